@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import typed_settings as ts
 from typed_settings.cls_utils import deep_options
 from typed_settings.converters import TSConverter
-from typed_settings.exceptions import ConfigFileLoadError
+from typed_settings.exceptions import TsError
 from typed_settings.loaders import Loader, TomlFormat
 from typed_settings.types import LoadedSettings, LoaderMeta, OptionInfo, OptionList
 
@@ -331,11 +331,9 @@ def parse_seconds(text: str) -> float:
 
 def format_bytes(count: int) -> str:
     """Write a size as `parse_bytes` reads it, exactly: ``10MiB``, ``500GB``, ``1025``."""
-    for unit in ("TiB", "GiB", "MiB", "KiB", "TB", "GB", "MB"):
-        size = _SIZES[unit.lower()]
-        if count >= size and count % size == 0:
-            return f"{count // size}{unit}"
-    return str(count)
+    units = {unit: _SIZES[unit.lower()] for unit in ("KiB", "MiB", "GiB", "TiB", "MB", "GB", "TB")}
+    forms = [f"{count // size}{unit}" for unit, size in units.items() if count and not count % size]
+    return min([str(count), *forms], key=len)
 
 
 def _amount(text: str, units: Mapping[str, int], wanted: str) -> float:
@@ -369,7 +367,7 @@ class _File:
     def __call__(self, settings_cls: type, options: OptionList) -> LoadedSettings:
         try:
             values = TomlFormat(None)(self.path, settings_cls, options)
-        except (ConfigFileLoadError, OSError, UnicodeDecodeError) as fault:
+        except (TsError, OSError, UnicodeDecodeError) as fault:
             raise BadSettings([f"{self.path}: {fault}"]) from fault
         faults = list(_unknown_names(values, str(self.path)))
         if "data" in values and not self.may_set_data:

@@ -1,0 +1,268 @@
+"""What the settings promise: one order of sources, clear faults, hidden secrets, fresh docs."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hubstead.settings import (
+    BadSettings,
+    Described,
+    Settings,
+    as_markdown,
+    describe,
+    format_bytes,
+    load,
+    parse_bytes,
+    parse_seconds,
+)
+
+DOCS = Path(__file__).parents[1] / "docs" / "settings.md"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("HUBSTEAD_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+def write_file(folder: Path, text: str, name: str = "hubstead.toml") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def described(settings: Settings, name: str) -> Described:
+    return next(d for d in describe(settings) if d.name == name)
+
+
+def faults(**arguments: object) -> list[str]:
+    with pytest.raises(BadSettings) as caught:
+        load(**arguments)  # type: ignore[arg-type]
+    return caught.value.faults
+
+
+class TestWhereValuesComeFrom:
+    def test_later_sources_win_and_are_named(
+        self, data: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = write_file(data, 'host = "a"\nport = 1\nmax_page = 1\n')
+        monkeypatch.setenv("HUBSTEAD_PORT", "2")
+        monkeypatch.setenv("HUBSTEAD_MAX_PAGE", "2")
+        settings = load(data=data, overrides={"max_page": 3, "host": None})
+        assert (settings.host, settings.port, settings.max_page) == ("a", 2, 3)
+        origins = [described(settings, n).origin for n in ("host", "port", "max_page", "blobs")]
+        assert origins == [f"file {path}", "environment", "option", "default"]
+
+    def test_without_a_file_the_defaults_hold(self, data: Path) -> None:
+        settings = load(data=data)
+        assert settings == Settings(data=data)
+        assert settings.database_url == f"sqlite:///{data}/hubstead.db"
+        assert settings.blobs_url == f"file://{data}/blobs"
+        assert settings.git_root == data / "git"
+
+    def test_the_file_is_found_in_the_data_folder_of_the_environment(
+        self, data: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write_file(data, "port = 7")
+        monkeypatch.setenv("HUBSTEAD_DATA", str(data))
+        assert (load().port, load().data) == (7, data)
+
+    def test_a_named_file_takes_the_place_of_the_one_in_the_data_folder(
+        self, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write_file(data, "port = 7")
+        named = write_file(tmp_path, "max_page = 5", "other.toml")
+        monkeypatch.setenv("HUBSTEAD_SETTINGS", str(named))
+        by_variable, by_option = load(data=data), load(data=data, file=named)
+        assert by_variable == by_option == Settings(data=data, max_page=5)
+
+    def test_a_relative_data_folder_in_a_file_starts_at_the_files_folder(
+        self, tmp_path: Path
+    ) -> None:
+        named = write_file(tmp_path / "etc", 'data = "../hub"', "h.toml")
+        assert load(file=named).data == tmp_path / "hub"
+
+    def test_a_named_file_must_exist(self, tmp_path: Path) -> None:
+        assert "No such file" in faults(file=tmp_path / "absent.toml")[0]
+
+    def test_settings_cannot_be_changed_afterwards(self, data: Path) -> None:
+        with pytest.raises(FrozenInstanceError):
+            load(data=data).port = 1  # type: ignore[misc]
+
+
+class TestWhatIsRefused:
+    def test_an_unknown_name_in_the_file_is_refused_with_a_hint(self, data: Path) -> None:
+        path = write_file(data, "prot = 8080")
+        assert faults(data=data) == [f"{path}: there is no setting 'prot': did you mean port?"]
+
+    def test_an_unknown_option_is_refused(self, data: Path) -> None:
+        assert "there is no setting 'colour'" in faults(data=data, overrides={"colour": 1})[0]
+
+    def test_a_misspelled_variable_is_refused_and_a_foreign_one_is_left_alone(
+        self, data: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HUBSTEAD_SERVICE_HOST", "10.0.0.1")
+        assert load(data=data)
+        monkeypatch.setenv("HUBSTEAD_DATABSE", "x")
+        assert faults(data=data) == [
+            "environment: HUBSTEAD_DATABSE is not a setting: did you mean HUBSTEAD_DATABASE?"
+        ]
+
+    def test_a_file_that_is_not_toml_is_refused(self, data: Path) -> None:
+        path = write_file(data, "port: 1")
+        assert faults(data=data)[0].startswith(f"{path}: ")
+
+    def test_the_file_inside_the_data_folder_cannot_move_it(self, data: Path) -> None:
+        write_file(data, 'data = "elsewhere"')
+        assert "use --data or HUBSTEAD_DATA" in faults(data=data)[0]
+
+    @pytest.mark.parametrize(
+        ("line", "reason"),
+        [
+            ("port = 9.5", "9.5 is not a whole number"),
+            ("port = true", "True is not a whole number"),
+            ('port = "abc"', "'abc' is not a whole number"),
+            ("port = -1", "-1 is too small: at least 0"),
+            ("port = 70000", "too large"),
+            ("host = 5", "5 is not text"),
+            ('s3_path_style = "perhaps"', "neither true nor false"),
+            ('sign_up = "maybe"', "'maybe' is none of closed, open"),
+            ('max_json_body_bytes = "10 apples"', "'10 apples' is not a size"),
+            ('header_seconds = "soon"', "'soon' is not a span of time"),
+            ("max_page = 0", "0 is too small: at least 1"),
+            ('public_url = "hub"', "not an address like https://"),
+            ('trusted_proxies = ["here"]', "'here' is not a network"),
+            ("trusted_proxies = 5", "5 is not a list"),
+            ('webhook_kinds = ["bucket"]', "'bucket' is none of"),
+            ('database = "mysql://x"', "postgresql://"),
+            ('blobs = "ftp://x"', "s3://bucket/prefix"),
+            ('lfs_part_bytes = "5MiB"', "too small for files of 500GB"),
+            ('max_regular_file_bytes = "1MiB"', "must not exceed max_regular_file_bytes"),
+        ],
+    )
+    def test_a_value_that_cannot_be_used_is_refused_with_the_reason(
+        self, data: Path, line: str, reason: str
+    ) -> None:
+        write_file(data, line)
+        [fault] = faults(data=data)
+        assert reason in fault
+        if "regular" not in line:
+            assert fault.startswith(line.split(maxsplit=1)[0])
+
+    def test_every_fault_is_told_at_once_with_its_source(
+        self, data: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = write_file(data, 'port = "x"\nhost = 1\n')
+        monkeypatch.setenv("HUBSTEAD_MAX_PAGE", "y")
+        assert [fault.split(":", 1)[0] for fault in faults(data=data)] == [
+            f"port (file {path})",
+            f"host (file {path})",
+            "max_page (HUBSTEAD_MAX_PAGE)",
+        ]
+
+
+class TestHowValuesAreWritten:
+    def test_lists_come_from_toml_lists_and_from_commas(
+        self, data: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write_file(data, 'webhook_kinds = ["model", "space"]')
+        monkeypatch.setenv("HUBSTEAD_TRUSTED_PROXIES", "10.0.0.0/8, ::1 ,")
+        settings = load(data=data)
+        assert settings.webhook_kinds == ("model", "space")
+        assert settings.trusted_proxies == ("10.0.0.0/8", "::1")
+
+    @pytest.mark.parametrize(
+        ("text", "count"),
+        [
+            ("10MiB", 10 * 2**20),
+            ("500 gb", 500 * 10**9),
+            ("64k", 65536),
+            ("1.5KiB", 1536),
+            ("7", 7),
+        ],
+    )
+    def test_sizes_may_carry_a_unit(self, text: str, count: int) -> None:
+        assert parse_bytes(text) == count
+
+    @given(st.integers(min_value=0, max_value=2**60))
+    def test_a_size_that_is_shown_reads_back_exactly(self, count: int) -> None:
+        assert parse_bytes(format_bytes(count)) == count
+
+    @given(st.text())
+    def test_any_text_is_a_size_or_a_fault(self, text: str) -> None:
+        try:
+            count = parse_bytes(text)
+        except ValueError as fault:
+            count = 0 if "is not a size" in str(fault) else -1
+        assert count >= 0
+
+    @pytest.mark.parametrize(
+        ("text", "seconds"),
+        [("90", 90), ("0.5", 0.5), ("15m", 900), ("12 h", 43200), ("7D", 604800)],
+    )
+    def test_spans_of_time_may_carry_a_unit(self, text: str, seconds: float) -> None:
+        assert parse_seconds(text) == seconds
+
+    def test_links_begin_with_the_public_url_or_else_the_address(self, data: Path) -> None:
+        assert load(data=data).base_url == "http://127.0.0.1:8080"
+        assert load(data=data, overrides={"host": "::1"}).base_url == "http://[::1]:8080"
+        public = load(data=data, overrides={"public_url": "https://hub.example.com/"})
+        assert public.base_url == "https://hub.example.com"
+
+
+class TestSecrets:
+    ADDRESS = "postgresql://hub:hunter2@db.example.com/hub?password=hunter2&sslmode=require"
+
+    @pytest.fixture
+    def settings(self, data: Path) -> Settings:
+        keys = {"s3_secret_key": "hunter2", "s3_session_token": "hunter2"}
+        return load(data=data, overrides={"database": self.ADDRESS, **keys})
+
+    def test_they_are_there_for_the_program(self, settings: Settings) -> None:
+        assert (settings.database_url, settings.s3_secret_key) == (self.ADDRESS, "hunter2")
+
+    def test_no_printed_form_holds_them(self, settings: Settings) -> None:
+        assert "hunter2" not in repr(settings) + str(settings) + repr(describe(settings))
+        assert described(settings, "database").value.startswith("postgresql://hub:***@db.example")
+
+    def test_no_fault_holds_them(self, data: Path) -> None:
+        write_file(data, "s3_secret_key = 7777")
+        assert "7777" not in faults(data=data)[0]
+
+
+class TestDocumentation:
+    def test_every_setting_says_what_it_does(self) -> None:
+        assert [d.name for d in describe(Settings()) if len(d.help) < 20] == []
+
+    def test_the_page_about_settings_is_fresh(self) -> None:
+        assert DOCS.read_text() == as_markdown(), "run `make docs`"
+
+    def test_each_default_can_be_written_back(self, data: Path) -> None:
+        written = {d.name: d.default for d in describe(Settings()) if d.name != "data"}
+        assert load(data=data, overrides=written) == load(data=data)
+
+    @pytest.fixture
+    def variables(self, monkeypatch: pytest.MonkeyPatch, data: Path) -> dict[str, str]:
+        values = {d.variable: d.default for d in describe(Settings()) if d.name != "data"}
+        for name, value in values.items():
+            monkeypatch.setenv(name, value)
+        return values
+
+    def test_each_setting_can_be_set_by_its_variable(
+        self, variables: dict[str, str], data: Path
+    ) -> None:
+        origins = load(data=data).origins
+        assert sum(o == "environment" for o in origins.values()) == len(variables)
