@@ -1,0 +1,103 @@
+# Everything one needs to work on Hubstead; `make help` reads the comments after `##`.
+# It asks of the machine: Python 3.11 or newer with its venv module, git, make.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+
+PYTHON ?= $(shell sh tools/find-python)
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?= data
+TESTS ?= tests
+HUBSTEAD_ARGS ?=
+
+PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-virtualenv
+UV_COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header \
+	--no-emit-index-url --no-annotate --no-emit-package hubstead pyproject.toml requirements/build.in
+
+.PHONY: help
+help: ## Print what there is to do
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | \
+		awk 'BEGIN { FS = ":.*## " } { printf "  make %-10s %s\n", $$1, $$2 }'
+
+.PHONY: env
+env: $(VENV)/.dev ## Create .venv with everything installed: the hub, its tests, its tools
+
+.PHONY: run
+run: $(VENV)/.run ## Start the hub on this machine, its files in data/ (DATA=folder for another)
+	@exec $(BIN)/hubstead serve --data $(DATA) $(HUBSTEAD_ARGS)
+
+.PHONY: test
+test: $(VENV)/.dev ## Run the tests, each room on both databases and all stores (TESTS=tests/db for one)
+	$(BIN)/python -m pytest $(TESTS)
+
+.PHONY: check
+check: $(VENV)/.dev ## Check format, lint, types and who imports whom
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy --strict src
+	$(BIN)/lint-imports --no-cache
+
+.PHONY: format
+format: $(VENV)/.dev ## Put the code into its format and fix what can be fixed by itself
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+.PHONY: bench
+bench: $(VENV)/.dev ## Measure speed beside a peer; writes a dated file into benchmarks/results/
+	$(BIN)/python -m benchmarks
+
+.PHONY: crash
+crash: $(VENV)/.dev ## Kill the server 200 times under load and look for lost or half-done writes
+	HUBSTEAD_TEST_CRASHES=$${HUBSTEAD_TEST_CRASHES:-200} \
+		$(BIN)/python -m pytest --timeout 7200 tests/crash
+
+.PHONY: fuzz
+fuzz: $(VENV)/.dev ## Throw many more strange requests at the server than the tests do
+	HUBSTEAD_TEST_EXAMPLES=$${HUBSTEAD_TEST_EXAMPLES:-2000} \
+		$(BIN)/python -m pytest --timeout 7200 tests/fuzz
+
+.PHONY: compat
+compat: $(VENV)/.dev ## Try real client releases, each in an environment of its own
+	HUBSTEAD_TEST_CLIENTS=all $(BIN)/python -m pytest --timeout 3600 tests/clients
+
+.PHONY: docs
+docs: $(VENV)/.dev ## Write docs/settings.md from the settings class
+	$(BIN)/python -m hubstead.settings > docs/settings.md
+
+.PHONY: changelog
+changelog: $(VENV)/.dev ## Show what the fragments in changes/ will say in CHANGELOG.md
+	$(BIN)/towncrier build --draft --version next
+
+.PHONY: lock
+lock: $(VENV)/.dev ## Pin every dependency with its hashes in requirements/*.txt
+	$(UV_COMPILE) -o requirements/run.txt
+	$(UV_COMPILE) --extra postgres --extra s3 -o requirements/company.txt
+	$(UV_COMPILE) --extra dev -o requirements/dev.txt
+
+.PHONY: clean
+clean: ## Remove what was built and installed here (not data/)
+	rm -rf $(VENV) build dist src/*.egg-info .ruff_cache .mypy_cache .pytest_cache .hypothesis
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps: a step is done again only when what it reads has changed. `.run` holds what a
+# server needs; `.dev` holds everything, so it counts as `.run` as well.
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Hubstead needs Python 3.11 or newer: set PYTHON=/path/to/python3." >&2; exit 1; }
+	@echo "Creating $(VENV) with $(PYTHON) ..."
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "Could not create $(VENV). On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+
+$(VENV)/.run: requirements/run.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what the hub needs ..."
+	@$(PIP_INSTALL) --require-hashes -r requirements/run.txt
+	@$(PIP_INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
+	@echo "Installing the hub, its tests and its tools ..."
+	@$(PIP_INSTALL) --require-hashes -r requirements/dev.txt
+	@$(PIP_INSTALL) --no-deps --no-build-isolation -e .
+	@touch $(VENV)/.run $@
