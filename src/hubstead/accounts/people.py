@@ -1,0 +1,278 @@
+"""Users and organizations: made, listed, changed, removed."""
+
+from __future__ import annotations
+
+from sqlalchemy import bindparam, delete, func, select, update
+
+from hubstead.accounts.tables import access_token, account, member
+from hubstead.db import Conflict, Database, Reader, Row, Tx, insert, point, scan
+from hubstead.errors import AccountNotFound, InvalidInput, NameTaken
+from hubstead.ids import check_account_name, new_object_id, now_ms
+
+#: What a member may do, weakest first (hub-docs "organizations-security").
+ORG_ROLES = ("read", "contributor", "write", "admin")
+
+_COLUMNS = (
+    account.c.pk,
+    account.c.id,
+    account.c.kind,
+    account.c.name,
+    account.c.fullname,
+    account.c.email,
+    account.c.is_admin,
+    account.c.disabled,
+    account.c.created_ms,
+)
+_FIND = point(select(*_COLUMNS).where(account.c.name_key == bindparam("key")))
+_BY_PK = point(select(*_COLUMNS).where(account.c.pk == bindparam("account_pk")))
+_SECRETS = point(
+    select(account.c.pk, account.c.name, account.c.password_hash, account.c.disabled).where(
+        account.c.name_key == bindparam("key"), account.c.kind == "user"
+    )
+)
+_LIST = scan(select(*_COLUMNS).where(account.c.kind == bindparam("kind")).order_by(account.c.pk))
+_ADMINS = point(select(func.count().label("n")).select_from(account).where(account.c.is_admin == 1))
+_ADD = point(
+    insert(account)
+    .values(
+        {
+            name: bindparam(name)
+            for name in (
+                "id",
+                "kind",
+                "name",
+                "name_key",
+                "fullname",
+                "email",
+                "password_hash",
+                "is_admin",
+                "created_ms",
+            )
+        }
+    )
+    .on_conflict_do_nothing()
+    .returning(account.c.pk)
+)
+_DISABLE = point(
+    update(account)
+    .values(disabled=bindparam("flag"))
+    .where(account.c.name_key == bindparam("key"), account.c.kind == "user")
+)
+_SET_PASSWORD = point(
+    update(account)
+    .values(password_hash=bindparam("hashed"))
+    .where(account.c.name_key == bindparam("key"), account.c.kind == "user")
+)
+_END_SESSIONS = point(
+    delete(access_token).where(
+        access_token.c.kind == "session",
+        access_token.c.user_pk.in_(
+            select(account.c.pk).where(account.c.name_key == bindparam("key"))
+        ),
+    )
+)
+_DELETE = point(delete(account).where(account.c.pk == bindparam("account_pk")))
+_JOIN = point(
+    insert(member)
+    .values(
+        org_pk=bindparam("org_pk"),
+        user_pk=bindparam("user_pk"),
+        role=bindparam("role"),
+        created_ms=bindparam("created_ms"),
+    )
+    .on_conflict_do_update(index_elements=["org_pk", "user_pk"], set_={"role": bindparam("role")})
+)
+_LEAVE = point(
+    delete(member).where(
+        member.c.org_pk == bindparam("org_pk"), member.c.user_pk == bindparam("user_pk")
+    )
+)
+_ROLE = point(
+    select(member.c.role).where(
+        member.c.org_pk == bindparam("org_pk"), member.c.user_pk == bindparam("user_pk")
+    )
+)
+_ORGS_OF = point(
+    select(account.c.pk, account.c.id, account.c.name, account.c.fullname, member.c.role)
+    .join_from(member, account, member.c.org_pk == account.c.pk)
+    .where(member.c.user_pk == bindparam("user_pk"))
+    .order_by(account.c.name_key)
+)
+_MEMBERS = scan(
+    select(account.c.pk, account.c.id, account.c.name, account.c.fullname, member.c.role)
+    .join_from(member, account, member.c.user_pk == account.c.pk)
+    .where(member.c.org_pk == bindparam("org_pk"))
+    .order_by(account.c.name_key)
+)
+
+
+async def find_account(db: Reader, name: str, kind: str | None = None) -> Row:
+    """Return the account called ``name``, in any case.
+
+    Raises:
+        AccountNotFound: if there is none (of that kind).
+    """
+    row = await db.one(_FIND, key=name.casefold())
+    if row is None or (kind and row.kind != kind):
+        raise AccountNotFound(name=name)
+    return row
+
+
+async def account_by_pk(db: Reader, pk: int) -> Row:
+    """Return the account with this number, which must exist."""
+    row = await db.one(_BY_PK, account_pk=pk)
+    if row is None:
+        raise AccountNotFound(name=str(pk))
+    return row
+
+
+async def password_of(db: Reader, name: str) -> Row | None:
+    """Return pk, name, password_hash and disabled of the user ``name``, or None."""
+    return await db.one(_SECRETS, key=name.casefold())
+
+
+async def list_accounts(db: Reader, kind: str) -> list[Row]:
+    """Return every ``user`` or every ``org``, oldest first."""
+    return await db.all(_LIST, kind=kind)
+
+
+async def has_admin(db: Reader) -> bool:
+    """Tell whether there is an administrator."""
+    row = await db.one(_ADMINS)
+    return bool(row and row.n)
+
+
+async def add_user(
+    tx: Tx,
+    name: str,
+    *,
+    password_hash: str | None = None,
+    email: str | None = None,
+    fullname: str = "",
+    is_admin: bool = False,
+    by_admin: bool = True,
+) -> int:
+    """Make a user and return its number.
+
+    Raises:
+        InvalidName: the name breaks a rule (fewer rules hold ``by_admin``).
+        NameTaken: a user or organization has it, in whatever case.
+    """
+    check_account_name(name, by_admin=by_admin)
+    return await _add(
+        tx,
+        kind="user",
+        name=name,
+        fullname=fullname,
+        email=email,
+        password_hash=password_hash,
+        is_admin=int(is_admin),
+    )
+
+
+async def add_org(tx: Tx, name: str, owner_pk: int, *, fullname: str = "") -> int:
+    """Make an organization with one administrator and return its number.
+
+    Raises:
+        InvalidName: the name breaks a rule.
+        NameTaken: a user or organization has it, in whatever case.
+    """
+    check_account_name(name, by_admin=True)
+    pk = await _add(
+        tx,
+        kind="org",
+        name=name,
+        fullname=fullname,
+        email=None,
+        password_hash=None,
+        is_admin=0,
+    )
+    await set_member(tx, pk, owner_pk, "admin")
+    return pk
+
+
+async def _add(tx: Tx, *, name: str, **values: object) -> int:
+    row = await tx.one(
+        _ADD,
+        id=new_object_id(),
+        name=name,
+        name_key=name.casefold(),
+        created_ms=now_ms(),
+        **values,
+    )
+    if row is None:
+        raise NameTaken(name=name)
+    return int(row.pk)
+
+
+async def set_member(tx: Tx, org_pk: int, user_pk: int, role: str) -> None:
+    """Give a user a role in an organization, joining them if need be.
+
+    Raises:
+        InvalidInput: for a role there is not.
+    """
+    if role not in ORG_ROLES:
+        raise InvalidInput(reason=f"a role is one of {', '.join(ORG_ROLES)}")
+    await tx.run(_JOIN, org_pk=org_pk, user_pk=user_pk, role=role, created_ms=now_ms())
+
+
+async def remove_member(tx: Tx, org_pk: int, user_pk: int) -> bool:
+    """Take a user out of an organization; tell whether they were in it."""
+    return bool(await tx.run(_LEAVE, org_pk=org_pk, user_pk=user_pk))
+
+
+async def role_in(db: Reader, org_pk: int, user_pk: int) -> str | None:
+    """Return the user's role in the organization, or None."""
+    row = await db.one(_ROLE, org_pk=org_pk, user_pk=user_pk)
+    return row.role if row else None
+
+
+async def orgs_of(db: Reader, user_pk: int) -> list[Row]:
+    """Return the organizations of a user, each with the user's role."""
+    return await db.all(_ORGS_OF, user_pk=user_pk)
+
+
+async def members_of(db: Reader, org_pk: int) -> list[Row]:
+    """Return the members of an organization, each with the role."""
+    return await db.all(_MEMBERS, org_pk=org_pk)
+
+
+async def disable_user(tx: Tx, name: str, *, disabled: bool = True) -> None:
+    """Shut a user out (or let them in again): no token and no password works meanwhile.
+
+    Raises:
+        AccountNotFound: if there is no such user.
+    """
+    if not await tx.run(_DISABLE, key=name.casefold(), flag=int(disabled)):
+        raise AccountNotFound(name=name)
+
+
+async def set_password(tx: Tx, name: str, password_hash: str) -> None:
+    """Change a user's password; sessions made with the old one end.
+
+    Raises:
+        AccountNotFound: if there is no such user.
+    """
+    if not await tx.run(_SET_PASSWORD, key=name.casefold(), hashed=password_hash):
+        raise AccountNotFound(name=name)
+    await tx.run(_END_SESSIONS, key=name.casefold())
+
+
+async def delete_account(db: Database, name: str, kind: str) -> None:
+    """Remove a user or organization for good, with its tokens and memberships.
+
+    Raises:
+        AccountNotFound: if there is none.
+        InvalidInput: while it owns repositories.
+    """
+    row = await find_account(db, name, kind)
+
+    async def remove(tx: Tx) -> None:
+        await tx.run(_DELETE, account_pk=row.pk)
+
+    try:
+        await db.write(remove)
+    except Conflict:
+        raise InvalidInput(
+            reason=f"{row.name} owns repositories: delete or move them first"
+        ) from None

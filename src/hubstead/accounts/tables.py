@@ -1,0 +1,61 @@
+"""Tables of the room: accounts, memberships, access tokens, signing keys."""
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Table, Text
+
+from hubstead.db.schema import Number, key, metadata
+
+#: Users and organizations: one table, because they share one space of names.
+account = Table(
+    "account",
+    metadata,
+    key(),
+    Column("id", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),  # user, org
+    Column("name", Text, nullable=False),
+    Column("name_key", Text, nullable=False, unique=True),  # case folded
+    Column("fullname", Text, nullable=False, server_default=""),
+    Column("email", Text),
+    Column("password_hash", Text),  # argon2, or null: no sign-in by password
+    Column("is_admin", Integer, nullable=False, server_default="0"),
+    Column("disabled", Integer, nullable=False, server_default="0"),
+    Column("created_ms", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+member = Table(
+    "member",
+    metadata,
+    Column("org_pk", Number, ForeignKey("account.pk", ondelete="CASCADE"), primary_key=True),
+    Column("user_pk", Number, ForeignKey("account.pk", ondelete="CASCADE"), primary_key=True),
+    Column("role", Text, nullable=False),  # read, contributor, write, admin
+    Column("created_ms", BigInteger, nullable=False),
+    Index(None, "user_pk"),
+)
+
+access_token = Table(
+    "access_token",
+    metadata,
+    key(),
+    Column("id", Text, nullable=False, unique=True),
+    Column("user_pk", Number, ForeignKey("account.pk", ondelete="CASCADE"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("hash", Text, nullable=False, unique=True),  # sha256 of the secret, in hex
+    Column("hint", Text, nullable=False),  # its last four characters, for lists
+    Column("kind", Text, nullable=False),  # access, session (made by /api/login)
+    Column("role", Text, nullable=False),  # read, write
+    Column("created_ms", BigInteger, nullable=False),
+    Column("last_used_ms", BigInteger),
+    Column("expires_ms", BigInteger),
+    Index(None, "user_pk"),
+)
+
+#: Keys of our own signatures (signed URLs). They must be readable to be used, so they are as
+#: secret as the database is; each is retired by a newer one and kept until its URLs are over.
+signing_key = Table(
+    "signing_key",
+    metadata,
+    key(),
+    Column("id", Text, nullable=False, unique=True),
+    Column("secret", Text, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+)

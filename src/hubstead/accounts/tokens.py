@@ -1,0 +1,203 @@
+"""Access tokens: shown once, stored as sha256, looked up on every request."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+
+from sqlalchemy import bindparam, delete, select, update
+
+from hubstead.accounts.actor import Actor
+from hubstead.accounts.tables import access_token, account
+from hubstead.db import Database, Reader, Row, Tx, insert, point, scan
+from hubstead.errors import InvalidCredentials, InvalidInput, NotFound
+from hubstead.ids import new_object_id, now_ms
+
+ROLES = ("read", "write")
+PREFIX = "hf_"  # what the JavaScript client insists on
+MAX_VALUE_CHARS = 4096
+
+_FIND = point(
+    select(
+        account.c.pk,
+        account.c.name,
+        account.c.is_admin,
+        account.c.disabled,
+        access_token.c.pk.label("token_pk"),
+        access_token.c.name.label("token_name"),
+        access_token.c.role,
+        access_token.c.kind,
+        access_token.c.created_ms,
+        access_token.c.expires_ms,
+    )
+    .join_from(access_token, account, access_token.c.user_pk == account.c.pk)
+    .where(access_token.c.hash == bindparam("hash"))
+)
+_ADD = point(
+    insert(access_token)
+    .values(
+        {
+            name: bindparam(name)
+            for name in (
+                "id",
+                "user_pk",
+                "name",
+                "hash",
+                "hint",
+                "kind",
+                "role",
+                "created_ms",
+                "expires_ms",
+            )
+        }
+    )
+    .on_conflict_do_nothing()
+    .returning(access_token.c.pk)
+)
+_LIST = scan(
+    select(access_token, account.c.name.label("user"))
+    .join_from(access_token, account, access_token.c.user_pk == account.c.pk)
+    .where((bindparam("every") == 1) | (account.c.name_key == bindparam("user_key")))
+    .order_by(access_token.c.pk)
+)
+_REVOKE = point(delete(access_token).where(access_token.c.id == bindparam("token_id")))
+_REVOKE_PK = point(delete(access_token).where(access_token.c.pk == bindparam("token_pk")))
+_REVOKE_HASH = point(delete(access_token).where(access_token.c.hash == bindparam("token_hash")))
+_USED = point(
+    update(access_token)
+    .values(last_used_ms=bindparam("used_ms"))
+    .where(access_token.c.pk == bindparam("token_pk"))
+)
+
+
+def hash_token(secret: str) -> str:
+    """Return what is stored of a token. A random 256-bit secret needs no slow hash."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def new_token() -> str:
+    """Return a fresh secret."""
+    return PREFIX + secrets.token_hex(20)
+
+
+async def actor_of_token(db: Reader, secret: str) -> Actor:
+    """Return who holds the token ``secret``.
+
+    Raises:
+        InvalidCredentials: unknown, expired or revoked, or its user is disabled.
+    """
+    row = await db.one(_FIND, hash=hash_token(secret))
+    if row is None or row.disabled or (row.expires_ms and row.expires_ms <= now_ms()):
+        raise InvalidCredentials()
+    return Actor(
+        pk=row.pk,
+        name=row.name,
+        is_admin=bool(row.is_admin),
+        may_write=row.role == "write",
+        token_pk=row.token_pk,
+        token_name=row.token_name,
+        token_role=row.role,
+        token_kind=row.kind,
+        token_created_ms=row.created_ms,
+    )
+
+
+async def add_token(
+    tx: Tx,
+    user_pk: int,
+    *,
+    name: str,
+    role: str = "write",
+    value: str | None = None,
+    kind: str = "access",
+    expires_ms: int | None = None,
+) -> str:
+    """Make a token for a user and return its secret, which cannot be had again.
+
+    Args:
+        tx: The transaction that makes it.
+        user_pk: Whose it is.
+        name: What lists call it.
+        role: ``read`` or ``write``.
+        value: An existing secret to take over, of any form; made afresh when None.
+        kind: ``access``, or ``session`` for one made by a sign-in.
+        expires_ms: When it ends; None for never.
+
+    Raises:
+        InvalidInput: a wrong role, or a value that is in use or no possible secret.
+    """
+    if role not in ROLES:
+        raise InvalidInput(reason=f"a token's role is one of {', '.join(ROLES)}")
+    secret = new_token() if value is None else value
+    if not secret or len(secret) > MAX_VALUE_CHARS or not secret.isprintable() or " " in secret:
+        raise InvalidInput(reason="a token is made of printable characters without blanks")
+    row = await tx.one(
+        _ADD,
+        id=new_object_id(),
+        user_pk=user_pk,
+        name=name,
+        hash=hash_token(secret),
+        hint=secret[-4:] if len(secret) >= 16 else "",
+        kind=kind,
+        role=role,
+        created_ms=now_ms(),
+        expires_ms=expires_ms,
+    )
+    if row is None:
+        raise InvalidInput(reason="this token value is in use already")
+    return secret
+
+
+async def list_tokens(db: Reader, user: str | None = None) -> list[Row]:
+    """Return the tokens of ``user``, or all of them; never a secret."""
+    return await db.all(_LIST, every=int(user is None), user_key=(user or "").casefold())
+
+
+async def revoke_token(tx: Tx, token_id: str) -> None:
+    """End the token with this id, or with this secret.
+
+    Raises:
+        NotFound: if there is none.
+    """
+    ended = await tx.run(_REVOKE, token_id=token_id)
+    if not ended and not await tx.run(_REVOKE_HASH, token_hash=hash_token(token_id)):
+        raise NotFound(reason=f"there is no token {token_id[:6]}…")
+
+
+async def end_session(db: Database, actor: Actor) -> None:
+    """End the session that ``actor`` signed in with.
+
+    Raises:
+        InvalidInput: if it is an access token, which signing out must not end
+            (huggingface_hub 0.2-0.7 takes the 400 for just that).
+    """
+    if actor.token_kind != "session":
+        raise InvalidInput(reason="this is an access token, not a session: it cannot be logged out")
+
+    async def end(tx: Tx) -> None:
+        await tx.run(_REVOKE_PK, token_pk=actor.token_pk)
+
+    await db.write(end)
+
+
+class LastUse:
+    """Remembers when tokens were used, and writes it down now and then."""
+
+    def __init__(self) -> None:
+        self._used: dict[int, int] = {}
+
+    def note(self, actor: Actor) -> None:
+        """Remember that this token was used just now."""
+        if actor.token_pk:
+            self._used[actor.token_pk] = now_ms()
+
+    async def flush(self, db: Database) -> None:
+        """Write down what was remembered."""
+        used, self._used = self._used, {}
+        if not used:
+            return
+
+        async def write(tx: Tx) -> None:
+            await tx.many(_USED, [{"token_pk": pk, "used_ms": at} for pk, at in used.items()])
+
+        await db.write(write)

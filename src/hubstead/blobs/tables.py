@@ -1,0 +1,59 @@
+"""Tables of the room: which blobs exist, which repository holds which, what is being uploaded."""
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Table, Text
+
+from hubstead.db.schema import Number, key, metadata
+
+blob = Table(
+    "blob",
+    metadata,
+    Column("kind", Text, primary_key=True),  # lfs, xorb, pack
+    Column("name", Text, primary_key=True),
+    Column("bytes", BigInteger, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("doomed_ms", BigInteger),  # null: live. Else since when nothing has held it.
+    Index(None, "doomed_ms"),
+)
+
+repo_blob = Table(
+    "repo_blob",
+    metadata,
+    Column("repo_pk", Number, ForeignKey("repo.pk", ondelete="CASCADE"), primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("bytes", BigInteger, nullable=False),
+    Column("path", Text),  # where it was first committed, for the list of LFS files
+    Column("ref", Text),
+    Column("pusher_pk", Number, ForeignKey("account.pk", ondelete="SET NULL")),
+    Column("committed", Integer, nullable=False, server_default="0"),  # 0: uploaded only
+    Column("created_ms", BigInteger, nullable=False),
+    Index(None, "kind", "name"),
+)
+
+#: Keeps an uploaded blob alive, for one repository, until it is committed or the time is over.
+hold = Table(
+    "hold",
+    metadata,
+    Column("repo_pk", Number, ForeignKey("repo.pk", ondelete="CASCADE"), primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("until_ms", BigInteger, nullable=False),
+    Index(None, "until_ms"),
+    Index(None, "kind", "name"),
+)
+
+#: A multipart upload under way; its parts are in the store.
+upload = Table(
+    "upload",
+    metadata,
+    key(),
+    Column("id", Text, nullable=False, unique=True),
+    Column("repo_pk", Number, ForeignKey("repo.pk", ondelete="CASCADE"), nullable=False),
+    Column("name", Text, nullable=False),  # the sha256 it will have
+    Column("bytes", BigInteger, nullable=False),
+    Column("part_bytes", BigInteger, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger, nullable=False),
+    Index(None, "repo_pk", "name"),
+    Index(None, "expires_ms"),
+)

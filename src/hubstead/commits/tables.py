@@ -1,0 +1,34 @@
+"""Tables of the room: where refs point, and which packs hold the objects."""
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Table, Text
+
+from hubstead.db.schema import Number, metadata
+
+ref = Table(
+    "ref",
+    metadata,
+    Column("repo_pk", Number, ForeignKey("repo.pk", ondelete="CASCADE"), primary_key=True),
+    Column("name", Text, primary_key=True),  # refs/heads/main
+    Column("oid", Text, nullable=False),  # what the ref names: a commit, or a tag object
+    Column("target", Text, nullable=False),  # the commit behind it
+    Column("moved_ms", BigInteger, nullable=False),
+)
+
+pack = Table(
+    "pack",
+    metadata,
+    Column("repo_pk", Number, ForeignKey("repo.pk", ondelete="CASCADE"), primary_key=True),
+    Column("name", Text, primary_key=True),  # 40 hex, as in pack-<name>.pack
+    Column("objects", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+)
+
+#: Git folders of deleted repositories, removed by a job after the grace period.
+dead_folder = Table(
+    "dead_folder",
+    metadata,
+    Column("repo_id", Text, primary_key=True),
+    Column("since_ms", BigInteger, nullable=False),
+    Index(None, "since_ms"),
+)

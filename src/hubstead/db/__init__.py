@@ -1,0 +1,21 @@
+"""The database: statements, one way to write, and the two engines behind it."""
+
+from hubstead.db.interface import Conflict, Database, Reader, Tx, WriteFn
+from hubstead.db.opening import migrate, open_db
+from hubstead.db.statements import Row, Statement, any_of, insert, point, scan
+
+__all__ = [
+    "Conflict",
+    "Database",
+    "Reader",
+    "Row",
+    "Statement",
+    "Tx",
+    "WriteFn",
+    "any_of",
+    "insert",
+    "migrate",
+    "open_db",
+    "point",
+    "scan",
+]

@@ -1,0 +1,78 @@
+"""What a database offers to the rooms: reads, and one way to write."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol, TypeAlias, TypeVar
+
+from hubstead.db.statements import Row, Statement
+from hubstead.errors import HubError
+
+T = TypeVar("T")
+
+
+class Conflict(HubError):
+    """A change breaks a rule of the schema: {reason}"""
+
+
+class Reader(Protocol):
+    """Something to ask: the database outside of any transaction, or a transaction."""
+
+    async def one(self, statement: Statement, /, **values: object) -> Row | None:
+        """Return the first row, or None."""
+        ...
+
+    async def all(self, statement: Statement, /, **values: object) -> list[Row]:
+        """Return every row."""
+        ...
+
+
+class Tx(Reader, Protocol):
+    """One write transaction, given to the function that ``Database.write`` runs."""
+
+    async def run(self, statement: Statement, /, **values: object) -> int:
+        """Run a change and return how many rows it touched.
+
+        Raises:
+            Conflict: if a unique, foreign-key or check rule refuses it.
+        """
+        ...
+
+    async def many(self, statement: Statement, rows: Sequence[Mapping[str, object]]) -> None:
+        """Run a change once for each of ``rows``."""
+        ...
+
+
+WriteFn: TypeAlias = Callable[[Tx], Awaitable[T]]
+
+
+class Database(Reader, Protocol):
+    """SQLite or PostgreSQL; every method may be called from the event loop only."""
+
+    #: ``sqlite`` or ``postgresql``.
+    dialect_name: str
+
+    async def write(self, fn: WriteFn[T]) -> T:
+        """Run ``fn(tx)`` in one transaction and return its result once that is durable.
+
+        ``fn`` awaits nothing but ``tx`` and may be run again if the database asks for it, so it
+        has no other effects. Cancelling the caller does not cancel a submitted write.
+
+        Raises:
+            Conflict: a rule of the schema refused a change.
+            StorageFull: the disk is full; nothing was written.
+            Unavailable: the database cannot be reached or is shutting down.
+        """
+        ...
+
+    async def ready(self) -> None:
+        """Return if the database answers and its schema is the one this code needs.
+
+        Raises:
+            Unavailable: with the reason.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Finish submitted writes and let go of every connection."""
+        ...

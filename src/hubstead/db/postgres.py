@@ -1,0 +1,152 @@
+"""PostgreSQL over asyncpg (extra ``postgres``)."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import asyncpg
+
+from hubstead.db.interface import Conflict, WriteFn
+from hubstead.db.statements import Row, Statement, postgres_dialect
+from hubstead.errors import StorageFull, Unavailable
+
+T = TypeVar("T")
+
+#: How often a transaction is tried when PostgreSQL ends it in favour of another one.
+ATTEMPTS = 8
+_DIALECT = postgres_dialect()
+
+
+@asynccontextmanager
+async def _our_errors() -> AsyncIterator[None]:
+    try:
+        yield
+    except asyncpg.IntegrityConstraintViolationError as error:
+        raise Conflict(reason=str(error)) from error
+    except asyncpg.DiskFullError as error:
+        raise StorageFull() from error
+    except (
+        asyncpg.PostgresConnectionError,
+        asyncpg.CannotConnectNowError,
+        asyncpg.TooManyConnectionsError,
+        asyncpg.AdminShutdownError,
+        OSError,
+    ) as error:
+        raise Unavailable(reason="the database cannot be reached") from error
+    except asyncpg.InterfaceError as error:
+        if "is closed" not in str(error) and "closing" not in str(error):
+            raise  # our own mistake
+        raise Unavailable(reason="the connection to the database was lost") from error
+
+
+async def _fetch(connection: Any, statement: Statement, values: Mapping[str, object]) -> list[Row]:
+    compiled = statement.on(_DIALECT)
+    assert compiled.make_row is not None, "only statements that return columns can be fetched"
+    rows = await connection.fetch(compiled.sql, *compiled.arguments(values))
+    return [compiled.make_row(row) for row in rows]
+
+
+class PostgresTx:
+    """A transaction on one connection."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    async def one(self, statement: Statement, /, **values: object) -> Row | None:
+        """See ``Reader.one``."""
+        rows = await _fetch(self._connection, statement, values)
+        return rows[0] if rows else None
+
+    async def all(self, statement: Statement, /, **values: object) -> list[Row]:
+        """See ``Reader.all``."""
+        return await _fetch(self._connection, statement, values)
+
+    async def run(self, statement: Statement, /, **values: object) -> int:
+        """See ``Tx.run``."""
+        compiled = statement.on(_DIALECT)
+        status = await self._connection.execute(compiled.sql, *compiled.arguments(values))
+        return int(status.rpartition(" ")[2])
+
+    async def many(self, statement: Statement, rows: Sequence[Mapping[str, object]]) -> None:
+        """See ``Tx.many``."""
+        compiled = statement.on(_DIALECT)
+        await self._connection.executemany(compiled.sql, [compiled.arguments(row) for row in rows])
+
+
+async def _leave_as_is(_connection: Any) -> None:
+    """Save the round trip of a reset: we leave no session state behind."""
+
+
+class PostgresDatabase:
+    """A database that many nodes share. See ``Database`` for the promises."""
+
+    dialect_name = "postgresql"
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+        self._writes: set[asyncio.Task[Any]] = set()
+        self._closing = False
+
+    @classmethod
+    async def connect(cls, url: str, *, pool_size: int = 10) -> PostgresDatabase:
+        """Open up to ``pool_size`` connections to ``url`` (libpq form).
+
+        Raises:
+            Unavailable: if there is no answer.
+        """
+        async with _our_errors():
+            pool = await asyncpg.create_pool(
+                url, min_size=1, max_size=pool_size, reset=_leave_as_is, statement_cache_size=512
+            )
+        return cls(pool)
+
+    async def one(self, statement: Statement, /, **values: object) -> Row | None:
+        """See ``Reader.one``."""
+        rows = await self.all(statement, **values)
+        return rows[0] if rows else None
+
+    async def all(self, statement: Statement, /, **values: object) -> list[Row]:
+        """See ``Reader.all``."""
+        async with _our_errors():
+            return await _fetch(self._pool, statement, values)
+
+    async def write(self, fn: WriteFn[T]) -> T:
+        """See ``Database.write``."""
+        if self._closing:
+            raise Unavailable(reason="it is shutting down")
+        task = asyncio.ensure_future(self._write(fn))
+        self._writes.add(task)
+        task.add_done_callback(self._writes.discard)
+        return await asyncio.shield(task)
+
+    async def _write(self, fn: WriteFn[T]) -> T:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return await self._attempt(fn)
+            except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError) as error:
+                if attempt == ATTEMPTS:
+                    raise Unavailable(reason="too many writers at once") from error
+                await asyncio.sleep(random.random() * 0.02 * attempt)  # noqa: S311
+        raise AssertionError
+
+    async def _attempt(self, fn: WriteFn[T]) -> T:
+        async with _our_errors(), self._pool.acquire() as connection:
+            tx = PostgresTx(connection)
+            async with connection.transaction():
+                return await fn(tx)
+
+    async def ready(self) -> None:
+        """See ``Database.ready``."""
+        async with _our_errors():
+            await self._pool.fetchval("SELECT 1")
+
+    async def close(self) -> None:
+        """See ``Database.close``."""
+        self._closing = True
+        if self._writes:
+            await asyncio.gather(*self._writes, return_exceptions=True)
+        await self._pool.close()

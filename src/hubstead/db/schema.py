@@ -1,0 +1,27 @@
+"""What every table of Hubstead shares: the metadata, and column types both databases store as is.
+
+Times are milliseconds since the epoch, flags are 0 or 1, structures are JSON text: nothing is
+converted on the way in or out.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Integer, MetaData
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+#: 64 bits on both; SQLite counts up by itself only for a column of exactly this type.
+Number = BigInteger().with_variant(Integer, "sqlite")
+
+
+def key() -> Column[int]:
+    """Return the usual first column: a number the database hands out."""
+    return Column("pk", Number, primary_key=True, autoincrement=True)

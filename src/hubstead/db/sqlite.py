@@ -1,0 +1,286 @@
+"""SQLite: readers beside one writer thread that commits in groups.
+
+Competing connections manage some 600 transactions a second, and some wait for seconds; one
+thread that takes up to 64 waiting writes into one COMMIT manages over 20,000
+(docs/decisions/0005-database.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import structlog
+
+from hubstead.db.interface import Conflict, Tx, WriteFn
+from hubstead.db.statements import Row, Statement, sqlite_dialect, sqlite_value
+from hubstead.errors import StorageFull, Unavailable
+
+T = TypeVar("T")
+
+GROUP = 64
+SLOW_INLINE_S = 0.005
+_DIALECT = sqlite_dialect()
+_log = structlog.get_logger("hubstead.db")
+
+
+def connect(path: Path, *, busy_s: float = 10.0) -> sqlite3.Connection:
+    """Open the file with the settings that every connection of ours has.
+
+    ``synchronous=FULL`` makes COMMIT wait for the disk; WAL lets readers go on meanwhile.
+    """
+    connection = sqlite3.connect(
+        path, timeout=busy_s, isolation_level=None, check_same_thread=False, cached_statements=512
+    )
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "temp_store=MEMORY",
+        "cache_size=-65536",
+        "mmap_size=268435456",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
+
+
+@contextmanager
+def _our_errors() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.IntegrityError as error:
+        raise Conflict(reason=str(error)) from error
+    except sqlite3.OperationalError as error:
+        text = str(error)
+        if "full" in text or "disk I/O" in text:
+            raise StorageFull() from error
+        if "locked" in text or "unable to open" in text or "readonly" in text:
+            raise Unavailable(reason=f"the database says: {text}") from error
+        raise
+
+
+def _execute(
+    connection: sqlite3.Connection, statement: Statement, values: Mapping[str, object]
+) -> sqlite3.Cursor:
+    compiled = statement.on(_DIALECT)
+    arguments = [sqlite_value(value) for value in compiled.arguments(values)]
+    with _our_errors():
+        return connection.execute(compiled.sql, arguments)
+
+
+def _fetch(
+    connection: sqlite3.Connection, statement: Statement, values: Mapping[str, object]
+) -> list[Row]:
+    make_row = statement.on(_DIALECT).make_row
+    assert make_row is not None, "only statements that return columns can be fetched"
+    with _our_errors():
+        return [make_row(row) for row in _execute(connection, statement, values)]
+
+
+@dataclass
+class SqliteTx:
+    """A transaction on the writer thread. Its methods are coroutines that never suspend."""
+
+    connection: sqlite3.Connection
+
+    async def one(self, statement: Statement, /, **values: object) -> Row | None:
+        """See ``Reader.one``."""
+        rows = _fetch(self.connection, statement, values)
+        return rows[0] if rows else None
+
+    async def all(self, statement: Statement, /, **values: object) -> list[Row]:
+        """See ``Reader.all``."""
+        return _fetch(self.connection, statement, values)
+
+    async def run(self, statement: Statement, /, **values: object) -> int:
+        """See ``Tx.run``."""
+        return _execute(self.connection, statement, values).rowcount
+
+    async def many(self, statement: Statement, rows: Sequence[Mapping[str, object]]) -> None:
+        """See ``Tx.many``."""
+        for values in rows:
+            _execute(self.connection, statement, values)
+
+
+@dataclass
+class _Job:
+    fn: Callable[[Tx], Awaitable[Any]]
+    future: asyncio.Future[Any]
+    loop: asyncio.AbstractEventLoop
+    result: Any = None
+    error: BaseException | None = None
+
+    def settle(self) -> None:
+        """Hand the outcome over to the event loop (called on the writer thread)."""
+        try:
+            self.loop.call_soon_threadsafe(self._settle_here)
+        except RuntimeError:  # the loop is gone: nobody waits any more
+            return
+
+    def _settle_here(self) -> None:
+        if not self.future.cancelled():
+            if self.error is not None:
+                self.future.set_exception(self.error)
+            else:
+                self.future.set_result(self.result)
+
+
+def _drive(awaitable: Awaitable[T]) -> T:
+    """Run a coroutine that awaits nothing but our transaction, hence never suspends."""
+    assert isinstance(awaitable, Coroutine)
+    try:
+        awaitable.send(None)
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]
+    awaitable.close()
+    raise RuntimeError("a write may await nothing but its transaction")
+
+
+class _Writer:
+    """The one thread that writes."""
+
+    def __init__(self, path: Path) -> None:
+        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._connection = connect(path)
+        self._thread = threading.Thread(target=self._run, name="hubstead-writer", daemon=True)
+        self._thread.start()
+        self.closed = False
+
+    def submit(self, job: _Job) -> None:
+        if self.closed:
+            raise Unavailable(reason="it is shutting down")
+        self._queue.put(job)
+
+    def close(self) -> None:
+        self.closed = True
+        self._queue.put(None)
+        self._thread.join()
+        self._connection.close()
+
+    def _run(self) -> None:
+        while (group := self._next_group()) is not None:
+            try:
+                self._commit_group(group)
+            except BaseException as error:
+                for job in group:
+                    job.error = job.error or error
+            for job in group:
+                job.settle()
+
+    def _next_group(self) -> list[_Job] | None:
+        first = self._queue.get()
+        if first is None:
+            return None
+        group = [first]
+        while len(group) < GROUP:
+            try:
+                job = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if job is None:  # close() after this group
+                self._queue.put(None)
+                break
+            group.append(job)
+        return group
+
+    def _commit_group(self, group: list[_Job]) -> None:
+        connection = self._connection
+        with _our_errors():
+            connection.execute("BEGIN IMMEDIATE")
+        try:
+            for job in group:
+                self._run_member(job)
+                if not connection.in_transaction:
+                    # SQLite gave up the whole transaction (a full disk, say): so do all members.
+                    raise job.error or StorageFull()
+            with _our_errors():
+                connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+    def _run_member(self, job: _Job) -> None:
+        connection = self._connection
+        connection.execute("SAVEPOINT member")
+        tx = SqliteTx(connection)
+        try:
+            job.result = _drive(job.fn(tx))
+        except BaseException as error:
+            job.error = error
+            if connection.in_transaction:
+                connection.execute("ROLLBACK TO member")
+        if connection.in_transaction:
+            connection.execute("RELEASE member")
+
+
+class SqliteDatabase:
+    """A database in one file. See ``Database`` for the promises."""
+
+    dialect_name = "sqlite"
+
+    def __init__(self, path: Path, *, reader_threads: int = 4) -> None:
+        self.path = path
+        self._writer = _Writer(path)
+        self._inline = connect(path)
+        self._inline.execute("PRAGMA query_only=ON")
+        self._local = threading.local()
+        self._opened: list[sqlite3.Connection] = []
+        self._pool = ThreadPoolExecutor(reader_threads, thread_name_prefix="hubstead-reader")
+
+    async def one(self, statement: Statement, /, **values: object) -> Row | None:
+        """See ``Reader.one``."""
+        rows = await self.all(statement, **values)
+        return rows[0] if rows else None
+
+    async def all(self, statement: Statement, /, **values: object) -> list[Row]:
+        """See ``Reader.all``."""
+        if statement.long:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._pool, self._scan, statement, values)
+        started = time.perf_counter()
+        rows = _fetch(self._inline, statement, values)
+        taken = time.perf_counter() - started
+        if taken > SLOW_INLINE_S:
+            sql = statement.on(_DIALECT).sql
+            _log.warning("slow inline statement", ms=round(taken * 1000, 1), sql=sql)
+        return rows
+
+    def _scan(self, statement: Statement, values: Mapping[str, object]) -> list[Row]:
+        connection = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = connect(self.path)
+            connection.execute("PRAGMA query_only=ON")
+            self._opened.append(connection)
+        return _fetch(connection, statement, values)
+
+    async def write(self, fn: WriteFn[T]) -> T:
+        """See ``Database.write``."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._writer.submit(_Job(fn, future, loop))
+        return await asyncio.shield(future)
+
+    async def ready(self) -> None:
+        """See ``Database.ready``: a write that changes nothing shows the file can be written."""
+
+        async def nothing(_tx: Tx) -> None:
+            return None
+
+        await self.write(nothing)
+
+    async def close(self) -> None:
+        """See ``Database.close``."""
+        await asyncio.to_thread(self._writer.close)
+        self._pool.shutdown(wait=True)
+        for connection in [self._inline, *self._opened]:
+            connection.close()

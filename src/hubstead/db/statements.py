@@ -1,0 +1,128 @@
+"""Statements: built once with SQLAlchemy Core, compiled once per database, run on its driver.
+
+``point(...)`` marks an indexed look-up of a few rows: SQLite runs it inline on the event loop
+(10-30 µs). ``scan(...)`` marks everything longer: SQLite runs it in a reader thread.
+PostgreSQL treats both alike.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import namedtuple
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from sqlalchemy import ColumnElement, Executable, bindparam
+from sqlalchemy.dialects.postgresql import asyncpg as _asyncpg
+from sqlalchemy.dialects.postgresql import insert as _postgres_insert
+from sqlalchemy.dialects.sqlite import pysqlite as _pysqlite
+from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.elements import BindParameter
+from sqlalchemy.types import ARRAY, Boolean, TypeEngine
+
+#: ``INSERT`` that can say ``on_conflict_do_…``. PostgreSQL's own class knows all that SQLite's
+#: does, and SQLAlchemy compiles it for both.
+insert = _postgres_insert
+
+#: One row: a named tuple whose fields are the statement's columns.
+Row: TypeAlias = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A statement in one dialect's words."""
+
+    sql: str
+    names: tuple[str, ...]
+    defaults: Mapping[str, object]
+    make_row: Callable[[Sequence[object]], Row] | None
+
+    def arguments(self, given: Mapping[str, object]) -> list[object]:
+        """Return the positional arguments; a parameter that was not given has its default."""
+        unknown = given.keys() - self.defaults.keys()
+        if unknown:
+            raise TypeError(f"the statement has no parameter {', '.join(sorted(unknown))}")
+        return [given[name] if name in given else self.defaults[name] for name in self.names]
+
+
+@dataclass(frozen=True, eq=False)
+class Statement:
+    """A statement and how long it may take."""
+
+    element: Executable
+    long: bool = False
+    _compiled: dict[str, Compiled] = field(default_factory=dict, repr=False)
+
+    def on(self, dialect: Dialect) -> Compiled:
+        """Return the statement compiled for ``dialect``, made at first use."""
+        found = self._compiled.get(dialect.name)
+        if found is None:
+            found = self._compiled[dialect.name] = _compile(self.element, dialect)
+        return found
+
+
+def point(element: Executable) -> Statement:
+    """Register a statement that reads or writes a few rows by an index."""
+    return Statement(element)
+
+
+def scan(element: Executable) -> Statement:
+    """Register a statement that may read many rows."""
+    return Statement(element, long=True)
+
+
+def sqlite_dialect() -> Dialect:
+    """Return the dialect whose parameters are ``?``."""
+    return _pysqlite.dialect(paramstyle="qmark")
+
+
+def postgres_dialect() -> Dialect:
+    """Return the dialect whose parameters are ``$1``, typed by casts as asyncpg needs them."""
+    return _asyncpg.dialect()  # type: ignore[no-untyped-call]
+
+
+def _compile(element: Executable, dialect: Dialect) -> Compiled:
+    compiled = element.compile(dialect=dialect)  # type: ignore[attr-defined]
+    assert isinstance(compiled, SQLCompiler)
+    columns = [entry.keyname for entry in compiled._result_columns]
+    make_row = None
+    if columns:
+        make_row = namedtuple("Row", columns, rename=True)._make  # type: ignore[attr-defined]
+    names = tuple(compiled.positiontup or ())
+    return Compiled(compiled.string, names, dict(compiled.params), make_row)
+
+
+class _AnyOf(ColumnElement[bool]):
+    inherit_cache = True
+    type = Boolean()
+
+    def __init__(self, column: ColumnElement[Any], values: BindParameter[Any]) -> None:
+        self.column = column
+        self.values = values
+
+
+def any_of(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    """Return ``column IN (…)`` for a list given as parameter ``name`` when the statement runs."""
+    kind: TypeEngine[Any] = ARRAY(column.type)
+    return _AnyOf(column, bindparam(name, type_=kind))
+
+
+@compiles(_AnyOf, "sqlite")
+def _any_of_sqlite(element: _AnyOf, compiler: SQLCompiler, **options: Any) -> str:
+    column = compiler.process(element.column, **options)
+    values: BindParameter[Any] = bindparam(element.values.key)
+    return f"{column} IN (SELECT value FROM json_each({compiler.process(values, **options)}))"  # noqa: S608
+
+
+@compiles(_AnyOf, "postgresql")
+def _any_of_postgres(element: _AnyOf, compiler: SQLCompiler, **options: Any) -> str:
+    column = compiler.process(element.column, **options)
+    return f"{column} = ANY({compiler.process(element.values, **options)})"
+
+
+def sqlite_value(value: object) -> object:
+    """Return ``value`` as SQLite takes it: lists become the JSON that ``json_each`` reads."""
+    return json.dumps(value) if isinstance(value, list | tuple) else value

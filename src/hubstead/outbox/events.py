@@ -1,0 +1,82 @@
+"""Recording events inside a write, and telling them, in order, to those who listen."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias
+
+import msgspec
+from sqlalchemy import bindparam, func, select, update
+
+from hubstead.db import Database, Reader, Row, Tx, insert, point
+from hubstead.ids import now_ms
+from hubstead.outbox.tables import event as event_table
+
+#: How many events one transaction hands on.
+BATCH = 100
+
+_ADD = point(
+    insert(event_table).values(
+        repo_pk=bindparam("repo_pk"),
+        type=bindparam("type"),
+        payload=bindparam("payload"),
+        created_ms=bindparam("created_ms"),
+    )
+)
+_PENDING = point(
+    select(event_table)
+    .where(event_table.c.told_ms.is_(None))
+    .order_by(event_table.c.pk)
+    .limit(BATCH)
+    .with_for_update()
+)
+_COUNT = point(
+    select(func.count().label("n")).select_from(event_table).where(event_table.c.told_ms.is_(None))
+)
+_TOLD = point(
+    update(event_table)
+    .values(told_ms=bindparam("at_ms"))
+    .where(event_table.c.pk == bindparam("event_pk"))
+)
+
+
+class Event(msgspec.Struct, frozen=True, tag=True):
+    """Something that happened to a repository. Rooms subclass it in their ``events.py``."""
+
+
+#: Takes up one event (a row of the table) in the transaction that marks it as told.
+Listener: TypeAlias = Callable[[Tx, Row], Awaitable[None]]
+
+
+async def record(tx: Tx, repo_pk: int, event: Event) -> None:
+    """Write down, with the change itself, that ``event`` happened."""
+    await tx.run(
+        _ADD,
+        repo_pk=repo_pk,
+        type=type(event).__name__,
+        payload=msgspec.json.encode(event).decode(),
+        created_ms=now_ms(),
+    )
+
+
+async def tell(db: Database, listeners: Sequence[Listener]) -> int:
+    """Hand the oldest untold events to every listener; return how many there were.
+
+    One transaction takes up the events and marks them, so each is taken up exactly once.
+    """
+
+    async def hand_on(tx: Tx) -> int:
+        rows = await tx.all(_PENDING)
+        for row in rows:
+            for listener in listeners:
+                await listener(tx, row)
+            await tx.run(_TOLD, event_pk=row.pk, at_ms=now_ms())
+        return len(rows)
+
+    return await db.write(hand_on)
+
+
+async def pending(db: Reader) -> int:
+    """Return how many events nobody has taken up yet."""
+    row = await db.one(_COUNT)
+    return int(row.n) if row else 0

@@ -1,0 +1,19 @@
+"""Table of the room: what happened, written with the change itself."""
+
+from sqlalchemy import BigInteger, Column, Index, Table, Text
+
+from hubstead.db.schema import Number, key, metadata
+
+#: Rows outlive the repository they speak of, so there is no foreign key.
+event = Table(
+    "event",
+    metadata,
+    key(),
+    Column("repo_pk", Number),
+    Column("type", Text, nullable=False),
+    Column("payload", Text, nullable=False),  # JSON of the event
+    Column("created_ms", BigInteger, nullable=False),
+    Column("told_ms", BigInteger),  # null until the rooms that listen have taken it up
+    Index(None, "told_ms", "pk"),
+    sqlite_autoincrement=True,
+)

@@ -1,0 +1,279 @@
+"""Who may do what with a repository. Opening one *is* asking.
+
+A caller's standing in a repository is decided in this order:
+
+1. the owner: ``admin``; a member of the owning organization: their role there, except that a
+   contributor is ``admin`` of what they made and ``read`` of the rest;
+2. everybody else: ``none``, who may see what is public.
+
+A token of role ``read`` takes away writing. A private repository does not exist for ``none``:
+the same statement runs and the same error is raised as for a name nobody has.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import msgspec
+from sqlalchemy import and_, bindparam, select
+
+from hubstead.accounts import Actor
+from hubstead.accounts.tables import account, member
+from hubstead.db import Reader, Row, Tx, point
+from hubstead.errors import (
+    Forbidden,
+    Gated,
+    LoginRequired,
+    RepoDisabled,
+    RepoMoved,
+    RepoNotFound,
+)
+from hubstead.ids import Kind, RepoId
+from hubstead.repos.tables import repo, repo_name
+
+
+class Right(IntEnum):
+    """What a caller wants to do; each includes those before it."""
+
+    READ = 1  # see that it is there, its metadata and its tree
+    CONTENT = 2  # read its files
+    WRITE = 3
+    ADMIN = 4
+
+
+class Repo(msgspec.Struct, frozen=True):
+    """A repository that was opened: whoever holds one has asked for the right to it."""
+
+    pk: int
+    id: str  # 24 hex
+    kind: Kind
+    owner: str
+    owner_pk: int
+    owner_kind: str  # user, org
+    name: str
+    private: bool
+    gated: str  # "", auto, manual
+    disabled: bool
+    default_branch: str
+    head: str | None  # the tip of the default branch, None while it has none
+    sdk: str | None
+    lfs_multipart_threshold: int | None
+    packs: int
+    created_ms: int
+    modified_ms: int
+    role: str  # the caller's standing: none, read, write, admin
+
+    @property
+    def repo_id(self) -> RepoId:
+        """Its name today."""
+        return RepoId(self.kind, self.owner, self.name)
+
+    @property
+    def full_name(self) -> str:
+        """``owner/name``."""
+        return f"{self.owner}/{self.name}"
+
+
+_RANK = {"none": 0, "read": 1, "write": 2, "admin": 3}
+
+OPENED_COLUMNS = (
+    repo.c.pk,
+    repo.c.id,
+    repo.c.kind,
+    account.c.name.label("owner"),
+    repo.c.owner_pk,
+    account.c.kind.label("owner_kind"),
+    repo.c.creator_pk,
+    repo.c.name,
+    repo.c.private,
+    repo.c.gated,
+    repo.c.disabled,
+    repo.c.default_branch,
+    repo.c.head,
+    repo.c.sdk,
+    repo.c.lfs_multipart_threshold,
+    repo.c.packs,
+    repo.c.created_ms,
+    repo.c.modified_ms,
+    member.c.role.label("member_role"),
+)
+_OPEN = (
+    select(*OPENED_COLUMNS, repo_name.c.is_alias)
+    .join_from(repo_name, repo, repo_name.c.repo_pk == repo.c.pk)
+    .join(account, repo.c.owner_pk == account.c.pk)
+    .outerjoin(
+        member,
+        and_(member.c.org_pk == repo.c.owner_pk, member.c.user_pk == bindparam("actor_pk")),
+    )
+    .where(repo_name.c.kind == bindparam("kind"), repo_name.c.name_key == bindparam("key"))
+)
+_OPEN_BY_NAME = point(_OPEN)
+_OPEN_AND_LOCK = point(_OPEN.with_for_update(of=repo))
+_BY_ID = (
+    select(*OPENED_COLUMNS)
+    .join_from(repo, account, repo.c.owner_pk == account.c.pk)
+    .outerjoin(
+        member,
+        and_(member.c.org_pk == repo.c.owner_pk, member.c.user_pk == bindparam("actor_pk")),
+    )
+    .where(repo.c.id == bindparam("repo_id"))
+)
+_OPEN_BY_ID = point(_BY_ID)
+_REOPEN = point(_BY_ID.with_for_update(of=repo))
+
+
+async def open_repo(
+    db: Reader, actor: Actor, repo_id: RepoId, right: Right = Right.READ, *, lock: bool = False
+) -> Repo:
+    """Return the repository called ``repo_id`` if ``actor`` has ``right`` to it.
+
+    Args:
+        db: The database, or the transaction that is going to change the repository.
+        actor: Who asks.
+        repo_id: Its name, in any case.
+        right: What for.
+        lock: Inside a transaction: keep others from changing it until the end.
+
+    Raises:
+        RepoNotFound: it does not exist, or not for this caller.
+        RepoMoved: an old name of a repository the caller may read; ``facts["to"]`` is its RepoId.
+        LoginRequired: visible, but writing needs somebody signed in.
+        Forbidden: visible, but the caller may not do that.
+        Gated: its files need its owners' approval.
+        RepoDisabled: it was disabled.
+    """
+    statement = _OPEN_AND_LOCK if lock else _OPEN_BY_NAME
+    row = await db.one(statement, kind=repo_id.kind.value, key=repo_id.key, actor_pk=actor.pk)
+    opened = _admit(row, actor)
+    if row is not None and row.is_alias:
+        raise RepoMoved(target=str(opened.repo_id), to=opened.repo_id)
+    require(opened, actor, right)
+    return opened
+
+
+async def open_repo_by_id(
+    db: Reader, actor: Actor, repo_id: str, right: Right = Right.READ
+) -> Repo:
+    """Return the repository with this immutable id; see ``open_repo`` for the errors."""
+    opened = _admit(await db.one(_OPEN_BY_ID, repo_id=repo_id, actor_pk=actor.pk), actor)
+    require(opened, actor, right)
+    return opened
+
+
+async def reopen(tx: Tx, actor: Actor, opened: Repo, right: Right) -> Repo:
+    """Ask again, inside the transaction that writes, and lock the repository's row.
+
+    Rights may have gone since the request began; nothing is cached.
+    """
+    again = _admit(await tx.one(_REOPEN, repo_id=opened.id, actor_pk=actor.pk), actor)
+    require(again, actor, right)
+    return again
+
+
+def _admit(row: Row | None, actor: Actor) -> Repo:
+    if row is None:
+        raise RepoNotFound()
+    opened = shape(row, actor)
+    if opened.private and opened.role == "none":
+        raise RepoNotFound()
+    return opened
+
+
+def shape(row: Row, actor: Actor) -> Repo:
+    """Make a ``Repo`` of a row of ``OPENED_COLUMNS``, with the caller's standing in it."""
+    return Repo(
+        pk=row.pk,
+        id=row.id,
+        kind=Kind(row.kind),
+        owner=row.owner,
+        owner_pk=row.owner_pk,
+        owner_kind=row.owner_kind,
+        name=row.name,
+        private=bool(row.private),
+        gated=row.gated,
+        disabled=bool(row.disabled),
+        default_branch=row.default_branch,
+        head=row.head,
+        sdk=row.sdk,
+        lfs_multipart_threshold=row.lfs_multipart_threshold,
+        packs=row.packs,
+        created_ms=row.created_ms,
+        modified_ms=row.modified_ms,
+        role=_standing(row, actor),
+    )
+
+
+def _standing(row: Row, actor: Actor) -> str:
+    if not actor.signed_in:
+        return "none"
+    if row.owner_pk == actor.pk:
+        return "admin"
+    if row.member_role == "contributor":
+        return "admin" if row.creator_pk == actor.pk else "read"
+    return row.member_role or "none"
+
+
+def require(opened: Repo, actor: Actor, right: Right) -> None:
+    """Raise unless the caller who opened the repository has ``right`` to it as well."""
+    if opened.disabled:
+        raise RepoDisabled()
+    if right >= Right.CONTENT and opened.gated and opened.role == "none":
+        raise Gated(repo=f"{opened.kind} {opened.full_name}", signed_in=actor.signed_in)
+    if right >= Right.WRITE:
+        _require_write(opened, actor, right)
+
+
+def _require_write(opened: Repo, actor: Actor, right: Right) -> None:
+    if not actor.signed_in:
+        raise LoginRequired()
+    if _RANK[opened.role] < _RANK["admin" if right is Right.ADMIN else "write"]:
+        raise Forbidden(
+            reason=f"You don't have the rights to do this with the {opened.kind} {opened.full_name}"
+        )
+    if not actor.may_write:
+        raise Forbidden(
+            reason=f"The token {actor.token_name!r} has the role {actor.token_role}: "
+            "this needs one with the role write"
+        )
+
+
+async def open_namespace(db: Reader, actor: Actor, name: str | None) -> Row:
+    """Return pk, name and kind of the account below which ``actor`` may make repositories.
+
+    Args:
+        db: The database or a transaction.
+        actor: Who asks.
+        name: A user or organization; None for the caller's own.
+
+    Raises:
+        LoginRequired: nobody is signed in.
+        Forbidden: not the caller's, and no organization in which they may make one; the same
+            for a name that nobody has.
+    """
+    if not actor.signed_in:
+        raise LoginRequired()
+    row = await db.one(_NAMESPACE, key=(name or actor.name).casefold(), actor_pk=actor.pk)
+    allowed = row is not None and (
+        row.pk == actor.pk or row.role in ("contributor", "write", "admin")
+    )
+    if not allowed:
+        raise Forbidden(
+            reason=f"You don't have the rights to create a repository under the namespace {name!r}"
+        )
+    if not actor.may_write:
+        raise Forbidden(
+            reason=f"The token {actor.token_name!r} has the role {actor.token_role}: "
+            "this needs one with the role write"
+        )
+    return row
+
+
+_NAMESPACE = point(
+    select(account.c.pk, account.c.name, account.c.kind, member.c.role)
+    .outerjoin_from(
+        account,
+        member,
+        and_(member.c.org_pk == account.c.pk, member.c.user_pk == bindparam("actor_pk")),
+    )
+    .where(account.c.name_key == bindparam("key"))
+)

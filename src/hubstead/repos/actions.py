@@ -1,0 +1,236 @@
+"""Making, naming, changing and removing repositories (their rows; content is ``commits/``)."""
+
+from __future__ import annotations
+
+import msgspec
+from sqlalchemy import bindparam, delete, select, update
+
+from hubstead.accounts import Actor
+from hubstead.db import Database, Tx, insert, point
+from hubstead.errors import Forbidden, InvalidInput, RepoExists
+from hubstead.ids import Kind, RepoId, check_repo_name, now_ms
+from hubstead.outbox import record
+from hubstead.repos.access import Repo, Right, open_namespace, open_repo, reopen
+from hubstead.repos.events import RepoRenamed, SettingsChanged
+from hubstead.repos.queries import event_facts
+from hubstead.repos.tables import repo, repo_name
+
+GATES = ("", "auto", "manual")
+
+
+class NewRepo(msgspec.Struct, frozen=True):
+    """A repository to be made."""
+
+    id: str  # 24 hex
+    kind: Kind
+    owner: str
+    owner_pk: int
+    name: str
+    private: bool = False
+    sdk: str | None = None
+    lfs_multipart_threshold: int | None = None
+
+    @property
+    def repo_id(self) -> RepoId:
+        """The name it will have."""
+        return RepoId(self.kind, self.owner, self.name)
+
+
+_INSERT = point(
+    insert(repo)
+    .values(
+        {
+            name: bindparam(name)
+            for name in (
+                "id",
+                "kind",
+                "owner_pk",
+                "creator_pk",
+                "name",
+                "private",
+                "sdk",
+                "lfs_multipart_threshold",
+                "created_ms",
+                "modified_ms",
+            )
+        }
+    )
+    .returning(repo.c.pk)
+)
+_HOLDER = point(
+    select(repo_name.c.repo_pk, repo_name.c.is_alias).where(
+        repo_name.c.kind == bindparam("kind"), repo_name.c.name_key == bindparam("key")
+    )
+)
+# A past name makes way for a present one; a present one stays (DO UPDATE … WHERE touches nothing).
+_TAKE_NAME = point(
+    insert(repo_name)
+    .values(
+        kind=bindparam("kind"),
+        name_key=bindparam("key"),
+        repo_pk=bindparam("repo_pk"),
+        is_alias=0,
+    )
+    .on_conflict_do_update(
+        index_elements=["kind", "name_key"],
+        set_={"repo_pk": bindparam("repo_pk"), "is_alias": 0},
+        where=repo_name.c.is_alias == 1,
+    )
+    .returning(repo_name.c.repo_pk)
+)
+_MAKE_ALIAS = point(
+    update(repo_name)
+    .values(is_alias=1)
+    .where(repo_name.c.repo_pk == bindparam("which_pk"), repo_name.c.is_alias == 0)
+)
+_RENAME = point(
+    update(repo)
+    .values(name=bindparam("new_name"), owner_pk=bindparam("new_owner_pk"))
+    .where(repo.c.pk == bindparam("which_pk"))
+)
+_DELETE = point(delete(repo).where(repo.c.pk == bindparam("which_pk")))
+_SETTINGS = point(
+    update(repo)
+    .values(
+        private=bindparam("is_private"),
+        gated=bindparam("gate"),
+        settings=bindparam("kept"),
+        modified_ms=bindparam("at_ms"),
+    )
+    .where(repo.c.pk == bindparam("which_pk"))
+)
+_KEPT = point(select(repo.c.settings).where(repo.c.pk == bindparam("which_pk")))
+
+
+async def insert_repo(tx: Tx, actor: Actor, new: NewRepo) -> int:
+    """Make the row and the name of a repository and return its number.
+
+    Raises:
+        InvalidName: the name breaks a rule.
+        RepoExists: a repository has that name; ``facts["id"]`` is its RepoId.
+    """
+    check_repo_name(new.name)
+    now = now_ms()
+    row = await tx.one(
+        _INSERT,
+        id=new.id,
+        kind=new.kind.value,
+        owner_pk=new.owner_pk,
+        creator_pk=actor.pk,
+        name=new.name,
+        private=int(new.private),
+        sdk=new.sdk,
+        lfs_multipart_threshold=new.lfs_multipart_threshold,
+        created_ms=now,
+        modified_ms=now,
+    )
+    assert row is not None
+    await _take_name(tx, new.repo_id, row.pk)
+    return int(row.pk)
+
+
+async def _take_name(tx: Tx, wanted: RepoId, repo_pk: int) -> None:
+    taken = await tx.one(_TAKE_NAME, kind=wanted.kind.value, key=wanted.key, repo_pk=repo_pk)
+    if taken is None:
+        raise RepoExists(kind=wanted.kind.value, repo=str(wanted), id=wanted)
+
+
+async def name_is_free(tx: Tx, wanted: RepoId) -> bool:
+    """Tell whether no repository has the name today (a past name counts as free)."""
+    row = await tx.one(_HOLDER, kind=wanted.kind.value, key=wanted.key)
+    return row is None or bool(row.is_alias)
+
+
+async def move_repo(db: Database, actor: Actor, source: RepoId, target: RepoId) -> Repo:
+    """Give a repository another name or owner; the old name goes on leading to it.
+
+    Raises:
+        Those of ``open_repo`` (right ADMIN) for the source and ``open_namespace`` for the target.
+        Forbidden: from one user to another.
+        InvalidName, RepoExists: the new name.
+    """
+
+    async def move(tx: Tx) -> Repo:
+        opened = await open_repo(tx, actor, source, Right.ADMIN, lock=True)
+        owner = await open_namespace(tx, actor, target.owner)
+        check_repo_name(target.name)
+        if owner.kind == "user" and opened.owner_kind == "user" and owner.pk != opened.owner_pk:
+            raise Forbidden(reason="a repository cannot be moved from one user to another")
+        wanted = RepoId(target.kind, owner.name, target.name)
+        if wanted.key == opened.repo_id.key:
+            if wanted == opened.repo_id:
+                return opened
+        else:
+            await tx.run(_MAKE_ALIAS, which_pk=opened.pk)
+            if not await _retake(tx, wanted, opened.pk):
+                raise RepoExists(kind=wanted.kind.value, repo=str(wanted), id=wanted)
+        await tx.run(_RENAME, which_pk=opened.pk, new_name=target.name, new_owner_pk=owner.pk)
+        moved = await open_repo(tx, actor, wanted)
+        facts = event_facts(moved)
+        await record(tx, opened.pk, RepoRenamed(**facts, old_name=opened.full_name))
+        return moved
+
+    return await db.write(move)
+
+
+async def _retake(tx: Tx, wanted: RepoId, repo_pk: int) -> bool:
+    if not await name_is_free(tx, wanted):
+        return False
+    await _take_name(tx, wanted, repo_pk)
+    return True
+
+
+class SettingsChange(msgspec.Struct, frozen=True):
+    """What a caller wants changed; None leaves a thing as it is."""
+
+    private: bool | None = None
+    gated: str | None = None  # "", auto, manual
+    others: dict[str, object] = {}  # kept and echoed, such as discussionsDisabled
+
+
+async def change_settings(
+    db: Database, actor: Actor, repo_id: RepoId, change: SettingsChange
+) -> Repo:
+    """Change settings of a repository and return it as it is then.
+
+    Raises:
+        Those of ``open_repo`` (right ADMIN).
+        InvalidInput: an unknown gate.
+    """
+    if change.gated is not None and change.gated not in GATES:
+        raise InvalidInput(reason='"gated" must be one of [false, auto, manual]')
+
+    async def write(tx: Tx) -> Repo:
+        opened = await open_repo(tx, actor, repo_id, Right.ADMIN, lock=True)
+        row = await tx.one(_KEPT, which_pk=opened.pk)
+        assert row is not None
+        kept = msgspec.json.decode(row.settings) | change.others
+        private = opened.private if change.private is None else change.private
+        gated = opened.gated if change.gated is None else change.gated
+        await tx.run(
+            _SETTINGS,
+            which_pk=opened.pk,
+            is_private=int(private),
+            gate=gated,
+            kept=msgspec.json.encode(kept).decode(),
+            at_ms=now_ms(),
+        )
+        changed = await reopen(tx, actor, opened, Right.ADMIN)
+        names = [name for name in ("private", "gated") if getattr(change, name) is not None]
+        await record(
+            tx,
+            opened.pk,
+            SettingsChanged(
+                **event_facts(changed),
+                was_private=opened.private,
+                changed=[*names, *change.others],
+            ),
+        )
+        return changed
+
+    return await db.write(write)
+
+
+async def remove_repo(tx: Tx, opened: Repo) -> None:
+    """Remove the row, and names, refs and links with it (``commits`` looks after the bytes)."""
+    await tx.run(_DELETE, which_pk=opened.pk)
