@@ -8,9 +8,9 @@ SHELL := /bin/sh
 PYTHON ?= $(shell sh tools/find-python)
 VENV := .venv
 BIN := $(VENV)/bin
-DATA ?= data
+DATA ?= $(or $(HUBSTEAD_DATA),data)
 TESTS ?= tests
-HUBSTEAD_ARGS ?=
+ARGS ?=
 
 PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-virtualenv
 UV_COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header \
@@ -26,7 +26,7 @@ env: $(VENV)/.dev ## Create .venv with everything installed: the hub, its tests,
 
 .PHONY: run
 run: $(VENV)/.run ## Start the hub on this machine, its files in data/ (DATA=folder for another)
-	@exec $(BIN)/hubstead serve --data $(DATA) $(HUBSTEAD_ARGS)
+	@exec $(BIN)/hubstead serve --data $(DATA) $(ARGS)
 
 .PHONY: test
 test: $(VENV)/.dev ## Run the tests, each room on both databases and all stores (TESTS=tests/db for one)

@@ -89,7 +89,7 @@ class Settings:
     )
     s3_endpoint: str = _place("", "The address of the S3 server; empty: Amazon's own.")
     s3_region: str = _place("us-east-1", "The region of the bucket.")
-    s3_access_key: str = _place("", "The id of the key for S3; empty: found as AWS tools find it.")
+    s3_access_key: str = _place("", "The id of the key for S3.")
     s3_secret_key: str = _place("", "The secret part of the key for S3.", secret=True)
     s3_session_token: str = _place("", "The token of a temporary key for S3.", secret=True)
     s3_path_style: bool = _place(
@@ -439,11 +439,12 @@ def _unknown_names(values: Mapping[str, object], source: str) -> Iterator[str]:
 
 def _unknown_variables() -> Iterator[str]:
     """Find misspelled variables. Strange ones are left alone: the machine may have its own."""
-    known = [_variable(option.name) for option in deep_options(Settings)] + [FILE_VARIABLE]
-    for name in os.environ:
-        if name.startswith(PREFIX) and name not in known:
-            for near in difflib.get_close_matches(name, known, n=1, cutoff=0.85):
-                yield f"environment: {name} is not a setting: did you mean {near}?"
+    known = [option.name for option in deep_options(Settings)]
+    for variable in sorted(os.environ):
+        name = variable.removeprefix(PREFIX).lower()
+        if variable.startswith(PREFIX) and name not in known and variable != FILE_VARIABLE:
+            for near in difflib.get_close_matches(name, known, n=1, cutoff=0.8):
+                yield f"environment: {variable} is not a setting: did you mean {_variable(near)}?"
 
 
 def _variable(name: str) -> str:
