@@ -1,0 +1,37 @@
+"""Git objects in bare repositories on this node's disk; knows no users, no HTTP, no refs."""
+
+from hubstead.gitstore.attributes import Attributes, Ignores
+from hubstead.gitstore.draft import Pack, PackDraft, Person
+from hubstead.gitstore.history import Commit
+from hubstead.gitstore.missing import ObjectMissing, RepoMissing
+from hubstead.gitstore.pointer import Pointer
+from hubstead.gitstore.pointer import parse as parse_pointer
+from hubstead.gitstore.programs import GitFailed, GitProgram
+from hubstead.gitstore.repo import Entry, GitRepo
+from hubstead.gitstore.store import GitStore
+from hubstead.gitstore.templates import GITATTRIBUTES
+from hubstead.gitstore.trees import Edit, PutFile, PutTree, Remove, edit_tree
+
+__all__ = [
+    "GITATTRIBUTES",
+    "Attributes",
+    "Commit",
+    "Edit",
+    "Entry",
+    "GitFailed",
+    "GitProgram",
+    "GitRepo",
+    "GitStore",
+    "Ignores",
+    "ObjectMissing",
+    "Pack",
+    "PackDraft",
+    "Person",
+    "Pointer",
+    "PutFile",
+    "PutTree",
+    "Remove",
+    "RepoMissing",
+    "edit_tree",
+    "parse_pointer",
+]

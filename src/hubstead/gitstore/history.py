@@ -1,0 +1,259 @@
+"""Commits and who changed what, over an open libgit2 repository.
+
+Walks read commits one by one, newest first, and stop as soon as the caller does. That order
+needs commit times that grow from parent to child, as git's own default order does.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import pygit2
+from pygit2.enums import SortMode
+
+from hubstead.gitstore.listing import parse_rows
+
+#: (mode, id) of something in a tree.
+Found = tuple[int, pygit2.Oid]
+_LOOK_BACK = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit; ``time_s`` is the committer's, in seconds since the epoch."""
+
+    oid: str
+    tree: str
+    parents: tuple[str, ...]
+    author_name: str
+    author_email: str
+    time_s: int
+    message: str
+
+    @classmethod
+    def of(cls, commit: pygit2.Commit) -> Self:
+        """Take over what libgit2 read; bytes that are not UTF-8 become replacement characters."""
+        author = commit.author
+        return cls(
+            str(commit.id),
+            str(commit.tree_id),
+            tuple([str(parent) for parent in commit.parent_ids]),
+            author.raw_name.decode("utf-8", "replace"),
+            author.raw_email.decode("utf-8", "replace"),
+            commit.commit_time,
+            commit.raw_message.decode("utf-8", "replace"),
+        )
+
+    @property
+    def title(self) -> str:
+        """The first line of the message."""
+        return self.message.lstrip("\n").partition("\n")[0].strip()
+
+    @property
+    def body(self) -> str:
+        """What follows the first line, without the empty lines around it."""
+        return self.message.lstrip("\n").partition("\n")[2].strip()
+
+
+def commit_of(git: pygit2.Repository, oid: str | pygit2.Oid) -> pygit2.Commit:
+    """Return the commit of this id.
+
+    Raises:
+        KeyError: when there is none, or it is another kind of object.
+    """
+    found: object = git[oid]
+    if not isinstance(found, pygit2.Commit):
+        raise KeyError(str(oid))
+    return found
+
+
+def all_of(git: pygit2.Repository, oid: str, hide: str | None = None) -> Iterator[pygit2.Commit]:
+    """Yield commits in git's default order; not those that ``hide`` reaches."""
+    # SortMode.NONE is that order, and the only one that libgit2 gives out while it reads.
+    walker = git.walk(commit_of(git, oid).id, SortMode.NONE)
+    if hide is not None:
+        walker.hide(commit_of(git, hide).id)
+    return iter(walker)
+
+
+def count(git: pygit2.Repository, oid: str, counted: Callable[[str], int | None]) -> int:
+    """Count the commits up to ``oid``, leaning on an ancestor that is already counted."""
+    step = commit_of(git, oid)
+    for _ in range(_LOOK_BACK):
+        known = counted(str(step.id))
+        if known is not None:
+            return known + sum(1 for _ in all_of(git, oid, hide=str(step.id)))
+        if not step.parent_ids:
+            break
+        step = commit_of(git, step.parent_ids[0])
+    return sum(1 for _ in all_of(git, oid))
+
+
+def entry_of(git: pygit2.Repository, tree: str | pygit2.Oid, path: str) -> Found | None:
+    """Return what stands at ``path`` below a tree."""
+    parts = path.split("/")
+    for part in parts[:-1]:
+        found = _child(git[tree], part)
+        if found is None or found[0] != 0o040000:
+            return None
+        tree = found[1]
+    return _child(git[tree], parts[-1])
+
+
+def _child(tree: pygit2.Object, name: str) -> Found | None:
+    try:
+        found = tree[name] if name else None  # type: ignore[index]
+    except KeyError:
+        return None
+    return None if found is None else (int(found.filemode), found.id)
+
+
+class _Newest:
+    """Commits waiting to be visited, newest first, each one once."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, int, pygit2.Commit]] = []
+        self._waiting: set[pygit2.Oid] = set()
+        self._order = itertools.count()
+
+    def add(self, commit: pygit2.Commit) -> None:
+        if commit.id not in self._waiting:
+            self._waiting.add(commit.id)
+            heapq.heappush(self._heap, (-commit.commit_time, next(self._order), commit))
+
+    def __iter__(self) -> Iterator[pygit2.Commit]:
+        while self._heap:
+            commit = heapq.heappop(self._heap)[2]
+            self._waiting.discard(commit.id)
+            yield commit
+
+
+def touching(git: pygit2.Repository, oid: str, path: str) -> Iterator[pygit2.Commit]:
+    """Yield the commits that changed ``path``, as ``git log -- path`` simplifies history."""
+    waiting = _Newest()
+    waiting.add(commit_of(git, oid))
+    seen: set[pygit2.Oid] = set()
+    for commit in waiting:
+        if commit.id in seen:
+            continue
+        seen.add(commit.id)
+        here = entry_of(git, commit.tree_id, path)
+        parents = [commit_of(git, parent) for parent in commit.parent_ids]
+        same = [one for one in parents if entry_of(git, one.tree_id, path) == here]
+        for parent in same[:1] or parents:
+            waiting.add(parent)
+        if not same and (parents or here):
+            yield commit
+
+
+#: Names that are looked for, by the folder they are in.
+_Names = dict[str, set[str]]
+
+
+def last_changes(git: pygit2.Repository, oid: str, paths: Sequence[str]) -> dict[str, Commit]:
+    """Return the first commit that :func:`touching` would yield, for many paths in one walk."""
+    changed: dict[str, Commit] = {}
+    sought: dict[pygit2.Oid, _Names] = {}
+    start = commit_of(git, oid)
+    sought[start.id] = {}
+    for path in paths:
+        folder, _, name = path.rpartition("/")
+        sought[start.id].setdefault(folder, set()).add(name)
+    waiting, folders = _Newest(), _Folders(git)
+    waiting.add(start)
+    for commit in waiting:
+        names = sought.pop(commit.id)
+        parents = [commit_of(git, parent) for parent in commit.parent_ids]
+        for parent in parents:
+            equal = folders.take_equal(names, commit, parent)
+            if equal:
+                waiting.add(parent)
+                _merge(sought.setdefault(parent.id, {}), equal)
+        _note(changed, commit, names, folders if not parents else None)
+        folders.forget(commit)
+    return changed
+
+
+def _note(
+    changed: dict[str, Commit], commit: pygit2.Commit, names: _Names, at_root: _Folders | None
+) -> None:
+    """Record this commit for the names that no parent has alike.
+
+    A root commit counts only for names that it holds.
+    """
+    note: Commit | None = None
+    for folder, left in names.items():
+        for name in left:
+            if at_root is not None and not at_root.holds(commit, folder, name):
+                continue
+            note = note or Commit.of(commit)
+            changed[f"{folder}/{name}" if folder else name] = note
+
+
+def _merge(into: _Names, names: _Names) -> None:
+    for folder, some in names.items():
+        into.setdefault(folder, set()).update(some)
+
+
+class _Folders:
+    """Compares the folders of two commits."""
+
+    def __init__(self, git: pygit2.Repository) -> None:
+        self._git = git
+        self._trees: dict[tuple[pygit2.Oid, str], pygit2.Oid | None] = {}
+
+    def forget(self, commit: pygit2.Commit) -> None:
+        for key in [key for key in self._trees if key[0] == commit.id]:
+            del self._trees[key]
+
+    def holds(self, commit: pygit2.Commit, folder: str, name: str) -> bool:
+        tree = self._tree(commit, folder)
+        return tree is not None and _child(self._git[tree], name) is not None
+
+    def take_equal(self, names: _Names, child: pygit2.Commit, parent: pygit2.Commit) -> _Names:
+        """Take from ``names`` those that stand alike in both commits."""
+        equal: _Names = {}
+        for folder in list(names):
+            one, other = self._tree(child, folder), self._tree(parent, folder)
+            differ = set() if one == other else self._differing(names[folder], one, other)
+            alike = names[folder] - differ
+            if alike:
+                equal[folder] = alike
+            if differ:
+                names[folder] = differ
+            else:
+                del names[folder]
+        return equal
+
+    def _tree(self, commit: pygit2.Commit, folder: str) -> pygit2.Oid | None:
+        key = (commit.id, folder)
+        if key not in self._trees:
+            found = (0o040000, commit.tree_id)
+            if folder:
+                found = entry_of(self._git, commit.tree_id, folder) or (0, commit.tree_id)
+            self._trees[key] = found[1] if found[0] == 0o040000 else None
+        return self._trees[key]
+
+    def _differing(
+        self, names: set[str], one: pygit2.Oid | None, other: pygit2.Oid | None
+    ) -> set[str]:
+        trees = [None if oid is None else self._git[oid] for oid in (one, other)]
+        largest = max([len(tree) for tree in trees if tree is not None])  # type: ignore[arg-type]
+        if len(names) * 8 > largest:
+            return names & _changed_names(self._git, one, other)
+        return {
+            name
+            for name in names
+            if len({None if tree is None else _child(tree, name) for tree in trees}) > 1
+        }
+
+
+def _changed_names(
+    git: pygit2.Repository, one: pygit2.Oid | None, other: pygit2.Oid | None
+) -> set[str]:
+    rows = [set() if oid is None else set(parse_rows(git.odb.read(oid)[1])) for oid in (one, other)]
+    return {row[1].decode("utf-8", "surrogateescape") for row in rows[0] ^ rows[1]}

@@ -1,0 +1,126 @@
+"""Trees as git stores them: rows, their order, pages of them."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
+
+TREE_MODE = 0o040000
+LINK_MODE = 0o120000
+COMMIT_MODE = 0o160000
+
+#: One row of a tree: mode in octal digits, name, object id in 20 bytes; as the object holds them.
+Row = tuple[bytes, bytes, bytes]
+#: Gives the rows of a tree, by its hexadecimal id.
+Rows = Callable[[str], Sequence[Row]]
+
+_ROW = re.compile(rb"([0-7]+) ([^\0]+)\0(.{20})", re.DOTALL)
+_TREE = re.compile(rb"(?:[0-7]+ [^\0]++\0.{20})*+", re.DOTALL)
+_TREE_MODES = (b"40000", b"040000")
+
+
+def parse_rows(data: bytes) -> list[Row]:
+    """Read a tree object.
+
+    Raises:
+        ValueError: when the bytes are not those of a tree.
+    """
+    if not _TREE.fullmatch(data):
+        raise ValueError("not a tree object")
+    rows: list[Row] = _ROW.findall(data)
+    return rows
+
+
+def is_tree(mode: bytes) -> bool:
+    """Tell whether a row of this mode is a folder (old gits wrote a leading zero)."""
+    return mode in _TREE_MODES
+
+
+def order(row: Row) -> bytes:
+    """Return what git sorts rows by: the name, with a slash behind a folder's."""
+    return row[1] + b"/" if row[0] in _TREE_MODES else row[1]
+
+
+def find_row(rows: Sequence[Row], name: bytes) -> int | None:
+    """Return the place of the row called ``name``, be it a file or a folder."""
+    for key in (name, name + b"/"):
+        place = bisect_left(rows, key, key=order)
+        if place < len(rows) and rows[place][1] == name:
+            return place
+    return None
+
+
+def walk(
+    rows_of: Rows, tree: str, *, recursive: bool, after: list[bytes] | None = None
+) -> Iterator[tuple[bytes, Row]]:
+    """Yield (folder with its slash, row) in git's order, folders before what is in them.
+
+    Args:
+        rows_of: Where trees are read.
+        tree: The tree to start at.
+        recursive: Whether to go into folders.
+        after: Parts of the path to resume behind; only the trees on it are read again.
+    """
+    stack = _resume(rows_of, tree, after or [], recursive)
+    while stack:
+        folder, rows = stack[-1]
+        row = next(rows, None)
+        if row is None:
+            stack.pop()
+            continue
+        yield folder, row
+        if recursive and is_tree(row[0]):
+            stack.append((folder + row[1] + b"/", iter(rows_of(row[2].hex()))))
+
+
+def _resume(
+    rows_of: Rows, tree: str, after: list[bytes], recursive: bool
+) -> list[tuple[bytes, Iterator[Row]]]:
+    stack: list[tuple[bytes, Iterator[Row]]] = []
+    folder = b""
+    for depth, name in enumerate(after):
+        rows = rows_of(tree)
+        place = find_row(rows, name)
+        if place is None:
+            key = name if depth == len(after) - 1 else name + b"/"
+            start = bisect_right(rows, key, key=order)
+            stack.append((folder, iter(rows[start:])))
+            return stack
+        stack.append((folder, iter(rows[place + 1 :])))
+        mode, _, oid = rows[place]
+        if not (recursive and is_tree(mode)):
+            return stack
+        folder, tree = folder + name + b"/", oid.hex()
+    stack.append((folder, iter(rows_of(tree))))
+    return stack
+
+
+def changes(
+    rows_of: Rows, old: str | None, new: str | None
+) -> Iterator[tuple[bytes, str | None, str | None]]:
+    """Yield (path, old id, new id) of each file that differs between two trees.
+
+    ``None`` stands for a file that is not there; equal folders are not read. A change of mode
+    alone has equal ids.
+    """
+    stack: list[tuple[bytes, str | None, str | None]] = [(b"", old, new)]
+    while stack:
+        folder, before, after = stack.pop()
+        old_rows = set(rows_of(before)) if before else set()
+        new_rows = set(rows_of(after)) if after else set()
+        gone = {row[1]: row for row in old_rows - new_rows}
+        come = {row[1]: row for row in new_rows - old_rows}
+        for name in sorted(gone.keys() | come.keys(), reverse=True):
+            was, now = _split(gone.get(name)), _split(come.get(name))
+            if was[0] or now[0]:
+                stack.append((folder + name + b"/", was[0], now[0]))
+            if was[1] or now[1]:
+                yield folder + name, was[1], now[1]
+
+
+def _split(row: Row | None) -> tuple[str | None, str | None]:
+    """Return (id of the folder, id of the file): one of them or none."""
+    if row is None:
+        return None, None
+    return (row[2].hex(), None) if is_tree(row[0]) else (None, row[2].hex())

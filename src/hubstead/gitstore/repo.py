@@ -1,0 +1,382 @@
+"""Reading one repository's objects. Names (branches, tags) are not known here."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import pygit2
+from pygit2.enums import ObjectType, RepositoryOpenFlag
+
+from hubstead import errors
+from hubstead.gitstore import history, listing
+from hubstead.gitstore.bounded import Bounded
+from hubstead.gitstore.draft import PackDraft
+from hubstead.gitstore.history import Commit
+from hubstead.gitstore.listing import Row
+from hubstead.gitstore.missing import ObjectMissing, RepoMissing
+from hubstead.gitstore.programs import GitProgram
+from hubstead.ids import EMPTY_TREE, is_oid
+
+T = TypeVar("T")
+EntryType = Literal["blob", "tree", "commit", "link"]
+_TYPES: dict[int, EntryType] = {
+    listing.TREE_MODE: "tree",
+    listing.LINK_MODE: "link",
+    listing.COMMIT_MODE: "commit",
+}
+
+
+@dataclass(slots=True)
+class Entry:
+    """A file or folder in a tree. Shared between callers: never change one.
+
+    ``mode`` is git's (``0o100644``, …); ``oid`` names the blob, tree or submodule commit.
+    """
+
+    path: str
+    mode: int
+    oid: str
+    repo: GitRepo = field(repr=False, compare=False)
+
+    @property
+    def type(self) -> EntryType:
+        """Blob, tree, commit (a submodule) or link (a symbolic link)."""
+        return _TYPES.get(self.mode, "blob")
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file as git has them, looked up now; 0 for folders and submodules."""
+        if self.mode in (listing.TREE_MODE, listing.COMMIT_MODE):
+            return 0
+        return self.repo.blob_size(self.oid)
+
+
+@dataclass(frozen=True, slots=True)
+class Caches:
+    """What is remembered of objects, which never change; keys begin with the repository's id.
+
+    ``rows`` and ``files`` weigh by entries, ``counts`` by one.
+    """
+
+    rows: Bounded[tuple[str, str], Sequence[Row]]
+    files: Bounded[tuple[str, str], Sequence[Entry]]
+    counts: Bounded[tuple[str, str], int]
+
+    def forget(self, repo_id: str) -> None:
+        """Drop what is remembered of one repository."""
+        for cache in (self.rows, self.files, self.counts):
+            cache.forget_where(lambda key: key[0] == repo_id)
+
+
+class GitRepo:
+    """The objects of one repository. May be used by several threads.
+
+    Packs that appear while it is open are found, also those of other processes. Every method
+    that takes an object id raises :class:`ObjectMissing` when the object is not there or is of
+    another kind.
+    """
+
+    def __init__(
+        self, repo_id: str, path: Path, *, caches: Caches, program: GitProgram, compression: int
+    ) -> None:
+        self.repo_id = repo_id
+        self.path = path
+        self._caches = caches
+        self._program = program
+        self._compression = compression
+        self._head = f"{path}/HEAD"
+        self._reopening = threading.Lock()
+        self._git = self._opened()
+
+    def _opened(self) -> pygit2.Repository:
+        flags = RepositoryOpenFlag.NO_SEARCH | RepositoryOpenFlag.BARE
+        try:
+            return pygit2.Repository(str(self.path), flags)
+        except pygit2.GitError:
+            raise RepoMissing(repo_id=self.repo_id) from None
+
+    def is_there(self) -> bool:
+        """Tell whether its folder still exists on this node."""
+        return os.path.exists(self._head)
+
+    def reading(self, oid: str, read: Callable[[pygit2.Repository], T]) -> T:
+        """Run ``read``, once more over a fresh handle when it fails.
+
+        A handle that is open remembers packs; one that was folded into another since then has
+        to be forgotten before its objects are found in their new place.
+
+        Raises:
+            ObjectMissing: naming ``oid``, when it fails again.
+        """
+        git = self._git
+        try:
+            return read(git)
+        except (KeyError, ValueError, OSError, pygit2.GitError):
+            with self._reopening:
+                if self._git is git:
+                    self._git = self._opened()
+        try:
+            return read(self._git)
+        except (KeyError, ValueError, OSError, pygit2.GitError):
+            raise ObjectMissing(oid=oid) from None
+
+    # -- single objects ----------------------------------------------------------------------
+
+    def has(self, oid: str) -> bool:
+        """Tell whether an object of any kind is there."""
+        return is_oid(oid) and bool(self._git.odb.exists(oid))
+
+    def commit(self, oid: str) -> Commit:
+        """Return a commit."""
+        return self.reading(oid, lambda git: Commit.of(history.commit_of(git, oid)))
+
+    def peel(self, oid: str) -> str:
+        """Return the id of the commit that ``oid`` is, or that an annotated tag stands for."""
+
+        def peel(git: pygit2.Repository) -> str:
+            return str(git[oid].peel(pygit2.Commit).id)
+
+        return self.reading(oid, peel)
+
+    def peel_tag(self, oid: str) -> str | None:
+        """Return the id of what an annotated tag stands for at last, None for other objects."""
+        if self._kind(oid) != ObjectType.TAG:
+            return None
+        return self.reading(oid, lambda git: str(git[oid].peel(None).id))
+
+    def find_short(self, prefix: str) -> str | None:
+        """Return the one commit whose id begins with 4 to 39 hex digits, else None."""
+        if not 4 <= len(prefix) < 40 or set(prefix) - set("0123456789abcdef"):
+            return None
+        try:
+            found = [str(self._git.expand_id(prefix))]
+        except KeyError:
+            return None
+        except ValueError:  # several: objects of other kinds may share the digits
+            output = self._program.run(self.path, "rev-parse", f"--disambiguate={prefix}")
+            found = output.decode().split()
+        commits = [oid for oid in found if self._kind(oid) == ObjectType.COMMIT]
+        return commits[0] if len(commits) == 1 else None
+
+    def _kind(self, oid: str) -> int:
+        return self.reading(oid, lambda git: int(git.odb.read_header(oid)[0]))
+
+    def blob_size(self, oid: str) -> int:
+        """Return a blob's size in bytes, from its header: the content is not read."""
+        return self.reading(oid, lambda git: int(git.odb.read_header(oid)[1]))
+
+    def blob(self, oid: str, max_bytes: int | None = None) -> bytes:
+        """Return a blob's content.
+
+        Raises:
+            errors.TooLarge: when it has more than ``max_bytes``; it is not read then.
+        """
+        if max_bytes is not None and self.blob_size(oid) > max_bytes:
+            raise errors.TooLarge(what=f"the object {oid}", limit=max_bytes, setting="bytes")
+        return self._read(oid, ObjectType.BLOB)
+
+    def _read(self, oid: str, kind: int) -> bytes:
+        def read(git: pygit2.Repository) -> bytes:
+            found, data = git.odb.read(oid)
+            if found != kind:
+                raise KeyError(oid)
+            return bytes(data)
+
+        return self.reading(oid, read)
+
+    # -- trees -------------------------------------------------------------------------------
+
+    def rows(self, tree: str) -> Sequence[Row]:
+        """Return a tree's rows as git stores them, in git's order."""
+        if tree == EMPTY_TREE:
+            return ()
+        key = (self.repo_id, tree)
+        found = self._caches.rows.get(key)
+        if found is None:
+            found = listing.parse_rows(self._read(tree, ObjectType.TREE))
+            self._caches.rows.put(key, found, weight=len(found))
+        return found
+
+    def tree_of(self, oid: str) -> str:
+        """Return the tree of a commit (or tag); a tree's id stands for itself."""
+        if oid == EMPTY_TREE:
+            return oid
+        return self.reading(oid, lambda git: str(git[oid].peel(pygit2.Tree).id))
+
+    def trees_of(self, oids: Iterable[str]) -> dict[str, str]:
+        """Return the tree of each commit."""
+        return {oid: self.tree_of(oid) for oid in oids}
+
+    def entry(self, oid: str, path: str) -> Entry | None:
+        """Return the file or folder at ``path`` below a commit or tree; ``""`` is its root."""
+        tree = self.tree_of(oid)
+        if not path:
+            return Entry("", listing.TREE_MODE, tree, self)
+        if tree == EMPTY_TREE:
+            return None
+
+        def find(git: pygit2.Repository) -> Entry | None:
+            found = history.entry_of(git, tree, path)
+            return found and Entry(path, found[0], str(found[1]), self)
+
+        return self.reading(tree, find)
+
+    def tree_page(
+        self,
+        tree: str,
+        folder: str = "",
+        *,
+        recursive: bool = False,
+        after: str | None = None,
+        limit: int = 1000,
+    ) -> list[Entry]:
+        """Return up to ``limit`` entries of a folder in git's order, full paths.
+
+        Args:
+            tree: Id of the root tree (or of a commit).
+            folder: Path of the folder below it.
+            recursive: Also what is below its folders; each folder comes before its content.
+            after: Path of the last entry of the page before; what lies before is not read.
+            limit: Most entries to return.
+
+        Raises:
+            errors.EntryNotFound: when there is no folder of this path.
+            errors.InvalidInput: when ``after`` is not below the folder.
+        """
+        root = self.entry(tree, folder)
+        if root is None or root.type != "tree":
+            raise errors.EntryNotFound(reason=f"There is no folder {folder}")
+        prefix = f"{folder}/" if folder else ""
+        parts = _parts_after(after, prefix)
+        found = listing.walk(self.rows, root.oid, recursive=recursive, after=parts)
+        return [self._entry(prefix, *row) for row in itertools.islice(found, limit)]
+
+    def walk_files(self, oid: str) -> Sequence[Entry]:
+        """Return all files (links too, submodules not) of a commit or tree, in git's order."""
+        key = (self.repo_id, self.tree_of(oid))
+        found = self._caches.files.get(key)
+        if found is None:
+            walk = listing.walk(self.rows, key[1], recursive=True)
+            found = [
+                self._entry("", folder, row)
+                for folder, row in walk
+                if not listing.is_tree(row[0]) and row[0] != b"160000"
+            ]
+            self._caches.files.put(key, found, weight=len(found) + 1)
+        return found
+
+    def _entry(self, prefix: str, folder: bytes, row: Row) -> Entry:
+        mode, name, oid = row
+        path = prefix + (folder + name).decode("utf-8", "surrogateescape")
+        return Entry(path, int(mode, 8), oid.hex(), self)
+
+    # -- history -----------------------------------------------------------------------------
+
+    def log(
+        self, oid: str, skip: int = 0, limit: int = 50, path: str | None = None
+    ) -> list[Commit]:
+        """Return commits as ``git log`` orders them, newest first, without what is not asked.
+
+        Args:
+            oid: The commit to start at.
+            skip: How many to leave out at the start.
+            limit: Most commits to return.
+            path: Only those that changed this file or folder, by git's default simplification
+                of history: at a merge that took the path from one side, only that side counts.
+        """
+
+        def read(git: pygit2.Repository) -> list[Commit]:
+            found = history.touching(git, oid, path) if path else history.all_of(git, oid)
+            return [Commit.of(commit) for commit in itertools.islice(found, skip, skip + limit)]
+
+        return self.reading(oid, read)
+
+    def count(self, oid: str) -> int:
+        """Return how many commits there are up to and with this one."""
+        key = (self.repo_id, oid)
+        found = self._caches.counts.get(key)
+        if found is None:
+            found = self.reading(oid, lambda git: history.count(git, oid, self._counted))
+            self._caches.counts.put(key, found)
+        return found
+
+    def _counted(self, oid: str) -> int | None:
+        return self._caches.counts.get((self.repo_id, oid))
+
+    def is_ancestor(self, old: str, new: str) -> bool:
+        """Tell whether ``old`` is ``new`` or one of its ancestors."""
+        return old == new or self.reading(old, lambda git: bool(git.descendant_of(new, old)))
+
+    def merge_base(self, one: str, other: str) -> str | None:
+        """Return the best common ancestor, or None when the histories share nothing."""
+        found = self.reading(one, lambda git: git.merge_base(one, other))
+        return None if found is None else str(found)
+
+    def commits_between(self, old: str, new: str) -> list[Commit]:
+        """Return what ``git log old..new`` lists: reachable from new and not from old."""
+
+        def read(git: pygit2.Repository) -> list[Commit]:
+            return [Commit.of(commit) for commit in history.all_of(git, new, hide=old)]
+
+        return self.reading(new, read)
+
+    def last_commits(self, oid: str, paths: Iterable[str]) -> dict[str, Commit]:
+        """Return for each path (file or folder) the commit that last changed it up to ``oid``.
+
+        The same answer as ``git log -1 OID -- PATH``; a path that never was is left out.
+        """
+        wanted = list(paths)
+        return self.reading(oid, lambda git: history.last_changes(git, oid, wanted))
+
+    # -- differences -------------------------------------------------------------------------
+
+    def diff_names(
+        self, old: str | None, new: str | None
+    ) -> list[tuple[str, str | None, str | None]]:
+        """Return (path, old id, new id) of the files that differ between two trees or commits.
+
+        An id is None where the file is not there; renames are a removal and an addition.
+        """
+        trees = [None if oid is None else self.tree_of(oid) for oid in (old, new)]
+        found = listing.changes(self.rows, *trees)
+        named = [(path.decode("utf-8", "surrogateescape"), was, now) for path, was, now in found]
+        return sorted(named, key=lambda change: change[0])
+
+    def diff_text(
+        self, old: str | None, new: str, *, max_bytes: int = 10 << 20, paths: Sequence[str] = ()
+    ) -> Iterator[bytes]:
+        """Yield the unified diff of two commits or trees; None is the empty tree.
+
+        It runs a git process, and ends after ``max_bytes`` wherever that falls.
+        """
+        start = EMPTY_TREE if old is None else self.tree_of(old)
+        end = self.tree_of(new)
+        options = ["--no-color", "--no-ext-diff", "--no-textconv", "--full-index", "-M"]
+        specs = [f":(literal){path}" for path in paths]
+        arguments = ["diff", *options, start, end, "--", *specs]
+        return self._program.stream(self.path, *arguments, max_bytes=max_bytes)
+
+    # -- writing -----------------------------------------------------------------------------
+
+    def draft(self) -> PackDraft:
+        """Begin a pack of new objects."""
+        return PackDraft(self.path / "objects" / "pack", level=self._compression)
+
+
+def _parts_after(after: str | None, prefix: str) -> list[bytes]:
+    if after is None:
+        return []
+    if not after.startswith(prefix):
+        raise errors.InvalidInput(reason="the cursor does not belong to this folder")
+    return after[len(prefix) :].encode("utf-8", "surrogateescape").split(b"/")

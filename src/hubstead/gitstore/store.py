@@ -1,0 +1,326 @@
+"""All git repositories of a node, below one folder::
+
+ROOT/6f/6f0c…e1.git/                 one bare repository, readable by any git
+    HEAD  config  refs/              constant: refs are rows in the database
+    objects/pack/pack-NAME.pack .idx
+    objects/pack/tmp_…               being written, or left by a crash
+    projections/DIGEST.git/          see projections.py
+ROOT/6f/tmp_…                        a repository being made
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import shutil
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pygit2
+from pygit2.enums import ObjectType
+
+from hubstead import errors
+from hubstead.gitstore import projections
+from hubstead.gitstore.bounded import Bounded
+from hubstead.gitstore.durable import (
+    full_disk_is_an_error_of_ours,
+    sync_file,
+    sync_folder,
+    write_file,
+)
+from hubstead.gitstore.missing import RepoMissing
+from hubstead.gitstore.programs import GitProgram
+from hubstead.gitstore.repo import Caches, GitRepo
+
+_REPO_ID = re.compile(r"[0-9a-f]{24}")
+_PACK_NAME = re.compile(r"[0-9a-f]{40}")
+_TREE_CACHE_BYTES = 1 << 20
+_CACHED_ROWS = 400_000
+_CACHED_FILES = 200_000
+_CACHED_COUNTS = 50_000
+
+
+class GitStore:
+    """Bare repositories below ``root``, named by an id of 24 hex digits that never changes.
+
+    Safe to use from several threads, and beside other processes over the same folder.
+
+    Args:
+        root: Folder of the repositories; made when it is not there.
+        compression: zlib level of packs we write.
+        max_open: How many repositories are held open at most.
+        program: The git program.
+    """
+
+    def __init__(
+        self, root: Path, *, compression: int = 1, max_open: int = 256, program: str = "git"
+    ) -> None:
+        self.root = root
+        self._compression = compression
+        self._max_open = max_open
+        self._program = GitProgram(program)
+        self._open: OrderedDict[str, GitRepo] = OrderedDict()
+        self._lock = threading.Lock()
+        self._caches = Caches(
+            Bounded(_CACHED_ROWS), Bounded(_CACHED_FILES), Bounded(_CACHED_COUNTS)
+        )
+        root.mkdir(parents=True, exist_ok=True)
+        # Flat folders of 10,000 files are trees of 400 KB; by default libgit2 reads them anew.
+        pygit2.settings.cache_object_limit(ObjectType.TREE, _TREE_CACHE_BYTES)
+        # The folder is ours by configuration; its owner may be another user in a container.
+        pygit2.settings.owner_validation = False
+
+    # -- repositories ------------------------------------------------------------------------
+
+    def path(self, repo_id: str) -> Path:
+        """Return where a repository is, or would be.
+
+        Raises:
+            ValueError: when this is not a repository's id.
+        """
+        if not _REPO_ID.fullmatch(repo_id):
+            raise ValueError(f"not the id of a repository: {repo_id!r}")
+        return self.root / repo_id[:2] / f"{repo_id}.git"
+
+    def exists(self, repo_id: str) -> bool:
+        """Tell whether the repository's folder is on this node."""
+        return (self.path(repo_id) / "HEAD").is_file()
+
+    def create(self, repo_id: str) -> GitRepo:
+        """Make an empty repository, durably, and open it; one that is there already is opened.
+
+        Raises:
+            errors.StorageFull: when the disk is full; nothing is left.
+        """
+        target = self.path(repo_id)
+        if not self.exists(repo_id):
+            self.remove(repo_id)  # what a vanishing cache may have left of it
+            with full_disk_is_an_error_of_ours():
+                self._build(target)
+        return self.open(repo_id)
+
+    def _build(self, target: Path) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = target.parent / f"tmp_{secrets.token_hex(12)}"
+        folders = [draft / name for name in ("objects/info", "objects/pack", "refs/heads")]
+        try:
+            for folder in folders:
+                folder.mkdir(parents=True)
+            write_file(draft / "HEAD", b"ref: refs/heads/main\n")
+            write_file(draft / "config", projections.CONFIG)
+            for folder in (*folders, draft / "objects", draft / "refs", draft):
+                sync_folder(folder)
+            try:
+                draft.rename(target)
+            except OSError:  # another caller was faster
+                if not (target / "HEAD").is_file():
+                    raise
+            sync_folder(target.parent)
+            sync_folder(self.root)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+    def open(self, repo_id: str) -> GitRepo:
+        """Return the repository, from those held open if it is among them.
+
+        Raises:
+            RepoMissing: when its folder is not on this node.
+        """
+        with self._lock:
+            repo = self._open.get(repo_id)
+            if repo is not None:
+                self._open.move_to_end(repo_id)
+        if repo is not None and repo.is_there():
+            return repo
+        if repo is not None:
+            self._forget(repo_id)
+        repo = GitRepo(
+            repo_id,
+            self.path(repo_id),
+            caches=self._caches,
+            program=self._program,
+            compression=self._compression,
+        )
+        with self._lock:
+            self._open[repo_id] = repo
+            while len(self._open) > self._max_open:
+                self._open.popitem(last=False)
+        return repo
+
+    def remove(self, repo_id: str) -> None:
+        """Delete the repository's folder; one that is not there is no fault."""
+        path = self.path(repo_id)
+        self._forget(repo_id)
+        gone = path.parent / f"tmp_{secrets.token_hex(12)}"
+        with contextlib.suppress(FileNotFoundError):
+            path.rename(gone)
+            sync_folder(path.parent)
+        shutil.rmtree(gone, ignore_errors=True)
+        self._forget(repo_id)
+
+    def _forget(self, repo_id: str) -> None:
+        with self._lock:
+            self._open.pop(repo_id, None)
+        self._caches.forget(repo_id)
+
+    def repo_ids(self) -> Iterator[str]:
+        """Yield the ids of all repositories on this node, in order."""
+        for shelf in sorted(self.root.iterdir()):
+            for path in sorted(shelf.iterdir()) if len(shelf.name) == 2 else ():
+                if path.suffix == ".git" and _REPO_ID.fullmatch(path.stem):
+                    yield path.stem
+
+    # -- packs -------------------------------------------------------------------------------
+
+    def packs_path(self, repo_id: str) -> Path:
+        """Return the folder of the repository's packs."""
+        return self.path(repo_id) / "objects" / "pack"
+
+    def pack_names(self, repo_id: str) -> list[str]:
+        """Return the names of the packs on disk, whole ones only (with their index), in order.
+
+        Raises:
+            RepoMissing: when the repository's folder is not on this node.
+        """
+        try:
+            files = set(os.listdir(self.packs_path(repo_id)))
+        except FileNotFoundError:
+            raise RepoMissing(repo_id=repo_id) from None
+        names = [file[5:-4] for file in files if file.startswith("pack-") and file.endswith(".idx")]
+        return sorted(
+            name for name in names if _PACK_NAME.fullmatch(name) and f"pack-{name}.pack" in files
+        )
+
+    def install_pack(self, repo_id: str, name: str, source: Path) -> None:
+        """Put a copy of a pack file into the repository, with an index made for it, durably.
+
+        A pack that is there already stays and counts as new for :meth:`sweep`.
+
+        Args:
+            repo_id: The repository.
+            name: The pack's name: the checksum at its end.
+            source: The pack file.
+
+        Raises:
+            errors.BlobCorrupt: when the file is not a whole pack of this name.
+            errors.StorageFull: when the disk is full; nothing is left.
+            RepoMissing: when the repository's folder is not on this node.
+        """
+        folder = self._packs_folder(repo_id)
+        target = _files(folder, name)
+        if all(path.is_file() for path in target):
+            for path in target:
+                os.utime(path)
+            return
+        token = secrets.token_hex(12)
+        draft = folder / f"tmp_pack_{token}", folder / f"tmp_idx_{token}"
+        try:
+            with full_disk_is_an_error_of_ours():
+                shutil.copyfile(source, draft[0])
+                self._index(repo_id, name, draft)
+                for path, final in zip(draft, target, strict=True):
+                    path.chmod(0o444)
+                    sync_file(path)
+                    path.rename(final)
+                sync_folder(folder)
+        finally:
+            for path in draft:
+                path.unlink(missing_ok=True)
+
+    def _index(self, repo_id: str, name: str, draft: tuple[Path, Path]) -> None:
+        pack, idx = draft
+        # index-pack wants the suffix; linking is cheaper than a second copy of a large pack
+        suffixed = pack.with_name(f"{pack.name}.pack")
+        os.link(pack, suffixed)
+        try:
+            done = self._program.outcome(
+                self.path(repo_id), "index-pack", "--no-rev-index", "-o", str(idx), str(suffixed)
+            )
+        finally:
+            suffixed.unlink()
+        found = done.stdout.decode().strip()
+        if done.returncode or found != name:
+            said = done.stderr.decode("utf-8", "replace").strip()
+            raise errors.BlobCorrupt(expected=f"pack {name}", got=found or said)
+
+    def remove_pack(self, repo_id: str, name: str) -> None:
+        """Unlink a pack and what git keeps beside it; one that is not there is no fault."""
+        folder = self.packs_path(repo_id)
+        # The index goes first: git and libgit2 find packs by it.
+        for suffix in (".idx", ".rev", ".bitmap", ".pack"):
+            (folder / f"pack-{_checked(name)}{suffix}").unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            sync_folder(folder)
+        self._forget(repo_id)
+
+    def _packs_folder(self, repo_id: str) -> Path:
+        folder = self.packs_path(repo_id)
+        if not folder.is_dir():
+            raise RepoMissing(repo_id=repo_id)
+        return folder
+
+    def sweep(self, repo_id: str, *, older_than_s: float) -> int:
+        """Remove leftovers of crashes (drafts, packs without an index) and unused projections.
+
+        Only what was not touched for ``older_than_s`` seconds; returns how many were removed.
+        Packs that no row of the database names are the caller's to remove.
+        """
+        folder = self._packs_folder(repo_id)
+        limit = time.time() - older_than_s
+        removed = 0
+        for path in folder.iterdir():
+            leftover = path.name.startswith("tmp_") or (
+                path.suffix == ".pack" and not path.with_suffix(".idx").exists()
+            )
+            with contextlib.suppress(FileNotFoundError):
+                if leftover and path.stat().st_mtime < limit:
+                    path.unlink()
+                    removed += 1
+        return removed + projections.sweep(self.path(repo_id), older_than_s=older_than_s)
+
+    # -- git programs ------------------------------------------------------------------------
+
+    def projection(self, repo_id: str, refs: Mapping[str, str], default_branch: str) -> Path:
+        """Return an immutable git directory that shows these refs (full name to id).
+
+        Meant for running git programs that only read. It stays until :meth:`sweep` finds it
+        unused; asking again keeps it.
+
+        Raises:
+            RepoMissing: when the repository's folder is not on this node.
+        """
+        return projections.project(self.open(repo_id), refs, default_branch)
+
+    def fsck(self, repo_id: str, tips: Sequence[str]) -> list[str]:
+        """Return what ``git fsck --strict`` has against the packs and all that ``tips`` reach.
+
+        No lines means no fault. Objects that no tip reaches are not a fault.
+
+        Raises:
+            RepoMissing: when the repository's folder is not on this node.
+        """
+        if not self.exists(repo_id):
+            raise RepoMissing(repo_id=repo_id)
+        options = ["--full", "--strict", "--no-dangling", "--no-progress", "--no-reflogs"]
+        done = self._program.outcome(self.path(repo_id), "fsck", *options, *tips)
+        lines = (done.stdout + done.stderr).decode("utf-8", "replace").splitlines()
+        found = [line for line in lines if line and not line.startswith("notice: ")]
+        if done.returncode and not found:
+            return [f"git fsck ended with status {done.returncode}"]
+        return found
+
+
+def _checked(name: str) -> str:
+    if not _PACK_NAME.fullmatch(name):
+        raise ValueError(f"not the name of a pack: {name!r}")
+    return name
+
+
+def _files(folder: Path, name: str) -> tuple[Path, Path]:
+    stem = f"pack-{_checked(name)}"
+    return folder / f"{stem}.pack", folder / f"{stem}.idx"
