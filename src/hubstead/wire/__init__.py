@@ -1,0 +1,1 @@
+"""What goes over the network: one room per protocol, and the HTTP they share."""

@@ -1,0 +1,296 @@
+"""A small application on a live server, and a raw client."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import hashlib
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from hubstead.errors import ClientGone, HubError, RangeNotSatisfiable, SlowClient, TooLarge
+from hubstead.wire.http import (
+    BytesAnswer,
+    FileAnswer,
+    HubServer,
+    Limits,
+    inflating,
+    read_body,
+    receive_into,
+)
+
+STATUS = {RangeNotSatisfiable: 416, SlowClient: 408, TooLarge: 413}
+
+
+class LocalFile:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size = path.stat().st_size
+
+    async def chunks(self, start, count):
+        raise AssertionError("a local file is never asked for chunks")
+        yield b""
+
+
+class Parts:
+    """A source without a file, as a remote store is."""
+
+    path = None
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self.size = len(content)
+
+    async def chunks(self, start, count):
+        for at in range(start, start + count, 100_000):
+            yield self.content[at : min(at + 100_000, start + count)]
+
+
+class App:
+    """The addresses that the tests use; remembers what became of each request."""
+
+    def __init__(self, folder: Path, *, extensions: bool) -> None:
+        self.folder = folder
+        self.extensions = extensions
+        self.forget()
+
+    def forget(self) -> None:
+        self.offered: list[set[str]] = []
+        self.outcomes: list[str] = []
+        self.consumer_threads: set[str] = set()
+        self.gate = threading.Event()
+
+    async def __call__(self, scope, receive, send):
+        self.offered.append(set(scope["extensions"]))
+        if not self.extensions:
+            scope["extensions"] = {}
+        try:
+            await self._answer(scope, receive, send)
+            self.outcomes.append("ok")
+        except ClientGone:
+            self.outcomes.append("ClientGone")
+            raise
+        except HubError as error:
+            self.outcomes.append(type(error).__name__)
+            await say(send, STATUS[type(error)], {"error": error.message})
+        except BaseException as error:
+            self.outcomes.append(type(error).__name__)
+            raise
+
+    async def _answer(self, scope, receive, send):
+        name = scope["path"].strip("/")
+        if name.startswith("file-"):
+            answer = FileAnswer(
+                LocalFile(self.folder / name), etag="tag", headers=[("x-extra", "1")]
+            )
+            await answer(scope, receive, send)
+        elif name == "parts":
+            content = (self.folder / "file-big").read_bytes()
+            await FileAnswer(Parts(content), etag="tag")(scope, receive, send)
+        else:
+            await getattr(self, f"do_{name.replace('-', '_')}")(scope, receive, send)
+
+    async def do_upload(self, scope, receive, send):
+        digest = hashlib.sha256()
+
+        def consume(part: memoryview) -> None:
+            self.consumer_threads.add(threading.current_thread().name)
+            digest.update(part)
+
+        count = await receive_into(scope, receive, consume, limit=1 << 30)
+        await say(send, 200, {"count": count, "sha256": digest.hexdigest()})
+
+    async def do_failing_upload(self, scope, receive, send):
+        def consume(part: memoryview) -> None:
+            raise TooLarge(what="it", limit=1, setting="x")
+
+        await receive_into(scope, receive, consume, limit=1 << 30)
+
+    async def do_small_limit(self, scope, receive, send):
+        await receive_into(scope, receive, lambda part: None, limit=1000)
+
+    async def do_read(self, scope, receive, send):
+        scope, receive = inflating(scope, receive)
+        body = await read_body(scope, receive, limit=1_000_000)
+        await say(send, 200, {"count": len(body), "sha256": hashlib.sha256(body).hexdigest()})
+
+    async def do_denied(self, scope, receive, send):
+        await say(send, 401, {"error": "no"})
+
+    async def do_hello(self, scope, receive, send):
+        await BytesAnswer(b"hello", etag="h")(scope, receive, send)
+
+    async def do_shape(self, scope, receive, send):
+        keys = ("path", "raw_path", "query_string", "method")
+        await say(send, 200, {key: str(scope[key]) for key in keys})
+
+    async def do_wait(self, scope, receive, send):
+        await asyncio.to_thread(self.gate.wait, 10)
+        await say(send, 200, {"waited": True})
+
+    async def do_crash(self, scope, receive, send):
+        raise RuntimeError("meant to happen")
+
+    async def do_chunked_file(self, scope, receive, send):
+        with open(self.folder / "file-big", "rb") as file:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"before", "more_body": True})
+            await send({
+                "type": "http.response.zerocopysend", "file": file, "offset": 5, "count": 200_000,
+                "more_body": True,
+            })  # fmt: skip
+            await send({"type": "http.response.zerocopysend", "file": file, "count": 7})
+
+
+async def say(send, status: int, content: object) -> None:
+    body = json.dumps(content).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+class Live:
+    """A running server and its application."""
+
+    def __init__(self, app: App, server: HubServer, port: int) -> None:
+        self.app = app
+        self.server = server
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+
+    def connect(self, timeout: float = 10) -> Wire:
+        return Wire(socket.create_connection(("127.0.0.1", self.port), timeout))
+
+    def wait_until_idle(self) -> None:
+        state = self.server.server_state
+        wait_for(lambda: not state.connections and not state.tasks)
+
+    def outcome(self, index: int = 0) -> str:
+        wait_for(lambda: len(self.app.outcomes) > index)
+        return self.app.outcomes[index]
+
+
+class Wire:
+    """A connection on which each byte is ours."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.buffer = b""
+
+    def __enter__(self) -> Wire:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.sock.close()
+
+    def send(self, data: bytes) -> None:
+        self.sock.sendall(data)
+
+    def request(self, method: str, path: str, headers: str = "", body: bytes = b"") -> None:
+        length = f"Content-Length: {len(body)}\r\n" if body else ""
+        head = f"{method} {path} HTTP/1.1\r\nHost: x\r\n{headers}{length}\r\n"
+        self.send(head.encode() + body)
+
+    def more(self) -> bytes:
+        data = self.sock.recv(1 << 20)
+        self.buffer += data
+        return data
+
+    def head(self) -> tuple[int, dict[str, str]]:
+        while b"\r\n\r\n" not in self.buffer:
+            assert self.more(), f"closed within a head: {self.buffer!r}"
+        head, _, self.buffer = self.buffer.partition(b"\r\n\r\n")
+        first, *lines = head.decode("latin-1").split("\r\n")
+        pairs = [line.split(": ", 1) for line in lines]
+        return int(first.split()[1]), {name.lower(): value for name, value in pairs}
+
+    def body(self, size: int) -> bytes:
+        while len(self.buffer) < size:
+            assert self.more(), "closed within a body"
+        body, self.buffer = self.buffer[:size], self.buffer[size:]
+        return body
+
+    def answer(self) -> tuple[int, dict[str, str], bytes]:
+        status, headers = self.head()
+        return status, headers, self.body(int(headers.get("content-length", 0)))
+
+    def rest(self) -> bytes:
+        while self.more():
+            pass
+        rest, self.buffer = self.buffer, b""
+        return rest
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 5) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.01)
+
+
+class Servers:
+    """The servers of this run, by what they were started with: to start one takes a while."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.running: dict[object, tuple[Live, threading.Thread]] = {}
+
+    def get(self, limits: Limits | None, extensions: bool, loop: str, fresh: bool) -> Live:
+        key = object() if fresh else (limits, extensions, loop)
+        if key not in self.running:
+            self.running[key] = self.start(limits, extensions, loop)
+        return self.running[key][0]
+
+    def start(
+        self, limits: Limits | None, extensions: bool, loop: str
+    ) -> tuple[Live, threading.Thread]:
+        app = App(self.folder, extensions=extensions)
+        started = threading.Event()
+        server = HubServer(
+            app, limits=limits, on_started=lambda port: started.set(), drain_s=1, lifespan="off"
+        )
+        server.config.loop = loop
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        assert started.wait(10)
+        return Live(app, server, server.port), thread
+
+    def rest(self) -> None:
+        """Check that no request of the last test goes on, and forget what it did."""
+        for live, thread in self.running.values():
+            live.app.gate.set()
+            live.wait_until_idle()
+            if live.server.should_exit:
+                thread.join(5)
+                assert not thread.is_alive(), "the server did not stop"
+            live.app.forget()
+
+    def stop(self) -> None:
+        for live, _ in self.running.values():
+            live.server.stop()
+        for _, thread in self.running.values():
+            thread.join(10)
+            assert not thread.is_alive(), "the server did not stop"
+
+
+TIGHT = Limits(
+    header_bytes=2000,
+    header_seconds=0.4,
+    target_bytes=500,
+    body_min_bytes_per_s=10_000,
+    body_grace_s=0.6,
+    body_silence_s=0.4,
+    send_stall_s=0.5,
+    drain_bytes=4_000_000,
+    drain_seconds=1,
+    linger_seconds=0.5,
+    keep_alive_seconds=0.5,
+)
+
+
+def with_limits(**changes: object) -> Limits:
+    return dataclasses.replace(TIGHT, **changes)

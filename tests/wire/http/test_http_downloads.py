@@ -1,0 +1,211 @@
+"""Files go out whole, in part and without a copy, on both paths."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import struct
+
+import httpx2
+import pytest
+
+
+def test_a_file_arrives_whole_and_the_connection_stays_open(live, folder):
+    content = (folder / "file-big").read_bytes()
+    with live.connect() as wire:
+        for _ in range(3):
+            wire.request("GET", "/file-big")
+            status, headers, body = wire.answer()
+            assert (status, body == content) == (200, True)
+            assert headers["etag"] == '"tag"'
+            assert headers["accept-ranges"] == "bytes"
+            assert headers["x-extra"] == "1"
+            assert "connection" not in headers
+            assert "server" not in headers
+
+
+def test_zero_copy_is_offered_and_receiving_only_for_a_body_of_known_length(live):
+    with httpx2.Client() as client:
+        client.get(live.url + "/hello")
+        client.post(live.url + "/hello", content=b"x")
+        client.post(live.url + "/hello", content=iter([b"x"]))
+    zero_copy = {"http.response.zerocopysend"}
+    assert live.app.offered == [zero_copy, zero_copy | {"hubstead.receive_into"}, zero_copy]
+
+
+def test_ranges_are_cut_to_the_byte(live, folder):
+    content = (folder / "file-big").read_bytes()
+    chance = random.Random(2)
+    with live.connect() as wire:
+        for _ in range(30):
+            first = chance.randrange(len(content))
+            last = min(len(content) - 1, first + chance.choice([0, 10, 70_000, 2_000_000]))
+            wire.request("GET", "/file-big", f"Range: bytes={first}-{last}\r\n")
+            status, headers, body = wire.answer()
+            assert status == 206
+            assert headers["content-range"] == f"bytes {first}-{last}/{len(content)}"
+            assert body == content[first : last + 1]
+
+
+def test_pipelined_requests_are_answered_in_order(live, folder):
+    content = (folder / "file-big").read_bytes()
+    with live.connect() as wire:
+        ranges = [(0, 0), (5, 1_500_000), (7, 9), (1_000_000, 3_000_000)]
+        wire.send(
+            b"".join(
+                b"GET /file-big HTTP/1.1\r\nHost: x\r\nRange: bytes=%d-%d\r\n\r\n" % pair
+                for pair in ranges
+            )
+        )
+        for first, last in ranges:
+            status, _, body = wire.answer()
+            assert (status, body == content[first : last + 1]) == (206, True)
+
+
+@pytest.mark.parametrize("name", ["file-big", "parts", "hello", "file-empty"])
+def test_head_has_the_headers_of_get_and_no_body(live, name):
+    with live.connect() as wire:
+        wire.request("HEAD", f"/{name}", "Range: bytes=0-1\r\n")
+        status, head = wire.head()
+        wire.request("GET", f"/{name}")
+        got_status, got, _ = wire.answer()
+    drop = {"date"}
+    assert status == got_status == 200
+    assert {k: v for k, v in head.items() if k not in drop} == {
+        k: v for k, v in got.items() if k not in drop
+    }
+
+
+def test_an_empty_file_is_served_and_has_no_ranges(live):
+    with live.connect() as wire:
+        wire.request("GET", "/file-empty")
+        assert wire.answer()[::2] == (200, b"")
+        wire.request("GET", "/file-empty", "Range: bytes=0-\r\n")
+        assert wire.answer()[0] == 416
+        wire.request("GET", "/file-empty", "Range: bytes=-5\r\n")
+        assert wire.answer()[::2] == (200, b"")
+
+
+def test_a_source_without_a_file_is_sent_in_parts(live, folder):
+    content = (folder / "file-big").read_bytes()
+    with httpx2.Client() as client:
+        assert client.get(live.url + "/parts").content == content
+        part = client.get(live.url + "/parts", headers={"range": "bytes=150000-450000"})
+        assert (part.status_code, part.content) == (206, content[150000:450001])
+
+
+def test_what_the_client_has_is_not_sent_again(live):
+    with httpx2.Client() as client:
+        for value in ('"tag"', 'W/"tag"', '"other", "tag"', "*", "tag"):
+            answer = client.get(live.url + "/file-big", headers={"if-none-match": value})
+            assert (answer.status_code, answer.content) == (304, b"")
+            assert answer.headers["etag"] == '"tag"'
+            assert answer.headers["x-extra"] == "1"
+            assert "content-length" not in answer.headers
+        answer = client.get(live.url + "/file-small", headers={"if-none-match": '"other"'})
+        assert answer.status_code == 200
+
+
+def test_if_range_sends_the_part_only_if_the_file_is_the_same(live):
+    with httpx2.Client() as client:
+        for value, status in [('"tag"', 206), ('W/"tag"', 200), ('"x"', 200), ("junk", 200)]:
+            headers = {"range": "bytes=2-3", "if-range": value}
+            answer = client.get(live.url + "/file-small", headers=headers)
+            assert answer.status_code == status
+            assert answer.content == (b"23" if status == 206 else b"0123456789")
+
+
+def test_several_ranges_are_refused(live):
+    with httpx2.Client() as client:
+        answer = client.get(live.url + "/file-big", headers={"range": "bytes=0-1,5-6"})
+    assert answer.status_code == 416
+
+
+def test_a_chunked_answer_may_hold_files_too(start, folder):
+    content = (folder / "file-big").read_bytes()
+    live = start()
+    with httpx2.Client() as client:
+        answer = client.get(live.url + "/chunked-file")
+        assert answer.headers["transfer-encoding"] == "chunked"
+        assert answer.content == b"before" + content[5:200_005] + content[:7]
+        assert client.get(live.url + "/hello").content == b"hello"
+
+
+def test_a_client_that_stops_reading_is_dropped(strict):
+    with strict.connect() as wire:
+        wire.request("GET", "/file-huge")
+        assert strict.outcome() == "ClientGone"
+    strict.wait_until_idle()
+
+
+def test_a_client_that_reads_slowly_gets_everything(start, folder):
+    live = start(extensions=True)
+    content = (folder / "file-big").read_bytes()
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.connect(("127.0.0.1", live.port))
+    with sock:
+        sock.sendall(b"GET /file-big HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        got = bytearray()
+        while data := sock.recv(20_000):
+            got += data
+    assert got.endswith(content)
+
+
+@pytest.mark.parametrize("way", ["reset", "close"])
+def test_a_client_that_vanishes_costs_nothing(live, way):
+    before = open_descriptors()
+    for index in range(5):
+        with live.connect() as wire:
+            wire.request("GET", "/file-huge")
+            wire.more()
+            if way == "reset":
+                hard = struct.pack("ii", 1, 0)
+                wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, hard)
+        assert live.outcome(index) == "ClientGone"
+    live.wait_until_idle()
+    assert open_descriptors() <= before
+
+
+def test_a_file_that_is_shorter_than_promised_never_looks_complete(live, folder, tmp_path):
+    path = folder / "file-shrinking"
+    path.write_bytes(bytes(50_000_000))
+    try:
+        with live.connect() as wire:
+            wire.request("GET", "/file-shrinking")
+            wire.more()
+            os.truncate(path, 1000)
+            got = len(wire.rest())
+        assert got < 50_000_000
+        assert live.outcome() in ("EOFError", "ClientGone")
+    finally:
+        path.unlink()
+
+
+@pytest.mark.parametrize("loop", ["auto", "asyncio"])
+def test_it_works_on_either_event_loop(start, folder, loop):
+    live = start(loop=loop)
+    content = (folder / "file-big").read_bytes()
+    with httpx2.Client() as client:
+        assert client.get(live.url + "/file-big").content == content
+        answer = client.put(live.url + "/upload", content=content)
+        assert answer.json()["count"] == len(content)
+        assert client.get(live.url + "/hello").content == b"hello"
+
+
+def test_a_file_the_kernel_cannot_send_is_copied(start, folder, monkeypatch):
+    import errno
+
+    def refuse(*args: object) -> int:
+        raise OSError(errno.EINVAL, "not from here")
+
+    monkeypatch.setattr(os, "sendfile", refuse)
+    live = start()
+    with httpx2.Client() as client:
+        got = client.get(live.url + "/file-big", headers={"range": "bytes=10-2000000"}).content
+    assert got == (folder / "file-big").read_bytes()[10:2000001]
+
+
+def open_descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))

@@ -1,0 +1,226 @@
+"""What a client may not do, and what it is told."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import httpx2
+import pytest
+from http_live import wait_for, with_limits
+
+
+@pytest.fixture
+def tight(start):
+    return start(with_limits())
+
+
+def refusal(wire) -> tuple[int, str]:
+    status, headers, body = wire.answer()
+    assert headers["content-type"] == "application/json"
+    assert headers["connection"] == "close"
+    assert len(headers["x-request-id"]) == 32
+    error = json.loads(body)["error"]
+    assert headers["x-error-message"] == error
+    assert wire.rest() == b""
+    return status, error
+
+
+def test_headers_in_all_larger_than_the_limit_are_refused(tight):
+    with tight.connect() as wire:
+        wire.request("GET", "/hello", "".join(f"X-{i}: {'y' * 90}\r\n" for i in range(30)))
+        assert refusal(wire) == (431, "The request's headers are larger than 2000 bytes.")
+
+
+def test_headers_up_to_the_limit_are_taken(tight):
+    with tight.connect() as wire:
+        wire.request("GET", "/hello", f"X-Long: {'y' * 1900}\r\n")
+        assert wire.answer()[2] == b"hello"
+
+
+def test_headers_without_end_are_refused_before_they_fill_the_memory(tight):
+    with tight.connect() as wire:
+        wire.send(b"GET /hello HTTP/1.1\r\nX: " + b"y" * 5000)
+        assert refusal(wire)[0] == 431
+    assert tight.app.offered == []
+
+
+def test_many_small_pieces_of_header_are_counted_too(tight):
+    with tight.connect() as wire:
+        wire.send(b"GET /hello HTTP/1.1\r\nX: ")
+        for _ in range(30):
+            wire.send(b"y" * 100)
+            time.sleep(0.001)
+        assert refusal(wire)[0] == 431
+
+
+def test_an_address_longer_than_the_limit_is_refused(tight):
+    with tight.connect() as wire:
+        wire.request("GET", "/" + "a" * 501)
+        assert refusal(wire) == (414, "The request's address is longer than 500 bytes.")
+
+
+def test_headers_that_do_not_come_to_an_end_in_time_are_refused(tight):
+    with tight.connect() as wire:
+        wire.send(b"GET /hello HTTP/1.1\r\nHost: x\r\n")
+        started = time.monotonic()
+        assert refusal(wire)[0] == 408
+        assert 0.3 < time.monotonic() - started < 2
+
+
+def test_slow_headers_are_refused_on_a_kept_connection_too(tight):
+    with tight.connect() as wire:
+        wire.request("GET", "/hello")
+        wire.answer()
+        wire.send(b"GET /he")
+        assert refusal(wire)[0] == 408
+
+
+def test_a_connection_on_which_nothing_is_said_is_closed(tight):
+    with tight.connect() as wire:
+        assert wire.rest() == b""
+
+
+def test_an_idle_connection_is_closed_and_blank_lines_do_not_keep_it(tight):
+    with tight.connect() as wire:
+        wire.request("GET", "/hello")
+        wire.answer()
+        wire.send(b"\r\n\r\n")
+        started = time.monotonic()
+        assert wire.rest() == b""
+        assert time.monotonic() - started < 2
+
+
+def test_an_idle_connection_is_closed_after_an_unwanted_body_was_read(tight):
+    with tight.connect() as wire:
+        wire.send(b"PUT /denied HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345")
+        wire.answer()
+        wire.send(b"67890")
+        started = time.monotonic()
+        assert wire.rest() == b""
+        assert 0.3 < time.monotonic() - started < 2
+
+
+def test_a_long_answer_is_not_cut_by_the_idle_timer(tight):
+    with tight.connect() as wire:
+        wire.send(b"PUT /denied HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345")
+        wire.answer()
+        wire.send(b"67890GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
+        time.sleep(0.8)
+        tight.app.gate.set()
+        assert wire.answer()[0] == 200
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"GET\r\n\r\n",
+        b"GET /a b HTTP/1.1\r\n\r\n",
+        b"GET /\xc3\xa9 HTTP/1.1\r\n\r\n",
+        b"GET nothing HTTP/1.1\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"GET / HTTP/1.1\r\nbad name: 1\r\n\r\n",
+        b"CONNECT example.com:443 HTTP/1.1\r\nHost: x\r\n\r\n",
+    ],
+)
+def test_what_is_not_http_gets_a_readable_400(tight, junk):
+    with tight.connect() as wire:
+        wire.send(junk)
+        assert refusal(wire)[0] == 400
+    assert tight.app.offered == []
+
+
+def test_junk_behind_a_request_is_refused_after_the_request_was_answered(tight):
+    with tight.connect() as wire:
+        wire.send(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n???\r\n\r\n")
+        assert wire.answer()[2] == b"hello"
+        assert refusal(wire)[0] == 400
+
+
+def test_a_broken_chunk_ends_the_request(tight):
+    with tight.connect() as wire:
+        wire.request("PUT", "/upload", "Transfer-Encoding: chunked\r\n")
+        wire.send(b"3\r\nabc\r\nnonsense\r\n")
+        assert refusal(wire)[0] == 400
+    assert tight.outcome() == "ClientGone"
+
+
+def test_a_trailer_does_not_become_a_header(tight):
+    with tight.connect() as wire:
+        wire.request("PUT", "/upload", "Transfer-Encoding: chunked\r\n")
+        wire.send(b"3\r\nabc\r\n0\r\nX-Late: 1\r\n\r\n")
+        assert json.loads(wire.answer()[2])["count"] == 3
+        wire.request("GET", "/hello")
+        assert wire.answer()[0] == 200
+
+
+def test_one_connection_too_many_is_told_so(start):
+    live = start(with_limits(max_connections=2, header_seconds=5, keep_alive_seconds=5))
+    with live.connect() as one, live.connect() as two:
+        for wire in (one, two):
+            wire.request("GET", "/hello")
+            assert wire.answer()[0] == 200
+        with live.connect() as three:
+            three.request("PUT", "/upload", body=bytes(100_000))
+            assert refusal(three)[0] == 503
+        one.request("GET", "/hello")
+        assert one.answer()[0] == 200
+
+
+def test_requests_may_not_queue_without_end(start):
+    live = start(with_limits(pipelined_requests=10))
+    with live.connect() as wire:
+        wire.send(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n" * 1000)
+        assert wire.rest().count(b" 200 OK") == 11
+
+
+def test_a_client_that_never_reads_its_answers_is_dropped(tight):
+    with tight.connect() as wire:
+        request = b"GET /file-big HTTP/1.1\r\nHost: x\r\n\r\n"
+        wire.send(request * 20)
+        wait_for(lambda: "ClientGone" in tight.app.outcomes)
+        tight.wait_until_idle()
+
+
+def test_a_failing_application_says_so_in_json(tight):
+    with httpx2.Client() as client:
+        answer = client.get(tight.url + "/crash")
+    assert (answer.status_code, answer.json()) == (500, {"error": "Internal Server Error"})
+
+
+@pytest.mark.parametrize(
+    ("target", "raw", "path", "query"),
+    [
+        ("/shape/refs%2Fpr%2F1?a=%2F&b", b"/shape/refs%2Fpr%2F1", "/shape/refs/pr/1", b"a=%2F&b"),
+        ("//shape//../x", b"//shape//../x", "//shape//../x", b""),
+        ("http://elsewhere/shape?q", b"/shape", "/shape", b"q"),
+    ],
+)
+def test_the_address_reaches_the_application_as_it_was_sent(start, target, raw, path, query):
+    live = start()
+    served = live.server.config.loaded_app
+    seen = {}
+
+    async def app(scope, receive, send):
+        seen.update(scope)
+        await live.app.do_hello(scope, receive, send)
+
+    live.server.config.loaded_app = app
+    try:
+        with live.connect() as wire:
+            wire.request("GET", target)
+            assert wire.answer()[0] == 200
+    finally:
+        live.server.config.loaded_app = served
+    assert (seen["raw_path"], seen["path"], seen["query_string"]) == (raw, path, query)
+
+
+def test_a_request_to_upgrade_is_answered_as_plain_http(tight):
+    with tight.connect() as wire:
+        wire.request("GET", "/hello", "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n")
+        status, headers, body = wire.answer()
+        assert (status, body, headers["connection"]) == (200, b"hello", "close")

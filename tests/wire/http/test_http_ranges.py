@@ -1,0 +1,138 @@
+"""Reading ranges and conditions, naming files."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import urllib.parse
+from email.message import Message
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hubstead.errors import RangeNotSatisfiable
+from hubstead.wire.http import Span, disposition, parse_range
+from hubstead.wire.http.ranges import http_date, select
+
+sizes = st.integers(0, 10**13)
+
+
+@given(sizes, st.integers(0, 10**13), st.integers(0, 10**13))
+def test_a_range_is_what_slicing_gives(size, first, length):
+    header = f"bytes={first}-{first + length}"
+    if first >= size:
+        with pytest.raises(RangeNotSatisfiable):
+            parse_range(header, size)
+    else:
+        assert parse_range(header, size) == Span(first, min(size, first + length + 1) - first)
+
+
+@given(st.integers(1, 10**13), st.integers(1, 10**13))
+def test_a_suffix_is_the_end_of_the_file(size, suffix):
+    span = parse_range(f"bytes=-{suffix}", size)
+    assert span == Span(max(0, size - suffix), min(size, suffix))
+
+
+@given(st.text(), sizes)
+def test_no_text_breaks_it(text, size):
+    for header in (text, "bytes=" + text):
+        with contextlib.suppress(RangeNotSatisfiable):
+            span = parse_range(header, size)
+            assert span is None or (span.count > 0 and span.start + span.count <= size)
+
+
+@given(st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99)), min_size=2, max_size=5))
+def test_several_ranges_are_always_refused(pairs):
+    header = "bytes=" + ", ".join(f"{first}-{first + more}" for first, more in pairs)
+    with pytest.raises(RangeNotSatisfiable):
+        parse_range(header, 1000)
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (None, None),
+        ("", None),
+        ("items=0-1", None),
+        ("bytes=", None),
+        ("bytes=-", None),
+        ("bytes=5-4", None),
+        ("bytes=a-b", None),
+        ("bytes 0-1", None),
+        ("bytes=0-1,x", None),
+        ("bytes=٣-٤", None),
+        ("BYTES=0-0", Span(0, 1)),
+        ("bytes=0-", Span(0, 10)),
+        ("bytes= 2-3 ,", Span(2, 2)),
+        ("bytes=9-" + "9" * 5000, Span(9, 1)),
+    ],
+)
+def test_ranges_by_example(header, expected):
+    assert parse_range(header, 10) == expected
+
+
+@pytest.mark.parametrize("header", ["bytes=10-", "bytes=-0", "bytes=" + "9" * 5000 + "-"])
+def test_what_lies_outside_is_not_satisfiable(header):
+    with pytest.raises(RangeNotSatisfiable) as raised:
+        parse_range(header, 10)
+    assert raised.value.facts == {"size": 10}
+
+
+def test_nothing_has_no_range_that_could_be_named():
+    assert parse_range("bytes=-5", 0) is None
+    with pytest.raises(RangeNotSatisfiable):
+        parse_range("bytes=0-", 0)
+
+
+def chosen(method="GET", **headers):
+    pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    scope = {"method": method, "headers": pairs}
+    return select(scope, size=10, etag="e", modified_s=1_000_000_000).status
+
+
+def test_dates_serve_as_conditions():
+    then, later = http_date(1_000_000_000), http_date(1_000_000_001)
+    before = http_date(999_999_999)
+    assert chosen(if_modified_since=then) == chosen(if_modified_since=later) == 304
+    assert chosen(if_modified_since=before) == chosen(if_modified_since="junk") == 200
+    assert chosen(if_modified_since=then, if_none_match='"other"') == 200
+    assert chosen(range="bytes=0-1", if_range=then) == 206
+    assert chosen(range="bytes=0-1", if_range=later) == 200
+    assert chosen(range="bytes=0-1", if_range="Thu, 99 Foo") == 200
+
+
+def test_only_get_has_ranges():
+    assert chosen(range="bytes=0-1") == 206
+    assert chosen("HEAD", range="bytes=0-1") == 200
+    assert chosen("HEAD", range="bytes=99-") == 200
+
+
+@given(st.text(min_size=1, max_size=100), st.booleans())
+def test_any_name_makes_a_header_that_says_the_name_and_nothing_else(name, inline):
+    value = disposition(name, inline=inline)
+    assert value.isascii()
+    assert value.isprintable()
+    match = re.fullmatch(
+        r"(inline|attachment); filename\*=UTF-8''([^;\s\"]*); filename=\"((?:[^\"\\]|\\.)*)\";",
+        value,
+    )
+    assert match is not None
+    assert match[1] == ("inline" if inline else "attachment")
+    replaced = name.encode("utf-8", "replace").decode()
+    assert urllib.parse.unquote(match[2]) == replaced
+
+
+def test_a_plain_name_reads_back_by_the_rules_of_mail():
+    message = Message()
+    message["Content-Disposition"] = disposition('we "ights".bin')
+    assert message.get_filename() == 'we "ights".bin'
+
+
+def test_the_form_is_that_of_the_hub():
+    assert disposition("config.json") == (
+        "inline; filename*=UTF-8''config.json; filename=\"config.json\";"
+    )
+    assert disposition("é.bin", inline=False) == (
+        "attachment; filename*=UTF-8''%C3%A9.bin; filename=\"_.bin\";"
+    )
