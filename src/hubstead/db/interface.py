@@ -28,7 +28,10 @@ class Reader(Protocol):
 
 
 class Tx(Reader, Protocol):
-    """One write transaction, given to the function that ``Database.write`` runs."""
+    """One write transaction, given to the function that ``Database.write`` runs.
+
+    An error ends it on PostgreSQL: whoever catches one may only leave the function.
+    """
 
     async def run(self, statement: Statement, /, **values: object) -> int:
         """Run a change and return how many rows it touched.

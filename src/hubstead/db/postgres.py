@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import asyncpg
@@ -21,8 +21,8 @@ ATTEMPTS = 8
 _DIALECT = postgres_dialect()
 
 
-@asynccontextmanager
-async def _our_errors() -> AsyncIterator[None]:
+@contextmanager
+def _our_errors() -> Iterator[None]:
     try:
         yield
     except asyncpg.IntegrityConstraintViolationError as error:
@@ -46,7 +46,8 @@ async def _our_errors() -> AsyncIterator[None]:
 async def _fetch(connection: Any, statement: Statement, values: Mapping[str, object]) -> list[Row]:
     compiled = statement.on(_DIALECT)
     assert compiled.make_row is not None, "only statements that return columns can be fetched"
-    rows = await connection.fetch(compiled.sql, *compiled.arguments(values))
+    with _our_errors():
+        rows = await connection.fetch(compiled.sql, *compiled.arguments(values))
     return [compiled.make_row(row) for row in rows]
 
 
@@ -55,26 +56,41 @@ class PostgresTx:
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
+        #: The error that ended the transaction, whether or not its function let it through.
+        self.broken_by: BaseException | None = None
+
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        try:
+            with _our_errors():
+                yield
+        except BaseException as error:
+            self.broken_by = error
+            raise
 
     async def one(self, statement: Statement, /, **values: object) -> Row | None:
         """See ``Reader.one``."""
-        rows = await _fetch(self._connection, statement, values)
+        rows = await self.all(statement, **values)
         return rows[0] if rows else None
 
     async def all(self, statement: Statement, /, **values: object) -> list[Row]:
         """See ``Reader.all``."""
-        return await _fetch(self._connection, statement, values)
+        with self._noted():
+            return await _fetch(self._connection, statement, values)
 
     async def run(self, statement: Statement, /, **values: object) -> int:
         """See ``Tx.run``."""
         compiled = statement.on(_DIALECT)
-        status = await self._connection.execute(compiled.sql, *compiled.arguments(values))
+        with self._noted():
+            status = await self._connection.execute(compiled.sql, *compiled.arguments(values))
         return int(status.rpartition(" ")[2])
 
     async def many(self, statement: Statement, rows: Sequence[Mapping[str, object]]) -> None:
         """See ``Tx.many``."""
         compiled = statement.on(_DIALECT)
-        await self._connection.executemany(compiled.sql, [compiled.arguments(row) for row in rows])
+        arguments = [compiled.arguments(row) for row in rows]
+        with self._noted():
+            await self._connection.executemany(compiled.sql, arguments)
 
 
 async def _leave_as_is(_connection: Any) -> None:
@@ -98,7 +114,7 @@ class PostgresDatabase:
         Raises:
             Unavailable: if there is no answer.
         """
-        async with _our_errors():
+        with _our_errors():
             pool = await asyncpg.create_pool(
                 url, min_size=1, max_size=pool_size, reset=_leave_as_is, statement_cache_size=512
             )
@@ -111,8 +127,7 @@ class PostgresDatabase:
 
     async def all(self, statement: Statement, /, **values: object) -> list[Row]:
         """See ``Reader.all``."""
-        async with _our_errors():
-            return await _fetch(self._pool, statement, values)
+        return await _fetch(self._pool, statement, values)
 
     async def write(self, fn: WriteFn[T]) -> T:
         """See ``Database.write``."""
@@ -134,14 +149,18 @@ class PostgresDatabase:
         raise AssertionError
 
     async def _attempt(self, fn: WriteFn[T]) -> T:
-        async with _our_errors(), self._pool.acquire() as connection:
-            tx = PostgresTx(connection)
-            async with connection.transaction():
-                return await fn(tx)
+        with _our_errors():
+            async with self._pool.acquire() as connection, connection.transaction():
+                tx = PostgresTx(connection)
+                result = await fn(tx)
+                if tx.broken_by is not None:
+                    # COMMIT would answer ROLLBACK here and look like success.
+                    raise RuntimeError("a write went on after an error") from tx.broken_by
+                return result
 
     async def ready(self) -> None:
         """See ``Database.ready``."""
-        async with _our_errors():
+        with _our_errors():
             await self._pool.fetchval("SELECT 1")
 
     async def close(self) -> None:

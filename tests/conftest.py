@@ -1,0 +1,86 @@
+"""Fixtures that every room's tests share: an event loop, and both databases.
+
+A test may be ``async def``: it then runs on the loop of the fixture ``run``, which is also the
+loop that ``db`` lives on. Sync tests call ``run(coroutine)``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import secrets
+import shutil
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hubstead.db import Database, migrate, open_db
+from tests.services import Postgres, postgres_server, postgres_url, s3_server
+
+__all__ = ["postgres_server", "postgres_url", "s3_server"]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a test that is a coroutine on the loop of its fixtures."""
+    if not inspect.iscoroutinefunction(pyfuncitem.function):
+        return None
+    names = inspect.signature(pyfuncitem.function).parameters
+    wanted = {name: pyfuncitem.funcargs[name] for name in names}
+    pyfuncitem.funcargs["run"](pyfuncitem.function(**wanted))
+    return True
+
+
+@pytest.fixture(autouse=True)
+def run() -> Iterator[Callable[[Coroutine[Any, Any, Any]], Any]]:
+    """Runs a coroutine to its end, on one loop for the whole test."""
+    with asyncio.Runner() as runner:
+        yield runner.run
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty SQLite database with today's schema, to be copied."""
+    path = tmp_path_factory.mktemp("migrated") / "hub.db"
+    asyncio.run(migrate(f"sqlite:///{path}"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_server: Postgres) -> str:
+    """The name of an empty PostgreSQL database with today's schema, to be copied."""
+    asyncio.run(migrate(postgres_server.fresh_database("hubstead_template")))
+    return "hubstead_template"
+
+
+@pytest.fixture
+def sqlite_url(migrated_file: Path, tmp_path: Path) -> str:
+    """The address of a fresh SQLite database with today's schema."""
+    shutil.copy(migrated_file, tmp_path / "hub.db")
+    return f"sqlite:///{tmp_path / 'hub.db'}"
+
+
+@pytest.fixture
+def postgresql_url(postgres_server: Postgres, migrated_template: str) -> Iterator[str]:
+    """The address of a fresh PostgreSQL database with today's schema."""
+    name = f"t_{secrets.token_hex(6)}"
+    postgres_server.run(f'CREATE DATABASE "{name}" TEMPLATE {migrated_template} STRATEGY file_copy')
+    yield postgres_server.url(name)
+    postgres_server.run(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The address of a fresh database, once per engine."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture
+def db(database_url: str, run: Callable[[Coroutine[Any, Any, Any]], Any]) -> Iterator[Database]:
+    """A fresh database with today's schema, once per engine."""
+    opened = run(open_db(database_url))
+    yield opened
+    run(opened.close())

@@ -1,0 +1,213 @@
+"""What ``Database`` promises on either engine: reads, writes, and what they may raise."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+from sqlalchemy import bindparam, delete, func, select, update
+
+from hubstead.accounts.tables import account, member
+from hubstead.db import Conflict, Database, Tx, any_of, insert, open_db, point, scan
+from hubstead.errors import Unavailable
+
+ADD = point(
+    insert(account)
+    .values(
+        id=bindparam("id"),
+        kind="user",
+        name=bindparam("id"),
+        name_key=bindparam("id"),
+        fullname=bindparam("full"),
+        created_ms=7,
+    )
+    .returning(account.c.pk)
+)
+NAMES = scan(select(account.c.name).where(any_of(account.c.name_key, "keys")).order_by("name"))
+BY_NUMBER = point(select(account.c.name).where(any_of(account.c.pk, "pks")).order_by("name"))
+COUNT = point(select(func.count().label("n")).select_from(account))
+ORPHAN = point(insert(member).values(org_pk=98, user_pk=99, role="read", created_ms=0))
+FULLNAME = point(
+    update(account)
+    .values(fullname=account.c.fullname + bindparam("more"))
+    .where(account.c.name_key == bindparam("which"))
+)
+READ_FULLNAME = point(
+    select(account.c.fullname).where(account.c.name_key == bindparam("which")).with_for_update()
+)
+DELETE = point(delete(account).where(account.c.name_key == bindparam("which")))
+
+
+def adding(name: str, full: str = "") -> object:
+    async def add(tx: Tx) -> int:
+        row = await tx.one(ADD, id=name, full=full)
+        return int(row.pk)
+
+    return add
+
+
+async def names(db: Database, *keys: str) -> list[str]:
+    return [row.name for row in await db.all(NAMES, keys=list(keys))]
+
+
+async def test_what_was_written_can_be_read_when_write_returns(db: Database) -> None:
+    pk = await db.write(adding("anna"))
+    assert await names(db, "anna") == ["anna"]
+    assert [row.name for row in await db.all(BY_NUMBER, pks=[pk])] == ["anna"]
+
+
+async def test_one_gives_the_first_row_or_none(db: Database) -> None:
+    assert (await db.one(COUNT)).n == 0
+    assert await db.one(NAMES, keys=["nobody"]) is None
+
+
+async def test_any_of_takes_lists_of_any_length(db: Database) -> None:
+    pks = [await db.write(adding(f"u{n}")) for n in range(5)]
+    assert await names(db) == []
+    assert await names(db, "u1", "u3", "absent", "u1") == ["u1", "u3"]
+    assert len(await db.all(BY_NUMBER, pks=pks + list(range(1000, 4000)))) == 5
+
+
+async def test_any_of_takes_texts_that_look_like_json_or_sql(db: Database) -> None:
+    odd = ['a"b', "it's", "[1]", "{x}", "a,b", "ü\N{SNOWMAN}", "\\", "null"]
+    for name in odd:
+        await db.write(adding(name))
+    assert sorted(await names(db, *odd)) == sorted(odd)
+
+
+async def test_a_write_that_raises_leaves_nothing(db: Database) -> None:
+    async def half(tx: Tx) -> None:
+        await tx.one(ADD, id="anna", full="")
+        raise LookupError("half way")
+
+    with pytest.raises(LookupError, match="half way"):
+        await db.write(half)
+    assert (await db.one(COUNT)).n == 0
+
+
+async def test_a_taken_name_is_a_conflict(db: Database) -> None:
+    await db.write(adding("anna"))
+    with pytest.raises(Conflict):
+        await db.write(adding("anna"))
+
+
+async def test_a_reference_to_nothing_is_a_conflict(db: Database) -> None:
+    async def orphan(tx: Tx) -> None:
+        await tx.run(ORPHAN)
+
+    with pytest.raises(Conflict):
+        await db.write(orphan)
+
+
+async def test_a_write_sees_the_conflict_where_it_happens(db: Database) -> None:
+    async def twice(tx: Tx) -> str:
+        await tx.one(ADD, id="anna", full="")
+        try:
+            await tx.one(ADD, id="anna", full="")
+        except Conflict as conflict:
+            raise LookupError("taken") from conflict
+        return "both"
+
+    with pytest.raises(LookupError, match="taken"):
+        await db.write(twice)
+    assert (await db.one(COUNT)).n == 0
+
+
+async def test_run_says_how_many_rows_it_touched(db: Database) -> None:
+    await db.write(adding("anna"))
+
+    async def rename(tx: Tx) -> tuple[int, int]:
+        there = await tx.run(FULLNAME, which="anna", more="A")
+        return there, await tx.run(FULLNAME, which="absent", more="A")
+
+    assert await db.write(rename) == (1, 0)
+
+
+async def test_many_runs_once_per_row(db: Database) -> None:
+    for name in "abc":
+        await db.write(adding(name))
+
+    async def several(tx: Tx) -> None:
+        await tx.many(FULLNAME, [{"which": name, "more": name * 2} for name in "ab"])
+        await tx.many(DELETE, [])
+
+    await db.write(several)
+    assert (await db.one(READ_FULLNAME, which="b")).fullname == "bb"
+    assert (await db.one(READ_FULLNAME, which="c")).fullname == ""
+
+
+async def test_one_failing_write_does_not_touch_those_beside_it(db: Database) -> None:
+    async def failing(tx: Tx) -> None:
+        await tx.one(ADD, id="never", full="")
+        await tx.one(ADD, id="never", full="")
+
+    writes = [db.write(failing if n % 3 == 1 else adding(f"u{n:02}")) for n in range(30)]
+    outcomes = await asyncio.gather(*writes, return_exceptions=True)
+    assert [isinstance(outcome, Conflict) for outcome in outcomes] == [
+        n % 3 == 1 for n in range(30)
+    ]
+    assert (await db.one(COUNT)).n == 20
+
+
+async def test_writes_at_once_that_read_first_lose_nothing(db: Database) -> None:
+    await db.write(adding("anna"))
+
+    async def append(tx: Tx) -> None:
+        row = await tx.one(READ_FULLNAME, which="anna")
+        await tx.run(FULLNAME, which="anna", more=str(len(row.fullname) % 10))
+
+    await asyncio.gather(*(db.write(append) for _ in range(40)))
+    assert (await db.one(READ_FULLNAME, which="anna")).fullname == "0123456789" * 4
+
+
+async def test_cancelling_the_caller_does_not_cancel_the_write(db: Database) -> None:
+    task = asyncio.create_task(db.write(adding("anna")))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    for _ in range(200):
+        if (await db.one(COUNT)).n:
+            break
+        await asyncio.sleep(0.01)
+    assert await names(db, "anna") == ["anna"]
+
+
+async def test_closing_finishes_submitted_writes_and_takes_no_more(database_url: str) -> None:
+    db = await open_db(database_url)
+    writes = [asyncio.create_task(db.write(adding(f"u{n}"))) for n in range(20)]
+    await asyncio.sleep(0)
+    await db.close()
+    assert len(await asyncio.gather(*writes)) == 20
+    with pytest.raises(Unavailable):
+        await db.write(adding("late"))
+
+    again = await open_db(database_url)
+    assert (await again.one(COUNT)).n == 20
+    await again.close()
+
+
+async def test_an_unknown_parameter_is_a_mistake_that_shows(db: Database) -> None:
+    with pytest.raises(TypeError, match="no parameter nme"):
+        await db.one(NAMES, keys=[], nme="anna")
+
+
+async def test_a_ready_database_says_nothing(db: Database) -> None:
+    await db.ready()
+
+
+async def test_a_write_that_swallows_an_error_is_never_half_done(db: Database) -> None:
+    async def careless(tx: Tx) -> str:
+        await tx.one(ADD, id="anna", full="")
+        with contextlib.suppress(Conflict):
+            await tx.one(ADD, id="anna", full="")
+        return "done"
+
+    if db.dialect_name == "sqlite":
+        assert await db.write(careless) == "done"
+        assert await names(db, "anna") == ["anna"]
+    else:
+        with pytest.raises(RuntimeError, match="went on after an error"):
+            await db.write(careless)
+        assert await names(db, "anna") == []

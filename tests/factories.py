@@ -1,0 +1,91 @@
+"""Things to test with: people, organizations, repositories, as the rooms themselves make them.
+
+Each takes what the test is about and chooses the rest::
+
+    anna = await a_user(db, "anna")
+    acme = await an_org(db, "acme", anna, {"read": bert})
+    model = await a_repo(db, anna, "acme/bert", private=True)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import structs
+from sqlalchemy import Table, bindparam, update
+
+from hubstead.accounts import Actor, add_org, add_user, find_account, set_member
+from hubstead.db import Database, Tx, point
+from hubstead.ids import Kind, RepoId, new_object_id
+from hubstead.repos import NewRepo, Repo, Right, insert_repo, open_repo
+from hubstead.repos.tables import repo
+
+
+async def a_user(db: Database, name: str = "anna", **facts: Any) -> Actor:
+    """Make a user and return them as signed in with a write token."""
+
+    async def add(tx: Tx) -> int:
+        return await add_user(tx, name, **facts)
+
+    pk = await db.write(add)
+    is_admin = bool(facts.get("is_admin"))
+    return Actor(pk=pk, name=name, is_admin=is_admin, may_write=True, token_role="write")
+
+
+async def an_org(
+    db: Database, name: str, owner: Actor, members: Mapping[str, Actor] | None = None
+) -> int:
+    """Make an organization of ``owner`` with ``members`` by role, and return its number."""
+
+    async def add(tx: Tx) -> int:
+        pk = await add_org(tx, name, owner.pk)
+        for role, member in (members or {}).items():
+            await set_member(tx, pk, member.pk, role)
+        return pk
+
+    return await db.write(add)
+
+
+async def a_repo(
+    db: Database,
+    maker: Actor,
+    name: str = "anna/bert",
+    *,
+    kind: Kind = Kind.MODEL,
+    private: bool = False,
+    **columns: object,
+) -> Repo:
+    """Make a repository without content below ``owner/name`` and open it as its maker.
+
+    ``columns`` sets further columns of its row (``gated``, ``disabled``, ``downloads``, …).
+    """
+    repo_id = RepoId.parse(kind, name)
+    owner = await find_account(db, repo_id.owner)
+    new = NewRepo(
+        id=new_object_id(),
+        kind=kind,
+        owner=owner.name,
+        owner_pk=owner.pk,
+        name=repo_id.name,
+        private=private,
+    )
+
+    async def add(tx: Tx) -> Repo:
+        pk = await insert_repo(tx, maker, new)
+        made = await open_repo(tx, maker, repo_id, Right.READ)
+        if columns:
+            await _set(tx, pk, columns)
+        told = {name: columns[name] for name in columns.keys() & set(Repo.__struct_fields__)}
+        return structs.replace(made, **told)
+
+    return await db.write(add)
+
+
+async def _set(tx: Tx, pk: int, columns: Mapping[str, object]) -> None:
+    changed = await tx.run(_setting(repo, columns), which_pk=pk)
+    assert changed == 1
+
+
+def _setting(table: Table, columns: Mapping[str, object]) -> Any:
+    return point(update(table).values(dict(columns)).where(table.c.pk == bindparam("which_pk")))
