@@ -1,0 +1,209 @@
+"""What is wrong with a card, in words for the person who wrote it.
+
+An error stops a commit of the Python client (``POST /api/validate-yaml``), so errors are only
+what would break something; the rest are warnings, and keys nobody knows are fine.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from hubstead.cards.front_matter import Card, parse
+from hubstead.cards.model_index import check_model_index
+from hubstead.cards.vocabulary import COLORS, LANGUAGES, LICENSES, SDKS, TASKS
+from hubstead.errors import InvalidCard
+from hubstead.ids import Kind
+
+MAX_FINDINGS = 100
+_SIZES = frozenset(
+    """n<1K 1K<n<10K 10K<n<100K 100K<n<1M 1M<n<10M 10M<n<100M 100M<n<1B 1B<n<10B 10B<n<100B
+    100B<n<1T n>1T""".split()
+)
+_WORDS_OF_MODELS = ("datasets", "metrics", "base_model")
+_WORDS_OF_DATASETS = (
+    "annotations_creators",
+    "language_creators",
+    "multilinguality",
+    "size_categories",
+    "source_datasets",
+    "task_categories",
+    "task_ids",
+)
+_WORDS_OF_SPACES = ("models", "datasets")
+
+
+class Validation(msgspec.Struct, frozen=True):
+    """What was found; without errors the card may be committed."""
+
+    errors: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class _Findings:
+    def __init__(self) -> None:
+        self.errors: list[str] = []
+        self.warnings: list[str] = []
+
+    def result(self) -> Validation:
+        return Validation(tuple(self.errors[:MAX_FINDINGS]), tuple(self.warnings[:MAX_FINDINGS]))
+
+
+def validate(text: str | bytes, kind: Kind) -> Validation:
+    """Check a README.md for a repository of ``kind``.
+
+    Texts that clients' suites match (``"license" must be one of``) begin like the Hub's.
+    """
+    found = _Findings()
+    try:
+        card = parse(text)
+    except InvalidCard as error:
+        return Validation(errors=(str(error),))
+    if card.data is None:
+        return Validation(warnings=("empty or missing yaml metadata in repo card",))
+    _check(card, kind, found)
+    return found.result()
+
+
+def _check(card: Card, kind: Kind, found: _Findings) -> None:
+    data = card.data or {}
+    _check_license(data, found)
+    _check_language(data, found)
+    if data.get("tags") is not None:
+        found.errors += _list_of_strings("tags", data["tags"])
+    if kind is Kind.DATASET:
+        _check_dataset(data, found)
+    elif kind is Kind.SPACE:
+        _check_space(data, found)
+    else:
+        _check_model(data, found)
+
+
+def _check_license(data: dict[str, Any], found: _Findings) -> None:
+    named = data.get("license")
+    if named is None:
+        return
+    for name in named if isinstance(named, list) else [named]:
+        if not isinstance(name, str) or name not in LICENSES:
+            found.errors.append(f'"license" must be one of [{", ".join(sorted(LICENSES))}]')
+            return
+    if named == "other" and not (data.get("license_name") or data.get("license_link")):
+        found.warnings.append(
+            '"license" is other: say which with "license_name", and where to read it '
+            'with "license_link"'
+        )
+
+
+def _check_language(data: dict[str, Any], found: _Findings) -> None:
+    codes = data.get("language")
+    if codes is None:
+        return
+    for code in codes if isinstance(codes, list) else [codes]:
+        if code is False:
+            found.warnings.append('"language": write "no" in quotes, YAML takes it for false')
+        elif not isinstance(code, str):
+            found.errors.append('"language" must be a string or a list of strings')
+            return
+        elif not _known_language(code):
+            found.warnings.append(
+                f'"language" with value {_shown(code)} is not known: use an ISO 639-1, 639-2 or '
+                '639-3 code, or "multilingual" or "code"'
+            )
+
+
+def _known_language(code: str) -> bool:
+    # A tag such as zh-Hant or pt_BR is a code, and there are thousands of three letters.
+    return code in LANGUAGES or bool(re.fullmatch(r"[a-z]{2,3}[-_][A-Za-z]{2,8}|[a-z]{3}", code))
+
+
+def _check_model(data: dict[str, Any], found: _Findings) -> None:
+    for key in _WORDS_OF_MODELS:
+        found.errors += _string_or_strings(key, data.get(key))
+    for key in ("pipeline_tag", "library_name"):
+        if data.get(key) is not None and not isinstance(data[key], str):
+            found.errors.append(f'"{key}" must be a string')
+    task = data.get("pipeline_tag")
+    if isinstance(task, str) and task not in TASKS:
+        found.warnings.append(_unofficial("pipeline tag", task, TASKS))
+    if data.get("model-index") is not None:
+        found.errors += check_model_index(data["model-index"])
+
+
+def _check_dataset(data: dict[str, Any], found: _Findings) -> None:
+    for key in _WORDS_OF_DATASETS:
+        found.errors += _string_or_strings(key, data.get(key))
+    for key, known in (("task_categories", TASKS), ("size_categories", _SIZES)):
+        for word in _strings(data.get(key)):
+            if word not in known:
+                found.warnings.append(_unofficial(key, word, known))
+    if data.get("configs") is not None:
+        found.errors += _check_configs(data["configs"])
+
+
+def _check_configs(configs: Any) -> Iterator[str]:
+    """Check what ``datasets`` reads with ``MetadataConfigs`` (its utils/metadata.py)."""
+    if not isinstance(configs, list):
+        yield '"configs" must be a list'
+        return
+    for number, entry in enumerate(configs):
+        if not isinstance(entry, dict):
+            yield f'"configs[{number}]" must be a mapping'
+        elif not isinstance(entry.get("config_name"), str):
+            yield f'"configs[{number}].config_name" must be a string'
+        elif not isinstance(entry.get("data_files"), str | list | dict | None):
+            yield f'"configs[{number}].data_files" must be a string, a list or a mapping'
+
+
+def _check_space(data: dict[str, Any], found: _Findings) -> None:
+    if data.get("sdk") is None:
+        found.warnings.append(f'"sdk" is missing: it must be one of [{", ".join(SDKS)}]')
+    elif data["sdk"] not in SDKS:
+        found.errors.append(f'"sdk" must be one of [{", ".join(SDKS)}]')
+    for key in ("colorFrom", "colorTo"):
+        if data.get(key) is not None and data[key] not in COLORS:
+            found.errors.append(f'"{key}" must be one of [{", ".join(COLORS)}]')
+    for key in ("title", "short_description", "app_file"):
+        if isinstance(data.get(key), list | dict):
+            found.errors.append(f'"{key}" must be a string')
+    emoji = data.get("emoji")
+    if emoji is not None and not (isinstance(emoji, str) and _looks_like_emoji(emoji)):
+        found.errors.append('"emoji" must be one emoji')
+    for key in _WORDS_OF_SPACES:
+        found.errors += _string_or_strings(key, data.get(key))
+
+
+def _looks_like_emoji(text: str) -> bool:
+    # One emoji may be a chain: a family, a flag, a skin colour. Keycaps begin with a digit.
+    return 0 < len(text) <= 16 and any(ord(char) > 0xA8 for char in text)
+
+
+def _string_or_strings(key: str, value: Any) -> list[str]:
+    if value is None or isinstance(value, str):
+        return []
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return []
+    return [f'"{key}" must be a string or a list of strings']
+
+
+def _list_of_strings(key: str, value: Any) -> list[str]:
+    if not isinstance(value, list):
+        return [f'"{key}" must be a list']
+    wrong = (number for number, item in enumerate(value) if not isinstance(item, str))
+    return [f'"{key}[{number}]" must be a string' for number in wrong]
+
+
+def _strings(value: Any) -> Iterator[str]:
+    for item in value if isinstance(value, list) else [value]:
+        if isinstance(item, str):
+            yield item
+
+
+def _unofficial(what: str, word: str, known: Iterable[str]) -> str:
+    return f"The {what} {_shown(word)} is not in the official list: {', '.join(sorted(known))}"
+
+
+def _shown(text: str) -> str:
+    return f'"{text}"' if len(text) <= 80 else f'"{text[:80]}…"'
