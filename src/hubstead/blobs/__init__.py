@@ -1,0 +1,61 @@
+"""Bytes by kind and name, in files, in S3 or in memory: written once, visible when whole."""
+
+from hubstead.blobs.interface import (
+    Blob,
+    BlobStore,
+    BlobWriter,
+    PartInfo,
+    PartWriter,
+    Stored,
+)
+from hubstead.blobs.keys import MAX_PARTS, BlobKey, BlobKind
+from hubstead.blobs.links import (
+    Link,
+    accept_upload,
+    delete_doomed,
+    end_holds,
+    held,
+    holders,
+    link,
+    link_from,
+    link_new,
+    list_lfs,
+    unlink,
+    unlink_all,
+)
+from hubstead.blobs.local import LocalBlobs
+from hubstead.blobs.memory import MemoryBlobs
+from hubstead.blobs.opening import open_blobs
+from hubstead.blobs.s3_options import S3Options
+from hubstead.blobs.verifiers import PackVerifier, Sha256Verifier, Verifier
+
+__all__ = [
+    "MAX_PARTS",
+    "Blob",
+    "BlobKey",
+    "BlobKind",
+    "BlobStore",
+    "BlobWriter",
+    "Link",
+    "LocalBlobs",
+    "MemoryBlobs",
+    "PackVerifier",
+    "PartInfo",
+    "PartWriter",
+    "S3Options",
+    "Sha256Verifier",
+    "Stored",
+    "Verifier",
+    "accept_upload",
+    "delete_doomed",
+    "end_holds",
+    "held",
+    "holders",
+    "link",
+    "link_from",
+    "link_new",
+    "list_lfs",
+    "open_blobs",
+    "unlink",
+    "unlink_all",
+]

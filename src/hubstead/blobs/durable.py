@@ -1,0 +1,84 @@
+"""Files that survive a power cut, and a full disk that is an ordinary error."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hubstead.errors import StorageFull, Unavailable
+
+# EFBIG: the file system, or a limit set on the process, takes no file as large as this.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
+
+
+@contextmanager
+def storage_errors() -> Iterator[None]:
+    """Turn what the file system says into our words.
+
+    Raises:
+        StorageFull: if there is no room left.
+        Unavailable: for any other fault of the disk.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise StorageFull from error
+        raise Unavailable(reason=f"the storage failed ({error.strerror})") from error
+
+
+def write_all(fd: int, data: bytes | memoryview, offset: int) -> None:
+    """Write ``data`` at ``offset``, however many calls that takes."""
+    rest = memoryview(data).cast("B")
+    while rest:
+        written = os.pwrite(fd, rest, offset)
+        rest = rest[written:]
+        offset += written
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def reveal(source: Path, target: Path) -> None:
+    """Give the file ``source``, already durable, the name ``target`` as well, unless it exists.
+
+    Durably either way: when this returns, ``target`` survives a power cut. ``source`` may be
+    gone afterwards.
+    """
+    try:
+        os.link(source, target)  # unlike rename, never takes the place of what came first
+    except FileExistsError:
+        pass
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if not target.exists():
+            source.replace(target)
+    sync_folder(target.parent)
+
+
+class Folders:
+    """Makes folders that are there after a power cut, remembering which are."""
+
+    def __init__(self, root: Path) -> None:
+        self._durable = {root}
+
+    def ensure(self, folder: Path) -> None:
+        """Make ``folder``, which lies below the root, and what is missing above it."""
+        if folder in self._durable:
+            return
+        self.ensure(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        # Also when it existed: whoever made it may not have come this far.
+        sync_folder(folder.parent)
+        self._durable.add(folder)

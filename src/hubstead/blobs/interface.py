@@ -1,0 +1,216 @@
+"""What every store of blobs promises.
+
+A blob is written once, never changed, and visible only when it is whole, checked and durable.
+Rights, and which blobs ought to exist, are the database's business: a store knows bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from hubstead.blobs.keys import BlobKey, BlobKind
+from hubstead.blobs.verifiers import Verifier
+
+
+@dataclass(frozen=True, slots=True)
+class PartInfo:
+    """A part that has been received whole and will survive a crash."""
+
+    size: int
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A blob found by listing."""
+
+    key: BlobKey
+    size: int
+    modified_ms: int
+
+
+class BlobWriter(Protocol):
+    """Takes the bytes of one blob. Synchronous: meant for a worker thread, used by one at a time.
+
+    After an error, or when the bytes stop coming, call `abort`. All three methods raise
+    `StorageFull` if there is no room and `Unavailable` if the store cannot be reached.
+    """
+
+    def write(self, chunk: bytes | memoryview) -> None:
+        """Take the next bytes; they are copied or written before this returns."""
+        ...
+
+    def commit(self) -> int:
+        """Check the bytes, make them durable, then reveal them; return how many there are.
+
+        If the key exists already, the bytes that came first stay, and this succeeds as well.
+
+        Raises:
+            BlobCorrupt: by the verifier, or if there are not as many bytes as announced; nothing
+                is left behind then.
+        """
+        ...
+
+    def abort(self) -> None:
+        """Forget the bytes, leaving nothing. Harmless after `commit` and when repeated."""
+        ...
+
+
+class PartWriter(Protocol):
+    """Takes the bytes of one part of an upload; otherwise like `BlobWriter`."""
+
+    def write(self, chunk: bytes | memoryview) -> None:
+        """Take the next bytes."""
+        ...
+
+    def commit(self) -> PartInfo:
+        """Make the part durable and count it as received.
+
+        Raises:
+            BlobCorrupt: if there are not as many bytes as announced; the part is not received.
+        """
+        ...
+
+    def abort(self) -> None:
+        """Forget the part. Harmless after `commit` and when repeated."""
+        ...
+
+
+class Blob(Protocol):
+    """Bytes that can be sent."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes there are."""
+        ...
+
+    @property
+    def path(self) -> Path | None:
+        """The file that holds exactly these bytes, for sending without copying; None elsewhere."""
+        ...
+
+    def chunks(self, start: int = 0, count: int | None = None) -> AsyncIterator[bytes]:
+        """Yield ``count`` bytes from ``start`` on (to the end if None) in pieces of at most 1 MiB.
+
+        Raises:
+            BlobNotFound: if the blob was deleted meanwhile.
+            Unavailable: if the store stopped answering; bytes already yielded are right.
+            RangeNotSatisfiable: if the range reaches over the end.
+        """
+        ...
+
+
+class BlobStore(Protocol):
+    """Blobs by kind and name. Deleting and sweeping apart, nothing here ever takes bytes away.
+
+    Besides the errors named below, every method may raise `Unavailable` (the store does not
+    answer, or not sensibly; try again later) and every one that writes `StorageFull`.
+    """
+
+    def writer(self, key: BlobKey, verify: Verifier, *, size: int | None = None) -> BlobWriter:
+        """Start a blob. ``size`` in bytes, if known, is checked and helps to refuse early."""
+        ...
+
+    async def put(self, key: BlobKey, data: bytes, verify: Verifier) -> int:
+        """Store ``data`` as `BlobWriter` would; return its size."""
+        ...
+
+    async def put_file(self, key: BlobKey, path: Path, verify: Verifier) -> int:
+        """Store a copy of the file ``path`` as `BlobWriter` would; return its size."""
+        ...
+
+    async def open(self, key: BlobKey) -> Blob:
+        """Find a blob to send it.
+
+        Raises:
+            BlobNotFound: if there is none.
+        """
+        ...
+
+    async def size(self, key: BlobKey) -> int | None:
+        """Return the size in bytes, or None if there is no such blob."""
+        ...
+
+    async def delete(self, key: BlobKey) -> bool:
+        """Remove a blob; return whether there was one. Stores that cannot tell say True."""
+        ...
+
+    async def url(
+        self,
+        key: BlobKey,
+        *,
+        expires_s: int,
+        filename: str | None = None,
+        media_type: str | None = None,
+    ) -> str | None:
+        """Return an address from which anyone can GET the blob, or None where there is none.
+
+        Does not look whether the blob exists. The answer there is ``inline`` under ``filename``
+        and has ``media_type``.
+        """
+        ...
+
+    def keys(self, kind: BlobKind) -> AsyncIterator[Stored]:
+        """Yield what is stored of a kind, in no particular order."""
+        ...
+
+    def part_writer(self, upload: str, number: int, *, offset: int, size: int) -> PartWriter:
+        """Start part ``number`` (from 1), which goes to byte ``offset`` of the whole.
+
+        Parts may come in any order, at the same time, and again: the last one received counts.
+
+        Raises:
+            InvalidInput: if the upload is complete, or the id or number is none.
+            ConcurrentChange: if the upload is being assembled.
+        """
+        ...
+
+    async def parts(self, upload: str) -> dict[int, PartInfo]:
+        """Return the parts received so far; none for an unknown or complete upload."""
+        ...
+
+    async def assemble(
+        self, upload: str, numbers: Sequence[int], key: BlobKey, verify: Verifier, *, size: int
+    ) -> int:
+        """Make a blob of the parts ``numbers``, in that order; return its size.
+
+        The bytes are checked as a whole before the blob is visible. Repeating it after success
+        succeeds; so does another store's success with the same key, whose bytes stay.
+
+        Raises:
+            InvalidInput: if a part is missing, or the parts do not add up to ``size`` bytes.
+            BlobCorrupt: by the verifier; the parts are dropped then, to be sent afresh.
+            ConcurrentChange: if parts of the upload are still being written.
+        """
+        ...
+
+    async def drop(self, upload: str) -> None:
+        """Forget an upload and its parts; blobs made of it stay. Unknown ids are fine."""
+        ...
+
+    async def sweep(self, older_than_s: float) -> int:
+        """Remove what broken writes and forgotten uploads left; return how many things.
+
+        ``older_than_s`` must be longer than any upload is good for.
+        """
+        ...
+
+    async def ready(self) -> None:
+        """Write, read and remove a few bytes.
+
+        Raises:
+            StorageFull: if there is no room.
+            Unavailable: if that does not work.
+        """
+        ...
+
+    def free_bytes(self) -> int | None:
+        """Return the room left, or None where nobody knows."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections and threads."""
+        ...

@@ -1,0 +1,404 @@
+"""Which repository holds which blob, and what becomes of a blob that none holds.
+
+Knowing a hash is not owning the bytes: a link is made only for bytes that were uploaded to the
+repository, or that its writer may read in another one; who links decides that and says so.
+
+A blob's life: live while a repository links it or an upload holds it; doomed when the last one
+lets go; after a grace period *condemned* (``doomed_ms`` is 0), deleted from the store, and its
+row removed. Linking a doomed blob revives it in the same transaction; linking a condemned one is
+refused for the moment, because its bytes are going.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    and_,
+    bindparam,
+    cast,
+    delete,
+    func,
+    literal_column,
+    not_,
+    or_,
+    select,
+    update,
+)
+
+from hubstead.blobs.interface import BlobStore
+from hubstead.blobs.keys import BlobKey, BlobKind
+from hubstead.blobs.tables import blob, hold, repo_blob
+from hubstead.db import Database, Reader, Row, Tx, insert, point, scan
+from hubstead.errors import BlobMissing, Unavailable
+from hubstead.ids import now_ms
+
+#: How many blobs one sweep condemns.
+BATCH = 200
+CONDEMNED = 0
+
+_ADD = point(
+    insert(blob)
+    .values(
+        kind=bindparam("kind"),
+        name=bindparam("name"),
+        bytes=bindparam("bytes"),
+        created_ms=bindparam("created_ms"),
+    )
+    .on_conflict_do_update(
+        index_elements=["kind", "name"],
+        set_={"doomed_ms": None},
+        where=or_(blob.c.doomed_ms.is_(None), blob.c.doomed_ms != CONDEMNED),
+    )
+    .returning(blob.c.bytes)
+)
+_KEEP = point(
+    update(blob)
+    .values(doomed_ms=None)
+    .where(
+        blob.c.kind == bindparam("which_kind"),
+        blob.c.name == bindparam("which_name"),
+        or_(blob.c.doomed_ms.is_(None), blob.c.doomed_ms != CONDEMNED),
+    )
+)
+_LINK = point(
+    insert(repo_blob)
+    .values(
+        {
+            name: bindparam(name)
+            for name in (
+                "repo_pk",
+                "kind",
+                "name",
+                "bytes",
+                "path",
+                "ref",
+                "pusher_pk",
+                "committed",
+                "created_ms",
+            )
+        }
+    )
+    .on_conflict_do_update(
+        index_elements=["repo_pk", "kind", "name"],
+        set_={
+            "committed": 1,
+            "path": func.coalesce(repo_blob.c.path, bindparam("path")),
+            "ref": func.coalesce(repo_blob.c.ref, bindparam("ref")),
+        },
+        where=literal_column("excluded.committed") == 1,
+    )
+)
+_HOLD = point(
+    insert(hold)
+    .values(
+        repo_pk=bindparam("repo_pk"),
+        kind=bindparam("kind"),
+        name=bindparam("name"),
+        until_ms=bindparam("until_ms"),
+    )
+    .on_conflict_do_update(
+        index_elements=["repo_pk", "kind", "name"],
+        set_={"until_ms": bindparam("until_ms")},
+        where=hold.c.until_ms < bindparam("until_ms"),
+    )
+)
+_LET_GO = point(
+    delete(hold).where(
+        hold.c.repo_pk == bindparam("repo_pk"),
+        hold.c.kind == bindparam("kind"),
+        hold.c.name == bindparam("name"),
+    )
+)
+_HELD = point(
+    select(repo_blob.c.bytes, repo_blob.c.committed, repo_blob.c.path).where(
+        repo_blob.c.repo_pk == bindparam("repo_pk"),
+        repo_blob.c.kind == bindparam("kind"),
+        repo_blob.c.name == bindparam("name"),
+    )
+)
+_HOLDERS = point(
+    select(repo_blob.c.repo_pk, repo_blob.c.bytes)
+    .where(repo_blob.c.kind == bindparam("kind"), repo_blob.c.name == bindparam("name"))
+    .order_by(repo_blob.c.repo_pk)
+    .limit(100)
+)
+_UNLINK = point(
+    delete(repo_blob).where(
+        repo_blob.c.repo_pk == bindparam("repo_pk"),
+        repo_blob.c.kind == bindparam("kind"),
+        repo_blob.c.name == bindparam("name"),
+    )
+)
+_UNLINK_ALL = point(delete(repo_blob).where(repo_blob.c.repo_pk == bindparam("repo_pk")))
+_LET_ALL_GO = point(delete(hold).where(hold.c.repo_pk == bindparam("repo_pk")))
+_OF_REPO = scan(
+    select(repo_blob.c.kind, repo_blob.c.name).where(repo_blob.c.repo_pk == bindparam("repo_pk"))
+)
+_LIST_LFS = scan(
+    select(repo_blob)
+    .where(
+        repo_blob.c.repo_pk == bindparam("repo_pk"),
+        repo_blob.c.kind == BlobKind.LFS.value,
+        repo_blob.c.committed == 1,
+        or_(
+            repo_blob.c.created_ms < bindparam("before_ms"),
+            and_(
+                repo_blob.c.created_ms == bindparam("before_ms"),
+                repo_blob.c.name < bindparam("before_name"),
+            ),
+        ),
+    )
+    .order_by(repo_blob.c.created_ms.desc(), repo_blob.c.name.desc())
+    .limit(bindparam("limit"))
+)
+_linked = (
+    select(repo_blob.c.name)
+    .where(repo_blob.c.kind == blob.c.kind, repo_blob.c.name == blob.c.name)
+    .exists()
+)
+_DOOM = point(
+    update(blob)
+    .values(doomed_ms=bindparam("now_ms"))
+    .where(
+        blob.c.kind == bindparam("which_kind"),
+        blob.c.name == bindparam("which_name"),
+        blob.c.doomed_ms.is_(None),
+        not_(_linked),
+    )
+)
+_FORGOTTEN = scan(
+    select(hold.c.repo_pk, hold.c.kind, hold.c.name)
+    .where(hold.c.until_ms < bindparam("now_ms"))
+    .limit(BATCH)
+)
+_UNLINK_UNCOMMITTED = point(
+    delete(repo_blob).where(
+        repo_blob.c.repo_pk == bindparam("repo_pk"),
+        repo_blob.c.kind == bindparam("kind"),
+        repo_blob.c.name == bindparam("name"),
+        repo_blob.c.committed == 0,
+    )
+)
+_CONDEMN = scan(
+    select(blob.c.kind, blob.c.name)
+    .where(blob.c.doomed_ms < bindparam("before_ms"), not_(_linked))
+    .limit(BATCH)
+    .with_for_update(skip_locked=True)
+)
+_MARK = point(
+    update(blob)
+    .values(doomed_ms=CONDEMNED)
+    .where(blob.c.kind == bindparam("which_kind"), blob.c.name == bindparam("which_name"))
+)
+_FORGET = point(
+    delete(blob).where(
+        blob.c.kind == bindparam("which_kind"),
+        blob.c.name == bindparam("which_name"),
+        blob.c.doomed_ms == CONDEMNED,
+    )
+)
+
+
+_COPIED = ("kind", "name", "bytes", "path", "ref", "pusher_pk", "committed", "created_ms")
+_COPY_LINKS = point(
+    insert(repo_blob)
+    .from_select(
+        ["repo_pk", *_COPIED],
+        select(
+            cast(bindparam("target_pk"), BigInteger), *(repo_blob.c[name] for name in _COPIED)
+        ).where(
+            repo_blob.c.repo_pk == bindparam("source_pk"),
+            repo_blob.c.kind == BlobKind.LFS.value,
+            repo_blob.c.committed == 1,
+        ),
+    )
+    .on_conflict_do_nothing()
+)
+
+
+class Link(msgspec.Struct, frozen=True):
+    """A blob that a commit of a repository names."""
+
+    key: BlobKey
+    bytes: int
+    path: str | None = None
+    ref: str | None = None
+
+
+async def held(db: Reader, repo_pk: int, key: BlobKey) -> Row | None:
+    """Return (bytes, committed, path) of the repository's link to a blob, or None."""
+    return await db.one(_HELD, repo_pk=repo_pk, kind=key.kind.value, name=key.name)
+
+
+async def holders(db: Reader, key: BlobKey) -> list[Row]:
+    """Return (repo_pk, bytes) of up to 100 repositories that link a blob."""
+    return await db.all(_HOLDERS, kind=key.kind.value, name=key.name)
+
+
+async def accept_upload(
+    db: Database,
+    store: BlobStore,
+    repo_pk: int,
+    key: BlobKey,
+    size: int,
+    *,
+    pusher_pk: int | None,
+    hold_ms: int,
+) -> None:
+    """Note that the bytes of a blob, which are in the store, were uploaded to a repository.
+
+    Args:
+        db: The database.
+        store: Where the bytes are.
+        repo_pk: The repository.
+        key: The blob.
+        size: Its bytes.
+        pusher_pk: Who uploaded it.
+        hold_ms: How long it is kept for the commit that names it.
+
+    Raises:
+        Unavailable: a blob of this name was just being deleted; upload it again.
+        Conflict: the repository is gone.
+    """
+
+    async def add(tx: Tx) -> None:
+        await _revive(tx, key, size)
+        await _link(tx, repo_pk, Link(key, size), pusher_pk, committed=0)
+        await tx.run(
+            _HOLD, repo_pk=repo_pk, kind=key.kind.value, name=key.name, until_ms=now_ms() + hold_ms
+        )
+
+    await db.write(add)
+    # The writer may have met older bytes, kept those, and lost them to `delete_doomed` before
+    # our row protected them. From the row on nobody deletes, so looking now is enough.
+    if await store.size(key) is None:
+
+        async def undo(tx: Tx) -> None:
+            await unlink(tx, repo_pk, [key])
+
+        await db.write(undo)
+        raise Unavailable(reason="the object was just being removed, upload it again")
+
+
+async def link(tx: Tx, repo_pk: int, links: Iterable[Link], *, pusher_pk: int | None) -> None:
+    """Note that commits of a repository name these blobs; the caller has checked the right to.
+
+    Raises:
+        BlobMissing: a blob is gone, or just going.
+    """
+    for each in links:
+        if not await tx.run(_KEEP, which_kind=each.key.kind.value, which_name=each.key.name):
+            raise BlobMissing(name=each.key.name, path=each.path)
+        await _link(tx, repo_pk, each, pusher_pk, committed=1)
+        await tx.run(_LET_GO, repo_pk=repo_pk, kind=each.key.kind.value, name=each.key.name)
+
+
+async def link_from(tx: Tx, source_pk: int, repo_pk: int) -> None:
+    """Link to one repository every LFS object that commits of another one name."""
+    await tx.run(_COPY_LINKS, source_pk=source_pk, target_pk=repo_pk)
+
+
+async def link_new(tx: Tx, repo_pk: int, key: BlobKey, size: int) -> None:
+    """Note that a blob with a name of its own, such as a pack, was stored for a repository."""
+    await _revive(tx, key, size)
+    await _link(tx, repo_pk, Link(key, size), None, committed=1)
+
+
+async def _revive(tx: Tx, key: BlobKey, size: int) -> None:
+    row = await tx.one(_ADD, kind=key.kind.value, name=key.name, bytes=size, created_ms=now_ms())
+    if row is None:
+        raise Unavailable(reason="the object is just being removed, try again")
+
+
+async def _link(tx: Tx, repo_pk: int, each: Link, pusher_pk: int | None, committed: int) -> None:
+    await tx.run(
+        _LINK,
+        repo_pk=repo_pk,
+        kind=each.key.kind.value,
+        name=each.key.name,
+        bytes=each.bytes,
+        path=each.path,
+        ref=each.ref,
+        pusher_pk=pusher_pk,
+        committed=committed,
+        created_ms=now_ms(),
+    )
+
+
+async def unlink(tx: Tx, repo_pk: int, keys: Iterable[BlobKey]) -> None:
+    """Let a repository go of blobs; those that nobody else links are doomed."""
+    for key in keys:
+        await tx.run(_UNLINK, repo_pk=repo_pk, kind=key.kind.value, name=key.name)
+        await tx.run(_LET_GO, repo_pk=repo_pk, kind=key.kind.value, name=key.name)
+        await tx.run(_DOOM, which_kind=key.kind.value, which_name=key.name, now_ms=now_ms())
+
+
+async def unlink_all(tx: Tx, repo_pk: int) -> None:
+    """Let a repository that is being deleted go of everything."""
+    rows = await tx.all(_OF_REPO, repo_pk=repo_pk)
+    await tx.run(_LET_ALL_GO, repo_pk=repo_pk)
+    await tx.run(_UNLINK_ALL, repo_pk=repo_pk)
+    now = now_ms()
+    await tx.many(
+        _DOOM, [{"which_kind": row.kind, "which_name": row.name, "now_ms": now} for row in rows]
+    )
+
+
+async def list_lfs(
+    db: Reader, repo_pk: int, *, before: tuple[int, str] | None = None, limit: int = 1000
+) -> list[Row]:
+    """Return the LFS files that a repository's commits name, newest first.
+
+    ``before`` is (created_ms, name) of the last row of the page before.
+    """
+    before_ms, before_name = before or (2**62, "")
+    return await db.all(
+        _LIST_LFS, repo_pk=repo_pk, before_ms=before_ms, before_name=before_name, limit=limit
+    )
+
+
+async def end_holds(db: Database) -> int:
+    """Doom what was uploaded and never committed in time; return how many holds ended."""
+
+    async def end(tx: Tx) -> int:
+        now = now_ms()
+        rows = await tx.all(_FORGOTTEN, now_ms=now)
+        for row in rows:
+            which = {"repo_pk": row.repo_pk, "kind": row.kind, "name": row.name}
+            await tx.run(_LET_GO, **which)
+            await tx.run(_UNLINK_UNCOMMITTED, **which)
+            await tx.run(_DOOM, which_kind=row.kind, which_name=row.name, now_ms=now)
+        return len(rows)
+
+    return await db.write(end)
+
+
+async def delete_doomed(db: Database, store: BlobStore, *, grace_ms: int) -> int:
+    """Delete blobs that have been doomed for ``grace_ms``; return how many.
+
+    The name is condemned first, then the bytes go, then the row: a crash in between is finished
+    by the next call, and nobody can link a blob whose bytes may be gone.
+    """
+    before = now_ms() - grace_ms
+
+    async def condemn(tx: Tx) -> list[BlobKey]:
+        rows = await tx.all(_CONDEMN, before_ms=before)
+        for row in rows:
+            await tx.run(_MARK, which_kind=row.kind, which_name=row.name)
+        return [BlobKey(BlobKind(row.kind), row.name) for row in rows]
+
+    keys = await db.write(condemn)
+    for key in keys:
+        await store.delete(key)
+
+    async def forget(tx: Tx) -> None:
+        await tx.many(
+            _FORGET, [{"which_kind": key.kind.value, "which_name": key.name} for key in keys]
+        )
+
+    if keys:
+        await db.write(forget)
+    return len(keys)

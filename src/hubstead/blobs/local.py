@@ -1,0 +1,283 @@
+"""Blobs as files in a folder of this machine.
+
+Written aside in ``incoming``, hashed on the way, fsynced, then given their name by a hard link,
+whose folder is fsynced as well: a blob that can be seen is whole and survives a power cut.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from hubstead.blobs.durable import Folders, reveal, storage_errors, write_all
+from hubstead.blobs.interface import PartInfo, Stored
+from hubstead.blobs.keys import BlobKey, BlobKind
+from hubstead.blobs.layout import INCOMING, UPLOADS, blob_key, blob_path, upload_path
+from hubstead.blobs.local_uploads import LocalPartWriter, LocalUpload
+from hubstead.blobs.verifiers import Verifier
+from hubstead.blobs.writing import CHUNK_BYTES, Count, PutsByWriting, check_range
+from hubstead.errors import BlobNotFound, StorageFull
+
+_RESERVE_CHECK_BYTES = 64 << 20
+
+
+class LocalBlobs(PutsByWriting):
+    """A `BlobStore` in the folder ``root``, which is made if missing.
+
+    Writes are refused while the disk has less than ``min_free_bytes`` of free space, so that
+    the database beside it can still write.
+    """
+
+    def __init__(self, root: Path, *, min_free_bytes: int = 0) -> None:
+        self.root = root.absolute()
+        self._min_free = min_free_bytes
+        with storage_errors():
+            self.root.mkdir(parents=True, exist_ok=True)
+            self._folders = Folders(self.root)
+            self._folders.ensure(self.root / INCOMING)
+            self._folders.ensure(self.root / UPLOADS)
+
+    def writer(self, key: BlobKey, verify: Verifier, *, size: int | None = None) -> LocalWriter:
+        """See `BlobStore.writer`."""
+        self.check_room(size or 0)
+        return LocalWriter(self, self.root / blob_path(key), verify, size)
+
+    def check_room(self, wanted: int = 0) -> None:
+        """Refuse before the disk is full.
+
+        Raises:
+            StorageFull: if ``wanted`` more bytes would use up the reserve.
+        """
+        if self.free_bytes() < self._min_free + wanted:
+            raise StorageFull
+
+    def free_bytes(self) -> int:
+        """Return what this process may still write to the disk, the reserve included."""
+        with storage_errors():
+            disk = os.statvfs(self.root)
+        return disk.f_bavail * disk.f_frsize
+
+    def incoming(self) -> Path:
+        """Return a new name for a file being written."""
+        return self.root / INCOMING / secrets.token_hex(16)
+
+    def reveal(self, source: Path, target: Path) -> int:
+        """Make a blob of a durable file; return the size of the blob there is now."""
+        self._folders.ensure(target.parent)
+        reveal(source, target)
+        return target.stat().st_size
+
+    async def open(self, key: BlobKey) -> LocalBlob:
+        """See `BlobStore.open`."""
+        path = self.root / blob_path(key)
+        size = await self.size(key)
+        if size is None:
+            raise BlobNotFound(name=key.name)
+        return LocalBlob(size, path)
+
+    async def size(self, key: BlobKey) -> int | None:
+        """See `BlobStore.size`."""
+        with storage_errors():
+            try:
+                return os.stat(self.root / blob_path(key)).st_size
+            except FileNotFoundError:
+                return None
+
+    async def delete(self, key: BlobKey) -> bool:
+        """See `BlobStore.delete`."""
+        return await asyncio.to_thread(_unlink, self.root / blob_path(key))
+
+    async def url(
+        self,
+        key: BlobKey,
+        *,
+        expires_s: int,
+        filename: str | None = None,
+        media_type: str | None = None,
+    ) -> str | None:
+        """Return None: files have no address of their own."""
+        return None
+
+    async def keys(self, kind: BlobKind) -> AsyncIterator[Stored]:
+        """See `BlobStore.keys`."""
+        for folder in await asyncio.to_thread(_folders_in, self.root / kind):
+            for stored in await asyncio.to_thread(self._stored_below, kind, folder):
+                yield stored
+
+    def _stored_below(self, kind: BlobKind, folder: Path) -> list[Stored]:
+        return [
+            Stored(key, found.st_size, found.st_mtime_ns // 1_000_000)
+            for inner in _folders_in(folder)
+            for path, found in _files_in(inner)
+            if (key := blob_key(kind, path.relative_to(self.root).as_posix()))
+        ]
+
+    # -- uploads in parts -------------------------------------------------------------------
+
+    def _upload(self, upload: str) -> LocalUpload:
+        return LocalUpload(upload, self.root / upload_path(upload))
+
+    def part_writer(self, upload: str, number: int, *, offset: int, size: int) -> LocalPartWriter:
+        """See `BlobStore.part_writer`."""
+        self.check_room(size)
+        return LocalPartWriter(self._upload(upload), number, offset=offset, size=size)
+
+    async def parts(self, upload: str) -> dict[int, PartInfo]:
+        """See `BlobStore.parts`."""
+        return await asyncio.to_thread(self._upload(upload).parts)
+
+    async def assemble(
+        self, upload: str, numbers: Sequence[int], key: BlobKey, verify: Verifier, *, size: int
+    ) -> int:
+        """See `BlobStore.assemble`. Reads the bytes once; copies none."""
+        as_blob = partial(self.reveal, target=self.root / blob_path(key))
+        return await asyncio.to_thread(
+            self._upload(upload).assemble, numbers, key, verify, as_blob, size=size
+        )
+
+    async def drop(self, upload: str) -> None:
+        """See `BlobStore.drop`."""
+        await asyncio.to_thread(self._upload(upload).drop)
+
+    # -- upkeep -----------------------------------------------------------------------------
+
+    async def sweep(self, older_than_s: float) -> int:
+        """See `BlobStore.sweep`."""
+        return await asyncio.to_thread(self._sweep, time.time() - older_than_s)
+
+    def _sweep(self, before: float) -> int:
+        with storage_errors():
+            old = [
+                path for path, found in _files_in(self.root / INCOMING) if found.st_mtime < before
+            ]
+            swept = sum(_unlink(path) for path in old)
+            for folder in _folders_in(self.root / UPLOADS):
+                times = [found.st_mtime for _, found in _files_in(folder)]
+                if max([*times, folder.stat().st_mtime]) < before:
+                    shutil.rmtree(folder, ignore_errors=True)
+                    swept += 1
+        return swept
+
+    async def ready(self) -> None:
+        """See `BlobStore.ready`."""
+        await asyncio.to_thread(self._try_out)
+
+    def _try_out(self) -> None:
+        self.check_room()
+        probe = self.incoming()
+        with storage_errors():
+            try:
+                with probe.open("xb", buffering=0) as file:
+                    file.write(b"ready")
+                    os.fsync(file.fileno())
+                assert probe.read_bytes() == b"ready"
+            finally:
+                probe.unlink(missing_ok=True)
+
+    async def close(self) -> None:
+        """Do nothing: no file stays open."""
+
+
+class LocalWriter:
+    """Writes one blob aside."""
+
+    def __init__(self, store: LocalBlobs, target: Path, verify: Verifier, size: int | None) -> None:
+        self._store = store
+        self._target = target
+        self._verify = verify
+        self._count = Count(size)
+        self._checked_at = 0
+        self._path = store.incoming()
+        with storage_errors():
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            self._fd: int | None = os.open(self._path, flags, 0o600)
+
+    def write(self, chunk: bytes | memoryview) -> None:
+        """See `BlobWriter.write`."""
+        assert self._fd is not None, "the writer is closed"
+        start = self._count.seen
+        self._count.add(len(chunk))
+        self._verify.update(chunk)
+        if start - self._checked_at >= _RESERVE_CHECK_BYTES:
+            self._checked_at = start
+            self._store.check_room(len(chunk))
+        with storage_errors():
+            write_all(self._fd, chunk, start)
+
+    def commit(self) -> int:
+        """See `BlobWriter.commit`."""
+        assert self._fd is not None, "the writer is closed"
+        try:
+            self._count.finish()
+            self._verify.finish()
+            with storage_errors():
+                os.fsync(self._fd)
+                return self._store.reveal(self._path, self._target)
+        finally:
+            self.abort()
+
+    def abort(self) -> None:
+        """See `BlobWriter.abort`."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+            self._path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalBlob:
+    """A file to send."""
+
+    size: int
+    path: Path
+
+    async def chunks(self, start: int = 0, count: int | None = None) -> AsyncIterator[bytes]:
+        """See `Blob.chunks`."""
+        left = check_range(start, count, self.size)
+        with storage_errors():
+            try:
+                fd = await asyncio.to_thread(os.open, self.path, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                raise BlobNotFound(name=self.path.name) from None
+        try:
+            while left:
+                with storage_errors():
+                    chunk = await asyncio.to_thread(os.pread, fd, min(left, CHUNK_BYTES), start)
+                    if not chunk:
+                        raise OSError(0, "a file is shorter than it was")
+                yield chunk
+                start += len(chunk)
+                left -= len(chunk)
+        finally:
+            os.close(fd)
+
+
+def _unlink(path: Path) -> bool:
+    with storage_errors():
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            return False
+    return True
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        return [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
+    return []
+
+
+def _files_in(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):  # gone since it was listed
+                if entry.is_file(follow_symlinks=False):
+                    yield Path(entry.path), entry.stat(follow_symlinks=False)

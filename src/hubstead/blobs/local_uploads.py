@@ -1,0 +1,246 @@
+"""Uploads in parts, as files: every part is written to its place in one file.
+
+So that putting the parts together copies nothing: the file is hashed, and becomes the blob. A
+lock on the file (shared by the writers of parts, alone for assembling) keeps a late or repeated
+part from changing bytes that have been checked. The lock belongs to the open file, so it ends
+with the process that held it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from hubstead.blobs.durable import storage_errors, sync_folder, write_all
+from hubstead.blobs.interface import PartInfo
+from hubstead.blobs.keys import BlobKey, check_part_number
+from hubstead.blobs.layout import WHOLE, PartMarker, done_name
+from hubstead.blobs.verifiers import Verifier
+from hubstead.blobs.writing import (
+    CHUNK_BYTES,
+    Count,
+    already_complete,
+    already_other,
+    check_parts,
+)
+from hubstead.errors import BlobCorrupt, ConcurrentChange, InvalidInput
+
+_LOCK_WAIT_S = 20.0
+
+
+class LocalUpload:
+    """One upload in the folder ``folder``, which need not exist."""
+
+    def __init__(self, upload: str, folder: Path) -> None:
+        self.upload = upload
+        self.folder = folder
+        self.whole = folder / WHOLE
+
+    def parts(self) -> dict[int, PartInfo]:
+        """Return the parts that are durably in the file."""
+        with storage_errors():
+            return {m.number: PartInfo(m.size, m.etag) for m in self._markers().values()}
+
+    def is_done(self) -> bool:
+        """Tell whether the upload has become a blob."""
+        return any(name.startswith("done-") for name in self._names())
+
+    def forget_part(self, number: int, *, except_for: PartMarker | None = None) -> None:
+        """Count a part as not received."""
+        for name in self._names():
+            marker = PartMarker.parse(name)
+            if marker and marker.number == number and marker != except_for:
+                (self.folder / name).unlink(missing_ok=True)
+
+    def drop(self) -> None:
+        """Forget everything but a blob made of it."""
+        with storage_errors(), suppress(FileNotFoundError):
+            shutil.rmtree(self.folder)
+
+    def assemble(
+        self,
+        numbers: Sequence[int],
+        key: BlobKey,
+        verify: Verifier,
+        as_blob: Callable[[Path], int],
+        *,
+        size: int,
+    ) -> int:
+        """See `BlobStore.assemble`; ``as_blob`` makes a blob of the durable file."""
+        with storage_errors():
+            if self._is_done_as(key):
+                return size
+            with self._alone() as fd:
+                if self._is_done_as(key):  # by whoever held the lock before us
+                    return size
+                self._check_order(numbers, size)
+                self._check_bytes(fd, verify, size)
+                os.fsync(fd)
+                found = as_blob(self.whole)
+                self._mark_done(key)
+        return found
+
+    def _names(self) -> list[str]:
+        with suppress(FileNotFoundError):
+            return os.listdir(self.folder)
+        return []
+
+    def _markers(self) -> dict[int, PartMarker]:
+        names = self._names()
+        if any(name.startswith("done-") for name in names):
+            return {}
+        return {marker.number: marker for name in names if (marker := PartMarker.parse(name))}
+
+    def _is_done_as(self, key: BlobKey) -> bool:
+        names = self._names()
+        if done_name(key) in names:
+            return True
+        if any(name.startswith("done-") for name in names):
+            raise already_other(self.upload)
+        return False
+
+    @contextmanager
+    def _alone(self) -> Iterator[int]:
+        try:
+            fd = os.open(self.whole, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            if self.is_done():  # since we looked
+                raise ConcurrentChange from None
+            raise InvalidInput(reason=f"no part of {self.upload} has been received") from None
+        try:
+            _lock_alone(fd)
+            yield fd
+        finally:
+            os.close(fd)
+
+    def _check_order(self, numbers: Sequence[int], size: int) -> None:
+        markers = self._markers()
+        check_parts({n: PartInfo(m.size, m.etag) for n, m in markers.items()}, numbers, size)
+        offset = 0
+        for number in numbers:
+            if markers[number].offset != offset:
+                raise InvalidInput(reason=f"part {number} does not start at byte {offset}")
+            offset += markers[number].size
+
+    def _check_bytes(self, fd: int, verify: Verifier, size: int) -> None:
+        if os.fstat(fd).st_size > size:  # a part that is not named lies behind the end
+            os.ftruncate(fd, size)
+        buffer = memoryview(bytearray(CHUNK_BYTES))
+        offset = 0
+        try:
+            while count := os.preadv(fd, [buffer], offset):
+                verify.update(buffer[:count])
+                offset += count
+            verify.finish()
+        except BlobCorrupt:
+            self.drop()
+            raise
+
+    def _mark_done(self, key: BlobKey) -> None:
+        (self.folder / done_name(key)).touch(mode=0o600)
+        sync_folder(self.folder)
+        self.whole.unlink(missing_ok=True)
+        for name in self._names():
+            if PartMarker.parse(name):
+                (self.folder / name).unlink(missing_ok=True)
+
+
+class LocalPartWriter:
+    """Writes one part to its place."""
+
+    def __init__(self, upload: LocalUpload, number: int, *, offset: int, size: int) -> None:
+        self._upload = upload
+        self._number = check_part_number(number)
+        self._offset = offset
+        self._count = Count(size)
+        self._hash = hashlib.sha256()
+        with storage_errors():
+            upload.folder.mkdir(mode=0o700, exist_ok=True)
+            self._fd: int | None = _open_shared(upload)
+            # Its old bytes may be half overwritten from now on.
+            upload.forget_part(number)
+
+    def write(self, chunk: bytes | memoryview) -> None:
+        """See `PartWriter.write`."""
+        assert self._fd is not None, "the writer is closed"
+        start = self._offset + self._count.seen
+        self._count.add(len(chunk))
+        self._hash.update(chunk)
+        with storage_errors():
+            write_all(self._fd, chunk, start)
+
+    def commit(self) -> PartInfo:
+        """See `PartWriter.commit`."""
+        assert self._fd is not None, "the writer is closed"
+        try:
+            self._count.finish()
+            with storage_errors():
+                os.fsync(self._fd)
+                return self._mark()
+        finally:
+            self.abort()
+
+    def _mark(self) -> PartInfo:
+        folder, size, etag = self._upload.folder, self._count.seen, self._hash.hexdigest()
+        marker = PartMarker(self._number, self._offset, size, etag)
+        try:
+            (folder / marker.name).touch(mode=0o600)
+        except FileNotFoundError:
+            raise InvalidInput(reason=f"the upload {self._upload.upload} was given up") from None
+        self._upload.forget_part(self._number, except_for=marker)
+        sync_folder(folder)
+        sync_folder(folder.parent)
+        return PartInfo(size, etag)
+
+    def abort(self) -> None:
+        """See `PartWriter.abort`."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+
+def _open_shared(upload: LocalUpload) -> int:
+    """Open the file for one of several writers.
+
+    Raises:
+        ConcurrentChange: while it is being assembled.
+        InvalidInput: if it has been.
+    """
+    if upload.is_done():
+        raise already_complete(upload.upload)
+    fd = os.open(upload.whole, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        # Two names, or another file under the name: these bytes are a blob by now.
+        if upload.is_done() or os.fstat(fd).st_nlink != 1 or not _is_at(fd, upload.whole):
+            raise already_complete(upload.upload)
+    except BlockingIOError:
+        os.close(fd)
+        raise ConcurrentChange from None
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _is_at(fd: int, path: Path) -> bool:
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(fd), path.stat())
+    return False
+
+
+def _lock_alone(fd: int) -> None:
+    deadline = time.monotonic() + _LOCK_WAIT_S
+    while True:
+        try:
+            return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise ConcurrentChange from None
+        time.sleep(0.02)

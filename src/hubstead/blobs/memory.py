@@ -1,0 +1,206 @@
+"""Blobs in memory, for tests and for trying things out: gone with the process."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hubstead.blobs.interface import PartInfo, Stored
+from hubstead.blobs.keys import BlobKey, BlobKind, check_part_number, check_upload
+from hubstead.blobs.verifiers import Verifier
+from hubstead.blobs.writing import (
+    CHUNK_BYTES,
+    Count,
+    PutsByWriting,
+    already_complete,
+    already_other,
+    check_parts,
+    check_range,
+)
+from hubstead.errors import BlobCorrupt, BlobNotFound
+
+
+@dataclass(slots=True)
+class _Upload:
+    parts: dict[int, bytes] = field(default_factory=dict)
+    touched: float = field(default_factory=time.time)
+    done: BlobKey | None = None
+
+    def infos(self) -> dict[int, PartInfo]:
+        return {number: _info(data) for number, data in self.parts.items()}
+
+
+class MemoryBlobs(PutsByWriting):
+    """A `BlobStore` in two dictionaries. Single steps on them are atomic, so no lock is needed."""
+
+    def __init__(self) -> None:
+        self._blobs: dict[BlobKey, tuple[bytes, int]] = {}
+        self._uploads: dict[str, _Upload] = {}
+
+    def writer(self, key: BlobKey, verify: Verifier, *, size: int | None = None) -> MemoryWriter:
+        """See `BlobStore.writer`."""
+        return MemoryWriter(lambda data: self._reveal(key, data), verify, size)
+
+    def _reveal(self, key: BlobKey, data: bytes) -> int:
+        first, _ = self._blobs.setdefault(key, (data, time.time_ns() // 1_000_000))
+        return len(first)
+
+    async def open(self, key: BlobKey) -> MemoryBlob:
+        """See `BlobStore.open`."""
+        if key not in self._blobs:
+            raise BlobNotFound(name=key.name)
+        return MemoryBlob(self._blobs[key][0])
+
+    async def size(self, key: BlobKey) -> int | None:
+        """See `BlobStore.size`."""
+        return len(self._blobs[key][0]) if key in self._blobs else None
+
+    async def delete(self, key: BlobKey) -> bool:
+        """See `BlobStore.delete`."""
+        return self._blobs.pop(key, None) is not None
+
+    async def url(
+        self,
+        key: BlobKey,
+        *,
+        expires_s: int,
+        filename: str | None = None,
+        media_type: str | None = None,
+    ) -> str | None:
+        """Return None: memory has no address."""
+        return None
+
+    async def keys(self, kind: BlobKind) -> AsyncIterator[Stored]:
+        """See `BlobStore.keys`."""
+        for key, (data, modified_ms) in list(self._blobs.items()):
+            if key.kind is kind:
+                yield Stored(key, len(data), modified_ms)
+
+    def part_writer(self, upload: str, number: int, *, offset: int, size: int) -> MemoryPartWriter:
+        """See `BlobStore.part_writer`; the offset follows from the order of the parts."""
+        found = self._uploads.setdefault(check_upload(upload), _Upload())
+        if found.done:
+            raise already_complete(upload)
+        return MemoryPartWriter(found, check_part_number(number), size)
+
+    async def parts(self, upload: str) -> dict[int, PartInfo]:
+        """See `BlobStore.parts`."""
+        return self._uploads.get(check_upload(upload), _Upload()).infos()
+
+    async def assemble(
+        self, upload: str, numbers: Sequence[int], key: BlobKey, verify: Verifier, *, size: int
+    ) -> int:
+        """See `BlobStore.assemble`."""
+        found = self._uploads.get(check_upload(upload), _Upload())
+        if found.done:
+            if found.done != key:
+                raise already_other(upload)
+            return size
+        check_parts(found.infos(), numbers, size)
+        data = b"".join(found.parts[number] for number in numbers)
+        try:
+            verified = await asyncio.to_thread(self._write, key, [data], verify, size)
+        except BlobCorrupt:
+            await self.drop(upload)
+            raise
+        found.done = key
+        found.parts.clear()
+        return verified
+
+    async def drop(self, upload: str) -> None:
+        """See `BlobStore.drop`."""
+        self._uploads.pop(check_upload(upload), None)
+
+    async def sweep(self, older_than_s: float) -> int:
+        """See `BlobStore.sweep`."""
+        before = time.time() - older_than_s
+        old = [name for name, upload in self._uploads.items() if upload.touched < before]
+        for name in old:
+            del self._uploads[name]
+        return len(old)
+
+    async def ready(self) -> None:
+        """Do nothing: memory is ready."""
+
+    def free_bytes(self) -> int | None:
+        """Return None: nobody knows."""
+        return None
+
+    async def close(self) -> None:
+        """Do nothing: the blobs stay until the store is forgotten."""
+
+
+class MemoryWriter:
+    """Collects the bytes of one blob."""
+
+    def __init__(self, reveal: Callable[[bytes], int], verify: Verifier, size: int | None) -> None:
+        self._reveal = reveal
+        self._verify = verify
+        self._count = Count(size)
+        self._data = bytearray()
+
+    def write(self, chunk: bytes | memoryview) -> None:
+        """See `BlobWriter.write`."""
+        self._count.add(len(chunk))
+        self._verify.update(chunk)
+        self._data += chunk
+
+    def commit(self) -> int:
+        """See `BlobWriter.commit`."""
+        self._count.finish()
+        self._verify.finish()
+        return self._reveal(bytes(self._data))
+
+    def abort(self) -> None:
+        """See `BlobWriter.abort`."""
+        self._data.clear()
+
+
+class MemoryPartWriter:
+    """Collects the bytes of one part."""
+
+    def __init__(self, upload: _Upload, number: int, size: int) -> None:
+        self._upload = upload
+        self._number = number
+        self._count = Count(size)
+        self._data = bytearray()
+
+    def write(self, chunk: bytes | memoryview) -> None:
+        """See `PartWriter.write`."""
+        self._count.add(len(chunk))
+        self._data += chunk
+
+    def commit(self) -> PartInfo:
+        """See `PartWriter.commit`."""
+        self._count.finish()
+        self._upload.parts[self._number] = data = bytes(self._data)
+        self._upload.touched = time.time()
+        return _info(data)
+
+    def abort(self) -> None:
+        """See `PartWriter.abort`."""
+        self._data.clear()
+
+
+class MemoryBlob:
+    """Bytes to send."""
+
+    path: Path | None = None
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.size = len(data)
+
+    async def chunks(self, start: int = 0, count: int | None = None) -> AsyncIterator[bytes]:
+        """See `Blob.chunks`."""
+        end = start + check_range(start, count, self.size)
+        for at in range(start, end, CHUNK_BYTES):
+            yield self._data[at : min(at + CHUNK_BYTES, end)]
+
+
+def _info(data: bytes) -> PartInfo:
+    return PartInfo(len(data), hashlib.sha256(data).hexdigest())

@@ -1,0 +1,403 @@
+"""Blobs as objects in a bucket of S3, or of what speaks its wire.
+
+A blob is created under its final key, by one conditional request or by an upload in parts that
+is completed only after the bytes have been verified. What clients upload in parts is kept as one
+object per part, read in order and written again when it is put together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import obstore
+
+from hubstead.blobs.interface import PartInfo, Stored
+from hubstead.blobs.keys import BlobKey, BlobKind
+from hubstead.blobs.layout import (
+    INCOMING,
+    UPLOADS,
+    blob_key,
+    blob_path,
+    done_name,
+    part_name,
+    part_number,
+    upload_path,
+)
+from hubstead.blobs.s3_client import S3Client, s3_errors
+from hubstead.blobs.s3_options import S3Options
+from hubstead.blobs.s3_upload import ObjectUpload
+from hubstead.blobs.verifiers import Verifier
+from hubstead.blobs.writing import (
+    CHUNK_BYTES,
+    Count,
+    PutsByWriting,
+    already_other,
+    check_parts,
+    check_range,
+)
+from hubstead.errors import BlobCorrupt, BlobNotFound, InvalidInput, Unavailable
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta
+
+_PREFIX = re.compile(
+    r"(?!\.{1,2}(/|$))[A-Za-z0-9_.=-]{1,200}(/(?!\.{1,2}(/|$))[A-Za-z0-9_.=-]{1,200})*"
+)
+_STREAM_BYTES = 256 << 10
+_READ_TRIES = 4
+
+
+class S3Blobs(PutsByWriting):
+    """A `BlobStore` below ``prefix`` in ``bucket``, which must exist.
+
+    Raises:
+        InvalidInput: if the prefix has characters that not every server keeps as they are.
+    """
+
+    def __init__(self, bucket: str, prefix: str = "", options: S3Options | None = None) -> None:
+        if prefix and not _PREFIX.fullmatch(prefix):
+            raise InvalidInput(reason=f"not a prefix for blobs in a bucket: {prefix!r}")
+        self._prefix = f"{prefix}/" if prefix else ""
+        self._client = S3Client(bucket, options or S3Options())
+        self._threads = ThreadPoolExecutor(8, thread_name_prefix="s3-part")
+
+    def writer(self, key: BlobKey, verify: Verifier, *, size: int | None = None) -> S3Writer:
+        """See `BlobStore.writer`."""
+        return S3Writer(self._object(blob_path(key), size, replace=False), verify, size)
+
+    def _object(self, path: str, size: int | None, *, replace: bool) -> ObjectUpload:
+        whole = self._prefix + path
+        return ObjectUpload(self._client, self._threads, whole, size, replace=replace)
+
+    async def open(self, key: BlobKey) -> S3Blob:
+        """See `BlobStore.open`."""
+        size = await self.size(key)
+        if size is None:
+            raise BlobNotFound(name=key.name)
+        return S3Blob(size, self._client, self._prefix + blob_path(key))
+
+    async def size(self, key: BlobKey) -> int | None:
+        """See `BlobStore.size`."""
+        try:
+            with s3_errors(key.name):
+                whole = self._prefix + blob_path(key)
+                return (await obstore.head_async(self._client.reader, whole))["size"]
+        except BlobNotFound:
+            return None
+
+    async def delete(self, key: BlobKey) -> bool:
+        """See `BlobStore.delete`."""
+        existed = await self.size(key) is not None
+        await self._remove([self._prefix + blob_path(key)] if existed else [])
+        return existed
+
+    async def _remove(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            try:
+                with s3_errors():
+                    await obstore.delete_async(self._client.reader, key)
+            except BlobNotFound:  # some servers say so
+                pass
+
+    async def url(
+        self,
+        key: BlobKey,
+        *,
+        expires_s: int,
+        filename: str | None = None,
+        media_type: str | None = None,
+    ) -> str | None:
+        """See `BlobStore.url`."""
+        wanted = {"Bucket": self._client.bucket, "Key": self._prefix + blob_path(key)}
+        if filename is not None:
+            wanted["ResponseContentDisposition"] = _disposition(filename)
+        if media_type is not None:
+            wanted["ResponseContentType"] = media_type
+        return await asyncio.to_thread(self._sign, wanted, expires_s)
+
+    def _sign(self, wanted: dict[str, str], expires_s: int) -> str:
+        with s3_errors():
+            signed = self._client.signer.generate_presigned_url(
+                "get_object", Params=wanted, ExpiresIn=expires_s
+            )
+        return str(signed)
+
+    async def keys(self, kind: BlobKind) -> AsyncIterator[Stored]:
+        """See `BlobStore.keys`."""
+        async for path, found in self._list(kind):
+            if key := blob_key(kind, path):
+                modified_ms = int(found["last_modified"].timestamp() * 1000)
+                yield Stored(key, found["size"], modified_ms)
+
+    async def _list(self, folder: str) -> AsyncIterator[tuple[str, ObjectMeta]]:
+        """Yield what lies below ``folder``, each with its path below our prefix."""
+        stream = obstore.list(self._client.reader, self._prefix + folder, chunk_size=1000)
+        while True:
+            with s3_errors():
+                try:
+                    batch = await anext(stream)
+                except StopAsyncIteration:
+                    return
+            for found in batch:
+                yield found["path"].removeprefix(self._prefix), found
+
+    # -- uploads in parts -------------------------------------------------------------------
+
+    def part_writer(self, upload: str, number: int, *, offset: int, size: int) -> S3PartWriter:
+        """See `BlobStore.part_writer`; the offset follows from the order of the parts."""
+        path = f"{upload_path(upload)}/{part_name(number)}"
+        return S3PartWriter(self._object(path, size, replace=True), size)
+
+    async def parts(self, upload: str) -> dict[int, PartInfo]:
+        """See `BlobStore.parts`."""
+        return (await self._look_at(upload)).parts
+
+    async def assemble(
+        self, upload: str, numbers: Sequence[int], key: BlobKey, verify: Verifier, *, size: int
+    ) -> int:
+        """See `BlobStore.assemble`."""
+        found = await self._look_at(upload)
+        if found.done:
+            if found.done != done_name(key):
+                raise already_other(upload)
+            return size
+        check_parts(found.parts, numbers, size)
+        try:
+            stored = await asyncio.to_thread(self._join, upload, numbers, key, verify, size)
+        except BlobCorrupt:
+            await self.drop(upload)
+            raise
+        except BlobNotFound:
+            # Part of a part went away: somebody else has put them together meanwhile, or not.
+            if (await self._look_at(upload)).done == done_name(key):
+                return size
+            raise
+        await self._mark_done(upload, key, found.parts)
+        return stored
+
+    def _join(
+        self, upload: str, numbers: Sequence[int], key: BlobKey, verify: Verifier, size: int
+    ) -> int:
+        writer = self.writer(key, verify, size=size)
+        try:
+            for number in numbers:
+                path = f"{self._prefix}{upload_path(upload)}/{part_name(number)}"
+                with s3_errors(path):
+                    chunks = iter(obstore.get(self._client.reader, path).stream(CHUNK_BYTES))
+                while True:
+                    with s3_errors(path):
+                        chunk = next(chunks, None)
+                    if chunk is None:
+                        break
+                    writer.write(memoryview(chunk))
+            return writer.commit()
+        finally:
+            writer.abort()
+
+    async def _look_at(self, upload: str) -> _Upload:
+        folder = upload_path(upload)
+        seen = _Upload({}, "")
+        async for path, found in self._list(folder):
+            name = path.removeprefix(f"{folder}/")
+            number = part_number(name)
+            if number is not None:
+                etag = (found["e_tag"] or "").strip('"')
+                seen.parts[number] = PartInfo(found["size"], etag)
+            elif name.startswith("done-"):
+                seen.done = name
+        if seen.done:
+            seen.parts.clear()
+        return seen
+
+    async def _mark_done(self, upload: str, key: BlobKey, parts: Iterable[int]) -> None:
+        folder = self._prefix + upload_path(upload)
+        with s3_errors():
+            await obstore.put_async(self._client.reader, f"{folder}/{done_name(key)}", b"done")
+        await self._remove(f"{folder}/{part_name(number)}" for number in parts)
+
+    async def drop(self, upload: str) -> None:
+        """See `BlobStore.drop`."""
+        folder = upload_path(upload)
+        paths = [path async for path, _ in self._list(folder)]
+        # The mark goes last: without it, a repeated completion would ask for the parts again.
+        paths.sort(key=lambda path: path.startswith(f"{folder}/done-"))
+        await self._remove(self._prefix + path for path in paths)
+
+    # -- upkeep -----------------------------------------------------------------------------
+
+    async def sweep(self, older_than_s: float) -> int:
+        """See `BlobStore.sweep`."""
+        before = datetime.now(UTC) - timedelta(seconds=older_than_s)
+        swept = await asyncio.to_thread(self._abort_forgotten, before)
+        groups: dict[str, list[tuple[str, datetime]]] = defaultdict(list)
+        for top in (INCOMING, UPLOADS):
+            async for path, found in self._list(top):
+                group = path if top == INCOMING else "/".join(path.split("/")[:2])
+                groups[group].append((path, found["last_modified"]))
+        for found_paths in groups.values():
+            if max(modified for _, modified in found_paths) < before:
+                await self._remove(self._prefix + path for path, _ in found_paths)
+                swept += 1
+        return swept
+
+    def _abort_forgotten(self, before: datetime) -> int:
+        client, bucket = self._client.writer, self._client.bucket
+        old: list[dict[str, Any]] = []
+        with s3_errors():
+            pages = client.get_paginator("list_multipart_uploads")
+            for page in pages.paginate(Bucket=bucket, Prefix=self._prefix):
+                old += [u for u in page.get("Uploads", []) if u["Initiated"] < before]
+            for upload in old:
+                client.abort_multipart_upload(
+                    Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+                )
+        return len(old)
+
+    async def ready(self) -> None:
+        """See `BlobStore.ready`."""
+        probe = f"{self._prefix}{INCOMING}/ready-{secrets.token_hex(8)}"
+        store = self._client.reader
+        try:
+            with s3_errors(probe):
+                await obstore.put_async(store, probe, b"ready")
+                read = bytes(await (await obstore.get_async(store, probe)).bytes_async())
+                await obstore.delete_async(store, probe)
+        except BlobNotFound as error:
+            raise Unavailable(reason="the object store lost what it had taken") from error
+        if read != b"ready":
+            raise Unavailable(reason="the object store gave back other bytes than it took")
+
+    def free_bytes(self) -> int | None:
+        """Return None: S3 does not say."""
+        return None
+
+    async def close(self) -> None:
+        """See `BlobStore.close`."""
+        await asyncio.to_thread(self._threads.shutdown)
+        self._client.close()
+
+
+@dataclass(slots=True)
+class _Upload:
+    parts: dict[int, PartInfo]
+    done: str  # the name of the mark, or empty
+
+
+class S3Writer:
+    """Sends one blob, verifying it on the way."""
+
+    def __init__(self, upload: ObjectUpload, verify: Verifier, size: int | None) -> None:
+        self._upload = upload
+        self._verify = verify
+        self._count = Count(size)
+
+    def write(self, chunk: bytes | memoryview) -> None:
+        """See `BlobWriter.write`."""
+        self._count.add(len(chunk))
+        self._verify.update(chunk)
+        self._upload.push(chunk)
+
+    def commit(self) -> int:
+        """See `BlobWriter.commit`."""
+        try:
+            self._count.finish()
+            self._verify.finish()
+            self._upload.finish()
+            with s3_errors():
+                stored = self._upload.stored_size()
+        finally:
+            self.abort()
+        if stored is None:
+            raise Unavailable(reason="the object store lost what it had taken")
+        return stored
+
+    def abort(self) -> None:
+        """See `BlobWriter.abort`."""
+        self._upload.abort()
+
+
+class S3PartWriter:
+    """Sends one part, as an object of its own that takes the place of an earlier one."""
+
+    def __init__(self, upload: ObjectUpload, size: int) -> None:
+        self._upload = upload
+        self._count = Count(size)
+
+    def write(self, chunk: bytes | memoryview) -> None:
+        """See `PartWriter.write`."""
+        self._count.add(len(chunk))
+        self._upload.push(chunk)
+
+    def commit(self) -> PartInfo:
+        """See `PartWriter.commit`."""
+        try:
+            self._count.finish()
+            self._upload.finish()
+            return PartInfo(self._count.seen, self._upload.stored_etag())
+        finally:
+            self.abort()
+
+    def abort(self) -> None:
+        """See `PartWriter.abort`."""
+        self._upload.abort()
+
+
+class S3Blob:
+    """An object to send."""
+
+    path: Path | None = None
+
+    def __init__(self, size: int, client: S3Client, key: str) -> None:
+        self.size = size
+        self._client = client
+        self._key = key
+
+    async def chunks(self, start: int = 0, count: int | None = None) -> AsyncIterator[bytes]:
+        """See `Blob.chunks`. Goes on where a broken connection stopped, a few times."""
+        end = start + check_range(start, count, self.size)
+        failures = 0
+        while start < end:
+            try:
+                async for chunk in self._stream(start, end):
+                    yield chunk
+                    start += len(chunk)
+                    failures = 0
+                if start < end:
+                    raise Unavailable(reason="the object store stopped in the middle")
+            except Unavailable:
+                failures += 1
+                if failures == _READ_TRIES:
+                    raise
+                await asyncio.sleep(0.1 * 2**failures)
+
+    async def _stream(self, start: int, end: int) -> AsyncIterator[bytes]:
+        name = self._key.rpartition("/")[2]
+        with s3_errors(name):
+            answer = await obstore.get_async(
+                self._client.reader, self._key, options={"range": (start, end)}
+            )
+        stream = answer.stream(_STREAM_BYTES)
+        while True:
+            with s3_errors(name):
+                try:
+                    piece = memoryview(await anext(stream))
+                except StopAsyncIteration:
+                    return
+            for at in range(0, len(piece), CHUNK_BYTES):
+                yield bytes(piece[at : at + CHUNK_BYTES])
+
+
+def _disposition(filename: str) -> str:
+    """Return the header in the form the Hub gives it (hub-api, resolve)."""
+    plain = re.sub(r"[^ !#-\[\]-~]", "_", filename)
+    return f"inline; filename*=UTF-8''{quote(filename, safe='')}; filename=\"{plain}\";"

