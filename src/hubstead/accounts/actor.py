@@ -13,6 +13,7 @@ class Actor(msgspec.Struct, frozen=True):
 
     pk: int = 0  # 0: nobody signed in
     name: str = ""
+    email: str | None = None
     is_admin: bool = False
     may_write: bool = False  # false for tokens of role read
     token_pk: int = 0  # 0: signed in by password

@@ -26,7 +26,13 @@ _COLUMNS = (
 _FIND = point(select(*_COLUMNS).where(account.c.name_key == bindparam("key")))
 _BY_PK = point(select(*_COLUMNS).where(account.c.pk == bindparam("account_pk")))
 _SECRETS = point(
-    select(account.c.pk, account.c.name, account.c.password_hash, account.c.disabled).where(
+    select(
+        account.c.pk,
+        account.c.name,
+        account.c.email,
+        account.c.password_hash,
+        account.c.disabled,
+    ).where(
         account.c.name_key == bindparam("key"), account.c.kind == "user"
     )
 )

@@ -16,7 +16,7 @@ from hubstead.accounts.actor import Actor
 from hubstead.accounts.passwords import MAX_CHARS, Passwords
 from hubstead.accounts.people import password_of
 from hubstead.accounts.tokens import add_token
-from hubstead.db import Database, Tx
+from hubstead.db import Database, Row, Tx
 from hubstead.errors import RateLimited, SignInFailed
 from hubstead.ids import now_ms
 
@@ -58,7 +58,7 @@ class SignIn:
         row = await password_of(self._db, name)
         seal = self._seal(name, password)
         if row is not None and not row.disabled and self._remembers(seal, row.password_hash):
-            return _actor(row.pk, row.name)
+            return _actor(row)
         for bucket in buckets:
             if not self._limiter.test(self._limit, bucket):
                 reset = self._limiter.get_window_stats(self._limit, bucket).reset_time
@@ -70,7 +70,7 @@ class SignIn:
                 self._limiter.hit(self._limit, bucket)
             raise SignInFailed()
         self._remember(seal, row.password_hash)
-        return _actor(row.pk, row.name)
+        return _actor(row)
 
     async def open_session(self, name: str, password: str, address: str) -> str:
         """Return a new session's token for ``name`` (``POST /api/login``).
@@ -106,5 +106,12 @@ class SignIn:
             self._known.popitem(last=False)
 
 
-def _actor(pk: int, name: str) -> Actor:
-    return Actor(pk=pk, name=name, may_write=True, token_role="write", token_kind="password")
+def _actor(row: Row) -> Actor:
+    return Actor(
+        pk=row.pk,
+        name=row.name,
+        email=row.email,
+        may_write=True,
+        token_role="write",
+        token_kind="password",
+    )

@@ -21,6 +21,7 @@ _FIND = point(
     select(
         account.c.pk,
         account.c.name,
+        account.c.email,
         account.c.is_admin,
         account.c.disabled,
         access_token.c.pk.label("token_pk"),
@@ -92,6 +93,7 @@ async def actor_of_token(db: Reader, secret: str) -> Actor:
     return Actor(
         pk=row.pk,
         name=row.name,
+        email=row.email,
         is_admin=bool(row.is_admin),
         may_write=row.role == "write",
         token_pk=row.token_pk,

@@ -1,1 +1,60 @@
-"""commits"""
+"""Operations in, one move of refs out: the only way the content of a repository changes."""
+
+from hubstead.commits.applying import Committed, Message, commit, person
+from hubstead.commits.branching import (
+    create_branch,
+    create_tag,
+    delete_branch,
+    delete_tag,
+    squash,
+)
+from hubstead.commits.change import Change
+from hubstead.commits.creating import Wanted, create_repository, duplicate_repository
+from hubstead.commits.moving import Move, Plan, RefMoved, move_refs
+from hubstead.commits.preupload import Candidate, Choice, choose, content_id
+from hubstead.commits.removing import delete_repository, remove_dead_folders
+from hubstead.commits.revisions import (
+    HEADS,
+    TAGS,
+    Revision,
+    all_refs,
+    find_ref,
+    resolve,
+    split,
+)
+from hubstead.commits.stores import RepoLocks, Stores
+
+__all__ = [
+    "HEADS",
+    "TAGS",
+    "Candidate",
+    "Change",
+    "Choice",
+    "Committed",
+    "Message",
+    "Move",
+    "Plan",
+    "RefMoved",
+    "RepoLocks",
+    "Revision",
+    "Stores",
+    "Wanted",
+    "all_refs",
+    "choose",
+    "commit",
+    "content_id",
+    "create_branch",
+    "create_repository",
+    "create_tag",
+    "delete_branch",
+    "delete_repository",
+    "delete_tag",
+    "duplicate_repository",
+    "find_ref",
+    "move_refs",
+    "person",
+    "remove_dead_folders",
+    "resolve",
+    "split",
+    "squash",
+]

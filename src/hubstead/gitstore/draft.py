@@ -169,21 +169,31 @@ class PackDraft:
         Raises:
             errors.InvalidInput: when the message holds what git cannot keep.
         """
-        if "\0" in message:
-            raise errors.InvalidInput(reason="a commit message must not hold NUL characters")
         lines = [
             f"tree {tree}",
             *[f"parent {parent}" for parent in parents],
             f"author {author.line(time_s, zone)}",
             f"committer {(committer or author).line(time_s, zone)}",
-            "",
-            message.rstrip("\n"),
-            "",
         ]
+        return self._add_message("commit", lines, message)
+
+    def tag(self, name: str, commit: str, tagger: Person, message: str, *, time_s: int) -> str:
+        """Add an annotated tag of a commit; return its id. The rest is as with ``commit``."""
+        lines = [
+            f"object {commit}",
+            "type commit",
+            f"tag {name}",
+            f"tagger {tagger.line(time_s, '+0000')}",
+        ]
+        return self._add_message("tag", lines, message)
+
+    def _add_message(self, kind: ObjectKind, lines: Sequence[str], message: str) -> str:
+        if "\0" in message:
+            raise errors.InvalidInput(reason="a message must not hold NUL characters")
         try:
-            return self._add("commit", "\n".join(lines).encode())
+            return self._add(kind, "\n".join([*lines, "", message.rstrip("\n"), ""]).encode())
         except UnicodeEncodeError:
-            raise errors.InvalidInput(reason="a commit message must be valid Unicode") from None
+            raise errors.InvalidInput(reason="a message must be valid Unicode") from None
 
     def _add(self, kind: ObjectKind, data: bytes) -> str:
         digest = object_hash(kind, len(data))

@@ -248,6 +248,22 @@ class GitStore:
             said = done.stderr.decode("utf-8", "replace").strip()
             raise errors.BlobCorrupt(expected=f"pack {name}", got=found or said)
 
+    def link_packs(self, source_id: str, repo_id: str) -> None:
+        """Give one repository every pack of another one, durably, by hard links.
+
+        Raises:
+            RepoMissing: if either has no folder.
+            errors.StorageFull: when the disk is full.
+        """
+        folder = self._packs_folder(repo_id)
+        with full_disk_is_an_error_of_ours():
+            for name in self.pack_names(source_id):
+                ours, theirs = _files(folder, name), _files(self._packs_folder(source_id), name)
+                for old, new in zip(theirs, ours, strict=True):  # the index last, as git looks
+                    if not new.exists():
+                        os.link(old, new)
+            sync_folder(folder)
+
     def remove_pack(self, repo_id: str, name: str) -> None:
         """Unlink a pack and what git keeps beside it; one that is not there is no fault."""
         folder = self.packs_path(repo_id)

@@ -42,7 +42,7 @@ def edit_tree(
     repo: GitRepo,
     draft: PackDraft,
     base_tree: str | None,
-    edits: Mapping[str, Edit],
+    edits: Mapping[str, Edit] | Iterable[tuple[str, Edit]],
     *,
     max_entries: int = 10_000,
     refuse_case_clashes: bool = True,
@@ -70,7 +70,7 @@ def edit_tree(
     """
     editor = _Editor(repo, draft, max_entries, refuse_case_clashes)
     root = _Folder("", base_tree or EMPTY_TREE)
-    for path, edit in edits.items():
+    for path, edit in edits.items() if isinstance(edits, Mapping) else edits:
         if isinstance(edit, Remove):
             editor.remove(root, path)
         else:

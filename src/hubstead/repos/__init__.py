@@ -6,6 +6,7 @@ from hubstead.repos.access import (
     open_namespace,
     open_repo,
     open_repo_by_id,
+    open_repo_by_pk,
     reopen,
     require,
 )
@@ -15,6 +16,7 @@ from hubstead.repos.actions import (
     change_settings,
     insert_repo,
     move_repo,
+    name_is_free,
     remove_repo,
 )
 from hubstead.repos.derived import Derived, set_derived
@@ -46,9 +48,11 @@ __all__ = [
     "event_facts",
     "insert_repo",
     "move_repo",
+    "name_is_free",
     "open_namespace",
     "open_repo",
     "open_repo_by_id",
+    "open_repo_by_pk",
     "remove_repo",
     "reopen",
     "require",

@@ -97,14 +97,12 @@ OPENED_COLUMNS = (
     repo.c.modified_ms,
     member.c.role.label("member_role"),
 )
+_MEMBERSHIP = and_(member.c.org_pk == repo.c.owner_pk, member.c.user_pk == bindparam("actor_pk"))
 _OPEN = (
     select(*OPENED_COLUMNS, repo_name.c.is_alias)
     .join_from(repo_name, repo, repo_name.c.repo_pk == repo.c.pk)
     .join(account, repo.c.owner_pk == account.c.pk)
-    .outerjoin(
-        member,
-        and_(member.c.org_pk == repo.c.owner_pk, member.c.user_pk == bindparam("actor_pk")),
-    )
+    .outerjoin(member, _MEMBERSHIP)
     .where(repo_name.c.kind == bindparam("kind"), repo_name.c.name_key == bindparam("key"))
 )
 _OPEN_BY_NAME = point(_OPEN)
@@ -112,13 +110,16 @@ _OPEN_AND_LOCK = point(_OPEN.with_for_update(of=repo))
 _BY_ID = (
     select(*OPENED_COLUMNS)
     .join_from(repo, account, repo.c.owner_pk == account.c.pk)
-    .outerjoin(
-        member,
-        and_(member.c.org_pk == repo.c.owner_pk, member.c.user_pk == bindparam("actor_pk")),
-    )
+    .outerjoin(member, _MEMBERSHIP)
     .where(repo.c.id == bindparam("repo_id"))
 )
 _OPEN_BY_ID = point(_BY_ID)
+_OPEN_BY_PK = point(
+    select(*OPENED_COLUMNS)
+    .join_from(repo, account, repo.c.owner_pk == account.c.pk)
+    .outerjoin(member, _MEMBERSHIP)
+    .where(repo.c.pk == bindparam("repo_pk"))
+)
 _REOPEN = point(_BY_ID.with_for_update(of=repo))
 
 
@@ -156,6 +157,15 @@ async def open_repo_by_id(
 ) -> Repo:
     """Return the repository with this immutable id; see ``open_repo`` for the errors."""
     opened = _admit(await db.one(_OPEN_BY_ID, repo_id=repo_id, actor_pk=actor.pk), actor)
+    require(opened, actor, right)
+    return opened
+
+
+async def open_repo_by_pk(
+    db: Reader, actor: Actor, repo_pk: int, right: Right = Right.READ
+) -> Repo:
+    """Return the repository with this number; see ``open_repo`` for the errors."""
+    opened = _admit(await db.one(_OPEN_BY_PK, repo_pk=repo_pk, actor_pk=actor.pk), actor)
     require(opened, actor, right)
     return opened
 

@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy import bindparam, delete, select, update
 
 from hubstead.accounts import Actor
-from hubstead.db import Database, Tx, insert, point
+from hubstead.db import Database, Reader, Tx, insert, point
 from hubstead.errors import Forbidden, InvalidInput, RepoExists
 from hubstead.ids import Kind, RepoId, check_repo_name, now_ms
 from hubstead.outbox import record
@@ -135,9 +135,9 @@ async def _take_name(tx: Tx, wanted: RepoId, repo_pk: int) -> None:
         raise RepoExists(kind=wanted.kind.value, repo=str(wanted), id=wanted)
 
 
-async def name_is_free(tx: Tx, wanted: RepoId) -> bool:
+async def name_is_free(db: Reader, wanted: RepoId) -> bool:
     """Tell whether no repository has the name today (a past name counts as free)."""
-    row = await tx.one(_HOLDER, kind=wanted.kind.value, key=wanted.key)
+    row = await db.one(_HOLDER, kind=wanted.kind.value, key=wanted.key)
     return row is None or bool(row.is_alias)
 
 

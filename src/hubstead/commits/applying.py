@@ -1,0 +1,313 @@
+"""Applying a change to a branch: the write path of every commit made over an API."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import msgspec
+
+from hubstead import blobs
+from hubstead.accounts import Actor
+from hubstead.blobs import BlobKey, Link
+from hubstead.commits.change import Change, Copy, Operation, PutPointer
+from hubstead.commits.deriving import derive, same_sources
+from hubstead.commits.moving import Move, Plan, RefMoved, move_refs
+from hubstead.commits.revisions import HEADS, find_ref, resolve
+from hubstead.commits.rules import check_card
+from hubstead.commits.stores import Stores
+from hubstead.db import Reader, Tx
+from hubstead.errors import (
+    BlobMissing,
+    ConcurrentChange,
+    EntryNotFound,
+    HubError,
+    InvalidInput,
+    RevisionNotFound,
+    StaleParent,
+)
+from hubstead.gitstore import (
+    Edit,
+    GitRepo,
+    Pack,
+    PackDraft,
+    Person,
+    Pointer,
+    PutFile,
+    PutTree,
+    edit_tree,
+)
+from hubstead.repos import Derived, Repo, Right, open_repo_by_pk
+
+#: How often a change is put onto a tip that another node moved meanwhile.
+ATTEMPTS = 20
+
+
+class Message(msgspec.Struct, frozen=True):
+    """Title and body of a commit."""
+
+    summary: str
+    description: str = ""
+
+    @property
+    def text(self) -> str:
+        """As git keeps it: the body after an empty line."""
+        title = " ".join(self.summary.split("\n")).strip() or "Update"
+        return f"{title}\n\n{self.description}" if self.description.strip() else title
+
+
+class Committed(msgspec.Struct, frozen=True):
+    """What came of a commit."""
+
+    commit: str
+    changed: bool  # False: nothing differed, ``commit`` is the tip as it was
+
+
+def person(actor: Actor) -> Person:
+    """Return whom a commit made over an API names."""
+    return Person(actor.name, actor.email or f"{actor.name}@users.noreply.hubstead")
+
+
+async def commit(
+    stores: Stores,
+    actor: Actor,
+    opened: Repo,
+    *,
+    branch: str,
+    change: Change,
+    message: Message,
+    parent: str | None = None,
+) -> Committed:
+    """Commit ``change`` to ``branch`` and return when that is durable and visible.
+
+    Without ``parent`` a change is applied again when the tip moved meanwhile, so uploads of
+    different files at the same time all succeed. The change's draft is used up.
+
+    Args:
+        stores: Where content lies.
+        actor: Who commits.
+        opened: The repository, opened for writing.
+        branch: The branch's short name; it exists, or is the default branch of an empty
+            repository.
+        change: What to do.
+        message: What the commit says.
+        parent: The tip (7 to 40 hex digits) the caller saw; any other is an error.
+
+    Raises:
+        RevisionNotFound: there is no such branch.
+        StaleParent: the tip is not ``parent``.
+        EntryNotFound: something to remove or copy is not there.
+        InvalidInput: a file is in the way of a folder, a path or the card breaks a rule.
+        BlobMissing: an LFS object was not uploaded to this repository.
+        ConcurrentChange: other nodes moved the branch again and again.
+    """
+    async with stores.locks.of(opened.id):
+        git = await stores.open_git(opened)
+        writing = _Writing(stores, actor, opened, git, branch, change.operations, message)
+        draft = change.draft
+        for _ in range(ATTEMPTS):
+            base = await writing.base(parent)
+            settled = await writing.settle(base)
+            made = await asyncio.to_thread(writing.build, draft, base, settled.edits)
+            if made is None:
+                assert base.commit is not None
+                return Committed(base.commit, changed=False)
+            try:
+                await writing.make_visible(base, made, settled.links)
+            except RefMoved:
+                draft = await asyncio.to_thread(writing.carry_over)
+                continue
+            return Committed(made.commit, changed=True)
+        draft.discard()
+        raise ConcurrentChange()
+
+
+class _PutPointer(msgspec.Struct, frozen=True):
+    pointer: Pointer
+
+
+class _Base(msgspec.Struct, frozen=True):
+    """The tip that a change goes onto; None for both while there is none."""
+
+    commit: str | None
+    tree: str | None
+
+
+class _Settled(msgspec.Struct, frozen=True):
+    """What was asked for, in terms of one base."""
+
+    edits: list[tuple[str, Edit | _PutPointer]]
+    links: list[Link]
+
+
+class _Made(msgspec.Struct, frozen=True):
+    """A commit whose objects are durable, and that nobody can see yet."""
+
+    commit: str
+    pack: Pack
+    derived: Derived | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Writing:
+    """One commit under way, step by step."""
+
+    stores: Stores
+    actor: Actor
+    opened: Repo
+    git: GitRepo
+    branch: str
+    operations: Sequence[tuple[str, Operation]]
+    message: Message
+
+    async def base(self, parent: str | None) -> _Base:
+        """Find the tip and hold it against the one the caller saw."""
+        opened, branch = self.opened, self.branch
+        row = await find_ref(self.stores.db, opened.pk, HEADS + branch)
+        if row is None or row.name != HEADS + branch:
+            if opened.head is not None or branch != opened.default_branch:
+                raise RevisionNotFound(revision=branch, repo=opened.full_name)
+            if parent:
+                raise StaleParent(branch=branch, expected=parent, found="no commit yet")
+            return _Base(None, None)
+        if parent and not row.target.startswith(parent):
+            raise StaleParent(branch=branch, expected=parent, found=row.target)
+        return _Base(row.target, self.git.tree_of(row.target))
+
+    async def settle(self, base: _Base) -> _Settled:
+        """Turn the operations into edits of the base's tree and links to LFS objects."""
+        settled = _Settled([], [])
+        for path, operation in self.operations:
+            if isinstance(operation, PutPointer):
+                size = await _pointer_size(self.stores.db, self.actor, self.opened, path, operation)
+                settled.links.append(Link(operation.key, size, path, HEADS + self.branch))
+                settled.edits.append((path, _PutPointer(Pointer(operation.key.name, size))))
+            elif isinstance(operation, Copy):
+                settled.edits.append((path, await self._copied(base, operation)))
+            else:
+                settled.edits.append((path, operation))
+        return settled
+
+    async def _copied(self, base: _Base, copy: Copy) -> PutFile | PutTree:
+        commit_oid = base.commit
+        if copy.revision:
+            found = await resolve(self.stores.db, self.opened, self.git, copy.revision)
+            commit_oid = found.commit
+        entry = self.git.entry(commit_oid, copy.source) if commit_oid else None
+        if entry is None or entry.type == "commit":
+            raise EntryNotFound(
+                reason=f"The file to copy does not exist: {copy.source}", path=copy.source
+            )
+        if entry.type == "tree":
+            return PutTree(entry.oid)
+        return PutFile(entry.oid, entry.mode)  # type: ignore[arg-type]
+
+    def build(
+        self, draft: PackDraft, base: _Base, edits: Sequence[tuple[str, Edit | _PutPointer]]
+    ) -> _Made | None:
+        """Write trees and commit, and make the pack durable; None if nothing differs.
+
+        Runs in a thread.
+        """
+        settings = self.stores.settings
+        written = [
+            (path, PutFile(draft.blob(edit.pointer.format())))
+            if isinstance(edit, _PutPointer)
+            else (path, edit)
+            for path, edit in edits
+        ]
+        with ending_in(draft):
+            tree = edit_tree(
+                self.git,
+                draft,
+                base.tree,
+                written,
+                max_entries=settings.max_folder_entries,
+                refuse_case_clashes=settings.refuse_case_clashes,
+            )
+            if tree == base.tree:
+                draft.discard()
+                return None
+            check_card(self.opened.kind, self.git, draft, written)
+            parents = [base.commit] if base.commit else []
+            author, now = person(self.actor), int(time.time())
+            oid = draft.commit(tree, parents, author, self.message.text, time_s=now)
+            pack = draft.finish()
+        return _Made(oid, pack, self._derived(base, tree))
+
+    def _derived(self, base: _Base, tree: str) -> Derived | None:
+        if self.branch != self.opened.default_branch or same_sources(self.git, base.tree, tree):
+            return None
+        return derive(self.opened.kind, self.git, tree)
+
+    async def make_visible(self, base: _Base, made: _Made, links: Sequence[Link]) -> None:
+        """Move the branch."""
+        await self.stores.publish(made.pack)
+        plan = Plan(
+            moves=(Move(HEADS + self.branch, base.commit, made.commit),),
+            pack=made.pack,
+            links=tuple(links),
+            derived=made.derived,
+        )
+
+        async def move(tx: Tx) -> None:
+            # Asked again here: what was held when the commit was prepared may be gone.
+            for link in links:
+                wanted = PutPointer(link.key, link.bytes)
+                await _pointer_size(tx, self.actor, self.opened, link.path or "", wanted)
+            await move_refs(tx, self.actor, self.opened, plan)
+
+        await self.stores.db.write(move)
+
+    def carry_over(self) -> PackDraft:
+        """Start a new draft with the contents of one whose pack was made in vain.
+
+        The vain pack, whose name nobody else has, stays until the sweep of unregistered packs.
+        """
+        draft = self.git.draft()
+        for _, operation in self.operations:
+            if isinstance(operation, PutFile):
+                draft.blob(self.git.blob(operation.oid))
+        return draft
+
+
+@contextmanager
+def ending_in(draft: PackDraft) -> Iterator[None]:
+    """Discard the draft if what is done with it fails."""
+    try:
+        yield
+    except BaseException:
+        draft.discard()
+        raise
+
+
+async def _pointer_size(
+    db: Reader, actor: Actor, opened: Repo, path: str, operation: PutPointer
+) -> int:
+    """Return the size of an LFS object that the repository may link.
+
+    Knowing a hash is not owning the bytes: they were uploaded to this repository, or the writer
+    may read the files of another one that holds them.
+    """
+    row = await blobs.held(db, opened.pk, operation.key)
+    size = row.bytes if row else await _size_elsewhere(db, actor, operation.key)
+    if size is None:
+        raise BlobMissing(name=operation.key.name, path=path)
+    if operation.size is not None and operation.size != size:
+        raise InvalidInput(
+            reason=f"the LFS object of {path} has {size} bytes, not {operation.size}"
+        )
+    return int(size)
+
+
+async def _size_elsewhere(db: Reader, actor: Actor, key: BlobKey) -> int | None:
+    for row in await blobs.holders(db, key):
+        try:
+            await open_repo_by_pk(db, actor, row.repo_pk, Right.CONTENT)
+        except HubError:
+            continue
+        return int(row.bytes)
+    return None

@@ -1,0 +1,116 @@
+"""A change being gathered: operations in, edits of a tree out.
+
+Contents go into the pack draft as they arrive, so a commit of many files takes little memory;
+what depends on the tip of the branch (copies, pointers' sizes) is settled when it is applied.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from hubstead.blobs import BlobKey, BlobKind
+from hubstead.errors import InvalidInput, TooLarge
+from hubstead.gitstore import PackDraft, PutFile, Remove
+from hubstead.ids import check_path, is_sha256
+from hubstead.settings import Settings
+
+#: Contents above this are hashed and compressed in a thread.
+_INLINE_BYTES = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class PutPointer:
+    """The file at the path becomes a pointer to an LFS object; its size may be left to us."""
+
+    key: BlobKey
+    size: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """The file or folder at the path becomes what ``source`` is at ``revision``."""
+
+    source: str
+    revision: str | None  # None: the tip that the commit goes onto
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveTree(Remove):
+    """The folder at the path goes; a file there as well."""
+
+
+Operation = PutFile | PutPointer | Copy | Remove
+
+
+@dataclass
+class Change:
+    """Operations in the order in which they were asked for."""
+
+    draft: PackDraft
+    settings: Settings
+    operations: list[tuple[str, Operation]] = field(default_factory=list)
+
+    def _add(self, path: str, operation: Operation) -> None:
+        most = self.settings.max_commit_operations
+        if len(self.operations) >= most:
+            raise TooLarge(
+                what="The commit", limit=f"{most} operations", setting="max_commit_operations"
+            )
+        self.operations.append((self.check(path), operation))
+
+    def check(self, path: str) -> str:
+        """Return ``path`` if a file may have it.
+
+        Raises:
+            InvalidPath: if not.
+        """
+        return check_path(
+            path, max_bytes=self.settings.max_path_bytes, max_depth=self.settings.max_path_depth
+        )
+
+    async def put(self, path: str, content: bytes) -> None:
+        """Make the file at ``path`` hold ``content``, as git itself keeps it.
+
+        Raises:
+            InvalidPath: no file may be there.
+            TooLarge: the content belongs into LFS, or there are too many operations.
+        """
+        limit = self.settings.max_regular_file_bytes
+        if len(content) > limit:
+            raise TooLarge(
+                what=f"The file {path}: upload it through LFS. It",
+                limit=f"{limit} bytes",
+                setting="max_regular_file_bytes",
+            )
+        self.check(path)
+        if len(content) > _INLINE_BYTES:
+            oid = await asyncio.to_thread(self.draft.blob, content)
+        else:
+            oid = self.draft.blob(content)
+        self._add(path, PutFile(oid))
+
+    def put_pointer(self, path: str, sha256: str, size: int | None) -> None:
+        """Make the file at ``path`` the LFS object ``sha256`` of ``size`` bytes.
+
+        Raises:
+            InvalidPath: no file may be there.
+            InvalidInput: no sha256, or no size.
+        """
+        if not is_sha256(sha256):
+            raise InvalidInput(reason=f"not a sha256 in lower-case hex: {sha256[:80]!r}")
+        if size is not None and size < 0:
+            raise InvalidInput(reason="a size must not be negative")
+        self._add(path, PutPointer(BlobKey(BlobKind.LFS, sha256), size))
+
+    def copy(self, path: str, source: str, revision: str | None) -> None:
+        """Make ``path`` what ``source`` is at ``revision``."""
+        self._add(path, Copy(self.check(source), revision))
+
+    def remove(self, path: str) -> None:
+        """Remove the file or folder at ``path``."""
+        self._add(path, Remove())
+
+    def remove_folder(self, path: str) -> None:
+        """Remove the folder at ``path``; a last slash may stand there."""
+        self._add(path.rstrip("/"), RemoveTree())

@@ -1,0 +1,181 @@
+"""Making a repository: its first commit and its row become visible together."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import msgspec
+from sqlalchemy import bindparam, select
+
+from hubstead.accounts import Actor
+from hubstead.blobs.links import link_from
+from hubstead.commits.applying import person
+from hubstead.commits.deriving import derive
+from hubstead.commits.moving import Move, Plan, add_pack, carry_out
+from hubstead.commits.revisions import HEADS, all_refs
+from hubstead.commits.stores import Stores
+from hubstead.commits.tables import pack as pack_table
+from hubstead.db import Tx, scan
+from hubstead.errors import InvalidInput, RepoExists
+from hubstead.gitstore import GITATTRIBUTES, GitRepo, Pack, PutFile, edit_tree
+from hubstead.ids import Kind, RepoId, check_repo_name, new_object_id
+from hubstead.outbox import record
+from hubstead.repos import (
+    Derived,
+    NewRepo,
+    Repo,
+    RepoCreated,
+    Right,
+    event_facts,
+    insert_repo,
+    name_is_free,
+    open_namespace,
+    open_repo,
+)
+
+SDKS = ("gradio", "docker", "static", "streamlit")
+_PACKS = scan(
+    select(pack_table.c.name, pack_table.c.objects, pack_table.c.bytes).where(
+        pack_table.c.repo_pk == bindparam("repo_pk")
+    )
+)
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """A repository that somebody asks for."""
+
+    repo_id: RepoId  # an empty owner: the caller's own namespace
+    private: bool = False
+    sdk: str | None = None
+    lfs_multipart_threshold: int | None = None
+    files: dict[str, bytes] = {}  # more files for the first commit
+
+
+async def create_repository(stores: Stores, actor: Actor, wanted: Wanted) -> Repo:
+    """Make a repository with the one commit that the Hub makes, and return it.
+
+    Raises:
+        InvalidName: the name breaks a rule.
+        InvalidInput: a space without a known sdk.
+        LoginRequired, Forbidden: not in this namespace.
+        RepoExists: the name is taken; ``facts["id"]`` is its RepoId.
+    """
+    _check_sdk(wanted)
+    new = await _reserve(stores, actor, wanted)
+    git = await asyncio.to_thread(stores.git.create, new.id)
+    try:
+        made, commit = await asyncio.to_thread(_first_commit, git, actor, wanted)
+        await stores.publish(made)
+        head = f"{HEADS}main"
+        derived = await asyncio.to_thread(derive, new.kind, git, git.tree_of(commit))
+        plan = Plan((Move(head, None, commit),), pack=made, derived=derived)
+        return await stores.db.write(lambda tx: _insert(tx, actor, new, plan))
+    except BaseException:
+        await asyncio.to_thread(stores.git.remove, new.id)
+        raise
+
+
+def _check_sdk(wanted: Wanted) -> None:
+    if wanted.repo_id.kind is Kind.SPACE:
+        if wanted.sdk not in SDKS:
+            raise InvalidInput(reason=f'"sdk" must be one of [{", ".join(SDKS)}]')
+    elif wanted.sdk:
+        raise InvalidInput(reason='"sdk" is for spaces only')
+
+
+async def _reserve(stores: Stores, actor: Actor, wanted: Wanted) -> NewRepo:
+    """Check what can be checked before anything is written."""
+    owner = await open_namespace(stores.db, actor, wanted.repo_id.owner or None)
+    new = NewRepo(
+        id=new_object_id(),
+        kind=wanted.repo_id.kind,
+        owner=owner.name,
+        owner_pk=owner.pk,
+        name=check_repo_name(wanted.repo_id.name),
+        private=wanted.private,
+        sdk=wanted.sdk,
+        lfs_multipart_threshold=wanted.lfs_multipart_threshold,
+    )
+    if not await name_is_free(stores.db, new.repo_id):
+        raise RepoExists(kind=new.kind.value, repo=str(new.repo_id), id=new.repo_id)
+    return new
+
+
+async def _insert(tx: Tx, actor: Actor, new: NewRepo, plan: Plan) -> Repo:
+    await open_namespace(tx, actor, new.owner)
+    await insert_repo(tx, actor, new)
+    opened = await open_repo(tx, actor, new.repo_id, Right.WRITE)
+    await carry_out(tx, actor, opened, plan)
+    await record(tx, opened.pk, RepoCreated(**event_facts(opened)))
+    return await open_repo(tx, actor, new.repo_id)
+
+
+def _first_commit(git: GitRepo, actor: Actor, wanted: Wanted) -> tuple[Pack, str]:
+    files = {".gitattributes": GITATTRIBUTES[wanted.repo_id.kind].encode()}
+    if wanted.repo_id.kind is Kind.SPACE:
+        files["README.md"] = _space_card(wanted).encode()
+    with git.draft() as draft:
+        edits = [(path, PutFile(draft.blob(data))) for path, data in (files | wanted.files).items()]
+        tree = edit_tree(git, draft, None, edits)
+        commit = draft.commit(tree, [], person(actor), "initial commit", time_s=int(time.time()))
+        return draft.finish(), commit
+
+
+def _space_card(wanted: Wanted) -> str:
+    """Return the card of a new space; its front matter is what makes it one."""
+    title = wanted.repo_id.name.replace("-", " ").replace("_", " ").strip().title()
+    return (
+        f"---\ntitle: {msgspec.json.encode(title).decode()}\nemoji: 🚀\ncolorFrom: blue\n"
+        f"colorTo: indigo\nsdk: {wanted.sdk}\npinned: false\n---\n"
+    )
+
+
+async def duplicate_repository(stores: Stores, actor: Actor, source: Repo, wanted: Wanted) -> Repo:
+    """Make a repository with the branches, tags and history of another one, and return it.
+
+    Objects are shared where the file system can (hard links), LFS objects always.
+
+    Args:
+        stores: Where content lies.
+        actor: Who asks; becomes the creator.
+        source: Opened for its content.
+        wanted: The new one; its sdk is the source's.
+
+    Raises:
+        Those of ``create_repository``.
+    """
+    new = await _reserve(stores, actor, wanted)
+    new = msgspec.structs.replace(new, sdk=source.sdk)
+    await stores.open_git(source)
+    git = await asyncio.to_thread(stores.git.create, new.id)
+    try:
+        async with stores.locks.of(source.id):
+            await asyncio.to_thread(stores.git.link_packs, source.id, new.id)
+            return await stores.db.write(lambda tx: _insert_copy(tx, actor, source, new, git))
+    except BaseException:
+        await asyncio.to_thread(stores.git.remove, new.id)
+        raise
+
+
+async def _insert_copy(tx: Tx, actor: Actor, source: Repo, new: NewRepo, git: GitRepo) -> Repo:
+    await open_namespace(tx, actor, new.owner)
+    seen = await open_repo(tx, actor, source.repo_id, Right.CONTENT, lock=True)
+    await insert_repo(tx, actor, new)
+    opened = await open_repo(tx, actor, new.repo_id, Right.WRITE)
+    for row in await tx.all(_PACKS, repo_pk=seen.pk):
+        here = registered_pack(git, row.name, row.objects, row.bytes)
+        await add_pack(tx, opened.pk, here)
+    await link_from(tx, seen.pk, opened.pk)
+    refs = await all_refs(tx, seen.pk)
+    moves = tuple(Move(row.name, None, row.oid, row.target) for row in refs)
+    derived = derive(new.kind, git, git.tree_of(seen.head)) if seen.head else Derived()
+    await carry_out(tx, actor, opened, Plan(moves, derived=derived))
+    await record(tx, opened.pk, RepoCreated(**event_facts(opened)))
+    return await open_repo(tx, actor, new.repo_id)
+
+
+def registered_pack(git: GitRepo, name: str, objects: int, size: int) -> Pack:
+    """Describe a registered pack that is in the repository's folder."""
+    stem = git.path / "objects" / "pack" / f"pack-{name}"
+    return Pack(name, objects, size, stem.with_suffix(".pack"), stem.with_suffix(".idx"))

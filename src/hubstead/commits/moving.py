@@ -1,0 +1,211 @@
+"""The one move: refs from the values seen to new ones, all or nothing.
+
+Whatever changes the content of a repository ends here: the objects are durable already, and
+this transaction makes them visible, updates what is derived, and writes the event.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from sqlalchemy import bindparam, delete, or_, select, update
+
+from hubstead import blobs
+from hubstead.accounts import Actor
+from hubstead.blobs import BlobKey, BlobKind, Link
+from hubstead.commits.tables import pack, ref
+from hubstead.db import Tx, insert, point
+from hubstead.errors import HubError, InvalidInput, RefExists
+from hubstead.gitstore import Pack
+from hubstead.ids import now_ms
+from hubstead.outbox import record
+from hubstead.repos import Derived, RefsMoved, Repo, Right, event_facts, reopen, set_derived
+from hubstead.repos.tables import repo
+
+
+class RefMoved(HubError):
+    """The reference {ref} is no longer where it was: {found}"""
+
+
+class Move(msgspec.Struct, frozen=True):
+    """One ref from ``old`` (None: it is to be made) to ``new`` (None: it is to go)."""
+
+    ref: str  # refs/heads/main
+    old: str | None
+    new: str | None
+    target: str | None = None  # the commit behind ``new``, if that is a tag object
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What one transaction is to make visible."""
+
+    moves: tuple[Move, ...]
+    pack: Pack | None = None  # durable, holding what the refs need and the repository lacks
+    links: tuple[Link, ...] = ()
+    derived: Derived | None = None  # None: as it was
+
+
+_POINT = point(
+    insert(ref)
+    .values(
+        repo_pk=bindparam("repo_pk"),
+        name=bindparam("name"),
+        oid=bindparam("oid"),
+        target=bindparam("target"),
+        moved_ms=bindparam("moved_ms"),
+    )
+    .on_conflict_do_nothing()
+)
+_SWAP = point(
+    update(ref)
+    .values(oid=bindparam("new_oid"), target=bindparam("new_target"), moved_ms=bindparam("at_ms"))
+    .where(
+        ref.c.repo_pk == bindparam("which_pk"),
+        ref.c.name == bindparam("which"),
+        ref.c.oid == bindparam("seen"),
+    )
+)
+_DROP = point(
+    delete(ref).where(
+        ref.c.repo_pk == bindparam("repo_pk"),
+        ref.c.name == bindparam("name"),
+        ref.c.oid == bindparam("seen"),
+    )
+)
+_FIND = point(
+    select(ref.c.oid).where(ref.c.repo_pk == bindparam("repo_pk"), ref.c.name == bindparam("name"))
+)
+_IN_THE_WAY = point(
+    select(ref.c.name)
+    .where(
+        ref.c.repo_pk == bindparam("repo_pk"),
+        or_(
+            (ref.c.name > bindparam("below")) & (ref.c.name < bindparam("behind")),
+            ref.c.name == bindparam("above"),
+        ),
+    )
+    .limit(1)
+)
+_ADD_PACK = point(
+    insert(pack).values(
+        repo_pk=bindparam("repo_pk"),
+        name=bindparam("name"),
+        objects=bindparam("objects"),
+        bytes=bindparam("bytes"),
+        created_ms=bindparam("created_ms"),
+    )
+)
+_COUNT = point(
+    update(repo)
+    .values(
+        packs=repo.c.packs + bindparam("more_packs"),
+        used_bytes=repo.c.used_bytes + bindparam("more_bytes"),
+    )
+    .where(repo.c.pk == bindparam("which_pk"))
+)
+_TOUCH = point(
+    update(repo)
+    .values(head=bindparam("tip"), modified_ms=bindparam("at_ms"))
+    .where(repo.c.pk == bindparam("which_pk"))
+)
+
+
+async def move_refs(
+    tx: Tx, actor: Actor, opened: Repo, plan: Plan, *, right: Right = Right.WRITE
+) -> Repo:
+    """Carry out ``plan`` and return the repository as it was opened again for it.
+
+    Raises:
+        RefMoved: a ref is not where the plan saw it.
+        RefExists: a ref to be made is there.
+        BlobMissing: a link names a blob that is gone.
+        Those of ``open_repo``: the right is gone.
+    """
+    again = await reopen(tx, actor, opened, right)
+    await carry_out(tx, actor, again, plan)
+    facts = event_facts(again)
+    moves = [(move.ref, move.old, move.new) for move in plan.moves]
+    await record(tx, again.pk, RefsMoved(**facts, moves=moves, actor=actor.name))
+    return again
+
+
+async def carry_out(tx: Tx, actor: Actor, opened: Repo, plan: Plan) -> None:
+    """Do what ``move_refs`` does for a repository whose row this transaction holds or made."""
+    for move in plan.moves:
+        await _move(tx, opened.pk, move)
+    new_bytes = 0
+    for each in plan.links:
+        known = await blobs.held(tx, opened.pk, each.key)
+        new_bytes += 0 if known and known.committed else each.bytes
+    await blobs.link(tx, opened.pk, plan.links, pusher_pk=actor.pk or None)
+    if plan.pack is not None:
+        await add_pack(tx, opened.pk, plan.pack)
+    if plan.pack is not None or new_bytes:
+        size = plan.pack.size if plan.pack else 0
+        await tx.run(
+            _COUNT,
+            which_pk=opened.pk,
+            more_packs=int(plan.pack is not None),
+            more_bytes=new_bytes + size,
+        )
+    await _follow_head(tx, opened, plan)
+
+
+async def _move(tx: Tx, repo_pk: int, move: Move) -> None:
+    where = {"repo_pk": repo_pk, "name": move.ref}
+    if move.new is None:
+        done = await tx.run(_DROP, **where, seen=move.old)
+    elif move.old is None:
+        await _check_room(tx, repo_pk, move.ref)
+        target = move.target or move.new
+        done = await tx.run(_POINT, **where, oid=move.new, target=target, moved_ms=now_ms())
+    else:
+        done = await tx.run(
+            _SWAP,
+            which_pk=repo_pk,
+            which=move.ref,
+            seen=move.old,
+            new_oid=move.new,
+            new_target=move.target or move.new,
+            at_ms=now_ms(),
+        )
+    if not done:
+        row = await tx.one(_FIND, **where)
+        if move.old is None:
+            raise RefExists(ref=move.ref)
+        raise RefMoved(ref=move.ref, found=row.oid if row else "it is gone")
+
+
+async def _check_room(tx: Tx, repo_pk: int, name: str) -> None:
+    """Git keeps refs as files, so ``a`` and ``a/b`` cannot both be."""
+    parts = name.split("/")
+    for count in range(3, len(parts) + 1):
+        above = "/".join(parts[:count]) if count < len(parts) else ""
+        below, behind = (f"{name}/", f"{name}0") if count == len(parts) else ("", "")
+        row = await tx.one(_IN_THE_WAY, repo_pk=repo_pk, above=above, below=below, behind=behind)
+        if row is not None:
+            raise InvalidInput(
+                reason=f"Invalid reference for a branch: {name} and {row.name} cannot both exist"
+            )
+
+
+async def add_pack(tx: Tx, repo_pk: int, finished: Pack) -> None:
+    """Register a pack, which is durable, as one of the repository."""
+    await tx.run(
+        _ADD_PACK,
+        repo_pk=repo_pk,
+        name=finished.name,
+        objects=finished.objects,
+        bytes=finished.size,
+        created_ms=now_ms(),
+    )
+    await blobs.link_new(tx, repo_pk, BlobKey(BlobKind.PACK, finished.name), finished.size)
+
+
+async def _follow_head(tx: Tx, opened: Repo, plan: Plan) -> None:
+    head = f"refs/heads/{opened.default_branch}"
+    for move in plan.moves:
+        if move.ref == head:
+            tip = move.target or move.new
+            if plan.derived is not None:
+                await set_derived(tx, opened.pk, opened.kind, tip, plan.derived)
+            await tx.run(_TOUCH, which_pk=opened.pk, tip=tip, at_ms=now_ms())

@@ -1,0 +1,118 @@
+"""Telling clients, before they upload, how each file is to travel."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hubstead.gitstore import Attributes, Entry, GitRepo, Ignores, parse_pointer
+from hubstead.gitstore.pointer import MAX_BYTES
+from hubstead.ids import check_path
+from hubstead.settings import Settings
+
+ATTRIBUTES = ".gitattributes"
+IGNORES = ".gitignore"
+#: Binary content up to this size may stay in git.
+BINARY_BYTES = 64 * 1024
+MAX_RULES_BYTES = 1 << 20
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """A file that a client is about to upload."""
+
+    path: str
+    size: int
+    sample: bytes = b""  # its first bytes
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """How a file is to travel."""
+
+    path: str
+    by_lfs: bool
+    ignored: bool
+    oid: str | None  # what is there now: git's id, or the sha256 of an LFS file
+
+
+def choose(
+    git: GitRepo,
+    tree: str | None,
+    candidates: list[Candidate],
+    settings: Settings,
+    *,
+    attributes: str | None = None,
+    ignores: str | None = None,
+) -> list[Choice]:
+    """Decide for each file, as the Hub does (hub-api 3.8).
+
+    Args:
+        git: The repository's objects.
+        tree: The tree it is uploaded onto; None for nothing.
+        candidates: The files.
+        settings: For the limits.
+        attributes: The ``.gitattributes`` the same commit brings, instead of the one there.
+        ignores: Likewise ``.gitignore``.
+
+    Raises:
+        InvalidPath: a file may not have this path.
+    """
+    for candidate in candidates:
+        check_path(
+            candidate.path, max_bytes=settings.max_path_bytes, max_depth=settings.max_path_depth
+        )
+    folders = {""} | {
+        "/".join(parts[:count])
+        for parts in (candidate.path.split("/") for candidate in candidates)
+        for count in range(1, len(parts))
+    }
+    filters = Attributes(_texts(git, tree, folders, ATTRIBUTES, attributes))
+    ignored = Ignores(_texts(git, tree, folders, IGNORES, ignores))
+    return [
+        Choice(
+            path=candidate.path,
+            by_lfs=_by_lfs(candidate, filters, settings),
+            ignored=ignored.ignores(candidate.path),
+            oid=content_id(git, git.entry(tree, candidate.path) if tree else None),
+        )
+        for candidate in candidates
+    ]
+
+
+def _texts(
+    git: GitRepo, tree: str | None, folders: set[str], name: str, sent: str | None
+) -> dict[str, bytes]:
+    texts = {}
+    for folder in folders if tree else ():
+        assert tree is not None
+        entry = git.entry(tree, f"{folder}/{name}" if folder else name)
+        if entry is not None and entry.type == "blob" and entry.size <= MAX_RULES_BYTES:
+            texts[folder] = git.blob(entry.oid)
+    if sent is not None:
+        texts[""] = sent.encode()
+    return texts
+
+
+def _by_lfs(candidate: Candidate, filters: Attributes, settings: Settings) -> bool:
+    if candidate.size == 0:
+        return False
+    if candidate.size >= settings.lfs_threshold_bytes or filters.is_lfs(candidate.path):
+        return True
+    return candidate.size > BINARY_BYTES and _is_binary(candidate.sample)
+
+
+def _is_binary(sample: bytes) -> bool:
+    if b"\0" in sample:
+        return True
+    try:
+        sample.decode()
+    except UnicodeDecodeError as error:
+        return error.start < len(sample) - 3  # the sample may end inside of a character
+    return False
+
+
+def content_id(git: GitRepo, entry: Entry | None) -> str | None:
+    """Return what clients compare: git's id of a file, or the sha256 of an LFS file."""
+    if entry is None or entry.type != "blob":
+        return None
+    if entry.size <= MAX_BYTES and (pointer := parse_pointer(git.blob(entry.oid))):
+        return pointer.oid
+    return entry.oid

@@ -1,0 +1,66 @@
+"""Deleting a repository, and clearing away what no row names any more."""
+
+from __future__ import annotations
+
+import asyncio
+
+from sqlalchemy import bindparam, delete, select
+
+from hubstead import blobs
+from hubstead.accounts import Actor
+from hubstead.commits.stores import Stores
+from hubstead.commits.tables import dead_folder
+from hubstead.db import Tx, insert, point, scan
+from hubstead.ids import RepoId, now_ms
+from hubstead.outbox import record
+from hubstead.repos import Repo, RepoDeleted, Right, event_facts, open_repo, remove_repo
+
+_BURY = point(
+    insert(dead_folder)
+    .values(repo_id=bindparam("repo_id"), since_ms=bindparam("since_ms"))
+    .on_conflict_do_nothing()
+)
+_DEAD = scan(
+    select(dead_folder.c.repo_id).where(dead_folder.c.since_ms < bindparam("before_ms")).limit(100)
+)
+_FORGET = point(delete(dead_folder).where(dead_folder.c.repo_id == bindparam("which")))
+
+
+async def delete_repository(stores: Stores, actor: Actor, repo_id: RepoId) -> Repo:
+    """Delete a repository for good; who makes one of the same name inherits nothing.
+
+    Its blobs are doomed where no other repository links them, its folder of git goes after the
+    grace period.
+
+    Raises:
+        Those of ``open_repo`` (right ADMIN).
+    """
+
+    async def remove(tx: Tx) -> Repo:
+        opened = await open_repo(tx, actor, repo_id, Right.ADMIN, lock=True)
+        await bury(tx, opened)
+        return opened
+
+    return await stores.db.write(remove)
+
+
+async def bury(tx: Tx, opened: Repo) -> None:
+    """Do the deleting for a repository whose row this transaction holds."""
+    await record(tx, opened.pk, RepoDeleted(**event_facts(opened)))
+    await blobs.unlink_all(tx, opened.pk)
+    await tx.run(_BURY, repo_id=opened.id, since_ms=now_ms())
+    await remove_repo(tx, opened)
+
+
+async def remove_dead_folders(stores: Stores, *, grace_ms: int) -> int:
+    """Remove folders of repositories deleted longer ago than that; return how many."""
+    rows = await stores.db.all(_DEAD, before_ms=now_ms() - grace_ms)
+    for row in rows:
+        await asyncio.to_thread(stores.git.remove, row.repo_id)
+
+    async def forget(tx: Tx) -> None:
+        await tx.many(_FORGET, [{"which": row.repo_id} for row in rows])
+
+    if rows:
+        await stores.db.write(forget)
+    return len(rows)

@@ -1,0 +1,88 @@
+"""Where the content of repositories lies: the database, git folders and blobs, in one hand."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from weakref import WeakValueDictionary
+
+from sqlalchemy import bindparam, select
+
+from hubstead.blobs import BlobKey, BlobKind, BlobStore, PackVerifier
+from hubstead.commits.tables import pack
+from hubstead.db import Database, scan
+from hubstead.gitstore import GitRepo, GitStore, Pack, RepoMissing
+from hubstead.repos import Repo
+from hubstead.settings import Settings
+
+_PACKS = scan(select(pack.c.name).where(pack.c.repo_pk == bindparam("repo_pk")))
+
+
+class RepoLocks:
+    """One lock per repository, so that writers of this process wait instead of racing."""
+
+    def __init__(self) -> None:
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def of(self, repo_id: str) -> asyncio.Lock:
+        """Return the lock of the repository with this immutable id."""
+        lock = self._locks.get(repo_id)
+        if lock is None:
+            lock = self._locks[repo_id] = asyncio.Lock()
+        return lock
+
+
+@dataclass
+class Stores:
+    """What a write of content needs. Built once, in ``app.py``."""
+
+    db: Database
+    git: GitStore
+    blobs: BlobStore
+    settings: Settings
+    #: The company shape: a pack is a blob as well, and this node's folder only a cache of them.
+    packs_are_blobs: bool
+    locks: RepoLocks = field(default_factory=RepoLocks)
+    _fetched: dict[str, int] = field(default_factory=dict)
+
+    async def open_git(self, repo: Repo) -> GitRepo:
+        """Return the objects of a repository, having fetched what this node lacks.
+
+        Raises:
+            RepoMissing: its folder is gone and no blob can replace it.
+        """
+        if self.packs_are_blobs and (
+            self._fetched.get(repo.id, -1) < repo.packs or not self.git.exists(repo.id)
+        ):
+            async with self.locks.of(f"fetch {repo.id}"):
+                await self._fetch_packs(repo)
+        return self.git.open(repo.id)
+
+    async def _fetch_packs(self, repo: Repo) -> None:
+        if not self.git.exists(repo.id):
+            await asyncio.to_thread(self.git.create, repo.id)
+        rows = await self.db.all(_PACKS, repo_pk=repo.pk)
+        here = set(self.git.pack_names(repo.id))
+        for name in [row.name for row in rows if row.name not in here]:
+            with TemporaryDirectory(prefix="hubstead-pack-") as folder:
+                path = Path(folder) / f"{name}.pack"
+                await self._download(name, path)
+                await asyncio.to_thread(self.git.install_pack, repo.id, name, path)
+        self._fetched[repo.id] = repo.packs
+
+    async def _download(self, name: str, path: Path) -> None:
+        blob = await self.blobs.open(BlobKey(BlobKind.PACK, name))
+        with path.open("wb") as file:
+            async for chunk in blob.chunks():
+                await asyncio.to_thread(file.write, chunk)
+
+    async def publish(self, finished: Pack) -> None:
+        """Make a pack that is durable on this node durable for all of them."""
+        if self.packs_are_blobs:
+            key = BlobKey(BlobKind.PACK, finished.name)
+            await self.blobs.put_file(key, finished.pack_path, PackVerifier(finished.name))
+
+
+__all__ = ["RepoLocks", "RepoMissing", "Stores"]
