@@ -4,6 +4,7 @@ from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text
 
 from hubstead.db.schema import key, metadata
 
+#: A job may be claimed when both ``due_ms`` and ``lease_ms`` have passed.
 job = Table(
     "job",
     metadata,
@@ -12,10 +13,11 @@ job = Table(
     Column("subject", Text, nullable=False),  # one job per (type, subject) waits at a time
     Column("payload", Text, nullable=False, server_default="{}"),
     Column("due_ms", BigInteger, nullable=False),
+    Column("asked", Integer, nullable=False, server_default="1"),  # how often it was enqueued
     Column("lease_ms", BigInteger, nullable=False, server_default="0"),  # until when it is claimed
-    Column("holder", Text),
-    Column("attempts", Integer, nullable=False, server_default="0"),
-    Column("error", Text),
+    Column("holder", Text),  # node and claim, null while nobody works on it
+    Column("attempts", Integer, nullable=False, server_default="0"),  # since it last went well
+    Column("error", Text),  # of the last attempt
     Column("created_ms", BigInteger, nullable=False),
     Index("ux_job_type_subject", "type", "subject", unique=True),
     Index(None, "due_ms"),

@@ -65,6 +65,7 @@ def upgrade() -> None:
         sa.Column("subject", sa.Text(), nullable=False),
         sa.Column("payload", sa.Text(), server_default="{}", nullable=False),
         sa.Column("due_ms", sa.BigInteger(), nullable=False),
+        sa.Column("asked", sa.Integer(), server_default="1", nullable=False),
         sa.Column("lease_ms", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("holder", sa.Text(), nullable=True),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),

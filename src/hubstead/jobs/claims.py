@@ -1,0 +1,172 @@
+"""Claiming jobs: the statements behind the runner, each one transaction.
+
+A claim is a text nobody used before. Every change to a claimed job names it, so a node whose
+lease ended and was taken over changes nothing any more. Leases compare clocks of different
+nodes, which must agree within a few seconds.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+
+import msgspec
+from sqlalchemy import ColumnElement, Update, bindparam, case, delete, select, update
+
+from hubstead.db import Database, Tx, any_of, point
+from hubstead.ids import now_ms
+from hubstead.jobs.tables import job
+
+MAX_ERROR_CHARS = 2000
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """One job, held by this node."""
+
+    pk: int
+    type: str
+    subject: str
+    payload: dict[str, object]
+    attempt: int  # 1 for the first
+    asked: int
+    token: str
+
+
+_IS_DUE = (
+    (job.c.due_ms <= bindparam("now"))
+    & (job.c.lease_ms <= bindparam("now"))
+    & any_of(job.c.type, "types")
+)
+_ANY_DUE = point(select(job.c.pk).where(_IS_DUE).limit(1))
+# A common table is computed once; as a plain IN (…) PostgreSQL may run it again and lock more.
+_DUE = (
+    select(job.c.pk)
+    .where(_IS_DUE)
+    .order_by(job.c.due_ms, job.c.pk)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+    .cte("due")
+)
+_CLAIM = point(
+    update(job)
+    .where(job.c.pk.in_(select(_DUE.c.pk)))
+    .values(
+        holder=bindparam("token"),
+        lease_ms=bindparam("until"),
+        due_ms=bindparam("until"),
+        attempts=job.c.attempts + 1,
+    )
+    .returning(job.c.pk, job.c.type, job.c.subject, job.c.payload, job.c.attempts, job.c.asked)
+)
+_IS_MINE = (job.c.pk == bindparam("job_pk")) & (job.c.holder == bindparam("token"))
+# Whoever asks again meanwhile sets a due time of their own, which must stay.
+_NOT_ASKED_AGAIN = job.c.asked == bindparam("seen")
+
+
+def _due(when: str) -> ColumnElement[int]:
+    earlier = (~_NOT_ASKED_AGAIN) & (job.c.due_ms < bindparam(when))
+    return case((earlier, job.c.due_ms), else_=bindparam(when))
+
+
+def _let_go(**values: object) -> Update:
+    return update(job).values(holder=None, lease_ms=0, **values).where(_IS_MINE)
+
+
+_RENEW = point(
+    update(job)
+    .values(lease_ms=bindparam("until"), due_ms=_due("until"))
+    .where(_IS_MINE)
+    .returning(job.c.pk)
+)
+_DONE = point(delete(job).where(_IS_MINE, _NOT_ASKED_AGAIN))
+_DONE_BUT_ASKED_AGAIN = point(_let_go(attempts=0, error=None))
+_AGAIN = point(_let_go(attempts=0, error=None, due_ms=_due("next_ms")))
+_FAILED = point(_let_go(error=bindparam("text"), due_ms=_due("next_ms")))
+_RELEASE = point(_let_go(attempts=job.c.attempts - 1, due_ms=_due("next_ms")))
+
+
+async def claim(
+    db: Database, types: Sequence[str], *, most: int, node: str, lease_s: float
+) -> list[Claim]:
+    """Claim up to ``most`` jobs of ``types`` that are due, the longest waiting first.
+
+    Looks before it writes, so that an idle hub leaves the disk alone.
+    """
+    asked = {"now": now_ms(), "types": list(types)}
+    if await db.one(_ANY_DUE, **asked) is None:
+        return []
+    token = f"{node}/{secrets.token_hex(8)}"
+
+    async def take(tx: Tx) -> list[Claim]:
+        rows = await tx.all(_CLAIM, **asked, most=most, token=token, until=_after(lease_s))
+        return [
+            Claim(
+                pk=row.pk,
+                type=row.type,
+                subject=row.subject,
+                payload=msgspec.json.decode(row.payload),
+                attempt=row.attempts,
+                asked=row.asked,
+                token=token,
+            )
+            for row in rows
+        ]
+
+    return await db.write(take)
+
+
+async def renew(db: Database, held: Claim, lease_s: float) -> bool:
+    """Hold a job for longer; False if another node has taken it over."""
+
+    async def write(tx: Tx) -> bool:
+        values = {**_mine(held), "seen": held.asked, "until": _after(lease_s)}
+        return await tx.one(_RENEW, **values) is not None
+
+    return await db.write(write)
+
+
+async def finish(db: Database, held: Claim) -> None:
+    """Remove a job that is done, or let it run again if it was asked for meanwhile."""
+
+    async def write(tx: Tx) -> None:
+        if not await tx.run(_DONE, **_mine(held), seen=held.asked):
+            await tx.run(_DONE_BUT_ASKED_AGAIN, **_mine(held))
+
+    await db.write(write)
+
+
+async def put_back(db: Database, held: Claim, after_s: float) -> None:
+    """Let go of a job that went well and is due again in ``after_s`` seconds."""
+
+    async def write(tx: Tx) -> None:
+        await tx.run(_AGAIN, **_mine(held), seen=held.asked, next_ms=_after(after_s))
+
+    await db.write(write)
+
+
+async def fail(db: Database, held: Claim, text: str, after_s: float) -> None:
+    """Let go of a job that failed, to be tried again in ``after_s`` seconds."""
+    short = text.replace("\0", "")[:MAX_ERROR_CHARS]  # PostgreSQL takes no NUL
+
+    async def write(tx: Tx) -> None:
+        values = {**_mine(held), "seen": held.asked, "next_ms": _after(after_s)}
+        await tx.run(_FAILED, **values, text=short)
+
+    await db.write(write)
+
+
+async def release(db: Database, held: Claim) -> None:
+    """Let go of a job that was interrupted, for another node to take at once."""
+
+    async def write(tx: Tx) -> None:
+        await tx.run(_RELEASE, **_mine(held), seen=held.asked, next_ms=now_ms())
+
+    await db.write(write)
+
+
+def _mine(held: Claim) -> dict[str, object]:
+    return {"job_pk": held.pk, "token": held.token}
+
+
+def _after(seconds: float) -> int:
+    return now_ms() + int(seconds * 1000)

@@ -1,0 +1,265 @@
+"""The runner: takes jobs that are due, keeps their leases, and puts failures off."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import TypeAlias
+
+import msgspec
+import structlog
+
+from hubstead.db import Database, Tx
+from hubstead.errors import HubError
+from hubstead.ids import now_ms
+from hubstead.jobs import claims
+from hubstead.jobs.claims import Claim
+from hubstead.jobs.table import enqueue, enqueue_if_absent
+
+#: The longest pause before a failed job is tried again.
+LONGEST_PAUSE_S = 3600.0
+
+_log = structlog.get_logger("hubstead.jobs")
+
+
+class Job(msgspec.Struct, frozen=True):
+    """What a handler is told."""
+
+    type: str
+    subject: str
+    payload: dict[str, object]
+    attempt: int  # 1 for the first
+
+
+class Again(msgspec.Struct, frozen=True):
+    """What a handler returns whose job is to be done again in ``after_s`` seconds."""
+
+    after_s: float = 0.0
+
+
+#: Does a job. It may be done more than once, also after it succeeded: a handler is idempotent.
+Handler: TypeAlias = Callable[[Job], Awaitable[Again | None]]
+#: Looks, cheaply, whether there is something to do.
+Prompt: TypeAlias = Callable[[], Awaitable[object]]
+
+
+class _Held:
+    """A job that is being done here."""
+
+    def __init__(self, claim: Claim, lane: str, until: float) -> None:
+        self.claim = claim
+        self.lane = lane
+        self.until = until  # by time.monotonic()
+        self.task: asyncio.Task[None] | None = None
+        self.lost = False
+
+
+class Runner:
+    """Does the jobs whose types have a handler, on this node.
+
+    Args:
+        db: Where the jobs are.
+        handlers: Who does which type.
+        node: What this process is called in ``hubstead jobs``; any text.
+        poll_s: How often to look for work, in seconds.
+        at_once: How many jobs are done at once.
+        lanes: Types with a bound of their own, so that they and the others never wait for each
+            other.
+        lease_s: How long after the death of a node others take over its jobs.
+        pause_s: How long the first retry waits; each further one twice as long.
+        grace_s: How long ``stop`` lets running jobs go on.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        handlers: Mapping[str, Handler],
+        *,
+        node: str,
+        poll_s: float = 0.25,
+        at_once: int = 4,
+        lanes: Mapping[str, int] | None = None,
+        lease_s: float = 30.0,
+        pause_s: float = 1.0,
+        grace_s: float = 5.0,
+    ) -> None:
+        self._db = db
+        self._handlers = dict(handlers)
+        self._node = node
+        self._poll_s = poll_s
+        self._lease_s = lease_s
+        self._pause_s = pause_s
+        self._grace_s = grace_s
+        bounded = {name: most for name, most in (lanes or {}).items() if name in handlers}
+        common = [name for name in handlers if name not in bounded]
+        self._lanes = {"": (common, at_once)} | {
+            name: ([name], most) for name, most in bounded.items()
+        }
+        self._recurring: dict[str, float] = {}
+        self._prompts: dict[str, Prompt] = {}
+        self._held: set[_Held] = set()
+        self._planned = False
+        self._stopping = False
+        self._awake = asyncio.Event()
+
+    def every(self, type_: str, seconds: float) -> None:
+        """Have the job ``type_`` done every so often, by whichever node is free; before ``run``."""
+        self._recurring[type_] = seconds
+
+    def when(self, type_: str, prompt: Prompt) -> None:
+        """Have the job ``type_`` done whenever ``prompt`` finds work (asked at each poll)."""
+        self._prompts[type_] = prompt
+
+    def wake(self) -> None:
+        """Look for work now instead of at the next poll."""
+        self._awake.set()
+
+    def stop(self) -> None:
+        """Have ``run`` take no more jobs and return when those it has are done."""
+        self._stopping = True
+        self._awake.set()
+
+    async def run(self) -> None:
+        """Do jobs until ``stop``. Jobs that outlast the grace are cancelled and released."""
+        renewing = asyncio.create_task(self._renew_for_ever())
+        try:
+            while not self._stopping:
+                self._awake.clear()
+                await self._safely(self._look_for_work)
+                await self._wait()
+            await self._drain(self._grace_s)
+        finally:
+            await self._drain(0)
+            renewing.cancel()
+
+    async def _safely(self, step: Callable[[], Awaitable[None]]) -> None:
+        """A database that is away for a while must not end the runner."""
+        try:
+            await step()
+        except Exception as error:
+            _log.error("looking for jobs failed", error=_text(error))
+            await asyncio.sleep(self._pause_s)
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(self._poll_s):
+                await self._awake.wait()
+        except TimeoutError:
+            return
+
+    async def _plan_recurring(self) -> None:
+        async def plan(tx: Tx) -> None:
+            for name, seconds in self._recurring.items():
+                await enqueue_if_absent(tx, name, "")
+                # A shorter interval than the last release's takes effect now.
+                await enqueue(tx, name, "", due_ms=now_ms() + int(seconds * 1000))
+
+        await self._db.write(plan)
+
+    async def _look_for_work(self) -> None:
+        if not self._planned:
+            await self._plan_recurring()
+            self._planned = True
+        for name, prompt in self._prompts.items():
+            if await prompt():
+                await self._db.write(partial(enqueue_if_absent, type_=name, subject=""))
+        for lane, (types, most) in self._lanes.items():
+            free = most - sum(held.lane == lane for held in self._held)
+            if types and free > 0:
+                await self._claim(lane, types, free)
+
+    async def _claim(self, lane: str, types: list[str], most: int) -> None:
+        until = time.monotonic() + self._lease_s
+        found = await claims.claim(
+            self._db, types, most=most, node=self._node, lease_s=self._lease_s
+        )
+        for claim in found:
+            held = _Held(claim, lane, until)
+            self._held.add(held)
+            held.task = asyncio.create_task(self._work(held), name=f"job {claim.type}")
+
+    # -- one job ----------------------------------------------------------------------------
+
+    async def _work(self, held: _Held) -> None:
+        claim = held.claim
+        try:
+            outcome = await self._handlers[claim.type](
+                Job(claim.type, claim.subject, claim.payload, claim.attempt)
+            )
+        except asyncio.CancelledError:
+            if not held.lost:
+                await self._record(held, claims.release(self._db, claim))
+        except Exception as error:
+            await self._record(held, self._failed(claim, error))
+        else:
+            await self._record(held, self._succeeded(claim, outcome))
+        finally:
+            self._held.discard(held)
+            self._awake.set()
+
+    async def _record(self, held: _Held, change: Awaitable[None]) -> None:
+        try:
+            await change
+        except HubError as error:
+            # The job stays claimed until its lease ends, and is then done again.
+            _log.error("the outcome of a job was not kept", type=held.claim.type, error=str(error))
+
+    async def _succeeded(self, claim: Claim, outcome: Again | None) -> None:
+        if outcome is None and claim.type in self._recurring:
+            outcome = Again(self._recurring[claim.type])
+        if outcome is None:
+            await claims.finish(self._db, claim)
+        else:
+            await claims.put_back(self._db, claim, outcome.after_s)
+
+    async def _failed(self, claim: Claim, error: Exception) -> None:
+        pause = self._pause_s * 2.0 ** min(claim.attempt - 1, 30)
+        longest = min(LONGEST_PAUSE_S, self._recurring.get(claim.type, LONGEST_PAUSE_S))
+        pause = min(pause, longest) * random.uniform(0.75, 1.25)  # noqa: S311
+        _log.warning(
+            "job failed",
+            type=claim.type,
+            subject=claim.subject,
+            attempt=claim.attempt,
+            again_in_s=round(pause, 1),
+            exc_info=error,
+        )
+        await claims.fail(self._db, claim, _text(error), pause)
+
+    # -- leases -----------------------------------------------------------------------------
+
+    async def _renew_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(self._lease_s / 3)
+            for held in list(self._held):
+                await self._renew(held)
+
+    async def _renew(self, held: _Held) -> None:
+        until = time.monotonic() + self._lease_s
+        try:
+            kept = await claims.renew(self._db, held.claim, self._lease_s)
+        except HubError as error:
+            _log.error("a lease was not renewed", type=held.claim.type, error=str(error))
+            kept = time.monotonic() < held.until
+        else:
+            held.until = until if kept else held.until
+        if not kept and held in self._held and held.task:
+            # Another node does it by now: two must not.
+            held.lost = True
+            held.task.cancel()
+
+    async def _drain(self, grace_s: float) -> None:
+        tasks = [held.task for held in self._held if held.task]
+        if tasks and grace_s:
+            await asyncio.wait(tasks, timeout=grace_s)
+        elif tasks:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+
+def _text(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"

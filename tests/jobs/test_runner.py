@@ -1,0 +1,439 @@
+"""Jobs: done once due, once at a time, again after a failure, elsewhere after a death."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from hubstead.db import Database, Tx, open_db, point
+from hubstead.ids import now_ms
+from hubstead.jobs import Again, Handler, Job, ListedJob, Runner, enqueue, list_jobs
+from hubstead.jobs.tables import job as job_table
+
+
+@contextlib.asynccontextmanager
+async def running(
+    db: Database, handlers: Mapping[str, Handler], *, node: str = "node1", **options: Any
+) -> AsyncIterator[Runner]:
+    """Run a runner with short times while the block lasts."""
+    quick: dict[str, Any] = {"poll_s": 0.01, "pause_s": 0.02, "lease_s": 0.6, "grace_s": 2}
+    plan: Callable[[Runner], None] = options.pop("plan", lambda _runner: None)
+    runner = Runner(db, handlers, node=node, **(quick | options))
+    plan(runner)
+    task = asyncio.create_task(runner.run())
+    try:
+        yield runner
+    finally:
+        runner.stop()
+        await task
+
+
+async def until(met: Callable[[], Any], seconds: float = 5.0) -> None:
+    """Wait until something has come true."""
+    async with asyncio.timeout(seconds):
+        while not met():
+            await asyncio.sleep(0.005)
+
+
+async def ask(db: Database, subject: str = "", type_: str = "work", **more: Any) -> None:
+    await db.write(partial(enqueue, type_=type_, subject=subject, **more))
+
+
+async def only_job(db: Database) -> ListedJob:
+    (found,) = await list_jobs(db)
+    return found
+
+
+async def until_idle(db: Database, seconds: float = 5.0) -> None:
+    async with asyncio.timeout(seconds):
+        while await list_jobs(db):
+            await asyncio.sleep(0.005)
+
+
+class Diary:
+    """A handler that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+
+    async def __call__(self, job: Job) -> None:
+        self.jobs.append(job)
+
+    @property
+    def subjects(self) -> list[str]:
+        return [job.subject for job in self.jobs]
+
+
+async def test_a_job_is_done_once_and_then_gone(db: Database) -> None:
+    diary = Diary()
+    async with running(db, {"work": diary}):
+        await ask(db, "acme/bert", payload={"size": 3})
+        await until_idle(db)
+    assert diary.jobs == [Job("work", "acme/bert", {"size": 3}, 1)]
+
+
+async def test_a_job_asked_for_in_a_write_that_fails_is_never_done(db: Database) -> None:
+    async def fail(tx: Tx) -> None:
+        await enqueue(tx, "work", "never")
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await db.write(fail)
+    assert await list_jobs(db) == []
+
+
+async def test_asking_twice_is_asking_once_with_the_earlier_time(db: Database) -> None:
+    late, early, later = (now_ms() + n * 60_000 for n in (2, 1, 3))
+    await ask(db, due_ms=late, payload={"n": 1})
+    await ask(db, due_ms=early, payload={"n": 2})
+    await ask(db, due_ms=later, payload={"n": 3})
+    job = await only_job(db)
+    assert job.due_ms == early
+    assert job.payload == {"n": 3}
+
+
+async def test_a_job_waits_until_it_is_due(db: Database) -> None:
+    diary = Diary()
+    async with running(db, {"work": diary}):
+        await ask(db, "later", due_ms=now_ms() + 250)
+        await ask(db, "now")
+        await until(lambda: diary.subjects == ["now"])
+        await asyncio.sleep(0.1)
+        assert diary.subjects == ["now"]
+        await until_idle(db)
+    assert diary.subjects == ["now", "later"]
+
+
+async def test_asking_while_it_runs_makes_it_run_once_more(db: Database) -> None:
+    runs: list[int] = []
+    go = asyncio.Event()
+
+    async def work(job: Job) -> None:
+        runs.append(int(str(job.payload["n"])))
+        await go.wait()
+
+    async with running(db, {"work": work}):
+        await ask(db, payload={"n": 1})
+        await until(lambda: runs == [1])
+        await ask(db, payload={"n": 2})
+        await ask(db, payload={"n": 3})
+        await asyncio.sleep(0.05)
+        assert runs == [1], "never twice at a time"
+        go.set()
+        await until_idle(db)
+    assert runs == [1, 3]
+
+
+async def test_a_failed_job_keeps_its_error_and_is_tried_again_ever_later(db: Database) -> None:
+    times: list[float] = []
+
+    async def work(job: Job) -> None:
+        times.append(asyncio.get_running_loop().time())
+        assert job.attempt == len(times)
+        if job.attempt < 4:
+            raise ValueError(f"no\0t yet {job.attempt}")
+
+    async with running(db, {"work": work}, pause_s=0.1):
+        await ask(db)
+        await until(lambda: len(times) == 1)
+        await until_async(lambda: error_is(db, "ValueError: not yet 1"))
+        assert (await only_job(db)).attempts == 1
+        await until_idle(db)
+    pauses = [after - before for before, after in itertools.pairwise(times)]
+    assert [pause > least for pause, least in zip(pauses, (0.07, 0.14, 0.28), strict=True)] == [
+        True
+    ] * 3
+
+
+async def error_is(db: Database, text: str) -> bool:
+    return (await only_job(db)).error == text
+
+
+async def until_async(met: Callable[[], Any], seconds: float = 5.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not await met():
+            await asyncio.sleep(0.005)
+
+
+async def test_a_handler_may_ask_to_go_on_later(db: Database) -> None:
+    attempts: list[int] = []
+
+    async def work(job: Job) -> Again | None:
+        attempts.append(job.attempt)
+        return Again(0.02) if len(attempts) < 3 else None
+
+    async with running(db, {"work": work}):
+        await ask(db)
+        await until_idle(db)
+    assert attempts == [1, 1, 1], "going on later is no failure"
+
+
+async def test_a_recurring_job_comes_again_and_again_without_being_asked(db: Database) -> None:
+    diary = Diary()
+    async with running(db, {"tick": diary}, plan=lambda runner: runner.every("tick", 0.03)):
+        await until(lambda: len(diary.jobs) >= 3)
+    (job,) = await list_jobs(db)
+    assert (job.type, job.running_on) == ("tick", None)
+
+
+async def test_a_shorter_interval_takes_effect_at_the_next_start(db: Database) -> None:
+    diary = Diary()
+    async with running(db, {"tick": diary}, plan=lambda runner: runner.every("tick", 3600)):
+        await until(lambda: len(diary.jobs) == 1)
+    async with running(db, {"tick": diary}, plan=lambda runner: runner.every("tick", 0.03)):
+        await until(lambda: len(diary.jobs) >= 3)
+
+
+async def test_a_prompt_starts_its_job_when_there_is_work(db: Database) -> None:
+    waiting: list[str] = []
+    done: list[str] = []
+
+    async def prompt() -> bool:
+        return bool(waiting)
+
+    async def work(_job: Job) -> None:
+        done.append(waiting.pop())
+
+    async with running(db, {"work": work}, plan=lambda runner: runner.when("work", prompt)):
+        await asyncio.sleep(0.05)
+        assert await list_jobs(db) == []
+        waiting.append("letter")
+        await until(lambda: done == ["letter"])
+
+
+async def test_a_prompt_does_not_cut_the_pause_after_a_failure_short(db: Database) -> None:
+    tries: list[int] = []
+
+    async def prompt() -> bool:
+        return True
+
+    async def work(job: Job) -> None:
+        tries.append(job.attempt)
+        raise ValueError("still broken")
+
+    plan = partial(Runner.when, type_="work", prompt=prompt)
+    async with running(db, {"work": work}, pause_s=60, plan=plan):
+        await until(lambda: tries == [1])
+        await asyncio.sleep(0.15)
+    assert tries == [1]
+
+
+async def test_no_more_than_so_many_are_done_at_once(db: Database) -> None:
+    now, most = 0, 0
+
+    async def work(_job: Job) -> None:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0.02)
+        now -= 1
+
+    for n in range(12):
+        await ask(db, str(n))
+    async with running(db, {"work": work}, at_once=3):
+        await until_idle(db)
+    assert most == 3
+
+
+async def test_a_full_lane_does_not_hold_up_the_others(db: Database) -> None:
+    diary, stuck = Diary(), asyncio.Event()
+
+    async def slow(_job: Job) -> None:
+        await stuck.wait()
+
+    for n in range(5):
+        await ask(db, str(n), "slow")
+    async with running(db, {"slow": slow, "quick": diary}, at_once=1, lanes={"slow": 2}):
+        await ask(db, "a", "quick")
+        await until(lambda: diary.subjects == ["a"])
+        stuck.set()
+        await until_idle(db)
+
+
+async def test_jobs_without_a_handler_are_left_for_nodes_that_have_one(db: Database) -> None:
+    diary = Diary()
+    await ask(db, "x", "newer")
+    async with running(db, {"work": diary}):
+        await ask(db, "y")
+        await until(lambda: diary.subjects == ["y"])
+    assert [job.type for job in await list_jobs(db)] == ["newer"]
+
+
+async def test_two_nodes_share_the_work_and_do_nothing_twice(database_url: str) -> None:
+    first, second = await open_db(database_url), await open_db(database_url)
+    done: dict[str, list[str]] = {"a": [], "b": []}
+
+    def handler(node: str) -> Handler:
+        async def work(job: Job) -> None:
+            done[node].append(job.subject)
+            await asyncio.sleep(0.005)
+
+        return work
+
+    for n in range(40):
+        await ask(first, f"{n:02}")
+    async with (
+        running(first, {"work": handler("a")}, node="a"),
+        running(second, {"work": handler("b")}, node="b"),
+    ):
+        await until_idle(first)
+    await first.close()
+    await second.close()
+    assert sorted(done["a"] + done["b"]) == [f"{n:02}" for n in range(40)]
+    assert done["a"]
+    assert done["b"]
+
+
+_DOOMED = """
+import asyncio, sys
+from hubstead.db import open_db
+from hubstead.jobs import Runner
+
+async def hang(job):
+    print("started", flush=True)
+    await asyncio.sleep(60)
+
+async def main():
+    db = await open_db(sys.argv[1])
+    await Runner(db, {"work": hang}, node="doomed", poll_s=0.01, lease_s=0.6).run()
+
+asyncio.run(main())
+"""
+
+
+async def test_the_jobs_of_a_killed_node_are_taken_over_when_its_lease_ends(
+    db: Database, database_url: str
+) -> None:
+    await ask(db, "orphan")
+    command = [sys.executable, "-c", _DOOMED, database_url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as doomed:
+        assert doomed.stdout
+        assert await asyncio.to_thread(doomed.stdout.readline) == "started\n"
+        doomed.send_signal(signal.SIGKILL)
+    assert (await only_job(db)).running_on == "doomed"
+
+    diary = Diary()
+    async with running(db, {"work": diary}, node="heir"):
+        await until_idle(db)
+    assert [(job.subject, job.attempt) for job in diary.jobs] == [("orphan", 2)]
+
+
+async def test_a_long_job_keeps_its_lease(db: Database) -> None:
+    runs = 0
+
+    async def work(_job: Job) -> None:
+        nonlocal runs
+        runs += 1
+        await asyncio.sleep(0.7)
+
+    async with (
+        running(db, {"work": work}, node="a", lease_s=0.3),
+        running(db, {"work": work}, node="b", lease_s=0.3),
+    ):
+        await ask(db)
+        await until_idle(db)
+    assert runs == 1
+
+
+async def test_whoever_lost_the_lease_stops_and_changes_nothing(db: Database) -> None:
+    ended: list[str] = []
+
+    def handler(node: str, seconds: float) -> Handler:
+        async def work(_job: Job) -> None:
+            try:
+                await asyncio.sleep(seconds)
+            except asyncio.CancelledError:
+                ended.append(f"{node} cancelled")
+                raise
+            ended.append(f"{node} done")
+
+        return work
+
+    async with running(db, {"work": handler("slept", 30)}, node="slept", lease_s=1.2) as slept:
+        await ask(db)
+        await until(lambda: bool(slept._held))
+        await take_lease_away(db)
+        async with running(db, {"work": handler("heir", 0.8)}, node="heir", lease_s=9):
+            await until(lambda: ended == ["slept cancelled"])
+            assert (await only_job(db)).running_on == "heir"
+            await until_idle(db)
+    assert ended == ["slept cancelled", "heir done"]
+
+
+async def take_lease_away(db: Database) -> None:
+    """Let the lease end, as it does for a machine that was suspended."""
+
+    async def end(tx: Tx) -> None:
+        await tx.run(point(update(job_table).values(lease_ms=0, due_ms=0)))
+
+    await db.write(end)
+
+
+async def test_stopping_waits_for_running_jobs(db: Database) -> None:
+    done: list[str] = []
+
+    async def work(job: Job) -> None:
+        await asyncio.sleep(0.1)
+        done.append(job.subject)
+
+    async with running(db, {"work": work}) as runner:
+        await ask(db, "x")
+        await until(lambda: bool(runner._held))
+    assert done == ["x"]
+    assert await list_jobs(db) == []
+
+
+async def test_a_job_that_outlasts_the_grace_is_given_back_at_once(db: Database) -> None:
+    async def work(_job: Job) -> None:
+        await asyncio.sleep(60)
+
+    async with running(db, {"work": work}, grace_s=0.05, lease_s=60) as runner:
+        await ask(db, "x")
+        await until(lambda: bool(runner._held))
+    job = await only_job(db)
+    assert (job.running_on, job.attempts) == (None, 0)
+
+    diary = Diary()
+    async with running(db, {"work": diary}):
+        await until_idle(db)
+    assert diary.subjects == ["x"]
+
+
+async def test_listing_shows_what_runs_where_and_why_it_failed(db: Database) -> None:
+    gone = asyncio.Event()
+
+    async def work(job: Job) -> None:
+        if job.subject == "bad":
+            raise OSError("no route")
+        await gone.wait()
+
+    async with running(db, {"work": work}, pause_s=60, node="rack/7"):
+        await ask(db, "bad")
+        await ask(db, "good")
+        await until_async(lambda: has_error(db))
+        listed = {job.subject: job for job in await list_jobs(db)}
+        gone.set()
+        await until_async(lambda: only_bad(db))
+    assert listed["bad"].error == "OSError: no route"
+    assert listed["bad"].running_on is None
+    assert listed["bad"].due_ms > now_ms() + 30_000
+    assert listed["good"].running_on == "rack/7"
+    assert listed["good"].error is None
+
+
+async def has_error(db: Database) -> bool:
+    return any(job.error for job in await list_jobs(db))
+
+
+async def only_bad(db: Database) -> bool:
+    return [job.subject for job in await list_jobs(db)] == ["bad"]
