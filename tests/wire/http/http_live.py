@@ -132,6 +132,12 @@ class App:
         await asyncio.to_thread(self.gate.wait, 10)
         await say(send, 200, {"waited": True})
 
+    async def do_late_body(self, scope, receive, send):
+        headers = [(b"content-length", b"5")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await asyncio.to_thread(self.gate.wait, 10)
+        await send({"type": "http.response.body", "body": b"there"})
+
     async def do_crash(self, scope, receive, send):
         raise RuntimeError("meant to happen")
 

@@ -174,8 +174,24 @@ def test_one_connection_too_many_is_told_so(start):
 def test_requests_may_not_queue_without_end(start):
     live = start(with_limits(pipelined_requests=10))
     with live.connect() as wire:
-        wire.send(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n" * 1000)
+        for _ in range(20):
+            wire.send(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n" * 50)
         assert wire.rest().count(b" 200 OK") == 11
+
+
+def test_a_small_answer_is_one_packet(tight):
+    with tight.connect() as wire:
+        for _ in range(50):
+            wire.request("GET", "/hello")
+            assert wire.more().endswith(b"hello")
+
+
+def test_a_head_does_not_wait_for_a_body_that_takes_its_time(tight):
+    with tight.connect() as wire:
+        wire.request("GET", "/late-body")
+        assert wire.head()[0] == 200
+        tight.app.gate.set()
+        assert wire.body(5) == b"there"
 
 
 def test_a_client_that_never_reads_its_answers_is_dropped(tight):

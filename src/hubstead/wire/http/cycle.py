@@ -64,7 +64,10 @@ class HubCycle(RequestResponseCycle):
             self.busy_with.stop()
 
     async def run_asgi(self, app: Callable[..., Awaitable[None]]) -> None:
-        """Run the application; a client that left in the middle is no error of it."""
+        """Run the application.
+
+        That a client left in the middle is no error of it, nor that the server is stopping.
+        """
 
         async def forgiving(scope: Any, receive: Any, send: Any) -> None:
             try:
@@ -72,6 +75,8 @@ class HubCycle(RequestResponseCycle):
             except ClientGone:
                 if not self.disconnected:
                     raise
+            except asyncio.CancelledError:  # the time for draining is over
+                self._abandon()
 
         await super().run_asgi(cast(Any, forgiving))
 
@@ -197,13 +202,22 @@ class HubCycle(RequestResponseCycle):
             await self._drained()
         kind = message["type"]
         if kind == "http.response.start":
-            self._decide_keep_alive()
-        elif self.disconnected and message.get("more_body", False):
+            await self._send_head(message)
+            return
+        if self.disconnected and message.get("more_body", False):
             raise ClientGone()
         if kind == "http.response.zerocopysend":
             await self._send_file(message)
         else:
             await super().send(message)
+
+    async def _send_head(self, message: Any) -> None:
+        self._decide_keep_alive()
+        self.line.outlet.holding = True
+        try:
+            await super().send(message)
+        finally:
+            self.line.outlet.holding = False
 
     def _decide_keep_alive(self) -> None:
         # A client that waits for 100 may never send its body, so what follows the answer could
@@ -255,6 +269,7 @@ class HubCycle(RequestResponseCycle):
     async def _flushed(self) -> None:
         """Wait until the transport has handed everything to the kernel."""
         transport = self.line.transport
+        self.line.outlet.flush()
         if transport.get_write_buffer_size() == 0:
             return
         await asyncio.sleep(0)  # uvloop writes at the end of a turn, and a head always fits

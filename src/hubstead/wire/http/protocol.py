@@ -30,6 +30,7 @@ from hubstead.wire.http.outflow import CAN_SEND_FILES
 ZERO_COPY = "http.response.zerocopysend"
 RECEIVE_INTO = "hubstead.receive_into"
 
+_JOINED_BYTES = 32 * 1024
 _SOCKET_KINDS = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
 
 
@@ -43,12 +44,38 @@ class Refused(Exception):
 
 
 class Outlet:
-    """What a cycle uses of its transport; closing it waits until the answer can be read."""
+    """What a cycle uses of its transport: it joins heads to bodies, and closes with care."""
 
     def __init__(self, line: HubProtocol) -> None:
-        self.write = line.transport.write
         self.close = line.hang_up
         self.is_closing = line.is_leaving
+        self.holding = False  # what is written now is a head
+        self._transport = line.transport
+        self._call_soon = line.loop.call_soon
+        self._held = b""
+
+    def write(self, data: bytes) -> None:
+        """Write, after what was held back.
+
+        A head waits for the body that follows it in the same turn of the loop, if one does, so
+        that a small answer is one packet and one wake-up of the client.
+        """
+        if self.holding:
+            self._held = data
+            self._call_soon(self.flush)
+        elif self._held and len(data) <= _JOINED_BYTES:
+            data, self._held = self._held + data, b""
+            self._transport.write(data)
+        else:
+            self.flush()
+            self._transport.write(data)
+
+    def flush(self) -> None:
+        """Write what was held back."""
+        if self._held:
+            data, self._held = self._held, b""
+            if not self._transport.is_closing():
+                self._transport.write(data)
 
 
 class HubProtocol(HttpToolsProtocol):
@@ -88,6 +115,7 @@ class HubProtocol(HttpToolsProtocol):
         self._drain_left = limits.drain_bytes
         self._draining = False
         self._deaf = False  # nothing that arrives means anything any more
+        self._cut_off = False  # requests were dropped that may be on their way still
         self._leaving = False
         self._lost = False
 
@@ -228,6 +256,7 @@ class HubProtocol(HttpToolsProtocol):
         self.pipeline.appendleft((self.cycle, self.app))
         if len(self.pipeline) >= self.limits.pipelined_requests:
             self.cycle.keep_alive = False  # and so nothing behind it is read
+            self._cut_off = True
 
     def _new_cycle(self) -> HubCycle:
         version = self.parser.get_http_version()
@@ -372,6 +401,8 @@ class HubProtocol(HttpToolsProtocol):
         if self.cycle is not None and self.cycle.more_body:
             self._drain_left = self.limits.drain_bytes
             self._linger(self.limits.drain_seconds)
+        elif self._cut_off:
+            self._linger()
         else:
             self._close()
 
@@ -380,6 +411,7 @@ class HubProtocol(HttpToolsProtocol):
         # throw away the answer that they have not read yet. So end our side only, and read.
         self._leaving = self._deaf = True
         self._draining = False
+        self.outlet.flush()
         self._arm(self.limits.linger_seconds if seconds is None else seconds, self._close)
         if self._drain_left < 0:
             self._drain_left = self.limits.drain_bytes
@@ -390,6 +422,7 @@ class HubProtocol(HttpToolsProtocol):
     def _close(self) -> None:
         self._leaving = self._deaf = True
         self._disarm()
+        self.outlet.flush()
         self.transport.close()
         if self._abort_timer is None and self.transport.get_write_buffer_size():
             self._abort_timer = self.loop.call_later(self.limits.send_stall_s, self.transport.abort)
