@@ -1,0 +1,68 @@
+"""Answers that are not files: JSON, text, redirects, nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from starlette.types import Receive, Scope, Send
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+class Answer:
+    """A whole answer in memory; for HEAD it is sent without its body."""
+
+    def __init__(
+        self,
+        body: bytes = b"",
+        *,
+        status: int = 200,
+        media_type: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.body = body
+        self.status = status
+        self.headers = dict(headers or {})
+        if media_type is not None:
+            self.headers["content-type"] = media_type
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        lines = [(k.lower().encode(), v.encode("latin-1")) for k, v in self.headers.items()]
+        if self.status not in (204, 304):
+            lines.append((b"content-length", b"%d" % len(self.body)))
+        await send({"type": "http.response.start", "status": self.status, "headers": lines})
+        body = b"" if scope["method"] == "HEAD" else self.body
+        await send({"type": "http.response.body", "body": body})
+
+
+def json_answer(
+    content: Any, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Answer:
+    """Answer with a struct, or what else msgspec writes, as JSON."""
+    body = _encoder.encode(content)
+    return Answer(
+        body, status=status, media_type="application/json; charset=utf-8", headers=headers
+    )
+
+
+def text_answer(
+    text: str, *, status: int = 200, media_type: str = "text/plain; charset=utf-8"
+) -> Answer:
+    """Answer with a text."""
+    return Answer(text.encode("utf-8", "replace"), status=status, media_type=media_type)
+
+
+def redirect(
+    location: str, *, status: int = 307, headers: Mapping[str, str] | None = None
+) -> Answer:
+    """Send the client elsewhere; 307 keeps method and body."""
+    text = f"Temporary Redirect. Redirecting to {location}"
+    return Answer(
+        text.encode(),
+        status=status,
+        media_type="text/plain; charset=utf-8",
+        headers={**(headers or {}), "location": location},
+    )

@@ -1,0 +1,278 @@
+"""The ASGI application: from a request to a handler and back, the same for every wire."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from hubstead.errors import ClientGone, HubError, LoginRequired, NotFound, RepoMoved, RepoNotFound
+from hubstead.ids import Kind, RepoId
+from hubstead.repos import Right, open_repo
+from hubstead.wire.http.answers import Answer, redirect
+from hubstead.wire.http.call import Call, Hub
+from hubstead.wire.http.credentials import identify
+from hubstead.wire.http.headers import one_header
+from hubstead.wire.http.measures import Measures
+from hubstead.wire.http.refusals import DRESS, Asker, Refusal, refusal
+from hubstead.wire.http.routing import Access, Match, Route, Router
+
+_log = structlog.get_logger("hubstead.access")
+_faults = structlog.get_logger("hubstead.faults")
+
+#: What browsers may read of an answer (hub-api 2.10).
+EXPOSED = (
+    "X-Repo-Commit,X-Request-Id,X-Error-Code,X-Error-Message,X-Total-Count,ETag,Link,"
+    "Accept-Ranges,Content-Range,X-Linked-Size,X-Linked-ETag,X-Xet-Access-Token,"
+    "X-Xet-Token-Expiration,X-Xet-Refresh-Route,X-Xet-Cas-Url,X-Xet-Hash"
+)
+_PREFLIGHT = {
+    "access-control-allow-methods": "GET,HEAD,POST,PUT,PATCH,DELETE",
+    "access-control-allow-headers": (
+        "authorization,content-type,range,accept,x-request-id,x-xet-session-id"
+    ),
+    "access-control-max-age": "86400",
+}
+_CLIENT_ID = re.compile(r"[A-Za-z0-9._=;:-]{1,128}")
+
+Startup = Callable[[], Awaitable[None]]
+
+
+class Application:
+    """Serves a table of routes. Anything that goes wrong becomes an answer here, once."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        routes: Iterable[Route],
+        *,
+        on_startup: Startup | None = None,
+        on_shutdown: Startup | None = None,
+    ) -> None:
+        self.hub = hub
+        self.router = Router(routes)
+        hub.routes = self.router.routes
+        self._on_startup = on_startup
+        self._on_shutdown = on_shutdown
+        self._trusted = [ipaddress.ip_network(net) for net in hub.settings.trusted_proxies]
+        self._prefix = "/" + hub.settings.public_url.split("://")[-1].partition("/")[2].strip("/")
+        self._measures = Measures()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection event of ASGI."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            await self._serve(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        for phase, run in (("startup", self._on_startup), ("shutdown", self._on_shutdown)):
+            await receive()
+            try:
+                if run is not None:
+                    await run()
+            except Exception as error:
+                _faults.exception("the server could not start or stop", phase=phase)
+                await send({"type": f"lifespan.{phase}.failed", "message": str(error)})
+                return
+            await send({"type": f"lifespan.{phase}.complete"})
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope = self._seen_through_proxies(scope)
+        sender = _Sender(scope, send, _request_id(scope))
+        started = time.perf_counter()
+        route, actor = None, ""
+        try:
+            match = self.router.match(self._path(scope))
+            route = _route(match, scope["method"])
+            if match is None or route is None:
+                answer: ASGIApp = _unrouted(match, scope)
+            else:
+                call = Call(self.hub, scope, receive, route=route, captured=match.captured)
+                answer = await self._handle(call, sender)
+                actor = call.actor.name
+            await answer(scope, receive, sender)
+        except ClientGone:
+            pass  # nobody is there to be told
+        except Exception as error:
+            await self._fail(error, scope, receive, sender, route)
+        finally:
+            seconds = time.perf_counter() - started
+            self._measures.note(route, scope["method"], sender.status, seconds)
+            _log.info(
+                "request",
+                method=scope["method"],
+                path=scope["path"],  # never the query: it may hold a signature
+                status=sender.status,
+                ms=round(seconds * 1000, 2),
+                bytes=sender.sent,
+                user=actor,
+                request_id=sender.request_id,
+            )
+
+    async def _handle(self, call: Call, sender: _Sender) -> ASGIApp:
+        sender.headers = call.headers_out
+        try:
+            if call.route.access is not Access.OPEN:
+                address = (call.scope.get("client") or ("", 0))[0]
+                header = one_header(call.scope, "authorization")
+                call.actor = await identify(self.hub, header, address)
+            if isinstance(call.route.access, Right):
+                call.repo = await open_repo(
+                    self.hub.db, call.actor, _repo_id(call), call.route.access
+                )
+            elif call.route.access is Access.SIGNED_IN and not call.actor.signed_in:
+                raise LoginRequired()
+            return await call.route.handler(call)
+        except HubError as error:
+            if isinstance(error, RepoMoved):
+                if isinstance(call.route.access, Right):
+                    return redirect(_moved_to(call, error))
+                error = RepoNotFound()  # the old name was in the body: nowhere to send it
+            return self._refused(error, call, sender)
+
+    def _refused(self, error: HubError, call: Call, sender: _Sender) -> Answer:
+        asker = Asker(
+            signed_in=call.actor.signed_in,
+            agent=call.headers.get("user-agent", ""),
+            public_url=call.public_url,
+            wire=call.route.wire,
+        )
+        told = refusal(error, asker)
+        if told.status >= 500:
+            _faults.error(
+                "refused", error=repr(error), status=told.status, request_id=sender.request_id
+            )
+        return DRESS[call.route.wire](told, sender.request_id)
+
+    async def _fail(
+        self, error: Exception, scope: Scope, receive: Receive, sender: _Sender, route: Route | None
+    ) -> None:
+        wire = route.wire if route else "hub_api"
+        if isinstance(error, HubError):  # raised while the answer was being sent
+            told = refusal(error, Asker(False, "", "", wire))
+        else:
+            _faults.exception("unexpected", request_id=sender.request_id, path=scope["path"])
+            told = Refusal(500, f"Internal error (request {sender.request_id}): see the log")
+        if sender.status:
+            raise error  # too late for another answer: the connection has to break
+        await DRESS[wire](told, sender.request_id)(scope, receive, sender)
+
+    def _path(self, scope: Scope) -> str:
+        raw = scope.get("raw_path") or scope["path"].encode()
+        path = str(raw.partition(b"?")[0].decode("latin-1"))
+        if self._prefix != "/" and path.startswith(self._prefix + "/"):
+            return path[len(self._prefix) :]
+        return path
+
+    def _seen_through_proxies(self, scope: Scope) -> Scope:
+        """Believe what trusted proxies say of the client's address and scheme."""
+        if not self._trusted or not self._is_trusted((scope.get("client") or ("",))[0]):
+            return scope
+        seen = dict(scope)
+        chain = (one_header(scope, "x-forwarded-for") or "").split(",")
+        for hop in reversed([hop.strip() for hop in chain if hop.strip()]):
+            seen["client"] = (hop, 0)
+            if not self._is_trusted(hop):
+                break
+        if one_header(scope, "x-forwarded-proto") in ("http", "https"):
+            seen["scheme"] = one_header(scope, "x-forwarded-proto")
+        return seen
+
+    def _is_trusted(self, address: str) -> bool:
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(parsed in net for net in self._trusted)
+
+
+class _Sender:
+    """Adds to every answer what all of them carry, and notes what was sent."""
+
+    def __init__(self, scope: Scope, send: Send, request_id: str) -> None:
+        self.request_id = request_id
+        self.headers: dict[str, str] = {}
+        self.status = 0
+        self.sent = 0
+        self._send = send
+        self._origin = one_header(scope, "origin")
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message = {**message, "headers": [*message["headers"], *self._more(message)]}
+        elif message["type"] == "http.response.body":
+            self.sent += len(message.get("body", b""))
+        else:
+            self.sent += message.get("count", 0)
+        await self._send(message)
+
+    def _more(self, message: Message) -> list[tuple[bytes, bytes]]:
+        given = {name for name, _ in message["headers"]}
+        lines = {"x-request-id": self.request_id, **self.headers}
+        if self._origin is not None:
+            lines["access-control-allow-origin"] = self._origin
+            lines["access-control-expose-headers"] = EXPOSED
+            lines["vary"] = "Origin, Accept"
+        return [
+            (name.encode(), value.encode("latin-1", "replace"))
+            for name, value in lines.items()
+            if name.encode() not in given
+        ]
+
+
+def _request_id(scope: Scope) -> str:
+    """Return a new id, with the client's own behind it (hub-api 2.4)."""
+    ours = f"Root=1-{int(time.time()):x}-{secrets.token_hex(12)}"
+    theirs = one_header(scope, "x-amzn-trace-id") or one_header(scope, "x-request-id")
+    return f"{ours};{theirs}" if theirs and _CLIENT_ID.fullmatch(theirs) else ours
+
+
+def _route(match: Match | None, method: str) -> Route | None:
+    if match is None:
+        return None
+    return match.routes.get(method) or (match.routes.get("GET") if method == "HEAD" else None)
+
+
+def _unrouted(match: Match | None, scope: Scope) -> Answer:
+    if scope["method"] == "OPTIONS":
+        return Answer(status=204, headers=_PREFLIGHT)
+    if match is not None:
+        allowed = ", ".join(sorted(match.routes))
+        told = Refusal(
+            405, f"{scope['method']} is not allowed here: {allowed}", headers={"allow": allowed}
+        )
+    else:
+        told = refusal(NotFound(reason="Sorry, there is nothing at this address."), _NOBODY)
+    return DRESS["hub_api"](told, "")
+
+
+_NOBODY = Asker(signed_in=False, agent="", public_url="", wire="hub_api")
+
+
+def _repo_id(call: Call) -> RepoId:
+    captured: dict[str, Any] = call.captured
+    kind = captured.get("kind", Kind.MODEL)
+    name = captured["name"]
+    if call.route.wire in ("lfs", "git"):
+        name = name.removesuffix(".git")
+    return RepoId(kind, captured.get("namespace", ""), name)
+
+
+def _moved_to(call: Call, moved: RepoMoved) -> str:
+    """Return the same address under the repository's new name, relative (hub-api 2.7)."""
+    target = moved.facts["to"]
+    assert isinstance(target, RepoId)
+    old = _repo_id(call)
+    raw = call.scope.get("raw_path") or call.scope["path"].encode()
+    path = raw.partition(b"?")[0].decode("latin-1")
+    head, _, tail = path.partition(f"/{old}")
+    query = call.scope["query_string"].decode("latin-1")
+    return f"{head}/{target}{tail}" + (f"?{query}" if query else "")

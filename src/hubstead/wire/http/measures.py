@@ -1,0 +1,46 @@
+"""Counting requests for ``/metrics``."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+
+from hubstead.wire.http.routing import Route
+
+REGISTRY = CollectorRegistry()
+_SECONDS = Histogram(
+    "hubstead_request_seconds",
+    "Time from a request's headers to the end of its answer.",
+    ["route"],
+    registry=REGISTRY,
+    buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30),
+)
+_REQUESTS = Counter(
+    "hubstead_requests", "Requests answered.", ["route", "status"], registry=REGISTRY
+)
+
+
+class Measures:
+    """Remembers label objects, which cost more to find than to use."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, Histogram] = {}
+        self._requests: dict[tuple[str, int], Counter] = {}
+
+    def note(self, route: Route | None, method: str, status: int, seconds: float) -> None:
+        """Count one request."""
+        name = route.name if route else f"{method if method in _KNOWN else 'OTHER'} unknown"
+        if name not in self._seconds:
+            self._seconds[name] = _SECONDS.labels(name)
+        self._seconds[name].observe(seconds)
+        key = (name, status)
+        if key not in self._requests:
+            self._requests[key] = _REQUESTS.labels(name, str(status))
+        self._requests[key].inc()
+
+
+_KNOWN = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+
+
+def exposition() -> bytes:
+    """Return the metrics in Prometheus' text form."""
+    return generate_latest(REGISTRY)

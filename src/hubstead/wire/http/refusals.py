@@ -1,0 +1,236 @@
+"""From an error of ours to what a client reads: status, ``X-Error-Code``, ``X-Error-Message``.
+
+Clients choose their exception by these headers, not by the status (``hf_raise_for_status`` in
+``huggingface_hub`` ``utils/_http.py``). The table here serves every wire; a wire whose clients
+read something else dresses it differently (``DRESS``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from hubstead import errors
+from hubstead.commits import RefMoved
+from hubstead.db import Conflict
+from hubstead.errors import HubError
+from hubstead.gitstore import ObjectMissing, RepoMissing
+from hubstead.ids import RepoId
+from hubstead.wire.http.answers import Answer
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What is told to the client."""
+
+    status: int
+    message: str
+    code: str | None = None
+    facts: Mapping[str, object] = field(default_factory=dict)  # more for the JSON body
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Asker:
+    """What the answer depends on beside the error."""
+
+    signed_in: bool
+    agent: str
+    public_url: str
+    wire: str
+
+
+#: Class of error to status and code. A class that is not here has its parent's line.
+STATUS: dict[type[HubError], tuple[int, str | None]] = {
+    errors.InvalidInput: (400, None),
+    errors.InvalidCredentials: (401, None),
+    errors.LoginRequired: (401, None),
+    errors.SignInFailed: (401, None),
+    errors.Forbidden: (403, None),
+    errors.RepoNotFound: (404, "RepoNotFound"),
+    errors.RepoMoved: (307, None),
+    errors.RepoDisabled: (403, None),
+    errors.Gated: (403, "GatedRepo"),
+    errors.RevisionNotFound: (404, "RevisionNotFound"),
+    errors.EntryNotFound: (404, "EntryNotFound"),
+    errors.AccountNotFound: (404, None),
+    errors.NotFound: (404, None),
+    errors.NameTaken: (409, None),
+    errors.RepoExists: (409, None),
+    errors.RefExists: (409, None),
+    errors.Unchanged: (409, None),
+    errors.StaleParent: (412, None),
+    errors.ConcurrentChange: (409, None),
+    errors.TooLarge: (413, None),
+    errors.BlobNotFound: (404, None),
+    errors.BlobCorrupt: (400, None),
+    errors.BlobMissing: (400, None),
+    errors.RangeNotSatisfiable: (416, None),
+    errors.StorageFull: (507, None),
+    errors.RateLimited: (429, None),
+    errors.SlowClient: (408, None),
+    errors.ClientGone: (400, None),
+    errors.Unavailable: (503, None),
+    errors.NotBuilt: (501, None),
+    Conflict: (409, None),
+    RefMoved: (409, None),
+    RepoMissing: (500, None),
+    ObjectMissing: (500, None),
+}
+
+# The texts that clients compare with, byte for byte (utils/_http.py, utils/_errors.py).
+INVALID_TOKEN = "Invalid credentials in Authorization header"
+INVALID_LOGIN = "Invalid username or password."
+NO_REPO = "Repository not found"
+
+
+def refusal(error: HubError, asker: Asker) -> Refusal:
+    """Say what ``asker`` is told of ``error``."""
+    status, code = next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
+    special = _SPECIAL.get(type(error))
+    if special is not None:
+        return special(error, asker)
+    return Refusal(status, error.message, code)
+
+
+def _invalid_credentials(_error: HubError, _asker: Asker) -> Refusal:
+    return Refusal(401, INVALID_TOKEN)
+
+
+def _login_required(_error: HubError, _asker: Asker) -> Refusal:
+    return Refusal(401, INVALID_LOGIN)
+
+
+def _repo_not_found(_error: HubError, asker: Asker) -> Refusal:
+    if asker.signed_in:
+        return Refusal(404, NO_REPO, "RepoNotFound")
+    # Release 0.8.1 dresses any RepoNotFound up as a 404 of its own (legacy-clients 2.5).
+    code = None if "hf_hub/0.8.1" in asker.agent else "RepoNotFound"
+    return Refusal(401, INVALID_LOGIN if code is None else NO_REPO, code)
+
+
+def _gated(error: HubError, asker: Asker) -> Refusal:
+    repo = error.facts["repo"]
+    if not asker.signed_in:
+        text = f"Access to {repo} is restricted. You must have access to it and be authenticated"
+        return Refusal(401, f"{text} to access it. Please log in.", "GatedRepo")
+    text = f"Access to {repo} is restricted and you are not in the authorized list."
+    return Refusal(403, f"{text} Ask its owners for access.", "GatedRepo")
+
+
+def _entry_not_found(error: HubError, _asker: Asker) -> Refusal:
+    return Refusal(404, error.message, "EntryNotFound")
+
+
+def _repo_exists(error: HubError, asker: Asker) -> Refusal:
+    named = error.facts["id"]
+    assert isinstance(named, RepoId)
+    return Refusal(409, error.message, facts={"url": f"{asker.public_url}/{named.web_path}"})
+
+
+def _unchanged(error: HubError, _asker: Asker) -> Refusal:
+    return Refusal(409, error.message, facts={"url": error.facts["url"]})
+
+
+def _invalid_card(error: HubError, _asker: Asker) -> Refusal:
+    found = error.facts.get("errors") or [error.message]
+    assert isinstance(found, list)
+    facts = {"errors": [{"message": text} for text in found], "warnings": []}
+    return Refusal(400, error.message, facts=facts)
+
+
+def _range(error: HubError, _asker: Asker) -> Refusal:
+    headers = {"content-range": f"bytes */{error.facts['size']}"}
+    return Refusal(416, error.message, headers=headers)
+
+
+def _rate_limited(error: HubError, _asker: Asker) -> Refusal:
+    wait = error.facts["retry_after_s"]
+    headers = {"retry-after": str(wait), "ratelimit": f'"pages";r=0;t={wait}'}
+    return Refusal(429, error.message, headers=headers)
+
+
+def _unavailable(error: HubError, _asker: Asker) -> Refusal:
+    return Refusal(503, error.message, headers={"retry-after": "1"})
+
+
+def _missing_bytes(_error: HubError, _asker: Asker) -> Refusal:
+    return Refusal(500, "A file that should be here is missing: tell the hub's administrator")
+
+
+_SPECIAL: dict[type[HubError], Callable[[HubError, Asker], Refusal]] = {
+    errors.InvalidCredentials: _invalid_credentials,
+    errors.LoginRequired: _login_required,
+    errors.RepoNotFound: _repo_not_found,
+    errors.Gated: _gated,
+    errors.EntryNotFound: _entry_not_found,
+    errors.RepoExists: _repo_exists,
+    errors.Unchanged: _unchanged,
+    errors.InvalidCard: _invalid_card,
+    errors.RangeNotSatisfiable: _range,
+    errors.RateLimited: _rate_limited,
+    errors.Unavailable: _unavailable,
+    RepoMissing: _missing_bytes,
+    ObjectMissing: _missing_bytes,
+}
+
+
+def hub_dress(told: Refusal, request_id: str) -> Answer:
+    """Dress a refusal for the Hub's API clients: both headers, and JSON with ``error``."""
+    del request_id
+    headers = {"x-error-message": one_line(told.message), **told.headers}
+    if told.code is not None:
+        headers["x-error-code"] = told.code
+    body = msgspec.json.encode({"error": told.message, **told.facts})
+    return Answer(
+        body,
+        status=told.status,
+        media_type="application/json; charset=utf-8",
+        headers=headers,
+    )
+
+
+def lfs_dress(told: Refusal, request_id: str) -> Answer:
+    """Dress a refusal for git-lfs: ``message`` in its own JSON, and a challenge on 401.
+
+    Python clients call the same addresses, so the Hub's headers go along.
+    """
+    answer = hub_dress(told, request_id)
+    answer.body = msgspec.json.encode(
+        {"message": told.message, "error": told.message, "request_id": request_id, **told.facts}
+    )
+    answer.headers["content-type"] = "application/vnd.git-lfs+json"
+    _challenge(answer)
+    return answer
+
+
+def git_dress(told: Refusal, request_id: str) -> Answer:
+    """Dress a refusal for git, which shows ``text/plain`` to its user as ``remote: …``."""
+    answer = hub_dress(told, request_id)
+    answer.body = f"{told.message}\n".encode()
+    answer.headers["content-type"] = "text/plain; charset=utf-8"
+    _challenge(answer)
+    return answer
+
+
+def _challenge(answer: Answer) -> None:
+    if answer.status == 401:
+        # git and git-lfs send credentials only when they are asked to.
+        answer.headers["www-authenticate"] = 'Basic realm="Hubstead", charset="UTF-8"'
+
+
+#: How each wire dresses a refusal.
+DRESS: dict[str, Callable[[Refusal, str], Answer]] = {
+    "hub_api": hub_dress,
+    "lfs": lfs_dress,
+    "git": git_dress,
+    "pages": hub_dress,
+}
+
+
+def one_line(text: str) -> str:
+    """Return ``text`` as a header may carry it: ASCII, one line, not too long."""
+    line = " ".join(text.split())
+    return line.encode("ascii", "backslashreplace").decode()[:1000]
