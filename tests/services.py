@@ -204,21 +204,20 @@ def running_s3(directory: Path | None = None) -> Iterator[S3Server]:
         for name in ("data", "conf"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         ports = _free_ports(8)
-        server = S3Server(
-            S3Options(
-                endpoint=f"http://127.0.0.1:{ports[0]}",
-                access_key=secrets.token_hex(10),
-                secret_key=secrets.token_hex(20),
-            ),
-            bucket="hubstead",
+        options = S3Options(
+            endpoint=f"http://127.0.0.1:{ports[0]}",
+            access_key=secrets.token_hex(10),
+            secret_key=secrets.token_hex(20),
         )
-        (folder / "identities.json").write_text(json.dumps(_identities(server.options)))
-        log = folder / "log"
+        server = S3Server(options, bucket="hubstead")
+        (folder / "identities.json").write_text(json.dumps(_identities(options)))
+        stack.callback(_remove_sockets, ports)
+        # Volumes grown one at a time: the default of seven at once is slow on a small machine.
+        env = {"PATH": os.defpath, "HOME": str(folder), "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}
+        command, log = _weed(folder, ports), folder / "log"
         # Its graceful stop lingers for 15 s and is of no use to data that is thrown away.
-        with _child(
-            _weed(folder, ports), log, stop=signal.SIGKILL, cwd=folder, env=_weed_env()
-        ) as w:
-            _wait(lambda: _bucket_works(server), w, log)
+        with _child(command, log, stop=signal.SIGKILL, cwd=folder, env=env) as process:
+            _wait(lambda: _bucket_works(server), process, log)
             yield server
 
 
@@ -228,22 +227,17 @@ def _identities(options: S3Options) -> dict[str, Any]:
     return {"identities": [{"name": "test", "credentials": [keys], "actions": actions}]}
 
 
-def _weed_env() -> dict[str, str]:
-    # Volumes grown one at a time: the default of seven at once is slow on a small machine.
-    return {"PATH": os.defpath, "HOME": "/nonexistent", "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}
-
-
 def _weed(folder: Path, ports: Sequence[int]) -> list[str | Path]:
     s3, s3_grpc, master, master_grpc, volume, volume_grpc, filer, filer_grpc = ports
     flags = {
         "dir": folder / "data",
         "ip": "127.0.0.1",
         "ip.bind": "127.0.0.1",
+        "master.peers": "none",  # else it waits seconds for other masters
         "master.telemetry": "false",
         "master.port": master,
         "master.port.grpc": master_grpc,
         "master.volumeSizeLimitMB": 1024,
-        "master.electionTimeout": "1s",
         "volume.port": volume,
         "volume.port.grpc": volume_grpc,
         "volume.max": 4096,
@@ -266,13 +260,18 @@ def _weed(folder: Path, ports: Sequence[int]) -> list[str | Path]:
     return head + [f"-{name}={value}" for name, value in flags.items()]
 
 
+def _remove_sockets(ports: Sequence[int]) -> None:
+    for port in ports:  # it puts them into /tmp whatever one says, and SIGKILL leaves them there
+        for path in Path("/tmp").glob(f"seaweedfs-*-grpc-{port}.sock"):
+            path.unlink(missing_ok=True)
+
+
 def _bucket_works(server: S3Server) -> bool:
     """Make the bucket and store an object in it: only then has every part of the server risen."""
     from botocore.exceptions import BotoCoreError, ClientError
 
-    port = int(server.options.endpoint.rpartition(":")[2])
     with socket.socket() as probe:
-        if probe.connect_ex(("127.0.0.1", port)):
+        if probe.connect_ex(("127.0.0.1", int(server.options.endpoint.rpartition(":")[2]))):
             return False
     client = server.client()
     try:
