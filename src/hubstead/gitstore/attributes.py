@@ -63,11 +63,13 @@ class Attributes:
         return {key: value for key, value in found.items() if value is not None}
 
     def _fill(self, found: dict[str, Value], values: tuple[tuple[str, Value], ...]) -> None:
-        for name, value in reversed(values):
+        waiting = list(values)  # the last one first; a macro's values follow at once
+        while waiting:
+            name, value = waiting.pop()
             if name not in found:
                 found[name] = value
-                if value is True and name in self._macros:
-                    self._fill(found, self._macros[name])
+                if value is True:
+                    waiting.extend(self._macros.get(name, ()))
 
     def is_lfs(self, path: str) -> bool:
         """Tell whether the file goes through the LFS filter."""

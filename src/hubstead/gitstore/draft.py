@@ -17,7 +17,7 @@ from typing import BinaryIO, Self
 from hubstead import errors
 from hubstead.gitstore.durable import full_disk_is_an_error_of_ours, sync_folder, write_file
 from hubstead.gitstore.listing import Row, order
-from hubstead.gitstore.missing import ObjectMissing
+from hubstead.gitstore.missing import ObjectMissing, RepoMissing
 from hubstead.gitstore.packfile import (
     HEADER_BYTES,
     Deflater,
@@ -221,10 +221,16 @@ class PackDraft:
         with full_disk_is_an_error_of_ours():
             if self._file is None:
                 self._path = self._folder / f"tmp_pack_{secrets.token_hex(12)}"
-                fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o444)
+                fd = self._create(self._path)
                 self._file = open(fd, "r+b", buffering=0)  # noqa: SIM115 - lives as long as the draft
             _write_all(self._file, self._tail)
         self._tail.clear()
+
+    def _create(self, path: Path) -> int:
+        try:
+            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o444)
+        except FileNotFoundError:
+            raise RepoMissing(repo_id=self._folder.parent.parent.stem) from None
 
     # -- looking back ------------------------------------------------------------------------
 
@@ -285,6 +291,7 @@ class PackDraft:
 
         Raises:
             errors.StorageFull: when the disk is full; nothing is left.
+            RepoMissing: when the repository's folder vanished.
             ValueError: when the draft is empty.
         """
         if not self._objects:

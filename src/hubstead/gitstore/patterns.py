@@ -62,44 +62,81 @@ def compile_pattern(text: bytes, folder: bytes = b"") -> Pattern:
     return Pattern(regex, by_name, only_folders, folder)
 
 
+@dataclass(frozen=True, slots=True)
+class _Stars:
+    """A wildcard of any length; ``deep`` when it crosses slashes in a pattern with slashes."""
+
+    regex: bytes
+    deep: bool = False
+
+
+_Token = bytes | _Stars
+
+
 def _translate(text: bytes, *, in_path: bool) -> bytes | None:
     """Return the pattern as a regular expression; None when it can match nothing."""
-    out: list[bytes] = []
+    tokens: list[_Token] = []
     place = 0
     while place < len(text):
         char = text[place : place + 1]
+        token: _Token
         if char == b"*":
-            piece, place = _stars(text, place, in_path=in_path)
+            token, place = _stars(text, place, in_path=in_path)
         elif char == b"?":
-            piece, place = (b"[^/]" if in_path else b"."), place + 1
+            token, place = (b"[^/]" if in_path else b"."), place + 1
         elif char == b"[":
             found = _bracket(text, place, in_path=in_path)
             if found is None:
                 return None
-            piece, place = found
+            token, place = found
         elif char == b"\\":
             if place + 1 >= len(text):
                 return None
-            piece, place = re.escape(text[place + 1 : place + 2]), place + 2
+            token, place = re.escape(text[place + 1 : place + 2]), place + 2
         else:
-            piece, place = re.escape(char), place + 1
-        out.append(piece)
+            token, place = re.escape(char), place + 1
+        tokens.append(token)
+    return _assemble(tokens)
+
+
+def _assemble(tokens: list[_Token]) -> bytes:
+    """Join the tokens so that matching needs no more than quadratic time.
+
+    What follows a wildcard may be taken where it is found first, for good, if a wildcard that
+    takes as much comes later: that one can make up for the difference. (Between two deep ones
+    the number of slashes is fixed, so first found is first ended.) Hence the atomic groups:
+    patterns come from strangers, and plain backtracking over ``*a*a*a…`` would never end.
+    """
+    stars = [i for i, token in enumerate(tokens) if isinstance(token, _Stars)]
+    deep = [i for i in stars if isinstance(star := tokens[i], _Stars) and star.deep]
+    out: list[bytes] = []
+    in_star = in_deep = False
+    for i, token in enumerate(tokens):
+        if not isinstance(token, _Stars):
+            out.append(token)
+            continue
+        out.append(b")" * (in_star + (in_deep and token.deep)))
+        in_star, in_deep = False, in_deep and not token.deep
+        if i < (deep if token.deep else stars)[-1]:
+            out.append(b"(?>")
+            in_deep, in_star = in_deep or token.deep, not token.deep
+        out.append(token.regex)
     return b"".join(out)
 
 
-def _stars(text: bytes, start: int, *, in_path: bool) -> tuple[bytes, int]:
+def _stars(text: bytes, start: int, *, in_path: bool) -> tuple[_Stars, int]:
     end = start
     while text[end : end + 1] == b"*":
         end += 1
     if not in_path:
-        return b".*", end
+        return _Stars(b".*?"), end
     at_start = start == 0 or text[start - 1 : start] == b"/"
     rest = text[end:]
     if end - start < 2 or not at_start or not (not rest or rest.startswith((b"/", b"\\/"))):
-        return b"[^/]*", end
+        return _Stars(b"[^/]*?"), end
     if rest.startswith(b"/"):
-        return b"(?:.*/)?", end + 1
-    return b".*", end
+        return _Stars(b"(?:.*?/)??", deep=True), end + 1
+    return _Stars(b".*?", deep=True), end
 
 
 def _bracket(text: bytes, start: int, *, in_path: bool) -> tuple[bytes, int] | None:

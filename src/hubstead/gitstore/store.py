@@ -299,6 +299,17 @@ class GitStore:
                     removed += 1
         return removed + projections.sweep(self.path(repo_id), older_than_s=older_than_s)
 
+    def sweep_drafts(self, *, older_than_s: float) -> int:
+        """Remove repositories that were being made or removed when a crash came.
+
+        Only what was not touched for ``older_than_s`` seconds; returns how many were removed.
+        """
+        limit = time.time() - older_than_s
+        old = [path for path in self.root.glob("??/tmp_*") if path.stat().st_mtime < limit]
+        for path in old:
+            shutil.rmtree(path, ignore_errors=True)
+        return len(old)
+
     # -- git programs ------------------------------------------------------------------------
 
     def projection(self, repo_id: str, refs: Mapping[str, str], default_branch: str) -> Path:
@@ -308,6 +319,7 @@ class GitStore:
         unused; asking again keeps it.
 
         Raises:
+            ObjectMissing: when a ref names what is not there.
             RepoMissing: when the repository's folder is not on this node.
         """
         return projections.project(self.open(repo_id), refs, default_branch)

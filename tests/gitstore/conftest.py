@@ -1,0 +1,59 @@
+"""A store on a real disk and the real git program to check it with."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hubstead.gitstore import GitRepo, GitStore, Person
+from hubstead.ids import new_object_id
+
+Git = Callable[..., bytes]
+ADA = Person("Ada", "ada@example.org")
+
+
+def run_git(*arguments: str | Path, stdin: bytes = b"", index: Path | None = None) -> bytes:
+    """Run git without anybody's configuration; fail the test when it fails."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "LC_ALL": "C",
+        "HOME": "/nonexistent",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+    }
+    if index is not None:
+        environment["GIT_INDEX_FILE"] = str(index)
+    done = subprocess.run(
+        ["git", *map(str, arguments)],
+        input=stdin,
+        capture_output=True,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == 0, (arguments, done.stderr)
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def git() -> Git:
+    return run_git
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> GitStore:
+    return GitStore(tmp_path_factory.mktemp("git"))
+
+
+@pytest.fixture(scope="module")
+def a_repo(store) -> Callable[[], GitRepo]:
+    """Make a new empty repository each time it is called."""
+    return lambda: store.create(new_object_id())
+
+
+@pytest.fixture
+def repo(a_repo) -> GitRepo:
+    return a_repo()

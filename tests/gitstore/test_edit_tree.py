@@ -1,0 +1,234 @@
+"""Editing a tree gives the tree that git's index would give."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hubstead import errors
+from hubstead.gitstore import PutFile, PutTree, Remove, edit_tree
+from hubstead.ids import EMPTY_TREE
+
+from .conftest import ADA
+
+NAMES = st.sampled_from(["a", "a.b", "a-b", "b", "c0", "é"])
+PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
+EDITS = st.dictionaries(
+    PATHS,
+    st.one_of(
+        st.tuples(st.just("put"), st.sampled_from([b"x", b"y", b""])),
+        st.tuples(st.just("put"), st.sampled_from([b"z"])),
+        st.just(("remove", b"")),
+    ),
+    max_size=6,
+)
+
+
+class Model:
+    """Files by path, as git's index has them; raises what the editor should."""
+
+    def __init__(self):
+        self.files = {}
+
+    def is_folder(self, path):
+        return any(other.startswith(f"{path}/") for other in self.files)
+
+    def apply(self, path, edit):
+        if isinstance(edit, Remove):
+            gone = [other for other in self.files if other == path or other.startswith(f"{path}/")]
+            if not gone:
+                raise errors.EntryNotFound()
+            for other in gone:
+                del self.files[other]
+            return
+        parts = path.split("/")
+        if self.is_folder(path) or any(
+            "/".join(parts[:i]) in self.files for i in range(1, len(parts))
+        ):
+            raise errors.InvalidInput(reason="in the way")
+        self.files[path] = edit
+
+
+def tree_by_git(git, repo, files, tmp_path):
+    index = tmp_path / "index"
+    lines = [f"{edit.mode:o} {edit.oid}\t{path}\0" for path, edit in files.items()]
+    git(
+        "--git-dir", repo.path, "update-index", "-z", "--index-info",
+        stdin="".join(lines).encode(), index=index,
+    )  # fmt: skip
+    return git("--git-dir", repo.path, "write-tree", "--missing-ok", index=index).decode().strip()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.tuples(EDITS, st.booleans()), min_size=1, max_size=5))
+def test_the_result_is_what_the_index_of_git_writes(a_repo, git, tmp_path_factory, rounds):
+    repo, model, base = a_repo(), Model(), None
+    draft = repo.draft()
+    for wanted, finish in rounds:
+        edits = {
+            path: PutFile(draft.blob(content)) if verb == "put" else Remove()
+            for path, (verb, content) in wanted.items()
+        }
+        before = dict(model.files)
+        expected = None
+        try:
+            for path, edit in edits.items():
+                model.apply(path, edit)
+        except errors.HubError as fault:
+            model.files, expected = before, type(fault)
+        if expected:
+            with pytest.raises(expected):
+                edit_tree(repo, draft, base, edits)
+            continue
+        base = edit_tree(repo, draft, base, edits)
+        if finish:
+            draft.commit(base, [], ADA, "round", time_s=1)
+            draft.finish()
+            draft = repo.draft()
+    with draft:
+        commit = draft.commit(base or draft.tree([]), [], ADA, "end", time_s=1)
+        draft.finish()
+    assert (base or EMPTY_TREE) == tree_by_git(git, repo, model.files, tmp_path_factory.mktemp("i"))
+    git("--git-dir", repo.path, "fsck", "--strict", "--full", commit)
+
+
+@pytest.fixture
+def draft(repo):
+    with repo.draft() as draft:
+        yield draft
+
+
+def put(draft, content=b"x"):
+    return PutFile(draft.blob(content))
+
+
+def test_removing_the_last_file_leaves_the_empty_tree_written(repo, draft):
+    tree = edit_tree(repo, draft, None, {"a/b/c": put(draft)})
+    assert edit_tree(repo, draft, tree, {"a/b/c": Remove()}) == EMPTY_TREE
+    assert draft.contains(EMPTY_TREE)
+    assert edit_tree(repo, draft, None, {}) == EMPTY_TREE
+
+
+def test_a_folder_that_became_empty_gives_way_to_a_file(repo, draft):
+    tree = edit_tree(repo, draft, None, {"a/b/c": put(draft), "d": put(draft)})
+    tree = edit_tree(repo, draft, tree, {"a/b/c": Remove(), "a": put(draft, b"y")})
+    assert tree == edit_tree(repo, draft, None, {"a": put(draft, b"y"), "d": put(draft)})
+
+
+def test_edits_are_applied_in_their_order(repo, draft):
+    tree = edit_tree(repo, draft, None, {"a": put(draft)})
+    with pytest.raises(errors.InvalidInput, match="a is a file"):
+        edit_tree(repo, draft, tree, {"a/b": put(draft), "a": Remove()})
+    assert edit_tree(repo, draft, tree, {"a": Remove(), "a/b": put(draft)}) != tree
+
+
+def test_one_path_may_be_edited_twice_in_a_list_of_edits(repo, draft):
+    edits = [("a", put(draft)), ("a", Remove()), ("a/b", put(draft)), ("a/b", put(draft, b"y"))]
+    tree = edit_tree(repo, draft, None, edits)
+    assert tree == edit_tree(repo, draft, None, {"a/b": put(draft, b"y")})
+
+
+def test_what_is_in_the_way_is_named(repo, draft):
+    tree = edit_tree(repo, draft, None, {"a/b": put(draft), "f": put(draft)})
+    with pytest.raises(errors.InvalidInput, match="a is a folder"):
+        edit_tree(repo, draft, tree, {"a": put(draft)})
+    with pytest.raises(errors.InvalidInput, match="f is a file: f/x/y cannot"):
+        edit_tree(repo, draft, tree, {"f/x/y": put(draft)})
+    with pytest.raises(errors.InvalidInput, match="f is a file"):
+        edit_tree(repo, draft, tree, {"f": PutTree(tree)})
+
+
+@pytest.mark.parametrize("path", ["no", "a/no", "a/b/c", "no/b"])
+def test_what_is_not_there_cannot_be_removed(repo, draft, path):
+    tree = edit_tree(repo, draft, None, {"a/b": put(draft)})
+    with pytest.raises(errors.EntryNotFound, match="A file with this name doesn't exist"):
+        edit_tree(repo, draft, tree, {path: Remove()})
+
+
+def test_a_whole_folder_is_copied_by_its_id(repo, draft):
+    tree = edit_tree(repo, draft, None, {"a/b": put(draft), "a/c/d": put(draft, b"y")})
+    draft.finish()
+    folder = repo.entry(tree, "a").oid
+    with repo.draft() as second:
+        copied = edit_tree(repo, second, tree, {"x/y": PutTree(folder), "x/y/b": put(second, b"z")})
+        assert len(second) == 4  # one blob, and the trees of x/y, x and the root
+        second.finish()
+    assert [entry.path for entry in repo.walk_files(copied)] == ["a/b", "a/c/d", "x/y/b", "x/y/c/d"]
+    assert repo.blob(repo.entry(copied, "x/y/b").oid) == b"z"
+    assert repo.blob(repo.entry(copied, "a/b").oid) == b"x"
+
+
+def test_an_edit_that_changes_nothing_writes_nothing(repo):
+    with repo.draft() as draft:
+        edit = put(draft)
+        tree = edit_tree(repo, draft, None, {"a/b": edit, "c": edit})
+        draft.finish()
+    with repo.draft() as second:
+        assert edit_tree(repo, second, tree, {"a/b": edit}) == tree
+        assert (
+            edit_tree(repo, second, tree, {"c": Remove(), "a/n": edit, "a": Remove()} | {}) != tree
+        )
+        assert len(second) == 1
+
+
+def test_only_folders_on_the_way_are_written(repo):
+    with repo.draft() as draft:
+        edits = {f"d{i}/e{j}/f": put(draft) for i in range(3) for j in range(3)}
+        tree = edit_tree(repo, draft, None, edits)
+        draft.finish()
+    with repo.draft() as second:
+        edit_tree(repo, second, tree, {"d1/e1/f": put(second, b"new")})
+        assert len(second) == 4
+
+
+def test_an_object_in_some_other_pack_is_written_all_the_same(repo):
+    with repo.draft() as unregistered:
+        edit_tree(repo, unregistered, None, {"a/b": put(unregistered)})
+        unregistered.finish()
+    with repo.draft() as draft:
+        tree = edit_tree(repo, draft, None, {"a/b": put(draft)})
+        assert draft.contains(tree)
+        assert len(draft) == 3
+
+
+@pytest.mark.parametrize("path", ["readme.MD", "DATA/x", "data/A", "caf\u00e9"])
+def test_a_new_name_that_differs_only_in_case_is_refused(repo, draft, path):
+    base = {"README.md": put(draft), "data/a": put(draft), "cafe\u0301": put(draft)}
+    tree = edit_tree(repo, draft, None, base)
+    with pytest.raises(errors.InvalidPath, match="differs only in case"):
+        edit_tree(repo, draft, tree, {path: put(draft)})
+    edit_tree(repo, draft, tree, {path: put(draft)}, refuse_case_clashes=False)
+
+
+def test_a_clash_that_was_there_before_stops_nobody(repo, draft):
+    both = {"a": put(draft), "A": put(draft)}
+    tree = edit_tree(repo, draft, None, both, refuse_case_clashes=False)
+    edit_tree(repo, draft, tree, {"b": put(draft), "a": put(draft, b"new")})
+
+
+def test_a_rename_in_case_is_possible_in_either_order(repo, draft):
+    tree = edit_tree(repo, draft, None, {"README.md": put(draft)})
+    edits = {"readme.md": put(draft), "README.md": Remove()}
+    assert edit_tree(repo, draft, tree, edits) == edit_tree(
+        repo, draft, tree, dict(reversed(edits.items()))
+    )
+
+
+def test_a_folder_takes_only_so_many_entries(repo, draft):
+    full = {f"d/{i}": put(draft) for i in range(5)}
+    tree = edit_tree(repo, draft, None, full, max_entries=5)
+    with pytest.raises(errors.TooLarge, match="the folder d is larger than the limit of 5 entries"):
+        edit_tree(repo, draft, tree, {"d/new": put(draft)}, max_entries=5)
+    edit_tree(repo, draft, tree, {"d/0": put(draft, b"y"), "d/1": Remove()}, max_entries=3)
+
+
+def test_modes_are_kept_as_asked(repo, draft):
+    blob = draft.blob(b"target")
+    edits = {"link": PutFile(blob, 0o120000), "run": PutFile(blob, 0o100755), "f": PutFile(blob)}
+    tree = edit_tree(repo, draft, None, edits)
+    draft.finish()
+    found = {entry.path: (entry.type, entry.mode) for entry in repo.walk_files(tree)}
+    assert found == {
+        "f": ("blob", 0o100644), "link": ("link", 0o120000), "run": ("blob", 0o100755),
+    }  # fmt: skip

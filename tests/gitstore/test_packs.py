@@ -1,0 +1,224 @@
+"""Packs that we write are packs that git takes, and they come whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import zlib
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hubstead import errors
+from hubstead.gitstore import ObjectMissing, PutFile, edit_tree
+from hubstead.gitstore import draft as draft_module
+from hubstead.gitstore.packfile import Packed, deflate, index_bytes
+
+from .conftest import ADA
+
+A_FEW = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+CONTENTS = st.lists(
+    st.one_of(
+        st.binary(max_size=300),
+        st.builds(lambda text, times: text * times, st.binary(min_size=1), st.integers(1, 3000)),
+        st.integers(1, 5000).map(os.urandom),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+def packs_of(repo):
+    return sorted(path.name for path in (repo.path / "objects/pack").iterdir())
+
+
+@A_FEW
+@given(CONTENTS, st.integers(0, 9))
+def test_git_takes_every_pack_and_would_index_it_alike(
+    a_repo, git, tmp_path_factory, contents, level
+):
+    repo = a_repo()
+    repo._compression = level
+    with repo.draft() as draft:
+        blobs = [draft.blob(content) for content in contents]
+        edits = {f"d{i % 3}/{i}": PutFile(oid) for i, oid in enumerate(blobs)}
+        tree = edit_tree(repo, draft, None, edits)
+        commit = draft.commit(tree, [], ADA, "first", time_s=1_700_000_000)
+        pack = draft.finish()
+    idx = tmp_path_factory.mktemp("idx") / "git.idx"
+    named = git("index-pack", "--strict", "-o", idx, pack.pack_path).decode().strip()
+    assert named == pack.name
+    assert idx.read_bytes() == pack.idx_path.read_bytes()
+    git("verify-pack", pack.pack_path)
+    git("--git-dir", repo.path, "fsck", "--strict", "--full", commit)
+    assert [repo.blob(oid) for oid in blobs] == contents
+    assert pack.size == pack.pack_path.stat().st_size
+    assert pack.objects == len(draft)
+
+
+@A_FEW
+@given(st.lists(st.binary(max_size=40), min_size=1, max_size=12), st.data())
+def test_rewinding_leaves_exactly_what_was_there_at_the_mark(a_repo, contents, data):
+    repo = a_repo()
+    cut = data.draw(st.integers(0, len(contents)))
+    with repo.draft() as draft:
+        kept = [draft.blob(content) for content in contents[:cut]]
+        mark = draft.mark()
+        dropped = [draft.blob(content) for content in contents[cut:]]
+        draft.rewind(mark)
+        assert all(draft.contains(oid) for oid in kept)
+        assert not any(draft.contains(oid) for oid in set(dropped) - set(kept))
+        last = draft.blob(b"after the mark, longer than any other content here")
+        draft.finish()
+    assert [repo.blob(oid) for oid in kept] == contents[:cut]
+    assert repo.blob(last).startswith(b"after the mark")
+    assert not any(repo.has(oid) for oid in set(dropped) - set(kept))
+
+
+def test_a_large_draft_waits_in_a_file_with_bounded_memory(repo, git):
+    content = os.urandom(3 << 20)
+    with repo.draft() as draft:
+        small = draft.blob(b"small")
+        mark = draft.mark()
+        draft.blob(os.urandom(2 << 20))
+        draft.rewind(mark)
+        large = draft.blob_from(io.BytesIO(content), len(content))
+        again = draft.blob_from(io.BytesIO(content), len(content))
+        assert large == again
+        assert len(draft._tail) <= draft_module.SPILL_BYTES
+        assert [name[:9] for name in packs_of(repo)] == ["tmp_pack_"]
+        assert draft.get(large) == ("blob", content)
+        assert draft.get(small) == ("blob", b"small")
+        pack = draft.finish()
+    git("verify-pack", pack.pack_path)
+    assert pack.objects == 2
+    assert repo.blob(large) == content
+    assert len(packs_of(repo)) == 2
+
+
+@pytest.mark.parametrize("wrong", [-1, 1])
+def test_a_stream_of_another_size_is_refused_and_leaves_nothing(repo, wrong):
+    content = os.urandom(2 << 20)
+    with repo.draft() as draft:
+        kept = draft.blob(b"kept")
+        with pytest.raises(errors.InvalidInput):
+            draft.blob_from(io.BytesIO(content), len(content) + wrong)
+        assert len(draft) == 1
+        draft.finish()
+    assert repo.blob(kept) == b"kept"
+
+
+def test_a_discarded_draft_leaves_no_file(repo):
+    with repo.draft() as draft:
+        draft.blob(os.urandom(2 << 20))
+        assert packs_of(repo) != []
+    assert packs_of(repo) == []
+
+
+def test_an_object_added_twice_is_written_once(repo):
+    with repo.draft() as draft:
+        assert draft.blob(b"same") == draft.blob(b"same")
+        assert draft.finish().objects == 1
+
+
+def test_equal_objects_make_packs_of_different_names(repo, store):
+    def written():
+        with repo.draft() as draft:
+            oid = draft.blob(b"the same bytes in both")
+            return oid, draft.finish()
+
+    (oid, first), (_, second) = written(), written()
+    assert first.name != second.name
+    store.remove_pack(repo.repo_id, second.name)
+    assert store.open(repo.repo_id).blob(oid) == b"the same bytes in both"
+
+
+@given(st.binary(max_size=5000), st.integers(0, 9))
+def test_the_salt_inflates_to_nothing(data, level):
+    packed = deflate(data, level, salted=True)
+    assert zlib.decompress(packed) == data
+    assert deflate(data, level, salted=True) != packed
+
+
+def test_what_a_draft_does_not_hold_is_missing(repo):
+    with repo.draft() as draft, pytest.raises(ObjectMissing):
+        draft.get("12" * 20)
+
+
+def test_objects_are_seen_at_once_by_handles_that_are_open(repo):
+    with repo.draft() as draft:
+        oid = draft.blob(b"new")
+        assert not repo.has(oid)
+        draft.finish()
+    assert repo.has(oid)
+    assert repo.blob(oid) == b"new"
+
+
+@pytest.mark.parametrize("name", [b"", b".", b"..", b".git", b"a/b", b"a\0b"])
+def test_a_tree_takes_no_name_that_git_refuses(repo, name):
+    with repo.draft() as draft:
+        oid = bytes.fromhex(draft.blob(b""))
+        with pytest.raises(errors.InvalidPath):
+            draft.tree([(b"100644", name, oid)])
+
+
+@pytest.mark.parametrize("names", [[b"b", b"a"], [b"a", b"a"]])
+def test_a_tree_in_disorder_is_refused(repo, names):
+    with repo.draft() as draft:
+        oid = bytes.fromhex(draft.blob(b""))
+        with pytest.raises(ValueError, match="out of order"):
+            draft.tree([(b"100644", name, oid) for name in names])
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.text(max_size=30), st.text(max_size=30), st.text(max_size=80))
+def test_any_person_and_message_make_a_commit_that_git_accepts(a_repo, git, name, email, message):
+    repo = a_repo()
+    person = type(ADA)(name, email)
+    with repo.draft() as draft:
+        tree = draft.tree([])
+        try:
+            commit = draft.commit(tree, [], person, message, time_s=1)
+        except errors.InvalidInput:
+            assert "\0" in message
+            return
+        draft.finish()
+    git("--git-dir", repo.path, "fsck", "--strict", "--full", commit)
+    assert repo.commit(commit).message.strip("\n") == message.strip("\n")
+
+
+def test_an_annotated_tag_is_one_that_git_accepts(repo, git):
+    with repo.draft() as draft:
+        commit = draft.commit(draft.tree([]), [], ADA, "first", time_s=1)
+        tag = draft.tag("v1", commit, ADA, "the first one", time_s=2)
+        draft.finish()
+    git("--git-dir", repo.path, "fsck", "--strict", "--full", tag)
+    assert repo.peel(tag) == repo.peel_tag(tag) == commit
+    assert repo.peel_tag(commit) is None
+
+
+def test_a_full_disk_is_said_so_and_leaves_nothing(repo, monkeypatch):
+    def no_space(fd):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", no_space)
+    with repo.draft() as draft:
+        draft.blob(b"content")
+        with pytest.raises(errors.StorageFull):
+            draft.finish()
+    assert packs_of(repo) == []
+
+
+def test_an_index_points_beyond_two_gibibytes_by_its_second_table():
+    far = 5 << 30
+    rows = [
+        Packed(b"\x01" * 20, "blob", 1, 12, 10, 7),
+        Packed(b"\x02" * 20, "blob", 1, far, 10, 8),
+    ]
+    data = index_bytes(rows, b"c" * 20)
+    body = data[8 + 1024 + 2 * 20 + 2 * 4 :]
+    assert body[:4] == (12).to_bytes(4, "big")
+    assert body[4:8] == (1 << 31).to_bytes(4, "big")
+    assert body[8:16] == far.to_bytes(8, "big")

@@ -1,0 +1,291 @@
+"""Repositories on disk: made, found, lost, checked, shown to git programs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from hubstead import errors
+from hubstead.gitstore import GitStore, ObjectMissing, PutFile, RepoMissing, edit_tree
+from hubstead.ids import new_object_id
+
+from .conftest import ADA
+
+
+def write(repo, files, *, base=None, parents=(), time_s=1_700_000_000):
+    """Commit files over a tree; return (commit, tree, pack)."""
+    with repo.draft() as draft:
+        edits = {path: PutFile(draft.blob(content)) for path, content in files.items()}
+        tree = edit_tree(repo, draft, base, edits)
+        commit = draft.commit(tree, parents, ADA, "change", time_s=time_s)
+        return commit, tree, draft.finish()
+
+
+def test_a_new_repository_is_one_that_git_knows(repo, git):
+    assert git("--git-dir", repo.path, "rev-parse", "--is-bare-repository").strip() == b"true"
+    assert git("--git-dir", repo.path, "symbolic-ref", "HEAD").strip() == b"refs/heads/main"
+    assert git("--git-dir", repo.path, "config", "core.fsync").strip() == b"all"
+    git("--git-dir", repo.path, "fsck", "--strict")
+
+
+def test_making_a_repository_twice_keeps_what_is_in_it(store, repo):
+    commit, _, _ = write(repo, {"a": b"1"})
+    assert store.create(repo.repo_id).has(commit)
+
+
+def test_a_repository_whose_folder_vanished_is_missing_and_can_be_made_again(store, a_repo):
+    repo = a_repo()
+    shutil.rmtree(repo.path)
+    assert not store.exists(repo.repo_id)
+    with pytest.raises(RepoMissing):
+        store.open(repo.repo_id)
+    again = store.create(repo.repo_id)
+    commit, _, _ = write(again, {"a": b"1"})
+    assert store.open(repo.repo_id).has(commit)
+
+
+def test_a_half_vanished_repository_can_be_made_again(store, a_repo):
+    repo = a_repo()
+    (repo.path / "HEAD").unlink()
+    assert store.create(repo.repo_id).path.is_dir()
+    assert store.fsck(repo.repo_id, []) == []
+
+
+def test_a_removed_repository_is_gone_and_removing_it_again_is_no_fault(store, a_repo):
+    repo = a_repo()
+    store.remove(repo.repo_id)
+    store.remove(repo.repo_id)
+    assert not repo.path.exists()
+    assert repo.repo_id not in set(store.repo_ids())
+
+
+def test_every_repository_is_listed_and_nothing_else(tmp_path):
+    store = GitStore(tmp_path / "root")
+    made = {store.create(new_object_id()).repo_id for _ in range(3)}
+    (store.root / "note.txt").write_text("not a repository")
+    (store.root / "ab").mkdir()
+    (store.root / "ab" / "tmp_123").mkdir()
+    assert list(store.repo_ids()) == sorted(made)
+
+
+@pytest.mark.parametrize("repo_id", ["", "../../etc", "A" * 24, "a" * 23])
+def test_only_ids_lead_to_a_folder(store, repo_id):
+    with pytest.raises(ValueError, match="not the id"):
+        store.path(repo_id)
+
+
+def test_at_most_so_many_repositories_stay_open(tmp_path):
+    store = GitStore(tmp_path, max_open=2)
+    made = [store.create(new_object_id()) for _ in range(4)]
+    assert len(store._open) == 2
+    assert store.open(made[0].repo_id).path == made[0].path
+
+
+def test_packs_of_other_processes_are_found(store, repo):
+    program = (
+        "import sys, pathlib; from hubstead.gitstore import GitStore\n"
+        "repo = GitStore(pathlib.Path(sys.argv[1])).open(sys.argv[2])\n"
+        "draft = repo.draft(); print(draft.blob(b'from elsewhere')); draft.finish()"
+    )
+    command = [sys.executable, "-c", program, str(store.root), repo.repo_id]
+    oid = subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()
+    assert repo.blob(oid) == b"from elsewhere"
+
+
+def test_objects_folded_into_another_pack_are_found_there(store, repo, git):
+    made = [write(repo, {"a": b"%d" % i}) for i in range(3)]
+    tips = "\n".join(commit for commit, _, _ in made).encode()
+    other = GitStore(store.root).open(repo.repo_id)
+    assert all(other.has(commit) for commit, _, _ in made)
+    base = repo.path / "objects/pack/pack"
+    git("--git-dir", repo.path, "pack-objects", "--revs", base, stdin=tips)
+    for _, _, pack in made:
+        pack.idx_path.unlink()
+        pack.pack_path.unlink()
+    assert [other.commit(commit).tree for commit, _, _ in made] == [tree for _, tree, _ in made]
+
+
+def test_a_pack_can_be_carried_to_a_repository_made_anew(store, a_repo, tmp_path):
+    repo = a_repo()
+    commit, _, pack = write(repo, {"a/b": b"1"})
+    kept = tmp_path / "fetched"
+    shutil.copyfile(pack.pack_path, kept)
+    store.remove(repo.repo_id)
+    store.create(repo.repo_id)
+    store.install_pack(repo.repo_id, pack.name, kept)
+    store.install_pack(repo.repo_id, pack.name, kept)
+    assert store.pack_names(repo.repo_id) == [pack.name]
+    assert store.open(repo.repo_id).entry(commit, "a/b").size == 1
+    assert store.fsck(repo.repo_id, [commit]) == []
+
+
+def test_a_damaged_or_misnamed_pack_is_not_installed(store, a_repo, tmp_path):
+    _, _, pack = write(a_repo(), {"a": b"1" * 1000})
+    target = a_repo()
+    with pytest.raises(errors.BlobCorrupt):
+        store.install_pack(target.repo_id, "0" * 40, pack.pack_path)
+    data = bytearray(pack.pack_path.read_bytes())
+    data[len(data) // 2] ^= 1
+    (tmp_path / "damaged").write_bytes(data)
+    with pytest.raises(errors.BlobCorrupt):
+        store.install_pack(target.repo_id, pack.name, tmp_path / "damaged")
+    assert list((target.path / "objects/pack").iterdir()) == []
+
+
+def test_a_removed_pack_takes_its_objects_along(store, repo):
+    commit, _, pack = write(repo, {"a": b"1"})
+    store.remove_pack(repo.repo_id, pack.name)
+    assert store.pack_names(repo.repo_id) == []
+    assert not store.open(repo.repo_id).has(commit)
+    with pytest.raises(ObjectMissing):
+        repo.commit(commit)
+
+
+def test_what_a_crash_leaves_is_never_taken_for_a_pack_and_is_swept_by_age(store, repo, git):
+    commit, _, pack = write(repo, {"a": b"1"})
+    folder = store.packs_path(repo.repo_id)
+    stray = folder / f"pack-{'1' * 40}.pack"
+    left = [folder / "tmp_pack_0123", folder / "tmp_idx_0123", stray]
+    for path in left:
+        path.write_bytes(pack.pack_path.read_bytes()[:40])
+    assert store.pack_names(repo.repo_id) == [pack.name]
+    assert GitStore(store.root).open(repo.repo_id).has(commit)
+    assert store.fsck(repo.repo_id, [commit]) == []
+    assert store.sweep(repo.repo_id, older_than_s=3600) == 0
+    for path in left:
+        os.utime(path, (1, 1))
+    assert store.sweep(repo.repo_id, older_than_s=3600) == 3
+    assert sorted(folder.iterdir()) == sorted([pack.pack_path, pack.idx_path])
+
+
+def test_killed_at_any_moment_a_write_is_there_whole_or_not_at_all(store, a_repo):
+    repo = a_repo()
+    program = (
+        "import sys, pathlib; from hubstead.gitstore import GitStore\n"
+        "repo = GitStore(pathlib.Path(sys.argv[1])).open(sys.argv[2])\n"
+        "for i in range(100000):\n"
+        "    draft = repo.draft(); oid = draft.blob(b'%d' % i); draft.finish()\n"
+        "    print(oid, flush=True)"
+    )
+    command = [sys.executable, "-c", program, str(store.root), repo.repo_id]
+    for delay in (0.02, 0.05):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert process.stdout.readline()
+        time.sleep(delay)
+        process.kill()
+        told = process.communicate()[0].split()
+        assert all(repo.has(oid) for oid in told if len(oid) == 40)
+        assert store.fsck(repo.repo_id, []) == []
+
+
+def test_what_a_crash_leaves_of_whole_repositories_is_swept_by_age(tmp_path):
+    store = GitStore(tmp_path)
+    kept = store.create(new_object_id())
+    left = kept.path.parent / "tmp_0123"
+    (left / "objects").mkdir(parents=True)
+    assert store.sweep_drafts(older_than_s=60) == 0
+    os.utime(left, (1, 1))
+    assert store.sweep_drafts(older_than_s=60) == 1
+    assert list(kept.path.parent.iterdir()) == [kept.path]
+
+
+def test_writing_to_a_repository_that_vanished_says_so(a_repo):
+    repo = a_repo()
+    with repo.draft() as draft:
+        draft.blob(b"x")
+        shutil.rmtree(repo.path)
+        with pytest.raises(RepoMissing, match=repo.repo_id):
+            draft.finish()
+
+
+def test_fsck_names_a_damaged_pack_and_a_missing_object(store, a_repo):
+    repo = a_repo()
+    commit, _, pack = write(repo, {"a": b"1" * 5000})
+    assert store.fsck(repo.repo_id, [commit]) == []
+    assert store.fsck(repo.repo_id, ["12" * 20]) != []
+    data = bytearray(pack.pack_path.read_bytes())
+    data[-30] ^= 1
+    pack.pack_path.chmod(0o644)
+    pack.pack_path.write_bytes(data)
+    assert store.fsck(repo.repo_id, [commit]) != []
+
+
+def test_a_projection_shows_the_refs_it_was_made_of(store, repo, git, tmp_path):
+    first, tree, _ = write(repo, {"a": b"1"})
+    second, _, _ = write(repo, {"b": b"2"}, base=tree, parents=[first], time_s=1_700_000_001)
+    refs = {"refs/heads/main": second, "refs/tags/v1": first, "refs/heads/dev/x": first}
+    path = store.projection(repo.repo_id, refs, "main")
+    shown = git("--git-dir", path, "for-each-ref", "--format=%(refname) %(objectname)").decode()
+    assert dict(line.split() for line in shown.splitlines()) == refs
+    assert git("--git-dir", path, "rev-parse", "HEAD").decode().strip() == second
+    git("--git-dir", path, "fsck", "--strict")
+    git("clone", "-q", f"file://{path}", tmp_path / "clone")
+    assert (tmp_path / "clone" / "b").read_bytes() == b"2"
+
+
+def test_a_projection_shows_what_an_annotated_tag_stands_for(store, repo, git):
+    commit, _, _ = write(repo, {"a": b"1"})
+    body = f"object {commit}\ntype commit\ntag v1\ntagger A <a@b> 1 +0000\n\nv1\n"
+    tag = git("--git-dir", repo.path, "mktag", stdin=body.encode()).decode().strip()
+    path = store.projection(repo.repo_id, {"refs/tags/v1": tag}, "main")
+    assert f"{tag} refs/tags/v1\n^{commit}\n" in (path / "packed-refs").read_text()
+    assert repo.peel(tag) == commit
+
+
+def test_equal_projections_are_one_and_unused_ones_are_swept(store, repo):
+    commit, _, _ = write(repo, {"a": b"1"})
+    refs = {"refs/heads/main": commit}
+    path = store.projection(repo.repo_id, refs, "main")
+    assert store.projection(repo.repo_id, refs, "main") == path
+    assert store.projection(repo.repo_id, refs, "other") != path
+    os.utime(path, (1, 1))
+    assert store.sweep(repo.repo_id, older_than_s=60) == 1
+    assert not path.exists()
+    assert store.projection(repo.repo_id, refs, "main").is_dir()
+
+
+def test_many_threads_read_write_and_open_at_once(tmp_path):
+    store = GitStore(tmp_path, max_open=2)
+    repos = [store.create(new_object_id()) for _ in range(4)]
+    faults = []
+
+    def work(number):
+        try:
+            for turn in range(15):
+                repo = store.open(repos[(number + turn) % 4].repo_id)
+                files = {f"d{i}/f{turn}": b"%d %d" % (number, turn) for i in range(3)}
+                commit, tree, _ = write(repo, files)
+                repo = store.open(repo.repo_id)
+                assert repo.commit(commit).tree == tree
+                assert [entry.size for entry in repo.walk_files(commit)] == [
+                    len(files[f"d0/f{turn}"])
+                ] * 3
+                assert repo.count(commit) == 1
+                assert repo.last_commits(commit, ["d1"])["d1"].oid == commit
+        except BaseException as fault:
+            faults.append(fault)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+
+
+def test_a_thousand_small_files_are_durable_in_a_moment(repo):
+    files = {f"d{i % 10}/f{i}.txt": os.urandom(200).hex().encode() for i in range(1000)}
+    best = min(_timed(lambda: write(repo, files)) for _ in range(5))
+    assert best < 0.1  # about 0.02 on a quiet machine
+
+
+def _timed(work):
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
