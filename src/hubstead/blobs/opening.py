@@ -25,6 +25,8 @@ def open_blobs(url: str, *, options: S3Options | None = None, min_free_bytes: in
         Unavailable: if the folder cannot be made. An S3 server is first asked by `ready`.
     """
     parts = urlsplit(url)
+    if parts.query or parts.fragment:
+        raise InvalidInput(reason=f"an address of blobs has no query and no fragment: {url}")
     if url == "memory:":
         return MemoryBlobs()
     if parts.scheme == "file" and parts.netloc in ("", "localhost"):

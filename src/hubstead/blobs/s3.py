@@ -273,7 +273,7 @@ class S3Blobs(PutsByWriting):
                 read = bytes(await (await obstore.get_async(store, probe)).bytes_async())
                 await obstore.delete_async(store, probe)
         except BlobNotFound as error:
-            raise Unavailable(reason="the object store lost what it had taken") from error
+            raise Unavailable(reason="the bucket of the object store does not exist") from error
         if read != b"ready":
             raise Unavailable(reason="the object store gave back other bytes than it took")
 

@@ -1,0 +1,332 @@
+"""What files promise beyond the suite: full disks, crashes, power cuts, late parts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from hubstead.blobs import BlobKey, BlobKind, LocalBlobs, Sha256Verifier, local_uploads
+from hubstead.errors import ConcurrentChange, InvalidInput, StorageFull, Unavailable
+from tests.blobs.conftest import read
+from tests.blobs.test_stores import PART, AnyBytes, in_thread, lfs, noise, put, send
+
+MIB = 1 << 20
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "blobs"
+
+
+@pytest.fixture
+def blobs(root: Path) -> LocalBlobs:
+    return LocalBlobs(root)
+
+
+def files_below(folder: Path) -> set[str]:
+    return {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+
+
+async def test_a_blob_is_one_private_file_at_its_place(blobs: LocalBlobs, root: Path) -> None:
+    key = await put(blobs, b"hello")
+    place = f"lfs/{key.name[:2]}/{key.name[2:4]}/{key.name}"
+    assert files_below(root) == {place}
+    assert (root / place).stat().st_mode & 0o777 == 0o600
+    assert (root / place).stat().st_nlink == 1
+    blob = await blobs.open(key)
+    assert blob.path == root / place
+
+
+async def test_strange_files_in_the_folder_are_not_blobs(blobs: LocalBlobs, root: Path) -> None:
+    key = await put(blobs, b"hello")
+    (root / "lfs" / "README").write_text("not ours")
+    misplaced = root / "lfs" / "00" / "00"
+    misplaced.mkdir(parents=True)
+    (misplaced / key.name).write_text("wrong folder")
+    assert [stored.key async for stored in blobs.keys(BlobKind.LFS)] == [key]
+
+
+# -- no room --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 8 MiB."""
+    place = tmp_path / "tiny"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", place]
+    if os.geteuid() or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("cannot mount a small file system here")
+    yield place
+    subprocess.run(["umount", "-l", place], check=True)
+
+
+async def test_a_full_disk_refuses_cleanly_and_recovers(tiny_disk: Path) -> None:
+    blobs = LocalBlobs(tiny_disk / "blobs")
+    kept = await put(blobs, noise(4 * MIB))
+    key, verify = lfs(noise(6 * MIB, seed=1))
+    with pytest.raises(StorageFull):
+        await blobs.put_file(key, _file(tiny_disk.parent, noise(6 * MIB, seed=1)), verify)
+    assert len(files_below(tiny_disk)) == 1, "only the first blob"
+    with pytest.raises(StorageFull):
+        await send(blobs, "u", noise(PART), [1])
+    await blobs.drop("u")
+    assert await read(blobs, kept) == noise(4 * MIB)
+    await blobs.delete(kept)
+    assert await blobs.put(key, noise(6 * MIB, seed=1), lfs(noise(6 * MIB, seed=1))[1]) == 6 * MIB
+
+
+def _file(folder: Path, data: bytes) -> Path:
+    path = folder / "source"
+    path.write_bytes(data)
+    return path
+
+
+def test_a_write_that_the_system_cuts_short_is_an_ordinary_error(root: Path) -> None:
+    code = """
+import resource, sys
+from pathlib import Path
+from hubstead.blobs import BlobKey, BlobKind, LocalBlobs, Sha256Verifier
+from hubstead.errors import StorageFull
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+blobs = LocalBlobs(Path(sys.argv[1]))
+writer = blobs.writer(BlobKey(BlobKind.LFS, "0" * 64), Sha256Verifier("0" * 64))
+try:
+    for _ in range(100):
+        writer.write(b"x" * 7000)
+except StorageFull:
+    writer.abort()
+    print("refused")
+"""
+    child = [sys.executable, "-c", code, root]
+    done = subprocess.run(child, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "refused\n"
+    assert files_below(root) == set()
+
+
+async def test_the_reserve_is_never_written_to(root: Path) -> None:
+    kept = await put(LocalBlobs(root), b"kept")
+    free = LocalBlobs(root).free_bytes()
+    blobs = LocalBlobs(root, min_free_bytes=free - 100 * MIB)
+    key, verify = lfs(b"small")
+    await blobs.put(key, b"small", verify)
+    await blobs.ready()
+    with pytest.raises(StorageFull):
+        blobs.writer(key, verify, size=free - 50 * MIB)
+    with pytest.raises(StorageFull):
+        blobs.part_writer("u", 1, offset=0, size=free - 50 * MIB)
+    blobs = LocalBlobs(root, min_free_bytes=2 * free)
+    for refused in (blobs.ready(), blobs.put(key, b"small", verify)):
+        with pytest.raises(StorageFull):
+            await refused
+    assert await read(blobs, kept) == b"kept"
+
+
+async def test_a_folder_that_went_away_makes_the_store_unavailable(
+    blobs: LocalBlobs, root: Path
+) -> None:
+    await blobs.ready()
+    shutil.rmtree(root)
+    with pytest.raises(Unavailable):
+        await blobs.ready()
+    with pytest.raises(Unavailable):
+        await put(blobs, b"nowhere to go")
+
+
+# -- crashes and power cuts -----------------------------------------------------------------
+
+WRITE_FOR_EVER = """
+import sys
+from pathlib import Path
+from hubstead.blobs import BlobKey, BlobKind, LocalBlobs, Sha256Verifier
+blobs = LocalBlobs(Path(sys.argv[1]))
+part = blobs.part_writer("u", 1, offset=0, size=4)
+part.write(b"part")
+part.commit()
+part = blobs.part_writer("u", 2, offset=4, size=10 ** 9)
+writer = blobs.writer(BlobKey(BlobKind.LFS, "0" * 64), Sha256Verifier("0" * 64))
+for n in range(10 ** 6):
+    writer.write(b"x" * 1000)
+    part.write(b"x" * 10)
+    if n == 10:
+        print("writing", flush=True)
+"""
+
+
+def test_a_killed_process_leaves_nothing_visible_and_keeps_whole_parts(
+    blobs: LocalBlobs, root: Path, run: Callable[..., object]
+) -> None:
+    child = [sys.executable, "-c", WRITE_FOR_EVER, root]
+    with subprocess.Popen(child, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"writing\n"
+        process.send_signal(signal.SIGKILL)
+
+    async def look() -> None:
+        assert [stored async for stored in blobs.keys(BlobKind.LFS)] == []
+        assert {n: part.size for n, part in (await blobs.parts("u")).items()} == {1: 4}
+        await in_thread(lambda: part_of(blobs, 2, b" two", 4))
+        key, verify = lfs(b"part two")
+        assert await blobs.assemble("u", [1, 2], key, verify, size=8) == 8
+        assert await blobs.sweep(-60) == 2, "the file being written, and the done upload"
+        assert len(files_below(root)) == 1
+
+    run(look())
+
+
+def part_of(blobs: LocalBlobs, number: int, data: bytes, at: int) -> None:
+    writer = blobs.part_writer("u", number, offset=at, size=len(data))
+    writer.write(data)
+    writer.commit()
+
+
+PUT_ONE = """
+import asyncio, hashlib, sys
+from pathlib import Path
+from hubstead.blobs import BlobKey, BlobKind, LocalBlobs, Sha256Verifier
+name = hashlib.sha256(b"data").hexdigest()
+key, blobs = BlobKey(BlobKind.LFS, name), LocalBlobs(Path(sys.argv[1]))
+async def main():
+    if sys.argv[2] == "whole":
+        await blobs.put(key, b"data", Sha256Verifier(name))
+    else:
+        writer = blobs.part_writer("u", 1, offset=0, size=4)
+        writer.write(b"data")
+        writer.commit()
+        await blobs.assemble("u", [1], key, Sha256Verifier(name), size=4)
+    print("ANSWER", flush=True)
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+@pytest.mark.parametrize("how", ["whole", "parts"])
+def test_bytes_are_durable_before_their_name_and_the_name_before_the_answer(
+    root: Path, tmp_path: Path, how: str
+) -> None:
+    trace = tmp_path / "trace"
+    calls = "trace=pwrite64,fsync,link,linkat,mkdir,openat,write"
+    command = ["strace", "-f", "-y", "-o", trace, "-e", calls, sys.executable, "-c", PUT_ONE]
+    subprocess.run([*command, root, how], check=True, capture_output=True, timeout=100)
+    name = hashlib.sha256(b"data").hexdigest()
+    place = f"{root}/lfs/{name[:2]}/{name[2:4]}"
+    source = rf"{root}/(incoming/[0-9a-f]+|uploads/u/whole)"
+    expected = [
+        rf'pwrite64\(\d+<{source}>, "data"',
+        rf"fsync\(\d+<{source}>",
+        rf"fsync\(\d+<{root}>",  # the folder lfs, which is new, like the two below it
+        rf"fsync\(\d+<{root}/lfs>",
+        rf"fsync\(\d+<{root}/lfs/{name[:2]}>",
+        rf'link(at)?\(.*"{source}", .*"{place}/{name}"',
+        rf"fsync\(\d+<{place}>",
+        r'write\(1<.*>, "ANSWER',
+    ]
+    seen = 0
+    for line in trace.read_text().splitlines():
+        if seen < len(expected) and re.search(expected[seen], line):
+            seen += 1
+    assert seen == len(expected), f"not seen in this order: {expected[seen]}"
+
+
+# -- parts that come too late ---------------------------------------------------------------
+
+
+async def test_no_part_is_taken_while_the_upload_is_being_checked(blobs: LocalBlobs) -> None:
+    data = noise(PART)
+    key, _ = lfs(data)
+    await send(blobs, "u", data, [1])
+    refused = []
+
+    class Meddling(AnyBytes):
+        def update(self, chunk: bytes | memoryview) -> None:
+            with contextlib.suppress(ConcurrentChange):
+                blobs.part_writer("u", 1, offset=0, size=PART)
+                return
+            refused.append(True)
+
+    await blobs.assemble("u", [1], key, Meddling(), size=PART)
+    assert refused
+    assert all(refused)
+    assert await read(blobs, key) == data
+
+
+async def test_nothing_is_checked_while_a_part_is_being_written(
+    blobs: LocalBlobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_uploads, "_LOCK_WAIT_S", 0.1)
+    data = noise(PART)
+    key, verify = lfs(data)
+    await send(blobs, "u", data, [1])
+    late = blobs.part_writer("u", 2, offset=PART, size=1)
+    with pytest.raises(ConcurrentChange):
+        await blobs.assemble("u", [1], key, verify, size=PART)
+    late.abort()
+    await blobs.assemble("u", [1], key, verify, size=PART)
+
+
+async def test_a_part_that_comes_after_a_crash_cannot_change_the_blob(
+    blobs: LocalBlobs, root: Path
+) -> None:
+    data = noise(PART)
+    key, verify = lfs(data)
+    await send(blobs, "u", data, [1])
+    # As if the process had died after giving the file its name, before noting that.
+    place = root / "lfs" / key.name[:2] / key.name[2:4]
+    place.mkdir(parents=True)
+    os.link(root / "uploads" / "u" / "whole", place / key.name)
+    with pytest.raises(InvalidInput):
+        blobs.part_writer("u", 1, offset=0, size=PART)
+    assert await blobs.assemble("u", [1], key, verify, size=PART) == PART
+    with pytest.raises(InvalidInput):
+        blobs.part_writer("u", 1, offset=0, size=PART)
+    assert await read(blobs, key) == data
+
+
+async def test_parts_with_a_gap_between_them_are_refused(blobs: LocalBlobs) -> None:
+    await in_thread(lambda: part_of(blobs, 1, b"one", 0))
+    await in_thread(lambda: part_of(blobs, 2, b"two", 4))
+    key, verify = lfs(b"onetwo")
+    with pytest.raises(InvalidInput, match="does not start at byte 3"):
+        await blobs.assemble("u", [1, 2], key, verify, size=6)
+
+
+async def test_hard_links_that_the_file_system_lacks_are_made_up_for(
+    blobs: LocalBlobs, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    key = BlobKey(BlobKind.XORB, "7" * 64)
+    await blobs.put(key, b"first", AnyBytes())
+    await blobs.put(key, b"second", AnyBytes())
+    assert await read(blobs, key) == b"first"
+    assert len(files_below(root)) == 1
+
+
+async def test_many_blobs_at_once_share_folders_safely(blobs: LocalBlobs) -> None:
+    bodies = [str(n).encode() for n in range(200)]
+    keys = await asyncio.gather(*[put(blobs, body) for body in bodies])
+    assert [await read(blobs, key) for key in keys] == bodies
+    listed = {stored.key async for stored in blobs.keys(BlobKind.LFS)}
+    assert listed == set(keys)
+
+
+def test_a_store_is_made_where_none_was(root: Path) -> None:
+    name = hashlib.sha256(b"x").hexdigest()
+    writer = LocalBlobs(root / "deep" / "down").writer(
+        BlobKey(BlobKind.LFS, name), Sha256Verifier(name)
+    )
+    writer.write(b"x")
+    assert writer.commit() == 1
