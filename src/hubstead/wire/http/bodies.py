@@ -13,7 +13,7 @@ from typing import Any
 
 from starlette.types import Message, Receive, Scope
 
-from hubstead.errors import ClientGone, InvalidInput, TooLarge
+from hubstead.errors import ClientGone, InvalidInput, SlowClient, TooLarge
 from hubstead.wire.http.headers import content_length, one_header
 
 BATCH = 1 << 20
@@ -85,6 +85,10 @@ async def receive_by_messages(
         await _settled(running)
         running = loop.run_in_executor(None, consume, memoryview(batch)) if batch else None
         await _settled(running)
+    except (ClientGone, SlowClient):
+        if running is not None:
+            await running  # that the consumer failed came first
+        raise
     finally:
         if running is not None and not running.done():
             await asyncio.wait([running])
