@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
 import msgspec
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from hubstead.db import Database, Reader, Row, Tx, insert, point
 from hubstead.ids import now_ms
@@ -14,6 +14,8 @@ from hubstead.outbox.tables import event as event_table
 
 #: How many events one transaction hands on.
 BATCH = 100
+#: How many old events one transaction removes.
+PRUNE_BATCH = 1000
 
 _ADD = point(
     insert(event_table).values(
@@ -38,6 +40,14 @@ _TOLD = point(
     .values(told_ms=bindparam("at_ms"))
     .where(event_table.c.pk == bindparam("event_pk"))
 )
+
+_OLD = (
+    select(event_table.c.pk)
+    .where(event_table.c.told_ms < bindparam("before_ms"))
+    .order_by(event_table.c.told_ms)
+    .limit(PRUNE_BATCH)
+)
+_FORGET = point(delete(event_table).where(event_table.c.pk.in_(_OLD)))
 
 
 class Event(msgspec.Struct, frozen=True, tag=True):
@@ -80,3 +90,16 @@ async def pending(db: Reader) -> int:
     """Return how many events nobody has taken up yet."""
     row = await db.one(_COUNT)
     return int(row.n) if row else 0
+
+
+async def prune(db: Database, before_ms: int) -> int:
+    """Forget the events that were told before a time; return how many there were."""
+
+    async def forget(tx: Tx) -> int:
+        return await tx.run(_FORGET, before_ms=before_ms)
+
+    total = gone = await db.write(forget)
+    while gone == PRUNE_BATCH:
+        gone = await db.write(forget)
+        total += gone
+    return total

@@ -17,7 +17,8 @@ webhook = Table(
     Column("created_ms", BigInteger, nullable=False),
 )
 
-#: One row per webhook and event: the line to deliver, and the log of what was delivered.
+#: One row per webhook and thing to tell: the lines to deliver, and the log of what was delivered.
+#: A line is what one webhook is to hear of one repository, in the order of ``pk``.
 delivery = Table(
     "delivery",
     metadata,
@@ -26,15 +27,19 @@ delivery = Table(
     Column("event_pk", Number, nullable=False),
     Column("seq", Integer, nullable=False),  # an event may tell several things (a rename: two)
     Column("repo_pk", Number, nullable=False),  # its line
+    Column("name_key", Text, nullable=False),  # kind and name told of, case folded
     Column("body", Text, nullable=False),  # JSON as sent
     Column("state", Text, nullable=False),  # waiting, delivered, given_up
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("due_ms", BigInteger, nullable=False),
+    Column("tried_ms", BigInteger),  # first attempt
     Column("status", Integer),  # HTTP status of the last answer
     Column("error", Text),
     Column("created_ms", BigInteger, nullable=False),
     Column("done_ms", BigInteger),
     Index("ux_delivery_webhook_event_seq", "webhook_pk", "event_pk", "seq", unique=True),
-    Index(None, "state", "due_ms"),
-    Index(None, "webhook_pk", "repo_pk", "state"),
+    Index(None, "webhook_pk", "state", "repo_pk", "pk"),
+    Index(None, "webhook_pk", "state", "name_key", "pk"),
+    Index(None, "done_ms"),
+    sqlite_autoincrement=True,  # the order of lines, so a number must never come again
 )

@@ -128,10 +128,12 @@ def upgrade() -> None:
         sa.Column("event_pk", NUMBER, nullable=False),
         sa.Column("seq", sa.Integer(), nullable=False),
         sa.Column("repo_pk", NUMBER, nullable=False),
+        sa.Column("name_key", sa.Text(), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("due_ms", sa.BigInteger(), nullable=False),
+        sa.Column("tried_ms", sa.BigInteger(), nullable=True),
         sa.Column("status", sa.Integer(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
@@ -143,12 +145,19 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("pk", name=op.f("pk_delivery")),
+        sqlite_autoincrement=True,
     )
-    op.create_index(op.f("ix_delivery_state_due_ms"), "delivery", ["state", "due_ms"], unique=False)
+    op.create_index(op.f("ix_delivery_done_ms"), "delivery", ["done_ms"], unique=False)
     op.create_index(
-        op.f("ix_delivery_webhook_pk_repo_pk_state"),
+        op.f("ix_delivery_webhook_pk_state_name_key_pk"),
         "delivery",
-        ["webhook_pk", "repo_pk", "state"],
+        ["webhook_pk", "state", "name_key", "pk"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_delivery_webhook_pk_state_repo_pk_pk"),
+        "delivery",
+        ["webhook_pk", "state", "repo_pk", "pk"],
         unique=False,
     )
     op.create_index(

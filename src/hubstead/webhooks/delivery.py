@@ -1,0 +1,118 @@
+"""Delivering: at least once, in order per repository, lines beside each other.
+
+One job per webhook delivers all its lines, so its lease makes sure that no two nodes deliver to
+one webhook at a time, and a receiver that hangs takes the time of its own job only. Whatever was
+sent but not written down, because the node died in between, is sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+
+import structlog
+from sqlalchemy import bindparam, select
+
+from hubstead.db import Database, Row, point
+from hubstead.ids import now_ms
+from hubstead.jobs import Again, Job
+from hubstead.webhooks.lines import (
+    Patience,
+    due_lines,
+    head_of,
+    judge,
+    next_due_ms,
+    record,
+)
+from hubstead.webhooks.sending import Sender
+from hubstead.webhooks.tables import webhook
+
+#: How many lines of one webhook are delivered at once.
+LINES_AT_ONCE = 4
+#: How long one job goes on before it makes room for other webhooks.
+SLICE_S = 20.0
+#: How often a job that waits for slow answers looks for further lines.
+LOOK_S = 0.25
+
+_log = structlog.get_logger("hubstead.webhooks")
+_BY_ID = point(
+    select(webhook.c.pk).where(webhook.c.id == bindparam("webhook_id"), webhook.c.disabled == 0)
+)
+
+
+class Deliveries:
+    """Delivers what waits for a webhook: the handler of the job ``webhooks.deliver``."""
+
+    def __init__(self, db: Database, sender: Sender, patience: Patience | None = None) -> None:
+        self._db = db
+        self._sender = sender
+        self._patience = patience or Patience()
+
+    async def __call__(self, job: Job) -> Again | None:
+        """Deliver the due lines of the webhook whose id is the job's subject."""
+        found = await self._db.one(_BY_ID, webhook_id=job.subject)
+        if found is None:
+            return None
+        await self._deliver_lines(found.pk)
+        due_ms = await next_due_ms(self._db, found.pk)
+        return None if due_ms is None else Again(max(0.0, (due_ms - now_ms()) / 1000))
+
+    async def _deliver_lines(self, webhook_pk: int) -> None:
+        """Keep up to ``LINES_AT_ONCE`` lines going until none is due or the slice is over."""
+        over = time.monotonic() + SLICE_S
+        ready: deque[int] = deque()
+        going: dict[int, asyncio.Task[None]] = {}
+        try:
+            while True:
+                if time.monotonic() < over:
+                    await self._start_lines(webhook_pk, ready, going)
+                if not going:
+                    return
+                done, _ = await asyncio.wait(
+                    going.values(), timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED
+                )
+                for task in done:
+                    task.result()
+                going = {line: task for line, task in going.items() if task not in done}
+        finally:
+            for task in going.values():
+                task.cancel()
+            await asyncio.gather(*going.values(), return_exceptions=True)
+
+    async def _start_lines(
+        self, webhook_pk: int, ready: deque[int], going: dict[int, asyncio.Task[None]]
+    ) -> None:
+        if not ready and len(going) < LINES_AT_ONCE:
+            most = LINES_AT_ONCE * 16
+            ready.extend(
+                line for line in await due_lines(self._db, webhook_pk, most) if line not in going
+            )
+        while ready and len(going) < LINES_AT_ONCE:
+            line = ready.popleft()
+            if line not in going:
+                going[line] = asyncio.create_task(self._deliver_line(webhook_pk, line))
+
+    async def _deliver_line(self, webhook_pk: int, repo_pk: int) -> None:
+        """Deliver from the head of a line on until one fails or none is left."""
+        over = time.monotonic() + SLICE_S
+        while time.monotonic() < over:
+            head = await head_of(self._db, webhook_pk, repo_pk)
+            if head is None or not await self._attempt(head):
+                return
+
+    async def _attempt(self, head: Row) -> bool:
+        """Send one delivery; tell whether the next of its line may follow at once."""
+        began_ms = now_ms()
+        answer = await self._sender.post(head.url, head.body, head.secret)
+        outcome = judge(head, answer, began_ms, self._patience)
+        if outcome.state == "given_up":
+            _log.warning(
+                "webhook delivery given up",
+                webhook=head.webhook_id,
+                body=head.body,
+                attempts=head.attempts + 1,
+                error=answer.error,
+            )
+        await record(self._db, head, answer, began_ms, outcome)
+        return outcome.state != "waiting"

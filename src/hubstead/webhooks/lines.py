@@ -1,0 +1,211 @@
+"""The lines of deliveries: which one is next, and what became of it.
+
+A line is what one webhook is to hear of one repository. Its first waiting delivery is its head,
+and nothing behind it goes out before the head is delivered or given up. A head also waits for
+earlier deliveries about the same name in another line: whoever deletes a repository and makes
+another of that name must not be heard in the wrong order.
+"""
+
+from __future__ import annotations
+
+import random
+
+import msgspec
+from sqlalchemy import Subquery, bindparam, delete, func, select, update
+
+from hubstead.db import Database, Reader, Row, Tx, point, scan
+from hubstead.ids import now_ms
+from hubstead.webhooks.sending import Answer
+from hubstead.webhooks.tables import delivery, webhook
+
+#: The longest pause between two attempts, in seconds.
+LONGEST_PAUSE_S = 300.0
+#: How many old deliveries one transaction removes.
+BATCH = 1000
+
+_earlier = delivery.alias("earlier")
+_WAITS_HERE = (delivery.c.webhook_pk == bindparam("hook_pk")) & (delivery.c.state == "waiting")
+_IS_EARLIER = (
+    (_earlier.c.webhook_pk == bindparam("hook_pk"))
+    & (_earlier.c.state == "waiting")
+    & (_earlier.c.pk < delivery.c.pk)
+)
+_BEHIND_IN_LINE = (
+    select(_earlier.c.pk).where(_IS_EARLIER, _earlier.c.repo_pk == delivery.c.repo_pk).exists()
+)
+_BEHIND_BY_NAME = (
+    select(_earlier.c.pk).where(_IS_EARLIER, _earlier.c.name_key == delivery.c.name_key).exists()
+)
+_IS_NEXT = _WAITS_HERE & ~_BEHIND_IN_LINE & ~_BEHIND_BY_NAME
+_DUE_LINES = scan(
+    select(delivery.c.repo_pk)
+    .where(_IS_NEXT, delivery.c.due_ms <= bindparam("now"))
+    .order_by(delivery.c.due_ms, delivery.c.pk)
+    .limit(bindparam("most"))
+)
+_NEXT_DUE = scan(select(func.min(delivery.c.due_ms).label("due_ms")).where(_IS_NEXT))
+
+
+def _first_of_line() -> Subquery:
+    return (
+        select(delivery.c.pk)
+        .where(_WAITS_HERE, delivery.c.repo_pk == bindparam("line"))
+        .order_by(delivery.c.pk)
+        .limit(1)
+        .subquery()
+    )
+
+
+_first = _first_of_line()
+_HEAD = point(
+    select(
+        delivery.c.pk,
+        delivery.c.body,
+        delivery.c.attempts,
+        delivery.c.tried_ms,
+        webhook.c.id.label("webhook_id"),
+        webhook.c.url,
+        webhook.c.secret,
+    )
+    .join_from(delivery, webhook, delivery.c.webhook_pk == webhook.c.pk)
+    .where(
+        delivery.c.pk.in_(select(_first.c.pk)),
+        delivery.c.due_ms <= bindparam("now"),
+        webhook.c.disabled == 0,
+        ~_BEHIND_BY_NAME,
+    )
+)
+_RECORD = point(
+    update(delivery)
+    .values(
+        state=bindparam("new_state"),
+        attempts=delivery.c.attempts + 1,
+        due_ms=bindparam("next_ms"),
+        tried_ms=func.coalesce(delivery.c.tried_ms, bindparam("began_ms")),
+        status=bindparam("answer"),
+        error=bindparam("reason"),
+        done_ms=bindparam("over_ms"),
+    )
+    .where(delivery.c.pk == bindparam("delivery_pk"), delivery.c.state == "waiting")
+)
+_OLD = (
+    select(delivery.c.pk)
+    .where(delivery.c.done_ms < bindparam("before_ms"))
+    .order_by(delivery.c.done_ms)
+    .limit(BATCH)
+)
+_FORGET = point(delete(delivery).where(delivery.c.pk.in_(_OLD)))
+_LOG = scan(
+    select(delivery, webhook.c.id.label("webhook_id"))
+    .join_from(delivery, webhook, delivery.c.webhook_pk == webhook.c.pk)
+    .where((bindparam("every") == 1) | (webhook.c.id == bindparam("wanted")))
+    .order_by(delivery.c.pk.desc())
+    .limit(bindparam("most"))
+)
+
+
+class Patience(msgspec.Struct, frozen=True):
+    """How long a failing delivery is tried.
+
+    At most ``max_attempts`` times and for ``hold_s`` seconds from its first attempt on; the first
+    pause takes ``pause_s``, each further one twice as long, up to ``LONGEST_PAUSE_S``.
+    """
+
+    max_attempts: int = 12
+    hold_s: float = 900.0
+    pause_s: float = 1.0
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What becomes of a delivery after an attempt."""
+
+    state: str  # waiting, delivered, given_up
+    due_ms: int
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """An entry of the delivery log; times in milliseconds since the epoch."""
+
+    webhook_id: str
+    body: str
+    state: str  # waiting, delivered, given_up
+    attempts: int
+    status: int | None  # of the last answer
+    error: str | None  # of the last attempt
+    due_ms: int
+    created_ms: int
+    done_ms: int | None
+
+
+async def due_lines(db: Reader, webhook_pk: int, most: int) -> list[int]:
+    """Return the repositories whose heads this webhook may hear of now, longest due first."""
+    rows = await db.all(_DUE_LINES, hook_pk=webhook_pk, now=now_ms(), most=most)
+    return [row.repo_pk for row in rows]
+
+
+async def next_due_ms(db: Reader, webhook_pk: int) -> int | None:
+    """Return when this webhook's next head is due; None if nothing waits."""
+    row = await db.one(_NEXT_DUE, hook_pk=webhook_pk)
+    return row.due_ms if row else None
+
+
+async def head_of(db: Reader, webhook_pk: int, repo_pk: int) -> Row | None:
+    """Return the head of a line if it may be sent now."""
+    return await db.one(_HEAD, hook_pk=webhook_pk, line=repo_pk, now=now_ms())
+
+
+def judge(head: Row, answer: Answer, began_ms: int, patience: Patience) -> Outcome:
+    """Decide what becomes of the head after an attempt that began at ``began_ms``."""
+    now = now_ms()
+    if answer.ok:
+        return Outcome("delivered", now)
+    give_up_ms = (head.tried_ms or began_ms) + int(patience.hold_s * 1000)
+    attempts = head.attempts + 1
+    if attempts >= patience.max_attempts or now >= give_up_ms:
+        return Outcome("given_up", now)
+    pause_s = min(patience.pause_s * 2.0 ** min(attempts - 1, 30), LONGEST_PAUSE_S)
+    pause_s *= random.uniform(0.75, 1.25)  # noqa: S311
+    # The last attempt comes when the patience ends, so the line is not held longer than that.
+    return Outcome("waiting", min(now + int(pause_s * 1000), give_up_ms))
+
+
+async def record(db: Database, head: Row, answer: Answer, began_ms: int, outcome: Outcome) -> None:
+    """Write down what came of an attempt."""
+
+    async def write(tx: Tx) -> None:
+        await tx.run(
+            _RECORD,
+            delivery_pk=head.pk,
+            new_state=outcome.state,
+            next_ms=outcome.due_ms,
+            began_ms=began_ms,
+            answer=answer.status,
+            reason=None if answer.error is None else answer.error.replace("\0", "")[:500],
+            over_ms=None if outcome.state == "waiting" else now_ms(),
+        )
+
+    await db.write(write)
+
+
+async def list_deliveries(
+    db: Reader, webhook_id: str | None = None, limit: int = 100
+) -> list[Delivery]:
+    """Return the newest ``limit`` deliveries of one webhook, or of all, newest first."""
+    rows = await db.all(_LOG, every=int(webhook_id is None), wanted=webhook_id or "", most=limit)
+    return [
+        Delivery(**{name: getattr(row, name) for name in Delivery.__struct_fields__})
+        for row in rows
+    ]
+
+
+async def prune_deliveries(db: Database, before_ms: int) -> int:
+    """Forget what was delivered or given up before a time; return how many there were."""
+
+    async def forget(tx: Tx) -> int:
+        return await tx.run(_FORGET, before_ms=before_ms)
+
+    total = gone = await db.write(forget)
+    while gone == BATCH:
+        gone = await db.write(forget)
+        total += gone
+    return total

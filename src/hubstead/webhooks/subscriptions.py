@@ -1,0 +1,141 @@
+"""Who wants to hear of repositories: webhooks added, listed, removed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+import msgspec
+from sqlalchemy import bindparam, delete, select
+
+from hubstead.db import Database, Reader, Row, Tx, insert, point
+from hubstead.errors import InvalidInput, NotFound
+from hubstead.ids import Kind, new_object_id, now_ms
+from hubstead.webhooks.tables import webhook
+
+MAX_URL_CHARS = 2000
+
+
+class Webhook(msgspec.Struct, frozen=True):
+    """A subscription. The secret itself is not told again."""
+
+    pk: int
+    id: str
+    url: str
+    has_secret: bool
+    private: bool  # hears of private repositories too
+    kinds: tuple[Kind, ...]
+    disabled: bool
+    created_ms: int
+
+    def may_see(self, *, private: bool) -> bool:
+        """Tell whether it may hear of a repository that is (or is not) private."""
+        return self.private or not private
+
+
+_LIST = point(select(webhook).order_by(webhook.c.pk))
+_ADD = point(
+    insert(webhook).values(
+        id=bindparam("id"),
+        url=bindparam("url"),
+        secret=bindparam("secret"),
+        private=bindparam("private"),
+        kinds=bindparam("kinds"),
+        created_ms=bindparam("created_ms"),
+    )
+)
+_REMOVE = point(delete(webhook).where(webhook.c.id == bindparam("webhook_id")))
+
+
+async def add_webhook(
+    db: Database,
+    url: str,
+    *,
+    secret: str | None = None,
+    private: bool = False,
+    kinds: Collection[Kind] = (Kind.MODEL,),
+) -> Webhook:
+    """Subscribe ``url`` to what happens from now on.
+
+    Args:
+        db: The database.
+        url: Where to POST; http or https.
+        secret: Sent along as ``X-Webhook-Secret``; printable ASCII.
+        private: Whether it hears of private repositories.
+        kinds: The kinds of repository it hears of (setting ``webhook_kinds``).
+
+    Raises:
+        InvalidInput: a URL or secret that could never be used, or no kinds.
+    """
+    _check_url(url)
+    if secret is not None and not (secret and secret.isascii() and secret.isprintable()):
+        raise InvalidInput(reason="a webhook's secret is made of printable ASCII characters")
+    if not kinds:
+        raise InvalidInput(reason="a webhook needs at least one kind of repository")
+    webhook_id = new_object_id()
+
+    async def add(tx: Tx) -> Webhook:
+        await tx.run(
+            _ADD,
+            id=webhook_id,
+            url=url,
+            secret=secret,
+            private=int(private),
+            kinds=msgspec.json.encode(sorted(set(kinds))).decode(),
+            created_ms=now_ms(),
+        )
+        (added,) = [found for found in await list_webhooks(tx) if found.id == webhook_id]
+        return added
+
+    return await db.write(add)
+
+
+def _check_url(url: str) -> None:
+    fault = None
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises for what is no port
+    except ValueError:
+        parts, fault = urlsplit(""), "not an address"
+    if parts.scheme not in ("http", "https"):
+        fault = fault or "it must begin with http:// or https://"
+    elif not parts.hostname:
+        fault = "it names no host"
+    elif parts.username is not None or parts.fragment:
+        fault = "it must not hold a user name, a password or a fragment"
+    elif not (url.isascii() and url.isprintable()) or " " in url or len(url) > MAX_URL_CHARS:
+        fault = f"use at most {MAX_URL_CHARS} ASCII characters without blanks"
+    if fault:
+        raise InvalidInput(reason=f"{url[:200]!r} cannot be the URL of a webhook: {fault}")
+
+
+async def list_webhooks(db: Reader) -> list[Webhook]:
+    """Return every subscription, oldest first."""
+    return [_shape(row) for row in await db.all(_LIST)]
+
+
+def _shape(row: Row) -> Webhook:
+    return Webhook(
+        pk=row.pk,
+        id=row.id,
+        url=row.url,
+        has_secret=row.secret is not None,
+        private=bool(row.private),
+        kinds=msgspec.json.decode(row.kinds, type=tuple[Kind, ...]),
+        disabled=bool(row.disabled),
+        created_ms=row.created_ms,
+    )
+
+
+async def remove_webhook(db: Database, webhook_id: str) -> None:
+    """End a subscription; its deliveries, waiting and past, are forgotten.
+
+    Raises:
+        NotFound: if there is none with this id.
+    """
+
+    async def remove(tx: Tx) -> int:
+        return await tx.run(_REMOVE, webhook_id=webhook_id)
+
+    if not await db.write(remove):
+        raise NotFound(reason=f"there is no webhook {webhook_id}")
