@@ -1,0 +1,29 @@
+"""How many repositories somebody has."""
+
+from __future__ import annotations
+
+from sqlalchemy import and_, bindparam, func, select
+
+from hubstead.accounts import Actor
+from hubstead.accounts.tables import member
+from hubstead.db import Reader, scan
+from hubstead.discovery.statements import visible
+from hubstead.ids import Kind
+from hubstead.repos.tables import repo
+
+_COUNT = scan(
+    select(repo.c.kind, func.count().label("n"))
+    .outerjoin_from(
+        repo,
+        member,
+        and_(member.c.org_pk == repo.c.owner_pk, member.c.user_pk == bindparam("actor_pk")),
+    )
+    .where(repo.c.owner_pk == bindparam("owner_pk"), visible())
+    .group_by(repo.c.kind)
+)
+
+
+async def count_by_owner(db: Reader, actor: Actor, owner_pk: int) -> dict[Kind, int]:
+    """Return how many repositories of each kind an account has that ``actor`` may see."""
+    rows = await db.all(_COUNT, owner_pk=owner_pk, actor_pk=actor.pk)
+    return dict.fromkeys(Kind, 0) | {Kind(row.kind): row.n for row in rows}

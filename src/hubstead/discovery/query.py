@@ -1,0 +1,155 @@
+"""What somebody looks for, and where the last page ended."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+from typing import TypeAlias
+
+import msgspec
+from sqlalchemy import Column
+
+from hubstead.errors import InvalidInput
+from hubstead.ids import Kind
+from hubstead.repos.tables import repo, repo_name
+
+MAX_LIMIT = 10_000
+MAX_TERMS = 20
+DEFAULT_SORT = "trendingScore"
+
+SortValue: TypeAlias = int | float | str
+
+#: What ``sort`` may be, and the column. ``likes30d``, ``num_parameters`` and ``mainSize`` (the
+#: JavaScript client) are not kept: the nearest column stands in.
+SORTS: dict[str, Column[int] | Column[float] | Column[str]] = {
+    "trendingScore": repo.c.trending,
+    "lastModified": repo.c.modified_ms,
+    "createdAt": repo.c.created_ms,
+    "downloads": repo.c.downloads,
+    "likes": repo.c.likes,
+    "likes30d": repo.c.likes,
+    "mainSize": repo.c.used_bytes,
+    "num_parameters": repo.c.used_bytes,
+    "id": repo_name.c.name_key,
+    "_id": repo.c.id,
+}
+_OTHER_SPELLINGS = {
+    "trending_score": "trendingScore",
+    "trending": "trendingScore",
+    "last_modified": "lastModified",
+    "created_at": "createdAt",
+    "likes_30d": "likes30d",
+    "main_size": "mainSize",
+    "modelId": "id",
+    "author": "id",
+}
+
+
+class Query(msgspec.Struct, frozen=True, kw_only=True):
+    """What a list shows. All conditions must hold."""
+
+    kind: Kind
+    filters: tuple[str, ...] = ()  # tags
+    author: str | None = None  # a namespace, in any case
+    search: tuple[str, ...] = ()  # words that owner/name holds, in any case; blanks separate words
+    ids: tuple[str, ...] = ()  # one of these owner/name, in any case
+    gated: bool | None = None
+    pipeline_tag: str | None = None
+    library: str | None = None
+    models: tuple[str, ...] = ()  # spaces that name each of them in their card
+    datasets: tuple[str, ...] = ()
+    linked: bool = False  # spaces that name any
+    sort: str = DEFAULT_SORT
+    direction: int = -1  # 1 or -1
+    limit: int = 1000
+    cursor: str | None = None  # ``Page.next_cursor`` of the page before
+    with_card: bool = False  # else ``Item.details.card`` is None
+    with_config: bool = False
+
+
+def sort_name(text: str) -> str:
+    """Return the name in ``SORTS`` of what a client called it.
+
+    Raises:
+        InvalidInput: naming those allowed.
+    """
+    name = _OTHER_SPELLINGS.get(text, text)
+    if name not in SORTS:
+        raise InvalidInput(reason=f"sort must be one of {', '.join(SORTS)}: not {text[:80]!r}")
+    return name
+
+
+def tags_of(query: Query) -> tuple[str, ...]:
+    """Return every tag that must be there, in the spelling of today."""
+    named = [
+        *query.filters,
+        *filter(None, (query.pipeline_tag, query.library)),
+        *(f"model:{name}" for name in query.models),
+        *(f"dataset:{name}" for name in query.datasets),
+    ]
+    tags = dict.fromkeys(_todays_spelling(query.kind, tag.strip()) for tag in named if tag.strip())
+    return _few_enough("filters", tuple(tags))
+
+
+def _todays_spelling(kind: Kind, tag: str) -> str:
+    # Python 0.4 to 0.10 ask for languages:en and licenses:mit.
+    for old, new in (("languages:", "language:"), ("licenses:", "license:")):
+        if tag.startswith(old):
+            tag = new + tag.removeprefix(old)
+    return tag.removeprefix("language:") if kind is Kind.MODEL else tag
+
+
+def words_of(query: Query) -> tuple[str, ...]:
+    """Return the words to search for, case folded as names are kept."""
+    words = dict.fromkeys(word for text in query.search for word in text.casefold().split())
+    return _few_enough("words to search for", tuple(words))
+
+
+def _few_enough(what: str, terms: tuple[str, ...]) -> tuple[str, ...]:
+    if len(terms) > MAX_TERMS:
+        raise InvalidInput(reason=f"at most {MAX_TERMS} {what} at once")
+    return terms
+
+
+def encode_cursor(sort: str, ascending: bool, value: SortValue, pk: int) -> str:
+    """Return the place after the row with these values, to be given back as it is."""
+    text = json.dumps([sort, int(ascending), value, pk], separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+
+
+def decode_cursor(cursor: str, sort: str, ascending: bool) -> tuple[SortValue, int]:
+    """Return the sort value and number of the last row shown.
+
+    Raises:
+        InvalidInput: not one of ours, or of a list in another order.
+    """
+    try:
+        padded = cursor.encode() + b"=" * (-len(cursor) % 4)
+        parts = json.loads(base64.b64decode(padded, b"-_", validate=True))
+        named, upwards, value, pk = parts
+    except (ValueError, TypeError, binascii.Error, RecursionError):
+        raise InvalidInput(reason="the cursor is not one of this server's") from None
+    wanted = SORTS[sort].type.python_type
+    fits = type(value) is wanted and type(pk) is int and _can_be_stored(value)
+    if not fits or not _can_be_stored(pk) or named != sort or upwards != int(ascending):
+        raise InvalidInput(reason="the cursor does not belong to this list")
+    return value, pk
+
+
+def _can_be_stored(value: SortValue) -> bool:
+    if isinstance(value, str):
+        return is_storable(value)
+    return math.isfinite(value) and abs(value) < 2**63
+
+
+def is_storable(text: str) -> bool:
+    """Tell whether a database can hold ``text`` (UTF-8, no NUL): what cannot be is not found."""
+    if "\0" in text:
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

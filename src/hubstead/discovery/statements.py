@@ -1,0 +1,214 @@
+"""The statements of lists: one for each shape of question, built once.
+
+A list is read in one of two ways. A *walk* follows the index of its order and tries each row
+until the page is full: right when many rows fit. Where few do, a *collection* fetches those by
+the most selective condition and sorts them. ``finding`` asks how many there are, then chooses.
+SQLite has no statistics to see that by itself, so a collection hides its order from the index
+(``column + 0``), and joins that only add columns are outer joins, which stay where they are.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    exists,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    tuple_,
+)
+
+from hubstead.accounts.tables import account, member
+from hubstead.db import Statement, any_of, scan
+from hubstead.discovery.query import SORTS
+from hubstead.repos import Details
+from hubstead.repos.access import OPENED_COLUMNS
+from hubstead.repos.tables import repo, repo_name, repo_tag
+
+#: From how many rows on a condition is walked instead of collected.
+MANY_TAGGED = 10_000
+#: Names travel to the program and back, so fewer.
+MANY_NAMED = 2_000
+
+_ESCAPE = "!"
+
+
+class Shape(NamedTuple):
+    """What makes one list's statement differ from another's."""
+
+    sort: str
+    ascending: bool
+    after: bool  # not the first page
+    tags: int
+    words: int
+    author: bool
+    gated: bool | None
+    linked: bool
+    with_card: bool
+    with_config: bool
+    drive: str  # walk; or collect by: tag (the first one), author, names
+
+
+@lru_cache(maxsize=1024)
+def listing(shape: Shape) -> Statement:
+    """Return the statement for one page; parameters as ``finding`` names them."""
+    order = _order(shape)
+    found = _source(shape, select(*_columns(shape), order.label("sorted_by")))
+    for condition in _conditions(shape):
+        found = found.where(condition)
+    if shape.after:
+        found = found.where(_after(shape, order))
+    ends = (order.asc(), repo.c.pk.asc()) if shape.ascending else (order.desc(), repo.c.pk.desc())
+    return scan(found.order_by(*ends).limit(bindparam("rows", type_=repo.c.packs.type)))
+
+
+def _columns(shape: Shape) -> list[ColumnElement[Any]]:
+    left_out = {"card": not shape.with_card, "config": not shape.with_config}
+    details = (
+        null().label(name) if left_out.get(name) else repo.c[name]
+        for name in Details.__struct_fields__
+    )
+    return [*OPENED_COLUMNS, *details]
+
+
+def _order(shape: Shape) -> ColumnElement[Any]:
+    column: ColumnElement[Any] = SORTS[shape.sort]
+    if shape.drive == "walk":
+        return column
+    return column.op("||")(literal("", Text)) if isinstance(column.type, Text) else column + 0
+
+
+def _after(shape: Shape, order: ColumnElement[Any]) -> ColumnElement[bool]:
+    last = tuple_(
+        bindparam("after", type_=SORTS[shape.sort].type),
+        bindparam("after_pk", type_=repo.c.pk.type),
+    )
+    here = tuple_(order, repo.c.pk)
+    return here > last if shape.ascending else here < last
+
+
+def _source(shape: Shape, found: Select[Any]) -> Select[Any]:
+    if shape.sort == "id":
+        found = found.join_from(
+            repo_name, repo, and_(repo_name.c.repo_pk == repo.c.pk, repo_name.c.is_alias == 0)
+        )
+    else:
+        found = found.select_from(repo)
+    return found.outerjoin(account, repo.c.owner_pk == account.c.pk).outerjoin(
+        member, and_(member.c.org_pk == repo.c.owner_pk, member.c.user_pk == bindparam("actor_pk"))
+    )
+
+
+def _conditions(shape: Shape) -> list[ColumnElement[bool]]:
+    found = [visible(), _driving(shape)]
+    found += [_tagged(f"tag_{n}") for n in range(shape.drive == "tag", shape.tags)]
+    if shape.words:
+        has_name = exists().where(repo_name.c.repo_pk == repo.c.pk, named(shape.words))
+        found.append(has_name.correlate(repo))
+    if shape.author and shape.drive != "author":
+        found.append(repo.c.owner_pk == bindparam("owner_pk"))
+    if shape.gated is not None:
+        found.append(repo.c.gated != "" if shape.gated else repo.c.gated == "")
+    if shape.linked:
+        found.append(_linked())
+    return found
+
+
+def _driving(shape: Shape) -> ColumnElement[bool]:
+    """Return the condition that leads to the rows (and, with that, to those of the kind)."""
+    if shape.drive == "names":
+        return any_of(repo.c.pk, "pks")
+    if shape.drive == "tag":
+        return repo.c.pk.in_(select(repo_tag.c.repo_pk).where(has_tag("tag_0")))
+    of_kind = repo_name.c.kind if shape.sort == "id" and shape.drive == "walk" else repo.c.kind
+    if shape.drive == "author":
+        return and_(repo.c.owner_pk == bindparam("owner_pk"), of_kind == bindparam("kind"))
+    return of_kind == bindparam("kind")
+
+
+def visible() -> ColumnElement[bool]:
+    """Return the condition of ``repos/access.py`` for reading, for ``actor_pk``.
+
+    Where ``shape`` there finds a standing other than none, or the repository is public. Needs
+    ``member`` joined for the actor.
+    """
+    return or_(
+        repo.c.private == 0,
+        repo.c.owner_pk == bindparam("actor_pk"),
+        member.c.user_pk.is_not(None),
+    )
+
+
+def has_tag(name: str) -> ColumnElement[bool]:
+    """Return the condition that a row of ``repo_tag`` is the tag given as parameter ``name``."""
+    return and_(repo_tag.c.kind == bindparam("kind"), repo_tag.c.tag == bindparam(name))
+
+
+def _tagged(name: str) -> ColumnElement[bool]:
+    return exists().where(has_tag(name), repo_tag.c.repo_pk == repo.c.pk)
+
+
+def _linked() -> ColumnElement[bool]:
+    return exists().where(
+        repo_tag.c.repo_pk == repo.c.pk,
+        or_(repo_tag.c.tag.like("model:%"), repo_tag.c.tag.like("dataset:%")),
+    )
+
+
+def named(words: int) -> ColumnElement[bool]:
+    """Return the condition that a present name holds each of ``word_0``, ``word_1`` …"""
+    likes = (
+        repo_name.c.name_key.like(bindparam(f"word_{n}", type_=Text()), escape=_ESCAPE)
+        for n in range(words)
+    )
+    return and_(repo_name.c.is_alias == 0, *likes)
+
+
+def like_pattern(word: str) -> str:
+    """Return the pattern that ``named`` takes for a word found anywhere."""
+    for special in (_ESCAPE, "%", "_"):
+        word = word.replace(special, _ESCAPE + special)
+    return f"%{word}%"
+
+
+def _count_up_to(most: int, rows: Select[Any]) -> Statement:
+    return scan(select(func.count().label("n")).select_from(rows.limit(most).subquery()))
+
+
+#: How many repositories have ``tag_0``: exact below ``MANY_TAGGED``.
+COUNT_TAGGED = _count_up_to(MANY_TAGGED, select(repo_tag.c.repo_pk).where(has_tag("tag_0")))
+#: How many ``owner_pk`` has.
+COUNT_OWNED = _count_up_to(
+    MANY_TAGGED,
+    select(repo.c.pk).where(
+        repo.c.owner_pk == bindparam("owner_pk"), repo.c.kind == bindparam("kind")
+    ),
+)
+
+
+@lru_cache(maxsize=64)
+def names_with(words: int) -> Statement:
+    """Return the statement for the numbers of repositories whose name holds all the words."""
+    return scan(
+        select(repo_name.c.repo_pk)
+        .where(repo_name.c.kind == bindparam("kind"), named(words))
+        .limit(MANY_NAMED)
+    )
+
+
+NAMES_AMONG = scan(
+    select(repo_name.c.repo_pk).where(
+        repo_name.c.kind == bindparam("kind"),
+        repo_name.c.is_alias == 0,
+        any_of(repo_name.c.name_key, "name_keys"),
+    )
+)

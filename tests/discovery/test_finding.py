@@ -1,0 +1,275 @@
+"""Lists show what the caller may read, whole, once and in order."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hubstead.accounts import ANONYMOUS, Actor
+from hubstead.db import Database, Tx
+from hubstead.discovery import SORTS, Item, Query, count_by_owner, find, finding
+from hubstead.discovery.query import decode_cursor
+from hubstead.errors import InvalidInput, RepoNotFound
+from hubstead.ids import Kind
+from hubstead.repos import Derived, Repo, move_repo, open_repo, set_derived
+from tests.factories import a_repo, a_user, an_org
+
+
+async def tag(db: Database, repo: Repo, *tags: str) -> None:
+    async def change(tx: Tx) -> None:
+        await set_derived(tx, repo.pk, repo.kind, None, Derived(tags=tags, card='{"a":1}'))
+
+    await db.write(change)
+
+
+async def names(db: Database, actor: Actor = ANONYMOUS, **asked: Any) -> list[str]:
+    page = await find(db, actor, Query(kind=asked.pop("kind", Kind.MODEL), **asked))
+    return [item.repo.full_name for item in page.items]
+
+
+async def every_page(db: Database, actor: Actor, **asked: Any) -> list[Item]:
+    found: list[Item] = []
+    cursor = None
+    for _ in range(100):
+        page = await find(db, actor, Query(kind=Kind.MODEL, cursor=cursor, **asked))
+        found += page.items
+        if (cursor := page.next_cursor) is None:
+            return found
+        assert len(page.items) == asked["limit"]
+    raise AssertionError("the list does not end")
+
+
+async def a_little_hub(db: Database) -> dict[str, Actor]:
+    """Two organizations, people of every role, and repositories public and private."""
+    people = {
+        name: await a_user(db, f"{name}-1" if name == "admin" else name)
+        for name in ("anna", "read", "contributor", "write", "admin", "stranger")
+    }
+    roles = {role: people[role] for role in ("read", "contributor", "write", "admin")}
+    await an_org(db, "acme", people["anna"], roles)
+    await an_org(db, "Other", people["stranger"])
+    for owner, maker in (("acme", "contributor"), ("acme", "anna"), ("Other", "stranger"),
+                         ("anna", "anna")):  # fmt: skip
+        for private in (False, True):
+            name = f"{owner}/{maker}-{'private' if private else 'public'}"
+            await a_repo(db, people[maker], name, private=private)
+    return people | {"nobody": ANONYMOUS}
+
+
+async def test_a_list_holds_exactly_what_opening_admits(db: Database) -> None:
+    people = await a_little_hub(db)
+    every = await every_page(db, people["stranger"], limit=100)
+    every += await every_page(db, people["anna"], limit=100)
+    assert len({item.repo.pk for item in every}) == 8
+    for actor in people.values():
+        admitted = set()
+        for item in every:
+            try:
+                admitted.add(await open_repo(db, actor, item.repo.repo_id))
+            except RepoNotFound:
+                continue
+        listed = await find(db, actor, Query(kind=Kind.MODEL))
+        assert {item.repo for item in listed.items} == admitted
+
+
+async def test_an_account_counts_what_the_caller_may_see(db: Database) -> None:
+    people = await a_little_hub(db)
+    acme = (await find(db, ANONYMOUS, Query(kind=Kind.MODEL, author="acme"))).items[0].repo.owner_pk
+    counts = {
+        name: (await count_by_owner(db, actor, acme))[Kind.MODEL] for name, actor in people.items()
+    }
+    assert counts == {
+        "anna": 4, "read": 4, "contributor": 4, "write": 4, "admin": 4, "stranger": 2, "nobody": 2
+    }  # fmt: skip
+    assert (await count_by_owner(db, ANONYMOUS, acme))[Kind.SPACE] == 0
+
+
+async def test_all_filters_must_hold(db: Database) -> None:
+    anna = await a_user(db)
+    one, two, three = [await a_repo(db, anna, f"anna/{name}") for name in ("one", "two", "three")]
+    await tag(db, one, "en", "license:mit", "transformers", "fill-mask")
+    await tag(db, two, "en", "license:apache-2.0", "transformers")
+    await tag(db, three, "fr", "license:mit")
+    assert await names(db, filters=("en",), sort="id", direction=1) == ["anna/one", "anna/two"]
+    assert await names(db, filters=("en", "license:mit")) == ["anna/one"]
+    assert await names(db, filters=("language:en",), library="transformers",
+                       pipeline_tag="fill-mask") == ["anna/one"]  # fmt: skip
+    assert await names(db, filters=("licenses:mit", "en", "fr")) == []
+    assert await names(db, filters=("en", "nobody-has-this")) == []
+    assert await names(db, filters=("en",), kind=Kind.DATASET) == []
+    assert await names(db, filters=("en\0",)) == []
+    assert await names(db, filters=("\ud800",)) == []
+
+
+async def test_words_are_found_anywhere_in_the_full_name_and_in_any_case(db: Database) -> None:
+    anna, bob = await a_user(db, "anna"), await a_user(db, "Bob")
+    await a_repo(db, anna, "anna/Bert-Base")
+    await a_repo(db, anna, "anna/bert_tiny")
+    await a_repo(db, bob, "Bob/roberta")
+    found = {"sort": "id", "direction": 1}
+    assert await names(db, search=("BERT",), **found) == [
+        "anna/Bert-Base", "anna/bert_tiny", "Bob/roberta"
+    ]  # fmt: skip
+    assert await names(db, search=("anna/",), **found) == ["anna/Bert-Base", "anna/bert_tiny"]
+    assert await names(db, search=("base bert", "anna"), **found) == ["anna/Bert-Base"]
+    assert await names(db, search=("t_t",), **found) == ["anna/bert_tiny"]
+    assert await names(db, search=("%",), **found) == []
+    assert await names(db, search=("bert",), author="BOB") == ["Bob/roberta"]
+    assert await names(db, author="bo") == []
+    assert await names(db, ids=("ANNA/bert_tiny", "nobody/nothing")) == ["anna/bert_tiny"]
+    assert await names(db, ids=("anna/bert_tiny",), search=("rob",)) == []
+
+
+async def test_a_past_name_finds_nothing(db: Database) -> None:
+    anna = await a_user(db)
+    made = await a_repo(db, anna, "anna/before")
+    after = type(made.repo_id).parse(Kind.MODEL, "anna/after")
+    await move_repo(db, anna, made.repo_id, after)
+    assert await names(db, search=("before",)) == []
+    assert await names(db, search=("after",)) == ["anna/after"]
+    assert await names(db, sort="id") == ["anna/after"]
+
+
+async def test_gated_repositories_can_be_asked_for(db: Database) -> None:
+    anna = await a_user(db)
+    await a_repo(db, anna, "anna/open")
+    await a_repo(db, anna, "anna/gated", gated="auto")
+    assert await names(db, gated=True) == ["anna/gated"]
+    assert await names(db, gated=False) == ["anna/open"]
+
+
+async def test_spaces_are_found_by_what_they_link_to(db: Database) -> None:
+    anna = await a_user(db)
+    linked, plain = [
+        await a_repo(db, anna, f"anna/{name}", kind=Kind.SPACE) for name in ("linked", "plain")
+    ]
+    await tag(db, linked, "model:anna/bert", "dataset:anna/squad")
+    await tag(db, plain, "gradio")
+    space = {"kind": Kind.SPACE}
+    assert await names(db, linked=True, **space) == ["anna/linked"]
+    assert await names(db, models=("anna/bert",), datasets=("anna/squad",), **space) == [
+        "anna/linked"
+    ]
+    assert await names(db, models=("anna/gpt",), **space) == []
+    assert len(await names(db, **space)) == 2
+
+
+async def test_cards_are_read_only_when_asked_for(db: Database) -> None:
+    anna = await a_user(db)
+    await tag(db, await a_repo(db, anna, downloads=7, likes=3), "en")
+    for wanted in (True, False):
+        query = Query(kind=Kind.MODEL, with_card=wanted, with_config=wanted)
+        details = (await find(db, ANONYMOUS, query)).items[0].details
+        assert details.card == ('{"a":1}' if wanted else None)
+        assert (details.tags, details.downloads, details.likes) == ('["en"]', 7, 3)
+
+
+@pytest.mark.parametrize("sort", [*SORTS, "last_modified", "created_at"])
+async def test_every_order_can_be_read_up_and_down(db: Database, sort: str) -> None:
+    anna = await a_user(db)
+    for n in range(5):
+        await a_repo(db, anna, f"anna/r{n}", downloads=n % 3, likes=n % 2, trending=n / 7,
+                     used_bytes=n, modified_ms=n, created_ms=n // 2)  # fmt: skip
+    down = [item.repo.pk for item in await every_page(db, anna, sort=sort, limit=2)]
+    up = [item.repo.pk for item in await every_page(db, anna, sort=sort, limit=2, direction=1)]
+    assert len(set(down)) == 5
+    assert up == down[::-1]
+
+
+async def test_questions_that_make_no_sense_are_refused(db: Database) -> None:
+    for wrong in (
+        {"sort": "colour"}, {"direction": 0}, {"limit": 0}, {"limit": 10**9}, {"cursor": "x"},
+        {"filters": tuple(map(str, range(50)))},
+        {"search": ("a b c d e f g h i j k l m n o p q r s t u v",)},
+    ):  # fmt: skip
+        with pytest.raises(InvalidInput):
+            await names(db, **wrong)
+
+
+def test_a_cursor_that_was_tampered_with_is_refused() -> None:
+    def sealed(value: object) -> str:
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+    assert decode_cursor(sealed(["likes", 0, 5, 9]), "likes", False) == (5, 9)
+    for wrong in (
+        "", "é", "!!!!", sealed([]), sealed({}), "W" * 3, "Ww" * 5000,
+        sealed(["likes", 0, 5]), sealed(["likes", 0, "5", 9]), sealed(["likes", 0, True, 9]),
+        sealed(["likes", 0, 5, 2**70]), sealed(["likes", 0, 2**70, 1]), sealed(["likes", 1, 5, 9]),
+        sealed(["downloads", 0, 5, 9]), sealed(["likes", 0, 5.0, 9]), sealed(["likes", 0, 5, None]),
+    ):  # fmt: skip
+        with pytest.raises(InvalidInput):
+            decode_cursor(wrong, "likes", False)
+    for wrong in (sealed(["id", 0, "a\0", 1]), sealed(["id", 0, "\ud800", 1])):
+        with pytest.raises(InvalidInput):
+            decode_cursor(wrong, "id", False)
+    with pytest.raises(InvalidInput):
+        decode_cursor(sealed(["trendingScore", 0, float("nan"), 1]), "trendingScore", False)
+
+
+async def a_random_hub(db: Database, facts: list[tuple[int, bool, set[str]]]) -> list[Actor]:
+    people = [await a_user(db, "anna"), await a_user(db, "bob")]
+    for number, (likes, private, tags) in enumerate(facts):
+        owner = people[number % 2]
+        made = await a_repo(
+            db, owner, f"{owner.name}/r{number}", private=private, likes=likes, trending=likes / 3
+        )
+        await tag(db, made, *tags)
+    return people
+
+
+@pytest.fixture(params=["collecting", "walking"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways of reading a list, whatever the numbers of rows."""
+    if request.param == "walking":
+        monkeypatch.setattr(finding, "MANY_TAGGED", 1)
+        monkeypatch.setattr(finding, "MANY_NAMED", 1)
+    return str(request.param)
+
+
+# Making a hub costs more than asking it, so one hub answers many questions.
+def test_pages_put_together_are_the_whole_list(db: Database, run: Any, way: str) -> None:
+    facts = [(n * 7 % 5, n % 4 == 0, set("abc"[: n % 4])) for n in range(40)]
+    people = run(a_random_hub(db, facts))
+    actors = [*people, ANONYMOUS]
+
+    @settings(
+        max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    )
+    @given(
+        actor=st.sampled_from(actors),
+        sort=st.sampled_from(["likes", "trendingScore", "id", "_id", "lastModified"]),
+        direction=st.sampled_from([1, -1]),
+        limit=st.integers(1, 15),
+        filters=st.sets(st.sampled_from("abc")),
+        author=st.sampled_from([None, "anna", "BOB"]),
+        search=st.sampled_from([(), ("r1",), ("b/r", "2")]),
+    )
+    def pages_are_whole(actor: Actor, limit: int, **asked: Any) -> None:
+        asked["filters"] = tuple(asked["filters"])
+        whole = run(find(db, actor, Query(kind=Kind.MODEL, **asked))).items
+        assert run(every_page(db, actor, limit=limit, **asked)) == list(whole)
+        assert {item.repo.full_name for item in whole} == expected(facts, actor, asked)
+
+    pages_are_whole()
+
+
+def expected(
+    facts: list[tuple[int, bool, set[str]]], actor: Actor, asked: dict[str, Any]
+) -> set[str]:
+    found = set()
+    for number, (_, private, tags) in enumerate(facts):
+        owner = ("anna", "bob")[number % 2]
+        name = f"{owner}/r{number}"
+        if (
+            (not private or actor.name == owner)
+            and set(asked["filters"]) <= tags
+            and (asked["author"] or owner).casefold() == owner
+            and all(word in name for word in asked["search"])
+        ):
+            found.add(name)
+    return found
