@@ -103,6 +103,10 @@ class _AnyOf(ColumnElement[bool]):
         self.column = column
         self.values = values
 
+    def self_group(self, against: object = None) -> _AnyOf:
+        """Stay as it is: SQLAlchemy would write ``… = 1``, and SQLite then uses no index."""
+        return self
+
 
 def any_of(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
     """Return ``column IN (…)`` for a list given as parameter ``name`` when the statement runs."""
