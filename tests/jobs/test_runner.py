@@ -409,6 +409,20 @@ async def test_a_job_that_outlasts_the_grace_is_given_back_at_once(db: Database)
     assert diary.subjects == ["x"]
 
 
+async def test_a_job_claimed_just_before_the_stop_is_given_back(db: Database) -> None:
+    for n in range(4):
+        await ask(db, str(n))
+    diary = Diary()
+    runner = Runner(db, {"work": diary}, node="brief", grace_s=0)
+    await runner._look_for_work()
+    runner.stop()
+    await runner.run()
+    jobs = await list_jobs(db)
+    assert len(jobs) + len(diary.jobs) == 4
+    assert {job.running_on for job in jobs} <= {None}
+    assert {job.attempts for job in jobs} <= {0}
+
+
 async def test_listing_shows_what_runs_where_and_why_it_failed(db: Database) -> None:
     gone = asyncio.Event()
 

@@ -50,7 +50,10 @@ def receiving() -> Iterator[Receiver]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            text = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            length = int(self.headers["Content-Length"])
+            text = self.rfile.read(length).decode()
+            if len(text) < length:  # the sender went away in the middle
+                return
             received = Received(self.path, dict(self.headers.items()), text)
             receiver.received.append(received)
             status = receiver.answer(received)

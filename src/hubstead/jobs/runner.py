@@ -55,6 +55,12 @@ class _Held:
         self.until = until  # by time.monotonic()
         self.task: asyncio.Task[None] | None = None
         self.lost = False
+        self.recording = False
+
+    def interrupt(self) -> None:
+        """Cancel the handler; one that has come to its end gets its outcome written down."""
+        if self.task and not self.recording:
+            self.task.cancel()
 
 
 class Runner:
@@ -132,7 +138,7 @@ class Runner:
                 await self._wait()
             await self._drain(self._grace_s)
         finally:
-            await self._drain(0)
+            await self._give_back()
             renewing.cancel()
 
     async def _safely(self, step: Callable[[], Awaitable[None]]) -> None:
@@ -201,6 +207,7 @@ class Runner:
             self._awake.set()
 
     async def _record(self, held: _Held, change: Awaitable[None]) -> None:
+        held.recording = True
         try:
             await change
         except HubError as error:
@@ -246,19 +253,25 @@ class Runner:
             kept = time.monotonic() < held.until
         else:
             held.until = until if kept else held.until
-        if not kept and held in self._held and held.task:
+        if not kept and held in self._held:
             # Another node does it by now: two must not.
             held.lost = True
-            held.task.cancel()
+            held.interrupt()
 
     async def _drain(self, grace_s: float) -> None:
         tasks = [held.task for held in self._held if held.task]
-        if tasks and grace_s:
+        if tasks:
             await asyncio.wait(tasks, timeout=grace_s)
-        elif tasks:
-            for task in tasks:
-                task.cancel()
+
+    async def _give_back(self) -> None:
+        tasks = [held.task for held in self._held if held.task]
+        for held in self._held:
+            held.interrupt()
+        if tasks:
             await asyncio.wait(tasks)
+        # A task that was cancelled before its first step never came to release its claim.
+        for held in list(self._held):
+            await self._record(held, claims.release(self._db, held.claim))
 
 
 def _text(error: BaseException) -> str:

@@ -1,0 +1,403 @@
+"""Delivery, from the event to a real receiver: order, retries, patience, crashes, many nodes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from hubstead.db import Database, Tx, open_db, point
+from hubstead.ids import now_ms
+from hubstead.jobs import Job, Runner, list_jobs
+from hubstead.outbox import pending, record
+from hubstead.repos import RefsMoved, RepoCreated, RepoDeleted, RepoEvent, RepoRenamed
+from hubstead.webhooks import (
+    LANES,
+    Deliveries,
+    Delivery,
+    Patience,
+    Sender,
+    add_webhook,
+    handlers,
+    list_deliveries,
+    plan,
+    remove_webhook,
+    take_up,
+)
+from hubstead.webhooks.tables import delivery
+from tests.webhooks.receiver import Received, Receiver, receiving
+
+QUICK = Patience(pause_s=0.03)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as started:
+        yield started
+
+
+@contextlib.asynccontextmanager
+async def delivering(
+    db: Database, patience: Patience = QUICK, *, timeout_s: float = 5.0, **options: Any
+) -> AsyncIterator[Runner]:
+    """Run everything between outbox and receiver, as the hub does, while the block lasts."""
+    sender = Sender(timeout_s=timeout_s)
+    work = handlers(db, Deliveries(db, sender, patience), [take_up])
+    quick: dict[str, Any] = {"node": "node1", "poll_s": 0.02, "pause_s": 0.03, "grace_s": 2}
+    runner = Runner(db, work, lanes=LANES, **(quick | options))
+    plan(runner, db)
+    task = asyncio.create_task(runner.run())
+    try:
+        yield runner
+    finally:
+        runner.stop()
+        await task
+        await sender.close()
+
+
+async def happen(db: Database, event: RepoEvent, repo_pk: int = 1) -> None:
+    async def write(tx: Tx) -> None:
+        await record(tx, repo_pk, event)
+
+    await db.write(write)
+
+
+def created(name: str = "anna/bert") -> RepoCreated:
+    return RepoCreated("model", name, False)
+
+
+def pushed(name: str = "anna/bert") -> RefsMoved:
+    return RefsMoved("model", name, False, [("refs/heads/main", "a" * 40, "b" * 40)])
+
+
+async def until(met: Callable[[], Any], seconds: float = 8.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not met():
+            await asyncio.sleep(0.01)
+
+
+async def until_told(db: Database, seconds: float = 8.0) -> list[Delivery]:
+    """Wait until every event is told and nothing waits; return the log, oldest first."""
+    async with asyncio.timeout(seconds):
+        while True:
+            log = await list_deliveries(db, limit=10_000)
+            if log and not await pending(db) and all(each.state != "waiting" for each in log):
+                return log[::-1]
+            await asyncio.sleep(0.02)
+
+
+async def test_an_event_reaches_the_receiver_with_the_headers_of_the_table(
+    db: Database, receiver: Receiver
+) -> None:
+    await add_webhook(db, receiver.url + "?from=hub", secret="open sesame")
+    async with delivering(db):
+        await happen(db, created())
+        (entry,) = await until_told(db)
+    (post,) = receiver.received
+    assert post.path == "/hook?from=hub"
+    assert post.text == '{"add": "anna/bert"}'
+    assert post.headers["Content-Type"] == "application/json"
+    assert post.headers["X-Webhook-Secret"] == "open sesame"
+    assert post.headers["User-Agent"].startswith("hubstead/0")
+    assert post.headers["Host"] == receiver.url.split("/")[2]
+    assert (entry.state, entry.status, entry.attempts, entry.error) == ("delivered", 200, 1, None)
+    assert entry.done_ms
+    assert entry.done_ms >= entry.created_ms
+    assert [job.type for job in await list_jobs(db)] == ["webhooks.prune"], "nothing is left to do"
+
+
+async def test_without_a_secret_no_secret_is_sent(db: Database, receiver: Receiver) -> None:
+    await add_webhook(db, receiver.url)
+    async with delivering(db):
+        await happen(db, created())
+        await until_told(db)
+    assert "X-Webhook-Secret" not in receiver.received[0].headers
+
+
+async def test_deliveries_of_a_repository_arrive_in_order_even_when_some_fail(
+    db: Database, receiver: Receiver
+) -> None:
+    answers = iter([500, 503, 404, 200, 302, 200] + [200] * 50)
+    receiver.answer = lambda _received: next(answers)
+    receiver.headers = {"Location": receiver.url + "/elsewhere"}
+    await add_webhook(db, receiver.url)
+    async with delivering(db):
+        await happen(db, created())
+        await happen(db, pushed())
+        await happen(db, RepoRenamed("model", "anna/bart", False, old_name="anna/bert"))
+        await happen(db, RepoDeleted("model", "anna/bart", False))
+        log = await until_told(db)
+    assert receiver.bodies == [
+        *[{"add": "anna/bert"}] * 4,
+        *[{"update": "anna/bert"}] * 2,
+        {"remove": "anna/bert"},
+        {"add": "anna/bart"},
+        {"remove": "anna/bart"},
+    ]
+    assert {post.path for post in receiver.received} == {"/hook"}, "redirects are not followed"
+    assert [entry.attempts for entry in log] == [4, 2, 1, 1, 1]
+    assert {entry.state for entry in log} == {"delivered"}
+
+
+async def test_a_failed_delivery_says_why_in_the_log(db: Database, receiver: Receiver) -> None:
+    receiver.answer = lambda _received: 418
+    await add_webhook(db, receiver.url)
+    async with delivering(db, Patience(pause_s=60)):
+        await happen(db, created())
+        await until(lambda: receiver.received)
+        await asyncio.sleep(0.1)
+    (entry,) = await list_deliveries(db)
+    assert (entry.state, entry.status, entry.attempts) == ("waiting", 418, 1)
+    assert entry.error == "the receiver answered 418"
+    assert entry.due_ms > now_ms() + 30_000
+
+
+async def test_after_its_last_attempt_a_delivery_is_given_up_and_the_line_goes_on(
+    db: Database, receiver: Receiver
+) -> None:
+    receiver.answer = lambda post: 500 if "add" in post.body else 200
+    await add_webhook(db, receiver.url)
+    async with delivering(db, Patience(max_attempts=3, pause_s=0.02)):
+        await happen(db, created())
+        await happen(db, pushed())
+        given_up, delivered = await until_told(db)
+    assert (given_up.state, given_up.attempts, given_up.status) == ("given_up", 3, 500)
+    assert given_up.done_ms
+    assert delivered.state == "delivered"
+    assert receiver.bodies == [{"add": "anna/bert"}] * 3 + [{"update": "anna/bert"}]
+
+
+async def test_a_failing_delivery_holds_its_line_no_longer_than_allowed(
+    db: Database, receiver: Receiver
+) -> None:
+    times: dict[str, list[float]] = {"add": [], "update": []}
+
+    def answer(post: Received) -> int:
+        verb = next(iter(post.body))
+        times[verb].append(time.monotonic())
+        return 500 if verb == "add" else 200
+
+    receiver.answer = answer
+    await add_webhook(db, receiver.url)
+    async with delivering(db, Patience(max_attempts=1000, hold_s=0.6, pause_s=0.1)):
+        await happen(db, created())
+        await happen(db, pushed())
+        log = await until_told(db)
+    assert [entry.state for entry in log] == ["given_up", "delivered"]
+    held = times["update"][0] - times["add"][0]
+    assert 0.55 < held < 2.0
+    assert len(times["add"]) >= 3
+
+
+async def test_a_hold_of_nothing_gives_up_at_the_first_failure(
+    db: Database, receiver: Receiver
+) -> None:
+    receiver.answer = lambda _received: 500
+    await add_webhook(db, receiver.url)
+    async with delivering(db, Patience(hold_s=0)):
+        await happen(db, created())
+        (entry,) = await until_told(db)
+    assert (entry.state, entry.attempts) == ("given_up", 1)
+
+
+async def test_nobody_listening_is_a_failure_like_any_other(db: Database) -> None:
+    with receiving() as gone:
+        url = gone.url
+    await add_webhook(db, url)
+    async with delivering(db, Patience(max_attempts=2, pause_s=0.02)):
+        await happen(db, created())
+        (entry,) = await until_told(db)
+    assert (entry.state, entry.status, entry.attempts) == ("given_up", None, 2)
+    assert entry.error
+    assert entry.error.startswith("ConnectError")
+
+
+async def test_a_receiver_that_hangs_is_left_after_the_timeout_and_holds_up_nobody_else(
+    db: Database, receiver: Receiver
+) -> None:
+    release = threading.Event()
+    hanging = receiver
+    hanging.answer = lambda _post: 200 + release.wait(10)
+    with receiving() as healthy:
+        await add_webhook(db, hanging.url)
+        await add_webhook(db, healthy.url)
+        async with delivering(db, Patience(max_attempts=1), timeout_s=0.6):
+            await happen(db, created())
+            await until(lambda: len(healthy.received) == 1, 0.5)
+            log = await until_told(db)
+        release.set()
+    assert [entry.state for entry in log] == ["given_up", "delivered"]
+    assert log[0].error == "no answer within 0.6 seconds"
+
+
+async def test_one_repository_that_fails_does_not_hold_up_the_others(
+    db: Database, receiver: Receiver
+) -> None:
+    release = threading.Event()
+
+    def answer(post: Received) -> int:
+        if post.body.get("add") == "anna/slow":
+            release.wait(10)
+        return 500 if post.body.get("add") == "anna/bad" else 200
+
+    receiver.answer = answer
+    await add_webhook(db, receiver.url)
+    async with delivering(db, Patience(max_attempts=1000, pause_s=0.2)):
+        await happen(db, created("anna/slow"), 1)
+        await happen(db, created("anna/bad"), 2)
+        for n in range(3, 30):
+            await happen(db, created(f"anna/m{n}"), n)
+        wanted = {f"anna/m{n}" for n in range(3, 30)}
+        await until(lambda: wanted <= {body["add"] for body in receiver.bodies}, 4)
+        release.set()
+        await until(lambda: receiver.bodies.count({"add": "anna/bad"}) >= 2)
+    states = {entry.body: entry.state for entry in await list_deliveries(db)}
+    assert states['{"add": "anna/bad"}'] == "waiting"
+    assert list(states.values()).count("delivered") == 28
+
+
+async def test_a_name_deleted_and_made_again_is_told_in_that_order(
+    db: Database, receiver: Receiver
+) -> None:
+    receiver.fail_first(2)
+    await add_webhook(db, receiver.url)
+    async with delivering(db):
+        await happen(db, RepoDeleted("model", "anna/bert", False), 1)
+        await happen(db, created("Anna/BERT"), 2)
+        await until_told(db)
+    assert receiver.bodies == [{"remove": "anna/bert"}] * 3 + [{"add": "Anna/BERT"}]
+
+
+async def test_a_removed_webhook_hears_no_more(db: Database, receiver: Receiver) -> None:
+    receiver.answer = lambda _received: 500
+    hook = await add_webhook(db, receiver.url)
+    async with delivering(db, Patience(pause_s=0.3, max_attempts=1000)):
+        await happen(db, created())
+        await until(lambda: receiver.received)
+        await remove_webhook(db, hook.id)
+        await asyncio.sleep(0.1)
+        heard = len(receiver.received)
+        await happen(db, pushed())
+        await asyncio.sleep(0.7)
+        assert [job.type for job in await list_jobs(db)] == ["webhooks.prune"]
+    assert len(receiver.received) == heard
+    assert await list_deliveries(db) == []
+
+
+async def test_two_nodes_deliver_in_order_and_nothing_twice(
+    database_url: str, receiver: Receiver
+) -> None:
+    first, second = await open_db(database_url), await open_db(database_url)
+    await add_webhook(first, receiver.url)
+    receiver.answer = lambda _received: time.sleep(0.002) or 200
+    async with delivering(first, node="a"), delivering(second, node="b"):
+        for n in range(30):
+            db = (first, second)[n % 2]
+            for repo_pk in (1, 2, 3):
+                await happen(db, created(f"anna/r{repo_pk}-{n:02}"), repo_pk)
+        await until_told(first, 20)
+    names = [body["add"] for body in receiver.bodies]
+    assert len(names) == 90
+    for repo_pk in (1, 2, 3):
+        mine = [name for name in names if name.startswith(f"anna/r{repo_pk}-")]
+        assert mine == [f"anna/r{repo_pk}-{n:02}" for n in range(30)]
+    await first.close()
+    await second.close()
+
+
+_HUB = """
+import asyncio, sys
+from hubstead.db import open_db
+from hubstead.jobs import Runner
+from hubstead.webhooks import *
+
+async def main():
+    db = await open_db(sys.argv[1])
+    work = handlers(db, Deliveries(db, Sender(), Patience()), [take_up])
+    runner = Runner(db, work, node="doomed", poll_s=0.02, lease_s=0.5, lanes=LANES)
+    plan(runner, db)
+    await runner.run()
+
+asyncio.run(main())
+"""
+
+
+async def test_what_was_sent_by_a_node_that_died_before_writing_it_down_is_sent_again(
+    db: Database, database_url: str, receiver: Receiver
+) -> None:
+    arrived, dead = threading.Event(), threading.Event()
+
+    def answer(_received: Received) -> int:
+        arrived.set()
+        dead.wait(10)
+        return 200
+
+    receiver.answer = answer
+    await add_webhook(db, receiver.url)
+    await happen(db, created())
+    await happen(db, pushed())
+    with subprocess.Popen([sys.executable, "-c", _HUB, database_url]) as doomed:
+        await asyncio.to_thread(arrived.wait, 10)
+        doomed.send_signal(signal.SIGKILL)
+    dead.set()
+    assert receiver.bodies == [{"add": "anna/bert"}]
+
+    async with delivering(db, node="heir"):
+        log = await until_told(db)
+    assert receiver.bodies == [{"add": "anna/bert"}] * 2 + [{"update": "anna/bert"}]
+    assert {entry.state for entry in log} == {"delivered"}
+
+
+async def test_stopping_in_the_middle_loses_nothing(db: Database, receiver: Receiver) -> None:
+    await add_webhook(db, receiver.url)
+    for n in range(20):
+        await happen(db, created(f"anna/m{n:02}"), n % 3)
+    while len({json.dumps(body) for body in receiver.bodies}) < 20:
+        async with delivering(db, grace_s=0.0):
+            await asyncio.sleep(0.06)
+    async with delivering(db):
+        await until_told(db)
+    firsts = list(dict.fromkeys(body["add"] for body in receiver.bodies))
+    for line in range(3):
+        mine = [name for name in firsts if int(name[-2:]) % 3 == line]
+        assert mine == sorted(mine)
+
+
+async def test_old_deliveries_and_events_are_forgotten(db: Database, receiver: Receiver) -> None:
+    await add_webhook(db, receiver.url)
+    async with delivering(db):
+        await happen(db, created("anna/old"), 1)
+        await until_told(db)
+        await happen(db, created("anna/new"), 2)
+        await until_told(db)
+    age = 31 * 86_400_000
+
+    async def grow_old(tx: Tx) -> None:
+        old = update(delivery).where(delivery.c.repo_pk == 1)
+        await tx.run(point(old.values(done_ms=delivery.c.done_ms - age)))
+
+    await db.write(grow_old)
+    work = handlers(db, Deliveries(db, Sender()), [take_up])
+    await work["webhooks.prune"](Job("webhooks.prune", "", {}, 1))
+    assert [entry.body for entry in await list_deliveries(db)] == ['{"add": "anna/new"}']
+
+
+def test_only_one_module_calls_other_servers() -> None:
+    source = Path(__file__).parents[2] / "src" / "hubstead"
+    callers = [
+        path.relative_to(source).as_posix()
+        for path in source.rglob("*.py")
+        if "import httpx2" in path.read_text() and "client" not in path.parts
+    ]
+    assert callers == ["webhooks/sending.py"]
