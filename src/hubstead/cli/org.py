@@ -1,0 +1,116 @@
+"""``hubstead org``: organizations and their members."""
+
+from __future__ import annotations
+
+import click
+
+from hubstead import accounts
+from hubstead.cli.places import Place, with_place
+from hubstead.cli.printing import Facts, moment, say, show_rows
+from hubstead.db import Database, Row, Tx
+from hubstead.errors import NotFound
+
+
+@click.group("org")
+def command() -> None:
+    """Create and list organizations, and who is in them."""
+
+
+@command.command("create")
+@click.argument("name")
+@click.option("--owner", required=True, metavar="USER", help="Its first administrator.")
+@click.option("--fullname", default="", help="The name for people.")
+@with_place
+def create(place: Place, name: str, owner: str, fullname: str) -> None:
+    """Create the organization NAME."""
+
+    async def add(db: Database) -> Facts:
+        user = await accounts.find_account(db, owner, "user")
+
+        async def write(tx: Tx) -> None:
+            await accounts.add_org(tx, name, user.pk, fullname=fullname)
+
+        await db.write(write)
+        return await _facts(db, await accounts.find_account(db, name))
+
+    made = place.ask(add, make=True)
+    say(place, f"Created the organization {made['name']}.", made)
+
+
+@command.command("add")
+@click.argument("org")
+@click.argument("user")
+@click.option("--role", type=click.Choice(accounts.ORG_ROLES), required=True)
+@with_place
+def add(place: Place, org: str, user: str, role: str) -> None:
+    """Take USER into ORG, or change their role there."""
+
+    async def join(db: Database) -> Facts:
+        found = await accounts.find_account(db, org, "org")
+        member = await accounts.find_account(db, user, "user")
+
+        async def write(tx: Tx) -> None:
+            await accounts.set_member(tx, found.pk, member.pk, role)
+
+        await db.write(write)
+        return {"org": found.name, "user": member.name, "role": role}
+
+    done = place.ask(join)
+    say(place, f"{done['user']} is in {done['org']} with the role {role}.", done)
+
+
+@command.command("remove")
+@click.argument("org")
+@click.argument("user")
+@with_place
+def remove(place: Place, org: str, user: str) -> None:
+    """Take USER out of ORG."""
+
+    async def leave(db: Database) -> Facts:
+        found = await accounts.find_account(db, org, "org")
+        member = await accounts.find_account(db, user, "user")
+
+        async def write(tx: Tx) -> bool:
+            return await accounts.remove_member(tx, found.pk, member.pk)
+
+        if not await db.write(write):
+            raise NotFound(reason=f"{member.name} is not in {found.name}")
+        return {"org": found.name, "user": member.name, "removed": True}
+
+    done = place.ask(leave)
+    say(place, f"{done['user']} is no longer in {done['org']}.", done)
+
+
+@command.command("list")
+@with_place
+def list_(place: Place) -> None:
+    """List all organizations with their members and roles."""
+
+    async def read(db: Database) -> list[Facts]:
+        return [await _facts(db, row) for row in await accounts.list_accounts(db, "org")]
+
+    show_rows(place, place.ask(read), ("name", "fullname", "members", "created"))
+
+
+async def _facts(db: Database, row: Row) -> Facts:
+    members = await accounts.members_of(db, row.pk)
+    return {
+        "name": row.name,
+        "id": row.id,
+        "fullname": row.fullname,
+        "members": {member.name: member.role for member in members},
+        "created": moment(row.created_ms),
+    }
+
+
+@command.command("delete")
+@click.argument("name")
+@with_place
+def delete(place: Place, name: str) -> None:
+    """Delete an organization; one that owns repositories stays."""
+
+    async def gone(db: Database) -> None:
+        await accounts.delete_account(db, name, "org")
+
+    place.ask(gone)
+    say(place, f"Deleted the organization {name}.", {"name": name, "deleted": True})

@@ -1,0 +1,75 @@
+"""Answers: aligned columns and sentences for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import click
+
+from hubstead.cli.places import Place
+
+Facts = Mapping[str, object]
+
+
+def show_rows(place: Place, rows: Sequence[Facts], columns: Sequence[str] = ()) -> None:
+    """Print a list.
+
+    Args:
+        place: Says whether for people or for programs.
+        rows: Programs get every fact of each.
+        columns: The facts that people see, all unless given.
+    """
+    if place.as_json:
+        click.echo(json.dumps(rows, indent=2, default=str))
+        return
+    if not rows:
+        click.echo("(none)")
+        return
+    names = list(columns) or list(rows[0])
+    lines = [[name.replace("_", " ").upper() for name in names]]
+    lines += [[readable(row[name]) for name in names] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        click.echo("  ".join(padded).rstrip())
+
+
+def show_facts(place: Place, facts: Facts) -> None:
+    """Print one thing: a fact on each line, or an object."""
+    if place.as_json:
+        click.echo(json.dumps(facts, indent=2, default=str))
+        return
+    width = max(map(len, facts)) + 1
+    for name, value in facts.items():
+        label = f"{name.replace('_', ' ')}:"
+        click.echo(f"{label.ljust(width)} {readable(value)}".rstrip())
+
+
+def say(place: Place, sentence: str, facts: Facts) -> None:
+    """Tell that something was done: a sentence, or an object."""
+    click.echo(json.dumps(facts, indent=2, default=str) if place.as_json else sentence)
+
+
+def readable(value: object) -> str:
+    """Return one line of text that a terminal can be given, whatever it was made of."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(readable, value))
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} ({readable(each)})" for key, each in value.items())
+    text = str(value)
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
+def moment(ms: int | None) -> str | None:
+    """Return a stored time (milliseconds since the epoch) as ISO 8601 in UTC, to the second."""
+    if ms is None:
+        return None
+    return datetime.fromtimestamp(ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,144 @@
+"""``hubstead repo``: repositories, as the machine's administrator sees them."""
+
+from __future__ import annotations
+
+import click
+import msgspec
+from sqlalchemy import select
+
+from hubstead import commits, repos
+from hubstead.accounts import Actor, find_account
+from hubstead.accounts.tables import account
+from hubstead.cli.places import Place, run, with_place
+from hubstead.cli.printing import Facts, moment, say, show_facts, show_rows
+from hubstead.cli.stores import opened_stores
+from hubstead.db import Database, Reader, Row, scan
+from hubstead.errors import AccountNotFound, RepoNotFound
+from hubstead.ids import Kind, RepoId
+from hubstead.repos.tables import repo
+
+_ALL = scan(
+    select(
+        repo.c.kind,
+        account.c.name.label("owner"),
+        repo.c.name,
+        repo.c.id,
+        repo.c.private,
+        repo.c.disabled,
+        repo.c.used_bytes,
+        repo.c.created_ms,
+        repo.c.modified_ms,
+    )
+    .join_from(repo, account, repo.c.owner_pk == account.c.pk)
+    .order_by(repo.c.kind, account.c.name_key, repo.c.name)
+)
+_NAME_HELP = "NAME is owner/name, before it models/, datasets/, spaces/ or kernels/ (or --kind)."
+_kind_option = click.option(
+    "--kind", type=click.Choice([kind.value for kind in Kind]), help="model unless NAME says."
+)
+
+
+@click.group("repo")
+def command() -> None:
+    """List, show and delete repositories."""
+
+
+@command.command("list")
+@click.option("--kind", type=click.Choice([kind.value for kind in Kind]))
+@click.option("--owner", help="Only those of this user or organization.")
+@with_place
+def list_(place: Place, kind: str | None, owner: str | None) -> None:
+    """List all repositories, private ones too."""
+
+    async def read(db: Database) -> list[Row]:
+        return await db.all(_ALL)
+
+    rows = [
+        _row(row)
+        for row in place.ask(read)
+        if (kind is None or row.kind == kind)
+        and (owner is None or row.owner.casefold() == owner.casefold())
+    ]
+    show_rows(place, rows, ("kind", "name", "private", "bytes", "modified"))
+
+
+def _row(row: Row) -> Facts:
+    return {
+        "kind": row.kind,
+        "name": f"{row.owner}/{row.name}",
+        "id": row.id,
+        "private": bool(row.private),
+        "disabled": bool(row.disabled),
+        "bytes": row.used_bytes,
+        "created": moment(row.created_ms),
+        "modified": moment(row.modified_ms),
+    }
+
+
+@command.command("info", epilog=_NAME_HELP)
+@click.argument("name")
+@_kind_option
+@with_place
+def info(place: Place, name: str, kind: str | None) -> None:
+    """Show one repository with its branches and tags."""
+    wanted = _repo_id(name, kind)
+
+    async def read(db: Database) -> Facts:
+        opened = await repos.open_repo(db, await _as_owner(db, wanted), wanted)
+        return await _facts(db, opened)
+
+    show_facts(place, place.ask(read))
+
+
+async def _facts(db: Database, opened: repos.Repo) -> Facts:
+    details = await repos.details(db, opened)
+    refs = await commits.all_refs(db, opened.pk)
+    return {
+        "kind": opened.kind.value,
+        "name": opened.full_name,
+        "id": opened.id,
+        "private": opened.private,
+        "gated": opened.gated or None,
+        "disabled": opened.disabled,
+        "default_branch": opened.default_branch,
+        "bytes": details.used_bytes,
+        "packs": opened.packs,
+        "created": moment(opened.created_ms),
+        "modified": moment(opened.modified_ms),
+        "tags": msgspec.json.decode(details.tags),
+        "refs": {row.name: row.target for row in refs},
+    }
+
+
+@command.command("delete", epilog=_NAME_HELP)
+@click.argument("name")
+@_kind_option
+@with_place
+def delete(place: Place, name: str, kind: str | None) -> None:
+    """Delete a repository for good; its bytes go after the grace period."""
+    settings, wanted = place.settings(), _repo_id(name, kind)
+
+    async def remove() -> repos.Repo:
+        async with opened_stores(settings) as stores:
+            owner = await _as_owner(stores.db, wanted)
+            return await commits.delete_repository(stores, owner, wanted)
+
+    gone = run(remove)
+    facts = {"kind": gone.kind.value, "name": gone.full_name, "deleted": True}
+    say(place, f"Deleted the {gone.kind} {gone.full_name}.", facts)
+
+
+def _repo_id(name: str, kind: str | None) -> RepoId:
+    first, slash, rest = name.partition("/")
+    if slash and "/" in rest and first in {each.plural for each in Kind}:
+        return RepoId.parse(Kind.parse(first), rest)
+    return RepoId.parse(Kind(kind or "model"), name)
+
+
+async def _as_owner(db: Reader, wanted: RepoId) -> Actor:
+    """Return the owner as the one who acts: whoever runs this holds the machine anyway."""
+    try:
+        owner = await find_account(db, wanted.owner)
+    except AccountNotFound:
+        raise RepoNotFound() from None
+    return Actor(pk=owner.pk, name=owner.name, may_write=True)

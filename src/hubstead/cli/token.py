@@ -1,0 +1,92 @@
+"""``hubstead token``: access tokens."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from hubstead import accounts
+from hubstead.cli.places import Place, secret_option, with_place
+from hubstead.cli.printing import Facts, moment, say, show_rows
+from hubstead.db import Database, Row, Tx
+
+
+@click.group("token")
+def command() -> None:
+    """Create, list and revoke access tokens."""
+
+
+@command.command("create")
+@click.argument("user")
+@click.option("--name", default="token", show_default=True, help="What lists call it.")
+@click.option("--role", type=click.Choice(["read", "write"]), default="write", show_default=True)
+@secret_option("--value", text="An existing token to take over, of any form.")
+@with_place
+def create(place: Place, user: str, name: str, role: str, value: str | None) -> None:
+    """Create a token for USER and print it, this once.
+
+    The token alone goes to standard output: export HF_TOKEN=$(hubstead token create ada)
+    """
+
+    async def add(db: Database) -> tuple[str, Row]:
+        owner = await accounts.find_account(db, user, "user")
+
+        async def write(tx: Tx) -> tuple[str, Row]:
+            secret = await accounts.add_token(tx, owner.pk, name=name, role=role, value=value)
+            return secret, (await accounts.list_tokens(tx, owner.name))[-1]
+
+        return await db.write(write)
+
+    secret, row = place.ask(add, make=True)
+    facts = _facts(row)
+    if value is None:
+        facts = {**facts, "token": secret}
+        say(place, secret, facts)
+    else:
+        say(place, f"Took over a token for {row.user} (id {row.id}).", facts)
+
+
+@command.command("list")
+@click.argument("user", required=False)
+@with_place
+def list_(place: Place, user: str | None) -> None:
+    """List the tokens of USER, or of everybody; never their values."""
+
+    async def read(db: Database) -> list[Row]:
+        found = user and await accounts.find_account(db, user, "user")
+        return await accounts.list_tokens(db, found.name if found else None)
+
+    columns = ("id", "user", "name", "role", "kind", "ends_in", "created", "last_used", "expires")
+    show_rows(place, [_facts(row) for row in place.ask(read)], columns)
+
+
+def _facts(row: Row) -> Facts:
+    return {
+        "id": row.id,
+        "user": row.user,
+        "name": row.name,
+        "role": row.role,
+        "kind": row.kind,
+        "ends_in": row.hint,
+        "created": moment(row.created_ms),
+        "last_used": moment(row.last_used_ms),
+        "expires": moment(row.expires_ms),
+    }
+
+
+@command.command("revoke")
+@click.argument("token")
+@with_place
+def revoke(place: Place, token: str) -> None:
+    """End a token, named by its id or its value; '-' reads either from standard input."""
+    which = sys.stdin.readline().strip() if token == "-" else token
+
+    async def end(db: Database) -> None:
+        async def write(tx: Tx) -> None:
+            await accounts.revoke_token(tx, which)
+
+        await db.write(write)
+
+    place.ask(end)
+    say(place, "Revoked the token.", {"revoked": True})

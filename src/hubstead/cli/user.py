@@ -1,0 +1,133 @@
+"""``hubstead user``: people."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import click
+
+from hubstead import accounts
+from hubstead.cli.places import Place, secret_option, with_place
+from hubstead.cli.printing import Facts, moment, say, show_rows
+from hubstead.db import Database, Row, Tx
+
+
+@click.group("user")
+def command() -> None:
+    """Create, list, disable and delete users."""
+
+
+@command.command("create")
+@click.argument("name")
+@secret_option("--password", text="For signing in by password; without one only tokens work.")
+@click.option("--email", help="The address that commits name.")
+@click.option("--fullname", default="", help="The name for people.")
+@click.option("--admin", is_flag=True, help="Make them an administrator.")
+@with_place
+def create(
+    place: Place,
+    *,
+    name: str,
+    password: str | None,
+    email: str | None,
+    fullname: str,
+    admin: bool,
+) -> None:
+    """Create the user NAME."""
+
+    async def add(db: Database) -> Row:
+        hashed = None if password is None else await accounts.Passwords().hash(password)
+
+        async def write(tx: Tx) -> Row:
+            await accounts.add_user(
+                tx, name, password_hash=hashed, email=email, fullname=fullname, is_admin=admin
+            )
+            return await accounts.find_account(tx, name)
+
+        return await db.write(write)
+
+    made = place.ask(add, make=True)
+    say(place, f"Created the user {made.name}.", _facts(made))
+
+
+@command.command("list")
+@with_place
+def list_(place: Place) -> None:
+    """List all users."""
+
+    async def read(db: Database) -> list[Row]:
+        return await accounts.list_accounts(db, "user")
+
+    columns = ("name", "fullname", "email", "admin", "disabled", "created")
+    show_rows(place, [_facts(row) for row in place.ask(read)], columns)
+
+
+def _facts(row: Row) -> Facts:
+    return {
+        "name": row.name,
+        "id": row.id,
+        "fullname": row.fullname,
+        "email": row.email,
+        "admin": bool(row.is_admin),
+        "disabled": bool(row.disabled),
+        "created": moment(row.created_ms),
+    }
+
+
+@command.command("disable")
+@click.argument("name")
+@with_place
+def disable(place: Place, name: str) -> None:
+    """Shut a user out: no token and no password of theirs works until they are enabled again."""
+    _switch(place, name, disabled=True)
+
+
+@command.command("enable")
+@click.argument("name")
+@with_place
+def enable(place: Place, name: str) -> None:
+    """Let a disabled user in again."""
+    _switch(place, name, disabled=False)
+
+
+def _switch(place: Place, name: str, *, disabled: bool) -> None:
+    async def switch(db: Database) -> Row:
+        await db.write(partial(accounts.disable_user, name=name, disabled=disabled))
+        return await accounts.find_account(db, name)
+
+    row = place.ask(switch)
+    say(place, f"{'Disabled' if disabled else 'Enabled'} the user {row.name}.", _facts(row))
+
+
+@command.command("delete")
+@click.argument("name")
+@with_place
+def delete(place: Place, name: str) -> None:
+    """Delete a user with their tokens and memberships; one who owns repositories stays."""
+
+    async def remove(db: Database) -> None:
+        await accounts.delete_account(db, name, "user")
+
+    place.ask(remove)
+    say(place, f"Deleted the user {name}.", {"name": name, "deleted": True})
+
+
+@command.command("set-password")
+@click.argument("name")
+@secret_option("--password", text="The new password (asked for unless given).")
+@with_place
+def set_password(place: Place, name: str, password: str | None) -> None:
+    """Change a user's password; sessions made with the old one end."""
+    new = password or click.prompt("New password", hide_input=True, confirmation_prompt=True)
+
+    async def change(db: Database) -> None:
+        row = await accounts.find_account(db, name, "user")
+        hashed = await accounts.Passwords().hash(new)
+
+        async def write(tx: Tx) -> None:
+            await accounts.set_password(tx, row.name, hashed)
+
+        await db.write(write)
+
+    place.ask(change)
+    say(place, f"Changed the password of {name}.", {"name": name, "changed": True})
