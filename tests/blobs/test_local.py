@@ -18,8 +18,8 @@ import pytest
 
 from hubstead.blobs import BlobKey, BlobKind, LocalBlobs, Sha256Verifier, local_uploads
 from hubstead.errors import ConcurrentChange, InvalidInput, StorageFull, Unavailable
-from tests.blobs.conftest import read
-from tests.blobs.test_stores import PART, AnyBytes, in_thread, lfs, noise, put, send
+from tests.blobs.conftest import in_thread, read
+from tests.blobs.test_stores import PART, AnyBytes, lfs, noise, put, send
 
 MIB = 1 << 20
 
@@ -65,7 +65,7 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 8 MiB."""
     place = tmp_path / "tiny"
     place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", place]
+    mount: list[str | Path] = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", place]
     if os.geteuid() or subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("cannot mount a small file system here")
     yield place
@@ -80,7 +80,7 @@ async def test_a_full_disk_refuses_cleanly_and_recovers(tiny_disk: Path) -> None
         await blobs.put_file(key, _file(tiny_disk.parent, noise(6 * MIB, seed=1)), verify)
     assert len(files_below(tiny_disk)) == 1, "only the first blob"
     with pytest.raises(StorageFull):
-        await send(blobs, "u", noise(PART), [1])
+        await in_thread(lambda: part_of(blobs, 1, noise(5 * MIB), 0))
     await blobs.drop("u")
     assert await read(blobs, kept) == noise(4 * MIB)
     await blobs.delete(kept)
@@ -109,7 +109,7 @@ except StorageFull:
     writer.abort()
     print("refused")
 """
-    child = [sys.executable, "-c", code, root]
+    child: list[str | Path] = [sys.executable, "-c", code, root]
     done = subprocess.run(child, capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "refused\n"
     assert files_below(root) == set()
@@ -167,7 +167,7 @@ for n in range(10 ** 6):
 def test_a_killed_process_leaves_nothing_visible_and_keeps_whole_parts(
     blobs: LocalBlobs, root: Path, run: Callable[..., object]
 ) -> None:
-    child = [sys.executable, "-c", WRITE_FOR_EVER, root]
+    child: list[str | Path] = [sys.executable, "-c", WRITE_FOR_EVER, root]
     with subprocess.Popen(child, stdout=subprocess.PIPE) as process:
         assert process.stdout
         assert process.stdout.readline() == b"writing\n"
@@ -216,14 +216,22 @@ def test_bytes_are_durable_before_their_name_and_the_name_before_the_answer(
     root: Path, tmp_path: Path, how: str
 ) -> None:
     trace = tmp_path / "trace"
-    calls = "trace=pwrite64,fsync,link,linkat,mkdir,openat,write"
-    command = ["strace", "-f", "-y", "-o", trace, "-e", calls, sys.executable, "-c", PUT_ONE]
-    subprocess.run([*command, root, how], check=True, capture_output=True, timeout=100)
+    calls = "trace=pwrite64,fsync,link,linkat,openat,write"
+    command: list[str | Path] = ["strace", "-f", "-y", "-o", trace, "-e", calls]
+    command += [sys.executable, "-c", PUT_ONE, root, how]
+    subprocess.run(command, check=True, capture_output=True, timeout=100)
     name = hashlib.sha256(b"data").hexdigest()
     place = f"{root}/lfs/{name[:2]}/{name[2:4]}"
     source = rf"{root}/(incoming/[0-9a-f]+|uploads/u/whole)"
-    expected = [
+    as_part = [
         rf'pwrite64\(\d+<{source}>, "data"',
+        rf"fsync\(\d+<{source}>",
+        rf'openat\(.*"{root}/uploads/u/part-00001-0-4-.*O_CREAT',
+        rf"fsync\(\d+<{root}/uploads/u>",
+        rf"fsync\(\d+<{root}/uploads>",
+    ]
+    as_blob = [
+        *([rf'pwrite64\(\d+<{source}>, "data"'] if how == "whole" else []),
         rf"fsync\(\d+<{source}>",
         rf"fsync\(\d+<{root}>",  # the folder lfs, which is new, like the two below it
         rf"fsync\(\d+<{root}/lfs>",
@@ -232,6 +240,7 @@ def test_bytes_are_durable_before_their_name_and_the_name_before_the_answer(
         rf"fsync\(\d+<{place}>",
         r'write\(1<.*>, "ANSWER',
     ]
+    expected = as_blob if how == "whole" else as_part + as_blob
     seen = 0
     for line in trace.read_text().splitlines():
         if seen < len(expected) and re.search(expected[seen], line):
@@ -291,6 +300,17 @@ async def test_a_part_that_comes_after_a_crash_cannot_change_the_blob(
     with pytest.raises(InvalidInput):
         blobs.part_writer("u", 1, offset=0, size=PART)
     assert await read(blobs, key) == data
+
+
+async def test_a_part_that_is_being_overwritten_does_not_count(blobs: LocalBlobs) -> None:
+    await in_thread(lambda: part_of(blobs, 1, b"first", 0))
+    again = blobs.part_writer("u", 1, offset=0, size=5)
+    again.write(b"SEC")
+    again.abort()
+    assert await blobs.parts("u") == {}
+    await in_thread(lambda: part_of(blobs, 1, b"third", 0))
+    key, verify = lfs(b"third")
+    assert await blobs.assemble("u", [1], key, verify, size=5) == 5
 
 
 async def test_parts_with_a_gap_between_them_are_refused(blobs: LocalBlobs) -> None:

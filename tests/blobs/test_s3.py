@@ -183,7 +183,7 @@ async def test_aborting_takes_back_the_parts_that_were_sent(
 ) -> None:
     key = BlobKey(BlobKind.XORB, "1" * 64)
     writer = blobs.writer(key, AnyBytes())
-    await in_thread(lambda: writer.write(noise(20 * MIB)))
+    await in_thread(lambda: writer.write(noise(9 * MIB)))
     assert under_way(key)
     await in_thread(writer.abort)
     assert not under_way(key)
@@ -194,7 +194,7 @@ async def test_sweeping_takes_back_parts_that_nobody_aborted(
 ) -> None:
     key = BlobKey(BlobKind.XORB, "2" * 64)
     writer = blobs.writer(key, AnyBytes())
-    await in_thread(lambda: writer.write(noise(20 * MIB)))
+    await in_thread(lambda: writer.write(noise(9 * MIB)))
     assert await blobs.sweep(3600) == 0
     assert under_way(key)
     assert await blobs.sweep(-60) == 1

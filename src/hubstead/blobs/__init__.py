@@ -15,6 +15,8 @@ from hubstead.blobs.links import (
     delete_doomed,
     end_holds,
     held,
+    held_many,
+    hold_again,
     holders,
     link,
     link_from,
@@ -27,6 +29,7 @@ from hubstead.blobs.local import LocalBlobs
 from hubstead.blobs.memory import MemoryBlobs
 from hubstead.blobs.opening import open_blobs
 from hubstead.blobs.s3_options import S3Options
+from hubstead.blobs.uploads import Upload, begin_upload, drop_expired
 from hubstead.blobs.verifiers import PackVerifier, Sha256Verifier, Verifier
 
 __all__ = [
@@ -45,11 +48,16 @@ __all__ = [
     "S3Options",
     "Sha256Verifier",
     "Stored",
+    "Upload",
     "Verifier",
     "accept_upload",
+    "begin_upload",
     "delete_doomed",
+    "drop_expired",
     "end_holds",
     "held",
+    "held_many",
+    "hold_again",
     "holders",
     "link",
     "link_from",

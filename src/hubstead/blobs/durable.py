@@ -49,6 +49,14 @@ def sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and what is missing above it, durably."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        sync_folder(folder.parent)
+
+
 def reveal(source: Path, target: Path) -> None:
     """Give the file ``source``, already durable, the name ``target`` as well, unless it exists.
 

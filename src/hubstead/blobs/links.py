@@ -11,7 +11,7 @@ refused for the moment, because its bytes are going.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from sqlalchemy import (
@@ -30,8 +30,8 @@ from sqlalchemy import (
 
 from hubstead.blobs.interface import BlobStore
 from hubstead.blobs.keys import BlobKey, BlobKind
-from hubstead.blobs.tables import blob, hold, repo_blob
-from hubstead.db import Database, Reader, Row, Tx, insert, point, scan
+from hubstead.blobs.tables import blob, hold, repo_blob, upload
+from hubstead.db import Database, Reader, Row, Tx, any_of, insert, point, scan
 from hubstead.errors import BlobMissing, Unavailable
 from hubstead.ids import now_ms
 
@@ -110,6 +110,23 @@ _LET_GO = point(
         hold.c.repo_pk == bindparam("repo_pk"),
         hold.c.kind == bindparam("kind"),
         hold.c.name == bindparam("name"),
+    )
+)
+# Only if it is still over: an upload may have taken it up again since it was looked for.
+_END = point(
+    delete(hold).where(
+        hold.c.repo_pk == bindparam("repo_pk"),
+        hold.c.kind == bindparam("kind"),
+        hold.c.name == bindparam("name"),
+        hold.c.until_ms < bindparam("now_ms"),
+    )
+)
+_END_UPLOAD = point(delete(upload).where(upload.c.id == bindparam("which_upload")))
+_HELD_MANY = scan(
+    select(repo_blob.c.name, repo_blob.c.bytes, repo_blob.c.committed).where(
+        repo_blob.c.repo_pk == bindparam("repo_pk"),
+        repo_blob.c.kind == bindparam("kind"),
+        any_of(repo_blob.c.name, "names"),
     )
 )
 _HELD = point(
@@ -233,6 +250,31 @@ async def held(db: Reader, repo_pk: int, key: BlobKey) -> Row | None:
     return await db.one(_HELD, repo_pk=repo_pk, kind=key.kind.value, name=key.name)
 
 
+async def held_many(
+    db: Reader, repo_pk: int, kind: BlobKind, names: Sequence[str]
+) -> dict[str, Row]:
+    """Return (name, bytes, committed) of those of the blobs that the repository links, by name."""
+    if not names:
+        return {}
+    rows = await db.all(_HELD_MANY, repo_pk=repo_pk, kind=kind.value, names=list(names))
+    return {row.name: row for row in rows}
+
+
+async def hold_again(tx: Tx, repo_pk: int, key: BlobKey, hold_ms: int) -> Row | None:
+    """Keep a blob that was uploaded to a repository for ``hold_ms`` from now.
+
+    Returns:
+        What ``held`` does: None if the repository does not link it, or no longer.
+    """
+    which = {"repo_pk": repo_pk, "kind": key.kind.value, "name": key.name}
+    # First the hold, then the look: `end_holds` meanwhile either sees the one or loses the other.
+    await tx.run(_HOLD, **which, until_ms=now_ms() + hold_ms)
+    row = await tx.one(_HELD, **which)
+    if row is None or row.committed:
+        await tx.run(_LET_GO, **which)
+    return row
+
+
 async def holders(db: Reader, key: BlobKey) -> list[Row]:
     """Return (repo_pk, bytes) of up to 100 repositories that link a blob."""
     return await db.all(_HOLDERS, kind=key.kind.value, name=key.name)
@@ -247,6 +289,7 @@ async def accept_upload(
     *,
     pusher_pk: int | None,
     hold_ms: int,
+    upload_id: str | None = None,
 ) -> None:
     """Note that the bytes of a blob, which are in the store, were uploaded to a repository.
 
@@ -258,6 +301,7 @@ async def accept_upload(
         size: Its bytes.
         pusher_pk: Who uploaded it.
         hold_ms: How long it is kept for the commit that names it.
+        upload_id: The upload in parts that this completes, which nobody takes up again.
 
     Raises:
         Unavailable: a blob of this name was just being deleted; upload it again.
@@ -270,6 +314,8 @@ async def accept_upload(
         await tx.run(
             _HOLD, repo_pk=repo_pk, kind=key.kind.value, name=key.name, until_ms=now_ms() + hold_ms
         )
+        if upload_id is not None:
+            await tx.run(_END_UPLOAD, which_upload=upload_id)
 
     await db.write(add)
     # The writer may have met older bytes, kept those, and lost them to `delete_doomed` before
@@ -368,7 +414,8 @@ async def end_holds(db: Database) -> int:
         rows = await tx.all(_FORGOTTEN, now_ms=now)
         for row in rows:
             which = {"repo_pk": row.repo_pk, "kind": row.kind, "name": row.name}
-            await tx.run(_LET_GO, **which)
+            if not await tx.run(_END, **which, now_ms=now):
+                continue
             await tx.run(_UNLINK_UNCOMMITTED, **which)
             await tx.run(_DOOM, which_kind=row.kind, which_name=row.name, now_ms=now)
         return len(rows)

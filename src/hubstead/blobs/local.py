@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from hubstead.blobs.durable import Folders, reveal, storage_errors, write_all
+from hubstead.blobs.durable import Folders, make_folder, reveal, storage_errors, write_all
 from hubstead.blobs.interface import PartInfo, Stored
 from hubstead.blobs.keys import BlobKey, BlobKind
 from hubstead.blobs.layout import INCOMING, UPLOADS, blob_key, blob_path, upload_path
@@ -40,7 +40,7 @@ class LocalBlobs(PutsByWriting):
         self.root = root.absolute()
         self._min_free = min_free_bytes
         with storage_errors():
-            self.root.mkdir(parents=True, exist_ok=True)
+            make_folder(self.root)
             self._folders = Folders(self.root)
             self._folders.ensure(self.root / INCOMING)
             self._folders.ensure(self.root / UPLOADS)

@@ -58,21 +58,20 @@ class ObjectUpload:
             self._send(bytes(memoryview(self._buffer)[: self._part_bytes]))
             del self._buffer[: self._part_bytes]
 
-    def finish(self) -> None:
-        """Store what came, unless something is at the key that must stay."""
+    def finish(self) -> int | None:
+        """Store what came, unless something is at the key that must stay: then return its size."""
         with s3_errors():
             if not self._upload_id:
-                self._put()
-                return
+                return self._put()
         self._send(bytes(self._buffer))
         self._buffer.clear()
         while self._under_way:
             self._collect()
         with s3_errors():
-            if self._only_new and self.stored_size() is not None:
+            if self._only_new and (first := self.stored_size()) is not None:
                 self.abort()  # Ceph 16 would let Complete overwrite
-                return
-            self._complete()
+                return first
+            return self._complete()
 
     def abort(self) -> None:
         """Take back what was sent. Harmless when nothing was, and when all is finished."""
@@ -104,19 +103,19 @@ class ObjectUpload:
             raise
         return answer
 
-    def _put(self) -> None:
+    def _put(self) -> int | None:
         body = bytes(self._buffer)
         for attempt in range(_TRIES):
             try:
                 self._client.writer.put_object(
                     **self._where, **self._only_new, Body=body, ContentMD5=_md5(body)
                 )
-                return
+                return None
             except ClientError as error:
                 if not self._only_new or answer_code(error) not in _EXISTS:
                     raise
-            if self.stored_size() is not None:
-                return
+            if (first := self.stored_size()) is not None:
+                return first
             time.sleep(0.05 * 2**attempt)  # 409: somebody else is about to store it, or to fail
         raise Unavailable(reason="the object store keeps reporting a conflict")
 
@@ -140,7 +139,7 @@ class ObjectUpload:
         with s3_errors():
             self._etags.append(self._under_way.popleft().result())
 
-    def _complete(self) -> None:
+    def _complete(self) -> int | None:
         parts = [{"PartNumber": n, "ETag": etag} for n, etag in enumerate(self._etags, 1)]
         try:
             self._client.writer.complete_multipart_upload(
@@ -149,12 +148,15 @@ class ObjectUpload:
                 UploadId=self._upload_id,
                 MultipartUpload={"Parts": parts},
             )
-            self._upload_id = ""
         except (ClientError, BotoCoreError, HTTPClientError):
-            # It exists by now, or the answer to our own request got lost: as good as done, where
-            # bytes follow from the name. A part under a key of its own must be sent again.
-            if not self._only_new or self.stored_size() is None:
+            # Another was first by now, or the answer to our own request got lost: done either
+            # way. A part, which takes the place of an earlier one, must be sent again.
+            first = self.stored_size() if self._only_new else None
+            if first is None:
                 raise
+            return first
+        self._upload_id = ""
+        return None
 
 
 def _md5(body: bytes) -> str:

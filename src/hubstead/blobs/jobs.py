@@ -1,0 +1,43 @@
+"""The room's background work: letting go of what nobody committed, and deleting it for good."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from hubstead.blobs.interface import BlobStore
+from hubstead.blobs.links import delete_doomed, end_holds
+from hubstead.blobs.uploads import drop_expired
+from hubstead.db import Database
+from hubstead.settings import Settings
+
+LET_GO = "blobs.let_go"
+DELETE = "blobs.delete"
+SWEEP = "blobs.sweep"
+
+#: How often each job is due, in seconds.
+EVERY_S = {LET_GO: 600.0, DELETE: 600.0, SWEEP: 6 * 3600.0}
+
+_DAY_S = 86_400.0
+
+
+def handlers(
+    db: Database, store: BlobStore, settings: Settings
+) -> dict[str, Callable[[object], Awaitable[None]]]:
+    """Return who does the jobs of this room; each goes on until nothing is left to do."""
+
+    async def let_go(_job: object) -> None:
+        while await end_holds(db):
+            pass
+        while await drop_expired(db, store):
+            pass
+
+    async def delete(_job: object) -> None:
+        while await delete_doomed(db, store, grace_ms=int(settings.blob_grace_seconds * 1000)):
+            pass
+
+    async def sweep(_job: object) -> None:
+        # No upload, nor any signed address, is good for longer than the longer of the two.
+        longest = max(settings.hold_seconds, settings.signed_url_seconds)
+        await store.sweep(2 * longest + _DAY_S)
+
+    return {LET_GO: let_go, DELETE: delete, SWEEP: sweep}

@@ -1,0 +1,144 @@
+"""Uploads in parts under way: found again when a client comes back, forgotten when none does."""
+
+from __future__ import annotations
+
+import secrets
+
+import msgspec
+from sqlalchemy import bindparam, delete, select, update
+
+from hubstead.blobs.interface import BlobStore
+from hubstead.blobs.keys import BlobKey
+from hubstead.blobs.tables import upload
+from hubstead.db import Database, Row, Tx, insert, point, scan
+from hubstead.ids import now_ms
+
+#: How many expired uploads are dropped at a time.
+BATCH = 200
+
+_FIND = point(
+    select(upload.c.id, upload.c.bytes, upload.c.part_bytes)
+    .where(
+        upload.c.repo_pk == bindparam("repo_pk"),
+        upload.c.name == bindparam("name"),
+        upload.c.bytes == bindparam("bytes"),
+        upload.c.part_bytes >= bindparam("least_part_bytes"),
+        upload.c.expires_ms > bindparam("now_ms"),
+    )
+    .order_by(upload.c.pk)
+    .limit(1)
+)
+_ADD = point(
+    insert(upload).values(
+        {
+            name: bindparam(name)
+            for name in (
+                "id",
+                "repo_pk",
+                "name",
+                "bytes",
+                "part_bytes",
+                "created_ms",
+                "expires_ms",
+            )
+        }
+    )
+)
+_PROLONG = point(
+    update(upload)
+    .values(expires_ms=bindparam("until_ms"))
+    .where(upload.c.id == bindparam("which_id"), upload.c.expires_ms < bindparam("until_ms"))
+)
+_EXPIRED = scan(select(upload.c.id).where(upload.c.expires_ms <= bindparam("now_ms")).limit(BATCH))
+_DELETE_EXPIRED = point(
+    delete(upload).where(
+        upload.c.id == bindparam("which_id"), upload.c.expires_ms <= bindparam("now_ms")
+    )
+)
+
+
+class Upload(msgspec.Struct, frozen=True):
+    """An upload in parts of equal size, the last one perhaps smaller."""
+
+    id: str
+    bytes: int
+    part_bytes: int
+
+    @property
+    def parts(self) -> int:
+        """How many parts there are."""
+        return max(1, -(-self.bytes // self.part_bytes))
+
+    def size_of(self, number: int) -> int:
+        """Return how many bytes part ``number`` (from 1) has."""
+        return min(self.part_bytes, self.bytes - self.offset_of(number))
+
+    def offset_of(self, number: int) -> int:
+        """Return at which byte part ``number`` (from 1) starts."""
+        return (number - 1) * self.part_bytes
+
+
+async def begin_upload(
+    tx: Tx,
+    repo_pk: int,
+    key: BlobKey,
+    size: int,
+    *,
+    part_bytes: int,
+    least_part_bytes: int,
+    until_ms: int,
+) -> Upload:
+    """Return the upload in parts of an object to a repository: the one under way, or a new one.
+
+    Args:
+        tx: The transaction that makes it.
+        repo_pk: The repository.
+        key: The object.
+        size: Its bytes.
+        part_bytes: The size of the parts of a new upload.
+        least_part_bytes: One under way is taken up only if its parts are no smaller.
+        until_ms: When it may be forgotten, in milliseconds since the epoch.
+    """
+    row: Row | None = await tx.one(
+        _FIND,
+        repo_pk=repo_pk,
+        name=key.name,
+        bytes=size,
+        least_part_bytes=least_part_bytes,
+        now_ms=now_ms(),
+    )
+    if row is not None:
+        await tx.run(_PROLONG, which_id=row.id, until_ms=until_ms)
+        return Upload(row.id, row.bytes, row.part_bytes)
+    made = Upload(secrets.token_hex(12), size, part_bytes)
+    await tx.run(
+        _ADD,
+        id=made.id,
+        repo_pk=repo_pk,
+        name=key.name,
+        bytes=size,
+        part_bytes=part_bytes,
+        created_ms=now_ms(),
+        expires_ms=until_ms,
+    )
+    return made
+
+
+async def drop_expired(db: Database, store: BlobStore) -> int:
+    """Forget uploads that nobody completed in time, with their parts; return how many.
+
+    The row goes first, so that nobody takes up an upload whose parts are going; parts that a
+    crash leaves without a row are swept by age.
+    """
+    now = now_ms()
+
+    async def forget(tx: Tx) -> list[str]:
+        rows = await tx.all(_EXPIRED, now_ms=now)
+        return [
+            row.id for row in rows if await tx.run(_DELETE_EXPIRED, which_id=row.id, now_ms=now)
+        ]
+
+    dropped = await db.write(forget)
+    for upload_id in dropped:
+        await store.drop(upload_id)
+    return len(dropped)
