@@ -33,7 +33,7 @@ def create(place: Place, name: str, owner: str, fullname: str) -> None:
         await db.write(write)
         return await _facts(db, await accounts.find_account(db, name))
 
-    made = place.ask(add, make=True)
+    made = place.ask(add)
     say(place, f"Created the organization {made['name']}.", made)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import sqlite3
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -91,33 +90,14 @@ async def opened_database(settings: Settings, *, make: bool = False) -> AsyncIte
 
 async def _bring_up_to_date(settings: Settings) -> None:
     url = settings.database_url
-    if url.startswith("sqlite:///"):
-        path = Path(url.removeprefix("sqlite:///"))
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if path.exists() and _is_open_elsewhere(path):
-            raise Unavailable(
-                reason="the database needs a newer schema, but another program has it open: "
-                "stop the hub first"
-            )
-    await migrate(url)
+    if not url.startswith("sqlite:///"):
+        await migrate(url)
+        return
+    from hubstead.app import holding
 
-
-def _is_open_elsewhere(path: Path) -> bool:
-    """Tell whether any other connection to the file is open.
-
-    Each one of a database in WAL mode keeps a shared lock on the file for as long as it lives,
-    so the exclusive one cannot be had beside it.
-    """
-    connection = sqlite3.connect(path, timeout=0, isolation_level=None)
-    try:
-        connection.execute("PRAGMA locking_mode=EXCLUSIVE")
-        connection.execute("BEGIN EXCLUSIVE")
-        connection.execute("ROLLBACK")
-    except sqlite3.OperationalError:
-        return True
-    finally:
-        connection.close()
-    return False
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with holding(settings.data):
+        await migrate(url)
 
 
 def with_place(function: Callable[..., T]) -> Callable[..., T]:

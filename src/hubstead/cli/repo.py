@@ -11,7 +11,6 @@ from hubstead.accounts import Actor, find_account
 from hubstead.accounts.tables import account
 from hubstead.cli.places import Place, run, with_place
 from hubstead.cli.printing import Facts, moment, say, show_facts, show_rows
-from hubstead.cli.stores import opened_stores
 from hubstead.db import Database, Reader, Row, scan
 from hubstead.errors import AccountNotFound, RepoNotFound
 from hubstead.ids import Kind, RepoId
@@ -117,6 +116,8 @@ async def _facts(db: Database, opened: repos.Repo) -> Facts:
 def delete(place: Place, name: str, kind: str | None) -> None:
     """Delete a repository for good; its bytes go after the grace period."""
     settings, wanted = place.settings(), _repo_id(name, kind)
+
+    from hubstead.app import opened_stores
 
     async def remove() -> repos.Repo:
         async with opened_stores(settings) as stores:

@@ -38,7 +38,7 @@ def create(place: Place, user: str, name: str, role: str, value: str | None) -> 
 
         return await db.write(write)
 
-    secret, row = place.ask(add, make=True)
+    secret, row = place.ask(add)
     facts = _facts(row)
     if value is None:
         facts = {**facts, "token": secret}

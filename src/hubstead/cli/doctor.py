@@ -1,0 +1,61 @@
+"""``hubstead doctor``."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import click
+import msgspec
+
+from hubstead.cli.places import Place, run, with_place
+from hubstead.cli.printing import readable
+from hubstead.doctor import Finding, Patient, Severity, examine
+
+
+@click.command("doctor")
+@click.option("--quick", is_flag=True, help="Leave out git fsck and all trees but the newest.")
+@click.option("--deep", is_flag=True, help="Read every blob and compare its digest.")
+@click.option("--strict", is_flag=True, help="End with status 1 for warnings as well.")
+@with_place
+def command(place: Place, *, quick: bool, deep: bool, strict: bool) -> None:
+    """Check the database against the bytes and git, beside a running hub or without.
+
+    Nothing is changed. Ends with status 1 if there is a fault: something that the database
+    promises is missing or damaged. Warnings and litter are listed, and do not count.
+    """
+    from hubstead.app import opened_stores
+
+    settings = place.settings()
+
+    async def look() -> list[Finding]:
+        found = []
+        async with opened_stores(settings) as stores:
+            async for finding in examine(Patient(stores, quick=quick, deep=deep)):
+                found.append(finding)
+                if not place.as_json:
+                    _print(finding)
+        return found
+
+    found = run(look)
+    counts = Counter(finding.severity for finding in found)
+    bad = counts[Severity.FAULT] + (counts[Severity.WARNING] if strict else 0)
+    if place.as_json:
+        answer = {
+            "healthy": not bad,
+            "counts": {severity.value: counts[severity] for severity in Severity},
+            "findings": [msgspec.to_builtins(finding) for finding in found],
+        }
+        click.echo(json.dumps(answer, indent=2))
+    elif found:
+        click.echo(", ".join(f"{severity}: {counts[severity]}" for severity in Severity))
+    else:
+        click.echo("Everything is in order.")
+    if bad:
+        raise SystemExit(1)
+
+
+def _print(finding: Finding) -> None:
+    what = f"{finding.severity.value:8}{finding.subject}: {finding.what} ({finding.check})"
+    click.echo(readable(what))
+    click.echo(f"        → {readable(finding.hint)}")

@@ -1,0 +1,135 @@
+"""What is in the trees of refs fits to what the database says of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+
+import msgspec
+from sqlalchemy import bindparam, select
+
+from hubstead.blobs import BlobKind
+from hubstead.blobs.tables import repo_blob
+from hubstead.commits import HEADS, all_refs
+from hubstead.commits.deriving import derive
+from hubstead.db import Row, scan
+from hubstead.doctor.findings import Finding, Patient
+from hubstead.doctor.repositories import Case, every_case
+from hubstead.errors import HubError
+from hubstead.gitstore import GitRepo, ObjectMissing, Pointer, parse_pointer
+from hubstead.repos import Derived
+from hubstead.repos.tables import repo_tag
+
+#: A longer file is no pointer (git-lfs spec: less than 1024 bytes).
+_LONGEST_POINTER = 1023
+_POINTER_HINT = (
+    "upload the file again; or nothing, if it was deleted for good, or committed as a pointer"
+)
+_DERIVED_HINT = "commit a change of its README.md: that derives it anew"
+_LINKS = scan(
+    select(repo_blob.c.name, repo_blob.c.bytes, repo_blob.c.committed).where(
+        repo_blob.c.repo_pk == bindparam("which_pk"), repo_blob.c.kind == BlobKind.LFS.value
+    )
+)
+_TAGS = scan(
+    select(repo_tag.c.tag).where(
+        repo_tag.c.repo_pk == bindparam("which_pk"), repo_tag.c.kind == bindparam("kind")
+    )
+)
+
+
+async def pointers(patient: Patient) -> AsyncIterator[Finding]:
+    """Each LFS pointer in the tree of a ref (if quick: of the default branch) leads to bytes.
+
+    Only warnings: whoever deletes an LFS file for good may leave its pointer, and anybody may
+    commit a text that looks like one.
+    """
+    async for case in every_case(patient):
+        git = await case.git()
+        tips = await _tips(case)
+        if git is None or not tips:
+            continue
+        named = await asyncio.to_thread(_pointers, git, tips)
+        rows = await patient.stores.db.all(_LINKS, which_pk=case.repo.pk) if named else []
+        links = {row.name: row for row in rows}
+        for path, pointer in sorted(named.items()):
+            fault = _pointer_fault(pointer, links.get(pointer.oid))
+            if fault:
+                what = f"{path} names the LFS object {pointer.oid}, {fault}"
+                yield case.finding("pointers", what, _POINTER_HINT, fault=False)
+
+
+async def _tips(case: Case) -> list[str]:
+    refs = await all_refs(case.patient.stores.db, case.repo.pk)
+    main = HEADS + case.repo.default_branch
+    return [ref.target for ref in refs if ref.name == main or not case.patient.quick]
+
+
+def _pointers(git: GitRepo, tips: Iterable[str]) -> dict[str, Pointer]:
+    found: dict[str, Pointer] = {}
+    seen: set[str] = set()
+    for tip in tips:
+        try:
+            files = git.walk_files(tip)
+        except ObjectMissing:
+            continue  # told by another check
+        for entry in files:
+            if entry.oid in seen or entry.type != "blob":
+                continue
+            seen.add(entry.oid)
+            pointer = _read(git, entry.oid)
+            if pointer:
+                found[entry.path] = pointer
+    return found
+
+
+def _read(git: GitRepo, oid: str) -> Pointer | None:
+    try:
+        return parse_pointer(git.blob(oid, _LONGEST_POINTER))
+    except HubError:  # larger, or missing, which another check tells
+        return None
+
+
+def _pointer_fault(pointer: Pointer, link: Row | None) -> str | None:
+    if link is None:
+        return "which the repository does not hold"
+    if link.bytes != pointer.size:
+        return f"of {pointer.size} bytes, but that has {link.bytes}"
+    return None if link.committed else "which is held as uploaded only and may be let go"
+
+
+async def derived_facts(patient: Patient) -> AsyncIterator[Finding]:
+    """What lists show of a repository is what its default branch says."""
+    async for case in every_case(patient):
+        git = await case.git()
+        if git is None or case.repo.head is None:
+            continue
+        try:
+            tree = git.tree_of(case.repo.head)
+            wanted = await asyncio.to_thread(derive, case.repo.kind, git, tree)
+        except ObjectMissing:
+            continue  # told by another check
+        for name in await _differences(case, wanted):
+            what = f"its {name} is not what the default branch says"
+            yield case.finding("derived_facts", what, _DERIVED_HINT, fault=False)
+
+
+async def _differences(case: Case, wanted: Derived) -> list[str]:
+    row = case.row
+    pairs = {name: (getattr(row, name), getattr(wanted, name)) for name in _PLAIN}
+    pairs |= {name: (_plain(getattr(row, name)), _plain(getattr(wanted, name))) for name in _JSON}
+    pairs["tags"] = (msgspec.json.decode(row.tags), list(wanted.tags))
+    found = [name for name, (kept, derived) in pairs.items() if kept != derived]
+    kind = case.repo.kind.value
+    tags = await case.patient.stores.db.all(_TAGS, which_pk=case.repo.pk, kind=kind)
+    if {tag.tag for tag in tags} != set(wanted.tags):
+        found.append("list of tags to search by")
+    return found
+
+
+_PLAIN = ("pipeline_tag", "library_name", "sdk")
+_JSON = ("card", "config")
+
+
+def _plain(text: str | None) -> object:
+    return None if text is None else msgspec.json.decode(text)

@@ -1,0 +1,43 @@
+"""Names are unique without regard to case because of their folded form, so that must be right."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncIterator
+
+from sqlalchemy import select
+
+from hubstead.accounts.tables import account
+from hubstead.db import scan
+from hubstead.doctor.findings import Finding, Patient, Severity
+from hubstead.doctor.repositories import every_case
+from hubstead.repos.tables import repo_name
+
+_ACCOUNTS = scan(select(account.c.name, account.c.name_key).order_by(account.c.pk))
+_NAMES = scan(
+    select(repo_name.c.repo_pk, repo_name.c.kind, repo_name.c.name_key)
+    .where(repo_name.c.is_alias == 0)
+    .order_by(repo_name.c.kind, repo_name.c.name_key)
+)
+_HINT = "correct the row by hand: the name cannot be found, or somebody else may take it"
+
+
+async def account_names(patient: Patient) -> AsyncIterator[Finding]:
+    """Each account is known by its own name."""
+    for row in await patient.stores.db.all(_ACCOUNTS):
+        if row.name_key != row.name.casefold():
+            what = f"it is known as {row.name_key!r}"
+            yield Finding("account_names", Severity.FAULT, f"account {row.name}", what, _HINT)
+
+
+async def repository_names(patient: Patient) -> AsyncIterator[Finding]:
+    """Each repository has exactly one name of today, which is its own."""
+    names: dict[int, list[tuple[str, str]]] = defaultdict(list)
+    for row in await patient.stores.db.all(_NAMES):
+        names[row.repo_pk].append((row.kind, row.name_key))
+    async for case in every_case(patient):
+        found = names.get(case.repo.pk, [])
+        own = (case.repo.kind.value, case.repo.repo_id.key)
+        if found != [own]:
+            known = ", ".join(f"{kind} {key}" for kind, key in found) or "nothing"
+            yield case.finding("repository_names", f"the table of names knows it as {known}", _HINT)

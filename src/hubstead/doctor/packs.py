@@ -1,0 +1,49 @@
+"""Every pack that the database counts on is there."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+
+from hubstead.blobs import BlobKind, Stored
+from hubstead.db import Row
+from hubstead.doctor.findings import Finding, Patient
+from hubstead.doctor.repositories import Case, every_case
+
+_HINT = "restore the pack from a backup; objects in it cannot be read"
+_CACHE_HINT = "remove the file: it is fetched from the blob store again"
+
+
+async def pack_files(patient: Patient) -> AsyncIterator[Finding]:
+    """Each registered pack has its file (or its blob, if packs are blobs) in its full size."""
+    cases = [(case, await case.packs()) async for case in every_case(patient)]
+    blobs = await patient.stored(BlobKind.PACK) if patient.stores.packs_are_blobs else None
+    for case, rows in cases:
+        for row in rows:
+            found = _on_disk(case, row) if blobs is None else _in_store(case, row, blobs)
+            for finding in found:
+                yield finding
+
+
+def _on_disk(case: Case, row: Row) -> Iterator[Finding]:
+    folder = case.patient.stores.git.packs_path(case.repo.id)
+    for suffix in ("pack", "idx"):
+        path = folder / f"pack-{row.name}.{suffix}"
+        size = path.stat().st_size if path.is_file() else None
+        if size is None:
+            yield case.finding("pack_files", f"the file {path.name} is missing", _HINT)
+        elif suffix == "pack" and size != row.bytes:
+            what = f"{path.name} has {size} bytes, not {row.bytes}"
+            yield case.finding("pack_files", what, _HINT)
+
+
+def _in_store(case: Case, row: Row, blobs: Mapping[str, Stored]) -> Iterator[Finding]:
+    blob = blobs.get(row.name)
+    if blob is None:
+        yield case.finding("pack_files", f"the blob pack/{row.name} is missing", _HINT)
+    elif blob.size != row.bytes:
+        what = f"the blob pack/{row.name} has {blob.size} bytes, not {row.bytes}"
+        yield case.finding("pack_files", what, _HINT)
+    cached = case.patient.stores.git.packs_path(case.repo.id) / f"pack-{row.name}.pack"
+    if cached.is_file() and cached.stat().st_size != row.bytes:
+        what = f"this node's copy of {cached.name} has not {row.bytes} bytes"
+        yield case.finding("pack_files", what, _CACHE_HINT)

@@ -1,0 +1,64 @@
+"""Work that should have been done by now. Nothing is lost by it: a hub that runs takes it up."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from sqlalchemy import bindparam, func, select
+
+from hubstead import jobs as jobs_room
+from hubstead.db import scan
+from hubstead.doctor.findings import Finding, Patient, Severity
+from hubstead.ids import now_ms
+from hubstead.outbox.tables import event
+from hubstead.webhooks.tables import delivery, webhook
+
+MANY_ATTEMPTS = 5
+LATE_MS = 600_000
+_IDLE = "start the hub: it works through this by itself"
+_EVENTS = scan(
+    select(func.min(event.c.pk).label("first_pk")).where(
+        event.c.told_ms.is_(None), event.c.created_ms < bindparam("before_ms")
+    )
+)
+_DELIVERIES = scan(
+    select(webhook.c.id, webhook.c.url)
+    .join_from(delivery, webhook, delivery.c.webhook_pk == webhook.c.pk)
+    .where(
+        delivery.c.state == "waiting",
+        webhook.c.disabled == 0,
+        delivery.c.due_ms < bindparam("before_ms"),
+    )
+    .distinct()
+    .order_by(webhook.c.id)
+)
+
+
+async def events(patient: Patient) -> AsyncIterator[Finding]:
+    """Each event has been told to those who listen."""
+    row = await patient.stores.db.one(_EVENTS, before_ms=now_ms() - LATE_MS)
+    if row is not None and row.first_pk is not None:
+        what = f"events from number {row.first_pk} on have waited for over ten minutes"
+        yield _warning("events", "outbox", what, _IDLE)
+
+
+async def jobs(patient: Patient) -> AsyncIterator[Finding]:
+    """No job is overdue or fails again and again."""
+    late = now_ms() - LATE_MS
+    for job in await jobs_room.list_jobs(patient.stores.db):
+        subject = f"job {job.type}/{job.subject}"
+        if job.attempts >= MANY_ATTEMPTS:
+            what = f"it fails again and again: {job.error or 'without a reason'}"
+            yield _warning("jobs", subject, what, "see to the reason; it is tried again")
+        elif job.running_on is None and job.due_ms < late:
+            yield _warning("jobs", subject, "it is overdue and nobody works on it", _IDLE)
+
+
+async def deliveries(patient: Patient) -> AsyncIterator[Finding]:
+    """No delivery of a webhook is overdue."""
+    for row in await patient.stores.db.all(_DELIVERIES, before_ms=now_ms() - LATE_MS):
+        yield _warning("deliveries", f"webhook {row.id}", f"{row.url} is yet to be told", _IDLE)
+
+
+def _warning(check: str, subject: str, what: str, hint: str) -> Finding:
+    return Finding(check, Severity.WARNING, subject, what, hint)

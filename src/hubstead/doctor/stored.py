@@ -1,0 +1,146 @@
+"""Rows of blobs, their bytes, and who holds them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+from sqlalchemy import and_, select
+
+from hubstead.blobs import (
+    BlobKey,
+    BlobKind,
+    PackVerifier,
+    Sha256Verifier,
+    Verifier,
+)
+from hubstead.blobs.tables import blob, hold, repo_blob
+from hubstead.db import Row, scan
+from hubstead.doctor.findings import Finding, Patient, Severity
+from hubstead.errors import BlobCorrupt, BlobNotFound
+
+_SAME = and_(repo_blob.c.kind == blob.c.kind, repo_blob.c.name == blob.c.name)
+_BLOBS = scan(
+    select(blob.c.kind, blob.c.name, blob.c.bytes, blob.c.doomed_ms).order_by(
+        blob.c.kind, blob.c.name
+    )
+)
+_BAD_LINKS = scan(
+    select(
+        repo_blob.c.repo_pk,
+        repo_blob.c.kind,
+        repo_blob.c.name,
+        repo_blob.c.bytes,
+        blob.c.bytes.label("blob_bytes"),
+        blob.c.doomed_ms,
+    )
+    .outerjoin_from(repo_blob, blob, _SAME)
+    .where(
+        blob.c.name.is_(None) | (blob.c.bytes != repo_blob.c.bytes) | blob.c.doomed_ms.is_not(None)
+    )
+    .order_by(repo_blob.c.repo_pk, repo_blob.c.kind, repo_blob.c.name)
+)
+_UNHELD = scan(
+    select(blob.c.kind, blob.c.name)
+    .outerjoin_from(blob, repo_blob, _SAME)
+    .where(repo_blob.c.name.is_(None), blob.c.doomed_ms.is_(None))
+    .order_by(blob.c.kind, blob.c.name)
+)
+_FORGOTTEN = scan(
+    select(repo_blob.c.kind, repo_blob.c.name)
+    .outerjoin_from(
+        repo_blob,
+        hold,
+        and_(
+            hold.c.repo_pk == repo_blob.c.repo_pk,
+            hold.c.kind == repo_blob.c.kind,
+            hold.c.name == repo_blob.c.name,
+        ),
+    )
+    .where(repo_blob.c.committed == 0, hold.c.name.is_(None))
+    .order_by(repo_blob.c.kind, repo_blob.c.name)
+)
+_LOST = "restore it from a backup, or upload the file again: identical bytes heal it"
+_REPORT = "this should not happen: report it, with the log"
+
+
+async def links(patient: Patient) -> AsyncIterator[Finding]:
+    """Each link leads to a live blob of its size; each live blob is held by somebody."""
+    db = patient.stores.db
+    for row in await db.all(_BAD_LINKS):
+        what = f"repository number {row.repo_pk} links it, but {_link_fault(row)}"
+        yield Finding("links", Severity.FAULT, _subject(row), what, _REPORT)
+    for row in await db.all(_UNHELD):
+        what = "no repository links it, and it is not marked to be deleted"
+        yield Finding("links", Severity.LITTER, _subject(row), what, _REPORT)
+    for row in await db.all(_FORGOTTEN):
+        what = "it was uploaded and never committed, and no hold will end that"
+        yield Finding("links", Severity.LITTER, _subject(row), what, _REPORT)
+
+
+def _link_fault(row: Row) -> str:
+    if row.blob_bytes is None:
+        return "there is no such blob"
+    if row.blob_bytes != row.bytes:
+        return f"with {row.bytes} bytes instead of {row.blob_bytes}"
+    return "it is marked to be deleted"
+
+
+async def blob_bytes(patient: Patient) -> AsyncIterator[Finding]:
+    """Each blob that is not being deleted has its bytes in the store; if deep: the right ones."""
+    rows = await patient.stores.db.all(_BLOBS)
+    for kind in BlobKind:
+        if kind is BlobKind.PACK and not patient.stores.packs_are_blobs:
+            continue  # its bytes are the file in the repository's folder
+        stored = await patient.stored(kind)
+        for row in [row for row in rows if row.kind == kind and row.doomed_ms != 0]:
+            found = stored.get(row.name)
+            fault = None
+            if found is None:
+                fault = "its bytes are missing"
+            elif found.size != row.bytes:
+                fault = f"there are {found.size} bytes instead of {row.bytes}"
+            elif patient.deep:
+                fault = await _corruption(patient, BlobKey(kind, row.name))
+            if fault:
+                yield Finding("blob_bytes", Severity.FAULT, _subject(row), fault, _LOST)
+
+
+async def _corruption(patient: Patient, key: BlobKey) -> str | None:
+    verify: Verifier
+    if key.kind is BlobKind.LFS:
+        verify = Sha256Verifier(key.name)
+    elif key.kind is BlobKind.PACK:
+        verify = PackVerifier(key.name)
+    else:
+        return None
+    try:
+        source = await patient.stores.blobs.open(key)
+        async for chunk in source.chunks():
+            verify.update(chunk)
+        verify.finish()
+    except BlobCorrupt as error:
+        return error.message
+    except BlobNotFound:
+        return "its bytes are missing"
+    return None
+
+
+async def blobs_without_row(patient: Patient) -> AsyncIterator[Finding]:
+    """The store has no bytes that no row names, but for those of writes under way."""
+    for kind in BlobKind:
+        stored = await patient.stored(kind)
+        known = {row.name for row in await _rows_of(patient, kind)} if stored else set()
+        for name in sorted(stored.keys() - known):
+            grace_ms = patient.stores.settings.blob_grace_seconds * 1000
+            if patient.is_old(stored[name].modified_ms, than_ms=grace_ms):
+                subject, what = f"blob {kind}/{name}", "the store has it, but no row names it"
+                hint = "remove it from the store, if nothing else uses that"
+                yield Finding("blobs_without_row", Severity.LITTER, subject, what, hint)
+
+
+async def _rows_of(patient: Patient, kind: BlobKind) -> Sequence[Row]:
+    return [row for row in await patient.stores.db.all(_BLOBS) if row.kind == kind]
+
+
+def _subject(row: Row) -> str:
+    return f"blob {row.kind}/{row.name}"
