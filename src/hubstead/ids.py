@@ -63,7 +63,7 @@ class Kind(StrEnum):
 RESERVED_NAMES = frozenset(
     """api models datasets spaces kernels buckets collections papers settings oauth login logout
     join new docs organizations users user resolve-cache uploads .well-known posts blog search
-    notifications avatars admin static assets healthz readyz metrics repos whoami whoami-v2
+    notifications avatars static assets healthz readyz metrics repos whoami whoami-v2
     validate-yaml trending quicksearch events lfs xet cas v1 v2 agent-harnesses credentials jobs
     scheduled-jobs telemetry openapi.json favicon.ico robots.txt""".split()
 )

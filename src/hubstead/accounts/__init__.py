@@ -23,6 +23,7 @@ from hubstead.accounts.sign_in import SignIn
 from hubstead.accounts.signing import Seal, add_key
 from hubstead.accounts.tokens import (
     LastUse,
+    actor_by_pk,
     actor_of_token,
     add_token,
     end_session,
@@ -39,6 +40,7 @@ __all__ = [
     "Seal",
     "SignIn",
     "account_by_pk",
+    "actor_by_pk",
     "actor_of_token",
     "add_key",
     "add_org",

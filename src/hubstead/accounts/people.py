@@ -32,9 +32,7 @@ _SECRETS = point(
         account.c.email,
         account.c.password_hash,
         account.c.disabled,
-    ).where(
-        account.c.name_key == bindparam("key"), account.c.kind == "user"
-    )
+    ).where(account.c.name_key == bindparam("key"), account.c.kind == "user")
 )
 _LIST = scan(select(*_COLUMNS).where(account.c.kind == bindparam("kind")).order_by(account.c.pk))
 _ADMINS = point(select(func.count().label("n")).select_from(account).where(account.c.is_admin == 1))

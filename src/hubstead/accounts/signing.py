@@ -24,10 +24,12 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 _KEYS = point(select(signing_key.c.id, signing_key.c.secret).order_by(signing_key.c.pk.desc()))
 _ADD = point(
-    insert(signing_key).values(
-        id=bindparam("id"), secret=bindparam("secret"), created_ms=bindparam("created_ms")
-    )
+    insert(signing_key)
+    .values(id=bindparam("id"), secret=bindparam("secret"), created_ms=bindparam("created_ms"))
+    .on_conflict_do_nothing()
 )
+#: Nodes that start together for the first time must end up with one key, not with one each.
+_FIRST_KEY = "00000000"
 
 
 class Seal:
@@ -49,7 +51,7 @@ class Seal:
         """Read the keys, newest first, making one if there is none."""
         rows = await db.all(_KEYS)
         if not rows:
-            await add_key(db)
+            await add_key(db, _FIRST_KEY)
             rows = await db.all(_KEYS)
         return cls({row.id: row.secret for row in rows})
 
@@ -78,9 +80,12 @@ class Seal:
         return content  # type: ignore[no-any-return]
 
 
-async def add_key(db: Database) -> str:
-    """Make a new signing key, which from now on is the newest, and return its id."""
-    key_id = secrets.token_hex(4)
+async def add_key(db: Database, key_id: str | None = None) -> str:
+    """Make a new signing key, which from now on is the newest, and return its id.
+
+    One whose id is there already stays as it is.
+    """
+    key_id = key_id or secrets.token_hex(4)
 
     async def add(tx: Tx) -> None:
         await tx.run(_ADD, id=key_id, secret=secrets.token_hex(32), created_ms=now_ms())

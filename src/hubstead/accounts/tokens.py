@@ -7,7 +7,7 @@ import secrets
 
 from sqlalchemy import bindparam, delete, select, update
 
-from hubstead.accounts.actor import Actor
+from hubstead.accounts.actor import ANONYMOUS, Actor
 from hubstead.accounts.tables import access_token, account
 from hubstead.db import Database, Reader, Row, Tx, insert, point, scan
 from hubstead.errors import InvalidCredentials, InvalidInput, NotFound
@@ -17,22 +17,29 @@ ROLES = ("read", "write")
 PREFIX = "hf_"  # what the JavaScript client insists on
 MAX_VALUE_CHARS = 4096
 
-_FIND = point(
-    select(
-        account.c.pk,
-        account.c.name,
-        account.c.email,
-        account.c.is_admin,
-        account.c.disabled,
-        access_token.c.pk.label("token_pk"),
-        access_token.c.name.label("token_name"),
-        access_token.c.role,
-        access_token.c.kind,
-        access_token.c.created_ms,
-        access_token.c.expires_ms,
+_OF_TOKEN = select(
+    account.c.pk,
+    account.c.name,
+    account.c.email,
+    account.c.is_admin,
+    account.c.disabled,
+    access_token.c.pk.label("token_pk"),
+    access_token.c.name.label("token_name"),
+    access_token.c.role,
+    access_token.c.kind,
+    access_token.c.created_ms,
+    access_token.c.expires_ms,
+).join_from(access_token, account, access_token.c.user_pk == account.c.pk)
+_FIND = point(_OF_TOKEN.where(access_token.c.hash == bindparam("hash")))
+_FIND_BY_PK = point(
+    _OF_TOKEN.where(
+        access_token.c.pk == bindparam("token_pk"), account.c.pk == bindparam("user_pk")
     )
-    .join_from(access_token, account, access_token.c.user_pk == account.c.pk)
-    .where(access_token.c.hash == bindparam("hash"))
+)
+_USER = point(
+    select(account.c.pk, account.c.name, account.c.email, account.c.is_admin).where(
+        account.c.pk == bindparam("user_pk"), account.c.disabled == 0, account.c.kind == "user"
+    )
 )
 _ADD = point(
     insert(access_token)
@@ -87,7 +94,39 @@ async def actor_of_token(db: Reader, secret: str) -> Actor:
     Raises:
         InvalidCredentials: unknown, expired or revoked, or its user is disabled.
     """
-    row = await db.one(_FIND, hash=hash_token(secret))
+    return _actor(await db.one(_FIND, hash=hash_token(secret)))
+
+
+async def actor_by_pk(db: Reader, user_pk: int, token_pk: int = 0) -> Actor:
+    """Return whom something that we signed was made for, as they are today.
+
+    Args:
+        db: The database.
+        user_pk: The user; 0 for nobody, who is ANONYMOUS.
+        token_pk: The token they had then; 0 if they had signed in by password.
+
+    Raises:
+        InvalidCredentials: the user is disabled or gone, or the token expired or revoked.
+    """
+    if not user_pk:
+        return ANONYMOUS
+    if token_pk:
+        return _actor(await db.one(_FIND_BY_PK, token_pk=token_pk, user_pk=user_pk))
+    row = await db.one(_USER, user_pk=user_pk)
+    if row is None:
+        raise InvalidCredentials()
+    return Actor(
+        pk=row.pk,
+        name=row.name,
+        email=row.email,
+        is_admin=bool(row.is_admin),
+        may_write=True,
+        token_role="write",
+        token_kind="password",
+    )
+
+
+def _actor(row: Row | None) -> Actor:
     if row is None or row.disabled or (row.expires_ms and row.expires_ms <= now_ms()):
         raise InvalidCredentials()
     return Actor(

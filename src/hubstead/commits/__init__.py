@@ -22,6 +22,7 @@ from hubstead.commits.revisions import (
     resolve,
     split,
 )
+from hubstead.commits.rewriting import delete_lfs_files
 from hubstead.commits.stores import RepoLocks, Stores
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "create_repository",
     "create_tag",
     "delete_branch",
+    "delete_lfs_files",
     "delete_repository",
     "delete_tag",
     "duplicate_repository",

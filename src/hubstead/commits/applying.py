@@ -104,6 +104,7 @@ async def commit(
         BlobMissing: an LFS object was not uploaded to this repository.
         ConcurrentChange: other nodes moved the branch again and again.
     """
+    stores.check_room()
     async with stores.locks.of(opened.id):
         git = await stores.open_git(opened)
         writing = _Writing(stores, actor, opened, git, branch, change.operations, message)

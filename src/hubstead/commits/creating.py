@@ -62,6 +62,7 @@ async def create_repository(stores: Stores, actor: Actor, wanted: Wanted) -> Rep
         RepoExists: the name is taken; ``facts["id"]`` is its RepoId.
     """
     _check_sdk(wanted)
+    stores.check_room()
     new = await _reserve(stores, actor, wanted)
     git = await asyncio.to_thread(stores.git.create, new.id)
     try:

@@ -77,7 +77,4 @@ def _card(git: GitRepo, entry: Entry | None) -> cards.Card | None:
 def _config(git: GitRepo, entry: Entry | None) -> dict[str, object] | None:
     if entry is None or git.blob_size(entry.oid) > MAX_CONFIG_BYTES:
         return None
-    try:
-        return msgspec.json.decode(git.blob(entry.oid), type=dict[str, object])
-    except msgspec.DecodeError:
-        return None
+    return cards.read_config(git.blob(entry.oid))

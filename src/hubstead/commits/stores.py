@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +14,8 @@ from sqlalchemy import bindparam, select
 from hubstead.blobs import BlobKey, BlobKind, BlobStore, PackVerifier
 from hubstead.commits.tables import pack
 from hubstead.db import Database, scan
-from hubstead.gitstore import GitRepo, GitStore, Pack, RepoMissing
+from hubstead.errors import StorageFull
+from hubstead.gitstore import GitRepo, GitStore, Pack
 from hubstead.repos import Repo
 from hubstead.settings import Settings
 
@@ -78,11 +80,17 @@ class Stores:
             async for chunk in blob.chunks():
                 await asyncio.to_thread(file.write, chunk)
 
+    def check_room(self) -> None:
+        """Refuse a write while the disk is as good as full.
+
+        Raises:
+            StorageFull: less than ``min_free_bytes`` is left.
+        """
+        if shutil.disk_usage(self.git.root).free < self.settings.min_free_bytes:
+            raise StorageFull()
+
     async def publish(self, finished: Pack) -> None:
         """Make a pack that is durable on this node durable for all of them."""
         if self.packs_are_blobs:
             key = BlobKey(BlobKind.PACK, finished.name)
             await self.blobs.put_file(key, finished.pack_path, PackVerifier(finished.name))
-
-
-__all__ = ["RepoLocks", "RepoMissing", "Stores"]

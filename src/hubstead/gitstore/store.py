@@ -264,6 +264,18 @@ class GitStore:
                         os.link(old, new)
             sync_folder(folder)
 
+    def is_older(self, repo_id: str, seconds: float, pack: str | None = None) -> bool:
+        """Tell whether the folder, or a pack in it, was last touched longer ago than that.
+
+        Raises:
+            RepoMissing: when it is not there.
+        """
+        path = self.path(repo_id) if pack is None else _files(self._packs_folder(repo_id), pack)[0]
+        try:
+            return time.time() - path.stat().st_mtime > seconds
+        except FileNotFoundError:
+            raise RepoMissing(repo_id=repo_id) from None
+
     def remove_pack(self, repo_id: str, name: str) -> None:
         """Unlink a pack and what git keeps beside it; one that is not there is no fault."""
         folder = self.packs_path(repo_id)

@@ -87,7 +87,8 @@ class Application:
         scope = self._seen_through_proxies(scope)
         sender = _Sender(scope, send, _request_id(scope))
         started = time.perf_counter()
-        route, actor = None, ""
+        route: Route | None = None
+        call: Call | None = None
         try:
             match = self.router.match(self._path(scope))
             route = _route(match, scope["method"])
@@ -96,7 +97,6 @@ class Application:
             else:
                 call = Call(self.hub, scope, receive, route=route, captured=match.captured)
                 answer = await self._handle(call, sender)
-                actor = call.actor.name
             await answer(scope, receive, sender)
         except ClientGone:
             pass  # nobody is there to be told
@@ -112,7 +112,7 @@ class Application:
                 status=sender.status,
                 ms=round(seconds * 1000, 2),
                 bytes=sender.sent,
-                user=actor,
+                user=call.actor.name if call else "",
                 request_id=sender.request_id,
             )
 

@@ -8,6 +8,7 @@ is made of literal segments and of
 ``{name+}``     the rest, one segment or more, as a list of decoded segments
 ``{name*}``     the rest, perhaps nothing
 ``{kinds}``     ``models``, ``datasets``, ``spaces``, ``kernels``
+``{any_kind}``  the same and their singulars
 ``{prefix}``    the same before web addresses, where models have none
 ``{repo}``      ``namespace/name``, or the one-segment name of old
 """
@@ -29,6 +30,8 @@ KINDS = {kind.plural: kind for kind in Kind}
 PREFIXES: dict[str, Kind] = {
     plural: kind for plural, kind in KINDS.items() if kind is not Kind.MODEL
 }
+ANY_KIND = {**KINDS, **{kind.value: kind for kind in Kind}}
+_KIND_CAPTURES = {"kinds": KINDS, "prefix": PREFIXES, "any_kind": ANY_KIND}
 
 
 class Access(Enum):
@@ -116,9 +119,8 @@ class Router:
                 if name[-1] == "*":
                     _put(node.routes, route)
                 return
-            elif name in ("kinds", "prefix"):
-                values = KINDS if name == "kinds" else PREFIXES
-                node = node.kinds.setdefault(name, (values, _Node()))[1]
+            elif name in _KIND_CAPTURES:
+                node = node.kinds.setdefault(name, (_KIND_CAPTURES[name], _Node()))[1]
             else:
                 node = node.segments.setdefault(name, _Node())
         _put(node.routes, route)

@@ -1,0 +1,284 @@
+"""The one module that builds everything and runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import resource
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import click
+import structlog
+import uvloop
+
+from hubstead import logs, webhooks
+from hubstead.accounts import (
+    LastUse,
+    Passwords,
+    Seal,
+    SignIn,
+    actor_of_token,
+    add_token,
+    add_user,
+    has_admin,
+)
+from hubstead.blobs import S3Options, open_blobs
+from hubstead.blobs import jobs as blob_jobs
+from hubstead.commits import Stores
+from hubstead.commits import jobs as commit_jobs
+from hubstead.db import Database, Tx, migrate, open_db
+from hubstead.errors import InvalidCredentials, Unavailable
+from hubstead.gitstore import GitStore
+from hubstead.jobs import Again, Handler, Job, Runner
+from hubstead.pages import ROUTES as PAGES
+from hubstead.settings import Settings
+from hubstead.webhooks import Deliveries, Patience, Sender
+from hubstead.wire import hub_api, lfs
+from hubstead.wire.http import Application, Hub, HubServer, Limits, Route
+
+FIRST_USER = "admin"
+FIRST_TOKEN = "first-token"
+LAST_USE = "accounts.last_use"
+LAST_USE_EVERY_S = 30.0
+
+_log = structlog.get_logger("hubstead")
+
+
+def routes() -> list[Route]:
+    """Return the table of every address that is served."""
+    return [*hub_api.ROUTES, *lfs.ROUTES, *PAGES]
+
+
+@asynccontextmanager
+async def opened_stores(settings: Settings, *, make: bool = False) -> AsyncIterator[Stores]:
+    """Open the database and everything that holds content, while the block lasts.
+
+    Args:
+        settings: Where they are.
+        make: Make the database, or bring it up to date, if need be; the caller holds the data
+            folder (``holding``).
+
+    Raises:
+        Unavailable: something does not answer, or needs ``make``.
+    """
+    settings.git_root.mkdir(parents=True, exist_ok=True)
+    if make:
+        await migrate(settings.database_url)
+    db = await open_db(
+        settings.database_url,
+        pool_size=settings.database_pool,
+        reader_threads=settings.reader_threads,
+    )
+    store = None
+    try:
+        store = open_blobs(
+            settings.blobs_url,
+            options=_s3_options(settings),
+            min_free_bytes=settings.min_free_bytes,
+        )
+        yield Stores(
+            db=db,
+            git=GitStore(settings.git_root),
+            blobs=store,
+            settings=settings,
+            packs_are_blobs=settings.blobs_url.startswith("s3://"),
+        )
+    finally:
+        if store is not None:
+            await store.close()
+        await db.close()
+
+
+def _s3_options(settings: Settings) -> S3Options:
+    return S3Options(
+        endpoint=settings.s3_endpoint,
+        region=settings.s3_region,
+        access_key=settings.s3_access_key,
+        secret_key=settings.s3_secret_key,
+        session_token=settings.s3_session_token,
+        path_style=settings.s3_path_style,
+    )
+
+
+@asynccontextmanager
+async def opened_hub(settings: Settings, *, make: bool = False) -> AsyncIterator[Hub]:
+    """Open a whole hub, without serving it; see ``opened_stores``."""
+    async with opened_stores(settings, make=make) as stores:
+        passwords = Passwords()
+        sign_in = SignIn(
+            stores.db,
+            passwords,
+            attempts=settings.sign_in_attempts,
+            window_s=int(settings.sign_in_window_s),
+        )
+        hub = Hub(
+            settings=settings,
+            stores=stores,
+            passwords=passwords,
+            sign_in=sign_in,
+            seal=await Seal.load(stores.db),
+            last_use=LastUse(),
+        )
+        try:
+            yield hub
+        finally:
+            await hub.last_use.flush(stores.db)
+
+
+@contextmanager
+def holding(data: Path) -> Iterator[None]:
+    """Keep the data folder for this process: one server, or one migration, at a time.
+
+    Raises:
+        Unavailable: another process holds it.
+    """
+    data.mkdir(parents=True, exist_ok=True)
+    fd = os.open(data / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Unavailable(reason=f"another server holds the data folder {data}") from None
+        yield
+    finally:
+        os.close(fd)
+
+
+@asynccontextmanager
+async def working(hub: Hub) -> AsyncIterator[Runner]:
+    """Do the background work of a hub while the block lasts."""
+    settings = hub.settings
+    sender = Sender(
+        timeout_s=settings.webhook_timeout_s, private_networks=settings.webhook_private_networks
+    )
+    patience = Patience(settings.webhook_max_attempts, settings.webhook_hold_s)
+    deliveries = Deliveries(hub.db, sender, patience)
+    handlers: dict[str, Handler] = {
+        **webhooks.handlers(hub.db, deliveries, [webhooks.take_up]),
+        **blob_jobs.handlers(hub.db, hub.blobs, settings),
+        **commit_jobs.handlers(hub.stores),
+        LAST_USE: _last_use(hub),
+    }
+    node = f"{socket.gethostname()}:{os.getpid()}"
+    runner = Runner(hub.db, handlers, node=node, lanes=webhooks.LANES)
+    webhooks.plan(runner, hub.db)
+    for name, seconds in {**blob_jobs.EVERY_S, **commit_jobs.EVERY_S}.items():
+        runner.every(name, seconds)
+    runner.every(LAST_USE, LAST_USE_EVERY_S)
+    task = asyncio.create_task(runner.run())
+    try:
+        yield runner
+    finally:
+        runner.stop()
+        await task
+        await sender.close()
+
+
+def _last_use(hub: Hub) -> Handler:
+    async def flush(_job: Job) -> Again | None:
+        await hub.last_use.flush(hub.db)
+        return None
+
+    return flush
+
+
+def serve(settings: Settings) -> None:
+    """Serve a hub until SIGTERM or SIGINT, then drain.
+
+    Raises:
+        Unavailable: another server holds the data folder, or something does not answer.
+        SystemExit: the address cannot be bound.
+    """
+    logs.configure(settings)
+    _allow_connections(settings.max_connections)
+    with holding(settings.data):
+        uvloop.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> None:
+    async with opened_hub(settings, make=True) as hub, working(hub):
+        token = await first_token(hub)
+
+        def started(port: int) -> None:
+            hub.port = port
+            click.echo(_greeting(settings, port, token))
+
+        server = HubServer(
+            Application(hub, routes()),
+            host=settings.host,
+            port=settings.port,
+            limits=_limits(settings),
+            on_started=started,
+            drain_s=int(settings.shutdown_seconds),
+            lifespan="off",
+        )
+        await server.serve()
+        hub.unavailable = "it is shutting down"
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        header_bytes=settings.header_bytes,
+        header_seconds=settings.header_seconds,
+        body_min_bytes_per_s=settings.body_min_bytes_per_s,
+        body_silence_s=settings.body_silence_s,
+        max_connections=settings.max_connections,
+    )
+
+
+def _allow_connections(count: int) -> None:
+    """Raise this process's limit of open files, so that ``max_connections`` can be reached."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count * 2 + 1024
+    if soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+async def first_token(hub: Hub) -> str | None:
+    """Make the first administrator if there is none; return their token while it is valid.
+
+    The token is kept in the data folder, readable by its owner only, so that who starts the hub
+    can use it. It is written before the account is made: a crash in between makes a new one.
+    """
+    path = hub.settings.data / FIRST_TOKEN
+    if not await has_admin(hub.db):
+        await _make_first_admin(hub.db, path)
+    try:
+        token = path.read_text().strip()
+        await actor_of_token(hub.db, token)
+    except (OSError, InvalidCredentials):
+        return None
+    return token
+
+
+async def _make_first_admin(db: Database, path: Path) -> None:
+    from hubstead.accounts.tokens import new_token
+
+    secret = new_token()
+    path.unlink(missing_ok=True)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(fd, "w") as file:
+        file.write(secret + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+    async def make(tx: Tx) -> None:
+        pk = await add_user(tx, FIRST_USER, is_admin=True)
+        await add_token(tx, pk, name=FIRST_TOKEN, value=secret)
+
+    await db.write(make)
+
+
+def _greeting(settings: Settings, port: int, token: str | None) -> str:
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
+    url = settings.public_url or f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    lines = [f"Hubstead serves at {url}", "", f"  export HF_ENDPOINT={url}"]
+    if token:
+        lines.append(f"  export HF_TOKEN={token}")
+    lines.append("  export HF_HUB_DISABLE_XET=1   # until Hubstead speaks Xet")
+    return "\n".join([*lines, ""])

@@ -1,0 +1,72 @@
+"""The room's background work: folders of deleted repositories, packs that no row names."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from sqlalchemy import bindparam, select
+
+from hubstead.commits.removing import remove_dead_folders
+from hubstead.commits.stores import Stores
+from hubstead.commits.tables import dead_folder, pack
+from hubstead.db import scan
+from hubstead.gitstore import RepoMissing
+from hubstead.repos.tables import repo
+
+BURY = "commits.bury"
+SWEEP = "commits.sweep"
+
+#: How often each job is due, in seconds.
+EVERY_S = {BURY: 600.0, SWEEP: 6 * 3600.0}
+#: A pack without a row, or a draft, that is younger than this may still be under way.
+LITTER_S = 86_400.0
+
+_PACKS = scan(
+    select(pack.c.name)
+    .join_from(pack, repo, pack.c.repo_pk == repo.c.pk)
+    .where(repo.c.id == bindparam("repo_id"))
+)
+_KNOWN = scan(select(repo.c.id).where(repo.c.id == bindparam("repo_id")))
+_DEAD = scan(select(dead_folder.c.repo_id).where(dead_folder.c.repo_id == bindparam("repo_id")))
+
+
+def handlers(stores: Stores) -> dict[str, Callable[[object], Awaitable[None]]]:
+    """Return who does the jobs of this room."""
+
+    async def bury(_job: object) -> None:
+        grace_ms = int(stores.settings.blob_grace_seconds * 1000)
+        while await remove_dead_folders(stores, grace_ms=grace_ms):
+            pass
+
+    async def sweep(_job: object) -> None:
+        await asyncio.to_thread(stores.git.sweep_drafts, older_than_s=LITTER_S)
+        for repo_id in await asyncio.to_thread(lambda: list(stores.git.repo_ids())):
+            await sweep_folder(stores, repo_id)
+
+    return {BURY: bury, SWEEP: sweep}
+
+
+async def sweep_folder(stores: Stores, repo_id: str, *, older_than_s: float = LITTER_S) -> None:
+    """Remove from one folder of git what no row names and nobody is writing any more."""
+    if await stores.db.all(_DEAD, repo_id=repo_id):
+        return  # the other job's
+    known = await stores.db.all(_KNOWN, repo_id=repo_id)
+    registered = {row.name for row in await stores.db.all(_PACKS, repo_id=repo_id)}
+    await asyncio.to_thread(_sweep, stores, repo_id, registered, bool(known), older_than_s)
+
+
+def _sweep(
+    stores: Stores, repo_id: str, registered: set[str], known: bool, older_than_s: float
+) -> None:
+    try:
+        if not known:
+            if stores.git.is_older(repo_id, older_than_s):
+                stores.git.remove(repo_id)  # made by a creation that a crash ended
+            return
+        stores.git.sweep(repo_id, older_than_s=older_than_s)
+        for name in stores.git.pack_names(repo_id):
+            if name not in registered and stores.git.is_older(repo_id, older_than_s, name):
+                stores.git.remove_pack(repo_id, name)
+    except RepoMissing:
+        return

@@ -1,0 +1,245 @@
+"""Commits over the API: ``preupload`` and ``commit``, in every form that clients sent."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from collections.abc import AsyncIterator
+from typing import TypeVar
+
+import msgspec
+from msgspec import UNSET
+
+from hubstead.commits import HEADS, Candidate, Change, Committed, Message, choose, commit
+from hubstead.errors import InvalidInput, NotBuilt, TooLarge
+from hubstead.wire.http import Answer, Call, inflating, json_answer, stream_body
+from hubstead.wire.hub_api import shapes
+
+T = TypeVar("T")
+
+#: Longer lines are decoded in a thread.
+_INLINE_BYTES = 1 << 16
+#: What a line of NDJSON holds beside its content.
+_LINE_ROOM = 1 << 16
+
+
+async def preupload(call: Call) -> Answer:
+    """Say for each file whether it travels inside the commit or by LFS."""
+    _refuse_pull_requests(call)
+    body = await call.json(shapes.Preupload)
+    candidates = [Candidate(file.path, file.size, _sample(file)) for file in body.files]
+    git = await call.git()
+    text = branch_of(call)
+    empty = call.repo.head is None and text == call.repo.default_branch
+    revision = None if empty else await call.revision(text)
+    choices = await asyncio.to_thread(
+        choose,
+        git,
+        git.tree_of(revision.commit) if revision else None,
+        candidates,
+        call.hub.settings,
+        attributes=body.gitAttributes,
+        ignores=body.gitIgnore,
+    )
+    files = [
+        shapes.PreuploadChoice(
+            path=choice.path,
+            uploadMode="lfs" if choice.by_lfs else "regular",
+            shouldIgnore=choice.ignored,
+            oid=choice.oid or UNSET,
+        )
+        for choice in choices
+    ]
+    return json_answer(shapes.PreuploadAnswer(files, revision.commit if revision else ""))
+
+
+def _sample(file: shapes.PreuploadFile) -> bytes:
+    try:
+        return base64.b64decode(file.sample, validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidInput(reason=f"the sample of {file.path!r} is not base64") from None
+
+
+def _refuse_pull_requests(call: Call) -> None:
+    if call.query.flag("create_pr") or branch_of(call).startswith("refs/pr/"):
+        raise NotBuilt(what="pull requests: commit to a branch instead (create_pr=False)")
+
+
+def branch_of(call: Call) -> str:
+    """Return the branch that the address names by its short name."""
+    text = "/".join(call.segments("rev")).removeprefix(HEADS)
+    return call.repo.default_branch if text == "HEAD" else text
+
+
+async def create(call: Call) -> Answer:
+    """Commit additions, deletions and copies to a branch, all or nothing."""
+    _refuse_pull_requests(call)
+    git = await call.git()
+    change = Change(git.draft(), call.hub.settings)
+    try:
+        if _is_document(call):
+            header = await _read_document(call, change)
+        else:
+            header = await _read_lines(call, change)
+        done = await commit(
+            call.hub.stores,
+            call.actor,
+            call.repo,
+            branch=branch_of(call),
+            change=change,
+            message=Message(header.summary, header.description or ""),
+            parent=header.parentCommit,
+        )
+    finally:
+        change.draft.discard()
+    return json_answer(_committed(call, done))
+
+
+def _committed(call: Call, done: Committed) -> shapes.Committed:
+    url = f"{call.public_url}/{call.repo.repo_id.web_path}/commit/{done.commit}"
+    return shapes.Committed(success=True, commitUrl=url, commitOid=done.commit)
+
+
+def _is_document(call: Call) -> bool:
+    kind = (call.headers.get("content-type") or "").partition(";")[0].strip().lower()
+    return kind == "application/json"
+
+
+# -- NDJSON ------------------------------------------------------------------------------------
+
+
+async def _read_lines(call: Call, change: Change) -> shapes.CommitHeader:
+    header: shapes.CommitHeader | None = None
+    number = 0
+    async for line in _lines(call):
+        number += 1
+        key, value = _parse_line(line, number)
+        if key == "header":
+            if header is not None:
+                raise InvalidInput(reason=f"line {number}: there must be one header only")
+            header = _decode(value, shapes.CommitHeader, number)
+        elif header is None:
+            raise InvalidInput(reason=f"line {number}: the header must come first")
+        else:
+            await _operation(change, key, value, number)
+    if header is None:
+        raise InvalidInput(reason="the commit has no header line")
+    return header
+
+
+async def _lines(call: Call) -> AsyncIterator[bytes]:
+    """Yield the lines of the body as they arrive; the last one may lack its newline."""
+    settings = call.hub.settings
+    longest = settings.max_regular_file_bytes * 4 // 3 + _LINE_ROOM
+    scope, receive = inflating(call.scope, call.receive)
+    pending = bytearray()
+    async for part in stream_body(
+        scope,
+        receive,
+        limit=settings.max_commit_body_bytes,
+        what="The commit",
+        setting="max_commit_body_bytes",
+    ):
+        searched = len(pending)
+        pending += part
+        while (end := pending.find(b"\n", searched)) >= 0:
+            line = bytes(pending[:end])
+            del pending[: end + 1]
+            searched = 0
+            if line.strip():
+                yield line
+        if len(pending) > longest:
+            raise TooLarge(
+                what="A file in the commit: upload it through LFS. It",
+                limit=f"{settings.max_regular_file_bytes} bytes",
+                setting="max_regular_file_bytes",
+            )
+    if pending.strip():
+        yield bytes(pending)
+
+
+def _parse_line(line: bytes, number: int) -> tuple[str, msgspec.Raw]:
+    parsed = _decode(line, shapes.CommitLine, number)
+    return parsed.key, parsed.value
+
+
+def _decode(data: bytes | msgspec.Raw, shape: type[T], number: int) -> T:
+    try:
+        return msgspec.json.decode(data, type=shape)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput(reason=f"line {number} is not what it should be: {error}") from None
+    except RecursionError:
+        raise InvalidInput(reason=f"line {number} is nested too deeply") from None
+
+
+async def _operation(change: Change, key: str, value: msgspec.Raw, number: int) -> None:
+    if key == "file":
+        await _put(change, _decode(value, shapes.CommitFile, number))
+    elif key == "lfsFile":
+        _put_lfs(change, _decode(value, shapes.CommitLfsFile, number))
+    elif key in ("deletedFile", "deletedEntry"):
+        change.remove(_decode(value, shapes.CommitDelete, number).path)
+    elif key == "deletedFolder":
+        change.remove_folder(_decode(value, shapes.CommitDelete, number).path)
+    elif key == "copyFile":
+        copy = _decode(value, shapes.CommitCopy, number)
+        change.copy(copy.path, copy.srcPath, copy.srcRevision)
+    else:
+        raise InvalidInput(reason=f"line {number}: unknown key {key[:40]!r}")
+
+
+async def _put(change: Change, file: shapes.CommitFile) -> None:
+    if file.content is None:
+        if file.oldPath is None:
+            raise InvalidInput(reason=f"the file {file.path!r} has no content")
+        change.copy(file.path, file.oldPath, None)
+    else:
+        change.check(file.path)
+        if len(file.content) > _INLINE_BYTES:
+            content = await asyncio.to_thread(_content, file)
+        else:
+            content = _content(file)
+        await change.put(file.path, content)
+    _remove_old(change, file.path, file.oldPath)
+
+
+def _content(file: shapes.CommitFile) -> bytes:
+    assert file.content is not None
+    try:
+        if file.encoding == "base64":
+            return base64.b64decode(file.content, validate=True)
+        return file.content.encode()
+    except (binascii.Error, ValueError):
+        raise InvalidInput(reason=f"the content of {file.path!r} is not {file.encoding}") from None
+
+
+def _put_lfs(change: Change, file: shapes.CommitLfsFile) -> None:
+    if file.algo not in (None, "sha256"):
+        raise InvalidInput(reason=f"the algo of {file.path!r} must be sha256")
+    change.put_pointer(file.path, file.oid, file.size)
+    _remove_old(change, file.path, file.oldPath)
+
+
+def _remove_old(change: Change, path: str, old: str | None) -> None:
+    if old is not None and old != path:
+        change.remove(old)
+
+
+# -- one document ------------------------------------------------------------------------------
+
+
+async def _read_document(call: Call, change: Change) -> shapes.CommitHeader:
+    """Read a commit of releases 0.8 to 0.10, which had it in memory as well."""
+    settings = call.hub.settings
+    limit = min(settings.max_commit_body_bytes, 4 * settings.max_regular_file_bytes)
+    body = await call.json(shapes.CommitDocument, limit)
+    for file in body.files:
+        await _put(change, file)
+    for lfs_file in body.lfsFiles:
+        _put_lfs(change, lfs_file)
+    for deleted in body.deletedFiles:
+        change.remove(deleted.path)
+    for folder in body.deletedFolders:
+        change.remove_folder(folder.path)
+    return shapes.CommitHeader(body.summary, body.description, body.parentCommit)

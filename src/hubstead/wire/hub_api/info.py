@@ -1,0 +1,217 @@
+"""What a repository is: the info answer, whole or the properties asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from hubstead import cards
+from hubstead.errors import InvalidInput
+from hubstead.gitstore import GitRepo
+from hubstead.ids import Kind
+from hubstead.repos import Details, Repo, details
+from hubstead.wire.http import Answer, Call, json_answer
+from hubstead.wire.hub_api.contents import lfs_facts
+from hubstead.wire.hub_api.shapes import iso
+
+
+@dataclass(frozen=True)
+class Known:
+    """What an answer about a repository is made from."""
+
+    repo: Repo
+    details: Details
+    commit: str | None  # of the revision asked for
+    siblings: Callable[[], Any]  # the files of that revision, read when they are wanted
+
+
+async def info(call: Call) -> Answer:
+    """Describe a repository at its default branch, or at a revision."""
+    text = "/".join(call.segments("rev")) or "HEAD"
+    empty = call.repo.head is None and text in ("HEAD", call.repo.default_branch)
+    revision = None if empty else await call.revision(text)
+    git = await call.git()
+    kept = await details(call.hub.db, call.repo)
+    commit = revision.commit if revision else None
+    blobs = call.query.flag("blobs")
+    known = Known(call.repo, kept, commit, lambda: siblings(git, commit, blobs=blobs))
+    expand = call.query.all("expand")
+    if expand:
+        return json_answer(await asyncio.to_thread(expanded, known, expand))
+    answer = await asyncio.to_thread(_whole, known)
+    if call.query.flag("securityStatus"):
+        answer |= _SECURITY
+    return json_answer(answer)
+
+
+# There is no scanner here, and the answer says so. ``containsInfected`` is what releases 0.5 to
+# 0.26 read, ``securityRepoStatus`` what later ones do.
+_SECURITY = {
+    "securityStatus": {"containsInfected": False},
+    "securityRepoStatus": {"scansDone": False, "filesWithIssues": []},
+}
+
+
+def siblings(git: GitRepo, commit: str | None, *, blobs: bool = False) -> list[dict[str, Any]]:
+    """List the files of a commit in byte order, with sizes and ids if ``blobs``."""
+    if commit is None:
+        return []
+    entries = sorted(git.walk_files(commit), key=lambda entry: entry.path)
+    files = [entry for entry in entries if entry.type in ("blob", "link")]
+    if not blobs:
+        return [{"rfilename": entry.path} for entry in files]
+    listed = []
+    for entry in files:
+        item: dict[str, Any] = {"rfilename": entry.path, "blobId": entry.oid}
+        lfs = lfs_facts(git, entry)
+        item["size"] = lfs.size if lfs else entry.size
+        if lfs:
+            item["lfs"] = {"sha256": lfs.oid, "size": lfs.size, "pointerSize": lfs.pointerSize}
+        listed.append(item)
+    return listed
+
+
+def _whole(known: Known) -> dict[str, Any]:
+    names = [*_COMMON, *_DEFAULT[known.repo.kind]]
+    answer = _identity(known)
+    answer |= _properties(known, names)
+    if known.repo.kind is Kind.DATASET and "cardData" in answer:
+        answer["card_data"] = answer["cardData"]  # read by releases up to 0.2.1
+    return answer
+
+
+def expanded(known: Known, names: list[str]) -> dict[str, Any]:
+    """Return ``_id``, ``id`` and the properties that ``expand`` names.
+
+    Raises:
+        InvalidInput: for a property there is not, in words that clients' tests look for.
+    """
+    allowed = sorted(PROPERTIES)
+    for name in names:
+        if name not in PROPERTIES:
+            raise InvalidInput(reason=f'"expand" must be one of [{", ".join(allowed)}]')
+    return {"_id": known.repo.id, "id": known.repo.full_name} | _properties(known, names)
+
+
+def _identity(known: Known) -> dict[str, Any]:
+    answer: dict[str, Any] = {"_id": known.repo.id, "id": known.repo.full_name}
+    if known.repo.kind is Kind.MODEL:
+        answer["modelId"] = known.repo.full_name
+    return answer
+
+
+def _properties(known: Known, names: list[str]) -> dict[str, Any]:
+    found = ((name, PROPERTIES[name](known)) for name in dict.fromkeys(names))
+    return {name: value for name, value in found if value is not None}
+
+
+def _raw(text: str | None) -> msgspec.Raw | None:
+    return msgspec.Raw(text.encode()) if text else None
+
+
+def _card_field(name: str) -> Callable[[Known], Any]:
+    def read(known: Known) -> Any:
+        if not known.details.card:
+            return None
+        return msgspec.json.decode(known.details.card).get(name)
+
+    return read
+
+
+def _only(*kinds: Kind) -> Callable[[Callable[[Known], Any]], Callable[[Known], Any]]:
+    def wrap(read: Callable[[Known], Any]) -> Callable[[Known], Any]:
+        return lambda known: read(known) if known.repo.kind in kinds else None
+
+    return wrap
+
+
+def _transformers_info(known: Known) -> Any:
+    if not known.details.config or known.details.library_name != "transformers":
+        return None
+    config = msgspec.json.decode(known.details.config)
+    return cards.transformers_info(config, known.details.pipeline_tag)
+
+
+def _runtime(known: Known) -> dict[str, Any]:
+    """Say that nothing runs: this server keeps spaces, it does not run them."""
+    return {
+        "stage": "STOPPED",
+        "hardware": {"current": None, "requested": None},
+        "storage": None,
+        "gcTimeout": None,
+        "replicas": {"current": 0, "requested": 0},
+    }
+
+
+def _subdomain(known: Known) -> str:
+    return known.repo.full_name.lower().replace("/", "-").replace("_", "-").replace(".", "-")
+
+
+_model = _only(Kind.MODEL, Kind.KERNEL)
+_dataset = _only(Kind.DATASET)
+_space = _only(Kind.SPACE)
+
+#: Every property that ``expand`` may name (hub-api 3.3). One that has nothing to say is left out.
+PROPERTIES: dict[str, Callable[[Known], Any]] = {
+    "author": lambda known: known.repo.owner,
+    "sha": lambda known: known.commit,
+    "lastModified": lambda known: iso(known.repo.modified_ms),
+    "createdAt": lambda known: iso(known.repo.created_ms),
+    "private": lambda known: known.repo.private,
+    "disabled": lambda known: known.repo.disabled,
+    "gated": lambda known: known.repo.gated or False,
+    "downloads": lambda known: known.details.downloads,
+    "downloadsAllTime": lambda known: known.details.downloads_all_time,
+    "likes": lambda known: known.details.likes,
+    "trendingScore": lambda known: known.details.trending,
+    "tags": lambda known: _raw(known.details.tags),
+    "cardData": lambda known: _raw(known.details.card),
+    "usedStorage": lambda known: known.details.used_bytes,
+    "siblings": lambda known: known.siblings(),
+    "resourceGroup": lambda known: None,
+    "xetEnabled": lambda known: False,
+    "gitalyUid": lambda known: None,
+    "pipeline_tag": _model(lambda known: known.details.pipeline_tag),
+    "library_name": _model(lambda known: known.details.library_name),
+    "config": _model(lambda known: _raw(known.details.config)),
+    "transformersInfo": _model(_transformers_info),
+    "model-index": _model(_card_field("model-index")),
+    "widgetData": _model(_card_field("widget")),
+    "mask_token": lambda known: None,
+    "safetensors": lambda known: None,
+    "gguf": lambda known: None,
+    "inference": lambda known: None,
+    "inferenceProviderMapping": _model(lambda known: []),
+    "baseModels": lambda known: None,
+    "childrenModelCount": lambda known: None,
+    "evalResults": lambda known: None,
+    "spaces": lambda known: None,
+    "citation": lambda known: None,
+    "description": _dataset(lambda known: ""),
+    "paperswithcode_id": lambda known: None,
+    "mainSize": lambda known: None,
+    "sdk": _space(lambda known: known.repo.sdk),
+    "subdomain": _space(_subdomain),
+    "runtime": _space(_runtime),
+    "models": _space(_card_field("models")),
+    "datasets": _space(_card_field("datasets")),
+    "region": lambda known: None,
+    "files": _only(Kind.KERNEL)(lambda known: [f["rfilename"] for f in known.siblings()]),
+    "buildMetadata": lambda known: None,
+    "supportedDriverFamilies": lambda known: None,
+    "arxivIds": lambda known: None,
+}
+_COMMON = (
+    "author sha lastModified createdAt private disabled gated downloads likes tags cardData "
+    "usedStorage siblings"
+).split()
+_DEFAULT = {
+    Kind.MODEL: ["pipeline_tag", "library_name", "config", "transformersInfo", "model-index"],
+    Kind.DATASET: ["description"],
+    Kind.SPACE: ["sdk", "subdomain", "runtime", "models", "datasets"],
+    Kind.KERNEL: ["files"],
+}

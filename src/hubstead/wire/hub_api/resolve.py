@@ -1,0 +1,133 @@
+"""Files of a revision, whole or in part: ``resolve``, ``raw``, ``resolve-cache``."""
+
+from __future__ import annotations
+
+import asyncio
+import mimetypes
+
+from starlette.types import ASGIApp
+
+from hubstead.blobs import BlobKey, BlobKind
+from hubstead.commits import Revision, split
+from hubstead.errors import EntryNotFound, InvalidInput
+from hubstead.gitstore import Entry, GitRepo, Pointer
+from hubstead.ids import is_oid
+from hubstead.wire.http import BytesAnswer, Call, FileAnswer, disposition, redirect
+from hubstead.wire.hub_api.contents import pointer_of
+
+#: Larger files of git are read in a thread.
+_INLINE_BYTES = 1 << 16
+
+
+async def resolve(call: Call) -> ASGIApp:
+    """Send a file: what git holds, or the LFS object that its pointer names."""
+    revision, path = await _where(call)
+    return await _send(call, revision, path)
+
+
+async def resolve_cached(call: Call) -> ASGIApp:
+    """Send a file of a commit named by its full sha, which never changes."""
+    if not is_oid(call.text("sha")):
+        raise InvalidInput(reason="this address takes a full commit sha")
+    revision = await call.revision(call.text("sha"))
+    return await _send(call, revision, "/".join(call.segments("path")))
+
+
+async def raw(call: Call) -> ASGIApp:
+    """Send a file as git holds it: for an LFS file the pointer."""
+    revision, path = await _where(call)
+    git, entry = await _entry(call, revision, path)
+    return await _from_git(call, git, entry, revision)
+
+
+async def _where(call: Call) -> tuple[Revision, str]:
+    text, path = await split(call.hub.db, call.repo.pk, call.segments("rest"))
+    return await call.revision(text), path
+
+
+async def _send(call: Call, revision: Revision, path: str) -> ASGIApp:
+    git, entry = await _entry(call, revision, path)
+    pointer = pointer_of(git, entry)
+    if pointer is None:
+        return await _from_git(call, git, entry, revision)
+    return await _from_store(call, entry, pointer, revision)
+
+
+async def _entry(call: Call, revision: Revision, path: str) -> tuple[GitRepo, Entry]:
+    git = await call.git()
+    entry = git.entry(revision.commit, path) if path and not path.endswith("/") else None
+    if entry is None or entry.type not in ("blob", "link"):
+        raise EntryNotFound(path=path, revision=revision.text)
+    return git, entry
+
+
+async def _from_git(call: Call, git: GitRepo, entry: Entry, revision: Revision) -> ASGIApp:
+    if entry.size > _INLINE_BYTES:
+        content = await asyncio.to_thread(git.blob, entry.oid)
+    else:
+        content = git.blob(entry.oid)
+    return BytesAnswer(
+        content,
+        etag=entry.oid,
+        headers=_headers(call, entry, revision),
+        media_type=_media_type(entry.name),
+    )
+
+
+async def _from_store(call: Call, entry: Entry, pointer: Pointer, revision: Revision) -> ASGIApp:
+    key = BlobKey(BlobKind.LFS, pointer.oid)
+    headers = _headers(call, entry, revision)
+    headers += [("X-Linked-Etag", f'"{pointer.oid}"'), ("X-Linked-Size", str(pointer.size))]
+    if call.hub.settings.s3_direct_downloads and _may_be_sent_on(call):
+        url = await call.hub.blobs.url(
+            key,
+            expires_s=int(call.hub.settings.signed_url_seconds),
+            filename=entry.name,
+            media_type=_media_type(entry.name),
+        )
+        if url is not None:
+            more = {name.lower(): value for name, value in headers}
+            # Releases 0.10 to 0.13 prefer ETag: the two have to be equal (legacy-clients 3).
+            return redirect(url, status=302, headers={**more, "etag": f'"{pointer.oid}"'})
+    source = await call.hub.blobs.open(key)
+    return FileAnswer(source, etag=pointer.oid, headers=headers, media_type=_media_type(entry.name))
+
+
+def _may_be_sent_on(call: Call) -> bool:
+    """Tell whether the client can follow a redirect to another host.
+
+    Releases up to 0.11.1 take their token along, which S3 refuses beside a signature.
+    """
+    agent = call.headers.get("user-agent", "")
+    if "hf_hub/0." not in agent or "authorization" not in call.headers:
+        return True
+    minor = agent.partition("hf_hub/0.")[2].partition(".")[0]
+    return minor.isdigit() and int(minor) >= 12
+
+
+def _headers(call: Call, entry: Entry, revision: Revision) -> list[tuple[str, str]]:
+    inline = not call.query.flag("download")
+    headers = [
+        ("X-Repo-Commit", revision.commit),
+        ("Content-Disposition", disposition(entry.name, inline=inline)),
+        ("X-Content-Type-Options", "nosniff"),
+        ("Content-Security-Policy", "default-src 'none'; sandbox"),
+    ]
+    if revision.is_fixed and not call.repo.private and not call.repo.gated:
+        headers.append(("Cache-Control", "public, max-age=31536000, immutable"))
+    elif call.repo.private:
+        headers.append(("Cache-Control", "private, no-cache"))
+    return headers
+
+
+def _media_type(name: str) -> str:
+    """Return what browsers may take the file for; text is shown, never run as a page."""
+    guessed, coding = mimetypes.guess_type(name)
+    if guessed is None or coding is not None:
+        return "text/plain; charset=utf-8" if name.startswith(".git") else _ANY
+    if guessed.startswith("text/") or guessed in ("application/json", "application/xml"):
+        return "text/plain; charset=utf-8"
+    return guessed
+
+
+_ANY = "application/octet-stream"

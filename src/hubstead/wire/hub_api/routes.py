@@ -1,0 +1,235 @@
+"""The table of the Hub's API: every address, who may call it, and what answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hubstead.repos import Right
+from hubstead.wire.http import Access, Route, Says
+from hubstead.wire.hub_api import (
+    commit,
+    history,
+    identity,
+    info,
+    lfs_files,
+    listing,
+    repos,
+    resolve,
+    service,
+    shapes,
+    single_files,
+    tree,
+    unbuilt,
+    validation,
+)
+
+OPEN, ANYONE, SIGNED_IN = Access.OPEN, Access.ANYONE, Access.SIGNED_IN
+READ, CONTENT, WRITE, ADMIN = Right.READ, Right.CONTENT, Right.WRITE, Right.ADMIN
+
+_REPO = "/api/{kinds}/{repo}"
+_WEB = "/{prefix}/{repo}"
+#: Models before they had a segment of their own (legacy-clients 2.9, 2.10).
+_BARE = "/api/{namespace}/{name}"
+_BYTES = Says(media_type="application/octet-stream")
+
+
+def _says(body: type | None = None, answer: Any = None) -> Says:
+    return Says(body=body, answer=answer)
+
+
+_SERVICE = [
+    Route("GET", "/healthz", service.alive, OPEN),
+    Route("GET", "/readyz", service.ready, OPEN),
+    Route("GET", "/metrics", service.metrics, OPEN, says=Says(media_type="text/plain")),
+    Route("GET", "/api/openapi.json", service.openapi, OPEN),
+    Route("GET", "/.well-known/openapi.json", service.openapi, OPEN),
+    Route("GET", "/api/agent-harnesses", service.harnesses, OPEN),
+    Route("HEAD", "/api/telemetry/{topic*}", service.telemetry, OPEN),
+    Route("GET", "/api/metrics", listing.metrics, ANYONE),
+    Route("GET", "/api/spaces/hardware", service.nothing, ANYONE),
+    Route("GET", "/api/spaces/templates", service.templates, ANYONE),
+]
+
+_IDENTITY = [
+    Route("POST", "/api/login", identity.login, OPEN, says=_says(shapes.Login, shapes.Token)),
+    Route("POST", "/api/logout", identity.logout, SIGNED_IN),
+    Route("GET", "/api/whoami", identity.whoami_v1, SIGNED_IN, says=_says(None, shapes.WhoamiV1)),
+    Route("GET", "/api/whoami-v2", identity.whoami, SIGNED_IN, says=_says(None, shapes.Whoami)),
+]
+
+_REPOS = [
+    Route(
+        "POST",
+        "/api/repos/create",
+        repos.create,
+        SIGNED_IN,
+        says=_says(shapes.CreateRepo, shapes.CreatedRepo),
+    ),
+    Route("DELETE", "/api/repos/delete", repos.delete, SIGNED_IN, says=_says(shapes.DeleteRepo)),
+    Route("POST", "/api/repos/move", repos.move, SIGNED_IN, says=_says(shapes.MoveRepo)),
+    Route("GET", "/api/repos/ls", single_files.list_stored, SIGNED_IN),
+    Route("PUT", f"{_REPO}/settings", repos.settings, ADMIN, says=_says(shapes.Settings)),
+    Route("PUT", f"{_BARE}/settings", repos.settings, ADMIN, says=_says(shapes.Settings)),
+    Route(
+        "PUT",
+        "/api/repos/{any_kind}/{repo}/settings",
+        repos.settings,
+        ADMIN,
+        says=_says(shapes.Settings),
+    ),
+    Route(
+        "POST",
+        f"{_REPO}/duplicate",
+        repos.duplicate,
+        CONTENT,
+        says=_says(shapes.Duplicate, shapes.CreatedRepo),
+    ),
+    Route("GET", f"{_REPO}/auth-check", repos.auth_check, CONTENT),
+    Route("GET", f"{_REPO}/auth-check/write", repos.auth_check, WRITE),
+]
+
+_READING = [
+    Route("GET", "/api/models", listing.models, ANYONE),
+    Route("GET", "/api/datasets", listing.datasets, ANYONE),
+    Route("GET", "/api/spaces", listing.spaces, ANYONE),
+    Route("GET", "/api/kernels", listing.kernels, ANYONE),
+    Route("GET", "/api/models-tags-by-type", listing.model_tags, ANYONE),
+    Route("GET", "/api/datasets-tags-by-type", listing.dataset_tags, ANYONE),
+    Route("GET", _REPO, info.info, READ),
+    Route("GET", f"{_REPO}/revision/{{rev+}}", info.info, READ),
+    Route(
+        "GET", f"{_REPO}/tree/{{rest+}}", tree.tree, READ, says=_says(None, list[shapes.TreeItem])
+    ),
+    Route(
+        "POST",
+        f"{_REPO}/paths-info/{{rev+}}",
+        tree.paths_info,
+        READ,
+        says=_says(None, list[shapes.TreeItem]),
+    ),
+    Route("GET", f"{_REPO}/refs", history.refs, READ, says=_says(None, shapes.Refs)),
+    Route(
+        "GET",
+        f"{_REPO}/commits/{{rev+}}",
+        history.commits,
+        READ,
+        says=_says(None, list[shapes.CommitItem]),
+    ),
+    Route(
+        "GET",
+        f"{_REPO}/compare/{{spec+}}",
+        history.compare,
+        CONTENT,
+        says=Says(media_type="text/plain"),
+    ),
+    Route("GET", f"{_WEB}/resolve/{{rest+}}", resolve.resolve, CONTENT, says=_BYTES),
+    Route("GET", f"{_WEB}/raw/{{rest+}}", resolve.raw, CONTENT, says=_BYTES),
+    Route(
+        "GET",
+        "/api/resolve-cache/{kinds}/{repo}/{sha}/{path+}",
+        resolve.resolve_cached,
+        CONTENT,
+        says=_BYTES,
+    ),
+]
+
+_WRITING = [
+    Route(
+        "POST",
+        "/api/validate-yaml",
+        validation.validate_yaml,
+        ANYONE,
+        says=_says(shapes.ValidateYaml, shapes.Validated),
+    ),
+    Route(
+        "POST",
+        f"{_REPO}/preupload/{{rev+}}",
+        commit.preupload,
+        WRITE,
+        says=_says(shapes.Preupload, shapes.PreuploadAnswer),
+    ),
+    Route(
+        "POST",
+        f"{_REPO}/commit/{{rev+}}",
+        commit.create,
+        WRITE,
+        says=_says(shapes.CommitDocument, shapes.Committed),
+    ),
+    Route(
+        "POST",
+        f"{_REPO}/branch/{{branch+}}",
+        history.add_branch,
+        WRITE,
+        says=_says(shapes.CreateBranch),
+    ),
+    Route("DELETE", f"{_REPO}/branch/{{branch+}}", history.remove_branch, WRITE),
+    Route("POST", f"{_REPO}/tag/{{rev+}}", history.add_tag, WRITE, says=_says(shapes.CreateTag)),
+    Route("DELETE", f"{_REPO}/tag/{{rev+}}", history.remove_tag, WRITE),
+    Route(
+        "POST",
+        f"{_REPO}/super-squash/{{branch+}}",
+        history.super_squash,
+        WRITE,
+        says=_says(shapes.Squash),
+    ),
+    Route("GET", f"{_REPO}/lfs-files", lfs_files.listing, WRITE),
+    Route(
+        "POST",
+        f"{_REPO}/lfs-files/batch",
+        lfs_files.delete_batch,
+        WRITE,
+        says=_says(shapes.DeleteLfsFiles),
+    ),
+    Route("DELETE", f"{_REPO}/lfs-files/{{sha}}", lfs_files.delete_one, WRITE),
+    *[
+        Route(method, f"{start}/{verb}/{{rest+}}", handler, WRITE)
+        for start in ("/api/{any_kind}/{repo}", _BARE)
+        for method, verb, handler in (
+            ("POST", "upload", single_files.upload),
+            ("DELETE", "delete", single_files.delete),
+        )
+    ],
+]
+
+_UNBUILT = [
+    *[
+        Route(method, pattern, handler, access)
+        for pattern, handler, access, methods in (
+            (f"{_REPO}/xet-read-token/{{rev*}}", unbuilt.XET, CONTENT, "GET"),
+            (f"{_REPO}/xet-write-token/{{rev*}}", unbuilt.XET, WRITE, "GET"),
+            (f"{_REPO}/lfs-files/duplicate", unbuilt.LFS_COPIES, CONTENT, "POST"),
+            (f"{_REPO}/discussions", unbuilt.PULL_REQUESTS, READ, "GET POST"),
+            (f"{_REPO}/discussions/{{number+}}", unbuilt.PULL_REQUESTS, READ, "GET POST DELETE"),
+            (f"{_REPO}/like", unbuilt.LIKES, READ, "POST DELETE"),
+            (f"{_REPO}/likers", unbuilt.LIKES, READ, "GET"),
+            (f"{_REPO}/user-access-request/{{what+}}", unbuilt.ACCESS_REQUESTS, READ, "GET POST"),
+            ("/api/spaces/{repo}/runtime", unbuilt.SPACES, READ, "GET"),
+            ("/api/spaces/{repo}/secrets", unbuilt.SPACES, WRITE, "GET POST DELETE"),
+            ("/api/spaces/{repo}/variables", unbuilt.SPACES, WRITE, "GET POST DELETE"),
+            ("/api/spaces/{repo}/hardware", unbuilt.SPACES, WRITE, "POST"),
+            ("/api/spaces/{repo}/restart", unbuilt.SPACES, WRITE, "POST"),
+            ("/api/spaces/{repo}/pause", unbuilt.SPACES, WRITE, "POST"),
+            ("/api/collections", unbuilt.COLLECTIONS, ANYONE, "GET POST"),
+            ("/api/collections/{slug+}", unbuilt.COLLECTIONS, ANYONE, "GET POST PATCH DELETE"),
+            ("/api/settings/webhooks", unbuilt.WEBHOOKS, SIGNED_IN, "GET POST"),
+            ("/api/settings/webhooks/{id+}", unbuilt.WEBHOOKS, SIGNED_IN, "GET POST DELETE"),
+            ("/api/settings/ssh-keys", unbuilt.SSH_KEYS, SIGNED_IN, "GET POST"),
+            ("/api/users/{user}/likes", unbuilt.LIKES, ANYONE, "GET"),
+            ("/api/buckets/{rest*}", unbuilt.BUCKETS, ANYONE, "GET POST PUT DELETE"),
+            ("/api/jobs/{rest*}", unbuilt.JOBS, ANYONE, "GET POST PUT"),
+            ("/api/scheduled-jobs/{rest*}", unbuilt.JOBS, ANYONE, "GET POST PUT DELETE"),
+            ("/oauth/{rest+}", unbuilt.OAUTH, OPEN, "GET POST"),
+        )
+        for method in methods.split()
+    ],
+    *[
+        Route(method, f"{_WEB}/{path}", unbuilt.GIT, access, wire="git")
+        for method, path, access in (
+            ("GET", "info/refs", CONTENT),
+            ("POST", "git-upload-pack", CONTENT),
+            ("POST", "git-receive-pack", WRITE),
+        )
+    ],
+]
+
+ROUTES = [*_SERVICE, *_IDENTITY, *_REPOS, *_READING, *_WRITING, *_UNBUILT]

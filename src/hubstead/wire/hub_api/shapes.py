@@ -1,0 +1,422 @@
+"""Shapes of requests and answers of the Hub's API; see hub-api.md for who reads which field.
+
+Unknown fields of requests are ignored. Field names are the wire's.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+#: Bytes; msgspec takes no larger bound.
+Size = Annotated[int, Meta(ge=0, le=2**62)]
+
+
+def iso(ms: int) -> str:
+    """Return milliseconds since the epoch as the clients' parser wants them: with ``Z``."""
+    stamp = datetime.fromtimestamp(ms / 1000, UTC)
+    return f"{stamp:%Y-%m-%dT%H:%M:%S}.{stamp.microsecond // 1000:03d}Z"
+
+
+# -- requests ----------------------------------------------------------------------------------
+
+
+class Login(Struct):
+    """``POST /api/login`` of releases up to 0.7."""
+
+    username: str
+    password: str
+
+
+class CreateFile(Struct):
+    """A file for the first commit (JavaScript client, web form)."""
+
+    path: str
+    content: str = ""
+    encoding: Literal["utf-8", "base64"] = "utf-8"
+
+
+class CreateRepo(Struct):
+    """``POST /api/repos/create``."""
+
+    name: str
+    organization: str | None = None
+    type: str | None = None
+    private: bool | None = None
+    visibility: str | None = None
+    sdk: str | None = None
+    space_sdk: str | None = None
+    license: str | None = None
+    files: list[CreateFile] | None = None
+    lfsmultipartthresh: int | None = None
+
+
+class DeleteRepo(Struct):
+    """``DELETE /api/repos/delete``."""
+
+    name: str
+    organization: str | None = None
+    type: str | None = None
+
+
+class MoveRepo(Struct):
+    """``POST /api/repos/move``."""
+
+    fromRepo: str
+    toRepo: str
+    type: str | None = None
+
+
+class Settings(Struct):
+    """``PUT …/settings``; what is not sent stays."""
+
+    private: bool | None = None
+    visibility: str | None = None
+    gated: str | bool | None = None
+    discussionsDisabled: bool | UnsetType = UNSET
+    discussionsSorting: str | UnsetType = UNSET
+    orgMembersGated: bool | UnsetType = UNSET
+    gatedNotificationsEmail: str | UnsetType = UNSET
+    gatedNotificationsMode: str | UnsetType = UNSET
+
+
+class Duplicate(Struct):
+    """``POST …/duplicate``."""
+
+    repository: str
+    private: bool | None = None
+    visibility: str | None = None
+
+
+class PreuploadFile(Struct):
+    """A file that is about to be uploaded; ``sample`` is base64 of its first bytes."""
+
+    path: str
+    size: Size
+    sample: str = ""
+
+
+class Preupload(Struct):
+    """``POST …/preupload/{rev}``."""
+
+    files: Annotated[list[PreuploadFile], Meta(max_length=1000)] = []
+    gitIgnore: str | None = None
+    gitAttributes: str | None = None
+
+
+class CommitHeader(Struct):
+    """Line ``header`` of a commit."""
+
+    summary: str
+    description: str | None = None
+    parentCommit: Annotated[str, Meta(pattern="^[0-9a-f]{7,40}$")] | None = None
+
+
+class CommitFile(Struct):
+    """Line ``file`` of a commit."""
+
+    path: str
+    content: str | None = None
+    encoding: Literal["utf-8", "base64"] = "utf-8"
+    oldPath: str | None = None
+
+
+class CommitLfsFile(Struct):
+    """Line ``lfsFile`` of a commit."""
+
+    path: str
+    oid: str
+    algo: str | None = None
+    size: Size | None = None
+    oldPath: str | None = None
+
+
+class CommitDelete(Struct):
+    """Lines ``deletedFile``, ``deletedFolder``, ``deletedEntry`` of a commit."""
+
+    path: str
+
+
+class CommitCopy(Struct):
+    """Line ``copyFile`` of a commit: within this repository."""
+
+    path: str
+    srcPath: str
+    srcRevision: str | None = None
+
+
+class CommitLine(Struct):
+    """One line of a commit sent as NDJSON."""
+
+    key: str
+    value: msgspec.Raw
+
+
+class CommitDocument(Struct):
+    """A commit sent as one JSON document (releases 0.8 to 0.10)."""
+
+    summary: str
+    description: str | None = None
+    parentCommit: Annotated[str, Meta(pattern="^[0-9a-f]{7,40}$")] | None = None
+    files: list[CommitFile] = []
+    lfsFiles: list[CommitLfsFile] = []
+    deletedFiles: list[CommitDelete] = []
+    deletedFolders: list[CommitDelete] = []
+
+
+class CreateBranch(Struct):
+    """``POST …/branch/{branch}``."""
+
+    startingPoint: str | None = None
+    emptyBranch: bool | None = None
+    overwrite: bool | None = None
+
+
+class CreateTag(Struct):
+    """``POST …/tag/{rev}``."""
+
+    tag: str
+    message: str | None = None
+
+
+class Squash(Struct):
+    """``POST …/super-squash/{branch}``."""
+
+    message: Annotated[str, Meta(max_length=500)] | None = None
+
+
+class LfsDeletions(Struct):
+    """What to delete: sha256 of LFS files."""
+
+    sha: list[str]
+    rewriteHistory: bool = False
+
+
+class DeleteLfsFiles(Struct):
+    """``POST …/lfs-files/batch``."""
+
+    deletions: LfsDeletions
+
+
+class ValidateYaml(Struct):
+    """``POST /api/validate-yaml``."""
+
+    content: str
+    repoType: str | None = None
+
+
+# -- answers -----------------------------------------------------------------------------------
+
+
+class Problem(Struct):
+    """The body of every refusal."""
+
+    error: str
+
+
+class Token(Struct):
+    """``POST /api/login``."""
+
+    token: str
+
+
+class WhoamiV1(Struct):
+    """``GET /api/whoami`` (releases up to 0.0.13)."""
+
+    user: str
+    orgs: list[str]
+
+
+class OrgOfUser(Struct):
+    """An organization in whoami-v2. ``apiToken`` is there for releases up to 0.19 and is none."""
+
+    type: str
+    id: str
+    name: str
+    fullname: str
+    avatarUrl: str
+    roleInOrg: str
+    isEnterprise: bool = False
+    canPay: bool = False
+    apiToken: str = ""
+
+
+class AccessToken(Struct):
+    """The token a caller signed in with."""
+
+    displayName: str
+    role: str
+    createdAt: str
+
+
+class Auth(Struct):
+    """How a caller signed in."""
+
+    type: str
+    accessToken: AccessToken | UnsetType = UNSET
+
+
+class Whoami(Struct):
+    """``GET /api/whoami-v2``."""
+
+    type: str
+    id: str
+    name: str
+    fullname: str
+    email: str
+    emailVerified: bool
+    avatarUrl: str
+    isPro: bool
+    canPay: bool
+    orgs: list[OrgOfUser]
+    auth: Auth
+    apiToken: str = ""
+
+
+class CreatedRepo(Struct):
+    """``POST /api/repos/create`` and ``…/duplicate``."""
+
+    url: str
+    name: str
+    id: str
+
+
+class StoredFile(Struct):
+    """One row of ``GET /api/repos/ls``."""
+
+    filename: str
+    lastModified: str
+    commit: str
+    size: int
+
+
+class LfsFacts(Struct):
+    """What is said of an LFS file in a tree; info answers call the hash ``sha256``."""
+
+    oid: str
+    size: int
+    pointerSize: int
+
+
+class LastCommit(Struct):
+    """The last commit that touched a path."""
+
+    id: str
+    title: str
+    date: str
+
+
+class FileStatus(Struct):
+    """What scanners said of a file: there are none here, and it says so."""
+
+    status: str = "unscanned"
+    safe: bool = True
+    avScan: None = None
+    pickleImportScan: None = None
+
+
+class TreeItem(Struct):
+    """A file or folder in a tree."""
+
+    type: str
+    oid: str
+    size: int
+    path: str
+    lfs: LfsFacts | UnsetType = UNSET
+    lastCommit: LastCommit | UnsetType = UNSET
+    securityFileStatus: FileStatus | UnsetType = UNSET
+
+
+class RefItem(Struct):
+    """A branch or tag."""
+
+    name: str
+    ref: str
+    targetCommit: str
+
+
+class Refs(Struct):
+    """``GET …/refs``."""
+
+    branches: list[RefItem]
+    tags: list[RefItem]
+    converts: list[RefItem]
+    pullRequests: list[RefItem] | UnsetType = UNSET
+
+
+class Author(Struct):
+    """Who made a commit."""
+
+    user: str
+    avatar: str = ""
+
+
+class FormattedCommit(Struct):
+    """Title and message of a commit as HTML."""
+
+    title: str
+    message: str
+
+
+class CommitItem(Struct):
+    """A commit in a list."""
+
+    id: str
+    title: str
+    message: str
+    authors: list[Author]
+    date: str
+    formatted: FormattedCommit | UnsetType = UNSET
+
+
+class PreuploadChoice(Struct):
+    """How a file is to travel."""
+
+    path: str
+    uploadMode: str
+    shouldIgnore: bool
+    oid: str | UnsetType = UNSET
+
+
+class PreuploadAnswer(Struct):
+    """``POST …/preupload/{rev}``."""
+
+    files: list[PreuploadChoice]
+    commitOid: str
+
+
+class Committed(Struct):
+    """``POST …/commit/{rev}``."""
+
+    success: bool
+    commitUrl: str
+    commitOid: str
+    hookOutput: str = ""
+
+
+class LfsFileItem(Struct):
+    """One LFS file of a repository."""
+
+    fileOid: str
+    filename: str
+    oid: str
+    pushedAt: str
+    size: int
+    ref: str | UnsetType = UNSET
+    pusher: dict[str, Any] | UnsetType = UNSET
+
+
+class Finding(Struct):
+    """An error or warning about a card."""
+
+    message: str
+
+
+class Validated(Struct):
+    """``POST /api/validate-yaml``."""
+
+    errors: list[Finding]
+    warnings: list[Finding]

@@ -1,0 +1,145 @@
+"""One file at a time, as releases 0.0.9 to 0.7.0 wrote: ``upload`` and ``delete``; and ``ls``."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from hubstead.accounts import find_account
+from hubstead.blobs import BlobKey, BlobKind, Sha256Verifier, accept_upload
+from hubstead.commits import Candidate, Change, Message, choose, commit, split
+from hubstead.db import Reader
+from hubstead.discovery import Query, find
+from hubstead.errors import HubError, RepoNotFound, Unchanged
+from hubstead.ids import Kind
+from hubstead.wire.http import Answer, Call, json_answer
+from hubstead.wire.hub_api.commit import branch_of
+from hubstead.wire.hub_api.contents import pointer_of
+from hubstead.wire.hub_api.incoming import Incoming, receive_file
+from hubstead.wire.hub_api.shapes import StoredFile, iso
+
+PAGE = 1000
+
+
+async def upload(call: Call) -> Answer:
+    """Commit one file, whose bytes are the body; large ones become LFS objects here."""
+    branch, path = await _where(call)
+    git = await call.git()
+    change = Change(git.draft(), call.hub.settings)
+    url = f"{call.public_url}/{call.repo.repo_id.web_path}/blob/{branch}/{path}"
+    try:
+        change.check(path)
+        async with receive_file(call) as incoming:
+            await _add(call, change, branch, path, incoming)
+        done = await commit(
+            call.hub.stores,
+            call.actor,
+            call.repo,
+            branch=branch,
+            change=change,
+            message=Message(f"Upload {path}"),
+        )
+    finally:
+        change.draft.discard()
+    if not done.changed:
+        raise Unchanged(path=path, url=url)
+    return json_answer({"url": url})
+
+
+async def _add(call: Call, change: Change, branch: str, path: str, incoming: Incoming) -> None:
+    git = await call.git()
+    empty = call.repo.head is None
+    tree = None if empty else git.tree_of((await call.revision(branch)).commit)
+    candidate = Candidate(path, incoming.size, incoming.sample)
+    choice = (await asyncio.to_thread(choose, git, tree, [candidate], call.hub.settings))[0]
+    if not choice.by_lfs:
+        await change.put(path, await asyncio.to_thread(incoming.read))
+        return
+    key = BlobKey(BlobKind.LFS, incoming.sha256)
+    verify = Sha256Verifier(incoming.sha256, incoming.size)
+    await call.hub.blobs.put_file(key, incoming.path, verify)
+    await accept_upload(
+        call.hub.db,
+        call.hub.blobs,
+        call.repo.pk,
+        key,
+        incoming.size,
+        pusher_pk=call.actor.pk,
+        hold_ms=int(call.hub.settings.hold_seconds * 1000),
+    )
+    change.put_pointer(path, key.name, incoming.size)
+
+
+async def delete(call: Call) -> Answer:
+    """Commit the deletion of one file."""
+    branch, path = await _where(call)
+    git = await call.git()
+    change = Change(git.draft(), call.hub.settings)
+    try:
+        change.remove(path)
+        await commit(
+            call.hub.stores,
+            call.actor,
+            call.repo,
+            branch=branch,
+            change=change,
+            message=Message(f"Delete {path}"),
+        )
+    finally:
+        change.draft.discard()
+    return json_answer({})
+
+
+async def _where(call: Call) -> tuple[str, str]:
+    text, path = await split(call.hub.db, call.repo.pk, call.segments("rest"))
+    call.captured["rev"] = [text]
+    return branch_of(call), path
+
+
+async def list_stored(call: Call) -> Answer:
+    """List the files of every repository of a namespace (``repo ls-files`` up to 0.4.0)."""
+    name = call.query.one("organization") or call.actor.name
+    try:
+        owner = await find_account(call.hub.db, name)
+    except HubError:
+        raise RepoNotFound() from None
+    rows: list[StoredFile] = []
+    for kind in Kind:
+        for item in await _all_of(call.hub.db, call, kind, owner.name):
+            rows += await _files(call, item)
+    return json_answer(rows)
+
+
+async def _all_of(db: Reader, call: Call, kind: Kind, author: str) -> list[Any]:
+    items: list[Any] = []
+    cursor: str | None = None
+    while True:
+        query = Query(kind=kind, author=author, sort="createdAt", limit=PAGE, cursor=cursor)
+        page = await find(db, call.actor, query)
+        items += page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return items
+
+
+async def _files(call: Call, item: Any) -> list[StoredFile]:
+    repo = item.repo
+    if repo.head is None:
+        return []
+    git = await call.hub.stores.open_git(repo)
+
+    def read() -> list[StoredFile]:
+        files = []
+        for entry in git.walk_files(repo.head):
+            pointer = pointer_of(git, entry)
+            files.append(
+                StoredFile(
+                    filename=f"{repo.name}/{entry.path}",
+                    lastModified=iso(repo.modified_ms),
+                    commit=repo.head,
+                    size=pointer.size if pointer else entry.size,
+                )
+            )
+        return files
+
+    return await asyncio.to_thread(read)

@@ -1,0 +1,135 @@
+"""Folders and paths: ``tree`` and ``paths-info``."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from msgspec import UNSET
+
+from hubstead.commits import Revision, split
+from hubstead.errors import EntryNotFound, InvalidInput, TooLarge
+from hubstead.gitstore import Commit, Entry, GitRepo
+from hubstead.wire.http import Answer, Call, json_answer
+from hubstead.wire.hub_api.contents import lfs_facts
+from hubstead.wire.hub_api.shapes import FileStatus, LastCommit, TreeItem, iso
+
+PAGE = 1000
+EXPANDED_PAGE = 100
+
+
+async def tree(call: Call) -> Answer:
+    """List a folder, page by page; ``recursive`` goes into it, ``expand`` adds last commits."""
+    revision_text, path = await split(call.hub.db, call.repo.pk, call.segments("rest"))
+    revision = await call.revision(revision_text)
+    git = await call.git()
+    path = path.rstrip("/")
+    folder = git.entry(revision.commit, path) if path else None
+    if path and (folder is None or folder.type != "tree"):
+        raise EntryNotFound(reason=f'{path} does not exist on "{revision.text}"', path=path)
+    expand = call.query.flag("expand")
+    most = EXPANDED_PAGE if expand else PAGE
+    limit = call.query.number("limit", most, least=1, most=call.hub.settings.max_page)
+    after = _after(call.query.one("cursor"))
+    recursive = call.query.flag("recursive")
+    entries = await asyncio.to_thread(
+        git.tree_page, revision.commit, path, recursive=recursive, after=after, limit=limit + 1
+    )
+    page = entries[:limit]
+    items = await asyncio.to_thread(describe, git, revision, page, expand=expand)
+    headers = {}
+    if len(entries) > limit:
+        headers["link"] = next_page(call, cursor=_cursor(page[-1].path), limit=limit)
+    return json_answer(items, headers=headers)
+
+
+def next_page(call: Call, **changed: object) -> str:
+    """Return the ``Link`` header to the next page: this address with other parameters.
+
+    The JavaScript client wants it absolute and ``rel`` quoted (hub-api 2.8).
+    """
+    pairs = [
+        (name, value)
+        for name, values in call.query._values.items()
+        for value in values
+        if name not in changed
+    ]
+    pairs += [(name, str(value)) for name, value in changed.items()]
+    raw = call.scope.get("raw_path") or quote(call.scope["path"]).encode()
+    path = raw.partition(b"?")[0].decode("latin-1")
+    return f'<{call.public_url}{path}?{urlencode(pairs)}>; rel="next"'
+
+
+def _cursor(path: str) -> str:
+    return base64.urlsafe_b64encode(path.encode("utf-8", "surrogateescape")).decode().rstrip("=")
+
+
+def _after(cursor: str | None) -> str | None:
+    if cursor is None:
+        return None
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        return base64.b64decode(padded, altchars=b"-_", validate=True).decode(
+            "utf-8", "surrogateescape"
+        )
+    except ValueError:
+        raise InvalidInput(reason='"cursor" is not one that this server gave out') from None
+
+
+def describe(
+    git: GitRepo, revision: Revision, entries: Sequence[Entry], *, expand: bool
+) -> list[TreeItem]:
+    """Describe entries of a tree; submodules, which have no content here, are left out."""
+    shown = [entry for entry in entries if entry.type != "commit"]
+    last = git.last_commits(revision.commit, [entry.path for entry in shown]) if expand else {}
+    return [_item(git, entry, last.get(entry.path), expand) for entry in shown]
+
+
+def _item(git: GitRepo, entry: Entry, last: Commit | None, expand: bool) -> TreeItem:
+    shown = LastCommit(last.oid, last.title, iso(last.time_s * 1000)) if last else UNSET
+    if entry.type == "tree":
+        return TreeItem("directory", entry.oid, 0, entry.path, lastCommit=shown)
+    lfs = lfs_facts(git, entry)
+    return TreeItem(
+        type="file",
+        oid=entry.oid,
+        size=lfs.size if lfs else entry.size,
+        path=entry.path,
+        lfs=lfs or UNSET,
+        lastCommit=shown,
+        securityFileStatus=FileStatus() if expand else UNSET,
+    )
+
+
+async def paths_info(call: Call) -> Answer:
+    """Describe paths of a revision; those that do not exist are left out."""
+    fields = await call.fields()
+    paths = _paths(fields.get("paths"))
+    most = call.hub.settings.max_paths_info
+    if len(paths) > most:
+        raise TooLarge(what="The list of paths", limit=most, setting="max_paths_info")
+    expand = str(_last(fields.get("expand"))).lower() in ("true", "1")
+    revision = await call.revision("/".join(call.segments("rev")))
+    git = await call.git()
+
+    def look_up() -> list[TreeItem]:
+        found = [git.entry(revision.commit, path.strip("/")) for path in paths if path.strip("/")]
+        return describe(git, revision, [entry for entry in found if entry], expand=expand)
+
+    return json_answer(await asyncio.to_thread(look_up))
+
+
+def _paths(given: Any) -> list[str]:
+    paths = [given] if isinstance(given, str) else given
+    if paths is None:
+        return []
+    if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
+        raise InvalidInput(reason='"paths" must be a list of paths')
+    return list(dict.fromkeys(paths))
+
+
+def _last(value: Any) -> Any:
+    return value[-1] if isinstance(value, list) and value else value

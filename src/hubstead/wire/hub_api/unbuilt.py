@@ -1,0 +1,36 @@
+"""Addresses of the Hub that this server does not serve yet: an honest 501 each."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from hubstead.errors import NotBuilt
+from hubstead.wire.http import Answer, Call
+
+
+def unbuilt(what: str) -> Callable[[Call], Awaitable[Answer]]:
+    """Return a handler that says that ``what`` is not built."""
+
+    async def refuse(call: Call) -> Answer:
+        raise NotBuilt(what=what)
+
+    refuse.__doc__ = f"Not built yet: {what}."
+    return refuse
+
+
+XET = unbuilt(
+    "Xet storage: set HF_HUB_DISABLE_XET=1 in the client's environment, so that large files "
+    "travel by LFS"
+)
+PULL_REQUESTS = unbuilt("discussions and pull requests")
+COLLECTIONS = unbuilt("collections")
+LIKES = unbuilt("likes")
+WEBHOOKS = unbuilt("webhooks over the API: an administrator adds them by `hubstead webhook add`")
+ACCESS_REQUESTS = unbuilt("requests for access to gated repositories")
+SPACES = unbuilt("running spaces: this server keeps their repositories only")
+BUCKETS = unbuilt("buckets")
+JOBS = unbuilt("compute jobs")
+SSH_KEYS = unbuilt("SSH keys: use HTTP with a token")
+GIT = unbuilt("git over HTTP: use the API clients")
+OAUTH = unbuilt("signing in through the browser: paste an access token instead")
+LFS_COPIES = unbuilt("copying large files between repositories by Xet hash")
