@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from hubstead.blobs import BlobKey, BlobKind
 from hubstead.errors import InvalidInput, TooLarge
-from hubstead.gitstore import PackDraft, PutFile, Remove
+from hubstead.gitstore import PackDraft, PutFile, Remove, parse_pointer
 from hubstead.ids import check_path, is_sha256
 from hubstead.settings import Settings
 
@@ -75,6 +75,8 @@ class Change:
         Raises:
             InvalidPath: no file may be there.
             TooLarge: the content belongs into LFS, or there are too many operations.
+
+        Content that is an LFS pointer means the object it names.
         """
         limit = self.settings.max_regular_file_bytes
         if len(content) > limit:
@@ -83,6 +85,11 @@ class Change:
                 limit=f"{limit} bytes",
                 setting="max_regular_file_bytes",
             )
+        pointer = parse_pointer(content)
+        if pointer is not None:
+            # Written by hand, it must not lead to bytes that the repository was never given.
+            self.put_pointer(path, pointer.oid, pointer.size)
+            return
         self.check(path)
         if len(content) > _INLINE_BYTES:
             oid = await asyncio.to_thread(self.draft.blob, content)

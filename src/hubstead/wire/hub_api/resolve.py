@@ -7,7 +7,7 @@ import mimetypes
 
 from starlette.types import ASGIApp
 
-from hubstead.blobs import BlobKey, BlobKind
+from hubstead.blobs import BlobKey, BlobKind, held
 from hubstead.commits import Revision, split
 from hubstead.errors import EntryNotFound, InvalidInput
 from hubstead.gitstore import Entry, GitRepo, Pointer
@@ -76,6 +76,11 @@ async def _from_git(call: Call, git: GitRepo, entry: Entry, revision: Revision) 
 
 async def _from_store(call: Call, entry: Entry, pointer: Pointer, revision: Revision) -> ASGIApp:
     key = BlobKey(BlobKind.LFS, pointer.oid)
+    if await held(call.hub.db, call.repo.pk, key) is None:
+        # A pointer is only text: it leads to bytes that were given to this repository, no others.
+        raise EntryNotFound(
+            reason="The content of this LFS file is not in this repository", path=entry.path
+        )
     headers = _headers(call, entry, revision)
     headers += [("X-Linked-Etag", f'"{pointer.oid}"'), ("X-Linked-Size", str(pointer.size))]
     if call.hub.settings.s3_direct_downloads and _may_be_sent_on(call):
