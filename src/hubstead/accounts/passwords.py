@@ -26,10 +26,12 @@ class Passwords:
         """Return the hash to keep.
 
         Raises:
-            InvalidInput: for an empty or over-long password.
+            InvalidInput: for an empty or over-long password, or broken text.
         """
         if not password or len(password) > MAX_CHARS:
             raise InvalidInput(reason=f"a password has 1 to {MAX_CHARS} characters")
+        if any("\ud800" <= char <= "\udfff" for char in password):
+            raise InvalidInput(reason="a password must be valid Unicode")
         async with self._slots:
             return await asyncio.to_thread(self._hasher.hash, password)
 

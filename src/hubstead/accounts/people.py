@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, delete, func, select, update
 from hubstead.accounts.tables import access_token, account, member
 from hubstead.db import Conflict, Database, Reader, Row, Tx, insert, point, scan
 from hubstead.errors import AccountNotFound, InvalidInput, NameTaken
-from hubstead.ids import check_account_name, new_object_id, now_ms
+from hubstead.ids import account_key, check_account_name, new_object_id, now_ms
 
 #: What a member may do, weakest first (hub-docs "organizations-security").
 ORG_ROLES = ("read", "contributor", "write", "admin")
@@ -110,13 +110,20 @@ _MEMBERS = scan(
 )
 
 
+_COUNT_MEMBERS = point(
+    select(func.count().label("n"))
+    .select_from(member)
+    .where(member.c.org_pk == bindparam("org_pk"))
+)
+
+
 async def find_account(db: Reader, name: str, kind: str | None = None) -> Row:
     """Return the account called ``name``, in any case.
 
     Raises:
         AccountNotFound: if there is none (of that kind).
     """
-    row = await db.one(_FIND, key=name.casefold())
+    row = await db.one(_FIND, key=account_key(name))
     if row is None or (kind and row.kind != kind):
         raise AccountNotFound(name=name)
     return row
@@ -132,7 +139,7 @@ async def account_by_pk(db: Reader, pk: int) -> Row:
 
 async def password_of(db: Reader, name: str) -> Row | None:
     """Return pk, name, password_hash and disabled of the user ``name``, or None."""
-    return await db.one(_SECRETS, key=name.casefold())
+    return await db.one(_SECRETS, key=account_key(name))
 
 
 async def list_accounts(db: Reader, kind: str) -> list[Row]:
@@ -200,7 +207,7 @@ async def _add(tx: Tx, *, name: str, **values: object) -> int:
         _ADD,
         id=new_object_id(),
         name=name,
-        name_key=name.casefold(),
+        name_key=account_key(name),
         created_ms=now_ms(),
         **values,
     )
@@ -241,13 +248,19 @@ async def members_of(db: Reader, org_pk: int) -> list[Row]:
     return await db.all(_MEMBERS, org_pk=org_pk)
 
 
+async def count_members(db: Reader, org_pk: int) -> int:
+    """Return how many members an organization has."""
+    row = await db.one(_COUNT_MEMBERS, org_pk=org_pk)
+    return int(row.n) if row else 0
+
+
 async def disable_user(tx: Tx, name: str, *, disabled: bool = True) -> None:
     """Shut a user out (or let them in again): no token and no password works meanwhile.
 
     Raises:
         AccountNotFound: if there is no such user.
     """
-    if not await tx.run(_DISABLE, key=name.casefold(), flag=int(disabled)):
+    if not await tx.run(_DISABLE, key=account_key(name), flag=int(disabled)):
         raise AccountNotFound(name=name)
 
 
@@ -257,9 +270,9 @@ async def set_password(tx: Tx, name: str, password_hash: str) -> None:
     Raises:
         AccountNotFound: if there is no such user.
     """
-    if not await tx.run(_SET_PASSWORD, key=name.casefold(), hashed=password_hash):
+    if not await tx.run(_SET_PASSWORD, key=account_key(name), hashed=password_hash):
         raise AccountNotFound(name=name)
-    await tx.run(_END_SESSIONS, key=name.casefold())
+    await tx.run(_END_SESSIONS, key=account_key(name))
 
 
 async def delete_account(db: Database, name: str, kind: str) -> None:

@@ -59,18 +59,23 @@ class SignIn:
         seal = self._seal(name, password)
         if row is not None and not row.disabled and self._remembers(seal, row.password_hash):
             return _actor(row)
-        for bucket in buckets:
-            if not self._limiter.test(self._limit, bucket):
-                reset = self._limiter.get_window_stats(self._limit, bucket).reset_time
-                raise RateLimited(retry_after_s=max(1, int(reset - time.time()) + 1))
+        self._refuse_if_exhausted(buckets)
         fits = len(password) <= MAX_CHARS
         right = await self._passwords.check(password, row.password_hash if row else None)
+        # Again, or guesses sent all at once would all be answered.
+        self._refuse_if_exhausted(buckets)
         if row is None or not fits or not right or row.disabled:
             for bucket in buckets:
                 self._limiter.hit(self._limit, bucket)
             raise SignInFailed()
         self._remember(seal, row.password_hash)
         return _actor(row)
+
+    def _refuse_if_exhausted(self, buckets: tuple[str, ...]) -> None:
+        for bucket in buckets:
+            if not self._limiter.test(self._limit, bucket):
+                reset = self._limiter.get_window_stats(self._limit, bucket).reset_time
+                raise RateLimited(retry_after_s=max(1, int(reset - time.time()) + 1))
 
     async def open_session(self, name: str, password: str, address: str) -> str:
         """Return a new session's token for ``name`` (``POST /api/login``).
@@ -93,7 +98,7 @@ class SignIn:
         return await self._db.write(add)
 
     def _seal(self, name: str, password: str) -> bytes:
-        text = f"{name.casefold()}\0{password}".encode("utf-8", "surrogateescape")
+        text = f"{name.casefold()}\0{password}".encode("utf-8", "surrogatepass")
         return hmac.digest(self._key, hashlib.sha256(text).digest(), "sha256")
 
     def _remembers(self, seal: bytes, password_hash: str | None) -> bool:

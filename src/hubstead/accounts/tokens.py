@@ -80,7 +80,7 @@ _USED = point(
 
 def hash_token(secret: str) -> str:
     """Return what is stored of a token. A random 256-bit secret needs no slow hash."""
-    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def new_token() -> str:

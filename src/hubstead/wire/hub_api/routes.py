@@ -13,6 +13,7 @@ from hubstead.wire.hub_api import (
     info,
     lfs_files,
     listing,
+    people,
     repos,
     resolve,
     service,
@@ -132,6 +133,18 @@ _READING = [
         says=_BYTES,
     ),
 ]
+_PEOPLE = [
+    Route("GET", "/api/users/{user}/overview", people.user_overview, ANYONE),
+    Route("GET", "/api/organizations/{org}/overview", people.org_overview, ANYONE),
+    Route("GET", "/api/organizations/{org}/members", people.org_members, ANYONE),
+    Route("GET", "/api/settings/repositories", people.own_repositories, SIGNED_IN),
+    Route(
+        "GET",
+        "/api/organizations/{org}/settings/repositories",
+        people.org_repositories,
+        SIGNED_IN,
+    ),
+]
 
 _WRITING = [
     Route(
@@ -218,6 +231,19 @@ _UNBUILT = [
             ("/api/buckets/{rest*}", unbuilt.BUCKETS, ANYONE, "GET POST PUT DELETE"),
             ("/api/jobs/{rest*}", unbuilt.JOBS, ANYONE, "GET POST PUT"),
             ("/api/scheduled-jobs/{rest*}", unbuilt.JOBS, ANYONE, "GET POST PUT DELETE"),
+            (f"{_REPO}/safetensors-metadata/{{path+}}", unbuilt.SAFETENSORS, CONTENT, "GET"),
+            (f"{_REPO}/treesize/{{rest+}}", unbuilt.TREE_SIZE, READ, "GET"),
+            (f"{_REPO}/scan", unbuilt.SCAN, READ, "GET"),
+            (f"{_REPO}/resource-group", unbuilt.RESOURCE_GROUPS, ADMIN, "GET POST"),
+            ("/api/users/{user}/{what+}", unbuilt.FOLLOWERS, ANYONE, "GET"),
+            ("/api/organizations/{org}/{what+}", unbuilt.ORGANIZATIONS, ANYONE, "GET POST PUT"),
+            ("/api/settings/{what+}", unbuilt.ACCOUNT_SETTINGS, SIGNED_IN, "GET POST PUT PATCH"),
+            ("/api/notifications", unbuilt.NOTIFICATIONS, SIGNED_IN, "GET DELETE"),
+            ("/api/papers/{rest+}", unbuilt.PAPERS, ANYONE, "GET POST"),
+            ("/api/daily_papers", unbuilt.PAPERS, ANYONE, "GET"),
+            ("/api/trending", unbuilt.TRENDING, ANYONE, "GET"),
+            ("/api/quicksearch", unbuilt.TRENDING, ANYONE, "GET POST"),
+            ("/api/credentials/revoke", unbuilt.REVOKING, OPEN, "POST"),
             ("/oauth/{rest+}", unbuilt.OAUTH, OPEN, "GET POST"),
         )
         for method in methods.split()
@@ -232,4 +258,4 @@ _UNBUILT = [
     ],
 ]
 
-ROUTES = [*_SERVICE, *_IDENTITY, *_REPOS, *_READING, *_WRITING, *_UNBUILT]
+ROUTES = [*_SERVICE, *_IDENTITY, *_REPOS, *_READING, *_PEOPLE, *_WRITING, *_UNBUILT]
