@@ -113,6 +113,15 @@ def check_account_name(name: str, *, by_admin: bool = False) -> str:
     return name
 
 
+def account_key(name: str) -> str:
+    """Return the spelling under which the unique table knows an account: case folded.
+
+    It is empty, and so finds nobody, for a text that is no account's name: a NUL would be an
+    error in PostgreSQL, and a Kelvin sign folds to a plain k.
+    """
+    return "" if _characters_fault(name) else name.casefold()
+
+
 def _characters_fault(text: str) -> str | None:
     if not text:
         return "it must not be empty"

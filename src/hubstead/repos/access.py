@@ -28,7 +28,7 @@ from hubstead.errors import (
     RepoMoved,
     RepoNotFound,
 )
-from hubstead.ids import Kind, RepoId
+from hubstead.ids import Kind, RepoId, account_key
 from hubstead.repos.tables import repo, repo_name
 
 
@@ -262,7 +262,7 @@ async def open_namespace(db: Reader, actor: Actor, name: str | None) -> Row:
     """
     if not actor.signed_in:
         raise LoginRequired()
-    row = await db.one(_NAMESPACE, key=(name or actor.name).casefold(), actor_pk=actor.pk)
+    row = await db.one(_NAMESPACE, key=account_key(name or actor.name), actor_pk=actor.pk)
     allowed = row is not None and (
         row.pk == actor.pk or row.role in ("contributor", "write", "admin")
     )

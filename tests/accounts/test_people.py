@@ -1,0 +1,176 @@
+"""Users and organizations: unique names, roles, and what goes when they go."""
+
+from __future__ import annotations
+
+import pytest
+
+from hubstead.accounts import (
+    account_by_pk,
+    actor_of_token,
+    add_org,
+    add_token,
+    add_user,
+    delete_account,
+    disable_user,
+    find_account,
+    has_admin,
+    list_accounts,
+    members_of,
+    orgs_of,
+    remove_member,
+    role_in,
+    set_member,
+)
+from hubstead.db import Database, Tx
+from hubstead.errors import (
+    AccountNotFound,
+    InvalidCredentials,
+    InvalidInput,
+    InvalidName,
+    NameTaken,
+)
+from tests.factories import a_repo, a_user, an_org
+
+
+async def test_a_user_is_found_in_any_case_and_keeps_the_case_they_chose(db: Database) -> None:
+    anna = await a_user(db, "Anna-B", email="anna@example.com", fullname="Anna B.")
+    for spelling in ("Anna-B", "anna-b", "ANNA-B"):
+        row = await find_account(db, spelling)
+        assert (row.pk, row.name, row.email) == (anna.pk, "Anna-B", "anna@example.com")
+    assert (await account_by_pk(db, anna.pk)).fullname == "Anna B."
+    assert len(row.id) == 24
+
+
+@pytest.mark.parametrize("name", ["nobody", "", "a\0b", "\ud800", "\N{KELVIN SIGN}arl", "x" * 5000])
+async def test_who_is_not_there_is_not_found_whatever_the_name(db: Database, name: str) -> None:
+    await a_user(db, "karl")
+    with pytest.raises(AccountNotFound):
+        await find_account(db, name)
+
+
+async def test_users_and_organizations_share_one_space_of_names(db: Database) -> None:
+    anna = await a_user(db, "anna")
+    await an_org(db, "Acme", anna)
+    for taken in ("ANNA", "acme", "Acme"):
+        with pytest.raises(NameTaken):
+            await a_user(db, taken)
+        with pytest.raises(NameTaken):
+            await an_org(db, taken, anna)
+    assert [row.name for row in await list_accounts(db, "user")] == ["anna"]
+    assert [row.name for row in await list_accounts(db, "org")] == ["Acme"]
+    with pytest.raises(AccountNotFound):
+        await find_account(db, "acme", "user")
+
+
+@pytest.mark.parametrize("name", ["_anna", "anna.b", "a_b", ".anna", "x" * 60])
+async def test_an_administrator_may_make_names_that_sign_up_refuses(
+    db: Database, name: str
+) -> None:
+    async def sign_up(tx: Tx) -> int:
+        return await add_user(tx, name, by_admin=False)
+
+    with pytest.raises(InvalidName):
+        await db.write(sign_up)
+    await a_user(db, name)
+    assert (await find_account(db, name)).name == name
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a b", "..", "a..b", "anna.git", "api", "Models", "ü"])
+async def test_some_names_nobody_may_make(db: Database, name: str) -> None:
+    anna = await a_user(db, "anna")
+    with pytest.raises(InvalidName):
+        await a_user(db, name)
+    with pytest.raises(InvalidName):
+        await an_org(db, name, anna)
+
+
+async def test_whether_there_is_an_administrator(db: Database) -> None:
+    await a_user(db, "anna")
+    assert not await has_admin(db)
+    await a_user(db, "root", is_admin=True)
+    assert await has_admin(db)
+
+
+async def test_members_have_one_role_that_may_change(db: Database) -> None:
+    anna, bert = await a_user(db, "anna"), await a_user(db, "bert")
+    acme = await an_org(db, "acme", anna, {"read": bert})
+    assert await role_in(db, acme, anna.pk) == "admin"
+    assert await role_in(db, acme, bert.pk) == "read"
+
+    async def promote(tx: Tx) -> None:
+        await set_member(tx, acme, bert.pk, "write")
+
+    await db.write(promote)
+    assert [(row.name, row.role) for row in await members_of(db, acme)] == [
+        ("anna", "admin"),
+        ("bert", "write"),
+    ]
+    assert [(row.name, row.role) for row in await orgs_of(db, bert.pk)] == [("acme", "write")]
+
+
+async def test_leaving_and_roles_there_are_not(db: Database) -> None:
+    anna, bert = await a_user(db, "anna"), await a_user(db, "bert")
+    acme = await an_org(db, "acme", anna, {"write": bert})
+
+    async def leave(tx: Tx) -> tuple[bool, bool]:
+        return await remove_member(tx, acme, bert.pk), await remove_member(tx, acme, bert.pk)
+
+    assert await db.write(leave) == (True, False)
+    assert await role_in(db, acme, bert.pk) is None
+
+    async def crown(tx: Tx) -> None:
+        await set_member(tx, acme, bert.pk, "king")
+
+    with pytest.raises(InvalidInput, match="read, contributor, write, admin"):
+        await db.write(crown)
+
+
+async def test_whoever_owns_repositories_is_not_deleted(db: Database) -> None:
+    anna = await a_user(db, "anna")
+    await a_repo(db, anna, "anna/bert")
+    with pytest.raises(InvalidInput, match="owns repositories"):
+        await delete_account(db, "anna", "user")
+    assert (await find_account(db, "anna")).pk == anna.pk
+
+
+async def test_a_deleted_user_leaves_no_token_no_membership_and_a_free_name(db: Database) -> None:
+    anna, bert = await a_user(db, "anna"), await a_user(db, "bert")
+    acme = await an_org(db, "acme", anna, {"contributor": bert})
+    await a_repo(db, bert, "acme/model")
+
+    async def add(tx: Tx) -> str:
+        return await add_token(tx, bert.pk, name="laptop")
+
+    secret = await db.write(add)
+    await delete_account(db, "Bert", "user")
+    with pytest.raises(InvalidCredentials):
+        await actor_of_token(db, secret)
+    assert [row.name for row in await members_of(db, acme)] == ["anna"]
+    again = await a_user(db, "bert")
+    assert again.pk != bert.pk, "a number is never given twice"
+    with pytest.raises(AccountNotFound):
+        await delete_account(db, "acme", "user")
+
+
+async def test_disabling_needs_a_user(db: Database) -> None:
+    anna = await a_user(db, "anna")
+    await an_org(db, "acme", anna)
+    for name in ("nobody", "acme"):
+
+        async def disable(tx: Tx, name: str = name) -> None:
+            await disable_user(tx, name)
+
+        with pytest.raises(AccountNotFound):
+            await db.write(disable)
+
+
+async def test_an_organization_needs_an_owner_who_exists(db: Database) -> None:
+    from hubstead.db import Conflict
+
+    async def add(tx: Tx) -> int:
+        return await add_org(tx, "acme", 12345)
+
+    with pytest.raises(Conflict):
+        await db.write(add)
+    with pytest.raises(AccountNotFound):
+        await find_account(db, "acme")

@@ -1,0 +1,144 @@
+"""Passwords: checked slowly, failures counted, successes remembered for a moment."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from hubstead.accounts import Passwords, SignIn, disable_user, set_password
+from hubstead.db import Database, Tx
+from hubstead.errors import InvalidInput, RateLimited, SignInFailed
+from tests.factories import a_user, an_org
+
+HERE = "10.0.0.1"
+
+
+async def make_anna(db: Database, passwords: Passwords, password: str = "right") -> None:
+    await a_user(db, "anna", password_hash=await passwords.hash(password))
+
+
+async def fails(sign_in: SignIn, name: str, password: str, address: str = HERE) -> None:
+    with pytest.raises(SignInFailed):
+        await sign_in.check(name, password, address)
+
+
+async def test_the_right_password_and_no_other(db: Database) -> None:
+    passwords = Passwords()
+    await make_anna(db, passwords)
+    sign_in = SignIn(db, passwords, attempts=100)
+    actor = await sign_in.check("ANNA", "right", HERE)
+    assert (actor.name, actor.may_write, actor.token_kind) == ("anna", True, "password")
+    for wrong in ("wrong", "", "Right", "right\0", "right ", "x" * 2000, "\ud800"):
+        await fails(sign_in, "anna", wrong)
+
+
+@pytest.mark.parametrize("name", ["nobody", "acme", "carl", "a\0b", "\ud800", ""])
+async def test_who_has_no_password_cannot_sign_in(db: Database, name: str) -> None:
+    anna = await a_user(db, "anna")
+    await an_org(db, "acme", anna)
+    await a_user(db, "carl")  # a user without a password
+    sign_in = SignIn(db, Passwords())
+    await fails(sign_in, name, "")
+    await fails(sign_in, name, "nobody has this password")
+
+
+async def test_a_disabled_user_cannot_sign_in_not_even_when_remembered(db: Database) -> None:
+    passwords = Passwords()
+    await make_anna(db, passwords)
+    sign_in = SignIn(db, passwords)
+    await sign_in.check("anna", "right", HERE)
+
+    async def disable(tx: Tx) -> None:
+        await disable_user(tx, "anna")
+
+    await db.write(disable)
+    await fails(sign_in, "anna", "right")
+
+
+async def test_a_changed_password_counts_at_once(db: Database) -> None:
+    passwords = Passwords()
+    await make_anna(db, passwords)
+    sign_in = SignIn(db, passwords)
+    await sign_in.check("anna", "right", HERE)
+    hashed = await passwords.hash("newer")
+
+    async def change(tx: Tx) -> None:
+        await set_password(tx, "anna", hashed)
+
+    await db.write(change)
+    await fails(sign_in, "anna", "right")
+    assert (await sign_in.check("anna", "newer", HERE)).name == "anna"
+
+
+async def test_after_so_many_failures_not_even_the_right_password_is_looked_at(
+    db: Database,
+) -> None:
+    passwords = Passwords()
+    await make_anna(db, passwords)
+    sign_in = SignIn(db, passwords, attempts=3, window_s=60)
+    for n in range(3):
+        await fails(sign_in, "anna", f"guess {n}", f"10.0.0.{n}")
+    with pytest.raises(RateLimited) as limited:
+        await sign_in.check("Anna", "right", "10.9.9.9")
+    assert 1 <= int(str(limited.value.facts["retry_after_s"])) <= 61
+
+
+async def test_failures_count_per_address_too(db: Database) -> None:
+    passwords = Passwords()
+    await make_anna(db, passwords)
+    sign_in = SignIn(db, passwords, attempts=3, window_s=60)
+    for n in range(3):
+        await fails(sign_in, f"user{n}", "guess")
+    with pytest.raises(RateLimited):
+        await sign_in.check("anna", "right", HERE)
+    assert (await sign_in.check("anna", "right", "10.9.9.9")).name == "anna"
+
+
+async def test_guesses_sent_all_at_once_get_no_more_answers(db: Database) -> None:
+    passwords = Passwords()
+    await make_anna(db, passwords)
+    sign_in = SignIn(db, passwords, attempts=3, window_s=60)
+    guesses = [sign_in.check("anna", f"guess {n}", HERE) for n in range(9)]
+    outcomes = await asyncio.gather(*guesses, return_exceptions=True)
+    assert sum(isinstance(outcome, SignInFailed) for outcome in outcomes) == 3
+    assert sum(isinstance(outcome, RateLimited) for outcome in outcomes) == 6
+
+
+async def test_a_window_that_is_over_forgives(db: Database) -> None:
+    passwords = Passwords()
+    await make_anna(db, passwords)
+    sign_in = SignIn(db, passwords, attempts=1, window_s=1)
+    await fails(sign_in, "anna", "wrong")
+    with pytest.raises(RateLimited):
+        await sign_in.check("anna", "right", HERE)
+    await asyncio.sleep(1.1)
+    assert (await sign_in.check("anna", "right", HERE)).name == "anna"
+
+
+async def test_the_same_password_again_is_quick(db: Database) -> None:
+    passwords = Passwords()
+    await make_anna(db, passwords)
+    sign_in = SignIn(db, passwords)
+    began = time.perf_counter()
+    await sign_in.check("anna", "right", HERE)
+    slow = time.perf_counter() - began
+    began = time.perf_counter()
+    for _ in range(10):
+        await sign_in.check("anna", "right", HERE)
+    assert time.perf_counter() - began < slow
+
+
+async def test_a_password_has_a_length() -> None:
+    for bad in ("", "x" * 1025):
+        with pytest.raises(InvalidInput, match="1 to 1024"):
+            await Passwords().hash(bad)
+    with pytest.raises(InvalidInput, match="Unicode"):
+        await Passwords().hash("\ud800")
+    kept = await Passwords().hash("x" * 1024)
+    assert "x" * 10 not in kept
+    assert await Passwords().check("x" * 1024, kept)
+    assert not await Passwords().check("x" * 1023, kept)
+    assert not await Passwords().check("anything", "not a hash")
+    assert not await Passwords().check("nobody has this password", None)

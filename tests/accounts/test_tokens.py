@@ -1,0 +1,198 @@
+"""Access tokens and sessions: whose they are, what they may, and when they end."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from hubstead.accounts import (
+    Actor,
+    LastUse,
+    Passwords,
+    SignIn,
+    actor_of_token,
+    add_token,
+    disable_user,
+    end_session,
+    list_tokens,
+    revoke_token,
+    set_password,
+)
+from hubstead.accounts.tables import access_token
+from hubstead.db import Database, Tx, scan
+from hubstead.errors import InvalidCredentials, InvalidInput, NotFound
+from hubstead.ids import now_ms
+from tests.factories import a_user
+
+
+async def write(
+    db: Database, change: Callable[..., Awaitable[Any]], *args: Any, **more: Any
+) -> Any:
+    async def run(tx: Tx) -> Any:
+        return await change(tx, *args, **more)
+
+    return await db.write(run)
+
+
+async def a_token(db: Database, user: Actor, **more: Any) -> str:
+    made: str = await write(db, add_token, user.pk, **({"name": "laptop"} | more))
+    return made
+
+
+async def test_a_token_tells_who_holds_it(db: Database) -> None:
+    anna = await a_user(db, "anna", is_admin=True)
+    secret = await a_token(db, anna)
+    assert secret.startswith("hf_")
+    actor = await actor_of_token(db, secret)
+    assert (actor.pk, actor.name, actor.is_admin, actor.may_write) == (anna.pk, "anna", True, True)
+    assert (actor.token_name, actor.token_role, actor.token_kind) == ("laptop", "write", "access")
+    assert actor.signed_in
+
+
+async def test_a_read_token_may_not_write(db: Database) -> None:
+    secret = await a_token(db, await a_user(db), role="read")
+    assert not (await actor_of_token(db, secret)).may_write
+
+
+async def test_a_role_there_is_not_is_refused(db: Database) -> None:
+    anna = await a_user(db)
+    with pytest.raises(InvalidInput, match="read, write"):
+        await a_token(db, anna, role="god")
+
+
+@pytest.mark.parametrize("secret", ["", "hf_unknown", "a\0b", "\ud800", "x" * 100_000])
+async def test_an_unknown_token_is_nobody(db: Database, secret: str) -> None:
+    await a_token(db, await a_user(db))
+    with pytest.raises(InvalidCredentials):
+        await actor_of_token(db, secret)
+
+
+async def test_an_expired_token_is_nobody(db: Database) -> None:
+    anna = await a_user(db)
+    over = await a_token(db, anna, expires_ms=now_ms() - 1)
+    good = await a_token(db, anna, expires_ms=now_ms() + 60_000)
+    assert (await actor_of_token(db, good)).pk == anna.pk
+    with pytest.raises(InvalidCredentials):
+        await actor_of_token(db, over)
+
+
+async def test_a_disabled_user_is_shut_out_and_let_in_again(db: Database) -> None:
+    anna = await a_user(db)
+    secret = await a_token(db, anna)
+    await write(db, disable_user, "ANNA")
+    with pytest.raises(InvalidCredentials):
+        await actor_of_token(db, secret)
+    await write(db, disable_user, "anna", disabled=False)
+    assert (await actor_of_token(db, secret)).pk == anna.pk
+
+
+async def test_a_token_ends_by_its_id_or_its_secret(db: Database) -> None:
+    anna = await a_user(db)
+    first, second, third = [await a_token(db, anna, name=name) for name in "abc"]
+    await write(db, revoke_token, (await list_tokens(db))[0].id)
+    await write(db, revoke_token, second)
+    for ended in (first, second):
+        with pytest.raises(InvalidCredentials):
+            await actor_of_token(db, ended)
+    assert (await actor_of_token(db, third)).pk == anna.pk
+    with pytest.raises(NotFound):
+        await write(db, revoke_token, second)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["api_org_" + "x" * 34, "hf_" + "A" * 34, "short", "ey.JX-_~+/=" * 50, "d5b8f5a8-7a4f-4a3c"],
+)
+async def test_an_existing_token_of_any_form_may_be_taken_over(db: Database, value: str) -> None:
+    anna = await a_user(db)
+    assert await a_token(db, anna, value=value) == value
+    assert (await actor_of_token(db, value)).pk == anna.pk
+
+
+@pytest.mark.parametrize("value", ["", "two words", "line\nbreak", "nul\0", "x" * 4097])
+async def test_what_cannot_be_sent_in_a_header_is_no_token(db: Database, value: str) -> None:
+    anna = await a_user(db)
+    with pytest.raises(InvalidInput, match="printable"):
+        await a_token(db, anna, value=value)
+
+
+async def test_a_value_belongs_to_one_token_only(db: Database) -> None:
+    anna, bert = await a_user(db, "anna"), await a_user(db, "bert")
+    await a_token(db, anna, value="shared-secret-value")
+    with pytest.raises(InvalidInput, match="in use"):
+        await a_token(db, bert, value="shared-secret-value")
+    assert (await actor_of_token(db, "shared-secret-value")).pk == anna.pk
+
+
+async def test_no_secret_is_stored_or_listed(db: Database) -> None:
+    secret = await a_token(db, await a_user(db, "anna"))
+    await a_token(db, await a_user(db, "bert"), value="tiny")
+    rows = await db.all(scan(select(access_token)))
+    assert secret not in repr(rows)
+    mine, tiny = await list_tokens(db)
+    assert (mine.user, mine.hint) == ("anna", secret[-4:])
+    assert tiny.hint == "", "four characters of a short secret would be too much"
+    assert [row.user for row in await list_tokens(db, "BERT")] == ["bert"]
+
+
+async def test_last_use_is_written_down_now_and_then(db: Database) -> None:
+    secret = await a_token(db, await a_user(db))
+    used = LastUse()
+    used.note(await actor_of_token(db, secret))
+    assert (await list_tokens(db))[0].last_used_ms is None
+    await used.flush(db)
+    first = (await list_tokens(db))[0].last_used_ms
+    assert abs(first - now_ms()) < 60_000
+    await used.flush(db)
+    assert (await list_tokens(db))[0].last_used_ms == first
+
+
+async def a_session(db: Database, user: Actor) -> str:
+    made: str = await write(
+        db, add_token, user.pk, name="session", kind="session", expires_ms=now_ms() + 60_000
+    )
+    return made
+
+
+async def test_logging_out_ends_this_session_and_nothing_else(db: Database) -> None:
+    anna = await a_user(db)
+    first, second, token = await a_session(db, anna), await a_session(db, anna), ""
+    token = await a_token(db, anna)
+    await end_session(db, await actor_of_token(db, first))
+    with pytest.raises(InvalidCredentials):
+        await actor_of_token(db, first)
+    for secret in (second, token):
+        assert (await actor_of_token(db, secret)).pk == anna.pk
+
+
+async def test_an_access_token_cannot_be_logged_out(db: Database) -> None:
+    secret = await a_token(db, await a_user(db))
+    actor = await actor_of_token(db, secret)
+    with pytest.raises(InvalidInput, match="cannot be logged out"):
+        await end_session(db, actor)
+    assert (await actor_of_token(db, secret)).pk == actor.pk
+
+
+async def test_a_new_password_ends_sessions_but_not_access_tokens(db: Database) -> None:
+    anna, bert = await a_user(db, "anna"), await a_user(db, "bert")
+    session, token, other = (
+        await a_session(db, anna),
+        await a_token(db, anna),
+        await a_session(db, bert),
+    )
+    await write(db, set_password, "anna", "a new hash")
+    with pytest.raises(InvalidCredentials):
+        await actor_of_token(db, session)
+    for secret in (token, other):
+        assert (await actor_of_token(db, secret)).signed_in
+
+
+async def test_a_session_is_opened_by_the_right_password(db: Database) -> None:
+    passwords = Passwords()
+    await a_user(db, "anna", password_hash=await passwords.hash("correct horse"))
+    secret = await SignIn(db, passwords).open_session("Anna", "correct horse", "10.0.0.1")
+    actor = await actor_of_token(db, secret)
+    assert (actor.name, actor.token_kind, actor.may_write) == ("anna", "session", True)

@@ -1,0 +1,135 @@
+"""The outbox: an event is written with its change, and told once, in order."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from sqlalchemy import select, update
+
+from hubstead.db import Database, Row, Tx, open_db, point, scan
+from hubstead.ids import now_ms
+from hubstead.outbox import Event, pending, prune, record, tell
+from hubstead.outbox.tables import event
+
+ALL = scan(select(event).order_by(event.c.pk))
+
+
+class Sung(Event, frozen=True):
+    title: str
+
+
+async def sing(db: Database, *titles: str, repo_pk: int = 1) -> None:
+    async def write(tx: Tx) -> None:
+        for title in titles:
+            await record(tx, repo_pk, Sung(title))
+
+    await db.write(write)
+
+
+class Listening:
+    """A listener that keeps what it hears, as a row of the database would be kept."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    async def __call__(self, _tx: Tx, row: Row) -> None:
+        self.heard.append(row.payload)
+
+
+async def test_an_event_of_a_write_that_fails_never_happened(db: Database) -> None:
+    async def fail(tx: Tx) -> None:
+        await record(tx, 1, Sung("la"))
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await db.write(fail)
+    assert await pending(db) == 0
+
+
+async def test_events_are_told_in_order_to_every_listener_and_then_no_more(db: Database) -> None:
+    await sing(db, "do", "re")
+    await sing(db, "mi", repo_pk=2)
+    assert await pending(db) == 3
+    first, second = Listening(), Listening()
+    assert await tell(db, [first, second]) == 3
+    assert first.heard == second.heard
+    assert first.heard == [f'{{"type":"Sung","title":"{title}"}}' for title in ("do", "re", "mi")]
+    assert await pending(db) == 0
+    assert await tell(db, [first]) == 0
+    assert len(first.heard) == 3
+
+
+async def test_an_event_says_what_and_when(db: Database) -> None:
+    await sing(db, "do", repo_pk=77)
+    (row,) = await db.all(ALL)
+    assert (row.repo_pk, row.type, row.told_ms) == (77, "Sung", None)
+    assert abs(row.created_ms - now_ms()) < 60_000
+
+
+async def test_a_listener_that_fails_leaves_its_events_untold(db: Database) -> None:
+    await sing(db, "do", "re")
+
+    async def deaf(_tx: Tx, row: Row) -> None:
+        if "re" in row.payload:
+            raise LookupError("what?")
+
+    with pytest.raises(LookupError):
+        await tell(db, [deaf])
+    assert await pending(db) == 2
+    listening = Listening()
+    await tell(db, [listening])
+    assert len(listening.heard) == 2
+
+
+async def test_a_long_line_of_events_is_told_in_parts(db: Database) -> None:
+    await sing(db, *map(str, range(130)))
+    listening = Listening()
+    assert await tell(db, [listening]) == 100
+    assert await tell(db, [listening]) == 30
+    assert [f'"{n}"' in heard for n, heard in enumerate(listening.heard)] == [True] * 130
+
+
+async def test_two_nodes_that_tell_at_once_tell_each_event_once(database_url: str) -> None:
+    nodes = [await open_db(database_url), await open_db(database_url)]
+    await sing(nodes[0], *map(str, range(60)))
+
+    async def mark(tx: Tx, row: Row) -> None:
+        # What counts is what a committed transaction did, not how often it was tried.
+        await record(tx, row.pk, Sung("echo"))
+
+    async def tell_until_quiet(db: Database) -> None:
+        for _ in range(3):
+            await tell_some(db, mark)
+
+    await asyncio.gather(*map(tell_until_quiet, nodes))
+    echoes = [row.repo_pk for row in await nodes[0].all(ALL) if "echo" in row.payload]
+    first = [row.pk for row in await nodes[0].all(ALL)][:60]
+    assert [echoes.count(pk) for pk in first] == [1] * 60
+    for node in nodes:
+        await node.close()
+
+
+async def tell_some(db: Database, listener: object) -> int:
+    async def only_songs(tx: Tx, row: Row) -> None:
+        if "echo" not in row.payload:
+            await listener(tx, row)  # type: ignore[operator]
+
+    return await tell(db, [only_songs])
+
+
+async def test_told_events_are_forgotten_after_a_while_and_untold_ones_never(db: Database) -> None:
+    await sing(db, "old", "recent")
+    await tell(db, [])
+    await sing(db, "untold")
+    hour = 3_600_000
+
+    async def age(tx: Tx) -> None:
+        old = event.c.payload.like('%"old"%')
+        await tx.run(point(update(event).values(told_ms=now_ms() - 2 * hour).where(old)))
+
+    await db.write(age)
+    assert await prune(db, now_ms() - hour) == 1
+    assert await prune(db, now_ms() - hour) == 0
+    rest = [row.payload for row in await db.all(ALL)]
+    assert ['"recent"' in rest[0], '"untold"' in rest[1], len(rest)] == [True, True, 2]
