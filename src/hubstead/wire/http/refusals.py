@@ -19,6 +19,7 @@ from hubstead.errors import HubError
 from hubstead.gitstore import ObjectMissing, RepoMissing
 from hubstead.ids import RepoId
 from hubstead.wire.http.answers import Answer
+from hubstead.wire.http.refusal_page import RefusalPage
 
 
 @dataclass(frozen=True)
@@ -221,12 +222,17 @@ def _challenge(answer: Answer) -> None:
         answer.headers["www-authenticate"] = 'Basic realm="Hubstead", charset="UTF-8"'
 
 
+def page_dress(told: Refusal, request_id: str) -> Answer:
+    """Dress a refusal for people; clients that do not accept HTML read what the API would say."""
+    return RefusalPage(hub_dress(told, request_id), told.message, request_id)
+
+
 #: How each wire dresses a refusal.
 DRESS: dict[str, Callable[[Refusal, str], Answer]] = {
     "hub_api": hub_dress,
     "lfs": lfs_dress,
     "git": git_dress,
-    "pages": hub_dress,
+    "pages": page_dress,
 }
 
 

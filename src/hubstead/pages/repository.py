@@ -1,0 +1,166 @@
+"""The pages of a repository: what is in it, and what happened to it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+
+import msgspec
+
+from hubstead.commits import Revision, split
+from hubstead.errors import (
+    EntryNotFound,
+    Gated,
+    NotBuilt,
+    RevisionNotFound,
+    TooLarge,
+)
+from hubstead.gitstore import Entry, GitRepo, Pointer, parse_pointer
+from hubstead.pages.rendering import page
+from hubstead.repos import Right, details, require
+from hubstead.wire.http import Answer, Call
+
+CARD = "README.md"
+SHOWN_BYTES = 256 * 1024
+FOLDER_PAGE = 1000
+COMMITS_PAGE = 50
+CHANGES = 500
+LONGEST_POINTER = 1023
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a folder's listing."""
+
+    entry: Entry
+    pointer: Pointer | None
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file itself, be it in git or behind a pointer."""
+        return self.pointer.size if self.pointer else self.entry.size
+
+
+async def home(call: Call) -> Answer:
+    """Show a repository: its files at the default branch and its README."""
+    opened = call.repo
+    if opened.head is None:
+        return page(call, "empty.html", repo=opened)
+    git = await call.git()
+    found = await call.revision(opened.default_branch)
+    lines = await asyncio.to_thread(_folder, git, found.commit, "", None)
+    facts = await details(call.hub.db, opened)
+    readme = None
+    with suppress(Gated):
+        require(opened, call.actor, Right.CONTENT)
+        readme = await asyncio.to_thread(_text_at, git, found.commit, CARD)
+    tags = msgspec.json.decode(facts.tags)
+    return page(
+        call,
+        "repository.html",
+        repo=opened,
+        details=facts,
+        tags=tags,
+        readme=readme,
+        **_listing(found, "", lines),
+    )
+
+
+async def tree(call: Call) -> Answer:
+    """Show a folder at a revision; ``?after=`` goes on where the last page ended."""
+    found, path = await _place(call)
+    after = call.query.one("after")
+    lines = await asyncio.to_thread(_folder, await call.git(), found.commit, path, after)
+    return page(call, "tree.html", repo=call.repo, **_listing(found, path, lines))
+
+
+def _listing(found: Revision, path: str, lines: list[Line]) -> dict[str, object]:
+    return {
+        "revision": found,
+        "path": path,
+        "lines": lines[:FOLDER_PAGE],
+        "more_after": lines[FOLDER_PAGE - 1].entry.path if len(lines) > FOLDER_PAGE else None,
+    }
+
+
+async def blob(call: Call) -> Answer:
+    """Show a file at a revision: its text if it is one, and where to download it."""
+    found, path = await _place(call)
+    git = await call.git()
+    entry = git.entry(found.commit, path) if path else None
+    if entry is None or entry.type not in ("blob", "link"):
+        raise EntryNotFound(reason=f"There is no file {path} at this revision")
+    text = await asyncio.to_thread(_text_at, git, found.commit, path)
+    line = Line(entry, _pointer(git, entry))
+    return page(call, "blob.html", repo=call.repo, revision=found, path=path, line=line, text=text)
+
+
+async def commits(call: Call) -> Answer:
+    """Show the history of a revision, newest first; ``?p=`` is the page, from 0."""
+    found, path = await _place(call)
+    if path:
+        raise RevisionNotFound(revision=f"{found.text}/{path}")
+    number = call.query.number("p", 0, most=1_000_000)
+    git = await call.git()
+    log = await asyncio.to_thread(git.log, found.commit, number * COMMITS_PAGE, COMMITS_PAGE + 1)
+    return page(
+        call,
+        "commits.html",
+        repo=call.repo,
+        revision=found,
+        commits=log[:COMMITS_PAGE],
+        number=number,
+        more=len(log) > COMMITS_PAGE,
+    )
+
+
+async def commit(call: Call) -> Answer:
+    """Show a commit and the files it changed. Clients ask for its HEAD after a push."""
+    found = await call.revision(call.text("sha"))
+    git = await call.git()
+    shown = git.commit(found.commit)
+    parent = shown.parents[0] if shown.parents else None
+    changes = await asyncio.to_thread(git.diff_names, parent, shown.oid)
+    return page(
+        call,
+        "commit.html",
+        repo=call.repo,
+        commit=shown,
+        changes=changes[:CHANGES],
+        more=len(changes) - CHANGES,
+    )
+
+
+async def unbuilt(_call: Call) -> Answer:
+    """Say that a page is still to come."""
+    raise NotBuilt(what="this page comes with the web site")
+
+
+async def _place(call: Call) -> tuple[Revision, str]:
+    """Divide the rest of the address into revision and path; nothing is the default branch."""
+    text, path = await split(call.hub.db, call.repo.pk, call.segments("rest"))
+    return await call.revision(text or call.repo.default_branch), path.rstrip("/")
+
+
+def _folder(git: GitRepo, commit_oid: str, path: str, after: str | None) -> list[Line]:
+    entries = git.tree_page(git.tree_of(commit_oid), path, after=after, limit=FOLDER_PAGE + 1)
+    return [Line(entry, _pointer(git, entry)) for entry in entries]
+
+
+def _pointer(git: GitRepo, entry: Entry) -> Pointer | None:
+    if entry.type != "blob" or entry.size > LONGEST_POINTER:
+        return None
+    return parse_pointer(git.blob(entry.oid))
+
+
+def _text_at(git: GitRepo, commit_oid: str, path: str) -> str | None:
+    """Return a file's text, or None if it is large or no text."""
+    entry = git.entry(commit_oid, path)
+    if entry is None or entry.type not in ("blob", "link"):
+        return None
+    try:
+        data = git.blob(entry.oid, SHOWN_BYTES)
+    except TooLarge:
+        return None
+    return None if b"\0" in data else data.decode("utf-8", "replace")

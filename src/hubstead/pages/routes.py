@@ -1,0 +1,31 @@
+"""The table of the pages."""
+
+from __future__ import annotations
+
+from hubstead.pages import assets, front, repository
+from hubstead.repos import Right
+from hubstead.wire.http import Access, Route, Says
+
+_REPO = "/{prefix}/{repo}"
+_HTML = Says(media_type="text/html")
+
+ROUTES = [
+    Route("GET", "/", front.home, Access.ANYONE, "pages", _HTML),
+    Route("GET", "/static/{file}", assets.static, Access.OPEN, "pages"),
+    Route("GET", "/favicon.ico", assets.favicon, Access.OPEN, "pages"),
+    Route("GET", "/robots.txt", assets.robots, Access.OPEN, "pages"),
+    # The page of an account and, of old, of a model without a namespace.
+    Route("GET", "/{account}", front.account, Access.ANYONE, "pages", _HTML),
+    Route("GET", "/{prefix}/{namespace}/{name}", repository.home, Right.READ, "pages", _HTML),
+    *[
+        Route("GET", f"{_REPO}/{path}", view, right, "pages", _HTML)
+        for path, view, right in (
+            ("tree/{rest*}", repository.tree, Right.READ),
+            ("blob/{rest+}", repository.blob, Right.CONTENT),
+            ("commits/{rest*}", repository.commits, Right.READ),
+            ("commit/{sha}", repository.commit, Right.READ),
+            ("discussions/{rest*}", repository.unbuilt, Right.READ),
+            ("settings/{rest*}", repository.unbuilt, Right.READ),
+        )
+    ],
+]
