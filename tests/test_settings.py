@@ -139,7 +139,7 @@ class TestWhatIsRefused:
             ("port = 70000", "too large"),
             ("host = 5", "5 is not text"),
             ('s3_path_style = "perhaps"', "neither true nor false"),
-            ('sign_up = "maybe"', "'maybe' is none of closed, open"),
+            ('log_format = "maybe"', "'maybe' is none of json, text"),
             ('max_json_body_bytes = "10 apples"', "'10 apples' is not a size"),
             ('header_seconds = "soon"', "'soon' is not a span of time"),
             ("max_page = 0", "0 is too small: at least 1"),

@@ -118,9 +118,6 @@ class Settings:
         30, "How long running requests may take to finish after SIGTERM.", least=0
     )
 
-    sign_up: Literal["closed", "open"] = _account(
-        "closed", "Whether anyone may make an account (`open`) or only administrators (`closed`)."
-    )
     sign_in_attempts: int = _account(
         10, "The most failed sign-ins per account and address in one window.", least=1
     )
