@@ -1,0 +1,256 @@
+"""Who may do what: every standing, every right, every state a repository can be in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import msgspec
+import pytest
+
+from hubstead.accounts import ANONYMOUS, Actor, remove_member
+from hubstead.db import Database, Reader, Row, Statement, Tx
+from hubstead.errors import (
+    Forbidden,
+    Gated,
+    HubError,
+    LoginRequired,
+    RepoDisabled,
+    RepoMoved,
+    RepoNotFound,
+)
+from hubstead.ids import Kind, RepoId
+from hubstead.repos import (
+    Repo,
+    Right,
+    move_repo,
+    open_namespace,
+    open_repo,
+    open_repo_by_id,
+    reopen,
+)
+from tests.factories import a_repo, a_user, an_org
+
+BERT = RepoId(Kind.MODEL, "acme", "bert")
+RIGHTS = (Right.READ, Right.CONTENT, Right.WRITE, Right.ADMIN)
+
+OK, LOG_IN, NO = "ok", LoginRequired, Forbidden
+#: What each standing gets for READ, CONTENT, WRITE, ADMIN.
+OPEN = {
+    "anonymous": (OK, OK, LOG_IN, LOG_IN),
+    "stranger": (OK, OK, NO, NO),
+    "site admin": (OK, OK, NO, NO),
+    "reader": (OK, OK, NO, NO),
+    "contributor": (OK, OK, NO, NO),
+    "writer": (OK, OK, OK, NO),
+    "maker": (OK, OK, OK, OK),
+    "admin": (OK, OK, OK, OK),
+}
+OUTSIDE = ("anonymous", "stranger", "site admin")
+
+
+def with_outside(*each: object) -> dict[str, tuple[object, ...]]:
+    return {**OPEN, **dict.fromkeys(OUTSIDE, each)}
+
+
+HIDDEN = (RepoNotFound,) * 4
+STATES: dict[str, tuple[dict[str, object], dict[str, tuple[object, ...]]]] = {
+    "public": ({}, dict(OPEN)),
+    "private": ({"private": True}, with_outside(*HIDDEN)),
+    "gated": ({"gated": "auto"}, with_outside(OK, Gated, Gated, Gated)),
+    "gated by hand": ({"gated": "manual"}, with_outside(OK, Gated, Gated, Gated)),
+    "private and gated": ({"private": True, "gated": "auto"}, with_outside(*HIDDEN)),
+    "disabled": ({"disabled": 1}, dict.fromkeys(OPEN, (RepoDisabled,) * 4)),
+    "private and disabled": (
+        {"private": True, "disabled": 1},
+        {**dict.fromkeys(OPEN, (RepoDisabled,) * 4), **dict.fromkeys(OUTSIDE, HIDDEN)},
+    ),
+}
+
+
+async def everybody(db: Database) -> dict[str, Actor]:
+    """Make one user of each standing in the organization ``acme``."""
+    users = {name: await a_user(db, name) for name in OPEN if name not in OUTSIDE}
+    members = {role: users[name] for role, name in (("read", "reader"), ("write", "writer"))}
+    await an_org(db, "acme", users["admin"], members)
+
+    async def contributors(tx: Tx) -> None:
+        from hubstead.accounts import find_account, set_member
+
+        acme = await find_account(tx, "acme")
+        for name in ("contributor", "maker"):
+            await set_member(tx, acme.pk, users[name].pk, "contributor")
+
+    await db.write(contributors)
+    users["anonymous"] = ANONYMOUS
+    users["stranger"] = await a_user(db, "stranger")
+    users["site admin"] = await a_user(db, "root", is_admin=True)
+    return users
+
+
+async def outcome(db: Reader, actor: Actor, right: Right) -> object:
+    try:
+        opened = await open_repo(db, actor, BERT, right)
+    except HubError as error:
+        return type(error)
+    assert opened.repo_id == BERT
+    return OK
+
+
+@pytest.mark.parametrize("state", STATES)
+async def test_every_standing_has_its_rights(db: Database, state: str) -> None:
+    users = await everybody(db)
+    columns, expected = STATES[state]
+    await a_repo(db, users["maker"], "acme/bert", **columns)  # type: ignore[arg-type]
+    found = {
+        name: tuple([await outcome(db, users[name], right) for right in RIGHTS]) for name in OPEN
+    }
+    assert found == expected
+
+
+@pytest.mark.parametrize("state", STATES)
+async def test_a_read_token_takes_writing_away_and_nothing_else(db: Database, state: str) -> None:
+    users = await everybody(db)
+    columns, expected = STATES[state]
+    await a_repo(db, users["maker"], "acme/bert", **columns)  # type: ignore[arg-type]
+    for name in expected.keys() - {"anonymous"}:
+        reader = msgspec.structs.replace(users[name], may_write=False, token_role="read")
+        found = tuple([await outcome(db, reader, right) for right in RIGHTS])
+        without = tuple(Forbidden if each == OK else each for each in expected[name][2:])
+        assert found == (*expected[name][:2], *without), name
+
+
+async def test_what_belongs_to_a_user_belongs_to_nobody_else(db: Database) -> None:
+    anna, bert = await a_user(db, "anna"), await a_user(db, "bert")
+    await a_repo(db, anna, "anna/secret", private=True)
+    secret = RepoId(Kind.MODEL, "anna", "secret")
+    assert (await open_repo(db, anna, secret, Right.ADMIN)).role == "admin"
+    with pytest.raises(RepoNotFound):
+        await open_repo(db, bert, secret)
+
+
+@dataclass
+class Counted:
+    """A reader that notes what is asked of the one behind it."""
+
+    db: Database
+    asked: list[tuple[Statement, list[str]]] = field(default_factory=list)
+
+    async def one(self, statement: Statement, /, **values: object) -> Row | None:
+        self.asked.append((statement, sorted(values)))
+        return await self.db.one(statement, **values)
+
+    async def all(self, statement: Statement, /, **values: object) -> list[Row]:
+        self.asked.append((statement, sorted(values)))
+        return await self.db.all(statement, **values)
+
+
+async def refused(db: Database, actor: Actor, repo_id: RepoId, right: Right) -> tuple[object, ...]:
+    counted = Counted(db)
+    with pytest.raises(HubError) as error:
+        await open_repo(counted, actor, repo_id, right)
+    return type(error.value), str(error.value), error.value.facts, counted.asked
+
+
+@pytest.mark.parametrize("right", RIGHTS)
+async def test_hidden_and_absent_are_the_same(db: Database, right: Right) -> None:
+    anna, stranger = await a_user(db, "anna"), await a_user(db, "stranger")
+    for name, columns in {
+        "private": {},
+        "gated": {"gated": "manual"},
+        "disabled": {"disabled": 1},
+        "before": {},
+    }.items():
+        await a_repo(db, anna, f"anna/{name}", private=True, **columns)  # type: ignore[arg-type]
+    renamed = RepoId(Kind.MODEL, "anna", "before")
+    await move_repo(db, anna, renamed, RepoId(Kind.MODEL, "anna", "after"))
+    for actor in (ANONYMOUS, stranger):
+        absent = await refused(db, actor, RepoId(Kind.MODEL, "anna", "absent"), right)
+        nowhere = await refused(db, actor, RepoId(Kind.MODEL, "nobody", "absent"), right)
+        assert absent[0] is RepoNotFound
+        assert nowhere == absent
+        for name in ("private", "gated", "disabled", "before", "after"):
+            hidden = await refused(db, actor, RepoId(Kind.MODEL, "anna", name), right)
+            assert hidden == absent, name
+
+
+async def test_opening_takes_one_statement(db: Database) -> None:
+    anna = await a_user(db, "anna")
+    await a_repo(db, anna, "anna/bert")
+    counted = Counted(db)
+    await open_repo(counted, anna, RepoId(Kind.MODEL, "ANNA", "Bert"), Right.ADMIN)
+    assert len(counted.asked) == 1
+
+
+async def test_kinds_do_not_share_names(db: Database) -> None:
+    anna = await a_user(db, "anna")
+    made = {kind: await a_repo(db, anna, "anna/x", kind=kind) for kind in Kind}
+    for kind in Kind:
+        assert (await open_repo(db, anna, RepoId(kind, "anna", "x"))).pk == made[kind].pk
+
+
+async def test_by_its_id_a_repository_is_as_hidden_as_by_its_name(db: Database) -> None:
+    anna, stranger = await a_user(db, "anna"), await a_user(db, "stranger")
+    made = await a_repo(db, anna, "anna/bert", private=True)
+    assert (await open_repo_by_id(db, anna, made.id)).pk == made.pk
+    for actor, repo_id in ((stranger, made.id), (ANONYMOUS, made.id), (anna, "f" * 24)):
+        with pytest.raises(RepoNotFound):
+            await open_repo_by_id(db, actor, repo_id)
+
+
+async def test_rights_that_went_in_the_meantime_are_gone(db: Database) -> None:
+    anna, bert = await a_user(db, "anna"), await a_user(db, "bert")
+    acme = await an_org(db, "acme", anna, {"write": bert})
+    await a_repo(db, anna, "acme/bert", private=True)
+    opened = await open_repo(db, bert, BERT, Right.WRITE)
+
+    async def dismiss_and_write(tx: Tx) -> Repo:
+        await remove_member(tx, acme, bert.pk)
+        return await reopen(tx, bert, opened, Right.WRITE)
+
+    with pytest.raises(RepoNotFound):
+        await db.write(dismiss_and_write)
+
+
+async def test_an_old_name_leads_on_only_for_those_who_may_read_the_target(db: Database) -> None:
+    anna, stranger = await a_user(db, "anna"), await a_user(db, "stranger")
+    before, after = RepoId(Kind.MODEL, "anna", "before"), RepoId(Kind.MODEL, "anna", "after")
+    await a_repo(db, anna, str(before))
+    await move_repo(db, anna, before, after)
+    for actor in (anna, stranger, ANONYMOUS):
+        for right in RIGHTS:
+            with pytest.raises(RepoMoved) as moved:
+                await open_repo(db, actor, before, right)
+            assert moved.value.facts["to"] == after
+
+
+@pytest.mark.parametrize(
+    ("standing", "may"),
+    [("reader", False), ("contributor", True), ("writer", True), ("admin", True)],
+)
+async def test_who_may_make_repositories_in_an_organization(
+    db: Database, standing: str, may: bool
+) -> None:
+    users = await everybody(db)
+    if may:
+        assert (await open_namespace(db, users[standing], "ACME")).name == "acme"
+    else:
+        with pytest.raises(Forbidden):
+            await open_namespace(db, users[standing], "acme")
+
+
+async def test_ones_own_namespace_is_open_and_nobody_elses(db: Database) -> None:
+    anna, bert = await a_user(db, "anna"), await a_user(db, "bert")
+    assert (await open_namespace(db, anna, None)).pk == anna.pk
+    assert (await open_namespace(db, anna, "Anna")).pk == anna.pk
+    texts = []
+    for name in ("bert", "nobody", "a\0b", "\ud800"):
+        with pytest.raises(Forbidden) as refusal:
+            await open_namespace(db, anna, name)
+        texts.append(str(refusal.value).replace(repr(name), "…"))
+    assert len(set(texts)) == 1, "whether an account exists is not told"
+    with pytest.raises(LoginRequired):
+        await open_namespace(db, ANONYMOUS, "anna")
+    with pytest.raises(Forbidden, match="role read"):
+        await open_namespace(
+            db, msgspec.structs.replace(bert, may_write=False, token_role="read"), None
+        )
