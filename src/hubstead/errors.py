@@ -111,7 +111,7 @@ class Unchanged(HubError):
 
 
 class StaleParent(HubError):
-    """The branch {branch} has changed since {expected} (now at {found}): refresh first."""
+    """A commit has happened since. Please refresh and try again. ({branch} is at {found})"""
 
 
 class ConcurrentChange(HubError):

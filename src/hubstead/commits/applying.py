@@ -54,8 +54,14 @@ class Message(msgspec.Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """As git keeps it: the body after an empty line."""
-        title = " ".join(self.summary.split("\n")).strip() or "Update"
+        """As git keeps it: the body after an empty line.
+
+        Raises:
+            InvalidInput: there is no title.
+        """
+        title = " ".join(self.summary.split())
+        if not title:
+            raise InvalidInput(reason="the summary of a commit must not be empty")
         return f"{title}\n\n{self.description}" if self.description.strip() else title
 
 
