@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import msgspec
 from sqlalchemy import bindparam, select
@@ -12,12 +14,12 @@ from hubstead.accounts import Actor
 from hubstead.blobs.links import link_from
 from hubstead.commits.applying import person
 from hubstead.commits.deriving import derive
-from hubstead.commits.moving import Move, Plan, add_pack, carry_out
+from hubstead.commits.moving import Move, Plan, add_pack, add_usage, carry_out
 from hubstead.commits.revisions import HEADS, all_refs
 from hubstead.commits.stores import Stores
 from hubstead.commits.tables import pack as pack_table
 from hubstead.db import Tx, scan
-from hubstead.errors import InvalidInput, RepoExists
+from hubstead.errors import HubError, InvalidInput, RepoExists, Unavailable
 from hubstead.gitstore import GITATTRIBUTES, GitRepo, Pack, PutFile, edit_tree
 from hubstead.ids import Kind, RepoId, check_repo_name, new_object_id
 from hubstead.outbox import record
@@ -27,6 +29,7 @@ from hubstead.repos import (
     Repo,
     RepoCreated,
     Right,
+    details,
     event_facts,
     insert_repo,
     name_is_free,
@@ -64,16 +67,28 @@ async def create_repository(stores: Stores, actor: Actor, wanted: Wanted) -> Rep
     _check_sdk(wanted)
     stores.check_room()
     new = await _reserve(stores, actor, wanted)
-    git = await asyncio.to_thread(stores.git.create, new.id)
-    try:
+    async with _new_folder(stores, new.id) as git:
         made, commit = await asyncio.to_thread(_first_commit, git, actor, wanted)
         await stores.publish(made)
         head = f"{HEADS}main"
         derived = await asyncio.to_thread(derive, new.kind, git, git.tree_of(commit))
         plan = Plan((Move(head, None, commit),), pack=made, derived=derived)
         return await stores.db.write(lambda tx: _insert(tx, actor, new, plan))
-    except BaseException:
-        await asyncio.to_thread(stores.git.remove, new.id)
+
+
+@asynccontextmanager
+async def _new_folder(stores: Stores, repo_id: str) -> AsyncIterator[GitRepo]:
+    """Make a folder of git that goes again if the repository is refused.
+
+    Only a refusal takes it away: after a cancelled request or a lost connection the transaction
+    may have been carried out, and a folder that no row names is swept once it is old.
+    """
+    git = await asyncio.to_thread(stores.git.create, repo_id)
+    try:
+        yield git
+    except HubError as error:
+        if not isinstance(error, Unavailable):
+            await asyncio.to_thread(stores.git.remove, repo_id)
         raise
 
 
@@ -149,14 +164,9 @@ async def duplicate_repository(stores: Stores, actor: Actor, source: Repo, wante
     new = await _reserve(stores, actor, wanted)
     new = msgspec.structs.replace(new, sdk=source.sdk)
     await stores.open_git(source)
-    git = await asyncio.to_thread(stores.git.create, new.id)
-    try:
-        async with stores.locks.of(source.id):
-            await asyncio.to_thread(stores.git.link_packs, source.id, new.id)
-            return await stores.db.write(lambda tx: _insert_copy(tx, actor, source, new, git))
-    except BaseException:
-        await asyncio.to_thread(stores.git.remove, new.id)
-        raise
+    async with _new_folder(stores, new.id) as git, stores.locks.of(source.id):
+        await asyncio.to_thread(stores.git.link_packs, source.id, new.id)
+        return await stores.db.write(lambda tx: _insert_copy(tx, actor, source, new, git))
 
 
 async def _insert_copy(tx: Tx, actor: Actor, source: Repo, new: NewRepo, git: GitRepo) -> Repo:
@@ -164,10 +174,13 @@ async def _insert_copy(tx: Tx, actor: Actor, source: Repo, new: NewRepo, git: Gi
     seen = await open_repo(tx, actor, source.repo_id, Right.CONTENT, lock=True)
     await insert_repo(tx, actor, new)
     opened = await open_repo(tx, actor, new.repo_id, Right.WRITE)
-    for row in await tx.all(_PACKS, repo_pk=seen.pk):
+    packs = await tx.all(_PACKS, repo_pk=seen.pk)
+    for row in packs:
         here = registered_pack(git, row.name, row.objects, row.bytes)
         await add_pack(tx, opened.pk, here)
     await link_from(tx, seen.pk, opened.pk)
+    kept = await details(tx, seen)
+    await add_usage(tx, opened.pk, packs=len(packs), used_bytes=kept.used_bytes)
     refs = await all_refs(tx, seen.pk)
     moves = tuple(Move(row.name, None, row.oid, row.target) for row in refs)
     derived = derive(new.kind, git, git.tree_of(seen.head)) if seen.head else Derived()

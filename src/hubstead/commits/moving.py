@@ -141,12 +141,8 @@ async def carry_out(tx: Tx, actor: Actor, opened: Repo, plan: Plan) -> None:
         await add_pack(tx, opened.pk, plan.pack)
     if plan.pack is not None or new_bytes:
         size = plan.pack.size if plan.pack else 0
-        await tx.run(
-            _COUNT,
-            which_pk=opened.pk,
-            more_packs=int(plan.pack is not None),
-            more_bytes=new_bytes + size,
-        )
+        packs = int(plan.pack is not None)
+        await add_usage(tx, opened.pk, packs=packs, used_bytes=new_bytes + size)
     await _follow_head(tx, opened, plan)
 
 
@@ -186,6 +182,11 @@ async def _check_room(tx: Tx, repo_pk: int, name: str) -> None:
             raise InvalidInput(
                 reason=f"Invalid reference for a branch: {name} and {row.name} cannot both exist"
             )
+
+
+async def add_usage(tx: Tx, repo_pk: int, *, packs: int, used_bytes: int) -> None:
+    """Count packs and bytes that a repository has come to hold."""
+    await tx.run(_COUNT, which_pk=repo_pk, more_packs=packs, more_bytes=used_bytes)
 
 
 async def add_pack(tx: Tx, repo_pk: int, finished: Pack) -> None:

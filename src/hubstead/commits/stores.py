@@ -55,12 +55,16 @@ class Stores:
         Raises:
             RepoMissing: its folder is gone and no blob can replace it.
         """
-        if self.packs_are_blobs and (
-            self._fetched.get(repo.id, -1) < repo.packs or not self.git.exists(repo.id)
-        ):
+        if self._lacks_packs(repo):
             async with self.locks.of(f"fetch {repo.id}"):
-                await self._fetch_packs(repo)
+                if self._lacks_packs(repo):
+                    await self._fetch_packs(repo)
         return self.git.open(repo.id)
+
+    def _lacks_packs(self, repo: Repo) -> bool:
+        if not self.packs_are_blobs:
+            return False
+        return self._fetched.get(repo.id, -1) < repo.packs or not self.git.exists(repo.id)
 
     async def _fetch_packs(self, repo: Repo) -> None:
         if not self.git.exists(repo.id):
