@@ -1,0 +1,249 @@
+"""The command line, run as people and programs run it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.serving import Served, answer_of, hubstead, serving
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with serving(tmp_path_factory.mktemp("served") / "data") as hub:
+        yield hub
+
+
+def ok(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def whoami(hub: Served, authorization: str) -> int:
+    request = urllib.request.Request(
+        f"{hub.url}/api/whoami-v2", headers={"Authorization": authorization}
+    )
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return answer.status
+    except urllib.error.HTTPError as refused:
+        return refused.code
+
+
+def test_help_names_every_command_without_loading_any() -> None:
+    code = (
+        "import sys; from hubstead.cli import main; sys.argv=['hubstead','--help']\n"
+        "try: main()\nexcept SystemExit as end: assert not end.code\n"
+        "print([name for name in sys.modules if name.startswith(('sqlalchemy','pygit2'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    for name in "serve user token org repo webhook jobs settings doctor".split():
+        assert f"\n  {name} " in done.stdout
+    assert done.stdout.endswith("[]\n")
+
+
+@pytest.mark.parametrize(
+    "group", ["serve", "user", "token", "org", "repo", "webhook", "jobs", "settings", "doctor"]
+)
+def test_every_command_in_the_table_can_be_loaded(group: str) -> None:
+    import click
+
+    from hubstead.cli.root import root
+
+    found = root.get_command(click.Context(root), group)
+    assert found is not None
+    assert found.name == group
+    commands = found.commands.values() if isinstance(found, click.Group) else [found]
+    for each in commands:
+        names = {name for param in each.params for name in param.opts}
+        assert {"--data", "--settings", "--json"} <= names, each.name
+
+
+def test_the_first_user_makes_the_database_which_only_its_owner_may_read(data: Path) -> None:
+    facts = ("--email", "ada@example.com", "--fullname", "Ada L", "--admin")
+    made = answer_of("user", "create", "Ada", *facts, data=data)
+    assert (made["name"], made["email"], made["admin"]) == ("Ada", "ada@example.com", True)
+    assert data.stat().st_mode & 0o077 == 0
+    (listed,) = answer_of("user", "list", data=data)
+    assert listed == made
+    table = ok(hubstead("user", "list", data=data)).splitlines()
+    assert table[0].split() == ["NAME", "FULLNAME", "EMAIL", "ADMIN", "DISABLED", "CREATED"]
+    assert table[1].index("ada@example.com") == table[0].index("EMAIL")
+    taken = hubstead("user", "create", "ada", data=data)
+    assert taken.returncode == 1
+    assert taken.stderr.startswith("hubstead: The name 'ada' is taken")
+
+
+def test_reading_commands_make_no_database(data: Path) -> None:
+    done = hubstead("user", "list", data=data)
+    assert done.returncode == 1
+    assert done.stderr == f"hubstead: there is no database at {data / 'hubstead.db'}\n"
+    assert not data.exists()
+
+
+def test_faults_in_settings_and_usage_have_their_own_statuses(data: Path) -> None:
+    bad = hubstead("jobs", data=data, HUBSTEAD_PORT="x")
+    assert bad.returncode == 1
+    assert bad.stderr == "hubstead: port (HUBSTEAD_PORT): 'x' is not a whole number\n"
+    assert hubstead("user", "creat", data=data).returncode == 2
+    assert hubstead("org", "add", "a", "b", data=data).returncode == 2
+
+
+def test_settings_tell_value_help_and_origin_and_hide_secrets(data: Path) -> None:
+    told = hubstead(
+        "settings", "--json", data=data, HUBSTEAD_S3_SECRET_KEY="verysecret", HUBSTEAD_PORT="9"
+    )
+    described = {each["name"]: each for each in json.loads(ok(told))}
+    assert described["port"]["value"] == "9"
+    assert described["port"]["origin"] == "environment"
+    assert described["data"]["origin"] == "option"
+    assert described["host"]["help"]
+    assert "verysecret" not in told.stdout
+
+
+def test_a_token_made_beside_a_running_hub_works_at_once_until_it_is_revoked(
+    served: Served,
+) -> None:
+    data = served.data
+    ok(hubstead("user", "create", "ada", data=data))
+    token = ok(hubstead("token", "create", "ada", "--name", "laptop", data=data)).strip()
+    assert token.startswith("hf_")
+    assert whoami(served, f"Bearer {token}") == 200
+    listed = hubstead("token", "list", "ada", "--json", data=data)
+    (row,) = json.loads(ok(listed))
+    assert (row["name"], row["role"], row["ends_in"]) == ("laptop", "write", token[-4:])
+    assert token not in listed.stdout
+    ok(hubstead("user", "disable", "ada", data=data))
+    assert whoami(served, f"Bearer {token}") == 401
+    ok(hubstead("user", "enable", "ada", data=data))
+    assert whoami(served, f"Bearer {token}") == 200
+    ok(hubstead("token", "revoke", row["id"], data=data))
+    assert whoami(served, f"Bearer {token}") == 401
+
+
+def test_secrets_come_from_standard_input_and_are_never_printed(served: Served) -> None:
+    data = served.data
+    done = hubstead("user", "create", "bob", "--password", "-", data=data, stdin="pass word\n")
+    assert "pass word" not in ok(done)
+    basic = base64.b64encode(b"bob:pass word").decode()
+    assert whoami(served, f"Basic {basic}") == 200
+    old = "my-old_token.of:any+form"
+    done = hubstead("token", "create", "bob", "--value", "-", "--json", data=data, stdin=old)
+    assert old not in ok(done) + done.stderr
+    assert "token" not in json.loads(done.stdout)
+    assert whoami(served, f"Bearer {old}") == 200
+    ok(hubstead("token", "revoke", "-", data=data, stdin=old))
+    assert whoami(served, f"Bearer {old}") == 401
+    ok(hubstead("user", "set-password", "bob", "--password", "-", data=data, stdin="new\n"))
+    assert whoami(served, f"Basic {basic}") == 401
+    nothing = hubstead("token", "create", "bob", "--value", "-", data=data)
+    assert nothing.returncode == 2
+
+
+def test_organizations_have_members_with_roles(served: Served) -> None:
+    data = served.data
+    ok(hubstead("user", "create", "carol", data=data))
+    answer_of("org", "create", "acme", "--owner", "admin", data=data)
+    added = answer_of("org", "add", "acme", "carol", "--role", "write", data=data)
+    assert added == {"org": "acme", "user": "carol", "role": "write"}
+    (org,) = answer_of("org", "list", data=data)
+    assert org["members"] == {"admin": "admin", "carol": "write"}
+    ok(hubstead("org", "remove", "acme", "carol", data=data))
+    again = hubstead("org", "remove", "acme", "carol", data=data)
+    assert (again.returncode, again.stderr) == (1, "hubstead: carol is not in acme\n")
+    ok(hubstead("org", "delete", "acme", data=data))
+    assert answer_of("org", "list", data=data) == []
+
+
+def test_repositories_are_listed_shown_and_deleted_private_ones_too(served: Served) -> None:
+    from huggingface_hub import HfApi
+
+    data = served.data
+    api = HfApi(endpoint=served.url, token=served.token)
+    api.create_repo("admin/bert", private=True)
+    api.create_repo("admin/bert", repo_type="dataset")
+    listed = answer_of("repo", "list", "--owner", "Admin", data=data)
+    assert [(row["kind"], row["name"], row["private"]) for row in listed] == [
+        ("dataset", "admin/bert", False),
+        ("model", "admin/bert", True),
+    ]
+    info = answer_of("repo", "info", "datasets/admin/bert", data=data)
+    head = api.repo_info("admin/bert", repo_type="dataset").sha
+    assert info["refs"] == {"refs/heads/main": head}
+    owns = hubstead("user", "delete", "admin", data=data)
+    assert owns.returncode == 1
+    assert "owns repositories" in owns.stderr
+    ok(hubstead("repo", "delete", "admin/bert", data=data))
+    assert not api.repo_exists("admin/bert")
+    assert api.repo_exists("admin/bert", repo_type="dataset")
+    gone = hubstead("repo", "info", "admin/bert", data=data)
+    assert (gone.returncode, gone.stderr) == (1, "hubstead: Repository not found\n")
+
+
+def test_webhooks_are_added_listed_and_removed_and_have_a_log(served: Served) -> None:
+    data = served.data
+    url = "http://127.0.0.1:9/hook"
+    made = answer_of(
+        "webhook", "add", url, "--secret", "-", "--kind", "dataset", data=data, stdin="s3cret"
+    )
+    assert (made["url"], made["secret"], made["kinds"]) == (url, True, ["dataset"])
+    listed = hubstead("webhook", "list", data=data)
+    assert url in ok(listed)
+    assert "s3cret" not in listed.stdout
+    assert answer_of("webhook", "log", made["id"], data=data) == []
+    ok(hubstead("webhook", "remove", made["id"], data=data))
+    assert hubstead("webhook", "remove", made["id"], data=data).returncode == 1
+    bad = hubstead("webhook", "add", "ftp://x", data=data)
+    assert bad.returncode == 1
+    assert len(bad.stderr.splitlines()) == 1
+
+
+def test_jobs_are_listed(served: Served) -> None:
+    listed = answer_of("jobs", data=served.data)
+    assert {"type", "subject", "due", "running_on", "attempts", "error"} <= listed[0].keys()
+
+
+def test_the_doctor_finds_a_running_hub_in_order(served: Served) -> None:
+    told = answer_of("doctor", "--deep", data=served.data)
+    assert told == {
+        "healthy": True,
+        "counts": {"fault": 0, "warning": 0, "litter": 0},
+        "findings": [],
+    }
+
+
+def test_the_doctor_names_a_fault_and_ends_with_status_1(served: Served) -> None:
+    from huggingface_hub import HfApi
+
+    api = HfApi(endpoint=served.url, token=served.token)
+    api.create_repo("admin/broken")
+    repo_id = answer_of("repo", "info", "admin/broken", data=served.data)["id"]
+    folder = served.data / "git" / repo_id[:2] / f"{repo_id}.git" / "objects" / "pack"
+    (pack,) = folder.glob("*.pack")
+    kept = pack.read_bytes()
+    pack.unlink()
+    done = hubstead("doctor", data=served.data)
+    assert done.returncode == 1
+    assert f"models/admin/broken: the file {pack.name} is missing" in done.stdout
+    assert "→ restore the pack from a backup" in done.stdout
+    pack.write_bytes(kept)
+    assert ok(hubstead("doctor", data=served.data)) == "Everything is in order.\n"
+
+
+def test_what_lists_show_cannot_move_the_cursor_of_a_terminal() -> None:
+    from hubstead.cli.printing import readable
+
+    assert readable("a\x1b[2Jb\n") == "a\\x1b[2Jb\\n"
