@@ -1,0 +1,137 @@
+"""``POST …/info/lfs/objects/batch``: where each object goes to, or comes from."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Literal
+
+from starlette.types import ASGIApp
+
+from hubstead.blobs import BlobKey, BlobKind, held_many, hold_again
+from hubstead.db import Row, Tx
+from hubstead.errors import InvalidInput, NotBuilt
+from hubstead.ids import is_sha256
+from hubstead.repos import Right, require
+from hubstead.wire.http import Call
+from hubstead.wire.lfs.actions import Plan, download_actions, upload_actions
+from hubstead.wire.lfs.shapes import (
+    AskedObject,
+    BatchAnswer,
+    BatchRequest,
+    ObjectAnswer,
+    ObjectError,
+    lfs_answer,
+    lfs_refusal,
+)
+
+MOST_OBJECTS = 1000
+_HASHES = (None, "sha256", "sha_256")  # the last is what the JavaScript client says
+
+# The client's suites look for `cli lfs-enable-largefiles` (0.0.1-0.34) and for the sentence
+# beginning with `Run "hf …` (0.35 and later) in what git prints: legacy-clients 4.3.
+_NEEDS_PARTS = (
+    'You need to configure this clone to upload files this large: Run "hf lfs-enable-largefiles '
+    './path/to/your/repo" (older releases: "huggingface-cli lfs-enable-largefiles '
+    './path/to/your/repo") and push again.'
+)
+
+
+async def batch(call: Call) -> ASGIApp:
+    """Say where each LFS object can be sent to or had from."""
+    asked = await call.json(BatchRequest)
+    operation = _operation(asked)
+    right = Right.WRITE if operation == "upload" else Right.CONTENT
+    require(call.repo, call.actor, right)
+    if asked.hash_algo not in _HASHES:
+        return lfs_refusal("The only hash_algo here is sha256", 409)
+    if len(asked.objects) > MOST_OBJECTS:
+        return lfs_refusal(f"Ask for at most {MOST_OBJECTS} objects at once", 413)
+    if operation == "upload":
+        return lfs_answer(await _upload(call, asked))
+    return lfs_answer(await _download(call, asked))
+
+
+def _operation(asked: BatchRequest) -> Literal["upload", "download"]:
+    if asked.operation == "download":
+        return "download"
+    if asked.operation != "upload":
+        raise InvalidInput(reason='"operation" must be one of [upload, download]')
+    if asked.ref is not None and asked.ref.name.startswith("refs/pr/"):
+        raise NotBuilt(what="pushing LFS objects to a pull request")
+    return "upload"
+
+
+async def _upload(call: Call, asked: BatchRequest) -> BatchAnswer:
+    here = await _kept(call, asked.objects)
+    answers: dict[AskedObject, ObjectAnswer] = {}
+    wanted: list[AskedObject] = []
+    for each in asked.objects:
+        error = _fault(call, each, here.get(each.oid))
+        if error is not None:
+            answers[each] = _refused(each, error)
+        elif each.oid in here:
+            answers[each] = ObjectAnswer(each.oid, each.size)
+        else:
+            wanted.append(each)
+    plan = Plan.make(call, asked.transfers or [], wanted)
+    possible = [each for each in wanted if not plan.is_impossible(each)]
+    found = await upload_actions(call, plan, possible)
+    for each in wanted:
+        if each in found:
+            answers[each] = ObjectAnswer(each.oid, each.size, found[each])
+        else:
+            answers[each] = _refused(each, ObjectError(422, _NEEDS_PARTS))
+    return BatchAnswer(plan.transfer, [answers[each] for each in asked.objects])
+
+
+async def _kept(call: Call, objects: list[AskedObject]) -> dict[str, Row]:
+    """Return what the repository holds of these, all of it kept for some time from now."""
+    here = await held_many(call.hub.db, call.repo.pk, BlobKind.LFS, _names(objects))
+    loose = [BlobKey(BlobKind.LFS, name) for name, row in here.items() if not row.committed]
+    if loose:
+        hold_ms = int(call.hub.settings.hold_seconds * 1000)
+
+        async def keep(tx: Tx, repo_pk: int) -> list[str]:
+            return [key.name for key in loose if not await hold_again(tx, repo_pk, key, hold_ms)]
+
+        for name in await call.hub.db.write(partial(keep, repo_pk=call.repo.pk)):
+            del here[name]
+    return here
+
+
+def _names(objects: list[AskedObject]) -> list[str]:
+    return list({each.oid for each in objects if is_sha256(each.oid)})
+
+
+def _fault(call: Call, each: AskedObject, held: Row | None) -> ObjectError | None:
+    most = call.hub.settings.max_lfs_file_bytes
+    if not is_sha256(each.oid):
+        return ObjectError(422, "The oid must be a sha256 in 64 lower-case hex digits")
+    if each.size < 0:
+        return ObjectError(422, "The size must not be negative")
+    if held is not None and held.bytes != each.size:
+        return ObjectError(422, f"The object has {held.bytes} bytes, not {each.size}")
+    if held is None and each.size > most:
+        return ObjectError(422, f"The object is larger than {most} bytes (max_lfs_file_bytes)")
+    return None
+
+
+async def _download(call: Call, asked: BatchRequest) -> BatchAnswer:
+    here = await held_many(call.hub.db, call.repo.pk, BlobKind.LFS, _names(asked.objects))
+    total = sum(max(0, each.size) for each in asked.objects)
+    answers = []
+    for each in asked.objects:
+        # What was uploaded but never committed is nobody's to read.
+        held = row if (row := here.get(each.oid)) and row.committed else None
+        error = _fault(call, each, held)
+        if error is None and held is None:
+            error = ObjectError(404, "The object does not exist in this repository")
+        if error is not None:
+            answers.append(_refused(each, error))
+        else:
+            answers.append(ObjectAnswer(each.oid, each.size, download_actions(call, each, total)))
+    return BatchAnswer("basic", answers)
+
+
+def _refused(each: AskedObject, error: ObjectError) -> ObjectAnswer:
+    return ObjectAnswer(each.oid, each.size, error=error)

@@ -1,0 +1,71 @@
+"""A live hub on each kind of store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lfs_live import Live, serving
+from tests.services import S3Server
+
+from hubstead.blobs import BlobStore, open_blobs
+from hubstead.db import Database, open_db
+from hubstead.repos import Repo
+
+Run = Callable[[Coroutine[Any, Any, Any]], Any]
+
+
+def open_store(request: pytest.FixtureRequest, kind: str, folder: Path) -> BlobStore:
+    if kind == "s3":
+        server: S3Server = request.getfixturevalue("s3_server")
+        return open_blobs(server.fresh_url(), options=server.options)
+    return open_blobs("memory:" if kind == "memory" else (folder / "blobs").as_uri())
+
+
+@pytest.fixture
+def sqlite(sqlite_url: str, run: Run) -> Iterator[Database]:
+    opened = run(open_db(sqlite_url))
+    yield opened
+    run(opened.close())
+
+
+@pytest.fixture
+def serve(
+    request: pytest.FixtureRequest, tmp_path: Path, sqlite: Database, run: Run
+) -> Iterator[Callable[..., Coroutine[Any, Any, Live]]]:
+    """Start a hub: ``await serve("local", hold_seconds=5)``."""
+    stack = AsyncExitStack()
+
+    async def start(kind: str = "local", **settings: Any) -> Live:
+        store = open_store(request, kind, tmp_path)
+        stack.push_async_callback(store.close)
+        return await stack.enter_async_context(serving(tmp_path, sqlite, store, **settings))
+
+    yield start
+    run(stack.aclose())
+
+
+@pytest.fixture(params=["memory", "local", "s3"])
+def everywhere(request: pytest.FixtureRequest, serve: Any, run: Run) -> Live:
+    """A hub, once per kind of store."""
+    live: Live = run(serve(request.param))
+    return live
+
+
+@pytest.fixture
+def live(serve: Any, run: Run) -> Live:
+    """A hub with its blobs in files."""
+    started: Live = run(serve("local"))
+    return started
+
+
+@pytest.fixture
+def bert(request: pytest.FixtureRequest, run: Run) -> Repo:
+    """``anna/bert``, public and empty."""
+    name = "everywhere" if "everywhere" in request.fixturenames else "live"
+    live: Live = request.getfixturevalue(name)
+    made: Repo = run(live.a_repo())
+    return made

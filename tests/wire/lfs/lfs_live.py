@@ -1,0 +1,277 @@
+"""A hub that serves nothing but LFS, and people who call it over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import http.client
+import json
+import random
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from sqlalchemy import bindparam, select
+from tests.factories import a_repo, a_user
+
+from hubstead.accounts import Actor, Passwords, Seal, SignIn, add_token
+from hubstead.blobs import BlobKey, BlobKind, BlobStore, Link, link
+from hubstead.blobs.tables import blob, hold, repo_blob, upload
+from hubstead.commits import Stores
+from hubstead.db import Database, Tx, scan
+from hubstead.gitstore import GitStore
+from hubstead.repos import Repo
+from hubstead.settings import Settings
+from hubstead.wire.http import Application, Hub, HubServer
+from hubstead.wire.lfs import ROUTES
+
+T = TypeVar("T")
+LFS = "application/vnd.git-lfs+json"
+GIT_LFS = {"User-Agent": "git-lfs/3.3.0 (GitHub; linux amd64; go 1.19.8)"}
+SETTINGS = {"lfs_part_bytes": 1000, "lfs_multipart_threshold_bytes": 5000}
+
+
+#: Clients block; in the threads that the server uses they would keep it from answering them.
+_CLIENTS = ThreadPoolExecutor(32, "client")
+
+
+async def apart(function: Callable[..., T], *arguments: Any) -> T:
+    """Run what a client does in a thread of its own."""
+    return await asyncio.get_running_loop().run_in_executor(_CLIENTS, function, *arguments)
+
+
+def noise(size: int, seed: int = 0) -> bytes:
+    return random.Random(seed).randbytes(size)
+
+
+def oid_of(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def key_of(data: bytes) -> BlobKey:
+    return BlobKey(BlobKind.LFS, oid_of(data))
+
+
+def asked(*contents: bytes) -> list[dict[str, object]]:
+    return [{"oid": oid_of(data), "size": len(data)} for data in contents]
+
+
+@dataclass
+class Said:
+    """An answer."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Live:
+    """The hub, and who calls it: ``anna`` owns ``anna/bert``, ``bo`` is a stranger."""
+
+    hub: Hub
+    port: int
+    tokens: dict[str, str] = field(default_factory=dict)
+    people: dict[str, Actor] = field(default_factory=dict)
+
+    @property
+    def db(self) -> Database:
+        return self.hub.db
+
+    @property
+    def store(self) -> BlobStore:
+        return self.hub.blobs
+
+    async def call(
+        self,
+        method: str,
+        url: str,
+        body: Any = None,
+        *,
+        by: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Said:
+        """Send a request; ``by`` signs it as that person, with the token as git does."""
+        sent = dict(headers or {})
+        if by is not None:
+            basic = base64.b64encode(f"user:{self.tokens[by]}".encode()).decode()
+            sent.setdefault("Authorization", f"Basic {basic}")
+        if body is not None and not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+            sent.setdefault("Content-Type", LFS)
+        return await apart(self._call, method, url, body, sent)
+
+    def _call(self, method: str, url: str, body: bytes | None, headers: dict[str, str]) -> Said:
+        parts = urlsplit(url)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            target = parts.path + (f"?{parts.query}" if parts.query else "")
+            connection.request(method, target, body, headers)
+            answer = connection.getresponse()
+            named = {name.lower(): value for name, value in answer.getheaders()}
+            return Said(answer.status, named, answer.read())
+        finally:
+            connection.close()
+
+    async def batch(
+        self,
+        operation: str,
+        objects: list[dict[str, object]],
+        *,
+        by: str | None = "anna",
+        repo: str = "anna/bert",
+        transfers: tuple[str, ...] = ("basic",),
+        headers: Mapping[str, str] | None = None,
+        **more: object,
+    ) -> Said:
+        content = {"operation": operation, "transfers": transfers, "objects": objects, **more}
+        url = f"/{repo}.git/info/lfs/objects/batch"
+        return await self.call("POST", url, content, by=by, headers=headers)
+
+    async def upload_action(self, data: bytes, **how: Any) -> dict[str, Any]:
+        """Return the upload action for an object that is not there yet."""
+        said = await self.batch("upload", asked(data), **how)
+        assert said.status == 200, said.body
+        action: dict[str, Any] = said.json["objects"][0]["actions"]["upload"]
+        return action
+
+    async def put(self, data: bytes, **how: Any) -> Said:
+        """Upload an object in one piece."""
+        return await self.call("PUT", (await self.upload_action(data, **how))["href"], data)
+
+    async def begin(self, data: bytes, **how: Any) -> Parts:
+        """Begin an upload in parts."""
+        action = await self.upload_action(data, transfers=("basic", "multipart"), **how)
+        return Parts(self, data, action)
+
+    async def commit(self, repo: Repo, data: bytes) -> None:
+        """Do what a commit does that names the object."""
+
+        async def add(tx: Tx) -> None:
+            await link(tx, repo.pk, [Link(key_of(data), len(data), "w.bin")], pusher_pk=None)
+
+        await self.db.write(add)
+
+    async def commit_after_put(self, repo: Repo, data: bytes) -> None:
+        """Have an object in a repository as a commit leaves it."""
+        said = await self.put(data, repo=repo.full_name, transfers=("basic",))
+        assert said.status == 200, said.body
+        await self.commit(repo, data)
+
+    async def a_user(self, name: str) -> Actor:
+        actor = await a_user(self.db, name)
+
+        async def add(tx: Tx) -> str:
+            return await add_token(tx, actor.pk, name="laptop")
+
+        self.tokens[name] = await self.db.write(add)
+        self.people[name] = actor
+        return actor
+
+    async def a_repo(self, name: str = "anna/bert", **columns: Any) -> Repo:
+        return await a_repo(self.db, self.people[name.partition("/")[0]], name, **columns)
+
+    async def rows(self, repo: Repo | None = None) -> dict[str, int]:
+        """Count the rows that speak of blobs, and what the store holds."""
+        found = {table.name: len(await self.db.all(_ALL[table.name])) for table in _TABLES}
+        found["stored"] = len([each async for each in self.store.keys(BlobKind.LFS)])
+        return found
+
+    async def holds(self, repo: Repo, data: bytes) -> int | None:
+        """Return until when an object is held, in milliseconds."""
+        row = await self.db.one(_HOLD, repo_pk=repo.pk, name=oid_of(data))
+        return row.until_ms if row else None
+
+    def leftovers(self) -> list[Path]:
+        """Return files of broken writes, of a store that has files."""
+        root = getattr(self.store, "root", None)
+        if root is None:
+            return []
+        return list((root / "incoming").iterdir())
+
+
+_TABLES = (blob, repo_blob, hold, upload)
+_ALL = {table.name: scan(select(table)) for table in _TABLES}
+_HOLD = scan(
+    select(hold.c.until_ms).where(
+        hold.c.repo_pk == bindparam("repo_pk"), hold.c.name == bindparam("name")
+    )
+)
+
+
+@dataclass
+class Parts:
+    """An upload in parts, as a client does it."""
+
+    live: Live
+    data: bytes
+    action: dict[str, Any]
+    etags: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def numbers(self) -> list[int]:
+        return [int(name) for name in self.action["header"] if name.isdigit()]
+
+    @property
+    def chunk(self) -> int:
+        return int(self.action["header"]["chunk_size"])
+
+    def piece(self, number: int) -> bytes:
+        return self.data[(number - 1) * self.chunk : number * self.chunk]
+
+    async def send(self, number: int, data: bytes | None = None) -> Said:
+        said = await self.live.call(
+            "PUT",
+            self.action["header"][f"{number:05}"],
+            self.piece(number) if data is None else data,
+        )
+        if said.status == 200:
+            self.etags[number] = said.headers["etag"]
+        return said
+
+    async def send_all(self, *, order: list[int] | None = None) -> None:
+        for number in order or self.numbers:
+            said = await self.send(number)
+            assert said.status == 200, said.body
+
+    async def complete(self, **changes: Any) -> Said:
+        parts = [{"partNumber": n, "etag": etag} for n, etag in sorted(self.etags.items())]
+        body = {"oid": oid_of(self.data), "parts": parts, **changes}
+        return await self.live.call("POST", self.action["href"], body)
+
+
+@asynccontextmanager
+async def serving(
+    folder: Path, db: Database, store: BlobStore, **settings: Any
+) -> AsyncIterator[Live]:
+    """Serve a hub with anna, her ``anna/bert`` and bo."""
+    chosen = Settings(data=folder, **{**SETTINGS, **settings})
+    stores = Stores(db, GitStore(folder / "git"), store, chosen, packs_are_blobs=False)
+    passwords = Passwords()
+    hub = Hub(chosen, stores, passwords, SignIn(db, passwords), await Seal.load(db))
+    started = asyncio.Event()
+    server = HubServer(
+        Application(hub, ROUTES),
+        on_started=lambda _port: started.set(),
+        drain_s=1,
+        lifespan="off",
+    )
+    task = asyncio.create_task(server.serve())
+    try:
+        await asyncio.wait_for(started.wait(), 10)
+        live = Live(hub, server.port)
+        await live.a_user("anna")
+        await live.a_user("bo")
+        yield live
+    finally:
+        server.stop()
+        await asyncio.wait_for(task, 10)
