@@ -6,6 +6,7 @@ import asyncio
 import time
 
 import pytest
+from argon2 import PasswordHasher
 
 from hubstead.accounts import Passwords, SignIn, disable_user, set_password
 from hubstead.db import Database, Tx
@@ -13,6 +14,11 @@ from hubstead.errors import InvalidInput, RateLimited, SignInFailed
 from tests.factories import a_user, an_org
 
 HERE = "10.0.0.1"
+
+
+def quick_passwords() -> Passwords:
+    """The real thing at a price that a test can pay."""
+    return Passwords(hasher=PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
 
 
 async def make_anna(db: Database, passwords: Passwords, password: str = "right") -> None:
@@ -25,7 +31,7 @@ async def fails(sign_in: SignIn, name: str, password: str, address: str = HERE) 
 
 
 async def test_the_right_password_and_no_other(db: Database) -> None:
-    passwords = Passwords()
+    passwords = quick_passwords()
     await make_anna(db, passwords)
     sign_in = SignIn(db, passwords, attempts=100)
     actor = await sign_in.check("ANNA", "right", HERE)
@@ -39,13 +45,13 @@ async def test_who_has_no_password_cannot_sign_in(db: Database, name: str) -> No
     anna = await a_user(db, "anna")
     await an_org(db, "acme", anna)
     await a_user(db, "carl")  # a user without a password
-    sign_in = SignIn(db, Passwords())
+    sign_in = SignIn(db, quick_passwords())
     await fails(sign_in, name, "")
     await fails(sign_in, name, "nobody has this password")
 
 
 async def test_a_disabled_user_cannot_sign_in_not_even_when_remembered(db: Database) -> None:
-    passwords = Passwords()
+    passwords = quick_passwords()
     await make_anna(db, passwords)
     sign_in = SignIn(db, passwords)
     await sign_in.check("anna", "right", HERE)
@@ -58,7 +64,7 @@ async def test_a_disabled_user_cannot_sign_in_not_even_when_remembered(db: Datab
 
 
 async def test_a_changed_password_counts_at_once(db: Database) -> None:
-    passwords = Passwords()
+    passwords = quick_passwords()
     await make_anna(db, passwords)
     sign_in = SignIn(db, passwords)
     await sign_in.check("anna", "right", HERE)
@@ -75,7 +81,7 @@ async def test_a_changed_password_counts_at_once(db: Database) -> None:
 async def test_after_so_many_failures_not_even_the_right_password_is_looked_at(
     db: Database,
 ) -> None:
-    passwords = Passwords()
+    passwords = quick_passwords()
     await make_anna(db, passwords)
     sign_in = SignIn(db, passwords, attempts=3, window_s=60)
     for n in range(3):
@@ -86,7 +92,7 @@ async def test_after_so_many_failures_not_even_the_right_password_is_looked_at(
 
 
 async def test_failures_count_per_address_too(db: Database) -> None:
-    passwords = Passwords()
+    passwords = quick_passwords()
     await make_anna(db, passwords)
     sign_in = SignIn(db, passwords, attempts=3, window_s=60)
     for n in range(3):
@@ -97,7 +103,7 @@ async def test_failures_count_per_address_too(db: Database) -> None:
 
 
 async def test_guesses_sent_all_at_once_get_no_more_answers(db: Database) -> None:
-    passwords = Passwords()
+    passwords = quick_passwords()
     await make_anna(db, passwords)
     sign_in = SignIn(db, passwords, attempts=3, window_s=60)
     guesses = [sign_in.check("anna", f"guess {n}", HERE) for n in range(9)]
@@ -107,7 +113,7 @@ async def test_guesses_sent_all_at_once_get_no_more_answers(db: Database) -> Non
 
 
 async def test_a_window_that_is_over_forgives(db: Database) -> None:
-    passwords = Passwords()
+    passwords = quick_passwords()
     await make_anna(db, passwords)
     sign_in = SignIn(db, passwords, attempts=1, window_s=1)
     await fails(sign_in, "anna", "wrong")
@@ -133,12 +139,12 @@ async def test_the_same_password_again_is_quick(db: Database) -> None:
 async def test_a_password_has_a_length() -> None:
     for bad in ("", "x" * 1025):
         with pytest.raises(InvalidInput, match="1 to 1024"):
-            await Passwords().hash(bad)
+            await quick_passwords().hash(bad)
     with pytest.raises(InvalidInput, match="Unicode"):
-        await Passwords().hash("\ud800")
-    kept = await Passwords().hash("x" * 1024)
+        await quick_passwords().hash("\ud800")
+    kept = await quick_passwords().hash("x" * 1024)
     assert "x" * 10 not in kept
-    assert await Passwords().check("x" * 1024, kept)
-    assert not await Passwords().check("x" * 1023, kept)
-    assert not await Passwords().check("anything", "not a hash")
-    assert not await Passwords().check("nobody has this password", None)
+    assert await quick_passwords().check("x" * 1024, kept)
+    assert not await quick_passwords().check("x" * 1023, kept)
+    assert not await quick_passwords().check("anything", "not a hash")
+    assert not await quick_passwords().check("nobody has this password", None)

@@ -18,10 +18,19 @@ import pytest
 from sqlalchemy import update
 
 from hubstead.db import Database, Tx, open_db, point
-from hubstead.ids import now_ms
+from hubstead.ids import Kind, RepoId, now_ms
 from hubstead.jobs import Job, Runner, list_jobs
 from hubstead.outbox import pending, record
-from hubstead.repos import RefsMoved, RepoCreated, RepoDeleted, RepoEvent, RepoRenamed
+from hubstead.repos import (
+    RefsMoved,
+    RepoCreated,
+    RepoDeleted,
+    RepoEvent,
+    RepoRenamed,
+    SettingsChange,
+    change_settings,
+    move_repo,
+)
 from hubstead.webhooks import (
     LANES,
     Deliveries,
@@ -36,6 +45,7 @@ from hubstead.webhooks import (
     take_up,
 )
 from hubstead.webhooks.tables import delivery
+from tests.factories import a_repo, a_user
 from tests.webhooks.receiver import Received, Receiver, receiving
 
 QUICK = Patience(pause_s=0.03)
@@ -277,6 +287,40 @@ async def test_a_name_deleted_and_made_again_is_told_in_that_order(
         await happen(db, created("Anna/BERT"), 2)
         await until_told(db)
     assert receiver.bodies == [{"remove": "anna/bert"}] * 3 + [{"add": "Anna/BERT"}]
+
+
+async def test_what_people_do_to_a_repository_is_told_to_those_who_may_know(
+    db: Database, receiver: Receiver
+) -> None:
+    anna = await a_user(db, "anna")
+    await a_repo(db, anna, "anna/bert")
+    old, new = RepoId(Kind.MODEL, "anna", "bert"), RepoId(Kind.MODEL, "anna", "bart")
+    await add_webhook(db, receiver.url + "/anyone")
+    await add_webhook(db, receiver.url + "/trusted", private=True)
+    async with delivering(db):
+        await change_settings(db, anna, old, SettingsChange(gated="auto"))
+        await change_settings(db, anna, old, SettingsChange(private=True))
+        await move_repo(db, anna, old, new)
+        await change_settings(db, anna, new, SettingsChange(gated=""))
+        await change_settings(db, anna, new, SettingsChange(private=False))
+        await until_told(db)
+
+    def heard(path: str) -> list[dict[str, str]]:
+        return [post.body for post in receiver.received if post.path == path]
+
+    assert heard("/hook/anyone") == [
+        {"update": "anna/bert"},
+        {"remove": "anna/bert"},
+        {"add": "anna/bart"},
+    ]
+    assert heard("/hook/trusted") == [
+        {"update": "anna/bert"},
+        {"update": "anna/bert"},
+        {"remove": "anna/bert"},
+        {"add": "anna/bart"},
+        {"update": "anna/bart"},
+        {"update": "anna/bart"},
+    ]
 
 
 async def test_a_removed_webhook_hears_no_more(db: Database, receiver: Receiver) -> None:

@@ -14,10 +14,15 @@ MAX_CHARS = 1024
 
 
 class Passwords:
-    """Makes and checks password hashes."""
+    """Makes and checks password hashes.
 
-    def __init__(self, at_once: int = 2) -> None:
-        self._hasher = PasswordHasher()
+    Args:
+        at_once: How many at a time.
+        hasher: What sets their cost; argon2's recommended one if None.
+    """
+
+    def __init__(self, at_once: int = 2, hasher: PasswordHasher | None = None) -> None:
+        self._hasher = hasher or PasswordHasher()
         self._slots = asyncio.Semaphore(at_once)
         # Checked when there is no such user, so that the answer takes as long as any other.
         self._nobody: str | None = None

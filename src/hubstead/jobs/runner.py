@@ -13,7 +13,6 @@ import msgspec
 import structlog
 
 from hubstead.db import Database, Tx
-from hubstead.errors import HubError
 from hubstead.ids import now_ms
 from hubstead.jobs import claims
 from hubstead.jobs.claims import Claim
@@ -210,9 +209,9 @@ class Runner:
         held.recording = True
         try:
             await change
-        except HubError as error:
+        except Exception as error:
             # The job stays claimed until its lease ends, and is then done again.
-            _log.error("the outcome of a job was not kept", type=held.claim.type, error=str(error))
+            _log.error("outcome of a job not kept", type=held.claim.type, error=_text(error))
 
     async def _succeeded(self, claim: Claim, outcome: Again | None) -> None:
         if outcome is None and claim.type in self._recurring:
@@ -248,8 +247,8 @@ class Runner:
         until = time.monotonic() + self._lease_s
         try:
             kept = await claims.renew(self._db, held.claim, self._lease_s)
-        except HubError as error:
-            _log.error("a lease was not renewed", type=held.claim.type, error=str(error))
+        except Exception as error:
+            _log.error("lease not renewed", type=held.claim.type, error=_text(error))
             kept = time.monotonic() < held.until
         else:
             held.until = until if kept else held.until
