@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 from hubstead.db import Database, migrate, open_db
+from tests.live import embedded_hub, live_hub, own_hub
 from tests.services import Postgres, postgres_server, postgres_url, s3_server
 
-__all__ = ["postgres_server", "postgres_url", "s3_server"]
+__all__ = ["embedded_hub", "live_hub", "own_hub", "postgres_server", "postgres_url", "s3_server"]
 
 
 @pytest.hookimpl(tryfirst=True)
