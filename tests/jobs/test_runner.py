@@ -359,8 +359,9 @@ async def test_whoever_lost_the_lease_stops_and_changes_nothing(db: Database) ->
 
         return work
 
-    async with running(db, {"work": handler("slept", 30)}, node="slept", lease_s=1.2) as slept:
-        await ask(db)
+    await ask(db)
+    options: dict[str, Any] = {"node": "slept", "lease_s": 1.2, "poll_s": 60}
+    async with running(db, {"work": handler("slept", 30)}, **options) as slept:
         await until(lambda: bool(slept._held))
         await take_lease_away(db)
         async with running(db, {"work": handler("heir", 0.8)}, node="heir", lease_s=9):
@@ -368,6 +369,27 @@ async def test_whoever_lost_the_lease_stops_and_changes_nothing(db: Database) ->
             assert (await only_job(db)).running_on == "heir"
             await until_idle(db)
     assert ended == ["slept cancelled", "heir done"]
+
+
+async def test_a_node_that_takes_over_from_itself_ends_the_old_try_first(db: Database) -> None:
+    going, most, tries = 0, 0, 0
+
+    async def work(_job: Job) -> None:
+        nonlocal going, most, tries
+        going, tries = going + 1, tries + 1
+        most = max(most, going)
+        try:
+            await asyncio.sleep(30 if tries == 1 else 0.05)
+        finally:
+            await asyncio.sleep(0.05)
+            going -= 1
+
+    async with running(db, {"work": work}, lease_s=60):
+        await ask(db)
+        await until(lambda: tries == 1)
+        await take_lease_away(db)
+        await until_idle(db)
+    assert (tries, most) == (2, 1)
 
 
 async def take_lease_away(db: Database) -> None:

@@ -183,14 +183,16 @@ class Runner:
         )
         for claim in found:
             held = _Held(claim, lane, until)
+            before = [each for each in self._held if each.claim.pk == claim.pk]
             self._held.add(held)
-            held.task = asyncio.create_task(self._work(held), name=f"job {claim.type}")
+            held.task = asyncio.create_task(self._work(held, before), name=f"job {claim.type}")
 
     # -- one job ----------------------------------------------------------------------------
 
-    async def _work(self, held: _Held) -> None:
+    async def _work(self, held: _Held, before: list[_Held]) -> None:
         claim = held.claim
         try:
+            await self._end_before(before)
             outcome = await self._handlers[claim.type](
                 Job(claim.type, claim.subject, claim.payload, claim.attempt)
             )
@@ -204,6 +206,15 @@ class Runner:
         finally:
             self._held.discard(held)
             self._awake.set()
+
+    async def _end_before(self, before: list[_Held]) -> None:
+        """End what this node still does under a lease that is over (it was suspended, say)."""
+        for old in before:
+            old.lost = True
+            old.interrupt()
+        tasks = [old.task for old in before if old.task]
+        if tasks:
+            await asyncio.wait(tasks)
 
     async def _record(self, held: _Held, change: Awaitable[None]) -> None:
         held.recording = True
