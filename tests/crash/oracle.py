@@ -1,0 +1,199 @@
+"""What must be there: the state that acknowledged answers add up to, and what a hub shows."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.node import Caller
+
+LFS = {"Content-Type": "application/vnd.git-lfs+json", "Accept": "application/vnd.git-lfs+json"}
+SHARED = "admin/shared"
+_MADE_BY_THE_HUB = ".gitattributes"
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+@dataclass
+class Tip:
+    """Where a ref is: its commit, None while nobody told us, and the files there."""
+
+    commit: str | None
+    files: dict[str, str] = field(default_factory=dict)  # path to the sha256 of its content
+
+
+@dataclass
+class RepoState:
+    private: bool = False
+    branches: dict[str, Tip] = field(default_factory=dict)
+    tags: dict[str, Tip] = field(default_factory=dict)
+    #: Objects that were uploaded and not committed yet, and their sizes.
+    uploaded: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class State:
+    """All that one client has made. Nobody else writes there, but for the shared repository."""
+
+    repos: dict[str, RepoState] = field(default_factory=dict)
+    aliases: dict[str, str] = field(default_factory=dict)  # old name to the name of now
+    gone: list[str] = field(default_factory=list)
+    shared: dict[str, str] = field(default_factory=dict)  # its files in the shared repository
+    shared_commits: int = 0
+
+    def copy(self) -> State:
+        return copy.deepcopy(self)
+
+
+def differences(wanted: State, seen: State) -> list[str]:
+    """Return what ``seen`` lacks or has too much; [] if all that was promised is there."""
+    found = []
+    for name in sorted(wanted.repos.keys() | seen.repos.keys()):
+        one, other = wanted.repos.get(name), seen.repos.get(name)
+        if one is None or other is None:
+            found.append(f"{name}: {'is there' if other else 'is not there'}")
+            continue
+        if one.private != other.private:
+            found.append(f"{name}: private is {other.private}")
+        found += [f"{name}: {text}" for text in _refs(one.branches, other.branches)]
+        found += [f"{name}: tag {text}" for text in _refs(one.tags, other.tags)]
+        if missing := one.uploaded.keys() - other.uploaded.keys():
+            found.append(f"{name}: uploads {sorted(missing)} are not there")
+    for name in sorted(wanted.aliases.keys() | seen.aliases.keys()):
+        if wanted.aliases.get(name) != seen.aliases.get(name):
+            found.append(f"{name}: leads to {seen.aliases.get(name)}")
+    if wanted.shared != seen.shared:
+        found.append(f"{SHARED}: {_files(wanted.shared, seen.shared)}")
+    return found
+
+
+def _refs(wanted: dict[str, Tip], seen: dict[str, Tip]) -> Iterable[str]:
+    for name in sorted(wanted.keys() | seen.keys()):
+        one, other = wanted.get(name), seen.get(name)
+        if one is None or other is None:
+            yield f"{name} {'is there' if other else 'is not there'}"
+        elif one.commit is not None and one.commit != other.commit:
+            yield f"{name} is at {other.commit}, not at {one.commit}"
+        elif one.files != other.files:
+            yield f"{name}: {_files(one.files, other.files)}"
+
+
+def _files(wanted: dict[str, str], seen: dict[str, str]) -> list[tuple[str, str]]:
+    return sorted(set(wanted.items()) ^ set(seen.items()))
+
+
+def adopt(wanted: State, seen: State) -> None:
+    """Fill in the commits of answers that never came."""
+    for name, repo in wanted.repos.items():
+        for mine, theirs in (
+            (repo.branches, seen.repos[name].branches),
+            (repo.tags, seen.repos[name].tags),
+        ):
+            for ref, tip in mine.items():
+                tip.commit = theirs[ref].commit
+
+
+# -- looking ----------------------------------------------------------------------------------
+
+
+@dataclass
+class Observer:
+    """Reads all of a client's state from a running hub, every byte of it."""
+
+    caller: Caller
+    _read: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+
+    def observe(self, client: str, candidates: list[State]) -> State:
+        """Look at everything that one of the candidates speaks of."""
+        seen = State()
+        names = {name for each in candidates for name in each.repos}
+        for name in names:
+            repo = self._repo(name)
+            if repo is not None:
+                seen.repos[name] = repo
+                objects = {
+                    oid: size
+                    for each in candidates
+                    if name in each.repos
+                    for oid, size in each.repos[name].uploaded.items()
+                }
+                repo.uploaded = self._uploaded(name, objects)
+        for old in {old for each in candidates for old in each.aliases}:
+            to = self._leads_to(old)
+            if to is not None:
+                seen.aliases[old] = to
+        for name in {name for each in candidates for name in each.gone} - names:
+            assert self._get(f"/api/models/{name}").status in (404, 307), f"{name} is back"
+        seen.shared = self._files(SHARED, "main", below=f"{client}/")
+        return seen
+
+    def shared_commits(self) -> int:
+        said = self._get(f"/api/models/{SHARED}/commits/main?limit=1")
+        return int(said.headers["x-total-count"])
+
+    def _get(self, url: str) -> Any:
+        said = self.caller("GET", url)
+        assert said.status < 500, (url, said.status, said.body)
+        return said
+
+    def _repo(self, name: str) -> RepoState | None:
+        said = self._get(f"/api/models/{name}")
+        if said.status in (404, 307):
+            return None
+        assert said.status == 200, (name, said.status, said.body)
+        assert said.json["id"] == name
+        refs = self._get(f"/api/models/{name}/refs").json
+        state = RepoState(private=said.json["private"])
+        for kind, tips in (("branches", state.branches), ("tags", state.tags)):
+            for ref in refs[kind]:
+                commit = ref["targetCommit"]
+                tips[ref["name"]] = Tip(commit, self._files(name, commit))
+        assert said.json["sha"] == state.branches["main"].commit, "the list of refs says otherwise"
+        return state
+
+    def _files(self, name: str, revision: str, below: str = "") -> dict[str, str]:
+        key = (name, revision + below)
+        if key not in self._read:
+            folder = f"/{below.rstrip('/')}" if below else ""
+            said = self._get(f"/api/models/{name}/tree/{revision}{folder}?recursive=true")
+            if said.status == 404 and below:
+                return {}
+            assert said.status == 200, (name, revision, said.status, said.body)
+            paths = [item["path"] for item in said.json if item["type"] == "file"]
+            self._read[key] = {
+                path: self._content(name, revision, path)
+                for path in paths
+                if path != _MADE_BY_THE_HUB
+            }
+        return self._read[key]
+
+    def _content(self, name: str, revision: str, path: str) -> str:
+        said = self._get(f"/{name}/resolve/{revision}/{path}")
+        assert said.status == 200, (name, revision, path, said.status, said.body)
+        return digest(said.body)
+
+    def _uploaded(self, name: str, objects: dict[str, int]) -> dict[str, int]:
+        if not objects:
+            return {}
+        body = {
+            "operation": "upload",
+            "transfers": ["basic", "multipart"],
+            "hash_algo": "sha256",
+            "objects": [{"oid": oid, "size": size} for oid, size in objects.items()],
+        }
+        said = self.caller("POST", f"/{name}.git/info/lfs/objects/batch", body, headers=LFS)
+        assert said.status == 200, (name, said.status, said.body)
+        return {
+            each["oid"]: each["size"] for each in said.json["objects"] if not each.get("actions")
+        }
+
+    def _leads_to(self, old: str) -> str | None:
+        said = self._get(f"/api/models/{old}")
+        if said.status != 307:
+            return None
+        return str(said.headers["location"]).removeprefix("/api/models/")

@@ -1,0 +1,272 @@
+"""Whatever a hub acknowledged is there after its sudden end, and nothing else is half there."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import platform
+import random
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from hubstead.app import opened_stores
+from hubstead.doctor import Patient, Severity, examine
+from hubstead.settings import load
+from tests.crash.clients import LFS_MULTIPART_ABOVE, LFS_PART_BYTES, Client
+from tests.crash.oracle import SHARED, Observer, State, adopt, differences
+from tests.node import Caller, Node, NodeFailed
+from tests.services import Postgres, running_postgres, running_s3
+
+ASKED = os.environ.get("HUBSTEAD_TEST_CRASHES", "")
+CRASHES = int(ASKED or 10)
+SEED = int(os.environ.get("HUBSTEAD_TEST_SEED", "20261122"))
+RESULTS = Path(__file__).with_name("results.md")
+CLIENTS = 4
+LONGEST_STREAM_S = 0.6
+DATABASE = "crashes"
+_ENV = {
+    "HUBSTEAD_LFS_PART_BYTES": str(LFS_PART_BYTES),
+    "HUBSTEAD_LFS_MULTIPART_THRESHOLD_BYTES": str(LFS_MULTIPART_ABOVE),
+    "HUBSTEAD_MAX_LFS_FILE_BYTES": "10MB",
+    "HUBSTEAD_MIN_FREE_BYTES": "0",
+    "HUBSTEAD_LOG_LEVEL": "warning",
+}
+
+
+@dataclass
+class Shape:
+    """Where a hub keeps things, and which other ends than its own can be sudden."""
+
+    name: str
+    env: Mapping[str, str] = field(default_factory=dict)
+    postgres: Postgres | None = None
+
+    @property
+    def disk_is_a_cache(self) -> bool:
+        return self.postgres is not None
+
+
+@contextlib.contextmanager
+def files() -> Iterator[Shape]:
+    yield Shape("SQLite, files")
+
+
+@contextlib.contextmanager
+def company() -> Iterator[Shape]:
+    folder = Path(tempfile.mkdtemp(prefix="hubstead-crash-"))
+    folder.chmod(0o755)
+    try:
+        with running_postgres(folder / "pg", fsync=True) as postgres, running_s3() as s3:
+            env = {
+                "HUBSTEAD_DATABASE": postgres.fresh_database(DATABASE),
+                "HUBSTEAD_BLOBS": s3.fresh_url(),
+                "HUBSTEAD_S3_ENDPOINT": s3.options.endpoint,
+                "HUBSTEAD_S3_REGION": s3.options.region,
+                "HUBSTEAD_S3_ACCESS_KEY": s3.options.access_key or "",
+                "HUBSTEAD_S3_SECRET_KEY": s3.options.secret_key or "",
+            }
+            yield Shape("PostgreSQL (fsync=on), S3", env, postgres)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.timeout(7200 if ASKED else 180)
+@pytest.mark.parametrize("shape", [files, company])
+def test_a_killed_hub_has_all_it_acknowledged_and_nothing_half_done(
+    shape: Callable[[], contextlib.AbstractContextManager[Shape]], tmp_path: Path
+) -> None:
+    with shape() as chosen:
+        trial = Trial(chosen, tmp_path / "hub", random.Random(f"{SEED} {chosen.name}"))
+        started = time.monotonic()
+        trial.begin()
+        for _ in range(-(-CRASHES // 2)):
+            trial.round()
+        trial.end()
+        seconds = time.monotonic() - started
+    print(trial.summary(seconds))
+    assert sum(trial.acknowledged.values()) > 0
+    if ASKED:
+        _note(trial.summary(seconds))
+
+
+@dataclass
+class Trial:
+    """Rounds of start, writes, sudden end, and looking at what is left."""
+
+    shape: Shape
+    data: Path
+    random: random.Random
+    rounds: int = 0
+    landed: int = 0
+    vanished: int = 0
+    others: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.node = Node(self.data, {**_ENV, **self.shape.env})
+        self.clients = [
+            Client(f"c{n}", self.random.randrange(10**9), tolerant=self.shape.disk_is_a_cache)
+            for n in range(CLIENTS)
+        ]
+
+    @property
+    def acknowledged(self) -> Counter[str]:
+        total: Counter[str] = Counter()
+        for client in self.clients:
+            total.update(client.acknowledged)
+        return total
+
+    def begin(self) -> None:
+        self.node.start()
+        self.token = self.node.token
+        said = self.node.call("POST", "/api/repos/create", {"name": SHARED.partition("/")[2]})
+        assert said.status == 200, said.body
+
+    def round(self) -> None:
+        """Write, kill, start again, look."""
+        self.rounds += 1
+        for client in self.clients:
+            client.start(self.node.port, self.token)
+        time.sleep(self.random.uniform(0.02, LONGEST_STREAM_S))
+        if self.shape.postgres and self.random.random() < 0.2:
+            self._end_the_database(self.shape.postgres)
+        self.node.kill()
+        for client in self.clients:
+            client.join()
+        if self.shape.disk_is_a_cache and self.random.random() < 0.3:
+            shutil.rmtree(self.data)
+            self.others["data folder deleted"] += 1
+        if self.random.random() < 0.15:
+            self._kill_while_starting()
+        self._start_again()
+        self._look()
+
+    def _end_the_database(self, postgres: Postgres) -> None:
+        """Kill a process of PostgreSQL's, which then ends all of them and recovers."""
+        pids = [pid for pid in _backends(postgres) if pid]
+        if pids:
+            os.kill(self.random.choice(pids), signal.SIGKILL)
+            self.others["PostgreSQL killed"] += 1
+            time.sleep(self.random.uniform(0, 0.1))
+
+    def _kill_while_starting(self) -> None:
+        timer_s = self.random.uniform(0.1, 0.9)
+        node = Node(self.data, self.node.env)
+        with contextlib.suppress(NodeFailed):
+            _start_and_kill(node, timer_s)
+        self.others["killed while starting"] += 1
+
+    def _start_again(self) -> None:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                self.node.start()
+                return
+            except NodeFailed:  # PostgreSQL may still be recovering
+                if self.shape.postgres is None or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
+    def _look(self) -> None:
+        observer = Observer(Caller(self.node.port, self.token))
+        for client in self.clients:
+            self._settle(client, observer)
+        commits = 1 + sum(client.state.shared_commits for client in self.clients)
+        assert observer.shared_commits() == commits, "a commit was lost, or made twice"
+        observer.caller.close()
+        asyncio.run(self._doctor())
+
+    def _settle(self, client: Client, observer: Observer) -> None:
+        """Find out whether what had no answer was done; wholly or not at all."""
+        candidates = [client.state] + ([client.pending] if client.pending else [])
+        seen = observer.observe(client.name, candidates)
+        wrong = [differences(each, seen) for each in candidates]
+        if not wrong[0]:
+            self.vanished += client.pending is not None
+        elif len(wrong) == 2 and not wrong[1]:
+            client.state = candidates[1]
+            self.landed += 1
+        else:
+            raise AssertionError(f"round {self.rounds}, {client.name}: {wrong}")
+        client.pending = None
+        adopt(client.state, seen)
+
+    async def _doctor(self) -> None:
+        wanted = {k.removeprefix("HUBSTEAD_").lower(): v for k, v in self.node.env.items()}
+        settings = load(data=self.data, overrides=wanted)
+        async with opened_stores(settings) as stores:
+            found = [finding async for finding in examine(Patient(stores, deep=True))]
+        bad = [each for each in found if each.severity is not Severity.LITTER]
+        assert not bad, f"round {self.rounds}: {bad}"
+
+    def end(self) -> None:
+        """The last look is the command's, and the hub still ends as it should."""
+        assert "healthy" in self.node.run("doctor", "--deep", "--json").stdout
+        assert self.node.stop() == 0
+        assert all(isinstance(client.state, State) for client in self.clients)
+
+    def summary(self, seconds: float) -> str:
+        """Return a row of the table of results."""
+        kinds = ", ".join(f"{count} × {kind}" for kind, count in self.acknowledged.most_common())
+        others = ", ".join(f"{count} × {what}" for what, count in self.others.items()) or "none"
+        return (
+            f"| {time.strftime('%Y-%m-%d', time.gmtime())} | {self.shape.name} | {self.rounds} "
+            f"| {sum(self.acknowledged.values())} | 0 | {self.landed} / {self.vanished} "
+            f"| {seconds / self.rounds:.1f} s | {others} | {kinds} |"
+        )
+
+
+def _backends(postgres: Postgres) -> list[int]:
+    sql = (
+        "SELECT pid FROM pg_stat_activity WHERE datname = "
+        f"'{DATABASE}' AND backend_type = 'client backend'"
+    )
+    command = [postgres.binaries / "psql", "-qAtX", "-d", postgres.url(), "-c", sql]
+    told = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+    return [int(line) for line in told.split()]
+
+
+def _start_and_kill(node: Node, after_s: float) -> None:
+    def kill() -> None:
+        if node.process is not None:
+            node.process.kill()
+
+    timer = threading.Timer(after_s, kill)
+    timer.start()
+    try:
+        node.start()
+    finally:
+        timer.join()
+        if node.process is not None:
+            node.kill()
+
+
+def _note(row: str) -> None:
+    with RESULTS.open("a") as file:
+        if file.tell() == 0:
+            file.write(_HEAD)
+        file.write(row + "\n")
+
+
+_HEAD = f"""# What the crash runs found
+
+`make crash` kills a hub with SIGKILL at random moments while {CLIENTS} clients write, starts it
+again, and reads back every byte of what was acknowledged; `hubstead doctor --deep` (git fsck with
+the tips included) looks at each round. "In flight" are requests that had no answer: they were
+found wholly done / not done at all. A row is added by every run. Here: {platform.machine()},
+two cores.
+
+| date | shape | kills | acknowledged writes | lost or half done | in flight: done / not done | \
+per round | other sudden ends | the writes |
+|---|---|---|---|---|---|---|---|---|
+"""
