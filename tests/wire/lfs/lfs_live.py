@@ -258,20 +258,21 @@ async def serving(
     stores = Stores(db, GitStore(folder / "git"), store, chosen, packs_are_blobs=False)
     passwords = Passwords()
     hub = Hub(chosen, stores, passwords, SignIn(db, passwords), await Seal.load(db))
-    started = asyncio.Event()
-    server = HubServer(
-        Application(hub, ROUTES),
-        on_started=lambda _port: started.set(),
-        drain_s=1,
-        lifespan="off",
-    )
-    task = asyncio.create_task(server.serve())
+    server = HubServer(Application(hub, ROUTES), lifespan="off")
+    server.config.load()
+    server.lifespan = server.config.lifespan_class(server.config)
+    await server.startup()
     try:
-        await asyncio.wait_for(started.wait(), 10)
         live = Live(hub, server.port)
         await live.a_user("anna")
         await live.a_user("bo")
         yield live
     finally:
-        server.stop()
-        await asyncio.wait_for(task, 10)
+        # To stop in good order takes a fifth of a second, and has tests of its own.
+        for each in server.servers:
+            each.close()
+        for _ in range(500):
+            if not server.server_state.tasks:
+                break
+            await asyncio.sleep(0.01)
+        assert not server.server_state.tasks, "a request goes on for ever"
