@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Self
 
 from hubstead.blobs import BlobKey, BlobKind
 from hubstead.errors import InvalidInput, TooLarge
@@ -45,11 +46,20 @@ Operation = PutFile | PutPointer | Copy | Remove
 
 @dataclass
 class Change:
-    """Operations in the order in which they were asked for."""
+    """Operations in the order in which they were asked for.
+
+    Used as a context, what was not committed leaves nothing.
+    """
 
     draft: PackDraft
     settings: Settings
     operations: list[tuple[str, Operation]] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_outcome: object) -> None:
+        self.draft.discard()
 
     def _add(self, path: str, operation: Operation) -> None:
         most = self.settings.max_commit_operations

@@ -1,7 +1,7 @@
 """Finding repositories: lists, filters, search, tags."""
 
 from hubstead.discovery.counting import count_by_owner
-from hubstead.discovery.finding import Item, Page, find
+from hubstead.discovery.finding import Item, Page, find, find_all
 from hubstead.discovery.query import MAX_LIMIT, SORTS, Query
 from hubstead.discovery.tags import Tag, tags_by_type
 
@@ -14,5 +14,6 @@ __all__ = [
     "Tag",
     "count_by_owner",
     "find",
+    "find_all",
     "tags_by_type",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
@@ -88,6 +89,17 @@ async def find(db: Reader, actor: Actor, query: Query) -> Page:
         drive=plan.drive,
     )
     return await _page(db, actor, query, shape, plan)
+
+
+async def find_all(db: Reader, actor: Actor, query: Query) -> AsyncIterator[Item]:
+    """Yield what ``find`` returns, page after page; raises like it."""
+    while True:
+        page = await find(db, actor, query)
+        for item in page.items:
+            yield item
+        if page.next_cursor is None:
+            return
+        query = msgspec.structs.replace(query, cursor=page.next_cursor)
 
 
 def _upwards(direction: int) -> bool:

@@ -76,12 +76,9 @@ async def create(call: Call) -> Answer:
     """Commit additions, deletions and copies to a branch, all or nothing."""
     _refuse_pull_requests(call)
     git = await call.git()
-    change = Change(git.draft(), call.hub.settings)
-    try:
-        if _is_document(call):
-            header = await _read_document(call, change)
-        else:
-            header = await _read_lines(call, change)
+    with Change(git.draft(), call.hub.settings) as change:
+        read = _read_document if _is_document(call) else _read_lines
+        header = await read(call, change)
         done = await commit(
             call.hub.stores,
             call.actor,
@@ -91,8 +88,6 @@ async def create(call: Call) -> Answer:
             message=Message(header.summary, header.description or ""),
             parent=header.parentCommit,
         )
-    finally:
-        change.draft.discard()
     return json_answer(_committed(call, done))
 
 

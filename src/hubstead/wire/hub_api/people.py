@@ -6,14 +6,12 @@ from typing import Any
 
 from hubstead.accounts import count_members, find_account, members_of, orgs_of, role_in
 from hubstead.db import Row
-from hubstead.discovery import Item, Query, count_by_owner, find
+from hubstead.discovery import Item, Query, count_by_owner, find_all
 from hubstead.errors import AccountNotFound
 from hubstead.ids import Kind
 from hubstead.wire.http import Answer, Call, json_answer
 from hubstead.wire.hub_api.shapes import iso
 from hubstead.wire.hub_api.tree import next_page
-
-_SORTS = {"storage": "mainSize", "updatedAt": "lastModified"}
 
 
 async def user_overview(call: Call) -> Answer:
@@ -95,22 +93,14 @@ async def _repositories(call: Call, owner: str) -> Answer:
     asked = call.query
     limit = asked.number("limit", 1000, least=1, most=call.hub.settings.max_page)
     kinds = [Kind.parse(asked.one("type") or "")] if asked.one("type") else list(Kind)
-    rows: list[dict[str, Any]] = []
-    for kind in kinds:
-        cursor: str | None = None
-        while True:
-            query = Query(
-                kind=kind,
-                author=owner,
-                search=tuple(asked.all("search")),
-                sort=_SORTS.get(asked.one("sort") or "", "lastModified"),
-                cursor=cursor,
-            )
-            page = await find(call.hub.db, call.actor, query)
-            rows += [_row(item) for item in page.items]
-            cursor = page.next_cursor
-            if cursor is None:
-                break
+    words = tuple(asked.all("search"))
+    rows = [
+        _row(item)
+        for kind in kinds
+        async for item in find_all(
+            call.hub.db, call.actor, Query(kind=kind, author=owner, search=words)
+        )
+    ]
     column = "storage" if asked.one("sort") == "storage" else "updatedAt"
     rows.sort(key=lambda row: row[column], reverse=asked.one("direction") != "1")
     start = asked.number("skip", 0)

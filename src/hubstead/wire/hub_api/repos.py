@@ -24,7 +24,7 @@ async def create(call: Call) -> Answer:
     wanted = Wanted(
         repo_id=_named(body.type, body.organization, body.name),
         private=_private(body.private, body.visibility) or False,
-        sdk=body.sdk or body.space_sdk,
+        sdk=body.sdk or body.space_sdk or _sdk_of_old(body),
         lfs_multipart_threshold=body.lfsmultipartthresh,
         files=_files(body),
     )
@@ -56,6 +56,11 @@ def _private(private: bool | None, visibility: str | None) -> bool | None:
     if visibility not in _VISIBILITIES:
         raise InvalidInput(reason='"visibility" must be one of [public, private]')
     return _VISIBILITIES[visibility]
+
+
+def _sdk_of_old(body: shapes.CreateRepo) -> str | None:
+    """Releases 0.0.11 to 0.0.19 name no sdk for a space; today's do not let it be left out."""
+    return "static" if _kind(body.type) is Kind.SPACE else None
 
 
 def _files(body: shapes.CreateRepo) -> dict[str, bytes]:

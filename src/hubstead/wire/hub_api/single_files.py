@@ -3,47 +3,55 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from hubstead.accounts import find_account
 from hubstead.blobs import BlobKey, BlobKind, Sha256Verifier, accept_upload
-from hubstead.commits import Candidate, Change, Message, choose, commit, split
-from hubstead.db import Reader
-from hubstead.discovery import Query, find
+from hubstead.commits import Candidate, Change, Committed, Message, choose, commit, split
+from hubstead.discovery import Query, find_all
 from hubstead.errors import HubError, RepoNotFound, Unchanged
 from hubstead.ids import Kind
+from hubstead.repos import Repo
 from hubstead.wire.http import Answer, Call, json_answer
 from hubstead.wire.hub_api.commit import branch_of
 from hubstead.wire.hub_api.contents import pointer_of
 from hubstead.wire.hub_api.incoming import Incoming, receive_file
 from hubstead.wire.hub_api.shapes import StoredFile, iso
 
-PAGE = 1000
-
 
 async def upload(call: Call) -> Answer:
     """Commit one file, whose bytes are the body; large ones become LFS objects here."""
     branch, path = await _where(call)
     git = await call.git()
-    change = Change(git.draft(), call.hub.settings)
-    url = f"{call.public_url}/{call.repo.repo_id.web_path}/blob/{branch}/{path}"
-    try:
+    with Change(git.draft(), call.hub.settings) as change:
         change.check(path)
         async with receive_file(call) as incoming:
             await _add(call, change, branch, path, incoming)
-        done = await commit(
-            call.hub.stores,
-            call.actor,
-            call.repo,
-            branch=branch,
-            change=change,
-            message=Message(f"Upload {path}"),
-        )
-    finally:
-        change.draft.discard()
+        done = await _commit(call, branch, change, f"Upload {path}")
+    url = f"{call.public_url}/{call.repo.repo_id.web_path}/blob/{branch}/{path}"
     if not done.changed:
         raise Unchanged(path=path, url=url)
     return json_answer({"url": url})
+
+
+async def delete(call: Call) -> Answer:
+    """Commit the deletion of one file."""
+    branch, path = await _where(call)
+    git = await call.git()
+    with Change(git.draft(), call.hub.settings) as change:
+        change.remove(path)
+        await _commit(call, branch, change, f"Delete {path}")
+    return json_answer({})
+
+
+async def _commit(call: Call, branch: str, change: Change, summary: str) -> Committed:
+    return await commit(
+        call.hub.stores,
+        call.actor,
+        call.repo,
+        branch=branch,
+        change=change,
+        message=Message(summary),
+    )
 
 
 async def _add(call: Call, change: Change, branch: str, path: str, incoming: Incoming) -> None:
@@ -70,26 +78,6 @@ async def _add(call: Call, change: Change, branch: str, path: str, incoming: Inc
     change.put_pointer(path, key.name, incoming.size)
 
 
-async def delete(call: Call) -> Answer:
-    """Commit the deletion of one file."""
-    branch, path = await _where(call)
-    git = await call.git()
-    change = Change(git.draft(), call.hub.settings)
-    try:
-        change.remove(path)
-        await commit(
-            call.hub.stores,
-            call.actor,
-            call.repo,
-            branch=branch,
-            change=change,
-            message=Message(f"Delete {path}"),
-        )
-    finally:
-        change.draft.discard()
-    return json_answer({})
-
-
 async def _where(call: Call) -> tuple[str, str]:
     text, path = await split(call.hub.db, call.repo.pk, call.segments("rest"))
     call.captured["rev"] = [text]
@@ -105,38 +93,27 @@ async def list_stored(call: Call) -> Answer:
         raise RepoNotFound() from None
     rows: list[StoredFile] = []
     for kind in Kind:
-        for item in await _all_of(call.hub.db, call, kind, owner.name):
-            rows += await _files(call, item)
+        query = Query(kind=kind, author=owner.name, sort="createdAt")
+        async for item in find_all(call.hub.db, call.actor, query):
+            rows += await _files(call, item.repo)
     return json_answer(rows)
 
 
-async def _all_of(db: Reader, call: Call, kind: Kind, author: str) -> list[Any]:
-    items: list[Any] = []
-    cursor: str | None = None
-    while True:
-        query = Query(kind=kind, author=author, sort="createdAt", limit=PAGE, cursor=cursor)
-        page = await find(db, call.actor, query)
-        items += page.items
-        cursor = page.next_cursor
-        if cursor is None:
-            return items
-
-
-async def _files(call: Call, item: Any) -> list[StoredFile]:
-    repo = item.repo
-    if repo.head is None:
+async def _files(call: Call, repo: Repo) -> list[StoredFile]:
+    head = repo.head
+    if head is None:
         return []
     git = await call.hub.stores.open_git(repo)
 
     def read() -> list[StoredFile]:
         files = []
-        for entry in git.walk_files(repo.head):
+        for entry in git.walk_files(head):
             pointer = pointer_of(git, entry)
             files.append(
                 StoredFile(
                     filename=f"{repo.name}/{entry.path}",
                     lastModified=iso(repo.modified_ms),
-                    commit=repo.head,
+                    commit=head,
                     size=pointer.size if pointer else entry.size,
                 )
             )
