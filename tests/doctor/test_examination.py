@@ -1,0 +1,361 @@
+"""Each kind of fault is planted into a hub, and named; a hub without any is in order."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from sqlalchemy import delete, insert, update
+
+from hubstead import jobs
+from hubstead.accounts.tables import account
+from hubstead.blobs import BlobKey, BlobKind, LocalBlobs, Sha256Verifier
+from hubstead.blobs.layout import blob_path
+from hubstead.blobs.tables import blob, repo_blob
+from hubstead.commits import delete_repository
+from hubstead.commits.tables import dead_folder, pack, ref
+from hubstead.db import Tx, point
+from hubstead.doctor import CHECKS, Finding, Patient, Severity, examine
+from hubstead.doctor.schema import database_file
+from hubstead.ids import new_object_id
+from hubstead.jobs.tables import job
+from hubstead.outbox.tables import event
+from hubstead.repos.tables import repo, repo_name, repo_tag
+from hubstead.webhooks import add_webhook
+from hubstead.webhooks.tables import delivery
+from tests.doctor.conftest import LFS, WEIGHTS, Sample
+from tests.factories import a_user
+
+NOBODY = "f" * 40
+#: For faults of rows alone: the other tests run the same statements on PostgreSQL.
+in_files = pytest.mark.parametrize("sample", ["files"], indirect=True)
+FAULT, WARNING, LITTER = Severity.FAULT, Severity.WARNING, Severity.LITTER
+
+
+async def find(sample: Sample, **options: Any) -> list[Finding]:
+    """Examine the hub as a program does that has just been started."""
+    git = type(sample.stores.git)(sample.stores.git.root)
+    stores = dataclasses.replace(sample.stores, git=git, _fetched={})
+    return [finding async for finding in examine(Patient(stores, **options))]
+
+
+async def told(sample: Sample, **options: Any) -> set[tuple[str, Severity]]:
+    return {(finding.check, finding.severity) for finding in await find(sample, **options)}
+
+
+async def plant(sample: Sample, *changes: Any) -> None:
+    """Run statements in one transaction; each must touch something."""
+
+    async def write(tx: Tx) -> None:
+        for change in changes:
+            assert await tx.run(point(change)) >= 1
+
+    await sample.stores.db.write(write)
+
+
+def packs(sample: Sample) -> list[Path]:
+    return sorted(sample.stores.git.packs_path(sample.repo.id).glob("*.pack"))
+
+
+def aged(path: Path) -> Path:
+    old = time.time() - 2 * 3600
+    os.utime(path, (old, old))
+    return path
+
+
+async def test_a_hub_in_order_has_no_findings(sample: Sample) -> None:
+    assert await find(sample) == []
+    assert await find(sample, deep=True) == []
+    assert await find(sample, quick=True) == []
+
+
+async def test_a_deleted_repository_leaves_nothing_to_find(sample: Sample) -> None:
+    await delete_repository(sample.stores, sample.anna, sample.repo.repo_id)
+    assert await find(sample) == []
+
+
+async def test_a_lost_pack_is_named(sample: Sample) -> None:
+    lost = packs(sample)[0]
+    name = lost.stem.removeprefix("pack-")
+    if sample.stores.packs_are_blobs:
+        await sample.stores.blobs.delete(BlobKey(BlobKind.PACK, name))
+    else:
+        lost.unlink()
+    found = await find(sample)
+    assert any(f.check == "pack_files" and name in f.what and f.severity is FAULT for f in found)
+    assert {f.subject for f in found} <= {"models/anna/bert", f"blob pack/{name}"}
+
+
+async def test_a_pack_of_another_size_is_named(sample: Sample) -> None:
+    path = packs(sample)[0]
+    path.chmod(0o644)
+    with path.open("ab") as file:
+        file.write(b"more")
+    assert ("pack_files", FAULT) in await told(sample, quick=True)
+
+
+async def test_a_damaged_pack_is_named_by_git(sample: Sample) -> None:
+    path = max(packs(sample), key=lambda each: each.stat().st_size)
+    path.chmod(0o644)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(data)
+    found = await find(sample)
+    assert any(f.check == "objects" and "git fsck" in f.what for f in found)
+    assert ("objects", FAULT) not in await told(sample, quick=True)
+
+
+async def test_a_ref_to_a_commit_that_is_not_there_is_named(sample: Sample) -> None:
+    tag = update(ref).where(ref.c.name == "refs/tags/v1")
+    await plant(sample, tag.values(oid=NOBODY, target=NOBODY))
+    found = await find(sample, quick=True)
+    assert [(f.check, f.severity) for f in found] == [("targets", FAULT)]
+    assert "refs/tags/v1" in found[0].what
+
+
+@in_files
+async def test_a_ref_whose_commit_is_written_down_wrongly_is_named(sample: Sample) -> None:
+    await plant(sample, update(ref).where(ref.c.name == "refs/tags/v1").values(target=NOBODY))
+    assert ("targets", FAULT) in await told(sample, quick=True)
+
+
+async def test_a_ref_that_needs_a_pack_without_a_row_is_named(sample: Sample) -> None:
+    """Git itself would not mind: but such a pack is swept away one day."""
+    newest = max(packs(sample), key=lambda each: each.stat().st_mtime_ns)
+    name = newest.stem.removeprefix("pack-")
+    await plant(sample, delete(pack).where(pack.c.name == name))
+    assert ("objects", FAULT) in await told(sample)
+    aged(newest)
+    assert ("packs_without_row", LITTER) in await told(sample)
+
+
+@in_files
+async def test_a_head_that_is_not_its_branch_is_named(sample: Sample) -> None:
+    await plant(sample, update(repo).values(head=None))
+    assert await told(sample) == {("heads", FAULT)}
+
+
+async def test_a_repository_without_its_folder_is_named_unless_blobs_replace_it(
+    sample: Sample,
+) -> None:
+    shutil.rmtree(sample.stores.git.path(sample.repo.id))
+    found = await told(sample)
+    if sample.stores.packs_are_blobs:
+        assert found == set()
+    else:
+        assert {("targets", FAULT), ("pack_files", FAULT)} <= found
+
+
+async def test_a_pointer_without_a_link_is_a_warning(sample: Sample) -> None:
+    of_blob = repo_blob.c.name == LFS.name
+    await plant(sample, delete(repo_blob).where(of_blob), update(blob).values(doomed_ms=1))
+    found = await find(sample)
+    (warning,) = [f for f in found if f.check == "pointers"]
+    assert warning.severity is WARNING
+    assert "model.safetensors" in warning.what
+
+
+@in_files
+async def test_a_link_of_an_upload_that_was_never_committed_is_found_twice(
+    sample: Sample,
+) -> None:
+    mine = update(repo_blob).where(repo_blob.c.name == LFS.name)
+    await plant(sample, mine.values(committed=0))
+    assert await told(sample) == {("pointers", WARNING), ("links", LITTER)}
+
+
+async def test_links_without_a_live_blob_are_named(sample: Sample) -> None:
+    which = blob.c.name == LFS.name
+    await plant(sample, update(blob).where(which).values(doomed_ms=5))
+    assert ("links", FAULT) in await told(sample, quick=True)
+    await plant(sample, update(blob).where(which).values(doomed_ms=None, bytes=3))
+    assert {("links", FAULT), ("blob_bytes", FAULT)} <= await told(sample, quick=True)
+    await plant(sample, delete(blob).where(which))
+    assert ("links", FAULT) in await told(sample, quick=True)
+
+
+@in_files
+async def test_a_blob_that_nothing_will_ever_delete_is_litter(sample: Sample) -> None:
+    row = {"kind": "lfs", "name": "0" * 64, "bytes": 0, "created_ms": 1}
+    await plant(sample, insert(blob).values(row))
+    key = BlobKey(BlobKind.LFS, "0" * 64)
+    assert {("links", LITTER), ("blob_bytes", FAULT)} == await told(sample)
+    assert any(str(key) in f.subject for f in await find(sample))
+
+
+async def test_lost_bytes_are_named(sample: Sample) -> None:
+    await sample.stores.blobs.delete(LFS)
+    (found,) = await find(sample)
+    assert (found.check, found.severity) == ("blob_bytes", FAULT)
+    assert found.subject == f"blob {LFS}"
+    assert found.what == "its bytes are missing"
+
+
+async def test_bytes_that_changed_are_named_when_looked_at_deeply(
+    sample: Sample, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    wrong = b"w" + WEIGHTS[1:][::-1]
+    if isinstance(sample.stores.blobs, LocalBlobs):
+        path = tmp_path / "blobs" / blob_path(LFS)
+        path.chmod(0o644)
+        path.write_bytes(wrong)
+    else:
+        server = request.getfixturevalue("s3_server")
+        place = f"{sample.address.partition(server.bucket)[2].strip('/')}/{blob_path(LFS)}"
+        server.client().put_object(Bucket=server.bucket, Key=place, Body=wrong)
+    assert await find(sample) == []
+    assert ("blob_bytes", FAULT) in await told(sample, deep=True)
+
+
+async def test_bytes_without_a_row_are_litter_after_the_grace_period(sample: Sample) -> None:
+    other = BlobKey(
+        BlobKind.LFS, "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"
+    )
+    await sample.stores.blobs.put(other, b"foo", Sha256Verifier(other.name))
+    assert await find(sample) == []
+    sample.stores.settings = dataclasses.replace(sample.stores.settings, blob_grace_seconds=0)
+    (found,) = await find(sample, young_ms=-5000)
+    assert (found.check, found.severity) == ("blobs_without_row", LITTER)
+    assert found.subject == f"blob {other}"
+
+
+@in_files
+async def test_what_was_derived_wrongly_is_named(sample: Sample) -> None:
+    await plant(sample, update(repo).values(pipeline_tag="fill-mask", tags="[]", card="{}"))
+    found = [f.what for f in await find(sample) if f.check == "derived_facts"]
+    assert sorted(found) == [f"its {n} is not what the default branch says" for n in _DERIVED]
+    await plant(sample, delete(repo_tag))
+    assert any("to search by" in f.what for f in await find(sample))
+
+
+_DERIVED = ("card", "pipeline_tag", "tags")
+
+
+@in_files
+async def test_events_and_jobs_and_deliveries_that_wait_are_warnings(sample: Sample) -> None:
+    db = sample.stores.db
+    await plant(sample, update(event).values(created_ms=1))
+    assert await told(sample) == {("events", WARNING)}
+    await plant(sample, update(event).values(told_ms=1))
+
+    async def ask(tx: Tx) -> None:
+        await jobs.enqueue(tx, "repack", "r1", due_ms=1)
+        await jobs.enqueue(tx, "repack", "r2")
+
+    await db.write(ask)
+    failing = update(job).where(job.c.subject == "r2").values(attempts=9, error="no space")
+    await plant(sample, failing)
+    found = {f.subject: f.what for f in await find(sample)}
+    assert "nobody works on it" in found["job repack/r1"]
+    assert "no space" in found["job repack/r2"]
+    hook = await add_webhook(db, "http://127.0.0.1:9/")
+    row = {"webhook_pk": hook.pk, "event_pk": 1, "seq": 0, "repo_pk": 1, "name_key": "x"}
+    late = {"body": "{}", "state": "waiting", "due_ms": 1, "created_ms": 1}
+    await plant(sample, insert(delivery).values(row | late))
+    assert ("deliveries", WARNING) in await told(sample)
+
+
+@in_files
+async def test_names_that_cannot_be_found_are_named(sample: Sample) -> None:
+    own = repo_name.c.name_key == "anna/bert"
+    await plant(sample, update(repo_name).where(own).values(name_key="anna/Bert"))
+    assert await told(sample) == {("repository_names", FAULT)}
+    await plant(sample, delete(repo_name))
+    (found,) = await find(sample)
+    assert found.what == "the table of names knows it as nothing"
+
+
+@in_files
+async def test_two_names_of_today_are_one_too_many(sample: Sample) -> None:
+    row = {"kind": "model", "name_key": "anna/two", "repo_pk": sample.repo.pk, "is_alias": 0}
+    await plant(sample, insert(repo_name).values(row))
+    assert await told(sample) == {("repository_names", FAULT)}
+    await plant(
+        sample, update(repo_name).where(repo_name.c.name_key == "anna/two").values(is_alias=1)
+    )
+    assert await find(sample) == []
+
+
+@in_files
+async def test_an_account_under_a_wrong_name_is_named(sample: Sample) -> None:
+    await a_user(sample.stores.db, "Bob")
+    await plant(sample, update(account).where(account.c.name == "Bob").values(name_key="Bob"))
+    assert await told(sample) == {("account_names", FAULT)}
+
+
+@in_files
+async def test_folders_without_a_row_are_litter_once_they_are_old(sample: Sample) -> None:
+    stray = new_object_id()
+    sample.stores.git.create(stray)
+    assert await find(sample) == []
+    aged(sample.stores.git.path(stray))
+    (found,) = await find(sample)
+    assert (found.check, found.severity) == ("folders_without_row", LITTER)
+    assert stray in found.subject
+    await plant(sample, insert(dead_folder).values(repo_id=stray, since_ms=1))
+    (found,) = await find(sample)
+    assert "the grace period is over" in found.what
+
+
+@in_files
+async def test_a_live_repository_that_is_marked_as_dead_is_a_fault(sample: Sample) -> None:
+    await plant(sample, insert(dead_folder).values(repo_id=sample.repo.id, since_ms=1))
+    assert await told(sample) == {("folders_without_row", FAULT)}
+
+
+@in_files
+async def test_what_a_crash_left_is_litter_once_it_is_old(sample: Sample) -> None:
+    draft = sample.stores.git.packs_path(sample.repo.id) / "tmp_pack_1"
+    half = sample.stores.git.root / "ab" / "tmp_1"
+    draft.write_bytes(b"PACK")
+    half.mkdir(parents=True)
+    assert await find(sample) == []
+    aged(draft)
+    aged(half)
+    found = await find(sample)
+    assert [f.check for f in found] == ["leftovers", "leftovers"]
+
+
+async def test_rows_that_refer_to_nothing_are_named(sample: Sample) -> None:
+    if sample.stores.db.dialect_name != "sqlite":
+        assert [f async for f in database_file(Patient(sample.stores))] == []
+        return
+    import sqlite3
+
+    with sqlite3.connect(sample.stores.db.path) as raw:  # type: ignore[attr-defined]
+        raw.execute("INSERT INTO hold VALUES (999, 'lfs', 'x', 1)")
+    raw.close()
+    found = [f async for f in database_file(Patient(sample.stores))]
+    assert [f.what for f in found] == ["1 rows of hold refer to rows that are gone"]
+    assert (found[0].severity, found[0].check) == (FAULT, "database_file")
+
+
+@in_files
+async def test_what_is_wrong_in_passing_is_not_told(sample: Sample) -> None:
+    seen = iter([True, False])
+
+    async def fleeting(_patient: Patient) -> AsyncIterator[Finding]:
+        if next(seen):
+            yield Finding("fleeting", FAULT, "x", "a write was under way", "")
+
+    found = [f async for f in examine(Patient(sample.stores), checks=[fleeting])]
+    assert found == []
+
+
+@in_files
+async def test_findings_can_be_read_by_programs(sample: Sample) -> None:
+    await sample.stores.blobs.delete(LFS)
+    (found,) = await find(sample)
+    assert set(msgspec.to_builtins(found)) == {"check", "severity", "subject", "what", "hint"}
+
+
+def test_every_check_says_what_is_right() -> None:
+    assert len({check.__name__ for check in CHECKS}) == len(CHECKS)
+    assert all((check.__doc__ or "").strip() for check in CHECKS)
