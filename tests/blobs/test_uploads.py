@@ -1,0 +1,158 @@
+"""What is promised of uploads under way, of holds, and of the jobs that end them."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from hubstead.blobs import (
+    BlobKey,
+    BlobKind,
+    BlobStore,
+    Link,
+    Sha256Verifier,
+    Upload,
+    accept_upload,
+    begin_upload,
+    drop_expired,
+    end_holds,
+    held,
+    held_many,
+    hold_again,
+    link,
+    open_blobs,
+)
+from hubstead.blobs import jobs as blob_jobs
+from hubstead.blobs.tables import blob, upload
+from hubstead.db import Database, scan
+from hubstead.ids import now_ms
+from hubstead.repos import Repo
+from hubstead.settings import Settings
+from tests.blobs.conftest import in_thread
+from tests.factories import a_repo, a_user
+
+DATA = b"weights of a model"
+KEY = BlobKey(BlobKind.LFS, hashlib.sha256(DATA).hexdigest())
+_UPLOADS = scan(select(upload.c.id))
+_BLOBS = scan(select(blob.c.name))
+
+
+async def a_place(db: Database) -> Repo:
+    return await a_repo(db, await a_user(db))
+
+
+async def begin(db: Database, repo: Repo, **changes: Any) -> Upload:
+    how: dict[str, Any] = {"part_bytes": 7, "least_part_bytes": 1, "until_ms": now_ms() + 60_000}
+    size = changes.pop("size", len(DATA))
+    return await db.write(lambda tx: begin_upload(tx, repo.pk, KEY, size, **how | changes))
+
+
+async def put(db: Database, store: BlobStore, repo: Repo, hold_ms: int = 60_000) -> None:
+    await store.put(KEY, DATA, Sha256Verifier(KEY.name))
+    await accept_upload(db, store, repo.pk, KEY, len(DATA), pusher_pk=None, hold_ms=hold_ms)
+
+
+async def test_an_upload_under_way_is_taken_up_again(db: Database) -> None:
+    repo = await a_place(db)
+    first = await begin(db, repo)
+    assert (await begin(db, repo, part_bytes=9)) == first
+    assert first.part_bytes == 7
+    assert [first.size_of(n) for n in range(1, first.parts + 1)] == [7, 7, 4]
+    assert [first.offset_of(n) for n in range(1, first.parts + 1)] == [0, 7, 14]
+
+
+async def test_another_upload_is_begun_where_the_old_one_does_not_fit(db: Database) -> None:
+    repo = await a_place(db)
+    first = await begin(db, repo)
+    assert (await begin(db, repo, size=11)).id != first.id
+    assert (await begin(db, repo, least_part_bytes=8, part_bytes=8)).id != first.id
+    other = await a_repo(db, await a_user(db, "bo"), "bo/bert")
+    assert (await begin(db, other)).id != first.id
+
+
+async def test_an_upload_that_is_over_is_not_taken_up_again(db: Database) -> None:
+    repo = await a_place(db)
+    first = await begin(db, repo, until_ms=now_ms())
+    assert (await begin(db, repo)).id != first.id
+
+
+async def test_expired_uploads_go_with_their_parts_and_others_stay(db: Database) -> None:
+    repo, store = await a_place(db), open_blobs("memory:")
+    over = await begin(db, repo, until_ms=now_ms())
+    going_on = await begin(db, repo, size=12)
+    for each in (over, going_on):
+        writer = store.part_writer(each.id, 1, offset=0, size=2)
+        await in_thread(lambda writer=writer: writer.write(b"ab"))
+        await in_thread(writer.commit)
+    assert await drop_expired(db, store) == 1
+    assert [row.id for row in await db.all(_UPLOADS)] == [going_on.id]
+    assert await store.parts(over.id) == {}
+    assert len(await store.parts(going_on.id)) == 1
+
+
+async def test_accepting_an_upload_in_parts_ends_it(db: Database) -> None:
+    repo, store = await a_place(db), open_blobs("memory:")
+    begun = await begin(db, repo)
+    await store.put(KEY, DATA, Sha256Verifier(KEY.name))
+    await accept_upload(
+        db, store, repo.pk, KEY, len(DATA), pusher_pk=None, hold_ms=1, upload_id=begun.id
+    )
+    assert await db.all(_UPLOADS) == []
+
+
+async def test_what_is_held_again_outlives_its_first_hold(db: Database) -> None:
+    repo, store = await a_place(db), open_blobs("memory:")
+    await put(db, store, repo, hold_ms=0)
+    row = await db.write(lambda tx: hold_again(tx, repo.pk, KEY, 60_000))
+    assert row
+    assert row.bytes == len(DATA)
+    await asyncio.sleep(0.005)
+    assert await end_holds(db) == 0
+    assert await held(db, repo.pk, KEY)
+
+
+async def test_what_nobody_committed_in_time_is_let_go(db: Database) -> None:
+    repo, store = await a_place(db), open_blobs("memory:")
+    await put(db, store, repo, hold_ms=0)
+    await asyncio.sleep(0.005)
+    assert await end_holds(db) == 1
+    assert await held(db, repo.pk, KEY) is None
+    assert await db.write(lambda tx: hold_again(tx, repo.pk, KEY, 60_000)) is None
+    assert await end_holds(db) == 0
+
+
+async def test_what_is_held_is_told_by_name(db: Database) -> None:
+    repo, store = await a_place(db), open_blobs("memory:")
+    await put(db, store, repo)
+    found = await held_many(db, repo.pk, BlobKind.LFS, ["0" * 64, KEY.name])
+    assert list(found) == [KEY.name]
+    assert (found[KEY.name].bytes, found[KEY.name].committed) == (len(DATA), 0)
+    assert await held_many(db, repo.pk + 1, BlobKind.LFS, [KEY.name]) == {}
+    assert await held_many(db, repo.pk, BlobKind.LFS, []) == {}
+
+
+async def test_the_jobs_delete_what_nobody_wants_and_nothing_else(
+    db: Database, tmp_path: Path
+) -> None:
+    repo, store = await a_place(db), open_blobs((tmp_path / "blobs").as_uri())
+    settings = Settings(data=tmp_path, blob_grace_seconds=0, hold_seconds=0)
+    do = blob_jobs.handlers(db, store, settings)
+    assert do.keys() == blob_jobs.EVERY_S.keys()
+    await put(db, store, repo, hold_ms=0)
+    kept = BlobKey(BlobKind.LFS, hashlib.sha256(b"kept").hexdigest())
+    await store.put(kept, b"kept", Sha256Verifier(kept.name))
+    await accept_upload(db, store, repo.pk, kept, 4, pusher_pk=None, hold_ms=0)
+    await db.write(lambda tx: link(tx, repo.pk, [Link(kept, 4, "w.bin")], pusher_pk=None))
+    await begin(db, repo, until_ms=now_ms())
+    await asyncio.sleep(0.005)
+    for name in (blob_jobs.LET_GO, blob_jobs.DELETE):
+        await do[name](None)
+        await asyncio.sleep(0.005)
+    await do[blob_jobs.SWEEP](None)
+    assert [row.name for row in await db.all(_BLOBS)] == [kept.name]
+    assert [each.key async for each in store.keys(BlobKind.LFS)] == [kept]
+    assert await db.all(_UPLOADS) == []
