@@ -1,0 +1,156 @@
+"""The peers: nginx with one worker, on loopback, in a folder of its own; and wrk as loader."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.processes import Server, free_port
+
+#: What every peer answers to the smallest request, in the size of ours.
+SMALL = '{"status":"ok"}'
+
+_NGINX = """
+worker_processes 1;
+daemon off;
+pid {folder}/nginx.pid;
+error_log {folder}/nginx.log;
+events {{ worker_connections 2048; }}
+http {{
+    access_log off;
+    sendfile on;
+    tcp_nopush on;
+    keepalive_requests 1000000000;
+    client_max_body_size 0;
+    client_body_buffer_size 1m;
+    client_body_temp_path {files}/incoming;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    server {{
+        listen 127.0.0.1:{port} reuseport;
+        location = /small {{ default_type application/json; return 200 '{small}'; }}
+        location /files/ {{ root {files}; dav_methods PUT; }}
+    }}
+}}
+"""
+
+MISSING = """\
+{what} is not installed: no ratios without it. On Debian:
+    apt-get install --no-install-recommends nginx-light wrk"""
+
+
+def require_programs() -> None:
+    """Say what is missing.
+
+    Raises:
+        SystemExit: nginx or wrk is.
+    """
+    for name in ("nginx", "wrk"):
+        if _which(name) is None:
+            raise SystemExit(MISSING.format(what=name))
+
+
+def _which(name: str) -> str | None:
+    return shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
+
+
+def version(name: str) -> str:
+    done = subprocess.run([str(_which(name)), "-v"], capture_output=True, text=True, check=False)
+    found = re.search(r"\d+\.\d+[\w.]*", done.stdout + done.stderr)
+    return f"{name} {found[0] if found else '?'}"
+
+
+def start_nginx(folder: Path, files: Path) -> Server:
+    """Start nginx, with what lies in ``files``/files at ``/files/``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (files / "files").mkdir(parents=True, exist_ok=True)
+    for path in (folder, files, files / "files"):
+        path.chmod(0o777)  # started by root, the worker is somebody else
+    port = free_port()
+    config = folder / "nginx.conf"
+    config.write_text(_NGINX.format(folder=folder, files=files, port=port, small=SMALL))
+    command = [str(_which("nginx")), "-e", f"{folder}/nginx.log", "-c", str(config)]
+    server = Server(command, port, folder / "nginx.out")
+    server.wait()
+    return server
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a loader saw, and what the server spent meanwhile."""
+
+    requests: int
+    per_s: float
+    p50_ms: float
+    p99_ms: float
+    cpu_us: float  # per request
+
+
+_LUA = """
+local targets = {{}}
+for line in io.lines("{targets}") do targets[#targets + 1] = line end
+local made, at = {{}}, 0
+init = function(args)
+  for i = 1, #targets do
+    made[i] = wrk.format("GET", targets[i], {{ ["Authorization"] = {auth} }})
+  end
+  at = math.random(#targets)
+end
+request = function() at = at % #made + 1; return made[at] end
+done = function(summary, latency, requests)
+  local e = summary.errors
+  io.write(string.format("FOUND %d %d %d %d %d %d\\n", summary.requests, summary.duration,
+    summary.bytes, latency:percentile(50), latency:percentile(99),
+    e.connect + e.read + e.write + e.status + e.timeout))
+end
+"""
+
+
+def wrk(
+    server: Server,
+    targets: list[str],
+    folder: Path,
+    *,
+    answer_bytes: int,
+    token: str | None = None,
+    connections: int = 16,
+    seconds: float = 5,
+) -> Load:
+    """Ask for ``targets`` in turn; one thread of wrk.
+
+    Args:
+        server: Who is asked.
+        targets: Paths with queries.
+        folder: For wrk's script.
+        answer_bytes: The size of one answer with its head, on average: checked afterwards.
+        token: Sent as Bearer.
+        connections: How many at once.
+        seconds: For how long.
+
+    Raises:
+        SystemExit: an answer was not 2xx or 3xx, or they had other sizes: no sample.
+    """
+    auth = f'"Bearer {token}"' if token else "nil"
+    (folder / "targets").write_text("\n".join(targets) + "\n")
+    script = folder / "load.lua"
+    script.write_text(_LUA.format(targets=folder / "targets", auth=auth))
+    before = server.cpu_s()
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "-s", str(script), server.url]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    spent = server.cpu_s() - before
+    found = re.search(r"^FOUND (.*)$", done.stdout, re.M)
+    if found is None:
+        raise SystemExit(f"wrk said: {done.stdout}{done.stderr}")
+    requests, micros, read, p50, p99, faults = map(int, found[1].split())
+    if faults or not requests or abs(read / requests / answer_bytes - 1) > 0.02:
+        raise SystemExit(
+            f"not counted: {faults} faults, {read / max(requests, 1):.0f} bytes an answer "
+            f"instead of {answer_bytes}"
+        )
+    per_s = requests / micros * 1e6
+    return Load(requests, per_s, p50 / 1000, p99 / 1000, spent / requests * 1e6)
