@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,19 +123,22 @@ class Node:
                 text=True,
                 env=self.environment(),
                 start_new_session=True,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - nothing but one system call
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - nothing but one system call
             )
         late = threading.Timer(START_TIMEOUT_S, self.process.kill)
         late.start()
+        assert self.process.stdout is not None
         try:
-            self._read_greeting(self.process)
+            self._greeted(self.process.stdout)
+        except NodeFailed:
+            self._ended(10)
+            raise
         finally:
             late.cancel()
         return self
 
-    def _read_greeting(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdout is not None
-        for line in process.stdout:
+    def _greeted(self, lines: Iterable[str]) -> None:
+        for line in lines:
             words = line.split()
             if words[:1] == ["export"]:
                 name, _, value = words[1].partition("=")
@@ -145,7 +148,6 @@ class Node:
                     self.token = value
                 elif name == "HF_HUB_DISABLE_XET":
                     return
-        process.wait(10)
         raise NodeFailed(self.log.read_text(errors="replace")[-3000:])
 
     def call(self, method: str, url: str, body: Any = None, **how: Any) -> Said:
@@ -214,5 +216,6 @@ def wait_until(true: Any, *, timeout_s: float = 10) -> None:
         time.sleep(0.02)
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """Have the kernel end this process when its parent ends."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

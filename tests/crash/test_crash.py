@@ -24,8 +24,9 @@ from hubstead.app import opened_stores
 from hubstead.doctor import Patient, Severity, examine
 from hubstead.settings import load
 from tests.crash.clients import LFS_MULTIPART_ABOVE, LFS_PART_BYTES, Client
+from tests.crash.forked import ForkedNode
 from tests.crash.oracle import SHARED, Observer, State, adopt, differences
-from tests.node import Caller, Node, NodeFailed
+from tests.node import Caller, NodeFailed
 from tests.services import Postgres, running_postgres, running_s3
 
 ASKED = os.environ.get("HUBSTEAD_TEST_CRASHES", "")
@@ -33,7 +34,6 @@ CRASHES = int(ASKED or 10)
 SEED = int(os.environ.get("HUBSTEAD_TEST_SEED", "20261122"))
 RESULTS = Path(__file__).with_name("results.md")
 CLIENTS = 4
-LONGEST_STREAM_S = 0.6
 DATABASE = "crashes"
 _ENV = {
     "HUBSTEAD_LFS_PART_BYTES": str(LFS_PART_BYTES),
@@ -51,6 +51,7 @@ class Shape:
     name: str
     env: Mapping[str, str] = field(default_factory=dict)
     postgres: Postgres | None = None
+    longest_stream_s: float = 0.6
 
     @property
     def disk_is_a_cache(self) -> bool:
@@ -76,7 +77,7 @@ def company() -> Iterator[Shape]:
                 "HUBSTEAD_S3_ACCESS_KEY": s3.options.access_key or "",
                 "HUBSTEAD_S3_SECRET_KEY": s3.options.secret_key or "",
             }
-            yield Shape("PostgreSQL (fsync=on), S3", env, postgres)
+            yield Shape("PostgreSQL (fsync=on), S3", env, postgres, longest_stream_s=1.5)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -113,7 +114,7 @@ class Trial:
     others: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        self.node = Node(self.data, {**_ENV, **self.shape.env})
+        self.node = ForkedNode(self.data, {**_ENV, **self.shape.env})
         self.clients = [
             Client(f"c{n}", self.random.randrange(10**9), tolerant=self.shape.disk_is_a_cache)
             for n in range(CLIENTS)
@@ -137,7 +138,7 @@ class Trial:
         self.rounds += 1
         for client in self.clients:
             client.start(self.node.port, self.token)
-        time.sleep(self.random.uniform(0.02, LONGEST_STREAM_S))
+        time.sleep(self.random.uniform(0.02, self.shape.longest_stream_s))
         if self.shape.postgres and self.random.random() < 0.2:
             self._end_the_database(self.shape.postgres)
         self.node.kill()
@@ -160,8 +161,8 @@ class Trial:
             time.sleep(self.random.uniform(0, 0.1))
 
     def _kill_while_starting(self) -> None:
-        timer_s = self.random.uniform(0.1, 0.9)
-        node = Node(self.data, self.node.env)
+        timer_s = self.random.uniform(0.02, 0.4)
+        node = ForkedNode(self.data, self.node.env)
         with contextlib.suppress(NodeFailed):
             _start_and_kill(node, timer_s)
         self.others["killed while starting"] += 1
@@ -236,10 +237,10 @@ def _backends(postgres: Postgres) -> list[int]:
     return [int(line) for line in told.split()]
 
 
-def _start_and_kill(node: Node, after_s: float) -> None:
+def _start_and_kill(node: ForkedNode, after_s: float) -> None:
     def kill() -> None:
-        if node.process is not None:
-            node.process.kill()
+        if node.child is not None:
+            node.child.kill()
 
     timer = threading.Timer(after_s, kill)
     timer.start()
@@ -247,8 +248,7 @@ def _start_and_kill(node: Node, after_s: float) -> None:
         node.start()
     finally:
         timer.join()
-        if node.process is not None:
-            node.kill()
+        node.kill()
 
 
 def _note(row: str) -> None:
