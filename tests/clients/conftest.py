@@ -1,0 +1,23 @@
+"""One hub for all clients, and the table of what came of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.clients.hub import RunningHub, running_hub
+
+SETTINGS = {
+    "lfs_part_bytes": 200_000,
+    "max_lfs_file_bytes": 1_000_000_000,
+    "sign_in_attempts": 1000,
+}
+
+
+@pytest.fixture(scope="session")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
+    """A hub whose LFS cuts small parts, so that many are sent."""
+    data = tmp_path_factory.mktemp("hub") / "data"
+    with running_hub(data, **SETTINGS) as running:
+        yield running

@@ -1,0 +1,78 @@
+"""Running a scenario inside the environment of a release, and reading what came of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.clients.environments import python_of
+from tests.clients.hub import ANNA, PASSWORD, RunningHub
+from tests.clients.releases import Release
+
+SCENARIOS = Path(__file__).with_name("scenarios")
+TIMEOUT_S = 300
+#: What a client may see of our own environment. Proxies would lead loopback astray.
+_KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR")
+
+
+@dataclass
+class Outcome:
+    """What came of a scenario, step by step; ``failed`` and ``absent`` tell why."""
+
+    passed: list[str] = field(default_factory=list)
+    absent: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    said: str = ""
+
+
+def run_scenario(hub: RunningHub, release: Release, home: Path) -> Outcome:
+    """Run the release's scenario against ``hub``, with ``home`` as its machine."""
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    done = subprocess.run(
+        [python_of(release.version), "-W", "ignore", SCENARIOS / release.scenario],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        env={**kept, **_environment(hub, release, home)},
+        cwd=home,
+    )
+    return _read(done)
+
+
+def _environment(hub: RunningHub, release: Release, home: Path) -> dict[str, str]:
+    return {
+        "HOME": str(home),
+        "HF_HOME": str(home / "hf"),
+        "HF_ENDPOINT": hub.url,
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "HUB_URL": hub.url,
+        "ANNA_TOKEN": hub.tokens[ANNA],
+        "BO_TOKEN": hub.tokens["bo"],
+        "PASSWORD": PASSWORD,
+        "RELEASE": release.version,
+        "RUN": f"r{release.version.replace('.', '_')}_",
+    }
+
+
+def _read(done: subprocess.CompletedProcess[str]) -> Outcome:
+    outcome = Outcome(said=done.stdout + done.stderr)
+    for line in done.stdout.splitlines():
+        if not line.startswith("STEP "):
+            continue
+        step = json.loads(line.removeprefix("STEP "))
+        if "error" in step:
+            outcome.failed[step["step"]] = step["error"]
+        elif "absent" in step:
+            outcome.absent[step["step"]] = step["absent"]
+        else:
+            outcome.passed.append(step["step"])
+    if done.returncode or not outcome.passed:
+        outcome.failed["the scenario itself"] = outcome.said
+    return outcome

@@ -1,0 +1,90 @@
+"""What the scenarios share. They run inside a release's environment: nothing but that release
+and the standard library can be imported here, and Hubstead's own tests cannot.
+
+A scenario is a list of steps. Each prints one line of JSON: that it worked, that this release
+has no such thing, or how it failed. A step that fails does not stop those after it.
+"""
+
+import hashlib
+import json
+import os
+import random
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+URL = os.environ["HUB_URL"]
+ANNA_TOKEN = os.environ["ANNA_TOKEN"]
+BO_TOKEN = os.environ["BO_TOKEN"]
+PASSWORD = os.environ["PASSWORD"]
+#: Makes the names of this run its own: all releases use the same hub.
+RUN = os.environ["RUN"]
+
+STEPS = []
+
+
+class NotInThisRelease(Exception):
+    """The release has no method for this step."""
+
+
+def step(function):
+    """Add a step; its docstring is what the table of results calls it."""
+    STEPS.append(function)
+    return function
+
+
+def run_all():
+    """Run every step in the order of its definition and print what came of each."""
+    for function in STEPS:
+        result = {"step": function.__doc__.strip().splitlines()[0].rstrip(".")}
+        began = time.monotonic()
+        try:
+            function()
+        except NotInThisRelease as error:
+            result["absent"] = str(error)
+        except BaseException:  # SystemExit of an old command is a failure as well
+            result["error"] = traceback.format_exc()
+        result["seconds"] = round(time.monotonic() - began, 3)
+        print("STEP " + json.dumps(result), flush=True)
+
+
+def needs(owner, name):
+    """Return the method ``name`` of ``owner``, or end the step."""
+    found = getattr(owner, name, None)
+    if found is None:
+        raise NotInThisRelease(name)
+    return found
+
+
+def noise(size, seed=0):
+    """Return bytes that do not compress and are the same every time."""
+    return random.Random(seed).randbytes(size)
+
+
+def file_of(data, name="file.bin"):
+    """Write ``data`` to a file of its own and return its path as text."""
+    path = Path(tempfile.mkdtemp()) / name
+    path.write_bytes(data)
+    return str(path)
+
+
+def same_bytes(path, data):
+    """Insist that the file at ``path`` holds ``data``."""
+    found = Path(path).read_bytes()
+    assert hashlib.sha256(found).digest() == hashlib.sha256(data).digest(), (len(found), len(data))
+
+
+def fails(kind, function, *args, status=None, **kwargs):
+    """Insist that a call raises ``kind``, and return the error."""
+    try:
+        result = function(*args, **kwargs)
+    except kind as error:
+        raised = error
+    else:
+        raise AssertionError(f"no {kind}: {result!r}")
+    response = getattr(raised, "response", None)
+    if status is not None:
+        assert response is not None, raised
+        assert response.status_code == status, (response.status_code, response.text)
+    return raised
