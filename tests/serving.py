@@ -53,12 +53,12 @@ class Served:
 
 
 @contextlib.contextmanager
-def serving(data: Path, **variables: str) -> Iterator[Served]:
-    """Run ``hubstead serve`` on a free port while the block lasts."""
+def serving(data: Path, *, port: int = 0, **variables: str) -> Iterator[Served]:
+    """Run ``hubstead serve`` on a free port (or this one) while the block lasts."""
     data.mkdir(parents=True, exist_ok=True)
     with (data.parent / f"{data.name}.log").open("w") as log:
         process = subprocess.Popen(
-            [HUBSTEAD, "serve", "--data", str(data), "--port", "0"],
+            [HUBSTEAD, "serve", "--data", str(data), "--port", str(port)],
             env=CLEAN | variables,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -66,7 +66,7 @@ def serving(data: Path, **variables: str) -> Iterator[Served]:
         )
     try:
         assert process.stdout is not None
-        found = re.search(r"http://\S+", process.stdout.readline())
+        found = re.search(r"https?://\S+", process.stdout.readline())
         assert found, Path(log.name).read_text()[-3000:]
         yield Served(found[0], (data / "first-token").read_text().strip(), data, process)
     finally:

@@ -237,6 +237,7 @@ DRESS: dict[str, Callable[[Refusal, str], Answer]] = {
 
 
 def one_line(text: str) -> str:
-    """Return ``text`` as a header may carry it: ASCII, one line, not too long."""
+    """Return ``text`` as a header may carry it: printable ASCII, one line, not too long."""
     line = " ".join(text.split())
-    return line.encode("ascii", "backslashreplace").decode()[:1000]
+    shown = (char if " " <= char <= "~" else ascii(char)[1:-1] for char in line)
+    return "".join(shown)[:1000]

@@ -1,0 +1,285 @@
+"""The pages of a running hub, as a browser and as a client asks for them."""
+
+from __future__ import annotations
+
+import dataclasses
+import http.client
+import re
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import pytest
+from huggingface_hub import CommitOperationAdd, HfApi
+
+from tests.serving import Served, serving
+
+ODD = "<svg onload=alert(1)>.txt"
+EVIL = "</title><script>alert(1)</script>"
+
+
+@dataclass
+class Reply:
+    """What came back; header names in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: str
+
+
+class Elements(HTMLParser):
+    """Collects the tags, attributes and text of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    @property
+    def links(self) -> list[str]:
+        return [value for name, value in self.attributes if name == "href" and value]
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with serving(tmp_path_factory.mktemp("pages") / "data") as served:
+        fill(served)
+        yield served
+
+
+def fill(served: Served) -> None:
+    api = HfApi(endpoint=served.url, token=served.token)
+    for name in ("bert", "secret"):
+        api.create_repo(f"admin/{name}", private=name == "secret")
+    api.create_repo("admin/squad", repo_type="dataset")
+    card = f"---\nlicense: mit\ntags: ['{EVIL}']\n---\n# Bert {EVIL}\n".encode()
+    files = {
+        "README.md": card,
+        f"a&b/{ODD}": b"hi <b>bold</b>",
+        "a&b/q?#%.txt": b"odd",
+        "big.bin": b"\0" * 11_000_000,
+        "picture.png": b"\x89PNG\r\n\0\0",
+    }
+    operations = [CommitOperationAdd(path, data) for path, data in files.items()]
+    api.create_commit("admin/bert", operations, commit_message=f"{EVIL}\n\nbody {EVIL}")
+    api.create_branch("admin/bert", branch="feature/x")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def ask(
+    hub: Served, path: str, *, method: str = "GET", accept: str = "text/html", token: str = ""
+) -> Reply:
+    parts = urlsplit(hub.url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=20)
+    headers = {"Accept": accept}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    connection.request(method, path, headers=headers)
+    answer = connection.getresponse()
+    lines = {name.lower(): value for name, value in answer.getheaders()}
+    reply = Reply(answer.status, lines, answer.read().decode())
+    connection.close()
+    return reply
+
+
+def page(hub: Served, path: str, *, token: str = "") -> str:
+    """Return a page, which must be there and be safe."""
+    reply = ask(hub, path, token=token)
+    assert reply.status == 200, reply.body
+    assert reply.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in reply.headers["content-security-policy"]
+    assert reply.headers["x-content-type-options"] == "nosniff"
+    assert reply.headers["referrer-policy"] == "same-origin"
+    found = Elements(reply.body)
+    assert not {"script", "svg", "img", "iframe"} & set(found.tags)
+    assert not [name for name, _ in found.attributes if name.startswith("on")]
+    return reply.body
+
+
+def test_the_first_page_says_how_to_connect_and_what_is_new(hub: Served) -> None:
+    body = page(hub, "/")
+    assert f"export HF_ENDPOINT={hub.url}" in body
+    links = Elements(body).links
+    assert {"/api/openapi.json", "/healthz", "/admin/bert", "/datasets/admin/squad"} <= set(links)
+    assert "secret" not in body
+
+
+def test_every_link_of_every_page_leads_somewhere(hub: Served) -> None:
+    seen, waiting = set(), ["/"]
+    while waiting:
+        path = waiting.pop()
+        if path in seen or not path.startswith("/"):
+            continue
+        seen.add(path)
+        reply = ask(hub, path, method="HEAD" if "/resolve/" in path else "GET")
+        assert reply.status in (200, 302), path
+        if reply.headers.get("content-type", "").startswith("text/html"):
+            waiting += Elements(reply.body).links
+    assert len(seen) > 20
+    assert any("/resolve/main/a%26b/q%3F%23%25.txt" in path for path in seen)
+
+
+def test_a_repository_shows_its_files_and_its_readme_as_text(hub: Served) -> None:
+    body = page(hub, "/admin/bert")
+    found = Elements(body)
+    assert f"# Bert {EVIL}" in found.text
+    assert EVIL not in body
+    assert "/admin/bert/blob/main/README.md" in found.links
+    assert "11.0 MB" in found.text  # the file behind the pointer
+    assert "LFS" in found.text
+
+
+def test_names_are_shown_as_they_are_and_never_taken_for_html(hub: Served) -> None:
+    name = quote(f"a&b/{ODD}")
+    body = page(hub, f"/admin/bert/blob/main/{name}")
+    assert Elements(body).text.count(ODD) >= 2  # title and crumbs
+    assert "hi <b>bold</b>" in Elements(body).text
+    for path in ("/admin/bert/tree/main/a%26b", "/admin/bert/commits/main"):
+        page(hub, path)
+
+
+def test_files_that_are_no_text_are_offered_for_download(hub: Served) -> None:
+    assert "not a text" in page(hub, "/admin/bert/blob/main/picture.png")
+    body = page(hub, "/admin/bert/blob/main/big.bin")
+    assert "kept beside git" in body
+    assert "/admin/bert/resolve/main/big.bin?download=true" in Elements(body).links
+
+
+def test_revisions_may_hold_slashes_raw_or_encoded(hub: Served) -> None:
+    for revision in ("feature/x", "feature%2Fx", "refs%2Fheads%2Ffeature%2Fx"):
+        body = page(hub, f"/admin/bert/tree/{revision}/a%26b")
+        assert ODD in Elements(body).text
+    links = Elements(page(hub, "/admin/bert/tree/feature%2Fx")).links
+    assert "/admin/bert/blob/feature%2Fx/README.md" in links
+
+
+def test_a_commit_has_a_page_and_answers_head(hub: Served) -> None:
+    links = Elements(page(hub, "/admin/bert/commits/main")).links
+    newest = next(link for link in links if "/commit/" in link)
+    body = page(hub, newest)
+    assert EVIL in Elements(body).text
+    assert "/blob/" in body
+    reply = ask(hub, newest, method="HEAD", accept="*/*")
+    assert (reply.status, reply.body) == (200, "")
+    assert ask(hub, f"/admin/bert/commit/{'0' * 39}1", method="HEAD").status == 404
+    assert ask(hub, "/datasets/admin/squad/commit/main", method="HEAD").status == 200
+
+
+def test_history_has_pages(hub: Served) -> None:
+    assert "initial commit" in page(hub, "/admin/bert/commits/main")
+    assert "initial commit" not in page(hub, "/admin/bert/commits/main?p=1")
+    assert ask(hub, "/admin/bert/commits/main?p=x").status == 400
+
+
+def test_private_repositories_are_for_those_who_may_read_them(hub: Served) -> None:
+    absent, hidden = ask(hub, "/admin/absent"), ask(hub, "/admin/secret")
+    assert hidden.status == absent.status == 401
+    number = re.compile(r"Root=\S+<")
+    assert number.sub("", hidden.body) == number.sub("", absent.body)
+    assert "secret" not in page(hub, "/admin")
+    assert "private" in page(hub, "/admin/secret", token=hub.token)
+    assert "/admin/secret" in Elements(page(hub, "/admin", token=hub.token)).links
+    assert ask(hub, "/admin/secret/tree/main").status == 401
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/nobody", 404),
+        ("/%00", 404),
+        ("/a%FFb", 404),
+        ("/admin/bert/tree/nope", 404),
+        ("/admin/bert/tree/main/nope", 404),
+        ("/admin/bert/blob/main/a%26b", 404),
+        ("/admin/bert/blob/main/", 404),
+        ("/admin/bert/blob/main/%00", 404),
+        ("/admin/bert/tree/%00", 404),
+        ("/admin/bert/tree/main/%00%0A%FF", 404),
+        ("/admin/bert/commit/%00", 404),
+        ("/admin/bert/commits/main/README.md", 404),
+        ("/admin/bert/discussions", 501),
+        ("/admin/bert/discussions/1", 501),
+        ("/admin/bert/settings", 501),
+        ("/static/nothing.js", 404),
+        ("/static/..%2Frouting.py", 404),
+    ],
+)
+def test_refusals_are_pages_for_browsers_and_json_for_clients(
+    hub: Served, path: str, status: int
+) -> None:
+    shown = ask(hub, path)
+    assert shown.status == status
+    assert shown.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in shown.headers["content-security-policy"]
+    assert f"<h1>{status} " in shown.body
+    told = ask(hub, path, accept="*/*")
+    assert told.status == status
+    assert told.headers["content-type"].startswith("application/json")
+    assert told.headers["x-error-message"]
+
+
+def test_a_refusal_never_repeats_what_was_asked_as_html(hub: Served) -> None:
+    reply = ask(hub, f"/admin/bert/tree/main/{quote(EVIL, safe='')}")
+    assert reply.status == 404
+    assert "<script" not in reply.body
+
+
+def test_static_files_have_their_types_and_robots_their_rules(hub: Served) -> None:
+    for path, media_type in (
+        ("/static/hubstead.css", "text/css; charset=utf-8"),
+        ("/favicon.ico", "image/svg+xml"),
+        ("/static/favicon.svg", "image/svg+xml"),
+        ("/robots.txt", "text/plain; charset=utf-8"),
+    ):
+        reply = ask(hub, path)
+        assert (reply.status, reply.headers["content-type"]) == (200, media_type)
+        assert reply.body
+    assert "Disallow: /api/" in ask(hub, "/robots.txt").body
+
+
+def test_paths_sizes_and_times_are_written_for_people() -> None:
+    from hubstead.pages.rendering import bytes_for_people, moment, path_in_url, segment_in_url
+
+    assert path_in_url("a b/ü\udcff") == "a%20b/%C3%BC%FF"
+    assert segment_in_url("refs/pr/1") == "refs%2Fpr%2F1"
+    assert [bytes_for_people(n) for n in (0, 999, 1000, 999_949, 999_950)] == [
+        "0 B",
+        "999 B",
+        "1.0 kB",
+        "999.9 kB",
+        "1.0 MB",
+    ]
+    assert moment(0) == "1970-01-01 00:00"
+    assert moment(2**60) == "at an impossible time"
+
+
+def test_a_hub_below_a_path_links_below_it(tmp_path: Path) -> None:
+    public = "https://hub.example.com/models"
+    port = free_port()
+    variables = {"HUBSTEAD_PUBLIC_URL": public}
+    with serving(tmp_path / "data", port=port, **variables) as served:
+        assert served.url == public
+        direct = dataclasses.replace(served, url=f"http://127.0.0.1:{port}")
+        body = ask(direct, "/").body
+        assert f"export HF_ENDPOINT={public}" in body
+        links = [link for link in Elements(body).links if link.startswith("/")]
+        assert links
+        assert all(link.startswith("/models/") for link in links)
+        assert ask(direct, "/models/static/hubstead.css").status == 200
