@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import fcntl
 import json
+import sqlite3
 import subprocess
 import sys
 import urllib.error
@@ -247,3 +250,14 @@ def test_what_lists_show_cannot_move_the_cursor_of_a_terminal() -> None:
     from hubstead.cli.printing import readable
 
     assert readable("a\x1b[2Jb\n") == "a\\x1b[2Jb\\n"
+
+
+def test_a_database_is_not_brought_up_to_date_while_a_server_holds_it(data: Path) -> None:
+    ok(hubstead("user", "create", "ada", data=data))
+    with contextlib.closing(sqlite3.connect(data / "hubstead.db")) as raw, raw:
+        raw.execute("DELETE FROM alembic_version")
+    with (data / "server.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = hubstead("user", "create", "bob", data=data)
+    assert done.returncode == 1
+    assert done.stderr == f"hubstead: another server holds the data folder {data}\n"
