@@ -1,0 +1,203 @@
+"""The table of 2021 exactly as it is written, and its webhook, over the wire."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from tests.clients.hub import ANNA, ORG, PASSWORD, RunningHub
+from tests.node import wait_until
+from tests.webhooks.receiver import Receiver, receiving
+
+CARD = b"---\npipeline_tag: text-classification\ntags:\n- table\n---\n# Bert\n"
+CONFIG = b'{"model_type": "bert"}'
+
+
+def ask(
+    hub: RunningHub,
+    method: str,
+    path: str,
+    body: Any = None,
+    *,
+    by: str | None = ANNA,
+    token: str | None = None,
+) -> tuple[int, Any]:
+    """Send a request and return the status and what the answer says."""
+    data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+    headers = {} if isinstance(body, bytes) else {"Content-Type": "application/json"}
+    if token or by:
+        headers["Authorization"] = f"Bearer {token or hub.tokens[by or '']}"
+    request = urllib.request.Request(hub.url + path, data=data, headers=headers, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            text = answer.read()
+            return answer.status, json.loads(text) if text else None
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read() or b"null")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def bert(hub: RunningHub) -> Iterator[str]:
+    """``anna/table``, public, with a card and a config."""
+    status, made = ask(hub, "POST", "/api/repos/create", {"name": "table"})
+    assert (status, made["url"]) == (200, f"{hub.url}/anna/table")
+    for path, content in (("README.md", CARD), ("config.json", CONFIG)):
+        assert ask(hub, "POST", f"/api/models/anna/table/upload/main/{path}", content)[0] == 200
+    yield "anna/table"
+    assert (
+        ask(hub, "DELETE", "/api/repos/delete", {"name": "table", "organization": ANNA})[0] == 200
+    )
+
+
+def test_models_are_listed_filtered_sorted_and_cut(hub: RunningHub) -> None:
+    asked = [
+        ("filter", "table"),
+        ("filter", "text-classification"),
+        ("sort", "lastModified"),
+        ("direction", "-1"),
+        ("limit", "5"),
+        ("full", "True"),
+        ("config", "True"),
+    ]
+    status, listed = ask(hub, "GET", f"/api/models?{urlencode(asked)}", by=None)
+    assert status == 200
+    (model,) = listed
+    assert model["modelId"] == "anna/table"
+    assert {"rfilename": "config.json"} in model["siblings"]
+    assert model["config"]["model_type"] == "bert"
+
+
+def test_a_model_is_told_at_its_tip_and_at_a_revision(hub: RunningHub) -> None:
+    status, tip = ask(hub, "GET", "/api/models/anna/table", by=None)
+    assert status == 200
+    for revision in ("main", tip["sha"]):
+        status, found = ask(hub, "GET", f"/api/models/anna/table/revision/{revision}", by=None)
+        assert (status, found["sha"]) == (200, tip["sha"])
+
+
+def test_stored_files_are_listed(hub: RunningHub) -> None:
+    status, rows = ask(hub, "GET", "/api/repos/ls")
+    assert status == 200
+    row = next(row for row in rows if row["filename"] == "table/config.json")
+    assert set(row) >= {"filename", "lastModified", "commit", "size"}
+    assert row["size"] == len(CONFIG)
+    assert ask(hub, "GET", f"/api/repos/ls?organization={ORG}")[0] == 200
+    assert ask(hub, "GET", "/api/repos/ls", by=None)[0] == 401
+
+
+@pytest.mark.parametrize(
+    ("kind", "word"),
+    [
+        ("model", "model"),
+        ("model", "models"),
+        ("dataset", "dataset"),
+        ("dataset", "datasets"),
+        ("space", "space"),
+        ("space", "spaces"),
+    ],
+)
+def test_types_are_taken_in_singular_and_plural(hub: RunningHub, kind: str, word: str) -> None:
+    name = f"of-{word}"
+    body = {"type": word, "name": name, "organization": ORG, "private": False}
+    body |= {"sdk": "static"} if kind == "space" else {}
+    status, made = ask(hub, "POST", "/api/repos/create", body)
+    assert status == 200, made
+    address = f"/api/{word}/{ORG}/{name}"
+    status, answer = ask(hub, "POST", f"{address}/upload/main/a/b.txt", b"b")
+    assert (status, answer["url"]) == (200, f"{made['url']}/blob/main/a/b.txt")
+    for settings in (
+        f"/api/repos/{word}/{ORG}/{name}/settings",
+        f"/api/{kind}s/{ORG}/{name}/settings",
+    ):
+        for private in (True, False):
+            status, answer = ask(hub, "PUT", settings, {"private": private})
+            assert (status, answer["private"]) == (200, private)
+    gone = {"type": word, "name": name, "organization": ORG}
+    assert ask(hub, "DELETE", "/api/repos/delete", gone)[0] == 200
+    status, answer = ask(hub, "DELETE", "/api/repos/delete", gone)
+    assert status == 404
+    assert f"No {kind} repo found matching {ORG}/{name}" in answer["error"]
+
+
+def test_models_need_no_type_in_the_addresses_of_old(hub: RunningHub) -> None:
+    status, answer = ask(hub, "POST", "/api/anna/table/upload/main/old.txt", b"old")
+    assert (status, answer["url"]) == (200, f"{hub.url}/anna/table/blob/main/old.txt")
+    assert ask(hub, "PUT", "/api/anna/table/settings", {"private": False})[0] == 200
+    assert ask(hub, "DELETE", "/api/anna/table/delete/main/old.txt")[0] == 200
+
+
+def test_a_session_begins_answers_and_ends(hub: RunningHub) -> None:
+    status, answer = ask(
+        hub, "POST", "/api/login", {"username": ANNA, "password": PASSWORD}, by=None
+    )
+    assert status == 200
+    token = answer["token"]
+    assert ask(hub, "GET", "/api/whoami", token=token) == (200, {"user": ANNA, "orgs": [ORG]})
+    assert ask(hub, "POST", "/api/logout", token=token)[0] == 200
+    assert ask(hub, "GET", "/api/whoami", token=token)[0] == 401
+    assert ask(hub, "POST", "/api/logout")[0] == 400  # an access token
+
+
+# -- the webhook ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def receiver(hub: RunningHub) -> Iterator[Receiver]:
+    """A web server that the hub was told of by ``hubstead webhook add``."""
+    with receiving() as receiver:
+        added = hub.run("webhook", "add", receiver.url, "--secret", "s3cret")
+        yield receiver
+        hub.run("webhook", "remove", added["id"])
+
+
+def told(receiver: Receiver, *bodies: dict[str, str]) -> None:
+    """Wait until just these bodies have arrived, in this order."""
+    wait_until(lambda: len(receiver.bodies) >= len(bodies), timeout_s=20)
+    assert receiver.bodies == list(bodies)
+    receiver.received.clear()
+
+
+def test_a_webhook_hears_of_a_model_from_its_birth_to_its_end(
+    hub: RunningHub, receiver: Receiver
+) -> None:
+    model = "anna/hooked"
+    ask(hub, "POST", "/api/repos/create", {"name": "hooked"})
+    told(receiver, {"add": model})
+    ask(hub, "POST", f"/api/{model}/upload/main/a.txt", b"a")
+    told(receiver, {"update": model})
+    ask(hub, "PUT", f"/api/models/{model}/settings", {"gated": "auto"})
+    told(receiver, {"update": model})
+    ask(hub, "POST", "/api/repos/move", {"fromRepo": model, "toRepo": "anna/hooked-2"})
+    told(receiver, {"remove": model}, {"add": "anna/hooked-2"})
+    ask(hub, "DELETE", "/api/repos/delete", {"name": "hooked-2"})
+    told(receiver, {"remove": "anna/hooked-2"})
+
+
+def test_a_webhook_hears_no_private_names(hub: RunningHub, receiver: Receiver) -> None:
+    ask(hub, "POST", "/api/repos/create", {"name": "quiet", "private": True})
+    ask(hub, "POST", "/api/anna/quiet/upload/main/a.txt", b"a")
+    ask(hub, "POST", "/api/repos/create", {"name": "quiet", "type": "dataset"})
+    ask(hub, "POST", "/api/repos/create", {"name": "loud"})
+    told(receiver, {"add": "anna/loud"})  # and nothing before it
+    ask(hub, "PUT", "/api/anna/quiet/settings", {"private": False})
+    told(receiver, {"add": "anna/quiet"})
+    ask(hub, "PUT", "/api/anna/quiet/settings", {"private": True})
+    told(receiver, {"remove": "anna/quiet"})
+    for gone in ({"name": "quiet"}, {"name": "loud"}, {"name": "quiet", "type": "dataset"}):
+        assert ask(hub, "DELETE", "/api/repos/delete", gone)[0] == 200
+    told(receiver, {"remove": "anna/loud"})
+
+
+def test_a_webhook_says_its_secret_and_sends_json(hub: RunningHub, receiver: Receiver) -> None:
+    ask(hub, "POST", "/api/repos/create", {"name": "signed"})
+    wait_until(lambda: len(receiver.received) == 1, timeout_s=20)
+    headers = {name.lower(): value for name, value in receiver.received[0].headers.items()}
+    assert headers["x-webhook-secret"] == "s3cret"
+    assert headers["content-type"] == "application/json"
+    ask(hub, "DELETE", "/api/repos/delete", {"name": "signed"})
