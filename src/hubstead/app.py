@@ -25,13 +25,14 @@ from hubstead.accounts import (
     add_token,
     add_user,
     has_admin,
+    rotate,
 )
-from hubstead.blobs import S3Options, open_blobs
+from hubstead.blobs import S3Options, make_folder, open_blobs, sync_folder
 from hubstead.blobs import jobs as blob_jobs
 from hubstead.commits import Stores
 from hubstead.commits import jobs as commit_jobs
 from hubstead.db import Database, Tx, migrate, open_db
-from hubstead.errors import InvalidCredentials, Unavailable
+from hubstead.errors import HubError, InvalidCredentials, Unavailable
 from hubstead.gitstore import GitStore
 from hubstead.jobs import Again, Handler, Job, Runner
 from hubstead.pages import ROUTES as PAGES
@@ -42,8 +43,10 @@ from hubstead.wire.http import Application, Hub, HubServer, Limits, Route
 
 FIRST_USER = "admin"
 FIRST_TOKEN = "first-token"
-LAST_USE = "accounts.last_use"
-LAST_USE_EVERY_S = 30.0
+ROTATE = "accounts.rotate_keys"
+ROTATE_EVERY_S = 86_400.0
+#: How often each node writes down when tokens were used, and reads the signing keys.
+UPKEEP_EVERY_S = 30.0
 
 _log = structlog.get_logger("hubstead")
 
@@ -65,7 +68,6 @@ async def opened_stores(settings: Settings, *, make: bool = False) -> AsyncItera
     Raises:
         Unavailable: something does not answer, or needs ``make``.
     """
-    settings.git_root.mkdir(parents=True, exist_ok=True)
     if make:
         await migrate(settings.database_url)
     db = await open_db(
@@ -136,7 +138,7 @@ def holding(data: Path) -> Iterator[None]:
     Raises:
         Unavailable: another process holds it.
     """
-    data.mkdir(parents=True, exist_ok=True)
+    make_folder(data.absolute())
     fd = os.open(data / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:
@@ -161,29 +163,42 @@ async def working(hub: Hub) -> AsyncIterator[Runner]:
         **webhooks.handlers(hub.db, deliveries, [webhooks.take_up]),
         **blob_jobs.handlers(hub.db, hub.blobs, settings),
         **commit_jobs.handlers(hub.stores),
-        LAST_USE: _last_use(hub),
+        ROTATE: _rotate(hub),
     }
     node = f"{socket.gethostname()}:{os.getpid()}"
     runner = Runner(hub.db, handlers, node=node, lanes=webhooks.LANES)
     webhooks.plan(runner, hub.db)
     for name, seconds in {**blob_jobs.EVERY_S, **commit_jobs.EVERY_S}.items():
         runner.every(name, seconds)
-    runner.every(LAST_USE, LAST_USE_EVERY_S)
+    runner.every(ROTATE, ROTATE_EVERY_S)
     task = asyncio.create_task(runner.run())
+    upkeep = asyncio.create_task(_keep_up(hub))
     try:
         yield runner
     finally:
         runner.stop()
+        upkeep.cancel()
         await task
         await sender.close()
 
 
-def _last_use(hub: Hub) -> Handler:
-    async def flush(_job: Job) -> Again | None:
-        await hub.last_use.flush(hub.db)
+def _rotate(hub: Hub) -> Handler:
+    async def make_key(_job: Job) -> Again | None:
+        await rotate(hub.db)
         return None
 
-    return flush
+    return make_key
+
+
+async def _keep_up(hub: Hub) -> None:
+    """Do what every node does for itself, now and then."""
+    while True:
+        await asyncio.sleep(UPKEEP_EVERY_S)
+        try:
+            await hub.last_use.flush(hub.db)
+            await hub.seal.reload(hub.db)
+        except HubError as error:
+            _log.warning("upkeep has to wait", error=error.message)
 
 
 def serve(settings: Settings) -> None:
@@ -266,6 +281,7 @@ async def _make_first_admin(db: Database, path: Path) -> None:
         file.write(secret + "\n")
         file.flush()
         os.fsync(file.fileno())
+    sync_folder(path.parent)
 
     async def make(tx: Tx) -> None:
         pk = await add_user(tx, FIRST_USER, is_admin=True)

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubstead.accounts import Seal, add_key
+from hubstead.accounts import Seal, SigningKey, add_key, rotate, signing
 from hubstead.db import Database, open_db
 from hubstead.errors import InvalidCredentials
+from hubstead.ids import now_ms
 
 
 class Grant(msgspec.Struct, frozen=True):
@@ -44,7 +45,7 @@ async def test_what_is_over_is_refused(db: Database) -> None:
         seal.read(text, Grant, purpose="get")
 
 
-SEAL = Seal({"11111111": "a secret", "00000000": "an older secret"})
+SEAL = Seal([SigningKey("11111111", "a secret"), SigningKey("00000000", "an older secret")])
 SIGNED = SEAL.sign(GRANT, purpose="get", seconds=3600)
 
 
@@ -73,7 +74,7 @@ def test_any_other_text_is_refused_without_a_fault(text: str) -> None:
 
 
 def test_a_seal_made_with_another_secret_is_refused() -> None:
-    forged = Seal({"11111111": "a guess"}).sign(GRANT, purpose="get", seconds=60)
+    forged = Seal([SigningKey("11111111", "a guess")]).sign(GRANT, purpose="get", seconds=60)
     with pytest.raises(InvalidCredentials):
         SEAL.read(forged, Grant, purpose="get")
 
@@ -86,18 +87,37 @@ def test_another_shape_is_refused() -> None:
         SEAL.read(SIGNED, Other, purpose="get")
 
 
-async def test_a_new_key_takes_over_while_the_old_one_still_reads(db: Database) -> None:
-    before = await Seal.load(db)
-    old = before.sign(GRANT, purpose="get", seconds=60)
+async def test_a_new_key_signs_only_once_every_node_has_read_it(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, other = await Seal.load(db), await Seal.load(db)
+    old = node.sign(GRANT, purpose="get", seconds=60)
     key_id = await add_key(db)
-    after = await Seal.load(db)
-    new = after.sign(GRANT, purpose="get", seconds=60)
+    await node.reload(db)
+    assert not node.sign(GRANT, purpose="get", seconds=60).startswith(f"{key_id}.")
+    monkeypatch.setattr(signing, "now_ms", lambda: now_ms() + signing.RIPE_MS + 1)
+    await node.reload(db)
+    new = node.sign(GRANT, purpose="get", seconds=60)
     assert new.startswith(f"{key_id}.")
-    assert not old.startswith(f"{key_id}.")
-    assert after.read(old, Grant, purpose="get") == GRANT
-    assert after.read(new, Grant, purpose="get") == GRANT
+    assert node.read(old, Grant, purpose="get") == GRANT
     with pytest.raises(InvalidCredentials):
-        before.read(new, Grant, purpose="get")
+        other.read(new, Grant, purpose="get")
+    await other.reload(db)
+    assert other.read(new, Grant, purpose="get") == GRANT
+
+
+async def test_keys_are_replaced_by_age_and_the_old_ones_go(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = (await Seal.load(db)).sign(GRANT, purpose="get", seconds=10**9)
+    await rotate(db)
+    assert (await Seal.load(db)).read(first, Grant, purpose="get") == GRANT
+    for months in (1.1, 2.2, 3.3):
+        later = int(now_ms() + months * signing.NEWEST_MS)
+        monkeypatch.setattr(signing, "now_ms", lambda later=later: later)
+        await rotate(db)
+    with pytest.raises(InvalidCredentials):
+        (await Seal.load(db)).read(first, Grant, purpose="get")
 
 
 async def test_nodes_that_start_together_read_each_other(database_url: str) -> None:

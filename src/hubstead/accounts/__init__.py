@@ -21,7 +21,7 @@ from hubstead.accounts.people import (
     set_password,
 )
 from hubstead.accounts.sign_in import SignIn
-from hubstead.accounts.signing import Seal, add_key
+from hubstead.accounts.signing import Seal, SigningKey, add_key, rotate
 from hubstead.accounts.tokens import (
     LastUse,
     actor_by_pk,
@@ -40,6 +40,7 @@ __all__ = [
     "Passwords",
     "Seal",
     "SignIn",
+    "SigningKey",
     "account_by_pk",
     "actor_by_pk",
     "actor_of_token",
@@ -60,6 +61,7 @@ __all__ = [
     "remove_member",
     "revoke_token",
     "role_in",
+    "rotate",
     "set_member",
     "set_password",
 ]

@@ -1,19 +1,21 @@
 """Our own signatures: signed URLs and short-lived tokens that only this server reads.
 
 Made with itsdangerous from keys in the database (every node has the same), with a key id, so a
-new key takes over while URLs of the old one still work.
+new key takes over while URLs of the old one still work: ``rotate`` makes one now and then, every
+node reads it within ``RELOAD_S``, and only when all have it does anybody sign with it.
 """
 
 from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
 from itsdangerous import BadSignature, Signer
 from itsdangerous.encoding import base64_decode, base64_encode
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, delete, select
 
 from hubstead.accounts.tables import signing_key
 from hubstead.db import Database, Tx, insert, point
@@ -22,7 +24,20 @@ from hubstead.ids import now_ms
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-_KEYS = point(select(signing_key.c.id, signing_key.c.secret).order_by(signing_key.c.pk.desc()))
+#: How often each node reads the keys again.
+RELOAD_S = 60.0
+#: From when on a key is signed with: by then every node has read it.
+RIPE_MS = int(5 * RELOAD_S * 1000)
+#: How long a key is the newest, and how long after that what it signed can still be read.
+NEWEST_MS = 30 * 86_400_000
+KEPT_MS = 2 * NEWEST_MS
+
+_KEYS = point(
+    select(signing_key.c.id, signing_key.c.secret, signing_key.c.created_ms).order_by(
+        signing_key.c.pk.desc()
+    )
+)
+_DROP = point(delete(signing_key).where(signing_key.c.created_ms < bindparam("before_ms")))
 _ADD = point(
     insert(signing_key)
     .values(id=bindparam("id"), secret=bindparam("secret"), created_ms=bindparam("created_ms"))
@@ -32,35 +47,47 @@ _ADD = point(
 _FIRST_KEY = "00000000"
 
 
+class SigningKey(msgspec.Struct, frozen=True):
+    """A key; ``id`` goes with every signature made by it."""
+
+    id: str
+    secret: str
+    created_ms: int = 0
+
+
 class Seal:
     """Signs small structs and reads them back.
 
-    ``await Seal.load(db)`` reads the keys and makes the first one; call ``load`` again, or
-    ``rotate``, to take up newer keys.
+    ``await Seal.load(db)`` reads the keys and makes the first one; ``reload`` takes up newer ones.
     """
 
-    def __init__(self, keys: dict[str, str]) -> None:
+    def __init__(self, keys: Sequence[SigningKey]) -> None:
+        self._take(keys)
+
+    def _take(self, keys: Sequence[SigningKey]) -> None:
+        """Take up keys, newest first: all can be read by, the newest ripe one signs."""
         self._signers = {
-            key_id: Signer(secret, salt="hubstead", key_derivation="hmac")
-            for key_id, secret in keys.items()
+            key.id: Signer(key.secret, salt="hubstead", key_derivation="hmac") for key in keys
         }
-        self._newest = next(iter(keys))
+        ripe = [key.id for key in keys if key.created_ms <= now_ms() - RIPE_MS]
+        self._key = ripe[0] if ripe else keys[-1].id
 
     @classmethod
     async def load(cls, db: Database) -> Seal:
-        """Read the keys, newest first, making one if there is none."""
-        rows = await db.all(_KEYS)
-        if not rows:
+        """Read the keys, making one if there is none."""
+        if not await _keys(db):
             await add_key(db, _FIRST_KEY)
-            rows = await db.all(_KEYS)
-        return cls({row.id: row.secret for row in rows})
+        return cls(await _keys(db))
+
+    async def reload(self, db: Database) -> None:
+        """Read the keys again."""
+        self._take(await _keys(db))
 
     def sign(self, content: msgspec.Struct, *, purpose: str, seconds: float) -> str:
         """Return a URL-safe text that ``read`` gives ``content`` back for, for ``seconds``."""
         until = int(time.time() + seconds)
         packed = base64_encode(msgspec.msgpack.encode((purpose, until, content))).decode()
-        text = f"{self._newest}.{packed}"
-        return self._signers[self._newest].sign(text).decode()
+        return self._signers[self._key].sign(f"{self._key}.{packed}").decode()
 
     def read(self, text: str, shape: type[T], *, purpose: str) -> T:
         """Return what was signed.
@@ -80,8 +107,12 @@ class Seal:
         return content  # type: ignore[no-any-return]
 
 
+async def _keys(db: Database) -> list[SigningKey]:
+    return [SigningKey(*row) for row in await db.all(_KEYS)]
+
+
 async def add_key(db: Database, key_id: str | None = None) -> str:
-    """Make a new signing key, which from now on is the newest, and return its id.
+    """Make a new signing key and return its id.
 
     One whose id is there already stays as it is.
     """
@@ -92,3 +123,16 @@ async def add_key(db: Database, key_id: str | None = None) -> str:
 
     await db.write(add)
     return key_id
+
+
+async def rotate(db: Database) -> None:
+    """Make a new key if the newest is old enough, and drop those that signed nothing of late."""
+    keys = await _keys(db)
+    if keys and keys[0].created_ms > now_ms() - NEWEST_MS:
+        return
+    await add_key(db)
+
+    async def drop(tx: Tx) -> None:
+        await tx.run(_DROP, before_ms=now_ms() - KEPT_MS)
+
+    await db.write(drop)

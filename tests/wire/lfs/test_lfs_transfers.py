@@ -10,8 +10,7 @@ import pytest
 from lfs_live import LFS, Live, Parts, apart, asked, key_of, noise, oid_of
 from tests.factories import an_org
 
-from hubstead.accounts import disable_user, list_tokens, revoke_token, set_member
-from hubstead.accounts.signing import Seal
+from hubstead.accounts import Seal, SigningKey, disable_user, list_tokens, revoke_token, set_member
 from hubstead.blobs import held
 from hubstead.repos import Repo, SettingsChange, change_settings, remove_repo
 
@@ -173,7 +172,7 @@ async def test_a_key_of_another_hub_signs_nothing_here(live: Live, bert: Repo) -
     from hubstead.wire.lfs.grants import UPLOAD, Grant
 
     grant = Grant(bert.id, oid_of(SMALL), len(SMALL), live.people["anna"].pk)
-    forged = Seal({"0000": "guess"}).sign(grant, purpose=UPLOAD, seconds=60)
+    forged = Seal([SigningKey("0000", "guess")]).sign(grant, purpose=UPLOAD, seconds=60)
     said = await live.call("PUT", f"/api/lfs/upload/{oid_of(SMALL)}?sig={forged}", SMALL)
     assert said.status == 401
 
