@@ -104,9 +104,9 @@ def _login_required(_error: HubError, _asker: Asker) -> Refusal:
     return Refusal(401, INVALID_LOGIN)
 
 
-def _repo_not_found(_error: HubError, asker: Asker) -> Refusal:
+def _repo_not_found(error: HubError, asker: Asker) -> Refusal:
     if asker.signed_in:
-        return Refusal(404, NO_REPO, "RepoNotFound")
+        return Refusal(404, str(error.facts.get("told", NO_REPO)), "RepoNotFound")
     # Release 0.8.1 dresses any RepoNotFound up as a 404 of its own (legacy-clients 2.5).
     code = None if "hf_hub/0.8.1" in asker.agent else "RepoNotFound"
     return Refusal(401, INVALID_LOGIN if code is None else NO_REPO, code)
