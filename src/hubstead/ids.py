@@ -171,7 +171,12 @@ class RepoId:
 
     @property
     def key(self) -> str:
-        """The spelling under which the unique table knows it: case folded."""
+        """The spelling under which the unique table knows it: case folded.
+
+        Empty, and so nobody's, for what is no repository's name; see ``account_key``.
+        """
+        if (self.owner and _characters_fault(self.owner)) or _characters_fault(self.name):
+            return ""
         return str(self).casefold()
 
     @property

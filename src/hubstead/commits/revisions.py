@@ -82,6 +82,8 @@ async def find_ref(db: Reader, repo_pk: int, text: str) -> Row | None:
     names = [HEADS + text, TAGS + text]
     if text.startswith("refs/"):
         names.append(text)
+    if "\0" in text:
+        return None  # PostgreSQL would refuse even to look for it
     rows = await db.all(_NAMED, repo_pk=repo_pk, names=names)
     by_name = {row.name: row for row in rows}
     return next((by_name[name] for name in names if name in by_name), None)

@@ -155,7 +155,7 @@ class Application:
         self, error: Exception, scope: Scope, receive: Receive, sender: _Sender, route: Route | None
     ) -> None:
         wire = route.wire if route else "hub_api"
-        if isinstance(error, HubError):  # raised while the answer was being sent
+        if isinstance(error, HubError):  # the address is wrong, or sending the answer failed
             told = refusal(error, Asker(False, "", "", wire))
         else:
             _faults.exception("unexpected", request_id=sender.request_id, path=scope["path"])

@@ -23,6 +23,7 @@ from urllib.parse import unquote
 
 from starlette.types import ASGIApp
 
+from hubstead.errors import InvalidInput
 from hubstead.ids import Kind
 from hubstead.repos import Right
 
@@ -126,7 +127,11 @@ class Router:
         _put(node.routes, route)
 
     def match(self, raw_path: str) -> Match | None:
-        """Return what the table knows of ``raw_path`` (undecoded, without the query)."""
+        """Return what the table knows of ``raw_path`` (undecoded, without the query).
+
+        Raises:
+            InvalidInput: a segment that is captured cannot be decoded.
+        """
         segments = raw_path.split("/")[1:]
         while len(segments) > 1 and not segments[0]:
             segments = segments[1:]  # old clients put a second slash after an endpoint ending in /
@@ -169,10 +174,21 @@ def _find(node: _Node, segments: list[str], at: int, captured: Captured) -> Matc
             if found is not None:
                 return found
     for name, below in node.segments.items() if segment else ():
-        found = _find(below, segments, at + 1, captured | {name: unquote(segment)})
+        found = _find(below, segments, at + 1, captured | {name: _decoded(segment)})
         if found is not None:
             return found
     for name, routes in node.rests.items():
-        rest = [unquote(each) for each in segments[at:]]
+        rest = [_decoded(each) for each in segments[at:]]
         return Match(routes, captured | {name[:-1]: rest})
     return None
+
+
+def _decoded(segment: str) -> str:
+    """Decode a segment once and for all: what comes out is text that can be kept and looked up."""
+    try:
+        text = unquote(segment, errors="strict")
+    except UnicodeDecodeError:
+        raise InvalidInput(reason="the address must be UTF-8 (percent-encoded)") from None
+    if "\0" in text:
+        raise InvalidInput(reason="the address must not hold a NUL (%00)")
+    return text
