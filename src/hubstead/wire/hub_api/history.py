@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import html
-from urllib.parse import unquote
 
 from msgspec import UNSET
 
@@ -78,8 +77,8 @@ async def compare(call: Call) -> Answer:
     if not found:
         raise RevisionNotFound(revision=spec, repo=call.repo.full_name)
     git = await call.git()
-    one = (await call.revision(unquote(old) or "HEAD")).commit
-    other = (await call.revision(unquote(new) or "HEAD")).commit
+    one = (await call.revision(old or "HEAD")).commit
+    other = (await call.revision(new or "HEAD")).commit
     if dots == "...":
         base = await asyncio.to_thread(git.merge_base, one, other)
         one = base or one
