@@ -49,9 +49,12 @@ def _before(cursor: str | None) -> tuple[int, str] | None:
         return None
     try:
         at, _, name = base64.urlsafe_b64decode(cursor).decode().partition(".")
-        return int(at), name
+        before = int(at), name
     except ValueError:
-        raise InvalidInput(reason='"cursor" is not one that this server gave out') from None
+        before = -1, ""
+    if not (0 <= before[0] < 2**62 and is_sha256(before[1])):
+        raise InvalidInput(reason='"cursor" is not one that this server gave out')
+    return before
 
 
 async def _pushers(call: Call, pks: set[int | None]) -> dict[int | None, dict[str, str]]:

@@ -51,7 +51,7 @@ class CreateRepo(Struct):
     space_sdk: str | None = None
     license: str | None = None
     files: list[CreateFile] | None = None
-    lfsmultipartthresh: int | None = None
+    lfsmultipartthresh: Size | None = None
 
 
 class DeleteRepo(Struct):
