@@ -16,6 +16,7 @@ from hubstead.commits.applying import person
 from hubstead.commits.deriving import derive
 from hubstead.commits.moving import Move, Plan, add_pack, add_usage, carry_out
 from hubstead.commits.revisions import HEADS, all_refs
+from hubstead.commits.rules import check_card
 from hubstead.commits.stores import Stores
 from hubstead.commits.tables import pack as pack_table
 from hubstead.db import Tx, scan
@@ -60,7 +61,7 @@ async def create_repository(stores: Stores, actor: Actor, wanted: Wanted) -> Rep
 
     Raises:
         InvalidName: the name breaks a rule.
-        InvalidInput: a space without a known sdk.
+        InvalidInput: a space without a known sdk; files or a card that break a rule.
         LoginRequired, Forbidden: not in this namespace.
         RepoExists: the name is taken; ``facts["id"]`` is its RepoId.
     """
@@ -134,6 +135,7 @@ def _first_commit(git: GitRepo, actor: Actor, wanted: Wanted) -> tuple[Pack, str
     with git.draft() as draft:
         edits = [(path, PutFile(draft.blob(data))) for path, data in (files | wanted.files).items()]
         tree = edit_tree(git, draft, None, edits)
+        check_card(wanted.repo_id.kind, git, draft, edits)
         commit = draft.commit(tree, [], person(actor), "initial commit", time_s=int(time.time()))
         return draft.finish(), commit
 

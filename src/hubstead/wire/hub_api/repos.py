@@ -41,6 +41,8 @@ def _created(call: Call, made: Repo) -> shapes.CreatedRepo:
 def _named(kind: str | None, organization: str | None, name: str) -> RepoId:
     """Read an id from a body: apart, as clients send it, or as ``owner/name`` in ``name``."""
     owner, _, bare = name.rpartition("/")
+    if "/" in owner:
+        raise InvalidName(name=name, reason="write name, or owner/name")
     return RepoId(_kind(kind), organization or owner, bare)
 
 
