@@ -36,6 +36,7 @@ from hubstead.errors import HubError, InvalidCredentials, Unavailable
 from hubstead.gitstore import GitStore
 from hubstead.jobs import Again, Handler, Job, Runner
 from hubstead.pages import ROUTES as PAGES
+from hubstead.pages import compile_templates
 from hubstead.settings import Settings
 from hubstead.webhooks import Deliveries, Patience, Sender
 from hubstead.wire import hub_api, lfs
@@ -77,6 +78,7 @@ async def opened_stores(settings: Settings, *, make: bool = False) -> AsyncItera
     )
     store = None
     try:
+        settings.git_root.mkdir(parents=True, exist_ok=True)
         store = open_blobs(
             settings.blobs_url,
             options=_s3_options(settings),
@@ -209,6 +211,7 @@ def serve(settings: Settings) -> None:
         SystemExit: the address cannot be bound.
     """
     logs.configure(settings)
+    compile_templates()
     _allow_connections(settings.max_connections)
     with holding(settings.data):
         uvloop.run(_serve(settings))

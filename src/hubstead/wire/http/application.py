@@ -251,7 +251,8 @@ def _unrouted(match: Match | None, scope: Scope) -> Answer:
         )
     else:
         told = refusal(NotFound(reason="Sorry, there is nothing at this address."), _NOBODY)
-    return DRESS["hub_api"](told, "")
+    wire = "hub_api" if scope["path"].startswith("/api/") else "pages"
+    return DRESS[wire](told, "")
 
 
 _NOBODY = Asker(signed_in=False, agent="", public_url="", wire="hub_api")

@@ -24,7 +24,7 @@ from urllib.parse import unquote
 from starlette.types import ASGIApp
 
 from hubstead.errors import InvalidInput
-from hubstead.ids import Kind
+from hubstead.ids import RESERVED_NAMES, Kind
 from hubstead.repos import Right
 
 KINDS = {kind.plural: kind for kind in Kind}
@@ -173,7 +173,9 @@ def _find(node: _Node, segments: list[str], at: int, captured: Captured) -> Matc
             found = _find(below, segments, at + 1, captured | {"kind": values[segment]})
             if found is not None:
                 return found
-    for name, below in node.segments.items() if segment else ():
+    # No account has a reserved name, so /api/foo is not the page of a repository.
+    may_capture = segment and not (at == 0 and segment.casefold() in RESERVED_NAMES)
+    for name, below in node.segments.items() if may_capture else ():
         found = _find(below, segments, at + 1, captured | {name: _decoded(segment)})
         if found is not None:
             return found
