@@ -1,5 +1,6 @@
 """Bytes by kind and name, in files, in S3 or in memory: written once, visible when whole."""
 
+from hubstead.blobs.durable import make_folder, sync_folder
 from hubstead.blobs.interface import (
     Blob,
     BlobStore,
@@ -63,7 +64,9 @@ __all__ = [
     "link_from",
     "link_new",
     "list_lfs",
+    "make_folder",
     "open_blobs",
+    "sync_folder",
     "unlink",
     "unlink_all",
 ]

@@ -95,7 +95,6 @@ async def _bring_up_to_date(settings: Settings) -> None:
         return
     from hubstead.app import holding
 
-    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     with holding(settings.data):
         await migrate(url)
 

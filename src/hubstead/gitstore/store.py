@@ -25,6 +25,7 @@ import pygit2
 from pygit2.enums import ObjectType
 
 from hubstead import errors
+from hubstead.blobs import make_folder
 from hubstead.gitstore import projections
 from hubstead.gitstore.bounded import Bounded
 from hubstead.gitstore.durable import (
@@ -69,7 +70,8 @@ class GitStore:
         self._caches = Caches(
             Bounded(_CACHED_ROWS), Bounded(_CACHED_FILES), Bounded(_CACHED_COUNTS)
         )
-        root.mkdir(parents=True, exist_ok=True)
+        with full_disk_is_an_error_of_ours():
+            make_folder(root.absolute())
         # Flat folders of 10,000 files are trees of 400 KB; by default libgit2 reads them anew.
         pygit2.settings.cache_object_limit(ObjectType.TREE, _TREE_CACHE_BYTES)
         # The folder is ours by configuration; its owner may be another user in a container.
