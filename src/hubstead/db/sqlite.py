@@ -53,19 +53,25 @@ def connect(path: Path, *, busy_s: float = 10.0) -> sqlite3.Connection:
     return connection
 
 
+def _our_error(error: sqlite3.Error) -> Exception:
+    """Return what callers are told of a failure of SQLite; a fault of ours stays as it is."""
+    text = str(error)
+    if isinstance(error, sqlite3.IntegrityError):
+        return Conflict(reason=text)
+    if isinstance(error, sqlite3.OperationalError):
+        if "full" in text or "disk I/O" in text:
+            return StorageFull()
+        if "locked" in text or "unable to open" in text or "readonly" in text:
+            return Unavailable(reason=f"the database says: {text}")
+    return error
+
+
 @contextmanager
 def _our_errors() -> Iterator[None]:
     try:
         yield
-    except sqlite3.IntegrityError as error:
-        raise Conflict(reason=str(error)) from error
-    except sqlite3.OperationalError as error:
-        text = str(error)
-        if "full" in text or "disk I/O" in text:
-            raise StorageFull() from error
-        if "locked" in text or "unable to open" in text or "readonly" in text:
-            raise Unavailable(reason=f"the database says: {text}") from error
-        raise
+    except sqlite3.Error as error:
+        raise _our_error(error) from error
 
 
 def _execute(
@@ -73,8 +79,10 @@ def _execute(
 ) -> sqlite3.Cursor:
     compiled = statement.on(_DIALECT)
     arguments = [sqlite_value(value) for value in compiled.arguments(values)]
-    with _our_errors():
+    try:
         return connection.execute(compiled.sql, arguments)
+    except sqlite3.Error as error:  # a context manager would cost half of what SQLite does
+        raise _our_error(error) from error
 
 
 def _fetch(
@@ -82,8 +90,10 @@ def _fetch(
 ) -> list[Row]:
     make_row = statement.on(_DIALECT).make_row
     assert make_row is not None, "only statements that return columns can be fetched"
-    with _our_errors():
-        return [make_row(row) for row in _execute(connection, statement, values)]
+    try:
+        return list(map(make_row, _execute(connection, statement, values)))
+    except sqlite3.Error as error:
+        raise _our_error(error) from error
 
 
 @dataclass

@@ -42,9 +42,9 @@ class Compiled:
 
     def arguments(self, given: Mapping[str, object]) -> list[object]:
         """Return the positional arguments; a parameter that was not given has its default."""
-        unknown = given.keys() - self.defaults.keys()
-        if unknown:
-            raise TypeError(f"the statement has no parameter {', '.join(sorted(unknown))}")
+        if not given.keys() <= self.defaults.keys():
+            unknown = ", ".join(sorted(given.keys() - self.defaults.keys()))
+            raise TypeError(f"the statement has no parameter {unknown}")
         return [given[name] if name in given else self.defaults[name] for name in self.names]
 
 
@@ -127,6 +127,9 @@ def _any_of_postgres(element: _AnyOf, compiler: SQLCompiler, **options: Any) -> 
     return f"{column} = ANY({compiler.process(element.values, **options)})"
 
 
+_LISTS = (list, tuple)  # ``list | tuple`` would be made anew at each call
+
+
 def sqlite_value(value: object) -> object:
     """Return ``value`` as SQLite takes it: lists become the JSON that ``json_each`` reads."""
-    return json.dumps(value) if isinstance(value, list | tuple) else value
+    return json.dumps(value) if isinstance(value, _LISTS) else value
