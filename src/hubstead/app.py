@@ -78,7 +78,6 @@ async def opened_stores(settings: Settings, *, make: bool = False) -> AsyncItera
     )
     store = None
     try:
-        settings.git_root.mkdir(parents=True, exist_ok=True)
         store = open_blobs(
             settings.blobs_url,
             options=_s3_options(settings),
