@@ -1,0 +1,100 @@
+"""Whatever the served OpenAPI document allows is answered, and never by a fault."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from schemathesis import openapi
+from schemathesis.core import NotSet
+from tests.fuzz.examples import examples
+from tests.live import LiveHub, Person, Said
+
+from hubstead.app import routes
+from hubstead.wire.hub_api.openapi import document
+
+DOCUMENT = document(routes(), "http://hub")
+OPERATIONS = {
+    f"{method.upper()} {path}": openapi.from_dict(DOCUMENT)[path][method.upper()]
+    for path, methods in DOCUMENT["paths"].items()
+    for method in methods
+}
+#: Parameters of queries, which the document leaves open.
+NAMES = (
+    "author blobs cardData config create_pr cursor datasets dataset direction download expand "
+    "expand[] filter formatted full gated id include_prs library limit linked models organization "
+    "p pipeline_tag recursive rewriteHistory search securityStatus skip sort tags type"
+).split()
+VALUES = st.one_of(
+    st.sampled_from("0 1 -1 true false None id siblings lastModified model x=y , % 1e3".split()),
+    st.integers().map(str),
+    st.text(max_size=8),
+    st.binary(max_size=6),
+)
+QUERIES = st.lists(st.tuples(st.sampled_from(NAMES), VALUES), max_size=3)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A repository that an example may be about, and its owner."""
+
+    owner: Person
+    names: dict[str, str]
+
+    def renewed(self) -> None:
+        """Make the repository again if an example has deleted or renamed it."""
+        self.owner.repo("bert", exist_ok=True)
+
+
+@pytest.fixture(scope="module")
+def place(live_hub: LiveHub) -> Iterator[Place]:
+    anna = live_hub.user("anna")
+    known = {"namespace": anna.name, "name": "bert", "kinds": "models", "any_kind": "models"}
+    known |= {"rev": "main", "rest": "main", "branch": "main", "spec": "main..main"}
+    yield Place(anna, known)
+    assert live_hub.call("GET", "/readyz").status == 200
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_no_request_of_the_document_is_a_fault(place: Place, operation: str) -> None:
+    strategy = OPERATIONS[operation].as_strategy()
+    place.renewed()
+
+    @examples(3, share=0.05)
+    @given(case=strategy, known=st.booleans(), signed=st.booleans(), query=QUERIES)
+    def holds(case: Any, known: bool, signed: bool, query: list[tuple[str, Any]]) -> None:
+        if known:
+            for name in case.path_parameters.keys() & place.names.keys():
+                case.path_parameters[name] = place.names[name]
+        target = f"{case.formatted_path}?{urlencode(query, errors='replace')}"
+        said = place.owner.hub.call(
+            case.method,
+            target,
+            _body(case.body),
+            token=place.owner.token if signed else "",
+            **({"Content-Type": "application/json"} if case.body is not None else {}),
+        )
+        _check(said, target)
+
+    holds()
+
+
+def _body(body: Any) -> bytes | None:
+    return None if isinstance(body, NotSet) else json.dumps(body).encode()
+
+
+def _check(said: Said, target: str) -> None:
+    assert said.status < 500 or said.status == 501, (target, said)
+    assert said.headers["x-request-id"]
+    if said.status >= 400:
+        assert said.message, (target, said)
+        if said.headers["content-type"].startswith("application/json") and said.body:
+            assert said.json["error"], (target, said)
+    else:
+        assert said.code is None
