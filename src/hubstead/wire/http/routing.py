@@ -9,6 +9,7 @@ is made of literal segments and of
 ``{name*}``     the rest, perhaps nothing
 ``{kinds}``     ``models``, ``datasets``, ``spaces``, ``kernels``
 ``{any_kind}``  the same and their singulars
+``{spaces}``    ``spaces`` alone
 ``{prefix}``    the same before web addresses, where models have none
 ``{repo}``      ``namespace/name``, or the one-segment name of old
 """
@@ -32,7 +33,12 @@ PREFIXES: dict[str, Kind] = {
     plural: kind for plural, kind in KINDS.items() if kind is not Kind.MODEL
 }
 ANY_KIND = {**KINDS, **{kind.value: kind for kind in Kind}}
-_KIND_CAPTURES = {"kinds": KINDS, "prefix": PREFIXES, "any_kind": ANY_KIND}
+_KIND_CAPTURES = {
+    "kinds": KINDS,
+    "prefix": PREFIXES,
+    "any_kind": ANY_KIND,
+    "spaces": {"spaces": Kind.SPACE},
+}
 
 
 class Access(Enum):

@@ -51,7 +51,7 @@ def _document(routes: tuple[Route, ...]) -> dict[str, Any]:
 
 def _written_out(pattern: str) -> list[tuple[str, str]]:
     """Write ``{repo}`` and ``{prefix}`` out as OpenAPI can say them."""
-    pattern = pattern.replace("{repo}", "{namespace}/{name}")
+    pattern = pattern.replace("{repo}", "{namespace}/{name}").replace("{spaces}", "spaces")
     if "{prefix}" in pattern:
         return [(pattern.replace("{prefix}/", ""), ""), (pattern, "datasets spaces kernels")]
     return [(pattern, "models datasets spaces kernels")]
