@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from schemathesis import openapi
 from schemathesis.core import NotSet
-from tests.fuzz.examples import examples
-from tests.live import LiveHub, Person, Said
 
 from hubstead.app import routes
 from hubstead.wire.hub_api.openapi import document
+from tests.fuzz.examples import examples
+from tests.live import LiveHub, Person, Said
 
 DOCUMENT = document(routes(), "http://hub")
 OPERATIONS = {

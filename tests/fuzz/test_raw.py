@@ -8,6 +8,7 @@ import socket
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tests.fuzz.examples import examples
 from tests.live import LiveHub, Person
 

@@ -1,0 +1,204 @@
+"""Who may call what: every route with a repository in its address, every standing."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+import pytest
+from tests.live import LiveHub, Person, Said
+
+from hubstead.app import routes
+from hubstead.repos import Right
+from hubstead.wire.http import Access, Route
+
+ROUTES = {route.name: route for route in routes() if isinstance(route.access, Right)}
+OTHERS = {route.name: route for route in routes() if not isinstance(route.access, Right)}
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+#: Names of one length, so that answers about them can be compared byte by byte.
+PUBLIC, PRIVATE, GATED, ABSENT = "bert-open", "bert-hush", "bert-gate", "bert-none"
+#: What people may do with what the organization ``town.org`` has.
+STANDINGS: dict[str, Right | None] = {
+    "anonymous": None,
+    "stranger": None,
+    "read": Right.CONTENT,
+    "contributor": Right.CONTENT,
+    "write": Right.WRITE,
+    "admin": Right.ADMIN,
+    "owner": Right.ADMIN,
+    "owner with a read token": Right.CONTENT,
+}
+
+
+@dataclass
+class Town:
+    """An organization with a model and a space of each visibility, and everybody around it."""
+
+    hub: LiveHub
+    owner: Person
+    org: str
+    tokens: dict[str, str] = field(default_factory=dict)
+
+    def call(self, route: Route, name: str, token: str, method: str = "") -> Said:
+        target = address(route, f"{self.org}/{name}")
+        method = method or route.method
+        body = None if method in ("GET", "HEAD", "OPTIONS") else b"{}"
+        return self.hub.call(method, target, body, token=token)
+
+
+def address(route: Route, repo_id: str) -> str:
+    """Fill a pattern in; revisions, branches and paths exist nowhere, so nothing is changed."""
+    path = route.pattern.replace("{repo}", repo_id).replace("{namespace}/{name}", repo_id)
+    path = path.replace("{prefix}/", "").replace("{spaces}", "spaces")
+    path = path.replace("{kinds}", "models").replace("{any_kind}", "model")
+    return re.sub(r"\{\w+[+*]?\}", "none", path)
+
+
+@pytest.fixture(scope="module")
+def town(live_hub: LiveHub) -> Town:
+    people = {role: live_hub.user(role) for role in ("read", "contributor", "write", "admin")}
+    owner = live_hub.user("owner")
+    town = Town(live_hub, owner, live_hub.org(owner, people))
+    town.tokens = {role: person.token for role, person in people.items()} | {
+        "anonymous": "",
+        "stranger": live_hub.user("stranger").token,
+        "owner": owner.token,
+        "owner with a read token": owner.with_token("read").token,
+    }
+    for name in (PUBLIC, PRIVATE, GATED):
+        for kind, sdk in (("model", None), ("space", "static")):
+            repo_id = f"{town.org}/{name}"
+            owner.api.create_repo(repo_id, repo_type=kind, space_sdk=sdk, private=name == PRIVATE)
+            if name == GATED:
+                owner.api.update_repo_settings(repo_id, repo_type=kind, gated="auto")
+    return town
+
+
+def told(said: Said) -> tuple[int, str | None]:
+    return said.status, said.code
+
+
+@pytest.mark.parametrize("name", ROUTES)
+def test_a_route_does_what_its_right_says_and_nothing_for_others(town: Town, name: str) -> None:
+    route = ROUTES[name]
+    for who, standing in STANDINGS.items():
+        token = town.tokens[who]
+        signed_in = bool(token)
+        for visibility in (PUBLIC, PRIVATE, GATED):
+            said = town.call(route, visibility, token)
+            case = (who, visibility, said.status, said.body)
+            outside = standing is None
+            if visibility == PRIVATE and outside:
+                assert told(said) == (404 if signed_in else 401, "RepoNotFound"), case
+            elif visibility == GATED and outside and route.access >= Right.CONTENT:
+                assert told(said) == (403 if signed_in else 401, "GatedRepo"), case
+            elif route.access >= Right.WRITE and not signed_in:
+                assert told(said) == (401, None), case
+            elif route.access >= Right.WRITE and (outside or standing < route.access):
+                assert told(said) == (403, None), case
+                assert said.message
+            else:
+                assert said.status not in (401, 403), case
+                assert said.code != "RepoNotFound", case
+
+
+@pytest.mark.parametrize("name", ROUTES)
+def test_a_token_that_is_not_valid_is_told_so_whatever_is_there(town: Town, name: str) -> None:
+    for repo in (PUBLIC, PRIVATE, GATED, ABSENT):
+        said = town.call(ROUTES[name], repo, "hf_nobody")
+        assert told(said) == (401, None)
+        assert said.message == "Invalid credentials in Authorization header"
+    others = town.hub.call("GET", "/api/whoami-v2", token="hf_nobody")
+    assert others.message == "Invalid credentials in Authorization header"
+
+
+@pytest.mark.parametrize("name", ROUTES)
+@pytest.mark.parametrize("who", ["anonymous", "stranger"])
+def test_a_hidden_repository_is_answered_like_none_with_every_method(
+    town: Town, name: str, who: str
+) -> None:
+    for method in METHODS:
+        hidden = town.call(ROUTES[name], PRIVATE, town.tokens[who], method)
+        absent = town.call(ROUTES[name], ABSENT, town.tokens[who], method)
+        assert plain(hidden) == plain(absent), method
+
+
+def plain(said: Said) -> tuple[int, dict[str, str], bytes]:
+    """Return the whole answer without what differs between any two answers."""
+    headers = {k: v for k, v in said.headers.items() if k not in ("date", "x-request-id")}
+    body = said.body.replace(said.headers["x-request-id"].encode(), b"ID")
+    for name in (PRIVATE, ABSENT):
+        body = body.replace(name.encode(), b"NAME")
+        headers = {k: v.replace(name, "NAME") for k, v in headers.items()}
+    return said.status, headers, body
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("DELETE", "/api/repos/delete", {"name": "ORG/NAME"}),
+        ("DELETE", "/api/repos/delete", {"name": "NAME", "organization": "ORG"}),
+        ("POST", "/api/repos/move", {"fromRepo": "ORG/NAME", "toRepo": "ORG/other-name"}),
+        ("POST", "/api/repos/move", {"fromRepo": "ORG/NAME", "toRepo": "ME/other-name"}),
+        ("POST", "/api/repos/create", {"name": "NAME", "organization": "ORG"}),
+        ("POST", "/api/models/ME/own/duplicate", {"repository": "ORG/NAME"}),
+        ("GET", "/api/models?author=ORG&search=NAME", None),
+        ("GET", "/api/models?id=ORG%2FNAME", None),
+        ("GET", "/api/settings/repositories?search=NAME", None),
+        ("GET", "/api/repos/ls?organization=ORG", None),
+    ],
+)
+def test_a_hidden_repository_named_elsewhere_is_answered_like_none(
+    town: Town, method: str, path: str, body: dict[str, str] | None
+) -> None:
+    stranger = town.hub.user("stranger")
+    stranger.repo("own")
+    answers = []
+    for name in (PRIVATE, ABSENT):
+        names = {"ORG": town.org, "NAME": name, "ME": stranger.name}
+        sent = {key: _filled(value, names) for key, value in (body or {}).items()}
+        answers.append(plain(stranger.call(method, _filled(path, names), sent if body else None)))
+    assert answers[0] == answers[1]
+
+
+def _filled(text: str, names: dict[str, str]) -> str:
+    return re.sub("ORG|NAME|ME", lambda found: names[found[0]], text)
+
+
+def test_the_old_name_of_a_hidden_repository_is_no_name_for_a_stranger(town: Town) -> None:
+    anna, stranger = town.hub.user("anna"), town.hub.user("stranger")
+    anna.repo("old", private=True)
+    anna.api.move_repo(anna.path("old"), anna.path("new"))
+    old, none = (
+        stranger.call("GET", f"/api/models/{anna.path(name)}/refs") for name in ("old", "not")
+    )
+    assert plain(old) == plain(none)
+    assert anna.call("GET", f"/api/models/{anna.path('old')}/refs").status == 307
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_route_without_repository_asks_for_what_its_line_says(town: Town, name: str) -> None:
+    route = OTHERS[name]
+    target = re.sub(r"\{\w+[+*]?\}", "none", route.pattern)
+    body = None if route.method in ("GET", "HEAD") else b"{}"
+    anonymous = town.hub.call(route.method, target, body)
+    invalid = town.hub.call(route.method, target, body, token="hf_nobody")
+    if route.access is Access.SIGNED_IN:
+        assert told(anonymous) == (401, None)
+        assert anonymous.message == "Invalid username or password."
+    if route.access is Access.OPEN:
+        assert told(anonymous) == told(invalid)
+    else:
+        assert told(invalid) == (401, None)
+        assert invalid.message == "Invalid credentials in Authorization header"
+
+
+def test_what_a_contributor_made_is_theirs_and_nothing_else(town: Town) -> None:
+    contributor, other = town.hub.user("contributor"), town.hub.user("contributor")
+    org = town.hub.org(town.owner, {"contributor": contributor})
+    contributor.api.create_repo(f"{org}/mine")
+    town.owner.api.create_repo(f"{org}/theirs")
+    settings = {"gated": "auto"}
+    assert contributor.call("PUT", f"/api/models/{org}/mine/settings", settings).status == 200
+    assert contributor.call("PUT", f"/api/models/{org}/theirs/settings", settings).status == 403
+    assert other.call("PUT", f"/api/models/{org}/mine/settings", settings).status == 403
