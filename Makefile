@@ -10,6 +10,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= $(or $(HUBSTEAD_DATA),data)
 TESTS ?= tests
+# Tests wait a lot for servers and disks, so two cores bear a little more than two at once.
+WORKERS ?= 3
 ARGS ?=
 
 PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-virtualenv
@@ -30,7 +32,7 @@ run: $(VENV)/.run ## Start the hub on this machine, its files in data/ (DATA=fol
 
 .PHONY: test
 test: $(VENV)/.dev ## Run the tests, each room on both databases and all stores (TESTS=tests/db for one)
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
 
 .PHONY: check
 check: $(VENV)/.dev ## Check format, lint, types and who imports whom
