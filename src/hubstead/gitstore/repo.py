@@ -8,18 +8,19 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import pygit2
 from pygit2.enums import ObjectType, RepositoryOpenFlag
 
 from hubstead import errors
-from hubstead.gitstore import history, listing
+from hubstead.gitstore import history, listing, pointer
 from hubstead.gitstore.bounded import Bounded
 from hubstead.gitstore.draft import PackDraft
 from hubstead.gitstore.history import Commit
 from hubstead.gitstore.listing import Row
 from hubstead.gitstore.missing import ObjectMissing, RepoMissing
+from hubstead.gitstore.pointer import Pointer
 from hubstead.gitstore.programs import GitProgram
 from hubstead.ids import EMPTY_TREE, is_oid
 
@@ -62,20 +63,37 @@ class Entry:
         return self.repo.blob_size(self.oid)
 
 
+class BlobFacts(NamedTuple):
+    """What is asked most of a blob."""
+
+    size: int  # bytes, as git has it
+    pointer: Pointer | None  # what it stands for, if it is an LFS pointer
+
+
+_CACHED_FACTS = 100_000
+_CACHED_TEXT_BYTES = 32 << 20
+
+
 @dataclass(frozen=True, slots=True)
 class Caches:
     """What is remembered of objects, which never change; keys begin with the repository's id.
 
-    ``rows`` and ``files`` weigh by entries, ``counts`` by one.
+    ``rows`` and ``files`` weigh by entries, ``texts`` by bytes, the others by one.
     """
 
     rows: Bounded[tuple[str, str], Sequence[Row]]
     files: Bounded[tuple[str, str], Sequence[Entry]]
     counts: Bounded[tuple[str, str], int]
+    facts: Bounded[tuple[str, str], BlobFacts] = field(
+        default_factory=lambda: Bounded(_CACHED_FACTS)
+    )
+    texts: Bounded[tuple[str, str], bytes] = field(
+        default_factory=lambda: Bounded(_CACHED_TEXT_BYTES)
+    )
 
     def forget(self, repo_id: str) -> None:
         """Drop what is remembered of one repository."""
-        for cache in (self.rows, self.files, self.counts):
+        for cache in (self.rows, self.files, self.counts, self.facts, self.texts):
             cache.forget_where(lambda key: key[0] == repo_id)
 
 
@@ -175,6 +193,17 @@ class GitRepo:
     def blob_size(self, oid: str) -> int:
         """Return a blob's size in bytes, from its header: the content is not read."""
         return self.reading(oid, lambda git: int(git.odb.read_header(oid)[1]))
+
+    def blob_facts(self, oid: str) -> BlobFacts:
+        """Return a blob's size and what it points to; remembered."""
+        key = (self.repo_id, oid)
+        found = self._caches.facts.get(key)
+        if found is None:
+            size = self.blob_size(oid)
+            small = size <= pointer.MAX_BYTES
+            found = BlobFacts(size, pointer.parse(self.blob(oid)) if small else None)
+            self._caches.facts.put(key, found)
+        return found
 
     def blob(self, oid: str, max_bytes: int | None = None) -> bytes:
         """Return a blob's content.
@@ -280,6 +309,21 @@ class GitRepo:
         mode, name, oid = row
         path = prefix + (folder + name).decode("utf-8", "surrogateescape")
         return Entry(path, int(mode, 8), oid.hex(), self)
+
+    # -- what callers derive from objects ----------------------------------------------------
+
+    def recall(self, name: str) -> bytes | None:
+        """Return what :meth:`remember` was given under this name, unless it was forgotten."""
+        return self._caches.texts.get((self.repo_id, name))
+
+    def remember(self, name: str, text: bytes) -> None:
+        """Keep something made from objects alone for a while.
+
+        Args:
+            name: Says what it is and names the object it was made from by its id.
+            text: What was made.
+        """
+        self._caches.texts.put((self.repo_id, name), text, weight=len(text) + 1)
 
     # -- history -----------------------------------------------------------------------------
 

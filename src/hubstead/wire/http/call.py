@@ -131,6 +131,7 @@ class Call:
         self.captured = captured
         self.actor = Actor()
         self._repo: Repo | None = None
+        self._git: GitRepo | None = None
         #: Headers to go with whatever is answered.
         self.headers_out: dict[str, str] = {}
 
@@ -179,7 +180,9 @@ class Call:
 
     async def git(self) -> GitRepo:
         """Return the objects of the repository."""
-        return await self.hub.stores.open_git(self.repo)
+        if self._git is None:
+            self._git = await self.hub.stores.open_git(self.repo)
+        return self._git
 
     async def revision(self, text: str) -> Revision:
         """Find a revision of the repository; see ``commits.resolve``."""

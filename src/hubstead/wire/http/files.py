@@ -6,6 +6,7 @@ import asyncio
 import os
 import urllib.parse
 from collections.abc import AsyncIterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -172,10 +173,9 @@ async def _send_parts(send: Send, parts: AsyncIterator[bytes], count: int) -> No
     left = count
     async for part in parts:
         left -= len(part)
-        await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": part, "more_body": left > 0})
     if left:
         raise EOFError(f"the source ended {left} bytes early")
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def _read(fd: int, span: Span) -> AsyncIterator[bytes]:
@@ -188,6 +188,7 @@ async def _read(fd: int, span: Span) -> AsyncIterator[bytes]:
         yield part
 
 
+@lru_cache(maxsize=4096)
 def disposition(filename: str, *, inline: bool = True) -> str:
     """Return a Content-Disposition that names a file, in the Hub's form.
 

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from hubstead.gitstore import Entry, GitRepo, Pointer, parse_pointer
+from hubstead.gitstore import Entry, GitRepo, Pointer
 from hubstead.wire.hub_api.shapes import LfsFacts
-
-#: A pointer file is smaller than this (git-lfs ``docs/spec.md``); more need not be read.
-MAX_POINTER_BYTES = 1024
 
 
 def pointer_of(git: GitRepo, entry: Entry) -> Pointer | None:
     """Return what the file points to, if it is an LFS pointer."""
-    if entry.type != "blob" or entry.size >= MAX_POINTER_BYTES:
-        return None
-    return parse_pointer(git.blob(entry.oid))
+    return git.blob_facts(entry.oid).pointer if entry.type == "blob" else None
 
 
 def lfs_facts(git: GitRepo, entry: Entry) -> LfsFacts | None:

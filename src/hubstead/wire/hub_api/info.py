@@ -26,7 +26,7 @@ class Known:
     repo: Repo
     details: Details
     commit: str | None  # of the revision asked for
-    siblings: Callable[[], Any]  # the files of that revision, read when they are wanted
+    siblings: msgspec.Raw  # JSON: the files of that revision, none unless they are asked for
 
 
 async def info(call: Call) -> Answer:
@@ -37,12 +37,14 @@ async def info(call: Call) -> Answer:
     git = await call.git()
     kept = await details(call.hub.db, call.repo)
     commit = revision.commit if revision else None
-    blobs = call.query.flag("blobs")
-    known = Known(call.repo, kept, commit, lambda: siblings(git, commit, blobs=blobs))
     expand = call.query.all("expand")
+    files = NO_SIBLINGS
+    if commit is not None and (not expand or needs_siblings(expand)):
+        files = await siblings(git, commit, blobs=call.query.flag("blobs"))
+    known = Known(call.repo, kept, commit, files)
     if expand:
-        return json_answer(await asyncio.to_thread(expanded, known, expand))
-    answer = await asyncio.to_thread(_whole, known)
+        return json_answer(expanded(known, expand))
+    answer = _whole(known)
     if call.query.flag("securityStatus"):
         answer |= _SECURITY
     return json_answer(answer)
@@ -56,14 +58,32 @@ _SECURITY = {
 }
 
 
-def siblings(git: GitRepo, commit: str | None, *, blobs: bool = False) -> list[dict[str, Any]]:
-    """List the files of a commit in byte order, with sizes and ids if ``blobs``."""
-    if commit is None:
-        return []
+NO_SIBLINGS = msgspec.Raw(b"[]")
+
+
+def needs_siblings(expand: list[str]) -> bool:
+    """Tell whether one of these properties is made from the files of the revision."""
+    return "siblings" in expand or "files" in expand
+
+
+async def siblings(git: GitRepo, commit: str, *, blobs: bool = False) -> msgspec.Raw:
+    """List the files of a commit in byte order, with sizes and ids if ``blobs``, as JSON.
+
+    A commit never changes, so what was made for it once is kept for a while.
+    """
+    name = f"siblings {commit} {blobs:d}"
+    listed = git.recall(name)
+    if listed is None:
+        listed = await asyncio.to_thread(_siblings, git, commit, blobs)
+        git.remember(name, listed)
+    return msgspec.Raw(listed)
+
+
+def _siblings(git: GitRepo, commit: str, blobs: bool) -> bytes:
     entries = sorted(git.walk_files(commit), key=lambda entry: entry.path)
     files = [entry for entry in entries if entry.type in ("blob", "link")]
     if not blobs:
-        return [{"rfilename": entry.path} for entry in files]
+        return msgspec.json.encode([{"rfilename": entry.path} for entry in files])
     listed = []
     for entry in files:
         item: dict[str, Any] = {"rfilename": entry.path, "blobId": entry.oid}
@@ -72,7 +92,7 @@ def siblings(git: GitRepo, commit: str | None, *, blobs: bool = False) -> list[d
         if lfs:
             item["lfs"] = {"sha256": lfs.oid, "size": lfs.size, "pointerSize": lfs.pointerSize}
         listed.append(item)
-    return listed
+    return msgspec.json.encode(listed)
 
 
 def _whole(known: Known) -> dict[str, Any]:
@@ -151,6 +171,10 @@ def _subdomain(known: Known) -> str:
     return known.repo.full_name.lower().replace("/", "-").replace("_", "-").replace(".", "-")
 
 
+def _file_names(known: Known) -> list[str]:
+    return [file["rfilename"] for file in msgspec.json.decode(known.siblings)]
+
+
 _model = _only(Kind.MODEL, Kind.KERNEL)
 _dataset = _only(Kind.DATASET)
 _space = _only(Kind.SPACE)
@@ -171,7 +195,7 @@ PROPERTIES: dict[str, Callable[[Known], Any]] = {
     "tags": lambda known: _raw(known.details.tags),
     "cardData": lambda known: _raw(known.details.card),
     "usedStorage": lambda known: known.details.used_bytes,
-    "siblings": lambda known: known.siblings(),
+    "siblings": lambda known: known.siblings,
     "resourceGroup": lambda known: None,
     "xetEnabled": lambda known: False,
     "gitalyUid": lambda known: None,
@@ -200,7 +224,7 @@ PROPERTIES: dict[str, Callable[[Known], Any]] = {
     "models": _space(_card_field("models")),
     "datasets": _space(_card_field("datasets")),
     "region": lambda known: None,
-    "files": _only(Kind.KERNEL)(lambda known: [f["rfilename"] for f in known.siblings()]),
+    "files": _only(Kind.KERNEL)(_file_names),
     "buildMetadata": lambda known: None,
     "supportedDriverFamilies": lambda known: None,
     "arxivIds": lambda known: None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import msgspec
@@ -11,7 +10,13 @@ from hubstead.discovery import Item, Query, find, tags_by_type
 from hubstead.errors import InvalidInput
 from hubstead.ids import Kind
 from hubstead.wire.http import Answer, Call, json_answer
-from hubstead.wire.hub_api.info import Known, expanded, siblings
+from hubstead.wire.hub_api.info import (
+    NO_SIBLINGS,
+    Known,
+    expanded,
+    needs_siblings,
+    siblings,
+)
 from hubstead.wire.hub_api.shapes import iso
 from hubstead.wire.hub_api.tree import next_page
 
@@ -88,13 +93,13 @@ def _direction(text: str | None) -> int:
 async def _items(call: Call, items: tuple[Item, ...]) -> list[dict[str, Any]]:
     expand = call.query.all("expand")
     full = call.query.flag("full")
-    wants_files = full or "siblings" in expand
+    wants_files = full or needs_siblings(expand)
     listed = []
     for item in items:
-        files: list[dict[str, Any]] = []
+        files = NO_SIBLINGS
         if wants_files and item.repo.head:
             git = await call.hub.stores.open_git(item.repo)
-            files = await asyncio.to_thread(siblings, git, item.repo.head)
+            files = await siblings(git, item.repo.head)
         if expand:
             listed.append(expanded(_known(item, files), expand))
         else:
@@ -102,11 +107,11 @@ async def _items(call: Call, items: tuple[Item, ...]) -> list[dict[str, Any]]:
     return listed
 
 
-def _known(item: Item, files: list[dict[str, Any]]) -> Known:
-    return Known(item.repo, item.details, item.repo.head, lambda: files)
+def _known(item: Item, files: msgspec.Raw) -> Known:
+    return Known(item.repo, item.details, item.repo.head, files)
 
 
-def _item(call: Call, item: Item, full: bool, files: list[dict[str, Any]]) -> dict[str, Any]:
+def _item(call: Call, item: Item, full: bool, files: msgspec.Raw) -> dict[str, Any]:
     repo, kept = item.repo, item.details
     shown: dict[str, Any] = {
         "_id": repo.id,

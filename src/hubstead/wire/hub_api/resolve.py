@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import mimetypes
+from collections.abc import AsyncIterator
+from functools import lru_cache
 
 from starlette.types import ASGIApp
 
@@ -12,7 +14,7 @@ from hubstead.commits import Revision, split
 from hubstead.errors import EntryNotFound, InvalidInput
 from hubstead.gitstore import Entry, GitRepo, Pointer
 from hubstead.ids import is_oid
-from hubstead.wire.http import BytesAnswer, Call, FileAnswer, disposition, redirect
+from hubstead.wire.http import Call, FileAnswer, disposition, redirect
 from hubstead.wire.hub_api.contents import pointer_of
 
 #: Larger files of git are read in a thread.
@@ -61,13 +63,28 @@ async def _entry(call: Call, revision: Revision, path: str) -> tuple[GitRepo, En
     return git, entry
 
 
+class _GitFile:
+    """A file that git holds, read once it is known that its bytes are to be sent."""
+
+    path = None
+
+    def __init__(self, git: GitRepo, oid: str) -> None:
+        self.size = git.blob_facts(oid).size
+        self._git = git
+        self._oid = oid
+
+    async def chunks(self, start: int, count: int) -> AsyncIterator[bytes]:
+        """Yield ``count`` bytes from ``start``."""
+        if self.size > _INLINE_BYTES:
+            content = await asyncio.to_thread(self._git.blob, self._oid)
+        else:
+            content = self._git.blob(self._oid)
+        yield content[start : start + count]
+
+
 async def _from_git(call: Call, git: GitRepo, entry: Entry, revision: Revision) -> ASGIApp:
-    if entry.size > _INLINE_BYTES:
-        content = await asyncio.to_thread(git.blob, entry.oid)
-    else:
-        content = git.blob(entry.oid)
-    return BytesAnswer(
-        content,
+    return FileAnswer(
+        _GitFile(git, entry.oid),
         etag=entry.oid,
         headers=_headers(call, entry, revision),
         media_type=_media_type(entry.name),
@@ -125,6 +142,7 @@ def _headers(call: Call, entry: Entry, revision: Revision) -> list[tuple[str, st
     return headers
 
 
+@lru_cache(maxsize=4096)
 def _media_type(name: str) -> str:
     """Return what browsers may take the file for; text is shown, never run as a page."""
     guessed, coding = mimetypes.guess_type(name)
