@@ -19,10 +19,11 @@ class Order:
     data: Path
 
     def commit(self) -> Call:
-        """Return the first write of the transaction that the answer had to wait for.
+        """Return the first write of the transaction that the answer waited for.
 
-        It is the first one since the request came: the hub was at rest then, and what it does in
-        the background on account of the request comes behind, since one thread writes.
+        That is the last one on the disk before the answer. Work in the background may have one of
+        its own in between, which on a hub almost at rest is no more than a rare coincidence: an
+        answer sent too early would show in most of the windows.
 
         Raises:
             AssertionError: the answer was sent before the log of the database was on the disk.
@@ -30,11 +31,14 @@ class Order:
         wal = f"{self.data}/hubstead.db-wal"
         writes = self.window.find(*WRITES, where=lambda call: call.path == wal and _is_frame(call))
         assert writes, "nothing was written to the database"
-        own = [call for call in writes if not self.window.synced(wal, writes[0], call)]
-        assert self.window.synced(wal, own[-1], self.window.answer), (
-            "the answer was sent before the transaction was on the disk"
-        )
-        return own[0]
+        durable = [call for call in writes if self.window.synced(wal, call, self.window.answer)]
+        assert durable, "the answer was sent before the transaction was on the disk"
+        first = durable[-1]
+        for write in reversed(durable):
+            if self.window.synced(wal, write, first):
+                break
+            first = write
+        return first
 
     def names_given(self) -> list[Call]:
         """Return the calls that gave a file or folder of content its name, for good."""

@@ -70,6 +70,9 @@ async def migrate(url: str) -> None:
 
     Several callers at once are safe: one migrates, the others wait and find nothing to do. The
     caller makes sure that no server runs on an SQLite file.
+
+    Raises:
+        Unavailable: if it cannot be reached, or its disk is full.
     """
     if url.startswith(_SQLITE):
         await asyncio.to_thread(_migrate_sqlite, Path(url.removeprefix(_SQLITE)))
@@ -100,6 +103,8 @@ def _migrate_sqlite(path: Path) -> None:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             _upgrade(connection)
             connection.exec_driver_sql("COMMIT")
+    except sqlalchemy.exc.DBAPIError as error:
+        raise Unavailable(reason=f"the database says: {error.orig}") from error
     finally:
         engine.dispose()
 

@@ -339,7 +339,7 @@ class PackDraft:
     def discard(self) -> None:
         """End the draft and leave nothing; harmless after :meth:`finish`."""
         self._closed = True
-        self._tail.clear()
+        self._tail = bytearray()  # a write that failed may still look at the old one
         if self._file is not None:
             self._file.close()
             self._file = None

@@ -1,0 +1,111 @@
+"""A hub that is asked to end finishes what it began; two do not share a data folder."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.node import Node, NodeFailed, running
+
+MIB = 1 << 20
+
+
+def _asked(node: Node, head: str) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", node.port), timeout=30)
+    connection.sendall(f"{head}\r\nHost: hub\r\nAuthorization: Bearer {node.token}\r\n".encode())
+    return connection
+
+
+def _rest(connection: socket.socket) -> bytes:
+    data = bytearray()
+    while piece := connection.recv(MIB):
+        data += piece
+    return bytes(data)
+
+
+def _ask_to_end(node: Node) -> None:
+    """Send SIGTERM and wait until nobody new is let in."""
+    assert node.process is not None
+    node.process.send_signal(signal.SIGTERM)
+    deadline = time.monotonic() + 10
+    while True:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", node.port)):
+                return
+        assert time.monotonic() < deadline, "new connections are still accepted"
+        time.sleep(0.05)
+
+
+def _lines(path: str, data: bytes) -> bytes:
+    content = base64.b64encode(data).decode()
+    lines = [
+        {"key": "header", "value": {"summary": "add"}},
+        {"key": "file", "value": {"path": path, "content": content, "encoding": "base64"}},
+    ]
+    return "\n".join(json.dumps(line) for line in lines).encode()
+
+
+def _upload(node: Node, data: bytes) -> None:
+    oid = hashlib.sha256(data).hexdigest()
+    body = {
+        "operation": "upload",
+        "transfers": ["basic"],
+        "objects": [{"oid": oid, "size": len(data)}],
+    }
+    lfs = {"Content-Type": "application/vnd.git-lfs+json"}
+    said = node.call("POST", "/admin/m.git/info/lfs/objects/batch", body, headers=lfs)
+    href = said.json["objects"][0]["actions"]["upload"]["href"]
+    assert node.call("PUT", href, data, signed=False).status == 200
+    value = {"path": "big.bin", "algo": "sha256", "oid": oid, "size": len(data)}
+    lines = [{"key": "header", "value": {"summary": "big"}}, {"key": "lfsFile", "value": value}]
+    text = "\n".join(json.dumps(line) for line in lines)
+    url, kind = "/api/models/admin/m/commit/main", {"Content-Type": "application/x-ndjson"}
+    assert node.call("POST", url, text, headers=kind).status == 200
+
+
+def test_sigterm_lets_a_download_and_a_commit_finish_and_ends_with_success(tmp_path: Path) -> None:
+    big = hashlib.shake_256(b"big").digest(48 * MIB)
+    body = _lines("late.txt", b"late " * 100_000)
+    with running(tmp_path / "hub") as node:
+        node.call("POST", "/api/repos/create", {"name": "m"})
+        _upload(node, big)
+        download = _asked(node, "GET /admin/m/resolve/main/big.bin HTTP/1.1")
+        download.sendall(b"\r\n")
+        first = download.recv(1000)
+        commit = _asked(node, "POST /api/models/admin/m/commit/main HTTP/1.1")
+        head = f"Content-Type: application/x-ndjson\r\nContent-Length: {len(body)}\r\n\r\n"
+        commit.sendall(head.encode() + body[: len(body) // 2])
+        time.sleep(0.3)
+        _ask_to_end(node)
+        commit.sendall(body[len(body) // 2 :])
+        assert _rest(commit).startswith(b"HTTP/1.1 200 ")
+        got = first + _rest(download)
+        assert got.partition(b"\r\n\r\n")[2] == big
+        assert node.process is not None
+        assert node.process.wait(20) == 0
+        node.start()
+        assert node.call("GET", "/admin/m/resolve/main/late.txt").body == b"late " * 100_000
+        assert node.stop() == 0
+
+
+def test_sigterm_ends_a_hub_whose_clients_only_keep_connections_open(tmp_path: Path) -> None:
+    with running(tmp_path / "hub") as node, socket.create_connection(("127.0.0.1", node.port)):
+        started = time.monotonic()
+        assert node.stop() == 0
+        assert time.monotonic() - started < 5
+
+
+def test_a_second_server_on_the_same_data_folder_is_refused_and_told_why(tmp_path: Path) -> None:
+    with running(tmp_path / "hub") as node:
+        second = Node(tmp_path / "hub")
+        with pytest.raises(NodeFailed, match="another server holds the data folder"):
+            second.start()
+        assert "Traceback" not in second.log.read_text()
+        assert node.call("GET", "/readyz").status == 200

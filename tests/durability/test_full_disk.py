@@ -1,0 +1,256 @@
+"""A full disk refuses writes cleanly, goes on reading, and is forgotten once there is room."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.node import Node, Said, running
+
+LFS = {"Content-Type": "application/vnd.git-lfs+json"}
+NDJSON = {"Content-Type": "application/x-ndjson"}
+DISK_BYTES = 48 << 20
+PARTS = {
+    "lfs_part_bytes": "100000",
+    "lfs_multipart_threshold_bytes": "1000000",
+    "max_lfs_file_bytes": "100MB",
+}
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of its own."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "none", folder],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    if mounted.returncode:
+        pytest.skip(f"a small disk cannot be mounted: {mounted.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+@dataclass
+class Writer:
+    """Does one write of each kind, something new each time."""
+
+    node: Node
+    number: int = 0
+    failures: list[str] = field(default_factory=list)
+
+    def _new(self, size: int) -> bytes:
+        self.number += 1
+        return hashlib.shake_256(str(self.number).encode()).digest(size)
+
+    def create(self) -> Said:
+        return self.node.call("POST", "/api/repos/create", {"name": f"r{self._new(8).hex()}"})
+
+    def commit(self, size: int = 100_000) -> Said:
+        return self.commit_file("f.bin", self._new(size))
+
+    def commit_file(self, path: str, data: bytes) -> Said:
+        content = base64.b64encode(data).decode()
+        lines = [
+            {"key": "header", "value": {"summary": "add"}},
+            {"key": "file", "value": {"path": path, "content": content, "encoding": "base64"}},
+        ]
+        body = "\n".join(json.dumps(line) for line in lines)
+        return self.node.call("POST", "/api/models/admin/m/commit/main", body, headers=NDJSON)
+
+    def _action(self, data: bytes) -> dict[str, Any] | Said:
+        body = {
+            "operation": "upload",
+            "transfers": ["basic", "multipart"],
+            "objects": [{"oid": hashlib.sha256(data).hexdigest(), "size": len(data)}],
+        }
+        said = self.node.call("POST", "/admin/m.git/info/lfs/objects/batch", body, headers=LFS)
+        if said.status != 200:
+            return said
+        action: dict[str, Any] = said.json["objects"][0]["actions"]["upload"]
+        return action
+
+    def upload(self) -> Said:
+        data = self._new(500_000)
+        action = self._action(data)
+        if isinstance(action, Said):
+            return action
+        return self.node.call("PUT", action["href"], data, signed=False)
+
+    def upload_in_parts(self) -> Said:
+        data, parts = self._new(1_500_000), []
+        action = self._action(data)
+        if isinstance(action, Said):
+            return action
+        chunk = int(action["header"]["chunk_size"])
+        for key, url in sorted(action["header"].items()):
+            if key.isdigit():
+                piece = data[(int(key) - 1) * chunk : int(key) * chunk]
+                said = self.node.call("PUT", url, piece, signed=False)
+                if said.status != 200:
+                    return said
+                parts.append({"partNumber": int(key), "etag": said.headers["etag"]})
+        body = {"oid": hashlib.sha256(data).hexdigest(), "parts": parts}
+        return self.node.call("POST", action["href"], body, headers=LFS, signed=False)
+
+    def settings(self) -> Said:
+        self.number += 1
+        body = {"private": self.number % 2 == 0}
+        return self.node.call("PUT", "/api/models/admin/m/settings", body)
+
+    def branch(self) -> Said:
+        return self.node.call("POST", f"/api/models/admin/m/branch/b{self._new(8).hex()}", {})
+
+    def tag(self) -> Said:
+        body = {"tag": f"t{self._new(8).hex()}", "message": "annotated"}
+        return self.node.call("POST", "/api/models/admin/m/tag/main", body)
+
+
+CONTENT = ("create", "commit", "upload", "upload_in_parts", "tag")
+ROWS = ("settings", "branch")
+
+
+def fill(disk: Path, *, leave: int = 0) -> Path:
+    """Fill a disk with one file, but for ``leave`` bytes."""
+    ballast = disk / "ballast"
+    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize - leave
+            if free <= 0:
+                break
+            file.write(bytes(min(free, 1 << 20)))
+    return ballast
+
+
+def leftovers(data: Path) -> list[Path]:
+    """Return files that a broken write left: drafts, and packs without a row are not counted."""
+    found = [*(data / "blobs" / "incoming").iterdir(), *(data / "git").rglob("tmp_*")]
+    return [path for path in found if path.exists()]
+
+
+def check_refused(said: Said) -> None:
+    assert said.status == 507, (said.status, said.body)
+    assert b"storage is full" in said.body
+    assert "storage is full" in said.headers["x-error-message"] or b"message" in said.body
+
+
+def check_reading(node: Node, kept: bytes) -> None:
+    assert node.call("GET", "/admin/m/resolve/main/kept.bin").body == kept
+    assert node.call("GET", "/api/models/admin/m").status == 200
+    assert node.call("GET", "/healthz").status == 200
+
+
+@pytest.mark.parametrize("reserve", ["4MB", "0"])
+def test_a_full_disk_refuses_content_with_507_reads_on_and_recovers_without_a_restart(
+    disk: Path, reserve: str
+) -> None:
+    kept = bytes(range(256)) * 64
+    with running(disk / "hub", min_free_bytes=reserve, **PARTS) as node:
+        writer = Writer(node)
+        writer.node.call("POST", "/api/repos/create", {"name": "m"})
+        assert writer.commit_file("kept.bin", kept).status == 200
+        ballast = fill(disk)
+        for kind in CONTENT:
+            check_refused(getattr(writer, kind)())
+        assert leftovers(disk / "hub") == []
+        check_reading(node, kept)
+        ready = node.call("GET", "/readyz")
+        assert ready.status in (503, 507), ready.body
+        assert b"full" in ready.body
+        ballast.unlink()
+        for kind in (*CONTENT, *ROWS):
+            said = getattr(writer, kind)()
+            assert said.status == 200, (kind, said.status, said.body)
+        assert node.call("GET", "/readyz").status == 200
+        check_reading(node, kept)
+        assert "in order" in node.run("doctor").stdout
+
+
+def test_a_database_without_room_refuses_with_507_and_keeps_all_it_acknowledged(
+    disk: Path,
+) -> None:
+    with running(disk / "hub", min_free_bytes="0", **PARTS) as node:
+        writer = Writer(node)
+        writer.node.call("POST", "/api/repos/create", {"name": "m"})
+        ballast = fill(disk)
+        made, said = 0, writer.branch()
+        while said.status == 200 and made < 3000:
+            made, said = made + 1, writer.branch()
+        check_refused(said)
+        check_refused(writer.branch())
+        branches = node.call("GET", "/api/models/admin/m/refs").json["branches"]
+        assert len(branches) == 1 + made
+        ballast.unlink()
+        for kind in (*ROWS, *CONTENT):
+            said = getattr(writer, kind)()
+            assert said.status == 200, (kind, said.status, said.body)
+        branches = node.call("GET", "/api/models/admin/m/refs").json["branches"]
+        assert len(branches) == 2 + made
+        assert "in order" in node.run("doctor").stdout
+
+
+def test_a_disk_that_fills_up_during_an_upload_keeps_nothing_of_it(disk: Path) -> None:
+    with running(disk / "hub", min_free_bytes="0", **PARTS) as node:
+        writer = Writer(node)
+        writer.node.call("POST", "/api/repos/create", {"name": "m"})
+        fill(disk, leave=300_000)
+        before = os.statvfs(disk).f_bavail
+        check_refused(writer.upload())
+        check_refused(writer.commit(2_000_000))
+        assert leftovers(disk / "hub") == []
+        assert before - os.statvfs(disk).f_bavail < 20, "pages of the disk were not given back"
+
+
+def test_a_command_beside_a_full_hub_says_so(disk: Path) -> None:
+    with running(disk / "hub", min_free_bytes="0") as node:
+        fill(disk)
+        made = 0
+        told = node.run("token", "create", "admin", check=False)
+        while told.returncode == 0 and made < 20:
+            made += 1
+            told = node.run(
+                "user",
+                "create",
+                f"u{made}",
+                "--email",
+                "x" * 60 + f"{made}@example.com",
+                check=False,
+            )
+        assert told.returncode != 0
+        assert "full" in told.stderr
+        assert "Traceback" not in told.stderr
+
+
+def test_a_hub_does_not_start_on_a_full_disk_without_saying_why(disk: Path) -> None:
+    fill(disk)
+    node = Node(disk / "hub")
+    node.log.parent.mkdir(exist_ok=True)
+    told = subprocess.run(
+        [*node.command("serve"), "--port", "0"],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=node.environment(),
+    )
+    assert told.returncode != 0
+    assert "full" in told.stderr or os.strerror(errno.ENOSPC) in told.stderr
+    assert "Traceback" not in told.stderr
