@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.clients.environments import ROOT
 from tests.clients.hub import RunningHub, running_hub
+from tests.clients.results import Results
 
 SETTINGS = {
     "lfs_part_bytes": 200_000,
@@ -21,3 +23,12 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
     data = tmp_path_factory.mktemp("hub") / "data"
     with running_hub(data, **SETTINGS) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def results() -> Iterator[Results]:
+    """What comes of each release; written down for readers when all of them were run."""
+    results = Results()
+    yield results
+    if results.complete:
+        (ROOT / "docs" / "compatibility.md").write_text(results.page())

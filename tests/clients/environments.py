@@ -8,34 +8,49 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.clients.releases import Release
+
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".cache" / "clients"
 UV = Path(sys.executable).with_name("uv")
 
 
-def python_of(version: str) -> Path:
-    """Return the interpreter of the environment that holds huggingface_hub ``version``.
+def command_of(release: Release) -> list[str | Path]:
+    """Return what runs a script inside the environment of ``release``.
 
     It holds that release and what it asks for, in the newest versions there are: every release
     down to 0.0.13 installs and imports so on Python 3.11.
     """
-    folder = FOLDER / version
-    python = folder / "bin" / "python"
+    folder = folder_of(release)
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with (FOLDER / f"{version}.lock").open("w") as lock:
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "ready").exists():
             shutil.rmtree(folder, ignore_errors=True)
-            _run("venv", "--quiet", "--python", sys.executable, str(folder))
-            _run(
-                "pip", "install", "--quiet", "--python", str(python), f"huggingface_hub=={version}"
-            )
+            (_node if release.for_node else _python)(folder, release.version)
             (folder / "ready").touch()
-    return python
+    return ["node"] if release.for_node else [folder / "bin" / "python", "-W", "ignore"]
 
 
-def _run(*command: str) -> None:
+def folder_of(release: Release) -> Path:
+    """Return the folder of the environment of ``release``."""
+    return FOLDER / f"{'js-' if release.for_node else ''}{release.version}"
+
+
+def _python(folder: Path, version: str) -> None:
+    _run(UV, "venv", "--quiet", "--python", sys.executable, folder)
+    python = folder / "bin" / "python"
+    _run(UV, "pip", "install", "--quiet", "--python", python, f"huggingface_hub=={version}")
+
+
+def _node(folder: Path, version: str) -> None:
+    folder.mkdir()
+    quiet = ("--no-audit", "--no-fund", "--silent")
+    _run("npm", "install", *quiet, "--prefix", folder, f"@huggingface/hub@{version}")
+
+
+def _run(*command: str | Path) -> None:
     done = subprocess.run(
-        [UV, *command], check=False, capture_output=True, text=True, timeout=300, cwd=ROOT
+        command, check=False, capture_output=True, text=True, timeout=300, cwd=ROOT
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr

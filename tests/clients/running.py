@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.clients.environments import python_of
+from tests.clients.environments import command_of, folder_of
 from tests.clients.hub import ANNA, PASSWORD, RunningHub
 from tests.clients.releases import Release
 
@@ -25,6 +25,7 @@ class Outcome:
     passed: list[str] = field(default_factory=list)
     absent: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    names: list[str] = field(default_factory=list)
     said: str = ""
 
 
@@ -32,7 +33,7 @@ def run_scenario(hub: RunningHub, release: Release, home: Path) -> Outcome:
     """Run the release's scenario against ``hub``, with ``home`` as its machine."""
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     done = subprocess.run(
-        [python_of(release.version), "-W", "ignore", SCENARIOS / release.scenario],
+        [*command_of(release), SCENARIOS / release.scenario],
         check=False,
         capture_output=True,
         text=True,
@@ -56,8 +57,9 @@ def _environment(hub: RunningHub, release: Release, home: Path) -> dict[str, str
         "ANNA_TOKEN": hub.tokens[ANNA],
         "BO_TOKEN": hub.tokens["bo"],
         "PASSWORD": PASSWORD,
+        "CLIENT": str(folder_of(release)),
         "RELEASE": release.version,
-        "RUN": f"r{release.version.replace('.', '_')}_",
+        "RUN": f"{'js' if release.for_node else 'r'}{release.version.replace('.', '_')}_",
     }
 
 
@@ -67,6 +69,7 @@ def _read(done: subprocess.CompletedProcess[str]) -> Outcome:
         if not line.startswith("STEP "):
             continue
         step = json.loads(line.removeprefix("STEP "))
+        outcome.names.append(step["step"])
         if "error" in step:
             outcome.failed[step["step"]] = step["error"]
         elif "absent" in step:

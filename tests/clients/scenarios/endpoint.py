@@ -141,7 +141,9 @@ def upload_in_parts():
         raise NotInThisRelease("multipart without git")
     create_with_threshold()
     path = steps.file_of(MANY_PARTS, "w.bin")
+    before = steps.parts_received()
     API.upload_file(path_or_fileobj=path, path_in_repo="w.bin", repo_id=PARTS, **ANNA)
+    assert steps.parts_received() == before + 13
     steps.same_bytes(download(PARTS, "w.bin"), MANY_PARTS)
 
 
@@ -187,6 +189,11 @@ def info():
     assert API.model_info(MODEL, revision=found.sha).sha == found.sha
     assert API.model_info(MODEL, revision="main").sha == found.sha
     assert API.dataset_info(DATASET).id == DATASET
+
+
+@step
+def space_info():
+    """Ask for a space."""
     assert needs(API, "space_info")(f"anna/{RUN}space").id == f"anna/{RUN}space"
 
 

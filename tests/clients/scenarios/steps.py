@@ -12,6 +12,7 @@ import random
 import tempfile
 import time
 import traceback
+import urllib.request
 from pathlib import Path
 
 URL = os.environ["HUB_URL"]
@@ -73,6 +74,14 @@ def same_bytes(path, data):
     """Insist that the file at ``path`` holds ``data``."""
     found = Path(path).read_bytes()
     assert hashlib.sha256(found).digest() == hashlib.sha256(data).digest(), (len(found), len(data))
+
+
+def parts_received():
+    """Return how many parts of LFS files the hub has been sent."""
+    with urllib.request.urlopen(f"{URL}/metrics") as answer:
+        lines = answer.read().decode().splitlines()
+    route = 'hubstead_request_seconds_count{route="PUT /api/lfs/parts/{upload}/{number}"} '
+    return sum(int(float(line[len(route) :])) for line in lines if line.startswith(route))
 
 
 def fails(kind, function, *args, status=None, **kwargs):
