@@ -99,7 +99,7 @@ class NameTaken(HubError):
 
 
 class RepoExists(HubError):
-    """You already created this {kind} repo: a {kind} repository called {repo} already exists"""
+    """You already created this {kind} repo. A {kind} repository called {repo} already exists"""
 
 
 class RefExists(HubError):
