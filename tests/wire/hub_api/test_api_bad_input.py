@@ -459,6 +459,7 @@ def test_a_repository_that_cannot_be_is_not_made(place: Place, untouched: None, 
     assert said.message
 
 
+@pytest.mark.usefixtures("untouched")
 @pytest.mark.parametrize(
     ("method", "path", "body", "status"),
     [
@@ -513,7 +514,7 @@ def test_a_repository_that_cannot_be_is_not_made(place: Place, untouched: None, 
     ],
 )
 def test_odd_values_outside_of_repositories_are_no_faults(
-    place: Place, untouched: None, method: str, path: str, body: Any, status: int
+    place: Place, method: str, path: str, body: Any, status: int
 ) -> None:
     said = place.owner.call(method, path, body)
     assert said.status == status, said.body
@@ -604,11 +605,11 @@ def test_a_commit_of_as_many_operations_as_allowed_succeeds_and_one_more_does_no
 def test_a_cut_off_commit_leaves_nothing(live_hub: LiveHub, place: Place, untouched: None) -> None:
     body = b"\n".join(json.dumps(each).encode() for each in [HEADER, file("new")])
     with socket.create_connection(("127.0.0.1", live_hub.port), timeout=10) as wire:
-        wire.sendall(
+        head = (
             f"POST /api/models/{place.repo_id}/commit/main HTTP/1.1\r\nHost: x\r\n"
             f"Authorization: Bearer {place.owner.token}\r\n"
-            f"Content-Type: application/x-ndjson\r\nContent-Length: {len(body) + 100}\r\n\r\n".encode()
-            + body
+            f"Content-Type: application/x-ndjson\r\nContent-Length: {len(body) + 100}\r\n\r\n"
         )
+        wire.sendall(head.encode() + body)
         wire.shutdown(socket.SHUT_WR)
         assert b"200 OK" not in wire.recv(4096)

@@ -1,0 +1,303 @@
+"""Repositories come, go, move, change and are copied, as today's client asks for it."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from huggingface_hub import CommitOperationAdd, hf_hub_download
+from huggingface_hub.errors import (
+    BadRequestError,
+    HfHubHTTPError,
+    RepositoryNotFoundError,
+)
+from tests.live import LiveHub, Person
+from tests.wire.hub_api.test_api_rights import address
+
+from hubstead.app import routes
+from hubstead.repos import Right
+
+KINDS = ("model", "dataset", "space", "kernel")
+PREFIX = {"model": "", "dataset": "datasets/", "space": "spaces/", "kernel": "kernels/"}
+
+
+@pytest.fixture
+def anna(live_hub: LiveHub) -> Person:
+    return live_hub.user("anna")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_new_repository_has_one_commit_with_its_attributes(anna: Person, kind: str) -> None:
+    if kind == "kernel":
+        body = {"name": "bert", "type": "kernel"}
+        assert anna.call("POST", "/api/repos/create", body).status == 200
+    else:
+        url = anna.api.create_repo(
+            anna.path("bert"), repo_type=kind, space_sdk="gradio" if kind == "space" else None
+        )
+        assert url == f"{anna.hub.url}/{PREFIX[kind]}{anna.path('bert')}"
+        assert (url.repo_id, url.repo_type) == (anna.path("bert"), kind)
+    said = anna.call("GET", f"/api/{kind}s/{anna.path('bert')}/commits/main")
+    assert [commit["title"] for commit in said.json] == ["initial commit"]
+    files = [file["rfilename"] for file in _info(anna, kind)["siblings"]]
+    assert files == [".gitattributes", *(["README.md"] if kind == "space" else [])]
+    attributes = anna.call("GET", f"/{PREFIX[kind]}{anna.path('bert')}/resolve/main/.gitattributes")
+    assert b"*.safetensors filter=lfs" in attributes.body
+
+
+def _info(anna: Person, kind: str = "model") -> dict:
+    said = anna.call("GET", f"/api/{kind}s/{anna.path('bert')}")
+    assert said.status == 200, said.body
+    return said.json
+
+
+def test_a_new_repository_is_public_unless_asked_otherwise(anna: Person) -> None:
+    for name, body, private in [
+        ("a", {}, False),
+        ("b", {"private": None}, False),
+        ("c", {"private": True}, True),
+        ("d", {"visibility": "private"}, True),
+        ("e", {"visibility": "public"}, False),
+    ]:
+        said = anna.call("POST", "/api/repos/create", {"name": name, **body})
+        assert said.status == 200
+        assert anna.api.model_info(anna.path(name)).private is private
+
+
+@pytest.mark.parametrize("named", [{"organization": "ORG"}, {"organization": None}])
+def test_a_repository_is_named_apart_or_as_a_whole(anna: Person, named: dict) -> None:
+    org = anna.hub.org(anna)
+    if named["organization"]:
+        body = {"name": "bert", "organization": org}
+    else:
+        body = {"name": f"{org}/bert", "organization": None}
+    said = anna.call("POST", "/api/repos/create", body)
+    assert said.json["name"] == f"{org}/bert"
+    assert said.json["url"] == f"{anna.hub.url}/{org}/bert"
+    assert len(said.json["id"]) == 24
+
+
+def test_a_name_that_is_taken_is_told_with_its_address_in_any_case(anna: Person) -> None:
+    anna.repo("Bert")
+    said = anna.call("POST", "/api/repos/create", {"name": "bERT"})
+    assert (said.status, said.code) == (409, None)
+    assert said.json["error"].startswith("You already created this model repo")
+    assert said.json["url"].lower() == f"{anna.hub.url}/{anna.path('bert')}".lower()
+    assert anna.api.create_repo(anna.path("Bert"), exist_ok=True).repo_id == anna.path("Bert")
+    with pytest.raises(HfHubHTTPError, match="already created this model repo"):
+        anna.api.create_repo(anna.path("Bert"))
+    anna.api.create_repo(anna.path("Bert"), repo_type="dataset")  # another kind is another name
+
+
+def test_a_place_of_others_is_refused_unless_the_repository_is_there(
+    live_hub: LiveHub, anna: Person
+) -> None:
+    bo = live_hub.user("bo")
+    with pytest.raises(HfHubHTTPError, match="403"):
+        bo.api.create_repo(anna.path("bert"))
+    anna.repo()
+    assert bo.api.repo_exists(anna.path("bert"))  # what the client asks next with exist_ok
+    with pytest.raises(HfHubHTTPError, match="401"):
+        live_hub.api().create_repo(anna.path("other"))
+
+
+def test_files_and_a_license_can_come_with_the_first_commit(anna: Person) -> None:
+    body = {
+        "name": "bert",
+        "license": "mit",
+        "files": [{"path": "a/b.txt", "content": "eA==", "encoding": "base64"}],
+    }
+    assert anna.call("POST", "/api/repos/create", body).status == 200
+    info = anna.api.model_info(anna.path("bert"))
+    assert [file.rfilename for file in info.siblings] == [".gitattributes", "README.md", "a/b.txt"]
+    assert info.card_data.license == "mit"
+    assert "license:mit" in info.tags
+    assert len(anna.api.list_repo_commits(anna.path("bert"))) == 1
+
+
+def test_who_recreates_a_name_inherits_nothing(anna: Person) -> None:
+    repo = anna.repo()
+    data = b"weights" * 1000
+    done = anna.api.create_commit(
+        repo,
+        [CommitOperationAdd("model.bin", data), CommitOperationAdd("a.txt", b"A")],
+        commit_message="first",
+    )
+    anna.api.create_tag(repo, tag="v1")
+    oid = hashlib.sha256(data).hexdigest()
+    batch = {"operation": "upload", "objects": [{"oid": oid, "size": len(data)}]}
+    target = f"/{repo}.git/info/lfs/objects/batch"
+    assert "actions" not in anna.call("POST", target, batch).json["objects"][0]
+
+    anna.api.delete_repo(repo)
+    with pytest.raises(RepositoryNotFoundError):
+        anna.api.model_info(repo)
+    anna.repo()
+    assert anna.call("GET", f"/api/models/{repo}/revision/{done.oid}").code == "RevisionNotFound"
+    assert anna.call("GET", f"/{repo}/resolve/{done.oid}/a.txt").code == "RevisionNotFound"
+    assert anna.api.list_repo_refs(repo).tags == []
+    assert anna.api.list_repo_files(repo) == [".gitattributes"]
+    assert "upload" in anna.call("POST", target, batch).json["objects"][0]["actions"]
+    said = anna.commit(repo, {"key": "lfsFile", "value": {"path": "m", "oid": oid}})
+    assert said.status == 400
+    assert "has not been uploaded" in said.message
+
+
+def test_deleting_what_is_not_there_is_told_in_the_words_clients_know(anna: Person) -> None:
+    said = anna.call("DELETE", "/api/repos/delete", {"name": "none", "type": "dataset"})
+    assert (said.status, said.code) == (404, "RepoNotFound")
+    assert f"No dataset repo found matching {anna.path('none')}" in said.json["error"]
+    anna.api.delete_repo(anna.path("none"), missing_ok=True)
+    anna.repo("mine")
+    assert anna.call("DELETE", "/api/repos/delete", {"name": "mine", "type": None}).status == 200
+
+
+# -- moving ------------------------------------------------------------------------------------
+
+MOVABLE = {
+    route.name: route
+    for route in routes()
+    if isinstance(route.access, Right) and "{spaces}" not in route.pattern
+}
+
+
+@pytest.fixture(scope="module")
+def moved(live_hub: LiveHub) -> tuple[Person, Person, str, str]:
+    """A private repository that was moved from a user into an organization."""
+    anna, bo = live_hub.user("anna"), live_hub.user("bo")
+    org = live_hub.org(anna)
+    old = anna.repo("old", private=True)
+    anna.commit(old, {"key": "file", "value": {"path": "a.txt", "content": "A"}})
+    anna.api.move_repo(old, f"{org}/new")
+    return anna, bo, old, f"{org}/new"
+
+
+@pytest.mark.parametrize("name", MOVABLE)
+def test_an_old_name_leads_to_the_new_one_on_every_route_for_readers_only(
+    moved: tuple[Person, Person, str, str], name: str
+) -> None:
+    anna, bo, old, new = moved
+    route = MOVABLE[name]
+    said = anna.call(route.method, f"{address(route, old)}?a=%2F&b", b"{}")
+    assert (said.status, said.code) == (307, None)
+    assert said.headers["location"] == f"{address(route, new)}?a=%2F&b"
+    if route.method != "HEAD":
+        assert said.body.startswith(b"Temporary Redirect. Redirecting to /")
+    said = bo.call(route.method, address(route, old), b"{}")
+    assert (said.status, said.code) == (404, "RepoNotFound")
+
+
+def test_a_client_follows_an_old_name_with_method_and_body(
+    moved: tuple[Person, Person, str, str], tmp_path
+) -> None:
+    anna, _, old, new = moved
+    assert anna.api.model_info(old).id == new
+    done = anna.api.upload_file(path_or_fileobj=b"B", path_in_repo="b.txt", repo_id=old)
+    assert new in str(done)
+    assert "b.txt" in anna.api.list_repo_files(new)
+    path = hf_hub_download(
+        old, "a.txt", endpoint=anna.hub.url, token=anna.token, cache_dir=tmp_path
+    )
+    assert Path(path).read_bytes() == b"A"
+    anna.api.create_branch(old, branch="dev")
+    assert [branch.name for branch in anna.api.list_repo_refs(new).branches] == ["dev", "main"]
+
+
+def test_a_name_left_behind_can_be_taken_again(anna: Person) -> None:
+    anna.repo("one")
+    anna.api.move_repo(anna.path("one"), anna.path("two"))
+    anna.repo("one")
+    assert anna.api.model_info(anna.path("one")).id == anna.path("one")
+    assert anna.api.model_info(anna.path("two")).id == anna.path("two")
+
+
+def test_a_move_onto_a_taken_name_or_to_another_user_is_refused(
+    live_hub: LiveHub, anna: Person
+) -> None:
+    bo = live_hub.user("bo")
+    anna.repo("one")
+    anna.repo("two")
+    with pytest.raises(HfHubHTTPError, match=r"A model repository called .* already exists"):
+        anna.api.move_repo(anna.path("one"), anna.path("two"))
+    with pytest.raises(HfHubHTTPError, match="403"):
+        anna.api.move_repo(anna.path("one"), bo.path("one"))
+    with pytest.raises(BadRequestError, match="Invalid name"):
+        anna.api.move_repo(anna.path("one"), anna.path("a--b"))
+    anna.api.move_repo(anna.path("one"), anna.path("ONE"))  # only the case differs
+    assert anna.api.model_info(anna.path("one")).id == anna.path("ONE")
+
+
+def test_names_are_found_in_any_case_and_answered_as_they_are(anna: Person) -> None:
+    anna.repo("Bert-Base")
+    assert anna.api.model_info(anna.path("bert-base").upper()).id == anna.path("Bert-Base")
+
+
+# -- settings and copies ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "/api/models/{}/settings",
+        "/api/{}/settings",
+        "/api/repos/model/{}/settings",
+        "/api/repos/models/{}/settings",
+    ],
+)
+def test_settings_are_changed_and_echoed_in_every_form_of_their_address(
+    anna: Person, form: str
+) -> None:
+    repo = anna.repo()
+    said = anna.call("PUT", form.format(repo), {"private": True})
+    assert said.status == 200
+    assert said.json["private"] is True
+    assert anna.api.model_info(repo).private is True
+    assert anna.call("PUT", form.format(repo), {"visibility": "public"}).json["private"] is False
+
+
+def test_what_is_not_sent_stays(anna: Person) -> None:
+    repo = anna.repo()
+    anna.api.update_repo_settings(repo, gated="manual")
+    anna.api.update_repo_settings(repo, visibility="private")
+    info = anna.api.model_info(repo)
+    assert (info.private, info.gated) == (True, "manual")
+    said = anna.call("PUT", f"/api/models/{repo}/settings", {"discussionsDisabled": True})
+    assert said.json == {"discussionsDisabled": True}
+    anna.api.update_repo_settings(repo, gated=False)
+    assert anna.api.model_info(repo).gated is False
+
+
+def test_a_gated_repository_shows_what_it_is_and_keeps_its_content(
+    live_hub: LiveHub, anna: Person
+) -> None:
+    bo = live_hub.user("bo")
+    repo = anna.repo()
+    anna.api.update_repo_settings(repo, gated="auto")
+    assert bo.api.model_info(repo).gated == "auto"
+    assert bo.api.list_repo_files(repo) == [".gitattributes"]
+    said = bo.call("GET", f"/{repo}/resolve/main/.gitattributes")
+    assert (said.status, said.code) == (403, "GatedRepo")
+    assert "you are not in the authorized list" in said.message
+    said = live_hub.call("GET", f"/{repo}/resolve/main/.gitattributes")
+    assert (said.status, said.code) == (401, "GatedRepo")
+
+
+def test_a_copy_has_the_history_the_refs_and_the_large_files(
+    live_hub: LiveHub, anna: Person
+) -> None:
+    bo = live_hub.user("bo")
+    repo = anna.repo()
+    data = b"weights" * 1000
+    anna.api.upload_file(path_or_fileobj=data, path_in_repo="model.bin", repo_id=repo)
+    anna.api.create_tag(repo, tag="v1", tag_message="first")
+    url = bo.api.duplicate_repo(repo, bo.path("copy"))
+    assert url.repo_id == bo.path("copy")
+    assert bo.call("GET", f"/{bo.path('copy')}/resolve/v1/model.bin").body == data
+    before, after = anna.api.list_repo_commits(repo), bo.api.list_repo_commits(bo.path("copy"))
+    assert [commit.commit_id for commit in before] == [commit.commit_id for commit in after]
+    anna.api.delete_repo(repo)
+    assert bo.call("GET", f"/{bo.path('copy')}/resolve/main/model.bin").body == data
+    with pytest.raises(HfHubHTTPError, match="409"):
+        bo.api.duplicate_repo(bo.path("copy"), bo.path("copy"))
+    assert bo.api.duplicate_repo(bo.path("copy"), bo.path("copy"), exist_ok=True).repo_id
