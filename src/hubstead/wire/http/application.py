@@ -6,7 +6,7 @@ import ipaddress
 import random
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import structlog
@@ -41,49 +41,21 @@ _PREFLIGHT = {
 }
 _CLIENT_ID = re.compile(r"[A-Za-z0-9._=;:-]{1,128}")
 
-Startup = Callable[[], Awaitable[None]]
-
 
 class Application:
     """Serves a table of routes. Anything that goes wrong becomes an answer here, once."""
 
-    def __init__(
-        self,
-        hub: Hub,
-        routes: Iterable[Route],
-        *,
-        on_startup: Startup | None = None,
-        on_shutdown: Startup | None = None,
-    ) -> None:
+    def __init__(self, hub: Hub, routes: Iterable[Route]) -> None:
         self.hub = hub
         self.router = Router(routes)
         hub.routes = self.router.routes
-        self._on_startup = on_startup
-        self._on_shutdown = on_shutdown
         self._trusted = [ipaddress.ip_network(net) for net in hub.settings.trusted_proxies]
         self._prefix = "/" + hub.settings.public_url.split("://")[-1].partition("/")[2].strip("/")
         self._measures = Measures()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection event of ASGI."""
-        if scope["type"] == "lifespan":
-            await self._live(receive, send)
-        elif scope["type"] == "http":
-            await self._serve(scope, receive, send)
-
-    async def _live(self, receive: Receive, send: Send) -> None:
-        for phase, run in (("startup", self._on_startup), ("shutdown", self._on_shutdown)):
-            await receive()
-            try:
-                if run is not None:
-                    await run()
-            except Exception as error:
-                _faults.exception("the server could not start or stop", phase=phase)
-                await send({"type": f"lifespan.{phase}.failed", "message": str(error)})
-                return
-            await send({"type": f"lifespan.{phase}.complete"})
-
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request. There is no lifespan here: ``app.py`` opens and closes things."""
+        assert scope["type"] == "http"
         scope = self._seen_through_proxies(scope)
         sender = _Sender(scope, send, _request_id(scope))
         started = time.perf_counter()
