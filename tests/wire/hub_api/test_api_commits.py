@@ -1,0 +1,389 @@
+"""Commits as clients make them: asked before, in every form, by two at once."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from huggingface_hub import (
+    CommitOperationAdd,
+    CommitOperationCopy,
+    CommitOperationDelete,
+    ModelCard,
+)
+from huggingface_hub.errors import HfHubHTTPError
+from tests.live import LiveHub, Person, Said
+
+
+@pytest.fixture
+def anna(live_hub: LiveHub) -> Person:
+    return live_hub.user("anna")
+
+
+@pytest.fixture
+def repo(anna: Person) -> str:
+    return anna.repo()
+
+
+def add(path: str, content: str = "x", **more: Any) -> dict[str, Any]:
+    return {"key": "file", "value": {"path": path, "content": content, **more}}
+
+
+def files(anna: Person, repo: str, rev: str = "main") -> dict[str, bytes]:
+    names = anna.api.list_repo_files(repo, revision=rev)
+    return {
+        name: anna.call("GET", f"/{repo}/resolve/{quote(rev, safe='')}/{name}").body
+        for name in names
+        if name != ".gitattributes"
+    }
+
+
+def tip(anna: Person, repo: str, rev: str = "main") -> str:
+    sha = anna.api.model_info(repo, revision=rev).sha
+    assert sha is not None
+    return sha
+
+
+# -- before an upload --------------------------------------------------------------------------
+
+
+def preupload(anna: Person, repo: str, *paths: str | dict[str, Any], **more: Any) -> dict[str, Any]:
+    sent = [
+        {"size": 10, "sample": "eA==", **({"path": path} if isinstance(path, str) else path)}
+        for path in paths
+    ]
+    said = anna.call("POST", f"/api/models/{repo}/preupload/main", {"files": sent, **more})
+    assert said.status == 200, said.body
+    return {choice["path"]: choice for choice in said.json["files"]}
+
+
+def modes(choices: dict[str, Any]) -> dict[str, str]:
+    return {path: choice["uploadMode"] for path, choice in choices.items()}
+
+
+def test_large_and_binary_files_and_those_of_gitattributes_go_by_lfs(
+    anna: Person, repo: str
+) -> None:
+    binary = base64.b64encode(b"\0\1\2").decode()
+    cut = base64.b64encode(("ä" * 300).encode()[:511]).decode()
+    found = preupload(
+        anna,
+        repo,
+        "a.txt",
+        "model.safetensors",
+        "deep/er/x.bin",
+        {"path": "empty.bin", "size": 0},
+        {"path": "big.txt", "size": anna.hub.settings.lfs_threshold_bytes},
+        {"path": "small.dat", "size": 1000, "sample": binary},
+        {"path": "middle.dat", "size": 70_000, "sample": binary},
+        {"path": "umlauts.txt", "size": 70_000, "sample": cut},
+    )
+    assert modes(found) == {
+        "a.txt": "regular",
+        "model.safetensors": "lfs",
+        "deep/er/x.bin": "lfs",
+        "empty.bin": "regular",
+        "big.txt": "lfs",
+        "small.dat": "regular",
+        "middle.dat": "lfs",
+        "umlauts.txt": "regular",
+    }
+
+
+def test_attributes_of_folders_and_those_that_the_commit_brings_decide(
+    anna: Person, repo: str
+) -> None:
+    said = anna.commit(
+        repo,
+        add("data/.gitattributes", "*.txt filter=lfs diff=lfs merge=lfs -text\n*.bin -filter\n"),
+    )
+    assert said.status == 200
+    found = preupload(anna, repo, "a.txt", "data/a.txt", "data/b.bin", "b.bin")
+    assert modes(found) == {
+        "a.txt": "regular",
+        "data/a.txt": "lfs",
+        "data/b.bin": "regular",
+        "b.bin": "lfs",
+    }
+    sent = preupload(anna, repo, "a.txt", "b.bin", gitAttributes="*.txt filter=lfs\n")
+    assert modes(sent) == {"a.txt": "lfs", "b.bin": "regular"}
+
+
+def test_ignored_files_are_named_by_the_repository_and_by_what_is_sent(
+    anna: Person, repo: str
+) -> None:
+    anna.commit(repo, add(".gitignore", "*.log\n!keep.log\n"), add("sub/.gitignore", "/x\n"))
+    found = preupload(anna, repo, "a.log", "keep.log", "sub/x", "x")
+    assert {path for path, each in found.items() if each["shouldIgnore"]} == {"a.log", "sub/x"}
+    sent = preupload(anna, repo, "a.log", "x", gitIgnore="x\n")
+    assert {path for path, each in sent.items() if each["shouldIgnore"]} == {"x"}
+
+
+def test_what_is_there_already_is_named_by_the_id_clients_compare(anna: Person, repo: str) -> None:
+    data = b"weights" * 100
+    anna.api.upload_file(path_or_fileobj=data, path_in_repo="m.bin", repo_id=repo)
+    anna.commit(repo, add("a.txt", "A"))
+    found = preupload(anna, repo, "a.txt", "m.bin", "new.txt")
+    assert found["m.bin"]["oid"] == hashlib.sha256(data).hexdigest()
+    assert found["a.txt"]["oid"] == hashlib.sha1(b"blob 1\0A").hexdigest()
+    assert "oid" not in found["new.txt"]
+
+
+# -- every kind of line ------------------------------------------------------------------------
+
+
+def test_every_kind_of_line_does_its_part_in_order(anna: Person, repo: str) -> None:
+    data = b"weights" * 100
+    anna.api.upload_file(path_or_fileobj=data, path_in_repo="m.bin", repo_id=repo)
+    first = anna.commit(repo, add("a", "A"), add("d/b", "B"), add("d/e/c", "C"), add("old", "O"))
+    said = anna.commit(
+        repo,
+        add("b64", base64.b64encode(b"\0\xff").decode(), encoding="base64"),
+        add("text", "ä", encoding="utf-8"),
+        {"key": "file", "value": {"path": "moved", "oldPath": "old"}},
+        {"key": "copyFile", "value": {"path": "copy", "srcPath": "a"}},
+        {
+            "key": "copyFile",
+            "value": {"path": "f", "srcPath": "d", "srcRevision": first.json["commitOid"]},
+        },
+        {
+            "key": "lfsFile",
+            "value": {
+                "path": "n.bin",
+                "algo": "sha256",
+                "oid": hashlib.sha256(data).hexdigest(),
+                "size": len(data),
+                "oldPath": "m.bin",
+            },
+        },
+        {"key": "deletedFile", "value": {"path": "a"}},
+        {"key": "deletedFolder", "value": {"path": "d/"}},
+        add("a", "again"),
+    )
+    assert said.status == 200, said.body
+    assert files(anna, repo) == {
+        "a": b"again",
+        "b64": b"\0\xff",
+        "copy": b"A",
+        "f/b": b"B",
+        "f/e/c": b"C",
+        "moved": b"O",
+        "n.bin": data,
+        "text": "ä".encode(),
+    }
+    oid = said.json["commitOid"]
+    assert said.json["commitUrl"] == f"{anna.hub.url}/{repo}/commit/{oid}"
+    assert said.json["success"] is True
+    assert tip(anna, repo) == oid
+
+
+@pytest.mark.parametrize("key", ["deletedFile", "deletedFolder", "deletedEntry"])
+def test_a_folder_goes_by_every_kind_of_deletion(anna: Person, repo: str, key: str) -> None:
+    anna.commit(repo, add("d/a"), add("d/e/b"), add("c"))
+    assert anna.commit(repo, {"key": key, "value": {"path": "d"}}).status == 200
+    assert list(files(anna, repo)) == ["c"]
+
+
+def test_todays_client_adds_copies_and_deletes(anna: Person, repo: str) -> None:
+    large = b"weights" * 10_000
+    anna.api.create_commit(
+        repo,
+        [CommitOperationAdd("a.txt", b"A"), CommitOperationAdd("m.bin", large)],
+        commit_message="title",
+        commit_description="more\n\nlines",
+    )
+    anna.api.create_commit(
+        repo,
+        [
+            CommitOperationCopy("m.bin", "copies/m.bin"),
+            CommitOperationCopy("a.txt", "copies/a.txt"),
+            CommitOperationDelete("a.txt"),
+        ],
+        commit_message="copy",
+    )
+    assert files(anna, repo) == {"copies/a.txt": b"A", "copies/m.bin": large, "m.bin": large}
+    commits = anna.api.list_repo_commits(repo)
+    assert [(each.title, each.message) for each in commits] == [
+        ("copy", ""),
+        ("title", "more\n\nlines"),
+        ("initial commit", ""),
+    ]
+    assert commits[0].authors == [anna.name]
+
+
+def test_a_folder_goes_up_with_ignored_and_deleted_files(
+    anna: Person, repo: str, tmp_path: Any
+) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "a.txt").write_text("A")
+    (tmp_path / "sub" / "w.bin").write_bytes(b"w" * 100_000)
+    (tmp_path / "no.log").write_text("x")
+    anna.commit(repo, add("gone.txt"))
+    anna.api.upload_folder(
+        repo_id=repo, folder_path=tmp_path, ignore_patterns="*.log", delete_patterns="gone*"
+    )
+    assert files(anna, repo) == {"a.txt": b"A", "sub/w.bin": b"w" * 100_000}
+
+
+def test_the_document_of_older_releases_commits_as_well(anna: Person, repo: str) -> None:
+    anna.commit(repo, add("gone"), add("d/x"))
+    document = {
+        "summary": "one document",
+        "description": "",
+        "files": [{"path": "a", "encoding": "base64", "content": "QQ=="}],
+        "lfsFiles": [],
+        "deletedFiles": [{"path": "gone"}],
+        "deletedFolders": [{"path": "d/"}],
+    }
+    said = anna.call("POST", f"/api/models/{repo}/commit/main", document)
+    assert said.status == 200, said.body
+    assert files(anna, repo) == {"a": b"A"}
+    stale = {**document, "parentCommit": "f" * 40, "deletedFiles": [], "deletedFolders": []}
+    assert anna.call("POST", f"/api/models/{repo}/commit/main", stale).status == 412
+
+
+def test_a_commit_to_another_branch_leaves_main_alone(anna: Person, repo: str) -> None:
+    anna.api.create_branch(repo, branch="feat/x")
+    for rev in ("feat%2Fx", "feat/x", "refs%2Fheads%2Ffeat%2Fx"):
+        assert anna.commit(repo, add("a", rev), rev=rev).status == 200
+    assert files(anna, repo) == {}
+    assert files(anna, repo, "feat/x") == {"a": b"refs%2Fheads%2Ffeat%2Fx"}
+    assert anna.commit(repo, add("b"), rev="HEAD").status == 200
+    assert list(files(anna, repo)) == ["b"]
+    for rev in ("none", tip(anna, repo), tip(anna, repo)[:8]):
+        said = anna.commit(repo, add("c"), rev=rev)
+        assert (said.status, said.code) == (404, "RevisionNotFound")
+        assert said.message == f"Invalid rev id: {rev}"
+
+
+def test_what_changes_nothing_is_answered_with_the_head_there_is(anna: Person, repo: str) -> None:
+    head = anna.commit(repo, add("a", "A")).json["commitOid"]
+    for lines in ([add("a", "A")], [], [add("n"), {"key": "deletedFile", "value": {"path": "n"}}]):
+        said = anna.commit(repo, *lines)
+        assert (said.status, said.json["commitOid"]) == (200, head)
+    assert len(anna.api.list_repo_commits(repo)) == 2
+
+
+def test_a_parent_that_is_not_the_tip_is_refused_and_one_that_is_is_not(
+    anna: Person, repo: str
+) -> None:
+    before = tip(anna, repo)
+    after = anna.commit(repo, add("a"), parentCommit=before).json["commitOid"]
+    said = anna.commit(repo, add("b"), parentCommit=before)
+    assert (said.status, said.code) == (412, None)
+    assert "A commit has happened since" in said.message
+    assert anna.commit(repo, add("b"), parentCommit=after[:7]).status == 200
+    with pytest.raises(HfHubHTTPError, match="412"):
+        anna.api.upload_file(
+            path_or_fileobj=b"x", path_in_repo="c", repo_id=repo, parent_commit=after
+        )
+
+
+@pytest.mark.parametrize(
+    "path", ["commit/main?create_pr=1", "preupload/main?create_pr=1", "commit/refs%2Fpr%2F1"]
+)
+def test_pull_requests_are_told_to_be_missing_and_how_to_go_on(
+    anna: Person, repo: str, path: str
+) -> None:
+    said = anna.call("POST", f"/api/models/{repo}/{path}", {"files": []})
+    assert said.status == 501
+    assert "commit to a branch instead" in said.message
+    with pytest.raises(HfHubHTTPError, match="pull requests"):
+        anna.api.upload_file(path_or_fileobj=b"x", path_in_repo="c", repo_id=repo, create_pr=True)
+
+
+# -- cards -------------------------------------------------------------------------------------
+
+
+def test_errors_of_a_card_are_listed_and_warnings_are_told_before(anna: Person, repo: str) -> None:
+    card = "---\nlicense: 5\ntags: 7\n---\n"
+    said = anna.commit(repo, add("README.md", card))
+    assert (said.status, said.code) == (400, None)
+    assert len(said.json["errors"]) >= 2
+    assert all(each["message"] for each in said.json["errors"])
+    before = anna.call("POST", "/api/validate-yaml", {"content": card, "repoType": "model"})
+    assert before.status == 400
+    assert before.json["errors"] == said.json["errors"]
+    fine = anna.call("POST", "/api/validate-yaml", {"content": "# no card", "repoType": "model"})
+    assert (fine.status, fine.json["errors"]) == (200, [])
+    assert fine.json["warnings"]
+    with pytest.raises((HfHubHTTPError, ValueError), match="license"):
+        anna.api.upload_file(path_or_fileobj=card.encode(), path_in_repo="README.md", repo_id=repo)
+    assert files(anna, repo) == {}
+
+
+def test_a_card_that_is_fine_is_what_the_repository_says_of_itself(anna: Person, repo: str) -> None:
+    card = ModelCard("---\nlicense: mit\nlibrary_name: timm\ntags:\n- x\n---\nHello")
+    card_text = str(card).encode()
+    anna.api.upload_file(path_or_fileobj=card_text, path_in_repo="README.md", repo_id=repo)
+    info = anna.api.model_info(repo)
+    assert info.library_name == "timm"
+    assert {"license:mit", "timm", "x"} <= set(info.tags or ())
+    anna.api.delete_file("README.md", repo)
+    assert anna.api.model_info(repo).library_name is None
+
+
+# -- two at once -------------------------------------------------------------------------------
+
+
+def test_many_writers_of_different_files_all_succeed(anna: Person, repo: str) -> None:
+    def write(number: int) -> Said:
+        return anna.commit(repo, add(f"{number}/f", str(number)))
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(write, range(24)))
+    assert {said.status for said in answers} == {200}
+    assert files(anna, repo) == {f"{n}/f": str(n).encode() for n in range(24)}
+    commits = anna.api.list_repo_commits(repo)
+    assert len(commits) == 25
+    assert {said.json["commitOid"] for said in answers} < {each.commit_id for each in commits}
+
+
+def test_of_writers_with_one_parent_exactly_one_succeeds(anna: Person, repo: str) -> None:
+    parent = tip(anna, repo)
+
+    def write(number: int) -> Said:
+        return anna.commit(repo, add(f"{number}"), parentCommit=parent)
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(write, range(8)))
+    assert sorted(said.status for said in answers) == [200] + [412] * 7
+    assert len(files(anna, repo)) == 1
+
+
+def test_of_two_who_make_one_name_exactly_one_succeeds(anna: Person) -> None:
+    def create(_: int) -> Said:
+        return anna.call("POST", "/api/repos/create", {"name": "one"})
+
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(create, range(6)))
+    assert sorted(said.status for said in answers) == [200] + [409] * 5
+    assert all(said.json["url"] for said in answers)
+    assert anna.api.list_repo_files(anna.path("one")) == [".gitattributes"]
+
+
+def test_writers_and_a_deletion_leave_all_or_nothing(anna: Person) -> None:
+    repo = anna.repo("short-lived")
+
+    def write(number: int) -> Said:
+        if number == 4:
+            return anna.call("DELETE", "/api/repos/delete", {"name": "short-lived"})
+        return anna.commit(repo, add(f"{number}"))
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(write, range(12)))
+    assert {said.status for said in answers} <= {200, 404}
+    assert anna.call("GET", f"/api/models/{repo}").code == "RepoNotFound"
+
+
+def test_a_commit_of_many_files_is_one_commit(anna: Person, repo: str) -> None:
+    said = anna.commit(repo, *[add(f"{n % 20}/{n}", str(n)) for n in range(1001)])
+    assert said.status == 200
+    assert len(anna.api.list_repo_files(repo)) == 1002
+    assert len(anna.api.list_repo_commits(repo)) == 2
+    assert json.loads(said.body)["hookOutput"] == ""
