@@ -5,10 +5,13 @@ What it runs is the command ``hubstead serve``, in a process of its own that die
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import multiprocessing
 import os
 import signal
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -59,6 +62,13 @@ class ForkedNode(Node):
         self.child.join(10)
         self.child = None
 
+    def tell_tasks(self) -> None:
+        """Have the server write into its log what each of its tasks waits for."""
+        assert self.child is not None
+        assert self.child.pid is not None
+        os.kill(self.child.pid, signal.SIGUSR1)
+        time.sleep(0.5)
+
     def stop(self, *, timeout_s: float = 40) -> int:
         """See ``Node.stop``."""
         assert self.child is not None
@@ -73,9 +83,16 @@ def _serve(arguments: list[str], env: Mapping[str, str], log: Path, out: Connect
     from hubstead.cli.root import root
 
     die_with_parent()
+    signal.signal(signal.SIGUSR1, _tell_tasks)
     os.environ.update(env)
     os.dup2(out.fileno(), 1)
     os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), 2)
     out.close()
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     root(arguments, prog_name="hubstead")
+
+
+def _tell_tasks(*_: object) -> None:
+    for each in gc.get_objects():
+        if isinstance(each, asyncio.Task) and not each.done():
+            each.print_stack(file=sys.stderr)

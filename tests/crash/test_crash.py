@@ -180,8 +180,12 @@ class Trial:
 
     def _look(self) -> None:
         observer = Observer(Caller(self.node.port, self.token))
-        for client in self.clients:
-            self._settle(client, observer)
+        try:
+            for client in self.clients:
+                self._settle(client, observer)
+        except TimeoutError:
+            self.node.tell_tasks()
+            raise
         commits = 1 + sum(client.state.shared_commits for client in self.clients)
         assert observer.shared_commits() == commits, "a commit was lost, or made twice"
         observer.caller.close()

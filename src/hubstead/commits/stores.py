@@ -19,6 +19,8 @@ from hubstead.gitstore import GitRepo, GitStore, Pack
 from hubstead.repos import Repo
 from hubstead.settings import Settings
 
+#: How many packs of one repository are fetched at once.
+_FETCHES = 8
 _PACKS = scan(select(pack.c.name).where(pack.c.repo_pk == bindparam("repo_pk")))
 
 
@@ -71,12 +73,20 @@ class Stores:
             await asyncio.to_thread(self.git.create, repo.id)
         rows = await self.db.all(_PACKS, repo_pk=repo.pk)
         here = set(self.git.pack_names(repo.id))
-        for name in [row.name for row in rows if row.name not in here]:
-            with TemporaryDirectory(prefix="hubstead-pack-") as folder:
-                path = Path(folder) / f"{name}.pack"
-                await self._download(name, path)
-                await asyncio.to_thread(self.git.install_pack, repo.id, name, path)
+        lacking = [row.name for row in rows if row.name not in here]
+
+        async def fetch() -> None:
+            while lacking:
+                await self._fetch_pack(repo.id, lacking.pop())
+
+        await asyncio.gather(*(fetch() for _ in range(_FETCHES)))
         self._fetched[repo.id] = repo.packs
+
+    async def _fetch_pack(self, repo_id: str, name: str) -> None:
+        with TemporaryDirectory(prefix="hubstead-pack-") as folder:
+            path = Path(folder) / f"{name}.pack"
+            await self._download(name, path)
+            await asyncio.to_thread(self.git.install_pack, repo_id, name, path)
 
     async def _download(self, name: str, path: Path) -> None:
         blob = await self.blobs.open(BlobKey(BlobKind.PACK, name))
