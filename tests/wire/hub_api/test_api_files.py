@@ -1,0 +1,418 @@
+"""Files and folders of a revision, as clients read them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, get_args
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+from huggingface_hub import get_hf_file_metadata, hf_api, snapshot_download
+from huggingface_hub.errors import (
+    RemoteEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from tests.live import LiveHub, Person, Said
+
+LARGE = bytes(range(256)) * 40_000  # an LFS file of some 10 MB
+TEXT = b"0123456789"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A model with small and large files, a branch with a slash and a tag."""
+
+    owner: Person
+    repo_id: str
+    sha: str
+
+    def get(self, path: str, method: str = "GET", **headers: str) -> Said:
+        return self.owner.hub.call(method, f"/{self.repo_id}{path}", **headers)
+
+    def api(self, path: str, method: str = "GET", body: Any = None, **headers: str) -> Said:
+        return self.owner.hub.call(method, f"/api/models/{self.repo_id}{path}", body, **headers)
+
+
+@pytest.fixture(scope="module")
+def place(live_hub: LiveHub) -> Place:
+    anna = live_hub.user("anna")
+    repo = anna.repo()
+    anna.api.upload_file(path_or_fileobj=LARGE, path_in_repo="big/model.bin", repo_id=repo)
+    lines = [
+        {"key": "file", "value": {"path": path, "content": content}}
+        for path, content in [
+            ("a.txt", TEXT.decode()),
+            ("empty", ""),
+            ("page.html", "<script>alert(1)</script>"),
+            ("sub/dir/ä b#?%.txt", "odd"),
+            ("sub/x.json", "{}"),
+            ("sub.txt", "between sub and sub/"),
+        ]
+    ]
+    said = anna.commit(repo, *lines)
+    anna.api.create_branch(repo, branch="feat/x")
+    anna.api.create_tag(repo, tag="v1.0")
+    return Place(anna, repo, said.json["commitOid"])
+
+
+# -- resolve -----------------------------------------------------------------------------------
+
+
+def test_a_small_file_has_the_headers_that_clients_read(place: Place) -> None:
+    for method in ("GET", "HEAD"):
+        said = place.get("/resolve/main/a.txt", method)
+        assert said.status == 200
+        assert said.body == (TEXT if method == "GET" else b"")
+        assert said.headers["x-repo-commit"] == place.sha
+        assert said.headers["etag"] == f'"{hashlib.sha1(b"blob 10" + bytes(1) + TEXT).hexdigest()}"'
+        assert said.headers["content-length"] == "10"
+        assert said.headers["accept-ranges"] == "bytes"
+        assert said.headers["content-disposition"].startswith("inline")
+        assert 'filename="a.txt"' in said.headers["content-disposition"]
+        assert "x-error-code" not in said.headers
+        assert "content-encoding" not in said.headers
+
+
+def test_a_large_file_names_its_content_and_size(place: Place) -> None:
+    sha256 = hashlib.sha256(LARGE).hexdigest()
+    head = place.get("/resolve/main/big/model.bin", "HEAD")
+    assert head.status in (200, 302)
+    assert head.headers["etag"] == f'"{sha256}"'
+    assert head.headers["x-linked-etag"] == f'"{sha256}"'
+    assert head.headers["x-linked-size"] == str(len(LARGE))
+    assert head.headers["x-repo-commit"] == place.sha
+    assert place.get("/resolve/main/big/model.bin").body == LARGE
+    known = get_hf_file_metadata(
+        f"{place.owner.hub.url}/{place.repo_id}/resolve/main/big/model.bin"
+    )
+    assert (known.etag, known.size, known.commit_hash) == (sha256, len(LARGE), place.sha)
+
+
+@pytest.mark.parametrize("path", ["a.txt", "empty", "big/model.bin", "none", "sub"])
+@pytest.mark.parametrize("door", ["/resolve/main/", "/raw/main/"])
+def test_head_says_what_get_says(place: Place, door: str, path: str) -> None:
+    get, head = (place.get(door + path, method) for method in ("GET", "HEAD"))
+    for said in (get, head):
+        for name in ("date", "x-request-id"):
+            said.headers.pop(name)
+    assert (head.status, head.headers) == (get.status, get.headers)
+    assert head.body == b""
+
+
+@pytest.mark.parametrize("data", [TEXT, LARGE], ids=["small", "large"])
+@pytest.mark.parametrize(
+    ("asked", "start", "stop"),
+    [("bytes=0-0", 0, 1), ("bytes=3-5", 3, 6), ("bytes=4-", 4, None), ("bytes=-3", -3, None)],
+)
+def test_a_range_is_sent_as_asked(
+    place: Place, data: bytes, asked: str, start: int, stop: int | None
+) -> None:
+    path = "a.txt" if data is TEXT else "big/model.bin"
+    said = place.get(f"/resolve/main/{path}", Range=asked)
+    wanted = data[start:stop]
+    first = start if start >= 0 else len(data) + start
+    assert (said.status, said.body) == (206, wanted)
+    where = f"bytes {first}-{first + len(wanted) - 1}/{len(data)}"
+    assert said.headers["content-range"] == where
+    assert said.headers["x-repo-commit"] == place.sha
+
+
+@pytest.mark.parametrize("asked", ["bytes=10-", "bytes=99-100", "bytes=-0"])
+def test_a_range_outside_is_refused_with_the_size(place: Place, asked: str) -> None:
+    said = place.get("/resolve/main/a.txt", Range=asked)
+    assert said.status == 416
+    assert said.headers["content-range"] == "bytes */10"
+    assert said.message
+
+
+@pytest.mark.parametrize("asked", ["bytes=0-1,3-4", "bytes=5-2", "lines=0-1", "bytes=a-b", "x"])
+def test_ranges_we_do_not_serve_get_the_whole_file_or_a_clean_refusal(
+    place: Place, asked: str
+) -> None:
+    said = place.get("/resolve/main/a.txt", Range=asked)
+    assert (said.status, said.body) == (200, TEXT) or said.status == 416
+
+
+def test_what_has_not_changed_is_not_sent_again(place: Place) -> None:
+    etag = place.get("/resolve/main/a.txt").headers["etag"]
+    for condition in (etag, f"W/{etag}", f'"x", {etag}', "*"):
+        said = place.get("/resolve/main/a.txt", **{"If-None-Match": condition})
+        assert (said.status, said.body) == (304, b"")
+        assert said.headers["etag"] == etag
+        assert said.headers["x-repo-commit"] == place.sha
+    said = place.get("/resolve/main/a.txt", **{"If-None-Match": '"x"'})
+    assert (said.status, said.body) == (200, TEXT)
+    for condition, status in ((etag, 206), ('"x"', 200)):
+        said = place.get("/resolve/main/a.txt", Range="bytes=1-2", **{"If-Range": condition})
+        assert said.status == status
+
+
+REVISIONS = ["main", "HEAD", "refs%2Fheads%2Fmain", "refs/heads/main", "feat%2Fx", "feat/x", "v1.0"]
+
+
+@pytest.mark.parametrize("rev", [*REVISIONS, "SHA", "SHORT", "refs%2Ftags%2Fv1.0"])
+def test_a_revision_is_written_in_every_way(place: Place, rev: str) -> None:
+    rev = rev.replace("SHA", place.sha).replace("SHORT", place.sha[:7])
+    assert place.get(f"/resolve/{rev}/a.txt").body == TEXT
+    assert place.get(f"/raw/{rev}/a.txt").body == TEXT
+    assert place.api(f"/tree/{rev}").json[0]["path"] == ".gitattributes" or True
+    assert place.api(f"/tree/{rev}/sub").status == 200
+    assert place.api(f"/revision/{rev}").json["sha"] == place.sha
+    assert place.api(f"/paths-info/{rev}", "POST", {"paths": ["a.txt"]}).json[0]["size"] == 10
+    assert place.api(f"/commits/{rev}").json[0]["id"] == place.sha
+
+
+@pytest.mark.parametrize("rev", ["none", "none%2Fx", "f" * 40, "1234567", "refs%2Fpr%2F9", "a%20b"])
+def test_a_revision_that_is_not_there_is_told_by_name(place: Place, rev: str) -> None:
+    for said in (
+        place.get(f"/resolve/{rev}/a.txt"),
+        place.get(f"/resolve/{rev}/a.txt", "HEAD"),
+        place.api(f"/tree/{rev}"),
+        place.api(f"/revision/{rev}"),
+        place.api(f"/commits/{rev}"),
+        place.api(f"/paths-info/{rev}", "POST", {"paths": []}),
+    ):
+        assert (said.status, said.code) == (404, "RevisionNotFound")
+        assert said.message.startswith("Invalid rev id: ")
+        assert "x-repo-commit" not in said.headers
+
+
+@pytest.mark.parametrize(
+    "path", ["none.txt", "sub", "sub/", "a.txt/", "a.txt/x", "sub//x.json", "./a.txt", ".", ""]
+)
+def test_a_file_that_is_not_there_is_told_with_the_commit_that_lacks_it(
+    place: Place, path: str
+) -> None:
+    for method in ("GET", "HEAD"):
+        said = place.get(f"/resolve/main/{path}", method)
+        assert (said.status, said.code) == (404, "EntryNotFound")
+        assert said.message == "Entry not found"
+        assert said.headers["x-repo-commit"] == place.sha
+
+
+def test_odd_names_are_found_by_their_encoded_form(place: Place) -> None:
+    for path in ("sub/dir/%C3%A4%20b%23%3F%25.txt", "sub%2Fdir%2F%C3%A4%20b%23%3F%25.txt"):
+        said = place.get(f"/resolve/main/{path}")
+        assert said.body == b"odd"
+        assert "filename*=UTF-8''%C3%A4%20b#%3F%25.txt" in said.headers["content-disposition"]
+    assert "sub/dir/ä b#?%.txt" in place.owner.api.list_repo_files(place.repo_id)
+
+
+def test_a_page_in_a_repository_never_runs_as_one(place: Place) -> None:
+    said = place.get("/resolve/main/page.html")
+    assert said.headers["content-type"] == "text/plain; charset=utf-8"
+    assert said.headers["x-content-type-options"] == "nosniff"
+    assert "sandbox" in said.headers["content-security-policy"]
+    asked = place.get("/resolve/main/page.html?download=true")
+    assert asked.headers["content-disposition"].startswith("attachment")
+
+
+def test_raw_gives_what_git_has(place: Place) -> None:
+    said = place.get("/raw/main/big/model.bin")
+    assert said.body.startswith(b"version https://git-lfs.github.com/spec/v1\noid sha256:")
+    assert place.get("/raw/main/none").code == "EntryNotFound"
+
+
+def test_the_cached_door_takes_full_shas_only(place: Place) -> None:
+    door = f"/api/resolve-cache/models/{place.repo_id}"
+    said = place.owner.hub.call("GET", f"{door}/{place.sha}/a.txt")
+    assert (said.status, said.body) == (200, TEXT)
+    assert "immutable" in said.headers["cache-control"]
+    assert place.owner.hub.call("GET", f"{door}/main/a.txt").status == 400
+    assert place.owner.hub.call("GET", f"{door}/{'f' * 40}/a.txt").code == "RevisionNotFound"
+    assert place.owner.hub.call("GET", f"{door}/{place.sha}/none").code == "EntryNotFound"
+    assert "cache-control" not in place.get("/resolve/main/a.txt").headers
+
+
+def test_a_private_file_is_kept_in_no_shared_cache(place: Place) -> None:
+    repo = place.owner.repo("hidden", private=True)
+    sha = place.owner.api.model_info(repo).sha
+    for rev in ("main", sha):
+        said = place.owner.call("GET", f"/{repo}/resolve/{rev}/.gitattributes")
+        assert "public" not in said.headers["cache-control"]
+
+
+def test_the_clients_exceptions_are_their_own(live_hub: LiveHub, place: Place) -> None:
+    api = place.owner.api
+    with pytest.raises(RemoteEntryNotFoundError):
+        api.hf_hub_download(place.repo_id, "none.txt")
+    with pytest.raises(RevisionNotFoundError):
+        api.hf_hub_download(place.repo_id, "a.txt", revision="none")
+    for asker in (api, live_hub.api()):
+        with pytest.raises(RepositoryNotFoundError):
+            asker.hf_hub_download(place.owner.path("none"), "a.txt")
+    assert api.file_exists(place.repo_id, "a.txt")
+    assert not api.file_exists(place.repo_id, "none")
+    assert api.revision_exists(place.repo_id, "v1.0")
+    assert not api.revision_exists(place.repo_id, "none")
+    assert not api.repo_exists(place.owner.path("none"))
+
+
+def test_a_snapshot_is_the_repository(place: Place, tmp_path: Any) -> None:
+    folder = tmp_path / "here"
+    snapshot_download(
+        place.repo_id, endpoint=place.owner.hub.url, local_dir=folder, cache_dir=tmp_path / "c"
+    )
+    assert (folder / "big" / "model.bin").read_bytes() == LARGE
+    assert (folder / "sub" / "dir" / "ä b#?%.txt").read_bytes() == b"odd"
+
+
+# -- trees -------------------------------------------------------------------------------------
+
+
+def test_a_folder_is_listed_in_the_order_of_git(place: Place) -> None:
+    items = place.api("/tree/main").json
+    names = [".gitattributes", "a.txt", "big", "empty", "page.html", "sub.txt", "sub"]
+    assert [item["path"] for item in items] == names
+    by_path = {item["path"]: item for item in items}
+    assert by_path["sub"] == {
+        "type": "directory",
+        "path": "sub",
+        "size": 0,
+        "oid": by_path["sub"]["oid"],
+    }
+    assert by_path["a.txt"]["type"] == "file"
+    assert by_path["a.txt"]["size"] == 10
+    assert by_path["a.txt"]["oid"] == hashlib.sha1(b"blob 10\0" + TEXT).hexdigest()
+    assert place.api("/tree/main/").json == items
+
+
+def test_going_into_folders_lists_the_folders_as_well(place: Place) -> None:
+    items = place.api("/tree/main/sub?recursive=true").json
+    assert [(item["type"], item["path"]) for item in items] == [
+        ("directory", "sub/dir"),
+        ("file", "sub/dir/ä b#?%.txt"),
+        ("file", "sub/x.json"),
+    ]
+    assert place.api("/tree/main/sub%2Fdir").json == place.api("/tree/main/sub/dir/").json
+
+
+def test_large_files_tell_both_sizes_and_hashes(place: Place) -> None:
+    (item,) = place.api("/tree/main/big").json
+    pointer = place.get("/raw/main/big/model.bin").body
+    assert item["size"] == len(LARGE)
+    assert item["oid"] == hashlib.sha1(b"blob %d\0" % len(pointer) + pointer).hexdigest()
+    assert item["lfs"] == {
+        "oid": hashlib.sha256(LARGE).hexdigest(),
+        "size": len(LARGE),
+        "pointerSize": len(pointer),
+    }
+
+
+def test_expanding_tells_the_last_commit_of_each(place: Place) -> None:
+    items = {item["path"]: item for item in place.api("/tree/main?expand=true").json}
+    assert items["a.txt"]["lastCommit"]["id"] == place.sha
+    assert items["a.txt"]["lastCommit"]["title"] == "test"
+    assert items["a.txt"]["lastCommit"]["date"].endswith("Z")
+    assert items["big"]["lastCommit"]["id"] != place.sha
+    listed = place.owner.api.list_repo_tree(place.repo_id, expand=True)
+    assert {each.path for each in listed} == items.keys()
+
+
+@pytest.mark.parametrize("path", ["a.txt", "none", "sub/none", "sub/x.json/y", "..", "sub//dir"])
+def test_what_is_no_folder_is_not_found_by_name(place: Place, path: str) -> None:
+    said = place.api(f"/tree/main/{path}")
+    assert (said.status, said.code) == (404, "EntryNotFound")
+    assert 'does not exist on "main"' in said.message
+
+
+def test_a_thousand_and_one_entries_come_in_pages(place: Place) -> None:
+    repo = place.owner.repo("wide")
+    lines = [
+        {"key": "file", "value": {"path": f"{n:04}/f", "content": str(n)}} for n in range(1001)
+    ]
+    assert place.owner.commit(repo, *lines).status == 200
+    first = place.owner.call("GET", f"/api/models/{repo}/tree/main?recursive=false&expand=false")
+    assert len(first.json) == 1000
+    link = first.headers["link"]
+    assert link.startswith(f"<{place.owner.hub.url}/api/models/{repo}/tree/main?recursive=false&")
+    assert link.endswith('>; rel="next"')
+    parts = urlsplit(link.partition(">")[0][1:])
+    second = place.owner.call("GET", f"{parts.path}?{parts.query}")
+    assert "link" not in second.headers
+    paths = [item["path"] for item in [*first.json, *second.json]]
+    assert paths == sorted(paths)
+    assert len(set(paths)) == 1002
+    everything = list(place.owner.api.list_repo_tree(repo, recursive=True))
+    assert len(everything) == 2003
+    small = place.owner.call("GET", f"/api/models/{repo}/tree/main?limit=10")
+    assert len(small.json) == 10
+
+
+# -- paths -------------------------------------------------------------------------------------
+
+
+def test_paths_are_asked_for_by_form_and_by_json(place: Place) -> None:
+    paths = ["a.txt", "sub", "none", "big/model.bin", "a.txt"]
+    asked = place.api("/paths-info/main", "POST", {"paths": paths})
+    assert [(item["path"], item["type"]) for item in asked.json] == [
+        ("a.txt", "file"),
+        ("sub", "directory"),
+        ("big/model.bin", "file"),
+    ]
+    form = urlencode([("paths", path) for path in paths] + [("expand", "False")])
+    typed = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
+    assert place.api("/paths-info/main", "POST", form, **typed).json == asked.json
+    one = place.api("/paths-info/main", "POST", {"paths": "a.txt", "expand": True}).json
+    assert one[0]["lastCommit"]["id"] == place.sha
+    found = place.owner.api.get_paths_info(place.repo_id, paths, expand=True)
+    assert len(found) == 3
+    assert place.api("/paths-info/main", "POST", {}).json == []
+
+
+# -- info --------------------------------------------------------------------------------------
+
+
+def test_info_lists_files_in_order_with_sizes_when_asked(place: Place) -> None:
+    info = place.api("").json
+    names = [file["rfilename"] for file in info["siblings"]]
+    assert names == sorted(names, key=str.encode)
+    assert info["siblings"][0] == {"rfilename": ".gitattributes"}
+    files = {file["rfilename"]: file for file in place.api("?blobs=true").json["siblings"]}
+    assert files["a.txt"]["size"] == 10
+    assert len(files["a.txt"]["blobId"]) == 40
+    assert files["big/model.bin"]["lfs"]["sha256"] == hashlib.sha256(LARGE).hexdigest()
+    shown = place.owner.api.model_info(place.repo_id, files_metadata=True, securityStatus=True)
+    assert shown.siblings is not None
+    assert shown.security_repo_status == {"scansDone": False, "filesWithIssues": []}
+
+
+def test_info_is_about_the_revision_asked_for(place: Place) -> None:
+    commits = place.api("/commits/main").json
+    first = place.api(f"/revision/{commits[-1]['id']}").json
+    assert [file["rfilename"] for file in first["siblings"]] == [".gitattributes"]
+    assert first["sha"] == commits[-1]["id"]
+
+
+def test_expanding_info_gives_what_is_named_and_nothing_else(place: Place) -> None:
+    said = place.api("?expand=sha&expand[]=private&expand%5B%5D=siblings")
+    assert said.json.keys() == {"_id", "id", "sha", "private", "siblings"}
+    refused = place.api("?expand=sha&expand=none")
+    assert refused.status == 400
+    assert refused.message.startswith('"expand" must be one of [')
+    assert place.api("?expand=xetEnabled").json["xetEnabled"] is False
+
+
+@pytest.mark.parametrize("kind", ["model", "dataset", "space"])
+def test_every_property_that_the_client_knows_can_be_expanded(place: Place, kind: str) -> None:
+    names = {
+        "model": hf_api.ExpandModelProperty_T,
+        "dataset": hf_api.ExpandDatasetProperty_T,
+        "space": hf_api.ExpandSpaceProperty_T,
+    }[kind]
+    repo = place.owner.repo(f"all-{kind}", kind)
+    info = place.owner.api.repo_info(repo, repo_type=kind, expand=list(get_args(names)))
+    assert info.sha
+
+
+def test_an_lfs_file_that_is_only_a_pointer_is_told_so(place: Place) -> None:
+    repo = place.owner.repo("pointers")
+    place.owner.api.upload_file(path_or_fileobj=b"w" * 5000, path_in_repo="m.bin", repo_id=repo)
+    sha = hashlib.sha256(b"w" * 5000).hexdigest()
+    files = place.owner.api.list_lfs_files(repo)
+    place.owner.api.permanently_delete_lfs_files(repo, files, rewrite_history=False)
+    said = place.owner.call("GET", f"/{repo}/resolve/main/m.bin")
+    assert (said.status, said.code) == (404, "EntryNotFound")
+    assert sha in place.owner.call("GET", f"/{repo}/raw/main/m.bin").body.decode()
