@@ -34,8 +34,10 @@ from hubstead.repos import Details
 from hubstead.repos.access import OPENED_COLUMNS
 from hubstead.repos.tables import repo, repo_name, repo_tag
 
-#: From how many rows on a condition is walked instead of collected.
-MANY_TAGGED = 10_000
+#: From how many rows on a condition is walked instead of collected. Measured on SQLite, 30 of
+#: 700,000 models take 4 ms to walk to and 13 ms to collect here; with ten times as many models
+#: it is the other way round.
+MANY_TAGGED = 5_000
 #: Names travel to the program and back, so fewer.
 MANY_NAMED = 2_000
 
