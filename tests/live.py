@@ -230,12 +230,13 @@ class LiveHub:
 
     # -- who calls -----------------------------------------------------------------------------
 
-    def user(self, name: str = "anna", *, role: str = "write", **facts: Any) -> Person:
-        """Make an account whose name starts with ``name``, and sign in."""
+    def user(self, name: str = "anna", *, role: str = "write", password: str = "") -> Person:
+        """Make an account whose name starts with ``name``, and a token of that role."""
         full = f"{name}-{secrets.token_hex(3)}"
+        kept = self.run(self.hub.passwords.hash(password)) if password else None
 
         async def add(tx: Tx) -> int:
-            return await add_user(tx, full, **facts)
+            return await add_user(tx, full, password_hash=kept)
 
         pk = self.write(add)
         return Person(self, full, pk, self.token_of(pk, role))

@@ -1,0 +1,263 @@
+"""Lists, people, and the addresses of 2021."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from huggingface_hub.errors import HfHubHTTPError
+from tests.live import LiveHub, Person
+
+
+@pytest.fixture
+def anna(live_hub: LiveHub) -> Person:
+    return live_hub.user("anna")
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Five models of one user: public but for ``hidden``."""
+
+    owner: Person
+    word: str  # which no other repository has in its name
+
+    def names(self, query: str = "", *, token: str = "") -> list[str]:
+        said = self.owner.hub.call("GET", f"/api/models?search={self.word}&{query}", token=token)
+        assert said.status == 200, said.body
+        return [item["id"].rpartition("-")[2] for item in said.json]
+
+
+@pytest.fixture(scope="module")
+def shelf(live_hub: LiveHub) -> Shelf:
+    anna = live_hub.user("anna")
+    word = f"w{secrets.token_hex(4)}"
+    cards = {
+        "one": "license: mit\npipeline_tag: text-generation\nlanguage: de\nlibrary_name: timm\n",
+        "two": "license: mit\ndatasets: [squad]\ntags: [x-y]\n",
+        "three": "license: apache-2.0\npipeline_tag: fill-mask\n",
+        "gated": "license: mit\n",
+        "hidden": "license: mit\n",
+    }
+    for name, card in cards.items():
+        repo = anna.repo(f"{word}-{name}", private=name == "hidden")
+        readme = {"path": "README.md", "content": f"---\n{card}---\n"}
+        config = {"path": "config.json", "content": '{"model_type": "bert"}'}
+        lines = [{"key": "file", "value": readme}, {"key": "file", "value": config}]
+        assert anna.commit(repo, *lines).status == 200
+    anna.api.update_repo_settings(anna.path(f"{word}-gated"), gated="auto")
+    return Shelf(anna, word)
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("", {"one", "two", "three", "gated"}),
+        ("filter=license:mit", {"one", "two", "gated"}),
+        ("filter=license:mit&filter=x-y", {"two"}),
+        ("filter=license%3Amit,x-y", {"two"}),
+        ("filter=text-generation", {"one"}),
+        ("pipeline_tag=fill-mask", {"three"}),
+        ("library=timm", {"one"}),
+        ("language=de", {"one"}),
+        ("dataset=squad", {"two"}),
+        ("tags=x-y", {"two"}),
+        ("gated=true", {"gated"}),
+        ("gated=False", {"one", "two", "three"}),
+        ("search=ONE", {"one"}),
+        ("search=nothing-of-the-kind", set()),
+        ("author=nobody-has-this-name", set()),
+    ],
+)
+def test_filters_leave_what_has_all_of_them(shelf: Shelf, query: str, found: set[str]) -> None:
+    assert set(shelf.names(query)) == found
+
+
+def test_private_ones_are_listed_to_those_who_may_read_them(shelf: Shelf) -> None:
+    assert "hidden" in shelf.names(token=shelf.owner.token)
+    stranger = shelf.owner.hub.user("stranger")
+    assert "hidden" not in shelf.names(token=stranger.token)
+    upper = shelf.owner.name.upper()
+    assert len(shelf.names(f"author={upper}", token=shelf.owner.token)) == 5
+
+
+@pytest.mark.parametrize("sort", ["lastModified", "createdAt", "last_modified", "id"])
+def test_sorting_is_in_both_directions(shelf: Shelf, sort: str) -> None:
+    down = shelf.names(f"sort={sort}&direction=-1")
+    assert shelf.names(f"sort={sort}&direction=1") == down[::-1]
+    assert shelf.names(f"sort={sort}") == down
+    if sort == "createdAt":
+        assert down == ["gated", "three", "two", "one"]
+
+
+def test_pages_lead_to_one_another_and_keep_the_question(shelf: Shelf) -> None:
+    found: list[str] = []
+    target = f"/api/models?search={shelf.word}&limit=3&sort=createdAt&full=true"
+    while target:
+        said = shelf.owner.hub.call("GET", target)
+        found += [item["id"] for item in said.json]
+        assert all("siblings" in item for item in said.json)
+        link = said.headers.get("link", "").partition(">")[0][1:]
+        assert not link or link.startswith(shelf.owner.hub.url)
+        parts = urlsplit(link)
+        target = f"{parts.path}?{parts.query}" if link else ""
+    assert len(found) == len(set(found)) == 4
+    api = shelf.owner.hub.api()
+    assert len(list(api.list_models(search=shelf.word, limit=3))) == 3
+
+
+def test_an_item_has_the_fields_that_clients_read(shelf: Shelf) -> None:
+    call, word = shelf.owner.hub.call, shelf.word
+    (item,) = call("GET", f"/api/models?search={word}-one").json
+    needed = "_id id modelId likes downloads private tags createdAt pipeline_tag library_name"
+    assert item.keys() >= set(needed.split())
+    assert "siblings" not in item
+    (full,) = call("GET", f"/api/models?search={word}-one&full=True&config=True&cardData=True").json
+    assert full["config"]["model_type"] == "bert"
+    assert full["cardData"]["license"] == "mit"
+    assert {"rfilename": "README.md"} in full["siblings"]
+    (expanded,) = call("GET", f"/api/models?search={word}-one&expand=sha&expand=likes").json
+    assert expanded.keys() == {"_id", "id", "sha", "likes"}
+
+
+def test_the_client_lists_every_kind(anna: Person) -> None:
+    word = f"w{secrets.token_hex(4)}"
+    for kind in ("model", "dataset", "space"):
+        anna.repo(word, kind)
+    api = anna.api
+    assert [each.id for each in api.list_models(author=anna.name)] == [anna.path(word)]
+    assert [each.id for each in api.list_datasets(search=word, full=True)] == [anna.path(word)]
+    assert [each.id for each in api.list_spaces(search=word, full=True)] == [anna.path(word)]
+
+
+def test_tags_are_listed_by_type(shelf: Shelf) -> None:
+    found = shelf.owner.hub.call("GET", "/api/models-tags-by-type").json
+    assert {"id": "license:mit", "label": "mit", "type": "license"}.items() <= next(
+        tag for tag in found["license"] if tag["id"] == "license:mit"
+    ).items()
+    assert isinstance(shelf.owner.hub.call("GET", "/api/datasets-tags-by-type").json, dict)
+
+
+# -- who am I ----------------------------------------------------------------------------------
+
+
+def test_who_am_i_is_told_in_the_shape_of_each_generation(live_hub: LiveHub, anna: Person) -> None:
+    org = live_hub.org(anna)
+    assert anna.call("GET", "/api/whoami").json == {"user": anna.name, "orgs": [org]}
+    who = anna.call("GET", "/api/whoami-v2").json
+    assert (who["type"], who["name"]) == ("user", anna.name)
+    assert {"id", "fullname", "email", "isPro", "avatarUrl", "apiToken"} <= who.keys()
+    assert who["orgs"][0]["name"] == org
+    assert who["orgs"][0]["roleInOrg"] == "admin"
+    assert isinstance(who["orgs"][0]["apiToken"], str)
+    assert who["auth"]["type"] == "access_token"
+    assert who["auth"]["accessToken"]["role"] == "write"
+    assert anna.with_token("read").api.whoami()["auth"]["accessToken"]["role"] == "read"
+    with pytest.raises(HfHubHTTPError, match="Invalid user token"):
+        live_hub.api("hf_nobody").whoami()
+
+
+def test_signing_in_opens_a_session_that_signing_out_ends(live_hub: LiveHub) -> None:
+    bo = live_hub.user("bo", password="correct horse")
+    said = live_hub.call("POST", "/api/login", {"username": bo.name, "password": "correct horse"})
+    token = said.json["token"]
+    assert live_hub.call("GET", "/api/whoami-v2", token=token).json["name"] == bo.name
+    assert live_hub.call("POST", "/api/logout", token=token).status == 200
+    assert live_hub.call("GET", "/api/whoami-v2", token=token).status == 401
+    wrong = live_hub.call("POST", "/api/login", {"username": bo.name, "password": "wrong"})
+    assert (wrong.status, wrong.message) == (401, "Invalid username or password.")
+
+
+def test_an_access_token_is_no_session_to_end(anna: Person) -> None:
+    said = anna.call("POST", "/api/logout", b"")
+    assert said.status == 400
+    assert anna.api.whoami()["name"] == anna.name
+
+
+def test_people_and_organizations_are_described(live_hub: LiveHub, anna: Person) -> None:
+    bo = live_hub.user("bo")
+    org = live_hub.org(anna, {"read": bo})
+    anna.repo("a")
+    anna.repo("b", private=True)
+    assert live_hub.api().get_user_overview(anna.name).num_models == 1
+    assert anna.api.get_user_overview(anna.name.upper()).num_models == 2
+    assert live_hub.api().get_organization_overview(org).num_users == 2
+    members = [each.username for each in live_hub.api().list_organization_members(org)]
+    assert sorted(members) == sorted([anna.name, bo.name])
+    assert live_hub.call("GET", "/api/users/nobody-has-this/overview").status == 404
+    mine = anna.call("GET", "/api/settings/repositories").json
+    assert {(row["id"], row["visibility"]) for row in mine} == {
+        (anna.path("a"), "public"),
+        (anna.path("b"), "private"),
+    }
+
+
+# -- 2021 --------------------------------------------------------------------------------------
+
+FORMS = [
+    ("model", "/api/{}/"),
+    ("model", "/api/models/{}/"),
+    ("model", "/api/model/{}/"),
+    ("dataset", "/api/datasets/{}/"),
+    ("dataset", "/api/dataset/{}/"),
+    ("space", "/api/spaces/{}/"),
+    ("space", "/api/space/{}/"),
+]
+
+
+@pytest.mark.parametrize(("kind", "form"), FORMS)
+def test_one_file_goes_up_and_away_by_every_form_of_the_address(
+    anna: Person, kind: str, form: str
+) -> None:
+    repo = anna.repo("bert", kind)
+    door = form.format(repo)
+    web = f"{anna.hub.url}/{'' if kind == 'model' else kind + 's/'}{repo}"
+    said = anna.call("POST", f"{door}upload/main/sub/a.txt", b"A")
+    assert (said.status, said.json) == (200, {"url": f"{web}/blob/main/sub/a.txt"})
+    again = anna.call("POST", f"{door}upload/main/sub/a.txt", b"A")
+    assert (again.status, again.json["url"]) == (409, said.json["url"])
+    assert anna.call("POST", f"{door}upload/main/sub/a.txt", b"B").status == 200
+    read = anna.call("GET", f"{web.removeprefix(anna.hub.url)}/resolve/main/sub/a.txt")
+    assert read.body == b"B"
+    assert anna.call("DELETE", f"{door}delete/main/sub/a.txt").status == 200
+    gone = anna.call("DELETE", f"{door}delete/main/sub/a.txt")
+    assert (gone.status, gone.code) == (404, "EntryNotFound")
+
+
+def test_large_files_become_lfs_objects_on_the_way(anna: Person) -> None:
+    repo = anna.repo()
+    data = secrets.token_bytes(3_000_000)
+    assert anna.call("POST", f"/api/{repo}/upload/main/model.bin", data).status == 200
+    assert anna.call("GET", f"/{repo}/resolve/main/model.bin").body == data
+    pointer = anna.call("GET", f"/{repo}/raw/main/model.bin").body.decode()
+    assert hashlib.sha256(data).hexdigest() in pointer
+    assert anna.call("POST", f"/api/{repo}/upload/main/model.bin", data).status == 409
+    folder = anna.hub.settings.data / "incoming"
+    assert list(folder.iterdir()) == []
+
+
+def test_every_file_of_a_namespace_is_listed_as_in_2021(live_hub: LiveHub, anna: Person) -> None:
+    org = live_hub.org(anna)
+    anna.call("POST", "/api/repos/create", {"name": "one", "organization": None})
+    anna.call("POST", "/api/repos/create", {"name": "two", "organization": org})
+    anna.call("POST", f"/api/{anna.path('one')}/upload/main/w.bin", b"w" * 5000)
+
+    def rows(query: str = "") -> dict[str, Any]:
+        said = anna.call("GET", f"/api/repos/ls{query}")
+        return {row["filename"]: row for row in said.json}
+
+    own = rows()
+    assert own.keys() == {"one/.gitattributes", "one/w.bin"}
+    assert own["one/w.bin"]["size"] == 5000
+    assert own["one/w.bin"].keys() == {"filename", "lastModified", "commit", "size"}
+    assert rows(f"?organization={org}").keys() == {"two/.gitattributes"}
+
+
+def test_the_first_slash_may_be_doubled(anna: Person) -> None:
+    repo = anna.repo()
+    assert anna.call("GET", f"//api/models/{repo}").json["id"] == repo
+    assert anna.call("GET", "//api/whoami-v2").json["name"] == anna.name
+    assert anna.call("GET", f"//{repo}/resolve/main/.gitattributes").status == 200

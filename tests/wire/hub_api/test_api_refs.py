@@ -1,0 +1,208 @@
+"""Branches, tags, histories, comparisons, and large files deleted for good."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from huggingface_hub.errors import BadRequestError, HfHubHTTPError, RevisionNotFoundError
+from tests.live import LiveHub, Person
+
+
+@pytest.fixture
+def anna(live_hub: LiveHub) -> Person:
+    return live_hub.user("anna")
+
+
+@pytest.fixture
+def repo(anna: Person) -> str:
+    return anna.repo()
+
+
+def add(path: str, content: str = "x") -> dict[str, Any]:
+    return {"key": "file", "value": {"path": path, "content": content}}
+
+
+def sha_of(anna: Person, repo: str, rev: str = "main") -> str:
+    return str(anna.api.model_info(repo, revision=rev).sha)
+
+
+def test_branches_start_where_they_are_told_to(anna: Person, repo: str) -> None:
+    first = sha_of(anna, repo)
+    second = anna.commit(repo, add("a")).json["commitOid"]
+    anna.api.create_branch(repo, branch="dev")
+    anna.api.create_branch(repo, branch="old", revision=first)
+    anna.api.create_branch(repo, branch="short", revision=first[:8])
+    anna.api.create_branch(repo, branch="from/branch", revision="old")
+    found = {branch.name: branch for branch in anna.api.list_repo_refs(repo).branches}
+    assert {name: branch.target_commit for name, branch in found.items()} == {
+        "dev": second,
+        "from/branch": first,
+        "main": second,
+        "old": first,
+        "short": first,
+    }
+    assert found["from/branch"].ref == "refs/heads/from/branch"
+
+
+def test_a_branch_is_made_once_and_over_another_only_when_asked(anna: Person, repo: str) -> None:
+    first = sha_of(anna, repo)
+    anna.api.create_branch(repo, branch="dev")
+    with pytest.raises(HfHubHTTPError, match="Reference already exists"):
+        anna.api.create_branch(repo, branch="dev")
+    anna.api.create_branch(repo, branch="dev", exist_ok=True)
+    anna.commit(repo, add("a"), rev="dev")
+    target = f"/api/models/{repo}/branch/dev"
+    said = anna.call("POST", target, {"startingPoint": first, "overwrite": True})
+    assert said.status == 200
+    assert sha_of(anna, repo, "dev") == first
+
+
+def test_an_empty_branch_has_one_commit_of_nothing(anna: Person, repo: str) -> None:
+    assert anna.call("POST", f"/api/models/{repo}/branch/new", {"emptyBranch": True}).status == 200
+    assert anna.api.list_repo_files(repo, revision="new") == []
+    assert len(anna.api.list_repo_commits(repo, revision="new")) == 1
+    assert anna.commit(repo, add("a"), rev="new").status == 200
+
+
+@pytest.mark.parametrize("name", ["refs/pr/5", "a..b", "a b", "-a", "HEAD", "a.lock", "a~1"])
+def test_names_that_git_would_refuse_are_refused(anna: Person, repo: str, name: str) -> None:
+    with pytest.raises(BadRequestError, match="Invalid reference for a branch"):
+        anna.api.create_branch(repo, branch=name)
+
+
+def test_a_branch_goes_and_the_default_one_stays(anna: Person, repo: str) -> None:
+    anna.api.create_branch(repo, branch="a/b")
+    anna.api.delete_branch(repo, branch="a/b")
+    with pytest.raises(RevisionNotFoundError):
+        anna.api.delete_branch(repo, branch="a/b")
+    with pytest.raises(HfHubHTTPError, match="Cannot delete refs/heads/main"):
+        anna.api.delete_branch(repo, branch="main")
+
+
+def test_tags_point_to_what_they_were_made_at(anna: Person, repo: str) -> None:
+    first = sha_of(anna, repo)
+    anna.api.create_tag(repo, tag="v1")
+    anna.commit(repo, add("a"))
+    anna.api.create_tag(repo, tag="v0/rc", revision=first[:7], tag_message="a note")
+    anna.api.create_tag(repo, tag="v1", exist_ok=True)
+    with pytest.raises(HfHubHTTPError, match="409"):
+        anna.api.create_tag(repo, tag="v1")
+    tags = {tag.name: tag.target_commit for tag in anna.api.list_repo_refs(repo).tags}
+    assert tags == {"v0/rc": first, "v1": first}
+    assert sha_of(anna, repo, "v0/rc") == first
+    anna.api.delete_tag(repo, tag="v0/rc")
+    with pytest.raises(RevisionNotFoundError):
+        anna.api.delete_tag(repo, tag="v0/rc")
+    assert anna.api.delete_tag(repo, tag="v1") is None
+
+
+def test_a_branch_wins_over_a_tag_of_its_name(anna: Person, repo: str) -> None:
+    anna.api.create_tag(repo, tag="both")
+    anna.commit(repo, add("a"))
+    anna.api.create_branch(repo, branch="both")
+    assert sha_of(anna, repo, "both") == sha_of(anna, repo)
+
+
+def test_refs_of_pull_requests_are_listed_when_asked(anna: Person, repo: str) -> None:
+    assert "pullRequests" not in anna.call("GET", f"/api/models/{repo}/refs").json
+    refs = anna.api.list_repo_refs(repo, include_pull_requests=True)
+    assert (refs.pull_requests, refs.converts) == ([], [])
+
+
+def test_commits_come_in_pages_newest_first_with_their_number(anna: Person, repo: str) -> None:
+    shas = [anna.commit(repo, add("a", str(n))).json["commitOid"] for n in range(5)]
+    said = anna.call("GET", f"/api/models/{repo}/commits/main?limit=4&expand[]=formatted")
+    assert said.headers["x-total-count"] == "6"
+    assert [each["id"] for each in said.json] == shas[:0:-1]
+    assert said.json[0]["formatted"]["title"] == "test"
+    link = said.headers["link"]
+    assert link.startswith(f"<{anna.hub.url}/api/models/{repo}/commits/main?")
+    parts = urlsplit(link.partition(">")[0][1:])
+    rest = anna.call("GET", f"{parts.path}?{parts.query}")
+    assert [each["title"] for each in rest.json] == ["test", "initial commit"]
+    assert "link" not in rest.headers
+    assert anna.call("GET", f"/api/models/{repo}/commits/main?p=9").json == []
+    assert len(anna.api.list_repo_commits(repo)) == 6
+
+
+def test_titles_are_shown_as_text_not_as_markup(anna: Person, repo: str) -> None:
+    anna.commit(repo, add("a"), summary="<b>&", description="<script>")
+    said = anna.call("GET", f"/api/models/{repo}/commits/main?expand=formatted")
+    assert said.json[0]["title"] == "<b>&"
+    assert said.json[0]["formatted"] == {"title": "&lt;b&gt;&amp;", "message": "&lt;script&gt;"}
+
+
+def test_two_revisions_are_compared_as_a_diff(anna: Person, repo: str) -> None:
+    anna.commit(repo, add("a.txt", "one\n"))
+    anna.api.create_branch(repo, branch="100%25")
+    anna.commit(repo, add("a.txt", "two\n"), rev="100%2525")
+    anna.commit(repo, add("b.txt", "b\n"))
+    both = anna.call("GET", f"/api/models/{repo}/compare/main..100%2525")
+    assert both.headers["content-type"].startswith("text/plain")
+    assert "-one\n+two\n" in both.body.decode()
+    assert "-b\n" in both.body.decode()
+    since = anna.call("GET", f"/api/models/{repo}/compare/main...100%2525")
+    assert "-one\n+two\n" in since.body.decode()
+    assert "b.txt" not in since.body.decode()
+    assert anna.call("GET", f"/api/models/{repo}/compare/main..main").body == b""
+
+
+def test_squashing_keeps_the_files_and_one_commit(anna: Person, repo: str) -> None:
+    for n in range(3):
+        anna.commit(repo, add(f"{n}"))
+    before = sha_of(anna, repo)
+    files = anna.api.list_repo_files(repo)
+    anna.api.super_squash_history(repo, commit_message="all of it")
+    commits = anna.api.list_repo_commits(repo)
+    assert [commit.title for commit in commits] == ["all of it"]
+    assert anna.api.list_repo_files(repo) == files
+    assert sha_of(anna, repo) == commits[0].commit_id != before
+
+
+# -- large files -------------------------------------------------------------------------------
+
+
+def upload(anna: Person, repo: str, path: str, data: bytes) -> str:
+    anna.api.upload_file(path_or_fileobj=data, path_in_repo=path, repo_id=repo)
+    return hashlib.sha256(data).hexdigest()
+
+
+def test_large_files_are_listed_newest_first_page_by_page(anna: Person, repo: str) -> None:
+    shas = [upload(anna, repo, f"{n}.bin", f"{n}".encode() * 99) for n in range(3)]
+    files = list(anna.api.list_lfs_files(repo))
+    assert [file.file_oid for file in files] == shas[::-1]
+    assert [file.filename for file in files] == ["2.bin", "1.bin", "0.bin"]
+    assert files[0].size == 99
+    assert files[0].ref in ("main", "refs/heads/main")
+    assert files[0].pusher is not None
+    first = anna.call("GET", f"/api/models/{repo}/lfs-files?limit=2")
+    parts = urlsplit(first.headers["link"].partition(">")[0][1:])
+    second = anna.call("GET", f"{parts.path}?{parts.query}")
+    assert [each["fileOid"] for each in [*first.json, *second.json]] == shas[::-1]
+    assert "link" not in second.headers
+
+
+def test_large_files_are_taken_out_of_every_commit(anna: Person, repo: str) -> None:
+    gone = upload(anna, repo, "gone.bin", b"gone" * 99)
+    upload(anna, repo, "kept.bin", b"kept" * 99)
+    anna.api.create_branch(repo, branch="dev")
+    anna.api.create_tag(repo, tag="v1")
+    files = [file for file in anna.api.list_lfs_files(repo) if file.file_oid == gone]
+    anna.api.permanently_delete_lfs_files(repo, files)
+    for rev in ("main", "dev", "v1"):
+        assert anna.api.list_repo_files(repo, revision=rev) == [".gitattributes", "kept.bin"]
+    assert [file.filename for file in anna.api.list_lfs_files(repo)] == ["kept.bin"]
+    assert len(anna.api.list_repo_commits(repo)) == 3
+    assert anna.call("GET", f"/{repo}/resolve/v1/kept.bin").body == b"kept" * 99
+    said = anna.commit(repo, {"key": "lfsFile", "value": {"path": "again.bin", "oid": gone}})
+    assert said.status == 400
+
+
+def test_one_large_file_is_deleted_by_its_address(anna: Person, repo: str) -> None:
+    sha = upload(anna, repo, "a.bin", b"a" * 99)
+    target = f"/api/models/{repo}/lfs-files/{sha}?rewriteHistory=true"
+    assert anna.call("DELETE", target).status == 200
+    assert anna.api.list_repo_files(repo) == [".gitattributes"]
