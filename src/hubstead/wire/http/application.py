@@ -126,7 +126,7 @@ class Application:
     async def _fail(
         self, error: Exception, scope: Scope, receive: Receive, sender: _Sender, route: Route | None
     ) -> None:
-        wire = route.wire if route else "hub_api"
+        wire = route.wire if route else _likely_wire(scope)
         if isinstance(error, HubError):  # the address is wrong, or sending the answer failed
             told = refusal(error, Asker(False, "", "", wire))
         else:
@@ -224,8 +224,12 @@ def _unrouted(match: Match | None, scope: Scope) -> Answer:
         )
     else:
         told = refusal(NotFound(reason="Sorry, there is nothing at this address."), _NOBODY)
-    wire = "hub_api" if scope["path"].startswith("/api/") else "pages"
-    return DRESS[wire](told, "")
+    return DRESS[_likely_wire(scope)](told, "")
+
+
+def _likely_wire(scope: Scope) -> str:
+    """Guess who asks at an address that is in no route: below ``/api`` programs, else people."""
+    return "hub_api" if scope["path"].startswith("/api/") else "pages"
 
 
 _NOBODY = Asker(signed_in=False, agent="", public_url="", wire="hub_api")
