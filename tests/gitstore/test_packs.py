@@ -222,3 +222,22 @@ def test_an_index_points_beyond_two_gibibytes_by_its_second_table():
     assert body[:4] == (12).to_bytes(4, "big")
     assert body[4:8] == (1 << 31).to_bytes(4, "big")
     assert body[8:16] == far.to_bytes(8, "big")
+
+
+def test_what_is_remembered_of_a_pack_is_what_git_reads_from_it(repo, store):
+    with repo.draft() as draft:
+        kept = draft.tree([(b"100644", b"kept", bytes.fromhex(draft.blob(b"kept")))])
+        commit = draft.commit(kept, [], ADA, "one", time_s=1_700_000_000)
+        mark = draft.mark()
+        taken_back = draft.tree([(b"100644", b"gone", bytes.fromhex(draft.blob(b"gone")))])
+        vain = draft.commit(taken_back, [commit], ADA, "two", time_s=1_700_000_001)
+        draft.rewind(mark)
+        draft.finish()
+    cold = type(store)(store.root).open(repo.repo_id)
+    assert tuple(repo.rows(kept)) == tuple(cold.rows(kept))
+    assert repo.tree_of(commit) == cold.tree_of(commit) == repo.tree_of(kept) == kept
+    for absent in (taken_back, vain):
+        with pytest.raises(ObjectMissing):
+            repo.tree_of(absent)
+    with pytest.raises(ObjectMissing):
+        repo.rows(taken_back)

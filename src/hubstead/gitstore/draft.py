@@ -8,11 +8,11 @@ import os
 import re
 import secrets
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO, Self, TypeAlias
 
 from hubstead import errors
 from hubstead.gitstore.durable import full_disk_is_an_error_of_ours, sync_folder, write_file
@@ -34,6 +34,10 @@ SPILL_BYTES = 1 << 20
 _CHUNK = 1 << 18
 _NOT_IN_NAMES = re.compile(rb"[\0/]")
 _NOT_IN_PEOPLE = re.compile(r"[\0\n<>]")
+
+
+Trees: TypeAlias = Mapping[str, Sequence[Row]]
+Commits: TypeAlias = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +71,16 @@ class PackDraft:
     They stay in memory up to about a mebibyte, then go to a file ``tmp_pack_…`` beside the packs,
     a name that git and :meth:`GitStore.sweep` know for leftovers. Used as a context, whatever
     was not finished is discarded.
+
+    Args:
+        folder: Where packs go.
+        level: Of zlib.
+        on_finish: Told what became durable: the rows of each tree, the tree of each commit.
     """
 
-    def __init__(self, folder: Path, *, level: int) -> None:
+    def __init__(
+        self, folder: Path, *, level: int, on_finish: Callable[[Trees, Commits], None] | None = None
+    ) -> None:
         self._folder = folder
         self._level = level
         self._objects: dict[bytes, Packed] = {}
@@ -78,6 +89,9 @@ class PackDraft:
         self._file: BinaryIO | None = None
         self._path: Path | None = None
         self._closed = False
+        self._on_finish = on_finish
+        self._trees: dict[str, Sequence[Row]] = {}
+        self._commits: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -142,7 +156,9 @@ class PackDraft:
         """
         _check_rows(rows)
         data = b"".join([b"%b %b\0%b" % row for row in rows])
-        return self._add("tree", data)
+        oid = self._add("tree", data)
+        self._trees[oid] = tuple(rows)
+        return oid
 
     def commit(
         self,
@@ -175,7 +191,9 @@ class PackDraft:
             f"author {author.line(time_s, zone)}",
             f"committer {(committer or author).line(time_s, zone)}",
         ]
-        return self._add_message("commit", lines, message)
+        oid = self._add_message("commit", lines, message)
+        self._commits[oid] = tree
+        return oid
 
     def tag(self, name: str, commit: str, tagger: Person, message: str, *, time_s: int) -> str:
         """Add an annotated tag of a commit; return its id. The rest is as with ``commit``."""
@@ -298,10 +316,17 @@ class PackDraft:
             raise ValueError("an empty draft makes no pack")
         try:
             with full_disk_is_an_error_of_ours():
-                checksum = self._seal()
-                return self._reveal(checksum)
+                pack = self._reveal(self._seal())
+            self._tell()
+            return pack
         finally:
             self.discard()
+
+    def _tell(self) -> None:
+        if self._on_finish is not None:
+            trees = {oid: rows for oid, rows in self._trees.items() if self.contains(oid)}
+            commits = {oid: tree for oid, tree in self._commits.items() if self.contains(oid)}
+            self._on_finish(trees, commits)
 
     def _seal(self) -> bytes:
         """Write header and trailer, sync the pack's bytes, return their checksum."""

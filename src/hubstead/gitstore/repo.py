@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
@@ -70,6 +70,7 @@ class BlobFacts(NamedTuple):
     pointer: Pointer | None  # what it stands for, if it is an LFS pointer
 
 
+_CACHED_TREES = 100_000
 _CACHED_FACTS = 100_000
 _CACHED_TEXT_BYTES = 32 << 20
 
@@ -84,6 +85,7 @@ class Caches:
     rows: Bounded[tuple[str, str], Sequence[Row]]
     files: Bounded[tuple[str, str], Sequence[Entry]]
     counts: Bounded[tuple[str, str], int]
+    trees: Bounded[tuple[str, str], str] = field(default_factory=lambda: Bounded(_CACHED_TREES))
     facts: Bounded[tuple[str, str], BlobFacts] = field(
         default_factory=lambda: Bounded(_CACHED_FACTS)
     )
@@ -93,7 +95,7 @@ class Caches:
 
     def forget(self, repo_id: str) -> None:
         """Drop what is remembered of one repository."""
-        for cache in (self.rows, self.files, self.counts, self.facts, self.texts):
+        for cache in (self.rows, self.files, self.counts, self.trees, self.facts, self.texts):
             cache.forget_where(lambda key: key[0] == repo_id)
 
 
@@ -241,7 +243,12 @@ class GitRepo:
         """Return the tree of a commit (or tag); a tree's id stands for itself."""
         if oid == EMPTY_TREE:
             return oid
-        return self.reading(oid, lambda git: str(git[oid].peel(pygit2.Tree).id))
+        key = (self.repo_id, oid)
+        tree = self._caches.trees.get(key)
+        if tree is None:
+            tree = self.reading(oid, lambda git: str(git[oid].peel(pygit2.Tree).id))
+            self._caches.trees.put(key, tree)
+        return tree
 
     def trees_of(self, oids: Iterable[str]) -> dict[str, str]:
         """Return the tree of each commit."""
@@ -415,7 +422,20 @@ class GitRepo:
 
     def draft(self) -> PackDraft:
         """Begin a pack of new objects."""
-        return PackDraft(self.path / "objects" / "pack", level=self._compression)
+        return PackDraft(
+            self.path / "objects" / "pack", level=self._compression, on_finish=self._learn
+        )
+
+    def _learn(self, trees: Mapping[str, Sequence[Row]], commits: Mapping[str, str]) -> None:
+        """Remember what was just written: the next change most likely goes onto it.
+
+        To find an object of a new pack, libgit2 looks through the whole folder of packs.
+        """
+        for tree, rows in trees.items():
+            self._caches.rows.put((self.repo_id, tree), rows, weight=len(rows))
+            self._caches.trees.put((self.repo_id, tree), tree)
+        for commit, tree in commits.items():
+            self._caches.trees.put((self.repo_id, commit), tree)
 
 
 def _parts_after(after: str | None, prefix: str) -> list[bytes]:
