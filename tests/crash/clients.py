@@ -240,6 +240,8 @@ class Client:
     def _upload(self) -> None:
         name, after, repo = self._some_repo()
         data = self._bytes(1_000, 2 * LFS_MULTIPART_ABOVE)
+        if self.random.random() < 0.5:  # what others upload, and delete, as well
+            data = random.Random(self.random.randrange(6)).randbytes(7_000)
         oid, size = digest(data), len(data)
         body = {
             "operation": "upload",
@@ -248,8 +250,12 @@ class Client:
             "objects": [{"oid": oid, "size": size}],
         }
         said = self._ask("POST", f"/{name}.git/info/lfs/objects/batch", body, headers=LFS)
-        action = said.json["objects"][0]["actions"]["upload"]
         repo.uploaded[oid] = size
+        actions = said.json["objects"][0].get("actions")
+        if not actions:  # it is here already
+            self.state = after
+            return
+        action = actions["upload"]
         if said.json["transfer"] == "multipart":
             self._in_parts(after, action, oid, data)
         else:

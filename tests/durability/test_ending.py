@@ -95,6 +95,21 @@ def test_sigterm_lets_a_download_and_a_commit_finish_and_ends_with_success(tmp_p
         assert node.stop() == 0
 
 
+def test_a_client_that_never_finishes_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    with running(tmp_path / "hub", shutdown_seconds="1") as node:
+        node.call("POST", "/api/repos/create", {"name": "m"})
+        commit = _asked(node, "POST /api/models/admin/m/commit/main HTTP/1.1")
+        body = _lines("never.txt", b"never " * 1000)
+        head = f"Content-Type: application/x-ndjson\r\nContent-Length: {len(body)}\r\n\r\n"
+        commit.sendall(head.encode() + body[:-10])
+        time.sleep(0.3)
+        started = time.monotonic()
+        assert node.stop() == 0
+        assert time.monotonic() - started < 10
+        assert "in order" in node.run("doctor").stdout
+        assert list((tmp_path / "hub" / "git").rglob("tmp_*")) == []
+
+
 def test_sigterm_ends_a_hub_whose_clients_only_keep_connections_open(tmp_path: Path) -> None:
     with running(tmp_path / "hub") as node, socket.create_connection(("127.0.0.1", node.port)):
         started = time.monotonic()
