@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import quote, unquote, urlsplit
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -62,12 +63,15 @@ class Application:
         route: Route | None = None
         call: Call | None = None
         try:
-            match = self.router.match(self._path(scope))
+            path = self._path(scope)
+            match = self.router.match(path)
             route = _route(match, scope["method"])
             if match is None or route is None:
-                answer: ASGIApp = _unrouted(match, scope)
+                answer: ASGIApp = _unrouted(match, scope["method"], path)
             else:
-                call = Call(self.hub, scope, receive, route=route, captured=match.captured)
+                call = Call(
+                    self.hub, scope, receive, path=path, route=route, captured=match.captured
+                )
                 answer = await self._handle(call, sender)
             await answer(scope, receive, sender)
         except ClientGone:
@@ -126,7 +130,7 @@ class Application:
     async def _fail(
         self, error: Exception, scope: Scope, receive: Receive, sender: _Sender, route: Route | None
     ) -> None:
-        wire = route.wire if route else _likely_wire(scope)
+        wire = route.wire if route else _likely_wire(self._path(scope))
         if isinstance(error, HubError):  # the address is wrong, or sending the answer failed
             told = refusal(error, Asker(False, "", "", wire))
         else:
@@ -137,11 +141,16 @@ class Application:
         await DRESS[wire](told, sender.request_id)(scope, receive, sender)
 
     def _path(self, scope: Scope) -> str:
-        raw = scope.get("raw_path") or scope["path"].encode()
+        """Return the undecoded path below the public URL, with one slash at its start.
+
+        Proxies may leave the prefix of the public URL or take it away; old clients put a second
+        slash after an endpoint that ends in one.
+        """
+        raw = scope.get("raw_path") or quote(scope["path"]).encode()
         path = str(raw.partition(b"?")[0].decode("latin-1"))
-        if self._prefix != "/" and path.startswith(self._prefix + "/"):
-            return path[len(self._prefix) :]
-        return path
+        if self._prefix != "/" and f"{path}/".startswith(f"{self._prefix}/"):
+            path = path[len(self._prefix) :]
+        return "/" + path.lstrip("/")
 
     def _seen_through_proxies(self, scope: Scope) -> Scope:
         """Believe what trusted proxies say of the client's address and scheme."""
@@ -214,22 +223,20 @@ def _route(match: Match | None, method: str) -> Route | None:
     return match.routes.get(method) or (match.routes.get("GET") if method == "HEAD" else None)
 
 
-def _unrouted(match: Match | None, scope: Scope) -> Answer:
-    if scope["method"] == "OPTIONS":
+def _unrouted(match: Match | None, method: str, path: str) -> Answer:
+    if method == "OPTIONS":
         return Answer(status=204, headers=_PREFLIGHT)
     if match is not None:
         allowed = ", ".join(sorted(match.routes))
-        told = Refusal(
-            405, f"{scope['method']} is not allowed here: {allowed}", headers={"allow": allowed}
-        )
+        told = Refusal(405, f"{method} is not allowed here: {allowed}", headers={"allow": allowed})
     else:
         told = refusal(NotFound(reason="Sorry, there is nothing at this address."), _NOBODY)
-    return DRESS[_likely_wire(scope)](told, "")
+    return DRESS[_likely_wire(path)](told, "")
 
 
-def _likely_wire(scope: Scope) -> str:
+def _likely_wire(path: str) -> str:
     """Guess who asks at an address that is in no route: below ``/api`` programs, else people."""
-    return "hub_api" if scope["path"].startswith("/api/") else "pages"
+    return "hub_api" if path.startswith("/api/") else "pages"
 
 
 _NOBODY = Asker(signed_in=False, agent="", public_url="", wire="hub_api")
@@ -248,9 +255,13 @@ def _moved_to(call: Call, moved: RepoMoved) -> str:
     """Return the same address under the repository's new name, relative (hub-api 2.7)."""
     target = moved.facts["to"]
     assert isinstance(target, RepoId)
-    old = _repo_id(call)
-    raw = call.scope.get("raw_path") or call.scope["path"].encode()
-    path = raw.partition(b"?")[0].decode("latin-1")
-    head, _, tail = path.partition(f"/{old}")
+    segments = call.path.split("/")
+    named = [unquote(segment) for segment in segments]
+    wanted = [call.captured[part] for part in ("namespace", "name") if part in call.captured]
+    count = len(wanted)
+    at = next(at for at in range(len(named)) if named[at : at + count] == wanted)
+    suffix = ".git" if wanted[-1] != _repo_id(call).name else ""
+    segments[at : at + count] = [target.owner, target.name + suffix]
     query = call.scope["query_string"].decode("latin-1")
-    return f"{head}/{target}{tail}" + (f"?{query}" if query else "")
+    path = urlsplit(call.public_url).path + "/".join(segments)
+    return path + (f"?{query}" if query else "")

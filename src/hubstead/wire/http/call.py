@@ -122,11 +122,19 @@ class Call:
     """One request."""
 
     def __init__(
-        self, hub: Hub, scope: Scope, receive: Receive, *, route: Route, captured: Captured
+        self,
+        hub: Hub,
+        scope: Scope,
+        receive: Receive,
+        *,
+        path: str,
+        route: Route,
+        captured: Captured,
     ) -> None:
         self.hub = hub
         self.scope = scope
         self.receive = receive
+        self.path = path  # undecoded, below ``public_url``
         self.route = route
         self.captured = captured
         self.actor = Actor()

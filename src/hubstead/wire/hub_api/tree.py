@@ -6,7 +6,7 @@ import asyncio
 import base64
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from msgspec import UNSET
 
@@ -58,9 +58,7 @@ def next_page(call: Call, **changed: object) -> str:
         if name not in changed
     ]
     pairs += [(name, str(value)) for name, value in changed.items()]
-    raw = call.scope.get("raw_path") or quote(call.scope["path"]).encode()
-    path = raw.partition(b"?")[0].decode("latin-1")
-    return f'<{call.public_url}{path}?{urlencode(pairs)}>; rel="next"'
+    return f'<{call.public_url}{call.path}?{urlencode(pairs)}>; rel="next"'
 
 
 def _cursor(path: str) -> str:

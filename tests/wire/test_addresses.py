@@ -1,0 +1,235 @@
+"""What the server makes of addresses: its own name, prefixes, proxies, other methods, browsers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from tests.live import LiveHub, Person, Said, said
+
+ORIGIN = "https://pages.example"
+
+
+@pytest.fixture
+def anna(embedded_hub: LiveHub) -> Person:
+    return embedded_hub.user("anna")
+
+
+def wide(person: Person) -> str:
+    """Make a repository whose root has more than one page of one."""
+    return person.repo("wide")
+
+
+def next_of(hub: LiveHub, path: str, **headers: str) -> str:
+    answer = hub.call("GET", f"{path}?limit=1", **headers)
+    assert answer.status == 200, answer.body
+    return answer.headers["link"].partition(">")[0][1:].partition("?")[0]
+
+
+# -- links -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "evil.example:PORT", "127.0.0.1:1", "127.0.0.1", "localhost@evil:PORT", ""],
+)
+def test_a_host_that_is_not_ours_is_in_no_link(
+    embedded_hub: LiveHub, anna: Person, host: str
+) -> None:
+    sent = {"Host": host.replace("PORT", str(embedded_hub.port))}
+    made = anna.call("POST", "/api/repos/create", {"name": "bert"}, **sent)
+    assert made.json["url"] == f"{embedded_hub.url}/{anna.path('bert')}"
+    again = anna.call("POST", "/api/repos/create", {"name": "bert"}, **sent)
+    assert again.json["url"] == made.json["url"]
+    everything = str(embedded_hub.call("GET", "/api/openapi.json", **sent).json["servers"])
+    assert embedded_hub.url in everything
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:PORT", "localhost:PORT", "LOCALHOST:PORT"])
+def test_names_of_this_machine_are_kept_in_links(
+    embedded_hub: LiveHub, anna: Person, host: str
+) -> None:
+    host = host.replace("PORT", str(embedded_hub.port))
+    made = anna.call("POST", "/api/repos/create", {"name": "bert"}, Host=host)
+    assert made.json["url"] == f"http://{host}/{anna.path('bert')}"
+
+
+def test_a_public_url_with_a_prefix_is_served_with_and_without_it(
+    own_hub: Callable[..., LiveHub],
+) -> None:
+    hub = own_hub(public_url="https://hub.example/models-of/us")
+    anna = hub.user()
+    public = "https://hub.example/models-of/us"
+    for number, door in enumerate(("", "/models-of/us", "/models-of/us/")):
+        made = anna.call("POST", f"{door}/api/repos/create", {"name": f"r{number}"})
+        assert made.json["url"] == f"{public}/{anna.path(f'r{number}')}"
+        repo = anna.path(f"r{number}")
+        anna.commit(repo, {"key": "file", "value": {"path": "a", "content": ""}})
+        assert anna.call("GET", f"{door}/{repo}/resolve/main/a").status == 200
+        tree = f"/api/models/{repo}/tree/main"
+        assert next_of(hub, door + tree) == public + tree
+        anna.call("POST", "/api/repos/move", {"fromRepo": repo, "toRepo": f"{repo}-new"})
+        moved = anna.call("GET", f"{door}{tree}?x=1")
+        assert moved.status == 307
+        assert moved.headers["location"] == f"/models-of/us/api/models/{repo}-new/tree/main?x=1"
+        missing = hub.call("GET", f"{door}/api/none")
+        assert missing.headers["content-type"].startswith("application/json")
+        assert hub.call("GET", door or "/").status == 200
+    assert hub.call("GET", "/models-of/usa/api/models").status == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [
+        ("/api/models/{old}/refs", "/api/models/{new}/refs"),
+        ("//api/models/{old}/refs", "/api/models/{new}/refs"),
+        ("///{old}/resolve/main/a", "/{new}/resolve/main/a"),
+        ("/{old}/resolve/main/a%2Fb%20c", "/{new}/resolve/main/a%2Fb%20c"),
+        ("/{encoded}/resolve/main/{old}", "/{new}/resolve/main/{old}"),
+        ("/{upper}/raw/main/a", "/{new}/raw/main/a"),
+        ("/{old}.git/info/lfs/locks", "/{new}.git/info/lfs/locks"),
+        ("/api/{old}/settings", None),
+        ("/api/repos/model/{old}/settings", None),
+    ],
+)
+def test_an_old_name_is_replaced_where_it_stands_and_nowhere_else(
+    anna: Person, path: str, location: str | None
+) -> None:
+    old, new = anna.repo("old"), anna.path("new")
+    anna.call("POST", "/api/repos/move", {"fromRepo": old, "toRepo": new})
+    names = {"old": old, "new": new, "upper": old.upper(), "encoded": old.replace("old", "%6Fl%64")}
+    method = "PUT" if path.endswith("settings") else "GET"
+    answer = anna.call(method, path.format_map(names))
+    assert answer.status == 307
+    wanted = (location or path.replace("old", "new")).format_map(names)
+    assert answer.headers["location"] == wanted
+
+
+# -- proxies -----------------------------------------------------------------------------------
+
+
+def test_only_trusted_proxies_are_believed(own_hub: Callable[..., LiveHub]) -> None:
+    for trusted, scheme in (((), "http"), (("127.0.0.1/32",), "https")):
+        hub = own_hub(trusted_proxies=trusted)
+        anna = hub.user()
+        sent = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example"}
+        made = anna.call("POST", "/api/repos/create", {"name": "a"}, **sent)
+        assert made.json["url"] == f"{scheme}://127.0.0.1:{hub.port}/{anna.path('a')}"
+        odd = anna.call("GET", "/api/whoami-v2", **{"X-Forwarded-Proto": "gopher"})
+        assert odd.json["avatarUrl"].startswith("http://127.0.0.1")
+
+
+def test_guesses_are_counted_by_the_address_that_trusted_proxies_name(
+    own_hub: Callable[..., LiveHub],
+) -> None:
+    hub = own_hub(trusted_proxies=("127.0.0.0/8", "10.0.0.0/8"), sign_in_attempts=2)
+
+    def guess(number: int, chain: str) -> Said:
+        body = {"username": f"nobody-{number}", "password": "x"}
+        return hub.call("POST", "/api/login", body, **{"X-Forwarded-For": chain})
+
+    first = [guess(n, "1.2.3.4, 10.0.0.1").status for n in range(40)]
+    assert 429 in first
+    limited = guess(99, "1.2.3.4")
+    assert limited.status == 429
+    assert int(limited.headers["retry-after"]) > 0
+    assert "t=" in limited.headers["ratelimit"]
+    assert guess(100, "1.2.3.4, 5.6.7.8").status == 401  # what a client adds in front is no proof
+
+
+# -- methods, browsers, ids --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("PATCH", "/api/models", 405),
+        ("DELETE", "/api/whoami-v2", 405),
+        ("HEAD", "/api/repos/create", 405),
+        ("GET", "/api/none/of/the/kind/there/is/here", 404),
+        ("GET", "/api/", 404),
+        ("POST", "/api/none", 404),
+        ("LOCK", "/api/models", 405),
+    ],
+)
+def test_what_is_not_served_is_told_in_json(
+    embedded_hub: LiveHub, method: str, path: str, status: int
+) -> None:
+    answer = embedded_hub.call(method, path)
+    assert answer.status == status
+    assert answer.headers["content-type"].startswith("application/json")
+    assert answer.code is None
+    if method != "HEAD":
+        assert answer.json["error"]
+    if status == 405:
+        assert answer.headers["allow"]
+
+
+def test_a_browser_of_another_origin_may_call_and_read(embedded_hub: LiveHub) -> None:
+    asked = {
+        "Origin": ORIGIN,
+        "Access-Control-Request-Method": "PUT",
+        "Access-Control-Request-Headers": "authorization,content-type,x-request-id",
+    }
+    before = embedded_hub.call("OPTIONS", "/api/models/a/b/settings", **asked)
+    assert before.status == 204
+    allowed = before.headers["access-control-allow-headers"].split(",")
+    assert {"authorization", "content-type", "range", "x-request-id"} <= set(allowed)
+    assert "PUT" in before.headers["access-control-allow-methods"]
+    for path in ("/api/models", "/api/models/none/none", "/none/none/resolve/main/a", "/api/none"):
+        answer = embedded_hub.call("GET", path, Origin=ORIGIN)
+        assert answer.headers["access-control-allow-origin"] == ORIGIN
+        assert "Origin" in answer.headers["vary"]
+        exposed = answer.headers["access-control-expose-headers"].split(",")
+        assert {"X-Error-Code", "X-Error-Message", "X-Repo-Commit", "Link", "ETag"} <= set(exposed)
+        assert "access-control-allow-credentials" not in answer.headers
+    assert "access-control-allow-origin" not in embedded_hub.call("GET", "/api/models").headers
+
+
+@pytest.mark.parametrize("name", ["X-Amzn-Trace-Id", "X-Request-Id"])
+def test_the_clients_own_id_is_part_of_ours(embedded_hub: LiveHub, name: str) -> None:
+    for path in ("/api/models", "/api/none", "/healthz"):
+        answer = embedded_hub.call("GET", path, **{name: "abc-123"})
+        assert answer.headers["x-request-id"].startswith("Root=1-")
+        assert answer.headers["x-request-id"].endswith(";abc-123")
+    one, two = (embedded_hub.call("GET", "/healthz").headers["x-request-id"] for _ in range(2))
+    assert one != two
+    odd = embedded_hub.call("GET", "/healthz", **{name: "a b<script>"})
+    assert "script" not in odd.headers["x-request-id"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/healthz",
+        "/readyz",
+        "/api/models",
+        "/api/openapi.json",
+        "/api/models/none/none",
+        "/api/none",
+        "/",
+        "/none/none/resolve/main/a",
+    ],
+)
+def test_head_is_get_without_the_body(embedded_hub: LiveHub, path: str) -> None:
+    get, head = (embedded_hub.call(method, path) for method in ("GET", "HEAD"))
+    for each in (get, head):
+        each.headers.pop("date")
+        each.headers.pop("x-request-id")
+    assert (head.status, head.headers, head.body) == (get.status, get.headers, b"")
+    assert get.body
+
+
+def test_success_carries_no_error_headers(embedded_hub: LiveHub, anna: Person) -> None:
+    repo = anna.repo()
+    for path in (f"/api/models/{repo}", f"/{repo}/resolve/main/.gitattributes", "/api/models"):
+        answer = embedded_hub.call("GET", path)
+        assert answer.status == 200
+        assert not {"x-error-code", "x-error-message"} & answer.headers.keys()
+
+
+def test_the_port_in_links_is_the_one_that_is_bound(embedded_hub: LiveHub) -> None:
+    document = said(embedded_hub.port, "GET", "/.well-known/openapi.json").json
+    assert document["servers"] == [{"url": embedded_hub.url}]
+    assert json.dumps(document["paths"]).count("/api/models") > 3
