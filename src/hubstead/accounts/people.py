@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import bindparam, delete, func, select, update
 
 from hubstead.accounts.tables import access_token, account, member
-from hubstead.db import Conflict, Database, Reader, Row, Tx, insert, point, scan
+from hubstead.db import Conflict, Database, Reader, Row, Tx, adding, point, scan
 from hubstead.errors import AccountNotFound, InvalidInput, NameTaken
 from hubstead.ids import account_key, check_account_name, new_object_id, now_ms
 
@@ -37,22 +37,17 @@ _SECRETS = point(
 _LIST = scan(select(*_COLUMNS).where(account.c.kind == bindparam("kind")).order_by(account.c.pk))
 _ADMINS = point(select(func.count().label("n")).select_from(account).where(account.c.is_admin == 1))
 _ADD = point(
-    insert(account)
-    .values(
-        {
-            name: bindparam(name)
-            for name in (
-                "id",
-                "kind",
-                "name",
-                "name_key",
-                "fullname",
-                "email",
-                "password_hash",
-                "is_admin",
-                "created_ms",
-            )
-        }
+    adding(
+        account,
+        "id",
+        "kind",
+        "name",
+        "name_key",
+        "fullname",
+        "email",
+        "password_hash",
+        "is_admin",
+        "created_ms",
     )
     .on_conflict_do_nothing()
     .returning(account.c.pk)
@@ -77,14 +72,9 @@ _END_SESSIONS = point(
 )
 _DELETE = point(delete(account).where(account.c.pk == bindparam("account_pk")))
 _JOIN = point(
-    insert(member)
-    .values(
-        org_pk=bindparam("org_pk"),
-        user_pk=bindparam("user_pk"),
-        role=bindparam("role"),
-        created_ms=bindparam("created_ms"),
+    adding(member, "org_pk", "user_pk", "role", "created_ms").on_conflict_do_update(
+        index_elements=["org_pk", "user_pk"], set_={"role": bindparam("role")}
     )
-    .on_conflict_do_update(index_elements=["org_pk", "user_pk"], set_={"role": bindparam("role")})
 )
 _LEAVE = point(
     delete(member).where(

@@ -18,7 +18,7 @@ from itsdangerous.encoding import base64_decode, base64_encode
 from sqlalchemy import bindparam, delete, select
 
 from hubstead.accounts.tables import signing_key
-from hubstead.db import Database, Tx, insert, point
+from hubstead.db import Database, Tx, adding, point
 from hubstead.errors import InvalidCredentials
 from hubstead.ids import now_ms
 
@@ -38,11 +38,7 @@ _KEYS = point(
     )
 )
 _DROP = point(delete(signing_key).where(signing_key.c.created_ms < bindparam("before_ms")))
-_ADD = point(
-    insert(signing_key)
-    .values(id=bindparam("id"), secret=bindparam("secret"), created_ms=bindparam("created_ms"))
-    .on_conflict_do_nothing()
-)
+_ADD = point(adding(signing_key, "id", "secret", "created_ms").on_conflict_do_nothing())
 #: Nodes that start together for the first time must end up with one key, not with one each.
 _FIRST_KEY = "00000000"
 

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, delete, select, update
 
 from hubstead.accounts.actor import ANONYMOUS, Actor
 from hubstead.accounts.tables import access_token, account
-from hubstead.db import Database, Reader, Row, Tx, insert, point, scan
+from hubstead.db import Database, Reader, Row, Tx, adding, point, scan
 from hubstead.errors import InvalidCredentials, InvalidInput, NotFound
 from hubstead.ids import new_object_id, now_ms
 
@@ -42,22 +42,17 @@ _USER = point(
     )
 )
 _ADD = point(
-    insert(access_token)
-    .values(
-        {
-            name: bindparam(name)
-            for name in (
-                "id",
-                "user_pk",
-                "name",
-                "hash",
-                "hint",
-                "kind",
-                "role",
-                "created_ms",
-                "expires_ms",
-            )
-        }
+    adding(
+        access_token,
+        "id",
+        "user_pk",
+        "name",
+        "hash",
+        "hint",
+        "kind",
+        "role",
+        "created_ms",
+        "expires_ms",
     )
     .on_conflict_do_nothing()
     .returning(access_token.c.pk)

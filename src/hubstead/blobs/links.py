@@ -31,7 +31,7 @@ from sqlalchemy import (
 from hubstead.blobs.interface import BlobStore
 from hubstead.blobs.keys import BlobKey, BlobKind
 from hubstead.blobs.tables import blob, hold, repo_blob, upload
-from hubstead.db import Database, Reader, Row, Tx, any_of, insert, point, scan
+from hubstead.db import Database, Reader, Row, Tx, adding, any_of, insert, point, scan
 from hubstead.errors import BlobMissing, Unavailable
 from hubstead.ids import now_ms
 
@@ -40,13 +40,7 @@ BATCH = 200
 CONDEMNED = 0
 
 _ADD = point(
-    insert(blob)
-    .values(
-        kind=bindparam("kind"),
-        name=bindparam("name"),
-        bytes=bindparam("bytes"),
-        created_ms=bindparam("created_ms"),
-    )
+    adding(blob, "kind", "name", "bytes", "created_ms")
     .on_conflict_do_update(
         index_elements=["kind", "name"],
         set_={"doomed_ms": None},
@@ -64,24 +58,18 @@ _KEEP = point(
     )
 )
 _LINK = point(
-    insert(repo_blob)
-    .values(
-        {
-            name: bindparam(name)
-            for name in (
-                "repo_pk",
-                "kind",
-                "name",
-                "bytes",
-                "path",
-                "ref",
-                "pusher_pk",
-                "committed",
-                "created_ms",
-            )
-        }
-    )
-    .on_conflict_do_update(
+    adding(
+        repo_blob,
+        "repo_pk",
+        "kind",
+        "name",
+        "bytes",
+        "path",
+        "ref",
+        "pusher_pk",
+        "committed",
+        "created_ms",
+    ).on_conflict_do_update(
         index_elements=["repo_pk", "kind", "name"],
         set_={
             "committed": 1,
@@ -92,14 +80,7 @@ _LINK = point(
     )
 )
 _HOLD = point(
-    insert(hold)
-    .values(
-        repo_pk=bindparam("repo_pk"),
-        kind=bindparam("kind"),
-        name=bindparam("name"),
-        until_ms=bindparam("until_ms"),
-    )
-    .on_conflict_do_update(
+    adding(hold, "repo_pk", "kind", "name", "until_ms").on_conflict_do_update(
         index_elements=["repo_pk", "kind", "name"],
         set_={"until_ms": bindparam("until_ms")},
         where=hold.c.until_ms < bindparam("until_ms"),

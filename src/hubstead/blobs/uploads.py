@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, delete, select, update
 from hubstead.blobs.interface import BlobStore
 from hubstead.blobs.keys import BlobKey
 from hubstead.blobs.tables import upload
-from hubstead.db import Database, Row, Tx, insert, point, scan
+from hubstead.db import Database, Row, Tx, adding, point, scan
 from hubstead.ids import now_ms
 
 #: How many expired uploads are dropped at a time.
@@ -29,20 +29,7 @@ _FIND = point(
     .limit(1)
 )
 _ADD = point(
-    insert(upload).values(
-        {
-            name: bindparam(name)
-            for name in (
-                "id",
-                "repo_pk",
-                "name",
-                "bytes",
-                "part_bytes",
-                "created_ms",
-                "expires_ms",
-            )
-        }
-    )
+    adding(upload, "id", "repo_pk", "name", "bytes", "part_bytes", "created_ms", "expires_ms")
 )
 _PROLONG = point(
     update(upload)

@@ -13,7 +13,7 @@ from hubstead import blobs
 from hubstead.accounts import Actor
 from hubstead.blobs import BlobKey, BlobKind, Link
 from hubstead.commits.tables import pack, ref
-from hubstead.db import Tx, insert, point
+from hubstead.db import Tx, adding, point
 from hubstead.errors import HubError, InvalidInput, RefExists
 from hubstead.gitstore import Pack
 from hubstead.ids import now_ms
@@ -44,17 +44,7 @@ class Plan(msgspec.Struct, frozen=True):
     derived: Derived | None = None  # None: as it was
 
 
-_POINT = point(
-    insert(ref)
-    .values(
-        repo_pk=bindparam("repo_pk"),
-        name=bindparam("name"),
-        oid=bindparam("oid"),
-        target=bindparam("target"),
-        moved_ms=bindparam("moved_ms"),
-    )
-    .on_conflict_do_nothing()
-)
+_POINT = point(adding(ref, "repo_pk", "name", "oid", "target", "moved_ms").on_conflict_do_nothing())
 _SWAP = point(
     update(ref)
     .values(oid=bindparam("new_oid"), target=bindparam("new_target"), moved_ms=bindparam("at_ms"))
@@ -85,15 +75,7 @@ _IN_THE_WAY = point(
     )
     .limit(1)
 )
-_ADD_PACK = point(
-    insert(pack).values(
-        repo_pk=bindparam("repo_pk"),
-        name=bindparam("name"),
-        objects=bindparam("objects"),
-        bytes=bindparam("bytes"),
-        created_ms=bindparam("created_ms"),
-    )
-)
+_ADD_PACK = point(adding(pack, "repo_pk", "name", "objects", "bytes", "created_ms"))
 _COUNT = point(
     update(repo)
     .values(

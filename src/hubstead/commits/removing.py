@@ -10,16 +10,12 @@ from hubstead import blobs
 from hubstead.accounts import Actor
 from hubstead.commits.stores import Stores
 from hubstead.commits.tables import dead_folder
-from hubstead.db import Tx, insert, point, scan
+from hubstead.db import Tx, adding, point, scan
 from hubstead.ids import RepoId, now_ms
 from hubstead.outbox import record
 from hubstead.repos import Repo, RepoDeleted, Right, event_facts, open_repo, remove_repo
 
-_BURY = point(
-    insert(dead_folder)
-    .values(repo_id=bindparam("repo_id"), since_ms=bindparam("since_ms"))
-    .on_conflict_do_nothing()
-)
+_BURY = point(adding(dead_folder, "repo_id", "since_ms").on_conflict_do_nothing())
 _DEAD = scan(
     select(dead_folder.c.repo_id).where(dead_folder.c.since_ms < bindparam("before_ms")).limit(100)
 )

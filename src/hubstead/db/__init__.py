@@ -2,7 +2,7 @@
 
 from hubstead.db.interface import Conflict, Database, Reader, Tx, WriteFn
 from hubstead.db.opening import migrate, open_db
-from hubstead.db.statements import Row, Statement, any_of, insert, point, scan
+from hubstead.db.statements import Row, Statement, adding, any_of, insert, point, scan
 
 __all__ = [
     "Conflict",
@@ -12,6 +12,7 @@ __all__ = [
     "Statement",
     "Tx",
     "WriteFn",
+    "adding",
     "any_of",
     "insert",
     "migrate",

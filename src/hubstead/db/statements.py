@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Executable, bindparam
+from sqlalchemy import ColumnElement, Executable, Table, bindparam
+from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.dialects.postgresql import asyncpg as _asyncpg
 from sqlalchemy.dialects.postgresql import insert as _postgres_insert
 from sqlalchemy.dialects.sqlite import pysqlite as _pysqlite
@@ -72,6 +73,11 @@ def point(element: Executable) -> Statement:
 def scan(element: Executable) -> Statement:
     """Register a statement that may read many rows."""
     return Statement(element, long=True)
+
+
+def adding(table: Table, *columns: str) -> Insert:
+    """Return an ``INSERT`` whose parameters are called as the columns they fill."""
+    return insert(table).values({name: bindparam(name) for name in columns})
 
 
 def sqlite_dialect() -> Dialect:

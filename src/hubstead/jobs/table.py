@@ -5,19 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
-from sqlalchemy import bindparam, case, select
+from sqlalchemy import case, select
 
-from hubstead.db import Reader, Tx, insert, point, scan
+from hubstead.db import Reader, Tx, adding, point, scan
 from hubstead.ids import now_ms
 from hubstead.jobs.tables import job
 
-_NEW = insert(job).values(
-    type=bindparam("type"),
-    subject=bindparam("subject"),
-    payload=bindparam("payload"),
-    due_ms=bindparam("due_ms"),
-    created_ms=bindparam("created_ms"),
-)
+_NEW = adding(job, "type", "subject", "payload", "due_ms", "created_ms")
 _ENQUEUE = point(
     _NEW.on_conflict_do_update(
         index_elements=["type", "subject"],

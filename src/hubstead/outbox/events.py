@@ -8,7 +8,7 @@ from typing import TypeAlias
 import msgspec
 from sqlalchemy import bindparam, delete, func, select, update
 
-from hubstead.db import Database, Reader, Row, Tx, insert, point
+from hubstead.db import Database, Reader, Row, Tx, adding, point
 from hubstead.ids import now_ms
 from hubstead.outbox.tables import event as event_table
 
@@ -17,14 +17,7 @@ BATCH = 100
 #: How many old events one transaction removes.
 PRUNE_BATCH = 1000
 
-_ADD = point(
-    insert(event_table).values(
-        repo_pk=bindparam("repo_pk"),
-        type=bindparam("type"),
-        payload=bindparam("payload"),
-        created_ms=bindparam("created_ms"),
-    )
-)
+_ADD = point(adding(event_table, "repo_pk", "type", "payload", "created_ms"))
 _PENDING = point(
     select(event_table)
     .where(event_table.c.told_ms.is_(None))

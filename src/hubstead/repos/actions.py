@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy import bindparam, delete, select, update
 
 from hubstead.accounts import Actor
-from hubstead.db import Database, Reader, Tx, insert, point
+from hubstead.db import Database, Reader, Tx, adding, insert, point
 from hubstead.errors import Forbidden, InvalidInput, RepoExists
 from hubstead.ids import Kind, RepoId, check_repo_name, now_ms
 from hubstead.outbox import record
@@ -37,25 +37,19 @@ class NewRepo(msgspec.Struct, frozen=True):
 
 
 _INSERT = point(
-    insert(repo)
-    .values(
-        {
-            name: bindparam(name)
-            for name in (
-                "id",
-                "kind",
-                "owner_pk",
-                "creator_pk",
-                "name",
-                "private",
-                "sdk",
-                "lfs_multipart_threshold",
-                "created_ms",
-                "modified_ms",
-            )
-        }
-    )
-    .returning(repo.c.pk)
+    adding(
+        repo,
+        "id",
+        "kind",
+        "owner_pk",
+        "creator_pk",
+        "name",
+        "private",
+        "sdk",
+        "lfs_multipart_threshold",
+        "created_ms",
+        "modified_ms",
+    ).returning(repo.c.pk)
 )
 _HOLDER = point(
     select(repo_name.c.repo_pk, repo_name.c.is_alias).where(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy import bindparam, delete, update
 
-from hubstead.db import Tx, insert, point
+from hubstead.db import Tx, adding, point
 from hubstead.ids import Kind
 from hubstead.repos.tables import repo, repo_tag
 
@@ -35,11 +35,7 @@ _SET = point(
     .where(repo.c.pk == bindparam("repo_pk"))
 )
 _UNTAG = point(delete(repo_tag).where(repo_tag.c.repo_pk == bindparam("which_pk")))
-_TAG = point(
-    insert(repo_tag)
-    .values(kind=bindparam("kind"), tag=bindparam("tag"), repo_pk=bindparam("repo_pk"))
-    .on_conflict_do_nothing()
-)
+_TAG = point(adding(repo_tag, "kind", "tag", "repo_pk").on_conflict_do_nothing())
 
 
 async def set_derived(tx: Tx, repo_pk: int, kind: Kind, head: str | None, derived: Derived) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 from sqlalchemy import bindparam, delete, select
 
-from hubstead.db import Database, Reader, Row, Tx, insert, point
+from hubstead.db import Database, Reader, Row, Tx, adding, point
 from hubstead.errors import InvalidInput, NotFound
 from hubstead.ids import Kind, new_object_id, now_ms
 from hubstead.webhooks.tables import webhook
@@ -34,16 +34,7 @@ class Webhook(msgspec.Struct, frozen=True):
 
 
 _LIST = point(select(webhook).order_by(webhook.c.pk))
-_ADD = point(
-    insert(webhook).values(
-        id=bindparam("id"),
-        url=bindparam("url"),
-        secret=bindparam("secret"),
-        private=bindparam("private"),
-        kinds=bindparam("kinds"),
-        created_ms=bindparam("created_ms"),
-    )
-)
+_ADD = point(adding(webhook, "id", "url", "secret", "private", "kinds", "created_ms"))
 _REMOVE = point(delete(webhook).where(webhook.c.id == bindparam("webhook_id")))
 
 

@@ -14,9 +14,8 @@ import json
 from collections.abc import Iterator
 
 import msgspec
-from sqlalchemy import bindparam
 
-from hubstead.db import Row, Tx, insert, point
+from hubstead.db import Row, Tx, adding, point
 from hubstead.ids import Kind, RepoId, now_ms
 from hubstead.jobs import enqueue
 from hubstead.repos import (
@@ -37,24 +36,18 @@ _EVENTS: dict[str, type[RepoEvent]] = {
 }
 # A listener hears of an event once, but a second time would tell nothing new.
 _ADD = point(
-    insert(delivery)
-    .values(
-        {
-            name: bindparam(name)
-            for name in (
-                "webhook_pk",
-                "event_pk",
-                "seq",
-                "repo_pk",
-                "name_key",
-                "body",
-                "state",
-                "due_ms",
-                "created_ms",
-            )
-        }
-    )
-    .on_conflict_do_nothing()
+    adding(
+        delivery,
+        "webhook_pk",
+        "event_pk",
+        "seq",
+        "repo_pk",
+        "name_key",
+        "body",
+        "state",
+        "due_ms",
+        "created_ms",
+    ).on_conflict_do_nothing()
 )
 
 
