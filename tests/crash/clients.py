@@ -24,6 +24,10 @@ class Uncertain(Exception):
     """The hub could not say whether it was done (its database was away)."""
 
 
+class BeingDeleted(Exception):
+    """An object of this name is just being deleted for good: to be uploaded again later."""
+
+
 class Refused(AssertionError):
     """The hub refused what it had to do."""
 
@@ -72,7 +76,10 @@ class Client:
     def _run(self) -> None:
         try:
             while True:
-                self.step()
+                try:
+                    self.step()
+                except BeingDeleted:
+                    self.pending = None
         except (OSError, Uncertain):
             pass  # the server is gone
         except BaseException as error:
@@ -108,6 +115,8 @@ class Client:
 
     def _ask(self, method: str, url: str, body: Any = None, **how: Any) -> Said:
         said = self._caller(method, url, body, **how)
+        if said.status == 503 and b"just being removed" in said.body:
+            raise BeingDeleted
         if said.status == 503 and self.tolerant:
             raise Uncertain(said.body.decode())
         if said.status >= 300:
