@@ -78,10 +78,11 @@ class LocalBlobs(PutsByWriting):
     async def open(self, key: BlobKey) -> LocalBlob:
         """See `BlobStore.open`."""
         path = self.root / blob_path(key)
-        size = await self.size(key)
-        if size is None:
-            raise BlobNotFound(name=key.name)
-        return LocalBlob(size, path)
+        with storage_errors():
+            try:
+                return LocalBlob(os.stat(path).st_size, path)
+            except FileNotFoundError:
+                raise BlobNotFound(name=key.name) from None
 
     async def size(self, key: BlobKey) -> int | None:
         """See `BlobStore.size`."""
