@@ -65,7 +65,8 @@ RESERVED_NAMES = frozenset(
     join new docs organizations users user resolve-cache uploads .well-known posts blog search
     notifications avatars static assets healthz readyz metrics repos whoami whoami-v2
     validate-yaml trending quicksearch events lfs xet cas v1 v2 agent-harnesses credentials jobs
-    scheduled-jobs telemetry openapi.json favicon.ico robots.txt""".split()
+    scheduled-jobs telemetry daily_papers models-tags-by-type datasets-tags-by-type openapi.json
+    favicon.ico robots.txt""".split()
 )
 
 

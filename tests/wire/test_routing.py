@@ -1,0 +1,180 @@
+"""The segment router: what a path means is decided on its undecoded segments."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hubstead.app import routes
+from hubstead.errors import InvalidInput
+from hubstead.ids import RESERVED_NAMES, Kind
+from hubstead.wire.http import Access, Answer, Route, Router
+
+ROUTER = Router(routes())
+
+
+async def handler(call: object) -> Answer:
+    """Answer."""
+    return Answer()
+
+
+def router(*patterns: str) -> Router:
+    return Router([Route("GET", pattern, handler, Access.OPEN) for pattern in patterns])
+
+
+def found(table: Router, path: str) -> tuple[str, dict[str, Any]] | None:
+    match = table.match(path)
+    return None if match is None else (match.routes["GET"].pattern, match.captured)
+
+
+def test_a_segment_is_decoded_after_the_path_was_split() -> None:
+    table = router("/x/{rev}/{rest+}")
+    assert found(table, "/x/refs%2Fpr%2F1/a%20b/c%2Fd") == (
+        "/x/{rev}/{rest+}",
+        {"rev": "refs/pr/1", "rest": ["a b", "c/d"]},
+    )
+    assert found(table, "/x/%252F/a") == ("/x/{rev}/{rest+}", {"rev": "%2F", "rest": ["a"]})
+
+
+@pytest.mark.parametrize("segment", ["%ff", "%ed%a0%80", "a%00b", "%C3"])
+def test_what_is_no_text_is_refused(segment: str) -> None:
+    for table, path in ((router("/{a}"), f"/{segment}"), (router("/{a+}"), f"/x/{segment}")):
+        with pytest.raises(InvalidInput, match="the address must"):
+            table.match(path)
+
+
+def test_literals_win_over_kinds_and_kinds_over_captures() -> None:
+    table = router("/y/{a}/x", "/y/{kinds}/x", "/y/models/x", "/y/{a}/{b}")
+    assert found(table, "/y/models/x") == ("/y/models/x", {})
+    assert found(table, "/y/datasets/x") == ("/y/{kinds}/x", {"kind": Kind.DATASET})
+    assert found(table, "/y/others/x") == ("/y/{a}/x", {"a": "others"})
+    assert found(table, "/y/models/z") == ("/y/{a}/{b}", {"a": "models", "b": "z"})
+
+
+def test_a_reserved_name_is_nobodys_at_the_start_of_a_path() -> None:
+    table = router("/{a}/x")
+    assert found(table, "/anna/x") == ("/{a}/x", {"a": "anna"})
+    assert found(table, "/API/x") is None
+
+
+def test_a_dead_end_is_left_for_the_next_choice() -> None:
+    table = router("/models/a/b", "/{kinds}/{x+}")
+    assert found(table, "/models/a/c") == ("/{kinds}/{x+}", {"kind": Kind.MODEL, "x": ["a", "c"]})
+
+
+def test_the_rest_is_one_segment_or_more_or_perhaps_nothing() -> None:
+    assert found(router("/a/{x+}"), "/a") is None
+    assert found(router("/a/{x*}"), "/a") == ("/a/{x*}", {})
+    assert found(router("/a/{x*}"), "/a/b/") == ("/a/{x*}", {"x": ["b", ""]})
+
+
+def test_an_empty_segment_is_no_name() -> None:
+    assert found(router("/a/{x}"), "/a/") is None
+    assert found(router("/a/{x}/b"), "/a//b") is None
+
+
+def test_kinds_come_in_the_plural_and_where_said_in_the_singular() -> None:
+    assert found(router("/{kinds}"), "/model") is None
+    assert found(router("/{any_kind}"), "/model") == ("/{any_kind}", {"kind": Kind.MODEL})
+    assert found(router("/{prefix}/{a}"), "/models/x") is None
+    assert found(router("/{prefix}/{a}"), "/x") == ("/{prefix}/{a}", {"a": "x"})
+    assert found(router("/{spaces}/{a}"), "/spaces/x") == (
+        "/{spaces}/{a}",
+        {"kind": Kind.SPACE, "a": "x"},
+    )
+
+
+def test_a_route_that_is_there_twice_is_a_mistake() -> None:
+    with pytest.raises(ValueError, match="clashes"):
+        router("/{prefix}/a", "/a")
+
+
+@pytest.mark.parametrize(
+    ("path", "pattern", "captured"),
+    [
+        ("/gpt2/resolve/main/a", "resolve/{rest+}", {"name": "gpt2", "rest": ["main", "a"]}),
+        (
+            "/anna/resolve/resolve/main/a",
+            "resolve/{rest+}",
+            {"namespace": "anna", "name": "resolve", "rest": ["main", "a"]},
+        ),
+        (
+            "/datasets/anna/x/raw/main/a",
+            "raw/{rest+}",
+            {"kind": Kind.DATASET, "namespace": "anna", "name": "x", "rest": ["main", "a"]},
+        ),
+        ("/api/models/gpt2", "/api/{kinds}/{repo}", {"kind": Kind.MODEL, "name": "gpt2"}),
+        (
+            "/api/models/anna/tree/tree/main",
+            "tree/{rest+}",
+            {"kind": Kind.MODEL, "namespace": "anna", "name": "tree", "rest": ["main"]},
+        ),
+        (
+            "/api/anna/x/upload/main/a",
+            "/api/{namespace}/{name}/upload/{rest+}",
+            {"namespace": "anna", "name": "x", "rest": ["main", "a"]},
+        ),
+    ],
+)
+def test_ids_of_one_and_two_segments_are_told_apart(
+    path: str, pattern: str, captured: dict[str, Any]
+) -> None:
+    match = ROUTER.match(path)
+    assert match is not None
+    assert any(route.pattern.endswith(pattern) for route in match.routes.values())
+    assert match.captured == captured
+
+
+NAMES = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,8}[A-Za-z0-9])?", fullmatch=True)
+TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1)
+FREE = NAMES.filter(lambda name: name.casefold() not in RESERVED_NAMES)
+
+
+@pytest.mark.parametrize(
+    "route", [r for r in routes() if "{repo}" in r.pattern], ids=lambda r: r.name
+)
+def test_every_route_is_reached_by_every_repository(route: Route) -> None:
+    @settings(max_examples=15, deadline=None)
+    @given(st.data())
+    def holds(data: st.DataObject) -> None:
+        captured: dict[str, Any] = {}
+
+        def filled(found: re.Match[str]) -> str:
+            name = found[1]
+            if name in ("kinds", "any_kind", "prefix"):
+                captured["kind"] = data.draw(st.sampled_from([Kind.DATASET, Kind.KERNEL]))
+                return f"{captured['kind'].plural}"
+            if name == "spaces":
+                captured["kind"] = Kind.SPACE
+                return "spaces"
+            if name == "repo":
+                captured["namespace"], captured["name"] = data.draw(FREE), data.draw(NAMES)
+                return f"{captured['namespace']}/{captured['name']}"
+            if found[2]:
+                captured[name] = data.draw(st.lists(TEXTS, min_size=1, max_size=3))
+                return "/".join(quote(each, safe="") for each in captured[name])
+            captured[name] = data.draw(TEXTS)
+            return quote(captured[name], safe="")
+
+        match = ROUTER.match(re.sub(r"\{(\w+)([+*]?)\}", filled, route.pattern))
+        assert match is not None
+        if route in match.routes.values():
+            assert match.captured == captured
+        else:  # a literal segment has the value that was drawn
+            assert route.pattern.count("{") > 2
+
+    holds()
+
+
+def test_every_address_of_an_account_name_is_reserved() -> None:
+    firsts = {route.pattern.split("/")[1] for route in routes()}
+    below_api = {
+        route.pattern.split("/")[2] for route in routes() if route.pattern.startswith("/api/")
+    }
+    literal = {name for name in firsts | below_api if name and "{" not in name}
+    assert literal <= RESERVED_NAMES
