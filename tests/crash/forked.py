@@ -45,10 +45,11 @@ class ForkedNode(Node):
         """See ``Node.start``."""
         reader, writer = _FORKING.Pipe(duplex=False)
         arguments = ["serve", "--data", str(self.data), "--port", "0"]
-        self.child = _FORKING.Process(
+        child = _FORKING.Process(
             target=_serve, args=(arguments, dict(self.env), self.log, writer), daemon=True
         )
-        self.child.start()
+        child.start()
+        self.child = child
         writer.close()
         with os.fdopen(os.dup(reader.fileno())) as greeting:
             reader.close()
