@@ -16,6 +16,7 @@ from hubstead.ids import RESERVED_NAMES, Kind
 from hubstead.wire.http import Access, Answer, Route, Router
 
 ROUTER = Router(routes())
+OF_REPOS = [route for route in ROUTER.routes if "{repo}" in route.pattern]
 
 
 async def handler(call: object) -> Answer:
@@ -135,9 +136,7 @@ TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]
 FREE = NAMES.filter(lambda name: name.casefold() not in RESERVED_NAMES)
 
 
-@pytest.mark.parametrize(
-    "route", [r for r in routes() if "{repo}" in r.pattern], ids=lambda r: r.name
-)
+@pytest.mark.parametrize("route", OF_REPOS, ids=lambda route: route.name)
 def test_every_route_is_reached_by_every_repository(route: Route) -> None:
     @settings(max_examples=15, deadline=None)
     @given(st.data())

@@ -1,0 +1,100 @@
+"""In the company shape a node's folder is a cache: any node can be lost and replaced."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.live import LiveHub, Person
+
+
+def everything(anna: Person, repos: dict[str, str]) -> dict[str, object]:
+    """Read each repository whole: its files, their content, its history, its refs."""
+    found: dict[str, object] = {}
+    for repo, kind in repos.items():
+        where = "" if kind == "model" else f"{kind}s/"
+        files = anna.api.list_repo_files(repo, repo_type=kind)
+        for name in files:
+            said = anna.call("GET", f"/{where}{repo}/resolve/main/{name}")
+            assert said.status == 200, (repo, name, said.body)
+            found[f"{repo} {name}"] = said.body
+        commits = anna.api.list_repo_commits(repo, repo_type=kind)
+        found[f"{repo} commits"] = [commit.commit_id for commit in commits]
+        found[f"{repo} refs"] = str(anna.api.list_repo_refs(repo, repo_type=kind))
+        tree = anna.call("GET", f"/api/{kind}s/{repo}/tree/main?recursive=true&expand=true")
+        found[f"{repo} tree"] = tree.json
+    return found
+
+
+def fill(anna: Person) -> dict[str, str]:
+    repos = {anna.repo("bert"): "model", anna.repo("squad", "dataset"): "dataset"}
+    for repo, kind in repos.items():
+        for n in range(3):
+            line = {"key": "file", "value": {"path": f"d/{n}.txt", "content": f"{repo} {n}"}}
+            assert anna.commit(repo, line, kind=f"{kind}s").status == 200
+        anna.api.upload_file(
+            path_or_fileobj=b"w" * 9999, path_in_repo="m.bin", repo_id=repo, repo_type=kind
+        )
+        anna.api.create_tag(repo, tag="v1", tag_message="note", repo_type=kind)
+    return repos
+
+
+def test_a_node_that_loses_its_folder_reads_everything_whole(
+    own_hub: Callable[..., LiveHub],
+) -> None:
+    hub = own_hub("company")
+    anna = hub.user()
+    repos = fill(anna)
+    before = everything(anna, repos)
+    lose(hub.settings.git_root)
+    assert everything(anna, repos) == before
+    lose(hub.settings.git_root)
+    for repo, kind in repos.items():  # the first thing a node is asked may be a write
+        line = {"key": "file", "value": {"path": "after.txt", "content": "after"}}
+        assert anna.commit(repo, line, kind=f"{kind}s").status == 200
+    after = everything(anna, repos)
+    assert all(after[f"{repo} after.txt"] == b"after" for repo in repos)
+
+
+def test_a_node_that_starts_with_an_empty_folder_reads_everything_whole(
+    own_hub: Callable[..., LiveHub],
+) -> None:
+    hub = own_hub("company")
+    anna = hub.user()
+    repos = fill(anna)
+    before = everything(anna, repos)
+    hub.stop()
+    shutil.rmtree(hub.settings.data)
+    hub.start()
+    again = Person(hub, anna.name, anna.pk, anna.token)
+    assert everything(again, repos) == before
+
+
+def test_two_nodes_over_one_database_see_each_others_writes(
+    own_hub: Callable[..., LiveHub], tmp_path: Path
+) -> None:
+    one = own_hub("company")
+    two = LiveHub("company", dataclasses.replace(one.settings, data=tmp_path / "two")).start()
+    try:
+        anna = one.user()
+        there = Person(two, anna.name, anna.pk, anna.token)
+        repo = anna.repo()
+        for n in range(4):
+            writer = (anna, there)[n % 2]
+            line = {"key": "file", "value": {"path": f"{n}.txt", "content": f"{n}"}}
+            assert writer.commit(repo, line).status == 200
+            for reader in (anna, there):
+                said = reader.call("GET", f"/{repo}/resolve/main/{n}.txt")
+                assert (said.status, said.body) == (200, f"{n}".encode())
+        assert everything(anna, {repo: "model"}) == everything(there, {repo: "model"})
+        anna.api.delete_repo(repo)
+        assert there.call("GET", f"/api/models/{repo}").code == "RepoNotFound"
+    finally:
+        two.stop()
+
+
+def lose(folder: Path) -> None:
+    for each in folder.iterdir():
+        shutil.rmtree(each) if each.is_dir() else each.unlink()
