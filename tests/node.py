@@ -170,9 +170,9 @@ class Node:
         )
 
     def kill(self) -> None:
-        """End it as a power cut would."""
+        """End it as a power cut would, and whatever it runs under (strace) with it."""
         assert self.process is not None
-        self.process.kill()
+        os.killpg(self.process.pid, signal.SIGKILL)
         self._ended(10)
 
     def stop(self, *, timeout_s: float = 40) -> int:

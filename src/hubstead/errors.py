@@ -39,6 +39,10 @@ class InvalidPath(InvalidInput):
     """Invalid path {path!r}: {reason}"""
 
 
+class InvalidCandidate(InvalidPath):
+    """Invalid path {path!r}: {reason}"""
+
+
 class InvalidCard(InvalidInput):
     """Invalid metadata in README.md: {reason}"""
 
@@ -111,7 +115,8 @@ class Unchanged(HubError):
 
 
 class StaleParent(HubError):
-    """A commit has happened since. Please refresh and try again. ({branch} is at {found})"""
+    """A commit has happened since. Please refresh and try again. {branch} is at {found}. \
+The branch was updated since you opened this page. Please refresh and try again."""
 
 
 class ConcurrentChange(HubError):

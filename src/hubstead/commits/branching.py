@@ -86,9 +86,9 @@ async def create_tag(
     Raises:
         InvalidName, RevisionNotFound, RefExists.
     """
-    check_branch_name(name)
     git = await stores.open_git(opened)
     commit = (await resolve(stores.db, opened, git, revision)).commit
+    check_branch_name(name)
     oid, pack = commit, None
     if message:
         pack, oid = await asyncio.to_thread(_tag_object, git, actor, name, commit, message)

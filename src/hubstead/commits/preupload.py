@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from hubstead.errors import InvalidCandidate, InvalidPath
 from hubstead.gitstore import Attributes, Entry, GitRepo, Ignores, parse_pointer
 from hubstead.gitstore.pointer import MAX_BYTES
 from hubstead.ids import check_path
@@ -53,12 +54,10 @@ def choose(
         ignores: Likewise ``.gitignore``.
 
     Raises:
-        InvalidPath: a file may not have this path.
+        InvalidCandidate: a file may not have this path.
     """
     for candidate in candidates:
-        check_path(
-            candidate.path, max_bytes=settings.max_path_bytes, max_depth=settings.max_path_depth
-        )
+        _check_path(candidate.path, settings)
     folders = {""} | {
         "/".join(parts[:count])
         for parts in (candidate.path.split("/") for candidate in candidates)
@@ -75,6 +74,13 @@ def choose(
         )
         for candidate in candidates
     ]
+
+
+def _check_path(path: str, settings: Settings) -> None:
+    try:
+        check_path(path, max_bytes=settings.max_path_bytes, max_depth=settings.max_path_depth)
+    except InvalidPath as error:
+        raise InvalidCandidate(**error.facts) from None
 
 
 def _texts(

@@ -64,7 +64,7 @@ class Application:
         call: Call | None = None
         try:
             path = self._path(scope)
-            match = self.router.match(path)
+            match = self.router.match(path, scope["method"]) or self.router.match(path)
             route = _route(match, scope["method"])
             if match is None or route is None:
                 answer: ASGIApp = _unrouted(match, scope["method"], path)

@@ -46,6 +46,7 @@ class Asker:
 #: Class of error to status and code. A class that is not here has its parent's line.
 STATUS: dict[type[HubError], tuple[int, str | None]] = {
     errors.InvalidInput: (400, None),
+    errors.InvalidCandidate: (422, None),
     errors.InvalidCredentials: (401, None),
     errors.LoginRequired: (401, None),
     errors.SignInFailed: (401, None),

@@ -132,8 +132,11 @@ class Router:
                 node = node.segments.setdefault(name, _Node())
         _put(node.routes, route)
 
-    def match(self, raw_path: str) -> Match | None:
+    def match(self, raw_path: str, method: str | None = None) -> Match | None:
         """Return what the table knows of ``raw_path`` (undecoded, without the query).
+
+        ``/api/models/gpt2/like`` can be read as a repository ``gpt2/like``, too: with ``method``
+        only a reading counts that has a route for it.
 
         Raises:
             InvalidInput: a segment that is captured cannot be decoded.
@@ -143,7 +146,8 @@ class Router:
             segments = segments[1:]  # old clients put a second slash after an endpoint ending in /
         if segments == [""]:
             segments = []
-        return _find(self._root, segments, 0, {})
+        wanted = {method, "GET"} if method == "HEAD" else {method} if method else None
+        return _find(self._root, segments, 0, {}, wanted)
 
 
 def _put(routes: dict[str, Route], route: Route) -> None:
@@ -165,30 +169,37 @@ def _variants(segments: list[str]) -> list[list[str]]:
     return made
 
 
-def _find(node: _Node, segments: list[str], at: int, captured: Captured) -> Match | None:
+def _find(
+    node: _Node, segments: list[str], at: int, captured: Captured, wanted: set[str] | None
+) -> Match | None:
     if at == len(segments):
-        return Match(node.routes, captured) if node.routes else None
+        return Match(node.routes, captured) if _serves(node.routes, wanted) else None
     segment = segments[at]
     below = node.literals.get(segment)
     if below is not None:
-        found = _find(below, segments, at + 1, captured)
+        found = _find(below, segments, at + 1, captured, wanted)
         if found is not None:
             return found
     for values, below in node.kinds.values():
         if segment in values:
-            found = _find(below, segments, at + 1, captured | {"kind": values[segment]})
+            found = _find(below, segments, at + 1, captured | {"kind": values[segment]}, wanted)
             if found is not None:
                 return found
     # No account has a reserved name, so /api/foo is not the page of a repository.
     may_capture = segment and not (at == 0 and segment.casefold() in RESERVED_NAMES)
     for name, below in node.segments.items() if may_capture else ():
-        found = _find(below, segments, at + 1, captured | {name: _decoded(segment)})
+        found = _find(below, segments, at + 1, captured | {name: _decoded(segment)}, wanted)
         if found is not None:
             return found
     for name, routes in node.rests.items():
-        rest = [_decoded(each) for each in segments[at:]]
-        return Match(routes, captured | {name[:-1]: rest})
+        if _serves(routes, wanted):
+            rest = [_decoded(each) for each in segments[at:]]
+            return Match(routes, captured | {name[:-1]: rest})
     return None
+
+
+def _serves(routes: dict[str, Route], wanted: set[str] | None) -> bool:
+    return bool(routes) if wanted is None else not wanted.isdisjoint(routes)
 
 
 def _decoded(segment: str) -> str:
