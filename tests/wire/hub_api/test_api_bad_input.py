@@ -260,7 +260,7 @@ WRONG_CALLS: dict[str, tuple[str, str, Any, int, str | None]] = {
         "POST",
         "/preupload/main",
         {"files": [{"path": "../a", "size": 1}]},
-        400,
+        422,
         None,
     ),
     "preupload lone": (

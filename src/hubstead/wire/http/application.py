@@ -210,11 +210,17 @@ class _Sender:
 
 
 def _request_id(scope: Scope) -> str:
-    """Return a new id, with the client's own behind it (hub-api 2.4)."""
+    """Return the id of a request: the client's own ``X-Request-Id``, or a new one.
+
+    Behind a new one stands the trace id that Python clients send (hub-api 2.4).
+    """
+    theirs = one_header(scope, "x-request-id")
+    if theirs and _CLIENT_ID.fullmatch(theirs):
+        return theirs
     number = random.getrandbits(96)  # unlike any other; it need not be secret
     ours = f"Root=1-{int(time.time()):x}-{number:024x}"
-    theirs = one_header(scope, "x-amzn-trace-id") or one_header(scope, "x-request-id")
-    return f"{ours};{theirs}" if theirs and _CLIENT_ID.fullmatch(theirs) else ours
+    trace = one_header(scope, "x-amzn-trace-id")
+    return f"{ours};{trace}" if trace and _CLIENT_ID.fullmatch(trace) else ours
 
 
 def _route(match: Match | None, method: str) -> Route | None:

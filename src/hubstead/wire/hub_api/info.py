@@ -110,11 +110,17 @@ def expanded(known: Known, names: list[str]) -> dict[str, Any]:
     Raises:
         InvalidInput: for a property there is not, in words that clients' tests look for.
     """
-    allowed = sorted(PROPERTIES)
     for name in names:
         if name not in PROPERTIES:
-            raise InvalidInput(reason=f'"expand" must be one of [{", ".join(allowed)}]')
+            raise InvalidInput(reason=_unknown_property(known.repo.kind))
     return {"_id": known.repo.id, "id": known.repo.full_name} | _properties(known, names)
+
+
+def _unknown_property(kind: Kind) -> str:
+    """Name the properties of a kind, in the words that suites of old and of new clients read."""
+    allowed = sorted(NAMED[kind])
+    quoted = "|".join(f'"{name}"' for name in allowed)
+    return f'"expand" must be one of [{", ".join(allowed)}]: expected one of {quoted}'
 
 
 def _identity(known: Known) -> dict[str, Any]:
@@ -238,4 +244,32 @@ _DEFAULT = {
     Kind.DATASET: ["description"],
     Kind.SPACE: ["sdk", "subdomain", "runtime", "models", "datasets"],
     Kind.KERNEL: ["files"],
+}
+#: What ``expand`` takes for each kind, as refusals name it. Any known property is taken for any.
+_ALL_KINDS = (
+    "author cardData createdAt disabled gitalyUid lastModified likes private resourceGroup sha "
+    "siblings tags trendingScore usedStorage xetEnabled"
+).split()
+_COUNTED = ["downloads", "downloadsAllTime", "gated"]
+NAMED = {
+    Kind.MODEL: [
+        *_ALL_KINDS,
+        *_COUNTED,
+        *(
+            "baseModels childrenModelCount config evalResults gguf inference "
+            "inferenceProviderMapping library_name mask_token model-index pipeline_tag "
+            "safetensors spaces transformersInfo widgetData"
+        ).split(),
+    ],
+    Kind.DATASET: [
+        *_ALL_KINDS,
+        *_COUNTED,
+        *"citation description mainSize paperswithcode_id".split(),
+    ],
+    Kind.SPACE: [*_ALL_KINDS, *"datasets models region runtime sdk subdomain".split()],
+    Kind.KERNEL: [
+        *_ALL_KINDS,
+        *_COUNTED,
+        *"arxivIds buildMetadata files supportedDriverFamilies".split(),
+    ],
 }
