@@ -182,6 +182,7 @@ class _Writing:
             return _Base(None, None)
         if parent and not row.target.startswith(parent):
             raise StaleParent(branch=branch, expected=parent, found=row.target)
+        await self.stores.catch_up(opened, [row.target])
         return _Base(row.target, self.git.tree_of(row.target))
 
     async def settle(self, base: _Base) -> _Settled:

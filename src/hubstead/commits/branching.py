@@ -139,6 +139,7 @@ async def squash(
             row = await find_ref(stores.db, opened.pk, _full(branch))
             if row is None:
                 raise RevisionNotFound(revision=branch, repo=opened.full_name)
+            await stores.catch_up(opened, [row.target])
             tree = git.tree_of(row.target)
             pack, commit = await asyncio.to_thread(
                 _root_commit, git, actor, tree, Message(text).text

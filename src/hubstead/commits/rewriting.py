@@ -67,6 +67,7 @@ async def _carry_out(
 async def _plan(stores: Stores, opened: Repo, names: frozenset[str]) -> Plan | None:
     git = await stores.open_git(opened)
     refs = await all_refs(stores.db, opened.pk)
+    await stores.catch_up(opened, [row.target for row in refs])
     plan = await asyncio.to_thread(_rewrite, git, opened, refs, names)
     if plan is not None and plan.pack is not None:
         await stores.publish(plan.pack)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -63,6 +64,20 @@ class Stores:
                     await self._fetch_packs(repo)
         return self.git.open(repo.id)
 
+    async def catch_up(self, repo: Repo, commits: Iterable[str]) -> None:
+        """Fetch what other nodes wrote after the repository was opened, if a commit is of it.
+
+        Args:
+            repo: The repository, as it was opened.
+            commits: What refs pointed to that were read later.
+        """
+        if not self.packs_are_blobs:
+            return
+        git = self.git.open(repo.id)
+        if not all(git.has(commit) for commit in commits):
+            async with self.locks.of(f"fetch {repo.id}"):
+                await self._fetch_packs(repo)
+
     def _lacks_packs(self, repo: Repo) -> bool:
         if not self.packs_are_blobs:
             return False
@@ -80,7 +95,7 @@ class Stores:
                 await self._fetch_pack(repo.id, lacking.pop())
 
         await asyncio.gather(*(fetch() for _ in range(_FETCHES)))
-        self._fetched[repo.id] = repo.packs
+        self._fetched[repo.id] = max(repo.packs, self._fetched.get(repo.id, 0))
 
     async def _fetch_pack(self, repo_id: str, name: str) -> None:
         with TemporaryDirectory(prefix="hubstead-pack-") as folder:

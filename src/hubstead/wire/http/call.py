@@ -196,6 +196,7 @@ class Call:
         """Find a revision of the repository; see ``commits.resolve``."""
         git = await self.git()
         found = await resolve(self.hub.db, self.repo, git, text)
+        await self.hub.stores.catch_up(self.repo, [found.commit])
         self.headers_out["x-repo-commit"] = found.commit
         return found
 
