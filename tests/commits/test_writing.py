@@ -1,0 +1,260 @@
+"""The write path below every door: nodes that race, rights that go, bytes that are not given."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+
+import pytest
+from sqlalchemy import select
+
+from hubstead.accounts import Actor
+from hubstead.blobs import BlobKey, BlobKind, Sha256Verifier, accept_upload
+from hubstead.commits import (
+    Change,
+    Message,
+    commit,
+    create_branch,
+    create_tag,
+    delete_repository,
+    resolve,
+    split,
+    squash,
+)
+from hubstead.db import scan
+from hubstead.errors import (
+    BlobMissing,
+    EntryNotFound,
+    Forbidden,
+    HubError,
+    InvalidInput,
+    RefExists,
+    RepoNotFound,
+    RevisionNotFound,
+    StaleParent,
+    StorageFull,
+)
+from hubstead.outbox.tables import event
+from hubstead.repos import Repo, SettingsChange, change_settings
+from tests.commits.conftest import Node
+from tests.factories import a_user, an_org
+
+DATA = b"weights" * 100
+OID = hashlib.sha256(DATA).hexdigest()
+_EVENTS = scan(select(event.c.type).order_by(event.c.pk))
+
+
+async def kinds_of_events(node: Node) -> list[str]:
+    return [row.type for row in await node.db.all(_EVENTS)]
+
+
+async def give(node: Node, repo: Repo, data: bytes = DATA) -> None:
+    """Upload an LFS object to a repository."""
+    name = hashlib.sha256(data).hexdigest()
+    key, path = BlobKey(BlobKind.LFS, name), node.stores.settings.data / "upload"
+    path.write_bytes(data)
+    await node.stores.blobs.put_file(key, path, Sha256Verifier(name, len(data)))
+    await accept_upload(
+        node.db, node.stores.blobs, repo.pk, key, len(data), pusher_pk=None, hold_ms=60_000
+    )
+
+
+async def point(node: Node, repo: Repo, actor: Actor | None = None) -> None:
+    """Commit a pointer to the object."""
+    change = Change((await node.stores.open_git(repo)).draft(), node.stores.settings)
+    change.put_pointer("m.bin", OID, None)
+    who = actor or node.anna
+    message = Message("point")
+    await commit(node.stores, who, repo, branch="main", change=change, message=message)
+
+
+async def test_nodes_that_race_lose_no_file_of_either(node: Node) -> None:
+    two = node.other("git-2")
+    repo = await node.make()
+    writers = [(node, two)[n % 2] for n in range(8)]
+    done = await asyncio.gather(
+        *(each.put(repo, {f"{n}": b"%d" % n}) for n, each in enumerate(writers))
+    )
+    assert len({one.commit for one in done}) == 8
+    assert await node.files(repo) == {f"{n}": b"%d" % n for n in range(8)}
+    assert await two.files(repo) == await node.files(repo)
+    opened = await node.open(repo)
+    assert opened.head is not None
+    assert (await node.git(repo)).count(opened.head) == 9
+    assert len(await kinds_of_events(node)) == 9  # one for each commit, one for the repository
+
+
+async def test_of_nodes_with_one_parent_exactly_one_wins(node: Node) -> None:
+    repo = await node.make()
+    writers = {"one": node, "two": node.other("git-2")}
+    done = await asyncio.gather(
+        *(each.put(repo, {name: b""}, parent=repo.head) for name, each in writers.items()),
+        return_exceptions=True,
+    )
+    assert sorted(type(each).__name__ for each in done) == ["Committed", "StaleParent"]
+    assert len(await node.files(repo)) == 1
+
+
+async def test_a_right_that_went_while_a_commit_was_prepared_is_asked_again(node: Node) -> None:
+    bo = await a_user(node.db, "bo")
+    await an_org(node.db, "acme", node.anna, {"write": bo})
+    repo = await node.make("acme-bert", maker=node.anna)
+    with pytest.raises(Forbidden):
+        await node.put(repo, {"a": b""}, actor=bo)
+    hidden = SettingsChange(private=True)
+    await change_settings(node.db, node.anna, repo.repo_id, hidden)
+    with pytest.raises(RepoNotFound):
+        await node.put(repo, {"a": b""}, actor=bo)
+    assert await node.files(repo) == {}
+
+
+async def test_a_repository_deleted_while_a_commit_was_prepared_takes_none(node: Node) -> None:
+    repo = await node.make()
+    await delete_repository(node.stores, node.anna, repo.repo_id)
+    again = await node.make()
+    with pytest.raises(HubError):
+        await node.put(repo, {"a": b""})
+    assert again.id != repo.id
+    assert await node.files(again) == {}
+
+
+async def test_to_know_a_hash_is_not_to_own_the_bytes(node: Node) -> None:
+    bo = await a_user(node.db, "bo")
+    secret = await node.make("secret", private=True)
+    await give(node, secret)
+    await point(node, secret)
+    own = await node.make("bert", maker=bo)
+    with pytest.raises(BlobMissing):
+        await point(node, own, bo)
+    await change_settings(node.db, node.anna, secret.repo_id, SettingsChange(gated="auto"))
+    await change_settings(node.db, node.anna, secret.repo_id, SettingsChange(private=False))
+    with pytest.raises(BlobMissing):
+        await point(node, own, bo)
+    await change_settings(node.db, node.anna, secret.repo_id, SettingsChange(gated=""))
+    await point(node, own, bo)  # what one may read one may copy
+
+
+async def test_a_pointer_written_by_hand_is_held_to_the_same_rule(node: Node) -> None:
+    repo = await node.make()
+    text = f"version https://git-lfs.github.com/spec/v1\noid sha256:{OID}\nsize {len(DATA)}\n"
+    with pytest.raises(BlobMissing):
+        await node.put(repo, {"m.bin": text.encode()})
+    await give(node, repo)
+    assert (await node.put(repo, {"m.bin": text.encode()})).changed
+    wrong = text.replace(str(len(DATA)), "7")
+    with pytest.raises(InvalidInput, match="700 bytes, not 7"):
+        await node.put(repo, {"n.bin": wrong.encode()})
+
+
+async def test_a_disk_that_is_as_good_as_full_takes_no_write(node: Node) -> None:
+    repo = await node.make()
+    full = node.limited(min_free_bytes=2**60)
+    with pytest.raises(StorageFull):
+        await full.put(repo, {"a": b""})
+    with pytest.raises(StorageFull):
+        await full.make("other")
+    assert (await node.put(repo, {"a": b""})).changed
+
+
+async def test_what_fails_is_told_and_leaves_no_pack(node: Node) -> None:
+    repo = await node.make()
+    before = sorted(node.stores.git.root.rglob("*"))
+    for parent, branch, error in (
+        ("f" * 40, "main", StaleParent),
+        (None, "none", RevisionNotFound),
+    ):
+        change = Change((await node.git(repo)).draft(), node.stores.settings)
+        await change.put("a", b"A")
+        with pytest.raises(error):
+            await commit(
+                node.stores,
+                node.anna,
+                repo,
+                branch=branch,
+                change=change,
+                message=Message("x"),
+                parent=parent,
+            )
+        change.draft.discard()
+    change = Change((await node.git(repo)).draft(), node.stores.settings)
+    change.remove("none")
+    with pytest.raises(EntryNotFound):
+        await commit(
+            node.stores, node.anna, repo, branch="main", change=change, message=Message("x")
+        )
+    assert sorted(node.stores.git.root.rglob("*")) == before
+    assert len(await kinds_of_events(node)) == 1
+
+
+# -- revisions ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "revision", "rest"),
+    [
+        ("main/a/b", "main", "a/b"),
+        ("feat/x/a", "feat/x", "a"),
+        ("feat/x", "feat/x", ""),
+        ("feat/y/a", "feat", "y/a"),
+        ("v1/rc/a", "v1/rc", "a"),
+        ("refs/pr/1/a/b", "refs/pr/1", "a/b"),
+        ("refs/heads/feat/x/a", "refs/heads/feat/x", "a"),
+        ("none/a", "none", "a"),
+        ("", "", ""),
+    ],
+)
+async def test_the_longest_ref_there_is_begins_a_path(
+    node: Node, path: str, revision: str, rest: str
+) -> None:
+    repo = await node.make()
+    await create_branch(node.stores, node.anna, repo, "feat/x")
+    await create_tag(node.stores, node.anna, repo, "v1/rc", revision="main")
+    segments = path.split("/") if path else []
+    assert await split(node.db, repo.pk, segments) == (revision, rest)
+
+
+async def test_a_revision_sent_as_one_segment_is_one(node: Node) -> None:
+    repo = await node.make()
+    assert await split(node.db, repo.pk, ["feat/x", "a", "b"]) == ("feat/x", "a/b")
+
+
+async def test_refs_that_git_could_not_keep_side_by_side_are_refused(node: Node) -> None:
+    repo = await node.make()
+    await create_branch(node.stores, node.anna, repo, "a/b")
+    for name in ("a", "a/b/c"):
+        with pytest.raises(InvalidInput, match="cannot both exist"):
+            await create_branch(node.stores, node.anna, repo, name)
+    with pytest.raises(RefExists):
+        await create_branch(node.stores, node.anna, repo, "a/b")
+    await create_branch(node.stores, node.anna, repo, "a-b")
+    await create_branch(node.stores, node.anna, repo, "a/c")
+
+
+@pytest.mark.parametrize("text", ["", "none", "abc", "f" * 40, "a\0", "refs/heads/none", "%"])
+async def test_what_is_no_revision_is_told_by_name(node: Node, text: str) -> None:
+    repo = await node.make()
+    with pytest.raises(RevisionNotFound):
+        await resolve(node.db, repo, await node.git(repo), text)
+
+
+async def test_the_object_of_a_tree_is_no_revision(node: Node) -> None:
+    repo = await node.make()
+    git = await node.git(repo)
+    assert repo.head is not None
+    with pytest.raises(RevisionNotFound):
+        await resolve(node.db, repo, git, git.tree_of(repo.head))
+    tree = git.tree_of(repo.head)
+    with pytest.raises(RevisionNotFound):
+        await resolve(node.db, repo, git, tree[:8])
+
+
+async def test_what_another_node_wrote_after_the_opening_is_fetched(node: Node) -> None:
+    two = node.other("git-2")
+    repo = await node.make()
+    await two.put(repo, {"a": b"A"})  # ``repo`` was opened before, here as there
+    await node.put(repo, {"b": b"B"})
+    assert await node.files(repo) == {"a": b"A", "b": b"B"}
+    await two.put(repo, {"c": b"C"})
+    commit = await squash(node.stores, node.anna, repo, "main", None)
+    assert (await node.open(repo)).head == commit
+    assert sorted(await two.files(repo)) == ["a", "b", "c"]
