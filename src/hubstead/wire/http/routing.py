@@ -53,7 +53,7 @@ class Access(Enum):
 class Says:
     """What the OpenAPI document tells of a route."""
 
-    query: type | None = None
+    query: str = ""  # names of parameters, with blanks between
     body: type | None = None
     answer: Any = None
     media_type: str = "application/json"

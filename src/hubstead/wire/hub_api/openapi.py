@@ -63,7 +63,10 @@ def _operation(route: Route, path: str, kinds: str, by_shape: dict[str, Any]) ->
     operation: dict[str, Any] = {
         "summary": route.summary,
         "operationId": f"{route.method.lower()} {path}",
-        "parameters": [_parameter(name, kinds) for name in _CAPTURE.findall(path)],
+        "parameters": [
+            *[_parameter(name, kinds) for name in _CAPTURE.findall(path)],
+            *[_query_parameter(name) for name in route.says.query.split()],
+        ],
         "responses": {
             "200": {
                 "description": "Done.",
@@ -86,3 +89,7 @@ def _parameter(name: str, kinds: str) -> dict[str, Any]:
     if name in ("kinds", "prefix", "any_kind"):
         schema["enum"] = kinds.split()
     return {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _query_parameter(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "query", "required": False, "schema": {"type": "string"}}

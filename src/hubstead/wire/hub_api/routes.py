@@ -31,11 +31,17 @@ _REPO = "/api/{kinds}/{repo}"
 _WEB = "/{prefix}/{repo}"
 #: Models before they had a segment of their own (legacy-clients 2.9, 2.10).
 _BARE = "/api/{namespace}/{name}"
-_BYTES = Says(media_type="application/octet-stream")
+_BYTES = Says(query="download", media_type="application/octet-stream")
+_LIST = Says(
+    query="filter author search sort direction limit cursor full cardData config expand gated "
+    "pipeline_tag library language task tags dataset datasets models linked id"
+)
+_OWNED = Says(query="search type sort direction limit skip")
+_INFO = Says(query="expand blobs securityStatus")
 
 
-def _says(body: type | None = None, answer: Any = None) -> Says:
-    return Says(body=body, answer=answer)
+def _says(body: type | None = None, answer: Any = None, query: str = "") -> Says:
+    return Says(query=query, body=body, answer=answer)
 
 
 _SERVICE = [
@@ -90,16 +96,20 @@ _REPOS = [
 ]
 
 _READING = [
-    Route("GET", "/api/models", listing.models, ANYONE),
-    Route("GET", "/api/datasets", listing.datasets, ANYONE),
-    Route("GET", "/api/spaces", listing.spaces, ANYONE),
-    Route("GET", "/api/kernels", listing.kernels, ANYONE),
+    Route("GET", "/api/models", listing.models, ANYONE, says=_LIST),
+    Route("GET", "/api/datasets", listing.datasets, ANYONE, says=_LIST),
+    Route("GET", "/api/spaces", listing.spaces, ANYONE, says=_LIST),
+    Route("GET", "/api/kernels", listing.kernels, ANYONE, says=_LIST),
     Route("GET", "/api/models-tags-by-type", listing.model_tags, ANYONE),
     Route("GET", "/api/datasets-tags-by-type", listing.dataset_tags, ANYONE),
-    Route("GET", _REPO, info.info, READ),
+    Route("GET", _REPO, info.info, READ, says=_INFO),
     Route("GET", f"{_REPO}/revision/{{rev+}}", info.info, READ),
     Route(
-        "GET", f"{_REPO}/tree/{{rest+}}", tree.tree, READ, says=_says(None, list[shapes.TreeItem])
+        "GET",
+        f"{_REPO}/tree/{{rest+}}",
+        tree.tree,
+        READ,
+        says=_says(None, list[shapes.TreeItem], "recursive expand limit cursor"),
     ),
     Route(
         "POST",
@@ -108,13 +118,13 @@ _READING = [
         READ,
         says=_says(None, list[shapes.TreeItem]),
     ),
-    Route("GET", f"{_REPO}/refs", history.refs, READ, says=_says(None, shapes.Refs)),
+    Route("GET", f"{_REPO}/refs", history.refs, READ, says=_says(None, shapes.Refs, "include_prs")),
     Route(
         "GET",
         f"{_REPO}/commits/{{rev+}}",
         history.commits,
         READ,
-        says=_says(None, list[shapes.CommitItem]),
+        says=_says(None, list[shapes.CommitItem], "p limit expand"),
     ),
     Route(
         "GET",
@@ -136,13 +146,20 @@ _READING = [
 _PEOPLE = [
     Route("GET", "/api/users/{user}/overview", people.user_overview, ANYONE),
     Route("GET", "/api/organizations/{org}/overview", people.org_overview, ANYONE),
-    Route("GET", "/api/organizations/{org}/members", people.org_members, ANYONE),
-    Route("GET", "/api/settings/repositories", people.own_repositories, SIGNED_IN),
+    Route(
+        "GET",
+        "/api/organizations/{org}/members",
+        people.org_members,
+        ANYONE,
+        says=Says(query="search"),
+    ),
+    Route("GET", "/api/settings/repositories", people.own_repositories, SIGNED_IN, says=_OWNED),
     Route(
         "GET",
         "/api/organizations/{org}/settings/repositories",
         people.org_repositories,
         SIGNED_IN,
+        says=_OWNED,
     ),
 ]
 
@@ -159,14 +176,14 @@ _WRITING = [
         f"{_REPO}/preupload/{{rev+}}",
         commit.preupload,
         WRITE,
-        says=_says(shapes.Preupload, shapes.PreuploadAnswer),
+        says=_says(shapes.Preupload, shapes.PreuploadAnswer, "create_pr"),
     ),
     Route(
         "POST",
         f"{_REPO}/commit/{{rev+}}",
         commit.create,
         WRITE,
-        says=_says(shapes.CommitDocument, shapes.Committed),
+        says=_says(shapes.CommitDocument, shapes.Committed, "create_pr"),
     ),
     Route(
         "POST",
@@ -185,7 +202,7 @@ _WRITING = [
         WRITE,
         says=_says(shapes.Squash),
     ),
-    Route("GET", f"{_REPO}/lfs-files", lfs_files.listing, WRITE),
+    Route("GET", f"{_REPO}/lfs-files", lfs_files.listing, WRITE, says=Says(query="limit cursor")),
     Route(
         "POST",
         f"{_REPO}/lfs-files/batch",
