@@ -50,6 +50,8 @@ ROTATE_EVERY_S = 86_400.0
 #: How often each node writes down when tokens were used, and reads the signing keys.
 UPKEEP_EVERY_S = 30.0
 
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
+
 _log = structlog.get_logger("hubstead")
 
 
@@ -297,10 +299,15 @@ async def _make_first_admin(db: Database, path: Path) -> None:
 
 
 def _greeting(settings: Settings, port: int, token: str | None) -> str:
-    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
+    host = "127.0.0.1" if settings.host in _EVERYWHERE else settings.host
     url = settings.public_url or f"http://{f'[{host}]' if ':' in host else host}:{port}"
     lines = [f"Hubstead serves at {url}", "", f"  export HF_ENDPOINT={url}"]
     if token:
         lines.append(f"  export HF_TOKEN={token}")
     lines.append("  export HF_HUB_DISABLE_XET=1   # until Hubstead speaks Xet")
+    if not settings.public_url and settings.host in _EVERYWHERE:
+        lines += [
+            "",
+            "Clients on other machines need public_url: HUBSTEAD_PUBLIC_URL=http://NAME:PORT",
+        ]
     return "\n".join([*lines, ""])
