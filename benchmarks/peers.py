@@ -25,7 +25,6 @@ http {{
     tcp_nopush on;
     keepalive_requests 1000000000;
     client_max_body_size 0;
-    client_body_buffer_size 1m;
     client_body_temp_path {files}/incoming;
     proxy_temp_path {folder}/proxy;
     fastcgi_temp_path {folder}/fastcgi;
@@ -35,6 +34,11 @@ http {{
         listen 127.0.0.1:{port} reuseport;
         location = /small {{ default_type application/json; return 200 '{small}'; }}
         location /files/ {{ root {files}; dav_methods PUT; }}
+        location /tuned/ {{
+            alias {files}/files/;
+            dav_methods PUT;
+            client_body_buffer_size 1m;
+        }}
     }}
 }}
 """
