@@ -29,5 +29,6 @@ def test_every_decision_says_its_status_and_what_follows() -> None:
 
 def test_make_help_tells_of_every_target() -> None:
     targets = re.findall(r"^\.PHONY: (\S+)$", (ROOT / "Makefile").read_text(), re.M)
-    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    command = ["make", "--no-print-directory", "help"]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert {line.split()[1] for line in shown.stdout.splitlines()} == set(targets)

@@ -38,9 +38,22 @@ def folder_of(release: Release) -> Path:
 
 
 def _python(folder: Path, version: str) -> None:
-    _run(UV, "venv", "--quiet", "--python", sys.executable, folder)
+    make_environment(folder, f"huggingface_hub=={version}")
+
+
+def make_environment(folder: Path, *requirements: str) -> Path:
+    """Make a Python environment in ``folder`` and return its Python.
+
+    uv brings certificates of its own; where a registry has others, the system knows them.
+    """
+    _run(UV, "venv", "--quiet", "--clear", "--python", sys.executable, folder)
     python = folder / "bin" / "python"
-    _run(UV, "pip", "install", "--quiet", "--python", python, f"huggingface_hub=={version}")
+    install = (UV, "pip", "install", "--quiet", "--python", python)
+    try:
+        _run(*install, *requirements)
+    except AssertionError:
+        _run(*install, "--system-certs", *requirements)
+    return python
 
 
 def _node(folder: Path, version: str) -> None:
@@ -51,6 +64,6 @@ def _node(folder: Path, version: str) -> None:
 
 def _run(*command: str | Path) -> None:
     done = subprocess.run(
-        command, check=False, capture_output=True, text=True, timeout=300, cwd=ROOT
+        command, check=False, capture_output=True, text=True, timeout=900, cwd=ROOT
     )
     assert done.returncode == 0, done.stdout + done.stderr

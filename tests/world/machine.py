@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients.environments import make_environment
 from tests.node import Node
 
 ROOT = Path(__file__).parents[2]
@@ -89,16 +90,9 @@ def heavy_python() -> Path:
         if not (folder / "ready").exists():
             if os.environ.get("HUBSTEAD_TEST_CLIENTS") != "all":
                 pytest.skip("transformers and datasets are not installed: run make compat once")
-            uv = Path(sys.executable).with_name("uv")
-            _install(uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder)
-            _install(uv, "pip", "install", "--quiet", "--python", python, *HEAVY)
+            make_environment(folder, *HEAVY)
             (folder / "ready").touch()
     return python
-
-
-def _install(*command: str | Path) -> None:
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=900)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def _wheel(name: str, version: str) -> Path:

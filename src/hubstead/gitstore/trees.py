@@ -190,8 +190,9 @@ class _Editor:
         if folder.added:  # else all stand where they were read
             rows.sort(key=order)
             self._check_new_names(folder, [row[1] for row in rows])
-        before = self._repo.rows(folder.oid) if not self._draft.contains(folder.oid) else None
-        return folder.oid if rows == before else self._draft.tree(rows)
+        if not self._draft.contains(folder.oid) and rows == list(self._repo.rows(folder.oid)):
+            return folder.oid
+        return self._draft.tree(rows)
 
     def _finished_rows(self, folder: _Folder) -> Iterator[Row]:
         for name, item in self._items(folder).items():
