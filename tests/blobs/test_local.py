@@ -350,3 +350,22 @@ def test_a_store_is_made_where_none_was(root: Path) -> None:
     )
     writer.write(b"x")
     assert writer.commit() == 1
+
+
+async def test_bytes_that_are_deleted_while_the_same_are_written_do_not_fail_the_write(
+    tmp_path: Path,
+) -> None:
+    store = LocalBlobs(tmp_path)
+    data = b"the same bytes again and again"
+    key = BlobKey(BlobKind.LFS, hashlib.sha256(data).hexdigest())
+    ended = asyncio.Event()
+
+    async def keep_deleting() -> None:
+        while not ended.is_set():
+            await store.delete(key)
+
+    deleting = asyncio.create_task(keep_deleting())
+    for _ in range(300):
+        assert await store.put(key, data, Sha256Verifier(key.name, len(data))) == len(data)
+    ended.set()
+    await deleting

@@ -72,8 +72,16 @@ class LocalBlobs(PutsByWriting):
     def reveal(self, source: Path, target: Path) -> int:
         """Make a blob of a durable file; return the size of the blob there is now."""
         self._folders.ensure(target.parent)
-        reveal(source, target)
-        return target.stat().st_size
+        size = source.stat().st_size
+        while True:
+            reveal(source, target)
+            try:
+                return target.stat().st_size
+            except FileNotFoundError:
+                # Older bytes held the name and were deleted just now. Ours are still to be had,
+                # unless they were moved there themselves and went with it.
+                if not source.exists():
+                    return size
 
     async def open(self, key: BlobKey) -> LocalBlob:
         """See `BlobStore.open`."""
