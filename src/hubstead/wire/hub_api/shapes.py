@@ -313,7 +313,7 @@ class FileStatus(Struct):
     """What scanners said of a file: there are none here, and it says so."""
 
     status: str = "unscanned"
-    safe: bool = True
+    safe: bool = False  # nobody looked
     avScan: None = None
     pickleImportScan: None = None
 
