@@ -64,6 +64,7 @@ _webhook = partial(_setting, group="Webhooks")
 _file_limit = partial(_setting, group="Limits of files and commits")
 _request_limit = partial(_setting, group="Limits of requests")
 _lifetime = partial(_setting, group="How long things are kept")
+_xet = partial(_setting, group="Xet")
 _running = partial(_setting, group="Running")
 
 
@@ -204,6 +205,42 @@ class Settings:
     )
     min_free_bytes: int = _lifetime(
         512 * _KIB**2, "Writes are refused when the disk has less free space than this.", least=0
+    )
+
+    xet_token_seconds: float = _xet(
+        7200.0,
+        "How long a token for the Xet store is good.",
+        least=60,
+    )
+    xet_deduplication: Literal["readable", "repository", "off"] = _xet(
+        "readable",
+        "Of which chunks clients are told that they are stored already: those of files they may "
+        "read, those of the repository they upload to, or none.",
+    )
+    xet_max_terms: int = _xet(65_536, "The most terms of one file.", least=1)
+    xet_max_shard_bytes: int = _xet(
+        80 << 20, "The largest shard, the list of files of an upload.", least=1
+    )
+    xet_keep_seconds: float = _xet(
+        23 * 86_400.0,
+        "How long a xorb that no file needs is kept after a client last learned of it. Clients "
+        "believe for 21 days that what they uploaded is there.",
+        least=0,
+    )
+    xet_quarantine_seconds: float = _xet(
+        2 * 86_400.0,
+        "How long a xorb is kept after that, out of the way, to be taken up again.",
+        least=0,
+    )
+    xet_convert: bool = _xet(
+        False,
+        "Cut plain LFS objects into chunks in the background, so that they deduplicate too "
+        "(needs the extra `convert`).",
+    )
+    node_cache_bytes: int = _xet(
+        20 << 30,
+        "How much of the node's disk may hold copies of xorbs when the blobs are in S3.",
+        least=0,
     )
 
     log_level: Literal["debug", "info", "warning", "error"] = _running(

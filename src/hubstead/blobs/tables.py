@@ -12,7 +12,11 @@ blob = Table(
     Column("bytes", BigInteger, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("doomed_ms", BigInteger),  # null: live. Else since when nothing has held it.
+    # LFS only. Null: the bytes are in the store under this name. Else they are put together by
+    # room ``xet``: 0, or a time since when a plain copy, no longer needed, may still be there.
+    Column("folded_ms", BigInteger),
     Index(None, "doomed_ms"),
+    Index(None, "folded_ms"),
 )
 
 repo_blob = Table(
@@ -56,4 +60,12 @@ upload = Table(
     Column("expires_ms", BigInteger, nullable=False),
     Index(None, "repo_pk", "name"),
     Index(None, "expires_ms"),
+)
+
+#: While a row here is not over, nothing is deleted for good: a backup is reading.
+deletion_pause = Table(
+    "deletion_pause",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("until_ms", BigInteger, nullable=False),
 )
