@@ -28,12 +28,20 @@ from hubstead.repos.events import (
     RepoRenamed,
     SettingsChanged,
 )
+from hubstead.repos.passes import (
+    Pass,
+    cas_url,
+    issue,
+    open_pass,
+    require_proposing,
+)
 from hubstead.repos.queries import Details, details, event_facts
 
 __all__ = [
     "Derived",
     "Details",
     "NewRepo",
+    "Pass",
     "RefsMoved",
     "Repo",
     "RepoCreated",
@@ -43,18 +51,22 @@ __all__ = [
     "Right",
     "SettingsChange",
     "SettingsChanged",
+    "cas_url",
     "change_settings",
     "details",
     "event_facts",
     "insert_repo",
+    "issue",
     "move_repo",
     "name_is_free",
     "open_namespace",
+    "open_pass",
     "open_repo",
     "open_repo_by_id",
     "open_repo_by_pk",
     "remove_repo",
     "reopen",
     "require",
+    "require_proposing",
     "set_derived",
 ]
