@@ -1,1 +1,59 @@
 """Xet: chunks, xorbs, shards, and files put together from them; its bytes lie in ``blobs``."""
+
+from hubstead.xet.answers import Known, is_eligible, write_answer
+from hubstead.xet.chunking import Chunker, can_compile, cut, split
+from hubstead.xet.decoding import decode
+from hubstead.xet.encoding import encode
+from hubstead.xet.hashes import (
+    NO_HASH,
+    chunk_hash,
+    file_hash,
+    keyed,
+    merkle_root,
+    range_hash,
+    to_raw,
+    to_text,
+)
+from hubstead.xet.plans import Fetch, Plan, make_plan
+from hubstead.xet.receiving import XorbReceiver, XorbRefused
+from hubstead.xet.records import MAX_CHUNK_BYTES, MAX_CHUNKS, MAX_STORED_BYTES, MAX_UNPACKED_BYTES
+from hubstead.xet.shards import FileEntry, Shard, ShardRefused, XorbEntry, parse_shard
+from hubstead.xet.terms import Term, Terms
+from hubstead.xet.xorbs import XorbIndex
+
+__all__ = [
+    "MAX_CHUNKS",
+    "MAX_CHUNK_BYTES",
+    "MAX_STORED_BYTES",
+    "MAX_UNPACKED_BYTES",
+    "NO_HASH",
+    "Chunker",
+    "Fetch",
+    "FileEntry",
+    "Known",
+    "Plan",
+    "Shard",
+    "ShardRefused",
+    "Term",
+    "Terms",
+    "XorbEntry",
+    "XorbIndex",
+    "XorbReceiver",
+    "XorbRefused",
+    "can_compile",
+    "chunk_hash",
+    "cut",
+    "decode",
+    "encode",
+    "file_hash",
+    "is_eligible",
+    "keyed",
+    "make_plan",
+    "merkle_root",
+    "parse_shard",
+    "range_hash",
+    "split",
+    "to_raw",
+    "to_text",
+    "write_answer",
+]

@@ -1,0 +1,120 @@
+"""Names of chunks, xorbs and files: keyed BLAKE3, and trees of it (Xet protocol, "Hashes").
+
+A hash is 32 raw bytes. Its text, the *hash string* of addresses and JSON, is its four 64-bit
+little-endian words, each as 16 hex digits.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterable, Sequence
+
+from blake3 import blake3
+
+from hubstead.errors import InvalidInput
+
+HASH_BYTES = 32
+#: The name of a file, and of a xorb, that holds nothing.
+NO_HASH = bytes(HASH_BYTES)
+
+_CHUNK_KEY = bytes.fromhex("6697f5775b9550de3135cbaca597181c9de421109beb2b58b4d0b04b93adf229")
+_NODE_KEY = bytes.fromhex("017ec5c7a5472996fd946666b48a02e65ddd536f37c76dd2f86352e64a53713f")
+_RANGE_KEY = bytes.fromhex("7f1857d6ce56ed66127ff913e7a5c3f3a4cd26d5b5db49e64124987f28fb94c3")
+_FILE_KEY = bytes(HASH_BYTES)
+
+_TEXT = re.compile(r"[0-9a-f]{64}")
+_WORDS = struct.Struct("<4Q")
+
+#: A group of nodes ends with one whose hash is a multiple of four; its lowest byte tells.
+_ENDS_GROUP = bytes(byte % 4 == 0 for byte in range(256))
+_LOWEST_BYTE = 24
+_MOST_IN_GROUP = 9
+
+
+def to_raw(text: str) -> bytes:
+    """Return the 32 bytes of a hash string.
+
+    Raises:
+        InvalidInput: unless it is 64 lower-case hex digits.
+    """
+    if not _TEXT.fullmatch(text):
+        raise InvalidInput(reason="A hash has 64 lower-case hex digits")
+    return _WORDS.pack(*(int(text[at : at + 16], 16) for at in range(0, 64, 16)))
+
+
+def to_text(raw: bytes) -> str:
+    """Return the hash string of 32 bytes."""
+    return _texts(raw)
+
+
+def keyed(key: bytes, data: bytes | bytearray | memoryview) -> bytes:
+    """Return the BLAKE3 hash of ``data`` under the 32 bytes ``key``.
+
+    Answers about stored chunks hide each chunk's raw hash so.
+    """
+    return blake3(data, key=key).digest()
+
+
+def chunk_hash(data: bytes | bytearray | memoryview) -> bytes:
+    """Return the name of a chunk."""
+    return blake3(data, key=_CHUNK_KEY).digest()
+
+
+def range_hash(hashes: bytes | memoryview) -> bytes:
+    """Return what proves possession of chunks, given their raw hashes one after the other."""
+    return blake3(hashes, key=_RANGE_KEY).digest()
+
+
+def merkle_root(leaves: Iterable[tuple[bytes, int]]) -> bytes:
+    """Return the root over chunks, given as raw hash and length in bytes: the name of a xorb."""
+    hashes: list[bytes] = []
+    lengths: list[int] = []
+    for leaf, length in leaves:
+        hashes.append(leaf)
+        lengths.append(length)
+    return _root(b"".join(hashes), lengths)
+
+
+def file_hash(leaves: Iterable[tuple[bytes, int]]) -> bytes:
+    """Return the name of a file, given its chunks in order; 32 zero bytes if it has none."""
+    root = merkle_root(leaves)
+    return root if root == NO_HASH else blake3(root, key=_FILE_KEY).digest()
+
+
+def _root(hashes: bytes, lengths: Sequence[int]) -> bytes:
+    if not lengths:
+        return NO_HASH
+    while len(lengths) > 1:
+        hashes, lengths = _parents(hashes, lengths)
+    return hashes
+
+
+def _parents(hashes: bytes, lengths: Sequence[int]) -> tuple[bytes, list[int]]:
+    count = len(lengths)
+    texts = _texts(hashes)
+    lines = [f"{texts[64 * at : 64 * at + 64]} : {lengths[at]}\n" for at in range(count)]
+    ends = hashes[_LOWEST_BYTE::HASH_BYTES].translate(_ENDS_GROUP)
+    above: list[bytes] = []
+    sums: list[int] = []
+    start = 0
+    while start < count:
+        end = _group_end(ends, start, count)
+        above.append(blake3("".join(lines[start:end]).encode(), key=_NODE_KEY).digest())
+        sums.append(sum(lengths[start:end]))
+        start = end
+    return b"".join(above), sums
+
+
+def _group_end(ends: bytes, start: int, count: int) -> int:
+    most = min(start + _MOST_IN_GROUP, count)
+    if count - start <= 2:
+        return most
+    found = ends.find(1, start + 2, most)
+    return most if found < 0 else found + 1
+
+
+def _texts(hashes: bytes) -> str:
+    """Return the hash strings of many hashes, joined."""
+    words = struct.unpack(f"<{len(hashes) // 8}Q", hashes)
+    return struct.pack(f">{len(words)}Q", *words).hex()
