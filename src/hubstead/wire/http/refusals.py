@@ -20,6 +20,7 @@ from hubstead.gitstore import ObjectMissing, RepoMissing
 from hubstead.ids import RepoId
 from hubstead.wire.http.answers import Answer
 from hubstead.wire.http.refusal_page import RefusalPage
+from hubstead.xet import XorbRefused
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ STATUS: dict[type[HubError], tuple[int, str | None]] = {
     RefMoved: (409, None),
     RepoMissing: (500, None),
     ObjectMissing: (500, None),
+    XorbRefused: (400, None),
 }
 
 # The texts that clients compare with, byte for byte (utils/_http.py, utils/_errors.py).
