@@ -1,0 +1,206 @@
+"""Shards: what an upload says of its files and xorbs.
+
+A header, files, a bookend, xorbs, a bookend; every entry has 48 bytes and every number is
+little-endian. What follows is not looked at, nor is the length of it that the header states:
+several client releases state it wrongly or send nothing.
+"""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar, overload
+
+from hubstead.errors import HubError
+from hubstead.xet.hashes import to_text
+from hubstead.xet.records import MAX_CHUNKS, MAX_UNPACKED_BYTES
+from hubstead.xet.terms import Terms, gather, numbers
+from hubstead.xet.xorbs import XorbIndex
+
+MAGIC = b"HFRepoMetaData" + bytes.fromhex("00556967456a7b815783a5bdd95ccdd14aa9")
+ENTRY = 48
+BOOKEND = b"\xff" * 32 + bytes(16)
+HAS_RANGE_HASHES = 1 << 31
+HAS_SHA256 = 1 << 30
+
+_HEADER = struct.Struct("<32s2Q")
+_FILE = struct.Struct("<32s2I8x")
+_TERM = struct.Struct("<32x4x3I")
+_XORB = struct.Struct("<32s4I")
+_WORDS = ENTRY // 4
+_HASH = tuple(range(8))
+_TERM_AS_KEPT = (*_HASH, 10, 11, 9)  # Terms has the bytes behind the chunks, and no flags
+_LENGTH = (9,)
+
+E = TypeVar("E")
+
+
+class ShardRefused(HubError):
+    """The shard is refused: {reason}"""
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """A file that the uploader says to have; an empty one has no terms and a zero hash."""
+
+    hash: bytes
+    terms: Terms
+    range_hashes: bytes  # 32 for each term
+    sha256: str | None  # what the uploader claims
+
+    def range_hash(self, position: int) -> bytes:
+        """Return the hash that proves possession of the chunks of one term."""
+        return self.range_hashes[32 * position : 32 * position + 32]
+
+
+@dataclass(frozen=True, slots=True)
+class XorbEntry:
+    """A xorb that the uploader says to have sent; its chunks are read when they are asked for."""
+
+    hash: bytes
+    unpacked: int  # as stated
+    chunks: memoryview  # 48 bytes each
+
+    def __len__(self) -> int:
+        return len(self.chunks) // ENTRY
+
+    def hashes(self) -> bytes:
+        """Return the hashes of the chunks, 32 bytes each."""
+        return gather(self.chunks, _WORDS, _HASH)
+
+    def lengths(self) -> array[int]:
+        """Return the lengths of the chunks."""
+        return numbers(gather(self.chunks, _WORDS, _LENGTH))
+
+    def matches(self, index: XorbIndex) -> bool:
+        """Say whether these are the chunks that the hub has found in that xorb itself."""
+        return (
+            len(self) == len(index)
+            and self.hashes() == index.hashes(0, len(index))
+            and all(length == index.length(at, at + 1) for at, length in enumerate(self.lengths()))
+        )
+
+
+class Entries(Sequence[E], Generic[E]):
+    """The entries of a section: checked, and read out of the shard when they are asked for."""
+
+    __slots__ = ("_places", "_read")
+
+    def __init__(self, places: array[int], read: Callable[[int], E]) -> None:
+        self._places = places
+        self._read = read
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, position: int) -> E: ...
+    @overload
+    def __getitem__(self, position: slice) -> list[E]: ...
+    def __getitem__(self, position: int | slice) -> E | list[E]:
+        if isinstance(position, slice):
+            return [self._read(place) for place in self._places[position]]
+        return self._read(self._places[position])
+
+    def __iter__(self) -> Iterator[E]:
+        return map(self._read, self._places)
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """What a shard says."""
+
+    files: Entries[FileEntry]
+    xorbs: Entries[XorbEntry]
+
+
+def parse_shard(
+    data: bytes | bytearray | memoryview, *, max_files: int = 1 << 20, max_terms: int = 65_536
+) -> Shard:
+    """Check the form of ``data`` and return what it says, or raise ``ShardRefused``.
+
+    Whether the xorbs exist and the hashes are true is the caller's to check. The answer reads
+    out of ``data`` as it is used, so ``data`` may not change; beside it stand 8 bytes a file.
+    """
+    view = memoryview(data).cast("B").toreadonly()
+    if len(view) < _HEADER.size:
+        raise ShardRefused(reason="it is shorter than a header")
+    magic, version, _ = _HEADER.unpack_from(view)
+    if magic != MAGIC or version != 2:
+        raise ShardRefused(reason="it does not begin as shards of version 2 do")
+    files, after = _section(view, _HEADER.size, lambda at: _file_end(view, at, max_terms))
+    if len(files) > max_files:
+        raise ShardRefused(reason=f"it lists {len(files)} files, more than {max_files}")
+    xorbs, _ = _section(view, after, lambda at: _xorb_end(view, at))
+    return Shard(
+        Entries(files, lambda at: _read_file(view, at)),
+        Entries(xorbs, lambda at: _read_xorb(view, at)),
+    )
+
+
+def _section(view: memoryview, at: int, end_of: Callable[[int], int]) -> tuple[array[int], int]:
+    """Return where the entries of a section begin, and where it ends."""
+    places = array("Q")
+    while True:
+        if at + ENTRY > len(view):
+            raise ShardRefused(reason="it ends before its second bookend")
+        if view[at : at + 32] == BOOKEND[:32]:
+            return places, at + ENTRY
+        end = end_of(at)
+        if end > len(view):
+            raise ShardRefused(reason="it states more entries than it has")
+        places.append(at)
+        at = end
+
+
+def _file_end(view: memoryview, at: int, max_terms: int) -> int:
+    """Check a file; return where it ends, which may lie beyond the shard."""
+    name, flags, count = _FILE.unpack_from(view, at)
+    if count > max_terms:
+        reason = f"the file {to_text(name)} has {count} terms, more than {max_terms}"
+        raise ShardRefused(reason=f"{reason} (xet_max_terms)")
+    if (name == bytes(32)) != (count == 0):
+        raise ShardRefused(reason=f"the file {to_text(name)} has {count} terms")
+    if count and not flags & HAS_RANGE_HASHES:
+        raise ShardRefused(reason=f"the file {to_text(name)} has no range hashes")
+    terms_end: int = at + ENTRY * (1 + count)
+    if terms_end <= len(view):
+        _check_terms(view[at + ENTRY : terms_end], name)
+    ranges = count if flags & HAS_RANGE_HASHES else 0
+    return terms_end + ENTRY * (ranges + bool(flags & HAS_SHA256))
+
+
+def _check_terms(entries: memoryview, name: bytes) -> None:
+    for size, start, end in _TERM.iter_unpack(entries):
+        if not (start < end <= MAX_CHUNKS and end - start <= size <= MAX_UNPACKED_BYTES):
+            term = f"chunks {start} to {end} with {size} bytes"
+            raise ShardRefused(reason=f"no term can be {term} (file {to_text(name)})")
+
+
+def _xorb_end(view: memoryview, at: int) -> int:
+    name, _, count, _, _ = _XORB.unpack_from(view, at)
+    if not 0 < count <= MAX_CHUNKS:
+        raise ShardRefused(reason=f"the xorb {to_text(name)} has {count} chunks")
+    return at + ENTRY * (1 + int(count))
+
+
+def _read_file(view: memoryview, at: int) -> FileEntry:
+    name, flags, count = _FILE.unpack_from(view, at)
+    at += ENTRY
+    terms = Terms(gather(view[at : at + ENTRY * count], _WORDS, _TERM_AS_KEPT))
+    at += ENTRY * count
+    ranges = b""
+    if flags & HAS_RANGE_HASHES:
+        ranges = gather(view[at : at + ENTRY * count], _WORDS, _HASH)
+        at += ENTRY * count
+    # The digest goes through the same code as hashes on the client, so it is turned like them.
+    sha256 = to_text(bytes(view[at : at + 32])) if flags & HAS_SHA256 else None
+    return FileEntry(name, terms, ranges, sha256)
+
+
+def _read_xorb(view: memoryview, at: int) -> XorbEntry:
+    name, _, count, unpacked, _ = _XORB.unpack_from(view, at)
+    at += ENTRY
+    return XorbEntry(name, unpacked, view[at : at + ENTRY * count])

@@ -1,0 +1,134 @@
+"""The terms of a file: which chunks of which xorbs, one after the other, are its bytes."""
+
+from __future__ import annotations
+
+import struct
+import sys
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
+from typing import NamedTuple, Self, overload
+
+_TERM = struct.Struct("<32s3I")
+_WORDS = _TERM.size // 4
+_BYTES_WORD = 10
+
+Raw = bytes  # 32 of them: a hash as binary formats have it
+
+
+class Term(NamedTuple):
+    """The chunks from ``start`` up to ``end`` (exclusive) of one xorb: ``bytes`` of a file."""
+
+    xorb: Raw
+    start: int
+    end: int
+    bytes: int
+
+
+class Terms(Sequence[Term]):
+    """The terms of a file in its order, packed: 44 bytes each.
+
+    A term is the raw name of its xorb and three little-endian u32: start, end, bytes. Where each
+    one begins in the file is computed when it is first asked for.
+    """
+
+    __slots__ = ("_offsets", "_packed")
+
+    def __init__(self, packed: bytes = b"") -> None:
+        if len(packed) % _TERM.size:
+            raise ValueError("terms that are not packed as they should be")
+        self._packed = packed
+        self._offsets: array[int] | None = None
+
+    @classmethod
+    def of(cls, terms: Iterable[Term]) -> Self:
+        """Pack ``terms``."""
+        return cls(b"".join(_TERM.pack(*term) for term in terms))
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> Self:
+        """Take what ``pack`` gave."""
+        return cls(packed)
+
+    def pack(self) -> bytes:
+        """Return the bytes to keep."""
+        return self._packed
+
+    @property
+    def size(self) -> int:
+        """The bytes of the file."""
+        return self._begins()[-1]
+
+    def offset(self, position: int) -> int:
+        """Return where in the file a term begins; ``len(self)`` gives the end of the file."""
+        return self._begins()[position]
+
+    def at(self, offset: int) -> int:
+        """Return which term holds the byte at ``offset``, which must lie in the file."""
+        if not 0 <= offset < self.size:
+            raise IndexError(offset)
+        return bisect_right(self._begins(), offset) - 1
+
+    def between(self, start: int, end: int) -> range:
+        """Return which terms hold the bytes from ``start`` up to ``end``, cut to the file."""
+        end = min(end, self.size)
+        return range(self.at(start), self.at(end - 1) + 1) if start < end else range(0)
+
+    def xorbs(self, positions: range | None = None) -> list[bytes]:
+        """Return the xorbs of all terms, or of some in a row, each once, in order of first use."""
+        positions = range(len(self)) if positions is None else positions
+        size, packed = _TERM.size, self._packed
+        return list(dict.fromkeys(packed[at * size : at * size + 32] for at in positions))
+
+    def _begins(self) -> array[int]:
+        if self._offsets is None:
+            sizes = numbers(gather(self._packed, _WORDS, (_BYTES_WORD,)))
+            self._offsets = array("Q", accumulate(sizes, initial=0))
+        return self._offsets
+
+    def __len__(self) -> int:
+        return len(self._packed) // _TERM.size
+
+    @overload
+    def __getitem__(self, position: int) -> Term: ...
+    @overload
+    def __getitem__(self, position: slice) -> list[Term]: ...
+    def __getitem__(self, position: int | slice) -> Term | list[Term]:
+        if isinstance(position, slice):
+            return [self[one] for one in range(*position.indices(len(self)))]
+        at = range(len(self))[position] * _TERM.size
+        return Term._make(_TERM.unpack_from(self._packed, at))
+
+    def __iter__(self) -> Iterator[Term]:
+        return map(Term._make, _TERM.iter_unpack(self._packed))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Terms) and self._packed == other._packed
+
+    def __hash__(self) -> int:
+        return hash(self._packed)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} terms, {self.size} bytes>"
+
+
+def gather(records: bytes | memoryview, width: int, words: Sequence[int]) -> bytes:
+    """From records of ``width`` u32 each take the given ``words`` of every one, in that order.
+
+    Whole columns are moved at once, so half a million records take some ten milliseconds.
+    """
+    count = len(records) // (4 * width)
+    taken = bytearray(4 * count * len(words))
+    source, target = memoryview(records).cast("I"), memoryview(taken).cast("I")
+    for place, word in enumerate(words):
+        target[place :: len(words)] = source[word::width]
+    return bytes(taken)
+
+
+def numbers(packed: bytes) -> array[int]:
+    """Return the little-endian u32 that ``packed`` holds."""
+    values = array("I", packed)
+    if sys.byteorder == "big":
+        values.byteswap()
+    return values
