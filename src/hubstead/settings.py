@@ -64,6 +64,7 @@ _webhook = partial(_setting, group="Webhooks")
 _file_limit = partial(_setting, group="Limits of files and commits")
 _request_limit = partial(_setting, group="Limits of requests")
 _lifetime = partial(_setting, group="How long things are kept")
+_push_limit = partial(_setting, group="Git")
 _xet = partial(_setting, group="Xet")
 _running = partial(_setting, group="Running")
 
@@ -205,6 +206,30 @@ class Settings:
     )
     min_free_bytes: int = _lifetime(
         512 * _KIB**2, "Writes are refused when the disk has less free space than this.", least=0
+    )
+
+    max_push_bytes: int = _push_limit(
+        20 * _KIB**3, "The largest pack that a push may bring.", least=1
+    )
+    max_push_objects: int = _push_limit(
+        5_000_000, "The most objects that a push may bring.", least=1
+    )
+    max_push_refs: int = _push_limit(
+        10_000, "The most branches and tags that one push may move.", least=1
+    )
+    max_fetch_request_bytes: int = _push_limit(
+        64 * _KIB**2, "The largest request of a fetch: what a client says it has.", least=1
+    )
+    git_processes: int = _push_limit(
+        64, "The most programs of git that serve fetches at once.", least=1
+    )
+    git_memory_bytes: int = _push_limit(
+        4 * _KIB**3,
+        "The most memory (address space) of one program that takes a push.",
+        least=256 * _KIB**2,
+    )
+    git_cpu_seconds: float = _push_limit(
+        3600, "The most processor time of one program that takes a push.", least=1
     )
 
     xet_token_seconds: float = _xet(

@@ -12,6 +12,14 @@ from hubstead.commits.change import Change
 from hubstead.commits.creating import Wanted, create_repository, duplicate_repository
 from hubstead.commits.moving import Move, Plan, RefMoved, move_refs
 from hubstead.commits.preupload import Candidate, Choice, choose, content_id
+from hubstead.commits.pushing import (
+    Command,
+    Outcome,
+    PushRefused,
+    Verdict,
+    accept_push,
+    begin_push,
+)
 from hubstead.commits.removing import delete_repository, remove_dead_folders
 from hubstead.commits.revisions import (
     HEADS,
@@ -31,16 +39,22 @@ __all__ = [
     "Candidate",
     "Change",
     "Choice",
+    "Command",
     "Committed",
     "Message",
     "Move",
+    "Outcome",
     "Plan",
+    "PushRefused",
     "RefMoved",
     "RepoLocks",
     "Revision",
     "Stores",
+    "Verdict",
     "Wanted",
+    "accept_push",
     "all_refs",
+    "begin_push",
     "choose",
     "commit",
     "content_id",

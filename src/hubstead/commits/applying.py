@@ -190,7 +190,14 @@ class _Writing:
         settled = _Settled([], [])
         for path, operation in self.operations:
             if isinstance(operation, PutPointer):
-                size = await _pointer_size(self.stores.db, self.actor, self.opened, path, operation)
+                size = await linkable_size(
+                    self.stores.db,
+                    self.actor,
+                    self.opened,
+                    path=path,
+                    key=operation.key,
+                    size=operation.size,
+                )
                 settled.links.append(Link(operation.key, size, path, HEADS + self.branch))
                 settled.edits.append((path, _PutPointer(Pointer(operation.key.name, size))))
             elif isinstance(operation, Copy):
@@ -264,8 +271,14 @@ class _Writing:
         async def move(tx: Tx) -> None:
             # Asked again here: what was held when the commit was prepared may be gone.
             for link in links:
-                wanted = PutPointer(link.key, link.bytes)
-                await _pointer_size(tx, self.actor, self.opened, link.path or "", wanted)
+                await linkable_size(
+                    tx,
+                    self.actor,
+                    self.opened,
+                    path=link.path or "",
+                    key=link.key,
+                    size=link.bytes,
+                )
             await move_refs(tx, self.actor, self.opened, plan)
 
         await self.stores.db.write(move)
@@ -292,23 +305,33 @@ def ending_in(draft: PackDraft) -> Iterator[None]:
         raise
 
 
-async def _pointer_size(
-    db: Reader, actor: Actor, opened: Repo, path: str, operation: PutPointer
+async def linkable_size(
+    db: Reader, actor: Actor, opened: Repo, *, path: str, key: BlobKey, size: int | None
 ) -> int:
-    """Return the size of an LFS object that the repository may link.
+    """Return the size in bytes of an LFS object that the repository may link.
 
     Knowing a hash is not owning the bytes: they were uploaded to this repository, or the writer
     may read the files of another one that holds them.
+
+    Args:
+        db: The database, or the transaction that is going to link it.
+        actor: Who writes.
+        opened: The repository.
+        path: The file, for messages.
+        key: The object.
+        size: What the pointer says, if it says so.
+
+    Raises:
+        BlobMissing: it may not.
+        InvalidInput: it has another size.
     """
-    row = await blobs.held(db, opened.pk, operation.key)
-    size = row.bytes if row else await _size_elsewhere(db, actor, operation.key)
-    if size is None:
-        raise BlobMissing(name=operation.key.name, path=path)
-    if operation.size is not None and operation.size != size:
-        raise InvalidInput(
-            reason=f"the LFS object of {path} has {size} bytes, not {operation.size}"
-        )
-    return int(size)
+    row = await blobs.held(db, opened.pk, key)
+    found = row.bytes if row else await _size_elsewhere(db, actor, key)
+    if found is None:
+        raise BlobMissing(name=key.name, path=path)
+    if size is not None and size != found:
+        raise InvalidInput(reason=f"the LFS object of {path} has {found} bytes, not {size}")
+    return int(found)
 
 
 async def _size_elsewhere(db: Reader, actor: Actor, key: BlobKey) -> int | None:

@@ -75,7 +75,9 @@ _IN_THE_WAY = point(
     )
     .limit(1)
 )
-_ADD_PACK = point(adding(pack, "repo_pk", "name", "objects", "bytes", "created_ms"))
+_ADD_PACK = point(
+    adding(pack, "repo_pk", "name", "objects", "bytes", "created_ms").on_conflict_do_nothing()
+)
 _COUNT = point(
     update(repo)
     .values(
@@ -119,12 +121,11 @@ async def carry_out(tx: Tx, actor: Actor, opened: Repo, plan: Plan) -> None:
         known = await blobs.held(tx, opened.pk, each.key)
         new_bytes += 0 if known and known.committed else each.bytes
     await blobs.link(tx, opened.pk, plan.links, pusher_pk=actor.pk or None)
-    if plan.pack is not None:
-        await add_pack(tx, opened.pk, plan.pack)
-    if plan.pack is not None or new_bytes:
-        size = plan.pack.size if plan.pack else 0
-        packs = int(plan.pack is not None)
-        await add_usage(tx, opened.pk, packs=packs, used_bytes=new_bytes + size)
+    packs = 0
+    if plan.pack is not None and await add_pack(tx, opened.pk, plan.pack):
+        packs, new_bytes = 1, new_bytes + plan.pack.size
+    if packs or new_bytes:
+        await add_usage(tx, opened.pk, packs=packs, used_bytes=new_bytes)
     await _follow_head(tx, opened, plan)
 
 
@@ -171,9 +172,13 @@ async def add_usage(tx: Tx, repo_pk: int, *, packs: int, used_bytes: int) -> Non
     await tx.run(_COUNT, which_pk=repo_pk, more_packs=packs, more_bytes=used_bytes)
 
 
-async def add_pack(tx: Tx, repo_pk: int, finished: Pack) -> None:
-    """Register a pack, which is durable, as one of the repository."""
-    await tx.run(
+async def add_pack(tx: Tx, repo_pk: int, finished: Pack) -> bool:
+    """Register a pack, which is durable, as one of the repository.
+
+    Returns:
+        Whether it is new: what was pushed, deleted and pushed again may be there already.
+    """
+    added = await tx.run(
         _ADD_PACK,
         repo_pk=repo_pk,
         name=finished.name,
@@ -182,6 +187,7 @@ async def add_pack(tx: Tx, repo_pk: int, finished: Pack) -> None:
         created_ms=now_ms(),
     )
     await blobs.link_new(tx, repo_pk, BlobKey(BlobKind.PACK, finished.name), finished.size)
+    return bool(added)
 
 
 async def _follow_head(tx: Tx, opened: Repo, plan: Plan) -> None:

@@ -6,10 +6,14 @@ from collections.abc import Iterable
 
 from hubstead import cards
 from hubstead.commits.deriving import CARD, MAX_CARD_BYTES
-from hubstead.errors import Forbidden, InvalidCard
+from hubstead.errors import Forbidden, InvalidCard, InvalidPath, NotBuilt
 from hubstead.gitstore import Edit, GitRepo, PackDraft, PutFile
-from hubstead.ids import Kind
+from hubstead.ids import Kind, check_branch_name, check_path
 from hubstead.repos import Repo
+from hubstead.settings import Settings
+
+HEADS = "refs/heads/"
+TAGS = "refs/tags/"
 
 
 def check_card(
@@ -38,3 +42,36 @@ def check_branch_may_go(opened: Repo, branch: str) -> None:
     """
     if branch == opened.default_branch:
         raise Forbidden(reason=f"Cannot delete refs/heads/{branch}: it is the default branch")
+
+
+def check_pushed_ref(opened: Repo, ref: str, *, deleted: bool) -> None:
+    """Refuse to push to what is not a branch or a tag.
+
+    Raises:
+        Forbidden: the hub's own refs, or the default branch is to go.
+        NotBuilt: a pull request.
+        InvalidName: nothing may be called so.
+    """
+    if ref.startswith("refs/pr/"):
+        raise NotBuilt(what="pull requests: push to a branch")
+    if not ref.startswith((HEADS, TAGS)):
+        raise Forbidden(reason="only refs/heads/ and refs/tags/ can be pushed to")
+    name = ref.removeprefix(HEADS).removeprefix(TAGS)
+    if deleted and ref.startswith(HEADS):
+        check_branch_may_go(opened, name)
+    elif not deleted:
+        check_branch_name(name)
+
+
+def check_pushed_path(path: bytes, settings: Settings) -> None:
+    """Refuse a path that no client could show or check out.
+
+    Raises:
+        InvalidPath: with the rule that it breaks.
+    """
+    try:
+        text = path.decode()
+    except UnicodeDecodeError:
+        shown = path.decode("utf-8", "backslashreplace")
+        raise InvalidPath(path=shown, reason="it must be valid UTF-8") from None
+    check_path(text, max_bytes=settings.max_path_bytes, max_depth=settings.max_path_depth)

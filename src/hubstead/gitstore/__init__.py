@@ -6,8 +6,10 @@ from hubstead.gitstore.history import Commit
 from hubstead.gitstore.missing import ObjectMissing, RepoMissing
 from hubstead.gitstore.pointer import Pointer
 from hubstead.gitstore.pointer import parse as parse_pointer
+from hubstead.gitstore.processes import GitOutput
 from hubstead.gitstore.programs import GitFailed, GitProgram
 from hubstead.gitstore.repo import Entry, GitRepo
+from hubstead.gitstore.staging import Limits, PackRefused, Pushed, Staging
 from hubstead.gitstore.store import GitStore
 from hubstead.gitstore.templates import GITATTRIBUTES
 from hubstead.gitstore.trees import Edit, PutFile, PutTree, Remove, edit_tree
@@ -19,19 +21,24 @@ __all__ = [
     "Edit",
     "Entry",
     "GitFailed",
+    "GitOutput",
     "GitProgram",
     "GitRepo",
     "GitStore",
     "Ignores",
+    "Limits",
     "ObjectMissing",
     "Pack",
     "PackDraft",
+    "PackRefused",
     "Person",
     "Pointer",
+    "Pushed",
     "PutFile",
     "PutTree",
     "Remove",
     "RepoMissing",
+    "Staging",
     "edit_tree",
     "parse_pointer",
 ]

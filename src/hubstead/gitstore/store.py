@@ -35,8 +35,12 @@ from hubstead.gitstore.durable import (
     write_file,
 )
 from hubstead.gitstore.missing import RepoMissing
+from hubstead.gitstore.processes import GitOutput
 from hubstead.gitstore.programs import GitProgram
 from hubstead.gitstore.repo import Caches, GitRepo
+from hubstead.gitstore.staging import FOLDER as STAGING
+from hubstead.gitstore.staging import Limits, Staging
+from hubstead.gitstore.upload_pack import offered, upload_pack
 
 _REPO_ID = re.compile(r"[0-9a-f]{24}")
 _PACK_NAME = re.compile(r"[0-9a-f]{40}")
@@ -65,6 +69,7 @@ class GitStore:
         self._compression = compression
         self._max_open = max_open
         self._program = GitProgram(program)
+        self._offered: dict[bool, list[str]] = {}
         self._open: OrderedDict[str, GitRepo] = OrderedDict()
         self._lock = threading.Lock()
         self._caches = Caches(
@@ -311,6 +316,10 @@ class GitStore:
                 if leftover and path.stat().st_mtime < limit:
                     path.unlink()
                     removed += 1
+        for path in (self.path(repo_id) / STAGING).glob("tmp_*"):
+            if path.stat().st_mtime < limit:
+                shutil.rmtree(path, ignore_errors=True)
+                removed += 1
         return removed + projections.sweep(self.path(repo_id), older_than_s=older_than_s)
 
     def sweep_drafts(self, *, older_than_s: float) -> int:
@@ -323,6 +332,39 @@ class GitStore:
         for path in old:
             shutil.rmtree(path, ignore_errors=True)
         return len(old)
+
+    # -- fetching and pushing ----------------------------------------------------------------
+
+    def offered(self, folder: Path, version: int) -> list[str]:
+        """Return what git offers to those who fetch; remembered, see `upload_pack.py`."""
+        found = self.remembered(version) or offered(self._program, folder, version)
+        if found:
+            self._offered[version == 2] = found
+        return found
+
+    def remembered(self, version: int) -> list[str]:
+        """Return what `offered` has found out before, if anything."""
+        return self._offered.get(version == 2, [])
+
+    async def upload_pack(self, folder: Path, request: bytes, *, protocol: str) -> GitOutput:
+        """Start answering one request of a fetch from a projection; see `upload_pack.py`."""
+        return await upload_pack(self._program, folder, request, protocol=protocol)
+
+    def stage(self, repo_id: str, packs: Sequence[str], limits: Limits) -> Staging:
+        """Begin to take a pushed pack; call in a thread.
+
+        Args:
+            repo_id: The repository.
+            packs: The packs it may lean on: those that the database knows of.
+            limits: What looking through it may take.
+
+        Raises:
+            RepoMissing: when the repository's folder is not on this node.
+            errors.StorageFull: when the disk is full.
+        """
+        if not self.exists(repo_id):
+            raise RepoMissing(repo_id=repo_id)
+        return Staging(self._program, self.path(repo_id), packs, limits)
 
     # -- git programs ------------------------------------------------------------------------
 

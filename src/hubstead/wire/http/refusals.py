@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 import msgspec
 
 from hubstead import errors
-from hubstead.commits import RefMoved
+from hubstead.commits import PushRefused, RefMoved
 from hubstead.db import Conflict
 from hubstead.errors import HubError
-from hubstead.gitstore import ObjectMissing, RepoMissing
+from hubstead.gitstore import ObjectMissing, PackRefused, RepoMissing
 from hubstead.ids import RepoId
 from hubstead.wire.http.answers import Answer
 from hubstead.wire.http.refusal_page import RefusalPage
-from hubstead.xet import XorbRefused
+from hubstead.xet import ShardRefused, XorbRefused
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,11 @@ STATUS: dict[type[HubError], tuple[int, str | None]] = {
     errors.NotBuilt: (501, None),
     Conflict: (409, None),
     RefMoved: (409, None),
+    PackRefused: (400, None),
+    PushRefused: (403, None),
     RepoMissing: (500, None),
     ObjectMissing: (500, None),
+    ShardRefused: (400, None),
     XorbRefused: (400, None),
 }
 

@@ -265,14 +265,6 @@ _UNBUILT = [
         )
         for method in methods.split()
     ],
-    *[
-        Route(method, f"{_WEB}/{path}", unbuilt.GIT, access, wire="git")
-        for method, path, access in (
-            ("GET", "info/refs", CONTENT),
-            ("POST", "git-upload-pack", CONTENT),
-            ("POST", "git-receive-pack", WRITE),
-        )
-    ],
 ]
 
 ROUTES = [*_SERVICE, *_IDENTITY, *_REPOS, *_READING, *_PEOPLE, *_WRITING, *_UNBUILT]

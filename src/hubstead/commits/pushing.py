@@ -1,0 +1,289 @@
+"""A push: what git sent, looked through by the rules of every write, and its refs moved."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+from sqlalchemy import bindparam, select
+
+from hubstead import cards
+from hubstead.accounts import Actor
+from hubstead.blobs import BlobKey, BlobKind, Link
+from hubstead.commits.applying import linkable_size
+from hubstead.commits.deriving import CARD, MAX_CARD_BYTES, derive
+from hubstead.commits.moving import Move, Plan, RefMoved, move_refs
+from hubstead.commits.revisions import HEADS, all_refs
+from hubstead.commits.rules import check_pushed_path, check_pushed_ref
+from hubstead.commits.stores import Stores
+from hubstead.commits.tables import pack
+from hubstead.db import Reader, Tx, scan
+from hubstead.errors import HubError, InvalidInput, InvalidPath, RefExists
+from hubstead.gitstore import GitRepo, Limits, Pack, Pointer, Staging, parse_pointer
+from hubstead.gitstore.pointer import MAX_BYTES
+from hubstead.repos import Derived, Repo
+
+#: A smaller file cannot be an LFS pointer.
+_LEAST_POINTER_BYTES = 120
+#: So many faults are told, the rest is counted.
+_MOST_TOLD = 10
+_PACKS = scan(select(pack.c.name).where(pack.c.repo_pk == bindparam("repo_pk")))
+
+
+class Command(msgspec.Struct, frozen=True):
+    """What a push wants of one ref: from ``old`` (None: make it) to ``new`` (None: delete it)."""
+
+    ref: str
+    old: str | None
+    new: str | None
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What came of one command; ``fault`` is None if the ref moved."""
+
+    ref: str
+    fault: str | None = None
+
+
+class PushRefused(HubError):
+    """{reason}"""
+
+
+@dataclass
+class Verdict:
+    """Everything that is told to who pushed."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+async def begin_push(stores: Stores, opened: Repo) -> Staging:
+    """Make room for a pushed pack beside the repository; ``remove`` it at the end.
+
+    Raises:
+        StorageFull: there is none.
+    """
+    stores.check_room()
+    await stores.open_git(opened)
+    rows = await stores.db.all(_PACKS, repo_pk=opened.pk)
+    settings = stores.settings
+    limits = Limits(
+        settings.max_push_bytes, settings.git_memory_bytes, int(settings.git_cpu_seconds)
+    )
+    names = [row.name for row in rows]
+    return await asyncio.to_thread(stores.git.stage, opened.id, names, limits)
+
+
+async def accept_push(
+    stores: Stores,
+    actor: Actor,
+    opened: Repo,
+    staging: Staging,
+    commands: Sequence[Command],
+    *,
+    name: str | None,
+    atomic: bool,
+) -> Verdict:
+    """Move the refs that a push names, as far as the rules allow.
+
+    Args:
+        stores: Where content lies.
+        actor: Who pushes.
+        opened: The repository, opened for writing.
+        staging: What was sent, indexed.
+        commands: What is wanted.
+        name: Of the pack that was sent, if one was.
+        atomic: All of the commands or none.
+
+    Returns:
+        The outcome of each command, in order; nothing is left of what was refused.
+    """
+    push = _Push(stores, actor, opened, staging, name)
+    faults = {each.ref: fault for each in commands if (fault := push.fault_of(each))}
+    wanted = [each for each in commands if each.ref not in faults]
+    if wanted and not (atomic and faults):
+        faults |= await push.carry_out(wanted, atomic=atomic)
+    if atomic and faults:
+        faults = {each.ref: faults.get(each.ref, "atomic push failed") for each in commands}
+    outcomes = [Outcome(each.ref, faults.get(each.ref)) for each in commands]
+    return Verdict(outcomes, push.warnings)
+
+
+@dataclass
+class _Push:
+    stores: Stores
+    actor: Actor
+    opened: Repo
+    staging: Staging
+    name: str | None
+    warnings: list[str] = field(default_factory=list)
+
+    def fault_of(self, command: Command) -> str | None:
+        """Say why a ref cannot be moved so, whatever is in the pack."""
+        try:
+            check_pushed_ref(self.opened, command.ref, deleted=command.new is None)
+        except HubError as error:
+            return error.message
+        if command.old == command.new:
+            return "nothing to do"
+        return None
+
+    async def carry_out(self, wanted: list[Command], *, atomic: bool) -> dict[str, str]:
+        """Return a fault for each ref that could not be moved."""
+        known = [row.oid for row in await all_refs(self.stores.db, self.opened.pk)]
+        try:
+            moves = await asyncio.to_thread(self._moves, wanted)
+            links = await self._links(await asyncio.to_thread(self._look, moves, known), moves)
+        except HubError as error:
+            return {each.ref: error.message for each in wanted}
+        async with self.stores.locks.of(self.opened.id):
+            return await self._move(moves, links, atomic=atomic)
+
+    # -- rules -------------------------------------------------------------------------------
+
+    def _moves(self, wanted: list[Command]) -> list[Move]:
+        return [self._move_of(each) for each in wanted]
+
+    def _move_of(self, command: Command) -> Move:
+        if command.new is None:
+            return Move(command.ref, command.old, None)
+        kind, commit = self.staging.kind(command.new)
+        if commit is None or (kind != "commit" and command.ref.startswith(HEADS)):
+            raise PushRefused(reason=f"{command.ref} must point to a commit, not to a {kind}")
+        return Move(command.ref, command.old, command.new, commit)
+
+    def _look(self, moves: Sequence[Move], known: Sequence[str]) -> dict[str, tuple[Pointer, str]]:
+        """Look through everything new; return the LFS objects it names, with a path of each.
+
+        Raises:
+            PushRefused: with every fault, as far as they can be told.
+        """
+        tips = [move.new for move in moves if move.new is not None]
+        if not tips:
+            return {}
+        faults: list[str] = []
+        candidates: dict[str, str] = {}
+        for pushed in self.staging.new_objects(tips, known):
+            if pushed.type != "blob":
+                continue
+            if pushed.size > self.stores.settings.max_regular_file_bytes:
+                faults.append(self._too_large(pushed.path, pushed.size))
+            elif _LEAST_POINTER_BYTES <= pushed.size <= MAX_BYTES:
+                candidates[pushed.oid] = pushed.path
+        faults += self._path_faults(moves)
+        if faults:
+            raise PushRefused(reason=_told(faults))
+        named = {}
+        for oid, content in self.staging.blobs(candidates) if candidates else ():
+            pointer = parse_pointer(content)
+            if pointer is not None:
+                named[pointer.oid] = (pointer, candidates[oid])
+        return named
+
+    def _too_large(self, path: str, size: int) -> str:
+        limit = self.stores.settings.max_regular_file_bytes
+        return (
+            f"{path} has {size} bytes: files above {limit} (max_regular_file_bytes) have to be "
+            f"LFS files. Run `git lfs migrate import --include='{path}'` and push again"
+        )
+
+    def _path_faults(self, moves: Sequence[Move]) -> Iterator[str]:
+        settings = self.stores.settings
+        for tip in {move.target for move in moves if move.target}:
+            for path in self.staging.paths(tip):
+                try:
+                    check_pushed_path(path, settings)
+                except InvalidPath as error:
+                    yield error.message
+
+    async def _links(
+        self, named: dict[str, tuple[Pointer, str]], moves: Sequence[Move]
+    ) -> list[Link]:
+        ref = next((move.ref for move in moves if move.new), None)
+        links, faults = [], []
+        for pointer, path in named.values():
+            key = BlobKey(BlobKind.LFS, pointer.oid)
+            try:
+                await self._linkable(self.stores.db, path, key, pointer.size)
+            except HubError:
+                faults.append(f"{path} ({pointer.oid[:12]}…)")
+            links.append(Link(key, pointer.size, path, ref))
+        if faults:
+            raise PushRefused(
+                reason="LFS objects are missing here: run `git lfs push --all` first. "
+                f"Missing: {_told(faults)}"
+            )
+        return links
+
+    async def _linkable(self, db: Reader, path: str, key: BlobKey, size: int) -> None:
+        await linkable_size(db, self.actor, self.opened, path=path, key=key, size=size)
+
+    # -- the move ----------------------------------------------------------------------------
+
+    async def _move(self, moves: list[Move], links: list[Link], *, atomic: bool) -> dict[str, str]:
+        """Make it visible; the repository's lock is held."""
+        finished = await self._install()
+        faults: dict[str, str] = {}
+        while moves:
+            derived = await asyncio.to_thread(self._derived, moves)
+            plan = Plan(tuple(moves), pack=finished, links=tuple(links), derived=derived)
+            try:
+                await self.stores.db.write(functools.partial(self._visible, plan))
+            except (RefMoved, RefExists, InvalidInput) as error:
+                wrong = str(error.facts.get("ref", ""))
+                faults[wrong] = "fetch first" if isinstance(error, RefMoved) else error.message
+                left = [move for move in moves if move.ref != wrong]
+                moves = [] if atomic or len(left) == len(moves) else left
+            except HubError as error:
+                faults |= {move.ref: error.message for move in moves}
+                moves = []
+            else:
+                return faults
+        await self._forget(finished)
+        return faults
+
+    async def _install(self) -> Pack | None:
+        if self.name is None:
+            return None
+        finished = await asyncio.to_thread(self.staging.install, self.name)
+        await self.stores.publish(finished)
+        return finished
+
+    async def _visible(self, plan: Plan, tx: Tx) -> None:
+        for link in plan.links:  # what was held when the push was looked through may be gone
+            await self._linkable(tx, link.path or "", link.key, link.bytes)
+        await move_refs(tx, self.actor, self.opened, plan)
+
+    async def _forget(self, finished: Pack | None) -> None:
+        """Take a pack out again that nobody came to own."""
+        if finished is None:
+            return
+        rows = await self.stores.db.all(_PACKS, repo_pk=self.opened.pk)
+        if finished.name not in {row.name for row in rows}:
+            await asyncio.to_thread(self.stores.git.remove_pack, self.opened.id, finished.name)
+
+    def _derived(self, moves: Sequence[Move]) -> Derived | None:
+        head = HEADS + self.opened.default_branch
+        tip = next((move.target for move in moves if move.ref == head), None)
+        if tip is None:
+            return None
+        git = self.stores.git.open(self.opened.id)
+        tree = git.tree_of(tip)
+        self._warn_of_card(git, tree)
+        return derive(self.opened.kind, git, tree)
+
+    def _warn_of_card(self, git: GitRepo, tree: str) -> None:
+        entry = git.entry(tree, CARD)
+        if entry is None or entry.type != "blob" or entry.size > MAX_CARD_BYTES:
+            return
+        found = cards.validate(git.blob(entry.oid), self.opened.kind)
+        self.warnings = [f"{CARD}: {text}" for text in (*found.errors, *found.warnings)]
+
+
+def _told(faults: Sequence[str]) -> str:
+    shown = "; ".join(faults[:_MOST_TOLD])
+    more = len(faults) - _MOST_TOLD
+    return f"{shown}; and {more} more" if more > 0 else shown

@@ -1,0 +1,294 @@
+"""A pushed pack on probation: indexed and looked through beside the repository, then taken in.
+
+The staging folder is an object directory of its own. It sees the packs that the database knows
+of and no others, so nothing that was accepted can lean on what a broken write left::
+
+    REPO.git/staging/tmp_TOKEN/registered/pack/     links to the registered packs
+    REPO.git/staging/tmp_TOKEN/objects/pack/        what was pushed
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from hubstead.errors import HubError, StorageFull
+from hubstead.gitstore.draft import Pack
+from hubstead.gitstore.durable import full_disk_is_an_error_of_ours, sync_file, sync_folder
+from hubstead.gitstore.processes import end, spawn
+from hubstead.gitstore.programs import GitProgram
+
+FOLDER = "staging"
+_KEPT = re.compile(r"(?:pack|keep)\t([0-9a-f]{40})")
+#: For reading what was pushed: bombs end against the limits below, not against the machine's.
+_OPTIONS = (
+    "core.bigFileThreshold=16m",
+    "core.packedGitWindowSize=32m",
+    "core.packedGitLimit=512m",
+    "core.deltaBaseCacheLimit=64m",
+    "core.fsync=none",  # what is accepted is made durable when it is
+)
+_LIMITED = 'ulimit -v "$0"; ulimit -t "$1"; shift; exec "$@"'
+
+
+class PackRefused(HubError):
+    """The pack was refused: {reason}"""
+
+
+class Limits(NamedTuple):
+    """What looking through one push may take."""
+
+    pack_bytes: int
+    memory_bytes: int  # of each git program
+    cpu_s: int
+
+
+class Pushed(NamedTuple):
+    """An object that no ref reached before."""
+
+    oid: str
+    type: str  # commit, tree, blob, tag
+    size: int
+    path: str  # the first under which it was found, if it has one
+
+
+class Staging:
+    """One push. Belongs to one thread at a time; ``remove`` leaves nothing of it."""
+
+    def __init__(
+        self, program: GitProgram, repo: Path, packs: Iterable[str], limits: Limits
+    ) -> None:
+        self._program = program
+        self._repo = repo
+        self._limits = limits
+        self.path = repo / FOLDER / f"tmp_{secrets.token_hex(12)}"
+        self._objects = self.path / "objects"
+        self._indexing: subprocess.Popen[bytes] | None = None
+        self._messages: BinaryIO | None = None
+        with full_disk_is_an_error_of_ours():
+            self._lay(packs)
+
+    def _lay(self, packs: Iterable[str]) -> None:
+        registered = self.path / "registered"
+        for folder in (registered / "pack", self._objects / "pack", self._objects / "info"):
+            folder.mkdir(parents=True)
+        for name in packs:
+            for suffix in (".pack", ".idx"):
+                file = f"pack-{name}{suffix}"
+                (registered / "pack" / file).symlink_to(self._repo / "objects/pack" / file)
+        (self._objects / "info/alternates").write_text(f"{registered}\n")
+
+    def _environment(self) -> dict[str, str]:
+        return {**self._program.environment, "GIT_OBJECT_DIRECTORY": str(self._objects)}
+
+    def _command(self, *arguments: str) -> list[str]:
+        options = [part for option in _OPTIONS for part in ("-c", option)]
+        git = self._program.command(self._repo, [*options, *arguments])
+        memory = str(self._limits.memory_bytes >> 10)
+        return ["/bin/sh", "-c", _LIMITED, memory, str(self._limits.cpu_s), *git]
+
+    # -- taking the bytes --------------------------------------------------------------------
+
+    def feed(self, data: bytes | memoryview) -> None:
+        """Take the next bytes of the pack.
+
+        Raises:
+            PackRefused: git has ended already; with what it said.
+            StorageFull: the disk is full.
+        """
+        if self._indexing is None:
+            self._start()
+        assert self._indexing is not None
+        assert self._indexing.stdin is not None
+        left = memoryview(data)
+        try:
+            while left:
+                left = left[self._indexing.stdin.write(left) or 0 :]
+        except BrokenPipeError:
+            self._refuse()
+
+    def _start(self) -> None:
+        self._messages = self._messages_file()
+        arguments = ["index-pack", "--stdin", "--fix-thin", "--strict", "--no-rev-index"]
+        self._indexing = spawn(
+            self._command(*arguments, f"--max-input-size={self._limits.pack_bytes}"),
+            self._environment(),
+            stdin=subprocess.PIPE,
+            stderr=self._messages,
+        )
+
+    def finish(self) -> str | None:
+        """Wait until the pack is indexed; return its name, None if there was none.
+
+        Raises:
+            PackRefused: it is broken, too large, or leans on objects that are not here.
+            StorageFull: the disk is full.
+        """
+        if self._indexing is None:
+            return None
+        assert self._indexing.stdin is not None
+        assert self._indexing.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._indexing.stdin.close()
+        said = self._indexing.stdout.read().decode()
+        if self._indexing.wait() != 0 or not (found := _KEPT.search(said)):
+            self._refuse()
+            raise AssertionError
+        return found[1]
+
+    def _refuse(self) -> None:
+        assert self._indexing is not None
+        assert self._messages is not None
+        status = self._indexing.wait()
+        self._messages.seek(0)
+        said = self._messages.read(1 << 16).decode("utf-8", "replace")
+        if "No space left on device" in said or "Disk quota exceeded" in said:
+            raise StorageFull()
+        raise PackRefused(reason=_reason(said, status))
+
+    # -- looking through it ------------------------------------------------------------------
+
+    def new_objects(self, tips: Sequence[str], known: Iterable[str]) -> Iterator[Pushed]:
+        """Yield what ``tips`` reach and ``known`` do not; all of it is there when this ends.
+
+        Raises:
+            PackRefused: something is missing.
+        """
+        with tempfile.TemporaryFile(dir=self.path) as asked, self._messages_file() as messages:
+            asked.writelines(f"{tip}\n".encode() for tip in tips)
+            asked.writelines(f"^{oid}\n".encode() for oid in known)
+            asked.seek(0)
+            walk = spawn(
+                self._command("rev-list", "--objects", "--stdin"),
+                self._environment(),
+                stdin=asked,
+                stderr=messages,
+            )
+            assert walk.stdout is not None
+            form = "--batch-check=%(objectname) %(objecttype) %(objectsize) %(rest)"
+            look = spawn(
+                self._command("cat-file", form, "--buffer"),
+                self._environment(),
+                stdin=walk.stdout,  # type: ignore[arg-type]
+                stderr=messages,
+            )
+            try:
+                walk.stdout.close()
+                yield from _rows(look)
+                if walk.wait() or look.wait():
+                    messages.seek(0)
+                    said = messages.read(1 << 16).decode("utf-8", "replace")
+                    raise PackRefused(reason=_reason(said, walk.returncode))
+            finally:
+                end(walk)
+                end(look)
+
+    def _messages_file(self) -> BinaryIO:
+        return tempfile.TemporaryFile(dir=self.path)
+
+    def blobs(self, oids: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield (oid, content) of blobs, which should be small."""
+        with tempfile.TemporaryFile(dir=self.path) as asked:
+            asked.writelines(f"{oid}\n".encode() for oid in oids)
+            asked.seek(0)
+            process = spawn(
+                self._command("cat-file", "--batch", "--buffer"), self._environment(), stdin=asked
+            )
+        assert process.stdout is not None
+        try:
+            with open(process.stdout.fileno(), "rb", buffering=1 << 20, closefd=False) as output:
+                while head := output.readline():
+                    oid, _type, size = head.decode().split()
+                    yield oid, output.read(int(size))
+                    output.read(1)
+        finally:
+            end(process)
+
+    def paths(self, tip: str) -> Iterator[bytes]:
+        """Yield the path of every file and folder of a commit."""
+        process = spawn(
+            self._command("ls-tree", "-r", "-t", "-z", "--full-tree", "--name-only", tip),
+            self._environment(),
+            stdin=subprocess.DEVNULL,
+        )
+        assert process.stdout is not None
+        try:
+            rest = b""
+            while piece := process.stdout.read(1 << 18):
+                *paths, rest = (rest + piece).split(b"\0")
+                yield from paths
+        finally:
+            end(process)
+
+    def kind(self, oid: str) -> tuple[str, str | None]:
+        """Return what an object is, and the commit it is or stands for, if any.
+
+        Raises:
+            PackRefused: it is not there.
+        """
+        asked = f"{oid}\n{oid}^{{commit}}\n".encode()
+        done = subprocess.run(
+            self._command("cat-file", "--batch-check=%(objecttype) %(objectname)"),
+            input=asked,
+            capture_output=True,
+            env=self._environment(),
+            check=False,
+        )
+        first, second = done.stdout.decode().splitlines()[:2]
+        if first.endswith("missing"):
+            raise PackRefused(reason=f"the object {oid} is missing")
+        commit = second.partition(" ")[2]
+        return first.partition(" ")[0], commit if second.startswith("commit ") else None
+
+    # -- its end -----------------------------------------------------------------------------
+
+    def install(self, name: str) -> Pack:
+        """Take the pack into the repository, durably; it is nobody's before its row is there."""
+        source, target = self._objects / "pack", self._repo / "objects/pack"
+        files = [source / f"pack-{name}{suffix}" for suffix in (".pack", ".idx")]
+        with full_disk_is_an_error_of_ours():
+            for file in files:
+                sync_file(file)
+            for file in files:  # the index last: git finds packs by it
+                with contextlib.suppress(FileExistsError):
+                    os.link(file, target / file.name)
+            sync_folder(target)
+        pack, idx = (target / file.name for file in files)
+        with pack.open("rb") as opened:
+            objects = int.from_bytes(opened.read(12)[8:], "big")
+        return Pack(name, objects, pack.stat().st_size, pack, idx)
+
+    def remove(self) -> None:
+        """End what still runs and leave nothing. Harmless when repeated."""
+        if self._indexing is not None:
+            end(self._indexing)
+        if self._messages is not None:
+            self._messages.close()
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _rows(process: subprocess.Popen[bytes]) -> Iterator[Pushed]:
+    assert process.stdout is not None
+    with open(process.stdout.fileno(), "rb", buffering=1 << 20, closefd=False) as output:
+        for line in output:
+            oid, type_, size, path = line.rstrip(b"\n").split(b" ", 3)
+            if type_ == b"missing":
+                raise PackRefused(reason=f"the object {oid.decode()} is missing")
+            shown = path.decode("utf-8", "surrogateescape")
+            yield Pushed(oid.decode(), type_.decode(), int(size), shown)
+
+
+def _reason(said: str, status: int) -> str:
+    lines = [line.removeprefix("fatal: ").removeprefix("error: ") for line in said.splitlines()]
+    lines = [line for line in lines if line.strip()]
+    if lines:
+        return lines[-1]
+    return "it takes too much memory or time" if status else "git said nothing"

@@ -1,0 +1,97 @@
+"""``git upload-pack``, which sends objects to those who fetch."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from pathlib import Path
+from typing import BinaryIO
+
+from hubstead.gitstore.processes import GitOutput, end, spawn
+from hubstead.gitstore.programs import GitProgram
+
+#: For packs made on the fly: memory stays small with twenty clones at once.
+OPTIONS = (
+    "uploadpack.allowFilter=true",
+    "uploadpack.allowAnySHA1InWant=true",
+    "uploadpack.keepAlive=5",
+    "pack.windowMemory=32m",
+    "pack.deltaCacheSize=32m",
+    "core.packedGitWindowSize=32m",
+    "core.bigFileThreshold=16m",
+    "lsrefs.unborn=advertise",
+)
+
+
+def _command(program: GitProgram, folder: Path, *arguments: str) -> list[str]:
+    options = [part for option in OPTIONS for part in ("-c", option)]
+    return program.command(folder, [*options, "upload-pack", "--strict", *arguments, str(folder)])
+
+
+def offered(program: GitProgram, folder: Path, version: int) -> list[str]:
+    """Ask git what it offers to those who fetch; a program, so call it in a thread.
+
+    Args:
+        program: The git program.
+        folder: A projection; for versions 0 and 1 one with refs, else nothing is offered.
+        version: Of the protocol.
+
+    Returns:
+        The lines after ``version 2``; or for the older versions the words that stand behind the
+        first ref, without ``symref``.
+    """
+    lines = _advertised(program, folder, f"version={version}")
+    if version == 2:
+        return lines[1:]
+    first = next((line for line in lines if "\0" in line), "")
+    words = first.partition("\0")[2].split()
+    return [word for word in words if not word.startswith("symref=")]
+
+
+def _advertised(program: GitProgram, folder: Path, protocol: str) -> list[str]:
+    command = _command(program, folder, "--stateless-rpc", "--http-backend-info-refs")
+    environment = {**program.environment, "GIT_PROTOCOL": protocol}
+    with _input(b"") as stdin:
+        process = spawn(command, environment, stdin=stdin)
+    assert process.stdout is not None
+    text = process.stdout.read()
+    end(process)
+    lines, at = [], 0
+    while at < len(text) and (size := int(text[at : at + 4], 16)) > 4:
+        lines.append(text[at + 4 : at + size].decode().rstrip("\n"))
+        at += size
+    return lines
+
+
+def _input(content: bytes) -> BinaryIO:
+    file = os.fdopen(os.memfd_create("hubstead-git", os.MFD_CLOEXEC), "w+b")
+    file.write(content)
+    file.seek(0)
+    return file
+
+
+async def upload_pack(
+    program: GitProgram, folder: Path, request: bytes, *, protocol: str
+) -> GitOutput:
+    """Answer one request of a fetch.
+
+    Args:
+        program: The git program.
+        folder: A projection.
+        request: The whole body of the request.
+        protocol: What the client's ``Git-Protocol`` says.
+    """
+
+    def start() -> GitOutput:
+        messages = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the output)
+        with _input(request) as stdin:
+            process = spawn(
+                _command(program, folder, "--stateless-rpc"),
+                {**program.environment, "GIT_PROTOCOL": protocol},
+                stdin=stdin,
+                stderr=messages,
+            )
+        return GitOutput(process, messages)
+
+    return await asyncio.to_thread(start)

@@ -1,0 +1,214 @@
+"""``POST …/git-receive-pack``: our front of a push; the rules and the move are ``commits``'."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from hubstead.commits import Command, Outcome, Verdict, accept_push, begin_push
+from hubstead.errors import HubError, InvalidInput, StorageFull, TooLarge
+from hubstead.gitstore import PackRefused, Staging
+from hubstead.ids import ZERO_OID
+from hubstead.wire.http import Answer, Call, inflating, receive_into
+from hubstead.wire.smart_http.advertising import NO_CACHE
+from hubstead.wire.smart_http.packets import FLUSH, Packets, band, packet
+
+MEDIA_TYPE = "application/x-git-receive-pack-result"
+#: What one command may take: two ids, a ref, and the capabilities behind the first.
+_COMMAND_BYTES = 1200
+#: While a push is looked through, something is said this often, so that nobody hangs up.
+KEEP_ALIVE_S = 5.0
+_COMMAND = re.compile(rb"([0-9a-f]{40}) ([0-9a-f]{40}) ([^\0\n]+)\n?")
+_HEAD_BYTES = 12
+
+
+async def receive_pack(call: Call) -> ASGIApp:
+    """Take a push."""
+    staging = await begin_push(call.hub.stores, call.repo)
+    intake = _Intake(staging, call.hub.settings.max_push_refs, call.hub.settings.max_push_objects)
+    try:
+        scope, receive = inflating(call.scope, call.receive)
+        settings = call.hub.settings
+        limit = settings.max_push_bytes + settings.max_push_refs * _COMMAND_BYTES
+        await receive_into(
+            scope, receive, intake.feed, limit=limit, what="The push", setting="max_push_bytes"
+        )
+        commands = intake.commands()
+    except BaseException:
+        await _removed(staging)
+        raise
+    if not commands:  # git asks so whether it may push before it sends a large body
+        await _removed(staging)
+        return Answer(b"", media_type=MEDIA_TYPE, headers=NO_CACHE)
+    return _Reporting(call, staging, intake, commands)
+
+
+async def _removed(staging: Staging) -> None:
+    await asyncio.shield(asyncio.ensure_future(asyncio.to_thread(staging.remove)))
+
+
+@dataclass
+class _Intake:
+    """Reads commands from the start of the body and leads the rest to git. Runs in a thread.
+
+    A fault of the pack is kept until all of the body has come: a client that is still sending
+    would not read the answer.
+    """
+
+    staging: Staging
+    max_refs: int
+    max_objects: int
+    fault: HubError | None = None
+    capabilities: frozenset[str] = frozenset()
+    _packets: Packets = field(init=False)
+    _commands: list[Command] = field(default_factory=list)
+    _flushed: bool = False  # the commands have ended
+    _head: bytes = b""
+
+    def __post_init__(self) -> None:
+        self._packets = Packets(self.max_refs * _COMMAND_BYTES)
+
+    def feed(self, data: memoryview) -> None:
+        """Take the next bytes of the body."""
+        if not self._flushed:
+            self._packets.take(bytes(data))
+            for line in self._packets.until_flush():
+                if line is None:
+                    self._flushed = True
+                else:
+                    self._add(line)
+            if not self._flushed:
+                return
+            data, self._packets.rest = memoryview(self._packets.rest), b""
+        if self.fault is None and data:
+            try:
+                self._lead_on(data)
+            except (PackRefused, StorageFull, TooLarge) as error:
+                self.fault = error
+
+    def _add(self, line: bytes) -> None:
+        command, _, offered = line.partition(b"\0")
+        if not self._commands:
+            self.capabilities = frozenset(offered.decode("utf-8", "replace").split())
+        found = _COMMAND.fullmatch(command)
+        if found is None:
+            raise InvalidInput(reason="the body holds no commands of a push")
+        if len(self._commands) >= self.max_refs:
+            raise TooLarge(what="The push", limit=f"{self.max_refs} refs", setting="max_push_refs")
+        old, new = (
+            None if oid == ZERO_OID else oid for oid in (found[1].decode(), found[2].decode())
+        )
+        ref = found[3].decode("utf-8", "surrogateescape")
+        self._commands.append(Command(ref, old, new))
+
+    def _lead_on(self, data: memoryview) -> None:
+        if len(self._head) < _HEAD_BYTES:
+            self._head += bytes(data[: _HEAD_BYTES - len(self._head)])
+            count = int.from_bytes(self._head[8:12], "big")
+            if len(self._head) == _HEAD_BYTES and count > self.max_objects:
+                limit = f"{self.max_objects} objects"
+                raise TooLarge(what="The push", limit=limit, setting="max_push_objects")
+        self.staging.feed(data)
+
+    def commands(self) -> list[Command]:
+        """Return what is wanted.
+
+        Raises:
+            InvalidInput: the body ended before it said so.
+        """
+        if self._commands and not self._flushed:
+            raise InvalidInput(reason="the body ends inside of the commands")
+        if len({each.ref for each in self._commands}) < len(self._commands):
+            raise InvalidInput(reason="a push names each ref once")
+        return self._commands
+
+
+class _Reporting:
+    """Looks through a push while its answer has begun, and ends with the report."""
+
+    def __init__(
+        self, call: Call, staging: Staging, intake: _Intake, commands: Sequence[Command]
+    ) -> None:
+        self._call = call
+        self._staging = staging
+        self._intake = intake
+        self._commands = commands
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        headers = [(name.encode(), value.encode()) for name, value in NO_CACHE.items()]
+        headers.append((b"content-type", MEDIA_TYPE.encode()))
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        async for piece in self._pieces():
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _pieces(self) -> AsyncIterator[bytes]:
+        banded = "side-band-64k" in self._intake.capabilities
+        # What was begun is carried to its end, whether or not somebody waits for the answer.
+        working = asyncio.ensure_future(self._work())
+        while not (await asyncio.wait([working], timeout=KEEP_ALIVE_S))[0]:
+            if banded:
+                yield packet(b"\2")
+        unpacked, verdict = working.result()
+        report = _report(unpacked, verdict.outcomes)
+        if not self._intake.capabilities & {"report-status", "report-status-v2"}:
+            report = b""
+        if not banded:
+            yield report
+            return
+        for text in verdict.warnings:
+            for piece in band(2, f"warning: {text}\n".encode()):
+                yield piece
+        for piece in band(1, report):
+            yield piece
+        yield FLUSH
+
+    async def _work(self) -> tuple[str, Verdict]:
+        try:
+            return await self._judged()
+        finally:
+            await _removed(self._staging)
+
+    async def _judged(self) -> tuple[str, Verdict]:
+        fault = self._intake.fault
+        name = None
+        if fault is None:
+            try:
+                name = await asyncio.to_thread(self._staging.finish)
+            except HubError as error:
+                fault = error
+        if fault is not None:
+            refused = [Outcome(each.ref, "unpacker error") for each in self._commands]
+            return _line(fault.message), Verdict(refused)
+        call = self._call
+        verdict = await accept_push(
+            call.hub.stores,
+            call.actor,
+            call.repo,
+            self._staging,
+            self._commands,
+            name=name,
+            atomic="atomic" in self._intake.capabilities,
+        )
+        return "ok", verdict
+
+
+def _report(unpacked: str, outcomes: Sequence[Outcome]) -> bytes:
+    told = [packet(f"unpack {unpacked}\n")]
+    for each in outcomes:
+        ref = each.ref.encode("utf-8", "surrogateescape")
+        if each.fault is None:
+            told.append(packet(b"ok %b\n" % ref))
+        else:
+            told.append(packet(b"ng %b %b\n" % (ref, _line(each.fault).encode())))
+    return b"".join(told) + FLUSH
+
+
+def _line(text: str) -> str:
+    """Return a text as one line of the report, which is one packet."""
+    return " ".join(text.split())[:2000]
