@@ -1,0 +1,308 @@
+"""What deduplication saves: which bytes a repository alone needs, and which others need too.
+
+A repository needs the chunks that the terms of its files name, and whole the files that are kept
+plain. Sizes are those of records as they are stored. Xorbs are looked at in batches, each with
+the terms of all files in it, so memory does not grow with the number of files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from sqlalchemy import and_, bindparam, func, select
+
+from hubstead.blobs import BlobKind
+from hubstead.blobs.tables import blob, repo_blob
+from hubstead.db import Reader, Row, any_of, scan
+from hubstead.xet.hashes import to_raw
+from hubstead.xet.tables import xet_file, xet_file_xorb, xorb
+from hubstead.xet.terms import Terms
+from hubstead.xet.xorbs import XorbIndex
+
+#: How many xorbs are looked at together, and how many bytes of terms.
+_XORBS = 64
+_TERMS_BYTES = 8 << 20
+_PAGE = 1000
+
+#: Told repositories by number, returns those among them that may be spoken of.
+Among: TypeAlias = Callable[[frozenset[int]], Awaitable[frozenset[int]]]
+#: The chunks of one xorb that each repository needs: bit i is chunk i.
+Needs: TypeAlias = Mapping[int, int]
+
+_SAME_FILE = and_(repo_blob.c.kind == BlobKind.LFS.value, repo_blob.c.name == xet_file.c.sha256)
+_SAME_BLOB = and_(blob.c.kind == repo_blob.c.kind, blob.c.name == repo_blob.c.name)
+_LINKED = repo_blob.c.kind == BlobKind.LFS.value
+_OF_REPO = repo_blob.c.repo_pk == bindparam("which_pk")
+
+_XORBS_OF = scan(
+    select(xet_file_xorb.c.xorb_pk)
+    .distinct()
+    .join_from(xet_file_xorb, xet_file, xet_file_xorb.c.file_pk == xet_file.c.pk)
+    .join(repo_blob, _SAME_FILE)
+    .where(_OF_REPO)
+    .order_by(xet_file_xorb.c.xorb_pk)
+)
+_XORBS_OF_ALL = scan(select(xet_file_xorb.c.xorb_pk).distinct().order_by(xet_file_xorb.c.xorb_pk))
+_INDEXES = scan(select(xorb.c.pk, xorb.c.name, xorb.c.entries).where(any_of(xorb.c.pk, "pks")))
+_FILES_IN = scan(
+    select(xet_file.c.pk, xet_file.c.sha256, func.length(xet_file.c.terms).label("bytes"))
+    .distinct()
+    .join_from(xet_file_xorb, xet_file, xet_file_xorb.c.file_pk == xet_file.c.pk)
+    .where(any_of(xet_file_xorb.c.xorb_pk, "pks"), xet_file.c.pk > bindparam("after_pk"))
+    .order_by(xet_file.c.pk)
+    .limit(_PAGE)
+)
+_TERMS = scan(select(xet_file.c.sha256, xet_file.c.terms).where(any_of(xet_file.c.pk, "pks")))
+_HOLDERS = scan(
+    select(repo_blob.c.name, repo_blob.c.repo_pk).where(_LINKED, any_of(repo_blob.c.name, "names"))
+)
+_LOGICAL = scan(
+    select(func.count().label("files"), func.sum(repo_blob.c.bytes).label("bytes")).where(
+        _LINKED, _OF_REPO
+    )
+)
+_LOGICAL_OF_ALL = scan(
+    select(
+        repo_blob.c.repo_pk,
+        func.count().label("files"),
+        func.sum(repo_blob.c.bytes).label("bytes"),
+    )
+    .where(_LINKED)
+    .group_by(repo_blob.c.repo_pk)
+)
+_PLAIN_OF = scan(
+    select(blob.c.name, blob.c.bytes)
+    .join_from(repo_blob, blob, _SAME_BLOB)
+    .where(_LINKED, _OF_REPO, blob.c.folded_ms.is_(None), blob.c.name > bindparam("after"))
+    .order_by(blob.c.name)
+    .limit(_PAGE)
+)
+_PLAIN_OF_ALL = scan(
+    select(blob.c.name, blob.c.bytes)
+    .where(
+        blob.c.kind == BlobKind.LFS.value,
+        blob.c.folded_ms.is_(None),
+        blob.c.name > bindparam("after"),
+    )
+    .order_by(blob.c.name)
+    .limit(_PAGE)
+)
+_TERMS_WEIGHT = scan(
+    select(func.sum(func.length(xet_file.c.terms)).label("bytes"))
+    .join_from(repo_blob, xet_file, _SAME_FILE)
+    .where(_OF_REPO)
+)
+
+
+@dataclass
+class Usage:
+    """What the LFS and Xet files of one repository take, in bytes."""
+
+    files: int = 0
+    logical: int = 0  # their sizes added up
+    stored: int = 0  # what is kept for them: ``unique`` and ``shared``
+    unique: int = 0  # what no other repository (that may be spoken of) needs
+    shared_with: dict[int, int] = field(default_factory=dict)  # by the number of the repository
+
+    @property
+    def shared(self) -> int:
+        """What others need as well."""
+        return self.stored - self.unique
+
+
+async def usage_of(db: Reader, repo_pk: int, *, among: Among | None = None) -> Usage:
+    """Return what one repository takes.
+
+    Args:
+        db: The database.
+        repo_pk: The repository.
+        among: Says which other repositories count; all of them unless given. What is shared
+            only with the others is answered as unique: their presence does not show.
+    """
+    logical = await db.one(_LOGICAL, which_pk=repo_pk)
+    assert logical is not None
+    usage = Usage(logical.files, int(logical.bytes or 0))
+    circle = _Circle(db, among, repo_pk)
+    rows = await db.all(_XORBS_OF, which_pk=repo_pk)
+    for start in range(0, len(rows), _XORBS):
+        pks = [row.xorb_pk for row in rows[start : start + _XORBS]]
+        for index, needs in await _needs(db, pks, circle):
+            _add(usage, repo_pk, needs, _Sizes(index).of)
+    after = ""
+    while plain := await db.all(_PLAIN_OF, which_pk=repo_pk, after=after):
+        await _add_plain({repo_pk: usage}, plain, circle, with_whom=True)
+        after = plain[-1].name
+    return usage
+
+
+async def usage_of_all(db: Reader) -> dict[int, Usage]:
+    """Return what every repository with LFS files takes, by its number, but not with whom."""
+    rows = await db.all(_LOGICAL_OF_ALL)
+    usages = {row.repo_pk: Usage(row.files, int(row.bytes)) for row in rows}
+    circle = _Circle(db)
+    xorbs = await db.all(_XORBS_OF_ALL)
+    for start in range(0, len(xorbs), _XORBS):
+        pks = [row.xorb_pk for row in xorbs[start : start + _XORBS]]
+        for index, needs in await _needs(db, pks, circle):
+            _add_all(usages, needs, _Sizes(index).of)
+    after = ""
+    while plain := await db.all(_PLAIN_OF_ALL, after=after):
+        await _add_plain(usages, plain, circle, with_whom=False)
+        after = plain[-1].name
+    return usages
+
+
+async def effort(db: Reader, repo_pk: int) -> int:
+    """Return how many bytes of terms ``usage_of`` would look through for the files of this one."""
+    row = await db.one(_TERMS_WEIGHT, which_pk=repo_pk)
+    return int(row.bytes or 0) if row else 0
+
+
+# -- who needs which chunks -----------------------------------------------------------------
+
+
+@dataclass
+class _Circle:
+    """The repositories that count."""
+
+    db: Reader
+    among: Among | None = None
+    centre: int | None = None
+    _asked: set[int] = field(default_factory=set)
+    _admitted: set[int] = field(default_factory=set)
+
+    async def holders(self, names: Sequence[str]) -> dict[str, list[int]]:
+        """Return which repositories link each LFS object."""
+        found: dict[str, list[int]] = defaultdict(list)
+        rows = await self.db.all(_HOLDERS, names=list(names))
+        if self.among is not None:
+            await self._ask({row.repo_pk for row in rows}, self.among)
+        for row in rows:
+            if self.among is None or row.repo_pk == self.centre or row.repo_pk in self._admitted:
+                found[row.name].append(row.repo_pk)
+        return found
+
+    async def _ask(self, pks: set[int], among: Among) -> None:
+        new = pks - self._asked - {self.centre}
+        self._asked |= new
+        if new:
+            self._admitted |= await among(frozenset(new))
+
+
+async def _needs(
+    db: Reader, pks: Sequence[int], circle: _Circle
+) -> list[tuple[XorbIndex, dict[int, int]]]:
+    """Return the index of each xorb with the chunks of it that each repository needs."""
+    xorbs = await db.all(_INDEXES, pks=list(pks))
+    needs: dict[bytes, dict[int, int]] = {to_raw(row.name): defaultdict(int) for row in xorbs}
+    after = 0
+    while files := await db.all(_FILES_IN, pks=list(pks), after_pk=after):
+        for some in _portions(files):
+            holders = await circle.holders([row.sha256 for row in some])
+            rows = await db.all(_TERMS, pks=[row.pk for row in some])
+            await asyncio.to_thread(_mark, needs, rows, holders)
+        after = files[-1].pk
+    return [(XorbIndex.unpack(row.entries), needs[to_raw(row.name)]) for row in xorbs]
+
+
+def _portions(files: Iterable[Row]) -> Iterator[list[Row]]:
+    """Divide files so that the terms of each portion fit into memory."""
+    portion: list[Row] = []
+    weight = 0
+    for row in files:
+        if portion and weight + row.bytes > _TERMS_BYTES:
+            yield portion
+            portion, weight = [], 0
+        portion.append(row)
+        weight += row.bytes
+    if portion:
+        yield portion
+
+
+def _mark(
+    needs: Mapping[bytes, dict[int, int]], files: Iterable[Row], holders: Mapping[str, list[int]]
+) -> None:
+    for row in files:
+        repos = holders.get(row.sha256)
+        if not repos:
+            continue
+        chunks: dict[bytes, int] = defaultdict(int)
+        for term in Terms.unpack(row.terms):
+            if term.xorb in needs:
+                chunks[term.xorb] |= (1 << term.end) - (1 << term.start)
+        for name, bits in chunks.items():
+            for repo_pk in repos:
+                needs[name][repo_pk] |= bits
+
+
+class _Sizes:
+    """The stored bytes of sets of chunks of one xorb; many repositories need the same."""
+
+    def __init__(self, index: XorbIndex) -> None:
+        self._index = index
+        self._known: dict[int, int] = {0: 0}
+
+    def of(self, bits: int) -> int:
+        """Return how many bytes the records of these chunks have."""
+        if bits not in self._known:
+            spans = (self._index.span(start, end) for start, end in _runs(bits))
+            self._known[bits] = sum(stop - first for first, stop in spans)
+        return self._known[bits]
+
+
+def _runs(bits: int) -> Iterator[tuple[int, int]]:
+    """Yield from where to just before where bits are set."""
+    at = 0
+    while bits:
+        zeros = (bits & -bits).bit_length() - 1
+        bits >>= zeros
+        ones = (~bits & (bits + 1)).bit_length() - 1
+        bits >>= ones
+        yield at + zeros, at + zeros + ones
+        at += zeros + ones
+
+
+# -- adding up ------------------------------------------------------------------------------
+
+
+def _add(usage: Usage, repo_pk: int, needs: Needs, size: Callable[[int], int]) -> None:
+    mine = needs.get(repo_pk, 0)
+    theirs = 0
+    for other, bits in needs.items():
+        if other != repo_pk and bits & mine:
+            theirs |= bits
+            usage.shared_with[other] = usage.shared_with.get(other, 0) + size(bits & mine)
+    usage.stored += size(mine)
+    usage.unique += size(mine & ~theirs)
+
+
+def _add_all(usages: Mapping[int, Usage], needs: Needs, size: Callable[[int], int]) -> None:
+    once = twice = 0
+    for bits in needs.values():
+        twice |= once & bits
+        once |= bits
+    for repo_pk, bits in needs.items():
+        if repo_pk in usages:  # it may have come meanwhile
+            usages[repo_pk].stored += size(bits)
+            usages[repo_pk].unique += size(bits & ~twice)
+
+
+async def _add_plain(
+    usages: Mapping[int, Usage], rows: Sequence[Row], circle: _Circle, *, with_whom: bool
+) -> None:
+    holders = await circle.holders([row.name for row in rows])
+    for row in rows:
+        repos = holders.get(row.name, [])
+        for repo_pk in repos:
+            usage = usages.get(repo_pk)
+            if usage is None:
+                continue
+            usage.stored += row.bytes
+            usage.unique += row.bytes if len(repos) == 1 else 0
+            for other in repos if with_whom else ():
+                if other != repo_pk:
+                    usage.shared_with[other] = usage.shared_with.get(other, 0) + row.bytes

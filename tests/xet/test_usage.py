@@ -1,0 +1,262 @@
+"""What deduplication saves, held against adding it up the slow way."""
+
+from __future__ import annotations
+
+import random
+import secrets
+from array import array
+from dataclasses import dataclass, field
+
+import pytest
+
+from hubstead.accounts import Actor
+from hubstead.blobs.tables import blob, repo_blob
+from hubstead.db import Database, Tx, adding, point
+from hubstead.xet import Term, Terms, XorbIndex, to_raw
+from hubstead.xet.tables import xet_file, xet_file_xorb, xorb
+from hubstead.xet.usage import effort, usage_of, usage_of_all
+from tests.factories import a_repo, a_user
+
+_BLOB = point(adding(blob, "kind", "name", "bytes", "created_ms", "folded_ms"))
+_LINK = point(adding(repo_blob, "repo_pk", "kind", "name", "bytes", "committed", "created_ms"))
+_XORB = point(
+    adding(
+        xorb,
+        "name",
+        "blob",
+        "bytes",
+        "unpacked",
+        "chunks",
+        "entries",
+        "created_ms",
+        "touched_ms",
+    ).returning(xorb.c.pk)
+)
+_FILE = point(
+    adding(xet_file, "name", "sha256", "bytes", "terms", "created_ms", "touched_ms").returning(
+        xet_file.c.pk
+    )
+)
+_NEEDS = point(adding(xet_file_xorb, "file_pk", "xorb_pk"))
+
+
+@dataclass
+class Shelf:
+    """Xorbs, files and links as rows, and the chunks of each file as a set."""
+
+    db: Database
+    anna: Actor
+    xorbs: list[tuple[int, str, XorbIndex]] = field(default_factory=list)
+    chunks: dict[str, set[tuple[int, int]]] = field(default_factory=dict)
+    plain: dict[str, int] = field(default_factory=dict)
+    links: dict[int, set[str]] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
+
+    async def add_xorb(self, records: list[int]) -> None:
+        ends, offsets = array("I", (0,)), array("I", (0,))
+        for size in records:
+            ends.append(ends[-1] + size)
+            offsets.append(offsets[-1] + 2 * size)
+        index = XorbIndex(secrets.token_bytes(32 * len(records)), ends, offsets)
+        name = secrets.token_hex(32)
+        facts = {
+            "name": name,
+            "blob": secrets.token_hex(32),
+            "bytes": index.size,
+            "unpacked": index.unpacked,
+            "chunks": len(index),
+            "entries": index.pack(),
+            "created_ms": 1,
+            "touched_ms": 1,
+        }
+
+        async def add(tx: Tx) -> int:
+            row = await tx.one(_XORB, **facts)
+            assert row is not None
+            return int(row.pk)
+
+        self.xorbs.append((await self.db.write(add), name, index))
+
+    async def add_file(self, spans: list[tuple[int, int, int]], sha256: str | None = None) -> str:
+        """Add a file of chunks ``(xorb, start, end)``."""
+        sha256 = sha256 or secrets.token_hex(32)
+        found = [(self.xorbs[number], start, end) for number, start, end in spans]
+        terms = Terms.of(
+            Term(to_raw(name), start, end, index.length(start, end))
+            for (_, name, index), start, end in found
+        )
+
+        async def add(tx: Tx) -> None:
+            row = await tx.one(
+                _FILE,
+                name=secrets.token_hex(32),
+                sha256=sha256,
+                bytes=terms.size,
+                terms=terms.pack(),
+                created_ms=1,
+                touched_ms=1,
+            )
+            assert row is not None
+            for pk in {pk for (pk, _, _), _, _ in found}:
+                await tx.run(_NEEDS, file_pk=row.pk, xorb_pk=pk)
+            if sha256 not in self.sizes:
+                facts = {"kind": "lfs", "name": sha256, "bytes": terms.size, "created_ms": 1}
+                await tx.run(_BLOB, **facts, folded_ms=0)
+
+        await self.db.write(add)
+        self.sizes[sha256] = terms.size
+        for number, start, end in spans:
+            self.chunks.setdefault(sha256, set()).update((number, at) for at in range(start, end))
+        return sha256
+
+    async def add_plain(self, size: int) -> str:
+        sha256 = secrets.token_hex(32)
+
+        async def add(tx: Tx) -> None:
+            facts = {"kind": "lfs", "name": sha256, "bytes": size, "created_ms": 1}
+            await tx.run(_BLOB, **facts, folded_ms=None)
+
+        await self.db.write(add)
+        self.plain[sha256] = self.sizes[sha256] = size
+        return sha256
+
+    async def link(self, repo_pk: int, *names: str) -> None:
+        async def add(tx: Tx) -> None:
+            for name in names:
+                facts = {"repo_pk": repo_pk, "kind": "lfs", "name": name, "created_ms": 1}
+                await tx.run(_LINK, **facts, bytes=self.sizes[name], committed=1)
+
+        await self.db.write(add)
+        self.links.setdefault(repo_pk, set()).update(names)
+
+    # -- adding up the slow way ------------------------------------------------------------
+
+    def taken(self, repo_pk: int) -> dict[object, int]:
+        """Return every chunk and plain file that a repository needs, with its stored bytes."""
+        taken: dict[object, int] = {}
+        for name in self.links.get(repo_pk, ()):
+            if name in self.plain:
+                taken[name] = self.plain[name]
+            for number, at in self.chunks.get(name, ()):
+                first, stop = self.xorbs[number][2].span(at, at + 1)
+                taken[(number, at)] = stop - first
+        return taken
+
+    def expected(self, repo_pk: int, others: set[int]) -> tuple[int, int, int, dict[int, int]]:
+        mine = self.taken(repo_pk)
+        with_whom: dict[int, int] = {}
+        shared: set[object] = set()
+        for other in others - {repo_pk}:
+            both = mine.keys() & self.taken(other).keys()
+            shared |= both
+            if both:
+                with_whom[other] = sum(mine[each] for each in both)
+        logical = sum(self.sizes[name] for name in self.links.get(repo_pk, ()))
+        unique = sum(size for each, size in mine.items() if each not in shared)
+        return logical, sum(mine.values()), unique, with_whom
+
+
+@pytest.fixture
+def shelf(db: Database, run: object) -> Shelf:
+    anna: Actor = run(a_user(db, "anna"))  # type: ignore[operator]
+    return Shelf(db, anna)
+
+
+async def test_a_fine_tune_shares_all_but_what_it_changed(shelf: Shelf) -> None:
+    base = await a_repo(shelf.db, shelf.anna, "anna/base")
+    tuned = await a_repo(shelf.db, shelf.anna, "anna/tuned")
+    await shelf.add_xorb([10, 20, 30, 40])
+    await shelf.add_xorb([5, 5])
+    await shelf.link(base.pk, await shelf.add_file([(0, 0, 4)]))
+    await shelf.link(tuned.pk, await shelf.add_file([(0, 0, 2), (1, 0, 1), (0, 3, 4)]))
+    found = await usage_of(shelf.db, tuned.pk)
+    assert (found.files, found.logical) == (1, 150)
+    assert (found.stored, found.unique, found.shared) == (75, 5, 70)
+    assert found.shared_with == {base.pk: 70}
+    assert (await usage_of(shelf.db, base.pk)).unique == 30
+
+
+async def test_a_file_that_is_there_twice_is_stored_once(shelf: Shelf) -> None:
+    repo = await a_repo(shelf.db, shelf.anna)
+    await shelf.add_xorb([10, 20])
+    first = await shelf.add_file([(0, 0, 2), (0, 0, 2)])
+    await shelf.link(repo.pk, first, await shelf.add_file([(0, 0, 1)]))
+    found = await usage_of(shelf.db, repo.pk)
+    assert (found.logical, found.stored, found.unique) == (140, 30, 30)
+
+
+async def test_a_repository_without_large_files_takes_nothing(shelf: Shelf) -> None:
+    repo = await a_repo(shelf.db, shelf.anna)
+    found = await usage_of(shelf.db, repo.pk)
+    assert (found.files, found.logical, found.stored, found.shared_with) == (0, 0, 0, {})
+    assert await usage_of_all(shelf.db) == {}
+    assert await effort(shelf.db, repo.pk) == 0
+
+
+async def test_what_is_shared_only_with_those_not_spoken_of_counts_as_unique(
+    shelf: Shelf,
+) -> None:
+    mine = await a_repo(shelf.db, shelf.anna, "anna/mine")
+    secret = await a_repo(shelf.db, shelf.anna, "anna/secret", private=True)
+    open_one = await a_repo(shelf.db, shelf.anna, "anna/open")
+    await shelf.add_xorb([10, 20, 30])
+    plain = await shelf.add_plain(1000)
+    whole = await shelf.add_file([(0, 0, 3)])
+    await shelf.link(mine.pk, whole, plain)
+    await shelf.link(secret.pk, whole, plain)
+    await shelf.link(open_one.pk, await shelf.add_file([(0, 0, 1)]))
+    asked: list[frozenset[int]] = []
+
+    async def among(repos: frozenset[int]) -> frozenset[int]:
+        asked.append(repos)
+        return repos & {open_one.pk}
+
+    found = await usage_of(shelf.db, mine.pk, among=among)
+    assert found.shared_with == {open_one.pk: 10}
+    assert (found.stored, found.unique) == (1060, 1050)
+    assert sorted(pk for pks in asked for pk in pks) == [secret.pk, open_one.pk]
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_it_agrees_with_adding_up_chunk_by_chunk(
+    shelf: Shelf, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hubstead.xet.usage._XORBS", 2)
+    monkeypatch.setattr("hubstead.xet.usage._PAGE", 3)
+    monkeypatch.setattr("hubstead.xet.usage._TERMS_BYTES", 200)
+    chance = random.Random(seed)
+    repos = [(await a_repo(shelf.db, shelf.anna, f"anna/r{n}")).pk for n in range(5)]
+    for _ in range(7):
+        await shelf.add_xorb([chance.randint(1, 99) for _ in range(chance.randint(1, 40))])
+    names = [await shelf.add_plain(chance.randint(1, 999)) for _ in range(5)]
+    for _ in range(30):
+        spans = []
+        for _ in range(chance.randint(1, 6)):
+            number = chance.randrange(7)
+            start = chance.randrange(len(shelf.xorbs[number][2]))
+            end = chance.randint(start + 1, len(shelf.xorbs[number][2]))
+            spans.append((number, start, end))
+        names.append(await shelf.add_file(spans))
+    for repo_pk in repos:
+        await shelf.link(repo_pk, *chance.sample(names, chance.randint(0, 12)))
+    whole_hub = await usage_of_all(shelf.db)
+    for repo_pk in repos:
+        found = await usage_of(shelf.db, repo_pk)
+        told = (found.logical, found.stored, found.unique, found.shared_with)
+        assert told == shelf.expected(repo_pk, set(repos))
+        if found.files:
+            summed = whole_hub[repo_pk]
+            assert (summed.logical, summed.stored, summed.unique) == told[:3]
+        else:
+            assert repo_pk not in whole_hub
+
+
+async def test_several_ways_to_put_one_file_together_all_count(shelf: Shelf) -> None:
+    repo = await a_repo(shelf.db, shelf.anna)
+    await shelf.add_xorb([10, 10])
+    await shelf.add_xorb([20])
+    first = await shelf.add_file([(0, 0, 2)])
+    await shelf.add_file([(1, 0, 1)], first)
+    await shelf.link(repo.pk, first)
+    found = await usage_of(shelf.db, repo.pk)
+    assert (found.logical, found.stored, found.unique) == (40, 40, 40)
