@@ -1,0 +1,333 @@
+"""Pushes: what is accepted agrees with the API, what is refused leaves nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import threading
+import zlib
+from pathlib import Path
+
+import pytest
+from git_live import Clone, clone, tip, url
+from tests.live import LiveHub, Person
+
+
+@pytest.fixture
+def anna(live_hub: LiveHub) -> Person:
+    return live_hub.user()
+
+
+@pytest.fixture
+def here(anna: Person, tmp_path: Path) -> Clone:
+    """A clone of a fresh repository called ``bert``."""
+    return clone(url(anna, anna.repo()), tmp_path / "w")
+
+
+def test_a_push_and_the_api_show_one_history(anna: Person, here: Clone, tmp_path: Path) -> None:
+    repo = anna.path("bert")
+    oid = here.commit("README.md", "---\nlicense: mit\ntags: [x]\n---\n# Hi\n", "by git")
+    here("push", "-q")
+    info = anna.api.model_info(repo)
+    assert info.sha == oid
+    assert "license:mit" in (info.tags or [])
+    path = anna.api.hf_hub_download(repo, "README.md", cache_dir=tmp_path / "cache")
+    assert Path(path).read_text().endswith("# Hi\n")
+    anna.api.upload_file(path_or_fileobj=b"2", path_in_repo="two.txt", repo_id=repo)
+    here("pull", "-q", "--ff-only")
+    assert [commit.title for commit in anna.api.list_repo_commits(repo)][1] == "by git"
+    assert here("fsck", "--full", "--strict") == ""
+    assert anna.call("HEAD", f"/{repo}/commit/{oid}").status == 200
+
+
+def test_branches_and_tags_come_go_and_are_forced(
+    live_hub: LiveHub, anna: Person, here: Clone
+) -> None:
+    repo = anna.path("bert")
+    first = here.commit("a", "1")
+    here("push", "-q", "origin", "main", "main:dev", "main:refs/tags/light")
+    here("tag", "-a", "v1", "-m", "one")
+    here("push", "-q", "origin", "v1")
+    refs = anna.call("GET", f"/api/models/{repo}/refs").json
+    assert {tag["name"]: tag["targetCommit"] for tag in refs["tags"]} == {
+        "light": first,
+        "v1": first,
+    }
+    here("commit", "-q", "--amend", "-m", "other")
+    assert "rejected" in here.refused("push", "origin", "main")
+    here("push", "-q", "--force", "origin", "main")
+    assert tip(live_hub, repo) == here("rev-parse", "HEAD").strip()
+    here("push", "-q", "origin", ":dev", ":v1")
+    refs = anna.call("GET", f"/api/models/{repo}/refs").json
+    assert [branch["name"] for branch in refs["branches"]] == ["main"]
+    assert [tag["name"] for tag in refs["tags"]] == ["light"]
+
+
+def test_an_atomic_push_moves_all_or_nothing(live_hub: LiveHub, anna: Person, here: Clone) -> None:
+    repo = anna.path("bert")
+    before = tip(live_hub, repo)
+    here.commit("a", "1")
+    said = here.refused("push", "--atomic", "origin", "main", "main:refs/pr/1")
+    assert "atomic push failed" in said
+    assert tip(live_hub, repo) == before
+    assert "pull requests" in here.refused("push", "origin", "main", "main:refs/pr/1")
+    assert tip(live_hub, repo) != before
+
+
+@pytest.mark.parametrize(
+    ("ref", "told"),
+    [
+        ("refs/pr/1", "pull requests"),
+        ("refs/convert/parquet", "only refs/heads/ and refs/tags/"),
+        ("refs/hubstead/x", "only refs/heads/ and refs/tags/"),
+        ("refs/heads/" + "a" * 40, "Invalid reference"),
+    ],
+)
+def test_hidden_and_odd_refs_are_refused_in_words(
+    live_hub: LiveHub, here: Clone, ref: str, told: str
+) -> None:
+    before = live_hub.traces()
+    here.commit("a", "1")
+    assert told in here.refused("push", "origin", f"HEAD:{ref}")
+    assert live_hub.traces() == before
+
+
+def test_the_default_branch_stays(anna: Person, here: Clone) -> None:
+    assert "Cannot delete refs/heads/main" in here.refused("push", "origin", ":main")
+
+
+def test_a_large_plain_file_is_told_how_to_become_an_lfs_file(
+    live_hub: LiveHub, here: Clone
+) -> None:
+    before = live_hub.traces()
+    here.commit("big.dat", b"\0" * (live_hub.settings.max_regular_file_bytes + 1))
+    here("rm", "-q", "big.dat")
+    here("commit", "-qm", "it is gone, but in the history")
+    said = here.refused("push")
+    assert "max_regular_file_bytes" in said
+    assert "git lfs migrate import --include='big.dat'" in said
+    assert live_hub.traces() == before
+
+
+def test_a_pointer_has_to_name_an_object_that_may_be_linked(
+    live_hub: LiveHub, anna: Person, here: Clone
+) -> None:
+    ben = live_hub.user("ben")
+    secret = ben.repo("secret", private=True)
+    content = b"weights of ben" * 1000
+    ben.api.upload_file(path_or_fileobj=content, path_in_repo="w.bin", repo_id=secret)
+    pointer = (
+        "version https://git-lfs.github.com/spec/v1\n"
+        f"oid sha256:{hashlib.sha256(content).hexdigest()}\nsize {len(content)}\n"
+    )
+    before = live_hub.traces()
+    here.commit("stolen.bin", pointer)
+    assert "git lfs push --all" in here.refused("push")
+    assert live_hub.traces() == before
+    anna.api.upload_file(path_or_fileobj=content, path_in_repo="w.bin", repo_id=anna.repo("own"))
+    here("push", "-q")
+    said = anna.call("GET", f"/{anna.path('bert')}/resolve/main/stolen.bin")
+    assert said.body == content
+
+
+def test_faults_of_the_card_are_warnings(here: Clone) -> None:
+    here.write("README.md", "---\nlicense: no-such-license\n---\n")
+    here("commit", "-qm", "card")
+    said = here("push", ok=False)
+    assert "remote: warning: README.md" in said
+    assert "rejected" not in said
+
+
+@pytest.mark.parametrize("path", [b"a\\b", b"new\nline", b"caf\xe9", b"x" * 300])
+def test_a_path_that_no_client_can_show_is_refused(
+    live_hub: LiveHub, here: Clone, path: bytes
+) -> None:
+    before = live_hub.traces()
+    blob = here("hash-object", "-w", "--stdin", stdin=b"x").strip()
+    tree = here("mktree", "-z", stdin=b"100644 blob %b\t%b\0" % (blob.encode(), path)).strip()
+    commit = here("commit-tree", tree, "-m", "odd", "-p", "HEAD").strip()
+    assert "Invalid path" in here.refused("push", "origin", f"{commit}:refs/heads/odd")
+    assert live_hub.traces() == before
+
+
+def test_links_and_submodules_are_safe_to_look_at(anna: Person, here: Clone) -> None:
+    (here.path / "link").symlink_to("/etc/passwd")
+    here("add", "link")
+    head = here("rev-parse", "HEAD").strip()
+    here("update-index", "--add", "--cacheinfo", f"160000,{head},sub")
+    here("commit", "-qm", "odd modes")
+    here("push", "-q")
+    repo = anna.path("bert")
+    assert anna.call("GET", f"/{repo}/resolve/main/link").body == b"/etc/passwd"
+    assert anna.call("GET", f"/{repo}/resolve/main/sub").status == 404
+    assert anna.call("GET", f"/api/models/{repo}/tree/main?recursive=1").status == 200
+
+
+def test_who_may_not_write_is_refused(live_hub: LiveHub, anna: Person, tmp_path: Path) -> None:
+    repo = anna.repo()
+    ben = live_hub.user("ben")
+    for who, told in ((ben, "rights"), (anna.with_token("read"), "role read")):
+        here = clone(url(who, repo), tmp_path / told.replace(" ", "-"))
+        here.commit("a", told)
+        said = here.refused("push")
+        assert "403" in said
+        assert told in said
+    anonymous = clone(f"{live_hub.url}/{repo}", tmp_path / "anonymous")
+    anonymous.commit("a", "?")
+    assert "could not read Username" in anonymous.refused("push")
+
+
+def test_of_two_pushes_one_wins_and_the_other_is_told_to_fetch_first(
+    live_hub: LiveHub, anna: Person, tmp_path: Path
+) -> None:
+    repo = anna.repo()
+    clones = [clone(url(anna, repo), tmp_path / f"w{n}") for n in range(4)]
+    oids = [each.commit(f"f{n}", f"{n}") for n, each in enumerate(clones)]
+    said: dict[int, str] = {}
+
+    def push(n: int) -> None:
+        said[n] = clones[n]("push", ok=False)
+
+    threads = [threading.Thread(target=push, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    winners = [n for n, text in said.items() if "rejected" not in text]
+    assert len(winners) == 1
+    assert tip(live_hub, repo) == oids[winners[0]]
+    assert all("fetch first" in said[n] for n in said if n not in winners)
+    loser = clones[next(n for n in said if n not in winners)]
+    loser("pull", "-q", "--rebase")
+    loser("push", "-q")
+
+
+def test_a_stale_push_after_an_api_commit_is_told_to_fetch_first(anna: Person, here: Clone) -> None:
+    here.commit("a", "1")
+    anna.api.upload_file(path_or_fileobj=b"2", path_in_repo="b", repo_id=anna.path("bert"))
+    assert "fetch first" in here.refused("push")
+
+
+def test_the_same_pack_pushed_again_after_its_branch_was_deleted_is_taken(
+    anna: Person, here: Clone
+) -> None:
+    here.commit("a", "1")
+    for _ in range(3):
+        here("push", "-q", "origin", "HEAD:refs/heads/again")
+        here("push", "-q", "origin", ":again")
+    here("push", "-q", "origin", "HEAD:refs/heads/again")
+    assert anna.call("GET", f"/{anna.path('bert')}/resolve/again/a").body == b"1"
+
+
+def packed(*objects: bytes, count: int | None = None, spoil: bool = False) -> bytes:
+    """Return a pack of objects that are framed already."""
+    body = b"PACK" + struct.pack(">II", 2, len(objects) if count is None else count)
+    body += b"".join(objects)
+    trailer = hashlib.sha1(body).digest()
+    return body + (trailer[::-1] if spoil else trailer)
+
+
+def framed(kind: int, content: bytes, size: int | None = None) -> bytes:
+    """Return one object of a pack; ``size`` is what it claims."""
+    left = len(content) if size is None else size
+    head = bytearray([kind << 4 | left & 15])
+    left >>= 4
+    while left:
+        head[-1] |= 128
+        head.append(left & 127)
+        left >>= 7
+    return bytes(head) + zlib.compress(content)
+
+
+def bomb(base: bytes, target_size: int) -> bytes:
+    """Return a delta that blows ``base`` up by copying all of it again and again."""
+
+    def number(value: int) -> bytes:
+        out = bytearray()
+        while True:
+            out.append(value & 127 | (128 if value > 127 else 0))
+            value >>= 7
+            if not value:
+                return bytes(out)
+
+    copy = bytes([0x80 | 0x10 | 0x20 | 0x40, *len(base).to_bytes(3, "little")])
+    return number(len(base)) + number(target_size) + copy * (target_size // len(base))
+
+
+def push_raw(person: Person, repo: str, body: bytes, new: str = "1" * 40, *, old: str = "0" * 40):
+    command = f"{old} {new} refs/heads/x\0report-status side-band-64k".encode()
+    sent = b"%04x%b0000" % (len(command) + 4, command) + body
+    return person.call("POST", f"/{repo}/git-receive-pack", sent)
+
+
+def test_broken_packs_and_bombs_are_refused_and_leave_nothing(
+    live_hub: LiveHub, anna: Person
+) -> None:
+    repo = anna.repo()
+    before = live_hub.traces()
+    blob = framed(3, b"x" * 100)
+    base = b"\0" * 0xFFFFFF
+    huge = framed(3, base)
+    name = hashlib.sha1(b"blob %d\0" % len(base) + base).digest()
+    delta = framed(7, bomb(base, 0xFFFFFF * 2000))
+    delta = delta[: len(delta) - len(zlib.compress(bomb(base, 0xFFFFFF * 2000)))] + name
+    delta += zlib.compress(bomb(base, 0xFFFFFF * 2000))
+    for pack in (
+        b"",
+        b"PACK",
+        b"nonsense" * 100,
+        packed(blob, spoil=True),
+        packed(blob, count=2),
+        packed(blob)[:-30],
+        packed(framed(3, b"x" * 100, size=50)),
+        packed(framed(1, b"tree nonsense\n")),
+        packed(huge, delta),
+        packed(blob, count=50_000_000),
+    ):
+        said = push_raw(anna, repo, pack)
+        assert said.status == 200
+        assert b"ng refs/heads/x" in said.body, said.body
+        assert live_hub.traces() == before
+    assert not list(live_hub.settings.git_root.rglob("tmp_*"))
+
+
+def test_requests_that_are_no_push_are_refused(anna: Person) -> None:
+    repo = anna.repo()
+    for body in (b"zzzz", b"0005a", b"0009hello0000", b"00"):
+        assert anna.call("POST", f"/{repo}/git-receive-pack", body).status in (200, 400)
+    assert anna.call("POST", f"/{repo}/git-receive-pack", b"0000").status == 200
+
+
+def test_a_commit_whose_parent_is_not_here_is_refused(
+    live_hub: LiveHub, anna: Person, here: Clone
+) -> None:
+    before = live_hub.traces()
+    here.commit("a", "1")
+    here.commit("b", "2")
+    only = here("rev-list", "--objects", "HEAD~1..HEAD", "--no-object-names").encode()
+    oid = here("rev-parse", "HEAD").strip()
+    pack = subprocess_pack(here, only)
+    said = push_raw(anna, anna.path("bert"), pack, oid)
+    assert b"ng refs/heads/x" in said.body
+    assert live_hub.traces() == before
+
+
+def subprocess_pack(here: Clone, names: bytes) -> bytes:
+    stem = here("pack-objects", "-q", str(here.path / "made"), stdin=names).strip()
+    return (here.path / f"made-{stem}.pack").read_bytes()
+
+
+def test_a_real_history_goes_up_in_one_go_and_comes_back_identical(
+    anna: Person, here: Clone, tmp_path: Path
+) -> None:
+    lines = []
+    for n in range(1, 3001):
+        lines.append(f"commit refs/heads/long\ncommitter A <a@example.org> {n} +0000\ndata 2\nc\n")
+        text = f"{n}\n" * (n % 50 + 1)
+        lines.append(f"M 644 inline d{n % 30}/f{n % 700}\ndata {len(text)}\n{text}\n")
+    here("fast-import", "--quiet", stdin="".join(lines).encode())
+    here("push", "-q", "origin", "long")
+    back = clone(url(anna, anna.path("bert")), tmp_path / "back", "-b", "long")
+    assert back("rev-parse", "HEAD") == here("rev-parse", "long")
+    assert back("rev-list", "--count", "HEAD").strip() == "3000"
+    assert back("fsck", "--full", "--strict") == ""
