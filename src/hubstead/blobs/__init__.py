@@ -28,6 +28,7 @@ from hubstead.blobs.links import (
 )
 from hubstead.blobs.local import LocalBlobs
 from hubstead.blobs.memory import MemoryBlobs
+from hubstead.blobs.node_cache import NodeCache
 from hubstead.blobs.opening import open_blobs
 from hubstead.blobs.s3_options import S3Options
 from hubstead.blobs.uploads import Upload, begin_upload, drop_expired
@@ -43,6 +44,7 @@ __all__ = [
     "Link",
     "LocalBlobs",
     "MemoryBlobs",
+    "NodeCache",
     "PackVerifier",
     "PartInfo",
     "PartWriter",

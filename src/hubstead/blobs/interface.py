@@ -110,6 +110,9 @@ class BlobStore(Protocol):
     answer, or not sensibly; try again later) and every one that writes `StorageFull`.
     """
 
+    #: Whether every `Blob.path` is a file; otherwise none is.
+    gives_paths: bool
+
     def writer(self, key: BlobKey, verify: Verifier, *, size: int | None = None) -> BlobWriter:
         """Start a blob. ``size`` in bytes, if known, is checked and helps to refuse early."""
         ...

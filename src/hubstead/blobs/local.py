@@ -36,6 +36,8 @@ class LocalBlobs(PutsByWriting):
     the database beside it can still write.
     """
 
+    gives_paths = True
+
     def __init__(self, root: Path, *, min_free_bytes: int = 0) -> None:
         self.root = root.absolute()
         self._min_free = min_free_bytes

@@ -37,6 +37,8 @@ class _Upload:
 class MemoryBlobs(PutsByWriting):
     """A `BlobStore` in two dictionaries. Single steps on them are atomic, so no lock is needed."""
 
+    gives_paths = False
+
     def __init__(self) -> None:
         self._blobs: dict[BlobKey, tuple[bytes, int]] = {}
         self._uploads: dict[str, _Upload] = {}

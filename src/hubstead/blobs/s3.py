@@ -63,6 +63,8 @@ class S3Blobs(PutsByWriting):
         InvalidInput: if the prefix has characters that not every server keeps as they are.
     """
 
+    gives_paths = False
+
     def __init__(self, bucket: str, prefix: str = "", options: S3Options | None = None) -> None:
         if prefix and not _PREFIX.fullmatch(prefix):
             raise InvalidInput(reason=f"not a prefix for blobs in a bucket: {prefix!r}")

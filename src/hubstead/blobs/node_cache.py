@@ -1,0 +1,324 @@
+"""Blobs as files of this node, for readers that need a file.
+
+A store of files gives its own. Of any other, copies are kept in a folder up to a bound: a cache,
+which may vanish at any moment, also file by file while it is used. So nothing here is fsynced,
+and whoever cannot open the path they were given asks again (`NodeCache.open` does that).
+
+::
+
+    <folder>/
+      boot                     which start of the machine the copies are of
+      ab/<kind>-<name>-<size>  a copy, whole if it has the size that its name says
+      incoming-<random>        a copy being made
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import secrets
+import shutil
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from hubstead.blobs.durable import storage_errors, write_all
+from hubstead.blobs.interface import Blob, BlobStore
+from hubstead.blobs.keys import BlobKey, BlobKind
+from hubstead.errors import InvalidInput, StorageFull, Unavailable
+
+#: An object larger than this is fetched in ranges of this size, several at once.
+RANGE_BYTES = 8 << 20
+_RANGES_AT_ONCE = 8
+_WRITE_BYTES = 1 << 20
+_TRIES = 5
+_FORGOTTEN_S = 6 * 3600.0
+#: How exactly the order of use survives a restart.
+_TOUCH_S = 3600.0
+_COPY = re.compile(r"([a-z]+)-([0-9a-f]+)-(\d+)")
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class NodeCache:
+    """Gives paths for blobs of ``store``. For one event loop.
+
+    Args:
+        store: Where the blobs are.
+        folder: Where copies are kept; made when the first one is. No other store may use it,
+            several processes may.
+        max_bytes: How much the copies may take, in bytes. A single object larger than this is
+            copied all the same, and alone.
+    """
+
+    def __init__(self, store: BlobStore, folder: Path, max_bytes: int) -> None:
+        self._store = store
+        self._folder = folder
+        self._max_bytes = max_bytes
+        self._sizes: OrderedDict[BlobKey, int] | None = None  # least recently used first
+        self._scanning = asyncio.Lock()
+        self._bytes = 0  # of copies, and of those being made
+        self._fetches: dict[BlobKey, asyncio.Task[Path]] = {}
+        self._ranges = asyncio.Semaphore(_RANGES_AT_ONCE)
+
+    async def path(self, key: BlobKey) -> Path:
+        """Return a file that holds exactly the bytes of a blob, which nobody may change.
+
+        It may be gone by the time it is opened: then ask again. Once open, it stays readable.
+
+        Raises:
+            BlobNotFound: if there is no such blob.
+            StorageFull: if the node's disk has no room even without other copies.
+            Unavailable: if the store does not answer, or the disk fails.
+        """
+        if self._store.gives_paths:
+            path = (await self._store.open(key)).path
+            assert path is not None, "the store promised a path"
+            return path
+        sizes = await self._known()
+        if found := self._copy_of(key, sizes):
+            return found
+        fetch = self._fetches.get(key)
+        if fetch is None:
+            fetch = self._fetches[key] = asyncio.create_task(self._fetch(key))
+            fetch.add_done_callback(lambda done: self._fetched(key, done))
+        # Others may wait for it as well, and who comes back will be glad of it.
+        return await asyncio.shield(fetch)
+
+    async def open(self, key: BlobKey) -> int:
+        """Return a file descriptor to read a blob from; the caller closes it. Raises as `path`."""
+        for _ in range(_TRIES):
+            with storage_errors(), suppress(FileNotFoundError):
+                return os.open(await self.path(key), os.O_RDONLY | os.O_CLOEXEC)
+        raise Unavailable(reason="copies of objects vanish from this node as fast as they are made")
+
+    async def offer(self, key: BlobKey, path: Path) -> None:
+        """Take the file ``path``, which is the blob and will never change, as the copy of it.
+
+        The file gets a second name, and the caller removes the first one whenever they like. It
+        must be on the disk of the folder: otherwise, or if anything else fails, nothing happens.
+        """
+        if self._store.gives_paths:
+            return
+        sizes = await self._known()
+        with suppress(OSError):
+            size = path.stat().st_size
+            if size > self._max_bytes or key in sizes:
+                return
+            async with self._room(size, sizes):
+                place = self._place(key, size)
+                await asyncio.to_thread(_adopt, path, place)
+                self._add(key, size, sizes)
+
+    async def forget(self, key: BlobKey) -> None:
+        """Drop the copy of a blob, because its bytes turned out to be wrong, say."""
+        if self._sizes is not None and key in self._sizes:
+            await self._drop([key], self._sizes)
+
+    async def close(self) -> None:
+        """Give up copies being made."""
+        fetches = list(self._fetches.values())
+        for fetch in fetches:
+            fetch.cancel()
+        if fetches:
+            await asyncio.wait(fetches)
+
+    # -- what there is ----------------------------------------------------------------------
+
+    def _place(self, key: BlobKey, size: int) -> Path:
+        return self._folder / key.name[:2] / f"{key.kind}-{key.name}-{size}"
+
+    async def _known(self) -> OrderedDict[BlobKey, int]:
+        if self._sizes is None:
+            async with self._scanning:
+                if self._sizes is None:
+                    with storage_errors():
+                        found = await asyncio.to_thread(_scan, self._folder)
+                    self._bytes += sum(found.values())
+                    self._sizes = found
+        return self._sizes
+
+    def _copy_of(self, key: BlobKey, sizes: OrderedDict[BlobKey, int]) -> Path | None:
+        size = sizes.get(key)
+        if size is None:
+            return None
+        path = self._place(key, size)
+        with suppress(OSError):
+            found = os.stat(path)
+            if found.st_size == size:
+                sizes.move_to_end(key)
+                if found.st_mtime < time.time() - _TOUCH_S:
+                    os.utime(path)
+                return path
+        self._bytes -= sizes.pop(key)
+        return None
+
+    def _add(self, key: BlobKey, size: int, sizes: OrderedDict[BlobKey, int]) -> None:
+        self._bytes += size - sizes.pop(key, 0)
+        sizes[key] = size
+
+    async def _drop(self, keys: Iterable[BlobKey], sizes: OrderedDict[BlobKey, int]) -> None:
+        places = []
+        for key in keys:
+            size = sizes.pop(key)
+            self._bytes -= size
+            places.append(self._place(key, size))
+        await asyncio.to_thread(_remove, places)
+
+    @asynccontextmanager
+    async def _room(self, size: int, sizes: OrderedDict[BlobKey, int]) -> AsyncIterator[None]:
+        """Have room for ``size`` more bytes while the block lasts."""
+        self._bytes += size
+        try:
+            victims, freed = [], 0
+            for key, its_size in sizes.items():
+                if self._bytes - freed <= self._max_bytes:
+                    break
+                victims.append(key)
+                freed += its_size
+            if victims:
+                await self._drop(victims, sizes)
+            yield
+        finally:
+            self._bytes -= size
+
+    # -- making copies ----------------------------------------------------------------------
+
+    def _fetched(self, key: BlobKey, fetch: asyncio.Task[Path]) -> None:
+        del self._fetches[key]
+        if not fetch.cancelled():
+            fetch.exception()  # everybody who wanted to know of it may have gone
+
+    async def _fetch(self, key: BlobKey) -> Path:
+        sizes = await self._known()
+        blob = await self._store.open(key)
+        async with self._room(blob.size, sizes):
+            place = self._place(key, blob.size)
+            try:
+                done = await self._copy(blob, place)
+            except StorageFull:
+                await self._drop(list(sizes), sizes)
+                done = await self._copy(blob, place)
+            if not done and not await self._copy(blob, place):
+                raise Unavailable(reason="the folder of copies vanishes again and again")
+            self._add(key, blob.size, sizes)
+        return place
+
+    async def _copy(self, blob: Blob, place: Path) -> bool:
+        """Make a copy; return whether it got its name, or went away with the folder before."""
+        aside = self._folder / f"incoming-{secrets.token_hex(12)}"
+        with storage_errors():
+            fd = await asyncio.to_thread(_create, aside)
+            try:
+                try:
+                    await self._fill(fd, blob)
+                finally:
+                    os.close(fd)
+                place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                with suppress(FileNotFoundError):
+                    aside.rename(place)
+                    return True
+            finally:
+                aside.unlink(missing_ok=True)
+        return False
+
+    async def _fill(self, fd: int, blob: Blob) -> None:
+        starts = range(0, blob.size, RANGE_BYTES)
+        ranges = [
+            asyncio.ensure_future(self._fill_range(fd, blob, start, start + RANGE_BYTES))
+            for start in starts
+        ]
+        try:
+            await asyncio.gather(*ranges)
+        finally:  # nobody writes to the file any more when it is closed
+            for each in ranges:
+                each.cancel()
+            await asyncio.gather(*ranges, return_exceptions=True)
+
+    async def _fill_range(self, fd: int, blob: Blob, at: int, end: int) -> None:
+        async with self._ranges:
+            pending = bytearray()
+            async for chunk in blob.chunks(at, min(end, blob.size) - at):
+                pending += chunk
+                if len(pending) >= _WRITE_BYTES:
+                    await _write(fd, pending, at)
+                    at += len(pending)
+                    pending = bytearray()
+            await _write(fd, pending, at)
+
+
+async def _write(fd: int, data: bytearray, offset: int) -> None:
+    writing = asyncio.ensure_future(asyncio.to_thread(write_all, fd, memoryview(data), offset))
+    try:
+        await asyncio.shield(writing)
+    except asyncio.CancelledError:
+        await asyncio.wait([writing])  # a thread cannot be stopped, and the file gets closed next
+        raise
+
+
+def _create(path: Path) -> int:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+
+
+def _adopt(path: Path, place: Path) -> None:
+    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        os.link(path, place)
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def _scan(folder: Path) -> OrderedDict[BlobKey, int]:
+    """Return the copies in ``folder`` by their age, having removed what is not to be used."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _start_anew_after_boot(folder)
+    found: list[tuple[float, BlobKey, int]] = []
+    for top in os.scandir(folder):
+        if top.is_dir(follow_symlinks=False):
+            with suppress(FileNotFoundError), os.scandir(top) as entries:
+                for entry in entries:
+                    found += _copy_at(entry)
+        elif top.name.startswith("incoming-"):
+            with suppress(FileNotFoundError):
+                if top.stat().st_mtime < time.time() - _FORGOTTEN_S:
+                    os.unlink(top)
+    found.sort(key=lambda each: each[0])
+    return OrderedDict((key, size) for _, key, size in found)
+
+
+def _copy_at(entry: os.DirEntry[str]) -> Iterable[tuple[float, BlobKey, int]]:
+    with suppress(FileNotFoundError):
+        match, stat = _COPY.fullmatch(entry.name), entry.stat(follow_symlinks=False)
+        with suppress(InvalidInput, ValueError):
+            if match and stat.st_size == int(match[3]):
+                key = BlobKey(BlobKind(match[1]), match[2])
+                return [(stat.st_mtime, key, stat.st_size)]
+        os.unlink(entry.path)
+    return []
+
+
+def _start_anew_after_boot(folder: Path) -> None:
+    """Empty the folder unless it was filled since the machine started.
+
+    After a power cut, a file that nobody fsynced can have its size and not its bytes.
+    """
+    try:
+        boot = _BOOT_ID.read_text()
+    except OSError:
+        boot = ""
+    mark = folder / "boot"
+    if boot and mark.exists() and mark.read_text() == boot:
+        return
+    for entry in list(os.scandir(folder)):
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path, ignore_errors=True)
+        else:
+            Path(entry.path).unlink(missing_ok=True)
+    mark.write_text(boot)
