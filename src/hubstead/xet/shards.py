@@ -175,8 +175,8 @@ def _file_end(view: memoryview, at: int, max_terms: int) -> int:
 def _check_terms(entries: memoryview, name: bytes) -> None:
     for size, start, end in _TERM.iter_unpack(entries):
         if not (start < end <= MAX_CHUNKS and end - start <= size <= MAX_UNPACKED_BYTES):
-            term = f"chunks {start} to {end} with {size} bytes"
-            raise ShardRefused(reason=f"no term can be {term} (file {to_text(name)})")
+            term = f"chunks {start} to {end} with {size} bytes, which no xorb can have"
+            raise ShardRefused(reason=f"a term of the file {to_text(name)} is {term}")
 
 
 def _xorb_end(view: memoryview, at: int) -> int:
