@@ -169,7 +169,7 @@ class _Push:
         for pushed in self.staging.new_objects(tips, known):
             if pushed.type != "blob":
                 continue
-            if pushed.size > self.stores.settings.max_regular_file_bytes:
+            if pushed.size > self.stores.settings.lfs_threshold_bytes:
                 faults.append(self._too_large(pushed.path, pushed.size))
             elif _LEAST_POINTER_BYTES <= pushed.size <= MAX_BYTES:
                 candidates[pushed.oid] = pushed.path
@@ -184,9 +184,9 @@ class _Push:
         return named
 
     def _too_large(self, path: str, size: int) -> str:
-        limit = self.stores.settings.max_regular_file_bytes
+        limit = self.stores.settings.lfs_threshold_bytes
         return (
-            f"{path} has {size} bytes: files above {limit} (max_regular_file_bytes) have to be "
+            f"{path} has {size} bytes: files above {limit} (lfs_threshold_bytes) have to be "
             f"LFS files. Run `git lfs migrate import --include='{path}'` and push again"
         )
 

@@ -100,11 +100,11 @@ def test_a_large_plain_file_is_told_how_to_become_an_lfs_file(
     live_hub: LiveHub, here: Clone
 ) -> None:
     before = live_hub.traces()
-    here.commit("big.dat", b"\0" * (live_hub.settings.max_regular_file_bytes + 1))
+    here.commit("big.dat", b"\0" * (live_hub.settings.lfs_threshold_bytes + 1))
     here("rm", "-q", "big.dat")
     here("commit", "-qm", "it is gone, but in the history")
     said = here.refused("push")
-    assert "max_regular_file_bytes" in said
+    assert "lfs_threshold_bytes" in said
     assert "git lfs migrate import --include='big.dat'" in said
     assert live_hub.traces() == before
 
