@@ -76,24 +76,30 @@ class Unpacker:
         chunk = self._decompress(data, size)
         return chunk if scheme == Scheme.LZ4 else ungrouped(chunk)
 
-    def _decompress(self, data: Buffer, size: int) -> bytes:
+    def _decompress(self, data: Buffer, size: int) -> bytearray:
+        chunk: bytearray
         try:
-            chunk, used, ended = decompress_chunk(self._context, data, max_length=size)
+            # Only a bytearray is assigned to slices without another copy (see `ungrouped`).
+            chunk, used, ended = decompress_chunk(
+                self._context, data, max_length=size, return_bytearray=True
+            )
         except RuntimeError as fault:
             raise ValueError("the data is not an LZ4 frame") from fault
         if len(chunk) != size or not ended:
             raise ValueError(f"the LZ4 frame does not hold {size} bytes")
         if used != len(data):
             raise ValueError("there is more after the LZ4 frame")
-        return bytes(chunk)
+        return chunk
 
 
 def grouped(chunk: Buffer) -> bytes:
     """Return the bytes in the order of scheme 2; of numbers, like parts come together."""
+    if isinstance(chunk, memoryview):
+        chunk = bytes(chunk)  # a view with steps cannot be joined
     return b"".join((chunk[0::4], chunk[1::4], chunk[2::4], chunk[3::4]))
 
 
-def ungrouped(groups: Buffer) -> bytearray:
+def ungrouped(groups: bytearray) -> bytearray:
     """Return the bytes in the order they had before `grouped`."""
     size = len(groups)
     chunk = bytearray(size)

@@ -1,0 +1,122 @@
+"""Hashes are those that real clients compute."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from blake3 import blake3
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hubstead.errors import InvalidInput
+from hubstead.xet import (
+    NO_HASH,
+    chunk_hash,
+    file_hash,
+    keyed,
+    merkle_root,
+    range_hash,
+    to_raw,
+    to_text,
+)
+from tests.xet.vectors import VECTORS
+from tests.xet.wire_xorbs import stream
+
+NODE_KEY = bytes.fromhex(VECTORS["keys"]["internal_node_key_hex"])
+
+
+def leaves(count: int) -> list[tuple[bytes, int]]:
+    return [(chunk_hash(b"leaf-%d" % at), 1000 + at) for at in range(count)]
+
+
+@pytest.mark.parametrize("case", VECTORS["hash_string"][:2], ids=lambda case: case["string"][:8])
+def test_hash_strings_turn_each_word_around(case: dict[str, str]) -> None:
+    assert to_text(bytes.fromhex(case["raw_hex"])) == case["string"]
+    assert to_raw(case["string"]).hex() == case["raw_hex"]
+
+
+def test_a_sha256_in_a_shard_is_turned_around_like_a_hash() -> None:
+    case = VECTORS["hash_string"][2]
+    assert to_text(bytes.fromhex(case["bytes_in_shard_hex"])) == case["sha256_hexdigest"]
+
+
+@given(st.binary(min_size=32, max_size=32))
+def test_hash_strings_say_all_of_a_hash(raw: bytes) -> None:
+    assert to_raw(to_text(raw)) == raw
+
+
+@pytest.mark.parametrize(
+    "text", ["", "0" * 63, "0" * 65, "0" * 64 + "\n", "g" * 64, "A" * 64, "٠" * 64, "-" + "1" * 63]
+)
+def test_nothing_else_is_a_hash_string(text: str) -> None:
+    with pytest.raises(InvalidInput):
+        to_raw(text)
+
+
+@pytest.mark.parametrize(
+    ("data", "case"),
+    list(
+        zip(
+            [b"", b"\0", b"hello world", stream(9001), bytes(131072)],
+            VECTORS["chunk_hash"],
+            strict=True,
+        )
+    ),
+    ids=lambda case: case["input"] if isinstance(case, dict) else "",
+)
+def test_chunks_are_named_as_clients_name_them(data: bytes, case: dict[str, Any]) -> None:
+    assert len(data) == case["len"]
+    for buffer in (data, bytearray(data), memoryview(data)):
+        assert to_text(chunk_hash(buffer)) == case["hash"]
+
+
+@pytest.mark.parametrize("case", VECTORS["merkle"]["cases"], ids=lambda case: f"{case['n']}")
+def test_xorbs_and_files_are_named_as_clients_name_them(case: dict[str, Any]) -> None:
+    assert to_text(merkle_root(leaves(case["n"]))) == case["xorb_hash"]
+    assert to_text(file_hash(iter(leaves(case["n"])))) == case["file_hash"]
+
+
+@pytest.mark.parametrize("case", VECTORS["range_hash"], ids=lambda case: case["leaves"])
+def test_range_hashes_are_those_of_clients(case: dict[str, str]) -> None:
+    count = int(case["leaves"].split("..")[1])
+    raw = b"".join(leaf for leaf, _ in leaves(count))
+    assert to_text(range_hash(raw)) == case["hash"]
+    assert range_hash(memoryview(raw)) == range_hash(raw)
+
+
+def test_hidden_hashes_are_those_that_clients_look_for() -> None:
+    case = VECTORS["hmac"]
+    hidden = keyed(bytes.fromhex(case["key_hex"]), to_raw(case["chunk_hash"]))
+    assert to_text(hidden) == case["keyed"]
+
+
+def written_out(nodes: list[tuple[bytes, int]]) -> bytes:
+    """Compute a root node by node, as the protocol's text tells."""
+    if not nodes:
+        return NO_HASH
+    while len(nodes) > 1:
+        above = []
+        while nodes:
+            most = min(9, len(nodes))
+            size = most
+            if len(nodes) > 2:
+                hits = (at + 1 for at in range(2, most) if nodes[at][0][24] % 4 == 0)
+                size = next(hits, most)
+            group, nodes = nodes[:size], nodes[size:]
+            lines = "".join(f"{to_text(raw)} : {length}\n" for raw, length in group)
+            raw = blake3(lines.encode(), key=NODE_KEY).digest()
+            above.append((raw, sum(length for _, length in group)))
+        nodes = above
+    return nodes[0][0]
+
+
+@given(st.lists(st.tuples(st.binary(min_size=32, max_size=32), st.integers(1, 1 << 40))))
+def test_roots_are_made_node_by_node(nodes: list[tuple[bytes, int]]) -> None:
+    assert merkle_root(nodes) == written_out(nodes)
+
+
+@given(st.integers(0, 300), st.sampled_from([0, 1, 4, 255]))
+def test_roots_of_lookalike_nodes_are_right_too(count: int, low: int) -> None:
+    nodes = [(bytes(24) + bytes([low]) + bytes(7), 1)] * count
+    assert merkle_root(nodes) == written_out(nodes)
