@@ -1,6 +1,15 @@
 """Bytes by kind and name, in files, in S3 or in memory: written once, visible when whole."""
 
+from hubstead.blobs.deletion import (
+    delete_doomed,
+    finish_deletions,
+    is_paused,
+    may_delete,
+    pause_deletion,
+    resume_deletion,
+)
 from hubstead.blobs.durable import make_folder, sync_folder
+from hubstead.blobs.folding import accept_files, delete_folded, fold
 from hubstead.blobs.interface import (
     Blob,
     BlobStore,
@@ -13,8 +22,9 @@ from hubstead.blobs.keys import MAX_PARTS, BlobKey, BlobKind
 from hubstead.blobs.links import (
     Link,
     accept_upload,
-    delete_doomed,
+    doom,
     end_holds,
+    give,
     held,
     held_many,
     hold_again,
@@ -23,6 +33,7 @@ from hubstead.blobs.links import (
     link_from,
     link_new,
     list_lfs,
+    register,
     unlink,
     unlink_all,
 )
@@ -53,21 +64,32 @@ __all__ = [
     "Stored",
     "Upload",
     "Verifier",
+    "accept_files",
     "accept_upload",
     "begin_upload",
     "delete_doomed",
+    "delete_folded",
+    "doom",
     "drop_expired",
     "end_holds",
+    "finish_deletions",
+    "fold",
+    "give",
     "held",
     "held_many",
     "hold_again",
     "holders",
+    "is_paused",
     "link",
     "link_from",
     "link_new",
     "list_lfs",
     "make_folder",
+    "may_delete",
     "open_blobs",
+    "pause_deletion",
+    "register",
+    "resume_deletion",
     "sync_folder",
     "unlink",
     "unlink_all",

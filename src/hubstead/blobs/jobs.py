@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from hubstead.blobs.deletion import delete_doomed
+from hubstead.blobs.folding import delete_folded
 from hubstead.blobs.interface import BlobStore
-from hubstead.blobs.links import delete_doomed, end_holds
+from hubstead.blobs.links import end_holds
 from hubstead.blobs.uploads import drop_expired
 from hubstead.db import Database
 from hubstead.settings import Settings
@@ -32,7 +34,11 @@ def handlers(
             pass
 
     async def delete(_job: object) -> None:
-        while await delete_doomed(db, store, grace_ms=int(settings.blob_grace_seconds * 1000)):
+        # One after the other: what the one deletes late, an upload after the other might need.
+        grace_ms = int(settings.blob_grace_seconds * 1000)
+        while await delete_folded(db, store, grace_ms=grace_ms):
+            pass
+        while await delete_doomed(db, store, grace_ms=grace_ms):
             pass
 
     async def sweep(_job: object) -> None:

@@ -5,8 +5,11 @@ repository, or that its writer may read in another one; who links decides that a
 
 A blob's life: live while a repository links it or an upload holds it; doomed when the last one
 lets go; after a grace period *condemned* (``doomed_ms`` is 0), deleted from the store, and its
-row removed. Linking a doomed blob revives it in the same transaction; linking a condemned one is
-refused for the moment, because its bytes are going.
+row removed (``deletion.py``). Linking a doomed blob revives it in the same transaction; linking a
+condemned one is refused for the moment, because its bytes are going.
+
+An LFS object may be *folded*: put together from xorbs by room ``xet``, so that the bytes under
+its own name are not needed (``folding.py``).
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from sqlalchemy import (
     BigInteger,
     and_,
     bindparam,
+    case,
     cast,
     delete,
     func,
@@ -35,18 +39,24 @@ from hubstead.db import Database, Reader, Row, Tx, adding, any_of, insert, point
 from hubstead.errors import BlobMissing, Unavailable
 from hubstead.ids import now_ms
 
-#: How many blobs one sweep condemns.
+#: How many holds are ended at a time.
 BATCH = 200
 CONDEMNED = 0
 
+#: Bytes came: if they were not needed, that is since now. Else nothing would remove them.
 _ADD = point(
     adding(blob, "kind", "name", "bytes", "created_ms")
     .on_conflict_do_update(
         index_elements=["kind", "name"],
-        set_={"doomed_ms": None},
+        set_={
+            "doomed_ms": None,
+            "folded_ms": case(
+                (blob.c.folded_ms.is_not(None), bindparam("created_ms", type_=BigInteger))
+            ),
+        },
         where=or_(blob.c.doomed_ms.is_(None), blob.c.doomed_ms != CONDEMNED),
     )
-    .returning(blob.c.bytes)
+    .returning(blob.c.bytes, blob.c.folded_ms)
 )
 _KEEP = point(
     update(blob)
@@ -180,26 +190,6 @@ _UNLINK_UNCOMMITTED = point(
         repo_blob.c.committed == 0,
     )
 )
-_CONDEMN = scan(
-    select(blob.c.kind, blob.c.name)
-    .where(blob.c.doomed_ms < bindparam("before_ms"), not_(_linked))
-    .limit(BATCH)
-    .with_for_update(skip_locked=True)
-)
-_MARK = point(
-    update(blob)
-    .values(doomed_ms=CONDEMNED)
-    .where(blob.c.kind == bindparam("which_kind"), blob.c.name == bindparam("which_name"))
-)
-_FORGET = point(
-    delete(blob).where(
-        blob.c.kind == bindparam("which_kind"),
-        blob.c.name == bindparam("which_name"),
-        blob.c.doomed_ms == CONDEMNED,
-    )
-)
-
-
 _COPIED = ("kind", "name", "bytes", "path", "ref", "pusher_pk", "committed", "created_ms")
 _COPY_LINKS = point(
     insert(repo_blob)
@@ -289,16 +279,18 @@ async def accept_upload(
         Conflict: the repository is gone.
     """
 
-    async def add(tx: Tx) -> None:
-        await _revive(tx, key, size)
+    async def add(tx: Tx) -> int | None:
+        folded_ms = await register(tx, key, size)
         await _link(tx, repo_pk, Link(key, size), pusher_pk, committed=0)
         await tx.run(
             _HOLD, repo_pk=repo_pk, kind=key.kind.value, name=key.name, until_ms=now_ms() + hold_ms
         )
         if upload_id is not None:
             await tx.run(_END_UPLOAD, which_upload=upload_id)
+        return folded_ms
 
-    await db.write(add)
+    if await db.write(add) is not None:
+        return  # nobody reads the bytes that came
     # The writer may have met older bytes, kept those, and lost them to `delete_doomed` before
     # our row protected them. From the row on nobody deletes, so looking now is enough.
     if await store.size(key) is None:
@@ -323,6 +315,25 @@ async def link(tx: Tx, repo_pk: int, links: Iterable[Link], *, pusher_pk: int | 
         await tx.run(_LET_GO, repo_pk=repo_pk, kind=each.key.kind.value, name=each.key.name)
 
 
+async def give(
+    tx: Tx, repo_pk: int, key: BlobKey, size: int, *, pusher_pk: int | None, hold_ms: int
+) -> bool:
+    """Let a repository have a blob of another one, until a commit names it or ``hold_ms`` is over.
+
+    The caller has checked that whoever does this may read the other and write this one.
+
+    Returns:
+        False if the blob is just going.
+    """
+    if not await tx.run(_KEEP, which_kind=key.kind.value, which_name=key.name):
+        return False
+    await _link(tx, repo_pk, Link(key, size), pusher_pk, committed=0)
+    await tx.run(
+        _HOLD, repo_pk=repo_pk, kind=key.kind.value, name=key.name, until_ms=now_ms() + hold_ms
+    )
+    return True
+
+
 async def link_from(tx: Tx, source_pk: int, repo_pk: int) -> None:
     """Link to one repository every LFS object that commits of another one name."""
     await tx.run(_COPY_LINKS, source_pk=source_pk, target_pk=repo_pk)
@@ -330,14 +341,39 @@ async def link_from(tx: Tx, source_pk: int, repo_pk: int) -> None:
 
 async def link_new(tx: Tx, repo_pk: int, key: BlobKey, size: int) -> None:
     """Note that a blob with a name of its own, such as a pack, was stored for a repository."""
-    await _revive(tx, key, size)
+    await register(tx, key, size)
     await _link(tx, repo_pk, Link(key, size), None, committed=1)
 
 
-async def _revive(tx: Tx, key: BlobKey, size: int) -> None:
-    row = await tx.one(_ADD, kind=key.kind.value, name=key.name, bytes=size, created_ms=now_ms())
+async def register(tx: Tx, key: BlobKey, size: int) -> int | None:
+    """Note that the bytes of a blob are in the store, or revive it.
+
+    Alone, without a link, only for kinds that another room keeps alive by rows of its own, and
+    ends by `doom`.
+
+    Returns:
+        Since when the bytes have not been needed, in milliseconds since the epoch; None if they
+        are.
+
+    Raises:
+        Unavailable: a blob of this name is just being deleted.
+    """
+    row: Row | None = await tx.one(
+        _ADD, kind=key.kind.value, name=key.name, bytes=size, created_ms=now_ms()
+    )
     if row is None:
         raise Unavailable(reason="the object is just being removed, try again")
+    folded_ms: int | None = row.folded_ms
+    return folded_ms
+
+
+async def doom(tx: Tx, keys: Iterable[BlobKey]) -> None:
+    """Give up blobs that no repository links; they are deleted after the grace period."""
+    now = now_ms()
+    await tx.many(
+        _DOOM,
+        [{"which_kind": key.kind.value, "which_name": key.name, "now_ms": now} for key in keys],
+    )
 
 
 async def _link(tx: Tx, repo_pk: int, each: Link, pusher_pk: int | None, committed: int) -> None:
@@ -360,7 +396,7 @@ async def unlink(tx: Tx, repo_pk: int, keys: Iterable[BlobKey]) -> None:
     for key in keys:
         await tx.run(_UNLINK, repo_pk=repo_pk, kind=key.kind.value, name=key.name)
         await tx.run(_LET_GO, repo_pk=repo_pk, kind=key.kind.value, name=key.name)
-        await tx.run(_DOOM, which_kind=key.kind.value, which_name=key.name, now_ms=now_ms())
+        await doom(tx, [key])
 
 
 async def unlink_all(tx: Tx, repo_pk: int) -> None:
@@ -402,31 +438,3 @@ async def end_holds(db: Database) -> int:
         return len(rows)
 
     return await db.write(end)
-
-
-async def delete_doomed(db: Database, store: BlobStore, *, grace_ms: int) -> int:
-    """Delete blobs that have been doomed for ``grace_ms``; return how many.
-
-    The name is condemned first, then the bytes go, then the row: a crash in between is finished
-    by the next call, and nobody can link a blob whose bytes may be gone.
-    """
-    before = now_ms() - grace_ms
-
-    async def condemn(tx: Tx) -> list[BlobKey]:
-        rows = await tx.all(_CONDEMN, before_ms=before)
-        for row in rows:
-            await tx.run(_MARK, which_kind=row.kind, which_name=row.name)
-        return [BlobKey(BlobKind(row.kind), row.name) for row in rows]
-
-    keys = await db.write(condemn)
-    for key in keys:
-        await store.delete(key)
-
-    async def forget(tx: Tx) -> None:
-        await tx.many(
-            _FORGET, [{"which_kind": key.kind.value, "which_name": key.name} for key in keys]
-        )
-
-    if keys:
-        await db.write(forget)
-    return len(keys)

@@ -1,0 +1,157 @@
+"""The end of blobs: deleting for good, never while somebody needs all bytes to stay."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from sqlalchemy import BigInteger, and_, bindparam, delete, not_, or_, select, update
+
+from hubstead.blobs.interface import BlobStore
+from hubstead.blobs.keys import BlobKey, BlobKind
+from hubstead.blobs.links import CONDEMNED
+from hubstead.blobs.tables import blob, deletion_pause, repo_blob
+from hubstead.db import Database, Reader, Tx, adding, point, scan
+from hubstead.ids import now_ms
+
+#: How many blobs are deleted at a time, and how many seconds that may take: whoever does a job
+#: has lost it to another node after thirty, and must not delete what was uploaded again since.
+BATCH = 200
+PATIENCE_S = 20.0
+#: This row is no pause: everybody who pauses or deletes locks it first, so that they see each
+#: other on PostgreSQL as well.
+_GATE = ""
+
+_SET = point(
+    adding(deletion_pause, "id", "until_ms").on_conflict_do_update(
+        index_elements=["id"], set_={"until_ms": bindparam("until_ms", type_=BigInteger)}
+    )
+)
+_RESUME = point(
+    delete(deletion_pause).where(
+        or_(
+            deletion_pause.c.id == bindparam("which_id"),
+            and_(deletion_pause.c.id != _GATE, deletion_pause.c.until_ms <= bindparam("now_ms")),
+        )
+    )
+)
+_PAUSED = point(
+    select(deletion_pause.c.id).where(deletion_pause.c.until_ms > bindparam("now_ms")).limit(1)
+)
+_linked = (
+    select(repo_blob.c.name)
+    .where(repo_blob.c.kind == blob.c.kind, repo_blob.c.name == blob.c.name)
+    .exists()
+)
+_CONDEMN = scan(
+    select(blob.c.kind, blob.c.name)
+    .where(blob.c.doomed_ms < bindparam("before_ms"), not_(_linked))
+    .limit(BATCH)
+    .with_for_update(skip_locked=True)
+)
+_CONDEMNED = scan(
+    select(blob.c.kind, blob.c.name)
+    .where(blob.c.doomed_ms == CONDEMNED, not_(_linked))
+    .limit(BATCH)
+    .with_for_update(skip_locked=True)
+)
+_MARK = point(
+    update(blob)
+    .values(doomed_ms=CONDEMNED)
+    .where(blob.c.kind == bindparam("which_kind"), blob.c.name == bindparam("which_name"))
+)
+_FORGET = point(
+    delete(blob).where(
+        blob.c.kind == bindparam("which_kind"),
+        blob.c.name == bindparam("which_name"),
+        blob.c.doomed_ms == CONDEMNED,
+    )
+)
+
+
+async def pause_deletion(db: Database, pause_id: str, seconds: float) -> None:
+    """Have no bytes deleted for so long; call again to prolong.
+
+    When this returns, what will still go is only what no repository has had any more, and whose
+    row says so (``doomed_ms`` is 0): a picture taken of the database from now on misses nothing.
+    """
+    assert pause_id != _GATE, "a pause has a name"
+
+    async def pause(tx: Tx) -> None:
+        await tx.run(_SET, id=_GATE, until_ms=0)
+        await tx.run(_SET, id=pause_id, until_ms=now_ms() + int(seconds * 1000))
+
+    await db.write(pause)
+
+
+async def resume_deletion(db: Database, pause_id: str) -> None:
+    """End a pause. Other pauses go on; unknown ids are fine."""
+
+    async def resume(tx: Tx) -> None:
+        await tx.run(_RESUME, which_id=pause_id, now_ms=now_ms())
+
+    await db.write(resume)
+
+
+async def is_paused(db: Reader) -> bool:
+    """Tell whether bytes must stay. Only `may_delete` can act on it without a race."""
+    return await db.one(_PAUSED, now_ms=now_ms()) is not None
+
+
+async def may_delete(tx: Tx) -> bool:
+    """Tell whether this transaction may condemn something; no pause begins before it ends."""
+    await tx.run(_SET, id=_GATE, until_ms=0)
+    return not await is_paused(tx)
+
+
+async def delete_doomed(db: Database, store: BlobStore, *, grace_ms: int) -> int:
+    """Delete blobs that have been doomed for ``grace_ms``, unless paused; return how many.
+
+    The name is condemned first, then the bytes go, then the row: a crash in between is finished
+    by the next call, and nobody can link a blob whose bytes may be gone.
+    """
+    before = now_ms() - grace_ms
+
+    async def condemn(tx: Tx) -> list[BlobKey]:
+        if not await may_delete(tx):
+            return []
+        rows = await tx.all(_CONDEMN, before_ms=before)
+        for row in rows:
+            await tx.run(_MARK, which_kind=row.kind, which_name=row.name)
+        return [BlobKey(BlobKind(row.kind), row.name) for row in rows]
+
+    deadline = time.monotonic() + PATIENCE_S
+    return await _delete(db, store, await db.write(condemn), deadline)
+
+
+async def finish_deletions(db: Database, store: BlobStore) -> int:
+    """Finish what a process that died left half deleted; return how many blobs that were.
+
+    Only while nobody else can be deleting: at the start of the one process that serves the hub.
+    """
+
+    async def find(tx: Tx) -> list[BlobKey]:
+        if not await may_delete(tx):
+            return []
+        return [BlobKey(BlobKind(row.kind), row.name) for row in await tx.all(_CONDEMNED)]
+
+    count = 0
+    while keys := await db.write(find):
+        count += await _delete(db, store, keys, time.monotonic() + PATIENCE_S)
+    return count
+
+
+async def _delete(db: Database, store: BlobStore, keys: Sequence[BlobKey], deadline: float) -> int:
+    gone = []
+    for key in keys:
+        if time.monotonic() > deadline:
+            break
+        await store.delete(key)
+        gone.append({"which_kind": key.kind.value, "which_name": key.name})
+
+    async def forget(tx: Tx) -> None:
+        await tx.many(_FORGET, gone)
+
+    if gone:
+        await db.write(forget)
+    return len(gone)

@@ -1,0 +1,150 @@
+"""LFS objects that need no bytes of their own, because room ``xet`` can put them together.
+
+``folded_ms`` of their row says so: 0 if there are no bytes under their name, or since when
+those that there may be have not been needed. A reader who finds it set asks room ``xet``, one who
+looked just before finds the bytes for the grace period. So deleting them needs no more care than
+that, also beside somebody who uploads them again: the row stays folded.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+
+from sqlalchemy import BigInteger, bindparam, or_, select, update
+
+from hubstead.blobs.deletion import BATCH, PATIENCE_S, may_delete
+from hubstead.blobs.interface import BlobStore
+from hubstead.blobs.keys import BlobKey, BlobKind
+from hubstead.blobs.links import CONDEMNED
+from hubstead.blobs.tables import blob, hold, repo_blob
+from hubstead.db import Database, Row, Tx, adding, any_of, point, scan
+from hubstead.errors import Unavailable
+from hubstead.ids import now_ms
+
+_ADD = point(
+    adding(blob, "kind", "name", "bytes", "created_ms", "folded_ms").on_conflict_do_update(
+        index_elements=["kind", "name"],
+        set_={"doomed_ms": None},
+        where=or_(blob.c.doomed_ms.is_(None), blob.c.doomed_ms != CONDEMNED),
+    )
+)
+_GOING = scan(
+    select(blob.c.name).where(
+        blob.c.kind == BlobKind.LFS.value,
+        blob.c.doomed_ms == CONDEMNED,
+        any_of(blob.c.name, "names"),
+    )
+)
+_LINK = point(
+    adding(
+        repo_blob, "repo_pk", "kind", "name", "bytes", "pusher_pk", "committed", "created_ms"
+    ).on_conflict_do_nothing()
+)
+_HOLD = point(
+    adding(hold, "repo_pk", "kind", "name", "until_ms").on_conflict_do_update(
+        index_elements=["repo_pk", "kind", "name"],
+        set_={"until_ms": bindparam("until_ms", type_=BigInteger)},
+        where=hold.c.until_ms < bindparam("until_ms", type_=BigInteger),
+    )
+)
+_FOLD = scan(
+    update(blob)
+    .values(folded_ms=bindparam("now_ms", type_=BigInteger))
+    .where(
+        blob.c.kind == BlobKind.LFS.value,
+        blob.c.folded_ms.is_(None),
+        any_of(blob.c.name, "names"),
+    )
+)
+_FOLDED = scan(
+    select(blob.c.name, blob.c.folded_ms)
+    .where(
+        blob.c.folded_ms > 0,
+        blob.c.folded_ms < bindparam("before_ms"),
+        or_(blob.c.doomed_ms.is_(None), blob.c.doomed_ms != CONDEMNED),
+    )
+    .limit(BATCH)
+)
+_BARE = point(
+    update(blob)
+    .values(folded_ms=0)
+    .where(
+        blob.c.kind == BlobKind.LFS.value,
+        blob.c.name == bindparam("which_name"),
+        blob.c.folded_ms == bindparam("seen_ms", type_=BigInteger),
+    )
+)
+
+
+async def accept_files(
+    tx: Tx,
+    repo_pk: int,
+    files: Iterable[tuple[str, int]],
+    *,
+    pusher_pk: int | None,
+    hold_ms: int,
+) -> None:
+    """Note that LFS objects were uploaded to a repository that room ``xet`` puts together.
+
+    As `accept_upload` for objects without bytes of their own; one that has some keeps them.
+
+    Args:
+        tx: The transaction in which room ``xet`` notes how.
+        repo_pk: The repository.
+        files: (sha256, size in bytes) of each; repetitions are fine.
+        pusher_pk: Who uploaded them.
+        hold_ms: How long they are kept for the commits that name them.
+
+    Raises:
+        Unavailable: an object of these was just being deleted; try again.
+        Conflict: the repository is gone.
+    """
+    now = now_ms()
+    # In order of the name, so that two who register the same files wait and do not deadlock.
+    wanted = sorted(dict(files).items())
+    of_repo: Mapping[str, object] = {"repo_pk": repo_pk, "kind": BlobKind.LFS.value}
+    rows = [
+        {"kind": BlobKind.LFS.value, "name": name, "bytes": size, "created_ms": now}
+        for name, size in wanted
+    ]
+    await tx.many(_ADD, [row | {"folded_ms": 0} for row in rows])
+    names = [name for name, _ in wanted]
+    if names and await tx.one(_GOING, names=names):
+        raise Unavailable(reason="an object is just being removed, try again")
+    link = {**of_repo, "pusher_pk": pusher_pk, "committed": 0}
+    await tx.many(_LINK, [{**row, **link} for row in rows])
+    held = {**of_repo, "until_ms": now + hold_ms}
+    await tx.many(_HOLD, [{"name": name, **held} for name in names])
+
+
+async def fold(tx: Tx, sha256s: Sequence[str]) -> int:
+    """Note that room ``xet`` can put together these LFS objects, so that their bytes may go.
+
+    Returns:
+        How many of them were not folded yet.
+    """
+    return await tx.run(_FOLD, names=list(sha256s), now_ms=now_ms())
+
+
+async def delete_folded(db: Database, store: BlobStore, *, grace_ms: int) -> int:
+    """Delete the bytes of objects folded for ``grace_ms``, unless paused; return how many."""
+    before = now_ms() - grace_ms
+
+    async def find(tx: Tx) -> list[Row]:
+        return await tx.all(_FOLDED, before_ms=before) if await may_delete(tx) else []
+
+    deadline = time.monotonic() + PATIENCE_S
+    bare: list[dict[str, object]] = []
+    for row in await db.write(find):
+        if time.monotonic() > deadline:
+            break
+        await store.delete(BlobKey(BlobKind.LFS, row.name))
+        bare.append({"which_name": row.name, "seen_ms": row.folded_ms})
+
+    async def note(tx: Tx) -> None:
+        await tx.many(_BARE, bare)
+
+    if bare:
+        await db.write(note)
+    return len(bare)

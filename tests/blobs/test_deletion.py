@@ -1,0 +1,213 @@
+"""What is promised of deleting for good, and of holding that up."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import bindparam, select
+
+from hubstead.blobs import (
+    BlobKey,
+    BlobKind,
+    BlobStore,
+    Sha256Verifier,
+    accept_files,
+    accept_upload,
+    delete_doomed,
+    delete_folded,
+    deletion,
+    doom,
+    finish_deletions,
+    fold,
+    is_paused,
+    may_delete,
+    open_blobs,
+    pause_deletion,
+    register,
+    resume_deletion,
+    unlink,
+)
+from hubstead.blobs.tables import blob
+from hubstead.db import Database, Tx, open_db, point
+from hubstead.errors import Unavailable
+from hubstead.repos import Repo
+from tests.blobs.test_stores import AnyBytes
+from tests.factories import a_repo, a_user
+
+DATA = b"weights of a model"
+KEY = BlobKey(BlobKind.LFS, hashlib.sha256(DATA).hexdigest())
+XORB = BlobKey(BlobKind.XORB, "7" * 64)
+_ROW = point(select(blob).where(blob.c.name == bindparam("which")))
+
+
+@pytest.fixture
+def other(
+    database_url: str, run: Callable[[Coroutine[Any, Any, Any]], Any], db: Database
+) -> Iterator[Database]:
+    """The same database as another node sees it; with SQLite there is only one."""
+    if db.dialect_name == "sqlite":
+        yield db
+        return
+    opened = run(open_db(database_url))
+    yield opened
+    run(opened.close())
+
+
+async def uploaded(db: Database, store: BlobStore) -> Repo:
+    repo = await a_repo(db, await a_user(db))
+    await upload(db, store, repo)
+    return repo
+
+
+async def upload(db: Database, store: BlobStore, repo: Repo) -> None:
+    await store.put(KEY, DATA, Sha256Verifier(KEY.name))
+    await accept_upload(db, store, repo.pk, KEY, len(DATA), pusher_pk=None, hold_ms=60_000)
+
+
+async def let_go(db: Database, repo: Repo) -> None:
+    await db.write(lambda tx: unlink(tx, repo.pk, [KEY]))
+    await asyncio.sleep(0.005)
+
+
+async def test_nothing_is_deleted_while_there_is_a_pause(db: Database, other: Database) -> None:
+    store = open_blobs("memory:")
+    repo = await uploaded(db, store)
+    await let_go(db, repo)
+    await pause_deletion(other, "backup", 60)
+    await pause_deletion(db, "another", 60)
+    assert await is_paused(db)
+    assert await delete_doomed(db, store, grace_ms=0) == 0
+    await resume_deletion(other, "backup")
+    assert await delete_doomed(db, store, grace_ms=0) == 0
+    assert await store.size(KEY) == len(DATA)
+    await resume_deletion(db, "another")
+    await resume_deletion(db, "another")
+    assert not await is_paused(db)
+    assert await delete_doomed(db, store, grace_ms=0) == 1
+    assert await store.size(KEY) is None
+
+
+async def test_folded_bytes_stay_while_there_is_a_pause(db: Database) -> None:
+    store = open_blobs("memory:")
+    await uploaded(db, store)
+    await db.write(lambda tx: fold(tx, [KEY.name]))
+    await asyncio.sleep(0.005)
+    await pause_deletion(db, "backup", 60)
+    assert await delete_folded(db, store, grace_ms=0) == 0
+    assert await store.size(KEY) == len(DATA)
+    await resume_deletion(db, "backup")
+    assert await delete_folded(db, store, grace_ms=0) == 1
+
+
+async def test_a_pause_that_nobody_prolongs_is_over(db: Database) -> None:
+    store = open_blobs("memory:")
+    repo = await uploaded(db, store)
+    await let_go(db, repo)
+    await pause_deletion(db, "dead", 60)
+    await pause_deletion(db, "dead", 0.05)
+    assert await is_paused(db)
+    await asyncio.sleep(0.06)
+    assert await delete_doomed(db, store, grace_ms=0) == 1
+
+
+async def test_a_pause_begins_before_a_deletion_or_after_it_never_amidst(
+    db: Database, other: Database
+) -> None:
+    began, may = asyncio.Event(), []
+
+    async def condemning(tx: Tx) -> None:
+        may.append(await may_delete(tx))
+        began.set()
+        if db.dialect_name == "postgresql":
+            await asyncio.sleep(0.2)
+        may.append(not await is_paused(tx))
+
+    writing = asyncio.create_task(db.write(condemning))
+    await began.wait() if db.dialect_name == "postgresql" else None
+    pausing = asyncio.create_task(pause_deletion(other, "backup", 60))
+    await asyncio.sleep(0.05)
+    if db.dialect_name == "postgresql":
+        assert not pausing.done()
+    await asyncio.gather(writing, pausing)
+    assert may == [True, True]
+    assert not await db.write(may_delete)
+
+
+async def test_a_room_with_rows_of_its_own_keeps_and_ends_its_blobs(db: Database) -> None:
+    store = open_blobs("memory:")
+    await store.put(XORB, b"xorb", AnyBytes())
+    assert await db.write(lambda tx: register(tx, XORB, 4)) is None
+    assert await delete_doomed(db, store, grace_ms=0) == 0
+    await db.write(lambda tx: doom(tx, [XORB, KEY]))
+    await asyncio.sleep(0.005)
+    assert await delete_doomed(db, store, grace_ms=60_000) == 0
+    assert await delete_doomed(db, store, grace_ms=0) == 1
+    assert await store.size(XORB) is None
+    assert await db.one(_ROW, which=XORB.name) is None
+
+
+async def test_what_somebody_links_is_not_doomed(db: Database) -> None:
+    store = open_blobs("memory:")
+    await uploaded(db, store)
+    await db.write(lambda tx: doom(tx, [KEY]))
+    assert (await db.one(_ROW, which=KEY.name)).doomed_ms is None
+
+
+async def test_what_a_kill_left_half_deleted_is_finished_at_the_next_start(db: Database) -> None:
+    store = open_blobs("memory:")
+    repo = await uploaded(db, store)
+    await let_go(db, repo)
+    deleting = store.delete
+
+    async def killed(key: BlobKey) -> bool:
+        await deleting(key)
+        raise KeyboardInterrupt
+
+    store.delete = killed  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        await delete_doomed(db, store, grace_ms=0)
+    store.delete = deleting  # type: ignore[method-assign]
+    with pytest.raises(Unavailable):
+        await upload(db, store, repo)
+    assert await finish_deletions(db, store) == 1
+    assert await finish_deletions(db, store) == 0
+    await upload(db, store, repo)
+    assert await store.size(KEY) == len(DATA)
+
+
+async def test_a_slow_store_makes_it_stop_before_its_time_is_over(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Since others may do the job then, and somebody may upload what they have deleted."""
+    store = open_blobs("memory:")
+    repo = await a_repo(db, await a_user(db))
+    keys = [BlobKey(BlobKind.LFS, f"{n:064x}") for n in range(10)]
+    for key in keys:
+        await store.put(key, b"x", AnyBytes())
+        await accept_upload(db, store, repo.pk, key, 1, pusher_pk=None, hold_ms=1)
+    await db.write(lambda tx: unlink(tx, repo.pk, keys))
+    await asyncio.sleep(0.005)
+    monkeypatch.setattr(deletion, "PATIENCE_S", 0.05)
+    deleting = store.delete
+
+    async def slowly(key: BlobKey) -> bool:
+        await asyncio.sleep(0.02)
+        return await deleting(key)
+
+    store.delete = slowly  # type: ignore[method-assign]
+    first = await delete_doomed(db, store, grace_ms=0)
+    assert 0 < first < 10
+    with pytest.raises(Unavailable):
+        await db.write(
+            lambda tx: accept_files(
+                tx, repo.pk, [(key.name, 1) for key in keys], pusher_pk=None, hold_ms=1
+            )
+        )
+    rest = 0
+    while done := await delete_doomed(db, store, grace_ms=0):
+        rest += done
+    assert first + rest == 10
