@@ -80,11 +80,10 @@ def _row(row: Row) -> Facts:
 @with_place
 def info(place: Place, name: str, kind: str | None) -> None:
     """Show one repository with its branches and tags."""
-    wanted = _repo_id(name, kind)
+    wanted = repo_id_of(name, kind)
 
     async def read(db: Database) -> Facts:
-        opened = await repos.open_repo(db, await _as_owner(db, wanted), wanted)
-        return await _facts(db, opened)
+        return await _facts(db, await find_repo(db, wanted))
 
     show_facts(place, place.ask(read))
 
@@ -115,7 +114,7 @@ async def _facts(db: Database, opened: repos.Repo) -> Facts:
 @with_place
 def delete(place: Place, name: str, kind: str | None) -> None:
     """Delete a repository for good; its bytes go after the grace period."""
-    settings, wanted = place.settings(), _repo_id(name, kind)
+    settings, wanted = place.settings(), repo_id_of(name, kind)
 
     from hubstead.app import opened_stores
 
@@ -129,11 +128,21 @@ def delete(place: Place, name: str, kind: str | None) -> None:
     say(place, f"Deleted the {gone.kind} {gone.full_name}.", facts)
 
 
-def _repo_id(name: str, kind: str | None) -> RepoId:
+def repo_id_of(name: str, kind: str | None = None) -> RepoId:
+    """Return the repository that a user means by ``name``, such as ``datasets/acme/texts``."""
     first, slash, rest = name.partition("/")
     if slash and "/" in rest and first in {each.plural for each in Kind}:
         return RepoId.parse(Kind.parse(first), rest)
     return RepoId.parse(Kind(kind or "model"), name)
+
+
+async def find_repo(db: Reader, wanted: RepoId) -> repos.Repo:
+    """Open a repository as its owner.
+
+    Raises:
+        RepoNotFound: there is none.
+    """
+    return await repos.open_repo(db, await _as_owner(db, wanted), wanted)
 
 
 async def _as_owner(db: Reader, wanted: RepoId) -> Actor:

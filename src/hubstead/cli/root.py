@@ -21,6 +21,8 @@ COMMANDS = {
     "jobs": "List the work that waits or runs.",
     "settings": "List every setting, its value and where that came from.",
     "doctor": "Check the database against the bytes and git.",
+    "gc": "Find what nothing needs any more, and take it away.",
+    "stats": "Tell what repositories take, and what deduplication saves.",
 }
 
 

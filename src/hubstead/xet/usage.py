@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+import msgspec
 from sqlalchemy import and_, bindparam, func, select
 
 from hubstead.blobs import BlobKind
@@ -96,6 +97,33 @@ _TERMS_WEIGHT = scan(
     .join_from(repo_blob, xet_file, _SAME_FILE)
     .where(_OF_REPO)
 )
+_DISTINCT = scan(
+    select(
+        func.count().label("files"),
+        func.sum(blob.c.bytes).label("bytes"),
+        func.sum(blob.c.bytes).filter(blob.c.folded_ms.is_(None)).label("plain_bytes"),
+    ).where(blob.c.kind == BlobKind.LFS.value, blob.c.doomed_ms.is_(None))
+)
+_KEPT_XORBS = scan(
+    select(
+        func.count().label("xorbs"),
+        func.sum(xorb.c.bytes).label("bytes"),
+        func.sum(xorb.c.unpacked).label("unpacked"),
+        func.sum(func.length(xorb.c.entries)).label("index_bytes"),
+    )
+)
+
+
+class HubUsage(msgspec.Struct, frozen=True):
+    """What the LFS and Xet files of all repositories take, in bytes."""
+
+    files: int  # linked by any repository, each sha256 once
+    distinct: int  # their sizes added up
+    plain: int  # of these, what is kept as it is
+    xorbs: int
+    xorb_bytes: int  # as stored, needed or not
+    xorb_unpacked: int  # as chunks
+    xorb_index: int  # what the database keeps to find chunks
 
 
 @dataclass
@@ -154,6 +182,22 @@ async def usage_of_all(db: Reader) -> dict[int, Usage]:
         await _add_plain(usages, plain, circle, with_whom=False)
         after = plain[-1].name
     return usages
+
+
+async def hub_usage(db: Reader) -> HubUsage:
+    """Return what the whole hub keeps."""
+    files, xorbs = await db.one(_DISTINCT), await db.one(_KEPT_XORBS)
+    assert files is not None
+    assert xorbs is not None
+    return HubUsage(
+        files=files.files,
+        distinct=int(files.bytes or 0),
+        plain=int(files.plain_bytes or 0),
+        xorbs=xorbs.xorbs,
+        xorb_bytes=int(xorbs.bytes or 0),
+        xorb_unpacked=int(xorbs.unpacked or 0),
+        xorb_index=int(xorbs.index_bytes or 0),
+    )
 
 
 async def effort(db: Reader, repo_pk: int) -> int:

@@ -1,0 +1,37 @@
+"""The repositories as garbage is looked for in them: every one, whoever may see it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from sqlalchemy import bindparam, select
+
+from hubstead.accounts import ANONYMOUS
+from hubstead.accounts.tables import account
+from hubstead.db import Reader, scan
+from hubstead.repos import Repo
+from hubstead.repos.access import shape
+from hubstead.repos.tables import repo
+
+_BATCH = 500
+_EVERY = scan(
+    select(repo, account.c.name.label("owner"), account.c.kind.label("owner_kind"))
+    .join_from(repo, account, repo.c.owner_pk == account.c.pk)
+    .where(repo.c.pk > bindparam("after_pk"))
+    .order_by(repo.c.pk)
+    .limit(_BATCH)
+)
+
+
+async def every_repository(db: Reader) -> AsyncIterator[Repo]:
+    """Yield every repository, oldest first."""
+    after = 0
+    while rows := await db.all(_EVERY, after_pk=after):
+        for row in rows:
+            yield shape(row, ANONYMOUS)
+        after = rows[-1].pk
+
+
+def name_of(found: Repo) -> str:
+    """Return what people are told: ``models/acme/bert``."""
+    return f"{found.kind.plural}/{found.full_name}"

@@ -1,0 +1,62 @@
+"""Blobs that no repository links any more, and what deleted repositories left of git."""
+
+from __future__ import annotations
+
+from sqlalchemy import bindparam, func, select
+
+from hubstead.blobs import delete_doomed
+from hubstead.blobs.tables import blob
+from hubstead.commits import Stores, remove_dead_folders
+from hubstead.commits.tables import dead_folder
+from hubstead.db import Row, scan
+from hubstead.garbage.findings import Heap, What, When
+from hubstead.ids import now_ms
+
+DUE = "nothing links to it"
+IN_GRACE = "nothing links to it, within blob_grace_seconds"
+FOLDER_DUE = "the repository was deleted"
+FOLDER_IN_GRACE = "the repository was deleted, within blob_grace_seconds"
+
+# A folded object has no bytes under its own name: those of its chunks are counted as xorbs.
+_DOOMED = scan(
+    select(
+        (blob.c.doomed_ms < bindparam("before_ms")).label("due"),
+        func.count().label("things"),
+        func.sum(blob.c.bytes).filter(blob.c.folded_ms.is_(None)).label("bytes"),
+    )
+    .where(blob.c.doomed_ms.is_not(None))
+    .group_by(blob.c.doomed_ms < bindparam("before_ms"))
+)
+_FOLDERS = scan(
+    select(
+        (dead_folder.c.since_ms < bindparam("before_ms")).label("due"),
+        func.count().label("things"),
+    ).group_by(dead_folder.c.since_ms < bindparam("before_ms"))
+)
+
+
+def grace_ms(stores: Stores) -> int:
+    """Return how long bytes stay that nothing links to, in milliseconds."""
+    return int(stores.settings.blob_grace_seconds * 1000)
+
+
+async def unlinked(stores: Stores) -> list[Heap]:
+    """Count the blobs and folders that wait to be deleted, and those whose time has come."""
+    before = now_ms() - grace_ms(stores)
+    blobs = await stores.db.all(_DOOMED, before_ms=before)
+    folders = await stores.db.all(_FOLDERS, before_ms=before)
+    found = [_heap(row, What.BLOB, DUE, IN_GRACE, int(row.bytes or 0)) for row in blobs]
+    return found + [_heap(row, What.FOLDER, FOLDER_DUE, FOLDER_IN_GRACE, 0) for row in folders]
+
+
+def _heap(row: Row, what: What, due: str, in_grace: str, size: int) -> Heap:
+    when, reason = (When.NOW, due) if row.due else (When.LATER, in_grace)
+    return Heap(what, when, reason, row.things, size)
+
+
+async def delete_unlinked(stores: Stores) -> None:
+    """Delete the bytes whose time has come."""
+    while await delete_doomed(stores.db, stores.blobs, grace_ms=grace_ms(stores)):
+        pass
+    while await remove_dead_folders(stores, grace_ms=grace_ms(stores)):
+        pass

@@ -1,0 +1,81 @@
+"""Where refs point, and where they pointed not long ago."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import msgspec
+from sqlalchemy import bindparam, func, select
+
+from hubstead.commits.tables import ref
+from hubstead.db import Reader, Row, scan
+from hubstead.outbox.tables import event
+from hubstead.repos import RefsMoved
+
+_BATCH = 1000
+#: PostgreSQL gives out numbers before it commits: so many events may become visible behind one
+#: that was seen already.
+_OUT_OF_ORDER = 1000
+_REFS = scan(
+    select(ref.c.name, ref.c.oid, ref.c.target, ref.c.moved_ms)
+    .where(ref.c.repo_pk == bindparam("which_pk"))
+    .order_by(ref.c.name)
+)
+_MOVES = scan(
+    select(event.c.pk, event.c.repo_pk, event.c.payload)
+    .where(
+        event.c.pk > bindparam("after_pk"),
+        event.c.type == RefsMoved.__name__,
+        event.c.created_ms >= bindparam("since_ms"),
+    )
+    .order_by(event.c.pk)
+    .limit(_BATCH)
+)
+_MOVES_OF_ONE = scan(
+    select(event.c.payload).where(
+        event.c.pk > bindparam("after_pk"),
+        event.c.repo_pk == bindparam("which_pk"),
+        event.c.type == RefsMoved.__name__,
+        event.c.created_ms >= bindparam("since_ms"),
+    )
+)
+_LAST = scan(select(func.max(event.c.pk).label("pk")))
+
+
+async def refs_of(db: Reader, repo_pk: int) -> list[Row]:
+    """Return (name, oid, target, moved_ms) of every ref of a repository, by name."""
+    return await db.all(_REFS, which_pk=repo_pk)
+
+
+class PastTips:
+    """What refs were moved away from since a time, as the outbox remembers (for 30 days)."""
+
+    def __init__(self, since_ms: int, tips: dict[int, set[str]], read_to: int) -> None:
+        self._since_ms = since_ms
+        self._tips = tips
+        self._read_to = read_to
+
+    @classmethod
+    async def since(cls, db: Reader, since_ms: int) -> PastTips:
+        """Read the moves of every repository since ``since_ms``."""
+        tips: dict[int, set[str]] = defaultdict(set)
+        last = await db.one(_LAST)
+        after = 0
+        while rows := await db.all(_MOVES, after_pk=after, since_ms=since_ms):
+            for row in rows:
+                tips[row.repo_pk].update(_left(row.payload))
+            after = rows[-1].pk
+        return cls(since_ms, tips, (last.pk or 0) if last else 0)
+
+    async def of(self, db: Reader, repo_pk: int) -> set[str]:
+        """Return the ids that refs of a repository left, up to this very moment."""
+        after = max(0, self._read_to - _OUT_OF_ORDER)
+        which = {"which_pk": repo_pk, "since_ms": self._since_ms}
+        for row in await db.all(_MOVES_OF_ONE, after_pk=after, **which):
+            self._tips[repo_pk].update(_left(row.payload))
+        return self._tips[repo_pk]
+
+
+def _left(payload: str) -> list[str]:
+    moved = msgspec.json.decode(payload, type=RefsMoved)
+    return [old for _, old, _ in moved.moves if old is not None]

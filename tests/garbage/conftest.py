@@ -1,0 +1,158 @@
+"""A hub of each shape, opened but not served, and short ways to fill it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import bindparam, select, update
+
+from hubstead import blobs
+from hubstead.accounts import Actor
+from hubstead.app import opened_stores
+from hubstead.blobs import BlobKey, BlobKind, Sha256Verifier
+from hubstead.blobs.tables import blob, repo_blob
+from hubstead.commits import (
+    Change,
+    Message,
+    Stores,
+    Wanted,
+    commit,
+    create_branch,
+    create_repository,
+)
+from hubstead.db import Tx, point, scan
+from hubstead.doctor import Finding, Patient, examine
+from hubstead.garbage import Heap, What, When, collect
+from hubstead.ids import Kind, RepoId
+from hubstead.outbox.tables import event
+from hubstead.repos import Repo, open_repo
+from tests.factories import a_user
+from tests.live import settings_of
+
+DAY_MS = 86_400_000
+_AGE_LINKS = point(
+    update(repo_blob)
+    .values(created_ms=repo_blob.c.created_ms - bindparam("age_ms"))
+    .where(repo_blob.c.kind == BlobKind.LFS.value)
+)
+_AGE_EVENTS = point(update(event).values(created_ms=event.c.created_ms - bindparam("age_ms")))
+_LINKS = scan(
+    select(repo_blob.c.name).where(
+        repo_blob.c.repo_pk == bindparam("which_pk"), repo_blob.c.kind == BlobKind.LFS.value
+    )
+)
+_BLOBS = scan(select(blob.c.name, blob.c.doomed_ms).where(blob.c.kind == BlobKind.LFS.value))
+
+
+@dataclass
+class Place:
+    """A hub, and Anna who works in it."""
+
+    stores: Stores
+    anna: Actor
+
+    async def make(self, name: str = "bert") -> Repo:
+        return await create_repository(
+            self.stores, self.anna, Wanted(RepoId(Kind.MODEL, "anna", name))
+        )
+
+    async def open(self, repo: Repo) -> Repo:
+        return await open_repo(self.stores.db, self.anna, repo.repo_id)
+
+    async def upload(self, repo: Repo, content: bytes, *, hold_ms: int = DAY_MS) -> str:
+        """Upload an LFS file; return its sha256."""
+        key = BlobKey(BlobKind.LFS, hashlib.sha256(content).hexdigest())
+        await self.stores.blobs.put(key, content, Sha256Verifier(key.name))
+        await blobs.accept_upload(
+            self.stores.db,
+            self.stores.blobs,
+            repo.pk,
+            key,
+            len(content),
+            pusher_pk=self.anna.pk,
+            hold_ms=hold_ms,
+        )
+        return key.name
+
+    async def point(self, repo: Repo, path: str, content: bytes, *, branch: str = "main") -> str:
+        """Commit a pointer to an LFS file that is there."""
+        name = hashlib.sha256(content).hexdigest()
+        opened = await self.open(repo)
+        change = Change((await self.stores.open_git(opened)).draft(), self.stores.settings)
+        change.put_pointer(path, name, len(content))
+        await self._commit(opened, change, branch)
+        return name
+
+    async def put(self, repo: Repo, path: str, content: bytes, *, branch: str = "main") -> str:
+        """Upload an LFS file and commit it."""
+        await self.upload(repo, content)
+        return await self.point(repo, path, content, branch=branch)
+
+    async def remove(self, repo: Repo, path: str, *, branch: str = "main") -> None:
+        opened = await self.open(repo)
+        change = Change((await self.stores.open_git(opened)).draft(), self.stores.settings)
+        change.remove(path)
+        await self._commit(opened, change, branch)
+
+    async def branch(self, repo: Repo, name: str, **how: Any) -> None:
+        await create_branch(self.stores, self.anna, await self.open(repo), name, **how)
+
+    async def _commit(self, repo: Repo, change: Change, branch: str) -> None:
+        await commit(
+            self.stores, self.anna, repo, branch=branch, change=change, message=Message("x")
+        )
+
+    # -- time and garbage ------------------------------------------------------------------
+
+    async def pass_time(self, days: float) -> None:
+        """Make links and what happened look older."""
+
+        async def age(tx: Tx) -> None:
+            await tx.run(_AGE_LINKS, age_ms=int(days * DAY_MS))
+            await tx.run(_AGE_EVENTS, age_ms=int(days * DAY_MS))
+
+        await self.stores.db.write(age)
+
+    async def gc(self, *, days: float = 0, remove: bool = True, **how: Any) -> list[Heap]:
+        found = await collect(self.stores, grace_ms=int(days * DAY_MS), remove=remove, **how)
+        return [heap for heap in found if heap.things]
+
+    async def links(self, repo: Repo) -> set[str]:
+        return {row.name for row in await self.stores.db.all(_LINKS, which_pk=repo.pk)}
+
+    async def doomed(self) -> set[str]:
+        rows = await self.stores.db.all(_BLOBS)
+        return {row.name for row in rows if row.doomed_ms is not None}
+
+    async def ailments(self) -> list[Finding]:
+        return [finding async for finding in examine(Patient(self.stores))]
+
+
+def of(heaps: list[Heap], what: What, when: When = When.NOW) -> list[Heap]:
+    return [heap for heap in heaps if heap.what is what and heap.when is when]
+
+
+@asynccontextmanager
+async def _place(stores_of: Any) -> AsyncIterator[Place]:
+    async with stores_of as stores:
+        yield Place(stores, await a_user(stores.db, "anna"))
+
+
+@pytest.fixture(params=["embedded", "company"])
+def place(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    run: Callable[[Coroutine[Any, Any, Any]], Any],
+) -> Iterator[Place]:
+    """A hub of each shape."""
+    settings = settings_of(request.param, tmp_path / "data", request)
+    settings.data.mkdir()
+    opened = _place(opened_stores(settings, make=True))
+    yield run(opened.__aenter__())
+    run(opened.__aexit__(None, None, None))
