@@ -9,7 +9,9 @@ from hubstead.commits.branching import (
     squash,
 )
 from hubstead.commits.change import Change
+from hubstead.commits.copying import copy_lfs_files
 from hubstead.commits.creating import Wanted, create_repository, duplicate_repository
+from hubstead.commits.folding import collect, fold_packs, remove_dead_packs
 from hubstead.commits.moving import Move, Plan, RefMoved, move_refs
 from hubstead.commits.preupload import Candidate, Choice, choose, content_id
 from hubstead.commits.pushing import (
@@ -56,8 +58,10 @@ __all__ = [
     "all_refs",
     "begin_push",
     "choose",
+    "collect",
     "commit",
     "content_id",
+    "copy_lfs_files",
     "create_branch",
     "create_repository",
     "create_tag",
@@ -67,9 +71,11 @@ __all__ = [
     "delete_tag",
     "duplicate_repository",
     "find_ref",
+    "fold_packs",
     "move_refs",
     "person",
     "remove_dead_folders",
+    "remove_dead_packs",
     "resolve",
     "split",
     "squash",

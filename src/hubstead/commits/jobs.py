@@ -7,11 +7,14 @@ from collections.abc import Awaitable, Callable
 
 from sqlalchemy import bindparam, select
 
+from hubstead.commits.folding import fold_packs, remove_dead_packs
+from hubstead.commits.moving import FOLD
 from hubstead.commits.removing import remove_dead_folders
 from hubstead.commits.stores import Stores
-from hubstead.commits.tables import dead_folder, pack
+from hubstead.commits.tables import dead_folder, dead_pack, pack
 from hubstead.db import scan
 from hubstead.gitstore import RepoMissing
+from hubstead.jobs import Job
 from hubstead.repos.tables import repo
 
 BURY = "commits.bury"
@@ -28,23 +31,29 @@ _PACKS = scan(
     .where(repo.c.id == bindparam("repo_id"))
 )
 _KNOWN = scan(select(repo.c.id).where(repo.c.id == bindparam("repo_id")))
+_DEAD_PACKS = scan(select(dead_pack.c.name).where(dead_pack.c.repo_id == bindparam("repo_id")))
 _DEAD = scan(select(dead_folder.c.repo_id).where(dead_folder.c.repo_id == bindparam("repo_id")))
 
 
-def handlers(stores: Stores) -> dict[str, Callable[[object], Awaitable[None]]]:
+def handlers(stores: Stores) -> dict[str, Callable[[Job], Awaitable[None]]]:
     """Return who does the jobs of this room."""
 
     async def bury(_job: object) -> None:
         grace_ms = int(stores.settings.blob_grace_seconds * 1000)
         while await remove_dead_folders(stores, grace_ms=grace_ms):
             pass
+        while await remove_dead_packs(stores, grace_ms=grace_ms):
+            pass
+
+    async def fold(job: Job) -> None:
+        await fold_packs(stores, job.subject)
 
     async def sweep(_job: object) -> None:
         await asyncio.to_thread(stores.git.sweep_drafts, older_than_s=LITTER_S)
         for repo_id in await asyncio.to_thread(lambda: list(stores.git.repo_ids())):
             await sweep_folder(stores, repo_id)
 
-    return {BURY: bury, SWEEP: sweep}
+    return {BURY: bury, SWEEP: sweep, FOLD: fold}
 
 
 async def sweep_folder(stores: Stores, repo_id: str, *, older_than_s: float = LITTER_S) -> None:
@@ -53,6 +62,7 @@ async def sweep_folder(stores: Stores, repo_id: str, *, older_than_s: float = LI
         return  # the other job's
     known = await stores.db.all(_KNOWN, repo_id=repo_id)
     registered = {row.name for row in await stores.db.all(_PACKS, repo_id=repo_id)}
+    registered |= {row.name for row in await stores.db.all(_DEAD_PACKS, repo_id=repo_id)}
     await asyncio.to_thread(_sweep, stores, repo_id, registered, bool(known), older_than_s)
 
 

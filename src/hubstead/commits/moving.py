@@ -17,9 +17,14 @@ from hubstead.db import Tx, adding, point
 from hubstead.errors import HubError, InvalidInput, RefExists
 from hubstead.gitstore import Pack
 from hubstead.ids import now_ms
+from hubstead.jobs import enqueue
 from hubstead.outbox import record
 from hubstead.repos import Derived, RefsMoved, Repo, Right, event_facts, reopen, set_derived
 from hubstead.repos.tables import repo
+
+#: The job that folds packs, and after how many new ones it is asked for.
+FOLD = "commits.fold"
+FOLD_EVERY = 32
 
 
 class RefMoved(HubError):
@@ -85,6 +90,7 @@ _COUNT = point(
         used_bytes=repo.c.used_bytes + bindparam("more_bytes"),
     )
     .where(repo.c.pk == bindparam("which_pk"))
+    .returning(repo.c.id, repo.c.packs)
 )
 _TOUCH = point(
     update(repo)
@@ -168,8 +174,14 @@ async def _check_room(tx: Tx, repo_pk: int, name: str) -> None:
 
 
 async def add_usage(tx: Tx, repo_pk: int, *, packs: int, used_bytes: int) -> None:
-    """Count packs and bytes that a repository has come to hold."""
-    await tx.run(_COUNT, which_pk=repo_pk, more_packs=packs, more_bytes=used_bytes)
+    """Count packs and bytes that a repository has come to hold.
+
+    Packs are only ever counted up: nodes tell by the number whether they lack some. Every so
+    often somebody is asked to fold them.
+    """
+    row = await tx.one(_COUNT, which_pk=repo_pk, more_packs=packs, more_bytes=used_bytes)
+    if row is not None and packs and row.packs // FOLD_EVERY > (row.packs - packs) // FOLD_EVERY:
+        await enqueue(tx, FOLD, row.id)
 
 
 async def add_pack(tx: Tx, repo_pk: int, finished: Pack) -> bool:

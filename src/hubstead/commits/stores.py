@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Protocol
 from weakref import WeakValueDictionary
 
 from sqlalchemy import bindparam, select
@@ -23,6 +24,25 @@ from hubstead.settings import Settings
 #: How many packs of one repository are fetched at once.
 _FETCHES = 8
 _PACKS = scan(select(pack.c.name).where(pack.c.repo_pk == bindparam("repo_pk")))
+
+
+class Packed(Protocol):
+    """What has to be known of a repository to find its objects; a `Repo` is one."""
+
+    @property
+    def pk(self) -> int:
+        """Its number."""
+        ...
+
+    @property
+    def id(self) -> str:
+        """Its immutable id."""
+        ...
+
+    @property
+    def packs(self) -> int:
+        """How many packs were ever registered."""
+        ...
 
 
 class RepoLocks:
@@ -52,7 +72,7 @@ class Stores:
     locks: RepoLocks = field(default_factory=RepoLocks)
     _fetched: dict[str, int] = field(default_factory=dict)
 
-    async def open_git(self, repo: Repo) -> GitRepo:
+    async def open_git(self, repo: Packed) -> GitRepo:
         """Return the objects of a repository, having fetched what this node lacks.
 
         Raises:
@@ -78,12 +98,12 @@ class Stores:
             async with self.locks.of(f"fetch {repo.id}"):
                 await self._fetch_packs(repo)
 
-    def _lacks_packs(self, repo: Repo) -> bool:
+    def _lacks_packs(self, repo: Packed) -> bool:
         if not self.packs_are_blobs:
             return False
         return self._fetched.get(repo.id, -1) < repo.packs or not self.git.exists(repo.id)
 
-    async def _fetch_packs(self, repo: Repo) -> None:
+    async def _fetch_packs(self, repo: Packed) -> None:
         if not self.git.exists(repo.id):
             await asyncio.to_thread(self.git.create, repo.id)
         rows = await self.db.all(_PACKS, repo_pk=repo.pk)

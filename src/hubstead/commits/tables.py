@@ -32,3 +32,13 @@ dead_folder = Table(
     Column("since_ms", BigInteger, nullable=False),
     Index(None, "since_ms"),
 )
+
+#: Packs that were folded into others; their files stay for the grace period.
+dead_pack = Table(
+    "dead_pack",
+    metadata,
+    Column("repo_id", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("since_ms", BigInteger, nullable=False),
+    Index(None, "since_ms"),
+)

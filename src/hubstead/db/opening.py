@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 #: The newest migration (``db/migrations/versions``); a test compares.
-HEAD = "0002"
+HEAD = "0003"
 
 _SQLITE = "sqlite:///"
 _VERSION = point(select(column("version_num")).select_from(table("alembic_version")))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
-from hubstead.commits.tables import dead_folder
+from hubstead.commits.tables import dead_folder, dead_pack
 from hubstead.db import scan
 from hubstead.doctor.findings import Finding, Patient, Severity
 from hubstead.doctor.repositories import Case, every_case
@@ -15,6 +15,7 @@ from hubstead.repos.tables import repo
 
 _IDS = scan(select(repo.c.id))
 _DEAD = scan(select(dead_folder.c.repo_id, dead_folder.c.since_ms).order_by(dead_folder.c.repo_id))
+_FOLDED = scan(select(dead_pack.c.name).where(dead_pack.c.repo_id == bindparam("repo_id")))
 _SWEPT = "nothing: it is removed in time"
 
 
@@ -23,7 +24,8 @@ async def packs_without_row(patient: Patient) -> AsyncIterator[Finding]:
     async for case in every_case(patient):
         folder = patient.stores.git.packs_path(case.repo.id)
         here = sorted(folder.glob("pack-*.pack"))
-        known = {f"pack-{row.name}.pack" for row in await case.packs()} if here else set()
+        rows = [*await case.packs(), *await patient.stores.db.all(_FOLDED, repo_id=case.repo.id)]
+        known = {f"pack-{row.name}.pack" for row in rows}
         for path in here:
             if path.name not in known and _is_old(patient, path):
                 what = f"{path.name} is not registered"

@@ -2,6 +2,7 @@
 
 from hubstead.gitstore.attributes import Attributes, Ignores
 from hubstead.gitstore.draft import Pack, PackDraft, Person
+from hubstead.gitstore.folding import Weight, to_fold
 from hubstead.gitstore.history import Commit
 from hubstead.gitstore.missing import ObjectMissing, RepoMissing
 from hubstead.gitstore.pointer import Pointer
@@ -39,6 +40,8 @@ __all__ = [
     "Remove",
     "RepoMissing",
     "Staging",
+    "Weight",
     "edit_tree",
     "parse_pointer",
+    "to_fold",
 ]

@@ -252,19 +252,7 @@ class Staging:
 
     def install(self, name: str) -> Pack:
         """Take the pack into the repository, durably; it is nobody's before its row is there."""
-        source, target = self._objects / "pack", self._repo / "objects/pack"
-        files = [source / f"pack-{name}{suffix}" for suffix in (".pack", ".idx")]
-        with full_disk_is_an_error_of_ours():
-            for file in files:
-                sync_file(file)
-            for file in files:  # the index last: git finds packs by it
-                with contextlib.suppress(FileExistsError):
-                    os.link(file, target / file.name)
-            sync_folder(target)
-        pack, idx = (target / file.name for file in files)
-        with pack.open("rb") as opened:
-            objects = int.from_bytes(opened.read(12)[8:], "big")
-        return Pack(name, objects, pack.stat().st_size, pack, idx)
+        return install_pack_files(self._objects / "pack", self._repo, name)
 
     def remove(self) -> None:
         """End what still runs and leave nothing. Harmless when repeated."""
@@ -273,6 +261,29 @@ class Staging:
         if self._messages is not None:
             self._messages.close()
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+def install_pack_files(source: Path, repo: Path, name: str) -> Pack:
+    """Give a repository a pack that was made beside it, durably; it stays where it is as well.
+
+    Raises:
+        StorageFull: the disk is full.
+    """
+    target = repo / "objects/pack"
+    files = [source / f"pack-{name}{suffix}" for suffix in (".pack", ".bitmap", ".idx")]
+    files = [file for file in files if file.exists()]
+    with full_disk_is_an_error_of_ours():
+        for file in files:
+            file.chmod(0o444)
+            sync_file(file)
+        for file in files:  # the index last: git finds packs by it
+            with contextlib.suppress(FileExistsError):
+                os.link(file, target / file.name)
+        sync_folder(target)
+    pack, idx = target / f"pack-{name}.pack", target / f"pack-{name}.idx"
+    with pack.open("rb") as opened:
+        objects = int.from_bytes(opened.read(12)[8:], "big")
+    return Pack(name, objects, pack.stat().st_size, pack, idx)
 
 
 def _rows(process: subprocess.Popen[bytes]) -> Iterator[Pushed]:

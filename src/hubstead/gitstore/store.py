@@ -28,12 +28,14 @@ from hubstead import errors
 from hubstead.blobs import make_folder
 from hubstead.gitstore import projections
 from hubstead.gitstore.bounded import Bounded
+from hubstead.gitstore.draft import Pack
 from hubstead.gitstore.durable import (
     full_disk_is_an_error_of_ours,
     sync_file,
     sync_folder,
     write_file,
 )
+from hubstead.gitstore.folding import Folder
 from hubstead.gitstore.missing import RepoMissing
 from hubstead.gitstore.processes import GitOutput
 from hubstead.gitstore.programs import GitProgram
@@ -365,6 +367,26 @@ class GitStore:
         if not self.exists(repo_id):
             raise RepoMissing(repo_id=repo_id)
         return Staging(self._program, self.path(repo_id), packs, limits)
+
+    # -- folding -----------------------------------------------------------------------------
+
+    def fold(self, repo_id: str, names: Sequence[str]) -> Pack | None:
+        """Make one pack of all objects in some; see `folding.py`. Call in a thread."""
+        return Folder(self._program, self.path(repo_id)).fold(names)
+
+    def gather(self, repo_id: str, projection: Path) -> Pack | None:
+        """Make one pack of all that a projection's refs reach. Call in a thread."""
+        return Folder(self._program, self.path(repo_id)).whole(projection)
+
+    def leads_only_to(
+        self, repo_id: str, packs: Sequence[str], tips: Sequence[str], known: Sequence[str]
+    ) -> bool:
+        """Tell whether some packs hold all that ``tips`` reach and ``known`` do not."""
+        return Folder(self._program, self.path(repo_id)).leads_only_to(packs, tips, known)
+
+    def write_commit_graph(self, repo_id: str, tips: Sequence[str]) -> None:
+        """Write git's index of commits anew."""
+        Folder(self._program, self.path(repo_id)).write_commit_graph(tips)
 
     # -- git programs ------------------------------------------------------------------------
 

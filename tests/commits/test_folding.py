@@ -1,0 +1,195 @@
+"""Packs are folded, nothing that a ref reaches is ever lost, and what nothing reaches goes."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import bindparam, select
+
+from hubstead.commits import collect, fold_packs, remove_dead_packs
+from hubstead.commits.tables import dead_pack, pack, ref
+from hubstead.db import scan
+from hubstead.gitstore import Weight, to_fold
+from hubstead.jobs import Job
+from tests.live import LiveHub, Person
+
+_PACKS = scan(select(pack.c.name, pack.c.objects).where(pack.c.repo_pk == bindparam("pk")))
+_DEAD = scan(select(dead_pack.c.name).where(dead_pack.c.repo_id == bindparam("id")))
+_REFS = scan(select(ref.c.oid).where(ref.c.repo_pk == bindparam("pk")))
+
+
+@given(st.lists(st.integers(1, 10**6), max_size=60))
+def test_after_folding_each_pack_holds_twice_what_all_smaller_ones_hold(sizes: list[int]) -> None:
+    packs = [Weight(f"{n:040x}", size) for n, size in enumerate(sizes)]
+    folded = set(to_fold(packs))
+    assert len(folded) != 1
+    left = sorted(each.objects for each in packs if each.name not in folded)
+    made = [sum(each.objects for each in packs if each.name in folded)] if folded else []
+    after = sorted(left + made)
+    assert all(big >= 2 * small for small, big in itertools.pairwise(after))
+
+
+class Packs:
+    """The packs of one repository of a live hub."""
+
+    def __init__(self, hub: LiveHub, anna: Person, repo: str) -> None:
+        self.hub, self.anna, self.repo = hub, anna, repo
+        self.id = anna.call("GET", f"/api/models/{repo}").json["_id"]
+        self.stores = hub.hub.stores
+
+    def rows(self) -> list[Any]:
+        async def read() -> list[Any]:
+            from hubstead.accounts import Actor
+            from hubstead.repos import open_repo_by_id
+
+            found = await open_repo_by_id(
+                self.hub.db, Actor(pk=self.anna.pk, may_write=True), self.id
+            )
+            self.tips = [row.oid for row in await self.hub.db.all(_REFS, pk=found.pk)]
+            return await self.hub.db.all(_PACKS, pk=found.pk)
+
+        return self.hub.run(read())
+
+    def dead(self) -> list[Any]:
+        return self.hub.run(self.hub.db.all(_DEAD, id=self.id))
+
+    def files(self) -> list[str]:
+        return self.stores.git.pack_names(self.id)
+
+    def fsck(self) -> list[str]:
+        self.rows()
+        return self.stores.git.fsck(self.id, self.tips)
+
+    def commit(self, count: int, start: int = 0) -> None:
+        for n in range(start, start + count):
+            line = {"key": "file", "value": {"path": f"f{n % 7}", "content": str(n)}}
+            assert self.anna.commit(self.repo, line).status == 200
+
+
+@pytest.fixture
+def packs(live_hub: LiveHub) -> Packs:
+    anna = live_hub.user()
+    return Packs(live_hub, anna, anna.repo())
+
+
+def test_many_packs_become_few_and_everything_is_read_as_before(packs: Packs) -> None:
+    packs.commit(40)
+    made = packs.hub.run(fold_packs(packs.stores, packs.id))
+    assert made is not None
+    assert len(packs.rows()) < 8
+    assert packs.fsck() == []
+    assert packs.anna.call("GET", f"/{packs.repo}/resolve/main/f4").body == b"39"
+    packs.commit(3, start=100)
+    assert packs.hub.run(fold_packs(packs.stores, packs.id)) is not None
+    assert packs.fsck() == []
+    assert packs.anna.call("GET", f"/api/models/{packs.repo}/commits/main").status == 200
+
+
+def test_files_of_folded_packs_stay_for_the_grace_period(packs: Packs) -> None:
+    packs.commit(10)
+    before = set(packs.files())
+    packs.hub.run(fold_packs(packs.stores, packs.id))
+    assert before <= set(packs.files())
+    assert packs.dead()
+    assert packs.hub.run(remove_dead_packs(packs.stores, grace_ms=3_600_000)) == 0
+    assert before <= set(packs.files())
+    assert packs.hub.run(remove_dead_packs(packs.stores, grace_ms=-1)) > 0
+    assert set(packs.files()) == {row.name for row in packs.rows()}
+    assert packs.dead() == []
+    assert packs.fsck() == []
+    assert packs.anna.call("GET", f"/{packs.repo}/resolve/main/f2").body == b"9"
+
+
+def test_objects_that_no_ref_reaches_go_and_all_others_stay(packs: Packs) -> None:
+    packs.commit(5)
+    packs.anna.api.create_branch(packs.repo, branch="side")
+    packs.anna.commit(
+        packs.repo, {"key": "file", "value": {"path": "gone", "content": "gone"}}, rev="side"
+    )
+    refs = packs.anna.call("GET", f"/api/models/{packs.repo}/refs").json
+    lost = next(each["targetCommit"] for each in refs["branches"] if each["name"] == "side")
+    packs.anna.api.delete_branch(packs.repo, branch="side")
+    git = packs.stores.git.open(packs.id)
+    assert git.has(lost)
+    assert packs.hub.run(collect(packs.stores, packs.id)) is None, "all of it is too young"
+    made = packs.hub.run(collect(packs.stores, packs.id, grace_ms=-1))
+    assert made is not None
+    packs.hub.run(remove_dead_packs(packs.stores, grace_ms=-1))
+    assert [row.name for row in packs.rows()] == [made.name]
+    assert not packs.stores.git.open(packs.id).has(lost)
+    assert packs.fsck() == []
+    path = packs.stores.git.path(packs.id)
+    assert (path / "objects/info/commit-graph").exists()
+    assert list((path / "objects/pack").glob("*.bitmap"))
+    packs.commit(2, start=50)
+    assert packs.fsck() == []
+
+
+def test_a_ref_that_moves_while_all_is_gathered_keeps_what_it_needs(
+    packs: Packs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packs.commit(3)
+    old = packs.anna.call("GET", f"/api/models/{packs.repo}/commits/main").json[0]["id"]
+    packs.anna.api.super_squash_history(packs.repo)  # now nothing reaches the old commits
+    gather = packs.stores.git.gather
+
+    def meanwhile(repo_id: str, folder: Path) -> Any:
+        made = gather(repo_id, folder)
+        packs.anna.api.create_branch(packs.repo, branch="back", revision=old)
+        return made
+
+    monkeypatch.setattr(packs.stores.git, "gather", meanwhile)
+    assert packs.hub.run(collect(packs.stores, packs.id, grace_ms=-1)) is None
+    packs.hub.run(remove_dead_packs(packs.stores, grace_ms=-1))
+    assert packs.fsck() == []
+    assert packs.anna.call("GET", f"/{packs.repo}/resolve/back/f2").body == b"2"
+
+
+def test_a_commit_made_while_all_is_gathered_is_kept(
+    packs: Packs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packs.commit(5)
+    gather = packs.stores.git.gather
+
+    def meanwhile(repo_id: str, folder: Path) -> Any:
+        made = gather(repo_id, folder)
+        packs.commit(1, start=77)
+        return made
+
+    monkeypatch.setattr(packs.stores.git, "gather", meanwhile)
+    assert packs.hub.run(collect(packs.stores, packs.id, grace_ms=-1)) is not None
+    packs.hub.run(remove_dead_packs(packs.stores, grace_ms=-1))
+    assert len(packs.rows()) == 2
+    assert packs.fsck() == []
+    assert packs.anna.call("GET", f"/{packs.repo}/resolve/main/f0").body == b"77"
+
+
+def test_after_many_commits_somebody_is_asked_to_fold(packs: Packs) -> None:
+    from hubstead.commits.jobs import FOLD, handlers
+    from hubstead.jobs import list_jobs
+
+    packs.commit(33)
+    waiting = packs.hub.run(list_jobs(packs.hub.db))
+    assert any(job.type == FOLD and job.subject == packs.id for job in waiting)
+    packs.hub.run(handlers(packs.stores)[FOLD](Job(FOLD, packs.id, {}, 1)))  # type: ignore[arg-type]
+    assert len(packs.rows()) < 10
+
+
+def test_a_folded_repository_is_cloned_whole(packs: Packs, tmp_path: Path) -> None:
+    packs.commit(20)
+    packs.hub.run(fold_packs(packs.stores, packs.id))
+    packs.hub.run(remove_dead_packs(packs.stores, grace_ms=-1))
+    done = subprocess.run(
+        ["git", "clone", "-q", f"{packs.hub.url}/{packs.repo}", str(tmp_path / "w")],
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "w/f5").read_text() == "19"
