@@ -1,0 +1,51 @@
+"""How long clients may believe in what nobody needs any more."""
+
+from __future__ import annotations
+
+from sqlalchemy import update
+
+from hubstead.db import Database, Tx, point
+from hubstead.ids import now_ms
+from hubstead.settings import Settings
+from hubstead.xet.tables import xet_epoch
+from hubstead.xet.trust import begin_epoch, settling_seconds, unknown_since
+
+KEPT_S = 23 * 86_400
+_AGE = point(update(xet_epoch).values(created_ms=xet_epoch.c.created_ms - 3_600_000))
+
+
+async def an_hour_passes(db: Database) -> None:
+    async def age(tx: Tx) -> None:
+        await tx.run(_AGE)
+
+    await db.write(age)
+
+
+async def test_without_a_new_epoch_it_is_the_time_that_clients_remember(db: Database) -> None:
+    moment = await unknown_since(db, Settings(xet_keep_seconds=KEPT_S))
+    assert abs(now_ms() - KEPT_S * 1000 - moment) < 5000
+
+
+async def test_a_new_epoch_counts_once_all_passes_of_the_old_one_are_over(db: Database) -> None:
+    settings = Settings(xet_keep_seconds=KEPT_S, xet_token_seconds=7200, signed_url_seconds=3600)
+    assert 3 * 3600 < settling_seconds(settings) < 4 * 3600
+    begun = now_ms()
+    first = await begin_epoch(db)
+    for hours in range(1, 5):
+        await an_hour_passes(db)
+        moment = await unknown_since(db, settings)
+        if hours < 4:
+            assert moment < begun - 20 * 86_400_000
+        else:
+            assert abs(moment - (begun - 4 * 3_600_000)) < 5000
+    assert await begin_epoch(db) != first
+    again = await unknown_since(db, settings)
+    assert abs(again - moment) < 5000, "the newer one is not over yet, the older one still counts"
+
+
+async def test_an_epoch_of_long_ago_does_not_prolong_anything(db: Database) -> None:
+    await begin_epoch(db)
+    for _ in range(3):
+        await an_hour_passes(db)
+    brief = Settings(xet_keep_seconds=60, xet_token_seconds=60, signed_url_seconds=60)
+    assert abs(now_ms() - 60_000 - await unknown_since(db, brief)) < 5000
