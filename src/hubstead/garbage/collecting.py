@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
+from typing import NamedTuple
 
 import msgspec
 
+from hubstead.blobs import jobs as blob_jobs
 from hubstead.commits import Stores
+from hubstead.commits import jobs as commit_jobs
 from hubstead.errors import RepoNotFound
+from hubstead.garbage.deeds import Deeds, doing
 from hubstead.garbage.findings import Heap, When
-from hubstead.garbage.lapsed import end_lapsed, lapsed
+from hubstead.garbage.lapsed import lapsed
 from hubstead.garbage.repositories import every_repository
-from hubstead.garbage.stored import delete_unlinked, unlinked
+from hubstead.garbage.stored import unlinked
 from hubstead.garbage.tips import PastTips
 from hubstead.garbage.unreached import unreached
 from hubstead.ids import RepoId, now_ms
 
-#: Counts something, and takes it away. In this order: what one leaves behind is the next one's.
-#: Objects of git that no ref reaches will be a step of their own, before the blobs.
-Step = tuple[
-    Callable[[Stores], Awaitable[list[Heap]]],
-    Callable[[Stores], Awaitable[None]],
-]
+
+class Step(NamedTuple):
+    """Counts something, and names the jobs that take it away."""
+
+    look: Callable[[Stores], Awaitable[list[Heap]]]
+    jobs: tuple[str, ...]
+
+
+#: In this order: what one leaves behind is the next one's. Objects of git that no ref reaches
+#: will be a step of their own, before the blobs.
 STEPS: tuple[Step, ...] = (
-    (lapsed, end_lapsed),
-    (unlinked, delete_unlinked),
+    Step(lapsed, (blob_jobs.LET_GO,)),
+    Step(unlinked, (blob_jobs.DELETE, commit_jobs.BURY)),
 )
 
 
@@ -48,13 +57,24 @@ async def collect(
     found = await _links(stores, grace_ms=grace_ms, only=only, remove=remove)
     if only is not None:
         return found
-    for look, act in STEPS:
-        heaps = await look(stores)
-        if remove:
-            await act(stores)
-            heaps = _removed(heaps, await look(stores))
-        found += heaps
+    if not remove:
+        return found + [heap for step in STEPS for heap in await step.look(stores)]
+    async with _doing(stores) as deeds:
+        for step in STEPS:
+            before = await step.look(stores)
+            await deeds.do(step.jobs)
+            found += _removed(before, await step.look(stores))
     return found
+
+
+def _doing(stores: Stores) -> AbstractAsyncContextManager[Deeds]:
+    handlers = {
+        **blob_jobs.handlers(stores.db, stores.blobs, stores.settings),
+        **commit_jobs.handlers(stores),
+    }
+    wanted = {name for step in STEPS for name in step.jobs}
+    mine = {name: handlers[name] for name in handlers if name in wanted}
+    return doing(stores, mine, {**blob_jobs.EVERY_S, **commit_jobs.EVERY_S})
 
 
 async def _links(stores: Stores, *, grace_ms: int, only: RepoId | None, remove: bool) -> list[Heap]:

@@ -19,6 +19,7 @@ class What(StrEnum):
     XET_FILE = "Xet file without an LFS file"
     XORB = "xorb"
     BLOB = "unlinked blob"
+    PLAIN = "plain copy of a Xet file"
     STRAY = "bytes without a row"
 
 

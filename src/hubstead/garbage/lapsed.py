@@ -5,7 +5,6 @@ from __future__ import annotations
 from sqlalchemy import and_, bindparam, func, select
 
 from hubstead.accounts.tables import account
-from hubstead.blobs import drop_expired, end_holds
 from hubstead.blobs.tables import hold, repo_blob, upload
 from hubstead.commits import Stores
 from hubstead.db import Row, scan
@@ -61,14 +60,6 @@ async def lapsed(stores: Stores) -> list[Heap]:
     found = [_heap(row, What.HOLD, HOLD_OVER, HELD) for row in holds]
     found += [_heap(row, What.PARTS, PARTS_OVER, PARTS_HELD) for row in uploads]
     return found
-
-
-async def end_lapsed(stores: Stores) -> None:
-    """Let go of what was given up."""
-    while await end_holds(stores.db):
-        pass
-    while await drop_expired(stores.db, stores.blobs):
-        pass
 
 
 def _heap(row: Row, what: What, over: str, waiting: str) -> Heap:

@@ -1,12 +1,11 @@
-"""Blobs that no repository links any more, and what deleted repositories left of git."""
+"""Bytes whose time has come: of blobs that nothing links to, and copies that are not needed."""
 
 from __future__ import annotations
 
 from sqlalchemy import bindparam, func, select
 
-from hubstead.blobs import delete_doomed
 from hubstead.blobs.tables import blob
-from hubstead.commits import Stores, remove_dead_folders
+from hubstead.commits import Stores
 from hubstead.commits.tables import dead_folder
 from hubstead.db import Row, scan
 from hubstead.garbage.findings import Heap, What, When
@@ -14,6 +13,8 @@ from hubstead.ids import now_ms
 
 DUE = "nothing links to it"
 IN_GRACE = "nothing links to it, within blob_grace_seconds"
+PLAIN_DUE = "it is put together from chunks"
+PLAIN_IN_GRACE = "it is put together from chunks, within blob_grace_seconds"
 FOLDER_DUE = "the repository was deleted"
 FOLDER_IN_GRACE = "the repository was deleted, within blob_grace_seconds"
 
@@ -27,6 +28,15 @@ _DOOMED = scan(
     .where(blob.c.doomed_ms.is_not(None))
     .group_by(blob.c.doomed_ms < bindparam("before_ms"))
 )
+_PLAIN = scan(
+    select(
+        (blob.c.folded_ms < bindparam("before_ms")).label("due"),
+        func.count().label("things"),
+        func.sum(blob.c.bytes).label("bytes"),
+    )
+    .where(blob.c.folded_ms > 0, blob.c.doomed_ms.is_(None))
+    .group_by(blob.c.folded_ms < bindparam("before_ms"))
+)
 _FOLDERS = scan(
     select(
         (dead_folder.c.since_ms < bindparam("before_ms")).label("due"),
@@ -35,28 +45,17 @@ _FOLDERS = scan(
 )
 
 
-def grace_ms(stores: Stores) -> int:
-    """Return how long bytes stay that nothing links to, in milliseconds."""
-    return int(stores.settings.blob_grace_seconds * 1000)
-
-
 async def unlinked(stores: Stores) -> list[Heap]:
     """Count the blobs and folders that wait to be deleted, and those whose time has come."""
-    before = now_ms() - grace_ms(stores)
+    before = now_ms() - int(stores.settings.blob_grace_seconds * 1000)
     blobs = await stores.db.all(_DOOMED, before_ms=before)
+    plain = await stores.db.all(_PLAIN, before_ms=before)
     folders = await stores.db.all(_FOLDERS, before_ms=before)
     found = [_heap(row, What.BLOB, DUE, IN_GRACE, int(row.bytes or 0)) for row in blobs]
+    found += [_heap(row, What.PLAIN, PLAIN_DUE, PLAIN_IN_GRACE, int(row.bytes)) for row in plain]
     return found + [_heap(row, What.FOLDER, FOLDER_DUE, FOLDER_IN_GRACE, 0) for row in folders]
 
 
 def _heap(row: Row, what: What, due: str, in_grace: str, size: int) -> Heap:
     when, reason = (When.NOW, due) if row.due else (When.LATER, in_grace)
     return Heap(what, when, reason, row.things, size)
-
-
-async def delete_unlinked(stores: Stores) -> None:
-    """Delete the bytes whose time has come."""
-    while await delete_doomed(stores.db, stores.blobs, grace_ms=grace_ms(stores)):
-        pass
-    while await remove_dead_folders(stores, grace_ms=grace_ms(stores)):
-        pass

@@ -1,0 +1,84 @@
+"""Having deletions done by the jobs whose they are, now and by one process at a time.
+
+Two processes must never delete blobs at once: what one deletes late may have been uploaded again
+after the other. So even where no hub runs beside it, gc claims the job and does it under its
+lease; where one runs, either of them may come first, with its own settings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+from sqlalchemy import select
+
+from hubstead.commits import Stores
+from hubstead.db import Tx, any_of, scan
+from hubstead.errors import Unavailable
+from hubstead.ids import now_ms
+from hubstead.jobs import Handler, Runner, enqueue
+from hubstead.jobs.tables import job
+
+_LOOK_EVERY_S = 0.05
+_STATE = scan(
+    select(job.c.type, job.c.due_ms, job.c.holder, job.c.error).where(any_of(job.c.type, "types"))
+)
+
+
+class Deeds:
+    """Jobs that can be had done at once."""
+
+    def __init__(self, stores: Stores, runner: Runner) -> None:
+        self._stores = stores
+        self._runner = runner
+
+    async def do(self, types: Sequence[str]) -> None:
+        """Return when each job was done, here or elsewhere, from its beginning to its end.
+
+        Raises:
+            Unavailable: one failed; with the reason.
+        """
+
+        async def ask(tx: Tx) -> None:
+            for each in types:
+                await enqueue(tx, each, "")
+
+        await self._stores.db.write(ask)
+        self._runner.wake()
+        while True:
+            if await self._are_done(types):
+                return
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def _are_done(self, types: Sequence[str]) -> bool:
+        rows = await self._stores.db.all(_STATE, types=list(types))
+        resting = [row for row in rows if row.holder is None and row.due_ms > now_ms()]
+        for row in resting:
+            if row.error:
+                raise Unavailable(reason=f"the job {row.type} failed: {row.error}")
+        return len(resting) == len(rows)
+
+
+@asynccontextmanager
+async def doing(
+    stores: Stores, handlers: Mapping[str, Handler], every_s: Mapping[str, float]
+) -> AsyncIterator[Deeds]:
+    """Be one of those who do jobs, while the block lasts.
+
+    Args:
+        stores: The hub.
+        handlers: Who does which job.
+        every_s: How often each is due, in seconds, so that it stays planned as it was.
+    """
+    runner = Runner(stores.db, handlers, node=f"gc:{socket.gethostname()}:{os.getpid()}")
+    for name in handlers:
+        runner.every(name, every_s[name])
+    task = asyncio.create_task(runner.run())
+    try:
+        yield Deeds(stores, runner)
+    finally:
+        runner.stop()
+        await task
