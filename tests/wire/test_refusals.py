@@ -47,7 +47,8 @@ def test_every_error_has_a_status_of_its_own_or_of_its_parent(cls: type[HubError
 def test_every_error_is_dressed_by_every_wire(cls: type[HubError], wire: str) -> None:
     told = refusal(an(cls), SOMEBODY)
     answer = DRESS[wire](told, "Root=1")
-    assert answer.status == told.status
+    # Clients of the Xet store never come back after 409.
+    assert answer.status == (503 if wire == "xet" and told.status == 409 else told.status)
     assert answer.headers["x-error-message"] == one_line(told.message)
     assert answer.headers.get("x-error-code") == told.code
     if wire == "hub_api":
@@ -55,6 +56,9 @@ def test_every_error_is_dressed_by_every_wire(cls: type[HubError], wire: str) ->
     if wire == "lfs":
         assert msgspec.json.decode(answer.body)["message"] == told.message
         assert answer.headers["content-type"] == "application/vnd.git-lfs+json"
+    if wire == "xet":
+        assert answer.body == f"{told.message}\n".encode()
+        assert answer.headers["content-type"] == "text/plain; charset=utf-8"
     challenged = "www-authenticate" in answer.headers
     assert challenged == (told.status == 401 and wire in ("lfs", "git"))
 

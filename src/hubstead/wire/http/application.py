@@ -241,8 +241,9 @@ def _unrouted(match: Match | None, method: str, path: str) -> Answer:
 
 
 def _likely_wire(path: str) -> str:
-    """Guess who asks at an address that is in no route: below ``/api`` programs, else people."""
-    return "hub_api" if path.startswith("/api/") else "pages"
+    """Guess who asks at an address that is in no route: programs by where it begins, or people."""
+    first = path.split("/", 2)[1]
+    return {"api": "hub_api", "xet": "xet"}.get(first, "pages")
 
 
 _NOBODY = Asker(signed_in=False, agent="", public_url="", wire="hub_api")

@@ -222,6 +222,19 @@ def git_dress(told: Refusal, request_id: str) -> Answer:
     return answer
 
 
+def xet_dress(told: Refusal, request_id: str) -> Answer:
+    """Dress a refusal for clients of the Xet store.
+
+    They log the status and the id of the request; only people with other tools read the reason.
+    They try again after 5xx but never after 409, which here is only ever bad luck in a race.
+    """
+    answer = hub_dress(told, request_id)
+    answer.status = 503 if told.status == 409 else told.status
+    answer.body = f"{told.message}\n".encode()
+    answer.headers["content-type"] = "text/plain; charset=utf-8"
+    return answer
+
+
 def _challenge(answer: Answer) -> None:
     if answer.status == 401:
         # git and git-lfs send credentials only when they are asked to.
@@ -238,6 +251,7 @@ DRESS: dict[str, Callable[[Refusal, str], Answer]] = {
     "hub_api": hub_dress,
     "lfs": lfs_dress,
     "git": git_dress,
+    "xet": xet_dress,
     "pages": page_dress,
 }
 
