@@ -16,6 +16,7 @@ class What(StrEnum):
     HOLD = "uncommitted upload"
     PARTS = "unfinished upload"
     FOLDER = "folder of a deleted repository"
+    PACK = "folded pack of git"
     XET_FILE = "Xet file without an LFS file"
     XORB = "xorb"
     BLOB = "unlinked blob"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import Table, bindparam, func, select
 
 from hubstead.blobs.tables import blob
 from hubstead.commits import Stores
-from hubstead.commits.tables import dead_folder
-from hubstead.db import Row, scan
+from hubstead.commits.tables import dead_folder, dead_pack
+from hubstead.db import Row, Statement, scan
 from hubstead.garbage.findings import Heap, What, When
 from hubstead.ids import now_ms
 
@@ -16,6 +16,8 @@ IN_GRACE = "nothing links to it, within blob_grace_seconds"
 PLAIN_DUE = "it is put together from chunks"
 PLAIN_IN_GRACE = "it is put together from chunks, within blob_grace_seconds"
 FOLDER_DUE = "the repository was deleted"
+PACK_DUE = "its objects are in another pack, or no ref reaches them"
+PACK_IN_GRACE = f"{PACK_DUE}, within blob_grace_seconds"
 FOLDER_IN_GRACE = "the repository was deleted, within blob_grace_seconds"
 
 # A folded object has no bytes under its own name: those of its chunks are counted as xorbs.
@@ -37,12 +39,16 @@ _PLAIN = scan(
     .where(blob.c.folded_ms > 0, blob.c.doomed_ms.is_(None))
     .group_by(blob.c.folded_ms < bindparam("before_ms"))
 )
-_FOLDERS = scan(
-    select(
-        (dead_folder.c.since_ms < bindparam("before_ms")).label("due"),
-        func.count().label("things"),
-    ).group_by(dead_folder.c.since_ms < bindparam("before_ms"))
-)
+
+
+def _buried(table: Table) -> Statement:
+    due = table.c.since_ms < bindparam("before_ms")
+    counted = select(due.label("due"), func.count().label("things"))
+    return scan(counted.select_from(table).group_by(due))
+
+
+_FOLDERS = _buried(dead_folder)
+_PACKS = _buried(dead_pack)
 
 
 async def unlinked(stores: Stores) -> list[Heap]:
@@ -51,9 +57,11 @@ async def unlinked(stores: Stores) -> list[Heap]:
     blobs = await stores.db.all(_DOOMED, before_ms=before)
     plain = await stores.db.all(_PLAIN, before_ms=before)
     folders = await stores.db.all(_FOLDERS, before_ms=before)
+    packs = await stores.db.all(_PACKS, before_ms=before)
     found = [_heap(row, What.BLOB, DUE, IN_GRACE, int(row.bytes or 0)) for row in blobs]
     found += [_heap(row, What.PLAIN, PLAIN_DUE, PLAIN_IN_GRACE, int(row.bytes)) for row in plain]
-    return found + [_heap(row, What.FOLDER, FOLDER_DUE, FOLDER_IN_GRACE, 0) for row in folders]
+    found += [_heap(row, What.FOLDER, FOLDER_DUE, FOLDER_IN_GRACE, 0) for row in folders]
+    return found + [_heap(row, What.PACK, PACK_DUE, PACK_IN_GRACE, 0) for row in packs]
 
 
 def _heap(row: Row, what: What, due: str, in_grace: str, size: int) -> Heap:

@@ -127,15 +127,17 @@ class _Search:
 
     async def heaps(self) -> list[Heap]:
         """Return what there is, having taken away what may go."""
+        fault = ""
         for _ in range(ATTEMPTS):
             try:
                 return await self._heaps(await self._walk())
             except _Moved:
-                continue
-            except (GitFailed, HubError) as error:
-                said = error.message if isinstance(error, HubError) else str(error)
-                return self._told([], [], [], f"not looked through: {said}")
-        return self._told([], [], [], MOVING)
+                fault = MOVING
+            except GitFailed as error:  # packs may have been folded under its feet
+                fault = f"not looked through: {error}"
+            except HubError as error:
+                fault = f"not looked through: {error.message}"
+        return self._told([], [], [], fault)
 
     # -- looking -----------------------------------------------------------------------------
 
@@ -151,8 +153,7 @@ class _Search:
         await asyncio.to_thread(_take_reached, git, {row.oid for row in refs}, names)
         left = sorted(names)
         if names and before:
-            there = {oid for oid in before if git.has(oid)}
-            await asyncio.to_thread(_take_reached, git, there, names)
+            await asyncio.to_thread(_take_once_reached, git, before, names)
         waiting = [name.hex() for name in left if name not in names]
         return _Walked(refs, [name.hex() for name in left if name in names], waiting)
 
@@ -234,3 +235,11 @@ def _take_reached(git: GitRepo, tips: Iterable[str], names: set[bytes]) -> None:
             names.discard(bytes.fromhex(pointer.oid))
             if not names:
                 return
+
+
+def _take_once_reached(git: GitRepo, tips: Iterable[str], names: set[bytes]) -> None:
+    """Do the same for past tips, whose objects may be gone; in doubt nothing is left."""
+    try:
+        _take_reached(git, {oid for oid in tips if git.has(oid)}, names)
+    except GitFailed:
+        names.clear()
