@@ -20,6 +20,8 @@ COMMANDS = {
     "webhook": "Subscribe addresses to what happens, and see what they were told.",
     "jobs": "List the work that waits or runs.",
     "settings": "List every setting, its value and where that came from.",
+    "backup": "Copy the hub as it is at one moment into a folder, beside a running hub.",
+    "restore": "Make a hub of a backup, or compare one with it.",
     "doctor": "Check the database against the bytes and git.",
     "gc": "Find what nothing needs any more, and take it away.",
     "stats": "Tell what repositories take, and what deduplication saves.",

@@ -1,0 +1,105 @@
+"""Making a backup of a hub, beside those who use it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+import hubstead
+from hubstead.backup.copying import Copied, copy_missing
+from hubstead.backup.faults import Faulty
+from hubstead.backup.filling import fill, write_listing
+from hubstead.backup.folder import BackupFolder, Snapshot, digest_of
+from hubstead.backup.manifest import Amount, Manifest
+from hubstead.backup.needs import amounts, needs
+from hubstead.backup.pausing import paused
+from hubstead.backup.pictures import picture
+from hubstead.backup.progress import Progress
+from hubstead.backup.transfers import HubOrigin
+from hubstead.commits import Stores
+from hubstead.db.opening import HEAD
+from hubstead.ids import now_ms
+
+#: How often a new picture is taken because bytes of the last one were gone: git packs are folded
+#: whatever is paused.
+ATTEMPTS = 3
+
+
+@dataclass
+class _Draft:
+    """A snapshot being made."""
+
+    snapshot: Snapshot
+    made_ms: int
+    tables: dict[str, int] = field(default_factory=dict)
+    blobs: dict[str, Amount] = field(default_factory=dict)
+    copied: Copied = field(default_factory=Copied)
+
+
+async def make_backup(
+    stores: Stores, folder: BackupFolder, progress: Progress, *, keep_going: bool = False
+) -> Manifest:
+    """Add a snapshot of a hub to a folder that the caller holds alone.
+
+    Args:
+        stores: The hub, opened; a server may run and be written to.
+        folder: Where to.
+        progress: Is told how it goes.
+        keep_going: Complete the snapshot even if bytes are missing or damaged, and name them.
+
+    Raises:
+        Faulty: bytes are missing or damaged. What was copied stays for the next run.
+        StorageFull: the folder's disk is full. What was copied stays for the next run.
+        Unavailable: database or bytes cannot be read now.
+    """
+    await asyncio.to_thread(folder.clear)
+    await folder.blobs().sweep(0)
+    new = Amount()
+    async with paused(stores.db):
+        for _attempt in range(ATTEMPTS):
+            draft = await _attempted(stores, folder, progress)
+            new = new + draft.copied.new
+            if not draft.copied.missing:
+                break
+    lacking = draft.copied.lacking
+    if lacking and not keep_going:
+        raise Faulty("the hub lacks bytes that its rows name, so there is no snapshot", lacking)
+    progress.begin("finishing")
+    return await asyncio.to_thread(_complete, stores, draft, new)
+
+
+async def _attempted(stores: Stores, folder: BackupFolder, progress: Progress) -> _Draft:
+    await asyncio.to_thread(folder.clear)
+    made_ms = now_ms()
+    draft = _Draft(await asyncio.to_thread(folder.begin, made_ms), made_ms)
+    snapshot = draft.snapshot
+    async with picture(stores.settings.database_url) as taken:
+        draft.tables = await fill(snapshot.database, taken, progress)
+    with snapshot.opened() as rows:
+        await asyncio.to_thread(write_listing, snapshot.listing, rows)
+        draft.blobs = amounts(rows)
+        total = sum(draft.blobs.values(), Amount())
+        progress.begin("copying", total.count, total.bytes)
+        origin, target = HubOrigin(stores, rows), folder.blobs()
+        draft.copied = await copy_missing(origin, target, needs(rows), progress)
+    return draft
+
+
+def _complete(stores: Stores, draft: _Draft, new: Amount) -> Manifest:
+    snapshot = draft.snapshot
+    manifest = Manifest(
+        id=snapshot.id,
+        made_ms=draft.made_ms,
+        program=hubstead.__version__,
+        schema=HEAD,
+        shape=f"{stores.db.dialect_name}+{'s3' if stores.packs_are_blobs else 'files'}",
+        database_bytes=snapshot.database.stat().st_size,
+        database_sha256=digest_of(snapshot.database),
+        list_sha256=digest_of(snapshot.listing),
+        tables=draft.tables,
+        blobs=draft.blobs,
+        new=new,
+        lacking=draft.copied.lacking,
+    )
+    snapshot.complete(manifest)
+    return manifest

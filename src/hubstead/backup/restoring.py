@@ -1,0 +1,150 @@
+"""Making a hub of a snapshot: bytes first, then the rows that make them count."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+from hubstead.backup.faults import Faulty
+from hubstead.backup.folder import BackupFolder, Snapshot, open_private, opened_rows
+from hubstead.backup.loading import is_empty, load, prepare
+from hubstead.backup.manifest import Amount, Manifest
+from hubstead.backup.needs import Need, amounts, homes, needs
+from hubstead.backup.progress import Progress
+from hubstead.backup.transfers import for_each
+from hubstead.blobs import BlobKind, LocalBlobs, make_folder, sync_folder
+from hubstead.commits import Stores
+from hubstead.errors import BlobCorrupt, InvalidInput
+
+#: In the data folder while a restore is under way, so that it can be run again after a crash.
+UNDER_WAY = "restoring"
+
+
+async def restore(
+    stores: Stores, folder: BackupFolder, snapshot: Snapshot, progress: Progress
+) -> Manifest:
+    """Fill an empty hub, of whichever shape, with what a snapshot shows.
+
+    The caller keeps the data folder, and the backup's folder against those who change it. Every
+    byte is compared with its digest on the way. Until the last step, one transaction, the hub
+    stays without rows; run again after a crash, this goes on.
+
+    Raises:
+        InvalidInput: the hub is not empty, or the snapshot's schema is newer than this program.
+        Faulty: the backup is damaged or not whole.
+        StorageFull: there is no room. What is there stays for the next run.
+        Unavailable: database or store do not answer.
+    """
+    place = stores.settings.data.absolute() / UNDER_WAY
+    manifest = snapshot.read()
+    await _check_empty(stores, place, snapshot)
+    await asyncio.to_thread(_mark, place, snapshot)
+    progress.begin("preparing the database")
+    rows = place / "rows.sqlite"
+    await prepare(snapshot, rows)
+    with opened_rows(rows) as opened:
+        wanted = await _Bytes(stores, folder.blobs(), opened, progress).present(manifest)
+        await wanted.restore()
+    progress.begin("filling the database")
+    await load(rows, stores.settings.database_url)
+    await asyncio.to_thread(shutil.rmtree, place)
+    return manifest
+
+
+async def _check_empty(stores: Stores, place: Path, snapshot: Snapshot) -> None:
+    if not await is_empty(stores.settings.database_url):
+        raise InvalidInput(reason="the database is not empty: restore into a new one")
+    begun = place / "snapshot"
+    if begun.is_file() and begun.read_text() == snapshot.id:
+        return  # what is there is of a restore that was interrupted
+    for kind in BlobKind:
+        async for each in stores.blobs.keys(kind):
+            raise InvalidInput(reason=f"the blob store is not empty: it has {each.key}")
+    for repo_id in stores.git.repo_ids():
+        raise InvalidInput(reason=f"the folder of git is not empty: it has {repo_id}")
+
+
+def _mark(place: Path, snapshot: Snapshot) -> None:
+    make_folder(place)
+    with open_private(place / "snapshot") as fd:
+        os.write(fd, snapshot.id.encode())
+        os.fsync(fd)
+    sync_folder(place)
+
+
+class _Bytes:
+    """The blobs of a snapshot on their way into a hub."""
+
+    def __init__(
+        self, stores: Stores, source: LocalBlobs, rows: sqlite3.Connection, progress: Progress
+    ) -> None:
+        self._stores = stores
+        self._source = source
+        self._rows = rows
+        self._progress = progress
+        self._lacking: set[str] = set()
+        self._faults: list[str] = []
+
+    async def present(self, manifest: Manifest) -> _Bytes:
+        """Look whether all is there, before anything is written.
+
+        Raises:
+            Faulty: it is not.
+        """
+        self._lacking = {line.partition(":")[0] for line in manifest.lacking}
+        for need in needs(self._rows):
+            found = await self._source.size(need.key)
+            if found is None and str(need.key) not in self._lacking:
+                self._faults.append(f"{need.key}: it is missing in the backup")
+            elif found is not None and found != need.size:
+                self._faults.append(f"{need.key}: {found} bytes instead of {need.size}")
+        self._judge()
+        return self
+
+    def _judge(self) -> None:
+        if self._faults:
+            raise Faulty("the backup is damaged", sorted(self._faults))
+
+    async def restore(self) -> None:
+        """Put everything in its place.
+
+        Raises:
+            Faulty: some bytes are not the right ones.
+        """
+        total = sum(amounts(self._rows).values(), Amount())
+        self._progress.begin("copying", total.count, total.bytes)
+        if not self._stores.packs_are_blobs:
+            for (repo_id,) in self._rows.execute("SELECT id FROM repo").fetchall():
+                await asyncio.to_thread(self._stores.git.create, repo_id)
+        await for_each(needs(self._rows), self._one)
+        self._judge()
+
+    async def _one(self, need: Need) -> None:
+        if str(need.key) in self._lacking and await self._source.size(need.key) is None:
+            return
+        path = (await self._source.open(need.key)).path
+        try:
+            if need.key.kind is BlobKind.PACK and not self._stores.packs_are_blobs:
+                repo_ids = homes(self._rows, need.key.name)
+                await asyncio.to_thread(self._install, need.key.name, path, repo_ids)
+            else:
+                await self._stores.blobs.put_file(need.key, path, need.verifier())
+        except BlobCorrupt as error:
+            self._faults.append(f"{need.key}: {error.message}")
+        self._progress.add(need.size)
+
+    def _install(self, name: str, path: Path, repo_ids: Sequence[str]) -> None:
+        """Give a pack to each repository that has it, as copies of one file."""
+        git = self._stores.git
+        first = repo_ids[0]
+        git.install_pack(first, name, path)
+        for repo_id in repo_ids[1:]:
+            for suffix in ("pack", "idx"):  # the index last, as git looks
+                file = f"pack-{name}.{suffix}"
+                if not (git.packs_path(repo_id) / file).exists():
+                    os.link(git.packs_path(first) / file, git.packs_path(repo_id) / file)
+            sync_folder(git.packs_path(repo_id))

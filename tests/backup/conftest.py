@@ -1,0 +1,160 @@
+"""Hubs with something in them, in both shapes, and places for others to be made of them."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from hubstead import blobs
+from hubstead.accounts import Actor
+from hubstead.app import opened_stores
+from hubstead.backup import BackupFolder, Manifest, Progress, Snapshot, make_backup, restore, verify
+from hubstead.blobs import BlobKey, BlobKind, Sha256Verifier
+from hubstead.blobs.links import link_new
+from hubstead.commits import (
+    Change,
+    Message,
+    Stores,
+    Wanted,
+    commit,
+    create_repository,
+    duplicate_repository,
+)
+from hubstead.db import Tx, insert, point
+from hubstead.ids import Kind, RepoId, new_object_id, now_ms
+from hubstead.repos import Repo, open_repo
+from hubstead.settings import Settings
+from hubstead.xet import XorbReceiver, chunk_hash, encode, merkle_root, to_text
+from hubstead.xet.tables import xorb
+from tests.factories import a_user
+from tests.live import SHAPES, settings_of
+
+__all__ = ["SHAPES"]
+
+
+def quiet() -> Progress:
+    return Progress(lambda _progress: None)
+
+
+Places: TypeAlias = Callable[[str], Settings]
+WEIGHTS = random.Random(1).randbytes(300_000)
+LFS = BlobKey(BlobKind.LFS, hashlib.sha256(WEIGHTS).hexdigest())
+
+
+@pytest.fixture
+def places(request: pytest.FixtureRequest, tmp_path: Path) -> Places:
+    """Settings of a hub of a shape over places where nothing is yet."""
+    made: list[Settings] = []
+
+    def place(shape: str) -> Settings:
+        made.append(settings_of(shape, tmp_path / f"{shape}-{len(made)}", request))
+        return made[-1]
+
+    return place
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> BackupFolder:
+    return BackupFolder(tmp_path / "backup", make=True)
+
+
+@dataclass
+class Sample:
+    """A hub with two repositories, LFS objects and a xorb."""
+
+    stores: Stores
+    anna: Actor
+    repo: Repo
+
+    async def add_file(self, path: str, data: bytes) -> None:
+        """Commit an LFS file."""
+        stores, key = self.stores, BlobKey(BlobKind.LFS, hashlib.sha256(data).hexdigest())
+        await stores.blobs.put(key, data, Sha256Verifier(key.name))
+        await blobs.accept_upload(
+            stores.db,
+            stores.blobs,
+            self.repo.pk,
+            key,
+            len(data),
+            pusher_pk=self.anna.pk,
+            hold_ms=86_400_000,
+        )
+        opened = await open_repo(stores.db, self.anna, self.repo.repo_id)
+        change = Change((await stores.open_git(opened)).draft(), stores.settings)
+        change.put_pointer(path, key.name, len(data))
+        message = Message(f"add {path}")
+        await commit(stores, self.anna, opened, branch="main", change=change, message=message)
+
+    async def add_xorb(self, *chunks: bytes) -> BlobKey:
+        """Store a xorb as an upload does, and return its blob."""
+        name = to_text(merkle_root([(chunk_hash(chunk), len(chunk)) for chunk in chunks]))
+        data = b"".join(bytes(encode(chunk)) for chunk in chunks)
+        receiver = XorbReceiver(name, lambda _records: None)
+        receiver.feed(data)
+        index = receiver.finish()
+        key = BlobKey(BlobKind.XORB, hashlib.sha256(data).hexdigest())
+        await self.stores.blobs.put(key, data, Sha256Verifier(key.name))
+        row = {"name": name, "blob": key.name, "bytes": len(data), "unpacked": index.unpacked}
+        row |= {"chunks": len(chunks), "entries": index.pack()}
+        row |= {"created_ms": now_ms(), "touched_ms": now_ms()}
+
+        async def add(tx: Tx) -> None:
+            await link_new(tx, self.repo.pk, key, len(data))
+            await tx.run(point(insert(xorb).values(row)))
+
+        await self.stores.db.write(add)
+        return key
+
+
+async def filled(stores: Stores) -> Sample:
+    anna = await a_user(stores.db, "anna")
+    name = RepoId(Kind.MODEL, "anna", "bert")
+    sample = Sample(stores, anna, await create_repository(stores, anna, Wanted(name)))
+    await sample.add_file("model.safetensors", WEIGHTS)
+    await sample.add_file("more.bin", b"more" * 1000)
+    await sample.add_xorb(b"one chunk" * 2000, random.Random(2).randbytes(50_000))
+    copy = Wanted(RepoId(Kind.MODEL, "anna", f"copy-{new_object_id()[:4]}"))
+    await duplicate_repository(stores, anna, await open_repo(stores.db, anna, name), copy)
+    return sample
+
+
+Filled: TypeAlias = Callable[[str], AbstractAsyncContextManager[Sample]]
+
+
+@pytest.fixture
+def hub(places: Places) -> Filled:
+    """Make a hub of a shape with something in it, opened while the block lasts."""
+
+    @asynccontextmanager
+    async def make(shape: str) -> AsyncIterator[Sample]:
+        async with opened_stores(places(shape), make=True) as stores:
+            yield await filled(stores)
+
+    return make
+
+
+async def backed_up(sample: Sample, folder: BackupFolder, **how: bool) -> Manifest:
+    with folder.held(alone=True):
+        return await make_backup(sample.stores, folder, quiet(), **how)
+
+
+async def restored(
+    settings: Settings, folder: BackupFolder, snapshot: Snapshot | None = None
+) -> None:
+    async with opened_stores(settings, make=True) as stores:
+        await restore(stores, folder, snapshot or folder.snapshot(), quiet())
+
+
+async def differences(
+    settings: Settings, folder: BackupFolder, snapshot: Snapshot | None = None
+) -> list[str]:
+    async with opened_stores(settings) as stores:
+        wanted = snapshot or folder.snapshot()
+        return [each async for each in verify(stores, folder, wanted, quiet())]

@@ -1,0 +1,403 @@
+"""A hub made of a backup is the hub that was backed up, in whichever shape; damage is told."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select, update
+
+from hubstead import jobs
+from hubstead.app import opened_stores
+from hubstead.backup import BackupFolder, Faulty, check, prune, restore
+from hubstead.blobs import BlobKey, BlobKind
+from hubstead.blobs.tables import blob, deletion_pause
+from hubstead.commits import delete_repository
+from hubstead.db import Tx, point, scan
+from hubstead.errors import InvalidInput, Unavailable
+from hubstead.jobs.tables import job
+from hubstead.repos import open_repo
+from hubstead.repos.tables import repo
+from hubstead.xet.tables import xet_epoch
+from tests.backup.conftest import (
+    LFS,
+    SHAPES,
+    WEIGHTS,
+    Filled,
+    Places,
+    backed_up,
+    differences,
+    quiet,
+    restored,
+)
+
+in_files = pytest.mark.parametrize("shape", ["embedded"])
+both = pytest.mark.parametrize("shape", SHAPES)
+
+
+def blob_file(folder: BackupFolder, key: BlobKey) -> Path:
+    return folder.root / "blobs" / key.kind / key.name[:2] / key.name[2:4] / key.name
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.chmod(0o600)
+    path.write_bytes(data)
+
+
+@both
+@pytest.mark.parametrize("other", SHAPES)
+async def test_a_restored_hub_is_the_same_in_every_row_and_byte(
+    hub: Filled, places: Places, folder: BackupFolder, shape: str, other: str
+) -> None:
+    async with hub(shape) as sample:
+        manifest = await backed_up(sample, folder)
+    assert set(manifest.blobs) == {"lfs", "xorb", "pack"}
+    assert manifest.blobs["lfs"].count == 2
+    target = places(other)
+    await restored(target, folder)
+    assert await differences(target, folder) == []
+    async with opened_stores(target) as stores:
+        opened = await open_repo(stores.db, sample.anna, sample.repo.repo_id)
+        git = await stores.open_git(opened)
+        assert opened.head is not None
+        assert {each.path for each in git.walk_files(opened.head)} >= {"model.safetensors"}
+        source = await stores.blobs.open(LFS)
+        assert b"".join([chunk async for chunk in source.chunks()]) == WEIGHTS
+
+
+@both
+async def test_numbers_once_given_are_not_given_again_after_a_restore(
+    hub: Filled, places: Places, folder: BackupFolder, shape: str
+) -> None:
+    highest = scan(select(func.max(repo.c.pk).label("pk")))
+    async with hub(shape) as sample:
+        last = await sample.stores.db.one(highest)
+        assert last is not None
+        doomed = await sample.stores.db.one(scan(select(repo).where(repo.c.pk == last.pk)))
+        assert doomed is not None
+        repo_id = type(sample.repo.repo_id)(sample.repo.kind, "anna", doomed.name)
+        await delete_repository(sample.stores, sample.anna, repo_id)
+        await backed_up(sample, folder)
+    for other in SHAPES:
+        target = places(other)
+        await restored(target, folder)
+        async with opened_stores(target) as stores:
+            from hubstead.commits import Wanted, create_repository
+
+            made = await create_repository(stores, sample.anna, Wanted(repo_id))
+            assert made.pk == last.pk + 1
+
+
+@both
+async def test_what_is_there_is_not_copied_again(
+    hub: Filled, folder: BackupFolder, shape: str
+) -> None:
+    async with hub(shape) as sample:
+        first = await backed_up(sample, folder)
+        assert first.new == first.total
+        second = await backed_up(sample, folder)
+        assert second.new.count == 0
+        await sample.add_file("third.bin", b"third" * 500)
+        third = await backed_up(sample, folder)
+        assert third.new.count == 2  # the file and the pack of its commit
+        assert third.new.bytes < 2500 + 2000
+        assert third.total.count == first.total.count + 2
+
+
+@in_files
+async def test_a_backup_is_for_its_owners_eyes_only(
+    hub: Filled, folder: BackupFolder, shape: str
+) -> None:
+    async with hub(shape) as sample:
+        await backed_up(sample, folder)
+    for path in [folder.root, *folder.root.rglob("*")]:
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+@both
+async def test_deletion_pauses_while_a_backup_runs_and_goes_on_after_it(
+    hub: Filled, folder: BackupFolder, shape: str
+) -> None:
+    from hubstead.backup.pausing import paused
+    from hubstead.blobs import is_paused
+
+    async with hub(shape) as sample:
+        async with paused(sample.stores.db):
+            assert await is_paused(sample.stores.db)
+        assert not await is_paused(sample.stores.db)
+        await backed_up(sample, folder)
+        assert not await is_paused(sample.stores.db)
+
+
+@in_files
+async def test_a_snapshot_holds_nothing_of_what_only_passes(
+    hub: Filled, folder: BackupFolder, shape: str
+) -> None:
+    async with hub(shape) as sample:
+
+        async def change(tx: Tx) -> None:
+            await jobs.enqueue(tx, "some.work", "it")
+            await tx.run(point(update(job).values(holder="me", lease_ms=2**50, due_ms=2**50)))
+            await tx.run(point(update(blob).where(blob.c.kind == "xorb").values(doomed_ms=5)))
+
+        await sample.stores.db.write(change)
+        manifest = await backed_up(sample, folder)
+    with folder.snapshot().opened() as rows:
+        assert rows.execute("SELECT count(*) FROM job WHERE holder IS NOT NULL").fetchone() == (0,)
+        assert rows.execute("SELECT count(*) FROM deletion_pause").fetchone() == (0,)
+    # It is linked, so it is needed, whatever its mark says.
+    assert manifest.blobs["xorb"].count == 1
+
+
+@both
+async def test_what_no_repository_has_any_more_is_left_out(
+    hub: Filled, places: Places, folder: BackupFolder, shape: str
+) -> None:
+    async with hub(shape) as sample:
+        for name in [row.name for row in await sample.stores.db.all(scan(select(repo.c.name)))]:
+            repo_id = type(sample.repo.repo_id)(sample.repo.kind, "anna", name)
+            await delete_repository(sample.stores, sample.anna, repo_id)
+        manifest = await backed_up(sample, folder)
+    assert manifest.total.count == 0
+    target = places(shape)
+    await restored(target, folder)
+    assert await differences(target, folder) == []
+
+
+@both
+async def test_clients_are_told_to_forget_what_they_stored(
+    hub: Filled, places: Places, folder: BackupFolder, shape: str
+) -> None:
+    epochs = scan(select(xet_epoch.c.id))
+    async with hub(shape) as sample:
+        await backed_up(sample, folder)
+        before = {row.id for row in await sample.stores.db.all(epochs)}
+    target = places(shape)
+    await restored(target, folder)
+    async with opened_stores(target) as stores:
+        after = {row.id for row in await stores.db.all(epochs)}
+    assert len(after) == 1
+    assert not after & before
+
+
+async def test_a_restore_touches_nothing_that_is_there(
+    hub: Filled, places: Places, folder: BackupFolder
+) -> None:
+    async with hub("embedded") as sample:
+        await backed_up(sample, folder)
+        with pytest.raises(InvalidInput, match="database is not empty"):
+            await restore(sample.stores, folder, folder.snapshot(), quiet())
+    target = places("embedded")
+    async with opened_stores(target, make=True) as stores:
+        from hubstead.blobs import Sha256Verifier
+
+        await stores.blobs.put(LFS, WEIGHTS, Sha256Verifier(LFS.name))
+        with pytest.raises(InvalidInput, match="blob store is not empty"):
+            await restore(stores, folder, folder.snapshot(), quiet())
+
+
+@both
+async def test_a_restore_that_was_ended_goes_on_when_run_again(
+    hub: Filled, places: Places, folder: BackupFolder, shape: str
+) -> None:
+    async with hub("embedded") as sample:
+        await backed_up(sample, folder)
+    lost = blob_file(folder, LFS)
+    hidden = lost.rename(folder.root / "hidden")
+    lost.write_bytes(b"x" * len(WEIGHTS))  # the right size: found out when most is restored
+    target = places(shape)
+    with pytest.raises(Faulty) as told:
+        await restored(target, folder)
+    assert str(LFS) in told.value.faults[0]
+    hidden.rename(lost)
+    await restored(target, folder)
+    assert await differences(target, folder) == []
+    assert not (target.data / "restoring").exists()
+
+
+@both
+@pytest.mark.parametrize("kind", list(BlobKind))
+async def test_a_flipped_bit_in_the_backup_is_found(
+    hub: Filled, places: Places, folder: BackupFolder, shape: str, kind: BlobKind
+) -> None:
+    async with hub(shape) as sample:
+        await backed_up(sample, folder)
+    (path, *_) = [each for each in (folder.root / "blobs" / kind).rglob("*") if each.is_file()]
+    flip(path)
+    with pytest.raises(Faulty) as told:
+        await restored(places(shape), folder)
+    assert [fault for fault in told.value.faults if path.name in fault]
+    with folder.held(alone=False):
+        found = [fault async for fault in check(folder, quiet())]
+    assert len(found) == 1
+    assert path.name in found[0]
+
+
+async def test_a_lost_object_in_the_backup_is_found_before_anything_is_written(
+    hub: Filled, places: Places, folder: BackupFolder
+) -> None:
+    async with hub("embedded") as sample:
+        await backed_up(sample, folder)
+    blob_file(folder, LFS).unlink()
+    target = places("embedded")
+    with pytest.raises(Faulty, match="damaged") as told:
+        await restored(target, folder)
+    assert told.value.faults == (f"{LFS}: it is missing in the backup",)
+    assert not list((target.data / "blobs").rglob("??/??/*"))
+
+
+async def test_damaged_rows_are_not_restored(
+    hub: Filled, places: Places, folder: BackupFolder
+) -> None:
+    async with hub("embedded") as sample:
+        await backed_up(sample, folder)
+    flip(folder.snapshot().database)
+    with pytest.raises(Faulty, match="is damaged"):
+        await restored(places("embedded"), folder)
+    assert len([fault async for fault in check(folder, quiet())]) == 1
+
+
+async def test_verifying_finds_changed_rows_and_lost_and_damaged_bytes(
+    hub: Filled, places: Places, folder: BackupFolder
+) -> None:
+    async with hub("embedded") as sample:
+        await backed_up(sample, folder)
+    target = places("embedded")
+    await restored(target, folder)
+    async with opened_stores(target) as stores:
+
+        async def rename(tx: Tx) -> None:
+            await tx.run(point(update(repo).values(likes=7)))
+
+        await stores.db.write(rename)
+    found = await differences(target, folder)
+    assert found == ["hub: repo has other rows"]
+    path = target.data / "blobs" / "lfs" / LFS.name[:2] / LFS.name[2:4] / LFS.name
+    flip(path)
+    assert any(
+        str(LFS) in each and each.startswith("hub") for each in await differences(target, folder)
+    )
+    path.unlink()
+    assert f"hub: {LFS}: its bytes are missing" in await differences(target, folder)
+    flip(blob_file(folder, LFS))
+    assert any(each.startswith(f"backup: {LFS}") for each in await differences(target, folder))
+
+
+@both
+async def test_bytes_that_the_hub_itself_lacks_are_named_and_stop_the_backup_unless_told_not_to(
+    hub: Filled, places: Places, folder: BackupFolder, shape: str
+) -> None:
+    async with hub(shape) as sample:
+        await sample.stores.blobs.delete(LFS)
+        with pytest.raises(Faulty) as told:
+            await backed_up(sample, folder)
+        assert told.value.faults == (f"{LFS}: its bytes are missing",)
+        assert folder.snapshots() == []
+        manifest = await backed_up(sample, folder, keep_going=True)
+        assert manifest.lacking == told.value.faults
+    target = places(shape)
+    await restored(target, folder)
+    assert f"hub: {LFS}: its bytes are missing" in await differences(target, folder)
+
+
+async def test_a_lost_pack_of_git_is_named(hub: Filled, folder: BackupFolder) -> None:
+    async with hub("embedded") as sample:
+        for path in sample.stores.git.root.glob("??/*.git/objects/pack/pack-*.pack"):
+            path.unlink()
+        with pytest.raises(Faulty) as told:
+            await backed_up(sample, folder)
+    assert all(fault.startswith("pack/") for fault in told.value.faults)
+
+
+async def test_old_snapshots_go_with_the_bytes_that_only_they_named(
+    hub: Filled, places: Places, folder: BackupFolder
+) -> None:
+    async with hub("embedded") as sample:
+        await sample.add_file("old.bin", b"old" * 1000)
+        await backed_up(sample, folder)
+        for name in [row.name for row in await sample.stores.db.all(scan(select(repo.c.name)))]:
+            repo_id = type(sample.repo.repo_id)(sample.repo.kind, "anna", name)
+            await delete_repository(sample.stores, sample.anna, repo_id)
+        await backed_up(sample, folder)
+        kept = await prune(folder, 2)
+        assert kept.count == 0
+        gone = await prune(folder, 1)
+    assert gone.count > 5
+    assert len(folder.snapshots()) == 1
+    assert list((folder.root / "blobs").glob("*/??/??/*")) == []
+    await restored(places("embedded"), folder)
+
+
+async def test_nothing_is_pruned_while_a_snapshot_cannot_be_read(
+    hub: Filled, folder: BackupFolder
+) -> None:
+    async with hub("embedded") as sample:
+        await backed_up(sample, folder)
+        await backed_up(sample, folder)
+    manifest = folder.snapshot().path / "manifest.json"
+    manifest.write_bytes(manifest.read_bytes().replace(b'"format": 1', b'"format": 9'))
+    before = sorted(folder.root.rglob("*"))
+    with pytest.raises(Faulty, match="cannot be read"):
+        await prune(folder, 1)
+    assert sorted(folder.root.rglob("*")) == before
+
+
+async def test_an_older_snapshot_can_be_had_as_it_was(
+    hub: Filled, places: Places, folder: BackupFolder
+) -> None:
+    async with hub("embedded") as sample:
+        first = await backed_up(sample, folder)
+        await sample.add_file("later.bin", b"later" * 1000)
+        await backed_up(sample, folder)
+    target = places("embedded")
+    wanted = folder.snapshot(first.id)
+    await restored(target, folder, wanted)
+    assert await differences(target, folder, wanted) == []
+    assert await differences(target, folder) != []
+
+
+async def test_two_backups_at_once_into_one_folder_are_refused(
+    hub: Filled, folder: BackupFolder
+) -> None:
+    async with hub("embedded") as sample:
+        with folder.held(alone=True), pytest.raises(Unavailable, match="another backup"):
+            await backed_up(sample, BackupFolder(folder.root))
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "anna.txt").write_text("Dear Anna")
+    with pytest.raises(InvalidInput, match="neither a backup nor empty"):
+        BackupFolder(tmp_path / "letters", make=True)
+    with pytest.raises(InvalidInput, match="there is no backup"):
+        BackupFolder(tmp_path / "nothing")
+
+
+async def test_a_snapshot_of_a_newer_schema_is_refused(
+    hub: Filled, places: Places, folder: BackupFolder
+) -> None:
+    async with hub("embedded") as sample:
+        await backed_up(sample, folder)
+    manifest = folder.snapshot().path / "manifest.json"
+    schema = folder.snapshot().read().schema
+    newer = manifest.read_bytes().replace(f'"{schema}"'.encode(), b'"9999"')
+    manifest.write_bytes(newer)
+    with pytest.raises(InvalidInput, match="schema 9999"):
+        await restored(places("embedded"), folder)
+
+
+async def test_rows_are_plain_sqlite_and_the_list_plain_text(
+    hub: Filled, folder: BackupFolder
+) -> None:
+    async with hub("embedded") as sample:
+        await backed_up(sample, folder)
+    snapshot = folder.snapshot()
+    rows = sqlite3.connect(snapshot.database)
+    assert rows.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert rows.execute("SELECT count(*) FROM repo").fetchone() == (2,)
+    rows.close()
+    assert f"lfs\t{LFS.name}\t{len(WEIGHTS)}" in snapshot.listing.read_text().splitlines()
+    assert deletion_pause.name == "deletion_pause"
