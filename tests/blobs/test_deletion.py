@@ -154,7 +154,9 @@ async def test_what_somebody_links_is_not_doomed(db: Database) -> None:
     store = open_blobs("memory:")
     await uploaded(db, store)
     await db.write(lambda tx: doom(tx, [KEY]))
-    assert (await db.one(_ROW, which=KEY.name)).doomed_ms is None
+    row = await db.one(_ROW, which=KEY.name)
+    assert row
+    assert row.doomed_ms is None
 
 
 async def test_what_a_kill_left_half_deleted_is_finished_at_the_next_start(db: Database) -> None:

@@ -20,6 +20,7 @@ from hubstead.blobs import (
     NodeCache,
     node_cache,
 )
+from hubstead.blobs.durable import write_all
 from hubstead.blobs.memory import MemoryBlob
 from hubstead.errors import BlobNotFound, StorageFull, Unavailable
 from tests.blobs.test_stores import AnyBytes, noise
@@ -282,12 +283,11 @@ async def test_a_full_disk_makes_older_copies_go(
     cache = NodeCache(store, tmp_path, 1 << 30)
     for number in (0, 1):
         await cache.path(name(number))
-    real = node_cache.write_all
 
     def small_disk(fd: int, data: memoryview, offset: int) -> None:
         if copies(tmp_path):
             raise StorageFull
-        real(fd, data, offset)
+        write_all(fd, data, offset)
 
     monkeypatch.setattr(node_cache, "write_all", small_disk)
     assert (await cache.path(name(2))).read_bytes() == contents[2]

@@ -50,6 +50,24 @@ async def test_anyone_can_get_a_blob_at_its_signed_address(blobs: BlobStore) -> 
     assert body == b"234"
 
 
+async def test_an_address_signed_for_a_range_gives_out_that_range_alone(blobs: BlobStore) -> None:
+    key = await put(blobs, b"0123456789")
+    url = await blobs.url(key, expires_s=60, span=(2, 4))
+    assert url
+
+    def ask(**headers: str) -> tuple[int, bytes]:
+        try:
+            with urllib.request.urlopen(urllib.request.Request(url, headers=headers)) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, b""
+
+    assert await asyncio.to_thread(ask, Range="bytes=2-4") == (206, b"234")
+    for wrong in ("bytes=2-5", "bytes=0-", "bytes=-3", "bytes=2-4,6-7", "bytes= 2-4"):
+        assert await asyncio.to_thread(ask, Range=wrong) == (403, b""), wrong
+    assert await asyncio.to_thread(ask) == (403, b"")
+
+
 async def test_a_signed_address_expires(blobs: BlobStore) -> None:
     key = await put(blobs, b"here")
     url = await blobs.url(key, expires_s=1)

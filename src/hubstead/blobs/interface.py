@@ -6,7 +6,7 @@ Rights, and which blobs ought to exist, are the database's business: a store kno
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -30,6 +30,21 @@ class Stored:
     key: BlobKey
     size: int
     modified_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class DirectUpload:
+    """How a client sends one object straight to the store.
+
+    It asks ``url`` with ``method`` and exactly ``headers``, plus a ``Content-Length`` that is
+    the size announced. The store answers 200, or 412 if the object has been sent already, which
+    is as good.
+    """
+
+    id: str
+    method: str
+    url: str
+    headers: Mapping[str, str]
 
 
 class BlobWriter(Protocol):
@@ -148,11 +163,46 @@ class BlobStore(Protocol):
         expires_s: int,
         filename: str | None = None,
         media_type: str | None = None,
+        span: tuple[int, int] | None = None,
     ) -> str | None:
         """Return an address from which anyone can GET the blob, or None where there is none.
 
         Does not look whether the blob exists. The answer there is ``inline`` under ``filename``
-        and has ``media_type``.
+        and has ``media_type``. With ``span``, the first and the last byte, it gives out these
+        bytes alone, and only to who asks with ``Range: bytes={first}-{last}``.
+        """
+        ...
+
+    async def direct_upload(
+        self, size: int, *, crc64nvme: int | None = None, expires_s: int
+    ) -> DirectUpload | None:
+        """Let a client send an object past us, or return None where that cannot be.
+
+        The object is nobody's until `adopt`. Whoever knows the id can have it adopted, so who
+        hands it out binds it to the user, the repository and what it is to be. The store counts
+        on itself alone: the address takes one object, of this size, until it expires.
+
+        Args:
+            size: Its bytes, at least one.
+            crc64nvme: Its CRC-64/NVME; a store that checks these refuses other bytes with 400.
+            expires_s: How long the address is good, in seconds.
+        """
+        ...
+
+    async def adopt(self, upload_id: str, key: BlobKey, verify: Verifier) -> int:
+        """Make a blob of an object sent by a `direct_upload`; return its size.
+
+        The object is read once and through, so ``verify`` may keep what it learns; the bytes
+        are then copied inside the store. Afterwards, and after ``verify`` refused it, the upload
+        is gone; of those who adopt it at the same moment, more than one may get a blob of it.
+
+        Args:
+            upload_id: The id of the upload.
+            key: Which blob it becomes. A name that was never used: an older blob gives way.
+            verify: What judges the bytes; its errors are passed on.
+
+        Raises:
+            BlobNotFound: if nothing was sent, or that was adopted or refused before.
         """
         ...
 

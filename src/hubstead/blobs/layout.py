@@ -7,6 +7,7 @@
       xorb/ab/cd/abcd…64    xorbs by Merkle hash
       pack/ab/cd/abcd…40    git packs by git's name for them
       incoming/<random>     blobs being written; nobody reads them
+        direct-<random>     S3: sent by a client; empty once it has been dealt with
       uploads/<id>/         an upload in parts
         whole               files: all parts, each at its offset
         part-00001-…        files: an empty marker, "this part is in `whole`, durably";

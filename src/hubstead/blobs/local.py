@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from hubstead.blobs.durable import Folders, make_folder, reveal, storage_errors, write_all
-from hubstead.blobs.interface import PartInfo, Stored
+from hubstead.blobs.interface import DirectUpload, PartInfo, Stored
 from hubstead.blobs.keys import BlobKey, BlobKind
 from hubstead.blobs.layout import INCOMING, UPLOADS, blob_key, blob_path, upload_path
 from hubstead.blobs.local_uploads import LocalPartWriter, LocalUpload
@@ -113,9 +113,20 @@ class LocalBlobs(PutsByWriting):
         expires_s: int,
         filename: str | None = None,
         media_type: str | None = None,
+        span: tuple[int, int] | None = None,
     ) -> str | None:
         """Return None: files have no address of their own."""
         return None
+
+    async def direct_upload(
+        self, size: int, *, crc64nvme: int | None = None, expires_s: int
+    ) -> DirectUpload | None:
+        """Return None: files cannot be reached from outside."""
+        return None
+
+    async def adopt(self, upload_id: str, key: BlobKey, verify: Verifier) -> int:
+        """See `BlobStore.adopt`; nothing was ever sent."""
+        raise BlobNotFound(name=upload_id)
 
     async def keys(self, kind: BlobKind) -> AsyncIterator[Stored]:
         """See `BlobStore.keys`."""

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hubstead.blobs.interface import PartInfo, Stored
+from hubstead.blobs.interface import DirectUpload, PartInfo, Stored
 from hubstead.blobs.keys import BlobKey, BlobKind, check_part_number, check_upload
 from hubstead.blobs.verifiers import Verifier
 from hubstead.blobs.writing import (
@@ -72,9 +72,20 @@ class MemoryBlobs(PutsByWriting):
         expires_s: int,
         filename: str | None = None,
         media_type: str | None = None,
+        span: tuple[int, int] | None = None,
     ) -> str | None:
         """Return None: memory has no address."""
         return None
+
+    async def direct_upload(
+        self, size: int, *, crc64nvme: int | None = None, expires_s: int
+    ) -> DirectUpload | None:
+        """Return None: memory cannot be reached from outside."""
+        return None
+
+    async def adopt(self, upload_id: str, key: BlobKey, verify: Verifier) -> int:
+        """See `BlobStore.adopt`; nothing was ever sent."""
+        raise BlobNotFound(name=upload_id)
 
     async def keys(self, kind: BlobKind) -> AsyncIterator[Stored]:
         """See `BlobStore.keys`."""

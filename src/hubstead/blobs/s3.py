@@ -21,8 +21,8 @@ from urllib.parse import quote
 
 import obstore
 
-from hubstead.blobs.interface import PartInfo, Stored
-from hubstead.blobs.keys import BlobKey, BlobKind
+from hubstead.blobs.interface import DirectUpload, PartInfo, Stored
+from hubstead.blobs.keys import BlobKey, BlobKind, check_upload
 from hubstead.blobs.layout import (
     INCOMING,
     UPLOADS,
@@ -34,6 +34,7 @@ from hubstead.blobs.layout import (
     upload_path,
 )
 from hubstead.blobs.s3_client import S3Client, s3_errors
+from hubstead.blobs.s3_direct import DirectUploads
 from hubstead.blobs.s3_options import S3Options
 from hubstead.blobs.s3_upload import ObjectUpload
 from hubstead.blobs.verifiers import Verifier
@@ -70,6 +71,7 @@ class S3Blobs(PutsByWriting):
             raise InvalidInput(reason=f"not a prefix for blobs in a bucket: {prefix!r}")
         self._prefix = f"{prefix}/" if prefix else ""
         self._client = S3Client(bucket, options or S3Options())
+        self._direct = DirectUploads(self._client, f"{self._prefix}{INCOMING}/direct-")
         self._threads = ThreadPoolExecutor(8, thread_name_prefix="s3-part")
 
     def writer(self, key: BlobKey, verify: Verifier, *, size: int | None = None) -> S3Writer:
@@ -117,6 +119,7 @@ class S3Blobs(PutsByWriting):
         expires_s: int,
         filename: str | None = None,
         media_type: str | None = None,
+        span: tuple[int, int] | None = None,
     ) -> str | None:
         """See `BlobStore.url`."""
         wanted = {"Bucket": self._client.bucket, "Key": self._prefix + blob_path(key)}
@@ -124,6 +127,8 @@ class S3Blobs(PutsByWriting):
             wanted["ResponseContentDisposition"] = _disposition(filename)
         if media_type is not None:
             wanted["ResponseContentType"] = media_type
+        if span is not None:
+            wanted["Range"] = f"bytes={span[0]}-{span[1]}"  # the signature covers this header
         return await asyncio.to_thread(self._sign, wanted, expires_s)
 
     def _sign(self, wanted: dict[str, str], expires_s: int) -> str:
@@ -132,6 +137,17 @@ class S3Blobs(PutsByWriting):
                 "get_object", Params=wanted, ExpiresIn=expires_s
             )
         return str(signed)
+
+    async def direct_upload(
+        self, size: int, *, crc64nvme: int | None = None, expires_s: int
+    ) -> DirectUpload | None:
+        """See `BlobStore.direct_upload`."""
+        return await asyncio.to_thread(self._direct.begin, size, crc64nvme, expires_s)
+
+    async def adopt(self, upload_id: str, key: BlobKey, verify: Verifier) -> int:
+        """See `BlobStore.adopt`."""
+        target = self._prefix + blob_path(key)
+        return await asyncio.to_thread(self._direct.adopt, check_upload(upload_id), target, verify)
 
     async def keys(self, kind: BlobKind) -> AsyncIterator[Stored]:
         """See `BlobStore.keys`."""

@@ -1,0 +1,142 @@
+"""Objects that clients send straight to S3, and what is believed of them.
+
+The signed address takes one object once: the signature covers ``If-None-Match: *`` and the
+length. What arrived is read through a verifier and copied by the server under its final key.
+Then an empty object takes its place, which keeps the address shut until it expires: nobody can
+put other bytes there between the reading and the copying. So the whole rests on a server that
+honours ``If-None-Match``, and that tells by the ETag that a copy is a copy; it is tried out once.
+Ceph 16 honours neither ``x-amz-copy-source-if-match`` nor a CRC-64; neither is needed.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import obstore
+from botocore.exceptions import ClientError
+
+from hubstead.blobs.interface import DirectUpload
+from hubstead.blobs.s3_client import S3Client, answer_code, s3_errors
+from hubstead.blobs.verifiers import Verifier
+from hubstead.blobs.writing import CHUNK_BYTES
+from hubstead.errors import BlobNotFound, HubError
+
+_TRIAL = b"123456789"
+_TRIAL_CRC = 0xAE8B14860A799888  # CRC-64/NVME of it
+#: An answer that says no, and not that something is wrong.
+_REFUSED = (400, 409, 412, 501)
+
+
+class DirectUploads:
+    """Uploads to keys that begin with ``folder``. All methods block."""
+
+    def __init__(self, client: S3Client, folder: str) -> None:
+        self._client = client
+        self._folder = folder
+        self._works: bool | None = None
+        self._takes_crc = False
+
+    def begin(self, size: int, crc64nvme: int | None, expires_s: int) -> DirectUpload | None:
+        """See `BlobStore.direct_upload`."""
+        if self._works is None:
+            self._works = self._try_out()
+        if not self._works:
+            return None
+        upload_id = secrets.token_hex(16)
+        wanted: dict[str, Any] = {**self._at(upload_id), "ContentLength": size, "IfNoneMatch": "*"}
+        headers = {"If-None-Match": "*"}
+        if crc64nvme is not None and self._takes_crc:
+            wanted["ChecksumCRC64NVME"] = headers["x-amz-checksum-crc64nvme"] = _base64(crc64nvme)
+        with s3_errors():
+            url = self._client.signer.generate_presigned_url(
+                "put_object", Params=wanted, ExpiresIn=expires_s
+            )
+        return DirectUpload(upload_id, "PUT", str(url), headers)
+
+    def adopt(self, upload_id: str, target: str, verify: Verifier) -> int:
+        """See `BlobStore.adopt`; ``target`` is the key that the object gets."""
+        place = self._at(upload_id)
+        with s3_errors(upload_id):
+            found = obstore.get(self._client.reader, place["Key"])
+            size, etag = found.meta["size"], (found.meta["e_tag"] or "").strip('"')
+        if not size:
+            raise BlobNotFound(name=upload_id)  # adopted or refused before
+        try:
+            for chunk in _chunks(found, upload_id):
+                verify.update(chunk)
+            verify.finish()
+        except HubError:
+            self._shut(place)
+            raise
+        self._copy(place, {**place, "Key": target}, etag, upload_id)
+        self._shut(place)
+        return size
+
+    def _at(self, name: str) -> dict[str, str]:
+        return {"Bucket": self._client.bucket, "Key": f"{self._folder}{name}"}
+
+    def _copy(
+        self, source: dict[str, str], target: dict[str, str], etag: str, upload_id: str
+    ) -> None:
+        s3 = self._client.writer
+        with s3_errors(upload_id):
+            s3.copy_object(**target, CopySource=source)
+            copied = s3.head_object(**target)["ETag"].strip('"')
+            if copied != etag:
+                s3.delete_object(**target)
+                raise BlobNotFound(name=upload_id)  # adopted by another meanwhile
+
+    def _shut(self, place: dict[str, str]) -> None:
+        with s3_errors():
+            self._client.writer.put_object(**place, Body=b"")
+
+    def _try_out(self) -> bool:
+        s3 = self._client.writer
+        first, second = (self._at(f"trial-{secrets.token_hex(8)}") for _ in range(2))
+        wrong = _base64(_TRIAL_CRC ^ 1)
+        with s3_errors():
+            try:
+                s3.put_object(**first, Body=_TRIAL)
+                self._takes_crc = _is_refused(
+                    s3.put_object, **second, Body=_TRIAL, ChecksumCRC64NVME=wrong
+                ) and not _is_refused(
+                    s3.put_object, **second, Body=_TRIAL, ChecksumCRC64NVME=_base64(_TRIAL_CRC)
+                )
+                if not _is_refused(s3.put_object, **first, Body=b"other", IfNoneMatch="*"):
+                    return False
+                s3.copy_object(**second, CopySource=first)
+                return bool(s3.head_object(**first)["ETag"] == s3.head_object(**second)["ETag"])
+            finally:
+                for place in (first, second):
+                    with suppress(ClientError):
+                        s3.delete_object(**place)
+
+
+def _chunks(found: obstore.GetResult, name: str) -> Iterator[memoryview]:
+    with s3_errors(name):
+        chunks = iter(found.stream(CHUNK_BYTES))
+    while True:
+        with s3_errors(name):
+            chunk = next(chunks, None)
+        if chunk is None:
+            return
+        yield memoryview(chunk)
+
+
+def _is_refused(call: Any, **wanted: Any) -> bool:
+    try:
+        call(**wanted)
+    except ClientError as error:
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        if status in _REFUSED or answer_code(error) == "PreconditionFailed":
+            return True
+        raise
+    return False
+
+
+def _base64(checksum: int) -> str:
+    return base64.b64encode(checksum.to_bytes(8, "big")).decode()
