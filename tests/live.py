@@ -16,7 +16,10 @@ import http.client
 import json
 import os
 import secrets
+import subprocess
+import sys
 import tempfile
+import textwrap
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -134,6 +137,40 @@ class Person:
         body = "\n".join(json.dumps(line) for line in [header, *lines])
         target = f"/api/{kind}/{repo_id}/commit/{rev}"
         return self.call("POST", target, body, **{"Content-Type": "application/x-ndjson"})
+
+    def run(self, *command: str, home: Path, xet: bool = True, **env: str) -> str:
+        """Run a program as somebody who has just installed the client; return what it prints.
+
+        In this process Xet is off. There it is on, as it is for everybody, unless told otherwise.
+        """
+        kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+        home.mkdir(parents=True, exist_ok=True)
+        theirs = {
+            "HOME": str(home),
+            "HF_HOME": str(home / "hf"),
+            "HF_ENDPOINT": self.hub.url,
+            "HF_TOKEN": self.token,
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            "HF_HUB_DISABLE_UPDATE_CHECK": "1",
+            **({} if xet else {"HF_HUB_DISABLE_XET": "1"}),
+        }
+        done = subprocess.run(
+            command,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=100,
+            env={**kept, **theirs, **env},
+            cwd=home,
+        )
+        assert done.returncode == 0, f"{command}:\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def python(self, script: str, *arguments: str, home: Path, **how: Any) -> str:
+        """Run Python of the tests' own environment; ``api`` is the real client. See ``run``."""
+        start = "import sys\nfrom huggingface_hub import *\napi = HfApi()\nargs = sys.argv[1:]\n"
+        code = start + textwrap.dedent(script)
+        return self.run(sys.executable, "-c", code, *arguments, home=home, **how)
 
     def with_token(self, role: str) -> Person:
         """Return the same person with another token of that role."""

@@ -14,6 +14,7 @@ from hubstead.xet.hashes import (
     to_raw,
     to_text,
 )
+from hubstead.xet.lookup import Found, find, hashes_of, sha256s_of
 from hubstead.xet.plans import Fetch, Plan, make_plan
 from hubstead.xet.receiving import XorbReceiver, XorbRefused
 from hubstead.xet.records import MAX_CHUNK_BYTES, MAX_CHUNKS, MAX_STORED_BYTES, MAX_UNPACKED_BYTES
@@ -30,6 +31,7 @@ __all__ = [
     "Chunker",
     "Fetch",
     "FileEntry",
+    "Found",
     "Known",
     "Plan",
     "Shard",
@@ -46,12 +48,15 @@ __all__ = [
     "decode",
     "encode",
     "file_hash",
+    "find",
+    "hashes_of",
     "is_eligible",
     "keyed",
     "make_plan",
     "merkle_root",
     "parse_shard",
     "range_hash",
+    "sha256s_of",
     "split",
     "to_raw",
     "to_text",

@@ -392,7 +392,7 @@ def test_expanding_info_gives_what_is_named_and_nothing_else(place: Place) -> No
     refused = place.api("?expand=sha&expand=none")
     assert refused.status == 400
     assert refused.message.startswith('"expand" must be one of [')
-    assert place.api("?expand=xetEnabled").json["xetEnabled"] is False
+    assert place.api("?expand=xetEnabled").json["xetEnabled"] is True
 
 
 @pytest.mark.parametrize("kind", ["model", "dataset", "space"])

@@ -11,6 +11,13 @@ from hubstead.wire.http.protocol import HubProtocol
 from hubstead.wire.http.ranges import Span, parse_range
 from hubstead.wire.http.routing import Access, Route, Router, Says
 from hubstead.wire.http.server import HubServer, serve
+from hubstead.wire.http.xet_access import (
+    XetAccess,
+    open_lfs,
+    reconstruction_url,
+    token_url,
+    xet_access,
+)
 
 __all__ = [
     "Access",
@@ -29,16 +36,21 @@ __all__ = [
     "Says",
     "Source",
     "Span",
+    "XetAccess",
     "content_length",
     "disposition",
     "inflating",
     "json_answer",
     "one_header",
+    "open_lfs",
     "parse_range",
     "read_body",
     "receive_into",
+    "reconstruction_url",
     "redirect",
     "serve",
     "stream_body",
     "text_answer",
+    "token_url",
+    "xet_access",
 ]

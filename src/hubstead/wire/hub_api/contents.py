@@ -1,9 +1,15 @@
-"""What the wire says of a file: its size, its ids, whether it is an LFS file."""
+"""What the wire says of a file: its size, its ids, whether it is an LFS or a Xet file."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from hubstead.errors import HubError
 from hubstead.gitstore import Entry, GitRepo, Pointer
+from hubstead.repos import Right, require
+from hubstead.wire.http import Call
 from hubstead.wire.hub_api.shapes import LfsFacts
+from hubstead.xet import hashes_of
 
 
 def pointer_of(git: GitRepo, entry: Entry) -> Pointer | None:
@@ -15,3 +21,17 @@ def lfs_facts(git: GitRepo, entry: Entry) -> LfsFacts | None:
     """Return what tree items say of an LFS file; None for any other."""
     pointer = pointer_of(git, entry)
     return LfsFacts(pointer.oid, pointer.size, entry.size) if pointer else None
+
+
+async def xet_hashes(call: Call, sha256s: Iterable[str]) -> dict[str, str]:
+    """Return the Xet hash of those LFS files of the repository that are in the Xet store.
+
+    None of them to callers who may see the repository but not read its files: who knows the hash
+    of a file can ask for it.
+    """
+    names = list(dict.fromkeys(sha256s))
+    try:
+        require(call.repo, call.actor, Right.CONTENT)
+    except HubError:
+        return {}
+    return await hashes_of(call.hub.db, call.repo.pk, names)

@@ -15,7 +15,7 @@ from hubstead.gitstore import GitRepo
 from hubstead.ids import Kind
 from hubstead.repos import Details, Repo, details
 from hubstead.wire.http import Answer, Call, json_answer
-from hubstead.wire.hub_api.contents import lfs_facts
+from hubstead.wire.hub_api.contents import lfs_facts, xet_hashes
 from hubstead.wire.hub_api.shapes import iso
 
 
@@ -40,7 +40,10 @@ async def info(call: Call) -> Answer:
     expand = call.query.all("expand")
     files = NO_SIBLINGS
     if commit is not None and (not expand or needs_siblings(expand)):
-        files = await siblings(git, commit, blobs=call.query.flag("blobs"))
+        blobs = call.query.flag("blobs")
+        files = await siblings(git, commit, blobs=blobs)
+        if blobs:
+            files = await _with_xet_hashes(call, files)
     known = Known(call.repo, kept, commit, files)
     if expand:
         return json_answer(expanded(known, expand))
@@ -77,6 +80,19 @@ async def siblings(git: GitRepo, commit: str, *, blobs: bool = False) -> msgspec
         listed = await asyncio.to_thread(_siblings, git, commit, blobs)
         git.remember(name, listed)
     return msgspec.Raw(listed)
+
+
+async def _with_xet_hashes(call: Call, listed: msgspec.Raw) -> msgspec.Raw:
+    """Add to files what depends on who asks, and when."""
+    files = await asyncio.to_thread(msgspec.json.decode, listed)
+    large = [file for file in files if "lfs" in file]
+    hashes = await xet_hashes(call, (file["lfs"]["sha256"] for file in large))
+    if not hashes:
+        return listed
+    for file in large:
+        if file["lfs"]["sha256"] in hashes:
+            file["xetHash"] = hashes[file["lfs"]["sha256"]]
+    return msgspec.Raw(await asyncio.to_thread(msgspec.json.encode, files))
 
 
 def _siblings(git: GitRepo, commit: str, blobs: bool) -> bytes:
@@ -203,7 +219,7 @@ PROPERTIES: dict[str, Callable[[Known], Any]] = {
     "usedStorage": lambda known: known.details.used_bytes,
     "siblings": lambda known: known.siblings,
     "resourceGroup": lambda known: None,
-    "xetEnabled": lambda known: False,
+    "xetEnabled": lambda known: True,
     "gitalyUid": lambda known: None,
     "pipeline_tag": _model(lambda known: known.details.pipeline_tag),
     "library_name": _model(lambda known: known.details.library_name),

@@ -1,21 +1,26 @@
-"""LFS files of a repository: listed, and deleted for good."""
+"""LFS files of a repository: listed, given to another one, and deleted for good."""
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 
 from msgspec import UNSET
 
 from hubstead.accounts import account_by_pk
 from hubstead.blobs import list_lfs
-from hubstead.commits import delete_lfs_files
+from hubstead.commits import copy_lfs_files, delete_lfs_files
 from hubstead.errors import AccountNotFound, InvalidInput
-from hubstead.ids import is_sha256
+from hubstead.ids import Kind, RepoId, is_sha256
 from hubstead.wire.http import Answer, Call, json_answer
 from hubstead.wire.hub_api import shapes
+from hubstead.wire.hub_api.contents import xet_hashes
 from hubstead.wire.hub_api.tree import next_page
+from hubstead.xet import sha256s_of
 
 PAGE = 1000
+#: Files that one call may copy.
+MOST_COPIES = 500
 
 
 async def listing(call: Call) -> Answer:
@@ -29,6 +34,7 @@ async def listing(call: Call) -> Answer:
         cursor = base64.urlsafe_b64encode(f"{last.created_ms}.{last.name}".encode()).decode()
         headers["link"] = next_page(call, cursor=cursor, limit=limit)
     pushers = await _pushers(call, {row.pusher_pk for row in rows})
+    hashes = await xet_hashes(call, (row.name for row in rows[:limit]))
     items = [
         shapes.LfsFileItem(
             fileOid=row.name,
@@ -38,6 +44,7 @@ async def listing(call: Call) -> Answer:
             size=row.bytes,
             ref=row.ref or UNSET,
             pusher=pushers.get(row.pusher_pk, UNSET),
+            xetHash=hashes.get(row.name, UNSET),
         )
         for row in rows[:limit]
     ]
@@ -94,3 +101,39 @@ async def _delete(call: Call, names: list[str], rewrite: bool) -> Answer:
         call.hub.stores, call.actor, call.repo, frozenset(names), rewrite_history=rewrite
     )
     return json_answer({})
+
+
+async def duplicate(call: Call) -> Answer:
+    """Let another repository have LFS files of this one, without their bytes travelling."""
+    body = await call.json(shapes.DuplicateLfsFiles)
+    if len(body.files) > MOST_COPIES:
+        raise InvalidInput(reason=f'"files" must name at most {MOST_COPIES}')
+    hashes = list({file.xetHash for file in body.files if file.xetHash})
+    known = await sha256s_of(call.hub.db, hashes)
+    named = [_sha256(file, known) for file in body.files]
+    given = await copy_lfs_files(
+        call.hub.stores,
+        call.actor,
+        call.repo,
+        RepoId.parse(Kind.parse(body.target.type), body.target.name),
+        [name for name in dict.fromkeys(named) if name],
+    )
+    failed = [
+        shapes.NotDuplicated(file.xetHash, name or file.sha256, _NOT_HERE)
+        for file, name in zip(body.files, named, strict=True)
+        if name not in given
+    ]
+    count = len(body.files)
+    answer = shapes.DuplicatedLfsFiles(not failed, count, count - len(failed), failed)
+    return json_answer(answer, status=207 if failed else 200)
+
+
+_NOT_HERE = "This file is not in the repository that it is to be copied from"
+
+
+def _sha256(file: shapes.DuplicateFile, known: Mapping[str, str]) -> str | None:
+    """Return the sha256 of a file that is named by it, by its Xet hash, or by both alike."""
+    if not file.xetHash:
+        return file.sha256 if file.sha256 and is_sha256(file.sha256) else None
+    sha256 = known.get(file.xetHash)
+    return sha256 if file.sha256 in (None, sha256) else None

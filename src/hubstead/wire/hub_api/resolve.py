@@ -7,16 +7,30 @@ import mimetypes
 from collections.abc import AsyncIterator
 from functools import lru_cache
 
+import msgspec
 from starlette.types import ASGIApp
 
-from hubstead.blobs import BlobKey, BlobKind, held
+from hubstead.blobs import BlobKey, BlobKind
 from hubstead.commits import Revision, split
 from hubstead.errors import EntryNotFound, InvalidInput
 from hubstead.gitstore import Entry, GitRepo, Pointer
 from hubstead.ids import is_oid
-from hubstead.wire.http import Call, FileAnswer, disposition, redirect
+from hubstead.wire.http import (
+    Answer,
+    Call,
+    FileAnswer,
+    disposition,
+    open_lfs,
+    reconstruction_url,
+    redirect,
+    token_url,
+)
 from hubstead.wire.hub_api.contents import pointer_of
+from hubstead.wire.hub_api.shapes import XetFile
+from hubstead.xet import Found, find
 
+#: What clients accept that would rather know how to put the file together (hub-api 5.2).
+XET_FACTS = "application/vnd.xet-fileinfo+json"
 #: Larger files of git are read in a thread.
 _INLINE_BYTES = 1 << 16
 
@@ -92,27 +106,82 @@ async def _from_git(call: Call, git: GitRepo, entry: Entry, revision: Revision) 
 
 
 async def _from_store(call: Call, entry: Entry, pointer: Pointer, revision: Revision) -> ASGIApp:
-    key = BlobKey(BlobKind.LFS, pointer.oid)
-    if await held(call.hub.db, call.repo.pk, key) is None:
+    found = await find(call.hub.db, call.repo.pk, pointer.oid)
+    if found is None:
         # A pointer is only text: it leads to bytes that were given to this repository, no others.
         raise EntryNotFound(
             reason="The content of this LFS file is not in this repository", path=entry.path
         )
     headers = _headers(call, entry, revision)
     headers += [("X-Linked-Etag", f'"{pointer.oid}"'), ("X-Linked-Size", str(pointer.size))]
-    if call.hub.settings.s3_direct_downloads and _may_be_sent_on(call):
-        url = await call.hub.blobs.url(
-            key,
-            expires_s=int(call.hub.settings.signed_url_seconds),
-            filename=entry.name,
-            media_type=_media_type(entry.name),
-        )
-        if url is not None:
-            more = {name.lower(): value for name, value in headers}
-            # Releases 0.10 to 0.13 prefer ETag: the two have to be equal (legacy-clients 3).
-            return redirect(url, status=302, headers={**more, "etag": f'"{pointer.oid}"'})
-    source = await call.hub.blobs.open(key)
+    if found.file is not None:
+        facts = await _xet_facts(call, found, found.file, revision)
+        headers += _xet_headers(facts)
+        if XET_FACTS in call.headers.get("accept", ""):
+            body = msgspec.json.encode(facts)
+            return Answer(body, media_type=XET_FACTS, headers=dict(headers))
+    elsewhere = await _address_elsewhere(call, entry, found)
+    if elsewhere is not None:
+        more = {name.lower(): value for name, value in headers}
+        # Releases 0.10 to 0.13 prefer ETag: the two have to be equal (legacy-clients 3).
+        return redirect(elsewhere, status=302, headers={**more, "etag": f'"{pointer.oid}"'})
+    source = _Unopened(found.bytes) if _only_asks(call, found) else await open_lfs(call, found)
     return FileAnswer(source, etag=pointer.oid, headers=headers, media_type=_media_type(entry.name))
+
+
+async def _xet_facts(call: Call, found: Found, file: str, revision: Revision) -> XetFile:
+    return XetFile(
+        hash=file,
+        refreshUrl=token_url(call, "read", revision.commit),
+        reconstructionUrl=await reconstruction_url(call, file),
+        etag=found.sha256,
+        size=found.bytes,
+    )
+
+
+def _xet_headers(facts: XetFile) -> list[tuple[str, str]]:
+    """Return what turns clients to the Xet store; only absolute addresses will do (xet 10.2)."""
+    refresh = f'<{facts.refreshUrl}>; rel="xet-auth"'
+    plan = f'<{facts.reconstructionUrl}>; rel="xet-reconstruction-info"'
+    return [
+        ("X-Xet-Hash", facts.hash),
+        ("Link", f"{refresh}, {plan}"),
+        ("Vary", "Origin, Accept"),
+    ]
+
+
+def _only_asks(call: Call, found: Found) -> bool:
+    """Tell whether this is how a client begins that then fetches the file from the Xet store."""
+    return call.method == "HEAD" and found.file is not None
+
+
+class _Unopened:
+    """A file that is known well enough to answer HEAD."""
+
+    path = None
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def chunks(self, start: int, count: int) -> AsyncIterator[bytes]:
+        """Never called: HEAD sends nothing."""
+        raise NotImplementedError
+
+
+async def _address_elsewhere(call: Call, entry: Entry, found: Found) -> str | None:
+    """Return where the store itself hands the file out, if this client can be sent there.
+
+    A redirect answers HEAD only for files that are not in the Xet store, too.
+    """
+    may = call.hub.settings.s3_direct_downloads and found.is_plain and not _only_asks(call, found)
+    if not may or not _may_be_sent_on(call):
+        return None
+    return await call.hub.blobs.url(
+        BlobKey(BlobKind.LFS, found.sha256),
+        expires_s=int(call.hub.settings.signed_url_seconds),
+        filename=entry.name,
+        media_type=_media_type(entry.name),
+    )
 
 
 def _may_be_sent_on(call: Call) -> bool:

@@ -22,6 +22,7 @@ from hubstead.wire.hub_api import (
     tree,
     unbuilt,
     validation,
+    xet,
 )
 
 OPEN, ANYONE, SIGNED_IN = Access.OPEN, Access.ANYONE, Access.SIGNED_IN
@@ -143,6 +144,23 @@ _READING = [
         says=_BYTES,
     ),
 ]
+_XET = [
+    Route(
+        "GET",
+        f"{_REPO}/xet-read-token/{{rev*}}",
+        xet.read_token,
+        CONTENT,
+        says=_says(None, shapes.XetToken),
+    ),
+    # Readers may propose changes: for anything else the handler asks for more.
+    Route(
+        "GET",
+        f"{_REPO}/xet-write-token/{{rev*}}",
+        xet.write_token,
+        CONTENT,
+        says=_says(None, shapes.XetToken, "create_pr"),
+    ),
+]
 _PEOPLE = [
     Route("GET", "/api/users/{user}/overview", people.user_overview, ANYONE),
     Route("GET", "/api/organizations/{org}/overview", people.org_overview, ANYONE),
@@ -211,6 +229,13 @@ _WRITING = [
         says=_says(shapes.DeleteLfsFiles),
     ),
     Route("DELETE", f"{_REPO}/lfs-files/{{sha}}", lfs_files.delete_one, WRITE),
+    Route(
+        "POST",
+        f"{_REPO}/lfs-files/duplicate",
+        lfs_files.duplicate,
+        CONTENT,
+        says=_says(shapes.DuplicateLfsFiles, shapes.DuplicatedLfsFiles),
+    ),
     *[
         Route(method, f"{start}/{verb}/{{rest+}}", handler, WRITE)
         for start in ("/api/{any_kind}/{repo}", _BARE)
@@ -225,9 +250,6 @@ _UNBUILT = [
     *[
         Route(method, pattern, handler, access)
         for pattern, handler, access, methods in (
-            (f"{_REPO}/xet-read-token/{{rev*}}", unbuilt.XET, CONTENT, "GET"),
-            (f"{_REPO}/xet-write-token/{{rev*}}", unbuilt.XET, WRITE, "GET"),
-            (f"{_REPO}/lfs-files/duplicate", unbuilt.LFS_COPIES, CONTENT, "POST"),
             (f"{_REPO}/discussions", unbuilt.PULL_REQUESTS, READ, "GET POST"),
             (f"{_REPO}/discussions/{{number+}}", unbuilt.PULL_REQUESTS, READ, "GET POST DELETE"),
             (f"{_REPO}/like", unbuilt.LIKES, READ, "POST DELETE"),
@@ -267,4 +289,4 @@ _UNBUILT = [
     ],
 ]
 
-ROUTES = [*_SERVICE, *_IDENTITY, *_REPOS, *_READING, *_PEOPLE, *_WRITING, *_UNBUILT]
+ROUTES = [*_SERVICE, *_IDENTITY, *_REPOS, *_READING, *_XET, *_PEOPLE, *_WRITING, *_UNBUILT]

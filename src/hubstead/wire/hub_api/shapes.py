@@ -326,6 +326,7 @@ class TreeItem(Struct):
     size: int
     path: str
     lfs: LfsFacts | UnsetType = UNSET
+    xetHash: str | UnsetType = UNSET
     lastCommit: LastCommit | UnsetType = UNSET
     securityFileStatus: FileStatus | UnsetType = UNSET
 
@@ -407,6 +408,64 @@ class LfsFileItem(Struct):
     size: int
     ref: str | UnsetType = UNSET
     pusher: dict[str, Any] | UnsetType = UNSET
+    xetHash: str | UnsetType = UNSET
+
+
+class XetToken(Struct):
+    """``GET …/xet-read-token/{rev}`` and ``…/xet-write-token/{rev}``."""
+
+    accessToken: str
+    exp: int  # Unix time in seconds
+    casUrl: str
+
+
+class XetFile(Struct):
+    """``GET …/resolve/…`` for who asks how to reconstruct the file."""
+
+    hash: str
+    refreshUrl: str
+    reconstructionUrl: str
+    etag: str
+    size: int
+
+
+class DuplicateTarget(Struct):
+    """Where copies of LFS files go."""
+
+    type: str
+    name: str
+
+
+class DuplicateFile(Struct):
+    """An LFS file to copy: named by its sha256, by a Xet hash, or both."""
+
+    sha256: str | None = None
+    xetHash: str | None = None
+    filename: str | None = None
+
+
+class DuplicateLfsFiles(Struct):
+    """``POST …/lfs-files/duplicate``."""
+
+    target: DuplicateTarget
+    files: list[DuplicateFile]
+
+
+class NotDuplicated(Struct):
+    """A file that was not copied, and why."""
+
+    xetHash: str | None
+    sha256: str | None
+    error: str
+
+
+class DuplicatedLfsFiles(Struct):
+    """The answer of ``POST …/lfs-files/duplicate``."""
+
+    success: bool
+    processed: int
+    succeeded: int
+    failed: list[NotDuplicated]
 
 
 class Finding(Struct):

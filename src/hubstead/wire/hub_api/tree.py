@@ -14,7 +14,7 @@ from hubstead.commits import Revision, split
 from hubstead.errors import EntryNotFound, InvalidInput, TooLarge
 from hubstead.gitstore import Commit, Entry, GitRepo
 from hubstead.wire.http import Answer, Call, json_answer
-from hubstead.wire.hub_api.contents import lfs_facts
+from hubstead.wire.hub_api.contents import lfs_facts, xet_hashes
 from hubstead.wire.hub_api.shapes import FileStatus, LastCommit, TreeItem, iso
 
 PAGE = 1000
@@ -40,6 +40,7 @@ async def tree(call: Call) -> Answer:
     )
     page = entries[:limit]
     items = await asyncio.to_thread(describe, git, revision, page, expand=expand)
+    await _add_xet_hashes(call, items)
     headers = {}
     if len(entries) > limit:
         headers["link"] = next_page(call, cursor=_cursor(page[-1].path), limit=limit)
@@ -102,6 +103,13 @@ def _item(git: GitRepo, entry: Entry, last: Commit | None, expand: bool) -> Tree
     )
 
 
+async def _add_xet_hashes(call: Call, items: Sequence[TreeItem]) -> None:
+    files = [(item, item.lfs.oid) for item in items if item.lfs]
+    hashes = await xet_hashes(call, (oid for _, oid in files))
+    for item, oid in files:
+        item.xetHash = hashes.get(oid, UNSET)
+
+
 async def paths_info(call: Call) -> Answer:
     """Describe paths of a revision; those that do not exist are left out."""
     fields = await call.fields()
@@ -117,7 +125,9 @@ async def paths_info(call: Call) -> Answer:
         found = [git.entry(revision.commit, path.strip("/")) for path in paths if path.strip("/")]
         return describe(git, revision, [entry for entry in found if entry], expand=expand)
 
-    return json_answer(await asyncio.to_thread(look_up))
+    items = await asyncio.to_thread(look_up)
+    await _add_xet_hashes(call, items)
+    return json_answer(items)
 
 
 def _paths(given: Any) -> list[str]:

@@ -18,10 +18,6 @@ def unbuilt(what: str) -> Callable[[Call], Awaitable[Answer]]:
     return refuse
 
 
-XET = unbuilt(
-    "Xet storage: set HF_HUB_DISABLE_XET=1 in the client's environment, so that large files "
-    "travel by LFS"
-)
 PULL_REQUESTS = unbuilt("discussions and pull requests")
 COLLECTIONS = unbuilt("collections")
 LIKES = unbuilt("likes")
@@ -32,7 +28,6 @@ BUCKETS = unbuilt("buckets")
 JOBS = unbuilt("compute jobs")
 SSH_KEYS = unbuilt("SSH keys: use HTTP with a token")
 OAUTH = unbuilt("signing in through the browser: paste an access token instead")
-LFS_COPIES = unbuilt("copying large files between repositories by Xet hash")
 SAFETENSORS = unbuilt("reading the headers of safetensors files: read them by ranged GET")
 TREE_SIZE = unbuilt("the size of a folder")
 SCAN = unbuilt("scanning files for malware")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from functools import partial
 
 from hubstead.blobs import BlobKey, BlobKind, Upload, begin_upload
 from hubstead.db import Tx
 from hubstead.ids import now_ms
-from hubstead.wire.http import Call
+from hubstead.wire.http import Call, token_url, xet_access
 from hubstead.wire.lfs.grants import DOWNLOAD, PARTS, UPLOAD, grant_for, signed
 from hubstead.wire.lfs.shapes import Action, AskedObject
 
+#: What clients call sending to the Xet store.
+XET = "xet"
 #: Addresses of parts in one answer: some 30 MB of them. Larger batches get larger parts.
 MOST_PARTS = 100_000
 #: Nobody has to come back for new addresses while the bytes flow at least as fast as this.
@@ -91,12 +94,28 @@ def download_actions(call: Call, each: AskedObject, total_bytes: int) -> Actions
     return {"download": Action(href, expires_in=int(seconds))}
 
 
+async def xet_actions(call: Call) -> Actions:
+    """Return how objects are sent to the Xet store, the same for all of them (hub-api 5.3).
+
+    At ``href`` the client gets new tokens. It names the default branch, at which nobody is told
+    that the branch they are about to push does not exist yet.
+    """
+    access = await xet_access(call, write=True)
+    header = {**access.headers, "X-Xet-Session-Id": str(uuid.uuid4())}
+    href = token_url(call, "write", call.repo.default_branch)
+    return {"upload": Action(href, header), "verify": _verify(call)}
+
+
+def _verify(call: Call) -> Action:
+    return Action(f"{call.public_url}/{call.repo.repo_id.web_path}.git/info/lfs/verify")
+
+
 async def upload_actions(
     call: Call, plan: Plan, objects: list[AskedObject]
 ) -> dict[AskedObject, Actions]:
     """Return where each object can be sent, and where to ask whether it has arrived."""
     uploads = await _uploads(call, plan, [each for each in objects if each in plan.in_parts])
-    verify = Action(f"{call.public_url}/{call.repo.repo_id.web_path}.git/info/lfs/verify")
+    verify = _verify(call)
     found = {}
     for each in objects:
         if each in uploads:

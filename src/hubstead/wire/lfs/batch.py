@@ -13,7 +13,7 @@ from hubstead.errors import InvalidInput, NotBuilt
 from hubstead.ids import is_sha256
 from hubstead.repos import Right, require
 from hubstead.wire.http import Call
-from hubstead.wire.lfs.actions import Plan, download_actions, upload_actions
+from hubstead.wire.lfs.actions import XET, Plan, download_actions, upload_actions, xet_actions
 from hubstead.wire.lfs.shapes import (
     AskedObject,
     BatchAnswer,
@@ -73,7 +73,13 @@ async def _upload(call: Call, asked: BatchRequest) -> BatchAnswer:
             answers[each] = ObjectAnswer(each.oid, each.size)
         else:
             wanted.append(each)
-    plan = Plan.make(call, asked.transfers or [], wanted)
+    transfers = asked.transfers or []
+    if wanted and XET in transfers:
+        actions = await xet_actions(call)
+        for each in wanted:
+            answers[each] = ObjectAnswer(each.oid, each.size, actions)
+        return BatchAnswer(XET, [answers[each] for each in asked.objects])
+    plan = Plan.make(call, transfers, wanted)
     possible = [each for each in wanted if not plan.is_impossible(each)]
     found = await upload_actions(call, plan, possible)
     for each in wanted:

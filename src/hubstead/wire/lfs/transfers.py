@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 from starlette.types import ASGIApp
 
-from hubstead.blobs import BlobKey, BlobKind, Sha256Verifier, Upload, accept_upload, held
+from hubstead.blobs import BlobKey, BlobKind, Sha256Verifier, Upload, accept_upload
 from hubstead.errors import BlobNotFound, InvalidInput
 from hubstead.repos import Right
 from hubstead.wire.http import (
@@ -16,6 +16,7 @@ from hubstead.wire.http import (
     Call,
     FileAnswer,
     content_length,
+    open_lfs,
     receive_into,
     redirect,
 )
@@ -29,6 +30,7 @@ from hubstead.wire.lfs.grants import (
     open_again,
 )
 from hubstead.wire.lfs.shapes import Completion, lfs_answer
+from hubstead.xet import find
 
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
@@ -87,17 +89,17 @@ async def download(call: Call) -> ASGIApp:
     """Send an object, whole or in part."""
     grant = _of_object(call, DOWNLOAD)
     repo = await open_again(call, grant, Right.CONTENT)
-    key = BlobKey(BlobKind.LFS, grant.oid)
-    row = await held(call.hub.db, repo.pk, key)
-    if row is None or not row.committed:
+    found = await find(call.hub.db, repo.pk, grant.oid)
+    if found is None or not found.committed:
         raise BlobNotFound(name=grant.oid)
     settings = call.hub.settings
-    if settings.s3_direct_downloads and call.method == "GET":
+    if settings.s3_direct_downloads and found.is_plain and call.method == "GET":
+        key = BlobKey(BlobKind.LFS, grant.oid)
         url = await call.hub.blobs.url(key, expires_s=int(settings.signed_url_seconds))
         if url is not None:
             return redirect(url, status=302)
     headers = [("Cache-Control", "private, no-transform")]
-    return FileAnswer(await call.hub.blobs.open(key), etag=grant.oid, headers=headers)
+    return FileAnswer(await open_lfs(call, found), etag=grant.oid, headers=headers)
 
 
 def _of_object(call: Call, purpose: str) -> Grant:

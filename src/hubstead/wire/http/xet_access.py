@@ -1,0 +1,71 @@
+"""What the wires tell of the Xet store: the way in, and LFS objects that are kept in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import quote
+
+from hubstead.blobs import BlobKey, BlobKind
+from hubstead.repos import cas_url, issue
+from hubstead.wire.http.call import Call
+from hubstead.wire.http.files import Source
+from hubstead.xet import Found
+
+
+@dataclass(frozen=True)
+class XetAccess:
+    """What the token routes, and LFS batches of Xet uploads, tell (protocol/xet.md, 10.1)."""
+
+    token: str
+    until: int  # Unix time in seconds
+    url: str  # of the store, without a last slash
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The same as headers, spelled as ``git-xet`` looks them up."""
+        return {
+            "X-Xet-Cas-Url": self.url,
+            "X-Xet-Access-Token": self.token,
+            "X-Xet-Token-Expiration": str(self.until),
+        }
+
+
+async def xet_access(call: Call, *, write: bool, proposing: bool = False) -> XetAccess:
+    """Let the caller into the Xet store for the repository; the right to is asked before.
+
+    Args:
+        call: The request.
+        write: Whether to upload as well.
+        proposing: For a pull request only, which readers may open.
+    """
+    epoch = await call.hub.stores.xet.epoch()
+    token, until = issue(
+        call.hub.seal,
+        call.actor,
+        call.repo,
+        write=write,
+        epoch=epoch,
+        seconds=call.hub.settings.xet_token_seconds,
+        proposing=proposing,
+    )
+    return XetAccess(token, until, cas_url(call.public_url, epoch))
+
+
+def token_url(call: Call, verb: Literal["read", "write"], revision: str) -> str:
+    """Return the absolute address of the repository's Xet tokens."""
+    repo = f"{call.repo.kind.plural}/{call.repo.full_name}"
+    return f"{call.public_url}/api/{repo}/xet-{verb}-token/{quote(revision, safe='')}"
+
+
+async def reconstruction_url(call: Call, file: str) -> str:
+    """Return the absolute address of the plan to put a Xet file together."""
+    epoch = await call.hub.stores.xet.epoch()
+    return f"{cas_url(call.public_url, epoch)}/v1/reconstructions/{file}"
+
+
+async def open_lfs(call: Call, found: Found) -> Source:
+    """Return the bytes of an LFS object: as they lie in the store, or put together from xorbs."""
+    if found.is_plain:
+        return await call.hub.blobs.open(BlobKey(BlobKind.LFS, found.sha256))
+    return await call.hub.stores.xet.open_object(found.sha256)

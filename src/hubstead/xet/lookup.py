@@ -1,0 +1,80 @@
+"""Which Xet files stand for the LFS objects of a repository.
+
+One sha256 may have several: clients cut files in different ways. The oldest is told, so that
+the answer for a commit stays what it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from sqlalchemy import and_, bindparam, func, select
+
+from hubstead.blobs import BlobKind
+from hubstead.blobs.tables import blob, repo_blob
+from hubstead.db import Reader, any_of, point, scan
+from hubstead.xet.tables import xet_file
+
+_OF_REPO = and_(
+    repo_blob.c.repo_pk == bindparam("which_pk"), repo_blob.c.kind == BlobKind.LFS.value
+)
+_OLDEST = (
+    select(xet_file.c.name)
+    .where(xet_file.c.sha256 == repo_blob.c.name)
+    .order_by(xet_file.c.pk)
+    .limit(1)
+    .correlate(repo_blob)
+    .scalar_subquery()
+)
+_FOUND = point(
+    select(repo_blob.c.bytes, repo_blob.c.committed, blob.c.folded_ms, _OLDEST.label("file"))
+    .join_from(
+        repo_blob, blob, and_(blob.c.kind == repo_blob.c.kind, blob.c.name == repo_blob.c.name)
+    )
+    .where(_OF_REPO, repo_blob.c.name == bindparam("which_name"))
+)
+_FILES = scan(
+    select(xet_file.c.sha256, func.min(xet_file.c.pk).label("pk"))
+    .join_from(repo_blob, xet_file, xet_file.c.sha256 == repo_blob.c.name)
+    .where(_OF_REPO, any_of(repo_blob.c.name, "names"))
+    .group_by(xet_file.c.sha256)
+)
+_NAMES = scan(select(xet_file.c.pk, xet_file.c.name).where(any_of(xet_file.c.pk, "pks")))
+_SHA256S = scan(select(xet_file.c.name, xet_file.c.sha256).where(any_of(xet_file.c.name, "names")))
+
+
+class Found(msgspec.Struct, frozen=True):
+    """An LFS object of a repository."""
+
+    sha256: str
+    bytes: int
+    committed: bool  # False: uploaded, and no commit names it yet
+    is_plain: bool  # whether its bytes lie in the store as they are
+    file: str | None  # the hash of the Xet file, if it can be put together from xorbs
+
+
+async def find(db: Reader, repo_pk: int, sha256: str) -> Found | None:
+    """Return what is known of an LFS object, or None if the repository does not have it."""
+    row = await db.one(_FOUND, which_pk=repo_pk, which_name=sha256)
+    if row is None:
+        return None
+    return Found(sha256, row.bytes, bool(row.committed), row.folded_ms is None, row.file)
+
+
+async def hashes_of(db: Reader, repo_pk: int, sha256s: Sequence[str]) -> dict[str, str]:
+    """Return the file hash of those of the LFS objects that a repository has as Xet files."""
+    if not sha256s:
+        return {}
+    rows = await db.all(_FILES, which_pk=repo_pk, names=list(sha256s))
+    named = await db.all(_NAMES, pks=[row.pk for row in rows]) if rows else []
+    names = {row.pk: row.name for row in named}
+    return {row.sha256: names[row.pk] for row in rows if row.pk in names}
+
+
+async def sha256s_of(db: Reader, files: Sequence[str]) -> dict[str, str]:
+    """Return the sha256 of Xet files by their hash, whoever has them; unknown ones are left out."""
+    if not files:
+        return {}
+    rows = await db.all(_SHA256S, names=list(files))
+    return {row.name: row.sha256 for row in rows}
