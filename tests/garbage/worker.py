@@ -1,0 +1,127 @@
+"""A client that writes, drops and brings back large files, as a program of its own.
+
+    python worker.py REPO SEED SECONDS
+
+It prints what was acknowledged: for each revision that must still be readable, the sha256 of
+each file. What a hub refuses is tried again, which is what a person would do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import sys
+import time
+from collections.abc import Callable
+
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+from huggingface_hub.errors import HfHubHTTPError
+
+TRIES = 30
+KB = 1024
+
+
+class Worker:
+    def __init__(self, repo: str, seed: int) -> None:
+        self.api = HfApi()
+        self.repo = repo
+        self.seed = seed
+        self.chance = random.Random(seed)
+        self.files: dict[str, bytes] = {}
+        self.kept: dict[str, dict[str, str]] = {}
+        self.refused = 0
+        self.tags = 0
+        self.last = ""
+
+    def insist(self, act: Callable[[], object]) -> None:
+        for attempt in range(TRIES):
+            try:
+                act()
+            except (HfHubHTTPError, RuntimeError) as error:  # the latter is hf_xet's
+                if attempt == TRIES - 1:
+                    raise
+                self.refused += 1
+                self.last = str(error)
+                time.sleep(0.05)
+            else:
+                return
+
+    def content(self) -> bytes:
+        """Return one of few contents, so that files come back that were just let go of.
+
+        Some are of this client only, some those of the others as well.
+        """
+        number = self.chance.choice([0, 1, 100 + self.seed, 200 + self.seed, 300 + self.seed])
+        common = random.Random(1000).randbytes(300 * KB)
+        return common + random.Random(number).randbytes(200 * KB)
+
+    def add(self) -> None:
+        path, content = f"f{self.chance.randrange(4)}.bin", self.content()
+        if self.files.get(path) == content:
+            return
+        self.insist(
+            lambda: self.api.create_commit(
+                self.repo, [CommitOperationAdd(path, content)], commit_message="add"
+            )
+        )
+        self.files[path] = content
+
+    def remove(self) -> None:
+        if self.files:
+            path = self.chance.choice(sorted(self.files))
+            self.insist(
+                lambda: self.api.create_commit(
+                    self.repo, [CommitOperationDelete(path)], commit_message="remove"
+                )
+            )
+            del self.files[path]
+
+    def squash(self) -> None:
+        self.insist(lambda: self.api.super_squash_history(self.repo))
+
+    def tag(self) -> None:
+        name = f"v{self.tags}"
+        self.tags += 1
+        self.insist(lambda: self.api.create_tag(self.repo, tag=name))
+        self.kept[name] = self.digests()
+        if self.tags > 3 and self.chance.random() < 0.7:
+            gone = self.chance.choice(sorted(self.kept))
+            self.insist(lambda: self.api.delete_tag(self.repo, tag=gone))
+            del self.kept[gone]
+
+    def branch(self) -> None:
+        name = f"b{self.tags}-{time.monotonic_ns()}"
+        self.insist(lambda: self.api.create_branch(self.repo, branch=name))
+        content = self.content()
+        self.insist(
+            lambda: self.api.create_commit(
+                self.repo,
+                [CommitOperationAdd("on-branch.bin", content)],
+                commit_message="on a branch",
+                revision=name,
+            )
+        )
+        self.insist(lambda: self.api.delete_branch(self.repo, branch=name))
+
+    def digests(self) -> dict[str, str]:
+        return {path: hashlib.sha256(data).hexdigest() for path, data in self.files.items()}
+
+    def work(self, seconds: float) -> None:
+        acts = [self.add] * 5 + [self.remove] * 2 + [self.squash] * 2 + [self.tag, self.branch]
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self.chance.choice(acts)()
+        self.kept["main"] = self.digests()
+
+
+def main() -> None:
+    repo, seed, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+    worker = Worker(repo, seed)
+    worker.work(seconds)
+    told = {"kept": worker.kept, "refused": worker.refused, "last": worker.last}
+    print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main()
