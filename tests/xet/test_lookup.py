@@ -1,0 +1,79 @@
+"""Which Xet files stand for LFS objects, and who is told."""
+
+from __future__ import annotations
+
+import secrets
+
+from hubstead.blobs import BlobKey, BlobKind, Link, link
+from hubstead.blobs.tables import blob
+from hubstead.db import Database, Tx, adding, point
+from hubstead.repos import Repo
+from hubstead.xet import Found, find, hashes_of, sha256s_of
+from hubstead.xet.tables import xet_file
+from tests.factories import a_repo, a_user
+
+_BLOB = point(adding(blob, "kind", "name", "bytes", "created_ms", "folded_ms"))
+_FILE = point(adding(xet_file, "name", "sha256", "bytes", "terms", "created_ms", "touched_ms"))
+
+
+def a_hash() -> str:
+    return secrets.token_hex(32)
+
+
+async def an_object(db: Database, *repos: Repo, files: int = 0, plain: bool = False) -> str:
+    """Store the row of an object that ``repos`` have, and of ``files`` ways to make it up."""
+    sha256 = a_hash()
+    key = BlobKey(BlobKind.LFS, sha256)
+
+    async def add(tx: Tx) -> None:
+        folded = None if plain else 0
+        await tx.run(
+            _BLOB, kind=key.kind.value, name=sha256, bytes=7, created_ms=1, folded_ms=folded
+        )
+        for at in range(files):
+            facts = {"name": f"{at}{sha256[1:]}", "bytes": 7, "terms": b""}
+            await tx.run(_FILE, sha256=sha256, created_ms=at, touched_ms=at, **facts)
+        for repo in repos:
+            await link(tx, repo.pk, [Link(key, 7, "w.bin")], pusher_pk=None)
+
+    await db.write(add)
+    return sha256
+
+
+async def test_an_object_is_found_with_how_its_bytes_can_be_had(db: Database) -> None:
+    bert = await a_repo(db, await a_user(db))
+    for plain, files in ((True, 0), (True, 1), (False, 1)):
+        sha256 = await an_object(db, bert, files=files, plain=plain)
+        file = f"0{sha256[1:]}" if files else None
+        assert await find(db, bert.pk, sha256) == Found(
+            sha256, bytes=7, committed=True, is_plain=plain, file=file
+        )
+
+
+async def test_of_several_files_the_first_is_told_every_time(db: Database) -> None:
+    bert = await a_repo(db, await a_user(db))
+    sha256 = await an_object(db, bert, files=3)
+    found = await find(db, bert.pk, sha256)
+    assert found is not None
+    assert found.file == f"0{sha256[1:]}"
+    assert await hashes_of(db, bert.pk, [sha256]) == {sha256: found.file}
+
+
+async def test_a_repository_is_told_only_of_what_it_has(db: Database) -> None:
+    anna = await a_user(db)
+    bert, gpt = await a_repo(db, anna, "anna/bert"), await a_repo(db, anna, "anna/gpt")
+    mine, shared = await an_object(db, bert, files=1), await an_object(db, bert, gpt, files=1)
+    plain = await an_object(db, bert, plain=True)
+    asked = [mine, shared, plain, a_hash()]
+    assert (await hashes_of(db, bert.pk, asked)).keys() == {mine, shared}
+    assert (await hashes_of(db, gpt.pk, asked)).keys() == {shared}
+    assert await find(db, gpt.pk, mine) is None
+    assert await hashes_of(db, gpt.pk, []) == {}
+
+
+async def test_files_are_known_by_their_sha256(db: Database) -> None:
+    bert = await a_repo(db, await a_user(db))
+    sha256 = await an_object(db, bert, files=2)
+    names = [f"{at}{sha256[1:]}" for at in range(3)]
+    assert await sha256s_of(db, names) == {names[0]: sha256, names[1]: sha256}
+    assert await sha256s_of(db, []) == {}
