@@ -43,7 +43,11 @@ def is_eligible(raw: bytes) -> bool:
 
 
 def write_answer(xorbs: Iterable[Known], *, key: bytes, now: int, expiry: int) -> bytes:
-    """Return the shard for ``xorbs``; ``key`` is 32 random bytes, times are unix seconds."""
+    """Return the shard for ``xorbs``; ``key`` is 32 random bytes, times are unix seconds.
+
+    Let ``expiry`` lie ahead, be it by minutes: releases up to hf_xet 1.1.5 make nothing of an
+    answer that is over already, later ones use it for the upload that they are at.
+    """
     if len(key) != 32 or not any(key):
         raise ValueError("hashes would be told in clear")
     told = [_xorb(known, key) for known in xorbs if known.readable]
