@@ -43,6 +43,7 @@ from hubstead.blobs.memory import MemoryBlobs
 from hubstead.blobs.node_cache import NodeCache
 from hubstead.blobs.opening import open_blobs
 from hubstead.blobs.s3_options import S3Options
+from hubstead.blobs.strays import doom_unregistered
 from hubstead.blobs.uploads import Upload, begin_upload, drop_expired
 from hubstead.blobs.verifiers import PackVerifier, Sha256Verifier, Verifier
 
@@ -72,6 +73,7 @@ __all__ = [
     "delete_doomed",
     "delete_folded",
     "doom",
+    "doom_unregistered",
     "drop_expired",
     "end_holds",
     "finish_deletions",

@@ -7,7 +7,9 @@ from collections.abc import Awaitable, Callable
 from hubstead.blobs.deletion import delete_doomed
 from hubstead.blobs.folding import delete_folded
 from hubstead.blobs.interface import BlobStore
+from hubstead.blobs.keys import BlobKind
 from hubstead.blobs.links import end_holds
+from hubstead.blobs.strays import doom_unregistered
 from hubstead.blobs.uploads import drop_expired
 from hubstead.db import Database
 from hubstead.settings import Settings
@@ -15,11 +17,12 @@ from hubstead.settings import Settings
 LET_GO = "blobs.let_go"
 DELETE = "blobs.delete"
 SWEEP = "blobs.sweep"
-
-#: How often each job is due, in seconds.
-EVERY_S = {LET_GO: 600.0, DELETE: 600.0, SWEEP: 6 * 3600.0}
+STRAYS = "blobs.strays"
 
 _DAY_S = 86_400.0
+
+#: How often each job is due, in seconds.
+EVERY_S = {LET_GO: 600.0, DELETE: 600.0, SWEEP: 6 * 3600.0, STRAYS: _DAY_S}
 
 
 def handlers(
@@ -46,4 +49,8 @@ def handlers(
         longest = max(settings.hold_seconds, settings.signed_url_seconds)
         await store.sweep(2 * longest + _DAY_S)
 
-    return {LET_GO: let_go, DELETE: delete, SWEEP: sweep}
+    async def strays(_job: object) -> None:
+        for kind in BlobKind:
+            await doom_unregistered(db, store, kind, older_than_s=_DAY_S)
+
+    return {LET_GO: let_go, DELETE: delete, SWEEP: sweep, STRAYS: strays}

@@ -1,0 +1,110 @@
+"""Bytes in the store that no row names: left by a crash between storing and registering."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+import structlog
+from sqlalchemy import BigInteger, bindparam, select, update
+
+from hubstead.blobs.interface import BlobStore, Stored
+from hubstead.blobs.keys import BlobKind
+from hubstead.blobs.tables import blob
+from hubstead.db import Database, Tx, adding, any_of, point, scan
+from hubstead.ids import now_ms
+
+#: More strays than this, and than blobs that are known, are somebody else's: nobody touches them.
+MANY = 100
+#: How many one sweep takes up; what is left is the next one's.
+MOST = 20_000
+_PAGE = 1000
+
+_KNOWN = scan(
+    select(blob.c.name, blob.c.folded_ms).where(
+        blob.c.kind == bindparam("kind"), any_of(blob.c.name, "names")
+    )
+)
+_ADD_DOOMED = point(
+    adding(blob, "kind", "name", "bytes", "created_ms", "doomed_ms").on_conflict_do_nothing()
+)
+_NOT_NEEDED = scan(
+    update(blob)
+    .values(folded_ms=bindparam("now_ms", type_=BigInteger))
+    .where(blob.c.kind == bindparam("kind"), blob.c.folded_ms == 0, any_of(blob.c.name, "names"))
+)
+
+_log = structlog.get_logger("hubstead.blobs")
+
+
+async def doom_unregistered(
+    db: Database, store: BlobStore, kind: BlobKind, *, older_than_s: float
+) -> int:
+    """Have deleted, after the grace period, what the store has of a kind without a row.
+
+    Each gets a row, doomed from now on. So it goes as any other blob does, never during a pause,
+    and a writer who comes to register these very bytes revives them. Bytes that a folded object
+    does not need are left to `delete_folded`.
+
+    If more than `MANY` have no row, and more than have one, nothing happens: then this is rather
+    the wrong database for the store, an empty one beside an old store, say.
+
+    Args:
+        db: The database.
+        store: Where the bytes are.
+        kind: Which blobs to look at.
+        older_than_s: Only what was stored longer ago than so many seconds; a write under way is
+            the sooner found the shorter this is.
+
+    Returns:
+        How many blobs got a row.
+    """
+    before = now_ms() - int(older_than_s * 1000)
+    known, strays = 0, list[Stored]()
+    async for page in _pages(store, kind):
+        rows = await db.all(_KNOWN, kind=kind.value, names=[each.key.name for each in page])
+        await _note_unneeded(db, kind, [row.name for row in rows if row.folded_ms == 0])
+        have_row = {row.name for row in rows}
+        known += len(rows)
+        old = [each for each in page if each.modified_ms < before]
+        strays += [each for each in old if each.key.name not in have_row]
+    if len(strays) > max(MANY, known):
+        _log.warning("too many blobs without a row: nothing is done", kind=kind, blobs=len(strays))
+        return 0
+    await db.write(lambda tx: _doom(tx, strays[:MOST]))
+    return len(strays[:MOST])
+
+
+async def _pages(store: BlobStore, kind: BlobKind) -> AsyncIterator[list[Stored]]:
+    page = []
+    async for each in store.keys(kind):
+        page.append(each)
+        if len(page) == _PAGE:
+            yield page
+            page = []
+    if page:
+        yield page
+
+
+async def _note_unneeded(db: Database, kind: BlobKind, names: Sequence[str]) -> None:
+    async def note(tx: Tx) -> None:
+        await tx.run(_NOT_NEEDED, kind=kind.value, names=list(names), now_ms=now_ms())
+
+    if names:
+        await db.write(note)
+
+
+async def _doom(tx: Tx, strays: Sequence[Stored]) -> None:
+    now = now_ms()
+    await tx.many(
+        _ADD_DOOMED,
+        [
+            {
+                "kind": each.key.kind.value,
+                "name": each.key.name,
+                "bytes": each.size,
+                "created_ms": now,
+                "doomed_ms": now,
+            }
+            for each in strays
+        ],
+    )

@@ -1,0 +1,172 @@
+"""What is promised of bytes that no row names."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+from sqlalchemy import bindparam, select
+
+from hubstead.blobs import (
+    BlobKey,
+    BlobKind,
+    BlobStore,
+    Sha256Verifier,
+    accept_files,
+    accept_upload,
+    delete_doomed,
+    delete_folded,
+    doom_unregistered,
+    held,
+    jobs,
+    open_blobs,
+    pause_deletion,
+    register,
+    resume_deletion,
+    strays,
+)
+from hubstead.blobs.tables import blob
+from hubstead.db import Database, Row, open_db, point
+from hubstead.errors import Unavailable
+from hubstead.settings import Settings
+from tests.blobs.test_stores import AnyBytes, list_all
+from tests.factories import a_repo, a_user
+
+DATA = b"weights of a model"
+KEY = BlobKey(BlobKind.LFS, hashlib.sha256(DATA).hexdigest())
+_ROW = point(select(blob).where(blob.c.name == bindparam("which")))
+
+
+async def row_of(db: Database, name: str) -> Row | None:
+    return await db.one(_ROW, which=name)
+
+
+async def put(store: BlobStore, key: BlobKey, data: bytes = b"x") -> BlobKey:
+    await store.put(key, data, AnyBytes())
+    return key
+
+
+async def look(db: Database, store: BlobStore, kind: BlobKind, older_than_s: float = -60) -> int:
+    found = await doom_unregistered(db, store, kind, older_than_s=older_than_s)
+    await asyncio.sleep(0.005)
+    return found
+
+
+@pytest.mark.parametrize("kind", list(BlobKind))
+async def test_bytes_that_nobody_registered_go_after_the_grace_period(
+    sqlite_url: str, blobs: BlobStore, kind: BlobKind
+) -> None:
+    db = await open_db(sqlite_url)
+    stray, mine = (BlobKey(kind, digit * kind.name_chars) for digit in "12")
+    for key in (stray, mine):
+        await put(blobs, key)
+    await db.write(lambda tx: register(tx, mine, 1))
+    assert await look(db, blobs, kind, older_than_s=3600) == 0
+    assert await look(db, blobs, kind) == 1
+    assert await look(db, blobs, kind) == 0
+    assert await delete_doomed(db, blobs, grace_ms=60_000) == 0
+    assert await delete_doomed(db, blobs, grace_ms=0) == 1
+    assert await list_all(blobs) == [mine]
+    assert await row_of(db, stray.name) is None
+    await db.close()
+
+
+async def test_a_writer_who_comes_to_register_them_keeps_them(db: Database) -> None:
+    store = open_blobs("memory:")
+    repo = await a_repo(db, await a_user(db))
+    await store.put(KEY, DATA, Sha256Verifier(KEY.name))
+    assert await look(db, store, BlobKind.LFS) == 1
+    await accept_upload(db, store, repo.pk, KEY, len(DATA), pusher_pk=None, hold_ms=60_000)
+    assert await delete_doomed(db, store, grace_ms=0) == 0
+    assert await store.size(KEY) == len(DATA)
+    assert await held(db, repo.pk, KEY)
+
+
+async def test_writers_and_the_sweep_never_lose_bytes_to_each_other(db: Database) -> None:
+    store = open_blobs("memory:")
+    repo = await a_repo(db, await a_user(db))
+    contents = [b"%d" % n for n in range(40)]
+    keys = [BlobKey(BlobKind.LFS, hashlib.sha256(data).hexdigest()) for data in contents]
+
+    async def upload(key: BlobKey, data: bytes) -> None:
+        for _ in range(1000):
+            await store.put(key, data, Sha256Verifier(key.name))
+            await asyncio.sleep(0)
+            try:
+                await accept_upload(
+                    db, store, repo.pk, key, len(data), pusher_pk=None, hold_ms=60_000
+                )
+            except Unavailable:
+                continue
+            return
+
+    async def sweep() -> None:
+        for _ in range(20):
+            await doom_unregistered(db, store, BlobKind.LFS, older_than_s=-60)
+            await asyncio.sleep(0.001)
+            await delete_doomed(db, store, grace_ms=0)
+
+    await asyncio.gather(
+        sweep(), *[upload(key, data) for key, data in zip(keys, contents, strict=True)]
+    )
+    for key, data in zip(keys, contents, strict=True):
+        assert await held(db, repo.pk, key)
+        assert await store.size(key) == len(data)
+
+
+async def test_bytes_that_a_folded_object_does_not_need_go_as_well(db: Database) -> None:
+    store = open_blobs("memory:")
+    repo = await a_repo(db, await a_user(db))
+    await store.put(KEY, DATA, Sha256Verifier(KEY.name))
+    files = [(KEY.name, len(DATA))]
+    await db.write(lambda tx: accept_files(tx, repo.pk, files, pusher_pk=None, hold_ms=60_000))
+    await asyncio.sleep(0.005)
+    assert await delete_folded(db, store, grace_ms=0) == 0
+    assert await look(db, store, BlobKind.LFS) == 0
+    assert await delete_folded(db, store, grace_ms=0) == 1
+    assert await store.size(KEY) is None
+    row = await row_of(db, KEY.name)
+    assert row
+    assert (row.folded_ms, row.doomed_ms) == (0, None)
+
+
+async def test_nothing_goes_while_there_is_a_pause(db: Database) -> None:
+    store = open_blobs("memory:")
+    await put(store, KEY)
+    await pause_deletion(db, "backup", 60)
+    await look(db, store, BlobKind.LFS)
+    assert await delete_doomed(db, store, grace_ms=0) == 0
+    await resume_deletion(db, "backup")
+    assert await delete_doomed(db, store, grace_ms=0) == 1
+
+
+async def test_a_store_that_is_not_of_this_database_is_left_alone(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(strays, "MANY", 3)
+    store = open_blobs("memory:")
+    keys = [await put(store, BlobKey(BlobKind.XORB, f"{n:064x}")) for n in range(8)]
+    assert await look(db, store, BlobKind.XORB) == 0
+    assert await row_of(db, keys[0].name) is None
+    for key in keys[:4]:
+        await db.write(lambda tx, key=key: register(tx, key, 1))  # type: ignore[misc]
+    assert await look(db, store, BlobKind.XORB) == 4
+
+
+async def test_the_job_looks_at_every_kind(db: Database, tmp_path: Path) -> None:
+    folder = tmp_path / "blobs"
+    store = open_blobs(folder.as_uri())
+    for kind in BlobKind:
+        await put(store, BlobKey(kind, "a" * kind.name_chars))
+        await put(store, BlobKey(kind, "b" * kind.name_chars))
+    for path in folder.glob("*/aa/aa/*"):
+        os.utime(path, (1, 1))
+    do = jobs.handlers(db, store, Settings(data=tmp_path, blob_grace_seconds=0))
+    await do[jobs.STRAYS](None)
+    await asyncio.sleep(0.005)
+    await do[jobs.DELETE](None)
+    left = sorted(await list_all(store), key=str)
+    assert [key.name[0] for key in left] == ["b"] * 3
