@@ -19,6 +19,7 @@ from hubstead.repos.actions import (
     name_is_free,
     remove_repo,
 )
+from hubstead.repos.deduplication import Deduplication, deduplication
 from hubstead.repos.derived import Derived, set_derived
 from hubstead.repos.events import (
     RefsMoved,
@@ -38,6 +39,7 @@ from hubstead.repos.passes import (
 from hubstead.repos.queries import Details, details, event_facts
 
 __all__ = [
+    "Deduplication",
     "Derived",
     "Details",
     "NewRepo",
@@ -53,6 +55,7 @@ __all__ = [
     "SettingsChanged",
     "cas_url",
     "change_settings",
+    "deduplication",
     "details",
     "event_facts",
     "insert_repo",

@@ -13,7 +13,7 @@ from hubstead import cards
 from hubstead.errors import InvalidInput
 from hubstead.gitstore import GitRepo
 from hubstead.ids import Kind
-from hubstead.repos import Details, Repo, details
+from hubstead.repos import Deduplication, Details, Repo, deduplication, details
 from hubstead.wire.http import Answer, Call, json_answer
 from hubstead.wire.hub_api.contents import lfs_facts, xet_hashes
 from hubstead.wire.hub_api.shapes import iso
@@ -27,6 +27,7 @@ class Known:
     details: Details
     commit: str | None  # of the revision asked for
     siblings: msgspec.Raw  # JSON: the files of that revision, none unless they are asked for
+    sharing: Deduplication | None = None  # worked out only if it is asked for
 
 
 async def info(call: Call) -> Answer:
@@ -44,7 +45,10 @@ async def info(call: Call) -> Answer:
         files = await siblings(git, commit, blobs=blobs)
         if blobs:
             files = await _with_xet_hashes(call, files)
-    known = Known(call.repo, kept, commit, files)
+    sharing = None
+    if "deduplication" in expand:
+        sharing = await deduplication(call.hub.db, call.actor, call.repo)
+    known = Known(call.repo, kept, commit, files, sharing)
     if expand:
         return json_answer(expanded(known, expand))
     answer = _whole(known)
@@ -197,6 +201,25 @@ def _file_names(known: Known) -> list[str]:
     return [file["rfilename"] for file in msgspec.json.decode(known.siblings)]
 
 
+def _deduplication(known: Known) -> dict[str, Any] | None:
+    """Say what the files take: an answer of ours, which no other hub has."""
+    if known.sharing is None:
+        return None
+    return {
+        "logicalBytes": known.sharing.logical,
+        "storedBytes": known.sharing.stored,
+        "uniqueBytes": known.sharing.unique,
+        "sharedBytes": known.sharing.shared,
+        "sharedWith": [
+            {"name": one.repo.full_name, "type": one.repo.kind.value, "bytes": one.bytes}
+            for one in known.sharing.shared_with[:MOST_TOLD]
+        ],
+    }
+
+
+#: How many repositories ``deduplication`` names, those that share the most.
+MOST_TOLD = 100
+
 _model = _only(Kind.MODEL, Kind.KERNEL)
 _dataset = _only(Kind.DATASET)
 _space = _only(Kind.SPACE)
@@ -218,6 +241,7 @@ PROPERTIES: dict[str, Callable[[Known], Any]] = {
     "cardData": lambda known: _raw(known.details.card),
     "usedStorage": lambda known: known.details.used_bytes,
     "siblings": lambda known: known.siblings,
+    "deduplication": _deduplication,
     "resourceGroup": lambda known: None,
     "xetEnabled": lambda known: True,
     "gitalyUid": lambda known: None,
