@@ -136,6 +136,9 @@ def test_terms_come_back_as_they_were_packed(made: tuple[list[MadeXorb], MadeFil
     _, file = made
     terms = Terms.unpack(Terms.of(file.terms).pack())
     assert list(terms) == file.terms == [terms[at] for at in range(len(terms))] == terms[:]
+    assert terms[1:3] == file.terms[1:3]
+    assert terms[::-2] == file.terms[::-2]
+    assert terms[3:1] == []
     assert terms.size == len(file.content)
     assert len(terms.pack()) == 44 * len(file.terms)
     assert terms == Terms.of(file.terms)

@@ -96,7 +96,11 @@ class Terms(Sequence[Term]):
     def __getitem__(self, position: slice) -> list[Term]: ...
     def __getitem__(self, position: int | slice) -> Term | list[Term]:
         if isinstance(position, slice):
-            return [self[one] for one in range(*position.indices(len(self)))]
+            start, stop, step = position.indices(len(self))
+            if step != 1:
+                return [self[one] for one in range(start, stop, step)]
+            part = memoryview(self._packed)[start * _TERM.size : max(start, stop) * _TERM.size]
+            return list(map(Term._make, _TERM.iter_unpack(part)))
         at = range(len(self))[position] * _TERM.size
         return Term._make(_TERM.unpack_from(self._packed, at))
 
