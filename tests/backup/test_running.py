@@ -1,0 +1,241 @@
+"""Backups of hubs that serve and are written to, by the real command; and such that are killed."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from huggingface_hub import CommitOperationAdd, HfApi
+
+from hubstead.settings import Settings
+from tests.backup.conftest import SHAPES, Places
+from tests.serving import CLEAN, HUBSTEAD, Served, hubstead, serving
+
+FILE_BYTES = 20_000
+
+
+def variables(settings: Settings) -> dict[str, str]:
+    """Return the settings of a shape as the environment has them."""
+    names = ("database", "blobs", "s3_endpoint", "s3_access_key", "s3_secret_key")
+    return {f"HUBSTEAD_{name.upper()}": getattr(settings, name) for name in names}
+
+
+def content(number: int) -> bytes:
+    return random.Random(number).randbytes(FILE_BYTES)
+
+
+@dataclass
+class Writer:
+    """Commits files one after the other and keeps count of what was acknowledged."""
+
+    hub: Served
+    repo: str
+    written: int = 0
+    faults: list[BaseException] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.api = HfApi(endpoint=self.hub.url, token=self.hub.token)
+        self.api.create_repo(self.repo)
+
+    def commit(self) -> None:
+        number = self.written
+        files = {f"data-{number}.bin": content(number), "count.txt": str(number + 1).encode()}
+        operations = [CommitOperationAdd(path, data) for path, data in files.items()]
+        self.api.create_commit(self.repo, operations, commit_message=str(number))
+        self.written += 1
+
+    def until(self, end: threading.Event) -> None:
+        try:
+            while not end.is_set():
+                self.commit()
+        except BaseException as fault:
+            self.faults.append(fault)
+
+
+@contextmanager
+def writing(*writers: Writer) -> Iterator[None]:
+    """Let writers write while the block lasts."""
+    end = threading.Event()
+    threads = [threading.Thread(target=writer.until, args=(end,)) for writer in writers]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        for thread in threads:
+            thread.join(60)
+    assert [writer.faults for writer in writers] == [[] for _ in writers]
+
+
+def ok(*arguments: str, data: Path, **env: str) -> str:
+    done = hubstead(*arguments, data=data, **env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def whole(hub: Served, repo: str) -> int:
+    """Check a repository as a reader finds it: no less than its own count says."""
+    api = HfApi(endpoint=hub.url, token=hub.token)
+    folder = Path(api.snapshot_download(repo, local_dir=hub.data.parent / f"read-{time.time_ns()}"))
+    count = int((folder / "count.txt").read_text())
+    for number in range(count):
+        assert (folder / f"data-{number}.bin").read_bytes() == content(number)
+    assert len(list(folder.glob("data-*.bin"))) == count
+    assert len(api.list_repo_commits(repo)) == count + 1
+    return count
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("shape", "other"), [("embedded", "company"), ("company", "embedded")])
+def test_a_backup_taken_while_people_commit_restores_to_one_moment(
+    places: Places, tmp_path: Path, shape: str, other: str
+) -> None:
+    settings, target, folder = places(shape), places(other), str(tmp_path / "backup")
+    with serving(settings.data, **variables(settings)) as hub:
+        writers = [Writer(hub, "admin/one"), Writer(hub, "admin/two")]
+        for writer in writers:
+            writer.commit()
+        with writing(*writers):
+            time.sleep(1)
+            before = [writer.written for writer in writers]
+            ok("backup", folder, data=settings.data, **variables(settings))
+            after = [writer.written for writer in writers]
+            told = ok("backup", folder, "--json", data=settings.data, **variables(settings))
+        assert after > before
+        again = json.loads(told)
+        total = sum(kind["bytes"] for kind in again["blobs"].values())
+        assert 0 < again["new"]["bytes"] < total
+        assert again["lacking"] == []
+    first = min(path.name for path in (tmp_path / "backup" / "snapshots").iterdir())
+    where = variables(target)
+    chosen = ("--snapshot", first, "--verify")
+    ok("restore", folder, *chosen, data=target.data, **where)
+    assert "in order" in ok("doctor", "--deep", "--strict", data=target.data, **where)
+    (target.data / "first-token").write_text(hub.token)  # tokens go on working
+    with serving(target.data, **where) as made:
+        for writer, least in zip(writers, before, strict=True):
+            count = whole(made, writer.repo)
+            assert least <= count <= writer.written
+        # Life goes on there.
+        api = HfApi(endpoint=made.url, token=hub.token)
+        api.upload_file(path_or_fileobj=b"x" * 100, path_in_repo="x.bin", repo_id="admin/one")
+
+
+@pytest.fixture
+def large(places: Places, request: pytest.FixtureRequest) -> Settings:
+    """A hub of a shape, with enough in it for a backup to take a moment."""
+    settings = places(request.param)
+    with serving(settings.data, **variables(settings)) as hub:
+        api = HfApi(endpoint=hub.url, token=hub.token)
+        api.create_repo("admin/large")
+        for batch in range(3):
+            files = {f"{batch}-{n}.bin": random.Random(n * 3 + batch) for n in range(12)}
+            operations = [
+                CommitOperationAdd(path, chance.randbytes(1 << 20))
+                for path, chance in files.items()
+            ]
+            api.create_commit("admin/large", operations, commit_message="more")
+    return settings
+
+
+def backup_killed_after(seconds: float, folder: Path, data: Path, env: Mapping[str, str]) -> bool:
+    """Run a backup and kill it; tell whether it was still at work."""
+    command = [HUBSTEAD, "backup", str(folder), "--data", str(data)]
+    process = subprocess.Popen(
+        command, env={**CLEAN, **env}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    try:
+        _, said = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        return True
+    assert process.returncode == 0, said
+    return False
+
+
+def killed_often(make: Callable[[float], bool]) -> int:
+    """Kill later and later, until twice in a row there was nothing to kill."""
+    kills = misses = 0
+    after = 0.3
+    while misses < 2 and kills < 10:
+        if make(after):
+            kills, misses = kills + 1, 0
+        else:
+            misses += 1
+        after += 0.2
+    return kills
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("large", SHAPES, indirect=True)
+def test_a_backup_that_was_killed_is_finished_by_the_next_one(
+    large: Settings, places: Places, tmp_path: Path
+) -> None:
+    folder, env = tmp_path / "backup", variables(large)
+    kills = killed_often(lambda after: backup_killed_after(after, folder, large.data, env))
+    assert kills > 2
+    last = json.loads(ok("backup", str(folder), "--json", data=large.data, **env))
+    assert last["new"]["count"] == 0
+    complete = json.loads(ok("backup", str(folder), "--list", "--json", data=large.data))
+    assert len(complete) >= 2
+    assert len(list((folder / "snapshots").iterdir())) == len(complete)
+    ok("backup", str(folder), "--check", data=large.data)
+    for shape in SHAPES:
+        target = places(shape)
+        ok("restore", str(folder), "--verify", data=target.data, **variables(target))
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("large", ["embedded"], indirect=True)
+def test_a_restore_that_was_killed_is_finished_by_the_next_one(
+    large: Settings, places: Places, tmp_path: Path, shape: str
+) -> None:
+    folder, target = str(tmp_path / "backup"), places(shape)
+    ok("backup", folder, data=large.data)
+    env, kills, after = variables(target), 0, 0.3
+    command = [HUBSTEAD, "restore", folder, "--data", str(target.data)]
+    while True:
+        process = subprocess.Popen(command, env={**CLEAN, **env}, stderr=subprocess.PIPE)
+        try:
+            _, said = process.communicate(timeout=after)
+            break
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+            kills, after = kills + 1, after + 0.3
+    assert process.returncode == 0 or b"not empty" in said, said
+    assert kills > 1
+    ok("restore", folder, "--verify", data=target.data, **env)
+
+
+def test_the_command_says_what_it_did_and_what_is_there(tmp_path: Path) -> None:
+    data, folder = tmp_path / "data", str(tmp_path / "backup")
+    ok("user", "create", "ada", data=data)
+    said = ok("backup", folder, data=data)
+    assert said.startswith("Snapshot 20")
+    assert "1 rows, 0 objects" in said
+    assert len(ok("backup", folder, "--keep", "1", data=data).splitlines()) == 2
+    assert len(ok("backup", folder, "--list", data=data).splitlines()) == 2
+    assert ok("backup", folder, "--check", data=data) == "The backup is in order.\n"
+    refused = hubstead("restore", folder, data=data)
+    assert refused.returncode == 1
+    assert refused.stderr == "hubstead: the database is not empty: restore into a new one\n"
+    other = tmp_path / "other"
+    said = ok("restore", folder, "--verify", data=other)
+    assert said.endswith("Every row and every byte is the same.\n")
+    ok("user", "create", "bob", data=other)
+    differs = hubstead("restore", folder, "--verify", data=other)
+    assert differs.returncode == 1
+    assert "hub: account has 2 rows instead of 1" in differs.stdout
