@@ -173,6 +173,7 @@ async def test_a_fine_tune_shares_all_but_what_it_changed(shelf: Shelf) -> None:
     assert (found.files, found.logical) == (1, 150)
     assert (found.stored, found.unique, found.shared) == (75, 5, 70)
     assert found.shared_with == {base.pk: 70}
+    assert await effort(shelf.db, tuned.pk) == 4 * 44
     assert (await usage_of(shelf.db, base.pk)).unique == 30
 
 

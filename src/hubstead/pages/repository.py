@@ -18,8 +18,9 @@ from hubstead.errors import (
 )
 from hubstead.gitstore import Entry, GitRepo, Pointer, parse_pointer
 from hubstead.pages.rendering import page
-from hubstead.repos import Right, details, require
+from hubstead.repos import Deduplication, Right, deduplication, details, require
 from hubstead.wire.http import Answer, Call
+from hubstead.xet.usage import effort
 
 CARD = "README.md"
 SHOWN_BYTES = 256 * 1024
@@ -27,6 +28,8 @@ FOLDER_PAGE = 1000
 COMMITS_PAGE = 50
 CHANGES = 500
 LONGEST_POINTER = 1023
+#: A page says what deduplication saves where that takes no longer than to show the page.
+QUICK_TERMS_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,17 @@ async def home(call: Call) -> Answer:
         details=facts,
         tags=tags,
         readme=readme,
+        saved=await _saved(call),
         **_listing(found, "", lines),
     )
+
+
+async def _saved(call: Call) -> Deduplication | None:
+    """Return what deduplication saves here, if it does, and if that is quickly said."""
+    if not 0 < await effort(call.hub.db, call.repo.pk) <= QUICK_TERMS_BYTES:
+        return None
+    found = await deduplication(call.hub.db, call.actor, call.repo)
+    return found if found.stored < found.logical or found.shared else None
 
 
 async def tree(call: Call) -> Answer:

@@ -92,11 +92,20 @@ _PLAIN_OF_ALL = scan(
     .order_by(blob.c.name)
     .limit(_PAGE)
 )
-_TERMS_WEIGHT = scan(
-    select(func.sum(func.length(xet_file.c.terms)).label("bytes"))
+_theirs = xet_file.alias()
+_uses = xet_file_xorb.alias()
+_FILES_BESIDE = (
+    select(_theirs.c.pk, func.length(_theirs.c.terms).label("bytes"))
+    .distinct()
     .join_from(repo_blob, xet_file, _SAME_FILE)
+    .join(xet_file_xorb, xet_file_xorb.c.file_pk == xet_file.c.pk)
+    .join(_uses, _uses.c.xorb_pk == xet_file_xorb.c.xorb_pk)
+    .join(_theirs, _theirs.c.pk == _uses.c.file_pk)
     .where(_OF_REPO)
+    .limit(_PAGE)
+    .subquery()
 )
+_EFFORT = scan(select(func.count().label("files"), func.sum(_FILES_BESIDE.c.bytes).label("bytes")))
 _DISTINCT = scan(
     select(
         func.count().label("files"),
@@ -201,8 +210,11 @@ async def hub_usage(db: Reader) -> HubUsage:
 
 
 async def effort(db: Reader, repo_pk: int) -> int:
-    """Return how many bytes of terms ``usage_of`` would look through for the files of this one."""
-    row = await db.one(_TERMS_WEIGHT, which_pk=repo_pk)
+    """Return how many bytes of terms ``usage_of`` would look through, at least; 0 for none.
+
+    Of more than a thousand files it counts only so many.
+    """
+    row = await db.one(_EFFORT, which_pk=repo_pk)
     return int(row.bytes or 0) if row else 0
 
 
