@@ -8,10 +8,12 @@ import click
 import msgspec
 
 from hubstead.cli.places import Place, run, with_place
-from hubstead.cli.printing import about, show_rows
+from hubstead.cli.printing import about, moment, say, show_rows
 from hubstead.cli.repo import repo_id_of
 from hubstead.garbage import Heap, When, collect, in_total
+from hubstead.ids import now_ms
 from hubstead.settings import parse_seconds
+from hubstead.xet.trust import begin_epoch, settling_seconds
 
 _COLUMNS = ("repository", "what", "things", "size", "when", "why")
 
@@ -34,13 +36,21 @@ def _seconds(_ctx: click.Context, param: click.Parameter, value: str) -> float:
     help="How long an LFS file stays that no ref leads to any more.",
 )
 @click.option("--repo", "name", metavar="NAME", help="Only LFS files of this repository.")
+@click.option("--new-epoch", is_flag=True, help="Make Xet clients forget what they believe in.")
 @with_place
-def command(place: Place, *, remove: bool, grace: float, name: str | None) -> None:
+def command(place: Place, *, remove: bool, grace: float, name: str | None, new_epoch: bool) -> None:
     """Find what no branch, tag, hold or upload needs any more, and what it takes.
 
     Nothing is changed without --delete. May be used beside a running hub. What "when" says:
-    "now": goes with --delete; "later": something protects it still.
+    "now": goes with --delete; "later": something protects it still. See docs/garbage.md.
+
+    --new-epoch does nothing else: xorbs that no file needs may go once all Xet tokens of today
+    are over, instead of weeks later; clients send some chunks once more.
     """
+    if new_epoch:
+        _begin_epoch(place)
+        return
+
     from hubstead.app import opened_stores
 
     settings = place.settings()
@@ -57,6 +67,17 @@ def command(place: Place, *, remove: bool, grace: float, name: str | None) -> No
         click.echo(json.dumps({"deleted": remove, "found": found, "total": totals}, indent=2))
     else:
         _show(place, heaps, removed=remove)
+
+
+def _begin_epoch(place: Place) -> None:
+    seconds = settling_seconds(place.settings())
+    made = place.ask(begin_epoch)
+    after = moment(now_ms() + int(seconds * 1000))
+    say(
+        place,
+        f"The epoch {made} has begun. It counts from {after}.",
+        {"epoch": made, "counts_from": after},
+    )
 
 
 def _facts(heap: Heap) -> dict[str, object]:

@@ -17,6 +17,7 @@ from hubstead.garbage.findings import Heap, When
 from hubstead.garbage.lapsed import lapsed
 from hubstead.garbage.repositories import every_repository
 from hubstead.garbage.stored import unlinked
+from hubstead.garbage.strays import strays
 from hubstead.garbage.tips import PastTips
 from hubstead.garbage.unreached import unreached
 from hubstead.ids import RepoId, now_ms
@@ -33,6 +34,7 @@ class Step(NamedTuple):
 #: will be a step of their own, before the blobs.
 STEPS: tuple[Step, ...] = (
     Step(lapsed, (blob_jobs.LET_GO,)),
+    Step(strays, (blob_jobs.STRAYS,)),
     Step(unlinked, (blob_jobs.DELETE, commit_jobs.BURY)),
 )
 

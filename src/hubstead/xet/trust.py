@@ -19,6 +19,8 @@ from hubstead.xet.tables import xet_epoch
 #: Nodes look for a new epoch once a minute, and clocks differ: so much longer an old one is
 #: given out at most, in seconds.
 SLACK_S = 300.0
+#: ``touched_ms`` of a xorb may be so much older than when a client last learned of it.
+_TOUCH_MS = 3_600_000
 
 _ADD = point(adding(xet_epoch, "id", "created_ms"))
 _NEWEST_OVER = point(
@@ -34,12 +36,13 @@ async def begin_epoch(db: Database) -> str:
 
     Every node gives it out within a minute. The ones before are served as long as anybody asks.
     """
+    return await db.write(add_epoch)
+
+
+async def add_epoch(tx: Tx) -> str:
+    """Begin a new epoch as part of a transaction."""
     made = secrets.token_hex(8)
-
-    async def add(tx: Tx) -> None:
-        await tx.run(_ADD, id=made, created_ms=now_ms())
-
-    await db.write(add)
+    await tx.run(_ADD, id=made, created_ms=now_ms())
     return made
 
 
@@ -51,14 +54,22 @@ def settling_seconds(settings: Settings) -> float:
     return settings.xet_token_seconds + settings.signed_url_seconds + SLACK_S
 
 
-async def unknown_since(db: Reader, settings: Settings) -> int:
-    """Return a moment in milliseconds: what no client has learned of since, none believes in.
+def staleness_ms(settings: Settings) -> int:
+    """Return how much older ``touched_ms`` may be than the use that it stands for.
 
-    It is ``xet_keep_seconds`` ago, or the beginning of an epoch if that is later and all passes
-    of the epochs before it are over.
+    A row is not written again for each use: a xorb's has 40 bytes a chunk.
+    """
+    return min(_TOUCH_MS, int(settings.xet_keep_seconds * 1000) // 20)
+
+
+async def unknown_since(db: Reader, settings: Settings) -> int:
+    """Return a moment in milliseconds: no client believes in what was not touched since.
+
+    It is ``xet_keep_seconds`` ago; or the beginning of an epoch, less ``staleness_ms``, if that
+    is later and all passes of the epochs before it are over.
     """
     now = now_ms()
     over = now - int(settling_seconds(settings) * 1000)
     row = await db.one(_NEWEST_OVER, before_ms=over)
     kept = now - int(settings.xet_keep_seconds * 1000)
-    return kept if row is None else max(kept, int(row.created_ms))
+    return kept if row is None else max(kept, int(row.created_ms) - staleness_ms(settings))

@@ -1,0 +1,58 @@
+"""Bytes in the store that no row of the database names."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from sqlalchemy import bindparam, select
+
+from hubstead.blobs import BlobKind, Stored
+from hubstead.blobs.tables import blob
+from hubstead.commits import Stores
+from hubstead.db import any_of, scan
+from hubstead.garbage.findings import Heap, What, When
+from hubstead.ids import now_ms
+
+#: Younger ones may be of a write under way (as the job that dooms them has it).
+OLD_MS = 86_400_000
+NO_ROW = "a write was cut off"
+MAY_BE_ONE = "a write may be under way"
+_PAGE = 1000
+_KNOWN = scan(
+    select(blob.c.name).where(blob.c.kind == bindparam("kind"), any_of(blob.c.name, "names"))
+)
+
+
+async def strays(stores: Stores) -> list[Heap]:
+    """Count what lies in the store without a row; lists the whole store."""
+    limit = now_ms() - OLD_MS
+    old: list[int] = []
+    young: list[int] = []
+    for kind in BlobKind:
+        async for each in _without_row(stores, kind):
+            (old if each.modified_ms < limit else young).append(each.size)
+    heaps = [
+        Heap(What.STRAY, When.NOW, NO_ROW, len(old), sum(old)),
+        Heap(What.STRAY, When.LATER, MAY_BE_ONE, len(young), sum(young)),
+    ]
+    return [heap for heap in heaps if heap.things]
+
+
+async def _without_row(stores: Stores, kind: BlobKind) -> AsyncIterator[Stored]:
+    page: dict[str, Stored] = {}
+    async for each in stores.blobs.keys(kind):
+        page[each.key.name] = each
+        if len(page) == _PAGE:
+            for stray in await _unknown(stores, kind, page):
+                yield stray
+            page = {}
+    for stray in await _unknown(stores, kind, page):
+        yield stray
+
+
+async def _unknown(stores: Stores, kind: BlobKind, page: dict[str, Stored]) -> list[Stored]:
+    if not page:
+        return []
+    rows = await stores.db.all(_KNOWN, kind=kind.value, names=list(page))
+    known = {row.name for row in rows}
+    return [each for name, each in page.items() if name not in known]

@@ -1,0 +1,69 @@
+"""Xet files whose LFS object is gone, and xorbs by how far they are on their way out."""
+
+from __future__ import annotations
+
+from sqlalchemy import and_, bindparam, case, func, literal, select
+
+from hubstead.blobs import BlobKind
+from hubstead.blobs.tables import blob
+from hubstead.commits import Stores
+from hubstead.db import scan
+from hubstead.garbage.findings import Heap, What, When
+from hubstead.ids import now_ms
+from hubstead.xet.tables import xet_file, xet_file_xorb, xorb
+from hubstead.xet.trust import unknown_since
+
+NO_OBJECT = "the LFS file that it puts together is gone"
+#: What becomes of a xorb, by its state.
+STATES = {
+    "needed": (When.NEVER, "files need it"),
+    "believed": (When.LATER, "no file needs it, clients may still believe in it"),
+    "unneeded": (When.NOW, "no file needs it, clients no longer believe in it"),
+    "quarantine": (When.LATER, "no file needs it, in quarantine"),
+    "over": (When.NOW, "no file needs it, the quarantine is over"),
+}
+
+_needed = select(xet_file_xorb.c.xorb_pk).where(xet_file_xorb.c.xorb_pk == xorb.c.pk).exists()
+_STATE = case(
+    (_needed, literal("needed")),
+    (xorb.c.doomed_ms < bindparam("released_ms"), literal("over")),
+    (xorb.c.doomed_ms.is_not(None), literal("quarantine")),
+    (xorb.c.touched_ms < bindparam("unknown_ms"), literal("unneeded")),
+    else_=literal("believed"),
+).label("state")
+_LISTED = select(_STATE, xorb.c.bytes.label("bytes")).subquery()
+_XORBS = scan(
+    select(
+        _LISTED.c.state, func.count().label("things"), func.sum(_LISTED.c.bytes).label("bytes")
+    ).group_by(_LISTED.c.state)
+)
+_FILES = scan(
+    select(func.count().label("things"), func.sum(xet_file.c.bytes).label("bytes"))
+    .outerjoin_from(
+        xet_file,
+        blob,
+        and_(blob.c.kind == BlobKind.LFS.value, blob.c.name == xet_file.c.sha256),
+    )
+    .where(blob.c.name.is_(None))
+)
+
+
+async def xet_files(stores: Stores) -> list[Heap]:
+    """Count Xet files that no repository can have any more."""
+    row = await stores.db.one(_FILES)
+    if row is None or not row.things:
+        return []
+    return [Heap(What.XET_FILE, When.NOW, NO_OBJECT, row.things, int(row.bytes))]
+
+
+async def xorbs(stores: Stores) -> list[Heap]:
+    """Count xorbs by what is to become of them."""
+    released = now_ms() - int(stores.settings.xet_quarantine_seconds * 1000)
+    unknown = await unknown_since(stores.db, stores.settings)
+    rows = await stores.db.all(_XORBS, released_ms=released, unknown_ms=unknown)
+    found = {row.state: row for row in rows}
+    return [
+        Heap(What.XORB, when, reason, found[state].things, int(found[state].bytes))
+        for state, (when, reason) in STATES.items()
+        if state in found
+    ]

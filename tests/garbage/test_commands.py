@@ -1,0 +1,77 @@
+"""``hubstead gc`` and ``hubstead stats``, as people run them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from huggingface_hub import CommitOperationDelete, HfApi
+
+from tests.serving import Served, answer_of, hubstead, serving
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Served:
+    with serving(tmp_path_factory.mktemp("gc") / "data") as served:
+        api = HfApi(endpoint=served.url, token=served.token)
+        for name in ("bert", "tuned"):
+            api.create_repo(f"admin/{name}")
+            api.upload_file(
+                path_or_fileobj=b"w" * 2_000_000, path_in_repo="w.bin", repo_id=f"admin/{name}"
+            )
+        gone = CommitOperationDelete("w.bin")
+        api.create_commit("admin/bert", [gone], commit_message="remove")
+        api.super_squash_history("admin/bert")
+        yield served
+
+
+def test_without_delete_gc_only_tells(hub: Served) -> None:
+    done = hubstead("gc", "--grace", "0", data=hub.data)
+    assert done.returncode == 0, done.stderr
+    assert "models/admin/bert" in done.stdout
+    assert "no branch, tag or other ref leads to it" in done.stdout
+    assert "`hubstead gc --delete` would take away 1 things, 2.0 MB." in done.stdout
+    again = answer_of("gc", "--grace", "0", data=hub.data)
+    assert not again["deleted"]
+    [found] = [each for each in again["found"] if each["what"] == "unreached LFS file"]
+    assert found["bytes"] == 2_000_000
+    assert found["repository"] == "models/admin/bert"
+    assert found["when"] == "now"
+
+
+def test_within_the_grace_nothing_would_go(hub: Served) -> None:
+    done = hubstead("gc", data=hub.data)
+    assert "within the grace period" in done.stdout
+    assert "would take away nothing yet" in done.stdout
+
+
+def test_gc_deletes_beside_the_hub_that_runs(hub: Served) -> None:
+    first = answer_of("gc", "--delete", "--grace", "0", data=hub.data)
+    assert first["deleted"]
+    assert [each["removed"] for each in first["total"] if each["when"] == "now"] == [1]
+    second = answer_of("gc", "--delete", "--grace", "0", "--repo", "admin/bert", data=hub.data)
+    assert second["found"] == []
+    api = HfApi(endpoint=hub.url, token=hub.token)
+    assert len(Path(api.hf_hub_download("admin/tuned", "w.bin")).read_bytes()) == 2_000_000
+
+
+def test_a_span_and_a_repository_that_cannot_be_are_refused(hub: Served) -> None:
+    assert "not a span of time" in hubstead("gc", "--grace", "soon", data=hub.data).stderr
+    assert hubstead("gc", "--repo", "admin/none", data=hub.data).returncode == 1
+
+
+def test_a_new_epoch_says_from_when_it_counts(hub: Served) -> None:
+    made = answer_of("gc", "--new-epoch", data=hub.data)
+    assert len(made["epoch"]) == 16
+    assert made["counts_from"].endswith("Z")
+
+
+def test_stats_tell_what_files_take(hub: Served) -> None:
+    told = answer_of("stats", "admin/tuned", data=hub.data)
+    assert told["repository"] == "models/admin/tuned"
+    assert (told["files"], told["logical"]) == (1, 2_000_000)
+    every = answer_of("stats", data=hub.data)
+    assert "models/admin/tuned" in [each["repository"] for each in every["repositories"]]
+    assert every["total"]["logical"] >= 2_000_000
+    assert "2.0 MB" in hubstead("stats", data=hub.data).stdout
+    assert "logical:" in hubstead("stats", "models/admin/tuned", data=hub.data).stdout
