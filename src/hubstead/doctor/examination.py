@@ -13,6 +13,8 @@ from hubstead.doctor.queues import deliveries, events, jobs
 from hubstead.doctor.refs import heads, objects, targets
 from hubstead.doctor.schema import database_file
 from hubstead.doctor.stored import blob_bytes, blobs_without_row, links
+from hubstead.doctor.xet_files import folded, xet_files
+from hubstead.doctor.xorbs import xorbs
 
 #: From the ground up: what a later check leans on comes before it.
 CHECKS: tuple[Check, ...] = (
@@ -25,6 +27,9 @@ CHECKS: tuple[Check, ...] = (
     heads,
     links,
     blob_bytes,
+    xorbs,
+    xet_files,
+    folded,
     pointers,
     derived_facts,
     events,

@@ -20,7 +20,7 @@ from hubstead.errors import BlobCorrupt, BlobNotFound
 
 _SAME = and_(repo_blob.c.kind == blob.c.kind, repo_blob.c.name == blob.c.name)
 _BLOBS = scan(
-    select(blob.c.kind, blob.c.name, blob.c.bytes, blob.c.doomed_ms).order_by(
+    select(blob.c.kind, blob.c.name, blob.c.bytes, blob.c.doomed_ms, blob.c.folded_ms).order_by(
         blob.c.kind, blob.c.name
     )
 )
@@ -42,7 +42,11 @@ _BAD_LINKS = scan(
 _UNHELD = scan(
     select(blob.c.kind, blob.c.name)
     .outerjoin_from(blob, repo_blob, _SAME)
-    .where(repo_blob.c.name.is_(None), blob.c.doomed_ms.is_(None))
+    .where(
+        repo_blob.c.name.is_(None),
+        blob.c.doomed_ms.is_(None),
+        blob.c.kind != BlobKind.XORB.value,  # rows of room ``xet`` keep these alive
+    )
     .order_by(blob.c.kind, blob.c.name)
 )
 _FORGOTTEN = scan(
@@ -60,6 +64,7 @@ _FORGOTTEN = scan(
     .order_by(repo_blob.c.kind, repo_blob.c.name)
 )
 _LOST = "restore it from a backup, or upload the file again: identical bytes heal it"
+_LOST_XORB = "restore it from a backup: files that need it cannot be read"
 _REPORT = "this should not happen: report it, with the log"
 
 
@@ -86,13 +91,19 @@ def _link_fault(row: Row) -> str:
 
 
 async def blob_bytes(patient: Patient) -> AsyncIterator[Finding]:
-    """Each blob that is not being deleted has its bytes in the store; if deep: the right ones."""
+    """Each blob that is not being deleted has its bytes in the store; if deep: the right ones.
+
+    LFS objects that are put together from xorbs have none; of xorbs, another check reads the
+    bytes.
+    """
     rows = await patient.stores.db.all(_BLOBS)
     for kind in BlobKind:
         if kind is BlobKind.PACK and not patient.stores.packs_are_blobs:
             continue  # its bytes are the file in the repository's folder
         stored = await patient.stored(kind)
-        for row in [row for row in rows if row.kind == kind and row.doomed_ms != 0]:
+        for row in rows:
+            if row.kind != kind or row.doomed_ms == 0 or row.folded_ms is not None:
+                continue
             found = stored.get(row.name)
             fault = None
             if found is None:
@@ -102,7 +113,8 @@ async def blob_bytes(patient: Patient) -> AsyncIterator[Finding]:
             elif patient.deep:
                 fault = await _corruption(patient, BlobKey(kind, row.name))
             if fault:
-                yield Finding("blob_bytes", Severity.FAULT, _subject(row), fault, _LOST)
+                hint = _LOST_XORB if kind is BlobKind.XORB else _LOST
+                yield Finding("blob_bytes", Severity.FAULT, _subject(row), fault, hint)
 
 
 async def _corruption(patient: Patient, key: BlobKey) -> str | None:
@@ -134,7 +146,7 @@ async def blobs_without_row(patient: Patient) -> AsyncIterator[Finding]:
             grace_ms = patient.stores.settings.blob_grace_seconds * 1000
             if patient.is_old(stored[name].modified_ms, than_ms=grace_ms):
                 subject, what = f"blob {kind}/{name}", "the store has it, but no row names it"
-                hint = "remove it from the store, if nothing else uses that"
+                hint = "nothing: it is removed in time"
                 yield Finding("blobs_without_row", Severity.LITTER, subject, what, hint)
 
 

@@ -1,0 +1,107 @@
+"""Xorbs: their rows, the blobs that hold their bytes, and what the database knows of the chunks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from sqlalchemy import and_, bindparam, select
+
+from hubstead.blobs import BlobKey, BlobKind
+from hubstead.blobs.tables import blob
+from hubstead.db import Row, scan
+from hubstead.doctor.findings import Finding, Patient, Severity
+from hubstead.errors import BlobNotFound
+from hubstead.xet import XorbIndex, XorbReceiver, XorbRefused
+from hubstead.xet.tables import xorb
+
+LOST = "restore it from a backup: files that need it cannot be read"
+_REPORT = "this should not happen: report it, with the log"
+#: An index has 40 bytes a chunk, so up to 330 KB.
+_PAGE = 100
+
+_IS_ITS_BLOB = and_(blob.c.kind == BlobKind.XORB.value, blob.c.name == xorb.c.blob)
+_BAD_BLOBS = scan(
+    select(xorb.c.name, xorb.c.bytes, blob.c.bytes.label("blob_bytes"), blob.c.doomed_ms)
+    .outerjoin_from(xorb, blob, _IS_ITS_BLOB)
+    .where(blob.c.name.is_(None) | (blob.c.bytes != xorb.c.bytes) | blob.c.doomed_ms.is_not(None))
+    .order_by(xorb.c.name)
+)
+_UNUSED = scan(
+    select(blob.c.name)
+    .outerjoin_from(blob, xorb, _IS_ITS_BLOB)
+    .where(blob.c.kind == BlobKind.XORB.value, blob.c.doomed_ms.is_(None), xorb.c.name.is_(None))
+    .order_by(blob.c.name)
+)
+_EVERY = scan(
+    select(
+        xorb.c.pk,
+        xorb.c.name,
+        xorb.c.blob,
+        xorb.c.bytes,
+        xorb.c.unpacked,
+        xorb.c.chunks,
+        xorb.c.entries,
+    )
+    .where(xorb.c.pk > bindparam("after_pk"))
+    .order_by(xorb.c.pk)
+    .limit(_PAGE)
+)
+
+
+async def xorbs(patient: Patient) -> AsyncIterator[Finding]:
+    """Each xorb has its live blob and an index that fits it; if deep: the bytes themselves do.
+
+    Whether a blob has its bytes is another check's. If quick, no index is read.
+    """
+    db = patient.stores.db
+    for row in await db.all(_BAD_BLOBS):
+        yield _fault(row.name, _blob_fault(row), LOST)
+    for row in await db.all(_UNUSED):
+        what = "it is no xorb's, and it is not marked to be deleted"
+        yield Finding("xorbs", Severity.LITTER, f"blob xorb/{row.name}", what, _REPORT)
+    after = 0
+    while not patient.quick and (rows := await db.all(_EVERY, after_pk=after)):
+        for row in rows:
+            fault = await _fault_of(patient, row)
+            if fault:
+                yield _fault(row.name, fault, LOST)
+        after = rows[-1].pk
+
+
+def _fault(name: str, what: str, hint: str) -> Finding:
+    return Finding("xorbs", Severity.FAULT, f"xorb {name}", what, hint)
+
+
+def _blob_fault(row: Row) -> str:
+    if row.blob_bytes is None:
+        return "its blob has no row"
+    if row.blob_bytes != row.bytes:
+        return f"its blob has {row.blob_bytes} bytes instead of {row.bytes}"
+    return "its blob is marked to be deleted"
+
+
+async def _fault_of(patient: Patient, row: Row) -> str | None:
+    try:
+        index = XorbIndex.unpack(row.entries)
+    except ValueError as error:
+        return f"its index cannot be read: {error}"
+    if (index.size, index.unpacked, len(index)) != (row.bytes, row.unpacked, row.chunks):
+        return "its row does not fit its index"
+    if not patient.deep:
+        return None
+    return await _damage(patient, row)
+
+
+async def _damage(patient: Patient, row: Row) -> str | None:
+    receiver = XorbReceiver(row.name, lambda _records: None)
+    try:
+        source = await patient.stores.blobs.open(BlobKey(BlobKind.XORB, row.blob))
+        async for chunk in source.chunks():
+            await asyncio.to_thread(receiver.feed, chunk)
+        index = await asyncio.to_thread(receiver.finish)
+    except XorbRefused as error:
+        return f"its bytes are damaged: {error.facts['reason']}"
+    except BlobNotFound:
+        return None  # told by another check
+    return None if index.pack() == row.entries else "its index is not that of its bytes"

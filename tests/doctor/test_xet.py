@@ -1,0 +1,252 @@
+"""Faults of what is put together from xorbs are planted, and named."""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, insert, select, update
+
+from hubstead.blobs import BlobKey, BlobKind, accept_files, register
+from hubstead.blobs.tables import blob
+from hubstead.db import Tx, point
+from hubstead.doctor import Patient, Severity, examine
+from hubstead.doctor.findings import Finding
+from hubstead.doctor.xet_files import folded, xet_files
+from hubstead.doctor.xorbs import xorbs
+from hubstead.ids import now_ms
+from hubstead.xet import Term, Terms
+from hubstead.xet.tables import xet_file, xet_file_xorb, xorb
+from tests.blobs.test_stores import AnyBytes
+from tests.doctor.conftest import Sample
+from tests.doctor.test_examination import FAULT, LITTER, find, plant, told
+from tests.xet.making import MadeFile, MadeXorb, a_file, a_xorb
+
+in_files = pytest.mark.parametrize("sample", ["files"], indirect=True)
+
+
+@dataclass
+class Xet:
+    """Two xorbs, and a file of both that a repository holds."""
+
+    sample: Sample
+    first: MadeXorb
+    second: MadeXorb
+    file: MadeFile
+    keys: dict[str, BlobKey]
+
+    async def replace_bytes(self, made: MadeXorb, body: bytes) -> None:
+        """Put other bytes into the store, as a damaged disk would."""
+        blobs = self.sample.stores.blobs
+        await blobs.delete(self.keys[made.name])
+        await blobs.put(self.keys[made.name], body, AnyBytes())
+
+
+@pytest.fixture
+def xet(sample: Sample, run: Any) -> Xet:
+    return run(stored(sample))  # type: ignore[no-any-return]
+
+
+async def stored(sample: Sample) -> Xet:
+    noise = random.Random(3)
+    first = a_xorb([noise.randbytes(9000), bytes(5000), noise.randbytes(70_000)])
+    second = a_xorb([b"abcd" * 4000, noise.randbytes(3)])
+    file = a_file((first, 0, 3), (second, 0, 1), (first, 1, 2))
+    keys = {made.name: BlobKey(BlobKind.XORB, secrets.token_hex(32)) for made in (first, second)}
+    for made in (first, second):
+        await sample.stores.blobs.put(keys[made.name], made.body, AnyBytes())
+
+    async def write(tx: Tx) -> None:
+        for made in (first, second):
+            await register(tx, keys[made.name], len(made.body))
+            await tx.run(point(insert(xorb).values(**row_of(made, keys[made.name]))))
+        await add_file(tx, sample, file, (first, second))
+
+    await sample.stores.db.write(write)
+    return Xet(sample, first, second, file, keys)
+
+
+def row_of(made: MadeXorb, key: BlobKey) -> dict[str, object]:
+    now = now_ms()
+    return {
+        "name": made.name,
+        "blob": key.name,
+        "bytes": made.index.size,
+        "unpacked": made.index.unpacked,
+        "chunks": len(made.index),
+        "entries": made.index.pack(),
+        "created_ms": now,
+        "touched_ms": now,
+    }
+
+
+async def add_file(tx: Tx, sample: Sample, file: MadeFile, of: Iterable[MadeXorb]) -> None:
+    row = {"name": file.name, "sha256": file.sha256, "bytes": len(file.content)}
+    row |= {"terms": Terms.of(file.terms).pack(), "created_ms": 1, "touched_ms": 1}
+    await tx.run(point(insert(xet_file).values(**row)))
+    for made in of:
+        pks = select(xet_file.c.pk, xorb.c.pk).where(
+            xet_file.c.name == file.name, xorb.c.name == made.name
+        )
+        await tx.run(point(insert(xet_file_xorb).from_select(["file_pk", "xorb_pk"], pks)))
+    files = [(file.sha256, len(file.content))]
+    await accept_files(tx, sample.repo.pk, files, pusher_pk=None, hold_ms=86_400_000)
+
+
+async def whats(xet: Xet, **options: Any) -> dict[str, str]:
+    """Return what is found of xorbs and Xet files, by subject."""
+    checks = [xorbs, xet_files, folded]
+    patient = Patient(xet.sample.stores, **options)
+    found: list[Finding] = [finding async for finding in examine(patient, checks)]
+    assert all(finding.severity is Severity.FAULT for finding in found)
+    return {finding.subject: finding.what for finding in found}
+
+
+def of_file(xet: Xet, **values: Any) -> Any:
+    return update(xet_file).where(xet_file.c.name == xet.file.name).values(**values)
+
+
+def of_xorb(made: MadeXorb, **values: Any) -> Any:
+    return update(xorb).where(xorb.c.name == made.name).values(**values)
+
+
+async def test_xorbs_and_files_in_order_have_no_findings(xet: Xet) -> None:
+    assert await find(xet.sample) == []
+    assert await find(xet.sample, deep=True) == []
+    assert await find(xet.sample, quick=True) == []
+
+
+async def test_a_xorb_whose_bytes_are_lost_is_named(xet: Xet) -> None:
+    await xet.sample.stores.blobs.delete(xet.keys[xet.first.name])
+    found = await find(xet.sample, deep=True)
+    assert [(f.check, f.severity) for f in found] == [("blob_bytes", FAULT)]
+    assert found[0].subject == f"blob {xet.keys[xet.first.name]}"
+    assert "backup" in found[0].hint
+    await xet.replace_bytes(xet.first, xet.first.body[:-1])
+    (found_now,) = await find(xet.sample)
+    assert found_now.what.endswith(f"instead of {len(xet.first.body)}")
+
+
+async def test_a_xorb_whose_blob_has_no_row_is_named(xet: Xet) -> None:
+    mine = blob.c.name == xet.keys[xet.first.name].name
+    subject = f"xorb {xet.first.name}"
+    await plant(xet.sample, update(blob).where(mine).values(doomed_ms=7))
+    assert await whats(xet, quick=True) == {subject: "its blob is marked to be deleted"}
+    await plant(xet.sample, update(blob).where(mine).values(doomed_ms=None, bytes=7))
+    assert "7 bytes instead of" in (await whats(xet, quick=True))[subject]
+    await plant(xet.sample, delete(blob).where(mine))
+    assert await whats(xet, quick=True) == {subject: "its blob has no row"}
+
+
+async def test_a_blob_that_is_no_xorbs_is_litter(xet: Xet) -> None:
+    key = BlobKey(BlobKind.XORB, "9" * 64)
+    await xet.sample.stores.blobs.put(key, b"x", AnyBytes())
+    await xet.sample.stores.db.write(lambda tx: register(tx, key, 1))
+    assert await told(xet.sample) == {("xorbs", LITTER)}
+
+
+@in_files
+async def test_an_index_that_does_not_fit_is_named(xet: Xet) -> None:
+    subject = f"xorb {xet.first.name}"
+    await plant(xet.sample, of_xorb(xet.first, chunks=2))
+    assert await whats(xet) == {subject: "its row does not fit its index"}
+    assert await whats(xet, quick=True) == {}
+    await plant(xet.sample, of_xorb(xet.first, entries=b"short"))
+    assert "cannot be read" in (await whats(xet))[subject]
+
+
+@in_files
+async def test_an_index_of_other_chunks_is_named_when_looked_at_deeply(xet: Xet) -> None:
+    packed = xet.second.index.pack()
+    await plant(xet.sample, of_xorb(xet.second, entries=bytes(32) + packed[32:]))
+    found = await whats(xet, deep=True)
+    assert found.pop(f"xorb {xet.second.name}") == "its index is not that of its bytes"
+    assert found == {f"file {xet.file.name}": "its chunks do not give it its name"}
+
+
+async def test_damaged_bytes_are_named_when_looked_at_deeply(xet: Xet) -> None:
+    body = bytearray(xet.first.body)
+    body[5000] ^= 1
+    await xet.replace_bytes(xet.first, bytes(body))
+    assert await whats(xet) == {}
+    found = await whats(xet, deep=True)
+    assert found.keys() == {f"xorb {xet.first.name}", f"file {xet.file.name}"}
+    assert "its name is not the one" in found[f"xorb {xet.first.name}"]
+    assert f"instead of {xet.file.sha256}" in found[f"file {xet.file.name}"]
+    assert await find(xet.sample) == []
+
+
+async def test_bytes_that_are_no_records_are_named_when_looked_at_deeply(xet: Xet) -> None:
+    await xet.replace_bytes(xet.first, bytes(len(xet.first.body)))
+    assert (await whats(xet, deep=True)).keys() == {
+        f"xorb {xet.first.name}",
+        f"file {xet.file.name}",
+    }
+
+
+async def test_a_file_bound_to_another_sha256_is_named_when_looked_at_deeply(xet: Xet) -> None:
+    lie = "a" * 64
+    await plant(xet.sample, of_file(xet, sha256=lie))
+    subject = f"file {xet.file.name}"
+    found = await whats(xet, deep=True)
+    assert found.pop(subject) == (f"its bytes have the sha256 {xet.file.sha256} instead of {lie}")
+    assert "nothing says how" in found[f"blob lfs/{xet.file.sha256}"]
+
+
+async def test_terms_that_lead_nowhere_are_named(xet: Xet) -> None:
+    subject = f"file {xet.file.name}"
+
+    async def with_terms(*terms: Term) -> str:
+        await plant(xet.sample, of_file(xet, terms=Terms.of(terms).pack()))
+        return (await whats(xet)).get(subject, "nothing")
+
+    one, two, three = xet.file.terms
+    assert await with_terms(one, two, three) == "nothing"
+    missing = await with_terms(one, two, three._replace(xorb=bytes(32)))
+    assert missing == f"it needs the xorb {'0' * 64}, which is not there (1 such)"
+    assert "what its terms say" in await with_terms(one, one, three)
+    assert "bytes instead of" in await with_terms(one, two)
+    assert "not in its xorb" in await with_terms(one, two, three._replace(end=4))
+    assert "not in its xorb" in await with_terms(one, two, three._replace(end=1))
+    swapped = three._replace(bytes=two.bytes), two._replace(bytes=three.bytes)
+    assert "other lengths" in await with_terms(one, *swapped)
+    assert await with_terms(two, one, three) == "its chunks do not give it its name"
+    await plant(xet.sample, of_file(xet, terms=b"short"))
+    assert "cannot be read" in (await whats(xet))[subject]
+
+
+async def test_a_folded_object_without_a_file_is_named(xet: Xet) -> None:
+    subject = f"blob lfs/{xet.file.sha256}"
+    mine = blob.c.name == xet.file.sha256
+    await plant(xet.sample, update(blob).where(mine).values(bytes=3))
+    assert (await whats(xet, quick=True))[subject].startswith("it has 3 bytes, and a Xet file")
+    await plant(xet.sample, delete(xet_file_xorb), delete(xet_file))
+    assert await whats(xet, quick=True) == {
+        subject: "it is to be put together from xorbs, and nothing says how"
+    }
+    await plant(xet.sample, update(blob).where(mine).values(folded_ms=None, bytes=7))
+    assert ("blob_bytes", FAULT) in await told(xet.sample)
+
+
+@in_files
+async def test_bytes_that_a_folded_object_does_not_need_may_be_there(xet: Xet) -> None:
+    key = BlobKey(BlobKind.LFS, xet.file.sha256)
+    await xet.sample.stores.blobs.put(key, xet.file.content, AnyBytes())
+    assert await find(xet.sample, deep=True) == []
+
+
+@in_files
+async def test_only_some_indexes_are_kept_at_hand(
+    xet: Xet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hubstead.doctor.xet_files._INDEXES", 1)
+    assert await whats(xet, deep=True) == {}
+    monkeypatch.setattr("hubstead.doctor.xet_files._LARGE_BYTES", 1)
+    await plant(xet.sample, of_file(xet, name="1" * 64))
+    assert await whats(xet) == {}
+    monkeypatch.setattr("hubstead.doctor.xet_files._LARGE_BYTES", 1 << 40)
+    assert (await whats(xet)).keys() == {f"file {'1' * 64}"}
