@@ -21,7 +21,6 @@ from hubstead.blobs import (
     delete_folded,
     deletion,
     doom,
-    finish_deletions,
     fold,
     is_paused,
     may_delete,
@@ -159,7 +158,9 @@ async def test_what_somebody_links_is_not_doomed(db: Database) -> None:
     assert row.doomed_ms is None
 
 
-async def test_what_a_kill_left_half_deleted_is_finished_at_the_next_start(db: Database) -> None:
+async def test_what_a_kill_left_half_deleted_is_finished_by_the_next_who_deletes(
+    db: Database,
+) -> None:
     store = open_blobs("memory:")
     repo = await uploaded(db, store)
     await let_go(db, repo)
@@ -175,8 +176,7 @@ async def test_what_a_kill_left_half_deleted_is_finished_at_the_next_start(db: D
     store.delete = deleting  # type: ignore[method-assign]
     with pytest.raises(Unavailable):
         await upload(db, store, repo)
-    assert await finish_deletions(db, store) == 1
-    assert await finish_deletions(db, store) == 0
+    assert await delete_doomed(db, store, grace_ms=86_400_000) == 1
     await upload(db, store, repo)
     assert await store.size(KEY) == len(DATA)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import os
 import signal
 import subprocess
 import sys
@@ -474,3 +475,66 @@ async def one_failed_one_runs(db: Database) -> bool:
 
 async def only_bad(db: Database) -> bool:
     return [job.subject for job in await list_jobs(db)] == ["bad"]
+
+
+def a_dead_process() -> int:
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid
+
+
+async def hold(db: Database, holder: str) -> None:
+    """Leave the only job as a process does that was killed in the middle of it."""
+    later = now_ms() + 60_000
+    values = {"holder": f"{holder}/0123", "lease_ms": later, "due_ms": later}
+    await db.write(lambda tx: tx.run(point(update(job_table).values(**values))))
+
+
+async def test_what_a_dead_process_of_this_machine_held_is_done_at_once(sqlite_url: str) -> None:
+    db = await open_db(sqlite_url)
+    done: list[Job] = []
+
+    async def work(job: Job) -> None:
+        done.append(job)
+
+    me = os.getpid()
+    for holder in (f"here:{a_dead_process()}", f"gc:here:{a_dead_process()}", f"here:{me}"):
+        await ask(db)
+        await hold(db, holder)
+        done.clear()
+        async with running(db, {"work": work}, node=f"here:{me}"):
+            await until(lambda: done)
+            await until_idle(db)
+    await db.close()
+
+
+async def test_what_a_living_process_or_another_machine_holds_is_left_to_it(
+    sqlite_url: str,
+) -> None:
+    db = await open_db(sqlite_url)
+    await ask(db)
+    for holder in (f"here:{os.getppid()}", f"there:{a_dead_process()}", "here:x", "node1"):
+        await hold(db, holder)
+        async with running(db, {"work": noop}, node=f"here:{os.getpid()}"):
+            await asyncio.sleep(0.1)
+        assert (await only_job(db)).running_on == holder
+    await hold(db, f"here:{a_dead_process()}")
+    async with running(db, {"work": noop}, node="here:1"):
+        await asyncio.sleep(0.1)
+    assert (await only_job(db)).running_on
+    await db.close()
+
+
+async def test_with_postgresql_even_the_dead_are_waited_for(postgresql_url: str) -> None:
+    """Since their numbers may be those of other machines by the same name."""
+    db = await open_db(postgresql_url)
+    await ask(db)
+    await hold(db, f"here:{a_dead_process()}")
+    async with running(db, {"work": noop}, node=f"here:{os.getpid()}"):
+        await asyncio.sleep(0.1)
+    assert (await only_job(db)).running_on
+    await db.close()
+
+
+async def noop(_job: Job) -> None:
+    pass

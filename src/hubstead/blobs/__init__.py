@@ -2,7 +2,6 @@
 
 from hubstead.blobs.deletion import (
     delete_doomed,
-    finish_deletions,
     is_paused,
     may_delete,
     pause_deletion,
@@ -76,7 +75,6 @@ __all__ = [
     "doom_unregistered",
     "drop_expired",
     "end_holds",
-    "finish_deletions",
     "fold",
     "give",
     "held",

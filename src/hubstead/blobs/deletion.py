@@ -49,12 +49,6 @@ _CONDEMN = scan(
     .limit(BATCH)
     .with_for_update(skip_locked=True)
 )
-_CONDEMNED = scan(
-    select(blob.c.kind, blob.c.name)
-    .where(blob.c.doomed_ms == CONDEMNED, not_(_linked))
-    .limit(BATCH)
-    .with_for_update(skip_locked=True)
-)
 _MARK = point(
     update(blob)
     .values(doomed_ms=CONDEMNED)
@@ -122,23 +116,6 @@ async def delete_doomed(db: Database, store: BlobStore, *, grace_ms: int) -> int
 
     deadline = time.monotonic() + PATIENCE_S
     return await _delete(db, store, await db.write(condemn), deadline)
-
-
-async def finish_deletions(db: Database, store: BlobStore) -> int:
-    """Finish what a process that died left half deleted; return how many blobs that were.
-
-    Only while nobody else can be deleting: at the start of the one process that serves the hub.
-    """
-
-    async def find(tx: Tx) -> list[BlobKey]:
-        if not await may_delete(tx):
-            return []
-        return [BlobKey(BlobKind(row.kind), row.name) for row in await tx.all(_CONDEMNED)]
-
-    count = 0
-    while keys := await db.write(find):
-        count += await _delete(db, store, keys, time.monotonic() + PATIENCE_S)
-    return count
 
 
 async def _delete(db: Database, store: BlobStore, keys: Sequence[BlobKey], deadline: float) -> int:

@@ -7,13 +7,14 @@ nodes, which must agree within a few seconds.
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Sequence
 
 import msgspec
 from sqlalchemy import ColumnElement, Update, bindparam, case, delete, select, update
 
-from hubstead.db import Database, Tx, any_of, point
+from hubstead.db import Database, Tx, any_of, point, scan
 from hubstead.ids import now_ms
 from hubstead.jobs.tables import job
 
@@ -83,6 +84,14 @@ _DONE_BUT_ASKED_AGAIN = point(_let_go(attempts=0, error=None))
 _AGAIN = point(_let_go(attempts=0, error=None, due_ms=_due("next_ms")))
 _FAILED = point(_let_go(error=bindparam("text"), due_ms=_due("next_ms")))
 _RELEASE = point(_let_go(attempts=job.c.attempts - 1, due_ms=_due("next_ms")))
+_HELD = scan(
+    select(job.c.pk, job.c.holder).where(
+        job.c.holder.is_not(None), job.c.lease_ms > bindparam("now")
+    )
+)
+_TAKE_FROM = point(
+    update(job).values(holder=None, lease_ms=0, due_ms=bindparam("now")).where(_IS_MINE)
+)
 
 
 async def claim(
@@ -162,6 +171,46 @@ async def release(db: Database, held: Claim) -> None:
         await tx.run(_RELEASE, **_mine(held), seen=held.asked, next_ms=now_ms())
 
     await db.write(write)
+
+
+async def release_dead(db: Database, node: str) -> int:
+    """Let go of jobs that processes of this machine held when they died; return how many.
+
+    Only where every process that takes jobs from the database is seen from here, and before
+    ``node``, which is this process, has taken any.
+
+    Args:
+        db: Where the jobs are.
+        node: ``machine:process id``, as other nodes on this machine end with; of any other form,
+            nothing happens.
+    """
+    machine, _, pid = node.rpartition(":")
+    if pid != str(os.getpid()):
+        return 0
+
+    async def write(tx: Tx) -> int:
+        dead = [row for row in await tx.all(_HELD, now=now_ms()) if _has_died(row.holder, machine)]
+        for row in dead:
+            await tx.run(_TAKE_FROM, job_pk=row.pk, token=row.holder, now=now_ms())
+        return len(dead)
+
+    return await db.write(write)
+
+
+def _has_died(holder: str, machine: str) -> bool:
+    node, _, _ = holder.rpartition("/")
+    place, _, pid = node.rpartition(":")
+    if place.rpartition(":")[2] != machine or not pid.isdecimal():
+        return False
+    if int(pid) == os.getpid():  # in a container, all who come one after the other are number 1
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return False
 
 
 def _mine(held: Claim) -> dict[str, object]:

@@ -68,7 +68,8 @@ class Runner:
     Args:
         db: Where the jobs are.
         handlers: Who does which type.
-        node: What this process is called in ``hubstead jobs``; any text.
+        node: What this process is called in ``hubstead jobs``; any text. With SQLite, one that
+            ends with ``:`` and the process id takes over at once what dead ones have left.
         poll_s: How often to look for work, in seconds.
         at_once: How many jobs are done at once.
         lanes: Types with a bound of their own, so that they and the others never wait for each
@@ -166,6 +167,8 @@ class Runner:
 
     async def _look_for_work(self) -> None:
         if not self._planned:
+            if self._db.dialect_name == "sqlite":  # which is open on this machine alone
+                await claims.release_dead(self._db, self._node)
             await self._plan_recurring()
             self._planned = True
         for name, prompt in self._prompts.items():
