@@ -14,9 +14,10 @@ from hubstead.backup import BackupFolder, Faulty, check, prune, restore
 from hubstead.blobs import BlobKey, BlobKind
 from hubstead.blobs.tables import blob, deletion_pause
 from hubstead.commits import delete_repository
-from hubstead.db import Tx, point, scan
+from hubstead.db import Tx, insert, point, scan
 from hubstead.errors import InvalidInput, Unavailable
 from hubstead.jobs.tables import job
+from hubstead.outbox.tables import event
 from hubstead.repos import open_repo
 from hubstead.repos.tables import repo
 from hubstead.xet.tables import xet_epoch
@@ -66,6 +67,29 @@ async def test_a_restored_hub_is_the_same_in_every_row_and_byte(
         assert {each.path for each in git.walk_files(opened.head)} >= {"model.safetensors"}
         source = await stores.blobs.open(LFS)
         assert b"".join([chunk async for chunk in source.chunks()]) == WEIGHTS
+
+
+@both
+async def test_tables_of_many_rows_come_through_whole(
+    hub: Filled, places: Places, folder: BackupFolder, shape: str
+) -> None:
+    """More than are read, or written, at a time."""
+    doublings = 15
+    columns = (event.c.type, event.c.payload, event.c.created_ms, event.c.told_ms)
+    names = [column.name for column in columns]
+
+    async def add(tx: Tx) -> None:
+        for _ in range(doublings):
+            await tx.run(point(insert(event).from_select(names, select(*columns))))
+
+    async with hub(shape) as sample:
+        await sample.stores.db.write(add)
+        manifest = await backed_up(sample, folder)
+    assert manifest.tables["event"] > 2**doublings
+    for other in SHAPES:
+        target = places(other)
+        await restored(target, folder)
+        assert await differences(target, folder) == []
 
 
 @both

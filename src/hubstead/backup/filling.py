@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hubstead.backup.folder import open_private
 from hubstead.backup.needs import listed
-from hubstead.backup.pictures import SQLITE, Picture
+from hubstead.backup.pictures import SQLITE, Picture, Rows
 from hubstead.backup.progress import Progress
 from hubstead.backup.schema import Table, quoted, tables_of
 from hubstead.db import migrate
@@ -62,11 +62,17 @@ async def fill(path: Path, taken: Picture, progress: Progress) -> dict[str, int]
 async def _copy(connection: sqlite3.Connection, table: Table, taken: Picture) -> None:
     connection.execute(f"DELETE FROM {quoted(table.name)}")  # noqa: S608 - of migrations
     async for rows in taken.rows(table):
-        await asyncio.to_thread(connection.executemany, table.insert, rows)
+        await asyncio.to_thread(_add, connection, table, rows)
     if table.numbered:
         last = await taken.last_number(table)
         connection.execute("DELETE FROM sqlite_sequence WHERE name = ?", (table.name,))
         connection.execute("INSERT INTO sqlite_sequence VALUES (?, ?)", (table.name, last))
+
+
+def _add(connection: sqlite3.Connection, table: Table, rows: Rows) -> None:
+    # Closed in this thread: a cursor that is let go of resets its statement, which the
+    # connection shares with the next one.
+    connection.executemany(table.insert, rows).close()
 
 
 def _count(connection: sqlite3.Connection, table: Table) -> int:
