@@ -7,7 +7,7 @@ import datetime
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import answers, commits, lists, machine, report, starting, transfers
+from benchmarks import answers, commits, git, lists, machine, report, starting, transfers
 from benchmarks.bench import Bench, folders
 from benchmarks.figures import Figure
 from benchmarks.peers import require_programs
@@ -18,6 +18,7 @@ MEASUREMENTS: dict[str, Callable[[Bench], list[Figure]]] = {
     "lists": lists.measure,
     "transfers": transfers.measure,
     "commits": commits.measure,
+    "git": git.measure,
 }
 ROOT = Path(__file__).parent.parent
 

@@ -59,6 +59,11 @@ def require_programs() -> None:
             raise SystemExit(MISSING.format(what=name))
 
 
+def program(name: str) -> str:
+    """Return the path of a program that `require_programs` has found."""
+    return str(_which(name))
+
+
 def _which(name: str) -> str | None:
     return shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
 

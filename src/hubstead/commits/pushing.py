@@ -166,22 +166,23 @@ class _Push:
             return {}
         faults: list[str] = []
         candidates: dict[str, str] = {}
-        for pushed in self.staging.new_objects(tips, known):
-            if pushed.type != "blob":
-                continue
-            if pushed.size > self.stores.settings.lfs_threshold_bytes:
-                faults.append(self._too_large(pushed.path, pushed.size))
-            elif _LEAST_POINTER_BYTES <= pushed.size <= MAX_BYTES:
-                candidates[pushed.oid] = pushed.path
-        faults += self._path_faults(moves)
-        if faults:
-            raise PushRefused(reason=_told(faults))
-        named = {}
-        for oid, content in self.staging.blobs(candidates) if candidates else ():
-            pointer = parse_pointer(content)
-            if pointer is not None:
-                named[pointer.oid] = (pointer, candidates[oid])
-        return named
+        with self.staging.reading() as reading:
+            for pushed in self.staging.new_objects(tips, known):
+                if pushed.type != "blob":
+                    continue
+                if pushed.size > self.stores.settings.lfs_threshold_bytes:
+                    faults.append(self._too_large(pushed.path, pushed.size))
+                elif _LEAST_POINTER_BYTES <= pushed.size <= MAX_BYTES:
+                    candidates[pushed.oid] = pushed.path
+                    reading.ask(pushed.oid)
+            faults += self._path_faults(moves)
+            if faults:
+                raise PushRefused(reason=_told(faults))
+            return {
+                pointer.oid: (pointer, candidates[oid])
+                for oid, content in reading.blobs()
+                if (pointer := parse_pointer(content)) is not None
+            }
 
     def _too_large(self, path: str, size: int) -> str:
         limit = self.stores.settings.lfs_threshold_bytes

@@ -27,6 +27,7 @@ from hubstead.gitstore.processes import end, spawn
 from hubstead.gitstore.programs import GitProgram
 
 FOLDER = "staging"
+_ASK_BYTES = 1 << 15
 _KEPT = re.compile(r"(?:pack|keep)\t([0-9a-f]{40})")
 #: For reading what was pushed: bombs end against the limits below, not against the machine's.
 _OPTIONS = (
@@ -194,23 +195,20 @@ class Staging:
     def _messages_file(self) -> BinaryIO:
         return tempfile.TemporaryFile(dir=self.path)
 
-    def blobs(self, oids: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-        """Yield (oid, content) of blobs, which should be small."""
-        with tempfile.TemporaryFile(dir=self.path) as asked:
-            asked.writelines(f"{oid}\n".encode() for oid in oids)
-            asked.seek(0)
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Reading]:
+        """Read small blobs while others are still being looked for."""
+        with self._messages_file() as content:
             process = spawn(
-                self._command("cat-file", "--batch", "--buffer"), self._environment(), stdin=asked
+                self._command("cat-file", "--batch", "--buffer"),
+                self._environment(),
+                stdin=subprocess.PIPE,
+                stdout=content,
             )
-        assert process.stdout is not None
-        try:
-            with open(process.stdout.fileno(), "rb", buffering=1 << 20, closefd=False) as output:
-                while head := output.readline():
-                    oid, _type, size = head.decode().split()
-                    yield oid, output.read(int(size))
-                    output.read(1)
-        finally:
-            end(process)
+            try:
+                yield Reading(process, content)
+            finally:
+                end(process)
 
     def paths(self, tip: str) -> Iterator[bytes]:
         """Yield the path of every file and folder of a commit."""
@@ -284,6 +282,40 @@ def install_pack_files(source: Path, repo: Path, name: str) -> Pack:
     with pack.open("rb") as opened:
         objects = int.from_bytes(opened.read(12)[8:], "big")
     return Pack(name, objects, pack.stat().st_size, pack, idx)
+
+
+class Reading:
+    """Blobs asked for one by one, and read when all were asked for."""
+
+    def __init__(self, process: subprocess.Popen[bytes], content: BinaryIO) -> None:
+        self._process = process
+        self._content = content
+        self._asked = bytearray()
+
+    def ask(self, oid: str) -> None:
+        """Ask for a blob."""
+        self._asked += f"{oid}\n".encode()
+        if len(self._asked) > _ASK_BYTES:
+            self._send()
+
+    def _send(self) -> None:
+        assert self._process.stdin is not None
+        left = memoryview(bytes(self._asked))
+        self._asked.clear()
+        while left:
+            left = left[self._process.stdin.write(left) or 0 :]
+
+    def blobs(self) -> Iterator[tuple[str, bytes]]:
+        """Yield (oid, content) of each that was asked for."""
+        assert self._process.stdin is not None
+        self._send()
+        self._process.stdin.close()
+        self._process.wait()
+        self._content.seek(0)
+        while head := self._content.readline():
+            oid, _type, size = head.decode().split()
+            yield oid, self._content.read(int(size))
+            self._content.read(1)
 
 
 def _rows(process: subprocess.Popen[bytes]) -> Iterator[Pushed]:
