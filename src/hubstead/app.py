@@ -42,6 +42,7 @@ from hubstead.settings import Settings
 from hubstead.webhooks import Deliveries, Patience, Sender
 from hubstead.wire import hub_api, lfs, smart_http
 from hubstead.wire.http import Application, Hub, HubServer, Limits, Route
+from hubstead.xet import jobs as xet_jobs
 
 FIRST_USER = "admin"
 FIRST_TOKEN = "first-token"
@@ -86,13 +87,17 @@ async def opened_stores(settings: Settings, *, make: bool = False) -> AsyncItera
             options=_s3_options(settings),
             min_free_bytes=settings.min_free_bytes,
         )
-        yield Stores(
+        stores = Stores(
             db=db,
             git=GitStore(settings.git_root),
             blobs=store,
             settings=settings,
             packs_are_blobs=settings.blobs_url.startswith("s3://"),
         )
+        try:
+            yield stores
+        finally:
+            await stores.xet.close()
     finally:
         if store is not None:
             await store.close()
@@ -167,12 +172,17 @@ async def working(hub: Hub) -> AsyncIterator[Runner]:
         **webhooks.handlers(hub.db, deliveries, [webhooks.take_up]),
         **blob_jobs.handlers(hub.db, hub.blobs, settings),
         **commit_jobs.handlers(hub.stores),
+        **xet_jobs.handlers(hub.db, settings),
         ROTATE: _rotate(hub),
     }
     node = f"{socket.gethostname()}:{os.getpid()}"
     runner = Runner(hub.db, handlers, node=node, lanes=webhooks.LANES)
     webhooks.plan(runner, hub.db)
-    for name, seconds in {**blob_jobs.EVERY_S, **commit_jobs.EVERY_S}.items():
+    for name, seconds in {
+        **blob_jobs.EVERY_S,
+        **commit_jobs.EVERY_S,
+        **xet_jobs.EVERY_S,
+    }.items():
         runner.every(name, seconds)
     runner.every(ROTATE, ROTATE_EVERY_S)
     task = asyncio.create_task(runner.run())
@@ -304,7 +314,6 @@ def _greeting(settings: Settings, port: int, token: str | None) -> str:
     lines = [f"Hubstead serves at {url}", "", f"  export HF_ENDPOINT={url}"]
     if token:
         lines.append(f"  export HF_TOKEN={token}")
-    lines.append("  export HF_HUB_DISABLE_XET=1   # until Hubstead speaks Xet")
     if not settings.public_url and settings.host in _EVERYWHERE:
         lines += [
             "",

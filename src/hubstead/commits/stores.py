@@ -13,13 +13,14 @@ from weakref import WeakValueDictionary
 
 from sqlalchemy import bindparam, select
 
-from hubstead.blobs import BlobKey, BlobKind, BlobStore, PackVerifier
+from hubstead.blobs import BlobKey, BlobKind, BlobStore, NodeCache, PackVerifier
 from hubstead.commits.tables import pack
 from hubstead.db import Database, scan
 from hubstead.errors import StorageFull
 from hubstead.gitstore import GitRepo, GitStore, Pack
 from hubstead.repos import Repo
 from hubstead.settings import Settings
+from hubstead.xet import XetStore
 
 #: How many packs of one repository are fetched at once.
 _FETCHES = 8
@@ -70,7 +71,13 @@ class Stores:
     #: The company shape: a pack is a blob as well, and this node's folder only a cache of them.
     packs_are_blobs: bool
     locks: RepoLocks = field(default_factory=RepoLocks)
+    xet: XetStore = field(init=False)
     _fetched: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        cache = NodeCache(self.blobs, settings.data / "cache", settings.node_cache_bytes)
+        self.xet = XetStore(self.db, self.blobs, cache, settings)
 
     async def open_git(self, repo: Packed) -> GitRepo:
         """Return the objects of a repository, having fetched what this node lacks.

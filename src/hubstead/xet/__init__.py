@@ -4,6 +4,7 @@ from hubstead.xet.answers import Known, is_eligible, write_answer
 from hubstead.xet.chunking import Chunker, can_compile, cut, split
 from hubstead.xet.decoding import decode
 from hubstead.xet.encoding import encode
+from hubstead.xet.files import XetFile
 from hubstead.xet.hashes import (
     NO_HASH,
     chunk_hash,
@@ -14,11 +15,16 @@ from hubstead.xet.hashes import (
     to_raw,
     to_text,
 )
+from hubstead.xet.incoming import IncomingXorb
+from hubstead.xet.index import KnownXorb
 from hubstead.xet.lookup import Found, find, hashes_of, sha256s_of
 from hubstead.xet.plans import Fetch, Plan, make_plan
+from hubstead.xet.reading import XetSource
 from hubstead.xet.receiving import XorbReceiver, XorbRefused
 from hubstead.xet.records import MAX_CHUNK_BYTES, MAX_CHUNKS, MAX_STORED_BYTES, MAX_UNPACKED_BYTES
+from hubstead.xet.retiring import doom_xorbs, forget_files, retire_xorbs
 from hubstead.xet.shards import FileEntry, Shard, ShardRefused, XorbEntry, parse_shard
+from hubstead.xet.store import PlannedFile, XetStore
 from hubstead.xet.terms import Term, Terms
 from hubstead.xet.xorbs import XorbIndex
 
@@ -32,12 +38,18 @@ __all__ = [
     "Fetch",
     "FileEntry",
     "Found",
+    "IncomingXorb",
     "Known",
+    "KnownXorb",
     "Plan",
+    "PlannedFile",
     "Shard",
     "ShardRefused",
     "Term",
     "Terms",
+    "XetFile",
+    "XetSource",
+    "XetStore",
     "XorbEntry",
     "XorbIndex",
     "XorbReceiver",
@@ -46,9 +58,11 @@ __all__ = [
     "chunk_hash",
     "cut",
     "decode",
+    "doom_xorbs",
     "encode",
     "file_hash",
     "find",
+    "forget_files",
     "hashes_of",
     "is_eligible",
     "keyed",
@@ -56,6 +70,7 @@ __all__ = [
     "merkle_root",
     "parse_shard",
     "range_hash",
+    "retire_xorbs",
     "sha256s_of",
     "split",
     "to_raw",

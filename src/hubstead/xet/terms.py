@@ -81,6 +81,15 @@ class Terms(Sequence[Term]):
         size, packed = _TERM.size, self._packed
         return list(dict.fromkeys(packed[at * size : at * size + 32] for at in positions))
 
+    def chunks_of(self, xorb: bytes) -> Iterator[tuple[int, int]]:
+        """Yield start and end of each term in one xorb, in the order of the file."""
+        size, packed = _TERM.size, self._packed
+        at = packed.find(xorb)
+        while at >= 0:
+            if at % size == 0:
+                yield _TERM.unpack_from(packed, at)[1:3]
+            at = packed.find(xorb, at + 1)
+
     def _begins(self) -> array[int]:
         if self._offsets is None:
             sizes = numbers(gather(self._packed, _WORDS, (_BYTES_WORD,)))

@@ -6,6 +6,7 @@ import sys
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
+from itertools import pairwise
 
 from hubstead.xet.hashes import HASH_BYTES, merkle_root
 
@@ -69,6 +70,11 @@ class XorbIndex:
         """Return how many unpacked bytes chunks have."""
         return self._offsets[end] - self._offsets[start]
 
+    def lengths(self, start: int, end: int) -> list[int]:
+        """Return the unpacked bytes of each chunk."""
+        offsets = self._offsets[start : end + 1]
+        return [after - before for before, after in pairwise(offsets)]
+
     def chunk_at(self, offset: int) -> int:
         """Return the chunk that holds the unpacked byte ``offset``, which must exist."""
         return bisect_right(self._offsets, offset) - 1
@@ -104,6 +110,19 @@ class XorbIndex:
         first, second = count * HASH_BYTES, count * (HASH_BYTES + 4)
         view = memoryview(packed)
         return cls(packed[:first], _unpacked(view[first:second]), _unpacked(view[second:]))
+
+    @classmethod
+    def unpack_places(cls, packed: bytes) -> XorbIndex:
+        """Read what `pack` made, without the hashes: such an index knows only where chunks are.
+
+        Raises:
+            ValueError: if that cannot be.
+        """
+        half, rest = divmod(len(packed), 2)
+        if rest or half % 4 or not half:
+            raise ValueError(f"{len(packed)} bytes are no places of chunks")
+        view = memoryview(packed)
+        return cls(b"", _unpacked(view[:half]), _unpacked(view[half:]))
 
 
 def _packed(numbers: array[int]) -> bytes:

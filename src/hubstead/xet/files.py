@@ -1,0 +1,213 @@
+"""The rows of files that can be put together from xorbs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from sqlalchemy import BigInteger, and_, bindparam, select
+
+from hubstead.blobs import BlobKind
+from hubstead.blobs.tables import blob, repo_blob
+from hubstead.db import Reader, Row, Tx, adding, any_of, point, scan
+from hubstead.ids import now_ms
+from hubstead.xet.hashes import NO_HASH, to_text
+from hubstead.xet.tables import xet_file, xet_file_xorb
+from hubstead.xet.terms import Terms
+
+#: What is looked at to tell who needs a xorb.
+_USING_FILES = 1000
+_USING_REPOS = 100
+_USING_LINKS = 20_000
+_PAGE = 1000
+
+_COLUMNS = (
+    xet_file.c.pk,
+    xet_file.c.name,
+    xet_file.c.sha256,
+    xet_file.c.bytes,
+    xet_file.c.terms,
+)
+_BY_NAME = point(select(*_COLUMNS).where(xet_file.c.name == bindparam("which_name")))
+_OBJECT = point(
+    select(blob.c.folded_ms, *_COLUMNS)
+    .outerjoin_from(blob, xet_file, xet_file.c.sha256 == blob.c.name)
+    .where(blob.c.kind == BlobKind.LFS.value, blob.c.name == bindparam("which_name"))
+    .order_by(xet_file.c.pk)
+    .limit(1)
+)
+_SHA256S = scan(select(xet_file.c.name, xet_file.c.sha256).where(any_of(xet_file.c.name, "names")))
+_PKS = scan(select(xet_file.c.name, xet_file.c.pk).where(any_of(xet_file.c.name, "names")))
+_ADD = point(
+    adding(xet_file, "name", "sha256", "bytes", "terms", "created_ms", "touched_ms")
+    # The terms that came first stay: others rely on them.
+    .on_conflict_do_update(
+        index_elements=["name"],
+        set_={"touched_ms": bindparam("touched_ms", type_=BigInteger)},
+    )
+)
+_NEED = point(adding(xet_file_xorb, "file_pk", "xorb_pk").on_conflict_do_nothing())
+_USING = scan(
+    select(xet_file.c.sha256, xet_file.c.terms)
+    .join_from(xet_file_xorb, xet_file, xet_file.c.pk == xet_file_xorb.c.file_pk)
+    .where(xet_file_xorb.c.xorb_pk == bindparam("which_xorb"))
+    .order_by(xet_file.c.pk)
+    .limit(_USING_FILES)
+)
+_USING_OF_REPO = scan(
+    select(xet_file.c.sha256, xet_file.c.terms)
+    .join_from(xet_file_xorb, xet_file, xet_file.c.pk == xet_file_xorb.c.file_pk)
+    .join(
+        repo_blob,
+        and_(repo_blob.c.kind == BlobKind.LFS.value, repo_blob.c.name == xet_file.c.sha256),
+    )
+    .where(
+        xet_file_xorb.c.xorb_pk == bindparam("which_xorb"),
+        repo_blob.c.repo_pk == bindparam("which_repo"),
+    )
+    .order_by(xet_file.c.pk)
+    .limit(_USING_FILES)
+)
+_COMMITTED = scan(
+    select(repo_blob.c.name, repo_blob.c.repo_pk)
+    .where(
+        repo_blob.c.kind == BlobKind.LFS.value,
+        repo_blob.c.committed == 1,
+        any_of(repo_blob.c.name, "names"),
+    )
+    .limit(_USING_LINKS)
+)
+
+
+class XetFile(msgspec.Struct, frozen=True):
+    """A file that can be put together from xorbs."""
+
+    name: str  # its hash string
+    sha256: str  # of its bytes, computed by this hub
+    bytes: int
+    terms: Terms
+
+    @classmethod
+    def empty(cls) -> XetFile:
+        """Return the file without bytes, which needs no row."""
+        return cls(to_text(NO_HASH), "", 0, Terms())
+
+
+class NewFile(msgspec.Struct, frozen=True):
+    """A file to register, checked."""
+
+    name: str
+    sha256: str
+    bytes: int
+    terms: Terms
+    xorb_pks: tuple[int, ...]
+
+
+async def file_named(db: Reader, name: str) -> XetFile | None:
+    """Return a file by its hash string, whoever has it."""
+    row = await db.one(_BY_NAME, which_name=name)
+    return None if row is None else _file(row)
+
+
+async def object_of(db: Reader, sha256: str) -> tuple[bool, XetFile | None] | None:
+    """Return whether an LFS object has bytes of its own, and the oldest file of the same bytes."""
+    row = await db.one(_OBJECT, which_name=sha256)
+    if row is None:
+        return None
+    return row.folded_ms is None, None if row.pk is None else _file(row)
+
+
+def _file(row: Row) -> XetFile:
+    return XetFile(row.name, row.sha256, row.bytes, Terms.unpack(row.terms))
+
+
+async def known_sha256s(db: Reader, names: Sequence[str]) -> dict[str, str]:
+    """Return the sha256 of those of the files that are known, by hash string."""
+    found: dict[str, str] = {}
+    for start in range(0, len(names), _PAGE):
+        rows = await db.all(_SHA256S, names=list(names[start : start + _PAGE]))
+        found.update((row.name, row.sha256) for row in rows)
+    return found
+
+
+async def add_files(tx: Tx, files: Sequence[NewFile]) -> bool:
+    """Note how files are put together; the xorbs were touched in the same transaction.
+
+    Returns:
+        Whether any of them was unknown.
+    """
+    now = now_ms()
+    # In order of the name, so that two who register the same files wait and do not deadlock.
+    files = sorted(files, key=lambda each: each.name)
+    known = await _numbers(tx, files)
+    await tx.many(
+        _ADD,
+        [
+            {
+                "name": each.name,
+                "sha256": each.sha256,
+                "bytes": each.bytes,
+                "terms": each.terms.pack(),
+                "created_ms": now,
+                "touched_ms": now,
+            }
+            for each in files
+        ],
+    )
+    new = [each for each in files if each.name not in known]
+    if new:
+        numbers = await _numbers(tx, new)
+        needs = [(numbers[each.name], pk) for each in new for pk in each.xorb_pks]
+        await tx.many(_NEED, [{"file_pk": file, "xorb_pk": pk} for file, pk in sorted(needs)])
+    return bool(new)
+
+
+async def _numbers(tx: Tx, files: Sequence[NewFile]) -> dict[str, int]:
+    rows = await tx.all(_PKS, names=[each.name for each in files]) if files else []
+    return {row.name: row.pk for row in rows}
+
+
+async def users_of(
+    db: Reader, xorb_pk: int, raw: bytes, *, only: int | None = None
+) -> dict[int, list[tuple[int, int]]]:
+    """Return which chunks of a xorb repositories need, by number of the repository.
+
+    Those of files that commits name, in up to 100 repositories; of many, the oldest files count.
+
+    Args:
+        db: The database.
+        xorb_pk: The xorb's number.
+        raw: Its name.
+        only: Tell of this repository only, of files that are not committed yet as well.
+
+    Returns:
+        Ranges of chunks, ends exclusive, in order and apart from each other.
+    """
+    if only is not None:
+        rows = await db.all(_USING_OF_REPO, which_xorb=xorb_pk, which_repo=only)
+        return {only: ranges} if (ranges := _merged(_ranges(rows, raw))) else {}
+    rows = await db.all(_USING, which_xorb=xorb_pk)
+    names = list({row.sha256 for row in rows})
+    links = await db.all(_COMMITTED, names=names) if names else []
+    ranges_of: dict[str, list[tuple[int, int]]] = {}
+    for row in rows:
+        ranges_of.setdefault(row.sha256, []).extend(_ranges([row], raw))
+    users: dict[int, list[tuple[int, int]]] = {}
+    for link in links:
+        if link.repo_pk in users or len(users) < _USING_REPOS:
+            users.setdefault(link.repo_pk, []).extend(ranges_of[link.name])
+    return {repo_pk: _merged(found) for repo_pk, found in users.items()}
+
+
+def _ranges(rows: Iterable[Row], raw: bytes) -> list[tuple[int, int]]:
+    return [found for row in rows for found in Terms.unpack(row.terms).chunks_of(raw)]
+
+
+def _merged(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(ranges):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged

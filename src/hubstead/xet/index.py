@@ -1,0 +1,226 @@
+"""The rows of xorbs: which there are, where their bytes are, who sent them, who needs them.
+
+A xorb exists as long as its row does. Whoever relies on one for what comes later (an upload that
+need not be sent, an answer that names it, a file that is made of it) touches it in the same
+transaction, which takes it out of quarantine as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+from sqlalchemy import BigInteger, bindparam, or_, select, update
+
+from hubstead import blobs
+from hubstead.blobs import BlobKey, BlobKind
+from hubstead.db import Reader, Row, Tx, adding, any_of, point, scan
+from hubstead.errors import Unavailable
+from hubstead.ids import now_ms
+from hubstead.settings import Settings
+from hubstead.xet.answers import is_eligible
+from hubstead.xet.tables import xet_chunk, xorb, xorb_upload
+from hubstead.xet.xorbs import XorbIndex
+
+#: A row is touched at most so often: it has 40 bytes a chunk, and SQLite writes it whole.
+_TOUCH_MS = 3_600_000
+#: How many xorbs may hold one chunk that clients ask for, in an answer.
+_CANDIDATES = 8
+#: As many names are looked up in the event loop; more go to a thread.
+_FEW = 8
+_PAGE = 1000
+
+_COLUMNS = (xorb.c.pk, xorb.c.name, xorb.c.blob, xorb.c.bytes, xorb.c.unpacked, xorb.c.chunks)
+_BY_NAME = point(select(*_COLUMNS, xorb.c.doomed_ms).where(xorb.c.name == bindparam("which_name")))
+_NAMED = select(*_COLUMNS).where(any_of(xorb.c.name, "names"))
+_SOME = point(_NAMED)
+_MANY = scan(_NAMED)
+_HOLDING = point(
+    select(*_COLUMNS, xet_chunk.c.position)
+    .join_from(xet_chunk, xorb, xorb.c.pk == xet_chunk.c.xorb_pk)
+    .where(xet_chunk.c.hash == bindparam("which_hash"))
+    .order_by(xorb.c.pk)
+    .limit(_CANDIDATES)
+)
+_LOCK = point(
+    select(xorb.c.pk).where(xorb.c.name == bindparam("which_name")).with_for_update(key_share=True)
+)
+# In the order of their numbers, so that two who touch the same xorbs wait and do not deadlock.
+_LOCK_MANY = scan(
+    select(xorb.c.pk, xorb.c.blob)
+    .where(any_of(xorb.c.blob, "blobs"))
+    .order_by(xorb.c.pk)
+    .with_for_update(key_share=True)
+)
+_TOUCH = scan(
+    update(xorb)
+    .values(touched_ms=bindparam("now_ms", type_=BigInteger), doomed_ms=None)
+    .where(
+        any_of(xorb.c.pk, "pks"),
+        or_(xorb.c.touched_ms < bindparam("stale_ms"), xorb.c.doomed_ms.is_not(None)),
+    )
+)
+_ADD = point(
+    adding(
+        xorb,
+        "name",
+        "blob",
+        "bytes",
+        "unpacked",
+        "chunks",
+        "entries",
+        "created_ms",
+        "touched_ms",
+    )
+    .on_conflict_do_nothing()
+    .returning(xorb.c.pk)
+)
+_SENT = point(adding(xorb_upload, "repo_pk", "xorb_pk").on_conflict_do_nothing())
+_WAS_SENT = point(
+    select(xorb_upload.c.repo_pk).where(
+        xorb_upload.c.repo_pk == bindparam("repo_pk"), xorb_upload.c.xorb_pk == bindparam("xorb_pk")
+    )
+)
+_ADD_CHUNK = point(adding(xet_chunk, "hash", "xorb_pk", "position").on_conflict_do_nothing())
+
+
+class SentXorb(msgspec.Struct, frozen=True):
+    """A xorb that was received whole and checked."""
+
+    name: str
+    key: BlobKey  # the blob that it became
+    index: XorbIndex | None  # None if that was not kept, because the xorb was known
+
+
+class KnownXorb(msgspec.Struct, frozen=True):
+    """A xorb that exists."""
+
+    pk: int
+    name: str
+    blob: str  # the name of its blob, which no other bytes ever have
+    bytes: int  # as stored
+    unpacked: int
+    chunks: int
+
+    @property
+    def key(self) -> BlobKey:
+        """Its bytes."""
+        return BlobKey(BlobKind.XORB, self.blob)
+
+
+async def find_xorb(db: Reader, name: str) -> KnownXorb | None:
+    """Return a xorb by its hash string."""
+    row = await db.one(_BY_NAME, which_name=name)
+    return None if row is None else _known(row)
+
+
+async def is_settled(db: Reader, name: str) -> bool:
+    """Say whether a xorb exists and will for a while: one in quarantine may go at any moment."""
+    row = await db.one(_BY_NAME, which_name=name)
+    return row is not None and row.doomed_ms is None
+
+
+async def find_xorbs(db: Reader, names: Sequence[str]) -> dict[str, KnownXorb]:
+    """Return those of the xorbs that exist, by hash string."""
+    found: dict[str, KnownXorb] = {}
+    for start in range(0, len(names), _PAGE):
+        page = list(names[start : start + _PAGE])
+        rows = await db.all(_SOME if len(page) <= _FEW else _MANY, names=page)
+        found.update((row.name, _known(row)) for row in rows)
+    return found
+
+
+async def holding(db: Reader, chunk: bytes) -> list[tuple[KnownXorb, int]]:
+    """Return xorbs that hold a chunk (32 raw bytes) which clients ask for, and its place in each.
+
+    Only chunks that are the first of a file, or eligible by their hash, are found.
+    """
+    rows = await db.all(_HOLDING, which_hash=chunk)
+    return [(_known(row), row.position) for row in rows]
+
+
+def _known(row: Row) -> KnownXorb:
+    return KnownXorb(row.pk, row.name, row.blob, row.bytes, row.unpacked, row.chunks)
+
+
+async def add_xorb(tx: Tx, repo_pk: int, sent: SentXorb, settings: Settings) -> bool:
+    """Note that a xorb was sent to a repository; its bytes, if they were kept, are durable.
+
+    Returns:
+        Whether it is new: else its blob is not needed.
+
+    Raises:
+        Unavailable: nothing was kept, and what was known is gone; send it again.
+        Conflict: the repository is gone.
+    """
+    row = await tx.one(_LOCK, which_name=sent.name)
+    if row is None and sent.index is not None:
+        row = await _add(tx, sent, sent.index)
+        if row is not None:
+            await tx.run(_SENT, repo_pk=repo_pk, xorb_pk=row.pk)
+            return True
+        row = await tx.one(_LOCK, which_name=sent.name)  # somebody else was first
+    if row is None:
+        raise Unavailable(reason="the xorb was just being removed, send it again")
+    await _touch(tx, [row.pk], settings)
+    await tx.run(_SENT, repo_pk=repo_pk, xorb_pk=row.pk)
+    return False
+
+
+async def _add(tx: Tx, sent: SentXorb, index: XorbIndex) -> Row | None:
+    row = await tx.one(
+        _ADD,
+        name=sent.name,
+        blob=sent.key.name,
+        bytes=index.size,
+        unpacked=index.unpacked,
+        chunks=len(index),
+        entries=index.pack(),
+        created_ms=now_ms(),
+        touched_ms=now_ms(),
+    )
+    if row is not None:
+        await blobs.register(tx, sent.key, index.size)
+        await add_chunks(tx, _eligible(index, row.pk))
+    return row
+
+
+def _eligible(index: XorbIndex, xorb_pk: int) -> Iterator[tuple[bytes, int, int]]:
+    for position in range(len(index)):
+        raw = index.hash_at(position)
+        if is_eligible(raw):
+            yield raw, xorb_pk, position
+
+
+async def add_chunks(tx: Tx, chunks: Iterable[tuple[bytes, int, int]]) -> None:
+    """Note where chunks are that clients may ask for: raw hash, number of the xorb, place."""
+    rows = [
+        {"hash": raw, "xorb_pk": xorb_pk, "position": position}
+        for raw, xorb_pk, position in sorted(chunks)
+    ]
+    if rows:
+        await tx.many(_ADD_CHUNK, rows)
+
+
+async def touch(tx: Tx, found: Iterable[KnownXorb], settings: Settings) -> set[str]:
+    """Keep xorbs for longer, because somebody is going to rely on them.
+
+    Returns:
+        The blobs of those that still exist, as they were found.
+    """
+    names = [each.blob for each in found]
+    rows = await tx.all(_LOCK_MANY, blobs=names) if names else []
+    await _touch(tx, [row.pk for row in rows], settings)
+    return {row.blob for row in rows}
+
+
+async def _touch(tx: Tx, pks: list[int], settings: Settings) -> None:
+    now = now_ms()
+    stale = now - min(_TOUCH_MS, int(settings.xet_keep_seconds * 1000) // 20)
+    if pks:
+        await tx.run(_TOUCH, pks=pks, now_ms=now, stale_ms=stale)
+
+
+async def was_sent(db: Reader, repo_pk: int, xorb_pk: int) -> bool:
+    """Say whether a xorb was uploaded to a repository."""
+    return await db.one(_WAS_SENT, repo_pk=repo_pk, xorb_pk=xorb_pk) is not None

@@ -1,0 +1,196 @@
+"""Taking a shard: checking all that it says, then making its files known at one stroke."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import msgspec
+
+from hubstead import blobs
+from hubstead.db import Database, Tx
+from hubstead.errors import BlobNotFound, TooLarge
+from hubstead.settings import Settings
+from hubstead.xet.checking import check
+from hubstead.xet.files import NewFile, add_files, known_sha256s
+from hubstead.xet.hashes import to_text
+from hubstead.xet.hashing import Hasher, Progress
+from hubstead.xet.index import KnownXorb, add_chunks, find_xorbs, touch
+from hubstead.xet.index_cache import IndexCache
+from hubstead.xet.reading import Stored
+from hubstead.xet.shards import FileEntry, Shard, ShardRefused, XorbEntry
+
+#: Files made known in one transaction: SQLite lets nobody else write meanwhile.
+_FILES = 10_000
+#: Chunks that files may have beyond those that clients cut, which have 8 KiB and more. They cost
+#: memory, and a shard can name a xorb of tiny ones again and again.
+_SPARE_CHUNKS = 1_000_000
+_LEAST_CHUNK = 4096
+_TOLD = 3
+
+Known = Mapping[bytes, KnownXorb]
+
+
+class _Said(msgspec.Struct, frozen=True):
+    """What a shard says."""
+
+    files: list[FileEntry]  # but for those without bytes
+    xorbs: Sequence[XorbEntry]
+    names: list[bytes]  # of all xorbs that it speaks of
+
+    @property
+    def entries(self) -> dict[bytes, FileEntry]:
+        """The files by their hash; one may be described twice."""
+        return {each.hash: each for each in self.files}
+
+
+class _ToMakeKnown(msgspec.Struct, frozen=True):
+    """Files, checked, and what they rely on."""
+
+    files: list[NewFile]
+    xorbs: list[KnownXorb]
+    chunks: list[tuple[bytes, int, int]]  # the first of each file
+
+
+@dataclass(frozen=True, slots=True)
+class Registrar:
+    """Takes shards."""
+
+    db: Database
+    settings: Settings
+    hashes: IndexCache
+    places: IndexCache
+    hasher: Hasher
+
+    async def register(
+        self, repo_pk: int, pusher_pk: int | None, shard: Shard, progress: Progress | None
+    ) -> bool:
+        """Check a shard and make its files known; see `XetStore.register`."""
+        said = await asyncio.to_thread(_read, shard, self.settings.max_lfs_file_bytes)
+        known = await self._known(said.names)
+        try:
+            firsts = await check(said.files, said.xorbs, known, self.hashes)
+            digests = await self._digests(said, known, progress)
+        except BlobNotFound:
+            raise _missing([]) from None
+        news = await asyncio.to_thread(lambda: list(_portions(said, known, firsts, digests)))
+        new = False
+        for each in news:
+            new |= await self.db.write(
+                partial(self._make_known, repo_pk=repo_pk, pusher_pk=pusher_pk, new=each)
+            )
+        return new
+
+    async def _known(self, names: Sequence[bytes]) -> Known:
+        texts = [to_text(name) for name in names]
+        found = await find_xorbs(self.db, texts)
+        if len(found) < len(texts):
+            raise _missing([text for text in texts if text not in found])
+        return {name: found[text] for name, text in zip(names, texts, strict=True)}
+
+    async def _digests(
+        self, said: _Said, known: Known, progress: Progress | None
+    ) -> dict[bytes, str]:
+        """Return the sha256 of each file: as it is known, or else computed."""
+        entries = said.entries
+        texts = {to_text(name): name for name in entries}
+        found = await known_sha256s(self.db, list(texts))
+        digests = {texts[text]: sha256 for text, sha256 in found.items()}
+
+        async def locate(xorbs: Sequence[bytes]) -> dict[bytes, Stored]:
+            places = await self.places.of(known[xorb].blob for xorb in xorbs)
+            return {xorb: Stored(known[xorb].blob, places[known[xorb].blob]) for xorb in xorbs}
+
+        unknown = [each for name, each in entries.items() if name not in digests]
+        _compare(said.files, digests)
+        computed = await self.hasher.digests(unknown, locate, progress)
+        _compare(said.files, computed)
+        return digests | computed
+
+    async def _make_known(
+        self, tx: Tx, *, repo_pk: int, pusher_pk: int | None, new: _ToMakeKnown
+    ) -> bool:
+        there = await touch(tx, new.xorbs, self.settings)
+        if len(there) < len(new.xorbs):
+            raise _missing([each.name for each in new.xorbs if each.blob not in there])
+        was_unknown = await add_files(tx, new.files)
+        await add_chunks(tx, new.chunks)
+        await blobs.accept_files(
+            tx,
+            repo_pk,
+            [(each.sha256, each.bytes) for each in new.files],
+            pusher_pk=pusher_pk,
+            hold_ms=int(self.settings.hold_seconds * 1000),
+        )
+        return was_unknown
+
+
+def _read(shard: Shard, max_bytes: int) -> _Said:
+    """Read a shard, and refuse one that is made to be much work.
+
+    Raises:
+        TooLarge: a file has more than ``max_bytes``.
+        ShardRefused: there are far too many chunks.
+    """
+    said = _Said([each for each in shard.files if len(each.terms)], shard.xorbs, [])
+    names: dict[bytes, None] = {}
+    chunks, most = 0, _SPARE_CHUNKS
+    for each in said.files:
+        if each.terms.size > max_bytes:
+            raise TooLarge(
+                what=f"The file {to_text(each.hash)}",
+                limit=max_bytes,
+                setting="max_lfs_file_bytes",
+            )
+        for xorb, start, end, size in each.terms:
+            names[xorb] = None
+            chunks += end - start
+            most += size // _LEAST_CHUNK
+    if chunks > most:
+        raise ShardRefused(reason=f"its files have {chunks} chunks, far too many for their size")
+    names |= dict.fromkeys(each.hash for each in said.xorbs)
+    said.names.extend(names)
+    return said
+
+
+def _missing(names: Sequence[str]) -> ShardRefused:
+    if not names:
+        return ShardRefused(reason="a xorb that it uses has just been removed, upload it again")
+    told = ", ".join(names[:_TOLD]) + (f" and {len(names) - _TOLD} more" * (len(names) > _TOLD))
+    return ShardRefused(reason=f"xorbs that it uses are not stored here: {told}")
+
+
+def _compare(files: Iterable[FileEntry], digests: Mapping[bytes, str]) -> None:
+    """Hold what the uploader says of files against what they are.
+
+    Raises:
+        ShardRefused: a sha256 is wrong.
+    """
+    for each in files:
+        found = digests.get(each.hash, each.sha256)
+        if each.sha256 is not None and each.sha256 != found:
+            raise ShardRefused(
+                reason=f"the file {to_text(each.hash)} has the sha256 {found}, not {each.sha256}"
+            )
+
+
+def _portions(
+    said: _Said, known: Known, firsts: Mapping[bytes, bytes], digests: Mapping[bytes, str]
+) -> Iterable[_ToMakeKnown]:
+    entries = list(said.entries.values())
+    for start in range(0, len(entries), _FILES):
+        new = _ToMakeKnown([], [], [])
+        xorbs: set[bytes] = set()
+        for each in entries[start : start + _FILES]:
+            needed = each.terms.xorbs()
+            xorbs.update(needed)
+            pks = tuple(known[xorb].pk for xorb in needed)
+            new.files.append(
+                NewFile(to_text(each.hash), digests[each.hash], each.terms.size, each.terms, pks)
+            )
+            first = each.terms[0]
+            new.chunks.append((firsts[each.hash], known[first.xorb].pk, first.start))
+        new.xorbs.extend(known[xorb] for xorb in xorbs)
+        yield new

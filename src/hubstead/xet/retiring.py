@@ -1,0 +1,86 @@
+"""The end of files and xorbs that nothing needs any more.
+
+A file goes when its LFS object has gone. A xorb that no file needs waits until no client believes
+in it (`trust.unknown_since`), then in quarantine, where any use takes it up again, and then its row
+goes and its bytes are given up to room ``blobs``, which keeps them for its own grace period.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, bindparam, delete, select, update
+
+from hubstead import blobs
+from hubstead.blobs import BlobKey, BlobKind
+from hubstead.blobs.tables import blob
+from hubstead.db import Database, Tx, any_of, scan
+from hubstead.ids import now_ms
+from hubstead.settings import Settings
+from hubstead.xet.tables import xet_file, xet_file_xorb, xorb
+from hubstead.xet.trust import unknown_since
+
+_PAGE = 500
+#: A file that was just registered is left alone, whatever became of its object.
+FORGET_AFTER_MS = 3_600_000
+
+_has_object = (
+    select(blob.c.name)
+    .where(blob.c.kind == BlobKind.LFS.value, blob.c.name == xet_file.c.sha256)
+    .exists()
+)
+_is_needed = select(xet_file_xorb.c.file_pk).where(xet_file_xorb.c.xorb_pk == xorb.c.pk).exists()
+
+_FORGOTTEN = (~_has_object, xet_file.c.touched_ms < bindparam("before_ms"))
+_FORGOTTEN_FILES = scan(select(xet_file.c.pk).where(*_FORGOTTEN).limit(_PAGE))
+# Each change asks again, of the row itself: it may have been taken up since it was looked for.
+_FORGET = scan(delete(xet_file).where(any_of(xet_file.c.pk, "pks"), *_FORGOTTEN))
+
+_UNNEEDED = (
+    xorb.c.doomed_ms.is_(None),
+    xorb.c.touched_ms < bindparam("before_ms"),
+    ~_is_needed,
+)
+_UNNEEDED_XORBS = scan(select(xorb.c.pk).where(*_UNNEEDED).limit(_PAGE))
+_DOOM = scan(
+    update(xorb)
+    .values(doomed_ms=bindparam("now_ms", type_=BigInteger))
+    .where(any_of(xorb.c.pk, "pks"), *_UNNEEDED)
+)
+_OVER = (xorb.c.doomed_ms < bindparam("before_ms"), ~_is_needed)
+_OVER_XORBS = scan(select(xorb.c.pk).where(*_OVER).limit(_PAGE))
+_DELETE = scan(delete(xorb).where(any_of(xorb.c.pk, "pks"), *_OVER).returning(xorb.c.blob))
+
+
+async def forget_files(db: Database) -> int:
+    """Forget up to 500 files whose LFS objects are gone; return how many."""
+    before = now_ms() - FORGET_AFTER_MS
+    rows = await db.all(_FORGOTTEN_FILES, before_ms=before)
+
+    async def forget(tx: Tx) -> int:
+        return await tx.run(_FORGET, pks=[row.pk for row in rows], before_ms=before)
+
+    return await db.write(forget) if rows else 0
+
+
+async def doom_xorbs(db: Database, settings: Settings) -> int:
+    """Put up to 500 xorbs that nobody needs or believes in into quarantine; return how many."""
+    before = await unknown_since(db, settings)
+    rows = await db.all(_UNNEEDED_XORBS, before_ms=before)
+
+    async def doom(tx: Tx) -> int:
+        pks = [row.pk for row in rows]
+        return await tx.run(_DOOM, pks=pks, before_ms=before, now_ms=now_ms())
+
+    return await db.write(doom) if rows else 0
+
+
+async def retire_xorbs(db: Database, settings: Settings) -> int:
+    """Give up to 500 xorbs up whose quarantine is over; return how many."""
+    before = now_ms() - int(settings.xet_quarantine_seconds * 1000)
+    rows = await db.all(_OVER_XORBS, before_ms=before)
+
+    async def retire(tx: Tx) -> int:
+        gone = await tx.all(_DELETE, pks=[row.pk for row in rows], before_ms=before)
+        await blobs.doom(tx, [BlobKey(BlobKind.XORB, row.blob) for row in gone])
+        return len(gone)
+
+    return await db.write(retire) if rows else 0

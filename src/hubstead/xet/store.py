@@ -1,0 +1,278 @@
+"""The Xet store of a hub: what the wires and the other rooms ask of this one."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from hubstead.blobs import Blob, BlobKey, BlobKind, BlobStore, NodeCache
+from hubstead.db import Database, Tx
+from hubstead.errors import BlobNotFound
+from hubstead.settings import Settings
+from hubstead.xet import files as file_rows
+from hubstead.xet import index as xorb_rows
+from hubstead.xet.epochs import Epochs
+from hubstead.xet.files import XetFile
+from hubstead.xet.hashes import to_raw, to_text
+from hubstead.xet.hashing import Hasher, Progress
+from hubstead.xet.incoming import IncomingXorb
+from hubstead.xet.index import KnownXorb, SentXorb
+from hubstead.xet.index_cache import IndexCache
+from hubstead.xet.plans import Plan, make_plan
+from hubstead.xet.reading import Stored, XetSource
+from hubstead.xet.registering import Registrar
+from hubstead.xet.shards import Shard
+from hubstead.xet.terms import Terms
+from hubstead.xet.xorbs import XorbIndex
+
+#: Memory for indexes of xorbs: whole ones for uploads, places of chunks for downloads.
+_HASHES_BYTES = 32 << 20
+_PLACES_BYTES = 32 << 20
+
+
+class PlannedFile(msgspec.Struct, frozen=True):
+    """How to put a part of a file together, and where the bytes of its xorbs are."""
+
+    made: Plan
+    blobs: dict[bytes, str]  # the name of the blob, by the raw name of the xorb
+
+
+class XetStore:
+    """Xorbs and files. For one event loop.
+
+    Args:
+        db: Where their rows are.
+        blobs: Where their bytes are.
+        cache: Those bytes as files of this node.
+        settings: Limits, and how long things are kept.
+    """
+
+    def __init__(
+        self, db: Database, blobs: BlobStore, cache: NodeCache, settings: Settings
+    ) -> None:
+        self.cache = cache
+        self._db = db
+        self._blobs = blobs
+        self._settings = settings
+        self._epochs = Epochs(db)
+        self._hashes = IndexCache(db, _HASHES_BYTES, hashes=True)
+        self._places = IndexCache(db, _PLACES_BYTES, hashes=False)
+        self._registrar = Registrar(db, settings, self._hashes, self._places, Hasher(cache))
+
+    async def close(self) -> None:
+        """Give up what is being fetched."""
+        await self.cache.close()
+
+    # -- epochs -------------------------------------------------------------------------------
+
+    async def epoch(self) -> str:
+        """Return the epoch to give out; at most a minute after another node began it."""
+        return await self._epochs.current()
+
+    async def knows_epoch(self, epoch: str) -> bool:
+        """Say whether there is such an epoch."""
+        return await self._epochs.knows(epoch)
+
+    async def new_epoch(self) -> str:
+        """Begin a new epoch, so that clients forget what they believe to be stored."""
+        return await self._epochs.begin()
+
+    # -- xorbs --------------------------------------------------------------------------------
+
+    async def incoming(self, name: str) -> IncomingXorb:
+        """Start to take the xorb called ``name``, which `accept` makes known.
+
+        Raises:
+            InvalidInput: ``name`` is no hash string.
+            StorageFull: there is no room.
+        """
+        to_raw(name)
+        key = BlobKey(BlobKind.XORB, secrets.token_hex(32))
+        # Its bytes are there already: then these are checked, and not written.
+        keep = not await xorb_rows.is_settled(self._db, name)
+        if not keep:
+            return IncomingXorb(name, key)
+        return IncomingXorb(name, key, self._blobs, aside=self.cache.aside())
+
+    async def adopt(self, name: str, upload_id: str) -> IncomingXorb:
+        """Take the xorb called ``name`` from a direct upload to the store; `accept` comes next.
+
+        Raises:
+            InvalidInput: ``name`` is no hash string.
+            BlobNotFound: nothing was sent, or that was adopted or refused before.
+            XorbRefused: it is not the xorb of that name, or has a footer.
+        """
+        key = BlobKey(BlobKind.XORB, secrets.token_hex(32))
+        incoming = IncomingXorb(name, key, aside=self.cache.aside())
+        try:
+            await self._blobs.adopt(upload_id, key, incoming)
+            incoming.adopted()
+        finally:
+            await asyncio.to_thread(incoming.abort)
+        return incoming
+
+    async def accept(self, incoming: IncomingXorb, repo_pk: int) -> bool:
+        """Make known a xorb that was sent to a repository whole, and committed.
+
+        Returns:
+            Whether it is new. If not, the bytes that came first stay, and these go.
+
+        Raises:
+            Unavailable: it was just being removed; send it again.
+            Conflict: the repository is gone.
+        """
+
+        sent = SentXorb(incoming.name, incoming.key, incoming.index)
+
+        async def add(tx: Tx) -> bool:
+            return await xorb_rows.add_xorb(tx, repo_pk, sent, self._settings)
+
+        try:
+            is_new = await self._db.write(add)
+            if is_new:
+                assert incoming.index is not None
+                self._hashes.keep(incoming.key.name, incoming.index)
+                if incoming.aside is not None:
+                    await self.cache.offer(incoming.key, incoming.aside)
+            elif incoming.index is not None:
+                await self._blobs.delete(incoming.key)
+        finally:
+            incoming.drop_aside()
+        return is_new
+
+    async def find_xorb(self, name: str) -> KnownXorb | None:
+        """Return a xorb by its hash string, whoever may know of it."""
+        return await xorb_rows.find_xorb(self._db, name)
+
+    async def was_sent(self, repo_pk: int, xorb: KnownXorb) -> bool:
+        """Say whether a xorb was uploaded to a repository."""
+        return await xorb_rows.was_sent(self._db, repo_pk, xorb.pk)
+
+    async def touch(self, xorbs: Iterable[KnownXorb]) -> bool:
+        """Keep xorbs for longer, because a client is about to learn that they are stored.
+
+        Returns:
+            Whether they all still exist.
+        """
+        wanted = list(xorbs)
+
+        async def touch(tx: Tx) -> bool:
+            there = await xorb_rows.touch(tx, wanted, self._settings)
+            return all(each.blob in there for each in wanted)
+
+        return await self._db.write(touch)
+
+    async def holding(self, chunk: bytes) -> list[tuple[KnownXorb, int]]:
+        """Return some xorbs that hold a chunk (32 raw bytes), and which of their chunks it is.
+
+        Only chunks are found that clients ask for: the first of a file, or one in a thousand.
+        Who may be told is the caller's to ask (`users_of`, `was_sent`), and to `touch` them.
+        """
+        return await xorb_rows.holding(self._db, chunk)
+
+    async def users_of(
+        self, xorb: KnownXorb, *, only: int | None = None
+    ) -> dict[int, list[tuple[int, int]]]:
+        """Return which chunks of a xorb repositories need, by number of the repository.
+
+        Those of files that commits name, in up to 100 repositories; or, of the repository
+        ``only``, those of all files. Ranges are in order, their ends exclusive.
+        """
+        return await file_rows.users_of(self._db, xorb.pk, to_raw(xorb.name), only=only)
+
+    async def index(self, xorb: KnownXorb) -> XorbIndex:
+        """Return what is in a xorb.
+
+        Raises:
+            BlobNotFound: it is gone.
+        """
+        return (await self._hashes.of([xorb.blob]))[xorb.blob]
+
+    # -- files --------------------------------------------------------------------------------
+
+    async def register(
+        self,
+        repo_pk: int,
+        pusher_pk: int | None,
+        shard: Shard,
+        *,
+        progress: Progress | None = None,
+    ) -> bool:
+        """Register the files of a shard in a repository, as LFS objects waiting for their commit.
+
+        All of it is checked first, down to the sha256 of every new file; a file without bytes is
+        passed over. If anything is wrong nothing is registered.
+
+        Args:
+            repo_pk: The repository.
+            pusher_pk: Who sends it.
+            shard: What it says.
+            progress: Told how many bytes were read to compute sha256s, and of how many.
+
+        Returns:
+            Whether a file was unknown.
+
+        Raises:
+            ShardRefused: it is wrong, or a xorb is missing.
+            TooLarge: a file is larger than ``max_lfs_file_bytes``.
+            Unavailable: something cannot be had right now, or is just being removed.
+            Conflict: the repository is gone.
+        """
+        return await self._registrar.register(repo_pk, pusher_pk, shard, progress)
+
+    async def file(self, name: str) -> XetFile | None:
+        """Return a file by its hash string, whoever has it.
+
+        Which repositories do, their links to the LFS object ``sha256`` say (`find`).
+        """
+        return await file_rows.file_named(self._db, name)
+
+    async def plan(self, file: XetFile, start: int, end: int) -> PlannedFile:
+        """Plan the bytes from ``start`` up to ``end`` (beyond the file is its end) of a file.
+
+        Raises:
+            RangeNotSatisfiable: there are no such bytes; an empty file has an empty plan.
+            BlobNotFound: the file was deleted meanwhile.
+        """
+        needed = file.terms.xorbs(file.terms.between(start, end))
+        found = await self._locate(needed)
+        indexes = {xorb: stored.index for xorb, stored in found.items()}
+        made = make_plan(file.terms, indexes, start, end)
+        return PlannedFile(made, {xorb: stored.blob for xorb, stored in found.items()})
+
+    async def open_object(self, sha256: str) -> Blob:
+        """Return the bytes of an LFS object: as they lie in the store, or put together.
+
+        Raises:
+            BlobNotFound: there is no such object.
+        """
+        found = await file_rows.object_of(self._db, sha256)
+        if found is None:
+            raise BlobNotFound(name=sha256)
+        is_plain, file = found
+        if is_plain:
+            return await self._blobs.open(BlobKey(BlobKind.LFS, sha256))
+        if file is None:
+            raise BlobNotFound(name=sha256)
+        return self.open_file(file)
+
+    def open_file(self, file: XetFile) -> XetSource:
+        """Return the bytes of a file, put together from xorbs as they are read."""
+        return self.source(file.terms)
+
+    def source(self, terms: Terms) -> XetSource:
+        """Return the bytes that terms stand for, which need not be of a registered file."""
+        return XetSource(terms, self._locate, self.cache)
+
+    async def _locate(self, xorbs: Sequence[bytes]) -> Mapping[bytes, Stored]:
+        texts = [to_text(xorb) for xorb in xorbs]
+        found = await xorb_rows.find_xorbs(self._db, texts)
+        for text in texts:
+            if text not in found:
+                raise BlobNotFound(name=text)
+        places = await self._places.of(each.blob for each in found.values())
+        blobs = [found[text].blob for text in texts]
+        return {xorb: Stored(blob, places[blob]) for xorb, blob in zip(xorbs, blobs, strict=True)}

@@ -1,0 +1,105 @@
+"""The Xet store of a hub, in both shapes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from hubstead.accounts import Actor
+from hubstead.app import opened_stores
+from hubstead.blobs import BlobKind
+from hubstead.commits import Stores
+from hubstead.db import scan
+from hubstead.db.schema import metadata
+from hubstead.repos import Repo
+from hubstead.xet import XetStore, parse_shard
+from tests.factories import a_repo, a_user
+from tests.live import SHAPES, settings_of
+from tests.xet.making import MadeFile, MadeXorb, a_shard
+
+_COUNTS = {
+    name: scan(select(func.count().label("rows")).select_from(table))
+    for name, table in metadata.tables.items()
+}
+
+
+@dataclass
+class Place:
+    """A hub's stores, a repository of anna's, and short ways to upload to it."""
+
+    stores: Stores
+    anna: Actor
+    repo: Repo
+
+    @property
+    def xet(self) -> XetStore:
+        return self.stores.xet
+
+    async def send(self, xorb: MadeXorb, repo: Repo | None = None, body: bytes = b"") -> bool:
+        """Upload a xorb as the wire does."""
+        incoming = await self.xet.incoming(xorb.name)
+        data = memoryview(body or xorb.body)
+        try:
+            for start in range(0, len(data), 100_000):
+                await asyncio.to_thread(incoming.feed, data[start : start + 100_000])
+            await asyncio.to_thread(incoming.commit)
+        finally:
+            await asyncio.to_thread(incoming.abort)
+        return await self.xet.accept(incoming, (repo or self.repo).pk)
+
+    async def register(
+        self, *files: MadeFile, xorbs: tuple[MadeXorb, ...] = (), repo: Repo | None = None
+    ) -> bool:
+        return await self.take(a_shard(files, xorbs), repo=repo)
+
+    async def take(self, shard: bytes, *, repo: Repo | None = None, **how: Any) -> bool:
+        return await self.xet.register(
+            (repo or self.repo).pk, self.anna.pk, parse_shard(shard), **how
+        )
+
+    async def upload(self, *files: MadeFile, xorbs: tuple[MadeXorb, ...]) -> None:
+        for xorb in xorbs:
+            await self.send(xorb)
+        await self.register(*files, xorbs=xorbs)
+
+    async def read(self, file: MadeFile, start: int = 0, count: int | None = None) -> bytes:
+        source = await self.xet.open_object(file.sha256)
+        assert source.path is None
+        return b"".join([chunk async for chunk in source.chunks(start, count)])
+
+    async def traces(self) -> dict[str, object]:
+        """Say all that an upload could leave."""
+        rows = {name: (await self.stores.db.one(each)).rows for name, each in _COUNTS.items()}  # type: ignore[union-attr]
+        stored = [
+            each.key.name for kind in BlobKind async for each in self.stores.blobs.keys(kind)
+        ]
+        data = self.stores.settings.data
+        aside = [path.name for path in data.rglob("incoming-*")]
+        return {**rows, "blobs": sorted(stored), "aside": aside}
+
+
+@pytest.fixture(params=SHAPES)
+def place(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    run: Callable[[Coroutine[Any, Any, Any]], Any],
+) -> Iterator[Place]:
+    settings = settings_of(request.param, tmp_path / "data", request)
+    stack = AsyncExitStack()
+
+    async def start() -> Place:
+        stores = await stack.enter_async_context(opened_stores(settings, make=True))
+        anna = await a_user(stores.db, "anna")
+        return Place(stores, anna, await a_repo(stores.db, anna))
+
+    yield run(start())
+    run(stack.aclose())
+
+
