@@ -1,0 +1,191 @@
+"""A push whose client or server ends suddenly: its refs are old or new, all of them alike."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.crash.forked import ForkedNode
+from tests.crash.test_crash import ASKED, SEED, Shape, company, files
+
+KILLS = int(ASKED or 12)
+RESULTS = Path(__file__).with_name("pushes.md")
+REPO = "admin/pushed"
+
+
+@pytest.mark.timeout(7200 if ASKED else 180)
+@pytest.mark.parametrize("shape", [files, company])
+def test_a_push_that_is_killed_moves_its_refs_or_not_and_a_reported_one_did(
+    shape: Callable[[], contextlib.AbstractContextManager[Shape]], tmp_path: Path
+) -> None:
+    with shape() as chosen:
+        trial = Trial(chosen, tmp_path, random.Random(f"{SEED} push {chosen.name}"))
+        trial.begin()
+        for _ in range(-(-KILLS // 2)):
+            trial.round()
+        trial.end()
+    assert trial.found["moved"] + trial.found["as before"] == trial.rounds
+    if ASKED:
+        with RESULTS.open("a") as file:
+            if file.tell() == 0:
+                file.write(_HEAD)
+            file.write(trial.summary())
+
+
+@dataclass
+class Trial:
+    """Rounds of pushing a branch and a tag at once, one of which is killed on its way."""
+
+    shape: Shape
+    folder: Path
+    random: random.Random
+    rounds: int = 0
+    longest_s: float = 0.5
+    found: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        env = {"HUBSTEAD_MIN_FREE_BYTES": "0", "HUBSTEAD_LOG_LEVEL": "warning", **self.shape.env}
+        self.node = ForkedNode(self.folder / "hub", env)
+        self.work = self.folder / "work"
+
+    def git(self, *arguments: str) -> str:
+        done = subprocess.run(
+            ["git", *arguments],
+            cwd=self.work,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        return done.stdout.strip()
+
+    def environment(self) -> dict[str, str]:
+        who = {"NAME": "Anna", "EMAIL": "anna@example.org"}
+        names = {f"GIT_{role}_{k}": v for role in ("AUTHOR", "COMMITTER") for k, v in who.items()}
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_TERMINAL_PROMPT": "0",
+            **names,
+        }
+
+    @property
+    def url(self) -> str:
+        return f"http://u:{self.node.token}@127.0.0.1:{self.node.port}/{REPO}"
+
+    def begin(self) -> None:
+        self.node.start()
+        said = self.node.call("POST", "/api/repos/create", {"name": REPO.partition("/")[2]})
+        assert said.status == 200, said.body
+        self.work.mkdir()
+        self.git("init", "-q", "-b", "main")
+        self.tip = self._commit()
+        self.git("push", "-q", "--force", self.url, "main")
+        started = time.monotonic()
+        self.tip = self._commit()
+        self.git("push", "-q", self.url, "main")
+        self.longest_s = 1.2 * (time.monotonic() - started)
+
+    def _commit(self) -> str:
+        for n in range(40):
+            path = self.work / f"d{self.random.randrange(5)}" / f"f{n}"
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(self.random.randbytes(self.random.randrange(20_000)))
+        self.git("add", ".")
+        self.git("commit", "-qm", f"round {self.rounds}")
+        return self.git("rev-parse", "HEAD")
+
+    def round(self) -> None:
+        """Push, kill one of the two, start again if need be, look."""
+        self.rounds += 1
+        before, new, tag = self.tip, self._commit(), f"t{self.rounds}"
+        push = subprocess.Popen(
+            ["git", "push", "-q", "--atomic", self.url, "main", f"main:refs/tags/{tag}"],
+            cwd=self.work,
+            env=self.environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        time.sleep(self.random.uniform(0, self.longest_s))
+        if server := self.random.random() < 0.5:
+            self.node.kill()
+        else:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(push.pid, signal.SIGKILL)
+        reported = push.wait(60) == 0
+        if server:
+            self._start_again()
+        self.found["server killed" if server else "client killed"] += 1
+        self.tip = self._look(before, new, tag, reported)
+        if self.tip != new:
+            self.git("reset", "-q", "--hard", self.tip)
+        if self.rounds % 10 == 0:
+            self._healthy()
+
+    def _start_again(self) -> None:
+        self.node.start()
+
+    def _look(self, before: str, new: str, tag: str, reported: bool) -> str:
+        """Return where the branch is, once nobody works on the push any more."""
+        refs: dict[str, str] = {}
+        for _ in range(2):  # what a client left behind may still be carried out
+            while self._refs() != refs:
+                refs = self._refs()
+                time.sleep(0.2)
+        moved = refs["refs/heads/main"] == new
+        assert refs["refs/heads/main"] in (before, new)
+        assert (refs.get(f"refs/tags/{tag}") == new) is moved, "half of a push was done"
+        assert moved or not reported, "a push was reported, and lost"
+        self.found["moved" if moved else "as before"] += 1
+        self.found["reported"] += reported
+        return refs["refs/heads/main"]
+
+    def _refs(self) -> dict[str, str]:
+        told = self.node.call("GET", f"/api/models/{REPO}/refs").json
+        rows = [*told["branches"], *told["tags"]]
+        return {row["ref"]: row["targetCommit"] for row in rows}
+
+    def _healthy(self) -> None:
+        said = self.node.run("doctor", "--deep", "--json", check=False).stdout
+        assert '"faults": 0' in said or "healthy" in said, said
+
+    def end(self) -> None:
+        """All that was accepted can be cloned, and is sound."""
+        self._healthy()
+        back = self.folder / "back"
+        self.git("clone", "-q", self.url, str(back))
+        head = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=back, capture_output=True, text=True, check=True
+        )
+        assert head.stdout.strip() == self.tip
+        self.git("-C", str(back), "fsck", "--full", "--strict")
+        litter = list(self.node.data.rglob("staging/tmp_*"))
+        assert self.node.stop() == 0
+        self.found["left in staging by kills of the server"] = len(litter)
+
+    def summary(self) -> str:
+        facts = ", ".join(f"{count} × {what}" for what, count in self.found.items())
+        day = time.strftime("%Y-%m-%d", time.gmtime())
+        return f"- {day}, {self.shape.name}: {self.rounds} pushes killed: {facts}; 0 half done\n"
+
+
+_HEAD = """# What the killed pushes found
+
+`make crash` kills the client or the server at a random moment of a push of a branch and a tag
+(`--atomic`), and looks where both refs are: moved together or not at all, and moved for certain
+when git was told so. `hubstead doctor --deep` and `git fsck --full --strict` of a clone end it.
+
+"""
