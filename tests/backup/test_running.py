@@ -6,6 +6,7 @@ import json
 import random
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -129,6 +130,58 @@ def test_a_backup_taken_while_people_commit_restores_to_one_moment(
         # Life goes on there.
         api = HfApi(endpoint=made.url, token=hub.token)
         api.upload_file(path_or_fileobj=b"x" * 100, path_in_repo="x.bin", repo_id="admin/one")
+
+
+XET_CLIENT = """
+import sys
+from pathlib import Path
+from huggingface_hub import HfApi
+url, token, verb, path = sys.argv[1:]
+api = HfApi(endpoint=url, token=token)
+if verb == "up":
+    api.create_repo("admin/xet", exist_ok=True)
+    api.upload_file(path_or_fileobj=path, path_in_repo=Path(path).name, repo_id="admin/xet")
+else:
+    api.hf_hub_download("admin/xet", Path(path).name, local_dir=Path(path).parent)
+"""
+
+
+def xet_client(hub: Served, verb: str, path: Path, home: Path) -> None:
+    """Upload or download a file with hf_xet, whose memory is in ``home``."""
+    env = {name: value for name, value in CLEAN.items() if not name.startswith("HF_")}
+    env |= {"HF_HOME": str(home), "HF_HUB_DISABLE_TELEMETRY": "1"}
+    command = [sys.executable, "-c", XET_CLIENT, hub.url, hub.token, verb, str(path)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("shape", "other"), [("embedded", "company"), ("company", "embedded")])
+def test_files_of_xet_come_back_and_clients_can_go_on_with_what_they_remember(
+    places: Places, tmp_path: Path, shape: str, other: str
+) -> None:
+    settings, target, folder = places(shape), places(other), str(tmp_path / "backup")
+    first, later = tmp_path / "first.bin", tmp_path / "later.bin"
+    first.write_bytes(random.Random(1).randbytes(3 << 20))
+    later.write_bytes(first.read_bytes()[: 2 << 20] + random.Random(2).randbytes(2 << 20))
+    home = tmp_path / "home"
+    with serving(settings.data, **variables(settings)) as hub:
+        xet_client(hub, "up", first, home)
+        told = json.loads(ok("backup", folder, "--json", data=settings.data, **variables(settings)))
+        assert told["blobs"]["xorb"]["bytes"] >= 3 << 20
+        assert "lfs" not in told["blobs"]  # xorbs are all there is
+        xet_client(hub, "up", later, home)  # comes after the snapshot, and the client remembers
+    where = variables(target)
+    ok("restore", folder, "--verify", data=target.data, **where)
+    (target.data / "first-token").write_text(hub.token)
+    # At the same address, as when the hub is put back in place.
+    with serving(target.data, port=int(hub.url.rpartition(":")[2]), **where) as made:
+        xet_client(made, "up", later, home)
+        for path in (first, later):
+            read = tmp_path / "read" / path.name
+            xet_client(made, "down", read, tmp_path / "elsewhere")
+            assert read.read_bytes() == path.read_bytes()
+    assert "in order" in ok("doctor", "--deep", data=target.data, **where)
 
 
 @pytest.fixture
