@@ -17,6 +17,7 @@ import pytest
 
 from tests.crash.forked import ForkedNode
 from tests.crash.test_crash import ASKED, SEED, Shape, company, files
+from tests.node import wait_until
 
 KILLS = int(ASKED or 12)
 RESULTS = Path(__file__).with_name("pushes.md")
@@ -52,6 +53,7 @@ class Trial:
     rounds: int = 0
     longest_s: float = 0.5
     found: Counter[str] = field(default_factory=Counter)
+    left: set[Path] = field(default_factory=set)  # in staging, by servers that were killed
 
     def __post_init__(self) -> None:
         env = {"HUBSTEAD_MIN_FREE_BYTES": "0", "HUBSTEAD_LOG_LEVEL": "warning", **self.shape.env}
@@ -136,15 +138,16 @@ class Trial:
             self._healthy()
 
     def _start_again(self) -> None:
+        self.left = self._staged()
         self.node.start()
+
+    def _staged(self) -> set[Path]:
+        return set(self.node.data.glob("git/*/*.git/staging/tmp_*"))
 
     def _look(self, before: str, new: str, tag: str, reported: bool) -> str:
         """Return where the branch is, once nobody works on the push any more."""
-        refs: dict[str, str] = {}
-        for _ in range(2):  # what a client left behind may still be carried out
-            while self._refs() != refs:
-                refs = self._refs()
-                time.sleep(0.2)
+        wait_until(lambda: self._staged() <= self.left)  # else the server is still at it
+        refs = self._refs()
         moved = refs["refs/heads/main"] == new
         assert refs["refs/heads/main"] in (before, new)
         assert (refs.get(f"refs/tags/{tag}") == new) is moved, "half of a push was done"
@@ -172,9 +175,9 @@ class Trial:
         )
         assert head.stdout.strip() == self.tip
         self.git("-C", str(back), "fsck", "--full", "--strict")
-        litter = list(self.node.data.rglob("staging/tmp_*"))
         assert self.node.stop() == 0
-        self.found["left in staging by kills of the server"] = len(litter)
+        assert self._staged() == self.left
+        self.found["left in staging by kills of the server"] = len(self.left)
 
     def summary(self) -> str:
         facts = ", ".join(f"{count} × {what}" for what, count in self.found.items())
