@@ -20,7 +20,9 @@ from hubstead.garbage.stored import unlinked
 from hubstead.garbage.strays import strays
 from hubstead.garbage.tips import PastTips
 from hubstead.garbage.unreached import unreached
+from hubstead.garbage.xorbs import xet_files, xorbs
 from hubstead.ids import RepoId, now_ms
+from hubstead.xet import jobs as xet_jobs
 
 
 class Step(NamedTuple):
@@ -34,6 +36,8 @@ class Step(NamedTuple):
 #: will be a step of their own, before the blobs.
 STEPS: tuple[Step, ...] = (
     Step(lapsed, (blob_jobs.LET_GO,)),
+    Step(xet_files, (xet_jobs.FORGET,)),
+    Step(xorbs, (xet_jobs.RETIRE,)),
     Step(strays, (blob_jobs.STRAYS,)),
     Step(unlinked, (blob_jobs.DELETE, commit_jobs.BURY)),
 )
@@ -73,10 +77,11 @@ def _doing(stores: Stores) -> AbstractAsyncContextManager[Deeds]:
     handlers = {
         **blob_jobs.handlers(stores.db, stores.blobs, stores.settings),
         **commit_jobs.handlers(stores),
+        **xet_jobs.handlers(stores.db, stores.settings),
     }
     wanted = {name for step in STEPS for name in step.jobs}
     mine = {name: handlers[name] for name in handlers if name in wanted}
-    return doing(stores, mine, {**blob_jobs.EVERY_S, **commit_jobs.EVERY_S})
+    return doing(stores, mine, {**blob_jobs.EVERY_S, **commit_jobs.EVERY_S, **xet_jobs.EVERY_S})
 
 
 async def _links(stores: Stores, *, grace_ms: int, only: RepoId | None, remove: bool) -> list[Heap]:
