@@ -40,7 +40,7 @@ from hubstead.pages import ROUTES as PAGES
 from hubstead.pages import compile_templates
 from hubstead.settings import Settings
 from hubstead.webhooks import Deliveries, Patience, Sender
-from hubstead.wire import hub_api, lfs, smart_http
+from hubstead.wire import hub_api, lfs, smart_http, xet_cas
 from hubstead.wire.http import Application, Hub, HubServer, Limits, Route
 from hubstead.xet import jobs as xet_jobs
 
@@ -58,7 +58,7 @@ _log = structlog.get_logger("hubstead")
 
 def routes() -> list[Route]:
     """Return the table of every address that is served."""
-    return [*hub_api.ROUTES, *lfs.ROUTES, *smart_http.ROUTES, *PAGES]
+    return [*hub_api.ROUTES, *lfs.ROUTES, *smart_http.ROUTES, *xet_cas.ROUTES, *PAGES]
 
 
 @asynccontextmanager

@@ -37,7 +37,7 @@ from hubstead.blobs.links import (
     unlink,
     unlink_all,
 )
-from hubstead.blobs.local import LocalBlobs
+from hubstead.blobs.local import LocalBlob, LocalBlobs
 from hubstead.blobs.memory import MemoryBlobs
 from hubstead.blobs.node_cache import NodeCache
 from hubstead.blobs.opening import open_blobs
@@ -55,6 +55,7 @@ __all__ = [
     "BlobWriter",
     "DirectUpload",
     "Link",
+    "LocalBlob",
     "LocalBlobs",
     "MemoryBlobs",
     "NodeCache",

@@ -1,0 +1,43 @@
+"""Who calls: the pass in ``Authorization``, the epoch and the scope in the address."""
+
+from __future__ import annotations
+
+from hubstead.errors import Forbidden, Gated, InvalidCredentials, NotFound, RepoNotFound
+from hubstead.repos import Pass, Right, cas_url, open_pass
+from hubstead.wire.http import Call, one_header
+
+NO_STORE = "There is no such Xet store here: ask the hub for a new token"
+#: The same for what does not exist, what is not in this repository, and a hidden repository.
+NOTHING_HERE = "There is nothing of this name here"
+
+
+async def admitted(call: Call, right: Right) -> Pass:
+    """Open the repository of the call's pass with ``right``, and return the pass.
+
+    Raises:
+        NotFound: the epoch is unknown; or the repository is gone, or hidden from the caller.
+        InvalidCredentials: there is no pass, or it is forged or over.
+        Forbidden: it is for reading, or its user may only read, or not even that.
+        HubError: what else opening a repository raises.
+    """
+    await _check_address(call)
+    scheme, _, text = (one_header(call.scope, "authorization") or "").strip().partition(" ")
+    if scheme.lower() != "bearer":
+        raise InvalidCredentials()
+    try:
+        opened = await open_pass(call.hub.db, call.hub.seal, text.strip(), right)
+    except RepoNotFound:
+        raise NotFound(reason=NOTHING_HERE) from None
+    except Gated as error:
+        # 401 is what a pass is told that is not good; this one is.
+        raise Forbidden(reason=error.message) from None
+    call.actor, call.repo, shown = opened
+    return shown
+
+
+async def _check_address(call: Call) -> None:
+    epoch = call.text("epoch")
+    # Compared as a whole, so that an address means the same to clients' caches and to us.
+    known = cas_url("", epoch) == f"/xet/{epoch}/{call.text('scope')}"
+    if not known or not await call.hub.stores.xet.knows_epoch(epoch):
+        raise NotFound(reason=NO_STORE)

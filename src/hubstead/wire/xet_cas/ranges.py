@@ -1,0 +1,120 @@
+"""Signed addresses of ranges of xorbs: what a plan hands out, and what answers there.
+
+An address opens one range of one xorb to one caller for one repository. Their rights are asked
+again when it is used, and whatever is wrong with it is told as 403, at which clients ask for a
+new plan (protocol/xet.md, 8.3).
+"""
+
+from __future__ import annotations
+
+import msgspec
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from hubstead.accounts import actor_by_pk
+from hubstead.blobs import BlobKey, BlobKind, LocalBlob, NodeCache
+from hubstead.errors import BlobNotFound, Forbidden, HubError, StorageFull, Unavailable
+from hubstead.repos import Right, cas_url, open_repo_by_id
+from hubstead.wire.http import Call, FileAnswer, one_header, parse_range
+
+PURPOSE = "xet range"
+REFUSED = "This address is not valid, or no longer: ask for a new plan"
+_HEADERS = [("Cache-Control", "private, no-transform")]
+#: A range that is open, or counts from the end, cannot lie inside of the signed one.
+_ENDLESS = 1 << 62
+_CONDITIONS = (b"range", b"if-range", b"if-none-match", b"if-modified-since")
+
+
+class RangeGrant(msgspec.Struct, frozen=True, array_like=True):
+    """What an address was signed for."""
+
+    repo: str  # its immutable id
+    user: int
+    token: int
+    blob: str
+    first: int
+    last: int  # inclusive
+
+
+class Addresses:
+    """Makes the addresses of one plan."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._seconds = call.hub.settings.signed_url_seconds
+        self._direct = call.hub.settings.s3_direct_downloads
+        self._base = cas_url(call.public_url, call.text("epoch"))
+
+    async def of(self, blob: str, first: int, last: int) -> str:
+        """Return where the stored bytes ``first`` to ``last`` (inclusive) of a xorb can be had."""
+        if self._direct:
+            key = BlobKey(BlobKind.XORB, blob)
+            url = await self._call.hub.blobs.url(
+                key, expires_s=int(self._seconds), span=(first, last)
+            )
+            if url is not None:
+                return url
+        return self._signed(blob, first, last)
+
+    def _signed(self, blob: str, first: int, last: int) -> str:
+        call = self._call
+        grant = RangeGrant(call.repo.id, call.actor.pk, call.actor.token_pk, blob, first, last)
+        sig = call.hub.seal.sign(grant, purpose=PURPOSE, seconds=self._seconds)
+        return f"{self._base}/bytes/{blob}?sig={sig}"
+
+
+async def fetch(call: Call) -> ASGIApp:
+    """Send the range of a xorb that the address was signed for, or a part of it."""
+    try:
+        grant = await _opened(call)
+        first, last = _asked(call, grant)
+        cache = call.hub.stores.xet.cache
+        return _Fetch(cache, BlobKey(BlobKind.XORB, grant.blob), first, last)
+    except (Unavailable, StorageFull):
+        raise
+    except HubError:
+        raise Forbidden(reason=REFUSED) from None
+
+
+async def _opened(call: Call) -> RangeGrant:
+    grant = call.hub.seal.read(call.query.one("sig") or "", RangeGrant, purpose=PURPOSE)
+    if call.text("blob") != grant.blob:
+        raise Forbidden(reason="the address was changed")
+    call.actor = await actor_by_pk(call.hub.db, grant.user, grant.token)
+    call.repo = await open_repo_by_id(call.hub.db, call.actor, grant.repo, Right.CONTENT)
+    return grant
+
+
+def _asked(call: Call, grant: RangeGrant) -> tuple[int, int]:
+    """Return the first and last byte to send: all that was signed, or a range inside of it."""
+    span = parse_range(one_header(call.scope, "range"), _ENDLESS)
+    if span is None:
+        return grant.first, grant.last
+    last = span.start + span.count - 1
+    if span.start < grant.first or last > grant.last:
+        raise Forbidden(reason="the range was not signed")
+    return span.start, last
+
+
+class _Fetch:
+    """Sends a range of a xorb from a file of this node."""
+
+    def __init__(self, cache: NodeCache, key: BlobKey, first: int, last: int) -> None:
+        self._cache = cache
+        self._key = key
+        self._range = b"bytes=%d-%d" % (first, last)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 206, whatever the client asked: the range was settled."""
+        kept = [line for line in scope["headers"] if line[0] not in _CONDITIONS]
+        settled = {**scope, "headers": [*kept, (b"range", self._range)]}
+        try:
+            await (await self._answer())(settled, receive, send)
+        except FileNotFoundError:  # the copy went between its being found and opened
+            await (await self._answer())(settled, receive, send)
+
+    async def _answer(self) -> FileAnswer:
+        try:
+            path = await self._cache.path(self._key)
+        except BlobNotFound:
+            raise Forbidden(reason=REFUSED) from None
+        return FileAnswer(LocalBlob(path.stat().st_size, path), headers=_HEADERS)

@@ -1,0 +1,175 @@
+"""Plans: which ranges of which xorbs make up a file, or a part of it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+
+from starlette.types import ASGIApp
+
+from hubstead.errors import InvalidInput, NotFound, RangeNotSatisfiable
+from hubstead.repos import Pass, Right
+from hubstead.wire.http import Call, json_answer, one_header, parse_range
+from hubstead.wire.xet_cas.admission import NOTHING_HERE, admitted
+from hubstead.wire.xet_cas.ranges import Addresses
+from hubstead.wire.xet_cas.shapes import (
+    BatchPlan,
+    Between,
+    FetchInfo,
+    FetchRange,
+    PlannedTerm,
+    PlanV1,
+    PlanV2,
+    SizeAnswer,
+    XorbFetch,
+)
+from hubstead.xet import NO_HASH, Fetch, Plan, XetFile, find, to_raw, to_text
+
+MOST_FILES = 100
+#: Other requests get a turn after so many addresses were signed.
+_SIGNED_IN_A_ROW = 200
+_OLD_RANGE = re.compile(r"\s*\d+-\d*\s*")  # what hf_xet 1.0.0 may write
+
+#: Names of xorbs to what is to be fetched of them, and from where.
+Fetches = dict[str, list[tuple[Fetch, str]]]
+
+
+async def plan_v1(call: Call) -> ASGIApp:
+    """Say where the bytes of a file are, or of a range of it."""
+    plan, fetches = await _planned(call)
+    answer = PlanV1(plan.offset, _terms(plan), _infos(fetches))
+    return await asyncio.to_thread(json_answer, answer)
+
+
+async def plan_v2(call: Call) -> ASGIApp:
+    """Say where the bytes of a file are, or of a range of it, in the newer form."""
+    plan, fetches = await _planned(call)
+    xorbs = {
+        xorb: [XorbFetch(url, [FetchRange(_chunks(one), _bytes(one))]) for one, url in found]
+        for xorb, found in fetches.items()
+    }
+    return await asyncio.to_thread(json_answer, PlanV2(plan.offset, _terms(plan), xorbs))
+
+
+async def plan_several(call: Call) -> ASGIApp:
+    """Say where the bytes of several files are; those that are not here are left out."""
+    shown = await admitted(call, Right.CONTENT)
+    names = list(dict.fromkeys(call.query.all("file_id")))
+    if len(names) > MOST_FILES:
+        raise InvalidInput(reason=f"Ask for at most {MOST_FILES} files at once")
+    files: dict[str, list[PlannedTerm]] = {}
+    ranges: dict[bytes, list[Fetch]] = {}
+    blobs: dict[bytes, str] = {}
+    for name in names:
+        file = await _file(call, shown, name)
+        if file is None:
+            continue
+        plan = await call.hub.stores.xet.plan(file, 0, file.bytes)
+        files[name] = _terms(plan.made)
+        blobs |= plan.blobs
+        for xorb, found in plan.made.ranges.items():
+            ranges[xorb] = _joined([*ranges.get(xorb, ()), *found])
+    return json_answer(BatchPlan(files, _infos(await _fetches(call, ranges, blobs))))
+
+
+async def file_size(call: Call) -> ASGIApp:
+    """Say how large a file is."""
+    shown = await admitted(call, Right.CONTENT)
+    return SizeAnswer((await _known_file(call, shown)).bytes)
+
+
+async def no_chunk_hashes(call: Call) -> ASGIApp:
+    """Say that hashes of chunks are told to nobody; no client's upload needs them."""
+    await admitted(call, Right.CONTENT)
+    raise NotFound(reason=NOTHING_HERE)
+
+
+async def _planned(call: Call) -> tuple[Plan, Fetches]:
+    """Return the plan for what the call asks for, and from where each range can be had."""
+    shown = await admitted(call, Right.CONTENT)
+    file = await _known_file(call, shown)
+    start, end = _asked(call, file.bytes)
+    plan = await call.hub.stores.xet.plan(file, start, end)
+    return plan.made, await _fetches(call, plan.made.ranges, plan.blobs)
+
+
+async def _known_file(call: Call, shown: Pass) -> XetFile:
+    file = await _file(call, shown, call.text("file"))
+    if file is None:
+        raise NotFound(reason=NOTHING_HERE)
+    return file
+
+
+async def _file(call: Call, shown: Pass, name: str) -> XetFile | None:
+    """Return a file if it is in the repository of the pass.
+
+    What was uploaded and never committed is only for those who may write there.
+    """
+    if to_raw(name) == NO_HASH:
+        return XetFile.empty()
+    file = await call.hub.stores.xet.file(name)
+    found = file and await find(call.hub.db, call.repo.pk, file.sha256)
+    return file if found and (found.committed or shown.write) else None
+
+
+def _asked(call: Call, size: int) -> tuple[int, int]:
+    """Return from which byte to just before which one is asked for."""
+    header = one_header(call.scope, "range")
+    if header is not None and _OLD_RANGE.fullmatch(header):
+        header = f"bytes={header.strip()}"
+    try:
+        span = parse_range(header, max(size, 1))
+    except RangeNotSatisfiable:
+        raise RangeNotSatisfiable(size=size) from None
+    return (0, size) if span is None else (span.start, min(size, span.start + span.count))
+
+
+async def _fetches(
+    call: Call, ranges: Mapping[bytes, list[Fetch]], blobs: Mapping[bytes, str]
+) -> Fetches:
+    addresses = Addresses(call)
+    found: Fetches = {}
+    signed = 0
+    for xorb, wanted in ranges.items():
+        blob, told = blobs[xorb], found.setdefault(to_text(xorb), [])
+        for one in wanted:
+            told.append((one, await addresses.of(blob, one.first_byte, one.last_byte)))
+            signed += 1
+            if signed % _SIGNED_IN_A_ROW == 0:
+                await asyncio.sleep(0)
+    return found
+
+
+def _joined(ranges: list[Fetch]) -> list[Fetch]:
+    """Join ranges of one xorb that overlap or touch."""
+    joined: list[Fetch] = []
+    for one in sorted(ranges):
+        last = joined[-1] if joined else None
+        if last is None or one.start > last.end:
+            joined.append(one)
+        elif one.end > last.end:
+            joined[-1] = last._replace(end=one.end, last_byte=one.last_byte)
+    return joined
+
+
+def _terms(plan: Plan) -> list[PlannedTerm]:
+    return [
+        PlannedTerm(to_text(term.xorb), term.bytes, Between(term.start, term.end))
+        for term in plan.terms
+    ]
+
+
+def _infos(fetches: Fetches) -> dict[str, list[FetchInfo]]:
+    return {
+        xorb: [FetchInfo(_chunks(one), url, _bytes(one)) for one, url in found]
+        for xorb, found in fetches.items()
+    }
+
+
+def _chunks(one: Fetch) -> Between:
+    return Between(one.start, one.end)
+
+
+def _bytes(one: Fetch) -> Between:
+    return Between(one.first_byte, one.last_byte)

@@ -1,0 +1,115 @@
+"""The client itself, as released: what ``hf_xet`` sends up comes down again."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.wire.xet_cas.conftest import Place
+from tests.wire.xet_cas.xet_live import Cas, noise
+
+from hubstead.repos import cas_url
+
+_PROGRAM = """
+import json, sys, hf_xet
+told = json.load(sys.stdin)
+token = (told["token"], told["until"])
+if told["up"]:
+    done = hf_xet.upload_files(told["paths"], told["url"], token, None, None, "model")
+    print(json.dumps([[each.hash, each.file_size] for each in done]))
+else:
+    wanted = [hf_xet.PyXetDownloadInfo(path, name, size) for path, name, size in told["files"]]
+    print(json.dumps(hf_xet.download_files(wanted, told["url"], token, None, None)))
+"""
+
+
+def client(cas: Cas, cache: Path, **told: Any) -> Any:
+    """Run hf_xet in a process of its own with its cache in ``cache``."""
+    asked = {
+        "url": cas_url(cas.hub.url, cas.epoch),
+        "token": cas.pass_text,
+        "until": 2_000_000_000,
+        **told,
+    }
+    env = {**os.environ, "HF_XET_CACHE": str(cache), "HF_XET_CLIENT_RETRY_MAX_ATTEMPTS": "1"}
+    env.pop("HF_HUB_DISABLE_XET", None)
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM],
+        input=json.dumps(asked),
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def up(cas: Cas, cache: Path, paths: list[Path]) -> list[tuple[str, int]]:
+    return client(cas, cache, up=True, paths=[str(path) for path in paths])  # type: ignore[no-any-return]
+
+
+def down(cas: Cas, cache: Path, folder: Path, files: list[tuple[str, int]]) -> list[bytes]:
+    folder.mkdir()
+    wanted = [(str(folder / str(at)), name, size) for at, (name, size) in enumerate(files)]
+    client(cas, cache, up=False, files=wanted)
+    return [Path(path).read_bytes() for path, _, _ in wanted]
+
+
+@pytest.fixture
+def contents(tmp_path: Path) -> list[Path]:
+    made = {
+        "one-byte": b"x",
+        "small": noise(3000, "small"),
+        "large": noise(9_000_000, "large"),
+        "text": b"the same words again and again, " * 100_000,
+        "repeats": noise(400_000, "block") * 8,
+    }
+    paths = []
+    for name, content in made.items():
+        paths.append(tmp_path / name)
+        paths[-1].write_bytes(content)
+    return paths
+
+
+def test_what_the_client_sends_up_comes_down(
+    place: Place, tmp_path: Path, contents: list[Path]
+) -> None:
+    cas = place.cas()
+    sent = up(cas, tmp_path / "cache", contents)
+    assert [size for _, size in sent] == [path.stat().st_size for path in contents]
+    got = down(cas, tmp_path / "fresh", tmp_path / "down", sent)
+    assert got == [path.read_bytes() for path in contents]
+    # With a warm cache and without one: the same files again cost no new bytes.
+    before = place.hub.traces()["blobs"]
+    assert up(cas, tmp_path / "cache", contents) == sent
+    assert up(cas, tmp_path / "colder", contents) == sent
+    assert place.hub.traces()["blobs"] == before
+
+
+def test_a_change_in_the_middle_costs_a_part_of_the_file(place: Place, tmp_path: Path) -> None:
+    cas = place.cas()
+    content = noise(12_000_000, place.repo_id)
+    path = tmp_path / "model"
+    path.write_bytes(content)
+    up(cas, tmp_path / "cache", [path])
+    path.write_bytes(content[:6_000_000] + b"a few words more" + content[6_000_000:])
+    blobs = set(place.hub.traces()["blobs"])  # type: ignore[call-overload]
+    sent = up(cas, tmp_path / "other", [path])
+    (new,) = set(place.hub.traces()["blobs"]) - blobs  # type: ignore[call-overload]
+    assert _size(place, new) < 1_000_000
+    assert down(cas, tmp_path / "third", tmp_path / "down", sent) == [path.read_bytes()]
+
+
+def _size(place: Place, name: str) -> int:
+    from hubstead.blobs import BlobKey, BlobKind
+
+    size = place.hub.run(place.hub.hub.blobs.size(BlobKey(BlobKind.XORB, name)))
+    assert size is not None
+    return size

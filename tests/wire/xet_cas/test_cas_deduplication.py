@@ -1,0 +1,209 @@
+"""Deduplication answers and grants: what clients learn of chunks, and what they must not learn."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+import pytest
+from tests.live import LiveHub, Person, Said
+from tests.wire.xet_cas.conftest import Place
+from tests.wire.xet_cas.xet_live import Cas, a_model, chunks, pass_for
+from tests.xet.making import MadeFile, a_file, a_shard, a_xorb
+
+from hubstead.xet import chunk_hash, keyed, parse_shard, to_text
+
+_FOOTER = struct.Struct("<9Q32s2Q48x4Q")
+
+
+def told_chunks(said: Said) -> list[tuple[bytes, int]]:
+    """Return the hashes of an answer's xorb, and the key they are hashed with."""
+    assert said.status == 200, said.body
+    assert said.headers["content-type"] == "application/octet-stream"
+    shard = parse_shard(said.body)
+    assert not shard.files
+    (xorb,) = shard.xorbs
+    hashes = xorb.hashes()
+    return [(hashes[at : at + 32], len(xorb)) for at in range(0, len(hashes), 32)]
+
+
+def key_of(said: Said) -> bytes:
+    found = _FOOTER.unpack(said.body[-_FOOTER.size :])
+    key: bytes = found[9]
+    return key
+
+
+def known(said: Said, contents: list[bytes]) -> list[bool]:
+    """Say of which chunks the answer tells, for somebody who has them."""
+    hashes = {each for each, _ in told_chunks(said)}
+    return [keyed(key_of(said), chunk_hash(chunk)) in hashes for chunk in contents]
+
+
+def ask(cas: Cas, chunk: bytes, prefix: str = "/v1/chunks/default") -> Said:
+    return cas.call("GET", f"{prefix}/{to_text(chunk_hash(chunk))}")
+
+
+def commit(person: Person, repo_id: str, file: MadeFile, path: str = "a.bin") -> None:
+    pointer = {"path": path, "algo": "sha256", "oid": file.sha256, "size": len(file.content)}
+    said = person.commit(repo_id, {"key": "lfsFile", "value": pointer})
+    assert said.status == 200, said.body
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "/v1/chunks/default",
+        "/chunks/default",
+        "/v1/chunk/default",
+        "/chunk/default",
+        "/v1/chunks/default-merkledb",
+        "/chunks/default-merkledb",
+    ],
+)
+def test_who_uploaded_a_file_learns_where_its_chunks_are(cas: Cas, prefix: str) -> None:
+    file, xorb = a_model("own")
+    cas.upload(file, xorbs=(xorb,))
+    said = ask(cas, xorb.chunks[0], prefix)
+    assert known(said, xorb.chunks) == [True] * 6
+    # In clear the answer tells nothing: neither hashes nor the same key twice.
+    assert not any(chunk_hash(chunk) in said.body for chunk in xorb.chunks)
+    assert key_of(said) != key_of(ask(cas, xorb.chunks[0], prefix))
+
+
+def test_a_chunk_that_is_nowhere_is_told_as_404(cas: Cas) -> None:
+    assert ask(cas, b"nowhere").status == 404
+
+
+def test_only_what_clients_ask_for_is_looked_up(cas: Cas) -> None:
+    file, xorb = a_model("only first")
+    cas.upload(file, xorbs=(xorb,))
+    assert ask(cas, xorb.chunks[3]).status == 404
+
+
+def test_a_stranger_learns_of_what_they_may_read_and_of_nothing_else(place: Place) -> None:
+    """One xorb, one file of it public, another private."""
+    xorb = a_xorb(chunks(6, f"shared {place.repo_id}"))
+    public, private = a_file((xorb, 3, 5)), a_file((xorb, 0, 3))
+    hidden = place.anna.repo("hidden", private=True)
+    place.cas().upload(public, xorbs=(xorb,))
+    place.cas(repo=hidden).upload(private, xorbs=(xorb,))
+    bo = place.hub.user("bo")
+    his = place.cas(bo, repo=bo.repo("bert"))
+    assert ask(his, xorb.chunks[3]).status == 404, "nothing is committed yet"
+    commit(place.anna, place.repo_id, public)
+    commit(place.anna, hidden, private)
+    said = ask(his, xorb.chunks[3])
+    assert known(said, xorb.chunks) == [False, False, False, True, True, False]
+    assert len(told_chunks(said)) == 5, "terms count chunks from the first"
+    assert ask(his, xorb.chunks[0]).status == 404
+    assert known(ask(place.cas(repo=hidden), xorb.chunks[0]), xorb.chunks) == [True] * 6
+
+
+def test_terms_got_by_deduplication_are_admitted(place: Place) -> None:
+    file, xorb = a_model("dedup")
+    place.cas().upload(file, xorbs=(xorb,))
+    commit(place.anna, place.repo_id, file)
+    bo = place.hub.user("bo")
+    his = place.cas(bo, repo=bo.repo("bert"))
+    assert ask(his, xorb.chunks[0]).status == 200
+    part = a_file((xorb, 0, 4))
+    assert his.register(part).json == {"result": 1}
+    assert his.download(part, (xorb,)) == part.content
+
+
+def test_what_becomes_private_is_told_no_more_and_still_admitted(place: Place) -> None:
+    """A client believes for 21 days what it once learned."""
+    file, xorb = a_model("becomes private")
+    place.cas().upload(file, xorbs=(xorb,))
+    commit(place.anna, place.repo_id, file)
+    bo = place.hub.user("bo")
+    his = place.cas(bo, repo=bo.repo("bert"))
+    assert ask(his, xorb.chunks[0]).status == 200
+    place.anna.api.update_repo_settings(place.repo_id, private=True)
+    assert ask(his, xorb.chunks[0]).status == 404
+    assert his.register(a_file((xorb, 0, 5))).status == 200
+    place.anna.api.delete_repo(place.repo_id)
+    assert his.register(a_file((xorb, 1, 5))).status == 200
+
+
+def test_a_hash_alone_gives_nothing(place: Place) -> None:
+    """Who knows every name but has no bytes can neither register nor read nor ask."""
+    file, xorb = a_model("names only")
+    hidden = place.anna.repo("hidden", private=True)
+    place.cas(repo=hidden).upload(file, xorbs=(xorb,))
+    commit(place.anna, hidden, file)
+    bo = place.hub.user("bo")
+    his = place.cas(bo, repo=bo.repo("bert"))
+    before = place.hub.traces()
+    assert his.plan(file).status == 404
+    assert ask(his, xorb.chunks[0]).status == 404
+    assert his.call("HEAD", f"/v1/xorbs/default/{xorb.name}").status == 404
+    assert grant(his, xorb.name).status == 404
+    guessed = MadeFile(file.raw, file.content, file.terms, bytes(32))
+    assert his.call("POST", "/v1/shards", a_shard([guessed])).status == 400
+    assert place.hub.traces() == before
+
+
+# -- the setting -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("setting", "own", "other"),
+    [("readable", 200, 200), ("repository", 200, 404), ("off", 404, 404)],
+)
+def test_the_setting_says_how_far_answers_reach(
+    own_hub: Callable[..., LiveHub], setting: str, own: int, other: int
+) -> None:
+    hub = own_hub(xet_deduplication=setting)
+    anna = hub.user("anna")
+    bert, ernie = anna.repo("bert"), anna.repo("ernie")
+    file, xorb = a_model("setting")
+    cas = pass_for(hub, anna, bert)
+    cas.upload(file, xorbs=(xorb,))
+    commit(anna, bert, file)
+    assert ask(cas, xorb.chunks[0]).status == own
+    assert grant(cas, xorb.name).status == own
+    elsewhere = pass_for(hub, anna, ernie)
+    assert ask(elsewhere, xorb.chunks[0]).status == other
+    assert grant(elsewhere, xorb.name).status == other
+    # Whatever is told, what a client believes is taken.
+    assert elsewhere.register(file).status == 200
+
+
+# -- grants ------------------------------------------------------------------------------------
+
+
+def grant(cas: Cas, name: str, length: int = 1) -> Said:
+    body = {"length": length, "checksum": {"algo": "crc64nvme", "value": "1"}}
+    return cas.call("POST", f"/v1/xorb-grants/default/{name}", body)
+
+
+def test_a_xorb_that_is_here_need_not_be_sent_again(cas: Cas) -> None:
+    file, xorb = a_model("grant")
+    assert grant(cas, xorb.name).status == 404
+    cas.upload(file, xorbs=(xorb,))
+    said = grant(cas, xorb.name)
+    assert (said.status, said.body) == (200, b"")
+
+
+def test_a_xorb_of_others_is_not_granted_unless_all_of_it_may_be_read(place: Place) -> None:
+    file, xorb = a_model("grant of others")
+    place.cas().upload(file, xorbs=(xorb,))
+    bo = place.hub.user("bo")
+    his = place.cas(bo, repo=bo.repo("bert"))
+    assert grant(his, xorb.name).status == 404
+    commit(place.anna, place.repo_id, file)
+    assert grant(his, xorb.name).status == 200
+
+
+def test_a_direct_upload_that_nobody_began_cannot_be_finished(cas: Cas) -> None:
+    said = cas.call("POST", f"/v1/xorb-commits/default/{'ab' * 32}/grant/{'cd' * 16}")
+    assert said.status == 404
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{}", b'{"length": -1}', b'{"length": "x"}', b"x" * 9]
+)
+def test_a_grant_for_nonsense_is_refused_or_not_offered(cas: Cas, body: bytes) -> None:
+    said = cas.call("POST", f"/v1/xorb-grants/default/{'ab' * 32}", body)
+    assert said.status in (400, 404)
