@@ -93,6 +93,7 @@ class Node:
     port: int = 0
     token: str = ""
     under: Sequence[str | Path] = ()  # a program to run the server under
+    fixed_port: int = 0  # with a public_url the server does not say on which port it listens
     process: subprocess.Popen[str] | None = None
 
     @property
@@ -116,7 +117,7 @@ class Node:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*self.under, *self.command("serve"), "--port", "0"],
+                [*self.under, *self.command("serve"), "--port", str(self.fixed_port)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -138,16 +139,18 @@ class Node:
         return self
 
     def _greeted(self, lines: Iterable[str]) -> None:
+        told = False
         for line in lines:
             words = line.split()
+            if told and not words:
+                return
             if words[:1] == ["export"]:
                 name, _, value = words[1].partition("=")
                 if name == "HF_ENDPOINT":
-                    self.port = int(value.rpartition(":")[2])
+                    self.port = self.fixed_port or int(value.rpartition(":")[2])
+                    told = True
                 elif name == "HF_TOKEN":
                     self.token = value
-                elif name == "HF_HUB_DISABLE_XET":
-                    return
         raise NodeFailed(self.log.read_text(errors="replace")[-3000:])
 
     def call(self, method: str, url: str, body: Any = None, **how: Any) -> Said:
@@ -197,9 +200,10 @@ class Node:
 
 
 @contextmanager
-def running(data: Path, **env: str) -> Iterator[Node]:
+def running(data: Path, *, fixed_port: int = 0, **env: str) -> Iterator[Node]:
     """Run a server over ``data`` while the block lasts; ``env`` are settings without prefix."""
-    node = Node(data, {f"HUBSTEAD_{name.upper()}": value for name, value in env.items()})
+    settings = {f"HUBSTEAD_{name.upper()}": value for name, value in env.items()}
+    node = Node(data, settings, fixed_port=fixed_port)
     node.start()
     try:
         yield node
