@@ -16,7 +16,7 @@ from tests.clients.hub import ANNA, ORG, PASSWORD, RunningHub
 
 @pytest.fixture(autouse=True)
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A machine of our own: no token of anybody's, and uploads without Xet until the hub has it."""
+    """A machine of our own: no token of anybody's, and uploads without Xet."""
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):

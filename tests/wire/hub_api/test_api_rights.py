@@ -53,7 +53,9 @@ def address(route: Route, repo_id: str) -> str:
     path = route.pattern.replace("{repo}", repo_id).replace("{namespace}/{name}", repo_id)
     path = path.replace("{prefix}/", "").replace("{spaces}", "spaces")
     path = path.replace("{kinds}", "models").replace("{any_kind}", "model")
-    return re.sub(r"\{\w+[+*]?\}", "none", path)
+    path = re.sub(r"\{\w+[+*]?\}", "none", path)
+    # Without it, this is a protocol of git that nobody is served.
+    return f"{path}?service=git-upload-pack" if path.endswith("/info/refs") else path
 
 
 @pytest.fixture(scope="module")
