@@ -43,6 +43,7 @@ class Town:
     """An organization with a model of each visibility, and everybody around it."""
 
     hub: LiveHub
+    owner: Person
     org: str
     people: dict[str, Person | None]
     passes: dict[tuple[str, str, bool], Cas] = field(default_factory=dict)
@@ -51,10 +52,8 @@ class Town:
         """Return a pass as it would be issued to somebody who had every right then."""
         key = who, name, write
         if key not in self.passes:
-            owner = self.people["owner"]
-            theirs = self.people[who]
-            opened = pass_for(self.hub, owner, f"{self.org}/{name}", write=write, to=theirs)
-            self.passes[key] = opened
+            repo_id, holder = f"{self.org}/{name}", self.people[who]
+            self.passes[key] = pass_for(self.hub, self.owner, repo_id, write=write, to=holder)
         return self.passes[key]
 
 
@@ -73,7 +72,7 @@ def town(live_hub: LiveHub) -> Town:
         "owner": owner,
         "owner with a read token": owner.with_token("read"),
     }
-    return Town(live_hub, org, {**people, **others})
+    return Town(live_hub, owner, org, {**people, **others})
 
 
 def ask(cas: Cas, route: Route) -> int:
@@ -143,10 +142,8 @@ def test_a_route_serves_those_who_have_its_right_and_nobody_else(town: Town, nam
 @pytest.mark.parametrize("name", BY_PASS)
 def test_without_a_good_pass_no_route_does_anything(town: Town, name: str) -> None:
     good = town.cas("owner", PUBLIC, write=True)
-    over = pass_for(town.hub, town.people["owner"], f"{town.org}/{PUBLIC}", seconds=-5)
-    owner = town.people["owner"]
-    assert owner is not None
-    for text in ("", "nonsense", good.pass_text[:-2], owner.token, over.pass_text):
+    over = pass_for(town.hub, town.owner, f"{town.org}/{PUBLIC}", seconds=-5)
+    for text in ("", "nonsense", good.pass_text[:-2], town.owner.token, over.pass_text):
         assert ask(good.at(pass_text=text), BY_PASS[name]) == 401
     basic = {"Authorization": f"Basic {good.pass_text}"}
     path = re.sub(r"\{\w+\}", "ab" * 32, BY_PASS[name].pattern.removeprefix(CAS))

@@ -177,7 +177,7 @@ def test_an_empty_file_in_a_shard_is_passed_over(cas: Cas) -> None:
 
 def entry_of(file: object, **changes: object) -> bytes:
     told = {name: getattr(file, name) for name in ("raw", "terms", "range_hashes", "sha256")}
-    return file_entry(**{**told, **changes})  # type: ignore[arg-type]
+    return file_entry(**{**told, **changes})
 
 
 def bad_shards() -> dict[str, Callable[[], tuple[MadeXorb, bytes]]]:

@@ -45,7 +45,7 @@ class Cas:
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> Said:
         return self.hub.call(method, self.path + path, body, token=self.pass_text, **headers)
 
-    def at(self, **changes: str) -> Cas:
+    def at(self, **changes: Any) -> Cas:
         return replace(self, **changes)
 
     # -- uploading -----------------------------------------------------------------------------
