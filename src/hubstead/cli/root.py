@@ -24,6 +24,7 @@ COMMANDS = {
     "restore": "Make a hub of a backup, or compare one with it.",
     "doctor": "Check the database against the bytes and git.",
     "gc": "Find what nothing needs any more, and take it away.",
+    "xet": "Cut plain LFS objects into chunks.",
     "stats": "Tell what repositories take, and what deduplication saves.",
 }
 

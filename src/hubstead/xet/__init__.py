@@ -2,6 +2,7 @@
 
 from hubstead.xet.answers import Known, is_eligible, write_answer
 from hubstead.xet.chunking import Chunker, can_compile, cut, split
+from hubstead.xet.converting import Converted, Converter, plain_objects
 from hubstead.xet.decoding import decode
 from hubstead.xet.encoding import encode
 from hubstead.xet.files import XetFile
@@ -35,6 +36,8 @@ __all__ = [
     "MAX_UNPACKED_BYTES",
     "NO_HASH",
     "Chunker",
+    "Converted",
+    "Converter",
     "Fetch",
     "FileEntry",
     "Found",
@@ -69,6 +72,7 @@ __all__ = [
     "make_plan",
     "merkle_root",
     "parse_shard",
+    "plain_objects",
     "range_hash",
     "retire_xorbs",
     "sha256s_of",

@@ -1,18 +1,32 @@
-"""The room's background work: letting go of files and xorbs that nothing needs."""
+"""The room's background work: letting go of what nothing needs, converting LFS objects."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 
+import structlog
+
+from hubstead.blobs import BlobStore
 from hubstead.db import Database
+from hubstead.errors import BlobNotFound
 from hubstead.settings import Settings
+from hubstead.xet.converting import Converter, plain_objects
 from hubstead.xet.retiring import doom_xorbs, forget_files, retire_xorbs
+from hubstead.xet.shards import ShardRefused
+from hubstead.xet.store import XetStore
 
 FORGET = "xet.forget"
 RETIRE = "xet.retire"
+CONVERT = "xet.convert"
 
 #: How often each job is due, in seconds.
 EVERY_S = {FORGET: 3600.0, RETIRE: 3600.0}
+CONVERT_EVERY_S = {CONVERT: 600.0}
+#: A job is handed back after so long, so that a node that drains can.
+_PATIENCE_S = 300.0
+
+_log = structlog.get_logger("hubstead.xet")
 
 
 def handlers(db: Database, settings: Settings) -> dict[str, Callable[[object], Awaitable[None]]]:
@@ -29,3 +43,23 @@ def handlers(db: Database, settings: Settings) -> dict[str, Callable[[object], A
             pass
 
     return {FORGET: forget, RETIRE: retire}
+
+
+def conversion(
+    db: Database, store: BlobStore, xet: XetStore, settings: Settings
+) -> dict[str, Callable[[object], Awaitable[None]]]:
+    """Return who converts LFS objects, if the settings say so."""
+
+    async def convert(_job: object) -> None:
+        if not settings.xet_convert:
+            return
+        converter, deadline = Converter(db, store, xet), time.monotonic() + _PATIENCE_S
+        async for row in plain_objects(db):
+            try:
+                await converter.convert(row.name)
+            except (ShardRefused, BlobNotFound) as error:
+                _log.warning("an LFS object stays as it is", sha256=row.name, why=error.message)
+            if time.monotonic() > deadline:
+                return
+
+    return {CONVERT: convert}

@@ -112,8 +112,8 @@ class Entries(Sequence[E], Generic[E]):
 class Shard:
     """What a shard says."""
 
-    files: Entries[FileEntry]
-    xorbs: Entries[XorbEntry]
+    files: Sequence[FileEntry]
+    xorbs: Sequence[XorbEntry]
 
 
 def parse_shard(

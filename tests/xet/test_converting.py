@@ -1,0 +1,107 @@
+"""Plain LFS objects become chunks, byte for byte, and only then may the plain bytes go."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+
+import pytest
+
+from hubstead.blobs import BlobKey, BlobKind, delete_folded
+from hubstead.xet import Converted, Converter, ShardRefused, can_compile, plain_objects
+from tests.live import LiveHub, Person
+
+pytestmark = pytest.mark.skipif(not can_compile(), reason="the extra `convert` is not installed")
+
+
+def converter(hub: LiveHub) -> Converter:
+    stores = hub.hub.stores
+    return Converter(stores.db, stores.blobs, stores.xet)
+
+
+def upload(anna: Person, repo: str, path: str, content: bytes) -> str:
+    """Upload a file by LFS (this suite has Xet switched off) and return its sha256."""
+    anna.api.upload_file(path_or_fileobj=content, path_in_repo=path, repo_id=repo)
+    return hashlib.sha256(content).hexdigest()
+
+
+def convert(hub: LiveHub, sha256: str) -> Converted | None:
+    return hub.run(converter(hub).convert(sha256))
+
+
+async def listed(hub: LiveHub) -> set[str]:
+    return {row.name async for row in plain_objects(hub.db)}
+
+
+def test_an_object_is_read_as_before_and_its_plain_bytes_go(live_hub: LiveHub) -> None:
+    anna = live_hub.user()
+    repo = anna.repo()
+    content = random.Random(1).randbytes(3_000_001)
+    sha256 = upload(anna, repo, "w.bin", content)
+    key = BlobKey(BlobKind.LFS, sha256)
+    assert sha256 in live_hub.run(listed(live_hub))
+    made = convert(live_hub, sha256)
+    assert made is not None
+    assert made.bytes == len(content)
+    assert sha256 not in live_hub.run(listed(live_hub))
+    blobs = live_hub.hub.blobs
+    assert live_hub.run(blobs.size(key)) == len(content), "within the grace period it stays"
+    live_hub.run(delete_folded(live_hub.db, blobs, grace_ms=-1))
+    assert live_hub.run(blobs.size(key)) is None
+    said = anna.call("GET", f"/{repo}/resolve/main/w.bin")
+    assert said.body == content
+    assert len(said.headers["x-xet-hash"]) == 64
+    part = anna.call("GET", f"/{repo}/resolve/main/w.bin", Range="bytes=1000000-1999999")
+    assert (part.status, part.body) == (206, content[1_000_000:2_000_000])
+    assert convert(live_hub, sha256) is None, "it is converted already"
+
+
+def test_what_is_stored_already_is_not_stored_again(live_hub: LiveHub) -> None:
+    anna = live_hub.user()
+    repo = anna.repo()
+    some = random.Random(2)
+    base = some.randbytes(12_000_000)
+    convert(live_hub, upload(anna, repo, "base.bin", base))
+    tuned = base[:5_000_000] + b"inserted" + base[5_000_000:]
+    made = convert(live_hub, upload(anna, repo, "tuned.bin", tuned))
+    assert made is not None
+    assert made.stored < 600_000
+    assert anna.call("GET", f"/{repo}/resolve/main/tuned.bin").body == tuned
+
+
+def test_content_that_repeats_itself_takes_one_chunk(live_hub: LiveHub) -> None:
+    anna = live_hub.user()
+    repo = anna.repo()
+    made = convert(live_hub, upload(anna, repo, "zeros.bin", bytes(5_000_000)))
+    assert made is not None
+    assert made.stored < 10_000
+    assert anna.call("GET", f"/{repo}/resolve/main/zeros.bin").body == bytes(5_000_000)
+
+
+def test_more_than_one_xorb_is_filled(live_hub: LiveHub) -> None:
+    anna = live_hub.user()
+    repo = anna.repo()
+    content = random.Random(3).randbytes(70 << 20)
+    made = convert(live_hub, upload(anna, repo, "big.bin", content))
+    assert made is not None
+    assert made.stored > len(content)
+    said = anna.call("GET", f"/{repo}/resolve/main/big.bin", Range=f"bytes={60 << 20}-")
+    assert said.body == content[60 << 20 :]
+
+
+def test_bytes_that_are_spoilt_stay_as_they_are(embedded_hub: LiveHub) -> None:
+    anna = embedded_hub.user()
+    sha256 = upload(anna, anna.repo(), "w.bin", random.Random(4).randbytes(300_000))
+    blob = embedded_hub.run(embedded_hub.hub.blobs.open(BlobKey(BlobKind.LFS, sha256)))
+    assert blob.path is not None
+    blob.path.chmod(0o600)
+    with blob.path.open("r+b") as file:
+        file.seek(1000)
+        file.write(b"spoilt")
+    with pytest.raises(ShardRefused, match="sha256"):
+        convert(embedded_hub, sha256)
+    assert sha256 in embedded_hub.run(listed(embedded_hub))
+
+
+def test_an_object_that_nobody_has_is_left_alone(live_hub: LiveHub) -> None:
+    assert convert(live_hub, "0" * 64) is None
