@@ -173,6 +173,7 @@ async def working(hub: Hub) -> AsyncIterator[Runner]:
         **blob_jobs.handlers(hub.db, hub.blobs, settings),
         **commit_jobs.handlers(hub.stores),
         **xet_jobs.handlers(hub.db, settings),
+        **xet_jobs.conversion(hub.db, hub.blobs, hub.stores.xet, settings),
         ROTATE: _rotate(hub),
     }
     node = f"{socket.gethostname()}:{os.getpid()}"
@@ -182,6 +183,7 @@ async def working(hub: Hub) -> AsyncIterator[Runner]:
         **blob_jobs.EVERY_S,
         **commit_jobs.EVERY_S,
         **xet_jobs.EVERY_S,
+        **xet_jobs.CONVERT_EVERY_S,
     }.items():
         runner.every(name, seconds)
     runner.every(ROTATE, ROTATE_EVERY_S)
