@@ -76,6 +76,12 @@ async def doing(
     runner = Runner(stores.db, handlers, node=f"gc:{socket.gethostname()}:{os.getpid()}")
     for name in handlers:
         runner.every(name, every_s[name])
+
+    async def plan(tx: Tx) -> None:
+        for name in handlers:  # or the runner would do at once what nobody ever did
+            await enqueue(tx, name, "", due_ms=now_ms() + int(every_s[name] * 1000))
+
+    await stores.db.write(plan)
     task = asyncio.create_task(runner.run())
     try:
         yield Deeds(stores, runner)

@@ -11,7 +11,7 @@ from hubstead.db import scan
 from hubstead.garbage.findings import Heap, What, When
 from hubstead.ids import now_ms
 from hubstead.xet.tables import xet_file, xet_file_xorb, xorb
-from hubstead.xet.trust import unknown_since
+from hubstead.xet.trust import outlived_since, unknown_since
 
 NO_OBJECT = "the LFS file that it puts together is gone"
 #: What becomes of a xorb, by its state.
@@ -27,6 +27,10 @@ _needed = select(xet_file_xorb.c.xorb_pk).where(xet_file_xorb.c.xorb_pk == xorb.
 _STATE = case(
     (_needed, literal("needed")),
     (xorb.c.doomed_ms < bindparam("released_ms"), literal("over")),
+    (
+        and_(xorb.c.doomed_ms.is_not(None), xorb.c.touched_ms < bindparam("outlived_ms")),
+        literal("over"),
+    ),
     (xorb.c.doomed_ms.is_not(None), literal("quarantine")),
     (xorb.c.touched_ms < bindparam("unknown_ms"), literal("unneeded")),
     else_=literal("believed"),
@@ -60,7 +64,10 @@ async def xorbs(stores: Stores) -> list[Heap]:
     """Count xorbs by what is to become of them."""
     released = now_ms() - int(stores.settings.xet_quarantine_seconds * 1000)
     unknown = await unknown_since(stores.db, stores.settings)
-    rows = await stores.db.all(_XORBS, released_ms=released, unknown_ms=unknown)
+    outlived = await outlived_since(stores.db, stores.settings)
+    rows = await stores.db.all(
+        _XORBS, released_ms=released, unknown_ms=unknown, outlived_ms=outlived
+    )
     found = {row.state: row for row in rows}
     return [
         Heap(What.XORB, when, reason, found[state].things, int(found[state].bytes))

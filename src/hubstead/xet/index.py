@@ -20,10 +20,9 @@ from hubstead.ids import now_ms
 from hubstead.settings import Settings
 from hubstead.xet.answers import is_eligible
 from hubstead.xet.tables import xet_chunk, xorb, xorb_upload
+from hubstead.xet.trust import staleness_ms
 from hubstead.xet.xorbs import XorbIndex
 
-#: A row is touched at most so often: it has 40 bytes a chunk, and SQLite writes it whole.
-_TOUCH_MS = 3_600_000
 #: How many xorbs may hold one chunk that clients ask for, in an answer.
 _CANDIDATES = 8
 #: As many names are looked up in the event loop; more go to a thread.
@@ -216,7 +215,7 @@ async def touch(tx: Tx, found: Iterable[KnownXorb], settings: Settings) -> set[s
 
 async def _touch(tx: Tx, pks: list[int], settings: Settings) -> None:
     now = now_ms()
-    stale = now - min(_TOUCH_MS, int(settings.xet_keep_seconds * 1000) // 20)
+    stale = now - staleness_ms(settings)
     if pks:
         await tx.run(_TOUCH, pks=pks, now_ms=now, stale_ms=stale)
 

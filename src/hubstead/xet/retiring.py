@@ -7,7 +7,7 @@ goes and its bytes are given up to room ``blobs``, which keeps them for its own 
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, bindparam, delete, select, update
+from sqlalchemy import BigInteger, and_, bindparam, delete, or_, select, update
 
 from hubstead import blobs
 from hubstead.blobs import BlobKey, BlobKind
@@ -16,7 +16,7 @@ from hubstead.db import Database, Tx, any_of, scan
 from hubstead.ids import now_ms
 from hubstead.settings import Settings
 from hubstead.xet.tables import xet_file, xet_file_xorb, xorb
-from hubstead.xet.trust import unknown_since
+from hubstead.xet.trust import outlived_since, unknown_since
 
 _PAGE = 500
 #: A file that was just registered is left alone, whatever became of its object.
@@ -45,7 +45,13 @@ _DOOM = scan(
     .values(doomed_ms=bindparam("now_ms", type_=BigInteger))
     .where(any_of(xorb.c.pk, "pks"), *_UNNEEDED)
 )
-_OVER = (xorb.c.doomed_ms < bindparam("before_ms"), ~_is_needed)
+_OVER = (
+    or_(
+        xorb.c.doomed_ms < bindparam("before_ms"),
+        and_(xorb.c.doomed_ms.is_not(None), xorb.c.touched_ms < bindparam("outlived_ms")),
+    ),
+    ~_is_needed,
+)
 _OVER_XORBS = scan(select(xorb.c.pk).where(*_OVER).limit(_PAGE))
 _DELETE = scan(delete(xorb).where(any_of(xorb.c.pk, "pks"), *_OVER).returning(xorb.c.blob))
 
@@ -75,11 +81,14 @@ async def doom_xorbs(db: Database, settings: Settings) -> int:
 
 async def retire_xorbs(db: Database, settings: Settings) -> int:
     """Give up to 500 xorbs up whose quarantine is over; return how many."""
-    before = now_ms() - int(settings.xet_quarantine_seconds * 1000)
-    rows = await db.all(_OVER_XORBS, before_ms=before)
+    when: dict[str, object] = {
+        "before_ms": now_ms() - int(settings.xet_quarantine_seconds * 1000),
+        "outlived_ms": await outlived_since(db, settings),
+    }
+    rows = await db.all(_OVER_XORBS, **when)
 
     async def retire(tx: Tx) -> int:
-        gone = await tx.all(_DELETE, pks=[row.pk for row in rows], before_ms=before)
+        gone = await tx.all(_DELETE, pks=[row.pk for row in rows], **when)
         await blobs.doom(tx, [BlobKey(BlobKind.XORB, row.blob) for row in gone])
         return len(gone)
 

@@ -65,11 +65,18 @@ def staleness_ms(settings: Settings) -> int:
 async def unknown_since(db: Reader, settings: Settings) -> int:
     """Return a moment in milliseconds: no client believes in what was not touched since.
 
-    It is ``xet_keep_seconds`` ago; or the beginning of an epoch, less ``staleness_ms``, if that
-    is later and all passes of the epochs before it are over.
+    It is ``xet_keep_seconds`` ago, or `outlived_since` if that is later.
     """
-    now = now_ms()
-    over = now - int(settling_seconds(settings) * 1000)
+    kept = now_ms() - int(settings.xet_keep_seconds * 1000)
+    return max(kept, await outlived_since(db, settings))
+
+
+async def outlived_since(db: Reader, settings: Settings) -> int:
+    """Return a moment in milliseconds: what was not touched since, no pass of today can speak of.
+
+    It is the beginning of an epoch, less ``staleness_ms``, once all passes of the epochs before
+    it are over; 0 while there is no such epoch.
+    """
+    over = now_ms() - int(settling_seconds(settings) * 1000)
     row = await db.one(_NEWEST_OVER, before_ms=over)
-    kept = now - int(settings.xet_keep_seconds * 1000)
-    return kept if row is None else max(kept, int(row.created_ms) - staleness_ms(settings))
+    return 0 if row is None else int(row.created_ms) - staleness_ms(settings)

@@ -1,0 +1,115 @@
+"""Xorbs leave by steps: believed in, in quarantine, gone; a new epoch makes that shorter."""
+
+from __future__ import annotations
+
+import secrets
+from array import array
+
+from sqlalchemy import select, update
+
+from hubstead import blobs
+from hubstead.blobs import BlobKey, BlobKind
+from hubstead.db import Tx, adding, point, scan
+from hubstead.garbage import What, When
+from hubstead.garbage.xorbs import STATES
+from hubstead.ids import now_ms
+from hubstead.xet import Term, Terms, XorbIndex, to_raw
+from hubstead.xet.tables import xet_epoch, xet_file, xet_file_xorb, xorb
+from hubstead.xet.trust import begin_epoch
+from tests.garbage.conftest import DAY_MS, Place, of
+
+_FIELDS = ("name", "blob", "bytes", "unpacked", "chunks", "entries", "created_ms", "touched_ms")
+_XORB = point(adding(xorb, *_FIELDS, "doomed_ms").returning(xorb.c.pk))
+_FILE = point(
+    adding(xet_file, "name", "sha256", "bytes", "terms", "created_ms", "touched_ms").returning(
+        xet_file.c.pk
+    )
+)
+_NEED = point(adding(xet_file_xorb, "file_pk", "xorb_pk"))
+_NAMES = scan(select(xorb.c.name, xorb.c.doomed_ms))
+_AGE_EPOCHS = point(update(xet_epoch).values(created_ms=xet_epoch.c.created_ms - DAY_MS))
+
+
+async def a_xorb(
+    place: Place, *, touched_days: float = 0, doomed_days: float | None = None, needed: bool = False
+) -> str:
+    """Make a xorb of one chunk that was touched, and put into quarantine, so many days ago."""
+    name = secrets.token_hex(32)
+    key = BlobKey(BlobKind.XORB, secrets.token_hex(32))
+    index = XorbIndex(secrets.token_bytes(32), array("I", (0, 10)), array("I", (0, 20)))
+    touched = now_ms() - int(touched_days * DAY_MS)
+    doomed = None if doomed_days is None else now_ms() - int(doomed_days * DAY_MS)
+    terms = Terms.of([Term(to_raw(name), 0, 1, 20)])
+
+    async def add(tx: Tx) -> None:
+        row = await tx.one(
+            _XORB,
+            name=name,
+            blob=key.name,
+            bytes=10,
+            unpacked=20,
+            chunks=1,
+            entries=index.pack(),
+            created_ms=touched,
+            touched_ms=touched,
+            doomed_ms=doomed,
+        )
+        assert row is not None
+        await blobs.register(tx, key, 10)
+        if needed:
+            facts = {"bytes": 20, "terms": terms.pack(), "created_ms": 1, "touched_ms": now_ms()}
+            sha256 = secrets.token_hex(32)
+            file = await tx.one(_FILE, name=secrets.token_hex(32), sha256=sha256, **facts)
+            assert file is not None
+            await tx.run(_NEED, file_pk=file.pk, xorb_pk=row.pk)
+
+    await place.stores.db.write(add)
+    return name
+
+
+async def in_quarantine(place: Place) -> dict[str, bool]:
+    rows = await place.stores.db.all(_NAMES)
+    return {row.name: row.doomed_ms is not None for row in rows}
+
+
+async def told(place: Place) -> dict[str, tuple[When, int]]:
+    heaps = await place.gc(remove=False)
+    return {heap.reason: (heap.when, heap.things) for heap in heaps if heap.what is What.XORB}
+
+
+async def test_xorbs_are_told_by_how_far_they_are_on_their_way_out(place: Place) -> None:
+    await a_xorb(place, touched_days=99, needed=True)
+    await a_xorb(place, touched_days=22)
+    await a_xorb(place, touched_days=24)
+    await a_xorb(place, touched_days=25, doomed_days=1)
+    await a_xorb(place, touched_days=26, doomed_days=3)
+    expected = {reason: (when, 1) for when, reason in STATES.values()}
+    assert await told(place) == expected
+
+
+async def test_gc_moves_each_one_step_on(place: Place) -> None:
+    needed = await a_xorb(place, touched_days=99, needed=True)
+    believed = await a_xorb(place, touched_days=22)
+    unneeded = await a_xorb(place, touched_days=24)
+    over = await a_xorb(place, touched_days=26, doomed_days=3)
+    removed = sum(heap.removed for heap in of(await place.gc(), What.XORB))
+    assert removed == 2
+    assert over not in await in_quarantine(place)
+    assert await in_quarantine(place) == {needed: False, believed: False, unneeded: True}
+    assert of(await place.gc(), What.XORB) == []
+
+
+async def test_a_new_epoch_spares_what_was_not_used_since_the_waiting(place: Place) -> None:
+    before = await a_xorb(place, touched_days=2)
+    doomed = await a_xorb(place, touched_days=2, doomed_days=1)
+    await begin_epoch(place.stores.db)
+    await place.gc()
+    assert set(await in_quarantine(place)) == {before, doomed}
+
+    async def a_day_passes(tx: Tx) -> None:
+        await tx.run(_AGE_EPOCHS)
+
+    await place.stores.db.write(a_day_passes)
+    after = await a_xorb(place, touched_days=0.5)
+    await place.gc()
+    assert await in_quarantine(place) == {after: False}
