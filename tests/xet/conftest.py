@@ -77,9 +77,7 @@ class Place:
     async def traces(self) -> dict[str, object]:
         """Say all that an upload could leave."""
         rows = {name: (await self.stores.db.one(each)).rows for name, each in _COUNTS.items()}  # type: ignore[union-attr]
-        stored = [
-            each.key.name for kind in BlobKind async for each in self.stores.blobs.keys(kind)
-        ]
+        stored = [each.key.name for kind in BlobKind async for each in self.stores.blobs.keys(kind)]
         data = self.stores.settings.data
         aside = [path.name for path in data.rglob("incoming-*")]
         return {**rows, "blobs": sorted(stored), "aside": aside}
@@ -101,5 +99,3 @@ def place(
 
     yield run(start())
     run(stack.aclose())
-
-

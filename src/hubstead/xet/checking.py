@@ -45,7 +45,7 @@ class FileCheck(Check):
     def __init__(self, entry: FileEntry, firsts: dict[bytes, bytes]) -> None:
         self.entry = entry
         self._firsts = firsts
-        self.xorbs = [term.xorb for term in entry.terms]
+        self.xorbs = entry.terms.xorb_of_each()
         self._position = 0
         self._hashes: list[bytes] = []
         self._lengths = array("I")
@@ -123,7 +123,8 @@ async def check(
     checks: Iterator[Check] = chain(
         (FileCheck(each, firsts) for each in files), map(XorbCheck, xorbs)
     )
-    for work in _portions(checks, known):
+    portions = _portions(checks, known)
+    while work := await asyncio.to_thread(next, portions, None):
         named = {xorb for each, start, end in work for xorb in each.xorbs[start:end]}
         found = await indexes.of(known[xorb].blob for xorb in named)
         by_name = {xorb: found[known[xorb].blob] for xorb in named}
@@ -145,7 +146,8 @@ def _portions(checks: Iterable[Check], known: Known) -> Iterator[list[tuple[Chec
         start = 0
         for at, xorb in enumerate(each.xorbs):
             if effort > _EFFORT:
-                work.append((each, start, at))
+                if at > start:
+                    work.append((each, start, at))
                 yield work
                 work, seen, effort, start = [], set(), 0, at
             effort += 1 if xorb in seen else known[xorb].chunks

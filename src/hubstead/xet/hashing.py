@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import NamedTuple
 
 from hubstead.blobs import NodeCache
+from hubstead.errors import BlobCorrupt
 from hubstead.xet.reading import BATCH_BYTES, ChunkReader, Locate, OpenXorbs, Piece, pieces
 from hubstead.xet.shards import FileEntry
 
@@ -53,10 +54,23 @@ class Hasher:
         done = _Done(sum(each.terms.size for each in files), progress)
         lanes = [_Lane(self._cache, self._turns, locate, done) for _ in range(self.THREADS)]
         parts = _shared(files, done.total)
-        async with asyncio.TaskGroup() as group:
-            for lane, part in zip(lanes, parts, strict=False):
-                group.create_task(lane.run(part))
+        await _all([lane.run(part) for lane, part in zip(lanes, parts, strict=False)])
         return done.digests
+
+
+async def _all(work: Sequence[Coroutine[None, None, None]]) -> None:
+    """Run all, or raise the first error when all have ended."""
+    tasks = [asyncio.ensure_future(each) for each in work]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    errors = [task.exception() for task in tasks if not task.cancelled()]
+    for error in errors:
+        if error is not None:
+            raise error
 
 
 def _shared(files: Sequence[FileEntry], total: int) -> list[Sequence[FileEntry]]:
@@ -143,6 +157,9 @@ class _Lane:
             running = asyncio.ensure_future(asyncio.to_thread(self._hash, unit, fds))
             try:
                 await asyncio.shield(running)
+            except BlobCorrupt:
+                await self._open.distrust([work.piece for work in unit])
+                raise
             finally:
                 if not running.done():  # the thread reads from our files: let it end
                     await asyncio.wait([running])

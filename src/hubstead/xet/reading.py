@@ -181,6 +181,11 @@ class OpenXorbs:
             os.close(self._fds.popitem(last=False)[1])
         return [self._fds[piece.blob] for piece in batch]
 
+    async def distrust(self, batch: Sequence[Piece]) -> None:
+        """Have this node's copies of xorbs made anew: their bytes turned out to be wrong."""
+        for blob in {piece.blob for piece in batch}:
+            await self._cache.forget(BlobKey(BlobKind.XORB, blob))
+
     def close(self) -> None:
         """Close them all; nobody reads any more."""
         for fd in self._fds.values():
@@ -264,7 +269,11 @@ class _Stream:
         if not batch:
             return memoryview(b"")
         fds = await self._open.fds(batch)
-        return await asyncio.to_thread(self._fill, batch, fds)
+        try:
+            return await asyncio.to_thread(self._fill, batch, fds)
+        except BlobCorrupt:
+            await self._open.distrust(batch)
+            raise
 
     async def _batch(self) -> list[Piece]:
         batch: list[Piece] = []

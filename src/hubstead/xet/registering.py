@@ -39,11 +39,7 @@ class _Said(msgspec.Struct, frozen=True):
     files: list[FileEntry]  # but for those without bytes
     xorbs: Sequence[XorbEntry]
     names: list[bytes]  # of all xorbs that it speaks of
-
-    @property
-    def entries(self) -> dict[bytes, FileEntry]:
-        """The files by their hash; one may be described twice."""
-        return {each.hash: each for each in self.files}
+    entries: dict[str, FileEntry]  # the files by hash string; one may be described twice
 
 
 class _ToMakeKnown(msgspec.Struct, frozen=True):
@@ -94,20 +90,15 @@ class Registrar:
         self, said: _Said, known: Known, progress: Progress | None
     ) -> dict[bytes, str]:
         """Return the sha256 of each file: as it is known, or else computed."""
-        entries = said.entries
-        texts = {to_text(name): name for name in entries}
-        found = await known_sha256s(self.db, list(texts))
-        digests = {texts[text]: sha256 for text, sha256 in found.items()}
+        found = await known_sha256s(self.db, list(said.entries))
 
         async def locate(xorbs: Sequence[bytes]) -> dict[bytes, Stored]:
             places = await self.places.of(known[xorb].blob for xorb in xorbs)
             return {xorb: Stored(known[xorb].blob, places[known[xorb].blob]) for xorb in xorbs}
 
-        unknown = [each for name, each in entries.items() if name not in digests]
-        _compare(said.files, digests)
+        unknown = await asyncio.to_thread(_unknown, said, found)
         computed = await self.hasher.digests(unknown, locate, progress)
-        _compare(said.files, computed)
-        return digests | computed
+        return await asyncio.to_thread(_compared, said, found, computed)
 
     async def _make_known(
         self, tx: Tx, *, repo_pk: int, pusher_pk: int | None, new: _ToMakeKnown
@@ -134,7 +125,7 @@ def _read(shard: Shard, max_bytes: int) -> _Said:
         TooLarge: a file has more than ``max_bytes``.
         ShardRefused: there are far too many chunks.
     """
-    said = _Said([each for each in shard.files if len(each.terms)], shard.xorbs, [])
+    said = _Said([each for each in shard.files if len(each.terms)], shard.xorbs, [], {})
     names: dict[bytes, None] = {}
     chunks, most = 0, _SPARE_CHUNKS
     for each in said.files:
@@ -150,6 +141,7 @@ def _read(shard: Shard, max_bytes: int) -> _Said:
             most += size // _LEAST_CHUNK
     if chunks > most:
         raise ShardRefused(reason=f"its files have {chunks} chunks, far too many for their size")
+    said.entries.update((to_text(each.hash), each) for each in said.files)
     names |= dict.fromkeys(each.hash for each in said.xorbs)
     said.names.extend(names)
     return said
@@ -162,34 +154,47 @@ def _missing(names: Sequence[str]) -> ShardRefused:
     return ShardRefused(reason=f"xorbs that it uses are not stored here: {told}")
 
 
-def _compare(files: Iterable[FileEntry], digests: Mapping[bytes, str]) -> None:
-    """Hold what the uploader says of files against what they are.
+def _unknown(said: _Said, found: Mapping[str, str]) -> list[FileEntry]:
+    """Return the files whose sha256 is not among those ``found``, having compared the others."""
+    for text, sha256 in found.items():
+        _compare(said.entries[text], text, sha256)
+    return [each for text, each in said.entries.items() if text not in found]
+
+
+def _compared(
+    said: _Said, found: Mapping[str, str], computed: Mapping[bytes, str]
+) -> dict[bytes, str]:
+    """Return the sha256 of all files, having compared each with what is said of it."""
+    digests = {said.entries[text].hash: sha256 for text, sha256 in found.items()} | dict(computed)
+    for each in said.files:
+        _compare(each, to_text(each.hash), digests[each.hash])
+    return digests
+
+
+def _compare(file: FileEntry, name: str, sha256: str) -> None:
+    """Hold what the uploader says of a file against what it is.
 
     Raises:
-        ShardRefused: a sha256 is wrong.
+        ShardRefused: the sha256 is wrong.
     """
-    for each in files:
-        found = digests.get(each.hash, each.sha256)
-        if each.sha256 is not None and each.sha256 != found:
-            raise ShardRefused(
-                reason=f"the file {to_text(each.hash)} has the sha256 {found}, not {each.sha256}"
-            )
+    if file.sha256 is not None and file.sha256 != sha256:
+        raise ShardRefused(
+            reason=f"the file {name} does not have the sha256 {file.sha256} but {sha256}"
+        )
 
 
 def _portions(
     said: _Said, known: Known, firsts: Mapping[bytes, bytes], digests: Mapping[bytes, str]
 ) -> Iterable[_ToMakeKnown]:
-    entries = list(said.entries.values())
+    entries = list(said.entries.items())
     for start in range(0, len(entries), _FILES):
         new = _ToMakeKnown([], [], [])
         xorbs: set[bytes] = set()
-        for each in entries[start : start + _FILES]:
+        for name, each in entries[start : start + _FILES]:
             needed = each.terms.xorbs()
             xorbs.update(needed)
             pks = tuple(known[xorb].pk for xorb in needed)
-            new.files.append(
-                NewFile(to_text(each.hash), digests[each.hash], each.terms.size, each.terms, pks)
-            )
+            new.files.append(NewFile(name, digests[each.hash], each.terms.size, each.terms, pks))
             first = each.terms[0]
             new.chunks.append((firsts[each.hash], known[first.xorb].pk, first.start))
         new.xorbs.extend(known[xorb] for xorb in xorbs)

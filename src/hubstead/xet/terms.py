@@ -81,6 +81,11 @@ class Terms(Sequence[Term]):
         size, packed = _TERM.size, self._packed
         return list(dict.fromkeys(packed[at * size : at * size + 32] for at in positions))
 
+    def xorb_of_each(self) -> list[bytes]:
+        """Return the xorb of every term."""
+        packed = self._packed
+        return [packed[at : at + 32] for at in range(0, len(packed), _TERM.size)]
+
     def chunks_of(self, xorb: bytes) -> Iterator[tuple[int, int]]:
         """Yield start and end of each term in one xorb, in the order of the file."""
         size, packed = _TERM.size, self._packed
