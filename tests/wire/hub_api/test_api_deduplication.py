@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from pathlib import Path
 from typing import Any
 
 from tests.live import LiveHub, Person
@@ -69,3 +70,35 @@ def test_nobody_pays_for_it_who_does_not_ask(live_hub: LiveHub) -> None:
     listed = anna.call("GET", f"/api/models?author={anna.name}&expand[]=deduplication").json
     assert [each["id"] for each in listed] == [repo]
     assert "deduplication" not in listed[0]
+
+
+FINE_TUNE = """
+import random
+base, tuned = args
+whole = random.Random(7).randbytes(8_000_000)
+api.upload_file(path_or_fileobj=whole, path_in_repo="w.bin", repo_id=base)
+changed = whole[:6_000_000] + random.Random(8).randbytes(2_000_000)
+api.upload_file(path_or_fileobj=changed, path_in_repo="w.bin", repo_id=tuned)
+"""
+
+
+def test_a_fine_tune_that_came_by_xet_costs_only_what_changed(
+    live_hub: LiveHub, tmp_path: Path
+) -> None:
+    anna = live_hub.user("anna")
+    base, tuned = anna.repo("base"), anna.repo("tuned")
+    anna.python(FINE_TUNE, base, tuned, home=tmp_path)
+    found = told(anna, tuned)
+    assert found["logicalBytes"] == 8_000_000
+    assert found["storedBytes"] == found["uniqueBytes"] + found["sharedBytes"]
+    assert 2_000_000 < found["uniqueBytes"] < 2_500_000
+    assert 5_500_000 < found["sharedBytes"] < 6_010_000
+    assert [each["name"] for each in found["sharedWith"]] == [base]
+    page = anna.call("GET", f"/{tuned}").body.decode()
+    assert "8.0 MB of large files kept in 8.0 MB, of which" in page
+    assert f'shared with <a href="/{base}">{base}</a>' in page
+    hidden = live_hub.user("eve").call("GET", f"/{tuned}").body.decode()
+    assert base in hidden
+    anna.api.update_repo_settings(base, private=True)
+    hidden = live_hub.call("GET", f"/{tuned}").body.decode()
+    assert base not in hidden
