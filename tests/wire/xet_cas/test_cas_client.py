@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ else:
 """
 
 
-def client(cas: Cas, cache: Path, **told: Any) -> Any:
+def client(cas: Cas, cache: Path, env: Mapping[str, str] = {}, **told: Any) -> Any:
     """Run hf_xet in a process of its own with its cache in ``cache``."""
     asked = {
         "url": cas_url(cas.hub.url, cas.epoch),
@@ -36,7 +37,7 @@ def client(cas: Cas, cache: Path, **told: Any) -> Any:
         "until": 2_000_000_000,
         **told,
     }
-    env = {**os.environ, "HF_XET_CACHE": str(cache), "HF_XET_CLIENT_RETRY_MAX_ATTEMPTS": "1"}
+    env = {**os.environ, "HF_XET_CLIENT_RETRY_MAX_ATTEMPTS": "1", **env, "HF_XET_CACHE": str(cache)}
     env.pop("HF_HUB_DISABLE_XET", None)
     done = subprocess.run(
         [sys.executable, "-c", _PROGRAM],
@@ -51,14 +52,17 @@ def client(cas: Cas, cache: Path, **told: Any) -> Any:
     return json.loads(done.stdout)
 
 
-def up(cas: Cas, cache: Path, paths: list[Path]) -> list[tuple[str, int]]:
-    return client(cas, cache, up=True, paths=[str(path) for path in paths])  # type: ignore[no-any-return]
+def up(cas: Cas, cache: Path, paths: list[Path], **env: str) -> list[tuple[str, int]]:
+    found = client(cas, cache, env, up=True, paths=[str(path) for path in paths])
+    return [(name, size) for name, size in found]
 
 
-def down(cas: Cas, cache: Path, folder: Path, files: list[tuple[str, int]]) -> list[bytes]:
+def down(
+    cas: Cas, cache: Path, folder: Path, files: list[tuple[str, int]], **env: str
+) -> list[bytes]:
     folder.mkdir()
     wanted = [(str(folder / str(at)), name, size) for at, (name, size) in enumerate(files)]
-    client(cas, cache, up=False, files=wanted)
+    client(cas, cache, env, up=False, files=wanted)
     return [Path(path).read_bytes() for path, _, _ in wanted]
 
 
@@ -113,3 +117,27 @@ def _size(place: Place, name: str) -> int:
     size = place.hub.run(place.hub.hub.blobs.size(BlobKey(BlobKind.XORB, name)))
     assert size is not None
     return size
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"HF_XET_CLIENT_SHARD_API_VERSION": "1", "HF_XET_CLIENT_RECONSTRUCTION_API_VERSION": "1"},
+        {"HF_XET_CLIENT_ENABLE_MULTIRANGE_FETCHING": "1"},
+        {"HF_XET_CLIENT_LEGACY_DIRECT_XORB_UPLOAD": "1"},
+    ],
+    ids=str,
+)
+def test_every_way_that_the_client_can_go_is_open(
+    place: Place, tmp_path: Path, setting: dict[str, str]
+) -> None:
+    """Two files that share blocks, so that a file has several ranges of one xorb."""
+    cas = place.cas()
+    blocks = [noise(600_000, f"{setting}{at}") for at in range(6)]
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.write_bytes(b"".join(blocks))
+    second.write_bytes(blocks[0] + noise(700_000, "between") + blocks[3] + blocks[1] + blocks[5])
+    sent = up(cas, tmp_path / "up", [first], **setting)
+    sent += up(cas, tmp_path / "again", [second], **setting)
+    got = down(cas, tmp_path / "fresh", tmp_path / "down", sent, **setting)
+    assert got == [first.read_bytes(), second.read_bytes()]

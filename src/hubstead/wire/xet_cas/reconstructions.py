@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from starlette.types import ASGIApp
 
 from hubstead.errors import InvalidInput, NotFound, RangeNotSatisfiable
 from hubstead.repos import Pass, Right
-from hubstead.wire.http import Call, json_answer, one_header, parse_range
+from hubstead.wire.http import Answer, Call, json_answer, one_header, parse_range
 from hubstead.wire.xet_cas.admission import NOTHING_HERE, admitted
 from hubstead.wire.xet_cas.ranges import Addresses
 from hubstead.wire.xet_cas.shapes import (
@@ -24,9 +24,12 @@ from hubstead.wire.xet_cas.shapes import (
     SizeAnswer,
     XorbFetch,
 )
-from hubstead.xet import NO_HASH, Fetch, Plan, XetFile, find, to_raw, to_text
+from hubstead.xet import NO_HASH, Fetch, Plan, PlannedFile, XetFile, find, to_raw, to_text
 
 MOST_FILES = 100
+MOST_TERMS = 200_000
+#: Answers with more terms are put together in a thread.
+_MANY_TERMS = 1000
 #: Other requests get a turn after so many addresses were signed.
 _SIGNED_IN_A_ROW = 200
 _OLD_RANGE = re.compile(r"\s*\d+-\d*\s*")  # what hf_xet 1.0.0 may write
@@ -38,39 +41,69 @@ Fetches = dict[str, list[tuple[Fetch, str]]]
 async def plan_v1(call: Call) -> ASGIApp:
     """Say where the bytes of a file are, or of a range of it."""
     plan, fetches = await _planned(call)
-    answer = PlanV1(plan.offset, _terms(plan), _infos(fetches))
-    return await asyncio.to_thread(json_answer, answer)
+
+    def answer() -> Answer:
+        return json_answer(PlanV1(plan.offset, _terms(plan), _infos(fetches)))
+
+    return await _written(answer, len(plan.terms))
 
 
 async def plan_v2(call: Call) -> ASGIApp:
     """Say where the bytes of a file are, or of a range of it, in the newer form."""
     plan, fetches = await _planned(call)
-    xorbs = {
-        xorb: [XorbFetch(url, [FetchRange(_chunks(one), _bytes(one))]) for one, url in found]
-        for xorb, found in fetches.items()
-    }
-    return await asyncio.to_thread(json_answer, PlanV2(plan.offset, _terms(plan), xorbs))
+
+    def answer() -> Answer:
+        xorbs = {
+            xorb: [XorbFetch(url, [FetchRange(_chunks(one), _bytes(one))]) for one, url in found]
+            for xorb, found in fetches.items()
+        }
+        return json_answer(PlanV2(plan.offset, _terms(plan), xorbs))
+
+    return await _written(answer, len(plan.terms))
 
 
 async def plan_several(call: Call) -> ASGIApp:
     """Say where the bytes of several files are; those that are not here are left out."""
     shown = await admitted(call, Right.CONTENT)
+    plans = [(name, await _whole_plan(call, file)) for name, file in await _several(call, shown)]
+    ranges: dict[bytes, list[Fetch]] = {}
+    blobs: dict[bytes, str] = {}
+    for _, plan in plans:
+        blobs |= plan.blobs
+        for xorb, found in plan.made.ranges.items():
+            ranges.setdefault(xorb, []).extend(found)
+    joined = {xorb: _joined(found) for xorb, found in ranges.items()}
+    fetches = await _fetches(call, joined, blobs)
+
+    def answer() -> Answer:
+        files = {name: _terms(plan.made) for name, plan in plans}
+        return json_answer(BatchPlan(files, _infos(fetches)))
+
+    return await _written(answer, sum(len(plan.made.terms) for _, plan in plans))
+
+
+async def _several(call: Call, shown: Pass) -> list[tuple[str, XetFile]]:
     names = list(dict.fromkeys(call.query.all("file_id")))
     if len(names) > MOST_FILES:
         raise InvalidInput(reason=f"Ask for at most {MOST_FILES} files at once")
-    files: dict[str, list[PlannedTerm]] = {}
-    ranges: dict[bytes, list[Fetch]] = {}
-    blobs: dict[bytes, str] = {}
+    found = []
+    left = MOST_TERMS
     for name in names:
         file = await _file(call, shown, name)
-        if file is None:
-            continue
-        plan = await call.hub.stores.xet.plan(file, 0, file.bytes)
-        files[name] = _terms(plan.made)
-        blobs |= plan.blobs
-        for xorb, found in plan.made.ranges.items():
-            ranges[xorb] = _joined([*ranges.get(xorb, ()), *found])
-    return json_answer(BatchPlan(files, _infos(await _fetches(call, ranges, blobs))))
+        if file is not None:
+            found.append((name, file))
+            left -= len(file.terms)
+        if left < 0:
+            raise InvalidInput(reason=f"These files have more than {MOST_TERMS} terms: ask apart")
+    return found
+
+
+async def _whole_plan(call: Call, file: XetFile) -> PlannedFile:
+    return await call.hub.stores.xet.plan(file, 0, file.bytes)
+
+
+async def _written(answer: Callable[[], Answer], terms: int) -> Answer:
+    return await asyncio.to_thread(answer) if terms > _MANY_TERMS else answer()
 
 
 async def file_size(call: Call) -> ASGIApp:
