@@ -41,7 +41,7 @@ def run_scenario(hub: RunningHub, release: Release, home: Path) -> Outcome:
         env={**kept, **_environment(hub, release, home)},
         cwd=home,
     )
-    return _read(done)
+    return read_outcome(done)
 
 
 def _environment(hub: RunningHub, release: Release, home: Path) -> dict[str, str]:
@@ -63,7 +63,8 @@ def _environment(hub: RunningHub, release: Release, home: Path) -> dict[str, str
     }
 
 
-def _read(done: subprocess.CompletedProcess[str]) -> Outcome:
+def read_outcome(done: subprocess.CompletedProcess[str]) -> Outcome:
+    """Return what a scenario said of its steps."""
     outcome = Outcome(said=done.stdout + done.stderr)
     for line in done.stdout.splitlines():
         if not line.startswith("STEP "):

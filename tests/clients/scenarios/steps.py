@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import random
+import subprocess
 import tempfile
 import time
 import traceback
@@ -97,3 +98,18 @@ def fails(kind, function, *args, status=None, **kwargs):
         assert response is not None, raised
         assert response.status_code == status, (response.status_code, response.text)
     return raised
+
+
+def admin(*command):
+    """Run ``hubstead …`` as the hub's administrator would, and return what it answers."""
+    how = json.loads(os.environ["HUB_COMMAND"])
+    done = subprocess.run(
+        [how["program"], *command, *how["options"]],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=how["environment"],
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)

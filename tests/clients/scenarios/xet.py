@@ -1,0 +1,539 @@
+"""What people do with Xet switched on, as it is by default; nothing is replaced.
+
+Every release makes content of its own, so that it uploads all of it. What must be transferred is
+told by the hub: which calls of the Xet store it answered, and how many bytes it keeps.
+"""
+
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import hf_xet  # noqa: F401 - the scenario means nothing without it
+import huggingface_hub
+import steps
+from huggingface_hub import HfApi, HfFileSystem, hf_hub_download, snapshot_download
+from huggingface_hub.utils import RepositoryNotFoundError
+from steps import ANNA_TOKEN, BO_TOKEN, RUN, URL, needs, noise, step
+
+API = HfApi()
+BO = {"token": BO_TOKEN}
+ANNA = {"token": ANNA_TOKEN}
+RELEASE = tuple(int(part) for part in huggingface_hub.__version__.split("."))
+MODEL = f"anna/{RUN}model"
+AGAIN = f"anna/{RUN}again"
+HIDDEN = f"anna/{RUN}hidden"
+DATASET = f"acme/{RUN}dataset"
+BOS = f"bo/{RUN}model"
+BINARIES = Path(sys.executable).parent
+
+
+def mixed(size, seed):
+    """Return what a model's file may be like: numbers, text, zeros, noise, repetitions."""
+    block = noise(300_000, f"{seed} block")
+    numbers = b"".join(struct.pack("<f", (n * 37 % 1000) / 1000) for n in range(100_000))
+    kinds = (
+        lambda n: noise(2_000_000, f"{seed} {n}"),
+        lambda n: numbers + noise(64, f"{seed} {n}"),
+        lambda n: f"{seed}, line {n} of a text\n".encode() * 20_000,
+        lambda n: bytes(1_000_000),
+        lambda n: block,
+    )
+    parts, length = [], 0
+    while length < size:
+        parts.append(kinds[len(parts) % len(kinds)](len(parts)))
+        length += len(parts[-1])
+    return b"".join(parts)[:size]
+
+
+#: Every test run makes do with less than `make compat`.
+THOROUGH = os.environ["THOROUGH"] == "1"
+LARGE = 49_200_000 if THOROUGH else 9_200_000
+FILES = {
+    "empty.bin": b"",
+    "one.bin": b"x",
+    "k3.bin": noise(3_000, RUN),
+    "k130.bin": noise(130_000, f"{RUN} k130"),
+    "mixed.safetensors": mixed(LARGE, RUN),
+    # Its first xorb is longer than 64 MiB, records of chunks included.
+    "m70.bin": noise(70_000_000 if THOROUGH else 5_000_000, f"{RUN} m70"),
+}
+SMALL = {name: data for name, data in FILES.items() if len(data) < 1_000_000}
+FOLDER = {
+    "README.md": b"# Model\n",
+    "config.json": b"{}",
+    "empty.txt": b"",
+    "a/one.bin": noise(700_000, f"{RUN} one"),
+    "a/b/two.safetensors": noise(3_000_001, f"{RUN} two"),
+    "a/b/same.bin": noise(700_000, f"{RUN} one"),
+    "data.parquet": mixed(5_000_000, f"{RUN} parquet"),
+}
+
+
+# -- what the hub tells ------------------------------------------------------------------------
+
+
+def answered(*parts):
+    """Return how many calls the hub has answered whose route has all of these parts."""
+    with urllib.request.urlopen(f"{URL}/metrics") as answer:
+        lines = answer.read().decode().splitlines()
+    told = [line for line in lines if line.startswith("hubstead_requests_total{")]
+    chosen = [line for line in told if all(part in line for part in parts)]
+    return sum(int(float(line.rpartition(" ")[2])) for line in chosen)
+
+
+def stored():
+    """Return how many bytes the hub keeps for all LFS and Xet files."""
+    total = steps.admin("stats")["total"]
+    return total["plain"] + total["xorb_bytes"]
+
+
+def sent_xorbs():
+    """Return how many xorbs clients have sent, to the hub or with its leave to S3."""
+    routes = ("/xorb/default/", "/xorbs/default/", "/xorb-commits/default/")
+    return sum(answered("POST ", route) for route in routes)
+
+
+@contextmanager
+def no_new_xorb():
+    """Insist that no bytes of files go up meanwhile."""
+    before = sent_xorbs()
+    yield
+    assert sent_xorbs() == before, "xorbs were sent"
+
+
+def xet_hash(repo_id, name, token=ANNA_TOKEN, kind=""):
+    """Return the name of the Xet file that the hub tells, None for a plain one."""
+    url = f"{URL}/{kind}{repo_id}/resolve/main/{name}"
+    asked = urllib.request.Request(url, method="HEAD", headers={"Authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(asked) as answer:
+        return answer.headers.get("X-Xet-Hash")
+
+
+def plain(repo_id, name, span=None):
+    """Return what GET answers, as any program would ask."""
+    headers = {"Authorization": f"Bearer {ANNA_TOKEN}"}
+    if span:
+        headers["Range"] = span
+    asked = urllib.request.Request(f"{URL}/{repo_id}/resolve/main/{name}", headers=headers)
+    with urllib.request.urlopen(asked) as answer:
+        assert answer.status == (206 if span else 200)
+        return answer.read()
+
+
+def upload(data, name, repo_id=MODEL, who=ANNA_TOKEN, **more):
+    """Upload a file that lies on the disk: the earliest releases send bytes by LFS."""
+    path = steps.file_of(data, Path(name).name)
+    API.upload_file(path_or_fileobj=path, path_in_repo=name, repo_id=repo_id, token=who, **more)
+    os.unlink(path)
+
+
+def download(name, repo_id=MODEL, who=ANNA_TOKEN, **more):
+    """Download a file into a cache that holds nothing yet."""
+    return hf_hub_download(repo_id, name, cache_dir=tempfile.mkdtemp(), token=who, **more)
+
+
+def apart(program, *arguments, **environment):
+    """Run a program with this release on another machine, so to speak, and return what it says."""
+    home = tempfile.mkdtemp()
+    env = {**os.environ, "HF_HOME": home, "HF_XET_CACHE": f"{home}/xet", **environment}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program, *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env=env,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout.strip()
+
+
+_UPLOAD = """
+import sys
+from huggingface_hub import HfApi
+path, name, repo_id, token = sys.argv[1:]
+HfApi().upload_file(path_or_fileobj=path, path_in_repo=name, repo_id=repo_id, token=token)
+"""
+_DOWNLOAD = """
+import sys
+from huggingface_hub import hf_hub_download
+repo_id, token, *names = sys.argv[1:]
+for name in names:
+    print(hf_hub_download(repo_id, name, token=token))
+"""
+_BOTH = """
+import sys
+from huggingface_hub import HfApi, hf_hub_download
+path, name, repo_id, token = sys.argv[1:]
+HfApi().upload_file(path_or_fileobj=path, path_in_repo=name, repo_id=repo_id, token=token)
+print(hf_hub_download(repo_id, name, token=token))
+"""
+
+
+def upload_apart(data, name, repo_id=MODEL, who=ANNA_TOKEN, **environment):
+    """Upload a file from a machine whose caches are empty."""
+    path = steps.file_of(data, Path(name).name)
+    apart(_UPLOAD, path, name, repo_id, who, **environment)
+    os.unlink(path)
+
+
+def download_apart(*names, repo_id=MODEL, who=ANNA_TOKEN, **environment):
+    """Download files to a machine whose caches are empty, and return their paths there."""
+    return apart(_DOWNLOAD, repo_id, who, *names, **environment).splitlines()
+
+
+# -- up and down -------------------------------------------------------------------------------
+
+
+@step
+def create():
+    """Create repositories."""
+    for repo_id in (MODEL, AGAIN):
+        API.create_repo(repo_id, **ANNA)
+    API.create_repo(HIDDEN, private=True, **ANNA)
+    API.create_repo(DATASET, repo_type="dataset", **ANNA)
+    API.create_repo(BOS, **BO)
+
+
+@step
+def upload_sizes():
+    """Upload files of 0 bytes, 1 byte, 3 KB, 130 KB, 49 MB and 70 MB."""
+    for name, data in FILES.items():
+        upload(data, name)
+        assert bool(xet_hash(MODEL, name)) == bool(data), f"{name} did not go by Xet"
+    assert sent_xorbs() > 0
+
+
+@step
+def download_sizes():
+    """Download them, equal byte by byte."""
+    before = answered("GET ", "/reconstruction")
+    for name, data in FILES.items():
+        steps.same_bytes(download(name), data)
+    assert answered("GET ", "/reconstruction") > before, "nothing was downloaded by Xet"
+
+
+@step
+def download_all():
+    """Download the whole model, equal byte by byte."""
+    folder = Path(snapshot_download(MODEL, cache_dir=tempfile.mkdtemp(), **ANNA))
+    for name, data in FILES.items():
+        steps.same_bytes(folder / name, data)
+    folder = tempfile.mkdtemp()
+    snapshot_download(MODEL, local_dir=folder, allow_patterns="k*.bin", **ANNA)
+    steps.same_bytes(f"{folder}/k130.bin", FILES["k130.bin"])
+
+
+@step
+def upload_bytes():
+    """Upload bytes of the memory, and a file of an open handle."""
+    data = noise(300_000, f"{RUN} bytes")
+    API.upload_file(path_or_fileobj=data, path_in_repo="bytes.bin", repo_id=MODEL, **ANNA)
+    steps.same_bytes(download("bytes.bin"), data)
+    with open(steps.file_of(data + b"x"), "rb") as file:
+        API.upload_file(path_or_fileobj=file, path_in_repo="handle.bin", repo_id=MODEL, **ANNA)
+    steps.same_bytes(download("handle.bin"), data + b"x")
+
+
+@step
+def upload_folder():
+    """Upload a folder with small and large files in one commit."""
+    API.upload_folder(
+        repo_id=DATASET, repo_type="dataset", folder_path=a_folder(), path_in_repo="f", **ANNA
+    )
+    for name, data in FOLDER.items():
+        steps.same_bytes(download(f"f/{name}", DATASET, repo_type="dataset"), data)
+    assert xet_hash(DATASET, "f/a/one.bin", kind="datasets/")
+
+
+def a_folder():
+    folder = Path(tempfile.mkdtemp())
+    for name, data in FOLDER.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    return str(folder)
+
+
+@step
+def upload_large_folder():
+    """Upload a folder by upload_large_folder."""
+    needs(API, "upload_large_folder")
+    program = """
+import sys
+from huggingface_hub import HfApi
+repo_id, folder, token = sys.argv[1:]
+HfApi(token=token).upload_large_folder(
+    repo_id=repo_id, folder_path=folder, repo_type="dataset", print_report=False, num_workers=2
+)
+"""
+    repo_id = DATASET + "-large"
+    API.create_repo(repo_id, repo_type="dataset", **ANNA)
+    apart(program, repo_id, a_folder(), ANNA_TOKEN)
+    for name, data in FOLDER.items():
+        steps.same_bytes(download(name, repo_id, repo_type="dataset"), data)
+
+
+@step
+def command_line():
+    """Upload a folder and download it by the command line."""
+    command = BINARIES / ("hf" if (BINARIES / "hf").exists() else "huggingface-cli")
+    home = tempfile.mkdtemp()
+    env = {**os.environ, "HF_HOME": home, "HF_XET_CACHE": f"{home}/xet", "HF_TOKEN": ANNA_TOKEN}
+    down = tempfile.mkdtemp()
+    for arguments in (
+        ("upload", HIDDEN, a_folder(), "cli"),
+        ("download", HIDDEN, "--include", "cli/*", "--local-dir", down),
+    ):
+        done = subprocess.run(
+            [command, *arguments], check=False, capture_output=True, text=True, timeout=200, env=env
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    for name, data in FOLDER.items():
+        steps.same_bytes(f"{down}/cli/{name}", data)
+    assert xet_hash(HIDDEN, "cli/data.parquet")
+
+
+@step
+def file_system_reads():
+    """Read parts at odd offsets by HfFileSystem."""
+    data = FILES["mixed.safetensors"]
+    fs = HfFileSystem(token=ANNA_TOKEN, skip_instance_cache=True)
+    path = f"{MODEL}/mixed.safetensors"
+    assert fs.info(path)["size"] == len(data)
+    with fs.open(path, "rb", block_size=100_003) as file:
+        for start, size in ((0, 1), (65_535, 3), (1_999_999, 131_073), (len(data) - 7, 7)):
+            file.seek(start)
+            assert file.read(size) == data[start : start + size], (start, size)
+        file.seek(-11, 2)
+        assert file.read() == data[-11:]
+    assert fs.cat_file(path, start=7_000_001, end=7_300_007) == data[7_000_001:7_300_007]
+    with fs.open(f"{MODEL}/k130.bin", "rb", block_size=0) as stream:
+        assert stream.read() == FILES["k130.bin"]
+
+
+@step
+def file_system_writes():
+    """Write, copy and delete by HfFileSystem."""
+    fs = HfFileSystem(token=ANNA_TOKEN, skip_instance_cache=True)
+    data = noise(6_000_001, f"{RUN} written")
+    with fs.open(f"{MODEL}/fs/written.bin", "wb") as file:
+        for at in range(0, len(data), 1_000_000):
+            file.write(data[at : at + 1_000_000])
+    steps.same_bytes(download("fs/written.bin"), data)
+    assert xet_hash(MODEL, "fs/written.bin")
+    with no_new_xorb():
+        fs.cp_file(f"{MODEL}/fs/written.bin", f"{AGAIN}/copied.bin")
+    steps.same_bytes(download("copied.bin", AGAIN), data)
+    fs.rm(f"{MODEL}/fs/written.bin")
+    assert not fs.exists(f"{MODEL}/fs/written.bin")
+
+
+@step
+def metadata():
+    """The lists tell the hash of Xet where the release reads it."""
+    entries = {entry.path: entry for entry in API.list_repo_tree(MODEL, **ANNA)}
+    entry = entries["k130.bin"]
+    assert entry.lfs["size"] == 130_000
+    if hasattr(entry, "xet_hash"):
+        assert entry.xet_hash == xet_hash(MODEL, "k130.bin")
+    (found,) = API.get_paths_info(MODEL, ["k130.bin"], **ANNA)
+    assert found.size == 130_000
+
+
+# -- deduplication -----------------------------------------------------------------------------
+
+
+@step
+def upload_again():
+    """Upload the same content again, elsewhere: none of it is sent."""
+    before = stored()
+    with no_new_xorb():
+        for name in ("k3.bin", "mixed.safetensors", "m70.bin"):
+            upload(FILES[name], f"again/{name}", AGAIN)
+    assert stored() == before
+    for name in ("k3.bin", "mixed.safetensors", "m70.bin"):
+        steps.same_bytes(download(f"again/{name}", AGAIN), FILES[name])
+
+
+@step
+def upload_again_elsewhere():
+    """Upload it from a machine that remembers nothing: what is sent is thrown away, if any."""
+    before, sent = stored(), sent_xorbs()
+    upload_apart(FILES["mixed.safetensors"], "apart/mixed.safetensors", AGAIN)
+    assert sent_xorbs() - sent <= 1
+    assert stored() - before <= LARGE // 100, "more than 1% was kept anew"
+    steps.same_bytes(download("apart/mixed.safetensors", AGAIN), FILES["mixed.safetensors"])
+
+
+@step
+def insertion():
+    """Upload a file with bytes inserted in its middle: only what is around them is kept anew."""
+    data = FILES["mixed.safetensors"]
+    changed = data[: LARGE // 2] + b"seventeen bytes.." + data[LARGE // 2 :]
+    before = stored()
+    upload(changed, "changed.safetensors")
+    assert stored() - before < 600_000, stored() - before
+    steps.same_bytes(download("changed.safetensors"), changed)
+    before = stored()
+    upload_apart(b"at the start" + changed, "more.safetensors")
+    assert stored() - before < LARGE // 2, stored() - before
+    steps.same_bytes(download("more.safetensors"), b"at the start" + changed)
+
+
+@step
+def repeats():
+    """Upload a file that repeats itself: one copy is kept."""
+    block = noise(1_000_000, f"{RUN} block")
+    before = stored()
+    upload(block * 12, "repeats.bin")
+    assert stored() - before < 2_500_000, stored() - before
+    steps.same_bytes(download("repeats.bin"), block * 12)
+
+
+# -- with and without Xet ----------------------------------------------------------------------
+
+
+@step
+def plain_download():
+    """Files of Xet come down by plain HTTP, whole and in parts, with HF_HUB_DISABLE_XET=1."""
+    found = download_apart(*FILES, HF_HUB_DISABLE_XET="1")
+    for path, data in zip(found, FILES.values(), strict=True):
+        steps.same_bytes(path, data)
+    data = FILES["mixed.safetensors"]
+    assert plain(MODEL, "mixed.safetensors", "bytes=5777215-8554433") == data[5777215:8554434]
+    assert plain(MODEL, "mixed.safetensors", "bytes=-5") == data[-5:]
+    assert plain(MODEL, "mixed.safetensors", f"bytes={LARGE - 1}-") == data[-1:]
+
+
+@step
+def plain_upload():
+    """What was uploaded with HF_HUB_DISABLE_XET=1 comes down with Xet switched on."""
+    data = noise(5_000_000, f"{RUN} plain")
+    upload_apart(data, "plain.bin", HF_HUB_DISABLE_XET="1")
+    assert xet_hash(MODEL, "plain.bin") is None
+    steps.same_bytes(download("plain.bin"), data)
+    # The same bytes by Xet: one object, however it came.
+    upload(data, "plain-by-xet.bin", AGAIN)
+    steps.same_bytes(download("plain-by-xet.bin", AGAIN), data)
+    steps.same_bytes(download("plain.bin"), data)
+    assert plain(MODEL, "plain.bin") == data
+
+
+@step
+def plain_upload_of_known():
+    """What is there by Xet is uploaded with HF_HUB_DISABLE_XET=1, and comes down."""
+    upload_apart(FILES["k130.bin"], "known.bin", HIDDEN, HF_HUB_DISABLE_XET="1")
+    steps.same_bytes(download("known.bin", HIDDEN), FILES["k130.bin"])
+
+
+@step
+def switches():
+    """Older forms of the protocol, and parts at once, by the switches of hf_xet."""
+    data = noise(3_000_000, f"{RUN} switches")
+    for number, switch in enumerate(
+        (
+            {
+                "HF_XET_CLIENT_RECONSTRUCTION_API_VERSION": "1",
+                "HF_XET_CLIENT_SHARD_API_VERSION": "1",
+                "HF_XET_CLIENT_LEGACY_DIRECT_XORB_UPLOAD": "1",
+            },
+            {
+                "HF_XET_CLIENT_RECONSTRUCTION_API_VERSION": "2",
+                "HF_XET_CLIENT_SHARD_API_VERSION": "2",
+                "HF_XET_CLIENT_ENABLE_MULTIRANGE_FETCHING": "1",
+            },
+            {
+                "HF_XET_HIGH_PERFORMANCE": "1",
+                "HF_XET_CLIENT_RETRY_MAX_ATTEMPTS": "0",
+                "HF_XET_DEDUPLICATION_GLOBAL_DEDUP_QUERY_ENABLED": "false",
+                "HF_HUB_DISABLE_TELEMETRY": "1",
+            },
+        )
+    ):
+        changed = bytes([number]) + data
+        content = changed + FILES["k130.bin"] + changed
+        path = steps.file_of(content)
+        found = apart(_BOTH, path, f"switch{number}.bin", MODEL, ANNA_TOKEN, **switch)
+        steps.same_bytes(found, content)
+
+
+# -- rights ------------------------------------------------------------------------------------
+
+
+@step
+def hidden():
+    """A private repository gives nothing to strangers, nor do the tokens of Xet."""
+    upload(FILES["k3.bin"], "k3.bin", HIDDEN)
+    for who in (BO_TOKEN, False):
+        steps.fails(RepositoryNotFoundError, download, "k3.bin", HIDDEN, who)
+        steps.fails(Exception, upload, b"x" * 5000, "no.bin", HIDDEN, who)
+    steps.same_bytes(download("k3.bin", HIDDEN), FILES["k3.bin"])
+    error = steps.fails(Exception, upload, noise(5_000, RUN), "no.bin", MODEL, BO_TOKEN)
+    assert "403" in f"{error!r} {error}", error
+    steps.same_bytes(download("k3.bin", MODEL, BO_TOKEN), FILES["k3.bin"])
+
+
+@step
+def hidden_meanwhile():
+    """Content that became private, then vanished, does not break who remembers it."""
+    data = noise(4_000_000, f"{RUN} meanwhile")
+    passing = f"anna/{RUN}passing"
+    API.create_repo(passing, **ANNA)
+    upload(data, "w.bin", passing)
+    steps.same_bytes(download("w.bin", passing, BO_TOKEN), data)
+    with no_new_xorb():
+        upload(data, "w.bin", BOS, BO_TOKEN)
+    API.update_repo_settings(passing, private=True, **ANNA)
+    steps.fails(RepositoryNotFoundError, download, "w.bin", passing, BO_TOKEN)
+    upload(data + b"more", "more.bin", BOS, BO_TOKEN)
+    API.delete_repo(passing, **ANNA)
+    upload(data + b"still more", "still.bin", BOS, BO_TOKEN)
+    for name, wanted in (("w", data), ("more", data + b"more"), ("still", data + b"still more")):
+        steps.same_bytes(download(f"{name}.bin", BOS, BO_TOKEN), wanted)
+
+
+@step
+def lost_membership():
+    """Who was put out of an organization keeps what they made, and reads no more of it."""
+    data = noise(4_000_000, f"{RUN} membership")
+    inner = f"acme/{RUN}inner"
+    API.create_repo(inner, private=True, **ANNA)
+    steps.admin("org", "add", "acme", "bo", "--role", "write")
+    try:
+        upload(data, "w.bin", inner, BO_TOKEN)
+        steps.same_bytes(download("w.bin", inner, BO_TOKEN), data)
+    finally:
+        steps.admin("org", "remove", "acme", "bo")
+    steps.fails(RepositoryNotFoundError, download, "w.bin", inner, BO_TOKEN)
+    steps.fails(Exception, upload, data + b"x", "w.bin", inner, BO_TOKEN)
+    upload(data + b"mine", "mine.bin", BOS, BO_TOKEN)
+    steps.same_bytes(download("mine.bin", BOS, BO_TOKEN), data + b"mine")
+    API.delete_repo(inner, **ANNA)
+
+
+@step
+def delete_repos():
+    """Delete repositories; what others made of the same content stays."""
+    API.delete_repo(MODEL, **ANNA)
+    steps.fails(RepositoryNotFoundError, download, "k3.bin")
+    for name in ("mixed.safetensors", "m70.bin"):
+        steps.same_bytes(download(f"again/{name}", AGAIN), FILES[name])
+    upload(FILES["mixed.safetensors"], "after.safetensors", BOS, BO_TOKEN)
+    steps.same_bytes(download("after.safetensors", BOS, BO_TOKEN), FILES["mixed.safetensors"])
+
+
+def installed():
+    """Return the version of hf_xet; 1.0 does not tell it itself."""
+    from importlib.metadata import version
+
+    return version("hf_xet")
+
+
+assert huggingface_hub.__version__ == os.environ["RELEASE"], huggingface_hub.__version__
+assert installed() == os.environ["HF_XET"], installed()
+steps.run_all()

@@ -1,0 +1,57 @@
+"""Hubs of both shapes for Xet clients, and the table of what came of them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.clients.environments import ROOT
+from tests.clients.hub import RunningHub, running_hub
+from tests.clients.xet.results import XetResults
+from tests.services import running_postgres, running_s3
+
+SHAPES = ("SQLite, files", "PostgreSQL, S3")
+SETTINGS = {"log_level": "info", "sign_in_attempts": 1000, "log_format": "text"}
+
+
+@contextlib.contextmanager
+def hub_of_shape(shape: str, data: Path, **settings: object) -> Iterator[RunningHub]:
+    """Run a hub of this shape; where there is S3, clients get their bytes from it themselves."""
+    settings = {**SETTINGS, **settings}
+    if shape == SHAPES[0]:
+        with running_hub(data, **settings) as hub:
+            yield hub
+        return
+    with running_postgres() as postgres, running_s3() as s3:
+        company = {
+            "database": postgres.fresh_database(),
+            "blobs": s3.fresh_url(),
+            "s3_endpoint": s3.options.endpoint,
+            "s3_region": s3.options.region,
+            "s3_access_key": s3.options.access_key,
+            "s3_secret_key": s3.options.secret_key,
+            "s3_direct_downloads": "true",
+        }
+        with running_hub(data, **settings, **company) as hub:
+            yield hub
+
+
+@pytest.fixture(scope="session", params=SHAPES)
+def xet_hub(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningHub]:
+    """A hub of either shape, for all clients."""
+    with hub_of_shape(request.param, tmp_path_factory.mktemp("xet") / "data") as hub:
+        yield hub
+
+
+@pytest.fixture(scope="session")
+def xet_results() -> Iterator[XetResults]:
+    """What comes of each client; written down for readers when all of them were run."""
+    results = XetResults()
+    yield results
+    if results.complete:
+        (ROOT / "docs" / "compatibility-xet.md").write_text(results.page())

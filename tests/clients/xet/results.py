@@ -1,0 +1,85 @@
+"""``docs/compatibility-xet.md``: what came of each Xet client, as the run saw it."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from tests.clients.environments import ROOT
+from tests.clients.running import Outcome
+from tests.clients.xet.clients import CLIENTS, XetClient
+
+_HEAD = """\
+# Xet clients that were run against the hub
+
+Written by `make compat`. Each pair of releases runs as it was published, in an environment of its
+own, with Xet switched on as it is by default, against a hub in a process of its own; every byte
+that comes down is compared. With PostgreSQL and S3, clients fetch bytes from S3 themselves
+(`s3_direct_downloads`). Last run: {day}, commit `{commit}`; {passed} of {runs} runs did everything
+they can. `make test` runs {everyday}, whenever it runs.
+
+"Steps" are the lines of the lists below; what a release has no method for is not counted.
+
+| Client | Hub | Steps that worked | Failed | Not in this release |
+| --- | --- | --- | --- | --- |
+"""
+
+_BESIDE = """\
+## Several clients and one hub
+
+- Every client reads what every other one uploaded, equal byte by byte, although hf_xet up to 1.1.9
+  and the JavaScript client cut chunks by another rule than today's.
+- The same content by both rules, in one repository: both files come down with both.
+- A client goes on when the hub was emptied and made anew behind the same address, while its own
+  cache says for weeks that all is there; and when `hubstead gc --new-epoch` was used.
+- Tokens that end in the middle of a transfer are asked for anew, and the transfer goes on.
+- Uploads over a server that dies go on by running them again: see tests/crash/results.md.
+"""
+
+
+@dataclass
+class XetResults:
+    """What came of the clients that were run, per shape of the hub."""
+
+    outcomes: dict[tuple[XetClient, str], Outcome] = field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every client was run on both shapes, so that the page tells of them all."""
+        return len(self.outcomes) == 2 * len(CLIENTS)
+
+    def page(self) -> str:
+        """Return ``docs/compatibility-xet.md``."""
+        head = _HEAD.format(
+            day=datetime.now(UTC).date(),
+            commit=_commit(),
+            passed=sum(not outcome.failed for outcome in self.outcomes.values()),
+            runs=len(self.outcomes),
+            everyday=" and ".join(str(client) for client in CLIENTS if client.everyday),
+        )
+        rows = [_row(*key, outcome) for key, outcome in self.outcomes.items()]
+        return head + "\n".join([*rows, "", *self._steps(), _BESIDE])
+
+    def _steps(self) -> Iterator[str]:
+        for title, python in (("huggingface_hub and hf_xet", True), ("@huggingface/hub", False)):
+            ran = [out for (client, _), out in self.outcomes.items() if bool(client.xet) is python]
+            names = dict.fromkeys(name for outcome in ran for name in outcome.names)
+            yield f"## {title}\n"
+            yield "\n".join(f"- {name}" for name in names)
+            yield ""
+
+
+def _row(client: XetClient, shape: str, outcome: Outcome) -> str:
+    absent = ", ".join(f"`{name}`" for name in outcome.absent.values())
+    failed = "; ".join(outcome.failed) or "none"
+    tried = len(outcome.passed) + len(outcome.failed)
+    return f"| {client} | {shape} | {len(outcome.passed)} of {tried} | {failed} | {absent} |"
+
+
+def _commit() -> str:
+    asked = ["git", "rev-parse", "--short", "HEAD"]
+    return subprocess.run(
+        asked, check=True, capture_output=True, text=True, cwd=ROOT
+    ).stdout.strip()

@@ -1,0 +1,173 @@
+"""Several Xet clients and one hub, and one client and several hubs."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import socket
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.clients.hub import ANNA, RunningHub, running_hub
+from tests.clients.releases import ALL
+from tests.clients.xet.clients import CLIENTS, NEW_CHUNKER, OLD_CHUNKER, XetClient, run_client
+from tests.clients.xet.conftest import SETTINGS, SHAPES, hub_of_shape
+from tests.clients.xet.slow import slow_door
+
+REMEMBERING = [client for client in CLIENTS if client.xet] if ALL else [NEW_CHUNKER]
+
+
+def content(seed: str, size: int = 6_000_000) -> bytes:
+    """Return noise, and what repeats itself: there the two rules for chunks part often."""
+    noise = random.Random(seed)
+    periodic = noise.randbytes(997) * 3000
+    return noise.randbytes(size - len(periodic)) + periodic
+
+
+def transfer(hub: RunningHub, client: XetClient, home: Path, *arguments: str, **more: str) -> None:
+    script = "exchange.py" if client.xet else "exchange.mjs"
+    done = run_client(hub, client, script, home, *arguments, **more)
+    assert done.returncode == 0, f"{client}: {arguments}\n{done.stdout}{done.stderr}"
+
+
+def up(hub: RunningHub, client: XetClient, home: Path, name: str, data: bytes) -> None:
+    home.mkdir(exist_ok=True)
+    (home / name).write_bytes(data)
+    transfer(hub, client, home, "up", f"{ANNA}/meeting", name, str(home / name))
+
+
+def down(hub: RunningHub, client: XetClient, home: Path, name: str) -> bytes:
+    """Download with empty caches."""
+    shutil.rmtree(home, ignore_errors=True)
+    transfer(hub, client, home, "down", f"{ANNA}/meeting", name, str(home / "found"))
+    return (home / "found").read_bytes()
+
+
+def asked(hub: RunningHub, path: str, method: str = "GET") -> tuple[dict[str, str], bytes]:
+    headers = {"Authorization": f"Bearer {hub.tokens[ANNA]}"}
+    request = urllib.request.Request(hub.url + path, method=method, headers=headers)
+    with urllib.request.urlopen(request) as answer:
+        return {name.lower(): value for name, value in answer.headers.items()}, answer.read()
+
+
+def answered(hub: RunningHub, *parts: str) -> int:
+    """Return how many calls the hub answered whose route has one of these parts."""
+    _, body = asked(hub, "/metrics")
+    lines = [line for line in body.decode().splitlines() if line.startswith("hubstead_requests_t")]
+    chosen = [line for line in lines if any(part in line for part in parts)]
+    return sum(int(float(line.rpartition(" ")[2])) for line in chosen)
+
+
+def sent_xorbs(hub: RunningHub) -> int:
+    return answered(hub, "/xorb/default", "/xorbs/default")
+
+
+@pytest.mark.timeout(900)
+def test_every_client_reads_what_every_other_one_uploaded(
+    xet_hub: RunningHub, tmp_path: Path
+) -> None:
+    clients = CLIENTS if ALL else [OLD_CHUNKER, NEW_CHUNKER]
+    if shutil.which("npm") is None:
+        clients = [client for client in clients if client.xet]
+    data = content("shared by all")
+    hashes = set()
+    for number, client in enumerate(clients):
+        name = f"{client.tag}.bin"
+        up(xet_hub, client, tmp_path / client.tag, name, data + bytes([number]))
+        headers, _ = asked(xet_hub, f"/{ANNA}/meeting/resolve/main/{name}", "HEAD")
+        hashes.add(headers["x-xet-hash"])
+    assert len(hashes) == len(clients)
+    for reader in clients:
+        for number, writer in enumerate(clients):
+            found = down(xet_hub, reader, tmp_path / "reader", f"{writer.tag}.bin")
+            assert found == data + bytes([number]), f"{reader} of {writer}"
+
+
+@pytest.mark.timeout(300)
+def test_the_same_content_cut_by_both_rules_comes_down_with_both(
+    xet_hub: RunningHub, tmp_path: Path
+) -> None:
+    data = content("two rules")
+    for order in ((OLD_CHUNKER, NEW_CHUNKER), (NEW_CHUNKER, OLD_CHUNKER)):
+        same = data + order[0].xet.encode()
+        names = [f"{order[0].tag}first.bin", f"{order[0].tag}second.bin"]
+        for name, client in zip(names, order, strict=True):
+            up(xet_hub, client, tmp_path / client.tag, name, same)
+        for name in names:
+            for client in order:
+                assert down(xet_hub, client, tmp_path / "reader", name) == same
+            assert asked(xet_hub, f"/{ANNA}/meeting/resolve/main/{name}")[1] == same
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("client", REMEMBERING, ids=str)
+def test_a_client_goes_on_with_a_hub_that_was_emptied_behind_the_same_address(
+    client: XetClient, tmp_path: Path
+) -> None:
+    """Its cache says for weeks that what it uploaded is there."""
+    data, home, port = content("emptied"), tmp_path / "home", free_port()
+    for life in ("first", "second"):
+        where = tmp_path / life / "data"
+        with running_hub(where, fixed_port=port, **SETTINGS) as hub:
+            up(hub, client, home, "w.bin", data)
+            assert sent_xorbs(hub) > 0, "it did not send the bytes"
+            assert down(hub, client, tmp_path / "reader", "w.bin") == data
+        shutil.rmtree(where)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("client", REMEMBERING, ids=str)
+def test_a_client_goes_on_after_a_new_epoch_and_what_it_remembers_is_collected(
+    client: XetClient, tmp_path: Path
+) -> None:
+    data, home, port = content("epoch"), tmp_path / "home", free_port()
+    short = {"xet_keep_seconds": 0, "xet_quarantine_seconds": 0, "blob_grace_seconds": 0}
+    with running_hub(tmp_path / "data", fixed_port=port, **SETTINGS) as hub:
+        up(hub, client, home, "w.bin", data)
+        token = asked(hub, f"/api/models/{ANNA}/meeting/xet-write-token/main")[0]
+        hub.node.call("DELETE", "/api/repos/delete", {"name": "meeting", "organization": ANNA})
+        hub.run("gc", "--new-epoch")
+        hub.node.stop()
+        hub.node.env = {
+            **hub.node.env,
+            **{f"HUBSTEAD_{k.upper()}": str(v) for k, v in short.items()},
+        }
+        hub.node.start()
+        hub.run("gc", "--delete", "--grace", "0s")
+        up(hub, client, home, "w.bin", data)
+        after = asked(hub, f"/api/models/{ANNA}/meeting/xet-write-token/main")[0]
+        assert after["x-xet-cas-url"] != token["x-xet-cas-url"]
+        assert sent_xorbs(hub) > 0, "it did not send the bytes"
+        assert down(hub, client, tmp_path / "reader", "w.bin") == data
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.skipif(not ALL, reason="it takes minutes, by its nature")
+@pytest.mark.parametrize("client", [OLD_CHUNKER, NEW_CHUNKER], ids=str)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_tokens_that_end_meanwhile_are_asked_for_anew(
+    shape: str, client: XetClient, tmp_path: Path
+) -> None:
+    """Clients take a token for over half a minute before it is."""
+    door, port = free_port(), free_port()
+    data = random.Random("slow").randbytes(130_000_000)
+    slow = {"public_url": f"http://127.0.0.1:{door}", "xet_token_seconds": 60}
+    with hub_of_shape(shape, tmp_path / "data", fixed_port=port, **slow) as hub:
+        up(hub, client, tmp_path / "fast", "known.bin", b"so that the repository is there")
+        with slow_door(door, port, bytes_per_s=3_000_000):
+            before = answered(hub, "xet-write-token")
+            path = tmp_path / "w.bin"
+            path.write_bytes(data)
+            slowly = {"HF_ENDPOINT": slow["public_url"], "HUB_URL": slow["public_url"]}
+            where = ("up", f"{ANNA}/meeting", "w.bin", str(path))
+            transfer(hub, client, tmp_path / "home", *where, **slowly)
+            assert answered(hub, "xet-write-token") - before >= 2, "one token was enough"
+        assert asked(hub, f"/{ANNA}/meeting/resolve/main/w.bin")[1] == data
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+        return port
