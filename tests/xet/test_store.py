@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import shutil
 import time
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
+from hubstead.app import opened_stores
 from hubstead.blobs import BlobKey, BlobKind, Link, Sha256Verifier, accept_upload, link
 from hubstead.blobs.tables import hold
 from hubstead.db import Conflict, Tx, scan
@@ -478,3 +480,35 @@ async def test_an_epoch_begins_with_the_first_question_and_stays(place: Place) -
     assert await xet.knows_epoch(first)
     assert await xet.epoch() == second
     assert not await xet.knows_epoch("none")
+
+
+# -- restarts ----------------------------------------------------------------------------------
+
+
+async def test_everything_is_there_after_a_restart(place: Place) -> None:
+    file, xorb = a_model("restart")
+    await place.upload(file, xorbs=(xorb,))
+    epoch = await place.xet.epoch()
+    async with opened_stores(place.stores.settings) as stores:
+        again = replace(place, stores=stores)
+        assert await again.read(file) == file.content
+        assert not await again.send(xorb)
+        assert not await again.register(file)
+        assert await stores.xet.epoch() == epoch
+
+
+async def test_copies_on_a_node_may_vanish(place: Place) -> None:
+    file, xorb = a_model("vanish")
+    await place.upload(file, xorbs=(xorb,))
+    shutil.rmtree(place.stores.settings.data / "cache", ignore_errors=True)
+    assert await place.read(file) == file.content
+
+
+async def test_a_node_keeps_a_copy_of_what_it_received(place: Place) -> None:
+    _, xorb = a_model("offered")
+    await place.send(xorb)
+    found = await place.xet.find_xorb(xorb.name)
+    assert found is not None
+    if not place.stores.blobs.gives_paths:
+        await place.stores.blobs.delete(found.key)
+    assert (await place.xet.cache.path(found.key)).read_bytes() == xorb.body

@@ -94,10 +94,11 @@ class NodeCache:
                 return os.open(await self.path(key), os.O_RDONLY | os.O_CLOEXEC)
         raise Unavailable(reason="copies of objects vanish from this node as fast as they are made")
 
-    def aside(self) -> Path | None:
+    async def aside(self) -> Path | None:
         """Return a new name for a file that is written to be offered; None if none is needed."""
         if self._store.gives_paths:
             return None
+        await self._known()  # the first look at the folder may empty it
         return self._folder / f"incoming-{secrets.token_hex(12)}"
 
     async def offer(self, key: BlobKey, path: Path) -> None:

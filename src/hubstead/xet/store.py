@@ -95,7 +95,7 @@ class XetStore:
         keep = not await xorb_rows.is_settled(self._db, name)
         if not keep:
             return IncomingXorb(name, key)
-        return IncomingXorb(name, key, self._blobs, aside=self.cache.aside())
+        return IncomingXorb(name, key, self._blobs, aside=await self.cache.aside())
 
     async def adopt(self, name: str, upload_id: str) -> IncomingXorb:
         """Take the xorb called ``name`` from a direct upload to the store; `accept` comes next.
@@ -106,7 +106,7 @@ class XetStore:
             XorbRefused: it is not the xorb of that name, or has a footer.
         """
         key = BlobKey(BlobKind.XORB, secrets.token_hex(32))
-        incoming = IncomingXorb(name, key, aside=self.cache.aside())
+        incoming = IncomingXorb(name, key, aside=await self.cache.aside())
         try:
             await self._blobs.adopt(upload_id, key, incoming)
             incoming.adopted()
