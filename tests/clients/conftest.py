@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.clients.environments import ROOT
-from tests.clients.hub import RunningHub, running_hub
+from tests.clients.hub import RunningHub, fronted_hub, running_hub
 from tests.clients.results import Results
 
 SETTINGS = {
@@ -22,6 +22,13 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
     """A hub whose LFS cuts small parts, so that many are sent."""
     data = tmp_path_factory.mktemp("hub") / "data"
     with running_hub(data, **SETTINGS) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def hub_by_name(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
+    """The same, reached by the name that releases before 0.5.0 have built in."""
+    with fronted_hub(tmp_path_factory.mktemp("fronted") / "hub", **SETTINGS) as running:
         yield running
 
 

@@ -19,26 +19,24 @@ def command_of(release: Release) -> list[str | Path]:
     """Return what runs a script inside the environment of ``release``.
 
     It holds that release and what it asks for, in the newest versions there are: every release
-    down to 0.0.13 installs and imports so on Python 3.11.
+    of huggingface_hub installs and imports so on Python 3.11.
     """
     folder = folder_of(release)
     FOLDER.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "ready").exists():
+        ready, wanted = folder / "ready", "\n".join(release.requirements)
+        if not ready.exists() or ready.read_text() != wanted:
             shutil.rmtree(folder, ignore_errors=True)
-            (_node if release.for_node else _python)(folder, release.version)
-            (folder / "ready").touch()
+            (_node if release.for_node else make_environment)(folder, *release.requirements)
+            ready.write_text(wanted)
     return ["node"] if release.for_node else [folder / "bin" / "python", "-W", "ignore"]
 
 
 def folder_of(release: Release) -> Path:
     """Return the folder of the environment of ``release``."""
-    return FOLDER / f"{'js-' if release.for_node else ''}{release.version}"
-
-
-def _python(folder: Path, version: str) -> None:
-    make_environment(folder, f"huggingface_hub=={version}")
+    prefix = {"huggingface_hub": "", "@huggingface/hub": "js-"}
+    return FOLDER / f"{prefix.get(release.package, f'{release.package}-')}{release.version}"
 
 
 def make_environment(folder: Path, *requirements: str) -> Path:
@@ -56,10 +54,11 @@ def make_environment(folder: Path, *requirements: str) -> Path:
     return python
 
 
-def _node(folder: Path, version: str) -> None:
+def _node(folder: Path, *requirements: str) -> Path:
     folder.mkdir()
     quiet = ("--no-audit", "--no-fund", "--silent")
-    _run("npm", "install", *quiet, "--prefix", folder, f"@huggingface/hub@{version}")
+    _run("npm", "install", *quiet, "--prefix", folder, *requirements)
+    return folder
 
 
 def _run(*command: str | Path) -> None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tests.clients.front import NAME, Front, make_certificates, running_front
 from tests.node import Node, running
 
 ANNA, PASSWORD = "anna", "correct horse battery"
 ORG = "acme"
+#: Tokens as the public Hub has given them out over the years; any text can be taken over.
+OLD_TOKENS = ("hf_" + "a" * 34, "api_" + "b" * 34, "api_org_" + "c" * 34, "d" * 128, "e" * 8)
 
 
 @dataclass(frozen=True)
@@ -21,10 +25,12 @@ class RunningHub:
 
     node: Node
     tokens: dict[str, str]
+    front: Front | None = None
 
     @property
     def url(self) -> str:
-        return self.node.url
+        """How clients reach it."""
+        return f"https://{NAME}" if self.front else self.node.url
 
     def run(self, *command: str) -> Any:
         """Run ``hubstead …`` beside the server and return what it answers."""
@@ -32,10 +38,29 @@ class RunningHub:
 
 
 @contextlib.contextmanager
-def running_hub(data: Path, **settings: object) -> Iterator[RunningHub]:
+def running_hub(data: Path, *, fixed_port: int = 0, **settings: object) -> Iterator[RunningHub]:
     """Start a hub on a free port of this machine, with its people, and stop it afterwards."""
-    with running(data, **{name: str(value) for name, value in settings.items()}) as node:
+    texts = {name: str(value) for name, value in settings.items()}
+    with running(data, fixed_port=fixed_port, **texts) as node:
         yield RunningHub(node, _people(node))
+
+
+@contextlib.contextmanager
+def fronted_hub(folder: Path, **settings: object) -> Iterator[RunningHub]:
+    """Start a hub that is reached as https://huggingface.co by those who are told the way."""
+    settings |= {"public_url": f"https://{NAME}", "trusted_proxies": "127.0.0.1/32"}
+    certificates = make_certificates(folder / "certificates")
+    with (
+        running_hub(folder / "data", fixed_port=_free_port(), **settings) as hub,
+        running_front(hub.node.port, certificates) as front,
+    ):
+        yield replace(hub, front=front)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+        return port
 
 
 def _people(node: Node) -> dict[str, str]:
@@ -44,6 +69,8 @@ def _people(node: Node) -> dict[str, str]:
     _run(node, "user", "create", ANNA, "--password", PASSWORD, *about)
     _run(node, "user", "create", "bo", "--password", PASSWORD)
     _run(node, "org", "create", ORG, "--owner", ANNA)
+    for token in OLD_TOKENS:
+        _run(node, "token", "create", ANNA, "--value", token)
     return {name: _run(node, "token", "create", name)["token"] for name in (ANNA, "bo")}
 
 

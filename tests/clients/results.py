@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from tests.clients.environments import ROOT
-from tests.clients.releases import ENDPOINT, JAVASCRIPT, PASSWORD, RELEASES, Release
+from tests.clients.releases import (
+    ENDPOINT,
+    JAVASCRIPT,
+    PASSWORD,
+    PRETRAINED,
+    RELEASES,
+    REPOSITORY,
+    Release,
+)
 from tests.clients.running import Outcome
 
 _HEAD = """\
@@ -16,11 +24,13 @@ _HEAD = """\
 
 Written by `make compat`, which runs each release as it was published, in an environment of its
 own, against a hub in a process of its own (SQLite, files), and compares every byte that comes
-down. Last run: {day}, commit `{commit}`; {passed} of {releases} releases did everything they can.
-`make test` runs {everyday}, whenever it runs.
+down. Last run: {day}, commit `{commit}`; {passed} of {releases} runs did everything they can.
+`make test` runs these, whenever it runs: {everyday}.
 
-"Steps" are the lines of the lists below; what a release has no method for is not counted.
+Every table counts the steps of the list below it; what a release has no method for is not counted.
+"""
 
+_COLUMNS = """\
 | Client | Steps that worked | Failed | Not in this release |
 | --- | --- | --- | --- |
 """
@@ -31,11 +41,25 @@ _SCENARIOS = {
         "Sign-in by password. The host of these releases is built in: `HfApi(endpoint=…)` points\n"
         "the calls of the API to the hub, unmodified. Downloads go to the address that\n"
         "`hf_hub_url` returns, with its host's name replaced. For `snapshot_download` alone a\n"
-        "constant inside the release is replaced.",
+        "constant inside the release is replaced (the runs through git below replace nothing).",
     ),
     ENDPOINT: (
-        "huggingface_hub from 0.5.1 on",
-        "Pointed to the hub by `HF_ENDPOINT`, otherwise unmodified; `HF_HUB_DISABLE_XET=1`.",
+        "huggingface_hub from 0.5.1 on: the API",
+        "Pointed to the hub by `HF_ENDPOINT`, otherwise unmodified; `HF_HUB_DISABLE_XET=1`.\n"
+        "0.5.1 uploads by one POST, 0.8.1 and 0.10.1 commit one JSON document, the others NDJSON.",
+    ),
+    REPOSITORY: (
+        "huggingface_hub through git, its command line and its mixins",
+        "Unmodified. 0.0.1 to 0.4.0 are led to the hub by the name `huggingface.co`, through a\n"
+        "front with a private authority (see [old-clients.md](old-clients.md)); the others by\n"
+        "`HF_ENDPOINT`. With the git and git-lfs of the machine ({git}, {lfs}).",
+    ),
+    PRETRAINED: (
+        "transformers, without torch",
+        "4.12.5 (2021) with huggingface_hub 0.2.1, led by the name, pushing by git; 4.30.2 (2023)\n"
+        "with 0.15.1 and 5.23.0 with 2.4.0 by `HF_ENDPOINT`. The tokenizers that 4.12.5 asks for\n"
+        "(below 0.11) have no wheel for Python 3.11 and need a Rust compiler: it runs without\n"
+        "them, with its tokenizers in plain Python.",
     ),
     JAVASCRIPT: (
         "@huggingface/hub (JavaScript)",
@@ -46,13 +70,19 @@ _SCENARIOS = {
 _GAPS = """\
 ## Known gaps, and why
 
-- **git.** The class `Repository` and the commands that need `git clone` and `git push` are not run:
-  the hub does not speak git's smart HTTP yet.
 - **Xet.** All runs switch Xet off. From huggingface_hub 1.20 on, an upload of a large file without
-  `HF_HUB_DISABLE_XET=1` fails, because the client does not fall back to LFS by itself.
-- **Pull requests.** `create_pr=True` is answered with 501 and a clear message.
-- **The command line before 0.5.0**, `Repository` and the mixins follow the built-in host only; they
-  need the public Hub's name itself to lead to the hub (one's own DNS and certificate).
+  `HF_HUB_DISABLE_XET=1` fails where the hub has no Xet, because the client does not fall back to
+  LFS by itself.
+- **Pull requests.** `create_pr=True` is answered with 501 and a clear message; so is a push to
+  `refs/pr/…`.
+- **0.0.1 to 0.4.0 have the host built in.** They need the public Hub's name itself to lead to the
+  hub (one's own DNS or proxy, and certificate): [old-clients.md](old-clients.md).
+- **Mixins for Keras, torch and fastai** need those packages and were not run. They add files to
+  what `ModelHubMixin` does, which was run with a model of bytes.
+- **`Repository` in a folder with files** is refused by the releases themselves from 0.0.11 on.
+- **`Repository` over plain http, from 0.5.0.** The code that compares remotes strips credentials
+  from `https://` alone: `git_push` returns an address with the token in it, and opening a clone
+  anew with `clone_from` is refused as unrelated. With the hub behind https both work.
 - **Private models without a token, up to 0.7.0**: their own test suites expected 404. Every later
   release expects 401, and no server can answer both.
 - **Lists sorted without `direction`** are descending, as huggingface_hub 1.x expects; the
@@ -83,29 +113,37 @@ class Results:
             commit=_commit(),
             passed=sum(not outcome.failed for outcome in self.outcomes.values()),
             releases=len(self.outcomes),
-            everyday=", ".join(release.version for release in RELEASES if release.everyday),
+            everyday=", ".join(dict.fromkeys(str(each) for each in RELEASES if each.everyday)),
         )
-        rows = [_row(release, self.outcomes[release]) for release in RELEASES]
-        return head + "\n".join([*rows, "", *self._steps(), _GAPS])
+        return "\n".join([head, *self._scenarios(), _GAPS])
 
-    def _steps(self) -> Iterator[str]:
+    def _scenarios(self) -> Iterator[str]:
+        """Tell of each scenario: how it was run, what came of each release, and its steps."""
+        programs = {"git": _version("git", "--version"), "lfs": _version("git-lfs", "--version")}
         for scenario, (title, how) in _SCENARIOS.items():
-            ran = [each for each in self.outcomes if each.scenario == scenario]
+            ran = [each for each in RELEASES if each.scenario == scenario]
             names = dict.fromkeys(name for each in ran for name in self.outcomes[each].names)
-            yield f"## {title}\n\n{how}\n"
-            yield "\n".join(f"- {name}" for name in names)
-            yield ""
+            yield f"## {title}\n\n{how.format(**programs)}\n"
+            yield _COLUMNS + "\n".join(_row(each, self.outcomes[each]) for each in ran) + "\n"
+            yield "\n".join(f"- {name}" for name in names) + "\n"
 
 
 def _row(release: Release, outcome: Outcome) -> str:
-    absent = ", ".join(f"`{name}`" for name in outcome.absent.values())
+    absent = ", ".join(f"`{name}`" for name in dict.fromkeys(outcome.absent.values()))
     failed = "; ".join(outcome.failed) or "none"
     tried = len(outcome.passed) + len(outcome.failed)
     return f"| {release} | {len(outcome.passed)} of {tried} | {failed} | {absent} |"
 
 
 def _commit() -> str:
-    asked = ["git", "rev-parse", "--short", "HEAD"]
-    return subprocess.run(
-        asked, check=True, capture_output=True, text=True, cwd=ROOT
-    ).stdout.strip()
+    return _said("git", "rev-parse", "--short", "HEAD")
+
+
+def _version(*command: str) -> str:
+    """Return a program's name and version: ``git 2.39.5``."""
+    return _said(*command).split(" (")[0].replace(" version", "").replace("/", " ")
+
+
+def _said(*command: str) -> str:
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
+    return done.stdout.strip()

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.clients.environments import command_of, folder_of
-from tests.clients.hub import ANNA, PASSWORD, RunningHub
+from tests.clients.hub import ANNA, OLD_TOKENS, PASSWORD, RunningHub
 from tests.clients.releases import Release
 
 SCENARIOS = Path(__file__).with_name("scenarios")
-TIMEOUT_S = 300
+TIMEOUT_S = 500
 #: What a client may see of our own environment. Proxies would lead loopback astray.
 _KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR")
 
@@ -45,10 +45,12 @@ def run_scenario(hub: RunningHub, release: Release, home: Path) -> Outcome:
 
 
 def _environment(hub: RunningHub, release: Release, home: Path) -> dict[str, str]:
-    return {
+    led = hub.front.environment() if hub.front else {"HF_ENDPOINT": hub.url}
+    folder = folder_of(release)
+    return led | {
         "HOME": str(home),
         "HF_HOME": str(home / "hf"),
-        "HF_ENDPOINT": hub.url,
+        "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
         "HF_HUB_DISABLE_XET": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
@@ -56,10 +58,11 @@ def _environment(hub: RunningHub, release: Release, home: Path) -> dict[str, str
         "HUB_URL": hub.url,
         "ANNA_TOKEN": hub.tokens[ANNA],
         "BO_TOKEN": hub.tokens["bo"],
+        "OLD_TOKENS": " ".join(OLD_TOKENS),
         "PASSWORD": PASSWORD,
-        "CLIENT": str(folder_of(release)),
+        "CLIENT": str(folder),
         "RELEASE": release.version,
-        "RUN": f"{'js' if release.for_node else 'r'}{release.version.replace('.', '_')}_",
+        "RUN": f"{release.scenario[0]}{release.version.replace('.', '_')}_",
     }
 
 

@@ -23,11 +23,12 @@ without_node = pytest.mark.skipif(shutil.which("npm") is None, reason="Node is n
         for release in RELEASES
         if ALL or release.everyday
     ],
-    ids=str,
+    ids=lambda release: f"{release} {release.scenario.partition('.')[0]}",
 )
 def test_a_release_does_everything_it_can(
-    hub: RunningHub, results: Results, release: Release, tmp_path: Path
+    request: pytest.FixtureRequest, results: Results, release: Release, tmp_path: Path
 ) -> None:
+    hub: RunningHub = request.getfixturevalue("hub_by_name" if release.by_name else "hub")
     outcome = run_scenario(hub, release, tmp_path)
     results.outcomes[release] = outcome
     assert not outcome.failed, "\n".join(f"-- {a}\n{b}" for a, b in outcome.failed.items())

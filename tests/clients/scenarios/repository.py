@@ -1,0 +1,648 @@
+"""What people do through git and the command line, with releases 0.0.1 to today's.
+
+Nothing is replaced: releases that have the public Hub's host built in are led to the hub by its
+name (see front.py), the others follow HF_ENDPOINT. The class ``Repository`` is in releases 0.0.8
+to 0.36; where it is not, the steps of git itself still run.
+"""
+
+import inspect
+import json
+import os
+import shutil
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import huggingface_hub
+import steps
+from huggingface_hub import HfApi, hf_hub_url
+from steps import ANNA_TOKEN, BO_TOKEN, PASSWORD, RUN, URL, NotInThisRelease, needs, noise, step
+
+RELEASE = tuple(int(part) for part in huggingface_hub.__version__.split("."))
+API = HfApi()
+HOME = Path(os.environ["HOME"])
+BIN = Path(sys.executable).parent
+OLD = BIN / "huggingface-cli"
+CLI = OLD if OLD.exists() else BIN / "hf"
+MODEL, PARTS, HIDDEN = f"{RUN}git", f"{RUN}git-parts", f"{RUN}git-hidden"
+WEIGHTS = noise(3_000_000, seed=2)
+MANY_PARTS = noise(2_500_001, seed=3)  # 13 parts of 200,000 bytes
+CONFIG = b'{"model_type": "bert"}'
+TOO_LARGE = "cli lfs-enable-largefiles" if RELEASE < (0, 35) else 'Run "hf lfs-enable-largefiles'
+
+
+# -- what runs programs --------------------------------------------------------------------------
+
+
+def run(*command, cwd=None, said="", ok=True, **env):
+    """Run a program without a terminal, so that passwords are read from ``said``."""
+    done = subprocess.run(
+        [str(each) for each in command],
+        cwd=str(cwd or HOME),
+        input=said,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, **env},
+        start_new_session=True,
+    )
+    output = done.stdout + done.stderr
+    if ok is not None:
+        assert (done.returncode == 0) is ok, f"{command} ended with {done.returncode}\n{output}"
+    return output
+
+
+def cli(*arguments, **how):
+    """Run the release's own command."""
+    return run(CLI, *arguments, **how)
+
+
+def knows(*command):
+    """Say whether the release's command line has such a command."""
+    told = cli(*command, "--help", ok=None).lower()
+    return "usage" in told and "invalid choice" not in told and "no such command" not in told
+
+
+def git(folder, *arguments, **how):
+    """Run git in a work tree and return what it says."""
+    return run("git", *arguments, cwd=folder, **how)
+
+
+def web(repo_id, token=None):
+    """Return a repository's address for git, with credentials in it."""
+    scheme, _, rest = f"{URL}/{repo_id}".partition("://")
+    return f"{scheme}://user:{token}@{rest}" if token else f"{scheme}://{rest}"
+
+
+def call(method, path, body=None, token=ANNA_TOKEN):
+    """Send a request of our own and return what the hub says."""
+    headers = {"Content-Type": "application/json"}
+    headers.update({"Authorization": f"Bearer {token}"} if token else {})
+    data = json.dumps(body).encode() if body is not None else None
+    request = urllib.request.Request(URL + path, data=data, headers=headers, method=method)
+    with urllib.request.urlopen(request) as answer:
+        text = answer.read()
+        return json.loads(text) if text and method != "HEAD" else answer.status
+
+
+def make(name, **more):
+    """Make a repository over the wire; how the release does it is another step."""
+    call("POST", "/api/repos/create", {"name": name, **more})
+
+
+def tip(name, revision="main"):
+    """Return the commit that the API tells of a branch."""
+    return call("GET", f"/api/models/anna/{name}/revision/{revision}")["sha"]
+
+
+def resolved(name, path, revision="main"):
+    """Return the bytes that the web gives for a file."""
+    request = urllib.request.Request(
+        f"{URL}/anna/{name}/resolve/{revision}/{path}",
+        headers={"Authorization": f"Bearer {ANNA_TOKEN}"},
+    )
+    with urllib.request.urlopen(request) as answer:
+        return answer.read()
+
+
+def repository(folder, *, token=True, **more):
+    """Open the release's ``Repository`` with what it calls the token."""
+    try:
+        from huggingface_hub import Repository
+    except ImportError:
+        try:
+            from huggingface_hub.repository import Repository
+        except ImportError:
+            raise NotInThisRelease("Repository") from None
+    names = inspect.signature(Repository.__init__).parameters
+    named = "token" if "token" in names else "use_auth_token"
+    for wanted in more:
+        if wanted not in names:
+            raise NotInThisRelease(f"Repository({wanted}=…)")
+    if RELEASE < (0, 0, 16) and "git_user" in names:  # later ones ask the hub
+        more.update(git_user="Anna Example", git_email="anna@example.org")
+    return Repository(str(folder), **{named: token}, **more)
+
+
+def write(folder, name, data):
+    """Write a file into a work tree."""
+    path = Path(folder) / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+# -- the command line ----------------------------------------------------------------------------
+
+
+@step
+def login():
+    """Sign in on the command line"""
+    (HOME / ".gitconfig").write_text(
+        "[user]\nname = Anna Example\nemail = anna@example.org\n"
+        "[credential]\nhelper = store\n[init]\ndefaultBranch = master\n"  # as git had it in 2021
+        "[lfs]\nconcurrenttransfers = 1\n"  # or git-lfs starts eight agents for two files
+    )
+    if RELEASE < (0, 2):
+        assert "Invalid" in cli("login", said="anna\nwrong\n", ok=False)
+        cli("login", said=f"anna\n{PASSWORD}\n")
+    elif CLI != OLD:
+        cli("auth", "login", "--token", ANNA_TOKEN, "--add-to-git-credential")
+    elif "--token" in cli("login", "--help"):
+        cli("login", "--token", ANNA_TOKEN, "--add-to-git-credential")
+    else:
+        cli("login", said=f"{ANNA_TOKEN}\nY\n")
+
+
+@step
+def whoami():
+    """Ask on the command line who one is"""
+    told = cli("whoami") if CLI == OLD else cli("auth", "whoami")
+    assert "anna" in told, told
+    assert "acme" in told, told
+
+
+@step
+def repo_create():
+    """Make repositories on the command line"""
+    create = ("repo", "create") if CLI == OLD else ("repos", "create")
+    asked = () if CLI != OLD or "--yes" not in cli(*create, "--help") else ("-y",)
+    place = "--organization" in cli(*create, "--help")
+    told = cli(*create, MODEL if RELEASE < (0, 36) else f"anna/{MODEL}", *asked)
+    assert f"anna/{MODEL}" in told, told
+    at_acme = (MODEL, "--organization", "acme") if place else (f"acme/{MODEL}",)
+    kind = ("--type", "dataset") if "--type" in cli(*create, "--help") else ()
+    kind = ("--repo-type", "dataset") if "--repo-type" in cli(*create, "--help") else kind
+    assert f"acme/{MODEL}" in cli(*create, *at_acme, *kind, *asked)
+    kinds = "datasets" if kind else "models"
+    assert call("GET", f"/api/{kinds}/acme/{MODEL}")["id"] == f"acme/{MODEL}"
+    cli(*create, *at_acme, *kind, *asked, ok=False)  # it is there
+
+
+@step
+def ls_files():
+    """List stored files on the command line"""
+    if RELEASE > (0, 4, 0):
+        raise NotInThisRelease("repo ls-files")
+    told = cli("repo", "ls-files")
+    assert f"{MODEL}/.gitattributes" in told, told
+    assert "LastModified" in told
+
+
+# -- git itself ----------------------------------------------------------------------------------
+
+
+@step
+def by_git():
+    """Clone, commit and push with git, by the credentials that signing in has stored"""
+    stores = RELEASE >= (0, 0, 16)
+    address = web(f"anna/{MODEL}", None if stores else ANNA_TOKEN)
+    if stores:
+        assert "://" in (HOME / ".git-credentials").read_text()
+    git(HOME, "clone", address, "by-git")
+    folder = HOME / "by-git"
+    assert sorted(os.listdir(folder)) == [".git", ".gitattributes"]
+    write(folder, "config.json", CONFIG)
+    git(folder, "add", ".")
+    git(folder, "commit", "-m", "By git")
+    git(folder, "push")
+    assert git(folder, "rev-parse", "HEAD").strip() == tip(MODEL)
+    assert resolved(MODEL, "config.json") == CONFIG
+
+
+@step
+def by_git_lfs():
+    """Track files with LFS, push them, and get the same bytes by git and over HTTP"""
+    folder = HOME / "by-git"
+    git(folder, "lfs", "install")
+    git(folder, "lfs", "track", "*.weights")
+    write(folder, "model.weights", WEIGHTS)
+    git(folder, "add", ".")
+    git(folder, "commit", "-m", "Weights")
+    git(folder, "push")
+    assert b"\n*.weights filter=lfs " in resolved(MODEL, ".gitattributes")
+    assert git(folder, "show", "HEAD:model.weights").startswith("version https://git-lfs")
+    assert resolved(MODEL, "model.weights") == WEIGHTS
+    git(HOME, "clone", web(f"anna/{MODEL}"), "by-git-again")  # public: without an account
+    steps.same_bytes(HOME / "by-git-again" / "model.weights", WEIGHTS)
+    assert "ok" in git(HOME / "by-git-again", "lfs", "fsck").lower()
+
+
+@step
+def large_files():
+    """Push large files in parts after lfs-enable-largefiles, and be told of it before"""
+    make(PARTS, lfsmultipartthresh=1_000_000)
+    folder = HOME / "parts"
+    git(HOME, "clone", web(f"anna/{PARTS}", ANNA_TOKEN), "parts")
+    write(folder, "large.bin", MANY_PARTS)
+    write(folder, "small.bin", CONFIG)
+    git(folder, "add", ".")
+    git(folder, "commit", "-m", "Large")
+    told = git(folder, "push", ok=False)
+    assert TOO_LARGE in told, told
+    cli("lfs-enable-largefiles", folder)
+    before = steps.parts_received()
+    git(folder, "push")
+    assert steps.parts_received() == before + 13  # the small one arrived with the push before
+    assert resolved(PARTS, "large.bin") == MANY_PARTS
+    assert resolved(PARTS, "small.bin") == CONFIG
+    git(HOME, "clone", web(f"anna/{PARTS}"), "parts-again")
+    steps.same_bytes(HOME / "parts-again" / "large.bin", MANY_PARTS)
+
+
+@step
+def tokens():
+    """Tokens of every form of old: Bearer, password of git, next to any user name"""
+    make(HIDDEN, private=True)
+    for token in [ANNA_TOKEN, *os.environ["OLD_TOKENS"].split()]:
+        me = API.whoami(token)
+        assert (me[0] if isinstance(me, tuple) else me["name"]) == "anna"
+        assert "refs/heads/main" in git(HOME, "ls-remote", web(f"anna/{HIDDEN}", token))
+    scheme, _, rest = web(f"anna/{HIDDEN}").partition("://")
+    word = PASSWORD.replace(" ", "%20")
+    assert "refs/heads/main" in git(HOME, "ls-remote", f"{scheme}://Anna:{word}@{rest}")
+    git(HOME, "ls-remote", web(f"anna/{HIDDEN}", BO_TOKEN), ok=False)
+
+
+@step
+def without_credentials():
+    """A push without credentials makes git ask for a name; one by a stranger is refused"""
+    folder = HOME / "by-git-again"
+    write(folder, "x.txt", b"x")
+    git(folder, "add", ".")
+    git(folder, "commit", "-m", "No")
+    alone = ("-c", "credential.helper=", "push")
+    told = git(folder, *alone, ok=False, GIT_TERMINAL_PROMPT="0")
+    assert "could not read Username" in told, told
+    told = git(folder, *alone, web(f"anna/{MODEL}", BO_TOKEN), "HEAD:main", ok=False)
+    assert "403" in told, told
+
+
+# -- Repository ----------------------------------------------------------------------------------
+
+
+@step
+def class_push():
+    """Repository: clone, add, commit, push; the commit's page is there"""
+    make(f"{MODEL}-class")
+    folder = HOME / "class"
+    repo = repository(folder, clone_from=f"{URL}/anna/{MODEL}-class")
+    repo.lfs_track(["*.pack"])
+    write(folder, "model.pack", WEIGHTS)
+    write(folder, "model.bin", WEIGHTS[:1000])
+    write(folder, "a.txt", b"a")
+    repo.git_add()
+    repo.git_commit("Files")
+    url = repo.git_push()
+    head = repo.git_head_hash()
+    assert head == tip(f"{MODEL}-class")
+    assert url.startswith(f"{URL}/anna/{MODEL}-class/commit/{head}") or "@" in url, url
+    assert call("HEAD", f"/anna/{MODEL}-class/commit/{head}") == 200
+    assert resolved(f"{MODEL}-class", "model.pack") == WEIGHTS
+    assert resolved(f"{MODEL}-class", "model.bin") == WEIGHTS[:1000]
+
+
+def opened(name="class"):
+    """Return the clone of the step before."""
+    return repository(HOME / name)
+
+
+@step
+def class_pull():
+    """Repository: pull what came over the API or by another clone"""
+    repo = opened()
+    other = HOME / "class-other"
+    git(HOME, "clone", web(f"anna/{MODEL}-class", ANNA_TOKEN), other)
+    write(other, "b.txt", b"b")
+    git(other, "add", ".")
+    git(other, "commit", "-m", "Other")
+    git(other, "push")
+    write(HOME / "class", "c.txt", b"c")
+    repo.git_add()
+    repo.git_commit("Mine")
+    error = steps.fails(Exception, repo.git_push)  # as git does: fetch first
+    assert "fetch first" in str(error) or "rejected" in str(error), error
+    repo.git_pull(rebase=True)
+    assert (HOME / "class" / "b.txt").read_bytes() == b"b"
+    repo.git_push()
+    assert repo.git_head_hash() == tip(f"{MODEL}-class")
+    if hasattr(API, "upload_file") and RELEASE >= (0, 5):
+        API.upload_file(
+            path_or_fileobj=b"api",
+            path_in_repo="api.txt",
+            repo_id=f"anna/{MODEL}-class",
+            token=ANNA_TOKEN,
+        )
+        repo.git_pull()
+        assert (HOME / "class" / "api.txt").read_bytes() == b"api"
+        assert repo.git_head_hash() == tip(f"{MODEL}-class")
+
+
+@step
+def class_folder_with_files():
+    """Repository: a folder that holds files already becomes a clone"""
+    make(f"{MODEL}-filled")
+    folder = HOME / "filled"
+    write(folder, "here.txt", b"here")
+    try:
+        repo = repository(folder, clone_from=f"{URL}/anna/{MODEL}-filled")
+    except OSError as error:
+        if "non-empty folder" not in str(error):
+            raise
+        raise NotInThisRelease("Repository in a folder with files") from None
+    needs(repo, "push_to_hub")("Filled")
+    assert resolved(f"{MODEL}-filled", "here.txt") == b"here"
+    assert ".gitattributes" in os.listdir(folder)
+
+
+@step
+def class_branches():
+    """Repository: another branch, made and pushed"""
+    if "revision" not in inspect.signature(type(opened()).__init__).parameters:
+        raise NotInThisRelease("Repository(revision=…)")
+    address = f"{URL}/anna/{MODEL}-class"
+    repo = repository(HOME / "branch", clone_from=address, revision="try/it")
+    assert repo.current_branch == "try/it"
+    write(HOME / "branch", "only-here.txt", b"here")
+    repo.git_add()
+    repo.git_commit("Try")
+    repo.git_push(upstream="origin try/it")
+    assert repo.git_head_hash() == tip(f"{MODEL}-class", "try%2Fit")
+    repo.git_checkout("main")
+    assert not (HOME / "branch" / "only-here.txt").exists()
+
+
+@step
+def class_tags():
+    """Repository: tags, annotated and plain, made, asked for and deleted on both sides"""
+    repo = opened()
+    add = needs(repo, "add_tag")
+    add("v1", remote="origin")
+    add("v2", message="Second", remote="origin")
+    for tag in ("v1", "v2"):
+        assert repo.tag_exists(tag)
+        assert repo.tag_exists(tag, remote="origin")
+        assert resolved(f"{MODEL}-class", "a.txt", tag) == b"a"
+    refs = call("GET", f"/api/models/anna/{MODEL}-class/refs")
+    assert {"v1", "v2"} <= {ref["name"] for ref in refs["tags"]}
+    repo.delete_tag("v1", remote="origin")
+    assert not repo.tag_exists("v1", remote="origin")
+
+
+@step
+def class_background():
+    """Repository: push in the background and wait for it"""
+    repo = opened()
+    if "blocking" not in inspect.signature(repo.git_push).parameters:
+        raise NotInThisRelease("git_push(blocking=False)")
+    write(HOME / "class", "more.bin", WEIGHTS[:500_000])
+    repo.git_add()
+    repo.git_commit("Background")
+    _, push = repo.git_push(blocking=False)
+    repo.wait_for_commands()
+    assert push.is_done
+    assert push.status == 0, push.stderr
+    assert repo.git_head_hash() == tip(f"{MODEL}-class")
+
+
+@step
+def class_commit():
+    """Repository: the block `with repo.commit(…)`"""
+    commit = needs(opened(), "commit")
+    before = Path.cwd()
+    try:
+        with commit("In a block"):
+            Path("block.txt").write_text("block")
+    finally:
+        os.chdir(before)
+    assert resolved(f"{MODEL}-class", "block.txt") == b"block"
+
+
+@step
+def class_auto_track():
+    """Repository: large files are tracked by themselves"""
+    repo = opened()
+    needs(repo, "auto_track_large_files")
+    folder = HOME / "class"
+    write(folder, "large.dat", noise(11_000_000, seed=4))
+    assert "large.dat" in repo.auto_track_large_files()
+    repo.git_add()
+    repo.git_commit("Large")
+    repo.git_push()
+    shown = git(folder, "show", "HEAD:large.dat")
+    assert shown.startswith("version https://git-lfs"), shown[:200]
+
+
+@step
+def class_skip_lfs():
+    """Repository: a clone without the bytes of LFS files"""
+    address = f"{URL}/anna/{MODEL}-class"
+    repository(HOME / "skipped", clone_from=address, skip_lfs_files=True)
+    pointer = (HOME / "skipped" / "model.pack").read_bytes()
+    assert pointer.startswith(b"version https://git-lfs"), pointer[:50]
+
+
+@step
+def class_private():
+    """Repository: a private one, by its owner alone"""
+    repository(HOME / "hidden", clone_from=f"{URL}/anna/{HIDDEN}", token=ANNA_TOKEN)
+    assert (HOME / "hidden" / ".gitattributes").exists()
+    steps.fails(
+        Exception,
+        repository,
+        HOME / "hidden-bo",
+        clone_from=f"{URL}/anna/{HIDDEN}",
+        token=BO_TOKEN,
+    )
+
+
+@step
+def class_large():
+    """Repository: large files go in parts, with small ones in the same push"""
+    make(f"{PARTS}-class", lfsmultipartthresh=1_000_000)
+    folder = HOME / "class-parts"
+    repo = repository(folder, clone_from=f"{URL}/anna/{PARTS}-class")
+    repo.lfs_enable_largefiles()
+    write(folder, "large.bin", MANY_PARTS)
+    write(folder, "small.bin", CONFIG)
+    repo.git_add()
+    repo.git_commit("Large")
+    before = steps.parts_received()
+    repo.git_push()
+    assert steps.parts_received() == before + 14
+    assert resolved(f"{PARTS}-class", "large.bin") == MANY_PARTS
+    assert resolved(f"{PARTS}-class", "small.bin") == CONFIG
+
+
+# -- downloads of the era ------------------------------------------------------------------------
+
+
+@step
+def cached():
+    """Download with cached_download, twice, private files too"""
+    try:
+        from huggingface_hub import cached_download
+    except ImportError:
+        raise NotInThisRelease("cached_download") from None
+    for name, data in (("config.json", CONFIG), ("model.weights", WEIGHTS)):
+        for _ in range(2):
+            steps.same_bytes(cached_download(hf_hub_url(f"anna/{MODEL}", name)), data)
+    hidden = hf_hub_url(f"anna/{HIDDEN}", ".gitattributes")
+    named = "token" if "token" in inspect.signature(cached_download).parameters else None
+    named = named or "use_auth_token"
+    assert Path(cached_download(hidden, **{named: ANNA_TOKEN})).stat().st_size > 0
+    steps.fails(Exception, cached_download, hidden, **{named: BO_TOKEN}, force_download=True)
+
+
+@step
+def downloaded():
+    """Download with hf_hub_download at a branch and a commit"""
+    download = needs(huggingface_hub, "hf_hub_download")
+    for revision in (None, tip(MODEL)):
+        steps.same_bytes(download(f"anna/{MODEL}", "model.weights", revision=revision), WEIGHTS)
+
+
+@step
+def snapshot():
+    """Download a whole repository with snapshot_download"""
+    folder = Path(needs(huggingface_hub, "snapshot_download")(f"anna/{MODEL}"))
+    steps.same_bytes(folder / "config.json", CONFIG)
+    steps.same_bytes(folder / "model.weights", WEIGHTS)
+
+
+# -- mixins --------------------------------------------------------------------------------------
+
+
+def mixin():
+    """Return a model whose weights are a file of bytes: no torch is needed."""
+    base = needs(huggingface_hub, "ModelHubMixin")
+
+    class Model(base):
+        weights = b""
+
+        def _save_pretrained(self, place, *_, **__):
+            place = Path(place)  # up to 0.0.16 the file's own path, since then the folder's
+            path = place if place.suffix == ".bin" else place / "pytorch_model.bin"
+            path.write_bytes(self.weights)
+
+        @classmethod
+        def _from_pretrained(cls, model_id=None, revision=None, *_, **__):
+            model = cls()
+            path = huggingface_hub.hf_hub_download(model_id, "pytorch_model.bin", revision=revision)
+            model.weights = Path(path).read_bytes()
+            return model
+
+    return Model
+
+
+@step
+def mixed_in():
+    """Push a model of one's own by ModelHubMixin (without torch), and get it back"""
+    kind = mixin()
+    model, name = kind(), f"{RUN}mixed"
+    model.weights = WEIGHTS
+    before = Path.cwd()
+    os.chdir(HOME)
+    try:
+        push_mixin(model, name)
+    finally:
+        os.chdir(before)
+    assert resolved(name, "pytorch_model.bin") == WEIGHTS
+    assert json.loads(resolved(name, "config.json")) == {"size": 3}
+    if hasattr(kind, "_from_pretrained") and RELEASE >= (0, 0, 17):
+        assert kind.from_pretrained(f"anna/{name}").weights == WEIGHTS
+
+
+def push_mixin(model, name):
+    """Push as the release does: by a folder, by git, by its id."""
+    names = inspect.signature(type(model).push_to_hub).parameters
+    if "repo_id" in names:
+        model.push_to_hub(repo_id=f"anna/{name}", config={"size": 3}, token=ANNA_TOKEN)
+    elif "repo_path_or_name" in names:
+        model.push_to_hub(repo_path_or_name=name, config={"size": 3})
+    else:
+        model.save_pretrained(name, config={"size": 3})
+        type(model).push_to_hub(name, model_id=name)
+
+
+# -- the command line again ----------------------------------------------------------------------
+
+
+@step
+def cli_upload():
+    """Upload and download on the command line"""
+    if not knows("upload"):
+        raise NotInThisRelease("upload, download")
+    make(f"{MODEL}-cli")
+    write(HOME / "up", "weights.bin", WEIGHTS)
+    write(HOME / "up", "sub/a.txt", b"a")
+    cli("upload", f"anna/{MODEL}-cli", HOME / "up", ".")
+    cli("upload", f"anna/{MODEL}-cli", HOME / "up" / "sub" / "a.txt", "b.txt")
+    assert resolved(f"{MODEL}-cli", "b.txt") == b"a"
+    told = cli("download", f"anna/{MODEL}-cli", "weights.bin", "sub/a.txt")
+    assert "snapshots" in told, told
+    cli("download", f"anna/{MODEL}-cli", "--local-dir", HOME / "down")
+    steps.same_bytes(HOME / "down" / "weights.bin", WEIGHTS)
+    steps.same_bytes(HOME / "down" / "sub" / "a.txt", b"a")
+
+
+@step
+def cli_cache():
+    """Look into the cache and delete from it on the command line"""
+    if knows("delete-cache"):
+        assert f"anna/{MODEL}" in cli("scan-cache")
+        delete_cached(tip(MODEL))
+        assert f"anna/{MODEL} " not in cli("scan-cache", ok=None)
+    elif knows("cache", "rm"):
+        assert f"anna/{MODEL}" in cli("cache", "ls")
+        cli("cache", "rm", f"model/anna/{MODEL}", "--yes")
+        assert f"anna/{MODEL} " not in cli("cache", "ls")
+    else:
+        raise NotInThisRelease("delete-cache")
+
+
+def delete_cached(revision):
+    """Answer ``delete-cache`` as a person does: edit its file of revisions, then say yes."""
+    with subprocess.Popen(
+        [str(CLI), "delete-cache", "--disable-tui"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    ) as process:
+        for line in process.stdout:
+            if "File to edit:" in line:
+                break
+        path = Path(line.split("File to edit:")[1].replace("\x1b[1m", "").split("\x1b")[0].strip())
+        lines = path.read_text().splitlines()
+        wanted = [each.lstrip("# ") if revision in each else each for each in lines]
+        path.write_text("\n".join(wanted))
+        told, _ = process.communicate("n\ny\ny\n", timeout=60)
+        assert process.returncode == 0, told
+
+
+# -- organizations -------------------------------------------------------------------------------
+
+
+@step
+def organizations():
+    """Ask for an organization, its members, and a user"""
+    members = needs(API, "list_organization_members")("acme")
+    assert [member.username for member in members] == ["anna"]
+    assert API.get_user_overview("anna").fullname == "Anna Example"
+    if hasattr(API, "get_organization_overview"):
+        assert API.get_organization_overview("acme").name == "acme"
+
+
+@step
+def logout():
+    """Sign out on the command line"""
+    cli("logout") if CLI == OLD else cli("auth", "logout")
+    told = cli("whoami", ok=None) if CLI == OLD else cli("auth", "whoami", ok=None)
+    assert "anna" not in told.split(), told
+    shutil.rmtree(HOME / "class", ignore_errors=True)
+
+
+assert huggingface_hub.__version__ == os.environ["RELEASE"], huggingface_hub.__version__
+steps.run_all()
