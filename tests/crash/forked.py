@@ -44,7 +44,7 @@ class ForkedNode(Node):
     def start(self) -> Node:
         """See ``Node.start``."""
         reader, writer = _FORKING.Pipe(duplex=False)
-        arguments = ["serve", "--data", str(self.data), "--port", "0"]
+        arguments = ["serve", "--data", str(self.data), "--port", str(self.fixed_port)]
         child = _FORKING.Process(
             target=_serve, args=(arguments, dict(self.env), self.log, writer), daemon=True
         )

@@ -103,7 +103,7 @@ def test_a_killed_hub_has_all_it_acknowledged_and_nothing_half_done(
     print(trial.summary(seconds))
     assert sum(trial.acknowledged.values()) > 0
     if ASKED:
-        _note(trial.summary(seconds))
+        note(trial.summary(seconds))
 
 
 @dataclass
@@ -262,7 +262,8 @@ def _start_and_kill(node: ForkedNode, after_s: float) -> None:
         node.kill()
 
 
-def _note(row: str) -> None:
+def note(row: str) -> None:
+    """Add a row to the table of results."""
     with RESULTS.open("a") as file:
         if file.tell() == 0:
             file.write(_HEAD)
