@@ -17,7 +17,6 @@ from hubstead.accounts import Actor
 from hubstead.app import opened_stores
 from hubstead.backup import BackupFolder, Manifest, Progress, Snapshot, make_backup, restore, verify
 from hubstead.blobs import BlobKey, BlobKind, Sha256Verifier
-from hubstead.blobs.links import link_new
 from hubstead.commits import (
     Change,
     Message,
@@ -27,12 +26,10 @@ from hubstead.commits import (
     create_repository,
     duplicate_repository,
 )
-from hubstead.db import Tx, insert, point
-from hubstead.ids import Kind, RepoId, new_object_id, now_ms
+from hubstead.ids import Kind, RepoId, new_object_id
 from hubstead.repos import Repo, open_repo
 from hubstead.settings import Settings
-from hubstead.xet import XorbReceiver, chunk_hash, encode, merkle_root, to_text
-from hubstead.xet.tables import xorb
+from hubstead.xet import chunk_hash, encode, merkle_root, to_text
 from tests.factories import a_user
 from tests.live import SHAPES, settings_of
 
@@ -95,22 +92,12 @@ class Sample:
     async def add_xorb(self, *chunks: bytes) -> BlobKey:
         """Store a xorb as an upload does, and return its blob."""
         name = to_text(merkle_root([(chunk_hash(chunk), len(chunk)) for chunk in chunks]))
-        data = b"".join(bytes(encode(chunk)) for chunk in chunks)
-        receiver = XorbReceiver(name, lambda _records: None)
-        receiver.feed(data)
-        index = receiver.finish()
-        key = BlobKey(BlobKind.XORB, hashlib.sha256(data).hexdigest())
-        await self.stores.blobs.put(key, data, Sha256Verifier(key.name))
-        row = {"name": name, "blob": key.name, "bytes": len(data), "unpacked": index.unpacked}
-        row |= {"chunks": len(chunks), "entries": index.pack()}
-        row |= {"created_ms": now_ms(), "touched_ms": now_ms()}
-
-        async def add(tx: Tx) -> None:
-            await link_new(tx, self.repo.pk, key, len(data))
-            await tx.run(point(insert(xorb).values(row)))
-
-        await self.stores.db.write(add)
-        return key
+        incoming = await self.stores.xet.incoming(name)
+        for chunk in chunks:
+            incoming.feed(encode(chunk))
+        incoming.commit()
+        assert await self.stores.xet.accept(incoming, self.repo.pk)
+        return incoming.key
 
 
 async def filled(stores: Stores) -> Sample:

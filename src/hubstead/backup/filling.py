@@ -18,7 +18,8 @@ from hubstead.db import migrate
 _LEFT_OUT = (
     # Blobs on their way out: their bytes are not copied.
     "DELETE FROM blob WHERE doomed_ms IS NOT NULL AND NOT EXISTS"
-    " (SELECT 1 FROM repo_blob WHERE repo_blob.kind = blob.kind AND repo_blob.name = blob.name)",
+    " (SELECT 1 FROM repo_blob WHERE repo_blob.kind = blob.kind AND repo_blob.name = blob.name)"
+    " AND NOT EXISTS (SELECT 1 FROM xorb WHERE blob.kind = 'xorb' AND xorb.blob = blob.name)",
     # Uploads in parts: neither are the parts.
     "DELETE FROM upload",
     "DELETE FROM deletion_pause",
