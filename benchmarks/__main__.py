@@ -7,7 +7,7 @@ import datetime
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import answers, commits, git, lists, machine, report, starting, transfers
+from benchmarks import answers, commits, git, lists, machine, report, starting, transfers, xet
 from benchmarks.bench import Bench, folders
 from benchmarks.figures import Figure
 from benchmarks.peers import require_programs
@@ -19,6 +19,7 @@ MEASUREMENTS: dict[str, Callable[[Bench], list[Figure]]] = {
     "transfers": transfers.measure,
     "commits": commits.measure,
     "git": git.measure,
+    "xet": xet.measure,
 }
 ROOT = Path(__file__).parent.parent
 
@@ -39,6 +40,7 @@ def main() -> None:
                 rounds=arguments.rounds,
                 seconds=arguments.seconds,
                 repositories=arguments.repositories,
+                scale=arguments.scale,
             )
             figures += MEASUREMENTS[name](bench)
     about["load after"] = machine.load()
@@ -55,6 +57,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="of every measurement (5)")
     parser.add_argument("--seconds", type=float, default=4, help="of load in a round (4)")
     parser.add_argument("--repositories", type=int, default=1_000_000, help="rows (1000000)")
+    parser.add_argument("--scale", type=float, default=1, help="of what Xet moves (1)")
     today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
     parser.add_argument("--date", default=today, help="names the files of results (today)")
     return parser.parse_args()

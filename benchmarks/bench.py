@@ -26,6 +26,7 @@ class Bench:
     rounds: int
     seconds: float
     repositories: int
+    scale: float = 1.0  # of the files that Xet moves
 
     @contextmanager
     def nginx(self) -> Iterator[Server]:
@@ -45,8 +46,8 @@ class Bench:
 def folders(root: Path) -> Iterator[tuple[Path, Path]]:
     """Give an empty folder on disk and one on tmpfs, for as long as the block lasts."""
     root.mkdir(parents=True, exist_ok=True)
-    if shutil.disk_usage(_TMPFS).free < 6 * GIB:
-        raise SystemExit("the transfers need 6 GiB of room on tmpfs (/dev/shm)")
+    if shutil.disk_usage(_TMPFS).free < 7 * GIB:
+        raise SystemExit("the transfers need 7 GiB of room on tmpfs (/dev/shm)")
     with (
         TemporaryDirectory(prefix="hubstead-bench-", dir=root) as disk,
         TemporaryDirectory(prefix="hubstead-bench-", dir=_TMPFS) as memory,
