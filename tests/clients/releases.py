@@ -70,8 +70,8 @@ _BESIDE = {
         *("charset-normalizer", "filelock", "pyyaml", "regex", "tqdm", "packaging"),
         *("typing-extensions", "sacremoses", "click", "joblib", "six"),
     ),
-    "4.30.2": ("huggingface_hub==0.15.1", "numpy<2"),
-    "5.23.0": ("huggingface_hub==2.4.0",),
+    "4.30.2": ("huggingface_hub==0.15.1", "numpy<2", "jinja2"),
+    "5.23.0": ("huggingface_hub==2.4.0", "jinja2"),
 }
 
 #: Those that have been on the command line and in git's own hands, one of each generation.
@@ -79,7 +79,7 @@ _BY_GIT = (
     *("0.0.1", "0.0.8", "0.0.13", "0.0.17", "0.1.2", "0.2.1", "0.4.0", "0.5.1", "0.8.1"),
     *("0.10.1", "0.11.1", "0.14.1", "0.17.3", "0.20.3", "0.26.5", "0.30.2", "0.36.2", "2.4.0"),
 )
-_BY_GIT_EVERYDAY = ("0.0.17", "0.8.1", "0.36.2")
+_BY_GIT_EVERYDAY = ("0.0.17", "0.2.1", "0.36.2")
 
 RELEASES = [
     Release("0.0.13", PASSWORD),

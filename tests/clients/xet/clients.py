@@ -55,7 +55,8 @@ class XetClient:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not (folder / "ready").exists():
                 shutil.rmtree(folder, ignore_errors=True)
-                wanted = (f"huggingface_hub=={self.hub}", f"hf_xet=={self.xet}")
+                # The command line of 1.x imports click, which typer brought along until 2026.
+                wanted = (f"huggingface_hub=={self.hub}", f"hf_xet=={self.xet}", "click")
                 make_environment(folder, *wanted)
                 (folder / "ready").touch()
         return [folder / "bin" / "python", "-W", "ignore"]

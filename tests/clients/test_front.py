@@ -1,0 +1,41 @@
+"""The public name leads to the hub, for those who are told the way, and no other name does."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import urllib.error
+import urllib.request
+from typing import Any
+
+import pytest
+
+from tests.clients.hub import ANNA, RunningHub
+
+
+def ask(hub: RunningHub, url: str, *, believing: bool = False, body: bytes | None = None) -> Any:
+    assert hub.front is not None
+    context = ssl.create_default_context(cafile=str(hub.front.authority) if believing else None)
+    proxy = urllib.request.ProxyHandler({"https": hub.front.proxy})
+    opener = urllib.request.build_opener(proxy, urllib.request.HTTPSHandler(context=context))
+    headers = {"Authorization": f"Bearer {hub.tokens[ANNA]}", "Content-Type": "application/json"}
+    with opener.open(urllib.request.Request(url, body, headers), timeout=30) as answer:
+        return json.load(answer)
+
+
+def test_the_name_leads_to_the_hub_and_its_links_say_the_name(hub_by_name: RunningHub) -> None:
+    create = "https://huggingface.co/api/repos/create"
+    made = ask(hub_by_name, create, believing=True, body=b'{"name": "by-name"}')
+    assert made["url"] == "https://huggingface.co/anna/by-name"
+    listed = ask(hub_by_name, "https://huggingface.co/api/models", believing=True)
+    assert "anna/by-name" in {model["id"] for model in listed}
+
+
+def test_who_does_not_believe_the_authority_gets_no_answer(hub_by_name: RunningHub) -> None:
+    with pytest.raises(urllib.error.URLError, match="CERTIFICATE_VERIFY_FAILED"):
+        ask(hub_by_name, "https://huggingface.co/api/models")
+
+
+def test_no_other_name_is_led_anywhere(hub_by_name: RunningHub) -> None:
+    with pytest.raises(OSError, match="403"):
+        ask(hub_by_name, "https://example.org/")
