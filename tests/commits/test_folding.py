@@ -117,8 +117,8 @@ def test_objects_that_no_ref_reaches_go_and_all_others_stay(packs: Packs) -> Non
     packs.anna.api.delete_branch(packs.repo, branch="side")
     git = packs.stores.git.open(packs.id)
     assert git.has(lost)
-    assert packs.hub.run(collect(packs.stores, packs.id)) is None, "all of it is too young"
-    made = packs.hub.run(collect(packs.stores, packs.id, grace_ms=-1))
+    assert packs.hub.run(collect(packs.stores, packs.id, past=())) is None, "all of it is too young"
+    made = packs.hub.run(collect(packs.stores, packs.id, grace_ms=-1, past=()))
     assert made is not None
     packs.hub.run(remove_dead_packs(packs.stores, grace_ms=-1))
     assert [row.name for row in packs.rows()] == [made.name]
@@ -128,6 +128,22 @@ def test_objects_that_no_ref_reaches_go_and_all_others_stay(packs: Packs) -> Non
     assert (path / "objects/info/commit-graph").exists()
     assert list((path / "objects/pack").glob("*.bitmap"))
     packs.commit(2, start=50)
+    assert packs.fsck() == []
+
+
+def test_what_a_ref_left_of_late_is_kept_and_so_is_all_in_the_background(packs: Packs) -> None:
+    packs.commit(3)
+    old = packs.anna.call("GET", f"/api/models/{packs.repo}/commits/main").json[0]["id"]
+    packs.anna.api.super_squash_history(packs.repo)
+    for past in (None, {old}):
+        assert packs.hub.run(collect(packs.stores, packs.id, grace_ms=-1, past=past)) is not None
+        packs.hub.run(remove_dead_packs(packs.stores, grace_ms=-1))
+        assert len(packs.rows()) == 2
+        assert packs.stores.git.open(packs.id).has(old)
+        packs.commit(1, start=60)
+    packs.hub.run(collect(packs.stores, packs.id, grace_ms=-1, past=()))
+    packs.hub.run(remove_dead_packs(packs.stores, grace_ms=-1))
+    assert not packs.stores.git.open(packs.id).has(old)
     assert packs.fsck() == []
 
 
@@ -145,7 +161,7 @@ def test_a_ref_that_moves_while_all_is_gathered_keeps_what_it_needs(
         return made
 
     monkeypatch.setattr(packs.stores.git, "gather", meanwhile)
-    assert packs.hub.run(collect(packs.stores, packs.id, grace_ms=-1)) is None
+    assert packs.hub.run(collect(packs.stores, packs.id, grace_ms=-1, past=())) is None
     packs.hub.run(remove_dead_packs(packs.stores, grace_ms=-1))
     assert packs.fsck() == []
     assert packs.anna.call("GET", f"/{packs.repo}/resolve/back/f2").body == b"2"
@@ -163,7 +179,7 @@ def test_a_commit_made_while_all_is_gathered_is_kept(
         return made
 
     monkeypatch.setattr(packs.stores.git, "gather", meanwhile)
-    assert packs.hub.run(collect(packs.stores, packs.id, grace_ms=-1)) is not None
+    assert packs.hub.run(collect(packs.stores, packs.id, grace_ms=-1, past=())) is not None
     packs.hub.run(remove_dead_packs(packs.stores, grace_ms=-1))
     assert len(packs.rows()) == 2
     assert packs.fsck() == []

@@ -26,6 +26,7 @@ from hubstead.commits import (
     create_branch,
     create_repository,
 )
+from hubstead.commits.tables import pack
 from hubstead.db import Tx, point, scan
 from hubstead.doctor import Finding, Patient, examine
 from hubstead.garbage import Heap, What, When, collect
@@ -41,6 +42,7 @@ _AGE_LINKS = point(
     .values(created_ms=repo_blob.c.created_ms - bindparam("age_ms"))
     .where(repo_blob.c.kind == BlobKind.LFS.value)
 )
+_AGE_PACKS = point(update(pack).values(created_ms=pack.c.created_ms - bindparam("age_ms")))
 _AGE_EVENTS = point(update(event).values(created_ms=event.c.created_ms - bindparam("age_ms")))
 _LINKS = scan(
     select(repo_blob.c.name).where(
@@ -119,8 +121,15 @@ class Place:
 
         await self.stores.db.write(age)
 
-    async def gc(self, *, days: float = 0, remove: bool = True, **how: Any) -> list[Heap]:
-        found = await collect(self.stores, grace_ms=int(days * DAY_MS), remove=remove, **how)
+    async def age_packs(self, days: float) -> None:
+        """Make packs of git look older."""
+        await self.stores.db.write(lambda tx: tx.run(_AGE_PACKS, age_ms=int(days * DAY_MS)))
+
+    async def gc(
+        self, *, days: float = 0, remove: bool = True, git: bool = False, **how: Any
+    ) -> list[Heap]:
+        grace_ms = int(days * DAY_MS)
+        found = await collect(self.stores, grace_ms=grace_ms, remove=remove, git=git, **how)
         return [heap for heap in found if heap.things]
 
     async def links(self, repo: Repo) -> set[str]:

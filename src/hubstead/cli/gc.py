@@ -33,12 +33,15 @@ def _seconds(_ctx: click.Context, param: click.Parameter, value: str) -> float:
     show_default=True,
     metavar="SPAN",
     callback=_seconds,
-    help="How long an LFS file stays that no ref leads to any more.",
+    help="How long LFS files and objects of git stay that no ref leads to any more.",
 )
-@click.option("--repo", "name", metavar="NAME", help="Only LFS files of this repository.")
+@click.option("--repo", "name", metavar="NAME", help="Only this repository.")
+@click.option("--no-git", is_flag=True, help="Leave objects of git alone: that takes the longest.")
 @click.option("--new-epoch", is_flag=True, help="Make Xet clients forget what they believe in.")
 @with_place
-def command(place: Place, *, remove: bool, grace: float, name: str | None, new_epoch: bool) -> None:
+def command(
+    place: Place, *, remove: bool, grace: float, name: str | None, no_git: bool, new_epoch: bool
+) -> None:
     """Find what no branch, tag, hold or upload needs any more, and what it takes.
 
     Nothing is changed without --delete. May be used beside a running hub. What "when" says:
@@ -58,7 +61,9 @@ def command(place: Place, *, remove: bool, grace: float, name: str | None, new_e
 
     async def look() -> list[Heap]:
         async with opened_stores(settings) as stores:
-            return await collect(stores, grace_ms=int(grace * 1000), only=only, remove=remove)
+            return await collect(
+                stores, grace_ms=int(grace * 1000), only=only, remove=remove, git=not no_git
+            )
 
     heaps = [heap for heap in run(look) if heap.things or heap.when is When.NEVER]
     if place.as_json:

@@ -1,4 +1,4 @@
-"""Keeping repositories quick: many packs become few, and what no ref reaches goes in the end.
+"""Keeping repositories quick: many packs become few, and what no ref reaches can go.
 
 A pack that was folded into another stays on disk for the grace period: programs that are sending
 it, and pushes that lean on it, come to their end.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import bindparam, delete, select
 
@@ -62,8 +62,8 @@ _REGISTERED = point(
 async def fold_packs(stores: Stores, repo_id: str) -> Pack | None:
     """Fold a repository's packs as far as they need it; return the pack that came of it.
 
-    When all of them need it, and they are large, only what refs reach is taken over; what else
-    is older than ``git_grace_seconds`` goes. Harmless to repeat, and beside writes.
+    Nothing goes: what no ref reaches is kept as well. When all packs need it, and they are
+    large, what refs reach becomes one pack with a bitmap. Harmless to repeat, and beside writes.
     """
     about = await stores.db.one(_FIND, repo_id=repo_id)
     if about is None:
@@ -74,25 +74,39 @@ async def fold_packs(stores: Stores, repo_id: str) -> Pack | None:
         return None
     await stores.open_git(about)
     if len(names) == len(rows) and sum(row.objects for row in rows) >= LARGE_OBJECTS:
-        made = await collect(stores, repo_id)
+        made = await collect(stores, repo_id, grace_ms=-1)
         if made is not None:
             return made
     made = await asyncio.to_thread(stores.git.fold, repo_id, names)
     if made is None or made.name in names:
         return None
     await stores.publish(made)
-    swap = functools.partial(_swap, repo_id, made, names, None)
+    swap = functools.partial(_swap, repo_id, [made], names, None)
     return made if await stores.db.write(swap) else None
 
 
-async def collect(stores: Stores, repo_id: str, *, grace_ms: int | None = None) -> Pack | None:
+async def collect(
+    stores: Stores,
+    repo_id: str,
+    *,
+    grace_ms: int | None = None,
+    past: Collection[str] | None = None,
+) -> Pack | None:
     """Make one pack, with a bitmap, of all that a repository's refs reach, for all older ones.
 
-    Objects that no ref reaches go with their packs, unless those are younger than the grace
-    period (``git_grace_seconds``): somebody may be about to use them.
+    Args:
+        stores: Where content lies.
+        repo_id: The repository.
+        grace_ms: Packs that are younger are left alone, whatever is in them;
+            ``git_grace_seconds`` unless given.
+        past: Of what no ref reaches, only what these commits do is kept, in a pack of its own;
+            None: all of it is.
 
     Returns:
         The pack; None if nothing is old enough, or refs kept moving.
+
+    Raises:
+        GitFailed: git found the repository damaged; nothing has changed.
     """
     about = await stores.db.one(_FIND, repo_id=repo_id)
     if about is None:
@@ -106,20 +120,37 @@ async def collect(stores: Stores, repo_id: str, *, grace_ms: int | None = None) 
     show = stores.git.projection
     folder = await asyncio.to_thread(show, repo_id, seen, about.default_branch)
     made = await asyncio.to_thread(stores.git.gather, repo_id, folder)
-    if made is None or made.name in old:
+    rest = await asyncio.to_thread(_rest, stores, repo_id, old, list(seen.values()), past)
+    if made is None:
         return None
-    await stores.publish(made)
+    new = [each for each in (made, rest) if each is not None]
+    same = {each.name for each in new} & set(old)  # what is the very pack that was there stays
+    new, old = [each for each in new if each.name not in same], [n for n in old if n not in same]
+    if not old:
+        return None
+    for each in new:
+        await stores.publish(each)
     for _ in range(ATTEMPTS):
         now = await _refs(stores, about)
         if now != seen and not await _still_whole(
-            stores, about, [made.name], old, (set(now.values()), set(seen.values()))
+            stores, about, new, old, (set(now.values()), set(seen.values()))
         ):
             return None
-        swap = functools.partial(_swap, repo_id, made, old, now)
-        if await stores.db.write(swap):
+        if await stores.db.write(functools.partial(_swap, repo_id, new, old, now)):
             await asyncio.to_thread(stores.git.write_commit_graph, repo_id, list(now.values()))
             return made
     return None
+
+
+def _rest(
+    stores: Stores, repo_id: str, old: list[str], tips: list[str], past: Collection[str] | None
+) -> Pack | None:
+    """Pack what is kept of what no ref reaches."""
+    left = stores.git.unreached(repo_id, old, tips)
+    if past is not None and left:
+        gone = stores.git.unreached(repo_id, old, [*tips, *past])
+        left = {oid: size for oid, size in left.items() if oid not in gone}
+    return stores.git.pack_rest(repo_id, left) if left else None
 
 
 async def _old_packs(stores: Stores, about: Row, before_ms: int) -> list[str]:
@@ -132,7 +163,7 @@ async def _refs(stores: Stores, about: Row) -> dict[str, str]:
 
 
 async def _still_whole(
-    stores: Stores, about: Row, new: list[str], old: list[str], refs: tuple[set[str], set[str]]
+    stores: Stores, about: Row, new: list[Pack], old: list[str], refs: tuple[set[str], set[str]]
 ) -> bool:
     """Tell whether refs that moved meanwhile need nothing of the packs that are to go."""
     again = await stores.db.one(_FIND, repo_id=about.id)
@@ -140,31 +171,32 @@ async def _still_whole(
         return False
     await stores.open_git(again)
     rows = await stores.db.all(_PACKS, repo_pk=about.pk)
-    kept = new + [row.name for row in rows if row.name not in old]
+    kept = [each.name for each in new] + [row.name for row in rows if row.name not in old]
     tips, known = refs
     check = stores.git.leads_only_to
     return await asyncio.to_thread(check, about.id, kept, sorted(tips - known), sorted(known))
 
 
 async def _swap(
-    repo_id: str, made: Pack, names: Sequence[str], refs: dict[str, str] | None, tx: Tx
+    repo_id: str, new: Sequence[Pack], old: Sequence[str], refs: dict[str, str] | None, tx: Tx
 ) -> bool:
-    """Register one pack in the place of others, if these, and the refs, are as they were."""
+    """Register packs in the place of others, if these, and the refs, are as they were."""
     about = await tx.one(_LOCK, repo_id=repo_id)
     if about is None:
         return False
     rows = {row.name: row for row in await tx.all(_PACKS, repo_pk=about.pk)}
-    if not set(names) <= rows.keys() or made.name in rows:
+    if not set(old) <= rows.keys() or any(each.name in rows for each in new):
         return False
     if refs is not None and refs != {r.name: r.oid for r in await all_refs(tx, about.pk)}:
         return False
     now = now_ms()
-    await tx.many(_DROP, [{"repo_pk": about.pk, "which": name} for name in names])
-    await tx.many(_BURY, [{"repo_id": repo_id, "name": name, "since_ms": now} for name in names])
-    await blobs.unlink(tx, about.pk, [BlobKey(BlobKind.PACK, name) for name in names])
-    await add_pack(tx, about.pk, made)
-    saved = sum(rows[name].bytes for name in names)
-    await add_usage(tx, about.pk, packs=1, used_bytes=made.size - saved)
+    await tx.many(_DROP, [{"repo_pk": about.pk, "which": name} for name in old])
+    await tx.many(_BURY, [{"repo_id": repo_id, "name": name, "since_ms": now} for name in old])
+    await blobs.unlink(tx, about.pk, [BlobKey(BlobKind.PACK, name) for name in old])
+    for each in new:
+        await add_pack(tx, about.pk, each)
+    more = sum(each.size for each in new) - sum(rows[name].bytes for name in old)
+    await add_usage(tx, about.pk, packs=len(new), used_bytes=more)
     return True
 
 

@@ -15,6 +15,7 @@ from hubstead.errors import RepoNotFound
 from hubstead.garbage.deeds import Deeds, doing
 from hubstead.garbage.findings import Heap, When
 from hubstead.garbage.lapsed import lapsed
+from hubstead.garbage.objects import unreached_objects
 from hubstead.garbage.repositories import every_repository
 from hubstead.garbage.stored import unlinked
 from hubstead.garbage.strays import strays
@@ -32,8 +33,7 @@ class Step(NamedTuple):
     jobs: tuple[str, ...]
 
 
-#: In this order: what one leaves behind is the next one's. Objects of git that no ref reaches
-#: will be a step of their own, before the blobs.
+#: In this order: what one leaves behind is the next one's.
 STEPS: tuple[Step, ...] = (
     Step(lapsed, (blob_jobs.LET_GO,)),
     Step(xet_files, (xet_jobs.FORGET,)),
@@ -44,7 +44,12 @@ STEPS: tuple[Step, ...] = (
 
 
 async def collect(
-    stores: Stores, *, grace_ms: int, only: RepoId | None = None, remove: bool = False
+    stores: Stores,
+    *,
+    grace_ms: int,
+    only: RepoId | None = None,
+    remove: bool = False,
+    git: bool = True,
 ) -> list[Heap]:
     """Look for everything that nothing needs, and take it away if ``remove``.
 
@@ -54,13 +59,15 @@ async def collect(
         stores: The hub.
         grace_ms: How long an LFS file stays after the last ref that led to it went elsewhere,
             and after it was committed.
-        only: Only LFS files of this repository; what the whole hub shares is left alone.
+        only: Only this repository: its LFS files and objects of git; what the whole hub shares
+            is left alone.
         remove: Take away what may go; else nothing changes.
+        git: Look at objects of git as well, which takes the longest.
 
     Raises:
         RepoNotFound: there is no repository ``only``.
     """
-    found = await _links(stores, grace_ms=grace_ms, only=only, remove=remove)
+    found = await _links(stores, grace_ms=grace_ms, only=only, remove=remove, git=git)
     if only is not None:
         return found
     if not remove:
@@ -84,7 +91,9 @@ def _doing(stores: Stores) -> AbstractAsyncContextManager[Deeds]:
     return doing(stores, mine, {**blob_jobs.EVERY_S, **commit_jobs.EVERY_S, **xet_jobs.EVERY_S})
 
 
-async def _links(stores: Stores, *, grace_ms: int, only: RepoId | None, remove: bool) -> list[Heap]:
+async def _links(
+    stores: Stores, *, grace_ms: int, only: RepoId | None, remove: bool, git: bool
+) -> list[Heap]:
     past = await PastTips.since(stores.db, now_ms() - grace_ms) if grace_ms else None
     found: list[Heap] = []
     met = only is None
@@ -92,6 +101,10 @@ async def _links(stores: Stores, *, grace_ms: int, only: RepoId | None, remove: 
         if only is None or (each.repo_id.key == only.key and each.kind is only.kind):
             met = True
             found += await unreached(stores, each, past, grace_ms=grace_ms, remove=remove)
+            if git:
+                found += await unreached_objects(
+                    stores, each, past, grace_ms=grace_ms, remove=remove
+                )
     if not met:
         raise RepoNotFound()
     return found

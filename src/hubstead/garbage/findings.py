@@ -16,6 +16,7 @@ class What(StrEnum):
     HOLD = "uncommitted upload"
     PARTS = "unfinished upload"
     FOLDER = "folder of a deleted repository"
+    OBJECT = "unreached object of git"
     PACK = "folded pack of git"
     XET_FILE = "Xet file without an LFS file"
     XORB = "xorb"

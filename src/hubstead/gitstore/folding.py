@@ -6,10 +6,11 @@ packs decides when the old ones go.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -96,6 +97,46 @@ class Folder:
 
         ``known`` are commits behind which everything is known to lie there.
         """
+        lines = [*tips, *(f"^{oid}" for oid in known)]
+        walk = ["rev-list", "--objects", "--quiet", "--stdin"]
+        try:
+            with self._seeing(packs) as environment:
+                asked = "".join(f"{line}\n" for line in lines).encode()
+                _run(self._program.command(self._repo, walk), environment, asked)
+        except GitFailed:
+            return False
+        return True
+
+    def unreached(self, packs: Sequence[str], tips: Iterable[str]) -> dict[str, int]:
+        """Return the objects of some packs that ``tips`` do not reach: ids and bytes there.
+
+        A tip that is gone reaches nothing.
+
+        Raises:
+            GitFailed: with what git said.
+        """
+        asked = "".join(f"{tip}\n" for tip in tips).encode()
+        walk = ["rev-list", "--objects", "--no-object-names", "--ignore-missing", "--stdin"]
+        said = _run(self._program.command(self._repo, walk), self._program.environment, asked)
+        reached = {bytes.fromhex(line) for line in said.split()}
+        form = "--batch-check=%(objectname) %(objectsize:disk)"
+        every = ["cat-file", "--batch-all-objects", "--unordered", "--buffer", form]
+        with self._seeing(packs) as environment:
+            said = _run(self._program.command(self._repo, every), environment, b"")
+        rows = (line.split() for line in said.splitlines())
+        return {oid: int(size) for oid, size in rows if bytes.fromhex(oid) not in reached}
+
+    def rest(self, oids: Iterable[str]) -> Pack | None:
+        """Make one durable pack of some objects, whatever they lead to; None if there are none.
+
+        Raises:
+            As `fold`.
+        """
+        return self._made(self._repo, [], "".join(f"{oid}\n" for oid in oids).encode())
+
+    @contextlib.contextmanager
+    def _seeing(self, packs: Sequence[str]) -> Iterator[dict[str, str]]:
+        """Give an environment in which git finds the objects of some packs and no others."""
         objects = self._path / "objects"
         try:
             (objects / "pack").mkdir(parents=True)
@@ -103,16 +144,9 @@ class Folder:
                 for suffix in (".pack", ".idx"):
                     file = f"pack-{name}{suffix}"
                     (objects / "pack" / file).symlink_to(self._repo / "objects/pack" / file)
-            lines = [*tips, *(f"^{oid}" for oid in known)]
-            environment = {**self._program.environment, "GIT_OBJECT_DIRECTORY": str(objects)}
-            walk = ["rev-list", "--objects", "--quiet", "--stdin"]
-            command = self._program.command(self._repo, walk)
-            _run(command, environment, "".join(f"{line}\n" for line in lines).encode())
-        except GitFailed:
-            return False
+            yield {**self._program.environment, "GIT_OBJECT_DIRECTORY": str(objects)}
         finally:
             shutil.rmtree(self._path, ignore_errors=True)
-        return True
 
     def write_commit_graph(self, tips: Iterable[str]) -> None:
         """Write git's index of the commits that ``tips`` reach, in the place of an older one.

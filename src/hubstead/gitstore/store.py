@@ -18,7 +18,7 @@ import shutil
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pygit2
@@ -383,6 +383,14 @@ class GitStore:
     ) -> bool:
         """Tell whether some packs hold all that ``tips`` reach and ``known`` do not."""
         return Folder(self._program, self.path(repo_id)).leads_only_to(packs, tips, known)
+
+    def unreached(self, repo_id: str, packs: Sequence[str], tips: Sequence[str]) -> dict[str, int]:
+        """Return the objects of some packs that no tip reaches, and their bytes. In a thread."""
+        return Folder(self._program, self.path(repo_id)).unreached(packs, tips)
+
+    def pack_rest(self, repo_id: str, oids: Iterable[str]) -> Pack | None:
+        """Make one pack of some objects. Call in a thread."""
+        return Folder(self._program, self.path(repo_id)).rest(oids)
 
     def write_commit_graph(self, repo_id: str, tips: Sequence[str]) -> None:
         """Write git's index of commits anew."""
