@@ -81,10 +81,10 @@ def test_an_empty_file_is_served_and_has_no_ranges(live):
     with live.connect() as wire:
         wire.request("GET", "/file-empty")
         assert wire.answer()[::2] == (200, b"")
-        wire.request("GET", "/file-empty", "Range: bytes=0-\r\n")
-        assert wire.answer()[0] == 416
-        wire.request("GET", "/file-empty", "Range: bytes=-5\r\n")
-        assert wire.answer()[::2] == (200, b"")
+        # @huggingface/hub asks for the first byte of whatever it downloads.
+        for asked in ("bytes=0-0", "bytes=0-", "bytes=-5", "bytes=7-"):
+            wire.request("GET", "/file-empty", f"Range: {asked}\r\n")
+            assert wire.answer()[::2] == (200, b"")
 
 
 def test_a_source_without_a_file_is_sent_in_parts(live, folder):
