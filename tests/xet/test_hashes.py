@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from hubstead.xet import (
     to_raw,
     to_text,
 )
+from hubstead.xet.hashes import file_hash_of
 from tests.xet.vectors import VECTORS
 from tests.xet.wire_xorbs import stream
 
@@ -120,3 +122,17 @@ def test_roots_are_made_node_by_node(nodes: list[tuple[bytes, int]]) -> None:
 def test_roots_of_lookalike_nodes_are_right_too(count: int, low: int) -> None:
     nodes = [(bytes(24) + bytes([low]) + bytes(7), 1)] * count
     assert merkle_root(nodes) == written_out(nodes)
+
+
+@pytest.mark.parametrize("block", [1, 2, 8, 9, 10, 64])
+def test_a_name_does_not_depend_on_how_many_nodes_are_looked_at_together(
+    monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    rng = random.Random(block)
+    for count in [*range(40), 333]:
+        told = [(rng.randbytes(32), rng.randrange(1, 131_073)) for _ in range(count)]
+        whole = file_hash(told)
+        with monkeypatch.context() as patch:
+            patch.setattr("hubstead.xet.hashes._BLOCK", block)
+            joined = b"".join(raw for raw, _ in told)
+            assert file_hash_of(joined, [length for _, length in told]) == whole

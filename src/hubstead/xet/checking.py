@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
-from hubstead.xet.hashes import HASH_BYTES, file_hash, range_hash, to_text
+from hubstead.xet.hashes import HASH_BYTES, file_hash_of, range_hash, to_text
 from hubstead.xet.index import KnownXorb
 from hubstead.xet.index_cache import IndexCache
 from hubstead.xet.shards import FileEntry, ShardRefused, XorbEntry
@@ -77,10 +77,7 @@ class FileCheck(Check):
         hashes = b"".join(self._hashes)
         self._hashes = []
         self._firsts[self.entry.hash] = hashes[:HASH_BYTES]
-        return file_hash(
-            (hashes[HASH_BYTES * at : HASH_BYTES * at + HASH_BYTES], length)
-            for at, length in enumerate(self._lengths)
-        )
+        return file_hash_of(hashes, self._lengths)
 
     def _refused(self, why: str) -> ShardRefused:
         return ShardRefused(reason=f"the file {to_text(self.entry.hash)}: {why}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
+from array import array
 from collections.abc import Iterable, Sequence
 
 from blake3 import blake3
@@ -30,6 +31,8 @@ _WORDS = struct.Struct("<4Q")
 _ENDS_GROUP = bytes(byte % 4 == 0 for byte in range(256))
 _LOWEST_BYTE = 24
 _MOST_IN_GROUP = 9
+#: Nodes whose texts are made together.
+_BLOCK = 4096
 
 
 def to_raw(text: str) -> bytes:
@@ -78,7 +81,15 @@ def merkle_root(leaves: Iterable[tuple[bytes, int]]) -> bytes:
 
 def file_hash(leaves: Iterable[tuple[bytes, int]]) -> bytes:
     """Return the name of a file, given its chunks in order; 32 zero bytes if it has none."""
-    root = merkle_root(leaves)
+    return _file(merkle_root(leaves))
+
+
+def file_hash_of(hashes: bytes, lengths: Sequence[int]) -> bytes:
+    """Do as `file_hash`, given all raw hashes one after the other: it takes far less memory."""
+    return _file(_root(hashes, lengths))
+
+
+def _file(root: bytes) -> bytes:
     return root if root == NO_HASH else blake3(root, key=_FILE_KEY).digest()
 
 
@@ -90,20 +101,28 @@ def _root(hashes: bytes, lengths: Sequence[int]) -> bytes:
     return hashes
 
 
-def _parents(hashes: bytes, lengths: Sequence[int]) -> tuple[bytes, list[int]]:
+def _parents(hashes: bytes, lengths: Sequence[int]) -> tuple[bytes, array[int]]:
     count = len(lengths)
-    texts = _texts(hashes)
-    lines = [f"{texts[64 * at : 64 * at + 64]} : {lengths[at]}\n" for at in range(count)]
     ends = hashes[_LOWEST_BYTE::HASH_BYTES].translate(_ENDS_GROUP)
-    above: list[bytes] = []
-    sums: list[int] = []
+    above = bytearray()
+    sums = array("Q")
     start = 0
-    while start < count:
-        end = _group_end(ends, start, count)
-        above.append(blake3("".join(lines[start:end]).encode(), key=_NODE_KEY).digest())
-        sums.append(sum(lengths[start:end]))
-        start = end
-    return b"".join(above), sums
+    for block in range(0, count, _BLOCK):
+        # Groups may reach a little beyond the block. All texts at once would take much memory.
+        until = min(block + _BLOCK, count)
+        most = min(until + _MOST_IN_GROUP, count)
+        texts = _texts(hashes[HASH_BYTES * block : HASH_BYTES * most])
+        lines = [
+            f"{texts[64 * at : 64 * at + 64]} : {length}\n"
+            for at, length in enumerate(lengths[block:most])
+        ]
+        while start < until:
+            end = _group_end(ends, start, count)
+            text = "".join(lines[start - block : end - block])
+            above += blake3(text.encode(), key=_NODE_KEY).digest()
+            sums.append(sum(lengths[start:end]))
+            start = end
+    return bytes(above), sums
 
 
 def _group_end(ends: bytes, start: int, count: int) -> int:
