@@ -6,6 +6,7 @@ from hubstead.xet.converting import Converted, Converter, plain_objects
 from hubstead.xet.decoding import decode
 from hubstead.xet.encoding import encode
 from hubstead.xet.files import XetFile
+from hubstead.xet.following import following
 from hubstead.xet.hashes import (
     NO_HASH,
     chunk_hash,
@@ -65,6 +66,7 @@ __all__ = [
     "encode",
     "file_hash",
     "find",
+    "following",
     "forget_files",
     "hashes_of",
     "is_eligible",

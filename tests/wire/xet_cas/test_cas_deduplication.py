@@ -9,7 +9,7 @@ import pytest
 from tests.live import LiveHub, Person, Said
 from tests.wire.xet_cas.conftest import Place
 from tests.wire.xet_cas.xet_live import Cas, a_model, chunks, pass_for
-from tests.xet.making import MadeFile, a_file, a_shard, a_xorb
+from tests.xet.making import MadeFile, MadeXorb, a_file, a_shard, a_xorb
 
 from hubstead.xet import chunk_hash, keyed, parse_shard, to_text
 
@@ -97,6 +97,41 @@ def test_a_stranger_learns_of_what_they_may_read_and_of_nothing_else(place: Plac
     assert len(told_chunks(said)) == 5, "terms count chunks from the first"
     assert ask(his, xorb.chunks[0]).status == 404
     assert known(ask(place.cas(repo=hidden), xorb.chunks[0]), xorb.chunks) == [True] * 6
+
+
+def told_xorbs(said: Said, xorbs: list[MadeXorb]) -> dict[int, list[bool]]:
+    """Return which of the chunks of which of the xorbs the answer tells of."""
+    assert said.status == 200, said.body
+    told = {each.hash: each.hashes() for each in parse_shard(said.body).xorbs}
+    key = key_of(said)
+    return {
+        at: [keyed(key, chunk_hash(chunk)) in told[xorb.raw] for chunk in xorb.chunks]
+        for at, xorb in enumerate(xorbs)
+        if xorb.raw in told
+    }
+
+
+def test_of_what_follows_in_the_file_it_is_told_as_well(cas: Cas) -> None:
+    xorbs = [a_xorb(chunks(4, f"following {at} {cas.pass_text}")) for at in range(4)]
+    file = a_file((xorbs[0], 0, 4), (xorbs[1], 1, 3), (xorbs[0], 2, 3), (xorbs[2], 0, 4))
+    cas.upload(file, xorbs=tuple(xorbs))
+    told = told_xorbs(ask(cas, xorbs[0].chunks[0]), xorbs)
+    assert told == {0: [True] * 4, 1: [True] * 4, 2: [True] * 4}, "the last one is not of it"
+
+
+def test_of_what_follows_a_stranger_learns_what_they_may_read(place: Place) -> None:
+    """A private file goes on where a public one ends."""
+    xorbs = [a_xorb(chunks(4, f"goes on {at} {place.repo_id}")) for at in range(3)]
+    public = a_file((xorbs[0], 0, 4), (xorbs[1], 0, 2))
+    private = a_file((xorbs[0], 0, 4), (xorbs[1], 0, 4), (xorbs[2], 0, 4))
+    hidden = place.anna.repo("hidden-too", private=True)
+    place.cas().upload(public, xorbs=(xorbs[0], xorbs[1]))
+    place.cas(repo=hidden).upload(private, xorbs=(xorbs[2],))
+    commit(place.anna, place.repo_id, public)
+    commit(place.anna, hidden, private)
+    bo = place.hub.user("bo")
+    told = told_xorbs(ask(place.cas(bo, repo=bo.repo("bert")), xorbs[0].chunks[0]), xorbs)
+    assert told == {0: [True] * 4, 1: [True, True, False, False]}
 
 
 def test_terms_got_by_deduplication_are_admitted(place: Place) -> None:

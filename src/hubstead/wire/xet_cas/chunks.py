@@ -13,8 +13,8 @@ from hubstead.errors import HubError, NotFound
 from hubstead.repos import Pass, Right
 from hubstead.wire.http import Answer, Call
 from hubstead.wire.xet_cas.admission import NOTHING_HERE, admitted
-from hubstead.wire.xet_cas.readable import readable
-from hubstead.xet import Known, to_raw, write_answer
+from hubstead.wire.xet_cas.readable import Ranges, readable
+from hubstead.xet import Known, KnownXorb, following, to_raw, write_answer
 
 #: For this upload and hardly longer: what clients keep on disk, rights cannot take away.
 GOOD_FOR_S = 900
@@ -43,14 +43,30 @@ async def _answer(call: Call, shown: Pass, raw: bytes) -> bytes | None:
         ranges = await readable(call, shown, xorb)
         if not any(start <= position < end for start, end in ranges):
             continue
-        index = await xet.index(xorb)
-        # From here on the client counts on it.
-        if await xet.touch([xorb]):
-            known = Known(to_raw(xorb.name), index, ranges, first=(position,))
+        told = [(xorb, ranges), *await _following(call, shown, xorb, position)]
+        indexes = [await xet.index(each) for each, _ in told]
+        # From here on the client counts on them.
+        if await xet.touch(each for each, _ in told):
+            known = [
+                Known(to_raw(each.name), index, readable, first=(position,) * (each is xorb))
+                for (each, readable), index in zip(told, indexes, strict=True)
+            ]
             return await asyncio.to_thread(_written, known)
     return None
 
 
-def _written(known: Known) -> bytes:
+async def _following(
+    call: Call, shown: Pass, xorb: KnownXorb, position: int
+) -> list[tuple[KnownXorb, Ranges]]:
+    """Return what comes next in a file, so that a client need not ask again and again.
+
+    It asks about one chunk in a thousand, and sends what it has not been told of.
+    """
+    after = await following(call.hub.db, xorb, position)
+    found = [(each, await readable(call, shown, each)) for each in after]
+    return [(each, ranges) for each, ranges in found if ranges]
+
+
+def _written(known: list[Known]) -> bytes:
     now = int(time.time())
-    return write_answer([known], key=secrets.token_bytes(32), now=now, expiry=now + GOOD_FOR_S)
+    return write_answer(known, key=secrets.token_bytes(32), now=now, expiry=now + GOOD_FOR_S)
