@@ -220,9 +220,6 @@ class Settings:
     max_fetch_request_bytes: int = _push_limit(
         64 * _KIB**2, "The largest request of a fetch: what a client says it has.", least=1
     )
-    git_grace_seconds: float = _push_limit(
-        14 * 86_400.0, "How long objects of git that no branch or tag reaches are kept.", least=0
-    )
     git_processes: int = _push_limit(
         64, "The most programs of git that serve fetches at once.", least=1
     )

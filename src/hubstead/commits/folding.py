@@ -97,8 +97,7 @@ async def collect(
     Args:
         stores: Where content lies.
         repo_id: The repository.
-        grace_ms: Packs that are younger are left alone, whatever is in them;
-            ``git_grace_seconds`` unless given.
+        grace_ms: Packs that are younger are left alone, whatever is in them.
         past: Of what no ref reaches, only what these commits do is kept, in a pack of its own;
             None: all of it is.
 
@@ -111,8 +110,7 @@ async def collect(
     about = await stores.db.one(_FIND, repo_id=repo_id)
     if about is None:
         return None
-    grace = stores.settings.git_grace_seconds * 1000 if grace_ms is None else grace_ms
-    old = await _old_packs(stores, about, now_ms() - int(grace))
+    old = await _old_packs(stores, about, now_ms() - grace_ms)
     seen = await _refs(stores, about)
     if not old or not seen:
         return None
