@@ -89,7 +89,7 @@ async def collect(
     stores: Stores,
     repo_id: str,
     *,
-    grace_ms: int | None = None,
+    grace_ms: int,
     past: Collection[str] | None = None,
 ) -> Pack | None:
     """Make one pack, with a bitmap, of all that a repository's refs reach, for all older ones.
