@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.clients.environments import command_of, folder_of
 from tests.clients.hub import ANNA, OLD_TOKENS, PASSWORD, RunningHub
-from tests.clients.releases import Release
+from tests.clients.releases import ALL, RELEASES, Release
 
 SCENARIOS = Path(__file__).with_name("scenarios")
 TIMEOUT_S = 500
@@ -27,6 +32,21 @@ class Outcome:
     failed: dict[str, str] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
     said: str = ""
+
+    @property
+    def faults(self) -> str:
+        """What failed, for people."""
+        return "\n".join(f"-- {step}\n{why}" for step, why in self.failed.items())
+
+
+def tried(wanted: Callable[[str], bool]) -> list[Any]:
+    """Return those releases of the ``wanted`` scenarios that this run tries, as parameters."""
+    without_npm = pytest.mark.skipif(shutil.which("npm") is None, reason="there is no Node here")
+    return [
+        pytest.param(release, marks=without_npm if release.for_node else (), id=str(release))
+        for release in RELEASES
+        if wanted(release.scenario) and (ALL or release.everyday)
+    ]
 
 
 def run_scenario(hub: RunningHub, release: Release, home: Path) -> Outcome:

@@ -1,0 +1,28 @@
+"""The same releases through git, LFS and the command line, in a file of its own: it is long."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.clients.hub import RunningHub
+from tests.clients.releases import REPOSITORY, Release
+from tests.clients.results import Results
+from tests.clients.running import run_scenario, tried
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("git-lfs") is None, reason="git-lfs is not on this machine"
+)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("release", tried(lambda scenario: scenario == REPOSITORY))
+def test_a_release_does_everything_it_can_by_git(
+    request: pytest.FixtureRequest, results: Results, release: Release, tmp_path: Path
+) -> None:
+    hub: RunningHub = request.getfixturevalue("hub_by_name" if release.by_name else "hub")
+    outcome = run_scenario(hub, release, tmp_path)
+    results.outcomes[release] = outcome
+    assert not outcome.failed, outcome.faults
