@@ -12,6 +12,7 @@ from typing import Protocol
 
 from starlette.types import Receive, Scope, Send
 
+from hubstead.wire.http.headers import one_header
 from hubstead.wire.http.ranges import Span, http_date, select
 
 CHUNK = 256 * 1024
@@ -65,7 +66,7 @@ class _Answer:
         start = {
             "type": "http.response.start",
             "status": chosen.status,
-            "headers": self._headers(chosen.status, span),
+            "headers": self._headers(chosen.status, span) + _size_of_nothing(scope, self.size),
         }
         if chosen.status == 304 or scope["method"] == "HEAD" or not span.count:
             await send(start)
@@ -89,6 +90,13 @@ class _Answer:
 
     async def _send(self, scope: Scope, send: Send, start: dict[str, object], span: Span) -> None:
         raise NotImplementedError
+
+
+def _size_of_nothing(scope: Scope, size: int) -> list[tuple[bytes, bytes]]:
+    # @huggingface/hub asks for the first byte of whatever it downloads, and takes the size from
+    # this header alone: of an empty file too, of which no range can be sent.
+    asked = scope["method"] == "GET" and one_header(scope, "range") is not None
+    return [(b"content-range", b"bytes */0")] if asked and not size else []
 
 
 class BytesAnswer(_Answer):

@@ -114,8 +114,7 @@ def select(scope: Scope, *, size: int, etag: str | None, modified_s: int | None)
     if_range = one_header(scope, "if-range")
     if if_range is not None and not _is_same(if_range.strip(), etag, modified_s):
         return Selection(200)
-    # No range of nothing can be satisfied, and none has to be. @huggingface/hub asks for the first
-    # byte of each file that it is about to download.
+    # No range of nothing can be satisfied, and none has to be.
     span = parse_range(one_header(scope, "range"), size) if size else None
     return Selection(200) if span is None else Selection(206, span)
 
