@@ -1,4 +1,9 @@
-"""A xorb on its way in: every chunk is checked before anything of it is kept for good."""
+"""A xorb on its way in: every chunk is checked before anything of it is kept for good.
+
+Where the store is not on this node, a xorb is first written to a file here, and sent on once it has
+come whole. To send it while it comes would take some 40 MB of memory for each client that uploads,
+for as long as that client takes.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +11,13 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from hubstead.blobs import BlobKey, BlobStore
+from hubstead.blobs import BlobKey, BlobStore, BlobWriter
+from hubstead.errors import StorageFull
 from hubstead.xet.receiving import XorbReceiver, XorbRefused
 from hubstead.xet.records import Buffer
 from hubstead.xet.xorbs import XorbIndex
+
+_PIECE_BYTES = 1 << 20
 
 
 class IncomingXorb:
@@ -27,7 +35,8 @@ class IncomingXorb:
             name: What it has to turn out to be.
             key: The blob that it becomes.
             store: Where to write that, if it is to be written.
-            aside: Where to write a second copy, for this node.
+            aside: Where to write a copy for this node; what is written to ``store`` then comes
+                from there.
 
         Raises:
             InvalidInput: ``name`` is no hash string.
@@ -40,7 +49,10 @@ class IncomingXorb:
         self._checked: XorbIndex | None = None
         self._received = 0
         self._receiver = XorbReceiver(name, self._keep)
-        self._writer = None if store is None else store.writer(key, _CheckedAlready())
+        self._store = store
+        self._writer: BlobWriter | None = None
+        if store is not None and aside is None:
+            self._writer = store.writer(key, _CheckedAlready())
         self._aside_fd: int | None = None
 
     def feed(self, data: Buffer) -> None:
@@ -62,10 +74,24 @@ class IncomingXorb:
             StorageFull, Unavailable: as `feed`.
         """
         self._checked = self._receiver.finish()
-        if self._writer is not None:
+        self._close_aside()
+        if self._store is not None:
+            if self._writer is None:
+                self._writer = self._sent_on(self._store, self._checked.size)
             self._writer.commit()
             self.index = self._checked
-        self._close_aside()
+
+    def _sent_on(self, store: BlobStore, size: int) -> BlobWriter:
+        assert self.aside is not None, "without a writer there is a file"
+        writer = store.writer(self.key, _CheckedAlready(), size=size)
+        try:
+            with self.aside.open("rb", buffering=0) as file:
+                while records := file.read(_PIECE_BYTES):
+                    writer.write(records)
+        except BaseException:
+            writer.abort()
+            raise
+        return writer
 
     # -- as the verifier of bytes that are in the store already ------------------------------
 
@@ -112,9 +138,12 @@ class IncomingXorb:
         if self.aside is not None:
             try:
                 self._write_aside(records)
-            except OSError:  # it would only have saved fetching the bytes again
+            except OSError as error:
                 self._close_aside()
                 self.drop_aside()
+                if self._store is not None:
+                    raise StorageFull() from error
+                # Else it would only have saved fetching the bytes again.
 
     def _write_aside(self, records: Buffer) -> None:
         assert self.aside is not None

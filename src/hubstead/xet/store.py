@@ -31,6 +31,9 @@ from hubstead.xet.xorbs import XorbIndex
 #: Memory for indexes of xorbs: whole ones for uploads, places of chunks for downloads.
 _HASHES_BYTES = 32 << 20
 _PLACES_BYTES = 32 << 20
+#: How many xorbs are sent at once to a store that is not on this node: 40 MB of memory each.
+_SENT_AT_ONCE = 3
+_MANY = 1000
 
 
 class PlannedFile(msgspec.Struct, frozen=True):
@@ -57,6 +60,7 @@ class XetStore:
         self._db = db
         self._blobs = blobs
         self._settings = settings
+        self._commits = asyncio.Semaphore(_MANY if blobs.gives_paths else _SENT_AT_ONCE)
         self._epochs = Epochs(db)
         self._hashes = IndexCache(db, _HASHES_BYTES, hashes=True)
         self._places = IndexCache(db, _PLACES_BYTES, hashes=False)
@@ -96,6 +100,23 @@ class XetStore:
         if not keep:
             return IncomingXorb(name, key)
         return IncomingXorb(name, key, self._blobs, aside=await self.cache.aside())
+
+    async def commit(self, incoming: IncomingXorb) -> None:
+        """Judge a xorb that has come whole, and make it durable.
+
+        Only some are sent to a store elsewhere at a time, since that takes memory. When this is
+        cancelled, ``incoming`` is not in use any more.
+
+        Raises:
+            XorbRefused, StorageFull, Unavailable: as `IncomingXorb.commit`.
+        """
+        async with self._commits:
+            running = asyncio.ensure_future(asyncio.to_thread(incoming.commit))
+            try:
+                await asyncio.shield(running)
+            finally:
+                if not running.done():
+                    await asyncio.wait([running])
 
     async def adopt(self, name: str, upload_id: str) -> IncomingXorb:
         """Take the xorb called ``name`` from a direct upload to the store; `accept` comes next.

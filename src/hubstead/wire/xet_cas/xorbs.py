@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import TypeVar
 
 from starlette.types import ASGIApp
 
@@ -19,8 +17,6 @@ from hubstead.xet import MAX_CHUNKS, MAX_STORED_BYTES, to_raw
 #: With the footer that hf_xet before 1.1.4 sends.
 MAX_BODY_BYTES = MAX_STORED_BYTES + 96 + 40 * MAX_CHUNKS
 
-T = TypeVar("T")
-
 
 async def upload(call: Call) -> ASGIApp:
     """Take a xorb; the answer comes when every chunk of it was checked and it is durable."""
@@ -31,9 +27,9 @@ async def upload(call: Call) -> ASGIApp:
         await receive_into(
             call.scope, call.receive, incoming.feed, limit=MAX_BODY_BYTES, what="The xorb"
         )
-        await _to_its_end(incoming.commit)
+        await xet.commit(incoming)
     finally:
-        await _to_its_end(incoming.abort)
+        await asyncio.shield(asyncio.to_thread(incoming.abort))
     inserted = await xet.accept(incoming, call.repo.pk)
     return json_answer(Inserted(inserted))
 
@@ -47,13 +43,3 @@ async def exists(call: Call) -> ASGIApp:
     if found is None:
         raise NotFound(reason=NOTHING_HERE)
     return SizeAnswer(found.bytes)
-
-
-async def _to_its_end(step: Callable[[], T]) -> T:
-    """Run ``step`` in a thread; when cancelled, wait for it all the same: it uses the writer."""
-    running = asyncio.ensure_future(asyncio.to_thread(step))
-    try:
-        return await asyncio.shield(running)
-    finally:
-        if not running.done():
-            await asyncio.wait([running])
