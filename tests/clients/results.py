@@ -70,9 +70,8 @@ _SCENARIOS = {
 _GAPS = """\
 ## Known gaps, and why
 
-- **Xet.** All runs switch Xet off. From huggingface_hub 1.20 on, an upload of a large file without
-  `HF_HUB_DISABLE_XET=1` fails where the hub has no Xet, because the client does not fall back to
-  LFS by itself.
+- **Xet** is switched off in these runs, so that LFS is tried. How clients do with Xet, as it is by
+  default, stands in [compatibility-xet.md](compatibility-xet.md).
 - **Pull requests.** `create_pr=True` is answered with 501 and a clear message; so is a push to
   `refs/pr/…`.
 - **0.0.1 to 0.4.0 have the host built in.** They need the public Hub's name itself to lead to the
