@@ -293,8 +293,9 @@ class Trial:
         assert writer.download(path) == writer.there[path]
 
     def _healthy(self) -> None:
-        said = json.loads(self.node.run("doctor", "--deep", "--json", check=False).stdout)
-        bad = [each for each in said["findings"] if each["severity"] != "litter"]
+        said = self.node.run("doctor", "--deep", "--json", check=False)
+        assert said.stdout, said.stderr
+        bad = [each for each in json.loads(said.stdout)["findings"] if each["severity"] != "litter"]
         assert not bad, f"round {self.rounds}: {bad}"
 
     def end(self) -> None:

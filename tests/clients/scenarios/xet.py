@@ -142,7 +142,7 @@ def download(name, repo_id=MODEL, who=ANNA_TOKEN, **more):
 
 
 def apart(program, *arguments, **environment):
-    """Run a program with this release on another machine, so to speak, and return what it says."""
+    """Run a program with this release on another machine, so to speak; return what it found."""
     home = tempfile.mkdtemp()
     env = {**os.environ, "HF_HOME": home, "HF_XET_CACHE": f"{home}/xet", **environment}
     done = subprocess.run(
@@ -154,7 +154,9 @@ def apart(program, *arguments, **environment):
         env=env,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout.strip()
+    # Older releases of hf_xet write warnings to standard output as well.
+    lines = done.stdout.splitlines()
+    return [line.removeprefix("FOUND ") for line in lines if line.startswith("FOUND ")]
 
 
 _UPLOAD = """
@@ -176,14 +178,14 @@ import sys
 from huggingface_hub import hf_hub_download
 repo_id, token, *names = sys.argv[1:]
 for name in names:
-    print(hf_hub_download(repo_id, name, token=token))
+    print("FOUND", hf_hub_download(repo_id, name, token=token))
 """
 _BOTH = """
 import sys
 from huggingface_hub import HfApi, hf_hub_download
 path, name, repo_id, token = sys.argv[1:]
 HfApi().upload_file(path_or_fileobj=path, path_in_repo=name, repo_id=repo_id, token=token)
-print(hf_hub_download(repo_id, name, token=token))
+print("FOUND", hf_hub_download(repo_id, name, token=token))
 """
 
 
@@ -201,7 +203,7 @@ def upload_plain(data, name, repo_id):
 
 def download_apart(*names, **environment):
     """Download files to a machine whose caches are empty, and return their paths there."""
-    return apart(_DOWNLOAD, MODEL, ANNA_TOKEN, *names, **environment).splitlines()
+    return apart(_DOWNLOAD, MODEL, ANNA_TOKEN, *names, **environment)
 
 
 # -- up and down -------------------------------------------------------------------------------
@@ -481,7 +483,7 @@ def switches():
         changed = bytes([number]) + data
         content = changed + FILES["k130.bin"] + changed
         path = steps.file_of(content)
-        found = apart(_BOTH, path, f"switch{number}.bin", MODEL, ANNA_TOKEN, **switch)
+        (found,) = apart(_BOTH, path, f"switch{number}.bin", MODEL, ANNA_TOKEN, **switch)
         steps.same_bytes(found, content)
 
 
