@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -62,8 +63,14 @@ class Place:
 
 
 def run(work: Callable[[], Awaitable[T]]) -> T:
-    """Run ``work`` on an event loop; logs go to standard error, so that answers stay readable."""
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    """Run ``work`` on an event loop; of logs only errors are shown, on standard error.
+
+    What a server warns of (a slow statement) is nothing that who runs a command could act on.
+    """
+    structlog.configure(
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+    )
 
     async def begin() -> T:
         return await work()
