@@ -23,7 +23,7 @@ from hubstead.blobs.tables import hold, repo_blob
 from hubstead.commits import Stores
 from hubstead.commits.moving import add_usage
 from hubstead.db import Reader, Row, Tx, any_of, point, scan
-from hubstead.errors import HubError
+from hubstead.errors import ConcurrentChange, HubError
 from hubstead.garbage.findings import Heap, What, When
 from hubstead.garbage.repositories import name_of
 from hubstead.garbage.tips import PastTips, refs_of
@@ -86,7 +86,7 @@ _END_HOLDS = point(
 )
 
 
-class _Moved(HubError):
+class _Moved(ConcurrentChange):
     """Refs moved since they were walked."""
 
 
