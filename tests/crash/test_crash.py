@@ -22,8 +22,9 @@ import pytest
 from sqlalchemy import update
 
 from hubstead.app import opened_stores
+from hubstead.commits import Stores
 from hubstead.db import point
-from hubstead.doctor import Patient, Severity, examine
+from hubstead.doctor import Finding, Patient, Severity, examine
 from hubstead.jobs.tables import job
 from hubstead.settings import load
 from tests.crash.clients import LFS_MULTIPART_ABOVE, LFS_PART_BYTES, Client
@@ -212,13 +213,10 @@ class Trial:
         adopt(client.state, seen)
 
     async def _doctor(self) -> None:
-        wanted = {k.removeprefix("HUBSTEAD_").lower(): v for k, v in self.node.env.items()}
-        settings = load(data=self.data, overrides=wanted)
-        async with opened_stores(settings) as stores:
-            found = [finding async for finding in examine(Patient(stores, deep=True))]
+        async with stores_of(self.node) as stores:
+            bad = await faults_of(stores)
             # What is deleted for good in the background is so in the next round.
             await stores.db.write(lambda tx: tx.run(_HASTEN))
-        bad = [each for each in found if each.severity is not Severity.LITTER]
         assert not bad, f"round {self.rounds}: {bad}"
 
     def end(self) -> None:
@@ -236,6 +234,18 @@ class Trial:
             f"| {sum(self.acknowledged.values())} | 0 | {self.landed} / {self.vanished} "
             f"| {seconds / self.rounds:.1f} s | {others} | {kinds} |"
         )
+
+
+def stores_of(node: ForkedNode) -> contextlib.AbstractAsyncContextManager[Stores]:
+    """Open the stores of a server that may be running, as its commands do."""
+    wanted = {k.removeprefix("HUBSTEAD_").lower(): v for k, v in node.env.items()}
+    return opened_stores(load(data=node.data, overrides=wanted))
+
+
+async def faults_of(stores: Stores) -> list[Finding]:
+    """Return what `hubstead doctor --deep` has to say that is more than litter."""
+    found = [finding async for finding in examine(Patient(stores, deep=True))]
+    return [each for each in found if each.severity is not Severity.LITTER]
 
 
 def _backends(postgres: Postgres) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import json
@@ -23,7 +24,16 @@ import pytest
 
 from tests.crash import xet_writer
 from tests.crash.forked import ForkedNode
-from tests.crash.test_crash import ASKED, SEED, Shape, company, files, note
+from tests.crash.test_crash import (
+    ASKED,
+    SEED,
+    Shape,
+    company,
+    faults_of,
+    files,
+    note,
+    stores_of,
+)
 from tests.node import Caller, NodeFailed, die_with_parent
 
 KILLS = -(-int(ASKED) // 2) if ASKED else 4
@@ -252,7 +262,7 @@ class Trial:
             self._settle(writer, caller)
         caller.close()
         if self.rounds % 4 == 0:
-            self._healthy()
+            asyncio.run(self._healthy())
 
     def _kill_server(self) -> None:
         self.node.kill()
@@ -292,14 +302,13 @@ class Trial:
         path = self.random.choice(sorted(writer.there))
         assert writer.download(path) == writer.there[path]
 
-    def _healthy(self) -> None:
-        said = self.node.run("doctor", "--deep", "--json", check=False)
-        assert said.stdout, said.stderr
-        bad = [each for each in json.loads(said.stdout)["findings"] if each["severity"] != "litter"]
+    async def _healthy(self) -> None:
+        async with stores_of(self.node) as stores:
+            bad = await faults_of(stores)
         assert not bad, f"round {self.rounds}: {bad}"
 
     def end(self) -> None:
-        self._healthy()
+        asyncio.run(self._healthy())
         self.told["commits"] = sum(writer.acknowledged for writer in self.writers)
         assert self.node.stop() == 0
 
