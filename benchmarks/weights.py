@@ -44,13 +44,11 @@ def write_model(path: Path, size: int) -> None:
 
 
 def fine_tune(model: Path, path: Path, share: float) -> None:
-    """Write a copy whose last layers, ``share`` of the bytes, were trained further."""
+    """Write a copy with ``share`` of the bytes, beyond the middle, trained further."""
     content = bytearray(model.read_bytes())
-    start = len(content) - int(len(content) * share) // 4 * 4
+    start, count = len(content) * 6 // 10 // 8 * 8, int(len(content) * share) // 4
     numbers = np.random.default_rng()
-    content[start:] = _weights(numbers, "F32", (len(content) - start + 3) // 4, 0.02)[
-        : len(content) - start
-    ]
+    content[start : start + 4 * count] = _weights(numbers, "F32", count, 0.02)
     path.write_bytes(content)
 
 

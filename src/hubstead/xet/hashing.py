@@ -13,8 +13,18 @@ from typing import NamedTuple
 
 from hubstead.blobs import NodeCache
 from hubstead.errors import BlobCorrupt
-from hubstead.xet.reading import BATCH_BYTES, ChunkReader, Locate, OpenXorbs, Piece, pieces
+from hubstead.xet.reading import (
+    BATCH_BYTES,
+    ChunkReader,
+    Locate,
+    OpenXorbs,
+    Piece,
+    Stored,
+    pieces,
+)
 from hubstead.xet.shards import FileEntry
+from hubstead.xet.terms import Term, Terms
+from hubstead.xet.xorbs import XorbIndex
 
 #: Bytes, and pieces, that a thread takes care of before another shard gets a turn.
 _UNIT_BYTES = 8 << 20
@@ -24,6 +34,8 @@ _UNIT_XORBS = 16
 _LANE_BYTES = 4 << 20
 
 Progress = Callable[[int, int], None]
+#: Of a file, returns the digest of some terms from its first on, and how many those are.
+Begun = Callable[[Terms], tuple["hashlib._Hash", int]]
 
 
 class Hasher:
@@ -36,7 +48,11 @@ class Hasher:
         self._turns = asyncio.Semaphore(self.THREADS)
 
     async def digests(
-        self, files: Sequence[FileEntry], locate: Locate, progress: Progress | None
+        self,
+        files: Sequence[FileEntry],
+        locate: Locate,
+        progress: Progress | None,
+        begun: Begun,
     ) -> dict[bytes, str]:
         """Return the sha256 of files by their hash.
 
@@ -44,6 +60,7 @@ class Hasher:
             files: The files.
             locate: Finds their xorbs.
             progress: Told of (bytes done, bytes in all), now and then.
+            begun: Gives what is known already.
 
         Raises:
             BlobNotFound: a xorb's bytes are gone.
@@ -52,10 +69,21 @@ class Hasher:
         """
         files = sorted(files, key=lambda each: each.terms[0])  # so that xorbs are read in order
         done = _Done(sum(each.terms.size for each in files), progress)
-        lanes = [_Lane(self._cache, self._turns, locate, done) for _ in range(self.THREADS)]
+        lanes = [_Lane(self._cache, self._turns, locate, done, begun) for _ in range(self.THREADS)]
         parts = _shared(files, done.total)
         await _all([lane.run(part) for lane, part in zip(lanes, parts, strict=False)])
         return done.digests
+
+    async def go_on(self, hashed: hashlib._Hash, blob: str, index: XorbIndex) -> None:
+        """Go on with a digest through all chunks of a xorb; raises as `digests`."""
+
+        async def locate(xorbs: Sequence[bytes]) -> dict[bytes, Stored]:
+            return {xorb: Stored(blob, index) for xorb in xorbs}
+
+        terms = Terms.of([Term(bytes(32), 0, len(index), index.unpacked)])
+        done = _Done(index.unpacked, None)
+        lane = _Lane(self._cache, self._turns, locate, done, lambda _: (hashed, 0))
+        await lane.run([FileEntry(bytes(32), terms, b"", None)])
 
 
 async def _all(work: Sequence[Coroutine[None, None, None]]) -> None:
@@ -113,11 +141,17 @@ class _Lane:
     """Hashes files one after the other, in threads but never in two at a time."""
 
     def __init__(
-        self, cache: NodeCache, turns: asyncio.Semaphore, locate: Locate, done: _Done
+        self,
+        cache: NodeCache,
+        turns: asyncio.Semaphore,
+        locate: Locate,
+        done: _Done,
+        begun: Begun,
     ) -> None:
         self._turns = turns
         self._locate = locate
         self._done = done
+        self._begun = begun
         self._open = OpenXorbs(cache)
         self._reader = ChunkReader()
         self._buffer = memoryview(bytearray(BATCH_BYTES))
@@ -135,8 +169,14 @@ class _Lane:
             self._open.close()
 
     async def _add(self, file: FileEntry) -> None:
-        hashed, left = hashlib.sha256(), file.terms.size
-        async for piece in pieces(file.terms, self._locate, 0, left):
+        hashed, terms = self._begun(file.terms)
+        start, end = file.terms.offset(terms), file.terms.size
+        self._done.add(start)
+        if start == end:
+            self._done.digests[file.hash] = hashed.hexdigest()
+            return
+        left = end - start
+        async for piece in pieces(file.terms, self._locate, start, end):
             full = (
                 self._bytes + piece.bytes > _UNIT_BYTES
                 or len(self._unit) == _UNIT_PIECES

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hubstead.blobs import BlobKey, BlobStore, BlobWriter
 from hubstead.errors import StorageFull
-from hubstead.xet.receiving import XorbReceiver, XorbRefused
+from hubstead.xet.receiving import Look, XorbReceiver, XorbRefused
 from hubstead.xet.records import Buffer
 from hubstead.xet.xorbs import XorbIndex
 
@@ -27,7 +27,13 @@ class IncomingXorb:
     """
 
     def __init__(
-        self, name: str, key: BlobKey, store: BlobStore | None = None, *, aside: Path | None = None
+        self,
+        name: str,
+        key: BlobKey,
+        store: BlobStore | None = None,
+        *,
+        aside: Path | None = None,
+        look: Look | None = None,
     ) -> None:
         """Expect the xorb called ``name`` (a hash string).
 
@@ -37,6 +43,7 @@ class IncomingXorb:
             store: Where to write that, if it is to be written.
             aside: Where to write a copy for this node; what is written to ``store`` then comes
                 from there.
+            look: Is shown every chunk, see `XorbReceiver`.
 
         Raises:
             InvalidInput: ``name`` is no hash string.
@@ -48,7 +55,7 @@ class IncomingXorb:
         self.aside = aside
         self._checked: XorbIndex | None = None
         self._received = 0
-        self._receiver = XorbReceiver(name, self._keep)
+        self._receiver = XorbReceiver(name, self._keep, look)
         self._store = store
         self._writer: BlobWriter | None = None
         if store is not None and aside is None:

@@ -19,6 +19,9 @@ from hubstead.xet.records import (
 )
 from hubstead.xet.xorbs import XorbIndex
 
+#: Is shown the raw hash of a chunk, and the chunk.
+Look = Callable[[bytes, Buffer], object]
+
 
 class XorbRefused(HubError):
     """The xorb is refused: {reason}"""
@@ -31,17 +34,24 @@ class XorbReceiver:
     record and one chunk, and after an error it is of no more use.
     """
 
-    def __init__(self, name: str, write: Callable[[Buffer], object]) -> None:
+    def __init__(
+        self,
+        name: str,
+        write: Callable[[Buffer], object],
+        look: Look | None = None,
+    ) -> None:
         """Expect the xorb called ``name`` (a hash string) and ``write`` its records.
 
         What ``write`` gets is whole records that were found right, and may be used only during
-        the call. The footer that clients before hf_xet 1.1.4 append is not passed on.
+        the call. The footer that clients before hf_xet 1.1.4 append is not passed on. Each chunk
+        is shown to ``look`` with its raw hash, to be used during the call as well.
 
         Raises:
             InvalidInput: if ``name`` is no hash string.
         """
         self._name = to_raw(name)
         self._write = write
+        self._look = look
         self._unpack = Unpacker().unpack
         self._held = bytearray()  # the beginning of a record
         self._footer: bytearray | None = None
@@ -138,7 +148,10 @@ class XorbReceiver:
             chunk = self._unpack(scheme, data, size)
         except ValueError as fault:
             raise self._refused(str(fault)) from fault
-        self._hashes.append(chunk_hash(chunk))
+        raw = chunk_hash(chunk)
+        if self._look is not None:
+            self._look(raw, chunk)
+        self._hashes.append(raw)
         self._ends.append(self._ends[-1] + HEADER_BYTES + len(data))
         self._offsets.append(self._offsets[-1] + size)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +14,7 @@ from hubstead import blobs
 from hubstead.db import Database, Tx
 from hubstead.errors import BlobNotFound, TooLarge
 from hubstead.settings import Settings
+from hubstead.xet.ahead import Ahead
 from hubstead.xet.checking import check
 from hubstead.xet.files import NewFile, add_files, known_sha256s
 from hubstead.xet.hashes import to_text
@@ -21,6 +23,7 @@ from hubstead.xet.index import KnownXorb, add_chunks, find_xorbs, touch
 from hubstead.xet.index_cache import IndexCache
 from hubstead.xet.reading import Stored
 from hubstead.xet.shards import FileEntry, Shard, ShardRefused, XorbEntry
+from hubstead.xet.terms import Terms
 
 #: Files made known in one transaction: SQLite lets nobody else write meanwhile.
 _FILES = 10_000
@@ -59,6 +62,7 @@ class Registrar:
     hashes: IndexCache
     places: IndexCache
     hasher: Hasher
+    ahead: Ahead
 
     async def register(
         self, repo_pk: int, pusher_pk: int | None, shard: Shard, progress: Progress | None
@@ -96,8 +100,11 @@ class Registrar:
             places = await self.places.of(known[xorb].blob for xorb in xorbs)
             return {xorb: Stored(known[xorb].blob, places[known[xorb].blob]) for xorb in xorbs}
 
+        def begun(terms: Terms) -> tuple[hashlib._Hash, int]:
+            return self.ahead.begun(terms, lambda xorb: known[xorb].blob)
+
         unknown = await asyncio.to_thread(_unknown, said, found)
-        computed = await self.hasher.digests(unknown, locate, progress)
+        computed = await self.hasher.digests(unknown, locate, progress, begun)
         return await asyncio.to_thread(_compared, said, found, computed)
 
     async def _make_known(

@@ -14,6 +14,7 @@ from hubstead.errors import BlobNotFound
 from hubstead.settings import Settings
 from hubstead.xet import files as file_rows
 from hubstead.xet import index as xorb_rows
+from hubstead.xet.ahead import Ahead
 from hubstead.xet.epochs import Epochs
 from hubstead.xet.files import XetFile
 from hubstead.xet.hashes import to_raw, to_text
@@ -23,6 +24,7 @@ from hubstead.xet.index import KnownXorb, SentXorb
 from hubstead.xet.index_cache import IndexCache
 from hubstead.xet.plans import Plan, make_plan
 from hubstead.xet.reading import Stored, XetSource
+from hubstead.xet.receiving import Look
 from hubstead.xet.registering import Registrar
 from hubstead.xet.shards import Shard
 from hubstead.xet.terms import Terms
@@ -64,10 +66,13 @@ class XetStore:
         self._epochs = Epochs(db)
         self._hashes = IndexCache(db, _HASHES_BYTES, hashes=True)
         self._places = IndexCache(db, _PLACES_BYTES, hashes=False)
-        self._registrar = Registrar(db, settings, self._hashes, self._places, Hasher(cache))
+        hasher = Hasher(cache)
+        self.ahead = Ahead(hasher.go_on)
+        self._registrar = Registrar(db, settings, self._hashes, self._places, hasher, self.ahead)
 
     async def close(self) -> None:
         """Give up what is being fetched."""
+        await self.ahead.close()
         await self.cache.close()
 
     # -- epochs -------------------------------------------------------------------------------
@@ -86,8 +91,12 @@ class XetStore:
 
     # -- xorbs --------------------------------------------------------------------------------
 
-    async def incoming(self, name: str) -> IncomingXorb:
+    async def incoming(self, name: str, look: Look | None = None) -> IncomingXorb:
         """Start to take the xorb called ``name``, which `accept` makes known.
+
+        Args:
+            name: A hash string.
+            look: Is shown every chunk and its raw hash, in the thread that takes the bytes.
 
         Raises:
             InvalidInput: ``name`` is no hash string.
@@ -98,8 +107,9 @@ class XetStore:
         # Its bytes are there already: then these are checked, and not written.
         keep = not await xorb_rows.is_settled(self._db, name)
         if not keep:
-            return IncomingXorb(name, key)
-        return IncomingXorb(name, key, self._blobs, aside=await self.cache.aside())
+            return IncomingXorb(name, key, look=look)
+        aside = await self.cache.aside()
+        return IncomingXorb(name, key, self._blobs, aside=aside, look=look)
 
     async def commit(self, incoming: IncomingXorb) -> None:
         """Judge a xorb that has come whole, and make it durable.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import count, islice
 
 import pytest
 from tests.live import Said
@@ -21,7 +23,7 @@ from tests.xet.making import (
 )
 from tests.xet.wire_xorbs import footer, header, record
 
-from hubstead.xet import MAX_CHUNKS, MAX_STORED_BYTES, Term
+from hubstead.xet import MAX_CHUNKS, MAX_STORED_BYTES, Term, chunk_hash, is_eligible, to_text
 
 
 def reason(said: Said) -> str:
@@ -37,6 +39,28 @@ def test_a_xorb_is_taken_under_every_name_and_known_the_second_time(cas: Cas, pa
     target = f"{path}/default/{xorb.name}"
     assert cas.call("POST", target, xorb.body).json == {"was_inserted": True}
     assert cas.call("POST", target, xorb.body).json == {"was_inserted": False}
+
+
+def test_a_file_that_was_hashed_while_it_came_is_what_it_is(place: Place) -> None:
+    cas = place.cas()
+    made = (a_xorb(chunks(4, f"ahead {at} {place.repo_id}")) for at in count())
+    # About some chunks clients ask wherever they stand.
+    begin = next(xorb for xorb in made if not is_eligible(chunk_hash(xorb.chunks[0])))
+    xorbs = [begin, *islice(made, 2)]
+    file = a_file(*((xorb, 0, 4) for xorb in xorbs))
+    first = to_text(chunk_hash(xorbs[0].chunks[0]))
+    assert cas.call("GET", f"/v1/chunks/default/{first}").status == 404
+    assert [cas.send(xorb).json["was_inserted"] for xorb in xorbs] == [True] * 3
+    (chain,) = (
+        each
+        for each in cas.stores.xet.ahead._chains.values()
+        if each.states[-1].hexdigest() == file.sha256
+    )
+    assert len(chain.blobs) == 3
+    lie = a_shard((replace(file, content=b"other bytes"),), xorbs)
+    assert "sha256" in reason(cas.call("POST", "/v2/shards", lie))
+    assert cas.register(file, xorbs=tuple(xorbs)).json == {"result": 1}
+    assert cas.download(file, tuple(xorbs)) == file.content
 
 
 def test_a_xorb_may_come_with_the_footer_of_old_releases(cas: Cas) -> None:

@@ -41,3 +41,12 @@ async def _check_address(call: Call) -> None:
     known = cas_url("", epoch) == f"/xet/{epoch}/{call.text('scope')}"
     if not known or not await call.hub.stores.xet.knows_epoch(epoch):
         raise NotFound(reason=NO_STORE)
+
+
+def session_of(call: Call) -> str:
+    """Return what the requests of one upload to a repository, which is open, have in common.
+
+    Clients name it from some release on; the others use one pass for all.
+    """
+    told = one_header(call.scope, "x-xet-session-id") or one_header(call.scope, "authorization")
+    return f"{call.repo.pk} {call.actor.pk} {told}"

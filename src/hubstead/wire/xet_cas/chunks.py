@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 from hubstead.errors import HubError, NotFound
 from hubstead.repos import Pass, Right
 from hubstead.wire.http import Answer, Call
-from hubstead.wire.xet_cas.admission import NOTHING_HERE, admitted
+from hubstead.wire.xet_cas.admission import NOTHING_HERE, admitted, session_of
 from hubstead.wire.xet_cas.readable import Ranges, readable
 from hubstead.xet import Known, KnownXorb, following, to_raw, write_answer
 
@@ -26,6 +26,8 @@ async def ask_for_chunk(call: Call) -> ASGIApp:
     """Tell of the xorb that holds a chunk: as much of it as the caller may know."""
     shown = await admitted(call, Right.CONTENT)
     raw = to_raw(call.text("hash"))
+    if shown.write:
+        call.hub.stores.xet.ahead.asked(session_of(call), raw)
     try:
         answer = await _answer(call, shown, raw)
     except HubError as error:
