@@ -171,9 +171,10 @@ class _Unopened:
 async def _address_elsewhere(call: Call, entry: Entry, found: Found) -> str | None:
     """Return where the store itself hands the file out, if this client can be sent there.
 
-    A redirect answers HEAD only for files that are not in the Xet store, too.
+    HEAD is answered here: some clients (huggingface_hub 1.33 and 2.0) follow when the store is on
+    the same host, and an address that is signed for GET is refused to HEAD.
     """
-    may = call.hub.settings.s3_direct_downloads and found.is_plain and not _only_asks(call, found)
+    may = call.hub.settings.s3_direct_downloads and found.is_plain and call.method != "HEAD"
     if not may or not _may_be_sent_on(call):
         return None
     return await call.hub.blobs.url(
