@@ -369,7 +369,7 @@ def metadata():
 
 @step
 def upload_again():
-    """Upload the same content again, elsewhere: none of it is sent."""
+    """Upload the same content again, elsewhere: nothing is kept twice, nor sent (sent: from 1.1.1 on)."""
     before = kept(AGAIN, "unique")
     # Up to 1.1.0 clients remember nothing, and the hub tells them of one xorb at a time.
     with no_new_xorb() if XET > (1, 1, 0) else nullcontext():
@@ -420,7 +420,7 @@ def repeats():
 
 @step
 def plain_download():
-    """Files of Xet come down by plain HTTP, whole and in parts, with HF_HUB_DISABLE_XET=1."""
+    """Files of Xet come down by plain HTTP, and with HF_HUB_DISABLE_XET=1 (which 0.30 lacks)."""
     before = answered("GET ", "/reconstruction")
     if RELEASE >= (0, 31):  # before, there is no such switch
         found = download_apart(*FILES, HF_HUB_DISABLE_XET="1")

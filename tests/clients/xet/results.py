@@ -29,13 +29,16 @@ they can. `make test` runs {everyday}, whenever it runs.
 _BESIDE = """\
 ## Several clients and one hub
 
-- Every client reads what every other one uploaded, equal byte by byte, although hf_xet up to 1.1.9
-  and the JavaScript client cut chunks by another rule than today's.
+`test_meetings.py` tries these beside the table, in the same `make compat`; they are not counted
+above, and this list does not say whether they passed.
+
+- Every client reads what every other one uploaded, although hf_xet up to 1.1.9 and the JavaScript
+  client cut chunks by another rule than today's.
 - The same content by both rules, in one repository: both files come down with both.
 - A client goes on when the hub was emptied and made anew behind the same address, while its own
-  cache says for weeks that all is there; and when `hubstead gc --new-epoch` was used.
+  cache says for weeks that all is there; and after `hubstead gc --new-epoch`.
 - Tokens that end in the middle of a transfer are asked for anew, and the transfer goes on.
-- Uploads over a server that dies go on by running them again: see tests/crash/results.md.
+- Uploads over a server that dies are in tests/crash/results.md.
 """
 
 

@@ -8,6 +8,7 @@ import shutil
 import socket
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -154,17 +155,17 @@ def test_tokens_that_end_meanwhile_are_asked_for_anew(
     """Clients take a token for over half a minute before it is."""
     door, port = free_port(), free_port()
     data = random.Random("slow").randbytes(130_000_000)
-    slow = {"public_url": f"http://127.0.0.1:{door}", "xet_token_seconds": 60}
+    slow: dict[str, Any] = {"public_url": f"http://127.0.0.1:{door}", "xet_token_seconds": 60}
     with hub_of_shape(shape, tmp_path / "data", fixed_port=port, **slow) as hub:
-        up(hub, client, tmp_path / "fast", "known.bin", b"so that the repository is there")
         with slow_door(door, port, bytes_per_s=3_000_000):
-            before = answered(hub, "xet-write-token")
             path = tmp_path / "w.bin"
             path.write_bytes(data)
-            slowly = {"HF_ENDPOINT": slow["public_url"], "HUB_URL": slow["public_url"]}
+            # Through the hub, not straight to S3, which is not behind this door.
+            slowly = {"HF_XET_CLIENT_LEGACY_DIRECT_XORB_UPLOAD": "1"}
+            slowly |= {"HF_ENDPOINT": slow["public_url"], "HUB_URL": slow["public_url"]}
             where = ("up", f"{ANNA}/meeting", "w.bin", str(path))
             transfer(hub, client, tmp_path / "home", *where, **slowly)
-            assert answered(hub, "xet-write-token") - before >= 2, "one token was enough"
+            assert answered(hub, "xet-write-token") >= 2, "one token was enough"
         assert asked(hub, f"/{ANNA}/meeting/resolve/main/w.bin")[1] == data
 
 
