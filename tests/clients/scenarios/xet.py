@@ -369,7 +369,7 @@ def metadata():
 
 @step
 def upload_again():
-    """Upload the same content again, elsewhere: nothing is kept twice, nor sent (sent: from 1.1.1 on)."""
+    """Upload the same content again, elsewhere: nothing is kept twice, nor sent from 1.1.1 on."""
     before = kept(AGAIN, "unique")
     # Up to 1.1.0 clients remember nothing, and the hub tells them of one xorb at a time.
     with no_new_xorb() if XET > (1, 1, 0) else nullcontext():
