@@ -26,12 +26,12 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Served:
 
 
 def test_without_delete_gc_only_tells(hub: Served) -> None:
-    done = hubstead("gc", "--grace", "0", data=hub.data)
+    done = hubstead("gc", "--no-git", "--grace", "0", data=hub.data)
     assert done.returncode == 0, done.stderr
     assert "models/admin/bert" in done.stdout
     assert "no branch, tag or other ref leads to it" in done.stdout
     assert "`hubstead gc --delete` would take away 1 things, 2.0 MB." in done.stdout
-    again = answer_of("gc", "--grace", "0", data=hub.data)
+    again = answer_of("gc", "--no-git", "--grace", "0", data=hub.data)
     assert not again["deleted"]
     [found] = [each for each in again["found"] if each["what"] == "unreached LFS file"]
     assert found["bytes"] == 2_000_000
@@ -46,10 +46,12 @@ def test_within_the_grace_nothing_would_go(hub: Served) -> None:
 
 
 def test_gc_deletes_beside_the_hub_that_runs(hub: Served) -> None:
-    first = answer_of("gc", "--delete", "--grace", "0", data=hub.data)
+    first = answer_of("gc", "--delete", "--no-git", "--grace", "0", data=hub.data)
     assert first["deleted"]
     assert [each["removed"] for each in first["total"] if each["when"] == "now"] == [1]
-    second = answer_of("gc", "--delete", "--grace", "0", "--repo", "admin/bert", data=hub.data)
+    second = answer_of(
+        "gc", "--delete", "--no-git", "--grace", "0", "--repo", "admin/bert", data=hub.data
+    )
     assert second["found"] == []
     api = HfApi(endpoint=hub.url, token=hub.token)
     assert len(Path(api.hf_hub_download("admin/tuned", "w.bin")).read_bytes()) == 2_000_000
