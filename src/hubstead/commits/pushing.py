@@ -22,7 +22,7 @@ from hubstead.commits.stores import Stores
 from hubstead.commits.tables import pack
 from hubstead.db import Reader, Tx, scan
 from hubstead.errors import HubError, InvalidInput, InvalidPath, RefExists
-from hubstead.gitstore import GitRepo, Limits, Pack, Pointer, Staging, parse_pointer
+from hubstead.gitstore import GitRepo, Limits, Pack, Pointer, Registered, Staging, parse_pointer
 from hubstead.gitstore.pointer import MAX_BYTES
 from hubstead.repos import Derived, Repo
 
@@ -67,14 +67,16 @@ async def begin_push(stores: Stores, opened: Repo) -> Staging:
         StorageFull: there is none.
     """
     stores.check_room()
+    # The refs first: what they point to is then in the packs, whoever writes meanwhile.
+    known = [row.oid for row in await all_refs(stores.db, opened.pk)]
     await stores.open_git(opened)
     rows = await stores.db.all(_PACKS, repo_pk=opened.pk)
     settings = stores.settings
     limits = Limits(
         settings.max_push_bytes, settings.git_memory_bytes, int(settings.git_cpu_seconds)
     )
-    names = [row.name for row in rows]
-    return await asyncio.to_thread(stores.git.stage, opened.id, names, limits)
+    registered = Registered([row.name for row in rows], known)
+    return await asyncio.to_thread(stores.git.stage, opened.id, registered, limits)
 
 
 async def accept_push(
@@ -133,10 +135,9 @@ class _Push:
 
     async def carry_out(self, wanted: list[Command], *, atomic: bool) -> dict[str, str]:
         """Return a fault for each ref that could not be moved."""
-        known = [row.oid for row in await all_refs(self.stores.db, self.opened.pk)]
         try:
             moves = await asyncio.to_thread(self._moves, wanted)
-            links = await self._links(await asyncio.to_thread(self._look, moves, known), moves)
+            links = await self._links(await asyncio.to_thread(self._look, moves), moves)
         except HubError as error:
             return {each.ref: error.message for each in wanted}
         async with self.stores.locks.of(self.opened.id):
@@ -155,7 +156,7 @@ class _Push:
             raise PushRefused(reason=f"{command.ref} must point to a commit, not to a {kind}")
         return Move(command.ref, command.old, command.new, commit)
 
-    def _look(self, moves: Sequence[Move], known: Sequence[str]) -> dict[str, tuple[Pointer, str]]:
+    def _look(self, moves: Sequence[Move]) -> dict[str, tuple[Pointer, str]]:
         """Look through everything new; return the LFS objects it names, with a path of each.
 
         Raises:
@@ -167,7 +168,7 @@ class _Push:
         faults: list[str] = []
         candidates: dict[str, str] = {}
         with self.staging.reading() as reading:
-            for pushed in self.staging.new_objects(tips, known):
+            for pushed in self.staging.new_objects(tips):
                 if pushed.type != "blob":
                     continue
                 if pushed.size > self.stores.settings.lfs_threshold_bytes:

@@ -10,7 +10,7 @@ from hubstead.gitstore.pointer import parse as parse_pointer
 from hubstead.gitstore.processes import GitOutput
 from hubstead.gitstore.programs import GitFailed, GitProgram
 from hubstead.gitstore.repo import Entry, GitRepo
-from hubstead.gitstore.staging import Limits, PackRefused, Pushed, Staging
+from hubstead.gitstore.staging import Limits, PackRefused, Pushed, Registered, Staging
 from hubstead.gitstore.store import GitStore
 from hubstead.gitstore.templates import GITATTRIBUTES
 from hubstead.gitstore.trees import Edit, PutFile, PutTree, Remove, edit_tree
@@ -37,6 +37,7 @@ __all__ = [
     "Pushed",
     "PutFile",
     "PutTree",
+    "Registered",
     "Remove",
     "RepoMissing",
     "Staging",

@@ -52,6 +52,13 @@ class Limits(NamedTuple):
     cpu_s: int
 
 
+class Registered(NamedTuple):
+    """What the database knew of a repository when a push began."""
+
+    packs: Sequence[str]  # by name; a push may lean on these and no others
+    tips: Sequence[str]  # oids that refs point to; the packs hold all that they reach
+
+
 class Pushed(NamedTuple):
     """An object that no ref reached before."""
 
@@ -65,17 +72,18 @@ class Staging:
     """One push. Belongs to one thread at a time; ``remove`` leaves nothing of it."""
 
     def __init__(
-        self, program: GitProgram, repo: Path, packs: Iterable[str], limits: Limits
+        self, program: GitProgram, repo: Path, registered: Registered, limits: Limits
     ) -> None:
         self._program = program
         self._repo = repo
         self._limits = limits
+        self._known = registered.tips
         self.path = repo / FOLDER / f"tmp_{secrets.token_hex(12)}"
         self._objects = self.path / "objects"
         self._indexing: subprocess.Popen[bytes] | None = None
         self._messages: BinaryIO | None = None
         with full_disk_is_an_error_of_ours():
-            self._lay(packs)
+            self._lay(registered.packs)
 
     def _lay(self, packs: Iterable[str]) -> None:
         registered = self.path / "registered"
@@ -157,15 +165,15 @@ class Staging:
 
     # -- looking through it ------------------------------------------------------------------
 
-    def new_objects(self, tips: Sequence[str], known: Iterable[str]) -> Iterator[Pushed]:
-        """Yield what ``tips`` reach and ``known`` do not; all of it is there when this ends.
+    def new_objects(self, tips: Sequence[str]) -> Iterator[Pushed]:
+        """Yield what ``tips`` reach and no ref did; all of it is there when this ends.
 
         Raises:
             PackRefused: something is missing.
         """
         with tempfile.TemporaryFile(dir=self.path) as asked, self._messages_file() as messages:
             asked.writelines(f"{tip}\n".encode() for tip in tips)
-            asked.writelines(f"^{oid}\n".encode() for oid in known)
+            asked.writelines(f"^{oid}\n".encode() for oid in self._known)
             asked.seek(0)
             walk = spawn(
                 self._command("rev-list", "--objects", "--stdin"),

@@ -41,7 +41,7 @@ from hubstead.gitstore.processes import GitOutput
 from hubstead.gitstore.programs import GitProgram
 from hubstead.gitstore.repo import Caches, GitRepo
 from hubstead.gitstore.staging import FOLDER as STAGING
-from hubstead.gitstore.staging import Limits, Staging
+from hubstead.gitstore.staging import Limits, Registered, Staging
 from hubstead.gitstore.upload_pack import offered, upload_pack
 
 _REPO_ID = re.compile(r"[0-9a-f]{24}")
@@ -352,12 +352,12 @@ class GitStore:
         """Start answering one request of a fetch from a projection; see `upload_pack.py`."""
         return await upload_pack(self._program, folder, request, protocol=protocol)
 
-    def stage(self, repo_id: str, packs: Sequence[str], limits: Limits) -> Staging:
+    def stage(self, repo_id: str, registered: Registered, limits: Limits) -> Staging:
         """Begin to take a pushed pack; call in a thread.
 
         Args:
             repo_id: The repository.
-            packs: The packs it may lean on: those that the database knows of.
+            registered: What the database knows of, which is all that a push may lean on.
             limits: What looking through it may take.
 
         Raises:
@@ -366,7 +366,7 @@ class GitStore:
         """
         if not self.exists(repo_id):
             raise RepoMissing(repo_id=repo_id)
-        return Staging(self._program, self.path(repo_id), packs, limits)
+        return Staging(self._program, self.path(repo_id), registered, limits)
 
     # -- folding -----------------------------------------------------------------------------
 

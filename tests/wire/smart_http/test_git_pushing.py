@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import struct
 import threading
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from git_live import Clone, clone, tip, url
 from tests.live import LiveHub, Person
+from tests.node import wait_until
 
 
 @pytest.fixture
@@ -206,6 +209,28 @@ def test_a_stale_push_after_an_api_commit_is_told_to_fetch_first(anna: Person, h
     here.commit("a", "1")
     anna.api.upload_file(path_or_fileobj=b"2", path_in_repo="b", repo_id=anna.path("bert"))
     assert "fetch first" in here.refused("push")
+
+
+def test_a_commit_that_comes_while_a_push_is_being_sent_makes_it_fetch_first(
+    live_hub: LiveHub, anna: Person, here: Clone
+) -> None:
+    repo, old = anna.path("bert"), here("rev-parse", "HEAD").strip()
+    new = here.commit("a", "1")
+    pack = subprocess_pack(here, here("rev-list", "--objects", "HEAD").encode())
+    command = f"{old} {new} refs/heads/main\0report-status".encode()
+    body = b"%04x%b0000" % (len(command) + 4, command) + pack
+
+    def sent() -> Iterator[bytes]:
+        yield body[:-10]
+        wait_until(lambda: list(live_hub.settings.git_root.rglob("staging/tmp_*")))
+        anna.api.upload_file(path_or_fileobj=b"2", path_in_repo="b", repo_id=repo)
+        yield body[-10:]
+
+    connection = http.client.HTTPConnection("127.0.0.1", live_hub.port, timeout=60)
+    headers = {"Authorization": f"Bearer {anna.token}", "Content-Length": str(len(body))}
+    connection.request("POST", f"/{repo}/git-receive-pack", sent(), headers)
+    assert b"ng refs/heads/main fetch first" in connection.getresponse().read()
+    connection.close()
 
 
 def test_the_same_pack_pushed_again_after_its_branch_was_deleted_is_taken(
