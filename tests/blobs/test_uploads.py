@@ -22,7 +22,7 @@ from hubstead.blobs import (
     end_holds,
     held,
     held_many,
-    hold_again,
+    hold_many,
     link,
     open_blobs,
 )
@@ -107,9 +107,8 @@ async def test_accepting_an_upload_in_parts_ends_it(db: Database) -> None:
 async def test_what_is_held_again_outlives_its_first_hold(db: Database) -> None:
     repo, store = await a_place(db), open_blobs("memory:")
     await put(db, store, repo, hold_ms=0)
-    row = await db.write(lambda tx: hold_again(tx, repo.pk, KEY, 60_000))
-    assert row
-    assert row.bytes == len(DATA)
+    rows = await db.write(lambda tx: hold_many(tx, repo.pk, KEY.kind, [KEY.name], 60_000))
+    assert rows[KEY.name].bytes == len(DATA)
     await asyncio.sleep(0.005)
     assert await end_holds(db) == 0
     assert await held(db, repo.pk, KEY)
@@ -121,7 +120,7 @@ async def test_what_nobody_committed_in_time_is_let_go(db: Database) -> None:
     await asyncio.sleep(0.005)
     assert await end_holds(db) == 1
     assert await held(db, repo.pk, KEY) is None
-    assert await db.write(lambda tx: hold_again(tx, repo.pk, KEY, 60_000)) is None
+    assert await db.write(lambda tx: hold_many(tx, repo.pk, KEY.kind, [KEY.name], 60_000)) == {}
     assert await end_holds(db) == 0
 
 

@@ -231,19 +231,23 @@ async def held_many(
     return {row.name: row for row in rows}
 
 
-async def hold_again(tx: Tx, repo_pk: int, key: BlobKey, hold_ms: int) -> Row | None:
-    """Keep a blob that was uploaded to a repository for ``hold_ms`` from now.
+async def hold_many(
+    tx: Tx, repo_pk: int, kind: BlobKind, names: Sequence[str], hold_ms: int
+) -> dict[str, Row]:
+    """Keep what a repository links for ``hold_ms`` from now: commits are about to name it.
+
+    That holds for what commits of the past name as well: maybe none that a ref leads to.
 
     Returns:
-        What ``held`` does: None if the repository does not link it, or no longer.
+        What ``held_many`` does: no row of what the repository does not link, or no longer.
     """
-    which = {"repo_pk": repo_pk, "kind": key.kind.value, "name": key.name}
-    # First the hold, then the look: `end_holds` meanwhile either sees the one or loses the other.
-    await tx.run(_HOLD, **which, until_ms=now_ms() + hold_ms)
-    row = await tx.one(_HELD, **which)
-    if row is None or row.committed:
-        await tx.run(_LET_GO, **which)
-    return row
+    which = [{"repo_pk": repo_pk, "kind": kind.value, "name": name} for name in names]
+    until_ms = now_ms() + hold_ms
+    # First the holds, then the look: who lets go meanwhile sees the one or loses the other.
+    await tx.many(_HOLD, [{**each, "until_ms": until_ms} for each in which])
+    rows = await held_many(tx, repo_pk, kind, names)
+    await tx.many(_LET_GO, [each for each in which if each["name"] not in rows])
+    return rows
 
 
 async def holders(db: Reader, key: BlobKey) -> list[Row]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Literal
 
 from starlette.types import ASGIApp
 
-from hubstead.blobs import BlobKey, BlobKind, held_many, hold_again
-from hubstead.db import Row, Tx
+from hubstead.blobs import BlobKind, held_many
+from hubstead.db import Row
 from hubstead.errors import InvalidInput, NotBuilt
 from hubstead.ids import is_sha256
 from hubstead.repos import Right, require
 from hubstead.wire.http import Call
 from hubstead.wire.lfs.actions import XET, Plan, download_actions, upload_actions, xet_actions
+from hubstead.wire.lfs.keeping import kept, names_of
 from hubstead.wire.lfs.shapes import (
     AskedObject,
     BatchAnswer,
@@ -62,7 +62,7 @@ def _operation(asked: BatchRequest) -> Literal["upload", "download"]:
 
 
 async def _upload(call: Call, asked: BatchRequest) -> BatchAnswer:
-    here = await _kept(call, asked.objects)
+    here = await kept(call, asked.objects)
     answers: dict[AskedObject, ObjectAnswer] = {}
     wanted: list[AskedObject] = []
     for each in asked.objects:
@@ -90,25 +90,6 @@ async def _upload(call: Call, asked: BatchRequest) -> BatchAnswer:
     return BatchAnswer(plan.transfer, [answers[each] for each in asked.objects])
 
 
-async def _kept(call: Call, objects: list[AskedObject]) -> dict[str, Row]:
-    """Return what the repository holds of these, all of it kept for some time from now."""
-    here = await held_many(call.hub.db, call.repo.pk, BlobKind.LFS, _names(objects))
-    loose = [BlobKey(BlobKind.LFS, name) for name, row in here.items() if not row.committed]
-    if loose:
-        hold_ms = int(call.hub.settings.hold_seconds * 1000)
-
-        async def keep(tx: Tx, repo_pk: int) -> list[str]:
-            return [key.name for key in loose if not await hold_again(tx, repo_pk, key, hold_ms)]
-
-        for name in await call.hub.db.write(partial(keep, repo_pk=call.repo.pk)):
-            del here[name]
-    return here
-
-
-def _names(objects: list[AskedObject]) -> list[str]:
-    return list({each.oid for each in objects if is_sha256(each.oid)})
-
-
 def _fault(call: Call, each: AskedObject, held: Row | None) -> ObjectError | None:
     most = call.hub.settings.max_lfs_file_bytes
     if not is_sha256(each.oid):
@@ -123,7 +104,7 @@ def _fault(call: Call, each: AskedObject, held: Row | None) -> ObjectError | Non
 
 
 async def _download(call: Call, asked: BatchRequest) -> BatchAnswer:
-    here = await held_many(call.hub.db, call.repo.pk, BlobKind.LFS, _names(asked.objects))
+    here = await held_many(call.hub.db, call.repo.pk, BlobKind.LFS, names_of(asked.objects))
     total = sum(max(0, each.size) for each in asked.objects)
     answers = []
     for each in asked.objects:

@@ -1,0 +1,32 @@
+"""What clients are told is here stays until they have committed it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from hubstead.blobs import BlobKind, held_many, hold_many
+from hubstead.db import Row
+from hubstead.ids import is_sha256
+from hubstead.wire.http import Call
+from hubstead.wire.lfs.shapes import AskedObject
+
+
+async def kept(call: Call, objects: Sequence[AskedObject]) -> dict[str, Row]:
+    """Return what the repository holds of these by oid, all of it kept for some time from now."""
+    here = await held_many(call.hub.db, call.repo.pk, BlobKind.LFS, names_of(objects))
+    if not here:
+        return here
+    hold = partial(
+        hold_many,
+        repo_pk=call.repo.pk,
+        kind=BlobKind.LFS,
+        names=list(here),
+        hold_ms=int(call.hub.settings.hold_seconds * 1000),
+    )
+    return await call.hub.db.write(hold)
+
+
+def names_of(objects: Sequence[AskedObject]) -> list[str]:
+    """Return the names of those that can have one, each once."""
+    return list({each.oid for each in objects if is_sha256(each.oid)})
