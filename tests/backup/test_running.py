@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -22,6 +23,9 @@ from tests.backup.conftest import SHAPES, Places
 from tests.serving import CLEAN, HUBSTEAD, Served, hubstead, serving
 
 FILE_BYTES = 20_000
+#: By which a program that is killed again and again is given more time: `make crash` kills often.
+PATIENCE = 1.15 if "HUBSTEAD_TEST_CRASHES" in os.environ else 1.5
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
 
 def variables(settings: Settings) -> dict[str, str]:
@@ -96,7 +100,6 @@ def whole(hub: Served, repo: str) -> int:
     return count
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(("shape", "other"), [("embedded", "company"), ("company", "embedded")])
 def test_a_backup_taken_while_people_commit_restores_to_one_moment(
     places: Places, tmp_path: Path, shape: str, other: str
@@ -155,7 +158,6 @@ def xet_client(hub: Served, verb: str, path: Path, home: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(("shape", "other"), [("embedded", "company"), ("company", "embedded")])
 def test_files_of_xet_come_back_and_clients_can_go_on_with_what_they_remember(
     places: Places, tmp_path: Path, shape: str, other: str
@@ -220,22 +222,21 @@ def backup_killed_after(seconds: float, folder: Path, data: Path, env: Mapping[s
 def killed_often(make: Callable[[float], bool]) -> int:
     """Kill later and later, until it came to its end twice; return how often it was killed."""
     kills = ends = 0
-    after = 0.3
+    after = 0.4
     while ends < 2:
         killed = make(after)
         kills, ends = kills + killed, ends + (not killed)
-        after *= 1.25
+        after *= PATIENCE
     return kills
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("large", SHAPES, indirect=True)
 def test_a_backup_that_was_killed_is_finished_by_the_next_one(
     large: Settings, places: Places, tmp_path: Path
 ) -> None:
     folder, env = tmp_path / "backup", variables(large)
     kills = killed_often(lambda after: backup_killed_after(after, folder, large.data, env))
-    assert kills > 2
+    assert kills > 1
     last = json.loads(ok("backup", str(folder), "--json", data=large.data, **env))
     assert last["new"]["count"] == 0
     complete = json.loads(ok("backup", str(folder), "--list", "--json", data=large.data))
@@ -246,7 +247,6 @@ def test_a_backup_that_was_killed_is_finished_by_the_next_one(
     ok("restore", str(folder), "--verify", data=target.data)
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("large", ["embedded"], indirect=True)
 def test_a_restore_that_was_killed_is_finished_by_the_next_one(
@@ -254,7 +254,7 @@ def test_a_restore_that_was_killed_is_finished_by_the_next_one(
 ) -> None:
     folder, target = str(tmp_path / "backup"), places(shape)
     ok("backup", folder, data=large.data)
-    env, kills, after = variables(target), 0, 0.3
+    env, kills, after = variables(target), 0, 0.4
     command = [HUBSTEAD, "restore", folder, "--data", str(target.data)]
     while True:
         process = subprocess.Popen(command, env={**CLEAN, **env}, stderr=subprocess.PIPE)
@@ -264,7 +264,7 @@ def test_a_restore_that_was_killed_is_finished_by_the_next_one(
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.communicate()
-            kills, after = kills + 1, after * 1.3
+            kills, after = kills + 1, after * PATIENCE
     assert process.returncode == 0 or b"not empty" in said, said
     assert kills > 1
     ok("restore", folder, "--verify", data=target.data, **env)

@@ -46,7 +46,7 @@ def make_environment(folder: Path, *requirements: str) -> Path:
     """
     _run(UV, "venv", "--quiet", "--clear", "--python", sys.executable, folder)
     python = folder / "bin" / "python"
-    install = (UV, "pip", "install", "--quiet", "--python", python)
+    install = (UV, "pip", "install", "--quiet", "--compile-bytecode", "--python", python)
     try:
         _run(*install, *requirements)
     except AssertionError:

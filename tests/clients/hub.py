@@ -1,7 +1,8 @@
-"""A hub in a process of its own, made by the command line as people make it, and its people."""
+"""A hub in a process of its own, and its people."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import socket
@@ -10,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from hubstead.accounts import Passwords, add_org, add_token, add_user
+from hubstead.db import Tx, open_db
 from tests.clients.front import NAME, Front, make_certificates, running_front
 from tests.node import Node, running
 
@@ -42,7 +45,8 @@ def running_hub(data: Path, *, fixed_port: int = 0, **settings: object) -> Itera
     """Start a hub on a free port of this machine, with its people, and stop it afterwards."""
     texts = {name: str(value) for name, value in settings.items()}
     with running(data, fixed_port=fixed_port, **texts) as node:
-        yield RunningHub(node, _people(node))
+        where = texts.get("database") or f"sqlite:///{data / 'hubstead.db'}"
+        yield RunningHub(node, asyncio.run(_people(where)))
 
 
 @contextlib.contextmanager
@@ -63,15 +67,27 @@ def _free_port() -> int:
         return port
 
 
-def _people(node: Node) -> dict[str, str]:
-    # Clients of old read fullname and email as keys that must be there.
-    about = ("--email", "anna@example.org", "--fullname", "Anna Example")
-    _run(node, "user", "create", ANNA, "--password", PASSWORD, *about)
-    _run(node, "user", "create", "bo", "--password", PASSWORD)
-    _run(node, "org", "create", ORG, "--owner", ANNA)
-    for token in OLD_TOKENS:
-        _run(node, "token", "create", ANNA, "--value", token)
-    return {name: _run(node, "token", "create", name)["token"] for name in (ANNA, "bo")}
+async def _people(url: str) -> dict[str, str]:
+    """Make everybody, and return a token by name."""
+    db = await open_db(url)
+    hashed = await Passwords().hash(PASSWORD)
+
+    async def make(tx: Tx) -> dict[str, str]:
+        # Clients of old read fullname and email as keys that must be there.
+        about = {"email": "anna@example.org", "fullname": "Anna Example"}
+        anna = await add_user(tx, ANNA, password_hash=hashed, **about)
+        bo = await add_user(tx, "bo", password_hash=hashed)
+        await add_org(tx, ORG, anna)
+        for token in OLD_TOKENS:
+            await add_token(tx, anna, name="of old", value=token)
+        return {
+            name: await add_token(tx, pk, name="token") for name, pk in ((ANNA, anna), ("bo", bo))
+        }
+
+    try:
+        return await db.write(make)
+    finally:
+        await db.close()
 
 
 def _run(node: Node, *command: str) -> Any:

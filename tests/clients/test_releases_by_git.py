@@ -12,9 +12,10 @@ from tests.clients.releases import REPOSITORY, Release
 from tests.clients.results import Results
 from tests.clients.running import run_scenario, tried
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("git-lfs") is None, reason="git-lfs is not on this machine"
-)
+pytestmark = [
+    pytest.mark.long,  # the class Repository sleeps for two seconds at every step
+    pytest.mark.skipif(shutil.which("git-lfs") is None, reason="git-lfs is not on this machine"),
+]
 
 
 @pytest.mark.timeout(600)

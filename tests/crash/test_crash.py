@@ -88,6 +88,7 @@ def company() -> Iterator[Shape]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(7200 if ASKED else 180)
 @pytest.mark.parametrize("shape", [files, company])
 def test_a_killed_hub_has_all_it_acknowledged_and_nothing_half_done(

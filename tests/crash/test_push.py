@@ -24,6 +24,7 @@ RESULTS = Path(__file__).with_name("pushes.md")
 REPO = "admin/pushed"
 
 
+@pytest.mark.long
 @pytest.mark.timeout(7200 if ASKED else 180)
 @pytest.mark.parametrize("shape", [files, company])
 def test_a_push_that_is_killed_moves_its_refs_or_not_and_a_reported_one_did(

@@ -42,6 +42,7 @@ _PATHS = 6
 _PATIENCE_S = 120.0
 
 
+@pytest.mark.long
 @pytest.mark.timeout(7200 if ASKED else 300)
 @pytest.mark.parametrize("shape", [files, company])
 def test_what_xet_clients_were_told_is_there_and_interrupted_uploads_go_on(

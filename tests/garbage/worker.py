@@ -1,9 +1,10 @@
 """A client that writes, drops and brings back large files, as a program of its own.
 
-    python worker.py REPO SEED SECONDS
+    python worker.py REPO SEED SECONDS SET
 
 It prints what was acknowledged: for each revision that must still be readable, the sha256 of
 each file. What a hub refuses is tried again, which is what a person would do.
+What it writes is made from SET: workers of one set share content, those of two do not.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ KB = 1024
 
 
 class Worker:
-    def __init__(self, repo: str, seed: int) -> None:
+    def __init__(self, repo: str, seed: int, content_set: str) -> None:
         self.api = HfApi()
         self.repo = repo
+        self.content_set = content_set
         self.seed = seed
         self.chance = random.Random(seed)
         self.files: dict[str, bytes] = {}
@@ -53,8 +55,8 @@ class Worker:
         Some are of this client only, some those of the others as well.
         """
         number = self.chance.choice([0, 1, 100 + self.seed, 200 + self.seed, 300 + self.seed])
-        common = random.Random(1000).randbytes(300 * KB)
-        return common + random.Random(number).randbytes(200 * KB)
+        common = random.Random(self.content_set).randbytes(300 * KB)
+        return common + random.Random(f"{self.content_set} {number}").randbytes(200 * KB)
 
     def add(self) -> None:
         path, content = f"f{self.chance.randrange(4)}.bin", self.content()
@@ -116,9 +118,9 @@ class Worker:
 
 
 def main() -> None:
-    repo, seed, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
-    worker = Worker(repo, seed)
-    worker.work(seconds)
+    repo, seed, seconds, content_set = sys.argv[1:]
+    worker = Worker(repo, int(seed), content_set)
+    worker.work(float(seconds))
     told = {"kept": worker.kept, "refused": worker.refused, "last": worker.last}
     print(json.dumps(told))
 

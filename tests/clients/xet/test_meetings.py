@@ -18,6 +18,7 @@ from tests.clients.xet.clients import CLIENTS, NEW_CHUNKER, OLD_CHUNKER, XetClie
 from tests.clients.xet.conftest import SETTINGS, SHAPES, hub_of_shape
 from tests.clients.xet.slow import slow_door
 
+pytestmark = pytest.mark.long
 REMEMBERING = [client for client in CLIENTS if client.xet] if ALL else [NEW_CHUNKER]
 
 

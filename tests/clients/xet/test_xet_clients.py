@@ -25,6 +25,7 @@ def chosen(clients: list[XetClient]) -> list[object]:
     ]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("client", chosen(CLIENTS))
 def test_a_client_does_everything_it_can(
