@@ -20,8 +20,9 @@ from tests.fuzz.examples import examples
 from tests.live import LiveHub, Person, Said
 
 DOCUMENT = document(routes(), "http://hub")
+SCHEMA = openapi.from_dict(DOCUMENT)
 OPERATIONS = {
-    f"{method.upper()} {path}": openapi.from_dict(DOCUMENT)[path][method.upper()]
+    f"{method.upper()} {path}": SCHEMA[path][method.upper()]
     for path, methods in DOCUMENT["paths"].items()
     for method in methods
 }
