@@ -7,6 +7,7 @@ loop that ``db`` lives on. Sync tests call ``run(coroutine)``.
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import shutil
 from collections.abc import Callable, Coroutine, Iterator
@@ -36,6 +37,12 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin what takes long, or everybody waits for it at the end."""
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector thousands of collected tests, which stay to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
