@@ -10,8 +10,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= $(or $(HUBSTEAD_DATA),data)
 TESTS ?= tests
-# Tests wait a lot for servers and disks, so two cores bear a little more than two at once.
-WORKERS ?= 3
+# Tests wait a lot for servers and disks, so two cores bear more than two at once.
+WORKERS ?= 4
 ARGS ?=
 
 # Some machines switch it off for all; without compiled files every program starts at half the speed.

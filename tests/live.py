@@ -51,6 +51,13 @@ from tests.services import Postgres, S3Server
 T = TypeVar("T")
 SHAPES = ("embedded", "company")
 
+#: What scripts for ``Person.python`` begin with.
+_SCRIPT = """import sys
+from huggingface_hub import CommitOperationCopy, HfApi, hf_hub_download, snapshot_download
+api = HfApi()
+args = sys.argv[1:]
+"""
+
 _COUNTS = {
     table.name: scan(select(func.count().label("rows")).select_from(table))
     for table in metadata.tables.values()
@@ -168,8 +175,7 @@ class Person:
 
     def python(self, script: str, *arguments: str, home: Path, **how: Any) -> str:
         """Run Python of the tests' own environment; ``api`` is the real client. See ``run``."""
-        start = "import sys\nfrom huggingface_hub import *\napi = HfApi()\nargs = sys.argv[1:]\n"
-        code = start + textwrap.dedent(script)
+        code = _SCRIPT + textwrap.dedent(script)
         return self.run(sys.executable, "-c", code, *arguments, home=home, **how)
 
     def with_token(self, role: str) -> Person:

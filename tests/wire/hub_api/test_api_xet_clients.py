@@ -282,6 +282,7 @@ def test_the_file_system_reads_and_writes(anna: Anna, stored: str) -> None:
     repo = anna.person.repo("fs")
     script = """
     import random
+    from huggingface_hub import HfFileSystem
     fs = HfFileSystem()
     data = open(args[2], "rb").read()
     with fs.open(f"{args[0]}/model-1.safetensors", "rb") as file:
