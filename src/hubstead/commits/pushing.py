@@ -22,7 +22,7 @@ from hubstead.commits.stores import Stores
 from hubstead.commits.tables import pack
 from hubstead.db import Reader, Tx, scan
 from hubstead.errors import HubError, InvalidInput, InvalidPath, RefExists
-from hubstead.gitstore import GitRepo, Limits, Pack, Pointer, Registered, Staging, parse_pointer
+from hubstead.gitstore import GitRepo, Limits, Pack, Pointer, Registered, Staging
 from hubstead.gitstore.pointer import MAX_BYTES
 from hubstead.repos import Derived, Repo
 
@@ -168,9 +168,7 @@ class _Push:
         faults: list[str] = []
         candidates: dict[str, str] = {}
         with self.staging.reading() as reading:
-            for pushed in self.staging.new_objects(tips):
-                if pushed.type != "blob":
-                    continue
+            for pushed in self.staging.new_blobs(tips):
                 if pushed.size > self.stores.settings.lfs_threshold_bytes:
                     faults.append(self._too_large(pushed.path, pushed.size))
                 elif _LEAST_POINTER_BYTES <= pushed.size <= MAX_BYTES:
@@ -179,11 +177,7 @@ class _Push:
             faults += self._path_faults(moves)
             if faults:
                 raise PushRefused(reason=_told(faults))
-            return {
-                pointer.oid: (pointer, candidates[oid])
-                for oid, content in reading.blobs()
-                if (pointer := parse_pointer(content)) is not None
-            }
+            return {pointer.oid: (pointer, candidates[oid]) for oid, pointer in reading.pointers()}
 
     def _too_large(self, path: str, size: int) -> str:
         limit = self.stores.settings.lfs_threshold_bytes

@@ -9,9 +9,9 @@ import re
 from dataclasses import dataclass
 
 MAX_BYTES = 1023
+BEGINNING = b"version https://git-lfs.github.com/spec/v1\n"
 _POINTER = re.compile(
-    rb"version https://git-lfs\.github\.com/spec/v1\n"
-    rb"(?:ext-[0-9]-[a-z0-9]+ sha256:[0-9a-f]{64}\n)*"
+    re.escape(BEGINNING) + rb"(?:ext-[0-9]-[a-z0-9]+ sha256:[0-9a-f]{64}\n)*"
     rb"oid sha256:([0-9a-f]{64})\n"
     rb"size (0|[1-9][0-9]{0,18})\n?"
 )
@@ -26,10 +26,7 @@ class Pointer:
 
     def format(self) -> bytes:
         """Return the pointer file."""
-        return b"version https://git-lfs.github.com/spec/v1\noid sha256:%b\nsize %d\n" % (
-            self.oid.encode(),
-            self.size,
-        )
+        return b"%boid sha256:%b\nsize %d\n" % (BEGINNING, self.oid.encode(), self.size)
 
 
 def parse(data: bytes) -> Pointer | None:

@@ -51,6 +51,12 @@ def end(process: subprocess.Popen[bytes]) -> int:
     return process.wait()
 
 
+def widen(pipe: int) -> None:
+    """Let a pipe hold more, so that its two ends wait less for each other."""
+    with contextlib.suppress(OSError):  # the machine's limit for unprivileged users
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+
+
 class GitOutput:
     """What a git program says, piece by piece, to whoever awaits it."""
 
@@ -60,8 +66,7 @@ class GitOutput:
         self._messages = messages
         self._fd = process.stdout.fileno()
         os.set_blocking(self._fd, False)
-        with contextlib.suppress(OSError):  # the machine's limit for unprivileged users
-            fcntl.fcntl(self._fd, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        widen(self._fd)
 
     async def read(self) -> bytes:
         """Return the next piece of at most 256 KiB, empty at the end."""

@@ -10,6 +10,7 @@ of and no others, so nothing that was accepted can lean on what a broken write l
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import re
 import secrets
@@ -23,11 +24,16 @@ from typing import BinaryIO, NamedTuple
 from hubstead.errors import HubError, StorageFull
 from hubstead.gitstore.draft import Pack
 from hubstead.gitstore.durable import full_disk_is_an_error_of_ours, sync_file, sync_folder
-from hubstead.gitstore.processes import end, spawn
+from hubstead.gitstore.pointer import BEGINNING, Pointer, parse
+from hubstead.gitstore.processes import end, spawn, widen
 from hubstead.gitstore.programs import GitProgram
 
 FOLDER = "staging"
 _ASK_BYTES = 1 << 15
+_READ_BYTES = 1 << 18
+#: A blob as ``new_blobs`` has it told, and what is told of an object that is not there.
+_BLOB = re.compile(rb"^blob ([0-9]+) ([0-9a-f]{40}) (.*)$", re.M)
+_MISSING = re.compile(rb"^([0-9a-f]{40}) missing$", re.M)
 _KEPT = re.compile(r"(?:pack|keep)\t([0-9a-f]{40})")
 #: For reading what was pushed: bombs end against the limits below, not against the machine's.
 _OPTIONS = (
@@ -60,10 +66,9 @@ class Registered(NamedTuple):
 
 
 class Pushed(NamedTuple):
-    """An object that no ref reached before."""
+    """A blob that no ref reached before."""
 
     oid: str
-    type: str  # commit, tree, blob, tag
     size: int
     path: str  # the first under which it was found, if it has one
 
@@ -165,8 +170,8 @@ class Staging:
 
     # -- looking through it ------------------------------------------------------------------
 
-    def new_objects(self, tips: Sequence[str]) -> Iterator[Pushed]:
-        """Yield what ``tips`` reach and no ref did; all of it is there when this ends.
+    def new_blobs(self, tips: Sequence[str]) -> Iterator[Pushed]:
+        """Yield blobs that ``tips`` reach and no ref did; all they reach is there when this ends.
 
         Raises:
             PackRefused: something is missing.
@@ -182,7 +187,7 @@ class Staging:
                 stderr=messages,
             )
             assert walk.stdout is not None
-            form = "--batch-check=%(objectname) %(objecttype) %(objectsize) %(rest)"
+            form = "--batch-check=%(objecttype) %(objectsize) %(objectname) %(rest)"
             look = spawn(
                 self._command("cat-file", form, "--buffer"),
                 self._environment(),
@@ -191,7 +196,7 @@ class Staging:
             )
             try:
                 walk.stdout.close()
-                yield from _rows(look)
+                yield from _blobs(look)
                 if walk.wait() or look.wait():
                     messages.seek(0)
                     said = messages.read(1 << 16).decode("utf-8", "replace")
@@ -205,7 +210,7 @@ class Staging:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Reading]:
-        """Read small blobs while others are still being looked for."""
+        """Read small blobs while others are still being looked for: some may be pointers."""
         with self._messages_file() as content:
             process = spawn(
                 self._command("cat-file", "--batch", "--buffer"),
@@ -228,7 +233,7 @@ class Staging:
         assert process.stdout is not None
         try:
             rest = b""
-            while piece := process.stdout.read(1 << 18):
+            while piece := process.stdout.read(_READ_BYTES):
                 *paths, rest = (rest + piece).split(b"\0")
                 yield from paths
         finally:
@@ -296,6 +301,8 @@ class Reading:
     """Blobs asked for one by one, and read when all were asked for."""
 
     def __init__(self, process: subprocess.Popen[bytes], content: BinaryIO) -> None:
+        assert process.stdin is not None
+        widen(process.stdin.fileno())
         self._process = process
         self._content = content
         self._asked = bytearray()
@@ -313,28 +320,34 @@ class Reading:
         while left:
             left = left[self._process.stdin.write(left) or 0 :]
 
-    def blobs(self) -> Iterator[tuple[str, bytes]]:
-        """Yield (oid, content) of each that was asked for."""
+    def pointers(self) -> Iterator[tuple[str, Pointer]]:
+        """Yield (oid, what it says) of those that are LFS pointers."""
         assert self._process.stdin is not None
         self._send()
         self._process.stdin.close()
         self._process.wait()
-        self._content.seek(0)
-        while head := self._content.readline():
-            oid, _type, size = head.decode().split()
-            yield oid, self._content.read(int(size))
-            self._content.read(1)
+        if not os.fstat(self._content.fileno()).st_size:
+            return
+        with mmap.mmap(self._content.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            if content.find(BEGINNING) < 0:  # as it is with most pushes of small files
+                return
+            while head := content.readline():
+                oid, _type, size = head.decode().split()
+                if (pointer := parse(content.read(int(size)))) is not None:
+                    yield oid, pointer
+                content.read(1)
 
 
-def _rows(process: subprocess.Popen[bytes]) -> Iterator[Pushed]:
+def _blobs(process: subprocess.Popen[bytes]) -> Iterator[Pushed]:
+    """Read what ``cat-file`` says of objects, and pass over what is no blob."""
     assert process.stdout is not None
-    with open(process.stdout.fileno(), "rb", buffering=1 << 20, closefd=False) as output:
-        for line in output:
-            oid, type_, size, path = line.rstrip(b"\n").split(b" ", 3)
-            if type_ == b"missing":
-                raise PackRefused(reason=f"the object {oid.decode()} is missing")
-            shown = path.decode("utf-8", "surrogateescape")
-            yield Pushed(oid.decode(), type_.decode(), int(size), shown)
+    rest = b""
+    while piece := process.stdout.read(_READ_BYTES):
+        lines, _, rest = (rest + piece).rpartition(b"\n")
+        if missing := _MISSING.search(lines):
+            raise PackRefused(reason=f"the object {missing[1].decode()} is missing")
+        for size, oid, path in _BLOB.findall(lines):
+            yield Pushed(oid.decode(), int(size), path.decode("utf-8", "surrogateescape"))
 
 
 def _reason(said: str, status: int) -> str:
