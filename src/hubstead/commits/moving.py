@@ -169,7 +169,8 @@ async def _check_room(tx: Tx, repo_pk: int, name: str) -> None:
         row = await tx.one(_IN_THE_WAY, repo_pk=repo_pk, above=above, below=below, behind=behind)
         if row is not None:
             raise InvalidInput(
-                reason=f"Invalid reference for a branch: {name} and {row.name} cannot both exist"
+                ref=name,
+                reason=f"Invalid reference for a branch: {name} and {row.name} cannot both exist",
             )
 
 

@@ -28,6 +28,8 @@ from hubstead.repos import Derived, Repo
 
 #: A smaller file cannot be an LFS pointer.
 _LEAST_POINTER_BYTES = 120
+#: What git calls a ref that others have moved meanwhile.
+_STALE = "fetch first"
 #: So many faults are told, the rest is counted.
 _MOST_TOLD = 10
 _PACKS = scan(select(pack.c.name).where(pack.c.repo_pk == bindparam("repo_pk")))
@@ -101,11 +103,16 @@ async def accept_push(
         atomic: All of the commands or none.
 
     Returns:
-        The outcome of each command, in order; nothing is left of what was refused.
+        The outcome of each command, in order; nothing is left of what was refused. A command
+        that leaves a ref where it is succeeds, as it does with git: libgit2 and isomorphic-git
+        send such ones.
     """
     push = _Push(stores, actor, opened, staging, name)
-    faults = {each.ref: fault for each in commands if (fault := push.fault_of(each))}
-    wanted = [each for each in commands if each.ref not in faults]
+    idle = [each for each in commands if each.old == each.new]
+    wanted = [each for each in commands if each.old != each.new]
+    faults = {each.ref: fault for each in wanted if (fault := push.fault_of(each))}
+    faults |= await push.elsewhere(idle)
+    wanted = [each for each in wanted if each.ref not in faults]
     if wanted and not (atomic and faults):
         faults |= await push.carry_out(wanted, atomic=atomic)
     if atomic and faults:
@@ -129,9 +136,15 @@ class _Push:
             check_pushed_ref(self.opened, command.ref, deleted=command.new is None)
         except HubError as error:
             return error.message
-        if command.old == command.new:
-            return "nothing to do"
         return None
+
+    async def elsewhere(self, idle: list[Command]) -> dict[str, str]:
+        """Return a fault for each ref that is to stay where it is not."""
+        if not idle:
+            return {}
+        rows = await all_refs(self.stores.db, self.opened.pk)
+        found = {row.name: row.oid for row in rows}
+        return {each.ref: _STALE for each in idle if found.get(each.ref) != each.old}
 
     async def carry_out(self, wanted: list[Command], *, atomic: bool) -> dict[str, str]:
         """Return a fault for each ref that could not be moved."""
@@ -229,10 +242,10 @@ class _Push:
             try:
                 await self.stores.db.write(functools.partial(self._visible, plan))
             except (RefMoved, RefExists, InvalidInput) as error:
-                wrong = str(error.facts.get("ref", ""))
-                faults[wrong] = "fetch first" if isinstance(error, RefMoved) else error.message
-                left = [move for move in moves if move.ref != wrong]
-                moves = [] if atomic or len(left) == len(moves) else left
+                wrong = [move for move in moves if move.ref == error.facts.get("ref")] or moves
+                told = _STALE if isinstance(error, RefMoved) else error.message
+                faults |= {move.ref: told for move in wrong}
+                moves = [] if atomic else [move for move in moves if move not in wrong]
             except HubError as error:
                 faults |= {move.ref: error.message for move in moves}
                 moves = []
