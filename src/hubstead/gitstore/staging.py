@@ -26,7 +26,7 @@ from hubstead.gitstore.draft import Pack
 from hubstead.gitstore.durable import full_disk_is_an_error_of_ours, sync_file, sync_folder
 from hubstead.gitstore.pointer import BEGINNING, Pointer, parse
 from hubstead.gitstore.processes import end, spawn, widen
-from hubstead.gitstore.programs import GitProgram
+from hubstead.gitstore.programs import HARMLESS, GitProgram
 
 FOLDER = "staging"
 _ASK_BYTES = 1 << 15
@@ -43,6 +43,7 @@ _OPTIONS = (
     "core.deltaBaseCacheLimit=64m",
     "core.fsync=none",  # what is accepted is made durable when it is
 )
+_STRICT = "--strict=" + ",".join(f"{fault}=ignore" for fault in HARMLESS)
 _LIMITED = 'ulimit -v "$0"; ulimit -t "$1"; shift; exec "$@"'
 
 
@@ -131,7 +132,7 @@ class Staging:
 
     def _start(self) -> None:
         self._messages = self._messages_file()
-        arguments = ["index-pack", "--stdin", "--fix-thin", "--strict", "--no-rev-index"]
+        arguments = ["index-pack", "--stdin", "--fix-thin", _STRICT, "--no-rev-index"]
         self._indexing = spawn(
             self._command(*arguments, f"--max-input-size={self._limits.pack_bytes}"),
             self._environment(),
@@ -353,6 +354,8 @@ def _blobs(process: subprocess.Popen[bytes]) -> Iterator[Pushed]:
 def _reason(said: str, status: int) -> str:
     lines = [line.removeprefix("fatal: ").removeprefix("error: ") for line in said.splitlines()]
     lines = [line for line in lines if line.strip()]
+    if len(lines) > 1 and lines[-1] == "fsck error in packed object":
+        return lines[-2]  # which object it is, and what is wrong with it
     if lines:
         return lines[-1]
     return "it takes too much memory or time" if status else "git said nothing"

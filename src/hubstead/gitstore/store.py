@@ -38,7 +38,7 @@ from hubstead.gitstore.durable import (
 from hubstead.gitstore.folding import Folder
 from hubstead.gitstore.missing import RepoMissing
 from hubstead.gitstore.processes import GitOutput
-from hubstead.gitstore.programs import GitProgram
+from hubstead.gitstore.programs import HARMLESS, GitProgram
 from hubstead.gitstore.repo import Caches, GitRepo
 from hubstead.gitstore.staging import FOLDER as STAGING
 from hubstead.gitstore.staging import Limits, Registered, Staging
@@ -413,15 +413,17 @@ class GitStore:
     def fsck(self, repo_id: str, tips: Sequence[str]) -> list[str]:
         """Return what ``git fsck --strict`` has against the packs and all that ``tips`` reach.
 
-        No lines means no fault. Objects that no tip reaches are not a fault.
+        No lines means no fault. Objects that no tip reaches are not a fault, nor is what a push
+        may bring (``HARMLESS``).
 
         Raises:
             RepoMissing: when the repository's folder is not on this node.
         """
         if not self.exists(repo_id):
             raise RepoMissing(repo_id=repo_id)
+        ignored = [part for fault in HARMLESS for part in ("-c", f"fsck.{fault}=ignore")]
         options = ["--full", "--strict", "--no-dangling", "--no-progress", "--no-reflogs"]
-        done = self._program.outcome(self.path(repo_id), "fsck", *options, *tips)
+        done = self._program.outcome(self.path(repo_id), *ignored, "fsck", *options, *tips)
         lines = (done.stdout + done.stderr).decode("utf-8", "replace").splitlines()
         found = [line for line in lines if line and not line.startswith("notice: ")]
         if done.returncode and not found:
