@@ -20,11 +20,13 @@ from hubstead.gitstore.listing import parse_rows
 #: (mode, id) of something in a tree.
 Found = tuple[int, pygit2.Oid]
 _LOOK_BACK = 1000
+#: The end of the year 9999: commits may claim any time, and calendars end there.
+_LAST_S = 253_402_300_799
 
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A commit; ``time_s`` is the committer's, in seconds since the epoch."""
+    """A commit; ``time_s`` is the committer's, in seconds from the epoch to the year 9999."""
 
     oid: str
     tree: str
@@ -44,7 +46,7 @@ class Commit:
             tuple([str(parent) for parent in commit.parent_ids]),
             author.raw_name.decode("utf-8", "replace"),
             author.raw_email.decode("utf-8", "replace"),
-            commit.commit_time,
+            min(max(commit.commit_time, 0), _LAST_S),
             commit.raw_message.decode("utf-8", "replace"),
         )
 
