@@ -22,8 +22,10 @@ MEDIA_TYPE = "application/x-git-receive-pack-result"
 _COMMAND_BYTES = 1200
 #: While a push is looked through, something is said this often, so that nobody hangs up.
 KEEP_ALIVE_S = 5.0
+_SHALLOW = re.compile(rb"shallow [0-9a-f]{40}\n?")
 _COMMAND = re.compile(rb"([0-9a-f]{40}) ([0-9a-f]{40}) ([^\0\n]+)\n?")
 _HEAD_BYTES = 12
+_UNSHALLOW = ": this clone is shallow, `git fetch --unshallow` completes it"
 
 
 async def receive_pack(call: Call) -> ASGIApp:
@@ -64,6 +66,7 @@ class _Intake:
     max_objects: int
     fault: HubError | None = None
     capabilities: frozenset[str] = frozenset()
+    shallow: bool = False  # the clone holds a part of its history
     _packets: Packets = field(init=False)
     _commands: list[Command] = field(default_factory=list)
     _flushed: bool = False  # the commands have ended
@@ -91,6 +94,9 @@ class _Intake:
                 self.fault = error
 
     def _add(self, line: bytes) -> None:
+        if _SHALLOW.fullmatch(line):  # what it lacks has to be here already, and is looked for
+            self.shallow = True
+            return
         command, _, offered = line.partition(b"\0")
         if not self._commands:
             self.capabilities = frozenset(offered.decode("utf-8", "replace").split())
@@ -162,7 +168,7 @@ class _Reporting:
             yield report
             return
         for text in verdict.warnings:
-            for piece in band(2, f"warning: {text}\n".encode()):
+            for piece in band(2, b"warning: %b\n" % _line(text)):
                 yield piece
         for piece in band(1, report):
             yield piece
@@ -183,8 +189,9 @@ class _Reporting:
             except HubError as error:
                 fault = error
         if fault is not None:
-            refused = [Outcome(each.ref, "unpacker error") for each in self._commands]
-            return _line(fault.message), Verdict(refused)
+            if self._intake.shallow and isinstance(fault, PackRefused):
+                return fault.message + _UNSHALLOW, self._refused("shallow update not allowed")
+            return fault.message, self._refused("unpacker error")
         call = self._call
         verdict = await accept_push(
             call.hub.stores,
@@ -197,18 +204,21 @@ class _Reporting:
         )
         return "ok", verdict
 
+    def _refused(self, why: str) -> Verdict:
+        return Verdict([Outcome(each.ref, why) for each in self._commands])
+
 
 def _report(unpacked: str, outcomes: Sequence[Outcome]) -> bytes:
-    told = [packet(f"unpack {unpacked}\n")]
+    told = [packet(b"unpack %b\n" % _line(unpacked))]
     for each in outcomes:
         ref = each.ref.encode("utf-8", "surrogateescape")
         if each.fault is None:
             told.append(packet(b"ok %b\n" % ref))
         else:
-            told.append(packet(b"ng %b %b\n" % (ref, _line(each.fault).encode())))
+            told.append(packet(b"ng %b %b\n" % (ref, _line(each.fault))))
     return b"".join(told) + FLUSH
 
 
-def _line(text: str) -> str:
+def _line(text: str) -> bytes:
     """Return a text as one line of the report, which is one packet."""
-    return " ".join(text.split())[:2000]
+    return " ".join(text.split())[:2000].encode("utf-8", "backslashreplace")
