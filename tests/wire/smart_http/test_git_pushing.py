@@ -342,6 +342,100 @@ def subprocess_pack(here: Clone, names: bytes) -> bytes:
     return (here.path / f"made-{stem}.pack").read_bytes()
 
 
+def test_a_shallow_clone_pushes_what_the_hub_can_complete(
+    live_hub: LiveHub, anna: Person, here: Clone, tmp_path: Path
+) -> None:
+    here.commit("a", "0")
+    here.commit("a", "1")
+    here("push", "-q")
+    shallow = clone(url(anna, anna.path("bert")), tmp_path / "shallow", "--depth", "1")
+    oid = shallow.commit("a", "2")
+    shallow("push", "-q")
+    assert tip(live_hub, anna.path("bert")) == oid
+    other = anna.repo("other")
+    before = live_hub.traces()
+    said = shallow.refused("push", url(anna, other), "HEAD:refs/heads/x")
+    assert "shallow update not allowed" in said
+    assert "git fetch --unshallow" in said
+    assert live_hub.traces() == before
+
+
+def test_a_branch_below_another_is_refused_and_its_fellows_are_not(
+    live_hub: LiveHub, anna: Person, here: Clone
+) -> None:
+    here.commit("a", "1")
+    here("push", "-q", "origin", "HEAD:refs/heads/one/two")
+    said = here.refused("push", "origin", "HEAD:refs/heads/one", "HEAD:refs/heads/three")
+    assert "refs/heads/one and refs/heads/one/two cannot both exist" in said
+    listed = here("ls-remote", "--heads", "origin")
+    assert [line.rpartition("/")[2] for line in listed.splitlines()] == ["main", "two", "three"]
+    assert "cannot both exist" in here.refused("push", "origin", "HEAD:refs/heads/three/four")
+
+
+def test_a_ref_whose_name_is_not_utf8_is_refused_in_words(here: Clone) -> None:
+    here.commit("a", "1")
+    said = here.refused(
+        "push", "origin", b"HEAD:refs/heads/caf\xe9".decode(errors="surrogateescape")
+    )
+    assert "Invalid reference" in said
+
+
+def literal(here: Clone, kind: str, content: bytes) -> str:
+    options = ["-t", kind, "-w", "--literally", "--stdin"]
+    return here("hash-object", *options, stdin=content).strip()
+
+
+def odd_commit(here: Clone, *, author: bytes = b"A <a@x.org> 1 +0000", entry: bytes = b"") -> str:
+    """Make a commit as no git does today, on the tip; ``entry`` is mode and name of a folder."""
+    folder = bytes.fromhex(here("rev-parse", "HEAD^{tree}").strip())
+    tree = literal(here, "tree", (entry or b"40000 d") + b"\0" + folder)
+    head = here("rev-parse", "HEAD").strip()
+    lines = [f"tree {tree}\nparent {head}\n".encode(), b"author ", author]
+    return literal(
+        here, "commit", b"".join(lines) + b"\ncommitter A <a@x.org> 99999999999999 +0000\n\nm\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"entry": b"040000 d"},
+        {"author": b"A <a@x.org> 1 +051800"},
+        {"author": b"A <a@x.org> 1 +0000\nauthor B <b@x.org> 2 +0000"},
+    ],
+    ids=["padded mode", "long time zone", "two authors"],
+)
+def test_what_old_gits_wrote_is_pushed_and_read(
+    live_hub: LiveHub, anna: Person, here: Clone, tmp_path: Path, odd: dict[str, bytes]
+) -> None:
+    oid, repo = odd_commit(here, **odd), anna.path("bert")
+    here("push", "-q", "origin", f"{oid}:refs/heads/main")
+    assert anna.call("GET", f"/{repo}/resolve/main/d/.gitattributes").status == 200
+    assert [each.path for each in anna.api.list_repo_tree(repo, expand=True)] == ["d"]
+    assert anna.api.list_repo_commits(repo)[0].created_at.year == 9999
+    anna.api.upload_file(path_or_fileobj=b"1", path_in_repo="d/new.txt", repo_id=repo)
+    back = clone(url(anna, repo), tmp_path / "back")
+    assert (back.path / "d/new.txt").read_bytes() == b"1"
+
+
+@pytest.mark.parametrize(
+    ("odd", "told"),
+    [
+        ({"entry": b"40000 .git"}, "hasDotgit"),
+        ({"entry": b"40000 .."}, "hasDotdot"),
+        ({"author": b"A 1 +0000"}, "missingEmail"),
+        ({"author": b"A <a@x.org> x +0000"}, "badDate"),
+    ],
+)
+def test_what_harms_or_cannot_be_read_is_refused_by_name(
+    live_hub: LiveHub, here: Clone, odd: dict[str, bytes], told: str
+) -> None:
+    before = live_hub.traces()
+    said = here.refused("push", "origin", f"{odd_commit(here, **odd)}:refs/heads/main")
+    assert told in said
+    assert live_hub.traces() == before
+
+
 def test_a_real_history_goes_up_in_one_go_and_comes_back_identical(
     anna: Person, here: Clone, tmp_path: Path
 ) -> None:
