@@ -15,6 +15,8 @@ from git_live import Clone, clone, tip, url
 from tests.live import LiveHub, Person
 from tests.node import wait_until
 
+from hubstead.gitstore import GitStore
+
 
 @pytest.fixture
 def anna(live_hub: LiveHub) -> Person:
@@ -416,6 +418,16 @@ def test_what_old_gits_wrote_is_pushed_and_read(
     anna.api.upload_file(path_or_fileobj=b"1", path_in_repo="d/new.txt", repo_id=repo)
     back = clone(url(anna, repo), tmp_path / "back")
     assert (back.path / "d/new.txt").read_bytes() == b"1"
+
+
+def test_a_doctor_finds_no_fault_in_what_a_push_may_bring(
+    live_hub: LiveHub, anna: Person, here: Clone
+) -> None:
+    odd = odd_commit(here, author=b"A <a@x.org> 1 +051800", entry=b"040000 d")
+    tag = literal(here, "tag", f"object {odd}\ntype commit\ntag v0.1\n\nno tagger\n".encode())
+    here("push", "-q", "origin", f"{odd}:refs/heads/main", f"{tag}:refs/tags/v0.1")
+    folder = anna.call("GET", f"/api/models/{anna.path('bert')}").json["_id"]
+    assert GitStore(live_hub.settings.git_root).fsck(folder, [odd, tag]) == []
 
 
 @pytest.mark.parametrize(
