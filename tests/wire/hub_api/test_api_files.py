@@ -111,6 +111,8 @@ def test_head_says_what_get_says(place: Place, door: str, path: str) -> None:
     for said in (get, head):
         for name in ("date", "x-request-id"):
             said.headers.pop(name)
+    if get.status >= 400:  # see test_a_refused_head_promises_no_json
+        get.headers.pop("content-type")
     assert (head.status, head.headers) == (get.status, get.headers)
     assert head.body == b""
 
@@ -204,6 +206,17 @@ def test_a_file_that_is_not_there_is_told_with_the_commit_that_lacks_it(
         assert (said.status, said.code) == (404, "EntryNotFound")
         assert said.message == "Entry not found"
         assert said.headers["x-repo-commit"] == place.sha
+
+
+def test_a_refused_head_promises_no_json(place: Place) -> None:
+    address = f"/{place.owner.repo('unreadable', private=True)}/resolve/main/a.txt"
+    for method, kind in [("GET", "application/json; charset=utf-8"), ("HEAD", None)]:
+        for status, said in [
+            (401, place.owner.hub.call(method, address)),
+            (404, place.get("/resolve/main/none", method)),
+        ]:
+            assert (said.status, said.headers.get("content-type")) == (status, kind)
+            assert said.headers["x-error-message"]
 
 
 def test_odd_names_are_found_by_their_encoded_form(place: Place) -> None:

@@ -12,7 +12,7 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 class Answer:
-    """A whole answer in memory; for HEAD it is sent without its body."""
+    """A whole answer in memory; for HEAD without its body, and a refusal without its type."""
 
     def __init__(
         self,
@@ -30,11 +30,16 @@ class Answer:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
+        bare = scope["method"] == "HEAD"
         lines = [(k.lower().encode(), v.encode("latin-1")) for k, v in self.headers.items()]
+        if bare and self.status >= 400:
+            # @huggingface/hub parses whatever is called JSON, and trips over the missing body
+            # (createApiError); without a type it tells the status.
+            lines = [line for line in lines if line[0] != b"content-type"]
         if self.status not in (204, 304):
             lines.append((b"content-length", b"%d" % len(self.body)))
         await send({"type": "http.response.start", "status": self.status, "headers": lines})
-        body = b"" if scope["method"] == "HEAD" else self.body
+        body = b"" if bare else self.body
         await send({"type": "http.response.body", "body": body})
 
 
