@@ -79,7 +79,7 @@ def test_libgit2_pushes_fetches_and_deletes_branches_and_tags(
 ) -> None:
     repo = anna.repo()
     here, other = cloned(anna, repo, tmp_path / "w"), cloned(anna, repo, tmp_path / "other")
-    oid = commit(here, "refs/heads/main", {f"d{n % 10}/f{n}": b"%d" % n for n in range(2000)})
+    oid = commit(here, "refs/heads/main", {f"d{n % 10}/f{n}": b"%d" % n for n in range(400)})
     here.create_tag("v1", oid, ObjectType.COMMIT, ANNA, "one")
     here.references.create("refs/heads/zweig-ü", oid)
     assert push(anna, here, "refs/heads/main", "refs/tags/v1", "refs/heads/zweig-ü") == {}
