@@ -235,8 +235,22 @@ def test_the_address_reaches_the_application_as_it_was_sent(start, target, raw, 
     assert (seen["raw_path"], seen["path"], seen["query_string"]) == (raw, path, query)
 
 
-def test_a_request_to_upgrade_is_answered_as_plain_http(tight):
+@pytest.mark.parametrize("name", ["Upgrade", "upgrade"])
+@pytest.mark.parametrize("framing", ["length", "chunks"])
+def test_a_request_to_upgrade_is_answered_as_plain_http(tight, framing, name):
+    """Java's client asks for h2c with every request, and curl does with --http2."""
+    lines = (
+        f"Connection: Upgrade, HTTP2-Settings\r\n{name}: h2c\r\nHTTP2-Settings: AAEAAEAAAAIA\r\n"
+    )
     with tight.connect() as wire:
-        wire.request("GET", "/hello", "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n")
-        status, headers, body = wire.answer()
-        assert (status, body, headers["connection"]) == (200, b"hello", "close")
+        for _ in range(2):  # on one connection
+            wire.request("GET", "/hello", lines)
+            status, _, body = wire.answer()
+            assert (status, body) == (200, b"hello")
+            if framing == "length":
+                wire.request("POST", "/read", lines, b"bytes")
+            else:
+                head = f"POST /read HTTP/1.1\r\nHost: x\r\n{lines}Transfer-Encoding: chunked\r\n"
+                wire.send(f"{head}\r\n5\r\nbytes\r\n0\r\n\r\n".encode())
+            status, _, body = wire.answer()
+            assert (status, json.loads(body)["count"]) == (200, 5)

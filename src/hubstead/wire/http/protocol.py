@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import secrets
 import socket
 import urllib.parse
@@ -31,6 +32,7 @@ ZERO_COPY = "http.response.zerocopysend"
 RECEIVE_INTO = "hubstead.receive_into"
 
 _JOINED_BYTES = 32 * 1024
+_UPGRADE = re.compile(rb"(\r\nupgrad)e(?=[ \t]*:)", re.I)
 _SOCKET_KINDS = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
 
 
@@ -41,6 +43,16 @@ class Refused(Exception):
         super().__init__(reason)
         self.status = status
         self.reason = reason
+
+
+def _without_upgrade(data: bytes) -> bytes:
+    """Give another name to the header that asks for another protocol in the head of a request.
+
+    We may pass over it (RFC 9110, 7.8), but the parser would pass over the body that follows:
+    Java's client and curl ask for h2c with every kind of request.
+    """
+    head, end, rest = data.partition(b"\r\n\r\n")
+    return _UPGRADE.sub(rb"\1_", head) + end + rest
 
 
 class Outlet:
@@ -174,6 +186,8 @@ class HubProtocol(HttpToolsProtocol):
     def _feed(self, data: bytes) -> None:
         clean, self._begun = not self._in_request, 0
         was_in_head = self._in_head
+        if b"pgrade" in data and (clean or was_in_head):
+            data = _without_upgrade(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
