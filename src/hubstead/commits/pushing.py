@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -32,6 +32,8 @@ _LEAST_POINTER_BYTES = 120
 _STALE = "fetch first"
 #: So many faults are told, the rest is counted.
 _MOST_TOLD = 10
+#: LFS objects by oid, each with a path that names it.
+Named = dict[str, tuple[Pointer, str]]
 _PACKS = scan(select(pack.c.name).where(pack.c.repo_pk == bindparam("repo_pk")))
 
 
@@ -150,7 +152,7 @@ class _Push:
         """Return a fault for each ref that could not be moved."""
         try:
             moves = await asyncio.to_thread(self._moves, wanted)
-            links = await self._links(await asyncio.to_thread(self._look, moves), moves)
+            links = await self._links(await self._looked_through(moves), moves)
         except HubError as error:
             return {each.ref: error.message for each in wanted}
         async with self.stores.locks.of(self.opened.id):
@@ -159,26 +161,38 @@ class _Push:
     # -- rules -------------------------------------------------------------------------------
 
     def _moves(self, wanted: list[Command]) -> list[Move]:
-        return [self._move_of(each) for each in wanted]
+        kinds = self.staging.kinds(list({each.new for each in wanted if each.new is not None}))
+        return [self._move_of(each, kinds) for each in wanted]
 
-    def _move_of(self, command: Command) -> Move:
+    def _move_of(self, command: Command, kinds: Mapping[str, tuple[str, str | None]]) -> Move:
         if command.new is None:
             return Move(command.ref, command.old, None)
-        kind, commit = self.staging.kind(command.new)
+        kind, commit = kinds[command.new]
         if commit is None or (kind != "commit" and command.ref.startswith(HEADS)):
             raise PushRefused(reason=f"{command.ref} must point to a commit, not to a {kind}")
         return Move(command.ref, command.old, command.new, commit)
 
-    def _look(self, moves: Sequence[Move]) -> dict[str, tuple[Pointer, str]]:
+    async def _looked_through(self, moves: Sequence[Move]) -> Named:
         """Look through everything new; return the LFS objects it names, with a path of each.
 
         Raises:
             PushRefused: with every fault, as far as they can be told.
         """
+        paths = asyncio.ensure_future(asyncio.to_thread(self._path_faults, moves))
+        try:
+            named, faults = await asyncio.to_thread(self._look, moves)
+        finally:
+            await asyncio.wait([paths])
+        faults += paths.result()
+        if faults:
+            raise PushRefused(reason=_told(faults))
+        return named
+
+    def _look(self, moves: Sequence[Move]) -> tuple[Named, list[str]]:
+        faults: list[str] = []
         tips = [move.new for move in moves if move.new is not None]
         if not tips:
-            return {}
-        faults: list[str] = []
+            return {}, faults
         candidates: dict[str, str] = {}
         with self.staging.reading() as reading:
             for pushed in self.staging.new_blobs(tips):
@@ -187,10 +201,8 @@ class _Push:
                 elif _LEAST_POINTER_BYTES <= pushed.size <= MAX_BYTES:
                     candidates[pushed.oid] = pushed.path
                     reading.ask(pushed.oid)
-            faults += self._path_faults(moves)
-            if faults:
-                raise PushRefused(reason=_told(faults))
-            return {pointer.oid: (pointer, candidates[oid]) for oid, pointer in reading.pointers()}
+            pointers = () if faults else reading.pointers()
+            return {pointer.oid: (pointer, candidates[oid]) for oid, pointer in pointers}, faults
 
     def _too_large(self, path: str, size: int) -> str:
         limit = self.stores.settings.lfs_threshold_bytes
@@ -199,18 +211,17 @@ class _Push:
             f"LFS files. Run `git lfs migrate import --include='{path}'` and push again"
         )
 
-    def _path_faults(self, moves: Sequence[Move]) -> Iterator[str]:
-        settings = self.stores.settings
+    def _path_faults(self, moves: Sequence[Move]) -> list[str]:
+        settings, faults = self.stores.settings, []
         for tip in {move.target for move in moves if move.target}:
             for path in self.staging.paths(tip):
                 try:
                     check_pushed_path(path, settings)
                 except InvalidPath as error:
-                    yield error.message
+                    faults.append(error.message)
+        return faults
 
-    async def _links(
-        self, named: dict[str, tuple[Pointer, str]], moves: Sequence[Move]
-    ) -> list[Link]:
+    async def _links(self, named: Named, moves: Sequence[Move]) -> list[Link]:
         ref = next((move.ref for move in moves if move.new), None)
         links, faults = [], []
         for pointer, path in named.values():

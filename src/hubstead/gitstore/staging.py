@@ -75,7 +75,7 @@ class Pushed(NamedTuple):
 
 
 class Staging:
-    """One push. Belongs to one thread at a time; ``remove`` leaves nothing of it."""
+    """One push. Its methods are for threads, of which one feeds; ``remove`` leaves nothing."""
 
     def __init__(
         self, program: GitProgram, repo: Path, registered: Registered, limits: Limits
@@ -240,13 +240,13 @@ class Staging:
         finally:
             end(process)
 
-    def kind(self, oid: str) -> tuple[str, str | None]:
-        """Return what an object is, and the commit it is or stands for, if any.
+    def kinds(self, oids: Sequence[str]) -> dict[str, tuple[str, str | None]]:
+        """Return what each object is, and the commit it is or stands for, if any.
 
         Raises:
-            PackRefused: it is not there.
+            PackRefused: one is not there.
         """
-        asked = f"{oid}\n{oid}^{{commit}}\n".encode()
+        asked = "".join(f"{oid}\n{oid}^{{commit}}\n" for oid in oids).encode()
         done = subprocess.run(
             self._command("cat-file", "--batch-check=%(objecttype) %(objectname)"),
             input=asked,
@@ -254,11 +254,13 @@ class Staging:
             env=self._environment(),
             check=False,
         )
-        first, second = done.stdout.decode().splitlines()[:2]
-        if first.endswith("missing"):
-            raise PackRefused(reason=f"the object {oid} is missing")
-        commit = second.partition(" ")[2]
-        return first.partition(" ")[0], commit if second.startswith("commit ") else None
+        told = [line.split(" ") for line in done.stdout.decode().splitlines()]
+        found: dict[str, tuple[str, str | None]] = {}
+        for oid, (kind, _), (of_commit, commit) in zip(oids, told[::2], told[1::2], strict=True):
+            if kind == oid:
+                raise PackRefused(reason=f"the object {oid} is missing")
+            found[oid] = kind, commit if of_commit == "commit" else None
+        return found
 
     # -- its end -----------------------------------------------------------------------------
 
