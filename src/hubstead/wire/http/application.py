@@ -13,7 +13,15 @@ from urllib.parse import quote, unquote, urlsplit
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hubstead.errors import ClientGone, HubError, LoginRequired, NotFound, RepoMoved, RepoNotFound
+from hubstead.errors import (
+    ClientGone,
+    HubError,
+    LoginRequired,
+    NotBuilt,
+    NotFound,
+    RepoMoved,
+    RepoNotFound,
+)
 from hubstead.ids import Kind, RepoId
 from hubstead.repos import Right, open_repo
 from hubstead.wire.http.answers import Answer, redirect
@@ -121,7 +129,7 @@ class Application:
             wire=call.route.wire,
         )
         told = refusal(error, asker)
-        if told.status >= 500:
+        if told.status >= 500 and not isinstance(error, NotBuilt):  # that is no fault of a node
             _faults.error(
                 "refused", error=repr(error), status=told.status, request_id=sender.request_id
             )
