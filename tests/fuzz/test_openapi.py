@@ -95,7 +95,7 @@ def _check(said: Said, target: str) -> None:
     assert said.headers["x-request-id"]
     if said.status >= 400:
         assert said.message, (target, said)
-        if said.headers["content-type"].startswith("application/json") and said.body:
+        if said.body and said.headers["content-type"].startswith("application/json"):
             assert said.json["error"], (target, said)
     else:
         assert said.code is None

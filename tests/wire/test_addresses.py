@@ -158,9 +158,10 @@ def test_what_is_not_served_is_told_in_json(
 ) -> None:
     answer = embedded_hub.call(method, path)
     assert answer.status == status
-    assert answer.headers["content-type"].startswith("application/json")
     assert answer.code is None
+    assert answer.message
     if method != "HEAD":
+        assert answer.headers["content-type"].startswith("application/json")
         assert answer.json["error"]
     if status == 405:
         assert answer.headers["allow"]
@@ -227,6 +228,8 @@ def test_head_is_get_without_the_body(embedded_hub: LiveHub, path: str) -> None:
     for each in (get, head):
         each.headers.pop("date")
         each.headers.pop("x-request-id")
+    if get.status >= 400:  # a client would parse what is called JSON, and there is nothing
+        assert get.headers.pop("content-type").startswith("application/json")
     assert (head.status, head.headers, head.body) == (get.status, get.headers, b"")
     assert get.body
 
