@@ -15,12 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from hubstead.db import Database, migrate, open_db
 from tests.live import embedded_hub, live_hub, own_hub
 from tests.services import Postgres, postgres_server, postgres_url, s3_server
 
 __all__ = ["embedded_hub", "live_hub", "own_hub", "postgres_server", "postgres_url", "s3_server"]
+
+
+# Hubs log from threads of the test's own process. The streams that pytest puts in the place of
+# stdout are not made for that: CPython 3.11 once fell over one.
+structlog.configure(logger_factory=structlog.stdlib.LoggerFactory())
 
 
 @pytest.hookimpl(tryfirst=True)
