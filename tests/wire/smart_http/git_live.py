@@ -83,5 +83,11 @@ def clone(address: str, folder: Path, *options: str, **more: str) -> Clone:
     return Clone(folder, more)
 
 
+def push_body(old: str, new: str, ref: str, pack: bytes = b"", *, can: str = "") -> bytes:
+    """Return what a push of one ref sends; ``can`` are capabilities beside ``report-status``."""
+    command = f"{old} {new} {ref}\0report-status {can}".encode()
+    return b"%04x%b0000" % (len(command) + 4, command) + pack
+
+
 def tip(hub: LiveHub, repo_id: str, rev: str = "main", **how: Any) -> str:
     return str(hub.call("GET", f"/api/models/{repo_id}/revision/{rev}", **how).json["sha"])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pygit2
 import pytest
-from git_live import tip
+from git_live import push_body, tip
 from pygit2.enums import FileMode, ObjectType
 from tests.live import LiveHub, Person
 
@@ -101,11 +101,9 @@ def test_a_push_of_what_is_there_already_succeeds_and_tells_no_lie(
     assert live_hub.traces() == before
     oid, zero = str(here.head.target), "0" * 40
     for old, told in ((oid, b"ok refs/heads/main\n"), ("1" * 40, b"ng refs/heads/main fetch")):
-        command = f"{old} {old} refs/heads/main\0report-status".encode()
-        body = b"%04x%b0000" % (len(command) + 4, command)
+        body = push_body(old, old, "refs/heads/main")
         assert told in anna.call("POST", f"/{repo}/git-receive-pack", body).body
-    command = f"{zero} {zero} refs/heads/none\0report-status".encode()
-    body = b"%04x%b0000" % (len(command) + 4, command)
+    body = push_body(zero, zero, "refs/heads/none")
     assert b"ok refs/heads/none\n" in anna.call("POST", f"/{repo}/git-receive-pack", body).body
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from git_live import Clone, clone, tip, url
+from git_live import Clone, clone, push_body, tip, url
 from tests.live import LiveHub, Person
 from tests.node import wait_until
 
@@ -219,8 +219,7 @@ def test_a_commit_that_comes_while_a_push_is_being_sent_makes_it_fetch_first(
     repo, old = anna.path("bert"), here("rev-parse", "HEAD").strip()
     new = here.commit("a", "1")
     pack = subprocess_pack(here, here("rev-list", "--objects", "HEAD").encode())
-    command = f"{old} {new} refs/heads/main\0report-status".encode()
-    body = b"%04x%b0000" % (len(command) + 4, command) + pack
+    body = push_body(old, new, "refs/heads/main", pack)
 
     def sent() -> Iterator[bytes]:
         yield body[:-10]
@@ -282,8 +281,7 @@ def bomb(base: bytes, target_size: int) -> bytes:
 
 
 def push_raw(person: Person, repo: str, body: bytes, new: str = "1" * 40, *, old: str = "0" * 40):
-    command = f"{old} {new} refs/heads/x\0report-status side-band-64k".encode()
-    sent = b"%04x%b0000" % (len(command) + 4, command) + body
+    sent = push_body(old, new, "refs/heads/x", body, can="side-band-64k")
     return person.call("POST", f"/{repo}/git-receive-pack", sent)
 
 
