@@ -225,7 +225,11 @@ class Staging:
                 end(process)
 
     def paths(self, tip: str) -> Iterator[bytes]:
-        """Yield the path of every file and folder of a commit."""
+        """Yield the path of every file and folder of a commit.
+
+        Raises:
+            PackRefused: they could not all be listed.
+        """
         process = spawn(
             self._command("ls-tree", "-r", "-t", "-z", "--full-tree", "--name-only", tip),
             self._environment(),
@@ -237,6 +241,8 @@ class Staging:
             while piece := process.stdout.read(_READ_BYTES):
                 *paths, rest = (rest + piece).split(b"\0")
                 yield from paths
+            if status := process.wait():  # the rest was not looked at
+                raise PackRefused(reason=_reason("", status))
         finally:
             end(process)
 
@@ -324,11 +330,16 @@ class Reading:
             left = left[self._process.stdin.write(left) or 0 :]
 
     def pointers(self) -> Iterator[tuple[str, Pointer]]:
-        """Yield (oid, what it says) of those that are LFS pointers."""
+        """Yield (oid, what it says) of those that are LFS pointers.
+
+        Raises:
+            PackRefused: they could not all be read.
+        """
         assert self._process.stdin is not None
         self._send()
         self._process.stdin.close()
-        self._process.wait()
+        if status := self._process.wait():  # a blob that was not read could be a pointer
+            raise PackRefused(reason=_reason("", status))
         if not os.fstat(self._content.fileno()).st_size:
             return
         with mmap.mmap(self._content.fileno(), 0, access=mmap.ACCESS_READ) as content:
