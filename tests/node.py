@@ -212,7 +212,7 @@ def running(data: Path, *, fixed_port: int = 0, **env: str) -> Iterator[Node]:
             node.stop()
 
 
-def wait_until(true: Any, *, timeout_s: float = 10) -> None:
+def wait_until(true: Any, *, timeout_s: float = 60) -> None:
     """Wait until ``true()`` is."""
     deadline = time.monotonic() + timeout_s
     while not true():

@@ -90,6 +90,7 @@ class Writer:
     pending: Upload | None = None
     acknowledged: int = 0
     process: subprocess.Popen[str] | None = None
+    killed: subprocess.Popen[str] | None = None
 
     def __post_init__(self) -> None:
         self.folder.mkdir()
@@ -117,6 +118,10 @@ class Writer:
         assert not self._thread.is_alive(), f"{self.name} hangs"
         if self.fault is not None:
             raise self.fault
+        if self.process is not None and self.process is self.killed:
+            # It had its last answer already, so nobody has noticed yet.
+            self.process.wait(_PATIENCE_S)
+            self.process = None
 
     def _run(self) -> None:
         try:
@@ -168,7 +173,8 @@ class Writer:
 
     def kill(self) -> None:
         if self.process is not None:
-            self.process.kill()
+            self.killed = self.process
+            self.killed.kill()
 
     def _started(self) -> subprocess.Popen[str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("HUBSTEAD_", "HF_"))}

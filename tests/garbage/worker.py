@@ -1,8 +1,8 @@
 """A client that writes, drops and brings back large files, as a program of its own.
 
-    python worker.py REPO SEED SECONDS SET
+    python worker.py REPO SEED SET
 
-It prints what was acknowledged: for each revision that must still be readable, the sha256 of
+It works until its standard input ends. Then it prints what was acknowledged: for each revision that must still be readable, the sha256 of
 each file. What a hub refuses is tried again, which is what a person would do.
 What it writes is made from SET: workers of one set share content, those of two do not.
 """
@@ -13,6 +13,7 @@ import hashlib
 import json
 import random
 import sys
+import threading
 import time
 from collections.abc import Callable
 
@@ -20,6 +21,8 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import HfHubHTTPError
 
 TRIES = 30
+#: So many are done even if the end comes before this program is up.
+LEAST_ACTS = 12
 KB = 1024
 
 
@@ -109,18 +112,30 @@ class Worker:
     def digests(self) -> dict[str, str]:
         return {path: hashlib.sha256(data).hexdigest() for path, data in self.files.items()}
 
-    def work(self, seconds: float) -> None:
+    def work(self, enough: threading.Event) -> None:
         acts = [self.add] * 5 + [self.remove] * 2 + [self.squash] * 2 + [self.tag, self.branch]
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        done = 0
+        while done < LEAST_ACTS or not enough.is_set():
             self.chance.choice(acts)()
+            done += 1
         self.kept["main"] = self.digests()
 
 
+def end_of_input() -> threading.Event:
+    ended = threading.Event()
+
+    def wait() -> None:
+        sys.stdin.read()
+        ended.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    return ended
+
+
 def main() -> None:
-    repo, seed, seconds, content_set = sys.argv[1:]
+    repo, seed, content_set = sys.argv[1:]
     worker = Worker(repo, int(seed), content_set)
-    worker.work(float(seconds))
+    worker.work(end_of_input())
     told = {"kept": worker.kept, "refused": worker.refused, "last": worker.last}
     print(json.dumps(told))
 

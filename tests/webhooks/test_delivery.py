@@ -91,13 +91,13 @@ def pushed(name: str = "anna/bert") -> RefsMoved:
     return RefsMoved("model", name, False, [("refs/heads/main", "a" * 40, "b" * 40)])
 
 
-async def until(met: Callable[[], Any], seconds: float = 8.0) -> None:
+async def until(met: Callable[[], Any], seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while not met():
             await asyncio.sleep(0.01)
 
 
-async def until_told(db: Database, seconds: float = 8.0) -> list[Delivery]:
+async def until_told(db: Database, seconds: float = 60.0) -> list[Delivery]:
     """Wait until every event is told and nothing waits; return the log, oldest first."""
     async with asyncio.timeout(seconds):
         while True:
@@ -343,7 +343,7 @@ async def test_two_nodes_deliver_in_order_and_nothing_twice(
             db = (first, second)[n % 2]
             for repo_pk in (1, 2, 3):
                 await happen(db, created(f"anna/r{repo_pk}-{n:02}"), repo_pk)
-        await until_told(first, 20)
+        await until_told(first)
     names = [body["add"] for body in receiver.bodies]
     assert len(names) == 90
     for repo_pk in (1, 2, 3):
@@ -377,7 +377,7 @@ async def test_what_was_sent_by_a_node_that_died_before_writing_it_down_is_sent_
 
     def answer(_received: Received) -> int:
         arrived.set()
-        dead.wait(10)
+        dead.wait(60)
         return 200
 
     receiver.answer = answer
@@ -385,7 +385,7 @@ async def test_what_was_sent_by_a_node_that_died_before_writing_it_down_is_sent_
     await happen(db, created())
     await happen(db, pushed())
     with subprocess.Popen([sys.executable, "-c", _HUB, database_url]) as doomed:
-        await asyncio.to_thread(arrived.wait, 10)
+        await asyncio.to_thread(arrived.wait, 60)
         doomed.send_signal(signal.SIGKILL)
     dead.set()
     assert receiver.bodies == [{"add": "anna/bert"}]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from http_live import TIGHT, Live, Servers
+from http_live import HASTY, Live, Servers
 
 from hubstead.wire.http import Limits
 
@@ -57,4 +57,4 @@ def live(request: pytest.FixtureRequest, start: Callable[..., Live]) -> Live:
 @pytest.fixture(params=["extension", "ordinary"])
 def strict(request: pytest.FixtureRequest, start: Callable[..., Live]) -> Live:
     """The same with limits that a test can run into."""
-    return start(TIGHT, extensions=request.param == "extension")
+    return start(HASTY, extensions=request.param == "extension")

@@ -231,7 +231,7 @@ class Wire:
         return rest
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 5) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it never happened"
@@ -262,7 +262,7 @@ class Servers:
         server.config.loop = loop
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
-        assert started.wait(10)
+        assert started.wait(60)
         return Live(app, server, server.port), thread
 
     def rest(self) -> None:
@@ -271,7 +271,7 @@ class Servers:
             live.app.gate.set()
             live.wait_until_idle()
             if live.server.should_exit:
-                thread.join(5)
+                thread.join(30)
                 assert not thread.is_alive(), "the server did not stop"
             live.app.forget()
 
@@ -279,19 +279,30 @@ class Servers:
         for live, _ in self.running.values():
             live.server.stop()
         for _, thread in self.running.values():
-            thread.join(10)
+            thread.join(30)
             assert not thread.is_alive(), "the server did not stop"
 
 
+#: Little room, all the time in the world: what is refused here is refused for its size.
 TIGHT = Limits(
     header_bytes=2000,
-    header_seconds=0.4,
+    header_seconds=60,
     target_bytes=500,
+    body_grace_s=60,
+    body_silence_s=60,
+    send_stall_s=60,
+    drain_bytes=4_000_000,
+    drain_seconds=60,
+    keep_alive_seconds=60,
+)
+#: Little time as well. A loaded machine may miss these: only for tests whose client is too slow.
+HASTY = dataclasses.replace(
+    TIGHT,
+    header_seconds=0.4,
     body_min_bytes_per_s=10_000,
     body_grace_s=0.6,
     body_silence_s=0.4,
     send_stall_s=0.5,
-    drain_bytes=4_000_000,
     drain_seconds=1,
     linger_seconds=0.5,
     keep_alive_seconds=0.5,

@@ -7,12 +7,17 @@ import time
 
 import httpx2
 import pytest
-from http_live import wait_for, with_limits
+from http_live import HASTY, TIGHT, wait_for, with_limits
 
 
 @pytest.fixture
 def tight(start):
-    return start(with_limits())
+    return start(TIGHT)
+
+
+@pytest.fixture
+def hasty(start):
+    return start(HASTY)
 
 
 def refusal(wire) -> tuple[int, str]:
@@ -60,29 +65,29 @@ def test_an_address_longer_than_the_limit_is_refused(tight):
         assert refusal(wire) == (414, "The request's address is longer than 500 bytes.")
 
 
-def test_headers_that_do_not_come_to_an_end_in_time_are_refused(tight):
-    with tight.connect() as wire:
+def test_headers_that_do_not_come_to_an_end_in_time_are_refused(hasty):
+    with hasty.connect() as wire:
         wire.send(b"GET /hello HTTP/1.1\r\nHost: x\r\n")
         started = time.monotonic()
         assert refusal(wire)[0] == 408
         assert 0.3 < time.monotonic() - started < 30
 
 
-def test_slow_headers_are_refused_on_a_kept_connection_too(tight):
-    with tight.connect() as wire:
+def test_slow_headers_are_refused_on_a_kept_connection_too(hasty):
+    with hasty.connect() as wire:
         wire.request("GET", "/hello")
         wire.answer()
         wire.send(b"GET /he")
         assert refusal(wire)[0] == 408
 
 
-def test_a_connection_on_which_nothing_is_said_is_closed(tight):
-    with tight.connect() as wire:
+def test_a_connection_on_which_nothing_is_said_is_closed(hasty):
+    with hasty.connect() as wire:
         assert wire.rest() == b""
 
 
-def test_an_idle_connection_is_closed_and_blank_lines_do_not_keep_it(tight):
-    with tight.connect() as wire:
+def test_an_idle_connection_is_closed_and_blank_lines_do_not_keep_it(hasty):
+    with hasty.connect() as wire:
         wire.request("GET", "/hello")
         wire.answer()
         wire.send(b"\r\n\r\n")
@@ -91,8 +96,8 @@ def test_an_idle_connection_is_closed_and_blank_lines_do_not_keep_it(tight):
         assert time.monotonic() - started < 30
 
 
-def test_an_idle_connection_is_closed_after_an_unwanted_body_was_read(tight):
-    with tight.connect() as wire:
+def test_an_idle_connection_is_closed_after_an_unwanted_body_was_read(hasty):
+    with hasty.connect() as wire:
         wire.send(b"PUT /denied HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345")
         wire.answer()
         wire.send(b"67890")
@@ -101,13 +106,13 @@ def test_an_idle_connection_is_closed_after_an_unwanted_body_was_read(tight):
         assert 0.3 < time.monotonic() - started < 30
 
 
-def test_a_long_answer_is_not_cut_by_the_idle_timer(tight):
-    with tight.connect() as wire:
+def test_a_long_answer_is_not_cut_by_the_idle_timer(hasty):
+    with hasty.connect() as wire:
         wire.send(b"PUT /denied HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345")
         wire.answer()
         wire.send(b"67890GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
         time.sleep(0.8)
-        tight.app.gate.set()
+        hasty.app.gate.set()
         assert wire.answer()[0] == 200
 
 
@@ -159,7 +164,7 @@ def test_a_trailer_does_not_become_a_header(tight):
 
 
 def test_one_connection_too_many_is_told_so(start):
-    live = start(with_limits(max_connections=2, header_seconds=5, keep_alive_seconds=5))
+    live = start(with_limits(max_connections=2))
     with live.connect() as one, live.connect() as two:
         for wire in (one, two):
             wire.request("GET", "/hello")
@@ -194,12 +199,12 @@ def test_a_head_does_not_wait_for_a_body_that_takes_its_time(tight):
         assert wire.body(5) == b"there"
 
 
-def test_a_client_that_never_reads_its_answers_is_dropped(tight):
-    with tight.connect() as wire:
+def test_a_client_that_never_reads_its_answers_is_dropped(hasty):
+    with hasty.connect() as wire:
         request = b"GET /file-big HTTP/1.1\r\nHost: x\r\n\r\n"
         wire.send(request * 20)
-        wait_for(lambda: "ClientGone" in tight.app.outcomes)
-        tight.wait_until_idle()
+        wait_for(lambda: "ClientGone" in hasty.app.outcomes)
+        hasty.wait_until_idle()
 
 
 def test_a_failing_application_says_so_in_json(tight):

@@ -155,8 +155,9 @@ def test_a_body_that_trickles_is_given_up(strict):
         assert strict.outcome() == "SlowClient"
 
 
-def test_a_slow_but_steady_body_is_patience_enough(strict):
-    with strict.connect() as wire:
+def test_a_slow_but_steady_body_is_patience_enough(start):
+    live = start(with_limits(body_min_bytes_per_s=1000, body_grace_s=0.3))
+    with live.connect() as wire:
         wire.send(b"PUT /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 40000\r\n\r\n")
         for _ in range(20):
             wire.send(DATA[:2000])
