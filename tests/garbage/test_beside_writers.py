@@ -102,9 +102,7 @@ def work(
     return {repo: json.loads(out)["kept"] for repo, (out, _) in zip(repos, told, strict=True)}
 
 
-def _begin(
-    person: Person, repo: str, seed: int, home: Path, *, xet: bool
-) -> subprocess.Popen[str]:
+def _begin(person: Person, repo: str, seed: int, home: Path, *, xet: bool) -> subprocess.Popen[str]:
     home.mkdir(parents=True)
     kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
     env = {"HF_ENDPOINT": person.hub.url, "HF_TOKEN": person.token, "HF_HOME": str(home / "hf")}
