@@ -156,9 +156,10 @@ def test_no_commit_of_lfs_files_is_lost(
 def test_no_commit_of_xet_files_is_lost(
     own_hub: Callable[..., LiveHub], shape: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Time runs fast: a client lives for 4 seconds and xorbs are kept for 10, not 21 and 23 days."""
+    """Time runs fast: a client lives for 4 seconds and xorbs for 10, not for 21 and 23 days."""
     monkeypatch.setattr(retiring, "FORGET_AFTER_MS", 1000)
-    hub = own_hub(shape, blob_grace_seconds=0.0, xet_keep_seconds=10.0, xet_quarantine_seconds=1.0)
+    short = {"xet_keep_seconds": 10.0, "xet_quarantine_seconds": 1.0}
+    hub = own_hub(shape, blob_grace_seconds=0.0, **short)
     anna = hub.user("anna")
     old: list[str] = []
     with collecting(hub) as collector:

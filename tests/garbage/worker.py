@@ -2,9 +2,10 @@
 
     python worker.py REPO SEED SET
 
-It works until its standard input ends. Then it prints what was acknowledged: for each revision that must still be readable, the sha256 of
-each file. What a hub refuses is tried again, which is what a person would do.
-What it writes is made from SET: workers of one set share content, those of two do not.
+It works until its standard input ends. Then it prints what was acknowledged: for each revision
+that must still be readable, the sha256 of each file. What a hub refuses is tried again, which is
+what a person would do. What it writes is made from SET: workers of one set share content, those
+of two do not.
 """
 
 from __future__ import annotations
