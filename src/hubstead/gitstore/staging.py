@@ -250,7 +250,7 @@ class Staging:
         """Return what each object is, and the commit it is or stands for, if any.
 
         Raises:
-            PackRefused: one is not there.
+            PackRefused: one is not there, or they could not all be looked up.
         """
         asked = "".join(f"{oid}\n{oid}^{{commit}}\n" for oid in oids).encode()
         done = subprocess.run(
@@ -260,6 +260,8 @@ class Staging:
             env=self._environment(),
             check=False,
         )
+        if done.returncode:
+            raise PackRefused(reason=_reason(done.stderr.decode("utf-8", "replace"), 1))
         told = [line.split(" ") for line in done.stdout.decode().splitlines()]
         found: dict[str, tuple[str, str | None]] = {}
         for oid, (kind, _), (of_commit, commit) in zip(oids, told[::2], told[1::2], strict=True):
@@ -326,8 +328,9 @@ class Reading:
         assert self._process.stdin is not None
         left = memoryview(bytes(self._asked))
         self._asked.clear()
-        while left:
-            left = left[self._process.stdin.write(left) or 0 :]
+        with contextlib.suppress(BrokenPipeError):  # `pointers` says how it ended
+            while left:
+                left = left[self._process.stdin.write(left) or 0 :]
 
     def pointers(self) -> Iterator[tuple[str, Pointer]]:
         """Yield (oid, what it says) of those that are LFS pointers.
