@@ -240,7 +240,7 @@ def test_the_address_reaches_the_application_as_it_was_sent(start, target, raw, 
     assert (seen["raw_path"], seen["path"], seen["query_string"]) == (raw, path, query)
 
 
-@pytest.mark.parametrize("name", ["Upgrade", "upgrade"])
+@pytest.mark.parametrize("name", ["Upgrade", "upgrade", "UPGRADE"])
 @pytest.mark.parametrize("framing", ["length", "chunks"])
 def test_a_request_to_upgrade_is_answered_as_plain_http(tight, framing, name):
     """Java's client asks for h2c with every request, and curl does with --http2."""
@@ -259,3 +259,27 @@ def test_a_request_to_upgrade_is_answered_as_plain_http(tight, framing, name):
                 wire.send(f"{head}\r\n5\r\nbytes\r\n0\r\n\r\n".encode())
             status, _, body = wire.answer()
             assert (status, json.loads(body)["count"]) == (200, 5)
+
+
+@pytest.mark.parametrize("step", [1, 7])
+def test_however_a_head_is_split_a_request_to_upgrade_keeps_its_body(tight, step):
+    lines = "Connection: Upgrade\r\nUpgrade-Insecure-Requests: 1\r\nUpgrade: h2c\r\n"
+    request = f"\r\nPOST /read HTTP/1.1\r\nHost: x\r\n{lines}Content-Length: 5\r\n\r\nbytes"
+    with tight.connect() as wire:
+        for _ in range(2):
+            for at in range(0, len(request), step):
+                wire.send(request[at : at + step].encode())
+                time.sleep(0.0005)
+            status, _, body = wire.answer()
+            assert (status, json.loads(body)["count"]) == (200, 5)
+
+
+def test_pieces_of_the_name_of_a_header_are_put_together_again(tight):
+    for split in range(1, 14):
+        head = b"GET /shape?" + b"%d" % split + b" HTTP/1.1\r\nUpgradeable: no\r\n\r\n"
+        at = head.index(b"\r\n") + split
+        with tight.connect() as wire:
+            wire.send(head[:at])
+            time.sleep(0.002)
+            wire.send(head[at:])
+            assert wire.answer()[0] == 200

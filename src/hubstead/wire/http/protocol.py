@@ -32,7 +32,9 @@ ZERO_COPY = "http.response.zerocopysend"
 RECEIVE_INTO = "hubstead.receive_into"
 
 _JOINED_BYTES = 32 * 1024
-_UPGRADE = re.compile(rb"(\r\nupgrad)e(?=[ \t]*:)", re.I)
+_END_OF_HEAD = b"\r\n\r\n"
+_ASKS_TO_UPGRADE = b"\r\nupgrade:"
+_UPGRADE = re.compile(rb"(\r\nupgrad)e:", re.I)
 _SOCKET_KINDS = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
 
 
@@ -51,8 +53,15 @@ def _without_upgrade(data: bytes) -> bytes:
     We may pass over it (RFC 9110, 7.8), but the parser would pass over the body that follows:
     Java's client and curl ask for h2c with every kind of request.
     """
-    head, end, rest = data.partition(b"\r\n\r\n")
-    return _UPGRADE.sub(rb"\1_", head) + end + rest
+    head, end, rest = data.partition(_END_OF_HEAD)
+    return _UPGRADE.sub(rb"\1_:", head) + end + rest
+
+
+def _may_become_upgrade(data: bytes) -> int:
+    """Return how many bytes at the end of a part of a head may be the beginning of that header."""
+    tail = data[1 - len(_ASKS_TO_UPGRADE) :].lower()
+    counts = range(len(tail), 0, -1)
+    return next((n for n in counts if _ASKS_TO_UPGRADE.startswith(tail[-n:])), 0)
 
 
 class Outlet:
@@ -120,6 +129,7 @@ class HubProtocol(HttpToolsProtocol):
         self._in_head = False  # from a request's first byte to the end of its headers
         self._fed_head = 0  # bytes of an unfinished head, at least
         self._head_bytes = 0  # bytes of header lines, exactly
+        self._kept_back = b""  # the end of a part of a head: it may become a header of interest
         self._length: int | None = None
         self._chunked = False
         self._refusal: Refused | None = None  # to be told once the running requests are done
@@ -186,8 +196,8 @@ class HubProtocol(HttpToolsProtocol):
     def _feed(self, data: bytes) -> None:
         clean, self._begun = not self._in_request, 0
         was_in_head = self._in_head
-        if b"pgrade" in data and (clean or was_in_head):
-            data = _without_upgrade(data)
+        if clean or was_in_head:
+            data = self._past_upgrade(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -200,6 +210,14 @@ class HubProtocol(HttpToolsProtocol):
                 self._watch_head(data, was_in_head or (clean and self._begun == 1))
             elif not self._in_request and self._active is None and self._timer is None:
                 self._await_next()  # blank lines between requests are no sign of life
+
+    def _past_upgrade(self, data: bytes) -> bytes:
+        """Return what the parser may have of a head, and keep back what it cannot judge yet."""
+        data, self._kept_back = self._kept_back + data, b""
+        if _END_OF_HEAD not in data and (count := _may_become_upgrade(data)):
+            data, self._kept_back = data[:-count], data[-count:]
+        asks = b"pgrade" in data or b"PGRADE" in data
+        return _without_upgrade(data) if asks else data
 
     def _watch_head(self, data: bytes, counts: bool) -> None:
         if counts:
