@@ -117,9 +117,31 @@ def test_if_range_sends_the_part_only_if_the_file_is_the_same(live):
             assert answer.content == (b"23" if status == 206 else b"0123456789")
 
 
-def test_several_ranges_are_refused(live):
+@pytest.mark.parametrize("name", ["file-big", "parts", "hello"])
+def test_several_ranges_come_as_parts_of_one_answer(live, folder, name):
+    content = b"hello" if name == "hello" else (folder / "file-big").read_bytes()
+    spans = [(3, 4), (0, 1)] if name == "hello" else [(2_000_000, 2_999_999), (0, 1), (5, 5)]
+    asked = "bytes=" + ",".join(f"{first}-{last}" for first, last in spans)
     with httpx2.Client() as client:
-        answer = client.get(live.url + "/file-big", headers={"range": "bytes=0-1,5-6"})
+        answer = client.get(f"{live.url}/{name}", headers={"range": asked})
+        assert client.get(live.url + "/hello").content == b"hello"  # on the same connection
+    assert answer.status_code == 206
+    assert "content-range" not in answer.headers
+    media_type, _, boundary = answer.headers["content-type"].partition("; boundary=")
+    assert media_type == "multipart/byteranges"
+    head = "--{}\r\nContent-Type: application/octet-stream\r\nContent-Range: bytes {}-{}/{}\r\n\r\n"
+    parts = b"".join(
+        head.format(boundary, first, last, len(content)).encode()
+        + content[first : last + 1]
+        + b"\r\n"
+        for first, last in spans
+    )
+    assert answer.content == parts + b"--%b--\r\n" % boundary.encode()
+
+
+def test_ranges_that_overlap_are_refused(live):
+    with httpx2.Client() as client:
+        answer = client.get(live.url + "/file-big", headers={"range": "bytes=0-9,9-20"})
     assert answer.status_code == 416
 
 

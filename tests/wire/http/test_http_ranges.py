@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hubstead.errors import RangeNotSatisfiable
 from hubstead.wire.http import Span, disposition, parse_range
-from hubstead.wire.http.ranges import http_date, select
+from hubstead.wire.http.ranges import MOST_RANGES, http_date, parse_ranges, select
 
 sizes = st.integers(0, 10**13)
 
@@ -43,10 +43,35 @@ def test_no_text_breaks_it(text, size):
 
 
 @given(st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99)), min_size=2, max_size=5))
-def test_several_ranges_are_always_refused(pairs):
+def test_several_ranges_are_taken_as_they_were_asked_for_unless_they_overlap(pairs):
     header = "bytes=" + ", ".join(f"{first}-{first + more}" for first, more in pairs)
+    wanted = [range(first, first + more + 1) for first, more in pairs]
+    asked = [number for one in wanted for number in one]
+    if len(asked) > len(set(asked)):
+        with pytest.raises(RangeNotSatisfiable):
+            parse_ranges(header, 1000)
+    else:
+        found = parse_ranges(header, 1000)
+        assert [range(span.start, span.start + span.count) for span in found] == wanted
     with pytest.raises(RangeNotSatisfiable):
         parse_range(header, 1000)
+
+
+def test_of_several_ranges_those_behind_the_end_are_left_out():
+    assert parse_ranges("bytes=20-30, 0-1, 8-", 10) == [Span(0, 2), Span(8, 2)]
+    assert parse_ranges("bytes=0-1,20-30", 10) == [Span(0, 2)]
+    with pytest.raises(RangeNotSatisfiable):
+        parse_ranges("bytes=20-30,40-", 10)
+
+
+@pytest.mark.parametrize(("count", "fits"), [(MOST_RANGES, True), (MOST_RANGES + 1, False)])
+def test_there_is_a_most_of_ranges(count, fits):
+    header = "bytes=" + ",".join(f"{2 * n}-{2 * n}" for n in range(count))
+    if fits:
+        assert len(parse_ranges(header, 1000)) == count
+    else:
+        with pytest.raises(RangeNotSatisfiable):
+            parse_ranges(header, 1000)
 
 
 @pytest.mark.parametrize(
@@ -79,10 +104,10 @@ def test_what_lies_outside_is_not_satisfiable(header):
     assert raised.value.facts == {"size": 10}
 
 
-def test_nothing_has_no_range_that_could_be_named():
-    assert parse_range("bytes=-5", 0) is None
+@pytest.mark.parametrize("header", ["bytes=-5", "bytes=0-"])
+def test_nothing_has_no_range_that_could_be_named(header):
     with pytest.raises(RangeNotSatisfiable):
-        parse_range("bytes=0-", 0)
+        parse_range(header, 0)
 
 
 def chosen(method="GET", **headers):

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import urllib.parse
-from collections.abc import AsyncIterator, Sequence
-from functools import lru_cache
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Protocol
 
 from starlette.types import Receive, Scope, Send
 
 from hubstead.wire.http.headers import one_header
+from hubstead.wire.http.parts import Body, body_of
 from hubstead.wire.http.ranges import Span, http_date, select
 
 CHUNK = 256 * 1024
@@ -62,33 +63,33 @@ class _Answer:
             RangeNotSatisfiable: before anything is sent.
         """
         chosen = select(scope, size=self.size, etag=self.etag, modified_s=self.modified_s)
-        span = chosen.span or Span(0, self.size)
+        body = body_of(chosen.spans, self.size, self.media_type)
         start = {
             "type": "http.response.start",
             "status": chosen.status,
-            "headers": self._headers(chosen.status, span) + _size_of_nothing(scope, self.size),
+            "headers": self._headers(chosen.status, body) + _size_of_nothing(scope, self.size),
         }
-        if chosen.status == 304 or scope["method"] == "HEAD" or not span.count:
+        if chosen.status == 304 or scope["method"] == "HEAD" or not body.size:
             await send(start)
             await send({"type": "http.response.body", "body": b""})
         else:
-            await self._send(scope, send, start, span)
+            await self._send(scope, send, start, body)
 
-    def _headers(self, status: int, span: Span) -> list[tuple[bytes, bytes]]:
+    def _headers(self, status: int, body: Body) -> list[tuple[bytes, bytes]]:
         lines = list(self.headers)
         if self.etag is not None:
             lines.append(("etag", f'"{self.etag}"'))
         if self.modified_s is not None:
             lines.append(("last-modified", http_date(self.modified_s)))
         if status != 304:
-            lines.append(("content-type", self.media_type))
+            lines.append(("content-type", body.media_type))
             lines.append(("accept-ranges", "bytes"))
-            lines.append(("content-length", str(span.count)))
-        if status == 206:
-            lines.append(("content-range", span.content_range(self.size)))
+            lines.append(("content-length", str(body.size)))
+            if body.content_range is not None:
+                lines.append(("content-range", body.content_range))
         return [(name.lower().encode("ascii"), value.encode("latin-1")) for name, value in lines]
 
-    async def _send(self, scope: Scope, send: Send, start: dict[str, object], span: Span) -> None:
+    async def _send(self, scope: Scope, send: Send, start: dict[str, object], body: Body) -> None:
         raise NotImplementedError
 
 
@@ -116,10 +117,13 @@ class BytesAnswer(_Answer):
         )
         self._content = content
 
-    async def _send(self, scope: Scope, send: Send, start: dict[str, object], span: Span) -> None:
+    async def _send(self, scope: Scope, send: Send, start: dict[str, object], body: Body) -> None:
         await send(start)
-        part = self._content[span.start : span.start + span.count]
-        await send({"type": "http.response.body", "body": part})
+        parts = [piece if isinstance(piece, bytes) else self._part(piece) for piece in body.pieces]
+        await send({"type": "http.response.body", "body": b"".join(parts)})
+
+    def _part(self, span: Span) -> bytes:
+        return self._content[span.start : span.start + span.count]
 
 
 class FileAnswer(_Answer):
@@ -143,20 +147,20 @@ class FileAnswer(_Answer):
         )
         self._source = source
 
-    async def _send(self, scope: Scope, send: Send, start: dict[str, object], span: Span) -> None:
+    async def _send(self, scope: Scope, send: Send, start: dict[str, object], body: Body) -> None:
         path = self._source.path
         if path is None:
             await send(start)
-            await _send_parts(send, self._source.chunks(span.start, span.count), span.count)
+            await _send_pieces(send, body, self._source.chunks)
             return
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             _check_size(fd, path, self.size)
             await send(start)
             if "http.response.zerocopysend" in scope.get("extensions", {}):
-                await send(_zero_copy(fd, span))
+                await _send_uncopied(send, body, fd)
             else:
-                await _send_parts(send, _read(fd, span), span.count)
+                await _send_pieces(send, body, partial(_read, fd))
         finally:
             os.close(fd)
 
@@ -167,27 +171,37 @@ def _check_size(fd: int, path: Path, size: int) -> None:
         raise OSError(f"{path.name} has {found} bytes, not {size}")
 
 
-def _zero_copy(fd: int, span: Span) -> dict[str, object]:
-    return {
-        "type": "http.response.zerocopysend",
-        "file": fd,
-        "offset": span.start,
-        "count": span.count,
-        "more_body": False,
-    }
+async def _send_uncopied(send: Send, body: Body, fd: int) -> None:
+    left = len(body.pieces)
+    for piece in body.pieces:
+        left -= 1
+        if isinstance(piece, bytes):
+            event: dict[str, object] = {"type": "http.response.body", "body": piece}
+        else:
+            event = {"type": "http.response.zerocopysend", "file": fd}
+            event |= {"offset": piece.start, "count": piece.count}
+        await send({**event, "more_body": left > 0})
 
 
-async def _send_parts(send: Send, parts: AsyncIterator[bytes], count: int) -> None:
-    left = count
-    async for part in parts:
-        left -= len(part)
-        await send({"type": "http.response.body", "body": part, "more_body": left > 0})
+async def _send_pieces(
+    send: Send, body: Body, read: Callable[[int, int], AsyncIterator[bytes]]
+) -> None:
+    left = body.size
+    for piece in body.pieces:
+        parts = _once(piece) if isinstance(piece, bytes) else read(piece.start, piece.count)
+        async for part in parts:
+            left -= len(part)
+            await send({"type": "http.response.body", "body": part, "more_body": left > 0})
     if left:
         raise EOFError(f"the source ended {left} bytes early")
 
 
-async def _read(fd: int, span: Span) -> AsyncIterator[bytes]:
-    offset, end = span.start, span.start + span.count
+async def _once(part: bytes) -> AsyncIterator[bytes]:
+    yield part
+
+
+async def _read(fd: int, offset: int, count: int) -> AsyncIterator[bytes]:
+    end = offset + count
     while offset < end:
         part = await asyncio.to_thread(os.pread, fd, min(CHUNK, end - offset), offset)
         if not part:

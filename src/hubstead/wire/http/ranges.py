@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import formatdate, parsedate_to_datetime
+from itertools import pairwise
 
 from starlette.types import Scope
 
 from hubstead.errors import RangeNotSatisfiable
 from hubstead.wire.http.headers import one_header
+
+#: More than these in one request are refused.
+MOST_RANGES = 64
 
 _BYTES = re.compile(r"bytes=(.*)", re.IGNORECASE | re.DOTALL)
 _SPEC = re.compile(r"([0-9]*)-([0-9]*)")
@@ -29,28 +34,47 @@ class Span:
         return f"bytes {self.start}-{self.start + self.count - 1}/{size}"
 
 
-def parse_range(header: str | None, size: int) -> Span | None:
+def parse_ranges(header: str | None, size: int) -> list[Span]:
     """Read a Range header for a representation of ``size`` bytes.
 
     Returns:
-        The one range that was asked for; ``None`` to send everything: there is no header, its
-        unit is unknown or its syntax is wrong (RFC 9110, 14.2).
+        The ranges that were asked for, in that order, those left out that lie behind the end;
+        nothing to send everything: there is no header, its unit is unknown or its syntax is
+        wrong (RFC 9110, 14.2).
 
     Raises:
-        RangeNotSatisfiable: it lies behind the end, or there are several: no client of a Hub
-            needs multipart answers, and silence would send the whole file.
+        RangeNotSatisfiable: they all lie behind the end, or they overlap or are more than
+            ``MOST_RANGES``, which only asks for trouble (RFC 9110, 17.15).
     """
     match = _BYTES.fullmatch(header.strip()) if header else None
     if match is None:
-        return None
+        return []
     specs = [spec for part in match[1].split(",") if (spec := part.strip(" \t"))]
     parsed = [_SPEC.fullmatch(spec) for spec in specs]
     pairs = [(_number(one[1]), _number(one[2])) for one in parsed if one is not None]
     if not specs or len(pairs) < len(specs) or any(_invalid(*pair) for pair in pairs):
-        return None
-    if len(pairs) > 1:
+        return []
+    spans = [span for pair in pairs if (span := _span(*pair, size))]
+    if not spans or len(spans) > MOST_RANGES or _overlap(spans):
         raise RangeNotSatisfiable(size=size)
-    return _span(*pairs[0], size)
+    return spans
+
+
+def parse_range(header: str | None, size: int) -> Span | None:
+    """Read a Range header where only one range can be answered; None to send everything.
+
+    Raises:
+        RangeNotSatisfiable: see ``parse_ranges``; or there are several.
+    """
+    spans = parse_ranges(header, size)
+    if len(spans) > 1:
+        raise RangeNotSatisfiable(size=size)
+    return spans[0] if spans else None
+
+
+def _overlap(spans: Sequence[Span]) -> bool:
+    ordered = sorted(spans, key=lambda span: span.start)
+    return any(one.start + one.count > two.start for one, two in pairwise(ordered))
 
 
 def _number(digits: str) -> int | None:
@@ -67,13 +91,11 @@ def _invalid(first: int | None, last: int | None) -> bool:
 
 
 def _span(first: int | None, last: int | None, size: int) -> Span | None:
+    """Return what there is of one range; None if there is nothing of it."""
     if first is None:
-        if not last:
-            raise RangeNotSatisfiable(size=size)
-        # The last n bytes of nothing are satisfiable, and cannot be written as a Content-Range.
-        return Span(max(0, size - last), min(size, last)) if size else None
+        return Span(max(0, size - last), min(size, last)) if last and size else None
     if first >= size:
-        raise RangeNotSatisfiable(size=size)
+        return None
     stop = size if last is None else min(size, last + 1)
     return Span(first, stop - first)
 
@@ -90,10 +112,10 @@ def entity_tag_matches(header: str, etag: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What to answer: 200, 206 with ``span``, or 304."""
+    """What to answer: 200, 206 with ``spans``, or 304."""
 
     status: int
-    span: Span | None = None
+    spans: Sequence[Span] = ()
 
 
 def select(scope: Scope, *, size: int, etag: str | None, modified_s: int | None) -> Selection:
@@ -105,7 +127,7 @@ def select(scope: Scope, *, size: int, etag: str | None, modified_s: int | None)
         modified_s: When it last changed, in seconds since the epoch.
 
     Raises:
-        RangeNotSatisfiable: see ``parse_range``.
+        RangeNotSatisfiable: see ``parse_ranges``.
     """
     if _is_fresh(scope, etag, modified_s):
         return Selection(304)
@@ -115,8 +137,8 @@ def select(scope: Scope, *, size: int, etag: str | None, modified_s: int | None)
     if if_range is not None and not _is_same(if_range.strip(), etag, modified_s):
         return Selection(200)
     # No range of nothing can be satisfied, and none has to be.
-    span = parse_range(one_header(scope, "range"), size) if size else None
-    return Selection(200) if span is None else Selection(206, span)
+    spans = parse_ranges(one_header(scope, "range"), size) if size else []
+    return Selection(206, spans) if spans else Selection(200)
 
 
 def _is_fresh(scope: Scope, etag: str | None, modified_s: int | None) -> bool:
