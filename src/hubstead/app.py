@@ -8,7 +8,7 @@ import gc
 import os
 import resource
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -50,6 +50,9 @@ ROTATE = "accounts.rotate_keys"
 ROTATE_EVERY_S = 86_400.0
 #: How often each node writes down when tokens were used, and reads the signing keys.
 UPKEEP_EVERY_S = 30.0
+#: When each node looks for leftovers in its folders of git: soon after its start, for a laptop's
+#: server may not run for hours, and then so often.
+SWEEP_AFTER_S, SWEEP_EVERY_S = 600.0, 6 * 3600.0
 
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
 
@@ -188,12 +191,16 @@ async def working(hub: Hub) -> AsyncIterator[Runner]:
         runner.every(name, seconds)
     runner.every(ROTATE, ROTATE_EVERY_S)
     task = asyncio.create_task(runner.run())
-    upkeep = asyncio.create_task(_keep_up(hub))
+    upkeep = [
+        asyncio.create_task(_now_and_then(_keep_up, hub, UPKEEP_EVERY_S, UPKEEP_EVERY_S)),
+        asyncio.create_task(_now_and_then(_sweep, hub, SWEEP_AFTER_S, SWEEP_EVERY_S)),
+    ]
     try:
         yield runner
     finally:
         runner.stop()
-        upkeep.cancel()
+        for chore in upkeep:
+            chore.cancel()
         await task
         await sender.close()
 
@@ -206,15 +213,26 @@ def _rotate(hub: Hub) -> Handler:
     return make_key
 
 
-async def _keep_up(hub: Hub) -> None:
-    """Do what every node does for itself, now and then."""
+async def _now_and_then(
+    chore: Callable[[Hub], Awaitable[None]], hub: Hub, after_s: float, every_s: float
+) -> None:
+    """Do what every node does for itself."""
+    await asyncio.sleep(after_s)
     while True:
-        await asyncio.sleep(UPKEEP_EVERY_S)
         try:
-            await hub.last_use.flush(hub.db)
-            await hub.seal.reload(hub.db)
-        except HubError as error:
-            _log.warning("upkeep has to wait", error=error.message)
+            await chore(hub)
+        except (HubError, OSError) as error:
+            _log.warning("upkeep has to wait", error=str(error))
+        await asyncio.sleep(every_s)
+
+
+async def _keep_up(hub: Hub) -> None:
+    await hub.last_use.flush(hub.db)
+    await hub.seal.reload(hub.db)
+
+
+async def _sweep(hub: Hub) -> None:
+    await commit_jobs.sweep_folders(hub.stores)
 
 
 def serve(settings: Settings) -> None:

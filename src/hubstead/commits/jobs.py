@@ -18,10 +18,9 @@ from hubstead.jobs import Job
 from hubstead.repos.tables import repo
 
 BURY = "commits.bury"
-SWEEP = "commits.sweep"
 
 #: How often each job is due, in seconds.
-EVERY_S = {BURY: 600.0, SWEEP: 6 * 3600.0}
+EVERY_S = {BURY: 600.0}
 #: A pack without a row, or a draft, that is younger than this may still be under way.
 LITTER_S = 86_400.0
 
@@ -48,16 +47,21 @@ def handlers(stores: Stores) -> dict[str, Callable[[Job], Awaitable[None]]]:
     async def fold(job: Job) -> None:
         await fold_packs(stores, job.subject)
 
-    async def sweep(_job: object) -> None:
-        await asyncio.to_thread(stores.git.sweep_drafts, older_than_s=LITTER_S)
-        for repo_id in await asyncio.to_thread(lambda: list(stores.git.repo_ids())):
-            await sweep_folder(stores, repo_id)
-
-    return {BURY: bury, SWEEP: sweep, FOLD: fold}
+    return {BURY: bury, FOLD: fold}
 
 
-async def sweep_folder(stores: Stores, repo_id: str, *, older_than_s: float = LITTER_S) -> None:
-    """Remove from one folder of git what no row names and nobody is writing any more."""
+async def sweep_folders(stores: Stores, *, older_than_s: float = LITTER_S) -> None:
+    """Remove from this node's folders of git what no row names and nobody is writing any more.
+
+    Every node does so for itself: folders are caches where packs are blobs, and what other nodes
+    folded or deleted stays in them.
+    """
+    await asyncio.to_thread(stores.git.sweep_drafts, older_than_s=older_than_s)
+    for repo_id in await asyncio.to_thread(lambda: list(stores.git.repo_ids())):
+        await _sweep_folder(stores, repo_id, older_than_s)
+
+
+async def _sweep_folder(stores: Stores, repo_id: str, older_than_s: float) -> None:
     if await stores.db.all(_DEAD, repo_id=repo_id):
         return  # the other job's
     known = await stores.db.all(_KNOWN, repo_id=repo_id)

@@ -1,0 +1,56 @@
+"""What other nodes folded or deleted goes from every node, and nothing else does."""
+
+from __future__ import annotations
+
+from hubstead.commits import delete_repository, fold_packs, remove_dead_folders, remove_dead_packs
+from hubstead.commits.jobs import sweep_folders
+from hubstead.repos import Repo
+from tests.commits.conftest import Node
+
+
+async def two_nodes_that_have(node: Node, commits: int) -> tuple[Node, Repo]:
+    repo = await node.make()
+    other = node.other("other")
+    for n in range(commits):
+        await node.put(repo, {f"f{n % 3}": str(n).encode()})
+        await other.files(repo)
+    return other, repo
+
+
+async def test_packs_that_another_node_folded_go_from_this_one(node: Node) -> None:
+    other, repo = await two_nodes_that_have(node, 12)
+    assert await fold_packs(node.stores, repo.id) is not None
+    await sweep_folders(other.stores, older_than_s=-1)
+    before = other.stores.git.pack_names(repo.id)
+    assert len(before) > 12, "those that may still be in use stay"
+    await remove_dead_packs(node.stores, grace_ms=-1)
+    await sweep_folders(other.stores, older_than_s=60)
+    assert other.stores.git.pack_names(repo.id) == before, "they are young"
+    await sweep_folders(other.stores, older_than_s=-1)
+    assert len(other.stores.git.pack_names(repo.id)) < 8
+    assert await other.files(repo) == await node.files(repo)
+    assert sorted(await other.files(repo)) == ["f0", "f1", "f2"]
+
+
+async def test_the_folder_of_a_repository_that_another_node_deleted_goes(node: Node) -> None:
+    other, repo = await two_nodes_that_have(node, 2)
+    await delete_repository(node.stores, node.anna, repo.repo_id)
+    await sweep_folders(other.stores, older_than_s=-1)
+    while await remove_dead_folders(node.stores, grace_ms=-1):
+        pass
+    await sweep_folders(other.stores, older_than_s=60)
+    assert other.stores.git.exists(repo.id), "it is young"
+    await sweep_folders(other.stores, older_than_s=-1)
+    assert not other.stores.git.exists(repo.id)
+
+
+async def test_sweeping_leaves_what_is_needed(node: Node) -> None:
+    other, repo = await two_nodes_that_have(node, 3)
+    empty = await node.make("empty")
+    await other.stores.open_git(await other.open(empty))
+    names = other.stores.git.pack_names(repo.id)
+    for each in (node, other):
+        await sweep_folders(each.stores, older_than_s=-1)
+    assert other.stores.git.pack_names(repo.id) == names
+    assert other.stores.git.exists(empty.id)
+    assert await node.files(repo) == await other.files(repo) == {"f0": b"0", "f1": b"1", "f2": b"2"}
