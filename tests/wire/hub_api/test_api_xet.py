@@ -378,6 +378,9 @@ def test_a_xet_file_answers_conditions_like_any_other(place: Place) -> None:
     path, etag = "/resolve/main/sub/big.bin", f'"{sha256(BIG)}"'
     assert place.get(path, Range=f"bytes={len(BIG) - 5}-").body == BIG[-5:]
     assert place.get(path, Range="bytes=-7").body == BIG[-7:]
+    several = place.get(path, Range="bytes=100000-100009,2-6")
+    assert several.headers["content-type"].startswith("multipart/byteranges")
+    assert several.body.index(BIG[100_000:100_010]) < several.body.index(BIG[2:7])
     over = place.get(path, Range=f"bytes={len(BIG)}-")
     assert (over.status, over.headers["content-range"]) == (416, f"bytes */{len(BIG)}")
     assert place.get(path, If_None_Match=etag).status == 304
