@@ -110,6 +110,7 @@ async def opened_stores(settings: Settings, *, make: bool = False) -> AsyncItera
 def _s3_options(settings: Settings) -> S3Options:
     return S3Options(
         endpoint=settings.s3_endpoint,
+        public_endpoint=settings.s3_public_endpoint,
         region=settings.s3_region,
         access_key=settings.s3_access_key,
         secret_key=settings.s3_secret_key,

@@ -100,7 +100,12 @@ class Settings:
     s3_direct_downloads: bool = _place(
         False,
         "Send downloads straight to S3 by signed addresses. Clients must be able to reach "
-        "`s3_endpoint`.",
+        "`s3_public_endpoint`.",
+    )
+    s3_public_endpoint: str = _place(
+        "",
+        "What clients call the S3 server, if that is not `s3_endpoint`: signed addresses begin "
+        "with it.",
     )
 
     host: str = _server("127.0.0.1", "The address to listen on. `0.0.0.0` is every IPv4 one.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -16,6 +17,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 from tests.live import LiveHub, Person, Said
+from tests.services import S3Server
 
 LARGE = bytes(range(256)) * 40_000  # an LFS file of some 10 MB
 TEXT = b"0123456789"
@@ -102,6 +104,21 @@ def test_head_of_a_large_file_is_answered_here_and_get_is_sent_to_s3(
     # Clients that follow would be refused there: the address is signed for GET.
     head = anna.call("HEAD", address)
     assert (head.status, head.headers["content-length"]) == (200, str(len(LARGE)))
+
+
+def test_clients_are_sent_to_s3_under_the_name_that_they_know(
+    own_hub: Callable[..., LiveHub], s3_server: S3Server
+) -> None:
+    known_as = s3_server.options.endpoint.replace("127.0.0.1", "localhost")
+    hub = own_hub("company", s3_direct_downloads=True, s3_public_endpoint=known_as)
+    anna = hub.user("anna")
+    repo_id = anna.repo()
+    anna.api.upload_file(path_or_fileobj=LARGE, path_in_repo="model.bin", repo_id=repo_id)
+    said = anna.call("GET", f"/{repo_id}/resolve/main/model.bin")
+    assert said.status == 302
+    assert said.headers["location"].startswith(f"{known_as}/")
+    with urllib.request.urlopen(said.headers["location"], timeout=30) as answer:
+        assert answer.read() == LARGE
 
 
 @pytest.mark.parametrize("path", ["a.txt", "empty", "big/model.bin", "none", "sub"])
