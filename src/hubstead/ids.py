@@ -185,11 +185,6 @@ class RepoId:
         """``datasets/acme/squad``: where its page and its files are, below the public URL."""
         return f"{self.kind.prefix}{self}"
 
-    @property
-    def api_path(self) -> str:
-        """``api/datasets/acme/squad``."""
-        return f"api/{self.kind.plural}/{self}"
-
 
 def new_object_id() -> str:
     """Return 24 lower-case hex digits, the form of every ``_id`` on the wire: time, then chance."""

@@ -12,7 +12,6 @@ from typing import Literal
 ObjectKind = Literal["commit", "tree", "blob", "tag"]
 
 HEADER_BYTES = 12
-TRAILER_BYTES = 20
 _TYPE: dict[ObjectKind, int] = {"commit": 1, "tree": 2, "blob": 3, "tag": 4}
 _SAMPLE = 4096
 _LARGE = 1 << 31

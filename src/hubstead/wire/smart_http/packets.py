@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from hubstead.errors import InvalidInput
 
 FLUSH = b"0000"
-DELIMITER = b"0001"
 #: The longest packet, its four digits included.
 LONGEST = 65520
 _BAND = LONGEST - 5
