@@ -19,17 +19,24 @@ from hubstead.backup import (
     prune,
 )
 from hubstead.cli.places import Place, run, with_place
-from hubstead.cli.printing import Facts, moment, say, show_rows
+from hubstead.cli.printing import Facts, about, moment, say, show_rows
 from hubstead.cli.root import Failure
-from hubstead.cli.watching import Watch, rounded
+from hubstead.cli.watching import Watch
 
 
 @click.command("backup")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--keep", type=click.IntRange(min=1), help="Remove all but the newest N snapshots.")
+@click.option(
+    "--keep",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Then remove all but the newest N snapshots.",
+)
 @click.option("--keep-going", is_flag=True, help="Also if the hub lacks bytes; they are named.")
-@click.option("--list", "only_list", is_flag=True, help="List the snapshots there are.")
-@click.option("--check", "only_check", is_flag=True, help="Read the whole backup and check it.")
+@click.option("--list", "only_list", is_flag=True, help="Only list the snapshots there are.")
+@click.option(
+    "--check", "only_check", is_flag=True, help="Only read the whole backup, and check it."
+)
 @with_place
 def command(
     place: Place,
@@ -65,8 +72,8 @@ def _row(manifest: Manifest) -> Facts:
         **msgspec.to_builtins(manifest),
         "made": moment(manifest.made_ms),
         "objects": manifest.total.count,
-        "size": rounded(manifest.total.bytes + manifest.database_bytes),
-        "new": rounded(manifest.new.bytes),
+        "size": about(manifest.total.bytes + manifest.database_bytes),
+        "new": about(manifest.new.bytes),
         "lacking": len(manifest.lacking),
     }
 
@@ -116,12 +123,12 @@ def _summary(manifest: Manifest, gone: Amount, seconds: float) -> str:
     total, new = manifest.total, manifest.new
     lines = [
         f"Snapshot {manifest.id}: {sum(manifest.tables.values())} rows, {total.count} objects "
-        f"of {rounded(total.bytes)}.",
-        f"New: {new.count} objects of {rounded(new.bytes)}, and the database of "
-        f"{rounded(manifest.database_bytes)}, in {seconds:.1f} s.",
+        f"of {about(total.bytes)}.",
+        f"New: {new.count} objects of {about(new.bytes)}, and the database of "
+        f"{about(manifest.database_bytes)}, in {seconds:.1f} s.",
     ]
     if gone.count:
-        lines.append(f"Removed: {gone.count} objects of {rounded(gone.bytes)}.")
+        lines.append(f"Removed: {gone.count} objects of {about(gone.bytes)}.")
     if manifest.lacking:
         lines += ["The hub lacks these, so the snapshot does:", *manifest.lacking]
     return "\n".join(lines)

@@ -26,7 +26,7 @@ def _seconds(_ctx: click.Context, param: click.Parameter, value: str) -> float:
 
 
 @click.command("gc")
-@click.option("--delete", "remove", is_flag=True, help="Take it away. Without: only tell.")
+@click.option("--delete", "remove", is_flag=True, help="Take away what may go. Without: only tell.")
 @click.option(
     "--grace",
     default="14d",
@@ -42,10 +42,11 @@ def _seconds(_ctx: click.Context, param: click.Parameter, value: str) -> float:
 def command(
     place: Place, *, remove: bool, grace: float, name: str | None, no_git: bool, new_epoch: bool
 ) -> None:
-    """Find what no branch, tag, hold or upload needs any more, and what it takes.
+    """Find what no branch, tag, hold or upload needs any more, and take it away.
 
     Nothing is changed without --delete. May be used beside a running hub. What "when" says:
-    "now": goes with --delete; "later": something protects it still. See docs/garbage.md.
+    "now": goes with --delete; "later": is still protected, for the reason told; "never": is in
+    use, or could not be looked through. See docs/garbage.md.
 
     --new-epoch does nothing else: xorbs that no file needs may go once all Xet tokens of today
     are over, instead of weeks later; clients send some chunks once more.
@@ -80,7 +81,8 @@ def _begin_epoch(place: Place) -> None:
     after = moment(now_ms() + int(seconds * 1000))
     say(
         place,
-        f"The epoch {made} has begun. It counts from {after}.",
+        f"The epoch {made} has begun. From {after} on, when the tokens of the last one are over, "
+        "xorbs that no file needs and no client learned of since may go.",
         {"epoch": made, "counts_from": after},
     )
 

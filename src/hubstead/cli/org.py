@@ -40,7 +40,12 @@ def create(place: Place, name: str, owner: str, fullname: str) -> None:
 @command.command("add")
 @click.argument("org")
 @click.argument("user")
-@click.option("--role", type=click.Choice(accounts.ORG_ROLES), required=True)
+@click.option(
+    "--role",
+    type=click.Choice(accounts.ORG_ROLES),
+    required=True,
+    help="What they may do with its repositories; a contributor makes some and reads the rest.",
+)
 @with_place
 def add(place: Place, org: str, user: str, role: str) -> None:
     """Take USER into ORG, or change their role there."""
@@ -107,7 +112,10 @@ async def _facts(db: Database, row: Row) -> Facts:
 @click.argument("name")
 @with_place
 def delete(place: Place, name: str) -> None:
-    """Delete an organization; one that owns repositories stays."""
+    """Delete an organization.
+
+    Refused while it owns repositories.
+    """
 
     async def gone(db: Database) -> None:
         await accounts.delete_account(db, name, "org")

@@ -108,12 +108,24 @@ async def _bring_up_to_date(settings: Settings) -> None:
 
 def with_place(function: Callable[..., T]) -> Callable[..., T]:
     """Give a command the options --data, --settings and --json, and ``place`` made of them."""
+    as_json = click.option("--json", "as_json", is_flag=True, help="Answer in JSON, for programs.")
+    return with_settings(as_json(function))
+
+
+def with_settings(function: Callable[..., T]) -> Callable[..., T]:
+    """Give a command the options --data and --settings alone, and ``place`` made of them."""
 
     @click.option("--data", type=_FOLDER, metavar="DIR", help="The data folder (or HUBSTEAD_DATA).")
-    @click.option("--settings", type=_FILE, metavar="FILE", help="The settings file (TOML).")
-    @click.option("--json", "as_json", is_flag=True, help="Answer in JSON, for programs.")
+    @click.option(
+        "--settings",
+        type=_FILE,
+        metavar="FILE",
+        help="The settings file, TOML (or HUBSTEAD_SETTINGS).",
+    )
     @functools.wraps(function)
-    def wrapped(*, data: Path | None, settings: Path | None, as_json: bool, **options: Any) -> T:
+    def wrapped(
+        *, data: Path | None, settings: Path | None, as_json: bool = False, **options: Any
+    ) -> T:
         return function(Place(data, settings, as_json), **options)
 
     return wrapped

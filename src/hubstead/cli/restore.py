@@ -20,8 +20,8 @@ from hubstead.backup import (
 )
 from hubstead.cli.backup import failure
 from hubstead.cli.places import Place, run, with_place
-from hubstead.cli.printing import say
-from hubstead.cli.watching import Watch, rounded
+from hubstead.cli.printing import about, say
+from hubstead.cli.watching import Watch
 from hubstead.errors import InvalidInput
 from hubstead.settings import Settings
 
@@ -95,7 +95,7 @@ def _summary(manifest: Manifest, facts: dict[str, object], seconds: float) -> st
     what = "Restored" if facts["restored"] else "Compared with"
     lines = [
         f"{what} the snapshot {manifest.id}: {sum(manifest.tables.values())} rows, "
-        f"{total.count} objects of {rounded(total.bytes)}, in {seconds:.1f} s."
+        f"{total.count} objects of {about(total.bytes)}, in {seconds:.1f} s."
     ]
     if facts["restored"] and manifest.lacking:
         lines += ["The hub that was backed up lacked these:", *manifest.lacking]

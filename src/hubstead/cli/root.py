@@ -12,7 +12,7 @@ from hubstead.errors import HubError, Unavailable
 
 #: Group or command to the line that ``hubstead --help`` shows; the module has the same name.
 COMMANDS = {
-    "serve": "Start the hub.",
+    "serve": "Start the hub and serve until SIGTERM or Ctrl-C.",
     "user": "Create, list, disable and delete users.",
     "token": "Create, list and revoke access tokens.",
     "org": "Create and list organizations, and who is in them.",
@@ -20,7 +20,7 @@ COMMANDS = {
     "webhook": "Subscribe addresses to what happens, and see what they were told.",
     "jobs": "List the work that waits or runs.",
     "settings": "List every setting, its value and where that came from.",
-    "backup": "Copy the hub as it is at one moment into a folder, beside a running hub.",
+    "backup": "Copy the hub, as it is at one moment, into a folder.",
     "restore": "Make a hub of a backup, or compare one with it.",
     "doctor": "Check the database against the bytes and git.",
     "gc": "Find what nothing needs any more, and take it away.",
@@ -75,8 +75,9 @@ class Root(click.Group):
 def root() -> None:
     """Hubstead: the Hugging Face Hub for your own machines.
 
-    Every command takes --data DIR (or HUBSTEAD_DATA) and --settings FILE, and may be used while
-    the hub is running.
+    Every command takes --data DIR (or HUBSTEAD_DATA; by default the folder `data` here) and
+    --settings FILE (or HUBSTEAD_SETTINGS). All but serve and restore may be used while the hub is
+    running.
     """
 
 

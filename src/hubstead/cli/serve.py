@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from hubstead.cli.places import Place, with_place
+from hubstead.cli.places import Place, with_settings
 
 
 @click.command("serve")
 @click.option("--host", help="The address to listen on.")
 @click.option("--port", type=int, help="The port to listen on; 0: any free one.")
-@with_place
+@with_settings
 def command(place: Place, host: str | None, port: int | None) -> None:
     """Start the hub and serve until SIGTERM or Ctrl-C."""
     settings = place.settings(host=host, port=port)

@@ -20,7 +20,13 @@ def command() -> None:
 @command.command("create")
 @click.argument("user")
 @click.option("--name", default="token", show_default=True, help="What lists call it.")
-@click.option("--role", type=click.Choice(["read", "write"]), default="write", show_default=True)
+@click.option(
+    "--role",
+    type=click.Choice(["read", "write"]),
+    default="write",
+    show_default=True,
+    help="What it may do: read, or all that its user may.",
+)
 @secret_option("--value", text="An existing token to take over, of any form.")
 @with_place
 def create(place: Place, user: str, name: str, role: str, value: str | None) -> None:
@@ -51,7 +57,10 @@ def create(place: Place, user: str, name: str, role: str, value: str | None) -> 
 @click.argument("user", required=False)
 @with_place
 def list_(place: Place, user: str | None) -> None:
-    """List the tokens of USER, or of everybody; never their values."""
+    """List tokens, never their values.
+
+    Those of USER, or of everybody.
+    """
 
     async def read(db: Database) -> list[Row]:
         found = user and await accounts.find_account(db, user, "user")
@@ -79,7 +88,10 @@ def _facts(row: Row) -> Facts:
 @click.argument("token")
 @with_place
 def revoke(place: Place, token: str) -> None:
-    """End a token, named by its id or its value; '-' reads either from standard input."""
+    """End a token.
+
+    TOKEN is its id or its value; '-' reads either from standard input.
+    """
     which = sys.stdin.readline().strip() if token == "-" else token
 
     async def end(db: Database) -> None:

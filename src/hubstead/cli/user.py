@@ -20,9 +20,11 @@ def command() -> None:
 @command.command("create")
 @click.argument("name")
 @secret_option("--password", text="For signing in by password; without one only tokens work.")
-@click.option("--email", help="The address that commits name.")
+@click.option("--email", help="The e-mail address that commits name.")
 @click.option("--fullname", default="", help="The name for people.")
-@click.option("--admin", is_flag=True, help="Make them an administrator.")
+@click.option(
+    "--admin", is_flag=True, help="An administrator of the server: opens nothing of others."
+)
 @with_place
 def create(
     place: Place,
@@ -78,7 +80,10 @@ def _facts(row: Row) -> Facts:
 @click.argument("name")
 @with_place
 def disable(place: Place, name: str) -> None:
-    """Shut a user out: no token and no password of theirs works until they are enabled again."""
+    """Shut a user out.
+
+    No token and no password of theirs works until they are enabled again.
+    """
     _switch(place, name, disabled=True)
 
 
@@ -103,7 +108,10 @@ def _switch(place: Place, name: str, *, disabled: bool) -> None:
 @click.argument("name")
 @with_place
 def delete(place: Place, name: str) -> None:
-    """Delete a user with their tokens and memberships; one who owns repositories stays."""
+    """Delete a user.
+
+    Their tokens and memberships go as well. Refused while they own repositories.
+    """
 
     async def remove(db: Database) -> None:
         await accounts.delete_account(db, name, "user")
@@ -117,7 +125,10 @@ def delete(place: Place, name: str) -> None:
 @secret_option("--password", text="The new password (asked for unless given).")
 @with_place
 def set_password(place: Place, name: str, password: str | None) -> None:
-    """Change a user's password; sessions made with the old one end."""
+    """Change a user's password.
+
+    Sessions that were made with the old one end.
+    """
     new = password or click.prompt("New password", hide_input=True, confirmation_prompt=True)
 
     async def change(db: Database) -> None:

@@ -8,6 +8,7 @@ import time
 import click
 
 from hubstead.backup import Progress
+from hubstead.cli.printing import about
 
 #: Between two lines of one piece of work; into a file they need not come so often.
 _EVERY_S, _EVERY_S_IN_FILES = 0.2, 10.0
@@ -45,15 +46,5 @@ class Watch:
 def _line(progress: Progress) -> str:
     if not progress.of_blobs:
         return progress.what
-    done, whole = rounded(progress.bytes), rounded(progress.of_bytes)
+    done, whole = about(progress.bytes), about(progress.of_bytes)
     return f"{progress.what}: {progress.blobs} of {progress.of_blobs} objects, {done} of {whole}"
-
-
-def rounded(count: int) -> str:
-    """Return a size as people say it: ``17 B``, ``1.2 GiB``."""
-    size, units = float(count), iter(("B", "KiB", "MiB", "GiB"))
-    for unit in units:
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} TiB"

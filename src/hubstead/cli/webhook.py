@@ -33,7 +33,10 @@ def command() -> None:
 )
 @with_place
 def add(place: Place, url: str, secret: str | None, private: bool, kinds: tuple[str, ...]) -> None:
-    """Tell URL of repositories that are added, updated and removed from now on."""
+    """Tell URL of changes to repositories.
+
+    Of each that is added, updated or removed from now on.
+    """
     wanted = [Kind(kind) for kind in kinds or place.settings().webhook_kinds]
 
     async def subscribe(db: Database) -> webhooks.Webhook:
@@ -70,7 +73,10 @@ def _facts(each: webhooks.Webhook) -> Facts:
 @click.argument("webhook_id", metavar="ID")
 @with_place
 def remove(place: Place, webhook_id: str) -> None:
-    """End a subscription; what still waits for it is not delivered."""
+    """End a subscription.
+
+    What still waits for it is not delivered.
+    """
 
     async def end(db: Database) -> None:
         await webhooks.remove_webhook(db, webhook_id)
@@ -84,7 +90,10 @@ def remove(place: Place, webhook_id: str) -> None:
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
 @with_place
 def log(place: Place, webhook_id: str | None, limit: int) -> None:
-    """List the newest deliveries, to the webhook ID or to all, newest first."""
+    """List the newest deliveries.
+
+    Those to the webhook ID, or to all, newest first.
+    """
 
     async def read(db: Database) -> list[webhooks.Delivery]:
         return await webhooks.list_deliveries(db, webhook_id, limit)

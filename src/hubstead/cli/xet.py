@@ -5,9 +5,8 @@ from __future__ import annotations
 import click
 
 from hubstead.cli.places import Place, run, with_place
-from hubstead.cli.printing import Facts, show_rows
+from hubstead.cli.printing import Facts, about, show_rows
 from hubstead.errors import BlobNotFound
-from hubstead.settings import format_bytes
 
 
 @click.group("xet")
@@ -24,7 +23,8 @@ def convert(place: Place, *, dry_run: bool, limit: int | None) -> None:
 
     Every object is put together from what was stored and compared with its sha256 before its
     plain bytes may go; they go after the grace period (blob_grace_seconds). May be used beside a
-    running hub, interrupted and repeated. Needs the extra `convert`.
+    running hub, interrupted and repeated. Needs the extra `convert`:
+    pip install 'hubstead[convert]' where the hub is installed.
     """
     from hubstead.app import opened_stores
     from hubstead.xet import Converter, ShardRefused, plain_objects
@@ -57,8 +57,8 @@ def _facts(name: str, size: int, stored: int | None, outcome: str) -> Facts:
     return {
         "object": name,
         "bytes": size,
-        "size": format_bytes(size),
+        "size": about(size),
         "stored_bytes": stored,
-        "newly_stored": "" if stored is None else format_bytes(stored),
+        "newly_stored": "" if stored is None else about(stored),
         "outcome": outcome,
     }

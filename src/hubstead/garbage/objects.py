@@ -19,7 +19,7 @@ from hubstead.gitstore import GitFailed
 from hubstead.ids import now_ms
 from hubstead.repos import Repo
 
-NO_REF = "no branch or tag reaches it"
+NO_REF = "no branch, tag or other ref leads to it"
 MOVING = "its refs kept moving"
 
 _OLD = scan(

@@ -80,7 +80,7 @@ class Converter:
     def __init__(self, db: Database, store: BlobStore, xet: XetStore) -> None:
         if not can_compile():
             raise NotBuilt(
-                what="cutting LFS objects without numba: pip install 'hubstead[convert]'"
+                what="cutting LFS objects without numba (pip install 'hubstead[convert]')"
             )
         self._db = db
         self._store = store
