@@ -19,6 +19,11 @@ def test_every_link_leads_to_a_file(page: Path) -> None:
     assert [target for target in targets if not (page.parent / target).exists()] == []
 
 
+def test_fragments_hold_no_links_which_would_break_where_they_are_gathered() -> None:
+    fragments = [page for page in ROOT.glob("changes/*.md") if page.name != "README.md"]
+    assert [page.name for page in fragments if "](" in page.read_text()] == []
+
+
 def test_every_decision_says_its_status_and_what_follows() -> None:
     pages = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
     assert pages
