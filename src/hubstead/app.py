@@ -7,7 +7,6 @@ import fcntl
 import gc
 import os
 import resource
-import shlex
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -253,14 +252,14 @@ def serve(settings: Settings) -> None:
 
 async def _serve(settings: Settings) -> None:
     async with opened_hub(settings, make=True) as hub, working(hub):
-        has_token = await first_token(hub) is not None
+        token = await first_token(hub)
 
         def started(port: int) -> None:
             hub.port = port
             # What is there now stays: looking through it all again would stall every request
             # for 25 ms each time.
             gc.freeze()
-            click.echo(_greeting(settings, port, has_token=has_token))
+            click.echo(_greeting(settings, port, token))
 
         server = HubServer(
             Application(hub, routes()),
@@ -330,14 +329,12 @@ async def _make_first_admin(db: Database, path: Path) -> None:
     await db.write(make)
 
 
-def _greeting(settings: Settings, port: int, *, has_token: bool) -> str:
-    """Say where the hub is, and where its first token: what is printed may be kept in a log."""
+def _greeting(settings: Settings, port: int, token: str | None) -> str:
     host = "127.0.0.1" if settings.host in _EVERYWHERE else settings.host
     url = settings.public_url or f"http://{f'[{host}]' if ':' in host else host}:{port}"
     lines = [f"Hubstead serves at {url}", "", f"  export HF_ENDPOINT={url}"]
-    if has_token:
-        path = shlex.quote(str((settings.data / FIRST_TOKEN).absolute()))
-        lines.append(f"  export HF_TOKEN=$(cat {path})")
+    if token:
+        lines.append(f"  export HF_TOKEN={token}")
     if not settings.public_url and settings.host in _EVERYWHERE:
         lines += [
             "",
