@@ -47,15 +47,13 @@ def whoami(hub: Served, authorization: str) -> int:
         return refused.code
 
 
-def test_the_greeting_leads_to_the_first_token_and_does_not_tell_it(tmp_path: Path) -> None:
+def test_the_lines_of_the_greeting_can_be_pasted(tmp_path: Path) -> None:
     with serving(tmp_path / "it's here") as hub:
         assert hub.process.stdout is not None
         lines = [hub.process.stdout.readline().strip() for _ in range(3)]
-    assert lines[1] == f"export HF_ENDPOINT={hub.url}"
-    assert hub.token not in lines[2]
-    shell = ["sh", "-c", f'{lines[2]}; echo "$HF_TOKEN"']
+    shell = ["sh", "-c", f'{lines[1]}; {lines[2]}; echo "$HF_ENDPOINT $HF_TOKEN"']
     done = subprocess.run(shell, cwd="/", capture_output=True, text=True, check=True)
-    assert done.stdout == f"{hub.token}\n"
+    assert done.stdout == f"{hub.url} {hub.token}\n"
 
 
 def test_help_names_every_command_without_loading_any() -> None:
