@@ -50,15 +50,16 @@ class Served:
     token: str  # of its first administrator
     data: Path
     process: subprocess.Popen[str]
+    greeting: str  # the first line of it
 
 
 @contextlib.contextmanager
-def serving(data: Path, *, port: int = 0, **variables: str) -> Iterator[Served]:
+def serving(data: Path, *options: str, port: int = 0, **variables: str) -> Iterator[Served]:
     """Run ``hubstead serve`` on a free port (or this one) while the block lasts."""
     data.mkdir(parents=True, exist_ok=True)
     with (data.parent / f"{data.name}.log").open("w") as log:
         process = subprocess.Popen(
-            [HUBSTEAD, "serve", "--data", str(data), "--port", str(port)],
+            [HUBSTEAD, "serve", "--data", str(data), "--port", str(port), *options],
             env=CLEAN | variables,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -66,9 +67,11 @@ def serving(data: Path, *, port: int = 0, **variables: str) -> Iterator[Served]:
         )
     try:
         assert process.stdout is not None
-        found = re.search(r"https?://\S+", process.stdout.readline())
+        greeting = process.stdout.readline()
+        found = re.search(r"https?://[^\s\"]+", greeting)
         assert found, Path(log.name).read_text()[-3000:]
-        yield Served(found[0], (data / "first-token").read_text().strip(), data, process)
+        token = (data / "first-token").read_text().strip()
+        yield Served(found[0], token, data, process, greeting)
     finally:
         process.send_signal(signal.SIGTERM)
         try:

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import click
+import msgspec
 import structlog
 import uvloop
 
@@ -236,8 +237,12 @@ async def _sweep(hub: Hub) -> None:
     await commit_jobs.sweep_folders(hub.stores)
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, *, as_json: bool = False) -> None:
     """Serve a hub until SIGTERM or SIGINT, then drain.
+
+    Args:
+        settings: Of the hub.
+        as_json: Print where it is, once it is there, as an object in one line.
 
     Raises:
         Unavailable: another server holds the data folder, or something does not answer.
@@ -247,10 +252,10 @@ def serve(settings: Settings) -> None:
     compile_templates()
     _allow_connections(settings.max_connections)
     with holding(settings.data):
-        uvloop.run(_serve(settings))
+        uvloop.run(_serve(settings, as_json=as_json))
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, *, as_json: bool) -> None:
     async with opened_hub(settings, make=True) as hub, working(hub):
         token = await first_token(hub)
 
@@ -259,7 +264,8 @@ async def _serve(settings: Settings) -> None:
             # What is there now stays: looking through it all again would stall every request
             # for 25 ms each time.
             gc.freeze()
-            click.echo(_greeting(settings, port, token))
+            say = _greeting_for_programs if as_json else _greeting
+            click.echo(say(settings, port, token))
 
         server = HubServer(
             Application(hub, routes()),
@@ -329,9 +335,18 @@ async def _make_first_admin(db: Database, path: Path) -> None:
     await db.write(make)
 
 
-def _greeting(settings: Settings, port: int, token: str | None) -> str:
+def _greeting_for_programs(settings: Settings, port: int, token: str | None) -> str:
+    told = {"url": _address(settings, port)} | ({"token": token} if token else {})
+    return msgspec.json.encode(told).decode()
+
+
+def _address(settings: Settings, port: int) -> str:
     host = "127.0.0.1" if settings.host in _EVERYWHERE else settings.host
-    url = settings.public_url or f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    return settings.public_url or f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _greeting(settings: Settings, port: int, token: str | None) -> str:
+    url = _address(settings, port)
     lines = [f"Hubstead serves at {url}", "", f"  export HF_ENDPOINT={url}"]
     if token:
         lines.append(f"  export HF_TOKEN={token}")

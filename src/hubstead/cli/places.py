@@ -108,12 +108,6 @@ async def _bring_up_to_date(settings: Settings) -> None:
 
 def with_place(function: Callable[..., T]) -> Callable[..., T]:
     """Give a command the options --data, --settings and --json, and ``place`` made of them."""
-    as_json = click.option("--json", "as_json", is_flag=True, help="Answer in JSON, for programs.")
-    return with_settings(as_json(function))
-
-
-def with_settings(function: Callable[..., T]) -> Callable[..., T]:
-    """Give a command the options --data and --settings alone, and ``place`` made of them."""
 
     @click.option("--data", type=_FOLDER, metavar="DIR", help="The data folder (or HUBSTEAD_DATA).")
     @click.option(
@@ -122,10 +116,9 @@ def with_settings(function: Callable[..., T]) -> Callable[..., T]:
         metavar="FILE",
         help="The settings file, TOML (or HUBSTEAD_SETTINGS).",
     )
+    @click.option("--json", "as_json", is_flag=True, help="Answer in JSON, for programs.")
     @functools.wraps(function)
-    def wrapped(
-        *, data: Path | None, settings: Path | None, as_json: bool = False, **options: Any
-    ) -> T:
+    def wrapped(*, data: Path | None, settings: Path | None, as_json: bool, **options: Any) -> T:
         return function(Place(data, settings, as_json), **options)
 
     return wrapped

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import click
 
-from hubstead.cli.places import Place, with_settings
+from hubstead.cli.places import Place, with_place
 
 
 @click.command("serve")
 @click.option("--host", help="The address to listen on.")
 @click.option("--port", type=int, help="The port to listen on; 0: any free one.")
-@with_settings
+@with_place
 def command(place: Place, host: str | None, port: int | None) -> None:
     """Start the hub and serve until SIGTERM or Ctrl-C."""
     settings = place.settings(host=host, port=port)
     from hubstead.app import serve
 
-    serve(settings)
+    serve(settings, as_json=place.as_json)
