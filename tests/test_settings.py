@@ -216,12 +216,6 @@ class TestHowValuesAreWritten:
     def test_spans_of_time_may_carry_a_unit(self, text: str, seconds: float) -> None:
         assert parse_seconds(text) == seconds
 
-    def test_links_begin_with_the_public_url_or_else_the_address(self, data: Path) -> None:
-        assert load(data=data).base_url == "http://127.0.0.1:8080"
-        assert load(data=data, overrides={"host": "::1"}).base_url == "http://[::1]:8080"
-        public = load(data=data, overrides={"public_url": "https://hub.example.com/"})
-        assert public.base_url == "https://hub.example.com"
-
 
 class TestSecrets:
     ADDRESS = "postgresql://hub:hunter2@db.example.com/hub?password=hunter2&sslmode=require"

@@ -302,12 +302,6 @@ class Settings:
         """The folder of the bare repositories."""
         return self.data.absolute() / "git"
 
-    @property
-    def base_url(self) -> str:
-        """``public_url``, or the address that is listened on; never ends in ``/``."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return self.public_url or f"http://{host}:{self.port}"
-
 
 @dataclass(frozen=True, slots=True)
 class Described:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import io
 import os
 import zlib
 
@@ -58,35 +57,12 @@ def test_git_takes_every_pack_and_would_index_it_alike(
     assert pack.objects == len(draft)
 
 
-@A_FEW
-@given(st.lists(st.binary(max_size=40), min_size=1, max_size=12), st.data())
-def test_rewinding_leaves_exactly_what_was_there_at_the_mark(a_repo, contents, data):
-    repo = a_repo()
-    cut = data.draw(st.integers(0, len(contents)))
-    with repo.draft() as draft:
-        kept = [draft.blob(content) for content in contents[:cut]]
-        mark = draft.mark()
-        dropped = [draft.blob(content) for content in contents[cut:]]
-        draft.rewind(mark)
-        assert all(draft.contains(oid) for oid in kept)
-        assert not any(draft.contains(oid) for oid in set(dropped) - set(kept))
-        last = draft.blob(b"after the mark, longer than any other content here")
-        draft.finish()
-    assert [repo.blob(oid) for oid in kept] == contents[:cut]
-    assert repo.blob(last).startswith(b"after the mark")
-    assert not any(repo.has(oid) for oid in set(dropped) - set(kept))
-
-
 def test_a_large_draft_waits_in_a_file_with_bounded_memory(repo, git):
     content = os.urandom(3 << 20)
     with repo.draft() as draft:
         small = draft.blob(b"small")
-        mark = draft.mark()
-        draft.blob(os.urandom(2 << 20))
-        draft.rewind(mark)
-        large = draft.blob_from(io.BytesIO(content), len(content))
-        again = draft.blob_from(io.BytesIO(content), len(content))
-        assert large == again
+        large = draft.blob(content)
+        assert draft.blob(content) == large
         assert len(draft._tail) <= draft_module.SPILL_BYTES
         assert [name[:9] for name in packs_of(repo)] == ["tmp_pack_"]
         assert draft.get(large) == ("blob", content)
@@ -96,18 +72,6 @@ def test_a_large_draft_waits_in_a_file_with_bounded_memory(repo, git):
     assert pack.objects == 2
     assert repo.blob(large) == content
     assert len(packs_of(repo)) == 2
-
-
-@pytest.mark.parametrize("wrong", [-1, 1])
-def test_a_stream_of_another_size_is_refused_and_leaves_nothing(repo, wrong):
-    content = os.urandom(2 << 20)
-    with repo.draft() as draft:
-        kept = draft.blob(b"kept")
-        with pytest.raises(errors.InvalidInput):
-            draft.blob_from(io.BytesIO(content), len(content) + wrong)
-        assert len(draft) == 1
-        draft.finish()
-    assert repo.blob(kept) == b"kept"
 
 
 def test_a_discarded_draft_leaves_no_file(repo):
@@ -228,16 +192,7 @@ def test_what_is_remembered_of_a_pack_is_what_git_reads_from_it(repo, store):
     with repo.draft() as draft:
         kept = draft.tree([(b"100644", b"kept", bytes.fromhex(draft.blob(b"kept")))])
         commit = draft.commit(kept, [], ADA, "one", time_s=1_700_000_000)
-        mark = draft.mark()
-        taken_back = draft.tree([(b"100644", b"gone", bytes.fromhex(draft.blob(b"gone")))])
-        vain = draft.commit(taken_back, [commit], ADA, "two", time_s=1_700_000_001)
-        draft.rewind(mark)
         draft.finish()
     cold = type(store)(store.root).open(repo.repo_id)
     assert tuple(repo.rows(kept)) == tuple(cold.rows(kept))
     assert repo.tree_of(commit) == cold.tree_of(commit) == repo.tree_of(kept) == kept
-    for absent in (taken_back, vain):
-        with pytest.raises(ObjectMissing):
-            repo.tree_of(absent)
-    with pytest.raises(ObjectMissing):
-        repo.rows(taken_back)

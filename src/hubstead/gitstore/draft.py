@@ -20,7 +20,6 @@ from hubstead.gitstore.listing import Row, order
 from hubstead.gitstore.missing import ObjectMissing, RepoMissing
 from hubstead.gitstore.packfile import (
     HEADER_BYTES,
-    Deflater,
     ObjectKind,
     Packed,
     deflate,
@@ -112,37 +111,6 @@ class PackDraft:
     def blob(self, data: bytes) -> str:
         """Add a file's content; return its id."""
         return self._add("blob", data)
-
-    def blob_from(self, source: BinaryIO, size: int) -> str:
-        """Add a file's content from a stream of exactly ``size`` bytes; return its id.
-
-        Raises:
-            errors.InvalidInput: when the stream holds more or fewer bytes.
-        """
-        mark, end = self.mark(), self._end
-        first = source.read(min(_CHUNK, size))
-        digest = object_hash("blob", size)
-        deflater = Deflater(self._level, first, salted=not mark)
-        length, crc = self._append(object_header("blob", size), 0)
-        left, piece = size, first
-        while piece and left >= 0:
-            left -= len(piece)
-            digest.update(piece)
-            written, crc = self._append(deflater.feed(piece), crc)
-            length += written
-            piece = source.read(min(_CHUNK, left + 1))
-        if left:
-            self._cut(end)
-            raise errors.InvalidInput(
-                reason=f"the content does not have the {size} bytes announced"
-            )
-        written, crc = self._append(deflater.end(), crc)
-        oid = digest.digest()
-        if oid in self._objects:
-            self._cut(end)
-        else:
-            self._objects[oid] = Packed(oid, "blob", size, end, length + written, crc)
-        return oid.hex()
 
     def tree(self, rows: Sequence[Row]) -> str:
         """Add a folder; return its id.
@@ -275,29 +243,6 @@ class PackDraft:
         self._spill()
         assert self._file is not None
         return os.pread(self._file.fileno(), length, offset)
-
-    def mark(self) -> int:
-        """Return a place to :meth:`rewind` to."""
-        return len(self._objects)
-
-    def rewind(self, mark: int) -> None:
-        """Drop the objects that were added after the mark."""
-        dropped = list(self._objects.values())[mark:]
-        if dropped:
-            for row in dropped:
-                del self._objects[row.oid]
-            self._cut(dropped[0].offset)
-
-    def _cut(self, end: int) -> None:
-        in_file = self._end - len(self._tail)
-        if end >= in_file:
-            del self._tail[end - in_file :]
-        else:
-            assert self._file is not None
-            self._tail.clear()
-            self._file.truncate(end)
-            self._file.seek(end)
-        self._end = end
 
     # -- ending ------------------------------------------------------------------------------
 

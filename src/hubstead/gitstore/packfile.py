@@ -40,39 +40,20 @@ def object_hash(kind: ObjectKind, size: int) -> hashlib._Hash:
     return hashlib.sha1(f"{kind} {size}\0".encode(), usedforsecurity=False)
 
 
-class Deflater:
-    """Compresses one object into the zlib stream that a pack holds.
+def deflate(data: bytes, level: int, *, salted: bool = False) -> bytes:
+    """Compress one object into the zlib stream that a pack holds.
 
     Args:
-        level: zlib level; bytes that hardly shrink (``sample``) are stored instead.
-        sample: The object's first bytes.
+        data: The object.
+        level: zlib level; bytes that hardly shrink are stored instead.
         salted: Begin with some bytes of chance that inflate to nothing.
     """
-
-    def __init__(self, level: int, sample: bytes, *, salted: bool = False) -> None:
-        level = _level_for(sample, level)
-        self._body = zlib.compressobj(level, zlib.DEFLATED, -15)
-        self._check = 1
-        self._start = b"\x78\x01" + (_salt() if salted else b"")
-
-    def feed(self, data: bytes) -> bytes:
-        """Take in a piece; return what is ready."""
-        self._check = zlib.adler32(data, self._check)
-        start, self._start = self._start, b""
-        return start + self._body.compress(data)
-
-    def end(self) -> bytes:
-        """Return the rest of the stream."""
-        start, self._start = self._start, b""
-        return start + self._body.flush() + self._check.to_bytes(4, "big")
-
-
-def deflate(data: bytes, level: int, *, salted: bool = False) -> bytes:
-    """Compress a whole object, as :class:`Deflater` does in pieces."""
+    level = _level_for(data, level)
     if not salted:
-        return zlib.compress(data, _level_for(data, level))
-    deflater = Deflater(level, data, salted=True)
-    return deflater.feed(data) + deflater.end()
+        return zlib.compress(data, level)
+    body = zlib.compressobj(level, zlib.DEFLATED, -15)
+    packed = body.compress(data) + body.flush()
+    return b"\x78\x01" + _salt() + packed + zlib.adler32(data).to_bytes(4, "big")
 
 
 def _level_for(sample: bytes, level: int) -> int:

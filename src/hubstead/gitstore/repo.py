@@ -250,10 +250,6 @@ class GitRepo:
             self._caches.trees.put(key, tree)
         return tree
 
-    def trees_of(self, oids: Iterable[str]) -> dict[str, str]:
-        """Return the tree of each commit."""
-        return {oid: self.tree_of(oid) for oid in oids}
-
     def entry(self, oid: str, path: str) -> Entry | None:
         """Return the file or folder at ``path`` below a commit or tree; ``""`` is its root."""
         tree = self.tree_of(oid)
@@ -365,22 +361,10 @@ class GitRepo:
     def _counted(self, oid: str) -> int | None:
         return self._caches.counts.get((self.repo_id, oid))
 
-    def is_ancestor(self, old: str, new: str) -> bool:
-        """Tell whether ``old`` is ``new`` or one of its ancestors."""
-        return old == new or self.reading(old, lambda git: bool(git.descendant_of(new, old)))
-
     def merge_base(self, one: str, other: str) -> str | None:
         """Return the best common ancestor, or None when the histories share nothing."""
         found = self.reading(one, lambda git: git.merge_base(one, other))
         return None if found is None else str(found)
-
-    def commits_between(self, old: str, new: str) -> list[Commit]:
-        """Return what ``git log old..new`` lists: reachable from new and not from old."""
-
-        def read(git: pygit2.Repository) -> list[Commit]:
-            return [Commit.of(commit) for commit in history.all_of(git, new, hide=old)]
-
-        return self.reading(new, read)
 
     def last_commits(self, oid: str, paths: Iterable[str]) -> dict[str, Commit]:
         """Return for each path (file or folder) the commit that last changed it up to ``oid``.
