@@ -37,5 +37,5 @@ ORGANIZATIONS = unbuilt("managing organizations over the API: use `hubstead org`
 ACCOUNT_SETTINGS = unbuilt("account settings over the API")
 NOTIFICATIONS = unbuilt("notifications")
 PAPERS = unbuilt("papers")
-TRENDING = unbuilt("trending and quick search")
+TRENDING = unbuilt("trending, full-text and quick search")
 REVOKING = unbuilt("revoking tokens over the API: use `hubstead token revoke`")
