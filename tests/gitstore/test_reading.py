@@ -54,6 +54,35 @@ def test_pages_add_up_to_the_listing_of_git(a_repo, git, paths, size, recursive)
 
 
 @SLOW
+@given(st.sets(PATHS, max_size=25), st.integers(1, 5))
+def test_pages_of_folders_first_add_up_to_folders_and_then_files(a_repo, git, paths, size):
+    repo = a_repo()
+    tree = tree_with(repo, paths)
+    folders = listed(git, repo, tree, "-d")
+    files = [each for each in listed(git, repo, tree) if each not in folders]
+    pages, after = [], None
+    while page := repo.tree_page(tree, folders_first=True, after=after, limit=size):
+        assert len(page) <= size
+        pages.extend((entry.path, entry.oid) for entry in page)
+        after = page[-1].path + ("/" if page[-1].type == "tree" else "")
+    assert pages == folders + files
+
+
+@pytest.mark.parametrize("gone", ["b/", "b", "z/"])
+def test_folders_first_goes_on_where_the_last_entry_was_when_it_is_gone(repo, gone):
+    tree = tree_with(repo, {"a", "a.d/x", "c", "c.d/x"})
+    rest = [entry.path for entry in repo.tree_page(tree, folders_first=True, after=gone)]
+    assert rest == {"b/": ["c.d", "a", "c"], "b": ["c"], "z/": ["a", "c"]}[gone]
+
+
+def test_folders_first_works_below_a_folder_too(repo):
+    tree = tree_with(repo, {"d/a", "d/b/c", "d/e", "f"})
+    assert [e.path for e in repo.tree_page(tree, "d", folders_first=True)] == ["d/b", "d/a", "d/e"]
+    rest = repo.tree_page(tree, "d", folders_first=True, after="d/b/")
+    assert [entry.path for entry in rest] == ["d/a", "d/e"]
+
+
+@SLOW
 @given(st.sets(PATHS, min_size=1, max_size=20), PATHS)
 def test_an_entry_is_found_where_git_finds_it(a_repo, git, paths, other):
     repo = a_repo()

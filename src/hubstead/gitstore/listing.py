@@ -74,6 +74,24 @@ def walk(
             stack.append((folder + row[1] + b"/", iter(rows_of(row[2].hex()))))
 
 
+def folders_first(rows: Sequence[Row], after: bytes | None = None) -> Sequence[Row]:
+    """Return the rows of one tree, its folders before all else, both in git's order.
+
+    Args:
+        rows: The rows in git's order.
+        after: Name of the row to resume behind, with a slash if it was a folder.
+    """
+    placed = sorted(rows, key=_not_a_tree)
+    if after is None:
+        return placed
+    key = (not after.endswith(b"/"), after)
+    return placed[bisect_right(placed, key, key=lambda row: (_not_a_tree(row), order(row))) :]
+
+
+def _not_a_tree(row: Row) -> bool:
+    return not is_tree(row[0])
+
+
 def _resume(
     rows_of: Rows, tree: str, after: list[bytes], recursive: bool
 ) -> list[tuple[bytes, Iterator[Row]]]:

@@ -270,6 +270,7 @@ class GitRepo:
         folder: str = "",
         *,
         recursive: bool = False,
+        folders_first: bool = False,
         after: str | None = None,
         limit: int = 1000,
     ) -> list[Entry]:
@@ -279,7 +280,9 @@ class GitRepo:
             tree: Id of the root tree (or of a commit).
             folder: Path of the folder below it.
             recursive: Also what is below its folders; each folder comes before its content.
-            after: Path of the last entry of the page before; what lies before is not read.
+            folders_first: Folders before files, each in git's order; not if ``recursive``.
+            after: Path of the last entry of the page before; what lies before is not read. With
+                ``folders_first`` a slash is behind it if that was a folder.
             limit: Most entries to return.
 
         Raises:
@@ -291,6 +294,10 @@ class GitRepo:
             raise errors.EntryNotFound(reason=f"There is no folder {folder}")
         prefix = f"{folder}/" if folder else ""
         parts = _parts_after(after, prefix)
+        if folders_first and not recursive:
+            behind = b"/".join(parts) if after is not None else None
+            rows = listing.folders_first(self.rows(root.oid), behind)
+            return [self._entry(prefix, b"", row) for row in rows[:limit]]
         found = listing.walk(self.rows, root.oid, recursive=recursive, after=parts)
         return [self._entry(prefix, *row) for row in itertools.islice(found, limit)]
 
