@@ -74,22 +74,22 @@ def walk(
             stack.append((folder + row[1] + b"/", iter(rows_of(row[2].hex()))))
 
 
-def folders_first(rows: Sequence[Row], after: bytes | None = None) -> Sequence[Row]:
-    """Return the rows of one tree, its folders before all else, both in git's order.
+def folders_first(rows: Sequence[Row], after: bytes | None = None) -> Iterator[Row]:
+    """Yield the rows of one tree, its folders before all else, both in git's order.
 
     Args:
         rows: The rows in git's order.
         after: Name of the row to resume behind, with a slash if it was a folder.
     """
-    placed = sorted(rows, key=_not_a_tree)
-    if after is None:
-        return placed
-    key = (not after.endswith(b"/"), after)
-    return placed[bisect_right(placed, key, key=lambda row: (_not_a_tree(row), order(row))) :]
+    start = 0 if after is None else bisect_right(rows, after, key=order)
+    if after is None or after.endswith(b"/"):
+        yield from (row for row in _from(rows, start) if is_tree(row[0]))
+        start = 0
+    yield from (row for row in _from(rows, start) if not is_tree(row[0]))
 
 
-def _not_a_tree(row: Row) -> bool:
-    return not is_tree(row[0])
+def _from(rows: Sequence[Row], start: int) -> Iterator[Row]:
+    return (rows[index] for index in range(start, len(rows)))
 
 
 def _resume(

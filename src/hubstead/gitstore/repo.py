@@ -297,8 +297,9 @@ class GitRepo:
         if folders_first and not recursive:
             behind = b"/".join(parts) if after is not None else None
             rows = listing.folders_first(self.rows(root.oid), behind)
-            return [self._entry(prefix, b"", row) for row in rows[:limit]]
-        found = listing.walk(self.rows, root.oid, recursive=recursive, after=parts)
+            found: Iterator[tuple[bytes, listing.Row]] = ((b"", row) for row in rows)
+        else:
+            found = listing.walk(self.rows, root.oid, recursive=recursive, after=parts)
         return [self._entry(prefix, *row) for row in itertools.islice(found, limit)]
 
     def walk_files(self, oid: str) -> Sequence[Entry]:
