@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from hubstead.accounts import account_by_pk
 from hubstead.blobs import list_lfs
@@ -42,13 +42,18 @@ async def listing(call: Call) -> Answer:
             oid=row.name,
             pushedAt=shapes.iso(row.created_ms),
             size=row.bytes,
-            ref=row.ref or UNSET,
+            ref=_shown(row.ref),
             pusher=pushers.get(row.pusher_pk, UNSET),
             xetHash=hashes.get(row.name, UNSET),
         )
         for row in rows[:limit]
     ]
     return json_answer(items, headers=headers)
+
+
+def _shown(ref: str | None) -> str | UnsetType:
+    """Return a branch by its short name, which is all that the suites up to 0.36 take."""
+    return ref.removeprefix("refs/heads/") if ref else UNSET
 
 
 def _before(cursor: str | None) -> tuple[int, str] | None:
