@@ -52,7 +52,7 @@ async def listing(call: Call) -> Answer:
 
 
 def _shown(ref: str | None) -> str | UnsetType:
-    """Return a branch by its short name, which is all that the suites up to 0.36 take."""
+    """Return a branch by its short name: users of releases up to 0.36 compare it with ``main``."""
     return ref.removeprefix("refs/heads/") if ref else UNSET
 
 

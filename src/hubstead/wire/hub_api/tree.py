@@ -24,8 +24,8 @@ EXPANDED_PAGE = 100
 async def tree(call: Call) -> Answer:
     """List a folder, page by page; ``recursive`` goes into it, ``expand`` adds last commits.
 
-    A folder's own folders come before its files, as the suites of the client up to 0.36 expect
-    of the public Hub; what ``recursive`` lists is in git's order.
+    A folder's own folders come before its files, as the public Hub has them and users of
+    ``HfFileSystem.ls`` up to 0.36 see them; what ``recursive`` lists is in git's order.
     """
     revision_text, path = await split(call.hub.db, call.repo.pk, call.segments("rest"))
     revision = await call.revision(revision_text)
