@@ -220,6 +220,11 @@ def wait_until(true: Any, *, timeout_s: float = 60) -> None:
         time.sleep(0.02)
 
 
+def wait_for_line(lines: Iterable[str], wanted: str) -> None:
+    """Read what another program prints, its log perhaps, up to a line that was agreed upon."""
+    assert wanted in (line.rstrip("\n") for line in lines), f"it ended without {wanted!r}"
+
+
 def die_with_parent() -> None:
     """Have the kernel end this process when its parent ends."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -13,6 +13,7 @@ import pytest
 
 from hubstead.db import Database, Tx, open_db
 from tests.db.test_reading_and_writing import ADD, COUNT, adding, names
+from tests.node import wait_for_line
 
 ROOT = Path(__file__).parents[2]
 _FULL = """
@@ -103,7 +104,7 @@ async def test_a_command_line_may_write_beside_the_server(sqlite_url: str) -> No
     command = [sys.executable, "-c", _BESIDE, sqlite_url]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as beside:
         assert beside.stdout
-        assert await asyncio.to_thread(beside.stdout.readline) == "open\n"
+        await asyncio.to_thread(wait_for_line, beside.stdout, "open")
         for n in range(0, 300, 3):
             await asyncio.gather(*(db.write(adding(f"srv{n + m}")) for m in range(3)))
         assert await asyncio.to_thread(beside.wait, 30) == 0

@@ -20,6 +20,7 @@ from hubstead.db import Database, Tx, open_db, point
 from hubstead.ids import now_ms
 from hubstead.jobs import Again, Handler, Job, ListedJob, Runner, enqueue, list_jobs
 from hubstead.jobs.tables import job as job_table
+from tests.node import wait_for_line
 
 
 @contextlib.asynccontextmanager
@@ -327,7 +328,7 @@ async def test_the_jobs_of_a_killed_node_are_taken_over_when_its_lease_ends(
     command = [sys.executable, "-c", _DOOMED, database_url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as doomed:
         assert doomed.stdout
-        assert await asyncio.to_thread(doomed.stdout.readline) == "started\n"
+        await asyncio.to_thread(wait_for_line, doomed.stdout, "started")
         doomed.send_signal(signal.SIGKILL)
     assert (await holder(db)).startswith("doomed/")
 
