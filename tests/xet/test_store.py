@@ -27,6 +27,7 @@ from hubstead.xet import (
     find,
     is_eligible,
     range_hash,
+    trust,
 )
 from tests.factories import a_repo
 from tests.xet.conftest import Place
@@ -480,6 +481,16 @@ async def test_an_epoch_begins_with_the_first_question_and_stays(place: Place) -
     assert await xet.knows_epoch(first)
     assert await xet.epoch() == second
     assert not await xet.knows_epoch("none")
+
+
+async def test_a_new_epoch_is_given_out_whatever_the_clock_says(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await place.xet.new_epoch()
+    now = trust.now_ms()
+    for clock in (now, now, now - 3_600_000):
+        monkeypatch.setattr(trust, "now_ms", lambda clock=clock: clock)
+        assert await place.xet.new_epoch() == await place.xet.epoch()
 
 
 # -- restarts ----------------------------------------------------------------------------------

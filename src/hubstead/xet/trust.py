@@ -23,6 +23,7 @@ SLACK_S = 300.0
 _TOUCH_MS = 3_600_000
 
 _ADD = point(adding(xet_epoch, "id", "created_ms"))
+_NEWEST = point(select(xet_epoch.c.created_ms).order_by(xet_epoch.c.created_ms.desc()).limit(1))
 _NEWEST_OVER = point(
     select(xet_epoch.c.created_ms)
     .where(xet_epoch.c.created_ms <= bindparam("before_ms"))
@@ -40,9 +41,15 @@ async def begin_epoch(db: Database) -> str:
 
 
 async def add_epoch(tx: Tx) -> str:
-    """Begin a new epoch as part of a transaction."""
+    """Begin a new epoch as part of a transaction.
+
+    It is later than all others, even within one millisecond or after a clock was set back: the
+    latest is the one that is given out.
+    """
     made = secrets.token_hex(8)
-    await tx.run(_ADD, id=made, created_ms=now_ms())
+    newest = await tx.one(_NEWEST)
+    created_ms = now_ms() if newest is None else max(now_ms(), newest.created_ms + 1)
+    await tx.run(_ADD, id=made, created_ms=created_ms)
     return made
 
 
