@@ -218,13 +218,15 @@ def _rotate(hub: Hub) -> Handler:
 async def _now_and_then(
     chore: Callable[[Hub], Awaitable[None]], hub: Hub, after_s: float, every_s: float
 ) -> None:
-    """Do what every node does for itself."""
+    """Do what every node does for itself; whatever goes wrong once must not end it for good."""
     await asyncio.sleep(after_s)
     while True:
         try:
             await chore(hub)
-        except (HubError, OSError) as error:
-            _log.warning("upkeep has to wait", error=str(error))
+        except HubError as error:
+            _log.warning("upkeep has to wait", error=error.message)
+        except Exception as error:
+            _log.error("upkeep failed", exc_info=error)
         await asyncio.sleep(every_s)
 
 
