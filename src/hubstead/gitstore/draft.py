@@ -190,18 +190,18 @@ class PackDraft:
                 data, self._level, salted=not self._objects
             )
             offset = self._end
-            length, crc = self._append(packed, 0)
-            self._objects[oid] = Packed(oid, kind, len(data), offset, length, crc)
+            self._append(packed)
+            crc = zlib.crc32(packed)
+            self._objects[oid] = Packed(oid, kind, len(data), offset, len(packed), crc)
         return oid.hex()
 
-    def _append(self, data: bytes, crc: int) -> tuple[int, int]:
+    def _append(self, data: bytes) -> None:
         if self._closed:
             raise RuntimeError("this draft has ended")
         self._tail += data
         self._end += len(data)
         if len(self._tail) > SPILL_BYTES:
             self._spill()
-        return len(data), zlib.crc32(data, crc)
 
     def _spill(self) -> None:
         with full_disk_is_an_error_of_ours():
