@@ -9,7 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from hubstead.accounts import account_by_pk
 from hubstead.blobs import list_lfs
-from hubstead.commits import copy_lfs_files, delete_lfs_files
+from hubstead.commits import HEADS, copy_lfs_files, delete_lfs_files
 from hubstead.errors import AccountNotFound, InvalidInput
 from hubstead.ids import Kind, RepoId, is_sha256
 from hubstead.wire.http import Answer, Call, json_answer
@@ -53,7 +53,7 @@ async def listing(call: Call) -> Answer:
 
 def _shown(ref: str | None) -> str | UnsetType:
     """Return a branch by its short name: users of releases up to 0.36 compare it with ``main``."""
-    return ref.removeprefix("refs/heads/") if ref else UNSET
+    return ref.removeprefix(HEADS) if ref else UNSET
 
 
 def _before(cursor: str | None) -> tuple[int, str] | None:
