@@ -19,7 +19,7 @@ from hubstead.accounts import Actor, add_org, add_user, find_account, set_member
 from hubstead.db import Database, Tx, point
 from hubstead.ids import Kind, RepoId, new_object_id
 from hubstead.repos import NewRepo, Repo, Right, insert_repo, open_repo
-from hubstead.repos.tables import repo
+from hubstead.repos.tables import repos
 
 
 async def a_user(db: Database, name: str = "anna", **facts: Any) -> Actor:
@@ -83,7 +83,7 @@ async def a_repo(
 
 
 async def _set(tx: Tx, pk: int, columns: Mapping[str, object]) -> None:
-    changed = await tx.run(_setting(repo, columns), which_pk=pk)
+    changed = await tx.run(_setting(repos, columns), which_pk=pk)
     assert changed == 1
 
 

@@ -12,15 +12,15 @@ from hubstead import jobs
 from hubstead.app import opened_stores
 from hubstead.backup import BackupFolder, Faulty, check, prune, restore
 from hubstead.blobs import BlobKey, BlobKind
-from hubstead.blobs.tables import blob, deletion_pause
+from hubstead.blobs.tables import blobs, deletion_pauses
 from hubstead.commits import delete_repository
 from hubstead.db import Tx, insert, point, scan
 from hubstead.errors import InvalidInput, Unavailable
-from hubstead.jobs.tables import job
-from hubstead.outbox.tables import event
+from hubstead.jobs.tables import jobs as jobs_table
+from hubstead.outbox.tables import events
 from hubstead.repos import open_repo
-from hubstead.repos.tables import repo
-from hubstead.xet.tables import xet_epoch
+from hubstead.repos.tables import repos
+from hubstead.xet.tables import xet_epochs
 from tests.backup.conftest import (
     LFS,
     SHAPES,
@@ -75,12 +75,12 @@ async def test_tables_of_many_rows_come_through_whole(
 ) -> None:
     """More than are read, or written, at a time."""
     doublings = 15
-    columns = (event.c.type, event.c.payload, event.c.created_ms, event.c.told_ms)
+    columns = (events.c.type, events.c.payload, events.c.created_ms, events.c.told_ms)
     names = [column.name for column in columns]
 
     async def add(tx: Tx) -> None:
         for _ in range(doublings):
-            await tx.run(point(insert(event).from_select(names, select(*columns))))
+            await tx.run(point(insert(events).from_select(names, select(*columns))))
 
     async with hub(shape) as sample:
         await sample.stores.db.write(add)
@@ -96,11 +96,11 @@ async def test_tables_of_many_rows_come_through_whole(
 async def test_numbers_once_given_are_not_given_again_after_a_restore(
     hub: Filled, places: Places, folder: BackupFolder, shape: str
 ) -> None:
-    highest = scan(select(func.max(repo.c.pk).label("pk")))
+    highest = scan(select(func.max(repos.c.pk).label("pk")))
     async with hub(shape) as sample:
         last = await sample.stores.db.one(highest)
         assert last is not None
-        doomed = await sample.stores.db.one(scan(select(repo).where(repo.c.pk == last.pk)))
+        doomed = await sample.stores.db.one(scan(select(repos).where(repos.c.pk == last.pk)))
         assert doomed is not None
         repo_id = type(sample.repo.repo_id)(sample.repo.kind, "anna", doomed.name)
         await delete_repository(sample.stores, sample.anna, repo_id)
@@ -164,8 +164,10 @@ async def test_a_snapshot_holds_nothing_of_what_only_passes(
 
         async def change(tx: Tx) -> None:
             await jobs.enqueue(tx, "some.work", "it")
-            await tx.run(point(update(job).values(holder="me", lease_ms=2**50, due_ms=2**50)))
-            await tx.run(point(update(blob).where(blob.c.kind == "xorb").values(doomed_ms=5)))
+            await tx.run(
+                point(update(jobs_table).values(holder="me", lease_ms=2**50, due_ms=2**50))
+            )
+            await tx.run(point(update(blobs).where(blobs.c.kind == "xorb").values(doomed_ms=5)))
 
         await sample.stores.db.write(change)
         manifest = await backed_up(sample, folder)
@@ -181,7 +183,7 @@ async def test_what_no_repository_has_any_more_is_left_out(
     hub: Filled, places: Places, folder: BackupFolder, shape: str
 ) -> None:
     async with hub(shape) as sample:
-        for name in [row.name for row in await sample.stores.db.all(scan(select(repo.c.name)))]:
+        for name in [row.name for row in await sample.stores.db.all(scan(select(repos.c.name)))]:
             repo_id = type(sample.repo.repo_id)(sample.repo.kind, "anna", name)
             await delete_repository(sample.stores, sample.anna, repo_id)
         manifest = await backed_up(sample, folder)
@@ -195,7 +197,7 @@ async def test_what_no_repository_has_any_more_is_left_out(
 async def test_clients_are_told_to_forget_what_they_stored(
     hub: Filled, places: Places, folder: BackupFolder, shape: str
 ) -> None:
-    epochs = scan(select(xet_epoch.c.id))
+    epochs = scan(select(xet_epochs.c.id))
     async with hub(shape) as sample:
         await backed_up(sample, folder)
         before = {row.id for row in await sample.stores.db.all(epochs)}
@@ -294,7 +296,7 @@ async def test_verifying_finds_changed_rows_and_lost_and_damaged_bytes(
     async with opened_stores(target) as stores:
 
         async def rename(tx: Tx) -> None:
-            await tx.run(point(update(repo).values(likes=7)))
+            await tx.run(point(update(repos).values(likes=7)))
 
         await stores.db.write(rename)
     found = await differences(target, folder)
@@ -342,7 +344,7 @@ async def test_old_snapshots_go_with_the_bytes_that_only_they_named(
     async with hub("embedded") as sample:
         await sample.add_file("old.bin", b"old" * 1000)
         await backed_up(sample, folder)
-        for name in [row.name for row in await sample.stores.db.all(scan(select(repo.c.name)))]:
+        for name in [row.name for row in await sample.stores.db.all(scan(select(repos.c.name)))]:
             repo_id = type(sample.repo.repo_id)(sample.repo.kind, "anna", name)
             await delete_repository(sample.stores, sample.anna, repo_id)
         await backed_up(sample, folder)
@@ -424,4 +426,4 @@ async def test_rows_are_plain_sqlite_and_the_list_plain_text(
     assert rows.execute("SELECT count(*) FROM repo").fetchone() == (2,)
     rows.close()
     assert f"lfs\t{LFS.name}\t{len(WEIGHTS)}" in snapshot.listing.read_text().splitlines()
-    assert deletion_pause.name == "deletion_pause"
+    assert deletion_pauses.name == "deletion_pause"

@@ -30,7 +30,7 @@ from hubstead.blobs import (
     resume_deletion,
     unlink,
 )
-from hubstead.blobs.tables import blob
+from hubstead.blobs.tables import blobs
 from hubstead.db import Database, Tx, open_db, point
 from hubstead.errors import Unavailable
 from hubstead.repos import Repo
@@ -40,7 +40,7 @@ from tests.factories import a_repo, a_user
 DATA = b"weights of a model"
 KEY = BlobKey(BlobKind.LFS, hashlib.sha256(DATA).hexdigest())
 XORB = BlobKey(BlobKind.XORB, "7" * 64)
-_ROW = point(select(blob).where(blob.c.name == bindparam("which")))
+_ROW = point(select(blobs).where(blobs.c.name == bindparam("which")))
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from hubstead.blobs import (
     unlink,
 )
 from hubstead.blobs.links import CONDEMNED
-from hubstead.blobs.tables import blob
+from hubstead.blobs.tables import blobs
 from hubstead.db import Conflict, Database, Row, point
 from hubstead.errors import Unavailable
 from hubstead.repos import Repo
@@ -37,8 +37,10 @@ from tests.factories import a_repo, a_user
 DATA = b"weights of a model"
 SHA = hashlib.sha256(DATA).hexdigest()
 KEY = BlobKey(BlobKind.LFS, SHA)
-_ROW = point(select(blob).where(blob.c.name == bindparam("which")))
-_CONDEMN = point(update(blob).values(doomed_ms=CONDEMNED).where(blob.c.name == bindparam("which")))
+_ROW = point(select(blobs).where(blobs.c.name == bindparam("which")))
+_CONDEMN = point(
+    update(blobs).values(doomed_ms=CONDEMNED).where(blobs.c.name == bindparam("which"))
+)
 
 
 async def a_place(db: Database) -> Repo:

@@ -28,7 +28,7 @@ from hubstead.blobs import (
     resume_deletion,
     strays,
 )
-from hubstead.blobs.tables import blob
+from hubstead.blobs.tables import blobs
 from hubstead.db import Database, Row, open_db, point
 from hubstead.errors import Unavailable
 from hubstead.settings import Settings
@@ -37,7 +37,7 @@ from tests.factories import a_repo, a_user
 
 DATA = b"weights of a model"
 KEY = BlobKey(BlobKind.LFS, hashlib.sha256(DATA).hexdigest())
-_ROW = point(select(blob).where(blob.c.name == bindparam("which")))
+_ROW = point(select(blobs).where(blobs.c.name == bindparam("which")))
 
 
 async def row_of(db: Database, name: str) -> Row | None:

@@ -27,7 +27,7 @@ from hubstead.blobs import (
     open_blobs,
 )
 from hubstead.blobs import jobs as blob_jobs
-from hubstead.blobs.tables import blob, upload
+from hubstead.blobs.tables import blobs, uploads
 from hubstead.db import Database, scan
 from hubstead.ids import now_ms
 from hubstead.repos import Repo
@@ -37,8 +37,8 @@ from tests.factories import a_repo, a_user
 
 DATA = b"weights of a model"
 KEY = BlobKey(BlobKind.LFS, hashlib.sha256(DATA).hexdigest())
-_UPLOADS = scan(select(upload.c.id))
-_BLOBS = scan(select(blob.c.name))
+_UPLOADS = scan(select(uploads.c.id))
+_BLOBS = scan(select(blobs.c.name))
 
 
 async def a_place(db: Database) -> Repo:

@@ -13,15 +13,20 @@ from hypothesis import strategies as st
 from sqlalchemy import bindparam, select
 
 from hubstead.commits import collect, fold_packs, remove_dead_packs
-from hubstead.commits.tables import dead_pack, pack, ref
+from hubstead.commits.tables import packs as packs_table
+from hubstead.commits.tables import refs, retired_packs
 from hubstead.db import scan
 from hubstead.gitstore import Weight, to_fold
 from hubstead.jobs import Job
 from tests.live import LiveHub, Person
 
-_PACKS = scan(select(pack.c.name, pack.c.objects).where(pack.c.repo_pk == bindparam("pk")))
-_DEAD = scan(select(dead_pack.c.name).where(dead_pack.c.repo_id == bindparam("id")))
-_REFS = scan(select(ref.c.oid).where(ref.c.repo_pk == bindparam("pk")))
+_PACKS = scan(
+    select(packs_table.c.name, packs_table.c.objects).where(
+        packs_table.c.repo_pk == bindparam("pk")
+    )
+)
+_DEAD = scan(select(retired_packs.c.name).where(retired_packs.c.repo_id == bindparam("id")))
+_REFS = scan(select(refs.c.oid).where(refs.c.repo_pk == bindparam("pk")))
 
 
 @given(st.lists(st.integers(1, 10**6), max_size=60))

@@ -34,14 +34,14 @@ from hubstead.errors import (
     StaleParent,
     StorageFull,
 )
-from hubstead.outbox.tables import event
+from hubstead.outbox.tables import events
 from hubstead.repos import Repo, SettingsChange, change_settings
 from tests.commits.conftest import Node
 from tests.factories import a_user, an_org
 
 DATA = b"weights" * 100
 OID = hashlib.sha256(DATA).hexdigest()
-_EVENTS = scan(select(event.c.type).order_by(event.c.pk))
+_EVENTS = scan(select(events.c.type).order_by(events.c.pk))
 
 
 async def kinds_of_events(node: Node) -> list[str]:

@@ -25,7 +25,7 @@ from hubstead.app import opened_stores
 from hubstead.commits import Stores
 from hubstead.db import point
 from hubstead.doctor import Finding, Patient, Severity, examine
-from hubstead.jobs.tables import job
+from hubstead.jobs.tables import jobs
 from hubstead.settings import load
 from tests.crash.clients import LFS_MULTIPART_ABOVE, LFS_PART_BYTES, Client
 from tests.crash.forked import ForkedNode
@@ -47,7 +47,7 @@ _ENV = {
     "HUBSTEAD_BLOB_GRACE_SECONDS": "0",
     "HUBSTEAD_LOG_LEVEL": "warning",
 }
-_HASTEN = point(update(job).values(due_ms=0, lease_ms=0))
+_HASTEN = point(update(jobs).values(due_ms=0, lease_ms=0))
 
 
 @dataclass

@@ -8,12 +8,12 @@ import contextlib
 import pytest
 from sqlalchemy import bindparam, delete, func, select, update
 
-from hubstead.accounts.tables import account, member
+from hubstead.accounts.tables import accounts, members
 from hubstead.db import Conflict, Database, Tx, any_of, insert, open_db, point, scan
 from hubstead.errors import Unavailable
 
 ADD = point(
-    insert(account)
+    insert(accounts)
     .values(
         id=bindparam("id"),
         kind="user",
@@ -22,21 +22,21 @@ ADD = point(
         fullname=bindparam("full"),
         created_ms=7,
     )
-    .returning(account.c.pk)
+    .returning(accounts.c.pk)
 )
-NAMES = scan(select(account.c.name).where(any_of(account.c.name_key, "keys")).order_by("name"))
-BY_NUMBER = point(select(account.c.name).where(any_of(account.c.pk, "pks")).order_by("name"))
-COUNT = point(select(func.count().label("n")).select_from(account))
-ORPHAN = point(insert(member).values(org_pk=98, user_pk=99, role="read", created_ms=0))
+NAMES = scan(select(accounts.c.name).where(any_of(accounts.c.name_key, "keys")).order_by("name"))
+BY_NUMBER = point(select(accounts.c.name).where(any_of(accounts.c.pk, "pks")).order_by("name"))
+COUNT = point(select(func.count().label("n")).select_from(accounts))
+ORPHAN = point(insert(members).values(org_pk=98, user_pk=99, role="read", created_ms=0))
 FULLNAME = point(
-    update(account)
-    .values(fullname=account.c.fullname + bindparam("more"))
-    .where(account.c.name_key == bindparam("which"))
+    update(accounts)
+    .values(fullname=accounts.c.fullname + bindparam("more"))
+    .where(accounts.c.name_key == bindparam("which"))
 )
 READ_FULLNAME = point(
-    select(account.c.fullname).where(account.c.name_key == bindparam("which")).with_for_update()
+    select(accounts.c.fullname).where(accounts.c.name_key == bindparam("which")).with_for_update()
 )
-DELETE = point(delete(account).where(account.c.name_key == bindparam("which")))
+DELETE = point(delete(accounts).where(accounts.c.name_key == bindparam("which")))
 
 
 def adding(name: str, full: str = "") -> object:

@@ -15,21 +15,22 @@ import pytest
 from sqlalchemy import delete, insert, update
 
 from hubstead import jobs
-from hubstead.accounts.tables import account
+from hubstead.accounts.tables import accounts
 from hubstead.blobs import BlobKey, BlobKind, LocalBlobs, Sha256Verifier
 from hubstead.blobs.layout import blob_path
-from hubstead.blobs.tables import blob, repo_blob
+from hubstead.blobs.tables import blobs, repo_blobs
 from hubstead.commits import delete_repository
-from hubstead.commits.tables import dead_folder, pack, ref
+from hubstead.commits.tables import deleted_repos, refs
+from hubstead.commits.tables import packs as packs_table
 from hubstead.db import Tx, point
 from hubstead.doctor import CHECKS, Finding, Patient, Severity, examine
 from hubstead.doctor.schema import database_file
 from hubstead.ids import new_object_id
-from hubstead.jobs.tables import job
-from hubstead.outbox.tables import event
-from hubstead.repos.tables import repo, repo_name, repo_tag
+from hubstead.jobs.tables import jobs as jobs_table
+from hubstead.outbox.tables import events
+from hubstead.repos.tables import repo_names, repo_tags, repos
 from hubstead.webhooks import add_webhook
-from hubstead.webhooks.tables import delivery
+from hubstead.webhooks.tables import deliveries
 from tests.doctor.conftest import LFS, WEIGHTS, Sample
 from tests.factories import a_user
 
@@ -113,7 +114,7 @@ async def test_a_damaged_pack_is_named_by_git(sample: Sample) -> None:
 
 
 async def test_a_ref_to_a_commit_that_is_not_there_is_named(sample: Sample) -> None:
-    tag = update(ref).where(ref.c.name == "refs/tags/v1")
+    tag = update(refs).where(refs.c.name == "refs/tags/v1")
     await plant(sample, tag.values(oid=NOBODY, target=NOBODY))
     found = await find(sample, quick=True)
     assert [(f.check, f.severity) for f in found] == [("targets", FAULT)]
@@ -122,7 +123,7 @@ async def test_a_ref_to_a_commit_that_is_not_there_is_named(sample: Sample) -> N
 
 @in_files
 async def test_a_ref_whose_commit_is_written_down_wrongly_is_named(sample: Sample) -> None:
-    await plant(sample, update(ref).where(ref.c.name == "refs/tags/v1").values(target=NOBODY))
+    await plant(sample, update(refs).where(refs.c.name == "refs/tags/v1").values(target=NOBODY))
     assert ("targets", FAULT) in await told(sample, quick=True)
 
 
@@ -130,7 +131,7 @@ async def test_a_ref_that_needs_a_pack_without_a_row_is_named(sample: Sample) ->
     """Git itself would not mind: but such a pack is swept away one day."""
     newest = max(packs(sample), key=lambda each: each.stat().st_mtime_ns)
     name = newest.stem.removeprefix("pack-")
-    await plant(sample, delete(pack).where(pack.c.name == name))
+    await plant(sample, delete(packs_table).where(packs_table.c.name == name))
     assert ("objects", FAULT) in await told(sample)
     aged(newest)
     assert ("packs_without_row", LITTER) in await told(sample)
@@ -138,7 +139,7 @@ async def test_a_ref_that_needs_a_pack_without_a_row_is_named(sample: Sample) ->
 
 @in_files
 async def test_a_head_that_is_not_its_branch_is_named(sample: Sample) -> None:
-    await plant(sample, update(repo).values(head=None))
+    await plant(sample, update(repos).values(head=None))
     assert await told(sample) == {("heads", FAULT)}
 
 
@@ -154,8 +155,8 @@ async def test_a_repository_without_its_folder_is_named_unless_blobs_replace_it(
 
 
 async def test_a_pointer_without_a_link_is_a_warning(sample: Sample) -> None:
-    of_blob = repo_blob.c.name == LFS.name
-    await plant(sample, delete(repo_blob).where(of_blob), update(blob).values(doomed_ms=1))
+    of_blob = repo_blobs.c.name == LFS.name
+    await plant(sample, delete(repo_blobs).where(of_blob), update(blobs).values(doomed_ms=1))
     found = await find(sample)
     (warning,) = [f for f in found if f.check == "pointers"]
     assert warning.severity is WARNING
@@ -166,25 +167,25 @@ async def test_a_pointer_without_a_link_is_a_warning(sample: Sample) -> None:
 async def test_a_link_of_an_upload_that_was_never_committed_is_found_twice(
     sample: Sample,
 ) -> None:
-    mine = update(repo_blob).where(repo_blob.c.name == LFS.name)
+    mine = update(repo_blobs).where(repo_blobs.c.name == LFS.name)
     await plant(sample, mine.values(committed=0))
     assert await told(sample) == {("pointers", WARNING), ("links", LITTER)}
 
 
 async def test_links_without_a_live_blob_are_named(sample: Sample) -> None:
-    which = blob.c.name == LFS.name
-    await plant(sample, update(blob).where(which).values(doomed_ms=5))
+    which = blobs.c.name == LFS.name
+    await plant(sample, update(blobs).where(which).values(doomed_ms=5))
     assert ("links", FAULT) in await told(sample, quick=True)
-    await plant(sample, update(blob).where(which).values(doomed_ms=None, bytes=3))
+    await plant(sample, update(blobs).where(which).values(doomed_ms=None, bytes=3))
     assert {("links", FAULT), ("blob_bytes", FAULT)} <= await told(sample, quick=True)
-    await plant(sample, delete(blob).where(which))
+    await plant(sample, delete(blobs).where(which))
     assert ("links", FAULT) in await told(sample, quick=True)
 
 
 @in_files
 async def test_a_blob_that_nothing_will_ever_delete_is_litter(sample: Sample) -> None:
     row = {"kind": "lfs", "name": "0" * 64, "bytes": 0, "created_ms": 1}
-    await plant(sample, insert(blob).values(row))
+    await plant(sample, insert(blobs).values(row))
     key = BlobKey(BlobKind.LFS, "0" * 64)
     assert {("links", LITTER), ("blob_bytes", FAULT)} == await told(sample)
     assert any(str(key) in f.subject for f in await find(sample))
@@ -228,10 +229,10 @@ async def test_bytes_without_a_row_are_litter_after_the_grace_period(sample: Sam
 
 @in_files
 async def test_what_was_derived_wrongly_is_named(sample: Sample) -> None:
-    await plant(sample, update(repo).values(pipeline_tag="fill-mask", tags="[]", card="{}"))
+    await plant(sample, update(repos).values(pipeline_tag="fill-mask", tags="[]", card="{}"))
     found = [f.what for f in await find(sample) if f.check == "derived_facts"]
     assert sorted(found) == [f"its {n} is not what the default branch says" for n in _DERIVED]
-    await plant(sample, delete(repo_tag))
+    await plant(sample, delete(repo_tags))
     assert any("to search by" in f.what for f in await find(sample))
 
 
@@ -241,16 +242,18 @@ _DERIVED = ("card", "pipeline_tag", "tags")
 @in_files
 async def test_events_and_jobs_and_deliveries_that_wait_are_warnings(sample: Sample) -> None:
     db = sample.stores.db
-    await plant(sample, update(event).values(created_ms=1))
+    await plant(sample, update(events).values(created_ms=1))
     assert await told(sample) == {("events", WARNING)}
-    await plant(sample, update(event).values(told_ms=1))
+    await plant(sample, update(events).values(told_ms=1))
 
     async def ask(tx: Tx) -> None:
         await jobs.enqueue(tx, "repack", "r1", due_ms=1)
         await jobs.enqueue(tx, "repack", "r2")
 
     await db.write(ask)
-    failing = update(job).where(job.c.subject == "r2").values(attempts=9, error="no space")
+    failing = (
+        update(jobs_table).where(jobs_table.c.subject == "r2").values(attempts=9, error="no space")
+    )
     await plant(sample, failing)
     found = {f.subject: f.what for f in await find(sample)}
     assert "nobody works on it" in found["job repack/r1"]
@@ -258,16 +261,16 @@ async def test_events_and_jobs_and_deliveries_that_wait_are_warnings(sample: Sam
     hook = await add_webhook(db, "http://127.0.0.1:9/")
     row = {"webhook_pk": hook.pk, "event_pk": 1, "seq": 0, "repo_pk": 1, "name_key": "x"}
     late = {"body": "{}", "state": "waiting", "due_ms": 1, "created_ms": 1}
-    await plant(sample, insert(delivery).values(row | late))
+    await plant(sample, insert(deliveries).values(row | late))
     assert ("deliveries", WARNING) in await told(sample)
 
 
 @in_files
 async def test_names_that_cannot_be_found_are_named(sample: Sample) -> None:
-    own = repo_name.c.name_key == "anna/bert"
-    await plant(sample, update(repo_name).where(own).values(name_key="anna/Bert"))
+    own = repo_names.c.name_key == "anna/bert"
+    await plant(sample, update(repo_names).where(own).values(name_key="anna/Bert"))
     assert await told(sample) == {("repository_names", FAULT)}
-    await plant(sample, delete(repo_name))
+    await plant(sample, delete(repo_names))
     (found,) = await find(sample)
     assert found.what == "the table of names knows it as nothing"
 
@@ -275,10 +278,10 @@ async def test_names_that_cannot_be_found_are_named(sample: Sample) -> None:
 @in_files
 async def test_two_names_of_today_are_one_too_many(sample: Sample) -> None:
     row = {"kind": "model", "name_key": "anna/two", "repo_pk": sample.repo.pk, "is_alias": 0}
-    await plant(sample, insert(repo_name).values(row))
+    await plant(sample, insert(repo_names).values(row))
     assert await told(sample) == {("repository_names", FAULT)}
     await plant(
-        sample, update(repo_name).where(repo_name.c.name_key == "anna/two").values(is_alias=1)
+        sample, update(repo_names).where(repo_names.c.name_key == "anna/two").values(is_alias=1)
     )
     assert await find(sample) == []
 
@@ -286,7 +289,7 @@ async def test_two_names_of_today_are_one_too_many(sample: Sample) -> None:
 @in_files
 async def test_an_account_under_a_wrong_name_is_named(sample: Sample) -> None:
     await a_user(sample.stores.db, "Bob")
-    await plant(sample, update(account).where(account.c.name == "Bob").values(name_key="Bob"))
+    await plant(sample, update(accounts).where(accounts.c.name == "Bob").values(name_key="Bob"))
     assert await told(sample) == {("account_names", FAULT)}
 
 
@@ -299,14 +302,14 @@ async def test_folders_without_a_row_are_litter_once_they_are_old(sample: Sample
     (found,) = await find(sample)
     assert (found.check, found.severity) == ("folders_without_row", LITTER)
     assert stray in found.subject
-    await plant(sample, insert(dead_folder).values(repo_id=stray, since_ms=1))
+    await plant(sample, insert(deleted_repos).values(repo_id=stray, since_ms=1))
     (found,) = await find(sample)
     assert "the grace period is over" in found.what
 
 
 @in_files
 async def test_a_live_repository_that_is_marked_as_dead_is_a_fault(sample: Sample) -> None:
-    await plant(sample, insert(dead_folder).values(repo_id=sample.repo.id, since_ms=1))
+    await plant(sample, insert(deleted_repos).values(repo_id=sample.repo.id, since_ms=1))
     assert await told(sample) == {("folders_without_row", FAULT)}
 
 

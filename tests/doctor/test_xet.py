@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import delete, insert, select, update
 
 from hubstead.blobs import BlobKey, BlobKind, accept_files, register
-from hubstead.blobs.tables import blob
+from hubstead.blobs.tables import blobs
 from hubstead.db import Tx, point
 from hubstead.doctor import Patient, Severity, examine
 from hubstead.doctor.findings import Finding
@@ -20,7 +20,9 @@ from hubstead.doctor.xet_files import folded, xet_files
 from hubstead.doctor.xorbs import xorbs
 from hubstead.ids import now_ms
 from hubstead.xet import Term, Terms
-from hubstead.xet.tables import xet_file, xet_file_xorb, xorb
+from hubstead.xet.tables import xet_file_xorbs
+from hubstead.xet.tables import xet_files as xet_files_table
+from hubstead.xet.tables import xorbs as xorbs_table
 from tests.blobs.test_stores import AnyBytes
 from tests.doctor.conftest import Sample
 from tests.doctor.test_examination import FAULT, LITTER, find, plant, told
@@ -63,7 +65,7 @@ async def stored(sample: Sample) -> Xet:
     async def write(tx: Tx) -> None:
         for made in (first, second):
             await register(tx, keys[made.name], len(made.body))
-            await tx.run(point(insert(xorb).values(**row_of(made, keys[made.name]))))
+            await tx.run(point(insert(xorbs_table).values(**row_of(made, keys[made.name]))))
         await add_file(tx, sample, file, (first, second))
 
     await sample.stores.db.write(write)
@@ -87,12 +89,12 @@ def row_of(made: MadeXorb, key: BlobKey) -> dict[str, object]:
 async def add_file(tx: Tx, sample: Sample, file: MadeFile, of: Iterable[MadeXorb]) -> None:
     row = {"name": file.name, "sha256": file.sha256, "bytes": len(file.content)}
     row |= {"terms": Terms.of(file.terms).pack(), "created_ms": 1, "touched_ms": 1}
-    await tx.run(point(insert(xet_file).values(**row)))
+    await tx.run(point(insert(xet_files_table).values(**row)))
     for made in of:
-        pks = select(xet_file.c.pk, xorb.c.pk).where(
-            xet_file.c.name == file.name, xorb.c.name == made.name
+        pks = select(xet_files_table.c.pk, xorbs_table.c.pk).where(
+            xet_files_table.c.name == file.name, xorbs_table.c.name == made.name
         )
-        await tx.run(point(insert(xet_file_xorb).from_select(["file_pk", "xorb_pk"], pks)))
+        await tx.run(point(insert(xet_file_xorbs).from_select(["file_pk", "xorb_pk"], pks)))
     files = [(file.sha256, len(file.content))]
     await accept_files(tx, sample.repo.pk, files, pusher_pk=None, hold_ms=86_400_000)
 
@@ -107,11 +109,11 @@ async def whats(xet: Xet, **options: Any) -> dict[str, str]:
 
 
 def of_file(xet: Xet, **values: Any) -> Any:
-    return update(xet_file).where(xet_file.c.name == xet.file.name).values(**values)
+    return update(xet_files_table).where(xet_files_table.c.name == xet.file.name).values(**values)
 
 
 def of_xorb(made: MadeXorb, **values: Any) -> Any:
-    return update(xorb).where(xorb.c.name == made.name).values(**values)
+    return update(xorbs_table).where(xorbs_table.c.name == made.name).values(**values)
 
 
 async def test_xorbs_and_files_in_order_have_no_findings(xet: Xet) -> None:
@@ -132,13 +134,13 @@ async def test_a_xorb_whose_bytes_are_lost_is_named(xet: Xet) -> None:
 
 
 async def test_a_xorb_whose_blob_has_no_row_is_named(xet: Xet) -> None:
-    mine = blob.c.name == xet.keys[xet.first.name].name
+    mine = blobs.c.name == xet.keys[xet.first.name].name
     subject = f"xorb {xet.first.name}"
-    await plant(xet.sample, update(blob).where(mine).values(doomed_ms=7))
+    await plant(xet.sample, update(blobs).where(mine).values(doomed_ms=7))
     assert await whats(xet, quick=True) == {subject: "its blob is marked to be deleted"}
-    await plant(xet.sample, update(blob).where(mine).values(doomed_ms=None, bytes=7))
+    await plant(xet.sample, update(blobs).where(mine).values(doomed_ms=None, bytes=7))
     assert "7 bytes instead of" in (await whats(xet, quick=True))[subject]
-    await plant(xet.sample, delete(blob).where(mine))
+    await plant(xet.sample, delete(blobs).where(mine))
     assert await whats(xet, quick=True) == {subject: "its blob has no row"}
 
 
@@ -221,14 +223,14 @@ async def test_terms_that_lead_nowhere_are_named(xet: Xet) -> None:
 
 async def test_a_folded_object_without_a_file_is_named(xet: Xet) -> None:
     subject = f"blob lfs/{xet.file.sha256}"
-    mine = blob.c.name == xet.file.sha256
-    await plant(xet.sample, update(blob).where(mine).values(bytes=3))
+    mine = blobs.c.name == xet.file.sha256
+    await plant(xet.sample, update(blobs).where(mine).values(bytes=3))
     assert (await whats(xet, quick=True))[subject].startswith("it has 3 bytes, and a Xet file")
-    await plant(xet.sample, delete(xet_file_xorb), delete(xet_file))
+    await plant(xet.sample, delete(xet_file_xorbs), delete(xet_files_table))
     assert await whats(xet, quick=True) == {
         subject: "it is to be put together from xorbs, and nothing says how"
     }
-    await plant(xet.sample, update(blob).where(mine).values(folded_ms=None, bytes=7))
+    await plant(xet.sample, update(blobs).where(mine).values(folded_ms=None, bytes=7))
     assert ("blob_bytes", FAULT) in await told(xet.sample)
 
 

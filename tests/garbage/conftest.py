@@ -16,7 +16,8 @@ from hubstead import blobs
 from hubstead.accounts import Actor
 from hubstead.app import opened_stores
 from hubstead.blobs import BlobKey, BlobKind, Sha256Verifier
-from hubstead.blobs.tables import blob, repo_blob
+from hubstead.blobs.tables import blobs as blobs_table
+from hubstead.blobs.tables import repo_blobs
 from hubstead.commits import (
     Change,
     Message,
@@ -26,30 +27,34 @@ from hubstead.commits import (
     create_branch,
     create_repository,
 )
-from hubstead.commits.tables import pack
+from hubstead.commits.tables import packs
 from hubstead.db import Tx, point, scan
 from hubstead.doctor import Finding, Patient, examine
 from hubstead.garbage import Heap, What, When, collect
 from hubstead.ids import Kind, RepoId
-from hubstead.outbox.tables import event
+from hubstead.outbox.tables import events
 from hubstead.repos import Repo, open_repo
 from tests.factories import a_user
 from tests.live import settings_of
 
 DAY_MS = 86_400_000
 _AGE_LINKS = point(
-    update(repo_blob)
-    .values(created_ms=repo_blob.c.created_ms - bindparam("age_ms"))
-    .where(repo_blob.c.kind == BlobKind.LFS.value)
+    update(repo_blobs)
+    .values(created_ms=repo_blobs.c.created_ms - bindparam("age_ms"))
+    .where(repo_blobs.c.kind == BlobKind.LFS.value)
 )
-_AGE_PACKS = point(update(pack).values(created_ms=pack.c.created_ms - bindparam("age_ms")))
-_AGE_EVENTS = point(update(event).values(created_ms=event.c.created_ms - bindparam("age_ms")))
+_AGE_PACKS = point(update(packs).values(created_ms=packs.c.created_ms - bindparam("age_ms")))
+_AGE_EVENTS = point(update(events).values(created_ms=events.c.created_ms - bindparam("age_ms")))
 _LINKS = scan(
-    select(repo_blob.c.name).where(
-        repo_blob.c.repo_pk == bindparam("which_pk"), repo_blob.c.kind == BlobKind.LFS.value
+    select(repo_blobs.c.name).where(
+        repo_blobs.c.repo_pk == bindparam("which_pk"), repo_blobs.c.kind == BlobKind.LFS.value
     )
 )
-_BLOBS = scan(select(blob.c.name, blob.c.doomed_ms).where(blob.c.kind == BlobKind.LFS.value))
+_BLOBS = scan(
+    select(blobs_table.c.name, blobs_table.c.doomed_ms).where(
+        blobs_table.c.kind == BlobKind.LFS.value
+    )
+)
 
 
 @dataclass

@@ -14,20 +14,20 @@ from hubstead.garbage import What, When
 from hubstead.garbage.xorbs import STATES
 from hubstead.ids import now_ms
 from hubstead.xet import Term, Terms, XorbIndex, to_raw
-from hubstead.xet.tables import xet_epoch, xet_file, xet_file_xorb, xorb
+from hubstead.xet.tables import xet_epochs, xet_file_xorbs, xet_files, xorbs
 from hubstead.xet.trust import begin_epoch
 from tests.garbage.conftest import DAY_MS, Place, of
 
 _FIELDS = ("name", "blob", "bytes", "unpacked", "chunks", "entries", "created_ms", "touched_ms")
-_XORB = point(adding(xorb, *_FIELDS, "doomed_ms").returning(xorb.c.pk))
+_XORB = point(adding(xorbs, *_FIELDS, "doomed_ms").returning(xorbs.c.pk))
 _FILE = point(
-    adding(xet_file, "name", "sha256", "bytes", "terms", "created_ms", "touched_ms").returning(
-        xet_file.c.pk
+    adding(xet_files, "name", "sha256", "bytes", "terms", "created_ms", "touched_ms").returning(
+        xet_files.c.pk
     )
 )
-_NEED = point(adding(xet_file_xorb, "file_pk", "xorb_pk"))
-_NAMES = scan(select(xorb.c.name, xorb.c.doomed_ms))
-_AGE_EPOCHS = point(update(xet_epoch).values(created_ms=xet_epoch.c.created_ms - DAY_MS))
+_NEED = point(adding(xet_file_xorbs, "file_pk", "xorb_pk"))
+_NAMES = scan(select(xorbs.c.name, xorbs.c.doomed_ms))
+_AGE_EPOCHS = point(update(xet_epochs).values(created_ms=xet_epochs.c.created_ms - DAY_MS))
 
 
 async def a_xorb(

@@ -19,7 +19,7 @@ from sqlalchemy import select, update
 from hubstead.db import Database, Tx, open_db, point
 from hubstead.ids import now_ms
 from hubstead.jobs import Again, Handler, Job, ListedJob, Runner, enqueue, list_jobs
-from hubstead.jobs.tables import job as job_table
+from hubstead.jobs.tables import jobs
 from tests.node import wait_for_line
 
 
@@ -47,7 +47,7 @@ async def until(met: Callable[[], Any], seconds: float = 60.0) -> None:
             await asyncio.sleep(0.005)
 
 
-_HOLDER = point(select(job_table.c.holder))
+_HOLDER = point(select(jobs.c.holder))
 
 
 async def holder(db: Database) -> str:
@@ -408,7 +408,7 @@ async def take_lease_away(db: Database) -> None:
     """Let the lease end, as it does for a machine that was suspended."""
 
     async def end(tx: Tx) -> None:
-        await tx.run(point(update(job_table).values(lease_ms=0, due_ms=0)))
+        await tx.run(point(update(jobs).values(lease_ms=0, due_ms=0)))
 
     await db.write(end)
 
@@ -498,7 +498,7 @@ async def hold(db: Database, holder: str) -> None:
     """Leave the only job as a process does that was killed in the middle of it."""
     later = now_ms() + 60_000
     values = {"holder": f"{holder}/0123", "lease_ms": later, "due_ms": later}
-    await db.write(lambda tx: tx.run(point(update(job_table).values(**values))))
+    await db.write(lambda tx: tx.run(point(update(jobs).values(**values))))
 
 
 async def test_what_a_dead_process_of_this_machine_held_is_done_at_once(sqlite_url: str) -> None:

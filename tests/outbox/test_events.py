@@ -10,9 +10,9 @@ from sqlalchemy import select, update
 from hubstead.db import Database, Row, Tx, open_db, point, scan
 from hubstead.ids import now_ms
 from hubstead.outbox import Event, pending, prune, record, tell
-from hubstead.outbox.tables import event
+from hubstead.outbox.tables import events
 
-ALL = scan(select(event).order_by(event.c.pk))
+ALL = scan(select(events).order_by(events.c.pk))
 
 
 class Sung(Event, frozen=True):
@@ -125,8 +125,8 @@ async def test_told_events_are_forgotten_after_a_while_and_untold_ones_never(db:
     hour = 3_600_000
 
     async def age(tx: Tx) -> None:
-        old = event.c.payload.like('%"old"%')
-        await tx.run(point(update(event).values(told_ms=now_ms() - 2 * hour).where(old)))
+        old = events.c.payload.like('%"old"%')
+        await tx.run(point(update(events).values(told_ms=now_ms() - 2 * hour).where(old)))
 
     await db.write(age)
     assert await prune(db, now_ms() - hour) == 1

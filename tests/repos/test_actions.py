@@ -21,7 +21,7 @@ from hubstead.errors import (
     RepoNotFound,
 )
 from hubstead.ids import Kind, RepoId
-from hubstead.outbox.tables import event
+from hubstead.outbox.tables import events as events_table
 from hubstead.repos import (
     Derived,
     Repo,
@@ -36,7 +36,11 @@ from hubstead.repos import (
 )
 from tests.factories import a_repo, a_user, an_org
 
-EVENTS = scan(select(event.c.type, event.c.payload, event.c.repo_pk).order_by(event.c.pk))
+EVENTS = scan(
+    select(events_table.c.type, events_table.c.payload, events_table.c.repo_pk).order_by(
+        events_table.c.pk
+    )
+)
 
 
 def model(name: str) -> RepoId:

@@ -22,7 +22,7 @@ from hubstead.errors import (
 )
 from hubstead.ids import Kind, RepoId
 from hubstead.repos import Repo, Right, cas_url, issue, move_repo, open_pass
-from hubstead.repos.tables import repo as repo_table
+from hubstead.repos.tables import repos
 from tests.factories import a_repo, a_user, an_org
 
 
@@ -37,7 +37,7 @@ def a_pass(seal: Seal, actor: Actor, repo: Repo, *, write: bool = True, **how: o
 
 
 async def change(db: Database, repo: Repo, **columns: object) -> None:
-    statement = update(repo_table).where(repo_table.c.pk == bindparam("which")).values(columns)
+    statement = update(repos).where(repos.c.pk == bindparam("which")).values(columns)
 
     async def write(tx: Tx) -> None:
         assert await tx.run(point(statement), which=repo.pk) == 1

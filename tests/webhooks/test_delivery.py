@@ -45,7 +45,7 @@ from hubstead.webhooks import (
     remove_webhook,
     take_up,
 )
-from hubstead.webhooks.tables import delivery
+from hubstead.webhooks.tables import deliveries
 from tests.factories import a_repo, a_user
 from tests.webhooks.receiver import Received, Receiver, receiving
 
@@ -423,8 +423,8 @@ async def test_old_deliveries_and_events_are_forgotten(db: Database, receiver: R
     age = 31 * 86_400_000
 
     async def grow_old(tx: Tx) -> None:
-        old = update(delivery).where(delivery.c.repo_pk == 1)
-        await tx.run(point(old.values(done_ms=delivery.c.done_ms - age)))
+        old = update(deliveries).where(deliveries.c.repo_pk == 1)
+        await tx.run(point(old.values(done_ms=deliveries.c.done_ms - age)))
 
     await db.write(grow_old)
     work = handlers(db, Deliveries(db, Sender()), [take_up])

@@ -5,15 +5,15 @@ from __future__ import annotations
 import secrets
 
 from hubstead.blobs import BlobKey, BlobKind, Link, link
-from hubstead.blobs.tables import blob
+from hubstead.blobs.tables import blobs
 from hubstead.db import Database, Tx, adding, point
 from hubstead.repos import Repo
 from hubstead.xet import Found, find, hashes_of, sha256s_of
-from hubstead.xet.tables import xet_file
+from hubstead.xet.tables import xet_files
 from tests.factories import a_repo, a_user
 
-_BLOB = point(adding(blob, "kind", "name", "bytes", "created_ms", "folded_ms"))
-_FILE = point(adding(xet_file, "name", "sha256", "bytes", "terms", "created_ms", "touched_ms"))
+_BLOB = point(adding(blobs, "kind", "name", "bytes", "created_ms", "folded_ms"))
+_FILE = point(adding(xet_files, "name", "sha256", "bytes", "terms", "created_ms", "touched_ms"))
 
 
 def a_hash() -> str:

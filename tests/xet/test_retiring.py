@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import bindparam, update
 
 from hubstead.blobs import BlobKey, BlobKind, delete_doomed, end_holds, unlink
-from hubstead.blobs.tables import blob
+from hubstead.blobs.tables import blobs
 from hubstead.db import Tx, scan
 from hubstead.errors import HubError
 from hubstead.settings import Settings
@@ -22,19 +22,19 @@ from hubstead.xet import (
     jobs,
     retire_xorbs,
 )
-from hubstead.xet.tables import xet_file, xorb
+from hubstead.xet.tables import xet_files, xorbs
 from tests.xet.conftest import Place
 from tests.xet.making import MadeFile, MadeXorb, a_file, a_xorb
 from tests.xet.test_store import a_model, commit, noise
 
 _AGE_XORBS = scan(
-    update(xorb).values(
-        touched_ms=xorb.c.touched_ms - bindparam("by_ms"),
-        doomed_ms=xorb.c.doomed_ms - bindparam("by_ms"),
+    update(xorbs).values(
+        touched_ms=xorbs.c.touched_ms - bindparam("by_ms"),
+        doomed_ms=xorbs.c.doomed_ms - bindparam("by_ms"),
     )
 )
-_AGE_FILES = scan(update(xet_file).values(touched_ms=xet_file.c.touched_ms - bindparam("by_ms")))
-_AGE_BLOBS = scan(update(blob).values(doomed_ms=blob.c.doomed_ms - bindparam("by_ms")))
+_AGE_FILES = scan(update(xet_files).values(touched_ms=xet_files.c.touched_ms - bindparam("by_ms")))
+_AGE_BLOBS = scan(update(blobs).values(doomed_ms=blobs.c.doomed_ms - bindparam("by_ms")))
 DAY_MS = 86_400_000
 
 
@@ -57,7 +57,7 @@ async def work(place: Place, settings: Settings | None = None) -> None:
 
 
 async def state(place: Place, made: MadeXorb) -> str:
-    row = await place.stores.db.one(scan(xorb.select().where(xorb.c.name == made.name)))
+    row = await place.stores.db.one(scan(xorbs.select().where(xorbs.c.name == made.name)))
     if row is None:
         return "gone"
     return "live" if row.doomed_ms is None else "quarantine"

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from hubstead.app import opened_stores
 from hubstead.blobs import BlobKey, BlobKind, Link, Sha256Verifier, accept_upload, link
-from hubstead.blobs.tables import hold
+from hubstead.blobs.tables import holds
 from hubstead.db import Conflict, Tx, scan
 from hubstead.errors import BlobCorrupt, BlobNotFound, RangeNotSatisfiable, TooLarge
 from hubstead.ids import now_ms
@@ -141,7 +141,7 @@ async def test_a_file_becomes_an_object_that_waits_for_its_commit(place: Place) 
     found = await find(place.stores.db, place.repo.pk, file.sha256)
     assert found is not None
     assert found == type(found)(file.sha256, len(file.content), False, False, file.name)
-    held = await place.stores.db.all(scan(select(hold.c.name, hold.c.until_ms)))
+    held = await place.stores.db.all(scan(select(holds.c.name, holds.c.until_ms)))
     assert [row.name for row in held] == [file.sha256]
     assert held[0].until_ms > now_ms() + 1000 * (place.stores.settings.hold_seconds - 60)
 

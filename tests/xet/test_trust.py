@@ -7,11 +7,11 @@ from sqlalchemy import update
 from hubstead.db import Database, Tx, point
 from hubstead.ids import now_ms
 from hubstead.settings import Settings
-from hubstead.xet.tables import xet_epoch
+from hubstead.xet.tables import xet_epochs
 from hubstead.xet.trust import begin_epoch, settling_seconds, unknown_since
 
 KEPT_S = 23 * 86_400
-_AGE = point(update(xet_epoch).values(created_ms=xet_epoch.c.created_ms - 3_600_000))
+_AGE = point(update(xet_epochs).values(created_ms=xet_epochs.c.created_ms - 3_600_000))
 
 
 async def an_hour_passes(db: Database) -> None:

@@ -10,18 +10,18 @@ from dataclasses import dataclass, field
 import pytest
 
 from hubstead.accounts import Actor
-from hubstead.blobs.tables import blob, repo_blob
+from hubstead.blobs.tables import blobs, repo_blobs
 from hubstead.db import Database, Tx, adding, point
 from hubstead.xet import Term, Terms, XorbIndex, to_raw
-from hubstead.xet.tables import xet_file, xet_file_xorb, xorb
+from hubstead.xet.tables import xet_file_xorbs, xet_files, xorbs
 from hubstead.xet.usage import effort, usage_of, usage_of_all
 from tests.factories import a_repo, a_user
 
-_BLOB = point(adding(blob, "kind", "name", "bytes", "created_ms", "folded_ms"))
-_LINK = point(adding(repo_blob, "repo_pk", "kind", "name", "bytes", "committed", "created_ms"))
+_BLOB = point(adding(blobs, "kind", "name", "bytes", "created_ms", "folded_ms"))
+_LINK = point(adding(repo_blobs, "repo_pk", "kind", "name", "bytes", "committed", "created_ms"))
 _XORB = point(
     adding(
-        xorb,
+        xorbs,
         "name",
         "blob",
         "bytes",
@@ -30,14 +30,14 @@ _XORB = point(
         "entries",
         "created_ms",
         "touched_ms",
-    ).returning(xorb.c.pk)
+    ).returning(xorbs.c.pk)
 )
 _FILE = point(
-    adding(xet_file, "name", "sha256", "bytes", "terms", "created_ms", "touched_ms").returning(
-        xet_file.c.pk
+    adding(xet_files, "name", "sha256", "bytes", "terms", "created_ms", "touched_ms").returning(
+        xet_files.c.pk
     )
 )
-_NEEDS = point(adding(xet_file_xorb, "file_pk", "xorb_pk"))
+_NEEDS = point(adding(xet_file_xorbs, "file_pk", "xorb_pk"))
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import bindparam, delete, func, select, update
 
-from hubstead.accounts.tables import access_token, account, member
+from hubstead.accounts.tables import access_tokens, accounts, members
 from hubstead.db import Conflict, Database, Reader, Row, Tx, adding, point, scan
 from hubstead.errors import AccountNotFound, InvalidInput, NameTaken
 from hubstead.ids import account_key, check_account_name, new_object_id, now_ms
@@ -13,32 +13,34 @@ from hubstead.ids import account_key, check_account_name, new_object_id, now_ms
 ORG_ROLES = ("read", "contributor", "write", "admin")
 
 _COLUMNS = (
-    account.c.pk,
-    account.c.id,
-    account.c.kind,
-    account.c.name,
-    account.c.fullname,
-    account.c.email,
-    account.c.is_admin,
-    account.c.disabled,
-    account.c.created_ms,
+    accounts.c.pk,
+    accounts.c.id,
+    accounts.c.kind,
+    accounts.c.name,
+    accounts.c.fullname,
+    accounts.c.email,
+    accounts.c.is_admin,
+    accounts.c.disabled,
+    accounts.c.created_ms,
 )
-_FIND = point(select(*_COLUMNS).where(account.c.name_key == bindparam("key")))
-_BY_PK = point(select(*_COLUMNS).where(account.c.pk == bindparam("account_pk")))
+_FIND = point(select(*_COLUMNS).where(accounts.c.name_key == bindparam("key")))
+_BY_PK = point(select(*_COLUMNS).where(accounts.c.pk == bindparam("account_pk")))
 _SECRETS = point(
     select(
-        account.c.pk,
-        account.c.name,
-        account.c.email,
-        account.c.password_hash,
-        account.c.disabled,
-    ).where(account.c.name_key == bindparam("key"), account.c.kind == "user")
+        accounts.c.pk,
+        accounts.c.name,
+        accounts.c.email,
+        accounts.c.password_hash,
+        accounts.c.disabled,
+    ).where(accounts.c.name_key == bindparam("key"), accounts.c.kind == "user")
 )
-_LIST = scan(select(*_COLUMNS).where(account.c.kind == bindparam("kind")).order_by(account.c.pk))
-_ADMINS = point(select(func.count().label("n")).select_from(account).where(account.c.is_admin == 1))
+_LIST = scan(select(*_COLUMNS).where(accounts.c.kind == bindparam("kind")).order_by(accounts.c.pk))
+_ADMINS = point(
+    select(func.count().label("n")).select_from(accounts).where(accounts.c.is_admin == 1)
+)
 _ADD = point(
     adding(
-        account,
+        accounts,
         "id",
         "kind",
         "name",
@@ -50,60 +52,60 @@ _ADD = point(
         "created_ms",
     )
     .on_conflict_do_nothing()
-    .returning(account.c.pk)
+    .returning(accounts.c.pk)
 )
 _DISABLE = point(
-    update(account)
+    update(accounts)
     .values(disabled=bindparam("flag"))
-    .where(account.c.name_key == bindparam("key"), account.c.kind == "user")
+    .where(accounts.c.name_key == bindparam("key"), accounts.c.kind == "user")
 )
 _SET_PASSWORD = point(
-    update(account)
+    update(accounts)
     .values(password_hash=bindparam("hashed"))
-    .where(account.c.name_key == bindparam("key"), account.c.kind == "user")
+    .where(accounts.c.name_key == bindparam("key"), accounts.c.kind == "user")
 )
 _END_SESSIONS = point(
-    delete(access_token).where(
-        access_token.c.kind == "session",
-        access_token.c.user_pk.in_(
-            select(account.c.pk).where(account.c.name_key == bindparam("key"))
+    delete(access_tokens).where(
+        access_tokens.c.kind == "session",
+        access_tokens.c.user_pk.in_(
+            select(accounts.c.pk).where(accounts.c.name_key == bindparam("key"))
         ),
     )
 )
-_DELETE = point(delete(account).where(account.c.pk == bindparam("account_pk")))
+_DELETE = point(delete(accounts).where(accounts.c.pk == bindparam("account_pk")))
 _JOIN = point(
-    adding(member, "org_pk", "user_pk", "role", "created_ms").on_conflict_do_update(
+    adding(members, "org_pk", "user_pk", "role", "created_ms").on_conflict_do_update(
         index_elements=["org_pk", "user_pk"], set_={"role": bindparam("role")}
     )
 )
 _LEAVE = point(
-    delete(member).where(
-        member.c.org_pk == bindparam("org_pk"), member.c.user_pk == bindparam("user_pk")
+    delete(members).where(
+        members.c.org_pk == bindparam("org_pk"), members.c.user_pk == bindparam("user_pk")
     )
 )
 _ROLE = point(
-    select(member.c.role).where(
-        member.c.org_pk == bindparam("org_pk"), member.c.user_pk == bindparam("user_pk")
+    select(members.c.role).where(
+        members.c.org_pk == bindparam("org_pk"), members.c.user_pk == bindparam("user_pk")
     )
 )
 _ORGS_OF = point(
-    select(account.c.pk, account.c.id, account.c.name, account.c.fullname, member.c.role)
-    .join_from(member, account, member.c.org_pk == account.c.pk)
-    .where(member.c.user_pk == bindparam("user_pk"))
-    .order_by(account.c.name_key)
+    select(accounts.c.pk, accounts.c.id, accounts.c.name, accounts.c.fullname, members.c.role)
+    .join_from(members, accounts, members.c.org_pk == accounts.c.pk)
+    .where(members.c.user_pk == bindparam("user_pk"))
+    .order_by(accounts.c.name_key)
 )
 _MEMBERS = scan(
-    select(account.c.pk, account.c.id, account.c.name, account.c.fullname, member.c.role)
-    .join_from(member, account, member.c.user_pk == account.c.pk)
-    .where(member.c.org_pk == bindparam("org_pk"))
-    .order_by(account.c.name_key)
+    select(accounts.c.pk, accounts.c.id, accounts.c.name, accounts.c.fullname, members.c.role)
+    .join_from(members, accounts, members.c.user_pk == accounts.c.pk)
+    .where(members.c.org_pk == bindparam("org_pk"))
+    .order_by(accounts.c.name_key)
 )
 
 
 _COUNT_MEMBERS = point(
     select(func.count().label("n"))
-    .select_from(member)
-    .where(member.c.org_pk == bindparam("org_pk"))
+    .select_from(members)
+    .where(members.c.org_pk == bindparam("org_pk"))
 )
 
 

@@ -17,7 +17,7 @@ from itsdangerous import BadSignature, Signer
 from itsdangerous.encoding import base64_decode, base64_encode
 from sqlalchemy import bindparam, delete, select
 
-from hubstead.accounts.tables import signing_key
+from hubstead.accounts.tables import signing_keys
 from hubstead.db import Database, Tx, adding, point
 from hubstead.errors import InvalidCredentials
 from hubstead.ids import now_ms
@@ -33,12 +33,12 @@ NEWEST_MS = 30 * 86_400_000
 KEPT_MS = 2 * NEWEST_MS
 
 _KEYS = point(
-    select(signing_key.c.id, signing_key.c.secret, signing_key.c.created_ms).order_by(
-        signing_key.c.pk.desc()
+    select(signing_keys.c.id, signing_keys.c.secret, signing_keys.c.created_ms).order_by(
+        signing_keys.c.pk.desc()
     )
 )
-_DROP = point(delete(signing_key).where(signing_key.c.created_ms < bindparam("before_ms")))
-_ADD = point(adding(signing_key, "id", "secret", "created_ms").on_conflict_do_nothing())
+_DROP = point(delete(signing_keys).where(signing_keys.c.created_ms < bindparam("before_ms")))
+_ADD = point(adding(signing_keys, "id", "secret", "created_ms").on_conflict_do_nothing())
 #: Nodes that start together for the first time must end up with one key, not with one each.
 _FIRST_KEY = "00000000"
 

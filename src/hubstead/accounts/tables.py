@@ -5,7 +5,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Table, Te
 from hubstead.db.schema import Number, key, metadata
 
 #: Users and organizations: one table, because they share one space of names.
-account = Table(
+accounts = Table(
     "account",
     metadata,
     key(),
@@ -22,7 +22,7 @@ account = Table(
     sqlite_autoincrement=True,
 )
 
-member = Table(
+members = Table(
     "member",
     metadata,
     Column("org_pk", Number, ForeignKey("account.pk", ondelete="CASCADE"), primary_key=True),
@@ -32,7 +32,7 @@ member = Table(
     Index(None, "user_pk"),
 )
 
-access_token = Table(
+access_tokens = Table(
     "access_token",
     metadata,
     key(),
@@ -51,7 +51,7 @@ access_token = Table(
 
 #: Keys of our own signatures (signed URLs). They must be readable to be used, so they are as
 #: secret as the database is; each is retired by a newer one and kept until its URLs are over.
-signing_key = Table(
+signing_keys = Table(
     "signing_key",
     metadata,
     key(),

@@ -8,7 +8,7 @@ import secrets
 from sqlalchemy import bindparam, delete, select, update
 
 from hubstead.accounts.actor import ANONYMOUS, Actor
-from hubstead.accounts.tables import access_token, account
+from hubstead.accounts.tables import access_tokens, accounts
 from hubstead.db import Database, Reader, Row, Tx, adding, point, scan
 from hubstead.errors import InvalidCredentials, InvalidInput, NotFound
 from hubstead.ids import new_object_id, now_ms
@@ -18,32 +18,32 @@ PREFIX = "hf_"  # what the JavaScript client insists on
 MAX_VALUE_CHARS = 4096
 
 _OF_TOKEN = select(
-    account.c.pk,
-    account.c.name,
-    account.c.email,
-    account.c.is_admin,
-    account.c.disabled,
-    access_token.c.pk.label("token_pk"),
-    access_token.c.name.label("token_name"),
-    access_token.c.role,
-    access_token.c.kind,
-    access_token.c.created_ms,
-    access_token.c.expires_ms,
-).join_from(access_token, account, access_token.c.user_pk == account.c.pk)
-_FIND = point(_OF_TOKEN.where(access_token.c.hash == bindparam("hash")))
+    accounts.c.pk,
+    accounts.c.name,
+    accounts.c.email,
+    accounts.c.is_admin,
+    accounts.c.disabled,
+    access_tokens.c.pk.label("token_pk"),
+    access_tokens.c.name.label("token_name"),
+    access_tokens.c.role,
+    access_tokens.c.kind,
+    access_tokens.c.created_ms,
+    access_tokens.c.expires_ms,
+).join_from(access_tokens, accounts, access_tokens.c.user_pk == accounts.c.pk)
+_FIND = point(_OF_TOKEN.where(access_tokens.c.hash == bindparam("hash")))
 _FIND_BY_PK = point(
     _OF_TOKEN.where(
-        access_token.c.pk == bindparam("token_pk"), account.c.pk == bindparam("user_pk")
+        access_tokens.c.pk == bindparam("token_pk"), accounts.c.pk == bindparam("user_pk")
     )
 )
 _USER = point(
-    select(account.c.pk, account.c.name, account.c.email, account.c.is_admin).where(
-        account.c.pk == bindparam("user_pk"), account.c.disabled == 0, account.c.kind == "user"
+    select(accounts.c.pk, accounts.c.name, accounts.c.email, accounts.c.is_admin).where(
+        accounts.c.pk == bindparam("user_pk"), accounts.c.disabled == 0, accounts.c.kind == "user"
     )
 )
 _ADD = point(
     adding(
-        access_token,
+        access_tokens,
         "id",
         "user_pk",
         "name",
@@ -55,21 +55,21 @@ _ADD = point(
         "expires_ms",
     )
     .on_conflict_do_nothing()
-    .returning(access_token.c.pk)
+    .returning(access_tokens.c.pk)
 )
 _LIST = scan(
-    select(access_token, account.c.name.label("user"))
-    .join_from(access_token, account, access_token.c.user_pk == account.c.pk)
-    .where((bindparam("every") == 1) | (account.c.name_key == bindparam("user_key")))
-    .order_by(access_token.c.pk)
+    select(access_tokens, accounts.c.name.label("user"))
+    .join_from(access_tokens, accounts, access_tokens.c.user_pk == accounts.c.pk)
+    .where((bindparam("every") == 1) | (accounts.c.name_key == bindparam("user_key")))
+    .order_by(access_tokens.c.pk)
 )
-_REVOKE = point(delete(access_token).where(access_token.c.id == bindparam("token_id")))
-_REVOKE_PK = point(delete(access_token).where(access_token.c.pk == bindparam("token_pk")))
-_REVOKE_HASH = point(delete(access_token).where(access_token.c.hash == bindparam("token_hash")))
+_REVOKE = point(delete(access_tokens).where(access_tokens.c.id == bindparam("token_id")))
+_REVOKE_PK = point(delete(access_tokens).where(access_tokens.c.pk == bindparam("token_pk")))
+_REVOKE_HASH = point(delete(access_tokens).where(access_tokens.c.hash == bindparam("token_hash")))
 _USED = point(
-    update(access_token)
+    update(access_tokens)
     .values(last_used_ms=bindparam("used_ms"))
-    .where(access_token.c.pk == bindparam("token_pk"))
+    .where(access_tokens.c.pk == bindparam("token_pk"))
 )
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, and_, bindparam, delete, not_, or_, select, u
 from hubstead.blobs.interface import BlobStore
 from hubstead.blobs.keys import BlobKey, BlobKind
 from hubstead.blobs.links import CONDEMNED
-from hubstead.blobs.tables import blob, deletion_pause, repo_blob
+from hubstead.blobs.tables import blobs, deletion_pauses, repo_blobs
 from hubstead.db import Database, Reader, Tx, adding, point, scan
 from hubstead.ids import now_ms
 
@@ -23,42 +23,42 @@ PATIENCE_S = 20.0
 _GATE = ""
 
 _SET = point(
-    adding(deletion_pause, "id", "until_ms").on_conflict_do_update(
+    adding(deletion_pauses, "id", "until_ms").on_conflict_do_update(
         index_elements=["id"], set_={"until_ms": bindparam("until_ms", type_=BigInteger)}
     )
 )
 _RESUME = point(
-    delete(deletion_pause).where(
+    delete(deletion_pauses).where(
         or_(
-            deletion_pause.c.id == bindparam("which_id"),
-            and_(deletion_pause.c.id != _GATE, deletion_pause.c.until_ms <= bindparam("now_ms")),
+            deletion_pauses.c.id == bindparam("which_id"),
+            and_(deletion_pauses.c.id != _GATE, deletion_pauses.c.until_ms <= bindparam("now_ms")),
         )
     )
 )
 _PAUSED = point(
-    select(deletion_pause.c.id).where(deletion_pause.c.until_ms > bindparam("now_ms")).limit(1)
+    select(deletion_pauses.c.id).where(deletion_pauses.c.until_ms > bindparam("now_ms")).limit(1)
 )
 _linked = (
-    select(repo_blob.c.name)
-    .where(repo_blob.c.kind == blob.c.kind, repo_blob.c.name == blob.c.name)
+    select(repo_blobs.c.name)
+    .where(repo_blobs.c.kind == blobs.c.kind, repo_blobs.c.name == blobs.c.name)
     .exists()
 )
 _CONDEMN = scan(
-    select(blob.c.kind, blob.c.name)
-    .where(blob.c.doomed_ms < bindparam("before_ms"), not_(_linked))
+    select(blobs.c.kind, blobs.c.name)
+    .where(blobs.c.doomed_ms < bindparam("before_ms"), not_(_linked))
     .limit(BATCH)
     .with_for_update(skip_locked=True)
 )
 _MARK = point(
-    update(blob)
+    update(blobs)
     .values(doomed_ms=CONDEMNED)
-    .where(blob.c.kind == bindparam("which_kind"), blob.c.name == bindparam("which_name"))
+    .where(blobs.c.kind == bindparam("which_kind"), blobs.c.name == bindparam("which_name"))
 )
 _FORGET = point(
-    delete(blob).where(
-        blob.c.kind == bindparam("which_kind"),
-        blob.c.name == bindparam("which_name"),
-        blob.c.doomed_ms == CONDEMNED,
+    delete(blobs).where(
+        blobs.c.kind == bindparam("which_kind"),
+        blobs.c.name == bindparam("which_name"),
+        blobs.c.doomed_ms == CONDEMNED,
     )
 )
 

@@ -17,62 +17,62 @@ from hubstead.blobs.deletion import BATCH, PATIENCE_S, may_delete
 from hubstead.blobs.interface import BlobStore
 from hubstead.blobs.keys import BlobKey, BlobKind
 from hubstead.blobs.links import CONDEMNED
-from hubstead.blobs.tables import blob, hold, repo_blob
+from hubstead.blobs.tables import blobs, holds, repo_blobs
 from hubstead.db import Database, Row, Tx, adding, any_of, point, scan
 from hubstead.errors import Unavailable
 from hubstead.ids import now_ms
 
 _ADD = point(
-    adding(blob, "kind", "name", "bytes", "created_ms", "folded_ms").on_conflict_do_update(
+    adding(blobs, "kind", "name", "bytes", "created_ms", "folded_ms").on_conflict_do_update(
         index_elements=["kind", "name"],
         set_={"doomed_ms": None},
-        where=or_(blob.c.doomed_ms.is_(None), blob.c.doomed_ms != CONDEMNED),
+        where=or_(blobs.c.doomed_ms.is_(None), blobs.c.doomed_ms != CONDEMNED),
     )
 )
 _GOING = scan(
-    select(blob.c.name).where(
-        blob.c.kind == BlobKind.LFS.value,
-        blob.c.doomed_ms == CONDEMNED,
-        any_of(blob.c.name, "names"),
+    select(blobs.c.name).where(
+        blobs.c.kind == BlobKind.LFS.value,
+        blobs.c.doomed_ms == CONDEMNED,
+        any_of(blobs.c.name, "names"),
     )
 )
 _LINK = point(
     adding(
-        repo_blob, "repo_pk", "kind", "name", "bytes", "pusher_pk", "committed", "created_ms"
+        repo_blobs, "repo_pk", "kind", "name", "bytes", "pusher_pk", "committed", "created_ms"
     ).on_conflict_do_nothing()
 )
 _HOLD = point(
-    adding(hold, "repo_pk", "kind", "name", "until_ms").on_conflict_do_update(
+    adding(holds, "repo_pk", "kind", "name", "until_ms").on_conflict_do_update(
         index_elements=["repo_pk", "kind", "name"],
         set_={"until_ms": bindparam("until_ms", type_=BigInteger)},
-        where=hold.c.until_ms < bindparam("until_ms", type_=BigInteger),
+        where=holds.c.until_ms < bindparam("until_ms", type_=BigInteger),
     )
 )
 _FOLD = scan(
-    update(blob)
+    update(blobs)
     .values(folded_ms=bindparam("now_ms", type_=BigInteger))
     .where(
-        blob.c.kind == BlobKind.LFS.value,
-        blob.c.folded_ms.is_(None),
-        any_of(blob.c.name, "names"),
+        blobs.c.kind == BlobKind.LFS.value,
+        blobs.c.folded_ms.is_(None),
+        any_of(blobs.c.name, "names"),
     )
 )
 _FOLDED = scan(
-    select(blob.c.name, blob.c.folded_ms)
+    select(blobs.c.name, blobs.c.folded_ms)
     .where(
-        blob.c.folded_ms > 0,
-        blob.c.folded_ms < bindparam("before_ms"),
-        or_(blob.c.doomed_ms.is_(None), blob.c.doomed_ms != CONDEMNED),
+        blobs.c.folded_ms > 0,
+        blobs.c.folded_ms < bindparam("before_ms"),
+        or_(blobs.c.doomed_ms.is_(None), blobs.c.doomed_ms != CONDEMNED),
     )
     .limit(BATCH)
 )
 _BARE = point(
-    update(blob)
+    update(blobs)
     .values(folded_ms=0)
     .where(
-        blob.c.kind == BlobKind.LFS.value,
-        blob.c.name == bindparam("which_name"),
-        blob.c.folded_ms == bindparam("seen_ms", type_=BigInteger),
+        blobs.c.kind == BlobKind.LFS.value,
+        blobs.c.name == bindparam("which_name"),
+        blobs.c.folded_ms == bindparam("seen_ms", type_=BigInteger),
     )
 )
 

@@ -34,7 +34,7 @@ from sqlalchemy import (
 
 from hubstead.blobs.interface import BlobStore
 from hubstead.blobs.keys import BlobKey, BlobKind
-from hubstead.blobs.tables import blob, hold, repo_blob, upload
+from hubstead.blobs.tables import blobs, holds, repo_blobs, uploads
 from hubstead.db import Database, Reader, Row, Tx, adding, any_of, insert, point, scan
 from hubstead.errors import BlobMissing, Unavailable
 from hubstead.ids import now_ms
@@ -45,31 +45,31 @@ CONDEMNED = 0
 
 #: Bytes came: if they were not needed, that is since now. Else nothing would remove them.
 _ADD = point(
-    adding(blob, "kind", "name", "bytes", "created_ms")
+    adding(blobs, "kind", "name", "bytes", "created_ms")
     .on_conflict_do_update(
         index_elements=["kind", "name"],
         set_={
             "doomed_ms": None,
             "folded_ms": case(
-                (blob.c.folded_ms.is_not(None), bindparam("created_ms", type_=BigInteger))
+                (blobs.c.folded_ms.is_not(None), bindparam("created_ms", type_=BigInteger))
             ),
         },
-        where=or_(blob.c.doomed_ms.is_(None), blob.c.doomed_ms != CONDEMNED),
+        where=or_(blobs.c.doomed_ms.is_(None), blobs.c.doomed_ms != CONDEMNED),
     )
-    .returning(blob.c.bytes, blob.c.folded_ms)
+    .returning(blobs.c.bytes, blobs.c.folded_ms)
 )
 _KEEP = point(
-    update(blob)
+    update(blobs)
     .values(doomed_ms=None)
     .where(
-        blob.c.kind == bindparam("which_kind"),
-        blob.c.name == bindparam("which_name"),
-        or_(blob.c.doomed_ms.is_(None), blob.c.doomed_ms != CONDEMNED),
+        blobs.c.kind == bindparam("which_kind"),
+        blobs.c.name == bindparam("which_name"),
+        or_(blobs.c.doomed_ms.is_(None), blobs.c.doomed_ms != CONDEMNED),
     )
 )
 _LINK = point(
     adding(
-        repo_blob,
+        repo_blobs,
         "repo_pk",
         "kind",
         "name",
@@ -83,124 +83,124 @@ _LINK = point(
         index_elements=["repo_pk", "kind", "name"],
         set_={
             "committed": 1,
-            "path": func.coalesce(repo_blob.c.path, bindparam("path")),
-            "ref": func.coalesce(repo_blob.c.ref, bindparam("ref")),
+            "path": func.coalesce(repo_blobs.c.path, bindparam("path")),
+            "ref": func.coalesce(repo_blobs.c.ref, bindparam("ref")),
         },
         where=literal_column("excluded.committed") == 1,
     )
 )
 _HOLD = point(
-    adding(hold, "repo_pk", "kind", "name", "until_ms").on_conflict_do_update(
+    adding(holds, "repo_pk", "kind", "name", "until_ms").on_conflict_do_update(
         index_elements=["repo_pk", "kind", "name"],
         set_={"until_ms": bindparam("until_ms")},
-        where=hold.c.until_ms < bindparam("until_ms"),
+        where=holds.c.until_ms < bindparam("until_ms"),
     )
 )
 _LET_GO = point(
-    delete(hold).where(
-        hold.c.repo_pk == bindparam("repo_pk"),
-        hold.c.kind == bindparam("kind"),
-        hold.c.name == bindparam("name"),
+    delete(holds).where(
+        holds.c.repo_pk == bindparam("repo_pk"),
+        holds.c.kind == bindparam("kind"),
+        holds.c.name == bindparam("name"),
     )
 )
 # Only if it is still over: an upload may have taken it up again since it was looked for.
 _END = point(
-    delete(hold).where(
-        hold.c.repo_pk == bindparam("repo_pk"),
-        hold.c.kind == bindparam("kind"),
-        hold.c.name == bindparam("name"),
-        hold.c.until_ms < bindparam("now_ms"),
+    delete(holds).where(
+        holds.c.repo_pk == bindparam("repo_pk"),
+        holds.c.kind == bindparam("kind"),
+        holds.c.name == bindparam("name"),
+        holds.c.until_ms < bindparam("now_ms"),
     )
 )
-_END_UPLOAD = point(delete(upload).where(upload.c.id == bindparam("which_upload")))
+_END_UPLOAD = point(delete(uploads).where(uploads.c.id == bindparam("which_upload")))
 _HELD_MANY = scan(
-    select(repo_blob.c.name, repo_blob.c.bytes, repo_blob.c.committed).where(
-        repo_blob.c.repo_pk == bindparam("repo_pk"),
-        repo_blob.c.kind == bindparam("kind"),
-        any_of(repo_blob.c.name, "names"),
+    select(repo_blobs.c.name, repo_blobs.c.bytes, repo_blobs.c.committed).where(
+        repo_blobs.c.repo_pk == bindparam("repo_pk"),
+        repo_blobs.c.kind == bindparam("kind"),
+        any_of(repo_blobs.c.name, "names"),
     )
 )
 _HELD = point(
-    select(repo_blob.c.bytes, repo_blob.c.committed, repo_blob.c.path).where(
-        repo_blob.c.repo_pk == bindparam("repo_pk"),
-        repo_blob.c.kind == bindparam("kind"),
-        repo_blob.c.name == bindparam("name"),
+    select(repo_blobs.c.bytes, repo_blobs.c.committed, repo_blobs.c.path).where(
+        repo_blobs.c.repo_pk == bindparam("repo_pk"),
+        repo_blobs.c.kind == bindparam("kind"),
+        repo_blobs.c.name == bindparam("name"),
     )
 )
 _HOLDERS = point(
-    select(repo_blob.c.repo_pk, repo_blob.c.bytes)
-    .where(repo_blob.c.kind == bindparam("kind"), repo_blob.c.name == bindparam("name"))
-    .order_by(repo_blob.c.repo_pk)
+    select(repo_blobs.c.repo_pk, repo_blobs.c.bytes)
+    .where(repo_blobs.c.kind == bindparam("kind"), repo_blobs.c.name == bindparam("name"))
+    .order_by(repo_blobs.c.repo_pk)
     .limit(100)
 )
 _UNLINK = point(
-    delete(repo_blob).where(
-        repo_blob.c.repo_pk == bindparam("repo_pk"),
-        repo_blob.c.kind == bindparam("kind"),
-        repo_blob.c.name == bindparam("name"),
+    delete(repo_blobs).where(
+        repo_blobs.c.repo_pk == bindparam("repo_pk"),
+        repo_blobs.c.kind == bindparam("kind"),
+        repo_blobs.c.name == bindparam("name"),
     )
 )
-_UNLINK_ALL = point(delete(repo_blob).where(repo_blob.c.repo_pk == bindparam("repo_pk")))
-_LET_ALL_GO = point(delete(hold).where(hold.c.repo_pk == bindparam("repo_pk")))
+_UNLINK_ALL = point(delete(repo_blobs).where(repo_blobs.c.repo_pk == bindparam("repo_pk")))
+_LET_ALL_GO = point(delete(holds).where(holds.c.repo_pk == bindparam("repo_pk")))
 _OF_REPO = scan(
-    select(repo_blob.c.kind, repo_blob.c.name).where(repo_blob.c.repo_pk == bindparam("repo_pk"))
+    select(repo_blobs.c.kind, repo_blobs.c.name).where(repo_blobs.c.repo_pk == bindparam("repo_pk"))
 )
 _LIST_LFS = scan(
-    select(repo_blob)
+    select(repo_blobs)
     .where(
-        repo_blob.c.repo_pk == bindparam("repo_pk"),
-        repo_blob.c.kind == BlobKind.LFS.value,
-        repo_blob.c.committed == 1,
+        repo_blobs.c.repo_pk == bindparam("repo_pk"),
+        repo_blobs.c.kind == BlobKind.LFS.value,
+        repo_blobs.c.committed == 1,
         or_(
-            repo_blob.c.created_ms < bindparam("before_ms"),
+            repo_blobs.c.created_ms < bindparam("before_ms"),
             and_(
-                repo_blob.c.created_ms == bindparam("before_ms"),
-                repo_blob.c.name < bindparam("before_name"),
+                repo_blobs.c.created_ms == bindparam("before_ms"),
+                repo_blobs.c.name < bindparam("before_name"),
             ),
         ),
     )
-    .order_by(repo_blob.c.created_ms.desc(), repo_blob.c.name.desc())
+    .order_by(repo_blobs.c.created_ms.desc(), repo_blobs.c.name.desc())
     .limit(bindparam("limit"))
 )
 _linked = (
-    select(repo_blob.c.name)
-    .where(repo_blob.c.kind == blob.c.kind, repo_blob.c.name == blob.c.name)
+    select(repo_blobs.c.name)
+    .where(repo_blobs.c.kind == blobs.c.kind, repo_blobs.c.name == blobs.c.name)
     .exists()
 )
 _DOOM = point(
-    update(blob)
+    update(blobs)
     .values(doomed_ms=bindparam("now_ms"))
     .where(
-        blob.c.kind == bindparam("which_kind"),
-        blob.c.name == bindparam("which_name"),
-        blob.c.doomed_ms.is_(None),
+        blobs.c.kind == bindparam("which_kind"),
+        blobs.c.name == bindparam("which_name"),
+        blobs.c.doomed_ms.is_(None),
         not_(_linked),
     )
 )
 _FORGOTTEN = scan(
-    select(hold.c.repo_pk, hold.c.kind, hold.c.name)
-    .where(hold.c.until_ms < bindparam("now_ms"))
+    select(holds.c.repo_pk, holds.c.kind, holds.c.name)
+    .where(holds.c.until_ms < bindparam("now_ms"))
     .limit(BATCH)
 )
 _UNLINK_UNCOMMITTED = point(
-    delete(repo_blob).where(
-        repo_blob.c.repo_pk == bindparam("repo_pk"),
-        repo_blob.c.kind == bindparam("kind"),
-        repo_blob.c.name == bindparam("name"),
-        repo_blob.c.committed == 0,
+    delete(repo_blobs).where(
+        repo_blobs.c.repo_pk == bindparam("repo_pk"),
+        repo_blobs.c.kind == bindparam("kind"),
+        repo_blobs.c.name == bindparam("name"),
+        repo_blobs.c.committed == 0,
     )
 )
 _COPIED = ("kind", "name", "bytes", "path", "ref", "pusher_pk", "committed", "created_ms")
 _COPY_LINKS = point(
-    insert(repo_blob)
+    insert(repo_blobs)
     .from_select(
         ["repo_pk", *_COPIED],
         select(
-            cast(bindparam("target_pk"), BigInteger), *(repo_blob.c[name] for name in _COPIED)
+            cast(bindparam("target_pk"), BigInteger), *(repo_blobs.c[name] for name in _COPIED)
         ).where(
-            repo_blob.c.repo_pk == bindparam("source_pk"),
-            repo_blob.c.kind == BlobKind.LFS.value,
-            repo_blob.c.committed == 1,
+            repo_blobs.c.repo_pk == bindparam("source_pk"),
+            repo_blobs.c.kind == BlobKind.LFS.value,
+            repo_blobs.c.committed == 1,
         ),
     )
     .on_conflict_do_nothing()

@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, bindparam, select, update
 
 from hubstead.blobs.interface import BlobStore, Stored
 from hubstead.blobs.keys import BlobKind
-from hubstead.blobs.tables import blob
+from hubstead.blobs.tables import blobs
 from hubstead.db import Database, Tx, adding, any_of, point, scan
 from hubstead.ids import now_ms
 
@@ -20,17 +20,17 @@ MOST = 20_000
 _PAGE = 1000
 
 _KNOWN = scan(
-    select(blob.c.name, blob.c.folded_ms).where(
-        blob.c.kind == bindparam("kind"), any_of(blob.c.name, "names")
+    select(blobs.c.name, blobs.c.folded_ms).where(
+        blobs.c.kind == bindparam("kind"), any_of(blobs.c.name, "names")
     )
 )
 _ADD_DOOMED = point(
-    adding(blob, "kind", "name", "bytes", "created_ms", "doomed_ms").on_conflict_do_nothing()
+    adding(blobs, "kind", "name", "bytes", "created_ms", "doomed_ms").on_conflict_do_nothing()
 )
 _NOT_NEEDED = scan(
-    update(blob)
+    update(blobs)
     .values(folded_ms=bindparam("now_ms", type_=BigInteger))
-    .where(blob.c.kind == bindparam("kind"), blob.c.folded_ms == 0, any_of(blob.c.name, "names"))
+    .where(blobs.c.kind == bindparam("kind"), blobs.c.folded_ms == 0, any_of(blobs.c.name, "names"))
 )
 
 _log = structlog.get_logger("hubstead.blobs")

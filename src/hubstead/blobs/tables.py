@@ -4,7 +4,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Table, Te
 
 from hubstead.db.schema import Number, key, metadata
 
-blob = Table(
+blobs = Table(
     "blob",
     metadata,
     Column("kind", Text, primary_key=True),  # lfs, xorb, pack
@@ -19,7 +19,7 @@ blob = Table(
     Index(None, "folded_ms"),
 )
 
-repo_blob = Table(
+repo_blobs = Table(
     "repo_blob",
     metadata,
     Column("repo_pk", Number, ForeignKey("repo.pk", ondelete="CASCADE"), primary_key=True),
@@ -35,7 +35,7 @@ repo_blob = Table(
 )
 
 #: Keeps an uploaded blob alive, for one repository, until it is committed or the time is over.
-hold = Table(
+holds = Table(
     "hold",
     metadata,
     Column("repo_pk", Number, ForeignKey("repo.pk", ondelete="CASCADE"), primary_key=True),
@@ -47,7 +47,7 @@ hold = Table(
 )
 
 #: A multipart upload under way; its parts are in the store.
-upload = Table(
+uploads = Table(
     "upload",
     metadata,
     key(),
@@ -63,7 +63,7 @@ upload = Table(
 )
 
 #: While a row here is not over, nothing is deleted for good: a backup is reading.
-deletion_pause = Table(
+deletion_pauses = Table(
     "deletion_pause",
     metadata,
     Column("id", Text, primary_key=True),

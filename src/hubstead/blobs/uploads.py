@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, delete, select, update
 
 from hubstead.blobs.interface import BlobStore
 from hubstead.blobs.keys import BlobKey
-from hubstead.blobs.tables import upload
+from hubstead.blobs.tables import uploads
 from hubstead.db import Database, Row, Tx, adding, point, scan
 from hubstead.ids import now_ms
 
@@ -17,29 +17,31 @@ from hubstead.ids import now_ms
 BATCH = 200
 
 _FIND = point(
-    select(upload.c.id, upload.c.bytes, upload.c.part_bytes)
+    select(uploads.c.id, uploads.c.bytes, uploads.c.part_bytes)
     .where(
-        upload.c.repo_pk == bindparam("repo_pk"),
-        upload.c.name == bindparam("name"),
-        upload.c.bytes == bindparam("bytes"),
-        upload.c.part_bytes >= bindparam("least_part_bytes"),
-        upload.c.expires_ms > bindparam("now_ms"),
+        uploads.c.repo_pk == bindparam("repo_pk"),
+        uploads.c.name == bindparam("name"),
+        uploads.c.bytes == bindparam("bytes"),
+        uploads.c.part_bytes >= bindparam("least_part_bytes"),
+        uploads.c.expires_ms > bindparam("now_ms"),
     )
-    .order_by(upload.c.pk)
+    .order_by(uploads.c.pk)
     .limit(1)
 )
 _ADD = point(
-    adding(upload, "id", "repo_pk", "name", "bytes", "part_bytes", "created_ms", "expires_ms")
+    adding(uploads, "id", "repo_pk", "name", "bytes", "part_bytes", "created_ms", "expires_ms")
 )
 _PROLONG = point(
-    update(upload)
+    update(uploads)
     .values(expires_ms=bindparam("until_ms"))
-    .where(upload.c.id == bindparam("which_id"), upload.c.expires_ms < bindparam("until_ms"))
+    .where(uploads.c.id == bindparam("which_id"), uploads.c.expires_ms < bindparam("until_ms"))
 )
-_EXPIRED = scan(select(upload.c.id).where(upload.c.expires_ms <= bindparam("now_ms")).limit(BATCH))
+_EXPIRED = scan(
+    select(uploads.c.id).where(uploads.c.expires_ms <= bindparam("now_ms")).limit(BATCH)
+)
 _DELETE_EXPIRED = point(
-    delete(upload).where(
-        upload.c.id == bindparam("which_id"), upload.c.expires_ms <= bindparam("now_ms")
+    delete(uploads).where(
+        uploads.c.id == bindparam("which_id"), uploads.c.expires_ms <= bindparam("now_ms")
     )
 )
 

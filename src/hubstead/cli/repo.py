@@ -8,28 +8,28 @@ from sqlalchemy import select
 
 from hubstead import commits, repos
 from hubstead.accounts import Actor, find_account
-from hubstead.accounts.tables import account
+from hubstead.accounts.tables import accounts
 from hubstead.cli.places import Place, run, with_place
 from hubstead.cli.printing import Facts, moment, say, show_facts, show_rows
 from hubstead.db import Database, Reader, Row, scan
 from hubstead.errors import AccountNotFound, RepoNotFound
 from hubstead.ids import Kind, RepoId
-from hubstead.repos.tables import repo
+from hubstead.repos.tables import repos as repos_table
 
 _ALL = scan(
     select(
-        repo.c.kind,
-        account.c.name.label("owner"),
-        repo.c.name,
-        repo.c.id,
-        repo.c.private,
-        repo.c.disabled,
-        repo.c.used_bytes,
-        repo.c.created_ms,
-        repo.c.modified_ms,
+        repos_table.c.kind,
+        accounts.c.name.label("owner"),
+        repos_table.c.name,
+        repos_table.c.id,
+        repos_table.c.private,
+        repos_table.c.disabled,
+        repos_table.c.used_bytes,
+        repos_table.c.created_ms,
+        repos_table.c.modified_ms,
     )
-    .join_from(repo, account, repo.c.owner_pk == account.c.pk)
-    .order_by(repo.c.kind, account.c.name_key, repo.c.name)
+    .join_from(repos_table, accounts, repos_table.c.owner_pk == accounts.c.pk)
+    .order_by(repos_table.c.kind, accounts.c.name_key, repos_table.c.name)
 )
 _NAME_HELP = "NAME is owner/name, before it models/, datasets/, spaces/ or kernels/ (or --kind)."
 _kind_option = click.option(

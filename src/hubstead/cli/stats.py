@@ -10,19 +10,19 @@ import click
 import msgspec
 from sqlalchemy import select
 
-from hubstead.accounts.tables import account
+from hubstead.accounts.tables import accounts
 from hubstead.cli.places import Place, with_place
 from hubstead.cli.printing import about, show_facts, show_rows
 from hubstead.cli.repo import find_repo, repo_id_of
 from hubstead.db import Database, Reader, scan
 from hubstead.ids import Kind
-from hubstead.repos.tables import repo
+from hubstead.repos.tables import repos
 from hubstead.xet.usage import Usage, hub_usage, usage_of, usage_of_all
 
 _NAMES = scan(
-    select(repo.c.pk, repo.c.kind, account.c.name.label("owner"), repo.c.name)
-    .join_from(repo, account, repo.c.owner_pk == account.c.pk)
-    .order_by(repo.c.kind, account.c.name_key, repo.c.name)
+    select(repos.c.pk, repos.c.kind, accounts.c.name.label("owner"), repos.c.name)
+    .join_from(repos, accounts, repos.c.owner_pk == accounts.c.pk)
+    .order_by(repos.c.kind, accounts.c.name_key, repos.c.name)
 )
 _SIZES = ("logical", "stored", "unique", "shared")
 

@@ -18,7 +18,7 @@ from hubstead.commits.moving import Move, Plan, add_pack, add_usage, carry_out
 from hubstead.commits.revisions import HEADS, all_refs
 from hubstead.commits.rules import check_card
 from hubstead.commits.stores import Stores
-from hubstead.commits.tables import pack as pack_table
+from hubstead.commits.tables import packs
 from hubstead.db import Tx, scan
 from hubstead.errors import HubError, InvalidInput, RepoExists, Unavailable
 from hubstead.gitstore import GITATTRIBUTES, GitRepo, Pack, PutFile, edit_tree
@@ -40,8 +40,8 @@ from hubstead.repos import (
 
 SDKS = ("gradio", "docker", "static", "streamlit")
 _PACKS = scan(
-    select(pack_table.c.name, pack_table.c.objects, pack_table.c.bytes).where(
-        pack_table.c.repo_pk == bindparam("repo_pk")
+    select(packs.c.name, packs.c.objects, packs.c.bytes).where(
+        packs.c.repo_pk == bindparam("repo_pk")
     )
 )
 

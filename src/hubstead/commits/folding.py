@@ -17,45 +17,46 @@ from hubstead.blobs import BlobKey, BlobKind
 from hubstead.commits.moving import add_pack, add_usage
 from hubstead.commits.revisions import all_refs
 from hubstead.commits.stores import Stores
-from hubstead.commits.tables import dead_pack, pack
+from hubstead.commits.tables import packs, retired_packs
 from hubstead.db import Row, Tx, adding, point, scan
 from hubstead.gitstore import Pack, Weight, to_fold
 from hubstead.ids import now_ms
-from hubstead.repos.tables import repo
+from hubstead.repos.tables import repos
 
 #: From so many objects on a repository gets a bitmap and a commit-graph when all is folded.
 LARGE_OBJECTS = 1000
 ATTEMPTS = 5
 _BATCH = 500
 
-_ABOUT = select(repo.c.pk, repo.c.id, repo.c.packs, repo.c.default_branch).where(
-    repo.c.id == bindparam("repo_id")
+_ABOUT = select(repos.c.pk, repos.c.id, repos.c.packs, repos.c.default_branch).where(
+    repos.c.id == bindparam("repo_id")
 )
 _FIND = point(_ABOUT)
 _LOCK = point(_ABOUT.with_for_update())
 _PACKS = scan(
-    select(pack.c.name, pack.c.objects, pack.c.bytes, pack.c.created_ms).where(
-        pack.c.repo_pk == bindparam("repo_pk")
+    select(packs.c.name, packs.c.objects, packs.c.bytes, packs.c.created_ms).where(
+        packs.c.repo_pk == bindparam("repo_pk")
     )
 )
 _DROP = point(
-    delete(pack).where(pack.c.repo_pk == bindparam("repo_pk"), pack.c.name == bindparam("which"))
+    delete(packs).where(packs.c.repo_pk == bindparam("repo_pk"), packs.c.name == bindparam("which"))
 )
-_BURY = point(adding(dead_pack, "repo_id", "name", "since_ms").on_conflict_do_nothing())
+_BURY = point(adding(retired_packs, "repo_id", "name", "since_ms").on_conflict_do_nothing())
 _DEAD = scan(
-    select(dead_pack.c.repo_id, dead_pack.c.name)
-    .where(dead_pack.c.since_ms < bindparam("before_ms"))
+    select(retired_packs.c.repo_id, retired_packs.c.name)
+    .where(retired_packs.c.since_ms < bindparam("before_ms"))
     .limit(_BATCH)
 )
 _FORGET = point(
-    delete(dead_pack).where(
-        dead_pack.c.repo_id == bindparam("which_repo"), dead_pack.c.name == bindparam("which")
+    delete(retired_packs).where(
+        retired_packs.c.repo_id == bindparam("which_repo"),
+        retired_packs.c.name == bindparam("which"),
     )
 )
 _REGISTERED = point(
-    select(pack.c.name)
-    .join_from(pack, repo, pack.c.repo_pk == repo.c.pk)
-    .where(repo.c.id == bindparam("repo_id"), pack.c.name == bindparam("which"))
+    select(packs.c.name)
+    .join_from(packs, repos, packs.c.repo_pk == repos.c.pk)
+    .where(repos.c.id == bindparam("repo_id"), packs.c.name == bindparam("which"))
 )
 
 

@@ -11,11 +11,11 @@ from hubstead.commits.folding import fold_packs, remove_dead_packs
 from hubstead.commits.moving import FOLD
 from hubstead.commits.removing import remove_dead_folders
 from hubstead.commits.stores import Stores
-from hubstead.commits.tables import dead_folder, dead_pack, pack
+from hubstead.commits.tables import deleted_repos, packs, retired_packs
 from hubstead.db import scan
 from hubstead.gitstore import RepoMissing
 from hubstead.jobs import Job
-from hubstead.repos.tables import repo
+from hubstead.repos.tables import repos
 
 BURY = "commits.bury"
 
@@ -25,13 +25,15 @@ EVERY_S = {BURY: 600.0}
 LITTER_S = 86_400.0
 
 _PACKS = scan(
-    select(pack.c.name)
-    .join_from(pack, repo, pack.c.repo_pk == repo.c.pk)
-    .where(repo.c.id == bindparam("repo_id"))
+    select(packs.c.name)
+    .join_from(packs, repos, packs.c.repo_pk == repos.c.pk)
+    .where(repos.c.id == bindparam("repo_id"))
 )
-_KNOWN = scan(select(repo.c.id).where(repo.c.id == bindparam("repo_id")))
-_DEAD_PACKS = scan(select(dead_pack.c.name).where(dead_pack.c.repo_id == bindparam("repo_id")))
-_DEAD = scan(select(dead_folder.c.repo_id).where(dead_folder.c.repo_id == bindparam("repo_id")))
+_KNOWN = scan(select(repos.c.id).where(repos.c.id == bindparam("repo_id")))
+_DEAD_PACKS = scan(
+    select(retired_packs.c.name).where(retired_packs.c.repo_id == bindparam("repo_id"))
+)
+_DEAD = scan(select(deleted_repos.c.repo_id).where(deleted_repos.c.repo_id == bindparam("repo_id")))
 
 
 def handlers(stores: Stores) -> dict[str, Callable[[Job], Awaitable[None]]]:

@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, delete, or_, select, update
 from hubstead import blobs
 from hubstead.accounts import Actor
 from hubstead.blobs import BlobKey, BlobKind, Link
-from hubstead.commits.tables import pack, ref
+from hubstead.commits.tables import packs, refs
 from hubstead.db import Tx, adding, point
 from hubstead.errors import HubError, InvalidInput, RefExists
 from hubstead.gitstore import Pack
@@ -20,7 +20,7 @@ from hubstead.ids import now_ms
 from hubstead.jobs import enqueue
 from hubstead.outbox import record
 from hubstead.repos import Derived, RefsMoved, Repo, Right, event_facts, reopen, set_derived
-from hubstead.repos.tables import repo
+from hubstead.repos.tables import repos
 
 #: The job that folds packs, and after how many new ones it is asked for.
 FOLD = "commits.fold"
@@ -49,53 +49,57 @@ class Plan(msgspec.Struct, frozen=True):
     derived: Derived | None = None  # None: as it was
 
 
-_POINT = point(adding(ref, "repo_pk", "name", "oid", "target", "moved_ms").on_conflict_do_nothing())
+_POINT = point(
+    adding(refs, "repo_pk", "name", "oid", "target", "moved_ms").on_conflict_do_nothing()
+)
 _SWAP = point(
-    update(ref)
+    update(refs)
     .values(oid=bindparam("new_oid"), target=bindparam("new_target"), moved_ms=bindparam("at_ms"))
     .where(
-        ref.c.repo_pk == bindparam("which_pk"),
-        ref.c.name == bindparam("which"),
-        ref.c.oid == bindparam("seen"),
+        refs.c.repo_pk == bindparam("which_pk"),
+        refs.c.name == bindparam("which"),
+        refs.c.oid == bindparam("seen"),
     )
 )
 _DROP = point(
-    delete(ref).where(
-        ref.c.repo_pk == bindparam("repo_pk"),
-        ref.c.name == bindparam("name"),
-        ref.c.oid == bindparam("seen"),
+    delete(refs).where(
+        refs.c.repo_pk == bindparam("repo_pk"),
+        refs.c.name == bindparam("name"),
+        refs.c.oid == bindparam("seen"),
     )
 )
 _FIND = point(
-    select(ref.c.oid).where(ref.c.repo_pk == bindparam("repo_pk"), ref.c.name == bindparam("name"))
+    select(refs.c.oid).where(
+        refs.c.repo_pk == bindparam("repo_pk"), refs.c.name == bindparam("name")
+    )
 )
 _IN_THE_WAY = point(
-    select(ref.c.name)
+    select(refs.c.name)
     .where(
-        ref.c.repo_pk == bindparam("repo_pk"),
+        refs.c.repo_pk == bindparam("repo_pk"),
         or_(
-            (ref.c.name > bindparam("below")) & (ref.c.name < bindparam("behind")),
-            ref.c.name == bindparam("above"),
+            (refs.c.name > bindparam("below")) & (refs.c.name < bindparam("behind")),
+            refs.c.name == bindparam("above"),
         ),
     )
     .limit(1)
 )
 _ADD_PACK = point(
-    adding(pack, "repo_pk", "name", "objects", "bytes", "created_ms").on_conflict_do_nothing()
+    adding(packs, "repo_pk", "name", "objects", "bytes", "created_ms").on_conflict_do_nothing()
 )
 _COUNT = point(
-    update(repo)
+    update(repos)
     .values(
-        packs=repo.c.packs + bindparam("more_packs"),
-        used_bytes=repo.c.used_bytes + bindparam("more_bytes"),
+        packs=repos.c.packs + bindparam("more_packs"),
+        used_bytes=repos.c.used_bytes + bindparam("more_bytes"),
     )
-    .where(repo.c.pk == bindparam("which_pk"))
-    .returning(repo.c.id, repo.c.packs)
+    .where(repos.c.pk == bindparam("which_pk"))
+    .returning(repos.c.id, repos.c.packs)
 )
 _TOUCH = point(
-    update(repo)
+    update(repos)
     .values(head=bindparam("tip"), modified_ms=bindparam("at_ms"))
-    .where(repo.c.pk == bindparam("which_pk"))
+    .where(repos.c.pk == bindparam("which_pk"))
 )
 
 

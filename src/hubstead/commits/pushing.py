@@ -19,7 +19,7 @@ from hubstead.commits.moving import Move, Plan, RefMoved, move_refs
 from hubstead.commits.revisions import HEADS, all_refs
 from hubstead.commits.rules import check_pushed_path, check_pushed_ref
 from hubstead.commits.stores import Stores
-from hubstead.commits.tables import pack
+from hubstead.commits.tables import packs
 from hubstead.db import Reader, Tx, scan
 from hubstead.errors import HubError, InvalidInput, InvalidPath, RefExists
 from hubstead.gitstore import GitRepo, Limits, Pack, Pointer, Registered, Staging
@@ -34,7 +34,7 @@ _STALE = "fetch first"
 _MOST_TOLD = 10
 #: LFS objects by oid, each with a path that names it.
 Named = dict[str, tuple[Pointer, str]]
-_PACKS = scan(select(pack.c.name).where(pack.c.repo_pk == bindparam("repo_pk")))
+_PACKS = scan(select(packs.c.name).where(packs.c.repo_pk == bindparam("repo_pk")))
 
 
 class Command(msgspec.Struct, frozen=True):

@@ -9,17 +9,19 @@ from sqlalchemy import bindparam, delete, select
 from hubstead import blobs
 from hubstead.accounts import Actor
 from hubstead.commits.stores import Stores
-from hubstead.commits.tables import dead_folder
+from hubstead.commits.tables import deleted_repos
 from hubstead.db import Tx, adding, point, scan
 from hubstead.ids import RepoId, now_ms
 from hubstead.outbox import record
 from hubstead.repos import Repo, RepoDeleted, Right, event_facts, open_repo, remove_repo
 
-_BURY = point(adding(dead_folder, "repo_id", "since_ms").on_conflict_do_nothing())
+_BURY = point(adding(deleted_repos, "repo_id", "since_ms").on_conflict_do_nothing())
 _DEAD = scan(
-    select(dead_folder.c.repo_id).where(dead_folder.c.since_ms < bindparam("before_ms")).limit(100)
+    select(deleted_repos.c.repo_id)
+    .where(deleted_repos.c.since_ms < bindparam("before_ms"))
+    .limit(100)
 )
-_FORGET = point(delete(dead_folder).where(dead_folder.c.repo_id == bindparam("which")))
+_FORGET = point(delete(deleted_repos).where(deleted_repos.c.repo_id == bindparam("which")))
 
 
 async def delete_repository(stores: Stores, actor: Actor, repo_id: RepoId) -> Repo:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy import bindparam, select
 
-from hubstead.commits.tables import ref
+from hubstead.commits.tables import refs
 from hubstead.db import Reader, Row, any_of, point, scan
 from hubstead.errors import RevisionNotFound
 from hubstead.gitstore import GitRepo, ObjectMissing
@@ -17,14 +17,14 @@ TAGS = "refs/tags/"
 SHORTEST_SHA = 7
 
 _NAMED = point(
-    select(ref.c.name, ref.c.oid, ref.c.target).where(
-        ref.c.repo_pk == bindparam("repo_pk"), any_of(ref.c.name, "names")
+    select(refs.c.name, refs.c.oid, refs.c.target).where(
+        refs.c.repo_pk == bindparam("repo_pk"), any_of(refs.c.name, "names")
     )
 )
 _ALL = scan(
-    select(ref.c.name, ref.c.oid, ref.c.target)
-    .where(ref.c.repo_pk == bindparam("repo_pk"))
-    .order_by(ref.c.name)
+    select(refs.c.name, refs.c.oid, refs.c.target)
+    .where(refs.c.repo_pk == bindparam("repo_pk"))
+    .order_by(refs.c.name)
 )
 
 

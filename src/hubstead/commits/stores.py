@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 from sqlalchemy import bindparam, select
 
 from hubstead.blobs import BlobKey, BlobKind, BlobStore, NodeCache, PackVerifier
-from hubstead.commits.tables import pack
+from hubstead.commits.tables import packs
 from hubstead.db import Database, scan
 from hubstead.errors import StorageFull
 from hubstead.gitstore import GitRepo, GitStore, Pack
@@ -24,7 +24,7 @@ from hubstead.xet import XetStore
 
 #: How many packs of one repository are fetched at once.
 _FETCHES = 8
-_PACKS = scan(select(pack.c.name).where(pack.c.repo_pk == bindparam("repo_pk")))
+_PACKS = scan(select(packs.c.name).where(packs.c.repo_pk == bindparam("repo_pk")))
 
 
 class Packed(Protocol):

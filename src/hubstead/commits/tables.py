@@ -4,7 +4,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Index, Table, Text
 
 from hubstead.db.schema import Number, metadata
 
-ref = Table(
+refs = Table(
     "ref",
     metadata,
     Column("repo_pk", Number, ForeignKey("repo.pk", ondelete="CASCADE"), primary_key=True),
@@ -14,7 +14,7 @@ ref = Table(
     Column("moved_ms", BigInteger, nullable=False),
 )
 
-pack = Table(
+packs = Table(
     "pack",
     metadata,
     Column("repo_pk", Number, ForeignKey("repo.pk", ondelete="CASCADE"), primary_key=True),
@@ -25,7 +25,7 @@ pack = Table(
 )
 
 #: Git folders of deleted repositories, removed by a job after the grace period.
-dead_folder = Table(
+deleted_repos = Table(
     "dead_folder",
     metadata,
     Column("repo_id", Text, primary_key=True),
@@ -34,7 +34,7 @@ dead_folder = Table(
 )
 
 #: Packs that were folded into others; their files stay for the grace period.
-dead_pack = Table(
+retired_packs = Table(
     "dead_pack",
     metadata,
     Column("repo_id", Text, primary_key=True),

@@ -5,21 +5,21 @@ from __future__ import annotations
 from sqlalchemy import and_, bindparam, func, select
 
 from hubstead.accounts import Actor
-from hubstead.accounts.tables import member
+from hubstead.accounts.tables import members
 from hubstead.db import Reader, scan
 from hubstead.discovery.statements import visible
 from hubstead.ids import Kind
-from hubstead.repos.tables import repo
+from hubstead.repos.tables import repos
 
 _COUNT = scan(
-    select(repo.c.kind, func.count().label("n"))
+    select(repos.c.kind, func.count().label("n"))
     .outerjoin_from(
-        repo,
-        member,
-        and_(member.c.org_pk == repo.c.owner_pk, member.c.user_pk == bindparam("actor_pk")),
+        repos,
+        members,
+        and_(members.c.org_pk == repos.c.owner_pk, members.c.user_pk == bindparam("actor_pk")),
     )
-    .where(repo.c.owner_pk == bindparam("owner_pk"), visible())
-    .group_by(repo.c.kind)
+    .where(repos.c.owner_pk == bindparam("owner_pk"), visible())
+    .group_by(repos.c.kind)
 )
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import Column
 
 from hubstead.errors import InvalidInput
 from hubstead.ids import Kind
-from hubstead.repos.tables import repo, repo_name
+from hubstead.repos.tables import repo_names, repos
 
 MAX_LIMIT = 10_000
 MAX_TERMS = 20
@@ -24,16 +24,16 @@ SortValue: TypeAlias = int | float | str
 #: What ``sort`` may be, and the column. ``likes30d``, ``num_parameters`` and ``mainSize`` (the
 #: JavaScript client) are not kept: the nearest column stands in.
 SORTS: dict[str, Column[int] | Column[float] | Column[str]] = {
-    "trendingScore": repo.c.trending,
-    "lastModified": repo.c.modified_ms,
-    "createdAt": repo.c.created_ms,
-    "downloads": repo.c.downloads,
-    "likes": repo.c.likes,
-    "likes30d": repo.c.likes,
-    "mainSize": repo.c.used_bytes,
-    "num_parameters": repo.c.used_bytes,
-    "id": repo_name.c.name_key,
-    "_id": repo.c.id,
+    "trendingScore": repos.c.trending,
+    "lastModified": repos.c.modified_ms,
+    "createdAt": repos.c.created_ms,
+    "downloads": repos.c.downloads,
+    "likes": repos.c.likes,
+    "likes30d": repos.c.likes,
+    "mainSize": repos.c.used_bytes,
+    "num_parameters": repos.c.used_bytes,
+    "id": repo_names.c.name_key,
+    "_id": repos.c.id,
 }
 _OTHER_SPELLINGS = {
     "trending_score": "trendingScore",

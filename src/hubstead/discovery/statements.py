@@ -27,12 +27,12 @@ from sqlalchemy import (
     tuple_,
 )
 
-from hubstead.accounts.tables import account, member
+from hubstead.accounts.tables import accounts, members
 from hubstead.db import Statement, any_of, scan
 from hubstead.discovery.query import SORTS
 from hubstead.repos import Details
 from hubstead.repos.access import OPENED_COLUMNS
-from hubstead.repos.tables import repo, repo_name, repo_tag
+from hubstead.repos.tables import repo_names, repo_tags, repos
 
 #: From how many rows on a condition is walked instead of collected. Measured on SQLite, 30 of
 #: 700,000 models take 4 ms to walk to and 13 ms to collect here; with ten times as many models
@@ -69,14 +69,14 @@ def listing(shape: Shape) -> Statement:
         found = found.where(condition)
     if shape.after:
         found = found.where(_after(shape, order))
-    ends = (order.asc(), repo.c.pk.asc()) if shape.ascending else (order.desc(), repo.c.pk.desc())
-    return scan(found.order_by(*ends).limit(bindparam("rows", type_=repo.c.packs.type)))
+    ends = (order.asc(), repos.c.pk.asc()) if shape.ascending else (order.desc(), repos.c.pk.desc())
+    return scan(found.order_by(*ends).limit(bindparam("rows", type_=repos.c.packs.type)))
 
 
 def _columns(shape: Shape) -> list[ColumnElement[Any]]:
     left_out = {"card": not shape.with_card, "config": not shape.with_config}
     details = (
-        null().label(name) if left_out.get(name) else repo.c[name]
+        null().label(name) if left_out.get(name) else repos.c[name]
         for name in Details.__struct_fields__
     )
     return [*OPENED_COLUMNS, *details]
@@ -92,21 +92,22 @@ def _order(shape: Shape) -> ColumnElement[Any]:
 def _after(shape: Shape, order: ColumnElement[Any]) -> ColumnElement[bool]:
     last = tuple_(
         bindparam("after", type_=SORTS[shape.sort].type),
-        bindparam("after_pk", type_=repo.c.pk.type),
+        bindparam("after_pk", type_=repos.c.pk.type),
     )
-    here = tuple_(order, repo.c.pk)
+    here = tuple_(order, repos.c.pk)
     return here > last if shape.ascending else here < last
 
 
 def _source(shape: Shape, found: Select[Any]) -> Select[Any]:
     if shape.sort == "id":
         found = found.join_from(
-            repo_name, repo, and_(repo_name.c.repo_pk == repo.c.pk, repo_name.c.is_alias == 0)
+            repo_names, repos, and_(repo_names.c.repo_pk == repos.c.pk, repo_names.c.is_alias == 0)
         )
     else:
-        found = found.select_from(repo)
-    return found.outerjoin(account, repo.c.owner_pk == account.c.pk).outerjoin(
-        member, and_(member.c.org_pk == repo.c.owner_pk, member.c.user_pk == bindparam("actor_pk"))
+        found = found.select_from(repos)
+    return found.outerjoin(accounts, repos.c.owner_pk == accounts.c.pk).outerjoin(
+        members,
+        and_(members.c.org_pk == repos.c.owner_pk, members.c.user_pk == bindparam("actor_pk")),
     )
 
 
@@ -114,12 +115,12 @@ def _conditions(shape: Shape) -> list[ColumnElement[bool]]:
     found = [visible(), _driving(shape)]
     found += [_tagged(f"tag_{n}") for n in range(shape.drive == "tag", shape.tags)]
     if shape.words:
-        has_name = exists().where(repo_name.c.repo_pk == repo.c.pk, named(shape.words))
-        found.append(has_name.correlate(repo))
+        has_name = exists().where(repo_names.c.repo_pk == repos.c.pk, named(shape.words))
+        found.append(has_name.correlate(repos))
     if shape.author and shape.drive != "author":
-        found.append(repo.c.owner_pk == bindparam("owner_pk"))
+        found.append(repos.c.owner_pk == bindparam("owner_pk"))
     if shape.gated is not None:
-        found.append(repo.c.gated != "" if shape.gated else repo.c.gated == "")
+        found.append(repos.c.gated != "" if shape.gated else repos.c.gated == "")
     if shape.linked:
         found.append(_linked())
     return found
@@ -128,12 +129,12 @@ def _conditions(shape: Shape) -> list[ColumnElement[bool]]:
 def _driving(shape: Shape) -> ColumnElement[bool]:
     """Return the condition that leads to the rows (and, with that, to those of the kind)."""
     if shape.drive == "names":
-        return any_of(repo.c.pk, "pks")
+        return any_of(repos.c.pk, "pks")
     if shape.drive == "tag":
-        return repo.c.pk.in_(select(repo_tag.c.repo_pk).where(has_tag("tag_0")))
-    of_kind = repo_name.c.kind if shape.sort == "id" and shape.drive == "walk" else repo.c.kind
+        return repos.c.pk.in_(select(repo_tags.c.repo_pk).where(has_tag("tag_0")))
+    of_kind = repo_names.c.kind if shape.sort == "id" and shape.drive == "walk" else repos.c.kind
     if shape.drive == "author":
-        return and_(repo.c.owner_pk == bindparam("owner_pk"), of_kind == bindparam("kind"))
+        return and_(repos.c.owner_pk == bindparam("owner_pk"), of_kind == bindparam("kind"))
     return of_kind == bindparam("kind")
 
 
@@ -144,35 +145,35 @@ def visible() -> ColumnElement[bool]:
     ``member`` joined for the actor.
     """
     return or_(
-        repo.c.private == 0,
-        repo.c.owner_pk == bindparam("actor_pk"),
-        member.c.user_pk.is_not(None),
+        repos.c.private == 0,
+        repos.c.owner_pk == bindparam("actor_pk"),
+        members.c.user_pk.is_not(None),
     )
 
 
 def has_tag(name: str) -> ColumnElement[bool]:
     """Return the condition that a row of ``repo_tag`` is the tag given as parameter ``name``."""
-    return and_(repo_tag.c.kind == bindparam("kind"), repo_tag.c.tag == bindparam(name))
+    return and_(repo_tags.c.kind == bindparam("kind"), repo_tags.c.tag == bindparam(name))
 
 
 def _tagged(name: str) -> ColumnElement[bool]:
-    return exists().where(has_tag(name), repo_tag.c.repo_pk == repo.c.pk)
+    return exists().where(has_tag(name), repo_tags.c.repo_pk == repos.c.pk)
 
 
 def _linked() -> ColumnElement[bool]:
     return exists().where(
-        repo_tag.c.repo_pk == repo.c.pk,
-        or_(repo_tag.c.tag.like("model:%"), repo_tag.c.tag.like("dataset:%")),
+        repo_tags.c.repo_pk == repos.c.pk,
+        or_(repo_tags.c.tag.like("model:%"), repo_tags.c.tag.like("dataset:%")),
     )
 
 
 def named(words: int) -> ColumnElement[bool]:
     """Return the condition that a present name holds each of ``word_0``, ``word_1`` …"""
     likes = (
-        repo_name.c.name_key.like(bindparam(f"word_{n}", type_=Text()), escape=_ESCAPE)
+        repo_names.c.name_key.like(bindparam(f"word_{n}", type_=Text()), escape=_ESCAPE)
         for n in range(words)
     )
-    return and_(repo_name.c.is_alias == 0, *likes)
+    return and_(repo_names.c.is_alias == 0, *likes)
 
 
 def like_pattern(word: str) -> str:
@@ -187,12 +188,12 @@ def _count_up_to(most: int, rows: Select[Any]) -> Statement:
 
 
 #: How many repositories have ``tag_0``: exact below ``MANY_TAGGED``.
-COUNT_TAGGED = _count_up_to(MANY_TAGGED, select(repo_tag.c.repo_pk).where(has_tag("tag_0")))
+COUNT_TAGGED = _count_up_to(MANY_TAGGED, select(repo_tags.c.repo_pk).where(has_tag("tag_0")))
 #: How many ``owner_pk`` has.
 COUNT_OWNED = _count_up_to(
     MANY_TAGGED,
-    select(repo.c.pk).where(
-        repo.c.owner_pk == bindparam("owner_pk"), repo.c.kind == bindparam("kind")
+    select(repos.c.pk).where(
+        repos.c.owner_pk == bindparam("owner_pk"), repos.c.kind == bindparam("kind")
     ),
 )
 
@@ -201,16 +202,16 @@ COUNT_OWNED = _count_up_to(
 def names_with(words: int) -> Statement:
     """Return the statement for the numbers of repositories whose name holds all the words."""
     return scan(
-        select(repo_name.c.repo_pk)
-        .where(repo_name.c.kind == bindparam("kind"), named(words))
+        select(repo_names.c.repo_pk)
+        .where(repo_names.c.kind == bindparam("kind"), named(words))
         .limit(MANY_NAMED)
     )
 
 
 NAMES_AMONG = scan(
-    select(repo_name.c.repo_pk).where(
-        repo_name.c.kind == bindparam("kind"),
-        repo_name.c.is_alias == 0,
-        any_of(repo_name.c.name_key, "name_keys"),
+    select(repo_names.c.repo_pk).where(
+        repo_names.c.kind == bindparam("kind"),
+        repo_names.c.is_alias == 0,
+        any_of(repo_names.c.name_key, "name_keys"),
     )
 )

@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, func, select
 from hubstead.cards import LANGUAGES, TASKS
 from hubstead.db import Reader, scan
 from hubstead.ids import Kind
-from hubstead.repos.tables import repo, repo_tag
+from hubstead.repos.tables import repo_tags, repos
 
 MAX_TAGS = 20_000
 
@@ -49,18 +49,20 @@ _FORMATS = frozenset(
 )
 
 _IN_USE = scan(
-    select(repo_tag.c.tag, func.count().label("n"))
-    .join_from(repo_tag, repo, repo_tag.c.repo_pk == repo.c.pk)
-    .where(repo_tag.c.kind == bindparam("kind"), repo.c.private == 0)
-    .group_by(repo_tag.c.tag)
-    .order_by(func.count().desc(), repo_tag.c.tag)
+    select(repo_tags.c.tag, func.count().label("n"))
+    .join_from(repo_tags, repos, repo_tags.c.repo_pk == repos.c.pk)
+    .where(repo_tags.c.kind == bindparam("kind"), repos.c.private == 0)
+    .group_by(repo_tags.c.tag)
+    .order_by(func.count().desc(), repo_tags.c.tag)
     .limit(MAX_TAGS)
 )
 
 
 _LIBRARIES = scan(
-    select(repo.c.library_name.label("word"))
-    .where(repo.c.kind == bindparam("kind"), repo.c.private == 0, repo.c.library_name.is_not(None))
+    select(repos.c.library_name.label("word"))
+    .where(
+        repos.c.kind == bindparam("kind"), repos.c.private == 0, repos.c.library_name.is_not(None)
+    )
     .distinct()
 )
 

@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import bindparam, select
 
 from hubstead.blobs import BlobKind
-from hubstead.blobs.tables import repo_blob
+from hubstead.blobs.tables import repo_blobs
 from hubstead.commits import HEADS, all_refs
 from hubstead.commits.deriving import derive
 from hubstead.db import Row, scan
@@ -18,7 +18,7 @@ from hubstead.doctor.repositories import Case, every_case
 from hubstead.errors import HubError
 from hubstead.gitstore import GitRepo, ObjectMissing, Pointer, parse_pointer
 from hubstead.repos import Derived
-from hubstead.repos.tables import repo_tag
+from hubstead.repos.tables import repo_tags
 
 #: A longer file is no pointer (git-lfs spec: less than 1024 bytes).
 _LONGEST_POINTER = 1023
@@ -27,13 +27,13 @@ _POINTER_HINT = (
 )
 _DERIVED_HINT = "commit a change of its README.md: that derives it anew"
 _LINKS = scan(
-    select(repo_blob.c.name, repo_blob.c.bytes, repo_blob.c.committed).where(
-        repo_blob.c.repo_pk == bindparam("which_pk"), repo_blob.c.kind == BlobKind.LFS.value
+    select(repo_blobs.c.name, repo_blobs.c.bytes, repo_blobs.c.committed).where(
+        repo_blobs.c.repo_pk == bindparam("which_pk"), repo_blobs.c.kind == BlobKind.LFS.value
     )
 )
 _TAGS = scan(
-    select(repo_tag.c.tag).where(
-        repo_tag.c.repo_pk == bindparam("which_pk"), repo_tag.c.kind == bindparam("kind")
+    select(repo_tags.c.tag).where(
+        repo_tags.c.repo_pk == bindparam("which_pk"), repo_tags.c.kind == bindparam("kind")
     )
 )
 

@@ -7,15 +7,17 @@ from pathlib import Path
 
 from sqlalchemy import bindparam, select
 
-from hubstead.commits.tables import dead_folder, dead_pack
+from hubstead.commits.tables import deleted_repos, retired_packs
 from hubstead.db import scan
 from hubstead.doctor.findings import Finding, Patient, Severity
 from hubstead.doctor.repositories import Case, every_case
-from hubstead.repos.tables import repo
+from hubstead.repos.tables import repos
 
-_IDS = scan(select(repo.c.id))
-_DEAD = scan(select(dead_folder.c.repo_id, dead_folder.c.since_ms).order_by(dead_folder.c.repo_id))
-_FOLDED = scan(select(dead_pack.c.name).where(dead_pack.c.repo_id == bindparam("repo_id")))
+_IDS = scan(select(repos.c.id))
+_DEAD = scan(
+    select(deleted_repos.c.repo_id, deleted_repos.c.since_ms).order_by(deleted_repos.c.repo_id)
+)
+_FOLDED = scan(select(retired_packs.c.name).where(retired_packs.c.repo_id == bindparam("repo_id")))
 _SWEPT = "nothing: it is removed in time"
 
 

@@ -7,17 +7,17 @@ from collections.abc import AsyncIterator
 
 from sqlalchemy import select
 
-from hubstead.accounts.tables import account
+from hubstead.accounts.tables import accounts
 from hubstead.db import scan
 from hubstead.doctor.findings import Finding, Patient, Severity
 from hubstead.doctor.repositories import every_case
-from hubstead.repos.tables import repo_name
+from hubstead.repos.tables import repo_names
 
-_ACCOUNTS = scan(select(account.c.name, account.c.name_key).order_by(account.c.pk))
+_ACCOUNTS = scan(select(accounts.c.name, accounts.c.name_key).order_by(accounts.c.pk))
 _NAMES = scan(
-    select(repo_name.c.repo_pk, repo_name.c.kind, repo_name.c.name_key)
-    .where(repo_name.c.is_alias == 0)
-    .order_by(repo_name.c.kind, repo_name.c.name_key)
+    select(repo_names.c.repo_pk, repo_names.c.kind, repo_names.c.name_key)
+    .where(repo_names.c.is_alias == 0)
+    .order_by(repo_names.c.kind, repo_names.c.name_key)
 )
 _HINT = "correct the row by hand: the name cannot be found, or somebody else may take it"
 

@@ -10,27 +10,28 @@ from hubstead import jobs as jobs_room
 from hubstead.db import scan
 from hubstead.doctor.findings import Finding, Patient, Severity
 from hubstead.ids import now_ms
-from hubstead.outbox.tables import event
-from hubstead.webhooks.tables import delivery, webhook
+from hubstead.outbox.tables import events as events_table
+from hubstead.webhooks.tables import deliveries as deliveries_table
+from hubstead.webhooks.tables import webhooks
 
 MANY_ATTEMPTS = 5
 LATE_MS = 600_000
 _IDLE = "start the hub: it works through this by itself"
 _EVENTS = scan(
-    select(func.min(event.c.pk).label("first_pk")).where(
-        event.c.told_ms.is_(None), event.c.created_ms < bindparam("before_ms")
+    select(func.min(events_table.c.pk).label("first_pk")).where(
+        events_table.c.told_ms.is_(None), events_table.c.created_ms < bindparam("before_ms")
     )
 )
 _DELIVERIES = scan(
-    select(webhook.c.id, webhook.c.url)
-    .join_from(delivery, webhook, delivery.c.webhook_pk == webhook.c.pk)
+    select(webhooks.c.id, webhooks.c.url)
+    .join_from(deliveries_table, webhooks, deliveries_table.c.webhook_pk == webhooks.c.pk)
     .where(
-        delivery.c.state == "waiting",
-        webhook.c.disabled == 0,
-        delivery.c.due_ms < bindparam("before_ms"),
+        deliveries_table.c.state == "waiting",
+        webhooks.c.disabled == 0,
+        deliveries_table.c.due_ms < bindparam("before_ms"),
     )
     .distinct()
-    .order_by(webhook.c.id)
+    .order_by(webhooks.c.id)
 )
 
 

@@ -8,28 +8,28 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, select
 
 from hubstead.accounts import ANONYMOUS
-from hubstead.accounts.tables import account
-from hubstead.commits.tables import pack
+from hubstead.accounts.tables import accounts
+from hubstead.commits.tables import packs
 from hubstead.db import Row, scan
 from hubstead.doctor.findings import Finding, Patient, Severity
 from hubstead.errors import HubError
 from hubstead.gitstore import GitRepo
 from hubstead.repos import Repo
 from hubstead.repos.access import shape
-from hubstead.repos.tables import repo
+from hubstead.repos.tables import repos
 
 _BATCH = 500
 _EVERY = scan(
-    select(repo, account.c.name.label("owner"), account.c.kind.label("owner_kind"))
-    .join_from(repo, account, repo.c.owner_pk == account.c.pk)
-    .where(repo.c.pk > bindparam("after_pk"))
-    .order_by(repo.c.pk)
+    select(repos, accounts.c.name.label("owner"), accounts.c.kind.label("owner_kind"))
+    .join_from(repos, accounts, repos.c.owner_pk == accounts.c.pk)
+    .where(repos.c.pk > bindparam("after_pk"))
+    .order_by(repos.c.pk)
     .limit(_BATCH)
 )
 _PACKS = scan(
-    select(pack.c.name, pack.c.bytes)
-    .where(pack.c.repo_pk == bindparam("which_pk"))
-    .order_by(pack.c.name)
+    select(packs.c.name, packs.c.bytes)
+    .where(packs.c.repo_pk == bindparam("which_pk"))
+    .order_by(packs.c.name)
 )
 
 

@@ -13,55 +13,57 @@ from hubstead.blobs import (
     Sha256Verifier,
     Verifier,
 )
-from hubstead.blobs.tables import blob, hold, repo_blob
+from hubstead.blobs.tables import blobs, holds, repo_blobs
 from hubstead.db import Row, scan
 from hubstead.doctor.findings import Finding, Patient, Severity
 from hubstead.errors import BlobCorrupt, BlobNotFound
 
-_SAME = and_(repo_blob.c.kind == blob.c.kind, repo_blob.c.name == blob.c.name)
+_SAME = and_(repo_blobs.c.kind == blobs.c.kind, repo_blobs.c.name == blobs.c.name)
 _BLOBS = scan(
-    select(blob.c.kind, blob.c.name, blob.c.bytes, blob.c.doomed_ms, blob.c.folded_ms).order_by(
-        blob.c.kind, blob.c.name
-    )
+    select(
+        blobs.c.kind, blobs.c.name, blobs.c.bytes, blobs.c.doomed_ms, blobs.c.folded_ms
+    ).order_by(blobs.c.kind, blobs.c.name)
 )
 _BAD_LINKS = scan(
     select(
-        repo_blob.c.repo_pk,
-        repo_blob.c.kind,
-        repo_blob.c.name,
-        repo_blob.c.bytes,
-        blob.c.bytes.label("blob_bytes"),
-        blob.c.doomed_ms,
+        repo_blobs.c.repo_pk,
+        repo_blobs.c.kind,
+        repo_blobs.c.name,
+        repo_blobs.c.bytes,
+        blobs.c.bytes.label("blob_bytes"),
+        blobs.c.doomed_ms,
     )
-    .outerjoin_from(repo_blob, blob, _SAME)
+    .outerjoin_from(repo_blobs, blobs, _SAME)
     .where(
-        blob.c.name.is_(None) | (blob.c.bytes != repo_blob.c.bytes) | blob.c.doomed_ms.is_not(None)
+        blobs.c.name.is_(None)
+        | (blobs.c.bytes != repo_blobs.c.bytes)
+        | blobs.c.doomed_ms.is_not(None)
     )
-    .order_by(repo_blob.c.repo_pk, repo_blob.c.kind, repo_blob.c.name)
+    .order_by(repo_blobs.c.repo_pk, repo_blobs.c.kind, repo_blobs.c.name)
 )
 _UNHELD = scan(
-    select(blob.c.kind, blob.c.name)
-    .outerjoin_from(blob, repo_blob, _SAME)
+    select(blobs.c.kind, blobs.c.name)
+    .outerjoin_from(blobs, repo_blobs, _SAME)
     .where(
-        repo_blob.c.name.is_(None),
-        blob.c.doomed_ms.is_(None),
-        blob.c.kind != BlobKind.XORB.value,  # rows of room ``xet`` keep these alive
+        repo_blobs.c.name.is_(None),
+        blobs.c.doomed_ms.is_(None),
+        blobs.c.kind != BlobKind.XORB.value,  # rows of room ``xet`` keep these alive
     )
-    .order_by(blob.c.kind, blob.c.name)
+    .order_by(blobs.c.kind, blobs.c.name)
 )
 _FORGOTTEN = scan(
-    select(repo_blob.c.kind, repo_blob.c.name)
+    select(repo_blobs.c.kind, repo_blobs.c.name)
     .outerjoin_from(
-        repo_blob,
-        hold,
+        repo_blobs,
+        holds,
         and_(
-            hold.c.repo_pk == repo_blob.c.repo_pk,
-            hold.c.kind == repo_blob.c.kind,
-            hold.c.name == repo_blob.c.name,
+            holds.c.repo_pk == repo_blobs.c.repo_pk,
+            holds.c.kind == repo_blobs.c.kind,
+            holds.c.name == repo_blobs.c.name,
         ),
     )
-    .where(repo_blob.c.committed == 0, hold.c.name.is_(None))
-    .order_by(repo_blob.c.kind, repo_blob.c.name)
+    .where(repo_blobs.c.committed == 0, holds.c.name.is_(None))
+    .order_by(repo_blobs.c.kind, repo_blobs.c.name)
 )
 _LOST = "restore it from a backup, or upload the file again: identical bytes heal it"
 _LOST_XORB = "restore it from a backup: files that need it cannot be read"

@@ -11,14 +11,15 @@ from dataclasses import dataclass, field
 from sqlalchemy import bindparam, or_, select
 
 from hubstead.blobs import BlobKey, BlobKind
-from hubstead.blobs.tables import blob
+from hubstead.blobs.tables import blobs
 from hubstead.db import Row, any_of, point, scan
 from hubstead.doctor.findings import Finding, Patient, Severity
 from hubstead.doctor.xorbs import LOST
 from hubstead.errors import BlobCorrupt, BlobNotFound, RangeNotSatisfiable
 from hubstead.xet import Term, Terms, XorbIndex, decode, file_hash, to_raw, to_text
 from hubstead.xet.records import Buffer
-from hubstead.xet.tables import xet_file, xet_file_xorb, xorb
+from hubstead.xet.tables import xet_file_xorbs, xorbs
+from hubstead.xet.tables import xet_files as xet_files_table
 
 #: The terms of a file have 44 bytes each, and a large file has many.
 _PAGE = 20
@@ -29,31 +30,37 @@ _LARGE_BYTES = 64 << 30
 _HINT = "restore it from a backup, or upload the file again"
 
 _EVERY = scan(
-    select(xet_file.c.pk, xet_file.c.name, xet_file.c.sha256, xet_file.c.bytes, xet_file.c.terms)
-    .where(xet_file.c.pk > bindparam("after_pk"))
-    .order_by(xet_file.c.pk)
+    select(
+        xet_files_table.c.pk,
+        xet_files_table.c.name,
+        xet_files_table.c.sha256,
+        xet_files_table.c.bytes,
+        xet_files_table.c.terms,
+    )
+    .where(xet_files_table.c.pk > bindparam("after_pk"))
+    .order_by(xet_files_table.c.pk)
     .limit(_PAGE)
 )
 _NEEDED = scan(
-    select(xorb.c.name)
-    .join_from(xet_file_xorb, xorb, xet_file_xorb.c.xorb_pk == xorb.c.pk)
-    .where(xet_file_xorb.c.file_pk == bindparam("which_pk"))
+    select(xorbs.c.name)
+    .join_from(xet_file_xorbs, xorbs, xet_file_xorbs.c.xorb_pk == xorbs.c.pk)
+    .where(xet_file_xorbs.c.file_pk == bindparam("which_pk"))
 )
-_THERE = scan(select(xorb.c.name).where(any_of(xorb.c.name, "names")))
+_THERE = scan(select(xorbs.c.name).where(any_of(xorbs.c.name, "names")))
 _XORB = point(
-    select(xorb.c.blob, xorb.c.entries).where(xorb.c.name == bindparam("which_name")).limit(1)
+    select(xorbs.c.blob, xorbs.c.entries).where(xorbs.c.name == bindparam("which_name")).limit(1)
 )
 _FOLDED = scan(
-    select(blob.c.kind, blob.c.name, blob.c.bytes, xet_file.c.bytes.label("file_bytes"))
-    .outerjoin_from(blob, xet_file, xet_file.c.sha256 == blob.c.name)
+    select(blobs.c.kind, blobs.c.name, blobs.c.bytes, xet_files_table.c.bytes.label("file_bytes"))
+    .outerjoin_from(blobs, xet_files_table, xet_files_table.c.sha256 == blobs.c.name)
     .where(
-        blob.c.kind == BlobKind.LFS.value,
-        blob.c.folded_ms.is_not(None),
-        or_(blob.c.doomed_ms.is_(None), blob.c.doomed_ms != 0),
-        or_(xet_file.c.name.is_(None), xet_file.c.bytes != blob.c.bytes),
+        blobs.c.kind == BlobKind.LFS.value,
+        blobs.c.folded_ms.is_not(None),
+        or_(blobs.c.doomed_ms.is_(None), blobs.c.doomed_ms != 0),
+        or_(xet_files_table.c.name.is_(None), xet_files_table.c.bytes != blobs.c.bytes),
     )
     .distinct()
-    .order_by(blob.c.name)
+    .order_by(blobs.c.name)
 )
 
 

@@ -8,43 +8,56 @@ from collections.abc import AsyncIterator
 from sqlalchemy import and_, bindparam, select
 
 from hubstead.blobs import BlobKey, BlobKind
-from hubstead.blobs.tables import blob
+from hubstead.blobs.tables import blobs
 from hubstead.db import Row, scan
 from hubstead.doctor.findings import Finding, Patient, Severity
 from hubstead.errors import BlobNotFound
 from hubstead.xet import XorbIndex, XorbReceiver, XorbRefused
-from hubstead.xet.tables import xorb
+from hubstead.xet.tables import xorbs as xorbs_table
 
 LOST = "restore it from a backup: files that need it cannot be read"
 _REPORT = "this should not happen: report it, with the log"
 #: An index has 40 bytes a chunk, so up to 330 KB.
 _PAGE = 100
 
-_IS_ITS_BLOB = and_(blob.c.kind == BlobKind.XORB.value, blob.c.name == xorb.c.blob)
+_IS_ITS_BLOB = and_(blobs.c.kind == BlobKind.XORB.value, blobs.c.name == xorbs_table.c.blob)
 _BAD_BLOBS = scan(
-    select(xorb.c.name, xorb.c.bytes, blob.c.bytes.label("blob_bytes"), blob.c.doomed_ms)
-    .outerjoin_from(xorb, blob, _IS_ITS_BLOB)
-    .where(blob.c.name.is_(None) | (blob.c.bytes != xorb.c.bytes) | blob.c.doomed_ms.is_not(None))
-    .order_by(xorb.c.name)
+    select(
+        xorbs_table.c.name,
+        xorbs_table.c.bytes,
+        blobs.c.bytes.label("blob_bytes"),
+        blobs.c.doomed_ms,
+    )
+    .outerjoin_from(xorbs_table, blobs, _IS_ITS_BLOB)
+    .where(
+        blobs.c.name.is_(None)
+        | (blobs.c.bytes != xorbs_table.c.bytes)
+        | blobs.c.doomed_ms.is_not(None)
+    )
+    .order_by(xorbs_table.c.name)
 )
 _UNUSED = scan(
-    select(blob.c.name)
-    .outerjoin_from(blob, xorb, _IS_ITS_BLOB)
-    .where(blob.c.kind == BlobKind.XORB.value, blob.c.doomed_ms.is_(None), xorb.c.name.is_(None))
-    .order_by(blob.c.name)
+    select(blobs.c.name)
+    .outerjoin_from(blobs, xorbs_table, _IS_ITS_BLOB)
+    .where(
+        blobs.c.kind == BlobKind.XORB.value,
+        blobs.c.doomed_ms.is_(None),
+        xorbs_table.c.name.is_(None),
+    )
+    .order_by(blobs.c.name)
 )
 _EVERY = scan(
     select(
-        xorb.c.pk,
-        xorb.c.name,
-        xorb.c.blob,
-        xorb.c.bytes,
-        xorb.c.unpacked,
-        xorb.c.chunks,
-        xorb.c.entries,
+        xorbs_table.c.pk,
+        xorbs_table.c.name,
+        xorbs_table.c.blob,
+        xorbs_table.c.bytes,
+        xorbs_table.c.unpacked,
+        xorbs_table.c.chunks,
+        xorbs_table.c.entries,
     )
-    .where(xorb.c.pk > bindparam("after_pk"))
-    .order_by(xorb.c.pk)
+    .where(xorbs_table.c.pk > bindparam("after_pk"))
+    .order_by(xorbs_table.c.pk)
     .limit(_PAGE)
 )
 

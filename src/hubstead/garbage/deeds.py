@@ -20,11 +20,13 @@ from hubstead.db import Tx, any_of, scan
 from hubstead.errors import Unavailable
 from hubstead.ids import now_ms
 from hubstead.jobs import Handler, Runner, enqueue
-from hubstead.jobs.tables import job
+from hubstead.jobs.tables import jobs
 
 _LOOK_EVERY_S = 0.05
 _STATE = scan(
-    select(job.c.type, job.c.due_ms, job.c.holder, job.c.error).where(any_of(job.c.type, "types"))
+    select(jobs.c.type, jobs.c.due_ms, jobs.c.holder, jobs.c.error).where(
+        any_of(jobs.c.type, "types")
+    )
 )
 
 

@@ -4,51 +4,51 @@ from __future__ import annotations
 
 from sqlalchemy import and_, bindparam, func, select
 
-from hubstead.accounts.tables import account
-from hubstead.blobs.tables import hold, repo_blob, upload
+from hubstead.accounts.tables import accounts
+from hubstead.blobs.tables import holds, repo_blobs, uploads
 from hubstead.commits import Stores
 from hubstead.db import Row, scan
 from hubstead.garbage.findings import Heap, What, When
 from hubstead.ids import Kind, now_ms
-from hubstead.repos.tables import repo
+from hubstead.repos.tables import repos
 
 HOLD_OVER = "uploaded, not committed in time"
 HELD = "uploaded, waiting to be committed"
 PARTS_OVER = "begun in parts, not completed in time"
 PARTS_HELD = "begun in parts, waiting for the rest"
 
-_NAME = (repo.c.kind, account.c.name.label("owner"), repo.c.name)
+_NAME = (repos.c.kind, accounts.c.name.label("owner"), repos.c.name)
 _HOLDS = scan(
     select(
         *_NAME,
-        (hold.c.until_ms < bindparam("now_ms")).label("over"),
+        (holds.c.until_ms < bindparam("now_ms")).label("over"),
         func.count().label("things"),
-        func.sum(repo_blob.c.bytes).label("bytes"),
+        func.sum(repo_blobs.c.bytes).label("bytes"),
     )
     .join_from(
-        hold,
-        repo_blob,
+        holds,
+        repo_blobs,
         and_(
-            repo_blob.c.repo_pk == hold.c.repo_pk,
-            repo_blob.c.kind == hold.c.kind,
-            repo_blob.c.name == hold.c.name,
-            repo_blob.c.committed == 0,
+            repo_blobs.c.repo_pk == holds.c.repo_pk,
+            repo_blobs.c.kind == holds.c.kind,
+            repo_blobs.c.name == holds.c.name,
+            repo_blobs.c.committed == 0,
         ),
     )
-    .join(repo, repo.c.pk == hold.c.repo_pk)
-    .join(account, account.c.pk == repo.c.owner_pk)
-    .group_by(*_NAME, (hold.c.until_ms < bindparam("now_ms")))
+    .join(repos, repos.c.pk == holds.c.repo_pk)
+    .join(accounts, accounts.c.pk == repos.c.owner_pk)
+    .group_by(*_NAME, (holds.c.until_ms < bindparam("now_ms")))
 )
 _UPLOADS = scan(
     select(
         *_NAME,
-        (upload.c.expires_ms <= bindparam("now_ms")).label("over"),
+        (uploads.c.expires_ms <= bindparam("now_ms")).label("over"),
         func.count().label("things"),
-        func.sum(upload.c.bytes).label("bytes"),
+        func.sum(uploads.c.bytes).label("bytes"),
     )
-    .join_from(upload, repo, repo.c.pk == upload.c.repo_pk)
-    .join(account, account.c.pk == repo.c.owner_pk)
-    .group_by(*_NAME, (upload.c.expires_ms <= bindparam("now_ms")))
+    .join_from(uploads, repos, repos.c.pk == uploads.c.repo_pk)
+    .join(accounts, accounts.c.pk == repos.c.owner_pk)
+    .group_by(*_NAME, (uploads.c.expires_ms <= bindparam("now_ms")))
 )
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, select
 
 from hubstead import commits
 from hubstead.commits import Stores, all_refs
-from hubstead.commits.tables import pack
+from hubstead.commits.tables import packs
 from hubstead.db import scan
 from hubstead.errors import HubError
 from hubstead.garbage.findings import Heap, What, When
@@ -23,8 +23,8 @@ NO_REF = "no branch, tag or other ref leads to it"
 MOVING = "its refs kept moving"
 
 _OLD = scan(
-    select(pack.c.name).where(
-        pack.c.repo_pk == bindparam("repo_pk"), pack.c.created_ms < bindparam("before_ms")
+    select(packs.c.name).where(
+        packs.c.repo_pk == bindparam("repo_pk"), packs.c.created_ms < bindparam("before_ms")
     )
 )
 

@@ -7,18 +7,18 @@ from collections.abc import AsyncIterator
 from sqlalchemy import bindparam, select
 
 from hubstead.accounts import ANONYMOUS
-from hubstead.accounts.tables import account
+from hubstead.accounts.tables import accounts
 from hubstead.db import Reader, scan
 from hubstead.repos import Repo
 from hubstead.repos.access import shape
-from hubstead.repos.tables import repo
+from hubstead.repos.tables import repos
 
 _BATCH = 500
 _EVERY = scan(
-    select(repo, account.c.name.label("owner"), account.c.kind.label("owner_kind"))
-    .join_from(repo, account, repo.c.owner_pk == account.c.pk)
-    .where(repo.c.pk > bindparam("after_pk"))
-    .order_by(repo.c.pk)
+    select(repos, accounts.c.name.label("owner"), accounts.c.kind.label("owner_kind"))
+    .join_from(repos, accounts, repos.c.owner_pk == accounts.c.pk)
+    .where(repos.c.pk > bindparam("after_pk"))
+    .order_by(repos.c.pk)
     .limit(_BATCH)
 )
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import Table, bindparam, func, select
 
-from hubstead.blobs.tables import blob
+from hubstead.blobs.tables import blobs
 from hubstead.commits import Stores
-from hubstead.commits.tables import dead_folder, dead_pack
+from hubstead.commits.tables import deleted_repos, retired_packs
 from hubstead.db import Row, Statement, scan
 from hubstead.garbage.findings import Heap, What, When
 from hubstead.ids import now_ms
@@ -23,21 +23,21 @@ FOLDER_IN_GRACE = "the repository was deleted, within blob_grace_seconds"
 # A folded object has no bytes under its own name: those of its chunks are counted as xorbs.
 _DOOMED = scan(
     select(
-        (blob.c.doomed_ms < bindparam("before_ms")).label("due"),
+        (blobs.c.doomed_ms < bindparam("before_ms")).label("due"),
         func.count().label("things"),
-        func.sum(blob.c.bytes).filter(blob.c.folded_ms.is_(None)).label("bytes"),
+        func.sum(blobs.c.bytes).filter(blobs.c.folded_ms.is_(None)).label("bytes"),
     )
-    .where(blob.c.doomed_ms.is_not(None))
-    .group_by(blob.c.doomed_ms < bindparam("before_ms"))
+    .where(blobs.c.doomed_ms.is_not(None))
+    .group_by(blobs.c.doomed_ms < bindparam("before_ms"))
 )
 _PLAIN = scan(
     select(
-        (blob.c.folded_ms < bindparam("before_ms")).label("due"),
+        (blobs.c.folded_ms < bindparam("before_ms")).label("due"),
         func.count().label("things"),
-        func.sum(blob.c.bytes).label("bytes"),
+        func.sum(blobs.c.bytes).label("bytes"),
     )
-    .where(blob.c.folded_ms > 0, blob.c.doomed_ms.is_(None))
-    .group_by(blob.c.folded_ms < bindparam("before_ms"))
+    .where(blobs.c.folded_ms > 0, blobs.c.doomed_ms.is_(None))
+    .group_by(blobs.c.folded_ms < bindparam("before_ms"))
 )
 
 
@@ -47,8 +47,8 @@ def _buried(table: Table) -> Statement:
     return scan(counted.select_from(table).group_by(due))
 
 
-_FOLDERS = _buried(dead_folder)
-_PACKS = _buried(dead_pack)
+_FOLDERS = _buried(deleted_repos)
+_PACKS = _buried(retired_packs)
 
 
 async def unlinked(stores: Stores) -> list[Heap]:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from sqlalchemy import bindparam, select
 
 from hubstead.blobs import BlobKind, Stored
-from hubstead.blobs.tables import blob
+from hubstead.blobs.tables import blobs
 from hubstead.commits import Stores
 from hubstead.db import any_of, scan
 from hubstead.garbage.findings import Heap, What, When
@@ -19,7 +19,7 @@ NO_ROW = "a write was cut off"
 MAY_BE_ONE = "a write may be under way"
 _PAGE = 1000
 _KNOWN = scan(
-    select(blob.c.name).where(blob.c.kind == bindparam("kind"), any_of(blob.c.name, "names"))
+    select(blobs.c.name).where(blobs.c.kind == bindparam("kind"), any_of(blobs.c.name, "names"))
 )
 
 

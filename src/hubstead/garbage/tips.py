@@ -7,9 +7,9 @@ from collections import defaultdict
 import msgspec
 from sqlalchemy import bindparam, func, select
 
-from hubstead.commits.tables import ref
+from hubstead.commits.tables import refs
 from hubstead.db import Reader, Row, scan
-from hubstead.outbox.tables import event
+from hubstead.outbox.tables import events
 from hubstead.repos import RefsMoved
 
 _BATCH = 1000
@@ -17,29 +17,29 @@ _BATCH = 1000
 #: that was seen already.
 _OUT_OF_ORDER = 1000
 _REFS = scan(
-    select(ref.c.name, ref.c.oid, ref.c.target, ref.c.moved_ms)
-    .where(ref.c.repo_pk == bindparam("which_pk"))
-    .order_by(ref.c.name)
+    select(refs.c.name, refs.c.oid, refs.c.target, refs.c.moved_ms)
+    .where(refs.c.repo_pk == bindparam("which_pk"))
+    .order_by(refs.c.name)
 )
 _MOVES = scan(
-    select(event.c.pk, event.c.repo_pk, event.c.payload)
+    select(events.c.pk, events.c.repo_pk, events.c.payload)
     .where(
-        event.c.pk > bindparam("after_pk"),
-        event.c.type == RefsMoved.__name__,
-        event.c.created_ms >= bindparam("since_ms"),
+        events.c.pk > bindparam("after_pk"),
+        events.c.type == RefsMoved.__name__,
+        events.c.created_ms >= bindparam("since_ms"),
     )
-    .order_by(event.c.pk)
+    .order_by(events.c.pk)
     .limit(_BATCH)
 )
 _MOVES_OF_ONE = scan(
-    select(event.c.payload).where(
-        event.c.pk > bindparam("after_pk"),
-        event.c.repo_pk == bindparam("which_pk"),
-        event.c.type == RefsMoved.__name__,
-        event.c.created_ms >= bindparam("since_ms"),
+    select(events.c.payload).where(
+        events.c.pk > bindparam("after_pk"),
+        events.c.repo_pk == bindparam("which_pk"),
+        events.c.type == RefsMoved.__name__,
+        events.c.created_ms >= bindparam("since_ms"),
     )
 )
-_LAST = scan(select(func.max(event.c.pk).label("pk")))
+_LAST = scan(select(func.max(events.c.pk).label("pk")))
 
 
 async def refs_of(db: Reader, repo_pk: int) -> list[Row]:

@@ -19,7 +19,7 @@ from sqlalchemy import and_, bindparam, delete, select
 
 from hubstead import blobs
 from hubstead.blobs import BlobKey, BlobKind
-from hubstead.blobs.tables import hold, repo_blob
+from hubstead.blobs.tables import holds, repo_blobs
 from hubstead.commits import Stores
 from hubstead.commits.moving import add_usage
 from hubstead.db import Reader, Row, Tx, any_of, point, scan
@@ -31,7 +31,7 @@ from hubstead.gitstore import GitFailed, GitRepo
 from hubstead.gitstore.reached import reached_pointers
 from hubstead.ids import now_ms
 from hubstead.repos import Repo
-from hubstead.repos.tables import repo
+from hubstead.repos.tables import repos
 
 #: How often a repository is walked again because its refs moved meanwhile.
 ATTEMPTS = 3
@@ -45,43 +45,43 @@ HELD = "no ref leads to it, held for an upload"
 MOVING = "not looked through: its refs kept moving"
 
 _NAMES = scan(
-    select(repo_blob.c.name)
+    select(repo_blobs.c.name)
     .where(
-        repo_blob.c.repo_pk == bindparam("which_pk"),
-        repo_blob.c.kind == BlobKind.LFS.value,
-        repo_blob.c.committed == 1,
-        repo_blob.c.name > bindparam("after"),
+        repo_blobs.c.repo_pk == bindparam("which_pk"),
+        repo_blobs.c.kind == BlobKind.LFS.value,
+        repo_blobs.c.committed == 1,
+        repo_blobs.c.name > bindparam("after"),
     )
-    .order_by(repo_blob.c.name)
+    .order_by(repo_blobs.c.name)
     .limit(_PAGE)
 )
 _LINKS = scan(
-    select(repo_blob.c.name, repo_blob.c.bytes, repo_blob.c.created_ms, hold.c.until_ms)
+    select(repo_blobs.c.name, repo_blobs.c.bytes, repo_blobs.c.created_ms, holds.c.until_ms)
     .outerjoin_from(
-        repo_blob,
-        hold,
+        repo_blobs,
+        holds,
         and_(
-            hold.c.repo_pk == repo_blob.c.repo_pk,
-            hold.c.kind == repo_blob.c.kind,
-            hold.c.name == repo_blob.c.name,
+            holds.c.repo_pk == repo_blobs.c.repo_pk,
+            holds.c.kind == repo_blobs.c.kind,
+            holds.c.name == repo_blobs.c.name,
         ),
     )
     .where(
-        repo_blob.c.repo_pk == bindparam("which_pk"),
-        repo_blob.c.kind == BlobKind.LFS.value,
-        repo_blob.c.committed == 1,
-        any_of(repo_blob.c.name, "names"),
+        repo_blobs.c.repo_pk == bindparam("which_pk"),
+        repo_blobs.c.kind == BlobKind.LFS.value,
+        repo_blobs.c.committed == 1,
+        any_of(repo_blobs.c.name, "names"),
     )
-    .order_by(repo_blob.c.name)
+    .order_by(repo_blobs.c.name)
 )
-_LOCK = point(select(repo.c.pk).where(repo.c.pk == bindparam("which_pk")).with_for_update())
+_LOCK = point(select(repos.c.pk).where(repos.c.pk == bindparam("which_pk")).with_for_update())
 # Deleting them, not just looking, makes an upload that takes one up again wait for the end.
 _END_HOLDS = point(
-    delete(hold).where(
-        hold.c.repo_pk == bindparam("which_pk"),
-        hold.c.kind == BlobKind.LFS.value,
-        hold.c.until_ms < bindparam("now_ms"),
-        any_of(hold.c.name, "names"),
+    delete(holds).where(
+        holds.c.repo_pk == bindparam("which_pk"),
+        holds.c.kind == BlobKind.LFS.value,
+        holds.c.until_ms < bindparam("now_ms"),
+        any_of(holds.c.name, "names"),
     )
 )
 

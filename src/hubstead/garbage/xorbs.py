@@ -5,12 +5,14 @@ from __future__ import annotations
 from sqlalchemy import and_, bindparam, case, func, literal, select
 
 from hubstead.blobs import BlobKind
-from hubstead.blobs.tables import blob
+from hubstead.blobs.tables import blobs
 from hubstead.commits import Stores
 from hubstead.db import scan
 from hubstead.garbage.findings import Heap, What, When
 from hubstead.ids import now_ms
-from hubstead.xet.tables import xet_file, xet_file_xorb, xorb
+from hubstead.xet.tables import xet_file_xorbs
+from hubstead.xet.tables import xet_files as xet_files_table
+from hubstead.xet.tables import xorbs as xorbs_table
 from hubstead.xet.trust import outlived_since, unknown_since
 
 NO_OBJECT = "the LFS file that it puts together is gone"
@@ -23,32 +25,37 @@ STATES = {
     "over": (When.NOW, "no file needs it, the quarantine is over"),
 }
 
-_needed = select(xet_file_xorb.c.xorb_pk).where(xet_file_xorb.c.xorb_pk == xorb.c.pk).exists()
+_needed = (
+    select(xet_file_xorbs.c.xorb_pk).where(xet_file_xorbs.c.xorb_pk == xorbs_table.c.pk).exists()
+)
 _STATE = case(
     (_needed, literal("needed")),
-    (xorb.c.doomed_ms < bindparam("released_ms"), literal("over")),
+    (xorbs_table.c.doomed_ms < bindparam("released_ms"), literal("over")),
     (
-        and_(xorb.c.doomed_ms.is_not(None), xorb.c.touched_ms < bindparam("outlived_ms")),
+        and_(
+            xorbs_table.c.doomed_ms.is_not(None),
+            xorbs_table.c.touched_ms < bindparam("outlived_ms"),
+        ),
         literal("over"),
     ),
-    (xorb.c.doomed_ms.is_not(None), literal("quarantine")),
-    (xorb.c.touched_ms < bindparam("unknown_ms"), literal("unneeded")),
+    (xorbs_table.c.doomed_ms.is_not(None), literal("quarantine")),
+    (xorbs_table.c.touched_ms < bindparam("unknown_ms"), literal("unneeded")),
     else_=literal("believed"),
 ).label("state")
-_LISTED = select(_STATE, xorb.c.bytes.label("bytes")).subquery()
+_LISTED = select(_STATE, xorbs_table.c.bytes.label("bytes")).subquery()
 _XORBS = scan(
     select(
         _LISTED.c.state, func.count().label("things"), func.sum(_LISTED.c.bytes).label("bytes")
     ).group_by(_LISTED.c.state)
 )
 _FILES = scan(
-    select(func.count().label("things"), func.sum(xet_file.c.bytes).label("bytes"))
+    select(func.count().label("things"), func.sum(xet_files_table.c.bytes).label("bytes"))
     .outerjoin_from(
-        xet_file,
-        blob,
-        and_(blob.c.kind == BlobKind.LFS.value, blob.c.name == xet_file.c.sha256),
+        xet_files_table,
+        blobs,
+        and_(blobs.c.kind == BlobKind.LFS.value, blobs.c.name == xet_files_table.c.sha256),
     )
-    .where(blob.c.name.is_(None))
+    .where(blobs.c.name.is_(None))
 )
 
 

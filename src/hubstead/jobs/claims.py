@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Update, bindparam, case, delete, select, u
 
 from hubstead.db import Database, Tx, any_of, point, scan
 from hubstead.ids import now_ms
-from hubstead.jobs.tables import job
+from hubstead.jobs.tables import jobs
 
 MAX_ERROR_CHARS = 2000
 
@@ -34,63 +34,65 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 _IS_DUE = (
-    (job.c.due_ms <= bindparam("now"))
-    & (job.c.lease_ms <= bindparam("now"))
-    & any_of(job.c.type, "types")
+    (jobs.c.due_ms <= bindparam("now"))
+    & (jobs.c.lease_ms <= bindparam("now"))
+    & any_of(jobs.c.type, "types")
 )
-_ANY_DUE = point(select(job.c.pk).where(_IS_DUE).limit(1))
+_ANY_DUE = point(select(jobs.c.pk).where(_IS_DUE).limit(1))
 # A common table is computed once; as a plain IN (…) PostgreSQL may run it again and lock more.
 _DUE = (
-    select(job.c.pk)
+    select(jobs.c.pk)
     .where(_IS_DUE)
-    .order_by(job.c.due_ms, job.c.pk)
+    .order_by(jobs.c.due_ms, jobs.c.pk)
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
     .cte("due")
 )
 _CLAIM = point(
-    update(job)
-    .where(job.c.pk.in_(select(_DUE.c.pk)))
+    update(jobs)
+    .where(jobs.c.pk.in_(select(_DUE.c.pk)))
     .values(
         holder=bindparam("token"),
         lease_ms=bindparam("until"),
         due_ms=bindparam("until"),
-        attempts=job.c.attempts + 1,
+        attempts=jobs.c.attempts + 1,
     )
-    .returning(job.c.pk, job.c.type, job.c.subject, job.c.payload, job.c.attempts, job.c.asked)
+    .returning(
+        jobs.c.pk, jobs.c.type, jobs.c.subject, jobs.c.payload, jobs.c.attempts, jobs.c.asked
+    )
 )
-_IS_MINE = (job.c.pk == bindparam("job_pk")) & (job.c.holder == bindparam("token"))
+_IS_MINE = (jobs.c.pk == bindparam("job_pk")) & (jobs.c.holder == bindparam("token"))
 # Whoever asks again meanwhile sets a due time of their own, which must stay.
-_NOT_ASKED_AGAIN = job.c.asked == bindparam("seen")
+_NOT_ASKED_AGAIN = jobs.c.asked == bindparam("seen")
 
 
 def _due(when: str) -> ColumnElement[int]:
-    earlier = (~_NOT_ASKED_AGAIN) & (job.c.due_ms < bindparam(when))
-    return case((earlier, job.c.due_ms), else_=bindparam(when))
+    earlier = (~_NOT_ASKED_AGAIN) & (jobs.c.due_ms < bindparam(when))
+    return case((earlier, jobs.c.due_ms), else_=bindparam(when))
 
 
 def _let_go(**values: object) -> Update:
-    return update(job).values(holder=None, lease_ms=0, **values).where(_IS_MINE)
+    return update(jobs).values(holder=None, lease_ms=0, **values).where(_IS_MINE)
 
 
 _RENEW = point(
-    update(job)
+    update(jobs)
     .values(lease_ms=bindparam("until"), due_ms=_due("until"))
     .where(_IS_MINE)
-    .returning(job.c.pk)
+    .returning(jobs.c.pk)
 )
-_DONE = point(delete(job).where(_IS_MINE, _NOT_ASKED_AGAIN))
+_DONE = point(delete(jobs).where(_IS_MINE, _NOT_ASKED_AGAIN))
 _DONE_BUT_ASKED_AGAIN = point(_let_go(attempts=0, error=None))
 _AGAIN = point(_let_go(attempts=0, error=None, due_ms=_due("next_ms")))
 _FAILED = point(_let_go(error=bindparam("text"), due_ms=_due("next_ms")))
-_RELEASE = point(_let_go(attempts=job.c.attempts - 1, due_ms=_due("next_ms")))
+_RELEASE = point(_let_go(attempts=jobs.c.attempts - 1, due_ms=_due("next_ms")))
 _HELD = scan(
-    select(job.c.pk, job.c.holder).where(
-        job.c.holder.is_not(None), job.c.lease_ms > bindparam("now")
+    select(jobs.c.pk, jobs.c.holder).where(
+        jobs.c.holder.is_not(None), jobs.c.lease_ms > bindparam("now")
     )
 )
 _TAKE_FROM = point(
-    update(job).values(holder=None, lease_ms=0, due_ms=bindparam("now")).where(_IS_MINE)
+    update(jobs).values(holder=None, lease_ms=0, due_ms=bindparam("now")).where(_IS_MINE)
 )
 
 

@@ -9,23 +9,23 @@ from sqlalchemy import case, select
 
 from hubstead.db import Reader, Tx, adding, point, scan
 from hubstead.ids import now_ms
-from hubstead.jobs.tables import job
+from hubstead.jobs.tables import jobs
 
-_NEW = adding(job, "type", "subject", "payload", "due_ms", "created_ms")
+_NEW = adding(jobs, "type", "subject", "payload", "due_ms", "created_ms")
 _ENQUEUE = point(
     _NEW.on_conflict_do_update(
         index_elements=["type", "subject"],
         set_={
             "payload": _NEW.excluded.payload,
             "due_ms": case(
-                (_NEW.excluded.due_ms < job.c.due_ms, _NEW.excluded.due_ms), else_=job.c.due_ms
+                (_NEW.excluded.due_ms < jobs.c.due_ms, _NEW.excluded.due_ms), else_=jobs.c.due_ms
             ),
-            "asked": job.c.asked + 1,
+            "asked": jobs.c.asked + 1,
         },
     )
 )
 _ENQUEUE_IF_ABSENT = point(_NEW.on_conflict_do_nothing())
-_LIST = scan(select(job).order_by(job.c.due_ms, job.c.pk))
+_LIST = scan(select(jobs).order_by(jobs.c.due_ms, jobs.c.pk))
 
 
 async def enqueue(

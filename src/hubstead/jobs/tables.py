@@ -5,7 +5,7 @@ from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text
 from hubstead.db.schema import key, metadata
 
 #: A job may be claimed when both ``due_ms`` and ``lease_ms`` have passed.
-job = Table(
+jobs = Table(
     "job",
     metadata,
     key(),

@@ -10,37 +10,35 @@ from sqlalchemy import bindparam, delete, func, select, update
 
 from hubstead.db import Database, Reader, Row, Tx, adding, point
 from hubstead.ids import now_ms
-from hubstead.outbox.tables import event as event_table
+from hubstead.outbox.tables import events
 
 #: How many events one transaction hands on.
 BATCH = 100
 #: How many old events one transaction removes.
 PRUNE_BATCH = 1000
 
-_ADD = point(adding(event_table, "repo_pk", "type", "payload", "created_ms"))
+_ADD = point(adding(events, "repo_pk", "type", "payload", "created_ms"))
 _PENDING = point(
-    select(event_table)
-    .where(event_table.c.told_ms.is_(None))
-    .order_by(event_table.c.pk)
+    select(events)
+    .where(events.c.told_ms.is_(None))
+    .order_by(events.c.pk)
     .limit(BATCH)
     .with_for_update()
 )
 _COUNT = point(
-    select(func.count().label("n")).select_from(event_table).where(event_table.c.told_ms.is_(None))
+    select(func.count().label("n")).select_from(events).where(events.c.told_ms.is_(None))
 )
 _TOLD = point(
-    update(event_table)
-    .values(told_ms=bindparam("at_ms"))
-    .where(event_table.c.pk == bindparam("event_pk"))
+    update(events).values(told_ms=bindparam("at_ms")).where(events.c.pk == bindparam("event_pk"))
 )
 
 _OLD = (
-    select(event_table.c.pk)
-    .where(event_table.c.told_ms < bindparam("before_ms"))
-    .order_by(event_table.c.told_ms)
+    select(events.c.pk)
+    .where(events.c.told_ms < bindparam("before_ms"))
+    .order_by(events.c.told_ms)
     .limit(PRUNE_BATCH)
 )
-_FORGET = point(delete(event_table).where(event_table.c.pk.in_(_OLD)))
+_FORGET = point(delete(events).where(events.c.pk.in_(_OLD)))
 
 
 class Event(msgspec.Struct, frozen=True, tag=True):

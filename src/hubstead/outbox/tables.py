@@ -5,7 +5,7 @@ from sqlalchemy import BigInteger, Column, Index, Table, Text
 from hubstead.db.schema import Number, key, metadata
 
 #: Rows outlive the repository they speak of, so there is no foreign key.
-event = Table(
+events = Table(
     "event",
     metadata,
     key(),

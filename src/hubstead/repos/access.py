@@ -18,7 +18,7 @@ import msgspec
 from sqlalchemy import and_, bindparam, select
 
 from hubstead.accounts import Actor
-from hubstead.accounts.tables import account, member
+from hubstead.accounts.tables import accounts, members
 from hubstead.db import Reader, Row, Tx, point
 from hubstead.errors import (
     Forbidden,
@@ -29,7 +29,7 @@ from hubstead.errors import (
     RepoNotFound,
 )
 from hubstead.ids import Kind, RepoId, account_key
-from hubstead.repos.tables import repo, repo_name
+from hubstead.repos.tables import repo_names, repos
 
 
 class Right(IntEnum):
@@ -77,50 +77,50 @@ class Repo(msgspec.Struct, frozen=True):
 _RANK = {"none": 0, "read": 1, "write": 2, "admin": 3}
 
 OPENED_COLUMNS = (
-    repo.c.pk,
-    repo.c.id,
-    repo.c.kind,
-    account.c.name.label("owner"),
-    repo.c.owner_pk,
-    account.c.kind.label("owner_kind"),
-    repo.c.creator_pk,
-    repo.c.name,
-    repo.c.private,
-    repo.c.gated,
-    repo.c.disabled,
-    repo.c.default_branch,
-    repo.c.head,
-    repo.c.sdk,
-    repo.c.lfs_multipart_threshold,
-    repo.c.packs,
-    repo.c.created_ms,
-    repo.c.modified_ms,
-    member.c.role.label("member_role"),
+    repos.c.pk,
+    repos.c.id,
+    repos.c.kind,
+    accounts.c.name.label("owner"),
+    repos.c.owner_pk,
+    accounts.c.kind.label("owner_kind"),
+    repos.c.creator_pk,
+    repos.c.name,
+    repos.c.private,
+    repos.c.gated,
+    repos.c.disabled,
+    repos.c.default_branch,
+    repos.c.head,
+    repos.c.sdk,
+    repos.c.lfs_multipart_threshold,
+    repos.c.packs,
+    repos.c.created_ms,
+    repos.c.modified_ms,
+    members.c.role.label("member_role"),
 )
-_MEMBERSHIP = and_(member.c.org_pk == repo.c.owner_pk, member.c.user_pk == bindparam("actor_pk"))
+_MEMBERSHIP = and_(members.c.org_pk == repos.c.owner_pk, members.c.user_pk == bindparam("actor_pk"))
 _OPEN = (
-    select(*OPENED_COLUMNS, repo_name.c.is_alias)
-    .join_from(repo_name, repo, repo_name.c.repo_pk == repo.c.pk)
-    .join(account, repo.c.owner_pk == account.c.pk)
-    .outerjoin(member, _MEMBERSHIP)
-    .where(repo_name.c.kind == bindparam("kind"), repo_name.c.name_key == bindparam("key"))
+    select(*OPENED_COLUMNS, repo_names.c.is_alias)
+    .join_from(repo_names, repos, repo_names.c.repo_pk == repos.c.pk)
+    .join(accounts, repos.c.owner_pk == accounts.c.pk)
+    .outerjoin(members, _MEMBERSHIP)
+    .where(repo_names.c.kind == bindparam("kind"), repo_names.c.name_key == bindparam("key"))
 )
 _OPEN_BY_NAME = point(_OPEN)
-_OPEN_AND_LOCK = point(_OPEN.with_for_update(of=repo))
+_OPEN_AND_LOCK = point(_OPEN.with_for_update(of=repos))
 _BY_ID = (
     select(*OPENED_COLUMNS)
-    .join_from(repo, account, repo.c.owner_pk == account.c.pk)
-    .outerjoin(member, _MEMBERSHIP)
-    .where(repo.c.id == bindparam("repo_id"))
+    .join_from(repos, accounts, repos.c.owner_pk == accounts.c.pk)
+    .outerjoin(members, _MEMBERSHIP)
+    .where(repos.c.id == bindparam("repo_id"))
 )
 _OPEN_BY_ID = point(_BY_ID)
 _OPEN_BY_PK = point(
     select(*OPENED_COLUMNS)
-    .join_from(repo, account, repo.c.owner_pk == account.c.pk)
-    .outerjoin(member, _MEMBERSHIP)
-    .where(repo.c.pk == bindparam("repo_pk"))
+    .join_from(repos, accounts, repos.c.owner_pk == accounts.c.pk)
+    .outerjoin(members, _MEMBERSHIP)
+    .where(repos.c.pk == bindparam("repo_pk"))
 )
-_REOPEN = point(_BY_ID.with_for_update(of=repo))
+_REOPEN = point(_BY_ID.with_for_update(of=repos))
 
 
 async def open_repo(
@@ -279,11 +279,11 @@ async def open_namespace(db: Reader, actor: Actor, name: str | None) -> Row:
 
 
 _NAMESPACE = point(
-    select(account.c.pk, account.c.name, account.c.kind, member.c.role)
+    select(accounts.c.pk, accounts.c.name, accounts.c.kind, members.c.role)
     .outerjoin_from(
-        account,
-        member,
-        and_(member.c.org_pk == account.c.pk, member.c.user_pk == bindparam("actor_pk")),
+        accounts,
+        members,
+        and_(members.c.org_pk == accounts.c.pk, members.c.user_pk == bindparam("actor_pk")),
     )
-    .where(account.c.name_key == bindparam("key"))
+    .where(accounts.c.name_key == bindparam("key"))
 )

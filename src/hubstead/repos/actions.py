@@ -13,7 +13,7 @@ from hubstead.outbox import record
 from hubstead.repos.access import Repo, Right, open_namespace, open_repo, reopen
 from hubstead.repos.events import RepoRenamed, SettingsChanged
 from hubstead.repos.queries import event_facts
-from hubstead.repos.tables import repo, repo_name
+from hubstead.repos.tables import repo_names, repos
 
 GATES = ("", "auto", "manual")
 
@@ -38,7 +38,7 @@ class NewRepo(msgspec.Struct, frozen=True):
 
 _INSERT = point(
     adding(
-        repo,
+        repos,
         "id",
         "kind",
         "owner_pk",
@@ -49,16 +49,16 @@ _INSERT = point(
         "lfs_multipart_threshold",
         "created_ms",
         "modified_ms",
-    ).returning(repo.c.pk)
+    ).returning(repos.c.pk)
 )
 _HOLDER = point(
-    select(repo_name.c.repo_pk, repo_name.c.is_alias).where(
-        repo_name.c.kind == bindparam("kind"), repo_name.c.name_key == bindparam("key")
+    select(repo_names.c.repo_pk, repo_names.c.is_alias).where(
+        repo_names.c.kind == bindparam("kind"), repo_names.c.name_key == bindparam("key")
     )
 )
 # A past name makes way for a present one; a present one stays (DO UPDATE … WHERE touches nothing).
 _TAKE_NAME = point(
-    insert(repo_name)
+    insert(repo_names)
     .values(
         kind=bindparam("kind"),
         name_key=bindparam("key"),
@@ -68,32 +68,32 @@ _TAKE_NAME = point(
     .on_conflict_do_update(
         index_elements=["kind", "name_key"],
         set_={"repo_pk": bindparam("repo_pk"), "is_alias": 0},
-        where=repo_name.c.is_alias == 1,
+        where=repo_names.c.is_alias == 1,
     )
-    .returning(repo_name.c.repo_pk)
+    .returning(repo_names.c.repo_pk)
 )
 _MAKE_ALIAS = point(
-    update(repo_name)
+    update(repo_names)
     .values(is_alias=1)
-    .where(repo_name.c.repo_pk == bindparam("which_pk"), repo_name.c.is_alias == 0)
+    .where(repo_names.c.repo_pk == bindparam("which_pk"), repo_names.c.is_alias == 0)
 )
 _RENAME = point(
-    update(repo)
+    update(repos)
     .values(name=bindparam("new_name"), owner_pk=bindparam("new_owner_pk"))
-    .where(repo.c.pk == bindparam("which_pk"))
+    .where(repos.c.pk == bindparam("which_pk"))
 )
-_DELETE = point(delete(repo).where(repo.c.pk == bindparam("which_pk")))
+_DELETE = point(delete(repos).where(repos.c.pk == bindparam("which_pk")))
 _SETTINGS = point(
-    update(repo)
+    update(repos)
     .values(
         private=bindparam("is_private"),
         gated=bindparam("gate"),
         settings=bindparam("kept"),
         modified_ms=bindparam("at_ms"),
     )
-    .where(repo.c.pk == bindparam("which_pk"))
+    .where(repos.c.pk == bindparam("which_pk"))
 )
-_KEPT = point(select(repo.c.settings).where(repo.c.pk == bindparam("which_pk")))
+_KEPT = point(select(repos.c.settings).where(repos.c.pk == bindparam("which_pk")))
 
 
 async def insert_repo(tx: Tx, actor: Actor, new: NewRepo) -> int:

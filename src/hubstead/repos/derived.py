@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, delete, update
 
 from hubstead.db import Tx, adding, point
 from hubstead.ids import Kind
-from hubstead.repos.tables import repo, repo_tag
+from hubstead.repos.tables import repo_tags, repos
 
 
 class Derived(msgspec.Struct, frozen=True):
@@ -22,7 +22,7 @@ class Derived(msgspec.Struct, frozen=True):
 
 
 _SET = point(
-    update(repo)
+    update(repos)
     .values(
         head=bindparam("tip"),
         card=bindparam("card_json"),
@@ -32,10 +32,10 @@ _SET = point(
         tags=bindparam("tags_json"),
         sdk=bindparam("space_sdk"),
     )
-    .where(repo.c.pk == bindparam("repo_pk"))
+    .where(repos.c.pk == bindparam("repo_pk"))
 )
-_UNTAG = point(delete(repo_tag).where(repo_tag.c.repo_pk == bindparam("which_pk")))
-_TAG = point(adding(repo_tag, "kind", "tag", "repo_pk").on_conflict_do_nothing())
+_UNTAG = point(delete(repo_tags).where(repo_tags.c.repo_pk == bindparam("which_pk")))
+_TAG = point(adding(repo_tags, "kind", "tag", "repo_pk").on_conflict_do_nothing())
 
 
 async def set_derived(tx: Tx, repo_pk: int, kind: Kind, head: str | None, derived: Derived) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, select
 
 from hubstead.db import Reader, point
 from hubstead.repos.access import Repo
-from hubstead.repos.tables import repo
+from hubstead.repos.tables import repos
 
 
 class Details(msgspec.Struct, frozen=True):
@@ -29,8 +29,8 @@ class Details(msgspec.Struct, frozen=True):
 
 
 _DETAILS = point(
-    select(*(repo.c[name] for name in Details.__struct_fields__)).where(
-        repo.c.pk == bindparam("repo_pk")
+    select(*(repos.c[name] for name in Details.__struct_fields__)).where(
+        repos.c.pk == bindparam("repo_pk")
     )
 )
 

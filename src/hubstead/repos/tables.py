@@ -4,7 +4,7 @@ from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, Ta
 
 from hubstead.db.schema import Number, key, metadata
 
-repo = Table(
+repos = Table(
     "repo",
     metadata,
     key(),
@@ -47,7 +47,7 @@ repo = Table(
 
 #: Present and past names in one unique table: nobody can take a name twice, and making a
 #: repository at an old name retires the alias.
-repo_name = Table(
+repo_names = Table(
     "repo_name",
     metadata,
     Column("kind", Text, primary_key=True),
@@ -57,7 +57,7 @@ repo_name = Table(
     Index(None, "repo_pk"),
 )
 
-repo_tag = Table(
+repo_tags = Table(
     "repo_tag",
     metadata,
     Column("kind", Text, primary_key=True),

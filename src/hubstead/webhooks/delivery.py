@@ -26,7 +26,7 @@ from hubstead.webhooks.lines import (
     record,
 )
 from hubstead.webhooks.sending import Sender
-from hubstead.webhooks.tables import webhook
+from hubstead.webhooks.tables import webhooks
 
 #: How many lines of one webhook are delivered at once.
 LINES_AT_ONCE = 4
@@ -37,7 +37,7 @@ LOOK_S = 0.25
 
 _log = structlog.get_logger("hubstead.webhooks")
 _BY_ID = point(
-    select(webhook.c.pk).where(webhook.c.id == bindparam("webhook_id"), webhook.c.disabled == 0)
+    select(webhooks.c.pk).where(webhooks.c.id == bindparam("webhook_id"), webhooks.c.disabled == 0)
 )
 
 

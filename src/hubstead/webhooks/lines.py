@@ -16,41 +16,41 @@ from sqlalchemy import Subquery, bindparam, delete, func, select, update
 from hubstead.db import Database, Reader, Row, Tx, point, scan
 from hubstead.ids import now_ms
 from hubstead.webhooks.sending import Answer
-from hubstead.webhooks.tables import delivery, webhook
+from hubstead.webhooks.tables import deliveries, webhooks
 
 #: The longest pause between two attempts, in seconds.
 LONGEST_PAUSE_S = 300.0
 #: How many old deliveries one transaction removes.
 BATCH = 1000
 
-_earlier = delivery.alias("earlier")
-_WAITS_HERE = (delivery.c.webhook_pk == bindparam("hook_pk")) & (delivery.c.state == "waiting")
+_earlier = deliveries.alias("earlier")
+_WAITS_HERE = (deliveries.c.webhook_pk == bindparam("hook_pk")) & (deliveries.c.state == "waiting")
 _IS_EARLIER = (
     (_earlier.c.webhook_pk == bindparam("hook_pk"))
     & (_earlier.c.state == "waiting")
-    & (_earlier.c.pk < delivery.c.pk)
+    & (_earlier.c.pk < deliveries.c.pk)
 )
 _BEHIND_IN_LINE = (
-    select(_earlier.c.pk).where(_IS_EARLIER, _earlier.c.repo_pk == delivery.c.repo_pk).exists()
+    select(_earlier.c.pk).where(_IS_EARLIER, _earlier.c.repo_pk == deliveries.c.repo_pk).exists()
 )
 _BEHIND_BY_NAME = (
-    select(_earlier.c.pk).where(_IS_EARLIER, _earlier.c.name_key == delivery.c.name_key).exists()
+    select(_earlier.c.pk).where(_IS_EARLIER, _earlier.c.name_key == deliveries.c.name_key).exists()
 )
 _IS_NEXT = _WAITS_HERE & ~_BEHIND_IN_LINE & ~_BEHIND_BY_NAME
 _DUE_LINES = scan(
-    select(delivery.c.repo_pk)
-    .where(_IS_NEXT, delivery.c.due_ms <= bindparam("now"))
-    .order_by(delivery.c.due_ms, delivery.c.pk)
+    select(deliveries.c.repo_pk)
+    .where(_IS_NEXT, deliveries.c.due_ms <= bindparam("now"))
+    .order_by(deliveries.c.due_ms, deliveries.c.pk)
     .limit(bindparam("most"))
 )
-_NEXT_DUE = scan(select(func.min(delivery.c.due_ms).label("due_ms")).where(_IS_NEXT))
+_NEXT_DUE = scan(select(func.min(deliveries.c.due_ms).label("due_ms")).where(_IS_NEXT))
 
 
 def _first_of_line() -> Subquery:
     return (
-        select(delivery.c.pk)
-        .where(_WAITS_HERE, delivery.c.repo_pk == bindparam("line"))
-        .order_by(delivery.c.pk)
+        select(deliveries.c.pk)
+        .where(_WAITS_HERE, deliveries.c.repo_pk == bindparam("line"))
+        .order_by(deliveries.c.pk)
         .limit(1)
         .subquery()
     )
@@ -59,47 +59,47 @@ def _first_of_line() -> Subquery:
 _first = _first_of_line()
 _HEAD = point(
     select(
-        delivery.c.pk,
-        delivery.c.body,
-        delivery.c.attempts,
-        delivery.c.tried_ms,
-        webhook.c.id.label("webhook_id"),
-        webhook.c.url,
-        webhook.c.secret,
+        deliveries.c.pk,
+        deliveries.c.body,
+        deliveries.c.attempts,
+        deliveries.c.tried_ms,
+        webhooks.c.id.label("webhook_id"),
+        webhooks.c.url,
+        webhooks.c.secret,
     )
-    .join_from(delivery, webhook, delivery.c.webhook_pk == webhook.c.pk)
+    .join_from(deliveries, webhooks, deliveries.c.webhook_pk == webhooks.c.pk)
     .where(
-        delivery.c.pk.in_(select(_first.c.pk)),
-        delivery.c.due_ms <= bindparam("now"),
-        webhook.c.disabled == 0,
+        deliveries.c.pk.in_(select(_first.c.pk)),
+        deliveries.c.due_ms <= bindparam("now"),
+        webhooks.c.disabled == 0,
         ~_BEHIND_BY_NAME,
     )
 )
 _RECORD = point(
-    update(delivery)
+    update(deliveries)
     .values(
         state=bindparam("new_state"),
-        attempts=delivery.c.attempts + 1,
+        attempts=deliveries.c.attempts + 1,
         due_ms=bindparam("next_ms"),
-        tried_ms=func.coalesce(delivery.c.tried_ms, bindparam("began_ms")),
+        tried_ms=func.coalesce(deliveries.c.tried_ms, bindparam("began_ms")),
         status=bindparam("answer"),
         error=bindparam("reason"),
         done_ms=bindparam("over_ms"),
     )
-    .where(delivery.c.pk == bindparam("delivery_pk"), delivery.c.state == "waiting")
+    .where(deliveries.c.pk == bindparam("delivery_pk"), deliveries.c.state == "waiting")
 )
 _OLD = (
-    select(delivery.c.pk)
-    .where(delivery.c.done_ms < bindparam("before_ms"))
-    .order_by(delivery.c.done_ms)
+    select(deliveries.c.pk)
+    .where(deliveries.c.done_ms < bindparam("before_ms"))
+    .order_by(deliveries.c.done_ms)
     .limit(BATCH)
 )
-_FORGET = point(delete(delivery).where(delivery.c.pk.in_(_OLD)))
+_FORGET = point(delete(deliveries).where(deliveries.c.pk.in_(_OLD)))
 _LOG = scan(
-    select(delivery, webhook.c.id.label("webhook_id"))
-    .join_from(delivery, webhook, delivery.c.webhook_pk == webhook.c.pk)
-    .where((bindparam("every") == 1) | (webhook.c.id == bindparam("wanted")))
-    .order_by(delivery.c.pk.desc())
+    select(deliveries, webhooks.c.id.label("webhook_id"))
+    .join_from(deliveries, webhooks, deliveries.c.webhook_pk == webhooks.c.pk)
+    .where((bindparam("every") == 1) | (webhooks.c.id == bindparam("wanted")))
+    .order_by(deliveries.c.pk.desc())
     .limit(bindparam("most"))
 )
 

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, delete, select
 from hubstead.db import Database, Reader, Row, Tx, adding, point
 from hubstead.errors import InvalidInput, NotFound
 from hubstead.ids import Kind, new_object_id, now_ms
-from hubstead.webhooks.tables import webhook
+from hubstead.webhooks.tables import webhooks
 
 MAX_URL_CHARS = 2000
 
@@ -33,9 +33,9 @@ class Webhook(msgspec.Struct, frozen=True):
         return self.private or not private
 
 
-_LIST = point(select(webhook).order_by(webhook.c.pk))
-_ADD = point(adding(webhook, "id", "url", "secret", "private", "kinds", "created_ms"))
-_REMOVE = point(delete(webhook).where(webhook.c.id == bindparam("webhook_id")))
+_LIST = point(select(webhooks).order_by(webhooks.c.pk))
+_ADD = point(adding(webhooks, "id", "url", "secret", "private", "kinds", "created_ms"))
+_REMOVE = point(delete(webhooks).where(webhooks.c.id == bindparam("webhook_id")))
 
 
 async def add_webhook(

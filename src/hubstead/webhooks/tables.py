@@ -4,7 +4,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Table, Te
 
 from hubstead.db.schema import Number, key, metadata
 
-webhook = Table(
+webhooks = Table(
     "webhook",
     metadata,
     key(),
@@ -19,7 +19,7 @@ webhook = Table(
 
 #: One row per webhook and thing to tell: the lines to deliver, and the log of what was delivered.
 #: A line is what one webhook is to hear of one repository, in the order of ``pk``.
-delivery = Table(
+deliveries = Table(
     "delivery",
     metadata,
     key(),

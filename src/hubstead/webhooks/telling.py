@@ -27,7 +27,7 @@ from hubstead.repos import (
     SettingsChanged,
 )
 from hubstead.webhooks.subscriptions import Webhook, list_webhooks
-from hubstead.webhooks.tables import delivery
+from hubstead.webhooks.tables import deliveries
 
 DELIVER = "webhooks.deliver"
 
@@ -37,7 +37,7 @@ _EVENTS: dict[str, type[RepoEvent]] = {
 # A listener hears of an event once, but a second time would tell nothing new.
 _ADD = point(
     adding(
-        delivery,
+        deliveries,
         "webhook_pk",
         "event_pk",
         "seq",

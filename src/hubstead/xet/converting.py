@@ -16,7 +16,7 @@ from sqlalchemy import bindparam, select
 
 from hubstead import blobs
 from hubstead.blobs import BlobKey, BlobKind, BlobStore
-from hubstead.blobs.tables import blob
+from hubstead.blobs.tables import blobs as blobs_table
 from hubstead.db import Database, Row, point, scan
 from hubstead.errors import NotBuilt
 from hubstead.xet.answers import is_eligible
@@ -32,23 +32,23 @@ from hubstead.xet.terms import Term, Terms
 LEAST_BYTES = 64 * 1024
 _PAGE = 100
 _PLAIN = scan(
-    select(blob.c.name, blob.c.bytes)
+    select(blobs_table.c.name, blobs_table.c.bytes)
     .where(
-        blob.c.kind == BlobKind.LFS.value,
-        blob.c.folded_ms.is_(None),
-        blob.c.doomed_ms.is_(None),
-        blob.c.bytes >= LEAST_BYTES,
-        blob.c.name > bindparam("after"),
+        blobs_table.c.kind == BlobKind.LFS.value,
+        blobs_table.c.folded_ms.is_(None),
+        blobs_table.c.doomed_ms.is_(None),
+        blobs_table.c.bytes >= LEAST_BYTES,
+        blobs_table.c.name > bindparam("after"),
     )
-    .order_by(blob.c.name)
+    .order_by(blobs_table.c.name)
     .limit(_PAGE)
 )
 _ONE = point(
-    select(blob.c.bytes).where(
-        blob.c.kind == BlobKind.LFS.value,
-        blob.c.name == bindparam("which_name"),
-        blob.c.folded_ms.is_(None),
-        blob.c.doomed_ms.is_(None),
+    select(blobs_table.c.bytes).where(
+        blobs_table.c.kind == BlobKind.LFS.value,
+        blobs_table.c.name == bindparam("which_name"),
+        blobs_table.c.folded_ms.is_(None),
+        blobs_table.c.doomed_ms.is_(None),
     )
 )
 

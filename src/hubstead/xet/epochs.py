@@ -7,14 +7,16 @@ import time
 from sqlalchemy import select
 
 from hubstead.db import Database, Row, Tx, point
-from hubstead.xet.tables import xet_epoch
+from hubstead.xet.tables import xet_epochs
 from hubstead.xet.trust import add_epoch, begin_epoch
 
 #: How old the node's knowledge may be, in seconds (`trust.SLACK_S` counts on it).
 FRESH_S = 60.0
 
-_ALL = point(select(xet_epoch.c.id).order_by(xet_epoch.c.created_ms.desc(), xet_epoch.c.id.desc()))
-_ANY = point(select(xet_epoch.c.id).limit(1))
+_ALL = point(
+    select(xet_epochs.c.id).order_by(xet_epochs.c.created_ms.desc(), xet_epochs.c.id.desc())
+)
+_ANY = point(select(xet_epochs.c.id).limit(1))
 
 
 class Epochs:

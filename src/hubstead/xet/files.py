@@ -8,11 +8,11 @@ import msgspec
 from sqlalchemy import BigInteger, and_, bindparam, select
 
 from hubstead.blobs import BlobKind
-from hubstead.blobs.tables import blob, repo_blob
+from hubstead.blobs.tables import blobs, repo_blobs
 from hubstead.db import Reader, Row, Tx, adding, any_of, point, scan
 from hubstead.ids import now_ms
 from hubstead.xet.hashes import NO_HASH, to_text
-from hubstead.xet.tables import xet_file, xet_file_xorb
+from hubstead.xet.tables import xet_file_xorbs, xet_files
 from hubstead.xet.terms import Terms
 
 #: What is looked at to tell who needs a xorb.
@@ -22,58 +22,60 @@ _USING_LINKS = 20_000
 _PAGE = 1000
 
 _COLUMNS = (
-    xet_file.c.pk,
-    xet_file.c.name,
-    xet_file.c.sha256,
-    xet_file.c.bytes,
-    xet_file.c.terms,
+    xet_files.c.pk,
+    xet_files.c.name,
+    xet_files.c.sha256,
+    xet_files.c.bytes,
+    xet_files.c.terms,
 )
-_BY_NAME = point(select(*_COLUMNS).where(xet_file.c.name == bindparam("which_name")))
+_BY_NAME = point(select(*_COLUMNS).where(xet_files.c.name == bindparam("which_name")))
 _OBJECT = point(
-    select(blob.c.folded_ms, *_COLUMNS)
-    .outerjoin_from(blob, xet_file, xet_file.c.sha256 == blob.c.name)
-    .where(blob.c.kind == BlobKind.LFS.value, blob.c.name == bindparam("which_name"))
-    .order_by(xet_file.c.pk)
+    select(blobs.c.folded_ms, *_COLUMNS)
+    .outerjoin_from(blobs, xet_files, xet_files.c.sha256 == blobs.c.name)
+    .where(blobs.c.kind == BlobKind.LFS.value, blobs.c.name == bindparam("which_name"))
+    .order_by(xet_files.c.pk)
     .limit(1)
 )
-_SHA256S = scan(select(xet_file.c.name, xet_file.c.sha256).where(any_of(xet_file.c.name, "names")))
-_PKS = scan(select(xet_file.c.name, xet_file.c.pk).where(any_of(xet_file.c.name, "names")))
+_SHA256S = scan(
+    select(xet_files.c.name, xet_files.c.sha256).where(any_of(xet_files.c.name, "names"))
+)
+_PKS = scan(select(xet_files.c.name, xet_files.c.pk).where(any_of(xet_files.c.name, "names")))
 _ADD = point(
-    adding(xet_file, "name", "sha256", "bytes", "terms", "created_ms", "touched_ms")
+    adding(xet_files, "name", "sha256", "bytes", "terms", "created_ms", "touched_ms")
     # The terms that came first stay: others rely on them.
     .on_conflict_do_update(
         index_elements=["name"],
         set_={"touched_ms": bindparam("touched_ms", type_=BigInteger)},
     )
 )
-_NEED = point(adding(xet_file_xorb, "file_pk", "xorb_pk").on_conflict_do_nothing())
+_NEED = point(adding(xet_file_xorbs, "file_pk", "xorb_pk").on_conflict_do_nothing())
 _USING = scan(
-    select(xet_file.c.sha256, xet_file.c.terms)
-    .join_from(xet_file_xorb, xet_file, xet_file.c.pk == xet_file_xorb.c.file_pk)
-    .where(xet_file_xorb.c.xorb_pk == bindparam("which_xorb"))
-    .order_by(xet_file.c.pk)
+    select(xet_files.c.sha256, xet_files.c.terms)
+    .join_from(xet_file_xorbs, xet_files, xet_files.c.pk == xet_file_xorbs.c.file_pk)
+    .where(xet_file_xorbs.c.xorb_pk == bindparam("which_xorb"))
+    .order_by(xet_files.c.pk)
     .limit(_USING_FILES)
 )
 _USING_OF_REPO = scan(
-    select(xet_file.c.sha256, xet_file.c.terms)
-    .join_from(xet_file_xorb, xet_file, xet_file.c.pk == xet_file_xorb.c.file_pk)
+    select(xet_files.c.sha256, xet_files.c.terms)
+    .join_from(xet_file_xorbs, xet_files, xet_files.c.pk == xet_file_xorbs.c.file_pk)
     .join(
-        repo_blob,
-        and_(repo_blob.c.kind == BlobKind.LFS.value, repo_blob.c.name == xet_file.c.sha256),
+        repo_blobs,
+        and_(repo_blobs.c.kind == BlobKind.LFS.value, repo_blobs.c.name == xet_files.c.sha256),
     )
     .where(
-        xet_file_xorb.c.xorb_pk == bindparam("which_xorb"),
-        repo_blob.c.repo_pk == bindparam("which_repo"),
+        xet_file_xorbs.c.xorb_pk == bindparam("which_xorb"),
+        repo_blobs.c.repo_pk == bindparam("which_repo"),
     )
-    .order_by(xet_file.c.pk)
+    .order_by(xet_files.c.pk)
     .limit(_USING_FILES)
 )
 _COMMITTED = scan(
-    select(repo_blob.c.name, repo_blob.c.repo_pk)
+    select(repo_blobs.c.name, repo_blobs.c.repo_pk)
     .where(
-        repo_blob.c.kind == BlobKind.LFS.value,
-        repo_blob.c.committed == 1,
-        any_of(repo_blob.c.name, "names"),
+        repo_blobs.c.kind == BlobKind.LFS.value,
+        repo_blobs.c.committed == 1,
+        any_of(repo_blobs.c.name, "names"),
     )
     .limit(_USING_LINKS)
 )

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, select
 from hubstead.db import Reader, point
 from hubstead.xet.hashes import to_raw, to_text
 from hubstead.xet.index import KnownXorb, find_xorbs
-from hubstead.xet.tables import xet_file, xet_file_xorb
+from hubstead.xet.tables import xet_file_xorbs, xet_files
 from hubstead.xet.terms import Terms
 
 #: Some 4 GiB. Clients ask again about one chunk in a thousand, so half of a xorb is sent anew
@@ -18,10 +18,10 @@ MOST = 64
 _FILES = 8
 
 _USING = point(
-    select(xet_file.c.terms)
-    .join_from(xet_file_xorb, xet_file, xet_file.c.pk == xet_file_xorb.c.file_pk)
-    .where(xet_file_xorb.c.xorb_pk == bindparam("which_xorb"))
-    .order_by(xet_file.c.bytes.desc(), xet_file.c.pk)
+    select(xet_files.c.terms)
+    .join_from(xet_file_xorbs, xet_files, xet_files.c.pk == xet_file_xorbs.c.file_pk)
+    .where(xet_file_xorbs.c.xorb_pk == bindparam("which_xorb"))
+    .order_by(xet_files.c.bytes.desc(), xet_files.c.pk)
     .limit(_FILES)
 )
 

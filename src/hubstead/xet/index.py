@@ -19,7 +19,7 @@ from hubstead.errors import Unavailable
 from hubstead.ids import now_ms
 from hubstead.settings import Settings
 from hubstead.xet.answers import is_eligible
-from hubstead.xet.tables import xet_chunk, xorb, xorb_upload
+from hubstead.xet.tables import xet_chunks, xorb_uploads, xorbs
 from hubstead.xet.trust import staleness_ms
 from hubstead.xet.xorbs import XorbIndex
 
@@ -29,39 +29,43 @@ _CANDIDATES = 8
 _FEW = 8
 _PAGE = 1000
 
-_COLUMNS = (xorb.c.pk, xorb.c.name, xorb.c.blob, xorb.c.bytes, xorb.c.unpacked, xorb.c.chunks)
-_BY_NAME = point(select(*_COLUMNS, xorb.c.doomed_ms).where(xorb.c.name == bindparam("which_name")))
-_NAMED = select(*_COLUMNS).where(any_of(xorb.c.name, "names"))
+_COLUMNS = (xorbs.c.pk, xorbs.c.name, xorbs.c.blob, xorbs.c.bytes, xorbs.c.unpacked, xorbs.c.chunks)
+_BY_NAME = point(
+    select(*_COLUMNS, xorbs.c.doomed_ms).where(xorbs.c.name == bindparam("which_name"))
+)
+_NAMED = select(*_COLUMNS).where(any_of(xorbs.c.name, "names"))
 _SOME = point(_NAMED)
 _MANY = scan(_NAMED)
 _HOLDING = point(
-    select(*_COLUMNS, xet_chunk.c.position)
-    .join_from(xet_chunk, xorb, xorb.c.pk == xet_chunk.c.xorb_pk)
-    .where(xet_chunk.c.hash == bindparam("which_hash"))
-    .order_by(xorb.c.pk)
+    select(*_COLUMNS, xet_chunks.c.position)
+    .join_from(xet_chunks, xorbs, xorbs.c.pk == xet_chunks.c.xorb_pk)
+    .where(xet_chunks.c.hash == bindparam("which_hash"))
+    .order_by(xorbs.c.pk)
     .limit(_CANDIDATES)
 )
 _LOCK = point(
-    select(xorb.c.pk).where(xorb.c.name == bindparam("which_name")).with_for_update(key_share=True)
+    select(xorbs.c.pk)
+    .where(xorbs.c.name == bindparam("which_name"))
+    .with_for_update(key_share=True)
 )
 # In the order of their numbers, so that two who touch the same xorbs wait and do not deadlock.
 _LOCK_MANY = scan(
-    select(xorb.c.pk, xorb.c.blob)
-    .where(any_of(xorb.c.blob, "blobs"))
-    .order_by(xorb.c.pk)
+    select(xorbs.c.pk, xorbs.c.blob)
+    .where(any_of(xorbs.c.blob, "blobs"))
+    .order_by(xorbs.c.pk)
     .with_for_update(key_share=True)
 )
 _TOUCH = scan(
-    update(xorb)
+    update(xorbs)
     .values(touched_ms=bindparam("now_ms", type_=BigInteger), doomed_ms=None)
     .where(
-        any_of(xorb.c.pk, "pks"),
-        or_(xorb.c.touched_ms < bindparam("stale_ms"), xorb.c.doomed_ms.is_not(None)),
+        any_of(xorbs.c.pk, "pks"),
+        or_(xorbs.c.touched_ms < bindparam("stale_ms"), xorbs.c.doomed_ms.is_not(None)),
     )
 )
 _ADD = point(
     adding(
-        xorb,
+        xorbs,
         "name",
         "blob",
         "bytes",
@@ -72,15 +76,16 @@ _ADD = point(
         "touched_ms",
     )
     .on_conflict_do_nothing()
-    .returning(xorb.c.pk)
+    .returning(xorbs.c.pk)
 )
-_SENT = point(adding(xorb_upload, "repo_pk", "xorb_pk").on_conflict_do_nothing())
+_SENT = point(adding(xorb_uploads, "repo_pk", "xorb_pk").on_conflict_do_nothing())
 _WAS_SENT = point(
-    select(xorb_upload.c.repo_pk).where(
-        xorb_upload.c.repo_pk == bindparam("repo_pk"), xorb_upload.c.xorb_pk == bindparam("xorb_pk")
+    select(xorb_uploads.c.repo_pk).where(
+        xorb_uploads.c.repo_pk == bindparam("repo_pk"),
+        xorb_uploads.c.xorb_pk == bindparam("xorb_pk"),
     )
 )
-_ADD_CHUNK = point(adding(xet_chunk, "hash", "xorb_pk", "position").on_conflict_do_nothing())
+_ADD_CHUNK = point(adding(xet_chunks, "hash", "xorb_pk", "position").on_conflict_do_nothing())
 
 
 class SentXorb(msgspec.Struct, frozen=True):

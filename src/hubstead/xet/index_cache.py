@@ -14,16 +14,18 @@ from sqlalchemy import LargeBinary, func, select
 from hubstead.db import Reader, any_of, point, scan
 from hubstead.errors import BlobNotFound
 from hubstead.xet.hashes import HASH_BYTES
-from hubstead.xet.tables import xorb
+from hubstead.xet.tables import xorbs
 from hubstead.xet.xorbs import XorbIndex
 
 #: How many are read at a time.
 _PAGE = 64
-_WHOLE = select(xorb.c.blob, xorb.c.entries).where(any_of(xorb.c.blob, "blobs"))
+_WHOLE = select(xorbs.c.blob, xorbs.c.entries).where(any_of(xorbs.c.blob, "blobs"))
 _PLACES = select(
-    xorb.c.blob,
-    func.substr(xorb.c.entries, 1 + HASH_BYTES * xorb.c.chunks, type_=LargeBinary).label("entries"),
-).where(any_of(xorb.c.blob, "blobs"))
+    xorbs.c.blob,
+    func.substr(xorbs.c.entries, 1 + HASH_BYTES * xorbs.c.chunks, type_=LargeBinary).label(
+        "entries"
+    ),
+).where(any_of(xorbs.c.blob, "blobs"))
 
 
 class IndexCache:

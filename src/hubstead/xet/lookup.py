@@ -12,36 +12,40 @@ import msgspec
 from sqlalchemy import and_, bindparam, func, select
 
 from hubstead.blobs import BlobKind
-from hubstead.blobs.tables import blob, repo_blob
+from hubstead.blobs.tables import blobs, repo_blobs
 from hubstead.db import Reader, any_of, point, scan
-from hubstead.xet.tables import xet_file
+from hubstead.xet.tables import xet_files
 
 _OF_REPO = and_(
-    repo_blob.c.repo_pk == bindparam("which_pk"), repo_blob.c.kind == BlobKind.LFS.value
+    repo_blobs.c.repo_pk == bindparam("which_pk"), repo_blobs.c.kind == BlobKind.LFS.value
 )
 _OLDEST = (
-    select(xet_file.c.name)
-    .where(xet_file.c.sha256 == repo_blob.c.name)
-    .order_by(xet_file.c.pk)
+    select(xet_files.c.name)
+    .where(xet_files.c.sha256 == repo_blobs.c.name)
+    .order_by(xet_files.c.pk)
     .limit(1)
-    .correlate(repo_blob)
+    .correlate(repo_blobs)
     .scalar_subquery()
 )
 _FOUND = point(
-    select(repo_blob.c.bytes, repo_blob.c.committed, blob.c.folded_ms, _OLDEST.label("file"))
+    select(repo_blobs.c.bytes, repo_blobs.c.committed, blobs.c.folded_ms, _OLDEST.label("file"))
     .join_from(
-        repo_blob, blob, and_(blob.c.kind == repo_blob.c.kind, blob.c.name == repo_blob.c.name)
+        repo_blobs,
+        blobs,
+        and_(blobs.c.kind == repo_blobs.c.kind, blobs.c.name == repo_blobs.c.name),
     )
-    .where(_OF_REPO, repo_blob.c.name == bindparam("which_name"))
+    .where(_OF_REPO, repo_blobs.c.name == bindparam("which_name"))
 )
 _FILES = scan(
-    select(xet_file.c.sha256, func.min(xet_file.c.pk).label("pk"))
-    .join_from(repo_blob, xet_file, xet_file.c.sha256 == repo_blob.c.name)
-    .where(_OF_REPO, any_of(repo_blob.c.name, "names"))
-    .group_by(xet_file.c.sha256)
+    select(xet_files.c.sha256, func.min(xet_files.c.pk).label("pk"))
+    .join_from(repo_blobs, xet_files, xet_files.c.sha256 == repo_blobs.c.name)
+    .where(_OF_REPO, any_of(repo_blobs.c.name, "names"))
+    .group_by(xet_files.c.sha256)
 )
-_NAMES = scan(select(xet_file.c.pk, xet_file.c.name).where(any_of(xet_file.c.pk, "pks")))
-_SHA256S = scan(select(xet_file.c.name, xet_file.c.sha256).where(any_of(xet_file.c.name, "names")))
+_NAMES = scan(select(xet_files.c.pk, xet_files.c.name).where(any_of(xet_files.c.pk, "pks")))
+_SHA256S = scan(
+    select(xet_files.c.name, xet_files.c.sha256).where(any_of(xet_files.c.name, "names"))
+)
 
 
 class Found(msgspec.Struct, frozen=True):

@@ -11,11 +11,11 @@ from sqlalchemy import BigInteger, and_, bindparam, delete, or_, select, update
 
 from hubstead import blobs
 from hubstead.blobs import BlobKey, BlobKind
-from hubstead.blobs.tables import blob
+from hubstead.blobs.tables import blobs as blobs_table
 from hubstead.db import Database, Tx, any_of, scan
 from hubstead.ids import now_ms
 from hubstead.settings import Settings
-from hubstead.xet.tables import xet_file, xet_file_xorb, xorb
+from hubstead.xet.tables import xet_file_xorbs, xet_files, xorbs
 from hubstead.xet.trust import outlived_since, unknown_since
 
 _PAGE = 500
@@ -23,37 +23,37 @@ _PAGE = 500
 FORGET_AFTER_MS = 3_600_000
 
 _has_object = (
-    select(blob.c.name)
-    .where(blob.c.kind == BlobKind.LFS.value, blob.c.name == xet_file.c.sha256)
+    select(blobs_table.c.name)
+    .where(blobs_table.c.kind == BlobKind.LFS.value, blobs_table.c.name == xet_files.c.sha256)
     .exists()
 )
-_is_needed = select(xet_file_xorb.c.file_pk).where(xet_file_xorb.c.xorb_pk == xorb.c.pk).exists()
+_is_needed = select(xet_file_xorbs.c.file_pk).where(xet_file_xorbs.c.xorb_pk == xorbs.c.pk).exists()
 
-_FORGOTTEN = (~_has_object, xet_file.c.touched_ms < bindparam("before_ms"))
-_FORGOTTEN_FILES = scan(select(xet_file.c.pk).where(*_FORGOTTEN).limit(_PAGE))
+_FORGOTTEN = (~_has_object, xet_files.c.touched_ms < bindparam("before_ms"))
+_FORGOTTEN_FILES = scan(select(xet_files.c.pk).where(*_FORGOTTEN).limit(_PAGE))
 # Each change asks again, of the row itself: it may have been taken up since it was looked for.
-_FORGET = scan(delete(xet_file).where(any_of(xet_file.c.pk, "pks"), *_FORGOTTEN))
+_FORGET = scan(delete(xet_files).where(any_of(xet_files.c.pk, "pks"), *_FORGOTTEN))
 
 _UNNEEDED = (
-    xorb.c.doomed_ms.is_(None),
-    xorb.c.touched_ms < bindparam("before_ms"),
+    xorbs.c.doomed_ms.is_(None),
+    xorbs.c.touched_ms < bindparam("before_ms"),
     ~_is_needed,
 )
-_UNNEEDED_XORBS = scan(select(xorb.c.pk).where(*_UNNEEDED).limit(_PAGE))
+_UNNEEDED_XORBS = scan(select(xorbs.c.pk).where(*_UNNEEDED).limit(_PAGE))
 _DOOM = scan(
-    update(xorb)
+    update(xorbs)
     .values(doomed_ms=bindparam("now_ms", type_=BigInteger))
-    .where(any_of(xorb.c.pk, "pks"), *_UNNEEDED)
+    .where(any_of(xorbs.c.pk, "pks"), *_UNNEEDED)
 )
 _OVER = (
     or_(
-        xorb.c.doomed_ms < bindparam("before_ms"),
-        and_(xorb.c.doomed_ms.is_not(None), xorb.c.touched_ms < bindparam("outlived_ms")),
+        xorbs.c.doomed_ms < bindparam("before_ms"),
+        and_(xorbs.c.doomed_ms.is_not(None), xorbs.c.touched_ms < bindparam("outlived_ms")),
     ),
     ~_is_needed,
 )
-_OVER_XORBS = scan(select(xorb.c.pk).where(*_OVER).limit(_PAGE))
-_DELETE = scan(delete(xorb).where(any_of(xorb.c.pk, "pks"), *_OVER).returning(xorb.c.blob))
+_OVER_XORBS = scan(select(xorbs.c.pk).where(*_OVER).limit(_PAGE))
+_DELETE = scan(delete(xorbs).where(any_of(xorbs.c.pk, "pks"), *_OVER).returning(xorbs.c.blob))
 
 
 async def forget_files(db: Database) -> int:

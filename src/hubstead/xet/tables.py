@@ -10,7 +10,7 @@ from hubstead.db.schema import Number, key, metadata
 #: A xorb: many chunks in one blob. Its bytes are the blob ``(xorb, blob)``, under a name that
 #: was made up for them and is never used again: two clients may compress one xorb differently,
 #: so its own hash does not say which bytes there are.
-xorb = Table(
+xorbs = Table(
     "xorb",
     metadata,
     key(),
@@ -28,7 +28,7 @@ xorb = Table(
 )
 
 #: Who sent a xorb: to whom its presence is no news.
-xorb_upload = Table(
+xorb_uploads = Table(
     "xorb_upload",
     metadata,
     Column("repo_pk", Number, ForeignKey("repo.pk", ondelete="CASCADE"), primary_key=True),
@@ -38,7 +38,7 @@ xorb_upload = Table(
 
 #: A file that can be put together from xorbs. Which repositories have it is told by their link
 #: to the LFS object of the same sha256 (room ``blobs``), which was checked when it came.
-xet_file = Table(
+xet_files = Table(
     "xet_file",
     metadata,
     key(),
@@ -52,7 +52,7 @@ xet_file = Table(
 )
 
 #: Which xorbs the terms of a file need.
-xet_file_xorb = Table(
+xet_file_xorbs = Table(
     "xet_file_xorb",
     metadata,
     Column("file_pk", Number, ForeignKey("xet_file.pk", ondelete="CASCADE"), primary_key=True),
@@ -61,7 +61,7 @@ xet_file_xorb = Table(
 )
 
 #: Where the chunks are that clients ask for: the first of a file, and about one in a thousand.
-xet_chunk = Table(
+xet_chunks = Table(
     "xet_chunk",
     metadata,
     Column("hash", LargeBinary, primary_key=True),  # 32 raw bytes
@@ -72,7 +72,7 @@ xet_chunk = Table(
 
 #: The part of ``casUrl`` that makes clients forget what they believe to be stored. The newest
 #: is given out; older ones are served until the tokens made with them are over.
-xet_epoch = Table(
+xet_epochs = Table(
     "xet_epoch",
     metadata,
     Column("id", Text, primary_key=True),

@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, select
 from hubstead.db import Database, Reader, Tx, adding, point
 from hubstead.ids import now_ms
 from hubstead.settings import Settings
-from hubstead.xet.tables import xet_epoch
+from hubstead.xet.tables import xet_epochs
 
 #: Nodes look for a new epoch once a minute, and clocks differ: so much longer an old one is
 #: given out at most, in seconds.
@@ -22,12 +22,12 @@ SLACK_S = 300.0
 #: ``touched_ms`` of a xorb may be so much older than when a client last learned of it.
 _TOUCH_MS = 3_600_000
 
-_ADD = point(adding(xet_epoch, "id", "created_ms"))
-_NEWEST = point(select(xet_epoch.c.created_ms).order_by(xet_epoch.c.created_ms.desc()).limit(1))
+_ADD = point(adding(xet_epochs, "id", "created_ms"))
+_NEWEST = point(select(xet_epochs.c.created_ms).order_by(xet_epochs.c.created_ms.desc()).limit(1))
 _NEWEST_OVER = point(
-    select(xet_epoch.c.created_ms)
-    .where(xet_epoch.c.created_ms <= bindparam("before_ms"))
-    .order_by(xet_epoch.c.created_ms.desc())
+    select(xet_epochs.c.created_ms)
+    .where(xet_epochs.c.created_ms <= bindparam("before_ms"))
+    .order_by(xet_epochs.c.created_ms.desc())
     .limit(1)
 )
 

@@ -17,10 +17,10 @@ import msgspec
 from sqlalchemy import and_, bindparam, func, select
 
 from hubstead.blobs import BlobKind
-from hubstead.blobs.tables import blob, repo_blob
+from hubstead.blobs.tables import blobs, repo_blobs
 from hubstead.db import Reader, Row, any_of, scan
 from hubstead.xet.hashes import to_raw
-from hubstead.xet.tables import xet_file, xet_file_xorb, xorb
+from hubstead.xet.tables import xet_file_xorbs, xet_files, xorbs
 from hubstead.xet.terms import Terms
 from hubstead.xet.xorbs import XorbIndex
 
@@ -34,72 +34,74 @@ Among: TypeAlias = Callable[[frozenset[int]], Awaitable[frozenset[int]]]
 #: The chunks of one xorb that each repository needs: bit i is chunk i.
 Needs: TypeAlias = Mapping[int, int]
 
-_SAME_FILE = and_(repo_blob.c.kind == BlobKind.LFS.value, repo_blob.c.name == xet_file.c.sha256)
-_SAME_BLOB = and_(blob.c.kind == repo_blob.c.kind, blob.c.name == repo_blob.c.name)
-_LINKED = repo_blob.c.kind == BlobKind.LFS.value
-_OF_REPO = repo_blob.c.repo_pk == bindparam("which_pk")
+_SAME_FILE = and_(repo_blobs.c.kind == BlobKind.LFS.value, repo_blobs.c.name == xet_files.c.sha256)
+_SAME_BLOB = and_(blobs.c.kind == repo_blobs.c.kind, blobs.c.name == repo_blobs.c.name)
+_LINKED = repo_blobs.c.kind == BlobKind.LFS.value
+_OF_REPO = repo_blobs.c.repo_pk == bindparam("which_pk")
 
 _XORBS_OF = scan(
-    select(xet_file_xorb.c.xorb_pk)
+    select(xet_file_xorbs.c.xorb_pk)
     .distinct()
-    .join_from(xet_file_xorb, xet_file, xet_file_xorb.c.file_pk == xet_file.c.pk)
-    .join(repo_blob, _SAME_FILE)
+    .join_from(xet_file_xorbs, xet_files, xet_file_xorbs.c.file_pk == xet_files.c.pk)
+    .join(repo_blobs, _SAME_FILE)
     .where(_OF_REPO)
-    .order_by(xet_file_xorb.c.xorb_pk)
+    .order_by(xet_file_xorbs.c.xorb_pk)
 )
-_XORBS_OF_ALL = scan(select(xet_file_xorb.c.xorb_pk).distinct().order_by(xet_file_xorb.c.xorb_pk))
-_INDEXES = scan(select(xorb.c.pk, xorb.c.name, xorb.c.entries).where(any_of(xorb.c.pk, "pks")))
+_XORBS_OF_ALL = scan(select(xet_file_xorbs.c.xorb_pk).distinct().order_by(xet_file_xorbs.c.xorb_pk))
+_INDEXES = scan(select(xorbs.c.pk, xorbs.c.name, xorbs.c.entries).where(any_of(xorbs.c.pk, "pks")))
 _FILES_IN = scan(
-    select(xet_file.c.pk, xet_file.c.sha256, func.length(xet_file.c.terms).label("bytes"))
+    select(xet_files.c.pk, xet_files.c.sha256, func.length(xet_files.c.terms).label("bytes"))
     .distinct()
-    .join_from(xet_file_xorb, xet_file, xet_file_xorb.c.file_pk == xet_file.c.pk)
-    .where(any_of(xet_file_xorb.c.xorb_pk, "pks"), xet_file.c.pk > bindparam("after_pk"))
-    .order_by(xet_file.c.pk)
+    .join_from(xet_file_xorbs, xet_files, xet_file_xorbs.c.file_pk == xet_files.c.pk)
+    .where(any_of(xet_file_xorbs.c.xorb_pk, "pks"), xet_files.c.pk > bindparam("after_pk"))
+    .order_by(xet_files.c.pk)
     .limit(_PAGE)
 )
-_TERMS = scan(select(xet_file.c.sha256, xet_file.c.terms).where(any_of(xet_file.c.pk, "pks")))
+_TERMS = scan(select(xet_files.c.sha256, xet_files.c.terms).where(any_of(xet_files.c.pk, "pks")))
 _HOLDERS = scan(
-    select(repo_blob.c.name, repo_blob.c.repo_pk).where(_LINKED, any_of(repo_blob.c.name, "names"))
+    select(repo_blobs.c.name, repo_blobs.c.repo_pk).where(
+        _LINKED, any_of(repo_blobs.c.name, "names")
+    )
 )
 _LOGICAL = scan(
-    select(func.count().label("files"), func.sum(repo_blob.c.bytes).label("bytes")).where(
+    select(func.count().label("files"), func.sum(repo_blobs.c.bytes).label("bytes")).where(
         _LINKED, _OF_REPO
     )
 )
 _LOGICAL_OF_ALL = scan(
     select(
-        repo_blob.c.repo_pk,
+        repo_blobs.c.repo_pk,
         func.count().label("files"),
-        func.sum(repo_blob.c.bytes).label("bytes"),
+        func.sum(repo_blobs.c.bytes).label("bytes"),
     )
     .where(_LINKED)
-    .group_by(repo_blob.c.repo_pk)
+    .group_by(repo_blobs.c.repo_pk)
 )
 _PLAIN_OF = scan(
-    select(blob.c.name, blob.c.bytes)
-    .join_from(repo_blob, blob, _SAME_BLOB)
-    .where(_LINKED, _OF_REPO, blob.c.folded_ms.is_(None), blob.c.name > bindparam("after"))
-    .order_by(blob.c.name)
+    select(blobs.c.name, blobs.c.bytes)
+    .join_from(repo_blobs, blobs, _SAME_BLOB)
+    .where(_LINKED, _OF_REPO, blobs.c.folded_ms.is_(None), blobs.c.name > bindparam("after"))
+    .order_by(blobs.c.name)
     .limit(_PAGE)
 )
 _PLAIN_OF_ALL = scan(
-    select(blob.c.name, blob.c.bytes)
+    select(blobs.c.name, blobs.c.bytes)
     .where(
-        blob.c.kind == BlobKind.LFS.value,
-        blob.c.folded_ms.is_(None),
-        blob.c.name > bindparam("after"),
+        blobs.c.kind == BlobKind.LFS.value,
+        blobs.c.folded_ms.is_(None),
+        blobs.c.name > bindparam("after"),
     )
-    .order_by(blob.c.name)
+    .order_by(blobs.c.name)
     .limit(_PAGE)
 )
-_theirs = xet_file.alias()
-_uses = xet_file_xorb.alias()
+_theirs = xet_files.alias()
+_uses = xet_file_xorbs.alias()
 _FILES_BESIDE = (
     select(_theirs.c.pk, func.length(_theirs.c.terms).label("bytes"))
     .distinct()
-    .join_from(repo_blob, xet_file, _SAME_FILE)
-    .join(xet_file_xorb, xet_file_xorb.c.file_pk == xet_file.c.pk)
-    .join(_uses, _uses.c.xorb_pk == xet_file_xorb.c.xorb_pk)
+    .join_from(repo_blobs, xet_files, _SAME_FILE)
+    .join(xet_file_xorbs, xet_file_xorbs.c.file_pk == xet_files.c.pk)
+    .join(_uses, _uses.c.xorb_pk == xet_file_xorbs.c.xorb_pk)
     .join(_theirs, _theirs.c.pk == _uses.c.file_pk)
     .where(_OF_REPO)
     .limit(_PAGE)
@@ -109,16 +111,16 @@ _EFFORT = scan(select(func.count().label("files"), func.sum(_FILES_BESIDE.c.byte
 _DISTINCT = scan(
     select(
         func.count().label("files"),
-        func.sum(blob.c.bytes).label("bytes"),
-        func.sum(blob.c.bytes).filter(blob.c.folded_ms.is_(None)).label("plain_bytes"),
-    ).where(blob.c.kind == BlobKind.LFS.value, blob.c.doomed_ms.is_(None))
+        func.sum(blobs.c.bytes).label("bytes"),
+        func.sum(blobs.c.bytes).filter(blobs.c.folded_ms.is_(None)).label("plain_bytes"),
+    ).where(blobs.c.kind == BlobKind.LFS.value, blobs.c.doomed_ms.is_(None))
 )
 _KEPT_XORBS = scan(
     select(
         func.count().label("xorbs"),
-        func.sum(xorb.c.bytes).label("bytes"),
-        func.sum(xorb.c.unpacked).label("unpacked"),
-        func.sum(func.length(xorb.c.entries)).label("index_bytes"),
+        func.sum(xorbs.c.bytes).label("bytes"),
+        func.sum(xorbs.c.unpacked).label("unpacked"),
+        func.sum(func.length(xorbs.c.entries)).label("index_bytes"),
     )
 )
 

@@ -195,9 +195,9 @@ def xorb_bytes(hub: LiveHub) -> int:
     from sqlalchemy import func, select
 
     from hubstead.db import scan
-    from hubstead.xet.tables import xorb
+    from hubstead.xet.tables import xorbs
 
-    row = hub.run(hub.db.one(scan(select(func.sum(xorb.c.bytes).label("bytes")))))
+    row = hub.run(hub.db.one(scan(select(func.sum(xorbs.c.bytes).label("bytes")))))
     assert row is not None
     return int(row.bytes or 0)
 

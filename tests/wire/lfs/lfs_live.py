@@ -21,7 +21,7 @@ from tests.factories import a_repo, a_user
 
 from hubstead.accounts import Actor, Passwords, Seal, SignIn, add_token
 from hubstead.blobs import BlobKey, BlobKind, BlobStore, Link, link
-from hubstead.blobs.tables import blob, hold, repo_blob, upload
+from hubstead.blobs.tables import blobs, holds, repo_blobs, uploads
 from hubstead.commits import Stores
 from hubstead.db import Database, Tx, scan
 from hubstead.gitstore import GitStore
@@ -199,11 +199,11 @@ class Live:
         return list((root / "incoming").iterdir())
 
 
-_TABLES = (blob, repo_blob, hold, upload)
+_TABLES = (blobs, repo_blobs, holds, uploads)
 _ALL = {table.name: scan(select(table)) for table in _TABLES}
 _HOLD = scan(
-    select(hold.c.until_ms).where(
-        hold.c.repo_pk == bindparam("repo_pk"), hold.c.name == bindparam("name")
+    select(holds.c.until_ms).where(
+        holds.c.repo_pk == bindparam("repo_pk"), holds.c.name == bindparam("name")
     )
 )
 
