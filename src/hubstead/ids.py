@@ -279,7 +279,7 @@ def check_branch_name(name: str) -> str:
     fault = (
         not name
         or len(name.encode("utf-8", "surrogateescape")) > 250
-        or is_oid(name)
+        or is_oid(name.lower())
         or name in ("HEAD", "@")
         or name.startswith(("refs/", "/", "-"))
         or name.endswith(("/", ".", ".lock"))

@@ -28,6 +28,7 @@ from hubstead.errors import (
     Forbidden,
     HubError,
     InvalidInput,
+    InvalidName,
     RefExists,
     RepoNotFound,
     RevisionNotFound,
@@ -199,23 +200,70 @@ async def test_what_fails_is_told_and_leaves_no_pack(node: Node) -> None:
         ("v1/rc/a", "v1/rc", "a"),
         ("refs/pr/1/a/b", "refs/pr/1", "a/b"),
         ("refs/heads/feat/x/a", "refs/heads/feat/x", "a"),
+        ("refs/tags/main/d/a", "refs/tags/main/d", "a"),
         ("none/a", "none", "a"),
+        ("main/d/a", "main", "d/a"),
+        ("dev/d/a", "dev", "d/a"),
+        ("t/d/a", "t", "d/a"),
+        ("HEAD/d/a", "HEAD", "d/a"),
+        ("SHA/d/a", "SHA", "d/a"),
+        ("SHORT/d/a", "SHORT", "d/a"),
+        ("ffffffffffffffffffffffffffffffffffffffff/d", "f" * 40, "d"),
+        ("a\0/d/e", "a\0", "d/e"),
         ("", "", ""),
     ],
 )
-async def test_the_longest_ref_there_is_begins_a_path(
+async def test_what_the_first_segment_names_wins_over_longer_refs(
     node: Node, path: str, revision: str, rest: str
 ) -> None:
     repo = await node.make()
     await create_branch(node.stores, node.anna, repo, "feat/x")
-    await create_tag(node.stores, node.anna, repo, "v1/rc", revision="main")
+    sha = (await node.put(repo, {"a": b"x"})).commit
+    repo = await node.open(repo)
+    await create_branch(node.stores, node.anna, repo, "dev")
+    await create_tag(node.stores, node.anna, repo, "t", revision="main")
+    shadows = ["main/d", "dev/d", "HEAD/d", f"{sha}/d", f"{sha[:8]}/d", "f" * 40 + "/d"]
+    with pytest.raises(InvalidInput, match="cannot both exist"):
+        await create_tag(node.stores, node.anna, repo, "t/d", revision="main")
+    await create_branch(node.stores, node.anna, repo, "t/d")
+    for name in ("v1/rc", *shadows):
+        await create_tag(node.stores, node.anna, repo, name, revision="main")
+    path, revision = (
+        each.replace("SHA", sha).replace("SHORT", sha[:8]) for each in (path, revision)
+    )
     segments = path.split("/") if path else []
-    assert await split(node.db, repo.pk, segments) == (revision, rest)
+    assert await split(node.db, repo, await node.git(repo), segments) == (revision, rest)
 
 
 async def test_a_revision_sent_as_one_segment_is_one(node: Node) -> None:
     repo = await node.make()
-    assert await split(node.db, repo.pk, ["feat/x", "a", "b"]) == ("feat/x", "a/b")
+    segments = ["feat/x", "a", "b"]
+    assert await split(node.db, repo, await node.git(repo), segments) == ("feat/x", "a/b")
+
+
+@pytest.mark.parametrize("digits", [40, 12])
+async def test_a_sha_is_found_in_either_case(node: Node, digits: int) -> None:
+    repo = await node.make()
+    sha = (await node.put(repo, {"a": b"x"})).commit
+    text = sha[:digits].upper()
+    found = await resolve(node.db, await node.open(repo), await node.git(repo), text)
+    assert (found.commit, found.is_fixed) == (sha, True)
+
+
+async def test_no_ref_takes_the_name_of_a_commit(node: Node) -> None:
+    repo = await node.make()
+    old = (await node.put(repo, {"a": b"x"})).commit
+    new = (await node.put(repo, {"a": b"y"})).commit
+    repo = await node.open(repo)
+    for name in (old, old.upper(), old[:7], old[:39], old[:10].upper()):
+        with pytest.raises(InvalidName, match="Invalid reference for a branch"):
+            await create_branch(node.stores, node.anna, repo, name, start=old)
+        with pytest.raises(InvalidName, match="Invalid reference for a branch"):
+            await create_tag(node.stores, node.anna, repo, name, revision=new)
+    await create_tag(node.stores, node.anna, repo, old[:7], revision=old)
+    await create_branch(node.stores, node.anna, repo, "20261128")
+    found = await resolve(node.db, repo, await node.git(repo), old[:7])
+    assert found.commit == old
 
 
 async def test_refs_that_git_could_not_keep_side_by_side_are_refused(node: Node) -> None:

@@ -9,7 +9,7 @@ from hubstead.accounts import Actor
 from hubstead.commits.applying import Message, person
 from hubstead.commits.moving import Move, Plan, RefMoved, move_refs
 from hubstead.commits.revisions import HEADS, TAGS, find_ref, resolve
-from hubstead.commits.rules import check_branch_may_go
+from hubstead.commits.rules import check_branch_may_go, check_takes_no_commit
 from hubstead.commits.stores import Stores
 from hubstead.errors import ConcurrentChange, RevisionNotFound
 from hubstead.gitstore import GitRepo, Pack
@@ -56,6 +56,7 @@ async def create_branch(
         commit = (await resolve(stores.db, opened, git, start or "HEAD")).commit
     existing = await find_ref(stores.db, opened.pk, HEADS + name) if overwrite else None
     old = existing.oid if existing and existing.name == HEADS + name else None
+    check_takes_no_commit(git, HEADS + name, commit, old=old)
     plan = Plan((Move(HEADS + name, old, commit),), pack=pack)
     await _move(stores, actor, opened, plan)
     return commit
@@ -89,6 +90,7 @@ async def create_tag(
     git = await stores.open_git(opened)
     commit = (await resolve(stores.db, opened, git, revision)).commit
     check_branch_name(name)
+    check_takes_no_commit(git, TAGS + name, commit)
     oid, pack = commit, None
     if message:
         pack, oid = await asyncio.to_thread(_tag_object, git, actor, name, commit, message)

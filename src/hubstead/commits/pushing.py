@@ -17,7 +17,7 @@ from hubstead.commits.applying import linkable_size
 from hubstead.commits.deriving import CARD, MAX_CARD_BYTES, derive
 from hubstead.commits.moving import Move, Plan, RefMoved, move_refs
 from hubstead.commits.revisions import HEADS, all_refs
-from hubstead.commits.rules import check_pushed_path, check_pushed_ref
+from hubstead.commits.rules import check_pushed_path, check_pushed_ref, check_takes_no_commit
 from hubstead.commits.stores import Stores
 from hubstead.commits.tables import packs
 from hubstead.db import Reader, Tx, scan
@@ -151,18 +151,27 @@ class _Push:
     async def carry_out(self, wanted: list[Command], *, atomic: bool) -> dict[str, str]:
         """Return a fault for each ref that could not be moved."""
         try:
-            moves = await asyncio.to_thread(self._moves, wanted)
+            moves, faults = await asyncio.to_thread(self._moves, wanted)
+            if not moves or (atomic and faults):
+                return faults
             links = await self._links(await self._looked_through(moves), moves)
         except HubError as error:
             return {each.ref: error.message for each in wanted}
         async with self.stores.locks.of(self.opened.id):
-            return await self._move(moves, links, atomic=atomic)
+            return faults | await self._move(moves, links, atomic=atomic)
 
     # -- rules -------------------------------------------------------------------------------
 
-    def _moves(self, wanted: list[Command]) -> list[Move]:
+    def _moves(self, wanted: list[Command]) -> tuple[list[Move], dict[str, str]]:
+        """Return the moves that are possible, and a fault for each ref that has none."""
         kinds = self.staging.kinds(list({each.new for each in wanted if each.new is not None}))
-        return [self._move_of(each, kinds) for each in wanted]
+        moves, faults = [], {}
+        for each in wanted:
+            try:
+                moves.append(self._move_of(each, kinds))
+            except HubError as error:
+                faults[each.ref] = error.message
+        return moves, faults
 
     def _move_of(self, command: Command, kinds: Mapping[str, tuple[str, str | None]]) -> Move:
         if command.new is None:
@@ -170,6 +179,9 @@ class _Push:
         kind, commit = kinds[command.new]
         if commit is None or (kind != "commit" and command.ref.startswith(HEADS)):
             raise PushRefused(reason=f"{command.ref} must point to a commit, not to a {kind}")
+        git = self.stores.git.open(self.opened.id)
+        old = command.old and git.has(command.old) and git.peel(command.old)
+        check_takes_no_commit(git, command.ref, commit, old=old or None)
         return Move(command.ref, command.old, command.new, commit)
 
     async def _looked_through(self, moves: Sequence[Move]) -> Named:

@@ -15,6 +15,8 @@ from hubstead.repos import Repo
 HEADS = "refs/heads/"
 TAGS = "refs/tags/"
 SHORTEST_SHA = 7
+#: Raw text is searched for refs of so many segments at most.
+_DEEPEST_REF = 16
 
 _NAMED = point(
     select(refs.c.name, refs.c.oid, refs.c.target).where(
@@ -49,39 +51,47 @@ class Revision(msgspec.Struct, frozen=True):
 async def resolve(db: Reader, opened: Repo, git: GitRepo, text: str) -> Revision:
     """Find a revision: the default branch, a branch, a tag, a full ref, a sha of 7 to 40 digits.
 
-    A branch wins over a tag of the same name.
+    A full sha is a commit's and never a ref's; a ref wins over a short sha, a branch over a tag.
 
     Raises:
         RevisionNotFound: if it is none of these.
     """
+    if is_full_sha(text):
+        return Revision(text, _commit_of(git, text.lower(), opened))
     if text == "HEAD":
         text = opened.default_branch
     if text == opened.default_branch and opened.head:
         return Revision(text, opened.head, HEADS + text)
-    if is_oid(text):
-        if git.has(text):
-            return Revision(text, _commit_of(git, text, opened))
-    else:
-        found = await find_ref(db, opened.pk, text)
-        if found is not None:
-            return Revision(text, found.target, found.name)
-        if len(text) >= SHORTEST_SHA and (oid := git.find_short(text)):
-            return Revision(text, oid)
+    found = await find_ref(db, opened.pk, text)
+    if found is not None:
+        return Revision(text, found.target, found.name)
+    if oid := commit_of_short_sha(git, text):
+        return Revision(text, oid)
     raise RevisionNotFound(revision=text, repo=opened.full_name)
+
+
+def is_full_sha(text: str) -> bool:
+    """Tell whether ``text`` is 40 hex digits; git reads both cases."""
+    return is_oid(text.lower())
+
+
+def commit_of_short_sha(git: GitRepo, text: str) -> str | None:
+    """Return the one commit that ``text``, 7 to 39 hex digits of either case, abbreviates."""
+    return git.find_short(text.lower()) if len(text) >= SHORTEST_SHA else None
 
 
 def _commit_of(git: GitRepo, oid: str, opened: Repo) -> str:
     try:
-        return git.peel(oid)
+        if git.has(oid):
+            return git.peel(oid)
     except ObjectMissing:
-        raise RevisionNotFound(revision=oid, repo=opened.full_name) from None
+        pass
+    raise RevisionNotFound(revision=oid, repo=opened.full_name)
 
 
 async def find_ref(db: Reader, repo_pk: int, text: str) -> Row | None:
     """Return (name, oid, target) of the branch, tag or full ref that ``text`` names, or None."""
-    names = [HEADS + text, TAGS + text]
-    if text.startswith("refs/"):
-        names.append(text)
+    names = _names(text)
     if "\0" in text:
         return None  # PostgreSQL would refuse even to look for it
     rows = await db.all(_NAMED, repo_pk=repo_pk, names=names)
@@ -89,20 +99,30 @@ async def find_ref(db: Reader, repo_pk: int, text: str) -> Row | None:
     return next((by_name[name] for name in names if name in by_name), None)
 
 
+def _names(text: str) -> list[str]:
+    """Return the full names that ``text`` may stand for, the strongest first."""
+    full = [text] if text.startswith("refs/") else []
+    return [*full, HEADS + text, TAGS + text]
+
+
 async def all_refs(db: Reader, repo_pk: int) -> list[Row]:
     """Return (name, oid, target) of every ref, by name."""
     return await db.all(_ALL, repo_pk=repo_pk)
 
 
-async def split(db: Reader, repo_pk: int, segments: list[str]) -> tuple[str, str]:
+async def split(db: Reader, opened: Repo, git: GitRepo, segments: list[str]) -> tuple[str, str]:
     """Divide ``refs/pr/1/dir/file`` into revision and path where slashes of both are raw.
 
-    Clients up to 0.8.1 and the JavaScript one put revisions into paths as they are. The longest
-    known ref wins; else the first segment is the revision.
+    The rule of hub-api 2.2. Python clients encode the slashes of a revision and never those of a
+    path, so the first segment is the revision if it names anything at all: a ref like
+    ``main/dir`` cannot take the place of a folder, nor one like ``<sha>/dir`` that of a commit's.
+    Only if it names nothing, the longest ref that the text begins with is meant: clients up to
+    0.8.1 and the JavaScript one put revisions into paths as they are.
 
     Args:
         db: The database.
-        repo_pk: The repository.
+        opened: The repository.
+        git: Its objects.
         segments: Decoded segments; one that was sent with ``%2F`` is a whole revision already.
 
     Returns:
@@ -110,16 +130,31 @@ async def split(db: Reader, repo_pk: int, segments: list[str]) -> tuple[str, str
     """
     if not segments:
         return "", ""
-    if len(segments) > 1 and "/" not in segments[0]:
-        most = min(len(segments), 16)
-        texts = ["/".join(segments[:count]) for count in range(most, 1, -1)]
-        names = [prefix + text for text in texts for prefix in (HEADS, TAGS)]
-        names += [text for text in texts if text.startswith("refs/")]
-        rows = await db.all(_NAMED, repo_pk=repo_pk, names=names)
-        known = {row.name for row in rows}
-        for count, text in zip(range(most, 1, -1), texts, strict=True):
-            if known & {HEADS + text, TAGS + text, text}:
-                return text, "/".join(segments[count:])
-        if segments[0] == "refs":
-            return "/".join(segments[:3]), "/".join(segments[3:])
-    return segments[0], "/".join(segments[1:])
+    first = segments[0]
+    count = 1
+    if len(segments) > 1 and not _is_whole(opened, first):
+        count = await _count_of_revision(db, opened.pk, git, segments)
+    return "/".join(segments[:count]), "/".join(segments[count:])
+
+
+def _is_whole(opened: Repo, first: str) -> bool:
+    """Tell without a look at the refs that the first segment is the revision.
+
+    A full sha is one whether or not the commit is there: the address never means another.
+    """
+    return "/" in first or first in ("HEAD", opened.default_branch) or is_full_sha(first)
+
+
+async def _count_of_revision(db: Reader, repo_pk: int, git: GitRepo, segments: list[str]) -> int:
+    texts = ["/".join(segments[:count]) for count in range(1, min(len(segments), _DEEPEST_REF) + 1)]
+    names = [name for text in texts for name in _names(text) if "\0" not in name]
+    rows = await db.all(_NAMED, repo_pk=repo_pk, names=names)
+    known = {row.name for row in rows}
+    counts = [count for count, text in enumerate(texts, 1) if known.intersection(_names(text))]
+    if segments[0] == "refs":
+        return counts[-1] if counts else 3
+    if counts and counts[0] > 1 and commit_of_short_sha(git, segments[0]):
+        return 1
+    if 1 in counts or not counts:
+        return 1
+    return counts[-1]

@@ -7,14 +7,13 @@ from collections.abc import Iterable
 
 from hubstead import cards
 from hubstead.commits.deriving import CARD, MAX_CARD_BYTES
-from hubstead.errors import Forbidden, InvalidCard, InvalidPath, NotBuilt
+from hubstead.commits.revisions import HEADS, TAGS, commit_of_short_sha
+from hubstead.errors import Forbidden, InvalidCard, InvalidName, InvalidPath, NotBuilt
 from hubstead.gitstore import Edit, GitRepo, PackDraft, PutFile
 from hubstead.ids import Kind, check_branch_name, check_path
 from hubstead.repos import Repo
 from hubstead.settings import Settings
 
-HEADS = "refs/heads/"
-TAGS = "refs/tags/"
 #: Paths that break no rule, but perhaps those of length and depth.
 _PLAIN = re.compile(rb"(?:[A-Za-z0-9_-][A-Za-z0-9_.-]*/)*[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 
@@ -47,6 +46,36 @@ def check_branch_may_go(opened: Repo, branch: str) -> None:
         raise Forbidden(reason=f"Cannot delete refs/heads/{branch}: it is the default branch")
 
 
+def _short(ref: str) -> str:
+    """Return a branch's or tag's name; one prefix goes, what looks like a second one is name."""
+    return ref.removeprefix(HEADS if ref.startswith(HEADS) else TAGS)
+
+
+def check_takes_no_commit(git: GitRepo, ref: str, commit: str, *, old: str | None = None) -> None:
+    """Refuse to let a ref take the address of a commit, which is to mean that commit for ever.
+
+    A ref wins over a short sha. So no branch may begin under a name that abbreviates another
+    commit or its own, which it would leave; a tag may stay at the commit that it is named after.
+
+    Args:
+        git: The repository's objects as they were before the change.
+        ref: The full name of the ref.
+        commit: What it is going to point to.
+        old: What it points to already; a ref that was there before the commit keeps its name.
+
+    Raises:
+        InvalidName: the name is a short sha of a commit.
+    """
+    name = _short(ref)
+    taken = commit_of_short_sha(git, name)
+    if taken is None or (ref.startswith(TAGS) and taken == commit):
+        return
+    if old is None or (ref.startswith(TAGS) and old == taken):
+        raise InvalidName(
+            name=name, reason=f"Invalid reference for a branch: {name} abbreviates commit {taken}"
+        )
+
+
 def check_pushed_ref(opened: Repo, ref: str, *, deleted: bool) -> None:
     """Refuse to push to what is not a branch or a tag.
 
@@ -59,7 +88,7 @@ def check_pushed_ref(opened: Repo, ref: str, *, deleted: bool) -> None:
         raise NotBuilt(what="pull requests: push to a branch")
     if not ref.startswith((HEADS, TAGS)):
         raise Forbidden(reason="only refs/heads/ and refs/tags/ can be pushed to")
-    name = ref.removeprefix(HEADS).removeprefix(TAGS)
+    name = _short(ref)
     if deleted and ref.startswith(HEADS):
         check_branch_may_go(opened, name)
     elif not deleted:

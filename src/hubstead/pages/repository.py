@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from hubstead.commits import Revision, split
+from hubstead.commits import Revision
 from hubstead.errors import (
     EntryNotFound,
     Gated,
@@ -151,7 +151,7 @@ async def unbuilt(_call: Call) -> Answer:
 
 async def _place(call: Call) -> tuple[Revision, str]:
     """Divide the rest of the address into revision and path; nothing is the default branch."""
-    text, path = await split(call.hub.db, call.repo.pk, call.segments("rest"))
+    text, path = await call.split("rest")
     return await call.revision(text or call.repo.default_branch), path.rstrip("/")
 
 

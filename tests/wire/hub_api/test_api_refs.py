@@ -99,6 +99,26 @@ def test_tags_point_to_what_they_were_made_at(anna: Person, repo: str) -> None:
     assert anna.api.delete_tag(repo, tag="v1") is None
 
 
+def test_a_ref_named_like_a_folder_of_a_revision_hides_nothing(anna: Person, repo: str) -> None:
+    old = anna.commit(repo, add("f.txt", "wrong"), add("d/old", "")).json["commitOid"]
+    new = anna.commit(repo, add("d/f.txt", "right"), add("d/new", "")).json["commitOid"]
+    anna.api.create_branch(repo, branch="dev")
+    for name in ("main/d", "dev/d", "HEAD/d", f"{new}/d", f"{new[:9]}/d"):
+        anna.api.create_tag(repo, tag=name, revision=old)
+    for rev in ("main", "dev", "HEAD", new, new.upper(), new[:9], "refs/heads/dev"):
+        for door in ("resolve", "raw"):
+            assert anna.call("GET", f"/{repo}/{door}/{rev}/d/f.txt").body == b"right", (door, rev)
+        said = anna.call("GET", f"/api/models/{repo}/tree/{rev}/d").json
+        assert [item["path"] for item in said] == ["d/f.txt", "d/new", "d/old"]
+        for page, shown in (("tree/{}/d", "d/new"), ("blob/{}/d/f.txt", "right")):
+            said = anna.call("GET", f"/{repo}/{page.format(rev)}")
+            assert shown in said.body.decode(), page
+    encoded = anna.call("GET", f"/{repo}/resolve/{new}%2Fd/f.txt")
+    assert encoded.body == b"wrong"
+    lacking = anna.call("GET", f"/{repo}/resolve/{'e' * 40}/d/f.txt")
+    assert (lacking.status, lacking.code) == (404, "RevisionNotFound")
+
+
 def test_a_branch_wins_over_a_tag_of_its_name(anna: Person, repo: str) -> None:
     anna.api.create_tag(repo, tag="both")
     anna.commit(repo, add("a"))

@@ -97,6 +97,28 @@ def test_hidden_and_odd_refs_are_refused_in_words(
     assert live_hub.traces() == before
 
 
+def test_a_pushed_ref_never_takes_the_address_of_a_commit(anna: Person, here: Clone) -> None:
+    repo = anna.path("bert")
+    old = here.commit("a", "1")
+    here("push", "-q")
+    new = here.commit("a", "2")
+    wrong = [f"refs/{kind}/{name}" for kind in ("heads", "tags") for name in (old, old[:9])]
+    wrong += ["refs/heads/refs/tags/v1", f"refs/heads/refs/tags/{old}"]
+    told = here.refused("push", "origin", "main", "main:fine", *[f"{new}:{ref}" for ref in wrong])
+    assert told.count("Invalid reference for a branch") == len(wrong), told
+    here("push", "-q", "origin", f"{old}:refs/tags/{old[:9]}")
+    told = here.refused("push", "-f", "origin", f"{new}:refs/tags/{old[:9]}")
+    assert f"abbreviates commit {old}" in told
+    refs = anna.call("GET", f"/api/models/{repo}/refs").json
+    assert {ref["name"]: ref["targetCommit"] for ref in refs["branches"] + refs["tags"]} == {
+        "main": new,
+        "fine": new,
+        old[:9]: old,
+    }
+    for spelling in (old, old[:9], old.upper()):
+        assert anna.call("GET", f"/{repo}/resolve/{spelling}/a").body == b"1"
+
+
 def test_the_default_branch_stays(anna: Person, here: Clone) -> None:
     assert "Cannot delete refs/heads/main" in here.refused("push", "origin", ":main")
 

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope
 
 from hubstead.accounts import Actor, LastUse, Passwords, Seal, SignIn
 from hubstead.blobs import BlobStore
-from hubstead.commits import Revision, Stores, resolve
+from hubstead.commits import Revision, Stores, resolve, split
 from hubstead.db import Database
 from hubstead.errors import InvalidInput, RepoNotFound
 from hubstead.gitstore import GitRepo
@@ -199,6 +199,10 @@ class Call:
         await self.hub.stores.catch_up(self.repo, [found.commit])
         self.headers_out["x-repo-commit"] = found.commit
         return found
+
+    async def split(self, name: str) -> tuple[str, str]:
+        """Divide what the path had at ``{name+}`` into revision and path; ``commits.split``."""
+        return await split(self.hub.db, self.repo, await self.git(), self.segments(name))
 
     async def body(self, limit: int | None = None) -> bytes:
         """Return the request's body, inflated if it was sent so.

@@ -11,7 +11,7 @@ import msgspec
 from starlette.types import ASGIApp
 
 from hubstead.blobs import BlobKey, BlobKind
-from hubstead.commits import Revision, split
+from hubstead.commits import Revision
 from hubstead.errors import EntryNotFound, InvalidInput
 from hubstead.gitstore import Entry, GitRepo, Pointer
 from hubstead.ids import is_oid
@@ -57,7 +57,7 @@ async def raw(call: Call) -> ASGIApp:
 
 
 async def _where(call: Call) -> tuple[Revision, str]:
-    text, path = await split(call.hub.db, call.repo.pk, call.segments("rest"))
+    text, path = await call.split("rest")
     return await call.revision(text), path
 
 

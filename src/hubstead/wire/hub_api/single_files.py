@@ -6,7 +6,7 @@ import asyncio
 
 from hubstead.accounts import find_account
 from hubstead.blobs import BlobKey, BlobKind, Sha256Verifier, accept_upload
-from hubstead.commits import Candidate, Change, Committed, Message, choose, commit, split
+from hubstead.commits import Candidate, Change, Committed, Message, choose, commit
 from hubstead.discovery import Query, find_all
 from hubstead.errors import HubError, RepoNotFound, Unchanged
 from hubstead.ids import Kind
@@ -79,7 +79,7 @@ async def _add(call: Call, change: Change, branch: str, path: str, incoming: Inc
 
 
 async def _where(call: Call) -> tuple[str, str]:
-    text, path = await split(call.hub.db, call.repo.pk, call.segments("rest"))
+    text, path = await call.split("rest")
     call.captured["rev"] = [text]
     return branch_of(call), path
 

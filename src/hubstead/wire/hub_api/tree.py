@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from msgspec import UNSET
 
-from hubstead.commits import Revision, split
+from hubstead.commits import Revision
 from hubstead.errors import EntryNotFound, InvalidInput, TooLarge
 from hubstead.gitstore import Commit, Entry, GitRepo
 from hubstead.wire.http import Answer, Call, json_answer
@@ -27,7 +27,7 @@ async def tree(call: Call) -> Answer:
     A folder's own folders come before its files, as the public Hub has them and users of
     ``HfFileSystem.ls`` up to 0.36 see them; what ``recursive`` lists is in git's order.
     """
-    revision_text, path = await split(call.hub.db, call.repo.pk, call.segments("rest"))
+    revision_text, path = await call.split("rest")
     revision = await call.revision(revision_text)
     git = await call.git()
     path = path.rstrip("/")
