@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
 
 from hubstead.accounts import ANONYMOUS, Actor, remove_member
-from hubstead.db import Database, Reader, Row, Statement, Tx
+from hubstead.db import Database, Reader, Statement, Tx
 from hubstead.errors import (
     Forbidden,
     Gated,
@@ -29,6 +30,8 @@ from hubstead.repos import (
     reopen,
 )
 from tests.factories import a_repo, a_user, an_org
+
+R = TypeVar("R")
 
 BERT = RepoId(Kind.MODEL, "acme", "bert")
 RIGHTS = (Right.READ, Right.CONTENT, Right.WRITE, Right.ADMIN)
@@ -133,13 +136,17 @@ class Counted:
     """A reader that notes what is asked of the one behind it."""
 
     db: Database
-    asked: list[tuple[Statement, list[str]]] = field(default_factory=list)
+    asked: list[tuple[Statement[Any], list[str]]] = field(default_factory=list)
 
-    async def one(self, statement: Statement, /, **values: object) -> Row | None:
+    async def one(self, statement: Statement[R], /, **values: object) -> R | None:
         self.asked.append((statement, sorted(values)))
         return await self.db.one(statement, **values)
 
-    async def all(self, statement: Statement, /, **values: object) -> list[Row]:
+    async def single(self, statement: Statement[R], /, **values: object) -> R:
+        self.asked.append((statement, sorted(values)))
+        return await self.db.single(statement, **values)
+
+    async def all(self, statement: Statement[R], /, **values: object) -> list[R]:
         self.asked.append((statement, sorted(values)))
         return await self.db.all(statement, **values)
 

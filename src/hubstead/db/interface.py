@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
-from hubstead.db.statements import Row, Statement
+from hubstead.db.statements import Statement
 from hubstead.errors import HubError
 
+R = TypeVar("R")
 T = TypeVar("T")
 
 
@@ -16,13 +17,21 @@ class Conflict(HubError):
 
 
 class Reader(Protocol):
-    """Something to ask: the database outside of any transaction, or a transaction."""
+    """A source of rows: the database itself, or an open transaction."""
 
-    async def one(self, statement: Statement, /, **values: object) -> Row | None:
+    async def one(self, statement: Statement[R], /, **values: object) -> R | None:
         """Return the first row, or None."""
         ...
 
-    async def all(self, statement: Statement, /, **values: object) -> list[Row]:
+    async def single(self, statement: Statement[R], /, **values: object) -> R:
+        """Return the row of a statement that always returns exactly one, such as a count.
+
+        Raises:
+            ValueError: if the statement returned no row, or several.
+        """
+        ...
+
+    async def all(self, statement: Statement[R], /, **values: object) -> list[R]:
         """Return every row."""
         ...
 
@@ -33,7 +42,7 @@ class Tx(Reader, Protocol):
     An error ends it on PostgreSQL: whoever catches one may only leave the function.
     """
 
-    async def run(self, statement: Statement, /, **values: object) -> int:
+    async def run(self, statement: Statement[Any], /, **values: object) -> int:
         """Run a change and return how many rows it touched.
 
         Raises:
@@ -41,7 +50,7 @@ class Tx(Reader, Protocol):
         """
         ...
 
-    async def many(self, statement: Statement, rows: Sequence[Mapping[str, object]]) -> None:
+    async def many(self, statement: Statement[Any], rows: Sequence[Mapping[str, object]]) -> None:
         """Run a change once for each of ``rows``."""
         ...
 

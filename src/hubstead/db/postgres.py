@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 import asyncpg
 
 from hubstead.db.interface import Conflict, WriteFn
-from hubstead.db.statements import Row, Statement, postgres_dialect
+from hubstead.db.statements import Statement, postgres_dialect
 from hubstead.errors import StorageFull, Unavailable
 
+R = TypeVar("R")
 T = TypeVar("T")
 
 #: How often a transaction is tried when PostgreSQL ends it in favour of another one.
@@ -43,12 +44,13 @@ def _our_errors() -> Iterator[None]:
         raise Unavailable(reason="the connection to the database was lost") from error
 
 
-async def _fetch(connection: Any, statement: Statement, values: Mapping[str, object]) -> list[Row]:
+async def _fetch(connection: Any, statement: Statement[R], values: Mapping[str, object]) -> list[R]:
     compiled = statement.on(_DIALECT)
-    assert compiled.make_row is not None, "only statements that return columns can be fetched"
+    make_row = statement.make_row
+    assert make_row is not None, "only statements that return columns can be fetched"
     with _our_errors():
         rows = await connection.fetch(compiled.sql, *compiled.arguments(values))
-    return [compiled.make_row(row) for row in rows]
+    return [make_row(row) for row in rows]
 
 
 class PostgresTx:
@@ -68,24 +70,29 @@ class PostgresTx:
             self.broken_by = error
             raise
 
-    async def one(self, statement: Statement, /, **values: object) -> Row | None:
+    async def one(self, statement: Statement[R], /, **values: object) -> R | None:
         """See ``Reader.one``."""
         rows = await self.all(statement, **values)
         return rows[0] if rows else None
 
-    async def all(self, statement: Statement, /, **values: object) -> list[Row]:
+    async def single(self, statement: Statement[R], /, **values: object) -> R:
+        """See ``Reader.single``."""
+        (row,) = await self.all(statement, **values)
+        return row
+
+    async def all(self, statement: Statement[R], /, **values: object) -> list[R]:
         """See ``Reader.all``."""
         with self._noted():
             return await _fetch(self._connection, statement, values)
 
-    async def run(self, statement: Statement, /, **values: object) -> int:
+    async def run(self, statement: Statement[Any], /, **values: object) -> int:
         """See ``Tx.run``."""
         compiled = statement.on(_DIALECT)
         with self._noted():
             status = await self._connection.execute(compiled.sql, *compiled.arguments(values))
         return int(status.rpartition(" ")[2])
 
-    async def many(self, statement: Statement, rows: Sequence[Mapping[str, object]]) -> None:
+    async def many(self, statement: Statement[Any], rows: Sequence[Mapping[str, object]]) -> None:
         """See ``Tx.many``."""
         compiled = statement.on(_DIALECT)
         arguments = [compiled.arguments(row) for row in rows]
@@ -120,12 +127,17 @@ class PostgresDatabase:
             )
         return cls(pool)
 
-    async def one(self, statement: Statement, /, **values: object) -> Row | None:
+    async def one(self, statement: Statement[R], /, **values: object) -> R | None:
         """See ``Reader.one``."""
         rows = await self.all(statement, **values)
         return rows[0] if rows else None
 
-    async def all(self, statement: Statement, /, **values: object) -> list[Row]:
+    async def single(self, statement: Statement[R], /, **values: object) -> R:
+        """See ``Reader.single``."""
+        (row,) = await self.all(statement, **values)
+        return row
+
+    async def all(self, statement: Statement[R], /, **values: object) -> list[R]:
         """See ``Reader.all``."""
         return await _fetch(self._pool, statement, values)
 

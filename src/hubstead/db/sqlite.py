@@ -22,9 +22,10 @@ from typing import Any, TypeVar
 import structlog
 
 from hubstead.db.interface import Conflict, Tx, WriteFn
-from hubstead.db.statements import Row, Statement, sqlite_dialect, sqlite_value
+from hubstead.db.statements import Statement, sqlite_dialect, sqlite_value
 from hubstead.errors import StorageFull, Unavailable
 
+R = TypeVar("R")
 T = TypeVar("T")
 
 GROUP = 64
@@ -75,7 +76,7 @@ def _our_errors() -> Iterator[None]:
 
 
 def _execute(
-    connection: sqlite3.Connection, statement: Statement, values: Mapping[str, object]
+    connection: sqlite3.Connection, statement: Statement[Any], values: Mapping[str, object]
 ) -> sqlite3.Cursor:
     compiled = statement.on(_DIALECT)
     arguments = [sqlite_value(value) for value in compiled.arguments(values)]
@@ -86,9 +87,9 @@ def _execute(
 
 
 def _fetch(
-    connection: sqlite3.Connection, statement: Statement, values: Mapping[str, object]
-) -> list[Row]:
-    make_row = statement.on(_DIALECT).make_row
+    connection: sqlite3.Connection, statement: Statement[R], values: Mapping[str, object]
+) -> list[R]:
+    make_row = statement.make_row
     assert make_row is not None, "only statements that return columns can be fetched"
     try:
         return list(map(make_row, _execute(connection, statement, values)))
@@ -102,20 +103,25 @@ class SqliteTx:
 
     connection: sqlite3.Connection
 
-    async def one(self, statement: Statement, /, **values: object) -> Row | None:
+    async def one(self, statement: Statement[R], /, **values: object) -> R | None:
         """See ``Reader.one``."""
         rows = _fetch(self.connection, statement, values)
         return rows[0] if rows else None
 
-    async def all(self, statement: Statement, /, **values: object) -> list[Row]:
+    async def single(self, statement: Statement[R], /, **values: object) -> R:
+        """See ``Reader.single``."""
+        (row,) = await self.all(statement, **values)
+        return row
+
+    async def all(self, statement: Statement[R], /, **values: object) -> list[R]:
         """See ``Reader.all``."""
         return _fetch(self.connection, statement, values)
 
-    async def run(self, statement: Statement, /, **values: object) -> int:
+    async def run(self, statement: Statement[Any], /, **values: object) -> int:
         """See ``Tx.run``."""
         return _execute(self.connection, statement, values).rowcount
 
-    async def many(self, statement: Statement, rows: Sequence[Mapping[str, object]]) -> None:
+    async def many(self, statement: Statement[Any], rows: Sequence[Mapping[str, object]]) -> None:
         """See ``Tx.many``."""
         for values in rows:
             _execute(self.connection, statement, values)
@@ -247,12 +253,17 @@ class SqliteDatabase:
         self._opened: list[sqlite3.Connection] = []
         self._pool = ThreadPoolExecutor(reader_threads, thread_name_prefix="hubstead-reader")
 
-    async def one(self, statement: Statement, /, **values: object) -> Row | None:
+    async def one(self, statement: Statement[R], /, **values: object) -> R | None:
         """See ``Reader.one``."""
         rows = await self.all(statement, **values)
         return rows[0] if rows else None
 
-    async def all(self, statement: Statement, /, **values: object) -> list[Row]:
+    async def single(self, statement: Statement[R], /, **values: object) -> R:
+        """See ``Reader.single``."""
+        (row,) = await self.all(statement, **values)
+        return row
+
+    async def all(self, statement: Statement[R], /, **values: object) -> list[R]:
         """See ``Reader.all``."""
         if statement.long:
             loop = asyncio.get_running_loop()
@@ -265,7 +276,7 @@ class SqliteDatabase:
             _log.warning("slow inline statement", ms=round(taken * 1000, 1), sql=sql)
         return rows
 
-    def _scan(self, statement: Statement, values: Mapping[str, object]) -> list[Row]:
+    def _scan(self, statement: Statement[R], values: Mapping[str, object]) -> list[R]:
         connection = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = connect(self.path)

@@ -3,6 +3,10 @@
 ``point(...)`` marks an indexed look-up of a few rows: SQLite runs it inline on the event loop
 (10-30 µs). ``scan(...)`` marks everything longer: SQLite runs it in a reader thread.
 PostgreSQL treats both alike.
+
+A statement that returns rows is registered with the type of its rows: a ``NamedTuple`` whose
+fields are the statement's columns, in their order, or the type of the value itself if there is
+one column and it is never null. Readers return what they read as that type.
 """
 
 from __future__ import annotations
@@ -11,7 +15,8 @@ import json
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from operator import itemgetter
+from typing import Any, Generic, TypeAlias, TypeVar, overload
 
 from sqlalchemy import ColumnElement, Executable, Table, bindparam
 from sqlalchemy.dialects.postgresql import Insert
@@ -22,13 +27,17 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import BindParameter
+from sqlalchemy.sql.selectable import ReturnsRows
 from sqlalchemy.types import ARRAY, Boolean, TypeEngine
 
 #: ``INSERT`` that can say ``on_conflict_do_…``. PostgreSQL's own class knows all that SQLite's
 #: does, and SQLAlchemy compiles it for both.
 insert = _postgres_insert
 
-#: One row: a named tuple whose fields are the statement's columns.
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+#: One row of a statement that does not say what its rows are.
 Row: TypeAlias = Any
 
 
@@ -39,7 +48,6 @@ class Compiled:
     sql: str
     names: tuple[str, ...]
     defaults: Mapping[str, object]
-    make_row: Callable[[Sequence[object]], Row] | None
 
     def arguments(self, given: Mapping[str, object]) -> list[object]:
         """Return the positional arguments; a parameter that was not given has its default."""
@@ -50,29 +58,58 @@ class Compiled:
 
 
 @dataclass(frozen=True, eq=False)
-class Statement:
-    """A statement and how long it may take."""
+class Statement(Generic[R_co]):
+    """A statement, what one of its rows is, and how long it may take."""
 
     element: Executable
+    #: Builds a row from the values of its columns; None for a statement that returns none.
+    make_row: Callable[[Sequence[object]], R_co] | None = None
     long: bool = False
     _compiled: dict[str, Compiled] = field(default_factory=dict, repr=False)
 
     def on(self, dialect: Dialect) -> Compiled:
         """Return the statement compiled for ``dialect``, made at first use."""
-        found = self._compiled.get(dialect.name)
-        if found is None:
-            found = self._compiled[dialect.name] = _compile(self.element, dialect)
-        return found
+        compiled = self._compiled.get(dialect.name)
+        if compiled is None:
+            compiled = self._compiled[dialect.name] = _compile(self.element, dialect)
+        return compiled
 
 
-def point(element: Executable) -> Statement:
-    """Register a statement that reads or writes a few rows by an index."""
-    return Statement(element)
+@overload
+def point(element: Executable) -> Statement[Any]: ...
+@overload
+def point(element: Executable, row: type[R]) -> Statement[R]: ...
+def point(element: Executable, row: type[Any] | None = None) -> Statement[Any]:
+    """Register a statement that reads or writes a few rows by an index.
+
+    Raises:
+        TypeError: if the fields of ``row`` are not the statement's columns.
+    """
+    return Statement(element, _row_maker(element, row))
 
 
-def scan(element: Executable) -> Statement:
-    """Register a statement that may read many rows."""
-    return Statement(element, long=True)
+@overload
+def scan(element: Executable) -> Statement[Any]: ...
+@overload
+def scan(element: Executable, row: type[R]) -> Statement[R]: ...
+def scan(element: Executable, row: type[Any] | None = None) -> Statement[Any]:
+    """Register a statement that may read many rows.
+
+    Raises:
+        TypeError: if the fields of ``row`` are not the statement's columns.
+    """
+    return Statement(element, _row_maker(element, row), long=True)
+
+
+def _row_maker(element: Executable, row: type[Any] | None) -> Callable[[Any], Any] | None:
+    columns = tuple(element.exported_columns.keys()) if isinstance(element, ReturnsRows) else ()
+    if row is None:
+        return namedtuple("Row", columns, rename=True)._make if columns else None  # type: ignore[attr-defined]
+    if len(columns) == 1 and not hasattr(row, "_fields"):
+        return itemgetter(0)
+    if getattr(row, "_fields", None) != columns:
+        raise TypeError(f"{row.__qualname__} does not have the fields {', '.join(columns)}")
+    return row._make  # type: ignore[no-any-return]
 
 
 def adding(table: Table, *columns: str) -> Insert:
@@ -93,12 +130,8 @@ def postgres_dialect() -> Dialect:
 def _compile(element: Executable, dialect: Dialect) -> Compiled:
     compiled = element.compile(dialect=dialect)  # type: ignore[attr-defined]
     assert isinstance(compiled, SQLCompiler)
-    columns = [entry.keyname for entry in compiled._result_columns]
-    make_row = None
-    if columns:
-        make_row = namedtuple("Row", columns, rename=True)._make  # type: ignore[attr-defined]
     names = tuple(compiled.positiontup or ())
-    return Compiled(compiled.string, names, dict(compiled.params), make_row)
+    return Compiled(compiled.string, names, dict(compiled.params))
 
 
 class _AnyOf(ColumnElement[bool]):

@@ -61,7 +61,7 @@ class Shape(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def listing(shape: Shape) -> Statement:
+def listing(shape: Shape) -> Statement[Any]:
     """Return the statement for one page; parameters as ``finding`` names them."""
     order = _order(shape)
     found = _source(shape, select(*_columns(shape), order.label("sorted_by")))
@@ -183,7 +183,7 @@ def like_pattern(word: str) -> str:
     return f"%{word}%"
 
 
-def _count_up_to(most: int, rows: Select[Any]) -> Statement:
+def _count_up_to(most: int, rows: Select[Any]) -> Statement[Any]:
     return scan(select(func.count().label("n")).select_from(rows.limit(most).subquery()))
 
 
@@ -199,7 +199,7 @@ COUNT_OWNED = _count_up_to(
 
 
 @lru_cache(maxsize=64)
-def names_with(words: int) -> Statement:
+def names_with(words: int) -> Statement[Any]:
     """Return the statement for the numbers of repositories whose name holds all the words."""
     return scan(
         select(repo_names.c.repo_pk)

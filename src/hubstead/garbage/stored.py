@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import Table, bindparam, func, select
 
 from hubstead.blobs.tables import blobs
@@ -41,7 +43,7 @@ _PLAIN = scan(
 )
 
 
-def _buried(table: Table) -> Statement:
+def _buried(table: Table) -> Statement[Any]:
     due = table.c.since_ms < bindparam("before_ms")
     counted = select(due.label("due"), func.count().label("things"))
     return scan(counted.select_from(table).group_by(due))

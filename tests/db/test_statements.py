@@ -1,0 +1,56 @@
+"""Statements return the rows that they were registered with, and no others."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pytest
+from sqlalchemy import bindparam, func, select
+
+from hubstead.accounts.tables import accounts
+from hubstead.db import Database, point, scan
+from tests.factories import a_user
+
+
+class Named(NamedTuple):
+    pk: int
+    name: str
+
+
+_NAMED = select(accounts.c.pk, accounts.c.name).where(accounts.c.name == bindparam("which"))
+
+
+async def test_rows_are_what_the_statement_says(db: Database) -> None:
+    anna = await a_user(db, "anna")
+    row = await db.one(point(_NAMED, Named), which="anna")
+    assert type(row) is Named
+    assert row == (anna.pk, "anna")
+    assert await db.all(scan(_NAMED, Named), which="bert") == []
+
+
+async def test_the_value_of_a_single_column_is_the_row(db: Database) -> None:
+    await a_user(db, "anna")
+    assert await db.all(point(select(accounts.c.name), str)) == ["anna"]
+
+
+async def test_single_returns_the_only_row(db: Database) -> None:
+    count = point(select(func.count().label("n")).select_from(accounts), int)
+    assert await db.single(count) == 0
+    with pytest.raises(ValueError, match="not enough values"):
+        await db.single(point(_NAMED, Named), which="nobody")
+
+
+class _Swapped(NamedTuple):
+    name: str
+    pk: int
+
+
+class _Misspelt(NamedTuple):
+    pk: int
+    nmae: str
+
+
+@pytest.mark.parametrize("row", [_Swapped, _Misspelt, int])
+def test_a_row_of_other_columns_is_refused_when_it_is_registered(row: type) -> None:
+    with pytest.raises(TypeError, match="does not have the fields pk, name"):
+        point(_NAMED, row)
