@@ -93,7 +93,11 @@ async def opened_stores(settings: Settings, *, make: bool = False) -> AsyncItera
         )
         stores = Stores(
             db=db,
-            git=GitStore(settings.git_root),
+            git=GitStore(
+                settings.git_root,
+                max_open=settings.git_open_repositories,
+                max_open_packs=settings.git_open_packs,
+            ),
             blobs=store,
             settings=settings,
             packs_are_blobs=settings.blobs_url.startswith("s3://"),
@@ -233,6 +237,7 @@ async def _now_and_then(
 async def _keep_up(hub: Hub) -> None:
     await hub.last_use.flush(hub.db)
     await hub.seal.reload(hub.db)
+    await asyncio.to_thread(hub.stores.git.refresh_handles)
 
 
 async def _sweep(hub: Hub) -> None:
@@ -252,7 +257,7 @@ def serve(settings: Settings, *, as_json: bool = False) -> None:
     """
     logs.configure(settings)
     compile_templates()
-    _allow_connections(settings.max_connections)
+    _allow_open_files(settings.max_connections * 2 + settings.git_open_packs + 1024)
     with holding(settings.data):
         uvloop.run(_serve(settings, as_json=as_json))
 
@@ -292,10 +297,9 @@ def _limits(settings: Settings) -> Limits:
     )
 
 
-def _allow_connections(count: int) -> None:
-    """Raise this process's limit of open files, so that ``max_connections`` can be reached."""
+def _allow_open_files(wanted: int) -> None:
+    """Raise this process's limit of open files, so that what settings allow can be reached."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = count * 2 + 1024
     if soft < wanted:
         most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

@@ -237,6 +237,15 @@ class Settings:
         3600, "The most processor time of one program that takes a push.", least=1
     )
 
+    git_open_repositories: int = _push_limit(
+        256, "The most repositories of which the server keeps the packs open.", least=1
+    )
+    git_open_packs: int = _push_limit(
+        4096,
+        "The most packs that all of them may keep open; each is a file and two mappings.",
+        least=64,
+    )
+
     xet_token_seconds: float = _xet(
         7200.0,
         "How long a token for the Xet store is good.",

@@ -18,6 +18,7 @@ from hubstead.commits.tables import refs, retired_packs
 from hubstead.db import scan
 from hubstead.gitstore import Weight, to_fold
 from hubstead.jobs import Job
+from tests.gitstore.test_handles import mappings, open_files
 from tests.live import LiveHub, Person
 
 _PACKS = scan(
@@ -214,3 +215,20 @@ def test_a_folded_repository_is_cloned_whole(packs: Packs, tmp_path: Path) -> No
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "w/f5").read_text() == "19"
+
+
+def test_a_server_holds_no_pack_open_that_was_folded(packs: Packs) -> None:
+    root = packs.stores.git.root
+    for turn in range(4):
+        packs.commit(12, start=turn * 12)
+        commits = packs.anna.call("GET", f"/api/models/{packs.repo}/commits/main").json
+        for each in commits:
+            path = f"/{packs.repo}/raw/{each['id']}/README.md"
+            assert packs.anna.call("GET", path).status in (200, 404)
+        packs.hub.run(fold_packs(packs.stores, packs.id))
+        packs.hub.run(remove_dead_packs(packs.stores, grace_ms=-1))
+    assert packs.anna.call("GET", f"/{packs.repo}/resolve/main/f2").body == b"44"
+    gone = f"{root}/{packs.id[:2]}/{packs.id}.git/objects/pack"
+    live = len(packs.rows())
+    assert open_files(Path(gone)) <= live
+    assert mappings(Path(gone)) <= 2 * live

@@ -83,7 +83,7 @@ def test_only_ids_lead_to_a_folder(store, repo_id):
 def test_at_most_so_many_repositories_stay_open(tmp_path):
     store = GitStore(tmp_path, max_open=2)
     made = [store.create(new_object_id()) for _ in range(4)]
-    assert len(store._open) == 2
+    assert store.open_counts().repositories == 2
     assert store.open(made[0].repo_id).path == made[0].path
 
 

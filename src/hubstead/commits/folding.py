@@ -83,7 +83,10 @@ async def fold_packs(stores: Stores, repo_id: str) -> Pack | None:
         return None
     await stores.publish(made)
     swap = functools.partial(_swap, repo_id, [made], names, None)
-    return made if await stores.db.write(swap) else None
+    if not await stores.db.write(swap):
+        return None
+    await asyncio.to_thread(stores.git.let_go, repo_id)
+    return made
 
 
 async def collect(
@@ -136,6 +139,7 @@ async def collect(
         ):
             return None
         if await stores.db.write(functools.partial(_swap, repo_id, new, old, now)):
+            await asyncio.to_thread(stores.git.let_go, repo_id)
             await asyncio.to_thread(stores.git.write_commit_graph, repo_id, list(now.values()))
             return made
     return None

@@ -74,11 +74,16 @@ class PackDraft:
     Args:
         folder: Where packs go.
         level: Of zlib.
-        on_finish: Told what became durable: the rows of each tree, the tree of each commit.
+        on_finish: Called with what became durable: the pack's name, the rows of each tree, the
+            tree of each commit.
     """
 
     def __init__(
-        self, folder: Path, *, level: int, on_finish: Callable[[Trees, Commits], None] | None = None
+        self,
+        folder: Path,
+        *,
+        level: int,
+        on_finish: Callable[[str, Trees, Commits], None] | None = None,
     ) -> None:
         self._folder = folder
         self._level = level
@@ -262,16 +267,16 @@ class PackDraft:
         try:
             with full_disk_is_an_error_of_ours():
                 pack = self._reveal(self._seal())
-            self._tell()
+            self._tell(pack.name)
             return pack
         finally:
             self.discard()
 
-    def _tell(self) -> None:
+    def _tell(self, pack: str) -> None:
         if self._on_finish is not None:
             trees = {oid: rows for oid, rows in self._trees.items() if self.contains(oid)}
             commits = {oid: tree for oid, tree in self._commits.items() if self.contains(oid)}
-            self._on_finish(trees, commits)
+            self._on_finish(pack, trees, commits)
 
     def _seal(self) -> bytes:
         """Write header and trailer, sync the pack's bytes, return their checksum."""

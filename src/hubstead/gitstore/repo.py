@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import itertools
-import os
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
 
 import pygit2
-from pygit2.enums import ObjectType, RepositoryOpenFlag
+from pygit2.enums import ObjectType
 
 from hubstead import errors
 from hubstead.gitstore import history, listing, pointer
 from hubstead.gitstore.bounded import Bounded
 from hubstead.gitstore.draft import PackDraft
+from hubstead.gitstore.handles import Handles
 from hubstead.gitstore.history import Commit
 from hubstead.gitstore.listing import Row
-from hubstead.gitstore.missing import ObjectMissing, RepoMissing
+from hubstead.gitstore.missing import ObjectMissing
 from hubstead.gitstore.pointer import Pointer
 from hubstead.gitstore.programs import GitProgram
 from hubstead.ids import EMPTY_TREE, is_oid
@@ -108,33 +107,31 @@ class GitRepo:
     """
 
     def __init__(
-        self, repo_id: str, path: Path, *, caches: Caches, program: GitProgram, compression: int
+        self,
+        repo_id: str,
+        path: Path,
+        *,
+        handles: Handles,
+        caches: Caches,
+        program: GitProgram,
+        compression: int,
     ) -> None:
         self.repo_id = repo_id
         self.path = path
+        self._handles = handles
         self._caches = caches
         self._program = program
         self._compression = compression
-        self._head = f"{path}/HEAD"
-        self._reopening = threading.Lock()
-        self._git = self._opened()
 
-    def _opened(self) -> pygit2.Repository:
-        flags = RepositoryOpenFlag.NO_SEARCH | RepositoryOpenFlag.BARE
-        try:
-            return pygit2.Repository(str(self.path), flags)
-        except pygit2.GitError:
-            raise RepoMissing(repo_id=self.repo_id) from None
-
-    def is_there(self) -> bool:
-        """Tell whether its folder still exists on this node."""
-        return os.path.exists(self._head)
+    @property
+    def _git(self) -> pygit2.Repository:
+        return self._handles.get(self.repo_id, self.path)
 
     def reading(self, oid: str, read: Callable[[pygit2.Repository], T]) -> T:
         """Run ``read``, once more over a fresh handle when it fails.
 
-        A handle that is open remembers packs; one that was folded into another since then has
-        to be forgotten before its objects are found in their new place.
+        A handle that is open remembers packs; it has to be closed before the objects of one that
+        is gone are found in another.
 
         Raises:
             ObjectMissing: naming ``oid``, when it fails again.
@@ -143,9 +140,7 @@ class GitRepo:
         try:
             return read(git)
         except (KeyError, ValueError, OSError, pygit2.GitError):
-            with self._reopening:
-                if self._git is git:
-                    self._git = self._opened()
+            self._handles.let_go(self.repo_id, git)
         try:
             return read(self._git)
         except (KeyError, ValueError, OSError, pygit2.GitError):
@@ -418,11 +413,14 @@ class GitRepo:
             self.path / "objects" / "pack", level=self._compression, on_finish=self._learn
         )
 
-    def _learn(self, trees: Mapping[str, Sequence[Row]], commits: Mapping[str, str]) -> None:
+    def _learn(
+        self, pack: str, trees: Mapping[str, Sequence[Row]], commits: Mapping[str, str]
+    ) -> None:
         """Remember what was just written: the next change most likely goes onto it.
 
         To find an object of a new pack, libgit2 looks through the whole folder of packs.
         """
+        self._handles.grown(self.repo_id, pack)
         for tree, rows in trees.items():
             self._caches.rows.put((self.repo_id, tree), rows, weight=len(rows))
             self._caches.trees.put((self.repo_id, tree), tree)

@@ -15,9 +15,7 @@ import os
 import re
 import secrets
 import shutil
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -36,6 +34,7 @@ from hubstead.gitstore.durable import (
     write_file,
 )
 from hubstead.gitstore.folding import Folder
+from hubstead.gitstore.handles import Handles, OpenCounts
 from hubstead.gitstore.missing import RepoMissing
 from hubstead.gitstore.processes import GitOutput
 from hubstead.gitstore.programs import HARMLESS, GitProgram
@@ -47,6 +46,8 @@ from hubstead.gitstore.upload_pack import offered, upload_pack
 _REPO_ID = re.compile(r"[0-9a-f]{24}")
 _PACK_NAME = re.compile(r"[0-9a-f]{40}")
 _TREE_CACHE_BYTES = 1 << 20
+#: Of all objects that libgit2 remembers in this process.
+_OBJECT_CACHE_BYTES = 64 << 20
 _CACHED_ROWS = 400_000
 _CACHED_FILES = 200_000
 _CACHED_COUNTS = 50_000
@@ -61,19 +62,24 @@ class GitStore:
         root: Folder of the repositories; made when it is not there.
         compression: zlib level of packs we write.
         max_open: How many repositories are held open at most.
+        max_open_packs: How many packs they hold open at most: a file and two mappings each.
         program: The git program.
     """
 
     def __init__(
-        self, root: Path, *, compression: int = 1, max_open: int = 256, program: str = "git"
+        self,
+        root: Path,
+        *,
+        compression: int = 1,
+        max_open: int = 256,
+        max_open_packs: int = 4096,
+        program: str = "git",
     ) -> None:
         self.root = root
         self._compression = compression
-        self._max_open = max_open
         self._program = GitProgram(program)
         self._offered: dict[bool, list[str]] = {}
-        self._open: OrderedDict[str, GitRepo] = OrderedDict()
-        self._lock = threading.Lock()
+        self._handles = Handles(repositories=max_open, packs=max_open_packs)
         self._caches = Caches(
             Bounded(_CACHED_ROWS), Bounded(_CACHED_FILES), Bounded(_CACHED_COUNTS)
         )
@@ -81,6 +87,7 @@ class GitStore:
             make_folder(root.absolute())
         # Flat folders of 10,000 files are trees of 400 KB; by default libgit2 reads them anew.
         pygit2.settings.cache_object_limit(ObjectType.TREE, _TREE_CACHE_BYTES)
+        pygit2.settings.cache_max_size(_OBJECT_CACHE_BYTES)
         # The folder is ours by configuration; its owner may be another user in a container.
         pygit2.settings.owner_validation = False
 
@@ -135,31 +142,39 @@ class GitStore:
             shutil.rmtree(draft, ignore_errors=True)
 
     def open(self, repo_id: str) -> GitRepo:
-        """Return the repository, from those held open if it is among them.
+        """Return the repository; its objects are read over a handle that stays open a while.
 
         Raises:
             RepoMissing: when its folder is not on this node.
         """
-        with self._lock:
-            repo = self._open.get(repo_id)
-            if repo is not None:
-                self._open.move_to_end(repo_id)
-        if repo is not None and repo.is_there():
-            return repo
-        if repo is not None:
+        path = self.path(repo_id)
+        if not os.path.exists(f"{path}/HEAD"):
             self._forget(repo_id)
-        repo = GitRepo(
+            raise RepoMissing(repo_id=repo_id)
+        self._handles.get(repo_id, path)
+        return GitRepo(
             repo_id,
-            self.path(repo_id),
+            path,
+            handles=self._handles,
             caches=self._caches,
             program=self._program,
             compression=self._compression,
         )
-        with self._lock:
-            self._open[repo_id] = repo
-            while len(self._open) > self._max_open:
-                self._open.popitem(last=False)
-        return repo
+
+    def let_go(self, repo_id: str) -> None:
+        """Close a repository's packs, of which some were replaced; it is opened anew when used.
+
+        What reads it now reads on.
+        """
+        self._handles.let_go(repo_id)
+
+    def refresh_handles(self) -> None:
+        """Close what holds packs that another process removed; call in a thread, now and then."""
+        self._handles.refresh()
+
+    def open_counts(self) -> OpenCounts:
+        """Return how many repositories this process holds open, and how many packs with them."""
+        return self._handles.counts()
 
     def remove(self, repo_id: str) -> None:
         """Delete the repository's folder; one that is not there is no fault."""
@@ -173,8 +188,7 @@ class GitStore:
         self._forget(repo_id)
 
     def _forget(self, repo_id: str) -> None:
-        with self._lock:
-            self._open.pop(repo_id, None)
+        self._handles.let_go(repo_id)
         self._caches.forget(repo_id)
 
     def repo_ids(self) -> Iterator[str]:
@@ -293,7 +307,7 @@ class GitStore:
             (folder / f"pack-{_checked(name)}{suffix}").unlink(missing_ok=True)
         with contextlib.suppress(FileNotFoundError):
             sync_folder(folder)
-        self._forget(repo_id)
+        self._handles.let_go(repo_id)
 
     def _packs_folder(self, repo_id: str) -> Path:
         folder = self.packs_path(repo_id)

@@ -1,0 +1,93 @@
+"""A process lets go of packs that are gone, and holds at most so many open."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from hubstead.gitstore import GitRepo, GitStore
+from hubstead.gitstore.handles import OpenCounts
+from hubstead.ids import new_object_id
+from tests.gitstore.test_store import write
+
+
+def open_files(root: Path) -> int:
+    """Return how many files below a folder this process holds open."""
+    count = 0
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            count += os.readlink(f"/proc/self/fd/{fd}").startswith(str(root))
+        except FileNotFoundError:
+            continue
+    return count
+
+
+def mappings(root: Path) -> int:
+    """Return how many mappings of files below a folder this process has."""
+    return sum(str(root) in line for line in Path("/proc/self/maps").read_text().splitlines())
+
+
+def write_and_read(repo: GitRepo, count: int) -> list[str]:
+    """Write packs, and read an object of each, so that each is opened."""
+    made = [write(repo, {f"f{n}": os.urandom(20)})[0] for n in range(count)]
+    assert all(repo.commit(oid).oid == oid for oid in made)
+    return made
+
+
+def test_packs_that_were_repacked_are_neither_open_nor_mapped(tmp_path):
+    store = GitStore(tmp_path)
+    repo = store.create(new_object_id())
+    commits = []
+    for _ in range(5):
+        commits += write_and_read(repo, 30)
+        old = store.pack_names(repo.repo_id)
+        assert open_files(tmp_path) >= 30, "what is counted here is what libgit2 opens"
+        made = store.fold(repo.repo_id, old)
+        for name in set(old) - {made.name}:
+            store.remove_pack(repo.repo_id, name)
+        assert all(repo.commit(oid).oid == oid for oid in commits)
+        assert open_files(tmp_path) <= 2
+        assert mappings(tmp_path) <= 4
+
+
+def test_a_process_lets_go_of_packs_that_another_one_removed(tmp_path):
+    store, other = GitStore(tmp_path), GitStore(tmp_path)
+    repo = store.create(new_object_id())
+    commits = write_and_read(repo, 20)
+    old = store.pack_names(repo.repo_id)
+    other.fold(repo.repo_id, old)
+    for name in old:
+        other.remove_pack(repo.repo_id, name)
+    assert open_files(tmp_path) >= 20
+    store.refresh_handles()
+    assert open_files(tmp_path) == mappings(tmp_path) == 0
+    assert repo.commit(commits[0]).oid == commits[0]
+
+
+def test_repositories_hold_at_most_so_many_packs_open_whoever_keeps_them(tmp_path):
+    store = GitStore(tmp_path, max_open_packs=50)
+    kept = []
+    for _ in range(8):
+        repo = store.create(new_object_id())
+        commits = write_and_read(repo, 20)
+        kept += [entry for oid in commits for entry in repo.walk_files(oid)]
+        assert store.open_counts().packs <= 50
+        assert open_files(tmp_path) <= 50
+        assert mappings(tmp_path) <= 100
+    assert [entry.size for entry in kept] == [20] * len(kept)
+    assert store.open_counts() <= OpenCounts(2, 50)
+    assert open_files(tmp_path) <= 50
+
+
+def test_what_is_being_read_is_read_to_its_end(tmp_path):
+    store = GitStore(tmp_path, max_open=1)
+    repo = store.create(new_object_id())
+    oid = write(repo, {"a": b"still here"})[0]
+
+    def read(git):
+        store.create(new_object_id())
+        store.let_go(repo.repo_id)
+        return git[oid].tree["a"].data
+
+    assert repo.reading(oid, read) == b"still here"
+    assert open_files(repo.path) == mappings(repo.path) == 0
