@@ -52,7 +52,7 @@ class Model:
 
 def tree_by_git(git, repo, files, tmp_path):
     index = tmp_path / "index"
-    lines = [f"{edit.mode:o} {edit.oid}\t{path}\0" for path, edit in files.items()]
+    lines = [f"{edit.mode or 0o100644:o} {edit.oid}\t{path}\0" for path, edit in files.items()]
     git(
         "--git-dir", repo.path, "update-index", "-z", "--index-info",
         stdin="".join(lines).encode(), index=index,

@@ -9,7 +9,7 @@ from hubstead.commits.branching import (
     squash,
 )
 from hubstead.commits.change import Change
-from hubstead.commits.copying import copy_lfs_files
+from hubstead.commits.copying import FileSource, copy_file, copy_lfs_files
 from hubstead.commits.creating import Wanted, create_repository, duplicate_repository
 from hubstead.commits.folding import collect, fold_packs, remove_dead_packs
 from hubstead.commits.moving import Move, Plan, RefMoved, move_refs
@@ -43,6 +43,7 @@ __all__ = [
     "Choice",
     "Command",
     "Committed",
+    "FileSource",
     "Message",
     "Move",
     "Outcome",
@@ -61,6 +62,7 @@ __all__ = [
     "collect",
     "commit",
     "content_id",
+    "copy_file",
     "copy_lfs_files",
     "create_branch",
     "create_repository",

@@ -39,6 +39,7 @@ from hubstead.gitstore import (
     PutFile,
     PutTree,
     edit_tree,
+    file_mode,
 )
 from hubstead.repos import Derived, Repo, Right, open_repo_by_pk
 
@@ -134,6 +135,7 @@ async def commit(
 
 class _PutPointer(msgspec.Struct, frozen=True):
     pointer: Pointer
+    asked: PutPointer
 
 
 class _Base(msgspec.Struct, frozen=True):
@@ -199,7 +201,8 @@ class _Writing:
                     size=operation.size,
                 )
                 settled.links.append(Link(operation.key, size, path, HEADS + self.branch))
-                settled.edits.append((path, _PutPointer(Pointer(operation.key.name, size))))
+                pointer = Pointer(operation.key.name, size)
+                settled.edits.append((path, _PutPointer(pointer, operation)))
             elif isinstance(operation, Copy):
                 settled.edits.append((path, await self._copied(base, operation)))
             else:
@@ -218,7 +221,7 @@ class _Writing:
             )
         if entry.type == "tree":
             return PutTree(entry.oid)
-        return PutFile(entry.oid, entry.mode)  # type: ignore[arg-type]
+        return PutFile(entry.oid, file_mode(entry.mode))
 
     def build(
         self, draft: PackDraft, base: _Base, edits: Sequence[tuple[str, Edit | _PutPointer]]
@@ -229,9 +232,7 @@ class _Writing:
         """
         settings = self.stores.settings
         written = [
-            (path, PutFile(draft.blob(edit.pointer.format())))
-            if isinstance(edit, _PutPointer)
-            else (path, edit)
+            (path, _pointer_file(draft, edit) if isinstance(edit, _PutPointer) else edit)
             for path, edit in edits
         ]
         with ending_in(draft):
@@ -293,6 +294,11 @@ class _Writing:
             if isinstance(operation, PutFile):
                 draft.blob(self.git.blob(operation.oid))
         return draft
+
+
+def _pointer_file(draft: PackDraft, edit: _PutPointer) -> PutFile:
+    oid = draft.blob(edit.pointer.format())
+    return PutFile(oid, edit.asked.mode, edit.asked.mode_of)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Self
 
 from hubstead.blobs import BlobKey, BlobKind
 from hubstead.errors import InvalidInput, TooLarge
-from hubstead.gitstore import PackDraft, PutFile, Remove, parse_pointer
+from hubstead.gitstore import LINK_MODE, FileMode, PackDraft, PutFile, Remove, parse_pointer
 from hubstead.ids import check_path, is_sha256
 from hubstead.settings import Settings
 
@@ -26,6 +26,8 @@ class PutPointer:
 
     key: BlobKey
     size: int | None
+    mode: FileMode | None = None  # None: as ``PutFile`` has it
+    mode_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +81,25 @@ class Change:
             path, max_bytes=self.settings.max_path_bytes, max_depth=self.settings.max_path_depth
         )
 
-    async def put(self, path: str, content: bytes) -> None:
+    async def put(
+        self,
+        path: str,
+        content: bytes,
+        *,
+        mode: FileMode | None = None,
+        mode_of: str | None = None,
+    ) -> None:
         """Make the file at ``path`` hold ``content``, as git itself keeps it.
+
+        Args:
+            path: Where.
+            content: The bytes; those of an LFS pointer mean the object it names.
+            mode: Git's mode of the file; None for that of the file in its place.
+            mode_of: The path whose mode the file takes if there is none in its place.
 
         Raises:
             InvalidPath: no file may be there.
             TooLarge: the content belongs into LFS, or there are too many operations.
-
-        Content that is an LFS pointer means the object it names.
         """
         limit = self.settings.max_regular_file_bytes
         if len(content) > limit:
@@ -95,20 +108,28 @@ class Change:
                 limit=f"{limit} bytes",
                 setting="max_regular_file_bytes",
             )
-        pointer = parse_pointer(content)
+        pointer = None if mode == LINK_MODE else parse_pointer(content)
         if pointer is not None:
             # Written by hand, it must not lead to bytes that the repository was never given.
-            self.put_pointer(path, pointer.oid, pointer.size)
+            self.put_pointer(path, pointer.oid, pointer.size, mode=mode, mode_of=mode_of)
             return
         self.check(path)
         if len(content) > _INLINE_BYTES:
             oid = await asyncio.to_thread(self.draft.blob, content)
         else:
             oid = self.draft.blob(content)
-        self._add(path, PutFile(oid))
+        self._add(path, PutFile(oid, mode, mode_of))
 
-    def put_pointer(self, path: str, sha256: str, size: int | None) -> None:
-        """Make the file at ``path`` the LFS object ``sha256`` of ``size`` bytes.
+    def put_pointer(
+        self,
+        path: str,
+        sha256: str,
+        size: int | None,
+        *,
+        mode: FileMode | None = None,
+        mode_of: str | None = None,
+    ) -> None:
+        """Make the file at ``path`` the LFS object ``sha256`` of ``size`` bytes; see ``put``.
 
         Raises:
             InvalidPath: no file may be there.
@@ -118,7 +139,7 @@ class Change:
             raise InvalidInput(reason=f"not a sha256 in lower-case hex: {sha256[:80]!r}")
         if size is not None and size < 0:
             raise InvalidInput(reason="a size must not be negative")
-        self._add(path, PutPointer(BlobKey(BlobKind.LFS, sha256), size))
+        self._add(path, PutPointer(BlobKey(BlobKind.LFS, sha256), size, mode, mode_of))
 
     def copy(self, path: str, source: str, revision: str | None) -> None:
         """Make ``path`` what ``source`` is at ``revision``."""

@@ -1,15 +1,21 @@
-"""LFS files given by one repository to another, so that a commit there can name them."""
+"""Files copied from one repository to another, and LFS files given so."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+
+import msgspec
 
 from hubstead import blobs
 from hubstead.accounts import Actor
 from hubstead.blobs import BlobKey, BlobKind
+from hubstead.commits.change import Change
+from hubstead.commits.revisions import resolve
 from hubstead.commits.stores import Stores
-from hubstead.db import Tx
-from hubstead.errors import RepoMoved
+from hubstead.db import Reader, Tx
+from hubstead.errors import EntryNotFound, InvalidInput, RepoMoved, RepoNotFound
+from hubstead.gitstore import LINK_MODE, Entry, file_mode
 from hubstead.ids import RepoId
 from hubstead.repos import Repo, Right, open_repo, open_repo_by_id
 
@@ -53,6 +59,84 @@ async def copy_lfs_files(
         return frozenset(given)
 
     return await stores.db.write(copy)
+
+
+class FileSource(msgspec.Struct, frozen=True):
+    """A file of another repository that is to be copied."""
+
+    repo: RepoId  # an old name will do
+    path: str
+    revision: str | None = None  # None: the tip of the default branch
+
+
+async def copy_file(
+    stores: Stores, actor: Actor, target: Repo, change: Change, *, path: str, source: FileSource
+) -> None:
+    """Add to ``change`` that ``path`` becomes a file of another repository as it is now.
+
+    An LFS file stays one and no bytes of it are copied; modes and symbolic links are preserved.
+
+    Args:
+        stores: Where the content is.
+        actor: Who may read the files of the source.
+        target: The repository that the change is for.
+        change: What is to be committed.
+        path: Where in the target.
+        source: What to copy.
+
+    Raises:
+        RepoNotFound: there is no such source for this caller.
+        RevisionNotFound, EntryNotFound: the source has no such revision or file.
+        InvalidInput: a folder is to be copied; only a copy within one repository can do that.
+        TooLarge, InvalidPath: see ``Change.put``.
+        Gated, Forbidden, RepoDisabled: those of ``open_repo`` with CONTENT.
+    """
+    opened = await _source(stores.db, actor, source.repo)
+    if opened.pk == target.pk:
+        change.copy(path, source.path, source.revision)
+        return
+    git = await stores.open_git(opened)
+    found = await resolve(stores.db, opened, git, source.revision or "HEAD")
+    await stores.catch_up(opened, [found.commit])
+    entry = git.entry(found.commit, source.path) if source.path else None
+    if entry is None or entry.type == "commit":
+        raise _no_source(opened, source.path)
+    if entry.type == "tree":
+        raise InvalidInput(
+            reason=f"{source.path} is a folder: only files can be copied from another repository"
+        )
+    await _add_copy(stores, change, path, opened, entry)
+
+
+async def _add_copy(stores: Stores, change: Change, path: str, source: Repo, entry: Entry) -> None:
+    mode = file_mode(entry.mode)
+    facts = entry.repo.blob_facts(entry.oid)
+    if facts.pointer is None or mode == LINK_MODE:
+        limit = stores.settings.max_regular_file_bytes
+        content = await asyncio.to_thread(entry.repo.blob, entry.oid, limit)
+        await change.put(path, content, mode=mode)
+        return
+    row = await blobs.held(stores.db, source.pk, BlobKey(BlobKind.LFS, facts.pointer.oid))
+    if row is None or not row.committed:
+        raise _no_source(source, entry.path)
+    change.put_pointer(path, facts.pointer.oid, row.bytes, mode=mode)
+
+
+def _no_source(source: Repo, path: str) -> EntryNotFound:
+    return EntryNotFound(
+        reason=f"The file to copy does not exist in {source.full_name}: {path}", path=path
+    )
+
+
+async def _source(db: Reader, actor: Actor, named: RepoId) -> Repo:
+    try:
+        return await open_repo(db, actor, named, Right.CONTENT)
+    except RepoMoved as moved:  # the answer would lead the client to the other repository
+        target = moved.facts["to"]
+        assert isinstance(target, RepoId)
+        return await open_repo(db, actor, target, Right.CONTENT)
+    except RepoNotFound:
+        raise RepoNotFound(told=f"The repository to copy from does not exist: {named}") from None
 
 
 async def _target(tx: Tx, actor: Actor, named: RepoId) -> Repo:

@@ -4,6 +4,7 @@ from hubstead.gitstore.attributes import Attributes, Ignores
 from hubstead.gitstore.draft import Pack, PackDraft, Person
 from hubstead.gitstore.folding import Weight, to_fold
 from hubstead.gitstore.history import Commit
+from hubstead.gitstore.listing import LINK_MODE, FileMode, file_mode
 from hubstead.gitstore.missing import ObjectMissing, RepoMissing
 from hubstead.gitstore.pointer import Pointer
 from hubstead.gitstore.pointer import parse as parse_pointer
@@ -17,10 +18,12 @@ from hubstead.gitstore.trees import Edit, PutFile, PutTree, Remove, edit_tree
 
 __all__ = [
     "GITATTRIBUTES",
+    "LINK_MODE",
     "Attributes",
     "Commit",
     "Edit",
     "Entry",
+    "FileMode",
     "GitFailed",
     "GitOutput",
     "GitProgram",
@@ -43,6 +46,7 @@ __all__ = [
     "Staging",
     "Weight",
     "edit_tree",
+    "file_mode",
     "parse_pointer",
     "to_fold",
 ]

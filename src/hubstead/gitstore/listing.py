@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
 
 TREE_MODE = 0o040000
 LINK_MODE = 0o120000
 COMMIT_MODE = 0o160000
+
+_KIND = 0o170000
+#: What a file may be in a tree: plain, executable, a symbolic link.
+FileMode = Literal[0o100644, 0o100755, 0o120000]
 
 #: One row of a tree: mode in octal digits, name, object id in 20 bytes; as the object holds them.
 Row = tuple[bytes, bytes, bytes]
@@ -35,6 +40,13 @@ def parse_rows(data: bytes) -> list[Row]:
 def is_tree(mode: bytes) -> bool:
     """Tell whether a row of this mode is a folder (old gits wrote a leading zero)."""
     return mode in _TREE_MODES
+
+
+def file_mode(mode: int) -> FileMode:
+    """Return the mode that git writes today for a file; old gits also wrote 100664 and such."""
+    if mode & _KIND == LINK_MODE:
+        return 0o120000
+    return 0o100755 if mode & 0o100 else 0o100644
 
 
 def order(row: Row) -> bytes:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from hubstead import errors
 from hubstead.gitstore.draft import PackDraft
-from hubstead.gitstore.listing import Row, is_tree, order, parse_rows
+from hubstead.gitstore.listing import FileMode, Row, file_mode, is_tree, order, parse_rows
 from hubstead.gitstore.repo import GitRepo
 from hubstead.ids import EMPTY_TREE, fold_path
 
@@ -17,10 +16,15 @@ _FOLDER = b"40000"
 
 @dataclass(frozen=True, slots=True)
 class PutFile:
-    """The file at the path becomes this blob; a link or another mode if ``mode`` says so."""
+    """The file at the path becomes this blob.
+
+    Without a ``mode`` the file is executable if the one in its place is, or, where there is
+    none, the one at ``mode_of``.
+    """
 
     oid: str
-    mode: Literal[0o100644, 0o100755, 0o120000] = 0o100644
+    mode: FileMode | None = None
+    mode_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +137,21 @@ class _Editor:
             raise errors.InvalidInput(reason=f"{path} is a folder: a file cannot take its place")
         if name not in items:
             folder.added.add(name)
-        items[name] = (b"%o" % edit.mode, name, bytes.fromhex(edit.oid))
+        mode = edit.mode or self._mode(root, items.get(name), edit.mode_of)
+        items[name] = (b"%o" % mode, name, bytes.fromhex(edit.oid))
+
+    def _mode(self, root: _Folder, there: Row | _Folder | None, mode_of: str | None) -> int:
+        if there is None and mode_of is not None:
+            there = self._row_at(root, mode_of)
+        mode = file_mode(int(there[0], 8)) if isinstance(there, tuple) else 0
+        return 0o100755 if mode == 0o100755 else 0o100644
+
+    def _row_at(self, root: _Folder, path: str) -> Row | _Folder | None:
+        *parents, name = _parts(path)
+        folder: _Folder | None = root
+        for part in parents:
+            folder = folder and self._below(folder, part)
+        return self._items(folder).get(name) if folder else None
 
     def _enter(self, folder: _Folder, name: bytes, path: str) -> _Folder:
         """Return the folder called ``name``, made when there is nothing of this name."""

@@ -134,6 +134,87 @@ def test_what_is_there_already_is_named_by_the_id_clients_compare(anna: Person, 
     assert "oid" not in found["new.txt"]
 
 
+# -- copies from another repository ------------------------------------------------------------
+
+
+def copy_line(path: str, source: str | None, **more: Any) -> dict[str, Any]:
+    value = {"path": path, "srcPath": path, **more}
+    return {"key": "copyFile", "value": value | ({"srcRepo": {"name": source}} if source else {})}
+
+
+def test_a_copy_takes_the_file_of_the_repository_that_it_names(
+    live_hub: LiveHub, anna: Person, repo: str
+) -> None:
+    bo, data = live_hub.user("bo"), b"weights" * 1000
+    other = bo.repo("source", kind="dataset")
+    first = bo.commit(other, add("f", "old"), add("d/x"), kind="datasets").json["commitOid"]
+    bo.commit(other, add("f", "theirs"), kind="datasets")
+    bo.api.upload_file(
+        path_or_fileobj=data, path_in_repo="m.bin", repo_id=other, repo_type="dataset"
+    )
+    anna.commit(repo, add("f", "mine"), add("m.bin", "mine"))
+    source = {"srcRepo": {"type": "dataset", "name": other}}
+    said = anna.commit(
+        repo,
+        copy_line("f", None, **source),
+        copy_line("m.bin", None, **source),
+        copy_line("old", None, srcRevision=first, **source | {"srcPath": "f"}),
+        copy_line("self", repo, srcPath="f"),
+    )
+    assert said.status == 200, said.body
+    assert files(anna, repo) == {"f": b"theirs", "m.bin": data, "old": b"old", "self": b"mine"}
+    for path in ("m.bin", "f"):
+        item = anna.call("POST", f"/api/models/{repo}/paths-info/main", {"paths": [path]}).json[0]
+        assert ("lfs" in item) == (path == "m.bin")
+    bo.api.move_repo(other, bo.path("moved"), repo_type="dataset")
+    said = anna.commit(repo, copy_line("again", None, **source | {"srcPath": "f"}))
+    assert (said.status, files(anna, repo)["again"]) == (200, b"theirs")
+
+
+def test_a_copy_from_what_cannot_be_read_is_refused_and_copies_nothing(
+    live_hub: LiveHub, anna: Person, repo: str
+) -> None:
+    bo = live_hub.user("bo")
+    hidden, seen = bo.repo("hidden", private=True), bo.repo("seen")
+    for other in (hidden, seen):
+        bo.commit(other, add("f", "secret"), add("d/f", "secret"))
+    before = anna.commit(repo, add("f", "mine")).json["commitOid"]
+    absent = anna.commit(repo, copy_line("f", bo.path("none")))
+    said = anna.commit(repo, copy_line("f", hidden))
+    assert (said.status, said.code) == (absent.status, absent.code) == (404, "RepoNotFound")
+    assert said.message.replace("hidden", "none") == absent.message
+    assert "to copy from" in said.message
+    for line, status, code in (
+        (copy_line("none", seen), 404, "EntryNotFound"),
+        (copy_line("f", seen, srcRevision="none"), 404, "RevisionNotFound"),
+        (copy_line("d", seen), 400, None),
+        (copy_line("f", None, srcRepo="acme/bert"), 400, None),
+        (copy_line("f", None, srcRepo={"name": seen, "type": "bucket"}), 400, None),
+        (copy_line("f", None, sourceRepoId=seen), 400, None),
+    ):
+        said = anna.commit(repo, line)
+        assert (said.status, said.code) == (status, code), (line, said.body)
+    assert tip(anna, repo) == before
+    mine = anna.repo("mine", private=True)
+    anna.commit(mine, add("f", "own"))
+    assert anna.commit(repo, copy_line("f", mine)).status == 200
+    assert files(anna, repo)["f"] == b"own"
+
+
+def test_a_pointer_without_its_object_is_not_copied(
+    live_hub: LiveHub, anna: Person, repo: str
+) -> None:
+    """Who may read the object elsewhere still gets no file that the source does not have."""
+    data = b"large" * 1000
+    name = hashlib.sha256(data).hexdigest()
+    anna.api.upload_file(path_or_fileobj=data, path_in_repo="m.bin", repo_id=repo)
+    other = anna.repo("other")
+    anna.commit(other, {"key": "lfsFile", "value": {"path": "m.bin", "oid": name}})
+    said = anna.call("POST", f"/api/models/{repo}/lfs-files/batch", {"deletions": {"sha": [name]}})
+    assert said.status == 200
+    assert anna.commit(anna.repo("third"), copy_line("m.bin", repo)).code == "EntryNotFound"
+
+
 # -- every kind of line ------------------------------------------------------------------------
 
 

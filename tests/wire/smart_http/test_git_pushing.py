@@ -190,6 +190,54 @@ def test_links_and_submodules_are_safe_to_look_at(anna: Person, here: Clone) -> 
     assert anna.call("GET", f"/api/models/{repo}/tree/main?recursive=1").status == 200
 
 
+def test_modes_outlive_updates_and_copies_over_the_api(anna: Person, here: Clone) -> None:
+    repo, data = anna.path("bert"), b"#!\0 weights"
+    for path in ("run", "old", "m.sh"):
+        here.write(path, f"echo {path}")
+        here.path.joinpath(path).chmod(0o755)
+        here("add", path)
+    here.path.joinpath("link").symlink_to("run")
+    here("add", "link")
+    here.commit("plain", "four")
+    here("push", "-q")
+
+    def line(key: str, **value: object) -> dict[str, object]:
+        return {"key": key, "value": value}
+
+    anna.api.upload_file(path_or_fileobj=data, path_in_repo="up.bin", repo_id=repo)
+    large = {"oid": hashlib.sha256(data).hexdigest()}
+    said = anna.commit(
+        repo,
+        line("copyFile", path="copies/run", srcPath="run"),
+        line("copyFile", path="copies/link", srcPath="link"),
+        line("file", path="run", content="changed"),
+        line("file", path="plain", content="changed"),
+        line("lfsFile", path="m.sh", **large),
+        line("file", path="new", oldPath="old", content="renamed"),
+        line("lfsFile", path="deep/er.bin", oldPath="m.sh", **large),
+    )
+    assert said.status == 200, said.body
+    other = anna.repo("other")
+    for path in ("copies/link", "new", "deep/er.bin", "plain"):
+        source = {"srcPath": path, "srcRepo": {"type": "model", "name": repo}}
+        assert anna.commit(other, line("copyFile", path=path, **source)).status == 200
+    here("pull", "-q")
+    there = clone(url(anna, other), here.path.parent / "other")
+    found = {
+        where: {row.split("\t")[1]: row.split()[0] for row in tree.splitlines()}
+        for where, tree in (
+            ("here", here("ls-tree", "-r", "HEAD")),
+            ("there", there("ls-tree", "-r", "HEAD")),
+        )
+    }
+    plain = dict.fromkeys((".gitattributes", "plain"), "100644")
+    run = dict.fromkeys(("new", "deep/er.bin"), "100755")
+    assert found["there"] == plain | run | {"copies/link": "120000"}
+    more = {"up.bin": "100644", "link": "120000", "run": "100755", "copies/run": "100755"}
+    assert found["here"] == found["there"] | more
+    assert there.path.joinpath("copies/link").readlink() == Path("run")
+
+
 def test_who_may_not_write_is_refused(live_hub: LiveHub, anna: Person, tmp_path: Path) -> None:
     repo = anna.repo()
     ben = live_hub.user("ben")

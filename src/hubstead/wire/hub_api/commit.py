@@ -11,8 +11,19 @@ from typing import TypeVar
 import msgspec
 from msgspec import UNSET
 
-from hubstead.commits import HEADS, Candidate, Change, Committed, Message, choose, commit
+from hubstead.commits import (
+    HEADS,
+    Candidate,
+    Change,
+    Committed,
+    FileSource,
+    Message,
+    choose,
+    commit,
+    copy_file,
+)
 from hubstead.errors import InvalidInput, NotBuilt, TooLarge
+from hubstead.ids import Kind, RepoId
 from hubstead.wire.http import Answer, Call, inflating, json_answer, stream_body
 from hubstead.wire.hub_api import shapes
 
@@ -117,7 +128,7 @@ async def _read_lines(call: Call, change: Change) -> shapes.CommitHeader:
         elif header is None:
             raise InvalidInput(reason=f"line {number}: the header must come first")
         else:
-            await _operation(change, key, value, number)
+            await _operation(call, change, key, value, number)
     if header is None:
         raise InvalidInput(reason="the commit has no header line")
     return header
@@ -168,7 +179,7 @@ def _decode(data: bytes | msgspec.Raw, shape: type[T], number: int) -> T:
         raise InvalidInput(reason=f"line {number} is nested too deeply") from None
 
 
-async def _operation(change: Change, key: str, value: msgspec.Raw, number: int) -> None:
+async def _operation(call: Call, change: Change, key: str, value: msgspec.Raw, number: int) -> None:
     if key == "file":
         await _put(change, _decode(value, shapes.CommitFile, number))
     elif key == "lfsFile":
@@ -178,10 +189,24 @@ async def _operation(change: Change, key: str, value: msgspec.Raw, number: int) 
     elif key == "deletedFolder":
         change.remove_folder(_decode(value, shapes.CommitDelete, number).path)
     elif key == "copyFile":
-        copy = _decode(value, shapes.CommitCopy, number)
-        change.copy(copy.path, copy.srcPath, copy.srcRevision)
+        await _copy(call, change, _decode(value, shapes.CommitCopy, number))
     else:
         raise InvalidInput(reason=f"line {number}: unknown key {key[:40]!r}")
+
+
+async def _copy(call: Call, change: Change, copy: shapes.CommitCopy) -> None:
+    if copy.srcRepo is None:
+        change.copy(copy.path, copy.srcPath, copy.srcRevision)
+        return
+    source = RepoId.parse(Kind.parse(copy.srcRepo.type), copy.srcRepo.name)
+    await copy_file(
+        call.hub.stores,
+        call.actor,
+        call.repo,
+        change,
+        path=copy.path,
+        source=FileSource(source, copy.srcPath, copy.srcRevision),
+    )
 
 
 async def _put(change: Change, file: shapes.CommitFile) -> None:
@@ -195,7 +220,7 @@ async def _put(change: Change, file: shapes.CommitFile) -> None:
             content = await asyncio.to_thread(_content, file)
         else:
             content = _content(file)
-        await change.put(file.path, content)
+        await change.put(file.path, content, mode_of=file.oldPath)
     _remove_old(change, file.path, file.oldPath)
 
 
@@ -212,7 +237,7 @@ def _content(file: shapes.CommitFile) -> bytes:
 def _put_lfs(change: Change, file: shapes.CommitLfsFile) -> None:
     if file.algo not in (None, "sha256"):
         raise InvalidInput(reason=f"the algo of {file.path!r} must be sha256")
-    change.put_pointer(file.path, file.oid, file.size)
+    change.put_pointer(file.path, file.oid, file.size, mode_of=file.oldPath)
     _remove_old(change, file.path, file.oldPath)
 
 

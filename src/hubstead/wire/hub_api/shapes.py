@@ -140,12 +140,23 @@ class CommitDelete(Struct):
     path: str
 
 
-class CommitCopy(Struct):
-    """Line ``copyFile`` of a commit: within this repository."""
+class CommitCopySource(Struct):
+    """The repository that ``copyFile`` copies from."""
+
+    name: str
+    type: str = "model"
+
+
+class CommitCopy(Struct, forbid_unknown_fields=True):
+    """Line ``copyFile`` of a commit: within this repository unless ``srcRepo`` names another.
+
+    A field that is not known here might name another source, so it is refused.
+    """
 
     path: str
     srcPath: str
     srcRevision: str | None = None
+    srcRepo: CommitCopySource | None = None
 
 
 class CommitLine(Struct):
