@@ -4,6 +4,9 @@ from hubstead.accounts.actor import ANONYMOUS, Actor
 from hubstead.accounts.passwords import Passwords
 from hubstead.accounts.people import (
     ORG_ROLES,
+    Account,
+    Membership,
+    UserPassword,
     account_by_pk,
     add_org,
     add_user,
@@ -23,6 +26,7 @@ from hubstead.accounts.people import (
 from hubstead.accounts.sign_in import SignIn
 from hubstead.accounts.signing import Seal, SigningKey, add_key, rotate
 from hubstead.accounts.tokens import (
+    AccessToken,
     LastUse,
     actor_by_pk,
     actor_of_token,
@@ -35,12 +39,16 @@ from hubstead.accounts.tokens import (
 __all__ = [
     "ANONYMOUS",
     "ORG_ROLES",
+    "AccessToken",
+    "Account",
     "Actor",
     "LastUse",
+    "Membership",
     "Passwords",
     "Seal",
     "SignIn",
     "SigningKey",
+    "UserPassword",
     "account_by_pk",
     "actor_by_pk",
     "actor_of_token",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from sqlalchemy import bindparam, delete, func, select, update
 
 from hubstead.accounts.tables import access_tokens, accounts, members
-from hubstead.db import Conflict, Database, Reader, Row, Tx, adding, point, scan
+from hubstead.db import Conflict, Database, Reader, Tx, adding, point, scan
 from hubstead.errors import AccountNotFound, InvalidInput, NameTaken
 from hubstead.ids import account_key, check_account_name, new_object_id, now_ms
 
@@ -23,8 +25,36 @@ _COLUMNS = (
     accounts.c.disabled,
     accounts.c.created_ms,
 )
-_FIND = point(select(*_COLUMNS).where(accounts.c.name_key == bindparam("key")))
-_BY_PK = point(select(*_COLUMNS).where(accounts.c.pk == bindparam("account_pk")))
+
+
+class Account(NamedTuple):
+    """A user or an organization."""
+
+    pk: int
+    id: str
+    kind: str
+    name: str
+    fullname: str
+    email: str | None
+    is_admin: int
+    disabled: int
+    created_ms: int
+
+
+_FIND = point(select(*_COLUMNS).where(accounts.c.name_key == bindparam("key")), Account)
+_BY_PK = point(select(*_COLUMNS).where(accounts.c.pk == bindparam("account_pk")), Account)
+
+
+class UserPassword(NamedTuple):
+    """What a sign-in by password is checked against."""
+
+    pk: int
+    name: str
+    email: str | None
+    password_hash: str | None
+    disabled: int
+
+
 _SECRETS = point(
     select(
         accounts.c.pk,
@@ -32,11 +62,14 @@ _SECRETS = point(
         accounts.c.email,
         accounts.c.password_hash,
         accounts.c.disabled,
-    ).where(accounts.c.name_key == bindparam("key"), accounts.c.kind == "user")
+    ).where(accounts.c.name_key == bindparam("key"), accounts.c.kind == "user"),
+    UserPassword,
 )
-_LIST = scan(select(*_COLUMNS).where(accounts.c.kind == bindparam("kind")).order_by(accounts.c.pk))
+_LIST = scan(
+    select(*_COLUMNS).where(accounts.c.kind == bindparam("kind")).order_by(accounts.c.pk), Account
+)
 _ADMINS = point(
-    select(func.count().label("n")).select_from(accounts).where(accounts.c.is_admin == 1)
+    select(func.count().label("n")).select_from(accounts).where(accounts.c.is_admin == 1), int
 )
 _ADD = point(
     adding(
@@ -52,7 +85,8 @@ _ADD = point(
         "created_ms",
     )
     .on_conflict_do_nothing()
-    .returning(accounts.c.pk)
+    .returning(accounts.c.pk),
+    int,
 )
 _DISABLE = point(
     update(accounts)
@@ -86,63 +120,78 @@ _LEAVE = point(
 _ROLE = point(
     select(members.c.role).where(
         members.c.org_pk == bindparam("org_pk"), members.c.user_pk == bindparam("user_pk")
-    )
+    ),
+    str,
 )
+
+
+class Membership(NamedTuple):
+    """An organization of a user, or a user of an organization, with the user's role."""
+
+    pk: int
+    id: str
+    name: str
+    fullname: str
+    role: str
+
+
 _ORGS_OF = point(
     select(accounts.c.pk, accounts.c.id, accounts.c.name, accounts.c.fullname, members.c.role)
     .join_from(members, accounts, members.c.org_pk == accounts.c.pk)
     .where(members.c.user_pk == bindparam("user_pk"))
-    .order_by(accounts.c.name_key)
+    .order_by(accounts.c.name_key),
+    Membership,
 )
 _MEMBERS = scan(
     select(accounts.c.pk, accounts.c.id, accounts.c.name, accounts.c.fullname, members.c.role)
     .join_from(members, accounts, members.c.user_pk == accounts.c.pk)
     .where(members.c.org_pk == bindparam("org_pk"))
-    .order_by(accounts.c.name_key)
+    .order_by(accounts.c.name_key),
+    Membership,
 )
 
 
 _COUNT_MEMBERS = point(
     select(func.count().label("n"))
     .select_from(members)
-    .where(members.c.org_pk == bindparam("org_pk"))
+    .where(members.c.org_pk == bindparam("org_pk")),
+    int,
 )
 
 
-async def find_account(db: Reader, name: str, kind: str | None = None) -> Row:
+async def find_account(db: Reader, name: str, kind: str | None = None) -> Account:
     """Return the account called ``name``, in any case.
 
     Raises:
         AccountNotFound: if there is none (of that kind).
     """
-    row = await db.one(_FIND, key=account_key(name))
-    if row is None or (kind and row.kind != kind):
+    account = await db.one(_FIND, key=account_key(name))
+    if account is None or (kind and account.kind != kind):
         raise AccountNotFound(name=name)
-    return row
+    return account
 
 
-async def account_by_pk(db: Reader, pk: int) -> Row:
+async def account_by_pk(db: Reader, pk: int) -> Account:
     """Return the account with this number, which must exist."""
-    row = await db.one(_BY_PK, account_pk=pk)
-    if row is None:
+    account = await db.one(_BY_PK, account_pk=pk)
+    if account is None:
         raise AccountNotFound(name=str(pk))
-    return row
+    return account
 
 
-async def password_of(db: Reader, name: str) -> Row | None:
-    """Return pk, name, password_hash and disabled of the user ``name``, or None."""
+async def password_of(db: Reader, name: str) -> UserPassword | None:
+    """Return what the user ``name`` signs in with, or None if there is no such user."""
     return await db.one(_SECRETS, key=account_key(name))
 
 
-async def list_accounts(db: Reader, kind: str) -> list[Row]:
+async def list_accounts(db: Reader, kind: str) -> list[Account]:
     """Return every ``user`` or every ``org``, oldest first."""
     return await db.all(_LIST, kind=kind)
 
 
 async def has_admin(db: Reader) -> bool:
     """Tell whether there is an administrator."""
-    row = await db.one(_ADMINS)
-    return bool(row and row.n)
+    return await db.single(_ADMINS) > 0
 
 
 async def add_user(
@@ -195,7 +244,7 @@ async def add_org(tx: Tx, name: str, owner_pk: int, *, fullname: str = "") -> in
 
 
 async def _add(tx: Tx, *, name: str, **values: object) -> int:
-    row = await tx.one(
+    pk = await tx.one(
         _ADD,
         id=new_object_id(),
         name=name,
@@ -203,9 +252,9 @@ async def _add(tx: Tx, *, name: str, **values: object) -> int:
         created_ms=now_ms(),
         **values,
     )
-    if row is None:
+    if pk is None:
         raise NameTaken(name=name)
-    return int(row.pk)
+    return pk
 
 
 async def set_member(tx: Tx, org_pk: int, user_pk: int, role: str) -> None:
@@ -226,24 +275,22 @@ async def remove_member(tx: Tx, org_pk: int, user_pk: int) -> bool:
 
 async def role_in(db: Reader, org_pk: int, user_pk: int) -> str | None:
     """Return the user's role in the organization, or None."""
-    row = await db.one(_ROLE, org_pk=org_pk, user_pk=user_pk)
-    return row.role if row else None
+    return await db.one(_ROLE, org_pk=org_pk, user_pk=user_pk)
 
 
-async def orgs_of(db: Reader, user_pk: int) -> list[Row]:
+async def orgs_of(db: Reader, user_pk: int) -> list[Membership]:
     """Return the organizations of a user, each with the user's role."""
     return await db.all(_ORGS_OF, user_pk=user_pk)
 
 
-async def members_of(db: Reader, org_pk: int) -> list[Row]:
+async def members_of(db: Reader, org_pk: int) -> list[Membership]:
     """Return the members of an organization, each with the role."""
     return await db.all(_MEMBERS, org_pk=org_pk)
 
 
 async def count_members(db: Reader, org_pk: int) -> int:
     """Return how many members an organization has."""
-    row = await db.one(_COUNT_MEMBERS, org_pk=org_pk)
-    return int(row.n) if row else 0
+    return await db.single(_COUNT_MEMBERS, org_pk=org_pk)
 
 
 async def disable_user(tx: Tx, name: str, *, disabled: bool = True) -> None:
@@ -274,14 +321,14 @@ async def delete_account(db: Database, name: str, kind: str) -> None:
         AccountNotFound: if there is none.
         InvalidInput: while it owns repositories.
     """
-    row = await find_account(db, name, kind)
+    account = await find_account(db, name, kind)
 
     async def remove(tx: Tx) -> None:
-        await tx.run(_DELETE, account_pk=row.pk)
+        await tx.run(_DELETE, account_pk=account.pk)
 
     try:
         await db.write(remove)
     except Conflict:
         raise InvalidInput(
-            reason=f"{row.name} owns repositories: delete or move them first"
+            reason=f"{account.name} owns repositories: delete or move them first"
         ) from None

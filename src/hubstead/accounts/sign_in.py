@@ -14,9 +14,9 @@ from limits.strategies import MovingWindowRateLimiter
 
 from hubstead.accounts.actor import Actor
 from hubstead.accounts.passwords import MAX_CHARS, Passwords
-from hubstead.accounts.people import password_of
+from hubstead.accounts.people import UserPassword, password_of
 from hubstead.accounts.tokens import add_token
-from hubstead.db import Database, Row, Tx
+from hubstead.db import Database, Tx
 from hubstead.errors import RateLimited, SignInFailed
 from hubstead.ids import now_ms
 
@@ -45,7 +45,7 @@ class SignIn:
         # git sends the password with every request; argon2 for each would be a denial of
         # service of our own making. Keyed by a secret of this process, kept for a minute.
         self._key = secrets.token_bytes(32)
-        self._known: OrderedDict[bytes, tuple[float, str]] = OrderedDict()
+        self._known: OrderedDict[bytes, tuple[float, str | None]] = OrderedDict()
 
     async def check(self, name: str, password: str, address: str) -> Actor:
         """Return the user ``name`` if this is their password.
@@ -105,13 +105,13 @@ class SignIn:
         found = self._known.get(seal)
         return found is not None and found[0] > time.monotonic() and found[1] == password_hash
 
-    def _remember(self, seal: bytes, password_hash: str) -> None:
+    def _remember(self, seal: bytes, password_hash: str | None) -> None:
         self._known[seal] = (time.monotonic() + REMEMBERED_S, password_hash)
         while len(self._known) > _REMEMBERED_MOST:
             self._known.popitem(last=False)
 
 
-def _actor(row: Row) -> Actor:
+def _actor(row: UserPassword) -> Actor:
     return Actor(
         pk=row.pk,
         name=row.name,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from itsdangerous import BadSignature, Signer
@@ -32,23 +32,25 @@ RIPE_MS = int(5 * RELOAD_S * 1000)
 NEWEST_MS = 30 * 86_400_000
 KEPT_MS = 2 * NEWEST_MS
 
-_KEYS = point(
-    select(signing_keys.c.id, signing_keys.c.secret, signing_keys.c.created_ms).order_by(
-        signing_keys.c.pk.desc()
-    )
-)
-_DROP = point(delete(signing_keys).where(signing_keys.c.created_ms < bindparam("before_ms")))
-_ADD = point(adding(signing_keys, "id", "secret", "created_ms").on_conflict_do_nothing())
-#: Nodes that start together for the first time must end up with one key, not with one each.
-_FIRST_KEY = "00000000"
 
-
-class SigningKey(msgspec.Struct, frozen=True):
+class SigningKey(NamedTuple):
     """A key; ``id`` goes with every signature made by it."""
 
     id: str
     secret: str
     created_ms: int = 0
+
+
+_KEYS = point(
+    select(signing_keys.c.id, signing_keys.c.secret, signing_keys.c.created_ms).order_by(
+        signing_keys.c.pk.desc()
+    ),
+    SigningKey,
+)
+_DROP = point(delete(signing_keys).where(signing_keys.c.created_ms < bindparam("before_ms")))
+_ADD = point(adding(signing_keys, "id", "secret", "created_ms").on_conflict_do_nothing())
+#: Nodes that start together for the first time must end up with one key, not with one each.
+_FIRST_KEY = "00000000"
 
 
 class Seal:
@@ -108,7 +110,7 @@ def _signer(key: SigningKey) -> Signer:
 
 
 async def _keys(db: Database) -> list[SigningKey]:
-    return [SigningKey(*row) for row in await db.all(_KEYS)]
+    return await db.all(_KEYS)
 
 
 async def add_key(db: Database, key_id: str | None = None) -> str:

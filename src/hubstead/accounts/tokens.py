@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, select, update
 
 from hubstead.accounts.actor import ANONYMOUS, Actor
 from hubstead.accounts.tables import access_tokens, accounts
-from hubstead.db import Database, Reader, Row, Tx, adding, point, scan
+from hubstead.db import Database, Reader, Tx, adding, point, scan
 from hubstead.errors import InvalidCredentials, InvalidInput, NotFound
 from hubstead.ids import new_object_id, now_ms
 
@@ -30,16 +31,43 @@ _OF_TOKEN = select(
     access_tokens.c.created_ms,
     access_tokens.c.expires_ms,
 ).join_from(access_tokens, accounts, access_tokens.c.user_pk == accounts.c.pk)
-_FIND = point(_OF_TOKEN.where(access_tokens.c.hash == bindparam("hash")))
+
+
+class _TokenUser(NamedTuple):
+    pk: int
+    name: str
+    email: str | None
+    is_admin: int
+    disabled: int
+    token_pk: int
+    token_name: str
+    role: str
+    kind: str
+    created_ms: int
+    expires_ms: int | None
+
+
+_FIND = point(_OF_TOKEN.where(access_tokens.c.hash == bindparam("hash")), _TokenUser)
 _FIND_BY_PK = point(
     _OF_TOKEN.where(
         access_tokens.c.pk == bindparam("token_pk"), accounts.c.pk == bindparam("user_pk")
-    )
+    ),
+    _TokenUser,
 )
+
+
+class _User(NamedTuple):
+    pk: int
+    name: str
+    email: str | None
+    is_admin: int
+
+
 _USER = point(
     select(accounts.c.pk, accounts.c.name, accounts.c.email, accounts.c.is_admin).where(
         accounts.c.pk == bindparam("user_pk"), accounts.c.disabled == 0, accounts.c.kind == "user"
-    )
+    ),
+    _User,
 )
 _ADD = point(
     adding(
@@ -55,13 +83,34 @@ _ADD = point(
         "expires_ms",
     )
     .on_conflict_do_nothing()
-    .returning(access_tokens.c.pk)
+    .returning(access_tokens.c.pk),
+    int,
 )
+
+
+class AccessToken(NamedTuple):
+    """A token as lists show it."""
+
+    pk: int
+    id: str
+    user_pk: int
+    name: str
+    hash: str
+    hint: str
+    kind: str
+    role: str
+    created_ms: int
+    last_used_ms: int | None
+    expires_ms: int | None
+    user: str
+
+
 _LIST = scan(
     select(access_tokens, accounts.c.name.label("user"))
     .join_from(access_tokens, accounts, access_tokens.c.user_pk == accounts.c.pk)
     .where((bindparam("every") == 1) | (accounts.c.name_key == bindparam("user_key")))
-    .order_by(access_tokens.c.pk)
+    .order_by(access_tokens.c.pk),
+    AccessToken,
 )
 _REVOKE = point(delete(access_tokens).where(access_tokens.c.id == bindparam("token_id")))
 _REVOKE_PK = point(delete(access_tokens).where(access_tokens.c.pk == bindparam("token_pk")))
@@ -121,7 +170,7 @@ async def actor_by_pk(db: Reader, user_pk: int, token_pk: int = 0) -> Actor:
     )
 
 
-def _actor(row: Row | None) -> Actor:
+def _actor(row: _TokenUser | None) -> Actor:
     if row is None or row.disabled or (row.expires_ms and row.expires_ms <= now_ms()):
         raise InvalidCredentials()
     return Actor(
@@ -167,7 +216,7 @@ async def add_token(
     secret = new_token() if value is None else value
     if not secret or len(secret) > MAX_VALUE_CHARS or not secret.isprintable() or " " in secret:
         raise InvalidInput(reason="a token is made of printable characters without blanks")
-    row = await tx.one(
+    token_pk = await tx.one(
         _ADD,
         id=new_object_id(),
         user_pk=user_pk,
@@ -179,12 +228,12 @@ async def add_token(
         created_ms=now_ms(),
         expires_ms=expires_ms,
     )
-    if row is None:
+    if token_pk is None:
         raise InvalidInput(reason="this token value is in use already")
     return secret
 
 
-async def list_tokens(db: Reader, user: str | None = None) -> list[Row]:
+async def list_tokens(db: Reader, user: str | None = None) -> list[AccessToken]:
     """Return the tokens of ``user``, or all of them; never a secret."""
     return await db.all(_LIST, every=int(user is None), user_key=(user or "").casefold())
 

@@ -7,7 +7,7 @@ import click
 from hubstead import accounts
 from hubstead.cli.places import Place, with_place
 from hubstead.cli.printing import Facts, moment, say, show_rows
-from hubstead.db import Database, Row, Tx
+from hubstead.db import Database, Tx
 from hubstead.errors import NotFound
 
 
@@ -92,19 +92,19 @@ def list_(place: Place) -> None:
     """List all organizations with their members and roles."""
 
     async def read(db: Database) -> list[Facts]:
-        return [await _facts(db, row) for row in await accounts.list_accounts(db, "org")]
+        return [await _facts(db, org) for org in await accounts.list_accounts(db, "org")]
 
     show_rows(place, place.ask(read), ("name", "fullname", "members", "created"))
 
 
-async def _facts(db: Database, row: Row) -> Facts:
-    members = await accounts.members_of(db, row.pk)
+async def _facts(db: Database, org: accounts.Account) -> Facts:
+    members = await accounts.members_of(db, org.pk)
     return {
-        "name": row.name,
-        "id": row.id,
-        "fullname": row.fullname,
+        "name": org.name,
+        "id": org.id,
+        "fullname": org.fullname,
         "members": {member.name: member.role for member in members},
-        "created": moment(row.created_ms),
+        "created": moment(org.created_ms),
     }
 
 

@@ -9,7 +9,7 @@ import click
 from hubstead import accounts
 from hubstead.cli.places import Place, secret_option, with_place
 from hubstead.cli.printing import Facts, moment, say, show_rows
-from hubstead.db import Database, Row, Tx
+from hubstead.db import Database, Tx
 
 
 @click.group("token")
@@ -35,22 +35,22 @@ def create(place: Place, user: str, name: str, role: str, value: str | None) -> 
     The token alone goes to standard output: export HF_TOKEN=$(hubstead token create ada)
     """
 
-    async def add(db: Database) -> tuple[str, Row]:
+    async def add(db: Database) -> tuple[str, accounts.AccessToken]:
         owner = await accounts.find_account(db, user, "user")
 
-        async def write(tx: Tx) -> tuple[str, Row]:
+        async def write(tx: Tx) -> tuple[str, accounts.AccessToken]:
             secret = await accounts.add_token(tx, owner.pk, name=name, role=role, value=value)
             return secret, (await accounts.list_tokens(tx, owner.name))[-1]
 
         return await db.write(write)
 
-    secret, row = place.ask(add)
-    facts = _facts(row)
+    secret, token = place.ask(add)
+    facts = _facts(token)
     if value is None:
         facts = {**facts, "token": secret}
         say(place, secret, facts)
     else:
-        say(place, f"Took over a token for {row.user} (id {row.id}).", facts)
+        say(place, f"Took over a token for {token.user} (id {token.id}).", facts)
 
 
 @command.command("list")
@@ -62,25 +62,25 @@ def list_(place: Place, user: str | None) -> None:
     Those of USER, or of everybody.
     """
 
-    async def read(db: Database) -> list[Row]:
+    async def read(db: Database) -> list[accounts.AccessToken]:
         found = user and await accounts.find_account(db, user, "user")
         return await accounts.list_tokens(db, found.name if found else None)
 
     columns = ("id", "user", "name", "role", "kind", "ends_in", "created", "last_used", "expires")
-    show_rows(place, [_facts(row) for row in place.ask(read)], columns)
+    show_rows(place, [_facts(token) for token in place.ask(read)], columns)
 
 
-def _facts(row: Row) -> Facts:
+def _facts(token: accounts.AccessToken) -> Facts:
     return {
-        "id": row.id,
-        "user": row.user,
-        "name": row.name,
-        "role": row.role,
-        "kind": row.kind,
-        "ends_in": row.hint,
-        "created": moment(row.created_ms),
-        "last_used": moment(row.last_used_ms),
-        "expires": moment(row.expires_ms),
+        "id": token.id,
+        "user": token.user,
+        "name": token.name,
+        "role": token.role,
+        "kind": token.kind,
+        "ends_in": token.hint,
+        "created": moment(token.created_ms),
+        "last_used": moment(token.last_used_ms),
+        "expires": moment(token.expires_ms),
     }
 
 

@@ -9,7 +9,7 @@ import click
 from hubstead import accounts
 from hubstead.cli.places import Place, secret_option, with_place
 from hubstead.cli.printing import Facts, moment, say, show_rows
-from hubstead.db import Database, Row, Tx
+from hubstead.db import Database, Tx
 
 
 @click.group("user")
@@ -37,10 +37,10 @@ def create(
 ) -> None:
     """Create the user NAME."""
 
-    async def add(db: Database) -> Row:
+    async def add(db: Database) -> accounts.Account:
         hashed = None if password is None else await accounts.Passwords().hash(password)
 
-        async def write(tx: Tx) -> Row:
+        async def write(tx: Tx) -> accounts.Account:
             await accounts.add_user(
                 tx, name, password_hash=hashed, email=email, fullname=fullname, is_admin=admin
             )
@@ -57,22 +57,22 @@ def create(
 def list_(place: Place) -> None:
     """List all users."""
 
-    async def read(db: Database) -> list[Row]:
+    async def read(db: Database) -> list[accounts.Account]:
         return await accounts.list_accounts(db, "user")
 
     columns = ("name", "fullname", "email", "admin", "disabled", "created")
-    show_rows(place, [_facts(row) for row in place.ask(read)], columns)
+    show_rows(place, [_facts(user) for user in place.ask(read)], columns)
 
 
-def _facts(row: Row) -> Facts:
+def _facts(user: accounts.Account) -> Facts:
     return {
-        "name": row.name,
-        "id": row.id,
-        "fullname": row.fullname,
-        "email": row.email,
-        "admin": bool(row.is_admin),
-        "disabled": bool(row.disabled),
-        "created": moment(row.created_ms),
+        "name": user.name,
+        "id": user.id,
+        "fullname": user.fullname,
+        "email": user.email,
+        "admin": bool(user.is_admin),
+        "disabled": bool(user.disabled),
+        "created": moment(user.created_ms),
     }
 
 
@@ -96,12 +96,12 @@ def enable(place: Place, name: str) -> None:
 
 
 def _switch(place: Place, name: str, *, disabled: bool) -> None:
-    async def switch(db: Database) -> Row:
+    async def switch(db: Database) -> accounts.Account:
         await db.write(partial(accounts.disable_user, name=name, disabled=disabled))
         return await accounts.find_account(db, name)
 
-    row = place.ask(switch)
-    say(place, f"{'Disabled' if disabled else 'Enabled'} the user {row.name}.", _facts(row))
+    user = place.ask(switch)
+    say(place, f"{'Disabled' if disabled else 'Enabled'} the user {user.name}.", _facts(user))
 
 
 @command.command("delete")
@@ -132,11 +132,11 @@ def set_password(place: Place, name: str, password: str | None) -> None:
     new = password or click.prompt("New password", hide_input=True, confirmation_prompt=True)
 
     async def change(db: Database) -> None:
-        row = await accounts.find_account(db, name, "user")
+        user = await accounts.find_account(db, name, "user")
         hashed = await accounts.Passwords().hash(new)
 
         async def write(tx: Tx) -> None:
-            await accounts.set_password(tx, row.name, hashed)
+            await accounts.set_password(tx, user.name, hashed)
 
         await db.write(write)
 

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from hubstead.accounts import count_members, find_account, members_of, orgs_of, role_in
-from hubstead.db import Row
+from hubstead.accounts import (
+    Account,
+    Membership,
+    count_members,
+    find_account,
+    members_of,
+    orgs_of,
+    role_in,
+)
 from hubstead.discovery import Item, Query, count_by_owner, find_all
 from hubstead.errors import AccountNotFound
 from hubstead.ids import Kind
@@ -47,7 +54,7 @@ async def _counts(call: Call, owner_pk: int) -> dict[str, int]:
     return shown | {f"num{name}": 0 for name in unbuilt}
 
 
-def _shown(call: Call, account: Row, kind: str = "user") -> dict[str, Any]:
+def _shown(call: Call, account: Account | Membership, kind: str = "user") -> dict[str, Any]:
     return {
         "_id": account.id,
         "id": account.id,
