@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 HEAD = "0003"
 
 _SQLITE = "sqlite:///"
-_VERSION = point(select(column("version_num")).select_from(table("alembic_version")))
+_VERSION = point(select(column("version_num")).select_from(table("alembic_version")), str)
 
 
 async def open_db(
@@ -57,12 +57,11 @@ async def _connect(url: str, pool_size: int, reader_threads: int, wait_s: float)
 
 async def _version(db: Database) -> str | None:
     try:
-        row = await db.one(_VERSION)
+        return await db.one(_VERSION)
     except Exception as error:
         if "alembic_version" in str(error):
             return None
         raise
-    return row.version_num if row else None
 
 
 async def migrate(url: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from sqlalchemy import and_, bindparam, func, select
 
 from hubstead.accounts import Actor
@@ -11,6 +13,12 @@ from hubstead.discovery.statements import visible
 from hubstead.ids import Kind
 from hubstead.repos.tables import repos
 
+
+class _Count(NamedTuple):
+    kind: str
+    n: int
+
+
 _COUNT = scan(
     select(repos.c.kind, func.count().label("n"))
     .outerjoin_from(
@@ -19,7 +27,8 @@ _COUNT = scan(
         and_(members.c.org_pk == repos.c.owner_pk, members.c.user_pk == bindparam("actor_pk")),
     )
     .where(repos.c.owner_pk == bindparam("owner_pk"), visible())
-    .group_by(repos.c.kind)
+    .group_by(repos.c.kind),
+    _Count,
 )
 
 

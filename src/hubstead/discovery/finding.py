@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from hubstead.accounts import Actor, find_account
-from hubstead.db import Reader, Row
+from hubstead.db import Reader
 from hubstead.discovery import statements
 from hubstead.discovery.query import (
     MAX_LIMIT,
@@ -20,7 +20,7 @@ from hubstead.discovery.query import (
     tags_of,
     words_of,
 )
-from hubstead.discovery.statements import MANY_NAMED, MANY_TAGGED, Shape
+from hubstead.discovery.statements import MANY_NAMED, MANY_TAGGED, ListedRow, Shape
 from hubstead.errors import AccountNotFound, InvalidInput
 from hubstead.repos import Details, Repo
 from hubstead.repos.access import shape as opened
@@ -128,21 +128,19 @@ async def _narrow_by_author(db: Reader, query: Query, plan: _Plan) -> bool:
     except AccountNotFound:
         return False
     plan.values["owner_pk"] = owner.pk
-    row = await db.one(statements.COUNT_OWNED, owner_pk=owner.pk, kind=query.kind.value)
-    assert row is not None
-    if row.n < MANY_TAGGED:
-        plan.offer("author", row.n)
-    return bool(row.n)
+    count = await db.single(statements.COUNT_OWNED, owner_pk=owner.pk, kind=query.kind.value)
+    if count < MANY_TAGGED:
+        plan.offer("author", count)
+    return count > 0
 
 
 async def _narrow_by_tags(db: Reader, query: Query, tags: tuple[str, ...], plan: _Plan) -> bool:
     counted: list[tuple[int, str]] = []
     for tag in tags:
-        row = await db.one(statements.COUNT_TAGGED, tag_0=tag, kind=query.kind.value)
-        assert row is not None
-        if row.n == 0:
+        count = await db.single(statements.COUNT_TAGGED, tag_0=tag, kind=query.kind.value)
+        if count == 0:
             return False
-        counted.append((row.n, tag))
+        counted.append((count, tag))
     # The rarest comes first: a collection starts from it, and a walk is refused by it soonest.
     counted.sort()
     plan.values |= {f"tag_{number}": tag for number, (_, tag) in enumerate(counted)}
@@ -156,10 +154,10 @@ async def _narrow_by_words(db: Reader, query: Query, words: tuple[str, ...], pla
         return True
     patterns = {f"word_{n}": statements.like_pattern(word) for n, word in enumerate(words)}
     plan.values |= patterns
-    rows = await db.all(statements.names_with(len(words)), kind=query.kind.value, **patterns)
-    if len(rows) < MANY_NAMED:
-        _offer_names(rows, plan)
-    return bool(rows)
+    pks = await db.all(statements.names_with(len(words)), kind=query.kind.value, **patterns)
+    if len(pks) < MANY_NAMED:
+        _offer_names(pks, plan)
+    return bool(pks)
 
 
 async def _narrow_by_ids(db: Reader, query: Query, plan: _Plan) -> bool:
@@ -168,20 +166,20 @@ async def _narrow_by_ids(db: Reader, query: Query, plan: _Plan) -> bool:
     if len(query.ids) > MANY_NAMED:
         raise InvalidInput(reason=f"at most {MANY_NAMED} ids at once")
     keys = [name.casefold() for name in query.ids]
-    rows = await db.all(statements.NAMES_AMONG, kind=query.kind.value, name_keys=keys)
+    pks = await db.all(statements.NAMES_AMONG, kind=query.kind.value, name_keys=keys)
     if plan.drive == "names":  # of the search
-        among = {row.repo_pk for row in rows}
+        among = set(pks)
         plan.values["pks"] = [pk for pk in plan.values["pks"] if pk in among]
     else:
         plan.rows = None  # nothing else checks ids, so they must lead
-        _offer_names(rows, plan)
+        _offer_names(pks, plan)
     return bool(plan.values["pks"])
 
 
-def _offer_names(rows: list[Row], plan: _Plan) -> None:
-    plan.offer("names", len(rows))
+def _offer_names(pks: list[int], plan: _Plan) -> None:
+    plan.offer("names", len(pks))
     if plan.drive == "names":
-        plan.values["pks"] = [row.repo_pk for row in rows]
+        plan.values["pks"] = pks
 
 
 async def _page(db: Reader, actor: Actor, query: Query, shape: Shape, plan: _Plan) -> Page:
@@ -194,11 +192,11 @@ async def _page(db: Reader, actor: Actor, query: Query, shape: Shape, plan: _Pla
     following = None
     if len(rows) > len(shown):
         last = shown[-1]
-        following = encode_cursor(shape.sort, shape.ascending, last.sorted_by, last.pk)
+        following = encode_cursor(shape.sort, shape.ascending, last.sorted_by, last.repo.pk)
     return Page(tuple(_item(row, actor) for row in shown), following)
 
 
-def _item(row: Row, actor: Actor) -> Item:
-    found = opened(row, actor)
-    assert not (found.private and found.role == "none"), "visible() admits what access.py refuses"
-    return Item(found, Details(**{name: getattr(row, name) for name in Details.__struct_fields__}))
+def _item(row: ListedRow, actor: Actor) -> Item:
+    repo = opened(row.repo, actor)
+    assert not (repo.private and repo.role == "none"), "visible() admits what access.py refuses"
+    return Item(repo, row.details)

@@ -9,8 +9,10 @@ SQLite has no statistics to see that by itself, so a collection hides its order 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -31,7 +33,7 @@ from hubstead.accounts.tables import accounts, members
 from hubstead.db import Statement, any_of, scan
 from hubstead.discovery.query import SORTS
 from hubstead.repos import Details
-from hubstead.repos.access import OPENED_COLUMNS
+from hubstead.repos.access import NO_ALIAS, OPENED_COLUMNS, RepoRow
 from hubstead.repos.tables import repo_names, repo_tags, repos
 
 #: From how many rows on a condition is walked instead of collected. Measured on SQLite, 30 of
@@ -60,8 +62,24 @@ class Shape(NamedTuple):
     drive: str  # walk; or collect by: tag (the first one), author, names
 
 
+@dataclass(frozen=True, slots=True)
+class ListedRow:
+    """One row of a list: the columns of a repository, its details, and the value of the order."""
+
+    repo: RepoRow
+    details: Details
+    sorted_by: str | int | float
+
+    _fields: ClassVar = (*RepoRow._fields, *Details._fields, "sorted_by")
+
+    @classmethod
+    def _make(cls, values: Sequence[Any]) -> ListedRow:
+        ends = len(RepoRow._fields)
+        return cls(RepoRow._make(values[:ends]), Details._make(values[ends:-1]), values[-1])
+
+
 @lru_cache(maxsize=1024)
-def listing(shape: Shape) -> Statement[Any]:
+def listing(shape: Shape) -> Statement[ListedRow]:
     """Return the statement for one page; parameters as ``finding`` names them."""
     order = _order(shape)
     found = _source(shape, select(*_columns(shape), order.label("sorted_by")))
@@ -70,16 +88,15 @@ def listing(shape: Shape) -> Statement[Any]:
     if shape.after:
         found = found.where(_after(shape, order))
     ends = (order.asc(), repos.c.pk.asc()) if shape.ascending else (order.desc(), repos.c.pk.desc())
-    return scan(found.order_by(*ends).limit(bindparam("rows", type_=repos.c.packs.type)))
+    return scan(found.order_by(*ends).limit(bindparam("rows", type_=repos.c.packs.type)), ListedRow)
 
 
 def _columns(shape: Shape) -> list[ColumnElement[Any]]:
     left_out = {"card": not shape.with_card, "config": not shape.with_config}
     details = (
-        null().label(name) if left_out.get(name) else repos.c[name]
-        for name in Details.__struct_fields__
+        null().label(name) if left_out.get(name) else repos.c[name] for name in Details._fields
     )
-    return [*OPENED_COLUMNS, *details]
+    return [*OPENED_COLUMNS, NO_ALIAS, *details]
 
 
 def _order(shape: Shape) -> ColumnElement[Any]:
@@ -183,8 +200,8 @@ def like_pattern(word: str) -> str:
     return f"%{word}%"
 
 
-def _count_up_to(most: int, rows: Select[Any]) -> Statement[Any]:
-    return scan(select(func.count().label("n")).select_from(rows.limit(most).subquery()))
+def _count_up_to(most: int, rows: Select[Any]) -> Statement[int]:
+    return scan(select(func.count().label("n")).select_from(rows.limit(most).subquery()), int)
 
 
 #: How many repositories have ``tag_0``: exact below ``MANY_TAGGED``.
@@ -199,12 +216,13 @@ COUNT_OWNED = _count_up_to(
 
 
 @lru_cache(maxsize=64)
-def names_with(words: int) -> Statement[Any]:
+def names_with(words: int) -> Statement[int]:
     """Return the statement for the numbers of repositories whose name holds all the words."""
     return scan(
         select(repo_names.c.repo_pk)
         .where(repo_names.c.kind == bindparam("kind"), named(words))
-        .limit(MANY_NAMED)
+        .limit(MANY_NAMED),
+        int,
     )
 
 
@@ -213,5 +231,6 @@ NAMES_AMONG = scan(
         repo_names.c.kind == bindparam("kind"),
         repo_names.c.is_alias == 0,
         any_of(repo_names.c.name_key, "name_keys"),
-    )
+    ),
+    int,
 )

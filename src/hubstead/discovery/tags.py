@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import bindparam, func, select
@@ -48,13 +49,20 @@ _FORMATS = frozenset(
     "pytorch tf jax rust coreml onnx openvino tflite tensorboard safetensors gguf".split()
 )
 
+
+class _Used(NamedTuple):
+    tag: str
+    n: int
+
+
 _IN_USE = scan(
     select(repo_tags.c.tag, func.count().label("n"))
     .join_from(repo_tags, repos, repo_tags.c.repo_pk == repos.c.pk)
     .where(repo_tags.c.kind == bindparam("kind"), repos.c.private == 0)
     .group_by(repo_tags.c.tag)
     .order_by(func.count().desc(), repo_tags.c.tag)
-    .limit(MAX_TAGS)
+    .limit(MAX_TAGS),
+    _Used,
 )
 
 
@@ -63,7 +71,8 @@ _LIBRARIES = scan(
     .where(
         repos.c.kind == bindparam("kind"), repos.c.private == 0, repos.c.library_name.is_not(None)
     )
-    .distinct()
+    .distinct(),
+    str,
 )
 
 
@@ -81,7 +90,7 @@ async def tags_by_type(db: Reader, kind: Kind) -> dict[str, list[Tag]]:
     Reads every tag of the kind once (some 0.5 s for 70,000 repositories): callers keep the
     answer for a while.
     """
-    libraries = _FORMATS | {row.word for row in await db.all(_LIBRARIES, kind=kind.value)}
+    libraries = _FORMATS | set(await db.all(_LIBRARIES, kind=kind.value))
     found: dict[str, list[Tag]] = {name: [] for name in _TYPES.get(kind, ("other",))}
     for row in await db.all(_IN_USE, kind=kind.value):
         for tag in _typed(kind, row.tag, libraries):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import ColumnElement, Update, bindparam, case, delete, select, update
@@ -38,7 +39,7 @@ _IS_DUE = (
     & (jobs.c.lease_ms <= bindparam("now"))
     & any_of(jobs.c.type, "types")
 )
-_ANY_DUE = point(select(jobs.c.pk).where(_IS_DUE).limit(1))
+_ANY_DUE = point(select(jobs.c.pk).where(_IS_DUE).limit(1), int)
 # A common table is computed once; as a plain IN (…) PostgreSQL may run it again and lock more.
 _DUE = (
     select(jobs.c.pk)
@@ -48,6 +49,17 @@ _DUE = (
     .with_for_update(skip_locked=True)
     .cte("due")
 )
+
+
+class _Claimed(NamedTuple):
+    pk: int
+    type: str
+    subject: str
+    payload: str
+    attempts: int
+    asked: int
+
+
 _CLAIM = point(
     update(jobs)
     .where(jobs.c.pk.in_(select(_DUE.c.pk)))
@@ -59,7 +71,8 @@ _CLAIM = point(
     )
     .returning(
         jobs.c.pk, jobs.c.type, jobs.c.subject, jobs.c.payload, jobs.c.attempts, jobs.c.asked
-    )
+    ),
+    _Claimed,
 )
 _IS_MINE = (jobs.c.pk == bindparam("job_pk")) & (jobs.c.holder == bindparam("token"))
 # Whoever asks again meanwhile sets a due time of their own, which must stay.
@@ -79,17 +92,26 @@ _RENEW = point(
     update(jobs)
     .values(lease_ms=bindparam("until"), due_ms=_due("until"))
     .where(_IS_MINE)
-    .returning(jobs.c.pk)
+    .returning(jobs.c.pk),
+    int,
 )
 _DONE = point(delete(jobs).where(_IS_MINE, _NOT_ASKED_AGAIN))
 _DONE_BUT_ASKED_AGAIN = point(_let_go(attempts=0, error=None))
 _AGAIN = point(_let_go(attempts=0, error=None, due_ms=_due("next_ms")))
 _FAILED = point(_let_go(error=bindparam("text"), due_ms=_due("next_ms")))
 _RELEASE = point(_let_go(attempts=jobs.c.attempts - 1, due_ms=_due("next_ms")))
+
+
+class _Held(NamedTuple):
+    pk: int
+    holder: str
+
+
 _HELD = scan(
     select(jobs.c.pk, jobs.c.holder).where(
         jobs.c.holder.is_not(None), jobs.c.lease_ms > bindparam("now")
-    )
+    ),
+    _Held,
 )
 _TAKE_FROM = point(
     update(jobs).values(holder=None, lease_ms=0, due_ms=bindparam("now")).where(_IS_MINE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import case, select
@@ -25,7 +26,23 @@ _ENQUEUE = point(
     )
 )
 _ENQUEUE_IF_ABSENT = point(_NEW.on_conflict_do_nothing())
-_LIST = scan(select(jobs).order_by(jobs.c.due_ms, jobs.c.pk))
+
+
+class _JobRow(NamedTuple):
+    pk: int
+    type: str
+    subject: str
+    payload: str
+    due_ms: int
+    asked: int
+    lease_ms: int
+    holder: str | None
+    attempts: int
+    error: str | None
+    created_ms: int
+
+
+_LIST = scan(select(jobs).order_by(jobs.c.due_ms, jobs.c.pk), _JobRow)
 
 
 async def enqueue(
@@ -90,7 +107,7 @@ async def list_jobs(db: Reader) -> list[ListedJob]:
             type=row.type,
             subject=row.subject,
             payload=msgspec.json.decode(row.payload),
-            running_on=row.holder.rpartition("/")[0] if row.lease_ms > now else None,
+            running_on=row.holder.rpartition("/")[0] if row.holder and row.lease_ms > now else None,
             due_ms=row.due_ms,
             attempts=row.attempts,
             error=row.error,

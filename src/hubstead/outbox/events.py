@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 from sqlalchemy import bindparam, delete, func, select, update
 
-from hubstead.db import Database, Reader, Row, Tx, adding, point
+from hubstead.db import Database, Reader, Tx, adding, point
 from hubstead.ids import now_ms
 from hubstead.outbox.tables import events
 
@@ -18,15 +18,29 @@ BATCH = 100
 PRUNE_BATCH = 1000
 
 _ADD = point(adding(events, "repo_pk", "type", "payload", "created_ms"))
+
+
+class RecordedEvent(NamedTuple):
+    """An event as it was written down; ``payload`` is its JSON."""
+
+    pk: int
+    repo_pk: int | None
+    type: str
+    payload: str
+    created_ms: int
+    told_ms: int | None
+
+
 _PENDING = point(
     select(events)
     .where(events.c.told_ms.is_(None))
     .order_by(events.c.pk)
     .limit(BATCH)
-    .with_for_update()
+    .with_for_update(),
+    RecordedEvent,
 )
 _COUNT = point(
-    select(func.count().label("n")).select_from(events).where(events.c.told_ms.is_(None))
+    select(func.count().label("n")).select_from(events).where(events.c.told_ms.is_(None)), int
 )
 _TOLD = point(
     update(events).values(told_ms=bindparam("at_ms")).where(events.c.pk == bindparam("event_pk"))
@@ -46,7 +60,7 @@ class Event(msgspec.Struct, frozen=True, tag=True):
 
 
 #: Takes up one event (a row of the table) in the transaction that marks it as told.
-Listener: TypeAlias = Callable[[Tx, Row], Awaitable[None]]
+Listener: TypeAlias = Callable[[Tx, RecordedEvent], Awaitable[None]]
 
 
 async def record(tx: Tx, repo_pk: int, event: Event) -> None:
@@ -79,8 +93,7 @@ async def tell(db: Database, listeners: Sequence[Listener]) -> int:
 
 async def pending(db: Reader) -> int:
     """Return how many events nobody has taken up yet."""
-    row = await db.one(_COUNT)
-    return int(row.n) if row else 0
+    return await db.single(_COUNT)
 
 
 async def prune(db: Database, before_ms: int) -> int:

@@ -13,13 +13,14 @@ the same statement runs and the same error is raised as for a name nobody has.
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import and_, bindparam, select
+from sqlalchemy import Integer, and_, bindparam, literal_column, select
 
 from hubstead.accounts import Actor
 from hubstead.accounts.tables import accounts, members
-from hubstead.db import Reader, Row, Tx, point
+from hubstead.db import Reader, Tx, point
 from hubstead.errors import (
     Forbidden,
     Gated,
@@ -97,6 +98,7 @@ OPENED_COLUMNS = (
     repos.c.modified_ms,
     members.c.role.label("member_role"),
 )
+NO_ALIAS = literal_column("0", Integer).label("is_alias")  # opened otherwise than by a name
 _MEMBERSHIP = and_(members.c.org_pk == repos.c.owner_pk, members.c.user_pk == bindparam("actor_pk"))
 _OPEN = (
     select(*OPENED_COLUMNS, repo_names.c.is_alias)
@@ -105,22 +107,71 @@ _OPEN = (
     .outerjoin(members, _MEMBERSHIP)
     .where(repo_names.c.kind == bindparam("kind"), repo_names.c.name_key == bindparam("key"))
 )
-_OPEN_BY_NAME = point(_OPEN)
-_OPEN_AND_LOCK = point(_OPEN.with_for_update(of=repos))
+
+
+class RepoRow(NamedTuple):
+    """A row of ``OPENED_COLUMNS``."""
+
+    pk: int
+    id: str
+    kind: str
+    owner: str
+    owner_pk: int
+    owner_kind: str
+    creator_pk: int | None
+    name: str
+    private: int
+    gated: str
+    disabled: int
+    default_branch: str
+    head: str | None
+    sdk: str | None
+    lfs_multipart_threshold: int | None
+    packs: int
+    created_ms: int
+    modified_ms: int
+    member_role: str | None
+    is_alias: int
+
+
+_OPEN_BY_NAME = point(_OPEN, RepoRow)
+_OPEN_AND_LOCK = point(_OPEN.with_for_update(of=repos), RepoRow)
 _BY_ID = (
-    select(*OPENED_COLUMNS)
+    select(*OPENED_COLUMNS, NO_ALIAS)
     .join_from(repos, accounts, repos.c.owner_pk == accounts.c.pk)
     .outerjoin(members, _MEMBERSHIP)
     .where(repos.c.id == bindparam("repo_id"))
 )
-_OPEN_BY_ID = point(_BY_ID)
+_OPEN_BY_ID = point(_BY_ID, RepoRow)
 _OPEN_BY_PK = point(
-    select(*OPENED_COLUMNS)
+    select(*OPENED_COLUMNS, NO_ALIAS)
     .join_from(repos, accounts, repos.c.owner_pk == accounts.c.pk)
     .outerjoin(members, _MEMBERSHIP)
-    .where(repos.c.pk == bindparam("repo_pk"))
+    .where(repos.c.pk == bindparam("repo_pk")),
+    RepoRow,
 )
-_REOPEN = point(_BY_ID.with_for_update(of=repos))
+_REOPEN = point(_BY_ID.with_for_update(of=repos), RepoRow)
+
+
+class Namespace(NamedTuple):
+    """An account below which the caller may make repositories, and their role in it."""
+
+    pk: int
+    name: str
+    kind: str
+    role: str | None
+
+
+_NAMESPACE = point(
+    select(accounts.c.pk, accounts.c.name, accounts.c.kind, members.c.role)
+    .outerjoin_from(
+        accounts,
+        members,
+        and_(members.c.org_pk == accounts.c.pk, members.c.user_pk == bindparam("actor_pk")),
+    )
+    .where(accounts.c.name_key == bindparam("key")),
+    Namespace,
+)
 
 
 async def open_repo(
@@ -180,7 +231,7 @@ async def reopen(tx: Tx, actor: Actor, opened: Repo, right: Right) -> Repo:
     return again
 
 
-def _admit(row: Row | None, actor: Actor) -> Repo:
+def _admit(row: RepoRow | None, actor: Actor) -> Repo:
     if row is None:
         raise RepoNotFound()
     opened = shape(row, actor)
@@ -189,7 +240,7 @@ def _admit(row: Row | None, actor: Actor) -> Repo:
     return opened
 
 
-def shape(row: Row, actor: Actor) -> Repo:
+def shape(row: RepoRow, actor: Actor) -> Repo:
     """Make a ``Repo`` of a row of ``OPENED_COLUMNS``, with the caller's standing in it."""
     return Repo(
         pk=row.pk,
@@ -213,7 +264,7 @@ def shape(row: Row, actor: Actor) -> Repo:
     )
 
 
-def _standing(row: Row, actor: Actor) -> str:
+def _standing(row: RepoRow, actor: Actor) -> str:
     if not actor.signed_in:
         return "none"
     if row.owner_pk == actor.pk:
@@ -247,8 +298,8 @@ def _require_write(opened: Repo, actor: Actor, right: Right) -> None:
         )
 
 
-async def open_namespace(db: Reader, actor: Actor, name: str | None) -> Row:
-    """Return pk, name and kind of the account below which ``actor`` may make repositories.
+async def open_namespace(db: Reader, actor: Actor, name: str | None) -> Namespace:
+    """Return the account below which ``actor`` may make repositories.
 
     Args:
         db: The database or a transaction.
@@ -263,10 +314,7 @@ async def open_namespace(db: Reader, actor: Actor, name: str | None) -> Row:
     if not actor.signed_in:
         raise LoginRequired()
     row = await db.one(_NAMESPACE, key=account_key(name or actor.name), actor_pk=actor.pk)
-    allowed = row is not None and (
-        row.pk == actor.pk or row.role in ("contributor", "write", "admin")
-    )
-    if not allowed:
+    if row is None or not (row.pk == actor.pk or row.role in ("contributor", "write", "admin")):
         raise Forbidden(
             reason=f"You don't have the rights to create a repository under the namespace {name!r}"
         )
@@ -276,14 +324,3 @@ async def open_namespace(db: Reader, actor: Actor, name: str | None) -> Row:
             "this needs one with the role write"
         )
     return row
-
-
-_NAMESPACE = point(
-    select(accounts.c.pk, accounts.c.name, accounts.c.kind, members.c.role)
-    .outerjoin_from(
-        accounts,
-        members,
-        and_(members.c.org_pk == accounts.c.pk, members.c.user_pk == bindparam("actor_pk")),
-    )
-    .where(accounts.c.name_key == bindparam("key"))
-)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 from sqlalchemy import bindparam, delete, select, update
 
@@ -49,12 +51,21 @@ _INSERT = point(
         "lfs_multipart_threshold",
         "created_ms",
         "modified_ms",
-    ).returning(repos.c.pk)
+    ).returning(repos.c.pk),
+    int,
 )
+
+
+class _Holder(NamedTuple):
+    repo_pk: int
+    is_alias: int
+
+
 _HOLDER = point(
     select(repo_names.c.repo_pk, repo_names.c.is_alias).where(
         repo_names.c.kind == bindparam("kind"), repo_names.c.name_key == bindparam("key")
-    )
+    ),
+    _Holder,
 )
 # A past name makes way for a present one; a present one stays (DO UPDATE … WHERE touches nothing).
 _TAKE_NAME = point(
@@ -70,7 +81,8 @@ _TAKE_NAME = point(
         set_={"repo_pk": bindparam("repo_pk"), "is_alias": 0},
         where=repo_names.c.is_alias == 1,
     )
-    .returning(repo_names.c.repo_pk)
+    .returning(repo_names.c.repo_pk),
+    int,
 )
 _MAKE_ALIAS = point(
     update(repo_names)
@@ -93,7 +105,7 @@ _SETTINGS = point(
     )
     .where(repos.c.pk == bindparam("which_pk"))
 )
-_KEPT = point(select(repos.c.settings).where(repos.c.pk == bindparam("which_pk")))
+_KEPT = point(select(repos.c.settings).where(repos.c.pk == bindparam("which_pk")), str)
 
 
 async def insert_repo(tx: Tx, actor: Actor, new: NewRepo) -> int:
@@ -105,7 +117,7 @@ async def insert_repo(tx: Tx, actor: Actor, new: NewRepo) -> int:
     """
     check_repo_name(new.name)
     now = now_ms()
-    row = await tx.one(
+    pk = await tx.single(
         _INSERT,
         id=new.id,
         kind=new.kind.value,
@@ -118,9 +130,8 @@ async def insert_repo(tx: Tx, actor: Actor, new: NewRepo) -> int:
         created_ms=now,
         modified_ms=now,
     )
-    assert row is not None
-    await _take_name(tx, new.repo_id, row.pk)
-    return int(row.pk)
+    await _take_name(tx, new.repo_id, pk)
+    return pk
 
 
 async def _take_name(tx: Tx, wanted: RepoId, repo_pk: int) -> None:
@@ -196,9 +207,8 @@ async def change_settings(
 
     async def write(tx: Tx) -> Repo:
         opened = await open_repo(tx, actor, repo_id, Right.ADMIN, lock=True)
-        row = await tx.one(_KEPT, which_pk=opened.pk)
-        assert row is not None
-        kept = msgspec.json.decode(row.settings) | change.others
+        stored = await tx.single(_KEPT, which_pk=opened.pk)
+        kept = msgspec.json.decode(stored) | change.others
         private = opened.private if change.private is None else change.private
         gated = opened.gated if change.gated is None else change.gated
         await tx.run(

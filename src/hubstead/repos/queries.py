@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
-import msgspec
 from sqlalchemy import bindparam, select
 
 from hubstead.db import Reader, point
@@ -12,7 +11,7 @@ from hubstead.repos.access import Repo
 from hubstead.repos.tables import repos
 
 
-class Details(msgspec.Struct, frozen=True):
+class Details(NamedTuple):
     """What the info answer says beyond what opening tells; JSON is left as it is stored."""
 
     card: str | None
@@ -29,17 +28,14 @@ class Details(msgspec.Struct, frozen=True):
 
 
 _DETAILS = point(
-    select(*(repos.c[name] for name in Details.__struct_fields__)).where(
-        repos.c.pk == bindparam("repo_pk")
-    )
+    select(*(repos.c[name] for name in Details._fields)).where(repos.c.pk == bindparam("repo_pk")),
+    Details,
 )
 
 
 async def details(db: Reader, opened: Repo) -> Details:
     """Return the details of an opened repository."""
-    row = await db.one(_DETAILS, repo_pk=opened.pk)
-    assert row is not None, "an opened repository has a row"
-    return Details(**row._asdict())
+    return await db.single(_DETAILS, repo_pk=opened.pk)
 
 
 class EventFacts(TypedDict):

@@ -14,10 +14,11 @@ from collections import deque
 import structlog
 from sqlalchemy import bindparam, select
 
-from hubstead.db import Database, Row, point
+from hubstead.db import Database, point
 from hubstead.ids import now_ms
 from hubstead.jobs import Again, Job
 from hubstead.webhooks.lines import (
+    Head,
     Patience,
     due_lines,
     head_of,
@@ -37,7 +38,8 @@ LOOK_S = 0.25
 
 _log = structlog.get_logger("hubstead.webhooks")
 _BY_ID = point(
-    select(webhooks.c.pk).where(webhooks.c.id == bindparam("webhook_id"), webhooks.c.disabled == 0)
+    select(webhooks.c.pk).where(webhooks.c.id == bindparam("webhook_id"), webhooks.c.disabled == 0),
+    int,
 )
 
 
@@ -51,11 +53,11 @@ class Deliveries:
 
     async def __call__(self, job: Job) -> Again | None:
         """Deliver the due lines of the webhook whose id is the job's subject."""
-        found = await self._db.one(_BY_ID, webhook_id=job.subject)
-        if found is None:
+        pk = await self._db.one(_BY_ID, webhook_id=job.subject)
+        if pk is None:
             return None
-        await self._deliver_lines(found.pk)
-        due_ms = await next_due_ms(self._db, found.pk)
+        await self._deliver_lines(pk)
+        due_ms = await next_due_ms(self._db, pk)
         return None if due_ms is None else Again(max(0.0, (due_ms - now_ms()) / 1000))
 
     async def _deliver_lines(self, webhook_pk: int) -> None:
@@ -101,7 +103,7 @@ class Deliveries:
             if head is None or not await self._attempt(head):
                 return
 
-    async def _attempt(self, head: Row) -> bool:
+    async def _attempt(self, head: Head) -> bool:
         """Send one delivery; tell whether the next of its line may follow at once."""
         began_ms = now_ms()
         answer = await self._sender.post(head.url, head.body, head.secret)

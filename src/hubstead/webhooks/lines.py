@@ -9,11 +9,12 @@ another of that name must not be heard in the wrong order.
 from __future__ import annotations
 
 import random
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import Subquery, bindparam, delete, func, select, update
 
-from hubstead.db import Database, Reader, Row, Tx, point, scan
+from hubstead.db import Database, Reader, Statement, Tx, point, scan
 from hubstead.ids import now_ms
 from hubstead.webhooks.sending import Answer
 from hubstead.webhooks.tables import deliveries, webhooks
@@ -41,9 +42,12 @@ _DUE_LINES = scan(
     select(deliveries.c.repo_pk)
     .where(_IS_NEXT, deliveries.c.due_ms <= bindparam("now"))
     .order_by(deliveries.c.due_ms, deliveries.c.pk)
-    .limit(bindparam("most"))
+    .limit(bindparam("most")),
+    int,
 )
-_NEXT_DUE = scan(select(func.min(deliveries.c.due_ms).label("due_ms")).where(_IS_NEXT))
+_NEXT_DUE: Statement[int | None] = scan(
+    select(func.min(deliveries.c.due_ms).label("due_ms")).where(_IS_NEXT), int
+)
 
 
 def _first_of_line() -> Subquery:
@@ -57,6 +61,20 @@ def _first_of_line() -> Subquery:
 
 
 _first = _first_of_line()
+
+
+class Head(NamedTuple):
+    """The delivery of a line that is to go out next, and where to."""
+
+    pk: int
+    body: str
+    attempts: int
+    tried_ms: int | None
+    webhook_id: str
+    url: str
+    secret: str | None
+
+
 _HEAD = point(
     select(
         deliveries.c.pk,
@@ -73,7 +91,8 @@ _HEAD = point(
         deliveries.c.due_ms <= bindparam("now"),
         webhooks.c.disabled == 0,
         ~_BEHIND_BY_NAME,
-    )
+    ),
+    Head,
 )
 _RECORD = point(
     update(deliveries)
@@ -95,12 +114,39 @@ _OLD = (
     .limit(BATCH)
 )
 _FORGET = point(delete(deliveries).where(deliveries.c.pk.in_(_OLD)))
+
+
+class Delivery(NamedTuple):
+    """An entry of the delivery log; times in milliseconds since the epoch."""
+
+    webhook_id: str
+    body: str
+    state: str  # waiting, delivered, given_up
+    attempts: int
+    status: int | None  # of the last answer
+    error: str | None  # of the last attempt
+    due_ms: int
+    created_ms: int
+    done_ms: int | None
+
+
 _LOG = scan(
-    select(deliveries, webhooks.c.id.label("webhook_id"))
+    select(
+        webhooks.c.id.label("webhook_id"),
+        deliveries.c.body,
+        deliveries.c.state,
+        deliveries.c.attempts,
+        deliveries.c.status,
+        deliveries.c.error,
+        deliveries.c.due_ms,
+        deliveries.c.created_ms,
+        deliveries.c.done_ms,
+    )
     .join_from(deliveries, webhooks, deliveries.c.webhook_pk == webhooks.c.pk)
     .where((bindparam("every") == 1) | (webhooks.c.id == bindparam("wanted")))
     .order_by(deliveries.c.pk.desc())
-    .limit(bindparam("most"))
+    .limit(bindparam("most")),
+    Delivery,
 )
 
 
@@ -123,38 +169,22 @@ class Outcome(msgspec.Struct, frozen=True):
     due_ms: int
 
 
-class Delivery(msgspec.Struct, frozen=True):
-    """An entry of the delivery log; times in milliseconds since the epoch."""
-
-    webhook_id: str
-    body: str
-    state: str  # waiting, delivered, given_up
-    attempts: int
-    status: int | None  # of the last answer
-    error: str | None  # of the last attempt
-    due_ms: int
-    created_ms: int
-    done_ms: int | None
-
-
 async def due_lines(db: Reader, webhook_pk: int, most: int) -> list[int]:
     """Return the repositories whose heads this webhook may hear of now, longest due first."""
-    rows = await db.all(_DUE_LINES, hook_pk=webhook_pk, now=now_ms(), most=most)
-    return [row.repo_pk for row in rows]
+    return await db.all(_DUE_LINES, hook_pk=webhook_pk, now=now_ms(), most=most)
 
 
 async def next_due_ms(db: Reader, webhook_pk: int) -> int | None:
     """Return when this webhook's next head is due; None if nothing waits."""
-    row = await db.one(_NEXT_DUE, hook_pk=webhook_pk)
-    return row.due_ms if row else None
+    return await db.single(_NEXT_DUE, hook_pk=webhook_pk)
 
 
-async def head_of(db: Reader, webhook_pk: int, repo_pk: int) -> Row | None:
+async def head_of(db: Reader, webhook_pk: int, repo_pk: int) -> Head | None:
     """Return the head of a line if it may be sent now."""
     return await db.one(_HEAD, hook_pk=webhook_pk, line=repo_pk, now=now_ms())
 
 
-def judge(head: Row, answer: Answer, began_ms: int, patience: Patience) -> Outcome:
+def judge(head: Head, answer: Answer, began_ms: int, patience: Patience) -> Outcome:
     """Decide what becomes of the head after an attempt that began at ``began_ms``."""
     now = now_ms()
     if answer.ok:
@@ -169,7 +199,7 @@ def judge(head: Row, answer: Answer, began_ms: int, patience: Patience) -> Outco
     return Outcome("waiting", min(now + int(pause_s * 1000), give_up_ms))
 
 
-async def record(db: Database, head: Row, answer: Answer, began_ms: int, outcome: Outcome) -> None:
+async def record(db: Database, head: Head, answer: Answer, began_ms: int, outcome: Outcome) -> None:
     """Write down what came of an attempt."""
 
     async def write(tx: Tx) -> None:
@@ -191,11 +221,8 @@ async def list_deliveries(
     db: Reader, webhook_id: str | None = None, limit: int = 100
 ) -> list[Delivery]:
     """Return the newest ``limit`` deliveries of one webhook, or of all, newest first."""
-    rows = await db.all(_LOG, every=int(webhook_id is None), wanted=webhook_id or "", most=limit)
-    return [
-        Delivery(**{name: getattr(row, name) for name in Delivery.__struct_fields__})
-        for row in rows
-    ]
+    every = int(webhook_id is None)
+    return await db.all(_LOG, every=every, wanted=webhook_id or "", most=limit)
 
 
 async def prune_deliveries(db: Database, before_ms: int) -> int:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
 from sqlalchemy import bindparam, delete, select
 
-from hubstead.db import Database, Reader, Row, Tx, adding, point
+from hubstead.db import Database, Reader, Tx, adding, point
 from hubstead.errors import InvalidInput, NotFound
 from hubstead.ids import Kind, new_object_id, now_ms
 from hubstead.webhooks.tables import webhooks
@@ -33,7 +34,18 @@ class Webhook(msgspec.Struct, frozen=True):
         return self.private or not private
 
 
-_LIST = point(select(webhooks).order_by(webhooks.c.pk))
+class _WebhookRow(NamedTuple):
+    pk: int
+    id: str
+    url: str
+    secret: str | None
+    private: int
+    kinds: str
+    disabled: int
+    created_ms: int
+
+
+_LIST = point(select(webhooks).order_by(webhooks.c.pk), _WebhookRow)
 _ADD = point(adding(webhooks, "id", "url", "secret", "private", "kinds", "created_ms"))
 _REMOVE = point(delete(webhooks).where(webhooks.c.id == bindparam("webhook_id")))
 
@@ -105,7 +117,7 @@ async def list_webhooks(db: Reader) -> list[Webhook]:
     return [_shape(row) for row in await db.all(_LIST)]
 
 
-def _shape(row: Row) -> Webhook:
+def _shape(row: _WebhookRow) -> Webhook:
     return Webhook(
         pk=row.pk,
         id=row.id,

@@ -15,9 +15,10 @@ from collections.abc import Iterator
 
 import msgspec
 
-from hubstead.db import Row, Tx, adding, point
+from hubstead.db import Tx, adding, point
 from hubstead.ids import Kind, RepoId, now_ms
 from hubstead.jobs import enqueue
+from hubstead.outbox import RecordedEvent
 from hubstead.repos import (
     RefsMoved,
     RepoCreated,
@@ -84,31 +85,31 @@ def _is_branch(ref: str) -> bool:
     return ref.startswith("refs/heads/")
 
 
-async def take_up(tx: Tx, event_row: Row) -> None:
+async def take_up(tx: Tx, recorded: RecordedEvent) -> None:
     """Put what each webhook is to hear of an event into its line (a listener of the outbox)."""
-    shape = _EVENTS.get(event_row.type)
+    shape = _EVENTS.get(recorded.type)
     if shape is None:
         return
-    event = msgspec.json.decode(event_row.payload, type=shape)
+    event = msgspec.json.decode(recorded.payload, type=shape)
     for webhook in await list_webhooks(tx):
         told = list(tidings(event, webhook))
         for seq, (verb, name) in enumerate(told):
             repo_id = RepoId.parse(Kind(event.kind), name)
-            await _add(tx, webhook, event_row, seq=seq, verb=verb, repo_id=repo_id)
+            await _add(tx, webhook, recorded, seq=seq, verb=verb, repo_id=repo_id)
         if told:
             await enqueue(tx, DELIVER, webhook.id)
 
 
 async def _add(
-    tx: Tx, webhook: Webhook, event_row: Row, *, seq: int, verb: str, repo_id: RepoId
+    tx: Tx, webhook: Webhook, recorded: RecordedEvent, *, seq: int, verb: str, repo_id: RepoId
 ) -> None:
     now = now_ms()
     await tx.run(
         _ADD,
         webhook_pk=webhook.pk,
-        event_pk=event_row.pk,
+        event_pk=recorded.pk,
         seq=seq,
-        repo_pk=event_row.repo_pk,
+        repo_pk=recorded.repo_pk,
         name_key=repo_id.web_path.casefold(),
         body=json.dumps({verb: repo_id.web_path}),
         state="waiting",
