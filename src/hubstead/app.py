@@ -33,7 +33,7 @@ from hubstead.blobs import S3Options, make_folder, open_blobs, sync_folder
 from hubstead.blobs import jobs as blob_jobs
 from hubstead.commits import Stores
 from hubstead.commits import jobs as commit_jobs
-from hubstead.db import Database, Tx, migrate, open_db
+from hubstead.db import Database, Tx, migrate, open_db, refuse_marked_folder
 from hubstead.errors import HubError, InvalidCredentials, Unavailable
 from hubstead.gitstore import GitStore
 from hubstead.jobs import Again, Handler, Job, Runner
@@ -66,23 +66,29 @@ def routes() -> list[Route]:
 
 
 @asynccontextmanager
-async def opened_stores(settings: Settings, *, make: bool = False) -> AsyncIterator[Stores]:
+async def opened_stores(
+    settings: Settings, *, make: bool = False, restoring: bool = False
+) -> AsyncIterator[Stores]:
     """Open the database and everything that holds content, while the block lasts.
 
     Args:
         settings: Where they are.
         make: Make the database, or bring it up to date, if need be; the caller holds the data
             folder (``holding``).
+        restoring: The caller is a restore; nobody else may use what it has not completed.
 
     Raises:
-        Unavailable: something does not answer, or needs ``make``.
+        Unavailable: something does not answer, needs ``make``, or is half restored.
     """
+    if not restoring:
+        refuse_marked_folder(settings.data)
     if make:
         await migrate(settings.database_url)
     db = await open_db(
         settings.database_url,
         pool_size=settings.database_pool,
         reader_threads=settings.reader_threads,
+        restoring=restoring,
     )
     store = None
     try:

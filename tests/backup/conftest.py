@@ -15,7 +15,16 @@ import pytest
 from hubstead import blobs
 from hubstead.accounts import Actor
 from hubstead.app import opened_stores
-from hubstead.backup import BackupFolder, Manifest, Progress, Snapshot, make_backup, restore, verify
+from hubstead.backup import (
+    BackupFolder,
+    Manifest,
+    Progress,
+    Snapshot,
+    make_backup,
+    marked_folder,
+    restore,
+    verify,
+)
 from hubstead.blobs import BlobKey, BlobKind, Sha256Verifier
 from hubstead.commits import (
     Change,
@@ -135,8 +144,9 @@ async def backed_up(sample: Sample, folder: BackupFolder, **how: bool) -> Manife
 async def restored(
     settings: Settings, folder: BackupFolder, snapshot: Snapshot | None = None
 ) -> None:
-    async with opened_stores(settings, make=True) as stores:
-        await restore(stores, folder, snapshot or folder.snapshot(), quiet())
+    with marked_folder(settings.data):
+        async with opened_stores(settings, make=True, restoring=True) as stores:
+            await restore(stores, folder, snapshot or folder.snapshot(), quiet())
 
 
 async def differences(

@@ -238,6 +238,8 @@ async def test_a_restore_that_was_ended_goes_on_when_run_again(
     with pytest.raises(Faulty) as told:
         await restored(target, folder)
     assert str(LFS) in told.value.faults[0]
+    with pytest.raises(Unavailable, match="not complete"):
+        await differences(target, folder)
     hidden.rename(lost)
     await restored(target, folder)
     assert await differences(target, folder) == []

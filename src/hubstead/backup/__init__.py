@@ -2,12 +2,12 @@
 
 from hubstead.backup.faults import Faulty
 from hubstead.backup.folder import BackupFolder, Snapshot
-from hubstead.backup.loading import is_empty
+from hubstead.backup.loading import awaits_restore
 from hubstead.backup.making import make_backup
 from hubstead.backup.manifest import Amount, Manifest
 from hubstead.backup.progress import Progress
 from hubstead.backup.pruning import prune
-from hubstead.backup.restoring import restore
+from hubstead.backup.restoring import marked_folder, restore
 from hubstead.backup.verifying import check, verify
 
 __all__ = [
@@ -17,9 +17,10 @@ __all__ = [
     "Manifest",
     "Progress",
     "Snapshot",
+    "awaits_restore",
     "check",
-    "is_empty",
     "make_backup",
+    "marked_folder",
     "prune",
     "restore",
     "verify",

@@ -13,13 +13,12 @@ from typing import Any
 from hubstead.backup.faults import Faulty
 from hubstead.backup.folder import Snapshot, open_private, opened_rows
 from hubstead.backup.pictures import SQLITE, connected, sequence_of
-from hubstead.backup.schema import Table, quoted, tables_of
+from hubstead.backup.schema import ITS_OWN, MARK, Table, quoted, tables_of
 from hubstead.db import migrate
 from hubstead.db.opening import HEAD
 from hubstead.errors import InvalidInput
 from hubstead.ids import now_ms
 
-_VERSION = "alembic_version"
 _COPY_BYTES = 1 << 20
 
 
@@ -48,25 +47,30 @@ def _copy(source: Path, target: Path) -> None:
             to.write(chunk)
 
 
-async def is_empty(url: str) -> bool:
-    """Tell whether a database has no row of anybody; one that is not there has none."""
+async def awaits_restore(url: str) -> bool:
+    """Tell whether a restore may begin, or go on where one was interrupted.
+
+    That is a database without a row of anybody (one that is not there has none), or with the
+    mark of a restore that is not complete.
+    """
     if not url.startswith(SQLITE):
         connection = await connected(url)
         try:
-            return not await _postgres_rows(connection)
+            return await _postgres_mark(connection) or not await _postgres_rows(connection)
         finally:
             await connection.close()
     path = Path(url.removeprefix(SQLITE))
     if not path.exists():
         return True
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        return not _sqlite_rows(connection)
+        return _sqlite_mark(connection) or not _sqlite_rows(connection)
 
 
 async def load(rows: Path, url: str) -> None:
     """Fill an empty database, whose schema is the newest, with what ``prepare`` made.
 
     A Xet epoch of its own comes with it, so that clients forget what they believe to be stored.
+    The mark of the restore notes in the same transaction that the rows are there.
 
     Raises:
         InvalidInput: it is not empty.
@@ -101,11 +105,20 @@ def _load_sqlite(rows: Path, path: Path) -> None:
         connection.execute("DELETE FROM main.sqlite_sequence")
         connection.execute("INSERT INTO main.sqlite_sequence SELECT * FROM picture.sqlite_sequence")
         connection.execute("INSERT INTO main.xet_epoch VALUES (?, ?)", _new_epoch())
+        connection.execute("UPDATE main.restore_mark SET loaded_ms = ?", (now_ms(),))
         lost = connection.execute("PRAGMA main.foreign_key_check").fetchall()
         if lost:
             faults = sorted({f"rows of {row[0]} refer to rows of {row[2]}" for row in lost})
             raise Faulty("the snapshot refers to rows that it has not", faults)
         connection.execute("COMMIT")
+
+
+def _sqlite_mark(connection: sqlite3.Connection) -> bool:
+    table = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+    row = f"SELECT 1 FROM {MARK}"  # noqa: S608
+    if not connection.execute(table, (MARK,)).fetchone():
+        return False
+    return connection.execute(row).fetchone() is not None
 
 
 def _sqlite_rows(connection: sqlite3.Connection) -> list[str]:
@@ -131,6 +144,7 @@ async def _load_postgres(source: sqlite3.Connection, url: str) -> None:
                 await _go_on_counting(connection, source, table)
             insert = "INSERT INTO xet_epoch (id, created_ms) VALUES ($1, $2)"
             await connection.execute(insert, *_new_epoch())
+            await connection.execute("UPDATE restore_mark SET loaded_ms = $1", now_ms())
     finally:
         await connection.close()
 
@@ -154,11 +168,17 @@ async def _go_on_counting(connection: Any, source: sqlite3.Connection, table: Ta
         await connection.execute("SELECT setval($1, $2)", sequence, last)
 
 
+async def _postgres_mark(connection: Any) -> bool:
+    if await connection.fetchval("SELECT to_regclass($1)", MARK) is None:
+        return False
+    return bool(await connection.fetchval(f"SELECT EXISTS (SELECT 1 FROM {MARK})"))  # noqa: S608
+
+
 async def _postgres_rows(connection: Any) -> list[str]:
     found = await connection.fetch(
         "SELECT tablename AS name FROM pg_tables WHERE schemaname = ANY (current_schemas(false))"
-        " AND tablename <> $1",
-        _VERSION,
+        " AND tablename <> ALL ($1)",
+        list(ITS_OWN),
     )
     return [
         row["name"]

@@ -6,22 +6,22 @@ import asyncio
 import os
 import shutil
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 from hubstead.backup.faults import Faulty
 from hubstead.backup.folder import BackupFolder, Snapshot, open_private, opened_rows
-from hubstead.backup.loading import is_empty, load, prepare
+from hubstead.backup.loading import awaits_restore, load, prepare
 from hubstead.backup.manifest import Amount, Manifest
 from hubstead.backup.needs import Need, amounts, homes, needs
 from hubstead.backup.progress import Progress
 from hubstead.backup.transfers import for_each
 from hubstead.blobs import BlobKind, LocalBlobs, make_folder, sync_folder
 from hubstead.commits import Stores
+from hubstead.db import mark_restore, marked_restore, unmark_restore
+from hubstead.db.restore_mark import SNAPSHOT, UNDER_WAY
 from hubstead.errors import BlobCorrupt, InvalidInput
-
-#: In the data folder while a restore is under way, so that it can be run again after a crash.
-UNDER_WAY = "restoring"
 
 
 async def restore(
@@ -30,35 +30,106 @@ async def restore(
     """Fill an empty hub, of whichever shape, with what a snapshot shows.
 
     The caller keeps the data folder, and the backup's folder against those who change it. Every
-    byte is compared with its digest on the way. Until the last step, one transaction, the hub
-    stays without rows; run again after a crash, this goes on.
+    byte is compared with its digest on the way. The rows come last, in one transaction; until
+    the mark of the restore is gone after that, nobody else opens the hub. Run again after a
+    crash, from any node, this goes on.
 
     Raises:
-        InvalidInput: the hub is not empty, or the snapshot's schema is newer than this program.
+        InvalidInput: the hub is not empty, a restore of another snapshot into it is not complete,
+            or the snapshot's schema is newer than this program.
         Faulty: the backup is damaged or not whole.
         StorageFull: there is no room. What is there stays for the next run.
         Unavailable: database or store do not answer.
     """
     place = stores.settings.data.absolute() / UNDER_WAY
     manifest = snapshot.read()
-    await _check_empty(stores, place, snapshot)
-    await asyncio.to_thread(_mark, place, snapshot)
-    progress.begin("preparing the database")
-    rows = place / "rows.sqlite"
-    await prepare(snapshot, rows)
-    with opened_rows(rows) as opened:
-        wanted = await _Bytes(stores, folder.blobs(), opened, progress).present(manifest)
-        await wanted.restore()
-    progress.begin("filling the database")
-    await load(rows, stores.settings.database_url)
-    await asyncio.to_thread(shutil.rmtree, place)
+    mark = await marked_restore(stores.db)
+    if mark is not None and mark.snapshot != snapshot.id:
+        raise InvalidInput(
+            reason=f"a restore of the snapshot {mark.snapshot} into this hub is not complete:"
+            f" go on with --snapshot {mark.snapshot}, or empty the hub first"
+        )
+    if mark is None:
+        await _check_empty(stores, place, snapshot)
+    if mark is None or mark.loaded_ms is None:
+        async with _marked(stores, snapshot, fresh=mark is None) as begin:
+            await _fill(stores, folder, snapshot, progress, begin)
+    await asyncio.to_thread(_remove, place)
+    await unmark_restore(stores.db)
     return manifest
 
 
+async def _fill(
+    stores: Stores,
+    folder: BackupFolder,
+    snapshot: Snapshot,
+    progress: Progress,
+    begin: Callable[[], None],
+) -> None:
+    progress.begin("preparing the database")
+    rows = stores.settings.data.absolute() / UNDER_WAY / "rows.sqlite"
+    await prepare(snapshot, rows)
+    with opened_rows(rows) as opened:
+        wanted = await _Bytes(stores, folder.blobs(), opened, progress).present(snapshot.read())
+        await asyncio.to_thread(begin)
+        await wanted.restore()
+    progress.begin("filling the database")
+    await load(rows, stores.settings.database_url)
+
+
+@asynccontextmanager
+async def _marked(
+    stores: Stores, snapshot: Snapshot, *, fresh: bool
+) -> AsyncIterator[Callable[[], None]]:
+    """Mark the hub for the block, which calls what it gets before it writes the first byte.
+
+    A block that fails earlier takes a ``fresh`` mark back: the hub is as empty as it was.
+    """
+    place = stores.settings.data.absolute() / UNDER_WAY
+    begun = False
+
+    def begin() -> None:
+        nonlocal begun
+        begun = True
+        _note_begun(place, snapshot)
+
+    await asyncio.to_thread(make_folder, place)
+    await mark_restore(stores.db, snapshot.id)
+    try:
+        yield begin
+    except BaseException:
+        if fresh and not begun:
+            await unmark_restore(stores.db)
+        raise
+
+
+@contextmanager
+def marked_folder(data: Path) -> Iterator[None]:
+    """Keep the first part of the mark, a folder, while the block restores into a hub.
+
+    It is there before the database is made, so that an interrupted restore is recognised from
+    its first moment. A block that fails before anything was restored takes it back.
+    """
+    place = data.absolute() / UNDER_WAY
+    make_folder(place)
+    try:
+        yield
+    except BaseException:
+        if not (place / SNAPSHOT).exists():
+            _remove(place)
+        raise
+
+
+def _remove(place: Path) -> None:
+    with suppress(FileNotFoundError):
+        shutil.rmtree(place)
+        sync_folder(place.parent)
+
+
 async def _check_empty(stores: Stores, place: Path, snapshot: Snapshot) -> None:
-    if not await is_empty(stores.settings.database_url):
+    if not await awaits_restore(stores.settings.database_url):
         raise InvalidInput(reason="the database is not empty: restore into a new one")
-    begun = place / "snapshot"
+    begun = place / SNAPSHOT
     if begun.is_file() and begun.read_text() == snapshot.id:
         return  # what is there is of a restore that was interrupted
     for kind in BlobKind:
@@ -68,9 +139,8 @@ async def _check_empty(stores: Stores, place: Path, snapshot: Snapshot) -> None:
         raise InvalidInput(reason=f"the folder of git is not empty: it has {repo_id}")
 
 
-def _mark(place: Path, snapshot: Snapshot) -> None:
-    make_folder(place)
-    with open_private(place / "snapshot") as fd:
+def _note_begun(place: Path, snapshot: Snapshot) -> None:
+    with open_private(place / SNAPSHOT) as fd:
         os.write(fd, snapshot.id.encode())
         os.fsync(fd)
     sync_folder(place)

@@ -6,10 +6,12 @@ import graphlib
 import sqlite3
 from dataclasses import dataclass
 
+MARK = "restore_mark"
 #: Rows read at a time: of tables that hold bytes few, since one may have megabytes.
 _ROWS, _ROWS_WITH_BYTES = 500, 16
-#: Alembic's own; the schema's version stands in the manifest.
-_VERSION = "alembic_version"
+#: What says something of the database itself and is no content: the version of its schema, which
+#: stands in the manifest, and the mark of a restore that is not complete.
+ITS_OWN = ("alembic_version", MARK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,8 @@ def tables_of(connection: sqlite3.Connection) -> list[Table]:
             " AND name NOT LIKE 'sqlite!_%' ESCAPE '!'"
         ).fetchall()
     )
-    found.pop(_VERSION, None)
+    for name in ITS_OWN:
+        found.pop(name, None)
     parents = {name: _parents(connection, name) for name in sorted(found)}
     order = graphlib.TopologicalSorter(parents).static_order()
     return [_table(connection, name, found[name]) for name in order]

@@ -16,7 +16,7 @@ import click
 import structlog
 
 from hubstead.cli.root import Failure
-from hubstead.db import Database, migrate, open_db
+from hubstead.db import Database, migrate, open_db, refuse_marked_folder
 from hubstead.errors import Unavailable
 from hubstead.settings import BadSettings, Settings, load
 
@@ -82,6 +82,7 @@ def run(work: Callable[[], Awaitable[T]]) -> T:
 async def opened_database(settings: Settings, *, make: bool = False) -> AsyncIterator[Database]:
     """Open the database while the block lasts."""
     url = settings.database_url
+    refuse_marked_folder(settings.data)
     try:
         db = await open_db(url, pool_size=2, reader_threads=1)
     except Unavailable:

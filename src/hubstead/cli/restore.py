@@ -14,7 +14,8 @@ from hubstead.backup import (
     Manifest,
     Progress,
     Snapshot,
-    is_empty,
+    awaits_restore,
+    marked_folder,
     restore,
     verify,
 )
@@ -76,12 +77,12 @@ async def _work(
 ) -> tuple[Manifest, bool, list[str]]:
     from hubstead.app import holding, opened_stores
 
-    empty = await is_empty(settings.database_url)
+    empty = await awaits_restore(settings.database_url)
     if not empty and not and_verify:
         raise InvalidInput(reason="the database is not empty: restore into a new one")
     if empty:
-        with holding(settings.data):
-            async with opened_stores(settings, make=True) as stores:
+        with holding(settings.data), marked_folder(settings.data):
+            async with opened_stores(settings, make=True, restoring=True) as stores:
                 await restore(stores, source, snapshot, progress)
     differences = []
     if and_verify:

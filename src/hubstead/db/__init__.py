@@ -2,6 +2,12 @@
 
 from hubstead.db.interface import Conflict, Database, Reader, Tx, WriteFn
 from hubstead.db.opening import migrate, open_db
+from hubstead.db.restore_mark import (
+    mark_restore,
+    marked_restore,
+    refuse_marked_folder,
+    unmark_restore,
+)
 from hubstead.db.statements import Row, Statement, adding, any_of, insert, point, scan
 
 __all__ = [
@@ -15,8 +21,12 @@ __all__ = [
     "adding",
     "any_of",
     "insert",
+    "mark_restore",
+    "marked_restore",
     "migrate",
     "open_db",
     "point",
+    "refuse_marked_folder",
     "scan",
+    "unmark_restore",
 ]

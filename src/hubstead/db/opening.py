@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import column, select, table
 
 from hubstead.db.interface import Database
+from hubstead.db.restore_mark import refuse_marked
 from hubstead.db.sqlite import SqliteDatabase
 from hubstead.db.statements import point
 from hubstead.errors import Unavailable
@@ -17,19 +18,26 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 #: The newest migration (``db/migrations/versions``); a test compares.
-HEAD = "0003"
+HEAD = "0004"
 
 _SQLITE = "sqlite:///"
 _VERSION = point(select(column("version_num")).select_from(table("alembic_version")), str)
 
 
 async def open_db(
-    url: str, *, pool_size: int = 10, reader_threads: int = 4, wait_s: float = 10.0
+    url: str,
+    *,
+    pool_size: int = 10,
+    reader_threads: int = 4,
+    wait_s: float = 10.0,
+    restoring: bool = False,
 ) -> Database:
     """Open ``sqlite:///path`` or ``postgresql://…``, whose schema must be the newest.
 
+    Only a restore itself, ``restoring``, may open a database whose restore is not complete.
+
     Raises:
-        Unavailable: if it cannot be reached, or needs :func:`migrate` first.
+        Unavailable: if it cannot be reached, needs :func:`migrate` first, or is half restored.
     """
     db = await _connect(url, pool_size, reader_threads, wait_s)
     try:
@@ -38,6 +46,8 @@ async def open_db(
             raise Unavailable(
                 reason=f"the database has schema {version or 'none'}, this program needs {HEAD}"
             )
+        if not restoring:
+            await refuse_marked(db)
     except BaseException:
         await db.close()
         raise
@@ -83,7 +93,7 @@ async def migrate(url: str) -> None:
 
 async def _is_newest(url: str) -> bool:
     try:
-        db = await open_db(url, pool_size=1, reader_threads=1)
+        db = await open_db(url, pool_size=1, reader_threads=1, restoring=True)
     except Unavailable:  # migrating tells why, if it still is
         return False
     await db.close()

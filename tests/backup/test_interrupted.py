@@ -1,0 +1,174 @@
+"""An interrupted restore is never taken for a hub: everything refuses, and says how to go on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hubstead.backup import BackupFolder, Manifest
+from hubstead.cli.root import COMMANDS
+from hubstead.settings import Settings
+from tests.backup.conftest import SHAPES, Filled, Places, backed_up, differences
+from tests.backup.test_running import variables
+from tests.serving import CLEAN, hubstead
+
+both = pytest.mark.parametrize("shape", SHAPES)
+#: Where a restore is killed, from its first moment to its last: before what is named runs.
+MOMENTS = [
+    "hubstead.app.migrate",
+    "hubstead.backup.restoring.prepare",
+    "hubstead.backup.restoring.load",
+    "hubstead.backup.restoring._remove",
+    "hubstead.backup.restoring.unmark_restore",
+]
+#: An argument list of each command that opens the hub.
+CALLS = {
+    "serve": ["serve", "--port", "0"],
+    "user": ["user", "create", "eve"],
+    "token": ["token", "list"],
+    "org": ["org", "list"],
+    "repo": ["repo", "list"],
+    "webhook": ["webhook", "list"],
+    "jobs": ["jobs"],
+    "doctor": ["doctor"],
+    "gc": ["gc"],
+    "xet": ["xet", "convert", "anna/bert"],
+    "stats": ["stats"],
+    "backup": ["backup", "OTHER"],
+}
+#: Commands that open no hub, or go on with the restore.
+ELSEWHERE = {"settings", "restore"}
+
+KILL_BEFORE = """
+import importlib, os, signal, sys
+
+def kill(*_arguments, **_options):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+room, _, name = sys.argv.pop(1).rpartition(".")
+setattr(importlib.import_module(room), name, kill)
+from hubstead.cli.root import main
+main()
+"""
+
+
+def restore_killed_before(moment: str, folder: BackupFolder, target: Settings) -> None:
+    """Run the real command in a process that kills itself before ``moment``."""
+    arguments = ["restore", str(folder.root), "--data", str(target.data)]
+    done = subprocess.run(
+        [sys.executable, "-c", KILL_BEFORE, moment, *arguments],
+        env=CLEAN | variables(target),
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+def check_refusal(done: subprocess.CompletedProcess[str], snapshot: str | None) -> None:
+    assert done.returncode == 1, (done.args, done.stdout, done.stderr)
+    assert "is not complete" in done.stderr
+    assert "hubstead restore FOLDER" in done.stderr
+    assert "Traceback" not in done.stderr
+    if snapshot is not None:
+        assert f"--snapshot {snapshot}" in done.stderr
+
+
+def test_every_command_is_named_here() -> None:
+    assert set(CALLS) | ELSEWHERE == set(COMMANDS)
+
+
+@both
+@pytest.mark.parametrize("moment", MOMENTS)
+async def test_a_hub_whose_restore_was_killed_is_not_served_and_a_second_run_completes_it(
+    hub: Filled, places: Places, folder: BackupFolder, shape: str, moment: str
+) -> None:
+    async with hub("embedded") as sample:
+        manifest = await backed_up(sample, folder)
+    target = places(shape)
+    restore_killed_before(moment, folder, target)
+    env = variables(target)
+    begun = manifest.id if moment == MOMENTS[2] else None
+    check_refusal(hubstead("serve", "--port", "0", data=target.data, **env), begun)
+    done = hubstead("restore", str(folder.root), data=target.data, **env)
+    assert done.returncode == 0, done.stderr
+    assert await differences(target, folder) == []
+
+
+@both
+async def test_every_command_refuses_a_half_restored_hub(
+    hub: Filled, places: Places, folder: BackupFolder, tmp_path: Path, shape: str
+) -> None:
+    async with hub("embedded") as sample:
+        manifest = await backed_up(sample, folder)
+    target = places(shape)
+    restore_killed_before("hubstead.backup.restoring.load", folder, target)
+    for call in CALLS.values():
+        arguments = [str(tmp_path / "other") if each == "OTHER" else each for each in call]
+        done = hubstead(*arguments, data=target.data, **variables(target))
+        check_refusal(done, manifest.id)
+
+
+@pytest.mark.parametrize("moment", MOMENTS[1:])
+async def test_another_node_of_the_company_recognises_it_without_the_data_folder(
+    hub: Filled, places: Places, folder: BackupFolder, tmp_path: Path, moment: str
+) -> None:
+    """The data folder of the node that restored is lost: database and store are shared."""
+    async with hub("embedded") as sample:
+        manifest = await backed_up(sample, folder)
+    target = places("company")
+    restore_killed_before(moment, folder, target)
+    shutil.rmtree(target.data)
+    elsewhere = target.model_copy(update={"data": tmp_path / "elsewhere"})
+    env = variables(target)
+    check_refusal(hubstead("serve", "--port", "0", data=elsewhere.data, **env), manifest.id)
+    check_refusal(hubstead("user", "list", data=elsewhere.data, **env), manifest.id)
+    done = hubstead("restore", str(folder.root), data=elsewhere.data, **env)
+    assert done.returncode == 0, done.stderr
+    assert await differences(elsewhere, folder) == []
+
+
+@both
+async def test_another_snapshot_is_not_mixed_into_a_half_restored_hub(
+    hub: Filled, places: Places, folder: BackupFolder, shape: str
+) -> None:
+    async with hub("embedded") as sample:
+        first = await backed_up(sample, folder)
+        target = places(shape)
+        restore_killed_before("hubstead.backup.restoring.load", folder, target)
+        await sample.add_file("later.bin", b"later" * 500)
+        await backed_up(sample, folder)
+    env = variables(target)
+    refused = hubstead("restore", str(folder.root), data=target.data, **env)
+    assert refused.returncode == 1
+    assert f"go on with --snapshot {first.id}" in refused.stderr
+    which = ["--snapshot", first.id]
+    done = hubstead("restore", str(folder.root), *which, data=target.data, **env)
+    assert done.returncode == 0, done.stderr
+    assert await differences(target, folder, folder.snapshot(first.id)) == []
+
+
+@both
+async def test_a_restore_that_wrote_nothing_leaves_no_mark(
+    hub: Filled, places: Places, folder: BackupFolder, shape: str
+) -> None:
+    async with hub("embedded") as sample:
+        manifest: Manifest = await backed_up(sample, folder)
+    rows = folder.snapshot(manifest.id).database
+    rows.chmod(0o600)
+    with rows.open("r+b") as file:
+        file.seek(rows.stat().st_size // 2)
+        file.write(os.urandom(64))
+    target = places(shape)
+    env = variables(target)
+    refused = hubstead("restore", str(folder.root), data=target.data, **env)
+    assert refused.returncode == 1
+    assert not (target.data / "restoring").exists()
+    listed = hubstead("user", "list", data=target.data, **env)
+    assert listed.returncode == 0, listed.stderr
