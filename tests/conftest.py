@@ -18,8 +18,8 @@ import pytest
 import structlog
 
 from hubstead.db import Database, migrate, open_db
-from tests.live import embedded_hub, live_hub, own_hub
-from tests.services import Postgres, postgres_server, postgres_url, s3_server
+from tests.support.hub import embedded_hub, live_hub, own_hub
+from tests.support.services import Postgres, postgres_server, postgres_url, s3_server
 
 __all__ = ["embedded_hub", "live_hub", "own_hub", "postgres_server", "postgres_url", "s3_server"]
 

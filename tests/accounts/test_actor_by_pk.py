@@ -16,7 +16,7 @@ from hubstead.accounts import (
 from hubstead.db import Database
 from hubstead.errors import InvalidCredentials
 from hubstead.ids import now_ms
-from tests.factories import a_user, an_org
+from tests.support.factories import a_user, an_org
 
 
 async def test_nobody_is_nobody(db: Database) -> None:

@@ -29,7 +29,7 @@ from hubstead.errors import (
     InvalidName,
     NameTaken,
 )
-from tests.factories import a_repo, a_user, an_org
+from tests.support.factories import a_repo, a_user, an_org
 
 
 async def test_a_user_is_found_in_any_case_and_keeps_the_case_they_chose(db: Database) -> None:

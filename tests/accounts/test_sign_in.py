@@ -11,7 +11,7 @@ from argon2 import PasswordHasher
 from hubstead.accounts import Passwords, SignIn, disable_user, set_password
 from hubstead.db import Database, Tx
 from hubstead.errors import InvalidInput, RateLimited, SignInFailed
-from tests.factories import a_user, an_org
+from tests.support.factories import a_user, an_org
 
 HERE = "10.0.0.1"
 

@@ -25,7 +25,7 @@ from hubstead.accounts.tables import access_tokens
 from hubstead.db import Database, Tx, scan
 from hubstead.errors import InvalidCredentials, InvalidInput, NotFound
 from hubstead.ids import now_ms
-from tests.factories import a_user
+from tests.support.factories import a_user
 
 
 async def write(

@@ -39,8 +39,8 @@ from hubstead.ids import Kind, RepoId, new_object_id
 from hubstead.repos import Repo, open_repo
 from hubstead.settings import Settings
 from hubstead.xet import chunk_hash, encode, merkle_root, to_text
-from tests.factories import a_user
-from tests.live import SHAPES, settings_of
+from tests.support.factories import a_user
+from tests.support.hub import SHAPES, settings_of
 
 __all__ = ["SHAPES"]
 
@@ -72,7 +72,7 @@ def folder(tmp_path: Path) -> BackupFolder:
 
 
 @dataclass
-class Sample:
+class BackupHub:
     """A hub with two repositories, LFS objects and a xorb."""
 
     stores: Stores
@@ -109,10 +109,10 @@ class Sample:
         return incoming.key
 
 
-async def filled(stores: Stores) -> Sample:
+async def filled(stores: Stores) -> BackupHub:
     anna = await a_user(stores.db, "anna")
     name = RepoId(Kind.MODEL, "anna", "bert")
-    sample = Sample(stores, anna, await create_repository(stores, anna, Wanted(name)))
+    sample = BackupHub(stores, anna, await create_repository(stores, anna, Wanted(name)))
     await sample.add_file("model.safetensors", WEIGHTS)
     await sample.add_file("more.bin", b"more" * 1000)
     await sample.add_xorb(b"one chunk" * 2000, random.Random(2).randbytes(50_000))
@@ -121,7 +121,7 @@ async def filled(stores: Stores) -> Sample:
     return sample
 
 
-Filled: TypeAlias = Callable[[str], AbstractAsyncContextManager[Sample]]
+Filled: TypeAlias = Callable[[str], AbstractAsyncContextManager[BackupHub]]
 
 
 @pytest.fixture
@@ -129,14 +129,14 @@ def hub(places: Places) -> Filled:
     """Make a hub of a shape with something in it, opened while the block lasts."""
 
     @asynccontextmanager
-    async def make(shape: str) -> AsyncIterator[Sample]:
+    async def make(shape: str) -> AsyncIterator[BackupHub]:
         async with opened_stores(places(shape), make=True) as stores:
             yield await filled(stores)
 
     return make
 
 
-async def backed_up(sample: Sample, folder: BackupFolder, **how: bool) -> Manifest:
+async def backed_up(sample: BackupHub, folder: BackupFolder, **how: bool) -> Manifest:
     with folder.held(alone=True):
         return await make_backup(sample.stores, folder, quiet(), **how)
 

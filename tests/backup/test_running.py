@@ -20,7 +20,8 @@ from huggingface_hub import CommitOperationAdd, HfApi
 
 from hubstead.settings import Settings
 from tests.backup.conftest import SHAPES, Places
-from tests.serving import CLEAN, HUBSTEAD, Served, hubstead, serving
+from tests.support.command import HUBSTEAD, clean_environment, hubstead
+from tests.support.hub import ProcessHub, running_hub
 
 FILE_BYTES = 20_000
 #: By which a program that is killed again and again is given more time: `make crash` kills often.
@@ -28,10 +29,15 @@ PATIENCE = 1.15 if "HUBSTEAD_TEST_CRASHES" in os.environ else 1.5
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
 
+def stores_of(settings: Settings) -> dict[str, str]:
+    """Return the settings that say where a hub of this shape stores."""
+    names = ("database", "blobs", "s3_endpoint", "s3_access_key", "s3_secret_key")
+    return {name: getattr(settings, name) for name in names}
+
+
 def variables(settings: Settings) -> dict[str, str]:
     """Return the settings of a shape as the environment has them."""
-    names = ("database", "blobs", "s3_endpoint", "s3_access_key", "s3_secret_key")
-    return {f"HUBSTEAD_{name.upper()}": getattr(settings, name) for name in names}
+    return {f"HUBSTEAD_{name.upper()}": value for name, value in stores_of(settings).items()}
 
 
 def content(number: int) -> bytes:
@@ -42,7 +48,7 @@ def content(number: int) -> bytes:
 class Writer:
     """Commits files one after the other and keeps count of what was acknowledged."""
 
-    hub: Served
+    hub: ProcessHub
     repo: str
     written: int = 0
     faults: list[BaseException] = field(default_factory=list)
@@ -88,7 +94,7 @@ def ok(*arguments: str, data: Path, **env: str) -> str:
     return done.stdout
 
 
-def whole(hub: Served, repo: str) -> int:
+def whole(hub: ProcessHub, repo: str) -> int:
     """Check a repository as a reader finds it: no less than its own count says."""
     api = HfApi(endpoint=hub.url, token=hub.token)
     folder = Path(api.snapshot_download(repo, local_dir=hub.data.parent / f"read-{time.time_ns()}"))
@@ -105,7 +111,7 @@ def test_a_backup_taken_while_people_commit_restores_to_one_moment(
     places: Places, tmp_path: Path, shape: str, other: str
 ) -> None:
     settings, target, folder = places(shape), places(other), str(tmp_path / "backup")
-    with serving(settings.data, **variables(settings)) as hub:
+    with running_hub(settings.data, stores_of(settings)) as hub:
         writers = [Writer(hub, "admin/one"), Writer(hub, "admin/two")]
         for writer in writers:
             writer.commit()
@@ -126,7 +132,7 @@ def test_a_backup_taken_while_people_commit_restores_to_one_moment(
     ok("restore", folder, *chosen, data=target.data, **where)
     assert "in order" in ok("doctor", "--deep", "--strict", data=target.data, **where)
     (target.data / "first-token").write_text(hub.token)  # tokens go on working
-    with serving(target.data, **where) as made:
+    with running_hub(target.data, stores_of(target)) as made:
         for writer, least in zip(writers, before, strict=True):
             count = whole(made, writer.repo)
             assert least <= count <= writer.written
@@ -149,9 +155,9 @@ else:
 """
 
 
-def xet_client(hub: Served, verb: str, path: Path, home: Path) -> None:
+def xet_client(hub: ProcessHub, verb: str, path: Path, home: Path) -> None:
     """Upload or download a file with hf_xet, whose memory is in ``home``."""
-    env = {name: value for name, value in CLEAN.items() if not name.startswith("HF_")}
+    env = {name: value for name, value in clean_environment().items() if not name.startswith("HF_")}
     env |= {"HF_HOME": str(home), "HF_HUB_DISABLE_TELEMETRY": "1"}
     command = [sys.executable, "-c", XET_CLIENT, hub.url, hub.token, verb, str(path)]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
@@ -167,7 +173,7 @@ def test_files_of_xet_come_back_and_clients_can_go_on_with_what_they_remember(
     first.write_bytes(random.Random(1).randbytes(3 << 20))
     later.write_bytes(first.read_bytes()[: 2 << 20] + random.Random(2).randbytes(2 << 20))
     home = tmp_path / "home"
-    with serving(settings.data, **variables(settings)) as hub:
+    with running_hub(settings.data, stores_of(settings)) as hub:
         xet_client(hub, "up", first, home)
         told = json.loads(ok("backup", folder, "--json", data=settings.data, **variables(settings)))
         assert told["blobs"]["xorb"]["bytes"] >= 3 << 20
@@ -177,7 +183,7 @@ def test_files_of_xet_come_back_and_clients_can_go_on_with_what_they_remember(
     ok("restore", folder, "--verify", data=target.data, **where)
     (target.data / "first-token").write_text(hub.token)
     # At the same address, as when the hub is put back in place.
-    with serving(target.data, port=int(hub.url.rpartition(":")[2]), **where) as made:
+    with running_hub(target.data, stores_of(target), fixed_port=hub.port) as made:
         xet_client(made, "up", later, home)
         for path in (first, later):
             read = tmp_path / "read" / path.name
@@ -190,7 +196,7 @@ def test_files_of_xet_come_back_and_clients_can_go_on_with_what_they_remember(
 def large(places: Places, request: pytest.FixtureRequest) -> Settings:
     """A hub of a shape, with enough in it for a backup to take a moment."""
     settings = places(request.param)
-    with serving(settings.data, **variables(settings)) as hub:
+    with running_hub(settings.data, stores_of(settings)) as hub:
         api = HfApi(endpoint=hub.url, token=hub.token)
         api.create_repo("admin/large")
         for batch in range(3):
@@ -207,7 +213,10 @@ def backup_killed_after(seconds: float, folder: Path, data: Path, env: Mapping[s
     """Run a backup and kill it; tell whether it was still at work."""
     command = [HUBSTEAD, "backup", str(folder), "--data", str(data)]
     process = subprocess.Popen(
-        command, env={**CLEAN, **env}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        command,
+        env={**clean_environment(), **env},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     )
     try:
         _, said = process.communicate(timeout=seconds)
@@ -257,7 +266,9 @@ def test_a_restore_that_was_killed_is_finished_by_the_next_one(
     env, kills, after = variables(target), 0, 0.4
     command = [HUBSTEAD, "restore", folder, "--data", str(target.data)]
     while True:
-        process = subprocess.Popen(command, env={**CLEAN, **env}, stderr=subprocess.PIPE)
+        process = subprocess.Popen(
+            command, env={**clean_environment(), **env}, stderr=subprocess.PIPE
+        )
         try:
             _, said = process.communicate(timeout=after)
             break

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hubstead.blobs import BlobStore, open_blobs
-from tests.services import S3Server
+from tests.support.services import S3Server
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 

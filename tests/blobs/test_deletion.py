@@ -35,7 +35,7 @@ from hubstead.db import Database, Tx, open_db, point
 from hubstead.errors import Unavailable
 from hubstead.repos import Repo
 from tests.blobs.test_stores import AnyBytes
-from tests.factories import a_repo, a_user
+from tests.support.factories import a_repo, a_user
 
 DATA = b"weights of a model"
 KEY = BlobKey(BlobKind.LFS, hashlib.sha256(DATA).hexdigest())

@@ -32,7 +32,7 @@ from hubstead.blobs.tables import blobs
 from hubstead.db import Conflict, Database, Row, point
 from hubstead.errors import Unavailable
 from hubstead.repos import Repo
-from tests.factories import a_repo, a_user
+from tests.support.factories import a_repo, a_user
 
 DATA = b"weights of a model"
 SHA = hashlib.sha256(DATA).hexdigest()

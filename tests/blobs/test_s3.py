@@ -18,7 +18,7 @@ from hubstead.blobs import BlobKey, BlobKind, BlobStore, S3Options, open_blobs
 from hubstead.errors import InvalidInput, Unavailable
 from tests.blobs.conftest import in_thread, read
 from tests.blobs.test_stores import AnyBytes, lfs, noise, put, send
-from tests.services import S3Server
+from tests.support.services import S3Server
 
 MIB = 1 << 20
 

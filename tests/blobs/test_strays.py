@@ -33,7 +33,7 @@ from hubstead.db import Database, Row, open_db, point
 from hubstead.errors import Unavailable
 from hubstead.settings import Settings
 from tests.blobs.test_stores import AnyBytes, list_all
-from tests.factories import a_repo, a_user
+from tests.support.factories import a_repo, a_user
 
 DATA = b"weights of a model"
 KEY = BlobKey(BlobKind.LFS, hashlib.sha256(DATA).hexdigest())

@@ -33,7 +33,7 @@ from hubstead.ids import now_ms
 from hubstead.repos import Repo
 from hubstead.settings import Settings
 from tests.blobs.conftest import in_thread
-from tests.factories import a_repo, a_user
+from tests.support.factories import a_repo, a_user
 
 DATA = b"weights of a model"
 KEY = BlobKey(BlobKind.LFS, hashlib.sha256(DATA).hexdigest())

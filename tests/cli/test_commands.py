@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from hubstead.cli.root import COMMANDS, root
-from tests.serving import Served, answer_of, hubstead, serving
+from tests.support.command import hubstead, json_of
+from tests.support.hub import ProcessHub, running_hub
 
 
 @pytest.fixture
@@ -26,8 +27,8 @@ def data(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serving(tmp_path_factory.mktemp("served") / "data") as hub:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessHub]:
+    with running_hub(tmp_path_factory.mktemp("served") / "data") as hub:
         yield hub
 
 
@@ -36,29 +37,28 @@ def ok(done: subprocess.CompletedProcess[str]) -> str:
     return done.stdout
 
 
-def whoami(hub: Served, authorization: str) -> int:
+def whoami(hub: ProcessHub, authorization: str) -> int:
     request = urllib.request.Request(
         f"{hub.url}/api/whoami-v2", headers={"Authorization": authorization}
     )
     try:
         with urllib.request.urlopen(request) as answer:
-            return answer.status
+            return int(answer.status)
     except urllib.error.HTTPError as refused:
         return refused.code
 
 
 def test_the_lines_of_the_greeting_can_be_pasted(tmp_path: Path) -> None:
-    with serving(tmp_path / "it's here") as hub:
-        assert hub.process.stdout is not None
-        lines = [hub.process.stdout.readline().strip() for _ in range(3)]
-    shell = ["sh", "-c", f'{lines[1]}; {lines[2]}; echo "$HF_ENDPOINT $HF_TOKEN"']
+    with running_hub(tmp_path / "it's here") as hub:
+        exports = [line.strip() for line in hub.greeting if "export" in line]
+    shell = ["sh", "-c", f'{exports[0]}; {exports[1]}; echo "$HF_ENDPOINT $HF_TOKEN"']
     done = subprocess.run(shell, cwd="/", capture_output=True, text=True, check=True)
     assert done.stdout == f"{hub.url} {hub.token}\n"
 
 
 def test_a_program_that_starts_a_hub_is_told_where_it_is(tmp_path: Path) -> None:
-    with serving(tmp_path / "data", "--json") as hub:
-        assert json.loads(hub.greeting) == {"url": hub.url, "token": hub.token}
+    with running_hub(tmp_path / "data", options=["--json"]) as hub:
+        assert json.loads(*hub.greeting) == {"url": hub.url, "token": hub.token}
 
 
 def test_help_names_every_command_without_loading_any() -> None:
@@ -88,10 +88,10 @@ def test_every_command_in_the_table_can_be_loaded(group: str) -> None:
 
 def test_the_first_user_makes_the_database_which_only_its_owner_may_read(data: Path) -> None:
     facts = ("--email", "ada@example.com", "--fullname", "Ada L", "--admin")
-    made = answer_of("user", "create", "Ada", *facts, data=data)
+    made = json_of("user", "create", "Ada", *facts, data=data)
     assert (made["name"], made["email"], made["admin"]) == ("Ada", "ada@example.com", True)
     assert data.stat().st_mode & 0o077 == 0
-    (listed,) = answer_of("user", "list", data=data)
+    (listed,) = json_of("user", "list", data=data)
     assert listed == made
     table = ok(hubstead("user", "list", data=data)).splitlines()
     assert table[0].split() == ["NAME", "FULLNAME", "EMAIL", "ADMIN", "DISABLED", "CREATED"]
@@ -129,7 +129,7 @@ def test_settings_tell_value_help_and_origin_and_hide_secrets(data: Path) -> Non
 
 
 def test_a_token_made_beside_a_running_hub_works_at_once_until_it_is_revoked(
-    served: Served,
+    served: ProcessHub,
 ) -> None:
     data = served.data
     ok(hubstead("user", "create", "ada", data=data))
@@ -148,7 +148,7 @@ def test_a_token_made_beside_a_running_hub_works_at_once_until_it_is_revoked(
     assert whoami(served, f"Bearer {token}") == 401
 
 
-def test_secrets_come_from_standard_input_and_are_never_printed(served: Served) -> None:
+def test_secrets_come_from_standard_input_and_are_never_printed(served: ProcessHub) -> None:
     data = served.data
     done = hubstead("user", "create", "bob", "--password", "-", data=data, stdin="pass word\n")
     assert "pass word" not in ok(done)
@@ -167,34 +167,34 @@ def test_secrets_come_from_standard_input_and_are_never_printed(served: Served) 
     assert nothing.returncode == 2
 
 
-def test_organizations_have_members_with_roles(served: Served) -> None:
+def test_organizations_have_members_with_roles(served: ProcessHub) -> None:
     data = served.data
     ok(hubstead("user", "create", "carol", data=data))
-    answer_of("org", "create", "acme", "--owner", "admin", data=data)
-    added = answer_of("org", "add", "acme", "carol", "--role", "write", data=data)
+    json_of("org", "create", "acme", "--owner", "admin", data=data)
+    added = json_of("org", "add", "acme", "carol", "--role", "write", data=data)
     assert added == {"org": "acme", "user": "carol", "role": "write"}
-    (org,) = answer_of("org", "list", data=data)
+    (org,) = json_of("org", "list", data=data)
     assert org["members"] == {"admin": "admin", "carol": "write"}
     ok(hubstead("org", "remove", "acme", "carol", data=data))
     again = hubstead("org", "remove", "acme", "carol", data=data)
     assert (again.returncode, again.stderr) == (1, "hubstead: carol is not in acme\n")
     ok(hubstead("org", "delete", "acme", data=data))
-    assert answer_of("org", "list", data=data) == []
+    assert json_of("org", "list", data=data) == []
 
 
-def test_repositories_are_listed_shown_and_deleted_private_ones_too(served: Served) -> None:
+def test_repositories_are_listed_shown_and_deleted_private_ones_too(served: ProcessHub) -> None:
     from huggingface_hub import HfApi
 
     data = served.data
     api = HfApi(endpoint=served.url, token=served.token)
     api.create_repo("admin/bert", private=True)
     api.create_repo("admin/bert", repo_type="dataset")
-    listed = answer_of("repo", "list", "--owner", "Admin", data=data)
+    listed = json_of("repo", "list", "--owner", "Admin", data=data)
     assert [(row["kind"], row["name"], row["private"]) for row in listed] == [
         ("dataset", "admin/bert", False),
         ("model", "admin/bert", True),
     ]
-    info = answer_of("repo", "info", "datasets/admin/bert", data=data)
+    info = json_of("repo", "info", "datasets/admin/bert", data=data)
     head = api.repo_info("admin/bert", repo_type="dataset").sha
     assert info["refs"] == {"refs/heads/main": head}
     owns = hubstead("user", "delete", "admin", data=data)
@@ -207,17 +207,17 @@ def test_repositories_are_listed_shown_and_deleted_private_ones_too(served: Serv
     assert (gone.returncode, gone.stderr) == (1, "hubstead: Repository not found\n")
 
 
-def test_webhooks_are_added_listed_and_removed_and_have_a_log(served: Served) -> None:
+def test_webhooks_are_added_listed_and_removed_and_have_a_log(served: ProcessHub) -> None:
     data = served.data
     url = "http://127.0.0.1:9/hook"
-    made = answer_of(
+    made = json_of(
         "webhook", "add", url, "--secret", "-", "--kind", "dataset", data=data, stdin="s3cret"
     )
     assert (made["url"], made["secret"], made["kinds"]) == (url, True, ["dataset"])
     listed = hubstead("webhook", "list", data=data)
     assert url in ok(listed)
     assert "s3cret" not in listed.stdout
-    assert answer_of("webhook", "log", made["id"], data=data) == []
+    assert json_of("webhook", "log", made["id"], data=data) == []
     ok(hubstead("webhook", "remove", made["id"], data=data))
     assert hubstead("webhook", "remove", made["id"], data=data).returncode == 1
     bad = hubstead("webhook", "add", "ftp://x", data=data)
@@ -225,13 +225,13 @@ def test_webhooks_are_added_listed_and_removed_and_have_a_log(served: Served) ->
     assert len(bad.stderr.splitlines()) == 1
 
 
-def test_jobs_are_listed(served: Served) -> None:
-    listed = answer_of("jobs", data=served.data)
+def test_jobs_are_listed(served: ProcessHub) -> None:
+    listed = json_of("jobs", data=served.data)
     assert {"type", "subject", "due", "running_on", "attempts", "error"} <= listed[0].keys()
 
 
-def test_the_doctor_finds_a_running_hub_in_order(served: Served) -> None:
-    told = answer_of("doctor", "--deep", data=served.data)
+def test_the_doctor_finds_a_running_hub_in_order(served: ProcessHub) -> None:
+    told = json_of("doctor", "--deep", data=served.data)
     assert told == {
         "healthy": True,
         "counts": {"fault": 0, "warning": 0, "litter": 0},
@@ -239,12 +239,12 @@ def test_the_doctor_finds_a_running_hub_in_order(served: Served) -> None:
     }
 
 
-def test_the_doctor_names_a_fault_and_ends_with_status_1(served: Served) -> None:
+def test_the_doctor_names_a_fault_and_ends_with_status_1(served: ProcessHub) -> None:
     from huggingface_hub import HfApi
 
     api = HfApi(endpoint=served.url, token=served.token)
     api.create_repo("admin/broken")
-    repo_id = answer_of("repo", "info", "admin/broken", data=served.data)["id"]
+    repo_id = json_of("repo", "info", "admin/broken", data=served.data)["id"]
     folder = served.data / "git" / repo_id[:2] / f"{repo_id}.git" / "objects" / "pack"
     (pack,) = folder.glob("*.pack")
     kept = pack.read_bytes()

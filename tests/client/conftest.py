@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.clients.hub import RunningHub, running_hub
+from tests.clients.hub import PopulatedHub, populated_hub
 
 
 @pytest.fixture(scope="session")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
-    with running_hub(tmp_path_factory.mktemp("hub") / "data") as running:
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PopulatedHub]:
+    with populated_hub(tmp_path_factory.mktemp("hub") / "data") as running:
         yield running

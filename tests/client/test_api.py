@@ -11,7 +11,7 @@ from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
 import hubstead.client
 from hubstead.client import HubApi, NotASession, RepoObj
-from tests.clients.hub import ANNA, ORG, PASSWORD, RunningHub
+from tests.clients.hub import ANNA, ORG, PASSWORD, PopulatedHub
 
 
 @pytest.fixture(autouse=True)
@@ -25,21 +25,21 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def api(hub: RunningHub) -> HubApi:
+def api(hub: PopulatedHub) -> HubApi:
     """Anna, signed in by password."""
     signed_in = HubApi(hub.url)
     signed_in.login(ANNA, PASSWORD)
     return signed_in
 
 
-def test_login_signs_in_every_later_call(hub: RunningHub) -> None:
+def test_login_signs_in_every_later_call(hub: PopulatedHub) -> None:
     api = HubApi(hub.url)
     token = api.login(ANNA, PASSWORD)
     assert api.whoami()["name"] == ANNA
     assert HubApi(hub.url, token=token).whoami()["name"] == ANNA
 
 
-def test_a_name_may_be_written_in_any_case(hub: RunningHub) -> None:
+def test_a_name_may_be_written_in_any_case(hub: PopulatedHub) -> None:
     api = HubApi(hub.url)
     api.login("ANNA", PASSWORD)
     assert api.whoami()["name"] == ANNA
@@ -51,7 +51,7 @@ def test_login_writes_nothing_to_the_machine(api: HubApi, machine: Path) -> None
 
 
 @pytest.mark.parametrize("name", ["bo", "nobody"])
-def test_a_wrong_password_is_told_and_changes_nothing(hub: RunningHub, name: str) -> None:
+def test_a_wrong_password_is_told_and_changes_nothing(hub: PopulatedHub, name: str) -> None:
     api = HubApi(hub.url, token=hub.tokens[ANNA])
     with pytest.raises(HfHubHTTPError, match="Invalid username or password") as refused:
         api.login(name, "wrong")
@@ -75,7 +75,7 @@ def test_the_address_is_that_of_hf_endpoint_unless_given(monkeypatch: pytest.Mon
     assert HubApi("http://other.example.org").endpoint == "http://other.example.org"
 
 
-def test_logout_ends_the_session_and_signs_out(hub: RunningHub, api: HubApi) -> None:
+def test_logout_ends_the_session_and_signs_out(hub: PopulatedHub, api: HubApi) -> None:
     token = api.token
     assert isinstance(token, str)
     api.logout()
@@ -87,7 +87,7 @@ def test_logout_ends_the_session_and_signs_out(hub: RunningHub, api: HubApi) -> 
 
 
 def test_after_logout_no_token_of_the_machine_is_used(
-    hub: RunningHub, api: HubApi, monkeypatch: pytest.MonkeyPatch
+    hub: PopulatedHub, api: HubApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", hub.tokens["bo"])
     api.logout()
@@ -96,14 +96,14 @@ def test_after_logout_no_token_of_the_machine_is_used(
         api.model_info(f"{ANNA}/kept")
 
 
-def test_logout_of_an_access_token_is_refused_and_leaves_it(hub: RunningHub) -> None:
+def test_logout_of_an_access_token_is_refused_and_leaves_it(hub: PopulatedHub) -> None:
     api = HubApi(hub.url, token=hub.tokens[ANNA])
     with pytest.raises(NotASession, match="no session to end"):
         api.logout()
     assert api.whoami()["name"] == ANNA
 
 
-def test_logout_of_nobody_is_refused(hub: RunningHub) -> None:
+def test_logout_of_nobody_is_refused(hub: PopulatedHub) -> None:
     with pytest.raises(HfHubHTTPError) as refused:
         HubApi(hub.url, token=False).logout()
     assert refused.value.response.status_code == 401
@@ -131,7 +131,7 @@ def test_list_repos_objs_lists_an_organization(api: HubApi) -> None:
     )
 
 
-def test_list_repos_objs_hides_what_the_caller_may_not_read(hub: RunningHub, api: HubApi) -> None:
+def test_list_repos_objs_hides_what_the_caller_may_not_read(hub: PopulatedHub, api: HubApi) -> None:
     api.create_repo(f"{ANNA}/own-only", private=True)
     stranger = HubApi(hub.url, token=hub.tokens["bo"])
     names = {each.filename.partition("/")[0] for each in stranger.list_repos_objs(ANNA)}
@@ -139,14 +139,14 @@ def test_list_repos_objs_hides_what_the_caller_may_not_read(hub: RunningHub, api
     assert "own-only" in {each.filename.partition("/")[0] for each in api.list_repos_objs()}
 
 
-def test_list_repos_objs_of_no_namespace_is_an_error(hub: RunningHub, api: HubApi) -> None:
+def test_list_repos_objs_of_no_namespace_is_an_error(hub: PopulatedHub, api: HubApi) -> None:
     with pytest.raises(HfHubHTTPError) as missing:
         api.list_repos_objs("no-such-namespace")
     assert missing.value.response.status_code == 404
 
 
 @pytest.mark.parametrize("kind", [None, "model", "dataset", "space"])
-def test_visibility_goes_both_ways(hub: RunningHub, api: HubApi, kind: str | None) -> None:
+def test_visibility_goes_both_ways(hub: PopulatedHub, api: HubApi, kind: str | None) -> None:
     name = f"{ANNA}/seen-{kind}"
     api.create_repo(name, repo_type=kind, space_sdk="static" if kind == "space" else None)
     stranger = HubApi(hub.url, token=hub.tokens["bo"])
@@ -157,7 +157,7 @@ def test_visibility_goes_both_ways(hub: RunningHub, api: HubApi, kind: str | Non
     assert stranger.repo_info(name, repo_type=kind).private is False
 
 
-def test_only_who_may_changes_visibility(hub: RunningHub, api: HubApi) -> None:
+def test_only_who_may_changes_visibility(hub: PopulatedHub, api: HubApi) -> None:
     api.create_repo(f"{ANNA}/guarded")
     with pytest.raises(HfHubHTTPError) as refused:
         HubApi(hub.url, token=hub.tokens["bo"]).update_repo_visibility(f"{ANNA}/guarded", True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.clients.environments import ROOT
-from tests.clients.hub import RunningHub, fronted_hub, running_hub
+from tests.clients.hub import PopulatedHub, fronted_hub, populated_hub
 from tests.clients.results import Results
 
 SETTINGS = {
@@ -19,19 +19,19 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="session")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PopulatedHub]:
     """A hub whose LFS cuts small parts, so that many are sent."""
     data = tmp_path_factory.mktemp("hub") / "data"
-    with running_hub(data, **SETTINGS) as running:
+    with populated_hub(data, SETTINGS) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def hub_by_name(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
+def hub_by_name(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PopulatedHub]:
     """The same, reached by the name that releases before 0.5.0 have built in."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not on this machine")
-    with fronted_hub(tmp_path_factory.mktemp("fronted") / "hub", **SETTINGS) as running:
+    with fronted_hub(tmp_path_factory.mktemp("fronted") / "hub", SETTINGS) as running:
         yield running
 
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from hubstead.accounts import Passwords, add_org, add_token, add_user
 from hubstead.db import Tx, open_db
 from tests.clients.front import NAME, Front, make_certificates, running_front
-from tests.node import Node, running
+from tests.support.hub import ProcessHub, running_hub
 
 ANNA, PASSWORD = "anna", "correct horse battery"
 ORG = "acme"
@@ -23,10 +23,10 @@ OLD_TOKENS = ("hf_" + "a" * 34, "api_" + "b" * 34, "api_org_" + "c" * 34, "d" * 
 
 
 @dataclass(frozen=True)
-class RunningHub:
+class PopulatedHub:
     """A hub that answers at ``url``; ``anna`` owns ``acme``, ``bo`` is a stranger."""
 
-    node: Node
+    node: ProcessHub
     tokens: dict[str, str]
     front: Front | None = None
 
@@ -41,21 +41,23 @@ class RunningHub:
 
 
 @contextlib.contextmanager
-def running_hub(data: Path, *, fixed_port: int = 0, **settings: object) -> Iterator[RunningHub]:
+def populated_hub(
+    data: Path, settings: Mapping[str, object] | None = None, *, fixed_port: int = 0
+) -> Iterator[PopulatedHub]:
     """Start a hub on a free port of this machine, with its people, and stop it afterwards."""
-    texts = {name: str(value) for name, value in settings.items()}
-    with running(data, fixed_port=fixed_port, **texts) as node:
-        where = texts.get("database") or f"sqlite:///{data / 'hubstead.db'}"
-        yield RunningHub(node, asyncio.run(_people(where)))
+    with running_hub(data, settings, fixed_port=fixed_port) as node:
+        where = str((settings or {}).get("database") or f"sqlite:///{data / 'hubstead.db'}")
+        yield PopulatedHub(node, asyncio.run(_people(where)))
 
 
 @contextlib.contextmanager
-def fronted_hub(folder: Path, **settings: object) -> Iterator[RunningHub]:
+def fronted_hub(folder: Path, settings: Mapping[str, object]) -> Iterator[PopulatedHub]:
     """Start a hub that is reached as https://huggingface.co by those who are told the way."""
-    settings |= {"public_url": f"https://{NAME}", "trusted_proxies": "127.0.0.1/32"}
+    way = {"public_url": f"https://{NAME}", "trusted_proxies": "127.0.0.1/32"}
+    chosen = {**settings, **way}
     certificates = make_certificates(folder / "certificates")
     with (
-        running_hub(folder / "data", fixed_port=_free_port(), **settings) as hub,
+        populated_hub(folder / "data", chosen, fixed_port=_free_port()) as hub,
         running_front(hub.node.port, certificates) as front,
     ):
         yield replace(hub, front=front)
@@ -90,5 +92,5 @@ async def _people(url: str) -> dict[str, str]:
         await db.close()
 
 
-def _run(node: Node, *command: str) -> Any:
+def _run(node: ProcessHub, *command: str) -> Any:
     return json.loads(node.run(*command, "--json").stdout)

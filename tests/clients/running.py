@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.clients.environments import command_of, folder_of
-from tests.clients.hub import ANNA, OLD_TOKENS, PASSWORD, RunningHub
+from tests.clients.hub import ANNA, OLD_TOKENS, PASSWORD, PopulatedHub
 from tests.clients.releases import ALL, RELEASES, Release
 
 SCENARIOS = Path(__file__).with_name("scenarios")
@@ -49,7 +49,7 @@ def tried(wanted: Callable[[str], bool]) -> list[Any]:
     ]
 
 
-def run_scenario(hub: RunningHub, release: Release, home: Path) -> Outcome:
+def run_scenario(hub: PopulatedHub, release: Release, home: Path) -> Outcome:
     """Run the release's scenario against ``hub``, with ``home`` as its machine."""
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     done = subprocess.run(
@@ -64,7 +64,7 @@ def run_scenario(hub: RunningHub, release: Release, home: Path) -> Outcome:
     return read_outcome(done)
 
 
-def _environment(hub: RunningHub, release: Release, home: Path) -> dict[str, str]:
+def _environment(hub: PopulatedHub, release: Release, home: Path) -> dict[str, str]:
     led = hub.front.environment() if hub.front else {"HF_ENDPOINT": hub.url}
     folder = folder_of(release)
     return led | {

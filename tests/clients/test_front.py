@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.clients.hub import ANNA, RunningHub
+from tests.clients.hub import ANNA, PopulatedHub
 
 
-def ask(hub: RunningHub, url: str, *, believing: bool = False, body: bytes | None = None) -> Any:
+def ask(hub: PopulatedHub, url: str, *, believing: bool = False, body: bytes | None = None) -> Any:
     assert hub.front is not None
     context = ssl.create_default_context(cafile=str(hub.front.authority) if believing else None)
     proxy = urllib.request.ProxyHandler({"https": hub.front.proxy})
@@ -23,7 +23,7 @@ def ask(hub: RunningHub, url: str, *, believing: bool = False, body: bytes | Non
         return json.load(answer)
 
 
-def test_the_name_leads_to_the_hub_and_its_links_say_the_name(hub_by_name: RunningHub) -> None:
+def test_the_name_leads_to_the_hub_and_its_links_say_the_name(hub_by_name: PopulatedHub) -> None:
     create = "https://huggingface.co/api/repos/create"
     made = ask(hub_by_name, create, believing=True, body=b'{"name": "by-name"}')
     assert made["url"] == "https://huggingface.co/anna/by-name"
@@ -31,11 +31,11 @@ def test_the_name_leads_to_the_hub_and_its_links_say_the_name(hub_by_name: Runni
     assert "anna/by-name" in {model["id"] for model in listed}
 
 
-def test_who_does_not_believe_the_authority_gets_no_answer(hub_by_name: RunningHub) -> None:
+def test_who_does_not_believe_the_authority_gets_no_answer(hub_by_name: PopulatedHub) -> None:
     with pytest.raises(urllib.error.URLError, match="CERTIFICATE_VERIFY_FAILED"):
         ask(hub_by_name, "https://huggingface.co/api/models")
 
 
-def test_no_other_name_is_led_anywhere(hub_by_name: RunningHub) -> None:
+def test_no_other_name_is_led_anywhere(hub_by_name: PopulatedHub) -> None:
     with pytest.raises(OSError, match="403"):
         ask(hub_by_name, "https://example.org/")

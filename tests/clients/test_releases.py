@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.hub import RunningHub
+from tests.clients.hub import PopulatedHub
 from tests.clients.releases import REPOSITORY, Release
 from tests.clients.results import Results
 from tests.clients.running import run_scenario, tried
@@ -17,7 +17,7 @@ from tests.clients.running import run_scenario, tried
 def test_a_release_does_everything_it_can(
     request: pytest.FixtureRequest, results: Results, release: Release, tmp_path: Path
 ) -> None:
-    hub: RunningHub = request.getfixturevalue("hub_by_name" if release.by_name else "hub")
+    hub: PopulatedHub = request.getfixturevalue("hub_by_name" if release.by_name else "hub")
     outcome = run_scenario(hub, release, tmp_path)
     results.outcomes[release] = outcome
     assert not outcome.failed, outcome.faults

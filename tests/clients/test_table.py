@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.clients.hub import ANNA, ORG, PASSWORD, RunningHub
-from tests.node import wait_until
+from tests.clients.hub import ANNA, ORG, PASSWORD, PopulatedHub
+from tests.support.processes import wait_until
 from tests.webhooks.receiver import Receiver, receiving
 
 CARD = b"---\npipeline_tag: text-classification\ntags:\n- table\n---\n# Bert\n"
@@ -20,7 +20,7 @@ CONFIG = b'{"model_type": "bert"}'
 
 
 def ask(
-    hub: RunningHub,
+    hub: PopulatedHub,
     method: str,
     path: str,
     body: Any = None,
@@ -43,7 +43,7 @@ def ask(
 
 
 @pytest.fixture(scope="module", autouse=True)
-def bert(hub: RunningHub) -> Iterator[str]:
+def bert(hub: PopulatedHub) -> Iterator[str]:
     """``anna/table``, public, with a card and a config."""
     status, made = ask(hub, "POST", "/api/repos/create", {"name": "table"})
     assert (status, made["url"]) == (200, f"{hub.url}/anna/table")
@@ -55,7 +55,7 @@ def bert(hub: RunningHub) -> Iterator[str]:
     )
 
 
-def test_models_are_listed_filtered_sorted_and_cut(hub: RunningHub) -> None:
+def test_models_are_listed_filtered_sorted_and_cut(hub: PopulatedHub) -> None:
     asked = [
         ("filter", "table"),
         ("filter", "text-classification"),
@@ -73,7 +73,7 @@ def test_models_are_listed_filtered_sorted_and_cut(hub: RunningHub) -> None:
     assert model["config"]["model_type"] == "bert"
 
 
-def test_a_model_is_told_at_its_tip_and_at_a_revision(hub: RunningHub) -> None:
+def test_a_model_is_told_at_its_tip_and_at_a_revision(hub: PopulatedHub) -> None:
     status, tip = ask(hub, "GET", "/api/models/anna/table", by=None)
     assert status == 200
     for revision in ("main", tip["sha"]):
@@ -81,7 +81,7 @@ def test_a_model_is_told_at_its_tip_and_at_a_revision(hub: RunningHub) -> None:
         assert (status, found["sha"]) == (200, tip["sha"])
 
 
-def test_stored_files_are_listed(hub: RunningHub) -> None:
+def test_stored_files_are_listed(hub: PopulatedHub) -> None:
     status, rows = ask(hub, "GET", "/api/repos/ls")
     assert status == 200
     row = next(row for row in rows if row["filename"] == "table/config.json")
@@ -102,7 +102,7 @@ def test_stored_files_are_listed(hub: RunningHub) -> None:
         ("space", "spaces"),
     ],
 )
-def test_types_are_taken_in_singular_and_plural(hub: RunningHub, kind: str, word: str) -> None:
+def test_types_are_taken_in_singular_and_plural(hub: PopulatedHub, kind: str, word: str) -> None:
     name = f"of-{word}"
     body = {"type": word, "name": name, "organization": ORG, "private": False}
     body |= {"sdk": "static"} if kind == "space" else {}
@@ -125,14 +125,14 @@ def test_types_are_taken_in_singular_and_plural(hub: RunningHub, kind: str, word
     assert f"No {kind} repo found matching {ORG}/{name}" in answer["error"]
 
 
-def test_models_need_no_type_in_the_addresses_of_old(hub: RunningHub) -> None:
+def test_models_need_no_type_in_the_addresses_of_old(hub: PopulatedHub) -> None:
     status, answer = ask(hub, "POST", "/api/anna/table/upload/main/old.txt", b"old")
     assert (status, answer["url"]) == (200, f"{hub.url}/anna/table/blob/main/old.txt")
     assert ask(hub, "PUT", "/api/anna/table/settings", {"private": False})[0] == 200
     assert ask(hub, "DELETE", "/api/anna/table/delete/main/old.txt")[0] == 200
 
 
-def test_a_session_begins_answers_and_ends(hub: RunningHub) -> None:
+def test_a_session_begins_answers_and_ends(hub: PopulatedHub) -> None:
     status, answer = ask(
         hub, "POST", "/api/login", {"username": ANNA, "password": PASSWORD}, by=None
     )
@@ -148,7 +148,7 @@ def test_a_session_begins_answers_and_ends(hub: RunningHub) -> None:
 
 
 @pytest.fixture
-def receiver(hub: RunningHub) -> Iterator[Receiver]:
+def receiver(hub: PopulatedHub) -> Iterator[Receiver]:
     """A web server that the hub was told of by ``hubstead webhook add``."""
     with receiving() as receiver:
         added = hub.run("webhook", "add", receiver.url, "--secret", "s3cret")
@@ -164,7 +164,7 @@ def told(receiver: Receiver, *bodies: dict[str, str]) -> None:
 
 
 def test_a_webhook_hears_of_a_model_from_its_birth_to_its_end(
-    hub: RunningHub, receiver: Receiver
+    hub: PopulatedHub, receiver: Receiver
 ) -> None:
     model = "anna/hooked"
     ask(hub, "POST", "/api/repos/create", {"name": "hooked"})
@@ -179,7 +179,7 @@ def test_a_webhook_hears_of_a_model_from_its_birth_to_its_end(
     told(receiver, {"remove": "anna/hooked-2"})
 
 
-def test_a_webhook_hears_no_private_names(hub: RunningHub, receiver: Receiver) -> None:
+def test_a_webhook_hears_no_private_names(hub: PopulatedHub, receiver: Receiver) -> None:
     ask(hub, "POST", "/api/repos/create", {"name": "quiet", "private": True})
     ask(hub, "POST", "/api/anna/quiet/upload/main/a.txt", b"a")
     ask(hub, "POST", "/api/repos/create", {"name": "quiet", "type": "dataset"})
@@ -194,7 +194,7 @@ def test_a_webhook_hears_no_private_names(hub: RunningHub, receiver: Receiver) -
     told(receiver, {"remove": "anna/loud"})
 
 
-def test_a_webhook_says_its_secret_and_sends_json(hub: RunningHub, receiver: Receiver) -> None:
+def test_a_webhook_says_its_secret_and_sends_json(hub: PopulatedHub, receiver: Receiver) -> None:
     ask(hub, "POST", "/api/repos/create", {"name": "signed"})
     wait_until(lambda: len(receiver.received) == 1, timeout_s=20)
     headers = {name.lower(): value for name, value in receiver.received[0].headers.items()}

@@ -17,11 +17,11 @@ from hubstead.gitstore import GitRepo, GitStore
 from hubstead.ids import Kind, RepoId
 from hubstead.repos import Repo, Right, open_repo
 from hubstead.settings import Settings
-from tests.factories import a_user
+from tests.support.factories import a_user
 
 
 @dataclass
-class Node:
+class CommitNode:
     """One server's stores, and short ways to use them."""
 
     stores: Stores
@@ -31,15 +31,17 @@ class Node:
     def db(self) -> Database:
         return self.stores.db
 
-    def other(self, folder: str) -> Node:
+    def other(self, folder: str) -> CommitNode:
         """Return another node over the same database and store."""
         git = GitStore(self.stores.settings.data / folder)
-        return Node(Stores(self.db, git, self.stores.blobs, self.stores.settings, True), self.anna)
+        return CommitNode(
+            Stores(self.db, git, self.stores.blobs, self.stores.settings, True), self.anna
+        )
 
-    def limited(self, **settings: Any) -> Node:
+    def limited(self, **settings: Any) -> CommitNode:
         """Return the same node with other settings."""
         chosen = replace(self.stores.settings, **settings)
-        return Node(replace(self.stores, settings=chosen), self.anna)
+        return CommitNode(replace(self.stores, settings=chosen), self.anna)
 
     async def make(self, name: str = "bert", maker: Actor | None = None, **how: Any) -> Repo:
         wanted = Wanted(RepoId(Kind.MODEL, "", name), **how)
@@ -72,10 +74,10 @@ class Node:
 @pytest.fixture
 def node(
     db: Database, tmp_path: Path, run: Callable[[Coroutine[Any, Any, Any]], Any]
-) -> Iterator[Node]:
+) -> Iterator[CommitNode]:
     """A node over each database, whose packs are blobs in files."""
     settings = Settings(data=tmp_path)
     store = open_blobs((tmp_path / "blobs").as_uri())
     stores = Stores(db, GitStore(tmp_path / "git"), store, settings, packs_are_blobs=True)
-    yield Node(stores, run(a_user(db, "anna")))
+    yield CommitNode(stores, run(a_user(db, "anna")))
     run(store.close())

@@ -19,7 +19,8 @@ from hubstead.db import scan
 from hubstead.gitstore import Weight, to_fold
 from hubstead.jobs import Job
 from tests.gitstore.test_handles import mappings, open_files
-from tests.live import LiveHub, Person
+from tests.support.hub import ThreadHub
+from tests.support.person import Person
 
 _PACKS = scan(
     select(packs_table.c.name, packs_table.c.objects).where(
@@ -44,7 +45,7 @@ def test_after_folding_each_pack_holds_twice_what_all_smaller_ones_hold(sizes: l
 class Packs:
     """The packs of one repository of a live hub."""
 
-    def __init__(self, hub: LiveHub, anna: Person, repo: str) -> None:
+    def __init__(self, hub: ThreadHub, anna: Person, repo: str) -> None:
         self.hub, self.anna, self.repo = hub, anna, repo
         self.id = anna.call("GET", f"/api/models/{repo}").json["_id"]
         self.stores = hub.hub.stores
@@ -79,7 +80,7 @@ class Packs:
 
 
 @pytest.fixture
-def packs(live_hub: LiveHub) -> Packs:
+def packs(live_hub: ThreadHub) -> Packs:
     anna = live_hub.user()
     return Packs(live_hub, anna, anna.repo())
 

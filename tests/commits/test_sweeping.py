@@ -5,10 +5,10 @@ from __future__ import annotations
 from hubstead.commits import delete_repository, fold_packs, remove_dead_folders, remove_dead_packs
 from hubstead.commits.jobs import sweep_folders
 from hubstead.repos import Repo
-from tests.commits.conftest import Node
+from tests.commits.conftest import CommitNode
 
 
-async def two_nodes_that_have(node: Node, commits: int) -> tuple[Node, Repo]:
+async def two_nodes_that_have(node: CommitNode, commits: int) -> tuple[CommitNode, Repo]:
     repo = await node.make()
     other = node.other("other")
     for n in range(commits):
@@ -17,7 +17,7 @@ async def two_nodes_that_have(node: Node, commits: int) -> tuple[Node, Repo]:
     return other, repo
 
 
-async def test_packs_that_another_node_folded_go_from_this_one(node: Node) -> None:
+async def test_packs_that_another_node_folded_go_from_this_one(node: CommitNode) -> None:
     other, repo = await two_nodes_that_have(node, 12)
     assert await fold_packs(node.stores, repo.id) is not None
     await sweep_folders(other.stores, older_than_s=-1)
@@ -32,7 +32,7 @@ async def test_packs_that_another_node_folded_go_from_this_one(node: Node) -> No
     assert sorted(await other.files(repo)) == ["f0", "f1", "f2"]
 
 
-async def test_the_folder_of_a_repository_that_another_node_deleted_goes(node: Node) -> None:
+async def test_the_folder_of_a_repository_that_another_node_deleted_goes(node: CommitNode) -> None:
     other, repo = await two_nodes_that_have(node, 2)
     await delete_repository(node.stores, node.anna, repo.repo_id)
     await sweep_folders(other.stores, older_than_s=-1)
@@ -44,7 +44,7 @@ async def test_the_folder_of_a_repository_that_another_node_deleted_goes(node: N
     assert not other.stores.git.exists(repo.id)
 
 
-async def test_sweeping_leaves_what_is_needed(node: Node) -> None:
+async def test_sweeping_leaves_what_is_needed(node: CommitNode) -> None:
     other, repo = await two_nodes_that_have(node, 3)
     empty = await node.make("empty")
     await other.stores.open_git(await other.open(empty))

@@ -37,19 +37,19 @@ from hubstead.errors import (
 )
 from hubstead.outbox.tables import events
 from hubstead.repos import Repo, SettingsChange, change_settings
-from tests.commits.conftest import Node
-from tests.factories import a_user, an_org
+from tests.commits.conftest import CommitNode
+from tests.support.factories import a_user, an_org
 
 DATA = b"weights" * 100
 OID = hashlib.sha256(DATA).hexdigest()
 _EVENTS = scan(select(events.c.type).order_by(events.c.pk))
 
 
-async def kinds_of_events(node: Node) -> list[str]:
+async def kinds_of_events(node: CommitNode) -> list[str]:
     return [row.type for row in await node.db.all(_EVENTS)]
 
 
-async def give(node: Node, repo: Repo, data: bytes = DATA) -> None:
+async def give(node: CommitNode, repo: Repo, data: bytes = DATA) -> None:
     """Upload an LFS object to a repository."""
     name = hashlib.sha256(data).hexdigest()
     key, path = BlobKey(BlobKind.LFS, name), node.stores.settings.data / "upload"
@@ -60,7 +60,7 @@ async def give(node: Node, repo: Repo, data: bytes = DATA) -> None:
     )
 
 
-async def point(node: Node, repo: Repo, actor: Actor | None = None) -> None:
+async def point(node: CommitNode, repo: Repo, actor: Actor | None = None) -> None:
     """Commit a pointer to the object."""
     change = Change((await node.stores.open_git(repo)).draft(), node.stores.settings)
     change.put_pointer("m.bin", OID, None)
@@ -69,7 +69,7 @@ async def point(node: Node, repo: Repo, actor: Actor | None = None) -> None:
     await commit(node.stores, who, repo, branch="main", change=change, message=message)
 
 
-async def test_nodes_that_race_lose_no_file_of_either(node: Node) -> None:
+async def test_nodes_that_race_lose_no_file_of_either(node: CommitNode) -> None:
     two = node.other("git-2")
     repo = await node.make()
     writers = [(node, two)[n % 2] for n in range(8)]
@@ -85,7 +85,7 @@ async def test_nodes_that_race_lose_no_file_of_either(node: Node) -> None:
     assert len(await kinds_of_events(node)) == 9  # one for each commit, one for the repository
 
 
-async def test_of_nodes_with_one_parent_exactly_one_wins(node: Node) -> None:
+async def test_of_nodes_with_one_parent_exactly_one_wins(node: CommitNode) -> None:
     repo = await node.make()
     writers = {"one": node, "two": node.other("git-2")}
     done = await asyncio.gather(
@@ -96,7 +96,9 @@ async def test_of_nodes_with_one_parent_exactly_one_wins(node: Node) -> None:
     assert len(await node.files(repo)) == 1
 
 
-async def test_a_right_that_went_while_a_commit_was_prepared_is_asked_again(node: Node) -> None:
+async def test_a_right_that_went_while_a_commit_was_prepared_is_asked_again(
+    node: CommitNode,
+) -> None:
     bo = await a_user(node.db, "bo")
     await an_org(node.db, "acme", node.anna, {"write": bo})
     repo = await node.make("acme-bert", maker=node.anna)
@@ -109,7 +111,9 @@ async def test_a_right_that_went_while_a_commit_was_prepared_is_asked_again(node
     assert await node.files(repo) == {}
 
 
-async def test_a_repository_deleted_while_a_commit_was_prepared_takes_none(node: Node) -> None:
+async def test_a_repository_deleted_while_a_commit_was_prepared_takes_none(
+    node: CommitNode,
+) -> None:
     repo = await node.make()
     await delete_repository(node.stores, node.anna, repo.repo_id)
     again = await node.make()
@@ -119,7 +123,7 @@ async def test_a_repository_deleted_while_a_commit_was_prepared_takes_none(node:
     assert await node.files(again) == {}
 
 
-async def test_to_know_a_hash_is_not_to_own_the_bytes(node: Node) -> None:
+async def test_to_know_a_hash_is_not_to_own_the_bytes(node: CommitNode) -> None:
     bo = await a_user(node.db, "bo")
     secret = await node.make("secret", private=True)
     await give(node, secret)
@@ -135,7 +139,7 @@ async def test_to_know_a_hash_is_not_to_own_the_bytes(node: Node) -> None:
     await point(node, own, bo)  # what one may read one may copy
 
 
-async def test_a_pointer_written_by_hand_is_held_to_the_same_rule(node: Node) -> None:
+async def test_a_pointer_written_by_hand_is_held_to_the_same_rule(node: CommitNode) -> None:
     repo = await node.make()
     text = f"version https://git-lfs.github.com/spec/v1\noid sha256:{OID}\nsize {len(DATA)}\n"
     with pytest.raises(BlobMissing):
@@ -147,7 +151,7 @@ async def test_a_pointer_written_by_hand_is_held_to_the_same_rule(node: Node) ->
         await node.put(repo, {"n.bin": wrong.encode()})
 
 
-async def test_a_disk_that_is_as_good_as_full_takes_no_write(node: Node) -> None:
+async def test_a_disk_that_is_as_good_as_full_takes_no_write(node: CommitNode) -> None:
     repo = await node.make()
     full = node.limited(min_free_bytes=2**60)
     with pytest.raises(StorageFull):
@@ -157,7 +161,7 @@ async def test_a_disk_that_is_as_good_as_full_takes_no_write(node: Node) -> None
     assert (await node.put(repo, {"a": b""})).changed
 
 
-async def test_what_fails_is_told_and_leaves_no_pack(node: Node) -> None:
+async def test_what_fails_is_told_and_leaves_no_pack(node: CommitNode) -> None:
     repo = await node.make()
     before = sorted(node.stores.git.root.rglob("*"))
     for parent, branch, error in (
@@ -214,7 +218,7 @@ async def test_what_fails_is_told_and_leaves_no_pack(node: Node) -> None:
     ],
 )
 async def test_what_the_first_segment_names_wins_over_longer_refs(
-    node: Node, path: str, revision: str, rest: str
+    node: CommitNode, path: str, revision: str, rest: str
 ) -> None:
     repo = await node.make()
     await create_branch(node.stores, node.anna, repo, "feat/x")
@@ -235,14 +239,14 @@ async def test_what_the_first_segment_names_wins_over_longer_refs(
     assert await split(node.db, repo, await node.git(repo), segments) == (revision, rest)
 
 
-async def test_a_revision_sent_as_one_segment_is_one(node: Node) -> None:
+async def test_a_revision_sent_as_one_segment_is_one(node: CommitNode) -> None:
     repo = await node.make()
     segments = ["feat/x", "a", "b"]
     assert await split(node.db, repo, await node.git(repo), segments) == ("feat/x", "a/b")
 
 
 @pytest.mark.parametrize("digits", [40, 12])
-async def test_a_sha_is_found_in_either_case(node: Node, digits: int) -> None:
+async def test_a_sha_is_found_in_either_case(node: CommitNode, digits: int) -> None:
     repo = await node.make()
     sha = (await node.put(repo, {"a": b"x"})).commit
     text = sha[:digits].upper()
@@ -250,7 +254,7 @@ async def test_a_sha_is_found_in_either_case(node: Node, digits: int) -> None:
     assert (found.commit, found.is_fixed) == (sha, True)
 
 
-async def test_no_ref_takes_the_name_of_a_commit(node: Node) -> None:
+async def test_no_ref_takes_the_name_of_a_commit(node: CommitNode) -> None:
     repo = await node.make()
     old = (await node.put(repo, {"a": b"x"})).commit
     new = (await node.put(repo, {"a": b"y"})).commit
@@ -266,7 +270,7 @@ async def test_no_ref_takes_the_name_of_a_commit(node: Node) -> None:
     assert found.commit == old
 
 
-async def test_refs_that_git_could_not_keep_side_by_side_are_refused(node: Node) -> None:
+async def test_refs_that_git_could_not_keep_side_by_side_are_refused(node: CommitNode) -> None:
     repo = await node.make()
     await create_branch(node.stores, node.anna, repo, "a/b")
     for name in ("a", "a/b/c"):
@@ -279,13 +283,13 @@ async def test_refs_that_git_could_not_keep_side_by_side_are_refused(node: Node)
 
 
 @pytest.mark.parametrize("text", ["", "none", "abc", "f" * 40, "a\0", "refs/heads/none", "%"])
-async def test_what_is_no_revision_is_told_by_name(node: Node, text: str) -> None:
+async def test_what_is_no_revision_is_told_by_name(node: CommitNode, text: str) -> None:
     repo = await node.make()
     with pytest.raises(RevisionNotFound):
         await resolve(node.db, repo, await node.git(repo), text)
 
 
-async def test_the_object_of_a_tree_is_no_revision(node: Node) -> None:
+async def test_the_object_of_a_tree_is_no_revision(node: CommitNode) -> None:
     repo = await node.make()
     git = await node.git(repo)
     assert repo.head is not None
@@ -296,7 +300,7 @@ async def test_the_object_of_a_tree_is_no_revision(node: Node) -> None:
         await resolve(node.db, repo, git, tree[:8])
 
 
-async def test_what_another_node_wrote_after_the_opening_is_fetched(node: Node) -> None:
+async def test_what_another_node_wrote_after_the_opening_is_fetched(node: CommitNode) -> None:
     two = node.other("git-2")
     repo = await node.make()
     await two.put(repo, {"a": b"A"})  # ``repo`` was opened before, here as there

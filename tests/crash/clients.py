@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.crash.oracle import LFS, SHARED, RepoState, State, Tip, digest
-from tests.node import Caller, Said
+from tests.support.http import Connection, Response
 
 LFS_PART_BYTES = 4_000
 LFS_MULTIPART_ABOVE = 9_000
@@ -56,7 +56,7 @@ class Client:
     # -- running ------------------------------------------------------------------------------
 
     def start(self, port: int, token: str) -> None:
-        self._caller = Caller(port, token)
+        self._caller = Connection(port, token)
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
         self._thread.start()
@@ -113,7 +113,7 @@ class Client:
 
     # -- asking -------------------------------------------------------------------------------
 
-    def _ask(self, method: str, url: str, body: Any = None, **how: Any) -> Said:
+    def _ask(self, method: str, url: str, body: Any = None, **how: Any) -> Response:
         said = self._caller(method, url, body, **how)
         if said.status == 503 and b"just being removed" in said.body:
             raise BeingDeleted

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.node import Caller
+from tests.support.http import Connection
 
 LFS = {"Content-Type": "application/vnd.git-lfs+json", "Accept": "application/vnd.git-lfs+json"}
 SHARED = "admin/shared"
@@ -105,7 +105,7 @@ def adopt(wanted: State, seen: State) -> None:
 class Observer:
     """Reads all of a client's state from a running hub, every byte of it."""
 
-    caller: Caller
+    caller: Connection
     _read: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
 
     def observe(self, client: str, candidates: list[State]) -> State:

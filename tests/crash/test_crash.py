@@ -28,10 +28,10 @@ from hubstead.doctor import Finding, Patient, Severity, examine
 from hubstead.jobs.tables import jobs
 from hubstead.settings import load
 from tests.crash.clients import LFS_MULTIPART_ABOVE, LFS_PART_BYTES, Client
-from tests.crash.forked import ForkedNode
 from tests.crash.oracle import SHARED, Observer, State, adopt, differences
-from tests.node import Caller, NodeFailed
-from tests.services import Postgres, running_postgres, running_s3
+from tests.support.http import Connection
+from tests.support.hub import ForkedHub, HubFailed
+from tests.support.services import Postgres, running_postgres, running_s3
 
 ASKED = os.environ.get("HUBSTEAD_TEST_CRASHES", "")
 CRASHES = int(ASKED or 10)
@@ -121,7 +121,7 @@ class Trial:
     others: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        self.node = ForkedNode(self.data, {**_ENV, **self.shape.env})
+        self.node = ForkedHub(self.data, {**_ENV, **self.shape.env})
         self.clients = [
             Client(f"c{n}", self.random.randrange(10**9), tolerant=self.shape.disk_is_a_cache)
             for n in range(CLIENTS)
@@ -169,8 +169,8 @@ class Trial:
 
     def _kill_while_starting(self) -> None:
         timer_s = self.random.uniform(0.02, 0.4)
-        node = ForkedNode(self.data, self.node.env)
-        with contextlib.suppress(NodeFailed):
+        node = ForkedHub(self.data, self.node.env)
+        with contextlib.suppress(HubFailed):
             _start_and_kill(node, timer_s)
         self.others["killed while starting"] += 1
 
@@ -180,18 +180,18 @@ class Trial:
             try:
                 self.node.start()
                 return
-            except NodeFailed:  # PostgreSQL may still be recovering
+            except HubFailed:  # PostgreSQL may still be recovering
                 if self.shape.postgres is None or time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)
 
     def _look(self) -> None:
-        observer = Observer(Caller(self.node.port, self.token))
+        observer = Observer(Connection(self.node.port, self.token))
         try:
             for client in self.clients:
                 self._settle(client, observer)
         except TimeoutError:
-            self.node.tell_tasks()
+            self.node.log_tasks()
             raise
         commits = 1 + sum(client.state.shared_commits for client in self.clients)
         assert observer.shared_commits() == commits, "a commit was lost, or made twice"
@@ -237,7 +237,7 @@ class Trial:
         )
 
 
-def stores_of(node: ForkedNode) -> contextlib.AbstractAsyncContextManager[Stores]:
+def stores_of(node: ForkedHub) -> contextlib.AbstractAsyncContextManager[Stores]:
     """Open the stores of a server that may be running, as its commands do."""
     wanted = {k.removeprefix("HUBSTEAD_").lower(): v for k, v in node.env.items()}
     return opened_stores(load(data=node.data, overrides=wanted))
@@ -259,7 +259,7 @@ def _backends(postgres: Postgres) -> list[int]:
     return [int(line) for line in told.split()]
 
 
-def _start_and_kill(node: ForkedNode, after_s: float) -> None:
+def _start_and_kill(node: ForkedHub, after_s: float) -> None:
     def kill() -> None:
         if node.child is not None:
             node.child.kill()

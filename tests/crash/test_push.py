@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.forked import ForkedNode
 from tests.crash.test_crash import ASKED, SEED, Shape, company, files
+from tests.support.hub import ForkedHub
 
 KILLS = int(ASKED or 12)
 RESULTS = Path(__file__).with_name("pushes.md")
@@ -57,7 +57,7 @@ class Trial:
 
     def __post_init__(self) -> None:
         env = {"HUBSTEAD_MIN_FREE_BYTES": "0", "HUBSTEAD_LOG_LEVEL": "warning", **self.shape.env}
-        self.node = ForkedNode(self.folder / "hub", env)
+        self.node = ForkedHub(self.folder / "hub", env)
         self.work = self.folder / "work"
 
     def git(self, *arguments: str) -> str:

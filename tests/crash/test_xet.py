@@ -23,7 +23,6 @@ from typing import Any
 import pytest
 
 from tests.crash import xet_writer
-from tests.crash.forked import ForkedNode
 from tests.crash.test_crash import (
     ASKED,
     SEED,
@@ -34,7 +33,9 @@ from tests.crash.test_crash import (
     note,
     stores_of,
 )
-from tests.node import Caller, NodeFailed, die_with_parent
+from tests.support.http import Connection
+from tests.support.hub import ForkedHub, HubFailed
+from tests.support.processes import die_with_parent
 
 KILLS = -(-int(ASKED) // 2) if ASKED else 4
 WRITERS = 2
@@ -236,7 +237,7 @@ class Trial:
         # What a client remembers belongs to an address, which must be the same each time.
         with socket.create_server(("127.0.0.1", 0)) as listening:
             port = listening.getsockname()[1]
-        self.node = ForkedNode(self.folder / "hub", env, fixed_port=port)
+        self.node = ForkedHub(self.folder / "hub", env, fixed_port=port)
         self.writers = [
             Writer(f"xet{n}", self.folder / f"xet{n}", random.Random(self.random.random()), n == 1)
             for n in range(WRITERS)
@@ -264,7 +265,7 @@ class Trial:
             self._kill_client()
         for writer in self.writers:
             writer.join()
-        caller = Caller(self.node.port, self.node.token)
+        caller = Connection(self.node.port, self.node.token)
         for writer in self.writers:
             self._settle(writer, caller)
         caller.close()
@@ -283,7 +284,7 @@ class Trial:
             try:
                 self.node.start()
                 return
-            except NodeFailed:  # PostgreSQL may still be at the locks of the killed one
+            except HubFailed:  # PostgreSQL may still be at the locks of the killed one
                 if self.shape.postgres is None or time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)
@@ -294,7 +295,7 @@ class Trial:
         for writer in self.writers:
             writer.stopping = True
 
-    def _settle(self, writer: Writer, caller: Caller) -> None:
+    def _settle(self, writer: Writer, caller: Connection) -> None:
         """What was acknowledged is there; what was not, wholly or not at all, and goes on."""
         seen = _files(caller, writer.repo)
         if writer.pending is None:
@@ -332,7 +333,7 @@ class Trial:
         )
 
 
-def _files(caller: Caller, repo: str) -> dict[str, str]:
+def _files(caller: Connection, repo: str) -> dict[str, str]:
     """Return the digests of all files, as plain HTTP reads them."""
     said = caller("GET", f"/api/models/{repo}/tree/main?recursive=true")
     assert said.status == 200, said.body

@@ -22,7 +22,7 @@ from hubstead.db.opening import HEAD
 from hubstead.db.schema import metadata
 from hubstead.db.sqlite import connect
 from hubstead.errors import Unavailable
-from tests.services import Postgres
+from tests.support.services import Postgres
 
 MIGRATIONS = Path(hubstead.__file__).parent / "db" / "migrations"
 

@@ -13,7 +13,7 @@ import pytest
 
 from hubstead.db import Database, Tx, open_db
 from tests.db.test_reading_and_writing import ADD, COUNT, adding, names
-from tests.node import wait_for_line
+from tests.support.processes import wait_for_line
 
 ROOT = Path(__file__).parents[2]
 _FULL = """

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, func, select
 
 from hubstead.accounts.tables import accounts
 from hubstead.db import Database, point, scan
-from tests.factories import a_user
+from tests.support.factories import a_user
 
 
 class Named(NamedTuple):

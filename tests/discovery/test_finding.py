@@ -17,7 +17,7 @@ from hubstead.discovery.query import decode_cursor
 from hubstead.errors import InvalidInput, RepoNotFound
 from hubstead.ids import Kind
 from hubstead.repos import Derived, Repo, move_repo, open_repo, set_derived
-from tests.factories import a_repo, a_user, an_org
+from tests.support.factories import a_repo, a_user, an_org
 
 
 async def tag(db: Database, repo: Repo, *tags: str) -> None:

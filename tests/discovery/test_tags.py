@@ -8,7 +8,7 @@ from hubstead.db import Database, Tx
 from hubstead.discovery import tags_by_type
 from hubstead.ids import Kind
 from hubstead.repos import Derived, set_derived
-from tests.factories import a_repo, a_user
+from tests.support.factories import a_repo, a_user
 
 
 async def a_tagged_repo(

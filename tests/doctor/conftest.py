@@ -19,7 +19,7 @@ from hubstead.gitstore import GitStore
 from hubstead.ids import Kind, RepoId
 from hubstead.repos import Repo, open_repo
 from hubstead.settings import load
-from tests.factories import a_user
+from tests.support.factories import a_user
 
 CARD = b"---\nlicense: mit\npipeline_tag: text-generation\n---\n# Bert\n"
 WEIGHTS = b"weights" * 1000
@@ -27,7 +27,7 @@ LFS = BlobKey(BlobKind.LFS, hashlib.sha256(WEIGHTS).hexdigest())
 
 
 @dataclass
-class Sample:
+class DoctorHub:
     """A hub with one repository of three commits, a tag and an LFS file."""
 
     stores: Stores
@@ -36,7 +36,7 @@ class Sample:
     address: str  # of the blobs
 
 
-async def filled(stores: Stores, address: str) -> Sample:
+async def filled(stores: Stores, address: str) -> DoctorHub:
     anna = await a_user(stores.db, "anna")
     name = RepoId(Kind.MODEL, "anna", "bert")
     made = await create_repository(stores, anna, Wanted(name))
@@ -55,7 +55,7 @@ async def filled(stores: Stores, address: str) -> Sample:
     change = Change((await stores.open_git(opened)).draft(), stores.settings)
     await change.put("more.txt", b"more\n")
     await commit(stores, anna, opened, branch="main", change=change, message=Message("more"))
-    return Sample(stores, anna, await open_repo(stores.db, anna, name), address)
+    return DoctorHub(stores, anna, await open_repo(stores.db, anna, name), address)
 
 
 @pytest.fixture(params=["files", "company"])
@@ -63,7 +63,7 @@ def sample(
     request: pytest.FixtureRequest,
     tmp_path: Path,
     run: Callable[[Coroutine[Any, Any, Any]], Any],
-) -> Iterator[Sample]:
+) -> Iterator[DoctorHub]:
     if request.param == "files":
         database, options = request.getfixturevalue("sqlite_url"), None
         address = (tmp_path / "blobs").as_uri()

@@ -31,8 +31,8 @@ from hubstead.outbox.tables import events
 from hubstead.repos.tables import repo_names, repo_tags, repos
 from hubstead.webhooks import add_webhook
 from hubstead.webhooks.tables import deliveries
-from tests.doctor.conftest import LFS, WEIGHTS, Sample
-from tests.factories import a_user
+from tests.doctor.conftest import LFS, WEIGHTS, DoctorHub
+from tests.support.factories import a_user
 
 NOBODY = "f" * 40
 #: For faults of rows alone: the other tests run the same statements on PostgreSQL.
@@ -40,18 +40,18 @@ in_files = pytest.mark.parametrize("sample", ["files"], indirect=True)
 FAULT, WARNING, LITTER = Severity.FAULT, Severity.WARNING, Severity.LITTER
 
 
-async def find(sample: Sample, **options: Any) -> list[Finding]:
+async def find(sample: DoctorHub, **options: Any) -> list[Finding]:
     """Examine the hub as a program does that has just been started."""
     git = type(sample.stores.git)(sample.stores.git.root)
     stores = dataclasses.replace(sample.stores, git=git, _fetched={})
     return [finding async for finding in examine(Patient(stores, **options))]
 
 
-async def told(sample: Sample, **options: Any) -> set[tuple[str, Severity]]:
+async def summary(sample: DoctorHub, **options: Any) -> set[tuple[str, Severity]]:
     return {(finding.check, finding.severity) for finding in await find(sample, **options)}
 
 
-async def plant(sample: Sample, *changes: Any) -> None:
+async def plant(sample: DoctorHub, *changes: Any) -> None:
     """Run statements in one transaction; each must touch something."""
 
     async def write(tx: Tx) -> None:
@@ -61,7 +61,7 @@ async def plant(sample: Sample, *changes: Any) -> None:
     await sample.stores.db.write(write)
 
 
-def packs(sample: Sample) -> list[Path]:
+def packs(sample: DoctorHub) -> list[Path]:
     return sorted(sample.stores.git.packs_path(sample.repo.id).glob("*.pack"))
 
 
@@ -71,18 +71,18 @@ def aged(path: Path) -> Path:
     return path
 
 
-async def test_a_hub_in_order_has_no_findings(sample: Sample) -> None:
+async def test_a_hub_in_order_has_no_findings(sample: DoctorHub) -> None:
     assert await find(sample) == []
     assert await find(sample, deep=True) == []
     assert await find(sample, quick=True) == []
 
 
-async def test_a_deleted_repository_leaves_nothing_to_find(sample: Sample) -> None:
+async def test_a_deleted_repository_leaves_nothing_to_find(sample: DoctorHub) -> None:
     await delete_repository(sample.stores, sample.anna, sample.repo.repo_id)
     assert await find(sample) == []
 
 
-async def test_a_lost_pack_is_named(sample: Sample) -> None:
+async def test_a_lost_pack_is_named(sample: DoctorHub) -> None:
     lost = packs(sample)[0]
     name = lost.stem.removeprefix("pack-")
     if sample.stores.packs_are_blobs:
@@ -94,15 +94,15 @@ async def test_a_lost_pack_is_named(sample: Sample) -> None:
     assert {f.subject for f in found} <= {"models/anna/bert", f"blob pack/{name}"}
 
 
-async def test_a_pack_of_another_size_is_named(sample: Sample) -> None:
+async def test_a_pack_of_another_size_is_named(sample: DoctorHub) -> None:
     path = packs(sample)[0]
     path.chmod(0o644)
     with path.open("ab") as file:
         file.write(b"more")
-    assert ("pack_files", FAULT) in await told(sample, quick=True)
+    assert ("pack_files", FAULT) in await summary(sample, quick=True)
 
 
-async def test_a_damaged_pack_is_named_by_git(sample: Sample) -> None:
+async def test_a_damaged_pack_is_named_by_git(sample: DoctorHub) -> None:
     path = max(packs(sample), key=lambda each: each.stat().st_size)
     path.chmod(0o644)
     data = bytearray(path.read_bytes())
@@ -110,10 +110,10 @@ async def test_a_damaged_pack_is_named_by_git(sample: Sample) -> None:
     path.write_bytes(data)
     found = await find(sample)
     assert any(f.check == "objects" and "git fsck" in f.what for f in found)
-    assert ("objects", FAULT) not in await told(sample, quick=True)
+    assert ("objects", FAULT) not in await summary(sample, quick=True)
 
 
-async def test_a_ref_to_a_commit_that_is_not_there_is_named(sample: Sample) -> None:
+async def test_a_ref_to_a_commit_that_is_not_there_is_named(sample: DoctorHub) -> None:
     tag = update(refs).where(refs.c.name == "refs/tags/v1")
     await plant(sample, tag.values(oid=NOBODY, target=NOBODY))
     found = await find(sample, quick=True)
@@ -122,39 +122,39 @@ async def test_a_ref_to_a_commit_that_is_not_there_is_named(sample: Sample) -> N
 
 
 @in_files
-async def test_a_ref_whose_commit_is_written_down_wrongly_is_named(sample: Sample) -> None:
+async def test_a_ref_whose_commit_is_written_down_wrongly_is_named(sample: DoctorHub) -> None:
     await plant(sample, update(refs).where(refs.c.name == "refs/tags/v1").values(target=NOBODY))
-    assert ("targets", FAULT) in await told(sample, quick=True)
+    assert ("targets", FAULT) in await summary(sample, quick=True)
 
 
-async def test_a_ref_that_needs_a_pack_without_a_row_is_named(sample: Sample) -> None:
+async def test_a_ref_that_needs_a_pack_without_a_row_is_named(sample: DoctorHub) -> None:
     """Git itself would not mind: but such a pack is swept away one day."""
     newest = max(packs(sample), key=lambda each: each.stat().st_mtime_ns)
     name = newest.stem.removeprefix("pack-")
     await plant(sample, delete(packs_table).where(packs_table.c.name == name))
-    assert ("objects", FAULT) in await told(sample)
+    assert ("objects", FAULT) in await summary(sample)
     aged(newest)
-    assert ("packs_without_row", LITTER) in await told(sample)
+    assert ("packs_without_row", LITTER) in await summary(sample)
 
 
 @in_files
-async def test_a_head_that_is_not_its_branch_is_named(sample: Sample) -> None:
+async def test_a_head_that_is_not_its_branch_is_named(sample: DoctorHub) -> None:
     await plant(sample, update(repos).values(head=None))
-    assert await told(sample) == {("heads", FAULT)}
+    assert await summary(sample) == {("heads", FAULT)}
 
 
 async def test_a_repository_without_its_folder_is_named_unless_blobs_replace_it(
-    sample: Sample,
+    sample: DoctorHub,
 ) -> None:
     shutil.rmtree(sample.stores.git.path(sample.repo.id))
-    found = await told(sample)
+    found = await summary(sample)
     if sample.stores.packs_are_blobs:
         assert found == set()
     else:
         assert {("targets", FAULT), ("pack_files", FAULT)} <= found
 
 
-async def test_a_pointer_without_a_link_is_a_warning(sample: Sample) -> None:
+async def test_a_pointer_without_a_link_is_a_warning(sample: DoctorHub) -> None:
     of_blob = repo_blobs.c.name == LFS.name
     await plant(sample, delete(repo_blobs).where(of_blob), update(blobs).values(doomed_ms=1))
     found = await find(sample)
@@ -165,33 +165,33 @@ async def test_a_pointer_without_a_link_is_a_warning(sample: Sample) -> None:
 
 @in_files
 async def test_a_link_of_an_upload_that_was_never_committed_is_found_twice(
-    sample: Sample,
+    sample: DoctorHub,
 ) -> None:
     mine = update(repo_blobs).where(repo_blobs.c.name == LFS.name)
     await plant(sample, mine.values(committed=0))
-    assert await told(sample) == {("pointers", WARNING), ("links", LITTER)}
+    assert await summary(sample) == {("pointers", WARNING), ("links", LITTER)}
 
 
-async def test_links_without_a_live_blob_are_named(sample: Sample) -> None:
+async def test_links_without_a_live_blob_are_named(sample: DoctorHub) -> None:
     which = blobs.c.name == LFS.name
     await plant(sample, update(blobs).where(which).values(doomed_ms=5))
-    assert ("links", FAULT) in await told(sample, quick=True)
+    assert ("links", FAULT) in await summary(sample, quick=True)
     await plant(sample, update(blobs).where(which).values(doomed_ms=None, bytes=3))
-    assert {("links", FAULT), ("blob_bytes", FAULT)} <= await told(sample, quick=True)
+    assert {("links", FAULT), ("blob_bytes", FAULT)} <= await summary(sample, quick=True)
     await plant(sample, delete(blobs).where(which))
-    assert ("links", FAULT) in await told(sample, quick=True)
+    assert ("links", FAULT) in await summary(sample, quick=True)
 
 
 @in_files
-async def test_a_blob_that_nothing_will_ever_delete_is_litter(sample: Sample) -> None:
+async def test_a_blob_that_nothing_will_ever_delete_is_litter(sample: DoctorHub) -> None:
     row = {"kind": "lfs", "name": "0" * 64, "bytes": 0, "created_ms": 1}
     await plant(sample, insert(blobs).values(row))
     key = BlobKey(BlobKind.LFS, "0" * 64)
-    assert {("links", LITTER), ("blob_bytes", FAULT)} == await told(sample)
+    assert {("links", LITTER), ("blob_bytes", FAULT)} == await summary(sample)
     assert any(str(key) in f.subject for f in await find(sample))
 
 
-async def test_lost_bytes_are_named(sample: Sample) -> None:
+async def test_lost_bytes_are_named(sample: DoctorHub) -> None:
     await sample.stores.blobs.delete(LFS)
     (found,) = await find(sample)
     assert (found.check, found.severity) == ("blob_bytes", FAULT)
@@ -200,7 +200,7 @@ async def test_lost_bytes_are_named(sample: Sample) -> None:
 
 
 async def test_bytes_that_changed_are_named_when_looked_at_deeply(
-    sample: Sample, tmp_path: Path, request: pytest.FixtureRequest
+    sample: DoctorHub, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     wrong = b"w" + WEIGHTS[1:][::-1]
     if isinstance(sample.stores.blobs, LocalBlobs):
@@ -212,10 +212,10 @@ async def test_bytes_that_changed_are_named_when_looked_at_deeply(
         place = f"{sample.address.partition(server.bucket)[2].strip('/')}/{blob_path(LFS)}"
         server.client().put_object(Bucket=server.bucket, Key=place, Body=wrong)
     assert await find(sample) == []
-    assert ("blob_bytes", FAULT) in await told(sample, deep=True)
+    assert ("blob_bytes", FAULT) in await summary(sample, deep=True)
 
 
-async def test_bytes_without_a_row_are_litter_after_the_grace_period(sample: Sample) -> None:
+async def test_bytes_without_a_row_are_litter_after_the_grace_period(sample: DoctorHub) -> None:
     other = BlobKey(
         BlobKind.LFS, "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"
     )
@@ -228,7 +228,7 @@ async def test_bytes_without_a_row_are_litter_after_the_grace_period(sample: Sam
 
 
 @in_files
-async def test_what_was_derived_wrongly_is_named(sample: Sample) -> None:
+async def test_what_was_derived_wrongly_is_named(sample: DoctorHub) -> None:
     await plant(sample, update(repos).values(pipeline_tag="fill-mask", tags="[]", card="{}"))
     found = [f.what for f in await find(sample) if f.check == "derived_facts"]
     assert sorted(found) == [f"its {n} is not what the default branch says" for n in _DERIVED]
@@ -240,10 +240,10 @@ _DERIVED = ("card", "pipeline_tag", "tags")
 
 
 @in_files
-async def test_events_and_jobs_and_deliveries_that_wait_are_warnings(sample: Sample) -> None:
+async def test_events_and_jobs_and_deliveries_that_wait_are_warnings(sample: DoctorHub) -> None:
     db = sample.stores.db
     await plant(sample, update(events).values(created_ms=1))
-    assert await told(sample) == {("events", WARNING)}
+    assert await summary(sample) == {("events", WARNING)}
     await plant(sample, update(events).values(told_ms=1))
 
     async def ask(tx: Tx) -> None:
@@ -262,24 +262,24 @@ async def test_events_and_jobs_and_deliveries_that_wait_are_warnings(sample: Sam
     row = {"webhook_pk": hook.pk, "event_pk": 1, "seq": 0, "repo_pk": 1, "name_key": "x"}
     late = {"body": "{}", "state": "waiting", "due_ms": 1, "created_ms": 1}
     await plant(sample, insert(deliveries).values(row | late))
-    assert ("deliveries", WARNING) in await told(sample)
+    assert ("deliveries", WARNING) in await summary(sample)
 
 
 @in_files
-async def test_names_that_cannot_be_found_are_named(sample: Sample) -> None:
+async def test_names_that_cannot_be_found_are_named(sample: DoctorHub) -> None:
     own = repo_names.c.name_key == "anna/bert"
     await plant(sample, update(repo_names).where(own).values(name_key="anna/Bert"))
-    assert await told(sample) == {("repository_names", FAULT)}
+    assert await summary(sample) == {("repository_names", FAULT)}
     await plant(sample, delete(repo_names))
     (found,) = await find(sample)
     assert found.what == "the table of names knows it as nothing"
 
 
 @in_files
-async def test_two_names_of_today_are_one_too_many(sample: Sample) -> None:
+async def test_two_names_of_today_are_one_too_many(sample: DoctorHub) -> None:
     row = {"kind": "model", "name_key": "anna/two", "repo_pk": sample.repo.pk, "is_alias": 0}
     await plant(sample, insert(repo_names).values(row))
-    assert await told(sample) == {("repository_names", FAULT)}
+    assert await summary(sample) == {("repository_names", FAULT)}
     await plant(
         sample, update(repo_names).where(repo_names.c.name_key == "anna/two").values(is_alias=1)
     )
@@ -287,14 +287,14 @@ async def test_two_names_of_today_are_one_too_many(sample: Sample) -> None:
 
 
 @in_files
-async def test_an_account_under_a_wrong_name_is_named(sample: Sample) -> None:
+async def test_an_account_under_a_wrong_name_is_named(sample: DoctorHub) -> None:
     await a_user(sample.stores.db, "Bob")
     await plant(sample, update(accounts).where(accounts.c.name == "Bob").values(name_key="Bob"))
-    assert await told(sample) == {("account_names", FAULT)}
+    assert await summary(sample) == {("account_names", FAULT)}
 
 
 @in_files
-async def test_folders_without_a_row_are_litter_once_they_are_old(sample: Sample) -> None:
+async def test_folders_without_a_row_are_litter_once_they_are_old(sample: DoctorHub) -> None:
     stray = new_object_id()
     sample.stores.git.create(stray)
     assert await find(sample) == []
@@ -308,13 +308,13 @@ async def test_folders_without_a_row_are_litter_once_they_are_old(sample: Sample
 
 
 @in_files
-async def test_a_live_repository_that_is_marked_as_dead_is_a_fault(sample: Sample) -> None:
+async def test_a_live_repository_that_is_marked_as_dead_is_a_fault(sample: DoctorHub) -> None:
     await plant(sample, insert(deleted_repos).values(repo_id=sample.repo.id, since_ms=1))
-    assert await told(sample) == {("folders_without_row", FAULT)}
+    assert await summary(sample) == {("folders_without_row", FAULT)}
 
 
 @in_files
-async def test_what_a_crash_left_is_litter_once_it_is_old(sample: Sample) -> None:
+async def test_what_a_crash_left_is_litter_once_it_is_old(sample: DoctorHub) -> None:
     draft = sample.stores.git.packs_path(sample.repo.id) / "tmp_pack_1"
     half = sample.stores.git.root / "ab" / "tmp_1"
     draft.write_bytes(b"PACK")
@@ -326,7 +326,7 @@ async def test_what_a_crash_left_is_litter_once_it_is_old(sample: Sample) -> Non
     assert [f.check for f in found] == ["leftovers", "leftovers"]
 
 
-async def test_rows_that_refer_to_nothing_are_named(sample: Sample) -> None:
+async def test_rows_that_refer_to_nothing_are_named(sample: DoctorHub) -> None:
     if sample.stores.db.dialect_name != "sqlite":
         assert [f async for f in database_file(Patient(sample.stores))] == []
         return
@@ -341,7 +341,7 @@ async def test_rows_that_refer_to_nothing_are_named(sample: Sample) -> None:
 
 
 @in_files
-async def test_what_is_wrong_in_passing_is_not_told(sample: Sample) -> None:
+async def test_what_is_wrong_in_passing_is_not_told(sample: DoctorHub) -> None:
     seen = iter([True, False])
 
     async def fleeting(_patient: Patient) -> AsyncIterator[Finding]:
@@ -353,7 +353,7 @@ async def test_what_is_wrong_in_passing_is_not_told(sample: Sample) -> None:
 
 
 @in_files
-async def test_findings_can_be_read_by_programs(sample: Sample) -> None:
+async def test_findings_can_be_read_by_programs(sample: DoctorHub) -> None:
     await sample.stores.blobs.delete(LFS)
     (found,) = await find(sample)
     assert set(msgspec.to_builtins(found)) == {"check", "severity", "subject", "what", "hint"}

@@ -24,9 +24,9 @@ from hubstead.xet.tables import xet_file_xorbs
 from hubstead.xet.tables import xet_files as xet_files_table
 from hubstead.xet.tables import xorbs as xorbs_table
 from tests.blobs.test_stores import AnyBytes
-from tests.doctor.conftest import Sample
-from tests.doctor.test_examination import FAULT, LITTER, find, plant, told
-from tests.xet.making import MadeFile, MadeXorb, a_file, a_xorb
+from tests.doctor.conftest import DoctorHub
+from tests.doctor.test_examination import FAULT, LITTER, find, plant, summary
+from tests.support.xet_files import MadeFile, MadeXorb, a_file, a_xorb
 
 in_files = pytest.mark.parametrize("sample", ["files"], indirect=True)
 
@@ -35,7 +35,7 @@ in_files = pytest.mark.parametrize("sample", ["files"], indirect=True)
 class Xet:
     """Two xorbs, and a file of both that a repository holds."""
 
-    sample: Sample
+    sample: DoctorHub
     first: MadeXorb
     second: MadeXorb
     file: MadeFile
@@ -49,11 +49,11 @@ class Xet:
 
 
 @pytest.fixture
-def xet(sample: Sample, run: Any) -> Xet:
+def xet(sample: DoctorHub, run: Any) -> Xet:
     return run(stored(sample))  # type: ignore[no-any-return]
 
 
-async def stored(sample: Sample) -> Xet:
+async def stored(sample: DoctorHub) -> Xet:
     noise = random.Random(3)
     first = a_xorb([noise.randbytes(9000), bytes(5000), noise.randbytes(70_000)])
     second = a_xorb([b"abcd" * 4000, noise.randbytes(3)])
@@ -86,7 +86,7 @@ def row_of(made: MadeXorb, key: BlobKey) -> dict[str, object]:
     }
 
 
-async def add_file(tx: Tx, sample: Sample, file: MadeFile, of: Iterable[MadeXorb]) -> None:
+async def add_file(tx: Tx, sample: DoctorHub, file: MadeFile, of: Iterable[MadeXorb]) -> None:
     row = {"name": file.name, "sha256": file.sha256, "bytes": len(file.content)}
     row |= {"terms": Terms.of(file.terms).pack(), "created_ms": 1, "touched_ms": 1}
     await tx.run(point(insert(xet_files_table).values(**row)))
@@ -148,7 +148,7 @@ async def test_a_blob_that_is_no_xorbs_is_litter(xet: Xet) -> None:
     key = BlobKey(BlobKind.XORB, "9" * 64)
     await xet.sample.stores.blobs.put(key, b"x", AnyBytes())
     await xet.sample.stores.db.write(lambda tx: register(tx, key, 1))
-    assert await told(xet.sample) == {("xorbs", LITTER)}
+    assert await summary(xet.sample) == {("xorbs", LITTER)}
 
 
 @in_files
@@ -231,7 +231,7 @@ async def test_a_folded_object_without_a_file_is_named(xet: Xet) -> None:
         subject: "it is to be put together from xorbs, and nothing says how"
     }
     await plant(xet.sample, update(blobs).where(mine).values(folded_ms=None, bytes=7))
-    assert ("blob_bytes", FAULT) in await told(xet.sample)
+    assert ("blob_bytes", FAULT) in await summary(xet.sample)
 
 
 @in_files

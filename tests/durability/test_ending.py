@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.node import Node, NodeFailed, running
+from tests.support.hub import HubFailed, ProcessHub, running_hub
 
 MIB = 1 << 20
 
 
-def _asked(node: Node, head: str) -> socket.socket:
+def _asked(node: ProcessHub, head: str) -> socket.socket:
     connection = socket.create_connection(("127.0.0.1", node.port), timeout=30)
     connection.sendall(f"{head}\r\nHost: hub\r\nAuthorization: Bearer {node.token}\r\n".encode())
     return connection
@@ -30,7 +30,7 @@ def _rest(connection: socket.socket) -> bytes:
     return bytes(data)
 
 
-def _ask_to_end(node: Node) -> None:
+def _ask_to_end(node: ProcessHub) -> None:
     """Send SIGTERM and wait until nobody new is let in."""
     assert node.process is not None
     node.process.send_signal(signal.SIGTERM)
@@ -52,7 +52,7 @@ def _lines(path: str, data: bytes) -> bytes:
     return "\n".join(json.dumps(line) for line in lines).encode()
 
 
-def _upload(node: Node, data: bytes) -> None:
+def _upload(node: ProcessHub, data: bytes) -> None:
     oid = hashlib.sha256(data).hexdigest()
     body = {
         "operation": "upload",
@@ -60,20 +60,20 @@ def _upload(node: Node, data: bytes) -> None:
         "objects": [{"oid": oid, "size": len(data)}],
     }
     lfs = {"Content-Type": "application/vnd.git-lfs+json"}
-    said = node.call("POST", "/admin/m.git/info/lfs/objects/batch", body, headers=lfs)
+    said = node.call("POST", "/admin/m.git/info/lfs/objects/batch", body, **lfs)
     href = said.json["objects"][0]["actions"]["upload"]["href"]
-    assert node.call("PUT", href, data, signed=False).status == 200
+    assert node.call("PUT", href, data, token="").status == 200
     value = {"path": "big.bin", "algo": "sha256", "oid": oid, "size": len(data)}
     lines = [{"key": "header", "value": {"summary": "big"}}, {"key": "lfsFile", "value": value}]
     text = "\n".join(json.dumps(line) for line in lines)
     url, kind = "/api/models/admin/m/commit/main", {"Content-Type": "application/x-ndjson"}
-    assert node.call("POST", url, text, headers=kind).status == 200
+    assert node.call("POST", url, text, **kind).status == 200
 
 
 def test_sigterm_lets_a_download_and_a_commit_finish_and_ends_with_success(tmp_path: Path) -> None:
     big = hashlib.shake_256(b"big").digest(48 * MIB)
     body = _lines("late.txt", b"late " * 100_000)
-    with running(tmp_path / "hub") as node:
+    with running_hub(tmp_path / "hub") as node:
         node.call("POST", "/api/repos/create", {"name": "m"})
         _upload(node, big)
         download = _asked(node, "GET /admin/m/resolve/main/big.bin HTTP/1.1")
@@ -96,7 +96,7 @@ def test_sigterm_lets_a_download_and_a_commit_finish_and_ends_with_success(tmp_p
 
 
 def test_a_client_that_never_finishes_does_not_hold_up_the_end(tmp_path: Path) -> None:
-    with running(tmp_path / "hub", shutdown_seconds="1") as node:
+    with running_hub(tmp_path / "hub", {"shutdown_seconds": "1"}) as node:
         node.call("POST", "/api/repos/create", {"name": "m"})
         commit = _asked(node, "POST /api/models/admin/m/commit/main HTTP/1.1")
         body = _lines("never.txt", b"never " * 1000)
@@ -111,16 +111,16 @@ def test_a_client_that_never_finishes_does_not_hold_up_the_end(tmp_path: Path) -
 
 
 def test_sigterm_ends_a_hub_whose_clients_only_keep_connections_open(tmp_path: Path) -> None:
-    with running(tmp_path / "hub") as node, socket.create_connection(("127.0.0.1", node.port)):
+    with running_hub(tmp_path / "hub") as node, socket.create_connection(("127.0.0.1", node.port)):
         started = time.monotonic()
         assert node.stop() == 0
         assert time.monotonic() - started < 25
 
 
 def test_a_second_server_on_the_same_data_folder_is_refused_and_told_why(tmp_path: Path) -> None:
-    with running(tmp_path / "hub") as node:
-        second = Node(tmp_path / "hub")
-        with pytest.raises(NodeFailed, match="another server holds the data folder"):
+    with running_hub(tmp_path / "hub") as node:
+        second = ProcessHub(tmp_path / "hub")
+        with pytest.raises(HubFailed, match="another server holds the data folder"):
             second.start()
         assert "Traceback" not in second.log.read_text()
         assert node.call("GET", "/readyz").status == 200

@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from tests.node import Node, Said, running
+from tests.support.http import Response
+from tests.support.hub import ProcessHub, running_hub
 
 LFS = {"Content-Type": "application/vnd.git-lfs+json"}
 NDJSON = {"Content-Type": "application/x-ndjson"}
@@ -53,7 +54,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 class Writer:
     """Does one write of each kind, something new each time."""
 
-    node: Node
+    node: ProcessHub
     number: int = 0
     failures: list[str] = field(default_factory=list)
 
@@ -61,65 +62,65 @@ class Writer:
         self.number += 1
         return hashlib.shake_256(str(self.number).encode()).digest(size)
 
-    def create(self) -> Said:
+    def create(self) -> Response:
         return self.node.call("POST", "/api/repos/create", {"name": f"r{self._new(8).hex()}"})
 
-    def commit(self, size: int = 100_000) -> Said:
+    def commit(self, size: int = 100_000) -> Response:
         return self.commit_file("f.bin", self._new(size))
 
-    def commit_file(self, path: str, data: bytes) -> Said:
+    def commit_file(self, path: str, data: bytes) -> Response:
         content = base64.b64encode(data).decode()
         lines = [
             {"key": "header", "value": {"summary": "add"}},
             {"key": "file", "value": {"path": path, "content": content, "encoding": "base64"}},
         ]
         body = "\n".join(json.dumps(line) for line in lines)
-        return self.node.call("POST", "/api/models/admin/m/commit/main", body, headers=NDJSON)
+        return self.node.call("POST", "/api/models/admin/m/commit/main", body, **NDJSON)
 
-    def _action(self, data: bytes) -> dict[str, Any] | Said:
+    def _action(self, data: bytes) -> dict[str, Any] | Response:
         body = {
             "operation": "upload",
             "transfers": ["basic", "multipart"],
             "objects": [{"oid": hashlib.sha256(data).hexdigest(), "size": len(data)}],
         }
-        said = self.node.call("POST", "/admin/m.git/info/lfs/objects/batch", body, headers=LFS)
+        said = self.node.call("POST", "/admin/m.git/info/lfs/objects/batch", body, **LFS)
         if said.status != 200:
             return said
         action: dict[str, Any] = said.json["objects"][0]["actions"]["upload"]
         return action
 
-    def upload(self) -> Said:
+    def upload(self) -> Response:
         data = self._new(500_000)
         action = self._action(data)
-        if isinstance(action, Said):
+        if isinstance(action, Response):
             return action
-        return self.node.call("PUT", action["href"], data, signed=False)
+        return self.node.call("PUT", action["href"], data, token="")
 
-    def upload_in_parts(self) -> Said:
+    def upload_in_parts(self) -> Response:
         data, parts = self._new(1_500_000), []
         action = self._action(data)
-        if isinstance(action, Said):
+        if isinstance(action, Response):
             return action
         chunk = int(action["header"]["chunk_size"])
         for key, url in sorted(action["header"].items()):
             if key.isdigit():
                 piece = data[(int(key) - 1) * chunk : int(key) * chunk]
-                said = self.node.call("PUT", url, piece, signed=False)
+                said = self.node.call("PUT", url, piece, token="")
                 if said.status != 200:
                     return said
                 parts.append({"partNumber": int(key), "etag": said.headers["etag"]})
         body = {"oid": hashlib.sha256(data).hexdigest(), "parts": parts}
-        return self.node.call("POST", action["href"], body, headers=LFS, signed=False)
+        return self.node.call("POST", action["href"], body, **LFS, token="")
 
-    def settings(self) -> Said:
+    def settings(self) -> Response:
         self.number += 1
         body = {"private": self.number % 2 == 0}
         return self.node.call("PUT", "/api/models/admin/m/settings", body)
 
-    def branch(self) -> Said:
+    def branch(self) -> Response:
         return self.node.call("POST", f"/api/models/admin/m/branch/b{self._new(8).hex()}", {})
 
-    def tag(self) -> Said:
+    def tag(self) -> Response:
         body = {"tag": f"t{self._new(8).hex()}", "message": "annotated"}
         return self.node.call("POST", "/api/models/admin/m/tag/main", body)
 
@@ -146,13 +147,13 @@ def leftovers(data: Path) -> list[Path]:
     return [path for path in found if path.exists()]
 
 
-def check_refused(said: Said) -> None:
+def check_refused(said: Response) -> None:
     assert said.status == 507, (said.status, said.body)
     assert b"storage is full" in said.body
     assert "storage is full" in said.headers["x-error-message"] or b"message" in said.body
 
 
-def check_reading(node: Node, kept: bytes) -> None:
+def check_reading(node: ProcessHub, kept: bytes) -> None:
     assert node.call("GET", "/admin/m/resolve/main/kept.bin").body == kept
     assert node.call("GET", "/api/models/admin/m").status == 200
     assert node.call("GET", "/healthz").status == 200
@@ -163,7 +164,7 @@ def test_a_full_disk_refuses_content_with_507_reads_on_and_recovers_without_a_re
     disk: Path, reserve: str
 ) -> None:
     kept = bytes(range(256)) * 64
-    with running(disk / "hub", min_free_bytes=reserve, **PARTS) as node:
+    with running_hub(disk / "hub", {"min_free_bytes": reserve, **PARTS}) as node:
         writer = Writer(node)
         writer.node.call("POST", "/api/repos/create", {"name": "m"})
         assert writer.commit_file("kept.bin", kept).status == 200
@@ -187,7 +188,7 @@ def test_a_full_disk_refuses_content_with_507_reads_on_and_recovers_without_a_re
 def test_a_database_without_room_refuses_with_507_and_keeps_all_it_acknowledged(
     disk: Path,
 ) -> None:
-    with running(disk / "hub", min_free_bytes="0", **PARTS) as node:
+    with running_hub(disk / "hub", {"min_free_bytes": "0", **PARTS}) as node:
         writer = Writer(node)
         writer.node.call("POST", "/api/repos/create", {"name": "m"})
         ballast = fill(disk)
@@ -208,7 +209,7 @@ def test_a_database_without_room_refuses_with_507_and_keeps_all_it_acknowledged(
 
 
 def test_a_disk_that_fills_up_during_an_upload_keeps_nothing_of_it(disk: Path) -> None:
-    with running(disk / "hub", min_free_bytes="0", **PARTS) as node:
+    with running_hub(disk / "hub", {"min_free_bytes": "0", **PARTS}) as node:
         writer = Writer(node)
         writer.node.call("POST", "/api/repos/create", {"name": "m"})
         fill(disk, leave=400_000)
@@ -221,7 +222,7 @@ def test_a_disk_that_fills_up_during_an_upload_keeps_nothing_of_it(disk: Path) -
 
 
 def test_a_command_beside_a_full_hub_says_so(disk: Path) -> None:
-    with running(disk / "hub", min_free_bytes="0") as node:
+    with running_hub(disk / "hub", {"min_free_bytes": "0"}) as node:
         fill(disk)
         made = 0
         told = node.run("token", "create", "admin", check=False)
@@ -242,7 +243,7 @@ def test_a_command_beside_a_full_hub_says_so(disk: Path) -> None:
 
 def test_a_hub_does_not_start_on_a_full_disk_without_saying_why(disk: Path) -> None:
     fill(disk)
-    node = Node(disk / "hub")
+    node = ProcessHub(disk / "hub")
     node.log.parent.mkdir(exist_ok=True)
     told = subprocess.run(
         [*node.command("serve"), "--port", "0"],

@@ -17,7 +17,8 @@ import pytest
 from tests.durability import trace
 from tests.durability.order import Order
 from tests.durability.trace import SYNCS, WRITES, Window
-from tests.node import Caller, Node, Said
+from tests.support.http import Connection, Response
+from tests.support.hub import ProcessHub
 
 LFS = {"Content-Type": "application/vnd.git-lfs+json"}
 #: Background work on account of one request ends before the next comes.
@@ -48,7 +49,7 @@ class Recording:
     """A hub whose system calls were recorded while it did one thing of each kind."""
 
     folder: Path
-    answers: list[tuple[str, Said]] = field(default_factory=list)
+    answers: list[tuple[str, Response]] = field(default_factory=list)
     seen: list[Window] = field(default_factory=list)
 
     @property
@@ -60,9 +61,9 @@ class Recording:
         return self.folder / "server.trace"
 
     def record(self) -> None:
-        node = Node(self.data, ENV, under=trace.command(self.file)).start()
+        node = ProcessHub(self.data, ENV, under=trace.command(self.file)).start()
         try:
-            self._caller = Caller(node.port, node.token)
+            self._caller = Connection(node.port, node.token)
             self._write_everything()
             self.token = self._create_token(node)
         finally:
@@ -71,7 +72,7 @@ class Recording:
         self.seen = trace.windows(self.calls)
         assert len(self.seen) == len(self.answers)
 
-    def _create_token(self, node: Node) -> list[trace.Call]:
+    def _create_token(self, node: ProcessHub) -> list[trace.Call]:
         output = self.folder / "token.trace"
         made = subprocess.run(
             [*trace.command(output), *node.command("token", "create", "admin")],
@@ -83,7 +84,7 @@ class Recording:
         assert made.stdout.startswith(b"hf_")
         return trace.read(output)
 
-    def ask(self, kind: str, method: str, url: str, body: Any = None, **how: Any) -> Said:
+    def ask(self, kind: str, method: str, url: str, body: Any = None, **how: Any) -> Response:
         time.sleep(REST_S)
         said = self._caller(method, url, body, **how)
         assert said.status == 200, (kind, said.status, said.body)

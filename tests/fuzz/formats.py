@@ -13,7 +13,7 @@ from lz4 import frame
 
 with atheris.instrument_imports(include=["hubstead.xet"]):
     from hubstead import xet
-from tests.xet.making import file_entry, shard_of
+from tests.support.xet_files import file_entry, shard_of
 
 NOBODY = xet.to_text(b"\x11" * 32)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.fuzz.examples import MANY
-from tests.xet.making import EMPTY_FILE, a_file, a_shard, a_xorb, shard_of, xorb_entry
+from tests.support.xet_files import EMPTY_FILE, a_file, a_shard, a_xorb, shard_of, xorb_entry
 from tests.xet.vectors import VECTORS
 
 ROOT = Path(__file__).parents[2]

@@ -17,7 +17,9 @@ from schemathesis.core import NotSet
 from hubstead.app import routes
 from hubstead.wire.hub_api.openapi import document
 from tests.fuzz.examples import examples
-from tests.live import LiveHub, Person, Said
+from tests.support.http import Response
+from tests.support.hub import ThreadHub
+from tests.support.person import Person
 
 DOCUMENT = document(routes(), "http://hub")
 SCHEMA = openapi.from_dict(DOCUMENT)
@@ -42,7 +44,7 @@ QUERIES = st.lists(st.tuples(st.sampled_from(NAMES), VALUES), max_size=3)
 
 
 @dataclass(frozen=True)
-class Place:
+class FuzzedRepo:
     """A repository that an example may be about, and its owner."""
 
     owner: Person
@@ -54,31 +56,31 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place(live_hub: LiveHub) -> Iterator[Place]:
+def sample(live_hub: ThreadHub) -> Iterator[FuzzedRepo]:
     anna = live_hub.user("anna")
     known = {"namespace": anna.name, "name": "bert", "kinds": "models", "any_kind": "models"}
     known |= {"rev": "main", "rest": "main", "branch": "main", "spec": "main..main"}
-    yield Place(anna, known)
+    yield FuzzedRepo(anna, known)
     assert live_hub.call("GET", "/readyz").status == 200
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_no_request_of_the_document_is_a_fault(place: Place, operation: str) -> None:
+def test_no_request_of_the_document_is_a_fault(sample: FuzzedRepo, operation: str) -> None:
     strategy = OPERATIONS[operation].as_strategy()
-    place.renewed()
+    sample.renewed()
 
     @examples(3, share=0.05)
     @given(case=strategy, known=st.booleans(), signed=st.booleans(), query=QUERIES)
     def holds(case: Any, known: bool, signed: bool, query: list[tuple[str, Any]]) -> None:
         if known:
-            for name in case.path_parameters.keys() & place.names.keys():
-                case.path_parameters[name] = place.names[name]
+            for name in case.path_parameters.keys() & sample.names.keys():
+                case.path_parameters[name] = sample.names[name]
         target = f"{case.formatted_path}?{urlencode(query, errors='replace')}"
-        said = place.owner.hub.call(
+        said = sample.owner.hub.call(
             case.method,
             target,
             _body(case.body),
-            token=place.owner.token if signed else "",
+            token=sample.owner.token if signed else "",
             **({"Content-Type": "application/json"} if case.body is not None else {}),
         )
         _check(said, target)
@@ -90,7 +92,7 @@ def _body(body: Any) -> bytes | None:
     return None if isinstance(body, NotSet) else json.dumps(body).encode()
 
 
-def _check(said: Said, target: str) -> None:
+def _check(said: Response, target: str) -> None:
     assert said.status < 500 or said.status == 501, (target, said)
     assert said.headers["x-request-id"]
     if said.status >= 400:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fuzz.examples import examples
-from tests.live import LiveHub, Person
+from tests.support.hub import ThreadHub
+from tests.support.person import Person
 
 METHODS = st.sampled_from(
     [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"PATCH", b"OPTIONS", b"TRACE", b"GE T", b"\xff"]
@@ -95,7 +96,7 @@ BODIES = st.one_of(
 
 
 @pytest.fixture(scope="module")
-def anna(live_hub: LiveHub) -> Person:
+def anna(live_hub: ThreadHub) -> Person:
     anna = live_hub.user("anna")
     repo = anna.repo()
     assert (
@@ -120,7 +121,7 @@ def requests(draw: st.DrawFn) -> bytes:
     return head + b"\r\n".join([b"Host: hub", *lines]) + b"\r\n\r\n" + body
 
 
-def test_no_bytes_are_a_fault(live_hub: LiveHub, anna: Person) -> None:
+def test_no_bytes_are_a_fault(live_hub: ThreadHub, anna: Person) -> None:
     @examples(250)
     @given(request=requests())
     def holds(request: bytes) -> None:
@@ -133,7 +134,9 @@ def test_no_bytes_are_a_fault(live_hub: LiveHub, anna: Person) -> None:
 
 
 @pytest.mark.parametrize("shown", ["POST", "PUT"])
-def test_no_body_of_a_known_address_is_a_fault(live_hub: LiveHub, anna: Person, shown: str) -> None:
+def test_no_body_of_a_known_address_is_a_fault(
+    live_hub: ThreadHub, anna: Person, shown: str
+) -> None:
     ends = "commit/main preupload/main paths-info/main branch/b tag/main settings upload/main/x"
     targets = [f"/api/models/{anna.path('bert')}/{end}" for end in ends.split()]
 

@@ -34,8 +34,8 @@ from hubstead.garbage import Heap, What, When, collect
 from hubstead.ids import Kind, RepoId
 from hubstead.outbox.tables import events
 from hubstead.repos import Repo, open_repo
-from tests.factories import a_user
-from tests.live import settings_of
+from tests.support.factories import a_user
+from tests.support.hub import settings_of
 
 DAY_MS = 86_400_000
 _AGE_LINKS = point(
@@ -58,7 +58,7 @@ _BLOBS = scan(
 
 
 @dataclass
-class Place:
+class GarbageHub:
     """A hub, and Anna who works in it."""
 
     stores: Stores
@@ -153,17 +153,17 @@ def of(heaps: list[Heap], what: What, when: When = When.NOW) -> list[Heap]:
 
 
 @asynccontextmanager
-async def _place(stores_of: Any) -> AsyncIterator[Place]:
+async def _place(stores_of: Any) -> AsyncIterator[GarbageHub]:
     async with stores_of as stores:
-        yield Place(stores, await a_user(stores.db, "anna"))
+        yield GarbageHub(stores, await a_user(stores.db, "anna"))
 
 
 @pytest.fixture(params=["embedded", "company"])
-def place(
+def hub(
     request: pytest.FixtureRequest,
     tmp_path: Path,
     run: Callable[[Coroutine[Any, Any, Any]], Any],
-) -> Iterator[Place]:
+) -> Iterator[GarbageHub]:
     """A hub of each shape."""
     settings = settings_of(request.param, tmp_path / "data", request)
     settings.data.mkdir()

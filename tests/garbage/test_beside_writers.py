@@ -21,8 +21,9 @@ from hubstead.app import opened_stores
 from hubstead.doctor import Finding, Patient, Severity, examine
 from hubstead.garbage import What, collect
 from hubstead.xet import retiring
-from tests.live import SHAPES, LiveHub, Person
-from tests.node import wait_until
+from tests.support.hub import SHAPES, ThreadHub
+from tests.support.person import Person
+from tests.support.processes import wait_until
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 
@@ -35,7 +36,7 @@ ROUNDS = 20
 class Collector(threading.Thread):
     """Another process of the hub, as far as the database and the store can tell."""
 
-    def __init__(self, hub: LiveHub) -> None:
+    def __init__(self, hub: ThreadHub) -> None:
         super().__init__(daemon=True)
         self.hub = hub
         self.enough = threading.Event()
@@ -66,7 +67,7 @@ class Collector(threading.Thread):
 
 
 @contextmanager
-def collecting(hub: LiveHub) -> Iterator[Collector]:
+def collecting(hub: ThreadHub) -> Iterator[Collector]:
     collector = Collector(hub)
     collector.start()
     try:
@@ -132,14 +133,14 @@ def check(person: Person, kept: dict[str, dict[str, dict[str, str]]]) -> int:
     return count
 
 
-async def ailments(hub: LiveHub) -> list[Finding]:
+async def ailments(hub: ThreadHub) -> list[Finding]:
     found = examine(Patient(hub.hub.stores, deep=True))
     return [each async for each in found if each.severity is not Severity.LITTER]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_no_commit_of_lfs_files_is_lost(
-    own_hub: Callable[..., LiveHub], shape: str, tmp_path: Path
+    own_hub: Callable[..., ThreadHub], shape: str, tmp_path: Path
 ) -> None:
     hub = own_hub(shape, blob_grace_seconds=0.0)
     anna = hub.user("anna")
@@ -154,7 +155,7 @@ def test_no_commit_of_lfs_files_is_lost(
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_no_commit_of_xet_files_is_lost(
-    own_hub: Callable[..., LiveHub], shape: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own_hub: Callable[..., ThreadHub], shape: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Time runs fast: a client lives for 4 seconds and xorbs for 10, not for 21 and 23 days."""
     monkeypatch.setattr(retiring, "FORGET_AFTER_MS", 1000)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from huggingface_hub import CommitOperationDelete, HfApi
 
-from tests.serving import Served, answer_of, hubstead, serving
+from tests.support.command import hubstead, json_of
+from tests.support.hub import ProcessHub, running_hub
 
 
 @pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Served:
-    with serving(tmp_path_factory.mktemp("gc") / "data") as served:
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessHub]:
+    with running_hub(tmp_path_factory.mktemp("gc") / "data") as served:
         api = HfApi(endpoint=served.url, token=served.token)
         for name in ("bert", "tuned"):
             api.create_repo(f"admin/{name}")
@@ -25,13 +27,13 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Served:
         yield served
 
 
-def test_without_delete_gc_only_tells(hub: Served) -> None:
+def test_without_delete_gc_only_tells(hub: ProcessHub) -> None:
     done = hubstead("gc", "--no-git", "--grace", "0", data=hub.data)
     assert done.returncode == 0, done.stderr
     assert "models/admin/bert" in done.stdout
     assert "no branch, tag or other ref leads to it" in done.stdout
     assert "`hubstead gc --delete` would take away 1 things, 2.0 MB." in done.stdout
-    again = answer_of("gc", "--no-git", "--grace", "0", data=hub.data)
+    again = json_of("gc", "--no-git", "--grace", "0", data=hub.data)
     assert not again["deleted"]
     [found] = [each for each in again["found"] if each["what"] == "unreached LFS file"]
     assert found["bytes"] == 2_000_000
@@ -39,17 +41,17 @@ def test_without_delete_gc_only_tells(hub: Served) -> None:
     assert found["when"] == "now"
 
 
-def test_within_the_grace_nothing_would_go(hub: Served) -> None:
+def test_within_the_grace_nothing_would_go(hub: ProcessHub) -> None:
     done = hubstead("gc", data=hub.data)
     assert "within the grace period" in done.stdout
     assert "would take away nothing yet" in done.stdout
 
 
-def test_gc_deletes_beside_the_hub_that_runs(hub: Served) -> None:
-    first = answer_of("gc", "--delete", "--no-git", "--grace", "0", data=hub.data)
+def test_gc_deletes_beside_the_hub_that_runs(hub: ProcessHub) -> None:
+    first = json_of("gc", "--delete", "--no-git", "--grace", "0", data=hub.data)
     assert first["deleted"]
     assert [each["removed"] for each in first["total"] if each["when"] == "now"] == [1]
-    second = answer_of(
+    second = json_of(
         "gc", "--delete", "--no-git", "--grace", "0", "--repo", "admin/bert", data=hub.data
     )
     assert second["found"] == []
@@ -57,22 +59,22 @@ def test_gc_deletes_beside_the_hub_that_runs(hub: Served) -> None:
     assert len(Path(api.hf_hub_download("admin/tuned", "w.bin")).read_bytes()) == 2_000_000
 
 
-def test_a_span_and_a_repository_that_cannot_be_are_refused(hub: Served) -> None:
+def test_a_span_and_a_repository_that_cannot_be_are_refused(hub: ProcessHub) -> None:
     assert "not a span of time" in hubstead("gc", "--grace", "soon", data=hub.data).stderr
     assert hubstead("gc", "--repo", "admin/none", data=hub.data).returncode == 1
 
 
-def test_a_new_epoch_says_from_when_it_counts(hub: Served) -> None:
-    made = answer_of("gc", "--new-epoch", data=hub.data)
+def test_a_new_epoch_says_from_when_it_counts(hub: ProcessHub) -> None:
+    made = json_of("gc", "--new-epoch", data=hub.data)
     assert len(made["epoch"]) == 16
     assert made["counts_from"].endswith("Z")
 
 
-def test_stats_tell_what_files_take(hub: Served) -> None:
-    told = answer_of("stats", "admin/tuned", data=hub.data)
+def test_stats_tell_what_files_take(hub: ProcessHub) -> None:
+    told = json_of("stats", "admin/tuned", data=hub.data)
     assert told["repository"] == "models/admin/tuned"
     assert (told["files"], told["logical"]) == (1, 2_000_000)
-    every = answer_of("stats", data=hub.data)
+    every = json_of("stats", data=hub.data)
     assert "models/admin/tuned" in [each["repository"] for each in every["repositories"]]
     assert every["total"]["logical"] >= 2_000_000
     assert "2.0 MB" in hubstead("stats", data=hub.data).stdout

@@ -8,14 +8,14 @@ from collections.abc import Callable
 import pytest
 
 from hubstead.garbage import collect
-from tests.live import SHAPES, LiveHub
+from tests.support.hub import SHAPES, ThreadHub
 
 DATA = b"weights that went and come back"
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_an_lfs_file_of_old_that_need_not_be_sent_again_can_be_committed(
-    own_hub: Callable[..., LiveHub], shape: str
+    own_hub: Callable[..., ThreadHub], shape: str
 ) -> None:
     hub = own_hub(shape, blob_grace_seconds=0.0)
     anna = hub.user()

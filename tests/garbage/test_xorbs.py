@@ -16,7 +16,7 @@ from hubstead.ids import now_ms
 from hubstead.xet import Term, Terms, XorbIndex, to_raw
 from hubstead.xet.tables import xet_epochs, xet_file_xorbs, xet_files, xorbs
 from hubstead.xet.trust import begin_epoch
-from tests.garbage.conftest import DAY_MS, Place, of
+from tests.garbage.conftest import DAY_MS, GarbageHub, of
 
 _FIELDS = ("name", "blob", "bytes", "unpacked", "chunks", "entries", "created_ms", "touched_ms")
 _XORB = point(adding(xorbs, *_FIELDS, "doomed_ms").returning(xorbs.c.pk))
@@ -31,7 +31,11 @@ _AGE_EPOCHS = point(update(xet_epochs).values(created_ms=xet_epochs.c.created_ms
 
 
 async def a_xorb(
-    place: Place, *, touched_days: float = 0, doomed_days: float | None = None, needed: bool = False
+    hub: GarbageHub,
+    *,
+    touched_days: float = 0,
+    doomed_days: float | None = None,
+    needed: bool = False,
 ) -> str:
     """Make a xorb of one chunk that was touched, and put into quarantine, so many days ago."""
     name = secrets.token_hex(32)
@@ -63,53 +67,53 @@ async def a_xorb(
             assert file is not None
             await tx.run(_NEED, file_pk=file.pk, xorb_pk=row.pk)
 
-    await place.stores.db.write(add)
+    await hub.stores.db.write(add)
     return name
 
 
-async def in_quarantine(place: Place) -> dict[str, bool]:
-    rows = await place.stores.db.all(_NAMES)
+async def in_quarantine(hub: GarbageHub) -> dict[str, bool]:
+    rows = await hub.stores.db.all(_NAMES)
     return {row.name: row.doomed_ms is not None for row in rows}
 
 
-async def told(place: Place) -> dict[str, tuple[When, int]]:
-    heaps = await place.gc(remove=False)
+async def told(hub: GarbageHub) -> dict[str, tuple[When, int]]:
+    heaps = await hub.gc(remove=False)
     return {heap.reason: (heap.when, heap.things) for heap in heaps if heap.what is What.XORB}
 
 
-async def test_xorbs_are_told_by_how_far_they_are_on_their_way_out(place: Place) -> None:
-    await a_xorb(place, touched_days=99, needed=True)
-    await a_xorb(place, touched_days=22)
-    await a_xorb(place, touched_days=24)
-    await a_xorb(place, touched_days=25, doomed_days=1)
-    await a_xorb(place, touched_days=26, doomed_days=3)
+async def test_xorbs_are_told_by_how_far_they_are_on_their_way_out(hub: GarbageHub) -> None:
+    await a_xorb(hub, touched_days=99, needed=True)
+    await a_xorb(hub, touched_days=22)
+    await a_xorb(hub, touched_days=24)
+    await a_xorb(hub, touched_days=25, doomed_days=1)
+    await a_xorb(hub, touched_days=26, doomed_days=3)
     expected = {reason: (when, 1) for when, reason in STATES.values()}
-    assert await told(place) == expected
+    assert await told(hub) == expected
 
 
-async def test_gc_moves_each_one_step_on(place: Place) -> None:
-    needed = await a_xorb(place, touched_days=99, needed=True)
-    believed = await a_xorb(place, touched_days=22)
-    unneeded = await a_xorb(place, touched_days=24)
-    over = await a_xorb(place, touched_days=26, doomed_days=3)
-    removed = sum(heap.removed for heap in of(await place.gc(), What.XORB))
+async def test_gc_moves_each_one_step_on(hub: GarbageHub) -> None:
+    needed = await a_xorb(hub, touched_days=99, needed=True)
+    believed = await a_xorb(hub, touched_days=22)
+    unneeded = await a_xorb(hub, touched_days=24)
+    over = await a_xorb(hub, touched_days=26, doomed_days=3)
+    removed = sum(heap.removed for heap in of(await hub.gc(), What.XORB))
     assert removed == 2
-    assert over not in await in_quarantine(place)
-    assert await in_quarantine(place) == {needed: False, believed: False, unneeded: True}
-    assert of(await place.gc(), What.XORB) == []
+    assert over not in await in_quarantine(hub)
+    assert await in_quarantine(hub) == {needed: False, believed: False, unneeded: True}
+    assert of(await hub.gc(), What.XORB) == []
 
 
-async def test_a_new_epoch_spares_what_was_not_used_since_the_waiting(place: Place) -> None:
-    before = await a_xorb(place, touched_days=2)
-    doomed = await a_xorb(place, touched_days=2, doomed_days=1)
-    await begin_epoch(place.stores.db)
-    await place.gc()
-    assert set(await in_quarantine(place)) == {before, doomed}
+async def test_a_new_epoch_spares_what_was_not_used_since_the_waiting(hub: GarbageHub) -> None:
+    before = await a_xorb(hub, touched_days=2)
+    doomed = await a_xorb(hub, touched_days=2, doomed_days=1)
+    await begin_epoch(hub.stores.db)
+    await hub.gc()
+    assert set(await in_quarantine(hub)) == {before, doomed}
 
     async def a_day_passes(tx: Tx) -> None:
         await tx.run(_AGE_EPOCHS)
 
-    await place.stores.db.write(a_day_passes)
-    after = await a_xorb(place, touched_days=0.5)
-    await place.gc()
-    assert await in_quarantine(place) == {after: False}
+    await hub.stores.db.write(a_day_passes)
+    after = await a_xorb(hub, touched_days=0.5)
+    await hub.gc()
+    assert await in_quarantine(hub) == {after: False}

@@ -20,7 +20,7 @@ from hubstead.db import Database, Tx, open_db, point
 from hubstead.ids import now_ms
 from hubstead.jobs import Again, Handler, Job, ListedJob, Runner, enqueue, list_jobs
 from hubstead.jobs.tables import jobs
-from tests.node import wait_for_line
+from tests.support.processes import wait_for_line
 
 
 @contextlib.asynccontextmanager
@@ -70,7 +70,7 @@ async def until_idle(db: Database, seconds: float = 60.0) -> None:
             await asyncio.sleep(0.005)
 
 
-class Diary:
+class Recorder:
     """A handler that remembers what it was told."""
 
     def __init__(self) -> None:
@@ -85,11 +85,11 @@ class Diary:
 
 
 async def test_a_job_is_done_once_and_then_gone(db: Database) -> None:
-    diary = Diary()
-    async with running(db, {"work": diary}):
+    recorder = Recorder()
+    async with running(db, {"work": recorder}):
         await ask(db, "acme/bert", payload={"size": 3})
         await until_idle(db)
-    assert diary.jobs == [Job("work", "acme/bert", {"size": 3}, 1)]
+    assert recorder.jobs == [Job("work", "acme/bert", {"size": 3}, 1)]
 
 
 async def test_a_job_asked_for_in_a_write_that_fails_is_never_done(db: Database) -> None:
@@ -113,15 +113,15 @@ async def test_asking_twice_is_asking_once_with_the_earlier_time(db: Database) -
 
 
 async def test_a_job_waits_until_it_is_due(db: Database) -> None:
-    diary = Diary()
-    async with running(db, {"work": diary}):
+    recorder = Recorder()
+    async with running(db, {"work": recorder}):
         await ask(db, "later", due_ms=now_ms() + 250)
         await ask(db, "now")
-        await until(lambda: diary.subjects == ["now"])
+        await until(lambda: recorder.subjects == ["now"])
         await asyncio.sleep(0.1)
-        assert diary.subjects == ["now"]
+        assert recorder.subjects == ["now"]
         await until_idle(db)
-    assert diary.subjects == ["now", "later"]
+    assert recorder.subjects == ["now", "later"]
 
 
 async def test_asking_while_it_runs_makes_it_run_once_more(db: Database) -> None:
@@ -189,19 +189,19 @@ async def test_a_handler_may_ask_to_go_on_later(db: Database) -> None:
 
 
 async def test_a_recurring_job_comes_again_and_again_without_being_asked(db: Database) -> None:
-    diary = Diary()
-    async with running(db, {"tick": diary}, plan=lambda runner: runner.every("tick", 0.03)):
-        await until(lambda: len(diary.jobs) >= 3)
+    recorder = Recorder()
+    async with running(db, {"tick": recorder}, plan=lambda runner: runner.every("tick", 0.03)):
+        await until(lambda: len(recorder.jobs) >= 3)
     (job,) = await list_jobs(db)
     assert (job.type, job.running_on) == ("tick", None)
 
 
 async def test_a_shorter_interval_takes_effect_at_the_next_start(db: Database) -> None:
-    diary = Diary()
-    async with running(db, {"tick": diary}, plan=lambda runner: runner.every("tick", 3600)):
-        await until(lambda: len(diary.jobs) == 1)
-    async with running(db, {"tick": diary}, plan=lambda runner: runner.every("tick", 0.03)):
-        await until(lambda: len(diary.jobs) >= 3)
+    recorder = Recorder()
+    async with running(db, {"tick": recorder}, plan=lambda runner: runner.every("tick", 3600)):
+        await until(lambda: len(recorder.jobs) == 1)
+    async with running(db, {"tick": recorder}, plan=lambda runner: runner.every("tick", 0.03)):
+        await until(lambda: len(recorder.jobs) >= 3)
 
 
 async def test_a_prompt_starts_its_job_when_there_is_work(db: Database) -> None:
@@ -256,26 +256,26 @@ async def test_no_more_than_so_many_are_done_at_once(db: Database) -> None:
 
 
 async def test_a_full_lane_does_not_hold_up_the_others(db: Database) -> None:
-    diary, stuck = Diary(), asyncio.Event()
+    recorder, stuck = Recorder(), asyncio.Event()
 
     async def slow(_job: Job) -> None:
         await stuck.wait()
 
     for n in range(5):
         await ask(db, str(n), "slow")
-    async with running(db, {"slow": slow, "quick": diary}, at_once=1, lanes={"slow": 2}):
+    async with running(db, {"slow": slow, "quick": recorder}, at_once=1, lanes={"slow": 2}):
         await ask(db, "a", "quick")
-        await until(lambda: diary.subjects == ["a"])
+        await until(lambda: recorder.subjects == ["a"])
         stuck.set()
         await until_idle(db)
 
 
 async def test_jobs_without_a_handler_are_left_for_nodes_that_have_one(db: Database) -> None:
-    diary = Diary()
+    recorder = Recorder()
     await ask(db, "x", "newer")
-    async with running(db, {"work": diary}):
+    async with running(db, {"work": recorder}):
         await ask(db, "y")
-        await until(lambda: diary.subjects == ["y"])
+        await until(lambda: recorder.subjects == ["y"])
     assert [job.type for job in await list_jobs(db)] == ["newer"]
 
 
@@ -332,10 +332,10 @@ async def test_the_jobs_of_a_killed_node_are_taken_over_when_its_lease_ends(
         doomed.send_signal(signal.SIGKILL)
     assert (await holder(db)).startswith("doomed/")
 
-    diary = Diary()
-    async with running(db, {"work": diary}, node="heir"):
+    recorder = Recorder()
+    async with running(db, {"work": recorder}, node="heir"):
         await until_idle(db)
-    assert [(job.subject, job.attempt) for job in diary.jobs] == [("orphan", 2)]
+    assert [(job.subject, job.attempt) for job in recorder.jobs] == [("orphan", 2)]
 
 
 async def test_a_long_job_keeps_its_lease(db: Database) -> None:
@@ -437,22 +437,22 @@ async def test_a_job_that_outlasts_the_grace_is_given_back_at_once(db: Database)
     job = await only_job(db)
     assert (job.running_on, job.attempts) == (None, 0)
 
-    diary = Diary()
-    async with running(db, {"work": diary}):
+    recorder = Recorder()
+    async with running(db, {"work": recorder}):
         await until_idle(db)
-    assert diary.subjects == ["x"]
+    assert recorder.subjects == ["x"]
 
 
 async def test_a_job_claimed_just_before_the_stop_is_given_back(db: Database) -> None:
     for n in range(4):
         await ask(db, str(n))
-    diary = Diary()
-    runner = Runner(db, {"work": diary}, node="brief", grace_s=0)
+    recorder = Recorder()
+    runner = Runner(db, {"work": recorder}, node="brief", grace_s=0)
     await runner._look_for_work()
     runner.stop()
     await runner.run()
     jobs = await list_jobs(db)
-    assert len(jobs) + len(diary.jobs) == 4
+    assert len(jobs) + len(recorder.jobs) == 4
     assert {job.running_on for job in jobs} <= {None}
     assert {job.attempts for job in jobs} <= {0}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import http.client
 import re
 import socket
@@ -15,7 +14,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 from huggingface_hub import CommitOperationAdd, HfApi
 
-from tests.serving import Served, serving
+from tests.support.hub import ProcessHub, running_hub
 
 ODD = "<svg onload=alert(1)>.txt"
 EVIL = "</title><script>alert(1)</script>"
@@ -53,13 +52,13 @@ class Elements(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serving(tmp_path_factory.mktemp("pages") / "data") as served:
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessHub]:
+    with running_hub(tmp_path_factory.mktemp("pages") / "data") as served:
         fill(served)
         yield served
 
 
-def fill(served: Served) -> None:
+def fill(served: ProcessHub) -> None:
     api = HfApi(endpoint=served.url, token=served.token)
     for name in ("bert", "secret"):
         api.create_repo(f"admin/{name}", private=name == "secret")
@@ -84,7 +83,7 @@ def free_port() -> int:
 
 
 def ask(
-    hub: Served, path: str, *, method: str = "GET", accept: str = "text/html", token: str = ""
+    hub: ProcessHub, path: str, *, method: str = "GET", accept: str = "text/html", token: str = ""
 ) -> Reply:
     parts = urlsplit(hub.url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=20)
@@ -99,7 +98,7 @@ def ask(
     return reply
 
 
-def page(hub: Served, path: str, *, token: str = "") -> str:
+def page(hub: ProcessHub, path: str, *, token: str = "") -> str:
     """Return a page, which must be there and be safe."""
     reply = ask(hub, path, token=token)
     assert reply.status == 200, reply.body
@@ -113,7 +112,7 @@ def page(hub: Served, path: str, *, token: str = "") -> str:
     return reply.body
 
 
-def test_the_first_page_says_how_to_connect_and_what_is_new(hub: Served) -> None:
+def test_the_first_page_says_how_to_connect_and_what_is_new(hub: ProcessHub) -> None:
     body = page(hub, "/")
     assert f"export HF_ENDPOINT={hub.url}" in body
     links = Elements(body).links
@@ -121,7 +120,7 @@ def test_the_first_page_says_how_to_connect_and_what_is_new(hub: Served) -> None
     assert "secret" not in body
 
 
-def test_every_link_of_every_page_leads_somewhere(hub: Served) -> None:
+def test_every_link_of_every_page_leads_somewhere(hub: ProcessHub) -> None:
     seen, waiting = set(), ["/"]
     while waiting:
         path = waiting.pop()
@@ -136,7 +135,7 @@ def test_every_link_of_every_page_leads_somewhere(hub: Served) -> None:
     assert any("/resolve/main/a%26b/q%3F%23%25.txt" in path for path in seen)
 
 
-def test_a_repository_shows_its_files_and_its_readme_as_text(hub: Served) -> None:
+def test_a_repository_shows_its_files_and_its_readme_as_text(hub: ProcessHub) -> None:
     body = page(hub, "/admin/bert")
     found = Elements(body)
     assert f"# Bert {EVIL}" in found.text
@@ -146,7 +145,7 @@ def test_a_repository_shows_its_files_and_its_readme_as_text(hub: Served) -> Non
     assert "LFS" in found.text
 
 
-def test_names_are_shown_as_they_are_and_never_taken_for_html(hub: Served) -> None:
+def test_names_are_shown_as_they_are_and_never_taken_for_html(hub: ProcessHub) -> None:
     name = quote(f"a&b/{ODD}")
     body = page(hub, f"/admin/bert/blob/main/{name}")
     assert Elements(body).text.count(ODD) >= 2  # title and crumbs
@@ -155,14 +154,14 @@ def test_names_are_shown_as_they_are_and_never_taken_for_html(hub: Served) -> No
         page(hub, path)
 
 
-def test_files_that_are_no_text_are_offered_for_download(hub: Served) -> None:
+def test_files_that_are_no_text_are_offered_for_download(hub: ProcessHub) -> None:
     assert "not a text" in page(hub, "/admin/bert/blob/main/picture.png")
     body = page(hub, "/admin/bert/blob/main/big.bin")
     assert "kept beside git" in body
     assert "/admin/bert/resolve/main/big.bin?download=true" in Elements(body).links
 
 
-def test_revisions_may_hold_slashes_raw_or_encoded(hub: Served) -> None:
+def test_revisions_may_hold_slashes_raw_or_encoded(hub: ProcessHub) -> None:
     for revision in ("feature/x", "feature%2Fx", "refs%2Fheads%2Ffeature%2Fx"):
         body = page(hub, f"/admin/bert/tree/{revision}/a%26b")
         assert ODD in Elements(body).text
@@ -170,7 +169,7 @@ def test_revisions_may_hold_slashes_raw_or_encoded(hub: Served) -> None:
     assert "/admin/bert/blob/feature%2Fx/README.md" in links
 
 
-def test_a_commit_has_a_page_and_answers_head(hub: Served) -> None:
+def test_a_commit_has_a_page_and_answers_head(hub: ProcessHub) -> None:
     links = Elements(page(hub, "/admin/bert/commits/main")).links
     newest = next(link for link in links if "/commit/" in link)
     body = page(hub, newest)
@@ -182,13 +181,13 @@ def test_a_commit_has_a_page_and_answers_head(hub: Served) -> None:
     assert ask(hub, "/datasets/admin/squad/commit/main", method="HEAD").status == 200
 
 
-def test_history_has_pages(hub: Served) -> None:
+def test_history_has_pages(hub: ProcessHub) -> None:
     assert "initial commit" in page(hub, "/admin/bert/commits/main")
     assert "initial commit" not in page(hub, "/admin/bert/commits/main?p=1")
     assert ask(hub, "/admin/bert/commits/main?p=x").status == 400
 
 
-def test_private_repositories_are_for_those_who_may_read_them(hub: Served) -> None:
+def test_private_repositories_are_for_those_who_may_read_them(hub: ProcessHub) -> None:
     absent, hidden = ask(hub, "/admin/absent"), ask(hub, "/admin/secret")
     assert hidden.status == absent.status == 401
     number = re.compile(r"Root=\S+<")
@@ -222,7 +221,7 @@ def test_private_repositories_are_for_those_who_may_read_them(hub: Served) -> No
     ],
 )
 def test_refusals_are_pages_for_browsers_and_json_for_clients(
-    hub: Served, path: str, status: int
+    hub: ProcessHub, path: str, status: int
 ) -> None:
     shown = ask(hub, path)
     assert shown.status == status
@@ -235,13 +234,13 @@ def test_refusals_are_pages_for_browsers_and_json_for_clients(
     assert told.headers["x-error-message"]
 
 
-def test_a_refusal_never_repeats_what_was_asked_as_html(hub: Served) -> None:
+def test_a_refusal_never_repeats_what_was_asked_as_html(hub: ProcessHub) -> None:
     reply = ask(hub, f"/admin/bert/tree/main/{quote(EVIL, safe='')}")
     assert reply.status == 404
     assert "<script" not in reply.body
 
 
-def test_static_files_have_their_types_and_robots_their_rules(hub: Served) -> None:
+def test_static_files_have_their_types_and_robots_their_rules(hub: ProcessHub) -> None:
     for path, media_type in (
         ("/static/hubstead.css", "text/css; charset=utf-8"),
         ("/favicon.ico", "image/svg+xml"),
@@ -273,13 +272,11 @@ def test_paths_sizes_and_times_are_written_for_people() -> None:
 def test_a_hub_below_a_path_links_below_it(tmp_path: Path) -> None:
     public = "https://hub.example.com/models"
     port = free_port()
-    variables = {"HUBSTEAD_PUBLIC_URL": public}
-    with serving(tmp_path / "data", port=port, **variables) as served:
-        assert served.url == public
-        direct = dataclasses.replace(served, url=f"http://127.0.0.1:{port}")
-        body = ask(direct, "/").body
+    with running_hub(tmp_path / "data", {"public_url": public}, fixed_port=port) as served:
+        assert served.public_url == public
+        body = ask(served, "/").body
         assert f"export HF_ENDPOINT={public}" in body
         links = [link for link in Elements(body).links if link.startswith("/")]
         assert links
         assert all(link.startswith("/models/") for link in links)
-        assert ask(direct, "/models/static/hubstead.css").status == 200
+        assert ask(served, "/models/static/hubstead.css").status == 200

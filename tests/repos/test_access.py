@@ -29,7 +29,7 @@ from hubstead.repos import (
     open_repo_by_id,
     reopen,
 )
-from tests.factories import a_repo, a_user, an_org
+from tests.support.factories import a_repo, a_user, an_org
 
 R = TypeVar("R")
 

@@ -34,7 +34,7 @@ from hubstead.repos import (
     remove_repo,
     set_derived,
 )
-from tests.factories import a_repo, a_user, an_org
+from tests.support.factories import a_repo, a_user, an_org
 
 EVENTS = scan(
     select(events_table.c.type, events_table.c.payload, events_table.c.repo_pk).order_by(

@@ -23,7 +23,7 @@ from hubstead.errors import (
 from hubstead.ids import Kind, RepoId
 from hubstead.repos import Repo, Right, cas_url, issue, move_repo, open_pass
 from hubstead.repos.tables import repos
-from tests.factories import a_repo, a_user, an_org
+from tests.support.factories import a_repo, a_user, an_org
 
 
 class Other(msgspec.Struct, frozen=True):

@@ -46,7 +46,7 @@ from hubstead.webhooks import (
     take_up,
 )
 from hubstead.webhooks.tables import deliveries
-from tests.factories import a_repo, a_user
+from tests.support.factories import a_repo, a_user
 from tests.webhooks.receiver import Received, Receiver, receiving
 
 QUICK = Patience(pause_s=0.03)

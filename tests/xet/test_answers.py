@@ -19,7 +19,7 @@ from hubstead.xet import (
     to_text,
     write_answer,
 )
-from tests.xet.making import a_xorb
+from tests.support.xet_files import a_xorb
 from tests.xet.vectors import VECTORS
 
 KEY = bytes(range(1, 33))

@@ -9,12 +9,13 @@ import pytest
 
 from hubstead.blobs import BlobKey, BlobKind, delete_folded
 from hubstead.xet import Converted, Converter, ShardRefused, can_compile, plain_objects
-from tests.live import LiveHub, Person
+from tests.support.hub import ThreadHub
+from tests.support.person import Person
 
 pytestmark = pytest.mark.skipif(not can_compile(), reason="the extra `convert` is not installed")
 
 
-def converter(hub: LiveHub) -> Converter:
+def converter(hub: ThreadHub) -> Converter:
     stores = hub.hub.stores
     return Converter(stores.db, stores.blobs, stores.xet)
 
@@ -25,15 +26,15 @@ def upload(anna: Person, repo: str, path: str, content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def convert(hub: LiveHub, sha256: str) -> Converted | None:
+def convert(hub: ThreadHub, sha256: str) -> Converted | None:
     return hub.run(converter(hub).convert(sha256))
 
 
-async def listed(hub: LiveHub) -> set[str]:
+async def listed(hub: ThreadHub) -> set[str]:
     return {row.name async for row in plain_objects(hub.db)}
 
 
-def test_an_object_is_read_as_before_and_its_plain_bytes_go(live_hub: LiveHub) -> None:
+def test_an_object_is_read_as_before_and_its_plain_bytes_go(live_hub: ThreadHub) -> None:
     anna = live_hub.user()
     repo = anna.repo()
     content = random.Random(1).randbytes(3_000_001)
@@ -56,7 +57,7 @@ def test_an_object_is_read_as_before_and_its_plain_bytes_go(live_hub: LiveHub) -
     assert convert(live_hub, sha256) is None, "it is converted already"
 
 
-def test_what_is_stored_already_is_not_stored_again(live_hub: LiveHub) -> None:
+def test_what_is_stored_already_is_not_stored_again(live_hub: ThreadHub) -> None:
     anna = live_hub.user()
     repo = anna.repo()
     some = random.Random(2)
@@ -69,7 +70,7 @@ def test_what_is_stored_already_is_not_stored_again(live_hub: LiveHub) -> None:
     assert anna.call("GET", f"/{repo}/resolve/main/tuned.bin").body == tuned
 
 
-def test_content_that_repeats_itself_takes_one_chunk(live_hub: LiveHub) -> None:
+def test_content_that_repeats_itself_takes_one_chunk(live_hub: ThreadHub) -> None:
     anna = live_hub.user()
     repo = anna.repo()
     made = convert(live_hub, upload(anna, repo, "zeros.bin", bytes(5_000_000)))
@@ -78,7 +79,7 @@ def test_content_that_repeats_itself_takes_one_chunk(live_hub: LiveHub) -> None:
     assert anna.call("GET", f"/{repo}/resolve/main/zeros.bin").body == bytes(5_000_000)
 
 
-def test_more_than_one_xorb_is_filled(live_hub: LiveHub) -> None:
+def test_more_than_one_xorb_is_filled(live_hub: ThreadHub) -> None:
     anna = live_hub.user()
     repo = anna.repo()
     content = random.Random(3).randbytes(70 << 20)
@@ -89,7 +90,7 @@ def test_more_than_one_xorb_is_filled(live_hub: LiveHub) -> None:
     assert said.body == content[60 << 20 :]
 
 
-def test_bytes_that_are_spoilt_stay_as_they_are(embedded_hub: LiveHub) -> None:
+def test_bytes_that_are_spoilt_stay_as_they_are(embedded_hub: ThreadHub) -> None:
     anna = embedded_hub.user()
     sha256 = upload(anna, anna.repo(), "w.bin", random.Random(4).randbytes(300_000))
     blob = embedded_hub.run(embedded_hub.hub.blobs.open(BlobKey(BlobKind.LFS, sha256)))
@@ -103,5 +104,5 @@ def test_bytes_that_are_spoilt_stay_as_they_are(embedded_hub: LiveHub) -> None:
     assert sha256 in embedded_hub.run(listed(embedded_hub))
 
 
-def test_an_object_that_nobody_has_is_left_alone(live_hub: LiveHub) -> None:
+def test_an_object_that_nobody_has_is_left_alone(live_hub: ThreadHub) -> None:
     assert convert(live_hub, "0" * 64) is None

@@ -10,7 +10,7 @@ from hubstead.db import Database, Tx, adding, point
 from hubstead.repos import Repo
 from hubstead.xet import Found, find, hashes_of, sha256s_of
 from hubstead.xet.tables import xet_files
-from tests.factories import a_repo, a_user
+from tests.support.factories import a_repo, a_user
 
 _BLOB = point(adding(blobs, "kind", "name", "bytes", "created_ms", "folded_ms"))
 _FILE = point(adding(xet_files, "name", "sha256", "bytes", "terms", "created_ms", "touched_ms"))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hubstead.errors import RangeNotSatisfiable
 from hubstead.xet import Plan, Terms, XorbIndex, XorbReceiver, decode, make_plan, to_raw, to_text
-from tests.xet.making import MadeFile, MadeXorb, a_file, a_xorb
+from tests.support.xet_files import MadeFile, MadeXorb, a_file, a_xorb
 from tests.xet.vectors import VECTORS
 
 CHUNKS = st.lists(st.binary(min_size=1, max_size=12), min_size=1, max_size=9)

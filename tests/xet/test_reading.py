@@ -17,7 +17,7 @@ from hubstead.blobs import BlobKey, BlobKind, LocalBlobs, NodeCache
 from hubstead.errors import BlobCorrupt
 from hubstead.xet import Terms, XetSource, XorbIndex, XorbReceiver
 from hubstead.xet.reading import ChunkReader, Piece, Stored
-from tests.xet.making import MadeXorb, a_file, a_xorb
+from tests.support.xet_files import MadeXorb, a_file, a_xorb
 from tests.xet.wire_xorbs import record
 
 

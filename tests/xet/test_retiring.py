@@ -23,8 +23,8 @@ from hubstead.xet import (
     retire_xorbs,
 )
 from hubstead.xet.tables import xet_files, xorbs
-from tests.xet.conftest import Place
-from tests.xet.making import MadeFile, MadeXorb, a_file, a_xorb
+from tests.support.xet_files import MadeFile, MadeXorb, a_file, a_xorb
+from tests.xet.conftest import XetHub
 from tests.xet.test_store import a_model, commit, noise
 
 _AGE_XORBS = scan(
@@ -38,176 +38,176 @@ _AGE_BLOBS = scan(update(blobs).values(doomed_ms=blobs.c.doomed_ms - bindparam("
 DAY_MS = 86_400_000
 
 
-async def pass_days(place: Place, days: float) -> None:
+async def pass_days(hub: XetHub, days: float) -> None:
     """Let all that is noted be older."""
 
     async def age(tx: Tx) -> None:
         for statement in (_AGE_XORBS, _AGE_FILES, _AGE_BLOBS):
             await tx.run(statement, by_ms=int(days * DAY_MS))
 
-    await place.stores.db.write(age)
+    await hub.stores.db.write(age)
 
 
-async def work(place: Place, settings: Settings | None = None) -> None:
+async def work(hub: XetHub, settings: Settings | None = None) -> None:
     """Do the room's jobs once."""
-    handlers = jobs.handlers(place.stores.db, settings or place.stores.settings)
+    handlers = jobs.handlers(hub.stores.db, settings or hub.stores.settings)
     assert handlers.keys() == jobs.EVERY_S.keys()
     for handler in handlers.values():
         await handler(None)
 
 
-async def state(place: Place, made: MadeXorb) -> str:
-    row = await place.stores.db.one(scan(xorbs.select().where(xorbs.c.name == made.name)))
+async def state(hub: XetHub, made: MadeXorb) -> str:
+    row = await hub.stores.db.one(scan(xorbs.select().where(xorbs.c.name == made.name)))
     if row is None:
         return "gone"
     return "live" if row.doomed_ms is None else "quarantine"
 
 
-async def let_go(place: Place, file: MadeFile) -> None:
+async def let_go(hub: XetHub, file: MadeFile) -> None:
     """Take the LFS object of a file away for good."""
 
     async def drop(tx: Tx) -> None:
-        await unlink(tx, place.repo.pk, [BlobKey(BlobKind.LFS, file.sha256)])
+        await unlink(tx, hub.repo.pk, [BlobKey(BlobKind.LFS, file.sha256)])
 
-    await place.stores.db.write(drop)
-    await pass_days(place, 0.001)
-    assert await delete_doomed(place.stores.db, place.stores.blobs, grace_ms=0)
+    await hub.stores.db.write(drop)
+    await pass_days(hub, 0.001)
+    assert await delete_doomed(hub.stores.db, hub.stores.blobs, grace_ms=0)
 
 
-async def test_a_xorb_that_nobody_needs_waits_and_goes_in_two_steps(place: Place) -> None:
+async def test_a_xorb_that_nobody_needs_waits_and_goes_in_two_steps(hub: XetHub) -> None:
     _, made = a_model("goes")
-    await place.send(made)
-    found = await place.xet.find_xorb(made.name)
+    await hub.send(made)
+    found = await hub.xet.find_xorb(made.name)
     assert found is not None
-    await pass_days(place, 22)
-    await work(place)
-    assert await state(place, made) == "live"
-    await pass_days(place, 2)
-    await work(place)
-    assert await state(place, made) == "quarantine"
-    await pass_days(place, 1)
-    await work(place)
-    assert await state(place, made) == "quarantine"
-    await pass_days(place, 1.1)
-    await work(place)
-    assert await state(place, made) == "gone"
+    await pass_days(hub, 22)
+    await work(hub)
+    assert await state(hub, made) == "live"
+    await pass_days(hub, 2)
+    await work(hub)
+    assert await state(hub, made) == "quarantine"
+    await pass_days(hub, 1)
+    await work(hub)
+    assert await state(hub, made) == "quarantine"
+    await pass_days(hub, 1.1)
+    await work(hub)
+    assert await state(hub, made) == "gone"
     # Readers who began before have the grace period of blobs.
-    assert await place.stores.blobs.size(found.key) == len(made.body)
-    await pass_days(place, 1.1)
-    assert await delete_doomed(place.stores.db, place.stores.blobs, grace_ms=DAY_MS) == 1
-    assert await place.stores.blobs.size(found.key) is None
-    traces = await place.traces()
+    assert await hub.stores.blobs.size(found.key) == len(made.body)
+    await pass_days(hub, 1.1)
+    assert await delete_doomed(hub.stores.db, hub.stores.blobs, grace_ms=DAY_MS) == 1
+    assert await hub.stores.blobs.size(found.key) is None
+    traces = await hub.traces()
     assert (traces["xorb"], traces["xorb_upload"], traces["blob"]) == (0, 0, 0)
-    assert await place.send(made)  # and it can come again
+    assert await hub.send(made)  # and it can come again
 
 
-async def test_what_a_file_needs_stays_whatever_its_age(place: Place) -> None:
+async def test_what_a_file_needs_stays_whatever_its_age(hub: XetHub) -> None:
     file, made = a_model("needed")
-    await place.upload(file, xorbs=(made,))
-    await commit(place, file)
-    await pass_days(place, 1000)
-    await work(place)
-    assert await state(place, made) == "live"
-    assert await place.read(file) == file.content
-    await let_go(place, file)
-    await pass_days(place, 1)
-    await work(place)
-    assert await place.xet.file(file.name) is None
-    assert await state(place, made) == "quarantine"
+    await hub.upload(file, xorbs=(made,))
+    await commit(hub, file)
+    await pass_days(hub, 1000)
+    await work(hub)
+    assert await state(hub, made) == "live"
+    assert await hub.read(file) == file.content
+    await let_go(hub, file)
+    await pass_days(hub, 1)
+    await work(hub)
+    assert await hub.xet.file(file.name) is None
+    assert await state(hub, made) == "quarantine"
 
 
-async def test_a_file_that_was_just_registered_is_not_forgotten(place: Place) -> None:
+async def test_a_file_that_was_just_registered_is_not_forgotten(hub: XetHub) -> None:
     file, made = a_model("fresh")
-    await place.upload(file, xorbs=(made,))
-    await let_go(place, file)
-    assert not await forget_files(place.stores.db)
-    await pass_days(place, 0.1)
-    assert await forget_files(place.stores.db) == 1
+    await hub.upload(file, xorbs=(made,))
+    await let_go(hub, file)
+    assert not await forget_files(hub.stores.db)
+    await pass_days(hub, 0.1)
+    assert await forget_files(hub.stores.db) == 1
 
 
-async def test_what_was_never_committed_goes_with_its_hold(place: Place) -> None:
+async def test_what_was_never_committed_goes_with_its_hold(hub: XetHub) -> None:
     file, made = a_model("never committed")
-    short = replace(place.stores, settings=replace(place.stores.settings, hold_seconds=0))
-    await replace(place, stores=short).upload(file, xorbs=(made,))
+    short = replace(hub.stores, settings=replace(hub.stores.settings, hold_seconds=0))
+    await replace(hub, stores=short).upload(file, xorbs=(made,))
     await asyncio.sleep(0.01)
-    assert await end_holds(place.stores.db) == 1
-    await pass_days(place, 24)
-    await delete_doomed(place.stores.db, place.stores.blobs, grace_ms=0)
-    await work(place)
-    assert await place.xet.file(file.name) is None
-    assert await state(place, made) == "quarantine"
+    assert await end_holds(hub.stores.db) == 1
+    await pass_days(hub, 24)
+    await delete_doomed(hub.stores.db, hub.stores.blobs, grace_ms=0)
+    await work(hub)
+    assert await hub.xet.file(file.name) is None
+    assert await state(hub, made) == "quarantine"
 
 
-async def taken_up_by_upload(place: Place, file: MadeFile, made: MadeXorb) -> None:
-    await place.send(made)
+async def taken_up_by_upload(hub: XetHub, file: MadeFile, made: MadeXorb) -> None:
+    await hub.send(made)
 
 
-async def taken_up_by_shard(place: Place, file: MadeFile, made: MadeXorb) -> None:
-    await place.register(file)
+async def taken_up_by_shard(hub: XetHub, file: MadeFile, made: MadeXorb) -> None:
+    await hub.register(file)
 
 
-async def taken_up_by_answer(place: Place, file: MadeFile, made: MadeXorb) -> None:
-    found = await place.xet.find_xorb(made.name)
+async def taken_up_by_answer(hub: XetHub, file: MadeFile, made: MadeXorb) -> None:
+    found = await hub.xet.find_xorb(made.name)
     assert found is not None
-    assert await place.xet.touch([found])
+    assert await hub.xet.touch([found])
 
 
 TAKEN_UP = (taken_up_by_upload, taken_up_by_shard, taken_up_by_answer)
 
 
 @pytest.mark.parametrize("how", TAKEN_UP)
-async def test_any_use_takes_a_xorb_out_of_quarantine(place: Place, how: Any) -> None:
+async def test_any_use_takes_a_xorb_out_of_quarantine(hub: XetHub, how: Any) -> None:
     file, made = a_model(how)
-    await place.send(made)
-    await pass_days(place, 24)
-    await work(place)
-    assert await state(place, made) == "quarantine"
-    await how(place, file, made)
-    assert await state(place, made) == "live"
-    await pass_days(place, 3)
-    await work(place)
-    assert await state(place, made) == "live"
-    assert await place.register(file) is (how is not taken_up_by_shard)
-    assert await place.read(file) == file.content
+    await hub.send(made)
+    await pass_days(hub, 24)
+    await work(hub)
+    assert await state(hub, made) == "quarantine"
+    await how(hub, file, made)
+    assert await state(hub, made) == "live"
+    await pass_days(hub, 3)
+    await work(hub)
+    assert await state(hub, made) == "live"
+    assert await hub.register(file) is (how is not taken_up_by_shard)
+    assert await hub.read(file) == file.content
 
 
 @pytest.mark.parametrize("how", TAKEN_UP)
-async def test_any_use_makes_a_xorb_be_kept_for_longer(place: Place, how: Any) -> None:
+async def test_any_use_makes_a_xorb_be_kept_for_longer(hub: XetHub, how: Any) -> None:
     file, made = a_model(how)
-    await place.send(made)
-    await pass_days(place, 20)
-    await how(place, file, made)
+    await hub.send(made)
+    await pass_days(hub, 20)
+    await how(hub, file, made)
     if how is taken_up_by_shard:
-        await let_go(place, file)
-    await pass_days(place, 20)
-    await work(place)
-    assert await state(place, made) == "live"
+        await let_go(hub, file)
+    await pass_days(hub, 20)
+    await work(hub)
+    assert await state(hub, made) == "live"
 
 
-async def test_what_is_gone_cannot_be_relied_on(place: Place) -> None:
+async def test_what_is_gone_cannot_be_relied_on(hub: XetHub) -> None:
     file, made = a_model("relied on")
-    await place.send(made)
-    found = await place.xet.find_xorb(made.name)
+    await hub.send(made)
+    found = await hub.xet.find_xorb(made.name)
     assert found is not None
-    index = await place.xet.index(found)
-    await pass_days(place, 24)
-    await work(place)
-    await pass_days(place, 3)
-    await work(place)
-    assert not await place.xet.touch([found])
-    before = await place.traces()
+    index = await hub.xet.index(found)
+    await pass_days(hub, 24)
+    await work(hub)
+    await pass_days(hub, 3)
+    await work(hub)
+    assert not await hub.xet.touch([found])
+    before = await hub.traces()
     with pytest.raises(ShardRefused, match=made.name):
-        await place.register(file)
-    assert await place.traces() == before
+        await hub.register(file)
+    assert await hub.traces() == before
     # It comes again, compressed differently: nothing of the old one is mixed with it.
     other = b"".join(record_of(chunk) for chunk in made.chunks)
-    assert await place.send(made, body=other)
-    await place.register(file)
-    assert await place.read(file) == file.content
-    again = await place.xet.find_xorb(made.name)
+    assert await hub.send(made, body=other)
+    await hub.register(file)
+    assert await hub.read(file) == file.content
+    again = await hub.xet.find_xorb(made.name)
     assert again is not None
     assert again.blob != found.blob
-    assert (await place.xet.index(again)).size == len(other) != index.size
+    assert (await hub.xet.index(again)).size == len(other) != index.size
 
 
 def record_of(chunk: bytes) -> bytes:
@@ -217,40 +217,40 @@ def record_of(chunk: bytes) -> bytes:
 
 
 async def test_a_xorb_that_goes_while_it_is_sent_again_is_asked_for_once_more(
-    place: Place,
+    hub: XetHub,
 ) -> None:
     _, made = a_model("meanwhile")
-    await place.send(made)
-    incoming = await place.xet.incoming(made.name)
+    await hub.send(made)
+    incoming = await hub.xet.incoming(made.name)
     incoming.feed(made.body)
     incoming.commit()
-    await pass_days(place, 24)
-    await work(place)
-    await pass_days(place, 3)
-    await work(place)
+    await pass_days(hub, 24)
+    await work(hub)
+    await pass_days(hub, 3)
+    await work(hub)
     with pytest.raises(HubError, match="again"):
-        await place.xet.accept(incoming, place.repo.pk)
-    assert await place.send(made)
+        await hub.xet.accept(incoming, hub.repo.pk)
+    assert await hub.send(made)
 
 
-async def test_a_new_epoch_shortens_the_wait(place: Place) -> None:
+async def test_a_new_epoch_shortens_the_wait(hub: XetHub) -> None:
     _, made = a_model("epoch")
-    await place.xet.epoch()
-    await place.send(made)
-    await pass_days(place, 1)
-    await place.xet.new_epoch()
-    await work(place)
-    assert await state(place, made) == "live"  # passes of the old one may be in use
-    soon = replace(place.stores.settings, xet_token_seconds=-300, signed_url_seconds=-1000)
-    await work(place, soon)
-    assert await state(place, made) == "gone"  # no client can speak of it any more
+    await hub.xet.epoch()
+    await hub.send(made)
+    await pass_days(hub, 1)
+    await hub.xet.new_epoch()
+    await work(hub)
+    assert await state(hub, made) == "live"  # passes of the old one may be in use
+    soon = replace(hub.stores.settings, xet_token_seconds=-300, signed_url_seconds=-1000)
+    await work(hub, soon)
+    assert await state(hub, made) == "gone"  # no client can speak of it any more
 
 
-async def test_clearing_up_beside_uploads_never_takes_what_a_file_needs(place: Place) -> None:
+async def test_clearing_up_beside_uploads_never_takes_what_a_file_needs(hub: XetHub) -> None:
     """Without any patience: whatever was registered can be read, whatever happened before."""
-    hasty = replace(place.stores.settings, xet_keep_seconds=0, xet_quarantine_seconds=0)
-    impatient = replace(place, stores=replace(place.stores, settings=hasty))
-    db, rng = place.stores.db, random.Random(3)
+    hasty = replace(hub.stores.settings, xet_keep_seconds=0, xet_quarantine_seconds=0)
+    impatient = replace(hub, stores=replace(hub.stores, settings=hasty))
+    db, rng = hub.stores.db, random.Random(3)
     xorbs = [a_xorb([noise(500 + at, f"{each}/{at}") for at in range(4)]) for each in range(4)]
     registered: list[MadeFile] = []
     over = False
@@ -259,7 +259,7 @@ async def test_clearing_up_beside_uploads_never_takes_what_a_file_needs(place: P
         while not over:
             await doom_xorbs(db, hasty)
             await retire_xorbs(db, hasty)
-            await delete_doomed(db, place.stores.blobs, grace_ms=0)
+            await delete_doomed(db, hub.stores.blobs, grace_ms=0)
             await asyncio.sleep(0)
 
     async def upload(number: int) -> None:
@@ -284,4 +284,4 @@ async def test_clearing_up_beside_uploads_never_takes_what_a_file_needs(place: P
     await retire_xorbs(db, hasty)
     assert registered
     for file in registered:
-        assert await place.read(file) == file.content
+        assert await hub.read(file) == file.content

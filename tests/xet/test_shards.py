@@ -23,7 +23,7 @@ from hubstead.xet import (
     range_hash,
     to_text,
 )
-from tests.xet.making import (
+from tests.support.xet_files import (
     BOOKEND,
     EMPTY_FILE,
     MAGIC,

@@ -15,7 +15,7 @@ from hubstead.db import Database, Tx, adding, point
 from hubstead.xet import Term, Terms, XorbIndex, to_raw
 from hubstead.xet.tables import xet_file_xorbs, xet_files, xorbs
 from hubstead.xet.usage import effort, usage_of, usage_of_all
-from tests.factories import a_repo, a_user
+from tests.support.factories import a_repo, a_user
 
 _BLOB = point(adding(blobs, "kind", "name", "bytes", "created_ms", "folded_ms"))
 _LINK = point(adding(repo_blobs, "repo_pk", "kind", "name", "bytes", "committed", "created_ms"))
@@ -41,7 +41,7 @@ _NEEDS = point(adding(xet_file_xorbs, "file_pk", "xorb_pk"))
 
 
 @dataclass
-class Shelf:
+class XetRows:
     """Xorbs, files and links as rows, and the chunks of each file as a set."""
 
     db: Database
@@ -157,12 +157,12 @@ class Shelf:
 
 
 @pytest.fixture
-def shelf(db: Database, run: object) -> Shelf:
+def shelf(db: Database, run: object) -> XetRows:
     anna: Actor = run(a_user(db, "anna"))  # type: ignore[operator]
-    return Shelf(db, anna)
+    return XetRows(db, anna)
 
 
-async def test_a_fine_tune_shares_all_but_what_it_changed(shelf: Shelf) -> None:
+async def test_a_fine_tune_shares_all_but_what_it_changed(shelf: XetRows) -> None:
     base = await a_repo(shelf.db, shelf.anna, "anna/base")
     tuned = await a_repo(shelf.db, shelf.anna, "anna/tuned")
     await shelf.add_xorb([10, 20, 30, 40])
@@ -177,7 +177,7 @@ async def test_a_fine_tune_shares_all_but_what_it_changed(shelf: Shelf) -> None:
     assert (await usage_of(shelf.db, base.pk)).unique == 30
 
 
-async def test_a_file_that_is_there_twice_is_stored_once(shelf: Shelf) -> None:
+async def test_a_file_that_is_there_twice_is_stored_once(shelf: XetRows) -> None:
     repo = await a_repo(shelf.db, shelf.anna)
     await shelf.add_xorb([10, 20])
     first = await shelf.add_file([(0, 0, 2), (0, 0, 2)])
@@ -186,7 +186,7 @@ async def test_a_file_that_is_there_twice_is_stored_once(shelf: Shelf) -> None:
     assert (found.logical, found.stored, found.unique) == (140, 30, 30)
 
 
-async def test_a_repository_without_large_files_takes_nothing(shelf: Shelf) -> None:
+async def test_a_repository_without_large_files_takes_nothing(shelf: XetRows) -> None:
     repo = await a_repo(shelf.db, shelf.anna)
     found = await usage_of(shelf.db, repo.pk)
     assert (found.files, found.logical, found.stored, found.shared_with) == (0, 0, 0, {})
@@ -195,7 +195,7 @@ async def test_a_repository_without_large_files_takes_nothing(shelf: Shelf) -> N
 
 
 async def test_what_is_shared_only_with_those_not_spoken_of_counts_as_unique(
-    shelf: Shelf,
+    shelf: XetRows,
 ) -> None:
     mine = await a_repo(shelf.db, shelf.anna, "anna/mine")
     secret = await a_repo(shelf.db, shelf.anna, "anna/secret", private=True)
@@ -220,7 +220,7 @@ async def test_what_is_shared_only_with_those_not_spoken_of_counts_as_unique(
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_it_agrees_with_adding_up_chunk_by_chunk(
-    shelf: Shelf, seed: int, monkeypatch: pytest.MonkeyPatch
+    shelf: XetRows, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hubstead.xet.usage._XORBS", 2)
     monkeypatch.setattr("hubstead.xet.usage._PAGE", 3)
@@ -252,7 +252,7 @@ async def test_it_agrees_with_adding_up_chunk_by_chunk(
             assert repo_pk not in whole_hub
 
 
-async def test_several_ways_to_put_one_file_together_all_count(shelf: Shelf) -> None:
+async def test_several_ways_to_put_one_file_together_all_count(shelf: XetRows) -> None:
     repo = await a_repo(shelf.db, shelf.anna)
     await shelf.add_xorb([10, 10])
     await shelf.add_xorb([20])

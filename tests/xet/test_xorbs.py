@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubstead.xet import XorbIndex, merkle_root
-from tests.xet.making import a_xorb
+from tests.support.xet_files import a_xorb
 from tests.xet.wire_xorbs import record, running
 
 CHUNKS = st.lists(st.binary(min_size=1, max_size=60), min_size=1, max_size=12)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.clients.environments import FOLDER, command_of, make_environment
-from tests.clients.hub import ANNA, RunningHub
+from tests.clients.hub import ANNA, PopulatedHub
 from tests.clients.releases import ALL, JAVASCRIPT, Release
 from tests.clients.running import SCENARIOS
 
@@ -86,7 +86,7 @@ OLD_CHUNKER, NEW_CHUNKER = CLIENTS[2], CLIENTS[10]
 
 
 def run_client(
-    hub: RunningHub, client: XetClient, script: str, home: Path, *arguments: str, **more: str
+    hub: PopulatedHub, client: XetClient, script: str, home: Path, *arguments: str, **more: str
 ) -> subprocess.CompletedProcess[str]:
     """Run ``scenarios/<script>`` with ``client`` on the machine ``home``."""
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
@@ -102,7 +102,7 @@ def run_client(
     )
 
 
-def _environment(hub: RunningHub, client: XetClient, home: Path) -> dict[str, str]:
+def _environment(hub: PopulatedHub, client: XetClient, home: Path) -> dict[str, str]:
     node = hub.node
     command = {
         "program": str(node.command()[0]),

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from tests.clients.environments import ROOT
-from tests.clients.hub import RunningHub, running_hub
+from tests.clients.hub import PopulatedHub, populated_hub
 from tests.clients.xet.results import XetResults
-from tests.services import running_postgres, running_s3
+from tests.support.services import running_postgres, running_s3
 
 SHAPES = ("SQLite, files", "PostgreSQL, S3")
 SETTINGS = {"log_level": "info", "sign_in_attempts": 1000, "log_format": "text"}
 
 
 @contextlib.contextmanager
-def hub_of_shape(shape: str, data: Path, **settings: object) -> Iterator[RunningHub]:
+def hub_of_shape(
+    shape: str, data: Path, settings: Mapping[str, object] | None = None, *, fixed_port: int = 0
+) -> Iterator[PopulatedHub]:
     """Run a hub of this shape; where there is S3, clients get their bytes from it themselves."""
-    settings = {**SETTINGS, **settings}
+    chosen = {**SETTINGS, **(settings or {})}
     if shape == SHAPES[0]:
-        with running_hub(data, **settings) as hub:
+        with populated_hub(data, chosen, fixed_port=fixed_port) as hub:
             yield hub
         return
     with running_postgres() as postgres, running_s3() as s3:
@@ -35,14 +37,14 @@ def hub_of_shape(shape: str, data: Path, **settings: object) -> Iterator[Running
             "s3_secret_key": s3.options.secret_key,
             "s3_direct_downloads": "true",
         }
-        with running_hub(data, **settings, **company) as hub:
+        with populated_hub(data, {**chosen, **company}, fixed_port=fixed_port) as hub:
             yield hub
 
 
 @pytest.fixture(scope="session", params=SHAPES)
 def xet_hub(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunningHub]:
+) -> Iterator[PopulatedHub]:
     """A hub of either shape, for all clients."""
     with hub_of_shape(request.param, tmp_path_factory.mktemp("xet") / "data") as hub:
         yield hub

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.clients.hub import ANNA, RunningHub, running_hub
+from tests.clients.hub import ANNA, PopulatedHub, populated_hub
 from tests.clients.releases import ALL
 from tests.clients.xet.clients import CLIENTS, NEW_CHUNKER, OLD_CHUNKER, XetClient, run_client
 from tests.clients.xet.conftest import SETTINGS, SHAPES, hub_of_shape
@@ -29,33 +29,35 @@ def content(seed: str, size: int = 6_000_000) -> bytes:
     return noise.randbytes(size - len(periodic)) + periodic
 
 
-def transfer(hub: RunningHub, client: XetClient, home: Path, *arguments: str, **more: str) -> None:
+def transfer(
+    hub: PopulatedHub, client: XetClient, home: Path, *arguments: str, **more: str
+) -> None:
     script = "exchange.py" if client.xet else "exchange.mjs"
     done = run_client(hub, client, script, home, *arguments, **more)
     assert done.returncode == 0, f"{client}: {arguments}\n{done.stdout}{done.stderr}"
 
 
-def up(hub: RunningHub, client: XetClient, home: Path, name: str, data: bytes) -> None:
+def up(hub: PopulatedHub, client: XetClient, home: Path, name: str, data: bytes) -> None:
     home.mkdir(exist_ok=True)
     (home / name).write_bytes(data)
     transfer(hub, client, home, "up", f"{ANNA}/meeting", name, str(home / name))
 
 
-def down(hub: RunningHub, client: XetClient, home: Path, name: str) -> bytes:
+def down(hub: PopulatedHub, client: XetClient, home: Path, name: str) -> bytes:
     """Download with empty caches."""
     shutil.rmtree(home, ignore_errors=True)
     transfer(hub, client, home, "down", f"{ANNA}/meeting", name, str(home / "found"))
     return (home / "found").read_bytes()
 
 
-def asked(hub: RunningHub, path: str, method: str = "GET") -> tuple[dict[str, str], bytes]:
+def asked(hub: PopulatedHub, path: str, method: str = "GET") -> tuple[dict[str, str], bytes]:
     headers = {"Authorization": f"Bearer {hub.tokens[ANNA]}"}
     request = urllib.request.Request(hub.url + path, method=method, headers=headers)
     with urllib.request.urlopen(request) as answer:
         return {name.lower(): value for name, value in answer.headers.items()}, answer.read()
 
 
-def answered(hub: RunningHub, *parts: str) -> int:
+def answered(hub: PopulatedHub, *parts: str) -> int:
     """Return how many calls the hub answered whose route has one of these parts."""
     _, body = asked(hub, "/metrics")
     lines = [line for line in body.decode().splitlines() if line.startswith("hubstead_requests_t")]
@@ -63,13 +65,13 @@ def answered(hub: RunningHub, *parts: str) -> int:
     return sum(int(float(line.rpartition(" ")[2])) for line in chosen)
 
 
-def sent_xorbs(hub: RunningHub) -> int:
+def sent_xorbs(hub: PopulatedHub) -> int:
     return answered(hub, "/xorb/default", "/xorbs/default")
 
 
 @pytest.mark.timeout(900)
 def test_every_client_reads_what_every_other_one_uploaded(
-    xet_hub: RunningHub, tmp_path: Path
+    xet_hub: PopulatedHub, tmp_path: Path
 ) -> None:
     clients = CLIENTS if ALL else [OLD_CHUNKER, NEW_CHUNKER]
     if shutil.which("npm") is None:
@@ -90,7 +92,7 @@ def test_every_client_reads_what_every_other_one_uploaded(
 
 @pytest.mark.timeout(300)
 def test_the_same_content_cut_by_both_rules_comes_down_with_both(
-    xet_hub: RunningHub, tmp_path: Path
+    xet_hub: PopulatedHub, tmp_path: Path
 ) -> None:
     data = content("two rules")
     for order in ((OLD_CHUNKER, NEW_CHUNKER), (NEW_CHUNKER, OLD_CHUNKER)):
@@ -113,7 +115,7 @@ def test_a_client_goes_on_with_a_hub_that_was_emptied_behind_the_same_address(
     data, home, port = content("emptied"), tmp_path / "home", free_port()
     for life in ("first", "second"):
         where = tmp_path / life / "data"
-        with running_hub(where, fixed_port=port, **SETTINGS) as hub:
+        with populated_hub(where, SETTINGS, fixed_port=port) as hub:
             up(hub, client, home, "w.bin", data)
             assert sent_xorbs(hub) > 0, "it did not send the bytes"
             assert down(hub, client, tmp_path / "reader", "w.bin") == data
@@ -127,7 +129,7 @@ def test_a_client_goes_on_after_a_new_epoch_and_what_it_remembers_is_collected(
 ) -> None:
     data, home, port = content("epoch"), tmp_path / "home", free_port()
     short = {"xet_keep_seconds": 0, "xet_quarantine_seconds": 0, "blob_grace_seconds": 0}
-    with running_hub(tmp_path / "data", fixed_port=port, **SETTINGS) as hub:
+    with populated_hub(tmp_path / "data", SETTINGS, fixed_port=port) as hub:
         up(hub, client, home, "w.bin", data)
         token = asked(hub, f"/api/models/{ANNA}/meeting/xet-write-token/main")[0]
         delete(hub)
@@ -157,7 +159,7 @@ def test_tokens_that_end_meanwhile_are_asked_for_anew(
     door, port = free_port(), free_port()
     data = random.Random("slow").randbytes(130_000_000)
     slow: dict[str, Any] = {"public_url": f"http://127.0.0.1:{door}", "xet_token_seconds": 60}
-    with hub_of_shape(shape, tmp_path / "data", fixed_port=port, **slow) as hub:
+    with hub_of_shape(shape, tmp_path / "data", slow, fixed_port=port) as hub:
         with slow_door(door, port, bytes_per_s=3_000_000):
             path = tmp_path / "w.bin"
             path.write_bytes(data)
@@ -170,7 +172,7 @@ def test_tokens_that_end_meanwhile_are_asked_for_anew(
         assert asked(hub, f"/{ANNA}/meeting/resolve/main/w.bin")[1] == data
 
 
-def delete(hub: RunningHub) -> None:
+def delete(hub: PopulatedHub) -> None:
     body = json.dumps({"name": "meeting"}).encode()
     headers = {
         "Authorization": f"Bearer {hub.tokens[ANNA]}",

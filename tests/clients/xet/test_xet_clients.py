@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.hub import RunningHub
+from tests.clients.hub import PopulatedHub
 from tests.clients.releases import ALL
 from tests.clients.running import read_outcome
 from tests.clients.xet.clients import CLIENTS, XetClient, run_client
@@ -30,7 +30,7 @@ def chosen(clients: list[XetClient]) -> list[object]:
 @pytest.mark.parametrize("client", chosen(CLIENTS))
 def test_a_client_does_everything_it_can(
     request: pytest.FixtureRequest,
-    xet_hub: RunningHub,
+    xet_hub: PopulatedHub,
     xet_results: XetResults,
     client: XetClient,
     tmp_path: Path,

@@ -1,4 +1,4 @@
-"""Servers and files for the tests of HTTP."""
+"""ServerPool and files for the tests of HTTP."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from http_live import HASTY, Live, Servers
+from tests.support.http_server import HASTY, RunningServer, ServerPool
 
 from hubstead.wire.http import Limits
 
@@ -25,14 +25,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def servers(folder: Path) -> Iterator[Servers]:
-    servers = Servers(folder)
+def servers(folder: Path) -> Iterator[ServerPool]:
+    servers = ServerPool(folder)
     yield servers
     servers.stop()
 
 
 @pytest.fixture
-def start(servers: Servers) -> Iterator[Callable[..., Live]]:
+def start(servers: ServerPool) -> Iterator[Callable[..., RunningServer]]:
     """Give servers that nothing has happened to; afterwards no request may be left on them."""
 
     def get(
@@ -41,7 +41,7 @@ def start(servers: Servers) -> Iterator[Callable[..., Live]]:
         extensions: bool = True,
         loop: str = "auto",
         fresh: bool = False,
-    ) -> Live:
+    ) -> RunningServer:
         return servers.get(limits, extensions, loop, fresh)
 
     yield get
@@ -49,12 +49,12 @@ def start(servers: Servers) -> Iterator[Callable[..., Live]]:
 
 
 @pytest.fixture(params=["extension", "ordinary"])
-def live(request: pytest.FixtureRequest, start: Callable[..., Live]) -> Live:
+def live(request: pytest.FixtureRequest, start: Callable[..., RunningServer]) -> RunningServer:
     """A server whose application uses the extensions, and one whose application does not."""
     return start(extensions=request.param == "extension")
 
 
 @pytest.fixture(params=["extension", "ordinary"])
-def strict(request: pytest.FixtureRequest, start: Callable[..., Live]) -> Live:
+def strict(request: pytest.FixtureRequest, start: Callable[..., RunningServer]) -> RunningServer:
     """The same with limits that a test can run into."""
     return start(HASTY, extensions=request.param == "extension")

@@ -7,7 +7,8 @@ import time
 
 import httpx2
 import pytest
-from http_live import HASTY, TIGHT, wait_for, with_limits
+from tests.support.http_server import HASTY, TIGHT, with_limits
+from tests.support.processes import wait_until
 
 
 @pytest.fixture
@@ -203,7 +204,7 @@ def test_a_client_that_never_reads_its_answers_is_dropped(hasty):
     with hasty.connect() as wire:
         request = b"GET /file-big HTTP/1.1\r\nHost: x\r\n\r\n"
         wire.send(request * 20)
-        wait_for(lambda: "ClientGone" in hasty.app.outcomes)
+        wait_until(lambda: "ClientGone" in hasty.app.outcomes)
         hasty.wait_until_idle()
 
 

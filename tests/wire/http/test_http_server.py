@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 
 import httpx2
 import pytest
-from http_live import App, Wire
+from tests.support.http_server import App, RawConnection
 
 from hubstead.wire.http import HubServer, outflow
 
@@ -62,10 +62,10 @@ def run() -> Iterator[Callable[..., subprocess.Popen[str]]]:
             process.stdout.close()
 
 
-def ask(process: subprocess.Popen[str], seconds: float) -> Wire:
+def ask(process: subprocess.Popen[str], seconds: float) -> RawConnection:
     assert process.stdout
     port = int(process.stdout.readline())
-    wire = Wire(socket.create_connection(("127.0.0.1", port), 10))
+    wire = RawConnection(socket.create_connection(("127.0.0.1", port), 10))
     wire.request("GET", f"/?{seconds}")
     assert process.stdout.readline() == "asked\n"
     return wire

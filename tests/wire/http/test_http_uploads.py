@@ -13,7 +13,8 @@ import time
 import httpx2
 import pytest
 import requests
-from http_live import wait_for, with_limits
+from tests.support.http_server import with_limits
+from tests.support.processes import wait_until
 
 BIG = 50_000_000
 DATA = random.Random(3).randbytes(3_000_001)
@@ -243,7 +244,7 @@ def test_a_stopping_server_finishes_a_running_upload(start):
     live = start(fresh=True)
     with live.connect() as wire:
         wire.send(b"PUT /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345")
-        wait_for(lambda: live.app.offered)
+        wait_until(lambda: live.app.offered)
         live.server.stop()
         time.sleep(0.3)
         wire.send(b"67890")
@@ -256,7 +257,7 @@ def test_a_stopping_server_does_not_wait_for_ever(start):
     live = start(fresh=True)
     with live.connect() as wire:
         wire.send(b"PUT /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345")
-        wait_for(lambda: live.app.offered)
+        wait_until(lambda: live.app.offered)
         live.server.stop()
         wire.rest()
         assert live.outcome() in ("CancelledError", "ClientGone")

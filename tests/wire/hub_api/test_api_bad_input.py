@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from tests.live import LiveHub, Person, Said
+from tests.support.http import Response
+from tests.support.hub import ThreadHub
+from tests.support.person import Person
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
 HEADER = {"key": "header", "value": {"summary": "test"}}
@@ -19,34 +21,34 @@ NO_COMMIT = "f" * 40
 
 
 @dataclass(frozen=True)
-class Place:
+class SmallRepo:
     """A repository with a few files, and its owner."""
 
     owner: Person
     repo_id: str
 
-    def commit(self, *lines: Any, rev: str = "main") -> Said:
+    def commit(self, *lines: Any, rev: str = "main") -> Response:
         """Commit lines as they are given: text as it is, all else as JSON."""
         body = b"\n".join(
             line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines
         )
         return self.owner.call("POST", f"/api/models/{self.repo_id}/commit/{rev}", body, **NDJSON)
 
-    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Said:
+    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Response:
         return self.owner.call(method, f"/api/models/{self.repo_id}{path}", body, **headers)
 
 
 @pytest.fixture(scope="module")
-def place(live_hub: LiveHub) -> Place:
+def sample(live_hub: ThreadHub) -> SmallRepo:
     anna = live_hub.user("anna")
-    made = Place(anna, anna.repo())
+    made = SmallRepo(anna, anna.repo())
     said = made.commit(HEADER, file("folder/a.txt", "A"), file("Upper.txt", "U"))
     assert said.status == 200, said.body
     return made
 
 
 @pytest.fixture
-def untouched(live_hub: LiveHub, place: Place) -> Iterator[None]:
+def untouched(live_hub: ThreadHub, sample: SmallRepo) -> Iterator[None]:
     """Holds the hub to what it had before the test: every row, file and blob."""
     before = live_hub.traces()
     yield
@@ -100,7 +102,7 @@ BAD_PATHS = [
 
 @pytest.mark.parametrize("path", BAD_PATHS, ids=lambda path: ascii(path)[:24])
 def test_no_commit_takes_a_path_that_git_could_not_check_out(
-    place: Place, untouched: None, path: str
+    sample: SmallRepo, untouched: None, path: str
 ) -> None:
     for operation in (
         file(path),
@@ -110,7 +112,7 @@ def test_no_commit_takes_a_path_that_git_could_not_check_out(
         line("deletedFile", path=path),
         file("new", oldPath=path),
     ):
-        said = place.commit(HEADER, operation)
+        said = sample.commit(HEADER, operation)
         assert (said.status, said.code) == (400, None), (operation, said.body)
         assert "Invalid path" in said.message or "line 2" in said.message
 
@@ -218,10 +220,10 @@ WRONG_COMMITS: dict[str, tuple[list[Any], int, str | None, str]] = {
 
 @pytest.mark.parametrize("name", WRONG_COMMITS)
 def test_a_wrong_commit_says_what_is_wrong_and_leaves_nothing(
-    place: Place, untouched: None, name: str
+    sample: SmallRepo, untouched: None, name: str
 ) -> None:
     lines, status, code, words = WRONG_COMMITS[name]
-    said = place.commit(*lines)
+    said = sample.commit(*lines)
     assert (said.status, said.code) == (status, code), said.body
     assert words in said.json["error"]
     assert said.headers["content-type"].startswith("application/json")
@@ -401,10 +403,10 @@ WRONG_CALLS: dict[str, tuple[str, str, Any, int, str | None]] = {
 
 @pytest.mark.parametrize("name", WRONG_CALLS)
 def test_a_wrong_call_is_refused_and_leaves_nothing(
-    place: Place, untouched: None, name: str
+    sample: SmallRepo, untouched: None, name: str
 ) -> None:
     method, path, body, status, code = WRONG_CALLS[name]
-    said = place.ask(method, path, body)
+    said = sample.ask(method, path, body)
     assert (said.status, said.code) == (status, code), (said.body, said.headers)
     if status >= 400:
         assert said.message
@@ -448,9 +450,11 @@ WRONG_CREATES: dict[str, tuple[Any, int]] = {
 
 
 @pytest.mark.parametrize("name", WRONG_CREATES)
-def test_a_repository_that_cannot_be_is_not_made(place: Place, untouched: None, name: str) -> None:
+def test_a_repository_that_cannot_be_is_not_made(
+    sample: SmallRepo, untouched: None, name: str
+) -> None:
     body, status = WRONG_CREATES[name]
-    said = place.owner.call("POST", "/api/repos/create", body)
+    said = sample.owner.call("POST", "/api/repos/create", body)
     assert (said.status, said.code) == (status, None), said.body
     assert said.message
 
@@ -510,9 +514,9 @@ def test_a_repository_that_cannot_be_is_not_made(place: Place, untouched: None, 
     ],
 )
 def test_odd_values_outside_of_repositories_are_no_faults(
-    place: Place, method: str, path: str, body: Any, status: int
+    sample: SmallRepo, method: str, path: str, body: Any, status: int
 ) -> None:
-    said = place.owner.call(method, path, body)
+    said = sample.owner.call(method, path, body)
     assert said.status == status, said.body
 
 
@@ -521,10 +525,10 @@ def test_odd_values_outside_of_repositories_are_no_faults(
     ["", "text/plain", "application/json; charset=utf-16", "APPLICATION/X-NDJSON", "a" * 3000, ";"],
 )
 def test_a_commit_is_read_as_ndjson_whatever_else_its_type_says(
-    place: Place, content_type: str
+    sample: SmallRepo, content_type: str
 ) -> None:
     body = "\n".join(json.dumps(each) for each in [HEADER, file("Upper.txt", "U")])
-    said = place.ask("POST", "/commit/main", body, **{"Content-Type": content_type})
+    said = sample.ask("POST", "/commit/main", body, **{"Content-Type": content_type})
     wanted = 400 if content_type.startswith("application/json") else 200
     assert said.status == wanted, said.body
 
@@ -540,14 +544,14 @@ def test_a_commit_is_read_as_ndjson_whatever_else_its_type_says(
     ],
 )
 def test_bodies_in_codings_we_do_not_read_are_refused(
-    place: Place, untouched: None, encoding: str, body: bytes, status: int
+    sample: SmallRepo, untouched: None, encoding: str, body: bytes, status: int
 ) -> None:
-    said = place.ask("POST", "/commit/main", body, **{"Content-Encoding": encoding})
+    said = sample.ask("POST", "/commit/main", body, **{"Content-Encoding": encoding})
     assert said.status == status, said.body
 
 
 def test_bodies_above_their_limit_are_refused_and_name_the_setting(
-    own_hub: Callable[..., LiveHub],
+    own_hub: Callable[..., ThreadHub],
 ) -> None:
     hub = own_hub(
         max_json_body_bytes=2000,
@@ -558,52 +562,54 @@ def test_bodies_above_their_limit_are_refused_and_name_the_setting(
         max_paths_info=3,
     )
     anna = hub.user()
-    place = Place(anna, anna.repo())
+    sample = SmallRepo(anna, anna.repo())
     before = hub.traces()
     big, many = "x" * 5001, [file(f"{n}/x") for n in range(11)]
     for said, setting in [
-        (place.commit(HEADER, file("a", big)), "max_regular_file_bytes"),
-        (place.commit(HEADER, file("a", "x" * 80_000)), "max_commit_body_bytes"),
-        (place.commit(HEADER, *many), "max_commit_operations"),
-        (place.ask("POST", "/paths-info/main", {"paths": ["a"] * 3000}), "max_json_body_bytes"),
-        (place.ask("POST", "/paths-info/main", {"paths": list("abcd")}), "max_paths_info"),
-        (place.ask("PUT", "/settings", {"gated": big}), "max_json_body_bytes"),
+        (sample.commit(HEADER, file("a", big)), "max_regular_file_bytes"),
+        (sample.commit(HEADER, file("a", "x" * 80_000)), "max_commit_body_bytes"),
+        (sample.commit(HEADER, *many), "max_commit_operations"),
+        (sample.ask("POST", "/paths-info/main", {"paths": ["a"] * 3000}), "max_json_body_bytes"),
+        (sample.ask("POST", "/paths-info/main", {"paths": list("abcd")}), "max_paths_info"),
+        (sample.ask("PUT", "/settings", {"gated": big}), "max_json_body_bytes"),
     ]:
         assert said.status == 413, said.body
         assert setting in said.message
     assert hub.traces() == before
 
 
-def test_a_folder_has_only_so_many_entries(own_hub: Callable[..., LiveHub]) -> None:
+def test_a_folder_has_only_so_many_entries(own_hub: Callable[..., ThreadHub]) -> None:
     hub = own_hub(max_folder_entries=5)
     anna = hub.user()
-    place = Place(anna, anna.repo())
+    sample = SmallRepo(anna, anna.repo())
     before = hub.traces()
-    said = place.commit(HEADER, *[file(f"d/{n}") for n in range(6)])
+    said = sample.commit(HEADER, *[file(f"d/{n}") for n in range(6)])
     assert said.status in (400, 413), said.body
     assert "max_folder_entries" in said.message
     assert hub.traces() == before
 
 
 def test_a_commit_of_as_many_operations_as_allowed_succeeds_and_one_more_does_not(
-    embedded_hub: LiveHub,
+    embedded_hub: ThreadHub,
 ) -> None:
     anna = embedded_hub.user()
-    place = Place(anna, anna.repo())
+    sample = SmallRepo(anna, anna.repo())
     most = embedded_hub.settings.max_commit_operations
     lines = [file(f"{n % 50}/{n}.txt", "") for n in range(most)]
-    assert place.commit(HEADER, *lines, file("one-more")).status == 413
-    said = place.commit(HEADER, *lines)
+    assert sample.commit(HEADER, *lines, file("one-more")).status == 413
+    said = sample.commit(HEADER, *lines)
     assert said.status == 200, said.body
-    assert len(anna.api.list_repo_files(place.repo_id)) == most + 1
+    assert len(anna.api.list_repo_files(sample.repo_id)) == most + 1
 
 
-def test_a_cut_off_commit_leaves_nothing(live_hub: LiveHub, place: Place, untouched: None) -> None:
+def test_a_cut_off_commit_leaves_nothing(
+    live_hub: ThreadHub, sample: SmallRepo, untouched: None
+) -> None:
     body = b"\n".join(json.dumps(each).encode() for each in [HEADER, file("new")])
     with socket.create_connection(("127.0.0.1", live_hub.port), timeout=10) as wire:
         head = (
-            f"POST /api/models/{place.repo_id}/commit/main HTTP/1.1\r\nHost: x\r\n"
-            f"Authorization: Bearer {place.owner.token}\r\n"
+            f"POST /api/models/{sample.repo_id}/commit/main HTTP/1.1\r\nHost: x\r\n"
+            f"Authorization: Bearer {sample.owner.token}\r\n"
             f"Content-Type: application/x-ndjson\r\nContent-Length: {len(body) + 100}\r\n\r\n"
         )
         wire.sendall(head.encode() + body)

@@ -17,11 +17,13 @@ from huggingface_hub import (
     ModelCard,
 )
 from huggingface_hub.errors import HfHubHTTPError
-from tests.live import LiveHub, Person, Said
+from tests.support.http import Response
+from tests.support.hub import ThreadHub
+from tests.support.person import Person
 
 
 @pytest.fixture
-def anna(live_hub: LiveHub) -> Person:
+def anna(live_hub: ThreadHub) -> Person:
     return live_hub.user("anna")
 
 
@@ -143,7 +145,7 @@ def copy_line(path: str, source: str | None, **more: Any) -> dict[str, Any]:
 
 
 def test_a_copy_takes_the_file_of_the_repository_that_it_names(
-    live_hub: LiveHub, anna: Person, repo: str
+    live_hub: ThreadHub, anna: Person, repo: str
 ) -> None:
     bo, data = live_hub.user("bo"), b"weights" * 1000
     other = bo.repo("source", kind="dataset")
@@ -172,7 +174,7 @@ def test_a_copy_takes_the_file_of_the_repository_that_it_names(
 
 
 def test_a_copy_from_what_cannot_be_read_is_refused_and_copies_nothing(
-    live_hub: LiveHub, anna: Person, repo: str
+    live_hub: ThreadHub, anna: Person, repo: str
 ) -> None:
     bo = live_hub.user("bo")
     hidden, seen = bo.repo("hidden", private=True), bo.repo("seen")
@@ -202,7 +204,7 @@ def test_a_copy_from_what_cannot_be_read_is_refused_and_copies_nothing(
 
 
 def test_a_pointer_without_its_object_is_not_copied(
-    live_hub: LiveHub, anna: Person, repo: str
+    live_hub: ThreadHub, anna: Person, repo: str
 ) -> None:
     """Who may read the object elsewhere still gets no file that the source does not have."""
     data = b"large" * 1000
@@ -413,7 +415,7 @@ def test_a_card_that_is_fine_is_what_the_repository_says_of_itself(anna: Person,
 
 
 def test_many_writers_of_different_files_all_succeed(anna: Person, repo: str) -> None:
-    def write(number: int) -> Said:
+    def write(number: int) -> Response:
         return anna.commit(repo, add(f"{number}/f", str(number)))
 
     with ThreadPoolExecutor(8) as pool:
@@ -428,7 +430,7 @@ def test_many_writers_of_different_files_all_succeed(anna: Person, repo: str) ->
 def test_of_writers_with_one_parent_exactly_one_succeeds(anna: Person, repo: str) -> None:
     parent = tip(anna, repo)
 
-    def write(number: int) -> Said:
+    def write(number: int) -> Response:
         return anna.commit(repo, add(f"{number}"), parentCommit=parent)
 
     with ThreadPoolExecutor(8) as pool:
@@ -438,7 +440,7 @@ def test_of_writers_with_one_parent_exactly_one_succeeds(anna: Person, repo: str
 
 
 def test_of_two_who_make_one_name_exactly_one_succeeds(anna: Person) -> None:
-    def create(_: int) -> Said:
+    def create(_: int) -> Response:
         return anna.call("POST", "/api/repos/create", {"name": "one"})
 
     with ThreadPoolExecutor(6) as pool:
@@ -451,7 +453,7 @@ def test_of_two_who_make_one_name_exactly_one_succeeds(anna: Person) -> None:
 def test_writers_and_a_deletion_leave_all_or_nothing(anna: Person) -> None:
     repo = anna.repo("short-lived")
 
-    def write(number: int) -> Said:
+    def write(number: int) -> Response:
         if number == 4:
             return anna.call("DELETE", "/api/repos/delete", {"name": "short-lived"})
         return anna.commit(repo, add(f"{number}"))

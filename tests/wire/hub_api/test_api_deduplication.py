@@ -6,10 +6,11 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from tests.live import LiveHub, Person
+from tests.support.hub import ThreadHub
+from tests.support.person import Person
 
 
-def told(person: Person | LiveHub, repo: str) -> dict[str, Any]:
+def told(person: Person | ThreadHub, repo: str) -> dict[str, Any]:
     answer = person.call("GET", f"/api/models/{repo}?expand[]=deduplication")
     assert answer.status == 200
     found: dict[str, Any] = answer.json["deduplication"]
@@ -20,7 +21,7 @@ def put(person: Person, repo: str, path: str, content: bytes) -> None:
     person.api.upload_file(path_or_fileobj=content, path_in_repo=path, repo_id=repo)
 
 
-def test_a_repository_says_what_it_shares_and_with_whom(live_hub: LiveHub) -> None:
+def test_a_repository_says_what_it_shares_and_with_whom(live_hub: ThreadHub) -> None:
     anna = live_hub.user("anna")
     base, tuned = anna.repo("base"), anna.repo("tuned")
     both, own = secrets.token_bytes(20_000), secrets.token_bytes(500)
@@ -38,7 +39,7 @@ def test_a_repository_says_what_it_shares_and_with_whom(live_hub: LiveHub) -> No
     assert told(anna, base)["uniqueBytes"] == 0
 
 
-def test_what_is_hidden_from_the_caller_does_not_show(live_hub: LiveHub) -> None:
+def test_what_is_hidden_from_the_caller_does_not_show(live_hub: ThreadHub) -> None:
     anna, eve = live_hub.user("anna"), live_hub.user("eve")
     secret, guess = anna.repo("secret", private=True), eve.repo("guess")
     content = secrets.token_bytes(20_000)
@@ -51,7 +52,7 @@ def test_what_is_hidden_from_the_caller_does_not_show(live_hub: LiveHub) -> None
     assert told(anna, secret)["sharedWith"][0]["name"] == guess
 
 
-def test_the_files_of_a_gated_repository_are_not_spoken_of(live_hub: LiveHub) -> None:
+def test_the_files_of_a_gated_repository_are_not_spoken_of(live_hub: ThreadHub) -> None:
     anna, eve = live_hub.user("anna"), live_hub.user("eve")
     gated, guess = anna.repo("gated"), eve.repo("guess")
     content = secrets.token_bytes(20_000)
@@ -62,7 +63,7 @@ def test_the_files_of_a_gated_repository_are_not_spoken_of(live_hub: LiveHub) ->
     assert told(eve, guess)["sharedBytes"] == 0
 
 
-def test_nobody_pays_for_it_who_does_not_ask(live_hub: LiveHub) -> None:
+def test_nobody_pays_for_it_who_does_not_ask(live_hub: ThreadHub) -> None:
     anna = live_hub.user("anna")
     repo = anna.repo("base")
     assert "deduplication" not in anna.call("GET", f"/api/models/{repo}").json
@@ -83,7 +84,7 @@ api.upload_file(path_or_fileobj=changed, path_in_repo="w.bin", repo_id=tuned)
 
 
 def test_a_fine_tune_that_came_by_xet_costs_only_what_changed(
-    live_hub: LiveHub, tmp_path: Path
+    live_hub: ThreadHub, tmp_path: Path
 ) -> None:
     anna = live_hub.user("anna")
     base, tuned = anna.repo("base"), anna.repo("tuned")

@@ -16,30 +16,32 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from tests.live import LiveHub, Person, Said
-from tests.services import S3Server
+from tests.support.http import Response
+from tests.support.hub import ThreadHub
+from tests.support.person import Person
+from tests.support.services import S3Server
 
 LARGE = bytes(range(256)) * 40_000  # an LFS file of some 10 MB
 TEXT = b"0123456789"
 
 
 @dataclass(frozen=True)
-class Place:
+class FilesModel:
     """A model with small and large files, a branch with a slash and a tag."""
 
     owner: Person
     repo_id: str
     sha: str
 
-    def get(self, path: str, method: str = "GET", **headers: str) -> Said:
+    def get(self, path: str, method: str = "GET", **headers: str) -> Response:
         return self.owner.hub.call(method, f"/{self.repo_id}{path}", **headers)
 
-    def api(self, path: str, method: str = "GET", body: Any = None, **headers: str) -> Said:
+    def api(self, path: str, method: str = "GET", body: Any = None, **headers: str) -> Response:
         return self.owner.hub.call(method, f"/api/models/{self.repo_id}{path}", body, **headers)
 
 
 @pytest.fixture(scope="module")
-def place(live_hub: LiveHub) -> Place:
+def sample(live_hub: ThreadHub) -> FilesModel:
     anna = live_hub.user("anna")
     repo = anna.repo()
     anna.api.upload_file(path_or_fileobj=LARGE, path_in_repo="big/model.bin", repo_id=repo)
@@ -57,18 +59,18 @@ def place(live_hub: LiveHub) -> Place:
     said = anna.commit(repo, *lines)
     anna.api.create_branch(repo, branch="feat/x")
     anna.api.create_tag(repo, tag="v1.0")
-    return Place(anna, repo, said.json["commitOid"])
+    return FilesModel(anna, repo, said.json["commitOid"])
 
 
 # -- resolve -----------------------------------------------------------------------------------
 
 
-def test_a_small_file_has_the_headers_that_clients_read(place: Place) -> None:
+def test_a_small_file_has_the_headers_that_clients_read(sample: FilesModel) -> None:
     for method in ("GET", "HEAD"):
-        said = place.get("/resolve/main/a.txt", method)
+        said = sample.get("/resolve/main/a.txt", method)
         assert said.status == 200
         assert said.body == (TEXT if method == "GET" else b"")
-        assert said.headers["x-repo-commit"] == place.sha
+        assert said.headers["x-repo-commit"] == sample.sha
         assert said.headers["etag"] == f'"{hashlib.sha1(b"blob 10" + bytes(1) + TEXT).hexdigest()}"'
         assert said.headers["content-length"] == "10"
         assert said.headers["accept-ranges"] == "bytes"
@@ -78,23 +80,23 @@ def test_a_small_file_has_the_headers_that_clients_read(place: Place) -> None:
         assert "content-encoding" not in said.headers
 
 
-def test_a_large_file_names_its_content_and_size(place: Place) -> None:
+def test_a_large_file_names_its_content_and_size(sample: FilesModel) -> None:
     sha256 = hashlib.sha256(LARGE).hexdigest()
-    head = place.get("/resolve/main/big/model.bin", "HEAD")
+    head = sample.get("/resolve/main/big/model.bin", "HEAD")
     assert head.status == 200
     assert head.headers["etag"] == f'"{sha256}"'
     assert head.headers["x-linked-etag"] == f'"{sha256}"'
     assert head.headers["x-linked-size"] == str(len(LARGE))
-    assert head.headers["x-repo-commit"] == place.sha
-    assert place.get("/resolve/main/big/model.bin").body == LARGE
+    assert head.headers["x-repo-commit"] == sample.sha
+    assert sample.get("/resolve/main/big/model.bin").body == LARGE
     known = get_hf_file_metadata(
-        f"{place.owner.hub.url}/{place.repo_id}/resolve/main/big/model.bin"
+        f"{sample.owner.hub.url}/{sample.repo_id}/resolve/main/big/model.bin"
     )
-    assert (known.etag, known.size, known.commit_hash) == (sha256, len(LARGE), place.sha)
+    assert (known.etag, known.size, known.commit_hash) == (sha256, len(LARGE), sample.sha)
 
 
 def test_head_of_a_large_file_is_answered_here_and_get_is_sent_to_s3(
-    own_hub: Callable[..., LiveHub],
+    own_hub: Callable[..., ThreadHub],
 ) -> None:
     anna = own_hub("company", s3_direct_downloads=True).user("anna")
     repo_id = anna.repo()
@@ -107,7 +109,7 @@ def test_head_of_a_large_file_is_answered_here_and_get_is_sent_to_s3(
 
 
 def test_clients_are_sent_to_s3_under_the_name_that_they_know(
-    own_hub: Callable[..., LiveHub], s3_server: S3Server
+    own_hub: Callable[..., ThreadHub], s3_server: S3Server
 ) -> None:
     known_as = s3_server.options.endpoint.replace("127.0.0.1", "localhost")
     hub = own_hub("company", s3_direct_downloads=True, s3_public_endpoint=known_as)
@@ -123,8 +125,8 @@ def test_clients_are_sent_to_s3_under_the_name_that_they_know(
 
 @pytest.mark.parametrize("path", ["a.txt", "empty", "big/model.bin", "none", "sub"])
 @pytest.mark.parametrize("door", ["/resolve/main/", "/raw/main/"])
-def test_head_says_what_get_says(place: Place, door: str, path: str) -> None:
-    get, head = (place.get(door + path, method) for method in ("GET", "HEAD"))
+def test_head_says_what_get_says(sample: FilesModel, door: str, path: str) -> None:
+    get, head = (sample.get(door + path, method) for method in ("GET", "HEAD"))
     for said in (get, head):
         for name in ("date", "x-request-id"):
             said.headers.pop(name)
@@ -140,35 +142,35 @@ def test_head_says_what_get_says(place: Place, door: str, path: str) -> None:
     [("bytes=0-0", 0, 1), ("bytes=3-5", 3, 6), ("bytes=4-", 4, None), ("bytes=-3", -3, None)],
 )
 def test_a_range_is_sent_as_asked(
-    place: Place, data: bytes, asked: str, start: int, stop: int | None
+    sample: FilesModel, data: bytes, asked: str, start: int, stop: int | None
 ) -> None:
     path = "a.txt" if data is TEXT else "big/model.bin"
-    said = place.get(f"/resolve/main/{path}", Range=asked)
+    said = sample.get(f"/resolve/main/{path}", Range=asked)
     wanted = data[start:stop]
     first = start if start >= 0 else len(data) + start
     assert (said.status, said.body) == (206, wanted)
     where = f"bytes {first}-{first + len(wanted) - 1}/{len(data)}"
     assert said.headers["content-range"] == where
-    assert said.headers["x-repo-commit"] == place.sha
+    assert said.headers["x-repo-commit"] == sample.sha
 
 
 @pytest.mark.parametrize("asked", ["bytes=10-", "bytes=99-100", "bytes=-0"])
-def test_a_range_outside_is_refused_with_the_size(place: Place, asked: str) -> None:
-    said = place.get("/resolve/main/a.txt", Range=asked)
+def test_a_range_outside_is_refused_with_the_size(sample: FilesModel, asked: str) -> None:
+    said = sample.get("/resolve/main/a.txt", Range=asked)
     assert said.status == 416
     assert said.headers["content-range"] == "bytes */10"
     assert said.message
 
 
 @pytest.mark.parametrize("asked", ["bytes=5-2", "lines=0-1", "bytes=a-b", "x"])
-def test_what_is_no_range_gets_the_whole_file(place: Place, asked: str) -> None:
-    said = place.get("/resolve/main/a.txt", Range=asked)
+def test_what_is_no_range_gets_the_whole_file(sample: FilesModel, asked: str) -> None:
+    said = sample.get("/resolve/main/a.txt", Range=asked)
     assert (said.status, said.body) == (200, TEXT)
 
 
 @pytest.mark.parametrize(("path", "data"), [("a.txt", TEXT), ("big/model.bin", LARGE)])
-def test_several_ranges_come_in_parts(place: Place, path: str, data: bytes) -> None:
-    said = place.get(f"/resolve/main/{path}", Range="bytes=-2,0-1")
+def test_several_ranges_come_in_parts(sample: FilesModel, path: str, data: bytes) -> None:
+    said = sample.get(f"/resolve/main/{path}", Range="bytes=-2,0-1")
     assert said.status == 206
     kind, _, boundary = said.headers["content-type"].partition("; boundary=")
     assert kind == "multipart/byteranges"
@@ -178,17 +180,17 @@ def test_several_ranges_come_in_parts(place: Place, path: str, data: bytes) -> N
     assert end == b"--\r\n"
 
 
-def test_what_has_not_changed_is_not_sent_again(place: Place) -> None:
-    etag = place.get("/resolve/main/a.txt").headers["etag"]
+def test_what_has_not_changed_is_not_sent_again(sample: FilesModel) -> None:
+    etag = sample.get("/resolve/main/a.txt").headers["etag"]
     for condition in (etag, f"W/{etag}", f'"x", {etag}', "*"):
-        said = place.get("/resolve/main/a.txt", **{"If-None-Match": condition})
+        said = sample.get("/resolve/main/a.txt", **{"If-None-Match": condition})
         assert (said.status, said.body) == (304, b"")
         assert said.headers["etag"] == etag
-        assert said.headers["x-repo-commit"] == place.sha
-    said = place.get("/resolve/main/a.txt", **{"If-None-Match": '"x"'})
+        assert said.headers["x-repo-commit"] == sample.sha
+    said = sample.get("/resolve/main/a.txt", **{"If-None-Match": '"x"'})
     assert (said.status, said.body) == (200, TEXT)
     for condition, status in ((etag, 206), ('"x"', 200)):
-        said = place.get("/resolve/main/a.txt", Range="bytes=1-2", **{"If-Range": condition})
+        said = sample.get("/resolve/main/a.txt", Range="bytes=1-2", **{"If-Range": condition})
         assert said.status == status
 
 
@@ -196,26 +198,26 @@ REVISIONS = ["main", "HEAD", "refs%2Fheads%2Fmain", "refs/heads/main", "feat%2Fx
 
 
 @pytest.mark.parametrize("rev", [*REVISIONS, "SHA", "SHORT", "refs%2Ftags%2Fv1.0"])
-def test_a_revision_is_written_in_every_way(place: Place, rev: str) -> None:
-    rev = rev.replace("SHA", place.sha).replace("SHORT", place.sha[:7])
-    assert place.get(f"/resolve/{rev}/a.txt").body == TEXT
-    assert place.get(f"/raw/{rev}/a.txt").body == TEXT
-    assert "a.txt" in [item["path"] for item in place.api(f"/tree/{rev}").json]
-    assert place.api(f"/tree/{rev}/sub").status == 200
-    assert place.api(f"/revision/{rev}").json["sha"] == place.sha
-    assert place.api(f"/paths-info/{rev}", "POST", {"paths": ["a.txt"]}).json[0]["size"] == 10
-    assert place.api(f"/commits/{rev}").json[0]["id"] == place.sha
+def test_a_revision_is_written_in_every_way(sample: FilesModel, rev: str) -> None:
+    rev = rev.replace("SHA", sample.sha).replace("SHORT", sample.sha[:7])
+    assert sample.get(f"/resolve/{rev}/a.txt").body == TEXT
+    assert sample.get(f"/raw/{rev}/a.txt").body == TEXT
+    assert "a.txt" in [item["path"] for item in sample.api(f"/tree/{rev}").json]
+    assert sample.api(f"/tree/{rev}/sub").status == 200
+    assert sample.api(f"/revision/{rev}").json["sha"] == sample.sha
+    assert sample.api(f"/paths-info/{rev}", "POST", {"paths": ["a.txt"]}).json[0]["size"] == 10
+    assert sample.api(f"/commits/{rev}").json[0]["id"] == sample.sha
 
 
 @pytest.mark.parametrize("rev", ["none", "none%2Fx", "f" * 40, "1234567", "refs%2Fpr%2F9", "a%20b"])
-def test_a_revision_that_is_not_there_is_told_by_name(place: Place, rev: str) -> None:
+def test_a_revision_that_is_not_there_is_told_by_name(sample: FilesModel, rev: str) -> None:
     for said in (
-        place.get(f"/resolve/{rev}/a.txt"),
-        place.get(f"/resolve/{rev}/a.txt", "HEAD"),
-        place.api(f"/tree/{rev}"),
-        place.api(f"/revision/{rev}"),
-        place.api(f"/commits/{rev}"),
-        place.api(f"/paths-info/{rev}", "POST", {"paths": []}),
+        sample.get(f"/resolve/{rev}/a.txt"),
+        sample.get(f"/resolve/{rev}/a.txt", "HEAD"),
+        sample.api(f"/tree/{rev}"),
+        sample.api(f"/revision/{rev}"),
+        sample.api(f"/commits/{rev}"),
+        sample.api(f"/paths-info/{rev}", "POST", {"paths": []}),
     ):
         assert (said.status, said.code) == (404, "RevisionNotFound")
         assert said.message.startswith("Invalid rev id: ")
@@ -226,88 +228,88 @@ def test_a_revision_that_is_not_there_is_told_by_name(place: Place, rev: str) ->
     "path", ["none.txt", "sub", "sub/", "a.txt/", "a.txt/x", "sub//x.json", "./a.txt", ".", ""]
 )
 def test_a_file_that_is_not_there_is_told_with_the_commit_that_lacks_it(
-    place: Place, path: str
+    sample: FilesModel, path: str
 ) -> None:
     for method in ("GET", "HEAD"):
-        said = place.get(f"/resolve/main/{path}", method)
+        said = sample.get(f"/resolve/main/{path}", method)
         assert (said.status, said.code) == (404, "EntryNotFound")
         assert said.message == "Entry not found"
-        assert said.headers["x-repo-commit"] == place.sha
+        assert said.headers["x-repo-commit"] == sample.sha
 
 
-def test_a_refused_head_promises_no_json(place: Place) -> None:
-    address = f"/{place.owner.repo('unreadable', private=True)}/resolve/main/a.txt"
+def test_a_refused_head_promises_no_json(sample: FilesModel) -> None:
+    address = f"/{sample.owner.repo('unreadable', private=True)}/resolve/main/a.txt"
     for method, kind in [("GET", "application/json; charset=utf-8"), ("HEAD", None)]:
         for status, said in [
-            (401, place.owner.hub.call(method, address)),
-            (404, place.get("/resolve/main/none", method)),
+            (401, sample.owner.hub.call(method, address)),
+            (404, sample.get("/resolve/main/none", method)),
         ]:
             assert (said.status, said.headers.get("content-type")) == (status, kind)
             assert said.headers["x-error-message"]
 
 
-def test_odd_names_are_found_by_their_encoded_form(place: Place) -> None:
+def test_odd_names_are_found_by_their_encoded_form(sample: FilesModel) -> None:
     for path in ("sub/dir/%C3%A4%20b%23%3F%25.txt", "sub%2Fdir%2F%C3%A4%20b%23%3F%25.txt"):
-        said = place.get(f"/resolve/main/{path}")
+        said = sample.get(f"/resolve/main/{path}")
         assert said.body == b"odd"
         assert "filename*=UTF-8''%C3%A4%20b#%3F%25.txt" in said.headers["content-disposition"]
-    assert "sub/dir/ä b#?%.txt" in place.owner.api.list_repo_files(place.repo_id)
+    assert "sub/dir/ä b#?%.txt" in sample.owner.api.list_repo_files(sample.repo_id)
 
 
-def test_a_page_in_a_repository_never_runs_as_one(place: Place) -> None:
-    said = place.get("/resolve/main/page.html")
+def test_a_page_in_a_repository_never_runs_as_one(sample: FilesModel) -> None:
+    said = sample.get("/resolve/main/page.html")
     assert said.headers["content-type"] == "text/plain; charset=utf-8"
     assert said.headers["x-content-type-options"] == "nosniff"
     assert "sandbox" in said.headers["content-security-policy"]
-    asked = place.get("/resolve/main/page.html?download=true")
+    asked = sample.get("/resolve/main/page.html?download=true")
     assert asked.headers["content-disposition"].startswith("attachment")
 
 
-def test_raw_gives_what_git_has(place: Place) -> None:
-    said = place.get("/raw/main/big/model.bin")
+def test_raw_gives_what_git_has(sample: FilesModel) -> None:
+    said = sample.get("/raw/main/big/model.bin")
     assert said.body.startswith(b"version https://git-lfs.github.com/spec/v1\noid sha256:")
-    assert place.get("/raw/main/none").code == "EntryNotFound"
+    assert sample.get("/raw/main/none").code == "EntryNotFound"
 
 
-def test_the_cached_door_takes_full_shas_only(place: Place) -> None:
-    door = f"/api/resolve-cache/models/{place.repo_id}"
-    said = place.owner.hub.call("GET", f"{door}/{place.sha}/a.txt")
+def test_the_cached_door_takes_full_shas_only(sample: FilesModel) -> None:
+    door = f"/api/resolve-cache/models/{sample.repo_id}"
+    said = sample.owner.hub.call("GET", f"{door}/{sample.sha}/a.txt")
     assert (said.status, said.body) == (200, TEXT)
     assert "immutable" in said.headers["cache-control"]
-    assert place.owner.hub.call("GET", f"{door}/main/a.txt").status == 400
-    assert place.owner.hub.call("GET", f"{door}/{'f' * 40}/a.txt").code == "RevisionNotFound"
-    assert place.owner.hub.call("GET", f"{door}/{place.sha}/none").code == "EntryNotFound"
-    assert "cache-control" not in place.get("/resolve/main/a.txt").headers
+    assert sample.owner.hub.call("GET", f"{door}/main/a.txt").status == 400
+    assert sample.owner.hub.call("GET", f"{door}/{'f' * 40}/a.txt").code == "RevisionNotFound"
+    assert sample.owner.hub.call("GET", f"{door}/{sample.sha}/none").code == "EntryNotFound"
+    assert "cache-control" not in sample.get("/resolve/main/a.txt").headers
 
 
-def test_a_private_file_is_kept_in_no_shared_cache(place: Place) -> None:
-    repo = place.owner.repo("hidden", private=True)
-    sha = place.owner.api.model_info(repo).sha
+def test_a_private_file_is_kept_in_no_shared_cache(sample: FilesModel) -> None:
+    repo = sample.owner.repo("hidden", private=True)
+    sha = sample.owner.api.model_info(repo).sha
     for rev in ("main", sha):
-        said = place.owner.call("GET", f"/{repo}/resolve/{rev}/.gitattributes")
+        said = sample.owner.call("GET", f"/{repo}/resolve/{rev}/.gitattributes")
         assert "public" not in said.headers["cache-control"]
 
 
-def test_the_clients_exceptions_are_their_own(live_hub: LiveHub, place: Place) -> None:
-    api = place.owner.api
+def test_the_clients_exceptions_are_their_own(live_hub: ThreadHub, sample: FilesModel) -> None:
+    api = sample.owner.api
     with pytest.raises(RemoteEntryNotFoundError):
-        api.hf_hub_download(place.repo_id, "none.txt")
+        api.hf_hub_download(sample.repo_id, "none.txt")
     with pytest.raises(RevisionNotFoundError):
-        api.hf_hub_download(place.repo_id, "a.txt", revision="none")
+        api.hf_hub_download(sample.repo_id, "a.txt", revision="none")
     for asker in (api, live_hub.api()):
         with pytest.raises(RepositoryNotFoundError):
-            asker.hf_hub_download(place.owner.path("none"), "a.txt")
-    assert api.file_exists(place.repo_id, "a.txt")
-    assert not api.file_exists(place.repo_id, "none")
-    assert api.revision_exists(place.repo_id, "v1.0")
-    assert not api.revision_exists(place.repo_id, "none")
-    assert not api.repo_exists(place.owner.path("none"))
+            asker.hf_hub_download(sample.owner.path("none"), "a.txt")
+    assert api.file_exists(sample.repo_id, "a.txt")
+    assert not api.file_exists(sample.repo_id, "none")
+    assert api.revision_exists(sample.repo_id, "v1.0")
+    assert not api.revision_exists(sample.repo_id, "none")
+    assert not api.repo_exists(sample.owner.path("none"))
 
 
-def test_a_snapshot_is_the_repository(place: Place, tmp_path: Any) -> None:
+def test_a_snapshot_is_the_repository(sample: FilesModel, tmp_path: Any) -> None:
     folder = tmp_path / "here"
     snapshot_download(
-        place.repo_id, endpoint=place.owner.hub.url, local_dir=folder, cache_dir=tmp_path / "c"
+        sample.repo_id, endpoint=sample.owner.hub.url, local_dir=folder, cache_dir=tmp_path / "c"
     )
     assert (folder / "big" / "model.bin").read_bytes() == LARGE
     assert (folder / "sub" / "dir" / "ä b#?%.txt").read_bytes() == b"odd"
@@ -316,8 +318,8 @@ def test_a_snapshot_is_the_repository(place: Place, tmp_path: Any) -> None:
 # -- trees -------------------------------------------------------------------------------------
 
 
-def test_folders_are_listed_before_files_and_both_in_the_order_of_git(place: Place) -> None:
-    items = place.api("/tree/main").json
+def test_folders_are_listed_before_files_and_both_in_the_order_of_git(sample: FilesModel) -> None:
+    items = sample.api("/tree/main").json
     names = ["big", "sub", ".gitattributes", "a.txt", "empty", "page.html", "sub.txt"]
     assert [item["path"] for item in items] == names
     by_path = {item["path"]: item for item in items}
@@ -330,34 +332,34 @@ def test_folders_are_listed_before_files_and_both_in_the_order_of_git(place: Pla
     assert by_path["a.txt"]["type"] == "file"
     assert by_path["a.txt"]["size"] == 10
     assert by_path["a.txt"]["oid"] == hashlib.sha1(b"blob 10\0" + TEXT).hexdigest()
-    assert place.api("/tree/main/").json == items
+    assert sample.api("/tree/main/").json == items
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
-def test_folders_come_before_files_across_pages_too(place: Place, size: int) -> None:
-    items, target = [], f"/api/models/{place.repo_id}/tree/main?limit={size}"
+def test_folders_come_before_files_across_pages_too(sample: FilesModel, size: int) -> None:
+    items, target = [], f"/api/models/{sample.repo_id}/tree/main?limit={size}"
     while target:
-        page = place.owner.call("GET", target)
+        page = sample.owner.call("GET", target)
         assert len(page.json) <= size
         items += page.json
         parts = urlsplit(page.headers.get("link", "").partition(">")[0][1:])
         target = f"{parts.path}?{parts.query}" if parts.path else ""
-    assert items == place.api("/tree/main").json
+    assert items == sample.api("/tree/main").json
 
 
-def test_going_into_folders_lists_the_folders_as_well(place: Place) -> None:
-    items = place.api("/tree/main/sub?recursive=true").json
+def test_going_into_folders_lists_the_folders_as_well(sample: FilesModel) -> None:
+    items = sample.api("/tree/main/sub?recursive=true").json
     assert [(item["type"], item["path"]) for item in items] == [
         ("directory", "sub/dir"),
         ("file", "sub/dir/ä b#?%.txt"),
         ("file", "sub/x.json"),
     ]
-    assert place.api("/tree/main/sub%2Fdir").json == place.api("/tree/main/sub/dir/").json
+    assert sample.api("/tree/main/sub%2Fdir").json == sample.api("/tree/main/sub/dir/").json
 
 
-def test_large_files_tell_both_sizes_and_hashes(place: Place) -> None:
-    (item,) = place.api("/tree/main/big").json
-    pointer = place.get("/raw/main/big/model.bin").body
+def test_large_files_tell_both_sizes_and_hashes(sample: FilesModel) -> None:
+    (item,) = sample.api("/tree/main/big").json
+    pointer = sample.get("/raw/main/big/model.bin").body
     assert item["size"] == len(LARGE)
     assert item["oid"] == hashlib.sha1(b"blob %d\0" % len(pointer) + pointer).hexdigest()
     assert item["lfs"] == {
@@ -367,51 +369,51 @@ def test_large_files_tell_both_sizes_and_hashes(place: Place) -> None:
     }
 
 
-def test_expanding_tells_the_last_commit_of_each(place: Place) -> None:
-    items = {item["path"]: item for item in place.api("/tree/main?expand=true").json}
-    assert items["a.txt"]["lastCommit"]["id"] == place.sha
+def test_expanding_tells_the_last_commit_of_each(sample: FilesModel) -> None:
+    items = {item["path"]: item for item in sample.api("/tree/main?expand=true").json}
+    assert items["a.txt"]["lastCommit"]["id"] == sample.sha
     assert items["a.txt"]["lastCommit"]["title"] == "test"
     assert items["a.txt"]["lastCommit"]["date"].endswith("Z")
-    assert items["big"]["lastCommit"]["id"] != place.sha
-    listed = place.owner.api.list_repo_tree(place.repo_id, expand=True)
+    assert items["big"]["lastCommit"]["id"] != sample.sha
+    listed = sample.owner.api.list_repo_tree(sample.repo_id, expand=True)
     assert {each.path for each in listed} == items.keys()
 
 
 @pytest.mark.parametrize("path", ["a.txt", "none", "sub/none", "sub/x.json/y", "..", "sub//dir"])
-def test_what_is_no_folder_is_not_found_by_name(place: Place, path: str) -> None:
-    said = place.api(f"/tree/main/{path}")
+def test_what_is_no_folder_is_not_found_by_name(sample: FilesModel, path: str) -> None:
+    said = sample.api(f"/tree/main/{path}")
     assert (said.status, said.code) == (404, "EntryNotFound")
     assert 'does not exist on "main"' in said.message
 
 
-def test_a_thousand_and_one_entries_come_in_pages(place: Place) -> None:
-    repo = place.owner.repo("wide")
+def test_a_thousand_and_one_entries_come_in_pages(sample: FilesModel) -> None:
+    repo = sample.owner.repo("wide")
     lines = [
         {"key": "file", "value": {"path": f"{n:04}/f", "content": str(n)}} for n in range(1001)
     ]
-    assert place.owner.commit(repo, *lines).status == 200
-    first = place.owner.call("GET", f"/api/models/{repo}/tree/main?recursive=false&expand=false")
+    assert sample.owner.commit(repo, *lines).status == 200
+    first = sample.owner.call("GET", f"/api/models/{repo}/tree/main?recursive=false&expand=false")
     assert len(first.json) == 1000
     link = first.headers["link"]
-    assert link.startswith(f"<{place.owner.hub.url}/api/models/{repo}/tree/main?recursive=false&")
+    assert link.startswith(f"<{sample.owner.hub.url}/api/models/{repo}/tree/main?recursive=false&")
     assert link.endswith('>; rel="next"')
     parts = urlsplit(link.partition(">")[0][1:])
-    second = place.owner.call("GET", f"{parts.path}?{parts.query}")
+    second = sample.owner.call("GET", f"{parts.path}?{parts.query}")
     assert "link" not in second.headers
     paths = [item["path"] for item in [*first.json, *second.json]]
     assert paths == [*(f"{n:04}" for n in range(1001)), ".gitattributes"]
-    everything = list(place.owner.api.list_repo_tree(repo, recursive=True))
+    everything = list(sample.owner.api.list_repo_tree(repo, recursive=True))
     assert len(everything) == 2003
-    small = place.owner.call("GET", f"/api/models/{repo}/tree/main?limit=10")
+    small = sample.owner.call("GET", f"/api/models/{repo}/tree/main?limit=10")
     assert len(small.json) == 10
 
 
 # -- paths -------------------------------------------------------------------------------------
 
 
-def test_paths_are_asked_for_by_form_and_by_json(place: Place) -> None:
+def test_paths_are_asked_for_by_form_and_by_json(sample: FilesModel) -> None:
     paths = ["a.txt", "sub", "none", "big/model.bin", "a.txt"]
-    asked = place.api("/paths-info/main", "POST", {"paths": paths})
+    asked = sample.api("/paths-info/main", "POST", {"paths": paths})
     assert [(item["path"], item["type"]) for item in asked.json] == [
         ("a.txt", "file"),
         ("sub", "directory"),
@@ -419,65 +421,67 @@ def test_paths_are_asked_for_by_form_and_by_json(place: Place) -> None:
     ]
     form = urlencode([("paths", path) for path in paths] + [("expand", "False")])
     typed = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
-    assert place.api("/paths-info/main", "POST", form, **typed).json == asked.json
-    one = place.api("/paths-info/main", "POST", {"paths": "a.txt", "expand": True}).json
-    assert one[0]["lastCommit"]["id"] == place.sha
-    found = place.owner.api.get_paths_info(place.repo_id, paths, expand=True)
+    assert sample.api("/paths-info/main", "POST", form, **typed).json == asked.json
+    one = sample.api("/paths-info/main", "POST", {"paths": "a.txt", "expand": True}).json
+    assert one[0]["lastCommit"]["id"] == sample.sha
+    found = sample.owner.api.get_paths_info(sample.repo_id, paths, expand=True)
     assert len(found) == 3
-    assert place.api("/paths-info/main", "POST", {}).json == []
+    assert sample.api("/paths-info/main", "POST", {}).json == []
 
 
 # -- info --------------------------------------------------------------------------------------
 
 
-def test_info_lists_files_in_order_with_sizes_when_asked(place: Place) -> None:
-    info = place.api("").json
+def test_info_lists_files_in_order_with_sizes_when_asked(sample: FilesModel) -> None:
+    info = sample.api("").json
     names = [file["rfilename"] for file in info["siblings"]]
     assert names == sorted(names, key=str.encode)
     assert info["siblings"][0] == {"rfilename": ".gitattributes"}
-    files = {file["rfilename"]: file for file in place.api("?blobs=true").json["siblings"]}
+    files = {file["rfilename"]: file for file in sample.api("?blobs=true").json["siblings"]}
     assert files["a.txt"]["size"] == 10
     assert len(files["a.txt"]["blobId"]) == 40
     assert files["big/model.bin"]["lfs"]["sha256"] == hashlib.sha256(LARGE).hexdigest()
-    shown = place.owner.api.model_info(place.repo_id, files_metadata=True, securityStatus=True)
+    shown = sample.owner.api.model_info(sample.repo_id, files_metadata=True, securityStatus=True)
     assert shown.siblings is not None
     assert shown.security_repo_status == {"scansDone": False, "filesWithIssues": []}
 
 
-def test_info_is_about_the_revision_asked_for(place: Place) -> None:
-    commits = place.api("/commits/main").json
-    first = place.api(f"/revision/{commits[-1]['id']}").json
+def test_info_is_about_the_revision_asked_for(sample: FilesModel) -> None:
+    commits = sample.api("/commits/main").json
+    first = sample.api(f"/revision/{commits[-1]['id']}").json
     assert [file["rfilename"] for file in first["siblings"]] == [".gitattributes"]
     assert first["sha"] == commits[-1]["id"]
 
 
-def test_expanding_info_gives_what_is_named_and_nothing_else(place: Place) -> None:
-    said = place.api("?expand=sha&expand[]=private&expand%5B%5D=siblings")
+def test_expanding_info_gives_what_is_named_and_nothing_else(sample: FilesModel) -> None:
+    said = sample.api("?expand=sha&expand[]=private&expand%5B%5D=siblings")
     assert said.json.keys() == {"_id", "id", "sha", "private", "siblings"}
-    refused = place.api("?expand=sha&expand=none")
+    refused = sample.api("?expand=sha&expand=none")
     assert refused.status == 400
     assert refused.message.startswith('"expand" must be one of [')
-    assert place.api("?expand=xetEnabled").json["xetEnabled"] is True
+    assert sample.api("?expand=xetEnabled").json["xetEnabled"] is True
 
 
 @pytest.mark.parametrize("kind", ["model", "dataset", "space"])
-def test_every_property_that_the_client_knows_can_be_expanded(place: Place, kind: str) -> None:
+def test_every_property_that_the_client_knows_can_be_expanded(
+    sample: FilesModel, kind: str
+) -> None:
     names = {
         "model": hf_api.ExpandModelProperty_T,
         "dataset": hf_api.ExpandDatasetProperty_T,
         "space": hf_api.ExpandSpaceProperty_T,
     }[kind]
-    repo = place.owner.repo(f"all-{kind}", kind)
-    info = place.owner.api.repo_info(repo, repo_type=kind, expand=list(get_args(names)))
+    repo = sample.owner.repo(f"all-{kind}", kind)
+    info = sample.owner.api.repo_info(repo, repo_type=kind, expand=list(get_args(names)))
     assert info.sha
 
 
-def test_an_lfs_file_that_is_only_a_pointer_is_told_so(place: Place) -> None:
-    repo = place.owner.repo("pointers")
-    place.owner.api.upload_file(path_or_fileobj=b"w" * 5000, path_in_repo="m.bin", repo_id=repo)
+def test_an_lfs_file_that_is_only_a_pointer_is_told_so(sample: FilesModel) -> None:
+    repo = sample.owner.repo("pointers")
+    sample.owner.api.upload_file(path_or_fileobj=b"w" * 5000, path_in_repo="m.bin", repo_id=repo)
     sha = hashlib.sha256(b"w" * 5000).hexdigest()
-    files = place.owner.api.list_lfs_files(repo)
-    place.owner.api.permanently_delete_lfs_files(repo, files, rewrite_history=False)
-    said = place.owner.call("GET", f"/{repo}/resolve/main/m.bin")
+    files = sample.owner.api.list_lfs_files(repo)
+    sample.owner.api.permanently_delete_lfs_files(repo, files, rewrite_history=False)
+    said = sample.owner.call("GET", f"/{repo}/resolve/main/m.bin")
     assert (said.status, said.code) == (404, "EntryNotFound")
-    assert sha in place.owner.call("GET", f"/{repo}/raw/main/m.bin").body.decode()
+    assert sha in sample.owner.call("GET", f"/{repo}/raw/main/m.bin").body.decode()

@@ -10,16 +10,17 @@ from urllib.parse import urlsplit
 
 import pytest
 from huggingface_hub.errors import HfHubHTTPError
-from tests.live import LiveHub, Person
+from tests.support.hub import ThreadHub
+from tests.support.person import Person
 
 
 @pytest.fixture
-def anna(live_hub: LiveHub) -> Person:
+def anna(live_hub: ThreadHub) -> Person:
     return live_hub.user("anna")
 
 
 @dataclass(frozen=True)
-class Shelf:
+class FiveModels:
     """Five models of one user: public but for ``hidden``."""
 
     owner: Person
@@ -32,7 +33,7 @@ class Shelf:
 
 
 @pytest.fixture(scope="module")
-def shelf(live_hub: LiveHub) -> Shelf:
+def models(live_hub: ThreadHub) -> FiveModels:
     anna = live_hub.user("anna")
     word = f"w{secrets.token_hex(4)}"
     cards = {
@@ -49,7 +50,7 @@ def shelf(live_hub: LiveHub) -> Shelf:
         lines = [{"key": "file", "value": readme}, {"key": "file", "value": config}]
         assert anna.commit(repo, *lines).status == 200
     anna.api.update_repo_settings(anna.path(f"{word}-gated"), gated="auto")
-    return Shelf(anna, word)
+    return FiveModels(anna, word)
 
 
 @pytest.mark.parametrize(
@@ -72,45 +73,47 @@ def shelf(live_hub: LiveHub) -> Shelf:
         ("author=nobody-has-this-name", set()),
     ],
 )
-def test_filters_leave_what_has_all_of_them(shelf: Shelf, query: str, found: set[str]) -> None:
-    assert set(shelf.names(query)) == found
+def test_filters_leave_what_has_all_of_them(
+    models: FiveModels, query: str, found: set[str]
+) -> None:
+    assert set(models.names(query)) == found
 
 
-def test_private_ones_are_listed_to_those_who_may_read_them(shelf: Shelf) -> None:
-    assert "hidden" in shelf.names(token=shelf.owner.token)
-    stranger = shelf.owner.hub.user("stranger")
-    assert "hidden" not in shelf.names(token=stranger.token)
-    upper = shelf.owner.name.upper()
-    assert len(shelf.names(f"author={upper}", token=shelf.owner.token)) == 5
+def test_private_ones_are_listed_to_those_who_may_read_them(models: FiveModels) -> None:
+    assert "hidden" in models.names(token=models.owner.token)
+    stranger = models.owner.hub.user("stranger")
+    assert "hidden" not in models.names(token=stranger.token)
+    upper = models.owner.name.upper()
+    assert len(models.names(f"author={upper}", token=models.owner.token)) == 5
 
 
 @pytest.mark.parametrize("sort", ["lastModified", "createdAt", "last_modified", "id"])
-def test_sorting_is_in_both_directions(shelf: Shelf, sort: str) -> None:
-    down = shelf.names(f"sort={sort}&direction=-1")
-    assert shelf.names(f"sort={sort}&direction=1") == down[::-1]
-    assert shelf.names(f"sort={sort}") == down
+def test_sorting_is_in_both_directions(models: FiveModels, sort: str) -> None:
+    down = models.names(f"sort={sort}&direction=-1")
+    assert models.names(f"sort={sort}&direction=1") == down[::-1]
+    assert models.names(f"sort={sort}") == down
     if sort == "createdAt":
         assert down == ["gated", "three", "two", "one"]
 
 
-def test_pages_lead_to_one_another_and_keep_the_question(shelf: Shelf) -> None:
+def test_pages_lead_to_one_another_and_keep_the_question(models: FiveModels) -> None:
     found: list[str] = []
-    target = f"/api/models?search={shelf.word}&limit=3&sort=createdAt&full=true"
+    target = f"/api/models?search={models.word}&limit=3&sort=createdAt&full=true"
     while target:
-        said = shelf.owner.hub.call("GET", target)
+        said = models.owner.hub.call("GET", target)
         found += [item["id"] for item in said.json]
         assert all("siblings" in item for item in said.json)
         link = said.headers.get("link", "").partition(">")[0][1:]
-        assert not link or link.startswith(shelf.owner.hub.url)
+        assert not link or link.startswith(models.owner.hub.url)
         parts = urlsplit(link)
         target = f"{parts.path}?{parts.query}" if link else ""
     assert len(found) == len(set(found)) == 4
-    api = shelf.owner.hub.api()
-    assert len(list(api.list_models(search=shelf.word, limit=3))) == 3
+    api = models.owner.hub.api()
+    assert len(list(api.list_models(search=models.word, limit=3))) == 3
 
 
-def test_an_item_has_the_fields_that_clients_read(shelf: Shelf) -> None:
-    call, word = shelf.owner.hub.call, shelf.word
+def test_an_item_has_the_fields_that_clients_read(models: FiveModels) -> None:
+    call, word = models.owner.hub.call, models.word
     (item,) = call("GET", f"/api/models?search={word}-one").json
     needed = "_id id modelId likes downloads private tags createdAt pipeline_tag library_name"
     assert item.keys() >= set(needed.split())
@@ -133,18 +136,20 @@ def test_the_client_lists_every_kind(anna: Person) -> None:
     assert [each.id for each in api.list_spaces(search=word, full=True)] == [anna.path(word)]
 
 
-def test_tags_are_listed_by_type(shelf: Shelf) -> None:
-    found = shelf.owner.hub.call("GET", "/api/models-tags-by-type").json
+def test_tags_are_listed_by_type(models: FiveModels) -> None:
+    found = models.owner.hub.call("GET", "/api/models-tags-by-type").json
     assert {"id": "license:mit", "label": "mit", "type": "license"}.items() <= next(
         tag for tag in found["license"] if tag["id"] == "license:mit"
     ).items()
-    assert isinstance(shelf.owner.hub.call("GET", "/api/datasets-tags-by-type").json, dict)
+    assert isinstance(models.owner.hub.call("GET", "/api/datasets-tags-by-type").json, dict)
 
 
 # -- who am I ----------------------------------------------------------------------------------
 
 
-def test_who_am_i_is_told_in_the_shape_of_each_generation(live_hub: LiveHub, anna: Person) -> None:
+def test_who_am_i_is_told_in_the_shape_of_each_generation(
+    live_hub: ThreadHub, anna: Person
+) -> None:
     org = live_hub.org(anna)
     assert anna.call("GET", "/api/whoami").json == {"user": anna.name, "orgs": [org]}
     who = anna.call("GET", "/api/whoami-v2").json
@@ -160,7 +165,7 @@ def test_who_am_i_is_told_in_the_shape_of_each_generation(live_hub: LiveHub, ann
         live_hub.api("hf_nobody").whoami()
 
 
-def test_signing_in_opens_a_session_that_signing_out_ends(live_hub: LiveHub) -> None:
+def test_signing_in_opens_a_session_that_signing_out_ends(live_hub: ThreadHub) -> None:
     bo = live_hub.user("bo", password="correct horse")
     said = live_hub.call("POST", "/api/login", {"username": bo.name, "password": "correct horse"})
     token = said.json["token"]
@@ -177,7 +182,7 @@ def test_an_access_token_is_no_session_to_end(anna: Person) -> None:
     assert anna.api.whoami()["name"] == anna.name
 
 
-def test_people_and_organizations_are_described(live_hub: LiveHub, anna: Person) -> None:
+def test_people_and_organizations_are_described(live_hub: ThreadHub, anna: Person) -> None:
     bo = live_hub.user("bo")
     org = live_hub.org(anna, {"read": bo})
     anna.repo("a")
@@ -239,7 +244,7 @@ def test_large_files_become_lfs_objects_on_the_way(anna: Person) -> None:
     assert list(folder.iterdir()) == []
 
 
-def test_every_file_of_a_namespace_is_listed_as_in_2021(live_hub: LiveHub, anna: Person) -> None:
+def test_every_file_of_a_namespace_is_listed_as_in_2021(live_hub: ThreadHub, anna: Person) -> None:
     org = live_hub.org(anna)
     anna.call("POST", "/api/repos/create", {"name": "one", "organization": None})
     anna.call("POST", "/api/repos/create", {"name": "two", "organization": org})

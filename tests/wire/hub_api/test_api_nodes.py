@@ -7,7 +7,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.live import LiveHub, Person
+from tests.support.hub import ThreadHub
+from tests.support.person import Person
 
 
 def everything(anna: Person, repos: dict[str, str]) -> dict[str, object]:
@@ -42,7 +43,7 @@ def fill(anna: Person) -> dict[str, str]:
 
 
 def test_a_node_that_loses_its_folder_reads_everything_whole(
-    own_hub: Callable[..., LiveHub],
+    own_hub: Callable[..., ThreadHub],
 ) -> None:
     hub = own_hub("company")
     anna = hub.user()
@@ -59,7 +60,7 @@ def test_a_node_that_loses_its_folder_reads_everything_whole(
 
 
 def test_a_node_that_starts_with_an_empty_folder_reads_everything_whole(
-    own_hub: Callable[..., LiveHub],
+    own_hub: Callable[..., ThreadHub],
 ) -> None:
     hub = own_hub("company")
     anna = hub.user()
@@ -73,10 +74,10 @@ def test_a_node_that_starts_with_an_empty_folder_reads_everything_whole(
 
 
 def test_two_nodes_over_one_database_see_each_others_writes(
-    own_hub: Callable[..., LiveHub], tmp_path: Path
+    own_hub: Callable[..., ThreadHub], tmp_path: Path
 ) -> None:
     one = own_hub("company")
-    two = LiveHub("company", dataclasses.replace(one.settings, data=tmp_path / "two")).start()
+    two = ThreadHub("company", dataclasses.replace(one.settings, data=tmp_path / "two")).start()
     try:
         anna = one.user()
         there = Person(two, anna.name, anna.pk, anna.token)

@@ -8,11 +8,12 @@ from urllib.parse import urlsplit
 
 import pytest
 from huggingface_hub.errors import BadRequestError, HfHubHTTPError, RevisionNotFoundError
-from tests.live import LiveHub, Person
+from tests.support.hub import ThreadHub
+from tests.support.person import Person
 
 
 @pytest.fixture
-def anna(live_hub: LiveHub) -> Person:
+def anna(live_hub: ThreadHub) -> Person:
     return live_hub.user("anna")
 
 

@@ -12,7 +12,8 @@ from huggingface_hub.errors import (
     HfHubHTTPError,
     RepositoryNotFoundError,
 )
-from tests.live import LiveHub, Person
+from tests.support.hub import ThreadHub
+from tests.support.person import Person
 from tests.wire.hub_api.test_api_rights import address
 
 from hubstead.app import routes
@@ -23,7 +24,7 @@ PREFIX = {"model": "", "dataset": "datasets/", "space": "spaces/", "kernel": "ke
 
 
 @pytest.fixture
-def anna(live_hub: LiveHub) -> Person:
+def anna(live_hub: ThreadHub) -> Person:
     return live_hub.user("anna")
 
 
@@ -91,7 +92,7 @@ def test_a_name_that_is_taken_is_told_with_its_address_in_any_case(anna: Person)
 
 
 def test_a_place_of_others_is_refused_unless_the_repository_is_there(
-    live_hub: LiveHub, anna: Person
+    live_hub: ThreadHub, anna: Person
 ) -> None:
     bo = live_hub.user("bo")
     with pytest.raises(HfHubHTTPError, match="403"):
@@ -163,7 +164,7 @@ MOVABLE = {
 
 
 @pytest.fixture(scope="module")
-def moved(live_hub: LiveHub) -> tuple[Person, Person, str, str]:
+def moved(live_hub: ThreadHub) -> tuple[Person, Person, str, str]:
     """A private repository that was moved from a user into an organization."""
     anna, bo = live_hub.user("anna"), live_hub.user("bo")
     org = live_hub.org(anna)
@@ -213,7 +214,7 @@ def test_a_name_left_behind_can_be_taken_again(anna: Person) -> None:
 
 
 def test_a_move_onto_a_taken_name_or_to_another_user_is_refused(
-    live_hub: LiveHub, anna: Person
+    live_hub: ThreadHub, anna: Person
 ) -> None:
     bo = live_hub.user("bo")
     anna.repo("one")
@@ -269,7 +270,7 @@ def test_what_is_not_sent_stays(anna: Person) -> None:
 
 
 def test_a_gated_repository_shows_what_it_is_and_keeps_its_content(
-    live_hub: LiveHub, anna: Person
+    live_hub: ThreadHub, anna: Person
 ) -> None:
     bo = live_hub.user("bo")
     repo = anna.repo()
@@ -284,7 +285,7 @@ def test_a_gated_repository_shows_what_it_is_and_keeps_its_content(
 
 
 def test_a_copy_has_the_history_the_refs_and_the_large_files(
-    live_hub: LiveHub, anna: Person
+    live_hub: ThreadHub, anna: Person
 ) -> None:
     bo = live_hub.user("bo")
     repo = anna.repo()

@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass, field
 
 import pytest
-from tests.live import LiveHub, Person, Said
+from tests.support.http import Response
+from tests.support.hub import ThreadHub
+from tests.support.person import Person
 
 from hubstead.app import routes
 from hubstead.repos import Right
@@ -19,7 +21,7 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 NEEDED = {"GET /api/{kinds}/{repo}/xet-write-token/{rev*}": Right.WRITE}
 #: Names of one length, so that answers about them can be compared byte by byte.
 PUBLIC, PRIVATE, GATED, ABSENT = "bert-open", "bert-hush", "bert-gate", "bert-none"
-#: What people may do with what the organization ``town.org`` has.
+#: What people may do with what the organization ``acme.org`` has.
 STANDINGS: dict[str, Right | None] = {
     "anonymous": None,
     "stranger": None,
@@ -33,15 +35,15 @@ STANDINGS: dict[str, Right | None] = {
 
 
 @dataclass
-class Town:
+class RightsOrg:
     """An organization with a model and a space of each visibility, and everybody around it."""
 
-    hub: LiveHub
+    hub: ThreadHub
     owner: Person
     org: str
     tokens: dict[str, str] = field(default_factory=dict)
 
-    def call(self, route: Route, name: str, token: str, method: str = "") -> Said:
+    def call(self, route: Route, name: str, token: str, method: str = "") -> Response:
         target = address(route, f"{self.org}/{name}")
         method = method or route.method
         body = None if method in ("GET", "HEAD", "OPTIONS") else b"{}"
@@ -59,11 +61,11 @@ def address(route: Route, repo_id: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def town(live_hub: LiveHub) -> Town:
+def acme(live_hub: ThreadHub) -> RightsOrg:
     people = {role: live_hub.user(role) for role in ("read", "contributor", "write", "admin")}
     owner = live_hub.user("owner")
-    town = Town(live_hub, owner, live_hub.org(owner, people))
-    town.tokens = {role: person.token for role, person in people.items()} | {
+    acme = RightsOrg(live_hub, owner, live_hub.org(owner, people))
+    acme.tokens = {role: person.token for role, person in people.items()} | {
         "anonymous": "",
         "stranger": live_hub.user("stranger").token,
         "owner": owner.token,
@@ -71,26 +73,28 @@ def town(live_hub: LiveHub) -> Town:
     }
     for name in (PUBLIC, PRIVATE, GATED):
         for kind, sdk in (("model", None), ("space", "static")):
-            repo_id = f"{town.org}/{name}"
+            repo_id = f"{acme.org}/{name}"
             owner.api.create_repo(repo_id, repo_type=kind, space_sdk=sdk, private=name == PRIVATE)
             if name == GATED:
                 owner.api.update_repo_settings(repo_id, repo_type=kind, gated="auto")
-    return town
+    return acme
 
 
-def told(said: Said) -> tuple[int, str | None]:
+def told(said: Response) -> tuple[int, str | None]:
     return said.status, said.code
 
 
 @pytest.mark.parametrize("name", ROUTES)
-def test_a_route_does_what_its_right_says_and_nothing_for_others(town: Town, name: str) -> None:
+def test_a_route_does_what_its_right_says_and_nothing_for_others(
+    acme: RightsOrg, name: str
+) -> None:
     route = ROUTES[name]
     needed = NEEDED.get(name, route.access)
     for who, standing in STANDINGS.items():
-        token = town.tokens[who]
+        token = acme.tokens[who]
         signed_in = bool(token)
         for visibility in (PUBLIC, PRIVATE, GATED):
-            said = town.call(route, visibility, token)
+            said = acme.call(route, visibility, token)
             case = (who, visibility, said.status, said.body)
             outside = standing is None
             if visibility == PRIVATE and outside:
@@ -108,27 +112,27 @@ def test_a_route_does_what_its_right_says_and_nothing_for_others(town: Town, nam
 
 
 @pytest.mark.parametrize("name", ROUTES)
-def test_a_token_that_is_not_valid_is_told_so_whatever_is_there(town: Town, name: str) -> None:
+def test_a_token_that_is_not_valid_is_told_so_whatever_is_there(acme: RightsOrg, name: str) -> None:
     for repo in (PUBLIC, PRIVATE, GATED, ABSENT):
-        said = town.call(ROUTES[name], repo, "hf_nobody")
+        said = acme.call(ROUTES[name], repo, "hf_nobody")
         assert told(said) == (401, None)
         assert said.message == "Invalid credentials in Authorization header"
-    others = town.hub.call("GET", "/api/whoami-v2", token="hf_nobody")
+    others = acme.hub.call("GET", "/api/whoami-v2", token="hf_nobody")
     assert others.message == "Invalid credentials in Authorization header"
 
 
 @pytest.mark.parametrize("name", ROUTES)
 @pytest.mark.parametrize("who", ["anonymous", "stranger"])
 def test_a_hidden_repository_is_answered_like_none_with_every_method(
-    town: Town, name: str, who: str
+    acme: RightsOrg, name: str, who: str
 ) -> None:
     for method in METHODS:
-        hidden = town.call(ROUTES[name], PRIVATE, town.tokens[who], method)
-        absent = town.call(ROUTES[name], ABSENT, town.tokens[who], method)
+        hidden = acme.call(ROUTES[name], PRIVATE, acme.tokens[who], method)
+        absent = acme.call(ROUTES[name], ABSENT, acme.tokens[who], method)
         assert plain(hidden) == plain(absent), method
 
 
-def plain(said: Said) -> tuple[int, dict[str, str], bytes]:
+def plain(said: Response) -> tuple[int, dict[str, str], bytes]:
     """Return the whole answer without what differs between any two answers."""
     headers = {k: v for k, v in said.headers.items() if k not in ("date", "x-request-id")}
     body = said.body.replace(said.headers["x-request-id"].encode(), b"ID")
@@ -154,13 +158,13 @@ def plain(said: Said) -> tuple[int, dict[str, str], bytes]:
     ],
 )
 def test_a_hidden_repository_named_elsewhere_is_answered_like_none(
-    town: Town, method: str, path: str, body: dict[str, str] | None
+    acme: RightsOrg, method: str, path: str, body: dict[str, str] | None
 ) -> None:
-    stranger = town.hub.user("stranger")
+    stranger = acme.hub.user("stranger")
     stranger.repo("own")
     answers = []
     for name in (PRIVATE, ABSENT):
-        names = {"ORG": town.org, "NAME": name, "ME": stranger.name}
+        names = {"ORG": acme.org, "NAME": name, "ME": stranger.name}
         sent = {key: _filled(value, names) for key, value in (body or {}).items()}
         answers.append(plain(stranger.call(method, _filled(path, names), sent if body else None)))
     assert answers[0] == answers[1]
@@ -170,8 +174,8 @@ def _filled(text: str, names: dict[str, str]) -> str:
     return re.sub("ORG|NAME|ME", lambda found: names[found[0]], text)
 
 
-def test_the_old_name_of_a_hidden_repository_is_no_name_for_a_stranger(town: Town) -> None:
-    anna, stranger = town.hub.user("anna"), town.hub.user("stranger")
+def test_the_old_name_of_a_hidden_repository_is_no_name_for_a_stranger(acme: RightsOrg) -> None:
+    anna, stranger = acme.hub.user("anna"), acme.hub.user("stranger")
     anna.repo("old", private=True)
     anna.api.move_repo(anna.path("old"), anna.path("new"))
     old, none = (
@@ -182,12 +186,12 @@ def test_the_old_name_of_a_hidden_repository_is_no_name_for_a_stranger(town: Tow
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_a_route_without_repository_asks_for_what_its_line_says(town: Town, name: str) -> None:
+def test_a_route_without_repository_asks_for_what_its_line_says(acme: RightsOrg, name: str) -> None:
     route = OTHERS[name]
     target = re.sub(r"\{\w+[+*]?\}", "none", route.pattern)
     body = None if route.method in ("GET", "HEAD") else b"{}"
-    anonymous = town.hub.call(route.method, target, body)
-    invalid = town.hub.call(route.method, target, body, token="hf_nobody")
+    anonymous = acme.hub.call(route.method, target, body)
+    invalid = acme.hub.call(route.method, target, body, token="hf_nobody")
     if route.access is Access.SIGNED_IN:
         assert told(anonymous) == (401, None)
         assert anonymous.message == "Invalid username or password."
@@ -198,11 +202,11 @@ def test_a_route_without_repository_asks_for_what_its_line_says(town: Town, name
         assert invalid.message == "Invalid credentials in Authorization header"
 
 
-def test_what_a_contributor_made_is_theirs_and_nothing_else(town: Town) -> None:
-    contributor, other = town.hub.user("contributor"), town.hub.user("contributor")
-    org = town.hub.org(town.owner, {"contributor": contributor})
+def test_what_a_contributor_made_is_theirs_and_nothing_else(acme: RightsOrg) -> None:
+    contributor, other = acme.hub.user("contributor"), acme.hub.user("contributor")
+    org = acme.hub.org(acme.owner, {"contributor": contributor})
     contributor.api.create_repo(f"{org}/mine")
-    town.owner.api.create_repo(f"{org}/theirs")
+    acme.owner.api.create_repo(f"{org}/theirs")
     settings = {"gated": "auto"}
     assert contributor.call("PUT", f"/api/models/{org}/mine/settings", settings).status == 200
     assert contributor.call("PUT", f"/api/models/{org}/theirs/settings", settings).status == 403

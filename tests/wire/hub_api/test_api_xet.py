@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.factories import a_repo
-from tests.live import LiveHub, Person, Said
+from tests.support.factories import a_repo
+from tests.support.http import Response
+from tests.support.hub import ThreadHub
+from tests.support.person import Person
 
 from hubstead.accounts import Actor, actor_of_token
 from hubstead.ids import Kind, RepoId
@@ -31,7 +33,7 @@ def sha256(data: bytes) -> str:
 
 
 @dataclass(frozen=True)
-class Place:
+class MixedModel:
     """A model with files sent by Xet, by LFS, and inside the commit."""
 
     owner: Person
@@ -40,13 +42,13 @@ class Place:
     others: dict[str, Person] = field(default_factory=dict)
 
     @property
-    def hub(self) -> LiveHub:
+    def hub(self) -> ThreadHub:
         return self.owner.hub
 
-    def get(self, path: str, method: str = "GET", **headers: str) -> Said:
+    def get(self, path: str, method: str = "GET", **headers: str) -> Response:
         return self.hub.call(method, f"/{self.repo_id}{path}", **headers)
 
-    def api(self, path: str, body: Any = None, *, token: str = "", method: str = "") -> Said:
+    def api(self, path: str, body: Any = None, *, token: str = "", method: str = "") -> Response:
         target = f"/api/models/{self.repo_id}{path}"
         return self.hub.call(method or ("POST" if body else "GET"), target, body, token=token)
 
@@ -55,7 +57,7 @@ class Place:
         return found(self.hub, repo_id or self.repo_id, data)
 
 
-def found(hub: LiveHub, repo_id: str, data: bytes) -> Found | None:
+def found(hub: ThreadHub, repo_id: str, data: bytes) -> Found | None:
     async def look() -> Found | None:
         repo = await open_repo(hub.db, Actor(), RepoId.parse(Kind.MODEL, repo_id))
         return await find(hub.db, repo.pk, sha256(data))
@@ -64,7 +66,7 @@ def found(hub: LiveHub, repo_id: str, data: bytes) -> Found | None:
 
 
 @pytest.fixture(scope="module")
-def place(live_hub: LiveHub, tmp_path_factory: pytest.TempPathFactory) -> Place:
+def sample(live_hub: ThreadHub, tmp_path_factory: pytest.TempPathFactory) -> MixedModel:
     anna = live_hub.user("anna")
     repo = anna.repo()
     home = tmp_path_factory.mktemp("anna")
@@ -85,15 +87,15 @@ def place(live_hub: LiveHub, tmp_path_factory: pytest.TempPathFactory) -> Place:
         "owner with a read token": anna.with_token("read"),
         "stranger with a read token": live_hub.user("reader", role="read"),
     }
-    return Place(anna, repo, sha, others)
+    return MixedModel(anna, repo, sha, others)
 
 
 # -- tokens ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("verb", ["read", "write"])
-def test_a_token_is_told_in_the_body_and_in_headers(place: Place, verb: str) -> None:
-    said = place.api(f"/xet-{verb}-token/main", token=place.owner.token)
+def test_a_token_is_told_in_the_body_and_in_headers(sample: MixedModel, verb: str) -> None:
+    said = sample.api(f"/xet-{verb}-token/main", token=sample.owner.token)
     assert said.status == 200
     told = said.json
     assert told == {
@@ -101,40 +103,44 @@ def test_a_token_is_told_in_the_body_and_in_headers(place: Place, verb: str) -> 
         "exp": int(said.headers["x-xet-token-expiration"]),
         "casUrl": said.headers["x-xet-cas-url"],
     }
-    assert re.fullmatch(re.escape(place.hub.url) + r"/xet/\w+/\w+", told["casUrl"])
-    seconds = place.hub.settings.xet_token_seconds
+    assert re.fullmatch(re.escape(sample.hub.url) + r"/xet/\w+/\w+", told["casUrl"])
+    seconds = sample.hub.settings.xet_token_seconds
     assert 0 <= time.time() + seconds - told["exp"] < 30
     assert seconds >= 3600
     assert said.headers["cache-control"] == "no-store"
-    assert place.owner.token not in said.body.decode()
+    assert sample.owner.token not in said.body.decode()
 
 
 @pytest.mark.parametrize("revision", ["main", "feat%2Fx", "feat/x", "v1.0", "HEAD", "SHA"])
 @pytest.mark.parametrize("verb", ["read", "write"])
-def test_a_token_is_had_for_any_revision_there_is(place: Place, verb: str, revision: str) -> None:
-    revision = revision.replace("SHA", place.sha)
-    said = place.api(f"/xet-{verb}-token/{revision}", token=place.owner.token)
+def test_a_token_is_had_for_any_revision_there_is(
+    sample: MixedModel, verb: str, revision: str
+) -> None:
+    revision = revision.replace("SHA", sample.sha)
+    said = sample.api(f"/xet-{verb}-token/{revision}", token=sample.owner.token)
     assert said.status == 200
-    assert said.headers["x-repo-commit"] == place.sha
+    assert said.headers["x-repo-commit"] == sample.sha
 
 
 @pytest.mark.parametrize("verb", ["read", "write"])
 @pytest.mark.parametrize("revision", ["nope", "None", "a" * 40, "refs%2Fpr%2F1"])
 def test_no_token_is_had_for_a_revision_that_nobody_made(
-    place: Place, verb: str, revision: str
+    sample: MixedModel, verb: str, revision: str
 ) -> None:
-    said = place.api(f"/xet-{verb}-token/{revision}", token=place.owner.token)
+    said = sample.api(f"/xet-{verb}-token/{revision}", token=sample.owner.token)
     assert (said.status, said.code) == (404, "RevisionNotFound")
     assert "x-xet-access-token" not in said.headers
 
 
 @pytest.mark.parametrize("revision", ["None", "main", "nope", "refs%2Fpr%2F1"])
-def test_for_a_pull_request_to_come_the_revision_says_nothing(place: Place, revision: str) -> None:
+def test_for_a_pull_request_to_come_the_revision_says_nothing(
+    sample: MixedModel, revision: str
+) -> None:
     target = f"/xet-write-token/{revision}?create_pr=1"
-    assert place.api(target, token=place.owner.token).status == 200
+    assert sample.api(target, token=sample.owner.token).status == 200
 
 
-def test_who_can_read_may_upload_for_a_pull_request_only(place: Place) -> None:
+def test_who_can_read_may_upload_for_a_pull_request_only(sample: MixedModel) -> None:
     expected = {
         # who: (read, write, write for a pull request)
         "owner": (200, 200, 200),
@@ -143,61 +149,61 @@ def test_who_can_read_may_upload_for_a_pull_request_only(place: Place) -> None:
         "stranger with a read token": (200, 403, 403),
         "nobody": (200, 401, 401),
     }
-    tokens = {name: person.token for name, person in place.others.items()}
-    tokens |= {"owner": place.owner.token, "nobody": ""}
+    tokens = {name: person.token for name, person in sample.others.items()}
+    tokens |= {"owner": sample.owner.token, "nobody": ""}
     for who, statuses in expected.items():
         asked = ("read-token/main", "write-token/main", "write-token/None?create_pr=1")
-        said = [place.api(f"/xet-{each}", token=tokens[who]) for each in asked]
+        said = [sample.api(f"/xet-{each}", token=tokens[who]) for each in asked]
         assert tuple(each.status for each in said) == statuses, who
         for each in said:
             assert ("x-xet-access-token" in each.headers) == (each.status == 200)
             assert each.status == 200 or each.message
 
 
-def test_a_private_repository_gives_tokens_to_nobody_outside(place: Place) -> None:
-    hidden = place.owner.repo("hidden", private=True)
+def test_a_private_repository_gives_tokens_to_nobody_outside(sample: MixedModel) -> None:
+    hidden = sample.owner.repo("hidden", private=True)
     for verb in ("read", "write"):
         for query in ("", "?create_pr=1"):
             target = f"/api/models/{hidden}/xet-{verb}-token/main{query}"
-            said = place.others["stranger"].call("GET", target)
+            said = sample.others["stranger"].call("GET", target)
             assert (said.status, said.code) == (404, "RepoNotFound")
-            assert place.hub.call("GET", target).status == 401
+            assert sample.hub.call("GET", target).status == 401
 
 
-def test_a_gated_repository_gives_tokens_to_those_let_in(place: Place) -> None:
-    gated = place.owner.repo("gated-tokens")
-    place.owner.api.update_repo_settings(gated, gated="auto")
+def test_a_gated_repository_gives_tokens_to_those_let_in(sample: MixedModel) -> None:
+    gated = sample.owner.repo("gated-tokens")
+    sample.owner.api.update_repo_settings(gated, gated="auto")
     for verb in ("read", "write"):
         target = f"/api/models/{gated}/xet-{verb}-token/main"
-        said = place.others["stranger"].call("GET", target)
+        said = sample.others["stranger"].call("GET", target)
         assert (said.status, said.code) == (403, "GatedRepo")
-        assert place.owner.call("GET", target).status == 200
+        assert sample.owner.call("GET", target).status == 200
 
 
 def test_an_empty_repository_takes_its_first_upload_on_the_default_branch_only(
-    place: Place,
+    sample: MixedModel,
 ) -> None:
-    hub, name = place.hub, place.owner.path("empty")
-    anna = hub.run(actor_of_token(hub.db, place.owner.token))
+    hub, name = sample.hub, sample.owner.path("empty")
+    anna = hub.run(actor_of_token(hub.db, sample.owner.token))
     empty = hub.run(a_repo(hub.db, anna, name))
     hub.hub.stores.git.create(empty.id)
     for revision, status in [("main", 200), ("refs%2Fheads%2Fmain", 200), ("other", 404)]:
-        said = place.owner.call("GET", f"/api/models/{name}/xet-write-token/{revision}")
+        said = sample.owner.call("GET", f"/api/models/{name}/xet-write-token/{revision}")
         assert said.status == status, revision
-    assert place.owner.call("GET", f"/api/models/{name}/xet-read-token/main").status == 404
+    assert sample.owner.call("GET", f"/api/models/{name}/xet-read-token/main").status == 404
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_repositories_of_every_kind_have_tokens(place: Place, kind: str) -> None:
-    repo = place.owner.repo(f"a-{kind}", kind)
-    said = place.owner.call("GET", f"/api/{kind}s/{repo}/xet-write-token/main")
+def test_repositories_of_every_kind_have_tokens(sample: MixedModel, kind: str) -> None:
+    repo = sample.owner.repo(f"a-{kind}", kind)
+    said = sample.owner.call("GET", f"/api/{kind}s/{repo}/xet-write-token/main")
     assert said.status == 200
 
 
-def test_a_renamed_repository_leads_to_its_tokens(place: Place) -> None:
-    old, new = place.owner.repo("old-name"), place.owner.path("new-name")
-    place.owner.api.move_repo(old, new)
-    said = place.owner.call("GET", f"/api/models/{old}/xet-write-token/main?create_pr=1")
+def test_a_renamed_repository_leads_to_its_tokens(sample: MixedModel) -> None:
+    old, new = sample.owner.repo("old-name"), sample.owner.path("new-name")
+    sample.owner.api.move_repo(old, new)
+    said = sample.owner.call("GET", f"/api/models/{old}/xet-write-token/main?create_pr=1")
     assert said.status == 307
     assert said.headers["location"] == f"/api/models/{new}/xet-write-token/main?create_pr=1"
 
@@ -205,7 +211,7 @@ def test_a_renamed_repository_leads_to_its_tokens(place: Place) -> None:
 # -- resolve -----------------------------------------------------------------------------------
 
 
-def links(said: Said) -> dict[str, str]:
+def links(said: Response) -> dict[str, str]:
     pairs = re.findall(r'<([^>]*)>; rel="([^"]*)"', said.headers["link"])
     return {rel: url for url, rel in pairs}
 
@@ -213,49 +219,51 @@ def links(said: Said) -> dict[str, str]:
 @pytest.mark.parametrize("method", ["HEAD", "GET"])
 @pytest.mark.parametrize("revision", ["main", "feat/x", "SHA"])
 def test_a_xet_file_tells_its_hash_and_where_to_go_on(
-    place: Place, method: str, revision: str
+    sample: MixedModel, method: str, revision: str
 ) -> None:
-    said = place.get(f"/resolve/{revision.replace('SHA', place.sha)}/sub/big.bin", method)
-    known = place.found(BIG)
+    said = sample.get(f"/resolve/{revision.replace('SHA', sample.sha)}/sub/big.bin", method)
+    known = sample.found(BIG)
     assert known is not None
     assert known.file is not None
     assert said.status == 200
     assert said.headers["x-xet-hash"] == known.file
     assert said.headers["x-linked-etag"] == said.headers["etag"] == f'"{sha256(BIG)}"'
     assert said.headers["x-linked-size"] == said.headers["content-length"] == str(len(BIG))
-    assert said.headers["x-repo-commit"] == place.sha
+    assert said.headers["x-repo-commit"] == sample.sha
     assert said.headers["accept-ranges"] == "bytes"
     assert said.body == (BIG if method == "GET" else b"")
-    token_url = f"{place.hub.url}/api/models/{place.repo_id}/xet-read-token/{place.sha}"
-    access = place.hub.call("GET", token_url.removeprefix(place.hub.url)).json
+    token_url = f"{sample.hub.url}/api/models/{sample.repo_id}/xet-read-token/{sample.sha}"
+    access = sample.hub.call("GET", token_url.removeprefix(sample.hub.url)).json
     assert links(said) == {
         "xet-auth": token_url,
         "xet-reconstruction-info": f"{access['casUrl']}/v1/reconstructions/{known.file}",
     }
 
 
-def test_the_address_of_the_plan_answers_to_the_token(place: Place) -> None:
-    told = links(place.get("/resolve/main/sub/big.bin", "HEAD"))
-    token = place.hub.call("GET", told["xet-auth"].removeprefix(place.hub.url)).json["accessToken"]
-    plan = told["xet-reconstruction-info"].removeprefix(place.hub.url)
+def test_the_address_of_the_plan_answers_to_the_token(sample: MixedModel) -> None:
+    told = links(sample.get("/resolve/main/sub/big.bin", "HEAD"))
+    token = sample.hub.call("GET", told["xet-auth"].removeprefix(sample.hub.url)).json[
+        "accessToken"
+    ]
+    plan = told["xet-reconstruction-info"].removeprefix(sample.hub.url)
     for version in ("/v1/", "/v2/"):  # JavaScript asks for the second (hub-api 5.2)
-        said = place.hub.call("GET", plan.replace("/v1/", version), token=token)
+        said = sample.hub.call("GET", plan.replace("/v1/", version), token=token)
         assert said.status == 200
         assert sum(term["unpacked_length"] for term in said.json["terms"]) == len(BIG)
 
 
-def test_resolve_cache_tells_the_same(place: Place) -> None:
-    target = f"/api/resolve-cache/models/{place.repo_id}/{place.sha}/sub/big.bin"
-    cached, plain = place.hub.call("HEAD", target), place.get("/resolve/main/sub/big.bin", "HEAD")
+def test_resolve_cache_tells_the_same(sample: MixedModel) -> None:
+    target = f"/api/resolve-cache/models/{sample.repo_id}/{sample.sha}/sub/big.bin"
+    cached, plain = sample.hub.call("HEAD", target), sample.get("/resolve/main/sub/big.bin", "HEAD")
     assert cached.status == 200
     assert cached.headers["x-xet-hash"] == plain.headers["x-xet-hash"]
     assert cached.headers["link"] == plain.headers["link"]
 
 
-def test_who_asks_for_facts_gets_them_instead_of_bytes(place: Place) -> None:
+def test_who_asks_for_facts_gets_them_instead_of_bytes(sample: MixedModel) -> None:
     path = "/resolve/main/sub/big.bin"
-    said = place.get(path, Accept=f"{FACTS}, */*", Range="bytes=0-0")
-    head = place.get(path, "HEAD")
+    said = sample.get(path, Accept=f"{FACTS}, */*", Range="bytes=0-0")
+    head = sample.get(path, "HEAD")
     assert said.status == 200
     assert said.headers["content-type"] == FACTS
     for name in ("x-xet-hash", "link", "x-linked-etag", "x-linked-size", "x-repo-commit"):
@@ -271,26 +279,26 @@ def test_who_asks_for_facts_gets_them_instead_of_bytes(place: Place) -> None:
     }
 
 
-def test_who_asks_for_facts_of_another_file_gets_its_bytes(place: Place) -> None:
+def test_who_asks_for_facts_of_another_file_gets_its_bytes(sample: MixedModel) -> None:
     for path, first in (("plain.bin", PLAIN[:1]), ("small.txt", b"s")):
-        said = place.get(f"/resolve/main/{path}", Accept=f"{FACTS}, */*", Range="bytes=0-0")
+        said = sample.get(f"/resolve/main/{path}", Accept=f"{FACTS}, */*", Range="bytes=0-0")
         assert (said.status, said.body) == (206, first)
 
 
-def test_files_that_are_not_in_xet_say_nothing_of_it(place: Place) -> None:
+def test_files_that_are_not_in_xet_say_nothing_of_it(sample: MixedModel) -> None:
     for path in ("plain.bin", "small.txt"):
         for method in ("GET", "HEAD"):
-            said = place.get(f"/resolve/main/{path}", method)
+            said = sample.get(f"/resolve/main/{path}", method)
             assert said.status == 200
             assert "x-xet-hash" not in said.headers
             assert "link" not in said.headers
-    raw = place.get("/raw/main/sub/big.bin")
+    raw = sample.get("/raw/main/sub/big.bin")
     assert raw.body.startswith(b"version https://git-lfs.github.com/spec/v1\n")
     assert "x-xet-hash" not in raw.headers
 
 
-def test_browsers_may_read_what_turns_them_to_xet(place: Place) -> None:
-    said = place.get("/resolve/main/sub/big.bin", Origin="https://example.org")
+def test_browsers_may_read_what_turns_them_to_xet(sample: MixedModel) -> None:
+    said = sample.get("/resolve/main/sub/big.bin", Origin="https://example.org")
     assert said.headers["access-control-allow-origin"] == "https://example.org"
     exposed = {
         name.strip().lower() for name in said.headers["access-control-expose-headers"].split(",")
@@ -298,14 +306,14 @@ def test_browsers_may_read_what_turns_them_to_xet(place: Place) -> None:
     assert exposed >= {"x-xet-hash", "link", "x-linked-size", "x-linked-etag", "etag"}
     assert "content-range" in exposed
     assert {"Origin", "Accept"} <= {each.strip() for each in said.headers["vary"].split(",")}
-    asked = place.get("/resolve/main/sub/big.bin", "OPTIONS", Origin="https://example.org")
+    asked = sample.get("/resolve/main/sub/big.bin", "OPTIONS", Origin="https://example.org")
     allowed = asked.headers["access-control-allow-headers"]
     assert {"authorization", "range", "x-xet-session-id"} <= set(allowed.split(","))
 
 
-def test_nobody_learns_a_hash_of_what_they_may_not_read(place: Place) -> None:
-    gated = gated_copy(place)
-    stranger = place.others["stranger"]
+def test_nobody_learns_a_hash_of_what_they_may_not_read(sample: MixedModel) -> None:
+    gated = gated_copy(sample)
+    stranger = sample.others["stranger"]
     said = stranger.call("HEAD", f"/{gated}/resolve/main/sub/big.bin")
     assert said.status == 403
     assert "x-xet-hash" not in said.headers
@@ -318,16 +326,16 @@ def test_nobody_learns_a_hash_of_what_they_may_not_read(place: Place) -> None:
         assert asked.status == 200
         assert sha256(BIG).encode() in asked.body
         assert b"xetHash" not in asked.body
-    owner = place.owner.call("GET", f"/api/models/{gated}/tree/main?recursive=1")
+    owner = sample.owner.call("GET", f"/api/models/{gated}/tree/main?recursive=1")
     assert b"xetHash" in owner.body
 
 
-def gated_copy(place: Place) -> str:
-    target = place.owner.path("gated-copy")
-    if not place.owner.api.repo_exists(target):
-        said = place.api("/duplicate", {"repository": target}, token=place.owner.token)
+def gated_copy(sample: MixedModel) -> str:
+    target = sample.owner.path("gated-copy")
+    if not sample.owner.api.repo_exists(target):
+        said = sample.api("/duplicate", {"repository": target}, token=sample.owner.token)
         assert said.status == 200, said.body
-        place.owner.api.update_repo_settings(target, gated="auto")
+        sample.owner.api.update_repo_settings(target, gated="auto")
     return target
 
 
@@ -343,12 +351,12 @@ RANGES = [
 ]
 
 
-def test_a_xet_file_has_no_bytes_of_its_own(place: Place) -> None:
+def test_a_xet_file_has_no_bytes_of_its_own(sample: MixedModel) -> None:
     for data in (BIG, TINY):
-        known = place.found(data)
+        known = sample.found(data)
         assert known is not None
         assert not known.is_plain
-    plain = place.found(PLAIN)
+    plain = sample.found(PLAIN)
     assert plain is not None
     assert plain.is_plain
     assert plain.file is None
@@ -356,41 +364,41 @@ def test_a_xet_file_has_no_bytes_of_its_own(place: Place) -> None:
 
 @pytest.mark.parametrize("span", RANGES)
 def test_any_part_of_a_xet_file_can_be_had_by_plain_http(
-    place: Place, span: tuple[int, int]
+    sample: MixedModel, span: tuple[int, int]
 ) -> None:
     first, last = span
-    said = place.get("/resolve/main/sub/big.bin", Range=f"bytes={first}-{last}")
+    said = sample.get("/resolve/main/sub/big.bin", Range=f"bytes={first}-{last}")
     assert said.status == 206
     assert said.headers["content-range"] == f"bytes {first}-{last}/{len(BIG)}"
     assert said.body == BIG[first : last + 1]
 
 
-def test_chance_ranges_of_a_xet_file_are_right(place: Place) -> None:
+def test_chance_ranges_of_a_xet_file_are_right(sample: MixedModel) -> None:
     chance = random.Random(7)
     for _ in range(20):
         first = chance.randrange(len(BIG))
         last = min(len(BIG) - 1, first + chance.randrange(300_000))
-        said = place.get("/resolve/main/sub/big.bin", Range=f"bytes={first}-{last}")
+        said = sample.get("/resolve/main/sub/big.bin", Range=f"bytes={first}-{last}")
         assert said.body == BIG[first : last + 1], (first, last)
 
 
-def test_a_xet_file_answers_conditions_like_any_other(place: Place) -> None:
+def test_a_xet_file_answers_conditions_like_any_other(sample: MixedModel) -> None:
     path, etag = "/resolve/main/sub/big.bin", f'"{sha256(BIG)}"'
-    assert place.get(path, Range=f"bytes={len(BIG) - 5}-").body == BIG[-5:]
-    assert place.get(path, Range="bytes=-7").body == BIG[-7:]
-    several = place.get(path, Range="bytes=100000-100009,2-6")
+    assert sample.get(path, Range=f"bytes={len(BIG) - 5}-").body == BIG[-5:]
+    assert sample.get(path, Range="bytes=-7").body == BIG[-7:]
+    several = sample.get(path, Range="bytes=100000-100009,2-6")
     assert several.headers["content-type"].startswith("multipart/byteranges")
     assert several.body.index(BIG[100_000:100_010]) < several.body.index(BIG[2:7])
-    over = place.get(path, Range=f"bytes={len(BIG)}-")
+    over = sample.get(path, Range=f"bytes={len(BIG)}-")
     assert (over.status, over.headers["content-range"]) == (416, f"bytes */{len(BIG)}")
-    assert place.get(path, If_None_Match=etag).status == 304
-    assert place.get(path, Range="bytes=0-1", If_Range=etag).status == 206
-    assert place.get(path, Range="bytes=0-1", If_Range='"other"').status == 200
-    assert place.get("/resolve/main/tiny.bin").body == TINY
+    assert sample.get(path, If_None_Match=etag).status == 304
+    assert sample.get(path, Range="bytes=0-1", If_Range=etag).status == 206
+    assert sample.get(path, Range="bytes=0-1", If_Range='"other"').status == 200
+    assert sample.get("/resolve/main/tiny.bin").body == TINY
 
 
-def test_a_client_without_xet_reads_the_same(place: Place, tmp_path: Path) -> None:
-    folder = Path(place.owner.api.snapshot_download(place.repo_id, local_dir=tmp_path))
+def test_a_client_without_xet_reads_the_same(sample: MixedModel, tmp_path: Path) -> None:
+    folder = Path(sample.owner.api.snapshot_download(sample.repo_id, local_dir=tmp_path))
     expected = {"sub/big.bin": BIG, "tiny.bin": TINY, "plain.bin": PLAIN, "small.txt": b"small"}
     for name, data in expected.items():
         assert (folder / name).read_bytes() == data
@@ -399,49 +407,49 @@ def test_a_client_without_xet_reads_the_same(place: Place, tmp_path: Path) -> No
 # -- lists -------------------------------------------------------------------------------------
 
 
-def test_lists_of_files_tell_the_hash_of_those_in_xet(place: Place) -> None:
-    known, tiny = place.found(BIG), place.found(TINY)
+def test_lists_of_files_tell_the_hash_of_those_in_xet(sample: MixedModel) -> None:
+    known, tiny = sample.found(BIG), sample.found(TINY)
     assert known is not None
     assert tiny is not None
     expected = {"sub/big.bin": known.file, "tiny.bin": tiny.file}
-    tree = place.api("/tree/main?recursive=1").json
+    tree = sample.api("/tree/main?recursive=1").json
     told = {item["path"]: item["xetHash"] for item in tree if "xetHash" in item}
     assert told == expected
     paths = {"paths": ["sub/big.bin", "tiny.bin", "plain.bin", "small.txt", "sub"]}
-    infos = place.api("/paths-info/main", paths).json
+    infos = sample.api("/paths-info/main", paths).json
     assert {item["path"]: item["xetHash"] for item in infos if "xetHash" in item} == expected
-    siblings = place.api("?blobs=true").json["siblings"]
+    siblings = sample.api("?blobs=true").json["siblings"]
     assert {s["rfilename"]: s["xetHash"] for s in siblings if "xetHash" in s} == expected
-    stored = place.api("/lfs-files", token=place.owner.token).json
+    stored = sample.api("/lfs-files", token=sample.owner.token).json
     assert {f["filename"]: f["xetHash"] for f in stored if "xetHash" in f} == expected
     assert {f["filename"] for f in stored} == {*expected, "plain.bin"}
 
 
-def test_pages_of_a_tree_each_tell_hashes(place: Place) -> None:
-    first = place.api("/tree/main?recursive=1&limit=4").json
+def test_pages_of_a_tree_each_tell_hashes(sample: MixedModel) -> None:
+    first = sample.api("/tree/main?recursive=1&limit=4").json
     assert sum("xetHash" in item for item in first) < 2 or len(first) == 4
     everything: list[Any] = []
-    target = f"/api/models/{place.repo_id}/tree/main?recursive=1&limit=1"
+    target = f"/api/models/{sample.repo_id}/tree/main?recursive=1&limit=1"
     while target:
-        said = place.hub.call("GET", target)
+        said = sample.hub.call("GET", target)
         everything += said.json
         found = re.match(r"<([^>]+)>", said.headers.get("link", ""))
-        target = found[1].removeprefix(place.hub.url) if found else ""
+        target = found[1].removeprefix(sample.hub.url) if found else ""
     assert sum("xetHash" in item for item in everything) == 2
 
 
-def test_the_real_client_reads_the_hash_from_the_tree(place: Place) -> None:
-    known = place.found(BIG)
+def test_the_real_client_reads_the_hash_from_the_tree(sample: MixedModel) -> None:
+    known = sample.found(BIG)
     assert known is not None
-    [info] = place.owner.api.get_paths_info(place.repo_id, ["sub/big.bin"])
+    [info] = sample.owner.api.get_paths_info(sample.repo_id, ["sub/big.bin"])
     assert info.xet_hash == known.file  # type: ignore[union-attr]
 
 
-def test_clients_that_ask_first_are_told_that_xet_is_there(place: Place) -> None:
-    said = place.api("/revision/main?expand=xetEnabled")
+def test_clients_that_ask_first_are_told_that_xet_is_there(sample: MixedModel) -> None:
+    said = sample.api("/revision/main?expand=xetEnabled")
     assert said.json == {
         "_id": said.json["_id"],
-        "id": place.repo_id,
+        "id": sample.repo_id,
         "xetEnabled": True,
     }
 
@@ -449,19 +457,23 @@ def test_clients_that_ask_first_are_told_that_xet_is_there(place: Place) -> None
 # -- copies and deletions ----------------------------------------------------------------------
 
 
-def duplicate(place: Place, target: str, *files: Any, token: str = "", **how: Any) -> Said:
+def duplicate(
+    sample: MixedModel, target: str, *files: Any, token: str = "", **how: Any
+) -> Response:
     body = {"target": {"type": "model", "name": target}, "files": list(files), **how}
-    return place.api("/lfs-files/duplicate", body, token=token or place.owner.token)
+    return sample.api("/lfs-files/duplicate", body, token=token or sample.owner.token)
 
 
-def test_large_files_are_copied_to_another_repository_without_travelling(place: Place) -> None:
-    known = place.found(BIG)
+def test_large_files_are_copied_to_another_repository_without_travelling(
+    sample: MixedModel,
+) -> None:
+    known = sample.found(BIG)
     assert known is not None
-    bo = place.others["stranger"]
+    bo = sample.others["stranger"]
     target = bo.repo("copies")
     file = {"xetHash": known.file, "sha256": sha256(BIG), "filename": "sub/big.bin"}
     plain = {"sha256": sha256(PLAIN)}
-    said = duplicate(place, target, file, plain, token=bo.token)
+    said = duplicate(sample, target, file, plain, token=bo.token)
     assert (said.status, said.json) == (
         200,
         {"success": True, "processed": 2, "succeeded": 2, "failed": []},
@@ -480,43 +492,43 @@ def lfs_file(path: str, data: bytes) -> dict[str, Any]:
     return {"key": "lfsFile", "value": value}
 
 
-def test_what_is_not_there_is_told_file_by_file(place: Place) -> None:
-    known, tiny = place.found(BIG), place.found(TINY)
+def test_what_is_not_there_is_told_file_by_file(sample: MixedModel) -> None:
+    known, tiny = sample.found(BIG), sample.found(TINY)
     assert known is not None
     assert tiny is not None
-    target = place.owner.repo("partly")
+    target = sample.owner.repo("partly")
     wrong = [
         {"xetHash": known.file, "sha256": sha256(TINY)},  # of another file
         {"xetHash": "0" * 64, "sha256": "0" * 64},
         {"sha256": "not a hash"},
         {},
     ]
-    said = duplicate(place, target, {"xetHash": tiny.file}, *wrong)
+    said = duplicate(sample, target, {"xetHash": tiny.file}, *wrong)
     assert said.status == 207
     assert not said.json["success"]
     assert (said.json["processed"], said.json["succeeded"]) == (5, 1)
     told = [(each["xetHash"], each["sha256"]) for each in said.json["failed"]]
     assert told == [(each.get("xetHash"), each.get("sha256")) for each in wrong]
     assert all(each["error"] for each in said.json["failed"])
-    assert place.found(TINY, target) is not None
-    assert place.found(BIG, target) is None
+    assert sample.found(TINY, target) is not None
+    assert sample.found(BIG, target) is None
 
 
-def test_copies_need_the_right_to_read_here_and_to_write_there(place: Place) -> None:
-    bo = place.others["stranger"]
+def test_copies_need_the_right_to_read_here_and_to_write_there(sample: MixedModel) -> None:
+    bo = sample.others["stranger"]
     file = {"sha256": sha256(BIG)}
-    mine, hidden = place.owner.repo("mine"), place.owner.repo("hidden-2", private=True)
-    assert duplicate(place, mine, file, token=bo.token).status == 403
-    said = duplicate(place, hidden, file, token=bo.token)
+    mine, hidden = sample.owner.repo("mine"), sample.owner.repo("hidden-2", private=True)
+    assert duplicate(sample, mine, file, token=bo.token).status == 403
+    said = duplicate(sample, hidden, file, token=bo.token)
     assert (said.status, said.code) == (404, "RepoNotFound")
-    said = duplicate(place, place.owner.path("absent"), file)
+    said = duplicate(sample, sample.owner.path("absent"), file)
     assert (said.status, said.code) == (404, "RepoNotFound")
-    reading = place.others["owner with a read token"]
-    assert duplicate(place, mine, file, token=reading.token).status == 403
+    reading = sample.others["owner with a read token"]
+    assert duplicate(sample, mine, file, token=reading.token).status == 403
     assert (
-        place.hub.call(
+        sample.hub.call(
             "POST",
-            f"/api/models/{place.repo_id}/lfs-files/duplicate",
+            f"/api/models/{sample.repo_id}/lfs-files/duplicate",
             {"target": {"type": "model", "name": mine}, "files": [file]},
         ).status
         == 401
@@ -524,30 +536,30 @@ def test_copies_need_the_right_to_read_here_and_to_write_there(place: Place) -> 
     target = bo.repo("from-gated")
     said = bo.call(
         "POST",
-        f"/api/models/{gated_copy(place)}/lfs-files/duplicate",
+        f"/api/models/{gated_copy(sample)}/lfs-files/duplicate",
         {"target": {"type": "model", "name": target}, "files": [file]},
     )
     assert (said.status, said.code) == (403, "GatedRepo")
-    assert place.found(BIG, mine) is None
+    assert sample.found(BIG, mine) is None
 
 
-def test_an_old_name_of_the_target_will_do(place: Place) -> None:
-    old, new = place.owner.repo("target-old"), place.owner.path("target-new")
-    place.owner.api.move_repo(old, new)
-    assert duplicate(place, old, {"sha256": sha256(BIG)}).status == 200
-    assert place.found(BIG, new) is not None
+def test_an_old_name_of_the_target_will_do(sample: MixedModel) -> None:
+    old, new = sample.owner.repo("target-old"), sample.owner.path("target-new")
+    sample.owner.api.move_repo(old, new)
+    assert duplicate(sample, old, {"sha256": sha256(BIG)}).status == 200
+    assert sample.found(BIG, new) is not None
 
 
-def test_what_was_never_committed_is_not_copied(place: Place) -> None:
-    said = place.owner.call(
+def test_what_was_never_committed_is_not_copied(sample: MixedModel) -> None:
+    said = sample.owner.call(
         "POST",
-        f"/{place.repo_id}.git/info/lfs/objects/batch",
+        f"/{sample.repo_id}.git/info/lfs/objects/batch",
         {"operation": "upload", "objects": [{"oid": sha256(b"loose"), "size": 5}]},
     )
     href = said.json["objects"][0]["actions"]["upload"]["href"]
-    assert place.hub.call("PUT", href.removeprefix(place.hub.url), b"loose").status == 200
-    target = place.owner.repo("no-loose")
-    assert duplicate(place, target, {"sha256": sha256(b"loose")}).status == 207
+    assert sample.hub.call("PUT", href.removeprefix(sample.hub.url), b"loose").status == 200
+    target = sample.owner.repo("no-loose")
+    assert duplicate(sample, target, {"sha256": sha256(b"loose")}).status == 207
 
 
 @pytest.mark.parametrize(
@@ -562,14 +574,14 @@ def test_what_was_never_committed_is_not_copied(place: Place) -> None:
     ],
     ids=["empty", "no name", "files no list", "no such kind", "too many", "no such name"],
 )
-def test_a_wrong_request_for_copies_is_refused_as_a_whole(place: Place, body: Any) -> None:
-    said = place.owner.call("POST", f"/api/models/{place.repo_id}/lfs-files/duplicate", body)
+def test_a_wrong_request_for_copies_is_refused_as_a_whole(sample: MixedModel, body: Any) -> None:
+    said = sample.owner.call("POST", f"/api/models/{sample.repo_id}/lfs-files/duplicate", body)
     assert said.status == 400
     assert said.message
 
 
-def test_the_client_copies_files_between_repositories(place: Place, tmp_path: Path) -> None:
-    target = place.owner.repo("by-client")
+def test_the_client_copies_files_between_repositories(sample: MixedModel, tmp_path: Path) -> None:
+    target = sample.owner.repo("by-client")
     script = """
     from huggingface_hub import CommitOperationCopy
     api.create_commit(args[1], [CommitOperationCopy(
@@ -577,19 +589,19 @@ def test_the_client_copies_files_between_repositories(place: Place, tmp_path: Pa
         src_repo_type="model")],
         commit_message="copy")
     """
-    place.owner.python(script, place.repo_id, target, home=tmp_path)
-    assert place.owner.call("GET", f"/{target}/resolve/main/there.bin").body == BIG
+    sample.owner.python(script, sample.repo_id, target, home=tmp_path)
+    assert sample.owner.call("GET", f"/{target}/resolve/main/there.bin").body == BIG
 
 
-def test_a_xet_file_is_deleted_for_good(place: Place, tmp_path: Path) -> None:
-    repo = place.owner.repo("to-clean")
+def test_a_xet_file_is_deleted_for_good(sample: MixedModel, tmp_path: Path) -> None:
+    repo = sample.owner.repo("to-clean")
     data = random.Random(9).randbytes(200_000)
     (tmp_path / "gone.bin").write_bytes(data)
     script = "api.upload_file(repo_id=args[0], path_or_fileobj=args[1], path_in_repo='gone.bin')"
-    place.owner.python(script, repo, str(tmp_path / "gone.bin"), home=tmp_path)
-    assert place.found(data, repo) is not None
-    [file] = place.owner.api.list_lfs_files(repo)
-    place.owner.api.permanently_delete_lfs_files(repo, [file])
-    assert place.found(data, repo) is None
-    assert place.owner.call("GET", f"/{repo}/resolve/main/gone.bin").status == 404
-    assert b"xetHash" not in place.owner.call("GET", f"/api/models/{repo}/tree/main").body
+    sample.owner.python(script, repo, str(tmp_path / "gone.bin"), home=tmp_path)
+    assert sample.found(data, repo) is not None
+    [file] = sample.owner.api.list_lfs_files(repo)
+    sample.owner.api.permanently_delete_lfs_files(repo, [file])
+    assert sample.found(data, repo) is None
+    assert sample.owner.call("GET", f"/{repo}/resolve/main/gone.bin").status == 404
+    assert b"xetHash" not in sample.owner.call("GET", f"/api/models/{repo}/tree/main").body

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.live import LiveHub, Person
+from tests.support.hub import ThreadHub
+from tests.support.person import Person
 
 HF = str(Path(sys.executable).with_name("hf"))
 
@@ -39,14 +40,14 @@ LARGE = [name for name, data in FILES.items() if not name.endswith((".json", ".m
 
 
 @dataclass(frozen=True)
-class Anna:
+class ClientMachine:
     """Somebody with a machine of their own."""
 
     person: Person
     home: Path
 
     @property
-    def hub(self) -> LiveHub:
+    def hub(self) -> ThreadHub:
         return self.person.hub
 
     def python(self, script: str, *arguments: str, xet: bool = True, **env: str) -> str:
@@ -80,14 +81,14 @@ class Anna:
 
 
 @pytest.fixture
-def anna(live_hub: LiveHub, tmp_path: Path) -> Anna:
-    return Anna(live_hub.user("anna"), tmp_path)
+def anna(live_hub: ThreadHub, tmp_path: Path) -> ClientMachine:
+    return ClientMachine(live_hub.user("anna"), tmp_path)
 
 
 @pytest.fixture(scope="module")
-def stored(live_hub: LiveHub, tmp_path_factory: pytest.TempPathFactory) -> str:
+def stored(live_hub: ThreadHub, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A repository with ``FILES`` that a client has sent by Xet."""
-    anna = Anna(live_hub.user("carl"), tmp_path_factory.mktemp("carl"))
+    anna = ClientMachine(live_hub.user("carl"), tmp_path_factory.mktemp("carl"))
     repo = anna.person.repo()
     script = "api.upload_folder(repo_id=args[0], folder_path=args[1])"
     anna.python(script, repo, anna.folder())
@@ -103,7 +104,7 @@ def read(folder: Path, files: Mapping[str, bytes] = FILES) -> None:
 # -- uploads -----------------------------------------------------------------------------------
 
 
-def test_a_folder_is_sent_by_xet_and_is_whole(anna: Anna, stored: str) -> None:
+def test_a_folder_is_sent_by_xet_and_is_whole(anna: ClientMachine, stored: str) -> None:
     for path in LARGE:
         assert anna.is_xet(stored, path), path
     for path in ("config.json", "README.md", "empty.bin"):
@@ -112,7 +113,7 @@ def test_a_folder_is_sent_by_xet_and_is_whole(anna: Anna, stored: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["model", "dataset", "space", "kernel"])
-def test_a_file_is_sent_to_a_repository_of_any_kind(anna: Anna, kind: str) -> None:
+def test_a_file_is_sent_to_a_repository_of_any_kind(anna: ClientMachine, kind: str) -> None:
     repo = anna.person.repo("any", kind)
     data = noise(200_000, 3)
     script = """
@@ -127,7 +128,7 @@ def test_a_file_is_sent_to_a_repository_of_any_kind(anna: Anna, kind: str) -> No
     anna.check(repo, {"a.bin": data}, prefix)
 
 
-def test_bytes_in_memory_are_sent_as_well(anna: Anna) -> None:
+def test_bytes_in_memory_are_sent_as_well(anna: ClientMachine) -> None:
     repo = anna.person.repo()
     script = """
     api.upload_file(repo_id=args[0], path_or_fileobj=b"ab" * 100_000, path_in_repo="bytes.bin")
@@ -141,7 +142,7 @@ def test_bytes_in_memory_are_sent_as_well(anna: Anna) -> None:
     anna.check(repo, {"bytes.bin": b"ab" * 100_000, "stream.bin": b"cd" * 100_000})
 
 
-def test_the_command_line_sends_and_gets_a_folder(anna: Anna) -> None:
+def test_the_command_line_sends_and_gets_a_folder(anna: ClientMachine) -> None:
     repo = anna.person.path("by-hf")
     anna.hf("upload", repo, anna.folder(), ".")
     assert anna.is_xet(repo, "model-1.safetensors")
@@ -149,7 +150,7 @@ def test_the_command_line_sends_and_gets_a_folder(anna: Anna) -> None:
     read(anna.home / "back")
 
 
-def test_a_branch_takes_files_by_xet(anna: Anna) -> None:
+def test_a_branch_takes_files_by_xet(anna: ClientMachine) -> None:
     repo = anna.person.repo()
     anna.person.commit(repo, {"key": "file", "value": {"path": "a.txt", "content": "a"}})
     anna.person.api.create_branch(repo, branch="feat/x")
@@ -165,7 +166,7 @@ def test_a_branch_takes_files_by_xet(anna: Anna) -> None:
     assert anna.person.call("GET", f"/{repo}/resolve/main/b.bin").status == 404
 
 
-def test_one_commit_takes_many_files(anna: Anna) -> None:
+def test_one_commit_takes_many_files(anna: ClientMachine) -> None:
     repo = anna.person.repo()
     files = {f"{at // 20}/{at}.bin": noise(20_000 + at, at) for at in range(120)}
     script = "api.upload_folder(repo_id=args[0], folder_path=args[1])"
@@ -174,7 +175,7 @@ def test_one_commit_takes_many_files(anna: Anna) -> None:
     anna.check(repo, files)
 
 
-def test_the_same_bytes_are_not_sent_a_second_time(anna: Anna) -> None:
+def test_the_same_bytes_are_not_sent_a_second_time(anna: ClientMachine) -> None:
     first, second = anna.person.repo("first"), anna.person.repo("second")
     files = {"w.safetensors": noise(4 << 20, 5)}
     changed = {"w.safetensors": files["w.safetensors"][: 2 << 20] + b"!" + noise(2 << 20, 6)}
@@ -191,7 +192,7 @@ def test_the_same_bytes_are_not_sent_a_second_time(anna: Anna) -> None:
     anna.check(second, changed)
 
 
-def xorb_bytes(hub: LiveHub) -> int:
+def xorb_bytes(hub: ThreadHub) -> int:
     from sqlalchemy import func, select
 
     from hubstead.db import scan
@@ -202,9 +203,9 @@ def xorb_bytes(hub: LiveHub) -> int:
     return int(row.bytes or 0)
 
 
-def test_a_reader_cannot_upload(anna: Anna) -> None:
+def test_a_reader_cannot_upload(anna: ClientMachine) -> None:
     repo = anna.person.repo()
-    stranger = Anna(anna.hub.user("bo"), anna.home)
+    stranger = ClientMachine(anna.hub.user("bo"), anna.home)
     script = """
     try:
         api.upload_file(repo_id=args[0], path_or_fileobj=b"0" * 100_000, path_in_repo="a.bin")
@@ -223,7 +224,7 @@ def test_a_reader_cannot_upload(anna: Anna) -> None:
 SNAPSHOT = "snapshot_download(args[0], local_dir=args[1])"
 
 
-def test_a_snapshot_comes_through_xet(anna: Anna, stored: str) -> None:
+def test_a_snapshot_comes_through_xet(anna: ClientMachine, stored: str) -> None:
     plans, whole = anna.calls("/reconstruction"), anna.calls("resolve/{rest+}")
     anna.python(SNAPSHOT, stored, str(anna.home / "back"))
     read(anna.home / "back")
@@ -232,21 +233,21 @@ def test_a_snapshot_comes_through_xet(anna: Anna, stored: str) -> None:
     assert anna.calls("resolve/{rest+}") - whole <= 2 * (len(FILES) + 1 - len(LARGE))
 
 
-def test_without_xet_the_same_comes_by_http(anna: Anna, stored: str) -> None:
+def test_without_xet_the_same_comes_by_http(anna: ClientMachine, stored: str) -> None:
     plans = anna.calls("/reconstruction")
     anna.python(SNAPSHOT, stored, str(anna.home / "back"), xet=False)
     read(anna.home / "back")
     assert anna.calls("/reconstruction") == plans
 
 
-def test_a_private_repository_is_read_by_its_owner_only(anna: Anna) -> None:
+def test_a_private_repository_is_read_by_its_owner_only(anna: ClientMachine) -> None:
     repo = anna.person.repo("hidden", private=True)
     data = {"a.bin": noise(200_000, 8)}
     script = "api.upload_folder(repo_id=args[0], folder_path=args[1])"
     anna.python(script, repo, anna.folder(data))
     anna.python(SNAPSHOT, repo, str(anna.home / "back"))
     read(anna.home / "back", data)
-    stranger = Anna(anna.hub.user("bo"), anna.home / "bo")
+    stranger = ClientMachine(anna.hub.user("bo"), anna.home / "bo")
     refused = """
     from huggingface_hub.errors import RepositoryNotFoundError
     try:
@@ -259,14 +260,14 @@ def test_a_private_repository_is_read_by_its_owner_only(anna: Anna) -> None:
     stranger.python(refused, repo)
 
 
-def test_nobody_has_to_sign_in_to_read_what_is_public(anna: Anna, stored: str) -> None:
+def test_nobody_has_to_sign_in_to_read_what_is_public(anna: ClientMachine, stored: str) -> None:
     plans = anna.calls("/reconstruction")
     anna.python(SNAPSHOT, stored, str(anna.home / "back"), HF_TOKEN="")
     read(anna.home / "back")
     assert anna.calls("/reconstruction") > plans
 
 
-def test_one_file_is_downloaded_once(anna: Anna, stored: str) -> None:
+def test_one_file_is_downloaded_once(anna: ClientMachine, stored: str) -> None:
     script = """
     import hashlib, pathlib
     path = pathlib.Path(hf_hub_download(args[0], "sub/model-2.safetensors"))
@@ -278,7 +279,7 @@ def test_one_file_is_downloaded_once(anna: Anna, stored: str) -> None:
     assert anna.calls("/reconstruction") == plans
 
 
-def test_the_file_system_reads_and_writes(anna: Anna, stored: str) -> None:
+def test_the_file_system_reads_and_writes(anna: ClientMachine, stored: str) -> None:
     repo = anna.person.repo("fs")
     script = """
     import random
@@ -304,7 +305,7 @@ def test_the_file_system_reads_and_writes(anna: Anna, stored: str) -> None:
 # -- both ways in one repository ---------------------------------------------------------------
 
 
-def test_a_file_that_came_by_lfs_is_read_by_a_client_with_xet(anna: Anna) -> None:
+def test_a_file_that_came_by_lfs_is_read_by_a_client_with_xet(anna: ClientMachine) -> None:
     repo = anna.person.repo()
     files = {"lfs.bin": noise(300_000, 9), "xet.bin": noise(300_000, 10)}
     folder = anna.folder(files)
@@ -318,7 +319,7 @@ def test_a_file_that_came_by_lfs_is_read_by_a_client_with_xet(anna: Anna) -> Non
         read(target, files)
 
 
-def test_one_content_that_came_both_ways_is_had_both_ways(anna: Anna) -> None:
+def test_one_content_that_came_both_ways_is_had_both_ways(anna: ClientMachine) -> None:
     data = {"same.bin": noise(300_000, 11)}
     path = anna.folder(data) + "/same.bin"
     script = "api.upload_file(repo_id=args[0], path_or_fileobj=args[1], path_in_repo='same.bin')"
@@ -332,7 +333,7 @@ def test_one_content_that_came_both_ways_is_had_both_ways(anna: Anna) -> None:
             read(target, data)
 
 
-def test_git_gets_xet_files_by_lfs(anna: Anna, stored: str) -> None:
+def test_git_gets_xet_files_by_lfs(anna: ClientMachine, stored: str) -> None:
     target = anna.home / "clone"
     env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(anna.home)}
     setup = "git lfs install --skip-repo && git clone -q"
@@ -348,7 +349,7 @@ def test_git_gets_xet_files_by_lfs(anna: Anna, stored: str) -> None:
     read(target)
 
 
-def test_curl_like_clients_get_parts(anna: Anna, stored: str) -> None:
+def test_curl_like_clients_get_parts(anna: ClientMachine, stored: str) -> None:
     path, data = "repeated.bin", FILES["repeated.bin"]
     chance = random.Random(12)
     for _ in range(10):

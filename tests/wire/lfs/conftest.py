@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lfs_live import Live, serving
-from tests.services import S3Server
+from tests.support.lfs import LfsHub, running_lfs_hub
+from tests.support.services import S3Server
 
 from hubstead.blobs import BlobStore, open_blobs
 from hubstead.db import Database, open_db
@@ -35,30 +35,30 @@ def sqlite(sqlite_url: str, run: Run) -> Iterator[Database]:
 @pytest.fixture
 def serve(
     request: pytest.FixtureRequest, tmp_path: Path, sqlite: Database, run: Run
-) -> Iterator[Callable[..., Coroutine[Any, Any, Live]]]:
+) -> Iterator[Callable[..., Coroutine[Any, Any, LfsHub]]]:
     """Start a hub: ``await serve("local", hold_seconds=5)``."""
     stack = AsyncExitStack()
 
-    async def start(kind: str = "local", **settings: Any) -> Live:
+    async def start(kind: str = "local", **settings: Any) -> LfsHub:
         store = open_store(request, kind, tmp_path)
         stack.push_async_callback(store.close)
-        return await stack.enter_async_context(serving(tmp_path, sqlite, store, **settings))
+        return await stack.enter_async_context(running_lfs_hub(tmp_path, sqlite, store, **settings))
 
     yield start
     run(stack.aclose())
 
 
 @pytest.fixture(params=["memory", "local", "s3"])
-def everywhere(request: pytest.FixtureRequest, serve: Any, run: Run) -> Live:
+def everywhere(request: pytest.FixtureRequest, serve: Any, run: Run) -> LfsHub:
     """A hub, once per kind of store."""
-    live: Live = run(serve(request.param))
+    live: LfsHub = run(serve(request.param))
     return live
 
 
 @pytest.fixture
-def live(serve: Any, run: Run) -> Live:
+def live(serve: Any, run: Run) -> LfsHub:
     """A hub with its blobs in files."""
-    started: Live = run(serve("local"))
+    started: LfsHub = run(serve("local"))
     return started
 
 
@@ -66,6 +66,6 @@ def live(serve: Any, run: Run) -> Live:
 def bert(request: pytest.FixtureRequest, run: Run) -> Repo:
     """``anna/bert``, public and empty."""
     name = "everywhere" if "everywhere" in request.fixturenames else "live"
-    live: Live = request.getfixturevalue(name)
+    live: LfsHub = request.getfixturevalue(name)
     made: Repo = run(live.a_repo())
     return made

@@ -6,8 +6,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from lfs_live import GIT_LFS, LFS, Live, asked, key_of, noise, oid_of
-from tests.factories import an_org
+from tests.support.factories import an_org
+from tests.support.lfs import GIT_LFS, LFS, LfsHub, key_of, lfs_objects, noise, oid_of
 
 from hubstead.repos import Repo
 
@@ -17,9 +17,9 @@ SMALL = noise(10, seed=1)
 
 
 async def test_an_object_that_is_not_here_gets_addresses_that_need_no_credentials(
-    live: Live, bert: Repo
+    live: LfsHub, bert: Repo
 ) -> None:
-    said = await live.batch("upload", asked(SMALL), hash_algo="sha256", ref={"name": "main"})
+    said = await live.batch("upload", lfs_objects(SMALL), hash_algo="sha256", ref={"name": "main"})
     assert said.status == 200
     assert said.headers["content-type"] == LFS
     assert said.json["transfer"] == "basic"
@@ -36,26 +36,26 @@ async def test_an_object_that_is_not_here_gets_addresses_that_need_no_credential
 
 
 async def test_an_object_that_this_repository_has_gets_no_actions_and_is_kept_longer(
-    live: Live, bert: Repo
+    live: LfsHub, bert: Repo
 ) -> None:
     await live.put(SMALL)
     before = await live.holds(bert, SMALL)
     assert before
     await asyncio.sleep(0.01)
-    [found] = (await live.batch("upload", asked(SMALL))).json["objects"]
+    [found] = (await live.batch("upload", lfs_objects(SMALL))).json["objects"]
     assert found == {"oid": oid_of(SMALL), "size": 10}
     after = await live.holds(bert, SMALL)
     assert after
     assert after > before
 
 
-async def test_what_another_repository_has_is_asked_for_again(live: Live, bert: Repo) -> None:
+async def test_what_another_repository_has_is_asked_for_again(live: LfsHub, bert: Repo) -> None:
     await live.a_repo("bo/mine")
     await live.put(SMALL, by="bo", repo="bo/mine")
     assert "href" in await live.upload_action(SMALL)
 
 
-async def test_without_objects_there_is_nothing_to_say(live: Live, bert: Repo) -> None:
+async def test_without_objects_there_is_nothing_to_say(live: LfsHub, bert: Repo) -> None:
     assert (await live.batch("upload", [], transfers=BOTH)).json["objects"] == []
 
 
@@ -70,9 +70,9 @@ async def test_without_objects_there_is_nothing_to_say(live: Live, bert: Repo) -
     ],
 )
 async def test_one_bad_object_does_not_spoil_the_others(
-    live: Live, bert: Repo, change: dict[str, Any]
+    live: LfsHub, bert: Repo, change: dict[str, Any]
 ) -> None:
-    [good], [bad] = asked(SMALL), asked(LARGE)
+    [good], [bad] = lfs_objects(SMALL), lfs_objects(LARGE)
     first, second = (await live.batch("upload", [bad | change, good])).json["objects"]
     assert first["error"]["code"] == 422
     assert first["error"]["message"]
@@ -82,12 +82,12 @@ async def test_one_bad_object_does_not_spoil_the_others(
 
 @pytest.mark.parametrize("size", [1.5, "many", None])
 async def test_a_size_that_is_no_number_of_bytes_is_refused(
-    live: Live, bert: Repo, size: Any
+    live: LfsHub, bert: Repo, size: Any
 ) -> None:
     assert (await live.batch("upload", [{"oid": "1" * 64, "size": size}])).status == 400
 
 
-async def test_an_object_known_with_another_size_is_refused(live: Live, bert: Repo) -> None:
+async def test_an_object_known_with_another_size_is_refused(live: LfsHub, bert: Repo) -> None:
     await live.put(SMALL)
     wrong = {"oid": oid_of(SMALL), "size": 11}
     [found] = (await live.batch("upload", [wrong])).json["objects"]
@@ -95,30 +95,30 @@ async def test_an_object_known_with_another_size_is_refused(live: Live, bert: Re
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha_256"])
-async def test_both_spellings_of_sha256_are_known(live: Live, bert: Repo, algorithm: str) -> None:
-    assert (await live.batch("upload", asked(SMALL), hash_algo=algorithm)).status == 200
+async def test_both_spellings_of_sha256_are_known(live: LfsHub, bert: Repo, algorithm: str) -> None:
+    assert (await live.batch("upload", lfs_objects(SMALL), hash_algo=algorithm)).status == 200
 
 
-async def test_any_other_hash_is_refused(live: Live, bert: Repo) -> None:
-    said = await live.batch("upload", asked(SMALL), hash_algo="sha512")
+async def test_any_other_hash_is_refused(live: LfsHub, bert: Repo) -> None:
+    said = await live.batch("upload", lfs_objects(SMALL), hash_algo="sha512")
     assert said.status == 409
     assert said.json["message"]
 
 
-async def test_too_many_objects_are_refused(live: Live, bert: Repo) -> None:
+async def test_too_many_objects_are_refused(live: LfsHub, bert: Repo) -> None:
     many = [{"oid": f"{n:064x}", "size": 1} for n in range(1001)]
     assert (await live.batch("upload", many)).status == 413
     assert (await live.batch("upload", many[1:])).status == 200
 
 
-async def test_an_unknown_operation_is_refused(live: Live, bert: Repo) -> None:
+async def test_an_unknown_operation_is_refused(live: LfsHub, bert: Repo) -> None:
     said = await live.batch("erase", [])
     assert said.status == 400
     assert said.headers["content-type"] == LFS
 
 
-async def test_a_push_to_a_pull_request_is_said_not_to_be_built(live: Live, bert: Repo) -> None:
-    said = await live.batch("upload", asked(SMALL), ref={"name": "refs/pr/1"})
+async def test_a_push_to_a_pull_request_is_said_not_to_be_built(live: LfsHub, bert: Repo) -> None:
+    said = await live.batch("upload", lfs_objects(SMALL), ref={"name": "refs/pr/1"})
     assert said.status == 501
     assert said.json["message"]
 
@@ -126,8 +126,8 @@ async def test_a_push_to_a_pull_request_is_said_not_to_be_built(live: Live, bert
 # -- in parts -------------------------------------------------------------------------------
 
 
-async def test_a_large_object_goes_in_parts_if_the_client_can(live: Live, bert: Repo) -> None:
-    said = await live.batch("upload", asked(LARGE, SMALL), transfers=BOTH)
+async def test_a_large_object_goes_in_parts_if_the_client_can(live: LfsHub, bert: Repo) -> None:
+    said = await live.batch("upload", lfs_objects(LARGE, SMALL), transfers=BOTH)
     assert said.json["transfer"] == "multipart"
     large, small = (found["actions"]["upload"] for found in said.json["objects"])
     assert "header" not in small
@@ -138,38 +138,40 @@ async def test_a_large_object_goes_in_parts_if_the_client_can(live: Live, bert: 
     assert all(isinstance(value, str) for value in large["header"].values())
 
 
-async def test_git_lfs_sends_every_object_of_such_a_batch_in_parts(live: Live, bert: Repo) -> None:
-    said = await live.batch("upload", asked(LARGE, SMALL), transfers=BOTH, headers=GIT_LFS)
+async def test_git_lfs_sends_every_object_of_such_a_batch_in_parts(
+    live: LfsHub, bert: Repo
+) -> None:
+    said = await live.batch("upload", lfs_objects(LARGE, SMALL), transfers=BOTH, headers=GIT_LFS)
     small = said.json["objects"][1]["actions"]["upload"]
     assert list(small["header"]) == ["chunk_size", "00001"]
 
 
-async def test_git_lfs_sends_small_objects_alone_as_ever(live: Live, bert: Repo) -> None:
-    said = await live.batch("upload", asked(SMALL), transfers=BOTH, headers=GIT_LFS)
+async def test_git_lfs_sends_small_objects_alone_as_ever(live: LfsHub, bert: Repo) -> None:
+    said = await live.batch("upload", lfs_objects(SMALL), transfers=BOTH, headers=GIT_LFS)
     assert said.json["transfer"] == "basic"
     assert "header" not in said.json["objects"][0]["actions"]["upload"]
 
 
-async def test_who_cannot_send_parts_sends_a_large_object_whole(live: Live, bert: Repo) -> None:
+async def test_who_cannot_send_parts_sends_a_large_object_whole(live: LfsHub, bert: Repo) -> None:
     assert (await live.put(LARGE)).status == 200
 
 
-async def test_a_repository_that_wants_parts_tells_how_to_enable_them(live: Live) -> None:
+async def test_a_repository_that_wants_parts_tells_how_to_enable_them(live: LfsHub) -> None:
     await live.a_repo("anna/large", lfs_multipart_threshold=100)
     data = noise(101)
-    said = await live.batch("upload", asked(data, SMALL), repo="anna/large")
+    said = await live.batch("upload", lfs_objects(data, SMALL), repo="anna/large")
     large, small = said.json["objects"]
     assert large["error"]["code"] == 422
     assert "cli lfs-enable-largefiles" in large["error"]["message"]
     wanted = 'Run "hf lfs-enable-largefiles ./path/to/your/repo"'
     assert wanted in large["error"]["message"]
     assert "upload" in small["actions"]
-    said = await live.batch("upload", asked(data), repo="anna/large", transfers=BOTH)
+    said = await live.batch("upload", lfs_objects(data), repo="anna/large", transfers=BOTH)
     assert said.json["transfer"] == "multipart"
 
 
 async def test_a_vast_batch_gets_larger_parts_instead_of_endless_addresses(
-    live: Live, bert: Repo
+    live: LfsHub, bert: Repo
 ) -> None:
     vast = [{"oid": f"{n:064x}", "size": 400 * 1000**3} for n in range(1, 101)]
     said = await live.batch("upload", vast, transfers=BOTH)
@@ -177,7 +179,7 @@ async def test_a_vast_batch_gets_larger_parts_instead_of_endless_addresses(
     assert len(header) - 1 == 1000 == -(-vast[0]["size"] // int(header["chunk_size"]))
 
 
-async def test_addresses_for_many_bytes_are_good_for_longer(live: Live, bert: Repo) -> None:
+async def test_addresses_for_many_bytes_are_good_for_longer(live: LfsHub, bert: Repo) -> None:
     vast = [{"oid": "1" * 64, "size": 100 << 30}]
     [found] = (await live.batch("upload", vast)).json["objects"]
     assert found["actions"]["upload"]["expires_in"] == 100 << 10
@@ -186,12 +188,12 @@ async def test_addresses_for_many_bytes_are_good_for_longer(live: Live, bert: Re
 # -- rights ---------------------------------------------------------------------------------
 
 
-async def test_a_private_repository_looks_like_none_at_all(live: Live) -> None:
+async def test_a_private_repository_looks_like_none_at_all(live: LfsHub) -> None:
     await live.a_repo("anna/secret", private=True)
     for by, status in (("bo", 404), (None, 401)):
         for operation in ("upload", "download"):
-            hidden = await live.batch(operation, asked(SMALL), by=by, repo="anna/secret")
-            absent = await live.batch(operation, asked(SMALL), by=by, repo="anna/nothing")
+            hidden = await live.batch(operation, lfs_objects(SMALL), by=by, repo="anna/secret")
+            absent = await live.batch(operation, lfs_objects(SMALL), by=by, repo="anna/nothing")
             assert hidden.status == absent.status == status
             assert _but_for_ids(hidden) == _but_for_ids(absent)
     assert hidden.headers["www-authenticate"].startswith("Basic ")
@@ -204,30 +206,34 @@ def _but_for_ids(said: Any) -> Any:
     return body, headers
 
 
-async def test_a_stranger_cannot_upload_to_a_public_repository(live: Live, bert: Repo) -> None:
-    assert (await live.batch("upload", asked(SMALL), by="bo")).status == 403
-    said = await live.batch("upload", asked(SMALL), by=None)
+async def test_a_stranger_cannot_upload_to_a_public_repository(live: LfsHub, bert: Repo) -> None:
+    assert (await live.batch("upload", lfs_objects(SMALL), by="bo")).status == 403
+    said = await live.batch("upload", lfs_objects(SMALL), by=None)
     assert said.status == 401
     assert said.headers["www-authenticate"].startswith("Basic ")
     assert said.headers["content-type"] == LFS
 
 
-async def test_who_may_read_an_organization_may_not_upload(live: Live) -> None:
+async def test_who_may_read_an_organization_may_not_upload(live: LfsHub) -> None:
     await an_org(live.db, "acme", live.people["anna"], {"read": live.people["bo"]})
     live.people["acme"] = live.people["anna"]
     await live.a_repo("acme/bert", private=True)
-    assert (await live.batch("upload", asked(SMALL), by="bo", repo="acme/bert")).status == 403
-    assert (await live.batch("download", asked(SMALL), by="bo", repo="acme/bert")).status == 200
+    assert (await live.batch("upload", lfs_objects(SMALL), by="bo", repo="acme/bert")).status == 403
+    assert (
+        await live.batch("download", lfs_objects(SMALL), by="bo", repo="acme/bert")
+    ).status == 200
 
 
-async def test_gated_content_needs_approval(live: Live) -> None:
+async def test_gated_content_needs_approval(live: LfsHub) -> None:
     await live.a_repo("anna/gated", gated="auto")
-    said = await live.batch("download", asked(SMALL), by="bo", repo="anna/gated")
+    said = await live.batch("download", lfs_objects(SMALL), by="bo", repo="anna/gated")
     assert (said.status, said.headers["x-error-code"]) == (403, "GatedRepo")
-    assert (await live.batch("download", asked(SMALL), by=None, repo="anna/gated")).status == 401
+    assert (
+        await live.batch("download", lfs_objects(SMALL), by=None, repo="anna/gated")
+    ).status == 401
 
 
-async def test_datasets_and_names_without_git_at_the_end_are_known(live: Live) -> None:
+async def test_datasets_and_names_without_git_at_the_end_are_known(live: LfsHub) -> None:
     from hubstead.ids import Kind
 
     await live.a_repo("anna/squad", kind=Kind.DATASET)
@@ -235,7 +241,7 @@ async def test_datasets_and_names_without_git_at_the_end_are_known(live: Live) -
         said = await live.call(
             "POST",
             f"/{repo}/info/lfs/objects/batch",
-            {"operation": "upload", "objects": asked(SMALL)},
+            {"operation": "upload", "objects": lfs_objects(SMALL)},
             by="anna",
         )
         verify = said.json["objects"][0]["actions"]["verify"]["href"]
@@ -245,25 +251,25 @@ async def test_datasets_and_names_without_git_at_the_end_are_known(live: Live) -
 # -- downloads, verify, locks ---------------------------------------------------------------
 
 
-async def test_what_is_missing_is_an_error_of_its_object(live: Live, bert: Repo) -> None:
+async def test_what_is_missing_is_an_error_of_its_object(live: LfsHub, bert: Repo) -> None:
     await live.put(SMALL)
     await live.commit(bert, SMALL)
-    said = await live.batch("download", asked(LARGE, SMALL), transfers=BOTH, by=None)
+    said = await live.batch("download", lfs_objects(LARGE, SMALL), transfers=BOTH, by=None)
     missing, there = said.json["objects"]
     assert missing["error"]["code"] == 404
     assert "href" in there["actions"]["download"]
     assert said.json["transfer"] == "basic"
 
 
-async def test_what_was_never_committed_cannot_be_had(live: Live, bert: Repo) -> None:
+async def test_what_was_never_committed_cannot_be_had(live: LfsHub, bert: Repo) -> None:
     await live.put(SMALL)
-    [found] = (await live.batch("download", asked(SMALL))).json["objects"]
+    [found] = (await live.batch("download", lfs_objects(SMALL))).json["objects"]
     assert found["error"]["code"] == 404
 
 
-async def test_verify_says_whether_an_object_arrived(live: Live, bert: Repo) -> None:
+async def test_verify_says_whether_an_object_arrived(live: LfsHub, bert: Repo) -> None:
     url = "/anna/bert.git/info/lfs/verify"
-    [object_] = asked(SMALL)
+    [object_] = lfs_objects(SMALL)
     assert (await live.call("POST", url, object_, by="anna")).status == 404
     await live.put(SMALL)
     said = await live.call("POST", url, object_, by="anna")
@@ -274,7 +280,7 @@ async def test_verify_says_whether_an_object_arrived(live: Live, bert: Repo) -> 
     assert (await live.call("POST", url, object_, by="bo")).status == 403
 
 
-async def test_locking_is_said_to_be_unknown(live: Live, bert: Repo) -> None:
+async def test_locking_is_said_to_be_unknown(live: LfsHub, bert: Repo) -> None:
     base = "/anna/bert.git/info/lfs/locks"
     for method, url in (("POST", f"{base}/verify"), ("GET", base), ("POST", base)):
         said = await live.call(method, url, {} if method == "POST" else None, by="anna")
@@ -283,7 +289,7 @@ async def test_locking_is_said_to_be_unknown(live: Live, bert: Repo) -> None:
         assert said.headers["content-type"] == LFS
 
 
-async def test_an_object_let_go_meanwhile_is_asked_for_again(live: Live, bert: Repo) -> None:
+async def test_an_object_let_go_meanwhile_is_asked_for_again(live: LfsHub, bert: Repo) -> None:
     from hubstead.blobs import unlink
 
     await live.put(SMALL)

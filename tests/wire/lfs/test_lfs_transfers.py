@@ -7,8 +7,17 @@ import socket
 from typing import Any
 
 import pytest
-from lfs_live import LFS, Live, Parts, apart, asked, key_of, noise, oid_of
-from tests.factories import an_org
+from tests.support.factories import an_org
+from tests.support.lfs import (
+    LFS,
+    LfsHub,
+    MultipartUpload,
+    in_client_thread,
+    key_of,
+    lfs_objects,
+    noise,
+    oid_of,
+)
 
 from hubstead.accounts import Seal, SigningKey, disable_user, list_tokens, revoke_token, set_member
 from hubstead.blobs import held
@@ -19,14 +28,14 @@ SMALL = noise(10, seed=1)
 LARGE = noise(12_345)
 
 
-async def stored(live: Live, data: bytes) -> bytes | None:
+async def stored(live: LfsHub, data: bytes) -> bytes | None:
     if await live.store.size(key_of(data)) is None:
         return None
     blob = await live.store.open(key_of(data))
     return b"".join([chunk async for chunk in blob.chunks()])
 
 
-async def nothing_is_left(live: Live) -> None:
+async def nothing_is_left(live: LfsHub) -> None:
     found = await live.rows()
     assert found["blob"] == found["repo_blob"] == found["hold"] == found["stored"] == 0
     assert live.leftovers() == []
@@ -36,7 +45,7 @@ async def nothing_is_left(live: Live) -> None:
 
 
 async def test_what_was_uploaded_is_there_and_belongs_to_the_repository(
-    everywhere: Live, bert: Repo
+    everywhere: LfsHub, bert: Repo
 ) -> None:
     said = await everywhere.put(DATA)
     assert (said.status, said.body) == (200, b"")
@@ -47,12 +56,12 @@ async def test_what_was_uploaded_is_there_and_belongs_to_the_repository(
     assert everywhere.leftovers() == []
 
 
-async def test_an_empty_object_can_be_uploaded(everywhere: Live, bert: Repo) -> None:
+async def test_an_empty_object_can_be_uploaded(everywhere: LfsHub, bert: Repo) -> None:
     assert (await everywhere.put(b"")).status == 200
     assert await stored(everywhere, b"") == b""
 
 
-async def test_wrong_bytes_leave_nothing(everywhere: Live, bert: Repo) -> None:
+async def test_wrong_bytes_leave_nothing(everywhere: LfsHub, bert: Repo) -> None:
     href = (await everywhere.upload_action(DATA))["href"]
     said = await everywhere.call("PUT", href, b"\0" + DATA[1:])
     assert said.status == 400
@@ -61,13 +70,13 @@ async def test_wrong_bytes_leave_nothing(everywhere: Live, bert: Repo) -> None:
     assert (await everywhere.call("PUT", href, DATA)).status == 200
 
 
-async def test_another_length_is_refused_before_the_body_is_read(live: Live, bert: Repo) -> None:
+async def test_another_length_is_refused_before_the_body_is_read(live: LfsHub, bert: Repo) -> None:
     href = (await live.upload_action(SMALL))["href"]
     for wrong in (SMALL + b"!", SMALL[:-1]):
         said = await live.call("PUT", href, wrong)
         assert said.status == 400
         assert "10 bytes" in said.json["message"]
-    said = await apart(_announce, live.port, href, 1 << 40)
+    said = await in_client_thread(_announce, live.port, href, 1 << 40)
     assert said.startswith(b"HTTP/1.1 400")
     await nothing_is_left(live)
 
@@ -81,11 +90,11 @@ def _announce(port: int, href: str, size: int) -> bytes:
 
 
 async def test_a_body_of_unknown_length_is_taken_if_it_is_the_right_one(
-    live: Live, bert: Repo
+    live: LfsHub, bert: Repo
 ) -> None:
     href = (await live.upload_action(DATA))["href"]
     for sent, status in ((DATA + b"!", 413), (DATA[:-1], 400), (DATA, 200)):
-        assert await apart(_chunked, live.port, href, sent) == status
+        assert await in_client_thread(_chunked, live.port, href, sent) == status
     assert await stored(live, DATA) == DATA
 
 
@@ -100,9 +109,9 @@ def _chunked(port: int, href: str, data: bytes) -> int:
     return status
 
 
-async def test_an_upload_cut_short_leaves_nothing(everywhere: Live, bert: Repo) -> None:
+async def test_an_upload_cut_short_leaves_nothing(everywhere: LfsHub, bert: Repo) -> None:
     href = (await everywhere.upload_action(DATA))["href"]
-    await apart(_cut_short, everywhere.port, href, DATA)
+    await in_client_thread(_cut_short, everywhere.port, href, DATA)
     for _ in range(200):
         await asyncio.sleep(0.01)
         if not everywhere.leftovers():
@@ -117,13 +126,13 @@ def _cut_short(port: int, href: str, data: bytes) -> None:
         sock.sendall(head.encode() + data[: len(data) // 2])
 
 
-async def test_an_address_can_be_used_twice(live: Live, bert: Repo) -> None:
+async def test_an_address_can_be_used_twice(live: LfsHub, bert: Repo) -> None:
     href = (await live.upload_action(SMALL))["href"]
     assert [(await live.call("PUT", href, SMALL)).status for _ in range(2)] == [200, 200]
 
 
 async def test_the_same_object_goes_to_two_repositories_at_once(
-    everywhere: Live, bert: Repo
+    everywhere: LfsHub, bert: Repo
 ) -> None:
     other = await everywhere.a_repo("anna/other")
     hrefs = [
@@ -141,16 +150,16 @@ async def test_the_same_object_goes_to_two_repositories_at_once(
 # -- signatures and rights ------------------------------------------------------------------
 
 
-async def test_credentials_beside_a_signature_are_not_looked_at(live: Live, bert: Repo) -> None:
+async def test_credentials_beside_a_signature_are_not_looked_at(live: LfsHub, bert: Repo) -> None:
     href = (await live.upload_action(SMALL))["href"]
     said = await live.call("PUT", href, SMALL, headers={"Authorization": "Bearer wrong"})
     assert said.status == 200
 
 
-async def test_forged_addresses_are_refused(live: Live, bert: Repo) -> None:
+async def test_forged_addresses_are_refused(live: LfsHub, bert: Repo) -> None:
     href = (await live.upload_action(SMALL))["href"]
     await live.commit_after_put(bert, LARGE)
-    [other] = (await live.batch("download", asked(LARGE))).json["objects"]
+    [other] = (await live.batch("download", lfs_objects(LARGE))).json["objects"]
     foreign = other["actions"]["download"]["href"].partition("sig=")[2]
     base, _, signature = href.partition("sig=")
     stolen = f"/api/lfs/upload/{oid_of(LARGE)}?sig={signature}"
@@ -168,7 +177,7 @@ async def test_forged_addresses_are_refused(live: Live, bert: Repo) -> None:
         assert said.headers["content-type"] == LFS
 
 
-async def test_a_key_of_another_hub_signs_nothing_here(live: Live, bert: Repo) -> None:
+async def test_a_key_of_another_hub_signs_nothing_here(live: LfsHub, bert: Repo) -> None:
     from hubstead.wire.lfs.grants import UPLOAD, Grant
 
     grant = Grant(bert.id, oid_of(SMALL), len(SMALL), live.people["anna"].pk)
@@ -185,7 +194,7 @@ async def test_an_address_that_is_over_is_refused(serve: Any) -> None:
     assert (await live.call("PUT", href, SMALL)).status == 401
 
 
-async def test_whoever_is_disabled_uploads_nothing_more(live: Live, bert: Repo) -> None:
+async def test_whoever_is_disabled_uploads_nothing_more(live: LfsHub, bert: Repo) -> None:
     href = (await live.upload_action(SMALL))["href"]
     parts = await live.begin(LARGE)
     await live.db.write(lambda tx: disable_user(tx, "anna"))
@@ -195,14 +204,14 @@ async def test_whoever_is_disabled_uploads_nothing_more(live: Live, bert: Repo) 
     await nothing_is_left(live)
 
 
-async def test_a_revoked_token_takes_its_addresses_along(live: Live, bert: Repo) -> None:
+async def test_a_revoked_token_takes_its_addresses_along(live: LfsHub, bert: Repo) -> None:
     href = (await live.upload_action(SMALL))["href"]
     [token] = await list_tokens(live.db, "anna")
     await live.db.write(lambda tx: revoke_token(tx, token.id))
     assert (await live.call("PUT", href, SMALL)).status == 401
 
 
-async def test_who_lost_the_right_since_the_batch_uploads_nothing(live: Live) -> None:
+async def test_who_lost_the_right_since_the_batch_uploads_nothing(live: LfsHub) -> None:
     org = await an_org(live.db, "acme", live.people["anna"], {"write": live.people["bo"]})
     live.people["acme"] = live.people["anna"]
     await live.a_repo("acme/bert")
@@ -217,7 +226,7 @@ async def test_who_lost_the_right_since_the_batch_uploads_nothing(live: Live) ->
     await nothing_is_left(live)
 
 
-async def test_an_address_dies_with_its_repository(live: Live, bert: Repo) -> None:
+async def test_an_address_dies_with_its_repository(live: LfsHub, bert: Repo) -> None:
     href = (await live.upload_action(SMALL))["href"]
 
     await live.db.write(lambda tx: remove_repo(tx, bert))
@@ -230,31 +239,33 @@ async def test_an_address_dies_with_its_repository(live: Live, bert: Repo) -> No
 
 
 @pytest.fixture
-def parts(everywhere: Live, bert: Repo, run: Any) -> Parts:
+def parts(everywhere: LfsHub, bert: Repo, run: Any) -> MultipartUpload:
     """An upload of thirteen parts that has just begun."""
-    begun: Parts = run(everywhere.begin(LARGE))
+    begun: MultipartUpload = run(everywhere.begin(LARGE))
     return begun
 
 
-async def test_parts_may_come_in_any_order(everywhere: Live, bert: Repo, parts: Parts) -> None:
+async def test_parts_may_come_in_any_order(
+    everywhere: LfsHub, bert: Repo, parts: MultipartUpload
+) -> None:
     await parts.send_all(order=[13, 1, 7, 2, 12, 3, 11, 4, 10, 5, 9, 6, 8])
     assert all(len(etag) > 2 and etag[0] == etag[-1] == '"' for etag in parts.etags.values())
     assert (await parts.complete()).status == 200
     assert await stored(everywhere, LARGE) == LARGE
     assert await held(everywhere.db, bert.pk, key_of(LARGE))
     assert (await everywhere.rows())["upload"] == 0
-    [found] = (await everywhere.batch("upload", asked(LARGE))).json["objects"]
+    [found] = (await everywhere.batch("upload", lfs_objects(LARGE))).json["objects"]
     assert "actions" not in found
 
 
-async def test_parts_may_come_at_once(everywhere: Live, parts: Parts) -> None:
+async def test_parts_may_come_at_once(everywhere: LfsHub, parts: MultipartUpload) -> None:
     said = await asyncio.gather(*(parts.send(number) for number in parts.numbers))
     assert {each.status for each in said} == {200}
     assert (await parts.complete()).status == 200
     assert await stored(everywhere, LARGE) == LARGE
 
 
-async def test_a_part_may_be_sent_again(everywhere: Live, parts: Parts) -> None:
+async def test_a_part_may_be_sent_again(everywhere: LfsHub, parts: MultipartUpload) -> None:
     await parts.send_all()
     first = parts.etags[3]
     await parts.send(3)
@@ -262,7 +273,9 @@ async def test_a_part_may_be_sent_again(everywhere: Live, parts: Parts) -> None:
     assert (await parts.complete()).status == 200
 
 
-async def test_completing_again_is_fine_also_at_once(everywhere: Live, parts: Parts) -> None:
+async def test_completing_again_is_fine_also_at_once(
+    everywhere: LfsHub, parts: MultipartUpload
+) -> None:
     await parts.send_all()
     said = await asyncio.gather(*(parts.complete() for _ in range(3)))
     assert [each.status for each in said] == [200] * 3
@@ -270,7 +283,7 @@ async def test_completing_again_is_fine_also_at_once(everywhere: Live, parts: Pa
     assert await stored(everywhere, LARGE) == LARGE
 
 
-async def test_a_missing_part_can_still_be_sent(everywhere: Live, parts: Parts) -> None:
+async def test_a_missing_part_can_still_be_sent(everywhere: LfsHub, parts: MultipartUpload) -> None:
     await parts.send_all(order=[n for n in parts.numbers if n != 5])
     assert (await parts.complete()).status == 400
     parts.etags[5] = '"made-up"'
@@ -281,7 +294,7 @@ async def test_a_missing_part_can_still_be_sent(everywhere: Live, parts: Parts) 
     assert (await parts.complete()).status == 200
 
 
-async def test_a_wrong_etag_is_refused(everywhere: Live, parts: Parts) -> None:
+async def test_a_wrong_etag_is_refused(everywhere: LfsHub, parts: MultipartUpload) -> None:
     await parts.send_all()
     right = parts.etags[2]
     parts.etags[2] = parts.etags[1]
@@ -292,7 +305,9 @@ async def test_a_wrong_etag_is_refused(everywhere: Live, parts: Parts) -> None:
     assert (await parts.complete()).status == 200
 
 
-async def test_the_agent_of_git_lfs_may_know_no_etags(everywhere: Live, parts: Parts) -> None:
+async def test_the_agent_of_git_lfs_may_know_no_etags(
+    everywhere: LfsHub, parts: MultipartUpload
+) -> None:
     await parts.send_all()
     unknown = [{"partNumber": n, "etag": None} for n in parts.numbers]
     assert (await parts.complete(parts=unknown)).status == 200
@@ -300,7 +315,7 @@ async def test_the_agent_of_git_lfs_may_know_no_etags(everywhere: Live, parts: P
 
 @pytest.mark.parametrize("change", [{"oid": "0" * 64}, {"parts": []}, {"parts": "all"}])
 async def test_a_completion_that_says_something_else_is_refused(
-    live: Live, bert: Repo, change: dict[str, Any]
+    live: LfsHub, bert: Repo, change: dict[str, Any]
 ) -> None:
     parts = await live.begin(LARGE)
     await parts.send_all()
@@ -309,7 +324,7 @@ async def test_a_completion_that_says_something_else_is_refused(
 
 
 async def test_wrong_bytes_in_parts_leave_nothing_and_can_be_sent_afresh(
-    everywhere: Live, bert: Repo, parts: Parts
+    everywhere: LfsHub, bert: Repo, parts: MultipartUpload
 ) -> None:
     await parts.send_all()
     await parts.send(4, b"\0" * 1000)
@@ -322,14 +337,14 @@ async def test_wrong_bytes_in_parts_leave_nothing_and_can_be_sent_afresh(
     assert (await again.complete()).status == 200
 
 
-async def test_a_part_of_another_size_is_refused(live: Live, bert: Repo) -> None:
+async def test_a_part_of_another_size_is_refused(live: LfsHub, bert: Repo) -> None:
     parts = await live.begin(LARGE)
     for number, data in ((1, b"x" * 999), (1, b"x" * 1001), (13, b"x" * 1000), (13, b"x" * 344)):
         assert (await parts.send(number, data)).status == 400
     assert (await parts.send(13)).status == 200
 
 
-async def test_there_are_no_more_parts_than_were_named(live: Live, bert: Repo) -> None:
+async def test_there_are_no_more_parts_than_were_named(live: LfsHub, bert: Repo) -> None:
     parts = await live.begin(LARGE)
     url = parts.action["header"]["00001"]
     for number in ("0", "14", "-1", "x", "1e3", "99999999999"):
@@ -338,7 +353,7 @@ async def test_there_are_no_more_parts_than_were_named(live: Live, bert: Repo) -
 
 
 async def test_an_interrupted_upload_is_taken_up_again(
-    everywhere: Live, bert: Repo, parts: Parts
+    everywhere: LfsHub, bert: Repo, parts: MultipartUpload
 ) -> None:
     await parts.send_all(order=[1, 2, 3])
     again = await everywhere.begin(LARGE)
@@ -350,7 +365,7 @@ async def test_an_interrupted_upload_is_taken_up_again(
     assert (await again.complete()).status == 200
 
 
-async def test_an_upload_of_one_repository_is_not_another_ones(live: Live, bert: Repo) -> None:
+async def test_an_upload_of_one_repository_is_not_another_ones(live: LfsHub, bert: Repo) -> None:
     await live.a_repo("anna/other")
     mine, other = await live.begin(LARGE), await live.begin(LARGE, repo="anna/other")
     assert mine.action["href"].partition("?")[0] != other.action["href"].partition("?")[0]
@@ -360,7 +375,7 @@ async def test_an_upload_of_one_repository_is_not_another_ones(live: Live, bert:
 
 
 async def test_an_object_let_go_can_be_uploaded_in_parts_once_more(
-    everywhere: Live, bert: Repo, parts: Parts
+    everywhere: LfsHub, bert: Repo, parts: MultipartUpload
 ) -> None:
     from hubstead.blobs import delete_doomed, unlink
 
@@ -379,12 +394,12 @@ async def test_an_object_let_go_can_be_uploaded_in_parts_once_more(
 # -- downloads ------------------------------------------------------------------------------
 
 
-async def _address(live: Live, data: bytes, **how: Any) -> str:
-    [found] = (await live.batch("download", asked(data), **how)).json["objects"]
+async def _address(live: LfsHub, data: bytes, **how: Any) -> str:
+    [found] = (await live.batch("download", lfs_objects(data), **how)).json["objects"]
     return str(found["actions"]["download"]["href"])
 
 
-async def test_anyone_may_download_what_is_public(everywhere: Live, bert: Repo) -> None:
+async def test_anyone_may_download_what_is_public(everywhere: LfsHub, bert: Repo) -> None:
     await everywhere.commit_after_put(bert, DATA)
     href = await _address(everywhere, DATA, by=None)
     said = await everywhere.call("GET", href, headers={"Authorization": "Bearer wrong"})
@@ -392,7 +407,9 @@ async def test_anyone_may_download_what_is_public(everywhere: Live, bert: Repo) 
     assert said.headers["etag"] == f'"{oid_of(DATA)}"'
 
 
-async def test_a_part_can_be_downloaded_and_the_size_be_asked(everywhere: Live, bert: Repo) -> None:
+async def test_a_part_can_be_downloaded_and_the_size_be_asked(
+    everywhere: LfsHub, bert: Repo
+) -> None:
     await everywhere.commit_after_put(bert, DATA)
     href = await _address(everywhere, DATA)
     said = await everywhere.call("GET", href, headers={"Range": "bytes=1000000-"})
@@ -404,7 +421,7 @@ async def test_a_part_can_be_downloaded_and_the_size_be_asked(everywhere: Live, 
     assert (said.status, said.headers["content-length"]) == (200, str(len(DATA)))
 
 
-async def test_what_became_private_can_no_longer_be_had(live: Live, bert: Repo) -> None:
+async def test_what_became_private_can_no_longer_be_had(live: LfsHub, bert: Repo) -> None:
     await live.commit_after_put(bert, SMALL)
     anyone, bo = await _address(live, SMALL, by=None), await _address(live, SMALL, by="bo")
     anna = live.people["anna"]
@@ -414,7 +431,7 @@ async def test_what_became_private_can_no_longer_be_had(live: Live, bert: Repo) 
     assert [(await live.call("GET", href)).status for href in hrefs] == [401, 404, 200]
 
 
-async def test_a_download_address_uploads_nothing(live: Live, bert: Repo) -> None:
+async def test_a_download_address_uploads_nothing(live: LfsHub, bert: Repo) -> None:
     await live.commit_after_put(bert, SMALL)
     href = await _address(live, SMALL)
     assert (await live.call("PUT", href.replace("/download/", "/upload/"), SMALL)).status == 401
@@ -428,5 +445,5 @@ async def test_clients_are_sent_to_the_object_store_if_the_settings_say_so(serve
     await live.commit_after_put(bert, SMALL)
     said = await live.call("GET", await _address(live, SMALL))
     assert said.status == 302
-    read = await apart(lambda: urllib.request.urlopen(said.headers["location"]).read())
+    read = await in_client_thread(lambda: urllib.request.urlopen(said.headers["location"]).read())
     assert read == SMALL

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.live import LiveHub, Person, Said
+from tests.support.http import Response
+from tests.support.hub import ThreadHub
+from tests.support.person import Person
 
 BIG = random.Random(11).randbytes(400_000) + b"abcdefgh" * 50_000
 PLAIN = random.Random(12).randbytes(200_000)
@@ -34,12 +36,12 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def asked(*contents: bytes) -> list[dict[str, Any]]:
+def lfs_objects(*contents: bytes) -> list[dict[str, Any]]:
     return [{"oid": sha256(data), "size": len(data)} for data in contents]
 
 
 @dataclass(frozen=True)
-class Place:
+class TwoFileModel:
     """A model with one file sent by Xet and one by LFS."""
 
     owner: Person
@@ -54,37 +56,37 @@ class Place:
         by: Person | None = None,
         token: str | None = None,
         **more: Any,
-    ) -> Said:
+    ) -> Response:
         sent = (by or self.owner).token if token is None else token
         body = {"operation": operation, "transfers": transfers, "objects": objects, **more}
         target = f"/{self.repo_id}.git/info/lfs/objects/batch"
         return self.owner.hub.call("POST", target, body, token=sent)
 
-    def follow(self, href: str, method: str = "GET", body: Any = None, **headers: str) -> Said:
+    def follow(self, href: str, method: str = "GET", body: Any = None, **headers: str) -> Response:
         target = href.removeprefix(self.owner.hub.url)
         return self.owner.hub.call(method, target, body, **headers)
 
-    def download(self, data: bytes, method: str = "GET", **headers: str) -> Said:
-        said = self.batch("download", asked(data))
+    def download(self, data: bytes, method: str = "GET", **headers: str) -> Response:
+        said = self.batch("download", lfs_objects(data))
         [each] = said.json["objects"]
         return self.follow(each["actions"]["download"]["href"], method, **headers)
 
 
 @pytest.fixture(scope="module")
-def place(live_hub: LiveHub, tmp_path_factory: pytest.TempPathFactory) -> Place:
+def sample(live_hub: ThreadHub, tmp_path_factory: pytest.TempPathFactory) -> TwoFileModel:
     anna = live_hub.user("anna")
     home = tmp_path_factory.mktemp("anna")
-    place = Place(anna, anna.repo(), home)
+    sample = TwoFileModel(anna, anna.repo(), home)
     (home / "big.bin").write_bytes(BIG)
     script = "api.upload_file(repo_id=args[0], path_or_fileobj=args[1], path_in_repo='big.bin')"
-    anna.python(script, place.repo_id, str(home / "big.bin"), home=home)
-    anna.api.upload_file(path_or_fileobj=PLAIN, path_in_repo="plain.bin", repo_id=place.repo_id)
-    return place
+    anna.python(script, sample.repo_id, str(home / "big.bin"), home=home)
+    anna.api.upload_file(path_or_fileobj=PLAIN, path_in_repo="plain.bin", repo_id=sample.repo_id)
+    return sample
 
 
-def commit(place: Place, path: str, data: bytes) -> Said:
+def commit(sample: TwoFileModel, path: str, data: bytes) -> Response:
     value = {"path": path, "algo": "sha256", "oid": sha256(data), "size": len(data)}
-    return place.owner.commit(place.repo_id, {"key": "lfsFile", "value": value})
+    return sample.owner.commit(sample.repo_id, {"key": "lfsFile", "value": value})
 
 
 # -- uploads -----------------------------------------------------------------------------------
@@ -93,9 +95,13 @@ OFFERS = [("basic", "multipart", "xet"), ("xet",), ("lfs-standalone-file", "xet"
 
 
 @pytest.mark.parametrize("offered", OFFERS)
-def test_a_client_that_can_is_told_to_send_by_xet(place: Place, offered: Sequence[str]) -> None:
-    new = asked(b"one thing", b"another thing")
-    said = place.batch("upload", new, *offered, hash_algo="sha256", ref={"name": "refs/heads/main"})
+def test_a_client_that_can_is_told_to_send_by_xet(
+    sample: TwoFileModel, offered: Sequence[str]
+) -> None:
+    new = lfs_objects(b"one thing", b"another thing")
+    said = sample.batch(
+        "upload", new, *offered, hash_algo="sha256", ref={"name": "refs/heads/main"}
+    )
     assert said.status == 200
     assert said.json["transfer"] == "xet"
     for each, wanted in zip(said.json["objects"], new, strict=True):
@@ -104,98 +110,102 @@ def test_a_client_that_can_is_told_to_send_by_xet(place: Place, offered: Sequenc
         assert set(upload["header"]) == HEADERS
         assert all(isinstance(value, str) for value in upload["header"].values())
         uuid.UUID(upload["header"]["X-Xet-Session-Id"])
-        url = f"{place.owner.hub.url}/api/models/{place.repo_id}/xet-write-token/main"
+        url = f"{sample.owner.hub.url}/api/models/{sample.repo_id}/xet-write-token/main"
         assert upload["href"] == url
-        assert verify["href"].endswith(f"/{place.repo_id}.git/info/lfs/verify")
+        assert verify["href"].endswith(f"/{sample.repo_id}.git/info/lfs/verify")
 
 
-def test_new_tokens_are_had_at_the_address_of_the_batch(place: Place) -> None:
-    said = place.batch("upload", asked(b"token, please"), "basic", "xet")
+def test_new_tokens_are_had_at_the_address_of_the_batch(sample: TwoFileModel) -> None:
+    said = sample.batch("upload", lfs_objects(b"token, please"), "basic", "xet")
     action = said.json["objects"][0]["actions"]["upload"]
-    again = place.follow(action["href"], Authorization=f"Bearer {place.owner.token}")
+    again = sample.follow(action["href"], Authorization=f"Bearer {sample.owner.token}")
     assert again.status == 200
     assert again.json["casUrl"] == action["header"]["X-Xet-Cas-Url"]
     assert again.json["exp"] >= int(action["header"]["X-Xet-Token-Expiration"])
-    assert place.follow(action["href"]).status == 401
+    assert sample.follow(action["href"]).status == 401
 
 
-def test_the_address_of_tokens_is_good_for_a_branch_that_is_only_being_pushed(place: Place) -> None:
-    empty = Place(place.owner, place.owner.repo("empty"), place.home)
-    for here, ref in ((place, "refs/heads/new"), (empty, "refs/heads/main"), (empty, "master")):
-        said = here.batch("upload", asked(b"new branch"), "xet", ref={"name": ref})
+def test_the_address_of_tokens_is_good_for_a_branch_that_is_only_being_pushed(
+    sample: TwoFileModel,
+) -> None:
+    empty = TwoFileModel(sample.owner, sample.owner.repo("empty"), sample.home)
+    for here, ref in ((sample, "refs/heads/new"), (empty, "refs/heads/main"), (empty, "master")):
+        said = here.batch("upload", lfs_objects(b"new branch"), "xet", ref={"name": ref})
         href = said.json["objects"][0]["actions"]["upload"]["href"]
-        assert here.follow(href, Authorization=f"Bearer {place.owner.token}").status == 200
+        assert here.follow(href, Authorization=f"Bearer {sample.owner.token}").status == 200
 
 
 @pytest.mark.parametrize("offered", [(), ("basic",), ("basic", "multipart"), ("XET", "basic")])
 def test_a_client_that_does_not_offer_xet_is_not_turned_to_it(
-    place: Place, offered: Sequence[str]
+    sample: TwoFileModel, offered: Sequence[str]
 ) -> None:
-    said = place.batch("upload", asked(b"the old way"), *offered)
+    said = sample.batch("upload", lfs_objects(b"the old way"), *offered)
     assert said.json["transfer"] == "basic"
     assert "header" not in said.json["objects"][0]["actions"]["upload"]
 
 
-def test_what_is_here_need_not_be_sent_by_either_way(place: Place) -> None:
+def test_what_is_here_need_not_be_sent_by_either_way(sample: TwoFileModel) -> None:
     for offered in (("basic",), ("basic", "xet")):
-        said = place.batch("upload", asked(BIG, PLAIN), *offered)
+        said = sample.batch("upload", lfs_objects(BIG, PLAIN), *offered)
         assert all("actions" not in each and "error" not in each for each in said.json["objects"])
-    mixed = place.batch("upload", [*asked(BIG, b"new"), {"oid": "?", "size": 1}], "xet")
+    mixed = sample.batch("upload", [*lfs_objects(BIG, b"new"), {"oid": "?", "size": 1}], "xet")
     assert mixed.json["transfer"] == "xet"
     told = ["actions" in each for each in mixed.json["objects"]]
     assert told == [False, True, False]
     assert mixed.json["objects"][2]["error"]["code"] == 422
 
 
-def test_xet_is_offered_only_to_those_who_may_write(place: Place) -> None:
-    stranger = place.owner.hub.user("bo")
-    new = asked(b"not yours")
+def test_xet_is_offered_only_to_those_who_may_write(sample: TwoFileModel) -> None:
+    stranger = sample.owner.hub.user("bo")
+    new = lfs_objects(b"not yours")
     for token, status in (
         ("", 401),
         (stranger.token, 403),
-        (place.owner.with_token("read").token, 403),
+        (sample.owner.with_token("read").token, 403),
     ):
-        said = place.batch("upload", new, "basic", "xet", token=token)
+        said = sample.batch("upload", new, "basic", "xet", token=token)
         assert said.status == status
         assert b"Xet" not in said.body
 
 
 def test_what_was_sent_with_the_tokens_of_a_batch_can_be_committed(
-    place: Place, tmp_path: Path
+    sample: TwoFileModel, tmp_path: Path
 ) -> None:
     data = random.Random(13).randbytes(300_000)
     (tmp_path / "git.bin").write_bytes(data)
-    said = place.batch("upload", asked(data), "basic", "xet")
+    said = sample.batch("upload", lfs_objects(data), "basic", "xet")
     action, verify = (said.json["objects"][0]["actions"][name] for name in ("upload", "verify"))
     ask = {"oid": sha256(data), "size": len(data)}
-    signed = {"Authorization": f"Bearer {place.owner.token}"}
-    assert place.follow(verify["href"], "POST", ask, **signed).status == 404
+    signed = {"Authorization": f"Bearer {sample.owner.token}"}
+    assert sample.follow(verify["href"], "POST", ask, **signed).status == 404
     told = action["header"]
     facts = [told[f"X-Xet-{name}"] for name in ("Cas-Url", "Access-Token", "Token-Expiration")]
-    place.owner.python(SEND, *facts, str(tmp_path / "git.bin"), home=tmp_path)
-    assert place.follow(verify["href"], "POST", ask, **signed).status == 200
-    assert place.follow(verify["href"], "POST", {**ask, "size": 1}, **signed).status == 422
-    assert "actions" not in place.batch("upload", asked(data), "basic").json["objects"][0]
-    assert commit(place, "git.bin", data).status == 200
-    assert place.download(data).body == data
+    sample.owner.python(SEND, *facts, str(tmp_path / "git.bin"), home=tmp_path)
+    assert sample.follow(verify["href"], "POST", ask, **signed).status == 200
+    assert sample.follow(verify["href"], "POST", {**ask, "size": 1}, **signed).status == 422
+    assert "actions" not in sample.batch("upload", lfs_objects(data), "basic").json["objects"][0]
+    assert commit(sample, "git.bin", data).status == 200
+    assert sample.download(data).body == data
 
 
-def test_an_object_of_a_xet_file_can_be_uploaded_again_by_lfs_elsewhere(place: Place) -> None:
-    other = Place(place.owner, place.owner.repo("elsewhere"), place.home)
-    said = other.batch("upload", asked(BIG), "basic")
+def test_an_object_of_a_xet_file_can_be_uploaded_again_by_lfs_elsewhere(
+    sample: TwoFileModel,
+) -> None:
+    other = TwoFileModel(sample.owner, sample.owner.repo("elsewhere"), sample.home)
+    said = other.batch("upload", lfs_objects(BIG), "basic")
     href = said.json["objects"][0]["actions"]["upload"]["href"]
     assert other.follow(href, "PUT", BIG).status == 200
     assert commit(other, "big.bin", BIG).status == 200
-    for here in (other, place):
+    for here in (other, sample):
         assert here.download(BIG).body == BIG
 
 
 # -- downloads ---------------------------------------------------------------------------------
 
 
-def test_git_lfs_downloads_xet_files_like_any_other(place: Place) -> None:
+def test_git_lfs_downloads_xet_files_like_any_other(sample: TwoFileModel) -> None:
     for data in (BIG, PLAIN):
-        said = place.download(data)
+        said = sample.download(data)
         if said.status == 302:  # the store itself hands plain objects out
             assert data == PLAIN
             continue
@@ -205,24 +215,24 @@ def test_git_lfs_downloads_xet_files_like_any_other(place: Place) -> None:
 
 
 @pytest.mark.parametrize("first", [0, 1, 65_536, 399_999, 400_001, len(BIG) - 1])
-def test_git_lfs_goes_on_with_the_download_of_a_xet_file(place: Place, first: int) -> None:
-    said = place.download(BIG, Range=f"bytes={first}-")
+def test_git_lfs_goes_on_with_the_download_of_a_xet_file(sample: TwoFileModel, first: int) -> None:
+    said = sample.download(BIG, Range=f"bytes={first}-")
     assert said.status == 206
     assert said.body == BIG[first:]
     assert said.headers["content-range"] == f"bytes {first}-{len(BIG) - 1}/{len(BIG)}"
 
 
-def test_a_download_is_never_by_xet(place: Place) -> None:
-    said = place.batch("download", asked(BIG, PLAIN), "xet", "basic")
+def test_a_download_is_never_by_xet(sample: TwoFileModel) -> None:
+    said = sample.batch("download", lfs_objects(BIG, PLAIN), "xet", "basic")
     assert said.json["transfer"] == "basic"
     assert all("download" in each["actions"] for each in said.json["objects"])
 
 
-def test_nobody_gets_a_xet_file_of_another_repository(place: Place) -> None:
-    other = Place(place.owner, place.owner.repo("without"), place.home)
-    said = other.batch("download", asked(BIG))
+def test_nobody_gets_a_xet_file_of_another_repository(sample: TwoFileModel) -> None:
+    other = TwoFileModel(sample.owner, sample.owner.repo("without"), sample.home)
+    said = other.batch("download", lfs_objects(BIG))
     assert said.json["objects"][0]["error"]["code"] == 404
-    [file] = place.batch("download", asked(BIG)).json["objects"]
+    [file] = sample.batch("download", lfs_objects(BIG)).json["objects"]
     changed = json.dumps(file).replace(sha256(BIG), sha256(PLAIN))
     href = json.loads(changed)["actions"]["download"]["href"]
-    assert place.follow(href).status in (401, 403)
+    assert sample.follow(href).status in (401, 403)

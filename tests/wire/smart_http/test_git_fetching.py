@@ -6,14 +6,14 @@ import gzip
 from pathlib import Path
 
 import pytest
-from git_live import Clone, GitRefused, clone, tip, url
-from tests.live import LiveHub
+from tests.support.git import Clone, GitRefused, clone, tip, url
+from tests.support.hub import ThreadHub
 
 
 @pytest.mark.parametrize("version", ["0", "1", "2"])
 @pytest.mark.parametrize("suffix", ["", ".git"])
 def test_every_protocol_clones_what_the_api_committed(
-    live_hub: LiveHub, tmp_path: Path, version: str, suffix: str
+    live_hub: ThreadHub, tmp_path: Path, version: str, suffix: str
 ) -> None:
     anna = live_hub.user()
     repo = anna.repo(private=True)
@@ -32,7 +32,7 @@ def test_every_protocol_clones_what_the_api_committed(
 
 
 def test_an_api_commit_is_pulled_and_kinds_have_their_prefix(
-    live_hub: LiveHub, tmp_path: Path
+    live_hub: ThreadHub, tmp_path: Path
 ) -> None:
     anna = live_hub.user()
     for kind, prefix in (("dataset", "datasets/"), ("space", "spaces/")):
@@ -46,7 +46,7 @@ def test_an_api_commit_is_pulled_and_kinds_have_their_prefix(
 
 
 def test_shallow_and_partial_clones_fetch_the_rest_when_asked(
-    live_hub: LiveHub, tmp_path: Path
+    live_hub: ThreadHub, tmp_path: Path
 ) -> None:
     anna = live_hub.user()
     repo = anna.repo()
@@ -65,7 +65,7 @@ def test_shallow_and_partial_clones_fetch_the_rest_when_asked(
 
 
 def test_an_empty_branch_list_and_a_default_branch_without_commit_clone_as_empty(
-    live_hub: LiveHub, tmp_path: Path
+    live_hub: ThreadHub, tmp_path: Path
 ) -> None:
     anna = live_hub.user()
     repo = anna.repo()
@@ -74,7 +74,7 @@ def test_an_empty_branch_list_and_a_default_branch_without_commit_clone_as_empty
 
 
 def test_everybody_clones_what_is_public_and_strangers_are_asked_who_they_are(
-    live_hub: LiveHub, tmp_path: Path
+    live_hub: ThreadHub, tmp_path: Path
 ) -> None:
     anna, ben = live_hub.user(), live_hub.user("ben")
     public, private = anna.repo("public"), anna.repo("private", private=True)
@@ -90,7 +90,7 @@ def test_everybody_clones_what_is_public_and_strangers_are_asked_who_they_are(
 
 
 def test_a_password_works_beside_its_users_name_and_bearer_everywhere(
-    live_hub: LiveHub, tmp_path: Path
+    live_hub: ThreadHub, tmp_path: Path
 ) -> None:
     anna = live_hub.user(password="open sesame!")
     repo = anna.repo(private=True)
@@ -108,7 +108,9 @@ def test_a_password_works_beside_its_users_name_and_bearer_everywhere(
         clone(f"http://{anna.name}:wrong@{host}", tmp_path / "wrong")
 
 
-def test_a_renamed_repository_is_cloned_by_its_old_name(live_hub: LiveHub, tmp_path: Path) -> None:
+def test_a_renamed_repository_is_cloned_by_its_old_name(
+    live_hub: ThreadHub, tmp_path: Path
+) -> None:
     anna = live_hub.user()
     repo = anna.repo("old")
     anna.api.move_repo(repo, anna.path("new"))
@@ -116,7 +118,7 @@ def test_a_renamed_repository_is_cloned_by_its_old_name(live_hub: LiveHub, tmp_p
     assert (here.path / ".gitattributes").exists()
 
 
-def test_a_negotiation_sent_as_gzip_and_in_chunks_is_understood(live_hub: LiveHub) -> None:
+def test_a_negotiation_sent_as_gzip_and_in_chunks_is_understood(live_hub: ThreadHub) -> None:
     anna = live_hub.user()
     repo = anna.repo()
     oid = tip(live_hub, repo)
@@ -131,7 +133,7 @@ def test_a_negotiation_sent_as_gzip_and_in_chunks_is_understood(live_hub: LiveHu
     assert b"PACK" in packed.body
 
 
-def test_nonsense_is_refused_and_bombs_do_not_inflate(live_hub: LiveHub) -> None:
+def test_nonsense_is_refused_and_bombs_do_not_inflate(live_hub: ThreadHub) -> None:
     anna = live_hub.user()
     repo = anna.repo()
     for body in (b"", b"zzzz", b"0003", b"0032want " + b"0" * 40, b"\0" * 5000):
@@ -144,7 +146,7 @@ def test_nonsense_is_refused_and_bombs_do_not_inflate(live_hub: LiveHub) -> None
 
 
 def test_what_git_lists_is_what_the_hub_lists_for_a_thousand_refs(
-    live_hub: LiveHub, tmp_path: Path
+    live_hub: ThreadHub, tmp_path: Path
 ) -> None:
     anna = live_hub.user()
     repo = anna.repo()

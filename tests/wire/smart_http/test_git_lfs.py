@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from git_live import Clone, clone, url
-from tests.live import LiveHub, Person
+from tests.support.git import Clone, clone, url
+from tests.support.hub import ThreadHub
+from tests.support.person import Person
 
 pytestmark = pytest.mark.skipif(
     shutil.which("git-lfs") is None, reason="git-lfs is not installed (apt-get install git-lfs)"
@@ -19,7 +20,7 @@ WEIGHTS = random.Random(1).randbytes(3_000_000)
 
 
 @pytest.fixture
-def anna(live_hub: LiveHub) -> Person:
+def anna(live_hub: ThreadHub) -> Person:
     return live_hub.user()
 
 
@@ -40,7 +41,7 @@ def lfs_clone(address: str, folder: Path) -> Clone:
 
 
 def test_weights_pushed_by_git_lfs_are_read_by_every_client(
-    live_hub: LiveHub, anna: Person, here: Clone, tmp_path: Path
+    live_hub: ThreadHub, anna: Person, here: Clone, tmp_path: Path
 ) -> None:
     repo = anna.path("bert")
     here("lfs", "track", "*.weights")

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pygit2
 import pytest
-from git_live import push_body, tip
 from pygit2.enums import FileMode, ObjectType
-from tests.live import LiveHub, Person
+from tests.support.git import push_body, tip
+from tests.support.hub import ThreadHub
+from tests.support.person import Person
 
 ANNA = pygit2.Signature("Anna", "anna@example.org")
 
@@ -54,12 +55,12 @@ def push(person: Person, here: pygit2.Repository, *specs: str) -> dict[str, str]
 
 
 @pytest.fixture
-def anna(live_hub: LiveHub) -> Person:
+def anna(live_hub: ThreadHub) -> Person:
     return live_hub.user()
 
 
 def test_libgit2_clones_what_one_may_read_and_nothing_else(
-    live_hub: LiveHub, anna: Person, tmp_path: Path
+    live_hub: ThreadHub, anna: Person, tmp_path: Path
 ) -> None:
     public, private = anna.repo("public"), anna.repo("private", private=True)
     here = pygit2.clone_repository(f"{live_hub.url}/{public}", str(tmp_path / "public"))
@@ -75,7 +76,7 @@ def test_libgit2_clones_what_one_may_read_and_nothing_else(
 
 
 def test_libgit2_pushes_fetches_and_deletes_branches_and_tags(
-    live_hub: LiveHub, anna: Person, tmp_path: Path
+    live_hub: ThreadHub, anna: Person, tmp_path: Path
 ) -> None:
     repo = anna.repo()
     here, other = cloned(anna, repo, tmp_path / "w"), cloned(anna, repo, tmp_path / "other")
@@ -92,7 +93,7 @@ def test_libgit2_pushes_fetches_and_deletes_branches_and_tags(
 
 
 def test_a_push_of_what_is_there_already_succeeds_and_tells_no_lie(
-    live_hub: LiveHub, anna: Person, tmp_path: Path
+    live_hub: ThreadHub, anna: Person, tmp_path: Path
 ) -> None:
     repo = anna.repo()
     here = cloned(anna, repo, tmp_path / "w")
@@ -120,7 +121,7 @@ def test_libgit2_tells_what_the_hub_refuses(anna: Person, tmp_path: Path) -> Non
 
 
 def test_a_shallow_clone_of_libgit2_deepens_and_pushes(
-    live_hub: LiveHub, anna: Person, tmp_path: Path
+    live_hub: ThreadHub, anna: Person, tmp_path: Path
 ) -> None:
     repo = anna.repo()
     for n in range(3):

@@ -11,15 +11,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from git_live import Clone, clone, push_body, tip, url
-from tests.live import LiveHub, Person
-from tests.node import wait_until
+from tests.support.git import Clone, clone, push_body, tip, url
+from tests.support.hub import ThreadHub
+from tests.support.person import Person
+from tests.support.processes import wait_until
 
 from hubstead.gitstore import GitStore
 
 
 @pytest.fixture
-def anna(live_hub: LiveHub) -> Person:
+def anna(live_hub: ThreadHub) -> Person:
     return live_hub.user()
 
 
@@ -46,7 +47,7 @@ def test_a_push_and_the_api_show_one_history(anna: Person, here: Clone, tmp_path
 
 
 def test_branches_and_tags_come_go_and_are_forced(
-    live_hub: LiveHub, anna: Person, here: Clone
+    live_hub: ThreadHub, anna: Person, here: Clone
 ) -> None:
     repo = anna.path("bert")
     first = here.commit("a", "1")
@@ -68,7 +69,9 @@ def test_branches_and_tags_come_go_and_are_forced(
     assert [tag["name"] for tag in refs["tags"]] == ["light"]
 
 
-def test_an_atomic_push_moves_all_or_nothing(live_hub: LiveHub, anna: Person, here: Clone) -> None:
+def test_an_atomic_push_moves_all_or_nothing(
+    live_hub: ThreadHub, anna: Person, here: Clone
+) -> None:
     repo = anna.path("bert")
     before = tip(live_hub, repo)
     here.commit("a", "1")
@@ -89,7 +92,7 @@ def test_an_atomic_push_moves_all_or_nothing(live_hub: LiveHub, anna: Person, he
     ],
 )
 def test_hidden_and_odd_refs_are_refused_in_words(
-    live_hub: LiveHub, here: Clone, ref: str, told: str
+    live_hub: ThreadHub, here: Clone, ref: str, told: str
 ) -> None:
     before = live_hub.traces()
     here.commit("a", "1")
@@ -124,7 +127,7 @@ def test_the_default_branch_stays(anna: Person, here: Clone) -> None:
 
 
 def test_a_large_plain_file_is_told_how_to_become_an_lfs_file(
-    live_hub: LiveHub, here: Clone
+    live_hub: ThreadHub, here: Clone
 ) -> None:
     before = live_hub.traces()
     here.commit("big.dat", b"\0" * (live_hub.settings.lfs_threshold_bytes + 1))
@@ -137,7 +140,7 @@ def test_a_large_plain_file_is_told_how_to_become_an_lfs_file(
 
 
 def test_a_pointer_has_to_name_an_object_that_may_be_linked(
-    live_hub: LiveHub, anna: Person, here: Clone
+    live_hub: ThreadHub, anna: Person, here: Clone
 ) -> None:
     ben = live_hub.user("ben")
     secret = ben.repo("secret", private=True)
@@ -167,7 +170,7 @@ def test_faults_of_the_card_are_warnings(here: Clone) -> None:
 
 @pytest.mark.parametrize("path", [b"a\\b", b"new\nline", b"caf\xe9", b"x" * 300])
 def test_a_path_that_no_client_can_show_is_refused(
-    live_hub: LiveHub, here: Clone, path: bytes
+    live_hub: ThreadHub, here: Clone, path: bytes
 ) -> None:
     before = live_hub.traces()
     blob = here("hash-object", "-w", "--stdin", stdin=b"x").strip()
@@ -238,7 +241,7 @@ def test_modes_outlive_updates_and_copies_over_the_api(anna: Person, here: Clone
     assert there.path.joinpath("copies/link").readlink() == Path("run")
 
 
-def test_who_may_not_write_is_refused(live_hub: LiveHub, anna: Person, tmp_path: Path) -> None:
+def test_who_may_not_write_is_refused(live_hub: ThreadHub, anna: Person, tmp_path: Path) -> None:
     repo = anna.repo()
     ben = live_hub.user("ben")
     for who, told in ((ben, "rights"), (anna.with_token("read"), "role read")):
@@ -253,7 +256,7 @@ def test_who_may_not_write_is_refused(live_hub: LiveHub, anna: Person, tmp_path:
 
 
 def test_of_two_pushes_one_wins_and_the_other_is_told_to_fetch_first(
-    live_hub: LiveHub, anna: Person, tmp_path: Path
+    live_hub: ThreadHub, anna: Person, tmp_path: Path
 ) -> None:
     repo = anna.repo()
     clones = [clone(url(anna, repo), tmp_path / f"w{n}") for n in range(4)]
@@ -284,7 +287,7 @@ def test_a_stale_push_after_an_api_commit_is_told_to_fetch_first(anna: Person, h
 
 
 def test_a_commit_that_comes_while_a_push_is_being_sent_makes_it_fetch_first(
-    live_hub: LiveHub, anna: Person, here: Clone
+    live_hub: ThreadHub, anna: Person, here: Clone
 ) -> None:
     repo, old = anna.path("bert"), here("rev-parse", "HEAD").strip()
     new = here.commit("a", "1")
@@ -356,7 +359,7 @@ def push_raw(person: Person, repo: str, body: bytes, new: str = "1" * 40, *, old
 
 
 def test_broken_packs_and_bombs_are_refused_and_leave_nothing(
-    live_hub: LiveHub, anna: Person
+    live_hub: ThreadHub, anna: Person
 ) -> None:
     repo = anna.repo()
     before = live_hub.traces()
@@ -394,7 +397,7 @@ def test_requests_that_are_no_push_are_refused(anna: Person) -> None:
 
 
 def test_a_commit_whose_parent_is_not_here_is_refused(
-    live_hub: LiveHub, anna: Person, here: Clone
+    live_hub: ThreadHub, anna: Person, here: Clone
 ) -> None:
     before = live_hub.traces()
     here.commit("a", "1")
@@ -413,7 +416,7 @@ def subprocess_pack(here: Clone, names: bytes) -> bytes:
 
 
 def test_a_shallow_clone_pushes_what_the_hub_can_complete(
-    live_hub: LiveHub, anna: Person, here: Clone, tmp_path: Path
+    live_hub: ThreadHub, anna: Person, here: Clone, tmp_path: Path
 ) -> None:
     here.commit("a", "0")
     here.commit("a", "1")
@@ -431,7 +434,7 @@ def test_a_shallow_clone_pushes_what_the_hub_can_complete(
 
 
 def test_a_branch_below_another_is_refused_and_its_fellows_are_not(
-    live_hub: LiveHub, anna: Person, here: Clone
+    live_hub: ThreadHub, anna: Person, here: Clone
 ) -> None:
     here.commit("a", "1")
     here("push", "-q", "origin", "HEAD:refs/heads/one/two")
@@ -476,7 +479,7 @@ def odd_commit(here: Clone, *, author: bytes = b"A <a@x.org> 1 +0000", entry: by
     ids=["padded mode", "long time zone", "two authors"],
 )
 def test_what_old_gits_wrote_is_pushed_and_read(
-    live_hub: LiveHub, anna: Person, here: Clone, tmp_path: Path, odd: dict[str, bytes]
+    live_hub: ThreadHub, anna: Person, here: Clone, tmp_path: Path, odd: dict[str, bytes]
 ) -> None:
     oid, repo = odd_commit(here, **odd), anna.path("bert")
     here("push", "-q", "origin", f"{oid}:refs/heads/main")
@@ -489,7 +492,7 @@ def test_what_old_gits_wrote_is_pushed_and_read(
 
 
 def test_a_doctor_finds_no_fault_in_what_a_push_may_bring(
-    live_hub: LiveHub, anna: Person, here: Clone
+    live_hub: ThreadHub, anna: Person, here: Clone
 ) -> None:
     odd = odd_commit(here, author=b"A <a@x.org> 1 +051800", entry=b"040000 d")
     tag = literal(here, "tag", f"object {odd}\ntype commit\ntag v0.1\n\nno tagger\n".encode())
@@ -508,7 +511,7 @@ def test_a_doctor_finds_no_fault_in_what_a_push_may_bring(
     ],
 )
 def test_what_harms_or_cannot_be_read_is_refused_by_name(
-    live_hub: LiveHub, here: Clone, odd: dict[str, bytes], told: str
+    live_hub: ThreadHub, here: Clone, odd: dict[str, bytes], told: str
 ) -> None:
     before = live_hub.traces()
     said = here.refused("push", "origin", f"{odd_commit(here, **odd)}:refs/heads/main")

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from tests.live import LiveHub, Person
-from tests.wire.xet_cas.xet_live import Cas, pass_for
+from tests.support.hub import ThreadHub
+from tests.support.person import Person
+from tests.support.xet import Cas, pass_for
 
 
 @dataclass(frozen=True)
-class Place:
+class XetModel:
     """A hub with a model of anna's."""
 
-    hub: LiveHub
+    hub: ThreadHub
     anna: Person
     repo_id: str
 
@@ -24,11 +25,11 @@ class Place:
 
 
 @pytest.fixture
-def place(live_hub: LiveHub) -> Place:
+def sample(live_hub: ThreadHub) -> XetModel:
     anna = live_hub.user("anna")
-    return Place(live_hub, anna, anna.repo("bert"))
+    return XetModel(live_hub, anna, anna.repo("bert"))
 
 
 @pytest.fixture
-def cas(place: Place) -> Cas:
-    return place.cas()
+def cas(sample: XetModel) -> Cas:
+    return sample.cas()

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.wire.xet_cas.conftest import Place
-from tests.wire.xet_cas.xet_live import Cas, noise
+from tests.support.xet import Cas, noise
+from tests.wire.xet_cas.conftest import XetModel
 
 from hubstead.repos import cas_url
 
@@ -83,38 +83,38 @@ def contents(tmp_path: Path) -> list[Path]:
 
 
 def test_what_the_client_sends_up_comes_down(
-    place: Place, tmp_path: Path, contents: list[Path]
+    sample: XetModel, tmp_path: Path, contents: list[Path]
 ) -> None:
-    cas = place.cas()
+    cas = sample.cas()
     sent = up(cas, tmp_path / "cache", contents)
     assert [size for _, size in sent] == [path.stat().st_size for path in contents]
     got = down(cas, tmp_path / "fresh", tmp_path / "down", sent)
     assert got == [path.read_bytes() for path in contents]
     # With a warm cache and without one: the same files again cost no new bytes.
-    before = place.hub.traces()["blobs"]
+    before = sample.hub.traces()["blobs"]
     assert up(cas, tmp_path / "cache", contents) == sent
     assert up(cas, tmp_path / "colder", contents) == sent
-    assert place.hub.traces()["blobs"] == before
+    assert sample.hub.traces()["blobs"] == before
 
 
-def test_a_change_in_the_middle_costs_a_part_of_the_file(place: Place, tmp_path: Path) -> None:
-    cas = place.cas()
-    content = noise(12_000_000, place.repo_id)
+def test_a_change_in_the_middle_costs_a_part_of_the_file(sample: XetModel, tmp_path: Path) -> None:
+    cas = sample.cas()
+    content = noise(12_000_000, sample.repo_id)
     path = tmp_path / "model"
     path.write_bytes(content)
     up(cas, tmp_path / "cache", [path])
     path.write_bytes(content[:6_000_000] + b"a few words more" + content[6_000_000:])
-    blobs = set(place.hub.traces()["blobs"])  # type: ignore[call-overload]
+    blobs = set(sample.hub.traces()["blobs"])  # type: ignore[call-overload]
     sent = up(cas, tmp_path / "other", [path])
-    (new,) = set(place.hub.traces()["blobs"]) - blobs  # type: ignore[call-overload]
-    assert _size(place, new) < 1_000_000
+    (new,) = set(sample.hub.traces()["blobs"]) - blobs  # type: ignore[call-overload]
+    assert _size(sample, new) < 1_000_000
     assert down(cas, tmp_path / "third", tmp_path / "down", sent) == [path.read_bytes()]
 
 
-def _size(place: Place, name: str) -> int:
+def _size(sample: XetModel, name: str) -> int:
     from hubstead.blobs import BlobKey, BlobKind
 
-    size = place.hub.run(place.hub.hub.blobs.size(BlobKey(BlobKind.XORB, name)))
+    size = sample.hub.run(sample.hub.hub.blobs.size(BlobKey(BlobKind.XORB, name)))
     assert size is not None
     return size
 
@@ -129,10 +129,10 @@ def _size(place: Place, name: str) -> int:
     ids=str,
 )
 def test_every_way_that_the_client_can_go_is_open(
-    place: Place, tmp_path: Path, setting: dict[str, str]
+    sample: XetModel, tmp_path: Path, setting: dict[str, str]
 ) -> None:
     """Two files that share blocks, so that a file has several ranges of one xorb."""
-    cas = place.cas()
+    cas = sample.cas()
     blocks = [noise(600_000, f"{setting}{at}") for at in range(6)]
     first, second = tmp_path / "first", tmp_path / "second"
     first.write_bytes(b"".join(blocks))

@@ -6,17 +6,19 @@ import struct
 from collections.abc import Callable
 
 import pytest
-from tests.live import LiveHub, Person, Said
-from tests.wire.xet_cas.conftest import Place
-from tests.wire.xet_cas.xet_live import Cas, a_model, chunks, pass_for
-from tests.xet.making import MadeFile, MadeXorb, a_file, a_shard, a_xorb
+from tests.support.http import Response
+from tests.support.hub import ThreadHub
+from tests.support.person import Person
+from tests.support.xet import Cas, a_model, chunks, pass_for
+from tests.support.xet_files import MadeFile, MadeXorb, a_file, a_shard, a_xorb
+from tests.wire.xet_cas.conftest import XetModel
 
 from hubstead.xet import chunk_hash, keyed, parse_shard, to_text
 
 _FOOTER = struct.Struct("<9Q32s2Q48x4Q")
 
 
-def told_chunks(said: Said) -> list[tuple[bytes, int]]:
+def told_chunks(said: Response) -> list[tuple[bytes, int]]:
     """Return the hashes of an answer's xorb, and the key they are hashed with."""
     assert said.status == 200, said.body
     assert said.headers["content-type"] == "application/octet-stream"
@@ -27,19 +29,19 @@ def told_chunks(said: Said) -> list[tuple[bytes, int]]:
     return [(hashes[at : at + 32], len(xorb)) for at in range(0, len(hashes), 32)]
 
 
-def key_of(said: Said) -> bytes:
+def key_of(said: Response) -> bytes:
     found = _FOOTER.unpack(said.body[-_FOOTER.size :])
     key: bytes = found[9]
     return key
 
 
-def known(said: Said, contents: list[bytes]) -> list[bool]:
+def known(said: Response, contents: list[bytes]) -> list[bool]:
     """Say of which chunks the answer tells, for somebody who has them."""
     hashes = {each for each, _ in told_chunks(said)}
     return [keyed(key_of(said), chunk_hash(chunk)) in hashes for chunk in contents]
 
 
-def ask(cas: Cas, chunk: bytes, prefix: str = "/v1/chunks/default") -> Said:
+def ask(cas: Cas, chunk: bytes, prefix: str = "/v1/chunks/default") -> Response:
     return cas.call("GET", f"{prefix}/{to_text(chunk_hash(chunk))}")
 
 
@@ -80,26 +82,26 @@ def test_only_what_clients_ask_for_is_looked_up(cas: Cas) -> None:
     assert ask(cas, xorb.chunks[3]).status == 404
 
 
-def test_a_stranger_learns_of_what_they_may_read_and_of_nothing_else(place: Place) -> None:
+def test_a_stranger_learns_of_what_they_may_read_and_of_nothing_else(sample: XetModel) -> None:
     """One xorb, one file of it public, another private."""
-    xorb = a_xorb(chunks(6, f"shared {place.repo_id}"))
+    xorb = a_xorb(chunks(6, f"shared {sample.repo_id}"))
     public, private = a_file((xorb, 3, 5)), a_file((xorb, 0, 3))
-    hidden = place.anna.repo("hidden", private=True)
-    place.cas().upload(public, xorbs=(xorb,))
-    place.cas(repo=hidden).upload(private, xorbs=(xorb,))
-    bo = place.hub.user("bo")
-    his = place.cas(bo, repo=bo.repo("bert"))
+    hidden = sample.anna.repo("hidden", private=True)
+    sample.cas().upload(public, xorbs=(xorb,))
+    sample.cas(repo=hidden).upload(private, xorbs=(xorb,))
+    bo = sample.hub.user("bo")
+    his = sample.cas(bo, repo=bo.repo("bert"))
     assert ask(his, xorb.chunks[3]).status == 404, "nothing is committed yet"
-    commit(place.anna, place.repo_id, public)
-    commit(place.anna, hidden, private)
+    commit(sample.anna, sample.repo_id, public)
+    commit(sample.anna, hidden, private)
     said = ask(his, xorb.chunks[3])
     assert known(said, xorb.chunks) == [False, False, False, True, True, False]
     assert len(told_chunks(said)) == 5, "terms count chunks from the first"
     assert ask(his, xorb.chunks[0]).status == 404
-    assert known(ask(place.cas(repo=hidden), xorb.chunks[0]), xorb.chunks) == [True] * 6
+    assert known(ask(sample.cas(repo=hidden), xorb.chunks[0]), xorb.chunks) == [True] * 6
 
 
-def told_xorbs(said: Said, xorbs: list[MadeXorb]) -> dict[int, list[bool]]:
+def told_xorbs(said: Response, xorbs: list[MadeXorb]) -> dict[int, list[bool]]:
     """Return which of the chunks of which of the xorbs the answer tells of."""
     assert said.status == 200, said.body
     told = {each.hash: each.hashes() for each in parse_shard(said.body).xorbs}
@@ -119,64 +121,64 @@ def test_of_what_follows_in_the_file_it_is_told_as_well(cas: Cas) -> None:
     assert told == {0: [True] * 4, 1: [True] * 4, 2: [True] * 4}, "the last one is not of it"
 
 
-def test_of_what_follows_a_stranger_learns_what_they_may_read(place: Place) -> None:
+def test_of_what_follows_a_stranger_learns_what_they_may_read(sample: XetModel) -> None:
     """A private file goes on where a public one ends."""
-    xorbs = [a_xorb(chunks(4, f"goes on {at} {place.repo_id}")) for at in range(3)]
+    xorbs = [a_xorb(chunks(4, f"goes on {at} {sample.repo_id}")) for at in range(3)]
     public = a_file((xorbs[0], 0, 4), (xorbs[1], 0, 2))
     private = a_file((xorbs[0], 0, 4), (xorbs[1], 0, 4), (xorbs[2], 0, 4))
-    hidden = place.anna.repo("hidden-too", private=True)
-    place.cas().upload(public, xorbs=(xorbs[0], xorbs[1]))
-    place.cas(repo=hidden).upload(private, xorbs=(xorbs[2],))
-    commit(place.anna, place.repo_id, public)
-    commit(place.anna, hidden, private)
-    bo = place.hub.user("bo")
-    told = told_xorbs(ask(place.cas(bo, repo=bo.repo("bert")), xorbs[0].chunks[0]), xorbs)
+    hidden = sample.anna.repo("hidden-too", private=True)
+    sample.cas().upload(public, xorbs=(xorbs[0], xorbs[1]))
+    sample.cas(repo=hidden).upload(private, xorbs=(xorbs[2],))
+    commit(sample.anna, sample.repo_id, public)
+    commit(sample.anna, hidden, private)
+    bo = sample.hub.user("bo")
+    told = told_xorbs(ask(sample.cas(bo, repo=bo.repo("bert")), xorbs[0].chunks[0]), xorbs)
     assert told == {0: [True] * 4, 1: [True, True, False, False]}
 
 
-def test_terms_got_by_deduplication_are_admitted(place: Place) -> None:
+def test_terms_got_by_deduplication_are_admitted(sample: XetModel) -> None:
     file, xorb = a_model("dedup")
-    place.cas().upload(file, xorbs=(xorb,))
-    commit(place.anna, place.repo_id, file)
-    bo = place.hub.user("bo")
-    his = place.cas(bo, repo=bo.repo("bert"))
+    sample.cas().upload(file, xorbs=(xorb,))
+    commit(sample.anna, sample.repo_id, file)
+    bo = sample.hub.user("bo")
+    his = sample.cas(bo, repo=bo.repo("bert"))
     assert ask(his, xorb.chunks[0]).status == 200
     part = a_file((xorb, 0, 4))
     assert his.register(part).json == {"result": 1}
     assert his.download(part, (xorb,)) == part.content
 
 
-def test_what_becomes_private_is_told_no_more_and_still_admitted(place: Place) -> None:
+def test_what_becomes_private_is_told_no_more_and_still_admitted(sample: XetModel) -> None:
     """A client believes for 21 days what it once learned."""
     file, xorb = a_model("becomes private")
-    place.cas().upload(file, xorbs=(xorb,))
-    commit(place.anna, place.repo_id, file)
-    bo = place.hub.user("bo")
-    his = place.cas(bo, repo=bo.repo("bert"))
+    sample.cas().upload(file, xorbs=(xorb,))
+    commit(sample.anna, sample.repo_id, file)
+    bo = sample.hub.user("bo")
+    his = sample.cas(bo, repo=bo.repo("bert"))
     assert ask(his, xorb.chunks[0]).status == 200
-    place.anna.api.update_repo_settings(place.repo_id, private=True)
+    sample.anna.api.update_repo_settings(sample.repo_id, private=True)
     assert ask(his, xorb.chunks[0]).status == 404
     assert his.register(a_file((xorb, 0, 5))).status == 200
-    place.anna.api.delete_repo(place.repo_id)
+    sample.anna.api.delete_repo(sample.repo_id)
     assert his.register(a_file((xorb, 1, 5))).status == 200
 
 
-def test_a_hash_alone_gives_nothing(place: Place) -> None:
+def test_a_hash_alone_gives_nothing(sample: XetModel) -> None:
     """Who knows every name but has no bytes can neither register nor read nor ask."""
     file, xorb = a_model("names only")
-    hidden = place.anna.repo("hidden", private=True)
-    place.cas(repo=hidden).upload(file, xorbs=(xorb,))
-    commit(place.anna, hidden, file)
-    bo = place.hub.user("bo")
-    his = place.cas(bo, repo=bo.repo("bert"))
-    before = place.hub.traces()
+    hidden = sample.anna.repo("hidden", private=True)
+    sample.cas(repo=hidden).upload(file, xorbs=(xorb,))
+    commit(sample.anna, hidden, file)
+    bo = sample.hub.user("bo")
+    his = sample.cas(bo, repo=bo.repo("bert"))
+    before = sample.hub.traces()
     assert his.plan(file).status == 404
     assert ask(his, xorb.chunks[0]).status == 404
     assert his.call("HEAD", f"/v1/xorbs/default/{xorb.name}").status == 404
     assert grant(his, xorb.name).status == 404
     guessed = MadeFile(file.raw, file.content, file.terms, bytes(32))
     assert his.call("POST", "/v1/shards", a_shard([guessed])).status == 400
-    assert place.hub.traces() == before
+    assert sample.hub.traces() == before
 
 
 # -- the setting -------------------------------------------------------------------------------
@@ -187,7 +189,7 @@ def test_a_hash_alone_gives_nothing(place: Place) -> None:
     [("readable", 200, 200), ("repository", 200, 404), ("off", 404, 404)],
 )
 def test_the_setting_says_how_far_answers_reach(
-    own_hub: Callable[..., LiveHub], setting: str, own: int, other: int
+    own_hub: Callable[..., ThreadHub], setting: str, own: int, other: int
 ) -> None:
     hub = own_hub(xet_deduplication=setting)
     anna = hub.user("anna")
@@ -208,7 +210,7 @@ def test_the_setting_says_how_far_answers_reach(
 # -- grants ------------------------------------------------------------------------------------
 
 
-def grant(cas: Cas, name: str, length: int = 1) -> Said:
+def grant(cas: Cas, name: str, length: int = 1) -> Response:
     body = {"length": length, "checksum": {"algo": "crc64nvme", "value": "1"}}
     return cas.call("POST", f"/v1/xorb-grants/default/{name}", body)
 
@@ -221,13 +223,13 @@ def test_a_xorb_that_is_here_need_not_be_sent_again(cas: Cas) -> None:
     assert (said.status, said.body) == (200, b"")
 
 
-def test_a_xorb_of_others_is_not_granted_unless_all_of_it_may_be_read(place: Place) -> None:
+def test_a_xorb_of_others_is_not_granted_unless_all_of_it_may_be_read(sample: XetModel) -> None:
     file, xorb = a_model("grant of others")
-    place.cas().upload(file, xorbs=(xorb,))
-    bo = place.hub.user("bo")
-    his = place.cas(bo, repo=bo.repo("bert"))
+    sample.cas().upload(file, xorbs=(xorb,))
+    bo = sample.hub.user("bo")
+    his = sample.cas(bo, repo=bo.repo("bert"))
     assert grant(his, xorb.name).status == 404
-    commit(place.anna, place.repo_id, file)
+    commit(sample.anna, sample.repo_id, file)
     assert grant(his, xorb.name).status == 200
 
 

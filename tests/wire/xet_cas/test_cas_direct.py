@@ -8,57 +8,59 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from tests.live import LiveHub, Person, Said
+from tests.support.http import Response
+from tests.support.hub import ThreadHub
+from tests.support.person import Person
+from tests.support.xet import Cas, a_model, noise, pass_for
+from tests.support.xet_files import MadeXorb
 from tests.wire.xet_cas.test_cas_client import down, up
 from tests.wire.xet_cas.test_cas_deduplication import grant
-from tests.wire.xet_cas.xet_live import Cas, a_model, noise, pass_for
-from tests.xet.making import MadeXorb
 
 NO_CHECKSUM = {"algo": "none", "value": "0"}
 
 
 @pytest.fixture
-def hub(own_hub: Callable[..., LiveHub]) -> LiveHub:
+def hub(own_hub: Callable[..., ThreadHub]) -> ThreadHub:
     return own_hub("company", s3_direct_downloads=True)
 
 
 @pytest.fixture
-def anna(hub: LiveHub) -> Person:
+def anna(hub: ThreadHub) -> Person:
     return hub.user("anna")
 
 
 @pytest.fixture
-def cas(hub: LiveHub, anna: Person) -> Cas:
+def cas(hub: ThreadHub, anna: Person) -> Cas:
     return pass_for(hub, anna, anna.repo("bert"))
 
 
-def ask_s3(method: str, url: str, body: bytes = b"", headers: Mapping[str, str] = {}) -> Said:
+def ask_s3(method: str, url: str, body: bytes = b"", headers: Mapping[str, str] = {}) -> Response:
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.netloc, timeout=30)
     try:
         connection.request(method, f"{parts.path}?{parts.query}", body or None, dict(headers))
         answer = connection.getresponse()
-        return Said(answer.status, dict(answer.getheaders()), answer.read())
+        return Response(answer.status, dict(answer.getheaders()), answer.read())
     finally:
         connection.close()
 
 
-def begin(cas: Cas, xorb: MadeXorb, **asked: object) -> Said:
+def begin(cas: Cas, xorb: MadeXorb, **asked: object) -> Response:
     body = {"length": len(xorb.body), "checksum": NO_CHECKSUM, **asked}
     return cas.call("POST", f"/v1/xorb-grants/default/{xorb.name}", body)
 
 
-def send(said: Said, body: bytes) -> int:
+def send(said: Response, body: bytes) -> int:
     offered = said.json
     return ask_s3(offered["method"], offered["url"], body, offered["headers"]).status
 
 
-def finish(cas: Cas, name: str, offered: Said) -> Said:
+def finish(cas: Cas, name: str, offered: Response) -> Response:
     path = f"/v1/xorb-commits/default/{name}/grant/{offered.json['id']}"
     return cas.call("POST", path)
 
 
-def calls(hub: LiveHub, route: str) -> float:
+def calls(hub: ThreadHub, route: str) -> float:
     """Return how often a route was called, in this process."""
     lines = hub.call("GET", "/metrics").body.decode().splitlines()
     found = (
@@ -93,7 +95,7 @@ def test_what_is_wrong_is_refused_and_leaves_nothing(cas: Cas) -> None:
 
 
 def test_a_grant_is_for_one_xorb_one_repository_and_one_user(
-    hub: LiveHub, anna: Person, cas: Cas
+    hub: ThreadHub, anna: Person, cas: Cas
 ) -> None:
     (_, xorb), (_, other) = a_model("granted"), a_model("not granted")
     bo = hub.user("bo")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.wire.xet_cas.conftest import Place
-from tests.wire.xet_cas.xet_live import Cas, a_model, chunks
-from tests.xet.making import MadeFile, MadeXorb, a_file, a_xorb
+from tests.support.xet import Cas, a_model, chunks
+from tests.support.xet_files import MadeFile, MadeXorb, a_file, a_xorb
+from tests.wire.xet_cas.conftest import XetModel
 
 from hubstead.wire.xet_cas.ranges import PURPOSE, RangeGrant
 
@@ -15,9 +15,9 @@ Uploaded = tuple[Cas, MadeFile, MadeXorb]
 
 
 @pytest.fixture
-def uploaded(place: Place) -> Uploaded:
+def uploaded(sample: XetModel) -> Uploaded:
     file, xorb = a_model("uploaded", 8)
-    cas = place.cas()
+    cas = sample.cas()
     cas.upload(file, xorbs=(xorb,))
     return cas, file, xorb
 

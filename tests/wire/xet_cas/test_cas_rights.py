@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass, field
 
 import pytest
-from tests.live import LiveHub, Person
-from tests.wire.xet_cas.conftest import Place
-from tests.wire.xet_cas.xet_live import Cas, a_model, pass_for
-from tests.xet.making import a_file, a_shard
+from tests.support.hub import ThreadHub
+from tests.support.person import Person
+from tests.support.xet import Cas, a_model, pass_for
+from tests.support.xet_files import a_file, a_shard
+from tests.wire.xet_cas.conftest import XetModel
 
 from hubstead.accounts import find_account, remove_member, revoke_token
 from hubstead.db import Tx
@@ -39,10 +40,10 @@ PUBLIC, PRIVATE, GATED = "bert-open", "bert-hush", "bert-gate"
 
 
 @dataclass
-class Town:
+class XetOrg:
     """An organization with a model of each visibility, and everybody around it."""
 
-    hub: LiveHub
+    hub: ThreadHub
     owner: Person
     org: str
     people: dict[str, Person | None]
@@ -58,7 +59,7 @@ class Town:
 
 
 @pytest.fixture(scope="module")
-def town(live_hub: LiveHub) -> Town:
+def acme(live_hub: ThreadHub) -> XetOrg:
     people = {role: live_hub.user(role) for role in ("read", "contributor", "write", "admin")}
     owner = live_hub.user("owner")
     org = live_hub.org(owner, people)
@@ -72,7 +73,7 @@ def town(live_hub: LiveHub) -> Town:
         "owner": owner,
         "owner with a read token": owner.with_token("read"),
     }
-    return Town(live_hub, owner, org, {**people, **others})
+    return XetOrg(live_hub, owner, org, {**people, **others})
 
 
 def ask(cas: Cas, route: Route) -> int:
@@ -117,12 +118,12 @@ def test_there_is_every_spelling_of_every_release() -> None:
 
 
 @pytest.mark.parametrize("name", BY_PASS)
-def test_a_route_serves_those_who_have_its_right_and_nobody_else(town: Town, name: str) -> None:
+def test_a_route_serves_those_who_have_its_right_and_nobody_else(acme: XetOrg, name: str) -> None:
     route, writes = BY_PASS[name], name in WRITING
     for who, standing in STANDINGS.items():
         for visibility in (PUBLIC, PRIVATE, GATED):
             for write in (False, True):
-                status = ask(town.cas(who, visibility, write=write), route)
+                status = ask(acme.cas(who, visibility, write=write), route)
                 case = who, visibility, write, status
                 if writes and not write:
                     assert status == 403, case
@@ -140,10 +141,10 @@ def test_a_route_serves_those_who_have_its_right_and_nobody_else(town: Town, nam
 
 
 @pytest.mark.parametrize("name", BY_PASS)
-def test_without_a_good_pass_no_route_does_anything(town: Town, name: str) -> None:
-    good = town.cas("owner", PUBLIC, write=True)
-    over = pass_for(town.hub, town.owner, f"{town.org}/{PUBLIC}", seconds=-5)
-    for text in ("", "nonsense", good.pass_text[:-2], town.owner.token, over.pass_text):
+def test_without_a_good_pass_no_route_does_anything(acme: XetOrg, name: str) -> None:
+    good = acme.cas("owner", PUBLIC, write=True)
+    over = pass_for(acme.hub, acme.owner, f"{acme.org}/{PUBLIC}", seconds=-5)
+    for text in ("", "nonsense", good.pass_text[:-2], acme.owner.token, over.pass_text):
         assert ask(good.at(pass_text=text), BY_PASS[name]) == 401
     basic = {"Authorization": f"Basic {good.pass_text}"}
     path = re.sub(r"\{\w+\}", "ab" * 32, BY_PASS[name].pattern.removeprefix(CAS))
@@ -151,8 +152,8 @@ def test_without_a_good_pass_no_route_does_anything(town: Town, name: str) -> No
 
 
 @pytest.mark.parametrize("name", BY_PASS)
-def test_another_epoch_or_scope_is_no_store(town: Town, name: str) -> None:
-    good = town.cas("owner", PUBLIC, write=True)
+def test_another_epoch_or_scope_is_no_store(acme: XetOrg, name: str) -> None:
+    good = acme.cas("owner", PUBLIC, write=True)
     for other in (
         good.at(epoch="0" * len(good.epoch)),
         good.at(epoch=good.epoch.upper() + "x"),
@@ -165,11 +166,11 @@ def test_another_epoch_or_scope_is_no_store(town: Town, name: str) -> None:
 # -- a pass is for one repository --------------------------------------------------------------
 
 
-def test_what_is_in_another_repository_is_like_what_is_nowhere(place: Place) -> None:
+def test_what_is_in_another_repository_is_like_what_is_nowhere(sample: XetModel) -> None:
     file, xorb = a_model("elsewhere")
-    place.cas().upload(file, xorbs=(xorb,))
-    other = place.anna.repo("other")
-    elsewhere = place.cas(repo=other)
+    sample.cas().upload(file, xorbs=(xorb,))
+    other = sample.anna.repo("other")
+    elsewhere = sample.cas(repo=other)
     for version in (1, 2):
         there = elsewhere.plan(file, version)
         none = elsewhere.call("GET", f"/v{version}/reconstructions/{'ab' * 32}")
@@ -179,45 +180,47 @@ def test_what_is_in_another_repository_is_like_what_is_nowhere(place: Place) -> 
     assert elsewhere.call("GET", names).json == {"files": {}, "fetch_info": {}}
 
 
-def test_what_was_never_committed_is_only_for_those_who_write(place: Place) -> None:
+def test_what_was_never_committed_is_only_for_those_who_write(sample: XetModel) -> None:
     file, xorb = a_model("uncommitted")
-    writing, reading = place.cas(), place.cas(write=False)
+    writing, reading = sample.cas(), sample.cas(write=False)
     writing.upload(file, xorbs=(xorb,))
     assert writing.plan(file).status == 200
     assert reading.plan(file).status == 404
     pointer = {"path": "a.bin", "algo": "sha256", "oid": file.sha256, "size": len(file.content)}
-    said = place.anna.commit(place.repo_id, {"key": "lfsFile", "value": pointer})
+    said = sample.anna.commit(sample.repo_id, {"key": "lfsFile", "value": pointer})
     assert said.status == 200, said.body
     assert reading.plan(file).status == 200
 
 
-def test_a_shard_replayed_with_another_pass_registers_there_and_only_there(place: Place) -> None:
+def test_a_shard_replayed_with_another_pass_registers_there_and_only_there(
+    sample: XetModel,
+) -> None:
     """Terms are admitted on their range hash alone, so this is an upload like any other."""
     file, xorb = a_model("replayed")
-    place.cas().upload(file, xorbs=(xorb,))
-    bo = place.hub.user("bo")
-    his = place.cas(bo, repo=bo.repo("bert"))
+    sample.cas().upload(file, xorbs=(xorb,))
+    bo = sample.hub.user("bo")
+    his = sample.cas(bo, repo=bo.repo("bert"))
     assert his.register(file).status == 200
     assert his.plan(file).status == 200
-    reading = place.cas(place.hub.user("cy"), repo=place.repo_id, write=False)
+    reading = sample.cas(sample.hub.user("cy"), repo=sample.repo_id, write=False)
     assert reading.plan(file).status == 404
 
 
-def test_a_pass_for_reading_registers_nothing(place: Place) -> None:
+def test_a_pass_for_reading_registers_nothing(sample: XetModel) -> None:
     file, xorb = a_model("reading")
-    reading = place.cas(write=False)
-    before = place.hub.traces()
+    reading = sample.cas(write=False)
+    before = sample.hub.traces()
     assert reading.send(xorb).status == 403
     assert reading.register(file).status == 403
     assert reading.call("POST", "/v2/shards", a_shard([file])).status == 403
-    assert place.hub.traces() == before
+    assert sample.hub.traces() == before
 
 
 # -- rights that are lost ----------------------------------------------------------------------
 
 
 def test_addresses_of_a_plan_end_with_the_rights_of_whom_they_were_given(
-    live_hub: LiveHub,
+    live_hub: ThreadHub,
 ) -> None:
     owner, bo = live_hub.user("owner"), live_hub.user("bo")
     org = live_hub.org(owner, {"write": bo})
@@ -237,26 +240,26 @@ def test_addresses_of_a_plan_end_with_the_rights_of_whom_they_were_given(
     assert cas.register(file).status == 404
 
 
-def test_addresses_of_a_plan_end_with_the_token(place: Place) -> None:
+def test_addresses_of_a_plan_end_with_the_token(sample: XetModel) -> None:
     file, xorb = a_model("token")
-    cas = place.cas()
+    cas = sample.cas()
     cas.upload(file, xorbs=(xorb,))
     ((entry,),) = cas.plan(file).json["xorbs"].values()
 
     async def revoke(tx: Tx) -> None:
-        await revoke_token(tx, place.anna.token)
+        await revoke_token(tx, sample.anna.token)
 
-    place.hub.write(revoke)
+    sample.hub.write(revoke)
     assert cas.fetch(entry["url"]).status == 403
     assert cas.plan(file).status == 401
 
 
-def test_a_repository_that_is_gone_takes_its_passes_along(place: Place) -> None:
+def test_a_repository_that_is_gone_takes_its_passes_along(sample: XetModel) -> None:
     file, xorb = a_model("gone")
-    cas = place.cas()
+    cas = sample.cas()
     cas.upload(file, xorbs=(xorb,))
     ((entry,),) = cas.plan(file).json["xorbs"].values()
-    place.anna.api.delete_repo(place.repo_id)
+    sample.anna.api.delete_repo(sample.repo_id)
     assert cas.fetch(entry["url"]).status == 403
     assert cas.plan(file).status == 404
     assert cas.send(xorb).status == 404
@@ -267,10 +270,10 @@ def test_a_repository_that_is_gone_takes_its_passes_along(place: Place) -> None:
 
 
 @pytest.mark.parametrize("below", ["", f"/xet/{'0' * 8}/hub"])
-def test_telemetry_is_taken_from_anybody_and_kept_nowhere(place: Place, below: str) -> None:
-    before = place.hub.traces()
+def test_telemetry_is_taken_from_anybody_and_kept_nowhere(sample: XetModel, below: str) -> None:
+    before = sample.hub.traces()
     for body in (b"{}", b"not json", b"x" * 300_000, None):
-        said = place.hub.call("POST", f"{below}/v1/telemetry", body)
+        said = sample.hub.call("POST", f"{below}/v1/telemetry", body)
         assert said.status == 200
-    assert place.hub.traces() == before
-    assert place.hub.call("GET", f"{below}/v1/telemetry").status == 405
+    assert sample.hub.traces() == before
+    assert sample.hub.call("GET", f"{below}/v1/telemetry").status == 405

@@ -8,10 +8,9 @@ from dataclasses import replace
 from itertools import count, islice
 
 import pytest
-from tests.live import Said
-from tests.wire.xet_cas.conftest import Place
-from tests.wire.xet_cas.xet_live import Cas, a_model, chunks, noise
-from tests.xet.making import (
+from tests.support.http import Response
+from tests.support.xet import Cas, a_model, chunks, noise
+from tests.support.xet_files import (
     EMPTY_FILE,
     MadeXorb,
     a_file,
@@ -21,12 +20,13 @@ from tests.xet.making import (
     shard_of,
     xorb_entry,
 )
+from tests.wire.xet_cas.conftest import XetModel
 from tests.xet.wire_xorbs import footer, header, record
 
 from hubstead.xet import MAX_CHUNKS, MAX_STORED_BYTES, Term, chunk_hash, is_eligible, to_text
 
 
-def reason(said: Said) -> str:
+def reason(said: Response) -> str:
     return said.body.decode()
 
 
@@ -41,9 +41,9 @@ def test_a_xorb_is_taken_under_every_name_and_known_the_second_time(cas: Cas, pa
     assert cas.call("POST", target, xorb.body).json == {"was_inserted": False}
 
 
-def test_a_file_that_was_hashed_while_it_came_is_what_it_is(place: Place) -> None:
-    cas = place.cas()
-    made = (a_xorb(chunks(4, f"ahead {at} {place.repo_id}")) for at in count())
+def test_a_file_that_was_hashed_while_it_came_is_what_it_is(sample: XetModel) -> None:
+    cas = sample.cas()
+    made = (a_xorb(chunks(4, f"ahead {at} {sample.repo_id}")) for at in count())
     # About some chunks clients ask wherever they stand.
     begin = next(xorb for xorb in made if not is_eligible(chunk_hash(xorb.chunks[0])))
     xorbs = [begin, *islice(made, 2)]
@@ -110,37 +110,39 @@ BAD_XORBS: dict[str, Callable[[MadeXorb], bytes]] = {
 
 
 @pytest.mark.parametrize("case", BAD_XORBS)
-def test_a_wrong_xorb_is_refused_with_a_reason_and_leaves_nothing(place: Place, case: str) -> None:
-    cas = place.cas()
+def test_a_wrong_xorb_is_refused_with_a_reason_and_leaves_nothing(
+    sample: XetModel, case: str
+) -> None:
+    cas = sample.cas()
     _, xorb = a_model(f"bad {case}")
-    before = place.hub.traces()
+    before = sample.hub.traces()
     said = cas.call("POST", f"/v1/xorbs/default/{xorb.name}", BAD_XORBS[case](xorb))
     assert said.status == 400, said
     assert reason(said).startswith("The xorb is refused: "), said
-    assert place.hub.traces() == before
+    assert sample.hub.traces() == before
     assert cas.call("POST", f"/v1/xorbs/default/{xorb.name}", xorb.body).json["was_inserted"]
 
 
 @pytest.mark.parametrize(
     "name", ["none", "0" * 63, "0" * 65, "g" * 64, "A" * 64, "0" * 62 + "%0a", "..%2f..%2fetc"]
 )
-def test_what_is_no_hash_is_refused(place: Place, name: str) -> None:
-    cas, (_, xorb) = place.cas(), a_model("hash")
-    before = place.hub.traces()
+def test_what_is_no_hash_is_refused(sample: XetModel, name: str) -> None:
+    cas, (_, xorb) = sample.cas(), a_model("hash")
+    before = sample.hub.traces()
     assert cas.call("POST", f"/v1/xorbs/default/{name}", xorb.body).status == 400
     for path in ("/v1/chunks/default", "/v1/reconstructions", "/v2/reconstructions"):
         assert cas.call("GET", f"{path}/{name}").status == 400
     assert cas.call("POST", f"/v1/xorb-grants/default/{name}", {"length": 1}).status == 400
-    assert place.hub.traces() == before
+    assert sample.hub.traces() == before
 
 
-def test_a_known_xorb_is_checked_all_the_same(place: Place) -> None:
-    cas, (_, xorb) = place.cas(), a_model("known")
+def test_a_known_xorb_is_checked_all_the_same(sample: XetModel) -> None:
+    cas, (_, xorb) = sample.cas(), a_model("known")
     cas.send(xorb)
-    before = place.hub.traces()
+    before = sample.hub.traces()
     said = cas.call("POST", f"/v1/xorbs/default/{xorb.name}", flipped(xorb.body, 5000))
     assert said.status == 400
-    assert place.hub.traces() == before
+    assert sample.hub.traces() == before
 
 
 def test_a_body_larger_than_any_xorb_is_refused_before_it_is_read(cas: Cas) -> None:
@@ -176,7 +178,7 @@ def test_a_shard_is_taken_under_every_name_and_as_often_as_it_comes(
     assert cas.download(file, (xorb,)) == file.content
 
 
-def lines(said: Said) -> list[dict[str, object]]:
+def lines(said: Response) -> list[dict[str, object]]:
     assert said.headers["content-type"] == "application/x-ndjson"
     return [json.loads(line) for line in said.body.splitlines()]
 
@@ -276,12 +278,12 @@ BAD_SHARDS = bad_shards()
 @pytest.mark.parametrize("version", [1, 2])
 @pytest.mark.parametrize("case", BAD_SHARDS)
 def test_a_wrong_shard_is_refused_with_a_reason_and_leaves_nothing(
-    place: Place, case: str, version: int
+    sample: XetModel, case: str, version: int
 ) -> None:
-    cas = place.cas()
+    cas = sample.cas()
     xorb, shard = BAD_SHARDS[case]()
     assert cas.send(xorb).status == 200
-    before = place.hub.traces()
+    before = sample.hub.traces()
     said = cas.call("POST", f"/v{version}/shards", shard)
     if version == 1:
         assert said.status == 400, said
@@ -291,20 +293,20 @@ def test_a_wrong_shard_is_refused_with_a_reason_and_leaves_nothing(
         assert last["type"] == "error"
         assert str(last["message"]).startswith("The shard is refused: "), said
         assert last["retryable"] is False
-    assert place.hub.traces() == before
+    assert sample.hub.traces() == before
 
 
-def test_one_wrong_file_spoils_the_whole_shard(place: Place) -> None:
-    cas = place.cas()
+def test_one_wrong_file_spoils_the_whole_shard(sample: XetModel) -> None:
+    cas = sample.cas()
     (good, first), (bad, second) = a_model("good"), a_model("bad")
     for xorb in (first, second):
         cas.send(xorb)
-    before = place.hub.traces()
+    before = sample.hub.traces()
     said = cas.call(
         "POST", "/v1/shards", shard_of([entry_of(good), entry_of(bad, sha256="1" * 64)])
     )
     assert said.status == 400
-    assert place.hub.traces() == before
+    assert sample.hub.traces() == before
 
 
 def test_a_shard_larger_than_the_setting_is_refused_before_it_is_read(cas: Cas) -> None:

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.live import LiveHub, Person, Said
-from tests.xet.making import MadeFile, MadeXorb, a_file, a_shard, a_xorb
-
 from hubstead.accounts import ANONYMOUS, actor_of_token
 from hubstead.commits import Stores
 from hubstead.ids import Kind, RepoId
 from hubstead.repos import issue, open_repo
+from tests.support.http import Response
+from tests.support.hub import ThreadHub
+from tests.support.person import Person
+from tests.support.xet_files import MadeFile, MadeXorb, a_file, a_shard, a_xorb
 
 
 def noise(size: int, seed: object = 0) -> bytes:
@@ -29,7 +30,7 @@ def chunks(count: int, seed: object, size: int = 9000) -> list[bytes]:
 class Cas:
     """The store, as one caller with one pass for one repository."""
 
-    hub: LiveHub
+    hub: ThreadHub
     pass_text: str
     epoch: str
     scope: str = "hub"
@@ -42,7 +43,7 @@ class Cas:
     def stores(self) -> Stores:
         return self.hub.hub.stores
 
-    def call(self, method: str, path: str, body: Any = None, **headers: str) -> Said:
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> Response:
         return self.hub.call(method, self.path + path, body, token=self.pass_text, **headers)
 
     def at(self, **changes: Any) -> Cas:
@@ -50,10 +51,10 @@ class Cas:
 
     # -- uploading -----------------------------------------------------------------------------
 
-    def send(self, xorb: MadeXorb) -> Said:
+    def send(self, xorb: MadeXorb) -> Response:
         return self.call("POST", f"/v1/xorbs/default/{xorb.name}", xorb.body)
 
-    def register(self, *files: MadeFile, xorbs: tuple[MadeXorb, ...] = ()) -> Said:
+    def register(self, *files: MadeFile, xorbs: tuple[MadeXorb, ...] = ()) -> Response:
         return self.call("POST", "/v1/shards", a_shard(files, xorbs))
 
     def upload(self, *files: MadeFile, xorbs: tuple[MadeXorb, ...]) -> None:
@@ -66,7 +67,7 @@ class Cas:
 
     # -- downloading ---------------------------------------------------------------------------
 
-    def plan(self, file: MadeFile, version: int = 2, **headers: str) -> Said:
+    def plan(self, file: MadeFile, version: int = 2, **headers: str) -> Response:
         return self.call("GET", f"/v{version}/reconstructions/{file.name}", **headers)
 
     def download(self, file: MadeFile, xorbs: tuple[MadeXorb, ...]) -> bytes:
@@ -86,7 +87,7 @@ class Cas:
         )
         return found[plan["offset_into_first_range"] :]
 
-    def fetch(self, url: str, method: str = "GET", **headers: str) -> Said:
+    def fetch(self, url: str, method: str = "GET", **headers: str) -> Response:
         """Ask an address of a plan, as clients do: without any credentials."""
         parts = urlsplit(url)
         return self.hub.call(method, f"{parts.path}?{parts.query}", **headers)
@@ -96,7 +97,7 @@ _SAME: Any = object()
 
 
 def pass_for(
-    hub: LiveHub, person: Person, repo_id: str, *, write: bool = True, to: Any = _SAME, **how: Any
+    hub: ThreadHub, person: Person, repo_id: str, *, write: bool = True, to: Any = _SAME, **how: Any
 ) -> Cas:
     """Return the store with a pass for a repository that ``person`` can see.
 

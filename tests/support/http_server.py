@@ -8,8 +8,6 @@ import hashlib
 import json
 import socket
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from hubstead.errors import ClientGone, HubError, RangeNotSatisfiable, SlowClient, TooLarge
@@ -22,6 +20,7 @@ from hubstead.wire.http import (
     read_body,
     receive_into,
 )
+from tests.support.processes import wait_until
 
 STATUS = {RangeNotSatisfiable: 416, SlowClient: 408, TooLarge: 413}
 
@@ -36,7 +35,7 @@ class LocalFile:
         yield b""
 
 
-class Parts:
+class RemoteSource:
     """A source without a file, as a remote store is."""
 
     path = None
@@ -90,7 +89,7 @@ class App:
             await answer(scope, receive, send)
         elif name == "parts":
             content = (self.folder / "file-big").read_bytes()
-            await FileAnswer(Parts(content), etag="tag")(scope, receive, send)
+            await FileAnswer(RemoteSource(content), etag="tag")(scope, receive, send)
         else:
             await getattr(self, f"do_{name.replace('-', '_')}")(scope, receive, send)
 
@@ -159,7 +158,7 @@ async def say(send, status: int, content: object) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-class Live:
+class RunningServer:
     """A running server and its application."""
 
     def __init__(self, app: App, server: HubServer, port: int) -> None:
@@ -168,26 +167,26 @@ class Live:
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
 
-    def connect(self, timeout: float = 10) -> Wire:
-        return Wire(socket.create_connection(("127.0.0.1", self.port), timeout))
+    def connect(self, timeout: float = 10) -> RawConnection:
+        return RawConnection(socket.create_connection(("127.0.0.1", self.port), timeout))
 
     def wait_until_idle(self) -> None:
         state = self.server.server_state
-        wait_for(lambda: not state.connections and not state.tasks)
+        wait_until(lambda: not state.connections and not state.tasks)
 
     def outcome(self, index: int = 0) -> str:
-        wait_for(lambda: len(self.app.outcomes) > index)
+        wait_until(lambda: len(self.app.outcomes) > index)
         return self.app.outcomes[index]
 
 
-class Wire:
+class RawConnection:
     """A connection on which each byte is ours."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.buffer = b""
 
-    def __enter__(self) -> Wire:
+    def __enter__(self) -> RawConnection:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -231,21 +230,14 @@ class Wire:
         return rest
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(0.01)
-
-
-class Servers:
+class ServerPool:
     """The servers of this run, by what they were started with: to start one takes a while."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.running: dict[object, tuple[Live, threading.Thread]] = {}
+        self.running: dict[object, tuple[RunningServer, threading.Thread]] = {}
 
-    def get(self, limits: Limits | None, extensions: bool, loop: str, fresh: bool) -> Live:
+    def get(self, limits: Limits | None, extensions: bool, loop: str, fresh: bool) -> RunningServer:
         key = object() if fresh else (limits, extensions, loop)
         if key not in self.running:
             self.running[key] = self.start(limits, extensions, loop)
@@ -253,7 +245,7 @@ class Servers:
 
     def start(
         self, limits: Limits | None, extensions: bool, loop: str
-    ) -> tuple[Live, threading.Thread]:
+    ) -> tuple[RunningServer, threading.Thread]:
         app = App(self.folder, extensions=extensions)
         started = threading.Event()
         server = HubServer(
@@ -263,7 +255,7 @@ class Servers:
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
         assert started.wait(60)
-        return Live(app, server, server.port), thread
+        return RunningServer(app, server, server.port), thread
 
     def rest(self) -> None:
         """Check that no request of the last test goes on, and forget what it did."""

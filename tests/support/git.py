@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.live import LiveHub, Person
+from tests.support.hub import ThreadHub
+from tests.support.person import Person
 
 
 class GitRefused(Exception):
@@ -89,5 +90,5 @@ def push_body(old: str, new: str, ref: str, pack: bytes = b"", *, can: str = "")
     return b"%04x%b0000" % (len(command) + 4, command) + pack
 
 
-def tip(hub: LiveHub, repo_id: str, rev: str = "main", **how: Any) -> str:
+def tip(hub: ThreadHub, repo_id: str, rev: str = "main", **how: Any) -> str:
     return str(hub.call("GET", f"/api/models/{repo_id}/revision/{rev}", **how).json["sha"])

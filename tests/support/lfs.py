@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-import http.client
 import json
 import random
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -14,10 +13,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from sqlalchemy import bindparam, select
-from tests.factories import a_repo, a_user
 
 from hubstead.accounts import Actor, Passwords, Seal, SignIn, add_token
 from hubstead.blobs import BlobKey, BlobKind, BlobStore, Link, link
@@ -29,6 +26,8 @@ from hubstead.repos import Repo
 from hubstead.settings import Settings
 from hubstead.wire.http import Application, Hub, HubServer
 from hubstead.wire.lfs import ROUTES
+from tests.support.factories import a_repo, a_user
+from tests.support.http import Response, request
 
 T = TypeVar("T")
 LFS = "application/vnd.git-lfs+json"
@@ -40,7 +39,7 @@ SETTINGS = {"lfs_part_bytes": 1000, "lfs_multipart_threshold_bytes": 5000}
 _CLIENTS = ThreadPoolExecutor(32, "client")
 
 
-async def apart(function: Callable[..., T], *arguments: Any) -> T:
+async def in_client_thread(function: Callable[..., T], *arguments: Any) -> T:
     """Run what a client does in a thread of its own."""
     return await asyncio.get_running_loop().run_in_executor(_CLIENTS, function, *arguments)
 
@@ -57,25 +56,12 @@ def key_of(data: bytes) -> BlobKey:
     return BlobKey(BlobKind.LFS, oid_of(data))
 
 
-def asked(*contents: bytes) -> list[dict[str, object]]:
+def lfs_objects(*contents: bytes) -> list[dict[str, object]]:
     return [{"oid": oid_of(data), "size": len(data)} for data in contents]
 
 
 @dataclass
-class Said:
-    """An answer."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-@dataclass
-class Live:
+class LfsHub:
     """The hub, and who calls it: ``anna`` owns ``anna/bert``, ``bo`` is a stranger."""
 
     hub: Hub
@@ -99,7 +85,7 @@ class Live:
         *,
         by: str | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Said:
+    ) -> Response:
         """Send a request; ``by`` signs it as that person, with the token as git does."""
         sent = dict(headers or {})
         if by is not None:
@@ -108,19 +94,7 @@ class Live:
         if body is not None and not isinstance(body, bytes):
             body = json.dumps(body).encode()
             sent.setdefault("Content-Type", LFS)
-        return await apart(self._call, method, url, body, sent)
-
-    def _call(self, method: str, url: str, body: bytes | None, headers: dict[str, str]) -> Said:
-        parts = urlsplit(url)
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        try:
-            target = parts.path + (f"?{parts.query}" if parts.query else "")
-            connection.request(method, target, body, headers)
-            answer = connection.getresponse()
-            named = {name.lower(): value for name, value in answer.getheaders()}
-            return Said(answer.status, named, answer.read())
-        finally:
-            connection.close()
+        return await in_client_thread(request, self.port, method, url, body, sent)
 
     async def batch(
         self,
@@ -132,26 +106,26 @@ class Live:
         transfers: tuple[str, ...] = ("basic",),
         headers: Mapping[str, str] | None = None,
         **more: object,
-    ) -> Said:
+    ) -> Response:
         content = {"operation": operation, "transfers": transfers, "objects": objects, **more}
         url = f"/{repo}.git/info/lfs/objects/batch"
         return await self.call("POST", url, content, by=by, headers=headers)
 
     async def upload_action(self, data: bytes, **how: Any) -> dict[str, Any]:
         """Return the upload action for an object that is not there yet."""
-        said = await self.batch("upload", asked(data), **how)
+        said = await self.batch("upload", lfs_objects(data), **how)
         assert said.status == 200, said.body
         action: dict[str, Any] = said.json["objects"][0]["actions"]["upload"]
         return action
 
-    async def put(self, data: bytes, **how: Any) -> Said:
+    async def put(self, data: bytes, **how: Any) -> Response:
         """Upload an object in one piece."""
         return await self.call("PUT", (await self.upload_action(data, **how))["href"], data)
 
-    async def begin(self, data: bytes, **how: Any) -> Parts:
+    async def begin(self, data: bytes, **how: Any) -> MultipartUpload:
         """Begin an upload in parts."""
         action = await self.upload_action(data, transfers=("basic", "multipart"), **how)
-        return Parts(self, data, action)
+        return MultipartUpload(self, data, action)
 
     async def commit(self, repo: Repo, data: bytes) -> None:
         """Do what a commit does that names the object."""
@@ -209,10 +183,10 @@ _HOLD = scan(
 
 
 @dataclass
-class Parts:
+class MultipartUpload:
     """An upload in parts, as a client does it."""
 
-    live: Live
+    live: LfsHub
     data: bytes
     action: dict[str, Any]
     etags: dict[int, str] = field(default_factory=dict)
@@ -228,7 +202,7 @@ class Parts:
     def piece(self, number: int) -> bytes:
         return self.data[(number - 1) * self.chunk : number * self.chunk]
 
-    async def send(self, number: int, data: bytes | None = None) -> Said:
+    async def send(self, number: int, data: bytes | None = None) -> Response:
         said = await self.live.call(
             "PUT",
             self.action["header"][f"{number:05}"],
@@ -243,16 +217,16 @@ class Parts:
             said = await self.send(number)
             assert said.status == 200, said.body
 
-    async def complete(self, **changes: Any) -> Said:
+    async def complete(self, **changes: Any) -> Response:
         parts = [{"partNumber": n, "etag": etag} for n, etag in sorted(self.etags.items())]
         body = {"oid": oid_of(self.data), "parts": parts, **changes}
         return await self.live.call("POST", self.action["href"], body)
 
 
 @asynccontextmanager
-async def serving(
+async def running_lfs_hub(
     folder: Path, db: Database, store: BlobStore, **settings: Any
-) -> AsyncIterator[Live]:
+) -> AsyncIterator[LfsHub]:
     """Serve a hub with anna, her ``anna/bert`` and bo."""
     chosen = Settings(data=folder, **{**SETTINGS, **settings})
     stores = Stores(db, GitStore(folder / "git"), store, chosen, packs_are_blobs=False)
@@ -263,7 +237,7 @@ async def serving(
     server.lifespan = server.config.lifespan_class(server.config)
     await server.startup()
     try:
-        live = Live(hub, server.port)
+        live = LfsHub(hub, server.port)
         await live.a_user("anna")
         await live.a_user("bo")
         yield live
