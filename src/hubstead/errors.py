@@ -1,25 +1,44 @@
 """What can go wrong, in the Hub's words.
 
-An error here knows nothing of HTTP: each wire has its own table from these classes to
-status, code and text (``wire/*/errors.py``), and a test that the table is complete.
-The first line of a class's docstring *is* its message; the facts given when raising
-fill it in::
+An error here knows nothing of HTTP: ``wire/http/refusals.py`` has the one table from these classes
+to status, code and text, and a test that the table is complete. Errors whose fields need the types
+of a room are in that room (``hubstead.repos``, ``hubstead.commits`` ...).
+
+A class declares its fields with their types, as a dataclass does. The first line of its docstring
+*is* its message, which the fields fill in. Who raises it gives each field by its name::
 
     raise RevisionNotFound(revision="v9", repo="acme/bert")
 """
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Iterator
+from typing import Any, dataclass_transform
 
 
+@dataclass_transform(kw_only_default=True, eq_default=False)
 class HubError(Exception):
     """Something went wrong."""
 
-    def __init__(self, **facts: object) -> None:
-        self.facts = facts
+    def __init_subclass__(cls) -> None:
+        """Make a dataclass of each error: its annotations are its fields, given by keyword.
+
+        Errors stay equal only to themselves, and not frozen: Python sets their traceback.
+        """
+        super().__init_subclass__()
+        dataclasses.dataclass(kw_only=True, eq=False)(cls)
+
+    def __str__(self) -> str:
         template = (type(self).__doc__ or "").strip().splitlines()[0]
-        super().__init__(template.format_map(facts))
+        return template.format_map(vars(self))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What exceptions do, calling the class with ``args``, cannot pass fields by keyword.
+        state = vars(self)
+        names = [field.name for field in dataclasses.fields(type(self))]  # type: ignore[arg-type]
+        return functools.partial(type(self), **{name: state[name] for name in names}), (), state
 
     @property
     def message(self) -> str:
@@ -30,13 +49,19 @@ class HubError(Exception):
 class InvalidInput(HubError):
     """{reason}"""
 
+    reason: str
+
 
 class InvalidName(InvalidInput):
     """Invalid name {name!r}: {reason}"""
 
+    name: str
+
 
 class InvalidPath(InvalidInput):
     """Invalid path {path!r}: {reason}"""
+
+    path: str
 
 
 class InvalidCandidate(InvalidPath):
@@ -45,6 +70,8 @@ class InvalidCandidate(InvalidPath):
 
 class InvalidCard(InvalidInput):
     """Invalid metadata in README.md: {reason}"""
+
+    faults: tuple[str, ...] = ()  # each of them, where there are several
 
 
 class InvalidCredentials(HubError):
@@ -62,13 +89,13 @@ class SignInFailed(HubError):
 class Forbidden(HubError):
     """{reason}"""
 
+    reason: str
+
 
 class RepoNotFound(HubError):
-    """Repository not found"""
+    """{reason}"""
 
-
-class RepoMoved(HubError):
-    """The repository is now called {target}."""
+    reason: str = "Repository not found"
 
 
 class RepoDisabled(HubError):
@@ -78,45 +105,64 @@ class RepoDisabled(HubError):
 class Gated(HubError):
     """Access to {repo} is restricted and needs the approval of its owners."""
 
+    repo: str
+
 
 class RevisionNotFound(HubError):
     """Invalid rev id: {revision}"""
+
+    revision: str
+    repo: str
 
 
 class EntryNotFound(HubError):
     """{reason}"""
 
-    def __init__(self, *, reason: str = "Entry not found", **facts: object) -> None:
-        super().__init__(reason=reason, **facts)
+    reason: str = "Entry not found"
 
 
 class AccountNotFound(HubError):
     """There is no account called {name!r}."""
 
+    name: str
+
 
 class NotFound(HubError):
     """{reason}"""
+
+    reason: str
 
 
 class NameTaken(HubError):
     """The name {name!r} is taken: names are unique without regard to case."""
 
-
-class RepoExists(HubError):
-    """You already created this {kind} repo. A {kind} repository called {repo} already exists"""
+    name: str
 
 
-class RefExists(HubError):
+class RefUpdateFailed(HubError):
+    """The reference {ref} cannot be updated."""
+
+    ref: str  # its full name: refs/heads/main
+
+
+class RefExists(RefUpdateFailed):
     """Reference already exists: Reference {ref} already exists"""
 
 
 class Unchanged(HubError):
     """The file {path} is already there with the same content."""
 
+    path: str
+    url: str  # of the page that shows the file
+
 
 class StaleParent(HubError):
-    """A commit has happened since. Please refresh and try again. {branch} is at {found}. \
+    """A commit has happened since. Please refresh and try again. {branch} is at {tip}. \
 The branch was updated since you opened this page. Please refresh and try again."""
+
+    branch: str
+    expected: str
+    tip: str
 
 
 class ConcurrentChange(HubError):
@@ -124,23 +170,38 @@ class ConcurrentChange(HubError):
 
 
 class TooLarge(HubError):
-    """{what} is larger than the limit of {limit} ({setting})."""
+    """{what} is larger than the limit of {limit} {unit} ({setting})."""
+
+    what: str
+    limit: int
+    unit: str = "bytes"
+    setting: str
 
 
 class BlobNotFound(HubError):
     """The object {name} does not exist here."""
 
+    name: str
+
 
 class BlobCorrupt(HubError):
     """The bytes do not match: expected {expected}, got {got}."""
+
+    expected: str
+    got: str
 
 
 class BlobMissing(HubError):
     """The LFS object {name} of {path!r} has not been uploaded to this repository."""
 
+    name: str
+    path: str
+
 
 class RangeNotSatisfiable(HubError):
     """The requested range lies outside of the {size} bytes there are."""
+
+    size: int
 
 
 class StorageFull(HubError):
@@ -149,6 +210,8 @@ class StorageFull(HubError):
 
 class RateLimited(HubError):
     """Too many attempts: try again in {retry_after_s} seconds."""
+
+    retry_after_s: int
 
 
 class SlowClient(HubError):
@@ -162,9 +225,13 @@ class ClientGone(HubError):
 class Unavailable(HubError):
     """The server cannot answer right now: {reason}"""
 
+    reason: str
+
 
 class NotBuilt(HubError):
     """Not implemented by this server: {what}"""
+
+    what: str
 
 
 def every_error(base: type[HubError] = HubError) -> Iterator[type[HubError]]:

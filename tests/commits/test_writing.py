@@ -13,6 +13,7 @@ from hubstead.blobs import BlobKey, BlobKind, Sha256Verifier, accept_upload
 from hubstead.commits import (
     Change,
     Message,
+    RefInTheWay,
     commit,
     create_branch,
     create_tag,
@@ -227,7 +228,7 @@ async def test_what_the_first_segment_names_wins_over_longer_refs(
     await create_branch(node.stores, node.anna, repo, "dev")
     await create_tag(node.stores, node.anna, repo, "t", revision="main")
     shadows = ["main/d", "dev/d", "HEAD/d", f"{sha}/d", f"{sha[:8]}/d", "f" * 40 + "/d"]
-    with pytest.raises(InvalidInput, match="cannot both exist"):
+    with pytest.raises(RefInTheWay, match="cannot both exist"):
         await create_tag(node.stores, node.anna, repo, "t/d", revision="main")
     await create_branch(node.stores, node.anna, repo, "t/d")
     for name in ("v1/rc", *shadows):
@@ -274,8 +275,9 @@ async def test_refs_that_git_could_not_keep_side_by_side_are_refused(node: Commi
     repo = await node.make()
     await create_branch(node.stores, node.anna, repo, "a/b")
     for name in ("a", "a/b/c"):
-        with pytest.raises(InvalidInput, match="cannot both exist"):
+        with pytest.raises(RefInTheWay, match="cannot both exist") as refused:
             await create_branch(node.stores, node.anna, repo, name)
+        assert refused.value.ref == f"refs/heads/{name}"
     with pytest.raises(RefExists):
         await create_branch(node.stores, node.anna, repo, "a/b")
     await create_branch(node.stores, node.anna, repo, "a-b")

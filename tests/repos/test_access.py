@@ -16,12 +16,12 @@ from hubstead.errors import (
     HubError,
     LoginRequired,
     RepoDisabled,
-    RepoMoved,
     RepoNotFound,
 )
 from hubstead.ids import Kind, RepoId
 from hubstead.repos import (
     Repo,
+    RepoMoved,
     Right,
     move_repo,
     open_namespace,
@@ -155,7 +155,7 @@ async def refused(db: Database, actor: Actor, repo_id: RepoId, right: Right) -> 
     counted = Counted(db)
     with pytest.raises(HubError) as error:
         await open_repo(counted, actor, repo_id, right)
-    return type(error.value), str(error.value), error.value.facts, counted.asked
+    return type(error.value), str(error.value), vars(error.value), counted.asked
 
 
 @pytest.mark.parametrize("right", RIGHTS)
@@ -227,7 +227,7 @@ async def test_an_old_name_leads_on_only_for_those_who_may_read_the_target(db: D
         for right in RIGHTS:
             with pytest.raises(RepoMoved) as moved:
                 await open_repo(db, actor, before, right)
-            assert moved.value.facts["to"] == after
+            assert moved.value.target == after
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,6 @@ from hubstead.errors import (
     InvalidInput,
     InvalidName,
     LoginRequired,
-    RepoExists,
-    RepoMoved,
     RepoNotFound,
 )
 from hubstead.ids import Kind, RepoId
@@ -25,6 +23,8 @@ from hubstead.outbox.tables import events as events_table
 from hubstead.repos import (
     Derived,
     Repo,
+    RepoExists,
+    RepoMoved,
     Right,
     SettingsChange,
     change_settings,
@@ -54,7 +54,7 @@ async def move(db: Database, actor: Actor, source: str, target: str) -> Repo:
 async def leads_to(db: Database, actor: Actor, name: str) -> object:
     with pytest.raises(RepoMoved) as moved:
         await open_repo(db, actor, model(name))
-    return str(moved.value.facts["to"])
+    return str(moved.value.target)
 
 
 async def events(db: Database) -> list[tuple[str, dict[str, object]]]:
@@ -74,7 +74,7 @@ async def test_a_name_is_taken_once_in_whatever_case(db: Database) -> None:
     for again in ("anna/Bert", "anna/bert", "ANNA/BERT"):
         with pytest.raises(RepoExists) as exists:
             await a_repo(db, anna, again)
-        assert exists.value.facts["kind"] == "model"
+        assert exists.value.repo_id.key == model(again).key
     assert (await open_repo(db, anna, model("anna/bErT"))).full_name == "anna/Bert"
     assert (await open_repo(db, anna, model("anna/bert"))).id == made.id
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import string
-from collections import defaultdict
-from typing import Any
+from typing import get_type_hints
 
 import msgspec
 import pytest
@@ -15,21 +13,23 @@ import hubstead.app  # noqa: F401 - whoever defines an error has been imported
 from hubstead import errors
 from hubstead.errors import HubError, every_error
 from hubstead.ids import Kind, RepoId
+from hubstead.repos import RepoExists
 from hubstead.wire.http.refusals import DRESS, STATUS, Asker, Refusal, one_line, refusal
 
 EVERY = sorted(set(every_error()), key=lambda cls: cls.__name__)
-FACTS: dict[str, Any] = {"id": RepoId(Kind.MODEL, "anna", "bert"), "retry_after_s": 7, "size": 3}
+SAMPLES: dict[object, object] = {
+    str: "x",
+    int: 7,
+    tuple[str, ...]: ("x",),
+    RepoId: RepoId(Kind.MODEL, "anna", "bert"),
+}
 SOMEBODY = Asker(signed_in=True, agent="", public_url="https://hub", wire="hub_api")
 NOBODY = Asker(signed_in=False, agent="", public_url="https://hub", wire="hub_api")
 
 
 def an(cls: type[HubError]) -> HubError:
-    """Make an error with a value for each fact that its message names."""
-    fields = string.Formatter().parse((cls.__doc__ or "").strip().splitlines()[0])
-    named = {field.partition("!")[0] for _, field, _, _ in fields if field}
-    facts: dict[str, Any] = defaultdict(lambda: "x") | FACTS | dict.fromkeys(named - {"id"}, "x")
-    facts |= {"retry_after_s": 7, "size": 3, "url": "https://hub/x", "repo": "model anna/bert"}
-    return cls(**facts)
+    """Make an error with a value in each of its fields."""
+    return cls(**{name: SAMPLES[kind] for name, kind in get_type_hints(cls).items()})
 
 
 @pytest.mark.parametrize("cls", EVERY, ids=lambda cls: cls.__name__)
@@ -110,11 +110,9 @@ def test_release_0_8_1_sees_no_code_it_would_misread() -> None:
 
 
 def test_refusals_that_have_more_to_say_say_it() -> None:
-    taken = refusal(
-        errors.RepoExists(kind="dataset", repo="a/b", id=RepoId(Kind.DATASET, "a", "b")), SOMEBODY
-    )
+    taken = refusal(RepoExists(repo_id=RepoId(Kind.DATASET, "a", "b")), SOMEBODY)
     assert taken.facts["url"] == "https://hub/datasets/a/b"
-    card = refusal(errors.InvalidCard(reason="x; y", errors=["x", "y"]), SOMEBODY)
+    card = refusal(errors.InvalidCard(reason="x; y", faults=("x", "y")), SOMEBODY)
     assert card.facts["errors"] == [{"message": "x"}, {"message": "y"}]
     assert refusal(errors.RangeNotSatisfiable(size=5), SOMEBODY).headers == {
         "content-range": "bytes */5"

@@ -104,7 +104,7 @@ def test_what_begins_beyond_the_file_is_not_satisfiable(
     size = len(file.content)
     with pytest.raises(RangeNotSatisfiable) as caught:
         make_plan(Terms.of(file.terms), {}, size + beyond, size + beyond + 10)
-    assert caught.value.facts["size"] == size
+    assert caught.value.size == size
 
 
 @pytest.mark.parametrize(("start", "end"), [(2, 2), (3, 2), (-1, 2), (0, 0)])

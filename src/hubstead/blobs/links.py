@@ -314,7 +314,7 @@ async def link(tx: Tx, repo_pk: int, links: Iterable[Link], *, pusher_pk: int | 
     """
     for each in links:
         if not await tx.run(_KEEP, which_kind=each.key.kind.value, which_name=each.key.name):
-            raise BlobMissing(name=each.key.name, path=each.path)
+            raise BlobMissing(name=each.key.name, path=each.path or "")
         await _link(tx, repo_pk, each, pusher_pk, committed=1)
         await tx.run(_LET_GO, repo_pk=repo_pk, kind=each.key.kind.value, name=each.key.name)
 

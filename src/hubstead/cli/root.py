@@ -62,8 +62,8 @@ class Root(click.Group):
         try:
             return super().invoke(ctx)
         except HubError as error:
-            said = error.facts["reason"] if isinstance(error, Unavailable) else error.message
-            raise Failure(str(said)) from error
+            said = error.reason if isinstance(error, Unavailable) else error.message
+            raise Failure(said) from error
         except (OSError, sqlite3.Error) as error:
             if isinstance(error, BrokenPipeError):
                 raise

@@ -12,7 +12,7 @@ from hubstead.commits.change import Change
 from hubstead.commits.copying import FileSource, copy_file, copy_lfs_files
 from hubstead.commits.creating import Wanted, create_repository, duplicate_repository
 from hubstead.commits.folding import collect, fold_packs, remove_dead_packs
-from hubstead.commits.moving import Move, Plan, RefMoved, move_refs
+from hubstead.commits.moving import Move, Plan, RefInTheWay, RefMoved, move_refs
 from hubstead.commits.preupload import Candidate, Choice, choose, content_id
 from hubstead.commits.pushing import (
     Command,
@@ -49,6 +49,7 @@ __all__ = [
     "Outcome",
     "Plan",
     "PushRefused",
+    "RefInTheWay",
     "RefMoved",
     "RepoLocks",
     "Revision",

@@ -180,10 +180,10 @@ class _Writing:
             if opened.head is not None or branch != opened.default_branch:
                 raise RevisionNotFound(revision=branch, repo=opened.full_name)
             if parent:
-                raise StaleParent(branch=branch, expected=parent, found="no commit yet")
+                raise StaleParent(branch=branch, expected=parent, tip="no commit yet")
             return _Base(None, None)
         if parent and not row.target.startswith(parent):
-            raise StaleParent(branch=branch, expected=parent, found=row.target)
+            raise StaleParent(branch=branch, expected=parent, tip=row.target)
         await self.stores.catch_up(opened, [row.target])
         return _Base(row.target, self.git.tree_of(row.target))
 
@@ -216,9 +216,7 @@ class _Writing:
             commit_oid = found.commit
         entry = self.git.entry(commit_oid, copy.source) if commit_oid else None
         if entry is None or entry.type == "commit":
-            raise EntryNotFound(
-                reason=f"The file to copy does not exist: {copy.source}", path=copy.source
-            )
+            raise EntryNotFound(reason=f"The file to copy does not exist: {copy.source}")
         if entry.type == "tree":
             return PutTree(entry.oid)
         return PutFile(entry.oid, file_mode(entry.mode))

@@ -67,7 +67,7 @@ class Change:
         most = self.settings.max_commit_operations
         if len(self.operations) >= most:
             raise TooLarge(
-                what="The commit", limit=f"{most} operations", setting="max_commit_operations"
+                what="The commit", limit=most, unit="operations", setting="max_commit_operations"
             )
         self.operations.append((self.check(path), operation))
 
@@ -105,7 +105,7 @@ class Change:
         if len(content) > limit:
             raise TooLarge(
                 what=f"The file {path}: upload it through LFS. It",
-                limit=f"{limit} bytes",
+                limit=limit,
                 setting="max_regular_file_bytes",
             )
         pointer = None if mode == LINK_MODE else parse_pointer(content)

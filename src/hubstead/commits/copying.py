@@ -14,10 +14,10 @@ from hubstead.commits.change import Change
 from hubstead.commits.revisions import resolve
 from hubstead.commits.stores import Stores
 from hubstead.db import Reader, Tx
-from hubstead.errors import EntryNotFound, InvalidInput, RepoMoved, RepoNotFound
+from hubstead.errors import EntryNotFound, InvalidInput, RepoNotFound
 from hubstead.gitstore import LINK_MODE, Entry, file_mode
 from hubstead.ids import RepoId
-from hubstead.repos import Repo, Right, open_repo, open_repo_by_id
+from hubstead.repos import Repo, RepoMoved, Right, open_repo, open_repo_by_id
 
 
 async def copy_lfs_files(
@@ -123,26 +123,20 @@ async def _add_copy(stores: Stores, change: Change, path: str, source: Repo, ent
 
 
 def _no_source(source: Repo, path: str) -> EntryNotFound:
-    return EntryNotFound(
-        reason=f"The file to copy does not exist in {source.full_name}: {path}", path=path
-    )
+    return EntryNotFound(reason=f"The file to copy does not exist in {source.full_name}: {path}")
 
 
 async def _source(db: Reader, actor: Actor, named: RepoId) -> Repo:
     try:
         return await open_repo(db, actor, named, Right.CONTENT)
     except RepoMoved as moved:  # the answer would lead the client to the other repository
-        target = moved.facts["to"]
-        assert isinstance(target, RepoId)
-        return await open_repo(db, actor, target, Right.CONTENT)
+        return await open_repo(db, actor, moved.target, Right.CONTENT)
     except RepoNotFound:
-        raise RepoNotFound(told=f"The repository to copy from does not exist: {named}") from None
+        raise RepoNotFound(reason=f"The repository to copy from does not exist: {named}") from None
 
 
 async def _target(tx: Tx, actor: Actor, named: RepoId) -> Repo:
     try:
         return await open_repo(tx, actor, named, Right.WRITE, lock=True)
     except RepoMoved as moved:
-        target = moved.facts["to"]
-        assert isinstance(target, RepoId)
-        return await open_repo(tx, actor, target, Right.WRITE, lock=True)
+        return await open_repo(tx, actor, moved.target, Right.WRITE, lock=True)

@@ -20,7 +20,7 @@ from hubstead.commits.rules import check_card
 from hubstead.commits.stores import Stores
 from hubstead.commits.tables import packs
 from hubstead.db import Tx, scan
-from hubstead.errors import HubError, InvalidInput, RepoExists, Unavailable
+from hubstead.errors import HubError, InvalidInput, Unavailable
 from hubstead.gitstore import GITATTRIBUTES, GitRepo, Pack, PutFile, edit_tree
 from hubstead.ids import Kind, RepoId, check_repo_name, new_object_id
 from hubstead.outbox import record
@@ -29,6 +29,7 @@ from hubstead.repos import (
     NewRepo,
     Repo,
     RepoCreated,
+    RepoExists,
     Right,
     details,
     event_facts,
@@ -63,7 +64,7 @@ async def create_repository(stores: Stores, actor: Actor, wanted: Wanted) -> Rep
         InvalidName: the name breaks a rule.
         InvalidInput: a space without a known sdk; files or a card that break a rule.
         LoginRequired, Forbidden: not in this namespace.
-        RepoExists: the name is taken; ``facts["id"]`` is its RepoId.
+        RepoExists: the name is taken.
     """
     _check_sdk(wanted)
     stores.check_room()
@@ -115,7 +116,7 @@ async def _reserve(stores: Stores, actor: Actor, wanted: Wanted) -> NewRepo:
         lfs_multipart_threshold=wanted.lfs_multipart_threshold,
     )
     if not await name_is_free(stores.db, new.repo_id):
-        raise RepoExists(kind=new.kind.value, repo=str(new.repo_id), id=new.repo_id)
+        raise RepoExists(repo_id=new.repo_id)
     return new
 
 

@@ -14,7 +14,7 @@ from hubstead.accounts import Actor
 from hubstead.blobs import BlobKey, BlobKind, Link
 from hubstead.commits.tables import packs, refs
 from hubstead.db import Tx, adding, point
-from hubstead.errors import HubError, InvalidInput, RefExists
+from hubstead.errors import RefExists, RefUpdateFailed
 from hubstead.gitstore import Pack
 from hubstead.ids import now_ms
 from hubstead.jobs import enqueue
@@ -27,8 +27,16 @@ FOLD = "commits.fold"
 FOLD_EVERY = 32
 
 
-class RefMoved(HubError):
-    """The reference {ref} is no longer where it was: {found}"""
+class RefMoved(RefUpdateFailed):
+    """The reference {ref} is no longer where it was: {oid}"""
+
+    oid: str  # where it is, or that it is gone
+
+
+class RefInTheWay(RefUpdateFailed):
+    """Invalid reference for a branch: {ref} and {other} cannot both exist"""
+
+    other: str
 
 
 class Move(msgspec.Struct, frozen=True):
@@ -111,6 +119,7 @@ async def move_refs(
     Raises:
         RefMoved: a ref is not where the plan saw it.
         RefExists: a ref to be made is there.
+        RefInTheWay: there is a ref below the one to be made, or above it.
         BlobMissing: a link names a blob that is gone.
         Those of ``open_repo``: the right is gone.
     """
@@ -161,7 +170,7 @@ async def _move(tx: Tx, repo_pk: int, move: Move) -> None:
         row = await tx.one(_FIND, **where)
         if move.old is None:
             raise RefExists(ref=move.ref)
-        raise RefMoved(ref=move.ref, found=row.oid if row else "it is gone")
+        raise RefMoved(ref=move.ref, oid=row.oid if row else "it is gone")
 
 
 async def _check_room(tx: Tx, repo_pk: int, name: str) -> None:
@@ -172,10 +181,7 @@ async def _check_room(tx: Tx, repo_pk: int, name: str) -> None:
         below, behind = (f"{name}/", f"{name}0") if count == len(parts) else ("", "")
         row = await tx.one(_IN_THE_WAY, repo_pk=repo_pk, above=above, below=below, behind=behind)
         if row is not None:
-            raise InvalidInput(
-                ref=name,
-                reason=f"Invalid reference for a branch: {name} and {row.name} cannot both exist",
-            )
+            raise RefInTheWay(ref=name, other=row.name)
 
 
 async def add_usage(tx: Tx, repo_pk: int, *, packs: int, used_bytes: int) -> None:

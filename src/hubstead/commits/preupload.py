@@ -80,7 +80,7 @@ def _check_path(path: str, settings: Settings) -> None:
     try:
         check_path(path, max_bytes=settings.max_path_bytes, max_depth=settings.max_path_depth)
     except InvalidPath as error:
-        raise InvalidCandidate(**error.facts) from None
+        raise InvalidCandidate(path=error.path, reason=error.reason) from None
 
 
 def _texts(

@@ -21,7 +21,7 @@ from hubstead.commits.rules import check_pushed_path, check_pushed_ref, check_ta
 from hubstead.commits.stores import Stores
 from hubstead.commits.tables import packs
 from hubstead.db import Reader, Tx, scan
-from hubstead.errors import HubError, InvalidInput, InvalidPath, RefExists
+from hubstead.errors import HubError, InvalidPath, RefUpdateFailed
 from hubstead.gitstore import GitRepo, Limits, Pack, Pointer, Registered, Staging
 from hubstead.gitstore.pointer import MAX_BYTES
 from hubstead.repos import Derived, Repo
@@ -54,6 +54,8 @@ class Outcome(msgspec.Struct, frozen=True):
 
 class PushRefused(HubError):
     """{reason}"""
+
+    reason: str
 
 
 @dataclass
@@ -264,11 +266,9 @@ class _Push:
             plan = Plan(tuple(moves), pack=finished, links=tuple(links), derived=derived)
             try:
                 await self.stores.db.write(functools.partial(self._visible, plan))
-            except (RefMoved, RefExists, InvalidInput) as error:
-                wrong = [move for move in moves if move.ref == error.facts.get("ref")] or moves
-                told = _STALE if isinstance(error, RefMoved) else error.message
-                faults |= {move.ref: told for move in wrong}
-                moves = [] if atomic else [move for move in moves if move not in wrong]
+            except RefUpdateFailed as error:
+                faults[error.ref] = _STALE if isinstance(error, RefMoved) else error.message
+                moves = [] if atomic else [move for move in moves if move.ref != error.ref]
             except HubError as error:
                 faults |= {move.ref: error.message for move in moves}
                 moves = []

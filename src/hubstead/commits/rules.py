@@ -24,7 +24,7 @@ def check_card(
     """Refuse a change whose new README.md has metadata in error.
 
     Raises:
-        InvalidCard: with every error; ``facts["errors"]`` lists them.
+        InvalidCard: with every error; ``faults`` lists them.
     """
     for path, edit in edits:
         if path == CARD and isinstance(edit, PutFile):
@@ -33,7 +33,7 @@ def check_card(
                 continue
             found = cards.validate(text, kind)
             if found.errors:
-                raise InvalidCard(reason="; ".join(found.errors), errors=list(found.errors))
+                raise InvalidCard(reason="; ".join(found.errors), faults=tuple(found.errors))
 
 
 def check_branch_may_go(opened: Repo, branch: str) -> None:

@@ -15,6 +15,8 @@ T = TypeVar("T")
 class Conflict(HubError):
     """A change breaks a rule of the schema: {reason}"""
 
+    reason: str
+
 
 class Reader(Protocol):
     """A source of rows: the database itself, or an open transaction."""

@@ -114,7 +114,7 @@ async def _damage(patient: Patient, row: Row) -> str | None:
             await asyncio.to_thread(receiver.feed, chunk)
         index = await asyncio.to_thread(receiver.finish)
     except XorbRefused as error:
-        return f"its bytes are damaged: {error.facts['reason']}"
+        return f"its bytes are damaged: {error.reason}"
     except BlobNotFound:
         return None  # told by another check
     return None if index.pack() == row.entries else "its index is not that of its bytes"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from hubstead import errors
+from hubstead.errors import HubError
 
 
-class RepoMissing(errors.NotFound):
+class RepoMissing(HubError):
     """The folder of repository {repo_id} is not on this node."""
 
+    repo_id: str
 
-class ObjectMissing(errors.NotFound):
+
+class ObjectMissing(HubError):
     """The git object {oid} is not on this node."""
+
+    oid: str

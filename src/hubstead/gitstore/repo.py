@@ -209,7 +209,7 @@ class GitRepo:
             errors.TooLarge: when it has more than ``max_bytes``; it is not read then.
         """
         if max_bytes is not None and self.blob_size(oid) > max_bytes:
-            raise errors.TooLarge(what=f"the object {oid}", limit=max_bytes, setting="bytes")
+            raise errors.TooLarge(what=f"the object {oid}", limit=max_bytes, setting="of this call")
         return self._read(oid, ObjectType.BLOB)
 
     def _read(self, oid: str, kind: int) -> bytes:

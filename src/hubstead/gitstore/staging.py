@@ -50,6 +50,8 @@ _LIMITED = 'ulimit -v "$0"; ulimit -t "$1"; shift; exec "$@"'
 class PackRefused(HubError):
     """The pack was refused: {reason}"""
 
+    reason: str
+
 
 class Limits(NamedTuple):
     """What looking through one push may take."""

@@ -225,7 +225,8 @@ class _Editor:
         if len(names) > self._max_entries:
             raise errors.TooLarge(
                 what=f"the folder {folder.path or '/'}",
-                limit=f"{self._max_entries} entries",
+                limit=self._max_entries,
+                unit="entries",
                 setting="max_folder_entries",
             )
         if self._refuse_case_clashes:
@@ -264,4 +265,4 @@ def _join(folder: str, name: bytes) -> str:
 
 
 def _no_such(path: str) -> errors.EntryNotFound:
-    return errors.EntryNotFound(reason="A file with this name doesn't exist", path=path)
+    return errors.EntryNotFound(reason="A file with this name doesn't exist")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from hubstead import accounts, discovery
 from hubstead.accounts import ANONYMOUS, Actor
 from hubstead.discovery import Item
-from hubstead.errors import AccountNotFound, InvalidName, RepoMoved, RepoNotFound
+from hubstead.errors import AccountNotFound, InvalidName, RepoNotFound
 from hubstead.ids import Kind, RepoId
 from hubstead.pages import repository
 from hubstead.pages.rendering import page
-from hubstead.repos import open_repo
+from hubstead.repos import RepoMoved, open_repo
 from hubstead.wire.http import Answer, Call
 
 NEWEST = 8

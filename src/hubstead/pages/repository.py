@@ -112,7 +112,7 @@ async def commits(call: Call) -> Answer:
     """Show the history of a revision, newest first; ``?p=`` is the page, from 0."""
     found, path = await _place(call)
     if path:
-        raise RevisionNotFound(revision=f"{found.text}/{path}")
+        raise RevisionNotFound(revision=f"{found.text}/{path}", repo=call.repo.full_name)
     number = call.query.number("p", 0, most=1_000_000)
     git = await call.git()
     log = await asyncio.to_thread(git.log, found.commit, number * COMMITS_PAGE, COMMITS_PAGE + 1)

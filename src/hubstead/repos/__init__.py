@@ -21,6 +21,7 @@ from hubstead.repos.actions import (
 )
 from hubstead.repos.deduplication import Deduplication, deduplication
 from hubstead.repos.derived import Derived, set_derived
+from hubstead.repos.errors import RepoExists, RepoMoved
 from hubstead.repos.events import (
     RefsMoved,
     RepoCreated,
@@ -49,6 +50,8 @@ __all__ = [
     "RepoCreated",
     "RepoDeleted",
     "RepoEvent",
+    "RepoExists",
+    "RepoMoved",
     "RepoRenamed",
     "Right",
     "SettingsChange",

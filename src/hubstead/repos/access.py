@@ -26,10 +26,10 @@ from hubstead.errors import (
     Gated,
     LoginRequired,
     RepoDisabled,
-    RepoMoved,
     RepoNotFound,
 )
 from hubstead.ids import Kind, RepoId, account_key
+from hubstead.repos.errors import RepoMoved
 from hubstead.repos.tables import repo_names, repos
 
 
@@ -188,7 +188,7 @@ async def open_repo(
 
     Raises:
         RepoNotFound: it does not exist, or not for this caller.
-        RepoMoved: an old name of a repository the caller may read; ``facts["to"]`` is its RepoId.
+        RepoMoved: an old name of a repository the caller may read; ``target`` is its name now.
         LoginRequired: visible, but writing needs somebody signed in.
         Forbidden: visible, but the caller may not do that.
         Gated: its files need its owners' approval.
@@ -198,7 +198,7 @@ async def open_repo(
     row = await db.one(statement, kind=repo_id.kind.value, key=repo_id.key, actor_pk=actor.pk)
     opened = _admit(row, actor)
     if row is not None and row.is_alias:
-        raise RepoMoved(target=str(opened.repo_id), to=opened.repo_id)
+        raise RepoMoved(target=opened.repo_id)
     require(opened, actor, right)
     return opened
 
@@ -279,7 +279,7 @@ def require(opened: Repo, actor: Actor, right: Right) -> None:
     if opened.disabled:
         raise RepoDisabled()
     if right >= Right.CONTENT and opened.gated and opened.role == "none":
-        raise Gated(repo=f"{opened.kind} {opened.full_name}", signed_in=actor.signed_in)
+        raise Gated(repo=f"{opened.kind} {opened.full_name}")
     if right >= Right.WRITE:
         _require_write(opened, actor, right)
 

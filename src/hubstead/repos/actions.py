@@ -9,10 +9,11 @@ from sqlalchemy import bindparam, delete, select, update
 
 from hubstead.accounts import Actor
 from hubstead.db import Database, Reader, Tx, adding, insert, point
-from hubstead.errors import Forbidden, InvalidInput, RepoExists
+from hubstead.errors import Forbidden, InvalidInput
 from hubstead.ids import Kind, RepoId, check_repo_name, now_ms
 from hubstead.outbox import record
 from hubstead.repos.access import Repo, Right, open_namespace, open_repo, reopen
+from hubstead.repos.errors import RepoExists
 from hubstead.repos.events import RepoRenamed, SettingsChanged
 from hubstead.repos.queries import event_facts
 from hubstead.repos.tables import repo_names, repos
@@ -113,7 +114,7 @@ async def insert_repo(tx: Tx, actor: Actor, new: NewRepo) -> int:
 
     Raises:
         InvalidName: the name breaks a rule.
-        RepoExists: a repository has that name; ``facts["id"]`` is its RepoId.
+        RepoExists: a repository has that name.
     """
     check_repo_name(new.name)
     now = now_ms()
@@ -137,7 +138,7 @@ async def insert_repo(tx: Tx, actor: Actor, new: NewRepo) -> int:
 async def _take_name(tx: Tx, wanted: RepoId, repo_pk: int) -> None:
     taken = await tx.one(_TAKE_NAME, kind=wanted.kind.value, key=wanted.key, repo_pk=repo_pk)
     if taken is None:
-        raise RepoExists(kind=wanted.kind.value, repo=str(wanted), id=wanted)
+        raise RepoExists(repo_id=wanted)
 
 
 async def name_is_free(db: Reader, wanted: RepoId) -> bool:
@@ -168,7 +169,7 @@ async def move_repo(db: Database, actor: Actor, source: RepoId, target: RepoId) 
         else:
             await tx.run(_MAKE_ALIAS, which_pk=opened.pk)
             if not await _retake(tx, wanted, opened.pk):
-                raise RepoExists(kind=wanted.kind.value, repo=str(wanted), id=wanted)
+                raise RepoExists(repo_id=wanted)
         await tx.run(_RENAME, which_pk=opened.pk, new_name=target.name, new_owner_pk=owner.pk)
         moved = await open_repo(tx, actor, wanted)
         facts = event_facts(moved)

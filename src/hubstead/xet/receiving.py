@@ -26,6 +26,8 @@ Look = Callable[[bytes, Buffer], object]
 class XorbRefused(HubError):
     """The xorb is refused: {reason}"""
 
+    reason: str
+
 
 class XorbReceiver:
     """Checks the bytes of one xorb and passes its records on.

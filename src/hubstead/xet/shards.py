@@ -40,6 +40,8 @@ E = TypeVar("E")
 class ShardRefused(HubError):
     """The shard is refused: {reason}"""
 
+    reason: str
+
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:

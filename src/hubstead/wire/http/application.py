@@ -19,11 +19,10 @@ from hubstead.errors import (
     LoginRequired,
     NotBuilt,
     NotFound,
-    RepoMoved,
     RepoNotFound,
 )
 from hubstead.ids import Kind, RepoId
-from hubstead.repos import Right, open_repo
+from hubstead.repos import RepoMoved, Right, open_repo
 from hubstead.wire.http.answers import Answer, redirect
 from hubstead.wire.http.call import Call, Hub
 from hubstead.wire.http.credentials import identify
@@ -268,15 +267,13 @@ def _repo_id(call: Call) -> RepoId:
 
 def _moved_to(call: Call, moved: RepoMoved) -> str:
     """Return the same address under the repository's new name, relative (hub-api 2.7)."""
-    target = moved.facts["to"]
-    assert isinstance(target, RepoId)
     segments = call.path.split("/")
     named = [unquote(segment) for segment in segments]
     wanted = [call.captured[part] for part in ("namespace", "name") if part in call.captured]
     count = len(wanted)
     at = next(at for at in range(len(named)) if named[at : at + count] == wanted)
     suffix = ".git" if wanted[-1] != _repo_id(call).name else ""
-    segments[at : at + count] = [target.owner, target.name + suffix]
+    segments[at : at + count] = [moved.target.owner, moved.target.name + suffix]
     query = call.scope["query_string"].decode("latin-1")
     path = urlsplit(call.public_url).path + "/".join(segments)
     return path + (f"?{query}" if query else "")

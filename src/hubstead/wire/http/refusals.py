@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar, cast
 
 import msgspec
 
 from hubstead import errors
-from hubstead.commits import PushRefused, RefMoved
+from hubstead.commits import PushRefused, RefInTheWay
 from hubstead.db import Conflict
 from hubstead.errors import HubError
 from hubstead.gitstore import ObjectMissing, PackRefused, RepoMissing
-from hubstead.ids import RepoId
+from hubstead.repos import RepoExists, RepoMoved
 from hubstead.wire.http.answers import Answer
 from hubstead.wire.http.refusal_page import RefusalPage
 from hubstead.xet import ShardRefused, XorbRefused
@@ -53,7 +54,6 @@ STATUS: dict[type[HubError], tuple[int, str | None]] = {
     errors.SignInFailed: (401, None),
     errors.Forbidden: (403, None),
     errors.RepoNotFound: (404, "RepoNotFound"),
-    errors.RepoMoved: (307, None),
     errors.RepoDisabled: (403, None),
     errors.Gated: (403, "GatedRepo"),
     errors.RevisionNotFound: (404, "RevisionNotFound"),
@@ -61,8 +61,7 @@ STATUS: dict[type[HubError], tuple[int, str | None]] = {
     errors.AccountNotFound: (404, None),
     errors.NotFound: (404, None),
     errors.NameTaken: (409, None),
-    errors.RepoExists: (409, None),
-    errors.RefExists: (409, None),
+    errors.RefUpdateFailed: (409, None),
     errors.Unchanged: (409, None),
     errors.StaleParent: (412, None),
     errors.ConcurrentChange: (409, None),
@@ -78,10 +77,12 @@ STATUS: dict[type[HubError], tuple[int, str | None]] = {
     errors.Unavailable: (503, None),
     errors.NotBuilt: (501, None),
     Conflict: (409, None),
-    RefMoved: (409, None),
+    RefInTheWay: (400, None),
     PackRefused: (400, None),
     PushRefused: (403, None),
+    RepoExists: (409, None),
     RepoMissing: (500, None),
+    RepoMoved: (307, None),
     ObjectMissing: (500, None),
     ShardRefused: (400, None),
     XorbRefused: (400, None),
@@ -91,6 +92,9 @@ STATUS: dict[type[HubError], tuple[int, str | None]] = {
 INVALID_TOKEN = "Invalid credentials in Authorization header"
 INVALID_LOGIN = "Invalid username or password."
 NO_REPO = "Repository not found"
+
+E = TypeVar("E", bound=HubError)
+_Refuse = Callable[[E, Asker], Refusal]
 
 
 def refusal(error: HubError, asker: Asker) -> Refusal:
@@ -110,16 +114,16 @@ def _login_required(_error: HubError, _asker: Asker) -> Refusal:
     return Refusal(401, INVALID_LOGIN)
 
 
-def _repo_not_found(error: HubError, asker: Asker) -> Refusal:
+def _repo_not_found(error: errors.RepoNotFound, asker: Asker) -> Refusal:
     if asker.signed_in:
-        return Refusal(404, str(error.facts.get("told", NO_REPO)), "RepoNotFound")
+        return Refusal(404, error.message, "RepoNotFound")
     # Release 0.8.1 dresses any RepoNotFound up as a 404 of its own (legacy-clients 2.5).
     code = None if "hf_hub/0.8.1" in asker.agent else "RepoNotFound"
     return Refusal(401, INVALID_LOGIN if code is None else NO_REPO, code)
 
 
-def _gated(error: HubError, asker: Asker) -> Refusal:
-    repo = error.facts["repo"]
+def _gated(error: errors.Gated, asker: Asker) -> Refusal:
+    repo = error.repo
     if not asker.signed_in:
         text = f"Access to {repo} is restricted. You must have access to it and be authenticated"
         return Refusal(401, f"{text} to access it. Please log in.", "GatedRepo")
@@ -127,34 +131,32 @@ def _gated(error: HubError, asker: Asker) -> Refusal:
     return Refusal(403, f"{text} Ask its owners for access.", "GatedRepo")
 
 
-def _entry_not_found(error: HubError, _asker: Asker) -> Refusal:
+def _entry_not_found(error: errors.EntryNotFound, _asker: Asker) -> Refusal:
     return Refusal(404, error.message, "EntryNotFound")
 
 
-def _repo_exists(error: HubError, asker: Asker) -> Refusal:
-    named = error.facts["id"]
-    assert isinstance(named, RepoId)
-    return Refusal(409, error.message, facts={"url": f"{asker.public_url}/{named.web_path}"})
+def _repo_exists(error: RepoExists, asker: Asker) -> Refusal:
+    url = f"{asker.public_url}/{error.repo_id.web_path}"
+    return Refusal(409, error.message, facts={"url": url})
 
 
-def _unchanged(error: HubError, _asker: Asker) -> Refusal:
-    return Refusal(409, error.message, facts={"url": error.facts["url"]})
+def _unchanged(error: errors.Unchanged, _asker: Asker) -> Refusal:
+    return Refusal(409, error.message, facts={"url": error.url})
 
 
-def _invalid_card(error: HubError, _asker: Asker) -> Refusal:
-    found = error.facts.get("errors") or [error.message]
-    assert isinstance(found, list)
-    facts = {"errors": [{"message": text} for text in found], "warnings": []}
+def _invalid_card(error: errors.InvalidCard, _asker: Asker) -> Refusal:
+    faults = error.faults or (error.message,)
+    facts = {"errors": [{"message": fault} for fault in faults], "warnings": []}
     return Refusal(400, error.message, facts=facts)
 
 
-def _range(error: HubError, _asker: Asker) -> Refusal:
-    headers = {"content-range": f"bytes */{error.facts['size']}"}
+def _range(error: errors.RangeNotSatisfiable, _asker: Asker) -> Refusal:
+    headers = {"content-range": f"bytes */{error.size}"}
     return Refusal(416, error.message, headers=headers)
 
 
-def _rate_limited(error: HubError, _asker: Asker) -> Refusal:
-    wait = error.facts["retry_after_s"]
+def _rate_limited(error: errors.RateLimited, _asker: Asker) -> Refusal:
+    wait = error.retry_after_s
     headers = {"retry-after": str(wait), "ratelimit": f'"pages";r=0;t={wait}'}
     return Refusal(429, error.message, headers=headers)
 
@@ -167,21 +169,28 @@ def _missing_bytes(_error: HubError, _asker: Asker) -> Refusal:
     return Refusal(500, "A file that should be here is missing: tell the hub's administrator")
 
 
-_SPECIAL: dict[type[HubError], Callable[[HubError, Asker], Refusal]] = {
-    errors.InvalidCredentials: _invalid_credentials,
-    errors.LoginRequired: _login_required,
-    errors.RepoNotFound: _repo_not_found,
-    errors.Gated: _gated,
-    errors.EntryNotFound: _entry_not_found,
-    errors.RepoExists: _repo_exists,
-    errors.Unchanged: _unchanged,
-    errors.InvalidCard: _invalid_card,
-    errors.RangeNotSatisfiable: _range,
-    errors.RateLimited: _rate_limited,
-    errors.Unavailable: _unavailable,
-    RepoMissing: _missing_bytes,
-    ObjectMissing: _missing_bytes,
-}
+def _special(cls: type[E], refuse: _Refuse[E]) -> tuple[type[HubError], _Refuse[HubError]]:
+    # The table is asked by an error's exact class, so each function gets what it is typed for.
+    return cls, cast("_Refuse[HubError]", refuse)
+
+
+_SPECIAL = dict(
+    (
+        _special(errors.InvalidCredentials, _invalid_credentials),
+        _special(errors.LoginRequired, _login_required),
+        _special(errors.RepoNotFound, _repo_not_found),
+        _special(errors.Gated, _gated),
+        _special(errors.EntryNotFound, _entry_not_found),
+        _special(RepoExists, _repo_exists),
+        _special(errors.Unchanged, _unchanged),
+        _special(errors.InvalidCard, _invalid_card),
+        _special(errors.RangeNotSatisfiable, _range),
+        _special(errors.RateLimited, _rate_limited),
+        _special(errors.Unavailable, _unavailable),
+        _special(RepoMissing, _missing_bytes),
+        _special(ObjectMissing, _missing_bytes),
+    )
+)
 
 
 def hub_dress(told: Refusal, request_id: str) -> Answer:

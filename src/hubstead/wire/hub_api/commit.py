@@ -158,7 +158,7 @@ async def _lines(call: Call) -> AsyncIterator[bytes]:
         if len(pending) > longest:
             raise TooLarge(
                 what="A file in the commit: upload it through LFS. It",
-                limit=f"{settings.max_regular_file_bytes} bytes",
+                limit=settings.max_regular_file_bytes,
                 setting="max_regular_file_bytes",
             )
     if pending.strip():

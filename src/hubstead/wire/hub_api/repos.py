@@ -90,7 +90,7 @@ async def delete(call: Call) -> Answer:
         await delete_repository(call.hub.stores, call.actor, named)
     except RepoNotFound:
         # Suites of 0.5-0.7 look for these words; every later release for the code.
-        raise RepoNotFound(told=f"No {named.kind} repo found matching {named}") from None
+        raise RepoNotFound(reason=f"No {named.kind} repo found matching {named}") from None
     return json_answer({})
 
 

@@ -73,7 +73,7 @@ async def _entry(call: Call, revision: Revision, path: str) -> tuple[GitRepo, En
     git = await call.git()
     entry = git.entry(revision.commit, path) if path and not path.endswith("/") else None
     if entry is None or entry.type not in ("blob", "link"):
-        raise EntryNotFound(path=path, revision=revision.text)
+        raise EntryNotFound()
     return git, entry
 
 
@@ -109,9 +109,7 @@ async def _from_store(call: Call, entry: Entry, pointer: Pointer, revision: Revi
     found = await find(call.hub.db, call.repo.pk, pointer.oid)
     if found is None:
         # A pointer is only text: it leads to bytes that were given to this repository, no others.
-        raise EntryNotFound(
-            reason="The content of this LFS file is not in this repository", path=entry.path
-        )
+        raise EntryNotFound(reason="The content of this LFS file is not in this repository")
     headers = _headers(call, entry, revision)
     headers += [("X-Linked-Etag", f'"{pointer.oid}"'), ("X-Linked-Size", str(pointer.size))]
     if found.file is not None:

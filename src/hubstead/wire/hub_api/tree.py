@@ -33,7 +33,7 @@ async def tree(call: Call) -> Answer:
     path = path.rstrip("/")
     folder = git.entry(revision.commit, path) if path else None
     if path and (folder is None or folder.type != "tree"):
-        raise EntryNotFound(reason=f'{path} does not exist on "{revision.text}"', path=path)
+        raise EntryNotFound(reason=f'{path} does not exist on "{revision.text}"')
     expand = call.query.flag("expand")
     most = EXPANDED_PAGE if expand else PAGE
     limit = call.query.number("limit", most, least=1, most=call.hub.settings.max_page)
@@ -128,7 +128,7 @@ async def paths_info(call: Call) -> Answer:
     paths = _paths(fields.get("paths"))
     most = call.hub.settings.max_paths_info
     if len(paths) > most:
-        raise TooLarge(what="The list of paths", limit=most, setting="max_paths_info")
+        raise TooLarge(what="The list of paths", limit=most, unit="paths", setting="max_paths_info")
     expand = str(_last(fields.get("expand"))).lower() in ("true", "1")
     revision = await call.revision("/".join(call.segments("rev")))
     git = await call.git()

@@ -104,7 +104,9 @@ class _Intake:
         if found is None:
             raise InvalidInput(reason="the body holds no commands of a push")
         if len(self._commands) >= self.max_refs:
-            raise TooLarge(what="The push", limit=f"{self.max_refs} refs", setting="max_push_refs")
+            raise TooLarge(
+                what="The push", limit=self.max_refs, unit="refs", setting="max_push_refs"
+            )
         old, new = (
             None if oid == ZERO_OID else oid for oid in (found[1].decode(), found[2].decode())
         )
@@ -116,8 +118,12 @@ class _Intake:
             self._head += bytes(data[: _HEAD_BYTES - len(self._head)])
             count = int.from_bytes(self._head[8:12], "big")
             if len(self._head) == _HEAD_BYTES and count > self.max_objects:
-                limit = f"{self.max_objects} objects"
-                raise TooLarge(what="The push", limit=limit, setting="max_push_objects")
+                raise TooLarge(
+                    what="The push",
+                    limit=self.max_objects,
+                    unit="objects",
+                    setting="max_push_objects",
+                )
         self.staging.feed(data)
 
     def commands(self) -> list[Command]:
