@@ -24,7 +24,6 @@ from hubstead.errors import (
     BlobMissing,
     ConcurrentChange,
     EntryNotFound,
-    HubError,
     InvalidInput,
     RevisionNotFound,
     StaleParent,
@@ -41,7 +40,7 @@ from hubstead.gitstore import (
     edit_tree,
     file_mode,
 )
-from hubstead.repos import Derived, Repo, Right, open_repo_by_pk
+from hubstead.repos import Derived, Repo, Right, try_open_repo_by_pk
 
 #: How often a change is put onto a tip that another node moved meanwhile.
 ATTEMPTS = 20
@@ -340,9 +339,6 @@ async def linkable_size(
 
 async def _size_elsewhere(db: Reader, actor: Actor, key: BlobKey) -> int | None:
     for row in await blobs.holders(db, key):
-        try:
-            await open_repo_by_pk(db, actor, row.repo_pk, Right.CONTENT)
-        except HubError:
-            continue
-        return int(row.bytes)
+        if await try_open_repo_by_pk(db, actor, row.repo_pk, Right.CONTENT):
+            return int(row.bytes)
     return None

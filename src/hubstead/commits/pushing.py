@@ -21,7 +21,7 @@ from hubstead.commits.rules import check_pushed_path, check_pushed_ref, check_ta
 from hubstead.commits.stores import Stores
 from hubstead.commits.tables import packs
 from hubstead.db import Reader, Tx, scan
-from hubstead.errors import HubError, InvalidPath, RefUpdateFailed
+from hubstead.errors import BlobMissing, HubError, InvalidInput, InvalidPath, RefUpdateFailed
 from hubstead.gitstore import GitRepo, Limits, Pack, Pointer, Registered, Staging
 from hubstead.gitstore.pointer import MAX_BYTES
 from hubstead.repos import Derived, Repo
@@ -242,7 +242,7 @@ class _Push:
             key = BlobKey(BlobKind.LFS, pointer.oid)
             try:
                 await self._linkable(self.stores.db, path, key, pointer.size)
-            except HubError:
+            except (BlobMissing, InvalidInput):
                 faults.append(f"{path} ({pointer.oid[:12]}…)")
             links.append(Link(key, pointer.size, path, ref))
         if faults:

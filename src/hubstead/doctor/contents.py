@@ -15,7 +15,7 @@ from hubstead.commits.deriving import derive
 from hubstead.db import Row, scan
 from hubstead.doctor.findings import Finding, Patient
 from hubstead.doctor.repositories import Case, every_case
-from hubstead.errors import HubError
+from hubstead.errors import TooLarge
 from hubstead.gitstore import GitRepo, ObjectMissing, Pointer, parse_pointer
 from hubstead.repos import Derived
 from hubstead.repos.tables import repo_tags
@@ -86,7 +86,7 @@ def _pointers(git: GitRepo, tips: Iterable[str]) -> dict[str, Pointer]:
 def _read(git: GitRepo, oid: str) -> Pointer | None:
     try:
         return parse_pointer(git.blob(oid, _LONGEST_POINTER))
-    except HubError:  # larger, or missing, which another check tells
+    except (TooLarge, ObjectMissing):  # the second is told by another check
         return None
 
 

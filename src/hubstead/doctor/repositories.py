@@ -12,8 +12,8 @@ from hubstead.accounts.tables import accounts
 from hubstead.commits.tables import packs
 from hubstead.db import Row, scan
 from hubstead.doctor.findings import Finding, Patient, Severity
-from hubstead.errors import HubError
-from hubstead.gitstore import GitRepo
+from hubstead.errors import BlobCorrupt, BlobNotFound
+from hubstead.gitstore import GitRepo, RepoMissing
 from hubstead.repos import Repo
 from hubstead.repos.access import shape
 from hubstead.repos.tables import repos
@@ -54,7 +54,7 @@ class Case:
         """Return its objects, or None: ``targets`` says so and the other checks pass it by."""
         try:
             return await self.patient.stores.open_git(self.repo)
-        except HubError:
+        except (RepoMissing, BlobNotFound, BlobCorrupt):
             return None
 
     def finding(self, check: str, what: str, hint: str, *, fault: bool = True) -> Finding:

@@ -3,12 +3,14 @@
 from hubstead.repos.access import (
     Repo,
     Right,
+    allows,
     open_namespace,
     open_repo,
     open_repo_by_id,
     open_repo_by_pk,
     reopen,
     require,
+    try_open_repo_by_pk,
 )
 from hubstead.repos.actions import (
     NewRepo,
@@ -56,6 +58,7 @@ __all__ = [
     "Right",
     "SettingsChange",
     "SettingsChanged",
+    "allows",
     "cas_url",
     "change_settings",
     "deduplication",
@@ -75,4 +78,5 @@ __all__ = [
     "require",
     "require_proposing",
     "set_derived",
+    "try_open_repo_by_pk",
 ]

@@ -32,6 +32,9 @@ from hubstead.ids import Kind, RepoId, account_key
 from hubstead.repos.errors import RepoMoved
 from hubstead.repos.tables import repo_names, repos
 
+#: What ``open_repo`` and ``require`` raise when the repository is not for this caller.
+DENIED = (RepoNotFound, LoginRequired, Forbidden, Gated, RepoDisabled)
+
 
 class Right(IntEnum):
     """What a caller wants to do; each includes those before it."""
@@ -221,6 +224,20 @@ async def open_repo_by_pk(
     return opened
 
 
+async def try_open_repo_by_pk(
+    db: Reader, actor: Actor, repo_pk: int, right: Right = Right.READ
+) -> Repo | None:
+    """Return the repository with this number, or None if ``actor`` lacks ``right`` to it.
+
+    Raises:
+        Unavailable: the database cannot answer, which says nothing of rights.
+    """
+    try:
+        return await open_repo_by_pk(db, actor, repo_pk, right)
+    except DENIED:
+        return None
+
+
 async def reopen(tx: Tx, actor: Actor, opened: Repo, right: Right) -> Repo:
     """Ask again, inside the transaction that writes, and lock the repository's row.
 
@@ -282,6 +299,15 @@ def require(opened: Repo, actor: Actor, right: Right) -> None:
         raise Gated(repo=f"{opened.kind} {opened.full_name}")
     if right >= Right.WRITE:
         _require_write(opened, actor, right)
+
+
+def allows(opened: Repo, actor: Actor, right: Right) -> bool:
+    """Return whether the caller who opened the repository has ``right`` to it as well."""
+    try:
+        require(opened, actor, right)
+    except DENIED:
+        return False
+    return True
 
 
 def _require_write(opened: Repo, actor: Actor, right: Right) -> None:

@@ -8,8 +8,7 @@ import msgspec
 
 from hubstead.accounts import Actor
 from hubstead.db import Reader
-from hubstead.errors import HubError
-from hubstead.repos.access import Repo, Right, open_repo_by_pk
+from hubstead.repos.access import Repo, Right, try_open_repo_by_pk
 from hubstead.xet.usage import usage_of
 
 #: How many other repositories are asked for, for one answer; further ones do not count.
@@ -57,8 +56,7 @@ class _Circle:
         """Return those whose files the actor may read."""
         for pk in sorted(pks)[: MOST_ASKED - self.asked]:
             self.asked += 1
-            try:
-                self.opened[pk] = await open_repo_by_pk(self.db, self.actor, pk, Right.CONTENT)
-            except HubError:
-                continue
+            opened = await try_open_repo_by_pk(self.db, self.actor, pk, Right.CONTENT)
+            if opened is not None:
+                self.opened[pk] = opened
         return pks & self.opened.keys()

@@ -8,7 +8,7 @@ from hubstead.accounts import find_account
 from hubstead.blobs import BlobKey, BlobKind, Sha256Verifier, accept_upload
 from hubstead.commits import Candidate, Change, Committed, Message, choose, commit
 from hubstead.discovery import Query, find_all
-from hubstead.errors import HubError, RepoNotFound, Unchanged
+from hubstead.errors import AccountNotFound, RepoNotFound, Unchanged
 from hubstead.ids import Kind
 from hubstead.repos import Repo
 from hubstead.wire.http import Answer, Call, json_answer
@@ -89,7 +89,7 @@ async def list_stored(call: Call) -> Answer:
     name = call.query.one("organization") or call.actor.name
     try:
         owner = await find_account(call.hub.db, name)
-    except HubError:
+    except AccountNotFound:
         raise RepoNotFound() from None
     rows: list[StoredFile] = []
     for kind in Kind:

@@ -5,21 +5,13 @@ See docs/decisions/0008-xet.md, and the setting ``xet_deduplication``.
 
 from __future__ import annotations
 
-from hubstead.errors import (
-    Forbidden,
-    Gated,
-    LoginRequired,
-    RepoDisabled,
-    RepoNotFound,
-)
-from hubstead.repos import Pass, Right, open_repo_by_pk
+from hubstead.repos import Pass, Right, try_open_repo_by_pk
 from hubstead.wire.http import Call
 from hubstead.xet import KnownXorb
 
 Ranges = list[tuple[int, int]]
 #: How many repositories that use a xorb are asked for one answer.
 MOST_REPOS = 50
-_NOT_FOR_THEM = (RepoNotFound, Forbidden, LoginRequired, Gated, RepoDisabled)
 
 
 async def readable(call: Call, shown: Pass, xorb: KnownXorb) -> Ranges:
@@ -65,8 +57,5 @@ def writes_there(shown: Pass) -> bool:
 
 
 async def _may_read(call: Call, repo_pk: int) -> bool:
-    try:
-        await open_repo_by_pk(call.hub.db, call.actor, repo_pk, Right.CONTENT)
-    except _NOT_FOR_THEM:
-        return False
-    return True
+    opened = await try_open_repo_by_pk(call.hub.db, call.actor, repo_pk, Right.CONTENT)
+    return opened is not None

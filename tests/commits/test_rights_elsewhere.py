@@ -1,0 +1,87 @@
+"""Files that other repositories hold: no right to them is one thing, no answer is another."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import pytest
+
+from hubstead.blobs import BlobKey, BlobKind, Sha256Verifier, accept_upload
+from hubstead.commits import Change, Message, commit
+from hubstead.commits.applying import linkable_size
+from hubstead.db import Database, Statement
+from hubstead.errors import BlobMissing, Unavailable
+from hubstead.repos import Repo, deduplication
+from tests.commits.conftest import Node
+from tests.factories import a_user
+
+R = TypeVar("R")
+DATA = b"weights " * 4000
+KEY = BlobKey(BlobKind.LFS, hashlib.sha256(DATA).hexdigest())
+
+
+@dataclass
+class Interrupted:
+    """A reader whose database goes away when it is asked who may open a repository."""
+
+    db: Database
+
+    async def one(self, statement: Statement[R], /, **values: object) -> R | None:
+        self._fail(values)
+        return await self.db.one(statement, **values)
+
+    async def single(self, statement: Statement[R], /, **values: object) -> R:
+        self._fail(values)
+        return await self.db.single(statement, **values)
+
+    async def all(self, statement: Statement[R], /, **values: object) -> list[R]:
+        self._fail(values)
+        return await self.db.all(statement, **values)
+
+    def _fail(self, values: dict[str, Any]) -> None:
+        if "actor_pk" in values:
+            raise Unavailable(reason="the connection to the database was lost")
+
+
+async def with_the_file(node: Node, name: str, **how: Any) -> Repo:
+    """Make a repository whose main branch names the LFS file."""
+    repo = await node.make(name, **how)
+    await node.stores.blobs.put(KEY, DATA, Sha256Verifier(KEY.name, len(DATA)))
+    await accept_upload(
+        node.db, node.stores.blobs, repo.pk, KEY, len(DATA), pusher_pk=node.anna.pk, hold_ms=60_000
+    )
+    change = Change((await node.stores.open_git(repo)).draft(), node.stores.settings)
+    change.put_pointer("w.bin", KEY.name, len(DATA))
+    await commit(node.stores, node.anna, repo, branch="main", change=change, message=Message("w"))
+    return repo
+
+
+async def test_a_file_that_a_readable_repository_holds_may_be_linked_and_a_hidden_one_not(
+    node: Node,
+) -> None:
+    await with_the_file(node, "bert", private=True)
+    wants = await node.make("other")
+    how: dict[str, Any] = {"path": "w.bin", "key": KEY, "size": None}
+    assert await linkable_size(node.db, node.anna, wants, **how) == len(DATA)
+    eve = await a_user(node.db, "eve")
+    with pytest.raises(BlobMissing):
+        await linkable_size(node.db, eve, wants, **how)
+
+
+async def test_a_database_that_goes_away_is_not_a_missing_file(node: Node) -> None:
+    await with_the_file(node, "bert")
+    wants = await node.make("other")
+    with pytest.raises(Unavailable):
+        await linkable_size(
+            Interrupted(node.db), node.anna, wants, path="w.bin", key=KEY, size=None
+        )
+
+
+async def test_a_database_that_goes_away_is_not_a_file_that_nobody_shares(node: Node) -> None:
+    bert, other = await with_the_file(node, "bert"), await with_the_file(node, "other")
+    shared = await deduplication(node.db, node.anna, bert)
+    assert [one.repo.pk for one in shared.shared_with] == [other.pk]
+    with pytest.raises(Unavailable):
+        await deduplication(Interrupted(node.db), node.anna, bert)
