@@ -19,12 +19,13 @@ from hubstead.accounts.tables import accounts
 from hubstead.blobs import BlobKey, BlobKind, LocalBlobs, Sha256Verifier
 from hubstead.blobs.layout import blob_path
 from hubstead.blobs.tables import blobs, repo_blobs
-from hubstead.commits import delete_repository
+from hubstead.commits import Change, Committed, Message, commit, delete_repository
 from hubstead.commits.tables import deleted_repos, refs
 from hubstead.commits.tables import packs as packs_table
 from hubstead.db import Tx, point
 from hubstead.doctor import CHECKS, Finding, Patient, Severity, examine
 from hubstead.doctor.schema import database_file
+from hubstead.gitstore import Pointer
 from hubstead.ids import new_object_id
 from hubstead.jobs.tables import jobs as jobs_table
 from hubstead.outbox.tables import events
@@ -59,6 +60,16 @@ async def plant(sample: DoctorHub, *changes: Any) -> None:
             assert await tx.run(point(change)) >= 1
 
     await sample.stores.db.write(write)
+
+
+async def put(sample: DoctorHub, path: str, content: bytes) -> Committed:
+    git = await sample.stores.open_git(sample.repo)
+    change = Change(git.draft(), sample.stores.settings)
+    await change.put(path, content)
+    message = Message("put")
+    return await commit(
+        sample.stores, sample.anna, sample.repo, branch="main", change=change, message=message
+    )
 
 
 def packs(sample: DoctorHub) -> list[Path]:
@@ -161,6 +172,33 @@ async def test_a_pointer_without_a_link_is_a_warning(sample: DoctorHub) -> None:
     (warning,) = [f for f in found if f.check == "pointers"]
     assert warning.severity is WARNING
     assert "model.safetensors" in warning.what
+
+
+async def test_a_pointer_in_another_form_is_found_and_mended_by_an_upload(
+    sample: DoctorHub,
+) -> None:
+    """Releases before this one took such a text for a plain file and did not link its object."""
+    text = f"version https://hawser.github.com/spec/v1\r\noid sha256:{LFS.name}\r\n"
+    text += f"size {len(WEIGHTS)}\r\n"
+    await put(sample, "odd.bin", text.encode())
+    of_blob = repo_blobs.c.name == LFS.name
+    await plant(sample, update(repo_blobs).where(of_blob).values(committed=0))
+    found = {f.what.split()[0]: f for f in await find(sample) if f.check == "pointers"}
+    assert "in a form of its own" in found["odd.bin"].what
+    assert "in a form of its own" not in found["model.safetensors"].what
+    assert "hf upload" in found["odd.bin"].hint
+    canonical = Pointer(LFS.name, len(WEIGHTS)).format()
+    await put(sample, "odd.bin", canonical)
+    assert await summary(sample) == set()
+
+
+async def test_an_upload_of_what_a_pointer_names_already_links_it(sample: DoctorHub) -> None:
+    of_blob = repo_blobs.c.name == LFS.name
+    await plant(sample, update(repo_blobs).where(of_blob).values(committed=0))
+    pointer = Pointer(LFS.name, len(WEIGHTS))
+    done = await put(sample, "model.safetensors", pointer.format())
+    assert not done.changed
+    assert await summary(sample) == set()
 
 
 @in_files

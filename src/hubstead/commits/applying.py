@@ -12,10 +12,10 @@ import msgspec
 
 from hubstead import blobs
 from hubstead.accounts import Actor
-from hubstead.blobs import BlobKey, Link
+from hubstead.blobs import BlobKey, BlobKind, Link
 from hubstead.commits.change import Change, Copy, Operation, PutPointer
 from hubstead.commits.deriving import derive, same_sources
-from hubstead.commits.moving import Move, Plan, RefMoved, move_refs
+from hubstead.commits.moving import Move, Plan, RefMoved, carry_out, move_refs
 from hubstead.commits.revisions import HEADS, find_ref, resolve
 from hubstead.commits.rules import check_card
 from hubstead.commits.stores import Stores
@@ -40,7 +40,7 @@ from hubstead.gitstore import (
     edit_tree,
     file_mode,
 )
-from hubstead.repos import Derived, Repo, Right, try_open_repo_by_pk
+from hubstead.repos import Derived, Repo, Right, reopen, try_open_repo_by_pk
 
 #: How often a change is put onto a tip that another node moved meanwhile.
 ATTEMPTS = 20
@@ -121,6 +121,7 @@ async def commit(
             made = await asyncio.to_thread(writing.build, draft, base, settled.edits)
             if made is None:
                 assert base.commit is not None
+                await writing.link_again(settled.links)
                 return Committed(base.commit, changed=False)
             try:
                 await writing.make_visible(base, made, settled.links)
@@ -267,19 +268,30 @@ class _Writing:
         )
 
         async def move(tx: Tx) -> None:
-            # Asked again here: what was held when the commit was prepared may be gone.
-            for link in links:
-                await linkable_size(
-                    tx,
-                    self.actor,
-                    self.opened,
-                    path=link.path or "",
-                    key=link.key,
-                    size=link.bytes,
-                )
+            await self._check_linkable(tx, links)
             await move_refs(tx, self.actor, self.opened, plan)
 
         await self.stores.db.write(move)
+
+    async def link_again(self, links: Sequence[Link]) -> None:
+        """Link what files of the tip name already: their objects may have come later."""
+        names = [link.key.name for link in links]
+        held = await blobs.held_many(self.stores.db, self.opened.pk, BlobKind.LFS, names)
+        if all(name in held and held[name].committed for name in names):
+            return
+
+        async def relink(tx: Tx) -> None:
+            again = await reopen(tx, self.actor, self.opened, Right.WRITE)
+            await self._check_linkable(tx, links)
+            await carry_out(tx, self.actor, again, Plan(moves=(), links=tuple(links)))
+
+        await self.stores.db.write(relink)
+
+    async def _check_linkable(self, tx: Tx, links: Sequence[Link]) -> None:
+        # Asked again here: what was held when the commit was prepared may be gone.
+        for link in links:
+            path, size = link.path or "", link.bytes
+            await linkable_size(tx, self.actor, self.opened, path=path, key=link.key, size=size)
 
     def carry_over(self) -> PackDraft:
         """Start a new draft with the contents of one whose pack was made in vain.
@@ -294,7 +306,7 @@ class _Writing:
 
 
 def _pointer_file(draft: PackDraft, edit: _PutPointer) -> PutFile:
-    oid = draft.blob(edit.pointer.format())
+    oid = draft.blob(edit.asked.text or edit.pointer.format())
     return PutFile(oid, edit.asked.mode, edit.asked.mode_of)
 
 

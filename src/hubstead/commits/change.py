@@ -11,8 +11,17 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from hubstead.blobs import BlobKey, BlobKind
-from hubstead.errors import InvalidInput, TooLarge
-from hubstead.gitstore import LINK_MODE, FileMode, PackDraft, PutFile, Remove, parse_pointer
+from hubstead.commits.rules import PADDED_POINTER
+from hubstead.errors import InvalidInput, InvalidPath, TooLarge
+from hubstead.gitstore import (
+    LINK_MODE,
+    FileMode,
+    PackDraft,
+    PutFile,
+    Remove,
+    is_padded_pointer,
+    parse_pointer,
+)
 from hubstead.ids import check_path, is_sha256
 from hubstead.settings import Settings
 
@@ -28,6 +37,7 @@ class PutPointer:
     size: int | None
     mode: FileMode | None = None  # None: as ``PutFile`` has it
     mode_of: str | None = None
+    text: bytes | None = None  # as it was sent, if it was
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +103,12 @@ class Change:
 
         Args:
             path: Where.
-            content: The bytes; those of an LFS pointer mean the object it names.
+            content: The bytes; those of an LFS pointer stay, and mean the object it names.
             mode: Git's mode of the file; None for that of the file in its place.
             mode_of: The path whose mode the file takes if there is none in its place.
 
         Raises:
-            InvalidPath: no file may be there.
+            InvalidPath: no file may be there, or not this one.
             TooLarge: the content belongs into LFS, or there are too many operations.
         """
         limit = self.settings.max_regular_file_bytes
@@ -111,8 +121,11 @@ class Change:
         pointer = None if mode == LINK_MODE else parse_pointer(content)
         if pointer is not None:
             # Written by hand, it must not lead to bytes that the repository was never given.
-            self.put_pointer(path, pointer.oid, pointer.size, mode=mode, mode_of=mode_of)
+            key = BlobKey(BlobKind.LFS, pointer.oid)
+            self._add(path, PutPointer(key, pointer.size, mode, mode_of, content))
             return
+        if mode != LINK_MODE and is_padded_pointer(content):
+            raise InvalidPath(path=path, reason=PADDED_POINTER)
         self.check(path)
         if len(content) > _INLINE_BYTES:
             oid = await asyncio.to_thread(self.draft.blob, content)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from hubstead.errors import InvalidCandidate, InvalidPath
-from hubstead.gitstore import Attributes, Entry, GitRepo, Ignores, parse_pointer
-from hubstead.gitstore.pointer import MAX_BYTES
+from hubstead.gitstore import Attributes, Entry, GitRepo, Ignores
 from hubstead.ids import check_path
 from hubstead.settings import Settings
 
@@ -119,6 +118,5 @@ def content_id(git: GitRepo, entry: Entry | None) -> str | None:
     """Return what clients compare: git's id of a file, or the sha256 of an LFS file."""
     if entry is None or entry.type != "blob":
         return None
-    if entry.size <= MAX_BYTES and (pointer := parse_pointer(git.blob(entry.oid))):
-        return pointer.oid
-    return entry.oid
+    pointer = git.blob_facts(entry.oid).pointer
+    return pointer.oid if pointer else entry.oid

@@ -17,23 +17,26 @@ from hubstead.commits.applying import linkable_size
 from hubstead.commits.deriving import CARD, MAX_CARD_BYTES, derive
 from hubstead.commits.moving import Move, Plan, RefMoved, move_refs
 from hubstead.commits.revisions import HEADS, all_refs
-from hubstead.commits.rules import check_pushed_path, check_pushed_ref, check_takes_no_commit
+from hubstead.commits.rules import (
+    PADDED_POINTER,
+    check_pushed_path,
+    check_pushed_ref,
+    check_takes_no_commit,
+)
 from hubstead.commits.stores import Stores
 from hubstead.commits.tables import packs
 from hubstead.db import Reader, Tx, scan
 from hubstead.errors import BlobMissing, HubError, InvalidInput, InvalidPath, RefUpdateFailed
 from hubstead.gitstore import GitRepo, Limits, Pack, Pointer, Registered, Staging
-from hubstead.gitstore.pointer import MAX_BYTES
+from hubstead.gitstore.pointer import MIN_BYTES, PADDED_BYTES
 from hubstead.repos import Derived, Repo
 
-#: A smaller file cannot be an LFS pointer.
-_LEAST_POINTER_BYTES = 120
 #: What git calls a ref that others have moved meanwhile.
 _STALE = "fetch first"
 #: So many faults are told, the rest is counted.
 _MOST_TOLD = 10
-#: LFS objects by oid, each with a path that names it.
-Named = dict[str, tuple[Pointer, str]]
+#: LFS pointers, each with a path of it.
+Named = dict[Pointer, str]
 _PACKS = scan(select(packs.c.name).where(packs.c.repo_pk == bindparam("repo_pk")))
 
 
@@ -212,11 +215,16 @@ class _Push:
             for pushed in self.staging.new_blobs(tips):
                 if pushed.size > self.stores.settings.lfs_threshold_bytes:
                     faults.append(self._too_large(pushed.path, pushed.size))
-                elif _LEAST_POINTER_BYTES <= pushed.size <= MAX_BYTES:
+                elif MIN_BYTES <= pushed.size <= PADDED_BYTES:
                     candidates[pushed.oid] = pushed.path
                     reading.ask(pushed.oid)
-            pointers = () if faults else reading.pointers()
-            return {pointer.oid: (pointer, candidates[oid]) for oid, pointer in pointers}, faults
+            named: Named = {}
+            for oid, pointer in () if faults else reading.pointers():
+                if pointer is None:
+                    faults.append(f"{candidates[oid]}: {PADDED_POINTER}")
+                else:
+                    named[pointer] = candidates[oid]
+            return named, faults
 
     def _too_large(self, path: str, size: int) -> str:
         limit = self.stores.settings.lfs_threshold_bytes
@@ -238,7 +246,7 @@ class _Push:
     async def _links(self, named: Named, moves: Sequence[Move]) -> list[Link]:
         ref = next((move.ref for move in moves if move.new), None)
         links, faults = [], []
-        for pointer, path in named.values():
+        for pointer, path in named.items():
             key = BlobKey(BlobKind.LFS, pointer.oid)
             try:
                 await self._linkable(self.stores.db, path, key, pointer.size)

@@ -14,6 +14,11 @@ from hubstead.ids import Kind, check_branch_name, check_path
 from hubstead.repos import Repo
 from hubstead.settings import Settings
 
+#: Why a file that ``is_padded_pointer`` is refused.
+PADDED_POINTER = (
+    "git-lfs replaces a file that begins so in a checkout, but neither uploads nor fetches its "
+    "object because it is longer than 1023 bytes: shorten it to the pointer"
+)
 #: Paths that break no rule, but perhaps those of length and depth.
 _PLAIN = re.compile(rb"(?:[A-Za-z0-9_-][A-Za-z0-9_.-]*/)*[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 

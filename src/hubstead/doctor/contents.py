@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import bindparam, select
@@ -15,15 +16,13 @@ from hubstead.commits.deriving import derive
 from hubstead.db import Row, scan
 from hubstead.doctor.findings import Finding, Patient
 from hubstead.doctor.repositories import Case, every_case
-from hubstead.errors import TooLarge
-from hubstead.gitstore import GitRepo, ObjectMissing, Pointer, parse_pointer
+from hubstead.gitstore import GitRepo, ObjectMissing, Pointer
 from hubstead.repos import Derived
 from hubstead.repos.tables import repo_tags
 
-#: A longer file is no pointer (git-lfs spec: less than 1024 bytes).
-_LONGEST_POINTER = 1023
 _POINTER_HINT = (
-    "upload the file again; or nothing, if it was deleted for good, or committed as a pointer"
+    "upload the file again to its path, for example with `hf upload`; or nothing, if it was "
+    "deleted for good, or committed as a pointer"
 )
 _DERIVED_HINT = "commit a change of its README.md: that derives it anew"
 _LINKS = scan(
@@ -49,13 +48,14 @@ async def pointers(patient: Patient) -> AsyncIterator[Finding]:
         tips = await _tips(case)
         if git is None or not tips:
             continue
-        named = await asyncio.to_thread(_pointers, git, tips)
+        named = await asyncio.to_thread(_named, git, tips)
         rows = await patient.stores.db.all(_LINKS, which_pk=case.repo.pk) if named else []
         links = {row.name: row for row in rows}
-        for path, pointer in sorted(named.items()):
+        for path, pointer, canonical in named:
             fault = _pointer_fault(pointer, links.get(pointer.oid))
             if fault:
-                what = f"{path} names the LFS object {pointer.oid}, {fault}"
+                form = "" if canonical else ", in a form of its own"
+                what = f"{path} names the LFS object {pointer.oid}{form}, {fault}"
                 yield case.finding("pointers", what, _POINTER_HINT, fault=False)
 
 
@@ -65,8 +65,16 @@ async def _tips(case: Case) -> list[str]:
     return [ref.target for ref in refs if ref.name == main or not case.patient.quick]
 
 
-def _pointers(git: GitRepo, tips: Iterable[str]) -> dict[str, Pointer]:
-    found: dict[str, Pointer] = {}
+class _Named(NamedTuple):
+    """A pointer file, once for each text; ``canonical`` if git-lfs would write the same."""
+
+    path: str
+    pointer: Pointer
+    canonical: bool
+
+
+def _named(git: GitRepo, tips: Iterable[str]) -> list[_Named]:
+    found: list[_Named] = []
     seen: set[str] = set()
     for tip in tips:
         try:
@@ -79,14 +87,15 @@ def _pointers(git: GitRepo, tips: Iterable[str]) -> dict[str, Pointer]:
             seen.add(entry.oid)
             pointer = _read(git, entry.oid)
             if pointer:
-                found[entry.path] = pointer
-    return found
+                canonical = git.blob(entry.oid) == pointer.format()
+                found.append(_Named(entry.path, pointer, canonical))
+    return sorted(found)
 
 
 def _read(git: GitRepo, oid: str) -> Pointer | None:
     try:
-        return parse_pointer(git.blob(oid, _LONGEST_POINTER))
-    except (TooLarge, ObjectMissing):  # the second is told by another check
+        return git.blob_facts(oid).pointer
+    except ObjectMissing:  # told by another check
         return None
 
 

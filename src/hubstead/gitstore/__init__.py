@@ -6,7 +6,7 @@ from hubstead.gitstore.folding import Weight, to_fold
 from hubstead.gitstore.history import Commit
 from hubstead.gitstore.listing import LINK_MODE, FileMode, file_mode
 from hubstead.gitstore.missing import ObjectMissing, RepoMissing
-from hubstead.gitstore.pointer import Pointer
+from hubstead.gitstore.pointer import Pointer, is_padded_pointer
 from hubstead.gitstore.pointer import parse as parse_pointer
 from hubstead.gitstore.processes import GitOutput
 from hubstead.gitstore.programs import GitFailed, GitProgram
@@ -47,6 +47,7 @@ __all__ = [
     "Weight",
     "edit_tree",
     "file_mode",
+    "is_padded_pointer",
     "parse_pointer",
     "to_fold",
 ]

@@ -24,7 +24,7 @@ from typing import BinaryIO, NamedTuple
 from hubstead.errors import HubError, StorageFull
 from hubstead.gitstore.draft import Pack
 from hubstead.gitstore.durable import full_disk_is_an_error_of_ours, sync_file, sync_folder
-from hubstead.gitstore.pointer import BEGINNING, Pointer, parse
+from hubstead.gitstore.pointer import MARKS, Pointer, is_padded_pointer, parse
 from hubstead.gitstore.processes import end, spawn, widen
 from hubstead.gitstore.programs import HARMLESS, GitProgram
 
@@ -334,8 +334,8 @@ class Reading:
             while left:
                 left = left[self._process.stdin.write(left) or 0 :]
 
-    def pointers(self) -> Iterator[tuple[str, Pointer]]:
-        """Yield (oid, what it says) of those that are LFS pointers.
+    def pointers(self) -> Iterator[tuple[str, Pointer | None]]:
+        """Yield (oid, what it says) of those that are LFS pointers, None for one with padding.
 
         Raises:
             PackRefused: they could not all be read.
@@ -348,11 +348,13 @@ class Reading:
         if not os.fstat(self._content.fileno()).st_size:
             return
         with mmap.mmap(self._content.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            if content.find(BEGINNING) < 0:  # as it is with most pushes of small files
+            if all(content.find(mark) < 0 for mark in MARKS):  # as in most pushes of small files
                 return
             while head := content.readline():
                 oid, _type, size = head.decode().split()
-                if (pointer := parse(content.read(int(size)))) is not None:
+                text = content.read(int(size))
+                pointer = parse(text)
+                if pointer is not None or is_padded_pointer(text):
                     yield oid, pointer
                 content.read(1)
 

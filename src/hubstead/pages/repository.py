@@ -16,7 +16,7 @@ from hubstead.errors import (
     RevisionNotFound,
     TooLarge,
 )
-from hubstead.gitstore import Entry, GitRepo, Pointer, parse_pointer
+from hubstead.gitstore import Entry, GitRepo, Pointer
 from hubstead.pages.rendering import page
 from hubstead.repos import Deduplication, Right, deduplication, details, require
 from hubstead.wire.http import Answer, Call
@@ -27,7 +27,6 @@ SHOWN_BYTES = 256 * 1024
 FOLDER_PAGE = 1000
 COMMITS_PAGE = 50
 CHANGES = 500
-LONGEST_POINTER = 1023
 #: A page says what deduplication saves where that takes no longer than to show the page.
 QUICK_TERMS_BYTES = 256 * 1024
 
@@ -161,9 +160,7 @@ def _folder(git: GitRepo, commit_oid: str, path: str, after: str | None) -> list
 
 
 def _pointer(git: GitRepo, entry: Entry) -> Pointer | None:
-    if entry.type != "blob" or entry.size > LONGEST_POINTER:
-        return None
-    return parse_pointer(git.blob(entry.oid))
+    return git.blob_facts(entry.oid).pointer if entry.type == "blob" else None
 
 
 def _text_at(git: GitRepo, commit_oid: str, path: str) -> str | None:

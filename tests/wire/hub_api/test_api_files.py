@@ -485,3 +485,17 @@ def test_an_lfs_file_that_is_only_a_pointer_is_told_so(sample: FilesModel) -> No
     said = sample.owner.call("GET", f"/{repo}/resolve/main/m.bin")
     assert (said.status, said.code) == (404, "EntryNotFound")
     assert sha in sample.owner.call("GET", f"/{repo}/raw/main/m.bin").body.decode()
+
+
+def test_a_file_whose_pointer_leads_nowhere_is_uploaded_again_by_the_same_command(
+    sample: FilesModel,
+) -> None:
+    repo = sample.owner.repo("dangling")
+    sent = {"path_or_fileobj": b"v" * 5000, "path_in_repo": "m.bin", "repo_id": repo}
+    sample.owner.api.upload_file(**sent)
+    files = sample.owner.api.list_lfs_files(repo)
+    sample.owner.api.permanently_delete_lfs_files(repo, files, rewrite_history=False)
+    sample.owner.api.upload_file(**sent)
+    assert sample.owner.call("GET", f"/{repo}/resolve/main/m.bin").body == b"v" * 5000
+    (again,) = sample.owner.api.list_lfs_files(repo)
+    assert again.size == 5000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import shutil
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from huggingface_hub.errors import BadRequestError
 from tests.support.git import Clone, clone, url
 from tests.support.hub import ThreadHub
 from tests.support.person import Person
@@ -67,6 +69,78 @@ def test_a_file_uploaded_by_the_api_is_pulled_by_git_lfs(
     here("pull", "-q")
     here("lfs", "pull")
     assert (here.path / "model.bin").read_bytes() == WEIGHTS
+
+
+def pointer(content: bytes, *, version: str = "https://git-lfs.github.com/spec/v1") -> bytes:
+    oid = hashlib.sha256(content).hexdigest()
+    return f"version {version}\noid sha256:{oid}\nsize {len(content)}\n".encode()
+
+
+def commit_unfiltered(here: Clone, path: str, text: bytes) -> None:
+    written = here("hash-object", "-w", "--no-filters", "--stdin", stdin=text).strip()
+    here("update-index", "--add", "--cacheinfo", f"100644,{written},{path}")
+    here("commit", "-qm", path)
+
+
+def keep_object(here: Clone, content: bytes) -> None:
+    """Have an object ready for a push."""
+    oid = hashlib.sha256(content).hexdigest()
+    kept = here.path / ".git/lfs/objects" / oid[:2] / oid[2:4] / oid
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_bytes(content)
+
+
+ODD = {
+    "hawser": lambda content: pointer(content, version="https://hawser.github.com/spec/v1"),
+    "alpha": lambda content: pointer(content, version="http://git-media.io/v/2"),
+    "crlf": lambda content: pointer(content).replace(b"\n", b"\r\n"),
+    "spaced": lambda content: b"\n " + pointer(content) + b"\n\n",
+    "signed": lambda content: pointer(content).replace(b"size ", b"size +0"),
+    "padded": lambda content: pointer(content).ljust(1023),
+}
+
+
+def test_every_text_that_git_lfs_takes_for_a_pointer_leads_to_its_object(
+    anna: Person, here: Clone, tmp_path: Path
+) -> None:
+    repo = anna.path("bert")
+    here("lfs", "track", "*.odd")
+    here.write(".gitattributes", (here.path / ".gitattributes").read_bytes())
+    contents = {name: os.urandom(1000) for name in ODD}
+    for name, content in contents.items():
+        keep_object(here, content)
+        commit_unfiltered(here, f"{name}.odd", ODD[name](content))
+    here("push", "-q")
+    back = lfs_clone(url(anna, repo), tmp_path / "back")
+    tree = anna.call("GET", f"/api/models/{repo}/tree/main").json
+    sizes = {item["path"]: item["lfs"]["size"] for item in tree if "lfs" in item}
+    assert sizes == {f"{name}.odd": 1000 for name in ODD}
+    for name, content in contents.items():
+        assert (back.path / f"{name}.odd").read_bytes() == content
+        assert anna.call("GET", f"/{repo}/resolve/main/{name}.odd").body == content
+
+
+@pytest.mark.parametrize("name", sorted(ODD))
+def test_a_pushed_pointer_in_another_form_needs_its_object_as_well(here: Clone, name: str) -> None:
+    content = os.urandom(1000)
+    commit_unfiltered(here, "dir/w.bin", ODD[name](content))
+    said = here.refused("push", "--no-verify")
+    assert "dir/w.bin" in said
+    assert "git lfs push --all" in said
+
+
+@pytest.mark.parametrize("length", [1024, 4096])
+def test_a_text_that_only_the_checkout_takes_for_a_pointer_is_refused_by_its_path(
+    anna: Person, here: Clone, length: int
+) -> None:
+    text = pointer(WEIGHTS).ljust(1024, b"\n").ljust(length, b"x")
+    commit_unfiltered(here, "dir/w.bin", text)
+    said = here.refused("push", "--no-verify")
+    assert "dir/w.bin: git-lfs replaces a file that begins so" in said
+    with pytest.raises(BadRequestError, match=r"dir/w\.txt.*git-lfs replaces"):
+        anna.api.upload_file(
+            path_or_fileobj=text, path_in_repo="dir/w.txt", repo_id=anna.path("bert")
+        )
 
 
 def test_a_push_without_its_objects_is_told_to_send_them(here: Clone) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import TypeVar
 
 import msgspec
 from msgspec import UNSET
 
+from hubstead.blobs import BlobKind, held_many
 from hubstead.commits import (
     HEADS,
     Candidate,
@@ -23,7 +24,7 @@ from hubstead.commits import (
     copy_file,
 )
 from hubstead.errors import InvalidInput, NotBuilt, TooLarge
-from hubstead.ids import Kind, RepoId
+from hubstead.ids import Kind, RepoId, is_sha256
 from hubstead.wire.http import Answer, Call, inflating, json_answer, stream_body
 from hubstead.wire.hub_api import shapes
 
@@ -53,16 +54,24 @@ async def preupload(call: Call) -> Answer:
         attributes=body.gitAttributes,
         ignores=body.gitIgnore,
     )
+    dangling = await _dangling(call, [choice.oid for choice in choices if choice.oid])
     files = [
         shapes.PreuploadChoice(
             path=choice.path,
             uploadMode="lfs" if choice.by_lfs else "regular",
             shouldIgnore=choice.ignored,
-            oid=choice.oid or UNSET,
+            oid=UNSET if choice.oid in dangling else choice.oid or UNSET,
         )
         for choice in choices
     ]
     return json_answer(shapes.PreuploadAnswer(files, revision.commit if revision else ""))
+
+
+async def _dangling(call: Call, ids: Sequence[str]) -> set[str]:
+    """Return the sha256 that pointers name and no commit linked: a client is to send the file."""
+    names = [name for name in dict.fromkeys(ids) if is_sha256(name)]
+    held = await held_many(call.hub.db, call.repo.pk, BlobKind.LFS, names)
+    return {name for name in names if name not in held or not held[name].committed}
 
 
 def _sample(file: shapes.PreuploadFile) -> bytes:
