@@ -33,12 +33,15 @@ env: $(VENV)/.dev ## Create .venv with everything installed: the hub, its tests,
 run: $(VENV)/.run ## Start the hub on this machine, its files in data/ (DATA=folder for another)
 	@exec $(BIN)/hubstead serve --data $(DATA) $(ARGS)
 
-# git looks for git-lfs on the path; where the machine has none, there is one among our programs.
-test crash compat: export PATH := $(CURDIR)/$(BIN):$(PATH)
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: test
-test: $(VENV)/.dev ## Run the tests, each room on both databases and all stores (TESTS=tests/db for one)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
+test: $(VENV)/.dev ## Run the tests (TESTS=tests/db for one room); the wires on SQLite and files only
+	$(PYTEST) --half quick $(TESTS)
+
+.PHONY: test-rest
+test-rest: $(VENV)/.dev ## Run what `make test` leaves out: the wires on PostgreSQL and S3
+	$(PYTEST) --half rest $(TESTS)
 
 .PHONY: check
 check: $(VENV)/.dev ## Check format, lint, types and who imports whom

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import os
 import shutil
+import sys
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,9 +22,14 @@ import structlog
 from hubstead.db import Database, migrate, open_db
 from tests.support.hub import embedded_hub, live_hub, own_hub
 from tests.support.services import Postgres, postgres_server, postgres_url, s3_server
+from tests.support.shapes import select_half
 
 __all__ = ["embedded_hub", "live_hub", "own_hub", "postgres_server", "postgres_url", "s3_server"]
 
+
+# git looks for git-lfs on the path. `make env` puts one beside the interpreter where the machine
+# has none, and a test must not depend on how pytest was started.
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 # Hubs log from threads of the test's own process. The streams that pytest puts in the place of
 # stdout are not made for that: CPython 3.11 once fell over one.
@@ -40,8 +47,14 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     return True
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin what takes long, or everybody waits for it at the end."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that ``tests/support/shapes.py`` explains."""
+    parser.addoption("--half", choices=["quick", "rest"], help="see tests/support/shapes.py")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the half not asked for, and begin what takes long."""
+    select_half(config, items)
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -210,7 +211,7 @@ def test_a_folded_repository_is_cloned_whole(packs: Packs, tmp_path: Path) -> No
     packs.hub.run(remove_dead_packs(packs.stores, grace_ms=-1))
     done = subprocess.run(
         ["git", "clone", "-q", f"{packs.hub.url}/{packs.repo}", str(tmp_path / "w")],
-        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
         capture_output=True,
         check=False,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 import re
 import subprocess
@@ -335,7 +336,7 @@ def test_one_content_that_came_both_ways_is_had_both_ways(anna: ClientMachine) -
 
 def test_git_gets_xet_files_by_lfs(anna: ClientMachine, stored: str) -> None:
     target = anna.home / "clone"
-    env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(anna.home)}
+    env = {"PATH": os.environ["PATH"], "HOME": str(anna.home)}
     setup = "git lfs install --skip-repo && git clone -q"
     done = subprocess.run(
         ["sh", "-c", f"{setup} {anna.hub.url}/{stored} {target}"],
