@@ -37,3 +37,42 @@ def test_make_help_tells_of_every_target() -> None:
     command = ["make", "--no-print-directory", "help"]
     shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert {line.split()[1] for line in shown.stdout.splitlines()} == set(targets)
+
+
+CITED = re.compile(r"protocol/(?P<page>[a-z-]+)\.md (?P<section>[0-9]+(?:\.[0-9]+)?)")
+#: A page of the protocol notes with a section behind it, however it is written.
+ANY_CITATION = re.compile(r"\b(?:hub-api|legacy-clients|xet)(?:\.md)?[`)]*,? (?:section )?[0-9]")
+
+
+def _texts() -> list[Path]:
+    """Return every file of ours that may cite the protocol notes."""
+    found = [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]
+    for folder in ("src", "tests", "benchmarks", "tools"):
+        found += ROOT.glob(f"{folder}/**/*.py")
+    return [path for path in found if path != Path(__file__)]
+
+
+def test_every_section_of_the_protocol_notes_that_is_cited_exists() -> None:
+    pages = {path.stem: path.read_text() for path in ROOT.glob("docs/protocol/*.md")}
+    sections = {
+        (page, number)
+        for page, text in pages.items()
+        for number in re.findall(r"^#{2,3} ([0-9]+(?:\.[0-9]+)?)\.? ", text, re.M)
+    }
+    cited = {
+        (match["page"], match["section"]): str(path.relative_to(ROOT))
+        for path in _texts()
+        for match in CITED.finditer(path.read_text())
+    }
+    assert len(cited) >= 20, "the pattern misses the citations"
+    assert {where: by for where, by in cited.items() if where not in sections} == {}
+
+
+def test_the_protocol_notes_are_cited_in_one_form() -> None:
+    others = {
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for path in _texts()
+        for line in path.read_text().splitlines()
+        if len(ANY_CITATION.findall(line)) != len(CITED.findall(line))
+    }
+    assert others == set()

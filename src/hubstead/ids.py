@@ -59,7 +59,7 @@ class Kind(StrEnum):
 
 
 #: First path segments that mean something else, so no account may be called so
-#: (hub-api 2.1; old clients also call ``/api/{namespace}/{name}/…`` for models).
+#: (protocol/hub-api.md 2.1; old clients also call ``/api/{namespace}/{name}/…`` for models).
 RESERVED_NAMES = frozenset(
     """api models datasets spaces kernels buckets collections papers settings oauth login logout
     join new docs organizations users user resolve-cache uploads .well-known posts blog search

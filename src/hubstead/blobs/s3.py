@@ -398,6 +398,6 @@ class S3Blob:
 
 
 def _disposition(filename: str) -> str:
-    """Return the header in the form the Hub gives it (hub-api, resolve)."""
+    """Return the header in the form the Hub gives it (protocol/hub-api.md 3.6)."""
     plain = re.sub(r"[^ !#-\[\]-~]", "_", filename)
     return f"inline; filename*=UTF-8''{quote(filename, safe='')}; filename=\"{plain}\";"

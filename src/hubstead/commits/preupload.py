@@ -42,7 +42,7 @@ def choose(
     attributes: str | None = None,
     ignores: str | None = None,
 ) -> list[Choice]:
-    """Decide for each file, as the Hub does (hub-api 3.8).
+    """Decide for each file, as the Hub does (protocol/hub-api.md 3.8).
 
     Args:
         git: The repository's objects.

@@ -113,8 +113,8 @@ async def all_refs(db: Reader, repo_pk: int) -> list[Row]:
 async def split(db: Reader, opened: Repo, git: GitRepo, segments: list[str]) -> tuple[str, str]:
     """Divide ``refs/pr/1/dir/file`` into revision and path where slashes of both are raw.
 
-    The rule of hub-api 2.2. Python clients encode the slashes of a revision and never those of a
-    path, so the first segment is the revision if it names anything at all: a ref like
+    The rule of protocol/hub-api.md 2.2. Python clients encode the slashes of a revision and never
+    those of a path, so the first segment is the revision if it names anything at all: a ref like
     ``main/dir`` cannot take the place of a folder, nor one like ``<sha>/dir`` that of a commit's.
     Only if it names nothing, the longest ref that the text begins with is meant: clients up to
     0.8.1 and the JavaScript one put revisions into paths as they are.

@@ -1,4 +1,4 @@
-"""The ``.gitattributes`` that a new repository begins with (hub-api 3.2)."""
+"""The ``.gitattributes`` that a new repository begins with (protocol/hub-api.md 3.2)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Passes: short-lived tokens for the Xet store, each for one repository and one right.
 
 A client asks the Hub for one (``xet-read-token``, ``xet-write-token``) and shows it at every call
-below ``casUrl`` (protocol/xet.md, 10.1). A pass says who may try; whether they still may is asked
+below ``casUrl`` (protocol/xet.md 10.1). A pass says who may try; whether they still may is asked
 each time it is shown.
 """
 

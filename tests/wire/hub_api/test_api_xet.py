@@ -246,7 +246,7 @@ def test_the_address_of_the_plan_answers_to_the_token(sample: MixedModel) -> Non
         "accessToken"
     ]
     plan = told["xet-reconstruction-info"].removeprefix(sample.hub.url)
-    for version in ("/v1/", "/v2/"):  # JavaScript asks for the second (hub-api 5.2)
+    for version in ("/v1/", "/v2/"):  # JavaScript asks for the second (protocol/hub-api.md 5.2)
         said = sample.hub.call("GET", plan.replace("/v1/", version), token=token)
         assert said.status == 200
         assert sum(term["unpacked_length"] for term in said.json["terms"]) == len(BIG)

@@ -139,7 +139,7 @@ def test_bytes_in_memory_are_sent_as_well(anna: ClientMachine) -> None:
     """
     anna.python(script, repo)
     assert anna.is_xet(repo, "bytes.bin")
-    assert not anna.is_xet(repo, "stream.bin")  # streams go by LFS (hub-api 1)
+    assert not anna.is_xet(repo, "stream.bin")  # streams go by LFS (protocol/hub-api.md 1)
     anna.check(repo, {"bytes.bin": b"ab" * 100_000, "stream.bin": b"cd" * 100_000})
 
 

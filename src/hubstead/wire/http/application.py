@@ -34,7 +34,7 @@ from hubstead.wire.http.routing import Access, Match, Route, Router
 _log = structlog.get_logger("hubstead.access")
 _faults = structlog.get_logger("hubstead.faults")
 
-#: What browsers may read of an answer (hub-api 2.10).
+#: What browsers may read of an answer (protocol/hub-api.md 2.10).
 EXPOSED = (
     "X-Repo-Commit,X-Request-Id,X-Error-Code,X-Error-Message,X-Total-Count,ETag,Link,"
     "Accept-Ranges,Content-Range,X-Linked-Size,X-Linked-ETag,X-Xet-Access-Token,"
@@ -219,7 +219,7 @@ class _Sender:
 def _request_id(scope: Scope) -> str:
     """Return the id of a request: the client's own ``X-Request-Id``, or a new one.
 
-    Behind a new one stands the trace id that Python clients send (hub-api 2.4).
+    Behind a new one stands the trace id that Python clients send (protocol/hub-api.md 2.4).
     """
     theirs = one_header(scope, "x-request-id")
     if theirs and _CLIENT_ID.fullmatch(theirs):
@@ -266,7 +266,7 @@ def _repo_id(call: Call) -> RepoId:
 
 
 def _moved_to(call: Call, moved: RepoMoved) -> str:
-    """Return the same address under the repository's new name, relative (hub-api 2.7)."""
+    """Return the same address under the new name, relative (protocol/hub-api.md 2.7)."""
     segments = call.path.split("/")
     named = [unquote(segment) for segment in segments]
     wanted = [call.captured[part] for part in ("namespace", "name") if part in call.captured]

@@ -60,7 +60,7 @@ class Hub:
 
 
 class Query:
-    """The query, as loosely as the Hub reads it (hub-api 2.11)."""
+    """The query, as loosely as the Hub reads it (protocol/hub-api.md 2.11)."""
 
     def __init__(self, pairs: list[tuple[str, str]]) -> None:
         self._values: dict[str, list[str]] = {}

@@ -1,4 +1,4 @@
-"""Who sent this request: Bearer and Basic credentials (hub-api 2.3)."""
+"""Who sent this request: Bearer and Basic credentials (protocol/hub-api.md 2.3)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """From an error of ours to what a client reads: status, ``X-Error-Code``, ``X-Error-Message``.
 
 Clients choose their exception by these headers, not by the status (``hf_raise_for_status`` in
-``huggingface_hub`` ``utils/_http.py``). The table here serves every wire; a wire whose clients
-read something else dresses it differently (``DRESS``).
+``huggingface_hub`` ``utils/_http.py``; protocol/hub-api.md 2.6). The table here serves every wire;
+a wire whose clients read something else dresses it differently (``DRESS``).
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def _login_required(_error: HubError, _asker: Asker) -> Refusal:
 def _repo_not_found(error: errors.RepoNotFound, asker: Asker) -> Refusal:
     if asker.signed_in:
         return Refusal(404, error.message, "RepoNotFound")
-    # Release 0.8.1 dresses any RepoNotFound up as a 404 of its own (legacy-clients 2.5).
+    # Release 0.8.1 turns any RepoNotFound into its own 404 (protocol/legacy-clients.md 2.5).
     code = None if "hf_hub/0.8.1" in asker.agent else "RepoNotFound"
     return Refusal(401, INVALID_LOGIN if code is None else NO_REPO, code)
 

@@ -15,7 +15,7 @@ from hubstead.xet import Found
 
 @dataclass(frozen=True)
 class XetAccess:
-    """What the token routes, and LFS batches of Xet uploads, tell (protocol/xet.md, 10.1)."""
+    """What the token routes, and LFS batches of Xet uploads, tell (protocol/xet.md 10.1)."""
 
     token: str
     until: int  # Unix time in seconds

@@ -224,7 +224,8 @@ _model = _only(Kind.MODEL, Kind.KERNEL)
 _dataset = _only(Kind.DATASET)
 _space = _only(Kind.SPACE)
 
-#: Every property that ``expand`` may name (hub-api 3.3). One that has nothing to say is left out.
+#: Every property that ``expand`` may name (protocol/hub-api.md 3.3). One that has nothing to say is
+#: left out.
 PROPERTIES: dict[str, Callable[[Known], Any]] = {
     "author": lambda known: known.repo.owner,
     "sha": lambda known: known.commit,

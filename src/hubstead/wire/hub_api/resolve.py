@@ -29,7 +29,7 @@ from hubstead.wire.hub_api.contents import pointer_of
 from hubstead.wire.hub_api.shapes import XetFile
 from hubstead.xet import Found, find
 
-#: What clients accept that would rather know how to put the file together (hub-api 5.2).
+#: What clients accept that would rather put the file together (protocol/hub-api.md 5.2).
 XET_FACTS = "application/vnd.xet-fileinfo+json"
 #: Larger files of git are read in a thread.
 _INLINE_BYTES = 1 << 16
@@ -121,7 +121,7 @@ async def _from_store(call: Call, entry: Entry, pointer: Pointer, revision: Revi
     elsewhere = await _address_elsewhere(call, entry, found)
     if elsewhere is not None:
         more = {name.lower(): value for name, value in headers}
-        # Releases 0.10 to 0.13 prefer ETag: the two have to be equal (legacy-clients 3).
+        # Releases 0.10 to 0.13 prefer ETag: both must be equal (protocol/legacy-clients.md 3).
         return redirect(elsewhere, status=302, headers={**more, "etag": f'"{pointer.oid}"'})
     source = _Unopened(found.bytes) if _only_asks(call, found) else await open_lfs(call, found)
     return FileAnswer(source, etag=pointer.oid, headers=headers, media_type=_media_type(entry.name))
@@ -138,7 +138,7 @@ async def _xet_facts(call: Call, found: Found, file: str, revision: Revision) ->
 
 
 def _xet_headers(facts: XetFile) -> list[tuple[str, str]]:
-    """Return what turns clients to the Xet store; only absolute addresses will do (xet 10.2)."""
+    """Return what turns clients to the Xet store, by absolute addresses (protocol/xet.md 10.2)."""
     refresh = f'<{facts.refreshUrl}>; rel="xet-auth"'
     plan = f'<{facts.reconstructionUrl}>; rel="xet-reconstruction-info"'
     return [

@@ -30,7 +30,8 @@ READ, CONTENT, WRITE, ADMIN = Right.READ, Right.CONTENT, Right.WRITE, Right.ADMI
 
 _REPO = "/api/{kinds}/{repo}"
 _WEB = "/{prefix}/{repo}"
-#: Models before they had a segment of their own (legacy-clients 2.9, 2.10).
+#: Models before they had a segment of their own (protocol/legacy-clients.md 2.9,
+#: protocol/legacy-clients.md 2.10).
 _BARE = "/api/{namespace}/{name}"
 _BYTES = Says(query="download", media_type="application/octet-stream")
 _LIST = Says(

@@ -1,4 +1,4 @@
-"""Shapes of requests and answers of the Hub's API; see hub-api.md for who reads which field.
+"""Shapes of requests and answers of the Hub's API; docs/protocol/hub-api.md says who reads what.
 
 Unknown fields of requests are ignored. Field names are the wire's.
 """

@@ -60,7 +60,7 @@ async def tree(call: Call) -> Answer:
 def next_page(call: Call, **changed: object) -> str:
     """Return the ``Link`` header to the next page: this address with other parameters.
 
-    The JavaScript client wants it absolute and ``rel`` quoted (hub-api 2.8).
+    The JavaScript client wants it absolute and ``rel`` quoted (protocol/hub-api.md 2.8).
     """
     pairs = [
         (name, value)

@@ -18,7 +18,8 @@ async def read_token(call: Call) -> Answer:
 async def write_token(call: Call) -> Answer:
     """Let the caller upload files to the Xet store, for a branch or for a pull request.
 
-    With ``create_pr`` the revision says nothing: Python clients write ``None`` there (hub-api 5.1).
+    With ``create_pr`` the revision says nothing: Python clients write ``None`` there
+    (protocol/hub-api.md 5.1).
     """
     text = "/".join(call.segments("rev")) or "HEAD"
     opening = call.query.flag("create_pr")

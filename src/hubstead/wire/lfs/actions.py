@@ -95,7 +95,7 @@ def download_actions(call: Call, each: AskedObject, total_bytes: int) -> Actions
 
 
 async def xet_actions(call: Call) -> Actions:
-    """Return how objects are sent to the Xet store, the same for all of them (hub-api 5.3).
+    """Return how objects are sent to the Xet store, all alike (protocol/hub-api.md 5.3).
 
     At ``href`` the client gets new tokens. It names the default branch, at which nobody is told
     that the branch they are about to push does not exist yet.
@@ -165,7 +165,7 @@ def _in_parts(call: Call, plan: Plan, each: AskedObject, upload: Upload) -> Acti
     """Return the form that the Hub's clients know: part addresses among the headers.
 
     All values are strings, and numbers have leading zeros: git-lfs sorts them as text
-    (legacy-clients 4.3).
+    (protocol/legacy-clients.md 4.3).
     """
     grant = grant_for(call, each.oid, each.size, upload=upload.id, part_bytes=upload.part_bytes)
     href = signed(call, f"/api/lfs/parts/{upload.id}", grant, purpose=PARTS, seconds=plan.seconds)

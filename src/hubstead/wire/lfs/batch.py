@@ -28,7 +28,7 @@ MOST_OBJECTS = 1000
 _HASHES = (None, "sha256", "sha_256")  # the last is what the JavaScript client says
 
 # The client's suites look for `cli lfs-enable-largefiles` (0.0.1-0.34) and for the sentence
-# beginning with `Run "hf …` (0.35 and later) in what git prints: legacy-clients 4.3.
+# beginning with `Run "hf …` (0.35 and later) in what git prints: protocol/legacy-clients.md 4.3.
 _NEEDS_PARTS = (
     'You need to configure this clone to upload files this large: Run "hf lfs-enable-largefiles '
     './path/to/your/repo" (older releases: "huggingface-cli lfs-enable-largefiles '

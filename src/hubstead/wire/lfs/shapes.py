@@ -1,4 +1,4 @@
-"""What travels in the bodies of the LFS API (git-lfs ``docs/api/batch.md``; hub-api 3.9)."""
+"""Bodies of the LFS API (git-lfs ``docs/api/batch.md``; protocol/hub-api.md 3.9)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Grants: whether a xorb must be sent at all, and where to (protocol/xet.md, 7.2).
+"""Grants: whether a xorb must be sent at all, and where to (protocol/xet.md 7.2).
 
 With blobs in an S3 that clients can reach, a xorb goes straight there; the client then says that
 it is there, and it is read and checked like any other before anybody may use it.

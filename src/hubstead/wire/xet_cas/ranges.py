@@ -2,7 +2,7 @@
 
 An address opens one range of one xorb to one caller for one repository. Their rights are asked
 again when it is used, and whatever is wrong with it is told as 403, at which clients ask for a
-new plan (protocol/xet.md, 8.3).
+new plan (protocol/xet.md 8.3).
 """
 
 from __future__ import annotations

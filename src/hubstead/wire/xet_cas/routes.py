@@ -1,6 +1,6 @@
 """The table of the Xet store.
 
-Releases of clients differ in whether they write ``/v1`` and the plural (protocol/xet.md, 7), so
+Releases of clients differ in whether they write ``/v1`` and the plural (protocol/xet.md 7), so
 nearly every address is served with and without either. Handlers open the pass that the client
 sends themselves, since its repository is in no address; that of ``bytes`` is signed.
 """

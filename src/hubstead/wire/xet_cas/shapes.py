@@ -1,4 +1,4 @@
-"""What travels in the bodies of the Xet store (protocol/xet.md, 7 and 8)."""
+"""What travels in the bodies of the Xet store (protocol/xet.md 7, protocol/xet.md 8)."""
 
 from __future__ import annotations
 
