@@ -34,7 +34,7 @@ def test_a_field_that_lacks_or_is_misspelt_is_noticed_where_the_error_is_raised(
 
 def test_fields_have_names_only() -> None:
     with pytest.raises(TypeError):
-        InvalidInput("it is wrong")  # type: ignore[misc]
+        InvalidInput("it is wrong")  # type: ignore[call-arg]
 
 
 def test_fields_are_inherited_and_may_be_left_out() -> None:

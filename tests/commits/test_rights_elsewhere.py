@@ -14,8 +14,8 @@ from hubstead.commits.applying import linkable_size
 from hubstead.db import Database, Statement
 from hubstead.errors import BlobMissing, Unavailable
 from hubstead.repos import Repo, deduplication
-from tests.commits.conftest import Node
-from tests.factories import a_user
+from tests.commits.conftest import CommitNode
+from tests.support.factories import a_user
 
 R = TypeVar("R")
 DATA = b"weights " * 4000
@@ -45,7 +45,7 @@ class Interrupted:
             raise Unavailable(reason="the connection to the database was lost")
 
 
-async def with_the_file(node: Node, name: str, **how: Any) -> Repo:
+async def with_the_file(node: CommitNode, name: str, **how: Any) -> Repo:
     """Make a repository whose main branch names the LFS file."""
     repo = await node.make(name, **how)
     await node.stores.blobs.put(KEY, DATA, Sha256Verifier(KEY.name, len(DATA)))
@@ -59,7 +59,7 @@ async def with_the_file(node: Node, name: str, **how: Any) -> Repo:
 
 
 async def test_a_file_that_a_readable_repository_holds_may_be_linked_and_a_hidden_one_not(
-    node: Node,
+    node: CommitNode,
 ) -> None:
     await with_the_file(node, "bert", private=True)
     wants = await node.make("other")
@@ -70,7 +70,7 @@ async def test_a_file_that_a_readable_repository_holds_may_be_linked_and_a_hidde
         await linkable_size(node.db, eve, wants, **how)
 
 
-async def test_a_database_that_goes_away_is_not_a_missing_file(node: Node) -> None:
+async def test_a_database_that_goes_away_is_not_a_missing_file(node: CommitNode) -> None:
     await with_the_file(node, "bert")
     wants = await node.make("other")
     with pytest.raises(Unavailable):
@@ -79,7 +79,7 @@ async def test_a_database_that_goes_away_is_not_a_missing_file(node: Node) -> No
         )
 
 
-async def test_a_database_that_goes_away_is_not_a_file_that_nobody_shares(node: Node) -> None:
+async def test_a_database_that_goes_away_is_not_a_file_that_nobody_shares(node: CommitNode) -> None:
     bert, other = await with_the_file(node, "bert"), await with_the_file(node, "other")
     shared = await deduplication(node.db, node.anna, bert)
     assert [one.repo.pk for one in shared.shared_with] == [other.pk]
