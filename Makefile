@@ -47,7 +47,7 @@ test-rest: $(VENV)/.dev ## Run what `make test` leaves out: the wires on Postgre
 check: $(VENV)/.dev ## Check format, lint, types and who imports whom
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy --strict src
+	$(BIN)/mypy --strict src tests benchmarks
 	$(BIN)/lint-imports --no-cache --no-logo
 
 .PHONY: format

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from benchmarks import hub, peers
@@ -227,11 +228,11 @@ def _both_ways(pair: _Pair, source: Path, what: str, checked: bool = False) -> l
         ):
             before = server.cpu_s()
             figure_values[0].append(
-                _timed(lambda to=address: _git(source, "push", "-q", "-f", to, "main"))
+                _timed(partial(_git, source, "push", "-q", "-f", address, "main"))
             )
             pushed = server.cpu_s()
             figure_values[1].append(
-                _timed(lambda by=address: _git(target.parent, "clone", "-q", "--bare", by, "clone"))
+                _timed(partial(_git, target.parent, "clone", "-q", "--bare", address, "clone"))
             )
             if server is pair.hub:
                 push.our_cpu.append(pushed - before)

@@ -90,8 +90,13 @@ def commit_body(
         lines.append({"key": "file", "value": value})
     for path, content in (lfs or {}).items():
         oid = hashlib.sha256(content).hexdigest()
-        value = {"path": path, "algo": "sha256", "oid": oid, "size": len(content)}
-        lines.append({"key": "lfsFile", "value": value})
+        pointer: dict[str, object] = {
+            "path": path,
+            "algo": "sha256",
+            "oid": oid,
+            "size": len(content),
+        }
+        lines.append({"key": "lfsFile", "value": pointer})
     return b"\n".join(json.dumps(line).encode() for line in lines) + b"\n"
 
 

@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from benchmarks import hub
@@ -88,7 +89,7 @@ def _uploads(bench: Bench, nginx: Server, server: Server, call: Api, source: Pat
         oid = _stamp(source, f"round {number}")
         theirs = _timed(nginx, lambda: _put_nginx(bench, nginx, source, "files"))
         theirs_tuned = _timed(nginx, lambda: _put_nginx(bench, nginx, source, "tuned"))
-        ours = _timed(server, lambda oid=oid: _put_lfs(bench, server, call, source, oid))
+        ours = _timed(server, partial(_put_lfs, bench, server, call, source, oid))
         started = time.perf_counter()
         _sha256(source)
         if number:  # the first one warms up
@@ -160,8 +161,8 @@ def _downloads(bench: Bench, nginx: Server, server: Server, path: str) -> list[F
             note=_ON_TMPFS,
         )
         for number in range(bench.rounds + 1):
-            theirs = _timed(nginx, lambda take=take: take(nginx, "/files/large"))
-            ours = _timed(server, lambda take=take: take(server, path))
+            theirs = _timed(nginx, partial(take, nginx, "/files/large"))
+            ours = _timed(server, partial(take, server, path))
             if number:
                 _add(figure, ours, theirs)
         _say(figure)
@@ -202,6 +203,14 @@ def _get_ranges(port: int, path: str) -> float:
 # -- slow readers ------------------------------------------------------------------------------
 
 
+def _peer_values(figure: Figure) -> list[float]:
+    return figure.peer
+
+
+def _our_values(figure: Figure) -> list[float]:
+    return figure.ours
+
+
 def _slow(bench: Bench, nginx: Server, server: Server, path: str) -> list[Figure]:
     name = f"{SLOW} slow downloads beside JSON requests"
     rss = Figure(f"{name}: resident memory", "MB", Goal("value", 100, above=False), "nginx")
@@ -209,8 +218,8 @@ def _slow(bench: Bench, nginx: Server, server: Server, path: str) -> list[Figure
     rate = Figure(f"{name}: JSON", "requests/s", None, "nginx")
     for _ in range(bench.rounds):
         for values, each, file, small in (
-            (lambda f: f.peer, nginx, "/files/large", "/small"),
-            (lambda f: f.ours, server, path, "/healthz"),
+            (_peer_values, nginx, "/files/large", "/small"),
+            (_our_values, server, path, "/healthz"),
         ):
             found = _beside_slow(bench, each, file, small)
             for figure, value in zip((rss, p99, rate), found, strict=True):

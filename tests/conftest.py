@@ -14,13 +14,14 @@ import shutil
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import structlog
 
 from hubstead.db import Database, migrate, open_db
 from tests.support.hub import embedded_hub, live_hub, own_hub
+from tests.support.run import Run
 from tests.support.services import Postgres, postgres_server, postgres_url, s3_server
 from tests.support.shapes import select_half
 
@@ -43,7 +44,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         return None
     names = inspect.signature(pyfuncitem.function).parameters
     wanted = {name: pyfuncitem.funcargs[name] for name in names}
-    pyfuncitem.funcargs["run"](pyfuncitem.function(**wanted))
+    run = cast(Run, pyfuncitem.funcargs["run"])
+    run(pyfuncitem.function(**wanted))
     return True
 
 

@@ -145,6 +145,7 @@ async def test_last_use_is_written_down_now_and_then(db: Database) -> None:
     assert (await list_tokens(db))[0].last_used_ms is None
     await used.flush(db)
     first = (await list_tokens(db))[0].last_used_ms
+    assert first is not None
     assert abs(first - now_ms()) < 60_000
     await used.flush(db)
     assert (await list_tokens(db))[0].last_used_ms == first

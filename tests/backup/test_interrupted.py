@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from hubstead.cli.root import COMMANDS
 from hubstead.settings import Settings
 from tests.backup.conftest import SHAPES, Filled, Places, backed_up, differences
 from tests.backup.test_running import variables
-from tests.serving import CLEAN, hubstead
+from tests.support.command import clean_environment, hubstead
 
 both = pytest.mark.parametrize("shape", SHAPES)
 #: Where a restore is killed, from its first moment to its last: before what is named runs.
@@ -63,7 +64,7 @@ def restore_killed_before(moment: str, folder: BackupFolder, target: Settings) -
     arguments = ["restore", str(folder.root), "--data", str(target.data)]
     done = subprocess.run(
         [sys.executable, "-c", KILL_BEFORE, moment, *arguments],
-        env=CLEAN | variables(target),
+        env=clean_environment() | variables(target),
         capture_output=True,
         timeout=60,
         check=False,
@@ -125,7 +126,7 @@ async def test_another_node_of_the_company_recognises_it_without_the_data_folder
     target = places("company")
     restore_killed_before(moment, folder, target)
     shutil.rmtree(target.data)
-    elsewhere = target.model_copy(update={"data": tmp_path / "elsewhere"})
+    elsewhere = replace(target, data=tmp_path / "elsewhere")
     env = variables(target)
     check_refusal(hubstead("serve", "--port", "0", data=elsewhere.data, **env), manifest.id)
     check_refusal(hubstead("user", "list", data=elsewhere.data, **env), manifest.id)

@@ -211,7 +211,7 @@ def large(places: Places, request: pytest.FixtureRequest) -> Settings:
 
 def backup_killed_after(seconds: float, folder: Path, data: Path, env: Mapping[str, str]) -> bool:
     """Run a backup and kill it; tell whether it was still at work."""
-    command = [HUBSTEAD, "backup", str(folder), "--data", str(data)]
+    command: list[str | Path] = [HUBSTEAD, "backup", str(folder), "--data", str(data)]
     process = subprocess.Popen(
         command,
         env={**clean_environment(), **env},
@@ -264,7 +264,7 @@ def test_a_restore_that_was_killed_is_finished_by_the_next_one(
     folder, target = str(tmp_path / "backup"), places(shape)
     ok("backup", folder, data=large.data)
     env, kills, after = variables(target), 0, 0.4
-    command = [HUBSTEAD, "restore", folder, "--data", str(target.data)]
+    command: list[str | Path] = [HUBSTEAD, "restore", folder, "--data", str(target.data)]
     while True:
         process = subprocess.Popen(
             command, env={**clean_environment(), **env}, stderr=subprocess.PIPE

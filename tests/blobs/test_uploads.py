@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ async def test_expired_uploads_go_with_their_parts_and_others_stay(db: Database)
     going_on = await begin(db, repo, size=12)
     for each in (over, going_on):
         writer = store.part_writer(each.id, 1, offset=0, size=2)
-        await in_thread(lambda writer=writer: writer.write(b"ab"))
+        await in_thread(partial(writer.write, b"ab"))
         await in_thread(writer.commit)
     assert await drop_expired(db, store) == 1
     assert [row.id for row in await db.all(_UPLOADS)] == [going_on.id]

@@ -76,8 +76,9 @@ async def _people(url: str) -> dict[str, str]:
 
     async def make(tx: Tx) -> dict[str, str]:
         # Clients of old read fullname and email as keys that must be there.
-        about = {"email": "anna@example.org", "fullname": "Anna Example"}
-        anna = await add_user(tx, ANNA, password_hash=hashed, **about)
+        anna = await add_user(
+            tx, ANNA, password_hash=hashed, email="anna@example.org", fullname="Anna Example"
+        )
         bo = await add_user(tx, "bo", password_hash=hashed)
         await add_org(tx, ORG, anna)
         for token in OLD_TOKENS:

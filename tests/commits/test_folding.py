@@ -195,7 +195,8 @@ def test_a_commit_made_while_all_is_gathered_is_kept(
 
 
 def test_after_many_commits_somebody_is_asked_to_fold(packs: Packs) -> None:
-    from hubstead.commits.jobs import FOLD, handlers
+    from hubstead.commits.jobs import handlers
+    from hubstead.commits.moving import FOLD
     from hubstead.jobs import list_jobs
 
     packs.commit(33)

@@ -254,7 +254,14 @@ def _backends(postgres: Postgres) -> list[int]:
         "SELECT pid FROM pg_stat_activity WHERE datname = "
         f"'{DATABASE}' AND backend_type = 'client backend'"
     )
-    command = [postgres.binaries / "psql", "-qAtX", "-d", postgres.url(), "-c", sql]
+    command: list[str | Path] = [
+        postgres.binaries / "psql",
+        "-qAtX",
+        "-d",
+        postgres.url(),
+        "-c",
+        sql,
+    ]
     told = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
     return [int(line) for line in told.split()]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
 from sqlalchemy import bindparam, delete, func, select, update
@@ -39,12 +41,25 @@ READ_FULLNAME = point(
 DELETE = point(delete(accounts).where(accounts.c.name_key == bindparam("which")))
 
 
-def adding(name: str, full: str = "") -> object:
+def adding(name: str, full: str = "") -> Callable[[Tx], Coroutine[Any, Any, int]]:
     async def add(tx: Tx) -> int:
         row = await tx.one(ADD, id=name, full=full)
+        assert row is not None
         return int(row.pk)
 
     return add
+
+
+async def count(db: Database) -> int:
+    row = await db.one(COUNT)
+    assert row is not None
+    return int(row.n)
+
+
+async def fullname(db: Database, name: str) -> str:
+    row = await db.one(READ_FULLNAME, which=name)
+    assert row is not None
+    return str(row.fullname)
 
 
 async def names(db: Database, *keys: str) -> list[str]:
@@ -58,7 +73,7 @@ async def test_what_was_written_can_be_read_when_write_returns(db: Database) -> 
 
 
 async def test_one_gives_the_first_row_or_none(db: Database) -> None:
-    assert (await db.one(COUNT)).n == 0
+    assert await count(db) == 0
     assert await db.one(NAMES, keys=["nobody"]) is None
 
 
@@ -83,7 +98,7 @@ async def test_a_write_that_raises_leaves_nothing(db: Database) -> None:
 
     with pytest.raises(LookupError, match="half way"):
         await db.write(half)
-    assert (await db.one(COUNT)).n == 0
+    assert await count(db) == 0
 
 
 async def test_a_taken_name_is_a_conflict(db: Database) -> None:
@@ -111,7 +126,7 @@ async def test_a_write_sees_the_conflict_where_it_happens(db: Database) -> None:
 
     with pytest.raises(LookupError, match="taken"):
         await db.write(twice)
-    assert (await db.one(COUNT)).n == 0
+    assert await count(db) == 0
 
 
 async def test_run_says_how_many_rows_it_touched(db: Database) -> None:
@@ -133,8 +148,8 @@ async def test_many_runs_once_per_row(db: Database) -> None:
         await tx.many(DELETE, [])
 
     await db.write(several)
-    assert (await db.one(READ_FULLNAME, which="b")).fullname == "bb"
-    assert (await db.one(READ_FULLNAME, which="c")).fullname == ""
+    assert await fullname(db, "b") == "bb"
+    assert await fullname(db, "c") == ""
 
 
 async def test_one_failing_write_does_not_touch_those_beside_it(db: Database) -> None:
@@ -147,7 +162,7 @@ async def test_one_failing_write_does_not_touch_those_beside_it(db: Database) ->
     assert [isinstance(outcome, Conflict) for outcome in outcomes] == [
         n % 3 == 1 for n in range(30)
     ]
-    assert (await db.one(COUNT)).n == 20
+    assert await count(db) == 20
 
 
 async def test_writes_at_once_that_read_first_lose_nothing(db: Database) -> None:
@@ -155,10 +170,11 @@ async def test_writes_at_once_that_read_first_lose_nothing(db: Database) -> None
 
     async def append(tx: Tx) -> None:
         row = await tx.one(READ_FULLNAME, which="anna")
+        assert row is not None
         await tx.run(FULLNAME, which="anna", more=str(len(row.fullname) % 10))
 
     await asyncio.gather(*(db.write(append) for _ in range(40)))
-    assert (await db.one(READ_FULLNAME, which="anna")).fullname == "0123456789" * 4
+    assert await fullname(db, "anna") == "0123456789" * 4
 
 
 async def test_cancelling_the_caller_does_not_cancel_the_write(db: Database) -> None:
@@ -168,7 +184,7 @@ async def test_cancelling_the_caller_does_not_cancel_the_write(db: Database) -> 
     with pytest.raises(asyncio.CancelledError):
         await task
     for _ in range(200):
-        if (await db.one(COUNT)).n:
+        if await count(db):
             break
         await asyncio.sleep(0.01)
     assert await names(db, "anna") == ["anna"]
@@ -184,7 +200,7 @@ async def test_closing_finishes_submitted_writes_and_takes_no_more(database_url:
         await db.write(adding("late"))
 
     again = await open_db(database_url)
-    assert (await again.one(COUNT)).n == 20
+    assert await count(again) == 20
     await again.close()
 
 

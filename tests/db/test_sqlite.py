@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hubstead.db import Database, Tx, open_db
-from tests.db.test_reading_and_writing import ADD, COUNT, adding, names
+from tests.db.test_reading_and_writing import ADD, adding, count, names
 from tests.support.processes import wait_for_line
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +21,7 @@ import asyncio, resource, sys, time
 from pathlib import Path
 from hubstead.db import open_db
 from hubstead.errors import StorageFull
-from tests.db.test_reading_and_writing import COUNT, adding, names
+from tests.db.test_reading_and_writing import adding, count, names
 
 url = sys.argv[1]
 PAGES = "x" * 20_000
@@ -45,10 +45,10 @@ async def main():
     )
     await first
     assert all(isinstance(outcome, StorageFull) for outcome in group), group
-    assert (await db.one(COUNT)).n == 1
+    assert await count(db) == 1
 
     outcomes = [await attempt(db, f"v{n}") for n in range(10)]
-    stored = (await db.one(COUNT)).n - 1
+    stored = await count(db) - 1
     assert outcomes == [True] * stored + [False] * (10 - stored), outcomes
     assert 0 < stored < 10, stored
     assert await names(db, "before") == ["before"]
@@ -57,7 +57,7 @@ async def main():
     await db.write(adding("after", PAGES))
     await db.close()
     again = await open_db(url)
-    assert (await again.one(COUNT)).n == stored + 2
+    assert await count(again) == stored + 2
     await again.close()
 
 async def attempt(db, name):
@@ -108,7 +108,7 @@ async def test_a_command_line_may_write_beside_the_server(sqlite_url: str) -> No
         for n in range(0, 300, 3):
             await asyncio.gather(*(db.write(adding(f"srv{n + m}")) for m in range(3)))
         assert await asyncio.to_thread(beside.wait, 30) == 0
-    assert (await db.one(COUNT)).n == 450
+    assert await count(db) == 450
     await db.close()
 
 
@@ -145,7 +145,7 @@ async def test_a_write_that_waits_for_something_else_is_a_mistake_that_shows(
 
     with pytest.raises(RuntimeError, match="await nothing but its transaction"):
         await db.write(wait)
-    assert (await db.one(COUNT)).n == 0
+    assert await count(db) == 0
     await db.write(adding("bert"))
     await db.close()
 
@@ -160,7 +160,7 @@ async def test_reading_goes_on_while_a_write_takes_its_time(sqlite_url: str) -> 
 
     task = asyncio.create_task(db.write(slow))
     await asyncio.sleep(0.05)
-    assert (await db.one(COUNT)).n == 1
+    assert await count(db) == 1
     assert await names(db, "anna", "bert") == ["anna"]
     assert not task.done()
     await task

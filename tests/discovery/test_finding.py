@@ -111,7 +111,7 @@ async def test_words_are_found_anywhere_in_the_full_name_and_in_any_case(db: Dat
     await a_repo(db, anna, "anna/Bert-Base")
     await a_repo(db, anna, "anna/bert_tiny")
     await a_repo(db, bob, "Bob/roberta")
-    found = {"sort": "id", "direction": 1}
+    found: dict[str, Any] = {"sort": "id", "direction": 1}
     assert await names(db, search=("BERT",), **found) == [
         "anna/Bert-Base", "anna/bert_tiny", "Bob/roberta"
     ]  # fmt: skip
@@ -150,7 +150,7 @@ async def test_spaces_are_found_by_what_they_link_to(db: Database) -> None:
     ]
     await tag(db, linked, "model:anna/bert", "dataset:anna/squad")
     await tag(db, plain, "gradio")
-    space = {"kind": Kind.SPACE}
+    space: dict[str, Any] = {"kind": Kind.SPACE}
     assert await names(db, linked=True, **space) == ["anna/linked"]
     assert await names(db, models=("anna/bert",), datasets=("anna/squad",), **space) == [
         "anna/linked"

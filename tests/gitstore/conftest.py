@@ -44,16 +44,16 @@ def git() -> Git:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory) -> GitStore:
+def store(tmp_path_factory: pytest.TempPathFactory) -> GitStore:
     return GitStore(tmp_path_factory.mktemp("git"))
 
 
 @pytest.fixture(scope="module")
-def a_repo(store) -> Callable[[], GitRepo]:
+def a_repo(store: GitStore) -> Callable[[], GitRepo]:
     """Make a new empty repository each time it is called."""
     return lambda: store.create(new_object_id())
 
 
 @pytest.fixture
-def repo(a_repo) -> GitRepo:
+def repo(a_repo: Callable[[], GitRepo]) -> GitRepo:
     return a_repo()

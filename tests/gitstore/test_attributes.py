@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -41,7 +43,7 @@ MANY = settings(max_examples=120, deadline=None, suppress_health_check=list(Heal
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A work tree with folders for nested files."""
     path = tmp_path_factory.mktemp("work")
     run_git("init", "-q", path)
@@ -50,7 +52,7 @@ def folder(tmp_path_factory):
     return path
 
 
-def place(folder, name, texts):
+def place(folder: Path, name: str, texts: dict[str, bytes]) -> None:
     for where in ("", "a", "a/b"):
         file = folder / where / name
         file.unlink(missing_ok=True)
@@ -58,13 +60,13 @@ def place(folder, name, texts):
             file.write_bytes(texts[where])
 
 
-def attributes_by_git(folder, paths):
+def attributes_by_git(folder: Path, paths: list[str]) -> Any:
     names = ["filter", "text", "diff", "merge"]
     stdin = "\0".join(paths).encode() + b"\0"
     output = run_git("-C", folder, "check-attr", "-z", "--stdin", *names, stdin=stdin)
     words = output.decode().split("\0")
     spelled = {"set": True, "unset": False}
-    found = {path: {} for path in paths}
+    found: dict[str, dict[str, Any]] = {path: {} for path in paths}
     for path, name, value in zip(words[::3], words[1::3], words[2::3], strict=False):
         if value != "unspecified":
             found[path][name] = spelled.get(value, value)
@@ -77,7 +79,9 @@ def attributes_by_git(folder, paths):
     st.dictionaries(st.sampled_from(["", "a", "a/b"]), TEXT, max_size=3),
     st.lists(PATHS, min_size=1, max_size=8),
 )
-def test_attributes_are_those_of_git_check_attr(folder, texts, paths):
+def test_attributes_are_those_of_git_check_attr(
+    folder: Path, texts: dict[str, bytes], paths: list[str]
+) -> None:
     place(folder, ".gitattributes", texts)
     ours = Attributes(texts)
     names = {"filter", "text", "diff", "merge"}
@@ -102,7 +106,9 @@ IGNORES = st.lists(IGNORE, max_size=6).map(lambda lines: ("\n".join(lines) + "\n
     st.dictionaries(st.sampled_from(["", "a", "a/b"]), IGNORES, max_size=3),
     st.lists(PATHS, min_size=1, max_size=8),
 )
-def test_ignored_files_are_those_of_git_check_ignore(folder, texts, paths):
+def test_ignored_files_are_those_of_git_check_ignore(
+    folder: Path, texts: dict[str, bytes], paths: list[str]
+) -> None:
     place(folder, ".gitattributes", {})
     place(folder, ".gitignore", texts)
     paths = [path for path in paths if path not in ("a", "a/b")]  # there they are folders
@@ -134,20 +140,22 @@ def test_ignored_files_are_those_of_git_check_ignore(folder, texts, paths):
         ("binary", False),
     ],
 )
-def test_a_new_repository_keeps_weights_in_lfs_and_text_in_git(kind, path, lfs):
+def test_a_new_repository_keeps_weights_in_lfs_and_text_in_git(
+    kind: Kind, path: str, lfs: bool
+) -> None:
     assert Attributes({"": GITATTRIBUTES[kind].encode()}).is_lfs(path) is lfs
 
 
 @pytest.mark.parametrize("path", ["a.wav", "a.png", "a.jpg", "a.mp4", "a.lz4"])
-def test_media_are_in_lfs_for_datasets_only(path):
-    def is_lfs(kind):
+def test_media_are_in_lfs_for_datasets_only(path: str) -> None:
+    def is_lfs(kind: Kind) -> Any:
         return Attributes({"": GITATTRIBUTES[kind].encode()}).is_lfs(path)
 
     assert is_lfs(Kind.DATASET)
     assert not is_lfs(Kind.MODEL)
 
 
-def test_macros_of_macros_are_followed_however_deep():
+def test_macros_of_macros_are_followed_however_deep() -> None:
     chain = "".join(f"[attr]m{i} m{i + 1}\n" for i in range(3000))
     text = f"{chain}[attr]m3000 filter=lfs\n* m0\n"
     assert Attributes({"": text.encode()}).is_lfs("any")
@@ -156,6 +164,6 @@ def test_macros_of_macros_are_followed_however_deep():
 @pytest.mark.parametrize(
     "text", ["*a" * 60 + "b", "/" + "*a" * 60 + "b", "**/a/" * 60 + "b", "/**/*a*a" * 30 + "b"]
 )
-def test_a_pattern_full_of_stars_does_not_take_for_ever(text):
+def test_a_pattern_full_of_stars_does_not_take_for_ever(text: str) -> None:
     assert not compile_pattern(text.encode()).matches(b"a" * 200)
     assert not compile_pattern(text.encode()).matches(b"/".join([b"a"] * 64) + b"/a" * 100)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hubstead import errors
-from hubstead.gitstore import PutFile, PutTree, Remove, edit_tree
+from hubstead.gitstore import GitRepo, PutFile, PutTree, Remove, edit_tree
 from hubstead.ids import EMPTY_TREE
+from tests.gitstore.conftest import Git
 
 from .conftest import ADA
 
@@ -25,16 +30,22 @@ EDITS = st.dictionaries(
 )
 
 
+def oid_at(repo: GitRepo, tree: str, path: str) -> str:
+    entry = repo.entry(tree, path)
+    assert entry is not None
+    return entry.oid
+
+
 class Model:
     """Files by path, as git's index has them; raises what the editor should."""
 
-    def __init__(self):
-        self.files = {}
+    def __init__(self) -> None:
+        self.files: dict[str, PutFile] = {}
 
-    def is_folder(self, path):
+    def is_folder(self, path: str) -> Any:
         return any(other.startswith(f"{path}/") for other in self.files)
 
-    def apply(self, path, edit):
+    def apply(self, path: str, edit: Any) -> None:
         if isinstance(edit, Remove):
             gone = [other for other in self.files if other == path or other.startswith(f"{path}/")]
             if not gone:
@@ -50,7 +61,7 @@ class Model:
         self.files[path] = edit
 
 
-def tree_by_git(git, repo, files, tmp_path):
+def tree_by_git(git: Git, repo: GitRepo, files: dict[str, PutFile], tmp_path: Path) -> Any:
     index = tmp_path / "index"
     lines = [f"{edit.mode or 0o100644:o} {edit.oid}\t{path}\0" for path, edit in files.items()]
     git(
@@ -62,7 +73,9 @@ def tree_by_git(git, repo, files, tmp_path):
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.tuples(EDITS, st.booleans()), min_size=1, max_size=5))
-def test_the_result_is_what_the_index_of_git_writes(a_repo, git, tmp_path_factory, rounds):
+def test_the_result_is_what_the_index_of_git_writes(
+    a_repo: Callable[[], GitRepo], git: Git, tmp_path_factory: pytest.TempPathFactory, rounds: Any
+) -> None:
     repo, model, base = a_repo(), Model(), None
     draft = repo.draft()
     for wanted, finish in rounds:
@@ -94,42 +107,42 @@ def test_the_result_is_what_the_index_of_git_writes(a_repo, git, tmp_path_factor
 
 
 @pytest.fixture
-def draft(repo):
+def draft(repo: GitRepo) -> Iterator[Any]:
     with repo.draft() as draft:
         yield draft
 
 
-def put(draft, content=b"x"):
+def put(draft: Any, content: bytes = b"x") -> Any:
     return PutFile(draft.blob(content))
 
 
-def test_removing_the_last_file_leaves_the_empty_tree_written(repo, draft):
+def test_removing_the_last_file_leaves_the_empty_tree_written(repo: GitRepo, draft: Any) -> None:
     tree = edit_tree(repo, draft, None, {"a/b/c": put(draft)})
     assert edit_tree(repo, draft, tree, {"a/b/c": Remove()}) == EMPTY_TREE
     assert draft.contains(EMPTY_TREE)
     assert edit_tree(repo, draft, None, {}) == EMPTY_TREE
 
 
-def test_a_folder_that_became_empty_gives_way_to_a_file(repo, draft):
+def test_a_folder_that_became_empty_gives_way_to_a_file(repo: GitRepo, draft: Any) -> None:
     tree = edit_tree(repo, draft, None, {"a/b/c": put(draft), "d": put(draft)})
     tree = edit_tree(repo, draft, tree, {"a/b/c": Remove(), "a": put(draft, b"y")})
     assert tree == edit_tree(repo, draft, None, {"a": put(draft, b"y"), "d": put(draft)})
 
 
-def test_edits_are_applied_in_their_order(repo, draft):
+def test_edits_are_applied_in_their_order(repo: GitRepo, draft: Any) -> None:
     tree = edit_tree(repo, draft, None, {"a": put(draft)})
     with pytest.raises(errors.InvalidInput, match="a is a file"):
         edit_tree(repo, draft, tree, {"a/b": put(draft), "a": Remove()})
     assert edit_tree(repo, draft, tree, {"a": Remove(), "a/b": put(draft)}) != tree
 
 
-def test_one_path_may_be_edited_twice_in_a_list_of_edits(repo, draft):
+def test_one_path_may_be_edited_twice_in_a_list_of_edits(repo: GitRepo, draft: Any) -> None:
     edits = [("a", put(draft)), ("a", Remove()), ("a/b", put(draft)), ("a/b", put(draft, b"y"))]
     tree = edit_tree(repo, draft, None, edits)
     assert tree == edit_tree(repo, draft, None, {"a/b": put(draft, b"y")})
 
 
-def test_what_is_in_the_way_is_named(repo, draft):
+def test_what_is_in_the_way_is_named(repo: GitRepo, draft: Any) -> None:
     tree = edit_tree(repo, draft, None, {"a/b": put(draft), "f": put(draft)})
     with pytest.raises(errors.InvalidInput, match="a is a folder"):
         edit_tree(repo, draft, tree, {"a": put(draft)})
@@ -140,26 +153,26 @@ def test_what_is_in_the_way_is_named(repo, draft):
 
 
 @pytest.mark.parametrize("path", ["no", "a/no", "a/b/c", "no/b"])
-def test_what_is_not_there_cannot_be_removed(repo, draft, path):
+def test_what_is_not_there_cannot_be_removed(repo: GitRepo, draft: Any, path: str) -> None:
     tree = edit_tree(repo, draft, None, {"a/b": put(draft)})
     with pytest.raises(errors.EntryNotFound, match="A file with this name doesn't exist"):
         edit_tree(repo, draft, tree, {path: Remove()})
 
 
-def test_a_whole_folder_is_copied_by_its_id(repo, draft):
+def test_a_whole_folder_is_copied_by_its_id(repo: GitRepo, draft: Any) -> None:
     tree = edit_tree(repo, draft, None, {"a/b": put(draft), "a/c/d": put(draft, b"y")})
     draft.finish()
-    folder = repo.entry(tree, "a").oid
+    folder = oid_at(repo, tree, "a")
     with repo.draft() as second:
         copied = edit_tree(repo, second, tree, {"x/y": PutTree(folder), "x/y/b": put(second, b"z")})
         assert len(second) == 4  # one blob, and the trees of x/y, x and the root
         second.finish()
     assert [entry.path for entry in repo.walk_files(copied)] == ["a/b", "a/c/d", "x/y/b", "x/y/c/d"]
-    assert repo.blob(repo.entry(copied, "x/y/b").oid) == b"z"
-    assert repo.blob(repo.entry(copied, "a/b").oid) == b"x"
+    assert repo.blob(oid_at(repo, copied, "x/y/b")) == b"z"
+    assert repo.blob(oid_at(repo, copied, "a/b")) == b"x"
 
 
-def test_an_edit_that_changes_nothing_writes_nothing(repo):
+def test_an_edit_that_changes_nothing_writes_nothing(repo: GitRepo) -> None:
     with repo.draft() as draft:
         edit = put(draft)
         tree = edit_tree(repo, draft, None, {"a/b": edit, "c": edit})
@@ -172,7 +185,7 @@ def test_an_edit_that_changes_nothing_writes_nothing(repo):
         assert len(second) == 1
 
 
-def test_only_folders_on_the_way_are_written(repo):
+def test_only_folders_on_the_way_are_written(repo: GitRepo) -> None:
     with repo.draft() as draft:
         edits = {f"d{i}/e{j}/f": put(draft) for i in range(3) for j in range(3)}
         tree = edit_tree(repo, draft, None, edits)
@@ -182,7 +195,7 @@ def test_only_folders_on_the_way_are_written(repo):
         assert len(second) == 4
 
 
-def test_an_object_in_some_other_pack_is_written_all_the_same(repo):
+def test_an_object_in_some_other_pack_is_written_all_the_same(repo: GitRepo) -> None:
     with repo.draft() as unregistered:
         edit_tree(repo, unregistered, None, {"a/b": put(unregistered)})
         unregistered.finish()
@@ -193,7 +206,9 @@ def test_an_object_in_some_other_pack_is_written_all_the_same(repo):
 
 
 @pytest.mark.parametrize("path", ["readme.MD", "DATA/x", "data/A", "caf\u00e9"])
-def test_a_new_name_that_differs_only_in_case_is_refused(repo, draft, path):
+def test_a_new_name_that_differs_only_in_case_is_refused(
+    repo: GitRepo, draft: Any, path: str
+) -> None:
     base = {"README.md": put(draft), "data/a": put(draft), "cafe\u0301": put(draft)}
     tree = edit_tree(repo, draft, None, base)
     with pytest.raises(errors.InvalidPath, match="differs only in case"):
@@ -201,13 +216,13 @@ def test_a_new_name_that_differs_only_in_case_is_refused(repo, draft, path):
     edit_tree(repo, draft, tree, {path: put(draft)}, refuse_case_clashes=False)
 
 
-def test_a_clash_that_was_there_before_stops_nobody(repo, draft):
+def test_a_clash_that_was_there_before_stops_nobody(repo: GitRepo, draft: Any) -> None:
     both = {"a": put(draft), "A": put(draft)}
     tree = edit_tree(repo, draft, None, both, refuse_case_clashes=False)
     edit_tree(repo, draft, tree, {"b": put(draft), "a": put(draft, b"new")})
 
 
-def test_a_rename_in_case_is_possible_in_either_order(repo, draft):
+def test_a_rename_in_case_is_possible_in_either_order(repo: GitRepo, draft: Any) -> None:
     tree = edit_tree(repo, draft, None, {"README.md": put(draft)})
     edits = {"readme.md": put(draft), "README.md": Remove()}
     assert edit_tree(repo, draft, tree, edits) == edit_tree(
@@ -215,7 +230,7 @@ def test_a_rename_in_case_is_possible_in_either_order(repo, draft):
     )
 
 
-def test_a_folder_takes_only_so_many_entries(repo, draft):
+def test_a_folder_takes_only_so_many_entries(repo: GitRepo, draft: Any) -> None:
     full = {f"d/{i}": put(draft) for i in range(5)}
     tree = edit_tree(repo, draft, None, full, max_entries=5)
     with pytest.raises(errors.TooLarge, match="the folder d is larger than the limit of 5 entries"):
@@ -223,7 +238,7 @@ def test_a_folder_takes_only_so_many_entries(repo, draft):
     edit_tree(repo, draft, tree, {"d/0": put(draft, b"y"), "d/1": Remove()}, max_entries=3)
 
 
-def test_modes_are_kept_as_asked(repo, draft):
+def test_modes_are_kept_as_asked(repo: GitRepo, draft: Any) -> None:
     blob = draft.blob(b"target")
     edits = {"link": PutFile(blob, 0o120000), "run": PutFile(blob, 0o100755), "f": PutFile(blob)}
     tree = edit_tree(repo, draft, None, edits)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pygit2
+
 from hubstead.gitstore import GitRepo, GitStore
 from hubstead.gitstore.handles import OpenCounts
 from hubstead.ids import new_object_id
@@ -34,7 +36,7 @@ def write_and_read(repo: GitRepo, count: int) -> list[str]:
     return made
 
 
-def test_packs_that_were_repacked_are_neither_open_nor_mapped(tmp_path):
+def test_packs_that_were_repacked_are_neither_open_nor_mapped(tmp_path: Path) -> None:
     store = GitStore(tmp_path)
     repo = store.create(new_object_id())
     commits = []
@@ -43,6 +45,7 @@ def test_packs_that_were_repacked_are_neither_open_nor_mapped(tmp_path):
         old = store.pack_names(repo.repo_id)
         assert open_files(tmp_path) >= 30, "what is counted here is what libgit2 opens"
         made = store.fold(repo.repo_id, old)
+        assert made is not None
         for name in set(old) - {made.name}:
             store.remove_pack(repo.repo_id, name)
         assert all(repo.commit(oid).oid == oid for oid in commits)
@@ -50,7 +53,7 @@ def test_packs_that_were_repacked_are_neither_open_nor_mapped(tmp_path):
         assert mappings(tmp_path) <= 4
 
 
-def test_a_process_lets_go_of_packs_that_another_one_removed(tmp_path):
+def test_a_process_lets_go_of_packs_that_another_one_removed(tmp_path: Path) -> None:
     store, other = GitStore(tmp_path), GitStore(tmp_path)
     repo = store.create(new_object_id())
     commits = write_and_read(repo, 20)
@@ -64,7 +67,7 @@ def test_a_process_lets_go_of_packs_that_another_one_removed(tmp_path):
     assert repo.commit(commits[0]).oid == commits[0]
 
 
-def test_repositories_hold_at_most_so_many_packs_open_whoever_keeps_them(tmp_path):
+def test_repositories_hold_at_most_so_many_packs_open_whoever_keeps_them(tmp_path: Path) -> None:
     store = GitStore(tmp_path, max_open_packs=50)
     kept = []
     for _ in range(8):
@@ -79,15 +82,17 @@ def test_repositories_hold_at_most_so_many_packs_open_whoever_keeps_them(tmp_pat
     assert open_files(tmp_path) <= 50
 
 
-def test_what_is_being_read_is_read_to_its_end(tmp_path):
+def test_what_is_being_read_is_read_to_its_end(tmp_path: Path) -> None:
     store = GitStore(tmp_path, max_open=1)
     repo = store.create(new_object_id())
     oid = write(repo, {"a": b"still here"})[0]
 
-    def read(git):
+    def read(git: pygit2.Repository) -> bytes:
         store.create(new_object_id())
         store.let_go(repo.repo_id)
-        return git[oid].tree["a"].data
+        blob = git[oid].peel(pygit2.Tree)["a"]
+        assert isinstance(blob, pygit2.Blob)
+        return blob.data
 
     assert repo.reading(oid, read) == b"still here"
     assert open_files(repo.path) == mappings(repo.path) == 0

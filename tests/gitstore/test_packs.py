@@ -5,15 +5,18 @@ from __future__ import annotations
 import errno
 import os
 import zlib
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hubstead import errors
-from hubstead.gitstore import ObjectMissing, PutFile, edit_tree
+from hubstead.gitstore import GitRepo, GitStore, ObjectMissing, PutFile, edit_tree
 from hubstead.gitstore import draft as draft_module
 from hubstead.gitstore.packfile import Packed, deflate, index_bytes
+from tests.gitstore.conftest import Git
 
 from .conftest import ADA
 
@@ -29,15 +32,19 @@ CONTENTS = st.lists(
 )
 
 
-def packs_of(repo):
+def packs_of(repo: GitRepo) -> Any:
     return sorted(path.name for path in (repo.path / "objects/pack").iterdir())
 
 
 @A_FEW
 @given(CONTENTS, st.integers(0, 9))
 def test_git_takes_every_pack_and_would_index_it_alike(
-    a_repo, git, tmp_path_factory, contents, level
-):
+    a_repo: Callable[[], GitRepo],
+    git: Git,
+    tmp_path_factory: pytest.TempPathFactory,
+    contents: Any,
+    level: int,
+) -> None:
     repo = a_repo()
     repo._compression = level
     with repo.draft() as draft:
@@ -57,7 +64,7 @@ def test_git_takes_every_pack_and_would_index_it_alike(
     assert pack.objects == len(draft)
 
 
-def test_a_large_draft_waits_in_a_file_with_bounded_memory(repo, git):
+def test_a_large_draft_waits_in_a_file_with_bounded_memory(repo: GitRepo, git: Git) -> None:
     content = os.urandom(3 << 20)
     with repo.draft() as draft:
         small = draft.blob(b"small")
@@ -74,21 +81,21 @@ def test_a_large_draft_waits_in_a_file_with_bounded_memory(repo, git):
     assert len(packs_of(repo)) == 2
 
 
-def test_a_discarded_draft_leaves_no_file(repo):
+def test_a_discarded_draft_leaves_no_file(repo: GitRepo) -> None:
     with repo.draft() as draft:
         draft.blob(os.urandom(2 << 20))
         assert packs_of(repo) != []
     assert packs_of(repo) == []
 
 
-def test_an_object_added_twice_is_written_once(repo):
+def test_an_object_added_twice_is_written_once(repo: GitRepo) -> None:
     with repo.draft() as draft:
         assert draft.blob(b"same") == draft.blob(b"same")
         assert draft.finish().objects == 1
 
 
-def test_equal_objects_make_packs_of_different_names(repo, store):
-    def written():
+def test_equal_objects_make_packs_of_different_names(repo: GitRepo, store: GitStore) -> None:
+    def written() -> Any:
         with repo.draft() as draft:
             oid = draft.blob(b"the same bytes in both")
             return oid, draft.finish()
@@ -100,18 +107,18 @@ def test_equal_objects_make_packs_of_different_names(repo, store):
 
 
 @given(st.binary(max_size=5000), st.integers(0, 9))
-def test_the_salt_inflates_to_nothing(data, level):
+def test_the_salt_inflates_to_nothing(data: bytes, level: int) -> None:
     packed = deflate(data, level, salted=True)
     assert zlib.decompress(packed) == data
     assert deflate(data, level, salted=True) != packed
 
 
-def test_what_a_draft_does_not_hold_is_missing(repo):
+def test_what_a_draft_does_not_hold_is_missing(repo: GitRepo) -> None:
     with repo.draft() as draft, pytest.raises(ObjectMissing):
         draft.get("12" * 20)
 
 
-def test_objects_are_seen_at_once_by_handles_that_are_open(repo):
+def test_objects_are_seen_at_once_by_handles_that_are_open(repo: GitRepo) -> None:
     with repo.draft() as draft:
         oid = draft.blob(b"new")
         assert not repo.has(oid)
@@ -121,7 +128,7 @@ def test_objects_are_seen_at_once_by_handles_that_are_open(repo):
 
 
 @pytest.mark.parametrize("name", [b"", b".", b"..", b".git", b"a/b", b"a\0b"])
-def test_a_tree_takes_no_name_that_git_refuses(repo, name):
+def test_a_tree_takes_no_name_that_git_refuses(repo: GitRepo, name: bytes) -> None:
     with repo.draft() as draft:
         oid = bytes.fromhex(draft.blob(b""))
         with pytest.raises(errors.InvalidPath):
@@ -129,7 +136,7 @@ def test_a_tree_takes_no_name_that_git_refuses(repo, name):
 
 
 @pytest.mark.parametrize("names", [[b"b", b"a"], [b"a", b"a"]])
-def test_a_tree_in_disorder_is_refused(repo, names):
+def test_a_tree_in_disorder_is_refused(repo: GitRepo, names: list[bytes]) -> None:
     with repo.draft() as draft:
         oid = bytes.fromhex(draft.blob(b""))
         with pytest.raises(ValueError, match="out of order"):
@@ -138,7 +145,9 @@ def test_a_tree_in_disorder_is_refused(repo, names):
 
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.text(max_size=30), st.text(max_size=30), st.text(max_size=80))
-def test_any_person_and_message_make_a_commit_that_git_accepts(a_repo, git, name, email, message):
+def test_any_person_and_message_make_a_commit_that_git_accepts(
+    a_repo: Callable[[], GitRepo], git: Git, name: str, email: str, message: str
+) -> None:
     repo = a_repo()
     person = type(ADA)(name, email)
     with repo.draft() as draft:
@@ -153,7 +162,7 @@ def test_any_person_and_message_make_a_commit_that_git_accepts(a_repo, git, name
     assert repo.commit(commit).message.strip("\n") == message.strip("\n")
 
 
-def test_an_annotated_tag_is_one_that_git_accepts(repo, git):
+def test_an_annotated_tag_is_one_that_git_accepts(repo: GitRepo, git: Git) -> None:
     with repo.draft() as draft:
         commit = draft.commit(draft.tree([]), [], ADA, "first", time_s=1)
         tag = draft.tag("v1", commit, ADA, "the first one", time_s=2)
@@ -163,8 +172,10 @@ def test_an_annotated_tag_is_one_that_git_accepts(repo, git):
     assert repo.peel_tag(commit) is None
 
 
-def test_a_full_disk_is_said_so_and_leaves_nothing(repo, monkeypatch):
-    def no_space(fd):
+def test_a_full_disk_is_said_so_and_leaves_nothing(
+    repo: GitRepo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_space(fd: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", no_space)
@@ -175,7 +186,7 @@ def test_a_full_disk_is_said_so_and_leaves_nothing(repo, monkeypatch):
     assert packs_of(repo) == []
 
 
-def test_an_index_points_beyond_two_gibibytes_by_its_second_table():
+def test_an_index_points_beyond_two_gibibytes_by_its_second_table() -> None:
     far = 5 << 30
     rows = [
         Packed(b"\x01" * 20, "blob", 1, 12, 10, 7),
@@ -188,7 +199,9 @@ def test_an_index_points_beyond_two_gibibytes_by_its_second_table():
     assert body[8:16] == far.to_bytes(8, "big")
 
 
-def test_what_is_remembered_of_a_pack_is_what_git_reads_from_it(repo, store):
+def test_what_is_remembered_of_a_pack_is_what_git_reads_from_it(
+    repo: GitRepo, store: GitStore
+) -> None:
     with repo.draft() as draft:
         kept = draft.tree([(b"100644", b"kept", bytes.fromhex(draft.blob(b"kept")))])
         commit = draft.commit(kept, [], ADA, "one", time_s=1_700_000_000)

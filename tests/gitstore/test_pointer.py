@@ -17,12 +17,14 @@ GOOD = Pointer("ab" * 32, 12345).format()
 
 
 @given(POINTERS)
-def test_what_is_written_is_read_back(pointer):
+def test_what_is_written_is_read_back(pointer: Pointer) -> None:
     assert parse_pointer(pointer.format()) == pointer
 
 
 @given(POINTERS, st.data())
-def test_space_around_and_line_ends_within_change_nothing(pointer, data):
+def test_space_around_and_line_ends_within_change_nothing(
+    pointer: Pointer, data: st.DataObject
+) -> None:
     space = st.text("\n\r\t\v\f \x85\xa0\u1680\u2003\u2028\u3000", max_size=20)
     ends = st.lists(st.sampled_from([b"\n", b"\r\n", b"\n\n", b"\r\n\n"]), min_size=3, max_size=3)
     lines = pointer.format().splitlines()
@@ -32,11 +34,11 @@ def test_space_around_and_line_ends_within_change_nothing(pointer, data):
 
 
 @given(st.binary(max_size=2000))
-def test_any_bytes_are_read_without_a_fault(data):
+def test_any_bytes_are_read_without_a_fault(data: bytes) -> None:
     parse_pointer(data)
 
 
-def test_the_form_is_that_of_the_specification():
+def test_the_form_is_that_of_the_specification() -> None:
     assert GOOD == (
         b"version https://git-lfs.github.com/spec/v1\n"
         b"oid sha256:abababababababababababababababababababababababababababababababab\n"
@@ -64,7 +66,7 @@ def test_the_form_is_that_of_the_specification():
         GOOD + b"ext-0-a sha256:%b\n" % (b"cd" * 32),
     ],
 )
-def test_what_is_nearly_a_pointer_is_none(text):
+def test_what_is_nearly_a_pointer_is_none(text: bytes) -> None:
     assert parse_pointer(text) is None
 
 
@@ -85,5 +87,5 @@ EXTENSION = b"ext-0-foo sha256:" + b"cd" * 32 + b"\n"
         GOOD.ljust(1023, b"\n"),
     ],
 )
-def test_other_forms_that_git_lfs_reads_are_read(text):
+def test_other_forms_that_git_lfs_reads_are_read(text: bytes) -> None:
     assert parse_pointer(text) == Pointer("ab" * 32, 12345)

@@ -131,7 +131,10 @@ LINE_ENDS = st.sampled_from(
 @st.composite
 def texts(draw: st.DrawFn) -> bytes:
     """Return a pointer's text with a few things changed, most often little."""
-    odd = lambda usual, strategy: draw(strategy) if draw(st.integers(0, 3)) == 0 else usual  # noqa: E731
+
+    def odd(usual: str, strategy: st.SearchStrategy[str]) -> str:
+        return draw(strategy) if draw(st.integers(0, 3)) == 0 else usual
+
     lines = [
         "version " + odd("https://git-lfs.github.com/spec/v1", VERSIONS),
         "oid " + odd("sha256:", HASHES) + odd("ab" * 32, OIDS),

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hubstead import errors
-from hubstead.gitstore import ObjectMissing, PutFile, Remove, edit_tree
+from hubstead.gitstore import GitRepo, ObjectMissing, PutFile, Remove, edit_tree
 from hubstead.ids import EMPTY_TREE
+from tests.gitstore.conftest import Git
 
 from .conftest import ADA
 
@@ -17,7 +22,13 @@ PATHS = st.lists(NAMES, min_size=1, max_size=4).map("/".join)
 SLOW = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 
-def tree_with(repo, paths):
+def oid_at(repo: GitRepo, tree: str, path: str) -> str:
+    entry = repo.entry(tree, path)
+    assert entry is not None
+    return entry.oid
+
+
+def tree_with(repo: GitRepo, paths: Iterable[str]) -> str:
     """Write a tree of those paths that do not get in each other's way."""
     with repo.draft() as draft:
         tree = draft.tree([])
@@ -30,7 +41,7 @@ def tree_with(repo, paths):
     return tree
 
 
-def listed(git, repo, tree, *options):
+def listed(git: Git, repo: GitRepo, tree: Any, *options: Any) -> Any:
     """What git ls-tree says: (path, oid) in its order."""
     output = git("--git-dir", repo.path, "ls-tree", "-z", *options, tree).decode()
     lines = [line for line in output.split("\0") if line]
@@ -39,11 +50,14 @@ def listed(git, repo, tree, *options):
 
 @SLOW
 @given(st.sets(PATHS, max_size=25), st.integers(1, 5), st.booleans())
-def test_pages_add_up_to_the_listing_of_git(a_repo, git, paths, size, recursive):
+def test_pages_add_up_to_the_listing_of_git(
+    a_repo: Callable[[], GitRepo], git: Git, paths: list[str], size: int, recursive: bool
+) -> None:
     repo = a_repo()
     tree = tree_with(repo, paths)
     wanted = listed(git, repo, tree, *(["-r", "-t"] if recursive else []))
-    pages, after = [], None
+    pages: list[Any] = []
+    after = None
     while page := repo.tree_page(tree, recursive=recursive, after=after, limit=size):
         assert len(page) <= size
         pages.extend((entry.path, entry.oid) for entry in page)
@@ -55,12 +69,15 @@ def test_pages_add_up_to_the_listing_of_git(a_repo, git, paths, size, recursive)
 
 @SLOW
 @given(st.sets(PATHS, max_size=25), st.integers(1, 5))
-def test_pages_of_folders_first_add_up_to_folders_and_then_files(a_repo, git, paths, size):
+def test_pages_of_folders_first_add_up_to_folders_and_then_files(
+    a_repo: Callable[[], GitRepo], git: Git, paths: list[str], size: int
+) -> None:
     repo = a_repo()
     tree = tree_with(repo, paths)
     folders = listed(git, repo, tree, "-d")
     files = [each for each in listed(git, repo, tree) if each not in folders]
-    pages, after = [], None
+    pages: list[Any] = []
+    after = None
     while page := repo.tree_page(tree, folders_first=True, after=after, limit=size):
         assert len(page) <= size
         pages.extend((entry.path, entry.oid) for entry in page)
@@ -69,13 +86,15 @@ def test_pages_of_folders_first_add_up_to_folders_and_then_files(a_repo, git, pa
 
 
 @pytest.mark.parametrize("gone", ["b/", "b", "z/"])
-def test_folders_first_goes_on_where_the_last_entry_was_when_it_is_gone(repo, gone):
+def test_folders_first_goes_on_where_the_last_entry_was_when_it_is_gone(
+    repo: GitRepo, gone: str
+) -> None:
     tree = tree_with(repo, {"a", "a.d/x", "c", "c.d/x"})
     rest = [entry.path for entry in repo.tree_page(tree, folders_first=True, after=gone)]
     assert rest == {"b/": ["c.d", "a", "c"], "b": ["c"], "z/": ["a", "c"]}[gone]
 
 
-def test_folders_first_works_below_a_folder_too(repo):
+def test_folders_first_works_below_a_folder_too(repo: GitRepo) -> None:
     tree = tree_with(repo, {"d/a", "d/b/c", "d/e", "f"})
     assert [e.path for e in repo.tree_page(tree, "d", folders_first=True)] == ["d/b", "d/a", "d/e"]
     rest = repo.tree_page(tree, "d", folders_first=True, after="d/b/")
@@ -84,7 +103,9 @@ def test_folders_first_works_below_a_folder_too(repo):
 
 @SLOW
 @given(st.sets(PATHS, min_size=1, max_size=20), PATHS)
-def test_an_entry_is_found_where_git_finds_it(a_repo, git, paths, other):
+def test_an_entry_is_found_where_git_finds_it(
+    a_repo: Callable[[], GitRepo], git: Git, paths: list[str], other: str
+) -> None:
     repo = a_repo()
     tree = tree_with(repo, paths)
     wanted = dict(listed(git, repo, tree, "-r", "-t"))
@@ -98,7 +119,9 @@ def test_an_entry_is_found_where_git_finds_it(a_repo, git, paths, other):
 
 @SLOW
 @given(st.sets(PATHS, max_size=15), st.sets(PATHS, max_size=15))
-def test_changed_names_are_those_of_git(a_repo, git, before, after):
+def test_changed_names_are_those_of_git(
+    a_repo: Callable[[], GitRepo], git: Git, before: Any, after: Any
+) -> None:
     repo = a_repo()
     old, new = tree_with(repo, before), tree_with(repo, after)
     output = git("--git-dir", repo.path, "diff-tree", "-r", "-z", old, new).decode().split("\0")
@@ -109,7 +132,7 @@ def test_changed_names_are_those_of_git(a_repo, git, before, after):
     assert repo.diff_names(old, new) == sorted(wanted)
 
 
-def test_a_page_of_a_folder_carries_full_paths_and_resumes(repo):
+def test_a_page_of_a_folder_carries_full_paths_and_resumes(repo: GitRepo) -> None:
     tree = tree_with(repo, {"d/a", "d/b/c", "d/e", "f"})
     page = repo.tree_page(tree, "d", recursive=True, limit=2)
     assert [entry.path for entry in page] == ["d/a", "d/b"]
@@ -120,13 +143,13 @@ def test_a_page_of_a_folder_carries_full_paths_and_resumes(repo):
 
 
 @pytest.mark.parametrize("folder", ["no", "f", "f/x"])
-def test_only_a_folder_can_be_listed(repo, folder):
+def test_only_a_folder_can_be_listed(repo: GitRepo, folder: str) -> None:
     tree = tree_with(repo, {"d/a", "f"})
     with pytest.raises(errors.EntryNotFound):
         repo.tree_page(tree, folder)
 
 
-def test_a_deep_tree_is_listed_without_deep_calls(repo):
+def test_a_deep_tree_is_listed_without_deep_calls(repo: GitRepo) -> None:
     with repo.draft() as draft:
         tree = draft.tree([(b"100644", b"f", bytes.fromhex(draft.blob(b"")))])
         for _ in range(1500):
@@ -136,7 +159,7 @@ def test_a_deep_tree_is_listed_without_deep_calls(repo):
     assert len(repo.tree_page(tree, recursive=True, limit=2000)) == 1501
 
 
-def test_names_that_are_not_utf8_survive(repo):
+def test_names_that_are_not_utf8_survive(repo: GitRepo) -> None:
     with repo.draft() as draft:
         blob = bytes.fromhex(draft.blob(b"x"))
         tree = draft.tree([(b"100644", b"a\xff", blob)])
@@ -146,7 +169,7 @@ def test_names_that_are_not_utf8_survive(repo):
     assert repo.entry(tree, entry.path) == entry
 
 
-def test_the_size_of_a_large_file_is_known_without_reading_it(repo):
+def test_the_size_of_a_large_file_is_known_without_reading_it(repo: GitRepo) -> None:
     with repo.draft() as draft:
         oid = draft.blob(bytes(5 << 20))
         draft.finish()
@@ -156,7 +179,7 @@ def test_the_size_of_a_large_file_is_known_without_reading_it(repo):
     assert len(repo.blob(oid, max_bytes=5 << 20)) == 5 << 20
 
 
-def test_the_empty_tree_needs_no_object(repo):
+def test_the_empty_tree_needs_no_object(repo: GitRepo) -> None:
     assert repo.rows(EMPTY_TREE) == ()
     assert list(repo.walk_files(EMPTY_TREE)) == []
     assert repo.entry(EMPTY_TREE, "a") is None
@@ -164,9 +187,9 @@ def test_the_empty_tree_needs_no_object(repo):
 
 
 @pytest.mark.parametrize("oid", ["12" * 20, "not an id", ""])
-def test_what_is_not_there_is_missing_whatever_is_asked(repo, oid):
+def test_what_is_not_there_is_missing_whatever_is_asked(repo: GitRepo, oid: str) -> None:
     assert not repo.has(oid)
-    questions = [
+    questions: list[Callable[[str], Any]] = [
         repo.commit, repo.peel, repo.blob, repo.blob_size, repo.tree_of, repo.rows, repo.log,
         repo.count, repo.walk_files, lambda oid: repo.entry(oid, "a"),
         lambda oid: repo.last_commits(oid, ["a"]),
@@ -177,13 +200,13 @@ def test_what_is_not_there_is_missing_whatever_is_asked(repo, oid):
             ask(oid)
 
 
-def test_an_object_of_another_kind_is_missing_too(repo):
+def test_an_object_of_another_kind_is_missing_too(repo: GitRepo) -> None:
     tree = tree_with(repo, {"a"})
     for ask in (repo.commit, repo.blob, repo.log, repo.count):
         with pytest.raises(ObjectMissing):
             ask(tree)
     with pytest.raises(ObjectMissing):
-        repo.walk_files(repo.entry(tree, "a").oid)
+        repo.walk_files(oid_at(repo, tree, "a"))
 
 
 # -- history ---------------------------------------------------------------------------------
@@ -196,9 +219,9 @@ STEP = st.tuples(
 )
 
 
-def a_history(repo, steps):
+def a_history(repo: GitRepo, steps: list[Any]) -> Any:
     """Write commits in growing time; merges begin with the tree of their first parent."""
-    made = []
+    made: list[Any] = []
     with repo.draft() as draft:
         for number, (back, second, changes) in enumerate(steps):
             parents = []
@@ -221,13 +244,15 @@ def a_history(repo, steps):
     return [commit for commit, _ in made]
 
 
-def hashes(git, repo, *arguments):
+def hashes(git: Git, repo: GitRepo, *arguments: str | Path) -> Any:
     return git("--git-dir", repo.path, "log", "--format=%H", *arguments).decode().split()
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(STEP, min_size=1, max_size=14))
-def test_histories_with_merges_are_told_as_git_tells_them(a_repo, git, steps):
+def test_histories_with_merges_are_told_as_git_tells_them(
+    a_repo: Callable[[], GitRepo], git: Git, steps: list[Any]
+) -> None:
     repo = a_repo()
     commits = a_history(repo, steps)
     tip = commits[-1]
@@ -246,9 +271,12 @@ def test_histories_with_merges_are_told_as_git_tells_them(a_repo, git, steps):
     assert repo.merge_base(commits[0], tip) in bases
 
 
-def test_the_last_change_in_a_broad_folder_is_found_for_all_names_at_once(repo, git):
+def test_the_last_change_in_a_broad_folder_is_found_for_all_names_at_once(
+    repo: GitRepo, git: Git
+) -> None:
     with repo.draft() as draft:
-        tree, commit = None, []
+        tree: str | None = None
+        commit: list[str] = []
         for number in range(60):
             edit = PutFile(draft.blob(b"%d" % number))
             tree = edit_tree(repo, draft, tree, {f"d/f{number % 40}": edit})
@@ -261,14 +289,14 @@ def test_the_last_change_in_a_broad_folder_is_found_for_all_names_at_once(repo, 
             assert [last[path].oid] == hashes(git, repo, commit[0], "-1", "--", path)
 
 
-def test_counting_leans_on_what_was_counted(repo):
+def test_counting_leans_on_what_was_counted(repo: GitRepo) -> None:
     commits = a_history(repo, [(0, 0, {})] * 30)
     assert repo.count(commits[19]) == 20
     assert repo.count(commits[29]) == 30
     assert repo.count(commits[9]) == 10
 
 
-def test_a_commit_is_read_whole(repo):
+def test_a_commit_is_read_whole(repo: GitRepo) -> None:
     with repo.draft() as draft:
         tree = draft.tree([])
         oid = draft.commit(tree, ["34" * 20], ADA, "Title\n\nBody\nof it\n", time_s=77)
@@ -279,7 +307,7 @@ def test_a_commit_is_read_whole(repo):
     assert (commit.title, commit.body) == ("Title", "Body\nof it")
 
 
-def test_a_short_id_finds_the_one_commit_and_no_other_object(repo):
+def test_a_short_id_finds_the_one_commit_and_no_other_object(repo: GitRepo) -> None:
     with repo.draft() as draft:
         blobs = [draft.blob(b"%d" % number) for number in range(3000)]
         commit = draft.commit(draft.tree([]), [], ADA, "m", time_s=1)
@@ -292,7 +320,7 @@ def test_a_short_id_finds_the_one_commit_and_no_other_object(repo):
     assert repo.find_short("xyzw") is None
 
 
-def test_a_short_id_shared_with_a_blob_still_finds_the_commit(repo):
+def test_a_short_id_shared_with_a_blob_still_finds_the_commit(repo: GitRepo) -> None:
     with repo.draft() as draft:
         commit = draft.commit(draft.tree([]), [], ADA, "m", time_s=1)
         number = 0
@@ -302,7 +330,7 @@ def test_a_short_id_shared_with_a_blob_still_finds_the_commit(repo):
     assert repo.find_short(commit[:4]) == commit
 
 
-def test_a_short_id_of_two_commits_finds_none(repo):
+def test_a_short_id_of_two_commits_finds_none(repo: GitRepo) -> None:
     with repo.draft() as draft:
         tree = draft.tree([])
         seen, number = {}, 0
@@ -314,7 +342,7 @@ def test_a_short_id_of_two_commits_finds_none(repo):
     assert repo.find_short(commit[:16]) == commit
 
 
-def test_a_diff_is_git_s_own_and_can_be_cut(repo):
+def test_a_diff_is_git_s_own_and_can_be_cut(repo: GitRepo) -> None:
     old, new = tree_with(repo, {"a", "b"}), tree_with(repo, {"a", "c"})
     text = b"".join(repo.diff_text(old, new))
     assert b"rename" not in text.splitlines()[0]

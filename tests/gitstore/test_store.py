@@ -8,17 +8,28 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hubstead import errors
-from hubstead.gitstore import GitStore, ObjectMissing, PutFile, RepoMissing, edit_tree
+from hubstead.gitstore import GitRepo, GitStore, ObjectMissing, PutFile, RepoMissing, edit_tree
 from hubstead.ids import new_object_id
+from tests.gitstore.conftest import Git
 
 from .conftest import ADA
 
 
-def write(repo, files, *, base=None, parents=(), time_s=1_700_000_000):
+def write(
+    repo: GitRepo,
+    files: dict[str, bytes],
+    *,
+    base: Any = None,
+    parents: Any = (),
+    time_s: int = 1_700_000_000,
+) -> Any:
     """Commit files over a tree; return (commit, tree, pack)."""
     with repo.draft() as draft:
         edits = {path: PutFile(draft.blob(content)) for path, content in files.items()}
@@ -27,19 +38,21 @@ def write(repo, files, *, base=None, parents=(), time_s=1_700_000_000):
         return commit, tree, draft.finish()
 
 
-def test_a_new_repository_is_one_that_git_knows(repo, git):
+def test_a_new_repository_is_one_that_git_knows(repo: GitRepo, git: Git) -> None:
     assert git("--git-dir", repo.path, "rev-parse", "--is-bare-repository").strip() == b"true"
     assert git("--git-dir", repo.path, "symbolic-ref", "HEAD").strip() == b"refs/heads/main"
     assert git("--git-dir", repo.path, "config", "core.fsync").strip() == b"all"
     git("--git-dir", repo.path, "fsck", "--strict")
 
 
-def test_making_a_repository_twice_keeps_what_is_in_it(store, repo):
+def test_making_a_repository_twice_keeps_what_is_in_it(store: GitStore, repo: GitRepo) -> None:
     commit, _, _ = write(repo, {"a": b"1"})
     assert store.create(repo.repo_id).has(commit)
 
 
-def test_a_repository_whose_folder_vanished_is_missing_and_can_be_made_again(store, a_repo):
+def test_a_repository_whose_folder_vanished_is_missing_and_can_be_made_again(
+    store: GitStore, a_repo: Callable[[], GitRepo]
+) -> None:
     repo = a_repo()
     shutil.rmtree(repo.path)
     assert not store.exists(repo.repo_id)
@@ -50,14 +63,18 @@ def test_a_repository_whose_folder_vanished_is_missing_and_can_be_made_again(sto
     assert store.open(repo.repo_id).has(commit)
 
 
-def test_a_half_vanished_repository_can_be_made_again(store, a_repo):
+def test_a_half_vanished_repository_can_be_made_again(
+    store: GitStore, a_repo: Callable[[], GitRepo]
+) -> None:
     repo = a_repo()
     (repo.path / "HEAD").unlink()
     assert store.create(repo.repo_id).path.is_dir()
     assert store.fsck(repo.repo_id, []) == []
 
 
-def test_a_removed_repository_is_gone_and_removing_it_again_is_no_fault(store, a_repo):
+def test_a_removed_repository_is_gone_and_removing_it_again_is_no_fault(
+    store: GitStore, a_repo: Callable[[], GitRepo]
+) -> None:
     repo = a_repo()
     store.remove(repo.repo_id)
     store.remove(repo.repo_id)
@@ -65,7 +82,7 @@ def test_a_removed_repository_is_gone_and_removing_it_again_is_no_fault(store, a
     assert repo.repo_id not in set(store.repo_ids())
 
 
-def test_every_repository_is_listed_and_nothing_else(tmp_path):
+def test_every_repository_is_listed_and_nothing_else(tmp_path: Path) -> None:
     store = GitStore(tmp_path / "root")
     made = {store.create(new_object_id()).repo_id for _ in range(3)}
     (store.root / "note.txt").write_text("not a repository")
@@ -75,19 +92,19 @@ def test_every_repository_is_listed_and_nothing_else(tmp_path):
 
 
 @pytest.mark.parametrize("repo_id", ["", "../../etc", "A" * 24, "a" * 23])
-def test_only_ids_lead_to_a_folder(store, repo_id):
+def test_only_ids_lead_to_a_folder(store: GitStore, repo_id: str) -> None:
     with pytest.raises(ValueError, match="not the id"):
         store.path(repo_id)
 
 
-def test_at_most_so_many_repositories_stay_open(tmp_path):
+def test_at_most_so_many_repositories_stay_open(tmp_path: Path) -> None:
     store = GitStore(tmp_path, max_open=2)
     made = [store.create(new_object_id()) for _ in range(4)]
     assert store.open_counts().repositories == 2
     assert store.open(made[0].repo_id).path == made[0].path
 
 
-def test_packs_of_other_processes_are_found(store, repo):
+def test_packs_of_other_processes_are_found(store: GitStore, repo: GitRepo) -> None:
     program = (
         "import sys, pathlib; from hubstead.gitstore import GitStore\n"
         "repo = GitStore(pathlib.Path(sys.argv[1])).open(sys.argv[2])\n"
@@ -98,7 +115,9 @@ def test_packs_of_other_processes_are_found(store, repo):
     assert repo.blob(oid) == b"from elsewhere"
 
 
-def test_objects_folded_into_another_pack_are_found_there(store, repo, git):
+def test_objects_folded_into_another_pack_are_found_there(
+    store: GitStore, repo: GitRepo, git: Git
+) -> None:
     made = [write(repo, {"a": b"%d" % i}) for i in range(3)]
     tips = "\n".join(commit for commit, _, _ in made).encode()
     other = GitStore(store.root).open(repo.repo_id)
@@ -111,7 +130,9 @@ def test_objects_folded_into_another_pack_are_found_there(store, repo, git):
     assert [other.commit(commit).tree for commit, _, _ in made] == [tree for _, tree, _ in made]
 
 
-def test_a_pack_can_be_carried_to_a_repository_made_anew(store, a_repo, tmp_path):
+def test_a_pack_can_be_carried_to_a_repository_made_anew(
+    store: GitStore, a_repo: Callable[[], GitRepo], tmp_path: Path
+) -> None:
     repo = a_repo()
     commit, _, pack = write(repo, {"a/b": b"1"})
     kept = tmp_path / "fetched"
@@ -121,11 +142,15 @@ def test_a_pack_can_be_carried_to_a_repository_made_anew(store, a_repo, tmp_path
     store.install_pack(repo.repo_id, pack.name, kept)
     store.install_pack(repo.repo_id, pack.name, kept)
     assert store.pack_names(repo.repo_id) == [pack.name]
-    assert store.open(repo.repo_id).entry(commit, "a/b").size == 1
+    entry = store.open(repo.repo_id).entry(commit, "a/b")
+    assert entry is not None
+    assert entry.size == 1
     assert store.fsck(repo.repo_id, [commit]) == []
 
 
-def test_a_damaged_or_misnamed_pack_is_not_installed(store, a_repo, tmp_path):
+def test_a_damaged_or_misnamed_pack_is_not_installed(
+    store: GitStore, a_repo: Callable[[], GitRepo], tmp_path: Path
+) -> None:
     _, _, pack = write(a_repo(), {"a": b"1" * 1000})
     target = a_repo()
     with pytest.raises(errors.BlobCorrupt):
@@ -138,7 +163,7 @@ def test_a_damaged_or_misnamed_pack_is_not_installed(store, a_repo, tmp_path):
     assert list((target.path / "objects/pack").iterdir()) == []
 
 
-def test_a_removed_pack_takes_its_objects_along(store, repo):
+def test_a_removed_pack_takes_its_objects_along(store: GitStore, repo: GitRepo) -> None:
     commit, _, pack = write(repo, {"a": b"1"})
     store.remove_pack(repo.repo_id, pack.name)
     assert store.pack_names(repo.repo_id) == []
@@ -147,7 +172,9 @@ def test_a_removed_pack_takes_its_objects_along(store, repo):
         repo.commit(commit)
 
 
-def test_what_a_crash_leaves_is_never_taken_for_a_pack_and_is_swept_by_age(store, repo, git):
+def test_what_a_crash_leaves_is_never_taken_for_a_pack_and_is_swept_by_age(
+    store: GitStore, repo: GitRepo, git: Git
+) -> None:
     commit, _, pack = write(repo, {"a": b"1"})
     folder = store.packs_path(repo.repo_id)
     stray = folder / f"pack-{'1' * 40}.pack"
@@ -164,7 +191,9 @@ def test_what_a_crash_leaves_is_never_taken_for_a_pack_and_is_swept_by_age(store
     assert sorted(folder.iterdir()) == sorted([pack.pack_path, pack.idx_path])
 
 
-def test_killed_at_any_moment_a_write_is_there_whole_or_not_at_all(store, a_repo):
+def test_killed_at_any_moment_a_write_is_there_whole_or_not_at_all(
+    store: GitStore, a_repo: Callable[[], GitRepo]
+) -> None:
     repo = a_repo()
     program = (
         "import sys, pathlib; from hubstead.gitstore import GitStore\n"
@@ -176,6 +205,7 @@ def test_killed_at_any_moment_a_write_is_there_whole_or_not_at_all(store, a_repo
     command = [sys.executable, "-c", program, str(store.root), repo.repo_id]
     for delay in (0.02, 0.05):
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
         assert process.stdout.readline()
         time.sleep(delay)
         process.kill()
@@ -184,7 +214,7 @@ def test_killed_at_any_moment_a_write_is_there_whole_or_not_at_all(store, a_repo
         assert store.fsck(repo.repo_id, []) == []
 
 
-def test_what_a_crash_leaves_of_whole_repositories_is_swept_by_age(tmp_path):
+def test_what_a_crash_leaves_of_whole_repositories_is_swept_by_age(tmp_path: Path) -> None:
     store = GitStore(tmp_path)
     kept = store.create(new_object_id())
     left = kept.path.parent / "tmp_0123"
@@ -195,7 +225,7 @@ def test_what_a_crash_leaves_of_whole_repositories_is_swept_by_age(tmp_path):
     assert list(kept.path.parent.iterdir()) == [kept.path]
 
 
-def test_writing_to_a_repository_that_vanished_says_so(a_repo):
+def test_writing_to_a_repository_that_vanished_says_so(a_repo: Callable[[], GitRepo]) -> None:
     repo = a_repo()
     with repo.draft() as draft:
         draft.blob(b"x")
@@ -204,7 +234,9 @@ def test_writing_to_a_repository_that_vanished_says_so(a_repo):
             draft.finish()
 
 
-def test_fsck_names_a_damaged_pack_and_a_missing_object(store, a_repo):
+def test_fsck_names_a_damaged_pack_and_a_missing_object(
+    store: GitStore, a_repo: Callable[[], GitRepo]
+) -> None:
     repo = a_repo()
     commit, _, pack = write(repo, {"a": b"1" * 5000})
     assert store.fsck(repo.repo_id, [commit]) == []
@@ -216,7 +248,9 @@ def test_fsck_names_a_damaged_pack_and_a_missing_object(store, a_repo):
     assert store.fsck(repo.repo_id, [commit]) != []
 
 
-def test_a_projection_shows_the_refs_it_was_made_of(store, repo, git, tmp_path):
+def test_a_projection_shows_the_refs_it_was_made_of(
+    store: GitStore, repo: GitRepo, git: Git, tmp_path: Path
+) -> None:
     first, tree, _ = write(repo, {"a": b"1"})
     second, _, _ = write(repo, {"b": b"2"}, base=tree, parents=[first], time_s=1_700_000_001)
     refs = {"refs/heads/main": second, "refs/tags/v1": first, "refs/heads/dev/x": first}
@@ -229,7 +263,9 @@ def test_a_projection_shows_the_refs_it_was_made_of(store, repo, git, tmp_path):
     assert (tmp_path / "clone" / "b").read_bytes() == b"2"
 
 
-def test_a_projection_shows_what_an_annotated_tag_stands_for(store, repo, git):
+def test_a_projection_shows_what_an_annotated_tag_stands_for(
+    store: GitStore, repo: GitRepo, git: Git
+) -> None:
     commit, _, _ = write(repo, {"a": b"1"})
     body = f"object {commit}\ntype commit\ntag v1\ntagger A <a@b> 1 +0000\n\nv1\n"
     tag = git("--git-dir", repo.path, "mktag", stdin=body.encode()).decode().strip()
@@ -238,7 +274,9 @@ def test_a_projection_shows_what_an_annotated_tag_stands_for(store, repo, git):
     assert repo.peel(tag) == commit
 
 
-def test_equal_projections_are_one_and_unused_ones_are_swept(store, repo):
+def test_equal_projections_are_one_and_unused_ones_are_swept(
+    store: GitStore, repo: GitRepo
+) -> None:
     commit, _, _ = write(repo, {"a": b"1"})
     refs = {"refs/heads/main": commit}
     path = store.projection(repo.repo_id, refs, "main")
@@ -250,12 +288,12 @@ def test_equal_projections_are_one_and_unused_ones_are_swept(store, repo):
     assert store.projection(repo.repo_id, refs, "main").is_dir()
 
 
-def test_many_threads_read_write_and_open_at_once(tmp_path):
+def test_many_threads_read_write_and_open_at_once(tmp_path: Path) -> None:
     store = GitStore(tmp_path, max_open=2)
     repos = [store.create(new_object_id()) for _ in range(4)]
     faults = []
 
-    def work(number):
+    def work(number: int) -> None:
         try:
             for turn in range(15):
                 repo = store.open(repos[(number + turn) % 4].repo_id)
@@ -279,13 +317,13 @@ def test_many_threads_read_write_and_open_at_once(tmp_path):
     assert faults == []
 
 
-def test_a_thousand_small_files_are_durable_in_a_moment(repo):
+def test_a_thousand_small_files_are_durable_in_a_moment(repo: GitRepo) -> None:
     files = {f"d{i % 10}/f{i}.txt": os.urandom(200).hex().encode() for i in range(1000)}
     best = min(_timed(lambda: write(repo, files)) for _ in range(5))
     assert best < 0.1  # about 0.02 on a quiet machine
 
 
-def _timed(work):
+def _timed(work: Callable[[], object]) -> Any:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start

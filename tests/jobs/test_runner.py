@@ -52,7 +52,9 @@ _HOLDER = point(select(jobs.c.holder))
 
 async def holder(db: Database) -> str:
     """Return who holds the only job, or held it until its lease ended."""
-    return (await db.one(_HOLDER)).holder
+    row = await db.one(_HOLDER)
+    assert row is not None
+    return str(row.holder)
 
 
 async def ask(db: Database, subject: str = "", type_: str = "work", **more: Any) -> None:

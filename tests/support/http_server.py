@@ -8,7 +8,11 @@ import hashlib
 import json
 import socket
 import threading
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
+
+from starlette.types import Receive, Scope, Send
 
 from hubstead.errors import ClientGone, HubError, RangeNotSatisfiable, SlowClient, TooLarge
 from hubstead.wire.http import (
@@ -30,9 +34,8 @@ class LocalFile:
         self.path = path
         self.size = path.stat().st_size
 
-    async def chunks(self, start, count):
+    def chunks(self, start: int, count: int) -> AsyncIterator[bytes]:
         raise AssertionError("a local file is never asked for chunks")
-        yield b""
 
 
 class RemoteSource:
@@ -44,7 +47,7 @@ class RemoteSource:
         self.content = content
         self.size = len(content)
 
-    async def chunks(self, start, count):
+    async def chunks(self, start: int, count: int) -> AsyncIterator[Any]:
         for at in range(start, start + count, 100_000):
             yield self.content[at : min(at + 100_000, start + count)]
 
@@ -63,7 +66,7 @@ class App:
         self.consumer_threads: set[str] = set()
         self.gate = threading.Event()
 
-    async def __call__(self, scope, receive, send):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.offered.append(set(scope["extensions"]))
         if not self.extensions:
             scope["extensions"] = {}
@@ -80,7 +83,7 @@ class App:
             self.outcomes.append(type(error).__name__)
             raise
 
-    async def _answer(self, scope, receive, send):
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         name = scope["path"].strip("/")
         if name.startswith("file-"):
             answer = FileAnswer(
@@ -93,7 +96,7 @@ class App:
         else:
             await getattr(self, f"do_{name.replace('-', '_')}")(scope, receive, send)
 
-    async def do_upload(self, scope, receive, send):
+    async def do_upload(self, scope: Scope, receive: Receive, send: Send) -> None:
         digest = hashlib.sha256()
 
         def consume(part: memoryview) -> None:
@@ -103,44 +106,44 @@ class App:
         count = await receive_into(scope, receive, consume, limit=1 << 30)
         await say(send, 200, {"count": count, "sha256": digest.hexdigest()})
 
-    async def do_failing_upload(self, scope, receive, send):
+    async def do_failing_upload(self, scope: Scope, receive: Receive, send: Send) -> None:
         def consume(part: memoryview) -> None:
             raise TooLarge(what="it", limit=1, setting="x")
 
         await receive_into(scope, receive, consume, limit=1 << 30)
 
-    async def do_small_limit(self, scope, receive, send):
+    async def do_small_limit(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive_into(scope, receive, lambda part: None, limit=1000)
 
-    async def do_read(self, scope, receive, send):
+    async def do_read(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope, receive = inflating(scope, receive)
         body = await read_body(scope, receive, limit=1_000_000)
         await say(send, 200, {"count": len(body), "sha256": hashlib.sha256(body).hexdigest()})
 
-    async def do_denied(self, scope, receive, send):
+    async def do_denied(self, scope: Scope, receive: Receive, send: Send) -> None:
         await say(send, 401, {"error": "no"})
 
-    async def do_hello(self, scope, receive, send):
+    async def do_hello(self, scope: Scope, receive: Receive, send: Send) -> None:
         await BytesAnswer(b"hello", etag="h")(scope, receive, send)
 
-    async def do_shape(self, scope, receive, send):
+    async def do_shape(self, scope: Scope, receive: Receive, send: Send) -> None:
         keys = ("path", "raw_path", "query_string", "method")
         await say(send, 200, {key: str(scope[key]) for key in keys})
 
-    async def do_wait(self, scope, receive, send):
+    async def do_wait(self, scope: Scope, receive: Receive, send: Send) -> None:
         await asyncio.to_thread(self.gate.wait, 10)
         await say(send, 200, {"waited": True})
 
-    async def do_late_body(self, scope, receive, send):
+    async def do_late_body(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = [(b"content-length", b"5")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await asyncio.to_thread(self.gate.wait, 10)
         await send({"type": "http.response.body", "body": b"there"})
 
-    async def do_crash(self, scope, receive, send):
+    async def do_crash(self, scope: Scope, receive: Receive, send: Send) -> None:
         raise RuntimeError("meant to happen")
 
-    async def do_chunked_file(self, scope, receive, send):
+    async def do_chunked_file(self, scope: Scope, receive: Receive, send: Send) -> None:
         with open(self.folder / "file-big", "rb") as file:
             await send({"type": "http.response.start", "status": 200, "headers": []})
             await send({"type": "http.response.body", "body": b"before", "more_body": True})
@@ -151,7 +154,7 @@ class App:
             await send({"type": "http.response.zerocopysend", "file": file, "count": 7})
 
 
-async def say(send, status: int, content: object) -> None:
+async def say(send: Send, status: int, content: object) -> None:
     body = json.dumps(content).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -301,5 +304,5 @@ HASTY = dataclasses.replace(
 )
 
 
-def with_limits(**changes: object) -> Limits:
+def with_limits(**changes: Any) -> Limits:
     return dataclasses.replace(TIGHT, **changes)

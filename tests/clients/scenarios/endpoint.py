@@ -8,7 +8,9 @@ import inspect
 import json
 import os
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import huggingface_hub
 import steps
@@ -16,9 +18,9 @@ from huggingface_hub import HfApi, hf_hub_download, snapshot_download
 from steps import ANNA_TOKEN, BO_TOKEN, RUN, URL, NotInThisRelease, fails, needs, noise, step
 
 RELEASE = tuple(int(part) for part in huggingface_hub.__version__.split("."))
-API = HfApi()
-BO = {"token": BO_TOKEN}
-ANNA = {"token": ANNA_TOKEN}
+API: Any = HfApi()
+BO: dict[str, Any] = {"token": BO_TOKEN}
+ANNA: dict[str, Any] = {"token": ANNA_TOKEN}
 MODEL = f"anna/{RUN}model"
 OLDER = f"anna/{RUN}older"
 HIDDEN = f"anna/{RUN}hidden"
@@ -30,7 +32,7 @@ WEIGHTS = noise(11_000_000)
 MANY_PARTS = noise(2_500_001, seed=1)  # 13 parts of 200,000 bytes: their numbers sort badly
 
 
-def errors():
+def errors() -> Any:
     """Return the classes of errors that this release has, by name."""
     for place in (
         "huggingface_hub.errors",
@@ -46,7 +48,7 @@ def errors():
     raise NotInThisRelease("errors of its own")
 
 
-def failing(name, function, *args, **kwargs):
+def failing(name: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Insist that a call raises the error ``name``; before 0.8.1 any HTTP error."""
     try:
         kind = getattr(errors(), name)
@@ -55,7 +57,7 @@ def failing(name, function, *args, **kwargs):
     return fails(kind, function, *args, **kwargs)
 
 
-def download(repo_id, name, token=None, **more):
+def download(repo_id: str, name: str, token: Any = None, **more: Any) -> Any:
     """Download a file with what this release calls the token."""
     named = "token" if "token" in inspect.signature(hf_hub_download).parameters else None
     if named is None or RELEASE < (0, 11):
@@ -64,7 +66,7 @@ def download(repo_id, name, token=None, **more):
 
 
 @step
-def create():
+def create() -> None:
     """Create models, a dataset of an organization, a space."""
     assert str(API.create_repo(OLDER, **ANNA)) == f"{URL}/{OLDER}"
     assert str(API.create_repo(MODEL, **ANNA)) == f"{URL}/{MODEL}"
@@ -76,13 +78,15 @@ def create():
 
 
 @step
-def create_again():
+def create_again() -> None:
     """Create what exists: an error, or its address with exist_ok."""
     failing_status(409, API.create_repo, MODEL, **ANNA)
     assert str(API.create_repo(MODEL, exist_ok=True, **ANNA)) == f"{URL}/{MODEL}"
 
 
-def failing_status(status, function, *args, **kwargs):
+def failing_status(
+    status: int | None, function: Callable[..., Any], *args: Any, **kwargs: Any
+) -> Any:
     """Insist that a call fails with this status, whatever the release's class for it."""
     error = fails(Exception, function, *args, **kwargs)
     while getattr(error, "response", None) is None and error.__cause__ is not None:
@@ -95,7 +99,7 @@ def failing_status(status, function, *args, **kwargs):
 
 
 @step
-def whoami():
+def whoami() -> None:
     """Ask who the token is of; an unknown one is refused."""
     me = API.whoami(ANNA_TOKEN)
     assert me["name"] == "anna"
@@ -104,7 +108,7 @@ def whoami():
 
 
 @step
-def upload_small():
+def upload_small() -> None:
     """Upload small files, from bytes and from a path."""
     for source, name in ((CARD, "README.md"), (CONFIG, "config.json")):
         API.upload_file(path_or_fileobj=source, path_in_repo=name, repo_id=MODEL, **ANNA)
@@ -117,13 +121,13 @@ def upload_small():
 
 
 @step
-def upload_large():
+def upload_large() -> None:
     """Upload a large file by LFS."""
     path = steps.file_of(WEIGHTS, "w.bin")
     API.upload_file(path_or_fileobj=path, path_in_repo="weights.bin", repo_id=MODEL, **ANNA)
 
 
-def create_with_threshold():
+def create_with_threshold() -> None:
     """Make a repository whose LFS files above 1 MB go in parts; only the wire can say that now."""
     body = {"name": PARTS.split("/")[1], "lfsmultipartthresh": 1_000_000}
     request = urllib.request.Request(
@@ -135,7 +139,7 @@ def create_with_threshold():
 
 
 @step
-def upload_in_parts():
+def upload_in_parts() -> None:
     """Upload a large file by LFS in 13 parts."""
     if RELEASE < (0, 8):
         raise NotInThisRelease("multipart without git")
@@ -148,7 +152,7 @@ def upload_in_parts():
 
 
 @step
-def upload_folder():
+def upload_folder() -> None:
     """Upload a folder with small and large files in one commit."""
     upload = needs(API, "upload_folder")
     folder = Path(os.environ["HOME"]) / "folder"
@@ -164,13 +168,13 @@ def upload_folder():
 
 
 @step
-def upload_same():
+def upload_same() -> None:
     """Upload what is there already."""
     API.upload_file(path_or_fileobj=CONFIG, path_in_repo="config.json", repo_id=MODEL, **ANNA)
 
 
 @step
-def list_files():
+def list_files() -> None:
     """List the files of a repository, in order."""
     files = list(API.list_repo_files(MODEL))
     wanted = [".gitattributes", "README.md", "config.json", "deep/er/x.txt", "weights.bin"]
@@ -179,7 +183,7 @@ def list_files():
 
 
 @step
-def info():
+def info() -> None:
     """Ask for a model at its branch and at a commit, and for a dataset."""
     found = API.model_info(MODEL)
     assert (getattr(found, "id", None) or found.modelId) == MODEL
@@ -192,13 +196,13 @@ def info():
 
 
 @step
-def space_info():
+def space_info() -> None:
     """Ask for a space."""
     assert needs(API, "space_info")(f"anna/{RUN}space").id == f"anna/{RUN}space"
 
 
 @step
-def info_of_files():
+def info_of_files() -> None:
     """Ask for a model with the sizes and hashes of its files."""
     if "files_metadata" not in inspect.signature(API.model_info).parameters:
         raise NotInThisRelease("files_metadata")
@@ -210,7 +214,7 @@ def info_of_files():
 
 
 @step
-def list_models():
+def list_models() -> None:
     """List models by author, tag and search."""
     listed = {model.modelId for model in API.list_models(author="anna")}
     assert MODEL in listed
@@ -221,7 +225,7 @@ def list_models():
 
 
 @step
-def list_sorted():
+def list_sorted() -> None:
     """List models sorted, a few of them."""
     more = {"direction": -1} if "direction" in inspect.signature(API.list_models).parameters else {}
     newest = list(API.list_models(author="anna", sort="lastModified", limit=2, full=True, **more))
@@ -231,7 +235,7 @@ def list_sorted():
 
 
 @step
-def list_private():
+def list_private() -> None:
     """List one's own private models."""
     names = inspect.signature(API.list_models).parameters
     token = {"token" if "token" in names else "use_auth_token": ANNA_TOKEN}
@@ -239,7 +243,7 @@ def list_private():
 
 
 @step
-def download_files():
+def download_files() -> None:
     """Download small and large files, twice, equal byte by byte."""
     for _ in range(2):
         steps.same_bytes(download(MODEL, "config.json"), CONFIG)
@@ -251,7 +255,7 @@ def download_files():
 
 
 @step
-def snapshot():
+def snapshot() -> None:
     """Download a whole model, equal byte by byte."""
     folder = Path(snapshot_download(MODEL))
     for name, data in (("README.md", CARD), ("weights.bin", WEIGHTS), ("deep/er/x.txt", b"deep\n")):
@@ -259,7 +263,7 @@ def snapshot():
 
 
 @step
-def hidden():
+def hidden() -> None:
     """A private model cannot be told from one that is not there."""
     failing("RepositoryNotFoundError", API.model_info, HIDDEN, token=BO_TOKEN)
     failing("RepositoryNotFoundError", API.model_info, "anna/no-such-model", token=BO_TOKEN)
@@ -269,7 +273,7 @@ def hidden():
 
 
 @step
-def missing():
+def missing() -> None:
     """A missing file and a missing revision have errors of their own."""
     failing("EntryNotFoundError", download, MODEL, "no-such-file")
     failing("RevisionNotFoundError", download, MODEL, "config.json", revision="no-such")
@@ -277,7 +281,7 @@ def missing():
 
 
 @step
-def strangers_write():
+def strangers_write() -> None:
     """A stranger cannot write."""
     failing_status(
         403, API.upload_file, path_or_fileobj=b"x", path_in_repo="x.txt", repo_id=MODEL, **BO
@@ -285,7 +289,7 @@ def strangers_write():
 
 
 @step
-def branches():
+def branches() -> None:
     """Make a branch, commit to it, delete it; list branches and tags."""
     needs(API, "create_branch")(MODEL, branch="try/it", **ANNA)
     API.upload_file(
@@ -300,7 +304,7 @@ def branches():
 
 
 @step
-def tags():
+def tags() -> None:
     """Make a tag, read by it, delete it."""
     needs(API, "create_tag")(MODEL, tag="v1.0", tag_message="First", **ANNA)
     steps.same_bytes(download(MODEL, "config.json", revision="v1.0"), CONFIG)
@@ -309,7 +313,7 @@ def tags():
 
 
 @step
-def tree():
+def tree() -> None:
     """Walk the tree, and ask for single paths."""
     entries = {entry.path: entry for entry in needs(API, "list_repo_tree")(MODEL, recursive=True)}
     assert entries["weights.bin"].lfs["size"] == len(WEIGHTS)
@@ -322,7 +326,7 @@ def tree():
 
 
 @step
-def history():
+def history() -> None:
     """List the commits of a branch."""
     titles = [commit.title for commit in needs(API, "list_repo_commits")(MODEL)]
     assert len(titles) >= 4, titles
@@ -330,7 +334,7 @@ def history():
 
 
 @step
-def exists():
+def exists() -> None:
     """Ask whether a repository, revision and file exist."""
     assert needs(API, "repo_exists")(MODEL)
     assert not API.repo_exists("anna/no-such-model")
@@ -340,7 +344,7 @@ def exists():
 
 
 @step
-def metadata():
+def metadata() -> None:
     """Ask for the metadata of a file without its bytes."""
     from huggingface_hub import hf_hub_url
 
@@ -350,12 +354,12 @@ def metadata():
         raise NotInThisRelease("get_hf_file_metadata") from None
     found = get_hf_file_metadata(hf_hub_url(MODEL, "weights.bin"))
     assert found.commit_hash == API.model_info(MODEL).sha
-    assert len(found.etag) == 64
+    assert len(found.etag or "") == 64
     assert getattr(found, "size", len(WEIGHTS)) == len(WEIGHTS)
 
 
 @step
-def commit():
+def commit() -> None:
     """Commit additions, a copy and deletions at once; a stale parent is refused."""
     if RELEASE < (0, 9):
         raise NotInThisRelease("create_commit with parent_commit")
@@ -388,7 +392,7 @@ def commit():
 
 
 @step
-def copy():
+def copy() -> None:
     """Copy an LFS file within a repository."""
     try:
         from huggingface_hub import CommitOperationCopy
@@ -404,7 +408,7 @@ def copy():
 
 
 @step
-def delete_file():
+def delete_file() -> None:
     """Delete a file and a folder."""
     API.delete_file("config.json", repo_id=MODEL, **ANNA)
     assert "config.json" not in API.list_repo_files(MODEL)
@@ -414,7 +418,7 @@ def delete_file():
 
 
 @step
-def squash():
+def squash() -> None:
     """Squash the history of a branch."""
     needs(API, "super_squash_history")(MODEL, **ANNA)
     assert len(API.list_repo_commits(MODEL)) == 1
@@ -422,7 +426,7 @@ def squash():
 
 
 @step
-def visibility():
+def visibility() -> None:
     """Make a public model private and public again."""
     if hasattr(API, "update_repo_visibility"):
         change = API.update_repo_visibility
@@ -435,7 +439,7 @@ def visibility():
 
 
 @step
-def move():
+def move() -> None:
     """Move a model; its old name leads to the new one."""
     needs(API, "move_repo")(MODEL, MODEL + "-moved", **ANNA)
     assert (API.model_info(MODEL).sha) == API.model_info(MODEL + "-moved").sha
@@ -445,7 +449,7 @@ def move():
 
 
 @step
-def delete_repo():
+def delete_repo() -> None:
     """Delete repositories; a missing one is told."""
     failing_status(403, API.delete_repo, MODEL, **BO)
     API.delete_repo(MODEL, **ANNA)

@@ -8,6 +8,8 @@ addresses that ``hf_hub_url`` returns are led there by their host's name. Only f
 import inspect
 import io
 import os
+from collections.abc import Callable
+from typing import Any
 
 import huggingface_hub
 from huggingface_hub import HfApi, cached_download, hf_hub_url, snapshot_download
@@ -28,7 +30,7 @@ from steps import (
     step,
 )
 
-API = HfApi(endpoint=URL)
+API: Any = HfApi(endpoint=URL)
 MODEL = f"{RUN}model"
 OLDER = f"{RUN}older"
 CARD = (
@@ -37,29 +39,29 @@ CARD = (
 )
 CONFIG = b'{"model_type": "bert", "architectures": ["BertModel"]}'
 WEIGHTS = noise(12_000_000)
-TOKEN = {}
+TOKEN: dict[str, Any] = {}
 
 
-def status_of(error):
+def status_of(error: Any) -> Any:
     """Return the status of an old error; some are raised anew without their answer."""
     while error.response is None and error.__cause__ is not None:
         error = error.__cause__
     return error.response.status_code
 
 
-def local(url):
+def local(url: Any) -> Any:
     """Return an address of the built-in host as one of the hub."""
     assert url.startswith("https://huggingface.co/"), url
     return URL + url[len("https://huggingface.co") :]
 
 
-def api_has(function, parameter):
+def api_has(function: Callable[..., Any], parameter: Any) -> Any:
     """Say whether a method of this release has the parameter."""
     return parameter in inspect.signature(function).parameters
 
 
 @step
-def login():
+def login() -> None:
     """POST /api/login."""
     fails(HTTPError, API.login, "anna", "wrong", status=401)
     TOKEN["session"] = API.login("anna", PASSWORD)
@@ -68,7 +70,7 @@ def login():
 
 
 @step
-def whoami():
+def whoami() -> None:
     """GET /api/whoami (whoami-v2 from 0.0.14)."""
     me = API.whoami(TOKEN["session"])
     if isinstance(me, tuple):
@@ -86,7 +88,7 @@ def whoami():
 
 
 @step
-def create():
+def create() -> None:
     """POST /api/repos/create."""
     token = TOKEN["session"]
     assert API.create_repo(token=token, name=OLDER) == f"{URL}/anna/{OLDER}"
@@ -102,7 +104,7 @@ def create():
 
 
 @step
-def create_again():
+def create_again() -> None:
     """POST /api/repos/create of a name that is taken."""
     taken = {"token": TOKEN["session"], "name": MODEL}
     error = fails(HTTPError, API.create_repo, status=409, **taken)
@@ -111,14 +113,14 @@ def create_again():
 
 
 @step
-def create_elsewhere():
+def create_elsewhere() -> None:
     """POST /api/repos/create in another's name is refused."""
     fails(HTTPError, API.create_repo, token=BO_TOKEN, name="x", organization="acme", status=403)
     error = fails((HTTPError, ValueError), API.create_repo, token="no-such-token", name="x")
     assert isinstance(error, ValueError) or status_of(error) == 401
 
 
-def upload(source, path, kind=None, name=MODEL, **more):
+def upload(source: Any, path: Any, kind: Any = None, name: str = MODEL, **more: Any) -> Any:
     """Upload as 2021 did."""
     repo_id = more.pop("repo_id", f"anna/{name}")
     more.setdefault("token", TOKEN["session"])
@@ -128,7 +130,7 @@ def upload(source, path, kind=None, name=MODEL, **more):
 
 
 @step
-def upload_small():
+def upload_small() -> None:
     """POST /api/{id}/upload/{rev}/{path}, small files."""
     blob = f"{URL}/anna/{MODEL}/blob/main"
     assert upload(file_of(CARD, "README.md"), "README.md") == f"{blob}/README.md"
@@ -137,14 +139,14 @@ def upload_small():
 
 
 @step
-def upload_large():
+def upload_large() -> None:
     """POST /api/{id}/upload/{rev}/{path}, a large file."""
     url = upload(file_of(WEIGHTS), "weights.bin")
     assert url == f"{URL}/anna/{MODEL}/blob/main/weights.bin"
 
 
 @step
-def upload_kinds():
+def upload_kinds() -> None:
     """POST /api/{datasets, spaces}/{id}/upload/{rev}/{path}."""
     url = upload(io.BytesIO(b"a,b\n1,2\n"), "train.csv", "dataset", f"{RUN}dataset")
     assert url == f"{URL}/datasets/anna/{RUN}dataset/blob/main/train.csv"
@@ -153,7 +155,7 @@ def upload_kinds():
 
 
 @step
-def upload_same():
+def upload_same() -> None:
     """POST …/upload of what is there already: 409, content with identical_ok."""
     url = upload(io.BytesIO(CONFIG), "config.json", identical_ok=True)
     assert url.endswith(("/blob/main/config.json", "/resolve/main/config.json")), url
@@ -161,7 +163,7 @@ def upload_same():
 
 
 @step
-def upload_without_right():
+def upload_without_right() -> None:
     """POST …/upload by a stranger is refused."""
     fails(HTTPError, upload, io.BytesIO(b"x"), "x.txt", token=BO_TOKEN, status=403)
     error = fails(
@@ -176,7 +178,7 @@ def upload_without_right():
 
 
 @step
-def model_info():
+def model_info() -> None:
     """GET /api/models/{id}."""
     info = API.model_info(f"anna/{MODEL}")
     assert info.modelId == f"anna/{MODEL}"
@@ -191,7 +193,7 @@ def model_info():
 
 
 @step
-def model_info_revision():
+def model_info_revision() -> None:
     """GET /api/models/{id}/revision/{rev}."""
     sha = API.model_info(f"anna/{MODEL}").sha
     for revision in ("main", sha):
@@ -200,7 +202,7 @@ def model_info_revision():
 
 
 @step
-def private_info():
+def private_info() -> None:
     """GET /api/models/{id} of a private model: owner only."""
     assert API.model_info(f"acme/{MODEL}", token=TOKEN["session"]).private is True
     fails(HTTPError, API.model_info, f"acme/{MODEL}", status=401)
@@ -208,13 +210,13 @@ def private_info():
     fails(HTTPError, API.model_info, "anna/no-such-model", token=BO_TOKEN, status=404)
 
 
-def ids(models):
+def ids(models: Any) -> Any:
     """Return the ids of listed models."""
     return [model.modelId for model in models]
 
 
 @step
-def list_models():
+def list_models() -> None:
     """GET /api/models."""
     listed = ids(API.list_models())
     assert f"anna/{MODEL}" in listed
@@ -224,7 +226,7 @@ def list_models():
 
 
 @step
-def list_models_filter():
+def list_models_filter() -> None:
     """GET /api/models?filter=…, one and several."""
     assert ids(API.list_models(filter=f"t-{RUN}")) == [f"anna/{MODEL}"]
     both = API.list_models(filter=(f"t-{RUN}", "text-classification"))
@@ -234,7 +236,7 @@ def list_models_filter():
 
 
 @step
-def list_models_sorted():
+def list_models_sorted() -> None:
     """GET /api/models?sort=…&direction=…&limit=…."""
     newest = API.list_models(sort="lastModified", direction=-1, limit=2, full=True)
     assert len(newest) == 2
@@ -247,7 +249,7 @@ def list_models_sorted():
 
 
 @step
-def list_models_full():
+def list_models_full() -> None:
     """GET /api/models?full=True and without."""
     full = {model.modelId: model for model in API.list_models(full=True)}[f"anna/{MODEL}"]
     assert "weights.bin" in [sibling.rfilename for sibling in full.siblings]
@@ -257,7 +259,7 @@ def list_models_full():
 
 
 @step
-def list_models_config():
+def list_models_config() -> None:
     """GET /api/models?config=True."""
     if not api_has(API.list_models, "fetch_config"):
         raise NotInThisRelease("fetch_config")
@@ -267,7 +269,7 @@ def list_models_config():
 
 
 @step
-def datasets():
+def datasets() -> None:
     """GET /api/datasets and /api/datasets/{id}."""
     listed = [dataset.id for dataset in needs(API, "list_datasets")()]
     assert f"anna/{RUN}dataset" in listed
@@ -277,7 +279,7 @@ def datasets():
 
 
 @step
-def list_repos_objs():
+def list_repos_objs() -> None:
     """GET /api/repos/ls."""
     rows = {row.filename: row for row in API.list_repos_objs(TOKEN["session"])}
     row = rows[f"{MODEL}/weights.bin"]
@@ -291,7 +293,7 @@ def list_repos_objs():
 
 
 @step
-def visibility():
+def visibility() -> None:
     """PUT /api/{id}/settings, /api/{datasets, spaces}/{id}/settings."""
     change = needs(API, "update_repo_visibility")
     token = TOKEN["session"]
@@ -306,7 +308,7 @@ def visibility():
 
 
 @step
-def download():
+def download() -> None:
     """GET /{id}/resolve/{rev}/{path} by cached_download."""
     folder = os.environ["HOME"] + "/downloads"
     for name, data in (("config.json", CONFIG), ("weights.bin", WEIGHTS)):
@@ -318,7 +320,7 @@ def download():
 
 
 @step
-def download_private():
+def download_private() -> None:
     """GET /{id}/resolve/{rev}/{path} of a private model."""
     folder = os.environ["HOME"] + "/downloads"
     upload(io.BytesIO(CONFIG), "config.json", repo_id=f"acme/{MODEL}")
@@ -329,14 +331,16 @@ def download_private():
 
 
 @step
-def snapshot():
+def snapshot() -> None:
     """Downloading a whole model by snapshot_download (its host's constant replaced)."""
     from huggingface_hub import file_download, hf_api
 
     snapshots = __import__("sys").modules["huggingface_hub.snapshot_download"]
     template = f"{URL}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-    file_download.HUGGINGFACE_CO_URL_TEMPLATE = template
-    hf_api.ENDPOINT = URL
+    downloads: Any = file_download
+    downloads.HUGGINGFACE_CO_URL_TEMPLATE = template
+    calls: Any = hf_api
+    calls.ENDPOINT = URL
     snapshots.HfApi = lambda: HfApi(endpoint=URL)
     folder = snapshot_download(f"anna/{MODEL}", cache_dir=os.environ["HOME"] + "/snapshots")
     same_bytes(f"{folder}/config.json", CONFIG)
@@ -345,7 +349,7 @@ def snapshot():
 
 
 @step
-def delete_file():
+def delete_file() -> None:
     """DELETE /api/{id}/delete/{rev}/{path}."""
     delete = needs(API, "delete_file")
     delete("config.json", f"anna/{MODEL}", token=TOKEN["session"])
@@ -355,7 +359,7 @@ def delete_file():
 
 
 @step
-def delete_repo():
+def delete_repo() -> None:
     """DELETE /api/repos/delete."""
     token = TOKEN["session"]
     fails(HTTPError, API.delete_repo, token=BO_TOKEN, name=MODEL, organization="anna", status=403)
@@ -369,7 +373,7 @@ def delete_repo():
 
 
 @step
-def logout():
+def logout() -> None:
     """POST /api/logout."""
     API.logout(TOKEN["session"])
     error = fails(HTTPError, API.whoami, TOKEN["session"])

@@ -8,6 +8,7 @@ import inspect
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import steps
 import transformers
@@ -29,13 +30,13 @@ else:
 BY_GIT = "repo_path_or_name" in inspect.signature(BertConfig.push_to_hub).parameters
 
 
-def tokenizer():
+def tokenizer() -> Any:
     """Return a tokenizer of nine words."""
     path = steps.file_of("\n".join(WORDS).encode(), "vocab.txt")
     return BertTokenizer(path)
 
 
-def push(thing, name, **more):
+def push(thing: Any, name: str, **more: Any) -> None:
     """Push as this release does."""
     if BY_GIT:
         thing.push_to_hub(name, **more)
@@ -43,7 +44,7 @@ def push(thing, name, **more):
         thing.push_to_hub(f"anna/{name}", **more)
 
 
-def sign_in():
+def sign_in() -> None:
     """Leave the token where releases of then and now look for it, and tell git who commits."""
     for path in (HOME / ".huggingface" / "token", Path(os.environ["HF_HOME"]) / "token"):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,7 +53,7 @@ def sign_in():
 
 
 @step
-def push_config():
+def push_config() -> None:
     """Push a configuration and load it"""
     push(BERT, NAME)
     found = AutoConfig.from_pretrained(f"anna/{NAME}")
@@ -60,7 +61,7 @@ def push_config():
 
 
 @step
-def push_tokenizer():
+def push_tokenizer() -> None:
     """Push a tokenizer into the same repository and load it"""
     push(tokenizer(), NAME)
     found = AutoTokenizer.from_pretrained(f"anna/{NAME}")
@@ -69,7 +70,7 @@ def push_tokenizer():
 
 
 @step
-def push_changed():
+def push_changed() -> None:
     """Push a change, and load the state before it by its commit"""
     from huggingface_hub import HfApi
 
@@ -81,14 +82,14 @@ def push_changed():
 
 
 @step
-def save_and_push():
+def save_and_push() -> None:
     """save_pretrained with push_to_hub"""
     BERT.save_pretrained(f"{NAME}-saved", push_to_hub=True)
     assert AutoConfig.from_pretrained(f"anna/{NAME}-saved").hidden_size == 12
 
 
 @step
-def private():
+def private() -> None:
     """A private one is loaded by its owner alone"""
     push(BERT, HIDDEN, private=True)
     # The stranger first: what the owner has loaded is in the cache, and 5.x takes it from there.
@@ -101,14 +102,14 @@ def private():
 
 
 @step
-def missing():
+def missing() -> None:
     """A file that is not there is told as such"""
     error = steps.fails(OSError, AutoTokenizer.from_pretrained, "anna/no-such-model")
     assert "no-such-model" in str(error), error
 
 
 @step
-def organization():
+def organization() -> None:
     """Push into an organization"""
     if BY_GIT:
         BERT.push_to_hub(f"{NAME}-org", organization="acme")

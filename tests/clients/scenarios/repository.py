@@ -5,6 +5,7 @@ name (see front.py), the others follow HF_ENDPOINT. The class ``Repository`` is 
 to 0.36; where it is not, the steps of git itself still run.
 """
 
+import importlib
 import inspect
 import json
 import os
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import huggingface_hub
 import steps
@@ -20,7 +22,7 @@ from huggingface_hub import HfApi, hf_hub_url
 from steps import ANNA_TOKEN, BO_TOKEN, PASSWORD, RUN, URL, NotInThisRelease, needs, noise, step
 
 RELEASE = tuple(int(part) for part in huggingface_hub.__version__.split("."))
-API = HfApi()
+API: Any = HfApi()
 HOME = Path(os.environ["HOME"])
 BIN = Path(sys.executable).parent
 OLD = BIN / "huggingface-cli"
@@ -35,7 +37,7 @@ TOO_LARGE = "cli lfs-enable-largefiles" if RELEASE < (0, 35) else 'Run "hf lfs-e
 # -- what runs programs --------------------------------------------------------------------------
 
 
-def run(*command, cwd=None, said="", ok=True, **env):
+def run(*command: str | Path, cwd: Any = None, said: str = "", ok: bool = True, **env: Any) -> Any:
     """Run a program without a terminal, so that passwords are read from ``said``."""
     done = subprocess.run(
         [str(each) for each in command],
@@ -54,29 +56,29 @@ def run(*command, cwd=None, said="", ok=True, **env):
     return output
 
 
-def cli(*arguments, **how):
+def cli(*arguments: str | Path, **how: Any) -> Any:
     """Run the release's own command."""
     return run(CLI, *arguments, **how)
 
 
-def knows(*command):
+def knows(*command: str | Path) -> Any:
     """Say whether the release's command line has such a command."""
     told = cli(*command, "--help", ok=None).lower()
     return "usage" in told and "invalid choice" not in told and "no such command" not in told
 
 
-def git(folder, *arguments, **how):
+def git(folder: Any, *arguments: str | Path, **how: Any) -> Any:
     """Run git in a work tree and return what it says."""
     return run("git", *arguments, cwd=folder, **how)
 
 
-def web(repo_id, token=None):
+def web(repo_id: str, token: Any = None) -> Any:
     """Return a repository's address for git, with credentials in it."""
     scheme, _, rest = f"{URL}/{repo_id}".partition("://")
     return f"{scheme}://user:{token}@{rest}" if token else f"{scheme}://{rest}"
 
 
-def call(method, path, body=None, token=ANNA_TOKEN):
+def call(method: Any, path: Any, body: Any = None, token: Any = ANNA_TOKEN) -> Any:
     """Send a request of our own and return what the hub says."""
     headers = {"Content-Type": "application/json"}
     headers.update({"Authorization": f"Bearer {token}"} if token else {})
@@ -87,17 +89,17 @@ def call(method, path, body=None, token=ANNA_TOKEN):
         return json.loads(text) if text and method != "HEAD" else answer.status
 
 
-def make(name, **more):
+def make(name: str, **more: Any) -> None:
     """Make a repository over the wire; how the release does it is another step."""
     call("POST", "/api/repos/create", {"name": name, **more})
 
 
-def tip(name, revision="main"):
+def tip(name: str, revision: str = "main") -> Any:
     """Return the commit that the API tells of a branch."""
     return call("GET", f"/api/models/anna/{name}/revision/{revision}")["sha"]
 
 
-def resolved(name, path, revision="main"):
+def resolved(name: str, path: Any, revision: str = "main") -> Any:
     """Return the bytes that the web gives for a file."""
     request = urllib.request.Request(
         f"{URL}/anna/{name}/resolve/{revision}/{path}",
@@ -107,13 +109,13 @@ def resolved(name, path, revision="main"):
         return answer.read()
 
 
-def repository(folder, *, token=True, **more):
+def repository(folder: Any, *, token: str | bool = True, **more: Any) -> Any:
     """Open the release's ``Repository`` with what it calls the token."""
     try:
         from huggingface_hub import Repository
     except ImportError:
         try:
-            from huggingface_hub.repository import Repository
+            Repository = importlib.import_module("huggingface_hub.repository").Repository
         except ImportError:
             raise NotInThisRelease("Repository") from None
     names = inspect.signature(Repository.__init__).parameters
@@ -126,7 +128,7 @@ def repository(folder, *, token=True, **more):
     return Repository(str(folder), **{named: token}, **more)
 
 
-def write(folder, name, data):
+def write(folder: Any, name: str, data: bytes) -> None:
     """Write a file into a work tree."""
     path = Path(folder) / name
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -137,7 +139,7 @@ def write(folder, name, data):
 
 
 @step
-def login():
+def login() -> None:
     """Sign in on the command line"""
     (HOME / ".gitconfig").write_text(
         "[user]\nname = Anna Example\nemail = anna@example.org\n"
@@ -156,7 +158,7 @@ def login():
 
 
 @step
-def whoami():
+def whoami() -> None:
     """Ask on the command line who one is"""
     told = cli("whoami") if CLI == OLD else cli("auth", "whoami")
     assert "anna" in told, told
@@ -164,7 +166,7 @@ def whoami():
 
 
 @step
-def repo_create():
+def repo_create() -> None:
     """Make repositories on the command line"""
     create = ("repo", "create") if CLI == OLD else ("repos", "create")
     asked = () if CLI != OLD or "--yes" not in cli(*create, "--help") else ("-y",)
@@ -181,7 +183,7 @@ def repo_create():
 
 
 @step
-def ls_files():
+def ls_files() -> None:
     """List stored files on the command line"""
     if RELEASE > (0, 4, 0):
         raise NotInThisRelease("repo ls-files")
@@ -194,7 +196,7 @@ def ls_files():
 
 
 @step
-def by_git():
+def by_git() -> None:
     """Clone, commit and push with git, by the credentials that signing in has stored"""
     stores = RELEASE >= (0, 0, 16)
     address = web(f"anna/{MODEL}", None if stores else ANNA_TOKEN)
@@ -212,7 +214,7 @@ def by_git():
 
 
 @step
-def by_git_lfs():
+def by_git_lfs() -> None:
     """Track files with LFS, push them, and get the same bytes by git and over HTTP"""
     folder = HOME / "by-git"
     git(folder, "lfs", "install")
@@ -230,7 +232,7 @@ def by_git_lfs():
 
 
 @step
-def large_files():
+def large_files() -> None:
     """Push large files in parts after lfs-enable-largefiles, and be told of it before"""
     make(PARTS, lfsmultipartthresh=1_000_000)
     folder = HOME / "parts"
@@ -252,7 +254,7 @@ def large_files():
 
 
 @step
-def tokens():
+def tokens() -> None:
     """Tokens of every form of old: Bearer, password of git, next to any user name"""
     make(HIDDEN, private=True)
     for token in [ANNA_TOKEN, *os.environ["OLD_TOKENS"].split()]:
@@ -266,7 +268,7 @@ def tokens():
 
 
 @step
-def without_credentials():
+def without_credentials() -> None:
     """A push without credentials makes git ask for a name; one by a stranger is refused"""
     folder = HOME / "by-git-again"
     write(folder, "x.txt", b"x")
@@ -283,7 +285,7 @@ def without_credentials():
 
 
 @step
-def class_push():
+def class_push() -> None:
     """Repository: clone, add, commit, push; the commit's page is there"""
     make(f"{MODEL}-class")
     folder = HOME / "class"
@@ -303,13 +305,13 @@ def class_push():
     assert resolved(f"{MODEL}-class", "model.bin") == WEIGHTS[:1000]
 
 
-def opened(name="class"):
+def opened(name: str = "class") -> Any:
     """Return the clone of the step before."""
     return repository(HOME / name)
 
 
 @step
-def class_pull():
+def class_pull() -> None:
     """Repository: pull what came over the API or by another clone"""
     repo = opened()
     other = HOME / "class-other"
@@ -340,7 +342,7 @@ def class_pull():
 
 
 @step
-def class_folder_with_files():
+def class_folder_with_files() -> None:
     """Repository: a folder that holds files already becomes a clone"""
     make(f"{MODEL}-filled")
     folder = HOME / "filled"
@@ -357,7 +359,7 @@ def class_folder_with_files():
 
 
 @step
-def class_branches():
+def class_branches() -> None:
     """Repository: another branch, made and pushed"""
     if "revision" not in inspect.signature(type(opened()).__init__).parameters:
         raise NotInThisRelease("Repository(revision=…)")
@@ -374,7 +376,7 @@ def class_branches():
 
 
 @step
-def class_tags():
+def class_tags() -> None:
     """Repository: tags, annotated and plain, made, asked for and deleted on both sides"""
     repo = opened()
     add = needs(repo, "add_tag")
@@ -391,7 +393,7 @@ def class_tags():
 
 
 @step
-def class_background():
+def class_background() -> None:
     """Repository: push in the background and wait for it"""
     repo = opened()
     if "blocking" not in inspect.signature(repo.git_push).parameters:
@@ -407,7 +409,7 @@ def class_background():
 
 
 @step
-def class_commit():
+def class_commit() -> None:
     """Repository: the block `with repo.commit(…)`"""
     commit = needs(opened(), "commit")
     before = Path.cwd()
@@ -420,7 +422,7 @@ def class_commit():
 
 
 @step
-def class_auto_track():
+def class_auto_track() -> None:
     """Repository: large files are tracked by themselves"""
     repo = opened()
     needs(repo, "auto_track_large_files")
@@ -435,7 +437,7 @@ def class_auto_track():
 
 
 @step
-def class_skip_lfs():
+def class_skip_lfs() -> None:
     """Repository: a clone without the bytes of LFS files"""
     address = f"{URL}/anna/{MODEL}-class"
     repository(HOME / "skipped", clone_from=address, skip_lfs_files=True)
@@ -444,7 +446,7 @@ def class_skip_lfs():
 
 
 @step
-def class_private():
+def class_private() -> None:
     """Repository: a private one, by its owner alone"""
     repository(HOME / "hidden", clone_from=f"{URL}/anna/{HIDDEN}", token=ANNA_TOKEN)
     assert (HOME / "hidden" / ".gitattributes").exists()
@@ -458,7 +460,7 @@ def class_private():
 
 
 @step
-def class_large():
+def class_large() -> None:
     """Repository: large files go in parts, with small ones in the same push"""
     make(f"{PARTS}-class", lfsmultipartthresh=1_000_000)
     folder = HOME / "class-parts"
@@ -479,7 +481,7 @@ def class_large():
 
 
 @step
-def cached():
+def cached() -> None:
     """Download with cached_download, twice, private files too"""
     try:
         from huggingface_hub import cached_download
@@ -496,7 +498,7 @@ def cached():
 
 
 @step
-def downloaded():
+def downloaded() -> None:
     """Download with hf_hub_download at a branch and a commit"""
     download = needs(huggingface_hub, "hf_hub_download")
     for revision in (None, tip(MODEL)):
@@ -504,7 +506,7 @@ def downloaded():
 
 
 @step
-def snapshot():
+def snapshot() -> None:
     """Download a whole repository with snapshot_download"""
     folder = Path(needs(huggingface_hub, "snapshot_download")(f"anna/{MODEL}"))
     steps.same_bytes(folder / "config.json", CONFIG)
@@ -514,20 +516,22 @@ def snapshot():
 # -- mixins --------------------------------------------------------------------------------------
 
 
-def mixin():
+def mixin() -> Any:
     """Return a model whose weights are a file of bytes: no torch is needed."""
     base = needs(huggingface_hub, "ModelHubMixin")
 
-    class Model(base):
+    class Model(base):  # type: ignore[misc,valid-type]  # which only the release knows
         weights = b""
 
-        def _save_pretrained(self, place, *_, **__):
+        def _save_pretrained(self, place: Any, *_: Any, **__: Any) -> None:
             place = Path(place)  # up to 0.0.16 the file's own path, since then the folder's
             path = place if place.suffix == ".bin" else place / "pytorch_model.bin"
             path.write_bytes(self.weights)
 
         @classmethod
-        def _from_pretrained(cls, model_id=None, revision=None, *_, **__):
+        def _from_pretrained(
+            cls, model_id: Any = None, revision: Any = None, *_: Any, **__: Any
+        ) -> Any:
             model = cls()
             path = huggingface_hub.hf_hub_download(model_id, "pytorch_model.bin", revision=revision)
             model.weights = Path(path).read_bytes()
@@ -537,7 +541,7 @@ def mixin():
 
 
 @step
-def mixed_in():
+def mixed_in() -> None:
     """Push a model of one's own by ModelHubMixin (without torch), and get it back"""
     kind = mixin()
     model, name = kind(), f"{RUN}mixed"
@@ -554,7 +558,7 @@ def mixed_in():
         assert kind.from_pretrained(f"anna/{name}").weights == WEIGHTS
 
 
-def push_mixin(model, name):
+def push_mixin(model: Any, name: str) -> None:
     """Push as the release does: by a folder, by git, by its id."""
     names = inspect.signature(type(model).push_to_hub).parameters
     if "repo_id" in names:
@@ -570,7 +574,7 @@ def push_mixin(model, name):
 
 
 @step
-def cli_upload():
+def cli_upload() -> None:
     """Upload and download on the command line"""
     if not knows("upload"):
         raise NotInThisRelease("upload, download")
@@ -588,7 +592,7 @@ def cli_upload():
 
 
 @step
-def cli_cache():
+def cli_cache() -> None:
     """Look into the cache and delete from it on the command line"""
     if knows("delete-cache"):
         assert f"anna/{MODEL}" in cli("scan-cache")
@@ -602,7 +606,7 @@ def cli_cache():
         raise NotInThisRelease("delete-cache")
 
 
-def delete_cached(revision):
+def delete_cached(revision: Any) -> None:
     """Answer ``delete-cache`` as a person does: edit its file of revisions, then say yes."""
     with subprocess.Popen(
         [str(CLI), "delete-cache", "--disable-tui"],
@@ -611,6 +615,7 @@ def delete_cached(revision):
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     ) as process:
+        assert process.stdout is not None
         for line in process.stdout:
             if "File to edit:" in line:
                 break
@@ -626,7 +631,7 @@ def delete_cached(revision):
 
 
 @step
-def organizations():
+def organizations() -> None:
     """Ask for an organization, its members, and a user"""
     members = needs(API, "list_organization_members")("acme")
     assert [member.username for member in members] == ["anna"]
@@ -636,7 +641,7 @@ def organizations():
 
 
 @step
-def logout():
+def logout() -> None:
     """Sign out on the command line"""
     cli("logout") if CLI == OLD else cli("auth", "logout")
     told = cli("whoami", ok=None) if CLI == OLD else cli("auth", "whoami", ok=None)

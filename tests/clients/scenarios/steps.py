@@ -14,7 +14,9 @@ import tempfile
 import time
 import traceback
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 URL = os.environ["HUB_URL"]
 ANNA_TOKEN = os.environ["ANNA_TOKEN"]
@@ -23,23 +25,25 @@ PASSWORD = os.environ["PASSWORD"]
 #: Makes the names of this run its own: all releases use the same hub.
 RUN = os.environ["RUN"]
 
-STEPS = []
+STEPS: list[Callable[[], object]] = []
 
 
 class NotInThisRelease(Exception):
     """The release has no method for this step."""
 
 
-def step(function):
+def step(function: Callable[..., Any]) -> Any:
     """Add a step; its docstring is what the table of results calls it."""
     STEPS.append(function)
     return function
 
 
-def run_all():
+def run_all() -> None:
     """Run every step in the order of its definition and print what came of each."""
     for function in STEPS:
-        result = {"step": function.__doc__.strip().splitlines()[0].rstrip(".")}
+        result: dict[str, object] = {
+            "step": (function.__doc__ or "").strip().splitlines()[0].rstrip(".")
+        }
         began = time.monotonic()
         try:
             function()
@@ -51,7 +55,7 @@ def run_all():
         print("STEP " + json.dumps(result), flush=True)
 
 
-def needs(owner, name):
+def needs(owner: Any, name: str) -> Any:
     """Return the method ``name`` of ``owner``, or end the step."""
     found = getattr(owner, name, None)
     if found is None:
@@ -59,25 +63,25 @@ def needs(owner, name):
     return found
 
 
-def noise(size, seed=0):
+def noise(size: int, seed: int | str = 0) -> Any:
     """Return bytes that do not compress and are the same every time."""
     return random.Random(seed).randbytes(size)
 
 
-def file_of(data, name="file.bin"):
+def file_of(data: bytes, name: str = "file.bin") -> Any:
     """Write ``data`` to a file of its own and return its path as text."""
     path = Path(tempfile.mkdtemp()) / name
     path.write_bytes(data)
     return str(path)
 
 
-def same_bytes(path, data):
+def same_bytes(path: Any, data: bytes) -> None:
     """Insist that the file at ``path`` holds ``data``."""
     found = Path(path).read_bytes()
     assert hashlib.sha256(found).digest() == hashlib.sha256(data).digest(), (len(found), len(data))
 
 
-def parts_received():
+def parts_received() -> Any:
     """Return how many parts of LFS files the hub has been sent."""
     with urllib.request.urlopen(f"{URL}/metrics") as answer:
         lines = answer.read().decode().splitlines()
@@ -85,7 +89,13 @@ def parts_received():
     return sum(int(float(line[len(route) :])) for line in lines if line.startswith(route))
 
 
-def fails(kind, function, *args, status=None, **kwargs):
+def fails(
+    kind: type[BaseException] | tuple[type[BaseException], ...],
+    function: Callable[..., Any],
+    *args: Any,
+    status: Any = None,
+    **kwargs: Any,
+) -> Any:
     """Insist that a call raises ``kind``, and return the error."""
     try:
         result = function(*args, **kwargs)
@@ -100,7 +110,7 @@ def fails(kind, function, *args, status=None, **kwargs):
     return raised
 
 
-def admin(*command):
+def admin(*command: str) -> Any:
     """Run ``hubstead …`` as the hub's administrator would, and return what it answers."""
     how = json.loads(os.environ["HUB_COMMAND"])
     done = subprocess.run(

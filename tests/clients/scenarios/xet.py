@@ -11,19 +11,21 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import hf_xet  # noqa: F401 - the scenario means nothing without it
 import huggingface_hub
 import steps
 from huggingface_hub import HfApi, HfFileSystem, hf_hub_download, snapshot_download
-from huggingface_hub.utils import RepositoryNotFoundError
 from steps import ANNA_TOKEN, BO_TOKEN, RUN, URL, needs, noise, step
 
-API = HfApi()
-BO = {"token": BO_TOKEN}
-ANNA = {"token": ANNA_TOKEN}
+API: Any = HfApi()
+RepositoryNotFoundError = needs(huggingface_hub.utils, "RepositoryNotFoundError")
+BO: dict[str, Any] = {"token": BO_TOKEN}
+ANNA: dict[str, Any] = {"token": ANNA_TOKEN}
 RELEASE = tuple(int(part) for part in huggingface_hub.__version__.split("."))
 XET = tuple(int(part) for part in os.environ["HF_XET"].split("."))
 MODEL = f"anna/{RUN}model"
@@ -34,18 +36,19 @@ BOS = f"bo/{RUN}model"
 BINARIES = Path(sys.executable).parent
 
 
-def mixed(size, seed):
+def mixed(size: int, seed: str) -> bytes:
     """Return what a model's file may be like: numbers, text, zeros, noise, repetitions."""
     block = noise(300_000, f"{seed} block")
     numbers = b"".join(struct.pack("<f", (n * 37 % 1000) / 1000) for n in range(100_000))
-    kinds = (
+    kinds: tuple[Callable[[int], bytes], ...] = (
         lambda n: noise(2_000_000, f"{seed} {n}"),
         lambda n: numbers + noise(64, f"{seed} {n}"),
         lambda n: f"{seed}, line {n} of a text\n".encode() * 20_000,
         lambda n: bytes(1_000_000),
         lambda n: block,
     )
-    parts, length = [], 0
+    parts: list[bytes] = []
+    length = 0
     while length < size:
         parts.append(kinds[len(parts) % len(kinds)](len(parts)))
         length += len(parts[-1])
@@ -79,7 +82,7 @@ FOLDER = {
 # -- what the hub tells ------------------------------------------------------------------------
 
 
-def answered(*parts):
+def answered(*parts: Any) -> Any:
     """Return how many calls the hub has answered whose route has all of these parts."""
     with urllib.request.urlopen(f"{URL}/metrics") as answer:
         lines = answer.read().decode().splitlines()
@@ -88,7 +91,7 @@ def answered(*parts):
     return sum(int(float(line.rpartition(" ")[2])) for line in chosen)
 
 
-def kept(repo_id, what="stored"):
+def kept(repo_id: str, what: str = "stored") -> Any:
     """Return the bytes that are kept for a repository, or only the unique or shared ones."""
     url = f"{URL}/api/models/{repo_id}?expand[]=deduplication"
     asked = urllib.request.Request(url, headers={"Authorization": f"Bearer {ANNA_TOKEN}"})
@@ -96,21 +99,21 @@ def kept(repo_id, what="stored"):
         return json.load(answer)["deduplication"][f"{what}Bytes"]
 
 
-def sent_xorbs():
+def sent_xorbs() -> Any:
     """Return how many xorbs clients have sent, to the hub or with its leave to S3."""
     routes = ("/xorb/default/", "/xorbs/default/", "/xorb-commits/default/")
     return sum(answered("POST ", route) for route in routes)
 
 
 @contextmanager
-def no_new_xorb():
+def no_new_xorb() -> Iterator[Any]:
     """Insist that no bytes of files go up meanwhile."""
     before = sent_xorbs()
     yield
     assert sent_xorbs() == before, "xorbs were sent"
 
 
-def xet_hash(repo_id, name, token=ANNA_TOKEN, kind=""):
+def xet_hash(repo_id: str, name: str, token: Any = ANNA_TOKEN, kind: str = "") -> Any:
     """Return the name of the Xet file that the hub tells, None for a plain one."""
     url = f"{URL}/{kind}{repo_id}/resolve/main/{name}"
     asked = urllib.request.Request(url, method="HEAD", headers={"Authorization": f"Bearer {token}"})
@@ -118,7 +121,7 @@ def xet_hash(repo_id, name, token=ANNA_TOKEN, kind=""):
         return answer.headers.get("X-Xet-Hash")
 
 
-def plain(repo_id, name, span=None):
+def plain(repo_id: str, name: str, span: Any = None) -> Any:
     """Return what GET answers, as any program would ask."""
     headers = {"Authorization": f"Bearer {ANNA_TOKEN}"}
     if span:
@@ -129,19 +132,21 @@ def plain(repo_id, name, span=None):
         return answer.read()
 
 
-def upload(data, name, repo_id=MODEL, who=ANNA_TOKEN, **more):
+def upload(
+    data: bytes, name: str, repo_id: str = MODEL, who: Any = ANNA_TOKEN, **more: Any
+) -> None:
     """Upload a file that lies on the disk: the earliest releases send bytes by LFS."""
     path = steps.file_of(data, Path(name).name)
     API.upload_file(path_or_fileobj=path, path_in_repo=name, repo_id=repo_id, token=who, **more)
     os.unlink(path)
 
 
-def download(name, repo_id=MODEL, who=ANNA_TOKEN, **more):
+def download(name: str, repo_id: str = MODEL, who: Any = ANNA_TOKEN, **more: Any) -> Any:
     """Download a file into a cache that holds nothing yet."""
     return hf_hub_download(repo_id, name, cache_dir=tempfile.mkdtemp(), token=who, **more)
 
 
-def apart(program, *arguments, **environment):
+def apart(program: Any, *arguments: str, **environment: Any) -> Any:
     """Run a program with this release on another machine, so to speak; return what it found."""
     home = tempfile.mkdtemp()
     env = {**os.environ, "HF_HOME": home, "HF_XET_CACHE": f"{home}/xet", **environment}
@@ -189,19 +194,21 @@ print("FOUND", hf_hub_download(repo_id, name, token=token))
 """
 
 
-def upload_apart(data, name, repo_id=MODEL, program=_UPLOAD, **environment):
+def upload_apart(
+    data: bytes, name: str, repo_id: str = MODEL, program: Any = _UPLOAD, **environment: Any
+) -> None:
     """Upload a file from a machine whose caches are empty."""
     path = steps.file_of(data, Path(name).name)
     apart(program, path, name, repo_id, ANNA_TOKEN, **environment)
     os.unlink(path)
 
 
-def upload_plain(data, name, repo_id):
+def upload_plain(data: bytes, name: str, repo_id: str) -> None:
     """Upload a file by LFS."""
     upload_apart(data, name, repo_id, _UPLOAD_PLAIN, HF_HUB_DISABLE_XET="1")
 
 
-def download_apart(*names, **environment):
+def download_apart(*names: Any, **environment: Any) -> Any:
     """Download files to a machine whose caches are empty, and return their paths there."""
     return apart(_DOWNLOAD, MODEL, ANNA_TOKEN, *names, **environment)
 
@@ -210,7 +217,7 @@ def download_apart(*names, **environment):
 
 
 @step
-def create():
+def create() -> None:
     """Create repositories."""
     for repo_id in (MODEL, AGAIN):
         API.create_repo(repo_id, **ANNA)
@@ -220,7 +227,7 @@ def create():
 
 
 @step
-def upload_sizes():
+def upload_sizes() -> None:
     """Upload files of 0 bytes, 1 byte, 3 KB, 130 KB, 49 MB and 70 MB."""
     for name, data in FILES.items():
         upload(data, name)
@@ -229,7 +236,7 @@ def upload_sizes():
 
 
 @step
-def download_sizes():
+def download_sizes() -> None:
     """Download them, equal byte by byte."""
     before = answered("GET ", "/reconstruction")
     for name, data in FILES.items():
@@ -238,18 +245,18 @@ def download_sizes():
 
 
 @step
-def download_all():
+def download_all() -> None:
     """Download the whole model, equal byte by byte."""
     folder = Path(snapshot_download(MODEL, cache_dir=tempfile.mkdtemp(), **ANNA))
     for name, data in FILES.items():
         steps.same_bytes(folder / name, data)
-    folder = tempfile.mkdtemp()
-    snapshot_download(MODEL, local_dir=folder, allow_patterns="k*.bin", **ANNA)
+    folder = Path(tempfile.mkdtemp())
+    snapshot_download(MODEL, local_dir=str(folder), allow_patterns="k*.bin", **ANNA)
     steps.same_bytes(f"{folder}/k130.bin", FILES["k130.bin"])
 
 
 @step
-def upload_bytes():
+def upload_bytes() -> None:
     """Upload bytes of the memory, and a file of an open handle."""
     data = noise(300_000, f"{RUN} bytes")
     API.upload_file(path_or_fileobj=data, path_in_repo="bytes.bin", repo_id=MODEL, **ANNA)
@@ -260,7 +267,7 @@ def upload_bytes():
 
 
 @step
-def upload_folder():
+def upload_folder() -> None:
     """Upload a folder with small and large files in one commit."""
     API.upload_folder(
         repo_id=DATASET, repo_type="dataset", folder_path=a_folder(), path_in_repo="f", **ANNA
@@ -270,7 +277,7 @@ def upload_folder():
     assert xet_hash(DATASET, "f/a/one.bin", kind="datasets/")
 
 
-def a_folder():
+def a_folder() -> Any:
     folder = Path(tempfile.mkdtemp())
     for name, data in FOLDER.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -279,7 +286,7 @@ def a_folder():
 
 
 @step
-def upload_large_folder():
+def upload_large_folder() -> None:
     """Upload a folder by upload_large_folder."""
     needs(API, "upload_large_folder")
     program = """
@@ -298,7 +305,7 @@ HfApi(token=token).upload_large_folder(
 
 
 @step
-def command_line():
+def command_line() -> None:
     """Upload a folder and download it by the command line."""
     command = BINARIES / ("hf" if (BINARIES / "hf").exists() else "huggingface-cli")
     home = tempfile.mkdtemp()
@@ -318,7 +325,7 @@ def command_line():
 
 
 @step
-def file_system_reads():
+def file_system_reads() -> None:
     """Read parts at odd offsets by HfFileSystem."""
     data = FILES["mixed.safetensors"]
     fs = HfFileSystem(token=ANNA_TOKEN, skip_instance_cache=True)
@@ -336,7 +343,7 @@ def file_system_reads():
 
 
 @step
-def file_system_writes():
+def file_system_writes() -> None:
     """Write, copy and delete by HfFileSystem."""
     fs = HfFileSystem(token=ANNA_TOKEN, skip_instance_cache=True)
     data = noise(6_000_001, f"{RUN} written")
@@ -349,11 +356,11 @@ def file_system_writes():
         fs.cp_file(f"{MODEL}/fs/written.bin", f"{AGAIN}/copied.bin")
     steps.same_bytes(download("copied.bin", AGAIN), data)
     fs.rm(f"{MODEL}/fs/written.bin")
-    assert not fs.exists(f"{MODEL}/fs/written.bin")
+    assert not needs(fs, "exists")(f"{MODEL}/fs/written.bin")
 
 
 @step
-def metadata():
+def metadata() -> None:
     """The lists tell the hash of Xet where the release reads it."""
     entries = {entry.path: entry for entry in API.list_repo_tree(MODEL, **ANNA)}
     entry = entries["k130.bin"]
@@ -368,7 +375,7 @@ def metadata():
 
 
 @step
-def upload_again():
+def upload_again() -> None:
     """Upload the same content again, elsewhere: nothing is kept twice, nor sent from 1.1.1 on."""
     before = kept(AGAIN, "unique")
     # Up to 1.1.0 clients remember nothing, and the hub tells them of one xorb at a time.
@@ -381,7 +388,7 @@ def upload_again():
 
 
 @step
-def upload_again_elsewhere():
+def upload_again_elsewhere() -> None:
     """Upload it from a machine that remembers nothing: what is sent again is under 1%."""
     before = bytes_of_xorbs()
     upload_apart(FILES["mixed.safetensors"], "apart/mixed.safetensors", AGAIN)
@@ -389,13 +396,13 @@ def upload_again_elsewhere():
     steps.same_bytes(download("apart/mixed.safetensors", AGAIN), FILES["mixed.safetensors"])
 
 
-def bytes_of_xorbs():
+def bytes_of_xorbs() -> Any:
     """Return how many bytes the hub keeps for all repositories."""
     return steps.admin("stats")["total"]["xorb_bytes"]
 
 
 @step
-def insertion():
+def insertion() -> None:
     """Upload a file with bytes inserted in its middle: only what is around them is kept anew."""
     data = FILES["mixed.safetensors"]
     changed = data[: LARGE // 2] + b"seventeen bytes.." + data[LARGE // 2 :]
@@ -406,7 +413,7 @@ def insertion():
 
 
 @step
-def repeats():
+def repeats() -> None:
     """Upload a file that repeats itself: one copy is kept."""
     block = noise(1_000_000, f"{RUN} block")
     before = kept(MODEL)
@@ -419,7 +426,7 @@ def repeats():
 
 
 @step
-def plain_download():
+def plain_download() -> None:
     """Files of Xet come down by plain HTTP, and with HF_HUB_DISABLE_XET=1 (which 0.30 lacks)."""
     before = answered("GET ", "/reconstruction")
     if RELEASE >= (0, 31):  # before, there is no such switch
@@ -436,7 +443,7 @@ def plain_download():
 
 
 @step
-def plain_upload():
+def plain_upload() -> None:
     """What was uploaded with HF_HUB_DISABLE_XET=1 comes down with Xet switched on."""
     data = noise(5_000_000, f"{RUN} plain")
     upload_plain(data, "plain.bin", MODEL)
@@ -450,14 +457,14 @@ def plain_upload():
 
 
 @step
-def plain_upload_of_known():
+def plain_upload_of_known() -> None:
     """What is there by Xet is uploaded with HF_HUB_DISABLE_XET=1, and comes down."""
     upload_plain(FILES["k130.bin"], "known.bin", HIDDEN)
     steps.same_bytes(download("known.bin", HIDDEN), FILES["k130.bin"])
 
 
 @step
-def switches():
+def switches() -> None:
     """Older forms of the protocol, and parts at once, by the switches of hf_xet."""
     data = noise(3_000_000, f"{RUN} switches")
     for number, switch in enumerate(
@@ -491,7 +498,7 @@ def switches():
 
 
 @step
-def hidden():
+def hidden() -> None:
     """A private repository gives nothing to strangers, nor do the tokens of Xet."""
     upload(FILES["k3.bin"], "k3.bin", HIDDEN)
     for who in (BO_TOKEN, False):
@@ -504,7 +511,7 @@ def hidden():
 
 
 @step
-def hidden_meanwhile():
+def hidden_meanwhile() -> None:
     """Content that became private, then vanished, does not break who remembers it."""
     data = noise(4_000_000, f"{RUN} meanwhile")
     passing = f"anna/{RUN}passing"
@@ -523,7 +530,7 @@ def hidden_meanwhile():
 
 
 @step
-def lost_membership():
+def lost_membership() -> None:
     """Who was put out of an organization keeps what they made, and reads no more of it."""
     data = noise(4_000_000, f"{RUN} membership")
     inner = f"acme/{RUN}inner"
@@ -542,7 +549,7 @@ def lost_membership():
 
 
 @step
-def delete_repos():
+def delete_repos() -> None:
     """Delete repositories; what others made of the same content stays."""
     API.delete_repo(MODEL, **ANNA)
     steps.fails(RepositoryNotFoundError, download, "k3.bin")
@@ -552,7 +559,7 @@ def delete_repos():
     steps.same_bytes(download("after.safetensors", BOS, BO_TOKEN), FILES["mixed.safetensors"])
 
 
-def installed():
+def installed() -> Any:
     """Return the version of hf_xet; 1.0 does not tell it itself."""
     from importlib.metadata import version
 

@@ -6,12 +6,17 @@ import os
 import random
 import socket
 import struct
+from collections.abc import Callable
+from pathlib import Path
 
 import httpx2
 import pytest
+from tests.support.http_server import RunningServer
 
 
-def test_a_file_arrives_whole_and_the_connection_stays_open(live, folder):
+def test_a_file_arrives_whole_and_the_connection_stays_open(
+    live: RunningServer, folder: Path
+) -> None:
     content = (folder / "file-big").read_bytes()
     with live.connect() as wire:
         for _ in range(3):
@@ -25,7 +30,9 @@ def test_a_file_arrives_whole_and_the_connection_stays_open(live, folder):
             assert "server" not in headers
 
 
-def test_zero_copy_is_offered_and_receiving_only_for_a_body_of_known_length(live):
+def test_zero_copy_is_offered_and_receiving_only_for_a_body_of_known_length(
+    live: RunningServer,
+) -> None:
     with httpx2.Client() as client:
         client.get(live.url + "/hello")
         client.post(live.url + "/hello", content=b"x")
@@ -34,7 +41,7 @@ def test_zero_copy_is_offered_and_receiving_only_for_a_body_of_known_length(live
     assert live.app.offered == [zero_copy, zero_copy | {"hubstead.receive_into"}, zero_copy]
 
 
-def test_ranges_are_cut_to_the_byte(live, folder):
+def test_ranges_are_cut_to_the_byte(live: RunningServer, folder: Path) -> None:
     content = (folder / "file-big").read_bytes()
     chance = random.Random(2)
     with live.connect() as wire:
@@ -48,7 +55,7 @@ def test_ranges_are_cut_to_the_byte(live, folder):
             assert body == content[first : last + 1]
 
 
-def test_pipelined_requests_are_answered_in_order(live, folder):
+def test_pipelined_requests_are_answered_in_order(live: RunningServer, folder: Path) -> None:
     content = (folder / "file-big").read_bytes()
     with live.connect() as wire:
         ranges = [(0, 0), (5, 1_500_000), (7, 9), (1_000_000, 3_000_000)]
@@ -64,7 +71,7 @@ def test_pipelined_requests_are_answered_in_order(live, folder):
 
 
 @pytest.mark.parametrize("name", ["file-big", "parts", "hello", "file-empty"])
-def test_head_has_the_headers_of_get_and_no_body(live, name):
+def test_head_has_the_headers_of_get_and_no_body(live: RunningServer, name: str) -> None:
     with live.connect() as wire:
         wire.request("HEAD", f"/{name}", "Range: bytes=0-1\r\n")
         status, head = wire.head()
@@ -77,7 +84,7 @@ def test_head_has_the_headers_of_get_and_no_body(live, name):
     }
 
 
-def test_an_empty_file_is_served_and_has_no_ranges(live):
+def test_an_empty_file_is_served_and_has_no_ranges(live: RunningServer) -> None:
     with live.connect() as wire:
         wire.request("GET", "/file-empty")
         assert wire.answer()[::2] == (200, b"")
@@ -88,7 +95,7 @@ def test_an_empty_file_is_served_and_has_no_ranges(live):
             assert (status, headers["content-range"], body) == (200, "bytes */0", b"")
 
 
-def test_a_source_without_a_file_is_sent_in_parts(live, folder):
+def test_a_source_without_a_file_is_sent_in_parts(live: RunningServer, folder: Path) -> None:
     content = (folder / "file-big").read_bytes()
     with httpx2.Client() as client:
         assert client.get(live.url + "/parts").content == content
@@ -96,7 +103,7 @@ def test_a_source_without_a_file_is_sent_in_parts(live, folder):
         assert (part.status_code, part.content) == (206, content[150000:450001])
 
 
-def test_what_the_client_has_is_not_sent_again(live):
+def test_what_the_client_has_is_not_sent_again(live: RunningServer) -> None:
     with httpx2.Client() as client:
         for value in ('"tag"', 'W/"tag"', '"other", "tag"', "*", "tag"):
             answer = client.get(live.url + "/file-big", headers={"if-none-match": value})
@@ -108,7 +115,7 @@ def test_what_the_client_has_is_not_sent_again(live):
         assert answer.status_code == 200
 
 
-def test_if_range_sends_the_part_only_if_the_file_is_the_same(live):
+def test_if_range_sends_the_part_only_if_the_file_is_the_same(live: RunningServer) -> None:
     with httpx2.Client() as client:
         for value, status in [('"tag"', 206), ('W/"tag"', 200), ('"x"', 200), ("junk", 200)]:
             headers = {"range": "bytes=2-3", "if-range": value}
@@ -118,7 +125,9 @@ def test_if_range_sends_the_part_only_if_the_file_is_the_same(live):
 
 
 @pytest.mark.parametrize("name", ["file-big", "parts", "hello"])
-def test_several_ranges_come_as_parts_of_one_answer(live, folder, name):
+def test_several_ranges_come_as_parts_of_one_answer(
+    live: RunningServer, folder: Path, name: str
+) -> None:
     content = b"hello" if name == "hello" else (folder / "file-big").read_bytes()
     spans = [(3, 4), (0, 1)] if name == "hello" else [(2_000_000, 2_999_999), (0, 1), (5, 5)]
     asked = "bytes=" + ",".join(f"{first}-{last}" for first, last in spans)
@@ -139,13 +148,15 @@ def test_several_ranges_come_as_parts_of_one_answer(live, folder, name):
     assert answer.content == parts + b"--%b--\r\n" % boundary.encode()
 
 
-def test_ranges_that_overlap_are_refused(live):
+def test_ranges_that_overlap_are_refused(live: RunningServer) -> None:
     with httpx2.Client() as client:
         answer = client.get(live.url + "/file-big", headers={"range": "bytes=0-9,9-20"})
     assert answer.status_code == 416
 
 
-def test_a_chunked_answer_may_hold_files_too(start, folder):
+def test_a_chunked_answer_may_hold_files_too(
+    start: Callable[..., RunningServer], folder: Path
+) -> None:
     content = (folder / "file-big").read_bytes()
     live = start()
     with httpx2.Client() as client:
@@ -155,14 +166,16 @@ def test_a_chunked_answer_may_hold_files_too(start, folder):
         assert client.get(live.url + "/hello").content == b"hello"
 
 
-def test_a_client_that_stops_reading_is_dropped(strict):
+def test_a_client_that_stops_reading_is_dropped(strict: RunningServer) -> None:
     with strict.connect() as wire:
         wire.request("GET", "/file-huge")
         assert strict.outcome() == "ClientGone"
     strict.wait_until_idle()
 
 
-def test_a_client_that_reads_slowly_gets_everything(start, folder):
+def test_a_client_that_reads_slowly_gets_everything(
+    start: Callable[..., RunningServer], folder: Path
+) -> None:
     live = start(extensions=True)
     content = (folder / "file-big").read_bytes()
     sock = socket.socket()
@@ -177,7 +190,7 @@ def test_a_client_that_reads_slowly_gets_everything(start, folder):
 
 
 @pytest.mark.parametrize("way", ["reset", "close"])
-def test_a_client_that_vanishes_costs_nothing(live, way):
+def test_a_client_that_vanishes_costs_nothing(live: RunningServer, way: str) -> None:
     before = open_descriptors()
     for index in range(5):
         with live.connect() as wire:
@@ -191,7 +204,9 @@ def test_a_client_that_vanishes_costs_nothing(live, way):
     assert open_descriptors() <= before
 
 
-def test_a_file_that_is_shorter_than_promised_never_looks_complete(live, folder, tmp_path):
+def test_a_file_that_is_shorter_than_promised_never_looks_complete(
+    live: RunningServer, folder: Path, tmp_path: Path
+) -> None:
     path = folder / "file-shrinking"
     path.write_bytes(bytes(50_000_000))
     try:
@@ -207,7 +222,9 @@ def test_a_file_that_is_shorter_than_promised_never_looks_complete(live, folder,
 
 
 @pytest.mark.parametrize("loop", ["auto", "asyncio"])
-def test_it_works_on_either_event_loop(start, folder, loop):
+def test_it_works_on_either_event_loop(
+    start: Callable[..., RunningServer], folder: Path, loop: str
+) -> None:
     live = start(loop=loop)
     content = (folder / "file-big").read_bytes()
     with httpx2.Client() as client:
@@ -217,7 +234,9 @@ def test_it_works_on_either_event_loop(start, folder, loop):
         assert client.get(live.url + "/hello").content == b"hello"
 
 
-def test_a_file_the_kernel_cannot_send_is_copied(start, folder, monkeypatch):
+def test_a_file_the_kernel_cannot_send_is_copied(
+    start: Callable[..., RunningServer], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import errno
 
     def refuse(*args: object) -> int:

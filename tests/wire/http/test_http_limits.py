@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
+from typing import Any
 
 import httpx2
 import pytest
-from tests.support.http_server import HASTY, TIGHT, with_limits
+from starlette.types import Receive, Scope, Send
+from tests.support.http_server import HASTY, TIGHT, RawConnection, RunningServer, with_limits
 from tests.support.processes import wait_until
 
 
 @pytest.fixture
-def tight(start):
+def tight(start: Callable[..., RunningServer]) -> Any:
     return start(TIGHT)
 
 
 @pytest.fixture
-def hasty(start):
+def hasty(start: Callable[..., RunningServer]) -> Any:
     return start(HASTY)
 
 
-def refusal(wire) -> tuple[int, str]:
+def refusal(wire: RawConnection) -> tuple[int, str]:
     status, headers, body = wire.answer()
     assert headers["content-type"] == "application/json"
     assert headers["connection"] == "close"
@@ -32,26 +35,26 @@ def refusal(wire) -> tuple[int, str]:
     return status, error
 
 
-def test_headers_in_all_larger_than_the_limit_are_refused(tight):
+def test_headers_in_all_larger_than_the_limit_are_refused(tight: RunningServer) -> None:
     with tight.connect() as wire:
         wire.request("GET", "/hello", "".join(f"X-{i}: {'y' * 90}\r\n" for i in range(30)))
         assert refusal(wire) == (431, "The request's headers are larger than 2000 bytes.")
 
 
-def test_headers_up_to_the_limit_are_taken(tight):
+def test_headers_up_to_the_limit_are_taken(tight: RunningServer) -> None:
     with tight.connect() as wire:
         wire.request("GET", "/hello", f"X-Long: {'y' * 1900}\r\n")
         assert wire.answer()[2] == b"hello"
 
 
-def test_headers_without_end_are_refused_before_they_fill_the_memory(tight):
+def test_headers_without_end_are_refused_before_they_fill_the_memory(tight: RunningServer) -> None:
     with tight.connect() as wire:
         wire.send(b"GET /hello HTTP/1.1\r\nX: " + b"y" * 5000)
         assert refusal(wire)[0] == 431
     assert tight.app.offered == []
 
 
-def test_many_small_pieces_of_header_are_counted_too(tight):
+def test_many_small_pieces_of_header_are_counted_too(tight: RunningServer) -> None:
     with tight.connect() as wire:
         wire.send(b"GET /hello HTTP/1.1\r\nX: ")
         for _ in range(30):
@@ -60,13 +63,13 @@ def test_many_small_pieces_of_header_are_counted_too(tight):
         assert refusal(wire)[0] == 431
 
 
-def test_an_address_longer_than_the_limit_is_refused(tight):
+def test_an_address_longer_than_the_limit_is_refused(tight: RunningServer) -> None:
     with tight.connect() as wire:
         wire.request("GET", "/" + "a" * 501)
         assert refusal(wire) == (414, "The request's address is longer than 500 bytes.")
 
 
-def test_headers_that_do_not_come_to_an_end_in_time_are_refused(hasty):
+def test_headers_that_do_not_come_to_an_end_in_time_are_refused(hasty: RunningServer) -> None:
     with hasty.connect() as wire:
         wire.send(b"GET /hello HTTP/1.1\r\nHost: x\r\n")
         started = time.monotonic()
@@ -74,7 +77,7 @@ def test_headers_that_do_not_come_to_an_end_in_time_are_refused(hasty):
         assert 0.3 < time.monotonic() - started < 30
 
 
-def test_slow_headers_are_refused_on_a_kept_connection_too(hasty):
+def test_slow_headers_are_refused_on_a_kept_connection_too(hasty: RunningServer) -> None:
     with hasty.connect() as wire:
         wire.request("GET", "/hello")
         wire.answer()
@@ -82,12 +85,12 @@ def test_slow_headers_are_refused_on_a_kept_connection_too(hasty):
         assert refusal(wire)[0] == 408
 
 
-def test_a_connection_on_which_nothing_is_said_is_closed(hasty):
+def test_a_connection_on_which_nothing_is_said_is_closed(hasty: RunningServer) -> None:
     with hasty.connect() as wire:
         assert wire.rest() == b""
 
 
-def test_an_idle_connection_is_closed_and_blank_lines_do_not_keep_it(hasty):
+def test_an_idle_connection_is_closed_and_blank_lines_do_not_keep_it(hasty: RunningServer) -> None:
     with hasty.connect() as wire:
         wire.request("GET", "/hello")
         wire.answer()
@@ -97,7 +100,7 @@ def test_an_idle_connection_is_closed_and_blank_lines_do_not_keep_it(hasty):
         assert time.monotonic() - started < 30
 
 
-def test_an_idle_connection_is_closed_after_an_unwanted_body_was_read(hasty):
+def test_an_idle_connection_is_closed_after_an_unwanted_body_was_read(hasty: RunningServer) -> None:
     with hasty.connect() as wire:
         wire.send(b"PUT /denied HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345")
         wire.answer()
@@ -107,7 +110,7 @@ def test_an_idle_connection_is_closed_after_an_unwanted_body_was_read(hasty):
         assert 0.3 < time.monotonic() - started < 30
 
 
-def test_a_long_answer_is_not_cut_by_the_idle_timer(hasty):
+def test_a_long_answer_is_not_cut_by_the_idle_timer(hasty: RunningServer) -> None:
     with hasty.connect() as wire:
         wire.send(b"PUT /denied HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345")
         wire.answer()
@@ -133,21 +136,23 @@ def test_a_long_answer_is_not_cut_by_the_idle_timer(hasty):
         b"CONNECT example.com:443 HTTP/1.1\r\nHost: x\r\n\r\n",
     ],
 )
-def test_what_is_not_http_gets_a_readable_400(tight, junk):
+def test_what_is_not_http_gets_a_readable_400(tight: RunningServer, junk: bytes) -> None:
     with tight.connect() as wire:
         wire.send(junk)
         assert refusal(wire)[0] == 400
     assert tight.app.offered == []
 
 
-def test_junk_behind_a_request_is_refused_after_the_request_was_answered(tight):
+def test_junk_behind_a_request_is_refused_after_the_request_was_answered(
+    tight: RunningServer,
+) -> None:
     with tight.connect() as wire:
         wire.send(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n???\r\n\r\n")
         assert wire.answer()[2] == b"hello"
         assert refusal(wire)[0] == 400
 
 
-def test_a_broken_chunk_ends_the_request(tight):
+def test_a_broken_chunk_ends_the_request(tight: RunningServer) -> None:
     with tight.connect() as wire:
         wire.request("PUT", "/upload", "Transfer-Encoding: chunked\r\n")
         wire.send(b"3\r\nabc\r\nnonsense\r\n")
@@ -155,7 +160,7 @@ def test_a_broken_chunk_ends_the_request(tight):
     assert tight.outcome() == "ClientGone"
 
 
-def test_a_trailer_does_not_become_a_header(tight):
+def test_a_trailer_does_not_become_a_header(tight: RunningServer) -> None:
     with tight.connect() as wire:
         wire.request("PUT", "/upload", "Transfer-Encoding: chunked\r\n")
         wire.send(b"3\r\nabc\r\n0\r\nX-Late: 1\r\n\r\n")
@@ -164,7 +169,7 @@ def test_a_trailer_does_not_become_a_header(tight):
         assert wire.answer()[0] == 200
 
 
-def test_one_connection_too_many_is_told_so(start):
+def test_one_connection_too_many_is_told_so(start: Callable[..., RunningServer]) -> None:
     live = start(with_limits(max_connections=2))
     with live.connect() as one, live.connect() as two:
         for wire in (one, two):
@@ -177,7 +182,7 @@ def test_one_connection_too_many_is_told_so(start):
         assert one.answer()[0] == 200
 
 
-def test_requests_may_not_queue_without_end(start):
+def test_requests_may_not_queue_without_end(start: Callable[..., RunningServer]) -> None:
     live = start(with_limits(pipelined_requests=10))
     with live.connect() as wire:
         for _ in range(20):
@@ -185,14 +190,14 @@ def test_requests_may_not_queue_without_end(start):
         assert wire.rest().count(b" 200 OK") == 11
 
 
-def test_a_small_answer_is_one_packet(tight):
+def test_a_small_answer_is_one_packet(tight: RunningServer) -> None:
     with tight.connect() as wire:
         for _ in range(50):
             wire.request("GET", "/hello")
             assert wire.more().endswith(b"hello")
 
 
-def test_a_head_does_not_wait_for_a_body_that_takes_its_time(tight):
+def test_a_head_does_not_wait_for_a_body_that_takes_its_time(tight: RunningServer) -> None:
     with tight.connect() as wire:
         wire.request("GET", "/late-body")
         assert wire.head()[0] == 200
@@ -200,7 +205,7 @@ def test_a_head_does_not_wait_for_a_body_that_takes_its_time(tight):
         assert wire.body(5) == b"there"
 
 
-def test_a_client_that_never_reads_its_answers_is_dropped(hasty):
+def test_a_client_that_never_reads_its_answers_is_dropped(hasty: RunningServer) -> None:
     with hasty.connect() as wire:
         request = b"GET /file-big HTTP/1.1\r\nHost: x\r\n\r\n"
         wire.send(request * 20)
@@ -208,7 +213,7 @@ def test_a_client_that_never_reads_its_answers_is_dropped(hasty):
         hasty.wait_until_idle()
 
 
-def test_a_failing_application_says_so_in_json(tight):
+def test_a_failing_application_says_so_in_json(tight: RunningServer) -> None:
     with httpx2.Client() as client:
         answer = client.get(tight.url + "/crash")
     assert (answer.status_code, answer.json()) == (500, {"error": "Internal Server Error"})
@@ -222,12 +227,14 @@ def test_a_failing_application_says_so_in_json(tight):
         ("http://elsewhere/shape?q", b"/shape", "/shape", b"q"),
     ],
 )
-def test_the_address_reaches_the_application_as_it_was_sent(start, target, raw, path, query):
+def test_the_address_reaches_the_application_as_it_was_sent(
+    start: Callable[..., RunningServer], target: str, raw: str, path: str, query: str
+) -> None:
     live = start()
     served = live.server.config.loaded_app
-    seen = {}
+    seen: dict[str, Any] = {}
 
-    async def app(scope, receive, send):
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         seen.update(scope)
         await live.app.do_hello(scope, receive, send)
 
@@ -243,7 +250,9 @@ def test_the_address_reaches_the_application_as_it_was_sent(start, target, raw, 
 
 @pytest.mark.parametrize("name", ["Upgrade", "upgrade", "UPGRADE"])
 @pytest.mark.parametrize("framing", ["length", "chunks"])
-def test_a_request_to_upgrade_is_answered_as_plain_http(tight, framing, name):
+def test_a_request_to_upgrade_is_answered_as_plain_http(
+    tight: RunningServer, framing: str, name: str
+) -> None:
     """Java's client asks for h2c with every request, and curl does with --http2."""
     lines = (
         f"Connection: Upgrade, HTTP2-Settings\r\n{name}: h2c\r\nHTTP2-Settings: AAEAAEAAAAIA\r\n"
@@ -263,7 +272,9 @@ def test_a_request_to_upgrade_is_answered_as_plain_http(tight, framing, name):
 
 
 @pytest.mark.parametrize("step", [1, 7])
-def test_however_a_head_is_split_a_request_to_upgrade_keeps_its_body(tight, step):
+def test_however_a_head_is_split_a_request_to_upgrade_keeps_its_body(
+    tight: RunningServer, step: Any
+) -> None:
     lines = "Connection: Upgrade\r\nUpgrade-Insecure-Requests: 1\r\nUpgrade: h2c\r\n"
     request = f"\r\nPOST /read HTTP/1.1\r\nHost: x\r\n{lines}Content-Length: 5\r\n\r\nbytes"
     with tight.connect() as wire:
@@ -275,7 +286,7 @@ def test_however_a_head_is_split_a_request_to_upgrade_keeps_its_body(tight, step
             assert (status, json.loads(body)["count"]) == (200, 5)
 
 
-def test_pieces_of_the_name_of_a_header_are_put_together_again(tight):
+def test_pieces_of_the_name_of_a_header_are_put_together_again(tight: RunningServer) -> None:
     for split in range(1, 14):
         head = b"GET /shape?" + b"%d" % split + b" HTTP/1.1\r\nUpgradeable: no\r\n\r\n"
         at = head.index(b"\r\n") + split

@@ -12,10 +12,12 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
-from tests.support.http_server import App, RawConnection
+from tests.support.http_server import App, RawConnection, RunningServer
 
 from hubstead.wire.http import HubServer, outflow
 
@@ -72,17 +74,20 @@ def ask(process: subprocess.Popen[str], seconds: float) -> RawConnection:
 
 
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_lets_the_running_request_finish_and_the_caller_close_its_things(run, sig):
+def test_a_signal_lets_the_running_request_finish_and_the_caller_close_its_things(
+    run: Callable[..., subprocess.Popen[str]], sig: Any
+) -> None:
     process = run("0")
     with ask(process, 0.5) as wire:
         process.send_signal(sig)
         status, headers, body = wire.answer()
         assert (status, body, headers["connection"]) == (200, b"done", "close")
+    assert process.stdout is not None
     assert process.stdout.read() == "closed\nreturned\n"
     assert process.wait(5) == 0
 
 
-def test_a_second_signal_ends_it_at_once(run):
+def test_a_second_signal_ends_it_at_once(run: Callable[..., subprocess.Popen[str]]) -> None:
     process = run("0")
     with ask(process, 60) as wire:
         process.terminate()
@@ -95,22 +100,25 @@ def test_a_second_signal_ends_it_at_once(run):
         assert b"done" not in wire.rest()
 
 
-def test_an_address_in_use_is_a_failure(run):
+def test_an_address_in_use_is_a_failure(run: Callable[..., subprocess.Popen[str]]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert run(str(taken.getsockname()[1])).wait(10) != 0
 
 
-def test_an_application_that_cannot_start_is_a_failure(run):
+def test_an_application_that_cannot_start_is_a_failure(
+    run: Callable[..., subprocess.Popen[str]],
+) -> None:
     process = run("0", "broken")
     assert process.wait(10) != 0
+    assert process.stdout is not None
     assert process.stdout.read() == ""
 
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl to make a certificate")
-def test_over_tls_everything_takes_the_ordinary_path(folder, tmp_path):
+def test_over_tls_everything_takes_the_ordinary_path(folder: Path, tmp_path: Path) -> None:
     certificate, key = tmp_path / "certificate", tmp_path / "key"
     make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=x"
-    command = [*make.split(), "-keyout", key, "-out", certificate]
+    command: list[str | Path] = [*make.split(), "-keyout", key, "-out", certificate]
     subprocess.run(command, check=True, capture_output=True)
     app = App(folder, extensions=True)
     started = threading.Event()
@@ -137,7 +145,9 @@ def test_over_tls_everything_takes_the_ordinary_path(folder, tmp_path):
     assert not thread.is_alive()
 
 
-def test_a_file_that_is_not_in_memory_is_read_in_a_thread_first(start, folder, monkeypatch):
+def test_a_file_that_is_not_in_memory_is_read_in_a_thread_first(
+    start: Callable[..., RunningServer], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     threads = set()
     read = outflow._bring_in
 

@@ -7,8 +7,10 @@ import json
 import random
 import threading
 import time
+from pathlib import Path
 
 import pytest
+from tests.support.http_server import RawConnection, RunningServer
 
 SIZES = [1, 100, 65_536, 70_000, 300_000]
 
@@ -42,7 +44,7 @@ def in_chunks(chance: random.Random, body: bytes) -> bytes:
     return coded + b"0\r\n\r\n"
 
 
-def send_in_pieces(wire, stream: bytes, chance: random.Random) -> None:
+def send_in_pieces(wire: RawConnection, stream: bytes, chance: random.Random) -> None:
     while stream:
         size = chance.choice([1, 7, 100, 5000, 65_536, 200_000, 1_000_000])
         wire.send(stream[:size])
@@ -52,7 +54,9 @@ def send_in_pieces(wire, stream: bytes, chance: random.Random) -> None:
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_mixed_requests_on_one_connection_are_answered_in_order(live, folder, seed):
+def test_mixed_requests_on_one_connection_are_answered_in_order(
+    live: RunningServer, folder: Path, seed: int
+) -> None:
     chance = random.Random(seed)
     content = (folder / "file-big").read_bytes()
     requests = [a_request(chance, content) for _ in range(chance.randint(1, 12))]

@@ -9,11 +9,13 @@ import json
 import random
 import socket
 import time
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx2
 import pytest
 import requests
-from tests.support.http_server import with_limits
+from tests.support.http_server import RunningServer, with_limits
 from tests.support.processes import wait_until
 
 BIG = 50_000_000
@@ -25,7 +27,9 @@ def sha256(data: bytes) -> str:
 
 
 @pytest.mark.parametrize("size", [1, 100, 65_536, 65_537, 1_048_576, 1_048_577, 3_000_001])
-def test_a_body_of_any_size_arrives_exactly_and_the_connection_stays_open(live, size):
+def test_a_body_of_any_size_arrives_exactly_and_the_connection_stays_open(
+    live: RunningServer, size: int
+) -> None:
     with live.connect() as wire:
         for _ in range(2):
             wire.request("PUT", "/upload", body=DATA[:size])
@@ -37,14 +41,18 @@ def test_a_body_of_any_size_arrives_exactly_and_the_connection_stays_open(live, 
         assert wire.answer()[2] == b"hello"
 
 
-def test_bodies_of_known_length_are_received_in_upload_threads(start):
+def test_bodies_of_known_length_are_received_in_upload_threads(
+    start: Callable[..., RunningServer],
+) -> None:
     live = start()
     with httpx2.Client() as client:
         client.put(live.url + "/upload", content=DATA)
     assert {name.partition("_")[0] for name in live.app.consumer_threads} == {"upload"}
 
 
-def test_when_all_threads_are_taken_the_ordinary_path_serves(start):
+def test_when_all_threads_are_taken_the_ordinary_path_serves(
+    start: Callable[..., RunningServer],
+) -> None:
     live = start(with_limits(upload_threads=0))
     with httpx2.Client() as client:
         answer = client.put(live.url + "/upload", content=DATA)
@@ -52,7 +60,7 @@ def test_when_all_threads_are_taken_the_ordinary_path_serves(start):
     assert not any(name.startswith("upload") for name in live.app.consumer_threads)
 
 
-def test_a_request_behind_the_body_is_not_taken_for_body(live):
+def test_a_request_behind_the_body_is_not_taken_for_body(live: RunningServer) -> None:
     with live.connect() as wire:
         for _ in range(2):
             request = b"PUT /upload HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(DATA)
@@ -61,7 +69,7 @@ def test_a_request_behind_the_body_is_not_taken_for_body(live):
             assert wire.answer()[2] == b"hello"
 
 
-def test_pipelined_uploads_are_taken_one_after_the_other(live):
+def test_pipelined_uploads_are_taken_one_after_the_other(live: RunningServer) -> None:
     sizes = [10, 200_000, 1, 1_500_000]
     with live.connect() as wire:
         for size in sizes:
@@ -70,7 +78,7 @@ def test_pipelined_uploads_are_taken_one_after_the_other(live):
             assert json.loads(wire.answer()[2]) == {"count": size, "sha256": sha256(DATA[:size])}
 
 
-def test_a_body_in_crumbs_arrives(live):
+def test_a_body_in_crumbs_arrives(live: RunningServer) -> None:
     with live.connect() as wire:
         wire.send(b"PUT /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 30\r\n\r\n")
         for index in range(30):
@@ -79,7 +87,7 @@ def test_a_body_in_crumbs_arrives(live):
         assert json.loads(wire.answer()[2])["sha256"] == sha256(DATA[:30])
 
 
-def test_an_empty_body_is_no_special_case(live):
+def test_an_empty_body_is_no_special_case(live: RunningServer) -> None:
     with live.connect() as wire:
         wire.send(b"PUT /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
         assert json.loads(wire.answer()[2]) == {"count": 0, "sha256": sha256(b"")}
@@ -87,8 +95,8 @@ def test_an_empty_body_is_no_special_case(live):
         assert wire.answer()[2] == b"hello"
 
 
-def test_chunked_bodies_arrive(live):
-    def parts():
+def test_chunked_bodies_arrive(live: RunningServer) -> None:
+    def parts() -> Iterator[Any]:
         for at in range(0, len(DATA), 70_001):
             yield DATA[at : at + 70_001]
 
@@ -98,7 +106,7 @@ def test_chunked_bodies_arrive(live):
             assert answer.json() == {"count": len(DATA), "sha256": sha256(DATA)}
 
 
-def test_a_client_that_asks_first_is_told_to_go_on(live):
+def test_a_client_that_asks_first_is_told_to_go_on(live: RunningServer) -> None:
     with live.connect() as wire:
         head = f"PUT /upload HTTP/1.1\r\nHost: x\r\nContent-Length: {len(DATA)}\r\n"
         wire.send(head.encode() + b"Expect: 100-continue\r\n\r\n")
@@ -109,7 +117,7 @@ def test_a_client_that_asks_first_is_told_to_go_on(live):
         assert "connection" not in headers
 
 
-def test_a_client_that_asks_first_and_is_refused_never_sends_the_body(live):
+def test_a_client_that_asks_first_and_is_refused_never_sends_the_body(live: RunningServer) -> None:
     with live.connect() as wire:
         wire.send(b"PUT /denied HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n")
         wire.send(b"Expect: 100-continue\r\n\r\n")
@@ -120,7 +128,9 @@ def test_a_client_that_asks_first_and_is_refused_never_sends_the_body(live):
 
 @pytest.mark.parametrize("sent", [0, 10, 2_000_000])
 @pytest.mark.parametrize("way", ["shutdown", "close"])
-def test_a_body_cut_short_is_told_apart_from_a_whole_one(live, sent, way):
+def test_a_body_cut_short_is_told_apart_from_a_whole_one(
+    live: RunningServer, sent: Any, way: str
+) -> None:
     with live.connect() as wire:
         head = f"PUT /upload HTTP/1.1\r\nHost: x\r\nContent-Length: {len(DATA)}\r\n\r\n"
         wire.send(head.encode() + DATA[:sent])
@@ -131,7 +141,7 @@ def test_a_body_cut_short_is_told_apart_from_a_whole_one(live, sent, way):
     live.wait_until_idle()
 
 
-def test_a_body_that_stops_arriving_is_given_up(strict):
+def test_a_body_that_stops_arriving_is_given_up(strict: RunningServer) -> None:
     with strict.connect() as wire:
         wire.send(
             b"PUT /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n" + DATA[:50000]
@@ -144,7 +154,7 @@ def test_a_body_that_stops_arriving_is_given_up(strict):
         assert strict.outcome() == "SlowClient"
 
 
-def test_a_body_that_trickles_is_given_up(strict):
+def test_a_body_that_trickles_is_given_up(strict: RunningServer) -> None:
     with strict.connect() as wire:
         wire.send(b"PUT /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
         for _ in range(40):
@@ -156,7 +166,7 @@ def test_a_body_that_trickles_is_given_up(strict):
         assert strict.outcome() == "SlowClient"
 
 
-def test_a_slow_but_steady_body_is_patience_enough(start):
+def test_a_slow_but_steady_body_is_patience_enough(start: Callable[..., RunningServer]) -> None:
     live = start(with_limits(body_min_bytes_per_s=1000, body_grace_s=0.3))
     with live.connect() as wire:
         wire.send(b"PUT /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 40000\r\n\r\n")
@@ -166,7 +176,9 @@ def test_a_slow_but_steady_body_is_patience_enough(start):
         assert wire.answer()[0] == 200
 
 
-def test_when_the_consumer_fails_the_answer_is_read_and_the_connection_goes_on(live):
+def test_when_the_consumer_fails_the_answer_is_read_and_the_connection_goes_on(
+    live: RunningServer,
+) -> None:
     with live.connect() as wire:
         for _ in range(2):
             wire.request("PUT", "/failing-upload", body=DATA)
@@ -176,7 +188,9 @@ def test_when_the_consumer_fails_the_answer_is_read_and_the_connection_goes_on(l
 
 
 @pytest.mark.parametrize("path", ["denied", "small-limit", "failing-upload"])
-def test_an_early_answer_to_a_large_upload_is_readable_by_every_client(live, path):
+def test_an_early_answer_to_a_large_upload_is_readable_by_every_client(
+    live: RunningServer, path: str
+) -> None:
     expected = 401 if path == "denied" else 413
     body = bytes(BIG)
     url = f"{live.url}/{path}"
@@ -191,7 +205,9 @@ def test_an_early_answer_to_a_large_upload_is_readable_by_every_client(live, pat
 
 
 @pytest.mark.parametrize("path", ["denied", "small-limit", "failing-upload"])
-def test_beyond_what_is_worth_reading_the_answer_still_arrives_and_says_close(strict, path):
+def test_beyond_what_is_worth_reading_the_answer_still_arrives_and_says_close(
+    strict: RunningServer, path: str
+) -> None:
     with strict.connect() as wire:
         wire.send(
             b"PUT /%s HTTP/1.1\r\nHost: x\r\nContent-Length: 50000000\r\n\r\n" % path.encode()
@@ -204,7 +220,7 @@ def test_beyond_what_is_worth_reading_the_answer_still_arrives_and_says_close(st
     strict.wait_until_idle()
 
 
-def test_an_endless_chunked_body_is_not_read_for_ever(strict):
+def test_an_endless_chunked_body_is_not_read_for_ever(strict: RunningServer) -> None:
     with strict.connect() as wire:
         wire.request("PUT", "/denied", "Transfer-Encoding: chunked\r\n")
         assert wire.answer()[0] == 401
@@ -219,7 +235,9 @@ def test_an_endless_chunked_body_is_not_read_for_ever(strict):
     assert sent < 100_000_000
 
 
-def test_a_body_that_nobody_wants_and_nobody_sends_does_not_hold_the_connection(strict):
+def test_a_body_that_nobody_wants_and_nobody_sends_does_not_hold_the_connection(
+    strict: RunningServer,
+) -> None:
     with strict.connect() as wire:
         wire.send(b"PUT /denied HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx")
         assert wire.answer()[0] == 401
@@ -229,7 +247,9 @@ def test_a_body_that_nobody_wants_and_nobody_sends_does_not_hold_the_connection(
     strict.wait_until_idle()
 
 
-def test_a_gzip_body_is_inflated_and_its_limit_holds_for_what_comes_out(live):
+def test_a_gzip_body_is_inflated_and_its_limit_holds_for_what_comes_out(
+    live: RunningServer,
+) -> None:
     text = b"want 0123\n" * 5000
     with httpx2.Client(headers={"content-encoding": "gzip"}) as client:
         for body in (gzip.compress(text), gzip.compress(text[:100]) + gzip.compress(text[100:])):
@@ -240,7 +260,7 @@ def test_a_gzip_body_is_inflated_and_its_limit_holds_for_what_comes_out(live):
         assert client.post(live.url + "/read", content=bomb).status_code == 413
 
 
-def test_a_stopping_server_finishes_a_running_upload(start):
+def test_a_stopping_server_finishes_a_running_upload(start: Callable[..., RunningServer]) -> None:
     live = start(fresh=True)
     with live.connect() as wire:
         wire.send(b"PUT /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345")
@@ -253,7 +273,7 @@ def test_a_stopping_server_finishes_a_running_upload(start):
         assert json.loads(body)["sha256"] == sha256(b"1234567890")
 
 
-def test_a_stopping_server_does_not_wait_for_ever(start):
+def test_a_stopping_server_does_not_wait_for_ever(start: Callable[..., RunningServer]) -> None:
     live = start(fresh=True)
     with live.connect() as wire:
         wire.send(b"PUT /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345")

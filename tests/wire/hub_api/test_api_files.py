@@ -6,7 +6,7 @@ import hashlib
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, cast, get_args
 from urllib.parse import urlencode, urlsplit
 
 import pytest
@@ -472,7 +472,7 @@ def test_every_property_that_the_client_knows_can_be_expanded(
         "space": hf_api.ExpandSpaceProperty_T,
     }[kind]
     repo = sample.owner.repo(f"all-{kind}", kind)
-    info = sample.owner.api.repo_info(repo, repo_type=kind, expand=list(get_args(names)))
+    info = sample.owner.api.repo_info(repo, repo_type=kind, expand=cast(Any, list(get_args(names))))
     assert info.sha
 
 
@@ -491,7 +491,11 @@ def test_a_file_whose_pointer_leads_nowhere_is_uploaded_again_by_the_same_comman
     sample: FilesModel,
 ) -> None:
     repo = sample.owner.repo("dangling")
-    sent = {"path_or_fileobj": b"v" * 5000, "path_in_repo": "m.bin", "repo_id": repo}
+    sent: dict[str, Any] = {
+        "path_or_fileobj": b"v" * 5000,
+        "path_in_repo": "m.bin",
+        "repo_id": repo,
+    }
     sample.owner.api.upload_file(**sent)
     files = sample.owner.api.list_lfs_files(repo)
     sample.owner.api.permanently_delete_lfs_files(repo, files, rewrite_history=False)

@@ -197,7 +197,7 @@ def test_large_files_are_listed_newest_first_page_by_page(anna: Person, repo: st
     assert [file.file_oid for file in files] == shas[::-1]
     assert [file.filename for file in files] == ["2.bin", "1.bin", "0.bin"]
     assert files[0].size == 99
-    assert files[0].pusher is not None
+    assert getattr(files[0], "pusher", None) is not None
     first = anna.call("GET", f"/api/models/{repo}/lfs-files?limit=2")
     parts = urlsplit(first.headers["link"].partition(">")[0][1:])
     second = anna.call("GET", f"{parts.path}?{parts.query}")

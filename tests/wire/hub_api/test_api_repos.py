@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from huggingface_hub import CommitOperationAdd, hf_hub_download
@@ -47,30 +48,32 @@ def test_a_new_repository_has_one_commit_with_its_attributes(anna: Person, kind:
     assert b"*.safetensors filter=lfs" in attributes.body
 
 
-def _info(anna: Person, kind: str = "model") -> dict:
+def _info(anna: Person, kind: str = "model") -> dict[str, Any]:
     said = anna.call("GET", f"/api/{kind}s/{anna.path('bert')}")
     assert said.status == 200, said.body
-    return said.json
+    info: dict[str, Any] = said.json
+    return info
 
 
 def test_a_new_repository_is_public_unless_asked_otherwise(anna: Person) -> None:
-    for name, body, private in [
+    cases: list[tuple[str, dict[str, Any], bool]] = [
         ("a", {}, False),
         ("b", {"private": None}, False),
         ("c", {"private": True}, True),
         ("d", {"visibility": "private"}, True),
         ("e", {"visibility": "public"}, False),
-    ]:
+    ]
+    for name, body, private in cases:
         said = anna.call("POST", "/api/repos/create", {"name": name, **body})
         assert said.status == 200
         assert anna.api.model_info(anna.path(name)).private is private
 
 
 @pytest.mark.parametrize("named", [{"organization": "ORG"}, {"organization": None}])
-def test_a_repository_is_named_apart_or_as_a_whole(anna: Person, named: dict) -> None:
+def test_a_repository_is_named_apart_or_as_a_whole(anna: Person, named: dict[str, Any]) -> None:
     org = anna.hub.org(anna)
     if named["organization"]:
-        body = {"name": "bert", "organization": org}
+        body: dict[str, Any] = {"name": "bert", "organization": org}
     else:
         body = {"name": f"{org}/bert", "organization": None}
     said = anna.call("POST", "/api/repos/create", body)
@@ -111,6 +114,9 @@ def test_files_and_a_license_can_come_with_the_first_commit(anna: Person) -> Non
     }
     assert anna.call("POST", "/api/repos/create", body).status == 200
     info = anna.api.model_info(anna.path("bert"))
+    assert info.siblings is not None
+    assert info.card_data is not None
+    assert info.tags is not None
     assert [file.rfilename for file in info.siblings] == [".gitattributes", "README.md", "a/b.txt"]
     assert info.card_data.license == "mit"
     assert "license:mit" in info.tags
@@ -190,7 +196,7 @@ def test_an_old_name_leads_to_the_new_one_on_every_route_for_readers_only(
 
 
 def test_a_client_follows_an_old_name_with_method_and_body(
-    moved: tuple[Person, Person, str, str], tmp_path
+    moved: tuple[Person, Person, str, str], tmp_path: Path
 ) -> None:
     anna, _, old, new = moved
     assert anna.api.model_info(old).id == new

@@ -497,7 +497,7 @@ def test_what_is_not_there_is_told_file_by_file(sample: MixedModel) -> None:
     assert known is not None
     assert tiny is not None
     target = sample.owner.repo("partly")
-    wrong = [
+    wrong: list[dict[str, str | None]] = [
         {"xetHash": known.file, "sha256": sha256(TINY)},  # of another file
         {"xetHash": "0" * 64, "sha256": "0" * 64},
         {"sha256": "not a hash"},

@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 from tests.support.lfs import LfsHub, running_lfs_hub
+from tests.support.run import Run
 from tests.support.services import S3Server
 
 from hubstead.blobs import BlobStore, open_blobs
 from hubstead.db import Database, open_db
 from hubstead.repos import Repo
-
-Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
 
 def open_store(request: pytest.FixtureRequest, kind: str, folder: Path) -> BlobStore:

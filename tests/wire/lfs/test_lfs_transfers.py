@@ -76,8 +76,8 @@ async def test_another_length_is_refused_before_the_body_is_read(live: LfsHub, b
         said = await live.call("PUT", href, wrong)
         assert said.status == 400
         assert "10 bytes" in said.json["message"]
-    said = await in_client_thread(_announce, live.port, href, 1 << 40)
-    assert said.startswith(b"HTTP/1.1 400")
+    head = await in_client_thread(_announce, live.port, href, 1 << 40)
+    assert head.startswith(b"HTTP/1.1 400")
     await nothing_is_left(live)
 
 

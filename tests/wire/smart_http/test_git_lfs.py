@@ -165,9 +165,9 @@ def test_large_files_travel_in_parts_once_the_clients_agent_is_enabled(
     here("lfs", "track", "*.weights")
     here.write(".gitattributes", (here.path / ".gitattributes").read_bytes())
     here.commit("w.weights", WEIGHTS)
-    said = here.refused("push")
-    assert "cli lfs-enable-largefiles" in said
-    assert 'Run "hf lfs-enable-largefiles ./path/to/your/repo"' in said
+    output = here.refused("push")
+    assert "cli lfs-enable-largefiles" in output
+    assert 'Run "hf lfs-enable-largefiles ./path/to/your/repo"' in output
     here("config", "lfs.customtransfer.multipart.path", str(Path(sys.executable).with_name("hf")))
     here("config", "lfs.customtransfer.multipart.args", "lfs-multipart-upload")
     here.more["HF_ENDPOINT"] = anna.hub.url

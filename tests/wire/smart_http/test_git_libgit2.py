@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pygit2
 import pytest
@@ -33,7 +34,7 @@ class Asked(pygit2.RemoteCallbacks):
             self.refused[refname] = message
 
 
-def cloned(person: Person, repo_id: str, folder: Path, **how: int) -> pygit2.Repository:
+def cloned(person: Person, repo_id: str, folder: Path, **how: Any) -> pygit2.Repository:
     address = f"{person.hub.url}/{repo_id}"
     return pygit2.clone_repository(address, str(folder), callbacks=Asked(person.token), **how)
 

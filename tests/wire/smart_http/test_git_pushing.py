@@ -9,6 +9,7 @@ import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.git import Clone, clone, push_body, tip, url
@@ -353,7 +354,9 @@ def bomb(base: bytes, target_size: int) -> bytes:
     return number(len(base)) + number(target_size) + copy * (target_size // len(base))
 
 
-def push_raw(person: Person, repo: str, body: bytes, new: str = "1" * 40, *, old: str = "0" * 40):
+def push_raw(
+    person: Person, repo: str, body: bytes, new: str = "1" * 40, *, old: str = "0" * 40
+) -> Any:
     sent = push_body(old, new, "refs/heads/x", body, can="side-band-64k")
     return person.call("POST", f"/{repo}/git-receive-pack", sent)
 
