@@ -205,6 +205,7 @@ async def working(hub: Hub) -> AsyncIterator[Runner]:
     task = asyncio.create_task(runner.run())
     upkeep = [
         asyncio.create_task(_now_and_then(_keep_up, hub, UPKEEP_EVERY_S, UPKEEP_EVERY_S)),
+        asyncio.create_task(_now_and_then(_keep_packs_few, hub, UPKEEP_EVERY_S, UPKEEP_EVERY_S)),
         asyncio.create_task(_now_and_then(_sweep, hub, SWEEP_AFTER_S, SWEEP_EVERY_S)),
     ]
     try:
@@ -243,7 +244,10 @@ async def _now_and_then(
 async def _keep_up(hub: Hub) -> None:
     await hub.last_use.flush(hub.db)
     await hub.seal.reload(hub.db)
-    await asyncio.to_thread(hub.stores.git.refresh_handles)
+
+
+async def _keep_packs_few(hub: Hub) -> None:
+    await commit_jobs.keep_packs_few(hub.stores)
 
 
 async def _sweep(hub: Hub) -> None:

@@ -206,6 +206,12 @@ class Settings:
         "How long bytes that nothing links to any more stay before they are deleted.",
         least=0,
     )
+    pack_grace_seconds: float = _lifetime(
+        300,
+        "How long git packs that were replaced by others stay on disk, and views of refs that "
+        "nobody fetches from; longer while a clone, fetch or push that began before still runs.",
+        least=0,
+    )
     hold_seconds: float = _lifetime(
         7 * 86400, "How long uploaded bytes wait for the commit that links them.", least=0
     )

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from hubstead.commits import delete_repository, fold_packs, remove_dead_folders, remove_dead_packs
+from hubstead.commits import (
+    delete_repository,
+    fold_packs,
+    forget_dead_packs,
+    remove_dead_folders,
+    remove_dead_packs,
+)
 from hubstead.commits.jobs import sweep_folders
 from hubstead.repos import Repo
 from tests.commits.conftest import CommitNode
@@ -17,19 +23,34 @@ async def two_nodes_that_have(node: CommitNode, commits: int) -> tuple[CommitNod
     return other, repo
 
 
-async def test_packs_that_another_node_folded_go_from_this_one(node: CommitNode) -> None:
+async def test_packs_that_another_node_folded_go_from_this_one(
+    node: CommitNode,
+) -> None:
     other, repo = await two_nodes_that_have(node, 12)
     assert await fold_packs(node.stores, repo.id) is not None
+    assert await remove_dead_packs(other.stores, grace_ms=60_000) == 0
     await sweep_folders(other.stores, older_than_s=-1)
-    before = other.stores.git.pack_names(repo.id)
-    assert len(before) > 12, "those that may still be in use stay"
+    assert len(other.stores.git.pack_names(repo.id)) > 12, "those that may still be in use stay"
+    for each in (node, other):
+        assert await remove_dead_packs(each.stores, grace_ms=-1) > 10
+        assert len(each.stores.git.pack_names(repo.id)) < 8
+    assert await other.files(repo) == await node.files(repo)
+    assert sorted(await other.files(repo)) == ["f0", "f1", "f2"]
+
+
+async def test_a_node_that_was_away_sweeps_packs_that_others_folded(
+    node: CommitNode,
+) -> None:
+    other, repo = await two_nodes_that_have(node, 12)
+    assert await fold_packs(node.stores, repo.id) is not None
     await remove_dead_packs(node.stores, grace_ms=-1)
+    await forget_dead_packs(node.stores, older_than_ms=-1)
+    before = other.stores.git.pack_names(repo.id)
     await sweep_folders(other.stores, older_than_s=60)
     assert other.stores.git.pack_names(repo.id) == before, "they are young"
     await sweep_folders(other.stores, older_than_s=-1)
     assert len(other.stores.git.pack_names(repo.id)) < 8
     assert await other.files(repo) == await node.files(repo)
-    assert sorted(await other.files(repo)) == ["f0", "f1", "f2"]
 
 
 async def test_the_folder_of_a_repository_that_another_node_deleted_goes(node: CommitNode) -> None:

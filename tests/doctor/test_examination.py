@@ -25,7 +25,7 @@ from hubstead.commits.tables import packs as packs_table
 from hubstead.db import Tx, point
 from hubstead.doctor import CHECKS, Finding, Patient, Severity, examine
 from hubstead.doctor.schema import database_file
-from hubstead.gitstore import Pointer
+from hubstead.gitstore import Bounded, Pointer
 from hubstead.ids import new_object_id
 from hubstead.jobs.tables import jobs as jobs_table
 from hubstead.outbox.tables import events
@@ -44,7 +44,7 @@ FAULT, WARNING, LITTER = Severity.FAULT, Severity.WARNING, Severity.LITTER
 async def find(sample: DoctorHub, **options: Any) -> list[Finding]:
     """Examine the hub as a program does that has just been started."""
     git = type(sample.stores.git)(sample.stores.git.root)
-    stores = dataclasses.replace(sample.stores, git=git, _fetched={})
+    stores = dataclasses.replace(sample.stores, git=git, _fetched=Bounded(10))
     return [finding async for finding in examine(Patient(stores, **options))]
 
 

@@ -204,7 +204,7 @@ async def test_a_damaged_repository_is_told_and_keeps_everything(hub: GarbageHub
     for path in folder.glob("pack-*.*"):
         path.unlink()
     hub.stores.git._forget(bert.id)
-    hub.stores._fetched.clear()
+    hub.stores.look_again(bert.id)
     if hub.stores.packs_are_blobs:  # they are fetched again
         assert await hub.gc() == []
     else:

@@ -43,12 +43,14 @@ _linked = (
     .where(repo_blobs.c.kind == blobs.c.kind, repo_blobs.c.name == blobs.c.name)
     .exists()
 )
-_CONDEMN = scan(
+_DOOMED = (
     select(blobs.c.kind, blobs.c.name)
     .where(blobs.c.doomed_ms < bindparam("before_ms"), not_(_linked))
     .limit(BATCH)
     .with_for_update(skip_locked=True)
 )
+_CONDEMN = scan(_DOOMED)
+_CONDEMN_KIND = scan(_DOOMED.where(blobs.c.kind == bindparam("which_kind")))
 _MARK = point(
     update(blobs)
     .values(doomed_ms=CONDEMNED)
@@ -98,8 +100,10 @@ async def may_delete(tx: Tx) -> bool:
     return not await is_paused(tx)
 
 
-async def delete_doomed(db: Database, store: BlobStore, *, grace_ms: int) -> int:
-    """Delete blobs that have been doomed for ``grace_ms``, unless paused; return how many.
+async def delete_doomed(
+    db: Database, store: BlobStore, *, grace_ms: int, kind: BlobKind | None = None
+) -> int:
+    """Delete blobs (of one kind) doomed for ``grace_ms``, unless paused; return how many.
 
     The name is condemned first, then the bytes go, then the row: a crash in between is finished
     by the next call, and nobody can link a blob whose bytes may be gone.
@@ -109,7 +113,10 @@ async def delete_doomed(db: Database, store: BlobStore, *, grace_ms: int) -> int
     async def condemn(tx: Tx) -> list[BlobKey]:
         if not await may_delete(tx):
             return []
-        rows = await tx.all(_CONDEMN, before_ms=before)
+        if kind is None:
+            rows = await tx.all(_CONDEMN, before_ms=before)
+        else:
+            rows = await tx.all(_CONDEMN_KIND, before_ms=before, which_kind=kind.value)
         for row in rows:
             await tx.run(_MARK, which_kind=row.kind, which_name=row.name)
         return [BlobKey(BlobKind(row.kind), row.name) for row in rows]

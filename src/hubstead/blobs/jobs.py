@@ -43,6 +43,10 @@ def handlers(
             pass
         while await delete_doomed(db, store, grace_ms=grace_ms):
             pass
+        # Nodes that fetch a pack meanwhile read its repository's rows again, so minutes are enough.
+        grace_ms = int(settings.pack_grace_seconds * 1000)
+        while await delete_doomed(db, store, grace_ms=grace_ms, kind=BlobKind.PACK):
+            pass
 
     async def sweep(_job: object) -> None:
         # No upload, nor any signed address, is good for longer than the longer of the two.

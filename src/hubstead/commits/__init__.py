@@ -11,7 +11,7 @@ from hubstead.commits.branching import (
 from hubstead.commits.change import Change
 from hubstead.commits.copying import FileSource, copy_file, copy_lfs_files
 from hubstead.commits.creating import Wanted, create_repository, duplicate_repository
-from hubstead.commits.folding import collect, fold_packs, remove_dead_packs
+from hubstead.commits.folding import collect, fold_packs
 from hubstead.commits.moving import Move, Plan, RefInTheWay, RefMoved, move_refs
 from hubstead.commits.preupload import Candidate, Choice, choose, content_id
 from hubstead.commits.pushing import (
@@ -23,6 +23,7 @@ from hubstead.commits.pushing import (
     begin_push,
 )
 from hubstead.commits.removing import delete_repository, remove_dead_folders
+from hubstead.commits.retired import discard_packs, forget_dead_packs, remove_dead_packs
 from hubstead.commits.revisions import (
     HEADS,
     TAGS,
@@ -72,9 +73,11 @@ __all__ = [
     "delete_lfs_files",
     "delete_repository",
     "delete_tag",
+    "discard_packs",
     "duplicate_repository",
     "find_ref",
     "fold_packs",
+    "forget_dead_packs",
     "move_refs",
     "person",
     "remove_dead_folders",

@@ -16,6 +16,7 @@ from hubstead.blobs import BlobKey, BlobKind, Link
 from hubstead.commits.change import Change, Copy, Operation, PutPointer
 from hubstead.commits.deriving import derive, same_sources
 from hubstead.commits.moving import Move, Plan, RefMoved, carry_out, move_refs
+from hubstead.commits.retired import discard_packs
 from hubstead.commits.revisions import HEADS, find_ref, resolve
 from hubstead.commits.rules import check_card
 from hubstead.commits.stores import Stores
@@ -24,6 +25,7 @@ from hubstead.errors import (
     BlobMissing,
     ConcurrentChange,
     EntryNotFound,
+    HubError,
     InvalidInput,
     RevisionNotFound,
     StaleParent,
@@ -127,7 +129,11 @@ async def commit(
                 await writing.make_visible(base, made, settled.links)
             except RefMoved:
                 draft = await asyncio.to_thread(writing.carry_over)
+                await discard_packs(stores, opened.id, [made.pack])
                 continue
+            except HubError:
+                await discard_packs(stores, opened.id, [made.pack])
+                raise
             return Committed(made.commit, changed=True)
         draft.discard()
         raise ConcurrentChange()
@@ -296,7 +302,7 @@ class _Writing:
     def carry_over(self) -> PackDraft:
         """Start a new draft with the contents of one whose pack was made in vain.
 
-        The vain pack, whose name nobody else has, stays until the sweep of unregistered packs.
+        The vain pack is read here, and retired by the caller.
         """
         draft = self.git.draft()
         for _, operation in self.operations:

@@ -1,24 +1,25 @@
 """Keeping repositories quick: many packs become few, and what no ref reaches can go.
 
-A pack that was folded into another stays on disk for the grace period: programs that are sending
-it, and pushes that lean on it, come to their end.
+A pack that was folded into another is retired (`retired.py`): programs that are sending it, and
+pushes that lean on it, come to their end.
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from sqlalchemy import bindparam, delete, select
 
 from hubstead import blobs
 from hubstead.blobs import BlobKey, BlobKind
 from hubstead.commits.moving import add_pack, add_usage
+from hubstead.commits.retired import discard_packs, retire
 from hubstead.commits.revisions import all_refs
 from hubstead.commits.stores import Stores
-from hubstead.commits.tables import packs, retired_packs
-from hubstead.db import Row, Tx, adding, point, scan
+from hubstead.commits.tables import packs
+from hubstead.db import Row, Tx, point, scan
 from hubstead.gitstore import Pack, Weight, to_fold
 from hubstead.ids import now_ms
 from hubstead.repos.tables import repos
@@ -26,7 +27,6 @@ from hubstead.repos.tables import repos
 #: From so many objects on a repository gets a bitmap and a commit-graph when all is folded.
 LARGE_OBJECTS = 1000
 ATTEMPTS = 5
-_BATCH = 500
 
 _ABOUT = select(repos.c.pk, repos.c.id, repos.c.packs, repos.c.default_branch).where(
     repos.c.id == bindparam("repo_id")
@@ -40,23 +40,6 @@ _PACKS = scan(
 )
 _DROP = point(
     delete(packs).where(packs.c.repo_pk == bindparam("repo_pk"), packs.c.name == bindparam("which"))
-)
-_BURY = point(adding(retired_packs, "repo_id", "name", "since_ms").on_conflict_do_nothing())
-_DEAD = scan(
-    select(retired_packs.c.repo_id, retired_packs.c.name)
-    .where(retired_packs.c.since_ms < bindparam("before_ms"))
-    .limit(_BATCH)
-)
-_FORGET = point(
-    delete(retired_packs).where(
-        retired_packs.c.repo_id == bindparam("which_repo"),
-        retired_packs.c.name == bindparam("which"),
-    )
-)
-_REGISTERED = point(
-    select(packs.c.name)
-    .join_from(packs, repos, packs.c.repo_pk == repos.c.pk)
-    .where(repos.c.id == bindparam("repo_id"), packs.c.name == bindparam("which"))
 )
 
 
@@ -81,12 +64,8 @@ async def fold_packs(stores: Stores, repo_id: str) -> Pack | None:
     made = await asyncio.to_thread(stores.git.fold, repo_id, names)
     if made is None or made.name in names:
         return None
-    await stores.publish(made)
-    swap = functools.partial(_swap, repo_id, [made], names, None)
-    if not await stores.db.write(swap):
-        return None
-    await asyncio.to_thread(stores.git.let_go, repo_id)
-    return made
+    swap = functools.partial(_swap_in_turn, stores, repo_id, [made], names, None)
+    return made if await _take_in(stores, repo_id, [made], swap) else None
 
 
 async def collect(
@@ -118,31 +97,86 @@ async def collect(
     seen = await _refs(stores, about)
     if not old or not seen:
         return None
-    await stores.open_git(about)
-    show = stores.git.projection
-    folder = await asyncio.to_thread(show, repo_id, seen, about.default_branch)
-    made = await asyncio.to_thread(stores.git.gather, repo_id, folder)
-    rest = await asyncio.to_thread(_rest, stores, repo_id, old, list(seen.values()), past)
-    if made is None:
+    new = await _gather(stores, about, old, seen, past)
+    if not new:
         return None
-    new = [each for each in (made, rest) if each is not None]
+    made = new[0]
     same = {each.name for each in new} & set(old)  # what is the very pack that was there stays
     new, old = [each for each in new if each.name not in same], [n for n in old if n not in same]
+    swap = functools.partial(_swap_beside_writers, stores, about, new, old, seen)
+    return made if await _take_in(stores, repo_id, new, swap) else None
+
+
+async def _gather(
+    stores: Stores,
+    about: Row,
+    old: list[str],
+    refs: dict[str, str],
+    past: Collection[str] | None,
+) -> list[Pack]:
+    """Make a pack of what refs reach, and perhaps one of the rest; none if they reach nothing."""
+    await stores.open_git(about)
+    show = stores.git.projection
+    folder = await asyncio.to_thread(show, about.id, refs, about.default_branch)
+    made = await asyncio.to_thread(stores.git.gather, about.id, folder)
+    if made is None:
+        return []
+    try:
+        rest = await asyncio.to_thread(_rest, stores, about.id, old, list(refs.values()), past)
+    except BaseException:
+        await discard_packs(stores, about.id, [made])
+        raise
+    return [made] if rest is None else [made, rest]
+
+
+async def _take_in(
+    stores: Stores, repo_id: str, new: Sequence[Pack], swap: Callable[[], Awaitable[bool]]
+) -> bool:
+    """Publish packs and register them by ``swap``; when that fails, nothing of them stays."""
+    taken = False
+    try:
+        for each in new:
+            await stores.publish(each)
+        taken = await swap()
+    finally:
+        if not taken:
+            await discard_packs(stores, repo_id, new)
+    return taken
+
+
+async def _swap_beside_writers(
+    stores: Stores, about: Row, new: list[Pack], old: list[str], seen: dict[str, str]
+) -> bool:
+    """Swap packs as soon as refs stand still, if those that moved need nothing that goes."""
     if not old:
-        return None
-    for each in new:
-        await stores.publish(each)
+        return False
     for _ in range(ATTEMPTS):
         now = await _refs(stores, about)
         if now != seen and not await _still_whole(
             stores, about, new, old, (set(now.values()), set(seen.values()))
         ):
-            return None
-        if await stores.db.write(functools.partial(_swap, repo_id, new, old, now)):
-            await asyncio.to_thread(stores.git.let_go, repo_id)
-            await asyncio.to_thread(stores.git.write_commit_graph, repo_id, list(now.values()))
-            return made
-    return None
+            return False
+        if await _swap_in_turn(stores, about.id, new, old, now):
+            await asyncio.to_thread(stores.git.write_commit_graph, about.id, list(now.values()))
+            return True
+    return False
+
+
+async def _swap_in_turn(
+    stores: Stores,
+    repo_id: str,
+    new: Sequence[Pack],
+    old: Sequence[str],
+    refs: dict[str, str] | None,
+) -> bool:
+    """Swap packs while none is removed: one of the same bytes may have been retired before."""
+    async with stores.locks.of(repo_id):
+        if not all(each.pack_path.exists() and each.idx_path.exists() for each in new):
+            return False
+        if not await stores.db.write(functools.partial(_swap, repo_id, new, old, refs)):
+            return False
+    stores.git.let_go(repo_id)
+    return True
 
 
 def _rest(
@@ -192,36 +226,11 @@ async def _swap(
         return False
     if refs is not None and refs != {r.name: r.oid for r in await all_refs(tx, about.pk)}:
         return False
-    now = now_ms()
     await tx.many(_DROP, [{"repo_pk": about.pk, "which": name} for name in old])
-    await tx.many(_BURY, [{"repo_id": repo_id, "name": name, "since_ms": now} for name in old])
+    await retire(tx, repo_id, old)
     await blobs.unlink(tx, about.pk, [BlobKey(BlobKind.PACK, name) for name in old])
     for each in new:
         await add_pack(tx, about.pk, each)
     more = sum(each.size for each in new) - sum(rows[name].bytes for name in old)
     await add_usage(tx, about.pk, packs=len(new), used_bytes=more)
     return True
-
-
-async def remove_dead_packs(stores: Stores, *, grace_ms: int) -> int:
-    """Unlink packs that were folded longer ago than that; return how many were done with."""
-    rows = await stores.db.all(_DEAD, before_ms=now_ms() - grace_ms)
-    done = 0
-    for row in rows:
-        async with stores.locks.of(row.repo_id):  # a push may just bring it back
-            forgotten = await stores.db.write(functools.partial(_forget, row))
-            done += forgotten is not None
-            if forgotten:
-                await asyncio.to_thread(stores.git.remove_pack, row.repo_id, row.name)
-    return done
-
-
-async def _forget(row: Row, tx: Tx) -> bool | None:
-    """Take a pack from the list of dead ones; return whether its file may go.
-
-    None if nothing may be deleted just now (a backup is reading), and it stays in the list.
-    """
-    if not await blobs.may_delete(tx):
-        return None
-    await tx.run(_FORGET, which_repo=row.repo_id, which=row.name)
-    return await tx.one(_REGISTERED, repo_id=row.repo_id, which=row.name) is None

@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable
 
 from sqlalchemy import bindparam, select
 
-from hubstead.commits.folding import fold_packs, remove_dead_packs
+from hubstead.commits.folding import fold_packs
 from hubstead.commits.moving import FOLD
 from hubstead.commits.removing import remove_dead_folders
+from hubstead.commits.retired import ROWS_STAY_MS, forget_dead_packs, remove_dead_packs
 from hubstead.commits.stores import Stores
 from hubstead.commits.tables import deleted_repos, packs, retired_packs
 from hubstead.db import scan
@@ -43,13 +44,24 @@ def handlers(stores: Stores) -> dict[str, Callable[[Job], Awaitable[None]]]:
         grace_ms = int(stores.settings.blob_grace_seconds * 1000)
         while await remove_dead_folders(stores, grace_ms=grace_ms):
             pass
-        while await remove_dead_packs(stores, grace_ms=grace_ms):
-            pass
+        await forget_dead_packs(stores, older_than_ms=_pack_grace_ms(stores) + ROWS_STAY_MS)
 
     async def fold(job: Job) -> None:
         await fold_packs(stores, job.subject)
 
     return {BURY: bury, FOLD: fold}
+
+
+def _pack_grace_ms(stores: Stores) -> int:
+    return int(stores.settings.pack_grace_seconds * 1000)
+
+
+async def keep_packs_few(stores: Stores) -> None:
+    """Have this node let go of what it needs no more of git; every node does so for itself."""
+    await remove_dead_packs(stores, grace_ms=_pack_grace_ms(stores))
+    await asyncio.to_thread(stores.git.refresh_handles)
+    grace_s = stores.settings.pack_grace_seconds
+    await asyncio.to_thread(stores.git.sweep_projections, older_than_s=grace_s)
 
 
 async def sweep_folders(stores: Stores, *, older_than_s: float = LITTER_S) -> None:

@@ -16,6 +16,7 @@ from hubstead.blobs import BlobKey, BlobKind, Link
 from hubstead.commits.applying import linkable_size
 from hubstead.commits.deriving import CARD, MAX_CARD_BYTES, derive
 from hubstead.commits.moving import Move, Plan, RefMoved, move_refs
+from hubstead.commits.retired import discard_packs
 from hubstead.commits.revisions import HEADS, all_refs
 from hubstead.commits.rules import (
     PADDED_POINTER,
@@ -303,6 +304,8 @@ class _Push:
             return
         rows = await self.stores.db.all(_PACKS, repo_pk=self.opened.pk)
         if finished.name not in {row.name for row in rows}:
+            if self.stores.packs_are_blobs:  # its blob goes in time
+                await discard_packs(self.stores, self.opened.id, [finished])
             await asyncio.to_thread(self.stores.git.remove_pack, self.opened.id, finished.name)
 
     def _derived(self, moves: Sequence[Move]) -> Derived | None:

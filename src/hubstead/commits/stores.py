@@ -16,14 +16,16 @@ from sqlalchemy import bindparam, select
 from hubstead.blobs import BlobKey, BlobKind, BlobStore, NodeCache, PackVerifier
 from hubstead.commits.tables import packs
 from hubstead.db import Database, scan
-from hubstead.errors import StorageFull
-from hubstead.gitstore import GitRepo, GitStore, Pack
+from hubstead.errors import BlobNotFound, StorageFull
+from hubstead.gitstore import Bounded, GitRepo, GitStore, Pack
 from hubstead.repos import Repo
 from hubstead.settings import Settings
 from hubstead.xet import XetStore
 
 #: How many packs of one repository are fetched at once.
 _FETCHES = 8
+#: Of how many repositories it is remembered which packs are here.
+_REMEMBERED = 100_000
 _PACKS = scan(select(packs.c.name).where(packs.c.repo_pk == bindparam("repo_pk")))
 
 
@@ -72,7 +74,9 @@ class Stores:
     packs_are_blobs: bool
     locks: RepoLocks = field(default_factory=RepoLocks)
     xet: XetStore = field(init=False)
-    _fetched: dict[str, int] = field(default_factory=dict)
+    #: Packs that were retired before this are gone from this node, where packs are blobs.
+    retired_from_ms: int = 0
+    _fetched: Bounded[str, int] = field(default_factory=lambda: Bounded(_REMEMBERED))
 
     def __post_init__(self) -> None:
         settings = self.settings
@@ -108,21 +112,42 @@ class Stores:
     def _lacks_packs(self, repo: Packed) -> bool:
         if not self.packs_are_blobs:
             return False
-        return self._fetched.get(repo.id, -1) < repo.packs or not self.git.exists(repo.id)
+        fetched = self._fetched.get(repo.id)
+        return fetched is None or fetched < repo.packs or not self.git.exists(repo.id)
 
     async def _fetch_packs(self, repo: Packed) -> None:
         if not self.git.exists(repo.id):
             await asyncio.to_thread(self.git.create, repo.id)
-        rows = await self.db.all(_PACKS, repo_pk=repo.pk)
-        here = set(self.git.pack_names(repo.id))
-        lacking = [row.name for row in rows if row.name not in here]
+        missing = set[str]()
+        while True:
+            rows = await self.db.all(_PACKS, repo_pk=repo.pk)
+            here = set(self.git.pack_names(repo.id))
+            lacking = [row.name for row in rows if row.name not in here]
+            if lost := missing.intersection(lacking):
+                raise BlobNotFound(name=min(lost))
+            missing = await self._fetch_all(repo.id, lacking)
+            if not missing:
+                break
+        self._fetched.put(repo.id, max(repo.packs, self._fetched.get(repo.id) or 0))
+
+    def look_again(self, repo_id: str) -> None:
+        """Have a repository's packs compared with its rows when it is opened next."""
+        self._fetched.forget(repo_id)
+
+    async def _fetch_all(self, repo_id: str, names: list[str]) -> set[str]:
+        """Fetch packs, several at once; return those that are gone: replaced since, or lost."""
+        gone = set[str]()
 
         async def fetch() -> None:
-            while lacking:
-                await self._fetch_pack(repo.id, lacking.pop())
+            while names:
+                name = names.pop()
+                try:
+                    await self._fetch_pack(repo_id, name)
+                except BlobNotFound:
+                    gone.add(name)
 
         await asyncio.gather(*(fetch() for _ in range(_FETCHES)))
-        self._fetched[repo.id] = max(repo.packs, self._fetched.get(repo.id, 0))
+        return gone
 
     async def _fetch_pack(self, repo_id: str, name: str) -> None:
         with TemporaryDirectory(prefix="hubstead-pack-") as folder:

@@ -19,7 +19,9 @@ async def pack_files(patient: Patient) -> AsyncIterator[Finding]:
     blobs = await patient.stored(BlobKind.PACK) if patient.stores.packs_are_blobs else None
     for case, rows in cases:
         for row in rows:
-            found = _on_disk(case, row) if blobs is None else _in_store(case, row, blobs)
+            found = list(_on_disk(case, row) if blobs is None else _in_store(case, row, blobs))
+            if found and row.name not in {now.name for now in await case.packs()}:
+                continue  # it was replaced, and removed, since its row was read
             for finding in found:
                 yield finding
 

@@ -16,6 +16,7 @@ from hubstead.gitstore import GitRepo, GitStore, ObjectMissing
 _HINT = "restore the repository's packs from a backup, or move the ref to a commit that is there"
 #: A broken pack has a line for each of its objects; the first ones tell enough.
 _MOST_LINES = 20
+_TRIES = 5
 
 
 async def targets(patient: Patient) -> AsyncIterator[Finding]:
@@ -49,13 +50,23 @@ async def objects(patient: Patient) -> AsyncIterator[Finding]:
     async for case in every_case(patient):
         # Refs first: a pack is registered by the transaction that moves its ref.
         refs = await all_refs(patient.stores.db, case.repo.pk)
-        packs = [row.name for row in await case.packs()]
         if await case.git() is None:
             continue
         tips = sorted({ref.oid for ref in refs})
-        lines = await asyncio.to_thread(_fsck, patient.stores.git, case.repo.id, tips, packs)
-        for line in lines[:_MOST_LINES]:
+        for line in (await _faults(case, tips))[:_MOST_LINES]:
             yield case.finding("objects", f"git fsck: {line}", _HINT)
+
+
+async def _faults(case: Case, tips: Sequence[str]) -> list[str]:
+    """Return what git finds, once more if packs were replaced, and removed, while it looked."""
+    lines: list[str] = []
+    for _ in range(_TRIES):
+        packs = [row.name for row in await case.packs()]
+        git = case.patient.stores.git
+        lines = await asyncio.to_thread(_fsck, git, case.repo.id, tips, packs)
+        if not lines or packs == [row.name for row in await case.packs()]:
+            break
+    return lines
 
 
 def _fsck(git: GitStore, repo_id: str, tips: Sequence[str], packs: Sequence[str]) -> list[str]:

@@ -19,7 +19,7 @@ PLAIN_DUE = "it is put together from chunks"
 PLAIN_IN_GRACE = "it is put together from chunks, within blob_grace_seconds"
 FOLDER_DUE = "the repository was deleted"
 PACK_DUE = "its objects are in another pack, or no ref reaches them"
-PACK_IN_GRACE = f"{PACK_DUE}, within blob_grace_seconds"
+PACK_IN_GRACE = f"{PACK_DUE}, within pack_grace_seconds"
 FOLDER_IN_GRACE = "the repository was deleted, within blob_grace_seconds"
 
 # A folded object has no bytes under its own name: those of its chunks are counted as xorbs.
@@ -59,7 +59,11 @@ async def unlinked(stores: Stores) -> list[Heap]:
     blobs = await stores.db.all(_DOOMED, before_ms=before)
     plain = await stores.db.all(_PLAIN, before_ms=before)
     folders = await stores.db.all(_FOLDERS, before_ms=before)
-    packs = await stores.db.all(_PACKS, before_ms=before)
+    packs = await stores.db.all(
+        _PACKS, before_ms=now_ms() - int(stores.settings.pack_grace_seconds * 1000)
+    )
+    if stores.packs_are_blobs:  # their rows stay for nodes that are behind
+        packs = [row for row in packs if not row.due]
     found = [_heap(row, What.BLOB, DUE, IN_GRACE, int(row.bytes or 0)) for row in blobs]
     found += [_heap(row, What.PLAIN, PLAIN_DUE, PLAIN_IN_GRACE, int(row.bytes)) for row in plain]
     found += [_heap(row, What.FOLDER, FOLDER_DUE, FOLDER_IN_GRACE, 0) for row in folders]

@@ -1,6 +1,7 @@
 """Git objects in bare repositories on this node's disk; knows no users, no HTTP, no refs."""
 
 from hubstead.gitstore.attributes import Attributes, Ignores
+from hubstead.gitstore.bounded import Bounded
 from hubstead.gitstore.draft import Pack, PackDraft, Person
 from hubstead.gitstore.folding import Weight, to_fold
 from hubstead.gitstore.history import Commit
@@ -20,6 +21,7 @@ __all__ = [
     "GITATTRIBUTES",
     "LINK_MODE",
     "Attributes",
+    "Bounded",
     "Commit",
     "Edit",
     "Entry",

@@ -12,7 +12,7 @@ import fcntl
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import BinaryIO
 
 _PIPE_BYTES = 1 << 20
@@ -58,12 +58,24 @@ def widen(pipe: int) -> None:
 
 
 class GitOutput:
-    """What a git program says, piece by piece, to whoever awaits it."""
+    """What a git program says, piece by piece, to whoever awaits it.
 
-    def __init__(self, process: subprocess.Popen[bytes], messages: BinaryIO) -> None:
+    Args:
+        process: The program.
+        messages: Where its messages go; closed at the end.
+        on_close: Called when the program has ended.
+    """
+
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        messages: BinaryIO,
+        on_close: Callable[[], None] = lambda: None,
+    ) -> None:
         assert process.stdout is not None
         self._process = process
         self._messages = messages
+        self._on_close = on_close
         self._fd = process.stdout.fileno()
         os.set_blocking(self._fd, False)
         widen(self._fd)
@@ -87,7 +99,10 @@ class GitOutput:
 
     async def close(self) -> tuple[int, str]:
         """End the program; return its status and the last of its messages."""
-        status = await asyncio.to_thread(end, self._process)
+        try:
+            status = await asyncio.to_thread(end, self._process)
+        finally:
+            self._on_close()
         with self._messages as file:
             file.seek(0)
             said = file.read(1 << 16).decode("utf-8", "replace").strip()

@@ -7,6 +7,7 @@ the repository's own folder, named by what it shows, so readers of the same stat
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import secrets
@@ -86,7 +87,15 @@ def sweep(repo_path: Path, *, older_than_s: float) -> int:
     limit = time.time() - older_than_s
     removed = 0
     for path in folder.iterdir() if folder.is_dir() else ():
-        if path.stat().st_mtime < limit:
+        with contextlib.suppress(FileNotFoundError):  # another sweep was faster
+            if path.stat().st_mtime >= limit:
+                continue
             shutil.rmtree(path, ignore_errors=True)
             removed += 1
     return removed
+
+
+def any_left(repo_path: Path) -> bool:
+    """Tell whether a repository has projections."""
+    folder = repo_path / FOLDER
+    return folder.is_dir() and any(folder.iterdir())

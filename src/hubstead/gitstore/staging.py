@@ -17,7 +17,7 @@ import secrets
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -80,8 +80,14 @@ class Staging:
     """One push. Its methods are for threads, of which one feeds; ``remove`` leaves nothing."""
 
     def __init__(
-        self, program: GitProgram, repo: Path, registered: Registered, limits: Limits
+        self,
+        program: GitProgram,
+        repo: Path,
+        registered: Registered,
+        limits: Limits,
+        on_remove: Callable[[], None] = lambda: None,
     ) -> None:
+        self._on_remove = on_remove
         self._program = program
         self._repo = repo
         self._limits = limits
@@ -285,6 +291,7 @@ class Staging:
         if self._messages is not None:
             self._messages.close()
         shutil.rmtree(self.path, ignore_errors=True)
+        self._on_remove()
 
 
 def install_pack_files(source: Path, repo: Path, name: str) -> Pack:

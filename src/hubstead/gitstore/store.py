@@ -11,6 +11,7 @@ ROOT/6f/tmp_…                        a repository being made
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 import secrets
@@ -38,6 +39,7 @@ from hubstead.gitstore.handles import Handles, OpenCounts
 from hubstead.gitstore.missing import RepoMissing
 from hubstead.gitstore.processes import GitOutput
 from hubstead.gitstore.programs import HARMLESS, GitProgram
+from hubstead.gitstore.readers import Readers
 from hubstead.gitstore.repo import Caches, GitRepo
 from hubstead.gitstore.staging import FOLDER as STAGING
 from hubstead.gitstore.staging import Limits, Registered, Staging
@@ -79,6 +81,8 @@ class GitStore:
         self._compression = compression
         self._program = GitProgram(program)
         self._offered: dict[bool, list[str]] = {}
+        self._readers = Readers()
+        self._projected: set[str] = set()  # repositories that may have projections
         self._handles = Handles(repositories=max_open, packs=max_open_packs)
         self._caches = Caches(
             Bounded(_CACHED_ROWS), Bounded(_CACHED_FILES), Bounded(_CACHED_COUNTS)
@@ -301,13 +305,24 @@ class GitStore:
 
     def remove_pack(self, repo_id: str, name: str) -> None:
         """Unlink a pack and what git keeps beside it; one that is not there is no fault."""
+        self.remove_packs(repo_id, [name])
+
+    def remove_packs(self, repo_id: str, names: Sequence[str]) -> None:
+        """Unlink packs and what git keeps beside them; one that is not there is no fault."""
         folder = self.packs_path(repo_id)
         # The index goes first: git and libgit2 find packs by it.
-        for suffix in (".idx", ".rev", ".bitmap", ".pack"):
+        for name, suffix in itertools.product(names, (".idx", ".rev", ".bitmap", ".pack")):
             (folder / f"pack-{_checked(name)}{suffix}").unlink(missing_ok=True)
         with contextlib.suppress(FileNotFoundError):
             sync_folder(folder)
         self._handles.let_go(repo_id)
+
+    def reading_s(self, repo_id: str) -> float | None:
+        """Return how long the oldest git program has been reading a repository; None: none is.
+
+        Such a program may still look for packs that were there when it began.
+        """
+        return self._readers.longest_s(repo_id)
 
     def _packs_folder(self, repo_id: str) -> Path:
         folder = self.packs_path(repo_id)
@@ -364,7 +379,9 @@ class GitStore:
 
     async def upload_pack(self, folder: Path, request: bytes, *, protocol: str) -> GitOutput:
         """Start answering one request of a fetch from a projection; see `upload_pack.py`."""
-        return await upload_pack(self._program, folder, request, protocol=protocol)
+        repo_id = folder.parent.parent.stem
+        ended = self._readers.begin(repo_id)
+        return await upload_pack(self._program, folder, request, protocol=protocol, on_close=ended)
 
     def stage(self, repo_id: str, registered: Registered, limits: Limits) -> Staging:
         """Begin to take a pushed pack; call in a thread.
@@ -380,31 +397,41 @@ class GitStore:
         """
         if not self.exists(repo_id):
             raise RepoMissing(repo_id=repo_id)
-        return Staging(self._program, self.path(repo_id), registered, limits)
+        removed = self._readers.begin(repo_id)
+        try:
+            return Staging(self._program, self.path(repo_id), registered, limits, removed)
+        except BaseException:
+            removed()
+            raise
 
     # -- folding -----------------------------------------------------------------------------
 
     def fold(self, repo_id: str, names: Sequence[str]) -> Pack | None:
         """Make one pack of all objects in some; see `folding.py`. Call in a thread."""
-        return Folder(self._program, self.path(repo_id)).fold(names)
+        with self._readers.reading(repo_id):
+            return Folder(self._program, self.path(repo_id)).fold(names)
 
     def gather(self, repo_id: str, projection: Path) -> Pack | None:
         """Make one pack of all that a projection's refs reach. Call in a thread."""
-        return Folder(self._program, self.path(repo_id)).whole(projection)
+        with self._readers.reading(repo_id):
+            return Folder(self._program, self.path(repo_id)).whole(projection)
 
     def leads_only_to(
         self, repo_id: str, packs: Sequence[str], tips: Sequence[str], known: Sequence[str]
     ) -> bool:
         """Tell whether some packs hold all that ``tips`` reach and ``known`` do not."""
-        return Folder(self._program, self.path(repo_id)).leads_only_to(packs, tips, known)
+        with self._readers.reading(repo_id):
+            return Folder(self._program, self.path(repo_id)).leads_only_to(packs, tips, known)
 
     def unreached(self, repo_id: str, packs: Sequence[str], tips: Sequence[str]) -> dict[str, int]:
         """Return the objects of some packs that no tip reaches, and their bytes. In a thread."""
-        return Folder(self._program, self.path(repo_id)).unreached(packs, tips)
+        with self._readers.reading(repo_id):
+            return Folder(self._program, self.path(repo_id)).unreached(packs, tips)
 
     def pack_rest(self, repo_id: str, oids: Iterable[str]) -> Pack | None:
         """Make one pack of some objects. Call in a thread."""
-        return Folder(self._program, self.path(repo_id)).rest(oids)
+        with self._readers.reading(repo_id):
+            return Folder(self._program, self.path(repo_id)).rest(oids)
 
     def write_commit_graph(self, repo_id: str, tips: Sequence[str]) -> None:
         """Write git's index of commits anew."""
@@ -422,7 +449,21 @@ class GitStore:
             ObjectMissing: when a ref names what is not there.
             RepoMissing: when the repository's folder is not on this node.
         """
+        self._projected.add(repo_id)
         return projections.project(self.open(repo_id), refs, default_branch)
+
+    def sweep_projections(self, *, older_than_s: float) -> None:
+        """Remove projections made by this process that were not asked for lately.
+
+        Those that a running program may have begun with stay. Call in a thread.
+        """
+        for repo_id in list(self._projected):
+            self._projected.discard(repo_id)  # first: one may be made meanwhile
+            reading_s = self.reading_s(repo_id)
+            spared_s = older_than_s if reading_s is None else max(older_than_s, reading_s + 60)
+            projections.sweep(self.path(repo_id), older_than_s=spared_s)
+            if projections.any_left(self.path(repo_id)):
+                self._projected.add(repo_id)
 
     def fsck(self, repo_id: str, tips: Sequence[str]) -> list[str]:
         """Return what ``git fsck --strict`` has against the packs and all that ``tips`` reach.
@@ -437,7 +478,8 @@ class GitStore:
             raise RepoMissing(repo_id=repo_id)
         ignored = [part for fault in HARMLESS for part in ("-c", f"fsck.{fault}=ignore")]
         options = ["--full", "--strict", "--no-dangling", "--no-progress", "--no-reflogs"]
-        done = self._program.outcome(self.path(repo_id), *ignored, "fsck", *options, *tips)
+        with self._readers.reading(repo_id):
+            done = self._program.outcome(self.path(repo_id), *ignored, "fsck", *options, *tips)
         lines = (done.stdout + done.stderr).decode("utf-8", "replace").splitlines()
         # Strictly looked at, what is left as a warning is what a push may bring as well: a tag
         # of old without its tagger, a link called .gitattributes.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -72,7 +73,12 @@ def _input(content: bytes) -> BinaryIO:
 
 
 async def upload_pack(
-    program: GitProgram, folder: Path, request: bytes, *, protocol: str
+    program: GitProgram,
+    folder: Path,
+    request: bytes,
+    *,
+    protocol: str,
+    on_close: Callable[[], None],
 ) -> GitOutput:
     """Answer one request of a fetch.
 
@@ -81,6 +87,7 @@ async def upload_pack(
         folder: A projection.
         request: The whole body of the request.
         protocol: What the client's ``Git-Protocol`` says.
+        on_close: Called when the program has ended, or could not be started.
     """
 
     def start() -> GitOutput:
@@ -92,6 +99,10 @@ async def upload_pack(
                 stdin=stdin,
                 stderr=messages,
             )
-        return GitOutput(process, messages)
+        return GitOutput(process, messages, on_close)
 
-    return await asyncio.to_thread(start)
+    try:
+        return await asyncio.to_thread(start)
+    except BaseException:
+        on_close()
+        raise

@@ -1,0 +1,153 @@
+"""Packs that no repository needs any more: replaced by a repack, or made in vain.
+
+Their rows say since when. Each node removes its own files, once the grace period is over and no
+program that began before then still reads the repository there. The blobs of packs are deleted as
+all blobs are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import BigInteger, bindparam, delete, select
+
+from hubstead import blobs
+from hubstead.blobs import BlobKey, BlobKind
+from hubstead.commits.stores import Stores
+from hubstead.commits.tables import packs, retired_packs
+from hubstead.db import Tx, adding, any_of, point, scan
+from hubstead.gitstore import Pack
+from hubstead.ids import now_ms
+from hubstead.repos.tables import repos
+
+#: So long after the grace period the rows of retired packs stay for nodes that are behind. What
+#: a node misses by that, its sweep of unregistered packs removes.
+ROWS_STAY_MS = 3_600_000
+#: A transaction may commit this long after it read the clock, and nodes' clocks differ.
+_LATE_MS = 60_000
+
+_RETIRE = point(
+    adding(retired_packs, "repo_id", "name", "since_ms").on_conflict_do_update(
+        index_elements=["repo_id", "name"],
+        set_={"since_ms": bindparam("since_ms", type_=BigInteger)},
+    )
+)
+_DUE = (retired_packs.c.since_ms >= bindparam("from_ms")) & (
+    retired_packs.c.since_ms < bindparam("before_ms")
+)
+_REPOS = scan(select(retired_packs.c.repo_id).where(_DUE).distinct())
+_OF_REPO = scan(
+    select(retired_packs.c.name, retired_packs.c.since_ms).where(
+        retired_packs.c.repo_id == bindparam("which_repo"), _DUE
+    )
+)
+_FORGET = point(
+    delete(retired_packs).where(
+        retired_packs.c.repo_id == bindparam("which_repo"),
+        retired_packs.c.name == bindparam("which"),
+    )
+)
+_FORGET_OLD = scan(delete(retired_packs).where(retired_packs.c.since_ms < bindparam("before_ms")))
+_REGISTERED = scan(
+    select(packs.c.name)
+    .join_from(packs, repos, packs.c.repo_pk == repos.c.pk)
+    .where(repos.c.id == bindparam("repo_id"), any_of(packs.c.name, "names"))
+)
+
+
+async def retire(tx: Tx, repo_id: str, names: Iterable[str]) -> None:
+    """Note that a repository does without some packs from now on."""
+    now = now_ms()
+    await tx.many(_RETIRE, [{"repo_id": repo_id, "name": name, "since_ms": now} for name in names])
+
+
+async def discard_packs(stores: Stores, repo_id: str, made: Sequence[Pack]) -> None:
+    """Retire packs that were made, and perhaps published, but did not become the repository's.
+
+    A pack that is registered, by another writer of the very same bytes, is left alone.
+    """
+
+    async def discard(tx: Tx) -> None:
+        known = await _registered(tx, repo_id, [pack.name for pack in made])
+        vain = [pack for pack in made if pack.name not in known]
+        await retire(tx, repo_id, [pack.name for pack in vain])
+        if stores.packs_are_blobs:
+            for pack in vain:
+                key = BlobKey(BlobKind.PACK, pack.name)
+                await blobs.register(tx, key, pack.size)
+                await blobs.doom(tx, [key])
+
+    if made:
+        await stores.db.write(discard)
+
+
+async def remove_dead_packs(stores: Stores, *, grace_ms: int) -> int:
+    """Remove from this node what was retired longer ago than that and nothing here reads.
+
+    Where packs are blobs every node does so, and the rows stay for the others; else nothing is
+    removed during a pause of deletion, because a backup copies the files.
+
+    Returns:
+        How many packs were done with.
+    """
+    before = now_ms() - grace_ms
+    scope = {"from_ms": stores.retired_from_ms, "before_ms": before}
+    done, waiting = 0, []
+    for found in await stores.db.all(_REPOS, **scope):
+        rows = await stores.db.all(_OF_REPO, which_repo=found.repo_id, **scope)
+        unread = [row.name for row in rows if not _is_read(stores, found.repo_id, row, before)]
+        if len(unread) < len(rows):
+            waiting.append(min(row.since_ms for row in rows))
+        done += await _remove(stores, found.repo_id, unread)
+    if stores.packs_are_blobs:
+        stores.retired_from_ms = min([before - _LATE_MS, *waiting])
+    return done
+
+
+def _is_read(stores: Stores, repo_id: str, row: Any, before_ms: int) -> bool:
+    """Tell whether a program here reads since before the grace period of a pack was over."""
+    reading_s = stores.git.reading_s(repo_id)
+    return reading_s is not None and before_ms - row.since_ms < reading_s * 1000
+
+
+async def _remove(stores: Stores, repo_id: str, names: Sequence[str]) -> int:
+    if not names:
+        return 0
+    async with stores.locks.of(repo_id):  # a push may just bring one back
+        if stores.packs_are_blobs:
+            known = await _registered(stores.db, repo_id, names)
+        else:
+            taken = await stores.db.write(functools.partial(_forget, repo_id, names))
+            if taken is None:
+                return 0
+            known = taken
+        gone = [name for name in names if name not in known]
+        await asyncio.to_thread(stores.git.remove_packs, repo_id, gone)
+    stores.look_again(repo_id)
+    return len(names)
+
+
+async def _forget(repo_id: str, names: Sequence[str], tx: Tx) -> set[str] | None:
+    """Take packs from the list; return those that are registered again, so that they stay.
+
+    None if nothing may be deleted just now (a backup is reading), and they stay in the list.
+    """
+    if not await blobs.may_delete(tx):
+        return None
+    await tx.many(_FORGET, [{"which_repo": repo_id, "which": name} for name in names])
+    return await _registered(tx, repo_id, names)
+
+
+async def _registered(db: Any, repo_id: str, names: Sequence[str]) -> set[str]:
+    rows = await db.all(_REGISTERED, repo_id=repo_id, names=list(names))
+    return {row.name for row in rows}
+
+
+async def forget_dead_packs(stores: Stores, *, older_than_ms: int) -> None:
+    """Drop the rows of packs retired longer ago than that, where every node has removed them."""
+    if stores.packs_are_blobs:
+        before = now_ms() - older_than_ms
+        await stores.db.write(lambda tx: tx.run(_FORGET_OLD, before_ms=before))

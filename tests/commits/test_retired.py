@@ -1,0 +1,159 @@
+"""Packs that were replaced, or made in vain, go once nothing can need them, and not before."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from hubstead.blobs import BlobKey, BlobKind, pause_deletion, resume_deletion
+from hubstead.blobs.tables import blobs
+from hubstead.commits import Stores, discard_packs, fold_packs, remove_dead_packs
+from hubstead.commits.retired import retire
+from hubstead.db import scan
+from hubstead.gitstore import Limits, Registered
+from hubstead.repos import Repo
+from tests.commits.conftest import CommitNode
+
+_LIVE_PACKS = scan(
+    select(blobs.c.name).where(blobs.c.kind == BlobKind.PACK.value, blobs.c.doomed_ms.is_(None))
+)
+LIMITS = Limits(1 << 30, 4 << 30, 60)
+
+
+async def a_repository(node: CommitNode, commits: int = 12) -> Repo:
+    repo = await node.make()
+    for n in range(commits):
+        await node.put(repo, {f"f{n % 3}": str(n).encode()})
+    return await node.open(repo)
+
+
+def in_files(node: CommitNode) -> CommitNode:
+    """Return the same node with packs that are in its folder alone."""
+    stores = Stores(
+        node.db, node.stores.git, node.stores.blobs, node.stores.settings, packs_are_blobs=False
+    )
+    return CommitNode(stores, node.anna)
+
+
+@pytest.mark.parametrize("packs_are_blobs", [True, False])
+async def test_packs_stay_while_a_program_reads_that_began_before_they_could_go(
+    node: CommitNode, packs_are_blobs: bool
+) -> None:
+    node = node if packs_are_blobs else in_files(node)
+    repo = await a_repository(node)
+    git = node.stores.git
+    before = git.pack_names(repo.id)
+    push = git.stage(repo.id, Registered(before, [repo.head or ""]), LIMITS)
+    await asyncio.sleep(0.02)
+    await fold_packs(node.stores, repo.id)
+    await remove_dead_packs(node.stores, grace_ms=-1)
+    assert set(before) < set(git.pack_names(repo.id)), "the push may lean on them"
+    await asyncio.sleep(0.02)
+    later = git.stage(repo.id, Registered(git.pack_names(repo.id), []), LIMITS)
+    push.remove()
+    assert await remove_dead_packs(node.stores, grace_ms=-1) > 0
+    assert len(git.pack_names(repo.id)) < 8, "who began later knows the new pack"
+    later.remove()
+    assert sorted(await node.files(repo)) == ["f0", "f1", "f2"]
+
+
+async def test_a_backup_that_copies_files_keeps_them(node: CommitNode) -> None:
+    node = in_files(node)
+    repo = await a_repository(node)
+    before = node.stores.git.pack_names(repo.id)
+    await fold_packs(node.stores, repo.id)
+    await pause_deletion(node.db, "a backup", 60)
+    assert await remove_dead_packs(node.stores, grace_ms=-1) == 0
+    assert set(before) < set(node.stores.git.pack_names(repo.id))
+    await resume_deletion(node.db, "a backup")
+    assert await remove_dead_packs(node.stores, grace_ms=-1) > 0
+
+
+async def test_a_fold_that_loses_leaves_nothing(
+    node: CommitNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo = await a_repository(node)
+    fold, loop, made = node.stores.git.fold, asyncio.get_running_loop(), list[Any]()
+    other = node.other("other")
+
+    def slow(repo_id: str, names: list[str]) -> Any:
+        made.append(fold(repo_id, names))
+        race = asyncio.run_coroutine_threadsafe(a_later_fold(), loop)
+        assert race.result(60) is not None
+        return made[0]
+
+    async def a_later_fold() -> Any:
+        for n in range(5):
+            await other.put(repo, {"late": str(n).encode()})
+        return await fold_packs(other.stores, repo.id)
+
+    monkeypatch.setattr(node.stores.git, "fold", slow)
+    assert await fold_packs(node.stores, repo.id) is None
+    [vain] = made
+    assert vain.name in node.stores.git.pack_names(repo.id)
+    await remove_dead_packs(node.stores, grace_ms=-1)
+    assert vain.name not in node.stores.git.pack_names(repo.id)
+    assert vain.name not in {row.name for row in await node.db.all(_LIVE_PACKS)}
+    assert await node.files(repo) == await other.files(repo)
+
+
+async def test_what_another_writer_registered_under_the_same_name_is_left_alone(
+    node: CommitNode,
+) -> None:
+    repo = await a_repository(node)
+    made = await fold_packs(node.stores, repo.id)
+    assert made is not None
+    await discard_packs(node.stores, repo.id, [made])
+    await remove_dead_packs(node.stores, grace_ms=-1)
+    assert made.name in node.stores.git.pack_names(repo.id)
+    assert made.name in {row.name for row in await node.db.all(_LIVE_PACKS)}
+
+
+async def test_a_pack_that_is_registered_again_after_it_was_retired_stays(node: CommitNode) -> None:
+    node = in_files(node)
+    repo = await a_repository(node)
+    names = node.stores.git.pack_names(repo.id)
+    await node.db.write(lambda tx: retire(tx, repo.id, names))
+    assert await remove_dead_packs(node.stores, grace_ms=-1) == len(names)
+    assert node.stores.git.pack_names(repo.id) == names
+    assert sorted(await node.files(repo)) == ["f0", "f1", "f2"]
+
+
+async def test_packs_replaced_while_a_node_fetches_them_are_fetched_anew(
+    node: CommitNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo = await a_repository(node)
+    late = node.other("late")
+    fetch = late.stores._fetch_pack
+
+    async def slow(repo_id: str, name: str) -> None:
+        if await fold_packs(node.stores, repo_id) is not None:
+            for row in await node.db.all(_DOOMED_PACKS):
+                await node.stores.blobs.delete(BlobKey(BlobKind.PACK, row.name))
+        await fetch(repo_id, name)
+
+    monkeypatch.setattr(late.stores, "_fetch_pack", slow)
+    assert await late.files(repo) == await node.files(repo)
+
+
+_DOOMED_PACKS = scan(
+    select(blobs.c.name).where(blobs.c.kind == BlobKind.PACK.value, blobs.c.doomed_ms.is_not(None))
+)
+
+
+async def test_views_of_refs_that_nobody_fetches_from_go(node: CommitNode) -> None:
+    repo = await a_repository(node)
+    git = node.stores.git
+    refs = {"refs/heads/main": repo.head or ""}
+    path = git.projection(repo.id, refs, "main")
+    git.sweep_projections(older_than_s=60)
+    assert path.exists()
+    push = git.stage(repo.id, Registered([], []), LIMITS)
+    git.sweep_projections(older_than_s=-1)
+    assert path.exists(), "a program may have begun with it"
+    push.remove()
+    git.sweep_projections(older_than_s=-1)
+    assert not path.exists()
