@@ -204,6 +204,10 @@ class RangeNotSatisfiable(HubError):
     size: int
 
 
+class PreconditionFailed(HubError):
+    """The file is not the one that the request's conditions name."""
+
+
 class StorageFull(HubError):
     """The server's storage is full: nothing was written. Try again later."""
 

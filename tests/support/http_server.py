@@ -14,7 +14,14 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from hubstead.errors import ClientGone, HubError, RangeNotSatisfiable, SlowClient, TooLarge
+from hubstead.errors import (
+    ClientGone,
+    HubError,
+    PreconditionFailed,
+    RangeNotSatisfiable,
+    SlowClient,
+    TooLarge,
+)
 from hubstead.wire.http import (
     BytesAnswer,
     FileAnswer,
@@ -26,7 +33,7 @@ from hubstead.wire.http import (
 )
 from tests.support.processes import wait_until
 
-STATUS = {RangeNotSatisfiable: 416, SlowClient: 408, TooLarge: 413}
+STATUS = {PreconditionFailed: 412, RangeNotSatisfiable: 416, SlowClient: 408, TooLarge: 413}
 
 
 class LocalFile:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubstead.errors import RangeNotSatisfiable
+from hubstead.errors import PreconditionFailed, RangeNotSatisfiable
 from hubstead.wire.http import Span, disposition, parse_range
 from hubstead.wire.http.ranges import MOST_RANGES, http_date, parse_ranges, select
 
@@ -126,6 +126,43 @@ def test_dates_serve_as_conditions() -> None:
     assert chosen(range="bytes=0-1", if_range=then) == 206
     assert chosen(range="bytes=0-1", if_range=later) == 200
     assert chosen(range="bytes=0-1", if_range="Thu, 99 Foo") == 200
+
+
+def test_conditions_are_weighed_in_the_order_of_the_standard() -> None:
+    then, before = http_date(1_000_000_000), http_date(999_999_999)
+    for method in ("GET", "HEAD"):
+        for stale in (
+            {"if_match": '"other"'},
+            {"if_match": 'W/"e"'},
+            {"if_match": '""'},
+            {"if_match": "other"},
+            {"if_unmodified_since": before},
+            {"if_match": '"other"', "if_none_match": '"e"'},
+            {"if_match": '"other"', "if_unmodified_since": then},
+            {"if_match": '"other"', "range": "bytes=99-"},
+            {"if_unmodified_since": before, "if_none_match": '"e"', "range": "bytes=0-1"},
+        ):
+            with pytest.raises(PreconditionFailed):
+                chosen(method, **stale)
+        for meant in ('"e"', "*", '"x", "e"', 'W/"e", "e"', "e"):
+            assert chosen(method, if_match=meant) == 200
+            assert chosen(method, if_match=meant, if_none_match='"e"') == 304
+            # The tag decides, and the date is left out.
+            assert chosen(method, if_match=meant, if_unmodified_since=before) == 200
+        assert chosen(method, if_unmodified_since=then) == 200
+        assert chosen(method, if_unmodified_since="junk") == 200
+    assert chosen(if_match='"e"', range="bytes=0-1") == 206
+    assert chosen(if_match='"e"', range="bytes=0-1", if_range='"other"') == 200
+    for headers in ({"if_unmodified_since": before}, {"if_match": "*"}):
+        assert chosen_of_nameless(**headers) == 200
+    with pytest.raises(PreconditionFailed):
+        chosen_of_nameless(if_match='""')
+
+
+def chosen_of_nameless(**headers: str) -> int:
+    pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    scope = {"method": "GET", "headers": pairs}
+    return select(scope, size=10, etag=None, modified_s=None).status
 
 
 def test_only_get_has_ranges() -> None:

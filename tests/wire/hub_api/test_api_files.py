@@ -102,7 +102,13 @@ def test_head_of_a_large_file_is_answered_here_and_get_is_sent_to_s3(
     repo_id = anna.repo()
     anna.api.upload_file(path_or_fileobj=LARGE, path_in_repo="model.bin", repo_id=repo_id)
     address = f"/{repo_id}/resolve/main/model.bin"
-    assert anna.call("GET", address).status == 302
+    said = anna.call("GET", address)
+    assert said.status == 302
+    # The store has other tags, so who names one is answered here.
+    conditional = {"If-Match": said.headers["etag"], "Range": "bytes=1-2"}
+    part = anna.call("GET", address, **conditional)
+    assert (part.status, part.body) == (206, LARGE[1:3])
+    assert anna.call("GET", address, **conditional | {"If-Match": '"stale"'}).status == 412
     # Clients that follow would be refused there: the address is signed for GET.
     head = anna.call("HEAD", address)
     assert (head.status, head.headers["content-length"]) == (200, str(len(LARGE)))
@@ -192,6 +198,30 @@ def test_what_has_not_changed_is_not_sent_again(sample: FilesModel) -> None:
     for condition, status in ((etag, 206), ('"x"', 200)):
         said = sample.get("/resolve/main/a.txt", Range="bytes=1-2", **{"If-Range": condition})
         assert said.status == status
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/resolve/main/a.txt",
+        "/resolve/main/big/model.bin",
+        "/raw/main/a.txt",
+        "/resolve/main/empty",
+    ],
+)
+def test_a_part_of_another_version_is_refused(sample: FilesModel, path: str) -> None:
+    etag, whole = (said := sample.get(path)).headers["etag"], said.body
+    for asked in ({}, {"Range": "bytes=1-2"}, {"Range": "bytes=999999999-"}):
+        for method in ("GET", "HEAD"):
+            for stale in ('"stale"', f"W/{etag}"):
+                said = sample.get(path, method, **asked, **{"If-Match": stale})
+                assert said.status == 412, (asked, method, stale)
+                assert said.headers["x-repo-commit"] == sample.sha
+    for meant in (etag, "*", f'"x", {etag}'):
+        said = sample.get(path, Range="bytes=1-2", **{"If-Match": meant})
+        assert (said.status, said.body) == ((206, whole[1:3]) if whole else (200, b""))
+        said = sample.get(path, **{"If-Match": meant, "If-None-Match": etag})
+        assert said.status == 304
 
 
 REVISIONS = ["main", "HEAD", "refs%2Fheads%2Fmain", "refs/heads/main", "feat%2Fx", "feat/x", "v1.0"]

@@ -445,5 +445,8 @@ async def test_clients_are_sent_to_the_object_store_if_the_settings_say_so(serve
     await live.commit_after_put(bert, SMALL)
     said = await live.call("GET", await _address(live, SMALL))
     assert said.status == 302
+    stale = {"If-Match": '"stale"', "Range": "bytes=1-2"}
+    refused = await live.call("GET", await _address(live, SMALL), headers=stale)
+    assert refused.status == 412
     read = await in_client_thread(lambda: urllib.request.urlopen(said.headers["location"]).read())
     assert read == SMALL

@@ -222,6 +222,14 @@ def test_git_lfs_goes_on_with_the_download_of_a_xet_file(sample: TwoFileModel, f
     assert said.headers["content-range"] == f"bytes {first}-{len(BIG) - 1}/{len(BIG)}"
 
 
+def test_git_lfs_gets_no_part_of_what_it_does_not_mean(sample: TwoFileModel) -> None:
+    for data in (BIG, PLAIN):
+        part = {"Range": "bytes=1-2"}
+        assert sample.download(data, **part, **{"If-Match": '"stale"'}).status == 412
+        said = sample.download(data, **part, **{"If-Match": f'"{sha256(data)}"'})
+        assert (said.status, said.body) == (206, data[1:3])
+
+
 def test_a_download_is_never_by_xet(sample: TwoFileModel) -> None:
     said = sample.batch("download", lfs_objects(BIG, PLAIN), "xet", "basic")
     assert said.json["transfer"] == "basic"

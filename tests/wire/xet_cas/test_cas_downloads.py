@@ -175,6 +175,8 @@ def test_a_range_is_sent_as_signed_or_a_part_of_it(uploaded: Uploaded) -> None:
         ({"Range": "chapters=1-2"}, first, last),
         ({"Range": f"bytes={first}-{last}", "If-Range": '"other"'}, first, last),
         ({"If-None-Match": "*"}, first, last),
+        ({"If-Match": '"other"'}, first, last),
+        ({"If-Unmodified-Since": "Mon, 01 Jan 2001 00:00:00 GMT"}, first, last),
     ):
         said = cas.fetch(url, **header)
         assert said.status == 206, header

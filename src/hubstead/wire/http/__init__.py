@@ -8,7 +8,7 @@ from hubstead.wire.http.files import BytesAnswer, FileAnswer, Source, dispositio
 from hubstead.wire.http.headers import content_length, one_header
 from hubstead.wire.http.limits import Limits
 from hubstead.wire.http.protocol import HubProtocol
-from hubstead.wire.http.ranges import Span, parse_range
+from hubstead.wire.http.ranges import Span, names_a_tag, parse_range
 from hubstead.wire.http.routing import Access, Route, Router, Says
 from hubstead.wire.http.server import HubServer, serve
 from hubstead.wire.http.xet_access import (
@@ -41,6 +41,7 @@ __all__ = [
     "disposition",
     "inflating",
     "json_answer",
+    "names_a_tag",
     "one_header",
     "open_lfs",
     "parse_range",

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from starlette.types import Scope
 
-from hubstead.errors import RangeNotSatisfiable
+from hubstead.errors import PreconditionFailed, RangeNotSatisfiable
 from hubstead.wire.http.headers import one_header
 
 #: More than these in one request are refused.
@@ -19,7 +19,9 @@ MOST_RANGES = 64
 
 _BYTES = re.compile(r"bytes=(.*)", re.IGNORECASE | re.DOTALL)
 _SPEC = re.compile(r"([0-9]*)-([0-9]*)")
-_ENTITY_TAG = re.compile(r'(?:W/)?"([^"]*)"')
+_ENTITY_TAG = re.compile(r'(W/)?"([^"]*)"')
+#: Conditions that a client makes of the tags it was told here.
+_TAGGED = frozenset((b"if-match", b"if-none-match", b"if-range"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +102,23 @@ def _span(first: int | None, last: int | None, size: int) -> Span | None:
     return Span(first, stop - first)
 
 
-def entity_tag_matches(header: str, etag: str) -> bool:
-    """Tell whether an If-None-Match header names ``etag`` (given without quotes); weakly."""
+def entity_tag_matches(header: str, etag: str, *, strongly: bool = False) -> bool:
+    """Tell whether an If-None-Match or If-Match header names ``etag`` (given without quotes).
+
+    A weak tag never matches ``strongly`` (RFC 9110, 8.8.3.2).
+    """
     if header.strip() == "*":
         return True
-    tags = _ENTITY_TAG.findall(header)
-    if not tags and '"' not in header:  # some clients forget the quotes
+    found = _ENTITY_TAG.findall(header)
+    tags = [tag for weak, tag in found if not (weak and strongly)]
+    if not found and '"' not in header:  # some clients forget the quotes
         tags = [part.strip() for part in header.split(",")]
     return etag in tags
+
+
+def names_a_tag(scope: Scope) -> bool:
+    """Tell whether the request depends on a tag, which a store elsewhere would not know."""
+    return any(name in _TAGGED for name, _ in scope["headers"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +138,11 @@ def select(scope: Scope, *, size: int, etag: str | None, modified_s: int | None)
         modified_s: When it last changed, in seconds since the epoch.
 
     Raises:
+        PreconditionFailed: the client means another version of it.
         RangeNotSatisfiable: see ``parse_ranges``.
     """
+    if not _is_meant(scope, etag, modified_s):
+        raise PreconditionFailed()
     if _is_fresh(scope, etag, modified_s):
         return Selection(304)
     if scope["method"] != "GET":
@@ -139,6 +153,15 @@ def select(scope: Scope, *, size: int, etag: str | None, modified_s: int | None)
     # No range of nothing can be satisfied, and none has to be.
     spans = parse_ranges(one_header(scope, "range"), size) if size else []
     return Selection(206, spans) if spans else Selection(200)
+
+
+def _is_meant(scope: Scope, etag: str | None, modified_s: int | None) -> bool:
+    if_match = one_header(scope, "if-match")
+    if if_match is not None:
+        there = etag is not None and entity_tag_matches(if_match, etag, strongly=True)
+        return there or if_match.strip() == "*"
+    since = _seconds(one_header(scope, "if-unmodified-since"))
+    return since is None or modified_s is None or modified_s <= since
 
 
 def _is_fresh(scope: Scope, etag: str | None, modified_s: int | None) -> bool:

@@ -70,6 +70,7 @@ STATUS: dict[type[HubError], tuple[int, str | None]] = {
     errors.BlobCorrupt: (400, None),
     errors.BlobMissing: (400, None),
     errors.RangeNotSatisfiable: (416, None),
+    errors.PreconditionFailed: (412, None),
     errors.StorageFull: (507, None),
     errors.RateLimited: (429, None),
     errors.SlowClient: (408, None),

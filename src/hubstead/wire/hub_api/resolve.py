@@ -20,6 +20,7 @@ from hubstead.wire.http import (
     Call,
     FileAnswer,
     disposition,
+    names_a_tag,
     open_lfs,
     reconstruction_url,
     redirect,
@@ -169,11 +170,12 @@ class _Unopened:
 async def _address_elsewhere(call: Call, entry: Entry, found: Found) -> str | None:
     """Return where the store itself hands the file out, if this client can be sent there.
 
+    So is not who names a tag: the store has tags of its own, and would refuse all of ours.
     HEAD is answered here: some clients (huggingface_hub 1.33 and 2.0) follow when the store is on
     the same host, and an address that is signed for GET is refused to HEAD.
     """
     may = call.hub.settings.s3_direct_downloads and found.is_plain and call.method != "HEAD"
-    if not may or not _may_be_sent_on(call):
+    if not may or names_a_tag(call.scope) or not _may_be_sent_on(call):
         return None
     return await call.hub.blobs.url(
         BlobKey(BlobKind.LFS, found.sha256),

@@ -16,6 +16,7 @@ from hubstead.wire.http import (
     Call,
     FileAnswer,
     content_length,
+    names_a_tag,
     open_lfs,
     receive_into,
     redirect,
@@ -93,7 +94,8 @@ async def download(call: Call) -> ASGIApp:
     if found is None or not found.committed:
         raise BlobNotFound(name=grant.oid)
     settings = call.hub.settings
-    if settings.s3_direct_downloads and found.is_plain and call.method == "GET":
+    direct = settings.s3_direct_downloads and found.is_plain and call.method == "GET"
+    if direct and not names_a_tag(call.scope):  # the store has tags of its own
         key = BlobKey(BlobKind.LFS, grant.oid)
         url = await call.hub.blobs.url(key, expires_s=int(settings.signed_url_seconds))
         if url is not None:

@@ -24,7 +24,16 @@ _HEADERS = [("Cache-Control", "private, no-transform")]
 MOST_DIRECT = 500
 #: A range that is open, or counts from the end, cannot lie inside of the signed one.
 _ENDLESS = 1 << 62
-_CONDITIONS = (b"range", b"if-range", b"if-none-match", b"if-modified-since")
+_CONDITIONS = frozenset(
+    (
+        b"range",
+        b"if-range",
+        b"if-match",
+        b"if-none-match",
+        b"if-modified-since",
+        b"if-unmodified-since",
+    )
+)
 
 
 class RangeGrant(msgspec.Struct, frozen=True, array_like=True):
