@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Self
 
 import pygit2
-from pygit2.enums import SortMode
+from pygit2.enums import ObjectType, SortMode
 
-from hubstead.gitstore.listing import parse_rows
+from hubstead.gitstore.listing import parse_rows, plain_mode
 
 #: (mode, id) of something in a tree.
 Found = tuple[int, pygit2.Oid]
@@ -95,18 +95,52 @@ def count(git: pygit2.Repository, oid: str, counted: Callable[[str], int | None]
     return sum(1 for _ in all_of(git, oid))
 
 
+def tree_of(git: pygit2.Repository, oid: str) -> str:
+    """Return the tree of a commit or tag, not looked into; a tree's id stands for itself."""
+    kind = int(git.odb.read_header(oid)[0])
+    if kind == ObjectType.TREE:
+        return oid
+    found = git[oid].peel(None) if kind == ObjectType.TAG else git[oid]
+    if isinstance(found, pygit2.Commit):
+        return str(found.tree_id)
+    return str(found.peel(pygit2.Tree).id)
+
+
+class _RawTree:
+    """A tree that libgit2 cannot parse, because a mode in it is none of git's."""
+
+    def __init__(self, git: pygit2.Repository, tree: str | pygit2.Oid) -> None:
+        rows = parse_rows(git.odb.read(tree)[1])
+        self._found = {name: (plain_mode(mode), pygit2.Oid(raw=oid)) for mode, name, oid in rows}
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def get(self, name: str) -> Found | None:
+        return self._found.get(name.encode("utf-8", "surrogateescape"))
+
+
+def _open_tree(git: pygit2.Repository, tree: str | pygit2.Oid) -> pygit2.Object | _RawTree:
+    try:
+        return git[tree]
+    except (ValueError, pygit2.GitError):
+        return _RawTree(git, tree)
+
+
 def entry_of(git: pygit2.Repository, tree: str | pygit2.Oid, path: str) -> Found | None:
     """Return what stands at ``path`` below a tree."""
     parts = path.split("/")
     for part in parts[:-1]:
-        found = _child(git[tree], part)
+        found = _child(_open_tree(git, tree), part)
         if found is None or found[0] != 0o040000:
             return None
         tree = found[1]
-    return _child(git[tree], parts[-1])
+    return _child(_open_tree(git, tree), parts[-1])
 
 
-def _child(tree: pygit2.Object, name: str) -> Found | None:
+def _child(tree: pygit2.Object | _RawTree, name: str) -> Found | None:
+    if isinstance(tree, _RawTree):
+        return tree.get(name)
     try:
         found = tree[name] if name else None  # type: ignore[index]
     except KeyError:
@@ -214,7 +248,7 @@ class _Folders:
 
     def holds(self, commit: pygit2.Commit, folder: str, name: str) -> bool:
         tree = self._tree(commit, folder)
-        return tree is not None and _child(self._git[tree], name) is not None
+        return tree is not None and _child(_open_tree(self._git, tree), name) is not None
 
     def take_equal(self, names: _Names, child: pygit2.Commit, parent: pygit2.Commit) -> _Names:
         """Take from ``names`` those that stand alike in both commits."""
@@ -243,7 +277,7 @@ class _Folders:
     def _differing(
         self, names: set[str], one: pygit2.Oid | None, other: pygit2.Oid | None
     ) -> set[str]:
-        trees = [None if oid is None else self._git[oid] for oid in (one, other)]
+        trees = [None if oid is None else _open_tree(self._git, oid) for oid in (one, other)]
         largest = max([len(tree) for tree in trees if tree is not None])  # type: ignore[arg-type]
         if len(names) * 8 > largest:
             return names & _changed_names(self._git, one, other)

@@ -23,6 +23,7 @@ Rows = Callable[[str], Sequence[Row]]
 _ROW = re.compile(rb"([0-7]+) ([^\0]+)\0(.{20})", re.DOTALL)
 _TREE = re.compile(rb"(?:[0-7]+ [^\0]++\0.{20})*+", re.DOTALL)
 _TREE_MODES = (b"40000", b"040000")
+_OTHER_MODES = frozenset((b"100644", b"100755", b"100664", b"120000", b"160000"))
 
 
 def parse_rows(data: bytes) -> list[Row]:
@@ -38,8 +39,24 @@ def parse_rows(data: bytes) -> list[Row]:
 
 
 def is_tree(mode: bytes) -> bool:
-    """Tell whether a row of this mode is a folder (old gits wrote a leading zero)."""
-    return mode in _TREE_MODES
+    """Tell whether a row of this mode is a folder, as git does: by its kind alone."""
+    return mode in _TREE_MODES or (mode not in _OTHER_MODES and plain_mode(mode) == TREE_MODE)
+
+
+def plain_mode(mode: bytes) -> int:
+    """Return the mode that git writes today for what a row of this mode is.
+
+    Old gits wrote 100664 and 040000. Any other text is read as git and libgit2 do: the kind
+    decides, and what is of no kind that git knows is a file.
+    """
+    bits = int(mode, 8)
+    kind = bits & _KIND
+    return kind if kind in (TREE_MODE, COMMIT_MODE) else file_mode(bits)
+
+
+def is_known_mode(mode: bytes) -> bool:
+    """Tell whether git itself writes or wrote this mode; 100664 was one of old gits."""
+    return mode in _TREE_MODES or mode in _OTHER_MODES
 
 
 def file_mode(mode: int) -> FileMode:
@@ -51,7 +68,7 @@ def file_mode(mode: int) -> FileMode:
 
 def order(row: Row) -> bytes:
     """Return what git sorts rows by: the name, with a slash behind a folder's."""
-    return row[1] + b"/" if row[0] in _TREE_MODES else row[1]
+    return row[1] + b"/" if is_tree(row[0]) else row[1]
 
 
 def find_row(rows: Sequence[Row], name: bytes) -> int | None:

@@ -241,7 +241,7 @@ class GitRepo:
         key = (self.repo_id, oid)
         tree = self._caches.trees.get(key)
         if tree is None:
-            tree = self.reading(oid, lambda git: str(git[oid].peel(pygit2.Tree).id))
+            tree = self.reading(oid, lambda git: history.tree_of(git, oid))
             self._caches.trees.put(key, tree)
         return tree
 
@@ -306,7 +306,7 @@ class GitRepo:
             found = [
                 self._entry("", folder, row)
                 for folder, row in walk
-                if not listing.is_tree(row[0]) and row[0] != b"160000"
+                if not listing.is_tree(row[0]) and listing.plain_mode(row[0]) != listing.COMMIT_MODE
             ]
             self._caches.files.put(key, found, weight=len(found) + 1)
         return found
@@ -314,7 +314,7 @@ class GitRepo:
     def _entry(self, prefix: str, folder: bytes, row: Row) -> Entry:
         mode, name, oid = row
         path = prefix + (folder + name).decode("utf-8", "surrogateescape")
-        return Entry(path, int(mode, 8), oid.hex(), self)
+        return Entry(path, listing.plain_mode(mode), oid.hex(), self)
 
     # -- what callers derive from objects ----------------------------------------------------
 

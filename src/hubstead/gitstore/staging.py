@@ -24,6 +24,7 @@ from typing import BinaryIO, NamedTuple
 from hubstead.errors import HubError, StorageFull
 from hubstead.gitstore.draft import Pack
 from hubstead.gitstore.durable import full_disk_is_an_error_of_ours, sync_file, sync_folder
+from hubstead.gitstore.listing import is_known_mode, parse_rows
 from hubstead.gitstore.pointer import MARKS, Pointer, is_padded_pointer, parse
 from hubstead.gitstore.processes import end, spawn, widen
 from hubstead.gitstore.programs import HARMLESS, GitProgram
@@ -43,7 +44,9 @@ _OPTIONS = (
     "core.deltaBaseCacheLimit=64m",
     "core.fsync=none",  # what is accepted is made durable when it is
 )
-_STRICT = "--strict=" + ",".join(f"{fault}=ignore" for fault in HARMLESS)
+_STRICT = "--strict=badFilemode=warn," + ",".join(f"{fault}=ignore" for fault in HARMLESS)
+#: A tree with a mode that git does not write today; which one it is has to be looked up.
+_ODD_MODES = re.compile(rb"^warning: object ([0-9a-f]{40}): badFilemode", re.M)
 _LIMITED = 'ulimit -v "$0"; ulimit -t "$1"; shift; exec "$@"'
 
 
@@ -165,7 +168,33 @@ class Staging:
         if self._indexing.wait() != 0 or not (found := _KEPT.search(said)):
             self._refuse()
             raise AssertionError
+        self._check_modes()
         return found[1]
+
+    def _check_modes(self) -> None:
+        """Refuse modes that git never wrote: programs that read trees fail or differ on them."""
+        assert self._messages is not None
+        self._messages.seek(0)
+        for found in _ODD_MODES.finditer(self._messages.read()):
+            oid = found[1].decode()
+            for mode, name, _ in parse_rows(self._tree(oid)):
+                if not is_known_mode(mode):
+                    shown = name.decode("utf-8", "backslashreplace")
+                    raise PackRefused(
+                        reason=f"the tree {oid} has {shown!r} with mode {mode.decode()}, "
+                        "which is none of git's"
+                    )
+
+    def _tree(self, oid: str) -> bytes:
+        done = subprocess.run(
+            self._command("cat-file", "tree", oid),
+            capture_output=True,
+            env=self._environment(),
+            check=False,
+        )
+        if done.returncode:
+            raise PackRefused(reason=_reason(done.stderr.decode("utf-8", "replace"), 1))
+        return done.stdout
 
     def _refuse(self) -> None:
         assert self._indexing is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import http.client
 import struct
@@ -17,7 +18,11 @@ from tests.support.hub import ThreadHub
 from tests.support.person import Person
 from tests.support.processes import wait_until
 
-from hubstead.gitstore import GitStore
+from hubstead.accounts import actor_by_pk
+from hubstead.commits import Move, Plan, move_refs, person
+from hubstead.gitstore import GitStore, Staging
+from hubstead.ids import Kind, RepoId
+from hubstead.repos import Right, open_repo
 
 
 @pytest.fixture
@@ -520,6 +525,101 @@ def test_what_harms_or_cannot_be_read_is_refused_by_name(
     said = here.refused("push", "origin", f"{odd_commit(here, **odd)}:refs/heads/main")
     assert told in said
     assert live_hub.traces() == before
+
+
+@pytest.mark.parametrize("mode", ["777777", "100777", "40755", "120644", "0", "100664"])
+def test_only_modes_of_git_are_pushed(
+    live_hub: ThreadHub, anna: Person, here: Clone, mode: str
+) -> None:
+    """Also below the tip: a history holds each of its trees."""
+    what = "HEAD^{tree}" if mode.startswith("40") else "HEAD:.gitattributes"
+    blob = here("rev-parse", what).strip()
+    tree = literal(here, "tree", f"{mode} f".encode() + b"\0" + bytes.fromhex(blob))
+    odd = here("commit-tree", tree, "-p", "HEAD", "-m", "odd").strip()
+    tip = here("commit-tree", "HEAD^{tree}", "-p", odd, "-m", "even").strip()
+    before = live_hub.traces()
+    if mode == "100664":
+        here("push", "-q", "origin", f"{tip}:refs/heads/main")
+        return
+    told = here.refused("push", "origin", f"{tip}:refs/heads/main", f"{odd}:refs/heads/dev")
+    assert f"has 'f' with mode {mode}" in told
+    assert told.count("[remote rejected]") == 2
+    assert live_hub.traces() == before
+
+
+def test_odd_modes_that_are_here_already_can_be_read(live_hub: ThreadHub, anna: Person) -> None:
+    repo = anna.repo()
+    anna.commit(repo, {"key": "file", "value": {"path": "d/f", "content": "text"}})
+
+    async def spoil() -> None:
+        stores = live_hub.hub.stores
+        actor = await actor_by_pk(live_hub.db, anna.pk)
+        opened = await open_repo(live_hub.db, actor, RepoId.parse(Kind.MODEL, repo), Right.WRITE)
+        git, head = await stores.open_git(opened), opened.head
+        assert head
+        folder, file = git.entry(head, "d"), git.entry(head, "d/f")
+        assert folder
+        assert file
+        with git.draft() as draft:
+            rows = [(b"777777", b"f"), (b"100640", b"g")]
+            below = draft.tree([(mode, name, bytes.fromhex(file.oid)) for mode, name in rows])
+            root = draft.tree(
+                [
+                    (b"777777", b"a", bytes.fromhex(file.oid)),
+                    (b"40000", b"d", bytes.fromhex(below)),
+                    (b"40755", b"e", bytes.fromhex(folder.oid)),
+                ]
+            )
+            commit = draft.commit(root, [head], person(actor), "odd", time_s=2_000_000_000)
+            pack = draft.finish()
+        await stores.publish(pack)
+        plan = Plan((Move("refs/heads/main", head, commit),), pack=pack)
+        await live_hub.db.write(lambda tx: move_refs(tx, actor, opened, plan))
+
+    live_hub.run(spoil())
+    api = f"/api/models/{repo}"
+    for path in ("a", "d/f", "d/g", "e/f"):
+        assert anna.call("GET", f"/{repo}/resolve/main/{path}").body == b"text", path
+        assert anna.call("GET", f"/{repo}/blob/main/{path}").status == 200, path
+    said = anna.call("GET", f"{api}/tree/main?recursive=1&expand=1")
+    assert [item["path"] for item in said.json] == ["a", "d", "d/f", "d/g", "e", "e/f"]
+    for target in (
+        f"{api}/tree/main?expand=1",
+        f"{api}?blobs=1",
+        f"{api}/commits/main",
+        f"{api}/compare/main..main",
+        f"/{repo}",
+        f"/{repo}/tree/main",
+        f"/{repo}/tree/main/e",
+        f"/{repo}/commits/main",
+        f"/{repo}/commit/{tip(live_hub, repo)}",
+    ):
+        assert anna.call("GET", target).status == 200, target
+    said = anna.call("POST", f"{api}/paths-info/main", {"paths": ["a", "e"], "expand": True})
+    assert [item["type"] for item in said.json] == ["file", "directory"]
+    said = anna.commit(repo, {"key": "file", "value": {"path": "d/f", "content": "new"}})
+    assert said.status == 200
+    assert anna.call("GET", f"/{repo}/resolve/main/d/f").body == b"new"
+
+
+@pytest.mark.parametrize("step", ["feed", "finish", "kinds", "new_blobs", "paths", "install"])
+def test_a_push_that_cannot_be_examined_ends_in_a_report(
+    live_hub: ThreadHub, anna: Person, here: Clone, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """The disk fails at one step: an error that no rule foresees."""
+
+    def fail(*_arguments: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    before = live_hub.traces()
+    here.commit("a", "1")
+    with monkeypatch.context() as broken:
+        broken.setattr(Staging, step, fail)
+        told = here.refused("push", "origin", "main", "main:dev")
+    assert told.count("[remote rejected]") == 2, told
+    assert "failed to examine the push" in told
+    assert live_hub.traces() == before
+    here("push", "-q", "origin", "main")
 
 
 def test_a_real_history_goes_up_in_one_go_and_comes_back_identical(

@@ -7,10 +7,11 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
+import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hubstead.commits import Command, Outcome, Verdict, accept_push, begin_push
-from hubstead.errors import HubError, InvalidInput, StorageFull, TooLarge
+from hubstead.errors import HubError, InvalidInput, StorageFull, TooLarge, Unavailable
 from hubstead.gitstore import PackRefused, Staging
 from hubstead.ids import ZERO_OID
 from hubstead.wire.http import Answer, Call, inflating, receive_into
@@ -25,6 +26,8 @@ KEEP_ALIVE_S = 5.0
 _SHALLOW = re.compile(rb"shallow [0-9a-f]{40}\n?")
 _COMMAND = re.compile(rb"([0-9a-f]{40}) ([0-9a-f]{40}) ([^\0\n]+)\n?")
 _HEAD_BYTES = 12
+_FAILED = "the server failed to examine the push: look whether it arrived, and push again"
+_log = structlog.get_logger("hubstead.git")
 _UNSHALLOW = ": this clone is shallow, `git fetch --unshallow` completes it"
 
 
@@ -92,6 +95,8 @@ class _Intake:
                 self._lead_on(data)
             except (PackRefused, StorageFull, TooLarge) as error:
                 self.fault = error
+            except Exception as error:
+                self.fault = _unforeseen(error)
 
     def _add(self, line: bytes) -> None:
         if _SHALLOW.fullmatch(line):  # what it lacks has to be here already, and is looked for
@@ -187,6 +192,14 @@ class _Reporting:
             await _removed(self._staging)
 
     async def _judged(self) -> tuple[str, Verdict]:
+        """Return what became of the pack and of each ref; whatever fails, there is a report."""
+        try:
+            return await self._examined()
+        except Exception as error:
+            told = _unforeseen(error).message
+            return told, self._refused(told)
+
+    async def _examined(self) -> tuple[str, Verdict]:
         fault = self._intake.fault
         name = None
         if fault is None:
@@ -212,6 +225,14 @@ class _Reporting:
 
     def _refused(self, why: str) -> Verdict:
         return Verdict([Outcome(each.ref, why) for each in self._commands])
+
+
+def _unforeseen(error: Exception) -> HubError:
+    """Return what the client is told of an error, and log one that should not have happened."""
+    if isinstance(error, HubError):
+        return error
+    _log.error("push failed", exc_info=error)
+    return Unavailable(reason=_FAILED)
 
 
 def _report(unpacked: str, outcomes: Sequence[Outcome]) -> bytes:
