@@ -15,6 +15,7 @@ from typing import Self
 import pygit2
 from pygit2.enums import ObjectType, SortMode
 
+from hubstead.gitstore.encodings import decode
 from hubstead.gitstore.listing import parse_rows, plain_mode
 
 #: (mode, id) of something in a tree.
@@ -38,16 +39,16 @@ class Commit:
 
     @classmethod
     def of(cls, commit: pygit2.Commit) -> Self:
-        """Take over what libgit2 read; bytes that are not UTF-8 become replacement characters."""
-        author = commit.author
+        """Take over what libgit2 read, text by the encoding that the commit declares."""
+        author, encoding = commit.author, _encoding(commit)
         return cls(
             str(commit.id),
             str(commit.tree_id),
             tuple([str(parent) for parent in commit.parent_ids]),
-            author.raw_name.decode("utf-8", "replace"),
-            author.raw_email.decode("utf-8", "replace"),
+            decode(author.raw_name, encoding),
+            decode(author.raw_email, encoding),
             min(max(commit.commit_time, 0), _LAST_S),
-            commit.raw_message.decode("utf-8", "replace"),
+            decode(commit.raw_message, encoding),
         )
 
     @property
@@ -59,6 +60,13 @@ class Commit:
     def body(self) -> str:
         """What follows the first line, without the empty lines around it."""
         return self.message.lstrip("\n").partition("\n")[2].strip()
+
+
+def _encoding(commit: pygit2.Commit) -> str | None:
+    try:
+        return commit.message_encoding
+    except UnicodeDecodeError:
+        return None
 
 
 def commit_of(git: pygit2.Repository, oid: str | pygit2.Oid) -> pygit2.Commit:

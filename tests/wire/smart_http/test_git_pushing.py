@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import html
 import http.client
 import struct
 import threading
@@ -620,6 +621,60 @@ def test_a_push_that_cannot_be_examined_ends_in_a_report(
     assert "failed to examine the push" in told
     assert live_hub.traces() == before
     here("push", "-q", "origin", "main")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text", "shown"),
+    [
+        ("ISO-8859-1", "Änderung".encode("latin-1"), "Änderung"),
+        ("Shift_JIS", "変更".encode("shift_jis"), "変更"),
+        ("x-sjis", "変更".encode("shift_jis"), "変更"),
+        ("KOI8-R", "правка".encode("koi8-r"), "правка"),
+        ("UTF-8", "Änderung".encode(), "Änderung"),
+        ("UTF-8", b"\xc4nderung", "\ufffdnderung"),
+        ("no-such-one", "Änderung".encode(), "Änderung"),
+        ("no-such-one", b"\xc4nderung", "\ufffdnderung"),
+        ("hex", b"c4", "c4"),
+        ("rot13", b"abc", "abc"),
+        ("unicode_escape", b"x\\u0041", "x\\u0041"),
+        ("\xff", "Änderung".encode(), "Änderung"),
+        ("a" * 300, "Änderung".encode(), "Änderung"),
+        ("../os", b"abc", "abc"),
+    ],
+)
+def test_a_commit_is_shown_in_the_encoding_that_it_declares(
+    anna: Person, here: Clone, encoding: str, text: bytes, shown: str
+) -> None:
+    repo = anna.path("bert")
+    head, tree = here("rev-parse", "HEAD", "HEAD^{tree}").split()
+    who = b" <a@x.org> 2000000000 +0000\n"
+    oid = literal(
+        here,
+        "commit",
+        f"tree {tree}\nparent {head}\nauthor ".encode()
+        + text
+        + who
+        + b"committer "
+        + text
+        + who
+        + b"encoding "
+        + encoding.encode("latin-1")
+        + b"\n\n"
+        + text
+        + b"\n\n"
+        + text
+        + b"\n",
+    )
+    here("push", "-q", "origin", f"{oid}:refs/heads/main")
+    api = f"/api/models/{repo}"
+    listed = anna.call("GET", f"{api}/commits/main").json[0]
+    assert (listed["title"], listed["message"]) == (shown, shown)
+    assert listed["authors"][0]["user"] == shown
+    for target in (f"/{repo}/commit/{oid}", f"/{repo}/commits/main"):
+        assert html.escape(shown) in anna.call("GET", target).body.decode(), target
+    anna.commit(repo, {"key": "file", "value": {"path": "new", "content": "x"}})
+    item = anna.call("GET", f"{api}/tree/{oid}?expand=1").json[0]
+    assert item["lastCommit"]["id"] == head
 
 
 def test_a_real_history_goes_up_in_one_go_and_comes_back_identical(
