@@ -1,5 +1,6 @@
 """Bytes by kind and name, in files, in S3 or in memory: written once, visible when whole."""
 
+from hubstead.blobs.damage import damaged_blobs, mark_damaged, unmark_damaged
 from hubstead.blobs.deletion import (
     delete_doomed,
     is_paused,
@@ -70,6 +71,7 @@ __all__ = [
     "accept_files",
     "accept_upload",
     "begin_upload",
+    "damaged_blobs",
     "delete_doomed",
     "delete_folded",
     "doom",
@@ -88,6 +90,7 @@ __all__ = [
     "link_new",
     "list_lfs",
     "make_folder",
+    "mark_damaged",
     "may_delete",
     "open_blobs",
     "pause_deletion",
@@ -96,4 +99,5 @@ __all__ = [
     "sync_folder",
     "unlink",
     "unlink_all",
+    "unmark_damaged",
 ]

@@ -75,6 +75,22 @@ def reveal(source: Path, target: Path) -> None:
     sync_folder(target.parent)
 
 
+def put_in_place(source: Path, target: Path, aside: Path) -> None:
+    """Have ``target``, whatever it may be, be the file ``source``, already durable.
+
+    Durably, and at one stroke: who reads ``target`` meanwhile has all of the one or the other.
+    ``aside`` is a free name on the same disk; ``source`` may be gone afterwards.
+    """
+    try:
+        os.link(source, aside)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        source.replace(aside)
+    aside.replace(target)
+    sync_folder(target.parent)
+
+
 class Folders:
     """Makes folders that are there after a power cut, remembering which are."""
 

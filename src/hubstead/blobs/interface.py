@@ -128,15 +128,27 @@ class BlobStore(Protocol):
     #: Whether every `Blob.path` is a file; otherwise none is.
     gives_paths: bool
 
-    def writer(self, key: BlobKey, verify: Verifier, *, size: int | None = None) -> BlobWriter:
-        """Start a blob. ``size`` in bytes, if known, is checked and helps to refuse early."""
+    def writer(
+        self, key: BlobKey, verify: Verifier, *, size: int | None = None, replace: bool = False
+    ) -> BlobWriter:
+        """Start a blob.
+
+        Args:
+            key: Which.
+            verify: What judges the bytes.
+            size: How many there are, if known: it is checked and helps to refuse early.
+            replace: Whether these bytes, once judged, take the place of what may be there, which
+                the caller found damaged; else what came first stays.
+        """
         ...
 
     async def put(self, key: BlobKey, data: bytes, verify: Verifier) -> int:
         """Store ``data`` as `BlobWriter` would; return its size."""
         ...
 
-    async def put_file(self, key: BlobKey, path: Path, verify: Verifier) -> int:
+    async def put_file(
+        self, key: BlobKey, path: Path, verify: Verifier, *, replace: bool = False
+    ) -> int:
         """Store a copy of the file ``path`` as `BlobWriter` would; return its size."""
         ...
 
@@ -226,12 +238,20 @@ class BlobStore(Protocol):
         ...
 
     async def assemble(
-        self, upload: str, numbers: Sequence[int], key: BlobKey, verify: Verifier, *, size: int
+        self,
+        upload: str,
+        numbers: Sequence[int],
+        key: BlobKey,
+        verify: Verifier,
+        *,
+        size: int,
+        replace: bool = False,
     ) -> int:
         """Make a blob of the parts ``numbers``, in that order; return its size.
 
         The bytes are checked as a whole before the blob is visible. Repeating it after success
-        succeeds; so does another store's success with the same key, whose bytes stay.
+        succeeds; so does another store's success with the same key, whose bytes stay, but for
+        ``replace`` (see `writer`).
 
         Raises:
             InvalidInput: if a part is missing, or the parts do not add up to ``size`` bytes.

@@ -32,6 +32,7 @@ from sqlalchemy import (
     update,
 )
 
+from hubstead.blobs.damage import damaged_blobs
 from hubstead.blobs.interface import BlobStore
 from hubstead.blobs.keys import BlobKey, BlobKind
 from hubstead.blobs.tables import blobs, holds, repo_blobs, uploads
@@ -57,6 +58,11 @@ _ADD = point(
         where=or_(blobs.c.doomed_ms.is_(None), blobs.c.doomed_ms != CONDEMNED),
     )
     .returning(blobs.c.bytes, blobs.c.folded_ms)
+)
+_WHOLE = point(
+    update(blobs)
+    .values(folded_ms=None, damaged_ms=None, bytes=bindparam("size"))
+    .where(blobs.c.kind == bindparam("which_kind"), blobs.c.name == bindparam("which_name"))
 )
 _KEEP = point(
     update(blobs)
@@ -265,8 +271,11 @@ async def accept_upload(
     pusher_pk: int | None,
     hold_ms: int,
     upload_id: str | None = None,
+    replaced: bool = False,
 ) -> None:
     """Note that the bytes of a blob, which are in the store, were uploaded to a repository.
+
+    Nothing is acknowledged while what the store has is damaged.
 
     Args:
         db: The database.
@@ -277,9 +286,11 @@ async def accept_upload(
         pusher_pk: Who uploaded it.
         hold_ms: How long it is kept for the commit that names it.
         upload_id: The upload in parts that this completes, which nobody takes up again.
+        replaced: The bytes took the place of damaged ones, or of xorbs that are: the blob is
+            whole again, and plain.
 
     Raises:
-        Unavailable: a blob of this name was just being deleted; upload it again.
+        Unavailable: a blob of this name was just being deleted, or is damaged; upload it again.
         Conflict: the repository is gone.
     """
 
@@ -291,6 +302,9 @@ async def accept_upload(
         )
         if upload_id is not None:
             await tx.run(_END_UPLOAD, which_upload=upload_id)
+        if replaced:
+            await tx.run(_WHOLE, which_kind=key.kind.value, which_name=key.name, size=size)
+            return None
         return folded_ms
 
     if await db.write(add) is not None:
@@ -304,6 +318,8 @@ async def accept_upload(
 
         await db.write(undo)
         raise Unavailable(reason="the object was just being removed, upload it again")
+    if await damaged_blobs(db, store, key.kind, [key.name]):
+        raise Unavailable(reason="what is stored of the object is damaged, upload it again")
 
 
 async def link(tx: Tx, repo_pk: int, links: Iterable[Link], *, pusher_pk: int | None) -> None:

@@ -17,7 +17,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from hubstead.blobs.durable import Folders, make_folder, reveal, storage_errors, write_all
+from hubstead.blobs.durable import (
+    Folders,
+    make_folder,
+    put_in_place,
+    reveal,
+    storage_errors,
+    write_all,
+)
 from hubstead.blobs.interface import DirectUpload, PartInfo, Stored
 from hubstead.blobs.keys import BlobKey, BlobKind
 from hubstead.blobs.layout import INCOMING, UPLOADS, blob_key, blob_path, upload_path
@@ -47,10 +54,12 @@ class LocalBlobs(PutsByWriting):
             self._folders.ensure(self.root / INCOMING)
             self._folders.ensure(self.root / UPLOADS)
 
-    def writer(self, key: BlobKey, verify: Verifier, *, size: int | None = None) -> LocalWriter:
+    def writer(
+        self, key: BlobKey, verify: Verifier, *, size: int | None = None, replace: bool = False
+    ) -> LocalWriter:
         """See `BlobStore.writer`."""
         self.check_room(size or 0)
-        return LocalWriter(self, self.root / blob_path(key), verify, size)
+        return LocalWriter(self, self.root / blob_path(key), verify, size, replace=replace)
 
     def check_room(self, wanted: int = 0) -> None:
         """Refuse before the disk is full.
@@ -71,10 +80,13 @@ class LocalBlobs(PutsByWriting):
         """Return a new name for a file being written."""
         return self.root / INCOMING / secrets.token_hex(16)
 
-    def reveal(self, source: Path, target: Path) -> int:
+    def reveal(self, source: Path, target: Path, *, replace: bool = False) -> int:
         """Make a blob of a durable file; return the size of the blob there is now."""
         self._folders.ensure(target.parent)
         size = source.stat().st_size
+        if replace:
+            put_in_place(source, target, self.incoming())
+            return size
         while True:
             reveal(source, target)
             try:
@@ -157,10 +169,17 @@ class LocalBlobs(PutsByWriting):
         return await asyncio.to_thread(self._upload(upload).parts)
 
     async def assemble(
-        self, upload: str, numbers: Sequence[int], key: BlobKey, verify: Verifier, *, size: int
+        self,
+        upload: str,
+        numbers: Sequence[int],
+        key: BlobKey,
+        verify: Verifier,
+        *,
+        size: int,
+        replace: bool = False,
     ) -> int:
         """See `BlobStore.assemble`. Reads the bytes once; copies none."""
-        as_blob = partial(self.reveal, target=self.root / blob_path(key))
+        as_blob = partial(self.reveal, target=self.root / blob_path(key), replace=replace)
         return await asyncio.to_thread(
             self._upload(upload).assemble, numbers, key, verify, as_blob, size=size
         )
@@ -211,9 +230,18 @@ class LocalBlobs(PutsByWriting):
 class LocalWriter:
     """Writes one blob aside."""
 
-    def __init__(self, store: LocalBlobs, target: Path, verify: Verifier, size: int | None) -> None:
+    def __init__(
+        self,
+        store: LocalBlobs,
+        target: Path,
+        verify: Verifier,
+        size: int | None,
+        *,
+        replace: bool,
+    ) -> None:
         self._store = store
         self._target = target
+        self._replace = replace
         self._verify = verify
         self._count = Count(size)
         self._checked_at = 0
@@ -242,7 +270,7 @@ class LocalWriter:
             self._verify.finish()
             with storage_errors():
                 os.fsync(self._fd)
-                return self._store.reveal(self._path, self._target)
+                return self._store.reveal(self._path, self._target, replace=self._replace)
         finally:
             self.abort()
 

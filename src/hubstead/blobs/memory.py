@@ -43,11 +43,15 @@ class MemoryBlobs(PutsByWriting):
         self._blobs: dict[BlobKey, tuple[bytes, int]] = {}
         self._uploads: dict[str, _Upload] = {}
 
-    def writer(self, key: BlobKey, verify: Verifier, *, size: int | None = None) -> MemoryWriter:
+    def writer(
+        self, key: BlobKey, verify: Verifier, *, size: int | None = None, replace: bool = False
+    ) -> MemoryWriter:
         """See `BlobStore.writer`."""
-        return MemoryWriter(lambda data: self._reveal(key, data), verify, size)
+        return MemoryWriter(lambda data: self._reveal(key, data, replace), verify, size)
 
-    def _reveal(self, key: BlobKey, data: bytes) -> int:
+    def _reveal(self, key: BlobKey, data: bytes, replace: bool) -> int:
+        if replace:
+            self._blobs.pop(key, None)
         first, _ = self._blobs.setdefault(key, (data, time.time_ns() // 1_000_000))
         return len(first)
 
@@ -105,7 +109,14 @@ class MemoryBlobs(PutsByWriting):
         return self._uploads.get(check_upload(upload), _Upload()).infos()
 
     async def assemble(
-        self, upload: str, numbers: Sequence[int], key: BlobKey, verify: Verifier, *, size: int
+        self,
+        upload: str,
+        numbers: Sequence[int],
+        key: BlobKey,
+        verify: Verifier,
+        *,
+        size: int,
+        replace: bool = False,
     ) -> int:
         """See `BlobStore.assemble`."""
         found = self._uploads.get(check_upload(upload), _Upload())
@@ -116,7 +127,7 @@ class MemoryBlobs(PutsByWriting):
         check_parts(found.infos(), numbers, size)
         data = b"".join(found.parts[number] for number in numbers)
         try:
-            verified = await asyncio.to_thread(self._write, key, [data], verify, size)
+            verified = await asyncio.to_thread(self._write, key, [data], verify, size, replace)
         except BlobCorrupt:
             await self.drop(upload)
             raise

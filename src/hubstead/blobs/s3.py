@@ -74,9 +74,11 @@ class S3Blobs(PutsByWriting):
         self._direct = DirectUploads(self._client, f"{self._prefix}{INCOMING}/direct-")
         self._threads = ThreadPoolExecutor(8, thread_name_prefix="s3-part")
 
-    def writer(self, key: BlobKey, verify: Verifier, *, size: int | None = None) -> S3Writer:
+    def writer(
+        self, key: BlobKey, verify: Verifier, *, size: int | None = None, replace: bool = False
+    ) -> S3Writer:
         """See `BlobStore.writer`."""
-        return S3Writer(self._object(blob_path(key), size, replace=False), verify, size)
+        return S3Writer(self._object(blob_path(key), size, replace=replace), verify, size)
 
     def _object(self, path: str, size: int | None, *, replace: bool) -> ObjectUpload:
         whole = self._prefix + path
@@ -180,7 +182,14 @@ class S3Blobs(PutsByWriting):
         return (await self._look_at(upload)).parts
 
     async def assemble(
-        self, upload: str, numbers: Sequence[int], key: BlobKey, verify: Verifier, *, size: int
+        self,
+        upload: str,
+        numbers: Sequence[int],
+        key: BlobKey,
+        verify: Verifier,
+        *,
+        size: int,
+        replace: bool = False,
     ) -> int:
         """See `BlobStore.assemble`."""
         found = await self._look_at(upload)
@@ -190,7 +199,8 @@ class S3Blobs(PutsByWriting):
             return size
         check_parts(found.parts, numbers, size)
         try:
-            stored = await asyncio.to_thread(self._join, upload, numbers, key, verify, size)
+            writer = self.writer(key, verify, size=size, replace=replace)
+            stored = await asyncio.to_thread(self._join, upload, numbers, writer)
         except BlobCorrupt:
             await self.drop(upload)
             raise
@@ -202,10 +212,7 @@ class S3Blobs(PutsByWriting):
         await self._mark_done(upload, key, found.parts)
         return stored
 
-    def _join(
-        self, upload: str, numbers: Sequence[int], key: BlobKey, verify: Verifier, size: int
-    ) -> int:
-        writer = self.writer(key, verify, size=size)
+    def _join(self, upload: str, numbers: Sequence[int], writer: S3Writer) -> int:
         try:
             for number in numbers:
                 path = f"{self._prefix}{upload_path(upload)}/{part_name(number)}"

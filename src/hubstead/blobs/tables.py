@@ -15,6 +15,8 @@ blobs = Table(
     # LFS only. Null: the bytes are in the store under this name. Else they are put together by
     # room ``xet``: 0, or a time since when a plain copy, no longer needed, may still be there.
     Column("folded_ms", BigInteger),
+    # Since when the bytes in the store are known to be wrong; null: nobody has found them so.
+    Column("damaged_ms", BigInteger),
     Index(None, "doomed_ms"),
     Index(None, "folded_ms"),
 )

@@ -20,21 +20,30 @@ class PutsByWriting(ABC):
     """A store whose `put` and `put_file` feed its writer in a thread."""
 
     @abstractmethod
-    def writer(self, key: BlobKey, verify: Verifier, *, size: int | None = None) -> BlobWriter:
+    def writer(
+        self, key: BlobKey, verify: Verifier, *, size: int | None = None, replace: bool = False
+    ) -> BlobWriter:
         """See `BlobStore.writer`."""
 
     async def put(self, key: BlobKey, data: bytes, verify: Verifier) -> int:
         """See `BlobStore.put`."""
         return await asyncio.to_thread(self._write, key, [data], verify, len(data))
 
-    async def put_file(self, key: BlobKey, path: Path, verify: Verifier) -> int:
+    async def put_file(
+        self, key: BlobKey, path: Path, verify: Verifier, *, replace: bool = False
+    ) -> int:
         """See `BlobStore.put_file`."""
-        return await asyncio.to_thread(self._write, key, read_file(path), verify, None)
+        return await asyncio.to_thread(self._write, key, read_file(path), verify, None, replace)
 
     def _write(
-        self, key: BlobKey, chunks: Iterable[bytes], verify: Verifier, size: int | None
+        self,
+        key: BlobKey,
+        chunks: Iterable[bytes],
+        verify: Verifier,
+        size: int | None,
+        replace: bool = False,
     ) -> int:
-        writer = self.writer(key, verify, size=size)
+        writer = self.writer(key, verify, size=size, replace=replace)
         try:
             for chunk in chunks:
                 writer.write(chunk)

@@ -196,6 +196,8 @@ class _Writing:
     async def settle(self, base: _Base) -> _Settled:
         """Turn the operations into edits of the base's tree and links to LFS objects."""
         settled = _Settled([], [])
+        pointers = [each.key.name for _, each in self.operations if isinstance(each, PutPointer)]
+        damaged = await self.stores.xet.damaged_objects(pointers)
         for path, operation in self.operations:
             if isinstance(operation, PutPointer):
                 size = await linkable_size(
@@ -206,6 +208,8 @@ class _Writing:
                     key=operation.key,
                     size=operation.size,
                 )
+                if operation.key.name in damaged:
+                    raise BlobMissing(name=operation.key.name, path=path)
                 settled.links.append(Link(operation.key, size, path, HEADS + self.branch))
                 pointer = Pointer(operation.key.name, size)
                 settled.edits.append((path, _PutPointer(pointer, operation)))

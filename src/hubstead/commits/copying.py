@@ -35,13 +35,14 @@ async def copy_lfs_files(
         names: Their sha256.
 
     Returns:
-        Those that the target has now; the others are not in the source.
+        Those that the target has now; the others are not in the source, or damaged in the store.
 
     Raises:
         Those of ``open_repo`` (CONTENT for the source, WRITE for the target).
     """
 
     hold_ms = int(stores.settings.hold_seconds * 1000)
+    damaged = await stores.xet.damaged_objects(names)
 
     async def copy(tx: Tx) -> frozenset[str]:
         opened = await _target(tx, actor, target)
@@ -52,9 +53,9 @@ async def copy_lfs_files(
         for name, row in sorted(rows.items()):
             key = BlobKey(BlobKind.LFS, name)
             # What was uploaded but never committed is nobody's to read.
-            if row.committed and await blobs.give(
-                tx, opened.pk, key, row.bytes, pusher_pk=actor.pk, hold_ms=hold_ms
-            ):
+            if name in damaged or not row.committed:
+                continue
+            if await blobs.give(tx, opened.pk, key, row.bytes, pusher_pk=actor.pk, hold_ms=hold_ms):
                 given.add(name)
         return frozenset(given)
 

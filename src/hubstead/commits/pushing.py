@@ -247,9 +247,12 @@ class _Push:
     async def _links(self, named: Named, moves: Sequence[Move]) -> list[Link]:
         ref = next((move.ref for move in moves if move.new), None)
         links, faults = [], []
+        damaged = await self.stores.xet.damaged_objects([each.oid for each in named])
         for pointer, path in named.items():
             key = BlobKey(BlobKind.LFS, pointer.oid)
             try:
+                if pointer.oid in damaged:
+                    raise BlobMissing(name=pointer.oid, path=path)
                 await self._linkable(self.stores.db, path, key, pointer.size)
             except (BlobMissing, InvalidInput):
                 faults.append(f"{path} ({pointer.oid[:12]}…)")

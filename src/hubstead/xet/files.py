@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import msgspec
-from sqlalchemy import BigInteger, and_, bindparam, select
+from sqlalchemy import BigInteger, and_, bindparam, delete, select
 
 from hubstead.blobs import BlobKind
 from hubstead.blobs.tables import blobs, repo_blobs
@@ -36,6 +36,15 @@ _OBJECT = point(
     .order_by(xet_files.c.pk)
     .limit(1)
 )
+# The oldest file of the same bytes comes first.
+_OBJECTS = scan(
+    select(blobs.c.folded_ms, blobs.c.name.label("object"), *_COLUMNS)
+    .outerjoin_from(blobs, xet_files, xet_files.c.sha256 == blobs.c.name)
+    .where(blobs.c.kind == BlobKind.LFS.value, any_of(blobs.c.name, "names"))
+    .order_by(blobs.c.name, xet_files.c.pk)
+)
+_OF_SHA256S = scan(select(*_COLUMNS).where(any_of(xet_files.c.sha256, "names")))
+_DROP = scan(delete(xet_files).where(any_of(xet_files.c.pk, "pks")))
 _SHA256S = scan(
     select(xet_files.c.name, xet_files.c.sha256).where(any_of(xet_files.c.name, "names"))
 )
@@ -117,6 +126,31 @@ async def object_of(db: Reader, sha256: str) -> tuple[bool, XetFile | None] | No
     if row is None:
         return None
     return row.folded_ms is None, None if row.pk is None else _file(row)
+
+
+async def objects_of(db: Reader, sha256s: Sequence[str]) -> dict[str, tuple[bool, XetFile | None]]:
+    """Return what `object_of` does for each of the LFS objects that exist, by sha256."""
+    found: dict[str, tuple[bool, XetFile | None]] = {}
+    for start in range(0, len(sha256s), _PAGE):
+        for row in await db.all(_OBJECTS, names=list(sha256s[start : start + _PAGE])):
+            file = None if row.pk is None else _file(row)
+            found.setdefault(row.object, (row.folded_ms is None, file))
+    return found
+
+
+async def files_of(db: Reader, sha256s: Sequence[str]) -> list[tuple[int, XetFile]]:
+    """Return every file of these bytes with its number, however it is cut."""
+    found: list[tuple[int, XetFile]] = []
+    for start in range(0, len(sha256s), _PAGE):
+        rows = await db.all(_OF_SHA256S, names=list(sha256s[start : start + _PAGE]))
+        found += [(row.pk, _file(row)) for row in rows]
+    return found
+
+
+async def drop_files(tx: Tx, pks: Sequence[int]) -> None:
+    """Forget how files are put together, because that cannot be done any more."""
+    if pks:
+        await tx.run(_DROP, pks=list(pks))
 
 
 def _file(row: Row) -> XetFile:

@@ -53,6 +53,7 @@ class IncomingXorb:
         self.key = key
         self.index: XorbIndex | None = None  # once the bytes are durable
         self.aside = aside
+        self.damaged: str | None = None  # the blob of the same xorb that this replaces
         self._checked: XorbIndex | None = None
         self._received = 0
         self._receiver = XorbReceiver(name, self._keep, look)

@@ -44,7 +44,7 @@ _HOLDING = point(
     .limit(_CANDIDATES)
 )
 _LOCK = point(
-    select(xorbs.c.pk)
+    select(xorbs.c.pk, xorbs.c.blob)
     .where(xorbs.c.name == bindparam("which_name"))
     .with_for_update(key_share=True)
 )
@@ -78,6 +78,15 @@ _ADD = point(
     .on_conflict_do_nothing()
     .returning(xorbs.c.pk)
 )
+_REPLACE = point(
+    update(xorbs)
+    .values(
+        blob=bindparam("new_blob"),
+        bytes=bindparam("new_bytes"),
+        entries=bindparam("new_entries"),
+    )
+    .where(xorbs.c.pk == bindparam("which_pk"), xorbs.c.blob == bindparam("old_blob"))
+)
 _SENT = point(adding(xorb_uploads, "repo_pk", "xorb_pk").on_conflict_do_nothing())
 _WAS_SENT = point(
     select(xorb_uploads.c.repo_pk).where(
@@ -94,6 +103,7 @@ class SentXorb(msgspec.Struct, frozen=True):
     name: str
     key: BlobKey  # the blob that it became
     index: XorbIndex | None  # None if that was not kept, because the xorb was known
+    damaged: str | None = None  # the blob that it replaces, which was found damaged
 
 
 class KnownXorb(msgspec.Struct, frozen=True):
@@ -118,10 +128,10 @@ async def find_xorb(db: Reader, name: str) -> KnownXorb | None:
     return None if row is None else _known(row)
 
 
-async def is_settled(db: Reader, name: str) -> bool:
-    """Say whether a xorb exists and will for a while: one in quarantine may go at any moment."""
+async def find_settled(db: Reader, name: str) -> KnownXorb | None:
+    """Return a xorb that exists and will for a while: one in quarantine may go at any moment."""
     row = await db.one(_BY_NAME, which_name=name)
-    return row is not None and row.doomed_ms is None
+    return None if row is None or row.doomed_ms is not None else _known(row)
 
 
 async def find_xorbs(db: Reader, names: Sequence[str]) -> dict[str, KnownXorb]:
@@ -150,8 +160,11 @@ def _known(row: Row) -> KnownXorb:
 async def add_xorb(tx: Tx, repo_pk: int, sent: SentXorb, settings: Settings) -> bool:
     """Note that a xorb was sent to a repository; its bytes, if they were kept, are durable.
 
+    If the xorb was known and lies in the blob that was found damaged, what was sent takes the
+    place of that.
+
     Returns:
-        Whether it is new: else its blob is not needed.
+        Whether its blob is needed: it is new, or replaces a damaged one.
 
     Raises:
         Unavailable: nothing was kept, and what was known is gone; send it again.
@@ -168,7 +181,25 @@ async def add_xorb(tx: Tx, repo_pk: int, sent: SentXorb, settings: Settings) -> 
         raise Unavailable(reason="the xorb was just being removed, send it again")
     await _touch(tx, [row.pk], settings)
     await tx.run(_SENT, repo_pk=repo_pk, xorb_pk=row.pk)
-    return False
+    if sent.index is None or sent.damaged is None or row.blob != sent.damaged:
+        return False
+    return await _replace(tx, row.pk, row.blob, sent.key, sent.index)
+
+
+async def _replace(tx: Tx, pk: int, old: str, key: BlobKey, index: XorbIndex) -> bool:
+    """Have a xorb lie in another blob, whose chunks are the same but may be stored otherwise."""
+    replaced = await tx.run(
+        _REPLACE,
+        which_pk=pk,
+        old_blob=old,
+        new_blob=key.name,
+        new_bytes=index.size,
+        new_entries=index.pack(),
+    )
+    if replaced:
+        await blobs.register(tx, key, index.size)
+        await blobs.doom(tx, [BlobKey(BlobKind.XORB, old)])
+    return bool(replaced)
 
 
 async def _add(tx: Tx, sent: SentXorb, index: XorbIndex) -> Row | None:

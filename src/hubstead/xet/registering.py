@@ -11,12 +11,15 @@ from functools import partial
 import msgspec
 
 from hubstead import blobs
+from hubstead.blobs import BlobKind
 from hubstead.db import Database, Tx
 from hubstead.errors import BlobNotFound, TooLarge
 from hubstead.settings import Settings
 from hubstead.xet.ahead import Ahead
 from hubstead.xet.checking import check
-from hubstead.xet.files import NewFile, add_files, known_sha256s
+from hubstead.xet.damage import Damage
+from hubstead.xet.epochs import Epochs
+from hubstead.xet.files import NewFile, add_files, drop_files, files_of, known_sha256s
 from hubstead.xet.hashes import to_text
 from hubstead.xet.hashing import Hasher, Progress
 from hubstead.xet.index import KnownXorb, add_chunks, find_xorbs, touch
@@ -53,6 +56,13 @@ class _ToMakeKnown(msgspec.Struct, frozen=True):
     chunks: list[tuple[bytes, int, int]]  # the first of each file
 
 
+class _Broken(msgspec.Struct, frozen=True):
+    """What was stored of the same bytes and is damaged: files by number, and plain objects."""
+
+    files: dict[int, str]  # the sha256 of each
+    plain: frozenset[str]
+
+
 @dataclass(frozen=True, slots=True)
 class Registrar:
     """Takes shards."""
@@ -63,6 +73,8 @@ class Registrar:
     places: IndexCache
     hasher: Hasher
     ahead: Ahead
+    damage: Damage
+    epochs: Epochs
 
     async def register(
         self, repo_pk: int, pusher_pk: int | None, shard: Shard, progress: Progress | None
@@ -75,19 +87,39 @@ class Registrar:
             digests = await self._digests(said, known, progress)
         except BlobNotFound:
             raise _missing([]) from None
+        broken = await self._broken(set(digests.values()), known)
         news = await asyncio.to_thread(lambda: list(_portions(said, known, firsts, digests)))
         new = False
         for each in news:
             new |= await self.db.write(
-                partial(self._make_known, repo_pk=repo_pk, pusher_pk=pusher_pk, new=each)
+                partial(
+                    self._make_known, repo_pk=repo_pk, pusher_pk=pusher_pk, new=each, broken=broken
+                )
             )
         return new
+
+    async def _broken(self, sha256s: Iterable[str], known: Known) -> _Broken:
+        """Return what is stored of these bytes already, and cannot be read as it is stored."""
+        wanted = sorted(sha256s)
+        files = await files_of(self.db, wanted)
+        intact = frozenset(each.blob for each in known.values())
+        answers = await self.damage.of_terms([file.terms for _, file in files], intact=intact)
+        lost = {
+            pk: file.sha256 for (pk, file), damaged in zip(files, answers, strict=True) if damaged
+        }
+        plain = await blobs.damaged_blobs(self.db, self.damage.store, BlobKind.LFS, wanted)
+        return _Broken(lost, plain)
 
     async def _known(self, names: Sequence[bytes]) -> Known:
         texts = [to_text(name) for name in names]
         found = await find_xorbs(self.db, texts)
         if len(found) < len(texts):
             raise _missing([text for text in texts if text not in found])
+        damaged = await self.damage.of_xorbs(found.values())
+        if damaged:
+            # Clients believe that these are stored, and would not send them again.
+            await self.epochs.begin()
+            raise _missing([text for text in texts if found[text].blob in damaged])
         return {name: found[text] for name, text in zip(names, texts, strict=True)}
 
     async def _digests(
@@ -108,11 +140,13 @@ class Registrar:
         return await asyncio.to_thread(_compared, said, found, computed)
 
     async def _make_known(
-        self, tx: Tx, *, repo_pk: int, pusher_pk: int | None, new: _ToMakeKnown
+        self, tx: Tx, *, repo_pk: int, pusher_pk: int | None, new: _ToMakeKnown, broken: _Broken
     ) -> bool:
         there = await touch(tx, new.xorbs, self.settings)
         if len(there) < len(new.xorbs):
             raise _missing([each.name for each in new.xorbs if each.blob not in there])
+        sha256s = {each.sha256 for each in new.files}
+        await drop_files(tx, [pk for pk, sha256 in broken.files.items() if sha256 in sha256s])
         was_unknown = await add_files(tx, new.files)
         await add_chunks(tx, new.chunks)
         await blobs.accept_files(
@@ -122,6 +156,7 @@ class Registrar:
             pusher_pk=pusher_pk,
             hold_ms=int(self.settings.hold_seconds * 1000),
         )
+        await blobs.fold(tx, sorted(broken.plain & sha256s))
         return was_unknown
 
 

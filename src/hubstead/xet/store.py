@@ -15,6 +15,7 @@ from hubstead.settings import Settings
 from hubstead.xet import files as file_rows
 from hubstead.xet import index as xorb_rows
 from hubstead.xet.ahead import Ahead
+from hubstead.xet.damage import Damage
 from hubstead.xet.epochs import Epochs
 from hubstead.xet.files import XetFile
 from hubstead.xet.hashes import to_raw, to_text
@@ -68,7 +69,10 @@ class XetStore:
         self._places = IndexCache(db, _PLACES_BYTES, hashes=False)
         hasher = Hasher(cache)
         self.ahead = Ahead(hasher.go_on)
-        self._registrar = Registrar(db, settings, self._hashes, self._places, hasher, self.ahead)
+        self._damage = Damage(db, blobs)
+        self._registrar = Registrar(
+            db, settings, self._hashes, self._places, hasher, self.ahead, self._damage, self._epochs
+        )
 
     async def close(self) -> None:
         """Give up what is being fetched."""
@@ -104,12 +108,15 @@ class XetStore:
         """
         to_raw(name)
         key = BlobKey(BlobKind.XORB, secrets.token_hex(32))
-        # Its bytes are there already: then these are checked, and not written.
-        keep = not await xorb_rows.is_settled(self._db, name)
-        if not keep:
+        known = await xorb_rows.find_xorb(self._db, name)
+        damaged = known is not None and await self.is_damaged(known)
+        if not damaged and await xorb_rows.find_settled(self._db, name) is not None:
+            # Its bytes are there already: then these are checked, and not written.
             return IncomingXorb(name, key, look=look)
         aside = await self.cache.aside()
-        return IncomingXorb(name, key, self._blobs, aside=aside, look=look)
+        incoming = IncomingXorb(name, key, self._blobs, aside=aside, look=look)
+        incoming.damaged = known.blob if known is not None and damaged else None
+        return incoming
 
     async def commit(self, incoming: IncomingXorb) -> None:
         """Judge a xorb that has come whole, and make it durable.
@@ -137,7 +144,10 @@ class XetStore:
             XorbRefused: it is not the xorb of that name, or has a footer.
         """
         key = BlobKey(BlobKind.XORB, secrets.token_hex(32))
+        known = await xorb_rows.find_xorb(self._db, name)
         incoming = IncomingXorb(name, key, aside=await self.cache.aside())
+        if known is not None and await self.is_damaged(known):
+            incoming.damaged = known.blob
         try:
             await self._blobs.adopt(upload_id, key, incoming)
             incoming.adopted()
@@ -149,14 +159,15 @@ class XetStore:
         """Make known a xorb that was sent to a repository whole, and committed.
 
         Returns:
-            Whether it is new. If not, the bytes that came first stay, and these go.
+            Whether its bytes are kept: it is new, or those that came first were damaged. If not,
+            those stay, and these go.
 
         Raises:
             Unavailable: it was just being removed; send it again.
             Conflict: the repository is gone.
         """
 
-        sent = SentXorb(incoming.name, incoming.key, incoming.index)
+        sent = SentXorb(incoming.name, incoming.key, incoming.index, incoming.damaged)
 
         async def add(tx: Tx) -> bool:
             return await xorb_rows.add_xorb(tx, repo_pk, sent, self._settings)
@@ -177,6 +188,39 @@ class XetStore:
     async def find_xorb(self, name: str) -> KnownXorb | None:
         """Return a xorb by its hash string, whoever may know of it."""
         return await xorb_rows.find_xorb(self._db, name)
+
+    async def is_damaged(self, xorb: KnownXorb) -> bool:
+        """Say whether the bytes of a xorb are gone, cut or marked damaged.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+        return bool(await self._damage.of_xorbs([xorb]))
+
+    async def damaged_objects(self, sha256s: Sequence[str]) -> frozenset[str]:
+        """Return those of the LFS objects that cannot be read, plain or put together.
+
+        No client may be told of one of these that it need not be sent.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+        return await self._damage.of_objects(sha256s)
+
+    async def drop_damaged_files(self, sha256: str) -> None:
+        """Forget how an LFS object, plain by now, was put together from xorbs that are damaged.
+
+        Else clients would be told of files that cannot be read.
+        """
+        files = await file_rows.files_of(self._db, [sha256])
+        answers = await self._damage.of_terms([file.terms for _, file in files])
+        lost = [pk for (pk, _), damaged in zip(files, answers, strict=True) if damaged]
+
+        async def drop(tx: Tx) -> None:
+            await file_rows.drop_files(tx, lost)
+
+        if lost:
+            await self._db.write(drop)
 
     async def was_sent(self, repo_pk: int, xorb: KnownXorb) -> bool:
         """Say whether a xorb was uploaded to a repository."""

@@ -54,24 +54,29 @@ async def preupload(call: Call) -> Answer:
         attributes=body.gitAttributes,
         ignores=body.gitIgnore,
     )
-    dangling = await _dangling(call, [choice.oid for choice in choices if choice.oid])
+    to_send = await _to_send(call, [choice.oid for choice in choices if choice.oid])
     files = [
         shapes.PreuploadChoice(
             path=choice.path,
             uploadMode="lfs" if choice.by_lfs else "regular",
             shouldIgnore=choice.ignored,
-            oid=UNSET if choice.oid in dangling else choice.oid or UNSET,
+            oid=UNSET if choice.oid in to_send else choice.oid or UNSET,
         )
         for choice in choices
     ]
     return json_answer(shapes.PreuploadAnswer(files, revision.commit if revision else ""))
 
 
-async def _dangling(call: Call, ids: Sequence[str]) -> set[str]:
-    """Return the sha256 that pointers name and no commit linked: a client is to send the file."""
+async def _to_send(call: Call, ids: Sequence[str]) -> set[str]:
+    """Return the sha256 of files that a client is to send although pointers name them.
+
+    No commit linked them, or what is stored of them is damaged.
+    """
     names = [name for name in dict.fromkeys(ids) if is_sha256(name)]
     held = await held_many(call.hub.db, call.repo.pk, BlobKind.LFS, names)
-    return {name for name in names if name not in held or not held[name].committed}
+    linked = [name for name in names if name in held and held[name].committed]
+    damaged = await call.hub.stores.xet.damaged_objects(linked)
+    return set(names) - set(linked) | damaged
 
 
 def _sample(file: shapes.PreuploadFile) -> bytes:

@@ -13,8 +13,16 @@ from hubstead.wire.lfs.shapes import AskedObject
 
 
 async def kept(call: Call, objects: Sequence[AskedObject]) -> dict[str, Row]:
-    """Return what the repository holds of these by oid, all of it kept for some time from now."""
+    """Return what the repository holds of these by oid, all of it kept for some time from now.
+
+    What is damaged in the store is not held: its bytes have to be sent again.
+
+    Raises:
+        Unavailable: the store does not answer.
+    """
     here = await held_many(call.hub.db, call.repo.pk, BlobKind.LFS, names_of(objects))
+    for name in await call.hub.stores.xet.damaged_objects(list(here)):
+        del here[name]
     if not here:
         return here
     hold = partial(

@@ -51,8 +51,11 @@ async def upload(call: Call) -> ASGIApp:
     key = BlobKey(BlobKind.LFS, grant.oid)
     verify = Sha256Verifier(grant.oid, grant.size)
     store = call.hub.blobs
-    await _receive(call, lambda: store.writer(key, verify, size=grant.size), grant.size)
-    await _accept(call, repo.pk, grant)
+    replace = await _is_damaged(call, grant)
+    await _receive(
+        call, lambda: store.writer(key, verify, size=grant.size, replace=replace), grant.size
+    )
+    await _accept(call, repo.pk, grant, replaced=replace)
     return Answer()
 
 
@@ -81,8 +84,9 @@ async def complete(call: Call) -> ASGIApp:
         raise InvalidInput(reason=f"this upload is of {grant.oid}, not of {str(sent.oid)[:80]!r}")
     # A client that lost the answer asks again: let it wait for the first one to end.
     async with call.hub.stores.locks.of(f"lfs {grant.upload}"):
-        await _assemble(call, grant, sent)
-        await _accept(call, repo.pk, grant)
+        replace = await _is_damaged(call, grant)
+        await _assemble(call, grant, sent, replace=replace)
+        await _accept(call, repo.pk, grant, replaced=replace)
     return lfs_answer({})
 
 
@@ -156,7 +160,12 @@ async def _to_its_end(step: Callable[[], T]) -> T:
             await asyncio.wait([running])
 
 
-async def _assemble(call: Call, grant: Grant, sent: Completion) -> None:
+async def _is_damaged(call: Call, grant: Grant) -> bool:
+    """Say whether what is stored of the object has to be replaced by what comes."""
+    return bool(await call.hub.stores.xet.damaged_objects([grant.oid]))
+
+
+async def _assemble(call: Call, grant: Grant, sent: Completion, *, replace: bool) -> None:
     store = call.hub.blobs
     count = Upload(grant.upload, grant.size, grant.part_bytes).parts
     numbers = [part.part_number for part in sent.parts]
@@ -175,10 +184,11 @@ async def _assemble(call: Call, grant: Grant, sent: Completion) -> None:
         BlobKey(BlobKind.LFS, grant.oid),
         Sha256Verifier(grant.oid, grant.size),
         size=grant.size,
+        replace=replace,
     )
 
 
-async def _accept(call: Call, repo_pk: int, grant: Grant) -> None:
+async def _accept(call: Call, repo_pk: int, grant: Grant, *, replaced: bool) -> None:
     await accept_upload(
         call.hub.db,
         call.hub.blobs,
@@ -188,4 +198,7 @@ async def _accept(call: Call, repo_pk: int, grant: Grant) -> None:
         pusher_pk=call.actor.pk,
         hold_ms=int(call.hub.settings.hold_seconds * 1000),
         upload_id=grant.upload or None,
+        replaced=replaced,
     )
+    if replaced:
+        await call.hub.stores.xet.drop_damaged_files(grant.oid)

@@ -45,6 +45,8 @@ async def _answer(call: Call, shown: Pass, raw: bytes) -> bytes | None:
         ranges = await readable(call, shown, xorb)
         if not any(start <= position < end for start, end in ranges):
             continue
+        if await xet.is_damaged(xorb):
+            continue
         told = [(xorb, ranges), *await _following(call, shown, xorb, position)]
         indexes = [await xet.index(each) for each, _ in told]
         # From here on the client counts on them.
@@ -66,7 +68,8 @@ async def _following(
     """
     after = await following(call.hub.db, xorb, position)
     found = [(each, await readable(call, shown, each)) for each in after]
-    return [(each, ranges) for each, ranges in found if ranges]
+    told = [(each, ranges) for each, ranges in found if ranges]
+    return [each for each in told if not await call.hub.stores.xet.is_damaged(each[0])]
 
 
 def _written(known: list[Known]) -> bytes:

@@ -39,7 +39,7 @@ async def readable(call: Call, shown: Pass, xorb: KnownXorb) -> Ranges:
 
 
 async def known_whole(call: Call, shown: Pass, name: str) -> KnownXorb | None:
-    """Return a xorb if it is here and the caller may be told of all of its chunks."""
+    """Return a xorb if it is here, undamaged, and the caller may be told of all of its chunks."""
     xorb = await call.hub.stores.xet.find_xorb(name)
     if xorb is None:
         return None
@@ -48,7 +48,9 @@ async def known_whole(call: Call, shown: Pass, name: str) -> KnownXorb | None:
         if start > end:
             return None
         end = max(end, stop)
-    return xorb if end >= xorb.chunks else None
+    if end < xorb.chunks or await call.hub.stores.xet.is_damaged(xorb):
+        return None
+    return xorb
 
 
 def writes_there(shown: Pass) -> bool:
