@@ -14,7 +14,7 @@ from hubstead.blobs.tables import blobs, repo_blobs
 from hubstead.db import Database, Tx, adding, point
 from hubstead.xet import Term, Terms, XorbIndex, to_raw
 from hubstead.xet.tables import xet_file_xorbs, xet_files, xorbs
-from hubstead.xet.usage import effort, usage_of, usage_of_all
+from hubstead.xet.usage import Batching, effort, usage_of, usage_of_all
 from tests.support.factories import a_repo, a_user
 
 _BLOB = point(adding(blobs, "kind", "name", "bytes", "created_ms", "folded_ms"))
@@ -219,12 +219,8 @@ async def test_what_is_shared_only_with_those_not_spoken_of_counts_as_unique(
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_it_agrees_with_adding_up_chunk_by_chunk(
-    shelf: XetRows, seed: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("hubstead.xet.usage._XORBS", 2)
-    monkeypatch.setattr("hubstead.xet.usage._PAGE", 3)
-    monkeypatch.setattr("hubstead.xet.usage._TERMS_BYTES", 200)
+async def test_it_agrees_with_adding_up_chunk_by_chunk(shelf: XetRows, seed: int) -> None:
+    few = Batching(xorbs=2, terms_bytes=200, page=3)
     chance = random.Random(seed)
     repos = [(await a_repo(shelf.db, shelf.anna, f"anna/r{n}")).pk for n in range(5)]
     for _ in range(7):
@@ -240,9 +236,9 @@ async def test_it_agrees_with_adding_up_chunk_by_chunk(
         names.append(await shelf.add_file(spans))
     for repo_pk in repos:
         await shelf.link(repo_pk, *chance.sample(names, chance.randint(0, 12)))
-    whole_hub = await usage_of_all(shelf.db)
+    whole_hub = await usage_of_all(shelf.db, batching=few)
     for repo_pk in repos:
-        found = await usage_of(shelf.db, repo_pk)
+        found = await usage_of(shelf.db, repo_pk, batching=few)
         told = (found.logical, found.stored, found.unique, found.shared_with)
         assert told == shelf.expected(repo_pk, set(repos))
         if found.files:

@@ -24,10 +24,19 @@ from hubstead.xet.tables import xet_file_xorbs, xet_files, xorbs
 from hubstead.xet.terms import Terms
 from hubstead.xet.xorbs import XorbIndex
 
-#: How many xorbs are looked at together, and how many bytes of terms.
-_XORBS = 64
-_TERMS_BYTES = 8 << 20
-_PAGE = 1000
+#: How many files ``effort`` counts at most.
+_EFFORT_FILES = 1000
+
+
+class Batching(msgspec.Struct, frozen=True):
+    """How much is looked at together. It bounds memory and never changes a result."""
+
+    xorbs: int = 64
+    terms_bytes: int = 8 << 20
+    page: int = 1000  # rows
+
+
+_BATCHING = Batching()
 
 #: Told repositories by number, returns those among them that may be spoken of.
 Among: TypeAlias = Callable[[frozenset[int]], Awaitable[frozenset[int]]]
@@ -55,7 +64,7 @@ _FILES_IN = scan(
     .join_from(xet_file_xorbs, xet_files, xet_file_xorbs.c.file_pk == xet_files.c.pk)
     .where(any_of(xet_file_xorbs.c.xorb_pk, "pks"), xet_files.c.pk > bindparam("after_pk"))
     .order_by(xet_files.c.pk)
-    .limit(_PAGE)
+    .limit(bindparam("page"))
 )
 _TERMS = scan(select(xet_files.c.sha256, xet_files.c.terms).where(any_of(xet_files.c.pk, "pks")))
 _HOLDERS = scan(
@@ -82,7 +91,7 @@ _PLAIN_OF = scan(
     .join_from(repo_blobs, blobs, _SAME_BLOB)
     .where(_LINKED, _OF_REPO, blobs.c.folded_ms.is_(None), blobs.c.name > bindparam("after"))
     .order_by(blobs.c.name)
-    .limit(_PAGE)
+    .limit(bindparam("page"))
 )
 _PLAIN_OF_ALL = scan(
     select(blobs.c.name, blobs.c.bytes)
@@ -92,7 +101,7 @@ _PLAIN_OF_ALL = scan(
         blobs.c.name > bindparam("after"),
     )
     .order_by(blobs.c.name)
-    .limit(_PAGE)
+    .limit(bindparam("page"))
 )
 _theirs = xet_files.alias()
 _uses = xet_file_xorbs.alias()
@@ -104,7 +113,7 @@ _FILES_BESIDE = (
     .join(_uses, _uses.c.xorb_pk == xet_file_xorbs.c.xorb_pk)
     .join(_theirs, _theirs.c.pk == _uses.c.file_pk)
     .where(_OF_REPO)
-    .limit(_PAGE)
+    .limit(_EFFORT_FILES)
     .subquery()
 )
 _EFFORT = scan(select(func.count().label("files"), func.sum(_FILES_BESIDE.c.bytes).label("bytes")))
@@ -153,7 +162,9 @@ class Usage:
         return self.stored - self.unique
 
 
-async def usage_of(db: Reader, repo_pk: int, *, among: Among | None = None) -> Usage:
+async def usage_of(
+    db: Reader, repo_pk: int, *, among: Among | None = None, batching: Batching = _BATCHING
+) -> Usage:
     """Return what one repository takes.
 
     Args:
@@ -161,35 +172,36 @@ async def usage_of(db: Reader, repo_pk: int, *, among: Among | None = None) -> U
         repo_pk: The repository.
         among: Says which other repositories count; all of them unless given. What is shared
             only with the others is answered as unique: their presence does not show.
+        batching: How much is looked at together.
     """
     logical = await db.one(_LOGICAL, which_pk=repo_pk)
     assert logical is not None
     usage = Usage(logical.files, int(logical.bytes or 0))
     circle = _Circle(db, among, repo_pk)
     rows = await db.all(_XORBS_OF, which_pk=repo_pk)
-    for start in range(0, len(rows), _XORBS):
-        pks = [row.xorb_pk for row in rows[start : start + _XORBS]]
-        for index, needs in await _needs(db, pks, circle):
+    for start in range(0, len(rows), batching.xorbs):
+        pks = [row.xorb_pk for row in rows[start : start + batching.xorbs]]
+        for index, needs in await _needs(db, pks, circle, batching):
             _add(usage, repo_pk, needs, _Sizes(index).of)
     after = ""
-    while plain := await db.all(_PLAIN_OF, which_pk=repo_pk, after=after):
+    while plain := await db.all(_PLAIN_OF, which_pk=repo_pk, after=after, page=batching.page):
         await _add_plain({repo_pk: usage}, plain, circle, with_whom=True)
         after = plain[-1].name
     return usage
 
 
-async def usage_of_all(db: Reader) -> dict[int, Usage]:
+async def usage_of_all(db: Reader, *, batching: Batching = _BATCHING) -> dict[int, Usage]:
     """Return what every repository with LFS files takes, by its number, but not with whom."""
     rows = await db.all(_LOGICAL_OF_ALL)
     usages = {row.repo_pk: Usage(row.files, int(row.bytes)) for row in rows}
     circle = _Circle(db)
     xorbs = await db.all(_XORBS_OF_ALL)
-    for start in range(0, len(xorbs), _XORBS):
-        pks = [row.xorb_pk for row in xorbs[start : start + _XORBS]]
-        for index, needs in await _needs(db, pks, circle):
+    for start in range(0, len(xorbs), batching.xorbs):
+        pks = [row.xorb_pk for row in xorbs[start : start + batching.xorbs]]
+        for index, needs in await _needs(db, pks, circle, batching):
             _add_all(usages, needs, _Sizes(index).of)
     after = ""
-    while plain := await db.all(_PLAIN_OF_ALL, after=after):
+    while plain := await db.all(_PLAIN_OF_ALL, after=after, page=batching.page):
         await _add_plain(usages, plain, circle, with_whom=False)
         after = plain[-1].name
     return usages
@@ -252,14 +264,14 @@ class _Circle:
 
 
 async def _needs(
-    db: Reader, pks: Sequence[int], circle: _Circle
+    db: Reader, pks: Sequence[int], circle: _Circle, batching: Batching
 ) -> list[tuple[XorbIndex, dict[int, int]]]:
     """Return the index of each xorb with the chunks of it that each repository needs."""
     xorbs = await db.all(_INDEXES, pks=list(pks))
     needs: dict[bytes, dict[int, int]] = {to_raw(row.name): defaultdict(int) for row in xorbs}
     after = 0
-    while files := await db.all(_FILES_IN, pks=list(pks), after_pk=after):
-        for some in _portions(files):
+    while files := await db.all(_FILES_IN, pks=list(pks), after_pk=after, page=batching.page):
+        for some in _portions(files, batching.terms_bytes):
             holders = await circle.holders([row.sha256 for row in some])
             rows = await db.all(_TERMS, pks=[row.pk for row in some])
             await asyncio.to_thread(_mark, needs, rows, holders)
@@ -267,12 +279,12 @@ async def _needs(
     return [(XorbIndex.unpack(row.entries), needs[to_raw(row.name)]) for row in xorbs]
 
 
-def _portions(files: Iterable[Row]) -> Iterator[list[Row]]:
+def _portions(files: Iterable[Row], terms_bytes: int) -> Iterator[list[Row]]:
     """Divide files so that the terms of each portion fit into memory."""
     portion: list[Row] = []
     weight = 0
     for row in files:
-        if portion and weight + row.bytes > _TERMS_BYTES:
+        if portion and weight + row.bytes > terms_bytes:
             yield portion
             portion, weight = [], 0
         portion.append(row)
