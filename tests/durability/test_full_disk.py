@@ -159,6 +159,66 @@ def check_reading(node: ProcessHub, kept: bytes) -> None:
     assert node.call("GET", "/healthz").status == 200
 
 
+def git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    who = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    return subprocess.run(
+        ["git", *who, *arguments],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_TERMINAL_PROMPT": "0"},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+READS = (
+    "/admin/m/raw/main/kept.bin",
+    "/api/models/admin/m/tree/main?recursive=true&expand=true",
+    "/api/models/admin/m/refs",
+    "/api/models/admin/m/commits/main",
+    "/api/models",
+    "/admin/m",
+    "/admin/m/tree/main",
+)
+
+
+@pytest.mark.parametrize("reserve", ["4MB", "0"])
+def test_clone_and_fetch_go_on_with_a_full_disk_and_a_push_gets_its_report(
+    disk: Path, tmp_path: Path, reserve: str
+) -> None:
+    with running_hub(disk / "hub", {"min_free_bytes": reserve, **PARTS}) as node:
+        writer = Writer(node)
+        writer.node.call("POST", "/api/repos/create", {"name": "m"})
+        assert writer.commit_file("kept.bin", b"kept").status == 200
+        address = f"http://admin:{node.token}@127.0.0.1:{node.port}/admin/m"
+        assert git(tmp_path, "clone", "-q", address, "before").returncode == 0
+        assert writer.commit_file("more.bin", b"more").status == 200
+        ballast = fill(disk)
+        for version in ("0", "2"):
+            there = git(
+                tmp_path, "-c", f"protocol.version={version}", "clone", "-q", address, version
+            )
+            assert there.returncode == 0, there.stderr
+            assert (tmp_path / version / "more.bin").read_bytes() == b"more"
+        there = git(tmp_path / "before", "pull", "-q")
+        assert there.returncode == 0, there.stderr
+        for path in READS:
+            said = node.call("GET", path)
+            assert said.status == 200, (path, said.status, said.body)
+        git(tmp_path / "before", "commit", "-q", "--allow-empty", "-m", "mine")
+        for command in (["push"], ["push", "origin", "HEAD:refs/heads/new"]):
+            there = git(tmp_path / "before", *command)
+            assert there.returncode != 0
+            assert "storage is full" in there.stderr
+            assert "507" not in there.stderr
+        assert leftovers(disk / "hub") == []
+        ballast.unlink()
+        there = git(tmp_path / "before", "push", "-q")
+        assert there.returncode == 0, there.stderr
+        assert "in order" in node.run("doctor").stdout
+
+
 @pytest.mark.parametrize("reserve", ["4MB", "0"])
 def test_a_full_disk_refuses_content_with_507_reads_on_and_recovers_without_a_restart(
     disk: Path, reserve: str

@@ -16,7 +16,7 @@ from sqlalchemy import bindparam, select
 from hubstead.blobs import BlobKey, BlobKind, BlobStore, NodeCache, PackVerifier
 from hubstead.commits.tables import packs
 from hubstead.db import Database, scan
-from hubstead.errors import BlobNotFound, StorageFull
+from hubstead.errors import BlobNotFound, StorageFull, Unavailable
 from hubstead.gitstore import Bounded, GitRepo, GitStore, Pack
 from hubstead.repos import Repo
 from hubstead.settings import Settings
@@ -166,8 +166,13 @@ class Stores:
 
         Raises:
             StorageFull: less than ``min_free_bytes`` is left.
+            Unavailable: the folder is gone, perhaps with its disk: no other is begun.
         """
-        if shutil.disk_usage(self.git.root).free < self.settings.min_free_bytes:
+        try:
+            free = shutil.disk_usage(self.git.root).free
+        except FileNotFoundError:
+            raise Unavailable(reason="its folder of git repositories is missing") from None
+        if free < self.settings.min_free_bytes:
             raise StorageFull()
 
     async def publish(self, finished: Pack) -> None:

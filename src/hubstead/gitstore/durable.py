@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hubstead import errors
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextlib.contextmanager
@@ -23,7 +23,7 @@ def full_disk_is_an_error_of_ours() -> Iterator[None]:
     try:
         yield
     except OSError as fault:
-        if fault.errno in _FULL:
+        if fault.errno in FULL:
             raise errors.StorageFull() from fault
         raise
 

@@ -57,6 +57,14 @@ def widen(pipe: int) -> None:
         fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
+def memory_file(content: bytes = b"") -> BinaryIO:
+    """Return an open file in memory, at its start: a program can be run while the disk is full."""
+    file = os.fdopen(os.memfd_create("hubstead-git", os.MFD_CLOEXEC), "w+b")
+    file.write(content)
+    file.seek(0)
+    return file
+
+
 class GitOutput:
     """What a git program says, piece by piece, to whoever awaits it.
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import contextlib
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from hubstead.gitstore.processes import memory_file
 
 _CHUNK = 65536
 #: Faults of old gits and importers that real histories are full of, and that nobody can mend
@@ -80,7 +81,7 @@ class GitProgram:
         Raises:
             GitFailed: at the end of the output, when git ended with a fault.
         """
-        with tempfile.TemporaryFile() as messages:
+        with memory_file() as messages:
             process = subprocess.Popen(
                 self.command(git_dir, arguments),
                 stdin=subprocess.DEVNULL,

@@ -12,13 +12,19 @@ import hashlib
 import os
 import secrets
 import shutil
+import tempfile
+import threading
 import time
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 
+from hubstead.gitstore.durable import FULL, full_disk_is_an_error_of_ours
 from hubstead.gitstore.repo import GitRepo
 
 FOLDER = "projections"
+_ALTERNATES = "objects/info/alternates"
+_MEMORY = "/dev/shm"  # noqa: S108  (only a folder that nobody else can enter is made there)
 CONFIG = b"""[core]
 \trepositoryformatversion = 0
 \tfilemode = true
@@ -33,15 +39,51 @@ CONFIG = b"""[core]
 """
 
 
-def project(repo: GitRepo, refs: Mapping[str, str], default_branch: str) -> Path:
+#: So many projections lie in memory at most.
+_SPARE = 32
+
+
+class SpareFolder:
+    """Projections in memory, for fetches while the disk is full: the newest, until this ends."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._names: deque[str] = deque()
+
+    def lay(self, name: str, files: Mapping[str, bytes]) -> Path:
+        """Return a folder of this name with these files; it is made unless it is there.
+
+        Raises:
+            StorageFull: there is no room in memory either.
+        """
+        with self._lock, full_disk_is_an_error_of_ours():
+            if self._folder is None:
+                place = _MEMORY if os.access(_MEMORY, os.W_OK) else None
+                self._folder = tempfile.TemporaryDirectory(prefix="hubstead-", dir=place)
+            root = Path(self._folder.name)
+            if name in self._names:
+                return root / name
+            while len(self._names) >= _SPARE:
+                shutil.rmtree(root / self._names.popleft(), ignore_errors=True)
+            _write(root / name, files)
+            self._names.append(name)
+            return root / name
+
+
+def project(
+    repo: GitRepo, refs: Mapping[str, str], default_branch: str, *, spare: SpareFolder
+) -> Path:
     """Return a git directory that shows exactly these refs.
 
     Args:
         repo: Where the objects are.
         refs: Full names (``refs/heads/main``) and what they point to.
         default_branch: Short name of the branch that HEAD stands for.
+        spare: Where it is laid if the disk is full.
 
     Raises:
+        StorageFull: the disk is full, and memory as well.
         ObjectMissing: when a ref points to what is not there.
     """
     packed = _packed_refs(repo, refs)
@@ -51,18 +93,31 @@ def project(repo: GitRepo, refs: Mapping[str, str], default_branch: str) -> Path
     try:
         os.utime(target)  # keeps it from being swept
     except FileNotFoundError:
-        _build(target, head, packed)
+        files = {"HEAD": head, "config": CONFIG, "packed-refs": packed}
+        try:
+            _build(target, files | {_ALTERNATES: b"../../../objects\n"})
+        except OSError as fault:
+            if fault.errno not in FULL:
+                raise
+            objects = os.fsencode(repo.path.absolute() / "objects") + b"\n"
+            return spare.lay(f"{repo.repo_id}-{name}.git", files | {_ALTERNATES: objects})
     return target
 
 
-def _build(target: Path, head: bytes, packed: bytes) -> None:
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+    try:
+        for below in ("refs", "objects/info", "objects/pack"):
+            (folder / below).mkdir(parents=True)
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+    except OSError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _build(target: Path, files: Mapping[str, bytes]) -> None:
     draft = target.parent / f"tmp_{secrets.token_hex(8)}"
-    for folder in ("refs", "objects/info", "objects/pack"):
-        (draft / folder).mkdir(parents=True)
-    (draft / "HEAD").write_bytes(head)
-    (draft / "config").write_bytes(CONFIG)
-    (draft / "packed-refs").write_bytes(packed)
-    (draft / "objects/info/alternates").write_bytes(b"../../../objects\n")
+    _write(draft, files)
     try:
         draft.rename(target)
     except OSError:  # another reader was faster with the same

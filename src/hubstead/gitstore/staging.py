@@ -99,8 +99,12 @@ class Staging:
         self._objects = self.path / "objects"
         self._indexing: subprocess.Popen[bytes] | None = None
         self._messages: BinaryIO | None = None
-        with full_disk_is_an_error_of_ours():
-            self._lay(registered.packs)
+        try:
+            with full_disk_is_an_error_of_ours():
+                self._lay(registered.packs)
+        except BaseException:
+            self.remove()
+            raise
 
     def _lay(self, packs: Iterable[str]) -> None:
         registered = self.path / "registered"

@@ -80,6 +80,7 @@ class GitStore:
         self.root = root
         self._compression = compression
         self._program = GitProgram(program)
+        self._spare = projections.SpareFolder()
         self._offered: dict[bool, list[str]] = {}
         self._readers = Readers()
         self._projected: set[str] = set()  # repositories that may have projections
@@ -450,7 +451,7 @@ class GitStore:
             RepoMissing: when the repository's folder is not on this node.
         """
         self._projected.add(repo_id)
-        return projections.project(self.open(repo_id), refs, default_branch)
+        return projections.project(self.open(repo_id), refs, default_branch, spare=self._spare)
 
     def sweep_projections(self, *, older_than_s: float) -> None:
         """Remove projections made by this process that were not asked for lately.

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
 
-from hubstead.gitstore.processes import GitOutput, end, spawn
+from hubstead.gitstore.processes import GitOutput, end, memory_file, spawn
 from hubstead.gitstore.programs import GitProgram
 
 #: For packs made on the fly: memory stays small with twenty clones at once.
@@ -53,7 +50,7 @@ def offered(program: GitProgram, folder: Path, version: int) -> list[str]:
 def _advertised(program: GitProgram, folder: Path, protocol: str) -> list[str]:
     command = _command(program, folder, "--stateless-rpc", "--http-backend-info-refs")
     environment = {**program.environment, "GIT_PROTOCOL": protocol}
-    with _input(b"") as stdin:
+    with memory_file(b"") as stdin:
         process = spawn(command, environment, stdin=stdin)
     assert process.stdout is not None
     text = process.stdout.read()
@@ -63,13 +60,6 @@ def _advertised(program: GitProgram, folder: Path, protocol: str) -> list[str]:
         lines.append(text[at + 4 : at + size].decode().rstrip("\n"))
         at += size
     return lines
-
-
-def _input(content: bytes) -> BinaryIO:
-    file = os.fdopen(os.memfd_create("hubstead-git", os.MFD_CLOEXEC), "w+b")
-    file.write(content)
-    file.seek(0)
-    return file
 
 
 async def upload_pack(
@@ -91,8 +81,8 @@ async def upload_pack(
     """
 
     def start() -> GitOutput:
-        messages = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the output)
-        with _input(request) as stdin:
+        messages = memory_file()
+        with memory_file(request) as stdin:
             process = spawn(
                 _command(program, folder, "--stateless-rpc"),
                 {**program.environment, "GIT_PROTOCOL": protocol},

@@ -82,9 +82,9 @@ STATUS: dict[type[HubError], tuple[int, str | None]] = {
     PackRefused: (400, None),
     PushRefused: (403, None),
     RepoExists: (409, None),
-    RepoMissing: (500, None),
+    RepoMissing: (503, None),
     RepoMoved: (307, None),
-    ObjectMissing: (500, None),
+    ObjectMissing: (503, None),
     ShardRefused: (400, None),
     XorbRefused: (400, None),
 }
@@ -167,7 +167,7 @@ def _unavailable(error: HubError, _asker: Asker) -> Refusal:
 
 
 def _missing_bytes(_error: HubError, _asker: Asker) -> Refusal:
-    return Refusal(500, "A file that should be here is missing: tell the hub's administrator")
+    return Refusal(503, "A file that should be here is missing: tell the hub's administrator")
 
 
 def _special(cls: type[E], refuse: _Refuse[E]) -> tuple[type[HubError], _Refuse[HubError]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote
 
 from hubstead.blobs import BlobKey, BlobKind
+from hubstead.errors import BlobNotFound, Unavailable
 from hubstead.repos import cas_url, issue
 from hubstead.wire.http.call import Call
 from hubstead.wire.http.files import Source
@@ -65,7 +67,20 @@ async def reconstruction_url(call: Call, file: str) -> str:
 
 
 async def open_lfs(call: Call, found: Found) -> Source:
-    """Return the bytes of an LFS object: as they lie in the store, or put together from xorbs."""
+    """Return the bytes of an LFS object: as they lie in the store, or put together from xorbs.
+
+    Raises:
+        Unavailable: the bytes of what the database knows are not there, not even the second time.
+    """
+    with contextlib.suppress(BlobNotFound):
+        return await _open(call, found)
+    try:
+        return await _open(call, found)
+    except BlobNotFound:
+        raise Unavailable(reason="bytes that should be in the store are missing") from None
+
+
+async def _open(call: Call, found: Found) -> Source:
     if found.is_plain:
         return await call.hub.blobs.open(BlobKey(BlobKind.LFS, found.sha256))
     return await call.hub.stores.xet.open_object(found.sha256)

@@ -33,11 +33,18 @@ _UNSHALLOW = ": this clone is shallow, `git fetch --unshallow` completes it"
 
 async def receive_pack(call: Call) -> ASGIApp:
     """Take a push."""
-    staging = await begin_push(call.hub.stores, call.repo)
-    intake = _Intake(staging, call.hub.settings.max_push_refs, call.hub.settings.max_push_objects)
+    staging, fault = None, None
+    try:
+        staging = await begin_push(call.hub.stores, call.repo)
+    except (
+        StorageFull,
+        Unavailable,
+    ) as error:  # git shows what a report says, and of a status the number only
+        fault = error
+    settings = call.hub.settings
+    intake = _Intake(staging, settings.max_push_refs, settings.max_push_objects, fault)
     try:
         scope, receive = inflating(call.scope, call.receive)
-        settings = call.hub.settings
         limit = settings.max_push_bytes + settings.max_push_refs * _COMMAND_BYTES
         await receive_into(
             scope, receive, intake.feed, limit=limit, what="The push", setting="max_push_bytes"
@@ -52,7 +59,9 @@ async def receive_pack(call: Call) -> ASGIApp:
     return _Reporting(call, staging, intake, commands)
 
 
-async def _removed(staging: Staging) -> None:
+async def _removed(staging: Staging | None) -> None:
+    if staging is None:
+        return
     await asyncio.shield(asyncio.ensure_future(asyncio.to_thread(staging.remove)))
 
 
@@ -64,7 +73,7 @@ class _Intake:
     would not read the answer.
     """
 
-    staging: Staging
+    staging: Staging | None  # None: there is a fault
     max_refs: int
     max_objects: int
     fault: HubError | None = None
@@ -129,6 +138,7 @@ class _Intake:
                     unit="objects",
                     setting="max_push_objects",
                 )
+        assert self.staging is not None
         self.staging.feed(data)
 
     def commands(self) -> list[Command]:
@@ -148,7 +158,7 @@ class _Reporting:
     """Looks through a push while its answer has begun, and ends with the report."""
 
     def __init__(
-        self, call: Call, staging: Staging, intake: _Intake, commands: Sequence[Command]
+        self, call: Call, staging: Staging | None, intake: _Intake, commands: Sequence[Command]
     ) -> None:
         self._call = call
         self._staging = staging
@@ -200,28 +210,31 @@ class _Reporting:
             return told, self._refused(told)
 
     async def _examined(self) -> tuple[str, Verdict]:
-        fault = self._intake.fault
+        fault, staging = self._intake.fault, self._staging
         name = None
-        if fault is None:
+        if fault is None and staging is not None:
             try:
-                name = await asyncio.to_thread(self._staging.finish)
+                name = await asyncio.to_thread(staging.finish)
             except HubError as error:
                 fault = error
-        if fault is not None:
+        if fault is not None or staging is None:
+            assert fault is not None
             if self._intake.shallow and isinstance(fault, PackRefused):
                 return fault.message + _UNSHALLOW, self._refused("shallow update not allowed")
             return fault.message, self._refused("unpacker error")
+        return "ok", await self._accepted(staging, name)
+
+    async def _accepted(self, staging: Staging, name: str | None) -> Verdict:
         call = self._call
-        verdict = await accept_push(
+        return await accept_push(
             call.hub.stores,
             call.actor,
             call.repo,
-            self._staging,
+            staging,
             self._commands,
             name=name,
             atomic="atomic" in self._intake.capabilities,
         )
-        return "ok", verdict
 
     def _refused(self, why: str) -> Verdict:
         return Verdict([Outcome(each.ref, why) for each in self._commands])
