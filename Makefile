@@ -64,6 +64,11 @@ crash: $(VENV)/.dev ## Kill the server 200 times under load and look for lost or
 	HUBSTEAD_TEST_CRASHES=$${HUBSTEAD_TEST_CRASHES:-200} \
 		$(BIN)/python -m pytest --timeout 7200 tests/crash tests/backup/test_running.py
 
+.PHONY: soak
+soak: $(VENV)/.dev ## Load a server for an hour (MINUTES=60) and look whether memory, files, mappings grow
+	HUBSTEAD_TEST_SOAK_MINUTES=$${MINUTES:-60} HUBSTEAD_TEST_SOAK_RESULTS=$${RESULTS:-soak.csv} \
+		$(BIN)/python -m pytest -s tests/soak
+
 .PHONY: fuzz
 fuzz: $(VENV)/.dev ## Throw many more strange requests at the server than the tests do
 	HUBSTEAD_TEST_EXAMPLES=$${HUBSTEAD_TEST_EXAMPLES:-2000} \

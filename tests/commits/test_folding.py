@@ -235,3 +235,19 @@ def test_a_server_holds_no_pack_open_that_was_folded(packs: Packs) -> None:
     live = len(packs.rows())
     assert open_files(Path(gone)) <= live
     assert mappings(Path(gone)) <= 2 * live
+
+
+def test_metrics_tell_how_much_is_open(packs: Packs) -> None:
+    packs.commit(3)
+    packs.anna.call("GET", f"/{packs.repo}/resolve/main/f2")
+    text = packs.hub.call("GET", "/metrics").body.decode()
+    lines = [line.split(" ") for line in text.splitlines() if not line.startswith("#")]
+    values = {line[0]: float(line[1]) for line in lines if len(line) == 2}
+    opened = packs.stores.git.open_counts()
+    assert opened.packs >= 3
+    assert values["hubstead_git_open_packs"] == opened.packs
+    assert values["hubstead_git_open_repositories"] == opened.repositories
+    assert values["hubstead_git_readers"] == 0
+    assert values["hubstead_mappings"] > 50
+    assert values["process_open_fds"] > 5
+    assert values["process_resident_memory_bytes"] > 1 << 20

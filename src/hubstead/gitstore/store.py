@@ -318,6 +318,10 @@ class GitStore:
             sync_folder(folder)
         self._handles.let_go(repo_id)
 
+    def reader_count(self) -> int:
+        """Return how many git programs of this process read repositories."""
+        return self._readers.count()
+
     def reading_s(self, repo_id: str) -> float | None:
         """Return how long the oldest git program has been reading a repository; None: none is.
 

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from collections.abc import Iterator, Mapping
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from hubstead.wire.http.routing import Route
 
 REGISTRY = CollectorRegistry()
+#: Memory, open files and their limit, processor time.
+ProcessCollector(registry=REGISTRY)
 _SECONDS = Histogram(
     "hubstead_request_seconds",
     "Time from a request's headers to the end of its answer.",
@@ -41,6 +53,30 @@ class Measures:
 _KNOWN = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 
 
-def exposition() -> bytes:
-    """Return the metrics in Prometheus' text form."""
-    return generate_latest(REGISTRY)
+class _Gauges(Collector):
+    """Counts that rooms keep, as they are now."""
+
+    def __init__(self, counts: Mapping[str, tuple[str, float]]) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield a gauge for each."""
+        for name, (help_text, value) in self._counts.items():
+            yield GaugeMetricFamily(f"hubstead_{name}", help_text, value)
+
+
+def mappings() -> int:
+    """Return how many mappings of memory this process has; the kernel limits them."""
+    with open("/proc/self/maps", "rb") as file:
+        return sum(1 for _ in file)
+
+
+def exposition(counts: Mapping[str, tuple[str, float]]) -> bytes:
+    """Return the metrics in Prometheus' text form.
+
+    Args:
+        counts: What rooms count, by name: its explanation and its value.
+    """
+    gauges = CollectorRegistry()
+    gauges.register(_Gauges(counts))
+    return generate_latest(REGISTRY) + generate_latest(gauges)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from hubstead.db import Database
 from hubstead.errors import Unavailable
+from hubstead.gitstore import GitStore
 from hubstead.wire.http import Answer, Call, json_answer
-from hubstead.wire.http.measures import exposition
+from hubstead.wire.http.measures import exposition, mappings
 from hubstead.wire.hub_api.openapi import document
 
 
@@ -27,7 +30,18 @@ async def ready(call: Call) -> Answer:
 
 async def metrics(call: Call) -> Answer:
     """Give the metrics in Prometheus' text form."""
-    return Answer(exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    counts = await asyncio.to_thread(_counts, call.hub.stores.git)
+    return Answer(exposition(counts), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _counts(git: GitStore) -> dict[str, tuple[str, float]]:
+    opened = git.open_counts()
+    return {
+        "mappings": ("Mappings of memory of this process.", mappings()),
+        "git_open_repositories": ("Repositories held open.", opened.repositories),
+        "git_open_packs": ("Packs that they may hold open.", opened.packs),
+        "git_readers": ("Programs of git that read repositories.", git.reader_count()),
+    }
 
 
 async def openapi(call: Call) -> Answer:
