@@ -69,8 +69,8 @@ class BlobFacts(NamedTuple):
     pointer: Pointer | None  # what it stands for, if it is an LFS pointer
 
 
-_CACHED_TREES = 100_000
-_CACHED_FACTS = 100_000
+_CACHED_TREES = 30_000
+_CACHED_FACTS = 40_000
 _CACHED_TEXT_BYTES = 32 << 20
 
 
