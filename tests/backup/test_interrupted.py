@@ -39,6 +39,7 @@ CALLS = {
     "jobs": ["jobs"],
     "doctor": ["doctor"],
     "gc": ["gc"],
+    "repair": ["repair"],
     "xet": ["xet", "convert", "anna/bert"],
     "stats": ["stats"],
     "backup": ["backup", "OTHER"],

@@ -7,6 +7,7 @@ from hubstead.backup.making import make_backup
 from hubstead.backup.manifest import Amount, Manifest
 from hubstead.backup.progress import Progress
 from hubstead.backup.pruning import prune
+from hubstead.backup.repair import Outcome, repair
 from hubstead.backup.restoring import marked_folder, restore
 from hubstead.backup.verifying import check, verify
 
@@ -15,6 +16,7 @@ __all__ = [
     "BackupFolder",
     "Faulty",
     "Manifest",
+    "Outcome",
     "Progress",
     "Snapshot",
     "awaits_restore",
@@ -22,6 +24,7 @@ __all__ = [
     "make_backup",
     "marked_folder",
     "prune",
+    "repair",
     "restore",
     "verify",
 ]

@@ -21,8 +21,10 @@ from hubstead.doctor import Finding, Patient, Severity, examine
 def command(place: Place, *, quick: bool, deep: bool, strict: bool) -> None:
     """Check the database against the bytes and git, beside a running hub or without.
 
-    Nothing is changed. Ends with status 1 if there is a fault: something that the database
-    promises is missing or damaged. Warnings and litter are listed, and do not count.
+    Nothing is changed, but that --deep marks blobs whose bytes are wrong: an upload of the same
+    bytes, or `hubstead repair`, then replaces them. Ends with status 1 if there is a fault:
+    something that the database promises is missing or damaged. Warnings and litter are listed,
+    and do not count.
     """
     from hubstead.app import opened_stores
 

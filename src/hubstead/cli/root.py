@@ -23,6 +23,7 @@ COMMANDS = {
     "backup": "Copy the hub, as it is at one moment, into a folder.",
     "restore": "Make a hub of a backup, or compare one with it.",
     "doctor": "Check the database against the bytes and git.",
+    "repair": "Put single damaged objects back, and prove it.",
     "gc": "Find what nothing needs any more, and take it away.",
     "xet": "Cut plain LFS objects into chunks.",
     "stats": "Tell what repositories take, and what deduplication saves.",

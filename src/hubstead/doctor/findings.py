@@ -34,7 +34,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 @dataclass
 class Patient:
-    """The hub under examination. Nothing of it is changed.
+    """The hub under examination. Nothing of it is changed, but that damage is marked in its rows.
 
     Attributes:
         stores: The hub, opened.

@@ -9,8 +9,9 @@ from hubstead.db import Row
 from hubstead.doctor.findings import Finding, Patient
 from hubstead.doctor.repositories import Case, every_case
 
-_HINT = "restore the pack from a backup; objects in it cannot be read"
-_CACHE_HINT = "remove the file: it is fetched from the blob store again"
+_HINT = "put the pack back from a backup: `hubstead repair --from BACKUP`"
+_INDEX_HINT = "make the index anew of its pack: `hubstead repair`"
+_CACHE_HINT = "fetch it from the blob store again: `hubstead repair`"
 
 
 async def pack_files(patient: Patient) -> AsyncIterator[Finding]:
@@ -32,7 +33,8 @@ def _on_disk(case: Case, row: Row) -> Iterator[Finding]:
         path = folder / f"pack-{row.name}.{suffix}"
         size = path.stat().st_size if path.is_file() else None
         if size is None:
-            yield case.finding("pack_files", f"the file {path.name} is missing", _HINT)
+            hint = _HINT if suffix == "pack" else _INDEX_HINT
+            yield case.finding("pack_files", f"the file {path.name} is missing", hint)
         elif suffix == "pack" and size != row.bytes:
             what = f"{path.name} has {size} bytes, not {row.bytes}"
             yield case.finding("pack_files", what, _HINT)

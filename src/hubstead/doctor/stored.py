@@ -12,16 +12,23 @@ from hubstead.blobs import (
     PackVerifier,
     Sha256Verifier,
     Verifier,
+    mark_damaged,
 )
 from hubstead.blobs.tables import blobs, holds, repo_blobs
 from hubstead.db import Row, scan
 from hubstead.doctor.findings import Finding, Patient, Severity
+from hubstead.doctor.xorbs import LOST as XORB_LOST
 from hubstead.errors import BlobCorrupt, BlobNotFound
 
 _SAME = and_(repo_blobs.c.kind == blobs.c.kind, repo_blobs.c.name == blobs.c.name)
 _BLOBS = scan(
     select(
-        blobs.c.kind, blobs.c.name, blobs.c.bytes, blobs.c.doomed_ms, blobs.c.folded_ms
+        blobs.c.kind,
+        blobs.c.name,
+        blobs.c.bytes,
+        blobs.c.doomed_ms,
+        blobs.c.folded_ms,
+        blobs.c.damaged_ms,
     ).order_by(blobs.c.kind, blobs.c.name)
 )
 _BAD_LINKS = scan(
@@ -65,8 +72,12 @@ _FORGOTTEN = scan(
     .where(repo_blobs.c.committed == 0, holds.c.name.is_(None))
     .order_by(repo_blobs.c.kind, repo_blobs.c.name)
 )
-_LOST = "restore it from a backup, or upload the file again: identical bytes heal it"
-_LOST_XORB = "restore it from a backup: files that need it cannot be read"
+_LOST = (
+    "put it back from a backup (`hubstead repair --from BACKUP`), or upload the file again:"
+    " identical bytes heal it"
+)
+_LOST_PACK = "put it back from a backup: `hubstead repair --from BACKUP`"
+_HINTS = {BlobKind.LFS: _LOST, BlobKind.XORB: XORB_LOST, BlobKind.PACK: _LOST_PACK}
 _REPORT = "this should not happen: report it, with the log"
 
 
@@ -112,11 +123,12 @@ async def blob_bytes(patient: Patient) -> AsyncIterator[Finding]:
                 fault = "its bytes are missing"
             elif found.size != row.bytes:
                 fault = f"there are {found.size} bytes instead of {row.bytes}"
-            elif patient.deep:
-                fault = await _corruption(patient, BlobKey(kind, row.name))
+            elif patient.deep and (fault := await _corruption(patient, BlobKey(kind, row.name))):
+                await mark_damaged(patient.stores.db, BlobKey(kind, row.name))
+            elif row.damaged_ms is not None:
+                fault = "its bytes were read and found damaged"
             if fault:
-                hint = _LOST_XORB if kind is BlobKind.XORB else _LOST
-                yield Finding("blob_bytes", Severity.FAULT, _subject(row), fault, hint)
+                yield Finding("blob_bytes", Severity.FAULT, _subject(row), fault, _HINTS[kind])
 
 
 async def _corruption(patient: Patient, key: BlobKey) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from sqlalchemy import and_, bindparam, select
 
-from hubstead.blobs import BlobKey, BlobKind
+from hubstead.blobs import BlobKey, BlobKind, mark_damaged
 from hubstead.blobs.tables import blobs
 from hubstead.db import Row, scan
 from hubstead.doctor.findings import Finding, Patient, Severity
@@ -15,7 +15,10 @@ from hubstead.errors import BlobNotFound
 from hubstead.xet import XorbIndex, XorbReceiver, XorbRefused
 from hubstead.xet.tables import xorbs as xorbs_table
 
-LOST = "restore it from a backup: files that need it cannot be read"
+LOST = (
+    "put it back from a backup (`hubstead repair --from BACKUP`), or upload the files again that"
+    " need it"
+)
 _REPORT = "this should not happen: report it, with the log"
 #: An index has 40 bytes a chunk, so up to 330 KB.
 _PAGE = 100
@@ -114,6 +117,7 @@ async def _damage(patient: Patient, row: Row) -> str | None:
             await asyncio.to_thread(receiver.feed, chunk)
         index = await asyncio.to_thread(receiver.finish)
     except XorbRefused as error:
+        await mark_damaged(patient.stores.db, BlobKey(BlobKind.XORB, row.blob))
         return f"its bytes are damaged: {error.reason}"
     except BlobNotFound:
         return None  # told by another check

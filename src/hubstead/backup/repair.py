@@ -1,0 +1,223 @@
+"""Putting single damaged objects back, each read again and compared before it counts as whole."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import msgspec
+from sqlalchemy import and_, bindparam, or_, select
+
+from hubstead.backup.folder import BackupFolder
+from hubstead.backup.needs import Need
+from hubstead.backup.transfers import StoreOrigin, judge, pour_file
+from hubstead.blobs import (
+    BlobKey,
+    BlobKind,
+    PackVerifier,
+    damaged_blobs,
+    mark_damaged,
+    unmark_damaged,
+)
+from hubstead.blobs.tables import blobs
+from hubstead.commits import Stores
+from hubstead.commits.tables import packs
+from hubstead.db import point, scan
+from hubstead.errors import BlobCorrupt, BlobNotFound
+from hubstead.repos.tables import repos
+from hubstead.xet.tables import xorbs
+
+_CHECKSUM_BYTES = 20
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of one object that was damaged, or marked so."""
+
+    subject: str
+    what: str
+    whole: bool  # whether it is whole now
+
+
+class _Blob(NamedTuple):
+    kind: str
+    name: str
+    bytes: int
+    damaged_ms: int | None
+
+
+class _Xorb(NamedTuple):
+    name: str
+    entries: bytes
+
+
+class _PackFile(NamedTuple):
+    id: str  # of the repository
+    name: str
+    bytes: int
+
+
+_BLOBS = scan(
+    select(blobs.c.kind, blobs.c.name, blobs.c.bytes, blobs.c.damaged_ms)
+    .where(blobs.c.folded_ms.is_(None), or_(blobs.c.doomed_ms.is_(None), blobs.c.doomed_ms != 0))
+    .order_by(blobs.c.kind, blobs.c.name),
+    _Blob,
+)
+_XORB = point(
+    select(xorbs.c.name, xorbs.c.entries).where(xorbs.c.blob == bindparam("which_blob")), _Xorb
+)
+_PACKS = scan(
+    select(repos.c.id, packs.c.name, packs.c.bytes)
+    .join_from(packs, repos, and_(packs.c.repo_pk == repos.c.pk))
+    .order_by(repos.c.id, packs.c.name),
+    _PackFile,
+)
+
+
+async def repair(
+    stores: Stores, backup: BackupFolder | None, *, deep: bool
+) -> AsyncIterator[Outcome]:
+    """Put back what is damaged, beside a running hub or without; yield each object concerned.
+
+    A blob is looked at if it is marked damaged, or the store has not as many bytes as its row
+    says; ``deep`` reads every one. Packs in the folders of git are always read. An index is made
+    anew of its pack. Everything else comes from ``backup``, a pack also from another repository
+    or the store. What was put back is read again; the mark of a blob goes when that was right.
+
+    Raises:
+        StorageFull: there is no room.
+        Unavailable: the store does not answer.
+    """
+    rows = await stores.db.all(_BLOBS)
+    for kind in BlobKind:
+        of_kind = {row.name: row for row in rows if row.kind == kind}
+        wanted = set(of_kind)
+        if kind is BlobKind.PACK and not stores.packs_are_blobs:
+            continue
+        if not deep:
+            wanted &= await damaged_blobs(stores.db, stores.blobs, kind, list(of_kind))
+        for name in sorted(wanted):
+            outcome = await _repair_blob(stores, backup, of_kind[name])
+            if outcome is not None:
+                yield outcome
+    for row in await stores.db.all(_PACKS):
+        outcome = await _repair_pack(stores, backup, row)
+        if outcome is not None:
+            yield outcome
+
+
+async def _repair_blob(stores: Stores, backup: BackupFolder | None, row: _Blob) -> Outcome | None:
+    need, origin = await _need(stores, row), StoreOrigin(stores.blobs)
+    fault = await judge(origin, need)
+    if fault is None:
+        if row.damaged_ms is None:
+            return None
+        await unmark_damaged(stores.db, need.key)
+        return Outcome(f"blob {need.key}", "its bytes are right: the mark is removed", whole=True)
+    await mark_damaged(stores.db, need.key)
+    if backup is None:
+        return _lost(need, fault, "run it with --from BACKUP")
+    source = backup.blobs()
+    lacking = await judge(StoreOrigin(source), need)
+    if lacking is not None:
+        return _lost(need, fault, "the backup has not its right bytes either")
+    path = (await source.open(need.key)).path
+    await stores.blobs.put_file(need.key, path, need.verifier(), replace=True)
+    fault = await judge(origin, need)
+    if fault is not None:
+        return _lost(need, fault, "what was put back did not come out right: look at the disk")
+    await unmark_damaged(stores.db, need.key)
+    return Outcome(f"blob {need.key}", "it was put back from the backup and read again", whole=True)
+
+
+def _lost(need: Need, fault: str, advice: str) -> Outcome:
+    if need.key.kind is not BlobKind.PACK:
+        advice += "; uploading the same files again mends it, too"
+    return Outcome(f"blob {need.key}", f"{fault.partition(': ')[2]}; {advice}", whole=False)
+
+
+async def _need(stores: Stores, row: _Blob) -> Need:
+    key = BlobKey(BlobKind(row.kind), row.name)
+    xorb = None
+    if key.kind is BlobKind.XORB:
+        xorb = await stores.db.one(_XORB, which_blob=row.name)
+    if xorb is None:
+        return Need(key, row.bytes)
+    return Need(key, row.bytes, xorb.name, bytes(xorb.entries))
+
+
+# -- packs in the folders of git ------------------------------------------------------------------
+
+
+async def _repair_pack(
+    stores: Stores, backup: BackupFolder | None, row: _PackFile
+) -> Outcome | None:
+    folder = stores.git.packs_path(row.id)
+    pack, index = folder / f"pack-{row.name}.pack", folder / f"pack-{row.name}.idx"
+    if stores.packs_are_blobs and not pack.exists() and not index.exists():
+        return None  # it is fetched when somebody needs it
+    is_right = await asyncio.to_thread(_is_pack, pack, row.name)
+    if is_right and await asyncio.to_thread(_is_index, index, row.name):
+        return None
+    subject = f"pack {row.name} of repository {row.id}"
+    with TemporaryDirectory(prefix="hubstead-repair-") as place:
+        source = pack if is_right else await _copy_of(stores, backup, row, Path(place))
+        if source is None:
+            return Outcome(subject, "no right copy of it was found: use --from BACKUP", whole=False)
+
+        def install() -> None:
+            index.unlink(missing_ok=True)
+            if not is_right:
+                pack.unlink(missing_ok=True)
+            stores.git.install_pack(row.id, row.name, source)
+
+        await asyncio.to_thread(install)
+    whole = _is_pack(pack, row.name) and _is_index(index, row.name)
+    what = "its index was made anew of it" if is_right else "it was put back, with a new index"
+    return Outcome(subject, what if whole else "it did not come out right", whole=whole)
+
+
+async def _copy_of(
+    stores: Stores, backup: BackupFolder | None, row: _PackFile, place: Path
+) -> Path | None:
+    """Return a right copy of a pack: of another repository, the store or the backup."""
+    for other in await stores.db.all(_PACKS):
+        path = stores.git.packs_path(other.id) / f"pack-{row.name}.pack"
+        if other.name == row.name and await asyncio.to_thread(_is_pack, path, row.name):
+            return path
+    key = BlobKey(BlobKind.PACK, row.name)
+    sources = [stores.blobs] if stores.packs_are_blobs else []
+    for store in [*sources, *([backup.blobs()] if backup else [])]:
+        path = place / "copy.pack"
+        try:
+            with path.open("wb") as file:
+                await StoreOrigin(store).pour(Need(key, row.bytes), file.write)
+        except BlobNotFound:
+            continue
+        if await asyncio.to_thread(_is_pack, path, row.name):
+            return path
+    return None
+
+
+def _is_pack(path: Path, name: str) -> bool:
+    verifier = PackVerifier(name)
+    try:
+        pour_file(path, verifier.update)
+        verifier.finish()
+    except (BlobNotFound, BlobCorrupt):
+        return False
+    return True
+
+
+def _is_index(path: Path, name: str) -> bool:
+    """Say whether an index is whole and of this pack: it ends with both checksums."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return False
+    body, own = data[:-_CHECKSUM_BYTES], data[-_CHECKSUM_BYTES:]
+    digest = hashlib.sha1(body, usedforsecurity=False).digest()
+    return digest == own and body[-_CHECKSUM_BYTES:].hex() == name
