@@ -22,10 +22,11 @@ from hubstead.accounts import (
     set_password,
 )
 from hubstead.accounts.tables import access_tokens
-from hubstead.db import Database, Tx, scan
+from hubstead.db import Database, Tx
 from hubstead.errors import InvalidCredentials, InvalidInput, NotFound
 from hubstead.ids import now_ms
 from tests.support.factories import a_user
+from tests.support.rows import reading
 
 
 async def write(
@@ -130,7 +131,7 @@ async def test_a_value_belongs_to_one_token_only(db: Database) -> None:
 async def test_no_secret_is_stored_or_listed(db: Database) -> None:
     secret = await a_token(db, await a_user(db, "anna"))
     await a_token(db, await a_user(db, "bert"), value="tiny")
-    rows = await db.all(scan(select(access_tokens)))
+    rows = await db.all(reading(select(access_tokens)))
     assert secret not in repr(rows)
     mine, tiny = await list_tokens(db)
     assert (mine.user, mine.hint) == ("anna", secret[-4:])

@@ -14,7 +14,7 @@ from hubstead.backup import BackupFolder, Faulty, check, prune, restore
 from hubstead.blobs import BlobKey, BlobKind
 from hubstead.blobs.tables import blobs, deletion_pauses
 from hubstead.commits import delete_repository
-from hubstead.db import Tx, insert, point, scan
+from hubstead.db import Tx, insert, point
 from hubstead.errors import InvalidInput, Unavailable
 from hubstead.jobs.tables import jobs as jobs_table
 from hubstead.outbox.tables import events
@@ -32,6 +32,7 @@ from tests.backup.conftest import (
     quiet,
     restored,
 )
+from tests.support.rows import reading
 
 in_files = pytest.mark.parametrize("shape", ["embedded"])
 both = pytest.mark.parametrize("shape", SHAPES)
@@ -96,11 +97,11 @@ async def test_tables_of_many_rows_come_through_whole(
 async def test_numbers_once_given_are_not_given_again_after_a_restore(
     hub: Filled, places: Places, folder: BackupFolder, shape: str
 ) -> None:
-    highest = scan(select(func.max(repos.c.pk).label("pk")))
+    highest = reading(select(func.max(repos.c.pk).label("pk")))
     async with hub(shape) as sample:
         last = await sample.stores.db.one(highest)
         assert last is not None
-        doomed = await sample.stores.db.one(scan(select(repos).where(repos.c.pk == last.pk)))
+        doomed = await sample.stores.db.one(reading(select(repos).where(repos.c.pk == last.pk)))
         assert doomed is not None
         repo_id = type(sample.repo.repo_id)(sample.repo.kind, "anna", doomed.name)
         await delete_repository(sample.stores, sample.anna, repo_id)
@@ -183,7 +184,7 @@ async def test_what_no_repository_has_any_more_is_left_out(
     hub: Filled, places: Places, folder: BackupFolder, shape: str
 ) -> None:
     async with hub(shape) as sample:
-        for name in [row.name for row in await sample.stores.db.all(scan(select(repos.c.name)))]:
+        for name in [row.name for row in await sample.stores.db.all(reading(select(repos.c.name)))]:
             repo_id = type(sample.repo.repo_id)(sample.repo.kind, "anna", name)
             await delete_repository(sample.stores, sample.anna, repo_id)
         manifest = await backed_up(sample, folder)
@@ -197,7 +198,7 @@ async def test_what_no_repository_has_any_more_is_left_out(
 async def test_clients_are_told_to_forget_what_they_stored(
     hub: Filled, places: Places, folder: BackupFolder, shape: str
 ) -> None:
-    epochs = scan(select(xet_epochs.c.id))
+    epochs = reading(select(xet_epochs.c.id))
     async with hub(shape) as sample:
         await backed_up(sample, folder)
         before = {row.id for row in await sample.stores.db.all(epochs)}
@@ -346,7 +347,7 @@ async def test_old_snapshots_go_with_the_bytes_that_only_they_named(
     async with hub("embedded") as sample:
         await sample.add_file("old.bin", b"old" * 1000)
         await backed_up(sample, folder)
-        for name in [row.name for row in await sample.stores.db.all(scan(select(repos.c.name)))]:
+        for name in [row.name for row in await sample.stores.db.all(reading(select(repos.c.name)))]:
             repo_id = type(sample.repo.repo_id)(sample.repo.kind, "anna", name)
             await delete_repository(sample.stores, sample.anna, repo_id)
         await backed_up(sample, folder)

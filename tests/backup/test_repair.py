@@ -13,14 +13,14 @@ from hubstead.blobs import BlobKey, BlobKind, LocalBlobs
 from hubstead.blobs.tables import blobs
 from hubstead.commits import Stores
 from hubstead.commits.tables import packs
-from hubstead.db import scan
 from hubstead.doctor import Finding, Patient, Severity, examine
 from tests.backup.conftest import SHAPES, BackupHub, Filled, backed_up
+from tests.support.rows import reading
 
 both = pytest.mark.parametrize("shape", SHAPES)
 damaged_in_each_way = pytest.mark.parametrize("damage", ["gone", "flipped", "cut"])
-_BLOBS = scan(select(blobs.c.kind, blobs.c.name))
-_PACKS = scan(select(packs.c.name))
+_BLOBS = reading(select(blobs.c.kind, blobs.c.name))
+_PACKS = reading(select(packs.c.name))
 
 
 class Anything:

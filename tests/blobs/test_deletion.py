@@ -31,16 +31,17 @@ from hubstead.blobs import (
     unlink,
 )
 from hubstead.blobs.tables import blobs
-from hubstead.db import Database, Tx, open_db, point
+from hubstead.db import Database, Tx, open_db
 from hubstead.errors import Unavailable
 from hubstead.repos import Repo
 from tests.blobs.test_stores import AnyBytes
 from tests.support.factories import a_repo, a_user
+from tests.support.rows import reading
 
 DATA = b"weights of a model"
 KEY = BlobKey(BlobKind.LFS, hashlib.sha256(DATA).hexdigest())
 XORB = BlobKey(BlobKind.XORB, "7" * 64)
-_ROW = point(select(blobs).where(blobs.c.name == bindparam("which")))
+_ROW = reading(select(blobs).where(blobs.c.name == bindparam("which")))
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
+from typing import Any
 
 import pytest
 from sqlalchemy import bindparam, select, update
@@ -29,15 +30,16 @@ from hubstead.blobs import (
 )
 from hubstead.blobs.links import CONDEMNED
 from hubstead.blobs.tables import blobs
-from hubstead.db import Conflict, Database, Row, point
+from hubstead.db import Conflict, Database, point
 from hubstead.errors import Unavailable
 from hubstead.repos import Repo
 from tests.support.factories import a_repo, a_user
+from tests.support.rows import reading
 
 DATA = b"weights of a model"
 SHA = hashlib.sha256(DATA).hexdigest()
 KEY = BlobKey(BlobKind.LFS, SHA)
-_ROW = point(select(blobs).where(blobs.c.name == bindparam("which")))
+_ROW = reading(select(blobs).where(blobs.c.name == bindparam("which")))
 _CONDEMN = point(
     update(blobs).values(doomed_ms=CONDEMNED).where(blobs.c.name == bindparam("which"))
 )
@@ -47,7 +49,7 @@ async def a_place(db: Database) -> Repo:
     return await a_repo(db, await a_user(db))
 
 
-async def row_of(db: Database, name: str = SHA) -> Row:
+async def row_of(db: Database, name: str = SHA) -> Any:
     return await db.one(_ROW, which=name)
 
 

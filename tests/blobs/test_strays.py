@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import bindparam, select
@@ -29,18 +30,19 @@ from hubstead.blobs import (
     strays,
 )
 from hubstead.blobs.tables import blobs
-from hubstead.db import Database, Row, open_db, point
+from hubstead.db import Database, open_db
 from hubstead.errors import Unavailable
 from hubstead.settings import Settings
 from tests.blobs.test_stores import AnyBytes, list_all
 from tests.support.factories import a_repo, a_user
+from tests.support.rows import reading
 
 DATA = b"weights of a model"
 KEY = BlobKey(BlobKind.LFS, hashlib.sha256(DATA).hexdigest())
-_ROW = point(select(blobs).where(blobs.c.name == bindparam("which")))
+_ROW = reading(select(blobs).where(blobs.c.name == bindparam("which")))
 
 
-async def row_of(db: Database, name: str) -> Row | None:
+async def row_of(db: Database, name: str) -> Any:
     return await db.one(_ROW, which=name)
 
 

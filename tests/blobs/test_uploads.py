@@ -29,17 +29,18 @@ from hubstead.blobs import (
 )
 from hubstead.blobs import jobs as blob_jobs
 from hubstead.blobs.tables import blobs, uploads
-from hubstead.db import Database, scan
+from hubstead.db import Database
 from hubstead.ids import now_ms
 from hubstead.repos import Repo
 from hubstead.settings import Settings
 from tests.blobs.conftest import in_thread
 from tests.support.factories import a_repo, a_user
+from tests.support.rows import reading
 
 DATA = b"weights of a model"
 KEY = BlobKey(BlobKind.LFS, hashlib.sha256(DATA).hexdigest())
-_UPLOADS = scan(select(uploads.c.id))
-_BLOBS = scan(select(blobs.c.name))
+_UPLOADS = reading(select(uploads.c.id))
+_BLOBS = reading(select(blobs.c.name))
 
 
 async def a_place(db: Database) -> Repo:

@@ -16,20 +16,20 @@ from sqlalchemy import bindparam, select
 from hubstead.commits import collect, fold_packs, remove_dead_packs
 from hubstead.commits.tables import packs as packs_table
 from hubstead.commits.tables import refs, retired_packs
-from hubstead.db import scan
 from hubstead.gitstore import Weight, to_fold
 from hubstead.jobs import Job
 from tests.gitstore.test_handles import mappings, open_files
 from tests.support.hub import ThreadHub
 from tests.support.person import Person
+from tests.support.rows import reading
 
-_PACKS = scan(
+_PACKS = reading(
     select(packs_table.c.name, packs_table.c.objects).where(
         packs_table.c.repo_pk == bindparam("pk")
     )
 )
-_DEAD = scan(select(retired_packs.c.name).where(retired_packs.c.repo_id == bindparam("id")))
-_REFS = scan(select(refs.c.oid).where(refs.c.repo_pk == bindparam("pk")))
+_DEAD = reading(select(retired_packs.c.name).where(retired_packs.c.repo_id == bindparam("id")))
+_REFS = reading(select(refs.c.oid).where(refs.c.repo_pk == bindparam("pk")))
 
 
 @given(st.lists(st.integers(1, 10**6), max_size=60))

@@ -12,12 +12,12 @@ from hubstead.blobs import BlobKey, BlobKind, pause_deletion, resume_deletion
 from hubstead.blobs.tables import blobs
 from hubstead.commits import Stores, discard_packs, fold_packs, remove_dead_packs
 from hubstead.commits.retired import retire
-from hubstead.db import scan
 from hubstead.gitstore import Limits, Registered
 from hubstead.repos import Repo
 from tests.commits.conftest import CommitNode
+from tests.support.rows import reading
 
-_LIVE_PACKS = scan(
+_LIVE_PACKS = reading(
     select(blobs.c.name).where(blobs.c.kind == BlobKind.PACK.value, blobs.c.doomed_ms.is_(None))
 )
 LIMITS = Limits(1 << 30, 4 << 30, 60)
@@ -139,7 +139,7 @@ async def test_packs_replaced_while_a_node_fetches_them_are_fetched_anew(
     assert await late.files(repo) == await node.files(repo)
 
 
-_DOOMED_PACKS = scan(
+_DOOMED_PACKS = reading(
     select(blobs.c.name).where(blobs.c.kind == BlobKind.PACK.value, blobs.c.doomed_ms.is_not(None))
 )
 

@@ -22,7 +22,6 @@ from hubstead.commits import (
     split,
     squash,
 )
-from hubstead.db import scan
 from hubstead.errors import (
     BlobMissing,
     EntryNotFound,
@@ -40,10 +39,11 @@ from hubstead.outbox.tables import events
 from hubstead.repos import Repo, SettingsChange, change_settings
 from tests.commits.conftest import CommitNode
 from tests.support.factories import a_user, an_org
+from tests.support.rows import reading
 
 DATA = b"weights" * 100
 OID = hashlib.sha256(DATA).hexdigest()
-_EVENTS = scan(select(events.c.type).order_by(events.c.pk))
+_EVENTS = reading(select(events.c.type).order_by(events.c.pk))
 
 
 async def kinds_of_events(node: CommitNode) -> list[str]:

@@ -24,11 +24,14 @@ ADD = point(
         fullname=bindparam("full"),
         created_ms=7,
     )
-    .returning(accounts.c.pk)
+    .returning(accounts.c.pk),
+    int,
 )
-NAMES = scan(select(accounts.c.name).where(any_of(accounts.c.name_key, "keys")).order_by("name"))
-BY_NUMBER = point(select(accounts.c.name).where(any_of(accounts.c.pk, "pks")).order_by("name"))
-COUNT = point(select(func.count().label("n")).select_from(accounts))
+NAMES = scan(
+    select(accounts.c.name).where(any_of(accounts.c.name_key, "keys")).order_by("name"), str
+)
+BY_NUMBER = point(select(accounts.c.name).where(any_of(accounts.c.pk, "pks")).order_by("name"), str)
+COUNT = point(select(func.count().label("n")).select_from(accounts), int)
 ORPHAN = point(insert(members).values(org_pk=98, user_pk=99, role="read", created_ms=0))
 FULLNAME = point(
     update(accounts)
@@ -36,40 +39,35 @@ FULLNAME = point(
     .where(accounts.c.name_key == bindparam("which"))
 )
 READ_FULLNAME = point(
-    select(accounts.c.fullname).where(accounts.c.name_key == bindparam("which")).with_for_update()
+    select(accounts.c.fullname).where(accounts.c.name_key == bindparam("which")).with_for_update(),
+    str,
 )
 DELETE = point(delete(accounts).where(accounts.c.name_key == bindparam("which")))
 
 
 def adding(name: str, full: str = "") -> Callable[[Tx], Coroutine[Any, Any, int]]:
     async def add(tx: Tx) -> int:
-        row = await tx.one(ADD, id=name, full=full)
-        assert row is not None
-        return int(row.pk)
+        return await tx.single(ADD, id=name, full=full)
 
     return add
 
 
 async def count(db: Database) -> int:
-    row = await db.one(COUNT)
-    assert row is not None
-    return int(row.n)
+    return await db.single(COUNT)
 
 
 async def fullname(db: Database, name: str) -> str:
-    row = await db.one(READ_FULLNAME, which=name)
-    assert row is not None
-    return str(row.fullname)
+    return await db.single(READ_FULLNAME, which=name)
 
 
 async def names(db: Database, *keys: str) -> list[str]:
-    return [row.name for row in await db.all(NAMES, keys=list(keys))]
+    return await db.all(NAMES, keys=list(keys))
 
 
 async def test_what_was_written_can_be_read_when_write_returns(db: Database) -> None:
     pk = await db.write(adding("anna"))
     assert await names(db, "anna") == ["anna"]
-    assert [row.name for row in await db.all(BY_NUMBER, pks=[pk])] == ["anna"]
+    assert await db.all(BY_NUMBER, pks=[pk]) == ["anna"]
 
 
 async def test_one_gives_the_first_row_or_none(db: Database) -> None:
@@ -169,9 +167,8 @@ async def test_writes_at_once_that_read_first_lose_nothing(db: Database) -> None
     await db.write(adding("anna"))
 
     async def append(tx: Tx) -> None:
-        row = await tx.one(READ_FULLNAME, which="anna")
-        assert row is not None
-        await tx.run(FULLNAME, which="anna", more=str(len(row.fullname) % 10))
+        fullname = await tx.single(READ_FULLNAME, which="anna")
+        await tx.run(FULLNAME, which="anna", more=str(len(fullname) % 10))
 
     await asyncio.gather(*(db.write(append) for _ in range(40)))
     assert await fullname(db, "anna") == "0123456789" * 4

@@ -50,6 +50,11 @@ class _Misspelt(NamedTuple):
     nmae: str
 
 
+def test_a_statement_with_columns_says_what_its_rows_are() -> None:
+    with pytest.raises(TypeError, match="a row of the columns pk, name"):
+        point(_NAMED)
+
+
 @pytest.mark.parametrize("row", [_Swapped, _Misspelt, int])
 def test_a_row_of_other_columns_is_refused_when_it_is_registered(row: type) -> None:
     with pytest.raises(TypeError, match="does not have the fields pk, name"):

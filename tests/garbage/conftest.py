@@ -28,7 +28,7 @@ from hubstead.commits import (
     create_repository,
 )
 from hubstead.commits.tables import packs
-from hubstead.db import Tx, point, scan
+from hubstead.db import Tx, point
 from hubstead.doctor import Finding, Patient, examine
 from hubstead.garbage import Heap, What, When, collect
 from hubstead.ids import Kind, RepoId
@@ -36,6 +36,7 @@ from hubstead.outbox.tables import events
 from hubstead.repos import Repo, open_repo
 from tests.support.factories import a_user
 from tests.support.hub import settings_of
+from tests.support.rows import reading
 
 DAY_MS = 86_400_000
 _AGE_LINKS = point(
@@ -45,12 +46,12 @@ _AGE_LINKS = point(
 )
 _AGE_PACKS = point(update(packs).values(created_ms=packs.c.created_ms - bindparam("age_ms")))
 _AGE_EVENTS = point(update(events).values(created_ms=events.c.created_ms - bindparam("age_ms")))
-_LINKS = scan(
+_LINKS = reading(
     select(repo_blobs.c.name).where(
         repo_blobs.c.repo_pk == bindparam("which_pk"), repo_blobs.c.kind == BlobKind.LFS.value
     )
 )
-_BLOBS = scan(
+_BLOBS = reading(
     select(blobs_table.c.name, blobs_table.c.doomed_ms).where(
         blobs_table.c.kind == BlobKind.LFS.value
     )

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from hubstead import blobs
 from hubstead.blobs import BlobKey, BlobKind
-from hubstead.db import Tx, adding, point, scan
+from hubstead.db import Tx, adding, point
 from hubstead.garbage import What, When
 from hubstead.garbage.xorbs import STATES
 from hubstead.ids import now_ms
@@ -17,16 +17,17 @@ from hubstead.xet import Term, Terms, XorbIndex, to_raw
 from hubstead.xet.tables import xet_epochs, xet_file_xorbs, xet_files, xorbs
 from hubstead.xet.trust import begin_epoch
 from tests.garbage.conftest import DAY_MS, GarbageHub, of
+from tests.support.rows import reading
 
 _FIELDS = ("name", "blob", "bytes", "unpacked", "chunks", "entries", "created_ms", "touched_ms")
-_XORB = point(adding(xorbs, *_FIELDS, "doomed_ms").returning(xorbs.c.pk))
-_FILE = point(
+_XORB = reading(adding(xorbs, *_FIELDS, "doomed_ms").returning(xorbs.c.pk))
+_FILE = reading(
     adding(xet_files, "name", "sha256", "bytes", "terms", "created_ms", "touched_ms").returning(
         xet_files.c.pk
     )
 )
 _NEED = point(adding(xet_file_xorbs, "file_pk", "xorb_pk"))
-_NAMES = scan(select(xorbs.c.name, xorbs.c.doomed_ms))
+_NAMES = reading(select(xorbs.c.name, xorbs.c.doomed_ms))
 _AGE_EPOCHS = point(update(xet_epochs).values(created_ms=xet_epochs.c.created_ms - DAY_MS))
 
 

@@ -21,6 +21,7 @@ from hubstead.ids import now_ms
 from hubstead.jobs import Again, Handler, Job, ListedJob, Runner, enqueue, list_jobs
 from hubstead.jobs.tables import jobs
 from tests.support.processes import wait_for_line
+from tests.support.rows import reading
 
 
 @contextlib.asynccontextmanager
@@ -47,7 +48,7 @@ async def until(met: Callable[[], Any], seconds: float = 60.0) -> None:
             await asyncio.sleep(0.005)
 
 
-_HOLDER = point(select(jobs.c.holder))
+_HOLDER = reading(select(jobs.c.holder))
 
 
 async def holder(db: Database) -> str:

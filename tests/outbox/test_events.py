@@ -7,12 +7,13 @@ import asyncio
 import pytest
 from sqlalchemy import select, update
 
-from hubstead.db import Database, Row, Tx, open_db, point, scan
+from hubstead.db import Database, Tx, open_db, point
 from hubstead.ids import now_ms
-from hubstead.outbox import Event, pending, prune, record, tell
+from hubstead.outbox import Event, RecordedEvent, pending, prune, record, tell
 from hubstead.outbox.tables import events
+from tests.support.rows import reading
 
-ALL = scan(select(events).order_by(events.c.pk))
+ALL = reading(select(events).order_by(events.c.pk))
 
 
 class Sung(Event, frozen=True):
@@ -33,7 +34,7 @@ class Listening:
     def __init__(self) -> None:
         self.heard: list[str] = []
 
-    async def __call__(self, _tx: Tx, row: Row) -> None:
+    async def __call__(self, _tx: Tx, row: RecordedEvent) -> None:
         self.heard.append(row.payload)
 
 
@@ -70,7 +71,7 @@ async def test_an_event_says_what_and_when(db: Database) -> None:
 async def test_a_listener_that_fails_leaves_its_events_untold(db: Database) -> None:
     await sing(db, "do", "re")
 
-    async def deaf(_tx: Tx, row: Row) -> None:
+    async def deaf(_tx: Tx, row: RecordedEvent) -> None:
         if "re" in row.payload:
             raise LookupError("what?")
 
@@ -94,7 +95,7 @@ async def test_two_nodes_that_tell_at_once_tell_each_event_once(database_url: st
     nodes = [await open_db(database_url), await open_db(database_url)]
     await sing(nodes[0], *map(str, range(60)))
 
-    async def mark(tx: Tx, row: Row) -> None:
+    async def mark(tx: Tx, row: RecordedEvent) -> None:
         # What counts is what a committed transaction did, not how often it was tried.
         await record(tx, row.pk, Sung("echo"))
 
@@ -111,7 +112,7 @@ async def test_two_nodes_that_tell_at_once_tell_each_event_once(database_url: st
 
 
 async def tell_some(db: Database, listener: object) -> int:
-    async def only_songs(tx: Tx, row: Row) -> None:
+    async def only_songs(tx: Tx, row: RecordedEvent) -> None:
         if "echo" not in row.payload:
             await listener(tx, row)  # type: ignore[operator]
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from hubstead.accounts import Actor
-from hubstead.db import Database, Tx, scan
+from hubstead.db import Database, Tx
 from hubstead.errors import (
     Forbidden,
     HubError,
@@ -35,8 +35,9 @@ from hubstead.repos import (
     set_derived,
 )
 from tests.support.factories import a_repo, a_user, an_org
+from tests.support.rows import reading
 
-EVENTS = scan(
+EVENTS = reading(
     select(events_table.c.type, events_table.c.payload, events_table.c.repo_pk).order_by(
         events_table.c.pk
     )

@@ -46,7 +46,7 @@ from sqlalchemy import func, select
 from hubstead.accounts import add_org, add_token, add_user, set_member
 from hubstead.app import opened_hub, routes
 from hubstead.blobs import BlobKind
-from hubstead.db import Database, Tx, scan
+from hubstead.db import Database, Tx
 from hubstead.db.schema import metadata
 from hubstead.settings import Settings
 from hubstead.wire.http import Application, Hub, HubServer, Limits
@@ -54,6 +54,7 @@ from tests.support.command import HUBSTEAD, clean_environment
 from tests.support.http import Response, request
 from tests.support.person import Person
 from tests.support.processes import die_with_parent
+from tests.support.rows import reading
 from tests.support.services import Postgres, S3Server
 
 T = TypeVar("T")
@@ -75,7 +76,7 @@ _IMPORTED = (
 _FORKING.set_forkserver_preload(list(_IMPORTED))
 
 _COUNTS = {
-    table.name: scan(select(func.count().label("rows")).select_from(table))
+    table.name: reading(select(func.count().label("rows")).select_from(table))
     for table in metadata.tables.values()
 }
 

@@ -20,7 +20,7 @@ from hubstead.accounts import Actor, Passwords, Seal, SignIn, add_token
 from hubstead.blobs import BlobKey, BlobKind, BlobStore, Link, link
 from hubstead.blobs.tables import blobs, holds, repo_blobs, uploads
 from hubstead.commits import Stores
-from hubstead.db import Database, Tx, scan
+from hubstead.db import Database, Tx
 from hubstead.gitstore import GitStore
 from hubstead.repos import Repo
 from hubstead.settings import Settings
@@ -28,6 +28,7 @@ from hubstead.wire.http import Application, Hub, HubServer
 from hubstead.wire.lfs import ROUTES
 from tests.support.factories import a_repo, a_user
 from tests.support.http import Response, request
+from tests.support.rows import reading
 
 T = TypeVar("T")
 LFS = "application/vnd.git-lfs+json"
@@ -174,8 +175,8 @@ class LfsHub:
 
 
 _TABLES = (blobs, repo_blobs, holds, uploads)
-_ALL = {table.name: scan(select(table)) for table in _TABLES}
-_HOLD = scan(
+_ALL = {table.name: reading(select(table)) for table in _TABLES}
+_HOLD = reading(
     select(holds.c.until_ms).where(
         holds.c.repo_pk == bindparam("repo_pk"), holds.c.name == bindparam("name")
     )

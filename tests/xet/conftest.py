@@ -16,16 +16,16 @@ from hubstead.accounts import Actor
 from hubstead.app import opened_stores
 from hubstead.blobs import BlobKind
 from hubstead.commits import Stores
-from hubstead.db import scan
 from hubstead.db.schema import metadata
 from hubstead.repos import Repo
 from hubstead.xet import XetStore, parse_shard
 from tests.support.factories import a_repo, a_user
 from tests.support.hub import SHAPES, settings_of
+from tests.support.rows import reading
 from tests.support.xet_files import MadeFile, MadeXorb, a_shard
 
 _COUNTS = {
-    name: scan(select(func.count().label("rows")).select_from(table))
+    name: reading(select(func.count().label("rows")).select_from(table))
     for name, table in metadata.tables.items()
 }
 

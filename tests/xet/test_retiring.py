@@ -23,6 +23,7 @@ from hubstead.xet import (
     retire_xorbs,
 )
 from hubstead.xet.tables import xet_files, xorbs
+from tests.support.rows import reading
 from tests.support.xet_files import MadeFile, MadeXorb, a_file, a_xorb
 from tests.xet.conftest import XetHub
 from tests.xet.test_store import a_model, commit, noise
@@ -57,7 +58,7 @@ async def work(hub: XetHub, settings: Settings | None = None) -> None:
 
 
 async def state(hub: XetHub, made: MadeXorb) -> str:
-    row = await hub.stores.db.one(scan(xorbs.select().where(xorbs.c.name == made.name)))
+    row = await hub.stores.db.one(reading(xorbs.select().where(xorbs.c.name == made.name)))
     if row is None:
         return "gone"
     return "live" if row.doomed_ms is None else "quarantine"

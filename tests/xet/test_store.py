@@ -16,7 +16,7 @@ from sqlalchemy import select
 from hubstead.app import opened_stores
 from hubstead.blobs import BlobKey, BlobKind, Link, Sha256Verifier, accept_upload, link
 from hubstead.blobs.tables import holds
-from hubstead.db import Conflict, Tx, scan
+from hubstead.db import Conflict, Tx
 from hubstead.errors import BlobCorrupt, BlobNotFound, RangeNotSatisfiable, TooLarge
 from hubstead.ids import now_ms
 from hubstead.xet import (
@@ -30,6 +30,7 @@ from hubstead.xet import (
     trust,
 )
 from tests.support.factories import a_repo
+from tests.support.rows import reading
 from tests.support.xet_files import (
     EMPTY_FILE,
     MadeFile,
@@ -139,7 +140,7 @@ async def test_a_file_becomes_an_object_that_waits_for_its_commit(hub: XetHub) -
     found = await find(hub.stores.db, hub.repo.pk, file.sha256)
     assert found is not None
     assert found == type(found)(file.sha256, len(file.content), False, False, file.name)
-    held = await hub.stores.db.all(scan(select(holds.c.name, holds.c.until_ms)))
+    held = await hub.stores.db.all(reading(select(holds.c.name, holds.c.until_ms)))
     assert [row.name for row in held] == [file.sha256]
     assert held[0].until_ms > now_ms() + 1000 * (hub.stores.settings.hold_seconds - 60)
 

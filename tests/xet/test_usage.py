@@ -16,10 +16,11 @@ from hubstead.xet import Term, Terms, XorbIndex, to_raw
 from hubstead.xet.tables import xet_file_xorbs, xet_files, xorbs
 from hubstead.xet.usage import Batching, effort, usage_of, usage_of_all
 from tests.support.factories import a_repo, a_user
+from tests.support.rows import reading
 
 _BLOB = point(adding(blobs, "kind", "name", "bytes", "created_ms", "folded_ms"))
 _LINK = point(adding(repo_blobs, "repo_pk", "kind", "name", "bytes", "committed", "created_ms"))
-_XORB = point(
+_XORB = reading(
     adding(
         xorbs,
         "name",
@@ -32,7 +33,7 @@ _XORB = point(
         "touched_ms",
     ).returning(xorbs.c.pk)
 )
-_FILE = point(
+_FILE = reading(
     adding(xet_files, "name", "sha256", "bytes", "terms", "created_ms", "touched_ms").returning(
         xet_files.c.pk
     )

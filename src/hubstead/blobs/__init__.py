@@ -21,7 +21,10 @@ from hubstead.blobs.interface import (
 )
 from hubstead.blobs.keys import MAX_PARTS, BlobKey, BlobKind
 from hubstead.blobs.links import (
+    LfsFile,
     Link,
+    LinkedBlob,
+    LinkingRepo,
     accept_upload,
     doom,
     end_holds,
@@ -55,7 +58,10 @@ __all__ = [
     "BlobStore",
     "BlobWriter",
     "DirectUpload",
+    "LfsFile",
     "Link",
+    "LinkedBlob",
+    "LinkingRepo",
     "LocalBlob",
     "LocalBlobs",
     "MemoryBlobs",

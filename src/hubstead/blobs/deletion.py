@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from sqlalchemy import BigInteger, and_, bindparam, delete, not_, or_, select, update
 
@@ -36,21 +37,29 @@ _RESUME = point(
     )
 )
 _PAUSED = point(
-    select(deletion_pauses.c.id).where(deletion_pauses.c.until_ms > bindparam("now_ms")).limit(1)
+    select(deletion_pauses.c.id).where(deletion_pauses.c.until_ms > bindparam("now_ms")).limit(1),
+    str,
 )
 _linked = (
     select(repo_blobs.c.name)
     .where(repo_blobs.c.kind == blobs.c.kind, repo_blobs.c.name == blobs.c.name)
     .exists()
 )
+
+
+class _Blob(NamedTuple):
+    kind: str
+    name: str
+
+
 _DOOMED = (
     select(blobs.c.kind, blobs.c.name)
     .where(blobs.c.doomed_ms < bindparam("before_ms"), not_(_linked))
     .limit(BATCH)
     .with_for_update(skip_locked=True)
 )
-_CONDEMN = scan(_DOOMED)
-_CONDEMN_KIND = scan(_DOOMED.where(blobs.c.kind == bindparam("which_kind")))
+_CONDEMN = scan(_DOOMED, _Blob)
+_CONDEMN_KIND = scan(_DOOMED.where(blobs.c.kind == bindparam("which_kind")), _Blob)
 _MARK = point(
     update(blobs)
     .values(doomed_ms=CONDEMNED)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import BigInteger, bindparam, or_, select, update
 
@@ -18,7 +19,7 @@ from hubstead.blobs.interface import BlobStore
 from hubstead.blobs.keys import BlobKey, BlobKind
 from hubstead.blobs.links import CONDEMNED
 from hubstead.blobs.tables import blobs, holds, repo_blobs
-from hubstead.db import Database, Row, Tx, adding, any_of, point, scan
+from hubstead.db import Database, Tx, adding, any_of, point, scan
 from hubstead.errors import Unavailable
 from hubstead.ids import now_ms
 
@@ -34,7 +35,8 @@ _GOING = scan(
         blobs.c.kind == BlobKind.LFS.value,
         blobs.c.doomed_ms == CONDEMNED,
         any_of(blobs.c.name, "names"),
-    )
+    ),
+    str,
 )
 _LINK = point(
     adding(
@@ -57,6 +59,13 @@ _FOLD = scan(
         any_of(blobs.c.name, "names"),
     )
 )
+
+
+class _Folded(NamedTuple):
+    name: str
+    folded_ms: int
+
+
 _FOLDED = scan(
     select(blobs.c.name, blobs.c.folded_ms)
     .where(
@@ -64,7 +73,8 @@ _FOLDED = scan(
         blobs.c.folded_ms < bindparam("before_ms"),
         or_(blobs.c.doomed_ms.is_(None), blobs.c.doomed_ms != CONDEMNED),
     )
-    .limit(BATCH)
+    .limit(BATCH),
+    _Folded,
 )
 _BARE = point(
     update(blobs)
@@ -110,7 +120,7 @@ async def accept_files(
     ]
     await tx.many(_ADD, [row | {"folded_ms": 0} for row in rows])
     names = [name for name, _ in wanted]
-    if names and await tx.one(_GOING, names=names):
+    if names and await tx.one(_GOING, names=names) is not None:
         raise Unavailable(reason="an object is just being removed, try again")
     link = {**of_repo, "pusher_pk": pusher_pk, "committed": 0}
     await tx.many(_LINK, [{**row, **link} for row in rows])
@@ -131,7 +141,7 @@ async def delete_folded(db: Database, store: BlobStore, *, grace_ms: int) -> int
     """Delete the bytes of objects folded for ``grace_ms``, unless paused; return how many."""
     before = now_ms() - grace_ms
 
-    async def find(tx: Tx) -> list[Row]:
+    async def find(tx: Tx) -> list[_Folded]:
         return await tx.all(_FOLDED, before_ms=before) if await may_delete(tx) else []
 
     deadline = time.monotonic() + PATIENCE_S

@@ -15,6 +15,7 @@ its own name are not needed (``folding.py``).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import (
@@ -36,13 +37,19 @@ from hubstead.blobs.damage import damaged_blobs
 from hubstead.blobs.interface import BlobStore
 from hubstead.blobs.keys import BlobKey, BlobKind
 from hubstead.blobs.tables import blobs, holds, repo_blobs, uploads
-from hubstead.db import Database, Reader, Row, Tx, adding, any_of, insert, point, scan
+from hubstead.db import Database, Reader, Tx, adding, any_of, insert, point, scan
 from hubstead.errors import BlobMissing, Unavailable
 from hubstead.ids import now_ms
 
 #: How many holds are ended at a time.
 BATCH = 200
 CONDEMNED = 0
+
+
+class _Registered(NamedTuple):
+    bytes: int
+    folded_ms: int | None
+
 
 #: Bytes came: if they were not needed, that is since now. Else nothing would remove them.
 _ADD = point(
@@ -57,7 +64,8 @@ _ADD = point(
         },
         where=or_(blobs.c.doomed_ms.is_(None), blobs.c.doomed_ms != CONDEMNED),
     )
-    .returning(blobs.c.bytes, blobs.c.folded_ms)
+    .returning(blobs.c.bytes, blobs.c.folded_ms),
+    _Registered,
 )
 _WHOLE = point(
     update(blobs)
@@ -119,25 +127,49 @@ _END = point(
     )
 )
 _END_UPLOAD = point(delete(uploads).where(uploads.c.id == bindparam("which_upload")))
+_LINK_COLUMNS = (repo_blobs.c.name, repo_blobs.c.bytes, repo_blobs.c.committed, repo_blobs.c.path)
+
+
+class LinkedBlob(NamedTuple):
+    """A blob as a repository links it."""
+
+    name: str
+    bytes: int
+    committed: int
+    path: str | None
+
+
 _HELD_MANY = scan(
-    select(repo_blobs.c.name, repo_blobs.c.bytes, repo_blobs.c.committed).where(
+    select(*_LINK_COLUMNS).where(
         repo_blobs.c.repo_pk == bindparam("repo_pk"),
         repo_blobs.c.kind == bindparam("kind"),
         any_of(repo_blobs.c.name, "names"),
-    )
+    ),
+    LinkedBlob,
 )
 _HELD = point(
-    select(repo_blobs.c.bytes, repo_blobs.c.committed, repo_blobs.c.path).where(
+    select(*_LINK_COLUMNS).where(
         repo_blobs.c.repo_pk == bindparam("repo_pk"),
         repo_blobs.c.kind == bindparam("kind"),
         repo_blobs.c.name == bindparam("name"),
-    )
+    ),
+    LinkedBlob,
 )
+
+
+class LinkingRepo(NamedTuple):
+    """A repository that links a blob."""
+
+    repo_pk: int
+    bytes: int
+
+
 _HOLDERS = point(
     select(repo_blobs.c.repo_pk, repo_blobs.c.bytes)
     .where(repo_blobs.c.kind == bindparam("kind"), repo_blobs.c.name == bindparam("name"))
     .order_by(repo_blobs.c.repo_pk)
-    .limit(100)
+    .limit(100),
+    LinkingRepo,
 )
 _UNLINK = point(
     delete(repo_blobs).where(
@@ -148,9 +180,35 @@ _UNLINK = point(
 )
 _UNLINK_ALL = point(delete(repo_blobs).where(repo_blobs.c.repo_pk == bindparam("repo_pk")))
 _LET_ALL_GO = point(delete(holds).where(holds.c.repo_pk == bindparam("repo_pk")))
+
+
+class _Blob(NamedTuple):
+    kind: str
+    name: str
+
+
 _OF_REPO = scan(
-    select(repo_blobs.c.kind, repo_blobs.c.name).where(repo_blobs.c.repo_pk == bindparam("repo_pk"))
+    select(repo_blobs.c.kind, repo_blobs.c.name).where(
+        repo_blobs.c.repo_pk == bindparam("repo_pk")
+    ),
+    _Blob,
 )
+
+
+class LfsFile(NamedTuple):
+    """An LFS object that commits of a repository name."""
+
+    repo_pk: int
+    kind: str
+    name: str
+    bytes: int
+    path: str | None
+    ref: str | None
+    pusher_pk: int | None
+    committed: int
+    created_ms: int
+
+
 _LIST_LFS = scan(
     select(repo_blobs)
     .where(
@@ -166,7 +224,8 @@ _LIST_LFS = scan(
         ),
     )
     .order_by(repo_blobs.c.created_ms.desc(), repo_blobs.c.name.desc())
-    .limit(bindparam("limit"))
+    .limit(bindparam("limit")),
+    LfsFile,
 )
 _linked = (
     select(repo_blobs.c.name)
@@ -183,10 +242,19 @@ _DOOM = point(
         not_(_linked),
     )
 )
+
+
+class _Hold(NamedTuple):
+    repo_pk: int
+    kind: str
+    name: str
+
+
 _FORGOTTEN = scan(
     select(holds.c.repo_pk, holds.c.kind, holds.c.name)
     .where(holds.c.until_ms < bindparam("now_ms"))
-    .limit(BATCH)
+    .limit(BATCH),
+    _Hold,
 )
 _UNLINK_UNCOMMITTED = point(
     delete(repo_blobs).where(
@@ -222,15 +290,15 @@ class Link(msgspec.Struct, frozen=True):
     ref: str | None = None
 
 
-async def held(db: Reader, repo_pk: int, key: BlobKey) -> Row | None:
-    """Return (bytes, committed, path) of the repository's link to a blob, or None."""
+async def held(db: Reader, repo_pk: int, key: BlobKey) -> LinkedBlob | None:
+    """Return the repository's link to a blob, or None."""
     return await db.one(_HELD, repo_pk=repo_pk, kind=key.kind.value, name=key.name)
 
 
 async def held_many(
     db: Reader, repo_pk: int, kind: BlobKind, names: Sequence[str]
-) -> dict[str, Row]:
-    """Return (name, bytes, committed) of those of the blobs that the repository links, by name."""
+) -> dict[str, LinkedBlob]:
+    """Return those of the blobs that the repository links, by name."""
     if not names:
         return {}
     rows = await db.all(_HELD_MANY, repo_pk=repo_pk, kind=kind.value, names=list(names))
@@ -239,7 +307,7 @@ async def held_many(
 
 async def hold_many(
     tx: Tx, repo_pk: int, kind: BlobKind, names: Sequence[str], hold_ms: int
-) -> dict[str, Row]:
+) -> dict[str, LinkedBlob]:
     """Keep what a repository links for ``hold_ms`` from now: commits are about to name it.
 
     That holds for what commits of the past name as well: maybe none that a ref leads to.
@@ -256,8 +324,8 @@ async def hold_many(
     return rows
 
 
-async def holders(db: Reader, key: BlobKey) -> list[Row]:
-    """Return (repo_pk, bytes) of up to 100 repositories that link a blob."""
+async def holders(db: Reader, key: BlobKey) -> list[LinkingRepo]:
+    """Return up to 100 repositories that link a blob."""
     return await db.all(_HOLDERS, kind=key.kind.value, name=key.name)
 
 
@@ -378,13 +446,10 @@ async def register(tx: Tx, key: BlobKey, size: int) -> int | None:
     Raises:
         Unavailable: a blob of this name is just being deleted.
     """
-    row: Row | None = await tx.one(
-        _ADD, kind=key.kind.value, name=key.name, bytes=size, created_ms=now_ms()
-    )
+    row = await tx.one(_ADD, kind=key.kind.value, name=key.name, bytes=size, created_ms=now_ms())
     if row is None:
         raise Unavailable(reason="the object is just being removed, try again")
-    folded_ms: int | None = row.folded_ms
-    return folded_ms
+    return row.folded_ms
 
 
 async def doom(tx: Tx, keys: Iterable[BlobKey]) -> None:
@@ -432,7 +497,7 @@ async def unlink_all(tx: Tx, repo_pk: int) -> None:
 
 async def list_lfs(
     db: Reader, repo_pk: int, *, before: tuple[int, str] | None = None, limit: int = 1000
-) -> list[Row]:
+) -> list[LfsFile]:
     """Return the LFS files that a repository's commits name, newest first.
 
     ``before`` is (created_ms, name) of the last row of the page before.

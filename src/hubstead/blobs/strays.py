@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from typing import NamedTuple
 
 import structlog
 from sqlalchemy import BigInteger, bindparam, select, update
@@ -19,10 +20,17 @@ MANY = 100
 MOST = 20_000
 _PAGE = 1000
 
+
+class _Known(NamedTuple):
+    name: str
+    folded_ms: int | None
+
+
 _KNOWN = scan(
     select(blobs.c.name, blobs.c.folded_ms).where(
         blobs.c.kind == bindparam("kind"), any_of(blobs.c.name, "names")
-    )
+    ),
+    _Known,
 )
 _ADD_DOOMED = point(
     adding(blobs, "kind", "name", "bytes", "created_ms", "doomed_ms").on_conflict_do_nothing()

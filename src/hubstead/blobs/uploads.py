@@ -3,50 +3,21 @@
 from __future__ import annotations
 
 import secrets
+from typing import NamedTuple
 
-import msgspec
 from sqlalchemy import bindparam, delete, select, update
 
 from hubstead.blobs.interface import BlobStore
 from hubstead.blobs.keys import BlobKey
 from hubstead.blobs.tables import uploads
-from hubstead.db import Database, Row, Tx, adding, point, scan
+from hubstead.db import Database, Tx, adding, point, scan
 from hubstead.ids import now_ms
 
 #: How many expired uploads are dropped at a time.
 BATCH = 200
 
-_FIND = point(
-    select(uploads.c.id, uploads.c.bytes, uploads.c.part_bytes)
-    .where(
-        uploads.c.repo_pk == bindparam("repo_pk"),
-        uploads.c.name == bindparam("name"),
-        uploads.c.bytes == bindparam("bytes"),
-        uploads.c.part_bytes >= bindparam("least_part_bytes"),
-        uploads.c.expires_ms > bindparam("now_ms"),
-    )
-    .order_by(uploads.c.pk)
-    .limit(1)
-)
-_ADD = point(
-    adding(uploads, "id", "repo_pk", "name", "bytes", "part_bytes", "created_ms", "expires_ms")
-)
-_PROLONG = point(
-    update(uploads)
-    .values(expires_ms=bindparam("until_ms"))
-    .where(uploads.c.id == bindparam("which_id"), uploads.c.expires_ms < bindparam("until_ms"))
-)
-_EXPIRED = scan(
-    select(uploads.c.id).where(uploads.c.expires_ms <= bindparam("now_ms")).limit(BATCH)
-)
-_DELETE_EXPIRED = point(
-    delete(uploads).where(
-        uploads.c.id == bindparam("which_id"), uploads.c.expires_ms <= bindparam("now_ms")
-    )
-)
 
-
-class Upload(msgspec.Struct, frozen=True):
+class Upload(NamedTuple):
     """An upload in parts of equal size, the last one perhaps smaller."""
 
     id: str
@@ -65,6 +36,37 @@ class Upload(msgspec.Struct, frozen=True):
     def offset_of(self, number: int) -> int:
         """Return at which byte part ``number`` (from 1) starts."""
         return (number - 1) * self.part_bytes
+
+
+_FIND = point(
+    select(uploads.c.id, uploads.c.bytes, uploads.c.part_bytes)
+    .where(
+        uploads.c.repo_pk == bindparam("repo_pk"),
+        uploads.c.name == bindparam("name"),
+        uploads.c.bytes == bindparam("bytes"),
+        uploads.c.part_bytes >= bindparam("least_part_bytes"),
+        uploads.c.expires_ms > bindparam("now_ms"),
+    )
+    .order_by(uploads.c.pk)
+    .limit(1),
+    Upload,
+)
+_ADD = point(
+    adding(uploads, "id", "repo_pk", "name", "bytes", "part_bytes", "created_ms", "expires_ms")
+)
+_PROLONG = point(
+    update(uploads)
+    .values(expires_ms=bindparam("until_ms"))
+    .where(uploads.c.id == bindparam("which_id"), uploads.c.expires_ms < bindparam("until_ms"))
+)
+_EXPIRED = scan(
+    select(uploads.c.id).where(uploads.c.expires_ms <= bindparam("now_ms")).limit(BATCH), str
+)
+_DELETE_EXPIRED = point(
+    delete(uploads).where(
+        uploads.c.id == bindparam("which_id"), uploads.c.expires_ms <= bindparam("now_ms")
+    )
+)
 
 
 async def begin_upload(
@@ -88,7 +90,7 @@ async def begin_upload(
         least_part_bytes: One under way is taken up only if its parts are no smaller.
         until_ms: When it may be forgotten, in milliseconds since the epoch.
     """
-    row: Row | None = await tx.one(
+    under_way = await tx.one(
         _FIND,
         repo_pk=repo_pk,
         name=key.name,
@@ -96,9 +98,9 @@ async def begin_upload(
         least_part_bytes=least_part_bytes,
         now_ms=now_ms(),
     )
-    if row is not None:
-        await tx.run(_PROLONG, which_id=row.id, until_ms=until_ms)
-        return Upload(row.id, row.bytes, row.part_bytes)
+    if under_way is not None:
+        await tx.run(_PROLONG, which_id=under_way.id, until_ms=until_ms)
+        return under_way
     made = Upload(secrets.token_hex(12), size, part_bytes)
     await tx.run(
         _ADD,
@@ -122,10 +124,8 @@ async def drop_expired(db: Database, store: BlobStore) -> int:
     now = now_ms()
 
     async def forget(tx: Tx) -> list[str]:
-        rows = await tx.all(_EXPIRED, now_ms=now)
-        return [
-            row.id for row in rows if await tx.run(_DELETE_EXPIRED, which_id=row.id, now_ms=now)
-        ]
+        ids = await tx.all(_EXPIRED, now_ms=now)
+        return [each for each in ids if await tx.run(_DELETE_EXPIRED, which_id=each, now_ms=now)]
 
     dropped = await db.write(forget)
     for upload_id in dropped:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import click
 import msgspec
 from sqlalchemy import select
@@ -11,10 +13,23 @@ from hubstead.accounts import Actor, find_account
 from hubstead.accounts.tables import accounts
 from hubstead.cli.places import Place, run, with_place
 from hubstead.cli.printing import Facts, moment, say, show_facts, show_rows
-from hubstead.db import Database, Reader, Row, scan
+from hubstead.db import Database, Reader, scan
 from hubstead.errors import AccountNotFound, RepoNotFound
 from hubstead.ids import Kind, RepoId
 from hubstead.repos.tables import repos as repos_table
+
+
+class _RepoRow(NamedTuple):
+    kind: str
+    owner: str
+    name: str
+    id: str
+    private: int
+    disabled: int
+    used_bytes: int
+    created_ms: int
+    modified_ms: int
+
 
 _ALL = scan(
     select(
@@ -29,7 +44,8 @@ _ALL = scan(
         repos_table.c.modified_ms,
     )
     .join_from(repos_table, accounts, repos_table.c.owner_pk == accounts.c.pk)
-    .order_by(repos_table.c.kind, accounts.c.name_key, repos_table.c.name)
+    .order_by(repos_table.c.kind, accounts.c.name_key, repos_table.c.name),
+    _RepoRow,
 )
 _NAME_HELP = "NAME is owner/name, before it models/, datasets/, spaces/ or kernels/ (or --kind)."
 _kind_option = click.option(
@@ -49,7 +65,7 @@ def command() -> None:
 def list_(place: Place, kind: str | None, owner: str | None) -> None:
     """List all repositories, private ones too."""
 
-    async def read(db: Database) -> list[Row]:
+    async def read(db: Database) -> list[_RepoRow]:
         return await db.all(_ALL)
 
     rows = [
@@ -61,7 +77,7 @@ def list_(place: Place, kind: str | None, owner: str | None) -> None:
     show_rows(place, rows, ("kind", "name", "private", "bytes", "modified"))
 
 
-def _row(row: Row) -> Facts:
+def _row(row: _RepoRow) -> Facts:
     return {
         "kind": row.kind,
         "name": f"{row.owner}/{row.name}",

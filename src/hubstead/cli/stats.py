@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import msgspec
@@ -19,10 +19,19 @@ from hubstead.ids import Kind
 from hubstead.repos.tables import repos
 from hubstead.xet.usage import Usage, hub_usage, usage_of, usage_of_all
 
+
+class _NameRow(NamedTuple):
+    pk: int
+    kind: str
+    owner: str
+    name: str
+
+
 _NAMES = scan(
     select(repos.c.pk, repos.c.kind, accounts.c.name.label("owner"), repos.c.name)
     .join_from(repos, accounts, repos.c.owner_pk == accounts.c.pk)
-    .order_by(repos.c.kind, accounts.c.name_key, repos.c.name)
+    .order_by(repos.c.kind, accounts.c.name_key, repos.c.name),
+    _NameRow,
 )
 _SIZES = ("logical", "stored", "unique", "shared")
 

@@ -27,6 +27,7 @@ from hubstead.commits.retired import discard_packs, forget_dead_packs, remove_de
 from hubstead.commits.revisions import (
     HEADS,
     TAGS,
+    Ref,
     Revision,
     all_refs,
     find_ref,
@@ -50,6 +51,7 @@ __all__ = [
     "Outcome",
     "Plan",
     "PushRefused",
+    "Ref",
     "RefInTheWay",
     "RefMoved",
     "RepoLocks",

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import bindparam, select
@@ -40,10 +41,19 @@ from hubstead.repos import (
 )
 
 SDKS = ("gradio", "docker", "static", "streamlit")
+
+
+class _PackRow(NamedTuple):
+    name: str
+    objects: int
+    bytes: int
+
+
 _PACKS = scan(
     select(packs.c.name, packs.c.objects, packs.c.bytes).where(
         packs.c.repo_pk == bindparam("repo_pk")
-    )
+    ),
+    _PackRow,
 )
 
 

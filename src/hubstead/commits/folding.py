@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, select
 
@@ -19,7 +20,7 @@ from hubstead.commits.retired import discard_packs, retire
 from hubstead.commits.revisions import all_refs
 from hubstead.commits.stores import Stores
 from hubstead.commits.tables import packs
-from hubstead.db import Row, Tx, point, scan
+from hubstead.db import Tx, point, scan
 from hubstead.gitstore import Pack, Weight, to_fold
 from hubstead.ids import now_ms
 from hubstead.repos.tables import repos
@@ -31,12 +32,31 @@ ATTEMPTS = 5
 _ABOUT = select(repos.c.pk, repos.c.id, repos.c.packs, repos.c.default_branch).where(
     repos.c.id == bindparam("repo_id")
 )
-_FIND = point(_ABOUT)
-_LOCK = point(_ABOUT.with_for_update())
+
+
+class _About(NamedTuple):
+    pk: int
+    id: str
+    packs: int
+    default_branch: str
+
+
+_FIND = point(_ABOUT, _About)
+_LOCK = point(_ABOUT.with_for_update(), _About)
+
+
+class _PackRow(NamedTuple):
+    name: str
+    objects: int
+    bytes: int
+    created_ms: int
+
+
 _PACKS = scan(
     select(packs.c.name, packs.c.objects, packs.c.bytes, packs.c.created_ms).where(
         packs.c.repo_pk == bindparam("repo_pk")
-    )
+    ),
+    _PackRow,
 )
 _DROP = point(
     delete(packs).where(packs.c.repo_pk == bindparam("repo_pk"), packs.c.name == bindparam("which"))
@@ -109,7 +129,7 @@ async def collect(
 
 async def _gather(
     stores: Stores,
-    about: Row,
+    about: _About,
     old: list[str],
     refs: dict[str, str],
     past: Collection[str] | None,
@@ -145,7 +165,7 @@ async def _take_in(
 
 
 async def _swap_beside_writers(
-    stores: Stores, about: Row, new: list[Pack], old: list[str], seen: dict[str, str]
+    stores: Stores, about: _About, new: list[Pack], old: list[str], seen: dict[str, str]
 ) -> bool:
     """Swap packs as soon as refs stand still, if those that moved need nothing that goes."""
     if not old:
@@ -190,17 +210,17 @@ def _rest(
     return stores.git.pack_rest(repo_id, left) if left else None
 
 
-async def _old_packs(stores: Stores, about: Row, before_ms: int) -> list[str]:
+async def _old_packs(stores: Stores, about: _About, before_ms: int) -> list[str]:
     rows = await stores.db.all(_PACKS, repo_pk=about.pk)
     return [row.name for row in rows if row.created_ms < before_ms]
 
 
-async def _refs(stores: Stores, about: Row) -> dict[str, str]:
+async def _refs(stores: Stores, about: _About) -> dict[str, str]:
     return {row.name: row.oid for row in await all_refs(stores.db, about.pk)}
 
 
 async def _still_whole(
-    stores: Stores, about: Row, new: list[Pack], old: list[str], refs: tuple[set[str], set[str]]
+    stores: Stores, about: _About, new: list[Pack], old: list[str], refs: tuple[set[str], set[str]]
 ) -> bool:
     """Tell whether refs that moved meanwhile need nothing of the packs that are to go."""
     again = await stores.db.one(_FIND, repo_id=about.id)

@@ -28,13 +28,16 @@ LITTER_S = 86_400.0
 _PACKS = scan(
     select(packs.c.name)
     .join_from(packs, repos, packs.c.repo_pk == repos.c.pk)
-    .where(repos.c.id == bindparam("repo_id"))
+    .where(repos.c.id == bindparam("repo_id")),
+    str,
 )
-_KNOWN = scan(select(repos.c.id).where(repos.c.id == bindparam("repo_id")))
+_KNOWN = scan(select(repos.c.id).where(repos.c.id == bindparam("repo_id")), str)
 _DEAD_PACKS = scan(
-    select(retired_packs.c.name).where(retired_packs.c.repo_id == bindparam("repo_id"))
+    select(retired_packs.c.name).where(retired_packs.c.repo_id == bindparam("repo_id")), str
 )
-_DEAD = scan(select(deleted_repos.c.repo_id).where(deleted_repos.c.repo_id == bindparam("repo_id")))
+_DEAD = scan(
+    select(deleted_repos.c.repo_id).where(deleted_repos.c.repo_id == bindparam("repo_id")), str
+)
 
 
 def handlers(stores: Stores) -> dict[str, Callable[[Job], Awaitable[None]]]:
@@ -79,8 +82,8 @@ async def _sweep_folder(stores: Stores, repo_id: str, older_than_s: float) -> No
     if await stores.db.all(_DEAD, repo_id=repo_id):
         return  # the other job's
     known = await stores.db.all(_KNOWN, repo_id=repo_id)
-    registered = {row.name for row in await stores.db.all(_PACKS, repo_id=repo_id)}
-    registered |= {row.name for row in await stores.db.all(_DEAD_PACKS, repo_id=repo_id)}
+    registered = set(await stores.db.all(_PACKS, repo_id=repo_id))
+    registered |= set(await stores.db.all(_DEAD_PACKS, repo_id=repo_id))
     await asyncio.to_thread(_sweep, stores, repo_id, registered, bool(known), older_than_s)
 
 

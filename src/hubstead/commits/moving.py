@@ -6,6 +6,8 @@ this transaction makes them visible, updates what is derived, and writes the eve
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 from sqlalchemy import bindparam, delete, or_, select, update
 
@@ -79,7 +81,8 @@ _DROP = point(
 _FIND = point(
     select(refs.c.oid).where(
         refs.c.repo_pk == bindparam("repo_pk"), refs.c.name == bindparam("name")
-    )
+    ),
+    str,
 )
 _IN_THE_WAY = point(
     select(refs.c.name)
@@ -90,11 +93,19 @@ _IN_THE_WAY = point(
             refs.c.name == bindparam("above"),
         ),
     )
-    .limit(1)
+    .limit(1),
+    str,
 )
 _ADD_PACK = point(
     adding(packs, "repo_pk", "name", "objects", "bytes", "created_ms").on_conflict_do_nothing()
 )
+
+
+class _Counted(NamedTuple):
+    id: str
+    packs: int
+
+
 _COUNT = point(
     update(repos)
     .values(
@@ -102,7 +113,8 @@ _COUNT = point(
         used_bytes=repos.c.used_bytes + bindparam("more_bytes"),
     )
     .where(repos.c.pk == bindparam("which_pk"))
-    .returning(repos.c.id, repos.c.packs)
+    .returning(repos.c.id, repos.c.packs),
+    _Counted,
 )
 _TOUCH = point(
     update(repos)
@@ -167,10 +179,10 @@ async def _move(tx: Tx, repo_pk: int, move: Move) -> None:
             at_ms=now_ms(),
         )
     if not done:
-        row = await tx.one(_FIND, **where)
+        at = await tx.one(_FIND, **where)
         if move.old is None:
             raise RefExists(ref=move.ref)
-        raise RefMoved(ref=move.ref, oid=row.oid if row else "it is gone")
+        raise RefMoved(ref=move.ref, oid=at or "it is gone")
 
 
 async def _check_room(tx: Tx, repo_pk: int, name: str) -> None:
@@ -179,9 +191,9 @@ async def _check_room(tx: Tx, repo_pk: int, name: str) -> None:
     for count in range(3, len(parts) + 1):
         above = "/".join(parts[:count]) if count < len(parts) else ""
         below, behind = (f"{name}/", f"{name}0") if count == len(parts) else ("", "")
-        row = await tx.one(_IN_THE_WAY, repo_pk=repo_pk, above=above, below=below, behind=behind)
-        if row is not None:
-            raise RefInTheWay(ref=name, other=row.name)
+        other = await tx.one(_IN_THE_WAY, repo_pk=repo_pk, above=above, below=below, behind=behind)
+        if other is not None:
+            raise RefInTheWay(ref=name, other=other)
 
 
 async def add_usage(tx: Tx, repo_pk: int, *, packs: int, used_bytes: int) -> None:

@@ -38,7 +38,7 @@ _STALE = "fetch first"
 _MOST_TOLD = 10
 #: LFS pointers, each with a path of it.
 Named = dict[Pointer, str]
-_PACKS = scan(select(packs.c.name).where(packs.c.repo_pk == bindparam("repo_pk")))
+_PACKS = scan(select(packs.c.name).where(packs.c.repo_pk == bindparam("repo_pk")), str)
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -80,12 +80,12 @@ async def begin_push(stores: Stores, opened: Repo) -> Staging:
     # The refs first: what they point to is then in the packs, whoever writes meanwhile.
     known = [row.oid for row in await all_refs(stores.db, opened.pk)]
     await stores.open_git(opened)
-    rows = await stores.db.all(_PACKS, repo_pk=opened.pk)
+    names = await stores.db.all(_PACKS, repo_pk=opened.pk)
     settings = stores.settings
     limits = Limits(
         settings.max_push_bytes, settings.git_memory_bytes, int(settings.git_cpu_seconds)
     )
-    registered = Registered([row.name for row in rows], known)
+    registered = Registered(names, known)
     return await asyncio.to_thread(stores.git.stage, opened.id, registered, limits)
 
 
@@ -305,8 +305,8 @@ class _Push:
         """Take a pack out again that nobody came to own."""
         if finished is None:
             return
-        rows = await self.stores.db.all(_PACKS, repo_pk=self.opened.pk)
-        if finished.name not in {row.name for row in rows}:
+        names = await self.stores.db.all(_PACKS, repo_pk=self.opened.pk)
+        if finished.name not in names:
             if self.stores.packs_are_blobs:  # its blob goes in time
                 await discard_packs(self.stores, self.opened.id, [finished])
             await asyncio.to_thread(self.stores.git.remove_pack, self.opened.id, finished.name)

@@ -19,7 +19,8 @@ _BURY = point(adding(deleted_repos, "repo_id", "since_ms").on_conflict_do_nothin
 _DEAD = scan(
     select(deleted_repos.c.repo_id)
     .where(deleted_repos.c.since_ms < bindparam("before_ms"))
-    .limit(100)
+    .limit(100),
+    str,
 )
 _FORGET = point(delete(deleted_repos).where(deleted_repos.c.repo_id == bindparam("which")))
 
@@ -52,13 +53,13 @@ async def bury(tx: Tx, opened: Repo) -> None:
 
 async def remove_dead_folders(stores: Stores, *, grace_ms: int) -> int:
     """Remove folders of repositories deleted longer ago than that; return how many."""
-    rows = await stores.db.all(_DEAD, before_ms=now_ms() - grace_ms)
-    for row in rows:
-        await asyncio.to_thread(stores.git.remove, row.repo_id)
+    ids = await stores.db.all(_DEAD, before_ms=now_ms() - grace_ms)
+    for repo_id in ids:
+        await asyncio.to_thread(stores.git.remove, repo_id)
 
     async def forget(tx: Tx) -> None:
-        await tx.many(_FORGET, [{"which": row.repo_id} for row in rows])
+        await tx.many(_FORGET, [{"which": repo_id} for repo_id in ids])
 
-    if rows:
+    if ids:
         await stores.db.write(forget)
-    return len(rows)
+    return len(ids)

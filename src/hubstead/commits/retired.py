@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import NamedTuple
 
 from sqlalchemy import BigInteger, bindparam, delete, select
 
@@ -18,7 +18,7 @@ from hubstead import blobs
 from hubstead.blobs import BlobKey, BlobKind
 from hubstead.commits.stores import Stores
 from hubstead.commits.tables import packs, retired_packs
-from hubstead.db import Tx, adding, any_of, point, scan
+from hubstead.db import Reader, Tx, adding, any_of, point, scan
 from hubstead.gitstore import Pack
 from hubstead.ids import now_ms
 from hubstead.repos.tables import repos
@@ -38,11 +38,19 @@ _RETIRE = point(
 _DUE = (retired_packs.c.since_ms >= bindparam("from_ms")) & (
     retired_packs.c.since_ms < bindparam("before_ms")
 )
-_REPOS = scan(select(retired_packs.c.repo_id).where(_DUE).distinct())
+_REPOS = scan(select(retired_packs.c.repo_id).where(_DUE).distinct(), str)
+
+
+class _RetiredPack(NamedTuple):
+    name: str
+    since_ms: int
+
+
 _OF_REPO = scan(
     select(retired_packs.c.name, retired_packs.c.since_ms).where(
         retired_packs.c.repo_id == bindparam("which_repo"), _DUE
-    )
+    ),
+    _RetiredPack,
 )
 _FORGET = point(
     delete(retired_packs).where(
@@ -54,7 +62,8 @@ _FORGET_OLD = scan(delete(retired_packs).where(retired_packs.c.since_ms < bindpa
 _REGISTERED = scan(
     select(packs.c.name)
     .join_from(packs, repos, packs.c.repo_pk == repos.c.pk)
-    .where(repos.c.id == bindparam("repo_id"), any_of(packs.c.name, "names"))
+    .where(repos.c.id == bindparam("repo_id"), any_of(packs.c.name, "names")),
+    str,
 )
 
 
@@ -96,18 +105,18 @@ async def remove_dead_packs(stores: Stores, *, grace_ms: int) -> int:
     before = now_ms() - grace_ms
     scope = {"from_ms": stores.retired_from_ms, "before_ms": before}
     done, waiting = 0, []
-    for found in await stores.db.all(_REPOS, **scope):
-        rows = await stores.db.all(_OF_REPO, which_repo=found.repo_id, **scope)
-        unread = [row.name for row in rows if not _is_read(stores, found.repo_id, row, before)]
+    for repo_id in await stores.db.all(_REPOS, **scope):
+        rows = await stores.db.all(_OF_REPO, which_repo=repo_id, **scope)
+        unread = [row.name for row in rows if not _is_read(stores, repo_id, row, before)]
         if len(unread) < len(rows):
             waiting.append(min(row.since_ms for row in rows))
-        done += await _remove(stores, found.repo_id, unread)
+        done += await _remove(stores, repo_id, unread)
     if stores.packs_are_blobs:
         stores.retired_from_ms = min([before - _LATE_MS, *waiting])
     return done
 
 
-def _is_read(stores: Stores, repo_id: str, row: Any, before_ms: int) -> bool:
+def _is_read(stores: Stores, repo_id: str, row: _RetiredPack, before_ms: int) -> bool:
     """Tell whether a program here reads since before the grace period of a pack was over."""
     reading_s = stores.git.reading_s(repo_id)
     return reading_s is not None and before_ms - row.since_ms < reading_s * 1000
@@ -141,9 +150,8 @@ async def _forget(repo_id: str, names: Sequence[str], tx: Tx) -> set[str] | None
     return await _registered(tx, repo_id, names)
 
 
-async def _registered(db: Any, repo_id: str, names: Sequence[str]) -> set[str]:
-    rows = await db.all(_REGISTERED, repo_id=repo_id, names=list(names))
-    return {row.name for row in rows}
+async def _registered(db: Reader, repo_id: str, names: Sequence[str]) -> set[str]:
+    return set(await db.all(_REGISTERED, repo_id=repo_id, names=list(names)))
 
 
 async def forget_dead_packs(stores: Stores, *, older_than_ms: int) -> None:

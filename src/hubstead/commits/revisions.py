@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 from sqlalchemy import bindparam, select
 
 from hubstead.commits.tables import refs
-from hubstead.db import Reader, Row, any_of, point, scan
+from hubstead.db import Reader, any_of, point, scan
 from hubstead.errors import RevisionNotFound
 from hubstead.gitstore import GitRepo, ObjectMissing
 from hubstead.ids import is_oid
@@ -18,15 +20,26 @@ SHORTEST_SHA = 7
 #: Raw text is searched for refs of so many segments at most.
 _DEEPEST_REF = 16
 
+
+class Ref(NamedTuple):
+    """A branch, tag or other ref by its full name, and the commit behind what it names."""
+
+    name: str
+    oid: str
+    target: str
+
+
 _NAMED = point(
     select(refs.c.name, refs.c.oid, refs.c.target).where(
         refs.c.repo_pk == bindparam("repo_pk"), any_of(refs.c.name, "names")
-    )
+    ),
+    Ref,
 )
 _ALL = scan(
     select(refs.c.name, refs.c.oid, refs.c.target)
     .where(refs.c.repo_pk == bindparam("repo_pk"))
-    .order_by(refs.c.name)
+    .order_by(refs.c.name),
+    Ref,
 )
 
 
@@ -89,8 +102,8 @@ def _commit_of(git: GitRepo, oid: str, opened: Repo) -> str:
     raise RevisionNotFound(revision=oid, repo=opened.full_name)
 
 
-async def find_ref(db: Reader, repo_pk: int, text: str) -> Row | None:
-    """Return (name, oid, target) of the branch, tag or full ref that ``text`` names, or None."""
+async def find_ref(db: Reader, repo_pk: int, text: str) -> Ref | None:
+    """Return the branch, tag or full ref that ``text`` names, or None."""
     names = _names(text)
     if "\0" in text:
         return None  # PostgreSQL would refuse even to look for it
@@ -105,8 +118,8 @@ def _names(text: str) -> list[str]:
     return [*full, HEADS + text, TAGS + text]
 
 
-async def all_refs(db: Reader, repo_pk: int) -> list[Row]:
-    """Return (name, oid, target) of every ref, by name."""
+async def all_refs(db: Reader, repo_pk: int) -> list[Ref]:
+    """Return every ref, by name."""
     return await db.all(_ALL, repo_pk=repo_pk)
 
 

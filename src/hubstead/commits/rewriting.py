@@ -12,9 +12,9 @@ from hubstead.blobs import BlobKey, BlobKind
 from hubstead.commits.deriving import derive
 from hubstead.commits.moving import Move, Plan, RefMoved, move_refs
 from hubstead.commits.preupload import content_id
-from hubstead.commits.revisions import HEADS, all_refs
+from hubstead.commits.revisions import HEADS, Ref, all_refs
 from hubstead.commits.stores import Stores
-from hubstead.db import Row, Tx
+from hubstead.db import Tx
 from hubstead.errors import ConcurrentChange
 from hubstead.gitstore import Commit, GitRepo, PackDraft, Person
 from hubstead.ids import EMPTY_TREE
@@ -74,7 +74,7 @@ async def _plan(stores: Stores, opened: Repo, names: frozenset[str]) -> Plan | N
     return plan
 
 
-def _rewrite(git: GitRepo, opened: Repo, refs: list[Row], names: frozenset[str]) -> Plan | None:
+def _rewrite(git: GitRepo, opened: Repo, refs: list[Ref], names: frozenset[str]) -> Plan | None:
     with git.draft() as draft:
         rewriter = _Rewriter(git, draft, names)
         moves, derived = [], None

@@ -26,7 +26,7 @@ from hubstead.xet import XetStore
 _FETCHES = 8
 #: Of how many repositories it is remembered which packs are here.
 _REMEMBERED = 100_000
-_PACKS = scan(select(packs.c.name).where(packs.c.repo_pk == bindparam("repo_pk")))
+_PACKS = scan(select(packs.c.name).where(packs.c.repo_pk == bindparam("repo_pk")), str)
 
 
 class Packed(Protocol):
@@ -120,9 +120,9 @@ class Stores:
             await asyncio.to_thread(self.git.create, repo.id)
         missing = set[str]()
         while True:
-            rows = await self.db.all(_PACKS, repo_pk=repo.pk)
+            names = await self.db.all(_PACKS, repo_pk=repo.pk)
             here = set(self.git.pack_names(repo.id))
-            lacking = [row.name for row in rows if row.name not in here]
+            lacking = [name for name in names if name not in here]
             if lost := missing.intersection(lacking):
                 raise BlobNotFound(name=min(lost))
             missing = await self._fetch_all(repo.id, lacking)

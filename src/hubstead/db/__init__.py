@@ -8,13 +8,12 @@ from hubstead.db.restore_mark import (
     refuse_marked_folder,
     unmark_restore,
 )
-from hubstead.db.statements import Row, Statement, adding, any_of, insert, point, scan
+from hubstead.db.statements import Statement, adding, any_of, insert, point, scan, total
 
 __all__ = [
     "Conflict",
     "Database",
     "Reader",
-    "Row",
     "Statement",
     "Tx",
     "WriteFn",
@@ -28,5 +27,6 @@ __all__ = [
     "point",
     "refuse_marked_folder",
     "scan",
+    "total",
     "unmark_restore",
 ]

@@ -12,13 +12,21 @@ one column and it is never null. Readers return what they read as that type.
 from __future__ import annotations
 
 import json
-from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import Any, Generic, TypeAlias, TypeVar, overload
+from typing import Any, Generic, TypeVar, overload
 
-from sqlalchemy import ColumnElement, Executable, Table, bindparam
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Executable,
+    Table,
+    bindparam,
+    cast,
+    func,
+    literal_column,
+)
 from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.dialects.postgresql import asyncpg as _asyncpg
 from sqlalchemy.dialects.postgresql import insert as _postgres_insert
@@ -36,9 +44,6 @@ insert = _postgres_insert
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
-
-#: One row of a statement that does not say what its rows are.
-Row: TypeAlias = Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,8 @@ class Statement(Generic[R_co]):
     """A statement, what one of its rows is, and how long it may take."""
 
     element: Executable
+    #: What ``make_row`` returns.
+    row: type[R_co] | None = None
     #: Builds a row from the values of its columns; None for a statement that returns none.
     make_row: Callable[[Sequence[object]], R_co] | None = None
     long: bool = False
@@ -76,35 +83,37 @@ class Statement(Generic[R_co]):
 
 
 @overload
-def point(element: Executable) -> Statement[Any]: ...
+def point(element: Executable) -> Statement[None]: ...
 @overload
 def point(element: Executable, row: type[R]) -> Statement[R]: ...
 def point(element: Executable, row: type[Any] | None = None) -> Statement[Any]:
     """Register a statement that reads or writes a few rows by an index.
 
     Raises:
-        TypeError: if the fields of ``row`` are not the statement's columns.
+        TypeError: if the fields of ``row`` are not the columns that the statement returns.
     """
-    return Statement(element, _row_maker(element, row))
+    return Statement(element, row, _row_maker(element, row))
 
 
 @overload
-def scan(element: Executable) -> Statement[Any]: ...
+def scan(element: Executable) -> Statement[None]: ...
 @overload
 def scan(element: Executable, row: type[R]) -> Statement[R]: ...
 def scan(element: Executable, row: type[Any] | None = None) -> Statement[Any]:
     """Register a statement that may read many rows.
 
     Raises:
-        TypeError: if the fields of ``row`` are not the statement's columns.
+        TypeError: if the fields of ``row`` are not the columns that the statement returns.
     """
-    return Statement(element, _row_maker(element, row), long=True)
+    return Statement(element, row, _row_maker(element, row), long=True)
 
 
 def _row_maker(element: Executable, row: type[Any] | None) -> Callable[[Any], Any] | None:
     columns = tuple(element.exported_columns.keys()) if isinstance(element, ReturnsRows) else ()
     if row is None:
-        return namedtuple("Row", columns, rename=True)._make if columns else None  # type: ignore[attr-defined]
+        if columns:
+            raise TypeError(f"what is a row of the columns {', '.join(columns)}?")
+        return None
     if len(columns) == 1 and not hasattr(row, "_fields"):
         return itemgetter(0)
     if getattr(row, "_fields", None) != columns:
@@ -115,6 +124,17 @@ def _row_maker(element: Executable, row: type[Any] | None) -> Callable[[Any], An
 def adding(table: Table, *columns: str) -> Insert:
     """Return an ``INSERT`` whose parameters are called as the columns they fill."""
     return insert(table).values({name: bindparam(name) for name in columns})
+
+
+def total(
+    column: ColumnElement[int], where: ColumnElement[bool] | None = None
+) -> ColumnElement[int]:
+    """Return the sum of an integer column, of the rows that meet ``where`` if it is given.
+
+    It is an integer on both engines (PostgreSQL adds up to NUMERIC), and 0 of no rows.
+    """
+    added = func.sum(column) if where is None else func.sum(column).filter(where)
+    return func.coalesce(cast(added, BigInteger), literal_column("0", BigInteger))
 
 
 def sqlite_dialect() -> Dialect:
@@ -153,7 +173,7 @@ def any_of(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
     return _AnyOf(column, bindparam(name, type_=kind))
 
 
-@compiles(_AnyOf, "sqlite")
+@compiles(_AnyOf)
 def _any_of_sqlite(element: _AnyOf, compiler: SQLCompiler, **options: Any) -> str:
     column = compiler.process(element.column, **options)
     values: BindParameter[Any] = bindparam(element.values.key)

@@ -13,7 +13,7 @@ from hubstead.blobs import BlobKind
 from hubstead.blobs.tables import repo_blobs
 from hubstead.commits import HEADS, all_refs
 from hubstead.commits.deriving import derive
-from hubstead.db import Row, scan
+from hubstead.db import scan
 from hubstead.doctor.findings import Finding, Patient
 from hubstead.doctor.repositories import Case, every_case
 from hubstead.gitstore import GitRepo, ObjectMissing, Pointer
@@ -25,15 +25,25 @@ _POINTER_HINT = (
     "deleted for good, or committed as a pointer"
 )
 _DERIVED_HINT = "commit a change of its README.md: that derives it anew"
+
+
+class _Link(NamedTuple):
+    name: str
+    bytes: int
+    committed: int
+
+
 _LINKS = scan(
     select(repo_blobs.c.name, repo_blobs.c.bytes, repo_blobs.c.committed).where(
         repo_blobs.c.repo_pk == bindparam("which_pk"), repo_blobs.c.kind == BlobKind.LFS.value
-    )
+    ),
+    _Link,
 )
 _TAGS = scan(
     select(repo_tags.c.tag).where(
         repo_tags.c.repo_pk == bindparam("which_pk"), repo_tags.c.kind == bindparam("kind")
-    )
+    ),
+    str,
 )
 
 
@@ -99,7 +109,7 @@ def _read(git: GitRepo, oid: str) -> Pointer | None:
         return None
 
 
-def _pointer_fault(pointer: Pointer, link: Row | None) -> str | None:
+def _pointer_fault(pointer: Pointer, link: _Link | None) -> str | None:
     if link is None:
         return "which the repository does not hold"
     if link.bytes != pointer.size:
@@ -124,14 +134,14 @@ async def derived_facts(patient: Patient) -> AsyncIterator[Finding]:
 
 
 async def _differences(case: Case, wanted: Derived) -> list[str]:
-    row = case.row
-    pairs = {name: (getattr(row, name), getattr(wanted, name)) for name in _PLAIN}
-    pairs |= {name: (_plain(getattr(row, name)), _plain(getattr(wanted, name))) for name in _JSON}
-    pairs["tags"] = (msgspec.json.decode(row.tags), list(wanted.tags))
-    found = [name for name, (kept, derived) in pairs.items() if kept != derived]
+    kept = {**case.details._asdict(), "sdk": case.repo.sdk}
+    pairs = {name: (kept[name], getattr(wanted, name)) for name in _PLAIN}
+    pairs |= {name: (_plain(kept[name]), _plain(getattr(wanted, name))) for name in _JSON}
+    pairs["tags"] = (msgspec.json.decode(case.details.tags), list(wanted.tags))
+    found = [name for name, (stored, derived) in pairs.items() if stored != derived]
     kind = case.repo.kind.value
     tags = await case.patient.stores.db.all(_TAGS, which_pk=case.repo.pk, kind=kind)
-    if {tag.tag for tag in tags} != set(wanted.tags):
+    if set(tags) != set(wanted.tags):
         found.append("list of tags to search by")
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, select
 
@@ -13,11 +14,21 @@ from hubstead.doctor.findings import Finding, Patient, Severity
 from hubstead.doctor.repositories import Case, every_case
 from hubstead.repos.tables import repos
 
-_IDS = scan(select(repos.c.id))
+_IDS = scan(select(repos.c.id), str)
+
+
+class _DeletedRepo(NamedTuple):
+    repo_id: str
+    since_ms: int
+
+
 _DEAD = scan(
-    select(deleted_repos.c.repo_id, deleted_repos.c.since_ms).order_by(deleted_repos.c.repo_id)
+    select(deleted_repos.c.repo_id, deleted_repos.c.since_ms).order_by(deleted_repos.c.repo_id),
+    _DeletedRepo,
 )
-_FOLDED = scan(select(retired_packs.c.name).where(retired_packs.c.repo_id == bindparam("repo_id")))
+_FOLDED = scan(
+    select(retired_packs.c.name).where(retired_packs.c.repo_id == bindparam("repo_id")), str
+)
 _SWEPT = "nothing: it is removed in time"
 
 
@@ -26,8 +37,9 @@ async def packs_without_row(patient: Patient) -> AsyncIterator[Finding]:
     async for case in every_case(patient):
         folder = patient.stores.git.packs_path(case.repo.id)
         here = sorted(folder.glob("pack-*.pack"))
-        rows = [*await case.packs(), *await patient.stores.db.all(_FOLDED, repo_id=case.repo.id)]
-        known = {f"pack-{row.name}.pack" for row in rows}
+        names = [pack.name for pack in await case.packs()]
+        names += await patient.stores.db.all(_FOLDED, repo_id=case.repo.id)
+        known = {f"pack-{name}.pack" for name in names}
         for path in here:
             if path.name not in known and _is_old(patient, path):
                 what = f"{path.name} is not registered"
@@ -54,7 +66,7 @@ async def folders_without_row(patient: Patient) -> AsyncIterator[Finding]:
     db, git = patient.stores.db, patient.stores.git
     on_disk = list(git.repo_ids())
     dead = {row.repo_id: row.since_ms for row in await db.all(_DEAD)}
-    alive = {row.id for row in await db.all(_IDS)}
+    alive = set(await db.all(_IDS))
     for repo_id in sorted(dead.keys() & alive):
         what, hint = "it is marked as deleted, but its repository is there", "remove that mark"
         yield Finding("folders_without_row", Severity.FAULT, f"folder {repo_id}", what, hint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import AsyncIterator
+from typing import NamedTuple
 
 from sqlalchemy import select
 
@@ -13,11 +14,26 @@ from hubstead.doctor.findings import Finding, Patient, Severity
 from hubstead.doctor.repositories import every_case
 from hubstead.repos.tables import repo_names
 
-_ACCOUNTS = scan(select(accounts.c.name, accounts.c.name_key).order_by(accounts.c.pk))
+
+class _AccountName(NamedTuple):
+    name: str
+    name_key: str
+
+
+_ACCOUNTS = scan(select(accounts.c.name, accounts.c.name_key).order_by(accounts.c.pk), _AccountName)
+
+
+class _RepoName(NamedTuple):
+    repo_pk: int
+    kind: str
+    name_key: str
+
+
 _NAMES = scan(
     select(repo_names.c.repo_pk, repo_names.c.kind, repo_names.c.name_key)
     .where(repo_names.c.is_alias == 0)
-    .order_by(repo_names.c.kind, repo_names.c.name_key)
+    .order_by(repo_names.c.kind, repo_names.c.name_key),
+    _RepoName,
 )
 _HINT = "correct the row by hand: the name cannot be found, or somebody else may take it"
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping
 
 from hubstead.blobs import BlobKind, Stored
-from hubstead.db import Row
 from hubstead.doctor.findings import Finding, Patient
-from hubstead.doctor.repositories import Case, every_case
+from hubstead.doctor.repositories import Case, PackRow, every_case
 
 _HINT = "put the pack back from a backup: `hubstead repair --from BACKUP`"
 _INDEX_HINT = "make the index anew of its pack: `hubstead repair`"
@@ -27,7 +26,7 @@ async def pack_files(patient: Patient) -> AsyncIterator[Finding]:
                 yield finding
 
 
-def _on_disk(case: Case, row: Row) -> Iterator[Finding]:
+def _on_disk(case: Case, row: PackRow) -> Iterator[Finding]:
     folder = case.patient.stores.git.packs_path(case.repo.id)
     for suffix in ("pack", "idx"):
         path = folder / f"pack-{row.name}.{suffix}"
@@ -40,7 +39,7 @@ def _on_disk(case: Case, row: Row) -> Iterator[Finding]:
             yield case.finding("pack_files", what, _HINT)
 
 
-def _in_store(case: Case, row: Row, blobs: Mapping[str, Stored]) -> Iterator[Finding]:
+def _in_store(case: Case, row: PackRow, blobs: Mapping[str, Stored]) -> Iterator[Finding]:
     blob = blobs.get(row.name)
     if blob is None:
         yield case.finding("pack_files", f"the blob pack/{row.name} is missing", _HINT)

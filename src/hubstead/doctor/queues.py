@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, func, select
 
 from hubstead import jobs as jobs_room
-from hubstead.db import scan
+from hubstead.db import Statement, scan
 from hubstead.doctor.findings import Finding, Patient, Severity
 from hubstead.ids import now_ms
 from hubstead.outbox.tables import events as events_table
@@ -17,11 +18,19 @@ from hubstead.webhooks.tables import webhooks
 MANY_ATTEMPTS = 5
 LATE_MS = 600_000
 _IDLE = "start the hub: it works through this by itself"
-_EVENTS = scan(
+_EVENTS: Statement[int | None] = scan(
     select(func.min(events_table.c.pk).label("first_pk")).where(
         events_table.c.told_ms.is_(None), events_table.c.created_ms < bindparam("before_ms")
-    )
+    ),
+    int,
 )
+
+
+class _LateWebhook(NamedTuple):
+    id: str
+    url: str
+
+
 _DELIVERIES = scan(
     select(webhooks.c.id, webhooks.c.url)
     .join_from(deliveries_table, webhooks, deliveries_table.c.webhook_pk == webhooks.c.pk)
@@ -31,15 +40,16 @@ _DELIVERIES = scan(
         deliveries_table.c.due_ms < bindparam("before_ms"),
     )
     .distinct()
-    .order_by(webhooks.c.id)
+    .order_by(webhooks.c.id),
+    _LateWebhook,
 )
 
 
 async def events(patient: Patient) -> AsyncIterator[Finding]:
     """Each event has been told to those who listen."""
-    row = await patient.stores.db.one(_EVENTS, before_ms=now_ms() - LATE_MS)
-    if row is not None and row.first_pk is not None:
-        what = f"events from number {row.first_pk} on have waited for over ten minutes"
+    first_pk = await patient.stores.db.single(_EVENTS, before_ms=now_ms() - LATE_MS)
+    if first_pk is not None:
+        what = f"events from number {first_pk} on have waited for over ten minutes"
         yield _warning("events", "outbox", what, _IDLE)
 
 

@@ -7,8 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hubstead.commits import HEADS, all_refs
-from hubstead.db import Row
+from hubstead.commits import HEADS, Ref, all_refs
 from hubstead.doctor.findings import Finding, Patient
 from hubstead.doctor.repositories import Case, every_case
 from hubstead.gitstore import GitRepo, GitStore, ObjectMissing
@@ -33,7 +32,7 @@ async def targets(patient: Patient) -> AsyncIterator[Finding]:
                 yield case.finding("targets", f"{ref.name} {fault}", _HINT)
 
 
-def _fault(git: GitRepo, ref: Row) -> str | None:
+def _fault(git: GitRepo, ref: Ref) -> str | None:
     try:
         commit = git.peel(ref.oid)
     except ObjectMissing:

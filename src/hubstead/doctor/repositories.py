@@ -4,50 +4,48 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, select
 
-from hubstead.accounts import ANONYMOUS
-from hubstead.accounts.tables import accounts
 from hubstead.commits.tables import packs
-from hubstead.db import Row, scan
+from hubstead.db import scan
 from hubstead.doctor.findings import Finding, Patient, Severity
 from hubstead.errors import BlobCorrupt, BlobNotFound
 from hubstead.gitstore import GitRepo, RepoMissing
-from hubstead.repos import Repo
-from hubstead.repos.access import shape
-from hubstead.repos.tables import repos
+from hubstead.repos import Details, Repo, every_repo
 
-_BATCH = 500
-_EVERY = scan(
-    select(repos, accounts.c.name.label("owner"), accounts.c.kind.label("owner_kind"))
-    .join_from(repos, accounts, repos.c.owner_pk == accounts.c.pk)
-    .where(repos.c.pk > bindparam("after_pk"))
-    .order_by(repos.c.pk)
-    .limit(_BATCH)
-)
+
+class PackRow(NamedTuple):
+    """A registered pack."""
+
+    name: str
+    bytes: int
+
+
 _PACKS = scan(
     select(packs.c.name, packs.c.bytes)
     .where(packs.c.repo_pk == bindparam("which_pk"))
-    .order_by(packs.c.name)
+    .order_by(packs.c.name),
+    PackRow,
 )
 
 
 @dataclass(frozen=True)
 class Case:
-    """One repository: as others open it, and its whole row."""
+    """One repository: as others open it, and its details."""
 
     patient: Patient
     repo: Repo
-    row: Row
+    details: Details
 
     @property
     def subject(self) -> str:
         """What findings call it."""
         return f"{self.repo.kind.plural}/{self.repo.full_name}"
 
-    async def packs(self) -> list[Row]:
-        """Return (name, bytes) of its registered packs."""
+    async def packs(self) -> list[PackRow]:
+        """Return its registered packs."""
         return await self.patient.stores.db.all(_PACKS, which_pk=self.repo.pk)
 
     async def git(self) -> GitRepo | None:
@@ -65,8 +63,5 @@ class Case:
 
 async def every_case(patient: Patient) -> AsyncIterator[Case]:
     """Yield every repository, oldest first."""
-    after = 0
-    while rows := await patient.stores.db.all(_EVERY, after_pk=after):
-        for row in rows:
-            yield Case(patient, shape(row, ANONYMOUS), row)
-        after = rows[-1].pk
+    async for repo, details in every_repo(patient.stores.db):
+        yield Case(patient, repo, details)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import and_, select
 
@@ -15,12 +16,23 @@ from hubstead.blobs import (
     mark_damaged,
 )
 from hubstead.blobs.tables import blobs, holds, repo_blobs
-from hubstead.db import Row, scan
+from hubstead.db import scan
 from hubstead.doctor.findings import Finding, Patient, Severity
 from hubstead.doctor.xorbs import LOST as XORB_LOST
 from hubstead.errors import BlobCorrupt, BlobNotFound
 
 _SAME = and_(repo_blobs.c.kind == blobs.c.kind, repo_blobs.c.name == blobs.c.name)
+
+
+class _BlobRow(NamedTuple):
+    kind: str
+    name: str
+    bytes: int
+    doomed_ms: int | None
+    folded_ms: int | None
+    damaged_ms: int | None
+
+
 _BLOBS = scan(
     select(
         blobs.c.kind,
@@ -29,8 +41,20 @@ _BLOBS = scan(
         blobs.c.doomed_ms,
         blobs.c.folded_ms,
         blobs.c.damaged_ms,
-    ).order_by(blobs.c.kind, blobs.c.name)
+    ).order_by(blobs.c.kind, blobs.c.name),
+    _BlobRow,
 )
+
+
+class _BadLink(NamedTuple):
+    repo_pk: int
+    kind: str
+    name: str
+    bytes: int
+    blob_bytes: int | None
+    doomed_ms: int | None
+
+
 _BAD_LINKS = scan(
     select(
         repo_blobs.c.repo_pk,
@@ -46,8 +70,16 @@ _BAD_LINKS = scan(
         | (blobs.c.bytes != repo_blobs.c.bytes)
         | blobs.c.doomed_ms.is_not(None)
     )
-    .order_by(repo_blobs.c.repo_pk, repo_blobs.c.kind, repo_blobs.c.name)
+    .order_by(repo_blobs.c.repo_pk, repo_blobs.c.kind, repo_blobs.c.name),
+    _BadLink,
 )
+
+
+class _Named(NamedTuple):
+    kind: str
+    name: str
+
+
 _UNHELD = scan(
     select(blobs.c.kind, blobs.c.name)
     .outerjoin_from(blobs, repo_blobs, _SAME)
@@ -56,7 +88,8 @@ _UNHELD = scan(
         blobs.c.doomed_ms.is_(None),
         blobs.c.kind != BlobKind.XORB.value,  # rows of room ``xet`` keep these alive
     )
-    .order_by(blobs.c.kind, blobs.c.name)
+    .order_by(blobs.c.kind, blobs.c.name),
+    _Named,
 )
 _FORGOTTEN = scan(
     select(repo_blobs.c.kind, repo_blobs.c.name)
@@ -70,7 +103,8 @@ _FORGOTTEN = scan(
         ),
     )
     .where(repo_blobs.c.committed == 0, holds.c.name.is_(None))
-    .order_by(repo_blobs.c.kind, repo_blobs.c.name)
+    .order_by(repo_blobs.c.kind, repo_blobs.c.name),
+    _Named,
 )
 _LOST = (
     "put it back from a backup (`hubstead repair --from BACKUP`), or upload the file again:"
@@ -84,9 +118,9 @@ _REPORT = "this should not happen: report it, with the log"
 async def links(patient: Patient) -> AsyncIterator[Finding]:
     """Each link leads to a live blob of its size; each live blob is held by somebody."""
     db = patient.stores.db
-    for row in await db.all(_BAD_LINKS):
-        what = f"repository number {row.repo_pk} links it, but {_link_fault(row)}"
-        yield Finding("links", Severity.FAULT, _subject(row), what, _REPORT)
+    for link in await db.all(_BAD_LINKS):
+        what = f"repository number {link.repo_pk} links it, but {_link_fault(link)}"
+        yield Finding("links", Severity.FAULT, _subject(link), what, _REPORT)
     for row in await db.all(_UNHELD):
         what = "no repository links it, and it is not marked to be deleted"
         yield Finding("links", Severity.LITTER, _subject(row), what, _REPORT)
@@ -95,7 +129,7 @@ async def links(patient: Patient) -> AsyncIterator[Finding]:
         yield Finding("links", Severity.LITTER, _subject(row), what, _REPORT)
 
 
-def _link_fault(row: Row) -> str:
+def _link_fault(row: _BadLink) -> str:
     if row.blob_bytes is None:
         return "there is no such blob"
     if row.blob_bytes != row.bytes:
@@ -164,9 +198,9 @@ async def blobs_without_row(patient: Patient) -> AsyncIterator[Finding]:
                 yield Finding("blobs_without_row", Severity.LITTER, subject, what, hint)
 
 
-async def _rows_of(patient: Patient, kind: BlobKind) -> Sequence[Row]:
+async def _rows_of(patient: Patient, kind: BlobKind) -> Sequence[_BlobRow]:
     return [row for row in await patient.stores.db.all(_BLOBS) if row.kind == kind]
 
 
-def _subject(row: Row) -> str:
+def _subject(row: _BlobRow | _BadLink | _Named) -> str:
     return f"blob {row.kind}/{row.name}"

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import hashlib
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, or_, select
 
 from hubstead.blobs import BlobKey, BlobKind
 from hubstead.blobs.tables import blobs
-from hubstead.db import Row, any_of, point, scan
+from hubstead.db import any_of, point, scan
 from hubstead.doctor.findings import Finding, Patient, Severity
 from hubstead.doctor.xorbs import LOST
 from hubstead.errors import BlobCorrupt, BlobNotFound, RangeNotSatisfiable
@@ -29,6 +31,15 @@ _INDEXES = 200
 _LARGE_BYTES = 64 << 30
 _HINT = "restore it from a backup, or upload the file again"
 
+
+class _FileRow(NamedTuple):
+    pk: int
+    name: str
+    sha256: str
+    bytes: int
+    terms: builtins.bytes
+
+
 _EVERY = scan(
     select(
         xet_files_table.c.pk,
@@ -39,17 +50,36 @@ _EVERY = scan(
     )
     .where(xet_files_table.c.pk > bindparam("after_pk"))
     .order_by(xet_files_table.c.pk)
-    .limit(_PAGE)
+    .limit(_PAGE),
+    _FileRow,
 )
 _NEEDED = scan(
     select(xorbs.c.name)
     .join_from(xet_file_xorbs, xorbs, xet_file_xorbs.c.xorb_pk == xorbs.c.pk)
-    .where(xet_file_xorbs.c.file_pk == bindparam("which_pk"))
+    .where(xet_file_xorbs.c.file_pk == bindparam("which_pk")),
+    str,
 )
-_THERE = scan(select(xorbs.c.name).where(any_of(xorbs.c.name, "names")))
+_THERE = scan(select(xorbs.c.name).where(any_of(xorbs.c.name, "names")), str)
+
+
+class _XorbRow(NamedTuple):
+    blob: str
+    entries: bytes
+
+
 _XORB = point(
-    select(xorbs.c.blob, xorbs.c.entries).where(xorbs.c.name == bindparam("which_name")).limit(1)
+    select(xorbs.c.blob, xorbs.c.entries).where(xorbs.c.name == bindparam("which_name")).limit(1),
+    _XorbRow,
 )
+
+
+class _FoldedRow(NamedTuple):
+    kind: str
+    name: str
+    bytes: int
+    file_bytes: int | None
+
+
 _FOLDED = scan(
     select(blobs.c.kind, blobs.c.name, blobs.c.bytes, xet_files_table.c.bytes.label("file_bytes"))
     .outerjoin_from(blobs, xet_files_table, xet_files_table.c.sha256 == blobs.c.name)
@@ -60,7 +90,8 @@ _FOLDED = scan(
         or_(xet_files_table.c.name.is_(None), xet_files_table.c.bytes != blobs.c.bytes),
     )
     .distinct()
-    .order_by(blobs.c.name)
+    .order_by(blobs.c.name),
+    _FoldedRow,
 )
 
 
@@ -118,17 +149,17 @@ class _Xorbs:
         return self._kept[name]
 
 
-async def _fault_of(known: _Xorbs, row: Row) -> str | None:
+async def _fault_of(known: _Xorbs, row: _FileRow) -> str | None:
     db = known.patient.stores.db
     try:
         terms = Terms.unpack(row.terms)
     except ValueError as error:
         return f"its terms cannot be read: {error}"
     names = sorted({to_text(name) for name in terms.xorbs()})
-    there = {each.name for each in await db.all(_THERE, names=names)}
+    there = set(await db.all(_THERE, names=names))
     if missing := [name for name in names if name not in there]:
         return f"it needs the xorb {missing[0]}, which is not there ({len(missing)} such)"
-    if {each.name for each in await db.all(_NEEDED, which_pk=row.pk)} != set(names):
+    if set(await db.all(_NEEDED, which_pk=row.pk)) != set(names):
         return "what is noted of the xorbs it needs is not what its terms say"
     if terms.size != row.bytes:
         return f"its terms have {terms.size} bytes instead of {row.bytes}"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 from collections.abc import AsyncIterator
+from typing import NamedTuple
 
 from sqlalchemy import and_, bindparam, select
 
 from hubstead.blobs import BlobKey, BlobKind, mark_damaged
 from hubstead.blobs.tables import blobs
-from hubstead.db import Row, scan
+from hubstead.db import scan
 from hubstead.doctor.findings import Finding, Patient, Severity
 from hubstead.errors import BlobNotFound
 from hubstead.xet import XorbIndex, XorbReceiver, XorbRefused
@@ -24,6 +26,15 @@ _REPORT = "this should not happen: report it, with the log"
 _PAGE = 100
 
 _IS_ITS_BLOB = and_(blobs.c.kind == BlobKind.XORB.value, blobs.c.name == xorbs_table.c.blob)
+
+
+class _BadBlob(NamedTuple):
+    name: str
+    bytes: int
+    blob_bytes: int | None
+    doomed_ms: int | None
+
+
 _BAD_BLOBS = scan(
     select(
         xorbs_table.c.name,
@@ -37,7 +48,8 @@ _BAD_BLOBS = scan(
         | (blobs.c.bytes != xorbs_table.c.bytes)
         | blobs.c.doomed_ms.is_not(None)
     )
-    .order_by(xorbs_table.c.name)
+    .order_by(xorbs_table.c.name),
+    _BadBlob,
 )
 _UNUSED = scan(
     select(blobs.c.name)
@@ -47,8 +59,21 @@ _UNUSED = scan(
         blobs.c.doomed_ms.is_(None),
         xorbs_table.c.name.is_(None),
     )
-    .order_by(blobs.c.name)
+    .order_by(blobs.c.name),
+    str,
 )
+
+
+class _XorbRow(NamedTuple):
+    pk: int
+    name: str
+    blob: str
+    bytes: int
+    unpacked: int
+    chunks: int
+    entries: builtins.bytes
+
+
 _EVERY = scan(
     select(
         xorbs_table.c.pk,
@@ -61,7 +86,8 @@ _EVERY = scan(
     )
     .where(xorbs_table.c.pk > bindparam("after_pk"))
     .order_by(xorbs_table.c.pk)
-    .limit(_PAGE)
+    .limit(_PAGE),
+    _XorbRow,
 )
 
 
@@ -71,11 +97,11 @@ async def xorbs(patient: Patient) -> AsyncIterator[Finding]:
     Whether a blob has its bytes is another check's. If quick, no index is read.
     """
     db = patient.stores.db
-    for row in await db.all(_BAD_BLOBS):
-        yield _fault(row.name, _blob_fault(row), LOST)
-    for row in await db.all(_UNUSED):
+    for bad in await db.all(_BAD_BLOBS):
+        yield _fault(bad.name, _blob_fault(bad), LOST)
+    for name in await db.all(_UNUSED):
         what = "it is no xorb's, and it is not marked to be deleted"
-        yield Finding("xorbs", Severity.LITTER, f"blob xorb/{row.name}", what, _REPORT)
+        yield Finding("xorbs", Severity.LITTER, f"blob xorb/{name}", what, _REPORT)
     after = 0
     while not patient.quick and (rows := await db.all(_EVERY, after_pk=after)):
         for row in rows:
@@ -89,7 +115,7 @@ def _fault(name: str, what: str, hint: str) -> Finding:
     return Finding("xorbs", Severity.FAULT, f"xorb {name}", what, hint)
 
 
-def _blob_fault(row: Row) -> str:
+def _blob_fault(row: _BadBlob) -> str:
     if row.blob_bytes is None:
         return "its blob has no row"
     if row.blob_bytes != row.bytes:
@@ -97,7 +123,7 @@ def _blob_fault(row: Row) -> str:
     return "its blob is marked to be deleted"
 
 
-async def _fault_of(patient: Patient, row: Row) -> str | None:
+async def _fault_of(patient: Patient, row: _XorbRow) -> str | None:
     try:
         index = XorbIndex.unpack(row.entries)
     except ValueError as error:
@@ -109,7 +135,7 @@ async def _fault_of(patient: Patient, row: Row) -> str | None:
     return await _damage(patient, row)
 
 
-async def _damage(patient: Patient, row: Row) -> str | None:
+async def _damage(patient: Patient, row: _XorbRow) -> str | None:
     receiver = XorbReceiver(row.name, lambda _records: None)
     try:
         source = await patient.stores.blobs.open(BlobKey(BlobKind.XORB, row.blob))

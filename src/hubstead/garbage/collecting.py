@@ -16,13 +16,13 @@ from hubstead.garbage.deeds import Deeds, doing
 from hubstead.garbage.findings import Heap, When
 from hubstead.garbage.lapsed import lapsed
 from hubstead.garbage.objects import unreached_objects
-from hubstead.garbage.repositories import every_repository
 from hubstead.garbage.stored import unlinked
 from hubstead.garbage.strays import strays
 from hubstead.garbage.tips import PastTips
 from hubstead.garbage.unreached import unreached
 from hubstead.garbage.xorbs import xet_files, xorbs
 from hubstead.ids import RepoId, now_ms
+from hubstead.repos import every_repo
 from hubstead.xet import jobs as xet_jobs
 
 
@@ -97,7 +97,7 @@ async def _links(
     past = await PastTips.since(stores.db, now_ms() - grace_ms) if grace_ms else None
     found: list[Heap] = []
     met = only is None
-    async for each in every_repository(stores.db):
+    async for each, _ in every_repo(stores.db):
         if only is None or (each.repo_id.key == only.key and each.kind is only.kind):
             met = True
             found += await unreached(stores, each, past, grace_ms=grace_ms, remove=remove)

@@ -12,6 +12,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 from sqlalchemy import select
 
@@ -23,10 +24,20 @@ from hubstead.jobs import Handler, Runner, enqueue
 from hubstead.jobs.tables import jobs
 
 _LOOK_EVERY_S = 0.05
+
+
+class _State(NamedTuple):
+    type: str
+    due_ms: int
+    holder: str | None
+    error: str | None
+
+
 _STATE = scan(
     select(jobs.c.type, jobs.c.due_ms, jobs.c.holder, jobs.c.error).where(
         any_of(jobs.c.type, "types")
-    )
+    ),
+    _State,
 )
 
 

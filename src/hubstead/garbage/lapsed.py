@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from sqlalchemy import and_, bindparam, func, select
 
 from hubstead.accounts.tables import accounts
 from hubstead.blobs.tables import holds, repo_blobs, uploads
 from hubstead.commits import Stores
-from hubstead.db import Row, scan
+from hubstead.db import scan, total
 from hubstead.garbage.findings import Heap, What, When
 from hubstead.ids import Kind, now_ms
 from hubstead.repos.tables import repos
@@ -18,12 +20,23 @@ PARTS_OVER = "begun in parts, not completed in time"
 PARTS_HELD = "begun in parts, waiting for the rest"
 
 _NAME = (repos.c.kind, accounts.c.name.label("owner"), repos.c.name)
+
+
+class _Sum(NamedTuple):
+    kind: str
+    owner: str
+    name: str
+    over: bool
+    things: int
+    bytes: int
+
+
 _HOLDS = scan(
     select(
         *_NAME,
         (holds.c.until_ms < bindparam("now_ms")).label("over"),
         func.count().label("things"),
-        func.sum(repo_blobs.c.bytes).label("bytes"),
+        total(repo_blobs.c.bytes).label("bytes"),
     )
     .join_from(
         holds,
@@ -37,18 +50,20 @@ _HOLDS = scan(
     )
     .join(repos, repos.c.pk == holds.c.repo_pk)
     .join(accounts, accounts.c.pk == repos.c.owner_pk)
-    .group_by(*_NAME, (holds.c.until_ms < bindparam("now_ms")))
+    .group_by(*_NAME, (holds.c.until_ms < bindparam("now_ms"))),
+    _Sum,
 )
 _UPLOADS = scan(
     select(
         *_NAME,
         (uploads.c.expires_ms <= bindparam("now_ms")).label("over"),
         func.count().label("things"),
-        func.sum(uploads.c.bytes).label("bytes"),
+        total(uploads.c.bytes).label("bytes"),
     )
     .join_from(uploads, repos, repos.c.pk == uploads.c.repo_pk)
     .join(accounts, accounts.c.pk == repos.c.owner_pk)
-    .group_by(*_NAME, (uploads.c.expires_ms <= bindparam("now_ms")))
+    .group_by(*_NAME, (uploads.c.expires_ms <= bindparam("now_ms"))),
+    _Sum,
 )
 
 
@@ -62,7 +77,7 @@ async def lapsed(stores: Stores) -> list[Heap]:
     return found
 
 
-def _heap(row: Row, what: What, over: str, waiting: str) -> Heap:
+def _heap(row: _Sum, what: What, over: str, waiting: str) -> Heap:
     name = f"{Kind(row.kind).plural}/{row.owner}/{row.name}"
     when, reason = (When.NOW, over) if row.over else (When.LATER, waiting)
-    return Heap(what, when, reason, row.things, int(row.bytes), name)
+    return Heap(what, when, reason, row.things, row.bytes, name)

@@ -25,7 +25,8 @@ MOVING = "its refs kept moving"
 _OLD = scan(
     select(packs.c.name).where(
         packs.c.repo_pk == bindparam("repo_pk"), packs.c.created_ms < bindparam("before_ms")
-    )
+    ),
+    str,
 )
 
 
@@ -42,11 +43,10 @@ async def unreached_objects(
         remove: Pack what is reached anew; else they are only counted. The files of the old
             packs stay for the grace period of all bytes.
     """
-    rows = await stores.db.all(_OLD, repo_pk=found.pk, before_ms=now_ms() - grace_ms)
+    names = await stores.db.all(_OLD, repo_pk=found.pk, before_ms=now_ms() - grace_ms)
     tips = [row.oid for row in await all_refs(stores.db, found.pk)]
-    if not rows or not tips:
+    if not names or not tips:
         return []
-    names = [row.name for row in rows]
     try:
         await stores.open_git(found)
         kept = await past.of(stores.db, found.pk) if past else set()

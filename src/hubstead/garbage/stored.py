@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NamedTuple
 
 from sqlalchemy import Table, bindparam, func, select
 
 from hubstead.blobs.tables import blobs
 from hubstead.commits import Stores
 from hubstead.commits.tables import deleted_repos, retired_packs
-from hubstead.db import Row, Statement, scan
+from hubstead.db import Statement, scan, total
 from hubstead.garbage.findings import Heap, What, When
 from hubstead.ids import now_ms
 
@@ -22,31 +22,45 @@ PACK_DUE = "its objects are in another pack, or no ref reaches them"
 PACK_IN_GRACE = f"{PACK_DUE}, within pack_grace_seconds"
 FOLDER_IN_GRACE = "the repository was deleted, within blob_grace_seconds"
 
+
+class _Sum(NamedTuple):
+    due: bool
+    things: int
+    bytes: int
+
+
 # A folded object has no bytes under its own name: those of its chunks are counted as xorbs.
 _DOOMED = scan(
     select(
         (blobs.c.doomed_ms < bindparam("before_ms")).label("due"),
         func.count().label("things"),
-        func.sum(blobs.c.bytes).filter(blobs.c.folded_ms.is_(None)).label("bytes"),
+        total(blobs.c.bytes, where=blobs.c.folded_ms.is_(None)).label("bytes"),
     )
     .where(blobs.c.doomed_ms.is_not(None))
-    .group_by(blobs.c.doomed_ms < bindparam("before_ms"))
+    .group_by(blobs.c.doomed_ms < bindparam("before_ms")),
+    _Sum,
 )
 _PLAIN = scan(
     select(
         (blobs.c.folded_ms < bindparam("before_ms")).label("due"),
         func.count().label("things"),
-        func.sum(blobs.c.bytes).label("bytes"),
+        total(blobs.c.bytes).label("bytes"),
     )
     .where(blobs.c.folded_ms > 0, blobs.c.doomed_ms.is_(None))
-    .group_by(blobs.c.folded_ms < bindparam("before_ms"))
+    .group_by(blobs.c.folded_ms < bindparam("before_ms")),
+    _Sum,
 )
 
 
-def _buried(table: Table) -> Statement[Any]:
+class _Count(NamedTuple):
+    due: bool
+    things: int
+
+
+def _buried(table: Table) -> Statement[_Count]:
     due = table.c.since_ms < bindparam("before_ms")
     counted = select(due.label("due"), func.count().label("things"))
-    return scan(counted.select_from(table).group_by(due))
+    return scan(counted.select_from(table).group_by(due), _Count)
 
 
 _FOLDERS = _buried(deleted_repos)
@@ -64,12 +78,12 @@ async def unlinked(stores: Stores) -> list[Heap]:
     )
     if stores.packs_are_blobs:  # their rows stay for nodes that are behind
         packs = [row for row in packs if not row.due]
-    found = [_heap(row, What.BLOB, DUE, IN_GRACE, int(row.bytes or 0)) for row in blobs]
-    found += [_heap(row, What.PLAIN, PLAIN_DUE, PLAIN_IN_GRACE, int(row.bytes)) for row in plain]
+    found = [_heap(row, What.BLOB, DUE, IN_GRACE, row.bytes) for row in blobs]
+    found += [_heap(row, What.PLAIN, PLAIN_DUE, PLAIN_IN_GRACE, row.bytes) for row in plain]
     found += [_heap(row, What.FOLDER, FOLDER_DUE, FOLDER_IN_GRACE, 0) for row in folders]
     return found + [_heap(row, What.PACK, PACK_DUE, PACK_IN_GRACE, 0) for row in packs]
 
 
-def _heap(row: Row, what: What, due: str, in_grace: str, size: int) -> Heap:
+def _heap(row: _Sum | _Count, what: What, due: str, in_grace: str, size: int) -> Heap:
     when, reason = (When.NOW, due) if row.due else (When.LATER, in_grace)
     return Heap(what, when, reason, row.things, size)

@@ -19,7 +19,8 @@ NO_ROW = "a write was cut off"
 MAY_BE_ONE = "a write may be under way"
 _PAGE = 1000
 _KNOWN = scan(
-    select(blobs.c.name).where(blobs.c.kind == bindparam("kind"), any_of(blobs.c.name, "names"))
+    select(blobs.c.name).where(blobs.c.kind == bindparam("kind"), any_of(blobs.c.name, "names")),
+    str,
 )
 
 
@@ -53,6 +54,5 @@ async def _without_row(stores: Stores, kind: BlobKind) -> AsyncIterator[Stored]:
 async def _unknown(stores: Stores, kind: BlobKind, page: dict[str, Stored]) -> list[Stored]:
     if not page:
         return []
-    rows = await stores.db.all(_KNOWN, kind=kind.value, names=list(page))
-    known = {row.name for row in rows}
+    known = set(await stores.db.all(_KNOWN, kind=kind.value, names=list(page)))
     return [each for name, each in page.items() if name not in known]

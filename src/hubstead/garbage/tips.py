@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import bindparam, func, select
 
 from hubstead.commits.tables import refs
-from hubstead.db import Reader, Row, scan
+from hubstead.db import Reader, Statement, scan
 from hubstead.outbox.tables import events
 from hubstead.repos import RefsMoved
 
@@ -16,11 +17,31 @@ _BATCH = 1000
 #: PostgreSQL gives out numbers before it commits: so many events may become visible behind one
 #: that was seen already.
 _OUT_OF_ORDER = 1000
+
+
+class WalkedRef(NamedTuple):
+    """A ref, and when it last moved."""
+
+    name: str
+    oid: str
+    target: str
+    moved_ms: int
+
+
 _REFS = scan(
     select(refs.c.name, refs.c.oid, refs.c.target, refs.c.moved_ms)
     .where(refs.c.repo_pk == bindparam("which_pk"))
-    .order_by(refs.c.name)
+    .order_by(refs.c.name),
+    WalkedRef,
 )
+
+
+class _Moves(NamedTuple):
+    pk: int
+    repo_pk: int
+    payload: str
+
+
 _MOVES = scan(
     select(events.c.pk, events.c.repo_pk, events.c.payload)
     .where(
@@ -29,7 +50,8 @@ _MOVES = scan(
         events.c.created_ms >= bindparam("since_ms"),
     )
     .order_by(events.c.pk)
-    .limit(_BATCH)
+    .limit(_BATCH),
+    _Moves,
 )
 _MOVES_OF_ONE = scan(
     select(events.c.payload).where(
@@ -37,13 +59,14 @@ _MOVES_OF_ONE = scan(
         events.c.repo_pk == bindparam("which_pk"),
         events.c.type == RefsMoved.__name__,
         events.c.created_ms >= bindparam("since_ms"),
-    )
+    ),
+    str,
 )
-_LAST = scan(select(func.max(events.c.pk).label("pk")))
+_LAST: Statement[int | None] = scan(select(func.max(events.c.pk).label("pk")), int)
 
 
-async def refs_of(db: Reader, repo_pk: int) -> list[Row]:
-    """Return (name, oid, target, moved_ms) of every ref of a repository, by name."""
+async def refs_of(db: Reader, repo_pk: int) -> list[WalkedRef]:
+    """Return every ref of a repository, by name."""
     return await db.all(_REFS, which_pk=repo_pk)
 
 
@@ -59,20 +82,20 @@ class PastTips:
     async def since(cls, db: Reader, since_ms: int) -> PastTips:
         """Read the moves of every repository since ``since_ms``."""
         tips: dict[int, set[str]] = defaultdict(set)
-        last = await db.one(_LAST)
+        last = await db.single(_LAST)
         after = 0
         while rows := await db.all(_MOVES, after_pk=after, since_ms=since_ms):
             for row in rows:
                 tips[row.repo_pk].update(_left(row.payload))
             after = rows[-1].pk
-        return cls(since_ms, tips, (last.pk or 0) if last else 0)
+        return cls(since_ms, tips, last or 0)
 
     async def of(self, db: Reader, repo_pk: int) -> set[str]:
         """Return the ids that refs of a repository left, up to this very moment."""
         after = max(0, self._read_to - _OUT_OF_ORDER)
         which = {"which_pk": repo_pk, "since_ms": self._since_ms}
-        for row in await db.all(_MOVES_OF_ONE, after_pk=after, **which):
-            self._tips[repo_pk].update(_left(row.payload))
+        for payload in await db.all(_MOVES_OF_ONE, after_pk=after, **which):
+            self._tips[repo_pk].update(_left(payload))
         return self._tips[repo_pk]
 
 

@@ -14,6 +14,7 @@ import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 from sqlalchemy import and_, bindparam, delete, select
 
@@ -22,11 +23,11 @@ from hubstead.blobs import BlobKey, BlobKind
 from hubstead.blobs.tables import holds, repo_blobs
 from hubstead.commits import Stores
 from hubstead.commits.moving import add_usage
-from hubstead.db import Reader, Row, Tx, any_of, point, scan
+from hubstead.db import Reader, Tx, any_of, point, scan
 from hubstead.errors import ConcurrentChange, HubError
 from hubstead.garbage.findings import Heap, What, When
 from hubstead.garbage.repositories import name_of
-from hubstead.garbage.tips import PastTips, refs_of
+from hubstead.garbage.tips import PastTips, WalkedRef, refs_of
 from hubstead.gitstore import GitFailed, GitRepo
 from hubstead.gitstore.reached import reached_pointers
 from hubstead.ids import now_ms
@@ -53,8 +54,18 @@ _NAMES = scan(
         repo_blobs.c.name > bindparam("after"),
     )
     .order_by(repo_blobs.c.name)
-    .limit(_PAGE)
+    .limit(_PAGE),
+    str,
 )
+
+
+class _Link(NamedTuple):
+    name: str
+    bytes: int
+    created_ms: int
+    until_ms: int | None
+
+
 _LINKS = scan(
     select(repo_blobs.c.name, repo_blobs.c.bytes, repo_blobs.c.created_ms, holds.c.until_ms)
     .outerjoin_from(
@@ -72,9 +83,10 @@ _LINKS = scan(
         repo_blobs.c.committed == 1,
         any_of(repo_blobs.c.name, "names"),
     )
-    .order_by(repo_blobs.c.name)
+    .order_by(repo_blobs.c.name),
+    _Link,
 )
-_LOCK = point(select(repos.c.pk).where(repos.c.pk == bindparam("which_pk")).with_for_update())
+_LOCK = point(select(repos.c.pk).where(repos.c.pk == bindparam("which_pk")).with_for_update(), int)
 # Deleting them, not just looking, makes an upload that takes one up again wait for the end.
 _END_HOLDS = point(
     delete(holds).where(
@@ -109,7 +121,7 @@ async def unreached(
 class _Walked:
     """What one walk through a repository found."""
 
-    refs: list[Row]
+    refs: list[WalkedRef]
     dropped: list[str]  # names of LFS objects that nothing leads to
     waiting: list[str]  # those where only past refs do
 
@@ -123,7 +135,7 @@ class _Search:
     past: PastTips | None
     grace_ms: int
     remove: bool
-    removed: list[Row] = field(default_factory=list)
+    removed: list[_Link] = field(default_factory=list)
 
     async def heaps(self) -> list[Heap]:
         """Return what there is, having taken away what may go."""
@@ -159,8 +171,8 @@ class _Search:
 
     async def _heaps(self, walked: _Walked) -> list[Heap]:
         limit = now_ms() - self.grace_ms
-        now: list[Row] = []
-        held: list[Row] = []
+        now: list[_Link] = []
+        held: list[_Link] = []
         young = await _rows(self.stores.db, self.repo.pk, walked.waiting)
         for row in await _rows(self.stores.db, self.repo.pk, walked.dropped):
             if row.until_ms is not None and row.until_ms >= now_ms():
@@ -173,7 +185,7 @@ class _Search:
         return self._told(now, young, held)
 
     def _told(
-        self, now: list[Row], young: list[Row], held: list[Row], fault: str | None = None
+        self, now: list[_Link], young: list[_Link], held: list[_Link], fault: str | None = None
     ) -> list[Heap]:
         heaps = [
             self._heap(When.NOW, NO_REF, now + self.removed, len(self.removed)),
@@ -183,19 +195,19 @@ class _Search:
         found = [heap for heap in heaps if heap.things]
         return [*found, self._heap(When.NEVER, fault, [])] if fault else found
 
-    def _heap(self, when: When, reason: str, rows: list[Row], removed: int = 0) -> Heap:
+    def _heap(self, when: When, reason: str, rows: list[_Link], removed: int = 0) -> Heap:
         total = sum(row.bytes for row in rows)
         return Heap(What.LFS_LINK, when, reason, len(rows), total, name_of(self.repo), removed)
 
     # -- taking away -------------------------------------------------------------------------
 
-    async def _let_go(self, refs: list[Row], names: list[str]) -> None:
+    async def _let_go(self, refs: list[WalkedRef], names: list[str]) -> None:
         for start in range(0, len(names), BATCH):
             some = names[start : start + BATCH]
             self.removed += await self.stores.db.write(partial(_unlink, self.repo.pk, refs, some))
 
 
-async def _unlink(repo_pk: int, walked: list[Row], names: list[str], tx: Tx) -> list[Row]:
+async def _unlink(repo_pk: int, walked: list[WalkedRef], names: list[str], tx: Tx) -> list[_Link]:
     """Unlink LFS files if the refs are those that were walked; return the links.
 
     Raises:
@@ -215,14 +227,14 @@ async def _linked(db: Reader, repo_pk: int) -> set[bytes]:
     """Return the sha256 of every LFS file that commits of a repository have linked."""
     names: set[bytes] = set()
     after = ""
-    while rows := await db.all(_NAMES, which_pk=repo_pk, after=after):
-        names.update(bytes.fromhex(row.name) for row in rows)
-        after = rows[-1].name
+    while page := await db.all(_NAMES, which_pk=repo_pk, after=after):
+        names.update(bytes.fromhex(name) for name in page)
+        after = page[-1]
     return names
 
 
-async def _rows(db: Reader, repo_pk: int, names: Sequence[str]) -> list[Row]:
-    found: list[Row] = []
+async def _rows(db: Reader, repo_pk: int, names: Sequence[str]) -> list[_Link]:
+    found: list[_Link] = []
     for start in range(0, len(names), _PAGE):
         found += await db.all(_LINKS, which_pk=repo_pk, names=list(names[start : start + _PAGE]))
     return found

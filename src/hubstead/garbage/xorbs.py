@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from sqlalchemy import and_, bindparam, case, func, literal, select
 
 from hubstead.blobs import BlobKind
 from hubstead.blobs.tables import blobs
 from hubstead.commits import Stores
-from hubstead.db import scan
+from hubstead.db import scan, total
 from hubstead.garbage.findings import Heap, What, When
 from hubstead.ids import now_ms
 from hubstead.xet.tables import xet_file_xorbs
@@ -43,28 +45,45 @@ _STATE = case(
     else_=literal("believed"),
 ).label("state")
 _LISTED = select(_STATE, xorbs_table.c.bytes.label("bytes")).subquery()
+
+
+class _StateSum(NamedTuple):
+    state: str
+    things: int
+    bytes: int
+
+
 _XORBS = scan(
     select(
-        _LISTED.c.state, func.count().label("things"), func.sum(_LISTED.c.bytes).label("bytes")
-    ).group_by(_LISTED.c.state)
+        _LISTED.c.state, func.count().label("things"), total(_LISTED.c.bytes).label("bytes")
+    ).group_by(_LISTED.c.state),
+    _StateSum,
 )
+
+
+class _Sum(NamedTuple):
+    things: int
+    bytes: int
+
+
 _FILES = scan(
-    select(func.count().label("things"), func.sum(xet_files_table.c.bytes).label("bytes"))
+    select(func.count().label("things"), total(xet_files_table.c.bytes).label("bytes"))
     .outerjoin_from(
         xet_files_table,
         blobs,
         and_(blobs.c.kind == BlobKind.LFS.value, blobs.c.name == xet_files_table.c.sha256),
     )
-    .where(blobs.c.name.is_(None))
+    .where(blobs.c.name.is_(None)),
+    _Sum,
 )
 
 
 async def xet_files(stores: Stores) -> list[Heap]:
     """Count Xet files that no repository can have any more."""
-    row = await stores.db.one(_FILES)
-    if row is None or not row.things:
+    gone = await stores.db.single(_FILES)
+    if not gone.things:
         return []
-    return [Heap(What.XET_FILE, When.NOW, NO_OBJECT, row.things, int(row.bytes))]
+    return [Heap(What.XET_FILE, When.NOW, NO_OBJECT, gone.things, gone.bytes)]
 
 
 async def xorbs(stores: Stores) -> list[Heap]:
@@ -77,7 +96,7 @@ async def xorbs(stores: Stores) -> list[Heap]:
     )
     found = {row.state: row for row in rows}
     return [
-        Heap(What.XORB, when, reason, found[state].things, int(found[state].bytes))
+        Heap(What.XORB, when, reason, found[state].things, found[state].bytes)
         for state, (when, reason) in STATES.items()
         if state in found
     ]

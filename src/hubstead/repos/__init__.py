@@ -39,7 +39,7 @@ from hubstead.repos.passes import (
     open_pass,
     require_proposing,
 )
-from hubstead.repos.queries import Details, details, event_facts
+from hubstead.repos.queries import Details, details, event_facts, every_repo
 
 __all__ = [
     "Deduplication",
@@ -64,6 +64,7 @@ __all__ = [
     "deduplication",
     "details",
     "event_facts",
+    "every_repo",
     "insert_repo",
     "issue",
     "move_repo",

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypedDict
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, TypedDict
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, false, select
 
-from hubstead.db import Reader, point
-from hubstead.repos.access import Repo
+from hubstead.accounts import ANONYMOUS
+from hubstead.accounts.tables import accounts, members
+from hubstead.db import Reader, point, scan
+from hubstead.repos.access import NO_ALIAS, OPENED_COLUMNS, Repo, RepoRow, shape
 from hubstead.repos.tables import repos
+
+#: How many repositories are read at a time.
+_BATCH = 500
 
 
 class Details(NamedTuple):
@@ -31,6 +38,39 @@ _DETAILS = point(
     select(*(repos.c[name] for name in Details._fields)).where(repos.c.pk == bindparam("repo_pk")),
     Details,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _StoredRow:
+    repo: RepoRow
+    details: Details
+
+    _fields: ClassVar = (*RepoRow._fields, *Details._fields)
+
+    @classmethod
+    def _make(cls, values: Sequence[Any]) -> _StoredRow:
+        ends = len(RepoRow._fields)
+        return cls(RepoRow._make(values[:ends]), Details._make(values[ends:]))
+
+
+_EVERY = scan(
+    select(*OPENED_COLUMNS, NO_ALIAS, *(repos.c[name] for name in Details._fields))
+    .join_from(repos, accounts, repos.c.owner_pk == accounts.c.pk)
+    .outerjoin(members, false())
+    .where(repos.c.pk > bindparam("after_pk"))
+    .order_by(repos.c.pk)
+    .limit(_BATCH),
+    _StoredRow,
+)
+
+
+async def every_repo(db: Reader) -> AsyncIterator[tuple[Repo, Details]]:
+    """Yield every repository with its details, oldest first, as nobody in particular has it."""
+    after = 0
+    while rows := await db.all(_EVERY, after_pk=after):
+        for row in rows:
+            yield shape(row.repo, ANONYMOUS), row.details
+        after = rows[-1].repo.pk
 
 
 async def details(db: Reader, opened: Repo) -> Details:

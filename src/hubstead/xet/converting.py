@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import bindparam, select
@@ -17,7 +18,7 @@ from sqlalchemy import bindparam, select
 from hubstead import blobs
 from hubstead.blobs import BlobKey, BlobKind, BlobStore
 from hubstead.blobs.tables import blobs as blobs_table
-from hubstead.db import Database, Row, point, scan
+from hubstead.db import Database, point, scan
 from hubstead.errors import NotBuilt
 from hubstead.xet.answers import is_eligible
 from hubstead.xet.chunking import Chunker, can_compile
@@ -31,6 +32,15 @@ from hubstead.xet.terms import Term, Terms
 #: A smaller object is hardly larger than the rows that its chunks would take.
 LEAST_BYTES = 64 * 1024
 _PAGE = 100
+
+
+class PlainObject(NamedTuple):
+    """An LFS object whose bytes lie in the store as they are."""
+
+    name: str
+    bytes: int
+
+
 _PLAIN = scan(
     select(blobs_table.c.name, blobs_table.c.bytes)
     .where(
@@ -41,7 +51,8 @@ _PLAIN = scan(
         blobs_table.c.name > bindparam("after"),
     )
     .order_by(blobs_table.c.name)
-    .limit(_PAGE)
+    .limit(_PAGE),
+    PlainObject,
 )
 _ONE = point(
     select(blobs_table.c.bytes).where(
@@ -49,7 +60,8 @@ _ONE = point(
         blobs_table.c.name == bindparam("which_name"),
         blobs_table.c.folded_ms.is_(None),
         blobs_table.c.doomed_ms.is_(None),
-    )
+    ),
+    int,
 )
 
 
@@ -61,8 +73,8 @@ class Converted(msgspec.Struct, frozen=True):
     stored: int  # bytes of the xorbs that had to be stored for it
 
 
-async def plain_objects(db: Database) -> AsyncIterator[Row]:
-    """Yield (name, bytes) of the LFS objects that could be converted."""
+async def plain_objects(db: Database) -> AsyncIterator[PlainObject]:
+    """Yield the LFS objects that could be converted."""
     after = ""
     while rows := await db.all(_PLAIN, after=after):
         for row in rows:
@@ -95,9 +107,9 @@ class Converter:
             BlobNotFound: it went meanwhile.
         """
         key = BlobKey(BlobKind.LFS, sha256)
-        row = await self._db.one(_ONE, which_name=sha256)
+        size = await self._db.one(_ONE, which_name=sha256)
         holders = await blobs.holders(self._db, key)
-        if row is None or not row.bytes or not holders:
+        if not size or not holders:
             return None
         making = _Making(self._xet, holders[0].repo_pk)
         source = await self._store.open(key)
@@ -107,7 +119,7 @@ class Converter:
         entry = await making.finish(sha256)
         await self._xet.register(making.repo_pk, None, Shard([entry], []))
         await self._db.write(lambda tx: blobs.fold(tx, [sha256]))
-        return Converted(sha256, row.bytes, making.stored)
+        return Converted(sha256, size, making.stored)
 
 
 class _Chunk(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ import time
 
 from sqlalchemy import select
 
-from hubstead.db import Database, Row, Tx, point
+from hubstead.db import Database, Tx, point
 from hubstead.xet.tables import xet_epochs
 from hubstead.xet.trust import add_epoch, begin_epoch
 
@@ -14,9 +14,9 @@ from hubstead.xet.trust import add_epoch, begin_epoch
 FRESH_S = 60.0
 
 _ALL = point(
-    select(xet_epochs.c.id).order_by(xet_epochs.c.created_ms.desc(), xet_epochs.c.id.desc())
+    select(xet_epochs.c.id).order_by(xet_epochs.c.created_ms.desc(), xet_epochs.c.id.desc()), str
 )
-_ANY = point(select(xet_epochs.c.id).limit(1))
+_ANY = point(select(xet_epochs.c.id).limit(1), str)
 
 
 class Epochs:
@@ -50,8 +50,7 @@ class Epochs:
 
     async def reload(self) -> None:
         """Read the epochs again."""
-        rows: list[Row] = await self._db.all(_ALL)
-        self._ids = [row.id for row in rows]
+        self._ids = await self._db.all(_ALL)
         self._read_at = time.monotonic()
 
 

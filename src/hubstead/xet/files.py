@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
 
 import msgspec
 from sqlalchemy import BigInteger, and_, bindparam, delete, select
 
 from hubstead.blobs import BlobKind
 from hubstead.blobs.tables import blobs, repo_blobs
-from hubstead.db import Reader, Row, Tx, adding, any_of, point, scan
+from hubstead.db import Reader, Tx, adding, any_of, point, scan
 from hubstead.ids import now_ms
 from hubstead.xet.hashes import NO_HASH, to_text
 from hubstead.xet.tables import xet_file_xorbs, xet_files
@@ -28,27 +31,84 @@ _COLUMNS = (
     xet_files.c.bytes,
     xet_files.c.terms,
 )
-_BY_NAME = point(select(*_COLUMNS).where(xet_files.c.name == bindparam("which_name")))
+
+
+class _FileRow(NamedTuple):
+    pk: int
+    name: str
+    sha256: str
+    bytes: int
+    terms: builtins.bytes
+
+
+_BY_NAME = point(select(*_COLUMNS).where(xet_files.c.name == bindparam("which_name")), _FileRow)
+
+
+@dataclass(frozen=True, slots=True)
+class _ObjectRow:
+    folded_ms: int | None
+    file: _FileRow | None
+
+    _fields: ClassVar = ("folded_ms", *_FileRow._fields)
+
+    @classmethod
+    def _make(cls, values: Sequence[Any]) -> _ObjectRow:
+        return cls(values[0], None if values[1] is None else _FileRow._make(values[1:]))
+
+
 _OBJECT = point(
     select(blobs.c.folded_ms, *_COLUMNS)
     .outerjoin_from(blobs, xet_files, xet_files.c.sha256 == blobs.c.name)
     .where(blobs.c.kind == BlobKind.LFS.value, blobs.c.name == bindparam("which_name"))
     .order_by(xet_files.c.pk)
-    .limit(1)
+    .limit(1),
+    _ObjectRow,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _NamedObjectRow:
+    object: str
+    found: _ObjectRow
+
+    _fields: ClassVar = ("object", *_ObjectRow._fields)
+
+    @classmethod
+    def _make(cls, values: Sequence[Any]) -> _NamedObjectRow:
+        return cls(values[0], _ObjectRow._make(values[1:]))
+
+
 # The oldest file of the same bytes comes first.
 _OBJECTS = scan(
-    select(blobs.c.folded_ms, blobs.c.name.label("object"), *_COLUMNS)
+    select(blobs.c.name.label("object"), blobs.c.folded_ms, *_COLUMNS)
     .outerjoin_from(blobs, xet_files, xet_files.c.sha256 == blobs.c.name)
     .where(blobs.c.kind == BlobKind.LFS.value, any_of(blobs.c.name, "names"))
-    .order_by(blobs.c.name, xet_files.c.pk)
+    .order_by(blobs.c.name, xet_files.c.pk),
+    _NamedObjectRow,
 )
-_OF_SHA256S = scan(select(*_COLUMNS).where(any_of(xet_files.c.sha256, "names")))
+_OF_SHA256S = scan(select(*_COLUMNS).where(any_of(xet_files.c.sha256, "names")), _FileRow)
 _DROP = scan(delete(xet_files).where(any_of(xet_files.c.pk, "pks")))
+
+
+class _NamedSha256(NamedTuple):
+    name: str
+    sha256: str
+
+
 _SHA256S = scan(
-    select(xet_files.c.name, xet_files.c.sha256).where(any_of(xet_files.c.name, "names"))
+    select(xet_files.c.name, xet_files.c.sha256).where(any_of(xet_files.c.name, "names")),
+    _NamedSha256,
 )
-_PKS = scan(select(xet_files.c.name, xet_files.c.pk).where(any_of(xet_files.c.name, "names")))
+
+
+class _NamedPk(NamedTuple):
+    name: str
+    pk: int
+
+
+_PKS = scan(
+    select(xet_files.c.name, xet_files.c.pk).where(any_of(xet_files.c.name, "names")), _NamedPk
+)
 _ADD = point(
     adding(xet_files, "name", "sha256", "bytes", "terms", "created_ms", "touched_ms")
     # The terms that came first stay: others rely on them.
@@ -58,12 +118,20 @@ _ADD = point(
     )
 )
 _NEED = point(adding(xet_file_xorbs, "file_pk", "xorb_pk").on_conflict_do_nothing())
+
+
+class _Using(NamedTuple):
+    sha256: str
+    terms: bytes
+
+
 _USING = scan(
     select(xet_files.c.sha256, xet_files.c.terms)
     .join_from(xet_file_xorbs, xet_files, xet_files.c.pk == xet_file_xorbs.c.file_pk)
     .where(xet_file_xorbs.c.xorb_pk == bindparam("which_xorb"))
     .order_by(xet_files.c.pk)
-    .limit(_USING_FILES)
+    .limit(_USING_FILES),
+    _Using,
 )
 _USING_OF_REPO = scan(
     select(xet_files.c.sha256, xet_files.c.terms)
@@ -77,8 +145,16 @@ _USING_OF_REPO = scan(
         repo_blobs.c.repo_pk == bindparam("which_repo"),
     )
     .order_by(xet_files.c.pk)
-    .limit(_USING_FILES)
+    .limit(_USING_FILES),
+    _Using,
 )
+
+
+class _Link(NamedTuple):
+    name: str
+    repo_pk: int
+
+
 _COMMITTED = scan(
     select(repo_blobs.c.name, repo_blobs.c.repo_pk)
     .where(
@@ -86,7 +162,8 @@ _COMMITTED = scan(
         repo_blobs.c.committed == 1,
         any_of(repo_blobs.c.name, "names"),
     )
-    .limit(_USING_LINKS)
+    .limit(_USING_LINKS),
+    _Link,
 )
 
 
@@ -125,7 +202,7 @@ async def object_of(db: Reader, sha256: str) -> tuple[bool, XetFile | None] | No
     row = await db.one(_OBJECT, which_name=sha256)
     if row is None:
         return None
-    return row.folded_ms is None, None if row.pk is None else _file(row)
+    return row.folded_ms is None, None if row.file is None else _file(row.file)
 
 
 async def objects_of(db: Reader, sha256s: Sequence[str]) -> dict[str, tuple[bool, XetFile | None]]:
@@ -133,8 +210,8 @@ async def objects_of(db: Reader, sha256s: Sequence[str]) -> dict[str, tuple[bool
     found: dict[str, tuple[bool, XetFile | None]] = {}
     for start in range(0, len(sha256s), _PAGE):
         for row in await db.all(_OBJECTS, names=list(sha256s[start : start + _PAGE])):
-            file = None if row.pk is None else _file(row)
-            found.setdefault(row.object, (row.folded_ms is None, file))
+            file = None if row.found.file is None else _file(row.found.file)
+            found.setdefault(row.object, (row.found.folded_ms is None, file))
     return found
 
 
@@ -153,7 +230,7 @@ async def drop_files(tx: Tx, pks: Sequence[int]) -> None:
         await tx.run(_DROP, pks=list(pks))
 
 
-def _file(row: Row) -> XetFile:
+def _file(row: _FileRow) -> XetFile:
     return XetFile(row.name, row.sha256, row.bytes, Terms.unpack(row.terms))
 
 
@@ -235,7 +312,7 @@ async def users_of(
     return {repo_pk: _merged(found) for repo_pk, found in users.items()}
 
 
-def _ranges(rows: Iterable[Row], raw: bytes) -> list[tuple[int, int]]:
+def _ranges(rows: Iterable[_Using], raw: bytes) -> list[tuple[int, int]]:
     return [found for row in rows for found in Terms.unpack(row.terms).chunks_of(raw)]
 
 

@@ -22,7 +22,8 @@ _USING = point(
     .join_from(xet_file_xorbs, xet_files, xet_files.c.pk == xet_file_xorbs.c.file_pk)
     .where(xet_file_xorbs.c.xorb_pk == bindparam("which_xorb"))
     .order_by(xet_files.c.bytes.desc(), xet_files.c.pk)
-    .limit(_FILES)
+    .limit(_FILES),
+    bytes,
 )
 
 
@@ -32,8 +33,8 @@ async def following(db: Reader, xorb: KnownXorb, chunk: int) -> list[KnownXorb]:
     In order, without ``xorb`` itself, at most ``MOST``. Whoever is told of them must be asked
     for, xorb by xorb.
     """
-    for row in await db.all(_USING, which_xorb=xorb.pk):
-        texts = _after(Terms.unpack(row.terms), to_raw(xorb.name), chunk)
+    for packed in await db.all(_USING, which_xorb=xorb.pk):
+        texts = _after(Terms.unpack(packed), to_raw(xorb.name), chunk)
         if texts is not None:
             found = await find_xorbs(db, texts)
             return [found[text] for text in texts if text in found]

@@ -8,13 +8,14 @@ transaction, which takes it out of quarantine as well.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import BigInteger, bindparam, or_, select, update
 
 from hubstead import blobs
 from hubstead.blobs import BlobKey, BlobKind
-from hubstead.db import Reader, Row, Tx, adding, any_of, point, scan
+from hubstead.db import Reader, Tx, adding, any_of, point, scan
 from hubstead.errors import Unavailable
 from hubstead.ids import now_ms
 from hubstead.settings import Settings
@@ -29,31 +30,82 @@ _CANDIDATES = 8
 _FEW = 8
 _PAGE = 1000
 
+
+class KnownXorb(NamedTuple):
+    """A xorb that exists."""
+
+    pk: int
+    name: str
+    blob: str  # the name of its blob, which no other bytes ever have
+    bytes: int  # as stored
+    unpacked: int
+    chunks: int
+
+    @property
+    def key(self) -> BlobKey:
+        """Its bytes."""
+        return BlobKey(BlobKind.XORB, self.blob)
+
+
 _COLUMNS = (xorbs.c.pk, xorbs.c.name, xorbs.c.blob, xorbs.c.bytes, xorbs.c.unpacked, xorbs.c.chunks)
+
+
+class _XorbRow(NamedTuple):
+    pk: int
+    name: str
+    blob: str
+    bytes: int
+    unpacked: int
+    chunks: int
+    doomed_ms: int | None
+
+
 _BY_NAME = point(
-    select(*_COLUMNS, xorbs.c.doomed_ms).where(xorbs.c.name == bindparam("which_name"))
+    select(*_COLUMNS, xorbs.c.doomed_ms).where(xorbs.c.name == bindparam("which_name")), _XorbRow
 )
 _NAMED = select(*_COLUMNS).where(any_of(xorbs.c.name, "names"))
-_SOME = point(_NAMED)
-_MANY = scan(_NAMED)
+_SOME = point(_NAMED, KnownXorb)
+_MANY = scan(_NAMED, KnownXorb)
+
+
+class _Holding(NamedTuple):
+    pk: int
+    name: str
+    blob: str
+    bytes: int
+    unpacked: int
+    chunks: int
+    position: int
+
+
 _HOLDING = point(
     select(*_COLUMNS, xet_chunks.c.position)
     .join_from(xet_chunks, xorbs, xorbs.c.pk == xet_chunks.c.xorb_pk)
     .where(xet_chunks.c.hash == bindparam("which_hash"))
     .order_by(xorbs.c.pk)
-    .limit(_CANDIDATES)
+    .limit(_CANDIDATES),
+    _Holding,
 )
+
+
+class _Locked(NamedTuple):
+    pk: int
+    blob: str
+
+
 _LOCK = point(
     select(xorbs.c.pk, xorbs.c.blob)
     .where(xorbs.c.name == bindparam("which_name"))
-    .with_for_update(key_share=True)
+    .with_for_update(key_share=True),
+    _Locked,
 )
 # In the order of their numbers, so that two who touch the same xorbs wait and do not deadlock.
 _LOCK_MANY = scan(
     select(xorbs.c.pk, xorbs.c.blob)
     .where(any_of(xorbs.c.blob, "blobs"))
     .order_by(xorbs.c.pk)
-    .with_for_update(key_share=True)
+    .with_for_update(key_share=True),
+    _Locked,
 )
 _TOUCH = scan(
     update(xorbs)
@@ -76,7 +128,8 @@ _ADD = point(
         "touched_ms",
     )
     .on_conflict_do_nothing()
-    .returning(xorbs.c.pk)
+    .returning(xorbs.c.pk),
+    int,
 )
 _REPLACE = point(
     update(xorbs)
@@ -92,7 +145,8 @@ _WAS_SENT = point(
     select(xorb_uploads.c.repo_pk).where(
         xorb_uploads.c.repo_pk == bindparam("repo_pk"),
         xorb_uploads.c.xorb_pk == bindparam("xorb_pk"),
-    )
+    ),
+    int,
 )
 _ADD_CHUNK = point(adding(xet_chunks, "hash", "xorb_pk", "position").on_conflict_do_nothing())
 
@@ -104,22 +158,6 @@ class SentXorb(msgspec.Struct, frozen=True):
     key: BlobKey  # the blob that it became
     index: XorbIndex | None  # None if that was not kept, because the xorb was known
     damaged: str | None = None  # the blob that it replaces, which was found damaged
-
-
-class KnownXorb(msgspec.Struct, frozen=True):
-    """A xorb that exists."""
-
-    pk: int
-    name: str
-    blob: str  # the name of its blob, which no other bytes ever have
-    bytes: int  # as stored
-    unpacked: int
-    chunks: int
-
-    @property
-    def key(self) -> BlobKey:
-        """Its bytes."""
-        return BlobKey(BlobKind.XORB, self.blob)
 
 
 async def find_xorb(db: Reader, name: str) -> KnownXorb | None:
@@ -140,7 +178,7 @@ async def find_xorbs(db: Reader, names: Sequence[str]) -> dict[str, KnownXorb]:
     for start in range(0, len(names), _PAGE):
         page = list(names[start : start + _PAGE])
         rows = await db.all(_SOME if len(page) <= _FEW else _MANY, names=page)
-        found.update((row.name, _known(row)) for row in rows)
+        found.update((xorb.name, xorb) for xorb in rows)
     return found
 
 
@@ -153,7 +191,7 @@ async def holding(db: Reader, chunk: bytes) -> list[tuple[KnownXorb, int]]:
     return [(_known(row), row.position) for row in rows]
 
 
-def _known(row: Row) -> KnownXorb:
+def _known(row: _XorbRow | _Holding) -> KnownXorb:
     return KnownXorb(row.pk, row.name, row.blob, row.bytes, row.unpacked, row.chunks)
 
 
@@ -172,9 +210,9 @@ async def add_xorb(tx: Tx, repo_pk: int, sent: SentXorb, settings: Settings) -> 
     """
     row = await tx.one(_LOCK, which_name=sent.name)
     if row is None and sent.index is not None:
-        row = await _add(tx, sent, sent.index)
-        if row is not None:
-            await tx.run(_SENT, repo_pk=repo_pk, xorb_pk=row.pk)
+        pk = await _add(tx, sent, sent.index)
+        if pk is not None:
+            await tx.run(_SENT, repo_pk=repo_pk, xorb_pk=pk)
             return True
         row = await tx.one(_LOCK, which_name=sent.name)  # somebody else was first
     if row is None:
@@ -202,8 +240,8 @@ async def _replace(tx: Tx, pk: int, old: str, key: BlobKey, index: XorbIndex) ->
     return bool(replaced)
 
 
-async def _add(tx: Tx, sent: SentXorb, index: XorbIndex) -> Row | None:
-    row = await tx.one(
+async def _add(tx: Tx, sent: SentXorb, index: XorbIndex) -> int | None:
+    pk = await tx.one(
         _ADD,
         name=sent.name,
         blob=sent.key.name,
@@ -214,10 +252,10 @@ async def _add(tx: Tx, sent: SentXorb, index: XorbIndex) -> Row | None:
         created_ms=now_ms(),
         touched_ms=now_ms(),
     )
-    if row is not None:
+    if pk is not None:
         await blobs.register(tx, sent.key, index.size)
-        await add_chunks(tx, _eligible(index, row.pk))
-    return row
+        await add_chunks(tx, _eligible(index, pk))
+    return pk
 
 
 def _eligible(index: XorbIndex, xorb_pk: int) -> Iterator[tuple[bytes, int, int]]:

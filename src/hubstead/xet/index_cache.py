@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from sqlalchemy import LargeBinary, func, select
 
@@ -28,6 +29,11 @@ _PLACES = select(
 ).where(any_of(xorbs.c.blob, "blobs"))
 
 
+class _IndexRow(NamedTuple):
+    blob: str
+    entries: bytes
+
+
 class IndexCache:
     """Indexes by the name of the blob, those used last up to a bound.
 
@@ -42,7 +48,8 @@ class IndexCache:
         self._db = db
         self._max_bytes = max_bytes
         self._hashes = hashes
-        self._statements = [kind(_WHOLE if hashes else _PLACES) for kind in (point, scan)]
+        element = _WHOLE if hashes else _PLACES
+        self._statements = [point(element, _IndexRow), scan(element, _IndexRow)]
         self._kept: OrderedDict[str, XorbIndex] = OrderedDict()
         self._bytes = 0
 

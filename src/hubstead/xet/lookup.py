@@ -7,6 +7,7 @@ the answer for a commit stays what it was.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import and_, bindparam, func, select
@@ -27,6 +28,15 @@ _OLDEST = (
     .correlate(repo_blobs)
     .scalar_subquery()
 )
+
+
+class _ObjectRow(NamedTuple):
+    bytes: int
+    committed: int
+    folded_ms: int | None
+    file: str | None
+
+
 _FOUND = point(
     select(repo_blobs.c.bytes, repo_blobs.c.committed, blobs.c.folded_ms, _OLDEST.label("file"))
     .join_from(
@@ -34,17 +44,43 @@ _FOUND = point(
         blobs,
         and_(blobs.c.kind == repo_blobs.c.kind, blobs.c.name == repo_blobs.c.name),
     )
-    .where(_OF_REPO, repo_blobs.c.name == bindparam("which_name"))
+    .where(_OF_REPO, repo_blobs.c.name == bindparam("which_name")),
+    _ObjectRow,
 )
+
+
+class _OldestFile(NamedTuple):
+    sha256: str
+    pk: int
+
+
 _FILES = scan(
     select(xet_files.c.sha256, func.min(xet_files.c.pk).label("pk"))
     .join_from(repo_blobs, xet_files, xet_files.c.sha256 == repo_blobs.c.name)
     .where(_OF_REPO, any_of(repo_blobs.c.name, "names"))
-    .group_by(xet_files.c.sha256)
+    .group_by(xet_files.c.sha256),
+    _OldestFile,
 )
-_NAMES = scan(select(xet_files.c.pk, xet_files.c.name).where(any_of(xet_files.c.pk, "pks")))
+
+
+class _NamedFile(NamedTuple):
+    pk: int
+    name: str
+
+
+_NAMES = scan(
+    select(xet_files.c.pk, xet_files.c.name).where(any_of(xet_files.c.pk, "pks")), _NamedFile
+)
+
+
+class _NamedSha256(NamedTuple):
+    name: str
+    sha256: str
+
+
 _SHA256S = scan(
-    select(xet_files.c.name, xet_files.c.sha256).where(any_of(xet_files.c.name, "names"))
+    select(xet_files.c.name, xet_files.c.sha256).where(any_of(xet_files.c.name, "names")),
+    _NamedSha256,
 )
 
 

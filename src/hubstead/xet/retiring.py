@@ -30,7 +30,7 @@ _has_object = (
 _is_needed = select(xet_file_xorbs.c.file_pk).where(xet_file_xorbs.c.xorb_pk == xorbs.c.pk).exists()
 
 _FORGOTTEN = (~_has_object, xet_files.c.touched_ms < bindparam("before_ms"))
-_FORGOTTEN_FILES = scan(select(xet_files.c.pk).where(*_FORGOTTEN).limit(_PAGE))
+_FORGOTTEN_FILES = scan(select(xet_files.c.pk).where(*_FORGOTTEN).limit(_PAGE), int)
 # Each change asks again, of the row itself: it may have been taken up since it was looked for.
 _FORGET = scan(delete(xet_files).where(any_of(xet_files.c.pk, "pks"), *_FORGOTTEN))
 
@@ -39,7 +39,7 @@ _UNNEEDED = (
     xorbs.c.touched_ms < bindparam("before_ms"),
     ~_is_needed,
 )
-_UNNEEDED_XORBS = scan(select(xorbs.c.pk).where(*_UNNEEDED).limit(_PAGE))
+_UNNEEDED_XORBS = scan(select(xorbs.c.pk).where(*_UNNEEDED).limit(_PAGE), int)
 _DOOM = scan(
     update(xorbs)
     .values(doomed_ms=bindparam("now_ms", type_=BigInteger))
@@ -52,31 +52,30 @@ _OVER = (
     ),
     ~_is_needed,
 )
-_OVER_XORBS = scan(select(xorbs.c.pk).where(*_OVER).limit(_PAGE))
-_DELETE = scan(delete(xorbs).where(any_of(xorbs.c.pk, "pks"), *_OVER).returning(xorbs.c.blob))
+_OVER_XORBS = scan(select(xorbs.c.pk).where(*_OVER).limit(_PAGE), int)
+_DELETE = scan(delete(xorbs).where(any_of(xorbs.c.pk, "pks"), *_OVER).returning(xorbs.c.blob), str)
 
 
 async def forget_files(db: Database) -> int:
     """Forget up to 500 files whose LFS objects are gone; return how many."""
     before = now_ms() - FORGET_AFTER_MS
-    rows = await db.all(_FORGOTTEN_FILES, before_ms=before)
+    pks = await db.all(_FORGOTTEN_FILES, before_ms=before)
 
     async def forget(tx: Tx) -> int:
-        return await tx.run(_FORGET, pks=[row.pk for row in rows], before_ms=before)
+        return await tx.run(_FORGET, pks=pks, before_ms=before)
 
-    return await db.write(forget) if rows else 0
+    return await db.write(forget) if pks else 0
 
 
 async def doom_xorbs(db: Database, settings: Settings) -> int:
     """Put up to 500 xorbs that nobody needs or believes in into quarantine; return how many."""
     before = await unknown_since(db, settings)
-    rows = await db.all(_UNNEEDED_XORBS, before_ms=before)
+    pks = await db.all(_UNNEEDED_XORBS, before_ms=before)
 
     async def doom(tx: Tx) -> int:
-        pks = [row.pk for row in rows]
         return await tx.run(_DOOM, pks=pks, before_ms=before, now_ms=now_ms())
 
-    return await db.write(doom) if rows else 0
+    return await db.write(doom) if pks else 0
 
 
 async def retire_xorbs(db: Database, settings: Settings) -> int:
@@ -85,11 +84,11 @@ async def retire_xorbs(db: Database, settings: Settings) -> int:
         "before_ms": now_ms() - int(settings.xet_quarantine_seconds * 1000),
         "outlived_ms": await outlived_since(db, settings),
     }
-    rows = await db.all(_OVER_XORBS, **when)
+    pks = await db.all(_OVER_XORBS, **when)
 
     async def retire(tx: Tx) -> int:
-        gone = await tx.all(_DELETE, pks=[row.pk for row in rows], **when)
-        await blobs.doom(tx, [BlobKey(BlobKind.XORB, row.blob) for row in gone])
+        gone = await tx.all(_DELETE, pks=pks, **when)
+        await blobs.doom(tx, [BlobKey(BlobKind.XORB, name) for name in gone])
         return len(gone)
 
-    return await db.write(retire) if rows else 0
+    return await db.write(retire) if pks else 0

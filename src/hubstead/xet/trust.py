@@ -23,12 +23,15 @@ SLACK_S = 300.0
 _TOUCH_MS = 3_600_000
 
 _ADD = point(adding(xet_epochs, "id", "created_ms"))
-_NEWEST = point(select(xet_epochs.c.created_ms).order_by(xet_epochs.c.created_ms.desc()).limit(1))
+_NEWEST = point(
+    select(xet_epochs.c.created_ms).order_by(xet_epochs.c.created_ms.desc()).limit(1), int
+)
 _NEWEST_OVER = point(
     select(xet_epochs.c.created_ms)
     .where(xet_epochs.c.created_ms <= bindparam("before_ms"))
     .order_by(xet_epochs.c.created_ms.desc())
-    .limit(1)
+    .limit(1),
+    int,
 )
 
 
@@ -48,7 +51,7 @@ async def add_epoch(tx: Tx) -> str:
     """
     made = secrets.token_hex(8)
     newest = await tx.one(_NEWEST)
-    created_ms = now_ms() if newest is None else max(now_ms(), newest.created_ms + 1)
+    created_ms = now_ms() if newest is None else max(now_ms(), newest + 1)
     await tx.run(_ADD, id=made, created_ms=created_ms)
     return made
 
@@ -85,5 +88,5 @@ async def outlived_since(db: Reader, settings: Settings) -> int:
     it are over; 0 while there is no such epoch.
     """
     over = now_ms() - int(settling_seconds(settings) * 1000)
-    row = await db.one(_NEWEST_OVER, before_ms=over)
-    return 0 if row is None else int(row.created_ms) - staleness_ms(settings)
+    began_ms = await db.one(_NEWEST_OVER, before_ms=over)
+    return 0 if began_ms is None else began_ms - staleness_ms(settings)

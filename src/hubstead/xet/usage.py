@@ -11,14 +11,14 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 from sqlalchemy import and_, bindparam, func, select
 
 from hubstead.blobs import BlobKind
 from hubstead.blobs.tables import blobs, repo_blobs
-from hubstead.db import Reader, Row, any_of, scan
+from hubstead.db import Reader, any_of, scan, total
 from hubstead.xet.hashes import to_raw
 from hubstead.xet.tables import xet_file_xorbs, xet_files, xorbs
 from hubstead.xet.terms import Terms
@@ -54,44 +54,108 @@ _XORBS_OF = scan(
     .join_from(xet_file_xorbs, xet_files, xet_file_xorbs.c.file_pk == xet_files.c.pk)
     .join(repo_blobs, _SAME_FILE)
     .where(_OF_REPO)
-    .order_by(xet_file_xorbs.c.xorb_pk)
+    .order_by(xet_file_xorbs.c.xorb_pk),
+    int,
 )
-_XORBS_OF_ALL = scan(select(xet_file_xorbs.c.xorb_pk).distinct().order_by(xet_file_xorbs.c.xorb_pk))
-_INDEXES = scan(select(xorbs.c.pk, xorbs.c.name, xorbs.c.entries).where(any_of(xorbs.c.pk, "pks")))
+_XORBS_OF_ALL = scan(
+    select(xet_file_xorbs.c.xorb_pk).distinct().order_by(xet_file_xorbs.c.xorb_pk), int
+)
+
+
+class _IndexRow(NamedTuple):
+    pk: int
+    name: str
+    entries: bytes
+
+
+_INDEXES = scan(
+    select(xorbs.c.pk, xorbs.c.name, xorbs.c.entries).where(any_of(xorbs.c.pk, "pks")), _IndexRow
+)
+
+
+class _FileRow(NamedTuple):
+    pk: int
+    sha256: str
+    bytes: int
+
+
 _FILES_IN = scan(
     select(xet_files.c.pk, xet_files.c.sha256, func.length(xet_files.c.terms).label("bytes"))
     .distinct()
     .join_from(xet_file_xorbs, xet_files, xet_file_xorbs.c.file_pk == xet_files.c.pk)
     .where(any_of(xet_file_xorbs.c.xorb_pk, "pks"), xet_files.c.pk > bindparam("after_pk"))
     .order_by(xet_files.c.pk)
-    .limit(bindparam("page"))
+    .limit(bindparam("page")),
+    _FileRow,
 )
-_TERMS = scan(select(xet_files.c.sha256, xet_files.c.terms).where(any_of(xet_files.c.pk, "pks")))
+
+
+class _TermsRow(NamedTuple):
+    sha256: str
+    terms: bytes
+
+
+_TERMS = scan(
+    select(xet_files.c.sha256, xet_files.c.terms).where(any_of(xet_files.c.pk, "pks")), _TermsRow
+)
+
+
+class _Holder(NamedTuple):
+    name: str
+    repo_pk: int
+
+
 _HOLDERS = scan(
     select(repo_blobs.c.name, repo_blobs.c.repo_pk).where(
         _LINKED, any_of(repo_blobs.c.name, "names")
-    )
+    ),
+    _Holder,
 )
+
+
+class _Sums(NamedTuple):
+    files: int
+    bytes: int
+
+
 _LOGICAL = scan(
-    select(func.count().label("files"), func.sum(repo_blobs.c.bytes).label("bytes")).where(
+    select(func.count().label("files"), total(repo_blobs.c.bytes).label("bytes")).where(
         _LINKED, _OF_REPO
-    )
+    ),
+    _Sums,
 )
+
+
+class _SumsOfRepo(NamedTuple):
+    repo_pk: int
+    files: int
+    bytes: int
+
+
 _LOGICAL_OF_ALL = scan(
     select(
         repo_blobs.c.repo_pk,
         func.count().label("files"),
-        func.sum(repo_blobs.c.bytes).label("bytes"),
+        total(repo_blobs.c.bytes).label("bytes"),
     )
     .where(_LINKED)
-    .group_by(repo_blobs.c.repo_pk)
+    .group_by(repo_blobs.c.repo_pk),
+    _SumsOfRepo,
 )
+
+
+class _PlainBlob(NamedTuple):
+    name: str
+    bytes: int
+
+
 _PLAIN_OF = scan(
     select(blobs.c.name, blobs.c.bytes)
     .join_from(repo_blobs, blobs, _SAME_BLOB)
     .where(_LINKED, _OF_REPO, blobs.c.folded_ms.is_(None), blobs.c.name > bindparam("after"))
     .order_by(blobs.c.name)
-    .limit(bindparam("page"))
+    .limit(bindparam("page")),
+    _PlainBlob,
 )
 _PLAIN_OF_ALL = scan(
     select(blobs.c.name, blobs.c.bytes)
@@ -101,7 +165,8 @@ _PLAIN_OF_ALL = scan(
         blobs.c.name > bindparam("after"),
     )
     .order_by(blobs.c.name)
-    .limit(bindparam("page"))
+    .limit(bindparam("page")),
+    _PlainBlob,
 )
 _theirs = xet_files.alias()
 _uses = xet_file_xorbs.alias()
@@ -116,21 +181,42 @@ _FILES_BESIDE = (
     .limit(_EFFORT_FILES)
     .subquery()
 )
-_EFFORT = scan(select(func.count().label("files"), func.sum(_FILES_BESIDE.c.bytes).label("bytes")))
+_EFFORT = scan(
+    select(func.count().label("files"), total(_FILES_BESIDE.c.bytes).label("bytes")), _Sums
+)
+
+
+class _Distinct(NamedTuple):
+    files: int
+    bytes: int
+    plain_bytes: int
+
+
 _DISTINCT = scan(
     select(
         func.count().label("files"),
-        func.sum(blobs.c.bytes).label("bytes"),
-        func.sum(blobs.c.bytes).filter(blobs.c.folded_ms.is_(None)).label("plain_bytes"),
-    ).where(blobs.c.kind == BlobKind.LFS.value, blobs.c.doomed_ms.is_(None))
+        total(blobs.c.bytes).label("bytes"),
+        total(blobs.c.bytes, where=blobs.c.folded_ms.is_(None)).label("plain_bytes"),
+    ).where(blobs.c.kind == BlobKind.LFS.value, blobs.c.doomed_ms.is_(None)),
+    _Distinct,
 )
+
+
+class _XorbSums(NamedTuple):
+    xorbs: int
+    bytes: int
+    unpacked: int
+    index_bytes: int
+
+
 _KEPT_XORBS = scan(
     select(
         func.count().label("xorbs"),
-        func.sum(xorbs.c.bytes).label("bytes"),
-        func.sum(xorbs.c.unpacked).label("unpacked"),
-        func.sum(func.length(xorbs.c.entries)).label("index_bytes"),
-    )
+        total(xorbs.c.bytes).label("bytes"),
+        total(xorbs.c.unpacked).label("unpacked"),
+        total(func.length(xorbs.c.entries)).label("index_bytes"),
+    ),
+    _XorbSums,
 )
 
 
@@ -174,13 +260,12 @@ async def usage_of(
             only with the others is answered as unique: their presence does not show.
         batching: How much is looked at together.
     """
-    logical = await db.one(_LOGICAL, which_pk=repo_pk)
-    assert logical is not None
-    usage = Usage(logical.files, int(logical.bytes or 0))
+    logical = await db.single(_LOGICAL, which_pk=repo_pk)
+    usage = Usage(logical.files, logical.bytes)
     circle = _Circle(db, among, repo_pk)
-    rows = await db.all(_XORBS_OF, which_pk=repo_pk)
-    for start in range(0, len(rows), batching.xorbs):
-        pks = [row.xorb_pk for row in rows[start : start + batching.xorbs]]
+    xorb_pks = await db.all(_XORBS_OF, which_pk=repo_pk)
+    for start in range(0, len(xorb_pks), batching.xorbs):
+        pks = xorb_pks[start : start + batching.xorbs]
         for index, needs in await _needs(db, pks, circle, batching):
             _add(usage, repo_pk, needs, _Sizes(index).of)
     after = ""
@@ -193,11 +278,11 @@ async def usage_of(
 async def usage_of_all(db: Reader, *, batching: Batching = _BATCHING) -> dict[int, Usage]:
     """Return what every repository with LFS files takes, by its number, but not with whom."""
     rows = await db.all(_LOGICAL_OF_ALL)
-    usages = {row.repo_pk: Usage(row.files, int(row.bytes)) for row in rows}
+    usages = {row.repo_pk: Usage(row.files, row.bytes) for row in rows}
     circle = _Circle(db)
-    xorbs = await db.all(_XORBS_OF_ALL)
-    for start in range(0, len(xorbs), batching.xorbs):
-        pks = [row.xorb_pk for row in xorbs[start : start + batching.xorbs]]
+    xorb_pks = await db.all(_XORBS_OF_ALL)
+    for start in range(0, len(xorb_pks), batching.xorbs):
+        pks = xorb_pks[start : start + batching.xorbs]
         for index, needs in await _needs(db, pks, circle, batching):
             _add_all(usages, needs, _Sizes(index).of)
     after = ""
@@ -209,17 +294,15 @@ async def usage_of_all(db: Reader, *, batching: Batching = _BATCHING) -> dict[in
 
 async def hub_usage(db: Reader) -> HubUsage:
     """Return what the whole hub keeps."""
-    files, xorbs = await db.one(_DISTINCT), await db.one(_KEPT_XORBS)
-    assert files is not None
-    assert xorbs is not None
+    files, xorbs = await db.single(_DISTINCT), await db.single(_KEPT_XORBS)
     return HubUsage(
         files=files.files,
-        distinct=int(files.bytes or 0),
-        plain=int(files.plain_bytes or 0),
+        distinct=files.bytes,
+        plain=files.plain_bytes,
         xorbs=xorbs.xorbs,
-        xorb_bytes=int(xorbs.bytes or 0),
-        xorb_unpacked=int(xorbs.unpacked or 0),
-        xorb_index=int(xorbs.index_bytes or 0),
+        xorb_bytes=xorbs.bytes,
+        xorb_unpacked=xorbs.unpacked,
+        xorb_index=xorbs.index_bytes,
     )
 
 
@@ -228,8 +311,7 @@ async def effort(db: Reader, repo_pk: int) -> int:
 
     Of more than a thousand files it counts only so many.
     """
-    row = await db.one(_EFFORT, which_pk=repo_pk)
-    return int(row.bytes or 0) if row else 0
+    return (await db.single(_EFFORT, which_pk=repo_pk)).bytes
 
 
 # -- who needs which chunks -----------------------------------------------------------------
@@ -279,9 +361,9 @@ async def _needs(
     return [(XorbIndex.unpack(row.entries), needs[to_raw(row.name)]) for row in xorbs]
 
 
-def _portions(files: Iterable[Row], terms_bytes: int) -> Iterator[list[Row]]:
+def _portions(files: Iterable[_FileRow], terms_bytes: int) -> Iterator[list[_FileRow]]:
     """Divide files so that the terms of each portion fit into memory."""
-    portion: list[Row] = []
+    portion: list[_FileRow] = []
     weight = 0
     for row in files:
         if portion and weight + row.bytes > terms_bytes:
@@ -294,7 +376,9 @@ def _portions(files: Iterable[Row], terms_bytes: int) -> Iterator[list[Row]]:
 
 
 def _mark(
-    needs: Mapping[bytes, dict[int, int]], files: Iterable[Row], holders: Mapping[str, list[int]]
+    needs: Mapping[bytes, dict[int, int]],
+    files: Iterable[_TermsRow],
+    holders: Mapping[str, list[int]],
 ) -> None:
     for row in files:
         repos = holders.get(row.sha256)
@@ -362,7 +446,7 @@ def _add_all(usages: Mapping[int, Usage], needs: Needs, size: Callable[[int], in
 
 
 async def _add_plain(
-    usages: Mapping[int, Usage], rows: Sequence[Row], circle: _Circle, *, with_whom: bool
+    usages: Mapping[int, Usage], rows: Sequence[_PlainBlob], circle: _Circle, *, with_whom: bool
 ) -> None:
     holders = await circle.holders([row.name for row in rows])
     for row in rows:

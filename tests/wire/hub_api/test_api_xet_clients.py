@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from tests.support.hub import ThreadHub
 from tests.support.person import Person
+from tests.support.rows import reading
 
 HF = str(Path(sys.executable).with_name("hf"))
 
@@ -196,10 +197,9 @@ def test_the_same_bytes_are_not_sent_a_second_time(anna: ClientMachine) -> None:
 def xorb_bytes(hub: ThreadHub) -> int:
     from sqlalchemy import func, select
 
-    from hubstead.db import scan
     from hubstead.xet.tables import xorbs
 
-    row = hub.run(hub.db.one(scan(select(func.sum(xorbs.c.bytes).label("bytes")))))
+    row = hub.run(hub.db.one(reading(select(func.sum(xorbs.c.bytes).label("bytes")))))
     assert row is not None
     return int(row.bytes or 0)
 

@@ -6,8 +6,7 @@ from typing import Literal
 
 from starlette.types import ASGIApp
 
-from hubstead.blobs import BlobKind, held_many
-from hubstead.db import Row
+from hubstead.blobs import BlobKind, LinkedBlob, held_many
 from hubstead.errors import InvalidInput, NotBuilt
 from hubstead.ids import is_sha256
 from hubstead.repos import Right, require
@@ -90,7 +89,7 @@ async def _upload(call: Call, asked: BatchRequest) -> BatchAnswer:
     return BatchAnswer(plan.transfer, [answers[each] for each in asked.objects])
 
 
-def _fault(call: Call, each: AskedObject, held: Row | None) -> ObjectError | None:
+def _fault(call: Call, each: AskedObject, held: LinkedBlob | None) -> ObjectError | None:
     most = call.hub.settings.max_lfs_file_bytes
     if not is_sha256(each.oid):
         return ObjectError(422, "The oid must be a sha256 in 64 lower-case hex digits")

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from hubstead.blobs import BlobKind, held_many, hold_many
-from hubstead.db import Row
+from hubstead.blobs import BlobKind, LinkedBlob, held_many, hold_many
 from hubstead.ids import is_sha256
 from hubstead.wire.http import Call
 from hubstead.wire.lfs.shapes import AskedObject
 
 
-async def kept(call: Call, objects: Sequence[AskedObject]) -> dict[str, Row]:
+async def kept(call: Call, objects: Sequence[AskedObject]) -> dict[str, LinkedBlob]:
     """Return what the repository holds of these by oid, all of it kept for some time from now.
 
     What is damaged in the store is not held: its bytes have to be sent again.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from hubstead.commits import HEADS, all_refs
-from hubstead.db import Row
+from hubstead.commits import HEADS, Ref, all_refs
 from hubstead.ids import ZERO_OID
 from hubstead.wire.http import Call
 from hubstead.wire.smart_http.packets import FLUSH, packet
@@ -14,7 +13,7 @@ from hubstead.wire.smart_http.packets import FLUSH, packet
 class References:
     """What there is to fetch, in git's order; HEAD stands for the default branch."""
 
-    def __init__(self, rows: Iterable[Row], default_branch: str) -> None:
+    def __init__(self, rows: Iterable[Ref], default_branch: str) -> None:
         self.rows = sorted(rows, key=lambda row: row.name.encode())
         self.head = HEADS + default_branch
         self.head_oid = next((row.oid for row in self.rows if row.name == self.head), None)
