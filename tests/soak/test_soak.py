@@ -19,6 +19,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -152,15 +153,16 @@ class Load:
             env=environment,
             text=True,
         )
-        assert process.stdin is not None
-        assert process.stdout is not None
+        sink, lines = process.stdin, process.stdout
+        assert sink is not None
+        assert lines is not None
         source, data = home / "file", os.urandom(1 << 20)
         told = {"endpoint": self.hub.url, "token": self.hub.token, "repo": "admin/chunks"}
 
         def ask(**more: object) -> None:
-            process.stdin.write(json.dumps(told | more) + "\n")
-            process.stdin.flush()
-            said = next(line for line in process.stdout if line.startswith("SAID "))
+            sink.write(json.dumps(told | more) + "\n")
+            sink.flush()
+            said = next(line for line in lines if line.startswith("SAID "))
             assert "error" not in said, said
 
         def step(turn: int) -> None:
@@ -173,7 +175,7 @@ class Load:
             ask(download=f"x{turn % 10}.safetensors", folder=str(copies))
             subprocess.run(["rm", "-rf", str(copies)], check=True)
             if self.stopped.wait(0.5):
-                process.stdin.close()
+                sink.close()
 
         return step
 
@@ -255,7 +257,7 @@ def test_a_hub_takes_no_more_at_the_end_than_in_its_tenth_minute(tmp_path: Path)
         _prepare(hub)
         load = Load(hub, tmp_path)
         for number in range(COMMITTERS):
-            load.repeat("commits", lambda number=number: load.api(number))
+            load.repeat("commits", partial(load.api, number))
         for name, begin in {"pushes": load.git, "lfs": load.lfs, "xet": load.xet}.items():
             load.repeat(name, begin)
         samples, started = [], time.monotonic()
