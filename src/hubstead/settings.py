@@ -212,6 +212,13 @@ class Settings:
         "nobody fetches from; longer while a clone, fetch or push that began before still runs.",
         least=0,
     )
+    update_seconds: float = _lifetime(
+        3600,
+        "How long after the first node of a new release has started on a PostgreSQL database "
+        "nodes of the previous release may go on. Until then nothing is stored in a way that "
+        "they do not understand; after that they must be gone.",
+        least=0,
+    )
     hold_seconds: float = _lifetime(
         7 * 86400, "How long uploaded bytes wait for the commit that links them.", least=0
     )

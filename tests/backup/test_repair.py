@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from hubstead.backup import BackupFolder, Outcome, repair
-from hubstead.blobs import BlobKey, BlobKind, LocalBlobs
+from hubstead.blobs import BlobKey, BlobKind, LocalBlobs, place_of
 from hubstead.blobs.tables import blobs
 from hubstead.commits import Stores
 from hubstead.commits.tables import packs
@@ -41,11 +41,12 @@ def harmed(data: bytes, how: str) -> bytes:
 
 
 async def harm_blob(stores: Stores, key: BlobKey, how: str) -> None:
-    source = await stores.blobs.open(key)
+    place = await place_of(stores.db, key)
+    source = await stores.blobs.open(place)
     data = b"".join([chunk async for chunk in source.chunks()])
-    await stores.blobs.delete(key)
+    await stores.blobs.delete(place)
     if how != "gone":
-        await stores.blobs.put(key, harmed(data, how), Anything())
+        await stores.blobs.put(place, harmed(data, how), Anything())
 
 
 def harm_file(path: Path, how: str) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy import delete, insert, update
 
 from hubstead import jobs
 from hubstead.accounts.tables import accounts
-from hubstead.blobs import BlobKey, BlobKind, LocalBlobs, Sha256Verifier
+from hubstead.blobs import BlobKey, BlobKind, LocalBlobs, Sha256Verifier, place_of
 from hubstead.blobs.layout import blob_path
 from hubstead.blobs.tables import blobs, repo_blobs
 from hubstead.commits import Change, Committed, Message, commit, delete_repository
@@ -97,7 +97,8 @@ async def test_a_lost_pack_is_named(sample: DoctorHub) -> None:
     lost = packs(sample)[0]
     name = lost.stem.removeprefix("pack-")
     if sample.stores.packs_are_blobs:
-        await sample.stores.blobs.delete(BlobKey(BlobKind.PACK, name))
+        place = await place_of(sample.stores.db, BlobKey(BlobKind.PACK, name))
+        await sample.stores.blobs.delete(place)
     else:
         lost.unlink()
     found = await find(sample)

@@ -15,7 +15,7 @@ from tests.support.person import Person
 from tests.support.xet import Cas, a_model, chunks, noise, pass_for
 from tests.support.xet_files import MadeFile, MadeXorb, a_file, a_xorb
 
-from hubstead.blobs import BlobKey, BlobKind, mark_damaged
+from hubstead.blobs import BlobKey, BlobKind, mark_damaged, place_of
 
 DAMAGES = ("gone", "flipped", "cut")
 damaged_in_each_way = pytest.mark.parametrize("damage", DAMAGES)
@@ -48,15 +48,16 @@ class Place:
         store = self.hub.hub.blobs
 
         async def harm() -> None:
-            source = await store.open(key)
+            place = await place_of(self.hub.db, key)
+            source = await store.open(place)
             data = bytearray(b"".join([chunk async for chunk in source.chunks()]))
-            await store.delete(key)
+            await store.delete(place)
             if how == "cut":
                 del data[-1:]
             elif how == "flipped":
                 data[len(data) // 2] ^= 1
             if how != "gone":
-                await store.put(key, bytes(data), Anything())
+                await store.put(place, bytes(data), Anything())
             if how == "flipped":
                 assert await mark_damaged(self.hub.db, key)
 

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from hubstead.blobs import BlobKey, BlobKind, delete_folded
+from hubstead.blobs import BlobKey, BlobKind, delete_folded, place_of
 from hubstead.xet import Converted, Converter, ShardRefused, can_compile, plain_objects
 from tests.support.hub import ThreadHub
 from tests.support.person import Person
@@ -39,7 +39,7 @@ def test_an_object_is_read_as_before_and_its_plain_bytes_go(live_hub: ThreadHub)
     repo = anna.repo()
     content = random.Random(1).randbytes(3_000_001)
     sha256 = upload(anna, repo, "w.bin", content)
-    key = BlobKey(BlobKind.LFS, sha256)
+    key = live_hub.run(place_of(live_hub.db, BlobKey(BlobKind.LFS, sha256)))
     assert sha256 in live_hub.run(listed(live_hub))
     made = convert(live_hub, sha256)
     assert made is not None
@@ -93,7 +93,8 @@ def test_more_than_one_xorb_is_filled(live_hub: ThreadHub) -> None:
 def test_bytes_that_are_spoilt_stay_as_they_are(embedded_hub: ThreadHub) -> None:
     anna = embedded_hub.user()
     sha256 = upload(anna, anna.repo(), "w.bin", random.Random(4).randbytes(300_000))
-    blob = embedded_hub.run(embedded_hub.hub.blobs.open(BlobKey(BlobKind.LFS, sha256)))
+    place = embedded_hub.run(place_of(embedded_hub.db, BlobKey(BlobKind.LFS, sha256)))
+    blob = embedded_hub.run(embedded_hub.hub.blobs.open(place))
     assert blob.path is not None
     blob.path.chmod(0o600)
     with blob.path.open("r+b") as file:

@@ -8,18 +8,29 @@ from collections.abc import Iterator
 import msgspec
 
 from hubstead.backup.manifest import Amount
-from hubstead.blobs import BlobKey, BlobKind, PackVerifier, Sha256Verifier, Verifier
+from hubstead.blobs import (
+    BlobKey,
+    BlobKind,
+    PackVerifier,
+    Sha256Verifier,
+    StoredKey,
+    Verifier,
+    stored_key,
+)
 from hubstead.errors import BlobCorrupt
 from hubstead.xet import XorbReceiver, XorbRefused
 
 # Packs first: folding a repository's packs may take old ones away.
-_PACKS = "SELECT name, max(bytes) FROM pack GROUP BY name"
+_PACKS = (
+    "SELECT pack.name, max(pack.bytes), max(blob.stored) FROM pack"
+    " LEFT JOIN blob ON blob.kind = 'pack' AND blob.name = pack.name GROUP BY pack.name"
+)
 _XORBS = (
     "SELECT blob.name, blob.bytes, xorb.name, xorb.entries FROM blob"
     " LEFT JOIN xorb ON xorb.blob = blob.name WHERE blob.kind = 'xorb'"
 )
 # What room ``xet`` puts together has no bytes of its own.
-_LFS = "SELECT name, bytes FROM blob WHERE kind = 'lfs' AND folded_ms IS NULL"
+_LFS = "SELECT name, bytes, stored FROM blob WHERE kind = 'lfs' AND folded_ms IS NULL"
 #: The same without what tells them: cheap to read.
 _BRIEFLY = (
     "SELECT 'pack' AS kind, name, max(bytes) AS bytes FROM pack GROUP BY name"
@@ -32,7 +43,8 @@ _HOMES = "SELECT repo.id FROM pack JOIN repo ON repo.pk = pack.repo_pk WHERE pac
 class Need(msgspec.Struct, frozen=True):
     """One blob that rows name."""
 
-    key: BlobKey
+    key: BlobKey  # its name, also in the folder of a backup
+    place: StoredKey  # where a hub has it
     size: int
     xorb: str | None = None  # its hash string
     entries: bytes = b""  # and its index
@@ -97,12 +109,15 @@ class XorbVerifier:
 
 def needs(rows: sqlite3.Connection) -> Iterator[Need]:
     """Yield every blob that the rows of a snapshot need, each once."""
-    for name, size in rows.execute(_PACKS):
-        yield Need(BlobKey(BlobKind.PACK, name), size)
+    for name, size, stored in rows.execute(_PACKS):
+        key = BlobKey(BlobKind.PACK, name)
+        yield Need(key, stored_key(key, stored), size)
     for name, size, xorb, entries in rows.execute(_XORBS):
-        yield Need(BlobKey(BlobKind.XORB, name), size, xorb, entries or b"")
-    for name, size in rows.execute(_LFS):
-        yield Need(BlobKey(BlobKind.LFS, name), size)
+        key = BlobKey(BlobKind.XORB, name)
+        yield Need(key, key, size, xorb, entries or b"")
+    for name, size, stored in rows.execute(_LFS):
+        key = BlobKey(BlobKind.LFS, name)
+        yield Need(key, stored_key(key, stored), size)
 
 
 def listed(rows: sqlite3.Connection) -> Iterator[tuple[str, str, int]]:

@@ -21,6 +21,10 @@ from hubstead.blobs import (
     PackVerifier,
     damaged_blobs,
     mark_damaged,
+    new_place,
+    places_of,
+    replace_bytes,
+    stored_key,
     unmark_damaged,
 )
 from hubstead.blobs.tables import blobs
@@ -47,6 +51,7 @@ class _Blob(NamedTuple):
     name: str
     bytes: int
     damaged_ms: int | None
+    stored: str | None
 
 
 class _Xorb(NamedTuple):
@@ -61,7 +66,7 @@ class _PackFile(NamedTuple):
 
 
 _BLOBS = scan(
-    select(blobs.c.kind, blobs.c.name, blobs.c.bytes, blobs.c.damaged_ms)
+    select(blobs.c.kind, blobs.c.name, blobs.c.bytes, blobs.c.damaged_ms, blobs.c.stored)
     .where(blobs.c.folded_ms.is_(None), or_(blobs.c.doomed_ms.is_(None), blobs.c.doomed_ms != 0))
     .order_by(blobs.c.kind, blobs.c.name),
     _Blob,
@@ -110,7 +115,7 @@ async def repair(
 
 
 async def _repair_blob(stores: Stores, backup: BackupFolder | None, row: _Blob) -> Outcome | None:
-    need, origin = await _need(stores, row), StoreOrigin(stores.blobs)
+    need, origin = await _need(stores, row), StoreOrigin(stores.blobs, at_place=True)
     fault = await judge(origin, need)
     if fault is None:
         if row.damaged_ms is None:
@@ -125,10 +130,14 @@ async def _repair_blob(stores: Stores, backup: BackupFolder | None, row: _Blob) 
     if lacking is not None:
         return _lost(need, fault, "the backup has not its right bytes either")
     path = (await source.open(need.key)).path
-    await stores.blobs.put_file(need.key, path, need.verifier(), replace=True)
-    fault = await judge(origin, need)
+    place = await new_place(stores.db, need.key, stores.settings)
+    await stores.blobs.put_file(place, path, need.verifier(), replace=True)
+    fault = await judge(origin, msgspec.structs.replace(need, place=place))
     if fault is not None:
         return _lost(need, fault, "what was put back did not come out right: look at the disk")
+    await stores.db.write(
+        lambda tx: replace_bytes(tx, need.key, need.size, old=need.place, new=place)
+    )
     await unmark_damaged(stores.db, need.key)
     return Outcome(f"blob {need.key}", "it was put back from the backup and read again", whole=True)
 
@@ -145,8 +154,8 @@ async def _need(stores: Stores, row: _Blob) -> Need:
     if key.kind is BlobKind.XORB:
         xorb = await stores.db.one(_XORB, which_blob=row.name)
     if xorb is None:
-        return Need(key, row.bytes)
-    return Need(key, row.bytes, xorb.name, bytes(xorb.entries))
+        return Need(key, stored_key(key, row.stored), row.bytes)
+    return Need(key, key, row.bytes, xorb.name, bytes(xorb.entries))
 
 
 # -- packs in the folders of git ------------------------------------------------------------------
@@ -189,12 +198,14 @@ async def _copy_of(
         if other.name == row.name and await asyncio.to_thread(_is_pack, path, row.name):
             return path
     key = BlobKey(BlobKind.PACK, row.name)
-    sources = [stores.blobs] if stores.packs_are_blobs else []
-    for store in [*sources, *([backup.blobs()] if backup else [])]:
+    at = (await places_of(stores.db, key.kind, [key.name])).get(key.name, key)
+    need = Need(key, at, row.bytes)
+    sources = [StoreOrigin(stores.blobs, at_place=True)] if stores.packs_are_blobs else []
+    for source in [*sources, *([StoreOrigin(backup.blobs())] if backup else [])]:
         path = place / "copy.pack"
         try:
             with path.open("wb") as file:
-                await StoreOrigin(store).pour(Need(key, row.bytes), file.write)
+                await source.pour(need, file.write)
         except BlobNotFound:
             continue
         if await asyncio.to_thread(_is_pack, path, row.name):

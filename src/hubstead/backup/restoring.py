@@ -202,7 +202,7 @@ class _Bytes:
                 repo_ids = homes(self._rows, need.key.name)
                 await asyncio.to_thread(self._install, need.key.name, path, repo_ids)
             else:
-                await self._stores.blobs.put_file(need.key, path, need.verifier())
+                await self._stores.blobs.put_file(need.place, path, need.verifier())
         except BlobCorrupt as error:
             self._faults.append(f"{need.key}: {error.message}")
         self._progress.add(need.size)

@@ -35,14 +35,15 @@ class Origin(Protocol):
 
 
 class StoreOrigin:
-    """A store of blobs: a hub's, or the folder of a backup."""
+    """The folder of a backup, or the store of a hub, where each blob lies at its place."""
 
-    def __init__(self, store: BlobStore) -> None:
+    def __init__(self, store: BlobStore, *, at_place: bool = False) -> None:
         self._store = store
+        self._at_place = at_place
 
     async def pour(self, need: Need, take: Take) -> None:
         """See ``Origin.pour``."""
-        blob = await self._store.open(need.key)
+        blob = await self._store.open(need.place if self._at_place else need.key)
         if blob.path is not None:
             await asyncio.to_thread(pour_file, blob.path, take)
             return
@@ -56,7 +57,7 @@ class HubOrigin:
     def __init__(self, stores: Stores, rows: sqlite3.Connection) -> None:
         self._stores = stores
         self._rows = rows
-        self._blobs = StoreOrigin(stores.blobs)
+        self._blobs = StoreOrigin(stores.blobs, at_place=True)
 
     async def pour(self, need: Need, take: Take) -> None:
         """See ``Origin.pour``."""

@@ -23,7 +23,7 @@ from hubstead.commits import Stores
 from hubstead.doctor import Patient, Severity, examine
 
 #: What a restored hub has of its own.
-_ITS_OWN = ("xet_epoch", "deletion_pause")
+_ITS_OWN = ("xet_epoch", "deletion_pause", "storage_change")
 _MODULUS = 1 << 256
 
 

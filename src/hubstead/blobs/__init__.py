@@ -19,7 +19,7 @@ from hubstead.blobs.interface import (
     PartWriter,
     Stored,
 )
-from hubstead.blobs.keys import MAX_PARTS, BlobKey, BlobKind
+from hubstead.blobs.keys import MAX_PARTS, BlobKey, BlobKind, StoredKey, parse_stored, stored_key
 from hubstead.blobs.links import (
     LfsFile,
     Link,
@@ -46,7 +46,16 @@ from hubstead.blobs.memory import MemoryBlobs
 from hubstead.blobs.node_cache import NodeCache
 from hubstead.blobs.opening import open_blobs
 from hubstead.blobs.s3_options import S3Options
-from hubstead.blobs.strays import doom_unregistered
+from hubstead.blobs.stored_names import (
+    doom_stored,
+    new_place,
+    open_blob,
+    open_stored,
+    place_of,
+    places_of,
+    replace_bytes,
+)
+from hubstead.blobs.strays import doom_unregistered, stored_rows
 from hubstead.blobs.uploads import Upload, begin_upload, drop_expired
 from hubstead.blobs.verifiers import PackVerifier, Sha256Verifier, Verifier
 
@@ -72,6 +81,7 @@ __all__ = [
     "S3Options",
     "Sha256Verifier",
     "Stored",
+    "StoredKey",
     "Upload",
     "Verifier",
     "accept_files",
@@ -81,6 +91,7 @@ __all__ = [
     "delete_doomed",
     "delete_folded",
     "doom",
+    "doom_stored",
     "doom_unregistered",
     "drop_expired",
     "end_holds",
@@ -98,10 +109,19 @@ __all__ = [
     "make_folder",
     "mark_damaged",
     "may_delete",
+    "new_place",
+    "open_blob",
     "open_blobs",
+    "open_stored",
+    "parse_stored",
     "pause_deletion",
+    "place_of",
+    "places_of",
     "register",
+    "replace_bytes",
     "resume_deletion",
+    "stored_key",
+    "stored_rows",
     "sync_folder",
     "unlink",
     "unlink_all",

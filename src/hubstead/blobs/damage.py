@@ -14,7 +14,7 @@ from typing import NamedTuple
 from sqlalchemy import BigInteger, bindparam, select, update
 
 from hubstead.blobs.interface import BlobStore
-from hubstead.blobs.keys import BlobKey, BlobKind
+from hubstead.blobs.keys import BlobKey, BlobKind, stored_key
 from hubstead.blobs.tables import blobs
 from hubstead.db import Database, Reader, Tx, any_of, point, scan
 from hubstead.ids import now_ms
@@ -29,12 +29,13 @@ class _Kept(NamedTuple):
     bytes: int
     folded_ms: int | None
     damaged_ms: int | None
+    stored: str | None
 
 
 _KEPT = scan(
-    select(blobs.c.name, blobs.c.bytes, blobs.c.folded_ms, blobs.c.damaged_ms).where(
-        blobs.c.kind == bindparam("which_kind"), any_of(blobs.c.name, "names")
-    ),
+    select(
+        blobs.c.name, blobs.c.bytes, blobs.c.folded_ms, blobs.c.damaged_ms, blobs.c.stored
+    ).where(blobs.c.kind == bindparam("which_kind"), any_of(blobs.c.name, "names")),
     _Kept,
 )
 _WHICH = (blobs.c.kind == bindparam("which_kind"), blobs.c.name == bindparam("which_name"))
@@ -78,7 +79,7 @@ async def _unlike_rows(store: BlobStore, kind: BlobKind, rows: Sequence[_Kept]) 
 
     async def differs(row: _Kept) -> bool:
         async with places:
-            return await store.size(BlobKey(kind, row.name)) != row.bytes
+            return await store.size(stored_key(BlobKey(kind, row.name), row.stored)) != row.bytes
 
     answers = await asyncio.gather(*map(differs, rows))
     return {row.name for row, differing in zip(rows, answers, strict=True) if differing}

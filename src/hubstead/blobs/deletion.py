@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from sqlalchemy import BigInteger, and_, bindparam, delete, not_, or_, select, update
 
 from hubstead.blobs.interface import BlobStore
-from hubstead.blobs.keys import BlobKey, BlobKind
-from hubstead.blobs.links import CONDEMNED
-from hubstead.blobs.tables import blobs, deletion_pauses, repo_blobs
+from hubstead.blobs.keys import BlobKey, BlobKind, StoredKey, stored_key
+from hubstead.blobs.tables import CONDEMNED, blobs, deletion_pauses, repo_blobs
 from hubstead.db import Database, Reader, Tx, adding, point, scan
 from hubstead.ids import now_ms
 
 #: How many blobs are deleted at a time, and how many seconds that may take: whoever does a job
-#: has lost it to another node after thirty, and must not delete what was uploaded again since.
+#: has lost it to another node after thirty.
 BATCH = 200
 PATIENCE_S = 20.0
 #: This row is no pause: everybody who pauses or deletes locks it first, so that they see each
@@ -50,10 +49,11 @@ _linked = (
 class _Blob(NamedTuple):
     kind: str
     name: str
+    stored: str | None
 
 
 _DOOMED = (
-    select(blobs.c.kind, blobs.c.name)
+    select(blobs.c.kind, blobs.c.name, blobs.c.stored)
     .where(blobs.c.doomed_ms < bindparam("before_ms"), not_(_linked))
     .limit(BATCH)
     .with_for_update(skip_locked=True)
@@ -115,11 +115,12 @@ async def delete_doomed(
     """Delete blobs (of one kind) doomed for ``grace_ms``, unless paused; return how many.
 
     The name is condemned first, then the bytes go, then the row: a crash in between is finished
-    by the next call, and nobody can link a blob whose bytes may be gone.
+    by the next call, and nobody can link a blob whose bytes may be gone. A request to the store
+    that arrives after all that destroys nothing: bytes that come again get another stored name.
     """
     before = now_ms() - grace_ms
 
-    async def condemn(tx: Tx) -> list[BlobKey]:
+    async def condemn(tx: Tx) -> list[_Doomed]:
         if not await may_delete(tx):
             return []
         if kind is None:
@@ -128,18 +129,24 @@ async def delete_doomed(
             rows = await tx.all(_CONDEMN_KIND, before_ms=before, which_kind=kind.value)
         for row in rows:
             await tx.run(_MARK, which_kind=row.kind, which_name=row.name)
-        return [BlobKey(BlobKind(row.kind), row.name) for row in rows]
+        keys = [BlobKey(BlobKind(row.kind), row.name) for row in rows]
+        return [(key, stored_key(key, row.stored)) for key, row in zip(keys, rows, strict=True)]
 
     deadline = time.monotonic() + PATIENCE_S
     return await _delete(db, store, await db.write(condemn), deadline)
 
 
-async def _delete(db: Database, store: BlobStore, keys: Sequence[BlobKey], deadline: float) -> int:
+_Doomed: TypeAlias = tuple[BlobKey, StoredKey]
+
+
+async def _delete(
+    db: Database, store: BlobStore, doomed: Sequence[_Doomed], deadline: float
+) -> int:
     gone = []
-    for key in keys:
+    for key, place in doomed:
         if time.monotonic() > deadline:
             break
-        await store.delete(key)
+        await store.delete(place)
         gone.append({"which_kind": key.kind.value, "which_name": key.name})
 
     async def forget(tx: Tx) -> None:

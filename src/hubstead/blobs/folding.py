@@ -1,6 +1,6 @@
 """LFS objects that need no bytes of their own, because room ``xet`` can put them together.
 
-``folded_ms`` of their row says so: 0 if there are no bytes under their name, or since when
+``folded_ms`` of their row says so: 0 if there are no bytes of their own, or since when
 those that there may be have not been needed. A reader who finds it set asks room ``xet``, one who
 looked just before finds the bytes for the grace period. So deleting them needs no more care than
 that, also beside somebody who uploads them again: the row stays folded.
@@ -16,9 +16,8 @@ from sqlalchemy import BigInteger, bindparam, or_, select, update
 
 from hubstead.blobs.deletion import BATCH, PATIENCE_S, may_delete
 from hubstead.blobs.interface import BlobStore
-from hubstead.blobs.keys import BlobKey, BlobKind
-from hubstead.blobs.links import CONDEMNED
-from hubstead.blobs.tables import blobs, holds, repo_blobs
+from hubstead.blobs.keys import BlobKey, BlobKind, stored_key
+from hubstead.blobs.tables import CONDEMNED, blobs, holds, repo_blobs
 from hubstead.db import Database, Tx, adding, any_of, point, scan
 from hubstead.errors import Unavailable
 from hubstead.ids import now_ms
@@ -64,10 +63,11 @@ _FOLD = scan(
 class _Folded(NamedTuple):
     name: str
     folded_ms: int
+    stored: str | None
 
 
 _FOLDED = scan(
-    select(blobs.c.name, blobs.c.folded_ms)
+    select(blobs.c.name, blobs.c.folded_ms, blobs.c.stored)
     .where(
         blobs.c.folded_ms > 0,
         blobs.c.folded_ms < bindparam("before_ms"),
@@ -149,7 +149,7 @@ async def delete_folded(db: Database, store: BlobStore, *, grace_ms: int) -> int
     for row in await db.write(find):
         if time.monotonic() > deadline:
             break
-        await store.delete(BlobKey(BlobKind.LFS, row.name))
+        await store.delete(stored_key(BlobKey(BlobKind.LFS, row.name), row.stored))
         bare.append({"which_name": row.name, "seen_ms": row.folded_ms})
 
     async def note(tx: Tx) -> None:

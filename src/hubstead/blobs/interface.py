@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from hubstead.blobs.keys import BlobKey, BlobKind
+from hubstead.blobs.keys import BlobKey, BlobKind, StoredKey
 from hubstead.blobs.verifiers import Verifier
 
 
@@ -27,7 +27,7 @@ class PartInfo:
 class Stored:
     """A blob found by listing."""
 
-    key: BlobKey
+    key: StoredKey
     size: int
     modified_ms: int
 
@@ -119,7 +119,10 @@ class Blob(Protocol):
 
 
 class BlobStore(Protocol):
-    """Blobs by kind and name. Deleting and sweeping apart, nothing here ever takes bytes away.
+    """Blobs by kind and stored name. Only deleting and sweeping ever take bytes away.
+
+    A store knows stored names only: which blob lies under which, the blob's row says
+    (`place_of`).
 
     Besides the errors named below, every method may raise `Unavailable` (the store does not
     answer, or not sensibly; try again later) and every one that writes `StorageFull`.
@@ -129,7 +132,7 @@ class BlobStore(Protocol):
     gives_paths: bool
 
     def writer(
-        self, key: BlobKey, verify: Verifier, *, size: int | None = None, replace: bool = False
+        self, key: StoredKey, verify: Verifier, *, size: int | None = None, replace: bool = False
     ) -> BlobWriter:
         """Start a blob.
 
@@ -142,17 +145,17 @@ class BlobStore(Protocol):
         """
         ...
 
-    async def put(self, key: BlobKey, data: bytes, verify: Verifier) -> int:
+    async def put(self, key: StoredKey, data: bytes, verify: Verifier) -> int:
         """Store ``data`` as `BlobWriter` would; return its size."""
         ...
 
     async def put_file(
-        self, key: BlobKey, path: Path, verify: Verifier, *, replace: bool = False
+        self, key: StoredKey, path: Path, verify: Verifier, *, replace: bool = False
     ) -> int:
         """Store a copy of the file ``path`` as `BlobWriter` would; return its size."""
         ...
 
-    async def open(self, key: BlobKey) -> Blob:
+    async def open(self, key: StoredKey) -> Blob:
         """Find a blob to send it.
 
         Raises:
@@ -160,17 +163,17 @@ class BlobStore(Protocol):
         """
         ...
 
-    async def size(self, key: BlobKey) -> int | None:
+    async def size(self, key: StoredKey) -> int | None:
         """Return the size in bytes, or None if there is no such blob."""
         ...
 
-    async def delete(self, key: BlobKey) -> bool:
+    async def delete(self, key: StoredKey) -> bool:
         """Remove a blob; return whether there was one. Stores that cannot tell say True."""
         ...
 
     async def url(
         self,
-        key: BlobKey,
+        key: StoredKey,
         *,
         expires_s: int,
         filename: str | None = None,
@@ -201,7 +204,7 @@ class BlobStore(Protocol):
         """
         ...
 
-    async def adopt(self, upload_id: str, key: BlobKey, verify: Verifier) -> int:
+    async def adopt(self, upload_id: str, key: StoredKey, verify: Verifier) -> int:
         """Make a blob of an object sent by a `direct_upload`; return its size.
 
         The object is read once and through, so ``verify`` may keep what it learns; the bytes
@@ -246,12 +249,21 @@ class BlobStore(Protocol):
         *,
         size: int,
         replace: bool = False,
-    ) -> int:
-        """Make a blob of the parts ``numbers``, in that order; return its size.
+        place: StoredKey | None = None,
+    ) -> StoredKey:
+        """Make a blob of the parts ``numbers``, in that order; return where it lies.
 
         The bytes are checked as a whole before the blob is visible. Repeating it after success
-        succeeds; so does another store's success with the same key, whose bytes stay, but for
-        ``replace`` (see `writer`).
+        succeeds, and returns where the first success put the blob.
+
+        Args:
+            upload: The id of the upload.
+            numbers: Its parts.
+            key: The blob that they are together.
+            verify: What judges the bytes.
+            size: How many there are.
+            replace: See `writer`.
+            place: Where to store them; under the blob's own name if None.
 
         Raises:
             InvalidInput: if a part is missing, or the parts do not add up to ``size`` bytes.

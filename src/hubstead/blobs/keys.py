@@ -1,8 +1,14 @@
-"""The name of a blob: its kind, and the digest that the kind goes by."""
+"""The names of a blob: the digest that its kind goes by, and the name under which it is stored.
+
+A stored name is used once. Bytes that come anew get a new one, made by chance, so a request to
+delete the old ones destroys nothing, however late it arrives. The row of the blob leads from the
+digest to the stored name.
+"""
 
 from __future__ import annotations
 
 import re
+import secrets
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -13,6 +19,8 @@ _UPLOAD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 #: As many parts as S3 takes.
 MAX_PARTS = 10_000
+#: The length of a stored name.
+STORED_CHARS = 48
 
 
 class BlobKind(StrEnum):
@@ -29,25 +37,69 @@ class BlobKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class BlobKey:
-    """Which blob: ``lfs`` by sha256, ``xorb`` by Merkle hash, ``pack`` by git's name for it.
+class StoredKey:
+    """Where bytes are stored: under a name made by chance, 48 lower-case hex digits.
+
+    No kind is named by a digest of this length, so a release that knows digests only takes such
+    an object for nothing of its own and leaves it alone.
 
     Raises:
-        InvalidInput: if no blob of the kind can have the name.
+        InvalidInput: if no stored object of the kind can have the name.
     """
 
     kind: BlobKind
     name: str
 
     def __post_init__(self) -> None:
-        if len(self.name) != self.kind.name_chars or not _HEX.fullmatch(self.name):
-            raise InvalidInput(
-                reason=f"the name of a {self.kind} object is {self.kind.name_chars} "
-                f"lower-case hex digits, not {self.name[:80]!r}"
-            )
+        _check_name(self.kind, self.name, STORED_CHARS)
 
     def __str__(self) -> str:
         return f"{self.kind}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class BlobKey(StoredKey):
+    """Which blob: ``lfs`` by sha256, ``xorb`` by Merkle hash, ``pack`` by git's name for it.
+
+    It is a stored key as well: of what earlier releases stored under the digest, and of xorbs,
+    whose blobs are named by chance anyway.
+
+    Raises:
+        InvalidInput: if no blob of the kind can have the name.
+    """
+
+    def __post_init__(self) -> None:
+        _check_name(self.kind, self.name, self.kind.name_chars)
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.name}"
+
+
+def new_stored_key(kind: BlobKind) -> StoredKey:
+    """Return a stored key that was never used and never will be again."""
+    return StoredKey(kind, secrets.token_hex(STORED_CHARS // 2))
+
+
+def parse_stored(kind: BlobKind, name: str) -> StoredKey:
+    """Return the key of what is stored under a name.
+
+    Raises:
+        InvalidInput: if nothing of the kind can be stored under the name.
+    """
+    return StoredKey(kind, name) if len(name) == STORED_CHARS else BlobKey(kind, name)
+
+
+def stored_key(key: BlobKey, stored: str | None) -> StoredKey:
+    """Return where a blob lies, given the column ``stored`` of its row."""
+    return key if stored is None else parse_stored(key.kind, stored)
+
+
+def _check_name(kind: BlobKind, name: str, chars: int) -> None:
+    if len(name) != chars or not _HEX.fullmatch(name):
+        raise InvalidInput(
+            reason=f"the name of a {kind} object is {chars} lower-case hex digits, "
+            f"not {name[:80]!r}"
+        )
 
 
 def check_upload(upload: str) -> str:

@@ -15,11 +15,13 @@ its own name are not needed (``folding.py``).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import (
     BigInteger,
+    Text,
     and_,
     bindparam,
     case,
@@ -28,6 +30,7 @@ from sqlalchemy import (
     func,
     literal_column,
     not_,
+    null,
     or_,
     select,
     update,
@@ -35,37 +38,44 @@ from sqlalchemy import (
 
 from hubstead.blobs.damage import damaged_blobs
 from hubstead.blobs.interface import BlobStore
-from hubstead.blobs.keys import BlobKey, BlobKind
-from hubstead.blobs.tables import blobs, holds, repo_blobs, uploads
+from hubstead.blobs.keys import BlobKey, BlobKind, StoredKey, stored_key
+from hubstead.blobs.stored_names import doom_stored, replace_bytes, take_back
+from hubstead.blobs.tables import CONDEMNED, blobs, holds, repo_blobs, uploads
 from hubstead.db import Database, Reader, Tx, adding, any_of, insert, point, scan
-from hubstead.errors import BlobMissing, Unavailable
+from hubstead.errors import BlobMissing, HubError, Unavailable
 from hubstead.ids import now_ms
 
 #: How many holds are ended at a time.
 BATCH = 200
-CONDEMNED = 0
 
 
-class _Registered(NamedTuple):
+class _Added(NamedTuple):
     bytes: int
     folded_ms: int | None
+    stored: str | None
 
 
-#: Bytes came: if they were not needed, that is since now. Else nothing would remove them.
+#: Bytes came. If they are not needed and lie under the blob's own name, where `delete_folded`
+#: looks, that is since now: else nothing would remove them.
 _ADD = point(
-    adding(blobs, "kind", "name", "bytes", "created_ms")
+    adding(blobs, "kind", "name", "bytes", "created_ms", "stored")
     .on_conflict_do_update(
         index_elements=["kind", "name"],
         set_={
             "doomed_ms": None,
             "folded_ms": case(
-                (blobs.c.folded_ms.is_not(None), bindparam("created_ms", type_=BigInteger))
+                (blobs.c.folded_ms.is_(None), cast(null(), BigInteger)),
+                (
+                    cast(bindparam("stored"), Text).is_(None),
+                    bindparam("created_ms", type_=BigInteger),
+                ),
+                else_=blobs.c.folded_ms,
             ),
         },
         where=or_(blobs.c.doomed_ms.is_(None), blobs.c.doomed_ms != CONDEMNED),
     )
-    .returning(blobs.c.bytes, blobs.c.folded_ms),
-    _Registered,
+    .returning(blobs.c.bytes, blobs.c.folded_ms, blobs.c.stored),
+    _Added,
 )
 _WHOLE = point(
     update(blobs)
@@ -338,12 +348,15 @@ async def accept_upload(
     *,
     pusher_pk: int | None,
     hold_ms: int,
+    place: StoredKey | None = None,
     upload_id: str | None = None,
     replaced: bool = False,
 ) -> None:
     """Note that the bytes of a blob, which are in the store, were uploaded to a repository.
 
-    Nothing is acknowledged while what the store has is damaged.
+    Nothing is acknowledged while what the store has is damaged. If the blob has bytes already
+    these stay, and those that came are deleted; but if the store has lost them, or has not all of
+    them, those that came take their place.
 
     Args:
         db: The database.
@@ -353,6 +366,7 @@ async def accept_upload(
         size: Its bytes.
         pusher_pk: Who uploaded it.
         hold_ms: How long it is kept for the commit that names it.
+        place: Where they were stored (`new_place`); under the blob's own name if None.
         upload_id: The upload in parts that this completes, which nobody takes up again.
         replaced: The bytes took the place of damaged ones, or of xorbs that are: the blob is
             whole again, and plain.
@@ -362,8 +376,10 @@ async def accept_upload(
         Conflict: the repository is gone.
     """
 
-    async def add(tx: Tx) -> int | None:
-        folded_ms = await register(tx, key, size)
+    came = place or key
+
+    async def add(tx: Tx) -> _Registered:
+        found = await _register(tx, key, size, came)
         await _link(tx, repo_pk, Link(key, size), pusher_pk, committed=0)
         await tx.run(
             _HOLD, repo_pk=repo_pk, kind=key.kind.value, name=key.name, until_ms=now_ms() + hold_ms
@@ -371,15 +387,42 @@ async def accept_upload(
         if upload_id is not None:
             await tx.run(_END_UPLOAD, which_upload=upload_id)
         if replaced:
+            if found.place != came:
+                await replace_bytes(tx, key, size, old=found.place, new=came)
             await tx.run(_WHOLE, which_kind=key.kind.value, which_name=key.name, size=size)
-            return None
-        return folded_ms
+            return _Registered(came, None)
+        return found
 
-    if await db.write(add) is not None:
-        return  # nobody reads the bytes that came
-    # The writer may have met older bytes, kept those, and lost them to `delete_doomed` before
-    # our row protected them. From the row on nobody deletes, so looking now is enough.
-    if await store.size(key) is None:
+    found = await db.write(add)
+    if found.place == came:
+        if found.folded_ms is None:
+            await _check_stored(db, store, repo_pk, key, came)
+        return
+    # From the row on nobody deletes what it names, so looking now is enough.
+    if found.folded_ms is None and await damaged_blobs(db, store, key.kind, [key.name]):
+
+        async def mend(tx: Tx) -> bool:
+            done = await replace_bytes(tx, key, size, old=found.place, new=came)
+            if done:
+                await tx.run(_WHOLE, which_kind=key.kind.value, which_name=key.name, size=size)
+            return done
+
+        if await db.write(mend):
+            return
+    if came != key:
+        with suppress(HubError):  # it is a stray then
+            await store.delete(came)
+
+
+async def _check_stored(
+    db: Database, store: BlobStore, repo_pk: int, key: BlobKey, place: StoredKey
+) -> None:
+    """Take an upload back whose bytes are gone.
+
+    The writer may have met older bytes under the blob's own name, kept those, and lost them to
+    `delete_doomed` before our row protected them.
+    """
+    if await store.size(place) is None:
 
         async def undo(tx: Tx) -> None:
             await unlink(tx, repo_pk, [key])
@@ -427,9 +470,17 @@ async def link_from(tx: Tx, source_pk: int, repo_pk: int) -> None:
     await tx.run(_COPY_LINKS, source_pk=source_pk, target_pk=repo_pk)
 
 
-async def link_new(tx: Tx, repo_pk: int, key: BlobKey, size: int) -> None:
-    """Note that a blob with a name of its own, such as a pack, was stored for a repository."""
-    await register(tx, key, size)
+async def link_new(
+    tx: Tx, repo_pk: int, key: BlobKey, size: int, *, place: StoredKey | None = None
+) -> None:
+    """Note that a blob with a name of its own, such as a pack, was stored for a repository.
+
+    If the blob has bytes already these stay, and those at ``place`` are doomed.
+    """
+    came = place or key
+    found = await _register(tx, key, size, came)
+    if found.place != came:
+        await doom_stored(tx, [(came, size)])
     await _link(tx, repo_pk, Link(key, size), None, committed=1)
 
 
@@ -446,10 +497,29 @@ async def register(tx: Tx, key: BlobKey, size: int) -> int | None:
     Raises:
         Unavailable: a blob of this name is just being deleted.
     """
-    row = await tx.one(_ADD, kind=key.kind.value, name=key.name, bytes=size, created_ms=now_ms())
+    return (await _register(tx, key, size, key)).folded_ms
+
+
+class _Registered(msgspec.Struct, frozen=True):
+    """A blob's row, after its bytes came."""
+
+    place: StoredKey  # where the blob lies: not where its bytes came to, if it had some
+    folded_ms: int | None
+
+
+async def _register(tx: Tx, key: BlobKey, size: int, came: StoredKey) -> _Registered:
+    await take_back(tx, key, came)
+    row = await tx.one(
+        _ADD,
+        kind=key.kind.value,
+        name=key.name,
+        bytes=size,
+        created_ms=now_ms(),
+        stored=None if came == key else came.name,
+    )
     if row is None:
         raise Unavailable(reason="the object is just being removed, try again")
-    return row.folded_ms
+    return _Registered(stored_key(key, row.stored), row.folded_ms)
 
 
 async def doom(tx: Tx, keys: Iterable[BlobKey]) -> None:

@@ -26,7 +26,7 @@ from hubstead.blobs.durable import (
     write_all,
 )
 from hubstead.blobs.interface import DirectUpload, PartInfo, Stored
-from hubstead.blobs.keys import BlobKey, BlobKind
+from hubstead.blobs.keys import BlobKey, BlobKind, StoredKey
 from hubstead.blobs.layout import INCOMING, UPLOADS, blob_key, blob_path, upload_path
 from hubstead.blobs.local_uploads import LocalPartWriter, LocalUpload
 from hubstead.blobs.verifiers import Verifier
@@ -55,7 +55,7 @@ class LocalBlobs(PutsByWriting):
             self._folders.ensure(self.root / UPLOADS)
 
     def writer(
-        self, key: BlobKey, verify: Verifier, *, size: int | None = None, replace: bool = False
+        self, key: StoredKey, verify: Verifier, *, size: int | None = None, replace: bool = False
     ) -> LocalWriter:
         """See `BlobStore.writer`."""
         self.check_room(size or 0)
@@ -97,7 +97,7 @@ class LocalBlobs(PutsByWriting):
                 if not source.exists():
                     return size
 
-    async def open(self, key: BlobKey) -> LocalBlob:
+    async def open(self, key: StoredKey) -> LocalBlob:
         """See `BlobStore.open`."""
         path = self.root / blob_path(key)
         with storage_errors():
@@ -106,7 +106,7 @@ class LocalBlobs(PutsByWriting):
             except FileNotFoundError:
                 raise BlobNotFound(name=key.name) from None
 
-    async def size(self, key: BlobKey) -> int | None:
+    async def size(self, key: StoredKey) -> int | None:
         """See `BlobStore.size`."""
         with storage_errors():
             try:
@@ -114,13 +114,13 @@ class LocalBlobs(PutsByWriting):
             except FileNotFoundError:
                 return None
 
-    async def delete(self, key: BlobKey) -> bool:
+    async def delete(self, key: StoredKey) -> bool:
         """See `BlobStore.delete`."""
         return await asyncio.to_thread(_unlink, self.root / blob_path(key))
 
     async def url(
         self,
-        key: BlobKey,
+        key: StoredKey,
         *,
         expires_s: int,
         filename: str | None = None,
@@ -136,7 +136,7 @@ class LocalBlobs(PutsByWriting):
         """Return None: files cannot be reached from outside."""
         return None
 
-    async def adopt(self, upload_id: str, key: BlobKey, verify: Verifier) -> int:
+    async def adopt(self, upload_id: str, key: StoredKey, verify: Verifier) -> int:
         """See `BlobStore.adopt`; nothing was ever sent."""
         raise BlobNotFound(name=upload_id)
 
@@ -177,11 +177,14 @@ class LocalBlobs(PutsByWriting):
         *,
         size: int,
         replace: bool = False,
-    ) -> int:
+        place: StoredKey | None = None,
+    ) -> StoredKey:
         """See `BlobStore.assemble`. Reads the bytes once; copies none."""
-        as_blob = partial(self.reveal, target=self.root / blob_path(key), replace=replace)
+        place = place or key
+        as_blob = partial(self.reveal, target=self.root / blob_path(place), replace=replace)
+        assembling = self._upload(upload)
         return await asyncio.to_thread(
-            self._upload(upload).assemble, numbers, key, verify, as_blob, size=size
+            assembling.assemble, numbers, key, verify, as_blob, size=size, place=place
         )
 
     async def drop(self, upload: str) -> None:

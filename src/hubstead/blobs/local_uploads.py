@@ -19,8 +19,8 @@ from pathlib import Path
 
 from hubstead.blobs.durable import storage_errors, sync_folder, write_all
 from hubstead.blobs.interface import PartInfo
-from hubstead.blobs.keys import BlobKey, check_part_number
-from hubstead.blobs.layout import WHOLE, PartMarker, done_name
+from hubstead.blobs.keys import BlobKey, StoredKey, check_part_number
+from hubstead.blobs.layout import DONE, WHOLE, PartMarker, done_name, done_place
 from hubstead.blobs.verifiers import Verifier
 from hubstead.blobs.writing import (
     CHUNK_BYTES,
@@ -49,7 +49,7 @@ class LocalUpload:
 
     def is_done(self) -> bool:
         """Tell whether the upload has become a blob."""
-        return any(name.startswith("done-") for name in self._names())
+        return any(name.startswith(DONE) for name in self._names())
 
     def forget_part(self, number: int, *, except_for: PartMarker | None = None) -> None:
         """Count a part as not received."""
@@ -71,20 +71,21 @@ class LocalUpload:
         as_blob: Callable[[Path], int],
         *,
         size: int,
-    ) -> int:
-        """See `BlobStore.assemble`; ``as_blob`` makes a blob of the durable file."""
+        place: StoredKey,
+    ) -> StoredKey:
+        """See `BlobStore.assemble`; ``as_blob`` puts the durable file at ``place``."""
         with storage_errors():
-            if self._is_done_as(key):
-                return size
+            if done := self._done_as(key):
+                return done
             with self._alone() as fd:
-                if self._is_done_as(key):  # by whoever held the lock before us
-                    return size
+                if done := self._done_as(key):  # by whoever held the lock before us
+                    return done
                 self._check_order(numbers, size)
                 self._check_bytes(fd, verify, size)
                 os.fsync(fd)
-                found = as_blob(self.whole)
-                self._mark_done(key)
-        return found
+                as_blob(self.whole)
+                self._mark_done(key, place)
+        return place
 
     def _names(self) -> list[str]:
         with suppress(FileNotFoundError):
@@ -93,17 +94,18 @@ class LocalUpload:
 
     def _markers(self) -> dict[int, PartMarker]:
         names = self._names()
-        if any(name.startswith("done-") for name in names):
+        if any(name.startswith(DONE) for name in names):
             return {}
         return {marker.number: marker for name in names if (marker := PartMarker.parse(name))}
 
-    def _is_done_as(self, key: BlobKey) -> bool:
-        names = self._names()
-        if done_name(key) in names:
-            return True
-        if any(name.startswith("done-") for name in names):
-            raise already_other(self.upload)
-        return False
+    def _done_as(self, key: BlobKey) -> StoredKey | None:
+        for name in self._names():
+            if name.startswith(DONE):
+                place = done_place(name, key)
+                if place is None:
+                    raise already_other(self.upload)
+                return place
+        return None
 
     @contextmanager
     def _alone(self) -> Iterator[int]:
@@ -142,8 +144,8 @@ class LocalUpload:
             self.drop()
             raise
 
-    def _mark_done(self, key: BlobKey) -> None:
-        (self.folder / done_name(key)).touch(mode=0o600)
+    def _mark_done(self, key: BlobKey, place: StoredKey) -> None:
+        (self.folder / done_name(key, place)).touch(mode=0o600)
         sync_folder(self.folder)
         self.whole.unlink(missing_ok=True)
         for name in self._names():

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hubstead.blobs.interface import DirectUpload, PartInfo, Stored
-from hubstead.blobs.keys import BlobKey, BlobKind, check_part_number, check_upload
+from hubstead.blobs.keys import BlobKey, BlobKind, StoredKey, check_part_number, check_upload
 from hubstead.blobs.verifiers import Verifier
 from hubstead.blobs.writing import (
     CHUNK_BYTES,
@@ -28,7 +28,7 @@ from hubstead.errors import BlobCorrupt, BlobNotFound
 class _Upload:
     parts: dict[int, bytes] = field(default_factory=dict)
     touched: float = field(default_factory=time.time)
-    done: BlobKey | None = None
+    done: tuple[BlobKey, StoredKey] | None = None
 
     def infos(self) -> dict[int, PartInfo]:
         return {number: _info(data) for number, data in self.parts.items()}
@@ -40,38 +40,38 @@ class MemoryBlobs(PutsByWriting):
     gives_paths = False
 
     def __init__(self) -> None:
-        self._blobs: dict[BlobKey, tuple[bytes, int]] = {}
+        self._blobs: dict[StoredKey, tuple[bytes, int]] = {}
         self._uploads: dict[str, _Upload] = {}
 
     def writer(
-        self, key: BlobKey, verify: Verifier, *, size: int | None = None, replace: bool = False
+        self, key: StoredKey, verify: Verifier, *, size: int | None = None, replace: bool = False
     ) -> MemoryWriter:
         """See `BlobStore.writer`."""
         return MemoryWriter(lambda data: self._reveal(key, data, replace), verify, size)
 
-    def _reveal(self, key: BlobKey, data: bytes, replace: bool) -> int:
+    def _reveal(self, key: StoredKey, data: bytes, replace: bool) -> int:
         if replace:
             self._blobs.pop(key, None)
         first, _ = self._blobs.setdefault(key, (data, time.time_ns() // 1_000_000))
         return len(first)
 
-    async def open(self, key: BlobKey) -> MemoryBlob:
+    async def open(self, key: StoredKey) -> MemoryBlob:
         """See `BlobStore.open`."""
         if key not in self._blobs:
             raise BlobNotFound(name=key.name)
         return MemoryBlob(self._blobs[key][0])
 
-    async def size(self, key: BlobKey) -> int | None:
+    async def size(self, key: StoredKey) -> int | None:
         """See `BlobStore.size`."""
         return len(self._blobs[key][0]) if key in self._blobs else None
 
-    async def delete(self, key: BlobKey) -> bool:
+    async def delete(self, key: StoredKey) -> bool:
         """See `BlobStore.delete`."""
         return self._blobs.pop(key, None) is not None
 
     async def url(
         self,
-        key: BlobKey,
+        key: StoredKey,
         *,
         expires_s: int,
         filename: str | None = None,
@@ -87,7 +87,7 @@ class MemoryBlobs(PutsByWriting):
         """Return None: memory cannot be reached from outside."""
         return None
 
-    async def adopt(self, upload_id: str, key: BlobKey, verify: Verifier) -> int:
+    async def adopt(self, upload_id: str, key: StoredKey, verify: Verifier) -> int:
         """See `BlobStore.adopt`; nothing was ever sent."""
         raise BlobNotFound(name=upload_id)
 
@@ -117,23 +117,25 @@ class MemoryBlobs(PutsByWriting):
         *,
         size: int,
         replace: bool = False,
-    ) -> int:
+        place: StoredKey | None = None,
+    ) -> StoredKey:
         """See `BlobStore.assemble`."""
         found = self._uploads.get(check_upload(upload), _Upload())
         if found.done:
-            if found.done != key:
+            if found.done[0] != key:
                 raise already_other(upload)
-            return size
+            return found.done[1]
+        place = place or key
         check_parts(found.infos(), numbers, size)
         data = b"".join(found.parts[number] for number in numbers)
         try:
-            verified = await asyncio.to_thread(self._write, key, [data], verify, size, replace)
+            await asyncio.to_thread(self._write, place, [data], verify, size, replace)
         except BlobCorrupt:
             await self.drop(upload)
             raise
-        found.done = key
+        found.done = (key, place)
         found.parts.clear()
-        return verified
+        return place
 
     async def drop(self, upload: str) -> None:
         """See `BlobStore.drop`."""

@@ -27,7 +27,7 @@ from pathlib import Path
 
 from hubstead.blobs.durable import storage_errors, write_all
 from hubstead.blobs.interface import Blob, BlobStore
-from hubstead.blobs.keys import BlobKey, BlobKind
+from hubstead.blobs.keys import BlobKind, StoredKey, parse_stored
 from hubstead.errors import InvalidInput, StorageFull, Unavailable
 
 #: An object larger than this is fetched in ranges of this size, several at once.
@@ -57,13 +57,13 @@ class NodeCache:
         self._store = store
         self._folder = folder
         self._max_bytes = max_bytes
-        self._sizes: OrderedDict[BlobKey, int] | None = None  # least recently used first
+        self._sizes: OrderedDict[StoredKey, int] | None = None  # least recently used first
         self._scanning = asyncio.Lock()
         self._bytes = 0  # of copies, and of those being made
-        self._fetches: dict[BlobKey, asyncio.Task[Path]] = {}
+        self._fetches: dict[StoredKey, asyncio.Task[Path]] = {}
         self._ranges = asyncio.Semaphore(_RANGES_AT_ONCE)
 
-    async def path(self, key: BlobKey) -> Path:
+    async def path(self, key: StoredKey) -> Path:
         """Return a file that holds exactly the bytes of a blob, which nobody may change.
 
         It may be gone by the time it is opened: then ask again. Once open, it stays readable.
@@ -87,7 +87,7 @@ class NodeCache:
         # Others may wait for it as well, and who comes back will be glad of it.
         return await asyncio.shield(fetch)
 
-    async def open(self, key: BlobKey) -> int:
+    async def open(self, key: StoredKey) -> int:
         """Return a file descriptor to read a blob from; the caller closes it. Raises as `path`."""
         for _ in range(_TRIES):
             with storage_errors(), suppress(FileNotFoundError):
@@ -101,7 +101,7 @@ class NodeCache:
         await self._known()  # the first look at the folder may empty it
         return self._folder / f"incoming-{secrets.token_hex(12)}"
 
-    async def offer(self, key: BlobKey, path: Path) -> None:
+    async def offer(self, key: StoredKey, path: Path) -> None:
         """Take the file ``path``, which is the blob and will never change, as the copy of it.
 
         The file gets a second name, and the caller removes the first one whenever they like. It
@@ -119,7 +119,7 @@ class NodeCache:
                 await asyncio.to_thread(_adopt, path, place)
                 self._add(key, size, sizes)
 
-    async def forget(self, key: BlobKey) -> None:
+    async def forget(self, key: StoredKey) -> None:
         """Drop the copy of a blob, because its bytes turned out to be wrong, say."""
         if self._sizes is not None and key in self._sizes:
             await self._drop([key], self._sizes)
@@ -134,10 +134,10 @@ class NodeCache:
 
     # -- what there is ----------------------------------------------------------------------
 
-    def _place(self, key: BlobKey, size: int) -> Path:
+    def _place(self, key: StoredKey, size: int) -> Path:
         return self._folder / key.name[:2] / f"{key.kind}-{key.name}-{size}"
 
-    async def _known(self) -> OrderedDict[BlobKey, int]:
+    async def _known(self) -> OrderedDict[StoredKey, int]:
         if self._sizes is None:
             async with self._scanning:
                 if self._sizes is None:
@@ -147,7 +147,7 @@ class NodeCache:
                     self._sizes = found
         return self._sizes
 
-    def _copy_of(self, key: BlobKey, sizes: OrderedDict[BlobKey, int]) -> Path | None:
+    def _copy_of(self, key: StoredKey, sizes: OrderedDict[StoredKey, int]) -> Path | None:
         size = sizes.get(key)
         if size is None:
             return None
@@ -162,11 +162,11 @@ class NodeCache:
         self._bytes -= sizes.pop(key)
         return None
 
-    def _add(self, key: BlobKey, size: int, sizes: OrderedDict[BlobKey, int]) -> None:
+    def _add(self, key: StoredKey, size: int, sizes: OrderedDict[StoredKey, int]) -> None:
         self._bytes += size - sizes.pop(key, 0)
         sizes[key] = size
 
-    async def _drop(self, keys: Iterable[BlobKey], sizes: OrderedDict[BlobKey, int]) -> None:
+    async def _drop(self, keys: Iterable[StoredKey], sizes: OrderedDict[StoredKey, int]) -> None:
         places = []
         for key in keys:
             size = sizes.pop(key)
@@ -175,7 +175,7 @@ class NodeCache:
         await asyncio.to_thread(_remove, places)
 
     @asynccontextmanager
-    async def _room(self, size: int, sizes: OrderedDict[BlobKey, int]) -> AsyncIterator[None]:
+    async def _room(self, size: int, sizes: OrderedDict[StoredKey, int]) -> AsyncIterator[None]:
         """Have room for ``size`` more bytes while the block lasts."""
         self._bytes += size
         try:
@@ -193,12 +193,12 @@ class NodeCache:
 
     # -- making copies ----------------------------------------------------------------------
 
-    def _fetched(self, key: BlobKey, fetch: asyncio.Task[Path]) -> None:
+    def _fetched(self, key: StoredKey, fetch: asyncio.Task[Path]) -> None:
         del self._fetches[key]
         if not fetch.cancelled():
             fetch.exception()  # everybody who wanted to know of it may have gone
 
-    async def _fetch(self, key: BlobKey) -> Path:
+    async def _fetch(self, key: StoredKey) -> Path:
         sizes = await self._known()
         blob = await self._store.open(key)
         async with self._room(blob.size, sizes):
@@ -282,11 +282,11 @@ def _remove(paths: Iterable[Path]) -> None:
             path.unlink(missing_ok=True)
 
 
-def _scan(folder: Path) -> OrderedDict[BlobKey, int]:
+def _scan(folder: Path) -> OrderedDict[StoredKey, int]:
     """Return the copies in ``folder`` by their age, having removed what is not to be used."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _start_anew_after_boot(folder)
-    found: list[tuple[float, BlobKey, int]] = []
+    found: list[tuple[float, StoredKey, int]] = []
     for top in os.scandir(folder):
         if top.is_dir(follow_symlinks=False):
             with suppress(FileNotFoundError), os.scandir(top) as entries:
@@ -300,12 +300,12 @@ def _scan(folder: Path) -> OrderedDict[BlobKey, int]:
     return OrderedDict((key, size) for _, key, size in found)
 
 
-def _copy_at(entry: os.DirEntry[str]) -> Iterable[tuple[float, BlobKey, int]]:
+def _copy_at(entry: os.DirEntry[str]) -> Iterable[tuple[float, StoredKey, int]]:
     with suppress(FileNotFoundError):
         match, stat = _COPY.fullmatch(entry.name), entry.stat(follow_symlinks=False)
         with suppress(InvalidInput, ValueError):
             if match and stat.st_size == int(match[3]):
-                key = BlobKey(BlobKind(match[1]), match[2])
+                key = parse_stored(BlobKind(match[1]), match[2])
                 return [(stat.st_mtime, key, stat.st_size)]
         os.unlink(entry.path)
     return []

@@ -22,13 +22,15 @@ from urllib.parse import quote
 import obstore
 
 from hubstead.blobs.interface import DirectUpload, PartInfo, Stored
-from hubstead.blobs.keys import BlobKey, BlobKind, check_upload
+from hubstead.blobs.keys import BlobKey, BlobKind, StoredKey, check_upload
 from hubstead.blobs.layout import (
+    DONE,
     INCOMING,
     UPLOADS,
     blob_key,
     blob_path,
     done_name,
+    done_place,
     part_name,
     part_number,
     upload_path,
@@ -75,7 +77,7 @@ class S3Blobs(PutsByWriting):
         self._threads = ThreadPoolExecutor(8, thread_name_prefix="s3-part")
 
     def writer(
-        self, key: BlobKey, verify: Verifier, *, size: int | None = None, replace: bool = False
+        self, key: StoredKey, verify: Verifier, *, size: int | None = None, replace: bool = False
     ) -> S3Writer:
         """See `BlobStore.writer`."""
         return S3Writer(self._object(blob_path(key), size, replace=replace), verify, size)
@@ -84,14 +86,14 @@ class S3Blobs(PutsByWriting):
         whole = self._prefix + path
         return ObjectUpload(self._client, self._threads, whole, size, replace=replace)
 
-    async def open(self, key: BlobKey) -> S3Blob:
+    async def open(self, key: StoredKey) -> S3Blob:
         """See `BlobStore.open`."""
         size = await self.size(key)
         if size is None:
             raise BlobNotFound(name=key.name)
         return S3Blob(size, self._client, self._prefix + blob_path(key))
 
-    async def size(self, key: BlobKey) -> int | None:
+    async def size(self, key: StoredKey) -> int | None:
         """See `BlobStore.size`."""
         try:
             with s3_errors(key.name):
@@ -100,7 +102,7 @@ class S3Blobs(PutsByWriting):
         except BlobNotFound:
             return None
 
-    async def delete(self, key: BlobKey) -> bool:
+    async def delete(self, key: StoredKey) -> bool:
         """See `BlobStore.delete`."""
         existed = await self.size(key) is not None
         await self._remove([self._prefix + blob_path(key)] if existed else [])
@@ -116,7 +118,7 @@ class S3Blobs(PutsByWriting):
 
     async def url(
         self,
-        key: BlobKey,
+        key: StoredKey,
         *,
         expires_s: int,
         filename: str | None = None,
@@ -146,7 +148,7 @@ class S3Blobs(PutsByWriting):
         """See `BlobStore.direct_upload`."""
         return await asyncio.to_thread(self._direct.begin, size, crc64nvme, expires_s)
 
-    async def adopt(self, upload_id: str, key: BlobKey, verify: Verifier) -> int:
+    async def adopt(self, upload_id: str, key: StoredKey, verify: Verifier) -> int:
         """See `BlobStore.adopt`."""
         target = self._prefix + blob_path(key)
         return await asyncio.to_thread(self._direct.adopt, check_upload(upload_id), target, verify)
@@ -190,27 +192,31 @@ class S3Blobs(PutsByWriting):
         *,
         size: int,
         replace: bool = False,
-    ) -> int:
+        place: StoredKey | None = None,
+    ) -> StoredKey:
         """See `BlobStore.assemble`."""
         found = await self._look_at(upload)
         if found.done:
-            if found.done != done_name(key):
+            done = done_place(found.done, key)
+            if done is None:
                 raise already_other(upload)
-            return size
+            return done
+        place = place or key
         check_parts(found.parts, numbers, size)
         try:
-            writer = self.writer(key, verify, size=size, replace=replace)
-            stored = await asyncio.to_thread(self._join, upload, numbers, writer)
+            writer = self.writer(place, verify, size=size, replace=replace)
+            await asyncio.to_thread(self._join, upload, numbers, writer)
         except BlobCorrupt:
             await self.drop(upload)
             raise
         except BlobNotFound:
             # Part of a part went away: somebody else has put them together meanwhile, or not.
-            if (await self._look_at(upload)).done == done_name(key):
-                return size
+            done = done_place((await self._look_at(upload)).done, key)
+            if done is not None:
+                return done
             raise
-        await self._mark_done(upload, key, found.parts)
-        return stored
+        await self._mark_done(upload, done_name(key, place), found.parts)
+        return place
 
     def _join(self, upload: str, numbers: Sequence[int], writer: S3Writer) -> int:
         try:
@@ -237,16 +243,16 @@ class S3Blobs(PutsByWriting):
             if number is not None:
                 etag = (found["e_tag"] or "").strip('"')
                 seen.parts[number] = PartInfo(found["size"], etag)
-            elif name.startswith("done-"):
+            elif name.startswith(DONE):
                 seen.done = name
         if seen.done:
             seen.parts.clear()
         return seen
 
-    async def _mark_done(self, upload: str, key: BlobKey, parts: Iterable[int]) -> None:
+    async def _mark_done(self, upload: str, mark: str, parts: Iterable[int]) -> None:
         folder = self._prefix + upload_path(upload)
         with s3_errors():
-            await obstore.put_async(self._client.reader, f"{folder}/{done_name(key)}", b"done")
+            await obstore.put_async(self._client.reader, f"{folder}/{mark}", b"done")
         await self._remove(f"{folder}/{part_name(number)}" for number in parts)
 
     async def drop(self, upload: str) -> None:
@@ -254,7 +260,7 @@ class S3Blobs(PutsByWriting):
         folder = upload_path(upload)
         paths = [path async for path, _ in self._list(folder)]
         # The mark goes last: without it, a repeated completion would ask for the parts again.
-        paths.sort(key=lambda path: path.startswith(f"{folder}/done-"))
+        paths.sort(key=lambda path: path.startswith(f"{folder}/{DONE}"))
         await self._remove(self._prefix + path for path in paths)
 
     # -- upkeep -----------------------------------------------------------------------------

@@ -9,9 +9,10 @@ import structlog
 from sqlalchemy import BigInteger, bindparam, select, update
 
 from hubstead.blobs.interface import BlobStore, Stored
-from hubstead.blobs.keys import BlobKind
+from hubstead.blobs.keys import BlobKey, BlobKind
+from hubstead.blobs.stored_names import doom_stored
 from hubstead.blobs.tables import blobs
-from hubstead.db import Database, Tx, adding, any_of, point, scan
+from hubstead.db import Database, Reader, Tx, adding, any_of, point, scan
 from hubstead.ids import now_ms
 
 #: More strays than this, and than blobs that are known, are somebody else's: nobody touches them.
@@ -21,17 +22,16 @@ MOST = 20_000
 _PAGE = 1000
 
 
-class _Known(NamedTuple):
+class _StoredRow(NamedTuple):
     name: str
+    stored: str | None
     folded_ms: int | None
 
 
-_KNOWN = scan(
-    select(blobs.c.name, blobs.c.folded_ms).where(
-        blobs.c.kind == bindparam("kind"), any_of(blobs.c.name, "names")
-    ),
-    _Known,
-)
+_COLUMNS = (blobs.c.name, blobs.c.stored, blobs.c.folded_ms)
+_OF_KIND = blobs.c.kind == bindparam("kind")
+_BY_NAME = scan(select(*_COLUMNS).where(_OF_KIND, any_of(blobs.c.name, "names")), _StoredRow)
+_BY_PLACE = scan(select(*_COLUMNS).where(_OF_KIND, any_of(blobs.c.stored, "names")), _StoredRow)
 _ADD_DOOMED = point(
     adding(blobs, "kind", "name", "bytes", "created_ms", "doomed_ms").on_conflict_do_nothing()
 )
@@ -69,17 +69,23 @@ async def doom_unregistered(
     before = now_ms() - int(older_than_s * 1000)
     known, strays = 0, list[Stored]()
     async for page in _pages(store, kind):
-        rows = await db.all(_KNOWN, kind=kind.value, names=[each.key.name for each in page])
-        await _note_unneeded(db, kind, [row.name for row in rows if row.folded_ms == 0])
-        have_row = {row.name for row in rows}
+        rows = await stored_rows(db, kind, [each.key.name for each in page])
+        await _note_unneeded(db, kind, [row.name for row in rows.values() if row.folded_ms == 0])
         known += len(rows)
         old = [each for each in page if each.modified_ms < before]
-        strays += [each for each in old if each.key.name not in have_row]
+        strays += [each for each in old if each.key.name not in rows]
     if len(strays) > max(MANY, known):
         _log.warning("too many blobs without a row: nothing is done", kind=kind, blobs=len(strays))
         return 0
     await db.write(lambda tx: _doom(tx, strays[:MOST]))
     return len(strays[:MOST])
+
+
+async def stored_rows(db: Reader, kind: BlobKind, places: Sequence[str]) -> dict[str, _StoredRow]:
+    """Return (name, stored, folded_ms) of the blobs that lie at ``places``, by place."""
+    which = {"kind": kind.value, "names": list(places)}
+    own = {row.name: row for row in await db.all(_BY_NAME, **which) if row.stored is None}
+    return own | {row.stored: row for row in await db.all(_BY_PLACE, **which) if row.stored}
 
 
 async def _pages(store: BlobStore, kind: BlobKind) -> AsyncIterator[list[Stored]]:
@@ -103,16 +109,17 @@ async def _note_unneeded(db: Database, kind: BlobKind, names: Sequence[str]) -> 
 
 async def _doom(tx: Tx, strays: Sequence[Stored]) -> None:
     now = now_ms()
-    await tx.many(
-        _ADD_DOOMED,
-        [
-            {
-                "kind": each.key.kind.value,
-                "name": each.key.name,
-                "bytes": each.size,
-                "created_ms": now,
-                "doomed_ms": now,
-            }
-            for each in strays
-        ],
-    )
+    elsewhere = []
+    for each in strays:
+        # Under its own name, if that is a digest: a writer may come to register these bytes.
+        added = isinstance(each.key, BlobKey) and await tx.run(
+            _ADD_DOOMED,
+            kind=each.key.kind.value,
+            name=each.key.name,
+            bytes=each.size,
+            created_ms=now,
+            doomed_ms=now,
+        )
+        if not added:
+            elsewhere.append((each.key, each.size))
+    await doom_stored(tx, elsewhere)

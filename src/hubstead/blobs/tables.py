@@ -1,8 +1,11 @@
 """Tables of the room: which blobs exist, which repository holds which, what is being uploaded."""
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Table, Text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Table, Text, text
 
 from hubstead.db.schema import Number, key, metadata
+
+#: ``doomed_ms`` of a blob whose grace period is over: its bytes are going.
+CONDEMNED = 0
 
 blobs = Table(
     "blob",
@@ -12,13 +15,22 @@ blobs = Table(
     Column("bytes", BigInteger, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("doomed_ms", BigInteger),  # null: live. Else since when nothing has held it.
-    # LFS only. Null: the bytes are in the store under this name. Else they are put together by
+    # LFS only. Null: the bytes are in the store. Else they are put together by
     # room ``xet``: 0, or a time since when a plain copy, no longer needed, may still be there.
     Column("folded_ms", BigInteger),
     # Since when the bytes in the store are known to be wrong; null: nobody has found them so.
     Column("damaged_ms", BigInteger),
+    # The name under which the store has the bytes; null: under the blob's own name.
+    Column("stored", Text),
     Index(None, "doomed_ms"),
     Index(None, "folded_ms"),
+    Index(
+        None,
+        "kind",
+        "stored",
+        sqlite_where=text("stored IS NOT NULL"),
+        postgresql_where=text("stored IS NOT NULL"),
+    ),
 )
 
 repo_blobs = Table(
@@ -70,4 +82,13 @@ deletion_pauses = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("until_ms", BigInteger, nullable=False),
+)
+
+#: What this release stores in a way that the previous one does not understand, and since when a
+#: database has known of it that both may be at work on.
+storage_changes = Table(
+    "storage_change",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("since_ms", BigInteger, nullable=False),
 )

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from hubstead.blobs.interface import BlobWriter, PartInfo
-from hubstead.blobs.keys import BlobKey
+from hubstead.blobs.keys import StoredKey
 from hubstead.blobs.verifiers import Verifier
 from hubstead.errors import BlobCorrupt, InvalidInput, RangeNotSatisfiable
 
@@ -21,23 +21,23 @@ class PutsByWriting(ABC):
 
     @abstractmethod
     def writer(
-        self, key: BlobKey, verify: Verifier, *, size: int | None = None, replace: bool = False
+        self, key: StoredKey, verify: Verifier, *, size: int | None = None, replace: bool = False
     ) -> BlobWriter:
         """See `BlobStore.writer`."""
 
-    async def put(self, key: BlobKey, data: bytes, verify: Verifier) -> int:
+    async def put(self, key: StoredKey, data: bytes, verify: Verifier) -> int:
         """See `BlobStore.put`."""
         return await asyncio.to_thread(self._write, key, [data], verify, len(data))
 
     async def put_file(
-        self, key: BlobKey, path: Path, verify: Verifier, *, replace: bool = False
+        self, key: StoredKey, path: Path, verify: Verifier, *, replace: bool = False
     ) -> int:
         """See `BlobStore.put_file`."""
         return await asyncio.to_thread(self._write, key, read_file(path), verify, None, replace)
 
     def _write(
         self,
-        key: BlobKey,
+        key: StoredKey,
         chunks: Iterable[bytes],
         verify: Verifier,
         size: int | None,

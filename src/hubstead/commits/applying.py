@@ -269,10 +269,10 @@ class _Writing:
 
     async def make_visible(self, base: _Base, made: _Made, links: Sequence[Link]) -> None:
         """Move the branch."""
-        await self.stores.publish(made.pack)
+        pack = await self.stores.publish(made.pack)
         plan = Plan(
             moves=(Move(HEADS + self.branch, base.commit, made.commit),),
-            pack=made.pack,
+            pack=pack,
             links=tuple(links),
             derived=made.derived,
         )

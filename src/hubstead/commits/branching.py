@@ -50,8 +50,7 @@ async def create_branch(
     pack: Pack | None = None
     if empty:
         made, commit = await asyncio.to_thread(_root_commit, git, actor, None, "initial commit")
-        await stores.publish(made)
-        pack = made
+        pack = await stores.publish(made)
     else:
         commit = (await resolve(stores.db, opened, git, start or "HEAD")).commit
     existing = await find_ref(stores.db, opened.pk, HEADS + name) if overwrite else None
@@ -94,7 +93,7 @@ async def create_tag(
     oid, pack = commit, None
     if message:
         pack, oid = await asyncio.to_thread(_tag_object, git, actor, name, commit, message)
-        await stores.publish(pack)
+        pack = await stores.publish(pack)
     plan = Plan((Move(TAGS + name, None, oid, commit),), pack=pack)
     await _move(stores, actor, opened, plan)
 
@@ -146,7 +145,7 @@ async def squash(
             pack, commit = await asyncio.to_thread(
                 _root_commit, git, actor, tree, Message(text).text
             )
-            await stores.publish(pack)
+            pack = await stores.publish(pack)
             plan = Plan((Move(row.name, row.oid, commit),), pack=pack)
             try:
                 await _move(stores, actor, opened, plan)

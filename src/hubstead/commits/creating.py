@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,7 +13,7 @@ import msgspec
 from sqlalchemy import bindparam, select
 
 from hubstead.accounts import Actor
-from hubstead.blobs.links import link_from
+from hubstead.blobs import BlobKind, link_from, places_of
 from hubstead.commits.applying import person
 from hubstead.commits.deriving import derive
 from hubstead.commits.moving import Move, Plan, add_pack, add_usage, carry_out
@@ -81,7 +82,7 @@ async def create_repository(stores: Stores, actor: Actor, wanted: Wanted) -> Rep
     new = await _reserve(stores, actor, wanted)
     async with _new_folder(stores, new.id) as git:
         made, commit = await asyncio.to_thread(_first_commit, git, actor, wanted)
-        await stores.publish(made)
+        made = await stores.publish(made)
         head = f"{HEADS}main"
         derived = await asyncio.to_thread(derive, new.kind, git, git.tree_of(commit))
         plan = Plan((Move(head, None, commit),), pack=made, derived=derived)
@@ -188,9 +189,11 @@ async def _insert_copy(tx: Tx, actor: Actor, source: Repo, new: NewRepo, git: Gi
     await insert_repo(tx, actor, new)
     opened = await open_repo(tx, actor, new.repo_id, Right.WRITE)
     packs = await tx.all(_PACKS, repo_pk=seen.pk)
+    places = await places_of(tx, BlobKind.PACK, [row.name for row in packs])
     for row in packs:
         here = registered_pack(git, row.name, row.objects, row.bytes)
-        await add_pack(tx, opened.pk, here)
+        stored = places[row.name].name if row.name in places else row.name
+        await add_pack(tx, opened.pk, dataclasses.replace(here, stored=stored))
     await link_from(tx, seen.pk, opened.pk)
     kept = await details(tx, seen)
     await add_usage(tx, opened.pk, packs=len(packs), used_bytes=kept.used_bytes)

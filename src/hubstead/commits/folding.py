@@ -84,8 +84,9 @@ async def fold_packs(stores: Stores, repo_id: str) -> Pack | None:
     made = await asyncio.to_thread(stores.git.fold, repo_id, names)
     if made is None or made.name in names:
         return None
-    swap = functools.partial(_swap_in_turn, stores, repo_id, [made], names, None)
-    return made if await _take_in(stores, repo_id, [made], swap) else None
+    new = [made]
+    swap = functools.partial(_swap_in_turn, stores, repo_id, new, names, None)
+    return made if await _take_in(stores, repo_id, new, swap) else None
 
 
 async def collect(
@@ -150,13 +151,15 @@ async def _gather(
 
 
 async def _take_in(
-    stores: Stores, repo_id: str, new: Sequence[Pack], swap: Callable[[], Awaitable[bool]]
+    stores: Stores, repo_id: str, new: list[Pack], swap: Callable[[], Awaitable[bool]]
 ) -> bool:
-    """Publish packs and register them by ``swap``; when that fails, nothing of them stays."""
+    """Publish packs and register them by ``swap``; when that fails, nothing of them stays.
+
+    ``new`` then holds them as `Stores.publish` gave them back, for ``swap`` to find.
+    """
     taken = False
     try:
-        for each in new:
-            await stores.publish(each)
+        new[:] = [await stores.publish(each) for each in new]
         taken = await swap()
     finally:
         if not taken:

@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, delete, or_, select, update
 
 from hubstead import blobs
 from hubstead.accounts import Actor
-from hubstead.blobs import BlobKey, BlobKind, Link
+from hubstead.blobs import BlobKey, BlobKind, Link, parse_stored
 from hubstead.commits.tables import packs, refs
 from hubstead.db import Tx, adding, point
 from hubstead.errors import RefExists, RefUpdateFailed
@@ -208,7 +208,7 @@ async def add_usage(tx: Tx, repo_pk: int, *, packs: int, used_bytes: int) -> Non
 
 
 async def add_pack(tx: Tx, repo_pk: int, finished: Pack) -> bool:
-    """Register a pack, which is durable, as one of the repository.
+    """Register a pack that `Stores.publish` gave back as one of the repository.
 
     Returns:
         Whether it is new: what was pushed, deleted and pushed again may be there already.
@@ -221,7 +221,10 @@ async def add_pack(tx: Tx, repo_pk: int, finished: Pack) -> bool:
         bytes=finished.size,
         created_ms=now_ms(),
     )
-    await blobs.link_new(tx, repo_pk, BlobKey(BlobKind.PACK, finished.name), finished.size)
+    assert finished.stored is not None, "the pack was published"
+    place = parse_stored(BlobKind.PACK, finished.stored)
+    key = BlobKey(BlobKind.PACK, finished.name)
+    await blobs.link_new(tx, repo_pk, key, finished.size, place=place)
     return bool(added)
 
 

@@ -293,8 +293,7 @@ class _Push:
         if self.name is None:
             return None
         finished = await asyncio.to_thread(self.staging.install, self.name)
-        await self.stores.publish(finished)
-        return finished
+        return await self.stores.publish(finished)
 
     async def _visible(self, plan: Plan, tx: Tx) -> None:
         for link in plan.links:  # what was held when the push was looked through may be gone

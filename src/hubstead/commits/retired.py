@@ -73,6 +73,15 @@ async def retire(tx: Tx, repo_id: str, names: Iterable[str]) -> None:
     await tx.many(_RETIRE, [{"repo_id": repo_id, "name": name, "since_ms": now} for name in names])
 
 
+async def _doom_published(tx: Tx, pack: Pack) -> None:
+    key = BlobKey(BlobKind.PACK, pack.name)
+    if pack.stored == key.name:
+        await blobs.register(tx, key, pack.size)
+        await blobs.doom(tx, [key])
+    elif pack.stored is not None:
+        await blobs.doom_stored(tx, [(blobs.parse_stored(key.kind, pack.stored), pack.size)])
+
+
 async def discard_packs(stores: Stores, repo_id: str, made: Sequence[Pack]) -> None:
     """Retire packs that were made, and perhaps published, but did not become the repository's.
 
@@ -85,9 +94,7 @@ async def discard_packs(stores: Stores, repo_id: str, made: Sequence[Pack]) -> N
         await retire(tx, repo_id, [pack.name for pack in vain])
         if stores.packs_are_blobs:
             for pack in vain:
-                key = BlobKey(BlobKind.PACK, pack.name)
-                await blobs.register(tx, key, pack.size)
-                await blobs.doom(tx, [key])
+                await _doom_published(tx, pack)
 
     if made:
         await stores.db.write(discard)

@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import dataclass, field
 from functools import partial
 
+import msgspec
+
 from hubstead import blobs
 from hubstead.accounts import Actor
 from hubstead.blobs import BlobKey, BlobKind
@@ -70,7 +72,7 @@ async def _plan(stores: Stores, opened: Repo, names: frozenset[str]) -> Plan | N
     await stores.catch_up(opened, [row.target for row in refs])
     plan = await asyncio.to_thread(_rewrite, git, opened, refs, names)
     if plan is not None and plan.pack is not None:
-        await stores.publish(plan.pack)
+        plan = msgspec.structs.replace(plan, pack=await stores.publish(plan.pack))
     return plan
 
 

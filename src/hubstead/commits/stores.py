@@ -5,15 +5,26 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from weakref import WeakValueDictionary
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import and_, bindparam, select
 
-from hubstead.blobs import BlobKey, BlobKind, BlobStore, NodeCache, PackVerifier
+from hubstead.blobs import (
+    BlobKey,
+    BlobKind,
+    BlobStore,
+    NodeCache,
+    PackVerifier,
+    StoredKey,
+    new_place,
+    open_stored,
+    stored_key,
+)
+from hubstead.blobs.tables import blobs
 from hubstead.commits.tables import packs
 from hubstead.db import Database, scan
 from hubstead.errors import BlobNotFound, StorageFull, Unavailable
@@ -26,7 +37,21 @@ from hubstead.xet import XetStore
 _FETCHES = 8
 #: Of how many repositories it is remembered which packs are here.
 _REMEMBERED = 100_000
-_PACKS = scan(select(packs.c.name).where(packs.c.repo_pk == bindparam("repo_pk")), str)
+
+
+class _StoredPack(NamedTuple):
+    name: str
+    stored: str | None
+
+
+_PACKS = scan(
+    select(packs.c.name, blobs.c.stored)
+    .outerjoin_from(
+        packs, blobs, and_(blobs.c.kind == BlobKind.PACK.value, blobs.c.name == packs.c.name)
+    )
+    .where(packs.c.repo_pk == bindparam("repo_pk")),
+    _StoredPack,
+)
 
 
 class Packed(Protocol):
@@ -120,9 +145,13 @@ class Stores:
             await asyncio.to_thread(self.git.create, repo.id)
         missing = set[str]()
         while True:
-            names = await self.db.all(_PACKS, repo_pk=repo.pk)
+            rows = await self.db.all(_PACKS, repo_pk=repo.pk)
             here = set(self.git.pack_names(repo.id))
-            lacking = [name for name in names if name not in here]
+            lacking = {
+                row.name: stored_key(BlobKey(BlobKind.PACK, row.name), row.stored)
+                for row in rows
+                if row.name not in here
+            }
             if lost := missing.intersection(lacking):
                 raise BlobNotFound(name=min(lost))
             missing = await self._fetch_all(repo.id, lacking)
@@ -134,31 +163,32 @@ class Stores:
         """Have a repository's packs compared with its rows when it is opened next."""
         self._fetched.forget(repo_id)
 
-    async def _fetch_all(self, repo_id: str, names: list[str]) -> set[str]:
+    async def _fetch_all(self, repo_id: str, lacking: dict[str, StoredKey]) -> set[str]:
         """Fetch packs, several at once; return those that are gone: replaced since, or lost."""
         gone = set[str]()
+        left = list(lacking.items())
 
         async def fetch() -> None:
-            while names:
-                name = names.pop()
+            while left:
+                name, place = left.pop()
                 try:
-                    await self._fetch_pack(repo_id, name)
+                    await self._fetch_pack(repo_id, name, place)
                 except BlobNotFound:
                     gone.add(name)
 
         await asyncio.gather(*(fetch() for _ in range(_FETCHES)))
         return gone
 
-    async def _fetch_pack(self, repo_id: str, name: str) -> None:
+    async def _fetch_pack(self, repo_id: str, name: str, place: StoredKey) -> None:
         with TemporaryDirectory(prefix="hubstead-pack-") as folder:
             path = Path(folder) / f"{name}.pack"
-            await self._download(name, path)
+            await self._download(name, place, path)
             await asyncio.to_thread(self.git.install_pack, repo_id, name, path)
 
-    async def _download(self, name: str, path: Path) -> None:
-        blob = await self.blobs.open(BlobKey(BlobKind.PACK, name))
+    async def _download(self, name: str, place: StoredKey, path: Path) -> None:
+        source = await open_stored(self.blobs, name, place)
         with path.open("wb") as file:
-            async for chunk in blob.chunks():
+            async for chunk in source.chunks():
                 await asyncio.to_thread(file.write, chunk)
 
     def check_room(self) -> None:
@@ -175,8 +205,15 @@ class Stores:
         if free < self.settings.min_free_bytes:
             raise StorageFull()
 
-    async def publish(self, finished: Pack) -> None:
-        """Make a pack that is durable on this node durable for all of them."""
-        if self.packs_are_blobs:
-            key = BlobKey(BlobKind.PACK, finished.name)
-            await self.blobs.put_file(key, finished.pack_path, PackVerifier(finished.name))
+    async def publish(self, finished: Pack) -> Pack:
+        """Make a pack that is durable on this node durable for all of them.
+
+        Returns:
+            The pack as `add_pack` takes it, with the name under which it is stored.
+        """
+        key = BlobKey(BlobKind.PACK, finished.name)
+        if not self.packs_are_blobs:
+            return replace(finished, stored=key.name)
+        place = await new_place(self.db, key, self.settings)
+        await self.blobs.put_file(place, finished.pack_path, PackVerifier(finished.name))
+        return replace(finished, stored=place.name)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 #: The newest migration (``db/migrations/versions``); a test compares.
-HEAD = "0005"
+HEAD = "0006"
 
 _SQLITE = "sqlite:///"
 _VERSION = point(select(column("version_num")).select_from(table("alembic_version")), str)

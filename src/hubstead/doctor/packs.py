@@ -40,7 +40,7 @@ def _on_disk(case: Case, row: PackRow) -> Iterator[Finding]:
 
 
 def _in_store(case: Case, row: PackRow, blobs: Mapping[str, Stored]) -> Iterator[Finding]:
-    blob = blobs.get(row.name)
+    blob = blobs.get(row.place)
     if blob is None:
         yield case.finding("pack_files", f"the blob pack/{row.name} is missing", _HINT)
     elif blob.size != row.bytes:

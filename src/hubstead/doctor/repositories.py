@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import and_, bindparam, func, select
 
+from hubstead.blobs import BlobKind
+from hubstead.blobs.tables import blobs
 from hubstead.commits.tables import packs
 from hubstead.db import scan
 from hubstead.doctor.findings import Finding, Patient, Severity
@@ -21,10 +23,14 @@ class PackRow(NamedTuple):
 
     name: str
     bytes: int
+    place: str  # the name under which a store of blobs has it
 
 
 _PACKS = scan(
-    select(packs.c.name, packs.c.bytes)
+    select(packs.c.name, packs.c.bytes, func.coalesce(blobs.c.stored, packs.c.name).label("place"))
+    .outerjoin_from(
+        packs, blobs, and_(blobs.c.kind == BlobKind.PACK.value, blobs.c.name == packs.c.name)
+    )
     .where(packs.c.repo_pk == bindparam("which_pk"))
     .order_by(packs.c.name),
     PackRow,

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, func, select
 
 from hubstead.blobs import (
     BlobKey,
     BlobKind,
     PackVerifier,
     Sha256Verifier,
+    Stored,
     Verifier,
     mark_damaged,
 )
@@ -31,6 +32,7 @@ class _BlobRow(NamedTuple):
     doomed_ms: int | None
     folded_ms: int | None
     damaged_ms: int | None
+    place: str  # the name under which the store has it
 
 
 _BLOBS = scan(
@@ -41,6 +43,7 @@ _BLOBS = scan(
         blobs.c.doomed_ms,
         blobs.c.folded_ms,
         blobs.c.damaged_ms,
+        func.coalesce(blobs.c.stored, blobs.c.name).label("place"),
     ).order_by(blobs.c.kind, blobs.c.name),
     _BlobRow,
 )
@@ -151,13 +154,15 @@ async def blob_bytes(patient: Patient) -> AsyncIterator[Finding]:
         for row in rows:
             if row.kind != kind or row.doomed_ms == 0 or row.folded_ms is not None:
                 continue
-            found = stored.get(row.name)
+            found = stored.get(row.place)
             fault = None
             if found is None:
                 fault = "its bytes are missing"
             elif found.size != row.bytes:
                 fault = f"there are {found.size} bytes instead of {row.bytes}"
-            elif patient.deep and (fault := await _corruption(patient, BlobKey(kind, row.name))):
+            elif patient.deep and (
+                fault := await _corruption(patient, BlobKey(kind, row.name), found)
+            ):
                 await mark_damaged(patient.stores.db, BlobKey(kind, row.name))
             elif row.damaged_ms is not None:
                 fault = "its bytes were read and found damaged"
@@ -165,7 +170,7 @@ async def blob_bytes(patient: Patient) -> AsyncIterator[Finding]:
                 yield Finding("blob_bytes", Severity.FAULT, _subject(row), fault, _HINTS[kind])
 
 
-async def _corruption(patient: Patient, key: BlobKey) -> str | None:
+async def _corruption(patient: Patient, key: BlobKey, found: Stored) -> str | None:
     verify: Verifier
     if key.kind is BlobKind.LFS:
         verify = Sha256Verifier(key.name)
@@ -174,7 +179,7 @@ async def _corruption(patient: Patient, key: BlobKey) -> str | None:
     else:
         return None
     try:
-        source = await patient.stores.blobs.open(key)
+        source = await patient.stores.blobs.open(found.key)
         async for chunk in source.chunks():
             verify.update(chunk)
         verify.finish()
@@ -189,7 +194,7 @@ async def blobs_without_row(patient: Patient) -> AsyncIterator[Finding]:
     """The store has no bytes that no row names, but for those of writes under way."""
     for kind in BlobKind:
         stored = await patient.stored(kind)
-        known = {row.name for row in await _rows_of(patient, kind)} if stored else set()
+        known = {row.place for row in await _rows_of(patient, kind)} if stored else set()
         for name in sorted(stored.keys() - known):
             grace_ms = patient.stores.settings.blob_grace_seconds * 1000
             if patient.is_old(stored[name].modified_ms, than_ms=grace_ms):

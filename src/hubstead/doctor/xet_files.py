@@ -87,6 +87,8 @@ _FOLDED = scan(
         blobs.c.kind == BlobKind.LFS.value,
         blobs.c.folded_ms.is_not(None),
         or_(blobs.c.doomed_ms.is_(None), blobs.c.doomed_ms != 0),
+        # Doomed and stored elsewhere: bytes that no blob needs, which are about to go.
+        or_(blobs.c.doomed_ms.is_(None), blobs.c.stored.is_(None)),
         or_(xet_files_table.c.name.is_(None), xet_files_table.c.bytes != blobs.c.bytes),
     )
     .distinct()

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from sqlalchemy import bindparam, select
-
-from hubstead.blobs import BlobKind, Stored
-from hubstead.blobs.tables import blobs
+from hubstead.blobs import BlobKind, Stored, stored_rows
 from hubstead.commits import Stores
-from hubstead.db import any_of, scan
 from hubstead.garbage.findings import Heap, What, When
 from hubstead.ids import now_ms
 
@@ -18,10 +14,6 @@ OLD_MS = 86_400_000
 NO_ROW = "a write was cut off"
 MAY_BE_ONE = "a write may be under way"
 _PAGE = 1000
-_KNOWN = scan(
-    select(blobs.c.name).where(blobs.c.kind == bindparam("kind"), any_of(blobs.c.name, "names")),
-    str,
-)
 
 
 async def strays(stores: Stores) -> list[Heap]:
@@ -54,5 +46,5 @@ async def _without_row(stores: Stores, kind: BlobKind) -> AsyncIterator[Stored]:
 async def _unknown(stores: Stores, kind: BlobKind, page: dict[str, Stored]) -> list[Stored]:
     if not page:
         return []
-    known = set(await stores.db.all(_KNOWN, kind=kind.value, names=list(page)))
+    known = await stored_rows(stores.db, kind, list(page))
     return [each for name, each in page.items() if name not in known]

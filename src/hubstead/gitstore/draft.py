@@ -55,13 +55,17 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """A pack that is durable in its repository; ``size`` is that of the pack file in bytes."""
+    """A pack that is durable in its repository; ``size`` is that of the pack file in bytes.
+
+    ``stored`` is the name under which all nodes find it, once it was made durable for them.
+    """
 
     name: str
     objects: int
     size: int
     pack_path: Path
     idx_path: Path
+    stored: str | None = None
 
 
 class PackDraft:

@@ -112,7 +112,7 @@ class Converter:
         if not size or not holders:
             return None
         making = _Making(self._xet, holders[0].repo_pk)
-        source = await self._store.open(key)
+        source = await blobs.open_blob(self._db, self._store, key)
         async for piece in source.chunks():
             await making.add(await asyncio.to_thread(making.cutter.feed, piece))
         await making.add(await asyncio.to_thread(making.cutter.finish))

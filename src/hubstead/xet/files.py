@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 import msgspec
 from sqlalchemy import BigInteger, and_, bindparam, delete, select
 
-from hubstead.blobs import BlobKind
+from hubstead.blobs import BlobKey, BlobKind, StoredKey, stored_key
 from hubstead.blobs.tables import blobs, repo_blobs
 from hubstead.db import Reader, Tx, adding, any_of, point, scan
 from hubstead.ids import now_ms
@@ -47,17 +47,19 @@ _BY_NAME = point(select(*_COLUMNS).where(xet_files.c.name == bindparam("which_na
 @dataclass(frozen=True, slots=True)
 class _ObjectRow:
     folded_ms: int | None
+    stored: str | None
     file: _FileRow | None
 
-    _fields: ClassVar = ("folded_ms", *_FileRow._fields)
+    _fields: ClassVar = ("folded_ms", "stored", *_FileRow._fields)
 
     @classmethod
     def _make(cls, values: Sequence[Any]) -> _ObjectRow:
-        return cls(values[0], None if values[1] is None else _FileRow._make(values[1:]))
+        file = None if values[2] is None else _FileRow._make(values[2:])
+        return cls(values[0], values[1], file)
 
 
 _OBJECT = point(
-    select(blobs.c.folded_ms, *_COLUMNS)
+    select(blobs.c.folded_ms, blobs.c.stored, *_COLUMNS)
     .outerjoin_from(blobs, xet_files, xet_files.c.sha256 == blobs.c.name)
     .where(blobs.c.kind == BlobKind.LFS.value, blobs.c.name == bindparam("which_name"))
     .order_by(xet_files.c.pk)
@@ -80,7 +82,7 @@ class _NamedObjectRow:
 
 # The oldest file of the same bytes comes first.
 _OBJECTS = scan(
-    select(blobs.c.name.label("object"), blobs.c.folded_ms, *_COLUMNS)
+    select(blobs.c.name.label("object"), blobs.c.folded_ms, blobs.c.stored, *_COLUMNS)
     .outerjoin_from(blobs, xet_files, xet_files.c.sha256 == blobs.c.name)
     .where(blobs.c.kind == BlobKind.LFS.value, any_of(blobs.c.name, "names"))
     .order_by(blobs.c.name, xet_files.c.pk),
@@ -197,12 +199,17 @@ async def file_named(db: Reader, name: str) -> XetFile | None:
     return None if row is None else _file(row)
 
 
-async def object_of(db: Reader, sha256: str) -> tuple[bool, XetFile | None] | None:
-    """Return whether an LFS object has bytes of its own, and the oldest file of the same bytes."""
+async def object_of(db: Reader, sha256: str) -> tuple[StoredKey | None, XetFile | None] | None:
+    """Return where an LFS object has bytes of its own, and the oldest file of the same bytes.
+
+    None if there is no such object.
+    """
     row = await db.one(_OBJECT, which_name=sha256)
     if row is None:
         return None
-    return row.folded_ms is None, None if row.file is None else _file(row.file)
+    place = stored_key(BlobKey(BlobKind.LFS, sha256), row.stored)
+    file = None if row.file is None else _file(row.file)
+    return None if row.folded_ms is not None else place, file
 
 
 async def objects_of(db: Reader, sha256s: Sequence[str]) -> dict[str, tuple[bool, XetFile | None]]:

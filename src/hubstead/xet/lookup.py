@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy import and_, bindparam, func, select
 
-from hubstead.blobs import BlobKind
+from hubstead.blobs import BlobKey, BlobKind, StoredKey, stored_key
 from hubstead.blobs.tables import blobs, repo_blobs
 from hubstead.db import Reader, any_of, point, scan
 from hubstead.xet.tables import xet_files
@@ -34,11 +34,18 @@ class _ObjectRow(NamedTuple):
     bytes: int
     committed: int
     folded_ms: int | None
+    stored: str | None
     file: str | None
 
 
 _FOUND = point(
-    select(repo_blobs.c.bytes, repo_blobs.c.committed, blobs.c.folded_ms, _OLDEST.label("file"))
+    select(
+        repo_blobs.c.bytes,
+        repo_blobs.c.committed,
+        blobs.c.folded_ms,
+        blobs.c.stored,
+        _OLDEST.label("file"),
+    )
     .join_from(
         repo_blobs,
         blobs,
@@ -92,6 +99,12 @@ class Found(msgspec.Struct, frozen=True):
     committed: bool  # False: uploaded, and no commit names it yet
     is_plain: bool  # whether its bytes lie in the store as they are
     file: str | None  # the hash of the Xet file, if it can be put together from xorbs
+    stored: str | None = None  # the name under which its bytes lie, if not under the sha256
+
+    @property
+    def place(self) -> StoredKey:
+        """Where its bytes lie in the store, if it is plain."""
+        return stored_key(BlobKey(BlobKind.LFS, self.sha256), self.stored)
 
 
 async def find(db: Reader, repo_pk: int, sha256: str) -> Found | None:
@@ -99,7 +112,8 @@ async def find(db: Reader, repo_pk: int, sha256: str) -> Found | None:
     row = await db.one(_FOUND, which_pk=repo_pk, which_name=sha256)
     if row is None:
         return None
-    return Found(sha256, row.bytes, bool(row.committed), row.folded_ms is None, row.file)
+    is_plain = row.folded_ms is None
+    return Found(sha256, row.bytes, bool(row.committed), is_plain, row.file, row.stored)
 
 
 async def hashes_of(db: Reader, repo_pk: int, sha256s: Sequence[str]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from hubstead.blobs import Blob, BlobKey, BlobKind, BlobStore, NodeCache
+from hubstead.blobs import Blob, BlobKey, BlobKind, BlobStore, NodeCache, open_stored
 from hubstead.db import Database, Tx
 from hubstead.errors import BlobNotFound
 from hubstead.settings import Settings
@@ -327,9 +327,9 @@ class XetStore:
         found = await file_rows.object_of(self._db, sha256)
         if found is None:
             raise BlobNotFound(name=sha256)
-        is_plain, file = found
-        if is_plain:
-            return await self._blobs.open(BlobKey(BlobKind.LFS, sha256))
+        place, file = found
+        if place is not None:
+            return await open_stored(self._blobs, sha256, place)
         if file is None:
             raise BlobNotFound(name=sha256)
         return self.open_file(file)

@@ -20,7 +20,8 @@ from tests.support.lfs import (
 )
 
 from hubstead.accounts import Seal, SigningKey, disable_user, list_tokens, revoke_token, set_member
-from hubstead.blobs import held
+from hubstead.blobs import held, open_blob
+from hubstead.errors import BlobNotFound
 from hubstead.repos import Repo, SettingsChange, change_settings, remove_repo
 
 DATA = noise(3_500_001)
@@ -29,9 +30,10 @@ LARGE = noise(12_345)
 
 
 async def stored(live: LfsHub, data: bytes) -> bytes | None:
-    if await live.store.size(key_of(data)) is None:
+    try:
+        blob = await open_blob(live.db, live.store, key_of(data))
+    except BlobNotFound:
         return None
-    blob = await live.store.open(key_of(data))
     return b"".join([chunk async for chunk in blob.chunks()])
 
 

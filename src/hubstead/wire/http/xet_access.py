@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote
 
-from hubstead.blobs import BlobKey, BlobKind
+from hubstead.blobs import open_stored
 from hubstead.errors import BlobNotFound, Unavailable
 from hubstead.repos import cas_url, issue
 from hubstead.wire.http.call import Call
@@ -82,5 +82,5 @@ async def open_lfs(call: Call, found: Found) -> Source:
 
 async def _open(call: Call, found: Found) -> Source:
     if found.is_plain:
-        return await call.hub.blobs.open(BlobKey(BlobKind.LFS, found.sha256))
+        return await open_stored(call.hub.blobs, found.sha256, found.place)
     return await call.hub.stores.xet.open_object(found.sha256)

@@ -10,7 +10,6 @@ from functools import lru_cache
 import msgspec
 from starlette.types import ASGIApp
 
-from hubstead.blobs import BlobKey, BlobKind
 from hubstead.commits import Revision
 from hubstead.errors import EntryNotFound, InvalidInput
 from hubstead.gitstore import Entry, GitRepo, Pointer
@@ -178,7 +177,7 @@ async def _address_elsewhere(call: Call, entry: Entry, found: Found) -> str | No
     if not may or names_a_tag(call.scope) or not _may_be_sent_on(call):
         return None
     return await call.hub.blobs.url(
-        BlobKey(BlobKind.LFS, found.sha256),
+        found.place,
         expires_s=int(call.hub.settings.signed_url_seconds),
         filename=entry.name,
         media_type=_media_type(entry.name),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from hubstead.accounts import find_account
-from hubstead.blobs import BlobKey, BlobKind, Sha256Verifier, accept_upload
+from hubstead.blobs import BlobKey, BlobKind, Sha256Verifier, accept_upload, new_place
 from hubstead.commits import Candidate, Change, Committed, Message, choose, commit
 from hubstead.discovery import Query, find_all
 from hubstead.errors import AccountNotFound, RepoNotFound, Unchanged
@@ -65,7 +65,8 @@ async def _add(call: Call, change: Change, branch: str, path: str, incoming: Inc
         return
     key = BlobKey(BlobKind.LFS, incoming.sha256)
     verify = Sha256Verifier(incoming.sha256, incoming.size)
-    await call.hub.blobs.put_file(key, incoming.path, verify)
+    place = await new_place(call.hub.db, key, call.hub.settings)
+    await call.hub.blobs.put_file(place, incoming.path, verify)
     await accept_upload(
         call.hub.db,
         call.hub.blobs,
@@ -74,6 +75,7 @@ async def _add(call: Call, change: Change, branch: str, path: str, incoming: Inc
         incoming.size,
         pusher_pk=call.actor.pk,
         hold_ms=int(call.hub.settings.hold_seconds * 1000),
+        place=place,
     )
     change.put_pointer(path, key.name, incoming.size)
 

@@ -8,7 +8,15 @@ from typing import Protocol, TypeVar
 
 from starlette.types import ASGIApp
 
-from hubstead.blobs import BlobKey, BlobKind, Sha256Verifier, Upload, accept_upload
+from hubstead.blobs import (
+    BlobKey,
+    BlobKind,
+    Sha256Verifier,
+    StoredKey,
+    Upload,
+    accept_upload,
+    new_place,
+)
 from hubstead.errors import BlobNotFound, InvalidInput
 from hubstead.repos import Right
 from hubstead.wire.http import (
@@ -48,14 +56,14 @@ async def upload(call: Call) -> ASGIApp:
     grant = _of_object(call, UPLOAD)
     repo = await open_again(call, grant, Right.WRITE)
     _check_length(call, grant.size)
-    key = BlobKey(BlobKind.LFS, grant.oid)
+    place = await new_place(call.hub.db, _key(grant), call.hub.settings)
     verify = Sha256Verifier(grant.oid, grant.size)
     store = call.hub.blobs
     replace = await _is_damaged(call, grant)
     await _receive(
-        call, lambda: store.writer(key, verify, size=grant.size, replace=replace), grant.size
+        call, lambda: store.writer(place, verify, size=grant.size, replace=replace), grant.size
     )
-    await _accept(call, repo.pk, grant, replaced=replace)
+    await _accept(call, repo.pk, grant, place, replaced=replace)
     return Answer()
 
 
@@ -85,8 +93,8 @@ async def complete(call: Call) -> ASGIApp:
     # A client that lost the answer asks again: let it wait for the first one to end.
     async with call.hub.stores.locks.of(f"lfs {grant.upload}"):
         replace = await _is_damaged(call, grant)
-        await _assemble(call, grant, sent, replace=replace)
-        await _accept(call, repo.pk, grant, replaced=replace)
+        place = await _assemble(call, grant, sent, replace=replace)
+        await _accept(call, repo.pk, grant, place, replaced=replace)
     return lfs_answer({})
 
 
@@ -100,8 +108,7 @@ async def download(call: Call) -> ASGIApp:
     settings = call.hub.settings
     direct = settings.s3_direct_downloads and found.is_plain and call.method == "GET"
     if direct and not names_a_tag(call.scope):  # the store has tags of its own
-        key = BlobKey(BlobKind.LFS, grant.oid)
-        url = await call.hub.blobs.url(key, expires_s=int(settings.signed_url_seconds))
+        url = await call.hub.blobs.url(found.place, expires_s=int(settings.signed_url_seconds))
         if url is not None:
             return redirect(url, status=302)
     headers = [("Cache-Control", "private, no-transform")]
@@ -165,7 +172,7 @@ async def _is_damaged(call: Call, grant: Grant) -> bool:
     return bool(await call.hub.stores.xet.damaged_objects([grant.oid]))
 
 
-async def _assemble(call: Call, grant: Grant, sent: Completion, *, replace: bool) -> None:
+async def _assemble(call: Call, grant: Grant, sent: Completion, *, replace: bool) -> StoredKey:
     store = call.hub.blobs
     count = Upload(grant.upload, grant.size, grant.part_bytes).parts
     numbers = [part.part_number for part in sent.parts]
@@ -178,25 +185,33 @@ async def _assemble(call: Call, grant: Grant, sent: Completion, *, replace: bool
             raise InvalidInput(
                 reason=f"part {part.part_number} was received with another etag: send it again"
             )
-    await store.assemble(
+    return await store.assemble(
         grant.upload,
         range(1, count + 1),
-        BlobKey(BlobKind.LFS, grant.oid),
+        _key(grant),
         Sha256Verifier(grant.oid, grant.size),
         size=grant.size,
         replace=replace,
+        place=await new_place(call.hub.db, _key(grant), call.hub.settings),
     )
 
 
-async def _accept(call: Call, repo_pk: int, grant: Grant, *, replaced: bool) -> None:
+def _key(grant: Grant) -> BlobKey:
+    return BlobKey(BlobKind.LFS, grant.oid)
+
+
+async def _accept(
+    call: Call, repo_pk: int, grant: Grant, place: StoredKey, *, replaced: bool
+) -> None:
     await accept_upload(
         call.hub.db,
         call.hub.blobs,
         repo_pk,
-        BlobKey(BlobKind.LFS, grant.oid),
+        _key(grant),
         grant.size,
         pusher_pk=call.actor.pk,
         hold_ms=int(call.hub.settings.hold_seconds * 1000),
+        place=place,
         upload_id=grant.upload or None,
         replaced=replaced,
     )

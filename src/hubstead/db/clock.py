@@ -1,0 +1,40 @@
+"""The database's clock, which all nodes share: leases and holds are compared with it alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, select
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.expression import ColumnElement
+
+from hubstead.db.interface import Reader
+from hubstead.db.statements import point
+
+
+class DatabaseNow(ColumnElement[int]):
+    """The time as the database has it when it computes a row, in milliseconds since the epoch."""
+
+    inherit_cache = True
+    type = BigInteger()
+
+
+@compiles(DatabaseNow, "sqlite")
+def _sqlite(element: DatabaseNow, compiler: object, **options: Any) -> str:
+    return "CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)"
+
+
+@compiles(DatabaseNow, "postgresql")
+def _postgres(element: DatabaseNow, compiler: object, **options: Any) -> str:
+    # Not now(), which stands still within a transaction.
+    return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
+
+
+_NOW = point(select(DatabaseNow().label("now_ms")), int)
+
+
+async def database_now_ms(db: Reader) -> int:
+    """Return the time by the database's clock, in milliseconds since the epoch."""
+    now = await db.one(_NOW)
+    assert now is not None, "a SELECT without a table has one row"
+    return now

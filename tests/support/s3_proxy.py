@@ -1,0 +1,158 @@
+"""A proxy in front of the S3 server that holds a request back until the test lets it go.
+
+It speaks plain HTTP/1.1, one request per connection, and sends on what it got byte for byte but
+for ``Connection`` and ``Expect``, which signatures leave out::
+
+    with running_s3_proxy(s3_server.options) as proxy:
+        store = open_blobs(url, options=proxy.options)
+        held = proxy.hold("DELETE", "/lfs/")
+        ...
+        held.wait()  # it came; whoever sent it may die now
+        held.release()  # the server has answered it
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit
+
+from hubstead.blobs import S3Options
+
+WAIT_S = 60.0
+_HEAD_BYTES = 1 << 20
+_PIECE_BYTES = 1 << 16
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_EXPECT = re.compile(rb"\r\nexpect: *100-continue", re.IGNORECASE)
+_NOT_SENT_ON = re.compile(rb"\r\n(?:connection|expect):[^\r]*", re.IGNORECASE)
+
+
+@dataclass(eq=False)
+class Held:
+    """The next request of a method to a path that contains a text, held back."""
+
+    method: str
+    part: str
+    path: str = ""  # once it came
+    _came: threading.Event = field(default_factory=threading.Event)
+    _released: threading.Event = field(default_factory=threading.Event)
+    _answered: threading.Event = field(default_factory=threading.Event)
+
+    def wait(self) -> None:
+        """Wait until the request has come."""
+        assert self._came.wait(WAIT_S), f"no {self.method} of …{self.part}… came"
+
+    def release(self) -> None:
+        """Send the request on, and wait until the server has answered it."""
+        self._released.set()
+        assert self._answered.wait(WAIT_S), f"{self.method} {self.path} was not answered"
+
+    def matches(self, method: str, path: str) -> bool:
+        """Tell whether this is the request to be held."""
+        return not self._came.is_set() and method == self.method and self.part in path
+
+    async def pass_when_released(self, path: str) -> None:
+        """Note that the request came, and return when it may go on."""
+        self.path = path
+        self._came.set()
+        while not self._released.is_set():
+            await asyncio.sleep(0.01)
+
+    def answered(self) -> None:
+        """Note that the server has answered."""
+        self._answered.set()
+
+
+class S3Proxy:
+    """A running proxy; made by `running_s3_proxy`."""
+
+    def __init__(self, upstream: S3Options) -> None:
+        self._upstream = upstream
+        address = urlsplit(upstream.endpoint)
+        assert address.hostname is not None
+        assert address.port is not None
+        self._host, self._port = address.hostname, address.port
+        self._holds: list[Held] = []
+        self.port = 0
+
+    @property
+    def options(self) -> S3Options:
+        """How to reach the S3 server through the proxy."""
+        return replace(self._upstream, endpoint=f"http://127.0.0.1:{self.port}")
+
+    def hold(self, method: str, part: str) -> Held:
+        """Hold back the next request of ``method`` whose path contains ``part``."""
+        held = Held(method, part)
+        self._holds.append(held)
+        return held
+
+    async def serve(self, started: threading.Event, stop: asyncio.Event) -> None:
+        """Listen on a free port until ``stop``."""
+        server = await asyncio.start_server(self._connection, "127.0.0.1", 0, limit=_HEAD_BYTES)
+        self.port = server.sockets[0].getsockname()[1]
+        started.set()
+        async with server:
+            await stop.wait()
+
+    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            await self._request(reader, writer)
+        with suppress(ConnectionError):
+            writer.close()
+
+    async def _request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        method, target, _ = head.split(b"\r\n", 1)[0].decode().split(" ", 2)
+        if _EXPECT.search(head):
+            writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        length = _LENGTH.search(head)
+        body = await reader.readexactly(int(length[1])) if length else b""
+        held = next((each for each in self._holds if each.matches(method, target)), None)
+        if held is not None:
+            await held.pass_when_released(target)
+        start = _NOT_SENT_ON.sub(b"", head[:-4]) + b"\r\nConnection: close\r\n\r\n"
+        await self._pass_on(start + body, writer)
+        if held is not None:
+            held.answered()
+
+    async def _pass_on(self, request: bytes, client: asyncio.StreamWriter) -> None:
+        """Send a request to the server and its answer to the client, who may have gone."""
+        reader, writer = await asyncio.open_connection(self._host, self._port)
+        try:
+            writer.write(request)
+            await writer.drain()
+            while piece := await reader.read(_PIECE_BYTES):
+                with suppress(ConnectionError):
+                    client.write(piece)
+                    await client.drain()
+        finally:
+            writer.close()
+
+
+@contextmanager
+def running_s3_proxy(upstream: S3Options) -> Iterator[S3Proxy]:
+    """Run a proxy in front of an S3 server, in a thread, until the block ends."""
+    proxy, started = S3Proxy(upstream), threading.Event()
+    loop = asyncio.new_event_loop()
+    stop = asyncio.Event()
+
+    def run() -> None:
+        asyncio.set_event_loop(loop)
+        loop.run_until_complete(proxy.serve(started, stop))
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.close()
+
+    thread = threading.Thread(target=run, name="s3-proxy", daemon=True)
+    thread.start()
+    assert started.wait(WAIT_S), "the proxy did not start"
+    try:
+        yield proxy
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(WAIT_S)
