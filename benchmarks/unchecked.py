@@ -22,11 +22,11 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from hubstead.wire.http import FileAnswer, receive_into
-from hubstead.wire.http.server import serve
+from hubstead.http import FileResponse, receive_into
+from hubstead.http.server import serve
 from hubstead.xet import (
-    Known,
-    Plan,
+    KnownChunks,
+    ReconstructionPlan,
     Terms,
     XorbEntry,
     XorbIndex,
@@ -35,7 +35,7 @@ from hubstead.xet import (
     parse_shard,
     to_raw,
     to_text,
-    write_answer,
+    write_dedup_shard,
 )
 
 _LIMIT = 256 << 20
@@ -145,7 +145,7 @@ class Unchecked:
             found = self._places[xorb] = _read_places(self._folder / to_text(xorb))
         return found
 
-    def _shown(self, plan: Plan) -> dict[str, Any]:
+    def _shown(self, plan: ReconstructionPlan) -> dict[str, Any]:
         return {
             "offset_into_first_range": plan.offset,
             "terms": [
@@ -175,7 +175,7 @@ class Unchecked:
 
     async def _send_bytes(self, name: str, scope: Scope, receive: Receive, send: Send) -> None:
         path = self._folder / name
-        await FileAnswer(_File(os.stat(path).st_size, path))(scope, receive, send)
+        await FileResponse(_File(os.stat(path).st_size, path))(scope, receive, send)
 
 
 def _read_places(path: Path) -> XorbIndex:
@@ -196,9 +196,9 @@ def _told(xorb: XorbEntry, position: int) -> bytes:
     for length in xorb.lengths():
         offsets.append(offsets[-1] + length)
     index = XorbIndex(xorb.hashes(), offsets, offsets)
-    known = Known(xorb.hash, index, [(0, len(xorb))], first=(position,))
+    known = KnownChunks(xorb.hash, index, [(0, len(xorb))], first=(position,))
     now = int(time.time())
-    return write_answer([known], key=secrets.token_bytes(32), now=now, expiry=now + 900)
+    return write_dedup_shard([known], key=secrets.token_bytes(32), now=now, expiry=now + 900)
 
 
 def _range(scope: Scope, size: int) -> tuple[int, int]:

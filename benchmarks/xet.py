@@ -26,7 +26,7 @@ from benchmarks.processes import Server, apart, free_port
 from benchmarks.raw_client import Api, api, get
 from benchmarks.weights import fine_tune, write_model, write_random
 from benchmarks.xet_client import Cas, Sent, counted, download, upload
-from hubstead.xet import XorbReceiver, chunk_hash, decode, merkle_root, to_text
+from hubstead.xet import XorbParser, chunk_hash, decode_records, merkle_root, to_text
 
 _PEER = "a store that checks nothing"
 _UP = Goal("ratio", 1.25, above=False)
@@ -294,13 +294,13 @@ def _checked(store: _Store) -> float:
 
 def _name(body: bytes) -> str:
     """Return what a xorb is called: its blob has another name."""
-    leaves = [(chunk_hash(chunk), len(chunk)) for chunk in decode(body)]
+    leaves = [(chunk_hash(chunk), len(chunk)) for chunk in decode_records(body)]
     return to_text(merkle_root(leaves))
 
 
 def _check(name: str, body: bytes) -> int:
     view = memoryview(body)
-    receiver = XorbReceiver(name, lambda _: None)
+    receiver = XorbParser(name, lambda _: None)
     for start in range(0, len(view), 1 << 20):
         receiver.feed(view[start : start + (1 << 20)])
     return receiver.finish().unpacked

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hubstead.app import _now_and_then
+from hubstead.app import _run_periodically
 from hubstead.errors import Unavailable
 
 
@@ -21,6 +21,6 @@ async def test_a_chore_that_failed_is_done_again(fault: Exception) -> None:
             raise faults.pop()
         done.set()
 
-    upkeep = asyncio.create_task(_now_and_then(chore, None, 0, 0.01))  # type: ignore[arg-type]
+    upkeep = asyncio.create_task(_run_periodically(chore, None, 0, 0.01))  # type: ignore[arg-type]
     await asyncio.wait_for(done.wait(), 60)
     upkeep.cancel()

@@ -19,30 +19,30 @@ import uvloop
 
 from hubstead import logs, webhooks
 from hubstead.accounts import (
+    HubSigner,
     LastUse,
     Passwords,
-    Seal,
     SignIn,
-    actor_of_token,
     add_token,
     add_user,
+    authenticate_token,
     has_admin,
-    rotate,
+    rotate_keys,
 )
 from hubstead.blobs import S3Options, make_folder, open_blobs, sync_folder
 from hubstead.blobs import jobs as blob_jobs
-from hubstead.commits import Stores
+from hubstead.commits import Storage
 from hubstead.commits import jobs as commit_jobs
 from hubstead.db import Database, Tx, migrate, open_db, refuse_marked_folder
 from hubstead.errors import HubError, InvalidCredentials, Unavailable
 from hubstead.gitstore import GitStore
-from hubstead.jobs import Again, Handler, Job, Runner
+from hubstead.http import HubServer, Limits
+from hubstead.jobs import Handler, Job, Reschedule, Runner
 from hubstead.pages import ROUTES as PAGES
 from hubstead.pages import compile_templates
 from hubstead.settings import Settings
-from hubstead.webhooks import Deliveries, Patience, Sender
-from hubstead.wire import hub_api, lfs, smart_http, xet_cas
-from hubstead.wire.http import Application, Hub, HubServer, Limits, Route
+from hubstead.webhooks import Deliveries, RetryPolicy, Sender
+from hubstead.wire import Application, Hub, Route, git, hub_api, lfs, xet
 from hubstead.xet import jobs as xet_jobs
 
 FIRST_USER = "admin"
@@ -62,13 +62,13 @@ _log = structlog.get_logger("hubstead")
 
 def routes() -> list[Route]:
     """Return the table of every address that is served."""
-    return [*hub_api.ROUTES, *lfs.ROUTES, *smart_http.ROUTES, *xet_cas.ROUTES, *PAGES]
+    return [*hub_api.ROUTES, *lfs.ROUTES, *git.ROUTES, *xet.ROUTES, *PAGES]
 
 
 @asynccontextmanager
-async def opened_stores(
+async def open_storage(
     settings: Settings, *, make: bool = False, restoring: bool = False
-) -> AsyncIterator[Stores]:
+) -> AsyncIterator[Storage]:
     """Open the database and everything that holds content, while the block lasts.
 
     Args:
@@ -97,7 +97,7 @@ async def opened_stores(
             options=_s3_options(settings),
             min_free_bytes=settings.min_free_bytes,
         )
-        stores = Stores(
+        stores = Storage(
             db=db,
             git=GitStore(
                 settings.git_root,
@@ -131,9 +131,9 @@ def _s3_options(settings: Settings) -> S3Options:
 
 
 @asynccontextmanager
-async def opened_hub(settings: Settings, *, make: bool = False) -> AsyncIterator[Hub]:
-    """Open a whole hub, without serving it; see ``opened_stores``."""
-    async with opened_stores(settings, make=make) as stores:
+async def open_hub(settings: Settings, *, make: bool = False) -> AsyncIterator[Hub]:
+    """Open a whole hub, without serving it; see ``open_storage``."""
+    async with open_storage(settings, make=make) as stores:
         passwords = Passwords()
         sign_in = SignIn(
             stores.db,
@@ -146,7 +146,7 @@ async def opened_hub(settings: Settings, *, make: bool = False) -> AsyncIterator
             stores=stores,
             passwords=passwords,
             sign_in=sign_in,
-            seal=await Seal.load(stores.db),
+            seal=await HubSigner.load(stores.db),
             last_use=LastUse(),
         )
         try:
@@ -156,7 +156,7 @@ async def opened_hub(settings: Settings, *, make: bool = False) -> AsyncIterator
 
 
 @contextmanager
-def holding(data: Path) -> Iterator[None]:
+def lock_data_folder(data: Path) -> Iterator[None]:
     """Keep the data folder for this process: one server, or one migration, at a time.
 
     Raises:
@@ -175,16 +175,16 @@ def holding(data: Path) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def working(hub: Hub) -> AsyncIterator[Runner]:
+async def background_jobs(hub: Hub) -> AsyncIterator[Runner]:
     """Do the background work of a hub while the block lasts."""
     settings = hub.settings
     sender = Sender(
         timeout_s=settings.webhook_timeout_s, private_networks=settings.webhook_private_networks
     )
-    patience = Patience(settings.webhook_max_attempts, settings.webhook_hold_s)
+    patience = RetryPolicy(settings.webhook_max_attempts, settings.webhook_hold_s)
     deliveries = Deliveries(hub.db, sender, patience)
     handlers: dict[str, Handler] = {
-        **webhooks.handlers(hub.db, deliveries, [webhooks.take_up]),
+        **webhooks.handlers(hub.db, deliveries, [webhooks.enqueue_deliveries]),
         **blob_jobs.handlers(hub.db, hub.blobs, settings),
         **commit_jobs.handlers(hub.stores),
         **xet_jobs.handlers(hub.db, settings),
@@ -192,21 +192,25 @@ async def working(hub: Hub) -> AsyncIterator[Runner]:
         ROTATE: _rotate(hub),
     }
     node = f"{socket.gethostname()}:{os.getpid()}"
-    runner = Runner(hub.db, handlers, node=node, lanes=webhooks.LANES)
-    webhooks.plan(runner, hub.db)
+    runner = Runner(hub.db, handlers, node=node, lanes=webhooks.QUEUES)
+    webhooks.schedule(runner, hub.db)
     for name, seconds in {
         **blob_jobs.EVERY_S,
         **commit_jobs.EVERY_S,
         **xet_jobs.EVERY_S,
         **xet_jobs.CONVERT_EVERY_S,
     }.items():
-        runner.every(name, seconds)
-    runner.every(ROTATE, ROTATE_EVERY_S)
+        runner.schedule_every(name, seconds)
+    runner.schedule_every(ROTATE, ROTATE_EVERY_S)
     task = asyncio.create_task(runner.run())
     upkeep = [
-        asyncio.create_task(_now_and_then(_keep_up, hub, UPKEEP_EVERY_S, UPKEEP_EVERY_S)),
-        asyncio.create_task(_now_and_then(_keep_packs_few, hub, UPKEEP_EVERY_S, UPKEEP_EVERY_S)),
-        asyncio.create_task(_now_and_then(_sweep, hub, SWEEP_AFTER_S, SWEEP_EVERY_S)),
+        asyncio.create_task(
+            _run_periodically(_flush_and_reload, hub, UPKEEP_EVERY_S, UPKEEP_EVERY_S)
+        ),
+        asyncio.create_task(
+            _run_periodically(_keep_packs_few, hub, UPKEEP_EVERY_S, UPKEEP_EVERY_S)
+        ),
+        asyncio.create_task(_run_periodically(_sweep, hub, SWEEP_AFTER_S, SWEEP_EVERY_S)),
     ]
     try:
         yield runner
@@ -219,14 +223,14 @@ async def working(hub: Hub) -> AsyncIterator[Runner]:
 
 
 def _rotate(hub: Hub) -> Handler:
-    async def make_key(_job: Job) -> Again | None:
-        await rotate(hub.db)
+    async def make_key(_job: Job) -> Reschedule | None:
+        await rotate_keys(hub.db)
         return None
 
     return make_key
 
 
-async def _now_and_then(
+async def _run_periodically(
     chore: Callable[[Hub], Awaitable[None]], hub: Hub, after_s: float, every_s: float
 ) -> None:
     """Do what every node does for itself; whatever goes wrong once must not end it for good."""
@@ -241,7 +245,7 @@ async def _now_and_then(
         await asyncio.sleep(every_s)
 
 
-async def _keep_up(hub: Hub) -> None:
+async def _flush_and_reload(hub: Hub) -> None:
     await hub.last_use.flush(hub.db)
     await hub.seal.reload(hub.db)
 
@@ -268,12 +272,12 @@ def serve(settings: Settings, *, as_json: bool = False) -> None:
     logs.configure(settings)
     compile_templates()
     _allow_open_files(settings.max_connections * 2 + settings.git_open_packs + 1024)
-    with holding(settings.data):
+    with lock_data_folder(settings.data):
         uvloop.run(_serve(settings, as_json=as_json))
 
 
 async def _serve(settings: Settings, *, as_json: bool) -> None:
-    async with opened_hub(settings, make=True) as hub, working(hub):
+    async with open_hub(settings, make=True) as hub, background_jobs(hub):
         token = await first_token(hub)
 
         def started(port: int) -> None:
@@ -326,7 +330,7 @@ async def first_token(hub: Hub) -> str | None:
         await _make_first_admin(hub.db, path)
     try:
         token = path.read_text().strip()
-        await actor_of_token(hub.db, token)
+        await authenticate_token(hub.db, token)
     except (OSError, InvalidCredentials):
         return None
     return token

@@ -1,8 +1,8 @@
 """What can go wrong, in the Hub's words.
 
-An error here knows nothing of HTTP: ``wire/http/refusals.py`` has the one table from these classes
-to status, code and text, and a test that the table is complete. Errors whose fields need the types
-of a room are in that room (``hubstead.repos``, ``hubstead.commits`` ...).
+An error here knows nothing of HTTP: ``wire/error_responses.py`` has the one table from these
+classes to status, code and text, and a test that the table is complete. Errors whose fields need
+the types of a room are in that room (``hubstead.repos``, ``hubstead.commits`` ...).
 
 A class declares its fields with their types, as a dataclass does. The first line of its docstring
 *is* its message, which the fields fill in. Who raises it gives each field by its name::

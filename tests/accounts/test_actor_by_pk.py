@@ -6,11 +6,11 @@ import pytest
 
 from hubstead.accounts import (
     ANONYMOUS,
-    actor_by_pk,
-    actor_of_token,
     add_token,
+    authenticate_token,
     disable_user,
     list_tokens,
+    reload_actor,
     revoke_token,
 )
 from hubstead.db import Database
@@ -20,14 +20,14 @@ from tests.support.factories import a_user, an_org
 
 
 async def test_nobody_is_nobody(db: Database) -> None:
-    assert await actor_by_pk(db, 0) is ANONYMOUS
+    assert await reload_actor(db, 0) is ANONYMOUS
 
 
 async def test_a_token_gives_what_it_gave_when_it_was_sent(db: Database) -> None:
     anna = await a_user(db)
     secret = await db.write(lambda tx: add_token(tx, anna.pk, name="ci", role="read"))
-    sent = await actor_of_token(db, secret)
-    assert await actor_by_pk(db, anna.pk, sent.token_pk) == sent
+    sent = await authenticate_token(db, secret)
+    assert await reload_actor(db, anna.pk, sent.token_pk) == sent
     assert not sent.may_write
 
 
@@ -38,22 +38,22 @@ async def test_a_token_that_ended_or_is_anothers_is_refused(db: Database) -> Non
     over, good = await list_tokens(db, "anna")
     for user, token in ((anna.pk, over.pk), (bo.pk, good.pk)):
         with pytest.raises(InvalidCredentials):
-            await actor_by_pk(db, user, token)
+            await reload_actor(db, user, token)
     await db.write(lambda tx: revoke_token(tx, good.id))
     with pytest.raises(InvalidCredentials):
-        await actor_by_pk(db, anna.pk, good.pk)
+        await reload_actor(db, anna.pk, good.pk)
 
 
 async def test_who_signed_in_by_password_counts_until_disabled(db: Database) -> None:
     anna = await a_user(db)
-    found = await actor_by_pk(db, anna.pk)
+    found = await reload_actor(db, anna.pk)
     assert (found.name, found.may_write) == ("anna", True)
     await db.write(lambda tx: disable_user(tx, "anna"))
     with pytest.raises(InvalidCredentials):
-        await actor_by_pk(db, anna.pk)
+        await reload_actor(db, anna.pk)
 
 
 async def test_an_organization_is_nobody_to_act_for(db: Database) -> None:
     org = await an_org(db, "acme", await a_user(db))
     with pytest.raises(InvalidCredentials):
-        await actor_by_pk(db, org)
+        await reload_actor(db, org)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import pytest
 
 from hubstead.accounts import (
-    account_by_pk,
-    actor_of_token,
     add_org,
     add_token,
     add_user,
+    authenticate_token,
     delete_account,
     disable_user,
     find_account,
     has_admin,
     list_accounts,
-    members_of,
-    orgs_of,
+    list_members,
+    list_orgs_of,
+    load_account,
     remove_member,
     role_in,
     set_member,
@@ -37,7 +37,7 @@ async def test_a_user_is_found_in_any_case_and_keeps_the_case_they_chose(db: Dat
     for spelling in ("Anna-B", "anna-b", "ANNA-B"):
         row = await find_account(db, spelling)
         assert (row.pk, row.name, row.email) == (anna.pk, "Anna-B", "anna@example.com")
-    assert (await account_by_pk(db, anna.pk)).fullname == "Anna B."
+    assert (await load_account(db, anna.pk)).fullname == "Anna B."
     assert len(row.id) == 24
 
 
@@ -101,11 +101,11 @@ async def test_members_have_one_role_that_may_change(db: Database) -> None:
         await set_member(tx, acme, bert.pk, "write")
 
     await db.write(promote)
-    assert [(row.name, row.role) for row in await members_of(db, acme)] == [
+    assert [(row.name, row.role) for row in await list_members(db, acme)] == [
         ("anna", "admin"),
         ("bert", "write"),
     ]
-    assert [(row.name, row.role) for row in await orgs_of(db, bert.pk)] == [("acme", "write")]
+    assert [(row.name, row.role) for row in await list_orgs_of(db, bert.pk)] == [("acme", "write")]
 
 
 async def test_leaving_and_roles_there_are_not(db: Database) -> None:
@@ -144,8 +144,8 @@ async def test_a_deleted_user_leaves_no_token_no_membership_and_a_free_name(db: 
     secret = await db.write(add)
     await delete_account(db, "Bert", "user")
     with pytest.raises(InvalidCredentials):
-        await actor_of_token(db, secret)
-    assert [row.name for row in await members_of(db, acme)] == ["anna"]
+        await authenticate_token(db, secret)
+    assert [row.name for row in await list_members(db, acme)] == ["anna"]
     again = await a_user(db, "bert")
     assert again.pk != bert.pk, "a number is never given twice"
     with pytest.raises(AccountNotFound):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubstead.accounts import Seal, SigningKey, add_key, rotate, signing
+from hubstead.accounts import HubSigner, SigningKey, add_signing_key, rotate_keys, signatures
 from hubstead.db import Database, open_db
 from hubstead.errors import InvalidCredentials
 from hubstead.ids import now_ms
@@ -25,27 +25,27 @@ GRANT = Grant("acme/bert", 7)
 
 
 async def test_what_was_signed_can_be_read_and_is_fit_for_an_address(db: Database) -> None:
-    seal = await Seal.load(db)
+    seal = await HubSigner.load(db)
     text = seal.sign(GRANT, purpose="get", seconds=60)
     assert seal.read(text, Grant, purpose="get") == GRANT
     assert set(text) <= set(string.ascii_letters + string.digits + "-_.")
 
 
 async def test_another_purpose_is_refused(db: Database) -> None:
-    seal = await Seal.load(db)
+    seal = await HubSigner.load(db)
     text = seal.sign(GRANT, purpose="get", seconds=60)
     with pytest.raises(InvalidCredentials):
         seal.read(text, Grant, purpose="put")
 
 
 async def test_what_is_over_is_refused(db: Database) -> None:
-    seal = await Seal.load(db)
+    seal = await HubSigner.load(db)
     text = seal.sign(GRANT, purpose="get", seconds=-1)
     with pytest.raises(InvalidCredentials):
         seal.read(text, Grant, purpose="get")
 
 
-SEAL = Seal([SigningKey("11111111", "a secret"), SigningKey("00000000", "an older secret")])
+SEAL = HubSigner([SigningKey("11111111", "a secret"), SigningKey("00000000", "an older secret")])
 SIGNED = SEAL.sign(GRANT, purpose="get", seconds=3600)
 
 
@@ -74,7 +74,7 @@ def test_any_other_text_is_refused_without_a_fault(text: str) -> None:
 
 
 def test_a_seal_made_with_another_secret_is_refused() -> None:
-    forged = Seal([SigningKey("11111111", "a guess")]).sign(GRANT, purpose="get", seconds=60)
+    forged = HubSigner([SigningKey("11111111", "a guess")]).sign(GRANT, purpose="get", seconds=60)
     with pytest.raises(InvalidCredentials):
         SEAL.read(forged, Grant, purpose="get")
 
@@ -90,12 +90,12 @@ def test_another_shape_is_refused() -> None:
 async def test_a_new_key_signs_only_once_every_node_has_read_it(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    node, other = await Seal.load(db), await Seal.load(db)
+    node, other = await HubSigner.load(db), await HubSigner.load(db)
     old = node.sign(GRANT, purpose="get", seconds=60)
-    key_id = await add_key(db)
+    key_id = await add_signing_key(db)
     await node.reload(db)
     assert not node.sign(GRANT, purpose="get", seconds=60).startswith(f"{key_id}.")
-    monkeypatch.setattr(signing, "now_ms", lambda: now_ms() + signing.RIPE_MS + 1)
+    monkeypatch.setattr(signatures, "now_ms", lambda: now_ms() + signatures.RIPE_MS + 1)
     await node.reload(db)
     new = node.sign(GRANT, purpose="get", seconds=60)
     assert new.startswith(f"{key_id}.")
@@ -109,20 +109,20 @@ async def test_a_new_key_signs_only_once_every_node_has_read_it(
 async def test_keys_are_replaced_by_age_and_the_old_ones_go(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = (await Seal.load(db)).sign(GRANT, purpose="get", seconds=10**9)
-    await rotate(db)
-    assert (await Seal.load(db)).read(first, Grant, purpose="get") == GRANT
+    first = (await HubSigner.load(db)).sign(GRANT, purpose="get", seconds=10**9)
+    await rotate_keys(db)
+    assert (await HubSigner.load(db)).read(first, Grant, purpose="get") == GRANT
     for months in (1.1, 2.2, 3.3):
-        later = int(now_ms() + months * signing.NEWEST_MS)
-        monkeypatch.setattr(signing, "now_ms", lambda later=later: later)
-        await rotate(db)
+        later = int(now_ms() + months * signatures.NEWEST_MS)
+        monkeypatch.setattr(signatures, "now_ms", lambda later=later: later)
+        await rotate_keys(db)
     with pytest.raises(InvalidCredentials):
-        (await Seal.load(db)).read(first, Grant, purpose="get")
+        (await HubSigner.load(db)).read(first, Grant, purpose="get")
 
 
 async def test_nodes_that_start_together_read_each_other(database_url: str) -> None:
     nodes = [await open_db(database_url) for _ in range(4)]
-    seals = await asyncio.gather(*map(Seal.load, nodes))
+    seals = await asyncio.gather(*map(HubSigner.load, nodes))
     for one in seals:
         for other in seals:
             text = one.sign(GRANT, purpose="get", seconds=60)

@@ -13,8 +13,8 @@ from hubstead.accounts import (
     LastUse,
     Passwords,
     SignIn,
-    actor_of_token,
     add_token,
+    authenticate_token,
     disable_user,
     end_session,
     list_tokens,
@@ -47,7 +47,7 @@ async def test_a_token_tells_who_holds_it(db: Database) -> None:
     anna = await a_user(db, "anna", is_admin=True)
     secret = await a_token(db, anna)
     assert secret.startswith("hf_")
-    actor = await actor_of_token(db, secret)
+    actor = await authenticate_token(db, secret)
     assert (actor.pk, actor.name, actor.is_admin, actor.may_write) == (anna.pk, "anna", True, True)
     assert (actor.token_name, actor.token_role, actor.token_kind) == ("laptop", "write", "access")
     assert actor.signed_in
@@ -55,7 +55,7 @@ async def test_a_token_tells_who_holds_it(db: Database) -> None:
 
 async def test_a_read_token_may_not_write(db: Database) -> None:
     secret = await a_token(db, await a_user(db), role="read")
-    assert not (await actor_of_token(db, secret)).may_write
+    assert not (await authenticate_token(db, secret)).may_write
 
 
 async def test_a_role_there_is_not_is_refused(db: Database) -> None:
@@ -68,16 +68,16 @@ async def test_a_role_there_is_not_is_refused(db: Database) -> None:
 async def test_an_unknown_token_is_nobody(db: Database, secret: str) -> None:
     await a_token(db, await a_user(db))
     with pytest.raises(InvalidCredentials):
-        await actor_of_token(db, secret)
+        await authenticate_token(db, secret)
 
 
 async def test_an_expired_token_is_nobody(db: Database) -> None:
     anna = await a_user(db)
     over = await a_token(db, anna, expires_ms=now_ms() - 1)
     good = await a_token(db, anna, expires_ms=now_ms() + 60_000)
-    assert (await actor_of_token(db, good)).pk == anna.pk
+    assert (await authenticate_token(db, good)).pk == anna.pk
     with pytest.raises(InvalidCredentials):
-        await actor_of_token(db, over)
+        await authenticate_token(db, over)
 
 
 async def test_a_disabled_user_is_shut_out_and_let_in_again(db: Database) -> None:
@@ -85,9 +85,9 @@ async def test_a_disabled_user_is_shut_out_and_let_in_again(db: Database) -> Non
     secret = await a_token(db, anna)
     await write(db, disable_user, "ANNA")
     with pytest.raises(InvalidCredentials):
-        await actor_of_token(db, secret)
+        await authenticate_token(db, secret)
     await write(db, disable_user, "anna", disabled=False)
-    assert (await actor_of_token(db, secret)).pk == anna.pk
+    assert (await authenticate_token(db, secret)).pk == anna.pk
 
 
 async def test_a_token_ends_by_its_id_or_its_secret(db: Database) -> None:
@@ -97,8 +97,8 @@ async def test_a_token_ends_by_its_id_or_its_secret(db: Database) -> None:
     await write(db, revoke_token, second)
     for ended in (first, second):
         with pytest.raises(InvalidCredentials):
-            await actor_of_token(db, ended)
-    assert (await actor_of_token(db, third)).pk == anna.pk
+            await authenticate_token(db, ended)
+    assert (await authenticate_token(db, third)).pk == anna.pk
     with pytest.raises(NotFound):
         await write(db, revoke_token, second)
 
@@ -110,7 +110,7 @@ async def test_a_token_ends_by_its_id_or_its_secret(db: Database) -> None:
 async def test_an_existing_token_of_any_form_may_be_taken_over(db: Database, value: str) -> None:
     anna = await a_user(db)
     assert await a_token(db, anna, value=value) == value
-    assert (await actor_of_token(db, value)).pk == anna.pk
+    assert (await authenticate_token(db, value)).pk == anna.pk
 
 
 @pytest.mark.parametrize("value", ["", "two words", "line\nbreak", "nul\0", "x" * 4097])
@@ -125,7 +125,7 @@ async def test_a_value_belongs_to_one_token_only(db: Database) -> None:
     await a_token(db, anna, value="shared-secret-value")
     with pytest.raises(InvalidInput, match="in use"):
         await a_token(db, bert, value="shared-secret-value")
-    assert (await actor_of_token(db, "shared-secret-value")).pk == anna.pk
+    assert (await authenticate_token(db, "shared-secret-value")).pk == anna.pk
 
 
 async def test_no_secret_is_stored_or_listed(db: Database) -> None:
@@ -142,7 +142,7 @@ async def test_no_secret_is_stored_or_listed(db: Database) -> None:
 async def test_last_use_is_written_down_now_and_then(db: Database) -> None:
     secret = await a_token(db, await a_user(db))
     used = LastUse()
-    used.note(await actor_of_token(db, secret))
+    used.note(await authenticate_token(db, secret))
     assert (await list_tokens(db))[0].last_used_ms is None
     await used.flush(db)
     first = (await list_tokens(db))[0].last_used_ms
@@ -163,19 +163,19 @@ async def test_logging_out_ends_this_session_and_nothing_else(db: Database) -> N
     anna = await a_user(db)
     first, second, token = await a_session(db, anna), await a_session(db, anna), ""
     token = await a_token(db, anna)
-    await end_session(db, await actor_of_token(db, first))
+    await end_session(db, await authenticate_token(db, first))
     with pytest.raises(InvalidCredentials):
-        await actor_of_token(db, first)
+        await authenticate_token(db, first)
     for secret in (second, token):
-        assert (await actor_of_token(db, secret)).pk == anna.pk
+        assert (await authenticate_token(db, secret)).pk == anna.pk
 
 
 async def test_an_access_token_cannot_be_logged_out(db: Database) -> None:
     secret = await a_token(db, await a_user(db))
-    actor = await actor_of_token(db, secret)
+    actor = await authenticate_token(db, secret)
     with pytest.raises(InvalidInput, match="cannot be logged out"):
         await end_session(db, actor)
-    assert (await actor_of_token(db, secret)).pk == actor.pk
+    assert (await authenticate_token(db, secret)).pk == actor.pk
 
 
 async def test_a_new_password_ends_sessions_but_not_access_tokens(db: Database) -> None:
@@ -187,14 +187,14 @@ async def test_a_new_password_ends_sessions_but_not_access_tokens(db: Database) 
     )
     await write(db, set_password, "anna", "a new hash")
     with pytest.raises(InvalidCredentials):
-        await actor_of_token(db, session)
+        await authenticate_token(db, session)
     for secret in (token, other):
-        assert (await actor_of_token(db, secret)).signed_in
+        assert (await authenticate_token(db, secret)).signed_in
 
 
 async def test_a_session_is_opened_by_the_right_password(db: Database) -> None:
     passwords = Passwords()
     await a_user(db, "anna", password_hash=await passwords.hash("correct horse"))
     secret = await SignIn(db, passwords).open_session("Anna", "correct horse", "10.0.0.1")
-    actor = await actor_of_token(db, secret)
+    actor = await authenticate_token(db, secret)
     assert (actor.name, actor.token_kind, actor.may_write) == ("anna", "session", True)

@@ -14,23 +14,23 @@ import pytest
 
 from hubstead import blobs
 from hubstead.accounts import Actor
-from hubstead.app import opened_stores
+from hubstead.app import open_storage
 from hubstead.backup import (
     BackupFolder,
     Manifest,
     Progress,
     Snapshot,
-    make_backup,
+    create_backup,
     marked_folder,
-    restore,
-    verify,
+    restore_snapshot,
+    verify_restore,
 )
 from hubstead.blobs import BlobKey, BlobKind, Sha256Verifier
 from hubstead.commits import (
-    Change,
+    Changeset,
     Message,
-    Stores,
-    Wanted,
+    RepoRequest,
+    Storage,
     commit,
     create_repository,
     duplicate_repository,
@@ -38,7 +38,7 @@ from hubstead.commits import (
 from hubstead.ids import Kind, RepoId, new_object_id
 from hubstead.repos import Repo, open_repo
 from hubstead.settings import Settings
-from hubstead.xet import chunk_hash, encode, merkle_root, to_text
+from hubstead.xet import chunk_hash, encode_record, merkle_root, to_text
 from tests.support.factories import a_user
 from tests.support.hub import SHAPES, settings_of
 
@@ -75,7 +75,7 @@ def folder(tmp_path: Path) -> BackupFolder:
 class BackupHub:
     """A hub with two repositories, LFS objects and a xorb."""
 
-    stores: Stores
+    stores: Storage
     anna: Actor
     repo: Repo
 
@@ -83,7 +83,7 @@ class BackupHub:
         """Commit an LFS file."""
         stores, key = self.stores, BlobKey(BlobKind.LFS, hashlib.sha256(data).hexdigest())
         await stores.blobs.put(key, data, Sha256Verifier(key.name))
-        await blobs.accept_upload(
+        await blobs.register_upload(
             stores.db,
             stores.blobs,
             self.repo.pk,
@@ -93,7 +93,7 @@ class BackupHub:
             hold_ms=86_400_000,
         )
         opened = await open_repo(stores.db, self.anna, self.repo.repo_id)
-        change = Change((await stores.open_git(opened)).draft(), stores.settings)
+        change = Changeset((await stores.open_git(opened)).draft(), stores.settings)
         change.put_pointer(path, key.name, len(data))
         message = Message(f"add {path}")
         await commit(stores, self.anna, opened, branch="main", change=change, message=message)
@@ -103,20 +103,20 @@ class BackupHub:
         name = to_text(merkle_root([(chunk_hash(chunk), len(chunk)) for chunk in chunks]))
         incoming = await self.stores.xet.incoming(name)
         for chunk in chunks:
-            incoming.feed(encode(chunk))
+            incoming.feed(encode_record(chunk))
         incoming.commit()
         assert await self.stores.xet.accept(incoming, self.repo.pk)
         return incoming.key
 
 
-async def filled(stores: Stores) -> BackupHub:
+async def filled(stores: Storage) -> BackupHub:
     anna = await a_user(stores.db, "anna")
     name = RepoId(Kind.MODEL, "anna", "bert")
-    sample = BackupHub(stores, anna, await create_repository(stores, anna, Wanted(name)))
+    sample = BackupHub(stores, anna, await create_repository(stores, anna, RepoRequest(name)))
     await sample.add_file("model.safetensors", WEIGHTS)
     await sample.add_file("more.bin", b"more" * 1000)
     await sample.add_xorb(b"one chunk" * 2000, random.Random(2).randbytes(50_000))
-    copy = Wanted(RepoId(Kind.MODEL, "anna", f"copy-{new_object_id()[:4]}"))
+    copy = RepoRequest(RepoId(Kind.MODEL, "anna", f"copy-{new_object_id()[:4]}"))
     await duplicate_repository(stores, anna, await open_repo(stores.db, anna, name), copy)
     return sample
 
@@ -130,28 +130,28 @@ def hub(places: Places) -> Filled:
 
     @asynccontextmanager
     async def make(shape: str) -> AsyncIterator[BackupHub]:
-        async with opened_stores(places(shape), make=True) as stores:
+        async with open_storage(places(shape), make=True) as stores:
             yield await filled(stores)
 
     return make
 
 
 async def backed_up(sample: BackupHub, folder: BackupFolder, **how: bool) -> Manifest:
-    with folder.held(alone=True):
-        return await make_backup(sample.stores, folder, quiet(), **how)
+    with folder.locked(alone=True):
+        return await create_backup(sample.stores, folder, quiet(), **how)
 
 
 async def restored(
     settings: Settings, folder: BackupFolder, snapshot: Snapshot | None = None
 ) -> None:
     with marked_folder(settings.data):
-        async with opened_stores(settings, make=True, restoring=True) as stores:
-            await restore(stores, folder, snapshot or folder.snapshot(), quiet())
+        async with open_storage(settings, make=True, restoring=True) as stores:
+            await restore_snapshot(stores, folder, snapshot or folder.snapshot(), quiet())
 
 
 async def differences(
     settings: Settings, folder: BackupFolder, snapshot: Snapshot | None = None
 ) -> list[str]:
-    async with opened_stores(settings) as stores:
+    async with open_storage(settings) as stores:
         wanted = snapshot or folder.snapshot()
-        return [each async for each in verify(stores, folder, wanted, quiet())]
+        return [each async for each in verify_restore(stores, folder, wanted, quiet())]

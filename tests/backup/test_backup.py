@@ -9,12 +9,18 @@ import pytest
 from sqlalchemy import func, select, update
 
 from hubstead import jobs
-from hubstead.app import opened_stores
-from hubstead.backup import BackupFolder, Faulty, check, prune, restore
+from hubstead.app import open_storage
+from hubstead.backup import (
+    BackupFault,
+    BackupFolder,
+    check_backup,
+    prune_snapshots,
+    restore_snapshot,
+)
 from hubstead.blobs import BlobKey, BlobKind
 from hubstead.blobs.tables import blobs, deletion_pauses
 from hubstead.commits import delete_repository
-from hubstead.db import Tx, insert, point
+from hubstead.db import Tx, indexed, insert
 from hubstead.errors import InvalidInput, Unavailable
 from hubstead.jobs.tables import jobs as jobs_table
 from hubstead.outbox.tables import events
@@ -61,7 +67,7 @@ async def test_a_restored_hub_is_the_same_in_every_row_and_byte(
     target = places(other)
     await restored(target, folder)
     assert await differences(target, folder) == []
-    async with opened_stores(target) as stores:
+    async with open_storage(target) as stores:
         opened = await open_repo(stores.db, sample.anna, sample.repo.repo_id)
         git = await stores.open_git(opened)
         assert opened.head is not None
@@ -81,7 +87,7 @@ async def test_tables_of_many_rows_come_through_whole(
 
     async def add(tx: Tx) -> None:
         for _ in range(doublings):
-            await tx.run(point(insert(events).from_select(names, select(*columns))))
+            await tx.run(indexed(insert(events).from_select(names, select(*columns))))
 
     async with hub(shape) as sample:
         await sample.stores.db.write(add)
@@ -109,10 +115,10 @@ async def test_numbers_once_given_are_not_given_again_after_a_restore(
     for other in SHAPES:
         target = places(other)
         await restored(target, folder)
-        async with opened_stores(target) as stores:
-            from hubstead.commits import Wanted, create_repository
+        async with open_storage(target) as stores:
+            from hubstead.commits import RepoRequest, create_repository
 
-            made = await create_repository(stores, sample.anna, Wanted(repo_id))
+            made = await create_repository(stores, sample.anna, RepoRequest(repo_id))
             assert made.pk == last.pk + 1
 
 
@@ -146,15 +152,15 @@ async def test_a_backup_is_for_its_owners_eyes_only(
 async def test_deletion_pauses_while_a_backup_runs_and_goes_on_after_it(
     hub: Filled, folder: BackupFolder, shape: str
 ) -> None:
-    from hubstead.backup.pausing import paused
-    from hubstead.blobs import is_paused
+    from hubstead.backup.deletion_pause import deletion_paused
+    from hubstead.blobs import deletion_is_paused
 
     async with hub(shape) as sample:
-        async with paused(sample.stores.db):
-            assert await is_paused(sample.stores.db)
-        assert not await is_paused(sample.stores.db)
+        async with deletion_paused(sample.stores.db):
+            assert await deletion_is_paused(sample.stores.db)
+        assert not await deletion_is_paused(sample.stores.db)
         await backed_up(sample, folder)
-        assert not await is_paused(sample.stores.db)
+        assert not await deletion_is_paused(sample.stores.db)
 
 
 @in_files
@@ -166,13 +172,13 @@ async def test_a_snapshot_holds_nothing_of_what_only_passes(
         async def change(tx: Tx) -> None:
             await jobs.enqueue(tx, "some.work", "it")
             await tx.run(
-                point(update(jobs_table).values(holder="me", lease_ms=2**50, due_ms=2**50))
+                indexed(update(jobs_table).values(holder="me", lease_ms=2**50, due_ms=2**50))
             )
-            await tx.run(point(update(blobs).where(blobs.c.kind == "xorb").values(doomed_ms=5)))
+            await tx.run(indexed(update(blobs).where(blobs.c.kind == "xorb").values(doomed_ms=5)))
 
         await sample.stores.db.write(change)
         manifest = await backed_up(sample, folder)
-    with folder.snapshot().opened() as rows:
+    with folder.snapshot().open() as rows:
         assert rows.execute("SELECT count(*) FROM job WHERE holder IS NOT NULL").fetchone() == (0,)
         assert rows.execute("SELECT count(*) FROM deletion_pause").fetchone() == (0,)
     # The xorb is there, so its bytes are needed, whatever their mark says.
@@ -204,7 +210,7 @@ async def test_clients_are_told_to_forget_what_they_stored(
         before = {row.id for row in await sample.stores.db.all(epochs)}
     target = places(shape)
     await restored(target, folder)
-    async with opened_stores(target) as stores:
+    async with open_storage(target) as stores:
         after = {row.id for row in await stores.db.all(epochs)}
     assert len(after) == 1
     assert not after & before
@@ -216,14 +222,14 @@ async def test_a_restore_touches_nothing_that_is_there(
     async with hub("embedded") as sample:
         await backed_up(sample, folder)
         with pytest.raises(InvalidInput, match="database is not empty"):
-            await restore(sample.stores, folder, folder.snapshot(), quiet())
+            await restore_snapshot(sample.stores, folder, folder.snapshot(), quiet())
     target = places("embedded")
-    async with opened_stores(target, make=True) as stores:
+    async with open_storage(target, make=True) as stores:
         from hubstead.blobs import Sha256Verifier
 
         await stores.blobs.put(LFS, WEIGHTS, Sha256Verifier(LFS.name))
         with pytest.raises(InvalidInput, match="blob store is not empty"):
-            await restore(stores, folder, folder.snapshot(), quiet())
+            await restore_snapshot(stores, folder, folder.snapshot(), quiet())
 
 
 @both
@@ -236,7 +242,7 @@ async def test_a_restore_that_was_ended_goes_on_when_run_again(
     hidden = lost.rename(folder.root / "hidden")
     lost.write_bytes(b"x" * len(WEIGHTS))  # the right size: found out when most is restored
     target = places(shape)
-    with pytest.raises(Faulty) as told:
+    with pytest.raises(BackupFault) as told:
         await restored(target, folder)
     assert str(LFS) in told.value.faults[0]
     with pytest.raises(Unavailable, match="not complete"):
@@ -256,11 +262,11 @@ async def test_a_flipped_bit_in_the_backup_is_found(
         await backed_up(sample, folder)
     (path, *_) = [each for each in (folder.root / "blobs" / kind).rglob("*") if each.is_file()]
     flip(path)
-    with pytest.raises(Faulty) as told:
+    with pytest.raises(BackupFault) as told:
         await restored(places(shape), folder)
     assert [fault for fault in told.value.faults if path.name in fault]
-    with folder.held(alone=False):
-        found = [fault async for fault in check(folder, quiet())]
+    with folder.locked(alone=False):
+        found = [fault async for fault in check_backup(folder, quiet())]
     assert len(found) == 1
     assert path.name in found[0]
 
@@ -272,7 +278,7 @@ async def test_a_lost_object_in_the_backup_is_found_before_anything_is_written(
         await backed_up(sample, folder)
     blob_file(folder, LFS).unlink()
     target = places("embedded")
-    with pytest.raises(Faulty, match="damaged") as told:
+    with pytest.raises(BackupFault, match="damaged") as told:
         await restored(target, folder)
     assert told.value.faults == (f"{LFS}: it is missing in the backup",)
     assert not list((target.data / "blobs").rglob("??/??/*"))
@@ -284,9 +290,9 @@ async def test_damaged_rows_are_not_restored(
     async with hub("embedded") as sample:
         await backed_up(sample, folder)
     flip(folder.snapshot().database)
-    with pytest.raises(Faulty, match="is damaged"):
+    with pytest.raises(BackupFault, match="is damaged"):
         await restored(places("embedded"), folder)
-    assert len([fault async for fault in check(folder, quiet())]) == 1
+    assert len([fault async for fault in check_backup(folder, quiet())]) == 1
 
 
 async def test_verifying_finds_changed_rows_and_lost_and_damaged_bytes(
@@ -296,10 +302,10 @@ async def test_verifying_finds_changed_rows_and_lost_and_damaged_bytes(
         await backed_up(sample, folder)
     target = places("embedded")
     await restored(target, folder)
-    async with opened_stores(target) as stores:
+    async with open_storage(target) as stores:
 
         async def rename(tx: Tx) -> None:
-            await tx.run(point(update(repos).values(likes=7)))
+            await tx.run(indexed(update(repos).values(likes=7)))
 
         await stores.db.write(rename)
     found = await differences(target, folder)
@@ -321,7 +327,7 @@ async def test_bytes_that_the_hub_itself_lacks_are_named_and_stop_the_backup_unl
 ) -> None:
     async with hub(shape) as sample:
         await sample.stores.blobs.delete(LFS)
-        with pytest.raises(Faulty) as told:
+        with pytest.raises(BackupFault) as told:
             await backed_up(sample, folder)
         assert told.value.faults == (f"{LFS}: its bytes are missing",)
         assert folder.snapshots() == []
@@ -336,7 +342,7 @@ async def test_a_lost_pack_of_git_is_named(hub: Filled, folder: BackupFolder) ->
     async with hub("embedded") as sample:
         for path in sample.stores.git.root.glob("??/*.git/objects/pack/pack-*.pack"):
             path.unlink()
-        with pytest.raises(Faulty) as told:
+        with pytest.raises(BackupFault) as told:
             await backed_up(sample, folder)
     assert all(fault.startswith("pack/") for fault in told.value.faults)
 
@@ -351,9 +357,9 @@ async def test_old_snapshots_go_with_the_bytes_that_only_they_named(
             repo_id = type(sample.repo.repo_id)(sample.repo.kind, "anna", name)
             await delete_repository(sample.stores, sample.anna, repo_id)
         await backed_up(sample, folder)
-        kept = await prune(folder, 2)
+        kept = await prune_snapshots(folder, 2)
         assert kept.count == 0
-        gone = await prune(folder, 1)
+        gone = await prune_snapshots(folder, 1)
     assert gone.count > 5
     assert len(folder.snapshots()) == 1
     assert [path.parts[-4] for path in (folder.root / "blobs").glob("*/??/??/*")] == ["xorb"]
@@ -369,8 +375,8 @@ async def test_nothing_is_pruned_while_a_snapshot_cannot_be_read(
     manifest = folder.snapshot().path / "manifest.json"
     manifest.write_bytes(manifest.read_bytes().replace(b'"format": 1', b'"format": 9'))
     before = sorted(folder.root.rglob("*"))
-    with pytest.raises(Faulty, match="cannot be read"):
-        await prune(folder, 1)
+    with pytest.raises(BackupFault, match="cannot be read"):
+        await prune_snapshots(folder, 1)
     assert sorted(folder.root.rglob("*")) == before
 
 
@@ -392,7 +398,7 @@ async def test_two_backups_at_once_into_one_folder_are_refused(
     hub: Filled, folder: BackupFolder
 ) -> None:
     async with hub("embedded") as sample:
-        with folder.held(alone=True), pytest.raises(Unavailable, match="another backup"):
+        with folder.locked(alone=True), pytest.raises(Unavailable, match="another backup"):
             await backed_up(sample, BackupFolder(folder.root))
 
 

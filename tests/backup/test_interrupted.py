@@ -23,10 +23,10 @@ both = pytest.mark.parametrize("shape", SHAPES)
 #: Where a restore is killed, from its first moment to its last: before what is named runs.
 MOMENTS = [
     "hubstead.app.migrate",
-    "hubstead.backup.restoring.prepare",
-    "hubstead.backup.restoring.load",
-    "hubstead.backup.restoring._remove",
-    "hubstead.backup.restoring.unmark_restore",
+    "hubstead.backup.restore.prepare_rows",
+    "hubstead.backup.restore.load_rows",
+    "hubstead.backup.restore._remove",
+    "hubstead.backup.restore.unmark_restore",
 ]
 #: An argument list of each command that opens the hub.
 CALLS = {
@@ -110,7 +110,7 @@ async def test_every_command_refuses_a_half_restored_hub(
     async with hub("embedded") as sample:
         manifest = await backed_up(sample, folder)
     target = places(shape)
-    restore_killed_before("hubstead.backup.restoring.load", folder, target)
+    restore_killed_before("hubstead.backup.restore.load_rows", folder, target)
     for call in CALLS.values():
         arguments = [str(tmp_path / "other") if each == "OTHER" else each for each in call]
         done = hubstead(*arguments, data=target.data, **variables(target))
@@ -143,7 +143,7 @@ async def test_another_snapshot_is_not_mixed_into_a_half_restored_hub(
     async with hub("embedded") as sample:
         first = await backed_up(sample, folder)
         target = places(shape)
-        restore_killed_before("hubstead.backup.restoring.load", folder, target)
+        restore_killed_before("hubstead.backup.restore.load_rows", folder, target)
         await sample.add_file("later.bin", b"later" * 500)
         await backed_up(sample, folder)
     env = variables(target)

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from hubstead.backup import BackupFolder, Outcome, repair
-from hubstead.blobs import BlobKey, BlobKind, LocalBlobs, place_of
+from hubstead.backup import BackupFolder, RepairResult, repair_objects
+from hubstead.blobs import BlobKey, BlobKind, LocalBlobs, stored_name_of
 from hubstead.blobs.tables import blobs
-from hubstead.commits import Stores
+from hubstead.commits import Storage
 from hubstead.commits.tables import packs
-from hubstead.doctor import Finding, Patient, Severity, examine
+from hubstead.doctor import Fault, Inspection, Severity, run_checks
 from tests.backup.conftest import SHAPES, BackupHub, Filled, backed_up
 from tests.support.rows import reading
 
@@ -40,8 +40,8 @@ def harmed(data: bytes, how: str) -> bytes:
     return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
 
 
-async def harm_blob(stores: Stores, key: BlobKey, how: str) -> None:
-    place = await place_of(stores.db, key)
+async def harm_blob(stores: Storage, key: BlobKey, how: str) -> None:
+    place = await stored_name_of(stores.db, key)
     source = await stores.blobs.open(place)
     data = b"".join([chunk async for chunk in source.chunks()])
     await stores.blobs.delete(place)
@@ -56,18 +56,18 @@ def harm_file(path: Path, how: str) -> None:
         path.write_bytes(harmed(data, how))
 
 
-async def some_blob(stores: Stores, kind: BlobKind) -> BlobKey:
+async def some_blob(stores: Storage, kind: BlobKind) -> BlobKey:
     rows = await stores.db.all(_BLOBS)
     return BlobKey(kind, next(row.name for row in rows if row.kind == kind))
 
 
-async def faults(stores: Stores) -> list[Finding]:
-    found = [each async for each in examine(Patient(stores, deep=True))]
+async def faults(stores: Storage) -> list[Fault]:
+    found = [each async for each in run_checks(Inspection(stores, deep=True))]
     return [each for each in found if each.severity is Severity.FAULT]
 
 
-async def repaired(stores: Stores, folder: BackupFolder | None, **how: bool) -> list[Outcome]:
-    return [each async for each in repair(stores, folder, deep=how.get("deep", False))]
+async def repaired(stores: Storage, folder: BackupFolder | None, **how: bool) -> list[RepairResult]:
+    return [each async for each in repair_objects(stores, folder, deep=how.get("deep", False))]
 
 
 @both

@@ -15,20 +15,21 @@ from hubstead.blobs import (
     BlobKind,
     BlobStore,
     Sha256Verifier,
-    accept_files,
-    accept_upload,
-    delete_doomed,
-    delete_folded,
+    StoredKey,
+    delete_plain_copies,
+    delete_unreferenced,
     deletion,
-    doom,
-    fold,
-    is_paused,
-    may_delete,
+    deletion_is_paused,
+    mark_reconstructable,
+    mark_unreferenced,
+    may_delete_blobs,
     open_blobs,
     pause_deletion,
-    register,
+    register_blob,
+    register_reconstructable,
+    register_upload,
     resume_deletion,
-    unlink,
+    unlink_blobs,
 )
 from hubstead.blobs.tables import blobs
 from hubstead.db import Database, Tx, open_db
@@ -65,11 +66,11 @@ async def uploaded(db: Database, store: BlobStore) -> Repo:
 
 async def upload(db: Database, store: BlobStore, repo: Repo) -> None:
     await store.put(KEY, DATA, Sha256Verifier(KEY.name))
-    await accept_upload(db, store, repo.pk, KEY, len(DATA), pusher_pk=None, hold_ms=60_000)
+    await register_upload(db, store, repo.pk, KEY, len(DATA), pusher_pk=None, hold_ms=60_000)
 
 
 async def let_go(db: Database, repo: Repo) -> None:
-    await db.write(lambda tx: unlink(tx, repo.pk, [KEY]))
+    await db.write(lambda tx: unlink_blobs(tx, repo.pk, [KEY]))
     await asyncio.sleep(0.005)
 
 
@@ -79,28 +80,28 @@ async def test_nothing_is_deleted_while_there_is_a_pause(db: Database, other: Da
     await let_go(db, repo)
     await pause_deletion(other, "backup", 60)
     await pause_deletion(db, "another", 60)
-    assert await is_paused(db)
-    assert await delete_doomed(db, store, grace_ms=0) == 0
+    assert await deletion_is_paused(db)
+    assert await delete_unreferenced(db, store, grace_ms=0) == 0
     await resume_deletion(other, "backup")
-    assert await delete_doomed(db, store, grace_ms=0) == 0
+    assert await delete_unreferenced(db, store, grace_ms=0) == 0
     assert await store.size(KEY) == len(DATA)
     await resume_deletion(db, "another")
     await resume_deletion(db, "another")
-    assert not await is_paused(db)
-    assert await delete_doomed(db, store, grace_ms=0) == 1
+    assert not await deletion_is_paused(db)
+    assert await delete_unreferenced(db, store, grace_ms=0) == 1
     assert await store.size(KEY) is None
 
 
 async def test_folded_bytes_stay_while_there_is_a_pause(db: Database) -> None:
     store = open_blobs("memory:")
     await uploaded(db, store)
-    await db.write(lambda tx: fold(tx, [KEY.name]))
+    await db.write(lambda tx: mark_reconstructable(tx, [KEY.name]))
     await asyncio.sleep(0.005)
     await pause_deletion(db, "backup", 60)
-    assert await delete_folded(db, store, grace_ms=0) == 0
+    assert await delete_plain_copies(db, store, grace_ms=0) == 0
     assert await store.size(KEY) == len(DATA)
     await resume_deletion(db, "backup")
-    assert await delete_folded(db, store, grace_ms=0) == 1
+    assert await delete_plain_copies(db, store, grace_ms=0) == 1
 
 
 async def test_a_pause_that_nobody_prolongs_is_over(db: Database) -> None:
@@ -109,9 +110,9 @@ async def test_a_pause_that_nobody_prolongs_is_over(db: Database) -> None:
     await let_go(db, repo)
     await pause_deletion(db, "dead", 60)
     await pause_deletion(db, "dead", 0.05)
-    assert await is_paused(db)
+    assert await deletion_is_paused(db)
     await asyncio.sleep(0.06)
-    assert await delete_doomed(db, store, grace_ms=0) == 1
+    assert await delete_unreferenced(db, store, grace_ms=0) == 1
 
 
 async def test_a_pause_begins_before_a_deletion_or_after_it_never_amidst(
@@ -120,11 +121,11 @@ async def test_a_pause_begins_before_a_deletion_or_after_it_never_amidst(
     began, may = asyncio.Event(), []
 
     async def condemning(tx: Tx) -> None:
-        may.append(await may_delete(tx))
+        may.append(await may_delete_blobs(tx))
         began.set()
         if db.dialect_name == "postgresql":
             await asyncio.sleep(0.2)
-        may.append(not await is_paused(tx))
+        may.append(not await deletion_is_paused(tx))
 
     writing = asyncio.create_task(db.write(condemning))
     await began.wait() if db.dialect_name == "postgresql" else None
@@ -134,18 +135,18 @@ async def test_a_pause_begins_before_a_deletion_or_after_it_never_amidst(
         assert not pausing.done()
     await asyncio.gather(writing, pausing)
     assert may == [True, True]
-    assert not await db.write(may_delete)
+    assert not await db.write(may_delete_blobs)
 
 
 async def test_a_room_with_rows_of_its_own_keeps_and_ends_its_blobs(db: Database) -> None:
     store = open_blobs("memory:")
     await store.put(XORB, b"xorb", AnyBytes())
-    assert await db.write(lambda tx: register(tx, XORB, 4)) is None
-    assert await delete_doomed(db, store, grace_ms=0) == 0
-    await db.write(lambda tx: doom(tx, [XORB, KEY]))
+    assert await db.write(lambda tx: register_blob(tx, XORB, 4)) is None
+    assert await delete_unreferenced(db, store, grace_ms=0) == 0
+    await db.write(lambda tx: mark_unreferenced(tx, [XORB, KEY]))
     await asyncio.sleep(0.005)
-    assert await delete_doomed(db, store, grace_ms=60_000) == 0
-    assert await delete_doomed(db, store, grace_ms=0) == 1
+    assert await delete_unreferenced(db, store, grace_ms=60_000) == 0
+    assert await delete_unreferenced(db, store, grace_ms=0) == 1
     assert await store.size(XORB) is None
     assert await db.one(_ROW, which=XORB.name) is None
 
@@ -153,7 +154,7 @@ async def test_a_room_with_rows_of_its_own_keeps_and_ends_its_blobs(db: Database
 async def test_what_somebody_links_is_not_doomed(db: Database) -> None:
     store = open_blobs("memory:")
     await uploaded(db, store)
-    await db.write(lambda tx: doom(tx, [KEY]))
+    await db.write(lambda tx: mark_unreferenced(tx, [KEY]))
     row = await db.one(_ROW, which=KEY.name)
     assert row
     assert row.doomed_ms is None
@@ -167,17 +168,17 @@ async def test_what_a_kill_left_half_deleted_is_finished_by_the_next_who_deletes
     await let_go(db, repo)
     deleting = store.delete
 
-    async def killed(key: BlobKey) -> bool:
+    async def killed(key: StoredKey) -> bool:
         await deleting(key)
         raise KeyboardInterrupt
 
     store.delete = killed  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
-        await delete_doomed(db, store, grace_ms=0)
+        await delete_unreferenced(db, store, grace_ms=0)
     store.delete = deleting  # type: ignore[method-assign]
     with pytest.raises(Unavailable):
         await upload(db, store, repo)
-    assert await delete_doomed(db, store, grace_ms=86_400_000) == 1
+    assert await delete_unreferenced(db, store, grace_ms=86_400_000) == 1
     await upload(db, store, repo)
     assert await store.size(KEY) == len(DATA)
 
@@ -191,26 +192,26 @@ async def test_a_slow_store_makes_it_stop_before_its_time_is_over(
     keys = [BlobKey(BlobKind.LFS, f"{n:064x}") for n in range(10)]
     for key in keys:
         await store.put(key, b"x", AnyBytes())
-        await accept_upload(db, store, repo.pk, key, 1, pusher_pk=None, hold_ms=1)
-    await db.write(lambda tx: unlink(tx, repo.pk, keys))
+        await register_upload(db, store, repo.pk, key, 1, pusher_pk=None, hold_ms=1)
+    await db.write(lambda tx: unlink_blobs(tx, repo.pk, keys))
     await asyncio.sleep(0.005)
     monkeypatch.setattr(deletion, "PATIENCE_S", 0.05)
     deleting = store.delete
 
-    async def slowly(key: BlobKey) -> bool:
+    async def slowly(key: StoredKey) -> bool:
         await asyncio.sleep(0.02)
         return await deleting(key)
 
     store.delete = slowly  # type: ignore[method-assign]
-    first = await delete_doomed(db, store, grace_ms=0)
+    first = await delete_unreferenced(db, store, grace_ms=0)
     assert 0 < first < 10
     with pytest.raises(Unavailable):
         await db.write(
-            lambda tx: accept_files(
+            lambda tx: register_reconstructable(
                 tx, repo.pk, [(key.name, 1) for key in keys], pusher_pk=None, hold_ms=1
             )
         )
     rest = 0
-    while done := await delete_doomed(db, store, grace_ms=0):
+    while done := await delete_unreferenced(db, store, grace_ms=0):
         rest += done
     assert first + rest == 10

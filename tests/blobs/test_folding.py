@@ -16,21 +16,21 @@ from hubstead.blobs import (
     BlobStore,
     Link,
     Sha256Verifier,
-    accept_files,
-    accept_upload,
-    delete_doomed,
-    delete_folded,
-    end_holds,
-    fold,
-    held,
-    held_many,
-    link,
+    StoredKey,
+    delete_plain_copies,
+    delete_unreferenced,
+    expire_holds,
+    link_blobs,
+    linked,
+    linked_many,
+    mark_reconstructable,
     open_blobs,
-    unlink,
+    register_reconstructable,
+    register_upload,
+    unlink_blobs,
 )
-from hubstead.blobs.links import CONDEMNED
-from hubstead.blobs.tables import blobs
-from hubstead.db import Conflict, Database, point
+from hubstead.blobs.tables import DELETING, blobs
+from hubstead.db import Conflict, Database, indexed
 from hubstead.errors import Unavailable
 from hubstead.repos import Repo
 from tests.support.factories import a_repo, a_user
@@ -40,8 +40,8 @@ DATA = b"weights of a model"
 SHA = hashlib.sha256(DATA).hexdigest()
 KEY = BlobKey(BlobKind.LFS, SHA)
 _ROW = reading(select(blobs).where(blobs.c.name == bindparam("which")))
-_CONDEMN = point(
-    update(blobs).values(doomed_ms=CONDEMNED).where(blobs.c.name == bindparam("which"))
+_CONDEMN = indexed(
+    update(blobs).values(doomed_ms=DELETING).where(blobs.c.name == bindparam("which"))
 )
 
 
@@ -56,28 +56,30 @@ async def row_of(db: Database, name: str = SHA) -> Any:
 async def accept(
     db: Database, repo_pk: int, *files: tuple[str, int], hold_ms: int = 60_000
 ) -> None:
-    await db.write(lambda tx: accept_files(tx, repo_pk, files, pusher_pk=None, hold_ms=hold_ms))
+    await db.write(
+        lambda tx: register_reconstructable(tx, repo_pk, files, pusher_pk=None, hold_ms=hold_ms)
+    )
 
 
 async def upload(db: Database, store: BlobStore, repo: Repo, hold_ms: int = 60_000) -> None:
     await store.put(KEY, DATA, Sha256Verifier(SHA))
-    await accept_upload(db, store, repo.pk, KEY, len(DATA), pusher_pk=None, hold_ms=hold_ms)
+    await register_upload(db, store, repo.pk, KEY, len(DATA), pusher_pk=None, hold_ms=hold_ms)
 
 
 async def test_files_without_bytes_are_held_like_uploads(db: Database) -> None:
     repo = await a_place(db)
     await accept(db, repo.pk, (SHA, 18), ("a" * 64, 0), (SHA, 18))
     assert (await row_of(db)).folded_ms == 0
-    found = await held_many(db, repo.pk, BlobKind.LFS, [SHA, "a" * 64])
+    found = await linked_many(db, repo.pk, BlobKind.LFS, [SHA, "a" * 64])
     assert {row.name: (row.bytes, row.committed) for row in found.values()} == {
         SHA: (18, 0),
         "a" * 64: (0, 0),
     }
-    await db.write(lambda tx: link(tx, repo.pk, [Link(KEY, 18, "w.bin")], pusher_pk=None))
+    await db.write(lambda tx: link_blobs(tx, repo.pk, [Link(KEY, 18, "w.bin")], pusher_pk=None))
     await accept(db, repo.pk, (SHA, 18), hold_ms=0)
     await asyncio.sleep(0.005)
-    await end_holds(db)
-    row = await held(db, repo.pk, KEY)
+    await expire_holds(db)
+    row = await linked(db, repo.pk, KEY)
     assert row
     assert (row.committed, row.path) == (1, "w.bin")
     await accept(db, repo.pk)
@@ -87,7 +89,7 @@ async def test_files_that_nobody_commits_are_let_go(db: Database) -> None:
     repo = await a_place(db)
     await accept(db, repo.pk, (SHA, 18), hold_ms=0)
     await asyncio.sleep(0.005)
-    assert await end_holds(db) == 1
+    assert await expire_holds(db) == 1
     assert (await row_of(db)).doomed_ms
     await accept(db, repo.pk, (SHA, 18))
     assert (await row_of(db)).doomed_ms is None
@@ -97,12 +99,12 @@ async def test_files_that_nobody_commits_are_let_go(db: Database) -> None:
 async def test_an_object_that_is_being_deleted_is_refused_for_the_moment(db: Database) -> None:
     repo = await a_place(db)
     await accept(db, repo.pk, (SHA, 18))
-    await db.write(lambda tx: unlink(tx, repo.pk, [KEY]))
+    await db.write(lambda tx: unlink_blobs(tx, repo.pk, [KEY]))
     await db.write(lambda tx: tx.run(_CONDEMN, which=SHA))
     with pytest.raises(Unavailable):
         await accept(db, repo.pk, ("a" * 64, 1), (SHA, 18))
     assert await row_of(db, "a" * 64) is None
-    assert await delete_doomed(db, open_blobs("memory:"), grace_ms=0) == 1
+    assert await delete_unreferenced(db, open_blobs("memory:"), grace_ms=0) == 1
     await accept(db, repo.pk, (SHA, 18))
 
 
@@ -118,16 +120,16 @@ async def test_an_object_with_bytes_keeps_them_until_it_is_folded(db: Database) 
     await accept(db, repo.pk, (SHA, len(DATA)))
     assert (await row_of(db)).folded_ms is None
     await asyncio.sleep(0.005)
-    assert await delete_folded(db, store, grace_ms=0) == 0
-    assert await db.write(lambda tx: fold(tx, [SHA, "a" * 64])) == 1
-    assert await db.write(lambda tx: fold(tx, [SHA])) == 0
-    assert await delete_folded(db, store, grace_ms=60_000) == 0
+    assert await delete_plain_copies(db, store, grace_ms=0) == 0
+    assert await db.write(lambda tx: mark_reconstructable(tx, [SHA, "a" * 64])) == 1
+    assert await db.write(lambda tx: mark_reconstructable(tx, [SHA])) == 0
+    assert await delete_plain_copies(db, store, grace_ms=60_000) == 0
     assert await store.size(KEY) == len(DATA)
     await asyncio.sleep(0.005)
-    assert await delete_folded(db, store, grace_ms=0) == 1
+    assert await delete_plain_copies(db, store, grace_ms=0) == 1
     assert await store.size(KEY) is None
     assert (await row_of(db)).folded_ms == 0
-    assert await delete_folded(db, store, grace_ms=0) == 0
+    assert await delete_plain_copies(db, store, grace_ms=0) == 0
 
 
 async def test_bytes_uploaded_for_a_folded_object_are_removed_again(db: Database) -> None:
@@ -136,42 +138,42 @@ async def test_bytes_uploaded_for_a_folded_object_are_removed_again(db: Database
     await upload(db, store, repo)
     assert abs((await row_of(db)).folded_ms - time.time() * 1000) < 60_000
     await asyncio.sleep(0.005)
-    assert await delete_folded(db, store, grace_ms=0) == 1
+    assert await delete_plain_copies(db, store, grace_ms=0) == 1
     assert await store.size(KEY) is None
     # An upload whose bytes go at that very moment is fine: the object can be read all the same.
-    await accept_upload(db, store, repo.pk, KEY, len(DATA), pusher_pk=None, hold_ms=1)
-    assert await held(db, repo.pk, KEY)
+    await register_upload(db, store, repo.pk, KEY, len(DATA), pusher_pk=None, hold_ms=1)
+    assert await linked(db, repo.pk, KEY)
 
 
 async def test_bytes_that_come_while_others_go_are_not_forgotten(db: Database) -> None:
     repo, store = await a_place(db), open_blobs("memory:")
     await upload(db, store, repo)
-    await db.write(lambda tx: fold(tx, [SHA]))
+    await db.write(lambda tx: mark_reconstructable(tx, [SHA]))
     await asyncio.sleep(0.005)
     deleting = store.delete
 
-    async def beaten(key: BlobKey) -> bool:
+    async def beaten(key: StoredKey) -> bool:
         done = await deleting(key)
         await upload(db, store, repo)
         return done
 
     store.delete = beaten  # type: ignore[method-assign]
-    assert await delete_folded(db, store, grace_ms=0) == 1
+    assert await delete_plain_copies(db, store, grace_ms=0) == 1
     store.delete = deleting  # type: ignore[method-assign]
     assert await store.size(KEY) == len(DATA)
     assert (await row_of(db)).folded_ms
     await asyncio.sleep(0.005)
-    assert await delete_folded(db, store, grace_ms=0) == 1
+    assert await delete_plain_copies(db, store, grace_ms=0) == 1
     assert await store.size(KEY) is None
 
 
 async def test_a_folded_object_that_nobody_wants_goes_for_good(db: Database) -> None:
     repo, store = await a_place(db), open_blobs("memory:")
     await upload(db, store, repo)
-    await db.write(lambda tx: fold(tx, [SHA]))
-    await db.write(lambda tx: unlink(tx, repo.pk, [KEY]))
+    await db.write(lambda tx: mark_reconstructable(tx, [SHA]))
+    await db.write(lambda tx: unlink_blobs(tx, repo.pk, [KEY]))
     await asyncio.sleep(0.005)
-    assert await delete_doomed(db, store, grace_ms=0) == 1
+    assert await delete_unreferenced(db, store, grace_ms=0) == 1
     assert await row_of(db) is None
     assert await store.size(KEY) is None
     await upload(db, store, repo)
@@ -188,7 +190,7 @@ async def test_two_repositories_may_register_the_same_files_at_once(db: Database
     )
     names = [name for name, _ in files]
     for repo in (first, second):
-        assert len(await held_many(db, repo.pk, BlobKind.LFS, names)) == 300
+        assert len(await linked_many(db, repo.pk, BlobKind.LFS, names)) == 300
 
 
 async def test_ten_thousand_files_are_registered_at_once(db: Database) -> None:
@@ -197,5 +199,5 @@ async def test_ten_thousand_files_are_registered_at_once(db: Database) -> None:
     started = time.perf_counter()
     await accept(db, repo.pk, *files)
     took = time.perf_counter() - started
-    assert len(await held_many(db, repo.pk, BlobKind.LFS, [name for name, _ in files])) == 10_000
+    assert len(await linked_many(db, repo.pk, BlobKind.LFS, [name for name, _ in files])) == 10_000
     assert took < 10, "statement by statement it would take longer"

@@ -18,6 +18,7 @@ from hubstead.blobs import (
     LocalBlobs,
     MemoryBlobs,
     NodeCache,
+    StoredKey,
     node_cache,
 )
 from hubstead.blobs.durable import write_all
@@ -42,7 +43,7 @@ class Watched(MemoryBlobs):
         self.go.set()
         self.fault: Exception | None = None
 
-    async def open(self, key: BlobKey) -> MemoryBlob:
+    async def open(self, key: StoredKey) -> MemoryBlob:
         blob, store = await super().open(key), self
 
         class Blob(MemoryBlob):

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from hubstead.blobs import BlobKey, BlobKind, BlobStore, DirectUpload
+from hubstead.blobs import BlobKey, BlobKind, BlobStore, DirectUploadTarget
 from hubstead.blobs.s3 import S3Blobs
 from hubstead.errors import BlobCorrupt, BlobNotFound, InvalidInput, Unavailable
 from tests.blobs.conftest import read
@@ -27,18 +27,18 @@ def store(s3_blobs: BlobStore, run: Callable[..., object]) -> Iterator[BlobStore
     run(s3_blobs.close())
 
 
-async def begin(store: BlobStore, size: int = len(DATA), **how: Any) -> DirectUpload:
+async def begin(store: BlobStore, size: int = len(DATA), **how: Any) -> DirectUploadTarget:
     how.setdefault("expires_s", 60)
     made = await store.direct_upload(size, **how)
     assert made
     return made
 
 
-async def send(upload: DirectUpload, data: bytes = DATA, **changes: str) -> int:
+async def send(upload: DirectUploadTarget, data: bytes = DATA, **changes: str) -> int:
     return await asyncio.to_thread(_send, upload, data, {**upload.headers, **changes})
 
 
-def _send(upload: DirectUpload, data: bytes, headers: Mapping[str, str]) -> int:
+def _send(upload: DirectUploadTarget, data: bytes, headers: Mapping[str, str]) -> int:
     url = urlsplit(upload.url)
     connection = http.client.HTTPConnection(url.netloc, timeout=30)
     try:

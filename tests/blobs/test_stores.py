@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hubstead.blobs import BlobKey, BlobKind, BlobStore, Sha256Verifier, Verifier
+from hubstead.blobs import BlobKey, BlobKind, BlobStore, Sha256Verifier, StoredKey, Verifier
 from hubstead.errors import BlobCorrupt, BlobNotFound, InvalidInput, RangeNotSatisfiable
 from tests.blobs.conftest import in_thread, read
 
@@ -45,7 +45,7 @@ async def put(blobs: BlobStore, data: bytes) -> BlobKey:
     return key
 
 
-async def list_all(blobs: BlobStore) -> list[BlobKey]:
+async def list_all(blobs: BlobStore) -> list[StoredKey]:
     return [stored.key for kind in BlobKind async for stored in blobs.keys(kind)]
 
 

@@ -16,18 +16,18 @@ from hubstead.blobs import (
     BlobKind,
     BlobStore,
     Sha256Verifier,
-    accept_files,
-    accept_upload,
-    delete_doomed,
-    delete_folded,
-    doom_unregistered,
-    held,
+    delete_plain_copies,
+    delete_unreferenced,
     jobs,
+    linked,
+    mark_orphans,
     open_blobs,
+    orphans,
     pause_deletion,
-    register,
+    register_blob,
+    register_reconstructable,
+    register_upload,
     resume_deletion,
-    strays,
 )
 from hubstead.blobs.tables import blobs
 from hubstead.db import Database, open_db
@@ -52,7 +52,7 @@ async def put(store: BlobStore, key: BlobKey, data: bytes = b"x") -> BlobKey:
 
 
 async def look(db: Database, store: BlobStore, kind: BlobKind, older_than_s: float = -60) -> int:
-    found = await doom_unregistered(db, store, kind, older_than_s=older_than_s)
+    found = await mark_orphans(db, store, kind, older_than_s=older_than_s)
     await asyncio.sleep(0.005)
     return found
 
@@ -65,12 +65,12 @@ async def test_bytes_that_nobody_registered_go_after_the_grace_period(
     stray, mine = (BlobKey(kind, digit * kind.name_chars) for digit in "12")
     for key in (stray, mine):
         await put(blobs, key)
-    await db.write(lambda tx: register(tx, mine, 1))
+    await db.write(lambda tx: register_blob(tx, mine, 1))
     assert await look(db, blobs, kind, older_than_s=3600) == 0
     assert await look(db, blobs, kind) == 1
     assert await look(db, blobs, kind) == 0
-    assert await delete_doomed(db, blobs, grace_ms=60_000) == 0
-    assert await delete_doomed(db, blobs, grace_ms=0) == 1
+    assert await delete_unreferenced(db, blobs, grace_ms=60_000) == 0
+    assert await delete_unreferenced(db, blobs, grace_ms=0) == 1
     assert await list_all(blobs) == [mine]
     assert await row_of(db, stray.name) is None
     await db.close()
@@ -81,10 +81,10 @@ async def test_a_writer_who_comes_to_register_them_keeps_them(db: Database) -> N
     repo = await a_repo(db, await a_user(db))
     await store.put(KEY, DATA, Sha256Verifier(KEY.name))
     assert await look(db, store, BlobKind.LFS) == 1
-    await accept_upload(db, store, repo.pk, KEY, len(DATA), pusher_pk=None, hold_ms=60_000)
-    assert await delete_doomed(db, store, grace_ms=0) == 0
+    await register_upload(db, store, repo.pk, KEY, len(DATA), pusher_pk=None, hold_ms=60_000)
+    assert await delete_unreferenced(db, store, grace_ms=0) == 0
     assert await store.size(KEY) == len(DATA)
-    assert await held(db, repo.pk, KEY)
+    assert await linked(db, repo.pk, KEY)
 
 
 async def test_writers_and_the_sweep_never_lose_bytes_to_each_other(db: Database) -> None:
@@ -98,7 +98,7 @@ async def test_writers_and_the_sweep_never_lose_bytes_to_each_other(db: Database
             await store.put(key, data, Sha256Verifier(key.name))
             await asyncio.sleep(0)
             try:
-                await accept_upload(
+                await register_upload(
                     db, store, repo.pk, key, len(data), pusher_pk=None, hold_ms=60_000
                 )
             except Unavailable:
@@ -107,15 +107,15 @@ async def test_writers_and_the_sweep_never_lose_bytes_to_each_other(db: Database
 
     async def sweep() -> None:
         for _ in range(20):
-            await doom_unregistered(db, store, BlobKind.LFS, older_than_s=-60)
+            await mark_orphans(db, store, BlobKind.LFS, older_than_s=-60)
             await asyncio.sleep(0.001)
-            await delete_doomed(db, store, grace_ms=0)
+            await delete_unreferenced(db, store, grace_ms=0)
 
     await asyncio.gather(
         sweep(), *[upload(key, data) for key, data in zip(keys, contents, strict=True)]
     )
     for key, data in zip(keys, contents, strict=True):
-        assert await held(db, repo.pk, key)
+        assert await linked(db, repo.pk, key)
         assert await store.size(key) == len(data)
 
 
@@ -124,11 +124,13 @@ async def test_bytes_that_a_folded_object_does_not_need_go_as_well(db: Database)
     repo = await a_repo(db, await a_user(db))
     await store.put(KEY, DATA, Sha256Verifier(KEY.name))
     files = [(KEY.name, len(DATA))]
-    await db.write(lambda tx: accept_files(tx, repo.pk, files, pusher_pk=None, hold_ms=60_000))
+    await db.write(
+        lambda tx: register_reconstructable(tx, repo.pk, files, pusher_pk=None, hold_ms=60_000)
+    )
     await asyncio.sleep(0.005)
-    assert await delete_folded(db, store, grace_ms=0) == 0
+    assert await delete_plain_copies(db, store, grace_ms=0) == 0
     assert await look(db, store, BlobKind.LFS) == 0
-    assert await delete_folded(db, store, grace_ms=0) == 1
+    assert await delete_plain_copies(db, store, grace_ms=0) == 1
     assert await store.size(KEY) is None
     row = await row_of(db, KEY.name)
     assert row
@@ -140,21 +142,21 @@ async def test_nothing_goes_while_there_is_a_pause(db: Database) -> None:
     await put(store, KEY)
     await pause_deletion(db, "backup", 60)
     await look(db, store, BlobKind.LFS)
-    assert await delete_doomed(db, store, grace_ms=0) == 0
+    assert await delete_unreferenced(db, store, grace_ms=0) == 0
     await resume_deletion(db, "backup")
-    assert await delete_doomed(db, store, grace_ms=0) == 1
+    assert await delete_unreferenced(db, store, grace_ms=0) == 1
 
 
 async def test_a_store_that_is_not_of_this_database_is_left_alone(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(strays, "MANY", 3)
+    monkeypatch.setattr(orphans, "MANY", 3)
     store = open_blobs("memory:")
     keys = [await put(store, BlobKey(BlobKind.XORB, f"{n:064x}")) for n in range(8)]
     assert await look(db, store, BlobKind.XORB) == 0
     assert await row_of(db, keys[0].name) is None
     for key in keys[:4]:
-        await db.write(lambda tx, key=key: register(tx, key, 1))  # type: ignore[misc]
+        await db.write(lambda tx, key=key: register_blob(tx, key, 1))  # type: ignore[misc]
     assert await look(db, store, BlobKind.XORB) == 4
 
 

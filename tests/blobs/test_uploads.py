@@ -15,17 +15,17 @@ from hubstead.blobs import (
     BlobKind,
     BlobStore,
     Link,
+    MultipartUpload,
     Sha256Verifier,
-    Upload,
-    accept_upload,
     begin_upload,
-    drop_expired,
-    end_holds,
-    held,
-    held_many,
-    hold_many,
-    link,
+    expire_holds,
+    expire_uploads,
+    hold_blobs,
+    link_blobs,
+    linked,
+    linked_many,
     open_blobs,
+    register_upload,
 )
 from hubstead.blobs import jobs as blob_jobs
 from hubstead.blobs.tables import blobs, uploads
@@ -47,7 +47,7 @@ async def a_place(db: Database) -> Repo:
     return await a_repo(db, await a_user(db))
 
 
-async def begin(db: Database, repo: Repo, **changes: Any) -> Upload:
+async def begin(db: Database, repo: Repo, **changes: Any) -> MultipartUpload:
     how: dict[str, Any] = {"part_bytes": 7, "least_part_bytes": 1, "until_ms": now_ms() + 60_000}
     size = changes.pop("size", len(DATA))
     return await db.write(lambda tx: begin_upload(tx, repo.pk, KEY, size, **how | changes))
@@ -55,7 +55,7 @@ async def begin(db: Database, repo: Repo, **changes: Any) -> Upload:
 
 async def put(db: Database, store: BlobStore, repo: Repo, hold_ms: int = 60_000) -> None:
     await store.put(KEY, DATA, Sha256Verifier(KEY.name))
-    await accept_upload(db, store, repo.pk, KEY, len(DATA), pusher_pk=None, hold_ms=hold_ms)
+    await register_upload(db, store, repo.pk, KEY, len(DATA), pusher_pk=None, hold_ms=hold_ms)
 
 
 async def test_an_upload_under_way_is_taken_up_again(db: Database) -> None:
@@ -90,7 +90,7 @@ async def test_expired_uploads_go_with_their_parts_and_others_stay(db: Database)
         writer = store.part_writer(each.id, 1, offset=0, size=2)
         await in_thread(partial(writer.write, b"ab"))
         await in_thread(writer.commit)
-    assert await drop_expired(db, store) == 1
+    assert await expire_uploads(db, store) == 1
     assert [row.id for row in await db.all(_UPLOADS)] == [going_on.id]
     assert await store.parts(over.id) == {}
     assert len(await store.parts(going_on.id)) == 1
@@ -100,7 +100,7 @@ async def test_accepting_an_upload_in_parts_ends_it(db: Database) -> None:
     repo, store = await a_place(db), open_blobs("memory:")
     begun = await begin(db, repo)
     await store.put(KEY, DATA, Sha256Verifier(KEY.name))
-    await accept_upload(
+    await register_upload(
         db, store, repo.pk, KEY, len(DATA), pusher_pk=None, hold_ms=1, upload_id=begun.id
     )
     assert await db.all(_UPLOADS) == []
@@ -109,31 +109,31 @@ async def test_accepting_an_upload_in_parts_ends_it(db: Database) -> None:
 async def test_what_is_held_again_outlives_its_first_hold(db: Database) -> None:
     repo, store = await a_place(db), open_blobs("memory:")
     await put(db, store, repo, hold_ms=0)
-    rows = await db.write(lambda tx: hold_many(tx, repo.pk, KEY.kind, [KEY.name], 60_000))
+    rows = await db.write(lambda tx: hold_blobs(tx, repo.pk, KEY.kind, [KEY.name], 60_000))
     assert rows[KEY.name].bytes == len(DATA)
     await asyncio.sleep(0.005)
-    assert await end_holds(db) == 0
-    assert await held(db, repo.pk, KEY)
+    assert await expire_holds(db) == 0
+    assert await linked(db, repo.pk, KEY)
 
 
 async def test_what_nobody_committed_in_time_is_let_go(db: Database) -> None:
     repo, store = await a_place(db), open_blobs("memory:")
     await put(db, store, repo, hold_ms=0)
     await asyncio.sleep(0.005)
-    assert await end_holds(db) == 1
-    assert await held(db, repo.pk, KEY) is None
-    assert await db.write(lambda tx: hold_many(tx, repo.pk, KEY.kind, [KEY.name], 60_000)) == {}
-    assert await end_holds(db) == 0
+    assert await expire_holds(db) == 1
+    assert await linked(db, repo.pk, KEY) is None
+    assert await db.write(lambda tx: hold_blobs(tx, repo.pk, KEY.kind, [KEY.name], 60_000)) == {}
+    assert await expire_holds(db) == 0
 
 
 async def test_what_is_held_is_told_by_name(db: Database) -> None:
     repo, store = await a_place(db), open_blobs("memory:")
     await put(db, store, repo)
-    found = await held_many(db, repo.pk, BlobKind.LFS, ["0" * 64, KEY.name])
+    found = await linked_many(db, repo.pk, BlobKind.LFS, ["0" * 64, KEY.name])
     assert list(found) == [KEY.name]
     assert (found[KEY.name].bytes, found[KEY.name].committed) == (len(DATA), 0)
-    assert await held_many(db, repo.pk + 1, BlobKind.LFS, [KEY.name]) == {}
-    assert await held_many(db, repo.pk, BlobKind.LFS, []) == {}
+    assert await linked_many(db, repo.pk + 1, BlobKind.LFS, [KEY.name]) == {}
+    assert await linked_many(db, repo.pk, BlobKind.LFS, []) == {}
 
 
 async def test_the_jobs_delete_what_nobody_wants_and_nothing_else(
@@ -146,8 +146,8 @@ async def test_the_jobs_delete_what_nobody_wants_and_nothing_else(
     await put(db, store, repo, hold_ms=0)
     kept = BlobKey(BlobKind.LFS, hashlib.sha256(b"kept").hexdigest())
     await store.put(kept, b"kept", Sha256Verifier(kept.name))
-    await accept_upload(db, store, repo.pk, kept, 4, pusher_pk=None, hold_ms=0)
-    await db.write(lambda tx: link(tx, repo.pk, [Link(kept, 4, "w.bin")], pusher_pk=None))
+    await register_upload(db, store, repo.pk, kept, 4, pusher_pk=None, hold_ms=0)
+    await db.write(lambda tx: link_blobs(tx, repo.pk, [Link(kept, 4, "w.bin")], pusher_pk=None))
     await begin(db, repo, until_ms=now_ms())
     await asyncio.sleep(0.005)
     for name in (blob_jobs.LET_GO, blob_jobs.DELETE):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from hubstead.cards import LICENSES, Validation, validate
+from hubstead.cards import LICENSES, Validation, validate_card
 from hubstead.ids import Kind
 
 
 def check(front_matter: str, kind: Kind = Kind.MODEL) -> Validation:
-    return validate(f"---\n{front_matter}\n---\n# Title\n", kind)
+    return validate_card(f"---\n{front_matter}\n---\n# Title\n", kind)
 
 
 GOOD = """language: [en, fr, zh-Hant, "no", multilingual]
@@ -40,7 +40,7 @@ def test_a_good_card_of_each_kind_passes_without_a_word() -> None:
 
 @pytest.mark.parametrize("text", ["# Title", "", "---\n\n---\n# Title", "---\nlicense: mit\n"])
 def test_a_card_without_metadata_is_a_warning(text: str) -> None:
-    assert validate(text, Kind.MODEL) == Validation(
+    assert validate_card(text, Kind.MODEL) == Validation(
         warnings=("empty or missing yaml metadata in repo card",)
     )
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubstead.cards import Card, Facts, derive, parse
+from hubstead.cards import Card, CardFacts, derive_facts, parse_card
 from hubstead.ids import Kind
 
 
@@ -19,8 +19,8 @@ def of(
     kind: Kind = Kind.MODEL,
     config: dict[str, Any] | None = None,
     body: str = "",
-) -> Facts:
-    return derive(kind, parse(f"---\n{front_matter}\n---\n{body}"), config, files)
+) -> CardFacts:
+    return derive_facts(kind, parse_card(f"---\n{front_matter}\n---\n{body}"), config, files)
 
 
 def test_the_tags_of_a_model_stand_in_the_order_of_the_hub() -> None:
@@ -52,7 +52,7 @@ def test_the_tags_of_a_dataset_name_their_type() -> None:
         "README.md",
         kind=Kind.DATASET,
     )
-    assert found == Facts(
+    assert found == CardFacts(
         tags=("task_categories:question-answering", "language:en", "license:mit",
               "size_categories:n<1K", "region:us", "code")
     )  # fmt: skip
@@ -60,7 +60,9 @@ def test_the_tags_of_a_dataset_name_their_type() -> None:
 
 def test_a_space_has_its_sdk_and_what_it_links_to() -> None:
     found = of("sdk: gradio\nmodels: [a/b]\ndatasets: c/d", kind=Kind.SPACE)
-    assert found == Facts(tags=("gradio", "model:a/b", "dataset:c/d", "region:us"), sdk="gradio")
+    assert found == CardFacts(
+        tags=("gradio", "model:a/b", "dataset:c/d", "region:us"), sdk="gradio"
+    )
     assert of("sdk: flask", kind=Kind.SPACE).sdk is None
 
 
@@ -154,7 +156,7 @@ def test_the_relation_to_a_base_model_is_guessed_or_said(
 
 def test_tokens_of_a_tokenizer_are_shown_as_text() -> None:
     tokenizer = {"bos_token": {"__type": "AddedToken", "content": "<s>"}, "model_max_length": 9}
-    found = derive(Kind.MODEL, None, {"model_type": "x"}, [], tokenizer_config=tokenizer)
+    found = derive_facts(Kind.MODEL, None, {"model_type": "x"}, [], tokenizer_config=tokenizer)
     assert found.config == {"model_type": "x", "tokenizer_config": {"bos_token": "<s>"}}
 
 
@@ -183,7 +185,7 @@ _KEYS = st.sampled_from(
 def test_no_card_and_no_configuration_is_too_strange(
     kind: Kind, card: dict[str, Any], config: dict[str, Any], files: list[str]
 ) -> None:
-    found = derive(kind, Card(card, ""), config, files, tokenizer_config=config)
+    found = derive_facts(kind, Card(card, ""), config, files, tokenizer_config=config)
     assert all(tag.isprintable() for tag in found.tags)
     assert len(set(found.tags)) == len(found.tags)
     msgspec.json.encode(found.tags)

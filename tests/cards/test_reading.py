@@ -12,13 +12,13 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubstead.cards import parse, read_config, split, validate
+from hubstead.cards import parse_card, read_config, split_card, validate_card
 from hubstead.errors import InvalidCard
 from hubstead.ids import Kind
 
 
 def data(front_matter: str) -> object:
-    return parse(f"---\n{front_matter}\n---\nbody").data
+    return parse_card(f"---\n{front_matter}\n---\nbody").data
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def data(front_matter: str) -> object:
 def test_the_front_matter_stands_between_two_lines_of_dashes(
     text: str | bytes, parts: tuple[str | None, str]
 ) -> None:
-    assert split(text) == parts
+    assert split_card(text) == parts
 
 
 def test_values_are_what_json_can_say() -> None:
@@ -103,7 +103,7 @@ def test_what_cannot_be_read_is_refused_with_its_reason(front_matter: str, reaso
 
 @pytest.mark.parametrize("front_matter", ["", "# only a comment", "{}", "~"])
 def test_nothing_between_the_dashes_is_no_card(front_matter: str) -> None:
-    assert parse(f"---\n{front_matter}\n---\n").data is None
+    assert parse_card(f"---\n{front_matter}\n---\n").data is None
 
 
 _LAUGHS = "\n".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30))
@@ -132,7 +132,7 @@ def test_a_bomb_is_read_or_refused_in_little_time(name: str) -> None:
     text = f"---\n{BOMBS[name]}\n---\n"[: 1 << 20]
     began = time.process_time()
     try:
-        written = msgspec.json.encode(parse(text + "\n---\n").data)
+        written = msgspec.json.encode(parse_card(text + "\n---\n").data)
     except InvalidCard:
         written = b""
     assert time.process_time() - began < 5
@@ -143,9 +143,9 @@ def test_a_bomb_is_read_or_refused_in_little_time(name: str) -> None:
 def test_any_bytes_are_read_or_refused(content: bytes) -> None:
     for text in (content, b"---\n" + content + b"\n---\n", b"---\na: " + content + b"\n---\n"):
         for kind in Kind:
-            validate(text, kind)
+            validate_card(text, kind)
         with suppress(InvalidCard):  # and nothing else
-            msgspec.json.encode(parse(text).data)
+            msgspec.json.encode(parse_card(text).data)
 
 
 _WORDS = st.lists(
@@ -161,7 +161,7 @@ _WORDS = st.lists(
 @given(_WORDS)
 def test_anything_that_looks_like_yaml_is_read_or_refused(front_matter: str) -> None:
     for kind in Kind:
-        validate(f"---\n{front_matter}\n---\n", kind)
+        validate_card(f"---\n{front_matter}\n---\n", kind)
     with suppress(InvalidCard):
         msgspec.json.encode(data(front_matter))
 

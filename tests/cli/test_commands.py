@@ -258,9 +258,9 @@ def test_the_doctor_names_a_fault_and_ends_with_status_1(served: ProcessHub) -> 
 
 
 def test_what_lists_show_cannot_move_the_cursor_of_a_terminal() -> None:
-    from hubstead.cli.printing import readable
+    from hubstead.cli.output import printable
 
-    assert readable("a\x1b[2Jb\n") == "a\\x1b[2Jb\\n"
+    assert printable("a\x1b[2Jb\n") == "a\\x1b[2Jb\\n"
 
 
 def test_a_database_is_not_brought_up_to_date_while_a_server_holds_it(data: Path) -> None:

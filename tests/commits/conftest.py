@@ -11,7 +11,15 @@ import pytest
 
 from hubstead.accounts import Actor
 from hubstead.blobs import open_blobs
-from hubstead.commits import Change, Committed, Message, Stores, Wanted, commit, create_repository
+from hubstead.commits import (
+    Changeset,
+    CommitResult,
+    Message,
+    RepoRequest,
+    Storage,
+    commit,
+    create_repository,
+)
 from hubstead.db import Database
 from hubstead.gitstore import GitRepo, GitStore
 from hubstead.ids import Kind, RepoId
@@ -24,7 +32,7 @@ from tests.support.factories import a_user
 class CommitNode:
     """One server's stores, and short ways to use them."""
 
-    stores: Stores
+    stores: Storage
     anna: Actor
 
     @property
@@ -35,7 +43,7 @@ class CommitNode:
         """Return another node over the same database and store."""
         git = GitStore(self.stores.settings.data / folder)
         return CommitNode(
-            Stores(self.db, git, self.stores.blobs, self.stores.settings, True), self.anna
+            Storage(self.db, git, self.stores.blobs, self.stores.settings, True), self.anna
         )
 
     def limited(self, **settings: Any) -> CommitNode:
@@ -44,7 +52,7 @@ class CommitNode:
         return CommitNode(replace(self.stores, settings=chosen), self.anna)
 
     async def make(self, name: str = "bert", maker: Actor | None = None, **how: Any) -> Repo:
-        wanted = Wanted(RepoId(Kind.MODEL, "", name), **how)
+        wanted = RepoRequest(RepoId(Kind.MODEL, "", name), **how)
         return await create_repository(self.stores, maker or self.anna, wanted)
 
     async def open(self, repo: Repo, actor: Actor | None = None) -> Repo:
@@ -53,10 +61,10 @@ class CommitNode:
     async def git(self, repo: Repo) -> GitRepo:
         return await self.stores.open_git(await self.open(repo))
 
-    async def put(self, repo: Repo, files: dict[str, bytes], **how: Any) -> Committed:
+    async def put(self, repo: Repo, files: dict[str, bytes], **how: Any) -> CommitResult:
         """Commit files to main."""
         actor = how.pop("actor", self.anna)
-        change = Change((await self.stores.open_git(repo)).draft(), self.stores.settings)
+        change = Changeset((await self.stores.open_git(repo)).draft(), self.stores.settings)
         for path, content in files.items():
             await change.put(path, content)
         return await commit(
@@ -78,6 +86,6 @@ def node(
     """A node over each database, whose packs are blobs in files."""
     settings = Settings(data=tmp_path)
     store = open_blobs((tmp_path / "blobs").as_uri())
-    stores = Stores(db, GitStore(tmp_path / "git"), store, settings, packs_are_blobs=True)
+    stores = Storage(db, GitStore(tmp_path / "git"), store, settings, packs_are_blobs=True)
     yield CommitNode(stores, run(a_user(db, "anna")))
     run(store.close())

@@ -13,10 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import bindparam, select
 
-from hubstead.commits import collect, fold_packs, remove_dead_packs
+from hubstead.commits import (
+    delete_retired_rows,
+    remove_retired_packs,
+    repack_reachable,
+    repack_repo,
+)
 from hubstead.commits.tables import packs as packs_table
 from hubstead.commits.tables import refs, retired_packs
-from hubstead.gitstore import Weight, to_fold
+from hubstead.gitstore import PackSize, packs_to_repack
 from hubstead.jobs import Job
 from tests.gitstore.test_handles import mappings, open_files
 from tests.support.hub import ThreadHub
@@ -34,8 +39,8 @@ _REFS = reading(select(refs.c.oid).where(refs.c.repo_pk == bindparam("pk")))
 
 @given(st.lists(st.integers(1, 10**6), max_size=60))
 def test_after_folding_each_pack_holds_twice_what_all_smaller_ones_hold(sizes: list[int]) -> None:
-    packs = [Weight(f"{n:040x}", size) for n, size in enumerate(sizes)]
-    folded = set(to_fold(packs))
+    packs = [PackSize(f"{n:040x}", size) for n, size in enumerate(sizes)]
+    folded = set(packs_to_repack(packs))
     assert len(folded) != 1
     left = sorted(each.objects for each in packs if each.name not in folded)
     made = [sum(each.objects for each in packs if each.name in folded)] if folded else []
@@ -88,13 +93,13 @@ def packs(live_hub: ThreadHub) -> Packs:
 
 def test_many_packs_become_few_and_everything_is_read_as_before(packs: Packs) -> None:
     packs.commit(40)
-    made = packs.hub.run(fold_packs(packs.stores, packs.id))
+    made = packs.hub.run(repack_repo(packs.stores, packs.id))
     assert made is not None
     assert len(packs.rows()) < 8
     assert packs.fsck() == []
     assert packs.anna.call("GET", f"/{packs.repo}/resolve/main/f4").body == b"39"
     packs.commit(3, start=100)
-    assert packs.hub.run(fold_packs(packs.stores, packs.id)) is not None
+    assert packs.hub.run(repack_repo(packs.stores, packs.id)) is not None
     assert packs.fsck() == []
     assert packs.anna.call("GET", f"/api/models/{packs.repo}/commits/main").status == 200
 
@@ -102,13 +107,14 @@ def test_many_packs_become_few_and_everything_is_read_as_before(packs: Packs) ->
 def test_files_of_folded_packs_stay_for_the_grace_period(packs: Packs) -> None:
     packs.commit(10)
     before = set(packs.files())
-    packs.hub.run(fold_packs(packs.stores, packs.id))
+    packs.hub.run(repack_repo(packs.stores, packs.id))
     assert before <= set(packs.files())
     assert packs.dead()
-    assert packs.hub.run(remove_dead_packs(packs.stores, grace_ms=3_600_000)) == 0
+    assert packs.hub.run(remove_retired_packs(packs.stores, grace_ms=3_600_000)) == 0
     assert before <= set(packs.files())
-    assert packs.hub.run(remove_dead_packs(packs.stores, grace_ms=-1)) > 0
+    assert packs.hub.run(remove_retired_packs(packs.stores, grace_ms=-1)) > 0
     assert set(packs.files()) == {row.name for row in packs.rows()}
+    packs.hub.run(delete_retired_rows(packs.stores, older_than_ms=-1))
     assert packs.dead() == []
     assert packs.fsck() == []
     assert packs.anna.call("GET", f"/{packs.repo}/resolve/main/f2").body == b"9"
@@ -125,10 +131,10 @@ def test_objects_that_no_ref_reaches_go_and_all_others_stay(packs: Packs) -> Non
     packs.anna.api.delete_branch(packs.repo, branch="side")
     git = packs.stores.git.open(packs.id)
     assert git.has(lost)
-    assert packs.hub.run(collect(packs.stores, packs.id, grace_ms=60_000, past=())) is None
-    made = packs.hub.run(collect(packs.stores, packs.id, grace_ms=-1, past=()))
+    assert packs.hub.run(repack_reachable(packs.stores, packs.id, grace_ms=60_000, past=())) is None
+    made = packs.hub.run(repack_reachable(packs.stores, packs.id, grace_ms=-1, past=()))
     assert made is not None
-    packs.hub.run(remove_dead_packs(packs.stores, grace_ms=-1))
+    packs.hub.run(remove_retired_packs(packs.stores, grace_ms=-1))
     assert [row.name for row in packs.rows()] == [made.name]
     assert not packs.stores.git.open(packs.id).has(lost)
     assert packs.fsck() == []
@@ -144,13 +150,16 @@ def test_what_a_ref_left_of_late_is_kept_and_so_is_all_in_the_background(packs: 
     old = packs.anna.call("GET", f"/api/models/{packs.repo}/commits/main").json[0]["id"]
     packs.anna.api.super_squash_history(packs.repo)
     for past in (None, {old}):
-        assert packs.hub.run(collect(packs.stores, packs.id, grace_ms=-1, past=past)) is not None
-        packs.hub.run(remove_dead_packs(packs.stores, grace_ms=-1))
+        assert (
+            packs.hub.run(repack_reachable(packs.stores, packs.id, grace_ms=-1, past=past))
+            is not None
+        )
+        packs.hub.run(remove_retired_packs(packs.stores, grace_ms=-1))
         assert len(packs.rows()) == 2
         assert packs.stores.git.open(packs.id).has(old)
         packs.commit(1, start=60)
-    packs.hub.run(collect(packs.stores, packs.id, grace_ms=-1, past=()))
-    packs.hub.run(remove_dead_packs(packs.stores, grace_ms=-1))
+    packs.hub.run(repack_reachable(packs.stores, packs.id, grace_ms=-1, past=()))
+    packs.hub.run(remove_retired_packs(packs.stores, grace_ms=-1))
     assert not packs.stores.git.open(packs.id).has(old)
     assert packs.fsck() == []
 
@@ -169,8 +178,8 @@ def test_a_ref_that_moves_while_all_is_gathered_keeps_what_it_needs(
         return made
 
     monkeypatch.setattr(packs.stores.git, "gather", meanwhile)
-    assert packs.hub.run(collect(packs.stores, packs.id, grace_ms=-1, past=())) is None
-    packs.hub.run(remove_dead_packs(packs.stores, grace_ms=-1))
+    assert packs.hub.run(repack_reachable(packs.stores, packs.id, grace_ms=-1, past=())) is None
+    packs.hub.run(remove_retired_packs(packs.stores, grace_ms=-1))
     assert packs.fsck() == []
     assert packs.anna.call("GET", f"/{packs.repo}/resolve/back/f2").body == b"2"
 
@@ -187,8 +196,8 @@ def test_a_commit_made_while_all_is_gathered_is_kept(
         return made
 
     monkeypatch.setattr(packs.stores.git, "gather", meanwhile)
-    assert packs.hub.run(collect(packs.stores, packs.id, grace_ms=-1, past=())) is not None
-    packs.hub.run(remove_dead_packs(packs.stores, grace_ms=-1))
+    assert packs.hub.run(repack_reachable(packs.stores, packs.id, grace_ms=-1, past=())) is not None
+    packs.hub.run(remove_retired_packs(packs.stores, grace_ms=-1))
     assert len(packs.rows()) == 2
     assert packs.fsck() == []
     assert packs.anna.call("GET", f"/{packs.repo}/resolve/main/f0").body == b"77"
@@ -196,7 +205,7 @@ def test_a_commit_made_while_all_is_gathered_is_kept(
 
 def test_after_many_commits_somebody_is_asked_to_fold(packs: Packs) -> None:
     from hubstead.commits.jobs import handlers
-    from hubstead.commits.moving import FOLD
+    from hubstead.commits.ref_updates import FOLD
     from hubstead.jobs import list_jobs
 
     packs.commit(33)
@@ -208,8 +217,8 @@ def test_after_many_commits_somebody_is_asked_to_fold(packs: Packs) -> None:
 
 def test_a_folded_repository_is_cloned_whole(packs: Packs, tmp_path: Path) -> None:
     packs.commit(20)
-    packs.hub.run(fold_packs(packs.stores, packs.id))
-    packs.hub.run(remove_dead_packs(packs.stores, grace_ms=-1))
+    packs.hub.run(repack_repo(packs.stores, packs.id))
+    packs.hub.run(remove_retired_packs(packs.stores, grace_ms=-1))
     done = subprocess.run(
         ["git", "clone", "-q", f"{packs.hub.url}/{packs.repo}", str(tmp_path / "w")],
         env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
@@ -228,8 +237,8 @@ def test_a_server_holds_no_pack_open_that_was_folded(packs: Packs) -> None:
         for each in commits:
             path = f"/{packs.repo}/raw/{each['id']}/README.md"
             assert packs.anna.call("GET", path).status in (200, 404)
-        packs.hub.run(fold_packs(packs.stores, packs.id))
-        packs.hub.run(remove_dead_packs(packs.stores, grace_ms=-1))
+        packs.hub.run(repack_repo(packs.stores, packs.id))
+        packs.hub.run(remove_retired_packs(packs.stores, grace_ms=-1))
     assert packs.anna.call("GET", f"/{packs.repo}/resolve/main/f2").body == b"44"
     gone = f"{root}/{packs.id[:2]}/{packs.id}.git/objects/pack"
     live = len(packs.rows())

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from hubstead.blobs import BlobKey, BlobKind, pause_deletion, resume_deletion
+from hubstead.blobs import BlobKey, BlobKind, StoredKey, pause_deletion, resume_deletion, stored_key
 from hubstead.blobs.tables import blobs
-from hubstead.commits import Stores, discard_packs, fold_packs, remove_dead_packs
-from hubstead.commits.retired import retire
-from hubstead.gitstore import Limits, Registered
+from hubstead.commits import Storage, discard_packs, remove_retired_packs, repack_repo
+from hubstead.commits.retired import retire_packs
+from hubstead.gitstore import PushLimits, RegisteredState
 from hubstead.repos import Repo
 from tests.commits.conftest import CommitNode
 from tests.support.rows import reading
@@ -20,7 +20,7 @@ from tests.support.rows import reading
 _LIVE_PACKS = reading(
     select(blobs.c.name).where(blobs.c.kind == BlobKind.PACK.value, blobs.c.doomed_ms.is_(None))
 )
-LIMITS = Limits(1 << 30, 4 << 30, 60)
+LIMITS = PushLimits(1 << 30, 4 << 30, 60)
 
 
 async def a_repository(node: CommitNode, commits: int = 12) -> Repo:
@@ -32,7 +32,7 @@ async def a_repository(node: CommitNode, commits: int = 12) -> Repo:
 
 def in_files(node: CommitNode) -> CommitNode:
     """Return the same node with packs that are in its folder alone."""
-    stores = Stores(
+    stores = Storage(
         node.db, node.stores.git, node.stores.blobs, node.stores.settings, packs_are_blobs=False
     )
     return CommitNode(stores, node.anna)
@@ -46,15 +46,15 @@ async def test_packs_stay_while_a_program_reads_that_began_before_they_could_go(
     repo = await a_repository(node)
     git = node.stores.git
     before = git.pack_names(repo.id)
-    push = git.stage(repo.id, Registered(before, [repo.head or ""]), LIMITS)
+    push = git.stage(repo.id, RegisteredState(before, [repo.head or ""]), LIMITS)
     await asyncio.sleep(0.02)
-    await fold_packs(node.stores, repo.id)
-    await remove_dead_packs(node.stores, grace_ms=-1)
+    await repack_repo(node.stores, repo.id)
+    await remove_retired_packs(node.stores, grace_ms=-1)
     assert set(before) < set(git.pack_names(repo.id)), "the push may lean on them"
     await asyncio.sleep(0.02)
-    later = git.stage(repo.id, Registered(git.pack_names(repo.id), []), LIMITS)
+    later = git.stage(repo.id, RegisteredState(git.pack_names(repo.id), []), LIMITS)
     push.remove()
-    assert await remove_dead_packs(node.stores, grace_ms=-1) > 0
+    assert await remove_retired_packs(node.stores, grace_ms=-1) > 0
     assert len(git.pack_names(repo.id)) < 8, "who began later knows the new pack"
     later.remove()
     assert sorted(await node.files(repo)) == ["f0", "f1", "f2"]
@@ -64,12 +64,12 @@ async def test_a_backup_that_copies_files_keeps_them(node: CommitNode) -> None:
     node = in_files(node)
     repo = await a_repository(node)
     before = node.stores.git.pack_names(repo.id)
-    await fold_packs(node.stores, repo.id)
+    await repack_repo(node.stores, repo.id)
     await pause_deletion(node.db, "a backup", 60)
-    assert await remove_dead_packs(node.stores, grace_ms=-1) == 0
+    assert await remove_retired_packs(node.stores, grace_ms=-1) == 0
     assert set(before) < set(node.stores.git.pack_names(repo.id))
     await resume_deletion(node.db, "a backup")
-    assert await remove_dead_packs(node.stores, grace_ms=-1) > 0
+    assert await remove_retired_packs(node.stores, grace_ms=-1) > 0
 
 
 async def test_a_fold_that_loses_leaves_nothing(
@@ -88,13 +88,13 @@ async def test_a_fold_that_loses_leaves_nothing(
     async def a_later_fold() -> Any:
         for n in range(5):
             await other.put(repo, {"late": str(n).encode()})
-        return await fold_packs(other.stores, repo.id)
+        return await repack_repo(other.stores, repo.id)
 
     monkeypatch.setattr(node.stores.git, "fold", slow)
-    assert await fold_packs(node.stores, repo.id) is None
+    assert await repack_repo(node.stores, repo.id) is None
     [vain] = made
     assert vain.name in node.stores.git.pack_names(repo.id)
-    await remove_dead_packs(node.stores, grace_ms=-1)
+    await remove_retired_packs(node.stores, grace_ms=-1)
     assert vain.name not in node.stores.git.pack_names(repo.id)
     assert vain.name not in {row.name for row in await node.db.all(_LIVE_PACKS)}
     assert await node.files(repo) == await other.files(repo)
@@ -104,10 +104,10 @@ async def test_what_another_writer_registered_under_the_same_name_is_left_alone(
     node: CommitNode,
 ) -> None:
     repo = await a_repository(node)
-    made = await fold_packs(node.stores, repo.id)
+    made = await repack_repo(node.stores, repo.id)
     assert made is not None
     await discard_packs(node.stores, repo.id, [made])
-    await remove_dead_packs(node.stores, grace_ms=-1)
+    await remove_retired_packs(node.stores, grace_ms=-1)
     assert made.name in node.stores.git.pack_names(repo.id)
     assert made.name in {row.name for row in await node.db.all(_LIVE_PACKS)}
 
@@ -116,8 +116,8 @@ async def test_a_pack_that_is_registered_again_after_it_was_retired_stays(node: 
     node = in_files(node)
     repo = await a_repository(node)
     names = node.stores.git.pack_names(repo.id)
-    await node.db.write(lambda tx: retire(tx, repo.id, names))
-    assert await remove_dead_packs(node.stores, grace_ms=-1) == len(names)
+    await node.db.write(lambda tx: retire_packs(tx, repo.id, names))
+    assert await remove_retired_packs(node.stores, grace_ms=-1) == len(names)
     assert node.stores.git.pack_names(repo.id) == names
     assert sorted(await node.files(repo)) == ["f0", "f1", "f2"]
 
@@ -129,18 +129,22 @@ async def test_packs_replaced_while_a_node_fetches_them_are_fetched_anew(
     late = node.other("late")
     fetch = late.stores._fetch_pack
 
-    async def slow(repo_id: str, name: str) -> None:
-        if await fold_packs(node.stores, repo_id) is not None:
+    async def slow(repo_id: str, name: str, stored: StoredKey) -> None:
+        if await repack_repo(node.stores, repo_id) is not None:
             for row in await node.db.all(_DOOMED_PACKS):
-                await node.stores.blobs.delete(BlobKey(BlobKind.PACK, row.name))
-        await fetch(repo_id, name)
+                await node.stores.blobs.delete(
+                    stored_key(BlobKey(BlobKind.PACK, row.name), row.stored)
+                )
+        await fetch(repo_id, name, stored)
 
     monkeypatch.setattr(late.stores, "_fetch_pack", slow)
     assert await late.files(repo) == await node.files(repo)
 
 
 _DOOMED_PACKS = reading(
-    select(blobs.c.name).where(blobs.c.kind == BlobKind.PACK.value, blobs.c.doomed_ms.is_not(None))
+    select(blobs.c.name, blobs.c.stored).where(
+        blobs.c.kind == BlobKind.PACK.value, blobs.c.doomed_ms.is_not(None)
+    )
 )
 
 
@@ -151,7 +155,7 @@ async def test_views_of_refs_that_nobody_fetches_from_go(node: CommitNode) -> No
     path = git.projection(repo.id, refs, "main")
     git.sweep_projections(older_than_s=60)
     assert path.exists()
-    push = git.stage(repo.id, Registered([], []), LIMITS)
+    push = git.stage(repo.id, RegisteredState([], []), LIMITS)
     git.sweep_projections(older_than_s=-1)
     assert path.exists(), "a program may have begun with it"
     push.remove()

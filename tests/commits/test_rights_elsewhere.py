@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 
 import pytest
 
-from hubstead.blobs import BlobKey, BlobKind, Sha256Verifier, accept_upload
-from hubstead.commits import Change, Message, commit
-from hubstead.commits.applying import linkable_size
+from hubstead.blobs import BlobKey, BlobKind, Sha256Verifier, register_upload
+from hubstead.commits import Changeset, Message, commit
+from hubstead.commits.commit import linkable_size
 from hubstead.db import Database, Statement
 from hubstead.errors import BlobMissing, Unavailable
-from hubstead.repos import Repo, deduplication
+from hubstead.repos import Repo, measure_deduplication
 from tests.commits.conftest import CommitNode
 from tests.support.factories import a_user
 
@@ -49,10 +49,10 @@ async def with_the_file(node: CommitNode, name: str, **how: Any) -> Repo:
     """Make a repository whose main branch names the LFS file."""
     repo = await node.make(name, **how)
     await node.stores.blobs.put(KEY, DATA, Sha256Verifier(KEY.name, len(DATA)))
-    await accept_upload(
+    await register_upload(
         node.db, node.stores.blobs, repo.pk, KEY, len(DATA), pusher_pk=node.anna.pk, hold_ms=60_000
     )
-    change = Change((await node.stores.open_git(repo)).draft(), node.stores.settings)
+    change = Changeset((await node.stores.open_git(repo)).draft(), node.stores.settings)
     change.put_pointer("w.bin", KEY.name, len(DATA))
     await commit(node.stores, node.anna, repo, branch="main", change=change, message=Message("w"))
     return repo
@@ -81,7 +81,7 @@ async def test_a_database_that_goes_away_is_not_a_missing_file(node: CommitNode)
 
 async def test_a_database_that_goes_away_is_not_a_file_that_nobody_shares(node: CommitNode) -> None:
     bert, other = await with_the_file(node, "bert"), await with_the_file(node, "other")
-    shared = await deduplication(node.db, node.anna, bert)
+    shared = await measure_deduplication(node.db, node.anna, bert)
     assert [one.repo.pk for one in shared.shared_with] == [other.pk]
     with pytest.raises(Unavailable):
-        await deduplication(Interrupted(node.db), node.anna, bert)
+        await measure_deduplication(Interrupted(node.db), node.anna, bert)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from hubstead.commits import (
     delete_repository,
-    fold_packs,
-    forget_dead_packs,
-    remove_dead_folders,
-    remove_dead_packs,
+    delete_retired_rows,
+    remove_deleted_repos,
+    remove_retired_packs,
+    repack_repo,
 )
 from hubstead.commits.jobs import sweep_folders
 from hubstead.repos import Repo
@@ -27,12 +27,12 @@ async def test_packs_that_another_node_folded_go_from_this_one(
     node: CommitNode,
 ) -> None:
     other, repo = await two_nodes_that_have(node, 12)
-    assert await fold_packs(node.stores, repo.id) is not None
-    assert await remove_dead_packs(other.stores, grace_ms=60_000) == 0
+    assert await repack_repo(node.stores, repo.id) is not None
+    assert await remove_retired_packs(other.stores, grace_ms=60_000) == 0
     await sweep_folders(other.stores, older_than_s=-1)
     assert len(other.stores.git.pack_names(repo.id)) > 12, "those that may still be in use stay"
     for each in (node, other):
-        assert await remove_dead_packs(each.stores, grace_ms=-1) > 10
+        assert await remove_retired_packs(each.stores, grace_ms=-1) > 10
         assert len(each.stores.git.pack_names(repo.id)) < 8
     assert await other.files(repo) == await node.files(repo)
     assert sorted(await other.files(repo)) == ["f0", "f1", "f2"]
@@ -42,9 +42,9 @@ async def test_a_node_that_was_away_sweeps_packs_that_others_folded(
     node: CommitNode,
 ) -> None:
     other, repo = await two_nodes_that_have(node, 12)
-    assert await fold_packs(node.stores, repo.id) is not None
-    await remove_dead_packs(node.stores, grace_ms=-1)
-    await forget_dead_packs(node.stores, older_than_ms=-1)
+    assert await repack_repo(node.stores, repo.id) is not None
+    await remove_retired_packs(node.stores, grace_ms=-1)
+    await delete_retired_rows(node.stores, older_than_ms=-1)
     before = other.stores.git.pack_names(repo.id)
     await sweep_folders(other.stores, older_than_s=60)
     assert other.stores.git.pack_names(repo.id) == before, "they are young"
@@ -57,7 +57,7 @@ async def test_the_folder_of_a_repository_that_another_node_deleted_goes(node: C
     other, repo = await two_nodes_that_have(node, 2)
     await delete_repository(node.stores, node.anna, repo.repo_id)
     await sweep_folders(other.stores, older_than_s=-1)
-    while await remove_dead_folders(node.stores, grace_ms=-1):
+    while await remove_deleted_repos(node.stores, grace_ms=-1):
         pass
     await sweep_folders(other.stores, older_than_s=60)
     assert other.stores.git.exists(repo.id), "it is young"

@@ -9,17 +9,17 @@ import pytest
 from sqlalchemy import select
 
 from hubstead.accounts import Actor
-from hubstead.blobs import BlobKey, BlobKind, Sha256Verifier, accept_upload
+from hubstead.blobs import BlobKey, BlobKind, Sha256Verifier, register_upload
 from hubstead.commits import (
-    Change,
+    Changeset,
     Message,
     RefInTheWay,
     commit,
     create_branch,
     create_tag,
     delete_repository,
-    resolve,
-    split,
+    resolve_revision,
+    split_revision,
     squash,
 )
 from hubstead.errors import (
@@ -56,14 +56,14 @@ async def give(node: CommitNode, repo: Repo, data: bytes = DATA) -> None:
     key, path = BlobKey(BlobKind.LFS, name), node.stores.settings.data / "upload"
     path.write_bytes(data)
     await node.stores.blobs.put_file(key, path, Sha256Verifier(name, len(data)))
-    await accept_upload(
+    await register_upload(
         node.db, node.stores.blobs, repo.pk, key, len(data), pusher_pk=None, hold_ms=60_000
     )
 
 
 async def point(node: CommitNode, repo: Repo, actor: Actor | None = None) -> None:
     """Commit a pointer to the object."""
-    change = Change((await node.stores.open_git(repo)).draft(), node.stores.settings)
+    change = Changeset((await node.stores.open_git(repo)).draft(), node.stores.settings)
     change.put_pointer("m.bin", OID, None)
     who = actor or node.anna
     message = Message("point")
@@ -169,7 +169,7 @@ async def test_what_fails_is_told_and_leaves_no_pack(node: CommitNode) -> None:
         ("f" * 40, "main", StaleParent),
         (None, "none", RevisionNotFound),
     ):
-        change = Change((await node.git(repo)).draft(), node.stores.settings)
+        change = Changeset((await node.git(repo)).draft(), node.stores.settings)
         await change.put("a", b"A")
         with pytest.raises(error):
             await commit(
@@ -182,7 +182,7 @@ async def test_what_fails_is_told_and_leaves_no_pack(node: CommitNode) -> None:
                 parent=parent,
             )
         change.draft.discard()
-    change = Change((await node.git(repo)).draft(), node.stores.settings)
+    change = Changeset((await node.git(repo)).draft(), node.stores.settings)
     change.remove("none")
     with pytest.raises(EntryNotFound):
         await commit(
@@ -237,13 +237,13 @@ async def test_what_the_first_segment_names_wins_over_longer_refs(
         each.replace("SHA", sha).replace("SHORT", sha[:8]) for each in (path, revision)
     )
     segments = path.split("/") if path else []
-    assert await split(node.db, repo, await node.git(repo), segments) == (revision, rest)
+    assert await split_revision(node.db, repo, await node.git(repo), segments) == (revision, rest)
 
 
 async def test_a_revision_sent_as_one_segment_is_one(node: CommitNode) -> None:
     repo = await node.make()
     segments = ["feat/x", "a", "b"]
-    assert await split(node.db, repo, await node.git(repo), segments) == ("feat/x", "a/b")
+    assert await split_revision(node.db, repo, await node.git(repo), segments) == ("feat/x", "a/b")
 
 
 @pytest.mark.parametrize("digits", [40, 12])
@@ -251,7 +251,7 @@ async def test_a_sha_is_found_in_either_case(node: CommitNode, digits: int) -> N
     repo = await node.make()
     sha = (await node.put(repo, {"a": b"x"})).commit
     text = sha[:digits].upper()
-    found = await resolve(node.db, await node.open(repo), await node.git(repo), text)
+    found = await resolve_revision(node.db, await node.open(repo), await node.git(repo), text)
     assert (found.commit, found.is_fixed) == (sha, True)
 
 
@@ -267,7 +267,7 @@ async def test_no_ref_takes_the_name_of_a_commit(node: CommitNode) -> None:
             await create_tag(node.stores, node.anna, repo, name, revision=new)
     await create_tag(node.stores, node.anna, repo, old[:7], revision=old)
     await create_branch(node.stores, node.anna, repo, "20261128")
-    found = await resolve(node.db, repo, await node.git(repo), old[:7])
+    found = await resolve_revision(node.db, repo, await node.git(repo), old[:7])
     assert found.commit == old
 
 
@@ -288,7 +288,7 @@ async def test_refs_that_git_could_not_keep_side_by_side_are_refused(node: Commi
 async def test_what_is_no_revision_is_told_by_name(node: CommitNode, text: str) -> None:
     repo = await node.make()
     with pytest.raises(RevisionNotFound):
-        await resolve(node.db, repo, await node.git(repo), text)
+        await resolve_revision(node.db, repo, await node.git(repo), text)
 
 
 async def test_the_object_of_a_tree_is_no_revision(node: CommitNode) -> None:
@@ -296,10 +296,10 @@ async def test_the_object_of_a_tree_is_no_revision(node: CommitNode) -> None:
     git = await node.git(repo)
     assert repo.head is not None
     with pytest.raises(RevisionNotFound):
-        await resolve(node.db, repo, git, git.tree_of(repo.head))
+        await resolve_revision(node.db, repo, git, git.tree_of(repo.head))
     tree = git.tree_of(repo.head)
     with pytest.raises(RevisionNotFound):
-        await resolve(node.db, repo, git, tree[:8])
+        await resolve_revision(node.db, repo, git, tree[:8])
 
 
 async def test_what_another_node_wrote_after_the_opening_is_fetched(node: CommitNode) -> None:

@@ -21,10 +21,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from hubstead.app import opened_stores
-from hubstead.commits import Stores
-from hubstead.db import point
-from hubstead.doctor import Finding, Patient, Severity, examine
+from hubstead.app import open_storage
+from hubstead.commits import Storage
+from hubstead.db import indexed
+from hubstead.doctor import Fault, Inspection, Severity, run_checks
 from hubstead.jobs.tables import jobs
 from hubstead.settings import load
 from tests.crash.clients import LFS_MULTIPART_ABOVE, LFS_PART_BYTES, Client
@@ -47,7 +47,7 @@ _ENV = {
     "HUBSTEAD_BLOB_GRACE_SECONDS": "0",
     "HUBSTEAD_LOG_LEVEL": "warning",
 }
-_HASTEN = point(update(jobs).values(due_ms=0, lease_ms=0))
+_HASTEN = indexed(update(jobs).values(due_ms=0, lease_ms=0))
 
 
 @dataclass
@@ -237,15 +237,15 @@ class Trial:
         )
 
 
-def stores_of(node: ForkedHub) -> contextlib.AbstractAsyncContextManager[Stores]:
+def stores_of(node: ForkedHub) -> contextlib.AbstractAsyncContextManager[Storage]:
     """Open the stores of a server that may be running, as its commands do."""
     wanted = {k.removeprefix("HUBSTEAD_").lower(): v for k, v in node.env.items()}
-    return opened_stores(load(data=node.data, overrides=wanted))
+    return open_storage(load(data=node.data, overrides=wanted))
 
 
-async def faults_of(stores: Stores) -> list[Finding]:
+async def faults_of(stores: Storage) -> list[Fault]:
     """Return what `hubstead doctor --deep` has to say that is more than litter."""
-    found = [finding async for finding in examine(Patient(stores, deep=True))]
+    found = [finding async for finding in run_checks(Inspection(stores, deep=True))]
     return [each for each in found if each.severity is not Severity.LITTER]
 
 

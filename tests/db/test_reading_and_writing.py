@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import bindparam, delete, func, select, update
 
 from hubstead.accounts.tables import accounts, members
-from hubstead.db import Conflict, Database, Tx, any_of, insert, open_db, point, scan
+from hubstead.db import Conflict, Database, Tx, any_of, indexed, insert, open_db, scan
 from hubstead.errors import Unavailable
 
-ADD = point(
+ADD = indexed(
     insert(accounts)
     .values(
         id=bindparam("id"),
@@ -30,19 +30,21 @@ ADD = point(
 NAMES = scan(
     select(accounts.c.name).where(any_of(accounts.c.name_key, "keys")).order_by("name"), str
 )
-BY_NUMBER = point(select(accounts.c.name).where(any_of(accounts.c.pk, "pks")).order_by("name"), str)
-COUNT = point(select(func.count().label("n")).select_from(accounts), int)
-ORPHAN = point(insert(members).values(org_pk=98, user_pk=99, role="read", created_ms=0))
-FULLNAME = point(
+BY_NUMBER = indexed(
+    select(accounts.c.name).where(any_of(accounts.c.pk, "pks")).order_by("name"), str
+)
+COUNT = indexed(select(func.count().label("n")).select_from(accounts), int)
+ORPHAN = indexed(insert(members).values(org_pk=98, user_pk=99, role="read", created_ms=0))
+FULLNAME = indexed(
     update(accounts)
     .values(fullname=accounts.c.fullname + bindparam("more"))
     .where(accounts.c.name_key == bindparam("which"))
 )
-READ_FULLNAME = point(
+READ_FULLNAME = indexed(
     select(accounts.c.fullname).where(accounts.c.name_key == bindparam("which")).with_for_update(),
     str,
 )
-DELETE = point(delete(accounts).where(accounts.c.name_key == bindparam("which")))
+DELETE = indexed(delete(accounts).where(accounts.c.name_key == bindparam("which")))
 
 
 def adding(name: str, full: str = "") -> Callable[[Tx], Coroutine[Any, Any, int]]:
@@ -142,8 +144,8 @@ async def test_many_runs_once_per_row(db: Database) -> None:
         await db.write(adding(name))
 
     async def several(tx: Tx) -> None:
-        await tx.many(FULLNAME, [{"which": name, "more": name * 2} for name in "ab"])
-        await tx.many(DELETE, [])
+        await tx.run_many(FULLNAME, [{"which": name, "more": name * 2} for name in "ab"])
+        await tx.run_many(DELETE, [])
 
     await db.write(several)
     assert await fullname(db, "b") == "bb"

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 import hubstead
 from hubstead.db import migrate, open_db
-from hubstead.db.opening import HEAD
+from hubstead.db.connect import HEAD
 from hubstead.db.schema import metadata
 from hubstead.db.sqlite import connect
 from hubstead.errors import Unavailable

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import bindparam, func, select
 
 from hubstead.accounts.tables import accounts
-from hubstead.db import Database, point, scan
+from hubstead.db import Database, indexed, scan
 from tests.support.factories import a_user
 
 
@@ -22,7 +22,7 @@ _NAMED = select(accounts.c.pk, accounts.c.name).where(accounts.c.name == bindpar
 
 async def test_rows_are_what_the_statement_says(db: Database) -> None:
     anna = await a_user(db, "anna")
-    row = await db.one(point(_NAMED, Named), which="anna")
+    row = await db.one(indexed(_NAMED, Named), which="anna")
     assert type(row) is Named
     assert row == (anna.pk, "anna")
     assert await db.all(scan(_NAMED, Named), which="bert") == []
@@ -30,14 +30,14 @@ async def test_rows_are_what_the_statement_says(db: Database) -> None:
 
 async def test_the_value_of_a_single_column_is_the_row(db: Database) -> None:
     await a_user(db, "anna")
-    assert await db.all(point(select(accounts.c.name), str)) == ["anna"]
+    assert await db.all(indexed(select(accounts.c.name), str)) == ["anna"]
 
 
 async def test_single_returns_the_only_row(db: Database) -> None:
-    count = point(select(func.count().label("n")).select_from(accounts), int)
+    count = indexed(select(func.count().label("n")).select_from(accounts), int)
     assert await db.single(count) == 0
     with pytest.raises(ValueError, match="not enough values"):
-        await db.single(point(_NAMED, Named), which="nobody")
+        await db.single(indexed(_NAMED, Named), which="nobody")
 
 
 class _Swapped(NamedTuple):
@@ -52,10 +52,10 @@ class _Misspelt(NamedTuple):
 
 def test_a_statement_with_columns_says_what_its_rows_are() -> None:
     with pytest.raises(TypeError, match="a row of the columns pk, name"):
-        point(_NAMED)
+        indexed(_NAMED)
 
 
 @pytest.mark.parametrize("row", [_Swapped, _Misspelt, int])
 def test_a_row_of_other_columns_is_refused_when_it_is_registered(row: type) -> None:
     with pytest.raises(TypeError, match="does not have the fields pk, name"):
-        point(_NAMED, row)
+        indexed(_NAMED, row)

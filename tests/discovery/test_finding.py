@@ -12,31 +12,31 @@ from hypothesis import strategies as st
 
 from hubstead.accounts import ANONYMOUS, Actor
 from hubstead.db import Database, Tx
-from hubstead.discovery import SORTS, Item, Query, count_by_owner, find, finding
+from hubstead.discovery import SORTS, RepoQuery, ResultItem, count_by_owner, search, search_repos
 from hubstead.discovery.query import decode_cursor
 from hubstead.errors import InvalidInput, RepoNotFound
 from hubstead.ids import Kind
-from hubstead.repos import Derived, Repo, move_repo, open_repo, set_derived
+from hubstead.repos import Repo, RepoMetadata, move_repo, open_repo, set_metadata
 from tests.support.factories import a_repo, a_user, an_org
 
 
 async def tag(db: Database, repo: Repo, *tags: str) -> None:
     async def change(tx: Tx) -> None:
-        await set_derived(tx, repo.pk, repo.kind, None, Derived(tags=tags, card='{"a":1}'))
+        await set_metadata(tx, repo.pk, repo.kind, None, RepoMetadata(tags=tags, card='{"a":1}'))
 
     await db.write(change)
 
 
 async def names(db: Database, actor: Actor = ANONYMOUS, **asked: Any) -> list[str]:
-    page = await find(db, actor, Query(kind=asked.pop("kind", Kind.MODEL), **asked))
+    page = await search_repos(db, actor, RepoQuery(kind=asked.pop("kind", Kind.MODEL), **asked))
     return [item.repo.full_name for item in page.items]
 
 
-async def every_page(db: Database, actor: Actor, **asked: Any) -> list[Item]:
-    found: list[Item] = []
+async def every_page(db: Database, actor: Actor, **asked: Any) -> list[ResultItem]:
+    found: list[ResultItem] = []
     cursor = None
     for _ in range(100):
-        page = await find(db, actor, Query(kind=Kind.MODEL, cursor=cursor, **asked))
+        page = await search_repos(db, actor, RepoQuery(kind=Kind.MODEL, cursor=cursor, **asked))
         found += page.items
         if (cursor := page.next_cursor) is None:
             return found
@@ -73,13 +73,17 @@ async def test_a_list_holds_exactly_what_opening_admits(db: Database) -> None:
                 admitted.add(await open_repo(db, actor, item.repo.repo_id))
             except RepoNotFound:
                 continue
-        listed = await find(db, actor, Query(kind=Kind.MODEL))
+        listed = await search_repos(db, actor, RepoQuery(kind=Kind.MODEL))
         assert {item.repo for item in listed.items} == admitted
 
 
 async def test_an_account_counts_what_the_caller_may_see(db: Database) -> None:
     people = await a_little_hub(db)
-    acme = (await find(db, ANONYMOUS, Query(kind=Kind.MODEL, author="acme"))).items[0].repo.owner_pk
+    acme = (
+        (await search_repos(db, ANONYMOUS, RepoQuery(kind=Kind.MODEL, author="acme")))
+        .items[0]
+        .repo.owner_pk
+    )
     counts = {
         name: (await count_by_owner(db, actor, acme))[Kind.MODEL] for name, actor in people.items()
     }
@@ -163,8 +167,8 @@ async def test_cards_are_read_only_when_asked_for(db: Database) -> None:
     anna = await a_user(db)
     await tag(db, await a_repo(db, anna, downloads=7, likes=3), "en")
     for wanted in (True, False):
-        query = Query(kind=Kind.MODEL, with_card=wanted, with_config=wanted)
-        details = (await find(db, ANONYMOUS, query)).items[0].details
+        query = RepoQuery(kind=Kind.MODEL, with_card=wanted, with_config=wanted)
+        details = (await search_repos(db, ANONYMOUS, query)).items[0].details
         assert details.card == ('{"a":1}' if wanted else None)
         assert (details.tags, details.downloads, details.likes) == ('["en"]', 7, 3)
 
@@ -226,8 +230,8 @@ async def a_random_hub(db: Database, facts: list[tuple[int, bool, set[str]]]) ->
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Both ways of reading a list, whatever the numbers of rows."""
     if request.param == "walking":
-        monkeypatch.setattr(finding, "MANY_TAGGED", 1)
-        monkeypatch.setattr(finding, "MANY_NAMED", 1)
+        monkeypatch.setattr(search, "MANY_TAGGED", 1)
+        monkeypatch.setattr(search, "MANY_NAMED", 1)
     return str(request.param)
 
 
@@ -251,7 +255,7 @@ def test_pages_put_together_are_the_whole_list(db: Database, run: Any, way: str)
     )
     def pages_are_whole(actor: Actor, limit: int, **asked: Any) -> None:
         asked["filters"] = tuple(asked["filters"])
-        whole = run(find(db, actor, Query(kind=Kind.MODEL, **asked))).items
+        whole = run(search_repos(db, actor, RepoQuery(kind=Kind.MODEL, **asked))).items
         assert run(every_page(db, actor, limit=limit, **asked)) == list(whole)
         assert {item.repo.full_name for item in whole} == expected(facts, actor, asked)
 

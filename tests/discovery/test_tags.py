@@ -7,7 +7,7 @@ import msgspec
 from hubstead.db import Database, Tx
 from hubstead.discovery import tags_by_type
 from hubstead.ids import Kind
-from hubstead.repos import Derived, set_derived
+from hubstead.repos import RepoMetadata, set_metadata
 from tests.support.factories import a_repo, a_user
 
 
@@ -18,8 +18,8 @@ async def a_tagged_repo(
     made = await a_repo(db, anna, f"{name}/one", kind=kind, private=private)
 
     async def change(tx: Tx) -> None:
-        derived = Derived(tags=tags, library_name=library or None)
-        await set_derived(tx, made.pk, kind, None, derived)
+        derived = RepoMetadata(tags=tags, library_name=library or None)
+        await set_metadata(tx, made.pk, kind, None, derived)
 
     await db.write(change)
 

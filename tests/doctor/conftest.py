@@ -13,7 +13,15 @@ import pytest
 from hubstead import blobs
 from hubstead.accounts import Actor
 from hubstead.blobs import BlobKey, BlobKind, Sha256Verifier, open_blobs
-from hubstead.commits import Change, Message, Stores, Wanted, commit, create_repository, create_tag
+from hubstead.commits import (
+    Changeset,
+    Message,
+    RepoRequest,
+    Storage,
+    commit,
+    create_repository,
+    create_tag,
+)
 from hubstead.db import open_db
 from hubstead.gitstore import GitStore
 from hubstead.ids import Kind, RepoId
@@ -30,29 +38,29 @@ LFS = BlobKey(BlobKind.LFS, hashlib.sha256(WEIGHTS).hexdigest())
 class DoctorHub:
     """A hub with one repository of three commits, a tag and an LFS file."""
 
-    stores: Stores
+    stores: Storage
     anna: Actor
     repo: Repo
     address: str  # of the blobs
 
 
-async def filled(stores: Stores, address: str) -> DoctorHub:
+async def filled(stores: Storage, address: str) -> DoctorHub:
     anna = await a_user(stores.db, "anna")
     name = RepoId(Kind.MODEL, "anna", "bert")
-    made = await create_repository(stores, anna, Wanted(name))
+    made = await create_repository(stores, anna, RepoRequest(name))
     await stores.blobs.put(LFS, WEIGHTS, Sha256Verifier(LFS.name))
     size, day_ms = len(WEIGHTS), 86_400_000
-    await blobs.accept_upload(
+    await blobs.register_upload(
         stores.db, stores.blobs, made.pk, LFS, size, pusher_pk=anna.pk, hold_ms=day_ms
     )
     git = await stores.open_git(made)
-    change = Change(git.draft(), stores.settings)
+    change = Changeset(git.draft(), stores.settings)
     await change.put("README.md", CARD)
     change.put_pointer("model.safetensors", LFS.name, size)
     await commit(stores, anna, made, branch="main", change=change, message=Message("weights"))
     opened = await open_repo(stores.db, anna, name)
     await create_tag(stores, anna, opened, "v1", revision="main", message="first")
-    change = Change((await stores.open_git(opened)).draft(), stores.settings)
+    change = Changeset((await stores.open_git(opened)).draft(), stores.settings)
     await change.put("more.txt", b"more\n")
     await commit(stores, anna, opened, branch="main", change=change, message=Message("more"))
     return DoctorHub(stores, anna, await open_repo(stores.db, anna, name), address)
@@ -73,7 +81,7 @@ def sample(
         options, address = server.options, server.fresh_url()
     store = open_blobs(address, options=options)
     db = run(open_db(database))
-    stores = Stores(
+    stores = Storage(
         db=db,
         git=GitStore(tmp_path / "git"),
         blobs=store,

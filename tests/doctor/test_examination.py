@@ -16,16 +16,16 @@ from sqlalchemy import delete, insert, update
 
 from hubstead import jobs
 from hubstead.accounts.tables import accounts
-from hubstead.blobs import BlobKey, BlobKind, LocalBlobs, Sha256Verifier, place_of
+from hubstead.blobs import BlobKey, BlobKind, LocalBlobs, Sha256Verifier, stored_name_of
 from hubstead.blobs.layout import blob_path
 from hubstead.blobs.tables import blobs, repo_blobs
-from hubstead.commits import Change, Committed, Message, commit, delete_repository
+from hubstead.commits import Changeset, CommitResult, Message, commit, delete_repository
 from hubstead.commits.tables import deleted_repos, refs
 from hubstead.commits.tables import packs as packs_table
-from hubstead.db import Tx, point
-from hubstead.doctor import CHECKS, Finding, Patient, Severity, examine
+from hubstead.db import Tx, indexed
+from hubstead.doctor import CHECKS, Fault, Inspection, Severity, run_checks
 from hubstead.doctor.schema import database_file
-from hubstead.gitstore import Bounded, Pointer
+from hubstead.gitstore import LruCache, Pointer
 from hubstead.ids import new_object_id
 from hubstead.jobs.tables import jobs as jobs_table
 from hubstead.outbox.tables import events
@@ -41,11 +41,11 @@ in_files = pytest.mark.parametrize("sample", ["files"], indirect=True)
 FAULT, WARNING, LITTER = Severity.FAULT, Severity.WARNING, Severity.LITTER
 
 
-async def find(sample: DoctorHub, **options: Any) -> list[Finding]:
+async def find(sample: DoctorHub, **options: Any) -> list[Fault]:
     """Examine the hub as a program does that has just been started."""
     git = type(sample.stores.git)(sample.stores.git.root)
-    stores = dataclasses.replace(sample.stores, git=git, _fetched=Bounded(10))
-    return [finding async for finding in examine(Patient(stores, **options))]
+    stores = dataclasses.replace(sample.stores, git=git, _fetched=LruCache(10))
+    return [finding async for finding in run_checks(Inspection(stores, **options))]
 
 
 async def summary(sample: DoctorHub, **options: Any) -> set[tuple[str, Severity]]:
@@ -57,14 +57,14 @@ async def plant(sample: DoctorHub, *changes: Any) -> None:
 
     async def write(tx: Tx) -> None:
         for change in changes:
-            assert await tx.run(point(change)) >= 1
+            assert await tx.run(indexed(change)) >= 1
 
     await sample.stores.db.write(write)
 
 
-async def put(sample: DoctorHub, path: str, content: bytes) -> Committed:
+async def put(sample: DoctorHub, path: str, content: bytes) -> CommitResult:
     git = await sample.stores.open_git(sample.repo)
-    change = Change(git.draft(), sample.stores.settings)
+    change = Changeset(git.draft(), sample.stores.settings)
     await change.put(path, content)
     message = Message("put")
     return await commit(
@@ -97,7 +97,7 @@ async def test_a_lost_pack_is_named(sample: DoctorHub) -> None:
     lost = packs(sample)[0]
     name = lost.stem.removeprefix("pack-")
     if sample.stores.packs_are_blobs:
-        place = await place_of(sample.stores.db, BlobKey(BlobKind.PACK, name))
+        place = await stored_name_of(sample.stores.db, BlobKey(BlobKind.PACK, name))
         await sample.stores.blobs.delete(place)
     else:
         lost.unlink()
@@ -367,14 +367,14 @@ async def test_what_a_crash_left_is_litter_once_it_is_old(sample: DoctorHub) -> 
 
 async def test_rows_that_refer_to_nothing_are_named(sample: DoctorHub) -> None:
     if sample.stores.db.dialect_name != "sqlite":
-        assert [f async for f in database_file(Patient(sample.stores))] == []
+        assert [f async for f in database_file(Inspection(sample.stores))] == []
         return
     import sqlite3
 
     with sqlite3.connect(sample.stores.db.path) as raw:  # type: ignore[attr-defined]
         raw.execute("INSERT INTO hold VALUES (999, 'lfs', 'x', 1)")
     raw.close()
-    found = [f async for f in database_file(Patient(sample.stores))]
+    found = [f async for f in database_file(Inspection(sample.stores))]
     assert [f.what for f in found] == ["1 rows of hold refer to rows that are gone"]
     assert (found[0].severity, found[0].check) == (FAULT, "database_file")
 
@@ -383,11 +383,11 @@ async def test_rows_that_refer_to_nothing_are_named(sample: DoctorHub) -> None:
 async def test_what_is_wrong_in_passing_is_not_told(sample: DoctorHub) -> None:
     seen = iter([True, False])
 
-    async def fleeting(_patient: Patient) -> AsyncIterator[Finding]:
+    async def fleeting(_patient: Inspection) -> AsyncIterator[Fault]:
         if next(seen):
-            yield Finding("fleeting", FAULT, "x", "a write was under way", "")
+            yield Fault("fleeting", FAULT, "x", "a write was under way", "")
 
-    found = [f async for f in examine(Patient(sample.stores), checks=[fleeting])]
+    found = [f async for f in run_checks(Inspection(sample.stores), checks=[fleeting])]
     assert found == []
 
 

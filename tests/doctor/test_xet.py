@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, insert, select, update
 
-from hubstead.blobs import BlobKey, BlobKind, accept_files, register
+from hubstead.blobs import BlobKey, BlobKind, register_blob, register_reconstructable
 from hubstead.blobs.tables import blobs
-from hubstead.db import Tx, point
-from hubstead.doctor import Patient, Severity, examine
-from hubstead.doctor.findings import Finding
-from hubstead.doctor.xet_files import folded, xet_files
+from hubstead.db import Tx, indexed
+from hubstead.doctor import Inspection, Severity, run_checks
+from hubstead.doctor.findings import Fault
+from hubstead.doctor.xet_files import reconstructable_objects, xet_files
 from hubstead.doctor.xorbs import xorbs
 from hubstead.ids import now_ms
 from hubstead.xet import Term, Terms
@@ -64,8 +64,8 @@ async def stored(sample: DoctorHub) -> Xet:
 
     async def write(tx: Tx) -> None:
         for made in (first, second):
-            await register(tx, keys[made.name], len(made.body))
-            await tx.run(point(insert(xorbs_table).values(**row_of(made, keys[made.name]))))
+            await register_blob(tx, keys[made.name], len(made.body))
+            await tx.run(indexed(insert(xorbs_table).values(**row_of(made, keys[made.name]))))
         await add_file(tx, sample, file, (first, second))
 
     await sample.stores.db.write(write)
@@ -89,21 +89,21 @@ def row_of(made: MadeXorb, key: BlobKey) -> dict[str, object]:
 async def add_file(tx: Tx, sample: DoctorHub, file: MadeFile, of: Iterable[MadeXorb]) -> None:
     row = {"name": file.name, "sha256": file.sha256, "bytes": len(file.content)}
     row |= {"terms": Terms.of(file.terms).pack(), "created_ms": 1, "touched_ms": 1}
-    await tx.run(point(insert(xet_files_table).values(**row)))
+    await tx.run(indexed(insert(xet_files_table).values(**row)))
     for made in of:
         pks = select(xet_files_table.c.pk, xorbs_table.c.pk).where(
             xet_files_table.c.name == file.name, xorbs_table.c.name == made.name
         )
-        await tx.run(point(insert(xet_file_xorbs).from_select(["file_pk", "xorb_pk"], pks)))
+        await tx.run(indexed(insert(xet_file_xorbs).from_select(["file_pk", "xorb_pk"], pks)))
     files = [(file.sha256, len(file.content))]
-    await accept_files(tx, sample.repo.pk, files, pusher_pk=None, hold_ms=86_400_000)
+    await register_reconstructable(tx, sample.repo.pk, files, pusher_pk=None, hold_ms=86_400_000)
 
 
 async def whats(xet: Xet, **options: Any) -> dict[str, str]:
     """Return what is found of xorbs and Xet files, by subject."""
-    checks = [xorbs, xet_files, folded]
-    patient = Patient(xet.sample.stores, **options)
-    found: list[Finding] = [finding async for finding in examine(patient, checks)]
+    checks = [xorbs, xet_files, reconstructable_objects]
+    patient = Inspection(xet.sample.stores, **options)
+    found: list[Fault] = [finding async for finding in run_checks(patient, checks)]
     assert all(finding.severity is Severity.FAULT for finding in found)
     return {finding.subject: finding.what for finding in found}
 
@@ -147,7 +147,7 @@ async def test_a_xorb_whose_blob_has_no_row_is_named(xet: Xet) -> None:
 async def test_a_blob_that_is_no_xorbs_is_litter(xet: Xet) -> None:
     key = BlobKey(BlobKind.XORB, "9" * 64)
     await xet.sample.stores.blobs.put(key, b"x", AnyBytes())
-    await xet.sample.stores.db.write(lambda tx: register(tx, key, 1))
+    await xet.sample.stores.db.write(lambda tx: register_blob(tx, key, 1))
     assert await summary(xet.sample) == {("xorbs", LITTER)}
 
 

@@ -64,13 +64,13 @@ def xorb(data: bytes) -> None:
     index, written = whole
     assert written == body[: index.size]
     assert body[index.size :][:7] in (b"", b"XETBLOB")
-    assert [bytes(chunk) for chunk in xet.decode(written)] == chunks
+    assert [bytes(chunk) for chunk in xet.decode_records(written)] == chunks
     assert _records(written) == len(chunks)
     assert index.unpacked == sum(map(len, chunks)) <= xet.MAX_UNPACKED_BYTES
     assert len(index) == len(chunks) <= xet.MAX_CHUNKS
     assert xet.XorbIndex.unpack(index.pack()) == index
     assert index.name() == xet.to_raw(name)
-    again = b"".join(map(xet.encode, chunks))
+    again = b"".join(map(xet.encode_record, chunks))
     assert _receive(name, again, len(again)) is not None
 
 
@@ -92,18 +92,18 @@ def _records(body: bytes) -> int:
 def _chunks(body: bytes) -> list[bytes]:
     """Return the chunks that a receiver takes before it looks at the name."""
     written = bytearray()
-    receiver = xet.XorbReceiver(NOBODY, written.extend)
+    receiver = xet.XorbParser(NOBODY, written.extend)
     try:
         receiver.feed(body)
         receiver.finish()
     except xet.XorbRefused:
-        return [bytes(chunk) for chunk in xet.decode(bytes(written))]
+        return [bytes(chunk) for chunk in xet.decode_records(bytes(written))]
     raise AssertionError("a xorb under a name that is not its own")
 
 
 def _receive(name: str, body: bytes, step: int) -> tuple[xet.XorbIndex, bytes] | None:
     written = bytearray()
-    receiver = xet.XorbReceiver(name, written.extend)
+    receiver = xet.XorbParser(name, written.extend)
     try:
         for at in range(0, len(body), step):
             receiver.feed(memoryview(body)[at : at + step])

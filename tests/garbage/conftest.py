@@ -14,23 +14,23 @@ from sqlalchemy import bindparam, select, update
 
 from hubstead import blobs
 from hubstead.accounts import Actor
-from hubstead.app import opened_stores
+from hubstead.app import open_storage
 from hubstead.blobs import BlobKey, BlobKind, Sha256Verifier
 from hubstead.blobs.tables import blobs as blobs_table
 from hubstead.blobs.tables import repo_blobs
 from hubstead.commits import (
-    Change,
+    Changeset,
     Message,
-    Stores,
-    Wanted,
+    RepoRequest,
+    Storage,
     commit,
     create_branch,
     create_repository,
 )
 from hubstead.commits.tables import packs
-from hubstead.db import Tx, point
-from hubstead.doctor import Finding, Patient, examine
-from hubstead.garbage import Heap, What, When, collect
+from hubstead.db import Tx, indexed
+from hubstead.doctor import Fault, Inspection, run_checks
+from hubstead.garbage import GarbageCount, GarbageKind, GarbageState, collect_garbage
 from hubstead.ids import Kind, RepoId
 from hubstead.outbox.tables import events
 from hubstead.repos import Repo, open_repo
@@ -39,13 +39,13 @@ from tests.support.hub import settings_of
 from tests.support.rows import reading
 
 DAY_MS = 86_400_000
-_AGE_LINKS = point(
+_AGE_LINKS = indexed(
     update(repo_blobs)
     .values(created_ms=repo_blobs.c.created_ms - bindparam("age_ms"))
     .where(repo_blobs.c.kind == BlobKind.LFS.value)
 )
-_AGE_PACKS = point(update(packs).values(created_ms=packs.c.created_ms - bindparam("age_ms")))
-_AGE_EVENTS = point(update(events).values(created_ms=events.c.created_ms - bindparam("age_ms")))
+_AGE_PACKS = indexed(update(packs).values(created_ms=packs.c.created_ms - bindparam("age_ms")))
+_AGE_EVENTS = indexed(update(events).values(created_ms=events.c.created_ms - bindparam("age_ms")))
 _LINKS = reading(
     select(repo_blobs.c.name).where(
         repo_blobs.c.repo_pk == bindparam("which_pk"), repo_blobs.c.kind == BlobKind.LFS.value
@@ -62,12 +62,12 @@ _BLOBS = reading(
 class GarbageHub:
     """A hub, and Anna who works in it."""
 
-    stores: Stores
+    stores: Storage
     anna: Actor
 
     async def make(self, name: str = "bert") -> Repo:
         return await create_repository(
-            self.stores, self.anna, Wanted(RepoId(Kind.MODEL, "anna", name))
+            self.stores, self.anna, RepoRequest(RepoId(Kind.MODEL, "anna", name))
         )
 
     async def open(self, repo: Repo) -> Repo:
@@ -77,7 +77,7 @@ class GarbageHub:
         """Upload an LFS file; return its sha256."""
         key = BlobKey(BlobKind.LFS, hashlib.sha256(content).hexdigest())
         await self.stores.blobs.put(key, content, Sha256Verifier(key.name))
-        await blobs.accept_upload(
+        await blobs.register_upload(
             self.stores.db,
             self.stores.blobs,
             repo.pk,
@@ -92,7 +92,7 @@ class GarbageHub:
         """Commit a pointer to an LFS file that is there."""
         name = hashlib.sha256(content).hexdigest()
         opened = await self.open(repo)
-        change = Change((await self.stores.open_git(opened)).draft(), self.stores.settings)
+        change = Changeset((await self.stores.open_git(opened)).draft(), self.stores.settings)
         change.put_pointer(path, name, len(content))
         await self._commit(opened, change, branch)
         return name
@@ -104,14 +104,14 @@ class GarbageHub:
 
     async def remove(self, repo: Repo, path: str, *, branch: str = "main") -> None:
         opened = await self.open(repo)
-        change = Change((await self.stores.open_git(opened)).draft(), self.stores.settings)
+        change = Changeset((await self.stores.open_git(opened)).draft(), self.stores.settings)
         change.remove(path)
         await self._commit(opened, change, branch)
 
     async def branch(self, repo: Repo, name: str, **how: Any) -> None:
         await create_branch(self.stores, self.anna, await self.open(repo), name, **how)
 
-    async def _commit(self, repo: Repo, change: Change, branch: str) -> None:
+    async def _commit(self, repo: Repo, change: Changeset, branch: str) -> None:
         await commit(
             self.stores, self.anna, repo, branch=branch, change=change, message=Message("x")
         )
@@ -133,9 +133,9 @@ class GarbageHub:
 
     async def gc(
         self, *, days: float = 0, remove: bool = True, git: bool = False, **how: Any
-    ) -> list[Heap]:
+    ) -> list[GarbageCount]:
         grace_ms = int(days * DAY_MS)
-        found = await collect(self.stores, grace_ms=grace_ms, remove=remove, git=git, **how)
+        found = await collect_garbage(self.stores, grace_ms=grace_ms, remove=remove, git=git, **how)
         return [heap for heap in found if heap.things]
 
     async def links(self, repo: Repo) -> set[str]:
@@ -145,11 +145,13 @@ class GarbageHub:
         rows = await self.stores.db.all(_BLOBS)
         return {row.name for row in rows if row.doomed_ms is not None}
 
-    async def ailments(self) -> list[Finding]:
-        return [finding async for finding in examine(Patient(self.stores))]
+    async def ailments(self) -> list[Fault]:
+        return [finding async for finding in run_checks(Inspection(self.stores))]
 
 
-def of(heaps: list[Heap], what: What, when: When = When.NOW) -> list[Heap]:
+def of(
+    heaps: list[GarbageCount], what: GarbageKind, when: GarbageState = GarbageState.NOW
+) -> list[GarbageCount]:
     return [heap for heap in heaps if heap.what is what and heap.when is when]
 
 
@@ -168,6 +170,6 @@ def hub(
     """A hub of each shape."""
     settings = settings_of(request.param, tmp_path / "data", request)
     settings.data.mkdir()
-    opened = _place(opened_stores(settings, make=True))
+    opened = _place(open_storage(settings, make=True))
     yield run(opened.__aenter__())
     run(opened.__aexit__(None, None, None))

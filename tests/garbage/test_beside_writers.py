@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from hubstead.app import opened_stores
-from hubstead.doctor import Finding, Patient, Severity, examine
-from hubstead.garbage import What, collect
-from hubstead.xet import retiring
+from hubstead.app import open_storage
+from hubstead.doctor import Fault, Inspection, Severity, run_checks
+from hubstead.garbage import GarbageKind, collect_garbage
+from hubstead.xet import unreferenced
 from tests.support.hub import SHAPES, ThreadHub
 from tests.support.person import Person
 from tests.support.processes import wait_until
@@ -41,7 +41,7 @@ class Collector(threading.Thread):
         self.hub = hub
         self.enough = threading.Event()
         self.rounds = 0
-        self.removed: Counter[What] = Counter()
+        self.removed: Counter[GarbageKind] = Counter()
         self.fault: BaseException | None = None
 
     def run(self) -> None:
@@ -52,16 +52,16 @@ class Collector(threading.Thread):
 
     def was_busy(self) -> bool:
         """Whether it came by often enough and took something away each way there is."""
-        ways = (What.LFS_LINK, What.BLOB)
+        ways = (GarbageKind.LFS_LINK, GarbageKind.BLOB)
         return self.rounds > 3 and all(self.removed[way] for way in ways)
 
     def has_enough(self) -> bool:
         return self.was_busy() or not self.is_alive()
 
     async def collect_on(self) -> None:
-        async with opened_stores(self.hub.settings) as stores:
+        async with open_storage(self.hub.settings) as stores:
             while not self.enough.is_set():
-                for heap in await collect(stores, grace_ms=0, remove=True):
+                for heap in await collect_garbage(stores, grace_ms=0, remove=True):
                     self.removed[heap.what] += heap.removed
                 self.rounds += 1
 
@@ -133,8 +133,8 @@ def check(person: Person, kept: dict[str, dict[str, dict[str, str]]]) -> int:
     return count
 
 
-async def ailments(hub: ThreadHub) -> list[Finding]:
-    found = examine(Patient(hub.hub.stores, deep=True))
+async def ailments(hub: ThreadHub) -> list[Fault]:
+    found = run_checks(Inspection(hub.hub.stores, deep=True))
     return [each async for each in found if each.severity is not Severity.LITTER]
 
 
@@ -158,14 +158,14 @@ def test_no_commit_of_xet_files_is_lost(
     own_hub: Callable[..., ThreadHub], shape: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Time runs fast: a client lives for 4 seconds and xorbs for 10, not for 21 and 23 days."""
-    monkeypatch.setattr(retiring, "FORGET_AFTER_MS", 1000)
+    monkeypatch.setattr(unreferenced, "FORGET_AFTER_MS", 1000)
     short = {"xet_keep_seconds": 10.0, "xet_quarantine_seconds": 1.0}
     hub = own_hub(shape, blob_grace_seconds=0.0, **short)
     anna = hub.user("anna")
     old: list[str] = []
     with collecting(hub) as collector:
         for round_ in range(ROUNDS):
-            if collector.removed[What.XORB] > 0:
+            if collector.removed[GarbageKind.XORB] > 0:
                 break
             repos = [anna.repo(f"r{round_}-{number}") for number in range(WORKERS)]
             for repo in old:
@@ -174,6 +174,6 @@ def test_no_commit_of_xet_files_is_lost(
             assert check(anna, kept) > 0
             old = repos
     assert check(anna, kept) > 0
-    assert collector.removed[What.XET_FILE] > 0
-    assert collector.removed[What.XORB] > 0
+    assert collector.removed[GarbageKind.XET_FILE] > 0
+    assert collector.removed[GarbageKind.XORB] > 0
     assert hub.run(ailments(hub)) == []

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hubstead.garbage import collect
+from hubstead.garbage import collect_garbage
 from tests.support.hub import SHAPES, ThreadHub
 
 DATA = b"weights that went and come back"
@@ -29,7 +29,7 @@ def test_an_lfs_file_of_old_that_need_not_be_sent_again_can_be_committed(
         asked
     ]
     for _ in range(2):
-        hub.run(collect(hub.hub.stores, grace_ms=0, remove=True))
+        hub.run(collect_garbage(hub.hub.stores, grace_ms=0, remove=True))
     file = {"path": "w.bin", "algo": "sha256", **asked}
     assert anna.commit(repo, {"key": "lfsFile", "value": file}).status == 200
     assert anna.call("GET", f"/{repo}/resolve/main/w.bin").body == DATA

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hubstead.commits import delete_branch, find_ref, remove_dead_packs
-from hubstead.garbage import What, When
+from hubstead.commits import delete_branch, find_ref, remove_retired_packs
+from hubstead.garbage import GarbageKind, GarbageState
 from tests.garbage.conftest import GarbageHub, of
 
 
@@ -14,18 +14,18 @@ async def test_commits_of_a_deleted_branch_go_and_the_rest_is_sound(hub: Garbage
     await hub.put(bert, "b.bin", b"gone", branch="try")
     lost = await find_ref(hub.stores.db, bert.pk, "refs/heads/try")
     assert lost is not None
-    assert of(await hub.gc(git=True), What.OBJECT) == []
+    assert of(await hub.gc(git=True), GarbageKind.OBJECT) == []
     await delete_branch(hub.stores, hub.anna, await hub.open(bert), "try")
-    [told] = of(await hub.gc(git=True, remove=False), What.OBJECT)
+    [told] = of(await hub.gc(git=True, remove=False), GarbageKind.OBJECT)
     assert (told.things, told.removed) == (3, 0)  # commit, tree, pointer
-    assert of(await hub.gc(git=True, days=14), What.OBJECT) == []
-    [found] = of(await hub.gc(git=True), What.OBJECT)
+    assert of(await hub.gc(git=True, days=14), GarbageKind.OBJECT) == []
+    [found] = of(await hub.gc(git=True), GarbageKind.OBJECT)
     assert (found.things, found.removed, found.repository) == (3, 3, "models/anna/bert")
-    await remove_dead_packs(hub.stores, grace_ms=-1)
+    await remove_retired_packs(hub.stores, grace_ms=-1)
     git = await hub.stores.open_git(await hub.open(bert))
     assert not git.has(lost.oid)
     assert await hub.ailments() == []
-    assert of(await hub.gc(git=True), What.OBJECT) == []
+    assert of(await hub.gc(git=True), GarbageKind.OBJECT) == []
 
 
 async def test_what_a_ref_left_within_the_grace_period_stays(hub: GarbageHub) -> None:
@@ -37,8 +37,8 @@ async def test_what_a_ref_left_within_the_grace_period_stays(hub: GarbageHub) ->
     await hub.pass_time(days=20)
     await hub.age_packs(days=20)
     await delete_branch(hub.stores, hub.anna, await hub.open(bert), "try")
-    assert of(await hub.gc(git=True, days=14), What.OBJECT, When.NOW) == []
+    assert of(await hub.gc(git=True, days=14), GarbageKind.OBJECT, GarbageState.NOW) == []
     assert (await hub.stores.open_git(await hub.open(bert))).has(lost.oid)
     await hub.pass_time(days=20)
-    [found] = of(await hub.gc(git=True, days=14), What.OBJECT)
+    [found] = of(await hub.gc(git=True, days=14), GarbageKind.OBJECT)
     assert found.removed == found.things > 0

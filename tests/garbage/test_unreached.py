@@ -7,10 +7,10 @@ import pytest
 from hubstead import garbage
 from hubstead.commits import create_tag, delete_branch, delete_tag, squash
 from hubstead.errors import BlobMissing, RepoNotFound
-from hubstead.garbage import What, When, collect
-from hubstead.garbage import unreached as searching
+from hubstead.garbage import GarbageKind, GarbageState, collect_garbage
+from hubstead.garbage import unreachable_lfs as searching
 from hubstead.ids import Kind, RepoId
-from hubstead.repos import details
+from hubstead.repos import load_details
 from tests.garbage.conftest import GarbageHub, of
 
 
@@ -30,13 +30,13 @@ async def test_a_file_of_a_deleted_branch_goes(hub: GarbageHub) -> None:
     gone = await hub.put(bert, "b.bin", b"gone" * 10, branch="try")
     assert await hub.gc() == []
     await delete_branch(hub.stores, hub.anna, await hub.open(bert), "try")
-    used = (await details(hub.stores.db, bert)).used_bytes
-    [found] = of(await hub.gc(), What.LFS_LINK)
+    used = (await load_details(hub.stores.db, bert)).used_bytes
+    [found] = of(await hub.gc(), GarbageKind.LFS_LINK)
     assert (found.things, found.bytes, found.removed) == (1, 40, 1)
     assert found.repository == "models/anna/bert"
     assert await hub.links(bert) == {kept}
     assert await hub.doomed() == {gone}
-    assert (await details(hub.stores.db, bert)).used_bytes == used - 40
+    assert (await load_details(hub.stores.db, bert)).used_bytes == used - 40
 
 
 async def test_a_dry_run_changes_nothing(hub: GarbageHub) -> None:
@@ -47,7 +47,7 @@ async def test_a_dry_run_changes_nothing(hub: GarbageHub) -> None:
     await squashed(hub, bert)
     before = await hub.links(bert)
     [found] = await hub.gc(remove=False)
-    assert (found.what, found.when, found.things) == (What.LFS_LINK, When.NOW, 1)
+    assert (found.what, found.when, found.things) == (GarbageKind.LFS_LINK, GarbageState.NOW, 1)
     assert await hub.links(bert) == before
     assert await hub.doomed() == set()
 
@@ -69,7 +69,7 @@ async def test_a_tag_keeps_what_its_branch_left_behind(
     await squashed(hub, bert)
     assert await hub.gc() == []
     await delete_tag(hub.stores, hub.anna, opened, "v1")
-    assert of(await hub.gc(), What.LFS_LINK)[0].removed == 1
+    assert of(await hub.gc(), GarbageKind.LFS_LINK)[0].removed == 1
     assert await hub.doomed() == {old}
 
 
@@ -82,12 +82,12 @@ async def test_the_grace_period_counts_from_when_the_last_ref_went(hub: GarbageH
     await hub.pass_time(100)
     await delete_branch(hub.stores, hub.anna, await hub.open(bert), "try")
     [waiting] = await hub.gc(days=14)
-    assert (waiting.when, waiting.reason) == (When.LATER, searching.IN_GRACE)
+    assert (waiting.when, waiting.reason) == (GarbageState.LATER, searching.IN_GRACE)
     assert await hub.links(bert) == {name}
     await hub.pass_time(13)
-    assert (await hub.gc(days=14))[0].when is When.LATER
+    assert (await hub.gc(days=14))[0].when is GarbageState.LATER
     await hub.pass_time(1.1)
-    assert of(await hub.gc(days=14), What.LFS_LINK)[0].removed == 1
+    assert of(await hub.gc(days=14), GarbageKind.LFS_LINK)[0].removed == 1
 
 
 async def test_a_young_file_stays(hub: GarbageHub) -> None:
@@ -97,7 +97,7 @@ async def test_a_young_file_stays(hub: GarbageHub) -> None:
     await hub.remove(bert, "a.bin")
     await squashed(hub, bert)
     [waiting] = await hub.gc(days=1)
-    assert (waiting.when, waiting.bytes) == (When.LATER, 3)
+    assert (waiting.when, waiting.bytes) == (GarbageState.LATER, 3)
 
 
 async def test_what_another_repository_links_loses_only_this_link(hub: GarbageHub) -> None:
@@ -114,7 +114,7 @@ async def test_what_another_repository_links_loses_only_this_link(hub: GarbageHu
 async def test_a_held_upload_is_left_alone(hub: GarbageHub) -> None:
     bert = await hub.make()
     held = await hub.upload(bert, b"soon to be committed")
-    assert of(await hub.gc(), What.HOLD, When.LATER)[0].things == 1
+    assert of(await hub.gc(), GarbageKind.HOLD, GarbageState.LATER)[0].things == 1
     assert await hub.links(bert) == {held}
     await hub.point(bert, "a.bin", b"soon to be committed")
     assert await hub.gc() == []
@@ -123,9 +123,9 @@ async def test_a_held_upload_is_left_alone(hub: GarbageHub) -> None:
 async def test_an_upload_whose_hold_is_over_goes(hub: GarbageHub) -> None:
     bert = await hub.make()
     await hub.upload(bert, b"forgotten", hold_ms=-1000)
-    [found] = of(await hub.gc(remove=False), What.HOLD)
+    [found] = of(await hub.gc(remove=False), GarbageKind.HOLD)
     assert (found.bytes, found.repository) == (9, "models/anna/bert")
-    [found] = of(await hub.gc(), What.HOLD)
+    [found] = of(await hub.gc(), GarbageKind.HOLD)
     assert found.removed == 1
     assert await hub.links(bert) == set()
 
@@ -190,8 +190,8 @@ async def test_refs_that_never_rest_are_told_and_nothing_is_let_go_of(
         return await plain_rows(db, repo_pk, names)  # type: ignore[arg-type]
 
     monkeypatch.setattr(searching, "_rows", rows_and_a_move)
-    heaps = await collect(hub.stores, grace_ms=0, remove=True)
-    assert [heap.reason for heap in heaps if heap.when is When.NEVER] == [searching.MOVING]
+    heaps = await collect_garbage(hub.stores, grace_ms=0, remove=True)
+    assert [heap.reason for heap in heaps if heap.when is GarbageState.NEVER] == [searching.MOVING]
     assert count == searching.ATTEMPTS
     assert await hub.links(bert) == {name}
 
@@ -208,8 +208,8 @@ async def test_a_damaged_repository_is_told_and_keeps_everything(hub: GarbageHub
     if hub.stores.packs_are_blobs:  # they are fetched again
         assert await hub.gc() == []
     else:
-        [told] = await collect(hub.stores, grace_ms=0, remove=True)
-        assert told.when is When.NEVER
+        [told] = await collect_garbage(hub.stores, grace_ms=0, remove=True)
+        assert told.when is GarbageState.NEVER
         assert told.reason.startswith("not looked through: ")
     assert await hub.links(bert) == {name}
 
@@ -234,13 +234,20 @@ async def test_bytes_go_after_the_grace_of_blobs_and_doctor_is_content(hub: Garb
     await squashed(hub, bert)
     [link, waiting] = await hub.gc()
     assert link.removed == 1
-    assert (waiting.what, waiting.when, waiting.bytes) == (What.BLOB, When.LATER, 100)
+    assert (waiting.what, waiting.when, waiting.bytes) == (
+        GarbageKind.BLOB,
+        GarbageState.LATER,
+        100,
+    )
     assert await hub.ailments() == []
 
 
 def test_heaps_add_up_over_repositories() -> None:
-    one = garbage.Heap(What.LFS_LINK, When.NOW, "r", 1, 10, "models/a/b", 1)
-    two = garbage.Heap(What.LFS_LINK, When.NOW, "r", 2, 20, "models/a/c")
-    other = garbage.Heap(What.BLOB, When.LATER, "s", 3, 30)
-    totals = list(garbage.in_total([two, other, one]))
-    assert totals == [garbage.Heap(What.LFS_LINK, When.NOW, "r", 3, 30, None, 1), other]
+    one = garbage.GarbageCount(GarbageKind.LFS_LINK, GarbageState.NOW, "r", 1, 10, "models/a/b", 1)
+    two = garbage.GarbageCount(GarbageKind.LFS_LINK, GarbageState.NOW, "r", 2, 20, "models/a/c")
+    other = garbage.GarbageCount(GarbageKind.BLOB, GarbageState.LATER, "s", 3, 30)
+    totals = list(garbage.total_counts([two, other, one]))
+    assert totals == [
+        garbage.GarbageCount(GarbageKind.LFS_LINK, GarbageState.NOW, "r", 3, 30, None, 1),
+        other,
+    ]

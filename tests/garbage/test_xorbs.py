@@ -9,26 +9,26 @@ from sqlalchemy import select, update
 
 from hubstead import blobs
 from hubstead.blobs import BlobKey, BlobKind
-from hubstead.db import Tx, adding, point
-from hubstead.garbage import What, When
+from hubstead.db import Tx, indexed, insert_into
+from hubstead.garbage import GarbageKind, GarbageState
 from hubstead.garbage.xorbs import STATES
 from hubstead.ids import now_ms
 from hubstead.xet import Term, Terms, XorbIndex, to_raw
+from hubstead.xet.expiry import begin_epoch
 from hubstead.xet.tables import xet_epochs, xet_file_xorbs, xet_files, xorbs
-from hubstead.xet.trust import begin_epoch
 from tests.garbage.conftest import DAY_MS, GarbageHub, of
 from tests.support.rows import reading
 
 _FIELDS = ("name", "blob", "bytes", "unpacked", "chunks", "entries", "created_ms", "touched_ms")
-_XORB = reading(adding(xorbs, *_FIELDS, "doomed_ms").returning(xorbs.c.pk))
+_XORB = reading(insert_into(xorbs, *_FIELDS, "doomed_ms").returning(xorbs.c.pk))
 _FILE = reading(
-    adding(xet_files, "name", "sha256", "bytes", "terms", "created_ms", "touched_ms").returning(
-        xet_files.c.pk
-    )
+    insert_into(
+        xet_files, "name", "sha256", "bytes", "terms", "created_ms", "touched_ms"
+    ).returning(xet_files.c.pk)
 )
-_NEED = point(adding(xet_file_xorbs, "file_pk", "xorb_pk"))
+_NEED = indexed(insert_into(xet_file_xorbs, "file_pk", "xorb_pk"))
 _NAMES = reading(select(xorbs.c.name, xorbs.c.doomed_ms))
-_AGE_EPOCHS = point(update(xet_epochs).values(created_ms=xet_epochs.c.created_ms - DAY_MS))
+_AGE_EPOCHS = indexed(update(xet_epochs).values(created_ms=xet_epochs.c.created_ms - DAY_MS))
 
 
 async def a_xorb(
@@ -60,7 +60,7 @@ async def a_xorb(
             doomed_ms=doomed,
         )
         assert row is not None
-        await blobs.register(tx, key, 10)
+        await blobs.register_blob(tx, key, 10)
         if needed:
             facts = {"bytes": 20, "terms": terms.pack(), "created_ms": 1, "touched_ms": now_ms()}
             sha256 = secrets.token_hex(32)
@@ -77,9 +77,11 @@ async def in_quarantine(hub: GarbageHub) -> dict[str, bool]:
     return {row.name: row.doomed_ms is not None for row in rows}
 
 
-async def told(hub: GarbageHub) -> dict[str, tuple[When, int]]:
+async def told(hub: GarbageHub) -> dict[str, tuple[GarbageState, int]]:
     heaps = await hub.gc(remove=False)
-    return {heap.reason: (heap.when, heap.things) for heap in heaps if heap.what is What.XORB}
+    return {
+        heap.reason: (heap.when, heap.things) for heap in heaps if heap.what is GarbageKind.XORB
+    }
 
 
 async def test_xorbs_are_told_by_how_far_they_are_on_their_way_out(hub: GarbageHub) -> None:
@@ -97,11 +99,11 @@ async def test_gc_moves_each_one_step_on(hub: GarbageHub) -> None:
     believed = await a_xorb(hub, touched_days=22)
     unneeded = await a_xorb(hub, touched_days=24)
     over = await a_xorb(hub, touched_days=26, doomed_days=3)
-    removed = sum(heap.removed for heap in of(await hub.gc(), What.XORB))
+    removed = sum(heap.removed for heap in of(await hub.gc(), GarbageKind.XORB))
     assert removed == 2
     assert over not in await in_quarantine(hub)
     assert await in_quarantine(hub) == {needed: False, believed: False, unneeded: True}
-    assert of(await hub.gc(), What.XORB) == []
+    assert of(await hub.gc(), GarbageKind.XORB) == []
 
 
 async def test_a_new_epoch_spares_what_was_not_used_since_the_waiting(hub: GarbageHub) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from hubstead.gitstore import GitRepo, GitStore, Person
+from hubstead.gitstore import GitRepo, GitStore, Ident
 from hubstead.ids import new_object_id
 
 Git = Callable[..., bytes]
-ADA = Person("Ada", "ada@example.org")
+ADA = Ident("Ada", "ada@example.org")
 
 
 def run_git(*arguments: str | Path, stdin: bytes = b"", index: Path | None = None) -> bytes:

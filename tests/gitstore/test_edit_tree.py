@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hubstead import errors
-from hubstead.gitstore import GitRepo, PutFile, PutTree, Remove, edit_tree
+from hubstead.gitstore import GitRepo, PutFile, PutTree, RemoveEntry, edit_tree
 from hubstead.ids import EMPTY_TREE
 from tests.gitstore.conftest import Git
 
@@ -46,7 +46,7 @@ class Model:
         return any(other.startswith(f"{path}/") for other in self.files)
 
     def apply(self, path: str, edit: Any) -> None:
-        if isinstance(edit, Remove):
+        if isinstance(edit, RemoveEntry):
             gone = [other for other in self.files if other == path or other.startswith(f"{path}/")]
             if not gone:
                 raise errors.EntryNotFound()
@@ -80,7 +80,7 @@ def test_the_result_is_what_the_index_of_git_writes(
     draft = repo.draft()
     for wanted, finish in rounds:
         edits = {
-            path: PutFile(draft.blob(content)) if verb == "put" else Remove()
+            path: PutFile(draft.blob(content)) if verb == "put" else RemoveEntry()
             for path, (verb, content) in wanted.items()
         }
         before = dict(model.files)
@@ -118,26 +118,31 @@ def put(draft: Any, content: bytes = b"x") -> Any:
 
 def test_removing_the_last_file_leaves_the_empty_tree_written(repo: GitRepo, draft: Any) -> None:
     tree = edit_tree(repo, draft, None, {"a/b/c": put(draft)})
-    assert edit_tree(repo, draft, tree, {"a/b/c": Remove()}) == EMPTY_TREE
+    assert edit_tree(repo, draft, tree, {"a/b/c": RemoveEntry()}) == EMPTY_TREE
     assert draft.contains(EMPTY_TREE)
     assert edit_tree(repo, draft, None, {}) == EMPTY_TREE
 
 
 def test_a_folder_that_became_empty_gives_way_to_a_file(repo: GitRepo, draft: Any) -> None:
     tree = edit_tree(repo, draft, None, {"a/b/c": put(draft), "d": put(draft)})
-    tree = edit_tree(repo, draft, tree, {"a/b/c": Remove(), "a": put(draft, b"y")})
+    tree = edit_tree(repo, draft, tree, {"a/b/c": RemoveEntry(), "a": put(draft, b"y")})
     assert tree == edit_tree(repo, draft, None, {"a": put(draft, b"y"), "d": put(draft)})
 
 
 def test_edits_are_applied_in_their_order(repo: GitRepo, draft: Any) -> None:
     tree = edit_tree(repo, draft, None, {"a": put(draft)})
     with pytest.raises(errors.InvalidInput, match="a is a file"):
-        edit_tree(repo, draft, tree, {"a/b": put(draft), "a": Remove()})
-    assert edit_tree(repo, draft, tree, {"a": Remove(), "a/b": put(draft)}) != tree
+        edit_tree(repo, draft, tree, {"a/b": put(draft), "a": RemoveEntry()})
+    assert edit_tree(repo, draft, tree, {"a": RemoveEntry(), "a/b": put(draft)}) != tree
 
 
 def test_one_path_may_be_edited_twice_in_a_list_of_edits(repo: GitRepo, draft: Any) -> None:
-    edits = [("a", put(draft)), ("a", Remove()), ("a/b", put(draft)), ("a/b", put(draft, b"y"))]
+    edits = [
+        ("a", put(draft)),
+        ("a", RemoveEntry()),
+        ("a/b", put(draft)),
+        ("a/b", put(draft, b"y")),
+    ]
     tree = edit_tree(repo, draft, None, edits)
     assert tree == edit_tree(repo, draft, None, {"a/b": put(draft, b"y")})
 
@@ -156,7 +161,7 @@ def test_what_is_in_the_way_is_named(repo: GitRepo, draft: Any) -> None:
 def test_what_is_not_there_cannot_be_removed(repo: GitRepo, draft: Any, path: str) -> None:
     tree = edit_tree(repo, draft, None, {"a/b": put(draft)})
     with pytest.raises(errors.EntryNotFound, match="A file with this name doesn't exist"):
-        edit_tree(repo, draft, tree, {path: Remove()})
+        edit_tree(repo, draft, tree, {path: RemoveEntry()})
 
 
 def test_a_whole_folder_is_copied_by_its_id(repo: GitRepo, draft: Any) -> None:
@@ -180,7 +185,10 @@ def test_an_edit_that_changes_nothing_writes_nothing(repo: GitRepo) -> None:
     with repo.draft() as second:
         assert edit_tree(repo, second, tree, {"a/b": edit}) == tree
         assert (
-            edit_tree(repo, second, tree, {"c": Remove(), "a/n": edit, "a": Remove()} | {}) != tree
+            edit_tree(
+                repo, second, tree, {"c": RemoveEntry(), "a/n": edit, "a": RemoveEntry()} | {}
+            )
+            != tree
         )
         assert len(second) == 1
 
@@ -224,7 +232,7 @@ def test_a_clash_that_was_there_before_stops_nobody(repo: GitRepo, draft: Any) -
 
 def test_a_rename_in_case_is_possible_in_either_order(repo: GitRepo, draft: Any) -> None:
     tree = edit_tree(repo, draft, None, {"README.md": put(draft)})
-    edits = {"readme.md": put(draft), "README.md": Remove()}
+    edits = {"readme.md": put(draft), "README.md": RemoveEntry()}
     assert edit_tree(repo, draft, tree, edits) == edit_tree(
         repo, draft, tree, dict(reversed(edits.items()))
     )
@@ -235,7 +243,7 @@ def test_a_folder_takes_only_so_many_entries(repo: GitRepo, draft: Any) -> None:
     tree = edit_tree(repo, draft, None, full, max_entries=5)
     with pytest.raises(errors.TooLarge, match="the folder d is larger than the limit of 5 entries"):
         edit_tree(repo, draft, tree, {"d/new": put(draft)}, max_entries=5)
-    edit_tree(repo, draft, tree, {"d/0": put(draft, b"y"), "d/1": Remove()}, max_entries=3)
+    edit_tree(repo, draft, tree, {"d/0": put(draft, b"y"), "d/1": RemoveEntry()}, max_entries=3)
 
 
 def test_modes_are_kept_as_asked(repo: GitRepo, draft: Any) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from hubstead import errors
 from hubstead.gitstore import GitRepo, GitStore, ObjectMissing, PutFile, edit_tree
-from hubstead.gitstore import draft as draft_module
+from hubstead.gitstore import pack_draft as draft_module
 from hubstead.gitstore.packfile import Packed, deflate, index_bytes
 from tests.gitstore.conftest import Git
 

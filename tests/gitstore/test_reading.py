@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hubstead import errors
-from hubstead.gitstore import GitRepo, ObjectMissing, PutFile, Remove, edit_tree
+from hubstead.gitstore import GitRepo, ObjectMissing, PutFile, RemoveEntry, edit_tree
 from hubstead.ids import EMPTY_TREE
 from tests.gitstore.conftest import Git
 
@@ -231,7 +231,7 @@ def a_history(repo: GitRepo, steps: list[Any]) -> Any:
                     parents.append(made[-second])
             tree = parents[0][1] if parents else None
             for path, content in changes.items():
-                edit = Remove() if content is None else PutFile(draft.blob(content))
+                edit = RemoveEntry() if content is None else PutFile(draft.blob(content))
                 try:
                     tree = edit_tree(repo, draft, tree, {path: edit})
                 except errors.EntryNotFound:

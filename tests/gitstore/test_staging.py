@@ -8,11 +8,11 @@ from typing import NamedTuple
 import pytest
 
 from hubstead.gitstore import GitRepo, GitStore, PutFile, edit_tree
-from hubstead.gitstore.staging import Limits, PackRefused, Registered, Staging
+from hubstead.gitstore.staging import PackRefused, PushLimits, RegisteredState, Staging
 
 from .conftest import ADA
 
-ROOM = Limits(pack_bytes=1 << 30, memory_bytes=4 << 30, cpu_s=60)
+ROOM = PushLimits(pack_bytes=1 << 30, memory_bytes=4 << 30, cpu_s=60)
 #: Not even enough for git to start.
 NO_ROOM = ROOM._replace(memory_bytes=1 << 20)
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize 5\n" % (b"a" * 64)
@@ -39,12 +39,12 @@ def content(repo: GitRepo) -> Content:
 @pytest.fixture
 def stage(
     store: GitStore, repo: GitRepo, content: Content
-) -> Iterator[Callable[[Limits], Staging]]:
+) -> Iterator[Callable[[PushLimits], Staging]]:
     begun: list[Staging] = []
 
-    def begin(limits: Limits) -> Staging:
+    def begin(limits: PushLimits) -> Staging:
         begun.append(
-            store.stage(repo.repo_id, Registered([content.pack], [content.commit]), limits)
+            store.stage(repo.repo_id, RegisteredState([content.pack], [content.commit]), limits)
         )
         return begun[-1]
 
@@ -55,13 +55,13 @@ def stage(
 
 
 def test_the_paths_of_a_commit_are_those_of_its_files_and_folders(
-    stage: Callable[[Limits], Staging], content: Content
+    stage: Callable[[PushLimits], Staging], content: Content
 ) -> None:
     assert list(stage(ROOM).paths(content.commit)) == [b"folder", b"folder/file.bin"]
 
 
 def test_a_list_of_paths_that_ends_early_is_no_list(
-    stage: Callable[[Limits], Staging], content: Content
+    stage: Callable[[PushLimits], Staging], content: Content
 ) -> None:
     with pytest.raises(PackRefused, match="too much memory or time"):
         list(stage(NO_ROOM).paths(content.commit))
@@ -69,7 +69,7 @@ def test_a_list_of_paths_that_ends_early_is_no_list(
 
 @pytest.mark.parametrize("count", [1, MANY])
 def test_pointers_are_found_among_what_was_asked_for(
-    stage: Callable[[Limits], Staging], content: Content, count: int
+    stage: Callable[[PushLimits], Staging], content: Content, count: int
 ) -> None:
     with stage(ROOM).reading() as reading:
         for _ in range(count):
@@ -81,7 +81,7 @@ def test_pointers_are_found_among_what_was_asked_for(
 
 @pytest.mark.parametrize("count", [1, MANY])
 def test_blobs_that_were_not_read_are_not_taken_for_plain_ones(
-    stage: Callable[[Limits], Staging], content: Content, count: int
+    stage: Callable[[PushLimits], Staging], content: Content, count: int
 ) -> None:
     with stage(NO_ROOM).reading() as reading:
         for _ in range(count):
@@ -91,7 +91,7 @@ def test_blobs_that_were_not_read_are_not_taken_for_plain_ones(
 
 
 def test_objects_that_could_not_be_looked_up_are_not_of_some_other_kind(
-    stage: Callable[[Limits], Staging], content: Content
+    stage: Callable[[PushLimits], Staging], content: Content
 ) -> None:
     assert stage(ROOM).kinds([content.commit]) == {content.commit: ("commit", content.commit)}
     with pytest.raises(PackRefused):
@@ -99,7 +99,7 @@ def test_objects_that_could_not_be_looked_up_are_not_of_some_other_kind(
 
 
 def test_a_walk_that_ends_early_has_not_found_everything(
-    stage: Callable[[Limits], Staging], content: Content
+    stage: Callable[[PushLimits], Staging], content: Content
 ) -> None:
     with pytest.raises(PackRefused, match="too much memory or time"):
         list(stage(NO_ROOM).new_blobs([content.commit]))

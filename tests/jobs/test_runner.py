@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from hubstead.db import Database, Tx, open_db, point
+from hubstead.db import Database, Tx, indexed, open_db
 from hubstead.ids import now_ms
-from hubstead.jobs import Again, Handler, Job, ListedJob, Runner, enqueue, list_jobs
+from hubstead.jobs import Handler, Job, ListedJob, Reschedule, Runner, enqueue, list_jobs
 from hubstead.jobs.tables import jobs
 from tests.support.processes import wait_for_line
 from tests.support.rows import reading
@@ -181,9 +181,9 @@ async def until_async(met: Callable[[], Any], seconds: float = 60.0) -> None:
 async def test_a_handler_may_ask_to_go_on_later(db: Database) -> None:
     attempts: list[int] = []
 
-    async def work(job: Job) -> Again | None:
+    async def work(job: Job) -> Reschedule | None:
         attempts.append(job.attempt)
-        return Again(0.02) if len(attempts) < 3 else None
+        return Reschedule(0.02) if len(attempts) < 3 else None
 
     async with running(db, {"work": work}):
         await ask(db)
@@ -234,7 +234,7 @@ async def test_a_prompt_does_not_cut_the_pause_after_a_failure_short(db: Databas
         tries.append(job.attempt)
         raise ValueError("still broken")
 
-    plan = partial(Runner.when, type_="work", prompt=prompt)
+    plan = partial(Runner.add_probe, type_="work", prompt=prompt)
     async with running(db, {"work": work}, pause_s=60, plan=plan):
         await until(lambda: tries == [1])
         await asyncio.sleep(0.15)
@@ -411,7 +411,7 @@ async def take_lease_away(db: Database) -> None:
     """Let the lease end, as it does for a machine that was suspended."""
 
     async def end(tx: Tx) -> None:
-        await tx.run(point(update(jobs).values(lease_ms=0, due_ms=0)))
+        await tx.run(indexed(update(jobs).values(lease_ms=0, due_ms=0)))
 
     await db.write(end)
 
@@ -501,7 +501,7 @@ async def hold(db: Database, holder: str) -> None:
     """Leave the only job as a process does that was killed in the middle of it."""
     later = now_ms() + 60_000
     values = {"holder": f"{holder}/0123", "lease_ms": later, "due_ms": later}
-    await db.write(lambda tx: tx.run(point(update(jobs).values(**values))))
+    await db.write(lambda tx: tx.run(indexed(update(jobs).values(**values))))
 
 
 async def test_what_a_dead_process_of_this_machine_held_is_done_at_once(sqlite_url: str) -> None:

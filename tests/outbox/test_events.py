@@ -7,9 +7,16 @@ import asyncio
 import pytest
 from sqlalchemy import select, update
 
-from hubstead.db import Database, Tx, open_db, point
+from hubstead.db import Database, Tx, indexed, open_db
 from hubstead.ids import now_ms
-from hubstead.outbox import Event, RecordedEvent, pending, prune, record, tell
+from hubstead.outbox import (
+    Event,
+    RecordedEvent,
+    count_pending,
+    dispatch,
+    prune_events,
+    record_event,
+)
 from hubstead.outbox.tables import events
 from tests.support.rows import reading
 
@@ -23,7 +30,7 @@ class Sung(Event, frozen=True):
 async def sing(db: Database, *titles: str, repo_pk: int = 1) -> None:
     async def write(tx: Tx) -> None:
         for title in titles:
-            await record(tx, repo_pk, Sung(title))
+            await record_event(tx, repo_pk, Sung(title))
 
     await db.write(write)
 
@@ -40,24 +47,24 @@ class Listening:
 
 async def test_an_event_of_a_write_that_fails_never_happened(db: Database) -> None:
     async def fail(tx: Tx) -> None:
-        await record(tx, 1, Sung("la"))
+        await record_event(tx, 1, Sung("la"))
         raise LookupError
 
     with pytest.raises(LookupError):
         await db.write(fail)
-    assert await pending(db) == 0
+    assert await count_pending(db) == 0
 
 
 async def test_events_are_told_in_order_to_every_listener_and_then_no_more(db: Database) -> None:
     await sing(db, "do", "re")
     await sing(db, "mi", repo_pk=2)
-    assert await pending(db) == 3
+    assert await count_pending(db) == 3
     first, second = Listening(), Listening()
-    assert await tell(db, [first, second]) == 3
+    assert await dispatch(db, [first, second]) == 3
     assert first.heard == second.heard
     assert first.heard == [f'{{"type":"Sung","title":"{title}"}}' for title in ("do", "re", "mi")]
-    assert await pending(db) == 0
-    assert await tell(db, [first]) == 0
+    assert await count_pending(db) == 0
+    assert await dispatch(db, [first]) == 0
     assert len(first.heard) == 3
 
 
@@ -76,18 +83,18 @@ async def test_a_listener_that_fails_leaves_its_events_untold(db: Database) -> N
             raise LookupError("what?")
 
     with pytest.raises(LookupError):
-        await tell(db, [deaf])
-    assert await pending(db) == 2
+        await dispatch(db, [deaf])
+    assert await count_pending(db) == 2
     listening = Listening()
-    await tell(db, [listening])
+    await dispatch(db, [listening])
     assert len(listening.heard) == 2
 
 
 async def test_a_long_line_of_events_is_told_in_parts(db: Database) -> None:
     await sing(db, *map(str, range(130)))
     listening = Listening()
-    assert await tell(db, [listening]) == 100
-    assert await tell(db, [listening]) == 30
+    assert await dispatch(db, [listening]) == 100
+    assert await dispatch(db, [listening]) == 30
     assert [f'"{n}"' in heard for n, heard in enumerate(listening.heard)] == [True] * 130
 
 
@@ -97,7 +104,7 @@ async def test_two_nodes_that_tell_at_once_tell_each_event_once(database_url: st
 
     async def mark(tx: Tx, row: RecordedEvent) -> None:
         # What counts is what a committed transaction did, not how often it was tried.
-        await record(tx, row.pk, Sung("echo"))
+        await record_event(tx, row.pk, Sung("echo"))
 
     async def tell_until_quiet(db: Database) -> None:
         for _ in range(3):
@@ -116,21 +123,21 @@ async def tell_some(db: Database, listener: object) -> int:
         if "echo" not in row.payload:
             await listener(tx, row)  # type: ignore[operator]
 
-    return await tell(db, [only_songs])
+    return await dispatch(db, [only_songs])
 
 
 async def test_told_events_are_forgotten_after_a_while_and_untold_ones_never(db: Database) -> None:
     await sing(db, "old", "recent")
-    await tell(db, [])
+    await dispatch(db, [])
     await sing(db, "untold")
     hour = 3_600_000
 
     async def age(tx: Tx) -> None:
         old = events.c.payload.like('%"old"%')
-        await tx.run(point(update(events).values(told_ms=now_ms() - 2 * hour).where(old)))
+        await tx.run(indexed(update(events).values(told_ms=now_ms() - 2 * hour).where(old)))
 
     await db.write(age)
-    assert await prune(db, now_ms() - hour) == 1
-    assert await prune(db, now_ms() - hour) == 0
+    assert await prune_events(db, now_ms() - hour) == 1
+    assert await prune_events(db, now_ms() - hour) == 0
     rest = [row.payload for row in await db.all(ALL)]
     assert ['"recent"' in rest[0], '"untold"' in rest[1], len(rest)] == [True, True, 2]

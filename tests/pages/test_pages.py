@@ -254,7 +254,7 @@ def test_static_files_have_their_types_and_robots_their_rules(hub: ProcessHub) -
 
 
 def test_paths_sizes_and_times_are_written_for_people() -> None:
-    from hubstead.pages.rendering import bytes_for_people, moment, path_in_url, segment_in_url
+    from hubstead.pages.render import bytes_for_people, moment, path_in_url, segment_in_url
 
     assert path_in_url("a b/ü\udcff") == "a%20b/%C3%BC%FF"
     assert segment_in_url("refs/pr/1") == "refs%2Fpr%2F1"

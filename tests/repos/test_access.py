@@ -34,7 +34,7 @@ from tests.support.factories import a_repo, a_user, an_org
 R = TypeVar("R")
 
 BERT = RepoId(Kind.MODEL, "acme", "bert")
-RIGHTS = (Right.READ, Right.CONTENT, Right.WRITE, Right.ADMIN)
+RIGHTS = (Right.VIEW, Right.READ, Right.WRITE, Right.ADMIN)
 
 OK, LOG_IN, NO = "ok", LoginRequired, Forbidden
 #: What each standing gets for READ, CONTENT, WRITE, ADMIN.

@@ -21,18 +21,18 @@ from hubstead.errors import (
 from hubstead.ids import Kind, RepoId
 from hubstead.outbox.tables import events as events_table
 from hubstead.repos import (
-    Derived,
     Repo,
     RepoExists,
+    RepoMetadata,
     RepoMoved,
     Right,
     SettingsChange,
     change_settings,
-    details,
+    load_details,
     move_repo,
     open_repo,
     remove_repo,
-    set_derived,
+    set_metadata,
 )
 from tests.support.factories import a_repo, a_user, an_org
 from tests.support.rows import reading
@@ -239,7 +239,7 @@ async def test_whoever_makes_a_name_again_inherits_nothing(db: Database) -> None
     first = await a_repo(db, anna, "anna/bert", downloads=7)
 
     async def derive(tx: Tx) -> None:
-        await set_derived(tx, first.pk, Kind.MODEL, "a" * 40, Derived(tags=("x", "y", "x")))
+        await set_metadata(tx, first.pk, Kind.MODEL, "a" * 40, RepoMetadata(tags=("x", "y", "x")))
 
     await db.write(derive)
     assert (await open_repo(db, anna, model("anna/bert"))).head == "a" * 40
@@ -252,8 +252,8 @@ async def test_whoever_makes_a_name_again_inherits_nothing(db: Database) -> None
     assert second.pk != first.pk
     assert second.id != first.id
     assert second.head is None
-    assert (await details(db, second)).tags == "[]"
-    assert (await details(db, second)).downloads == 0
+    assert (await load_details(db, second)).tags == "[]"
+    assert (await load_details(db, second)).downloads == 0
 
 
 async def test_settings_change_only_what_is_named(db: Database) -> None:
@@ -267,7 +267,7 @@ async def test_settings_change_only_what_is_named(db: Database) -> None:
         db, anna, model("anna/bert"), SettingsChange(gated="auto", others={"a": 3})
     )
     assert (changed.private, changed.gated) == (True, "auto")
-    assert msgspec.json.decode((await details(db, changed)).settings) == {"a": 3, "b": [2]}
+    assert msgspec.json.decode((await load_details(db, changed)).settings) == {"a": 3, "b": [2]}
     told = [
         (facts["was_private"], facts["private"], facts["changed"]) for _, facts in await events(db)
     ]

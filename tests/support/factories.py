@@ -16,7 +16,7 @@ from msgspec import structs
 from sqlalchemy import Table, bindparam, update
 
 from hubstead.accounts import Actor, add_org, add_user, find_account, set_member
-from hubstead.db import Database, Tx, point
+from hubstead.db import Database, Tx, indexed
 from hubstead.ids import Kind, RepoId, new_object_id
 from hubstead.repos import NewRepo, Repo, Right, insert_repo, open_repo
 from hubstead.repos.tables import repos
@@ -73,7 +73,7 @@ async def a_repo(
 
     async def add(tx: Tx) -> Repo:
         pk = await insert_repo(tx, maker, new)
-        made = await open_repo(tx, maker, repo_id, Right.READ)
+        made = await open_repo(tx, maker, repo_id, Right.VIEW)
         if columns:
             await _set(tx, pk, columns)
         told = {name: columns[name] for name in columns.keys() & set(Repo.__struct_fields__)}
@@ -88,4 +88,4 @@ async def _set(tx: Tx, pk: int, columns: Mapping[str, object]) -> None:
 
 
 def _setting(table: Table, columns: Mapping[str, object]) -> Any:
-    return point(update(table).values(dict(columns)).where(table.c.pk == bindparam("which_pk")))
+    return indexed(update(table).values(dict(columns)).where(table.c.pk == bindparam("which_pk")))

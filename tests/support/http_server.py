@@ -22,9 +22,9 @@ from hubstead.errors import (
     SlowClient,
     TooLarge,
 )
-from hubstead.wire.http import (
-    BytesAnswer,
-    FileAnswer,
+from hubstead.http import (
+    BytesResponse,
+    FileResponse,
     HubServer,
     Limits,
     inflating,
@@ -93,13 +93,13 @@ class App:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         name = scope["path"].strip("/")
         if name.startswith("file-"):
-            answer = FileAnswer(
+            answer = FileResponse(
                 LocalFile(self.folder / name), etag="tag", headers=[("x-extra", "1")]
             )
             await answer(scope, receive, send)
         elif name == "parts":
             content = (self.folder / "file-big").read_bytes()
-            await FileAnswer(RemoteSource(content), etag="tag")(scope, receive, send)
+            await FileResponse(RemoteSource(content), etag="tag")(scope, receive, send)
         else:
             await getattr(self, f"do_{name.replace('-', '_')}")(scope, receive, send)
 
@@ -131,7 +131,7 @@ class App:
         await say(send, 401, {"error": "no"})
 
     async def do_hello(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await BytesAnswer(b"hello", etag="h")(scope, receive, send)
+        await BytesResponse(b"hello", etag="h")(scope, receive, send)
 
     async def do_shape(self, scope: Scope, receive: Receive, send: Send) -> None:
         keys = ("path", "raw_path", "query_string", "method")

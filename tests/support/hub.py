@@ -44,12 +44,13 @@ from huggingface_hub import HfApi
 from sqlalchemy import func, select
 
 from hubstead.accounts import add_org, add_token, add_user, set_member
-from hubstead.app import opened_hub, routes
+from hubstead.app import open_hub, routes
 from hubstead.blobs import BlobKind
 from hubstead.db import Database, Tx
 from hubstead.db.schema import metadata
+from hubstead.http import HubServer, Limits
 from hubstead.settings import Settings
-from hubstead.wire.http import Application, Hub, HubServer, Limits
+from hubstead.wire import Application, Hub
 from tests.support.command import HUBSTEAD, clean_environment
 from tests.support.http import Response, request
 from tests.support.person import Person
@@ -147,7 +148,7 @@ class ThreadHub(RunningHub):
 
         async def serve() -> None:
             self._loop = asyncio.get_running_loop()
-            async with opened_hub(self.settings, make=True) as self.hub:
+            async with open_hub(self.settings, make=True) as self.hub:
                 self.server = HubServer(
                     Application(self.hub, routes()),
                     limits=Limits(),

@@ -16,15 +16,16 @@ from typing import Any, TypeVar
 
 from sqlalchemy import bindparam, select
 
-from hubstead.accounts import Actor, Passwords, Seal, SignIn, add_token
-from hubstead.blobs import BlobKey, BlobKind, BlobStore, Link, link
+from hubstead.accounts import Actor, HubSigner, Passwords, SignIn, add_token
+from hubstead.blobs import BlobKey, BlobKind, BlobStore, Link, link_blobs
 from hubstead.blobs.tables import blobs, holds, repo_blobs, uploads
-from hubstead.commits import Stores
+from hubstead.commits import Storage
 from hubstead.db import Database, Tx
 from hubstead.gitstore import GitStore
+from hubstead.http import HubServer
 from hubstead.repos import Repo
 from hubstead.settings import Settings
-from hubstead.wire.http import Application, Hub, HubServer
+from hubstead.wire import Application, Hub
 from hubstead.wire.lfs import ROUTES
 from tests.support.factories import a_repo, a_user
 from tests.support.http import Response, request
@@ -132,7 +133,7 @@ class LfsHub:
         """Do what a commit does that names the object."""
 
         async def add(tx: Tx) -> None:
-            await link(tx, repo.pk, [Link(key_of(data), len(data), "w.bin")], pusher_pk=None)
+            await link_blobs(tx, repo.pk, [Link(key_of(data), len(data), "w.bin")], pusher_pk=None)
 
         await self.db.write(add)
 
@@ -230,9 +231,9 @@ async def running_lfs_hub(
 ) -> AsyncIterator[LfsHub]:
     """Serve a hub with anna, her ``anna/bert`` and bo."""
     chosen = Settings(data=folder, **{**SETTINGS, **settings})
-    stores = Stores(db, GitStore(folder / "git"), store, chosen, packs_are_blobs=False)
+    stores = Storage(db, GitStore(folder / "git"), store, chosen, packs_are_blobs=False)
     passwords = Passwords()
-    hub = Hub(chosen, stores, passwords, SignIn(db, passwords), await Seal.load(db))
+    hub = Hub(chosen, stores, passwords, SignIn(db, passwords), await HubSigner.load(db))
     server = HubServer(Application(hub, ROUTES), lifespan="off")
     server.config.load()
     server.lifespan = server.config.lifespan_class(server.config)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from hubstead.accounts import ANONYMOUS, actor_of_token
-from hubstead.commits import Stores
+from hubstead.accounts import ANONYMOUS, authenticate_token
+from hubstead.commits import Storage
 from hubstead.ids import Kind, RepoId
-from hubstead.repos import issue, open_repo
+from hubstead.repos import issue_xet_token, open_repo
 from tests.support.http import Response
 from tests.support.hub import ThreadHub
 from tests.support.person import Person
@@ -40,7 +40,7 @@ class Cas:
         return f"/xet/{self.epoch}/{self.scope}"
 
     @property
-    def stores(self) -> Stores:
+    def stores(self) -> Storage:
         return self.hub.hub.stores
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> Response:
@@ -109,12 +109,14 @@ def pass_for(
     holder = person if to is _SAME else to
 
     async def made() -> tuple[str, str]:
-        opener = await actor_of_token(hub.db, person.token)
-        actor = ANONYMOUS if holder is None else await actor_of_token(hub.db, holder.token)
+        opener = await authenticate_token(hub.db, person.token)
+        actor = ANONYMOUS if holder is None else await authenticate_token(hub.db, holder.token)
         repo = await open_repo(hub.db, opener, RepoId.parse(Kind.MODEL, repo_id))
         epoch = await hub.hub.stores.xet.epoch()
         told: dict[str, Any] = {"seconds": 600, **how}
-        return issue(hub.hub.seal, actor, repo, write=write, epoch=epoch, **told)[0], epoch
+        return issue_xet_token(hub.hub.seal, actor, repo, write=write, epoch=epoch, **told)[
+            0
+        ], epoch
 
     return Cas(hub, *hub.run(made()))
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from hubstead.xet import (
     Term,
     XorbIndex,
-    XorbReceiver,
+    XorbParser,
     chunk_hash,
-    encode,
+    encode_record,
     file_hash,
     merkle_root,
     range_hash,
@@ -64,8 +64,8 @@ def a_xorb(chunks: Iterable[bytes]) -> MadeXorb:
     """Store ``chunks`` in a xorb."""
     chunks = list(chunks)
     raw = merkle_root((chunk_hash(chunk), len(chunk)) for chunk in chunks)
-    body = b"".join(map(encode, chunks))
-    receiver = XorbReceiver(to_text(raw), len)
+    body = b"".join(map(encode_record, chunks))
+    receiver = XorbParser(to_text(raw), len)
     receiver.feed(body)
     return MadeXorb(chunks, raw, body, receiver.finish())
 

@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from hubstead.db import Database, Tx, open_db, point
+from hubstead.db import Database, Tx, indexed, open_db
 from hubstead.ids import Kind, RepoId, now_ms
 from hubstead.jobs import Job, Runner, list_jobs
-from hubstead.outbox import pending, record
+from hubstead.outbox import count_pending, record_event
 from hubstead.repos import (
     RefsMoved,
     RepoCreated,
@@ -33,23 +33,23 @@ from hubstead.repos import (
     move_repo,
 )
 from hubstead.webhooks import (
-    LANES,
+    QUEUES,
     Deliveries,
     Delivery,
-    Patience,
+    RetryPolicy,
     Sender,
     add_webhook,
+    enqueue_deliveries,
     handlers,
     list_deliveries,
-    plan,
     remove_webhook,
-    take_up,
+    schedule,
 )
 from hubstead.webhooks.tables import deliveries
 from tests.support.factories import a_repo, a_user
 from tests.webhooks.receiver import Received, Receiver, receiving
 
-QUICK = Patience(pause_s=0.03)
+QUICK = RetryPolicy(pause_s=0.03)
 
 
 @pytest.fixture
@@ -60,14 +60,14 @@ def receiver() -> Iterator[Receiver]:
 
 @contextlib.asynccontextmanager
 async def delivering(
-    db: Database, patience: Patience = QUICK, *, timeout_s: float = 5.0, **options: Any
+    db: Database, patience: RetryPolicy = QUICK, *, timeout_s: float = 5.0, **options: Any
 ) -> AsyncIterator[Runner]:
     """Run everything between outbox and receiver, as the hub does, while the block lasts."""
     sender = Sender(timeout_s=timeout_s)
-    work = handlers(db, Deliveries(db, sender, patience), [take_up])
+    work = handlers(db, Deliveries(db, sender, patience), [enqueue_deliveries])
     quick: dict[str, Any] = {"node": "node1", "poll_s": 0.02, "pause_s": 0.03, "grace_s": 2}
-    runner = Runner(db, work, lanes=LANES, **(quick | options))
-    plan(runner, db)
+    runner = Runner(db, work, lanes=QUEUES, **(quick | options))
+    schedule(runner, db)
     task = asyncio.create_task(runner.run())
     try:
         yield runner
@@ -79,7 +79,7 @@ async def delivering(
 
 async def happen(db: Database, event: RepoEvent, repo_pk: int = 1) -> None:
     async def write(tx: Tx) -> None:
-        await record(tx, repo_pk, event)
+        await record_event(tx, repo_pk, event)
 
     await db.write(write)
 
@@ -103,7 +103,7 @@ async def until_told(db: Database, seconds: float = 60.0) -> list[Delivery]:
     async with asyncio.timeout(seconds):
         while True:
             log = await list_deliveries(db, limit=10_000)
-            if log and not await pending(db) and all(each.state != "waiting" for each in log):
+            if log and not await count_pending(db) and all(each.state != "waiting" for each in log):
                 return log[::-1]
             await asyncio.sleep(0.02)
 
@@ -164,7 +164,7 @@ async def test_deliveries_of_a_repository_arrive_in_order_even_when_some_fail(
 async def test_a_failed_delivery_says_why_in_the_log(db: Database, receiver: Receiver) -> None:
     receiver.answer = lambda _received: 418
     await add_webhook(db, receiver.url)
-    async with delivering(db, Patience(pause_s=60)):
+    async with delivering(db, RetryPolicy(pause_s=60)):
         await happen(db, created())
         await until(lambda: receiver.received)
         await asyncio.sleep(0.1)
@@ -179,7 +179,7 @@ async def test_after_its_last_attempt_a_delivery_is_given_up_and_the_line_goes_o
 ) -> None:
     receiver.answer = lambda post: 500 if "add" in post.body else 200
     await add_webhook(db, receiver.url)
-    async with delivering(db, Patience(max_attempts=3, pause_s=0.02)):
+    async with delivering(db, RetryPolicy(max_attempts=3, pause_s=0.02)):
         await happen(db, created())
         await happen(db, pushed())
         given_up, delivered = await until_told(db)
@@ -194,7 +194,7 @@ async def test_a_failing_delivery_holds_its_line_no_longer_than_allowed(
 ) -> None:
     receiver.answer = lambda post: 500 if "add" in post.body else 200
     await add_webhook(db, receiver.url)
-    async with delivering(db, Patience(max_attempts=1000, hold_s=2.0, pause_s=0.1)):
+    async with delivering(db, RetryPolicy(max_attempts=1000, hold_s=2.0, pause_s=0.1)):
         await happen(db, created())
         await happen(db, pushed())
         given_up, delivered = await until_told(db)
@@ -209,7 +209,7 @@ async def test_a_hold_of_nothing_gives_up_at_the_first_failure(
 ) -> None:
     receiver.answer = lambda _received: 500
     await add_webhook(db, receiver.url)
-    async with delivering(db, Patience(hold_s=0)):
+    async with delivering(db, RetryPolicy(hold_s=0)):
         await happen(db, created())
         (entry,) = await until_told(db)
     assert (entry.state, entry.attempts) == ("given_up", 1)
@@ -219,7 +219,7 @@ async def test_nobody_listening_is_a_failure_like_any_other(db: Database) -> Non
     with receiving() as gone:
         url = gone.url
     await add_webhook(db, url)
-    async with delivering(db, Patience(max_attempts=2, pause_s=0.02)):
+    async with delivering(db, RetryPolicy(max_attempts=2, pause_s=0.02)):
         await happen(db, created())
         (entry,) = await until_told(db)
     assert (entry.state, entry.status, entry.attempts) == ("given_up", None, 2)
@@ -236,7 +236,7 @@ async def test_a_receiver_that_hangs_is_left_after_the_timeout_and_holds_up_nobo
     with receiving() as healthy:
         await add_webhook(db, hanging.url)
         await add_webhook(db, healthy.url)
-        async with delivering(db, Patience(max_attempts=1), timeout_s=0.6):
+        async with delivering(db, RetryPolicy(max_attempts=1), timeout_s=0.6):
             await happen(db, created())
             await until(lambda: len(healthy.received) == 1, 0.5)
             log = await until_told(db)
@@ -257,7 +257,7 @@ async def test_one_repository_that_fails_does_not_hold_up_the_others(
 
     receiver.answer = answer
     await add_webhook(db, receiver.url)
-    async with delivering(db, Patience(max_attempts=1000, pause_s=0.2)):
+    async with delivering(db, RetryPolicy(max_attempts=1000, pause_s=0.2)):
         await happen(db, created("anna/slow"), 1)
         await happen(db, created("anna/bad"), 2)
         for n in range(3, 30):
@@ -320,7 +320,7 @@ async def test_what_people_do_to_a_repository_is_told_to_those_who_may_know(
 async def test_a_removed_webhook_hears_no_more(db: Database, receiver: Receiver) -> None:
     receiver.answer = lambda _received: 500
     hook = await add_webhook(db, receiver.url)
-    async with delivering(db, Patience(pause_s=0.3, max_attempts=1000)):
+    async with delivering(db, RetryPolicy(pause_s=0.3, max_attempts=1000)):
         await happen(db, created())
         await until(lambda: receiver.received)
         await remove_webhook(db, hook.id)
@@ -429,10 +429,10 @@ async def test_old_deliveries_and_events_are_forgotten(db: Database, receiver: R
 
     async def grow_old(tx: Tx) -> None:
         old = update(deliveries).where(deliveries.c.repo_pk == 1)
-        await tx.run(point(old.values(done_ms=deliveries.c.done_ms - age)))
+        await tx.run(indexed(old.values(done_ms=deliveries.c.done_ms - age)))
 
     await db.write(grow_old)
-    work = handlers(db, Deliveries(db, Sender()), [take_up])
+    work = handlers(db, Deliveries(db, Sender()), [enqueue_deliveries])
     await work["webhooks.prune"](Job("webhooks.prune", "", {}, 1))
     assert [entry.body for entry in await list_deliveries(db)] == ['{"add": "anna/new"}']
 
@@ -444,4 +444,4 @@ def test_only_one_module_calls_other_servers() -> None:
         for path in source.rglob("*.py")
         if "import httpx2" in path.read_text() and "client" not in path.parts
     ]
-    assert callers == ["webhooks/sending.py"]
+    assert callers == ["webhooks/sender.py"]

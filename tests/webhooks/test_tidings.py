@@ -10,18 +10,18 @@ import pytest
 from hubstead.db import Database, Tx
 from hubstead.errors import InvalidInput, NotFound
 from hubstead.ids import Kind
-from hubstead.outbox import Event, record, tell
+from hubstead.outbox import Event, dispatch, record_event
 from hubstead.repos import RefsMoved, RepoCreated, RepoDeleted, RepoEvent, RepoRenamed
 from hubstead.repos import SettingsChanged as Settings
 from hubstead.webhooks import (
     Webhook,
     add_webhook,
+    enqueue_deliveries,
     list_deliveries,
     list_webhooks,
     remove_webhook,
-    take_up,
 )
-from hubstead.webhooks.telling import tidings
+from hubstead.webhooks.payloads import payloads_for
 
 NEW, OLD = "a" * 40, "b" * 40
 OPEN = Webhook(1, "0" * 24, "http://x", False, False, (Kind.MODEL,), False, 0)
@@ -68,40 +68,43 @@ BERT_ADDED, BERT_UPDATED, BERT_REMOVED = (
 def test_each_event_has_its_words(
     event: RepoEvent, to_anyone: list[tuple[str, str]], to_the_trusted: list[tuple[str, str]]
 ) -> None:
-    assert list(tidings(event, OPEN)) == to_anyone
-    assert list(tidings(event, TRUSTED)) == to_the_trusted
+    assert list(payloads_for(event, OPEN)) == to_anyone
+    assert list(payloads_for(event, TRUSTED)) == to_the_trusted
 
 
 @pytest.mark.parametrize("private", [False, True])
 def test_a_rename_removes_the_old_name_and_then_adds_the_new_one(private: bool) -> None:
     event = RepoRenamed("model", "acme/bert", private, old_name="anna/bert")
     both = [("remove", "anna/bert"), ("add", "acme/bert")]
-    assert list(tidings(event, TRUSTED)) == both
-    assert list(tidings(event, OPEN)) == ([] if private else both)
+    assert list(payloads_for(event, TRUSTED)) == both
+    assert list(payloads_for(event, OPEN)) == ([] if private else both)
 
 
 def test_a_branch_made_or_deleted_is_an_update() -> None:
     for move in (("refs/heads/dev", None, NEW), ("refs/heads/dev", OLD, None)):
-        assert list(tidings(RefsMoved(**PUBLIC, moves=[move]), OPEN)) == BERT_UPDATED
+        assert list(payloads_for(RefsMoved(**PUBLIC, moves=[move]), OPEN)) == BERT_UPDATED
 
 
 @pytest.mark.parametrize("kind", ["dataset", "space", "kernel"])
 def test_other_kinds_are_told_only_to_those_who_asked(kind: str) -> None:
     event = RepoCreated(kind, "anna/squad", False)
-    assert list(tidings(event, OPEN)) == []
+    assert list(payloads_for(event, OPEN)) == []
     asked = msgspec.structs.replace(OPEN, kinds=(Kind(kind),))
-    assert list(tidings(event, asked)) == [("add", "anna/squad")]
-    assert list(tidings(RepoCreated(**PUBLIC), asked)) == []
+    assert list(payloads_for(event, asked)) == [("add", "anna/squad")]
+    assert list(payloads_for(RepoCreated(**PUBLIC), asked)) == []
 
 
 def test_a_disabled_webhook_hears_nothing() -> None:
-    assert list(tidings(RepoCreated(**PUBLIC), msgspec.structs.replace(OPEN, disabled=True))) == []
+    assert (
+        list(payloads_for(RepoCreated(**PUBLIC), msgspec.structs.replace(OPEN, disabled=True)))
+        == []
+    )
 
 
 async def happen(db: Database, *events: RepoEvent, repo_pk: int = 1) -> None:
     async def write(tx: Tx) -> None:
         for event in events:
-            await record(tx, repo_pk, event)
+            await record_event(tx, repo_pk, event)
 
     await db.write(write)
 
@@ -114,7 +117,7 @@ async def test_bodies_have_one_key_and_the_name(db: Database) -> None:
         RepoRenamed("model", "acme/bert", False, old_name="anna/bert"),
         RepoCreated("dataset", "anna/squad", False),
     )
-    assert await tell(db, [take_up]) == 3
+    assert await dispatch(db, [enqueue_deliveries]) == 3
     log = await list_deliveries(db, hook.id)
     assert [entry.body for entry in reversed(log)] == [
         '{"add": "anna/bert"}',
@@ -132,18 +135,18 @@ async def test_an_event_of_an_unknown_type_is_passed_over(db: Database) -> None:
     await add_webhook(db, "http://127.0.0.1:9/x")
 
     async def write(tx: Tx) -> None:
-        await record(tx, 1, Liked("anna"))
+        await record_event(tx, 1, Liked("anna"))
 
     await db.write(write)
-    assert await tell(db, [take_up]) == 1
+    assert await dispatch(db, [enqueue_deliveries]) == 1
     assert await list_deliveries(db) == []
 
 
 async def test_a_webhook_hears_of_nothing_from_before_it_was_added(db: Database) -> None:
     await happen(db, RepoCreated(**PUBLIC))
-    await tell(db, [take_up])
+    await dispatch(db, [enqueue_deliveries])
     await add_webhook(db, "http://127.0.0.1:9/x")
-    await tell(db, [take_up])
+    await dispatch(db, [enqueue_deliveries])
     assert await list_deliveries(db) == []
 
 
@@ -157,7 +160,7 @@ async def test_webhooks_are_added_listed_and_removed(db: Database) -> None:
     assert "s3cret" not in repr(await list_webhooks(db))
 
     await happen(db, RepoCreated(**PUBLIC))
-    await tell(db, [take_up])
+    await dispatch(db, [enqueue_deliveries])
     await remove_webhook(db, first.id)
     assert await list_webhooks(db) == [second]
     assert {entry.webhook_id for entry in await list_deliveries(db)} == {second.id}

@@ -15,7 +15,7 @@ from tests.support.person import Person
 from tests.support.xet import Cas, a_model, chunks, noise, pass_for
 from tests.support.xet_files import MadeFile, MadeXorb, a_file, a_xorb
 
-from hubstead.blobs import BlobKey, BlobKind, mark_damaged, place_of
+from hubstead.blobs import BlobKey, BlobKind, mark_damaged, stored_name_of
 
 DAMAGES = ("gone", "flipped", "cut")
 damaged_in_each_way = pytest.mark.parametrize("damage", DAMAGES)
@@ -48,7 +48,7 @@ class Place:
         store = self.hub.hub.blobs
 
         async def harm() -> None:
-            place = await place_of(self.hub.db, key)
+            place = await stored_name_of(self.hub.db, key)
             source = await store.open(place)
             data = bytearray(b"".join([chunk async for chunk in source.chunks()]))
             await store.delete(place)

@@ -14,7 +14,14 @@ from hubstead import errors
 from hubstead.errors import HubError, every_error
 from hubstead.ids import Kind, RepoId
 from hubstead.repos import RepoExists
-from hubstead.wire.http.refusals import DRESS, STATUS, Asker, Refusal, one_line, refusal
+from hubstead.wire.error_responses import (
+    RENDERERS,
+    STATUS,
+    ErrorContext,
+    ErrorResponse,
+    error_response,
+    one_line,
+)
 
 EVERY = sorted(set(every_error()), key=lambda cls: cls.__name__)
 SAMPLES: dict[object, object] = {
@@ -23,8 +30,8 @@ SAMPLES: dict[object, object] = {
     tuple[str, ...]: ("x",),
     RepoId: RepoId(Kind.MODEL, "anna", "bert"),
 }
-SOMEBODY = Asker(signed_in=True, agent="", public_url="https://hub", wire="hub_api")
-NOBODY = Asker(signed_in=False, agent="", public_url="https://hub", wire="hub_api")
+SOMEBODY = ErrorContext(signed_in=True, agent="", public_url="https://hub", wire="hub_api")
+NOBODY = ErrorContext(signed_in=False, agent="", public_url="https://hub", wire="hub_api")
 
 
 def an(cls: type[HubError]) -> HubError:
@@ -37,16 +44,16 @@ def test_every_error_has_a_status_of_its_own_or_of_its_parent(cls: type[HubError
     parents = [each for each in cls.__mro__ if each in STATUS]
     assert parents, f"{cls.__name__} is in no line of STATUS"
     for asker in (SOMEBODY, NOBODY):
-        told = refusal(an(cls), asker)
+        told = error_response(an(cls), asker)
         assert 300 <= told.status < 600
         assert told.message
 
 
 @pytest.mark.parametrize("cls", EVERY, ids=lambda cls: cls.__name__)
-@pytest.mark.parametrize("wire", DRESS)
+@pytest.mark.parametrize("wire", RENDERERS)
 def test_every_error_is_dressed_by_every_wire(cls: type[HubError], wire: str) -> None:
-    told = refusal(an(cls), SOMEBODY)
-    answer = DRESS[wire](told, "Root=1")
+    told = error_response(an(cls), SOMEBODY)
+    answer = RENDERERS[wire](told, "Root=1")
     # Clients of the Xet store never come back after 409.
     assert answer.status == (503 if wire == "xet" and told.status == 409 else told.status)
     assert answer.headers["x-error-message"] == one_line(told.message)
@@ -64,7 +71,7 @@ def test_every_error_is_dressed_by_every_wire(cls: type[HubError], wire: str) ->
 
 
 def test_only_the_codes_that_clients_know_are_sent() -> None:
-    codes = {refusal(an(cls), asker).code for cls in EVERY for asker in (SOMEBODY, NOBODY)}
+    codes = {error_response(an(cls), asker).code for cls in EVERY for asker in (SOMEBODY, NOBODY)}
     assert codes - {None} == {"RepoNotFound", "RevisionNotFound", "EntryNotFound", "GatedRepo"}
 
 
@@ -99,35 +106,37 @@ def test_only_the_codes_that_clients_know_are_sent() -> None:
     ],
 )
 def test_clients_are_told_in_the_words_they_compare(
-    error: HubError, asker: Asker, status: int, code: str | None, message: str
+    error: HubError, asker: ErrorContext, status: int, code: str | None, message: str
 ) -> None:
-    assert refusal(error, asker) == Refusal(status, message, code)
+    assert error_response(error, asker) == ErrorResponse(status, message, code)
 
 
 def test_release_0_8_1_sees_no_code_it_would_misread() -> None:
-    old = Asker(signed_in=False, agent="unknown/None; hf_hub/0.8.1", public_url="", wire="hub_api")
-    assert refusal(errors.RepoNotFound(), old).code is None
+    old = ErrorContext(
+        signed_in=False, agent="unknown/None; hf_hub/0.8.1", public_url="", wire="hub_api"
+    )
+    assert error_response(errors.RepoNotFound(), old).code is None
 
 
 def test_refusals_that_have_more_to_say_say_it() -> None:
-    taken = refusal(RepoExists(repo_id=RepoId(Kind.DATASET, "a", "b")), SOMEBODY)
+    taken = error_response(RepoExists(repo_id=RepoId(Kind.DATASET, "a", "b")), SOMEBODY)
     assert taken.facts["url"] == "https://hub/datasets/a/b"
-    card = refusal(errors.InvalidCard(reason="x; y", faults=("x", "y")), SOMEBODY)
+    card = error_response(errors.InvalidCard(reason="x; y", faults=("x", "y")), SOMEBODY)
     assert card.facts["errors"] == [{"message": "x"}, {"message": "y"}]
-    assert refusal(errors.RangeNotSatisfiable(size=5), SOMEBODY).headers == {
+    assert error_response(errors.RangeNotSatisfiable(size=5), SOMEBODY).headers == {
         "content-range": "bytes */5"
     }
-    limited = refusal(errors.RateLimited(retry_after_s=7), SOMEBODY)
+    limited = error_response(errors.RateLimited(retry_after_s=7), SOMEBODY)
     assert limited.headers == {"retry-after": "7", "ratelimit": '"pages";r=0;t=7'}
 
 
-@given(st.text(), st.sampled_from(sorted(DRESS)))
+@given(st.text(), st.sampled_from(sorted(RENDERERS)))
 def test_no_text_breaks_a_header_or_a_body(text: str, wire: str) -> None:
     line = one_line(text)
     assert line.isascii()
     assert line.isprintable()
     assert len(line) <= 1000
     if all(ord(char) < 0xD800 or ord(char) > 0xDFFF for char in text):
-        answer = DRESS[wire](Refusal(400, text, facts={"errors": [text]}), "id")
+        answer = RENDERERS[wire](ErrorResponse(400, text, facts={"errors": [text]}), "id")
         assert "\n" not in answer.headers["x-error-message"]
         assert isinstance(answer.body, bytes)

@@ -12,16 +12,17 @@ from hypothesis import strategies as st
 
 from hubstead.app import routes
 from hubstead.errors import InvalidInput
+from hubstead.http import Response
 from hubstead.ids import RESERVED_NAMES, Kind
-from hubstead.wire.http import Access, Answer, Route, Router
+from hubstead.wire import Access, Route, Router
 
 ROUTER = Router(routes())
 OF_REPOS = [route for route in ROUTER.routes if "{repo}" in route.pattern]
 
 
-async def handler(call: object) -> Answer:
+async def handler(call: object) -> Response:
     """Answer."""
-    return Answer()
+    return Response()
 
 
 def router(*patterns: str) -> Router:

@@ -13,9 +13,9 @@ import pytest
 from sqlalchemy import func, select
 
 from hubstead.accounts import Actor
-from hubstead.app import opened_stores
+from hubstead.app import open_storage
 from hubstead.blobs import BlobKind
-from hubstead.commits import Stores
+from hubstead.commits import Storage
 from hubstead.db.schema import metadata
 from hubstead.repos import Repo
 from hubstead.xet import XetStore, parse_shard
@@ -34,7 +34,7 @@ _COUNTS = {
 class XetHub:
     """A hub's stores, a repository of anna's, and short ways to upload to it."""
 
-    stores: Stores
+    stores: Storage
     anna: Actor
     repo: Repo
 
@@ -93,7 +93,7 @@ def hub(
     stack = AsyncExitStack()
 
     async def start() -> XetHub:
-        stores = await stack.enter_async_context(opened_stores(settings, make=True))
+        stores = await stack.enter_async_context(open_storage(settings, make=True))
         anna = await a_user(stores.db, "anna")
         return XetHub(stores, anna, await a_repo(stores.db, anna))
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from hubstead.errors import BlobNotFound
 from hubstead.xet import Term, Terms, XorbIndex, chunk_hash, is_eligible
-from hubstead.xet.ahead import Ahead, Run
+from hubstead.xet.eager_hashing import EagerHasher, XorbRun
 from tests.support.xet_files import MadeXorb, a_xorb
 
 
@@ -35,7 +35,7 @@ class Sent:
     is_lost: bool = False
 
     def __post_init__(self) -> None:
-        self.ahead = Ahead(self._read)
+        self.ahead = EagerHasher(self._read)
 
     async def _read(self, hashed: hashlib._Hash, blob: str, index: XorbIndex) -> None:
         await asyncio.sleep(0)
@@ -53,7 +53,7 @@ class Sent:
             with self.ahead.coming("upload") as run:
                 self.take(run, xorb)
 
-    def take(self, run: Run, xorb: MadeXorb) -> None:
+    def take(self, run: XorbRun, xorb: MadeXorb) -> None:
         look = run.look
         for chunk in xorb.chunks if look else ():
             assert look is not None

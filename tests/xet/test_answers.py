@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubstead.xet import (
-    Known,
-    XorbReceiver,
+    KnownChunks,
+    XorbParser,
     is_eligible,
-    keyed,
+    keyed_hash,
     parse_shard,
     to_raw,
     to_text,
-    write_answer,
+    write_dedup_shard,
 )
 from tests.support.xet_files import a_xorb
 from tests.xet.vectors import VECTORS
@@ -27,21 +27,21 @@ XORB = a_xorb([bytes([number]) * (number + 1) for number in range(9)])
 FOOTER = struct.Struct("<9Q32s2Q48x4Q")
 
 
-def answer(*known: Known) -> bytes:
-    return write_answer(known, key=KEY, now=1_700_000_000, expiry=1_700_000_900)
+def answer(*known: KnownChunks) -> bytes:
+    return write_dedup_shard(known, key=KEY, now=1_700_000_000, expiry=1_700_000_900)
 
 
 def test_an_answer_is_the_one_that_real_clients_deduplicated_against() -> None:
     shown = VECTORS["dedup_response_accepted_by_clients"]
     accepted = base64.b64decode(shown["bytes_b64"])
     stored = VECTORS["xorb_hf_xet_1_8_0"]
-    receiver = XorbReceiver(stored["hash"], len)
+    receiver = XorbParser(stored["hash"], len)
     receiver.feed(base64.b64decode(stored["bytes_b64"]))
     index = receiver.finish()
     now, expiry = struct.unpack_from("<2Q", accepted, len(accepted) - 96)
     made = bytearray(
-        write_answer(
-            [Known(to_raw(stored["hash"]), index, [(0, len(index))])],
+        write_dedup_shard(
+            [KnownChunks(to_raw(stored["hash"]), index, [(0, len(index))])],
             key=bytes.fromhex(shown["hmac_key_hex"]),
             now=now,
             expiry=expiry,
@@ -65,7 +65,7 @@ def _flagless(shard: bytes) -> bytes:
 @given(readable=st.lists(st.tuples(st.integers(0, 8), st.integers(1, 9)), max_size=3))
 def test_only_readable_chunks_are_told(readable: list[tuple[int, int]]) -> None:
     readable = [(start, end) for start, end in readable if start < end]
-    shard = parse_shard(answer(Known(XORB.raw, XORB.index, readable)))
+    shard = parse_shard(answer(KnownChunks(XORB.raw, XORB.index, readable)))
     told = {at for start, end in readable for at in range(start, end)}
     assert len(shard.xorbs) == bool(told)
     for xorb in shard.xorbs:
@@ -74,21 +74,21 @@ def test_only_readable_chunks_are_told(readable: list[tuple[int, int]]) -> None:
         hashes, lengths = xorb.hashes(), xorb.lengths()
         for at in range(len(xorb)):
             shown = hashes[32 * at : 32 * at + 32]
-            assert (shown == keyed(KEY, XORB.index.hash_at(at))) == (at in told)
+            assert (shown == keyed_hash(KEY, XORB.index.hash_at(at))) == (at in told)
             assert at not in told or lengths[at] == XORB.index.length(at, at + 1)
 
 
 def test_hidden_chunks_look_alike_and_differ_from_answer_to_answer() -> None:
     seen = set()
     for _ in range(3):
-        [xorb] = parse_shard(answer(Known(XORB.raw, XORB.index, [(8, 9)]))).xorbs
+        [xorb] = parse_shard(answer(KnownChunks(XORB.raw, XORB.index, [(8, 9)]))).xorbs
         seen |= {xorb.hashes()[32 * at : 32 * at + 32] for at in range(8)}
         assert len(set(xorb.lengths()[:8])) == 1
     assert len(seen) == 3 * 8
 
 
 def test_chunks_lie_one_after_the_other_as_clients_compute_lengths() -> None:
-    data = answer(Known(XORB.raw, XORB.index, [(2, 4), (6, 8)]))
+    data = answer(KnownChunks(XORB.raw, XORB.index, [(2, 4), (6, 8)]))
     [xorb] = parse_shard(data).xorbs
     starts = [struct.unpack_from("<I", xorb.chunks, 48 * at + 32)[0] for at in range(len(xorb))]
     lengths = list(xorb.lengths())
@@ -97,16 +97,16 @@ def test_chunks_lie_one_after_the_other_as_clients_compute_lengths() -> None:
 
 
 def test_no_hash_of_a_chunk_is_told_in_clear() -> None:
-    data = answer(Known(XORB.raw, XORB.index, [(0, 9)]))
+    data = answer(KnownChunks(XORB.raw, XORB.index, [(0, 9)]))
     for at in range(9):
         assert XORB.index.hash_at(at) not in data
     for key in (bytes(32), b"short"):
         with pytest.raises(ValueError, match="clear"):
-            write_answer([], key=key, now=0, expiry=0)
+            write_dedup_shard([], key=key, now=0, expiry=0)
 
 
 def test_the_footer_leads_no_client_astray() -> None:
-    for data in (answer(), answer(Known(XORB.raw, XORB.index, [(0, 9)]))):
+    for data in (answer(), answer(KnownChunks(XORB.raw, XORB.index, [(0, 9)]))):
         assert struct.unpack_from("<Q", data, 40) == (200,)
         at = len(data) - 200
         told = FOOTER.unpack_from(data, at)
@@ -116,7 +116,7 @@ def test_the_footer_leads_no_client_astray() -> None:
 
 
 def test_chunks_that_clients_ask_for_are_marked() -> None:
-    data = answer(Known(XORB.raw, XORB.index, [(0, 9)], first=[3]))
+    data = answer(KnownChunks(XORB.raw, XORB.index, [(0, 9)], first=[3]))
     [xorb] = parse_shard(data).xorbs
     marks = [struct.unpack_from("<I", xorb.chunks, 48 * at + 40)[0] for at in range(9)]
     asked_for = [at == 3 or is_eligible(XORB.index.hash_at(at)) for at in range(9)]

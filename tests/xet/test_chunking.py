@@ -15,7 +15,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hubstead.xet import Chunker, can_compile, chunk_hash, cut, file_hash, split, to_text
+from hubstead.xet import (
+    Chunker,
+    can_compile,
+    chunk_hash,
+    chunk_lengths,
+    file_hash,
+    iterate_chunks,
+    to_text,
+)
 from hubstead.xet.gear_table import TABLE
 from tests.xet.vectors import VECTORS
 from tests.xet.wire_xorbs import stream
@@ -72,7 +80,7 @@ def test_files_are_cut_as_clients_cut_them(name: str, compiled: bool) -> None:
 def test_chunks_that_come_in_pieces_are_named_as_clients_name_them(name: str, step: int) -> None:
     case, data = CASES[name]
     pieces = [data[at : at + step] for at in range(0, len(data), step)]
-    chunks = list(split(pieces))
+    chunks = list(iterate_chunks(pieces))
     assert b"".join(chunks) == data
     assert [to_text(chunk_hash(chunk)) for chunk in chunks] == case["chunk_hashes"]
     named = file_hash((chunk_hash(chunk), len(chunk)) for chunk in chunks)
@@ -98,7 +106,7 @@ def test_pieces_do_not_move_the_cuts_and_both_loops_agree(data: bytes, cuts: lis
     pieces = [data[start:end] for start, end in itertools.pairwise(edges)]
     assert lengths(pieces, compiled=True) == expected
     assert lengths(pieces, compiled=False) == expected
-    assert cut(data) == expected
+    assert chunk_lengths(data) == expected
 
 
 @given(st.data())
@@ -137,8 +145,8 @@ def test_every_kind_of_buffer_is_cut() -> None:
 
 
 def test_an_empty_file_has_no_chunk() -> None:
-    assert cut(b"") == []
-    assert list(split([])) == list(split([b"", b""])) == []
+    assert chunk_lengths(b"") == []
+    assert list(iterate_chunks([])) == list(iterate_chunks([b"", b""])) == []
 
 
 def test_a_chunker_begins_anew_after_the_end() -> None:
@@ -168,7 +176,7 @@ def legacy(data: bytes) -> list[int]:
 def test_the_rule_of_older_clients_cuts_elsewhere_which_no_upload_minds() -> None:
     case: dict[str, Any] = VECTORS["chunking"][0]
     data = stream(1_000_000)
-    assert legacy(data) == case["legacy_lengths"] != cut(data)
+    assert legacy(data) == case["legacy_lengths"] != chunk_lengths(data)
     at, leaves = 0, []
     for length in legacy(data):
         leaves.append((chunk_hash(data[at : at + length]), length))

@@ -7,8 +7,8 @@ import random
 
 import pytest
 
-from hubstead.blobs import BlobKey, BlobKind, delete_folded, place_of
-from hubstead.xet import Converted, Converter, ShardRefused, can_compile, plain_objects
+from hubstead.blobs import BlobKey, BlobKind, delete_plain_copies, stored_name_of
+from hubstead.xet import ConvertedObject, Converter, ShardRefused, can_compile, plain_objects
 from tests.support.hub import ThreadHub
 from tests.support.person import Person
 
@@ -26,7 +26,7 @@ def upload(anna: Person, repo: str, path: str, content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def convert(hub: ThreadHub, sha256: str) -> Converted | None:
+def convert(hub: ThreadHub, sha256: str) -> ConvertedObject | None:
     return hub.run(converter(hub).convert(sha256))
 
 
@@ -39,7 +39,7 @@ def test_an_object_is_read_as_before_and_its_plain_bytes_go(live_hub: ThreadHub)
     repo = anna.repo()
     content = random.Random(1).randbytes(3_000_001)
     sha256 = upload(anna, repo, "w.bin", content)
-    key = live_hub.run(place_of(live_hub.db, BlobKey(BlobKind.LFS, sha256)))
+    key = live_hub.run(stored_name_of(live_hub.db, BlobKey(BlobKind.LFS, sha256)))
     assert sha256 in live_hub.run(listed(live_hub))
     made = convert(live_hub, sha256)
     assert made is not None
@@ -47,7 +47,7 @@ def test_an_object_is_read_as_before_and_its_plain_bytes_go(live_hub: ThreadHub)
     assert sha256 not in live_hub.run(listed(live_hub))
     blobs = live_hub.hub.blobs
     assert live_hub.run(blobs.size(key)) == len(content), "within the grace period it stays"
-    live_hub.run(delete_folded(live_hub.db, blobs, grace_ms=-1))
+    live_hub.run(delete_plain_copies(live_hub.db, blobs, grace_ms=-1))
     assert live_hub.run(blobs.size(key)) is None
     said = anna.call("GET", f"/{repo}/resolve/main/w.bin")
     assert said.body == content
@@ -93,7 +93,7 @@ def test_more_than_one_xorb_is_filled(live_hub: ThreadHub) -> None:
 def test_bytes_that_are_spoilt_stay_as_they_are(embedded_hub: ThreadHub) -> None:
     anna = embedded_hub.user()
     sha256 = upload(anna, anna.repo(), "w.bin", random.Random(4).randbytes(300_000))
-    place = embedded_hub.run(place_of(embedded_hub.db, BlobKey(BlobKind.LFS, sha256)))
+    place = embedded_hub.run(stored_name_of(embedded_hub.db, BlobKey(BlobKind.LFS, sha256)))
     blob = embedded_hub.run(embedded_hub.hub.blobs.open(place))
     assert blob.path is not None
     blob.path.chmod(0o600)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hubstead.errors import BlobCorrupt
-from hubstead.xet import chunk_hash, decode, encode, to_text
+from hubstead.xet import chunk_hash, decode_records, encode_record, to_text
 from hubstead.xet.records import grouped, ungrouped
 from tests.xet.vectors import VECTORS
 from tests.xet.wire_xorbs import FRAMES, GROUPED, LZ4, PLAIN, header, record
@@ -30,21 +30,21 @@ def test_records_of_every_legal_form_are_decoded(
 ) -> None:
     body = b"".join(record(*each) for each in told)
     for buffer in (body, memoryview(body)):
-        assert list(map(bytes, decode(buffer))) == [chunk for chunk, _, _ in told]
+        assert list(map(bytes, decode_records(buffer))) == [chunk for chunk, _, _ in told]
 
 
 def test_a_real_xorb_is_decoded_in_any_whole_part() -> None:
     real = VECTORS["xorb_hf_xet_1_8_0"]
     body = base64.b64decode(real["bytes_b64"])
     for start, noted in enumerate(real["chunks"]):
-        chunks = list(decode(memoryview(body)[noted["offset"] :]))
+        chunks = list(decode_records(memoryview(body)[noted["offset"] :]))
         names = [to_text(chunk_hash(chunk)) for chunk in chunks]
         assert names == [chunk["hash"] for chunk in real["chunks"][start:]]
 
 
 def test_a_plain_chunk_is_not_copied() -> None:
     body = bytearray(record(b"before"))
-    chunk = next(iter(decode(body)))
+    chunk = next(iter(decode_records(body)))
     body[-6:] = b"behind"
     assert chunk == b"behind"
 
@@ -52,14 +52,14 @@ def test_a_plain_chunk_is_not_copied() -> None:
 @given(st.lists(CHUNK, min_size=1, max_size=4), st.integers(0, 1 << 30))
 @settings(deadline=None)
 def test_a_store_that_lost_bytes_is_found_out(chunks: list[bytes], length: int) -> None:
-    records = [encode(chunk) for chunk in chunks]
+    records = [encode_record(chunk) for chunk in chunks]
     body = b"".join(records)[: length % sum(map(len, records))]
     whole = sum(len(b"".join(records[:count])) <= len(body) for count in range(1, len(records)))
     if body == b"".join(records[:whole]):
-        assert list(map(bytes, decode(body))) == chunks[:whole]
+        assert list(map(bytes, decode_records(body))) == chunks[:whole]
     else:
         with pytest.raises(BlobCorrupt):
-            list(decode(body))
+            list(decode_records(body))
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_store_that_lost_bytes_is_found_out(chunks: list[bytes], length: int) 
 )
 def test_a_store_that_gives_other_bytes_is_found_out(body: bytes) -> None:
     with pytest.raises(BlobCorrupt, match="whole records"):
-        list(decode(record(b"right") + body))
+        list(decode_records(record(b"right") + body))
 
 
 @pytest.mark.parametrize("case", VECTORS["byte_grouping4"], ids=lambda case: case["input_hex"])
@@ -95,9 +95,9 @@ def test_ungrouping_undoes_grouping(chunk: bytes) -> None:
 @settings(deadline=None)
 def test_what_is_encoded_is_decoded_and_never_grows_by_more_than_its_header(chunk: bytes) -> None:
     for buffer in (chunk, memoryview(chunk), bytearray(chunk)):
-        body = encode(buffer)
+        body = encode_record(buffer)
         assert len(body) <= len(chunk) + 8
-        assert b"".join(decode(body)) == chunk
+        assert b"".join(decode_records(body)) == chunk
 
 
 TEXT = b"".join(b"row %d is %d\n" % (at, at * at) for at in range(5000))[:65536]
@@ -120,7 +120,7 @@ NOISE = random.Random(0).randbytes(65536)
 def test_each_kind_of_content_gets_the_scheme_that_suits_it(
     chunk: bytes, scheme: int, least: float
 ) -> None:
-    body = encode(chunk)
+    body = encode_record(chunk)
     assert body[4] == scheme
     assert 1 - (len(body) - 8) / len(chunk) >= least
 
@@ -128,4 +128,4 @@ def test_each_kind_of_content_gets_the_scheme_that_suits_it(
 @pytest.mark.parametrize("size", [0, 131073])
 def test_what_is_no_chunk_is_not_encoded(size: int) -> None:
     with pytest.raises(ValueError, match="1 to 131072"):
-        encode(bytes(size))
+        encode_record(bytes(size))

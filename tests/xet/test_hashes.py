@@ -15,7 +15,7 @@ from hubstead.xet import (
     NO_HASH,
     chunk_hash,
     file_hash,
-    keyed,
+    keyed_hash,
     merkle_root,
     range_hash,
     to_raw,
@@ -89,7 +89,7 @@ def test_range_hashes_are_those_of_clients(case: dict[str, str]) -> None:
 
 def test_hidden_hashes_are_those_that_clients_look_for() -> None:
     case = VECTORS["hmac"]
-    hidden = keyed(bytes.fromhex(case["key_hex"]), to_raw(case["chunk_hash"]))
+    hidden = keyed_hash(bytes.fromhex(case["key_hex"]), to_raw(case["chunk_hash"]))
     assert to_text(hidden) == case["keyed"]
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import secrets
 
-from hubstead.blobs import BlobKey, BlobKind, Link, link
+from hubstead.blobs import BlobKey, BlobKind, Link, link_blobs
 from hubstead.blobs.tables import blobs
-from hubstead.db import Database, Tx, adding, point
+from hubstead.db import Database, Tx, indexed, insert_into
 from hubstead.repos import Repo
-from hubstead.xet import Found, find, hashes_of, sha256s_of
+from hubstead.xet import LfsObject, find_lfs_object, sha256s_of_files, xet_hashes
 from hubstead.xet.tables import xet_files
 from tests.support.factories import a_repo, a_user
 
-_BLOB = point(adding(blobs, "kind", "name", "bytes", "created_ms", "folded_ms"))
-_FILE = point(adding(xet_files, "name", "sha256", "bytes", "terms", "created_ms", "touched_ms"))
+_BLOB = indexed(insert_into(blobs, "kind", "name", "bytes", "created_ms", "folded_ms"))
+_FILE = indexed(
+    insert_into(xet_files, "name", "sha256", "bytes", "terms", "created_ms", "touched_ms")
+)
 
 
 def a_hash() -> str:
@@ -34,7 +36,7 @@ async def an_object(db: Database, *repos: Repo, files: int = 0, plain: bool = Fa
             facts = {"name": f"{at}{sha256[1:]}", "bytes": 7, "terms": b""}
             await tx.run(_FILE, sha256=sha256, created_ms=at, touched_ms=at, **facts)
         for repo in repos:
-            await link(tx, repo.pk, [Link(key, 7, "w.bin")], pusher_pk=None)
+            await link_blobs(tx, repo.pk, [Link(key, 7, "w.bin")], pusher_pk=None)
 
     await db.write(add)
     return sha256
@@ -45,7 +47,7 @@ async def test_an_object_is_found_with_how_its_bytes_can_be_had(db: Database) ->
     for plain, files in ((True, 0), (True, 1), (False, 1)):
         sha256 = await an_object(db, bert, files=files, plain=plain)
         file = f"0{sha256[1:]}" if files else None
-        assert await find(db, bert.pk, sha256) == Found(
+        assert await find_lfs_object(db, bert.pk, sha256) == LfsObject(
             sha256, bytes=7, committed=True, is_plain=plain, file=file
         )
 
@@ -53,10 +55,10 @@ async def test_an_object_is_found_with_how_its_bytes_can_be_had(db: Database) ->
 async def test_of_several_files_the_first_is_told_every_time(db: Database) -> None:
     bert = await a_repo(db, await a_user(db))
     sha256 = await an_object(db, bert, files=3)
-    found = await find(db, bert.pk, sha256)
+    found = await find_lfs_object(db, bert.pk, sha256)
     assert found is not None
     assert found.file == f"0{sha256[1:]}"
-    assert await hashes_of(db, bert.pk, [sha256]) == {sha256: found.file}
+    assert await xet_hashes(db, bert.pk, [sha256]) == {sha256: found.file}
 
 
 async def test_a_repository_is_told_only_of_what_it_has(db: Database) -> None:
@@ -65,15 +67,15 @@ async def test_a_repository_is_told_only_of_what_it_has(db: Database) -> None:
     mine, shared = await an_object(db, bert, files=1), await an_object(db, bert, gpt, files=1)
     plain = await an_object(db, bert, plain=True)
     asked = [mine, shared, plain, a_hash()]
-    assert (await hashes_of(db, bert.pk, asked)).keys() == {mine, shared}
-    assert (await hashes_of(db, gpt.pk, asked)).keys() == {shared}
-    assert await find(db, gpt.pk, mine) is None
-    assert await hashes_of(db, gpt.pk, []) == {}
+    assert (await xet_hashes(db, bert.pk, asked)).keys() == {mine, shared}
+    assert (await xet_hashes(db, gpt.pk, asked)).keys() == {shared}
+    assert await find_lfs_object(db, gpt.pk, mine) is None
+    assert await xet_hashes(db, gpt.pk, []) == {}
 
 
 async def test_files_are_known_by_their_sha256(db: Database) -> None:
     bert = await a_repo(db, await a_user(db))
     sha256 = await an_object(db, bert, files=2)
     names = [f"{at}{sha256[1:]}" for at in range(3)]
-    assert await sha256s_of(db, names) == {names[0]: sha256, names[1]: sha256}
-    assert await sha256s_of(db, []) == {}
+    assert await sha256s_of_files(db, names) == {names[0]: sha256, names[1]: sha256}
+    assert await sha256s_of_files(db, []) == {}

@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubstead.errors import RangeNotSatisfiable
-from hubstead.xet import Plan, Terms, XorbIndex, XorbReceiver, decode, make_plan, to_raw, to_text
+from hubstead.xet import (
+    ReconstructionPlan,
+    Terms,
+    XorbIndex,
+    XorbParser,
+    decode_records,
+    make_plan,
+    to_raw,
+    to_text,
+)
 from tests.support.xet_files import MadeFile, MadeXorb, a_file, a_xorb
 from tests.xet.vectors import VECTORS
 
@@ -29,11 +38,16 @@ def stored(draw: st.DrawFn) -> tuple[list[MadeXorb], MadeFile]:
     return xorbs, a_file(*parts)
 
 
-def put_together(plan: Plan, xorbs: dict[bytes, bytes], length: int) -> bytes:
+def put_together(plan: ReconstructionPlan, xorbs: dict[bytes, bytes], length: int) -> bytes:
     """Do with a plan what clients do: fetch the ranges, decode them, look each term up."""
     fetched = {
         xorb: [
-            (fetch, list(decode(memoryview(xorbs[xorb])[fetch.first_byte : fetch.last_byte + 1])))
+            (
+                fetch,
+                list(
+                    decode_records(memoryview(xorbs[xorb])[fetch.first_byte : fetch.last_byte + 1])
+                ),
+            )
             for fetch in fetches
         ]
         for xorb, fetches in plan.ranges.items()
@@ -115,8 +129,8 @@ def test_a_range_of_no_bytes_is_not_satisfiable(start: int, end: int) -> None:
 
 
 def test_an_empty_file_has_an_empty_plan_and_no_second_byte() -> None:
-    assert make_plan(Terms(), {}, 0, 0) == Plan(0, [], {})
-    assert make_plan(Terms(), {}, 0, 1 << 30) == Plan(0, [], {})
+    assert make_plan(Terms(), {}, 0, 0) == ReconstructionPlan(0, [], {})
+    assert make_plan(Terms(), {}, 0, 1 << 30) == ReconstructionPlan(0, [], {})
     with pytest.raises(RangeNotSatisfiable):
         make_plan(Terms(), {}, 1, 2)
 
@@ -212,6 +226,6 @@ def _told(term: Any) -> dict[str, Any]:
 
 def _vector_indexes() -> dict[bytes, XorbIndex]:
     xorb = VECTORS["xorb_hf_xet_1_8_0"]
-    receiver = XorbReceiver(xorb["hash"], len)
+    receiver = XorbParser(xorb["hash"], len)
     receiver.feed(base64.b64decode(xorb["bytes_b64"]))
     return {to_raw(xorb["hash"]): receiver.finish()}

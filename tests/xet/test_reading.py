@@ -15,8 +15,8 @@ from hypothesis import strategies as some
 
 from hubstead.blobs import BlobKey, BlobKind, LocalBlobs, NodeCache
 from hubstead.errors import BlobCorrupt
-from hubstead.xet import Terms, XetSource, XorbIndex, XorbReceiver
-from hubstead.xet.reading import ChunkReader, Piece, Stored
+from hubstead.xet import Terms, XetSource, XorbIndex, XorbParser
+from hubstead.xet.reader import ChunkReader, Piece, StoredXorb
 from tests.support.xet_files import MadeXorb, a_file, a_xorb
 from tests.xet.wire_xorbs import record
 
@@ -62,14 +62,14 @@ def test_every_part_of_every_file_is_exact(xorbs: list[list[bytes]], data: some.
 async def _read(made: Sequence[MadeXorb], terms: Terms, start: int, end: int) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         store = LocalBlobs(Path(folder))
-        known: dict[bytes, Stored] = {}
+        known: dict[bytes, StoredXorb] = {}
         for at, xorb in enumerate(made):
             key = BlobKey(BlobKind.XORB, f"{at:064x}")
             await store.put(key, xorb.body, _Anything())
             packed = xorb.index.pack()[32 * len(xorb.index) :]
-            known[xorb.raw] = Stored(key.name, XorbIndex.unpack_places(packed))
+            known[xorb.raw] = StoredXorb(key.name, XorbIndex.unpack_places(packed))
 
-        async def locate(xorbs: Sequence[bytes]) -> Mapping[bytes, Stored]:
+        async def locate(xorbs: Sequence[bytes]) -> Mapping[bytes, StoredXorb]:
             return {xorb: known[xorb] for xorb in xorbs}
 
         source = XetSource(terms, locate, NodeCache(store, Path(folder) / "cache", 1 << 20))
@@ -88,7 +88,7 @@ def test_compressed_records_that_add_up_as_plain_ones_do_are_told_apart(tmp_path
     )
     body = grown + record(repeated, 1)
     made = a_xorb([plain, repeated])
-    receiver = XorbReceiver(made.name, len)
+    receiver = XorbParser(made.name, len)
     receiver.feed(body)
     index = receiver.finish()
     assert index.size == index.unpacked + 16

@@ -19,10 +19,10 @@ from hubstead.errors import InvalidInput
 from hubstead.xet import (
     MAX_STORED_BYTES,
     XorbIndex,
-    XorbReceiver,
+    XorbParser,
     XorbRefused,
-    decode,
-    encode,
+    decode_records,
+    encode_record,
     to_raw,
     to_text,
 )
@@ -55,11 +55,11 @@ RECORDS = st.lists(
 def receive(name: str, pieces: Iterable[bytes | memoryview]) -> tuple[XorbIndex, bytes]:
     """Send a xorb in pieces; return its index and what would be stored."""
     written = bytearray()
-    index = feed_all(XorbReceiver(name, written.extend), pieces)
+    index = feed_all(XorbParser(name, written.extend), pieces)
     return index, bytes(written)
 
 
-def feed_all(receiver: XorbReceiver, pieces: Iterable[bytes | memoryview]) -> XorbIndex:
+def feed_all(receiver: XorbParser, pieces: Iterable[bytes | memoryview]) -> XorbIndex:
     for piece in pieces:
         receiver.feed(piece)
     return receiver.finish()
@@ -83,7 +83,7 @@ def refused(name: str, body: bytes, because: str) -> bytes:
     written = bytearray()
     for step in (len(body) or 1, 1) if len(body) < 5000 else (len(body), 65536):
         written.clear()
-        receiver = XorbReceiver(name, written.extend)
+        receiver = XorbParser(name, written.extend)
         with pytest.raises(XorbRefused, match=because):
             feed_all(receiver, every(body, step))
     return bytes(written)
@@ -128,7 +128,7 @@ def test_any_chunks_in_any_legal_form_and_pieces_are_taken(
     assert written == b"".join(records)
     assert [index.span(at, at + 1)[1] for at in range(len(index))] == running(records)
     assert [index.offset(at + 1) for at in range(len(index))] == running(chunks)
-    assert list(map(bytes, decode(written))) == chunks
+    assert list(map(bytes, decode_records(written))) == chunks
 
 
 @pytest.mark.parametrize("frame", FRAMES)
@@ -150,14 +150,14 @@ def test_a_wrong_bit_is_refused_or_changes_no_chunk(
     damaged = bytearray(b"".join(records))
     damaged[bit // 8 % len(damaged)] ^= 1 << bit % 8
     written = bytearray()
-    receiver = XorbReceiver(name_of(chunks), written.extend)
+    receiver = XorbParser(name_of(chunks), written.extend)
     try:
         feed_all(receiver, in_pieces(bytes(damaged), cuts))
     except XorbRefused:
         assert damaged.startswith(written)
     else:
         # LZ4 has several ways to say the same.
-        assert list(map(bytes, decode(bytes(written)))) == chunks
+        assert list(map(bytes, decode_records(bytes(written)))) == chunks
 
 
 @given(RECORDS, st.integers(0, 1 << 30), CUTS)
@@ -307,7 +307,7 @@ def test_records_that_grew_by_compression_are_refused_beyond_the_limit() -> None
     grown = record(stream(8192), LZ4)
     assert len(grown) > 8200
     with pytest.raises(XorbRefused, match=f"more than {MAX_STORED_BYTES} bytes"):
-        feed_all(XorbReceiver("0" * 64, len), [grown] * 8192)
+        feed_all(XorbParser("0" * 64, len), [grown] * 8192)
 
 
 def test_another_name_is_refused() -> None:
@@ -319,7 +319,7 @@ def test_another_name_is_refused() -> None:
 @pytest.mark.parametrize("name", ["", "f" * 63, "F" * 64, "../" + "f" * 61])
 def test_no_xorb_has_a_name_that_is_no_hash(name: str) -> None:
     with pytest.raises(InvalidInput):
-        XorbReceiver(name, len)
+        XorbParser(name, len)
 
 
 CHUNKS = [b"one", b"three" * 40]
@@ -366,9 +366,9 @@ def test_nothing_is_written_of_a_record_before_it_was_checked() -> None:
 def test_what_is_held_stays_small_however_much_comes() -> None:
     chunks = [random.Random(at).randbytes(131072) for at in range(8)]
     name = name_of(chunks * 20)
-    body = b"".join(map(encode, chunks))
+    body = b"".join(map(encode_record, chunks))
     for step in (1000, 65536, len(body)):
-        receiver = XorbReceiver(name, len)
+        receiver = XorbParser(name, len)
         tracemalloc.start()
         try:
             for _ in range(20):

@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 from sqlalchemy import bindparam, update
 
-from hubstead.blobs import BlobKey, BlobKind, delete_doomed, end_holds, unlink
+from hubstead.blobs import BlobKey, BlobKind, delete_unreferenced, expire_holds, unlink_blobs
 from hubstead.blobs.tables import blobs
 from hubstead.db import Tx, scan
 from hubstead.errors import HubError
 from hubstead.settings import Settings
 from hubstead.xet import (
     ShardRefused,
-    doom_xorbs,
-    forget_files,
+    delete_unreferenced_files,
     jobs,
-    retire_xorbs,
+    quarantine_xorbs,
+    release_xorbs,
 )
 from hubstead.xet.tables import xet_files, xorbs
 from tests.support.rows import reading
@@ -68,11 +68,11 @@ async def let_go(hub: XetHub, file: MadeFile) -> None:
     """Take the LFS object of a file away for good."""
 
     async def drop(tx: Tx) -> None:
-        await unlink(tx, hub.repo.pk, [BlobKey(BlobKind.LFS, file.sha256)])
+        await unlink_blobs(tx, hub.repo.pk, [BlobKey(BlobKind.LFS, file.sha256)])
 
     await hub.stores.db.write(drop)
     await pass_days(hub, 0.001)
-    assert await delete_doomed(hub.stores.db, hub.stores.blobs, grace_ms=0)
+    assert await delete_unreferenced(hub.stores.db, hub.stores.blobs, grace_ms=0)
 
 
 async def test_a_xorb_that_nobody_needs_waits_and_goes_in_two_steps(hub: XetHub) -> None:
@@ -95,7 +95,7 @@ async def test_a_xorb_that_nobody_needs_waits_and_goes_in_two_steps(hub: XetHub)
     # Readers who began before have the grace period of blobs.
     assert await hub.stores.blobs.size(found.key) == len(made.body)
     await pass_days(hub, 1.1)
-    assert await delete_doomed(hub.stores.db, hub.stores.blobs, grace_ms=DAY_MS) == 1
+    assert await delete_unreferenced(hub.stores.db, hub.stores.blobs, grace_ms=DAY_MS) == 1
     assert await hub.stores.blobs.size(found.key) is None
     traces = await hub.traces()
     assert (traces["xorb"], traces["xorb_upload"], traces["blob"]) == (0, 0, 0)
@@ -121,9 +121,9 @@ async def test_a_file_that_was_just_registered_is_not_forgotten(hub: XetHub) -> 
     file, made = a_model("fresh")
     await hub.upload(file, xorbs=(made,))
     await let_go(hub, file)
-    assert not await forget_files(hub.stores.db)
+    assert not await delete_unreferenced_files(hub.stores.db)
     await pass_days(hub, 0.1)
-    assert await forget_files(hub.stores.db) == 1
+    assert await delete_unreferenced_files(hub.stores.db) == 1
 
 
 async def test_what_was_never_committed_goes_with_its_hold(hub: XetHub) -> None:
@@ -131,9 +131,9 @@ async def test_what_was_never_committed_goes_with_its_hold(hub: XetHub) -> None:
     short = replace(hub.stores, settings=replace(hub.stores.settings, hold_seconds=0))
     await replace(hub, stores=short).upload(file, xorbs=(made,))
     await asyncio.sleep(0.01)
-    assert await end_holds(hub.stores.db) == 1
+    assert await expire_holds(hub.stores.db) == 1
     await pass_days(hub, 24)
-    await delete_doomed(hub.stores.db, hub.stores.blobs, grace_ms=0)
+    await delete_unreferenced(hub.stores.db, hub.stores.blobs, grace_ms=0)
     await work(hub)
     assert await hub.xet.file(file.name) is None
     assert await state(hub, made) == "quarantine"
@@ -258,9 +258,9 @@ async def test_clearing_up_beside_uploads_never_takes_what_a_file_needs(hub: Xet
 
     async def clear() -> None:
         while not over:
-            await doom_xorbs(db, hasty)
-            await retire_xorbs(db, hasty)
-            await delete_doomed(db, hub.stores.blobs, grace_ms=0)
+            await quarantine_xorbs(db, hasty)
+            await release_xorbs(db, hasty)
+            await delete_unreferenced(db, hub.stores.blobs, grace_ms=0)
             await asyncio.sleep(0)
 
     async def upload(number: int) -> None:
@@ -281,8 +281,8 @@ async def test_clearing_up_beside_uploads_never_takes_what_a_file_needs(hub: Xet
     finally:
         over = True
         await asyncio.gather(*clearing)
-    await doom_xorbs(db, hasty)
-    await retire_xorbs(db, hasty)
+    await quarantine_xorbs(db, hasty)
+    await release_xorbs(db, hasty)
     assert registered
     for file in registered:
         assert await hub.read(file) == file.content

@@ -18,7 +18,7 @@ from hubstead.xet import (
     Term,
     Terms,
     XorbEntry,
-    XorbReceiver,
+    XorbParser,
     parse_shard,
     range_hash,
     to_text,
@@ -100,7 +100,7 @@ def test_the_sha256_of_a_file_is_its_plain_hex_digest() -> None:
 
 def test_range_hashes_of_a_real_client_prove_its_terms() -> None:
     stored = VECTORS["xorb_hf_xet_1_8_0"]
-    receiver = XorbReceiver(stored["hash"], len)
+    receiver = XorbParser(stored["hash"], len)
     receiver.feed(base64.b64decode(stored["bytes_b64"]))
     index = receiver.finish()
     shard = parse_shard(base64.b64decode(VECTORS["shard_hf_xet_1_8_0"]["bytes_b64"]))

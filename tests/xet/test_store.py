@@ -13,8 +13,8 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
-from hubstead.app import opened_stores
-from hubstead.blobs import BlobKey, BlobKind, Link, Sha256Verifier, accept_upload, link
+from hubstead.app import open_storage
+from hubstead.blobs import BlobKey, BlobKind, Link, Sha256Verifier, link_blobs, register_upload
 from hubstead.blobs.tables import holds
 from hubstead.db import Conflict, Tx
 from hubstead.errors import BlobCorrupt, BlobNotFound, RangeNotSatisfiable, TooLarge
@@ -24,10 +24,10 @@ from hubstead.xet import (
     Term,
     XorbRefused,
     chunk_hash,
-    find,
+    expiry,
+    find_lfs_object,
     is_eligible,
     range_hash,
-    trust,
 )
 from tests.support.factories import a_repo
 from tests.support.rows import reading
@@ -137,7 +137,7 @@ async def test_a_xorb_of_a_repository_that_is_gone_is_not_known(hub: XetHub) -> 
 async def test_a_file_becomes_an_object_that_waits_for_its_commit(hub: XetHub) -> None:
     file, xorb = a_model("object")
     await hub.upload(file, xorbs=(xorb,))
-    found = await find(hub.stores.db, hub.repo.pk, file.sha256)
+    found = await find_lfs_object(hub.stores.db, hub.repo.pk, file.sha256)
     assert found is not None
     assert found == type(found)(file.sha256, len(file.content), False, False, file.name)
     held = await hub.stores.db.all(reading(select(holds.c.name, holds.c.until_ms)))
@@ -154,7 +154,7 @@ async def test_a_shard_may_come_again_and_to_another_repository(hub: XetHub) -> 
     assert await hub.traces() == before
     other = await a_repo(hub.stores.db, hub.anna, "anna/other")
     assert not await hub.register(file, repo=other)
-    assert await find(hub.stores.db, other.pk, file.sha256)
+    assert await find_lfs_object(hub.stores.db, other.pk, file.sha256)
 
 
 async def test_a_file_keeps_its_first_terms(hub: XetHub) -> None:
@@ -189,7 +189,7 @@ async def test_one_sha256_may_have_several_files(hub: XetHub) -> None:
         found = await hub.xet.file(file.name)
         assert found is not None
         assert b"".join([each async for each in hub.xet.open_file(found).chunks()]) == content
-    told = await find(hub.stores.db, hub.repo.pk, files[0].sha256)
+    told = await find_lfs_object(hub.stores.db, hub.repo.pk, files[0].sha256)
     assert told is not None
     assert told.file == files[0].name
 
@@ -285,13 +285,13 @@ async def test_a_shard_that_is_made_to_be_much_work_is_refused(hub: XetHub) -> N
 async def test_files_of_many_xorbs_are_checked_and_read_a_few_at_a_time(
     hub: XetHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hubstead.xet.checking._EFFORT", 4)
-    monkeypatch.setattr("hubstead.xet.reading._TERMS", 3)
-    monkeypatch.setattr("hubstead.xet.reading._XORBS", 2)
-    monkeypatch.setattr("hubstead.xet.reading._OPEN", 2)
-    monkeypatch.setattr("hubstead.xet.hashing._UNIT_XORBS", 2)
-    monkeypatch.setattr("hubstead.xet.hashing._LANE_BYTES", 1)
-    monkeypatch.setattr("hubstead.xet.registering._FILES", 3)
+    monkeypatch.setattr("hubstead.xet.shard_check._EFFORT", 4)
+    monkeypatch.setattr("hubstead.xet.reader._TERMS", 3)
+    monkeypatch.setattr("hubstead.xet.reader._XORBS", 2)
+    monkeypatch.setattr("hubstead.xet.reader._OPEN", 2)
+    monkeypatch.setattr("hubstead.xet.file_hasher._UNIT_XORBS", 2)
+    monkeypatch.setattr("hubstead.xet.file_hasher._LANE_BYTES", 1)
+    monkeypatch.setattr("hubstead.xet.shard_registration._FILES", 3)
     xorbs = tuple(a_xorb(chunks(3, f"many {at}", 1000)) for at in range(8))
     rng = random.Random(5)
     files = [
@@ -403,7 +403,7 @@ async def test_plain_bytes_are_preferred(hub: XetHub) -> None:
     file, xorb = a_model("plain")
     key = BlobKey(BlobKind.LFS, file.sha256)
     await hub.stores.blobs.put(key, file.content, Sha256Verifier(key.name))
-    await accept_upload(
+    await register_upload(
         hub.stores.db,
         hub.stores.blobs,
         hub.repo.pk,
@@ -415,7 +415,7 @@ async def test_plain_bytes_are_preferred(hub: XetHub) -> None:
     await hub.upload(file, xorbs=(xorb,))
     source = await hub.xet.open_object(file.sha256)
     assert b"".join([part async for part in source.chunks()]) == file.content
-    found = await find(hub.stores.db, hub.repo.pk, file.sha256)
+    found = await find_lfs_object(hub.stores.db, hub.repo.pk, file.sha256)
     assert found is not None
     assert found.is_plain
     assert found.file == file.name
@@ -440,18 +440,20 @@ async def test_chunks_that_clients_ask_for_are_found_with_who_needs_them(hub: Xe
     file = a_file((xorb, 2, 4), (xorb, 3, 5))
     await hub.upload(file, xorbs=(xorb,))
     xet = hub.xet
-    found = {at: await xet.holding(chunk_hash(data)) for at, data in enumerate(xorb.chunks)}
+    found = {
+        at: await xet.xorbs_containing(chunk_hash(data)) for at, data in enumerate(xorb.chunks)
+    }
     assert [at for at, hits in found.items() if hits] == [2, 6]
     [(known, position)] = found[2]
     assert (known.name, position) == (xorb.name, 2)
-    assert await xet.was_sent(hub.repo.pk, known)
-    assert await xet.users_of(known) == {}  # nothing is committed yet
-    assert await xet.users_of(known, only=hub.repo.pk) == {hub.repo.pk: [(2, 5)]}
+    assert await xet.was_uploaded(hub.repo.pk, known)
+    assert await xet.chunk_users(known) == {}  # nothing is committed yet
+    assert await xet.chunk_users(known, only=hub.repo.pk) == {hub.repo.pk: [(2, 5)]}
     await commit(hub, file)
     other = await a_repo(hub.stores.db, hub.anna, "anna/other")
     await hub.register(file, repo=other)
-    assert await xet.users_of(known) == {hub.repo.pk: [(2, 5)]}
-    assert not await xet.was_sent(other.pk, known)
+    assert await xet.chunk_users(known) == {hub.repo.pk: [(2, 5)]}
+    assert not await xet.was_uploaded(other.pk, known)
     assert (await xet.index(known)).hashes(0, 7) == xorb.index.hashes(0, 7)
 
 
@@ -459,7 +461,7 @@ async def commit(hub: XetHub, file: MadeFile) -> None:
     wanted = Link(BlobKey(BlobKind.LFS, file.sha256), len(file.content))
 
     async def name(tx: Tx) -> None:
-        await link(tx, hub.repo.pk, [wanted], pusher_pk=None)
+        await link_blobs(tx, hub.repo.pk, [wanted], pusher_pk=None)
 
     await hub.stores.db.write(name)
 
@@ -488,7 +490,7 @@ async def test_a_new_epoch_is_given_out_whatever_the_clock_says(
     await hub.xet.new_epoch()
     now = now_ms()
     for clock in (now, now, now - 3_600_000):
-        monkeypatch.setattr(trust, "now_ms", lambda clock=clock: clock)
+        monkeypatch.setattr(expiry, "now_ms", lambda clock=clock: clock)
         assert await hub.xet.new_epoch() == await hub.xet.epoch()
 
 
@@ -499,7 +501,7 @@ async def test_everything_is_there_after_a_restart(hub: XetHub) -> None:
     file, xorb = a_model("restart")
     await hub.upload(file, xorbs=(xorb,))
     epoch = await hub.xet.epoch()
-    async with opened_stores(hub.stores.settings) as stores:
+    async with open_storage(hub.stores.settings) as stores:
         again = replace(hub, stores=stores)
         assert await again.read(file) == file.content
         assert not await again.send(xorb)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from sqlalchemy import update
 
-from hubstead.db import Database, Tx, point
+from hubstead.db import Database, Tx, indexed
 from hubstead.ids import now_ms
 from hubstead.settings import Settings
+from hubstead.xet.expiry import begin_epoch, settling_seconds, unknown_since
 from hubstead.xet.tables import xet_epochs
-from hubstead.xet.trust import begin_epoch, settling_seconds, unknown_since
 
 KEPT_S = 23 * 86_400
-_AGE = point(update(xet_epochs).values(created_ms=xet_epochs.c.created_ms - 3_600_000))
+_AGE = indexed(update(xet_epochs).values(created_ms=xet_epochs.c.created_ms - 3_600_000))
 
 
 async def an_hour_passes(db: Database) -> None:

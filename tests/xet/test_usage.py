@@ -11,17 +11,19 @@ import pytest
 
 from hubstead.accounts import Actor
 from hubstead.blobs.tables import blobs, repo_blobs
-from hubstead.db import Database, Tx, adding, point
+from hubstead.db import Database, Tx, indexed, insert_into
 from hubstead.xet import Term, Terms, XorbIndex, to_raw
 from hubstead.xet.tables import xet_file_xorbs, xet_files, xorbs
 from hubstead.xet.usage import Batching, effort, usage_of, usage_of_all
 from tests.support.factories import a_repo, a_user
 from tests.support.rows import reading
 
-_BLOB = point(adding(blobs, "kind", "name", "bytes", "created_ms", "folded_ms"))
-_LINK = point(adding(repo_blobs, "repo_pk", "kind", "name", "bytes", "committed", "created_ms"))
+_BLOB = indexed(insert_into(blobs, "kind", "name", "bytes", "created_ms", "folded_ms"))
+_LINK = indexed(
+    insert_into(repo_blobs, "repo_pk", "kind", "name", "bytes", "committed", "created_ms")
+)
 _XORB = reading(
-    adding(
+    insert_into(
         xorbs,
         "name",
         "blob",
@@ -34,11 +36,11 @@ _XORB = reading(
     ).returning(xorbs.c.pk)
 )
 _FILE = reading(
-    adding(xet_files, "name", "sha256", "bytes", "terms", "created_ms", "touched_ms").returning(
-        xet_files.c.pk
-    )
+    insert_into(
+        xet_files, "name", "sha256", "bytes", "terms", "created_ms", "touched_ms"
+    ).returning(xet_files.c.pk)
 )
-_NEEDS = point(adding(xet_file_xorbs, "file_pk", "xorb_pk"))
+_NEEDS = indexed(insert_into(xet_file_xorbs, "file_pk", "xorb_pk"))
 
 
 @dataclass

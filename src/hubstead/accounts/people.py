@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, delete, func, select, update
 
 from hubstead.accounts.tables import access_tokens, accounts, members
-from hubstead.db import Conflict, Database, Reader, Tx, adding, point, scan
+from hubstead.db import Conflict, Database, Reader, Tx, indexed, insert_into, scan
 from hubstead.errors import AccountNotFound, InvalidInput, NameTaken
 from hubstead.ids import account_key, check_account_name, new_object_id, now_ms
 
@@ -41,8 +41,8 @@ class Account(NamedTuple):
     created_ms: int
 
 
-_FIND = point(select(*_COLUMNS).where(accounts.c.name_key == bindparam("key")), Account)
-_BY_PK = point(select(*_COLUMNS).where(accounts.c.pk == bindparam("account_pk")), Account)
+_FIND = indexed(select(*_COLUMNS).where(accounts.c.name_key == bindparam("key")), Account)
+_BY_PK = indexed(select(*_COLUMNS).where(accounts.c.pk == bindparam("account_pk")), Account)
 
 
 class UserPassword(NamedTuple):
@@ -55,7 +55,7 @@ class UserPassword(NamedTuple):
     disabled: int
 
 
-_SECRETS = point(
+_SECRETS = indexed(
     select(
         accounts.c.pk,
         accounts.c.name,
@@ -68,11 +68,11 @@ _SECRETS = point(
 _LIST = scan(
     select(*_COLUMNS).where(accounts.c.kind == bindparam("kind")).order_by(accounts.c.pk), Account
 )
-_ADMINS = point(
+_ADMINS = indexed(
     select(func.count().label("n")).select_from(accounts).where(accounts.c.is_admin == 1), int
 )
-_ADD = point(
-    adding(
+_ADD = indexed(
+    insert_into(
         accounts,
         "id",
         "kind",
@@ -88,17 +88,17 @@ _ADD = point(
     .returning(accounts.c.pk),
     int,
 )
-_DISABLE = point(
+_DISABLE = indexed(
     update(accounts)
     .values(disabled=bindparam("flag"))
     .where(accounts.c.name_key == bindparam("key"), accounts.c.kind == "user")
 )
-_SET_PASSWORD = point(
+_SET_PASSWORD = indexed(
     update(accounts)
     .values(password_hash=bindparam("hashed"))
     .where(accounts.c.name_key == bindparam("key"), accounts.c.kind == "user")
 )
-_END_SESSIONS = point(
+_END_SESSIONS = indexed(
     delete(access_tokens).where(
         access_tokens.c.kind == "session",
         access_tokens.c.user_pk.in_(
@@ -106,18 +106,18 @@ _END_SESSIONS = point(
         ),
     )
 )
-_DELETE = point(delete(accounts).where(accounts.c.pk == bindparam("account_pk")))
-_JOIN = point(
-    adding(members, "org_pk", "user_pk", "role", "created_ms").on_conflict_do_update(
+_DELETE = indexed(delete(accounts).where(accounts.c.pk == bindparam("account_pk")))
+_JOIN = indexed(
+    insert_into(members, "org_pk", "user_pk", "role", "created_ms").on_conflict_do_update(
         index_elements=["org_pk", "user_pk"], set_={"role": bindparam("role")}
     )
 )
-_LEAVE = point(
+_LEAVE = indexed(
     delete(members).where(
         members.c.org_pk == bindparam("org_pk"), members.c.user_pk == bindparam("user_pk")
     )
 )
-_ROLE = point(
+_ROLE = indexed(
     select(members.c.role).where(
         members.c.org_pk == bindparam("org_pk"), members.c.user_pk == bindparam("user_pk")
     ),
@@ -135,7 +135,7 @@ class Membership(NamedTuple):
     role: str
 
 
-_ORGS_OF = point(
+_ORGS_OF = indexed(
     select(accounts.c.pk, accounts.c.id, accounts.c.name, accounts.c.fullname, members.c.role)
     .join_from(members, accounts, members.c.org_pk == accounts.c.pk)
     .where(members.c.user_pk == bindparam("user_pk"))
@@ -151,7 +151,7 @@ _MEMBERS = scan(
 )
 
 
-_COUNT_MEMBERS = point(
+_COUNT_MEMBERS = indexed(
     select(func.count().label("n"))
     .select_from(members)
     .where(members.c.org_pk == bindparam("org_pk")),
@@ -171,7 +171,7 @@ async def find_account(db: Reader, name: str, kind: str | None = None) -> Accoun
     return account
 
 
-async def account_by_pk(db: Reader, pk: int) -> Account:
+async def load_account(db: Reader, pk: int) -> Account:
     """Return the account with this number, which must exist."""
     account = await db.one(_BY_PK, account_pk=pk)
     if account is None:
@@ -278,12 +278,12 @@ async def role_in(db: Reader, org_pk: int, user_pk: int) -> str | None:
     return await db.one(_ROLE, org_pk=org_pk, user_pk=user_pk)
 
 
-async def orgs_of(db: Reader, user_pk: int) -> list[Membership]:
+async def list_orgs_of(db: Reader, user_pk: int) -> list[Membership]:
     """Return the organizations of a user, each with the user's role."""
     return await db.all(_ORGS_OF, user_pk=user_pk)
 
 
-async def members_of(db: Reader, org_pk: int) -> list[Membership]:
+async def list_members(db: Reader, org_pk: int) -> list[Membership]:
     """Return the members of an organization, each with the role."""
     return await db.all(_MEMBERS, org_pk=org_pk)
 

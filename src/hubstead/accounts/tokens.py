@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, delete, select, update
 
 from hubstead.accounts.actor import ANONYMOUS, Actor
 from hubstead.accounts.tables import access_tokens, accounts
-from hubstead.db import Database, Reader, Tx, adding, point, scan
+from hubstead.db import Database, Reader, Tx, indexed, insert_into, scan
 from hubstead.errors import InvalidCredentials, InvalidInput, NotFound
 from hubstead.ids import new_object_id, now_ms
 
@@ -47,8 +47,8 @@ class _TokenUser(NamedTuple):
     expires_ms: int | None
 
 
-_FIND = point(_OF_TOKEN.where(access_tokens.c.hash == bindparam("hash")), _TokenUser)
-_FIND_BY_PK = point(
+_FIND = indexed(_OF_TOKEN.where(access_tokens.c.hash == bindparam("hash")), _TokenUser)
+_FIND_BY_PK = indexed(
     _OF_TOKEN.where(
         access_tokens.c.pk == bindparam("token_pk"), accounts.c.pk == bindparam("user_pk")
     ),
@@ -63,14 +63,14 @@ class _User(NamedTuple):
     is_admin: int
 
 
-_USER = point(
+_USER = indexed(
     select(accounts.c.pk, accounts.c.name, accounts.c.email, accounts.c.is_admin).where(
         accounts.c.pk == bindparam("user_pk"), accounts.c.disabled == 0, accounts.c.kind == "user"
     ),
     _User,
 )
-_ADD = point(
-    adding(
+_ADD = indexed(
+    insert_into(
         access_tokens,
         "id",
         "user_pk",
@@ -112,10 +112,10 @@ _LIST = scan(
     .order_by(access_tokens.c.pk),
     AccessToken,
 )
-_REVOKE = point(delete(access_tokens).where(access_tokens.c.id == bindparam("token_id")))
-_REVOKE_PK = point(delete(access_tokens).where(access_tokens.c.pk == bindparam("token_pk")))
-_REVOKE_HASH = point(delete(access_tokens).where(access_tokens.c.hash == bindparam("token_hash")))
-_USED = point(
+_REVOKE = indexed(delete(access_tokens).where(access_tokens.c.id == bindparam("token_id")))
+_REVOKE_PK = indexed(delete(access_tokens).where(access_tokens.c.pk == bindparam("token_pk")))
+_REVOKE_HASH = indexed(delete(access_tokens).where(access_tokens.c.hash == bindparam("token_hash")))
+_USED = indexed(
     update(access_tokens)
     .values(last_used_ms=bindparam("used_ms"))
     .where(access_tokens.c.pk == bindparam("token_pk"))
@@ -132,7 +132,7 @@ def new_token() -> str:
     return PREFIX + secrets.token_hex(20)
 
 
-async def actor_of_token(db: Reader, secret: str) -> Actor:
+async def authenticate_token(db: Reader, secret: str) -> Actor:
     """Return who holds the token ``secret``.
 
     Raises:
@@ -141,7 +141,7 @@ async def actor_of_token(db: Reader, secret: str) -> Actor:
     return _actor(await db.one(_FIND, hash=hash_token(secret)))
 
 
-async def actor_by_pk(db: Reader, user_pk: int, token_pk: int = 0) -> Actor:
+async def reload_actor(db: Reader, user_pk: int, token_pk: int = 0) -> Actor:
     """Return whom something that we signed was made for, as they are today.
 
     Args:
@@ -283,6 +283,6 @@ class LastUse:
             return
 
         async def write(tx: Tx) -> None:
-            await tx.many(_USED, [{"token_pk": pk, "used_ms": at} for pk, at in used.items()])
+            await tx.run_many(_USED, [{"token_pk": pk, "used_ms": at} for pk, at in used.items()])
 
         await db.write(write)

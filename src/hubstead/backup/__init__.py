@@ -1,30 +1,30 @@
 """Backups: a consistent picture of a hub of either shape, and a hub made of it."""
 
-from hubstead.backup.faults import Faulty
+from hubstead.backup.create import create_backup
+from hubstead.backup.errors import BackupFault
 from hubstead.backup.folder import BackupFolder, Snapshot
-from hubstead.backup.loading import awaits_restore
-from hubstead.backup.making import make_backup
+from hubstead.backup.load import awaits_restore
 from hubstead.backup.manifest import Amount, Manifest
 from hubstead.backup.progress import Progress
-from hubstead.backup.pruning import prune
-from hubstead.backup.repair import Outcome, repair
-from hubstead.backup.restoring import marked_folder, restore
-from hubstead.backup.verifying import check, verify
+from hubstead.backup.prune import prune_snapshots
+from hubstead.backup.repair import RepairResult, repair_objects
+from hubstead.backup.restore import marked_folder, restore_snapshot
+from hubstead.backup.verify import check_backup, verify_restore
 
 __all__ = [
     "Amount",
+    "BackupFault",
     "BackupFolder",
-    "Faulty",
     "Manifest",
-    "Outcome",
     "Progress",
+    "RepairResult",
     "Snapshot",
     "awaits_restore",
-    "check",
-    "make_backup",
+    "check_backup",
+    "create_backup",
     "marked_folder",
-    "prune",
-    "repair",
-    "restore",
-    "verify",
+    "prune_snapshots",
+    "repair_objects",
+    "restore_snapshot",
+    "verify_restore",
 ]

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hubstead.backup.faults import Faulty
+from hubstead.backup.errors import BackupFault
 from hubstead.backup.manifest import Manifest, decode, encode
 from hubstead.blobs import LocalBlobs, make_folder, sync_folder
 from hubstead.errors import InvalidInput, Unavailable
@@ -67,7 +67,7 @@ class Snapshot:
         """
         manifest = decode((self.path / "manifest.json").read_bytes())
         if manifest is None:
-            raise Faulty(
+            raise BackupFault(
                 f"the snapshot {self.id} cannot be read",
                 ["manifest.json: it is damaged, or written by a newer Hubstead"],
             )
@@ -93,7 +93,7 @@ class Snapshot:
         found = digest_of(path) if path.is_file() else "nothing"
         if found != wanted:
             what = f"{path.name}: expected sha256:{wanted}, got {found}"
-            raise Faulty(f"the snapshot {self.id} is damaged", [what])
+            raise BackupFault(f"the snapshot {self.id} is damaged", [what])
 
     def complete(self, manifest: Manifest) -> None:
         """Make it count, durably."""
@@ -114,7 +114,7 @@ class Snapshot:
         shutil.rmtree(self.path)
 
     @contextmanager
-    def opened(self) -> Iterator[sqlite3.Connection]:
+    def open(self) -> Iterator[sqlite3.Connection]:
         """Open its rows for reading; nothing is written beside them."""
         with opened_rows(self.database) as connection:
             yield connection
@@ -168,7 +168,7 @@ class BackupFolder:
         return LocalBlobs(self.root / "blobs")
 
     @contextmanager
-    def held(self, *, alone: bool) -> Iterator[None]:
+    def locked(self, *, alone: bool) -> Iterator[None]:
         """Keep others off while the block lasts: all, or only those who change something.
 
         Raises:

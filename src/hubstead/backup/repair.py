@@ -13,24 +13,24 @@ import msgspec
 from sqlalchemy import and_, bindparam, or_, select
 
 from hubstead.backup.folder import BackupFolder
-from hubstead.backup.needs import Need
-from hubstead.backup.transfers import StoreOrigin, judge, pour_file
+from hubstead.backup.required_blobs import RequiredBlob
+from hubstead.backup.transfers import StoreOrigin, pour_file, verify_blob
 from hubstead.blobs import (
     BlobKey,
     BlobKind,
     PackVerifier,
     damaged_blobs,
     mark_damaged,
-    new_place,
-    places_of,
+    new_stored_name,
     replace_bytes,
     stored_key,
+    stored_names_of,
     unmark_damaged,
 )
 from hubstead.blobs.tables import blobs
-from hubstead.commits import Stores
+from hubstead.commits import Storage
 from hubstead.commits.tables import packs
-from hubstead.db import point, scan
+from hubstead.db import indexed, scan
 from hubstead.errors import BlobCorrupt, BlobNotFound
 from hubstead.repos.tables import repos
 from hubstead.xet.tables import xorbs
@@ -38,7 +38,7 @@ from hubstead.xet.tables import xorbs
 _CHECKSUM_BYTES = 20
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class RepairResult(msgspec.Struct, frozen=True):
     """What became of one object that was damaged, or marked so."""
 
     subject: str
@@ -71,7 +71,7 @@ _BLOBS = scan(
     .order_by(blobs.c.kind, blobs.c.name),
     _Blob,
 )
-_XORB = point(
+_XORB = indexed(
     select(xorbs.c.name, xorbs.c.entries).where(xorbs.c.blob == bindparam("which_blob")), _Xorb
 )
 _PACKS = scan(
@@ -82,9 +82,9 @@ _PACKS = scan(
 )
 
 
-async def repair(
-    stores: Stores, backup: BackupFolder | None, *, deep: bool
-) -> AsyncIterator[Outcome]:
+async def repair_objects(
+    stores: Storage, backup: BackupFolder | None, *, deep: bool
+) -> AsyncIterator[RepairResult]:
     """Put back what is damaged, beside a running hub or without; yield each object concerned.
 
     A blob is looked at if it is marked damaged, or the store has not as many bytes as its row
@@ -114,56 +114,62 @@ async def repair(
             yield outcome
 
 
-async def _repair_blob(stores: Stores, backup: BackupFolder | None, row: _Blob) -> Outcome | None:
+async def _repair_blob(
+    stores: Storage, backup: BackupFolder | None, row: _Blob
+) -> RepairResult | None:
     need, origin = await _need(stores, row), StoreOrigin(stores.blobs, at_place=True)
-    fault = await judge(origin, need)
+    fault = await verify_blob(origin, need)
     if fault is None:
         if row.damaged_ms is None:
             return None
         await unmark_damaged(stores.db, need.key)
-        return Outcome(f"blob {need.key}", "its bytes are right: the mark is removed", whole=True)
+        return RepairResult(
+            f"blob {need.key}", "its bytes are right: the mark is removed", whole=True
+        )
     await mark_damaged(stores.db, need.key)
     if backup is None:
         return _lost(need, fault, "run it with --from BACKUP")
     source = backup.blobs()
-    lacking = await judge(StoreOrigin(source), need)
+    lacking = await verify_blob(StoreOrigin(source), need)
     if lacking is not None:
         return _lost(need, fault, "the backup has not its right bytes either")
     path = (await source.open(need.key)).path
-    place = await new_place(stores.db, need.key, stores.settings)
+    place = await new_stored_name(stores.db, need.key, stores.settings)
     await stores.blobs.put_file(place, path, need.verifier(), replace=True)
-    fault = await judge(origin, msgspec.structs.replace(need, place=place))
+    fault = await verify_blob(origin, msgspec.structs.replace(need, place=place))
     if fault is not None:
         return _lost(need, fault, "what was put back did not come out right: look at the disk")
     await stores.db.write(
         lambda tx: replace_bytes(tx, need.key, need.size, old=need.place, new=place)
     )
     await unmark_damaged(stores.db, need.key)
-    return Outcome(f"blob {need.key}", "it was put back from the backup and read again", whole=True)
+    return RepairResult(
+        f"blob {need.key}", "it was put back from the backup and read again", whole=True
+    )
 
 
-def _lost(need: Need, fault: str, advice: str) -> Outcome:
+def _lost(need: RequiredBlob, fault: str, advice: str) -> RepairResult:
     if need.key.kind is not BlobKind.PACK:
         advice += "; uploading the same files again mends it, too"
-    return Outcome(f"blob {need.key}", f"{fault.partition(': ')[2]}; {advice}", whole=False)
+    return RepairResult(f"blob {need.key}", f"{fault.partition(': ')[2]}; {advice}", whole=False)
 
 
-async def _need(stores: Stores, row: _Blob) -> Need:
+async def _need(stores: Storage, row: _Blob) -> RequiredBlob:
     key = BlobKey(BlobKind(row.kind), row.name)
     xorb = None
     if key.kind is BlobKind.XORB:
         xorb = await stores.db.one(_XORB, which_blob=row.name)
     if xorb is None:
-        return Need(key, stored_key(key, row.stored), row.bytes)
-    return Need(key, key, row.bytes, xorb.name, bytes(xorb.entries))
+        return RequiredBlob(key, stored_key(key, row.stored), row.bytes)
+    return RequiredBlob(key, key, row.bytes, xorb.name, bytes(xorb.entries))
 
 
 # -- packs in the folders of git ------------------------------------------------------------------
 
 
 async def _repair_pack(
-    stores: Stores, backup: BackupFolder | None, row: _PackFile
-) -> Outcome | None:
+    stores: Storage, backup: BackupFolder | None, row: _PackFile
+) -> RepairResult | None:
     folder = stores.git.packs_path(row.id)
     pack, index = folder / f"pack-{row.name}.pack", folder / f"pack-{row.name}.idx"
     if stores.packs_are_blobs and not pack.exists() and not index.exists():
@@ -175,7 +181,9 @@ async def _repair_pack(
     with TemporaryDirectory(prefix="hubstead-repair-") as place:
         source = pack if is_right else await _copy_of(stores, backup, row, Path(place))
         if source is None:
-            return Outcome(subject, "no right copy of it was found: use --from BACKUP", whole=False)
+            return RepairResult(
+                subject, "no right copy of it was found: use --from BACKUP", whole=False
+            )
 
         def install() -> None:
             index.unlink(missing_ok=True)
@@ -186,11 +194,11 @@ async def _repair_pack(
         await asyncio.to_thread(install)
     whole = _is_pack(pack, row.name) and _is_index(index, row.name)
     what = "its index was made anew of it" if is_right else "it was put back, with a new index"
-    return Outcome(subject, what if whole else "it did not come out right", whole=whole)
+    return RepairResult(subject, what if whole else "it did not come out right", whole=whole)
 
 
 async def _copy_of(
-    stores: Stores, backup: BackupFolder | None, row: _PackFile, place: Path
+    stores: Storage, backup: BackupFolder | None, row: _PackFile, place: Path
 ) -> Path | None:
     """Return a right copy of a pack: of another repository, the store or the backup."""
     for other in await stores.db.all(_PACKS):
@@ -198,8 +206,8 @@ async def _copy_of(
         if other.name == row.name and await asyncio.to_thread(_is_pack, path, row.name):
             return path
     key = BlobKey(BlobKind.PACK, row.name)
-    at = (await places_of(stores.db, key.kind, [key.name])).get(key.name, key)
-    need = Need(key, at, row.bytes)
+    at = (await stored_names_of(stores.db, key.kind, [key.name])).get(key.name, key)
+    need = RequiredBlob(key, at, row.bytes)
     sources = [StoreOrigin(stores.blobs, at_place=True)] if stores.packs_are_blobs else []
     for source in [*sources, *([StoreOrigin(backup.blobs())] if backup else [])]:
         path = place / "copy.pack"

@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from hubstead.backup.needs import Need, homes
 from hubstead.backup.progress import Progress
+from hubstead.backup.required_blobs import RequiredBlob, repos_of_pack
 from hubstead.blobs import BlobKind, BlobStore
-from hubstead.commits import Stores
+from hubstead.commits import Storage
 from hubstead.errors import BlobCorrupt, BlobNotFound
 
 #: Blobs at work on at the same time: disks and S3 like a few, and two cores hash two at once.
@@ -24,7 +24,7 @@ Take: TypeAlias = Callable[[bytes], object]
 class Origin(Protocol):
     """Where bytes come from."""
 
-    async def pour(self, need: Need, take: Take) -> None:
+    async def pour(self, need: RequiredBlob, take: Take) -> None:
         """Give all bytes of a blob to ``take``, in a thread.
 
         Raises:
@@ -41,7 +41,7 @@ class StoreOrigin:
         self._store = store
         self._at_place = at_place
 
-    async def pour(self, need: Need, take: Take) -> None:
+    async def pour(self, need: RequiredBlob, take: Take) -> None:
         """See ``Origin.pour``."""
         blob = await self._store.open(need.place if self._at_place else need.key)
         if blob.path is not None:
@@ -54,17 +54,17 @@ class StoreOrigin:
 class HubOrigin:
     """A whole hub: its packs may be files in folders of git."""
 
-    def __init__(self, stores: Stores, rows: sqlite3.Connection) -> None:
+    def __init__(self, stores: Storage, rows: sqlite3.Connection) -> None:
         self._stores = stores
         self._rows = rows
         self._blobs = StoreOrigin(stores.blobs, at_place=True)
 
-    async def pour(self, need: Need, take: Take) -> None:
+    async def pour(self, need: RequiredBlob, take: Take) -> None:
         """See ``Origin.pour``."""
         if need.key.kind is not BlobKind.PACK or self._stores.packs_are_blobs:
             await self._blobs.pour(need, take)
             return
-        for repo_id in homes(self._rows, need.key.name):
+        for repo_id in repos_of_pack(self._rows, need.key.name):
             path = self._stores.git.packs_path(repo_id) / f"pack-{need.key.name}.pack"
             if path.is_file():
                 await asyncio.to_thread(pour_file, path, take)
@@ -87,7 +87,7 @@ def pour_file(path: Path, take: Take) -> None:
             take(chunk)
 
 
-async def judge(origin: Origin, need: Need) -> str | None:
+async def verify_blob(origin: Origin, need: RequiredBlob) -> str | None:
     """Read a blob and return what is wrong with it, None if nothing is."""
     verifier = need.verifier()
     try:
@@ -100,12 +100,14 @@ async def judge(origin: Origin, need: Need) -> str | None:
     return None
 
 
-async def judge_all(origin: Origin, wanted: Iterable[Need], progress: Progress) -> list[str]:
+async def verify_blobs(
+    origin: Origin, wanted: Iterable[RequiredBlob], progress: Progress
+) -> list[str]:
     """Read blobs and return what is wrong with them."""
     faults: list[str] = []
 
-    async def one(need: Need) -> None:
-        fault = await judge(origin, need)
+    async def one(need: RequiredBlob) -> None:
+        fault = await verify_blob(origin, need)
         if fault:
             faults.append(fault)
         progress.add(need.size)
@@ -114,7 +116,9 @@ async def judge_all(origin: Origin, wanted: Iterable[Need], progress: Progress) 
     return sorted(faults)
 
 
-async def for_each(wanted: Iterable[Need], work: Callable[[Need], Awaitable[None]]) -> None:
+async def for_each(
+    wanted: Iterable[RequiredBlob], work: Callable[[RequiredBlob], Awaitable[None]]
+) -> None:
     """Do ``work`` for each, a few at a time; the first error ends it all."""
     source = iter(wanted)
 

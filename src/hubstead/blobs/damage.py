@@ -16,7 +16,7 @@ from sqlalchemy import BigInteger, bindparam, select, update
 from hubstead.blobs.interface import BlobStore
 from hubstead.blobs.keys import BlobKey, BlobKind, stored_key
 from hubstead.blobs.tables import blobs
-from hubstead.db import Database, Reader, Tx, any_of, point, scan
+from hubstead.db import Database, Reader, Tx, any_of, indexed, scan
 from hubstead.ids import now_ms
 
 #: How many blobs a store elsewhere is asked about at the same time.
@@ -39,12 +39,12 @@ _KEPT = scan(
     _Kept,
 )
 _WHICH = (blobs.c.kind == bindparam("which_kind"), blobs.c.name == bindparam("which_name"))
-_MARK = point(
+_MARK = indexed(
     update(blobs)
     .values(damaged_ms=bindparam("now_ms", type_=BigInteger))
     .where(*_WHICH, blobs.c.damaged_ms.is_(None))
 )
-_UNMARK = point(
+_UNMARK = indexed(
     update(blobs).values(damaged_ms=None).where(*_WHICH, blobs.c.damaged_ms.is_not(None))
 )
 

@@ -10,8 +10,8 @@ from sqlalchemy import BigInteger, and_, bindparam, delete, not_, or_, select, u
 
 from hubstead.blobs.interface import BlobStore
 from hubstead.blobs.keys import BlobKey, BlobKind, StoredKey, stored_key
-from hubstead.blobs.tables import CONDEMNED, blobs, deletion_pauses, repo_blobs
-from hubstead.db import Database, Reader, Tx, adding, point, scan
+from hubstead.blobs.tables import DELETING, blobs, deletion_pauses, repo_blobs
+from hubstead.db import Database, Reader, Tx, indexed, insert_into, scan
 from hubstead.ids import now_ms
 
 #: How many blobs are deleted at a time, and how many seconds that may take: whoever does a job
@@ -22,12 +22,12 @@ PATIENCE_S = 20.0
 #: other on PostgreSQL as well.
 _GATE = ""
 
-_SET = point(
-    adding(deletion_pauses, "id", "until_ms").on_conflict_do_update(
+_SET = indexed(
+    insert_into(deletion_pauses, "id", "until_ms").on_conflict_do_update(
         index_elements=["id"], set_={"until_ms": bindparam("until_ms", type_=BigInteger)}
     )
 )
-_RESUME = point(
+_RESUME = indexed(
     delete(deletion_pauses).where(
         or_(
             deletion_pauses.c.id == bindparam("which_id"),
@@ -35,7 +35,7 @@ _RESUME = point(
         )
     )
 )
-_PAUSED = point(
+_PAUSED = indexed(
     select(deletion_pauses.c.id).where(deletion_pauses.c.until_ms > bindparam("now_ms")).limit(1),
     str,
 )
@@ -60,16 +60,16 @@ _DOOMED = (
 )
 _CONDEMN = scan(_DOOMED, _Blob)
 _CONDEMN_KIND = scan(_DOOMED.where(blobs.c.kind == bindparam("which_kind")), _Blob)
-_MARK = point(
+_MARK = indexed(
     update(blobs)
-    .values(doomed_ms=CONDEMNED)
+    .values(doomed_ms=DELETING)
     .where(blobs.c.kind == bindparam("which_kind"), blobs.c.name == bindparam("which_name"))
 )
-_FORGET = point(
+_FORGET = indexed(
     delete(blobs).where(
         blobs.c.kind == bindparam("which_kind"),
         blobs.c.name == bindparam("which_name"),
-        blobs.c.doomed_ms == CONDEMNED,
+        blobs.c.doomed_ms == DELETING,
     )
 )
 
@@ -98,18 +98,18 @@ async def resume_deletion(db: Database, pause_id: str) -> None:
     await db.write(resume)
 
 
-async def is_paused(db: Reader) -> bool:
-    """Tell whether bytes must stay. Only `may_delete` can act on it without a race."""
+async def deletion_is_paused(db: Reader) -> bool:
+    """Tell whether bytes must stay. Only `may_delete_blobs` can act on it without a race."""
     return await db.one(_PAUSED, now_ms=now_ms()) is not None
 
 
-async def may_delete(tx: Tx) -> bool:
+async def may_delete_blobs(tx: Tx) -> bool:
     """Tell whether this transaction may condemn something; no pause begins before it ends."""
     await tx.run(_SET, id=_GATE, until_ms=0)
-    return not await is_paused(tx)
+    return not await deletion_is_paused(tx)
 
 
-async def delete_doomed(
+async def delete_unreferenced(
     db: Database, store: BlobStore, *, grace_ms: int, kind: BlobKind | None = None
 ) -> int:
     """Delete blobs (of one kind) doomed for ``grace_ms``, unless paused; return how many.
@@ -121,7 +121,7 @@ async def delete_doomed(
     before = now_ms() - grace_ms
 
     async def condemn(tx: Tx) -> list[_Doomed]:
-        if not await may_delete(tx):
+        if not await may_delete_blobs(tx):
             return []
         if kind is None:
             rows = await tx.all(_CONDEMN, before_ms=before)
@@ -150,7 +150,7 @@ async def _delete(
         gone.append({"which_kind": key.kind.value, "which_name": key.name})
 
     async def forget(tx: Tx) -> None:
-        await tx.many(_FORGET, gone)
+        await tx.run_many(_FORGET, gone)
 
     if gone:
         await db.write(forget)

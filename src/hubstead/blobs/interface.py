@@ -24,7 +24,7 @@ class PartInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredBlob:
     """A blob found by listing."""
 
     key: StoredKey
@@ -33,7 +33,7 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class DirectUpload:
+class DirectUploadTarget:
     """How a client sends one object straight to the store.
 
     It asks ``url`` with ``method`` and exactly ``headers``, plus a ``Content-Length`` that is
@@ -122,7 +122,7 @@ class BlobStore(Protocol):
     """Blobs by kind and stored name. Only deleting and sweeping ever take bytes away.
 
     A store knows stored names only: which blob lies under which, the blob's row says
-    (`place_of`).
+    (`stored_name_of`).
 
     Besides the errors named below, every method may raise `Unavailable` (the store does not
     answer, or not sensibly; try again later) and every one that writes `StorageFull`.
@@ -190,7 +190,7 @@ class BlobStore(Protocol):
 
     async def direct_upload(
         self, size: int, *, crc64nvme: int | None = None, expires_s: int
-    ) -> DirectUpload | None:
+    ) -> DirectUploadTarget | None:
         """Let a client send an object past us, or return None where that cannot be.
 
         The object is nobody's until `adopt`. Whoever knows the id can have it adopted, so who
@@ -221,7 +221,7 @@ class BlobStore(Protocol):
         """
         ...
 
-    def keys(self, kind: BlobKind) -> AsyncIterator[Stored]:
+    def keys(self, kind: BlobKind) -> AsyncIterator[StoredBlob]:
         """Yield what is stored of a kind, in no particular order."""
         ...
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from hubstead.blobs.deletion import delete_doomed
-from hubstead.blobs.folding import delete_folded
+from hubstead.blobs.deletion import delete_unreferenced
 from hubstead.blobs.interface import BlobStore
 from hubstead.blobs.keys import BlobKind
-from hubstead.blobs.links import end_holds
-from hubstead.blobs.strays import doom_unregistered
-from hubstead.blobs.uploads import drop_expired
+from hubstead.blobs.links import expire_holds
+from hubstead.blobs.orphans import mark_orphans
+from hubstead.blobs.uploads import expire_uploads
+from hubstead.blobs.xet_backed import delete_plain_copies
 from hubstead.db import Database
 from hubstead.settings import Settings
 
@@ -31,21 +31,21 @@ def handlers(
     """Return who does the jobs of this room; each goes on until nothing is left to do."""
 
     async def let_go(_job: object) -> None:
-        while await end_holds(db):
+        while await expire_holds(db):
             pass
-        while await drop_expired(db, store):
+        while await expire_uploads(db, store):
             pass
 
     async def delete(_job: object) -> None:
         # One after the other: what the one deletes late, an upload after the other might need.
         grace_ms = int(settings.blob_grace_seconds * 1000)
-        while await delete_folded(db, store, grace_ms=grace_ms):
+        while await delete_plain_copies(db, store, grace_ms=grace_ms):
             pass
-        while await delete_doomed(db, store, grace_ms=grace_ms):
+        while await delete_unreferenced(db, store, grace_ms=grace_ms):
             pass
         # Nodes that fetch a pack meanwhile read its repository's rows again, so minutes are enough.
         grace_ms = int(settings.pack_grace_seconds * 1000)
-        while await delete_doomed(db, store, grace_ms=grace_ms, kind=BlobKind.PACK):
+        while await delete_unreferenced(db, store, grace_ms=grace_ms, kind=BlobKind.PACK):
             pass
 
     async def sweep(_job: object) -> None:
@@ -55,6 +55,6 @@ def handlers(
 
     async def strays(_job: object) -> None:
         for kind in BlobKind:
-            await doom_unregistered(db, store, kind, older_than_s=_DAY_S)
+            await mark_orphans(db, store, kind, older_than_s=_DAY_S)
 
     return {LET_GO: let_go, DELETE: delete, SWEEP: sweep, STRAYS: strays}

@@ -39,9 +39,9 @@ from sqlalchemy import (
 from hubstead.blobs.damage import damaged_blobs
 from hubstead.blobs.interface import BlobStore
 from hubstead.blobs.keys import BlobKey, BlobKind, StoredKey, stored_key
-from hubstead.blobs.stored_names import doom_stored, replace_bytes, take_back
-from hubstead.blobs.tables import CONDEMNED, blobs, holds, repo_blobs, uploads
-from hubstead.db import Database, Reader, Tx, adding, any_of, insert, point, scan
+from hubstead.blobs.stored_names import mark_stored_unreferenced, reclaim_stored, replace_bytes
+from hubstead.blobs.tables import DELETING, blobs, holds, repo_blobs, uploads
+from hubstead.db import Database, Reader, Tx, any_of, indexed, insert, insert_into, scan
 from hubstead.errors import BlobMissing, HubError, Unavailable
 from hubstead.ids import now_ms
 
@@ -55,10 +55,10 @@ class _Added(NamedTuple):
     stored: str | None
 
 
-#: Bytes came. If they are not needed and lie under the blob's own name, where `delete_folded`
+#: Bytes came. If they are not needed and lie under the blob's own name, where `delete_plain_copies`
 #: looks, that is since now: else nothing would remove them.
-_ADD = point(
-    adding(blobs, "kind", "name", "bytes", "created_ms", "stored")
+_ADD = indexed(
+    insert_into(blobs, "kind", "name", "bytes", "created_ms", "stored")
     .on_conflict_do_update(
         index_elements=["kind", "name"],
         set_={
@@ -72,27 +72,27 @@ _ADD = point(
                 else_=blobs.c.folded_ms,
             ),
         },
-        where=or_(blobs.c.doomed_ms.is_(None), blobs.c.doomed_ms != CONDEMNED),
+        where=or_(blobs.c.doomed_ms.is_(None), blobs.c.doomed_ms != DELETING),
     )
     .returning(blobs.c.bytes, blobs.c.folded_ms, blobs.c.stored),
     _Added,
 )
-_WHOLE = point(
+_WHOLE = indexed(
     update(blobs)
     .values(folded_ms=None, damaged_ms=None, bytes=bindparam("size"))
     .where(blobs.c.kind == bindparam("which_kind"), blobs.c.name == bindparam("which_name"))
 )
-_KEEP = point(
+_KEEP = indexed(
     update(blobs)
     .values(doomed_ms=None)
     .where(
         blobs.c.kind == bindparam("which_kind"),
         blobs.c.name == bindparam("which_name"),
-        or_(blobs.c.doomed_ms.is_(None), blobs.c.doomed_ms != CONDEMNED),
+        or_(blobs.c.doomed_ms.is_(None), blobs.c.doomed_ms != DELETING),
     )
 )
-_LINK = point(
-    adding(
+_LINK = indexed(
+    insert_into(
         repo_blobs,
         "repo_pk",
         "kind",
@@ -113,14 +113,14 @@ _LINK = point(
         where=literal_column("excluded.committed") == 1,
     )
 )
-_HOLD = point(
-    adding(holds, "repo_pk", "kind", "name", "until_ms").on_conflict_do_update(
+_HOLD = indexed(
+    insert_into(holds, "repo_pk", "kind", "name", "until_ms").on_conflict_do_update(
         index_elements=["repo_pk", "kind", "name"],
         set_={"until_ms": bindparam("until_ms")},
         where=holds.c.until_ms < bindparam("until_ms"),
     )
 )
-_LET_GO = point(
+_LET_GO = indexed(
     delete(holds).where(
         holds.c.repo_pk == bindparam("repo_pk"),
         holds.c.kind == bindparam("kind"),
@@ -128,7 +128,7 @@ _LET_GO = point(
     )
 )
 # Only if it is still over: an upload may have taken it up again since it was looked for.
-_END = point(
+_END = indexed(
     delete(holds).where(
         holds.c.repo_pk == bindparam("repo_pk"),
         holds.c.kind == bindparam("kind"),
@@ -136,7 +136,7 @@ _END = point(
         holds.c.until_ms < bindparam("now_ms"),
     )
 )
-_END_UPLOAD = point(delete(uploads).where(uploads.c.id == bindparam("which_upload")))
+_END_UPLOAD = indexed(delete(uploads).where(uploads.c.id == bindparam("which_upload")))
 _LINK_COLUMNS = (repo_blobs.c.name, repo_blobs.c.bytes, repo_blobs.c.committed, repo_blobs.c.path)
 
 
@@ -157,7 +157,7 @@ _HELD_MANY = scan(
     ),
     LinkedBlob,
 )
-_HELD = point(
+_HELD = indexed(
     select(*_LINK_COLUMNS).where(
         repo_blobs.c.repo_pk == bindparam("repo_pk"),
         repo_blobs.c.kind == bindparam("kind"),
@@ -174,22 +174,22 @@ class LinkingRepo(NamedTuple):
     bytes: int
 
 
-_HOLDERS = point(
+_HOLDERS = indexed(
     select(repo_blobs.c.repo_pk, repo_blobs.c.bytes)
     .where(repo_blobs.c.kind == bindparam("kind"), repo_blobs.c.name == bindparam("name"))
     .order_by(repo_blobs.c.repo_pk)
     .limit(100),
     LinkingRepo,
 )
-_UNLINK = point(
+_UNLINK = indexed(
     delete(repo_blobs).where(
         repo_blobs.c.repo_pk == bindparam("repo_pk"),
         repo_blobs.c.kind == bindparam("kind"),
         repo_blobs.c.name == bindparam("name"),
     )
 )
-_UNLINK_ALL = point(delete(repo_blobs).where(repo_blobs.c.repo_pk == bindparam("repo_pk")))
-_LET_ALL_GO = point(delete(holds).where(holds.c.repo_pk == bindparam("repo_pk")))
+_UNLINK_ALL = indexed(delete(repo_blobs).where(repo_blobs.c.repo_pk == bindparam("repo_pk")))
+_LET_ALL_GO = indexed(delete(holds).where(holds.c.repo_pk == bindparam("repo_pk")))
 
 
 class _Blob(NamedTuple):
@@ -242,7 +242,7 @@ _linked = (
     .where(repo_blobs.c.kind == blobs.c.kind, repo_blobs.c.name == blobs.c.name)
     .exists()
 )
-_DOOM = point(
+_DOOM = indexed(
     update(blobs)
     .values(doomed_ms=bindparam("now_ms"))
     .where(
@@ -266,7 +266,7 @@ _FORGOTTEN = scan(
     .limit(BATCH),
     _Hold,
 )
-_UNLINK_UNCOMMITTED = point(
+_UNLINK_UNCOMMITTED = indexed(
     delete(repo_blobs).where(
         repo_blobs.c.repo_pk == bindparam("repo_pk"),
         repo_blobs.c.kind == bindparam("kind"),
@@ -275,7 +275,7 @@ _UNLINK_UNCOMMITTED = point(
     )
 )
 _COPIED = ("kind", "name", "bytes", "path", "ref", "pusher_pk", "committed", "created_ms")
-_COPY_LINKS = point(
+_COPY_LINKS = indexed(
     insert(repo_blobs)
     .from_select(
         ["repo_pk", *_COPIED],
@@ -300,12 +300,12 @@ class Link(msgspec.Struct, frozen=True):
     ref: str | None = None
 
 
-async def held(db: Reader, repo_pk: int, key: BlobKey) -> LinkedBlob | None:
+async def linked(db: Reader, repo_pk: int, key: BlobKey) -> LinkedBlob | None:
     """Return the repository's link to a blob, or None."""
     return await db.one(_HELD, repo_pk=repo_pk, kind=key.kind.value, name=key.name)
 
 
-async def held_many(
+async def linked_many(
     db: Reader, repo_pk: int, kind: BlobKind, names: Sequence[str]
 ) -> dict[str, LinkedBlob]:
     """Return those of the blobs that the repository links, by name."""
@@ -315,7 +315,7 @@ async def held_many(
     return {row.name: row for row in rows}
 
 
-async def hold_many(
+async def hold_blobs(
     tx: Tx, repo_pk: int, kind: BlobKind, names: Sequence[str], hold_ms: int
 ) -> dict[str, LinkedBlob]:
     """Keep what a repository links for ``hold_ms`` from now: commits are about to name it.
@@ -323,23 +323,23 @@ async def hold_many(
     That holds for what commits of the past name as well: maybe none that a ref leads to.
 
     Returns:
-        What ``held_many`` does: no row of what the repository does not link, or no longer.
+        What ``linked_many`` does: no row of what the repository does not link, or no longer.
     """
     which = [{"repo_pk": repo_pk, "kind": kind.value, "name": name} for name in names]
     until_ms = now_ms() + hold_ms
     # First the holds, then the look: who lets go meanwhile sees the one or loses the other.
-    await tx.many(_HOLD, [{**each, "until_ms": until_ms} for each in which])
-    rows = await held_many(tx, repo_pk, kind, names)
-    await tx.many(_LET_GO, [each for each in which if each["name"] not in rows])
+    await tx.run_many(_HOLD, [{**each, "until_ms": until_ms} for each in which])
+    rows = await linked_many(tx, repo_pk, kind, names)
+    await tx.run_many(_LET_GO, [each for each in which if each["name"] not in rows])
     return rows
 
 
-async def holders(db: Reader, key: BlobKey) -> list[LinkingRepo]:
+async def linking_repos(db: Reader, key: BlobKey) -> list[LinkingRepo]:
     """Return up to 100 repositories that link a blob."""
     return await db.all(_HOLDERS, kind=key.kind.value, name=key.name)
 
 
-async def accept_upload(
+async def register_upload(
     db: Database,
     store: BlobStore,
     repo_pk: int,
@@ -366,7 +366,7 @@ async def accept_upload(
         size: Its bytes.
         pusher_pk: Who uploaded it.
         hold_ms: How long it is kept for the commit that names it.
-        place: Where they were stored (`new_place`); under the blob's own name if None.
+        place: Where they were stored (`new_stored_name`); under the blob's own name if None.
         upload_id: The upload in parts that this completes, which nobody takes up again.
         replaced: The bytes took the place of damaged ones, or of xorbs that are: the blob is
             whole again, and plain.
@@ -420,12 +420,12 @@ async def _check_stored(
     """Take an upload back whose bytes are gone.
 
     The writer may have met older bytes under the blob's own name, kept those, and lost them to
-    `delete_doomed` before our row protected them.
+    `delete_unreferenced` before our row protected them.
     """
     if await store.size(place) is None:
 
         async def undo(tx: Tx) -> None:
-            await unlink(tx, repo_pk, [key])
+            await unlink_blobs(tx, repo_pk, [key])
 
         await db.write(undo)
         raise Unavailable(reason="the object was just being removed, upload it again")
@@ -433,7 +433,7 @@ async def _check_stored(
         raise Unavailable(reason="what is stored of the object is damaged, upload it again")
 
 
-async def link(tx: Tx, repo_pk: int, links: Iterable[Link], *, pusher_pk: int | None) -> None:
+async def link_blobs(tx: Tx, repo_pk: int, links: Iterable[Link], *, pusher_pk: int | None) -> None:
     """Note that commits of a repository name these blobs; the caller has checked the right to.
 
     Raises:
@@ -446,7 +446,7 @@ async def link(tx: Tx, repo_pk: int, links: Iterable[Link], *, pusher_pk: int | 
         await tx.run(_LET_GO, repo_pk=repo_pk, kind=each.key.kind.value, name=each.key.name)
 
 
-async def give(
+async def link_temporarily(
     tx: Tx, repo_pk: int, key: BlobKey, size: int, *, pusher_pk: int | None, hold_ms: int
 ) -> bool:
     """Let a repository have a blob of another one, until a commit names it or ``hold_ms`` is over.
@@ -465,12 +465,12 @@ async def give(
     return True
 
 
-async def link_from(tx: Tx, source_pk: int, repo_pk: int) -> None:
+async def copy_links(tx: Tx, source_pk: int, repo_pk: int) -> None:
     """Link to one repository every LFS object that commits of another one name."""
     await tx.run(_COPY_LINKS, source_pk=source_pk, target_pk=repo_pk)
 
 
-async def link_new(
+async def link_new_blob(
     tx: Tx, repo_pk: int, key: BlobKey, size: int, *, place: StoredKey | None = None
 ) -> None:
     """Note that a blob with a name of its own, such as a pack, was stored for a repository.
@@ -480,11 +480,11 @@ async def link_new(
     came = place or key
     found = await _register(tx, key, size, came)
     if found.place != came:
-        await doom_stored(tx, [(came, size)])
+        await mark_stored_unreferenced(tx, [(came, size)])
     await _link(tx, repo_pk, Link(key, size), None, committed=1)
 
 
-async def register(tx: Tx, key: BlobKey, size: int) -> int | None:
+async def register_blob(tx: Tx, key: BlobKey, size: int) -> int | None:
     """Note that the bytes of a blob are in the store, or revive it.
 
     Alone, without a link, only for kinds that another room keeps alive by rows of its own, and
@@ -508,7 +508,7 @@ class _Registered(msgspec.Struct, frozen=True):
 
 
 async def _register(tx: Tx, key: BlobKey, size: int, came: StoredKey) -> _Registered:
-    await take_back(tx, key, came)
+    await reclaim_stored(tx, key, came)
     row = await tx.one(
         _ADD,
         kind=key.kind.value,
@@ -522,10 +522,10 @@ async def _register(tx: Tx, key: BlobKey, size: int, came: StoredKey) -> _Regist
     return _Registered(stored_key(key, row.stored), row.folded_ms)
 
 
-async def doom(tx: Tx, keys: Iterable[BlobKey]) -> None:
+async def mark_unreferenced(tx: Tx, keys: Iterable[BlobKey]) -> None:
     """Give up blobs that no repository links; they are deleted after the grace period."""
     now = now_ms()
-    await tx.many(
+    await tx.run_many(
         _DOOM,
         [{"which_kind": key.kind.value, "which_name": key.name, "now_ms": now} for key in keys],
     )
@@ -546,26 +546,26 @@ async def _link(tx: Tx, repo_pk: int, each: Link, pusher_pk: int | None, committ
     )
 
 
-async def unlink(tx: Tx, repo_pk: int, keys: Iterable[BlobKey]) -> None:
+async def unlink_blobs(tx: Tx, repo_pk: int, keys: Iterable[BlobKey]) -> None:
     """Let a repository go of blobs; those that nobody else links are doomed."""
     for key in keys:
         await tx.run(_UNLINK, repo_pk=repo_pk, kind=key.kind.value, name=key.name)
         await tx.run(_LET_GO, repo_pk=repo_pk, kind=key.kind.value, name=key.name)
-        await doom(tx, [key])
+        await mark_unreferenced(tx, [key])
 
 
-async def unlink_all(tx: Tx, repo_pk: int) -> None:
+async def unlink_repo(tx: Tx, repo_pk: int) -> None:
     """Let a repository that is being deleted go of everything."""
     rows = await tx.all(_OF_REPO, repo_pk=repo_pk)
     await tx.run(_LET_ALL_GO, repo_pk=repo_pk)
     await tx.run(_UNLINK_ALL, repo_pk=repo_pk)
     now = now_ms()
-    await tx.many(
+    await tx.run_many(
         _DOOM, [{"which_kind": row.kind, "which_name": row.name, "now_ms": now} for row in rows]
     )
 
 
-async def list_lfs(
+async def list_lfs_links(
     db: Reader, repo_pk: int, *, before: tuple[int, str] | None = None, limit: int = 1000
 ) -> list[LfsFile]:
     """Return the LFS files that a repository's commits name, newest first.
@@ -578,7 +578,7 @@ async def list_lfs(
     )
 
 
-async def end_holds(db: Database) -> int:
+async def expire_holds(db: Database) -> int:
     """Doom what was uploaded and never committed in time; return how many holds ended."""
 
     async def end(tx: Tx) -> int:

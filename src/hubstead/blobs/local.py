@@ -25,18 +25,18 @@ from hubstead.blobs.durable import (
     storage_errors,
     write_all,
 )
-from hubstead.blobs.interface import DirectUpload, PartInfo, Stored
+from hubstead.blobs.interface import DirectUploadTarget, PartInfo, StoredBlob
 from hubstead.blobs.keys import BlobKey, BlobKind, StoredKey
 from hubstead.blobs.layout import INCOMING, UPLOADS, blob_key, blob_path, upload_path
 from hubstead.blobs.local_uploads import LocalPartWriter, LocalUpload
+from hubstead.blobs.store_base import CHUNK_BYTES, ByteCount, PutThroughWriter, check_range
 from hubstead.blobs.verifiers import Verifier
-from hubstead.blobs.writing import CHUNK_BYTES, Count, PutsByWriting, check_range
 from hubstead.errors import BlobNotFound, StorageFull
 
 _RESERVE_CHECK_BYTES = 64 << 20
 
 
-class LocalBlobs(PutsByWriting):
+class LocalBlobs(PutThroughWriter):
     """A `BlobStore` in the folder ``root``, which is made if missing.
 
     Writes are refused while the disk has less than ``min_free_bytes`` of free space, so that
@@ -132,7 +132,7 @@ class LocalBlobs(PutsByWriting):
 
     async def direct_upload(
         self, size: int, *, crc64nvme: int | None = None, expires_s: int
-    ) -> DirectUpload | None:
+    ) -> DirectUploadTarget | None:
         """Return None: files cannot be reached from outside."""
         return None
 
@@ -140,15 +140,15 @@ class LocalBlobs(PutsByWriting):
         """See `BlobStore.adopt`; nothing was ever sent."""
         raise BlobNotFound(name=upload_id)
 
-    async def keys(self, kind: BlobKind) -> AsyncIterator[Stored]:
+    async def keys(self, kind: BlobKind) -> AsyncIterator[StoredBlob]:
         """See `BlobStore.keys`."""
         for folder in await asyncio.to_thread(_folders_in, self.root / kind):
             for stored in await asyncio.to_thread(self._stored_below, kind, folder):
                 yield stored
 
-    def _stored_below(self, kind: BlobKind, folder: Path) -> list[Stored]:
+    def _stored_below(self, kind: BlobKind, folder: Path) -> list[StoredBlob]:
         return [
-            Stored(key, found.st_size, found.st_mtime_ns // 1_000_000)
+            StoredBlob(key, found.st_size, found.st_mtime_ns // 1_000_000)
             for inner in _folders_in(folder)
             for path, found in _files_in(inner)
             if (key := blob_key(kind, path.relative_to(self.root).as_posix()))
@@ -246,7 +246,7 @@ class LocalWriter:
         self._target = target
         self._replace = replace
         self._verify = verify
-        self._count = Count(size)
+        self._count = ByteCount(size)
         self._checked_at = 0
         self._path = store.incoming()
         with storage_errors():

@@ -21,14 +21,14 @@ from hubstead.blobs.durable import storage_errors, sync_folder, write_all
 from hubstead.blobs.interface import PartInfo
 from hubstead.blobs.keys import BlobKey, StoredKey, check_part_number
 from hubstead.blobs.layout import DONE, WHOLE, PartMarker, done_name, done_place
-from hubstead.blobs.verifiers import Verifier
-from hubstead.blobs.writing import (
+from hubstead.blobs.store_base import (
     CHUNK_BYTES,
-    Count,
+    ByteCount,
     already_complete,
     already_other,
     check_parts,
 )
+from hubstead.blobs.verifiers import Verifier
 from hubstead.errors import BlobCorrupt, ConcurrentChange, InvalidInput
 
 _LOCK_WAIT_S = 20.0
@@ -160,7 +160,7 @@ class LocalPartWriter:
         self._upload = upload
         self._number = check_part_number(number)
         self._offset = offset
-        self._count = Count(size)
+        self._count = ByteCount(size)
         self._hash = hashlib.sha256()
         with storage_errors():
             upload.folder.mkdir(mode=0o700, exist_ok=True)

@@ -9,18 +9,18 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hubstead.blobs.interface import DirectUpload, PartInfo, Stored
+from hubstead.blobs.interface import DirectUploadTarget, PartInfo, StoredBlob
 from hubstead.blobs.keys import BlobKey, BlobKind, StoredKey, check_part_number, check_upload
-from hubstead.blobs.verifiers import Verifier
-from hubstead.blobs.writing import (
+from hubstead.blobs.store_base import (
     CHUNK_BYTES,
-    Count,
-    PutsByWriting,
+    ByteCount,
+    PutThroughWriter,
     already_complete,
     already_other,
     check_parts,
     check_range,
 )
+from hubstead.blobs.verifiers import Verifier
 from hubstead.errors import BlobCorrupt, BlobNotFound
 
 
@@ -34,7 +34,7 @@ class _Upload:
         return {number: _info(data) for number, data in self.parts.items()}
 
 
-class MemoryBlobs(PutsByWriting):
+class MemoryBlobs(PutThroughWriter):
     """A `BlobStore` in two dictionaries. Single steps on them are atomic, so no lock is needed."""
 
     gives_paths = False
@@ -83,7 +83,7 @@ class MemoryBlobs(PutsByWriting):
 
     async def direct_upload(
         self, size: int, *, crc64nvme: int | None = None, expires_s: int
-    ) -> DirectUpload | None:
+    ) -> DirectUploadTarget | None:
         """Return None: memory cannot be reached from outside."""
         return None
 
@@ -91,11 +91,11 @@ class MemoryBlobs(PutsByWriting):
         """See `BlobStore.adopt`; nothing was ever sent."""
         raise BlobNotFound(name=upload_id)
 
-    async def keys(self, kind: BlobKind) -> AsyncIterator[Stored]:
+    async def keys(self, kind: BlobKind) -> AsyncIterator[StoredBlob]:
         """See `BlobStore.keys`."""
         for key, (data, modified_ms) in list(self._blobs.items()):
             if key.kind is kind:
-                yield Stored(key, len(data), modified_ms)
+                yield StoredBlob(key, len(data), modified_ms)
 
     def part_writer(self, upload: str, number: int, *, offset: int, size: int) -> MemoryPartWriter:
         """See `BlobStore.part_writer`; the offset follows from the order of the parts."""
@@ -166,7 +166,7 @@ class MemoryWriter:
     def __init__(self, reveal: Callable[[bytes], int], verify: Verifier, size: int | None) -> None:
         self._reveal = reveal
         self._verify = verify
-        self._count = Count(size)
+        self._count = ByteCount(size)
         self._data = bytearray()
 
     def write(self, chunk: bytes | memoryview) -> None:
@@ -192,7 +192,7 @@ class MemoryPartWriter:
     def __init__(self, upload: _Upload, number: int, size: int) -> None:
         self._upload = upload
         self._number = number
-        self._count = Count(size)
+        self._count = ByteCount(size)
         self._data = bytearray()
 
     def write(self, chunk: bytes | memoryview) -> None:

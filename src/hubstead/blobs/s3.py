@@ -21,7 +21,7 @@ from urllib.parse import quote
 
 import obstore
 
-from hubstead.blobs.interface import DirectUpload, PartInfo, Stored
+from hubstead.blobs.interface import DirectUploadTarget, PartInfo, StoredBlob
 from hubstead.blobs.keys import BlobKey, BlobKind, StoredKey, check_upload
 from hubstead.blobs.layout import (
     DONE,
@@ -39,15 +39,15 @@ from hubstead.blobs.s3_client import S3Client, s3_errors
 from hubstead.blobs.s3_direct import DirectUploads
 from hubstead.blobs.s3_options import S3Options
 from hubstead.blobs.s3_upload import ObjectUpload
-from hubstead.blobs.verifiers import Verifier
-from hubstead.blobs.writing import (
+from hubstead.blobs.store_base import (
     CHUNK_BYTES,
-    Count,
-    PutsByWriting,
+    ByteCount,
+    PutThroughWriter,
     already_other,
     check_parts,
     check_range,
 )
+from hubstead.blobs.verifiers import Verifier
 from hubstead.errors import BlobCorrupt, BlobNotFound, InvalidInput, Unavailable
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ _PREFIX = re.compile(
 _STREAM_BYTES = 256 << 10
 
 
-class S3Blobs(PutsByWriting):
+class S3Blobs(PutThroughWriter):
     """A `BlobStore` below ``prefix`` in ``bucket``, which must exist.
 
     Raises:
@@ -144,7 +144,7 @@ class S3Blobs(PutsByWriting):
 
     async def direct_upload(
         self, size: int, *, crc64nvme: int | None = None, expires_s: int
-    ) -> DirectUpload | None:
+    ) -> DirectUploadTarget | None:
         """See `BlobStore.direct_upload`."""
         return await asyncio.to_thread(self._direct.begin, size, crc64nvme, expires_s)
 
@@ -153,12 +153,12 @@ class S3Blobs(PutsByWriting):
         target = self._prefix + blob_path(key)
         return await asyncio.to_thread(self._direct.adopt, check_upload(upload_id), target, verify)
 
-    async def keys(self, kind: BlobKind) -> AsyncIterator[Stored]:
+    async def keys(self, kind: BlobKind) -> AsyncIterator[StoredBlob]:
         """See `BlobStore.keys`."""
         async for path, found in self._list(kind):
             if key := blob_key(kind, path):
                 modified_ms = int(found["last_modified"].timestamp() * 1000)
-                yield Stored(key, found["size"], modified_ms)
+                yield StoredBlob(key, found["size"], modified_ms)
 
     async def _list(self, folder: str) -> AsyncIterator[tuple[str, ObjectMeta]]:
         """Yield what lies below ``folder``, each with its path below our prefix."""
@@ -329,7 +329,7 @@ class S3Writer:
     def __init__(self, upload: ObjectUpload, verify: Verifier, size: int | None) -> None:
         self._upload = upload
         self._verify = verify
-        self._count = Count(size)
+        self._count = ByteCount(size)
 
     def write(self, chunk: bytes | memoryview) -> None:
         """See `BlobWriter.write`."""
@@ -357,7 +357,7 @@ class S3PartWriter:
 
     def __init__(self, upload: ObjectUpload, size: int) -> None:
         self._upload = upload
-        self._count = Count(size)
+        self._count = ByteCount(size)
 
     def write(self, chunk: bytes | memoryview) -> None:
         """See `PartWriter.write`."""

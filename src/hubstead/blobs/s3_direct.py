@@ -19,10 +19,10 @@ from typing import Any
 import obstore
 from botocore.exceptions import ClientError
 
-from hubstead.blobs.interface import DirectUpload
+from hubstead.blobs.interface import DirectUploadTarget
 from hubstead.blobs.s3_client import S3Client, answer_code, s3_errors
+from hubstead.blobs.store_base import CHUNK_BYTES
 from hubstead.blobs.verifiers import Verifier
-from hubstead.blobs.writing import CHUNK_BYTES
 from hubstead.errors import BlobNotFound, HubError
 
 _TRIAL = b"123456789"
@@ -40,7 +40,7 @@ class DirectUploads:
         self._works: bool | None = None
         self._takes_crc = False
 
-    def begin(self, size: int, crc64nvme: int | None, expires_s: int) -> DirectUpload | None:
+    def begin(self, size: int, crc64nvme: int | None, expires_s: int) -> DirectUploadTarget | None:
         """See `BlobStore.direct_upload`."""
         if self._works is None:
             self._works = self._try_out()
@@ -55,7 +55,7 @@ class DirectUploads:
             url = self._client.signer.generate_presigned_url(
                 "put_object", Params=wanted, ExpiresIn=expires_s
             )
-        return DirectUpload(upload_id, "PUT", str(url), headers)
+        return DirectUploadTarget(upload_id, "PUT", str(url), headers)
 
     def adopt(self, upload_id: str, target: str, verify: Verifier) -> int:
         """See `BlobStore.adopt`; ``target`` is the key that the object gets."""

@@ -15,8 +15,8 @@ from sqlalchemy import bindparam, delete, func, select, update
 
 from hubstead.blobs.interface import Blob, BlobStore
 from hubstead.blobs.keys import BlobKey, BlobKind, StoredKey, new_stored_key, stored_key
-from hubstead.blobs.tables import CONDEMNED, blobs, storage_changes
-from hubstead.db import Reader, Tx, adding, any_of, database_now_ms, point, scan
+from hubstead.blobs.tables import DELETING, blobs, storage_changes
+from hubstead.db import Reader, Tx, any_of, database_now_ms, indexed, insert_into, scan
 from hubstead.errors import BlobNotFound, Unavailable
 from hubstead.ids import now_ms
 from hubstead.settings import Settings
@@ -24,7 +24,7 @@ from hubstead.settings import Settings
 #: The row of `storage_change` about names made by chance.
 STORED_NAMES = "stored_names"
 
-_SINCE = point(
+_SINCE = indexed(
     select(storage_changes.c.since_ms).where(storage_changes.c.name == STORED_NAMES), int
 )
 
@@ -40,18 +40,18 @@ _PLACES = scan(
     ),
     _Place,
 )
-_MOVE = point(
+_MOVE = indexed(
     update(blobs)
     .values(stored=bindparam("new"), bytes=bindparam("new_bytes"))
     .where(
         blobs.c.kind == bindparam("which_kind"),
         blobs.c.name == bindparam("which_name"),
         func.coalesce(blobs.c.stored, blobs.c.name) == bindparam("old"),
-        blobs.c.doomed_ms.is_distinct_from(CONDEMNED),
+        blobs.c.doomed_ms.is_distinct_from(DELETING),
     )
 )
-_ADD_DOOMED = point(
-    adding(
+_ADD_DOOMED = indexed(
+    insert_into(
         blobs, "kind", "name", "bytes", "created_ms", "doomed_ms", "stored", "folded_ms"
     ).on_conflict_do_nothing()
 )
@@ -62,7 +62,7 @@ class _Stray(NamedTuple):
     doomed_ms: int | None
 
 
-_STRAY = point(
+_STRAY = indexed(
     select(blobs.c.name, blobs.c.doomed_ms).where(
         blobs.c.kind == bindparam("which_kind"),
         blobs.c.stored == bindparam("place"),
@@ -70,14 +70,14 @@ _STRAY = point(
     ),
     _Stray,
 )
-_FORGET = point(
+_FORGET = indexed(
     delete(blobs).where(
         blobs.c.kind == bindparam("which_kind"), blobs.c.name == bindparam("which_name")
     )
 )
 
 
-async def new_place(db: Reader, key: BlobKey, settings: Settings) -> StoredKey:
+async def new_stored_name(db: Reader, key: BlobKey, settings: Settings) -> StoredKey:
     """Return where to store the bytes of a blob that come now: under a name never used before.
 
     While nodes of the previous release may be at work, for ``update_seconds`` after the
@@ -94,19 +94,19 @@ async def new_place(db: Reader, key: BlobKey, settings: Settings) -> StoredKey:
     return new_stored_key(key.kind)
 
 
-async def place_of(db: Reader, key: BlobKey) -> StoredKey:
+async def stored_name_of(db: Reader, key: BlobKey) -> StoredKey:
     """Return where the bytes of a blob lie.
 
     Raises:
         BlobNotFound: there is no such blob.
     """
-    found = await places_of(db, key.kind, [key.name])
+    found = await stored_names_of(db, key.kind, [key.name])
     if key.name not in found:
         raise BlobNotFound(name=key.name)
     return found[key.name]
 
 
-async def places_of(db: Reader, kind: BlobKind, names: Sequence[str]) -> dict[str, StoredKey]:
+async def stored_names_of(db: Reader, kind: BlobKind, names: Sequence[str]) -> dict[str, StoredKey]:
     """Return where the bytes of those blobs lie that exist, by name."""
     rows = await db.all(_PLACES, kind=kind.value, names=list(names)) if names else []
     return {row.name: stored_key(BlobKey(kind, row.name), row.stored) for row in rows}
@@ -118,7 +118,7 @@ async def open_blob(db: Reader, store: BlobStore, key: BlobKey) -> Blob:
     Raises:
         BlobNotFound: there is no such blob, or its bytes are gone.
     """
-    return await open_stored(store, key.name, await place_of(db, key))
+    return await open_stored(store, key.name, await stored_name_of(db, key))
 
 
 async def open_stored(store: BlobStore, name: str, place: StoredKey) -> Blob:
@@ -143,7 +143,7 @@ async def replace_bytes(tx: Tx, key: BlobKey, size: int, *, old: StoredKey, new:
         key: The blob.
         size: Its bytes.
         old: Where it lies, as far as the caller knows.
-        new: Where the store has the right bytes, checked; a place of `new_place`.
+        new: Where the store has the right bytes, checked; a place of `new_stored_name`.
 
     Returns:
         Whether it was done. Not if the blob lies somewhere else by now, or is going; then the
@@ -158,11 +158,11 @@ async def replace_bytes(tx: Tx, key: BlobKey, size: int, *, old: StoredKey, new:
         new_bytes=size,
     )
     if moved and new != old:
-        await doom_stored(tx, [(old, size)])
+        await mark_stored_unreferenced(tx, [(old, size)])
     return bool(moved)
 
 
-async def doom_stored(tx: Tx, places: Sequence[tuple[StoredKey, int]]) -> None:
+async def mark_stored_unreferenced(tx: Tx, places: Sequence[tuple[StoredKey, int]]) -> None:
     """Have deleted, after the grace period, what lies at places that no blob's row names.
 
     Args:
@@ -184,10 +184,10 @@ async def doom_stored(tx: Tx, places: Sequence[tuple[StoredKey, int]]) -> None:
         for place, size in places
     ]
     if rows:
-        await tx.many(_ADD_DOOMED, rows)
+        await tx.run_many(_ADD_DOOMED, rows)
 
 
-async def take_back(tx: Tx, key: BlobKey, place: StoredKey) -> None:
+async def reclaim_stored(tx: Tx, key: BlobKey, place: StoredKey) -> None:
     """Keep from being deleted what lies at ``place``, which becomes the bytes of a blob.
 
     Raises:
@@ -195,6 +195,6 @@ async def take_back(tx: Tx, key: BlobKey, place: StoredKey) -> None:
     """
     where = {"which_kind": key.kind.value, "which_name": key.name}
     for row in await tx.all(_STRAY, **where, place=place.name):
-        if row.doomed_ms == CONDEMNED:
+        if row.doomed_ms == DELETING:
             raise Unavailable(reason="the object is just being removed, try again")
         await tx.run(_FORGET, which_kind=key.kind.value, which_name=row.name)

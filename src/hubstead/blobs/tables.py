@@ -5,7 +5,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Table, Te
 from hubstead.db.schema import Number, key, metadata
 
 #: ``doomed_ms`` of a blob whose grace period is over: its bytes are going.
-CONDEMNED = 0
+DELETING = 0
 
 blobs = Table(
     "blob",

@@ -10,14 +10,14 @@ from sqlalchemy import bindparam, delete, select, update
 from hubstead.blobs.interface import BlobStore
 from hubstead.blobs.keys import BlobKey
 from hubstead.blobs.tables import uploads
-from hubstead.db import Database, Tx, adding, point, scan
+from hubstead.db import Database, Tx, indexed, insert_into, scan
 from hubstead.ids import now_ms
 
 #: How many expired uploads are dropped at a time.
 BATCH = 200
 
 
-class Upload(NamedTuple):
+class MultipartUpload(NamedTuple):
     """An upload in parts of equal size, the last one perhaps smaller."""
 
     id: str
@@ -38,7 +38,7 @@ class Upload(NamedTuple):
         return (number - 1) * self.part_bytes
 
 
-_FIND = point(
+_FIND = indexed(
     select(uploads.c.id, uploads.c.bytes, uploads.c.part_bytes)
     .where(
         uploads.c.repo_pk == bindparam("repo_pk"),
@@ -49,12 +49,12 @@ _FIND = point(
     )
     .order_by(uploads.c.pk)
     .limit(1),
-    Upload,
+    MultipartUpload,
 )
-_ADD = point(
-    adding(uploads, "id", "repo_pk", "name", "bytes", "part_bytes", "created_ms", "expires_ms")
+_ADD = indexed(
+    insert_into(uploads, "id", "repo_pk", "name", "bytes", "part_bytes", "created_ms", "expires_ms")
 )
-_PROLONG = point(
+_PROLONG = indexed(
     update(uploads)
     .values(expires_ms=bindparam("until_ms"))
     .where(uploads.c.id == bindparam("which_id"), uploads.c.expires_ms < bindparam("until_ms"))
@@ -62,7 +62,7 @@ _PROLONG = point(
 _EXPIRED = scan(
     select(uploads.c.id).where(uploads.c.expires_ms <= bindparam("now_ms")).limit(BATCH), str
 )
-_DELETE_EXPIRED = point(
+_DELETE_EXPIRED = indexed(
     delete(uploads).where(
         uploads.c.id == bindparam("which_id"), uploads.c.expires_ms <= bindparam("now_ms")
     )
@@ -78,7 +78,7 @@ async def begin_upload(
     part_bytes: int,
     least_part_bytes: int,
     until_ms: int,
-) -> Upload:
+) -> MultipartUpload:
     """Return the upload in parts of an object to a repository: the one under way, or a new one.
 
     Args:
@@ -101,7 +101,7 @@ async def begin_upload(
     if under_way is not None:
         await tx.run(_PROLONG, which_id=under_way.id, until_ms=until_ms)
         return under_way
-    made = Upload(secrets.token_hex(12), size, part_bytes)
+    made = MultipartUpload(secrets.token_hex(12), size, part_bytes)
     await tx.run(
         _ADD,
         id=made.id,
@@ -115,7 +115,7 @@ async def begin_upload(
     return made
 
 
-async def drop_expired(db: Database, store: BlobStore) -> int:
+async def expire_uploads(db: Database, store: BlobStore) -> int:
     """Forget uploads that nobody completed in time, with their parts; return how many.
 
     The row goes first, so that nobody takes up an upload whose parts are going; parts that a

@@ -1,8 +1,8 @@
 """README.md as a card: read, checked, and what it says of its repository."""
 
-from hubstead.cards.checks import Validation, validate
-from hubstead.cards.facts import Facts, derive
-from hubstead.cards.front_matter import Card, parse, split
+from hubstead.cards.checks import Validation, validate_card
+from hubstead.cards.facts import CardFacts, derive_facts
+from hubstead.cards.front_matter import Card, parse_card, split_card
 from hubstead.cards.json_files import read_config
 from hubstead.cards.transformers import transformers_info
 from hubstead.cards.vocabulary import COLORS, LANGUAGES, LICENSES, SDKS, TASKS
@@ -14,12 +14,12 @@ __all__ = [
     "SDKS",
     "TASKS",
     "Card",
-    "Facts",
+    "CardFacts",
     "Validation",
-    "derive",
-    "parse",
+    "derive_facts",
+    "parse_card",
     "read_config",
-    "split",
+    "split_card",
     "transformers_info",
-    "validate",
+    "validate_card",
 ]

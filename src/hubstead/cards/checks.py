@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from hubstead.cards.front_matter import Card, parse
+from hubstead.cards.front_matter import Card, parse_card
 from hubstead.cards.model_index import check_model_index
 from hubstead.cards.vocabulary import COLORS, LANGUAGES, LICENSES, SDKS, TASKS
 from hubstead.errors import InvalidCard
@@ -52,14 +52,14 @@ class _Findings:
         return Validation(tuple(self.errors[:MAX_FINDINGS]), tuple(self.warnings[:MAX_FINDINGS]))
 
 
-def validate(text: str | bytes, kind: Kind) -> Validation:
+def validate_card(text: str | bytes, kind: Kind) -> Validation:
     """Check a README.md for a repository of ``kind``.
 
     Texts that clients' suites match (``"license" must be one of``) begin like the Hub's.
     """
     found = _Findings()
     try:
-        card = parse(text)
+        card = parse_card(text)
     except InvalidCard as error:
         return Validation(errors=(str(error),))
     if card.data is None:

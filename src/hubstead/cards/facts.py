@@ -67,7 +67,7 @@ _OF_DATASETS = (
 )
 
 
-class Facts(msgspec.Struct, frozen=True):
+class CardFacts(msgspec.Struct, frozen=True):
     """What was derived; every part is ready to be written as JSON."""
 
     tags: tuple[str, ...] = ()
@@ -78,14 +78,14 @@ class Facts(msgspec.Struct, frozen=True):
     transformers_info: dict[str, str] | None = None
 
 
-def derive(
+def derive_facts(
     kind: Kind,
     card: Card | None,
     config: dict[str, Any] | None,
     files: Iterable[str],
     *,
     tokenizer_config: dict[str, Any] | None = None,
-) -> Facts:
+) -> CardFacts:
     """Say what a repository is.
 
     Args:
@@ -103,10 +103,10 @@ def derive(
     if kind is Kind.MODEL or kind is Kind.KERNEL:
         return _of_model(data, body, config or {}, list(files), tokenizer_config)
     if kind is Kind.DATASET:
-        return Facts(tags=_tidy(_dataset_tags(data, body)))
+        return CardFacts(tags=_tidy(_dataset_tags(data, body)))
     sdk = data.get("sdk")
     sdk = sdk if isinstance(sdk, str) and sdk in SDKS else None
-    return Facts(tags=_tidy(_space_tags(data, sdk)), sdk=sdk)
+    return CardFacts(tags=_tidy(_space_tags(data, sdk)), sdk=sdk)
 
 
 def _of_model(
@@ -115,7 +115,7 @@ def _of_model(
     config: dict[str, Any],
     files: list[str],
     tokenizer_config: dict[str, Any] | None,
-) -> Facts:
+) -> CardFacts:
     library = _word(data.get("library_name")) or _library(config, files)
     task = _word(data.get("pipeline_tag")) or _task(data, config, library)
     tags = [
@@ -126,7 +126,7 @@ def _of_model(
         "region:us",
     ]
     info = transformers_info(config, task) if library == "transformers" else None
-    return Facts(
+    return CardFacts(
         tags=_tidy(tags),
         pipeline_tag=task,
         library_name=library,

@@ -26,7 +26,7 @@ class _Split(msgspec.Struct, frozen=True):
     first_line: int = 1  # where the front matter begins in the file
 
 
-def split(text: str | bytes) -> tuple[str | None, str]:
+def split_card(text: str | bytes) -> tuple[str | None, str]:
     """Return the text between the two ``---`` lines at the top (None without them) and the rest.
 
     As ``REGEX_YAML_BLOCK`` of ``huggingface_hub`` ``repocard.py``, and besides: a byte order
@@ -56,7 +56,7 @@ def _split(text: str | bytes) -> _Split:
     return _Split(None, text)
 
 
-def parse(text: str | bytes) -> Card:
+def parse_card(text: str | bytes) -> Card:
     """Read a README.md.
 
     Raises:

@@ -10,18 +10,18 @@ import msgspec
 
 from hubstead.backup import (
     Amount,
+    BackupFault,
     BackupFolder,
-    Faulty,
     Manifest,
     Progress,
-    check,
-    make_backup,
-    prune,
+    check_backup,
+    create_backup,
+    prune_snapshots,
 )
-from hubstead.cli.places import Place, run, with_place
-from hubstead.cli.printing import Facts, about, moment, say, show_rows
+from hubstead.cli.context import Context, run, with_context
+from hubstead.cli.output import Facts, human_size, iso_time, print_result, print_rows
+from hubstead.cli.progress import ProgressPrinter
 from hubstead.cli.root import Failure
-from hubstead.cli.watching import Watch
 
 
 @click.command("backup")
@@ -37,9 +37,9 @@ from hubstead.cli.watching import Watch
 @click.option(
     "--check", "only_check", is_flag=True, help="Only read the whole backup, and check it."
 )
-@with_place
+@with_context
 def command(
-    place: Place,
+    place: Context,
     folder: Path,
     *,
     keep: int | None,
@@ -61,60 +61,60 @@ def command(
         _make(place, folder, keep, keep_going=keep_going)
 
 
-def _list(place: Place, folder: Path) -> None:
+def _list(place: Context, folder: Path) -> None:
     snapshots = BackupFolder(folder).snapshots()
     columns = ("id", "made", "shape", "objects", "size", "new", "lacking")
-    show_rows(place, [_row(each.read()) for each in snapshots], columns)
+    print_rows(place, [_row(each.read()) for each in snapshots], columns)
 
 
 def _row(manifest: Manifest) -> Facts:
     return {
         **msgspec.to_builtins(manifest),
-        "made": moment(manifest.made_ms),
+        "made": iso_time(manifest.made_ms),
         "objects": manifest.total.count,
-        "size": about(manifest.total.bytes + manifest.database_bytes),
-        "new": about(manifest.new.bytes),
+        "size": human_size(manifest.total.bytes + manifest.database_bytes),
+        "new": human_size(manifest.new.bytes),
         "lacking": len(manifest.lacking),
     }
 
 
-def _check(place: Place, folder: Path) -> None:
-    watch = Watch()
+def _check(place: Context, folder: Path) -> None:
+    watch = ProgressPrinter()
 
     async def look() -> list[str]:
         held = BackupFolder(folder)
-        with held.held(alone=False):
-            return [fault async for fault in check(held, Progress(watch))]
+        with held.locked(alone=False):
+            return [fault async for fault in check_backup(held, Progress(watch))]
 
     faults = run(look)
     watch.end()
-    say(place, "\n".join(faults) or "The backup is in order.", {"faults": faults})
+    print_result(place, "\n".join(faults) or "The backup is in order.", {"faults": faults})
     if faults:
         raise SystemExit(1)
 
 
-def _make(place: Place, folder: Path, keep: int | None, *, keep_going: bool) -> None:
-    from hubstead.app import opened_stores
+def _make(place: Context, folder: Path, keep: int | None, *, keep_going: bool) -> None:
+    from hubstead.app import open_storage
 
-    settings, watch, started = place.settings(), Watch(), time.monotonic()
+    settings, watch, started = place.settings(), ProgressPrinter(), time.monotonic()
 
     async def make() -> tuple[Manifest, Amount]:
-        async with opened_stores(settings) as stores:
+        async with open_storage(settings) as stores:
             target = BackupFolder(folder, make=True)
-            with target.held(alone=True):
+            with target.locked(alone=True):
                 progress = Progress(watch)
-                manifest = await make_backup(stores, target, progress, keep_going=keep_going)
-                return manifest, await prune(target, keep) if keep else Amount()
+                manifest = await create_backup(stores, target, progress, keep_going=keep_going)
+                return manifest, await prune_snapshots(target, keep) if keep else Amount()
 
     try:
         manifest, gone = run(make)
-    except Faulty as faulty:
+    except BackupFault as faulty:
         raise failure(faulty) from faulty
     finally:
         watch.end()
     seconds = time.monotonic() - started
     facts = {**msgspec.to_builtins(manifest), "removed": msgspec.to_builtins(gone)}
-    say(place, _summary(manifest, gone, seconds), {**facts, "seconds": round(seconds, 3)})
+    print_result(place, _summary(manifest, gone, seconds), {**facts, "seconds": round(seconds, 3)})
     if manifest.lacking:
         raise SystemExit(1)
 
@@ -123,17 +123,17 @@ def _summary(manifest: Manifest, gone: Amount, seconds: float) -> str:
     total, new = manifest.total, manifest.new
     lines = [
         f"Snapshot {manifest.id}: {sum(manifest.tables.values())} rows, {total.count} objects "
-        f"of {about(total.bytes)}.",
-        f"New: {new.count} objects of {about(new.bytes)}, and the database of "
-        f"{about(manifest.database_bytes)}, in {seconds:.1f} s.",
+        f"of {human_size(total.bytes)}.",
+        f"New: {new.count} objects of {human_size(new.bytes)}, and the database of "
+        f"{human_size(manifest.database_bytes)}, in {seconds:.1f} s.",
     ]
     if gone.count:
-        lines.append(f"Removed: {gone.count} objects of {about(gone.bytes)}.")
+        lines.append(f"Removed: {gone.count} objects of {human_size(gone.bytes)}.")
     if manifest.lacking:
         lines += ["The hub lacks these, so the snapshot does:", *manifest.lacking]
     return "\n".join(lines)
 
 
-def failure(faulty: Faulty) -> Failure:
+def failure(faulty: BackupFault) -> Failure:
     """Return what people are told of faults: all of them."""
     return Failure("\n".join([f"{faulty.what}:", *faulty.faults]))

@@ -8,17 +8,17 @@ from collections import Counter
 import click
 import msgspec
 
-from hubstead.cli.places import Place, run, with_place
-from hubstead.cli.printing import readable
-from hubstead.doctor import Finding, Patient, Severity, examine
+from hubstead.cli.context import Context, run, with_context
+from hubstead.cli.output import printable
+from hubstead.doctor import Fault, Inspection, Severity, run_checks
 
 
 @click.command("doctor")
 @click.option("--quick", is_flag=True, help="Leave out git fsck and all trees but the newest.")
 @click.option("--deep", is_flag=True, help="Read every blob and compare its digest.")
 @click.option("--strict", is_flag=True, help="End with status 1 for warnings as well.")
-@with_place
-def command(place: Place, *, quick: bool, deep: bool, strict: bool) -> None:
+@with_context
+def command(place: Context, *, quick: bool, deep: bool, strict: bool) -> None:
     """Check the database against the bytes and git, beside a running hub or without.
 
     Nothing is changed, but that --deep marks blobs whose bytes are wrong: an upload of the same
@@ -26,14 +26,14 @@ def command(place: Place, *, quick: bool, deep: bool, strict: bool) -> None:
     something that the database promises is missing or damaged. Warnings and litter are listed,
     and do not count.
     """
-    from hubstead.app import opened_stores
+    from hubstead.app import open_storage
 
     settings = place.settings()
 
-    async def look() -> list[Finding]:
+    async def look() -> list[Fault]:
         found = []
-        async with opened_stores(settings) as stores:
-            async for finding in examine(Patient(stores, quick=quick, deep=deep)):
+        async with open_storage(settings) as stores:
+            async for finding in run_checks(Inspection(stores, quick=quick, deep=deep)):
                 found.append(finding)
                 if not place.as_json:
                     _print(finding)
@@ -57,7 +57,7 @@ def command(place: Place, *, quick: bool, deep: bool, strict: bool) -> None:
         raise SystemExit(1)
 
 
-def _print(finding: Finding) -> None:
+def _print(finding: Fault) -> None:
     what = f"{finding.severity.value:8}{finding.subject}: {finding.what} ({finding.check})"
-    click.echo(readable(what))
-    click.echo(f"        → {readable(finding.hint)}")
+    click.echo(printable(what))
+    click.echo(f"        → {printable(finding.hint)}")

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import click
 
-from hubstead.cli.places import Place, with_place
-from hubstead.cli.printing import Facts, moment, show_rows
+from hubstead.cli.context import Context, with_context
+from hubstead.cli.output import Facts, iso_time, print_rows
 from hubstead.db import Database
 from hubstead.jobs import ListedJob, list_jobs
 
 
 @click.command("jobs")
-@with_place
-def command(place: Place) -> None:
+@with_context
+def command(place: Context) -> None:
     """List the work that waits or runs, the next one due first."""
 
     async def read(db: Database) -> list[ListedJob]:
         return await list_jobs(db)
 
     columns = ("type", "subject", "due", "running_on", "attempts", "error")
-    show_rows(place, [_facts(each) for each in place.ask(read)], columns)
+    print_rows(place, [_facts(each) for each in place.query(read)], columns)
 
 
 def _facts(each: ListedJob) -> Facts:
@@ -27,9 +27,9 @@ def _facts(each: ListedJob) -> Facts:
         "type": each.type,
         "subject": each.subject,
         "payload": each.payload,
-        "due": moment(each.due_ms),
+        "due": iso_time(each.due_ms),
         "running_on": each.running_on,
         "attempts": each.attempts,
         "error": each.error,
-        "created": moment(each.created_ms),
+        "created": iso_time(each.created_ms),
     }

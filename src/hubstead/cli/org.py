@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from hubstead import accounts
-from hubstead.cli.places import Place, with_place
-from hubstead.cli.printing import Facts, moment, say, show_rows
+from hubstead.cli.context import Context, with_context
+from hubstead.cli.output import Facts, iso_time, print_result, print_rows
 from hubstead.db import Database, Tx
 from hubstead.errors import NotFound
 
@@ -20,8 +20,8 @@ def command() -> None:
 @click.argument("name")
 @click.option("--owner", required=True, metavar="USER", help="Its first administrator.")
 @click.option("--fullname", default="", help="The name for people.")
-@with_place
-def create(place: Place, name: str, owner: str, fullname: str) -> None:
+@with_context
+def create(place: Context, name: str, owner: str, fullname: str) -> None:
     """Create the organization NAME."""
 
     async def add(db: Database) -> Facts:
@@ -33,8 +33,8 @@ def create(place: Place, name: str, owner: str, fullname: str) -> None:
         await db.write(write)
         return await _facts(db, await accounts.find_account(db, name))
 
-    made = place.ask(add)
-    say(place, f"Created the organization {made['name']}.", made)
+    made = place.query(add)
+    print_result(place, f"Created the organization {made['name']}.", made)
 
 
 @command.command("add")
@@ -46,8 +46,8 @@ def create(place: Place, name: str, owner: str, fullname: str) -> None:
     required=True,
     help="What they may do with its repositories; a contributor makes some and reads the rest.",
 )
-@with_place
-def add(place: Place, org: str, user: str, role: str) -> None:
+@with_context
+def add(place: Context, org: str, user: str, role: str) -> None:
     """Take USER into ORG, or change their role there."""
 
     async def join(db: Database) -> Facts:
@@ -60,15 +60,15 @@ def add(place: Place, org: str, user: str, role: str) -> None:
         await db.write(write)
         return {"org": found.name, "user": member.name, "role": role}
 
-    done = place.ask(join)
-    say(place, f"{done['user']} is in {done['org']} with the role {role}.", done)
+    done = place.query(join)
+    print_result(place, f"{done['user']} is in {done['org']} with the role {role}.", done)
 
 
 @command.command("remove")
 @click.argument("org")
 @click.argument("user")
-@with_place
-def remove(place: Place, org: str, user: str) -> None:
+@with_context
+def remove(place: Context, org: str, user: str) -> None:
     """Take USER out of ORG."""
 
     async def leave(db: Database) -> Facts:
@@ -82,36 +82,36 @@ def remove(place: Place, org: str, user: str) -> None:
             raise NotFound(reason=f"{member.name} is not in {found.name}")
         return {"org": found.name, "user": member.name, "removed": True}
 
-    done = place.ask(leave)
-    say(place, f"{done['user']} is no longer in {done['org']}.", done)
+    done = place.query(leave)
+    print_result(place, f"{done['user']} is no longer in {done['org']}.", done)
 
 
 @command.command("list")
-@with_place
-def list_(place: Place) -> None:
+@with_context
+def list_(place: Context) -> None:
     """List all organizations with their members and roles."""
 
     async def read(db: Database) -> list[Facts]:
         return [await _facts(db, org) for org in await accounts.list_accounts(db, "org")]
 
-    show_rows(place, place.ask(read), ("name", "fullname", "members", "created"))
+    print_rows(place, place.query(read), ("name", "fullname", "members", "created"))
 
 
 async def _facts(db: Database, org: accounts.Account) -> Facts:
-    members = await accounts.members_of(db, org.pk)
+    members = await accounts.list_members(db, org.pk)
     return {
         "name": org.name,
         "id": org.id,
         "fullname": org.fullname,
         "members": {member.name: member.role for member in members},
-        "created": moment(org.created_ms),
+        "created": iso_time(org.created_ms),
     }
 
 
 @command.command("delete")
 @click.argument("name")
-@with_place
-def delete(place: Place, name: str) -> None:
+@with_context
+def delete(place: Context, name: str) -> None:
     """Delete an organization.
 
     Refused while it owns repositories.
@@ -120,5 +120,5 @@ def delete(place: Place, name: str) -> None:
     async def gone(db: Database) -> None:
         await accounts.delete_account(db, name, "org")
 
-    place.ask(gone)
-    say(place, f"Deleted the organization {name}.", {"name": name, "deleted": True})
+    place.query(gone)
+    print_result(place, f"Deleted the organization {name}.", {"name": name, "deleted": True})

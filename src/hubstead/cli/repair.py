@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 import msgspec
 
-from hubstead.cli.places import Place, run, with_place
-from hubstead.cli.printing import say
+from hubstead.cli.context import Context, run, with_context
+from hubstead.cli.output import print_result
 
 
 @click.command("repair")
@@ -21,8 +21,8 @@ from hubstead.cli.printing import say
     help="The folder of a backup that has right bytes.",
 )
 @click.option("--deep", is_flag=True, help="Read every blob; else only those that seem damaged.")
-@with_place
-def command(place: Place, *, backup: Path | None, deep: bool) -> None:
+@with_context
+def command(place: Context, *, backup: Path | None, deep: bool) -> None:
     """Put back single objects that are lost or damaged, and read each again to prove it.
 
     May be used beside a running hub. Looked at are blobs that are missing, have a wrong size or
@@ -31,19 +31,19 @@ def command(place: Place, *, backup: Path | None, deep: bool) -> None:
     backup. Restart the hub after a pack or an index was put back. Ends with status 1 if something
     is still damaged.
     """
-    from hubstead.app import opened_stores
-    from hubstead.backup import BackupFolder, Outcome, repair
+    from hubstead.app import open_storage
+    from hubstead.backup import BackupFolder, RepairResult, repair_objects
 
     settings = place.settings()
 
-    async def work() -> list[Outcome]:
+    async def work() -> list[RepairResult]:
         source = BackupFolder(backup) if backup else None
-        with source.held(alone=False) if source else nullcontext():
-            async with opened_stores(settings) as stores:
-                return [each async for each in repair(stores, source, deep=deep)]
+        with source.locked(alone=False) if source else nullcontext():
+            async with open_storage(settings) as stores:
+                return [each async for each in repair_objects(stores, source, deep=deep)]
 
     outcomes = run(work)
     lines = [f"{each.subject}: {each.what}" for each in outcomes] or ["Nothing is damaged."]
-    say(place, "\n".join(lines), {"objects": msgspec.to_builtins(outcomes)})
+    print_result(place, "\n".join(lines), {"objects": msgspec.to_builtins(outcomes)})
     if not all(each.whole for each in outcomes):
         raise SystemExit(1)

@@ -11,8 +11,8 @@ from sqlalchemy import select
 from hubstead import commits, repos
 from hubstead.accounts import Actor, find_account
 from hubstead.accounts.tables import accounts
-from hubstead.cli.places import Place, run, with_place
-from hubstead.cli.printing import Facts, moment, say, show_facts, show_rows
+from hubstead.cli.context import Context, run, with_context
+from hubstead.cli.output import Facts, iso_time, print_facts, print_result, print_rows
 from hubstead.db import Database, Reader, scan
 from hubstead.errors import AccountNotFound, RepoNotFound
 from hubstead.ids import Kind, RepoId
@@ -61,8 +61,8 @@ def command() -> None:
 @command.command("list")
 @click.option("--kind", type=click.Choice([kind.value for kind in Kind]))
 @click.option("--owner", help="Only those of this user or organization.")
-@with_place
-def list_(place: Place, kind: str | None, owner: str | None) -> None:
+@with_context
+def list_(place: Context, kind: str | None, owner: str | None) -> None:
     """List all repositories, private ones too."""
 
     async def read(db: Database) -> list[_RepoRow]:
@@ -70,11 +70,11 @@ def list_(place: Place, kind: str | None, owner: str | None) -> None:
 
     rows = [
         _row(row)
-        for row in place.ask(read)
+        for row in place.query(read)
         if (kind is None or row.kind == kind)
         and (owner is None or row.owner.casefold() == owner.casefold())
     ]
-    show_rows(place, rows, ("kind", "name", "private", "bytes", "modified"))
+    print_rows(place, rows, ("kind", "name", "private", "bytes", "modified"))
 
 
 def _row(row: _RepoRow) -> Facts:
@@ -85,28 +85,28 @@ def _row(row: _RepoRow) -> Facts:
         "private": bool(row.private),
         "disabled": bool(row.disabled),
         "bytes": row.used_bytes,
-        "created": moment(row.created_ms),
-        "modified": moment(row.modified_ms),
+        "created": iso_time(row.created_ms),
+        "modified": iso_time(row.modified_ms),
     }
 
 
 @command.command("info", epilog=_NAME_HELP)
 @click.argument("name")
 @_kind_option
-@with_place
-def info(place: Place, name: str, kind: str | None) -> None:
+@with_context
+def info(place: Context, name: str, kind: str | None) -> None:
     """Show one repository with its branches and tags."""
     wanted = repo_id_of(name, kind)
 
     async def read(db: Database) -> Facts:
         return await _facts(db, await find_repo(db, wanted))
 
-    show_facts(place, place.ask(read))
+    print_facts(place, place.query(read))
 
 
 async def _facts(db: Database, opened: repos.Repo) -> Facts:
-    details = await repos.details(db, opened)
-    refs = await commits.all_refs(db, opened.pk)
+    details = await repos.load_details(db, opened)
+    refs = await commits.list_refs(db, opened.pk)
     return {
         "kind": opened.kind.value,
         "name": opened.full_name,
@@ -117,8 +117,8 @@ async def _facts(db: Database, opened: repos.Repo) -> Facts:
         "default_branch": opened.default_branch,
         "bytes": details.used_bytes,
         "packs": opened.packs,
-        "created": moment(opened.created_ms),
-        "modified": moment(opened.modified_ms),
+        "created": iso_time(opened.created_ms),
+        "modified": iso_time(opened.modified_ms),
         "tags": msgspec.json.decode(details.tags),
         "refs": {row.name: row.target for row in refs},
     }
@@ -127,21 +127,21 @@ async def _facts(db: Database, opened: repos.Repo) -> Facts:
 @command.command("delete", epilog=_NAME_HELP)
 @click.argument("name")
 @_kind_option
-@with_place
-def delete(place: Place, name: str, kind: str | None) -> None:
+@with_context
+def delete(place: Context, name: str, kind: str | None) -> None:
     """Delete a repository for good; its bytes go after the grace period."""
     settings, wanted = place.settings(), repo_id_of(name, kind)
 
-    from hubstead.app import opened_stores
+    from hubstead.app import open_storage
 
     async def remove() -> repos.Repo:
-        async with opened_stores(settings) as stores:
+        async with open_storage(settings) as stores:
             owner = await _as_owner(stores.db, wanted)
             return await commits.delete_repository(stores, owner, wanted)
 
     gone = run(remove)
     facts = {"kind": gone.kind.value, "name": gone.full_name, "deleted": True}
-    say(place, f"Deleted the {gone.kind} {gone.full_name}.", facts)
+    print_result(place, f"Deleted the {gone.kind} {gone.full_name}.", facts)
 
 
 def repo_id_of(name: str, kind: str | None = None) -> RepoId:

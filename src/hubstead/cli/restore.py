@@ -9,20 +9,20 @@ import click
 import msgspec
 
 from hubstead.backup import (
+    BackupFault,
     BackupFolder,
-    Faulty,
     Manifest,
     Progress,
     Snapshot,
     awaits_restore,
     marked_folder,
-    restore,
-    verify,
+    restore_snapshot,
+    verify_restore,
 )
 from hubstead.cli.backup import failure
-from hubstead.cli.places import Place, run, with_place
-from hubstead.cli.printing import about, say
-from hubstead.cli.watching import Watch
+from hubstead.cli.context import Context, run, with_context
+from hubstead.cli.output import human_size, print_result
+from hubstead.cli.progress import ProgressPrinter
 from hubstead.errors import InvalidInput
 from hubstead.settings import Settings
 
@@ -31,8 +31,8 @@ from hubstead.settings import Settings
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--snapshot", "wanted", metavar="ID", help="Which one; the newest unless given.")
 @click.option("--verify", "and_verify", is_flag=True, help="Compare the hub with the snapshot.")
-@with_place
-def command(place: Place, folder: Path, *, wanted: str | None, and_verify: bool) -> None:
+@with_context
+def command(place: Context, folder: Path, *, wanted: str | None, and_verify: bool) -> None:
     """Make a hub of a snapshot in FOLDER, where the settings say and nothing is yet.
 
     The hub may have another shape than the one that was backed up. With --verify the result is
@@ -40,17 +40,17 @@ def command(place: Place, folder: Path, *, wanted: str | None, and_verify: bool)
     compared only, which makes sense while nobody has written to it. Ends with status 1 if
     anything is missing, damaged or different.
     """
-    settings, watch, started = place.settings(), Watch(), time.monotonic()
+    settings, watch, started = place.settings(), ProgressPrinter(), time.monotonic()
 
     async def work() -> tuple[Manifest, bool, list[str]]:
         source = BackupFolder(folder)
-        with source.held(alone=False):
+        with source.locked(alone=False):
             snapshot = source.snapshot(wanted)
             return await _work(settings, source, snapshot, Progress(watch), and_verify=and_verify)
 
     try:
         manifest, restored, differences = run(work)
-    except Faulty as faulty:
+    except BackupFault as faulty:
         raise failure(faulty) from faulty
     finally:
         watch.end()
@@ -62,7 +62,7 @@ def command(place: Place, folder: Path, *, wanted: str | None, and_verify: bool)
         "differences": differences,
         "seconds": round(seconds, 3),
     }
-    say(place, _summary(manifest, facts, seconds), facts)
+    print_result(place, _summary(manifest, facts, seconds), facts)
     if differences or (restored and manifest.lacking):
         raise SystemExit(1)
 
@@ -75,19 +75,21 @@ async def _work(
     *,
     and_verify: bool,
 ) -> tuple[Manifest, bool, list[str]]:
-    from hubstead.app import holding, opened_stores
+    from hubstead.app import lock_data_folder, open_storage
 
     empty = await awaits_restore(settings.database_url)
     if not empty and not and_verify:
         raise InvalidInput(reason="the database is not empty: restore into a new one")
     if empty:
-        with holding(settings.data), marked_folder(settings.data):
-            async with opened_stores(settings, make=True, restoring=True) as stores:
-                await restore(stores, source, snapshot, progress)
+        with lock_data_folder(settings.data), marked_folder(settings.data):
+            async with open_storage(settings, make=True, restoring=True) as stores:
+                await restore_snapshot(stores, source, snapshot, progress)
     differences = []
     if and_verify:
-        async with opened_stores(settings) as stores:
-            differences = [each async for each in verify(stores, source, snapshot, progress)]
+        async with open_storage(settings) as stores:
+            differences = [
+                each async for each in verify_restore(stores, source, snapshot, progress)
+            ]
     return snapshot.read(), empty, differences
 
 
@@ -96,7 +98,7 @@ def _summary(manifest: Manifest, facts: dict[str, object], seconds: float) -> st
     what = "Restored" if facts["restored"] else "Compared with"
     lines = [
         f"{what} the snapshot {manifest.id}: {sum(manifest.tables.values())} rows, "
-        f"{total.count} objects of {about(total.bytes)}, in {seconds:.1f} s."
+        f"{total.count} objects of {human_size(total.bytes)}, in {seconds:.1f} s."
     ]
     if facts["restored"] and manifest.lacking:
         lines += ["The hub that was backed up lacked these:", *manifest.lacking]

@@ -7,18 +7,18 @@ import textwrap
 
 import click
 
-from hubstead.cli.places import Place, with_place
-from hubstead.cli.printing import readable, show_rows
+from hubstead.cli.context import Context, with_context
+from hubstead.cli.output import print_rows, printable
 from hubstead.settings import Described, describe
 
 
 @click.command("settings")
-@with_place
-def command(place: Place) -> None:
+@with_context
+def command(place: Context) -> None:
     """List every setting with its help, its value and where that came from; secrets are hidden."""
     described = describe(place.settings())
     if place.as_json:
-        show_rows(place, [dataclasses.asdict(each) for each in described])
+        print_rows(place, [dataclasses.asdict(each) for each in described])
         return
     group = ""
     for each in described:
@@ -29,7 +29,7 @@ def command(place: Place) -> None:
 
 
 def _print(each: Described) -> None:
-    value = readable(each.value) or "(empty)"
+    value = printable(each.value) or "(empty)"
     click.echo(f"  {each.name} = {value}   [{each.origin}]")
     click.echo(textwrap.fill(each.help, 92, initial_indent=" " * 6, subsequent_indent=" " * 6))
     click.echo()

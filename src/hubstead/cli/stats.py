@@ -11,8 +11,8 @@ import msgspec
 from sqlalchemy import select
 
 from hubstead.accounts.tables import accounts
-from hubstead.cli.places import Place, with_place
-from hubstead.cli.printing import about, show_facts, show_rows
+from hubstead.cli.context import Context, with_context
+from hubstead.cli.output import human_size, print_facts, print_rows
 from hubstead.cli.repo import find_repo, repo_id_of
 from hubstead.db import Database, Reader, scan
 from hubstead.ids import Kind
@@ -38,8 +38,8 @@ _SIZES = ("logical", "stored", "unique", "shared")
 
 @click.command("stats")
 @click.argument("name", metavar="[REPO]", required=False)
-@with_place
-def command(place: Place, *, name: str | None) -> None:
+@with_context
+def command(place: Context, *, name: str | None) -> None:
     """Tell what LFS and Xet files take, and what deduplication saves.
 
     logical: the sizes of the files added up. stored: the bytes kept for them, each chunk counted
@@ -52,7 +52,7 @@ def command(place: Place, *, name: str | None) -> None:
         _show_repo(place, name)
 
 
-def _show_repo(place: Place, name: str) -> None:
+def _show_repo(place: Context, name: str) -> None:
     wanted = repo_id_of(name)
 
     async def read(db: Database) -> dict[str, Any]:
@@ -63,18 +63,18 @@ def _show_repo(place: Place, name: str) -> None:
         shared = {names[pk]: size for pk, size in by_bytes if pk in names}
         return {"repository": names[opened.pk], **_facts(found), "shared_with": shared}
 
-    facts = place.ask(read)
+    facts = place.query(read)
     if place.as_json:
-        show_facts(place, facts)
+        print_facts(place, facts)
         return
     shared = facts.pop("shared_with")
-    show_facts(place, _readable(facts))
+    print_facts(place, _readable(facts))
     if shared:
         click.echo("")
-        show_rows(place, [{"shared_with": who, "size": about(shared[who])} for who in shared])
+        print_rows(place, [{"shared_with": who, "size": human_size(shared[who])} for who in shared])
 
 
-def _show_hub(place: Place) -> None:
+def _show_hub(place: Context) -> None:
     async def read(db: Database) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         names, usages = await _names(db), await usage_of_all(db)
         total = {"logical": sum(usage.logical for usage in usages.values())}
@@ -82,16 +82,16 @@ def _show_hub(place: Place) -> None:
         found = [(name, usages[pk]) for pk, name in names.items() if pk in usages]
         return total, [{"repository": name, **_facts(usage)} for name, usage in found]
 
-    total, rows = place.ask(read)
+    total, rows = place.query(read)
     if place.as_json:
         click.echo(json.dumps({"total": total, "repositories": rows}, indent=2))
         return
-    show_rows(place, [_readable(row) for row in rows])
+    print_rows(place, [_readable(row) for row in rows])
     click.echo(
-        f"\nfiles of all repositories: {about(total['logical'])}"
-        f"\neach different file once:  {about(total['distinct'])}"
-        f"\nstored for them:           {about(total['plain'] + total['xorb_bytes'])}, "
-        f"and {about(total['xorb_index'])} in the database"
+        f"\nfiles of all repositories: {human_size(total['logical'])}"
+        f"\neach different file once:  {human_size(total['distinct'])}"
+        f"\nstored for them:           {human_size(total['plain'] + total['xorb_bytes'])}, "
+        f"and {human_size(total['xorb_index'])} in the database"
     )
 
 
@@ -100,7 +100,7 @@ def _facts(found: Usage) -> dict[str, Any]:
 
 
 def _readable(facts: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: about(each) if name in _SIZES else each for name, each in facts.items()}
+    return {name: human_size(each) if name in _SIZES else each for name, each in facts.items()}
 
 
 async def _names(db: Reader) -> dict[int, str]:

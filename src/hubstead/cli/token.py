@@ -7,8 +7,8 @@ import sys
 import click
 
 from hubstead import accounts
-from hubstead.cli.places import Place, secret_option, with_place
-from hubstead.cli.printing import Facts, moment, say, show_rows
+from hubstead.cli.context import Context, secret_option, with_context
+from hubstead.cli.output import Facts, iso_time, print_result, print_rows
 from hubstead.db import Database, Tx
 
 
@@ -28,8 +28,8 @@ def command() -> None:
     help="What it may do: read, or all that its user may.",
 )
 @secret_option("--value", text="An existing token to take over, of any form.")
-@with_place
-def create(place: Place, user: str, name: str, role: str, value: str | None) -> None:
+@with_context
+def create(place: Context, user: str, name: str, role: str, value: str | None) -> None:
     """Create a token for USER and print it, this once.
 
     The token alone goes to standard output: export HF_TOKEN=$(hubstead token create ada)
@@ -44,19 +44,19 @@ def create(place: Place, user: str, name: str, role: str, value: str | None) -> 
 
         return await db.write(write)
 
-    secret, token = place.ask(add)
+    secret, token = place.query(add)
     facts = _facts(token)
     if value is None:
         facts = {**facts, "token": secret}
-        say(place, secret, facts)
+        print_result(place, secret, facts)
     else:
-        say(place, f"Took over a token for {token.user} (id {token.id}).", facts)
+        print_result(place, f"Took over a token for {token.user} (id {token.id}).", facts)
 
 
 @command.command("list")
 @click.argument("user", required=False)
-@with_place
-def list_(place: Place, user: str | None) -> None:
+@with_context
+def list_(place: Context, user: str | None) -> None:
     """List tokens, never their values.
 
     Those of USER, or of everybody.
@@ -67,7 +67,7 @@ def list_(place: Place, user: str | None) -> None:
         return await accounts.list_tokens(db, found.name if found else None)
 
     columns = ("id", "user", "name", "role", "kind", "ends_in", "created", "last_used", "expires")
-    show_rows(place, [_facts(token) for token in place.ask(read)], columns)
+    print_rows(place, [_facts(token) for token in place.query(read)], columns)
 
 
 def _facts(token: accounts.AccessToken) -> Facts:
@@ -78,16 +78,16 @@ def _facts(token: accounts.AccessToken) -> Facts:
         "role": token.role,
         "kind": token.kind,
         "ends_in": token.hint,
-        "created": moment(token.created_ms),
-        "last_used": moment(token.last_used_ms),
-        "expires": moment(token.expires_ms),
+        "created": iso_time(token.created_ms),
+        "last_used": iso_time(token.last_used_ms),
+        "expires": iso_time(token.expires_ms),
     }
 
 
 @command.command("revoke")
 @click.argument("token")
-@with_place
-def revoke(place: Place, token: str) -> None:
+@with_context
+def revoke(place: Context, token: str) -> None:
     """End a token.
 
     TOKEN is its id or its value; '-' reads either from standard input.
@@ -100,5 +100,5 @@ def revoke(place: Place, token: str) -> None:
 
         await db.write(write)
 
-    place.ask(end)
-    say(place, "Revoked the token.", {"revoked": True})
+    place.query(end)
+    print_result(place, "Revoked the token.", {"revoked": True})

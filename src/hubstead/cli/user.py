@@ -7,8 +7,8 @@ from functools import partial
 import click
 
 from hubstead import accounts
-from hubstead.cli.places import Place, secret_option, with_place
-from hubstead.cli.printing import Facts, moment, say, show_rows
+from hubstead.cli.context import Context, secret_option, with_context
+from hubstead.cli.output import Facts, iso_time, print_result, print_rows
 from hubstead.db import Database, Tx
 
 
@@ -25,9 +25,9 @@ def command() -> None:
 @click.option(
     "--admin", is_flag=True, help="An administrator of the server: opens nothing of others."
 )
-@with_place
+@with_context
 def create(
-    place: Place,
+    place: Context,
     *,
     name: str,
     password: str | None,
@@ -48,20 +48,20 @@ def create(
 
         return await db.write(write)
 
-    made = place.ask(add, make=True)
-    say(place, f"Created the user {made.name}.", _facts(made))
+    made = place.query(add, make=True)
+    print_result(place, f"Created the user {made.name}.", _facts(made))
 
 
 @command.command("list")
-@with_place
-def list_(place: Place) -> None:
+@with_context
+def list_(place: Context) -> None:
     """List all users."""
 
     async def read(db: Database) -> list[accounts.Account]:
         return await accounts.list_accounts(db, "user")
 
     columns = ("name", "fullname", "email", "admin", "disabled", "created")
-    show_rows(place, [_facts(user) for user in place.ask(read)], columns)
+    print_rows(place, [_facts(user) for user in place.query(read)], columns)
 
 
 def _facts(user: accounts.Account) -> Facts:
@@ -72,14 +72,14 @@ def _facts(user: accounts.Account) -> Facts:
         "email": user.email,
         "admin": bool(user.is_admin),
         "disabled": bool(user.disabled),
-        "created": moment(user.created_ms),
+        "created": iso_time(user.created_ms),
     }
 
 
 @command.command("disable")
 @click.argument("name")
-@with_place
-def disable(place: Place, name: str) -> None:
+@with_context
+def disable(place: Context, name: str) -> None:
     """Shut a user out.
 
     No token and no password of theirs works until they are enabled again.
@@ -89,25 +89,27 @@ def disable(place: Place, name: str) -> None:
 
 @command.command("enable")
 @click.argument("name")
-@with_place
-def enable(place: Place, name: str) -> None:
+@with_context
+def enable(place: Context, name: str) -> None:
     """Let a disabled user in again."""
     _switch(place, name, disabled=False)
 
 
-def _switch(place: Place, name: str, *, disabled: bool) -> None:
+def _switch(place: Context, name: str, *, disabled: bool) -> None:
     async def switch(db: Database) -> accounts.Account:
         await db.write(partial(accounts.disable_user, name=name, disabled=disabled))
         return await accounts.find_account(db, name)
 
-    user = place.ask(switch)
-    say(place, f"{'Disabled' if disabled else 'Enabled'} the user {user.name}.", _facts(user))
+    user = place.query(switch)
+    print_result(
+        place, f"{'Disabled' if disabled else 'Enabled'} the user {user.name}.", _facts(user)
+    )
 
 
 @command.command("delete")
 @click.argument("name")
-@with_place
-def delete(place: Place, name: str) -> None:
+@with_context
+def delete(place: Context, name: str) -> None:
     """Delete a user.
 
     Their tokens and memberships go as well. Refused while they own repositories.
@@ -116,15 +118,15 @@ def delete(place: Place, name: str) -> None:
     async def remove(db: Database) -> None:
         await accounts.delete_account(db, name, "user")
 
-    place.ask(remove)
-    say(place, f"Deleted the user {name}.", {"name": name, "deleted": True})
+    place.query(remove)
+    print_result(place, f"Deleted the user {name}.", {"name": name, "deleted": True})
 
 
 @command.command("set-password")
 @click.argument("name")
 @secret_option("--password", text="The new password (asked for unless given).")
-@with_place
-def set_password(place: Place, name: str, password: str | None) -> None:
+@with_context
+def set_password(place: Context, name: str, password: str | None) -> None:
     """Change a user's password.
 
     Sessions that were made with the old one end.
@@ -140,5 +142,5 @@ def set_password(place: Place, name: str, password: str | None) -> None:
 
         await db.write(write)
 
-    place.ask(change)
-    say(place, f"Changed the password of {name}.", {"name": name, "changed": True})
+    place.query(change)
+    print_result(place, f"Changed the password of {name}.", {"name": name, "changed": True})

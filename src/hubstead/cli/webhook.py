@@ -7,8 +7,8 @@ import json
 import click
 
 from hubstead import webhooks
-from hubstead.cli.places import Place, secret_option, with_place
-from hubstead.cli.printing import Facts, moment, say, show_rows
+from hubstead.cli.context import Context, secret_option, with_context
+from hubstead.cli.output import Facts, iso_time, print_result, print_rows
 from hubstead.db import Database
 from hubstead.ids import Kind
 
@@ -31,8 +31,10 @@ def command() -> None:
     type=click.Choice(_KINDS),
     help="A kind of repository to tell of; may be repeated. Unless given: webhook_kinds.",
 )
-@with_place
-def add(place: Place, url: str, secret: str | None, private: bool, kinds: tuple[str, ...]) -> None:
+@with_context
+def add(
+    place: Context, url: str, secret: str | None, private: bool, kinds: tuple[str, ...]
+) -> None:
     """Tell URL of changes to repositories.
 
     Of each that is added, updated or removed from now on.
@@ -42,19 +44,19 @@ def add(place: Place, url: str, secret: str | None, private: bool, kinds: tuple[
     async def subscribe(db: Database) -> webhooks.Webhook:
         return await webhooks.add_webhook(db, url, secret=secret, private=private, kinds=wanted)
 
-    added = place.ask(subscribe, make=True)
-    say(place, f"Added the webhook {added.id}.", _facts(added))
+    added = place.query(subscribe, make=True)
+    print_result(place, f"Added the webhook {added.id}.", _facts(added))
 
 
 @command.command("list")
-@with_place
-def list_(place: Place) -> None:
+@with_context
+def list_(place: Context) -> None:
     """List all webhooks; never their secrets."""
 
     async def read(db: Database) -> list[webhooks.Webhook]:
         return await webhooks.list_webhooks(db)
 
-    show_rows(place, [_facts(each) for each in place.ask(read)])
+    print_rows(place, [_facts(each) for each in place.query(read)])
 
 
 def _facts(each: webhooks.Webhook) -> Facts:
@@ -65,14 +67,14 @@ def _facts(each: webhooks.Webhook) -> Facts:
         "private": each.private,
         "kinds": [kind.value for kind in each.kinds],
         "disabled": each.disabled,
-        "created": moment(each.created_ms),
+        "created": iso_time(each.created_ms),
     }
 
 
 @command.command("remove")
 @click.argument("webhook_id", metavar="ID")
-@with_place
-def remove(place: Place, webhook_id: str) -> None:
+@with_context
+def remove(place: Context, webhook_id: str) -> None:
     """End a subscription.
 
     What still waits for it is not delivered.
@@ -81,15 +83,15 @@ def remove(place: Place, webhook_id: str) -> None:
     async def end(db: Database) -> None:
         await webhooks.remove_webhook(db, webhook_id)
 
-    place.ask(end)
-    say(place, f"Removed the webhook {webhook_id}.", {"id": webhook_id, "removed": True})
+    place.query(end)
+    print_result(place, f"Removed the webhook {webhook_id}.", {"id": webhook_id, "removed": True})
 
 
 @command.command("log")
 @click.argument("webhook_id", metavar="[ID]", required=False)
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
-@with_place
-def log(place: Place, webhook_id: str | None, limit: int) -> None:
+@with_context
+def log(place: Context, webhook_id: str | None, limit: int) -> None:
     """List the newest deliveries.
 
     Those to the webhook ID, or to all, newest first.
@@ -99,7 +101,7 @@ def log(place: Place, webhook_id: str | None, limit: int) -> None:
         return await webhooks.list_deliveries(db, webhook_id, limit)
 
     columns = ("created", "webhook", "told", "state", "attempts", "status", "error")
-    show_rows(place, [_delivery(each) for each in place.ask(read)], columns)
+    print_rows(place, [_delivery(each) for each in place.query(read)], columns)
 
 
 def _delivery(each: webhooks.Delivery) -> Facts:
@@ -110,7 +112,7 @@ def _delivery(each: webhooks.Delivery) -> Facts:
         "attempts": each.attempts,
         "status": each.status,
         "error": each.error,
-        "due": moment(each.due_ms),
-        "created": moment(each.created_ms),
-        "done": moment(each.done_ms),
+        "due": iso_time(each.due_ms),
+        "created": iso_time(each.created_ms),
+        "done": iso_time(each.done_ms),
     }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from hubstead.cli.places import Place, run, with_place
-from hubstead.cli.printing import Facts, about, show_rows
+from hubstead.cli.context import Context, run, with_context
+from hubstead.cli.output import Facts, human_size, print_rows
 from hubstead.errors import BlobNotFound
 
 
@@ -17,8 +17,8 @@ def command() -> None:
 @command.command("convert")
 @click.option("--dry-run", is_flag=True, help="Only tell which LFS objects are plain.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="At most so many objects.")
-@with_place
-def convert(place: Place, *, dry_run: bool, limit: int | None) -> None:
+@with_context
+def convert(place: Context, *, dry_run: bool, limit: int | None) -> None:
     """Cut LFS objects into chunks, so that they deduplicate too.
 
     Every object is put together from what was stored and compared with its sha256 before its
@@ -26,14 +26,14 @@ def convert(place: Place, *, dry_run: bool, limit: int | None) -> None:
     running hub, interrupted and repeated. Needs the extra `convert`:
     pip install 'hubstead[convert]' where the hub is installed.
     """
-    from hubstead.app import opened_stores
+    from hubstead.app import open_storage
     from hubstead.xet import Converter, ShardRefused, plain_objects
 
     settings = place.settings()
 
     async def work() -> list[Facts]:
         done: list[Facts] = []
-        async with opened_stores(settings) as stores:
+        async with open_storage(settings) as stores:
             converter = None if dry_run else Converter(stores.db, stores.blobs, stores.xet)
             async for row in plain_objects(stores.db):
                 if limit is not None and len(done) >= limit:
@@ -50,15 +50,15 @@ def convert(place: Place, *, dry_run: bool, limit: int | None) -> None:
                     done.append(_facts(row.name, row.bytes, made.stored, "converted"))
         return done
 
-    show_rows(place, run(work), ("object", "size", "newly_stored", "outcome"))
+    print_rows(place, run(work), ("object", "size", "newly_stored", "outcome"))
 
 
 def _facts(name: str, size: int, stored: int | None, outcome: str) -> Facts:
     return {
         "object": name,
         "bytes": size,
-        "size": about(size),
+        "size": human_size(size),
         "stored_bytes": stored,
-        "newly_stored": "" if stored is None else about(stored),
+        "newly_stored": "" if stored is None else human_size(stored),
         "outcome": outcome,
     }

@@ -1,69 +1,68 @@
 """Operations in, one move of refs out: the only way the content of a repository changes."""
 
-from hubstead.commits.applying import Committed, Message, commit, person
-from hubstead.commits.branching import (
+from hubstead.commits.branches import (
     create_branch,
     create_tag,
     delete_branch,
     delete_tag,
     squash,
 )
-from hubstead.commits.change import Change
-from hubstead.commits.copying import FileSource, copy_file, copy_lfs_files
-from hubstead.commits.creating import Wanted, create_repository, duplicate_repository
-from hubstead.commits.folding import collect, fold_packs
-from hubstead.commits.moving import Move, Plan, RefInTheWay, RefMoved, move_refs
-from hubstead.commits.preupload import Candidate, Choice, choose, content_id
-from hubstead.commits.pushing import (
-    Command,
-    Outcome,
+from hubstead.commits.changeset import Changeset
+from hubstead.commits.commit import CommitResult, Message, author_of, commit
+from hubstead.commits.create_repo import RepoRequest, create_repository, duplicate_repository
+from hubstead.commits.delete_repo import delete_repository, remove_deleted_repos
+from hubstead.commits.history_rewrite import delete_lfs_files
+from hubstead.commits.lfs_copy import FileSource, copy_file, copy_lfs_files
+from hubstead.commits.preupload import UploadCandidate, UploadMode, choose_upload_modes, content_id
+from hubstead.commits.push import (
     PushRefused,
-    Verdict,
+    PushReport,
+    RefCommand,
+    RefResult,
     accept_push,
     begin_push,
 )
-from hubstead.commits.removing import delete_repository, remove_dead_folders
-from hubstead.commits.retired import discard_packs, forget_dead_packs, remove_dead_packs
+from hubstead.commits.ref_updates import RefInTheWay, RefMove, RefMoved, WritePlan, move_refs
+from hubstead.commits.repack import repack_reachable, repack_repo
+from hubstead.commits.retired import delete_retired_rows, discard_packs, remove_retired_packs
 from hubstead.commits.revisions import (
     HEADS,
     TAGS,
     Ref,
     Revision,
-    all_refs,
     find_ref,
-    resolve,
-    split,
+    list_refs,
+    resolve_revision,
+    split_revision,
 )
-from hubstead.commits.rewriting import delete_lfs_files
-from hubstead.commits.stores import RepoLocks, Stores
+from hubstead.commits.storage import RepoLocks, Storage
 
 __all__ = [
     "HEADS",
     "TAGS",
-    "Candidate",
-    "Change",
-    "Choice",
-    "Command",
-    "Committed",
+    "Changeset",
+    "CommitResult",
     "FileSource",
     "Message",
-    "Move",
-    "Outcome",
-    "Plan",
     "PushRefused",
+    "PushReport",
     "Ref",
+    "RefCommand",
     "RefInTheWay",
+    "RefMove",
     "RefMoved",
+    "RefResult",
     "RepoLocks",
+    "RepoRequest",
     "Revision",
-    "Stores",
-    "Verdict",
-    "Wanted",
+    "Storage",
+    "UploadCandidate",
+    "UploadMode",
+    "WritePlan",
     "accept_push",
-    "all_refs",
+    "author_of",
     "begin_push",
-    "choose",
-    "collect",
+    "choose_upload_modes",
     "commit",
     "content_id",
     "copy_file",
@@ -74,17 +73,18 @@ __all__ = [
     "delete_branch",
     "delete_lfs_files",
     "delete_repository",
+    "delete_retired_rows",
     "delete_tag",
     "discard_packs",
     "duplicate_repository",
     "find_ref",
-    "fold_packs",
-    "forget_dead_packs",
+    "list_refs",
     "move_refs",
-    "person",
-    "remove_dead_folders",
-    "remove_dead_packs",
-    "resolve",
-    "split",
+    "remove_deleted_repos",
+    "remove_retired_packs",
+    "repack_reachable",
+    "repack_repo",
+    "resolve_revision",
+    "split_revision",
     "squash",
 ]

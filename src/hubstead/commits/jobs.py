@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 
 from sqlalchemy import bindparam, select
 
-from hubstead.commits.folding import fold_packs
-from hubstead.commits.moving import FOLD
-from hubstead.commits.removing import remove_dead_folders
-from hubstead.commits.retired import ROWS_STAY_MS, forget_dead_packs, remove_dead_packs
-from hubstead.commits.stores import Stores
+from hubstead.commits.delete_repo import remove_deleted_repos
+from hubstead.commits.ref_updates import FOLD
+from hubstead.commits.repack import repack_repo
+from hubstead.commits.retired import ROWS_STAY_MS, delete_retired_rows, remove_retired_packs
+from hubstead.commits.storage import Storage
 from hubstead.commits.tables import deleted_repos, packs, retired_packs
 from hubstead.db import scan
 from hubstead.gitstore import RepoMissing
@@ -40,34 +40,34 @@ _DEAD = scan(
 )
 
 
-def handlers(stores: Stores) -> dict[str, Callable[[Job], Awaitable[None]]]:
+def handlers(stores: Storage) -> dict[str, Callable[[Job], Awaitable[None]]]:
     """Return who does the jobs of this room."""
 
     async def bury(_job: object) -> None:
         grace_ms = int(stores.settings.blob_grace_seconds * 1000)
-        while await remove_dead_folders(stores, grace_ms=grace_ms):
+        while await remove_deleted_repos(stores, grace_ms=grace_ms):
             pass
-        await forget_dead_packs(stores, older_than_ms=_pack_grace_ms(stores) + ROWS_STAY_MS)
+        await delete_retired_rows(stores, older_than_ms=_pack_grace_ms(stores) + ROWS_STAY_MS)
 
     async def fold(job: Job) -> None:
-        await fold_packs(stores, job.subject)
+        await repack_repo(stores, job.subject)
 
     return {BURY: bury, FOLD: fold}
 
 
-def _pack_grace_ms(stores: Stores) -> int:
+def _pack_grace_ms(stores: Storage) -> int:
     return int(stores.settings.pack_grace_seconds * 1000)
 
 
-async def keep_packs_few(stores: Stores) -> None:
+async def keep_packs_few(stores: Storage) -> None:
     """Have this node let go of what it needs no more of git; every node does so for itself."""
-    await remove_dead_packs(stores, grace_ms=_pack_grace_ms(stores))
+    await remove_retired_packs(stores, grace_ms=_pack_grace_ms(stores))
     await asyncio.to_thread(stores.git.refresh_handles)
     grace_s = stores.settings.pack_grace_seconds
     await asyncio.to_thread(stores.git.sweep_projections, older_than_s=grace_s)
 
 
-async def sweep_folders(stores: Stores, *, older_than_s: float = LITTER_S) -> None:
+async def sweep_folders(stores: Storage, *, older_than_s: float = LITTER_S) -> None:
     """Remove from this node's folders of git what no row names and nobody is writing any more.
 
     Every node does so for itself: folders are caches where packs are blobs, and what other nodes
@@ -78,7 +78,7 @@ async def sweep_folders(stores: Stores, *, older_than_s: float = LITTER_S) -> No
         await _sweep_folder(stores, repo_id, older_than_s)
 
 
-async def _sweep_folder(stores: Stores, repo_id: str, older_than_s: float) -> None:
+async def _sweep_folder(stores: Storage, repo_id: str, older_than_s: float) -> None:
     if await stores.db.all(_DEAD, repo_id=repo_id):
         return  # the other job's
     known = await stores.db.all(_KNOWN, repo_id=repo_id)
@@ -88,7 +88,7 @@ async def _sweep_folder(stores: Stores, repo_id: str, older_than_s: float) -> No
 
 
 def _sweep(
-    stores: Stores, repo_id: str, registered: set[str], known: bool, older_than_s: float
+    stores: Storage, repo_id: str, registered: set[str], known: bool, older_than_s: float
 ) -> None:
     try:
         if not known:

@@ -16,7 +16,7 @@ BINARY_BYTES = 64 * 1024
 MAX_RULES_BYTES = 1 << 20
 
 
-class Candidate(msgspec.Struct, frozen=True):
+class UploadCandidate(msgspec.Struct, frozen=True):
     """A file that a client is about to upload."""
 
     path: str
@@ -24,7 +24,7 @@ class Candidate(msgspec.Struct, frozen=True):
     sample: bytes = b""  # its first bytes
 
 
-class Choice(msgspec.Struct, frozen=True):
+class UploadMode(msgspec.Struct, frozen=True):
     """How a file is to travel."""
 
     path: str
@@ -33,15 +33,15 @@ class Choice(msgspec.Struct, frozen=True):
     oid: str | None  # what is there now: git's id, or the sha256 of an LFS file
 
 
-def choose(
+def choose_upload_modes(
     git: GitRepo,
     tree: str | None,
-    candidates: list[Candidate],
+    candidates: list[UploadCandidate],
     settings: Settings,
     *,
     attributes: str | None = None,
     ignores: str | None = None,
-) -> list[Choice]:
+) -> list[UploadMode]:
     """Decide for each file, as the Hub does (protocol/hub-api.md 3.8).
 
     Args:
@@ -65,7 +65,7 @@ def choose(
     filters = Attributes(_texts(git, tree, folders, ATTRIBUTES, attributes))
     ignored = Ignores(_texts(git, tree, folders, IGNORES, ignores))
     return [
-        Choice(
+        UploadMode(
             path=candidate.path,
             by_lfs=_by_lfs(candidate, filters, settings),
             ignored=ignored.ignores(candidate.path),
@@ -96,7 +96,7 @@ def _texts(
     return texts
 
 
-def _by_lfs(candidate: Candidate, filters: Attributes, settings: Settings) -> bool:
+def _by_lfs(candidate: UploadCandidate, filters: Attributes, settings: Settings) -> bool:
     if candidate.size == 0:
         return False
     if candidate.size >= settings.lfs_threshold_bytes or filters.is_lfs(candidate.path):

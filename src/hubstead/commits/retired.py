@@ -16,9 +16,9 @@ from sqlalchemy import BigInteger, bindparam, delete, select
 
 from hubstead import blobs
 from hubstead.blobs import BlobKey, BlobKind
-from hubstead.commits.stores import Stores
+from hubstead.commits.storage import Storage
 from hubstead.commits.tables import packs, retired_packs
-from hubstead.db import Reader, Tx, adding, any_of, point, scan
+from hubstead.db import Reader, Tx, any_of, indexed, insert_into, scan
 from hubstead.gitstore import Pack
 from hubstead.ids import now_ms
 from hubstead.repos.tables import repos
@@ -29,8 +29,8 @@ ROWS_STAY_MS = 3_600_000
 #: A transaction may commit this long after it read the clock, and nodes' clocks differ.
 _LATE_MS = 60_000
 
-_RETIRE = point(
-    adding(retired_packs, "repo_id", "name", "since_ms").on_conflict_do_update(
+_RETIRE = indexed(
+    insert_into(retired_packs, "repo_id", "name", "since_ms").on_conflict_do_update(
         index_elements=["repo_id", "name"],
         set_={"since_ms": bindparam("since_ms", type_=BigInteger)},
     )
@@ -52,7 +52,7 @@ _OF_REPO = scan(
     ),
     _RetiredPack,
 )
-_FORGET = point(
+_FORGET = indexed(
     delete(retired_packs).where(
         retired_packs.c.repo_id == bindparam("which_repo"),
         retired_packs.c.name == bindparam("which"),
@@ -67,22 +67,26 @@ _REGISTERED = scan(
 )
 
 
-async def retire(tx: Tx, repo_id: str, names: Iterable[str]) -> None:
+async def retire_packs(tx: Tx, repo_id: str, names: Iterable[str]) -> None:
     """Note that a repository does without some packs from now on."""
     now = now_ms()
-    await tx.many(_RETIRE, [{"repo_id": repo_id, "name": name, "since_ms": now} for name in names])
+    await tx.run_many(
+        _RETIRE, [{"repo_id": repo_id, "name": name, "since_ms": now} for name in names]
+    )
 
 
 async def _doom_published(tx: Tx, pack: Pack) -> None:
     key = BlobKey(BlobKind.PACK, pack.name)
     if pack.stored == key.name:
-        await blobs.register(tx, key, pack.size)
-        await blobs.doom(tx, [key])
+        await blobs.register_blob(tx, key, pack.size)
+        await blobs.mark_unreferenced(tx, [key])
     elif pack.stored is not None:
-        await blobs.doom_stored(tx, [(blobs.parse_stored(key.kind, pack.stored), pack.size)])
+        await blobs.mark_stored_unreferenced(
+            tx, [(blobs.parse_stored(key.kind, pack.stored), pack.size)]
+        )
 
 
-async def discard_packs(stores: Stores, repo_id: str, made: Sequence[Pack]) -> None:
+async def discard_packs(stores: Storage, repo_id: str, made: Sequence[Pack]) -> None:
     """Retire packs that were made, and perhaps published, but did not become the repository's.
 
     A pack that is registered, by another writer of the very same bytes, is left alone.
@@ -91,7 +95,7 @@ async def discard_packs(stores: Stores, repo_id: str, made: Sequence[Pack]) -> N
     async def discard(tx: Tx) -> None:
         known = await _registered(tx, repo_id, [pack.name for pack in made])
         vain = [pack for pack in made if pack.name not in known]
-        await retire(tx, repo_id, [pack.name for pack in vain])
+        await retire_packs(tx, repo_id, [pack.name for pack in vain])
         if stores.packs_are_blobs:
             for pack in vain:
                 await _doom_published(tx, pack)
@@ -100,7 +104,7 @@ async def discard_packs(stores: Stores, repo_id: str, made: Sequence[Pack]) -> N
         await stores.db.write(discard)
 
 
-async def remove_dead_packs(stores: Stores, *, grace_ms: int) -> int:
+async def remove_retired_packs(stores: Storage, *, grace_ms: int) -> int:
     """Remove from this node what was retired longer ago than that and nothing here reads.
 
     Where packs are blobs every node does so, and the rows stay for the others; else nothing is
@@ -123,13 +127,13 @@ async def remove_dead_packs(stores: Stores, *, grace_ms: int) -> int:
     return done
 
 
-def _is_read(stores: Stores, repo_id: str, row: _RetiredPack, before_ms: int) -> bool:
+def _is_read(stores: Storage, repo_id: str, row: _RetiredPack, before_ms: int) -> bool:
     """Tell whether a program here reads since before the grace period of a pack was over."""
     reading_s = stores.git.reading_s(repo_id)
     return reading_s is not None and before_ms - row.since_ms < reading_s * 1000
 
 
-async def _remove(stores: Stores, repo_id: str, names: Sequence[str]) -> int:
+async def _remove(stores: Storage, repo_id: str, names: Sequence[str]) -> int:
     if not names:
         return 0
     async with stores.locks.of(repo_id):  # a push may just bring one back
@@ -151,9 +155,9 @@ async def _forget(repo_id: str, names: Sequence[str], tx: Tx) -> set[str] | None
 
     None if nothing may be deleted just now (a backup is reading), and they stay in the list.
     """
-    if not await blobs.may_delete(tx):
+    if not await blobs.may_delete_blobs(tx):
         return None
-    await tx.many(_FORGET, [{"which_repo": repo_id, "which": name} for name in names])
+    await tx.run_many(_FORGET, [{"which_repo": repo_id, "which": name} for name in names])
     return await _registered(tx, repo_id, names)
 
 
@@ -161,7 +165,7 @@ async def _registered(db: Reader, repo_id: str, names: Sequence[str]) -> set[str
     return set(await db.all(_REGISTERED, repo_id=repo_id, names=list(names)))
 
 
-async def forget_dead_packs(stores: Stores, *, older_than_ms: int) -> None:
+async def delete_retired_rows(stores: Storage, *, older_than_ms: int) -> None:
     """Drop the rows of packs retired longer ago than that, where every node has removed them."""
     if stores.packs_are_blobs:
         before = now_ms() - older_than_ms

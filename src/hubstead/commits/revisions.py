@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import bindparam, select
 
 from hubstead.commits.tables import refs
-from hubstead.db import Reader, any_of, point, scan
+from hubstead.db import Reader, any_of, indexed, scan
 from hubstead.errors import RevisionNotFound
 from hubstead.gitstore import GitRepo, ObjectMissing
 from hubstead.ids import is_oid
@@ -29,7 +29,7 @@ class Ref(NamedTuple):
     target: str
 
 
-_NAMED = point(
+_NAMED = indexed(
     select(refs.c.name, refs.c.oid, refs.c.target).where(
         refs.c.repo_pk == bindparam("repo_pk"), any_of(refs.c.name, "names")
     ),
@@ -61,7 +61,7 @@ class Revision(msgspec.Struct, frozen=True):
         return self.ref is None
 
 
-async def resolve(db: Reader, opened: Repo, git: GitRepo, text: str) -> Revision:
+async def resolve_revision(db: Reader, opened: Repo, git: GitRepo, text: str) -> Revision:
     """Find a revision: the default branch, a branch, a tag, a full ref, a sha of 7 to 40 digits.
 
     A full sha is a commit's and never a ref's; a ref wins over a short sha, a branch over a tag.
@@ -118,12 +118,14 @@ def _names(text: str) -> list[str]:
     return [*full, HEADS + text, TAGS + text]
 
 
-async def all_refs(db: Reader, repo_pk: int) -> list[Ref]:
+async def list_refs(db: Reader, repo_pk: int) -> list[Ref]:
     """Return every ref, by name."""
     return await db.all(_ALL, repo_pk=repo_pk)
 
 
-async def split(db: Reader, opened: Repo, git: GitRepo, segments: list[str]) -> tuple[str, str]:
+async def split_revision(
+    db: Reader, opened: Repo, git: GitRepo, segments: list[str]
+) -> tuple[str, str]:
     """Divide ``refs/pr/1/dir/file`` into revision and path where slashes of both are raw.
 
     The rule of protocol/hub-api.md 2.2. Python clients encode the slashes of a revision and never

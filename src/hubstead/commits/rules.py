@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from hubstead import cards
-from hubstead.commits.deriving import CARD, MAX_CARD_BYTES
+from hubstead.commits.metadata import CARD, MAX_CARD_BYTES
 from hubstead.commits.revisions import HEADS, TAGS, commit_of_short_sha
 from hubstead.errors import Forbidden, InvalidCard, InvalidName, InvalidPath, NotBuilt
 from hubstead.gitstore import Edit, GitRepo, PackDraft, PutFile
@@ -36,7 +36,7 @@ def check_card(
             text = draft.get(edit.oid)[1] if draft.contains(edit.oid) else git.blob(edit.oid)
             if len(text) > MAX_CARD_BYTES:
                 continue
-            found = cards.validate(text, kind)
+            found = cards.validate_card(text, kind)
             if found.errors:
                 raise InvalidCard(reason="; ".join(found.errors), faults=tuple(found.errors))
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import ColumnElement
 
 from hubstead.db.interface import Reader
-from hubstead.db.statements import point
+from hubstead.db.statements import indexed
 
 
 class DatabaseNow(ColumnElement[int]):
@@ -30,7 +30,7 @@ def _postgres(element: DatabaseNow, compiler: object, **options: Any) -> str:
     return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
 
 
-_NOW = point(select(DatabaseNow().label("now_ms")), int)
+_NOW = indexed(select(DatabaseNow().label("now_ms")), int)
 
 
 async def database_now_ms(db: Reader) -> int:

@@ -52,7 +52,9 @@ class Tx(Reader, Protocol):
         """
         ...
 
-    async def many(self, statement: Statement[Any], rows: Sequence[Mapping[str, object]]) -> None:
+    async def run_many(
+        self, statement: Statement[Any], rows: Sequence[Mapping[str, object]]
+    ) -> None:
         """Run a change once for each of ``rows``."""
         ...
 

@@ -92,7 +92,9 @@ class PostgresTx:
             status = await self._connection.execute(compiled.sql, *compiled.arguments(values))
         return int(status.rpartition(" ")[2])
 
-    async def many(self, statement: Statement[Any], rows: Sequence[Mapping[str, object]]) -> None:
+    async def run_many(
+        self, statement: Statement[Any], rows: Sequence[Mapping[str, object]]
+    ) -> None:
         """See ``Tx.many``."""
         compiled = statement.on(_DIALECT)
         arguments = [compiled.arguments(row) for row in rows]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from sqlalchemy import delete, select
 
 from hubstead.db.interface import Database, Reader, Tx
-from hubstead.db.statements import adding, point
+from hubstead.db.statements import indexed, insert_into
 from hubstead.db.tables import restore_marks
 from hubstead.errors import Unavailable
 from hubstead.ids import now_ms
@@ -31,9 +31,9 @@ class RestoreMark(NamedTuple):
     loaded_ms: int | None  # when its rows came
 
 
-_MARK = point(select(restore_marks.c.snapshot, restore_marks.c.loaded_ms), RestoreMark)
-_ADD = point(adding(restore_marks, "snapshot", "begun_ms").on_conflict_do_nothing())
-_REMOVE = point(delete(restore_marks))
+_MARK = indexed(select(restore_marks.c.snapshot, restore_marks.c.loaded_ms), RestoreMark)
+_ADD = indexed(insert_into(restore_marks, "snapshot", "begun_ms").on_conflict_do_nothing())
+_REMOVE = indexed(delete(restore_marks))
 
 
 async def marked_restore(reader: Reader) -> RestoreMark | None:

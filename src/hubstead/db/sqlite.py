@@ -121,7 +121,9 @@ class SqliteTx:
         """See ``Tx.run``."""
         return _execute(self.connection, statement, values).rowcount
 
-    async def many(self, statement: Statement[Any], rows: Sequence[Mapping[str, object]]) -> None:
+    async def run_many(
+        self, statement: Statement[Any], rows: Sequence[Mapping[str, object]]
+    ) -> None:
         """See ``Tx.many``."""
         for values in rows:
             _execute(self.connection, statement, values)

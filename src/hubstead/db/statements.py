@@ -83,10 +83,10 @@ class Statement(Generic[R_co]):
 
 
 @overload
-def point(element: Executable) -> Statement[None]: ...
+def indexed(element: Executable) -> Statement[None]: ...
 @overload
-def point(element: Executable, row: type[R]) -> Statement[R]: ...
-def point(element: Executable, row: type[Any] | None = None) -> Statement[Any]:
+def indexed(element: Executable, row: type[R]) -> Statement[R]: ...
+def indexed(element: Executable, row: type[Any] | None = None) -> Statement[Any]:
     """Register a statement that reads or writes a few rows by an index.
 
     Raises:
@@ -121,7 +121,7 @@ def _row_maker(element: Executable, row: type[Any] | None) -> Callable[[Any], An
     return row._make  # type: ignore[no-any-return]
 
 
-def adding(table: Table, *columns: str) -> Insert:
+def insert_into(table: Table, *columns: str) -> Insert:
     """Return an ``INSERT`` whose parameters are called as the columns they fill."""
     return insert(table).values({name: bindparam(name) for name in columns})
 

@@ -1,19 +1,19 @@
 """Finding repositories: lists, filters, search, tags."""
 
-from hubstead.discovery.counting import count_by_owner
-from hubstead.discovery.finding import Item, Page, find, find_all
-from hubstead.discovery.query import MAX_LIMIT, SORTS, Query
+from hubstead.discovery.counts import count_by_owner
+from hubstead.discovery.query import MAX_LIMIT, SORTS, RepoQuery
+from hubstead.discovery.search import ResultItem, ResultPage, search_all_repos, search_repos
 from hubstead.discovery.tags import Tag, tags_by_type
 
 __all__ = [
     "MAX_LIMIT",
     "SORTS",
-    "Item",
-    "Page",
-    "Query",
+    "RepoQuery",
+    "ResultItem",
+    "ResultPage",
     "Tag",
     "count_by_owner",
-    "find",
-    "find_all",
+    "search_all_repos",
+    "search_repos",
     "tags_by_type",
 ]

@@ -47,7 +47,7 @@ _OTHER_SPELLINGS = {
 }
 
 
-class Query(msgspec.Struct, frozen=True, kw_only=True):
+class RepoQuery(msgspec.Struct, frozen=True, kw_only=True):
     """What a list shows. All conditions must hold."""
 
     kind: Kind
@@ -81,7 +81,7 @@ def sort_name(text: str) -> str:
     return name
 
 
-def tags_of(query: Query) -> tuple[str, ...]:
+def tags_of(query: RepoQuery) -> tuple[str, ...]:
     """Return every tag that must be there, in the spelling of today."""
     named = [
         *query.filters,
@@ -101,7 +101,7 @@ def _todays_spelling(kind: Kind, tag: str) -> str:
     return tag.removeprefix("language:") if kind is Kind.MODEL else tag
 
 
-def words_of(query: Query) -> tuple[str, ...]:
+def words_of(query: RepoQuery) -> tuple[str, ...]:
     """Return the words to search for, case folded as names are kept."""
     words = dict.fromkeys(word for text in query.search for word in text.casefold().split())
     return _few_enough("words to search for", tuple(words))

@@ -32,7 +32,7 @@ from sqlalchemy import (
 from hubstead.accounts.tables import accounts, members
 from hubstead.db import Statement, any_of, scan
 from hubstead.discovery.query import SORTS
-from hubstead.repos import Details
+from hubstead.repos import RepoDetails
 from hubstead.repos.access import NO_ALIAS, OPENED_COLUMNS, RepoRow
 from hubstead.repos.tables import repo_names, repo_tags, repos
 
@@ -67,15 +67,15 @@ class ListedRow:
     """One row of a list: the columns of a repository, its details, and the value of the order."""
 
     repo: RepoRow
-    details: Details
+    details: RepoDetails
     sorted_by: str | int | float
 
-    _fields: ClassVar = (*RepoRow._fields, *Details._fields, "sorted_by")
+    _fields: ClassVar = (*RepoRow._fields, *RepoDetails._fields, "sorted_by")
 
     @classmethod
     def _make(cls, values: Sequence[Any]) -> ListedRow:
         ends = len(RepoRow._fields)
-        return cls(RepoRow._make(values[:ends]), Details._make(values[ends:-1]), values[-1])
+        return cls(RepoRow._make(values[:ends]), RepoDetails._make(values[ends:-1]), values[-1])
 
 
 @lru_cache(maxsize=1024)
@@ -94,7 +94,7 @@ def listing(shape: Shape) -> Statement[ListedRow]:
 def _columns(shape: Shape) -> list[ColumnElement[Any]]:
     left_out = {"card": not shape.with_card, "config": not shape.with_config}
     details = (
-        null().label(name) if left_out.get(name) else repos.c[name] for name in Details._fields
+        null().label(name) if left_out.get(name) else repos.c[name] for name in RepoDetails._fields
     )
     return [*OPENED_COLUMNS, NO_ALIAS, *details]
 

@@ -1,6 +1,6 @@
 """Holds the database against the bytes and git, and says what does not fit."""
 
-from hubstead.doctor.examination import CHECKS, examine
-from hubstead.doctor.findings import Check, Finding, Patient, Severity
+from hubstead.doctor.checks import CHECKS, run_checks
+from hubstead.doctor.findings import Check, Fault, Inspection, Severity
 
-__all__ = ["CHECKS", "Check", "Finding", "Patient", "Severity", "examine"]
+__all__ = ["CHECKS", "Check", "Fault", "Inspection", "Severity", "run_checks"]

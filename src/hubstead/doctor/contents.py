@@ -11,13 +11,13 @@ from sqlalchemy import bindparam, select
 
 from hubstead.blobs import BlobKind
 from hubstead.blobs.tables import repo_blobs
-from hubstead.commits import HEADS, all_refs
-from hubstead.commits.deriving import derive
+from hubstead.commits import HEADS, list_refs
+from hubstead.commits.metadata import derive_metadata
 from hubstead.db import scan
-from hubstead.doctor.findings import Finding, Patient
-from hubstead.doctor.repositories import Case, every_case
+from hubstead.doctor.findings import Fault, Inspection
+from hubstead.doctor.repositories import RepoInspection, inspect_repos
 from hubstead.gitstore import GitRepo, ObjectMissing, Pointer
-from hubstead.repos import Derived
+from hubstead.repos import RepoMetadata
 from hubstead.repos.tables import repo_tags
 
 _POINTER_HINT = (
@@ -47,13 +47,13 @@ _TAGS = scan(
 )
 
 
-async def pointers(patient: Patient) -> AsyncIterator[Finding]:
+async def pointers(patient: Inspection) -> AsyncIterator[Fault]:
     """Each LFS pointer in the tree of a ref (if quick: of the default branch) leads to bytes.
 
     Only warnings: whoever deletes an LFS file for good may leave its pointer, and anybody may
     commit a text that looks like one.
     """
-    async for case in every_case(patient):
+    async for case in inspect_repos(patient):
         git = await case.git()
         tips = await _tips(case)
         if git is None or not tips:
@@ -69,8 +69,8 @@ async def pointers(patient: Patient) -> AsyncIterator[Finding]:
                 yield case.finding("pointers", what, _POINTER_HINT, fault=False)
 
 
-async def _tips(case: Case) -> list[str]:
-    refs = await all_refs(case.patient.stores.db, case.repo.pk)
+async def _tips(case: RepoInspection) -> list[str]:
+    refs = await list_refs(case.patient.stores.db, case.repo.pk)
     main = HEADS + case.repo.default_branch
     return [ref.target for ref in refs if ref.name == main or not case.patient.quick]
 
@@ -117,15 +117,15 @@ def _pointer_fault(pointer: Pointer, link: _Link | None) -> str | None:
     return None if link.committed else "which is held as uploaded only and may be let go"
 
 
-async def derived_facts(patient: Patient) -> AsyncIterator[Finding]:
+async def derived_facts(patient: Inspection) -> AsyncIterator[Fault]:
     """What lists show of a repository is what its default branch says."""
-    async for case in every_case(patient):
+    async for case in inspect_repos(patient):
         git = await case.git()
         if git is None or case.repo.head is None:
             continue
         try:
             tree = git.tree_of(case.repo.head)
-            wanted = await asyncio.to_thread(derive, case.repo.kind, git, tree)
+            wanted = await asyncio.to_thread(derive_metadata, case.repo.kind, git, tree)
         except ObjectMissing:
             continue  # told by another check
         for name in await _differences(case, wanted):
@@ -133,7 +133,7 @@ async def derived_facts(patient: Patient) -> AsyncIterator[Finding]:
             yield case.finding("derived_facts", what, _DERIVED_HINT, fault=False)
 
 
-async def _differences(case: Case, wanted: Derived) -> list[str]:
+async def _differences(case: RepoInspection, wanted: RepoMetadata) -> list[str]:
     kept = {**case.details._asdict(), "sdk": case.repo.sdk}
     pairs = {name: (kept[name], getattr(wanted, name)) for name in _PLAIN}
     pairs |= {name: (_plain(kept[name]), _plain(getattr(wanted, name))) for name in _JSON}

@@ -9,8 +9,8 @@ from typing import TypeAlias
 
 import msgspec
 
-from hubstead.blobs import BlobKind, Stored
-from hubstead.commits import Stores
+from hubstead.blobs import BlobKind, StoredBlob
+from hubstead.commits import Storage
 from hubstead.ids import now_ms
 
 
@@ -22,7 +22,7 @@ class Severity(StrEnum):
     LITTER = "litter"  # takes room, is removed by age
 
 
-class Finding(msgspec.Struct, frozen=True):
+class Fault(msgspec.Struct, frozen=True):
     """Something that is not as it should be."""
 
     check: str  # the name of the check
@@ -33,7 +33,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 @dataclass
-class Patient:
+class Inspection:
     """The hub under examination. Nothing of it is changed, but that damage is marked in its rows.
 
     Attributes:
@@ -44,7 +44,7 @@ class Patient:
             a write under way.
     """
 
-    stores: Stores
+    stores: Storage
     quick: bool = False
     deep: bool = False
     young_ms: int = 3_600_000
@@ -53,10 +53,10 @@ class Patient:
         """Tell whether a time is longer ago than any write takes, and than ``than_ms``."""
         return since_ms < now_ms() - max(self.young_ms, than_ms)
 
-    async def stored(self, kind: BlobKind) -> dict[str, Stored]:
+    async def stored(self, kind: BlobKind) -> dict[str, StoredBlob]:
         """Return what the store has of a kind, by name."""
         return {each.key.name: each async for each in self.stores.blobs.keys(kind)}
 
 
 #: One kind of thing to look at. It yields what it finds, in a stable order and wording.
-Check: TypeAlias = Callable[[Patient], AsyncIterator[Finding]]
+Check: TypeAlias = Callable[[Inspection], AsyncIterator[Fault]]

@@ -10,8 +10,8 @@ from sqlalchemy import bindparam, select
 
 from hubstead.commits.tables import deleted_repos, retired_packs
 from hubstead.db import scan
-from hubstead.doctor.findings import Finding, Patient, Severity
-from hubstead.doctor.repositories import Case, every_case
+from hubstead.doctor.findings import Fault, Inspection, Severity
+from hubstead.doctor.repositories import RepoInspection, inspect_repos
 from hubstead.repos.tables import repos
 
 _IDS = scan(select(repos.c.id), str)
@@ -32,9 +32,9 @@ _FOLDED = scan(
 _SWEPT = "nothing: it is removed in time"
 
 
-async def packs_without_row(patient: Patient) -> AsyncIterator[Finding]:
+async def packs_without_row(patient: Inspection) -> AsyncIterator[Fault]:
     """No repository's folder has packs that are not registered."""
-    async for case in every_case(patient):
+    async for case in inspect_repos(patient):
         folder = patient.stores.git.packs_path(case.repo.id)
         here = sorted(folder.glob("pack-*.pack"))
         names = [pack.name for pack in await case.packs()]
@@ -46,9 +46,9 @@ async def packs_without_row(patient: Patient) -> AsyncIterator[Finding]:
                 yield _litter("packs_without_row", case.subject, what)
 
 
-async def leftovers(patient: Patient) -> AsyncIterator[Finding]:
+async def leftovers(patient: Inspection) -> AsyncIterator[Fault]:
     """No drafts of packs and repositories that a crash left are lying about."""
-    async for case in every_case(patient):
+    async for case in inspect_repos(patient):
         for path in _unfinished(case):
             if _is_old(patient, path):
                 yield _litter("leftovers", case.subject, f"{path.name} was never finished")
@@ -57,11 +57,11 @@ async def leftovers(patient: Patient) -> AsyncIterator[Finding]:
             yield _litter("leftovers", f"folder {path.name}", "it was never finished")
 
 
-def _unfinished(case: Case) -> list[Path]:
+def _unfinished(case: RepoInspection) -> list[Path]:
     return sorted(case.patient.stores.git.packs_path(case.repo.id).glob("tmp_*"))
 
 
-async def folders_without_row(patient: Patient) -> AsyncIterator[Finding]:
+async def folders_without_row(patient: Inspection) -> AsyncIterator[Fault]:
     """Each folder of git belongs to a repository, or to one deleted within the grace period."""
     db, git = patient.stores.db, patient.stores.git
     on_disk = list(git.repo_ids())
@@ -69,7 +69,7 @@ async def folders_without_row(patient: Patient) -> AsyncIterator[Finding]:
     alive = set(await db.all(_IDS))
     for repo_id in sorted(dead.keys() & alive):
         what, hint = "it is marked as deleted, but its repository is there", "remove that mark"
-        yield Finding("folders_without_row", Severity.FAULT, f"folder {repo_id}", what, hint)
+        yield Fault("folders_without_row", Severity.FAULT, f"folder {repo_id}", what, hint)
     grace_ms = patient.stores.settings.blob_grace_seconds * 1000
     for repo_id, since_ms in dead.items():
         if repo_id not in alive and patient.is_old(since_ms, than_ms=grace_ms + patient.young_ms):
@@ -81,12 +81,12 @@ async def folders_without_row(patient: Patient) -> AsyncIterator[Finding]:
             yield _litter("folders_without_row", f"folder {repo_id}", what, "remove it")
 
 
-def _is_old(patient: Patient, path: Path) -> bool:
+def _is_old(patient: Inspection, path: Path) -> bool:
     try:
         return patient.is_old(path.stat().st_mtime * 1000)
     except FileNotFoundError:
         return False
 
 
-def _litter(check: str, subject: str, what: str, hint: str = _SWEPT) -> Finding:
-    return Finding(check, Severity.LITTER, subject, what, hint)
+def _litter(check: str, subject: str, what: str, hint: str = _SWEPT) -> Fault:
+    return Fault(check, Severity.LITTER, subject, what, hint)

@@ -10,8 +10,8 @@ from sqlalchemy import select
 
 from hubstead.accounts.tables import accounts
 from hubstead.db import scan
-from hubstead.doctor.findings import Finding, Patient, Severity
-from hubstead.doctor.repositories import every_case
+from hubstead.doctor.findings import Fault, Inspection, Severity
+from hubstead.doctor.repositories import inspect_repos
 from hubstead.repos.tables import repo_names
 
 
@@ -38,20 +38,20 @@ _NAMES = scan(
 _HINT = "correct the row by hand: the name cannot be found, or somebody else may take it"
 
 
-async def account_names(patient: Patient) -> AsyncIterator[Finding]:
+async def account_names(patient: Inspection) -> AsyncIterator[Fault]:
     """Each account is known by its own name."""
     for row in await patient.stores.db.all(_ACCOUNTS):
         if row.name_key != row.name.casefold():
             what = f"it is known as {row.name_key!r}"
-            yield Finding("account_names", Severity.FAULT, f"account {row.name}", what, _HINT)
+            yield Fault("account_names", Severity.FAULT, f"account {row.name}", what, _HINT)
 
 
-async def repository_names(patient: Patient) -> AsyncIterator[Finding]:
+async def repository_names(patient: Inspection) -> AsyncIterator[Fault]:
     """Each repository has exactly one name of today, which is its own."""
     names: dict[int, list[tuple[str, str]]] = defaultdict(list)
     for row in await patient.stores.db.all(_NAMES):
         names[row.repo_pk].append((row.kind, row.name_key))
-    async for case in every_case(patient):
+    async for case in inspect_repos(patient):
         found = names.get(case.repo.pk, [])
         own = (case.repo.kind.value, case.repo.repo_id.key)
         if found != [own]:

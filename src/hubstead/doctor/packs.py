@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 
-from hubstead.blobs import BlobKind, Stored
-from hubstead.doctor.findings import Finding, Patient
-from hubstead.doctor.repositories import Case, PackRow, every_case
+from hubstead.blobs import BlobKind, StoredBlob
+from hubstead.doctor.findings import Fault, Inspection
+from hubstead.doctor.repositories import PackRow, RepoInspection, inspect_repos
 
 _HINT = "put the pack back from a backup: `hubstead repair --from BACKUP`"
 _INDEX_HINT = "make the index anew of its pack: `hubstead repair`"
 _CACHE_HINT = "fetch it from the blob store again: `hubstead repair`"
 
 
-async def pack_files(patient: Patient) -> AsyncIterator[Finding]:
+async def pack_files(patient: Inspection) -> AsyncIterator[Fault]:
     """Each registered pack has its file (or its blob, if packs are blobs) in its full size."""
-    cases = [(case, await case.packs()) async for case in every_case(patient)]
+    cases = [(case, await case.packs()) async for case in inspect_repos(patient)]
     blobs = await patient.stored(BlobKind.PACK) if patient.stores.packs_are_blobs else None
     for case, rows in cases:
         for row in rows:
@@ -26,7 +26,7 @@ async def pack_files(patient: Patient) -> AsyncIterator[Finding]:
                 yield finding
 
 
-def _on_disk(case: Case, row: PackRow) -> Iterator[Finding]:
+def _on_disk(case: RepoInspection, row: PackRow) -> Iterator[Fault]:
     folder = case.patient.stores.git.packs_path(case.repo.id)
     for suffix in ("pack", "idx"):
         path = folder / f"pack-{row.name}.{suffix}"
@@ -39,7 +39,9 @@ def _on_disk(case: Case, row: PackRow) -> Iterator[Finding]:
             yield case.finding("pack_files", what, _HINT)
 
 
-def _in_store(case: Case, row: PackRow, blobs: Mapping[str, Stored]) -> Iterator[Finding]:
+def _in_store(
+    case: RepoInspection, row: PackRow, blobs: Mapping[str, StoredBlob]
+) -> Iterator[Fault]:
     blob = blobs.get(row.place)
     if blob is None:
         yield case.finding("pack_files", f"the blob pack/{row.name} is missing", _HINT)

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, func, select
 
 from hubstead import jobs as jobs_room
 from hubstead.db import Statement, scan
-from hubstead.doctor.findings import Finding, Patient, Severity
+from hubstead.doctor.findings import Fault, Inspection, Severity
 from hubstead.ids import now_ms
 from hubstead.outbox.tables import events as events_table
 from hubstead.webhooks.tables import deliveries as deliveries_table
@@ -45,7 +45,7 @@ _DELIVERIES = scan(
 )
 
 
-async def events(patient: Patient) -> AsyncIterator[Finding]:
+async def events(patient: Inspection) -> AsyncIterator[Fault]:
     """Each event has been told to those who listen."""
     first_pk = await patient.stores.db.single(_EVENTS, before_ms=now_ms() - LATE_MS)
     if first_pk is not None:
@@ -53,7 +53,7 @@ async def events(patient: Patient) -> AsyncIterator[Finding]:
         yield _warning("events", "outbox", what, _IDLE)
 
 
-async def jobs(patient: Patient) -> AsyncIterator[Finding]:
+async def jobs(patient: Inspection) -> AsyncIterator[Fault]:
     """No job is overdue or fails again and again."""
     late = now_ms() - LATE_MS
     for job in await jobs_room.list_jobs(patient.stores.db):
@@ -65,11 +65,11 @@ async def jobs(patient: Patient) -> AsyncIterator[Finding]:
             yield _warning("jobs", subject, "it is overdue and nobody works on it", _IDLE)
 
 
-async def deliveries(patient: Patient) -> AsyncIterator[Finding]:
+async def deliveries(patient: Inspection) -> AsyncIterator[Fault]:
     """No delivery of a webhook is overdue."""
     for row in await patient.stores.db.all(_DELIVERIES, before_ms=now_ms() - LATE_MS):
         yield _warning("deliveries", f"webhook {row.id}", f"{row.url} is yet to be told", _IDLE)
 
 
-def _warning(check: str, subject: str, what: str, hint: str) -> Finding:
-    return Finding(check, Severity.WARNING, subject, what, hint)
+def _warning(check: str, subject: str, what: str, hint: str) -> Fault:
+    return Fault(check, Severity.WARNING, subject, what, hint)

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hubstead.commits import HEADS, Ref, all_refs
-from hubstead.doctor.findings import Finding, Patient
-from hubstead.doctor.repositories import Case, every_case
+from hubstead.commits import HEADS, Ref, list_refs
+from hubstead.doctor.findings import Fault, Inspection
+from hubstead.doctor.repositories import RepoInspection, inspect_repos
 from hubstead.gitstore import GitRepo, GitStore, ObjectMissing
 
 _HINT = "restore the repository's packs from a backup, or move the ref to a commit that is there"
@@ -18,10 +18,10 @@ _MOST_LINES = 20
 _TRIES = 5
 
 
-async def targets(patient: Patient) -> AsyncIterator[Finding]:
+async def targets(patient: Inspection) -> AsyncIterator[Fault]:
     """Each ref names an object that is there and stands for the commit that its row says."""
-    async for case in every_case(patient):
-        refs = await all_refs(patient.stores.db, case.repo.pk)
+    async for case in inspect_repos(patient):
+        refs = await list_refs(patient.stores.db, case.repo.pk)
         git = await case.git()
         if git is None:
             yield case.finding("targets", "its objects cannot be opened on this node", _HINT)
@@ -42,13 +42,13 @@ def _fault(git: GitRepo, ref: Ref) -> str | None:
     return None
 
 
-async def objects(patient: Patient) -> AsyncIterator[Finding]:
+async def objects(patient: Inspection) -> AsyncIterator[Fault]:
     """All that refs reach is in registered packs and sound (``git fsck``). Not if quick."""
     if patient.quick:
         return
-    async for case in every_case(patient):
+    async for case in inspect_repos(patient):
         # Refs first: a pack is registered by the transaction that moves its ref.
-        refs = await all_refs(patient.stores.db, case.repo.pk)
+        refs = await list_refs(patient.stores.db, case.repo.pk)
         if await case.git() is None:
             continue
         tips = sorted({ref.oid for ref in refs})
@@ -56,7 +56,7 @@ async def objects(patient: Patient) -> AsyncIterator[Finding]:
             yield case.finding("objects", f"git fsck: {line}", _HINT)
 
 
-async def _faults(case: Case, tips: Sequence[str]) -> list[str]:
+async def _faults(case: RepoInspection, tips: Sequence[str]) -> list[str]:
     """Return what git finds, once more if packs were replaced, and removed, while it looked."""
     lines: list[str] = []
     for _ in range(_TRIES):
@@ -83,16 +83,16 @@ def _fsck(git: GitStore, repo_id: str, tips: Sequence[str], packs: Sequence[str]
         return [line.replace(str(view.path(repo_id)), str(git.path(repo_id))) for line in found]
 
 
-async def heads(patient: Patient) -> AsyncIterator[Finding]:
+async def heads(patient: Inspection) -> AsyncIterator[Fault]:
     """What a repository's row says of its default branch is where that branch is."""
-    async for case in every_case(patient):
+    async for case in inspect_repos(patient):
         wanted = await _tip(case)
         if case.repo.head != wanted:
             what = f"its row says the default branch is at {case.repo.head}, the ref is at {wanted}"
             yield case.finding("heads", what, "commit to the default branch: that sets it anew")
 
 
-async def _tip(case: Case) -> str | None:
+async def _tip(case: RepoInspection) -> str | None:
     name = HEADS + case.repo.default_branch
-    refs = await all_refs(case.patient.stores.db, case.repo.pk)
+    refs = await list_refs(case.patient.stores.db, case.repo.pk)
     return next((ref.target for ref in refs if ref.name == name), None)

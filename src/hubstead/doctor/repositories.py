@@ -12,10 +12,10 @@ from hubstead.blobs import BlobKind
 from hubstead.blobs.tables import blobs
 from hubstead.commits.tables import packs
 from hubstead.db import scan
-from hubstead.doctor.findings import Finding, Patient, Severity
+from hubstead.doctor.findings import Fault, Inspection, Severity
 from hubstead.errors import BlobCorrupt, BlobNotFound
 from hubstead.gitstore import GitRepo, RepoMissing
-from hubstead.repos import Details, Repo, every_repo
+from hubstead.repos import Repo, RepoDetails, every_repo
 
 
 class PackRow(NamedTuple):
@@ -38,12 +38,12 @@ _PACKS = scan(
 
 
 @dataclass(frozen=True)
-class Case:
+class RepoInspection:
     """One repository: as others open it, and its details."""
 
-    patient: Patient
+    patient: Inspection
     repo: Repo
-    details: Details
+    details: RepoDetails
 
     @property
     def subject(self) -> str:
@@ -61,13 +61,13 @@ class Case:
         except (RepoMissing, BlobNotFound, BlobCorrupt):
             return None
 
-    def finding(self, check: str, what: str, hint: str, *, fault: bool = True) -> Finding:
+    def finding(self, check: str, what: str, hint: str, *, fault: bool = True) -> Fault:
         """Return a finding about this repository."""
         severity = Severity.FAULT if fault else Severity.WARNING
-        return Finding(check, severity, self.subject, what, hint)
+        return Fault(check, severity, self.subject, what, hint)
 
 
-async def every_case(patient: Patient) -> AsyncIterator[Case]:
+async def inspect_repos(patient: Inspection) -> AsyncIterator[RepoInspection]:
     """Yield every repository, oldest first."""
     async for repo, details in every_repo(patient.stores.db):
-        yield Case(patient, repo, details)
+        yield RepoInspection(patient, repo, details)

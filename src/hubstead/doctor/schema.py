@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import Text, column, text
 
 from hubstead.db import scan
-from hubstead.doctor.findings import Finding, Patient, Severity
+from hubstead.doctor.findings import Fault, Inspection, Severity
 
 _QUICK = scan(text("PRAGMA quick_check").columns(column("said", Text)), str)
 _WHOLE = scan(text("PRAGMA integrity_check").columns(column("said", Text)), str)
@@ -27,7 +27,7 @@ _FOREIGN = scan(
 )
 
 
-async def database_file(patient: Patient) -> AsyncIterator[Finding]:
+async def database_file(patient: Inspection) -> AsyncIterator[Fault]:
     """SQLite: pages, indexes and references are sound. PostgreSQL looks after its own."""
     db = patient.stores.db
     if db.dialect_name != "sqlite":
@@ -39,5 +39,5 @@ async def database_file(patient: Patient) -> AsyncIterator[Finding]:
         yield _finding(f"{row.n} rows of {row.said} refer to rows that are gone", "report this")
 
 
-def _finding(what: str, hint: str) -> Finding:
-    return Finding("database_file", Severity.FAULT, "database", what, hint)
+def _finding(what: str, hint: str) -> Fault:
+    return Fault("database_file", Severity.FAULT, "database", what, hint)

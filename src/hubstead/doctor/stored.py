@@ -12,13 +12,13 @@ from hubstead.blobs import (
     BlobKind,
     PackVerifier,
     Sha256Verifier,
-    Stored,
+    StoredBlob,
     Verifier,
     mark_damaged,
 )
 from hubstead.blobs.tables import blobs, holds, repo_blobs
 from hubstead.db import scan
-from hubstead.doctor.findings import Finding, Patient, Severity
+from hubstead.doctor.findings import Fault, Inspection, Severity
 from hubstead.doctor.xorbs import LOST as XORB_LOST
 from hubstead.errors import BlobCorrupt, BlobNotFound
 
@@ -118,18 +118,18 @@ _HINTS = {BlobKind.LFS: _LOST, BlobKind.XORB: XORB_LOST, BlobKind.PACK: _LOST_PA
 _REPORT = "this should not happen: report it, with the log"
 
 
-async def links(patient: Patient) -> AsyncIterator[Finding]:
+async def links(patient: Inspection) -> AsyncIterator[Fault]:
     """Each link leads to a live blob of its size; each live blob is held by somebody."""
     db = patient.stores.db
     for link in await db.all(_BAD_LINKS):
         what = f"repository number {link.repo_pk} links it, but {_link_fault(link)}"
-        yield Finding("links", Severity.FAULT, _subject(link), what, _REPORT)
+        yield Fault("links", Severity.FAULT, _subject(link), what, _REPORT)
     for row in await db.all(_UNHELD):
         what = "no repository links it, and it is not marked to be deleted"
-        yield Finding("links", Severity.LITTER, _subject(row), what, _REPORT)
+        yield Fault("links", Severity.LITTER, _subject(row), what, _REPORT)
     for row in await db.all(_FORGOTTEN):
         what = "it was uploaded and never committed, and no hold will end that"
-        yield Finding("links", Severity.LITTER, _subject(row), what, _REPORT)
+        yield Fault("links", Severity.LITTER, _subject(row), what, _REPORT)
 
 
 def _link_fault(row: _BadLink) -> str:
@@ -140,7 +140,7 @@ def _link_fault(row: _BadLink) -> str:
     return "it is marked to be deleted"
 
 
-async def blob_bytes(patient: Patient) -> AsyncIterator[Finding]:
+async def blob_bytes(patient: Inspection) -> AsyncIterator[Fault]:
     """Each blob that is not being deleted has its bytes in the store; if deep: the right ones.
 
     LFS objects that are put together from xorbs have none; of xorbs, another check reads the
@@ -167,10 +167,10 @@ async def blob_bytes(patient: Patient) -> AsyncIterator[Finding]:
             elif row.damaged_ms is not None:
                 fault = "its bytes were read and found damaged"
             if fault:
-                yield Finding("blob_bytes", Severity.FAULT, _subject(row), fault, _HINTS[kind])
+                yield Fault("blob_bytes", Severity.FAULT, _subject(row), fault, _HINTS[kind])
 
 
-async def _corruption(patient: Patient, key: BlobKey, found: Stored) -> str | None:
+async def _corruption(patient: Inspection, key: BlobKey, found: StoredBlob) -> str | None:
     verify: Verifier
     if key.kind is BlobKind.LFS:
         verify = Sha256Verifier(key.name)
@@ -190,7 +190,7 @@ async def _corruption(patient: Patient, key: BlobKey, found: Stored) -> str | No
     return None
 
 
-async def blobs_without_row(patient: Patient) -> AsyncIterator[Finding]:
+async def blobs_without_row(patient: Inspection) -> AsyncIterator[Fault]:
     """The store has no bytes that no row names, but for those of writes under way."""
     for kind in BlobKind:
         stored = await patient.stored(kind)
@@ -200,10 +200,10 @@ async def blobs_without_row(patient: Patient) -> AsyncIterator[Finding]:
             if patient.is_old(stored[name].modified_ms, than_ms=grace_ms):
                 subject, what = f"blob {kind}/{name}", "the store has it, but no row names it"
                 hint = "nothing: it is removed in time"
-                yield Finding("blobs_without_row", Severity.LITTER, subject, what, hint)
+                yield Fault("blobs_without_row", Severity.LITTER, subject, what, hint)
 
 
-async def _rows_of(patient: Patient, kind: BlobKind) -> Sequence[_BlobRow]:
+async def _rows_of(patient: Inspection, kind: BlobKind) -> Sequence[_BlobRow]:
     return [row for row in await patient.stores.db.all(_BLOBS) if row.kind == kind]
 
 

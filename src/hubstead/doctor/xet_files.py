@@ -14,11 +14,11 @@ from sqlalchemy import bindparam, or_, select
 
 from hubstead.blobs import BlobKey, BlobKind
 from hubstead.blobs.tables import blobs
-from hubstead.db import any_of, point, scan
-from hubstead.doctor.findings import Finding, Patient, Severity
+from hubstead.db import any_of, indexed, scan
+from hubstead.doctor.findings import Fault, Inspection, Severity
 from hubstead.doctor.xorbs import LOST
 from hubstead.errors import BlobCorrupt, BlobNotFound, RangeNotSatisfiable
-from hubstead.xet import Term, Terms, XorbIndex, decode, file_hash, to_raw, to_text
+from hubstead.xet import Term, Terms, XorbIndex, decode_records, file_hash, to_raw, to_text
 from hubstead.xet.records import Buffer
 from hubstead.xet.tables import xet_file_xorbs, xorbs
 from hubstead.xet.tables import xet_files as xet_files_table
@@ -67,7 +67,7 @@ class _XorbRow(NamedTuple):
     entries: bytes
 
 
-_XORB = point(
+_XORB = indexed(
     select(xorbs.c.blob, xorbs.c.entries).where(xorbs.c.name == bindparam("which_name")).limit(1),
     _XorbRow,
 )
@@ -97,16 +97,16 @@ _FOLDED = scan(
 )
 
 
-async def folded(patient: Patient) -> AsyncIterator[Finding]:
+async def reconstructable_objects(patient: Inspection) -> AsyncIterator[Fault]:
     """Each LFS object that needs no bytes of its own has a Xet file to be put together from."""
     for row in await patient.stores.db.all(_FOLDED):
         what = "it is to be put together from xorbs, and nothing says how"
         if row.file_bytes is not None:
             what = f"it has {row.bytes} bytes, and a Xet file of it has {row.file_bytes}"
-        yield Finding("folded", Severity.FAULT, f"blob {row.kind}/{row.name}", what, _HINT)
+        yield Fault("folded", Severity.FAULT, f"blob {row.kind}/{row.name}", what, _HINT)
 
 
-async def xet_files(patient: Patient) -> AsyncIterator[Finding]:
+async def xet_files(patient: Inspection) -> AsyncIterator[Fault]:
     """Each Xet file has its terms, in xorbs that are there, and their chunks give it its name.
 
     If deep, it is put together, and its sha256 compared. If quick, only the xorbs are looked for.
@@ -117,7 +117,7 @@ async def xet_files(patient: Patient) -> AsyncIterator[Finding]:
         for row in rows:
             fault = await _fault_of(known, row)
             if fault:
-                yield Finding("xet_files", Severity.FAULT, f"file {row.name}", fault, LOST)
+                yield Fault("xet_files", Severity.FAULT, f"file {row.name}", fault, LOST)
         after = rows[-1].pk
 
 
@@ -131,7 +131,7 @@ class _Known:
 class _Xorbs:
     """What the database knows of xorbs, the ones used last kept at hand."""
 
-    patient: Patient
+    patient: Inspection
     _kept: OrderedDict[bytes, _Known] = field(default_factory=OrderedDict)
 
     async def get(self, name: bytes) -> _Known | None:
@@ -217,5 +217,5 @@ async def _records(known: _Xorbs, found: _Known, term: Term) -> bytes:
 
 
 def _hash(records: bytes, update: Callable[[Buffer], object]) -> None:
-    for chunk in decode(records):
+    for chunk in decode_records(records):
         update(chunk)

@@ -12,9 +12,9 @@ from sqlalchemy import and_, bindparam, select
 from hubstead.blobs import BlobKey, BlobKind, mark_damaged
 from hubstead.blobs.tables import blobs
 from hubstead.db import scan
-from hubstead.doctor.findings import Finding, Patient, Severity
+from hubstead.doctor.findings import Fault, Inspection, Severity
 from hubstead.errors import BlobNotFound
-from hubstead.xet import XorbIndex, XorbReceiver, XorbRefused
+from hubstead.xet import XorbIndex, XorbParser, XorbRefused
 from hubstead.xet.tables import xorbs as xorbs_table
 
 LOST = (
@@ -91,7 +91,7 @@ _EVERY = scan(
 )
 
 
-async def xorbs(patient: Patient) -> AsyncIterator[Finding]:
+async def xorbs(patient: Inspection) -> AsyncIterator[Fault]:
     """Each xorb has its live blob and an index that fits it; if deep: the bytes themselves do.
 
     Whether a blob has its bytes is another check's. If quick, no index is read.
@@ -101,7 +101,7 @@ async def xorbs(patient: Patient) -> AsyncIterator[Finding]:
         yield _fault(bad.name, _blob_fault(bad), LOST)
     for name in await db.all(_UNUSED):
         what = "it is no xorb's, and it is not marked to be deleted"
-        yield Finding("xorbs", Severity.LITTER, f"blob xorb/{name}", what, _REPORT)
+        yield Fault("xorbs", Severity.LITTER, f"blob xorb/{name}", what, _REPORT)
     after = 0
     while not patient.quick and (rows := await db.all(_EVERY, after_pk=after)):
         for row in rows:
@@ -111,8 +111,8 @@ async def xorbs(patient: Patient) -> AsyncIterator[Finding]:
         after = rows[-1].pk
 
 
-def _fault(name: str, what: str, hint: str) -> Finding:
-    return Finding("xorbs", Severity.FAULT, f"xorb {name}", what, hint)
+def _fault(name: str, what: str, hint: str) -> Fault:
+    return Fault("xorbs", Severity.FAULT, f"xorb {name}", what, hint)
 
 
 def _blob_fault(row: _BadBlob) -> str:
@@ -123,7 +123,7 @@ def _blob_fault(row: _BadBlob) -> str:
     return "its blob is marked to be deleted"
 
 
-async def _fault_of(patient: Patient, row: _XorbRow) -> str | None:
+async def _fault_of(patient: Inspection, row: _XorbRow) -> str | None:
     try:
         index = XorbIndex.unpack(row.entries)
     except ValueError as error:
@@ -135,8 +135,8 @@ async def _fault_of(patient: Patient, row: _XorbRow) -> str | None:
     return await _damage(patient, row)
 
 
-async def _damage(patient: Patient, row: _XorbRow) -> str | None:
-    receiver = XorbReceiver(row.name, lambda _records: None)
+async def _damage(patient: Inspection, row: _XorbRow) -> str | None:
+    receiver = XorbParser(row.name, lambda _records: None)
     try:
         source = await patient.stores.blobs.open(BlobKey(BlobKind.XORB, row.blob))
         async for chunk in source.chunks():

@@ -1,6 +1,6 @@
 """Finding what no ref, hold or upload needs any more, saying why, and taking it away."""
 
-from hubstead.garbage.collecting import collect
-from hubstead.garbage.findings import Heap, What, When, in_total
+from hubstead.garbage.collection import collect_garbage
+from hubstead.garbage.counts import GarbageCount, GarbageKind, GarbageState, total_counts
 
-__all__ = ["Heap", "What", "When", "collect", "in_total"]
+__all__ = ["GarbageCount", "GarbageKind", "GarbageState", "collect_garbage", "total_counts"]

@@ -8,23 +8,23 @@ from sqlalchemy import and_, bindparam, case, func, literal, select
 
 from hubstead.blobs import BlobKind
 from hubstead.blobs.tables import blobs
-from hubstead.commits import Stores
+from hubstead.commits import Storage
 from hubstead.db import scan, total
-from hubstead.garbage.findings import Heap, What, When
+from hubstead.garbage.counts import GarbageCount, GarbageKind, GarbageState
 from hubstead.ids import now_ms
+from hubstead.xet.expiry import outlived_since, unknown_since
 from hubstead.xet.tables import xet_file_xorbs
 from hubstead.xet.tables import xet_files as xet_files_table
 from hubstead.xet.tables import xorbs as xorbs_table
-from hubstead.xet.trust import outlived_since, unknown_since
 
 NO_OBJECT = "the LFS file that it puts together is gone"
 #: What becomes of a xorb, by its state.
 STATES = {
-    "needed": (When.NEVER, "files need it"),
-    "believed": (When.LATER, "no file needs it, clients may still believe in it"),
-    "unneeded": (When.NOW, "no file needs it, clients no longer believe in it"),
-    "quarantine": (When.LATER, "no file needs it, in quarantine"),
-    "over": (When.NOW, "no file needs it, the quarantine is over"),
+    "needed": (GarbageState.NEVER, "files need it"),
+    "believed": (GarbageState.LATER, "no file needs it, clients may still believe in it"),
+    "unneeded": (GarbageState.NOW, "no file needs it, clients no longer believe in it"),
+    "quarantine": (GarbageState.LATER, "no file needs it, in quarantine"),
+    "over": (GarbageState.NOW, "no file needs it, the quarantine is over"),
 }
 
 _needed = (
@@ -78,15 +78,17 @@ _FILES = scan(
 )
 
 
-async def xet_files(stores: Stores) -> list[Heap]:
+async def xet_files(stores: Storage) -> list[GarbageCount]:
     """Count Xet files that no repository can have any more."""
     gone = await stores.db.single(_FILES)
     if not gone.things:
         return []
-    return [Heap(What.XET_FILE, When.NOW, NO_OBJECT, gone.things, gone.bytes)]
+    return [
+        GarbageCount(GarbageKind.XET_FILE, GarbageState.NOW, NO_OBJECT, gone.things, gone.bytes)
+    ]
 
 
-async def xorbs(stores: Stores) -> list[Heap]:
+async def xorbs(stores: Storage) -> list[GarbageCount]:
     """Count xorbs by what is to become of them."""
     released = now_ms() - int(stores.settings.xet_quarantine_seconds * 1000)
     unknown = await unknown_since(stores.db, stores.settings)
@@ -96,7 +98,7 @@ async def xorbs(stores: Stores) -> list[Heap]:
     )
     found = {row.state: row for row in rows}
     return [
-        Heap(What.XORB, when, reason, found[state].things, found[state].bytes)
+        GarbageCount(GarbageKind.XORB, when, reason, found[state].things, found[state].bytes)
         for state, (when, reason) in STATES.items()
         if state in found
     ]

@@ -1,27 +1,26 @@
 """Git objects in bare repositories on this node's disk; knows no users, no HTTP, no refs."""
 
 from hubstead.gitstore.attributes import Attributes, Ignores
-from hubstead.gitstore.bounded import Bounded
-from hubstead.gitstore.draft import Pack, PackDraft, Person
-from hubstead.gitstore.folding import Weight, to_fold
+from hubstead.gitstore.errors import ObjectMissing, RepoMissing
 from hubstead.gitstore.history import Commit
-from hubstead.gitstore.listing import LINK_MODE, FileMode, file_mode
-from hubstead.gitstore.missing import ObjectMissing, RepoMissing
+from hubstead.gitstore.lru_cache import LruCache
+from hubstead.gitstore.pack_draft import Ident, Pack, PackDraft
 from hubstead.gitstore.pointer import Pointer, is_padded_pointer
 from hubstead.gitstore.pointer import parse as parse_pointer
 from hubstead.gitstore.processes import GitOutput
 from hubstead.gitstore.programs import GitFailed, GitProgram
+from hubstead.gitstore.repack import PackSize, packs_to_repack
 from hubstead.gitstore.repo import Entry, GitRepo
-from hubstead.gitstore.staging import Limits, PackRefused, Pushed, Registered, Staging
+from hubstead.gitstore.staging import PackRefused, PushedBlob, PushLimits, RegisteredState, Staging
 from hubstead.gitstore.store import GitStore
 from hubstead.gitstore.templates import GITATTRIBUTES
-from hubstead.gitstore.trees import Edit, PutFile, PutTree, Remove, edit_tree
+from hubstead.gitstore.tree_edit import Edit, PutFile, PutTree, RemoveEntry, edit_tree
+from hubstead.gitstore.tree_rows import LINK_MODE, FileMode, file_mode
 
 __all__ = [
     "GITATTRIBUTES",
     "LINK_MODE",
     "Attributes",
-    "Bounded",
     "Commit",
     "Edit",
     "Entry",
@@ -31,25 +30,26 @@ __all__ = [
     "GitProgram",
     "GitRepo",
     "GitStore",
+    "Ident",
     "Ignores",
-    "Limits",
+    "LruCache",
     "ObjectMissing",
     "Pack",
     "PackDraft",
     "PackRefused",
-    "Person",
+    "PackSize",
     "Pointer",
-    "Pushed",
+    "PushLimits",
+    "PushedBlob",
     "PutFile",
     "PutTree",
-    "Registered",
-    "Remove",
+    "RegisteredState",
+    "RemoveEntry",
     "RepoMissing",
     "Staging",
-    "Weight",
     "edit_tree",
     "file_mode",
     "is_padded_pointer",
+    "packs_to_repack",
     "parse_pointer",
-    "to_fold",
 ]

@@ -14,7 +14,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextlib.contextmanager
-def full_disk_is_an_error_of_ours() -> Iterator[None]:
+def translate_disk_full() -> Iterator[None]:
     """Turn "no space left" into the error that callers know.
 
     Raises:

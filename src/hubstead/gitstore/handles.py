@@ -19,7 +19,7 @@ from typing import NamedTuple
 import pygit2
 from pygit2.enums import RepositoryOpenFlag
 
-from hubstead.gitstore.missing import RepoMissing
+from hubstead.gitstore.errors import RepoMissing
 
 _FLAGS = RepositoryOpenFlag.NO_SEARCH | RepositoryOpenFlag.BARE
 

@@ -16,7 +16,7 @@ import pygit2
 from pygit2.enums import ObjectType, SortMode
 
 from hubstead.gitstore.encodings import decode
-from hubstead.gitstore.listing import parse_rows, plain_mode
+from hubstead.gitstore.tree_rows import parse_rows, plain_mode
 
 #: (mode, id) of something in a tree.
 Found = tuple[int, pygit2.Oid]

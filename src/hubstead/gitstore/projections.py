@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 
-from hubstead.gitstore.durable import FULL, full_disk_is_an_error_of_ours
+from hubstead.gitstore.durable import FULL, translate_disk_full
 from hubstead.gitstore.repo import GitRepo
 
 FOLDER = "projections"
@@ -57,7 +57,7 @@ class SpareFolder:
         Raises:
             StorageFull: there is no room in memory either.
         """
-        with self._lock, full_disk_is_an_error_of_ours():
+        with self._lock, translate_disk_full():
             if self._folder is None:
                 place = _MEMORY if os.access(_MEMORY, os.W_OK) else None
                 self._folder = tempfile.TemporaryDirectory(prefix="hubstead-", dir=place)

@@ -12,23 +12,23 @@ import pygit2
 from pygit2.enums import ObjectType
 
 from hubstead import errors
-from hubstead.gitstore import history, listing, pointer
-from hubstead.gitstore.bounded import Bounded
-from hubstead.gitstore.draft import PackDraft
+from hubstead.gitstore import history, pointer, tree_rows
+from hubstead.gitstore.errors import ObjectMissing
 from hubstead.gitstore.handles import Handles
 from hubstead.gitstore.history import Commit
-from hubstead.gitstore.listing import Row
-from hubstead.gitstore.missing import ObjectMissing
+from hubstead.gitstore.lru_cache import LruCache
+from hubstead.gitstore.pack_draft import PackDraft
 from hubstead.gitstore.pointer import Pointer
 from hubstead.gitstore.programs import GitProgram
+from hubstead.gitstore.tree_rows import TreeRow
 from hubstead.ids import EMPTY_TREE, is_oid
 
 T = TypeVar("T")
 EntryType = Literal["blob", "tree", "commit", "link"]
 _TYPES: dict[int, EntryType] = {
-    listing.TREE_MODE: "tree",
-    listing.LINK_MODE: "link",
-    listing.COMMIT_MODE: "commit",
+    tree_rows.TREE_MODE: "tree",
+    tree_rows.LINK_MODE: "link",
+    tree_rows.COMMIT_MODE: "commit",
 }
 
 
@@ -57,7 +57,7 @@ class Entry:
     @property
     def size(self) -> int:
         """Bytes of the file as git has them, looked up now; 0 for folders and submodules."""
-        if self.mode in (listing.TREE_MODE, listing.COMMIT_MODE):
+        if self.mode in (tree_rows.TREE_MODE, tree_rows.COMMIT_MODE):
             return 0
         return self.repo.blob_size(self.oid)
 
@@ -81,15 +81,15 @@ class Caches:
     ``rows`` and ``files`` weigh by entries, ``texts`` by bytes, the others by one.
     """
 
-    rows: Bounded[tuple[str, str], Sequence[Row]]
-    files: Bounded[tuple[str, str], Sequence[Entry]]
-    counts: Bounded[tuple[str, str], int]
-    trees: Bounded[tuple[str, str], str] = field(default_factory=lambda: Bounded(_CACHED_TREES))
-    facts: Bounded[tuple[str, str], BlobFacts] = field(
-        default_factory=lambda: Bounded(_CACHED_FACTS)
+    rows: LruCache[tuple[str, str], Sequence[TreeRow]]
+    files: LruCache[tuple[str, str], Sequence[Entry]]
+    counts: LruCache[tuple[str, str], int]
+    trees: LruCache[tuple[str, str], str] = field(default_factory=lambda: LruCache(_CACHED_TREES))
+    facts: LruCache[tuple[str, str], BlobFacts] = field(
+        default_factory=lambda: LruCache(_CACHED_FACTS)
     )
-    texts: Bounded[tuple[str, str], bytes] = field(
-        default_factory=lambda: Bounded(_CACHED_TEXT_BYTES)
+    texts: LruCache[tuple[str, str], bytes] = field(
+        default_factory=lambda: LruCache(_CACHED_TEXT_BYTES)
     )
 
     def forget(self, repo_id: str) -> None:
@@ -223,14 +223,14 @@ class GitRepo:
 
     # -- trees -------------------------------------------------------------------------------
 
-    def rows(self, tree: str) -> Sequence[Row]:
+    def rows(self, tree: str) -> Sequence[TreeRow]:
         """Return a tree's rows as git stores them, in git's order."""
         if tree == EMPTY_TREE:
             return ()
         key = (self.repo_id, tree)
         found = self._caches.rows.get(key)
         if found is None:
-            found = listing.parse_rows(self._read(tree, ObjectType.TREE))
+            found = tree_rows.parse_rows(self._read(tree, ObjectType.TREE))
             self._caches.rows.put(key, found, weight=len(found))
         return found
 
@@ -249,7 +249,7 @@ class GitRepo:
         """Return the file or folder at ``path`` below a commit or tree; ``""`` is its root."""
         tree = self.tree_of(oid)
         if not path:
-            return Entry("", listing.TREE_MODE, tree, self)
+            return Entry("", tree_rows.TREE_MODE, tree, self)
         if tree == EMPTY_TREE:
             return None
 
@@ -291,10 +291,10 @@ class GitRepo:
         parts = _parts_after(after, prefix)
         if folders_first and not recursive:
             behind = b"/".join(parts) if after is not None else None
-            rows = listing.folders_first(self.rows(root.oid), behind)
-            found: Iterator[tuple[bytes, listing.Row]] = ((b"", row) for row in rows)
+            rows = tree_rows.folders_first(self.rows(root.oid), behind)
+            found: Iterator[tuple[bytes, tree_rows.TreeRow]] = ((b"", row) for row in rows)
         else:
-            found = listing.walk(self.rows, root.oid, recursive=recursive, after=parts)
+            found = tree_rows.walk(self.rows, root.oid, recursive=recursive, after=parts)
         return [self._entry(prefix, *row) for row in itertools.islice(found, limit)]
 
     def walk_files(self, oid: str) -> Sequence[Entry]:
@@ -302,19 +302,20 @@ class GitRepo:
         key = (self.repo_id, self.tree_of(oid))
         found = self._caches.files.get(key)
         if found is None:
-            walk = listing.walk(self.rows, key[1], recursive=True)
+            walk = tree_rows.walk(self.rows, key[1], recursive=True)
             found = [
                 self._entry("", folder, row)
                 for folder, row in walk
-                if not listing.is_tree(row[0]) and listing.plain_mode(row[0]) != listing.COMMIT_MODE
+                if not tree_rows.is_tree(row[0])
+                and tree_rows.plain_mode(row[0]) != tree_rows.COMMIT_MODE
             ]
             self._caches.files.put(key, found, weight=len(found) + 1)
         return found
 
-    def _entry(self, prefix: str, folder: bytes, row: Row) -> Entry:
+    def _entry(self, prefix: str, folder: bytes, row: TreeRow) -> Entry:
         mode, name, oid = row
         path = prefix + (folder + name).decode("utf-8", "surrogateescape")
-        return Entry(path, listing.plain_mode(mode), oid.hex(), self)
+        return Entry(path, tree_rows.plain_mode(mode), oid.hex(), self)
 
     # -- what callers derive from objects ----------------------------------------------------
 
@@ -387,7 +388,7 @@ class GitRepo:
         An id is None where the file is not there; renames are a removal and an addition.
         """
         trees = [None if oid is None else self.tree_of(oid) for oid in (old, new)]
-        found = listing.changes(self.rows, *trees)
+        found = tree_rows.changes(self.rows, *trees)
         named = [(path.decode("utf-8", "surrogateescape"), was, now) for path, was, now in found]
         return sorted(named, key=lambda change: change[0])
 
@@ -414,7 +415,7 @@ class GitRepo:
         )
 
     def _learn(
-        self, pack: str, trees: Mapping[str, Sequence[Row]], commits: Mapping[str, str]
+        self, pack: str, trees: Mapping[str, Sequence[TreeRow]], commits: Mapping[str, str]
     ) -> None:
         """Remember what was just written: the next change most likely goes onto it.
 

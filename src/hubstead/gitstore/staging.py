@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from hubstead.errors import HubError, StorageFull
-from hubstead.gitstore.draft import Pack
-from hubstead.gitstore.durable import full_disk_is_an_error_of_ours, sync_file, sync_folder
-from hubstead.gitstore.listing import is_known_mode, parse_rows
+from hubstead.gitstore.durable import sync_file, sync_folder, translate_disk_full
+from hubstead.gitstore.pack_draft import Pack
 from hubstead.gitstore.pointer import MARKS, Pointer, is_padded_pointer, parse
 from hubstead.gitstore.processes import end, spawn, widen
 from hubstead.gitstore.programs import HARMLESS, GitProgram
+from hubstead.gitstore.tree_rows import is_known_mode, parse_rows
 
 FOLDER = "staging"
 _ASK_BYTES = 1 << 15
@@ -56,7 +56,7 @@ class PackRefused(HubError):
     reason: str
 
 
-class Limits(NamedTuple):
+class PushLimits(NamedTuple):
     """What looking through one push may take."""
 
     pack_bytes: int
@@ -64,14 +64,14 @@ class Limits(NamedTuple):
     cpu_s: int
 
 
-class Registered(NamedTuple):
+class RegisteredState(NamedTuple):
     """What the database knew of a repository when a push began."""
 
     packs: Sequence[str]  # by name; a push may lean on these and no others
     tips: Sequence[str]  # oids that refs point to; the packs hold all that they reach
 
 
-class Pushed(NamedTuple):
+class PushedBlob(NamedTuple):
     """A blob that no ref reached before."""
 
     oid: str
@@ -86,8 +86,8 @@ class Staging:
         self,
         program: GitProgram,
         repo: Path,
-        registered: Registered,
-        limits: Limits,
+        registered: RegisteredState,
+        limits: PushLimits,
         on_remove: Callable[[], None] = lambda: None,
     ) -> None:
         self._on_remove = on_remove
@@ -100,7 +100,7 @@ class Staging:
         self._indexing: subprocess.Popen[bytes] | None = None
         self._messages: BinaryIO | None = None
         try:
-            with full_disk_is_an_error_of_ours():
+            with translate_disk_full():
                 self._lay(registered.packs)
         except BaseException:
             self.remove()
@@ -212,7 +212,7 @@ class Staging:
 
     # -- looking through it ------------------------------------------------------------------
 
-    def new_blobs(self, tips: Sequence[str]) -> Iterator[Pushed]:
+    def new_blobs(self, tips: Sequence[str]) -> Iterator[PushedBlob]:
         """Yield blobs that ``tips`` reach and no ref did; all they reach is there when this ends.
 
         Raises:
@@ -336,7 +336,7 @@ def install_pack_files(source: Path, repo: Path, name: str) -> Pack:
     target = repo / "objects/pack"
     files = [source / f"pack-{name}{suffix}" for suffix in (".pack", ".bitmap", ".idx")]
     files = [file for file in files if file.exists()]
-    with full_disk_is_an_error_of_ours():
+    with translate_disk_full():
         for file in files:
             file.chmod(0o444)
             sync_file(file)
@@ -399,7 +399,7 @@ class Reading:
                 content.read(1)
 
 
-def _blobs(process: subprocess.Popen[bytes]) -> Iterator[Pushed]:
+def _blobs(process: subprocess.Popen[bytes]) -> Iterator[PushedBlob]:
     """Read what ``cat-file`` says of objects, and pass over what is no blob."""
     assert process.stdout is not None
     rest = b""
@@ -408,7 +408,7 @@ def _blobs(process: subprocess.Popen[bytes]) -> Iterator[Pushed]:
         if missing := _MISSING.search(lines):
             raise PackRefused(reason=f"the object {missing[1].decode()} is missing")
         for size, oid, path in _BLOB.findall(lines):
-            yield Pushed(oid.decode(), int(size), path.decode("utf-8", "surrogateescape"))
+            yield PushedBlob(oid.decode(), int(size), path.decode("utf-8", "surrogateescape"))
 
 
 def _reason(said: str, status: int) -> str:

@@ -26,24 +26,24 @@ from pygit2.enums import ObjectType
 from hubstead import errors
 from hubstead.blobs import make_folder
 from hubstead.gitstore import projections
-from hubstead.gitstore.bounded import Bounded
-from hubstead.gitstore.draft import Pack
 from hubstead.gitstore.durable import (
-    full_disk_is_an_error_of_ours,
     sync_file,
     sync_folder,
+    translate_disk_full,
     write_file,
 )
-from hubstead.gitstore.folding import Folder
+from hubstead.gitstore.errors import RepoMissing
 from hubstead.gitstore.handles import Handles, OpenCounts
-from hubstead.gitstore.missing import RepoMissing
+from hubstead.gitstore.lru_cache import LruCache
+from hubstead.gitstore.pack_draft import Pack
 from hubstead.gitstore.processes import GitOutput
 from hubstead.gitstore.programs import HARMLESS, GitProgram
 from hubstead.gitstore.readers import Readers
+from hubstead.gitstore.repack import Repacker
 from hubstead.gitstore.repo import Caches, GitRepo
 from hubstead.gitstore.staging import FOLDER as STAGING
-from hubstead.gitstore.staging import Limits, Registered, Staging
-from hubstead.gitstore.upload_pack import offered, upload_pack
+from hubstead.gitstore.staging import PushLimits, RegisteredState, Staging
+from hubstead.gitstore.upload_pack import advertised_capabilities, upload_pack
 
 _REPO_ID = re.compile(r"[0-9a-f]{24}")
 _PACK_NAME = re.compile(r"[0-9a-f]{40}")
@@ -86,9 +86,9 @@ class GitStore:
         self._projected: set[str] = set()  # repositories that may have projections
         self._handles = Handles(repositories=max_open, packs=max_open_packs)
         self._caches = Caches(
-            Bounded(_CACHED_ROWS), Bounded(_CACHED_FILES), Bounded(_CACHED_COUNTS)
+            LruCache(_CACHED_ROWS), LruCache(_CACHED_FILES), LruCache(_CACHED_COUNTS)
         )
-        with full_disk_is_an_error_of_ours():
+        with translate_disk_full():
             make_folder(root.absolute())
         # Flat folders of 10,000 files are trees of 400 KB; by default libgit2 reads them anew.
         pygit2.settings.cache_object_limit(ObjectType.TREE, _TREE_CACHE_BYTES)
@@ -121,7 +121,7 @@ class GitStore:
         target = self.path(repo_id)
         if not self.exists(repo_id):
             self.remove(repo_id)  # what a vanishing cache may have left of it
-            with full_disk_is_an_error_of_ours():
+            with translate_disk_full():
                 self._build(target)
         return self.open(repo_id)
 
@@ -248,7 +248,7 @@ class GitStore:
         token = secrets.token_hex(12)
         draft = folder / f"tmp_pack_{token}", folder / f"tmp_idx_{token}"
         try:
-            with full_disk_is_an_error_of_ours():
+            with translate_disk_full():
                 shutil.copyfile(source, draft[0])
                 self._index(repo_id, name, draft)
                 for path, final in zip(draft, target, strict=True):
@@ -284,7 +284,7 @@ class GitStore:
             errors.StorageFull: when the disk is full.
         """
         folder = self._packs_folder(repo_id)
-        with full_disk_is_an_error_of_ours():
+        with translate_disk_full():
             for name in self.pack_names(source_id):
                 ours, theirs = _files(folder, name), _files(self._packs_folder(source_id), name)
                 for old, new in zip(theirs, ours, strict=True):  # the index last, as git looks
@@ -373,7 +373,7 @@ class GitStore:
 
     def offered(self, folder: Path, version: int) -> list[str]:
         """Return what git offers to those who fetch; remembered, see `upload_pack.py`."""
-        found = self.remembered(version) or offered(self._program, folder, version)
+        found = self.remembered(version) or advertised_capabilities(self._program, folder, version)
         if found:
             self._offered[version == 2] = found
         return found
@@ -388,7 +388,7 @@ class GitStore:
         ended = self._readers.begin(repo_id)
         return await upload_pack(self._program, folder, request, protocol=protocol, on_close=ended)
 
-    def stage(self, repo_id: str, registered: Registered, limits: Limits) -> Staging:
+    def stage(self, repo_id: str, registered: RegisteredState, limits: PushLimits) -> Staging:
         """Begin to take a pushed pack; call in a thread.
 
         Args:
@@ -414,33 +414,33 @@ class GitStore:
     def fold(self, repo_id: str, names: Sequence[str]) -> Pack | None:
         """Make one pack of all objects in some; see `folding.py`. Call in a thread."""
         with self._readers.reading(repo_id):
-            return Folder(self._program, self.path(repo_id)).fold(names)
+            return Repacker(self._program, self.path(repo_id)).fold(names)
 
     def gather(self, repo_id: str, projection: Path) -> Pack | None:
         """Make one pack of all that a projection's refs reach. Call in a thread."""
         with self._readers.reading(repo_id):
-            return Folder(self._program, self.path(repo_id)).whole(projection)
+            return Repacker(self._program, self.path(repo_id)).whole(projection)
 
     def leads_only_to(
         self, repo_id: str, packs: Sequence[str], tips: Sequence[str], known: Sequence[str]
     ) -> bool:
         """Tell whether some packs hold all that ``tips`` reach and ``known`` do not."""
         with self._readers.reading(repo_id):
-            return Folder(self._program, self.path(repo_id)).leads_only_to(packs, tips, known)
+            return Repacker(self._program, self.path(repo_id)).leads_only_to(packs, tips, known)
 
     def unreached(self, repo_id: str, packs: Sequence[str], tips: Sequence[str]) -> dict[str, int]:
         """Return the objects of some packs that no tip reaches, and their bytes. In a thread."""
         with self._readers.reading(repo_id):
-            return Folder(self._program, self.path(repo_id)).unreached(packs, tips)
+            return Repacker(self._program, self.path(repo_id)).unreached(packs, tips)
 
     def pack_rest(self, repo_id: str, oids: Iterable[str]) -> Pack | None:
         """Make one pack of some objects. Call in a thread."""
         with self._readers.reading(repo_id):
-            return Folder(self._program, self.path(repo_id)).rest(oids)
+            return Repacker(self._program, self.path(repo_id)).rest(oids)
 
     def write_commit_graph(self, repo_id: str, tips: Sequence[str]) -> None:
         """Write git's index of commits anew."""
-        Folder(self._program, self.path(repo_id)).write_commit_graph(tips)
+        Repacker(self._program, self.path(repo_id)).write_commit_graph(tips)
 
     # -- git programs ------------------------------------------------------------------------
 

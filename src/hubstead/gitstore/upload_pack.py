@@ -27,7 +27,7 @@ def _command(program: GitProgram, folder: Path, *arguments: str) -> list[str]:
     return program.command(folder, [*options, "upload-pack", "--strict", *arguments, str(folder)])
 
 
-def offered(program: GitProgram, folder: Path, version: int) -> list[str]:
+def advertised_capabilities(program: GitProgram, folder: Path, version: int) -> list[str]:
     """Ask git what it offers to those who fetch; a program, so call it in a thread.
 
     Args:

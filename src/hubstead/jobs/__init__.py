@@ -1,15 +1,15 @@
 """Work to be done later: kept in the database, claimed with a lease, retried until it succeeds."""
 
-from hubstead.jobs.runner import Again, Handler, Job, Prompt, Runner
-from hubstead.jobs.table import ListedJob, enqueue, list_jobs
+from hubstead.jobs.queue import ListedJob, enqueue, list_jobs
+from hubstead.jobs.runner import Handler, Job, Reschedule, Runner, WorkProbe
 
 __all__ = [
-    "Again",
     "Handler",
     "Job",
     "ListedJob",
-    "Prompt",
+    "Reschedule",
     "Runner",
+    "WorkProbe",
     "enqueue",
     "list_jobs",
 ]

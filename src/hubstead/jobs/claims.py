@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy import ColumnElement, Update, bindparam, case, delete, select, update
 
-from hubstead.db import Database, Tx, any_of, point, scan
+from hubstead.db import Database, Tx, any_of, indexed, scan
 from hubstead.ids import now_ms
 from hubstead.jobs.tables import jobs
 
@@ -39,7 +39,7 @@ _IS_DUE = (
     & (jobs.c.lease_ms <= bindparam("now"))
     & any_of(jobs.c.type, "types")
 )
-_ANY_DUE = point(select(jobs.c.pk).where(_IS_DUE).limit(1), int)
+_ANY_DUE = indexed(select(jobs.c.pk).where(_IS_DUE).limit(1), int)
 # A common table is computed once; as a plain IN (…) PostgreSQL may run it again and lock more.
 _DUE = (
     select(jobs.c.pk)
@@ -60,7 +60,7 @@ class _Claimed(NamedTuple):
     asked: int
 
 
-_CLAIM = point(
+_CLAIM = indexed(
     update(jobs)
     .where(jobs.c.pk.in_(select(_DUE.c.pk)))
     .values(
@@ -88,18 +88,18 @@ def _let_go(**values: object) -> Update:
     return update(jobs).values(holder=None, lease_ms=0, **values).where(_IS_MINE)
 
 
-_RENEW = point(
+_RENEW = indexed(
     update(jobs)
     .values(lease_ms=bindparam("until"), due_ms=_due("until"))
     .where(_IS_MINE)
     .returning(jobs.c.pk),
     int,
 )
-_DONE = point(delete(jobs).where(_IS_MINE, _NOT_ASKED_AGAIN))
-_DONE_BUT_ASKED_AGAIN = point(_let_go(attempts=0, error=None))
-_AGAIN = point(_let_go(attempts=0, error=None, due_ms=_due("next_ms")))
-_FAILED = point(_let_go(error=bindparam("text"), due_ms=_due("next_ms")))
-_RELEASE = point(_let_go(attempts=jobs.c.attempts - 1, due_ms=_due("next_ms")))
+_DONE = indexed(delete(jobs).where(_IS_MINE, _NOT_ASKED_AGAIN))
+_DONE_BUT_ASKED_AGAIN = indexed(_let_go(attempts=0, error=None))
+_AGAIN = indexed(_let_go(attempts=0, error=None, due_ms=_due("next_ms")))
+_FAILED = indexed(_let_go(error=bindparam("text"), due_ms=_due("next_ms")))
+_RELEASE = indexed(_let_go(attempts=jobs.c.attempts - 1, due_ms=_due("next_ms")))
 
 
 class _Held(NamedTuple):
@@ -113,7 +113,7 @@ _HELD = scan(
     ),
     _Held,
 )
-_TAKE_FROM = point(
+_TAKE_FROM = indexed(
     update(jobs).values(holder=None, lease_ms=0, due_ms=bindparam("now")).where(_IS_MINE)
 )
 
@@ -168,7 +168,7 @@ async def finish(db: Database, held: Claim) -> None:
     await db.write(write)
 
 
-async def put_back(db: Database, held: Claim, after_s: float) -> None:
+async def reschedule(db: Database, held: Claim, after_s: float) -> None:
     """Let go of a job that went well and is due again in ``after_s`` seconds."""
 
     async def write(tx: Tx) -> None:

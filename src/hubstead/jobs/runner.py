@@ -16,7 +16,7 @@ from hubstead.db import Database, Tx
 from hubstead.ids import now_ms
 from hubstead.jobs import claims
 from hubstead.jobs.claims import Claim
-from hubstead.jobs.table import enqueue, enqueue_if_absent
+from hubstead.jobs.queue import enqueue, enqueue_if_absent
 
 #: The longest pause before a failed job is tried again.
 LONGEST_PAUSE_S = 3600.0
@@ -33,16 +33,16 @@ class Job(msgspec.Struct, frozen=True):
     attempt: int  # 1 for the first
 
 
-class Again(msgspec.Struct, frozen=True):
+class Reschedule(msgspec.Struct, frozen=True):
     """What a handler returns whose job is to be done again in ``after_s`` seconds."""
 
     after_s: float = 0.0
 
 
 #: Does a job. It may be done more than once, also after it succeeded: a handler is idempotent.
-Handler: TypeAlias = Callable[[Job], Awaitable[Again | None]]
+Handler: TypeAlias = Callable[[Job], Awaitable[Reschedule | None]]
 #: Looks, cheaply, whether there is something to do.
-Prompt: TypeAlias = Callable[[], Awaitable[object]]
+WorkProbe: TypeAlias = Callable[[], Awaitable[object]]
 
 
 class _Held:
@@ -105,17 +105,17 @@ class Runner:
             name: ([name], most) for name, most in bounded.items()
         }
         self._recurring: dict[str, float] = {}
-        self._prompts: dict[str, Prompt] = {}
+        self._prompts: dict[str, WorkProbe] = {}
         self._held: set[_Held] = set()
         self._planned = False
         self._stopping = False
         self._awake = asyncio.Event()
 
-    def every(self, type_: str, seconds: float) -> None:
+    def schedule_every(self, type_: str, seconds: float) -> None:
         """Have the job ``type_`` done every so often, by whichever node is free; before ``run``."""
         self._recurring[type_] = seconds
 
-    def when(self, type_: str, prompt: Prompt) -> None:
+    def add_probe(self, type_: str, prompt: WorkProbe) -> None:
         """Have the job ``type_`` done whenever ``prompt`` finds work (asked at each poll)."""
         self._prompts[type_] = prompt
 
@@ -227,13 +227,13 @@ class Runner:
             # The job stays claimed until its lease ends, and is then done again.
             _log.error("outcome of a job not kept", type=held.claim.type, error=_text(error))
 
-    async def _succeeded(self, claim: Claim, outcome: Again | None) -> None:
+    async def _succeeded(self, claim: Claim, outcome: Reschedule | None) -> None:
         if outcome is None and claim.type in self._recurring:
-            outcome = Again(self._recurring[claim.type])
+            outcome = Reschedule(self._recurring[claim.type])
         if outcome is None:
             await claims.finish(self._db, claim)
         else:
-            await claims.put_back(self._db, claim, outcome.after_s)
+            await claims.reschedule(self._db, claim, outcome.after_s)
 
     async def _failed(self, claim: Claim, error: Exception) -> None:
         pause = self._pause_s * 2.0 ** min(claim.attempt - 1, 30)

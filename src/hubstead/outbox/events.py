@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeAlias
 import msgspec
 from sqlalchemy import bindparam, delete, func, select, update
 
-from hubstead.db import Database, Reader, Tx, adding, point
+from hubstead.db import Database, Reader, Tx, indexed, insert_into
 from hubstead.ids import now_ms
 from hubstead.outbox.tables import events
 
@@ -17,7 +17,7 @@ BATCH = 100
 #: How many old events one transaction removes.
 PRUNE_BATCH = 1000
 
-_ADD = point(adding(events, "repo_pk", "type", "payload", "created_ms"))
+_ADD = indexed(insert_into(events, "repo_pk", "type", "payload", "created_ms"))
 
 
 class RecordedEvent(NamedTuple):
@@ -31,7 +31,7 @@ class RecordedEvent(NamedTuple):
     told_ms: int | None
 
 
-_PENDING = point(
+_PENDING = indexed(
     select(events)
     .where(events.c.told_ms.is_(None))
     .order_by(events.c.pk)
@@ -39,10 +39,10 @@ _PENDING = point(
     .with_for_update(),
     RecordedEvent,
 )
-_COUNT = point(
+_COUNT = indexed(
     select(func.count().label("n")).select_from(events).where(events.c.told_ms.is_(None)), int
 )
-_TOLD = point(
+_TOLD = indexed(
     update(events).values(told_ms=bindparam("at_ms")).where(events.c.pk == bindparam("event_pk"))
 )
 
@@ -52,7 +52,7 @@ _OLD = (
     .order_by(events.c.told_ms)
     .limit(PRUNE_BATCH)
 )
-_FORGET = point(delete(events).where(events.c.pk.in_(_OLD)))
+_FORGET = indexed(delete(events).where(events.c.pk.in_(_OLD)))
 
 
 class Event(msgspec.Struct, frozen=True, tag=True):
@@ -63,7 +63,7 @@ class Event(msgspec.Struct, frozen=True, tag=True):
 Listener: TypeAlias = Callable[[Tx, RecordedEvent], Awaitable[None]]
 
 
-async def record(tx: Tx, repo_pk: int, event: Event) -> None:
+async def record_event(tx: Tx, repo_pk: int, event: Event) -> None:
     """Write down, with the change itself, that ``event`` happened."""
     await tx.run(
         _ADD,
@@ -74,7 +74,7 @@ async def record(tx: Tx, repo_pk: int, event: Event) -> None:
     )
 
 
-async def tell(db: Database, listeners: Sequence[Listener]) -> int:
+async def dispatch(db: Database, listeners: Sequence[Listener]) -> int:
     """Hand the oldest untold events to every listener; return how many there were.
 
     One transaction takes up the events and marks them, so each is taken up exactly once.
@@ -91,12 +91,12 @@ async def tell(db: Database, listeners: Sequence[Listener]) -> int:
     return await db.write(hand_on)
 
 
-async def pending(db: Reader) -> int:
+async def count_pending(db: Reader) -> int:
     """Return how many events nobody has taken up yet."""
     return await db.single(_COUNT)
 
 
-async def prune(db: Database, before_ms: int) -> int:
+async def prune_events(db: Database, before_ms: int) -> int:
     """Forget the events that were told before a time; return how many there were."""
 
     async def forget(tx: Tx) -> int:

@@ -6,7 +6,8 @@ from functools import cache
 from importlib.resources import files
 
 from hubstead.errors import NotFound
-from hubstead.wire.http import Answer, Call, text_answer
+from hubstead.http import Response, text_response
+from hubstead.wire import Request
 
 MEDIA_TYPES = {"hubstead.css": "text/css; charset=utf-8", "favicon.svg": "image/svg+xml"}
 _HEADERS = {"cache-control": "public, max-age=3600", "x-content-type-options": "nosniff"}
@@ -22,22 +23,22 @@ def _read(name: str) -> bytes:
     return (files("hubstead.pages") / "static" / name).read_bytes()
 
 
-async def static(call: Call) -> Answer:
+async def static(request: Request) -> Response:
     """Answer with a style sheet or picture."""
-    return _file(call.text("file"))
+    return _file(request.text("file"))
 
 
-async def favicon(_call: Call) -> Answer:
+async def favicon(_request: Request) -> Response:
     """Answer with the sign of the hub."""
     return _file("favicon.svg")
 
 
-def _file(name: str) -> Answer:
+def _file(name: str) -> Response:
     if name not in MEDIA_TYPES:
         raise NotFound(reason=f"There is no file {name}")
-    return Answer(_read(name), media_type=MEDIA_TYPES[name], headers=_HEADERS)
+    return Response(_read(name), media_type=MEDIA_TYPES[name], headers=_HEADERS)
 
 
-async def robots(_call: Call) -> Answer:
+async def robots(_request: Request) -> Response:
     """Tell search engines what to leave alone."""
-    return text_answer(f"User-agent: *\n{_ROBOTS}")
+    return text_response(f"User-agent: *\n{_ROBOTS}")

@@ -17,9 +17,10 @@ from hubstead.errors import (
     TooLarge,
 )
 from hubstead.gitstore import Entry, GitRepo, Pointer
-from hubstead.pages.rendering import page
-from hubstead.repos import Deduplication, Right, deduplication, details, require
-from hubstead.wire.http import Answer, Call
+from hubstead.http import Response
+from hubstead.pages.render import page
+from hubstead.repos import Deduplication, Right, load_details, measure_deduplication, require_right
+from hubstead.wire import Request
 from hubstead.xet.usage import effort
 
 CARD = "README.md"
@@ -44,46 +45,46 @@ class Line:
         return self.pointer.size if self.pointer else self.entry.size
 
 
-async def home(call: Call) -> Answer:
+async def home(request: Request) -> Response:
     """Show a repository: its files at the default branch and its README."""
-    opened = call.repo
+    opened = request.repo
     if opened.head is None:
-        return page(call, "empty.html", repo=opened)
-    git = await call.git()
-    found = await call.revision(opened.default_branch)
+        return page(request, "empty.html", repo=opened)
+    git = await request.git()
+    found = await request.revision(opened.default_branch)
     lines = await asyncio.to_thread(_folder, git, found.commit, "", None)
-    facts = await details(call.hub.db, opened)
+    facts = await load_details(request.hub.db, opened)
     readme = None
     with suppress(Gated):
-        require(opened, call.actor, Right.CONTENT)
+        require_right(opened, request.actor, Right.READ)
         readme = await asyncio.to_thread(_text_at, git, found.commit, CARD)
     tags = msgspec.json.decode(facts.tags)
     return page(
-        call,
+        request,
         "repository.html",
         repo=opened,
         details=facts,
         tags=tags,
         readme=readme,
-        saved=await _saved(call),
+        saved=await _saved(request),
         **_listing(found, "", lines),
     )
 
 
-async def _saved(call: Call) -> Deduplication | None:
+async def _saved(request: Request) -> Deduplication | None:
     """Return what deduplication saves here, if it does, and if that is quickly said."""
-    if not 0 < await effort(call.hub.db, call.repo.pk) <= QUICK_TERMS_BYTES:
+    if not 0 < await effort(request.hub.db, request.repo.pk) <= QUICK_TERMS_BYTES:
         return None
-    found = await deduplication(call.hub.db, call.actor, call.repo)
+    found = await measure_deduplication(request.hub.db, request.actor, request.repo)
     return found if found.stored < found.logical or found.shared else None
 
 
-async def tree(call: Call) -> Answer:
+async def tree(request: Request) -> Response:
     """Show a folder at a revision; ``?after=`` goes on where the last page ended."""
-    found, path = await _place(call)
-    after = call.query.one("after")
-    lines = await asyncio.to_thread(_folder, await call.git(), found.commit, path, after)
-    return page(call, "tree.html", repo=call.repo, **_listing(found, path, lines))
+    found, path = await _place(request)
+    after = request.query.one("after")
+    lines = await asyncio.to_thread(_folder, await request.git(), found.commit, path, after)
+    return page(request, "tree.html", repo=request.repo, **_listing(found, path, lines))
 
 
 def _listing(found: Revision, path: str, lines: list[Line]) -> dict[str, object]:
@@ -95,30 +96,32 @@ def _listing(found: Revision, path: str, lines: list[Line]) -> dict[str, object]
     }
 
 
-async def blob(call: Call) -> Answer:
+async def blob(request: Request) -> Response:
     """Show a file at a revision: its text if it is one, and where to download it."""
-    found, path = await _place(call)
-    git = await call.git()
+    found, path = await _place(request)
+    git = await request.git()
     entry = git.entry(found.commit, path) if path else None
     if entry is None or entry.type not in ("blob", "link"):
         raise EntryNotFound(reason=f"There is no file {path} at this revision")
     text = await asyncio.to_thread(_text_at, git, found.commit, path)
     line = Line(entry, _pointer(git, entry))
-    return page(call, "blob.html", repo=call.repo, revision=found, path=path, line=line, text=text)
+    return page(
+        request, "blob.html", repo=request.repo, revision=found, path=path, line=line, text=text
+    )
 
 
-async def commits(call: Call) -> Answer:
+async def commits(request: Request) -> Response:
     """Show the history of a revision, newest first; ``?p=`` is the page, from 0."""
-    found, path = await _place(call)
+    found, path = await _place(request)
     if path:
-        raise RevisionNotFound(revision=f"{found.text}/{path}", repo=call.repo.full_name)
-    number = call.query.number("p", 0, most=1_000_000)
-    git = await call.git()
+        raise RevisionNotFound(revision=f"{found.text}/{path}", repo=request.repo.full_name)
+    number = request.query.number("p", 0, most=1_000_000)
+    git = await request.git()
     log = await asyncio.to_thread(git.log, found.commit, number * COMMITS_PAGE, COMMITS_PAGE + 1)
     return page(
-        call,
+        request,
         "commits.html",
-        repo=call.repo,
+        repo=request.repo,
         revision=found,
         commits=log[:COMMITS_PAGE],
         number=number,
@@ -126,32 +129,32 @@ async def commits(call: Call) -> Answer:
     )
 
 
-async def commit(call: Call) -> Answer:
+async def commit(request: Request) -> Response:
     """Show a commit and the files it changed. Clients ask for its HEAD after a push."""
-    found = await call.revision(call.text("sha"))
-    git = await call.git()
+    found = await request.revision(request.text("sha"))
+    git = await request.git()
     shown = git.commit(found.commit)
     parent = shown.parents[0] if shown.parents else None
     changes = await asyncio.to_thread(git.diff_names, parent, shown.oid)
     return page(
-        call,
+        request,
         "commit.html",
-        repo=call.repo,
+        repo=request.repo,
         commit=shown,
         changes=changes[:CHANGES],
         more=len(changes) - CHANGES,
     )
 
 
-async def unbuilt(_call: Call) -> Answer:
+async def unbuilt(_request: Request) -> Response:
     """Say that a page is still to come."""
     raise NotBuilt(what="this page comes with the web site")
 
 
-async def _place(call: Call) -> tuple[Revision, str]:
+async def _place(request: Request) -> tuple[Revision, str]:
     """Divide the rest of the address into revision and path; nothing is the default branch."""
-    text, path = await call.split("rest")
-    return await call.revision(text or call.repo.default_branch), path.rstrip("/")
+    text, path = await request.split("rest")
+    return await request.revision(text or request.repo.default_branch), path.rstrip("/")
 
 
 def _folder(git: GitRepo, commit_oid: str, path: str, after: str | None) -> list[Line]:

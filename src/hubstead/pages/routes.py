@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from hubstead.pages import assets, front, repository
 from hubstead.repos import Right
-from hubstead.wire.http import Access, Route, Says
+from hubstead.wire import Access, Doc, Route
 
 _REPO = "/{prefix}/{repo}"
-_HTML = Says(media_type="text/html")
+_HTML = Doc(media_type="text/html")
 
 ROUTES = [
     Route("GET", "/", front.home, Access.ANYONE, "pages", _HTML),
@@ -16,16 +16,16 @@ ROUTES = [
     Route("GET", "/robots.txt", assets.robots, Access.OPEN, "pages"),
     # The page of an account and, of old, of a model without a namespace.
     Route("GET", "/{account}", front.account, Access.ANYONE, "pages", _HTML),
-    Route("GET", "/{prefix}/{namespace}/{name}", repository.home, Right.READ, "pages", _HTML),
+    Route("GET", "/{prefix}/{namespace}/{name}", repository.home, Right.VIEW, "pages", _HTML),
     *[
         Route("GET", f"{_REPO}/{path}", view, right, "pages", _HTML)
         for path, view, right in (
-            ("tree/{rest*}", repository.tree, Right.READ),
-            ("blob/{rest+}", repository.blob, Right.CONTENT),
-            ("commits/{rest*}", repository.commits, Right.READ),
-            ("commit/{sha}", repository.commit, Right.READ),
-            ("discussions/{rest*}", repository.unbuilt, Right.READ),
-            ("settings/{rest*}", repository.unbuilt, Right.READ),
+            ("tree/{rest*}", repository.tree, Right.VIEW),
+            ("blob/{rest+}", repository.blob, Right.READ),
+            ("commits/{rest*}", repository.commits, Right.VIEW),
+            ("commit/{sha}", repository.commit, Right.VIEW),
+            ("discussions/{rest*}", repository.unbuilt, Right.VIEW),
+            ("settings/{rest*}", repository.unbuilt, Right.VIEW),
         )
     ],
 ]

@@ -9,7 +9,7 @@ from hubstead.repos.access import (
     open_repo_by_id,
     open_repo_by_pk,
     reopen,
-    require,
+    require_right,
     try_open_repo_by_pk,
 )
 from hubstead.repos.actions import (
@@ -21,8 +21,7 @@ from hubstead.repos.actions import (
     name_is_free,
     remove_repo,
 )
-from hubstead.repos.deduplication import Deduplication, deduplication
-from hubstead.repos.derived import Derived, set_derived
+from hubstead.repos.deduplication import Deduplication, measure_deduplication
 from hubstead.repos.errors import RepoExists, RepoMoved
 from hubstead.repos.events import (
     RefsMoved,
@@ -32,52 +31,53 @@ from hubstead.repos.events import (
     RepoRenamed,
     SettingsChanged,
 )
-from hubstead.repos.passes import (
-    Pass,
+from hubstead.repos.metadata import RepoMetadata, set_metadata
+from hubstead.repos.queries import RepoDetails, event_facts, every_repo, load_details
+from hubstead.repos.xet_tokens import (
+    XetToken,
     cas_url,
-    issue,
-    open_pass,
+    issue_xet_token,
+    open_xet_token,
     require_proposing,
 )
-from hubstead.repos.queries import Details, details, event_facts, every_repo
 
 __all__ = [
     "Deduplication",
-    "Derived",
-    "Details",
     "NewRepo",
-    "Pass",
     "RefsMoved",
     "Repo",
     "RepoCreated",
     "RepoDeleted",
+    "RepoDetails",
     "RepoEvent",
     "RepoExists",
+    "RepoMetadata",
     "RepoMoved",
     "RepoRenamed",
     "Right",
     "SettingsChange",
     "SettingsChanged",
+    "XetToken",
     "allows",
     "cas_url",
     "change_settings",
-    "deduplication",
-    "details",
     "event_facts",
     "every_repo",
     "insert_repo",
-    "issue",
+    "issue_xet_token",
+    "load_details",
+    "measure_deduplication",
     "move_repo",
     "name_is_free",
     "open_namespace",
-    "open_pass",
     "open_repo",
     "open_repo_by_id",
     "open_repo_by_pk",
+    "open_xet_token",
     "remove_repo",
     "reopen",
-    "require",
     "require_proposing",
-    "set_derived",
+    "require_right",
+    "set_metadata",
     "try_open_repo_by_pk",
 ]

@@ -20,7 +20,7 @@ from sqlalchemy import Integer, and_, bindparam, literal_column, select
 
 from hubstead.accounts import Actor
 from hubstead.accounts.tables import accounts, members
-from hubstead.db import Reader, Tx, point
+from hubstead.db import Reader, Tx, indexed
 from hubstead.errors import (
     Forbidden,
     Gated,
@@ -39,8 +39,8 @@ DENIED = (RepoNotFound, LoginRequired, Forbidden, Gated, RepoDisabled)
 class Right(IntEnum):
     """What a caller wants to do; each includes those before it."""
 
-    READ = 1  # see that it is there, its metadata and its tree
-    CONTENT = 2  # read its files
+    VIEW = 1  # see that it is there, its metadata and its tree
+    READ = 2  # read its files
     WRITE = 3
     ADMIN = 4
 
@@ -137,23 +137,23 @@ class RepoRow(NamedTuple):
     is_alias: int
 
 
-_OPEN_BY_NAME = point(_OPEN, RepoRow)
-_OPEN_AND_LOCK = point(_OPEN.with_for_update(of=repos), RepoRow)
+_OPEN_BY_NAME = indexed(_OPEN, RepoRow)
+_OPEN_AND_LOCK = indexed(_OPEN.with_for_update(of=repos), RepoRow)
 _BY_ID = (
     select(*OPENED_COLUMNS, NO_ALIAS)
     .join_from(repos, accounts, repos.c.owner_pk == accounts.c.pk)
     .outerjoin(members, _MEMBERSHIP)
     .where(repos.c.id == bindparam("repo_id"))
 )
-_OPEN_BY_ID = point(_BY_ID, RepoRow)
-_OPEN_BY_PK = point(
+_OPEN_BY_ID = indexed(_BY_ID, RepoRow)
+_OPEN_BY_PK = indexed(
     select(*OPENED_COLUMNS, NO_ALIAS)
     .join_from(repos, accounts, repos.c.owner_pk == accounts.c.pk)
     .outerjoin(members, _MEMBERSHIP)
     .where(repos.c.pk == bindparam("repo_pk")),
     RepoRow,
 )
-_REOPEN = point(_BY_ID.with_for_update(of=repos), RepoRow)
+_REOPEN = indexed(_BY_ID.with_for_update(of=repos), RepoRow)
 
 
 class Namespace(NamedTuple):
@@ -165,7 +165,7 @@ class Namespace(NamedTuple):
     role: str | None
 
 
-_NAMESPACE = point(
+_NAMESPACE = indexed(
     select(accounts.c.pk, accounts.c.name, accounts.c.kind, members.c.role)
     .outerjoin_from(
         accounts,
@@ -178,7 +178,7 @@ _NAMESPACE = point(
 
 
 async def open_repo(
-    db: Reader, actor: Actor, repo_id: RepoId, right: Right = Right.READ, *, lock: bool = False
+    db: Reader, actor: Actor, repo_id: RepoId, right: Right = Right.VIEW, *, lock: bool = False
 ) -> Repo:
     """Return the repository called ``repo_id`` if ``actor`` has ``right`` to it.
 
@@ -202,30 +202,30 @@ async def open_repo(
     opened = _admit(row, actor)
     if row is not None and row.is_alias:
         raise RepoMoved(target=opened.repo_id)
-    require(opened, actor, right)
+    require_right(opened, actor, right)
     return opened
 
 
 async def open_repo_by_id(
-    db: Reader, actor: Actor, repo_id: str, right: Right = Right.READ
+    db: Reader, actor: Actor, repo_id: str, right: Right = Right.VIEW
 ) -> Repo:
     """Return the repository with this immutable id; see ``open_repo`` for the errors."""
     opened = _admit(await db.one(_OPEN_BY_ID, repo_id=repo_id, actor_pk=actor.pk), actor)
-    require(opened, actor, right)
+    require_right(opened, actor, right)
     return opened
 
 
 async def open_repo_by_pk(
-    db: Reader, actor: Actor, repo_pk: int, right: Right = Right.READ
+    db: Reader, actor: Actor, repo_pk: int, right: Right = Right.VIEW
 ) -> Repo:
     """Return the repository with this number; see ``open_repo`` for the errors."""
     opened = _admit(await db.one(_OPEN_BY_PK, repo_pk=repo_pk, actor_pk=actor.pk), actor)
-    require(opened, actor, right)
+    require_right(opened, actor, right)
     return opened
 
 
 async def try_open_repo_by_pk(
-    db: Reader, actor: Actor, repo_pk: int, right: Right = Right.READ
+    db: Reader, actor: Actor, repo_pk: int, right: Right = Right.VIEW
 ) -> Repo | None:
     """Return the repository with this number, or None if ``actor`` lacks ``right`` to it.
 
@@ -244,20 +244,20 @@ async def reopen(tx: Tx, actor: Actor, opened: Repo, right: Right) -> Repo:
     Rights may have gone since the request began; nothing is cached.
     """
     again = _admit(await tx.one(_REOPEN, repo_id=opened.id, actor_pk=actor.pk), actor)
-    require(again, actor, right)
+    require_right(again, actor, right)
     return again
 
 
 def _admit(row: RepoRow | None, actor: Actor) -> Repo:
     if row is None:
         raise RepoNotFound()
-    opened = shape(row, actor)
+    opened = repo_from_row(row, actor)
     if opened.private and opened.role == "none":
         raise RepoNotFound()
     return opened
 
 
-def shape(row: RepoRow, actor: Actor) -> Repo:
+def repo_from_row(row: RepoRow, actor: Actor) -> Repo:
     """Make a ``Repo`` of a row of ``OPENED_COLUMNS``, with the caller's standing in it."""
     return Repo(
         pk=row.pk,
@@ -291,11 +291,11 @@ def _standing(row: RepoRow, actor: Actor) -> str:
     return row.member_role or "none"
 
 
-def require(opened: Repo, actor: Actor, right: Right) -> None:
+def require_right(opened: Repo, actor: Actor, right: Right) -> None:
     """Raise unless the caller who opened the repository has ``right`` to it as well."""
     if opened.disabled:
         raise RepoDisabled()
-    if right >= Right.CONTENT and opened.gated and opened.role == "none":
+    if right >= Right.READ and opened.gated and opened.role == "none":
         raise Gated(repo=f"{opened.kind} {opened.full_name}")
     if right >= Right.WRITE:
         _require_write(opened, actor, right)
@@ -304,7 +304,7 @@ def require(opened: Repo, actor: Actor, right: Right) -> None:
 def allows(opened: Repo, actor: Actor, right: Right) -> bool:
     """Return whether the caller who opened the repository has ``right`` to it as well."""
     try:
-        require(opened, actor, right)
+        require_right(opened, actor, right)
     except DENIED:
         return False
     return True

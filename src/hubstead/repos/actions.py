@@ -8,10 +8,10 @@ import msgspec
 from sqlalchemy import bindparam, delete, select, update
 
 from hubstead.accounts import Actor
-from hubstead.db import Database, Reader, Tx, adding, insert, point
+from hubstead.db import Database, Reader, Tx, indexed, insert, insert_into
 from hubstead.errors import Forbidden, InvalidInput
 from hubstead.ids import Kind, RepoId, check_repo_name, now_ms
-from hubstead.outbox import record
+from hubstead.outbox import record_event
 from hubstead.repos.access import Repo, Right, open_namespace, open_repo, reopen
 from hubstead.repos.errors import RepoExists
 from hubstead.repos.events import RepoRenamed, SettingsChanged
@@ -39,8 +39,8 @@ class NewRepo(msgspec.Struct, frozen=True):
         return RepoId(self.kind, self.owner, self.name)
 
 
-_INSERT = point(
-    adding(
+_INSERT = indexed(
+    insert_into(
         repos,
         "id",
         "kind",
@@ -62,14 +62,14 @@ class _Holder(NamedTuple):
     is_alias: int
 
 
-_HOLDER = point(
+_HOLDER = indexed(
     select(repo_names.c.repo_pk, repo_names.c.is_alias).where(
         repo_names.c.kind == bindparam("kind"), repo_names.c.name_key == bindparam("key")
     ),
     _Holder,
 )
 # A past name makes way for a present one; a present one stays (DO UPDATE … WHERE touches nothing).
-_TAKE_NAME = point(
+_TAKE_NAME = indexed(
     insert(repo_names)
     .values(
         kind=bindparam("kind"),
@@ -85,18 +85,18 @@ _TAKE_NAME = point(
     .returning(repo_names.c.repo_pk),
     int,
 )
-_MAKE_ALIAS = point(
+_MAKE_ALIAS = indexed(
     update(repo_names)
     .values(is_alias=1)
     .where(repo_names.c.repo_pk == bindparam("which_pk"), repo_names.c.is_alias == 0)
 )
-_RENAME = point(
+_RENAME = indexed(
     update(repos)
     .values(name=bindparam("new_name"), owner_pk=bindparam("new_owner_pk"))
     .where(repos.c.pk == bindparam("which_pk"))
 )
-_DELETE = point(delete(repos).where(repos.c.pk == bindparam("which_pk")))
-_SETTINGS = point(
+_DELETE = indexed(delete(repos).where(repos.c.pk == bindparam("which_pk")))
+_SETTINGS = indexed(
     update(repos)
     .values(
         private=bindparam("is_private"),
@@ -106,7 +106,7 @@ _SETTINGS = point(
     )
     .where(repos.c.pk == bindparam("which_pk"))
 )
-_KEPT = point(select(repos.c.settings).where(repos.c.pk == bindparam("which_pk")), str)
+_KEPT = indexed(select(repos.c.settings).where(repos.c.pk == bindparam("which_pk")), str)
 
 
 async def insert_repo(tx: Tx, actor: Actor, new: NewRepo) -> int:
@@ -173,7 +173,7 @@ async def move_repo(db: Database, actor: Actor, source: RepoId, target: RepoId) 
         await tx.run(_RENAME, which_pk=opened.pk, new_name=target.name, new_owner_pk=owner.pk)
         moved = await open_repo(tx, actor, wanted)
         facts = event_facts(moved)
-        await record(tx, opened.pk, RepoRenamed(**facts, old_name=opened.full_name))
+        await record_event(tx, opened.pk, RepoRenamed(**facts, old_name=opened.full_name))
         return moved
 
     return await db.write(move)
@@ -222,7 +222,7 @@ async def change_settings(
         )
         changed = await reopen(tx, actor, opened, Right.ADMIN)
         names = [name for name in ("private", "gated") if getattr(change, name) is not None]
-        await record(
+        await record_event(
             tx,
             opened.pk,
             SettingsChanged(

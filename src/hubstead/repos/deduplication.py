@@ -32,13 +32,13 @@ class Deduplication(msgspec.Struct, frozen=True):
     shared_with: tuple[Sharing, ...]  # the most first
 
 
-async def deduplication(db: Reader, actor: Actor, opened: Repo) -> Deduplication:
+async def measure_deduplication(db: Reader, actor: Actor, opened: Repo) -> Deduplication:
     """Return what the files of an opened repository take, and with whom they share it.
 
     Bytes that only repositories hidden from ``actor`` need as well count as unique: nobody learns
     from this what others have.
     """
-    circle = _Circle(db, actor)
+    circle = _Visibility(db, actor)
     found = await usage_of(db, opened.pk, among=circle.among)
     shared = [Sharing(circle.opened[pk], size) for pk, size in found.shared_with.items()]
     shared.sort(key=lambda one: (-one.bytes, one.repo.pk))
@@ -46,7 +46,7 @@ async def deduplication(db: Reader, actor: Actor, opened: Repo) -> Deduplication
 
 
 @dataclass
-class _Circle:
+class _Visibility:
     db: Reader
     actor: Actor
     opened: dict[int, Repo] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class _Circle:
         """Return those whose files the actor may read."""
         for pk in sorted(pks)[: MOST_ASKED - self.asked]:
             self.asked += 1
-            opened = await try_open_repo_by_pk(self.db, self.actor, pk, Right.CONTENT)
+            opened = await try_open_repo_by_pk(self.db, self.actor, pk, Right.READ)
             if opened is not None:
                 self.opened[pk] = opened
         return pks & self.opened.keys()

@@ -10,15 +10,15 @@ from sqlalchemy import bindparam, false, select
 
 from hubstead.accounts import ANONYMOUS
 from hubstead.accounts.tables import accounts, members
-from hubstead.db import Reader, point, scan
-from hubstead.repos.access import NO_ALIAS, OPENED_COLUMNS, Repo, RepoRow, shape
+from hubstead.db import Reader, indexed, scan
+from hubstead.repos.access import NO_ALIAS, OPENED_COLUMNS, Repo, RepoRow, repo_from_row
 from hubstead.repos.tables import repos
 
 #: How many repositories are read at a time.
 _BATCH = 500
 
 
-class Details(NamedTuple):
+class RepoDetails(NamedTuple):
     """What the info answer says beyond what opening tells; JSON is left as it is stored."""
 
     card: str | None
@@ -34,27 +34,29 @@ class Details(NamedTuple):
     trending: float
 
 
-_DETAILS = point(
-    select(*(repos.c[name] for name in Details._fields)).where(repos.c.pk == bindparam("repo_pk")),
-    Details,
+_DETAILS = indexed(
+    select(*(repos.c[name] for name in RepoDetails._fields)).where(
+        repos.c.pk == bindparam("repo_pk")
+    ),
+    RepoDetails,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class _StoredRow:
     repo: RepoRow
-    details: Details
+    details: RepoDetails
 
-    _fields: ClassVar = (*RepoRow._fields, *Details._fields)
+    _fields: ClassVar = (*RepoRow._fields, *RepoDetails._fields)
 
     @classmethod
     def _make(cls, values: Sequence[Any]) -> _StoredRow:
         ends = len(RepoRow._fields)
-        return cls(RepoRow._make(values[:ends]), Details._make(values[ends:]))
+        return cls(RepoRow._make(values[:ends]), RepoDetails._make(values[ends:]))
 
 
 _EVERY = scan(
-    select(*OPENED_COLUMNS, NO_ALIAS, *(repos.c[name] for name in Details._fields))
+    select(*OPENED_COLUMNS, NO_ALIAS, *(repos.c[name] for name in RepoDetails._fields))
     .join_from(repos, accounts, repos.c.owner_pk == accounts.c.pk)
     .outerjoin(members, false())
     .where(repos.c.pk > bindparam("after_pk"))
@@ -64,16 +66,16 @@ _EVERY = scan(
 )
 
 
-async def every_repo(db: Reader) -> AsyncIterator[tuple[Repo, Details]]:
+async def every_repo(db: Reader) -> AsyncIterator[tuple[Repo, RepoDetails]]:
     """Yield every repository with its details, oldest first, as nobody in particular has it."""
     after = 0
     while rows := await db.all(_EVERY, after_pk=after):
         for row in rows:
-            yield shape(row.repo, ANONYMOUS), row.details
+            yield repo_from_row(row.repo, ANONYMOUS), row.details
         after = rows[-1].repo.pk
 
 
-async def details(db: Reader, opened: Repo) -> Details:
+async def load_details(db: Reader, opened: Repo) -> RepoDetails:
     """Return the details of an opened repository."""
     return await db.single(_DETAILS, repo_pk=opened.pk)
 

@@ -14,30 +14,30 @@ from collections import deque
 import structlog
 from sqlalchemy import bindparam, select
 
-from hubstead.db import Database, point
+from hubstead.db import Database, indexed
 from hubstead.ids import now_ms
-from hubstead.jobs import Again, Job
-from hubstead.webhooks.lines import (
+from hubstead.jobs import Job, Reschedule
+from hubstead.webhooks.queue import (
     Head,
-    Patience,
-    due_lines,
-    head_of,
-    judge,
+    RetryPolicy,
+    decide_result,
+    due_queues,
+    next_delivery,
     next_due_ms,
-    record,
+    record_attempt,
 )
-from hubstead.webhooks.sending import Sender
+from hubstead.webhooks.sender import Sender
 from hubstead.webhooks.tables import webhooks
 
 #: How many lines of one webhook are delivered at once.
-LINES_AT_ONCE = 4
+CONCURRENT_QUEUES = 4
 #: How long one job goes on before it makes room for other webhooks.
 SLICE_S = 20.0
 #: How often a job that waits for slow answers looks for further lines.
 LOOK_S = 0.25
 
 _log = structlog.get_logger("hubstead.webhooks")
-_BY_ID = point(
+_BY_ID = indexed(
     select(webhooks.c.pk).where(webhooks.c.id == bindparam("webhook_id"), webhooks.c.disabled == 0),
     int,
 )
@@ -46,22 +46,22 @@ _BY_ID = point(
 class Deliveries:
     """Delivers what waits for a webhook: the handler of the job ``webhooks.deliver``."""
 
-    def __init__(self, db: Database, sender: Sender, patience: Patience | None = None) -> None:
+    def __init__(self, db: Database, sender: Sender, patience: RetryPolicy | None = None) -> None:
         self._db = db
         self._sender = sender
-        self._patience = patience or Patience()
+        self._patience = patience or RetryPolicy()
 
-    async def __call__(self, job: Job) -> Again | None:
+    async def __call__(self, job: Job) -> Reschedule | None:
         """Deliver the due lines of the webhook whose id is the job's subject."""
         pk = await self._db.one(_BY_ID, webhook_id=job.subject)
         if pk is None:
             return None
         await self._deliver_lines(pk)
         due_ms = await next_due_ms(self._db, pk)
-        return None if due_ms is None else Again(max(0.0, (due_ms - now_ms()) / 1000))
+        return None if due_ms is None else Reschedule(max(0.0, (due_ms - now_ms()) / 1000))
 
     async def _deliver_lines(self, webhook_pk: int) -> None:
-        """Keep up to ``LINES_AT_ONCE`` lines going until none is due or the slice is over."""
+        """Keep up to ``CONCURRENT_QUEUES`` lines going until none is due or the slice is over."""
         over = time.monotonic() + SLICE_S
         ready: deque[int] = deque()
         going: dict[int, asyncio.Task[None]] = {}
@@ -85,12 +85,12 @@ class Deliveries:
     async def _start_lines(
         self, webhook_pk: int, ready: deque[int], going: dict[int, asyncio.Task[None]]
     ) -> None:
-        if not ready and len(going) < LINES_AT_ONCE:
-            most = LINES_AT_ONCE * 16
+        if not ready and len(going) < CONCURRENT_QUEUES:
+            most = CONCURRENT_QUEUES * 16
             ready.extend(
-                line for line in await due_lines(self._db, webhook_pk, most) if line not in going
+                line for line in await due_queues(self._db, webhook_pk, most) if line not in going
             )
-        while ready and len(going) < LINES_AT_ONCE:
+        while ready and len(going) < CONCURRENT_QUEUES:
             line = ready.popleft()
             if line not in going:
                 going[line] = asyncio.create_task(self._deliver_line(webhook_pk, line))
@@ -99,7 +99,7 @@ class Deliveries:
         """Deliver from the head of a line on until one fails or none is left."""
         over = time.monotonic() + SLICE_S
         while time.monotonic() < over:
-            head = await head_of(self._db, webhook_pk, repo_pk)
+            head = await next_delivery(self._db, webhook_pk, repo_pk)
             if head is None or not await self._attempt(head):
                 return
 
@@ -107,7 +107,7 @@ class Deliveries:
         """Send one delivery; tell whether the next of its line may follow at once."""
         began_ms = now_ms()
         answer = await self._sender.post(head.url, head.body, head.secret)
-        outcome = judge(head, answer, began_ms, self._patience)
+        outcome = decide_result(head, answer, began_ms, self._patience)
         if outcome.state == "given_up":
             _log.warning(
                 "webhook delivery given up",
@@ -116,5 +116,5 @@ class Deliveries:
                 attempts=head.attempts + 1,
                 error=answer.error,
             )
-        await record(self._db, head, answer, began_ms, outcome)
+        await record_attempt(self._db, head, answer, began_ms, outcome)
         return outcome.state != "waiting"

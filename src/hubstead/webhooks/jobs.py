@@ -8,20 +8,20 @@ from functools import partial
 from hubstead import outbox
 from hubstead.db import Database
 from hubstead.ids import now_ms
-from hubstead.jobs import Again, Handler, Job, Runner
+from hubstead.jobs import Handler, Job, Reschedule, Runner
 from hubstead.outbox import Listener
 from hubstead.webhooks.delivery import Deliveries
-from hubstead.webhooks.lines import prune_deliveries
-from hubstead.webhooks.telling import DELIVER
+from hubstead.webhooks.payloads import DELIVER
+from hubstead.webhooks.queue import prune_deliveries
 
-TELL = "outbox.tell"
+DISPATCH = "outbox.tell"
 PRUNE = "webhooks.prune"
 KEPT_MS = 30 * 86_400_000
 PRUNE_EVERY_S = 3600.0
 
 #: Bounds of their own (``Runner(lanes=…)``): neither slow receivers nor other slow jobs delay
 #: the telling of events. A webhook takes one place, however many lines it has.
-LANES = {TELL: 1, DELIVER: 32}
+QUEUES = {DISPATCH: 1, DELIVER: 32}
 
 
 def handlers(
@@ -29,19 +29,19 @@ def handlers(
 ) -> dict[str, Handler]:
     """Return who does the jobs of this room; ``listeners`` hear of every event."""
 
-    async def tell(_job: Job) -> Again | None:
-        told = await outbox.tell(db, listeners)
-        return Again(0) if told else None
+    async def tell(_job: Job) -> Reschedule | None:
+        told = await outbox.dispatch(db, listeners)
+        return Reschedule(0) if told else None
 
     async def prune(_job: Job) -> None:
         before_ms = now_ms() - KEPT_MS
         await prune_deliveries(db, before_ms)
-        await outbox.prune(db, before_ms)
+        await outbox.prune_events(db, before_ms)
 
-    return {TELL: tell, DELIVER: deliveries, PRUNE: prune}
+    return {DISPATCH: tell, DELIVER: deliveries, PRUNE: prune}
 
 
-def plan(runner: Runner, db: Database) -> None:
+def schedule(runner: Runner, db: Database) -> None:
     """Have events told as soon as there are any, and old ones forgotten now and then."""
-    runner.when(TELL, partial(outbox.pending, db))
-    runner.every(PRUNE, PRUNE_EVERY_S)
+    runner.add_probe(DISPATCH, partial(outbox.count_pending, db))
+    runner.schedule_every(PRUNE, PRUNE_EVERY_S)

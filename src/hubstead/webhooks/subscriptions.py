@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 from sqlalchemy import bindparam, delete, select
 
-from hubstead.db import Database, Reader, Tx, adding, point
+from hubstead.db import Database, Reader, Tx, indexed, insert_into
 from hubstead.errors import InvalidInput, NotFound
 from hubstead.ids import Kind, new_object_id, now_ms
 from hubstead.webhooks.tables import webhooks
@@ -45,9 +45,9 @@ class _WebhookRow(NamedTuple):
     created_ms: int
 
 
-_LIST = point(select(webhooks).order_by(webhooks.c.pk), _WebhookRow)
-_ADD = point(adding(webhooks, "id", "url", "secret", "private", "kinds", "created_ms"))
-_REMOVE = point(delete(webhooks).where(webhooks.c.id == bindparam("webhook_id")))
+_LIST = indexed(select(webhooks).order_by(webhooks.c.pk), _WebhookRow)
+_ADD = indexed(insert_into(webhooks, "id", "url", "secret", "private", "kinds", "created_ms"))
+_REMOVE = indexed(delete(webhooks).where(webhooks.c.id == bindparam("webhook_id")))
 
 
 async def add_webhook(

@@ -1,33 +1,33 @@
 """Xet: chunks, xorbs, shards, and files put together from them; its bytes lie in ``blobs``."""
 
-from hubstead.xet.answers import Known, is_eligible, write_answer
-from hubstead.xet.chunking import Chunker, can_compile, cut, split
-from hubstead.xet.converting import Converted, Converter, plain_objects
-from hubstead.xet.decoding import decode
-from hubstead.xet.encoding import encode
+from hubstead.xet.chunker import Chunker, can_compile, chunk_lengths, iterate_chunks
+from hubstead.xet.conversion import ConvertedObject, Converter, plain_objects
+from hubstead.xet.decoder import decode_records
+from hubstead.xet.dedup_shards import KnownChunks, is_eligible, write_dedup_shard
+from hubstead.xet.encoder import encode_record
 from hubstead.xet.files import XetFile
-from hubstead.xet.following import following
 from hubstead.xet.hashes import (
     NO_HASH,
     chunk_hash,
     file_hash,
-    keyed,
+    keyed_hash,
     merkle_root,
     range_hash,
     to_raw,
     to_text,
 )
-from hubstead.xet.incoming import IncomingXorb
 from hubstead.xet.index import KnownXorb
-from hubstead.xet.lookup import Found, find, hashes_of, sha256s_of
-from hubstead.xet.plans import Fetch, Plan, make_plan
-from hubstead.xet.reading import XetSource
-from hubstead.xet.receiving import XorbReceiver, XorbRefused
+from hubstead.xet.lfs_objects import LfsObject, find_lfs_object, sha256s_of_files, xet_hashes
+from hubstead.xet.neighbours import following_xorbs
+from hubstead.xet.plans import ReconstructionPlan, XorbRange, make_plan
+from hubstead.xet.reader import XetSource
 from hubstead.xet.records import MAX_CHUNK_BYTES, MAX_CHUNKS, MAX_STORED_BYTES, MAX_UNPACKED_BYTES
-from hubstead.xet.retiring import doom_xorbs, forget_files, retire_xorbs
 from hubstead.xet.shards import FileEntry, Shard, ShardRefused, XorbEntry, parse_shard
 from hubstead.xet.store import PlannedFile, XetStore
 from hubstead.xet.terms import Term, Terms
+from hubstead.xet.unreferenced import delete_unreferenced_files, quarantine_xorbs, release_xorbs
+from hubstead.xet.xorb_parser import XorbParser, XorbRefused
+from hubstead.xet.xorb_upload import XorbUpload
 from hubstead.xet.xorbs import XorbIndex
 
 __all__ = [
@@ -37,16 +37,14 @@ __all__ = [
     "MAX_UNPACKED_BYTES",
     "NO_HASH",
     "Chunker",
-    "Converted",
+    "ConvertedObject",
     "Converter",
-    "Fetch",
     "FileEntry",
-    "Found",
-    "IncomingXorb",
-    "Known",
+    "KnownChunks",
     "KnownXorb",
-    "Plan",
+    "LfsObject",
     "PlannedFile",
+    "ReconstructionPlan",
     "Shard",
     "ShardRefused",
     "Term",
@@ -56,30 +54,32 @@ __all__ = [
     "XetStore",
     "XorbEntry",
     "XorbIndex",
-    "XorbReceiver",
+    "XorbParser",
+    "XorbRange",
     "XorbRefused",
+    "XorbUpload",
     "can_compile",
     "chunk_hash",
-    "cut",
-    "decode",
-    "doom_xorbs",
-    "encode",
+    "chunk_lengths",
+    "decode_records",
+    "delete_unreferenced_files",
+    "encode_record",
     "file_hash",
-    "find",
-    "following",
-    "forget_files",
-    "hashes_of",
+    "find_lfs_object",
+    "following_xorbs",
     "is_eligible",
-    "keyed",
+    "iterate_chunks",
+    "keyed_hash",
     "make_plan",
     "merkle_root",
     "parse_shard",
     "plain_objects",
+    "quarantine_xorbs",
     "range_hash",
-    "retire_xorbs",
-    "sha256s_of",
-    "split",
+    "release_xorbs",
+    "sha256s_of_files",
     "to_raw",
     "to_text",
-    "write_answer",
+    "write_dedup_shard",
+    "xet_hashes",
 ]

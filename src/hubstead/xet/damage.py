@@ -14,7 +14,7 @@ from hubstead.xet.terms import Terms
 
 
 @dataclass(frozen=True, slots=True)
-class Damage:
+class DamageCheck:
     """Looks for damage in the store; see `hubstead.blobs.damaged_blobs` for what is damage.
 
     All methods raise `Unavailable` if the store does not answer.

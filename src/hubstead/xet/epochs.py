@@ -6,17 +6,17 @@ import time
 
 from sqlalchemy import select
 
-from hubstead.db import Database, Tx, point
+from hubstead.db import Database, Tx, indexed
+from hubstead.xet.expiry import add_epoch, begin_epoch
 from hubstead.xet.tables import xet_epochs
-from hubstead.xet.trust import add_epoch, begin_epoch
 
 #: How old the node's knowledge may be, in seconds (`trust.SLACK_S` counts on it).
 FRESH_S = 60.0
 
-_ALL = point(
+_ALL = indexed(
     select(xet_epochs.c.id).order_by(xet_epochs.c.created_ms.desc(), xet_epochs.c.id.desc()), str
 )
-_ANY = point(select(xet_epochs.c.id).limit(1), str)
+_ANY = indexed(select(xet_epochs.c.id).limit(1), str)
 
 
 class Epochs:

@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, and_, bindparam, delete, select
 
 from hubstead.blobs import BlobKey, BlobKind, StoredKey, stored_key
 from hubstead.blobs.tables import blobs, repo_blobs
-from hubstead.db import Reader, Tx, adding, any_of, point, scan
+from hubstead.db import Reader, Tx, any_of, indexed, insert_into, scan
 from hubstead.ids import now_ms
 from hubstead.xet.hashes import NO_HASH, to_text
 from hubstead.xet.tables import xet_file_xorbs, xet_files
@@ -41,7 +41,7 @@ class _FileRow(NamedTuple):
     terms: builtins.bytes
 
 
-_BY_NAME = point(select(*_COLUMNS).where(xet_files.c.name == bindparam("which_name")), _FileRow)
+_BY_NAME = indexed(select(*_COLUMNS).where(xet_files.c.name == bindparam("which_name")), _FileRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class _ObjectRow:
         return cls(values[0], values[1], file)
 
 
-_OBJECT = point(
+_OBJECT = indexed(
     select(blobs.c.folded_ms, blobs.c.stored, *_COLUMNS)
     .outerjoin_from(blobs, xet_files, xet_files.c.sha256 == blobs.c.name)
     .where(blobs.c.kind == BlobKind.LFS.value, blobs.c.name == bindparam("which_name"))
@@ -111,15 +111,15 @@ class _NamedPk(NamedTuple):
 _PKS = scan(
     select(xet_files.c.name, xet_files.c.pk).where(any_of(xet_files.c.name, "names")), _NamedPk
 )
-_ADD = point(
-    adding(xet_files, "name", "sha256", "bytes", "terms", "created_ms", "touched_ms")
+_ADD = indexed(
+    insert_into(xet_files, "name", "sha256", "bytes", "terms", "created_ms", "touched_ms")
     # The terms that came first stay: others rely on them.
     .on_conflict_do_update(
         index_elements=["name"],
         set_={"touched_ms": bindparam("touched_ms", type_=BigInteger)},
     )
 )
-_NEED = point(adding(xet_file_xorbs, "file_pk", "xorb_pk").on_conflict_do_nothing())
+_NEED = indexed(insert_into(xet_file_xorbs, "file_pk", "xorb_pk").on_conflict_do_nothing())
 
 
 class _Using(NamedTuple):
@@ -260,7 +260,7 @@ async def add_files(tx: Tx, files: Sequence[NewFile]) -> bool:
     # In order of the name, so that two who register the same files wait and do not deadlock.
     files = sorted(files, key=lambda each: each.name)
     known = await _numbers(tx, files)
-    await tx.many(
+    await tx.run_many(
         _ADD,
         [
             {
@@ -278,7 +278,7 @@ async def add_files(tx: Tx, files: Sequence[NewFile]) -> bool:
     if new:
         numbers = await _numbers(tx, new)
         needs = [(numbers[each.name], pk) for each in new for pk in each.xorb_pks]
-        await tx.many(_NEED, [{"file_pk": file, "xorb_pk": pk} for file, pk in sorted(needs)])
+        await tx.run_many(_NEED, [{"file_pk": file, "xorb_pk": pk} for file, pk in sorted(needs)])
     return bool(new)
 
 
@@ -287,7 +287,7 @@ async def _numbers(tx: Tx, files: Sequence[NewFile]) -> dict[str, int]:
     return {row.name: row.pk for row in rows}
 
 
-async def users_of(
+async def chunk_users(
     db: Reader, xorb_pk: int, raw: bytes, *, only: int | None = None
 ) -> dict[int, list[tuple[int, int]]]:
     """Return which chunks of a xorb repositories need, by number of the repository.

@@ -51,7 +51,7 @@ def to_text(raw: bytes) -> str:
     return _texts(raw)
 
 
-def keyed(key: bytes, data: bytes | bytearray | memoryview) -> bytes:
+def keyed_hash(key: bytes, data: bytes | bytearray | memoryview) -> bytes:
     """Return the BLAKE3 hash of ``data`` under the 32 bytes ``key``.
 
     Answers about stored chunks hide each chunk's raw hash so.

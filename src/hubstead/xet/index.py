@@ -15,13 +15,13 @@ from sqlalchemy import BigInteger, bindparam, or_, select, update
 
 from hubstead import blobs
 from hubstead.blobs import BlobKey, BlobKind
-from hubstead.db import Reader, Tx, adding, any_of, point, scan
+from hubstead.db import Reader, Tx, any_of, indexed, insert_into, scan
 from hubstead.errors import Unavailable
 from hubstead.ids import now_ms
 from hubstead.settings import Settings
-from hubstead.xet.answers import is_eligible
+from hubstead.xet.dedup_shards import is_eligible
+from hubstead.xet.expiry import staleness_ms
 from hubstead.xet.tables import xet_chunks, xorb_uploads, xorbs
-from hubstead.xet.trust import staleness_ms
 from hubstead.xet.xorbs import XorbIndex
 
 #: How many xorbs may hold one chunk that clients ask for, in an answer.
@@ -60,11 +60,11 @@ class _XorbRow(NamedTuple):
     doomed_ms: int | None
 
 
-_BY_NAME = point(
+_BY_NAME = indexed(
     select(*_COLUMNS, xorbs.c.doomed_ms).where(xorbs.c.name == bindparam("which_name")), _XorbRow
 )
 _NAMED = select(*_COLUMNS).where(any_of(xorbs.c.name, "names"))
-_SOME = point(_NAMED, KnownXorb)
+_SOME = indexed(_NAMED, KnownXorb)
 _MANY = scan(_NAMED, KnownXorb)
 
 
@@ -78,7 +78,7 @@ class _Holding(NamedTuple):
     position: int
 
 
-_HOLDING = point(
+_HOLDING = indexed(
     select(*_COLUMNS, xet_chunks.c.position)
     .join_from(xet_chunks, xorbs, xorbs.c.pk == xet_chunks.c.xorb_pk)
     .where(xet_chunks.c.hash == bindparam("which_hash"))
@@ -93,7 +93,7 @@ class _Locked(NamedTuple):
     blob: str
 
 
-_LOCK = point(
+_LOCK = indexed(
     select(xorbs.c.pk, xorbs.c.blob)
     .where(xorbs.c.name == bindparam("which_name"))
     .with_for_update(key_share=True),
@@ -115,8 +115,8 @@ _TOUCH = scan(
         or_(xorbs.c.touched_ms < bindparam("stale_ms"), xorbs.c.doomed_ms.is_not(None)),
     )
 )
-_ADD = point(
-    adding(
+_ADD = indexed(
+    insert_into(
         xorbs,
         "name",
         "blob",
@@ -131,7 +131,7 @@ _ADD = point(
     .returning(xorbs.c.pk),
     int,
 )
-_REPLACE = point(
+_REPLACE = indexed(
     update(xorbs)
     .values(
         blob=bindparam("new_blob"),
@@ -140,18 +140,20 @@ _REPLACE = point(
     )
     .where(xorbs.c.pk == bindparam("which_pk"), xorbs.c.blob == bindparam("old_blob"))
 )
-_SENT = point(adding(xorb_uploads, "repo_pk", "xorb_pk").on_conflict_do_nothing())
-_WAS_SENT = point(
+_SENT = indexed(insert_into(xorb_uploads, "repo_pk", "xorb_pk").on_conflict_do_nothing())
+_WAS_SENT = indexed(
     select(xorb_uploads.c.repo_pk).where(
         xorb_uploads.c.repo_pk == bindparam("repo_pk"),
         xorb_uploads.c.xorb_pk == bindparam("xorb_pk"),
     ),
     int,
 )
-_ADD_CHUNK = point(adding(xet_chunks, "hash", "xorb_pk", "position").on_conflict_do_nothing())
+_ADD_CHUNK = indexed(
+    insert_into(xet_chunks, "hash", "xorb_pk", "position").on_conflict_do_nothing()
+)
 
 
-class SentXorb(msgspec.Struct, frozen=True):
+class UploadedXorb(msgspec.Struct, frozen=True):
     """A xorb that was received whole and checked."""
 
     name: str
@@ -182,7 +184,7 @@ async def find_xorbs(db: Reader, names: Sequence[str]) -> dict[str, KnownXorb]:
     return found
 
 
-async def holding(db: Reader, chunk: bytes) -> list[tuple[KnownXorb, int]]:
+async def xorbs_containing(db: Reader, chunk: bytes) -> list[tuple[KnownXorb, int]]:
     """Return xorbs that hold a chunk (32 raw bytes) which clients ask for, and its place in each.
 
     Only chunks that are the first of a file, or eligible by their hash, are found.
@@ -195,7 +197,7 @@ def _known(row: _XorbRow | _Holding) -> KnownXorb:
     return KnownXorb(row.pk, row.name, row.blob, row.bytes, row.unpacked, row.chunks)
 
 
-async def add_xorb(tx: Tx, repo_pk: int, sent: SentXorb, settings: Settings) -> bool:
+async def add_xorb(tx: Tx, repo_pk: int, sent: UploadedXorb, settings: Settings) -> bool:
     """Note that a xorb was sent to a repository; its bytes, if they were kept, are durable.
 
     If the xorb was known and lies in the blob that was found damaged, what was sent takes the
@@ -235,12 +237,12 @@ async def _replace(tx: Tx, pk: int, old: str, key: BlobKey, index: XorbIndex) ->
         new_entries=index.pack(),
     )
     if replaced:
-        await blobs.register(tx, key, index.size)
-        await blobs.doom(tx, [BlobKey(BlobKind.XORB, old)])
+        await blobs.register_blob(tx, key, index.size)
+        await blobs.mark_unreferenced(tx, [BlobKey(BlobKind.XORB, old)])
     return bool(replaced)
 
 
-async def _add(tx: Tx, sent: SentXorb, index: XorbIndex) -> int | None:
+async def _add(tx: Tx, sent: UploadedXorb, index: XorbIndex) -> int | None:
     pk = await tx.one(
         _ADD,
         name=sent.name,
@@ -253,7 +255,7 @@ async def _add(tx: Tx, sent: SentXorb, index: XorbIndex) -> int | None:
         touched_ms=now_ms(),
     )
     if pk is not None:
-        await blobs.register(tx, sent.key, index.size)
+        await blobs.register_blob(tx, sent.key, index.size)
         await add_chunks(tx, _eligible(index, pk))
     return pk
 
@@ -272,7 +274,7 @@ async def add_chunks(tx: Tx, chunks: Iterable[tuple[bytes, int, int]]) -> None:
         for raw, xorb_pk, position in sorted(chunks)
     ]
     if rows:
-        await tx.many(_ADD_CHUNK, rows)
+        await tx.run_many(_ADD_CHUNK, rows)
 
 
 async def touch(tx: Tx, found: Iterable[KnownXorb], settings: Settings) -> set[str]:
@@ -294,6 +296,6 @@ async def _touch(tx: Tx, pks: list[int], settings: Settings) -> None:
         await tx.run(_TOUCH, pks=pks, now_ms=now, stale_ms=stale)
 
 
-async def was_sent(db: Reader, repo_pk: int, xorb_pk: int) -> bool:
+async def was_uploaded(db: Reader, repo_pk: int, xorb_pk: int) -> bool:
     """Say whether a xorb was uploaded to a repository."""
     return await db.one(_WAS_SENT, repo_pk=repo_pk, xorb_pk=xorb_pk) is not None

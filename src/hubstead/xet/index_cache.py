@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from sqlalchemy import LargeBinary, func, select
 
-from hubstead.db import Reader, any_of, point, scan
+from hubstead.db import Reader, any_of, indexed, scan
 from hubstead.errors import BlobNotFound
 from hubstead.xet.hashes import HASH_BYTES
 from hubstead.xet.tables import xorbs
@@ -49,7 +49,7 @@ class IndexCache:
         self._max_bytes = max_bytes
         self._hashes = hashes
         element = _WHOLE if hashes else _PLACES
-        self._statements = [point(element, _IndexRow), scan(element, _IndexRow)]
+        self._statements = [indexed(element, _IndexRow), scan(element, _IndexRow)]
         self._kept: OrderedDict[str, XorbIndex] = OrderedDict()
         self._bytes = 0
 

@@ -11,10 +11,10 @@ from hubstead.blobs import BlobStore
 from hubstead.db import Database
 from hubstead.errors import BlobNotFound
 from hubstead.settings import Settings
-from hubstead.xet.converting import Converter, plain_objects
-from hubstead.xet.retiring import doom_xorbs, forget_files, retire_xorbs
+from hubstead.xet.conversion import Converter, plain_objects
 from hubstead.xet.shards import ShardRefused
 from hubstead.xet.store import XetStore
+from hubstead.xet.unreferenced import delete_unreferenced_files, quarantine_xorbs, release_xorbs
 
 FORGET = "xet.forget"
 RETIRE = "xet.retire"
@@ -33,13 +33,13 @@ def handlers(db: Database, settings: Settings) -> dict[str, Callable[[object], A
     """Return who does the jobs of this room; each goes on until nothing is left to do."""
 
     async def forget(_job: object) -> None:
-        while await forget_files(db):
+        while await delete_unreferenced_files(db):
             pass
 
     async def retire(_job: object) -> None:
-        while await doom_xorbs(db, settings):
+        while await quarantine_xorbs(db, settings):
             pass
-        while await retire_xorbs(db, settings):
+        while await release_xorbs(db, settings):
             pass
 
     return {FORGET: forget, RETIRE: retire}

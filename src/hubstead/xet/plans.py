@@ -15,7 +15,7 @@ from hubstead.xet.terms import Term, Terms
 from hubstead.xet.xorbs import XorbIndex
 
 
-class Fetch(NamedTuple):
+class XorbRange(NamedTuple):
     """Chunks of a xorb that are stored side by side, and the bytes that hold them."""
 
     start: int
@@ -25,7 +25,7 @@ class Fetch(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ReconstructionPlan:
     """How to put a part of a file together.
 
     Decode the chunks of ``terms`` one after the other, drop ``offset`` bytes in front, and cut
@@ -35,10 +35,12 @@ class Plan:
 
     offset: int
     terms: list[Term]
-    ranges: dict[bytes, list[Fetch]]
+    ranges: dict[bytes, list[XorbRange]]
 
 
-def make_plan(terms: Terms, indexes: Mapping[bytes, XorbIndex], start: int, end: int) -> Plan:
+def make_plan(
+    terms: Terms, indexes: Mapping[bytes, XorbIndex], start: int, end: int
+) -> ReconstructionPlan:
     """Plan the bytes from ``start`` up to ``end`` (exclusive; beyond the file is its end).
 
     ``indexes`` has each xorb of ``terms.xorbs(terms.between(start, end))``. Raise
@@ -46,7 +48,7 @@ def make_plan(terms: Terms, indexes: Mapping[bytes, XorbIndex], start: int, end:
     """
     size = terms.size
     if start == size == 0:
-        return Plan(0, [], {})
+        return ReconstructionPlan(0, [], {})
     end = min(end, size)
     if not 0 <= start < end:
         raise RangeNotSatisfiable(size=size)
@@ -54,7 +56,7 @@ def make_plan(terms: Terms, indexes: Mapping[bytes, XorbIndex], start: int, end:
     kept = terms[needed.start : needed.stop]
     kept[-1] = _without_tail(kept[-1], indexes, end - terms.offset(needed[-1]))
     kept[0], offset = _without_head(kept[0], indexes, start - terms.offset(needed[0]))
-    return Plan(offset, kept, _ranges(kept, indexes))
+    return ReconstructionPlan(offset, kept, _ranges(kept, indexes))
 
 
 def _without_tail(term: Term, indexes: Mapping[bytes, XorbIndex], length: int) -> Term:
@@ -77,7 +79,9 @@ def _without_head(term: Term, indexes: Mapping[bytes, XorbIndex], skipped: int) 
     return kept, at - index.offset(start)
 
 
-def _ranges(terms: Iterable[Term], indexes: Mapping[bytes, XorbIndex]) -> dict[bytes, list[Fetch]]:
+def _ranges(
+    terms: Iterable[Term], indexes: Mapping[bytes, XorbIndex]
+) -> dict[bytes, list[XorbRange]]:
     chunks: dict[bytes, set[tuple[int, int]]] = {}
     for xorb, start, end, _ in terms:
         chunks.setdefault(xorb, set()).add((start, end))
@@ -87,9 +91,9 @@ def _ranges(terms: Iterable[Term], indexes: Mapping[bytes, XorbIndex]) -> dict[b
     }
 
 
-def _fetch(index: XorbIndex, start: int, end: int) -> Fetch:
+def _fetch(index: XorbIndex, start: int, end: int) -> XorbRange:
     first, stop = index.span(start, end)
-    return Fetch(start, end, first, stop - 1)
+    return XorbRange(start, end, first, stop - 1)
 
 
 def _merged(ranges: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:

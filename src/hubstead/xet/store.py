@@ -14,21 +14,21 @@ from hubstead.errors import BlobNotFound
 from hubstead.settings import Settings
 from hubstead.xet import files as file_rows
 from hubstead.xet import index as xorb_rows
-from hubstead.xet.ahead import Ahead
-from hubstead.xet.damage import Damage
+from hubstead.xet.damage import DamageCheck
+from hubstead.xet.eager_hashing import EagerHasher
 from hubstead.xet.epochs import Epochs
+from hubstead.xet.file_hasher import FileHasher, Progress
 from hubstead.xet.files import XetFile
 from hubstead.xet.hashes import to_raw, to_text
-from hubstead.xet.hashing import Hasher, Progress
-from hubstead.xet.incoming import IncomingXorb
-from hubstead.xet.index import KnownXorb, SentXorb
+from hubstead.xet.index import KnownXorb, UploadedXorb
 from hubstead.xet.index_cache import IndexCache
-from hubstead.xet.plans import Plan, make_plan
-from hubstead.xet.reading import Stored, XetSource
-from hubstead.xet.receiving import Look
-from hubstead.xet.registering import Registrar
+from hubstead.xet.plans import ReconstructionPlan, make_plan
+from hubstead.xet.reader import StoredXorb, XetSource
+from hubstead.xet.shard_registration import ShardRegistration
 from hubstead.xet.shards import Shard
 from hubstead.xet.terms import Terms
+from hubstead.xet.xorb_parser import Look
+from hubstead.xet.xorb_upload import XorbUpload
 from hubstead.xet.xorbs import XorbIndex
 
 #: Memory for indexes of xorbs: whole ones for uploads, places of chunks for downloads.
@@ -42,7 +42,7 @@ _MANY = 1000
 class PlannedFile(msgspec.Struct, frozen=True):
     """How to put a part of a file together, and where the bytes of its xorbs are."""
 
-    made: Plan
+    made: ReconstructionPlan
     blobs: dict[bytes, str]  # the name of the blob, by the raw name of the xorb
 
 
@@ -67,10 +67,10 @@ class XetStore:
         self._epochs = Epochs(db)
         self._hashes = IndexCache(db, _HASHES_BYTES, hashes=True)
         self._places = IndexCache(db, _PLACES_BYTES, hashes=False)
-        hasher = Hasher(cache)
-        self.ahead = Ahead(hasher.go_on)
-        self._damage = Damage(db, blobs)
-        self._registrar = Registrar(
+        hasher = FileHasher(cache)
+        self.ahead = EagerHasher(hasher.go_on)
+        self._damage = DamageCheck(db, blobs)
+        self._registrar = ShardRegistration(
             db, settings, self._hashes, self._places, hasher, self.ahead, self._damage, self._epochs
         )
 
@@ -95,7 +95,7 @@ class XetStore:
 
     # -- xorbs --------------------------------------------------------------------------------
 
-    async def incoming(self, name: str, look: Look | None = None) -> IncomingXorb:
+    async def incoming(self, name: str, look: Look | None = None) -> XorbUpload:
         """Start to take the xorb called ``name``, which `accept` makes known.
 
         Args:
@@ -112,13 +112,13 @@ class XetStore:
         damaged = known is not None and await self.is_damaged(known)
         if not damaged and await xorb_rows.find_settled(self._db, name) is not None:
             # Its bytes are there already: then these are checked, and not written.
-            return IncomingXorb(name, key, look=look)
+            return XorbUpload(name, key, look=look)
         aside = await self.cache.aside()
-        incoming = IncomingXorb(name, key, self._blobs, aside=aside, look=look)
+        incoming = XorbUpload(name, key, self._blobs, aside=aside, look=look)
         incoming.damaged = known.blob if known is not None and damaged else None
         return incoming
 
-    async def commit(self, incoming: IncomingXorb) -> None:
+    async def commit(self, incoming: XorbUpload) -> None:
         """Judge a xorb that has come whole, and make it durable.
 
         Only some are sent to a store elsewhere at a time, since that takes memory. When this is
@@ -135,7 +135,7 @@ class XetStore:
                 if not running.done():
                     await asyncio.wait([running])
 
-    async def adopt(self, name: str, upload_id: str) -> IncomingXorb:
+    async def adopt(self, name: str, upload_id: str) -> XorbUpload:
         """Take the xorb called ``name`` from a direct upload to the store; `accept` comes next.
 
         Raises:
@@ -145,7 +145,7 @@ class XetStore:
         """
         key = BlobKey(BlobKind.XORB, secrets.token_hex(32))
         known = await xorb_rows.find_xorb(self._db, name)
-        incoming = IncomingXorb(name, key, aside=await self.cache.aside())
+        incoming = XorbUpload(name, key, aside=await self.cache.aside())
         if known is not None and await self.is_damaged(known):
             incoming.damaged = known.blob
         try:
@@ -155,7 +155,7 @@ class XetStore:
             await asyncio.to_thread(incoming.abort)
         return incoming
 
-    async def accept(self, incoming: IncomingXorb, repo_pk: int) -> bool:
+    async def accept(self, incoming: XorbUpload, repo_pk: int) -> bool:
         """Make known a xorb that was sent to a repository whole, and committed.
 
         Returns:
@@ -167,7 +167,7 @@ class XetStore:
             Conflict: the repository is gone.
         """
 
-        sent = SentXorb(incoming.name, incoming.key, incoming.index, incoming.damaged)
+        sent = UploadedXorb(incoming.name, incoming.key, incoming.index, incoming.damaged)
 
         async def add(tx: Tx) -> bool:
             return await xorb_rows.add_xorb(tx, repo_pk, sent, self._settings)
@@ -222,9 +222,9 @@ class XetStore:
         if lost:
             await self._db.write(drop)
 
-    async def was_sent(self, repo_pk: int, xorb: KnownXorb) -> bool:
+    async def was_uploaded(self, repo_pk: int, xorb: KnownXorb) -> bool:
         """Say whether a xorb was uploaded to a repository."""
-        return await xorb_rows.was_sent(self._db, repo_pk, xorb.pk)
+        return await xorb_rows.was_uploaded(self._db, repo_pk, xorb.pk)
 
     async def touch(self, xorbs: Iterable[KnownXorb]) -> bool:
         """Keep xorbs for longer, because a client is about to learn that they are stored.
@@ -240,15 +240,15 @@ class XetStore:
 
         return await self._db.write(touch)
 
-    async def holding(self, chunk: bytes) -> list[tuple[KnownXorb, int]]:
+    async def xorbs_containing(self, chunk: bytes) -> list[tuple[KnownXorb, int]]:
         """Return some xorbs that hold a chunk (32 raw bytes), and which of their chunks it is.
 
         Only chunks are found that clients ask for: the first of a file, or one in a thousand.
-        Who may be told is the caller's to ask (`users_of`, `was_sent`), and to `touch` them.
+        Who may be told is the caller's to ask (`chunk_users`, `was_uploaded`), and to `touch` them.
         """
-        return await xorb_rows.holding(self._db, chunk)
+        return await xorb_rows.xorbs_containing(self._db, chunk)
 
-    async def users_of(
+    async def chunk_users(
         self, xorb: KnownXorb, *, only: int | None = None
     ) -> dict[int, list[tuple[int, int]]]:
         """Return which chunks of a xorb repositories need, by number of the repository.
@@ -256,7 +256,7 @@ class XetStore:
         Those of files that commits name, in up to 100 repositories; or, of the repository
         ``only``, those of all files. Ranges are in order, their ends exclusive.
         """
-        return await file_rows.users_of(self._db, xorb.pk, to_raw(xorb.name), only=only)
+        return await file_rows.chunk_users(self._db, xorb.pk, to_raw(xorb.name), only=only)
 
     async def index(self, xorb: KnownXorb) -> XorbIndex:
         """Return what is in a xorb.
@@ -342,7 +342,7 @@ class XetStore:
         """Return the bytes that terms stand for, which need not be of a registered file."""
         return XetSource(terms, self._locate, self.cache)
 
-    async def _locate(self, xorbs: Sequence[bytes]) -> Mapping[bytes, Stored]:
+    async def _locate(self, xorbs: Sequence[bytes]) -> Mapping[bytes, StoredXorb]:
         texts = [to_text(xorb) for xorb in xorbs]
         found = await xorb_rows.find_xorbs(self._db, texts)
         for text in texts:
@@ -350,4 +350,6 @@ class XetStore:
                 raise BlobNotFound(name=text)
         places = await self._places.of(each.blob for each in found.values())
         blobs = [found[text].blob for text in texts]
-        return {xorb: Stored(blob, places[blob]) for xorb, blob in zip(xorbs, blobs, strict=True)}
+        return {
+            xorb: StoredXorb(blob, places[blob]) for xorb, blob in zip(xorbs, blobs, strict=True)
+        }

@@ -262,7 +262,7 @@ async def usage_of(
     """
     logical = await db.single(_LOGICAL, which_pk=repo_pk)
     usage = Usage(logical.files, logical.bytes)
-    circle = _Circle(db, among, repo_pk)
+    circle = _Holders(db, among, repo_pk)
     xorb_pks = await db.all(_XORBS_OF, which_pk=repo_pk)
     for start in range(0, len(xorb_pks), batching.xorbs):
         pks = xorb_pks[start : start + batching.xorbs]
@@ -279,7 +279,7 @@ async def usage_of_all(db: Reader, *, batching: Batching = _BATCHING) -> dict[in
     """Return what every repository with LFS files takes, by its number, but not with whom."""
     rows = await db.all(_LOGICAL_OF_ALL)
     usages = {row.repo_pk: Usage(row.files, row.bytes) for row in rows}
-    circle = _Circle(db)
+    circle = _Holders(db)
     xorb_pks = await db.all(_XORBS_OF_ALL)
     for start in range(0, len(xorb_pks), batching.xorbs):
         pks = xorb_pks[start : start + batching.xorbs]
@@ -318,7 +318,7 @@ async def effort(db: Reader, repo_pk: int) -> int:
 
 
 @dataclass
-class _Circle:
+class _Holders:
     """The repositories that count."""
 
     db: Reader
@@ -346,7 +346,7 @@ class _Circle:
 
 
 async def _needs(
-    db: Reader, pks: Sequence[int], circle: _Circle, batching: Batching
+    db: Reader, pks: Sequence[int], circle: _Holders, batching: Batching
 ) -> list[tuple[XorbIndex, dict[int, int]]]:
     """Return the index of each xorb with the chunks of it that each repository needs."""
     xorbs = await db.all(_INDEXES, pks=list(pks))
@@ -446,7 +446,7 @@ def _add_all(usages: Mapping[int, Usage], needs: Needs, size: Callable[[int], in
 
 
 async def _add_plain(
-    usages: Mapping[int, Usage], rows: Sequence[_PlainBlob], circle: _Circle, *, with_whom: bool
+    usages: Mapping[int, Usage], rows: Sequence[_PlainBlob], circle: _Holders, *, with_whom: bool
 ) -> None:
     holders = await circle.holders([row.name for row in rows])
     for row in rows:

@@ -12,7 +12,7 @@ from tests.support.person import Person
 
 from hubstead.app import routes
 from hubstead.repos import Right
-from hubstead.wire.http import Access, Route
+from hubstead.wire import Access, Route
 
 ROUTES = {route.name: route for route in routes() if isinstance(route.access, Right)}
 OTHERS = {route.name: route for route in routes() if not isinstance(route.access, Right)}
@@ -25,12 +25,12 @@ PUBLIC, PRIVATE, GATED, ABSENT = "bert-open", "bert-hush", "bert-gate", "bert-no
 STANDINGS: dict[str, Right | None] = {
     "anonymous": None,
     "stranger": None,
-    "read": Right.CONTENT,
-    "contributor": Right.CONTENT,
+    "read": Right.READ,
+    "contributor": Right.READ,
     "write": Right.WRITE,
     "admin": Right.ADMIN,
     "owner": Right.ADMIN,
-    "owner with a read token": Right.CONTENT,
+    "owner with a read token": Right.READ,
 }
 
 
@@ -100,7 +100,7 @@ def test_a_route_does_what_its_right_says_and_nothing_for_others(
             outside = standing is None
             if visibility == PRIVATE and outside:
                 assert summary(said) == (404 if signed_in else 401, "RepoNotFound"), case
-            elif visibility == GATED and outside and needed >= Right.CONTENT:
+            elif visibility == GATED and outside and needed >= Right.READ:
                 assert summary(said) == (403 if signed_in else 401, "GatedRepo"), case
             elif needed >= Right.WRITE and not signed_in:
                 assert summary(said) == (401, None), case

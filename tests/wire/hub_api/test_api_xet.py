@@ -16,10 +16,10 @@ from tests.support.http import Response
 from tests.support.hub import ThreadHub
 from tests.support.person import Person
 
-from hubstead.accounts import Actor, actor_of_token
+from hubstead.accounts import Actor, authenticate_token
 from hubstead.ids import Kind, RepoId
 from hubstead.repos import open_repo
-from hubstead.xet import Found, find
+from hubstead.xet import LfsObject, find_lfs_object
 
 BIG = random.Random(1).randbytes(1 << 20) + b"0123456789" * 100_000
 TINY = b"tiny, but binary by its name"
@@ -52,15 +52,15 @@ class MixedModel:
         target = f"/api/models/{self.repo_id}{path}"
         return self.hub.call(method or ("POST" if body else "GET"), target, body, token=token)
 
-    def found(self, data: bytes, repo_id: str = "") -> Found | None:
+    def found(self, data: bytes, repo_id: str = "") -> LfsObject | None:
         """Return what the store says of an object."""
         return found(self.hub, repo_id or self.repo_id, data)
 
 
-def found(hub: ThreadHub, repo_id: str, data: bytes) -> Found | None:
-    async def look() -> Found | None:
+def found(hub: ThreadHub, repo_id: str, data: bytes) -> LfsObject | None:
+    async def look() -> LfsObject | None:
         repo = await open_repo(hub.db, Actor(), RepoId.parse(Kind.MODEL, repo_id))
-        return await find(hub.db, repo.pk, sha256(data))
+        return await find_lfs_object(hub.db, repo.pk, sha256(data))
 
     return hub.run(look())
 
@@ -184,7 +184,7 @@ def test_an_empty_repository_takes_its_first_upload_on_the_default_branch_only(
     sample: MixedModel,
 ) -> None:
     hub, name = sample.hub, sample.owner.path("empty")
-    anna = hub.run(actor_of_token(hub.db, sample.owner.token))
+    anna = hub.run(authenticate_token(hub.db, sample.owner.token))
     empty = hub.run(a_repo(hub.db, anna, name))
     hub.hub.stores.git.create(empty.id)
     for revision, status in [("main", 200), ("refs%2Fheads%2Fmain", 200), ("other", 404)]:

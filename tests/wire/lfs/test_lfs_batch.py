@@ -290,8 +290,8 @@ async def test_locking_is_said_to_be_unknown(live: LfsHub, bert: Repo) -> None:
 
 
 async def test_an_object_let_go_meanwhile_is_asked_for_again(live: LfsHub, bert: Repo) -> None:
-    from hubstead.blobs import unlink
+    from hubstead.blobs import unlink_blobs
 
     await live.put(SMALL)
-    await live.db.write(lambda tx: unlink(tx, bert.pk, [key_of(SMALL)]))
+    await live.db.write(lambda tx: unlink_blobs(tx, bert.pk, [key_of(SMALL)]))
     assert "href" in await live.upload_action(SMALL)

@@ -19,8 +19,15 @@ from tests.support.lfs import (
     oid_of,
 )
 
-from hubstead.accounts import Seal, SigningKey, disable_user, list_tokens, revoke_token, set_member
-from hubstead.blobs import held, open_blob
+from hubstead.accounts import (
+    HubSigner,
+    SigningKey,
+    disable_user,
+    list_tokens,
+    revoke_token,
+    set_member,
+)
+from hubstead.blobs import linked, open_blob
 from hubstead.errors import BlobNotFound
 from hubstead.repos import Repo, SettingsChange, change_settings, remove_repo
 
@@ -52,7 +59,7 @@ async def test_what_was_uploaded_is_there_and_belongs_to_the_repository(
     said = await everywhere.put(DATA)
     assert (said.status, said.body) == (200, b"")
     assert await stored(everywhere, DATA) == DATA
-    row = await held(everywhere.db, bert.pk, key_of(DATA))
+    row = await linked(everywhere.db, bert.pk, key_of(DATA))
     assert row
     assert (row.bytes, row.committed) == (len(DATA), 0)
     assert everywhere.leftovers() == []
@@ -144,7 +151,7 @@ async def test_the_same_object_goes_to_two_repositories_at_once(
     said = await asyncio.gather(*(everywhere.call("PUT", href, DATA) for href in hrefs * 2))
     assert [each.status for each in said] == [200] * 4
     for repo in (bert, other):
-        assert await held(everywhere.db, repo.pk, key_of(DATA))
+        assert await linked(everywhere.db, repo.pk, key_of(DATA))
     assert await stored(everywhere, DATA) == DATA
     assert everywhere.leftovers() == []
 
@@ -180,10 +187,10 @@ async def test_forged_addresses_are_refused(live: LfsHub, bert: Repo) -> None:
 
 
 async def test_a_key_of_another_hub_signs_nothing_here(live: LfsHub, bert: Repo) -> None:
-    from hubstead.wire.lfs.grants import UPLOAD, Grant
+    from hubstead.wire.lfs.signed_urls import UPLOAD, UrlGrant
 
-    grant = Grant(bert.id, oid_of(SMALL), len(SMALL), live.people["anna"].pk)
-    forged = Seal([SigningKey("0000", "guess")]).sign(grant, purpose=UPLOAD, seconds=60)
+    grant = UrlGrant(bert.id, oid_of(SMALL), len(SMALL), live.people["anna"].pk)
+    forged = HubSigner([SigningKey("0000", "guess")]).sign(grant, purpose=UPLOAD, seconds=60)
     said = await live.call("PUT", f"/api/lfs/upload/{oid_of(SMALL)}?sig={forged}", SMALL)
     assert said.status == 401
 
@@ -254,7 +261,7 @@ async def test_parts_may_come_in_any_order(
     assert all(len(etag) > 2 and etag[0] == etag[-1] == '"' for etag in parts.etags.values())
     assert (await parts.complete()).status == 200
     assert await stored(everywhere, LARGE) == LARGE
-    assert await held(everywhere.db, bert.pk, key_of(LARGE))
+    assert await linked(everywhere.db, bert.pk, key_of(LARGE))
     assert (await everywhere.rows())["upload"] == 0
     [found] = (await everywhere.batch("upload", lfs_objects(LARGE))).json["objects"]
     assert "actions" not in found
@@ -379,13 +386,13 @@ async def test_an_upload_of_one_repository_is_not_another_ones(live: LfsHub, ber
 async def test_an_object_let_go_can_be_uploaded_in_parts_once_more(
     everywhere: LfsHub, bert: Repo, parts: MultipartUpload
 ) -> None:
-    from hubstead.blobs import delete_doomed, unlink
+    from hubstead.blobs import delete_unreferenced, unlink_blobs
 
     await parts.send_all()
     await parts.complete()
-    await everywhere.db.write(lambda tx: unlink(tx, bert.pk, [key_of(LARGE)]))
+    await everywhere.db.write(lambda tx: unlink_blobs(tx, bert.pk, [key_of(LARGE)]))
     await asyncio.sleep(0.01)
-    assert await delete_doomed(everywhere.db, everywhere.store, grace_ms=0) == 1
+    assert await delete_unreferenced(everywhere.db, everywhere.store, grace_ms=0) == 1
     assert (await parts.complete()).status == 503  # it is gone: nobody may believe otherwise
     again = await everywhere.begin(LARGE)
     await again.send_all()

@@ -11,21 +11,22 @@ from typing import TypeVar
 import msgspec
 from msgspec import UNSET
 
-from hubstead.blobs import BlobKind, held_many
+from hubstead.blobs import BlobKind, linked_many
 from hubstead.commits import (
     HEADS,
-    Candidate,
-    Change,
-    Committed,
+    Changeset,
+    CommitResult,
     FileSource,
     Message,
-    choose,
+    UploadCandidate,
+    choose_upload_modes,
     commit,
     copy_file,
 )
 from hubstead.errors import InvalidInput, NotBuilt, TooLarge
+from hubstead.http import Response, inflating, json_response, stream_body
 from hubstead.ids import Kind, RepoId, is_sha256
-from hubstead.wire.http import Answer, Call, inflating, json_answer, stream_body
+from hubstead.wire import Request
 from hubstead.wire.hub_api import shapes
 
 T = TypeVar("T")
@@ -36,25 +37,25 @@ _INLINE_BYTES = 1 << 16
 _LINE_ROOM = 1 << 16
 
 
-async def preupload(call: Call) -> Answer:
+async def preupload(request: Request) -> Response:
     """Say for each file whether it travels inside the commit or by LFS."""
-    _refuse_pull_requests(call)
-    body = await call.json(shapes.Preupload)
-    candidates = [Candidate(file.path, file.size, _sample(file)) for file in body.files]
-    git = await call.git()
-    text = branch_of(call)
-    empty = call.repo.head is None and text == call.repo.default_branch
-    revision = None if empty else await call.revision(text)
+    _refuse_pull_requests(request)
+    body = await request.json(shapes.Preupload)
+    candidates = [UploadCandidate(file.path, file.size, _sample(file)) for file in body.files]
+    git = await request.git()
+    text = branch_of(request)
+    empty = request.repo.head is None and text == request.repo.default_branch
+    revision = None if empty else await request.revision(text)
     choices = await asyncio.to_thread(
-        choose,
+        choose_upload_modes,
         git,
         git.tree_of(revision.commit) if revision else None,
         candidates,
-        call.hub.settings,
+        request.hub.settings,
         attributes=body.gitAttributes,
         ignores=body.gitIgnore,
     )
-    to_send = await _to_send(call, [choice.oid for choice in choices if choice.oid])
+    to_send = await _to_send(request, [choice.oid for choice in choices if choice.oid])
     files = [
         shapes.PreuploadChoice(
             path=choice.path,
@@ -64,18 +65,18 @@ async def preupload(call: Call) -> Answer:
         )
         for choice in choices
     ]
-    return json_answer(shapes.PreuploadAnswer(files, revision.commit if revision else ""))
+    return json_response(shapes.PreuploadResponse(files, revision.commit if revision else ""))
 
 
-async def _to_send(call: Call, ids: Sequence[str]) -> set[str]:
+async def _to_send(request: Request, ids: Sequence[str]) -> set[str]:
     """Return the sha256 of files that a client is to send although pointers name them.
 
     No commit linked them, or what is stored of them is damaged.
     """
     names = [name for name in dict.fromkeys(ids) if is_sha256(name)]
-    held = await held_many(call.hub.db, call.repo.pk, BlobKind.LFS, names)
+    held = await linked_many(request.hub.db, request.repo.pk, BlobKind.LFS, names)
     linked = [name for name in names if name in held and held[name].committed]
-    damaged = await call.hub.stores.xet.damaged_objects(linked)
+    damaged = await request.hub.stores.xet.damaged_objects(linked)
     return set(names) - set(linked) | damaged
 
 
@@ -86,53 +87,53 @@ def _sample(file: shapes.PreuploadFile) -> bytes:
         raise InvalidInput(reason=f"the sample of {file.path!r} is not base64") from None
 
 
-def _refuse_pull_requests(call: Call) -> None:
-    if call.query.flag("create_pr") or branch_of(call).startswith("refs/pr/"):
+def _refuse_pull_requests(request: Request) -> None:
+    if request.query.flag("create_pr") or branch_of(request).startswith("refs/pr/"):
         raise NotBuilt(what="pull requests: commit to a branch instead (create_pr=False)")
 
 
-def branch_of(call: Call) -> str:
+def branch_of(request: Request) -> str:
     """Return the branch that the address names by its short name."""
-    text = "/".join(call.segments("rev")).removeprefix(HEADS)
-    return call.repo.default_branch if text == "HEAD" else text
+    text = "/".join(request.segments("rev")).removeprefix(HEADS)
+    return request.repo.default_branch if text == "HEAD" else text
 
 
-async def create(call: Call) -> Answer:
+async def create(request: Request) -> Response:
     """Commit additions, deletions and copies to a branch, all or nothing."""
-    _refuse_pull_requests(call)
-    git = await call.git()
-    with Change(git.draft(), call.hub.settings) as change:
-        read = _read_document if _is_document(call) else _read_lines
-        header = await read(call, change)
+    _refuse_pull_requests(request)
+    git = await request.git()
+    with Changeset(git.draft(), request.hub.settings) as change:
+        read = _read_document if _is_document(request) else _read_lines
+        header = await read(request, change)
         done = await commit(
-            call.hub.stores,
-            call.actor,
-            call.repo,
-            branch=branch_of(call),
+            request.hub.stores,
+            request.actor,
+            request.repo,
+            branch=branch_of(request),
             change=change,
             message=Message(header.summary, header.description or ""),
             parent=header.parentCommit,
         )
-    return json_answer(_committed(call, done))
+    return json_response(_committed(request, done))
 
 
-def _committed(call: Call, done: Committed) -> shapes.Committed:
-    url = f"{call.public_url}/{call.repo.repo_id.web_path}/commit/{done.commit}"
-    return shapes.Committed(success=True, commitUrl=url, commitOid=done.commit)
+def _committed(request: Request, done: CommitResult) -> shapes.CommitResponse:
+    url = f"{request.public_url}/{request.repo.repo_id.web_path}/commit/{done.commit}"
+    return shapes.CommitResponse(success=True, commitUrl=url, commitOid=done.commit)
 
 
-def _is_document(call: Call) -> bool:
-    kind = (call.headers.get("content-type") or "").partition(";")[0].strip().lower()
+def _is_document(request: Request) -> bool:
+    kind = (request.headers.get("content-type") or "").partition(";")[0].strip().lower()
     return kind == "application/json"
 
 
 # -- NDJSON ------------------------------------------------------------------------------------
 
 
-async def _read_lines(call: Call, change: Change) -> shapes.CommitHeader:
+async def _read_lines(request: Request, change: Changeset) -> shapes.CommitHeader:
     header: shapes.CommitHeader | None = None
     number = 0
-    async for line in _lines(call):
+    async for line in _lines(request):
         number += 1
         key, value = _parse_line(line, number)
         if key == "header":
@@ -142,17 +143,17 @@ async def _read_lines(call: Call, change: Change) -> shapes.CommitHeader:
         elif header is None:
             raise InvalidInput(reason=f"line {number}: the header must come first")
         else:
-            await _operation(call, change, key, value, number)
+            await _operation(request, change, key, value, number)
     if header is None:
         raise InvalidInput(reason="the commit has no header line")
     return header
 
 
-async def _lines(call: Call) -> AsyncIterator[bytes]:
+async def _lines(request: Request) -> AsyncIterator[bytes]:
     """Yield the lines of the body as they arrive; the last one may lack its newline."""
-    settings = call.hub.settings
+    settings = request.hub.settings
     longest = settings.max_regular_file_bytes * 4 // 3 + _LINE_ROOM
-    scope, receive = inflating(call.scope, call.receive)
+    scope, receive = inflating(request.scope, request.receive)
     pending = bytearray()
     async for part in stream_body(
         scope,
@@ -193,7 +194,9 @@ def _decode(data: bytes | msgspec.Raw, shape: type[T], number: int) -> T:
         raise InvalidInput(reason=f"line {number} is nested too deeply") from None
 
 
-async def _operation(call: Call, change: Change, key: str, value: msgspec.Raw, number: int) -> None:
+async def _operation(
+    request: Request, change: Changeset, key: str, value: msgspec.Raw, number: int
+) -> None:
     if key == "file":
         await _put(change, _decode(value, shapes.CommitFile, number))
     elif key == "lfsFile":
@@ -203,27 +206,27 @@ async def _operation(call: Call, change: Change, key: str, value: msgspec.Raw, n
     elif key == "deletedFolder":
         change.remove_folder(_decode(value, shapes.CommitDelete, number).path)
     elif key == "copyFile":
-        await _copy(call, change, _decode(value, shapes.CommitCopy, number))
+        await _copy(request, change, _decode(value, shapes.CommitCopy, number))
     else:
         raise InvalidInput(reason=f"line {number}: unknown key {key[:40]!r}")
 
 
-async def _copy(call: Call, change: Change, copy: shapes.CommitCopy) -> None:
+async def _copy(request: Request, change: Changeset, copy: shapes.CommitCopy) -> None:
     if copy.srcRepo is None:
         change.copy(copy.path, copy.srcPath, copy.srcRevision)
         return
     source = RepoId.parse(Kind.parse(copy.srcRepo.type), copy.srcRepo.name)
     await copy_file(
-        call.hub.stores,
-        call.actor,
-        call.repo,
+        request.hub.stores,
+        request.actor,
+        request.repo,
         change,
         path=copy.path,
         source=FileSource(source, copy.srcPath, copy.srcRevision),
     )
 
 
-async def _put(change: Change, file: shapes.CommitFile) -> None:
+async def _put(change: Changeset, file: shapes.CommitFile) -> None:
     if file.content is None:
         if file.oldPath is None:
             raise InvalidInput(reason=f"the file {file.path!r} has no content")
@@ -248,14 +251,14 @@ def _content(file: shapes.CommitFile) -> bytes:
         raise InvalidInput(reason=f"the content of {file.path!r} is not {file.encoding}") from None
 
 
-def _put_lfs(change: Change, file: shapes.CommitLfsFile) -> None:
+def _put_lfs(change: Changeset, file: shapes.CommitLfsFile) -> None:
     if file.algo not in (None, "sha256"):
         raise InvalidInput(reason=f"the algo of {file.path!r} must be sha256")
     change.put_pointer(file.path, file.oid, file.size, mode_of=file.oldPath)
     _remove_old(change, file.path, file.oldPath)
 
 
-def _remove_old(change: Change, path: str, old: str | None) -> None:
+def _remove_old(change: Changeset, path: str, old: str | None) -> None:
     if old is not None and old != path:
         change.remove(old)
 
@@ -263,11 +266,11 @@ def _remove_old(change: Change, path: str, old: str | None) -> None:
 # -- one document ------------------------------------------------------------------------------
 
 
-async def _read_document(call: Call, change: Change) -> shapes.CommitHeader:
+async def _read_document(request: Request, change: Changeset) -> shapes.CommitHeader:
     """Read a commit of releases 0.8 to 0.10, which had it in memory as well."""
-    settings = call.hub.settings
+    settings = request.hub.settings
     limit = min(settings.max_commit_body_bytes, 4 * settings.max_regular_file_bytes)
-    body = await call.json(shapes.CommitDocument, limit)
+    body = await request.json(shapes.CommitDocument, limit)
     for file in body.files:
         await _put(change, file)
     for lfs_file in body.lfsFiles:

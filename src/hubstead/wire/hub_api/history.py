@@ -10,16 +10,17 @@ from msgspec import UNSET
 from hubstead.commits import (
     HEADS,
     TAGS,
-    all_refs,
     create_branch,
     create_tag,
     delete_branch,
     delete_tag,
+    list_refs,
     squash,
 )
 from hubstead.errors import NotBuilt, RevisionNotFound
 from hubstead.gitstore import Commit
-from hubstead.wire.http import Answer, Call, json_answer, text_answer
+from hubstead.http import Response, json_response, text_response
+from hubstead.wire import Request
 from hubstead.wire.hub_api import shapes
 from hubstead.wire.hub_api.tree import next_page
 
@@ -27,9 +28,9 @@ CONVERTS = "refs/convert/"
 PULLS = "refs/pr/"
 
 
-async def refs(call: Call) -> Answer:
+async def refs(request: Request) -> Response:
     """List branches, tags and what else points to commits."""
-    rows = await all_refs(call.hub.db, call.repo.pk)
+    rows = await list_refs(request.hub.db, request.repo.pk)
 
     def below(prefix: str) -> list[shapes.RefItem]:
         return [
@@ -38,23 +39,23 @@ async def refs(call: Call) -> Answer:
             if row.name.startswith(prefix)
         ]
 
-    pulls = below(PULLS) if call.query.flag("include_prs") else UNSET
-    return json_answer(shapes.Refs(below(HEADS), below(TAGS), below(CONVERTS), pulls))
+    pulls = below(PULLS) if request.query.flag("include_prs") else UNSET
+    return json_response(shapes.Refs(below(HEADS), below(TAGS), below(CONVERTS), pulls))
 
 
-async def commits(call: Call) -> Answer:
+async def commits(request: Request) -> Response:
     """List the commits of a revision, newest first, page by page."""
-    revision = await call.revision("/".join(call.segments("rev")))
-    git = await call.git()
-    page = call.query.number("p", 0, most=10**9)
-    limit = call.query.number("limit", 50, least=1, most=call.hub.settings.max_page)
+    revision = await request.revision("/".join(request.segments("rev")))
+    git = await request.git()
+    page = request.query.number("p", 0, most=10**9)
+    limit = request.query.number("limit", 50, least=1, most=request.hub.settings.max_page)
     listed = await asyncio.to_thread(git.log, revision.commit, page * limit, limit)
     total = await asyncio.to_thread(git.count, revision.commit)
     headers = {"x-total-count": str(total)}
     if (page + 1) * limit < total:
-        headers["link"] = next_page(call, p=page + 1, limit=limit)
-    formatted = "formatted" in call.query.all("expand")
-    return json_answer([_commit(each, formatted) for each in listed], headers=headers)
+        headers["link"] = next_page(request, p=page + 1, limit=limit)
+    formatted = "formatted" in request.query.all("expand")
+    return json_response([_commit(each, formatted) for each in listed], headers=headers)
 
 
 def _commit(commit: Commit, formatted: bool) -> shapes.CommitItem:
@@ -69,73 +70,75 @@ def _commit(commit: Commit, formatted: bool) -> shapes.CommitItem:
     )
 
 
-async def compare(call: Call) -> Answer:
+async def compare(request: Request) -> Response:
     """Show what differs between two revisions, ``a..b`` or ``a...b``, as a unified diff."""
-    spec = "/".join(call.segments("spec"))
+    spec = "/".join(request.segments("spec"))
     dots = "..." if "..." in spec else ".."
     old, found, new = spec.partition(dots)
     if not found:
-        raise RevisionNotFound(revision=spec, repo=call.repo.full_name)
-    git = await call.git()
-    one = (await call.revision(old or "HEAD")).commit
-    other = (await call.revision(new or "HEAD")).commit
+        raise RevisionNotFound(revision=spec, repo=request.repo.full_name)
+    git = await request.git()
+    one = (await request.revision(old or "HEAD")).commit
+    other = (await request.revision(new or "HEAD")).commit
     if dots == "...":
         base = await asyncio.to_thread(git.merge_base, one, other)
         one = base or one
     text = await asyncio.to_thread(lambda: b"".join(git.diff_text(one, other)))
-    return text_answer(text.decode("utf-8", "replace"))
+    return text_response(text.decode("utf-8", "replace"))
 
 
-def _branch_of(call: Call) -> str:
-    return "/".join(call.segments("branch"))
+def _branch_of(request: Request) -> str:
+    return "/".join(request.segments("branch"))
 
 
-async def add_branch(call: Call) -> Answer:
+async def add_branch(request: Request) -> Response:
     """Make a branch."""
-    body = await call.json(shapes.CreateBranch)
+    body = await request.json(shapes.CreateBranch)
     await create_branch(
-        call.hub.stores,
-        call.actor,
-        call.repo,
-        _branch_of(call),
+        request.hub.stores,
+        request.actor,
+        request.repo,
+        _branch_of(request),
         start=body.startingPoint,
         empty=bool(body.emptyBranch),
         overwrite=bool(body.overwrite),
     )
-    return json_answer({})
+    return json_response({})
 
 
-async def remove_branch(call: Call) -> Answer:
+async def remove_branch(request: Request) -> Response:
     """Delete a branch."""
-    await delete_branch(call.hub.stores, call.actor, call.repo, _branch_of(call))
-    return json_answer({})
+    await delete_branch(request.hub.stores, request.actor, request.repo, _branch_of(request))
+    return json_response({})
 
 
-async def add_tag(call: Call) -> Answer:
+async def add_tag(request: Request) -> Response:
     """Make a tag at a revision."""
-    body = await call.json(shapes.CreateTag)
+    body = await request.json(shapes.CreateTag)
     await create_tag(
-        call.hub.stores,
-        call.actor,
-        call.repo,
+        request.hub.stores,
+        request.actor,
+        request.repo,
         body.tag,
-        revision="/".join(call.segments("rev")),
+        revision="/".join(request.segments("rev")),
         message=body.message,
     )
-    return json_answer({})
+    return json_response({})
 
 
-async def remove_tag(call: Call) -> Answer:
+async def remove_tag(request: Request) -> Response:
     """Delete a tag."""
-    await delete_tag(call.hub.stores, call.actor, call.repo, "/".join(call.segments("rev")))
-    return json_answer({})
+    await delete_tag(
+        request.hub.stores, request.actor, request.repo, "/".join(request.segments("rev"))
+    )
+    return json_response({})
 
 
-async def super_squash(call: Call) -> Answer:
+async def super_squash(request: Request) -> Response:
     """Replace a branch's history by one commit."""
-    body = await call.json(shapes.Squash)
-    branch = _branch_of(call)
+    body = await request.json(shapes.Squash)
+    branch = _branch_of(request)
     if branch.startswith(PULLS):
         raise NotBuilt(what="pull requests")
-    commit = await squash(call.hub.stores, call.actor, call.repo, branch, body.message)
-    return json_answer({"commitId": commit})
+    commit = await squash(request.hub.stores, request.actor, request.repo, branch, body.message)
+    return json_response({"commitId": commit})

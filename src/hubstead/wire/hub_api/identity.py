@@ -2,41 +2,42 @@
 
 from __future__ import annotations
 
-from hubstead.accounts import account_by_pk, end_session, orgs_of
+from hubstead.accounts import end_session, list_orgs_of, load_account
 from hubstead.errors import LoginRequired
-from hubstead.wire.http import Answer, Call, json_answer
+from hubstead.http import Response, json_response
+from hubstead.wire import Request
 from hubstead.wire.hub_api import shapes
 from hubstead.wire.hub_api.shapes import iso
 
 
-async def login(call: Call) -> Answer:
+async def login(request: Request) -> Response:
     """Sign in with a password; the answer's token is a session (releases up to 0.7)."""
-    body = await call.json(shapes.Login)
-    address = str((call.scope.get("client") or ("",))[0])
-    token = await call.hub.sign_in.open_session(body.username, body.password, address)
-    return json_answer(shapes.Token(token))
+    body = await request.json(shapes.Login)
+    address = str((request.scope.get("client") or ("",))[0])
+    token = await request.hub.sign_in.open_session(body.username, body.password, address)
+    return json_response(shapes.Token(token))
 
 
-async def logout(call: Call) -> Answer:
+async def logout(request: Request) -> Response:
     """End the session that this request came with."""
-    await end_session(call.hub.db, call.actor)
-    return json_answer({})
+    await end_session(request.hub.db, request.actor)
+    return json_response({})
 
 
-async def whoami_v1(call: Call) -> Answer:
+async def whoami_v1(request: Request) -> Response:
     """Say who is asking, for releases up to 0.0.13."""
-    orgs = await orgs_of(call.hub.db, call.actor.pk)
-    return json_answer(shapes.WhoamiV1(call.actor.name, [org.name for org in orgs]))
+    orgs = await list_orgs_of(request.hub.db, request.actor.pk)
+    return json_response(shapes.WhoamiV1(request.actor.name, [org.name for org in orgs]))
 
 
-async def whoami(call: Call) -> Answer:
+async def whoami(request: Request) -> Response:
     """Say who is asking, their organizations and what their token may do."""
-    if not call.actor.signed_in:
+    if not request.actor.signed_in:
         raise LoginRequired()
-    account = await account_by_pk(call.hub.db, call.actor.pk)
-    orgs = await orgs_of(call.hub.db, call.actor.pk)
-    url = call.public_url
-    return json_answer(
+    account = await load_account(request.hub.db, request.actor.pk)
+    orgs = await list_orgs_of(request.hub.db, request.actor.pk)
+    url = request.public_url
+    return json_response(
         shapes.Whoami(
             type="user",
             id=account.id,
@@ -58,13 +59,13 @@ async def whoami(call: Call) -> Answer:
                 )
                 for org in orgs
             ],
-            auth=_auth(call),
+            auth=_auth(request),
         )
     )
 
 
-def _auth(call: Call) -> shapes.Auth:
-    actor = call.actor
+def _auth(request: Request) -> shapes.Auth:
+    actor = request.actor
     if not actor.token_pk:
         return shapes.Auth(type="password")
     token = shapes.AccessToken(

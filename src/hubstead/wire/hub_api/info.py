@@ -12,49 +12,50 @@ import msgspec
 from hubstead import cards
 from hubstead.errors import InvalidInput
 from hubstead.gitstore import GitRepo
+from hubstead.http import Response, json_response
 from hubstead.ids import Kind
-from hubstead.repos import Deduplication, Details, Repo, deduplication, details
-from hubstead.wire.http import Answer, Call, json_answer
-from hubstead.wire.hub_api.contents import lfs_facts, xet_hashes
+from hubstead.repos import Deduplication, Repo, RepoDetails, load_details, measure_deduplication
+from hubstead.wire import Request
+from hubstead.wire.hub_api.file_facts import lfs_facts, readable_xet_hashes
 from hubstead.wire.hub_api.shapes import iso
 
 
 @dataclass(frozen=True)
-class Known:
+class RepoFacts:
     """What an answer about a repository is made from."""
 
     repo: Repo
-    details: Details
+    details: RepoDetails
     commit: str | None  # of the revision asked for
     siblings: msgspec.Raw  # JSON: the files of that revision, none unless they are asked for
     sharing: Deduplication | None = None  # worked out only if it is asked for
 
 
-async def info(call: Call) -> Answer:
+async def info(request: Request) -> Response:
     """Describe a repository at its default branch, or at a revision."""
-    text = "/".join(call.segments("rev")) or "HEAD"
-    empty = call.repo.head is None and text in ("HEAD", call.repo.default_branch)
-    revision = None if empty else await call.revision(text)
-    git = await call.git()
-    kept = await details(call.hub.db, call.repo)
+    text = "/".join(request.segments("rev")) or "HEAD"
+    empty = request.repo.head is None and text in ("HEAD", request.repo.default_branch)
+    revision = None if empty else await request.revision(text)
+    git = await request.git()
+    kept = await load_details(request.hub.db, request.repo)
     commit = revision.commit if revision else None
-    expand = call.query.all("expand")
+    expand = request.query.all("expand")
     files = NO_SIBLINGS
     if commit is not None and (not expand or needs_siblings(expand)):
-        blobs = call.query.flag("blobs")
+        blobs = request.query.flag("blobs")
         files = await siblings(git, commit, blobs=blobs)
         if blobs:
-            files = await _with_xet_hashes(call, files)
+            files = await _with_xet_hashes(request, files)
     sharing = None
     if "deduplication" in expand:
-        sharing = await deduplication(call.hub.db, call.actor, call.repo)
-    known = Known(call.repo, kept, commit, files, sharing)
+        sharing = await measure_deduplication(request.hub.db, request.actor, request.repo)
+    known = RepoFacts(request.repo, kept, commit, files, sharing)
     if expand:
-        return json_answer(expanded(known, expand))
+        return json_response(expanded(known, expand))
     answer = _whole(known)
-    if call.query.flag("securityStatus"):
+    if request.query.flag("securityStatus"):
         answer |= _SECURITY
-    return json_answer(answer)
+    return json_response(answer)
 
 
 # There is no scanner here, and the answer says so. ``containsInfected`` is what releases 0.5 to
@@ -86,11 +87,11 @@ async def siblings(git: GitRepo, commit: str, *, blobs: bool = False) -> msgspec
     return msgspec.Raw(listed)
 
 
-async def _with_xet_hashes(call: Call, listed: msgspec.Raw) -> msgspec.Raw:
+async def _with_xet_hashes(request: Request, listed: msgspec.Raw) -> msgspec.Raw:
     """Add to files what depends on who asks, and when."""
     files = await asyncio.to_thread(msgspec.json.decode, listed)
     large = [file for file in files if "lfs" in file]
-    hashes = await xet_hashes(call, (file["lfs"]["sha256"] for file in large))
+    hashes = await readable_xet_hashes(request, (file["lfs"]["sha256"] for file in large))
     if not hashes:
         return listed
     for file in large:
@@ -115,7 +116,7 @@ def _siblings(git: GitRepo, commit: str, blobs: bool) -> bytes:
     return msgspec.json.encode(listed)
 
 
-def _whole(known: Known) -> dict[str, Any]:
+def _whole(known: RepoFacts) -> dict[str, Any]:
     names = [*_COMMON, *_DEFAULT[known.repo.kind]]
     answer = _identity(known)
     answer |= _properties(known, names)
@@ -124,7 +125,7 @@ def _whole(known: Known) -> dict[str, Any]:
     return answer
 
 
-def expanded(known: Known, names: list[str]) -> dict[str, Any]:
+def expanded(known: RepoFacts, names: list[str]) -> dict[str, Any]:
     """Return ``_id``, ``id`` and the properties that ``expand`` names.
 
     Raises:
@@ -143,14 +144,14 @@ def _unknown_property(kind: Kind) -> str:
     return f'"expand" must be one of [{", ".join(allowed)}]: expected one of {quoted}'
 
 
-def _identity(known: Known) -> dict[str, Any]:
+def _identity(known: RepoFacts) -> dict[str, Any]:
     answer: dict[str, Any] = {"_id": known.repo.id, "id": known.repo.full_name}
     if known.repo.kind is Kind.MODEL:
         answer["modelId"] = known.repo.full_name
     return answer
 
 
-def _properties(known: Known, names: list[str]) -> dict[str, Any]:
+def _properties(known: RepoFacts, names: list[str]) -> dict[str, Any]:
     found = ((name, PROPERTIES[name](known)) for name in dict.fromkeys(names))
     return {name: value for name, value in found if value is not None}
 
@@ -159,8 +160,8 @@ def _raw(text: str | None) -> msgspec.Raw | None:
     return msgspec.Raw(text.encode()) if text else None
 
 
-def _card_field(name: str) -> Callable[[Known], Any]:
-    def read(known: Known) -> Any:
+def _card_field(name: str) -> Callable[[RepoFacts], Any]:
+    def read(known: RepoFacts) -> Any:
         if not known.details.card:
             return None
         return msgspec.json.decode(known.details.card).get(name)
@@ -168,21 +169,21 @@ def _card_field(name: str) -> Callable[[Known], Any]:
     return read
 
 
-def _only(*kinds: Kind) -> Callable[[Callable[[Known], Any]], Callable[[Known], Any]]:
-    def wrap(read: Callable[[Known], Any]) -> Callable[[Known], Any]:
+def _only(*kinds: Kind) -> Callable[[Callable[[RepoFacts], Any]], Callable[[RepoFacts], Any]]:
+    def wrap(read: Callable[[RepoFacts], Any]) -> Callable[[RepoFacts], Any]:
         return lambda known: read(known) if known.repo.kind in kinds else None
 
     return wrap
 
 
-def _transformers_info(known: Known) -> Any:
+def _transformers_info(known: RepoFacts) -> Any:
     if not known.details.config or known.details.library_name != "transformers":
         return None
     config = msgspec.json.decode(known.details.config)
     return cards.transformers_info(config, known.details.pipeline_tag)
 
 
-def _runtime(known: Known) -> dict[str, Any]:
+def _runtime(known: RepoFacts) -> dict[str, Any]:
     """Say that nothing runs: this server keeps spaces, it does not run them."""
     return {
         "stage": "STOPPED",
@@ -193,15 +194,15 @@ def _runtime(known: Known) -> dict[str, Any]:
     }
 
 
-def _subdomain(known: Known) -> str:
+def _subdomain(known: RepoFacts) -> str:
     return known.repo.full_name.lower().replace("/", "-").replace("_", "-").replace(".", "-")
 
 
-def _file_names(known: Known) -> list[str]:
+def _file_names(known: RepoFacts) -> list[str]:
     return [file["rfilename"] for file in msgspec.json.decode(known.siblings)]
 
 
-def _deduplication(known: Known) -> dict[str, Any] | None:
+def _deduplication(known: RepoFacts) -> dict[str, Any] | None:
     """Say what the files take: an answer of ours, which no other hub has."""
     if known.sharing is None:
         return None
@@ -226,7 +227,7 @@ _space = _only(Kind.SPACE)
 
 #: Every property that ``expand`` may name (protocol/hub-api.md 3.3). One that has nothing to say is
 #: left out.
-PROPERTIES: dict[str, Callable[[Known], Any]] = {
+PROPERTIES: dict[str, Callable[[RepoFacts], Any]] = {
     "author": lambda known: known.repo.owner,
     "sha": lambda known: known.commit,
     "lastModified": lambda known: iso(known.repo.modified_ms),

@@ -7,34 +7,35 @@ from collections.abc import Mapping
 
 from msgspec import UNSET, UnsetType
 
-from hubstead.accounts import account_by_pk
-from hubstead.blobs import list_lfs
+from hubstead.accounts import load_account
+from hubstead.blobs import list_lfs_links
 from hubstead.commits import HEADS, copy_lfs_files, delete_lfs_files
 from hubstead.errors import AccountNotFound, InvalidInput
+from hubstead.http import Response, json_response
 from hubstead.ids import Kind, RepoId, is_sha256
-from hubstead.wire.http import Answer, Call, json_answer
+from hubstead.wire import Request
 from hubstead.wire.hub_api import shapes
-from hubstead.wire.hub_api.contents import xet_hashes
+from hubstead.wire.hub_api.file_facts import readable_xet_hashes
 from hubstead.wire.hub_api.tree import next_page
-from hubstead.xet import sha256s_of
+from hubstead.xet import sha256s_of_files
 
 PAGE = 1000
 #: Files that one call may copy.
 MOST_COPIES = 500
 
 
-async def listing(call: Call) -> Answer:
+async def listing(request: Request) -> Response:
     """List LFS files that commits name, newest first, page by page."""
-    limit = call.query.number("limit", PAGE, least=1, most=call.hub.settings.max_page)
-    before = _before(call.query.one("cursor"))
-    rows = await list_lfs(call.hub.db, call.repo.pk, before=before, limit=limit + 1)
+    limit = request.query.number("limit", PAGE, least=1, most=request.hub.settings.max_page)
+    before = _before(request.query.one("cursor"))
+    rows = await list_lfs_links(request.hub.db, request.repo.pk, before=before, limit=limit + 1)
     headers = {}
     if len(rows) > limit:
         last = rows[limit - 1]
         cursor = base64.urlsafe_b64encode(f"{last.created_ms}.{last.name}".encode()).decode()
-        headers["link"] = next_page(call, cursor=cursor, limit=limit)
-    pushers = await _pushers(call, {row.pusher_pk for row in rows})
-    hashes = await xet_hashes(call, (row.name for row in rows[:limit]))
+        headers["link"] = next_page(request, cursor=cursor, limit=limit)
+    pushers = await _pushers(request, {row.pusher_pk for row in rows})
+    hashes = await readable_xet_hashes(request, (row.name for row in rows[:limit]))
     items = [
         shapes.LfsFileItem(
             fileOid=row.name,
@@ -48,7 +49,7 @@ async def listing(call: Call) -> Answer:
         )
         for row in rows[:limit]
     ]
-    return json_answer(items, headers=headers)
+    return json_response(items, headers=headers)
 
 
 def _shown(ref: str | None) -> str | UnsetType:
@@ -69,12 +70,12 @@ def _before(cursor: str | None) -> tuple[int, str] | None:
     return before
 
 
-async def _pushers(call: Call, pks: set[int | None]) -> dict[int | None, dict[str, str]]:
+async def _pushers(request: Request, pks: set[int | None]) -> dict[int | None, dict[str, str]]:
     found: dict[int | None, dict[str, str]] = {}
     for pk in pks - {None}:
         assert pk is not None
         try:
-            account = await account_by_pk(call.hub.db, pk)
+            account = await load_account(request.hub.db, pk)
         except AccountNotFound:
             continue
         found[pk] = {
@@ -82,44 +83,44 @@ async def _pushers(call: Call, pks: set[int | None]) -> dict[int | None, dict[st
             "type": "user",
             "name": account.name,
             "fullname": account.fullname or account.name,
-            "avatarUrl": f"{call.public_url}/favicon.ico",
+            "avatarUrl": f"{request.public_url}/favicon.ico",
         }
     return found
 
 
-async def delete_batch(call: Call) -> Answer:
+async def delete_batch(request: Request) -> Response:
     """Delete LFS files for good, and with ``rewriteHistory`` from every commit that has them."""
-    body = await call.json(shapes.DeleteLfsFiles)
-    return await _delete(call, body.deletions.sha, body.deletions.rewriteHistory)
+    body = await request.json(shapes.DeleteLfsFiles)
+    return await _delete(request, body.deletions.sha, body.deletions.rewriteHistory)
 
 
-async def delete_one(call: Call) -> Answer:
+async def delete_one(request: Request) -> Response:
     """Delete one LFS file for good."""
-    return await _delete(call, [call.text("sha")], call.query.flag("rewriteHistory"))
+    return await _delete(request, [request.text("sha")], request.query.flag("rewriteHistory"))
 
 
-async def _delete(call: Call, names: list[str], rewrite: bool) -> Answer:
+async def _delete(request: Request, names: list[str], rewrite: bool) -> Response:
     wrong = next((name for name in names if not is_sha256(name)), None)
     if wrong is not None:
         raise InvalidInput(reason=f"not a sha256 in lower-case hex: {wrong[:80]!r}")
     await delete_lfs_files(
-        call.hub.stores, call.actor, call.repo, frozenset(names), rewrite_history=rewrite
+        request.hub.stores, request.actor, request.repo, frozenset(names), rewrite_history=rewrite
     )
-    return json_answer({})
+    return json_response({})
 
 
-async def duplicate(call: Call) -> Answer:
+async def duplicate(request: Request) -> Response:
     """Let another repository have LFS files of this one, without their bytes travelling."""
-    body = await call.json(shapes.DuplicateLfsFiles)
+    body = await request.json(shapes.DuplicateLfsFiles)
     if len(body.files) > MOST_COPIES:
         raise InvalidInput(reason=f'"files" must name at most {MOST_COPIES}')
     hashes = list({file.xetHash for file in body.files if file.xetHash})
-    known = await sha256s_of(call.hub.db, hashes)
+    known = await sha256s_of_files(request.hub.db, hashes)
     named = [_sha256(file, known) for file in body.files]
     given = await copy_lfs_files(
-        call.hub.stores,
-        call.actor,
-        call.repo,
+        request.hub.stores,
+        request.actor,
+        request.repo,
         RepoId.parse(Kind.parse(body.target.type), body.target.name),
         [name for name in dict.fromkeys(named) if name],
     )
@@ -130,7 +131,7 @@ async def duplicate(call: Call) -> Answer:
     ]
     count = len(body.files)
     answer = shapes.DuplicatedLfsFiles(not failed, count, count - len(failed), failed)
-    return json_answer(answer, status=207 if failed else 200)
+    return json_response(answer, status=207 if failed else 200)
 
 
 _NOT_HERE = "This file is not in the repository that it is to be copied from"

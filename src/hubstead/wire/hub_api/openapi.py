@@ -11,8 +11,8 @@ import msgspec
 
 from hubstead import __version__
 from hubstead.repos import Right
-from hubstead.wire.http import Access, Route
-from hubstead.wire.hub_api.shapes import Problem
+from hubstead.wire import Access, Route
+from hubstead.wire.hub_api.shapes import ErrorBody
 
 _CAPTURE = re.compile(r"\{(\w+)[+*]?\}")
 _REFS = "#/components/schemas/{name}"
@@ -26,8 +26,8 @@ def document(routes: Iterable[Route], public_url: str) -> dict[str, Any]:
 @lru_cache(maxsize=2)
 def _document(routes: tuple[Route, ...]) -> dict[str, Any]:
     shapes = [shape for route in routes for shape in (route.says.body, route.says.answer) if shape]
-    schemas, components = msgspec.json.schema_components([*shapes, Problem], ref_template=_REFS)
-    by_shape = dict(zip(map(repr, [*shapes, Problem]), schemas, strict=True))
+    schemas, components = msgspec.json.schema_components([*shapes, ErrorBody], ref_template=_REFS)
+    by_shape = dict(zip(map(repr, [*shapes, ErrorBody]), schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         for pattern, kinds in _written_out(route.pattern):
@@ -58,7 +58,7 @@ def _written_out(pattern: str) -> list[tuple[str, str]]:
 
 
 def _operation(route: Route, path: str, kinds: str, by_shape: dict[str, Any]) -> dict[str, Any]:
-    problem = {"application/json": {"schema": by_shape[repr(Problem)]}}
+    problem = {"application/json": {"schema": by_shape[repr(ErrorBody)]}}
     answer = by_shape.get(repr(route.says.answer), {}) if route.says.answer else {}
     operation: dict[str, Any] = {
         "summary": route.summary,

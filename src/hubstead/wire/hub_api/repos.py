@@ -7,34 +7,35 @@ import binascii
 
 import msgspec
 
-from hubstead.commits import Wanted, create_repository, delete_repository, duplicate_repository
+from hubstead.commits import RepoRequest, create_repository, delete_repository, duplicate_repository
 from hubstead.db import Conflict
 from hubstead.errors import InvalidInput, InvalidName, RepoNotFound
+from hubstead.http import Response, json_response
 from hubstead.ids import Kind, RepoId
 from hubstead.repos import Repo, SettingsChange, change_settings, move_repo
-from hubstead.wire.http import Answer, Call, json_answer
+from hubstead.wire import Request
 from hubstead.wire.hub_api import shapes
 
 _VISIBILITIES = {"public": False, "private": True}
 
 
-async def create(call: Call) -> Answer:
+async def create(request: Request) -> Response:
     """Make a repository with its first commit."""
-    body = await call.json(shapes.CreateRepo)
-    wanted = Wanted(
+    body = await request.json(shapes.CreateRepo)
+    wanted = RepoRequest(
         repo_id=_named(body.type, body.organization, body.name),
         private=_private(body.private, body.visibility) or False,
         sdk=body.sdk or body.space_sdk or _sdk_of_old(body),
         lfs_multipart_threshold=body.lfsmultipartthresh,
         files=_files(body),
     )
-    made = await create_repository(call.hub.stores, call.actor, wanted)
-    return json_answer(_created(call, made))
+    made = await create_repository(request.hub.stores, request.actor, wanted)
+    return json_response(_created(request, made))
 
 
-def _created(call: Call, made: Repo) -> shapes.CreatedRepo:
+def _created(request: Request, made: Repo) -> shapes.CreatedRepo:
     return shapes.CreatedRepo(
-        url=f"{call.public_url}/{made.repo_id.web_path}", name=made.full_name, id=made.id
+        url=f"{request.public_url}/{made.repo_id.web_path}", name=made.full_name, id=made.id
     )
 
 
@@ -82,33 +83,33 @@ def _files(body: shapes.CreateRepo) -> dict[str, bytes]:
     return files
 
 
-async def delete(call: Call) -> Answer:
+async def delete(request: Request) -> Response:
     """Delete a repository for good."""
-    body = await call.json(shapes.DeleteRepo)
-    named = _named(body.type, body.organization or call.actor.name, body.name)
+    body = await request.json(shapes.DeleteRepo)
+    named = _named(body.type, body.organization or request.actor.name, body.name)
     try:
-        await delete_repository(call.hub.stores, call.actor, named)
+        await delete_repository(request.hub.stores, request.actor, named)
     except RepoNotFound:
         # Suites of 0.5-0.7 look for these words; every later release for the code.
         raise RepoNotFound(reason=f"No {named.kind} repo found matching {named}") from None
-    return json_answer({})
+    return json_response({})
 
 
-async def move(call: Call) -> Answer:
+async def move(request: Request) -> Response:
     """Rename a repository or give it to another owner; the old name leads to the new one."""
-    body = await call.json(shapes.MoveRepo)
+    body = await request.json(shapes.MoveRepo)
     kind = _kind(body.type)
     source, target = RepoId.parse(kind, body.fromRepo), RepoId.parse(kind, body.toRepo)
     for named in (source, target):
         if not named.owner:
             raise InvalidName(name=str(named), reason="write owner/name")
-    moved = await move_repo(call.hub.db, call.actor, source, target)
-    return json_answer(_created(call, moved))
+    moved = await move_repo(request.hub.db, request.actor, source, target)
+    return json_response(_created(request, moved))
 
 
-async def settings(call: Call) -> Answer:
+async def settings(request: Request) -> Response:
     """Change settings: visibility, gate, and those that are kept for later."""
-    body = await call.json(shapes.Settings)
+    body = await request.json(shapes.RepoSettings)
     private = _private(body.private, body.visibility)
     others = {
         name: value
@@ -116,14 +117,14 @@ async def settings(call: Call) -> Answer:
         if name not in ("private", "visibility", "gated") and value is not msgspec.UNSET
     }
     change = SettingsChange(private=private, gated=_gate(body.gated), others=others)
-    changed = await change_settings(call.hub.db, call.actor, call.repo.repo_id, change)
+    changed = await change_settings(request.hub.db, request.actor, request.repo.repo_id, change)
     echo: dict[str, object] = dict(others)
     if private is not None:
         echo["private"] = changed.private
         echo["visibility"] = "private" if changed.private else "public"
     if body.gated is not None:
         echo["gated"] = changed.gated or False
-    return json_answer(echo)
+    return json_response(echo)
 
 
 def _gate(gated: str | bool | None) -> str | None:
@@ -134,20 +135,20 @@ def _gate(gated: str | bool | None) -> str | None:
     return "" if gated is False or gated == "false" else str(gated)
 
 
-async def duplicate(call: Call) -> Answer:
+async def duplicate(request: Request) -> Response:
     """Make a repository with the content and history of this one."""
-    body = await call.json(shapes.Duplicate)
-    wanted = Wanted(
-        repo_id=RepoId.parse(call.repo.kind, body.repository),
+    body = await request.json(shapes.DuplicateRepo)
+    wanted = RepoRequest(
+        repo_id=RepoId.parse(request.repo.kind, body.repository),
         private=_private(body.private, body.visibility) or False,
     )
     try:
-        made = await duplicate_repository(call.hub.stores, call.actor, call.repo, wanted)
+        made = await duplicate_repository(request.hub.stores, request.actor, request.repo, wanted)
     except Conflict:
         raise RepoNotFound() from None  # the source was deleted meanwhile
-    return json_answer(_created(call, made))
+    return json_response(_created(request, made))
 
 
-async def auth_check(call: Call) -> Answer:
+async def auth_check(request: Request) -> Response:
     """Say whether the caller has the right that the address names; opening was asking."""
-    return json_answer({})
+    return json_response({})

@@ -5,56 +5,56 @@ from __future__ import annotations
 from typing import Any
 
 from hubstead.repos import Right
-from hubstead.wire.http import Access, Route, Says
+from hubstead.wire import Access, Doc, Route
 from hubstead.wire.hub_api import (
+    accounts,
     commit,
     history,
     identity,
     info,
     lfs_files,
-    listing,
-    people,
+    lists,
+    not_implemented,
     repos,
     resolve,
     service,
     shapes,
     single_files,
     tree,
-    unbuilt,
     validation,
     xet,
 )
 
 OPEN, ANYONE, SIGNED_IN = Access.OPEN, Access.ANYONE, Access.SIGNED_IN
-READ, CONTENT, WRITE, ADMIN = Right.READ, Right.CONTENT, Right.WRITE, Right.ADMIN
+READ, CONTENT, WRITE, ADMIN = Right.VIEW, Right.READ, Right.WRITE, Right.ADMIN
 
 _REPO = "/api/{kinds}/{repo}"
 _WEB = "/{prefix}/{repo}"
 #: Models before they had a segment of their own (protocol/legacy-clients.md 2.9,
 #: protocol/legacy-clients.md 2.10).
 _BARE = "/api/{namespace}/{name}"
-_BYTES = Says(query="download", media_type="application/octet-stream")
-_LIST = Says(
+_BYTES = Doc(query="download", media_type="application/octet-stream")
+_LIST = Doc(
     query="filter author search sort direction limit cursor full cardData config expand gated "
     "pipeline_tag library language task tags dataset datasets models linked id"
 )
-_OWNED = Says(query="search type sort direction limit skip")
-_INFO = Says(query="expand blobs securityStatus")
+_OWNED = Doc(query="search type sort direction limit skip")
+_INFO = Doc(query="expand blobs securityStatus")
 
 
-def _says(body: type | None = None, answer: Any = None, query: str = "") -> Says:
-    return Says(query=query, body=body, answer=answer)
+def _says(body: type | None = None, answer: Any = None, query: str = "") -> Doc:
+    return Doc(query=query, body=body, answer=answer)
 
 
 _SERVICE = [
     Route("GET", "/healthz", service.alive, OPEN),
     Route("GET", "/readyz", service.ready, OPEN),
-    Route("GET", "/metrics", service.metrics, OPEN, says=Says(media_type="text/plain")),
+    Route("GET", "/metrics", service.metrics, OPEN, says=Doc(media_type="text/plain")),
     Route("GET", "/api/openapi.json", service.openapi, OPEN),
     Route("GET", "/.well-known/openapi.json", service.openapi, OPEN),
     Route("GET", "/api/agent-harnesses", service.harnesses, OPEN),
     Route("HEAD", "/api/telemetry/{topic*}", service.telemetry, OPEN),
-    Route("GET", "/api/metrics", listing.metrics, ANYONE),
+    Route("GET", "/api/metrics", lists.metrics, ANYONE),
     Route("GET", "/api/spaces/hardware", service.nothing, ANYONE),
     Route("GET", "/api/spaces/templates", service.templates, ANYONE),
 ]
@@ -77,33 +77,33 @@ _REPOS = [
     Route("DELETE", "/api/repos/delete", repos.delete, SIGNED_IN, says=_says(shapes.DeleteRepo)),
     Route("POST", "/api/repos/move", repos.move, SIGNED_IN, says=_says(shapes.MoveRepo)),
     Route("GET", "/api/repos/ls", single_files.list_stored, SIGNED_IN),
-    Route("PUT", f"{_REPO}/settings", repos.settings, ADMIN, says=_says(shapes.Settings)),
-    Route("PUT", f"{_BARE}/settings", repos.settings, ADMIN, says=_says(shapes.Settings)),
+    Route("PUT", f"{_REPO}/settings", repos.settings, ADMIN, says=_says(shapes.RepoSettings)),
+    Route("PUT", f"{_BARE}/settings", repos.settings, ADMIN, says=_says(shapes.RepoSettings)),
     Route(
         "PUT",
         "/api/repos/{any_kind}/{repo}/settings",
         repos.settings,
         ADMIN,
-        says=_says(shapes.Settings),
+        says=_says(shapes.RepoSettings),
     ),
     Route(
         "POST",
         f"{_REPO}/duplicate",
         repos.duplicate,
         CONTENT,
-        says=_says(shapes.Duplicate, shapes.CreatedRepo),
+        says=_says(shapes.DuplicateRepo, shapes.CreatedRepo),
     ),
     Route("GET", f"{_REPO}/auth-check", repos.auth_check, CONTENT),
     Route("GET", f"{_REPO}/auth-check/write", repos.auth_check, WRITE),
 ]
 
 _READING = [
-    Route("GET", "/api/models", listing.models, ANYONE, says=_LIST),
-    Route("GET", "/api/datasets", listing.datasets, ANYONE, says=_LIST),
-    Route("GET", "/api/spaces", listing.spaces, ANYONE, says=_LIST),
-    Route("GET", "/api/kernels", listing.kernels, ANYONE, says=_LIST),
-    Route("GET", "/api/models-tags-by-type", listing.model_tags, ANYONE),
-    Route("GET", "/api/datasets-tags-by-type", listing.dataset_tags, ANYONE),
+    Route("GET", "/api/models", lists.models, ANYONE, says=_LIST),
+    Route("GET", "/api/datasets", lists.datasets, ANYONE, says=_LIST),
+    Route("GET", "/api/spaces", lists.spaces, ANYONE, says=_LIST),
+    Route("GET", "/api/kernels", lists.kernels, ANYONE, says=_LIST),
+    Route("GET", "/api/models-tags-by-type", lists.model_tags, ANYONE),
+    Route("GET", "/api/datasets-tags-by-type", lists.dataset_tags, ANYONE),
     Route("GET", _REPO, info.info, READ, says=_INFO),
     Route("GET", f"{_REPO}/revision/{{rev+}}", info.info, READ),
     Route(
@@ -133,7 +133,7 @@ _READING = [
         f"{_REPO}/compare/{{spec+}}",
         history.compare,
         CONTENT,
-        says=Says(media_type="text/plain"),
+        says=Doc(media_type="text/plain"),
     ),
     Route("GET", f"{_WEB}/resolve/{{rest+}}", resolve.resolve, CONTENT, says=_BYTES),
     Route("GET", f"{_WEB}/raw/{{rest+}}", resolve.raw, CONTENT, says=_BYTES),
@@ -151,7 +151,7 @@ _XET = [
         f"{_REPO}/xet-read-token/{{rev*}}",
         xet.read_token,
         CONTENT,
-        says=_says(None, shapes.XetToken),
+        says=_says(None, shapes.XetTokenResponse),
     ),
     # Readers may propose changes: for anything else the handler asks for more.
     Route(
@@ -159,24 +159,24 @@ _XET = [
         f"{_REPO}/xet-write-token/{{rev*}}",
         xet.write_token,
         CONTENT,
-        says=_says(None, shapes.XetToken, "create_pr"),
+        says=_says(None, shapes.XetTokenResponse, "create_pr"),
     ),
 ]
 _PEOPLE = [
-    Route("GET", "/api/users/{user}/overview", people.user_overview, ANYONE),
-    Route("GET", "/api/organizations/{org}/overview", people.org_overview, ANYONE),
+    Route("GET", "/api/users/{user}/overview", accounts.user_overview, ANYONE),
+    Route("GET", "/api/organizations/{org}/overview", accounts.org_overview, ANYONE),
     Route(
         "GET",
         "/api/organizations/{org}/members",
-        people.org_members,
+        accounts.org_members,
         ANYONE,
-        says=Says(query="search"),
+        says=Doc(query="search"),
     ),
-    Route("GET", "/api/settings/repositories", people.own_repositories, SIGNED_IN, says=_OWNED),
+    Route("GET", "/api/settings/repositories", accounts.own_repositories, SIGNED_IN, says=_OWNED),
     Route(
         "GET",
         "/api/organizations/{org}/settings/repositories",
-        people.org_repositories,
+        accounts.org_repositories,
         SIGNED_IN,
         says=_OWNED,
     ),
@@ -195,14 +195,14 @@ _WRITING = [
         f"{_REPO}/preupload/{{rev+}}",
         commit.preupload,
         WRITE,
-        says=_says(shapes.Preupload, shapes.PreuploadAnswer, "create_pr"),
+        says=_says(shapes.Preupload, shapes.PreuploadResponse, "create_pr"),
     ),
     Route(
         "POST",
         f"{_REPO}/commit/{{rev+}}",
         commit.create,
         WRITE,
-        says=_says(shapes.CommitDocument, shapes.Committed, "create_pr"),
+        says=_says(shapes.CommitDocument, shapes.CommitResponse, "create_pr"),
     ),
     Route(
         "POST",
@@ -221,7 +221,7 @@ _WRITING = [
         WRITE,
         says=_says(shapes.Squash),
     ),
-    Route("GET", f"{_REPO}/lfs-files", lfs_files.listing, WRITE, says=Says(query="limit cursor")),
+    Route("GET", f"{_REPO}/lfs-files", lfs_files.listing, WRITE, says=Doc(query="limit cursor")),
     Route(
         "POST",
         f"{_REPO}/lfs-files/batch",
@@ -251,42 +251,77 @@ _UNBUILT = [
     *[
         Route(method, pattern, handler, access)
         for pattern, handler, access, methods in (
-            (f"{_REPO}/discussions", unbuilt.PULL_REQUESTS, READ, "GET POST"),
-            (f"{_REPO}/discussions/{{number+}}", unbuilt.PULL_REQUESTS, READ, "GET POST DELETE"),
-            (f"{_REPO}/like", unbuilt.LIKES, READ, "POST DELETE"),
-            (f"{_REPO}/likers", unbuilt.LIKES, READ, "GET"),
-            (f"{_REPO}/user-access-request/{{what+}}", unbuilt.ACCESS_REQUESTS, READ, "GET POST"),
-            (f"{_WEB}/ask-access", unbuilt.ACCESS_REQUESTS, READ, "POST"),
-            ("/api/{spaces}/{repo}/runtime", unbuilt.SPACES, READ, "GET"),
-            ("/api/{spaces}/{repo}/secrets", unbuilt.SPACES, WRITE, "GET POST DELETE"),
-            ("/api/{spaces}/{repo}/variables", unbuilt.SPACES, WRITE, "GET POST DELETE"),
-            ("/api/{spaces}/{repo}/hardware", unbuilt.SPACES, WRITE, "POST"),
-            ("/api/{spaces}/{repo}/restart", unbuilt.SPACES, WRITE, "POST"),
-            ("/api/{spaces}/{repo}/pause", unbuilt.SPACES, WRITE, "POST"),
-            ("/api/collections", unbuilt.COLLECTIONS, ANYONE, "GET POST"),
-            ("/api/collections/{slug+}", unbuilt.COLLECTIONS, ANYONE, "GET POST PATCH DELETE"),
-            ("/api/settings/webhooks", unbuilt.WEBHOOKS, SIGNED_IN, "GET POST"),
-            ("/api/settings/webhooks/{id+}", unbuilt.WEBHOOKS, SIGNED_IN, "GET POST DELETE"),
-            ("/api/settings/ssh-keys", unbuilt.SSH_KEYS, SIGNED_IN, "GET POST"),
-            ("/api/users/{user}/likes", unbuilt.LIKES, ANYONE, "GET"),
-            ("/api/buckets/{rest*}", unbuilt.BUCKETS, ANYONE, "GET POST PUT DELETE"),
-            ("/api/jobs/{rest*}", unbuilt.JOBS, ANYONE, "GET POST PUT"),
-            ("/api/scheduled-jobs/{rest*}", unbuilt.JOBS, ANYONE, "GET POST PUT DELETE"),
-            (f"{_REPO}/safetensors-metadata/{{path+}}", unbuilt.SAFETENSORS, CONTENT, "GET"),
-            (f"{_REPO}/treesize/{{rest+}}", unbuilt.TREE_SIZE, READ, "GET"),
-            (f"{_REPO}/scan", unbuilt.SCAN, READ, "GET"),
-            (f"{_REPO}/resource-group", unbuilt.RESOURCE_GROUPS, ADMIN, "GET POST"),
-            ("/api/users/{user}/{what+}", unbuilt.FOLLOWERS, ANYONE, "GET"),
-            ("/api/organizations/{org}/{what+}", unbuilt.ORGANIZATIONS, ANYONE, "GET POST PUT"),
-            ("/api/settings/{what+}", unbuilt.ACCOUNT_SETTINGS, SIGNED_IN, "GET POST PUT PATCH"),
-            ("/api/notifications", unbuilt.NOTIFICATIONS, SIGNED_IN, "GET DELETE"),
-            ("/api/papers/{rest+}", unbuilt.PAPERS, ANYONE, "GET POST"),
-            ("/api/daily_papers", unbuilt.PAPERS, ANYONE, "GET"),
-            ("/api/trending", unbuilt.TRENDING, ANYONE, "GET"),
-            ("/api/search/full-text", unbuilt.TRENDING, ANYONE, "GET"),
-            ("/api/quicksearch", unbuilt.TRENDING, ANYONE, "GET POST"),
-            ("/api/credentials/revoke", unbuilt.REVOKING, OPEN, "POST"),
-            ("/oauth/{rest+}", unbuilt.OAUTH, OPEN, "GET POST"),
+            (f"{_REPO}/discussions", not_implemented.PULL_REQUESTS, READ, "GET POST"),
+            (
+                f"{_REPO}/discussions/{{number+}}",
+                not_implemented.PULL_REQUESTS,
+                READ,
+                "GET POST DELETE",
+            ),
+            (f"{_REPO}/like", not_implemented.LIKES, READ, "POST DELETE"),
+            (f"{_REPO}/likers", not_implemented.LIKES, READ, "GET"),
+            (
+                f"{_REPO}/user-access-request/{{what+}}",
+                not_implemented.ACCESS_REQUESTS,
+                READ,
+                "GET POST",
+            ),
+            (f"{_WEB}/ask-access", not_implemented.ACCESS_REQUESTS, READ, "POST"),
+            ("/api/{spaces}/{repo}/runtime", not_implemented.SPACES, READ, "GET"),
+            ("/api/{spaces}/{repo}/secrets", not_implemented.SPACES, WRITE, "GET POST DELETE"),
+            ("/api/{spaces}/{repo}/variables", not_implemented.SPACES, WRITE, "GET POST DELETE"),
+            ("/api/{spaces}/{repo}/hardware", not_implemented.SPACES, WRITE, "POST"),
+            ("/api/{spaces}/{repo}/restart", not_implemented.SPACES, WRITE, "POST"),
+            ("/api/{spaces}/{repo}/pause", not_implemented.SPACES, WRITE, "POST"),
+            ("/api/collections", not_implemented.COLLECTIONS, ANYONE, "GET POST"),
+            (
+                "/api/collections/{slug+}",
+                not_implemented.COLLECTIONS,
+                ANYONE,
+                "GET POST PATCH DELETE",
+            ),
+            ("/api/settings/webhooks", not_implemented.WEBHOOKS, SIGNED_IN, "GET POST"),
+            (
+                "/api/settings/webhooks/{id+}",
+                not_implemented.WEBHOOKS,
+                SIGNED_IN,
+                "GET POST DELETE",
+            ),
+            ("/api/settings/ssh-keys", not_implemented.SSH_KEYS, SIGNED_IN, "GET POST"),
+            ("/api/users/{user}/likes", not_implemented.LIKES, ANYONE, "GET"),
+            ("/api/buckets/{rest*}", not_implemented.BUCKETS, ANYONE, "GET POST PUT DELETE"),
+            ("/api/jobs/{rest*}", not_implemented.JOBS, ANYONE, "GET POST PUT"),
+            ("/api/scheduled-jobs/{rest*}", not_implemented.JOBS, ANYONE, "GET POST PUT DELETE"),
+            (
+                f"{_REPO}/safetensors-metadata/{{path+}}",
+                not_implemented.SAFETENSORS,
+                CONTENT,
+                "GET",
+            ),
+            (f"{_REPO}/treesize/{{rest+}}", not_implemented.TREE_SIZE, READ, "GET"),
+            (f"{_REPO}/scan", not_implemented.SCAN, READ, "GET"),
+            (f"{_REPO}/resource-group", not_implemented.RESOURCE_GROUPS, ADMIN, "GET POST"),
+            ("/api/users/{user}/{what+}", not_implemented.FOLLOWERS, ANYONE, "GET"),
+            (
+                "/api/organizations/{org}/{what+}",
+                not_implemented.ORGANIZATIONS,
+                ANYONE,
+                "GET POST PUT",
+            ),
+            (
+                "/api/settings/{what+}",
+                not_implemented.ACCOUNT_SETTINGS,
+                SIGNED_IN,
+                "GET POST PUT PATCH",
+            ),
+            ("/api/notifications", not_implemented.NOTIFICATIONS, SIGNED_IN, "GET DELETE"),
+            ("/api/papers/{rest+}", not_implemented.PAPERS, ANYONE, "GET POST"),
+            ("/api/daily_papers", not_implemented.PAPERS, ANYONE, "GET"),
+            ("/api/trending", not_implemented.TRENDING, ANYONE, "GET"),
+            ("/api/search/full-text", not_implemented.TRENDING, ANYONE, "GET"),
+            ("/api/quicksearch", not_implemented.TRENDING, ANYONE, "GET POST"),
+            ("/api/credentials/revoke", not_implemented.REVOKING, OPEN, "POST"),
+            ("/oauth/{rest+}", not_implemented.OAUTH, OPEN, "GET POST"),
         )
         for method in methods.split()
     ],

@@ -7,31 +7,32 @@ import asyncio
 from hubstead.db import Database
 from hubstead.errors import Unavailable
 from hubstead.gitstore import GitStore
-from hubstead.wire.http import Answer, Call, json_answer
-from hubstead.wire.http.measures import exposition, mappings
+from hubstead.http import Response, json_response
+from hubstead.wire import Request
 from hubstead.wire.hub_api.openapi import document
+from hubstead.wire.metrics import exposition, mappings
 
 
-async def alive(call: Call) -> Answer:
+async def alive(request: Request) -> Response:
     """Say that the process answers."""
-    return json_answer({"status": "ok"})
+    return json_response({"status": "ok"})
 
 
-async def ready(call: Call) -> Answer:
+async def ready(request: Request) -> Response:
     """Say whether requests can be served: the database and the store answer and take writes."""
-    hub = call.hub
+    hub = request.hub
     if hub.unavailable:
         raise Unavailable(reason=hub.unavailable)
     db: Database = hub.db
     await db.ready()
     await hub.blobs.ready()
-    return json_answer({"status": "ready"})
+    return json_response({"status": "ready"})
 
 
-async def metrics(call: Call) -> Answer:
+async def metrics(request: Request) -> Response:
     """Give the metrics in Prometheus' text form."""
-    counts = await asyncio.to_thread(_counts, call.hub.stores.git)
-    return Answer(exposition(counts), media_type="text/plain; version=0.0.4; charset=utf-8")
+    counts = await asyncio.to_thread(_counts, request.hub.stores.git)
+    return Response(exposition(counts), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 def _counts(git: GitStore) -> dict[str, tuple[str, float]]:
@@ -44,26 +45,26 @@ def _counts(git: GitStore) -> dict[str, tuple[str, float]]:
     }
 
 
-async def openapi(call: Call) -> Answer:
+async def openapi(request: Request) -> Response:
     """Give the OpenAPI document, made from the route table."""
-    return json_answer(document(call.hub.routes, call.public_url))
+    return json_response(document(request.hub.routes, request.public_url))
 
 
-async def harnesses(call: Call) -> Answer:
+async def harnesses(request: Request) -> Response:
     """Name the agent harnesses this hub knows: none. Clients cache the answer for a day."""
-    return json_answer({"standardEnvVars": [], "harnesses": {}})
+    return json_response({"standardEnvVars": [], "harnesses": {}})
 
 
-async def telemetry(call: Call) -> Answer:
+async def telemetry(request: Request) -> Response:
     """Take telemetry and forget it."""
-    return Answer(status=204)
+    return Response(status=204)
 
 
-async def nothing(call: Call) -> Answer:
+async def nothing(request: Request) -> Response:
     """Give an empty list: this hub has none of these."""
-    return json_answer([])
+    return json_response([])
 
 
-async def templates(call: Call) -> Answer:
+async def templates(request: Request) -> Response:
     """Name the templates for spaces: there are none."""
-    return json_answer({"templates": []})
+    return json_response({"templates": []})

@@ -70,7 +70,7 @@ class MoveRepo(Struct):
     type: str | None = None
 
 
-class Settings(Struct):
+class RepoSettings(Struct):
     """``PUT …/settings``; what is not sent stays."""
 
     private: bool | None = None
@@ -83,7 +83,7 @@ class Settings(Struct):
     gatedNotificationsMode: str | UnsetType = UNSET
 
 
-class Duplicate(Struct):
+class DuplicateRepo(Struct):
     """``POST …/duplicate``."""
 
     repository: str
@@ -222,7 +222,7 @@ class ValidateYaml(Struct):
 # -- answers -----------------------------------------------------------------------------------
 
 
-class Problem(Struct):
+class ErrorBody(Struct):
     """The body of every refusal."""
 
     error: str
@@ -295,7 +295,7 @@ class CreatedRepo(Struct):
     id: str
 
 
-class StoredFile(Struct):
+class ListedFile(Struct):
     """One row of ``GET /api/repos/ls``."""
 
     filename: str
@@ -393,14 +393,14 @@ class PreuploadChoice(Struct):
     oid: str | UnsetType = UNSET
 
 
-class PreuploadAnswer(Struct):
+class PreuploadResponse(Struct):
     """``POST …/preupload/{rev}``."""
 
     files: list[PreuploadChoice]
     commitOid: str
 
 
-class Committed(Struct):
+class CommitResponse(Struct):
     """``POST …/commit/{rev}``."""
 
     success: bool
@@ -422,7 +422,7 @@ class LfsFileItem(Struct):
     xetHash: str | UnsetType = UNSET
 
 
-class XetToken(Struct):
+class XetTokenResponse(Struct):
     """``GET …/xet-read-token/{rev}`` and ``…/xet-write-token/{rev}``."""
 
     accessToken: str
@@ -430,7 +430,7 @@ class XetToken(Struct):
     casUrl: str
 
 
-class XetFile(Struct):
+class XetFileResponse(Struct):
     """``GET …/resolve/…`` for who asks how to reconstruct the file."""
 
     hash: str
@@ -479,7 +479,7 @@ class DuplicatedLfsFiles(Struct):
     failed: list[NotDuplicated]
 
 
-class Finding(Struct):
+class CardProblem(Struct):
     """An error or warning about a card."""
 
     message: str
@@ -488,5 +488,5 @@ class Finding(Struct):
 class Validated(Struct):
     """``POST /api/validate-yaml``."""
 
-    errors: list[Finding]
-    warnings: list[Finding]
+    errors: list[CardProblem]
+    warnings: list[CardProblem]

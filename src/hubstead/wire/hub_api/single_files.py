@@ -5,114 +5,126 @@ from __future__ import annotations
 import asyncio
 
 from hubstead.accounts import find_account
-from hubstead.blobs import BlobKey, BlobKind, Sha256Verifier, accept_upload, new_place
-from hubstead.commits import Candidate, Change, Committed, Message, choose, commit
-from hubstead.discovery import Query, find_all
+from hubstead.blobs import BlobKey, BlobKind, Sha256Verifier, new_stored_name, register_upload
+from hubstead.commits import (
+    Changeset,
+    CommitResult,
+    Message,
+    UploadCandidate,
+    choose_upload_modes,
+    commit,
+)
+from hubstead.discovery import RepoQuery, search_all_repos
 from hubstead.errors import AccountNotFound, RepoNotFound, Unchanged
+from hubstead.http import Response, json_response
 from hubstead.ids import Kind
 from hubstead.repos import Repo
-from hubstead.wire.http import Answer, Call, json_answer
+from hubstead.wire import Request
 from hubstead.wire.hub_api.commit import branch_of
-from hubstead.wire.hub_api.contents import pointer_of
-from hubstead.wire.hub_api.incoming import Incoming, receive_file
-from hubstead.wire.hub_api.shapes import StoredFile, iso
+from hubstead.wire.hub_api.file_facts import pointer_of
+from hubstead.wire.hub_api.shapes import ListedFile, iso
+from hubstead.wire.hub_api.spooled_body import SpooledBody, receive_file
 
 
-async def upload(call: Call) -> Answer:
+async def upload(request: Request) -> Response:
     """Commit one file, whose bytes are the body; large ones become LFS objects here."""
-    branch, path = await _where(call)
-    git = await call.git()
-    with Change(git.draft(), call.hub.settings) as change:
+    branch, path = await _where(request)
+    git = await request.git()
+    with Changeset(git.draft(), request.hub.settings) as change:
         change.check(path)
-        async with receive_file(call) as incoming:
-            await _add(call, change, branch, path, incoming)
-        done = await _commit(call, branch, change, f"Upload {path}")
-    url = f"{call.public_url}/{call.repo.repo_id.web_path}/blob/{branch}/{path}"
+        async with receive_file(request) as incoming:
+            await _add(request, change, branch, path, incoming)
+        done = await _commit(request, branch, change, f"Upload {path}")
+    url = f"{request.public_url}/{request.repo.repo_id.web_path}/blob/{branch}/{path}"
     if not done.changed:
         raise Unchanged(path=path, url=url)
-    return json_answer({"url": url})
+    return json_response({"url": url})
 
 
-async def delete(call: Call) -> Answer:
+async def delete(request: Request) -> Response:
     """Commit the deletion of one file."""
-    branch, path = await _where(call)
-    git = await call.git()
-    with Change(git.draft(), call.hub.settings) as change:
+    branch, path = await _where(request)
+    git = await request.git()
+    with Changeset(git.draft(), request.hub.settings) as change:
         change.remove(path)
-        await _commit(call, branch, change, f"Delete {path}")
-    return json_answer({})
+        await _commit(request, branch, change, f"Delete {path}")
+    return json_response({})
 
 
-async def _commit(call: Call, branch: str, change: Change, summary: str) -> Committed:
+async def _commit(request: Request, branch: str, change: Changeset, summary: str) -> CommitResult:
     return await commit(
-        call.hub.stores,
-        call.actor,
-        call.repo,
+        request.hub.stores,
+        request.actor,
+        request.repo,
         branch=branch,
         change=change,
         message=Message(summary),
     )
 
 
-async def _add(call: Call, change: Change, branch: str, path: str, incoming: Incoming) -> None:
-    git = await call.git()
-    empty = call.repo.head is None
-    tree = None if empty else git.tree_of((await call.revision(branch)).commit)
-    candidate = Candidate(path, incoming.size, incoming.sample)
-    choice = (await asyncio.to_thread(choose, git, tree, [candidate], call.hub.settings))[0]
+async def _add(
+    request: Request, change: Changeset, branch: str, path: str, incoming: SpooledBody
+) -> None:
+    git = await request.git()
+    empty = request.repo.head is None
+    tree = None if empty else git.tree_of((await request.revision(branch)).commit)
+    candidate = UploadCandidate(path, incoming.size, incoming.sample)
+    choice = (
+        await asyncio.to_thread(choose_upload_modes, git, tree, [candidate], request.hub.settings)
+    )[0]
     if not choice.by_lfs:
         await change.put(path, await asyncio.to_thread(incoming.read))
         return
     key = BlobKey(BlobKind.LFS, incoming.sha256)
     verify = Sha256Verifier(incoming.sha256, incoming.size)
-    place = await new_place(call.hub.db, key, call.hub.settings)
-    await call.hub.blobs.put_file(place, incoming.path, verify)
-    await accept_upload(
-        call.hub.db,
-        call.hub.blobs,
-        call.repo.pk,
+    place = await new_stored_name(request.hub.db, key, request.hub.settings)
+    await request.hub.blobs.put_file(place, incoming.path, verify)
+    await register_upload(
+        request.hub.db,
+        request.hub.blobs,
+        request.repo.pk,
         key,
         incoming.size,
-        pusher_pk=call.actor.pk,
-        hold_ms=int(call.hub.settings.hold_seconds * 1000),
+        pusher_pk=request.actor.pk,
+        hold_ms=int(request.hub.settings.hold_seconds * 1000),
         place=place,
     )
     change.put_pointer(path, key.name, incoming.size)
 
 
-async def _where(call: Call) -> tuple[str, str]:
-    text, path = await call.split("rest")
-    call.captured["rev"] = [text]
-    return branch_of(call), path
+async def _where(request: Request) -> tuple[str, str]:
+    text, path = await request.split("rest")
+    request.captured["rev"] = [text]
+    return branch_of(request), path
 
 
-async def list_stored(call: Call) -> Answer:
+async def list_stored(request: Request) -> Response:
     """List the files of every repository of a namespace (``repo ls-files`` up to 0.4.0)."""
-    name = call.query.one("organization") or call.actor.name
+    name = request.query.one("organization") or request.actor.name
     try:
-        owner = await find_account(call.hub.db, name)
+        owner = await find_account(request.hub.db, name)
     except AccountNotFound:
         raise RepoNotFound() from None
-    rows: list[StoredFile] = []
+    rows: list[ListedFile] = []
     for kind in Kind:
-        query = Query(kind=kind, author=owner.name, sort="createdAt")
-        async for item in find_all(call.hub.db, call.actor, query):
-            rows += await _files(call, item.repo)
-    return json_answer(rows)
+        query = RepoQuery(kind=kind, author=owner.name, sort="createdAt")
+        async for item in search_all_repos(request.hub.db, request.actor, query):
+            rows += await _files(request, item.repo)
+    return json_response(rows)
 
 
-async def _files(call: Call, repo: Repo) -> list[StoredFile]:
+async def _files(request: Request, repo: Repo) -> list[ListedFile]:
     head = repo.head
     if head is None:
         return []
-    git = await call.hub.stores.open_git(repo)
+    git = await request.hub.stores.open_git(repo)
 
-    def read() -> list[StoredFile]:
+    def read() -> list[ListedFile]:
         files = []
         for entry in git.walk_files(head):
             pointer = pointer_of(git, entry)
             files.append(
-                StoredFile(
+                ListedFile(
                     filename=f"{repo.name}/{entry.path}",
                     lastModified=iso(repo.modified_ms),
                     commit=head,

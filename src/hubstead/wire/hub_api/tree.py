@@ -13,32 +13,33 @@ from msgspec import UNSET
 from hubstead.commits import Revision
 from hubstead.errors import EntryNotFound, InvalidInput, TooLarge
 from hubstead.gitstore import Commit, Entry, GitRepo
-from hubstead.wire.http import Answer, Call, json_answer
-from hubstead.wire.hub_api.contents import lfs_facts, xet_hashes
+from hubstead.http import Response, json_response
+from hubstead.wire import Request
+from hubstead.wire.hub_api.file_facts import lfs_facts, readable_xet_hashes
 from hubstead.wire.hub_api.shapes import FileStatus, LastCommit, TreeItem, iso
 
 PAGE = 1000
 EXPANDED_PAGE = 100
 
 
-async def tree(call: Call) -> Answer:
+async def tree(request: Request) -> Response:
     """List a folder, page by page; ``recursive`` goes into it, ``expand`` adds last commits.
 
     A folder's own folders come before its files, as the public Hub has them and users of
     ``HfFileSystem.ls`` up to 0.36 see them; what ``recursive`` lists is in git's order.
     """
-    revision_text, path = await call.split("rest")
-    revision = await call.revision(revision_text)
-    git = await call.git()
+    revision_text, path = await request.split("rest")
+    revision = await request.revision(revision_text)
+    git = await request.git()
     path = path.rstrip("/")
     folder = git.entry(revision.commit, path) if path else None
     if path and (folder is None or folder.type != "tree"):
         raise EntryNotFound(reason=f'{path} does not exist on "{revision.text}"')
-    expand = call.query.flag("expand")
+    expand = request.query.flag("expand")
     most = EXPANDED_PAGE if expand else PAGE
-    limit = call.query.number("limit", most, least=1, most=call.hub.settings.max_page)
-    after = _after(call.query.one("cursor"))
-    recursive = call.query.flag("recursive")
+    limit = request.query.number("limit", most, least=1, most=request.hub.settings.max_page)
+    after = _after(request.query.one("cursor"))
+    recursive = request.query.flag("recursive")
     entries = await asyncio.to_thread(
         git.tree_page,
         revision.commit,
@@ -50,26 +51,26 @@ async def tree(call: Call) -> Answer:
     )
     page = entries[:limit]
     items = await asyncio.to_thread(describe, git, revision, page, expand=expand)
-    await _add_xet_hashes(call, items)
+    await _add_xet_hashes(request, items)
     headers = {}
     if len(entries) > limit:
-        headers["link"] = next_page(call, cursor=_cursor(page[-1], recursive), limit=limit)
-    return json_answer(items, headers=headers)
+        headers["link"] = next_page(request, cursor=_cursor(page[-1], recursive), limit=limit)
+    return json_response(items, headers=headers)
 
 
-def next_page(call: Call, **changed: object) -> str:
+def next_page(request: Request, **changed: object) -> str:
     """Return the ``Link`` header to the next page: this address with other parameters.
 
     The JavaScript client wants it absolute and ``rel`` quoted (protocol/hub-api.md 2.8).
     """
     pairs = [
         (name, value)
-        for name, values in call.query._values.items()
+        for name, values in request.query._values.items()
         for value in values
         if name not in changed
     ]
     pairs += [(name, str(value)) for name, value in changed.items()]
-    return f'<{call.public_url}{call.path}?{urlencode(pairs)}>; rel="next"'
+    return f'<{request.public_url}{request.path}?{urlencode(pairs)}>; rel="next"'
 
 
 def _cursor(last: Entry, recursive: bool) -> str:
@@ -115,31 +116,31 @@ def _item(git: GitRepo, entry: Entry, last: Commit | None, expand: bool) -> Tree
     )
 
 
-async def _add_xet_hashes(call: Call, items: Sequence[TreeItem]) -> None:
+async def _add_xet_hashes(request: Request, items: Sequence[TreeItem]) -> None:
     files = [(item, item.lfs.oid) for item in items if item.lfs]
-    hashes = await xet_hashes(call, (oid for _, oid in files))
+    hashes = await readable_xet_hashes(request, (oid for _, oid in files))
     for item, oid in files:
         item.xetHash = hashes.get(oid, UNSET)
 
 
-async def paths_info(call: Call) -> Answer:
+async def paths_info(request: Request) -> Response:
     """Describe paths of a revision; those that do not exist are left out."""
-    fields = await call.fields()
+    fields = await request.fields()
     paths = _paths(fields.get("paths"))
-    most = call.hub.settings.max_paths_info
+    most = request.hub.settings.max_paths_info
     if len(paths) > most:
         raise TooLarge(what="The list of paths", limit=most, unit="paths", setting="max_paths_info")
     expand = str(_last(fields.get("expand"))).lower() in ("true", "1")
-    revision = await call.revision("/".join(call.segments("rev")))
-    git = await call.git()
+    revision = await request.revision("/".join(request.segments("rev")))
+    git = await request.git()
 
     def look_up() -> list[TreeItem]:
         found = [git.entry(revision.commit, path.strip("/")) for path in paths if path.strip("/")]
         return describe(git, revision, [entry for entry in found if entry], expand=expand)
 
     items = await asyncio.to_thread(look_up)
-    await _add_xet_hashes(call, items)
-    return json_answer(items)
+    await _add_xet_hashes(request, items)
+    return json_response(items)
 
 
 def _paths(given: Any) -> list[str]:

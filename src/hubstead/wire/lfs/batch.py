@@ -6,21 +6,27 @@ from typing import Literal
 
 from starlette.types import ASGIApp
 
-from hubstead.blobs import BlobKind, LinkedBlob, held_many
+from hubstead.blobs import BlobKind, LinkedBlob, linked_many
 from hubstead.errors import InvalidInput, NotBuilt
 from hubstead.ids import is_sha256
-from hubstead.repos import Right, require
-from hubstead.wire.http import Call
-from hubstead.wire.lfs.actions import XET, Plan, download_actions, upload_actions, xet_actions
-from hubstead.wire.lfs.keeping import kept, names_of
+from hubstead.repos import Right, require_right
+from hubstead.wire import Request
+from hubstead.wire.lfs.holds import hold_objects, names_of
 from hubstead.wire.lfs.shapes import (
-    AskedObject,
-    BatchAnswer,
     BatchRequest,
-    ObjectAnswer,
+    BatchResponse,
     ObjectError,
-    lfs_answer,
-    lfs_refusal,
+    ObjectResponse,
+    RequestedObject,
+    lfs_error,
+    lfs_response,
+)
+from hubstead.wire.lfs.transfer_actions import (
+    XET,
+    TransferPlan,
+    download_actions,
+    upload_actions,
+    xet_actions,
 )
 
 MOST_OBJECTS = 1000
@@ -35,19 +41,19 @@ _NEEDS_PARTS = (
 )
 
 
-async def batch(call: Call) -> ASGIApp:
+async def batch(request: Request) -> ASGIApp:
     """Say where each LFS object can be sent to or had from."""
-    asked = await call.json(BatchRequest)
+    asked = await request.json(BatchRequest)
     operation = _operation(asked)
-    right = Right.WRITE if operation == "upload" else Right.CONTENT
-    require(call.repo, call.actor, right)
+    right = Right.WRITE if operation == "upload" else Right.READ
+    require_right(request.repo, request.actor, right)
     if asked.hash_algo not in _HASHES:
-        return lfs_refusal("The only hash_algo here is sha256", 409)
+        return lfs_error("The only hash_algo here is sha256", 409)
     if len(asked.objects) > MOST_OBJECTS:
-        return lfs_refusal(f"Ask for at most {MOST_OBJECTS} objects at once", 413)
+        return lfs_error(f"Ask for at most {MOST_OBJECTS} objects at once", 413)
     if operation == "upload":
-        return lfs_answer(await _upload(call, asked))
-    return lfs_answer(await _download(call, asked))
+        return lfs_response(await _upload(request, asked))
+    return lfs_response(await _download(request, asked))
 
 
 def _operation(asked: BatchRequest) -> Literal["upload", "download"]:
@@ -60,37 +66,37 @@ def _operation(asked: BatchRequest) -> Literal["upload", "download"]:
     return "upload"
 
 
-async def _upload(call: Call, asked: BatchRequest) -> BatchAnswer:
-    here = await kept(call, asked.objects)
-    answers: dict[AskedObject, ObjectAnswer] = {}
-    wanted: list[AskedObject] = []
+async def _upload(request: Request, asked: BatchRequest) -> BatchResponse:
+    here = await hold_objects(request, asked.objects)
+    answers: dict[RequestedObject, ObjectResponse] = {}
+    wanted: list[RequestedObject] = []
     for each in asked.objects:
-        error = _fault(call, each, here.get(each.oid))
+        error = _fault(request, each, here.get(each.oid))
         if error is not None:
             answers[each] = _refused(each, error)
         elif each.oid in here:
-            answers[each] = ObjectAnswer(each.oid, each.size)
+            answers[each] = ObjectResponse(each.oid, each.size)
         else:
             wanted.append(each)
     transfers = asked.transfers or []
     if wanted and XET in transfers:
-        actions = await xet_actions(call)
+        actions = await xet_actions(request)
         for each in wanted:
-            answers[each] = ObjectAnswer(each.oid, each.size, actions)
-        return BatchAnswer(XET, [answers[each] for each in asked.objects])
-    plan = Plan.make(call, transfers, wanted)
+            answers[each] = ObjectResponse(each.oid, each.size, actions)
+        return BatchResponse(XET, [answers[each] for each in asked.objects])
+    plan = TransferPlan.make(request, transfers, wanted)
     possible = [each for each in wanted if not plan.is_impossible(each)]
-    found = await upload_actions(call, plan, possible)
+    found = await upload_actions(request, plan, possible)
     for each in wanted:
         if each in found:
-            answers[each] = ObjectAnswer(each.oid, each.size, found[each])
+            answers[each] = ObjectResponse(each.oid, each.size, found[each])
         else:
             answers[each] = _refused(each, ObjectError(422, _NEEDS_PARTS))
-    return BatchAnswer(plan.transfer, [answers[each] for each in asked.objects])
+    return BatchResponse(plan.transfer, [answers[each] for each in asked.objects])
 
 
-def _fault(call: Call, each: AskedObject, held: LinkedBlob | None) -> ObjectError | None:
-    most = call.hub.settings.max_lfs_file_bytes
+def _fault(request: Request, each: RequestedObject, held: LinkedBlob | None) -> ObjectError | None:
+    most = request.hub.settings.max_lfs_file_bytes
     if not is_sha256(each.oid):
         return ObjectError(422, "The oid must be a sha256 in 64 lower-case hex digits")
     if each.size < 0:
@@ -102,22 +108,24 @@ def _fault(call: Call, each: AskedObject, held: LinkedBlob | None) -> ObjectErro
     return None
 
 
-async def _download(call: Call, asked: BatchRequest) -> BatchAnswer:
-    here = await held_many(call.hub.db, call.repo.pk, BlobKind.LFS, names_of(asked.objects))
+async def _download(request: Request, asked: BatchRequest) -> BatchResponse:
+    here = await linked_many(request.hub.db, request.repo.pk, BlobKind.LFS, names_of(asked.objects))
     total = sum(max(0, each.size) for each in asked.objects)
     answers = []
     for each in asked.objects:
         # What was uploaded but never committed is nobody's to read.
         held = row if (row := here.get(each.oid)) and row.committed else None
-        error = _fault(call, each, held)
+        error = _fault(request, each, held)
         if error is None and held is None:
             error = ObjectError(404, "The object does not exist in this repository")
         if error is not None:
             answers.append(_refused(each, error))
         else:
-            answers.append(ObjectAnswer(each.oid, each.size, download_actions(call, each, total)))
-    return BatchAnswer("basic", answers)
+            answers.append(
+                ObjectResponse(each.oid, each.size, download_actions(request, each, total))
+            )
+    return BatchResponse("basic", answers)
 
 
-def _refused(each: AskedObject, error: ObjectError) -> ObjectAnswer:
-    return ObjectAnswer(each.oid, each.size, error=error)
+def _refused(each: RequestedObject, error: ObjectError) -> ObjectResponse:
+    return ObjectResponse(each.oid, each.size, error=error)

@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 from hubstead.repos import Right
-from hubstead.wire.http import Access, Route, Says
-from hubstead.wire.lfs.asking import no_locks, verify
+from hubstead.wire import Access, Doc, Route
 from hubstead.wire.lfs.batch import batch
 from hubstead.wire.lfs.shapes import (
     MEDIA_TYPE,
-    AskedObject,
-    BatchAnswer,
     BatchRequest,
+    BatchResponse,
     Completion,
+    RequestedObject,
 )
 from hubstead.wire.lfs.transfers import complete, download, upload, upload_part
+from hubstead.wire.lfs.verify import no_locks, verify
 
 _LFS = "/{prefix}/{repo}/info/lfs"
-_BATCH = Says(body=BatchRequest, answer=BatchAnswer, media_type=MEDIA_TYPE)
-_VERIFY = Says(body=AskedObject, media_type=MEDIA_TYPE)
-_COMPLETE = Says(body=Completion, media_type=MEDIA_TYPE)
-_BYTES = Says(media_type="application/octet-stream")
+_BATCH = Doc(body=BatchRequest, answer=BatchResponse, media_type=MEDIA_TYPE)
+_VERIFY = Doc(body=RequestedObject, media_type=MEDIA_TYPE)
+_COMPLETE = Doc(body=Completion, media_type=MEDIA_TYPE)
+_BYTES = Doc(media_type="application/octet-stream")
 
 ROUTES: list[Route] = [
     # What a batch needs depends on its body: the handler asks for the rest.
-    Route("POST", f"{_LFS}/objects/batch", batch, Right.READ, "lfs", _BATCH),
+    Route("POST", f"{_LFS}/objects/batch", batch, Right.VIEW, "lfs", _BATCH),
     Route("POST", f"{_LFS}/verify", verify, Right.WRITE, "lfs", _VERIFY),
-    Route("GET", f"{_LFS}/locks", no_locks, Right.READ, "lfs"),
-    Route("POST", f"{_LFS}/locks", no_locks, Right.READ, "lfs"),
-    Route("POST", f"{_LFS}/locks/verify", no_locks, Right.READ, "lfs"),
+    Route("GET", f"{_LFS}/locks", no_locks, Right.VIEW, "lfs"),
+    Route("POST", f"{_LFS}/locks", no_locks, Right.VIEW, "lfs"),
+    Route("POST", f"{_LFS}/locks/verify", no_locks, Right.VIEW, "lfs"),
     # Signed: whoever has the address is asked for nothing else, and any Authorization ignored.
     Route("PUT", "/api/lfs/upload/{oid}", upload, Access.OPEN, "lfs", _BYTES),
     Route("PUT", "/api/lfs/parts/{upload}/{number}", upload_part, Access.OPEN, "lfs", _BYTES),

@@ -6,13 +6,13 @@ from typing import Any
 
 import msgspec
 
-from hubstead.wire.http import Answer
+from hubstead.http import Response
 
 MEDIA_TYPE = "application/vnd.git-lfs+json"
 _encoder = msgspec.json.Encoder()
 
 
-class AskedObject(msgspec.Struct, frozen=True):
+class RequestedObject(msgspec.Struct, frozen=True):
     """An object that a client asks about."""
 
     oid: str
@@ -29,7 +29,7 @@ class BatchRequest(msgspec.Struct, frozen=True):
     """``POST …/objects/batch``."""
 
     operation: str
-    objects: list[AskedObject] = []
+    objects: list[RequestedObject] = []
     transfers: list[str] | None = None  # None: basic
     hash_algo: str | None = None
     ref: Ref | None = None
@@ -50,7 +50,7 @@ class ObjectError(msgspec.Struct, frozen=True):
     message: str
 
 
-class ObjectAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+class ObjectResponse(msgspec.Struct, frozen=True, omit_defaults=True):
     """One object; without ``actions`` it is here already."""
 
     oid: str
@@ -59,15 +59,15 @@ class ObjectAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     error: ObjectError | None = None
 
 
-class BatchAnswer(msgspec.Struct, frozen=True):
+class BatchResponse(msgspec.Struct, frozen=True):
     """The answer of ``POST …/objects/batch``."""
 
     transfer: str
-    objects: list[ObjectAnswer]
+    objects: list[ObjectResponse]
     hash_algo: str = "sha256"
 
 
-class DonePart(msgspec.Struct, frozen=True, rename="camel"):
+class CompletedPart(msgspec.Struct, frozen=True, rename="camel"):
     """A part that a client has sent, with the tag it got for it (git's agent may have none)."""
 
     part_number: int
@@ -77,17 +77,17 @@ class DonePart(msgspec.Struct, frozen=True, rename="camel"):
 class Completion(msgspec.Struct, frozen=True):
     """What completes an upload in parts."""
 
-    parts: list[DonePart]
+    parts: list[CompletedPart]
     oid: str | None = None
 
 
-def lfs_answer(content: Any, status: int = 200) -> Answer:
+def lfs_response(content: Any, status: int = 200) -> Response:
     """Answer with JSON under the media type of git-lfs."""
-    return Answer(_encoder.encode(content), status=status, media_type=MEDIA_TYPE)
+    return Response(_encoder.encode(content), status=status, media_type=MEDIA_TYPE)
 
 
-def lfs_refusal(message: str, status: int) -> Answer:
+def lfs_error(message: str, status: int) -> Response:
     """Refuse with a status that no error of ours stands for."""
-    answer = lfs_answer({"message": message, "error": message}, status)
+    answer = lfs_response({"message": message, "error": message}, status)
     answer.headers["x-error-message"] = message
     return answer

@@ -11,35 +11,34 @@ from starlette.types import ASGIApp
 from hubstead.blobs import (
     BlobKey,
     BlobKind,
+    MultipartUpload,
     Sha256Verifier,
     StoredKey,
-    Upload,
-    accept_upload,
-    new_place,
+    new_stored_name,
+    register_upload,
 )
 from hubstead.errors import BlobNotFound, InvalidInput
-from hubstead.repos import Right
-from hubstead.wire.http import (
-    Answer,
-    Call,
-    FileAnswer,
+from hubstead.http import (
+    FileResponse,
+    Response,
     content_length,
     names_a_tag,
-    open_lfs,
     receive_into,
     redirect,
 )
-from hubstead.wire.lfs.grants import (
+from hubstead.repos import Right
+from hubstead.wire import Request, open_lfs
+from hubstead.wire.lfs.shapes import Completion, lfs_response
+from hubstead.wire.lfs.signed_urls import (
     DOWNLOAD,
     PARTS,
     UPLOAD,
-    Grant,
     SignatureRefused,
-    grant_of,
-    open_again,
+    UrlGrant,
+    authorize_grant,
+    read_grant,
 )
-from hubstead.wire.lfs.shapes import Completion, lfs_answer
-from hubstead.xet import find
+from hubstead.xet import find_lfs_object
 
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
@@ -51,106 +50,111 @@ class _Writer(Protocol[T_co]):
     def abort(self) -> None: ...
 
 
-async def upload(call: Call) -> ASGIApp:
+async def upload(request: Request) -> ASGIApp:
     """Take the bytes of an object; the answer comes when they are checked and durable."""
-    grant = _of_object(call, UPLOAD)
-    repo = await open_again(call, grant, Right.WRITE)
-    _check_length(call, grant.size)
-    place = await new_place(call.hub.db, _key(grant), call.hub.settings)
+    grant = _of_object(request, UPLOAD)
+    repo = await authorize_grant(request, grant, Right.WRITE)
+    _check_length(request, grant.size)
+    place = await new_stored_name(request.hub.db, _key(grant), request.hub.settings)
     verify = Sha256Verifier(grant.oid, grant.size)
-    store = call.hub.blobs
-    replace = await _is_damaged(call, grant)
+    store = request.hub.blobs
+    replace = await _is_damaged(request, grant)
     await _receive(
-        call, lambda: store.writer(place, verify, size=grant.size, replace=replace), grant.size
+        request, lambda: store.writer(place, verify, size=grant.size, replace=replace), grant.size
     )
-    await _accept(call, repo.pk, grant, place, replaced=replace)
-    return Answer()
+    await _accept(request, repo.pk, grant, place, replaced=replace)
+    return Response()
 
 
-async def upload_part(call: Call) -> ASGIApp:
+async def upload_part(request: Request) -> ASGIApp:
     """Take one part of an object."""
-    grant = _of_upload(call)
-    number = _part_number(call, grant)
-    await open_again(call, grant, Right.WRITE)
-    parts = Upload(grant.upload, grant.size, grant.part_bytes)
+    grant = _of_upload(request)
+    number = _part_number(request, grant)
+    await authorize_grant(request, grant, Right.WRITE)
+    parts = MultipartUpload(grant.upload, grant.size, grant.part_bytes)
     size, offset = parts.size_of(number), parts.offset_of(number)
-    _check_length(call, size)
-    store = call.hub.blobs
+    _check_length(request, size)
+    store = request.hub.blobs
     part = await _receive(
-        call, lambda: store.part_writer(grant.upload, number, offset=offset, size=size), size
+        request, lambda: store.part_writer(grant.upload, number, offset=offset, size=size), size
     )
     # The Python client takes an upload without this for a failure.
-    return Answer(headers={"etag": f'"{part.etag}"'})
+    return Response(headers={"etag": f'"{part.etag}"'})
 
 
-async def complete(call: Call) -> ASGIApp:
+async def complete(request: Request) -> ASGIApp:
     """Make an object of the parts that were sent; doing so again changes nothing."""
-    grant = _of_upload(call)
-    repo = await open_again(call, grant, Right.WRITE)
-    sent = await call.json(Completion)
+    grant = _of_upload(request)
+    repo = await authorize_grant(request, grant, Right.WRITE)
+    sent = await request.json(Completion)
     if sent.oid not in (None, grant.oid):
         raise InvalidInput(reason=f"this upload is of {grant.oid}, not of {str(sent.oid)[:80]!r}")
     # A client that lost the answer asks again: let it wait for the first one to end.
-    async with call.hub.stores.locks.of(f"lfs {grant.upload}"):
-        replace = await _is_damaged(call, grant)
-        place = await _assemble(call, grant, sent, replace=replace)
-        await _accept(call, repo.pk, grant, place, replaced=replace)
-    return lfs_answer({})
+    async with request.hub.stores.locks.of(f"lfs {grant.upload}"):
+        replace = await _is_damaged(request, grant)
+        place = await _assemble(request, grant, sent, replace=replace)
+        await _accept(request, repo.pk, grant, place, replaced=replace)
+    return lfs_response({})
 
 
-async def download(call: Call) -> ASGIApp:
+async def download(request: Request) -> ASGIApp:
     """Send an object, whole or in part."""
-    grant = _of_object(call, DOWNLOAD)
-    repo = await open_again(call, grant, Right.CONTENT)
-    found = await find(call.hub.db, repo.pk, grant.oid)
+    grant = _of_object(request, DOWNLOAD)
+    repo = await authorize_grant(request, grant, Right.READ)
+    found = await find_lfs_object(request.hub.db, repo.pk, grant.oid)
     if found is None or not found.committed:
         raise BlobNotFound(name=grant.oid)
-    settings = call.hub.settings
-    direct = settings.s3_direct_downloads and found.is_plain and call.method == "GET"
-    if direct and not names_a_tag(call.scope):  # the store has tags of its own
-        url = await call.hub.blobs.url(found.place, expires_s=int(settings.signed_url_seconds))
+    settings = request.hub.settings
+    direct = settings.s3_direct_downloads and found.is_plain and request.method == "GET"
+    if direct and not names_a_tag(request.scope):  # the store has tags of its own
+        url = await request.hub.blobs.url(found.place, expires_s=int(settings.signed_url_seconds))
         if url is not None:
             return redirect(url, status=302)
     headers = [("Cache-Control", "private, no-transform")]
-    return FileAnswer(await open_lfs(call, found), etag=grant.oid, headers=headers)
+    return FileResponse(await open_lfs(request, found), etag=grant.oid, headers=headers)
 
 
-def _of_object(call: Call, purpose: str) -> Grant:
-    grant = grant_of(call, purpose)
-    if call.text("oid") != grant.oid:
+def _of_object(request: Request, purpose: str) -> UrlGrant:
+    grant = read_grant(request, purpose)
+    if request.text("oid") != grant.oid:
         raise SignatureRefused()
     return grant
 
 
-def _of_upload(call: Call) -> Grant:
-    grant = grant_of(call, PARTS)
-    if call.text("upload") != grant.upload:
+def _of_upload(request: Request) -> UrlGrant:
+    grant = read_grant(request, PARTS)
+    if request.text("upload") != grant.upload:
         raise SignatureRefused()
     return grant
 
 
-def _part_number(call: Call, grant: Grant) -> int:
-    text = call.text("number")
+def _part_number(request: Request, grant: UrlGrant) -> int:
+    text = request.text("number")
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 7 else 0
-    count = Upload(grant.upload, grant.size, grant.part_bytes).parts
+    count = MultipartUpload(grant.upload, grant.size, grant.part_bytes).parts
     if not 1 <= number <= count:
         raise InvalidInput(reason=f"this upload has the parts 1 to {count}, not {text[:20]!r}")
     return number
 
 
-def _check_length(call: Call, size: int) -> None:
+def _check_length(request: Request, size: int) -> None:
     """Refuse another length than the one signed before a byte is read."""
-    announced = content_length(call.scope)
+    announced = content_length(request.scope)
     if announced is not None and announced != size:
         raise InvalidInput(reason=f"this address takes {size} bytes, not {announced}")
 
 
-async def _receive(call: Call, start: Callable[[], _Writer[T]], size: int) -> T:
+async def _receive(request: Request, start: Callable[[], _Writer[T]], size: int) -> T:
     """Lead the body into a writer, in threads; on any failure nothing is left of it."""
     writer = await asyncio.to_thread(start)
     try:
         await receive_into(
-            call.scope, call.receive, writer.write, limit=size, what="The body", setting="its size"
+            request.scope,
+            request.receive,
+            writer.write,
+            limit=size,
+            what="The body",
+            setting="its size",
         )
         return await _to_its_end(writer.commit)
     finally:
@@ -167,14 +171,16 @@ async def _to_its_end(step: Callable[[], T]) -> T:
             await asyncio.wait([running])
 
 
-async def _is_damaged(call: Call, grant: Grant) -> bool:
+async def _is_damaged(request: Request, grant: UrlGrant) -> bool:
     """Say whether what is stored of the object has to be replaced by what comes."""
-    return bool(await call.hub.stores.xet.damaged_objects([grant.oid]))
+    return bool(await request.hub.stores.xet.damaged_objects([grant.oid]))
 
 
-async def _assemble(call: Call, grant: Grant, sent: Completion, *, replace: bool) -> StoredKey:
-    store = call.hub.blobs
-    count = Upload(grant.upload, grant.size, grant.part_bytes).parts
+async def _assemble(
+    request: Request, grant: UrlGrant, sent: Completion, *, replace: bool
+) -> StoredKey:
+    store = request.hub.blobs
+    count = MultipartUpload(grant.upload, grant.size, grant.part_bytes).parts
     numbers = [part.part_number for part in sent.parts]
     if sorted(numbers) != list(range(1, count + 1)):
         raise InvalidInput(reason=f"an upload of {count} parts needs each of them, once")
@@ -192,28 +198,28 @@ async def _assemble(call: Call, grant: Grant, sent: Completion, *, replace: bool
         Sha256Verifier(grant.oid, grant.size),
         size=grant.size,
         replace=replace,
-        place=await new_place(call.hub.db, _key(grant), call.hub.settings),
+        place=await new_stored_name(request.hub.db, _key(grant), request.hub.settings),
     )
 
 
-def _key(grant: Grant) -> BlobKey:
+def _key(grant: UrlGrant) -> BlobKey:
     return BlobKey(BlobKind.LFS, grant.oid)
 
 
 async def _accept(
-    call: Call, repo_pk: int, grant: Grant, place: StoredKey, *, replaced: bool
+    request: Request, repo_pk: int, grant: UrlGrant, place: StoredKey, *, replaced: bool
 ) -> None:
-    await accept_upload(
-        call.hub.db,
-        call.hub.blobs,
+    await register_upload(
+        request.hub.db,
+        request.hub.blobs,
         repo_pk,
         _key(grant),
         grant.size,
-        pusher_pk=call.actor.pk,
-        hold_ms=int(call.hub.settings.hold_seconds * 1000),
+        pusher_pk=request.actor.pk,
+        hold_ms=int(request.hub.settings.hold_seconds * 1000),
         place=place,
         upload_id=grant.upload or None,
         replaced=replaced,
     )
     if replaced:
-        await call.hub.stores.xet.drop_damaged_files(grant.oid)
+        await request.hub.stores.xet.drop_damaged_files(grant.oid)

@@ -1,0 +1,107 @@
+"""Making a backup of a hub, beside those who use it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+import hubstead
+from hubstead.backup.blob_copy import CopyResult, copy_missing
+from hubstead.backup.db_snapshot import open_db_snapshot
+from hubstead.backup.deletion_pause import deletion_paused
+from hubstead.backup.errors import BackupFault
+from hubstead.backup.folder import BackupFolder, Snapshot, digest_of
+from hubstead.backup.manifest import Amount, Manifest
+from hubstead.backup.progress import Progress
+from hubstead.backup.required_blobs import required_amounts, required_blobs
+from hubstead.backup.snapshot_db import write_listing, write_snapshot_db
+from hubstead.backup.transfers import HubOrigin
+from hubstead.commits import Storage
+from hubstead.db.connect import HEAD
+from hubstead.ids import now_ms
+
+#: How often a new picture is taken because bytes of the last one were gone: git packs are folded
+#: whatever is paused.
+ATTEMPTS = 3
+
+
+@dataclass
+class _Draft:
+    """A snapshot being made."""
+
+    snapshot: Snapshot
+    made_ms: int
+    tables: dict[str, int] = field(default_factory=dict)
+    blobs: dict[str, Amount] = field(default_factory=dict)
+    copied: CopyResult = field(default_factory=CopyResult)
+
+
+async def create_backup(
+    stores: Storage, folder: BackupFolder, progress: Progress, *, keep_going: bool = False
+) -> Manifest:
+    """Add a snapshot of a hub to a folder that the caller holds alone.
+
+    Args:
+        stores: The hub, opened; a server may run and be written to.
+        folder: Where to.
+        progress: Is told how it goes.
+        keep_going: Complete the snapshot even if bytes are missing or damaged, and name them.
+
+    Raises:
+        Faulty: bytes are missing or damaged. What was copied stays for the next run.
+        StorageFull: the folder's disk is full. What was copied stays for the next run.
+        Unavailable: database or bytes cannot be read now.
+    """
+    await asyncio.to_thread(folder.clear)
+    await folder.blobs().sweep(0)
+    new = Amount()
+    async with deletion_paused(stores.db):
+        for _attempt in range(ATTEMPTS):
+            draft = await _attempted(stores, folder, progress)
+            new = new + draft.copied.new
+            if not draft.copied.missing:
+                break
+    lacking = draft.copied.lacking
+    if lacking and not keep_going:
+        raise BackupFault(
+            "the hub lacks bytes that its rows name, so there is no snapshot", lacking
+        )
+    progress.begin("finishing")
+    return await asyncio.to_thread(_complete, stores, draft, new)
+
+
+async def _attempted(stores: Storage, folder: BackupFolder, progress: Progress) -> _Draft:
+    await asyncio.to_thread(folder.clear)
+    made_ms = now_ms()
+    draft = _Draft(await asyncio.to_thread(folder.begin, made_ms), made_ms)
+    snapshot = draft.snapshot
+    async with open_db_snapshot(stores.settings.database_url) as taken:
+        draft.tables = await write_snapshot_db(snapshot.database, taken, progress)
+    with snapshot.open() as rows:
+        await asyncio.to_thread(write_listing, snapshot.listing, rows)
+        draft.blobs = required_amounts(rows)
+        total = sum(draft.blobs.values(), Amount())
+        progress.begin("copying", total.count, total.bytes)
+        origin, target = HubOrigin(stores, rows), folder.blobs()
+        draft.copied = await copy_missing(origin, target, required_blobs(rows), progress)
+    return draft
+
+
+def _complete(stores: Storage, draft: _Draft, new: Amount) -> Manifest:
+    snapshot = draft.snapshot
+    manifest = Manifest(
+        id=snapshot.id,
+        made_ms=draft.made_ms,
+        program=hubstead.__version__,
+        schema=HEAD,
+        shape=f"{stores.db.dialect_name}+{'s3' if stores.packs_are_blobs else 'files'}",
+        database_bytes=snapshot.database.stat().st_size,
+        database_sha256=digest_of(snapshot.database),
+        list_sha256=digest_of(snapshot.listing),
+        tables=draft.tables,
+        blobs=draft.blobs,
+        new=new,
+        lacking=draft.copied.lacking,
+    )
+    snapshot.complete(manifest)
+    return manifest

@@ -1,0 +1,194 @@
+"""The rows of a snapshot become the rows of a hub, in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from hubstead.backup.db_snapshot import SQLITE, connected, sequence_of
+from hubstead.backup.errors import BackupFault
+from hubstead.backup.folder import Snapshot, open_private, opened_rows
+from hubstead.backup.schema import ITS_OWN, MARK, Table, quoted, tables_of
+from hubstead.db import migrate
+from hubstead.db.connect import HEAD
+from hubstead.errors import InvalidInput
+from hubstead.ids import now_ms
+
+_COPY_BYTES = 1 << 20
+
+
+async def prepare_rows(snapshot: Snapshot, target: Path) -> None:
+    """Copy the rows of a snapshot to the file ``target``, in today's schema.
+
+    Raises:
+        Faulty: they are not as they were written.
+        InvalidInput: their schema is newer than this program.
+    """
+    manifest = snapshot.read()
+    if manifest.schema > HEAD:
+        raise InvalidInput(
+            reason=f"the snapshot has schema {manifest.schema}, this program knows {HEAD} at most"
+        )
+    await asyncio.to_thread(snapshot.check_database)
+    await asyncio.to_thread(_copy, snapshot.database, target)
+    await migrate(f"{SQLITE}{target}")
+    with closing(sqlite3.connect(target, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")  # one file again
+
+
+def _copy(source: Path, target: Path) -> None:
+    with source.open("rb") as file, open_private(target) as fd, open(fd, "wb", closefd=False) as to:
+        while chunk := file.read(_COPY_BYTES):
+            to.write(chunk)
+
+
+async def awaits_restore(url: str) -> bool:
+    """Tell whether a restore may begin, or go on where one was interrupted.
+
+    That is a database without a row of anybody (one that is not there has none), or with the
+    mark of a restore that is not complete.
+    """
+    if not url.startswith(SQLITE):
+        connection = await connected(url)
+        try:
+            return await _postgres_mark(connection) or not await _postgres_rows(connection)
+        finally:
+            await connection.close()
+    path = Path(url.removeprefix(SQLITE))
+    if not path.exists():
+        return True
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        return _sqlite_mark(connection) or not _sqlite_rows(connection)
+
+
+async def load_rows(rows: Path, url: str) -> None:
+    """Fill an empty database, whose schema is the newest, with what ``prepare`` made.
+
+    A Xet epoch of its own comes with it, so that clients forget what they believe to be stored.
+    The mark of the restore notes in the same transaction that the rows are there.
+
+    Raises:
+        InvalidInput: it is not empty.
+        Faulty: rows refer to rows that are not there.
+    """
+    if url.startswith(SQLITE):
+        await asyncio.to_thread(_load_sqlite, rows, Path(url.removeprefix(SQLITE)))
+    else:
+        with opened_rows(rows) as source:
+            await _load_postgres(source, url)
+
+
+def _new_epoch() -> tuple[str, int]:
+    return secrets.token_hex(8), now_ms()
+
+
+# -- SQLite -----------------------------------------------------------------------------------
+
+
+def _load_sqlite(rows: Path, path: Path) -> None:
+    connection = sqlite3.connect(path, timeout=10, isolation_level=None)
+    with closing(connection):
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("ATTACH DATABASE ? AS picture", (str(rows),))
+        connection.execute("BEGIN IMMEDIATE")
+        _refuse(_sqlite_rows(connection))
+        for table in tables_of(connection):
+            name, columns = quoted(table.name), table.listed
+            connection.execute(
+                f"INSERT INTO main.{name} ({columns}) SELECT {columns} FROM picture.{name}"  # noqa: S608
+            )
+        connection.execute("DELETE FROM main.sqlite_sequence")
+        connection.execute("INSERT INTO main.sqlite_sequence SELECT * FROM picture.sqlite_sequence")
+        connection.execute("INSERT INTO main.xet_epoch VALUES (?, ?)", _new_epoch())
+        connection.execute("UPDATE main.restore_mark SET loaded_ms = ?", (now_ms(),))
+        lost = connection.execute("PRAGMA main.foreign_key_check").fetchall()
+        if lost:
+            faults = sorted({f"rows of {row[0]} refer to rows of {row[2]}" for row in lost})
+            raise BackupFault("the snapshot refers to rows that it has not", faults)
+        connection.execute("COMMIT")
+
+
+def _sqlite_mark(connection: sqlite3.Connection) -> bool:
+    table = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+    row = f"SELECT 1 FROM {MARK}"  # noqa: S608
+    if not connection.execute(table, (MARK,)).fetchone():
+        return False
+    return connection.execute(row).fetchone() is not None
+
+
+def _sqlite_rows(connection: sqlite3.Connection) -> list[str]:
+    return [
+        table.name
+        for table in tables_of(connection)
+        if connection.execute(f"SELECT 1 FROM main.{quoted(table.name)} LIMIT 1").fetchone()  # noqa: S608
+    ]
+
+
+# -- PostgreSQL -------------------------------------------------------------------------------
+
+
+async def _load_postgres(source: sqlite3.Connection, url: str) -> None:
+    connection = await connected(url)
+    try:
+        async with connection.transaction():
+            _refuse(await _postgres_rows(connection))
+            for table in tables_of(source):
+                await connection.copy_records_to_table(
+                    table.name, records=_records(source, table), columns=table.columns
+                )
+                await _go_on_counting(connection, source, table)
+            insert = "INSERT INTO xet_epoch (id, created_ms) VALUES ($1, $2)"
+            await connection.execute(insert, *_new_epoch())
+            await connection.execute("UPDATE restore_mark SET loaded_ms = $1", now_ms())
+    finally:
+        await connection.close()
+
+
+def _records(source: sqlite3.Connection, table: Table) -> Iterator[tuple[object, ...]]:
+    cursor = source.execute(table.select)
+    while rows := cursor.fetchmany(table.batch):
+        yield from rows
+
+
+async def _go_on_counting(connection: Any, source: sqlite3.Connection, table: Table) -> None:
+    sequence = await sequence_of(connection, table)
+    if sequence is None:
+        return
+    (highest,) = source.execute(f"SELECT max(pk) FROM {quoted(table.name)}").fetchone()  # noqa: S608
+    given = source.execute(
+        "SELECT max(seq) FROM sqlite_sequence WHERE name = ?", (table.name,)
+    ).fetchone()
+    last = max(highest or 0, given[0] or 0)
+    if last:
+        await connection.execute("SELECT setval($1, $2)", sequence, last)
+
+
+async def _postgres_mark(connection: Any) -> bool:
+    if await connection.fetchval("SELECT to_regclass($1)", MARK) is None:
+        return False
+    return bool(await connection.fetchval(f"SELECT EXISTS (SELECT 1 FROM {MARK})"))  # noqa: S608
+
+
+async def _postgres_rows(connection: Any) -> list[str]:
+    found = await connection.fetch(
+        "SELECT tablename AS name FROM pg_tables WHERE schemaname = ANY (current_schemas(false))"
+        " AND tablename <> ALL ($1)",
+        list(ITS_OWN),
+    )
+    return [
+        row["name"]
+        for row in found
+        if await connection.fetchval(f"SELECT EXISTS (SELECT 1 FROM {quoted(row['name'])})")  # noqa: S608
+    ]
+
+
+def _refuse(filled: Sequence[str]) -> None:
+    if filled:
+        raise InvalidInput(
+            reason=f"the database is not empty: it has rows in {', '.join(sorted(filled))}"
+        )

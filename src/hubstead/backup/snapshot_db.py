@@ -1,0 +1,89 @@
+"""From a picture of a database to the file of a snapshot."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from pathlib import Path
+
+from hubstead.backup.db_snapshot import SQLITE, DbSnapshot, Rows
+from hubstead.backup.folder import open_private
+from hubstead.backup.progress import Progress
+from hubstead.backup.required_blobs import listed_blobs
+from hubstead.backup.schema import Table, quoted, tables_of
+from hubstead.db import migrate
+
+#: What a hub that is made of the snapshot must not find.
+_LEFT_OUT = (
+    # Blobs on their way out: their bytes are not copied.
+    "DELETE FROM blob WHERE doomed_ms IS NOT NULL AND NOT EXISTS"
+    " (SELECT 1 FROM repo_blob WHERE repo_blob.kind = blob.kind AND repo_blob.name = blob.name)"
+    " AND NOT EXISTS (SELECT 1 FROM xorb WHERE blob.kind = 'xorb' AND xorb.blob = blob.name)",
+    # Uploads in parts: neither are the parts.
+    "DELETE FROM upload",
+    "DELETE FROM deletion_pause",
+    # No node of an earlier release is at work there.
+    "DELETE FROM storage_change",
+    # Files of git that wait to be removed: they are not copied either.
+    "DELETE FROM dead_folder",
+    "DELETE FROM dead_pack",
+    # Clients believe in what they have stored in an epoch; it may have come after this moment.
+    "DELETE FROM xet_epoch",
+    # Nobody works on anything there.
+    "UPDATE job SET lease_ms = 0, holder = NULL, due_ms = min(due_ms, lease_ms)"
+    " WHERE holder IS NOT NULL",
+)
+
+
+async def write_snapshot_db(path: Path, taken: DbSnapshot, progress: Progress) -> dict[str, int]:
+    """Make the database ``path`` of a picture; return how many rows each table has.
+
+    Raises:
+        StorageFull: the disk is full.
+    """
+    with open_private(path):
+        pass  # SQLite keeps the mode
+    await migrate(f"{SQLITE}{path}")
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        # A crash makes the whole snapshot void, so nothing need survive one before the end.
+        for pragma in ("journal_mode=DELETE", "synchronous=OFF", "foreign_keys=OFF"):
+            connection.execute(f"PRAGMA {pragma}")
+        connection.execute("BEGIN")
+        for table in tables_of(connection):
+            progress.begin(f"reading {table.name}")
+            await _copy(connection, table, taken)
+        for change in _LEFT_OUT:
+            connection.execute(change)
+        connection.execute("COMMIT")
+        return {table.name: _count(connection, table) for table in tables_of(connection)}
+    finally:
+        connection.close()
+
+
+async def _copy(connection: sqlite3.Connection, table: Table, taken: DbSnapshot) -> None:
+    connection.execute(f"DELETE FROM {quoted(table.name)}")  # noqa: S608 - of migrations
+    async for rows in taken.rows(table):
+        await asyncio.to_thread(_add, connection, table, rows)
+    if table.numbered:
+        last = await taken.last_number(table)
+        connection.execute("DELETE FROM sqlite_sequence WHERE name = ?", (table.name,))
+        connection.execute("INSERT INTO sqlite_sequence VALUES (?, ?)", (table.name, last))
+
+
+def _add(connection: sqlite3.Connection, table: Table, rows: Rows) -> None:
+    # Closed in this thread: a cursor that is let go of resets its statement, which the
+    # connection shares with the next one.
+    connection.executemany(table.insert, rows).close()
+
+
+def _count(connection: sqlite3.Connection, table: Table) -> int:
+    sql = f"SELECT count(*) FROM {quoted(table.name)}"  # noqa: S608
+    return int(connection.execute(sql).fetchone()[0])
+
+
+def write_listing(path: Path, rows: sqlite3.Connection) -> None:
+    """Write which blobs the rows need: kind, name and bytes, a line each."""
+    with open_private(path) as fd, os.fdopen(os.dup(fd), "w") as file:
+        file.writelines(f"{kind}\t{name}\t{size}\n" for kind, name, size in listed_blobs(rows))

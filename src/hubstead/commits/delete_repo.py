@@ -1,0 +1,65 @@
+"""Deleting a repository, and clearing away what no row names any more."""
+
+from __future__ import annotations
+
+import asyncio
+
+from sqlalchemy import bindparam, delete, select
+
+from hubstead import blobs
+from hubstead.accounts import Actor
+from hubstead.commits.storage import Storage
+from hubstead.commits.tables import deleted_repos
+from hubstead.db import Tx, indexed, insert_into, scan
+from hubstead.ids import RepoId, now_ms
+from hubstead.outbox import record_event
+from hubstead.repos import Repo, RepoDeleted, Right, event_facts, open_repo, remove_repo
+
+_BURY = indexed(insert_into(deleted_repos, "repo_id", "since_ms").on_conflict_do_nothing())
+_DEAD = scan(
+    select(deleted_repos.c.repo_id)
+    .where(deleted_repos.c.since_ms < bindparam("before_ms"))
+    .limit(100),
+    str,
+)
+_FORGET = indexed(delete(deleted_repos).where(deleted_repos.c.repo_id == bindparam("which")))
+
+
+async def delete_repository(stores: Storage, actor: Actor, repo_id: RepoId) -> Repo:
+    """Delete a repository for good; who makes one of the same name inherits nothing.
+
+    Its blobs are doomed where no other repository links them, its folder of git goes after the
+    grace period.
+
+    Raises:
+        Those of ``open_repo`` (right ADMIN).
+    """
+
+    async def remove(tx: Tx) -> Repo:
+        opened = await open_repo(tx, actor, repo_id, Right.ADMIN, lock=True)
+        await delete_repo_rows(tx, opened)
+        return opened
+
+    return await stores.db.write(remove)
+
+
+async def delete_repo_rows(tx: Tx, opened: Repo) -> None:
+    """Do the deleting for a repository whose row this transaction holds."""
+    await record_event(tx, opened.pk, RepoDeleted(**event_facts(opened)))
+    await blobs.unlink_repo(tx, opened.pk)
+    await tx.run(_BURY, repo_id=opened.id, since_ms=now_ms())
+    await remove_repo(tx, opened)
+
+
+async def remove_deleted_repos(stores: Storage, *, grace_ms: int) -> int:
+    """Remove folders of repositories deleted longer ago than that; return how many."""
+    ids = await stores.db.all(_DEAD, before_ms=now_ms() - grace_ms)
+    for repo_id in ids:
+        await asyncio.to_thread(stores.git.remove, repo_id)
+
+    async def forget(tx: Tx) -> None:
+        await tx.run_many(_FORGET, [{"which": repo_id} for repo_id in ids])
+
+    if ids:
+        await stores.db.write(forget)
+    return len(ids)

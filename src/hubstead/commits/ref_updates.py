@@ -1,0 +1,238 @@
+"""The one move: refs from the values seen to new ones, all or nothing.
+
+Whatever changes the content of a repository ends here: the objects are durable already, and
+this transaction makes them visible, updates what is derived, and writes the event.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+from sqlalchemy import bindparam, delete, or_, select, update
+
+from hubstead import blobs
+from hubstead.accounts import Actor
+from hubstead.blobs import BlobKey, BlobKind, Link, parse_stored
+from hubstead.commits.tables import packs, refs
+from hubstead.db import Tx, indexed, insert_into
+from hubstead.errors import RefExists, RefUpdateFailed
+from hubstead.gitstore import Pack
+from hubstead.ids import now_ms
+from hubstead.jobs import enqueue
+from hubstead.outbox import record_event
+from hubstead.repos import RefsMoved, Repo, RepoMetadata, Right, event_facts, reopen, set_metadata
+from hubstead.repos.tables import repos
+
+#: The job that folds packs, and after how many new ones it is asked for.
+FOLD = "commits.fold"
+FOLD_EVERY = 32
+
+
+class RefMoved(RefUpdateFailed):
+    """The reference {ref} is no longer where it was: {oid}"""
+
+    oid: str  # where it is, or that it is gone
+
+
+class RefInTheWay(RefUpdateFailed):
+    """Invalid reference for a branch: {ref} and {other} cannot both exist"""
+
+    other: str
+
+
+class RefMove(msgspec.Struct, frozen=True):
+    """One ref from ``old`` (None: it is to be made) to ``new`` (None: it is to go)."""
+
+    ref: str  # refs/heads/main
+    old: str | None
+    new: str | None
+    target: str | None = None  # the commit behind ``new``, if that is a tag object
+
+
+class WritePlan(msgspec.Struct, frozen=True):
+    """What one transaction is to make visible."""
+
+    moves: tuple[RefMove, ...]
+    pack: Pack | None = None  # durable, holding what the refs need and the repository lacks
+    links: tuple[Link, ...] = ()
+    derived: RepoMetadata | None = None  # None: as it was
+
+
+_POINT = indexed(
+    insert_into(refs, "repo_pk", "name", "oid", "target", "moved_ms").on_conflict_do_nothing()
+)
+_SWAP = indexed(
+    update(refs)
+    .values(oid=bindparam("new_oid"), target=bindparam("new_target"), moved_ms=bindparam("at_ms"))
+    .where(
+        refs.c.repo_pk == bindparam("which_pk"),
+        refs.c.name == bindparam("which"),
+        refs.c.oid == bindparam("seen"),
+    )
+)
+_DROP = indexed(
+    delete(refs).where(
+        refs.c.repo_pk == bindparam("repo_pk"),
+        refs.c.name == bindparam("name"),
+        refs.c.oid == bindparam("seen"),
+    )
+)
+_FIND = indexed(
+    select(refs.c.oid).where(
+        refs.c.repo_pk == bindparam("repo_pk"), refs.c.name == bindparam("name")
+    ),
+    str,
+)
+_IN_THE_WAY = indexed(
+    select(refs.c.name)
+    .where(
+        refs.c.repo_pk == bindparam("repo_pk"),
+        or_(
+            (refs.c.name > bindparam("below")) & (refs.c.name < bindparam("behind")),
+            refs.c.name == bindparam("above"),
+        ),
+    )
+    .limit(1),
+    str,
+)
+_ADD_PACK = indexed(
+    insert_into(packs, "repo_pk", "name", "objects", "bytes", "created_ms").on_conflict_do_nothing()
+)
+
+
+class _Counted(NamedTuple):
+    id: str
+    packs: int
+
+
+_COUNT = indexed(
+    update(repos)
+    .values(
+        packs=repos.c.packs + bindparam("more_packs"),
+        used_bytes=repos.c.used_bytes + bindparam("more_bytes"),
+    )
+    .where(repos.c.pk == bindparam("which_pk"))
+    .returning(repos.c.id, repos.c.packs),
+    _Counted,
+)
+_TOUCH = indexed(
+    update(repos)
+    .values(head=bindparam("tip"), modified_ms=bindparam("at_ms"))
+    .where(repos.c.pk == bindparam("which_pk"))
+)
+
+
+async def move_refs(
+    tx: Tx, actor: Actor, opened: Repo, plan: WritePlan, *, right: Right = Right.WRITE
+) -> Repo:
+    """Carry out ``plan`` and return the repository as it was opened again for it.
+
+    Raises:
+        RefMoved: a ref is not where the plan saw it.
+        RefExists: a ref to be made is there.
+        RefInTheWay: there is a ref below the one to be made, or above it.
+        BlobMissing: a link names a blob that is gone.
+        Those of ``open_repo``: the right is gone.
+    """
+    again = await reopen(tx, actor, opened, right)
+    await apply_plan(tx, actor, again, plan)
+    facts = event_facts(again)
+    moves = [(move.ref, move.old, move.new) for move in plan.moves]
+    await record_event(tx, again.pk, RefsMoved(**facts, moves=moves, actor=actor.name))
+    return again
+
+
+async def apply_plan(tx: Tx, actor: Actor, opened: Repo, plan: WritePlan) -> None:
+    """Do what ``move_refs`` does for a repository whose row this transaction holds or made."""
+    for move in plan.moves:
+        await _move(tx, opened.pk, move)
+    new_bytes = 0
+    for each in plan.links:
+        known = await blobs.linked(tx, opened.pk, each.key)
+        new_bytes += 0 if known and known.committed else each.bytes
+    await blobs.link_blobs(tx, opened.pk, plan.links, pusher_pk=actor.pk or None)
+    packs = 0
+    if plan.pack is not None and await add_pack(tx, opened.pk, plan.pack):
+        packs, new_bytes = 1, new_bytes + plan.pack.size
+    if packs or new_bytes:
+        await add_usage(tx, opened.pk, packs=packs, used_bytes=new_bytes)
+    await _follow_head(tx, opened, plan)
+
+
+async def _move(tx: Tx, repo_pk: int, move: RefMove) -> None:
+    where = {"repo_pk": repo_pk, "name": move.ref}
+    if move.new is None:
+        done = await tx.run(_DROP, **where, seen=move.old)
+    elif move.old is None:
+        await _check_room(tx, repo_pk, move.ref)
+        target = move.target or move.new
+        done = await tx.run(_POINT, **where, oid=move.new, target=target, moved_ms=now_ms())
+    else:
+        done = await tx.run(
+            _SWAP,
+            which_pk=repo_pk,
+            which=move.ref,
+            seen=move.old,
+            new_oid=move.new,
+            new_target=move.target or move.new,
+            at_ms=now_ms(),
+        )
+    if not done:
+        at = await tx.one(_FIND, **where)
+        if move.old is None:
+            raise RefExists(ref=move.ref)
+        raise RefMoved(ref=move.ref, oid=at or "it is gone")
+
+
+async def _check_room(tx: Tx, repo_pk: int, name: str) -> None:
+    """Git keeps refs as files, so ``a`` and ``a/b`` cannot both be."""
+    parts = name.split("/")
+    for count in range(3, len(parts) + 1):
+        above = "/".join(parts[:count]) if count < len(parts) else ""
+        below, behind = (f"{name}/", f"{name}0") if count == len(parts) else ("", "")
+        other = await tx.one(_IN_THE_WAY, repo_pk=repo_pk, above=above, below=below, behind=behind)
+        if other is not None:
+            raise RefInTheWay(ref=name, other=other)
+
+
+async def add_usage(tx: Tx, repo_pk: int, *, packs: int, used_bytes: int) -> None:
+    """Count packs and bytes that a repository has come to hold.
+
+    Packs are only ever counted up: nodes tell by the number whether they lack some. Every so
+    often somebody is asked to fold them.
+    """
+    row = await tx.one(_COUNT, which_pk=repo_pk, more_packs=packs, more_bytes=used_bytes)
+    if row is not None and packs and row.packs // FOLD_EVERY > (row.packs - packs) // FOLD_EVERY:
+        await enqueue(tx, FOLD, row.id)
+
+
+async def add_pack(tx: Tx, repo_pk: int, finished: Pack) -> bool:
+    """Register a pack that `Stores.publish` gave back as one of the repository.
+
+    Returns:
+        Whether it is new: what was pushed, deleted and pushed again may be there already.
+    """
+    added = await tx.run(
+        _ADD_PACK,
+        repo_pk=repo_pk,
+        name=finished.name,
+        objects=finished.objects,
+        bytes=finished.size,
+        created_ms=now_ms(),
+    )
+    assert finished.stored is not None, "the pack was published"
+    place = parse_stored(BlobKind.PACK, finished.stored)
+    key = BlobKey(BlobKind.PACK, finished.name)
+    await blobs.link_new_blob(tx, repo_pk, key, finished.size, place=place)
+    return bool(added)
+
+
+async def _follow_head(tx: Tx, opened: Repo, plan: WritePlan) -> None:
+    head = f"refs/heads/{opened.default_branch}"
+    for move in plan.moves:
+        if move.ref == head:
+            tip = move.target or move.new
+            if plan.derived is not None:
+                await set_metadata(tx, opened.pk, opened.kind, tip, plan.derived)
+            await tx.run(_TOUCH, which_pk=opened.pk, tip=tip, at_ms=now_ms())

@@ -1,0 +1,219 @@
+"""Where the content of repositories lies: the database, git folders and blobs, in one hand."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple, Protocol
+from weakref import WeakValueDictionary
+
+from sqlalchemy import and_, bindparam, select
+
+from hubstead.blobs import (
+    BlobKey,
+    BlobKind,
+    BlobStore,
+    NodeCache,
+    PackVerifier,
+    StoredKey,
+    new_stored_name,
+    open_stored,
+    stored_key,
+)
+from hubstead.blobs.tables import blobs
+from hubstead.commits.tables import packs
+from hubstead.db import Database, scan
+from hubstead.errors import BlobNotFound, StorageFull, Unavailable
+from hubstead.gitstore import GitRepo, GitStore, LruCache, Pack
+from hubstead.repos import Repo
+from hubstead.settings import Settings
+from hubstead.xet import XetStore
+
+#: How many packs of one repository are fetched at once.
+_FETCHES = 8
+#: Of how many repositories it is remembered which packs are here.
+_REMEMBERED = 100_000
+
+
+class _StoredPack(NamedTuple):
+    name: str
+    stored: str | None
+
+
+_PACKS = scan(
+    select(packs.c.name, blobs.c.stored)
+    .outerjoin_from(
+        packs, blobs, and_(blobs.c.kind == BlobKind.PACK.value, blobs.c.name == packs.c.name)
+    )
+    .where(packs.c.repo_pk == bindparam("repo_pk")),
+    _StoredPack,
+)
+
+
+class PackedRepo(Protocol):
+    """What has to be known of a repository to find its objects; a `Repo` is one."""
+
+    @property
+    def pk(self) -> int:
+        """Its number."""
+        ...
+
+    @property
+    def id(self) -> str:
+        """Its immutable id."""
+        ...
+
+    @property
+    def packs(self) -> int:
+        """How many packs were ever registered."""
+        ...
+
+
+class RepoLocks:
+    """One lock per repository, so that writers of this process wait instead of racing."""
+
+    def __init__(self) -> None:
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def of(self, repo_id: str) -> asyncio.Lock:
+        """Return the lock of the repository with this immutable id."""
+        lock = self._locks.get(repo_id)
+        if lock is None:
+            lock = self._locks[repo_id] = asyncio.Lock()
+        return lock
+
+
+@dataclass
+class Storage:
+    """What a write of content needs. Built once, in ``app.py``."""
+
+    db: Database
+    git: GitStore
+    blobs: BlobStore
+    settings: Settings
+    #: The company shape: a pack is a blob as well, and this node's folder only a cache of them.
+    packs_are_blobs: bool
+    locks: RepoLocks = field(default_factory=RepoLocks)
+    xet: XetStore = field(init=False)
+    #: Packs that were retired before this are gone from this node, where packs are blobs.
+    retired_from_ms: int = 0
+    _fetched: LruCache[str, int] = field(default_factory=lambda: LruCache(_REMEMBERED))
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        cache = NodeCache(self.blobs, settings.data / "cache", settings.node_cache_bytes)
+        self.xet = XetStore(self.db, self.blobs, cache, settings)
+
+    async def open_git(self, repo: PackedRepo) -> GitRepo:
+        """Return the objects of a repository, having fetched what this node lacks.
+
+        Raises:
+            RepoMissing: its folder is gone and no blob can replace it.
+        """
+        if self._lacks_packs(repo):
+            async with self.locks.of(f"fetch {repo.id}"):
+                if self._lacks_packs(repo):
+                    await self._fetch_packs(repo)
+        return self.git.open(repo.id)
+
+    async def fetch_missing_packs(self, repo: Repo, commits: Iterable[str]) -> None:
+        """Fetch what other nodes wrote after the repository was opened, if a commit is of it.
+
+        Args:
+            repo: The repository, as it was opened.
+            commits: What refs pointed to that were read later.
+        """
+        if not self.packs_are_blobs:
+            return
+        git = self.git.open(repo.id)
+        if not all(git.has(commit) for commit in commits):
+            async with self.locks.of(f"fetch {repo.id}"):
+                await self._fetch_packs(repo)
+
+    def _lacks_packs(self, repo: PackedRepo) -> bool:
+        if not self.packs_are_blobs:
+            return False
+        fetched = self._fetched.get(repo.id)
+        return fetched is None or fetched < repo.packs or not self.git.exists(repo.id)
+
+    async def _fetch_packs(self, repo: PackedRepo) -> None:
+        if not self.git.exists(repo.id):
+            await asyncio.to_thread(self.git.create, repo.id)
+        missing = set[str]()
+        while True:
+            rows = await self.db.all(_PACKS, repo_pk=repo.pk)
+            here = set(self.git.pack_names(repo.id))
+            lacking = {
+                row.name: stored_key(BlobKey(BlobKind.PACK, row.name), row.stored)
+                for row in rows
+                if row.name not in here
+            }
+            if lost := missing.intersection(lacking):
+                raise BlobNotFound(name=min(lost))
+            missing = await self._fetch_all(repo.id, lacking)
+            if not missing:
+                break
+        self._fetched.put(repo.id, max(repo.packs, self._fetched.get(repo.id) or 0))
+
+    def look_again(self, repo_id: str) -> None:
+        """Have a repository's packs compared with its rows when it is opened next."""
+        self._fetched.forget(repo_id)
+
+    async def _fetch_all(self, repo_id: str, lacking: dict[str, StoredKey]) -> set[str]:
+        """Fetch packs, several at once; return those that are gone: replaced since, or lost."""
+        gone = set[str]()
+        left = list(lacking.items())
+
+        async def fetch() -> None:
+            while left:
+                name, place = left.pop()
+                try:
+                    await self._fetch_pack(repo_id, name, place)
+                except BlobNotFound:
+                    gone.add(name)
+
+        await asyncio.gather(*(fetch() for _ in range(_FETCHES)))
+        return gone
+
+    async def _fetch_pack(self, repo_id: str, name: str, place: StoredKey) -> None:
+        with TemporaryDirectory(prefix="hubstead-pack-") as folder:
+            path = Path(folder) / f"{name}.pack"
+            await self._download(name, place, path)
+            await asyncio.to_thread(self.git.install_pack, repo_id, name, path)
+
+    async def _download(self, name: str, place: StoredKey, path: Path) -> None:
+        source = await open_stored(self.blobs, name, place)
+        with path.open("wb") as file:
+            async for chunk in source.chunks():
+                await asyncio.to_thread(file.write, chunk)
+
+    def check_room(self) -> None:
+        """Refuse a write while the disk is as good as full.
+
+        Raises:
+            StorageFull: less than ``min_free_bytes`` is left.
+            Unavailable: the folder is gone, perhaps with its disk: no other is begun.
+        """
+        try:
+            free = shutil.disk_usage(self.git.root).free
+        except FileNotFoundError:
+            raise Unavailable(reason="its folder of git repositories is missing") from None
+        if free < self.settings.min_free_bytes:
+            raise StorageFull()
+
+    async def publish(self, finished: Pack) -> Pack:
+        """Make a pack that is durable on this node durable for all of them.
+
+        Returns:
+            The pack as `add_pack` takes it, with the name under which it is stored.
+        """
+        key = BlobKey(BlobKind.PACK, finished.name)
+        if not self.packs_are_blobs:
+            return replace(finished, stored=key.name)
+        place = await new_stored_name(self.db, key, self.settings)
+        await self.blobs.put_file(place, finished.pack_path, PackVerifier(finished.name))
+        return replace(finished, stored=place.name)

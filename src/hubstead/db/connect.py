@@ -1,0 +1,152 @@
+"""Opening a database by its URL, and bringing its schema to the one this code needs."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import column, select, table
+
+from hubstead.db.interface import Database
+from hubstead.db.restore_mark import refuse_marked
+from hubstead.db.sqlite import SqliteDatabase
+from hubstead.db.statements import indexed
+from hubstead.errors import Unavailable
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+#: The newest migration (``db/migrations/versions``); a test compares.
+HEAD = "0006"
+
+_SQLITE = "sqlite:///"
+_VERSION = indexed(select(column("version_num")).select_from(table("alembic_version")), str)
+
+
+async def open_db(
+    url: str,
+    *,
+    pool_size: int = 10,
+    reader_threads: int = 4,
+    wait_s: float = 10.0,
+    restoring: bool = False,
+) -> Database:
+    """Open ``sqlite:///path`` or ``postgresql://…``, whose schema must be the newest.
+
+    Only a restore itself, ``restoring``, may open a database whose restore is not complete.
+
+    Raises:
+        Unavailable: if it cannot be reached, needs :func:`migrate` first, or is half restored.
+    """
+    db = await _connect(url, pool_size, reader_threads, wait_s)
+    try:
+        version = await _version(db)
+        if version != HEAD:
+            raise Unavailable(
+                reason=f"the database has schema {version or 'none'}, this program needs {HEAD}"
+            )
+        if not restoring:
+            await refuse_marked(db)
+    except BaseException:
+        await db.close()
+        raise
+    return db
+
+
+async def _connect(url: str, pool_size: int, reader_threads: int, wait_s: float) -> Database:
+    if url.startswith(_SQLITE):
+        path = Path(url.removeprefix(_SQLITE))
+        if not path.exists():
+            raise Unavailable(reason=f"there is no database at {path}")
+        return SqliteDatabase(path, reader_threads=reader_threads)
+    from hubstead.db.postgres import PostgresDatabase
+
+    return await PostgresDatabase.connect(url, pool_size=pool_size)
+
+
+async def _version(db: Database) -> str | None:
+    try:
+        return await db.one(_VERSION)
+    except Exception as error:
+        if "alembic_version" in str(error):
+            return None
+        raise
+
+
+async def migrate(url: str) -> None:
+    """Bring the schema of ``url`` to the newest version, making the database file if need be.
+
+    Several callers at once are safe: one migrates, the others wait and find nothing to do. The
+    caller makes sure that no server runs on an SQLite file.
+
+    Raises:
+        Unavailable: if it cannot be reached, or its disk is full.
+    """
+    if await _is_newest(url):
+        return
+    if url.startswith(_SQLITE):
+        await asyncio.to_thread(_migrate_sqlite, Path(url.removeprefix(_SQLITE)))
+    else:
+        await _migrate_postgres(url)
+
+
+async def _is_newest(url: str) -> bool:
+    try:
+        db = await open_db(url, pool_size=1, reader_threads=1, restoring=True)
+    except Unavailable:  # migrating tells why, if it still is
+        return False
+    await db.close()
+    return True
+
+
+def _upgrade(connection: Connection) -> None:
+    # Alembic takes 0.3 s and 10 MB to import and is needed once per release.
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _migrate_sqlite(path: Path) -> None:
+    import sqlalchemy
+
+    from hubstead.db.sqlite import connect
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    engine = sqlalchemy.create_engine("sqlite://", creator=lambda: connect(path))
+    try:
+        with engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            _upgrade(connection)
+            connection.exec_driver_sql("COMMIT")
+    except sqlalchemy.exc.DBAPIError as error:
+        raise Unavailable(reason=f"the database says: {error.orig}") from error
+    finally:
+        engine.dispose()
+
+
+# Any number does, as long as it is ours: nodes that start together migrate one after another.
+_MIGRATION_LOCK = 0x48756273
+
+
+async def _migrate_postgres(url: str) -> None:
+    import asyncpg
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    async def connect() -> Any:
+        try:
+            return await asyncpg.connect(url)
+        except (OSError, asyncpg.PostgresError) as error:
+            raise Unavailable(reason=f"the database cannot be reached: {error}") from error
+
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=connect)
+    try:
+        async with engine.begin() as connection:
+            await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+            await connection.run_sync(_upgrade)
+    finally:
+        await engine.dispose()

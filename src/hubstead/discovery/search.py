@@ -1,0 +1,208 @@
+"""One page of a list of repositories."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+
+from hubstead.accounts import Actor, find_account
+from hubstead.db import Reader
+from hubstead.discovery import statements
+from hubstead.discovery.query import (
+    MAX_LIMIT,
+    RepoQuery,
+    decode_cursor,
+    encode_cursor,
+    is_storable,
+    sort_name,
+    tags_of,
+    words_of,
+)
+from hubstead.discovery.statements import MANY_NAMED, MANY_TAGGED, ListedRow, Shape
+from hubstead.errors import AccountNotFound, InvalidInput
+from hubstead.repos import Repo, RepoDetails
+from hubstead.repos.access import repo_from_row as opened
+
+
+class ResultItem(msgspec.Struct, frozen=True):
+    """One repository of a list, as its caller may see it."""
+
+    repo: Repo
+    details: RepoDetails
+
+
+class ResultPage(msgspec.Struct, frozen=True):
+    """Some repositories, and where to go on."""
+
+    items: tuple[ResultItem, ...] = ()
+    next_cursor: str | None = None  # None: there are no more
+
+
+class _SearchPlan(msgspec.Struct):
+    """What the statement needs, gathered step by step."""
+
+    values: dict[str, Any]
+    drive: str = "walk"
+    rows: int | None = None  # how many rows the driving condition leads to; None: all of a kind
+
+    def offer(self, drive: str, rows: int) -> None:
+        """Take ``drive`` if it leads to fewer rows than what was found so far."""
+        if self.rows is None or rows < self.rows:
+            self.drive, self.rows = drive, rows
+
+
+async def search_repos(db: Reader, actor: Actor, query: RepoQuery) -> ResultPage:
+    """Return the repositories that ``query`` asks for and ``actor`` may read.
+
+    Pages follow each other by the values of the last row, so a list may change in between: what
+    stays is shown once.
+
+    Raises:
+        InvalidInput: an unknown sort, a direction, limit or cursor that makes no sense, too many
+            terms.
+    """
+    sort, ascending = sort_name(query.sort), _upwards(query.direction)
+    if not 1 <= query.limit <= MAX_LIMIT:
+        raise InvalidInput(reason=f"limit must be 1 to {MAX_LIMIT}")
+    values: dict[str, Any] = {}
+    if query.cursor:
+        values["after"], values["after_pk"] = decode_cursor(query.cursor, sort, ascending)
+    tags, words = tags_of(query), words_of(query)
+    if not all(map(is_storable, (*tags, *words, *query.ids, query.author or ""))):
+        return ResultPage()
+    plan = _SearchPlan(values)
+    if not await _narrow(db, query, tags, words, plan):
+        return ResultPage()
+    shape = Shape(
+        sort=sort,
+        ascending=ascending,
+        after=bool(query.cursor),
+        tags=len(tags),
+        words=len(words),
+        author=query.author is not None,
+        gated=query.gated,
+        linked=query.linked,
+        with_card=query.with_card,
+        with_config=query.with_config,
+        drive=plan.drive,
+    )
+    return await _page(db, actor, query, shape, plan)
+
+
+async def search_all_repos(db: Reader, actor: Actor, query: RepoQuery) -> AsyncIterator[ResultItem]:
+    """Yield what ``find`` returns, page after page; raises like it."""
+    while True:
+        page = await search_repos(db, actor, query)
+        for item in page.items:
+            yield item
+        if page.next_cursor is None:
+            return
+        query = msgspec.structs.replace(query, cursor=page.next_cursor)
+
+
+def _upwards(direction: int) -> bool:
+    if direction not in (1, -1):
+        raise InvalidInput(reason="direction must be 1 or -1")
+    return direction == 1
+
+
+async def _narrow(
+    db: Reader, query: RepoQuery, tags: tuple[str, ...], words: tuple[str, ...], plan: _SearchPlan
+) -> bool:
+    """Find the condition that fewest rows meet; False when one of them meets none."""
+    return (
+        await _narrow_by_author(db, query, plan)
+        and await _narrow_by_tags(db, query, tags, plan)
+        and await _narrow_by_words(db, query, words, plan)
+        and await _narrow_by_ids(db, query, plan)
+    )
+
+
+async def _narrow_by_author(db: Reader, query: RepoQuery, plan: _SearchPlan) -> bool:
+    if query.author is None:
+        return True
+    try:
+        owner = await find_account(db, query.author)
+    except AccountNotFound:
+        return False
+    plan.values["owner_pk"] = owner.pk
+    count = await db.single(statements.COUNT_OWNED, owner_pk=owner.pk, kind=query.kind.value)
+    if count < MANY_TAGGED:
+        plan.offer("author", count)
+    return count > 0
+
+
+async def _narrow_by_tags(
+    db: Reader, query: RepoQuery, tags: tuple[str, ...], plan: _SearchPlan
+) -> bool:
+    counted: list[tuple[int, str]] = []
+    for tag in tags:
+        count = await db.single(statements.COUNT_TAGGED, tag_0=tag, kind=query.kind.value)
+        if count == 0:
+            return False
+        counted.append((count, tag))
+    # The rarest comes first: a collection starts from it, and a walk is refused by it soonest.
+    counted.sort()
+    plan.values |= {f"tag_{number}": tag for number, (_, tag) in enumerate(counted)}
+    if counted and counted[0][0] < MANY_TAGGED:
+        plan.offer("tag", counted[0][0])
+    return True
+
+
+async def _narrow_by_words(
+    db: Reader, query: RepoQuery, words: tuple[str, ...], plan: _SearchPlan
+) -> bool:
+    if not words:
+        return True
+    patterns = {f"word_{n}": statements.like_pattern(word) for n, word in enumerate(words)}
+    plan.values |= patterns
+    pks = await db.all(statements.names_with(len(words)), kind=query.kind.value, **patterns)
+    if len(pks) < MANY_NAMED:
+        _offer_names(pks, plan)
+    return bool(pks)
+
+
+async def _narrow_by_ids(db: Reader, query: RepoQuery, plan: _SearchPlan) -> bool:
+    if not query.ids:
+        return True
+    if len(query.ids) > MANY_NAMED:
+        raise InvalidInput(reason=f"at most {MANY_NAMED} ids at once")
+    keys = [name.casefold() for name in query.ids]
+    pks = await db.all(statements.NAMES_AMONG, kind=query.kind.value, name_keys=keys)
+    if plan.drive == "names":  # of the search
+        among = set(pks)
+        plan.values["pks"] = [pk for pk in plan.values["pks"] if pk in among]
+    else:
+        plan.rows = None  # nothing else checks ids, so they must lead
+        _offer_names(pks, plan)
+    return bool(plan.values["pks"])
+
+
+def _offer_names(pks: list[int], plan: _SearchPlan) -> None:
+    plan.offer("names", len(pks))
+    if plan.drive == "names":
+        plan.values["pks"] = pks
+
+
+async def _page(
+    db: Reader, actor: Actor, query: RepoQuery, shape: Shape, plan: _SearchPlan
+) -> ResultPage:
+    statement = statements.listing(shape)
+    values = plan.values | {"actor_pk": actor.pk, "rows": query.limit + 1}
+    if shape.drive != "names" or shape.tags:
+        values["kind"] = query.kind.value
+    rows = await db.all(statement, **values)
+    shown = rows[: query.limit]
+    following = None
+    if len(rows) > len(shown):
+        last = shown[-1]
+        following = encode_cursor(shape.sort, shape.ascending, last.sorted_by, last.repo.pk)
+    return ResultPage(tuple(_item(row, actor) for row in shown), following)
+
+
+def _item(row: ListedRow, actor: Actor) -> ResultItem:
+    repo = opened(row.repo, actor)
+    assert not (repo.private and repo.role == "none"), "visible() admits what access.py refuses"
+    return ResultItem(repo, row.details)

@@ -1,0 +1,83 @@
+"""Uploads that nobody committed or completed in time."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlalchemy import and_, bindparam, func, select
+
+from hubstead.accounts.tables import accounts
+from hubstead.blobs.tables import holds, repo_blobs, uploads
+from hubstead.commits import Storage
+from hubstead.db import scan, total
+from hubstead.garbage.counts import GarbageCount, GarbageKind, GarbageState
+from hubstead.ids import Kind, now_ms
+from hubstead.repos.tables import repos
+
+HOLD_OVER = "uploaded, not committed in time"
+HELD = "uploaded, waiting to be committed"
+PARTS_OVER = "begun in parts, not completed in time"
+PARTS_HELD = "begun in parts, waiting for the rest"
+
+_NAME = (repos.c.kind, accounts.c.name.label("owner"), repos.c.name)
+
+
+class _Sum(NamedTuple):
+    kind: str
+    owner: str
+    name: str
+    over: bool
+    things: int
+    bytes: int
+
+
+_HOLDS = scan(
+    select(
+        *_NAME,
+        (holds.c.until_ms < bindparam("now_ms")).label("over"),
+        func.count().label("things"),
+        total(repo_blobs.c.bytes).label("bytes"),
+    )
+    .join_from(
+        holds,
+        repo_blobs,
+        and_(
+            repo_blobs.c.repo_pk == holds.c.repo_pk,
+            repo_blobs.c.kind == holds.c.kind,
+            repo_blobs.c.name == holds.c.name,
+            repo_blobs.c.committed == 0,
+        ),
+    )
+    .join(repos, repos.c.pk == holds.c.repo_pk)
+    .join(accounts, accounts.c.pk == repos.c.owner_pk)
+    .group_by(*_NAME, (holds.c.until_ms < bindparam("now_ms"))),
+    _Sum,
+)
+_UPLOADS = scan(
+    select(
+        *_NAME,
+        (uploads.c.expires_ms <= bindparam("now_ms")).label("over"),
+        func.count().label("things"),
+        total(uploads.c.bytes).label("bytes"),
+    )
+    .join_from(uploads, repos, repos.c.pk == uploads.c.repo_pk)
+    .join(accounts, accounts.c.pk == repos.c.owner_pk)
+    .group_by(*_NAME, (uploads.c.expires_ms <= bindparam("now_ms"))),
+    _Sum,
+)
+
+
+async def count_expired_uploads(stores: Storage) -> list[GarbageCount]:
+    """Count uploads that were given up, and those that may still be completed."""
+    now = now_ms()
+    holds = await stores.db.all(_HOLDS, now_ms=now)
+    uploads = await stores.db.all(_UPLOADS, now_ms=now)
+    found = [_heap(row, GarbageKind.HOLD, HOLD_OVER, HELD) for row in holds]
+    found += [_heap(row, GarbageKind.PARTS, PARTS_OVER, PARTS_HELD) for row in uploads]
+    return found
+
+
+def _heap(row: _Sum, what: GarbageKind, over: str, waiting: str) -> GarbageCount:
+    name = f"{Kind(row.kind).plural}/{row.owner}/{row.name}"
+    when, reason = (GarbageState.NOW, over) if row.over else (GarbageState.LATER, waiting)
+    return GarbageCount(what, when, reason, row.things, row.bytes, name)

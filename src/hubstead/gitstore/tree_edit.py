@@ -1,0 +1,268 @@
+"""Edits of a tree: reads the folders that the edits touch, writes those that change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from hubstead import errors
+from hubstead.gitstore.pack_draft import PackDraft
+from hubstead.gitstore.repo import GitRepo
+from hubstead.gitstore.tree_rows import FileMode, TreeRow, file_mode, is_tree, order, parse_rows
+from hubstead.ids import EMPTY_TREE, fold_path
+
+_FOLDER = b"40000"
+
+
+@dataclass(frozen=True, slots=True)
+class PutFile:
+    """The file at the path becomes this blob.
+
+    Without a ``mode`` the file is executable if the one in its place is, or, where there is
+    none, the one at ``mode_of``.
+    """
+
+    oid: str
+    mode: FileMode | None = None
+    mode_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PutTree:
+    """The folder at the path becomes this tree, whatever was in it; how folders are copied."""
+
+    oid: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveEntry:
+    """The file or the whole folder at the path goes."""
+
+
+Edit = PutFile | PutTree | RemoveEntry
+
+
+def edit_tree(
+    repo: GitRepo,
+    draft: PackDraft,
+    base_tree: str | None,
+    edits: Mapping[str, Edit] | Iterable[tuple[str, Edit]],
+    *,
+    max_entries: int = 10_000,
+    refuse_case_clashes: bool = True,
+) -> str:
+    """Apply edits in their order and return the id of the root tree that results.
+
+    New trees go into the draft. Nothing is looked up but the base tree's own folders and the
+    draft's: that another pack holds an object is no reason to leave it out.
+
+    Args:
+        repo: Where the trees of the base are read.
+        draft: Takes the new trees; also read, for a base that was made in it.
+        base_tree: The tree to start from, None for nothing.
+        edits: Path (one that passed ``ids.check_path``) to edit. The ids must be in the draft
+            or reachable from what the caller knows to be in the repository for good.
+        max_entries: Most names in a folder; one that has more already may not grow.
+        refuse_case_clashes: Refuse a new name if, in the result, a sibling differs from it only
+            in case or in the form of its accents.
+
+    Raises:
+        errors.EntryNotFound: when there is nothing to remove.
+        errors.InvalidInput: when a file is in the way of a folder or the reverse.
+        errors.InvalidPath: when a new path breaks a rule.
+        errors.TooLarge: when a folder would have too many entries.
+    """
+    editor = _Editor(repo, draft, max_entries, refuse_case_clashes)
+    root = _Folder("", base_tree or EMPTY_TREE)
+    for path, edit in edits.items() if isinstance(edits, Mapping) else edits:
+        if isinstance(edit, RemoveEntry):
+            editor.remove(root, path)
+        else:
+            editor.put(root, path, edit)
+    return editor.write(root)
+
+
+class _Folder:
+    """A folder being edited; what stands in it is read when first asked for."""
+
+    __slots__ = ("added", "changed", "items", "oid", "path")
+
+    def __init__(self, path: str, oid: str) -> None:
+        self.path = path
+        self.oid = oid
+        self.items: dict[bytes, TreeRow | _Folder] | None = None
+        self.added: set[bytes] = set()
+        self.changed = False
+
+
+class _Editor:
+    def __init__(
+        self, repo: GitRepo, draft: PackDraft, max_entries: int, refuse_case_clashes: bool
+    ) -> None:
+        self._repo = repo
+        self._draft = draft
+        self._max_entries = max_entries
+        self._refuse_case_clashes = refuse_case_clashes
+
+    def _items(self, folder: _Folder) -> dict[bytes, TreeRow | _Folder]:
+        if folder.items is None:
+            folder.items = {row[1]: row for row in self._rows(folder.oid)}
+        return folder.items
+
+    def _rows(self, tree: str) -> Sequence[TreeRow]:
+        if tree != EMPTY_TREE and self._draft.contains(tree):
+            return parse_rows(self._draft.get(tree)[1])
+        return self._repo.rows(tree)
+
+    def _below(self, folder: _Folder, name: bytes) -> _Folder | None:
+        """Return the folder called ``name``, or None when there is a file or nothing."""
+        items = self._items(folder)
+        found = items.get(name)
+        if isinstance(found, tuple) and is_tree(found[0]):
+            found = items[name] = _Folder(_join(folder.path, name), found[2].hex())
+        return found if isinstance(found, _Folder) else None
+
+    def put(self, root: _Folder, path: str, edit: PutFile | PutTree) -> None:
+        *parents, name = _parts(path)
+        folder = root
+        for part in parents:
+            folder.changed = True
+            folder = self._enter(folder, part, path)
+        folder.changed = True
+        if isinstance(edit, PutTree):
+            self._put_tree(folder, name, path, edit)
+            return
+        items = self._items(folder)
+        if self._below(folder, name) is not None:
+            raise errors.InvalidInput(reason=f"{path} is a folder: a file cannot take its place")
+        if name not in items:
+            folder.added.add(name)
+        mode = edit.mode or self._mode(root, items.get(name), edit.mode_of)
+        items[name] = (b"%o" % mode, name, bytes.fromhex(edit.oid))
+
+    def _mode(self, root: _Folder, there: TreeRow | _Folder | None, mode_of: str | None) -> int:
+        if there is None and mode_of is not None:
+            there = self._row_at(root, mode_of)
+        mode = file_mode(int(there[0], 8)) if isinstance(there, tuple) else 0
+        return 0o100755 if mode == 0o100755 else 0o100644
+
+    def _row_at(self, root: _Folder, path: str) -> TreeRow | _Folder | None:
+        *parents, name = _parts(path)
+        folder: _Folder | None = root
+        for part in parents:
+            folder = folder and self._below(folder, part)
+        return self._items(folder).get(name) if folder else None
+
+    def _enter(self, folder: _Folder, name: bytes, path: str) -> _Folder:
+        """Return the folder called ``name``, made when there is nothing of this name."""
+        below = self._below(folder, name)
+        if below is None:
+            where = _join(folder.path, name)
+            if name in self._items(folder):
+                raise errors.InvalidInput(
+                    reason=f"{where} is a file: {path} cannot be put below it"
+                )
+            below = self._items(folder)[name] = _Folder(where, EMPTY_TREE)
+            folder.added.add(name)
+        return below
+
+    def _put_tree(self, folder: _Folder, name: bytes, path: str, edit: PutTree) -> None:
+        items = self._items(folder)
+        if name not in items:
+            folder.added.add(name)
+        elif self._below(folder, name) is None:
+            raise errors.InvalidInput(reason=f"{path} is a file: a folder cannot take its place")
+        items[name] = _Folder(path, edit.oid)
+
+    def remove(self, root: _Folder, path: str) -> None:
+        *parents, name = _parts(path)
+        trail = [root]
+        for part in parents:
+            below = self._below(trail[-1], part)
+            if below is None:
+                raise _no_such(path)
+            trail.append(below)
+        if name not in self._items(trail[-1]):
+            raise _no_such(path)
+        for folder, part in zip(reversed(trail), (name, *reversed(parents)), strict=True):
+            del self._items(folder)[part]
+            folder.added.discard(part)
+            if self._items(folder):
+                break  # not empty, so it and those above it stay
+        for folder in trail:
+            folder.changed = True
+
+    # -- writing -----------------------------------------------------------------------------
+
+    def write(self, root: _Folder) -> str:
+        tree = self._written(root)
+        return tree or self._draft.tree([])
+
+    def _written(self, folder: _Folder) -> str | None:
+        """Write what changed; return the tree's id, None for an empty folder."""
+        if not folder.changed:
+            return None if folder.oid == EMPTY_TREE else folder.oid
+        rows = list(self._finished_rows(folder))
+        if not rows:
+            return None
+        if folder.added:  # else all stand where they were read
+            rows.sort(key=order)
+            self._check_new_names(folder, [row[1] for row in rows])
+        if not self._draft.contains(folder.oid) and rows == list(self._repo.rows(folder.oid)):
+            return folder.oid
+        return self._draft.tree(rows)
+
+    def _finished_rows(self, folder: _Folder) -> Iterator[TreeRow]:
+        for name, item in self._items(folder).items():
+            if isinstance(item, tuple):
+                yield item
+                continue
+            tree = self._written(item)
+            if tree is not None:
+                yield _FOLDER, name, bytes.fromhex(tree)
+
+    def _check_new_names(self, folder: _Folder, names: list[bytes]) -> None:
+        if len(names) > self._max_entries:
+            raise errors.TooLarge(
+                what=f"the folder {folder.path or '/'}",
+                limit=self._max_entries,
+                unit="entries",
+                setting="max_folder_entries",
+            )
+        if self._refuse_case_clashes:
+            _refuse_clash(folder, names)
+
+
+def _refuse_clash(folder: _Folder, names: list[bytes]) -> None:
+    # One call for all: NUL is in no name, and nothing composes across it.
+    spelled = b"\0".join(names).decode("utf-8", "surrogateescape")
+    folded = fold_path(spelled).split("\0")
+    if len(set(folded)) == len(names):
+        return
+    seen: dict[str, str] = {}
+    for key, name in zip(folded, spelled.split("\0"), strict=True):
+        other = seen.setdefault(key, name)
+        if other != name and folder.added.intersection((_encode(name), _encode(other))):
+            new, old = (name, other) if _encode(name) in folder.added else (other, name)
+            raise errors.InvalidPath(
+                path=_join(folder.path, _encode(new)),
+                reason=f"{old} is there already and differs only in case: some file systems "
+                "cannot hold both",
+            )
+
+
+def _parts(path: str) -> list[bytes]:
+    return _encode(path).split(b"/")
+
+
+def _encode(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _join(folder: str, name: bytes) -> str:
+    text = name.decode("utf-8", "surrogateescape")
+    return f"{folder}/{text}" if folder else text
+
+
+def _no_such(path: str) -> errors.EntryNotFound:
+    return errors.EntryNotFound(reason="A file with this name doesn't exist")

@@ -1,0 +1,34 @@
+"""HTTP/1.1 for any application: the server, request bodies, responses and files."""
+
+from hubstead.http.bodies import inflating, read_body, receive_into, stream_body
+from hubstead.http.connection import HubConnection
+from hubstead.http.files import BytesResponse, FileResponse, Source, content_disposition
+from hubstead.http.headers import content_length, get_header
+from hubstead.http.limits import Limits
+from hubstead.http.ranges import Span, names_a_tag, parse_range
+from hubstead.http.responses import Response, json_response, redirect, text_response
+from hubstead.http.server import HubServer, serve
+
+__all__ = [
+    "BytesResponse",
+    "FileResponse",
+    "HubConnection",
+    "HubServer",
+    "Limits",
+    "Response",
+    "Source",
+    "Span",
+    "content_disposition",
+    "content_length",
+    "get_header",
+    "inflating",
+    "json_response",
+    "names_a_tag",
+    "parse_range",
+    "read_body",
+    "receive_into",
+    "redirect",
+    "serve",
+    "stream_body",
+    "text_response",
+]

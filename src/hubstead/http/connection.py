@@ -1,0 +1,539 @@
+"""The HTTP/1.1 connection: uvicorn's httptools protocol, with what it lacks.
+
+It adds zero-copy files, bodies received in threads, limits in size and time, and a way of
+hanging up that lets the client read the last answer. It leans on uvicorn's internals, which is
+why its minor version is pinned (``docs/decisions/0002-http-server.md``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import secrets
+import socket
+import urllib.parse
+from collections.abc import Callable
+from typing import Any, cast
+
+import httptools
+from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from hubstead.http.exchange import Exchange
+from hubstead.http.limits import Limits
+from hubstead.http.sendfile import CAN_SEND_FILES
+from hubstead.http.upload_threads import UploadThreads
+
+ZERO_COPY = "http.response.zerocopysend"
+RECEIVE_INTO = "hubstead.receive_into"
+
+_JOINED_BYTES = 32 * 1024
+_END_OF_HEAD = b"\r\n\r\n"
+_ASKS_TO_UPGRADE = b"\r\nupgrade:"
+_UPGRADE = re.compile(rb"(\r\nupgrad)e:", re.I)
+_SOCKET_KINDS = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
+
+
+class RequestRefused(Exception):
+    """This request gets no further than the protocol: ``status`` and why."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+def _without_upgrade(data: bytes) -> bytes:
+    """Give another name to the header that asks for another protocol in the head of a request.
+
+    We may pass over it (RFC 9110, 7.8), but the parser would pass over the body that follows:
+    Java's client and curl ask for h2c with every kind of request.
+    """
+    head, end, rest = data.partition(_END_OF_HEAD)
+    return _UPGRADE.sub(rb"\1_:", head) + end + rest
+
+
+def _may_become_upgrade(data: bytes) -> int:
+    """Return how many bytes at the end of a part of a head may be the beginning of that header."""
+    tail = data[1 - len(_ASKS_TO_UPGRADE) :].lower()
+    counts = range(len(tail), 0, -1)
+    return next((n for n in counts if _ASKS_TO_UPGRADE.startswith(tail[-n:])), 0)
+
+
+class Outlet:
+    """What a cycle uses of its transport: it joins heads to bodies, and closes with care."""
+
+    def __init__(self, line: HubConnection) -> None:
+        self.close = line.hang_up
+        self.is_closing = line.is_leaving
+        self.holding = False  # what is written now is a head
+        self._transport = line.transport
+        self._call_soon = line.loop.call_soon
+        self._held = b""
+
+    def write(self, data: bytes) -> None:
+        """Write, after what was held back.
+
+        A head waits for the body that follows it in the same turn of the loop, if one does, so
+        that a small answer is one packet and one wake-up of the client.
+        """
+        if self.holding:
+            self._held = data
+            self._call_soon(self.flush)
+        elif self._held and len(data) <= _JOINED_BYTES:
+            data, self._held = self._held + data, b""
+            self._transport.write(data)
+        else:
+            self.flush()
+            self._transport.write(data)
+
+    def flush(self) -> None:
+        """Write what was held back."""
+        if self._held:
+            data, self._held = self._held, b""
+            if not self._transport.is_closing():
+                self._transport.write(data)
+
+
+class HubConnection(HttpToolsProtocol):
+    """One connection. All its methods run on the event loop."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        limits: Limits,
+        threads: UploadThreads,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.access_log = False
+        self.timeout_keep_alive = limits.keep_alive_seconds  # type: ignore[assignment]
+        self.limits = limits
+        self.threads = threads
+        self.outlet: Outlet = None  # type: ignore[assignment]
+        self.socket_fd = -1
+        self.plain = False  # a socket whose bytes are the protocol's: no TLS
+        self._surplus = False  # one connection too many
+        self._active: Exchange | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._abort_timer: asyncio.TimerHandle | None = None
+        self._begun = 0  # requests that began within the data at hand
+        self._in_request = False  # from a request's first byte to the last of its body
+        self._in_head = False  # from a request's first byte to the end of its headers
+        self._fed_head = 0  # bytes of an unfinished head, at least
+        self._head_bytes = 0  # bytes of header lines, exactly
+        self._kept_back = b""  # the end of a part of a head: it may become a header of interest
+        self._length: int | None = None
+        self._chunked = False
+        self._refusal: RequestRefused | None = None  # to be told once the running requests are done
+        self._raw_left = 0  # body bytes that the parser must not see
+        self._drain_left = limits.drain_bytes
+        self._draining = False
+        self._deaf = False  # nothing that arrives means anything any more
+        self._cut_off = False  # requests were dropped that may be on their way still
+        self._leaving = False
+        self._lost = False
+
+    # The connection
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start to listen; a connection on which nothing is asked ends after a while."""
+        super().connection_made(transport)
+        sock = transport.get_extra_info("socket")
+        if sock is not None and self.scheme == "http" and sock.family in _SOCKET_KINDS:
+            self.plain = True
+            self.socket_fd = sock.fileno()
+        self.outlet = Outlet(self)
+        self._surplus = len(self.connections) > self.limits.max_connections
+        self._arm(self.limits.header_seconds, self._head_late)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell every request on this connection."""
+        self._lost = True
+        self._disarm()
+        if self._abort_timer is not None:
+            self._abort_timer.cancel()
+        self._unset_keepalive_if_required()
+        for cycle in [self._active, *(cast(Exchange, queued) for queued, _ in self.pipeline)]:
+            if cycle is not None:
+                cycle.give_up()
+        super().connection_lost(exc)
+
+    def is_leaving(self) -> bool:
+        """Tell whether this connection takes no more answers."""
+        return self._leaving or self.transport.is_closing()
+
+    def shutdown(self) -> None:
+        """End after the running requests: the server is going down."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+        else:
+            self.hang_up()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection."""
+        self._close()
+
+    # What arrives
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes from the socket."""
+        self._unset_keepalive_if_required()
+        if self._raw_left:
+            data = self._skip_raw(data)
+        if self._deaf:
+            self._count_drained(len(data))
+        elif data:
+            self._feed(data)
+
+    def _feed(self, data: bytes) -> None:
+        clean, self._begun = not self._in_request, 0
+        was_in_head = self._in_head
+        if clean or was_in_head:
+            data = self._past_upgrade(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._deaf = True  # we speak no other protocol: answered as HTTP, then closed
+        except httptools.HttpParserError as error:
+            if not self._deaf:
+                self._refuse(_cause(error))
+        else:
+            if self._in_head:
+                self._watch_head(data, was_in_head or (clean and self._begun == 1))
+            elif not self._in_request and self._active is None and self._timer is None:
+                self._await_next()  # blank lines between requests are no sign of life
+
+    def _past_upgrade(self, data: bytes) -> bytes:
+        """Return what the parser may have of a head, and keep back what it cannot judge yet."""
+        data, self._kept_back = self._kept_back + data, b""
+        if _END_OF_HEAD not in data and (count := _may_become_upgrade(data)):
+            data, self._kept_back = data[:-count], data[-count:]
+        asks = b"pgrade" in data or b"PGRADE" in data
+        return _without_upgrade(data) if asks else data
+
+    def _watch_head(self, data: bytes, counts: bool) -> None:
+        if counts:
+            self._fed_head += len(data)
+        if self._fed_head > self.limits.header_bytes + self.limits.target_bytes:
+            self._refuse(RequestRefused(431, self._header_rule()))
+        elif self._timer is None:
+            self._arm(self.limits.header_seconds, self._head_late)
+
+    def _header_rule(self) -> str:
+        return f"The request's headers are larger than {self.limits.header_bytes} bytes."
+
+    def _head_late(self) -> None:
+        self._timer = None
+        if self._in_head:
+            seconds = f"{self.limits.header_seconds:g}"
+            self._refuse(
+                RequestRefused(408, f"The request's headers took longer than {seconds} s.")
+            )
+        elif self._active is None:
+            self._close()
+
+    # What the parser finds
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._begun += 1
+        self._unset_keepalive_if_required()
+        self._in_request = self._in_head = True
+        self._fed_head = self._head_bytes = 0
+        self._length, self._chunked = None, False
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the request target."""
+        self.url += url
+        if len(self.url) > self.limits.target_bytes:
+            limit = self.limits.target_bytes
+            raise RequestRefused(414, f"The request's address is longer than {limit} bytes.")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header line."""
+        self._head_bytes += len(name) + len(value) + 4
+        if self._head_bytes > self.limits.header_bytes:
+            raise RequestRefused(431, self._header_rule())
+        if not self._in_head:
+            return  # a trailer must not pass for a header
+        name = name.lower()
+        if name == b"content-length":
+            self._length = int(value)
+        elif name == b"transfer-encoding":
+            self._chunked = True
+        elif name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """The request is known: start it, or let it wait for those before it."""
+        if self._deaf:
+            return
+        if self._surplus:
+            raise RequestRefused(503, "The server has too many connections: try again in a moment.")
+        before, self.cycle = self.cycle, self._new_cycle()
+        self._in_head = False
+        self._disarm()
+        if before is None or before.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+            return
+        self.flow.pause_reading()
+        self.pipeline.appendleft((self.cycle, self.app))
+        if len(self.pipeline) >= self.limits.pipelined_requests:
+            self.cycle.keep_alive = False  # and so nothing behind it is read
+            self._cut_off = True
+
+    def _new_cycle(self) -> Exchange:
+        version = self.parser.get_http_version()
+        scope = cast(dict[str, Any], self.scope)
+        scope["method"] = self.parser.get_method().decode("ascii")
+        scope["http_version"] = version
+        scope.update(_split_target(bytes(self.url), self.root_path))
+        length = None if self._chunked else (self._length or 0)
+        cycle = Exchange(
+            self,
+            scope,
+            length=length,
+            # A client that asks to upgrade gets HTTP, and a parser that has stopped.
+            keep_alive=version != "1.0"
+            and self.parser.should_keep_alive()
+            and not self.parser.should_upgrade(),
+            expects=self.expect_100_continue and version != "1.0",
+        )
+        extensions: dict[str, Any] = {}
+        scope["extensions"] = extensions
+        if self.plain and CAN_SEND_FILES:
+            extensions[ZERO_COPY] = {}
+        if self.plain and length and not self.parser.should_upgrade():
+            extensions[RECEIVE_INTO] = cycle.receive_into
+        return cycle
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self._active = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def on_body(self, body: bytes) -> None:
+        """A part of a request's body."""
+        cycle = cast(Exchange, self.cycle)
+        if self._deaf or cycle is None:
+            return
+        cycle.received += len(body)
+        if cycle.response_complete:
+            self._count_drained(len(body))
+            return
+        cycle.body += body
+        if len(cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        cycle.message_event.set()
+
+    def on_message_complete(self) -> None:
+        """A request has been received whole."""
+        self._in_request = False
+        if self._deaf or self.cycle is None:
+            return
+        self.cycle.more_body = False
+        self.cycle.message_event.set()
+        if not self.cycle.keep_alive:
+            self._deaf = True
+        elif self._draining:
+            self._end_drain()
+
+    # Bodies that a thread receives
+
+    def borrow_socket(self) -> socket.socket:
+        """Stop reading and return a duplicate of the socket, to read the body's rest from.
+
+        It is non-blocking like the original, whose mode it shares. The caller closes it and
+        calls ``reclaim_stored``.
+        """
+        self.flow.pause_reading()
+        return socket.socket(fileno=os.dup(self.socket_fd))
+
+    def take_back(self, cycle: Exchange, left: int) -> None:
+        """Read on, after ``left`` more bytes of the body which nobody wants."""
+        if self._lost:
+            return
+        # The old parser still expects the body that it never saw.
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._raw_left = left
+        if cycle.disconnected:
+            self._close()
+        elif not left:
+            self._in_request = False
+            cycle.more_body = False
+            if not cycle.keep_alive:
+                self._deaf = True
+            self.flow.resume_reading()
+
+    def _skip_raw(self, data: bytes) -> bytes:
+        skipped = min(self._raw_left, len(data))
+        self._raw_left -= skipped
+        self._count_drained(skipped)
+        if not self._raw_left and not self._leaving:
+            self.cycle.more_body = self._in_request = False
+            self.cycle.message_event.set()
+            self._end_drain()
+        return data[skipped:]
+
+    # After an answer
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request, or wait for one."""
+        self.server_state.total_requests += 1
+        self._active = None
+        if self.is_leaving():
+            return
+        self._unset_keepalive_if_required()
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self._refusal is not None:
+            self._refuse(self._refusal)
+        elif self.cycle.more_body:
+            self._draining = True
+            self._drain_left = self.limits.drain_bytes
+            self._arm(self.limits.drain_seconds, self._linger)
+        elif not self._in_head:
+            self._await_next()
+
+    def _await_next(self) -> None:
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+
+    def _end_drain(self) -> None:
+        if self._draining:
+            self._draining = False
+            self._disarm()
+            self._await_next()
+
+    def _count_drained(self, count: int) -> None:
+        self._drain_left -= count
+        if self._drain_left < 0:
+            if self._leaving:
+                self._close()
+            elif self._draining:
+                self._linger()
+
+    # Hanging up
+
+    def hang_up(self) -> None:
+        """Close the connection as soon as the client can have read what we wrote."""
+        if self.is_leaving():
+            return
+        if self.cycle is not None and self.cycle.more_body:
+            self._drain_left = self.limits.drain_bytes
+            self._linger(self.limits.drain_seconds)
+        elif self._cut_off:
+            self._linger()
+        else:
+            self._close()
+
+    def _linger(self, seconds: float | None = None) -> None:
+        # Closing a socket that holds unread bytes sends a reset, which makes many clients
+        # throw away the answer that they have not read yet. So end our side only, and read.
+        self._leaving = self._deaf = True
+        self._draining = False
+        self.outlet.flush()
+        self._arm(self.limits.linger_seconds if seconds is None else seconds, self._close)
+        if self._drain_left < 0:
+            self._drain_left = self.limits.drain_bytes
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.flow.resume_reading()
+
+    def _close(self) -> None:
+        self._leaving = self._deaf = True
+        self._disarm()
+        self.outlet.flush()
+        self.transport.close()
+        if self._abort_timer is None and self.transport.get_write_buffer_size():
+            self._abort_timer = self.loop.call_later(self.limits.send_stall_s, self.transport.abort)
+
+    def _refuse(self, refused: RequestRefused) -> None:
+        """Answer in the application's place and hang up, after the requests that came first."""
+        self._deaf = True
+        self._disarm()
+        broken = cast(Exchange | None, self.cycle if self._in_request else None)
+        if broken is not None and not self._in_head and not broken.response_complete:
+            broken.give_up()  # its body makes no sense
+            if broken.response_started:
+                self._close()
+                return
+            self.pipeline = type(self.pipeline)(q for q in self.pipeline if q[0] is not broken)
+            self._active = None if self._active is broken else self._active
+        if self._active is not None or self.pipeline:
+            self._refusal = refused
+        elif not self.is_leaving():
+            self.transport.write(_refusal(refused, self.server_state.default_headers))
+            self._linger()
+
+    # One timer: a connection waits for one thing at a time
+
+    def _arm(self, seconds: float, then: Callable[[], None]) -> None:
+        self._disarm()
+        self._timer = self.loop.call_later(seconds, then)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _cause(error: BaseException) -> RequestRefused:
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, RequestRefused):
+            return found
+        found = found.__context__
+    return RequestRefused(400, "This is not a valid HTTP/1.1 request.")
+
+
+def _split_target(target: bytes, root_path: str) -> dict[str, Any]:
+    """Read the request target (RFC 9112, section 3.2) without normalising any of it."""
+    if not target.startswith(b"/"):
+        target = _absolute_target(target)
+    raw_path, _, query = target.partition(b"#")[0].partition(b"?")
+    try:
+        path = raw_path.decode("ascii")
+    except UnicodeDecodeError:
+        raise RequestRefused(400, "The request's address must be percent-encoded ASCII.") from None
+    if "%" in path:
+        path = urllib.parse.unquote(path)
+    return {
+        "path": root_path + path,
+        "raw_path": root_path.encode("ascii") + raw_path,
+        "query_string": query,
+    }
+
+
+def _absolute_target(target: bytes) -> bytes:
+    if target == b"*":
+        return target
+    scheme, found, rest = target.partition(b"://")
+    if not found or scheme.lower() not in (b"http", b"https"):
+        raise RequestRefused(400, "The request's address must begin with '/'.")
+    slash = rest.find(b"/")
+    return rest[slash:] if slash >= 0 else b"/"
+
+
+def _refusal(refused: RequestRefused, defaults: list[tuple[bytes, bytes]]) -> bytes:
+    body = json.dumps({"error": refused.reason}).encode("ascii")
+    lines = [name + b": " + value + b"\r\n" for name, value in defaults]
+    head = (
+        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n"
+        f"x-request-id: {secrets.token_hex(16)}\r\nx-error-message: {refused.reason}\r\n"
+        "connection: close\r\n\r\n"
+    )
+    return b"".join([STATUS_LINE[refused.status], *lines, head.encode("ascii"), body])

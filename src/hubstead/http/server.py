@@ -1,0 +1,127 @@
+"""The server: one process, one event loop, one application."""
+
+from __future__ import annotations
+
+import functools
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any, Literal
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from hubstead.http.connection import HubConnection
+from hubstead.http.limits import Limits
+from hubstead.http.upload_threads import UploadThreads
+
+
+class HubServer(uvicorn.Server):
+    """Serves an application until it is told to stop.
+
+    SIGTERM or SIGINT: accept nothing more, finish the running requests within ``drain_s``
+    seconds, end the application's lifespan, return. A second one: return now.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        limits: Limits | None = None,
+        on_started: Callable[[int], object] | None = None,
+        drain_s: int = 30,
+        lifespan: Literal["on", "off"] = "on",
+        tls: tuple[Path, Path] | None = None,
+    ) -> None:
+        """Prepare; nothing is bound yet.
+
+        Args:
+            port: 0 takes a free one; ``on_started`` is told which.
+            on_started: Called once connections are accepted, with the port.
+            lifespan: ``on`` if the application speaks ASGI's lifespan; its failure to start
+                ends the server.
+            tls: Certificate chain and key. Bytes then take the ordinary path.
+        """
+        limits = limits or Limits()
+        self._threads = UploadThreads(limits.upload_threads)
+        self._on_started = on_started
+        protocol: Any = functools.partial(HubConnection, limits=limits, threads=self._threads)
+        config = uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            http=protocol,
+            ws="none",
+            interface="asgi3",
+            lifespan=lifespan,
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,  # the application knows which proxies to trust
+            server_header=False,
+            timeout_graceful_shutdown=drain_s,
+            ssl_certfile=tls[0] if tls else None,
+            ssl_keyfile=tls[1] if tls else None,
+        )
+        super().__init__(config)
+
+    @property
+    def port(self) -> int:
+        """The port that is bound; known once the server has started."""
+        port: int = self.servers[0].sockets[0].getsockname()[1]
+        return port
+
+    def stop(self) -> None:
+        """Ask the server to drain and end; may be called from any thread."""
+        self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Bind and start to accept, then say so."""
+        await super().startup(sockets)
+        if self._on_started is not None:
+            self._on_started(self.port)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Drain and end."""
+        await super().shutdown(sockets)
+        self._threads.pool.shutdown(wait=False, cancel_futures=True)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Take a signal: the first drains, the second ends.
+
+        Unlike uvicorn's, the signal is not raised again afterwards: whoever called ``serve``
+        has things to close, and a drained server ends with success.
+        """
+        if self.should_exit:
+            self.force_exit = True
+        self.should_exit = True
+
+
+def serve(
+    app: ASGIApp,
+    host: str,
+    port: int,
+    limits: Limits | None = None,
+    on_started: Callable[[int], object] | None = None,
+    *,
+    drain_s: int = 30,
+    lifespan: Literal["on", "off"] = "on",
+) -> None:
+    """Serve ``app`` until a signal says stop; see ``HubServer``.
+
+    Raises:
+        SystemExit: the address cannot be bound, or the application did not start; the reason
+            has been logged.
+    """
+    server = HubServer(
+        app,
+        host=host,
+        port=port,
+        limits=limits,
+        on_started=on_started,
+        drain_s=drain_s,
+        lifespan=lifespan,
+    )
+    server.run()

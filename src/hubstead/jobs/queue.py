@@ -1,0 +1,117 @@
+"""Asking for work, and seeing what waits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import msgspec
+from sqlalchemy import case, select
+
+from hubstead.db import Reader, Tx, indexed, insert_into, scan
+from hubstead.ids import now_ms
+from hubstead.jobs.tables import jobs
+
+_NEW = insert_into(jobs, "type", "subject", "payload", "due_ms", "created_ms")
+_ENQUEUE = indexed(
+    _NEW.on_conflict_do_update(
+        index_elements=["type", "subject"],
+        set_={
+            "payload": _NEW.excluded.payload,
+            "due_ms": case(
+                (_NEW.excluded.due_ms < jobs.c.due_ms, _NEW.excluded.due_ms), else_=jobs.c.due_ms
+            ),
+            "asked": jobs.c.asked + 1,
+        },
+    )
+)
+_ENQUEUE_IF_ABSENT = indexed(_NEW.on_conflict_do_nothing())
+
+
+class _JobRow(NamedTuple):
+    pk: int
+    type: str
+    subject: str
+    payload: str
+    due_ms: int
+    asked: int
+    lease_ms: int
+    holder: str | None
+    attempts: int
+    error: str | None
+    created_ms: int
+
+
+_LIST = scan(select(jobs).order_by(jobs.c.due_ms, jobs.c.pk), _JobRow)
+
+
+async def enqueue(
+    tx: Tx,
+    type_: str,
+    subject: str,
+    payload: Mapping[str, object] | None = None,
+    *,
+    due_ms: int | None = None,
+) -> None:
+    """Ask, within the transaction that gives the reason, for a job to be done.
+
+    There is one job per type and subject. Asking again brings its due time forward, never back,
+    and replaces its payload; if it is being done just now it is done once more afterwards.
+
+    Args:
+        tx: The transaction.
+        type_: Which handler does it.
+        subject: What it is about.
+        payload: More for the handler to know; JSON.
+        due_ms: When, in milliseconds since the epoch; now if None.
+    """
+    await tx.run(_ENQUEUE, **_row(type_, subject, payload, due_ms))
+
+
+async def enqueue_if_absent(tx: Tx, type_: str, subject: str, *, due_ms: int | None = None) -> None:
+    """Ask for a job unless it waits already, perhaps for its next try after a failure."""
+    await tx.run(_ENQUEUE_IF_ABSENT, **_row(type_, subject, None, due_ms))
+
+
+def _row(
+    type_: str, subject: str, payload: Mapping[str, object] | None, due_ms: int | None
+) -> dict[str, object]:
+    now = now_ms()
+    return {
+        "type": type_,
+        "subject": subject,
+        "payload": msgspec.json.encode(payload or {}).decode(),
+        "due_ms": now if due_ms is None else due_ms,
+        "created_ms": now,
+    }
+
+
+class ListedJob(msgspec.Struct, frozen=True):
+    """A job as ``hubstead jobs`` shows it; times in milliseconds since the epoch."""
+
+    type: str
+    subject: str
+    payload: dict[str, object]
+    running_on: str | None  # the node that holds it
+    due_ms: int  # of a running job: when it is taken over if its node dies
+    attempts: int  # since it last went well
+    error: str | None  # of the last attempt
+    created_ms: int
+
+
+async def list_jobs(db: Reader) -> list[ListedJob]:
+    """Return every job there is, the next one due first."""
+    now = now_ms()
+    return [
+        ListedJob(
+            type=row.type,
+            subject=row.subject,
+            payload=msgspec.json.decode(row.payload),
+            running_on=row.holder.rpartition("/")[0] if row.holder and row.lease_ms > now else None,
+            due_ms=row.due_ms,
+            attempts=row.attempts,
+            error=row.error,
+            created_ms=row.created_ms,
+        )
+        for row in await db.all(_LIST)
+    ]

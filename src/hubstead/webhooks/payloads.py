@@ -1,0 +1,118 @@
+"""What webhooks are told of an event: ``{"add": name}``, ``{"update": …}`` or ``{"remove": …}``.
+
+The wire is the table of 2021: one key per body. Models are named ``owner/name`` as there; the
+other kinds, which that page did not have, as in web addresses (``datasets/owner/name``), since a
+dataset may be called as a model is.
+
+Pushed tags tell nothing: the table speaks of the model as its address shows it, which is a
+branch, and a mirror that refetches on every update would do so for nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import msgspec
+
+from hubstead.db import Tx, indexed, insert_into
+from hubstead.ids import Kind, RepoId, now_ms
+from hubstead.jobs import enqueue
+from hubstead.outbox import RecordedEvent
+from hubstead.repos import (
+    RefsMoved,
+    RepoCreated,
+    RepoDeleted,
+    RepoEvent,
+    RepoRenamed,
+    SettingsChanged,
+)
+from hubstead.webhooks.subscriptions import Webhook, list_webhooks
+from hubstead.webhooks.tables import deliveries
+
+DELIVER = "webhooks.deliver"
+
+_EVENTS: dict[str, type[RepoEvent]] = {
+    cls.__name__: cls for cls in (RefsMoved, RepoCreated, RepoDeleted, RepoRenamed, SettingsChanged)
+}
+# A listener hears of an event once, but a second time would tell nothing new.
+_ADD = indexed(
+    insert_into(
+        deliveries,
+        "webhook_pk",
+        "event_pk",
+        "seq",
+        "repo_pk",
+        "name_key",
+        "body",
+        "state",
+        "due_ms",
+        "created_ms",
+    ).on_conflict_do_nothing()
+)
+
+
+def payloads_for(event: RepoEvent, webhook: Webhook) -> Iterator[tuple[str, str]]:
+    """Yield what the webhook is told of the event, as (``add|update|remove``, owner/name)."""
+    if webhook.disabled or event.kind not in webhook.kinds:
+        return
+    sees = webhook.may_see(private=event.private)
+    if isinstance(event, SettingsChanged):
+        yield from _of_settings(event, saw=webhook.may_see(private=event.was_private), sees=sees)
+    elif not sees:
+        return
+    elif isinstance(event, RepoCreated):
+        yield "add", event.name
+    elif isinstance(event, RepoDeleted):
+        yield "remove", event.name
+    elif isinstance(event, RepoRenamed):
+        yield "remove", event.old_name
+        yield "add", event.name
+    elif isinstance(event, RefsMoved) and any(_is_branch(move[0]) for move in event.moves):
+        yield "update", event.name
+
+
+def _of_settings(event: SettingsChanged, *, saw: bool, sees: bool) -> Iterator[tuple[str, str]]:
+    if saw and sees:
+        yield "update", event.name
+    elif saw:
+        yield "remove", event.name
+    elif sees:
+        yield "add", event.name
+
+
+def _is_branch(ref: str) -> bool:
+    return ref.startswith("refs/heads/")
+
+
+async def enqueue_deliveries(tx: Tx, recorded: RecordedEvent) -> None:
+    """Put what each webhook is to hear of an event into its line (a listener of the outbox)."""
+    shape = _EVENTS.get(recorded.type)
+    if shape is None:
+        return
+    event = msgspec.json.decode(recorded.payload, type=shape)
+    for webhook in await list_webhooks(tx):
+        told = list(payloads_for(event, webhook))
+        for seq, (verb, name) in enumerate(told):
+            repo_id = RepoId.parse(Kind(event.kind), name)
+            await _add(tx, webhook, recorded, seq=seq, verb=verb, repo_id=repo_id)
+        if told:
+            await enqueue(tx, DELIVER, webhook.id)
+
+
+async def _add(
+    tx: Tx, webhook: Webhook, recorded: RecordedEvent, *, seq: int, verb: str, repo_id: RepoId
+) -> None:
+    now = now_ms()
+    await tx.run(
+        _ADD,
+        webhook_pk=webhook.pk,
+        event_pk=recorded.pk,
+        seq=seq,
+        repo_pk=recorded.repo_pk,
+        name_key=repo_id.web_path.casefold(),
+        body=json.dumps({verb: repo_id.web_path}),
+        state="waiting",
+        due_ms=now,
+        created_ms=now,
+    )

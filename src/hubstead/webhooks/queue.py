@@ -1,0 +1,242 @@
+"""The lines of deliveries: which one is next, and what became of it.
+
+A line is what one webhook is to hear of one repository. Its first waiting delivery is its head,
+and nothing behind it goes out before the head is delivered or given up. A head also waits for
+earlier deliveries about the same name in another line: whoever deletes a repository and makes
+another of that name must not be heard in the wrong order.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import NamedTuple
+
+import msgspec
+from sqlalchemy import Subquery, bindparam, delete, func, select, update
+
+from hubstead.db import Database, Reader, Statement, Tx, indexed, scan
+from hubstead.ids import now_ms
+from hubstead.webhooks.sender import PostResult
+from hubstead.webhooks.tables import deliveries, webhooks
+
+#: The longest pause between two attempts, in seconds.
+LONGEST_PAUSE_S = 300.0
+#: How many old deliveries one transaction removes.
+BATCH = 1000
+
+_earlier = deliveries.alias("earlier")
+_WAITS_HERE = (deliveries.c.webhook_pk == bindparam("hook_pk")) & (deliveries.c.state == "waiting")
+_IS_EARLIER = (
+    (_earlier.c.webhook_pk == bindparam("hook_pk"))
+    & (_earlier.c.state == "waiting")
+    & (_earlier.c.pk < deliveries.c.pk)
+)
+_BEHIND_IN_LINE = (
+    select(_earlier.c.pk).where(_IS_EARLIER, _earlier.c.repo_pk == deliveries.c.repo_pk).exists()
+)
+_BEHIND_BY_NAME = (
+    select(_earlier.c.pk).where(_IS_EARLIER, _earlier.c.name_key == deliveries.c.name_key).exists()
+)
+_IS_NEXT = _WAITS_HERE & ~_BEHIND_IN_LINE & ~_BEHIND_BY_NAME
+_DUE_LINES = scan(
+    select(deliveries.c.repo_pk)
+    .where(_IS_NEXT, deliveries.c.due_ms <= bindparam("now"))
+    .order_by(deliveries.c.due_ms, deliveries.c.pk)
+    .limit(bindparam("most")),
+    int,
+)
+_NEXT_DUE: Statement[int | None] = scan(
+    select(func.min(deliveries.c.due_ms).label("due_ms")).where(_IS_NEXT), int
+)
+
+
+def _first_of_line() -> Subquery:
+    return (
+        select(deliveries.c.pk)
+        .where(_WAITS_HERE, deliveries.c.repo_pk == bindparam("line"))
+        .order_by(deliveries.c.pk)
+        .limit(1)
+        .subquery()
+    )
+
+
+_first = _first_of_line()
+
+
+class Head(NamedTuple):
+    """The delivery of a line that is to go out next, and where to."""
+
+    pk: int
+    body: str
+    attempts: int
+    tried_ms: int | None
+    webhook_id: str
+    url: str
+    secret: str | None
+
+
+_HEAD = indexed(
+    select(
+        deliveries.c.pk,
+        deliveries.c.body,
+        deliveries.c.attempts,
+        deliveries.c.tried_ms,
+        webhooks.c.id.label("webhook_id"),
+        webhooks.c.url,
+        webhooks.c.secret,
+    )
+    .join_from(deliveries, webhooks, deliveries.c.webhook_pk == webhooks.c.pk)
+    .where(
+        deliveries.c.pk.in_(select(_first.c.pk)),
+        deliveries.c.due_ms <= bindparam("now"),
+        webhooks.c.disabled == 0,
+        ~_BEHIND_BY_NAME,
+    ),
+    Head,
+)
+_RECORD = indexed(
+    update(deliveries)
+    .values(
+        state=bindparam("new_state"),
+        attempts=deliveries.c.attempts + 1,
+        due_ms=bindparam("next_ms"),
+        tried_ms=func.coalesce(deliveries.c.tried_ms, bindparam("began_ms")),
+        status=bindparam("answer"),
+        error=bindparam("reason"),
+        done_ms=bindparam("over_ms"),
+    )
+    .where(deliveries.c.pk == bindparam("delivery_pk"), deliveries.c.state == "waiting")
+)
+_OLD = (
+    select(deliveries.c.pk)
+    .where(deliveries.c.done_ms < bindparam("before_ms"))
+    .order_by(deliveries.c.done_ms)
+    .limit(BATCH)
+)
+_FORGET = indexed(delete(deliveries).where(deliveries.c.pk.in_(_OLD)))
+
+
+class Delivery(NamedTuple):
+    """An entry of the delivery log; times in milliseconds since the epoch."""
+
+    webhook_id: str
+    body: str
+    state: str  # waiting, delivered, given_up
+    attempts: int
+    status: int | None  # of the last answer
+    error: str | None  # of the last attempt
+    due_ms: int
+    created_ms: int
+    done_ms: int | None
+
+
+_LOG = scan(
+    select(
+        webhooks.c.id.label("webhook_id"),
+        deliveries.c.body,
+        deliveries.c.state,
+        deliveries.c.attempts,
+        deliveries.c.status,
+        deliveries.c.error,
+        deliveries.c.due_ms,
+        deliveries.c.created_ms,
+        deliveries.c.done_ms,
+    )
+    .join_from(deliveries, webhooks, deliveries.c.webhook_pk == webhooks.c.pk)
+    .where((bindparam("every") == 1) | (webhooks.c.id == bindparam("wanted")))
+    .order_by(deliveries.c.pk.desc())
+    .limit(bindparam("most")),
+    Delivery,
+)
+
+
+class RetryPolicy(msgspec.Struct, frozen=True):
+    """How long a failing delivery is tried.
+
+    At most ``max_attempts`` times and for ``hold_s`` seconds from its first attempt on; the first
+    pause takes ``pause_s``, each further one twice as long, up to ``LONGEST_PAUSE_S``.
+    """
+
+    max_attempts: int = 12
+    hold_s: float = 900.0
+    pause_s: float = 1.0
+
+
+class DeliveryResult(msgspec.Struct, frozen=True):
+    """What becomes of a delivery after an attempt."""
+
+    state: str  # waiting, delivered, given_up
+    due_ms: int
+
+
+async def due_queues(db: Reader, webhook_pk: int, most: int) -> list[int]:
+    """Return the repositories whose heads this webhook may hear of now, longest due first."""
+    return await db.all(_DUE_LINES, hook_pk=webhook_pk, now=now_ms(), most=most)
+
+
+async def next_due_ms(db: Reader, webhook_pk: int) -> int | None:
+    """Return when this webhook's next head is due; None if nothing waits."""
+    return await db.single(_NEXT_DUE, hook_pk=webhook_pk)
+
+
+async def next_delivery(db: Reader, webhook_pk: int, repo_pk: int) -> Head | None:
+    """Return the head of a line if it may be sent now."""
+    return await db.one(_HEAD, hook_pk=webhook_pk, line=repo_pk, now=now_ms())
+
+
+def decide_result(
+    head: Head, answer: PostResult, began_ms: int, patience: RetryPolicy
+) -> DeliveryResult:
+    """Decide what becomes of the head after an attempt that began at ``began_ms``."""
+    now = now_ms()
+    if answer.ok:
+        return DeliveryResult("delivered", now)
+    give_up_ms = (head.tried_ms or began_ms) + int(patience.hold_s * 1000)
+    attempts = head.attempts + 1
+    if attempts >= patience.max_attempts or now >= give_up_ms:
+        return DeliveryResult("given_up", now)
+    pause_s = min(patience.pause_s * 2.0 ** min(attempts - 1, 30), LONGEST_PAUSE_S)
+    pause_s *= random.uniform(0.75, 1.25)  # noqa: S311
+    # The last attempt comes when the patience ends, so the line is not held longer than that.
+    return DeliveryResult("waiting", min(now + int(pause_s * 1000), give_up_ms))
+
+
+async def record_attempt(
+    db: Database, head: Head, answer: PostResult, began_ms: int, outcome: DeliveryResult
+) -> None:
+    """Write down what came of an attempt."""
+
+    async def write(tx: Tx) -> None:
+        await tx.run(
+            _RECORD,
+            delivery_pk=head.pk,
+            new_state=outcome.state,
+            next_ms=outcome.due_ms,
+            began_ms=began_ms,
+            answer=answer.status,
+            reason=None if answer.error is None else answer.error.replace("\0", "")[:500],
+            over_ms=None if outcome.state == "waiting" else now_ms(),
+        )
+
+    await db.write(write)
+
+
+async def list_deliveries(
+    db: Reader, webhook_id: str | None = None, limit: int = 100
+) -> list[Delivery]:
+    """Return the newest ``limit`` deliveries of one webhook, or of all, newest first."""
+    every = int(webhook_id is None)
+    return await db.all(_LOG, every=every, wanted=webhook_id or "", most=limit)
+
+
+async def prune_deliveries(db: Database, before_ms: int) -> int:
+    """Forget what was delivered or given up before a time; return how many there were."""
+
+    async def forget(tx: Tx) -> int:
+        return await tx.run(_FORGET, before_ms=before_ms)
+
+    total = gone = await db.write(forget)
+    while gone == BATCH:
+        gone = await db.write(forget)
+        total += gone
+    return total

@@ -1,0 +1,281 @@
+"""The ASGI application: from a request to a handler and back, the same for every wire."""
+
+from __future__ import annotations
+
+import ipaddress
+import random
+import re
+import time
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from hubstead.errors import (
+    ClientGone,
+    HubError,
+    LoginRequired,
+    NotBuilt,
+    NotFound,
+    RepoNotFound,
+)
+from hubstead.http.headers import get_header
+from hubstead.http.responses import Response, redirect
+from hubstead.ids import Kind, RepoId
+from hubstead.repos import RepoMoved, Right, open_repo
+from hubstead.wire.credentials import identify
+from hubstead.wire.error_responses import RENDERERS, ErrorContext, ErrorResponse, error_response
+from hubstead.wire.metrics import RequestMetrics
+from hubstead.wire.request import Hub, Request
+from hubstead.wire.routing import Access, Match, Route, Router
+
+_log = structlog.get_logger("hubstead.access")
+_faults = structlog.get_logger("hubstead.faults")
+
+#: What browsers may read of an answer (protocol/hub-api.md 2.10).
+EXPOSED = (
+    "X-Repo-Commit,X-Request-Id,X-Error-Code,X-Error-Message,X-Total-Count,ETag,Link,"
+    "Accept-Ranges,Content-Range,X-Linked-Size,X-Linked-ETag,X-Xet-Access-Token,"
+    "X-Xet-Token-Expiration,X-Xet-Refresh-Route,X-Xet-Cas-Url,X-Xet-Hash"
+)
+_PREFLIGHT = {
+    "access-control-allow-methods": "GET,HEAD,POST,PUT,PATCH,DELETE",
+    "access-control-allow-headers": (
+        "authorization,content-type,range,accept,x-request-id,x-xet-session-id"
+    ),
+    "access-control-max-age": "86400",
+}
+_CLIENT_ID = re.compile(r"[A-Za-z0-9._=;:-]{1,128}")
+
+
+class Application:
+    """Serves a table of routes. Anything that goes wrong becomes an answer here, once."""
+
+    def __init__(self, hub: Hub, routes: Iterable[Route]) -> None:
+        self.hub = hub
+        self.router = Router(routes)
+        hub.routes = self.router.routes
+        self._trusted = [ipaddress.ip_network(net) for net in hub.settings.trusted_proxies]
+        self._prefix = "/" + hub.settings.public_url.split("://")[-1].partition("/")[2].strip("/")
+        self._measures = RequestMetrics()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request. There is no lifespan here: ``app.py`` opens and closes things."""
+        assert scope["type"] == "http"
+        scope = self._seen_through_proxies(scope)
+        sender = _Sender(scope, send, _request_id(scope))
+        started = time.perf_counter()
+        route: Route | None = None
+        request: Request | None = None
+        try:
+            path = self._path(scope)
+            match = self.router.match(path, scope["method"]) or self.router.match(path)
+            route = _route(match, scope["method"])
+            if match is None or route is None:
+                answer: ASGIApp = _unrouted(match, scope["method"], path)
+            else:
+                request = Request(
+                    self.hub, scope, receive, path=path, route=route, captured=match.captured
+                )
+                answer = await self._handle(request, sender)
+            await answer(scope, receive, sender)
+        except ClientGone:
+            pass  # nobody is there to be told
+        except Exception as error:
+            await self._fail(error, scope, receive, sender, route)
+        finally:
+            seconds = time.perf_counter() - started
+            self._measures.note(route, scope["method"], sender.status, seconds)
+            _log.info(
+                "request",
+                method=scope["method"],
+                path=scope["path"],  # never the query: it may hold a signature
+                status=sender.status,
+                ms=round(seconds * 1000, 2),
+                bytes=sender.sent,
+                user=request.actor.name if request else "",
+                request_id=sender.request_id,
+            )
+
+    async def _handle(self, request: Request, sender: _Sender) -> ASGIApp:
+        sender.headers = request.headers_out
+        try:
+            if request.route.access is not Access.OPEN:
+                address = (request.scope.get("client") or ("", 0))[0]
+                header = get_header(request.scope, "authorization")
+                request.actor = await identify(self.hub, header, address)
+            if isinstance(request.route.access, Right):
+                request.repo = await open_repo(
+                    self.hub.db, request.actor, _repo_id(request), request.route.access
+                )
+            elif request.route.access is Access.SIGNED_IN and not request.actor.signed_in:
+                raise LoginRequired()
+            return await request.route.handler(request)
+        except HubError as error:
+            if isinstance(error, RepoMoved):
+                if isinstance(request.route.access, Right):
+                    return redirect(_moved_to(request, error))
+                error = RepoNotFound()  # the old name was in the body: nowhere to send it
+            return self._refused(error, request, sender)
+
+    def _refused(self, error: HubError, request: Request, sender: _Sender) -> Response:
+        asker = ErrorContext(
+            signed_in=request.actor.signed_in,
+            agent=request.headers.get("user-agent", ""),
+            public_url=request.public_url,
+            wire=request.route.wire,
+        )
+        told = error_response(error, asker)
+        if told.status >= 500 and not isinstance(error, NotBuilt):  # that is no fault of a node
+            _faults.error(
+                "refused", error=repr(error), status=told.status, request_id=sender.request_id
+            )
+        return RENDERERS[request.route.wire](told, sender.request_id)
+
+    async def _fail(
+        self, error: Exception, scope: Scope, receive: Receive, sender: _Sender, route: Route | None
+    ) -> None:
+        wire = route.wire if route else _likely_wire(self._path(scope))
+        if isinstance(error, HubError):  # the address is wrong, or sending the answer failed
+            told = error_response(error, ErrorContext(False, "", "", wire))
+        else:
+            _faults.exception("unexpected", request_id=sender.request_id, path=scope["path"])
+            told = ErrorResponse(500, f"Internal error (request {sender.request_id}): see the log")
+        if sender.status:
+            raise error  # too late for another answer: the connection has to break
+        await RENDERERS[wire](told, sender.request_id)(scope, receive, sender)
+
+    def _path(self, scope: Scope) -> str:
+        """Return the undecoded path below the public URL, with one slash at its start.
+
+        Proxies may leave the prefix of the public URL or take it away; old clients put a second
+        slash after an endpoint that ends in one.
+        """
+        raw = scope.get("raw_path") or quote(scope["path"]).encode()
+        path = str(raw.partition(b"?")[0].decode("latin-1"))
+        if self._prefix != "/" and f"{path}/".startswith(f"{self._prefix}/"):
+            path = path[len(self._prefix) :]
+        return "/" + path.lstrip("/")
+
+    def _seen_through_proxies(self, scope: Scope) -> Scope:
+        """Believe what trusted proxies say of the client's address and scheme."""
+        if not self._trusted or not self._is_trusted((scope.get("client") or ("",))[0]):
+            return scope
+        seen = dict(scope)
+        chain = (get_header(scope, "x-forwarded-for") or "").split(",")
+        for hop in reversed([hop.strip() for hop in chain if hop.strip()]):
+            seen["client"] = (hop, 0)
+            if not self._is_trusted(hop):
+                break
+        if get_header(scope, "x-forwarded-proto") in ("http", "https"):
+            seen["scheme"] = get_header(scope, "x-forwarded-proto")
+        return seen
+
+    def _is_trusted(self, address: str) -> bool:
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(parsed in net for net in self._trusted)
+
+
+class _Sender:
+    """Adds to every answer what all of them carry, and notes what was sent."""
+
+    def __init__(self, scope: Scope, send: Send, request_id: str) -> None:
+        self.request_id = request_id
+        self.headers: dict[str, str] = {}
+        self.status = 0
+        self.sent = 0
+        self._send = send
+        self._origin = get_header(scope, "origin")
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message = {**message, "headers": [*message["headers"], *self._more(message)]}
+        elif message["type"] == "http.response.body":
+            self.sent += len(message.get("body", b""))
+        else:
+            self.sent += message.get("count", 0)
+        await self._send(message)
+
+    def _more(self, message: Message) -> list[tuple[bytes, bytes]]:
+        given = {name for name, _ in message["headers"]}
+        lines = {"x-request-id": self.request_id, **self.headers}
+        if self._origin is not None:
+            lines["access-control-allow-origin"] = self._origin
+            lines["access-control-expose-headers"] = EXPOSED
+            lines["vary"] = "Origin, Accept"
+        return [
+            (name.encode(), value.encode("latin-1", "replace"))
+            for name, value in lines.items()
+            if name.encode() not in given
+        ]
+
+
+def _request_id(scope: Scope) -> str:
+    """Return the id of a request: the client's own ``X-Request-Id``, or a new one.
+
+    Behind a new one stands the trace id that Python clients send (protocol/hub-api.md 2.4).
+    """
+    theirs = get_header(scope, "x-request-id")
+    if theirs and _CLIENT_ID.fullmatch(theirs):
+        return theirs
+    number = random.getrandbits(96)  # unlike any other; it need not be secret
+    ours = f"Root=1-{int(time.time()):x}-{number:024x}"
+    trace = get_header(scope, "x-amzn-trace-id")
+    return f"{ours};{trace}" if trace and _CLIENT_ID.fullmatch(trace) else ours
+
+
+def _route(match: Match | None, method: str) -> Route | None:
+    if match is None:
+        return None
+    return match.routes.get(method) or (match.routes.get("GET") if method == "HEAD" else None)
+
+
+def _unrouted(match: Match | None, method: str, path: str) -> Response:
+    if method == "OPTIONS":
+        return Response(status=204, headers=_PREFLIGHT)
+    if match is not None:
+        allowed = ", ".join(sorted(match.routes))
+        told = ErrorResponse(
+            405, f"{method} is not allowed here: {allowed}", headers={"allow": allowed}
+        )
+    else:
+        told = error_response(NotFound(reason="Sorry, there is nothing at this address."), _NOBODY)
+    return RENDERERS[_likely_wire(path)](told, "")
+
+
+def _likely_wire(path: str) -> str:
+    """Guess who asks at an address that is in no route: programs by where it begins, or people."""
+    first = path.split("/", 2)[1]
+    return {"api": "hub_api", "xet": "xet"}.get(first, "pages")
+
+
+_NOBODY = ErrorContext(signed_in=False, agent="", public_url="", wire="hub_api")
+
+
+def _repo_id(request: Request) -> RepoId:
+    captured: dict[str, Any] = request.captured
+    kind = captured.get("kind", Kind.MODEL)
+    name = captured["name"]
+    if request.route.wire in ("lfs", "git"):
+        name = name.removesuffix(".git")
+    return RepoId(kind, captured.get("namespace", ""), name)
+
+
+def _moved_to(request: Request, moved: RepoMoved) -> str:
+    """Return the same address under the new name, relative (protocol/hub-api.md 2.7)."""
+    segments = request.path.split("/")
+    named = [unquote(segment) for segment in segments]
+    wanted = [request.captured[part] for part in ("namespace", "name") if part in request.captured]
+    count = len(wanted)
+    at = next(at for at in range(len(named)) if named[at : at + count] == wanted)
+    suffix = ".git" if wanted[-1] != _repo_id(request).name else ""
+    segments[at : at + count] = [moved.target.owner, moved.target.name + suffix]
+    query = request.scope["query_string"].decode("latin-1")
+    path = urlsplit(request.public_url).path + "/".join(segments)
+    return path + (f"?{query}" if query else "")

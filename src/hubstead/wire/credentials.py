@@ -1,0 +1,53 @@
+"""Who sent this request: Bearer and Basic credentials (protocol/hub-api.md 2.3)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from hubstead.accounts import ANONYMOUS, Actor, authenticate_token
+from hubstead.errors import InvalidCredentials, SignInFailed
+from hubstead.wire.request import Hub
+
+
+async def identify(hub: Hub, authorization: str | None, address: str) -> Actor:
+    """Return who holds these credentials; ANONYMOUS without any.
+
+    Basic takes a token as password next to any user name, a token as user name alone, and a
+    user name with that user's password (git of old clients).
+
+    Raises:
+        InvalidCredentials: they are not valid.
+        RateLimited: too many wrong passwords.
+    """
+    if authorization is None:
+        return ANONYMOUS
+    scheme, _, value = authorization.strip().partition(" ")
+    value = value.strip()
+    if scheme.lower() == "bearer" and value:
+        actor = await authenticate_token(hub.db, value)
+    elif scheme.lower() == "basic":
+        actor = await _basic(hub, value, address)
+    else:
+        raise InvalidCredentials()
+    hub.last_use.note(actor)
+    return actor
+
+
+async def _basic(hub: Hub, value: str, address: str) -> Actor:
+    try:
+        decoded = base64.b64decode(value, validate=True).decode()
+    except (binascii.Error, ValueError):
+        raise InvalidCredentials() from None
+    name, _, password = decoded.partition(":")
+    for secret in filter(None, (password, name if not password else "")):
+        try:
+            return await authenticate_token(hub.db, secret)
+        except InvalidCredentials:
+            continue
+    if not name or not password:
+        raise InvalidCredentials()
+    try:
+        return await hub.sign_in.check(name, password, address)
+    except SignInFailed:
+        raise InvalidCredentials() from None

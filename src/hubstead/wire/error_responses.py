@@ -1,0 +1,273 @@
+"""From an error of ours to what a client reads: status, ``X-Error-Code``, ``X-Error-Message``.
+
+Clients choose their exception by these headers, not by the status (``hf_raise_for_status`` in
+``huggingface_hub`` ``utils/_http.py``; protocol/hub-api.md 2.6). The table here serves every wire;
+a wire whose clients read something else dresses it differently (``DRESS``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar, cast
+
+import msgspec
+
+from hubstead import errors
+from hubstead.commits import PushRefused, RefInTheWay
+from hubstead.db import Conflict
+from hubstead.errors import HubError
+from hubstead.gitstore import ObjectMissing, PackRefused, RepoMissing
+from hubstead.http.responses import Response
+from hubstead.repos import RepoExists, RepoMoved
+from hubstead.wire.error_page import ErrorPage
+from hubstead.xet import ShardRefused, XorbRefused
+
+
+@dataclass(frozen=True)
+class ErrorResponse:
+    """What is told to the client."""
+
+    status: int
+    message: str
+    code: str | None = None
+    facts: Mapping[str, object] = field(default_factory=dict)  # more for the JSON body
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ErrorContext:
+    """What the answer depends on beside the error."""
+
+    signed_in: bool
+    agent: str
+    public_url: str
+    wire: str
+
+
+#: Class of error to status and code. A class that is not here has its parent's line.
+STATUS: dict[type[HubError], tuple[int, str | None]] = {
+    errors.InvalidInput: (400, None),
+    errors.InvalidCandidate: (422, None),
+    errors.InvalidCredentials: (401, None),
+    errors.LoginRequired: (401, None),
+    errors.SignInFailed: (401, None),
+    errors.Forbidden: (403, None),
+    errors.RepoNotFound: (404, "RepoNotFound"),
+    errors.RepoDisabled: (403, None),
+    errors.Gated: (403, "GatedRepo"),
+    errors.RevisionNotFound: (404, "RevisionNotFound"),
+    errors.EntryNotFound: (404, "EntryNotFound"),
+    errors.AccountNotFound: (404, None),
+    errors.NotFound: (404, None),
+    errors.NameTaken: (409, None),
+    errors.RefUpdateFailed: (409, None),
+    errors.Unchanged: (409, None),
+    errors.StaleParent: (412, None),
+    errors.ConcurrentChange: (409, None),
+    errors.TooLarge: (413, None),
+    errors.BlobNotFound: (404, None),
+    errors.BlobCorrupt: (400, None),
+    errors.BlobMissing: (400, None),
+    errors.RangeNotSatisfiable: (416, None),
+    errors.PreconditionFailed: (412, None),
+    errors.StorageFull: (507, None),
+    errors.RateLimited: (429, None),
+    errors.SlowClient: (408, None),
+    errors.ClientGone: (400, None),
+    errors.Unavailable: (503, None),
+    errors.NotBuilt: (501, None),
+    Conflict: (409, None),
+    RefInTheWay: (400, None),
+    PackRefused: (400, None),
+    PushRefused: (403, None),
+    RepoExists: (409, None),
+    RepoMissing: (503, None),
+    RepoMoved: (307, None),
+    ObjectMissing: (503, None),
+    ShardRefused: (400, None),
+    XorbRefused: (400, None),
+}
+
+# The texts that clients compare with, byte for byte (utils/_http.py, utils/_errors.py).
+INVALID_TOKEN = "Invalid credentials in Authorization header"
+INVALID_LOGIN = "Invalid username or password."
+NO_REPO = "Repository not found"
+
+E = TypeVar("E", bound=HubError)
+_Refuse = Callable[[E, ErrorContext], ErrorResponse]
+
+
+def error_response(error: HubError, asker: ErrorContext) -> ErrorResponse:
+    """Say what ``asker`` is told of ``error``."""
+    status, code = next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
+    special = _SPECIAL.get(type(error))
+    if special is not None:
+        return special(error, asker)
+    return ErrorResponse(status, error.message, code)
+
+
+def _invalid_credentials(_error: HubError, _asker: ErrorContext) -> ErrorResponse:
+    return ErrorResponse(401, INVALID_TOKEN)
+
+
+def _login_required(_error: HubError, _asker: ErrorContext) -> ErrorResponse:
+    return ErrorResponse(401, INVALID_LOGIN)
+
+
+def _repo_not_found(error: errors.RepoNotFound, asker: ErrorContext) -> ErrorResponse:
+    if asker.signed_in:
+        return ErrorResponse(404, error.message, "RepoNotFound")
+    # Release 0.8.1 turns any RepoNotFound into its own 404 (protocol/legacy-clients.md 2.5).
+    code = None if "hf_hub/0.8.1" in asker.agent else "RepoNotFound"
+    return ErrorResponse(401, INVALID_LOGIN if code is None else NO_REPO, code)
+
+
+def _gated(error: errors.Gated, asker: ErrorContext) -> ErrorResponse:
+    repo = error.repo
+    if not asker.signed_in:
+        text = f"Access to {repo} is restricted. You must have access to it and be authenticated"
+        return ErrorResponse(401, f"{text} to access it. Please log in.", "GatedRepo")
+    text = f"Access to {repo} is restricted and you are not in the authorized list."
+    return ErrorResponse(403, f"{text} Ask its owners for access.", "GatedRepo")
+
+
+def _entry_not_found(error: errors.EntryNotFound, _asker: ErrorContext) -> ErrorResponse:
+    return ErrorResponse(404, error.message, "EntryNotFound")
+
+
+def _repo_exists(error: RepoExists, asker: ErrorContext) -> ErrorResponse:
+    url = f"{asker.public_url}/{error.repo_id.web_path}"
+    return ErrorResponse(409, error.message, facts={"url": url})
+
+
+def _unchanged(error: errors.Unchanged, _asker: ErrorContext) -> ErrorResponse:
+    return ErrorResponse(409, error.message, facts={"url": error.url})
+
+
+def _invalid_card(error: errors.InvalidCard, _asker: ErrorContext) -> ErrorResponse:
+    faults = error.faults or (error.message,)
+    facts = {"errors": [{"message": fault} for fault in faults], "warnings": []}
+    return ErrorResponse(400, error.message, facts=facts)
+
+
+def _range(error: errors.RangeNotSatisfiable, _asker: ErrorContext) -> ErrorResponse:
+    headers = {"content-range": f"bytes */{error.size}"}
+    return ErrorResponse(416, error.message, headers=headers)
+
+
+def _rate_limited(error: errors.RateLimited, _asker: ErrorContext) -> ErrorResponse:
+    wait = error.retry_after_s
+    headers = {"retry-after": str(wait), "ratelimit": f'"pages";r=0;t={wait}'}
+    return ErrorResponse(429, error.message, headers=headers)
+
+
+def _unavailable(error: HubError, _asker: ErrorContext) -> ErrorResponse:
+    return ErrorResponse(503, error.message, headers={"retry-after": "1"})
+
+
+def _missing_bytes(_error: HubError, _asker: ErrorContext) -> ErrorResponse:
+    return ErrorResponse(503, "A file that should be here is missing: tell the hub's administrator")
+
+
+def _special(cls: type[E], refuse: _Refuse[E]) -> tuple[type[HubError], _Refuse[HubError]]:
+    # The table is asked by an error's exact class, so each function gets what it is typed for.
+    return cls, cast("_Refuse[HubError]", refuse)
+
+
+_SPECIAL = dict(
+    (
+        _special(errors.InvalidCredentials, _invalid_credentials),
+        _special(errors.LoginRequired, _login_required),
+        _special(errors.RepoNotFound, _repo_not_found),
+        _special(errors.Gated, _gated),
+        _special(errors.EntryNotFound, _entry_not_found),
+        _special(RepoExists, _repo_exists),
+        _special(errors.Unchanged, _unchanged),
+        _special(errors.InvalidCard, _invalid_card),
+        _special(errors.RangeNotSatisfiable, _range),
+        _special(errors.RateLimited, _rate_limited),
+        _special(errors.Unavailable, _unavailable),
+        _special(RepoMissing, _missing_bytes),
+        _special(ObjectMissing, _missing_bytes),
+    )
+)
+
+
+def render_hub(told: ErrorResponse, request_id: str) -> Response:
+    """Dress a refusal for the Hub's API clients: both headers, and JSON with ``error``."""
+    del request_id
+    headers = {"x-error-message": one_line(told.message), **told.headers}
+    if told.code is not None:
+        headers["x-error-code"] = told.code
+    body = msgspec.json.encode({"error": told.message, **told.facts})
+    return Response(
+        body,
+        status=told.status,
+        media_type="application/json; charset=utf-8",
+        headers=headers,
+    )
+
+
+def render_lfs(told: ErrorResponse, request_id: str) -> Response:
+    """Dress a refusal for git-lfs: ``message`` in its own JSON, and a challenge on 401.
+
+    Python clients call the same addresses, so the Hub's headers go along.
+    """
+    answer = render_hub(told, request_id)
+    answer.body = msgspec.json.encode(
+        {"message": told.message, "error": told.message, "request_id": request_id, **told.facts}
+    )
+    answer.headers["content-type"] = "application/vnd.git-lfs+json"
+    _challenge(answer)
+    return answer
+
+
+def render_git(told: ErrorResponse, request_id: str) -> Response:
+    """Dress a refusal for git, which shows ``text/plain`` to its user as ``remote: …``."""
+    answer = render_hub(told, request_id)
+    answer.body = f"{told.message}\n".encode()
+    answer.headers["content-type"] = "text/plain; charset=utf-8"
+    _challenge(answer)
+    return answer
+
+
+def render_xet(told: ErrorResponse, request_id: str) -> Response:
+    """Dress a refusal for clients of the Xet store.
+
+    They log the status and the id of the request; only people with other tools read the reason.
+    They try again after 5xx but never after 409, which here is only ever bad luck in a race.
+    """
+    answer = render_hub(told, request_id)
+    answer.status = 503 if told.status == 409 else told.status
+    answer.body = f"{told.message}\n".encode()
+    answer.headers["content-type"] = "text/plain; charset=utf-8"
+    return answer
+
+
+def _challenge(answer: Response) -> None:
+    if answer.status == 401:
+        # git and git-lfs send credentials only when they are asked to.
+        answer.headers["www-authenticate"] = 'Basic realm="Hubstead", charset="UTF-8"'
+
+
+def render_page(told: ErrorResponse, request_id: str) -> Response:
+    """Dress a refusal for people; clients that do not accept HTML read what the API would say."""
+    return ErrorPage(render_hub(told, request_id), told.message, request_id)
+
+
+#: How each wire dresses a refusal.
+RENDERERS: dict[str, Callable[[ErrorResponse, str], Response]] = {
+    "hub_api": render_hub,
+    "lfs": render_lfs,
+    "git": render_git,
+    "xet": render_xet,
+    "pages": render_page,
+}
+
+
+def one_line(text: str) -> str:
+    """Return ``text`` as a header may carry it: printable ASCII, one line, not too long."""
+    line = " ".join(text.split())
+    shown = (char if " " <= char <= "~" else ascii(char)[1:-1] for char in line)
+    return "".join(shown)[:1000]

@@ -1,0 +1,64 @@
+"""The refs of a repository, as git is told of them: from the database, without a program."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from hubstead.commits import HEADS, Ref, list_refs
+from hubstead.ids import ZERO_OID
+from hubstead.wire import Request
+from hubstead.wire.git.packets import FLUSH, packet
+
+
+class References:
+    """What there is to fetch, in git's order; HEAD stands for the default branch."""
+
+    def __init__(self, rows: Iterable[Ref], default_branch: str) -> None:
+        self.rows = sorted(rows, key=lambda row: row.name.encode())
+        self.head = HEADS + default_branch
+        self.head_oid = next((row.oid for row in self.rows if row.name == self.head), None)
+
+    @classmethod
+    async def of(cls, request: Request) -> References:
+        """Read those of the repository of a call."""
+        rows = await list_refs(request.hub.db, request.repo.pk)
+        return cls(rows, request.repo.default_branch)
+
+    @property
+    def by_name(self) -> dict[str, str]:
+        """Full names and what they point to."""
+        return {row.name: row.oid for row in self.rows}
+
+    def classic(self, capabilities: Iterable[str], *, head: bool, peeled: bool) -> bytes:
+        """Return the advertisement of protocol v0: every ref, capabilities behind the first."""
+        named = [("HEAD", self.head_oid)] if head and self.head_oid else []
+        for row in self.rows:
+            named.append((row.name, row.oid))
+            if peeled and row.target != row.oid:
+                named.append((f"{row.name}^{{}}", row.target))
+        offered = " ".join(capabilities)
+        if not named:
+            return packet(f"{ZERO_OID} capabilities^{{}}\0{offered}\n") + FLUSH
+        first, *others = named
+        told = [packet(f"{first[1]} {first[0]}\0{offered}\n")]
+        told += [packet(f"{oid} {name}\n") for name, oid in others]
+        return b"".join(told) + FLUSH
+
+    def listed(
+        self, prefixes: list[str], *, peel: bool, symrefs: bool, unborn: bool
+    ) -> Iterator[str]:
+        """Yield the lines of ``ls-refs`` (gitprotocol-v2)."""
+        if _wanted("HEAD", prefixes):
+            target = f" symref-target:{self.head}" if symrefs else ""
+            if self.head_oid:
+                yield f"{self.head_oid} HEAD{target}"
+            elif unborn and symrefs:
+                yield f"unborn HEAD{target}"
+        for row in self.rows:
+            if _wanted(row.name, prefixes):
+                shown = f" peeled:{row.target}" if peel and row.target != row.oid else ""
+                yield f"{row.oid} {row.name}{shown}"
+
+
+def _wanted(name: str, prefixes: list[str]) -> bool:
+    return not prefixes or any(name.startswith(prefix) for prefix in prefixes)

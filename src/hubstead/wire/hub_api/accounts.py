@@ -1,0 +1,132 @@
+"""Users and organizations as others see them, and what the caller has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hubstead.accounts import (
+    Account,
+    Membership,
+    count_members,
+    find_account,
+    list_members,
+    list_orgs_of,
+    role_in,
+)
+from hubstead.discovery import RepoQuery, ResultItem, count_by_owner, search_all_repos
+from hubstead.errors import AccountNotFound
+from hubstead.http import Response, json_response
+from hubstead.ids import Kind
+from hubstead.wire import Request
+from hubstead.wire.hub_api.shapes import iso
+from hubstead.wire.hub_api.tree import next_page
+
+
+async def user_overview(request: Request) -> Response:
+    """Describe a user."""
+    user = await find_account(request.hub.db, request.text("user"), "user")
+    orgs = await list_orgs_of(request.hub.db, user.pk)
+    described = {
+        **_shown(request, user),
+        "user": user.name,
+        "isPro": False,
+        "createdAt": iso(user.created_ms),
+        "orgs": [_shown(request, org) | {"name": org.name} for org in orgs],
+    }
+    return json_response(described | await _counts(request, user.pk))
+
+
+async def org_overview(request: Request) -> Response:
+    """Describe an organization."""
+    org = await find_account(request.hub.db, request.text("org"), "org")
+    described = {
+        **_shown(request, org, kind="org"),
+        "name": org.name,
+        "isVerified": False,
+        "numUsers": await count_members(request.hub.db, org.pk),
+    }
+    return json_response(described | await _counts(request, org.pk))
+
+
+async def _counts(request: Request, owner_pk: int) -> dict[str, int]:
+    counts = await count_by_owner(request.hub.db, request.actor, owner_pk)
+    shown = {f"num{kind.plural.title()}": count for kind, count in counts.items()}
+    unbuilt = ("Discussions", "Papers", "Upvotes", "Likes", "Followers", "Following")
+    return shown | {f"num{name}": 0 for name in unbuilt}
+
+
+def _shown(request: Request, account: Account | Membership, kind: str = "user") -> dict[str, Any]:
+    return {
+        "_id": account.id,
+        "id": account.id,
+        "type": kind,
+        "fullname": account.fullname or account.name,
+        "avatarUrl": f"{request.public_url}/favicon.ico",
+    }
+
+
+async def org_members(request: Request) -> Response:
+    """List the members of an organization; roles are shown to its administrators."""
+    org = await find_account(request.hub.db, request.text("org"), "org")
+    own = await role_in(request.hub.db, org.pk, request.actor.pk)
+    rows = await list_members(request.hub.db, org.pk)
+    search = (request.query.one("search") or "").casefold()
+    members = [
+        {
+            **_shown(request, row),
+            "user": row.name,
+            "isPro": False,
+            **({"role": row.role} if own == "admin" else {}),
+        }
+        for row in rows
+        if search in row.name.casefold()
+    ]
+    return json_response(members)
+
+
+async def own_repositories(request: Request) -> Response:
+    """List every repository of the caller with its size (``hf repos ls``)."""
+    return await _repositories(request, request.actor.name)
+
+
+async def org_repositories(request: Request) -> Response:
+    """List every repository of an organization for its members."""
+    org = await find_account(request.hub.db, request.text("org"), "org")
+    if await role_in(request.hub.db, org.pk, request.actor.pk) is None:
+        raise AccountNotFound(name=request.text("org"))
+    return await _repositories(request, org.name)
+
+
+async def _repositories(request: Request, owner: str) -> Response:
+    asked = request.query
+    limit = asked.number("limit", 1000, least=1, most=request.hub.settings.max_page)
+    kinds = [Kind.parse(asked.one("type") or "")] if asked.one("type") else list(Kind)
+    words = tuple(asked.all("search"))
+    rows = [
+        _row(item)
+        for kind in kinds
+        async for item in search_all_repos(
+            request.hub.db, request.actor, RepoQuery(kind=kind, author=owner, search=words)
+        )
+    ]
+    column = "storage" if asked.one("sort") == "storage" else "updatedAt"
+    rows.sort(key=lambda row: row[column], reverse=asked.one("direction") != "1")
+    start = asked.number("skip", 0)
+    headers = {}
+    if len(rows) > start + limit:
+        headers["link"] = next_page(request, skip=start + limit, limit=limit)
+    total = sum(row["storage"] for row in rows) or 1
+    page_rows = [
+        row | {"storagePercent": row["storage"] / total} for row in rows[start : start + limit]
+    ]
+    return json_response(page_rows, headers=headers)
+
+
+def _row(item: ResultItem) -> dict[str, Any]:
+    return {
+        "id": item.repo.full_name,
+        "type": item.repo.kind.value,
+        "updatedAt": iso(item.repo.modified_ms),
+        "visibility": "private" if item.repo.private else "public",
+        "storage": item.details.used_bytes,
+    }

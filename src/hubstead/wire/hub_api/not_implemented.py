@@ -1,0 +1,44 @@
+"""Addresses of the Hub that this server does not serve yet: an honest 501 each."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from hubstead.errors import NotBuilt
+from hubstead.http import Response
+from hubstead.wire import Request
+
+
+def not_implemented(what: str) -> Callable[[Request], Awaitable[Response]]:
+    """Return a handler that says that ``what`` is not built."""
+
+    async def refuse(request: Request) -> Response:
+        raise NotBuilt(what=what)
+
+    refuse.__doc__ = f"Not built yet: {what}."
+    return refuse
+
+
+PULL_REQUESTS = not_implemented("discussions and pull requests")
+COLLECTIONS = not_implemented("collections")
+LIKES = not_implemented("likes")
+WEBHOOKS = not_implemented(
+    "webhooks over the API: an administrator adds them by `hubstead webhook add`"
+)
+ACCESS_REQUESTS = not_implemented("requests for access to gated repositories")
+SPACES = not_implemented("running spaces: this server keeps their repositories only")
+BUCKETS = not_implemented("buckets")
+JOBS = not_implemented("compute jobs")
+SSH_KEYS = not_implemented("SSH keys: use HTTP with a token")
+OAUTH = not_implemented("signing in through the browser: paste an access token instead")
+SAFETENSORS = not_implemented("reading the headers of safetensors files: read them by ranged GET")
+TREE_SIZE = not_implemented("the size of a folder")
+SCAN = not_implemented("scanning files for malware")
+RESOURCE_GROUPS = not_implemented("resource groups")
+FOLLOWERS = not_implemented("likes, followers and other social pages of users")
+ORGANIZATIONS = not_implemented("managing organizations over the API: use `hubstead org`")
+ACCOUNT_SETTINGS = not_implemented("account settings over the API")
+NOTIFICATIONS = not_implemented("notifications")
+PAPERS = not_implemented("papers")
+TRENDING = not_implemented("trending, full-text and quick search")
+REVOKING = not_implemented("revoking tokens over the API: use `hubstead token revoke`")

@@ -1,0 +1,265 @@
+"""One request as handlers see it: who asks, of which repository, with what."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl, urlsplit
+
+import msgspec
+from starlette.datastructures import Headers
+from starlette.types import Receive, Scope
+
+from hubstead.accounts import Actor, HubSigner, LastUse, Passwords, SignIn
+from hubstead.blobs import BlobStore
+from hubstead.commits import Revision, Storage, resolve_revision, split_revision
+from hubstead.db import Database
+from hubstead.errors import InvalidInput, RepoNotFound
+from hubstead.gitstore import GitRepo
+from hubstead.http.bodies import inflating, read_body
+from hubstead.repos import Repo
+from hubstead.settings import Settings
+from hubstead.wire.routing import Captured, Route
+
+T = TypeVar("T")
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_TRUE = frozenset(("1", "true", "True", "TRUE", "yes", "on", ""))
+_FALSE = frozenset(("0", "false", "False", "FALSE", "no", "off", "None", "null"))
+
+
+@dataclass
+class Hub:
+    """Everything a handler may need; built once, in ``app.py``."""
+
+    settings: Settings
+    stores: Storage
+    passwords: Passwords
+    sign_in: SignIn
+    seal: HubSigner
+    last_use: LastUse = field(default_factory=LastUse)
+    #: Set while the server drains or has not finished starting.
+    unavailable: str | None = None
+    #: The port that is bound, known once it is.
+    port: int = 0
+    #: For OpenAPI: the whole table.
+    routes: tuple[Route, ...] = ()
+
+    @property
+    def db(self) -> Database:
+        """The database."""
+        return self.stores.db
+
+    @property
+    def blobs(self) -> BlobStore:
+        """The store of blobs."""
+        return self.stores.blobs
+
+
+class QueryParams:
+    """The query, as loosely as the Hub reads it (protocol/hub-api.md 2.11)."""
+
+    def __init__(self, pairs: list[tuple[str, str]]) -> None:
+        self._values: dict[str, list[str]] = {}
+        for name, value in pairs:
+            self._values.setdefault(name.removesuffix("[]"), []).append(value)
+
+    @classmethod
+    def parse(cls, text: str) -> QueryParams:
+        """Read ``a=1&b=2``; ``a[]`` means ``a``."""
+        try:
+            return cls(parse_qsl(text, keep_blank_values=True, max_num_fields=5000))
+        except ValueError:
+            raise InvalidInput(reason="the query has too many fields") from None
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._values
+
+    def all(self, name: str) -> list[str]:
+        """Return every value given for ``name``, empty ones left out."""
+        return [value for value in self._values.get(name, ()) if value]
+
+    def one(self, name: str) -> str | None:
+        """Return the last value given for ``name``, or None."""
+        return self.all(name)[-1] if self.all(name) else None
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        """Return a yes or no; bare presence is a yes.
+
+        Raises:
+            InvalidInput: if it is neither.
+        """
+        values = self._values.get(name)
+        if not values:
+            return default
+        if values[-1] in _TRUE:
+            return True
+        if values[-1] in _FALSE:
+            return False
+        raise InvalidInput(reason=f'"{name}" must be a boolean')
+
+    def number(self, name: str, default: int, *, least: int = 0, most: int | None = None) -> int:
+        """Return a whole number, cut down to ``most``.
+
+        Raises:
+            InvalidInput: if it is none, or below ``least``.
+        """
+        text = self.one(name)
+        if text is None or text == "None":
+            return default
+        if not (text.isascii() and text.lstrip("-").isdigit() and len(text) < 19):
+            raise InvalidInput(reason=f'"{name}" must be a number')
+        value = int(text)
+        if value < least:
+            raise InvalidInput(reason=f'"{name}" must be at least {least}')
+        return value if most is None else min(value, most)
+
+
+class Request:
+    """One request."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        scope: Scope,
+        receive: Receive,
+        *,
+        path: str,
+        route: Route,
+        captured: Captured,
+    ) -> None:
+        self.hub = hub
+        self.scope = scope
+        self.receive = receive
+        self.path = path  # undecoded, below ``public_url``
+        self.route = route
+        self.captured = captured
+        self.actor = Actor()
+        self._repo: Repo | None = None
+        self._git: GitRepo | None = None
+        #: Headers to go with whatever is answered.
+        self.headers_out: dict[str, str] = {}
+
+    @property
+    def method(self) -> str:
+        """GET, HEAD, …"""
+        return str(self.scope["method"])
+
+    @cached_property
+    def headers(self) -> Headers:
+        """The request's headers."""
+        return Headers(scope=self.scope)
+
+    @cached_property
+    def query(self) -> QueryParams:
+        """The request's query."""
+        return QueryParams.parse(self.scope["query_string"].decode("latin-1"))
+
+    def text(self, name: str) -> str:
+        """Return what the path said at ``{name}``."""
+        return str(self.captured[name])
+
+    def segments(self, name: str) -> list[str]:
+        """Return the segments that the path had at ``{name+}`` or ``{name*}``."""
+        return list(self.captured.get(name, ()))
+
+    @property
+    def repo(self) -> Repo:
+        """The repository of the path, opened with the right that the route asks for."""
+        if self._repo is None:
+            raise RepoNotFound()
+        return self._repo
+
+    @repo.setter
+    def repo(self, opened: Repo) -> None:
+        self._repo = opened
+
+    @cached_property
+    def public_url(self) -> str:
+        """How this client reaches the hub, without a last slash: the start of absolute links.
+
+        The setting if there is one. Else from what the socket says; the Host header only
+        chooses among names that are known to be this machine's.
+        """
+        return self.hub.settings.public_url.rstrip("/") or _own_address(self.scope, self.headers)
+
+    async def git(self) -> GitRepo:
+        """Return the objects of the repository."""
+        if self._git is None:
+            self._git = await self.hub.stores.open_git(self.repo)
+        return self._git
+
+    async def revision(self, text: str) -> Revision:
+        """Find a revision of the repository; see ``commits.resolve``."""
+        git = await self.git()
+        found = await resolve_revision(self.hub.db, self.repo, git, text)
+        await self.hub.stores.fetch_missing_packs(self.repo, [found.commit])
+        self.headers_out["x-repo-commit"] = found.commit
+        return found
+
+    async def split(self, name: str) -> tuple[str, str]:
+        """Divide what the path had at ``{name+}`` into revision and path; ``commits.split``."""
+        return await split_revision(self.hub.db, self.repo, await self.git(), self.segments(name))
+
+    async def body(self, limit: int | None = None) -> bytes:
+        """Return the request's body, inflated if it was sent so.
+
+        Raises:
+            TooLarge: more than ``limit`` bytes, or the setting for ordinary requests.
+        """
+        scope, receive = inflating(self.scope, self.receive)
+        most = self.hub.settings.max_json_body_bytes if limit is None else limit
+        setting = "max_json_body_bytes" if limit is None else "the limit of this address"
+        return await read_body(scope, receive, limit=most, setting=setting)
+
+    async def json(self, shape: type[T], limit: int | None = None) -> T:
+        """Return the body as ``shape``; nothing at all is read as ``{}``.
+
+        Unknown fields are ignored, null is taken for absent where a field allows it.
+
+        Raises:
+            InvalidInput: not JSON, or of another shape.
+        """
+        data = await self.body(limit)
+        try:
+            return msgspec.json.decode(data.strip() or b"{}", type=shape, strict=False)
+        except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+            raise InvalidInput(reason=f"the body is not what it should be: {error}") from None
+        except RecursionError:
+            raise InvalidInput(reason="the body is nested too deeply") from None
+
+    async def fields(self) -> dict[str, Any]:
+        """Return the body's fields, sent as a form or as JSON; a form's values are lists."""
+        kind = (self.headers.get("content-type") or "").partition(";")[0].strip().lower()
+        if kind == "application/x-www-form-urlencoded":
+            text = (await self.body()).decode("utf-8", "replace")
+            parsed = QueryParams.parse(text)
+            return {name: parsed.all(name) for name in parsed._values}
+        return await self.json(dict[str, Any])
+
+
+def _own_address(scope: Scope, headers: Headers) -> str:
+    address, port = (scope.get("server") or ("127.0.0.1", 80))[:2]
+    scheme = scope.get("scheme", "http")
+    asked = urlsplit(f"//{headers.get('host') or ''}")
+    try:
+        name, asked_port = asked.hostname or "", asked.port or _DEFAULT_PORTS[scheme]
+    except ValueError:
+        name, asked_port = "", 0
+    if asked_port == port and _is_ours(name, address):
+        return f"{scheme}://{asked.netloc}"
+    shown = f"[{address}]" if ":" in str(address) else address
+    return f"{scheme}://{shown}:{port}"
+
+
+def _is_ours(name: str, address: str) -> bool:
+    if name == address or name.lower() in _machine_names():
+        return True
+    return name.lower() == "localhost" and ipaddress.ip_address(address).is_loopback
+
+
+def _machine_names() -> set[str]:
+    return {socket.gethostname().lower()}

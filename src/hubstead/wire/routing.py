@@ -1,0 +1,213 @@
+"""The segment router: routes as a table, matched on the undecoded path.
+
+The Hub's grammar needs undecoded segments (``refs%2Fpr%2F1`` is one), ids of one and two
+segments, and paths of any depth at the end; see docs/decisions/0002-http-server.md. A pattern
+is made of literal segments and of
+
+``{name}``      one segment, percent-decoded
+``{name+}``     the rest, one segment or more, as a list of decoded segments
+``{name*}``     the rest, perhaps nothing
+``{kinds}``     ``models``, ``datasets``, ``spaces``, ``kernels``
+``{any_kind}``  the same and their singulars
+``{spaces}``    ``spaces`` alone
+``{prefix}``    the same before web addresses, where models have none
+``{repo}``      ``namespace/name``, or the one-segment name of old
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, TypeAlias
+from urllib.parse import unquote
+
+from starlette.types import ASGIApp
+
+from hubstead.errors import InvalidInput
+from hubstead.ids import RESERVED_NAMES, Kind
+from hubstead.repos import Right
+
+KINDS = {kind.plural: kind for kind in Kind}
+PREFIXES: dict[str, Kind] = {
+    plural: kind for plural, kind in KINDS.items() if kind is not Kind.MODEL
+}
+ANY_KIND = {**KINDS, **{kind.value: kind for kind in Kind}}
+_KIND_CAPTURES = {
+    "kinds": KINDS,
+    "prefix": PREFIXES,
+    "any_kind": ANY_KIND,
+    "spaces": {"spaces": Kind.SPACE},
+}
+
+
+class Access(Enum):
+    """Who may call a route that is not about one repository."""
+
+    OPEN = "open"  # credentials are not even looked at: the address itself authorises
+    ANYONE = "anyone"  # but credentials that are sent must be valid
+    SIGNED_IN = "signed in"
+
+
+@dataclass(frozen=True)
+class Doc:
+    """What the OpenAPI document tells of a route."""
+
+    query: str = ""  # names of parameters, with blanks between
+    body: type | None = None
+    answer: Any = None
+    media_type: str = "application/json"
+
+
+@dataclass(frozen=True)
+class Route:
+    """One line of the table.
+
+    ``access`` is the right to the repository of the path, or who may call if there is none;
+    this is the only place where it is written.
+    """
+
+    method: str
+    pattern: str
+    handler: Callable[[Any], Awaitable[ASGIApp]]
+    access: Access | Right
+    wire: str = "hub_api"  # whose table of errors answers
+    says: Doc = Doc()
+
+    @property
+    def name(self) -> str:
+        """A short name for logs and metrics."""
+        return f"{self.method} {self.pattern}"
+
+    @property
+    def summary(self) -> str:
+        """The first line of the handler's docstring."""
+        return (self.handler.__doc__ or "").strip().partition("\n")[0]
+
+
+Captured: TypeAlias = dict[str, Any]
+
+
+@dataclass
+class _Node:
+    literals: dict[str, _Node] = field(default_factory=dict)
+    kinds: dict[str, tuple[dict[str, Kind], _Node]] = field(default_factory=dict)
+    segments: dict[str, _Node] = field(default_factory=dict)
+    rests: dict[str, dict[str, Route]] = field(default_factory=dict)
+    routes: dict[str, Route] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A path that is in the table: its routes by method, and what the path said."""
+
+    routes: dict[str, Route]
+    captured: Captured
+
+
+class Router:
+    """Finds the routes of a path. Literal segments win over captured ones, longer ids first."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self.routes = tuple(routes)
+        self._root = _Node()
+        for route in self.routes:
+            for segments in _variants(route.pattern.strip("/").split("/")):
+                self._add(route, segments)
+
+    def _add(self, route: Route, segments: Sequence[str]) -> None:
+        node = self._root
+        for segment in segments:
+            name = segment[1:-1]
+            if not segment.startswith("{"):
+                node = node.literals.setdefault(segment, _Node())
+            elif name[-1] in "+*":
+                _put(node.rests.setdefault(name, {}), route)
+                if name[-1] == "*":
+                    _put(node.routes, route)
+                return
+            elif name in _KIND_CAPTURES:
+                node = node.kinds.setdefault(name, (_KIND_CAPTURES[name], _Node()))[1]
+            else:
+                node = node.segments.setdefault(name, _Node())
+        _put(node.routes, route)
+
+    def match(self, raw_path: str, method: str | None = None) -> Match | None:
+        """Return what the table knows of ``raw_path`` (undecoded, without the query).
+
+        ``/api/models/gpt2/like`` can be read as a repository ``gpt2/like``, too: with ``method``
+        only a reading counts that has a route for it.
+
+        Raises:
+            InvalidInput: a segment that is captured cannot be decoded.
+        """
+        segments = raw_path.split("/")[1:]
+        while len(segments) > 1 and not segments[0]:
+            segments = segments[1:]  # old clients put a second slash after an endpoint ending in /
+        if segments == [""]:
+            segments = []
+        wanted = {method, "GET"} if method == "HEAD" else {method} if method else None
+        return _find(self._root, segments, 0, {}, wanted)
+
+
+def _put(routes: dict[str, Route], route: Route) -> None:
+    if route.method in routes and routes[route.method] is not route:
+        raise ValueError(f"{route.name} clashes with {routes[route.method].name}")
+    routes[route.method] = route
+
+
+def _variants(segments: list[str]) -> list[list[str]]:
+    """Write out ``{prefix}`` and ``{repo}``, which stand for several numbers of segments."""
+    made: list[list[str]] = [[]]
+    for segment in segments:
+        choices: list[list[str]] = [[segment]] if segment else [[]]
+        if segment == "{prefix}":
+            choices = [[], ["{prefix}"]]
+        elif segment == "{repo}":
+            choices = [["{namespace}", "{name}"], ["{name}"]]
+        made = [before + choice for before in made for choice in choices]
+    return made
+
+
+def _find(
+    node: _Node, segments: list[str], at: int, captured: Captured, wanted: set[str] | None
+) -> Match | None:
+    if at == len(segments):
+        return Match(node.routes, captured) if _serves(node.routes, wanted) else None
+    segment = segments[at]
+    below = node.literals.get(segment)
+    if below is not None:
+        found = _find(below, segments, at + 1, captured, wanted)
+        if found is not None:
+            return found
+    for values, below in node.kinds.values():
+        if segment in values:
+            found = _find(below, segments, at + 1, captured | {"kind": values[segment]}, wanted)
+            if found is not None:
+                return found
+    # No account has a reserved name, so /api/foo is not the page of a repository.
+    may_capture = segment and not (at == 0 and segment.casefold() in RESERVED_NAMES)
+    for name, below in node.segments.items() if may_capture else ():
+        found = _find(below, segments, at + 1, captured | {name: _decoded(segment)}, wanted)
+        if found is not None:
+            return found
+    for name, routes in node.rests.items():
+        if _serves(routes, wanted):
+            rest = [_decoded(each) for each in segments[at:]]
+            return Match(routes, captured | {name[:-1]: rest})
+    return None
+
+
+def _serves(routes: dict[str, Route], wanted: set[str] | None) -> bool:
+    return bool(routes) if wanted is None else not wanted.isdisjoint(routes)
+
+
+def _decoded(segment: str) -> str:
+    """Decode a segment once and for all: what comes out is text that can be kept and looked up."""
+    try:
+        text = unquote(segment, errors="strict")
+    except UnicodeDecodeError:
+        raise InvalidInput(reason="the address must be UTF-8 (percent-encoded)") from None
+    if "\0" in text:
+        raise InvalidInput(reason="the address must not hold a NUL (%00)")
+    return text

@@ -1,0 +1,136 @@
+"""Signed addresses of ranges of xorbs: what a plan hands out, and what answers there.
+
+An address opens one range of one xorb to one caller for one repository. Their rights are asked
+again when it is used, and whatever is wrong with it is told as 403, at which clients ask for a
+new plan (protocol/xet.md 8.3).
+"""
+
+from __future__ import annotations
+
+import msgspec
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from hubstead.accounts import reload_actor
+from hubstead.blobs import BlobKey, BlobKind, LocalBlob, NodeCache
+from hubstead.errors import BlobNotFound, Forbidden, HubError, StorageFull, Unavailable
+from hubstead.http import FileResponse, get_header, parse_range
+from hubstead.repos import Right, cas_url, open_repo_by_id
+from hubstead.wire import Request
+
+PURPOSE = "xet range"
+REFUSED = "This address is not valid, or no longer: ask for a new plan"
+_HEADERS = [("Cache-Control", "private, no-transform")]
+#: So many ranges of a plan are fetched from S3 itself. To sign one for S3 takes half a
+#: millisecond, fifty times as long as for us, and a file in very many pieces has small ones.
+MOST_DIRECT = 500
+#: A range that is open, or counts from the end, cannot lie inside of the signed one.
+_ENDLESS = 1 << 62
+_CONDITIONS = frozenset(
+    (
+        b"range",
+        b"if-range",
+        b"if-match",
+        b"if-none-match",
+        b"if-modified-since",
+        b"if-unmodified-since",
+    )
+)
+
+
+class RangeGrant(msgspec.Struct, frozen=True, array_like=True):
+    """What an address was signed for."""
+
+    repo: str  # its immutable id
+    user: int
+    token: int
+    blob: str
+    first: int
+    last: int  # inclusive
+
+
+class Addresses:
+    """Makes the addresses of one plan."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._seconds = request.hub.settings.signed_url_seconds
+        self._direct = MOST_DIRECT if request.hub.settings.s3_direct_downloads else 0
+        self._base = cas_url(request.public_url, request.text("epoch"))
+
+    async def of(self, blob: str, first: int, last: int) -> str:
+        """Return where the stored bytes ``first`` to ``last`` (inclusive) of a xorb can be had."""
+        if self._direct > 0:
+            self._direct -= 1
+            key = BlobKey(BlobKind.XORB, blob)
+            url = await self._request.hub.blobs.url(
+                key, expires_s=int(self._seconds), span=(first, last)
+            )
+            if url is not None:
+                return url
+        return self._signed(blob, first, last)
+
+    def _signed(self, blob: str, first: int, last: int) -> str:
+        request = self._request
+        grant = RangeGrant(
+            request.repo.id, request.actor.pk, request.actor.token_pk, blob, first, last
+        )
+        sig = request.hub.seal.sign(grant, purpose=PURPOSE, seconds=self._seconds)
+        return f"{self._base}/bytes/{blob}?sig={sig}"
+
+
+async def fetch(request: Request) -> ASGIApp:
+    """Send the range of a xorb that the address was signed for, or a part of it."""
+    try:
+        grant = await _opened(request)
+        first, last = _asked(request, grant)
+        cache = request.hub.stores.xet.cache
+        return _Fetch(cache, BlobKey(BlobKind.XORB, grant.blob), first, last)
+    except (Unavailable, StorageFull):
+        raise
+    except HubError:
+        raise Forbidden(reason=REFUSED) from None
+
+
+async def _opened(request: Request) -> RangeGrant:
+    grant = request.hub.seal.read(request.query.one("sig") or "", RangeGrant, purpose=PURPOSE)
+    if request.text("blob") != grant.blob:
+        raise Forbidden(reason="the address was changed")
+    request.actor = await reload_actor(request.hub.db, grant.user, grant.token)
+    request.repo = await open_repo_by_id(request.hub.db, request.actor, grant.repo, Right.READ)
+    return grant
+
+
+def _asked(request: Request, grant: RangeGrant) -> tuple[int, int]:
+    """Return the first and last byte to send: all that was signed, or a range inside of it."""
+    span = parse_range(get_header(request.scope, "range"), _ENDLESS)
+    if span is None:
+        return grant.first, grant.last
+    last = span.start + span.count - 1
+    if span.start < grant.first or last > grant.last:
+        raise Forbidden(reason="the range was not signed")
+    return span.start, last
+
+
+class _Fetch:
+    """Sends a range of a xorb from a file of this node."""
+
+    def __init__(self, cache: NodeCache, key: BlobKey, first: int, last: int) -> None:
+        self._cache = cache
+        self._key = key
+        self._range = b"bytes=%d-%d" % (first, last)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 206, whatever the client asked: the range was settled."""
+        kept = [line for line in scope["headers"] if line[0] not in _CONDITIONS]
+        settled = {**scope, "headers": [*kept, (b"range", self._range)]}
+        try:
+            await (await self._answer())(settled, receive, send)
+        except FileNotFoundError:  # the copy went between its being found and opened
+            await (await self._answer())(settled, receive, send)
+
+    async def _answer(self) -> FileResponse:
+        try:
+            path = await self._cache.path(self._key)
+        except BlobNotFound:
+            raise Forbidden(reason=REFUSED) from None
+        return FileResponse(LocalBlob(path.stat().st_size, path), headers=_HEADERS)

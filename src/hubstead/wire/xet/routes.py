@@ -1,0 +1,85 @@
+"""The table of the Xet store.
+
+Releases of clients differ in whether they write ``/v1`` and the plural (protocol/xet.md 7), so
+nearly every address is served with and without either. Handlers open the pass that the client
+sends themselves, since its repository is in no address; that of ``bytes`` is signed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+
+from starlette.types import ASGIApp
+
+from hubstead.wire import Access, Doc, Request, Route
+from hubstead.wire.xet.chunks import find_chunk
+from hubstead.wire.xet.direct_uploads import commit_direct_upload, offer_direct_upload
+from hubstead.wire.xet.ranges import fetch
+from hubstead.wire.xet.reconstructions import (
+    file_size,
+    no_chunk_hashes,
+    plan_several,
+    plan_v1,
+    plan_v2,
+)
+from hubstead.wire.xet.shapes import (
+    BatchPlan,
+    GrantRequest,
+    PlanV1,
+    PlanV2,
+    ShardResponse,
+    XorbResponse,
+)
+from hubstead.wire.xet.shards import register, register_with_progress
+from hubstead.wire.xet.telemetry import telemetry
+from hubstead.wire.xet.xorbs import exists, upload
+
+CAS = "/xet/{epoch}/{scope}"
+OLD, V1, V2 = "", "/v1", "/v2"
+_NOTHING = Doc()
+_BYTES = Doc(media_type="application/octet-stream")
+_LINES = Doc(media_type="application/x-ndjson")
+
+_Handler = Callable[[Request], Awaitable[ASGIApp]]
+
+
+def _route(method: str, path: str, handler: _Handler, says: Doc = _NOTHING) -> Route:
+    return Route(method, path, handler, Access.OPEN, "xet", says)
+
+
+def _spelled(method: str, path: str, handler: _Handler, says: Doc = _NOTHING) -> Iterator[Route]:
+    """Yield a route in all its spellings; ``(s)`` is where the plural goes."""
+    for version in (OLD, V1):
+        for plural in ("s", ""):
+            yield _route(method, f"{CAS}{version}/{path.replace('(s)', plural)}", handler, says)
+
+
+ROUTES: list[Route] = [
+    *_spelled("POST", "xorb(s)/default/{hash}", upload, Doc(answer=XorbResponse)),
+    *_spelled("HEAD", "xorb(s)/default/{hash}", exists),
+    *_spelled("POST", "shard(s)", register, Doc(answer=ShardResponse)),
+    # Releases up to 1.1.9 name the shard.
+    *_spelled("POST", "shard(s)/default/{hash}", register, Doc(answer=ShardResponse)),
+    *_spelled("PUT", "shard(s)/default/{hash}", register, Doc(answer=ShardResponse)),
+    _route("POST", f"{CAS}{V2}/shards", register_with_progress, _LINES),
+    # Every client says `default`, the protocol's text `default-merkledb`.
+    *_spelled("GET", "chunk(s)/default/{hash}", find_chunk, _BYTES),
+    *_spelled("GET", "chunk(s)/default-merkledb/{hash}", find_chunk, _BYTES),
+    *_spelled("GET", "reconstruction(s)/{file}", plan_v1, Doc(answer=PlanV1)),
+    *_spelled("GET", "reconstruction(s)", plan_several, Doc("file_id", answer=BatchPlan)),
+    _route("GET", f"{CAS}{V2}/reconstructions/{{file}}", plan_v2, Doc(answer=PlanV2)),
+    *_spelled("HEAD", "file(s)/{file}", file_size),
+    _route("GET", f"{CAS}{V2}/file-chunk-hashes/{{file}}", no_chunk_hashes),
+    _route(
+        "POST",
+        f"{CAS}{V1}/xorb-grants/default/{{hash}}",
+        offer_direct_upload,
+        Doc(body=GrantRequest),
+    ),
+    _route("POST", f"{CAS}{V1}/xorb-commits/default/{{hash}}/grant/{{id}}", commit_direct_upload),
+    # Signed: whoever has the address is asked for nothing else.
+    _route("GET", f"{CAS}/bytes/{{blob}}", fetch, _BYTES),
+    # Clients take the origin of casUrl for this and leave out its path.
+    _route("POST", f"{V1}/telemetry", telemetry),
+    _route("POST", f"{CAS}{V1}/telemetry", telemetry),
+]

@@ -1,0 +1,76 @@
+"""Shards: registering files, answered at once at the end or told of on the way."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import nullcontext
+from tempfile import SpooledTemporaryFile
+
+from starlette.types import ASGIApp
+
+from hubstead.http import json_response, receive_into
+from hubstead.repos import Right
+from hubstead.wire import Request
+from hubstead.wire.xet.authorization import authorize
+from hubstead.wire.xet.progress import CheckProgress, ProgressResponse
+from hubstead.wire.xet.shapes import ShardResponse
+from hubstead.xet import Shard, parse_shard
+
+#: Larger shards wait on disk for their turn, so that memory holds one of them.
+LARGE_BYTES = 8 << 20
+_IN_MEMORY_BYTES = 1 << 20
+
+
+async def register(request: Request) -> ASGIApp:
+    """Register the files of a shard; the answer comes when all of it was checked."""
+    await authorize(request, Right.WRITE)
+    body = await _receive(request)
+    return json_response(ShardResponse(int(await _register(request, body, CheckProgress()))))
+
+
+async def register_with_progress(request: Request) -> ASGIApp:
+    """Register the files of a shard, telling how far that is line by line.
+
+    Only this form shows the user why a shard is refused, so everything that is found wrong with
+    it is told in the last line.
+    """
+    await authorize(request, Right.WRITE)
+    body = await _receive(request)
+    return ProgressResponse(lambda progress: _register(request, body, progress))
+
+
+async def _receive(request: Request) -> SpooledTemporaryFile[bytes]:
+    settings = request.hub.settings
+    folder = settings.data / "incoming"
+    folder.mkdir(parents=True, exist_ok=True)
+    body = SpooledTemporaryFile(_IN_MEMORY_BYTES, dir=str(folder), prefix="shard-")  # noqa: SIM115
+    try:
+        await receive_into(
+            request.scope,
+            request.receive,
+            body.write,
+            limit=settings.xet_max_shard_bytes,
+            what="The shard",
+            setting="xet_max_shard_bytes",
+        )
+    except BaseException:
+        body.close()
+        raise
+    return body
+
+
+async def _register(
+    request: Request, body: SpooledTemporaryFile[bytes], progress: CheckProgress
+) -> bool:
+    with body:
+        large = body.tell() > LARGE_BYTES
+        async with request.hub.stores.locks.of("xet shard") if large else nullcontext():
+            shard = await asyncio.to_thread(_parsed, body, request.hub.settings.xet_max_terms)
+            return await request.hub.stores.xet.register(
+                request.repo.pk, request.actor.pk, shard, progress=progress
+            )
+
+
+def _parsed(body: SpooledTemporaryFile[bytes], max_terms: int) -> Shard:
+    body.seek(0)
+    return parse_shard(body.read(), max_terms=max_terms)

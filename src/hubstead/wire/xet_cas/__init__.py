@@ -1,5 +1,0 @@
-"""The Xet store (CAS): xorbs, shards, deduplication answers, plans, and the bytes they name."""
-
-from hubstead.wire.xet_cas.routes import ROUTES
-
-__all__ = ["ROUTES"]

@@ -1,0 +1,134 @@
+"""Which Xet files stand for the LFS objects of a repository.
+
+One sha256 may have several: clients cut files in different ways. The oldest is told, so that
+the answer for a commit stays what it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+from sqlalchemy import and_, bindparam, func, select
+
+from hubstead.blobs import BlobKey, BlobKind, StoredKey, stored_key
+from hubstead.blobs.tables import blobs, repo_blobs
+from hubstead.db import Reader, any_of, indexed, scan
+from hubstead.xet.tables import xet_files
+
+_OF_REPO = and_(
+    repo_blobs.c.repo_pk == bindparam("which_pk"), repo_blobs.c.kind == BlobKind.LFS.value
+)
+_OLDEST = (
+    select(xet_files.c.name)
+    .where(xet_files.c.sha256 == repo_blobs.c.name)
+    .order_by(xet_files.c.pk)
+    .limit(1)
+    .correlate(repo_blobs)
+    .scalar_subquery()
+)
+
+
+class _ObjectRow(NamedTuple):
+    bytes: int
+    committed: int
+    folded_ms: int | None
+    stored: str | None
+    file: str | None
+
+
+_FOUND = indexed(
+    select(
+        repo_blobs.c.bytes,
+        repo_blobs.c.committed,
+        blobs.c.folded_ms,
+        blobs.c.stored,
+        _OLDEST.label("file"),
+    )
+    .join_from(
+        repo_blobs,
+        blobs,
+        and_(blobs.c.kind == repo_blobs.c.kind, blobs.c.name == repo_blobs.c.name),
+    )
+    .where(_OF_REPO, repo_blobs.c.name == bindparam("which_name")),
+    _ObjectRow,
+)
+
+
+class _OldestFile(NamedTuple):
+    sha256: str
+    pk: int
+
+
+_FILES = scan(
+    select(xet_files.c.sha256, func.min(xet_files.c.pk).label("pk"))
+    .join_from(repo_blobs, xet_files, xet_files.c.sha256 == repo_blobs.c.name)
+    .where(_OF_REPO, any_of(repo_blobs.c.name, "names"))
+    .group_by(xet_files.c.sha256),
+    _OldestFile,
+)
+
+
+class _NamedFile(NamedTuple):
+    pk: int
+    name: str
+
+
+_NAMES = scan(
+    select(xet_files.c.pk, xet_files.c.name).where(any_of(xet_files.c.pk, "pks")), _NamedFile
+)
+
+
+class _NamedSha256(NamedTuple):
+    name: str
+    sha256: str
+
+
+_SHA256S = scan(
+    select(xet_files.c.name, xet_files.c.sha256).where(any_of(xet_files.c.name, "names")),
+    _NamedSha256,
+)
+
+
+class LfsObject(msgspec.Struct, frozen=True):
+    """An LFS object of a repository."""
+
+    sha256: str
+    bytes: int
+    committed: bool  # False: uploaded, and no commit names it yet
+    is_plain: bool  # whether its bytes lie in the store as they are
+    file: str | None  # the hash of the Xet file, if it can be put together from xorbs
+    stored: str | None = None  # the name under which its bytes lie, if not under the sha256
+
+    @property
+    def place(self) -> StoredKey:
+        """Where its bytes lie in the store, if it is plain."""
+        return stored_key(BlobKey(BlobKind.LFS, self.sha256), self.stored)
+
+
+async def find_lfs_object(db: Reader, repo_pk: int, sha256: str) -> LfsObject | None:
+    """Return what is known of an LFS object, or None if the repository does not have it."""
+    row = await db.one(_FOUND, which_pk=repo_pk, which_name=sha256)
+    if row is None:
+        return None
+    is_plain = row.folded_ms is None
+    return LfsObject(sha256, row.bytes, bool(row.committed), is_plain, row.file, row.stored)
+
+
+async def xet_hashes(db: Reader, repo_pk: int, sha256s: Sequence[str]) -> dict[str, str]:
+    """Return the file hash of those of the LFS objects that a repository has as Xet files."""
+    if not sha256s:
+        return {}
+    rows = await db.all(_FILES, which_pk=repo_pk, names=list(sha256s))
+    named = await db.all(_NAMES, pks=[row.pk for row in rows]) if rows else []
+    names = {row.pk: row.name for row in named}
+    return {row.sha256: names[row.pk] for row in rows if row.pk in names}
+
+
+async def sha256s_of_files(db: Reader, files: Sequence[str]) -> dict[str, str]:
+    """Return the sha256 of Xet files by their hash, whoever has them; unknown ones are left out."""
+    if not files:
+        return {}
+    rows = await db.all(_SHA256S, names=list(files))
+    return {row.name: row.sha256 for row in rows}

@@ -1,0 +1,60 @@
+"""ServerPool and files for the tests of HTTP."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.support.http_server import HASTY, RunningServer, ServerPool
+
+from hubstead.http import Limits
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("files")
+    chance = random.Random(1)
+    (path / "file-big").write_bytes(chance.randbytes(3_000_001))
+    (path / "file-small").write_bytes(b"0123456789")
+    (path / "file-empty").write_bytes(b"")
+    with (path / "file-huge").open("wb") as file:
+        file.truncate(1 << 30)
+    return path
+
+
+@pytest.fixture(scope="session")
+def servers(folder: Path) -> Iterator[ServerPool]:
+    servers = ServerPool(folder)
+    yield servers
+    servers.stop()
+
+
+@pytest.fixture
+def start(servers: ServerPool) -> Iterator[Callable[..., RunningServer]]:
+    """Give servers that nothing has happened to; afterwards no request may be left on them."""
+
+    def get(
+        limits: Limits | None = None,
+        *,
+        extensions: bool = True,
+        loop: str = "auto",
+        fresh: bool = False,
+    ) -> RunningServer:
+        return servers.get(limits, extensions, loop, fresh)
+
+    yield get
+    servers.rest()
+
+
+@pytest.fixture(params=["extension", "ordinary"])
+def live(request: pytest.FixtureRequest, start: Callable[..., RunningServer]) -> RunningServer:
+    """A server whose application uses the extensions, and one whose application does not."""
+    return start(extensions=request.param == "extension")
+
+
+@pytest.fixture(params=["extension", "ordinary"])
+def strict(request: pytest.FixtureRequest, start: Callable[..., RunningServer]) -> RunningServer:
+    """The same with limits that a test can run into."""
+    return start(HASTY, extensions=request.param == "extension")

@@ -1,0 +1,246 @@
+"""Deduplication answers and grants: what clients learn of chunks, and what they must not learn."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+import pytest
+from tests.support.http import Response
+from tests.support.hub import ThreadHub
+from tests.support.person import Person
+from tests.support.xet import Cas, a_model, chunks, pass_for
+from tests.support.xet_files import MadeFile, MadeXorb, a_file, a_shard, a_xorb
+from tests.wire.xet.conftest import XetModel
+
+from hubstead.xet import chunk_hash, keyed_hash, parse_shard, to_text
+
+_FOOTER = struct.Struct("<9Q32s2Q48x4Q")
+
+
+def told_chunks(said: Response) -> list[tuple[bytes, int]]:
+    """Return the hashes of an answer's xorb, and the key they are hashed with."""
+    assert said.status == 200, said.body
+    assert said.headers["content-type"] == "application/octet-stream"
+    shard = parse_shard(said.body)
+    assert not shard.files
+    (xorb,) = shard.xorbs
+    hashes = xorb.hashes()
+    return [(hashes[at : at + 32], len(xorb)) for at in range(0, len(hashes), 32)]
+
+
+def key_of(said: Response) -> bytes:
+    found = _FOOTER.unpack(said.body[-_FOOTER.size :])
+    key: bytes = found[9]
+    return key
+
+
+def known(said: Response, contents: list[bytes]) -> list[bool]:
+    """Say of which chunks the answer tells, for somebody who has them."""
+    hashes = {each for each, _ in told_chunks(said)}
+    return [keyed_hash(key_of(said), chunk_hash(chunk)) in hashes for chunk in contents]
+
+
+def ask(cas: Cas, chunk: bytes, prefix: str = "/v1/chunks/default") -> Response:
+    return cas.call("GET", f"{prefix}/{to_text(chunk_hash(chunk))}")
+
+
+def commit(person: Person, repo_id: str, file: MadeFile, path: str = "a.bin") -> None:
+    pointer = {"path": path, "algo": "sha256", "oid": file.sha256, "size": len(file.content)}
+    said = person.commit(repo_id, {"key": "lfsFile", "value": pointer})
+    assert said.status == 200, said.body
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "/v1/chunks/default",
+        "/chunks/default",
+        "/v1/chunk/default",
+        "/chunk/default",
+        "/v1/chunks/default-merkledb",
+        "/chunks/default-merkledb",
+    ],
+)
+def test_who_uploaded_a_file_learns_where_its_chunks_are(cas: Cas, prefix: str) -> None:
+    file, xorb = a_model("own")
+    cas.upload(file, xorbs=(xorb,))
+    said = ask(cas, xorb.chunks[0], prefix)
+    assert known(said, xorb.chunks) == [True] * 6
+    # In clear the answer tells nothing: neither hashes nor the same key twice.
+    assert not any(chunk_hash(chunk) in said.body for chunk in xorb.chunks)
+    assert key_of(said) != key_of(ask(cas, xorb.chunks[0], prefix))
+
+
+def test_a_chunk_that_is_nowhere_is_told_as_404(cas: Cas) -> None:
+    assert ask(cas, b"nowhere").status == 404
+
+
+def test_only_what_clients_ask_for_is_looked_up(cas: Cas) -> None:
+    file, xorb = a_model("only first")
+    cas.upload(file, xorbs=(xorb,))
+    assert ask(cas, xorb.chunks[3]).status == 404
+
+
+def test_a_stranger_learns_of_what_they_may_read_and_of_nothing_else(sample: XetModel) -> None:
+    """One xorb, one file of it public, another private."""
+    xorb = a_xorb(chunks(6, f"shared {sample.repo_id}"))
+    public, private = a_file((xorb, 3, 5)), a_file((xorb, 0, 3))
+    hidden = sample.anna.repo("hidden", private=True)
+    sample.cas().upload(public, xorbs=(xorb,))
+    sample.cas(repo=hidden).upload(private, xorbs=(xorb,))
+    bo = sample.hub.user("bo")
+    his = sample.cas(bo, repo=bo.repo("bert"))
+    assert ask(his, xorb.chunks[3]).status == 404, "nothing is committed yet"
+    commit(sample.anna, sample.repo_id, public)
+    commit(sample.anna, hidden, private)
+    said = ask(his, xorb.chunks[3])
+    assert known(said, xorb.chunks) == [False, False, False, True, True, False]
+    assert len(told_chunks(said)) == 5, "terms count chunks from the first"
+    assert ask(his, xorb.chunks[0]).status == 404
+    assert known(ask(sample.cas(repo=hidden), xorb.chunks[0]), xorb.chunks) == [True] * 6
+
+
+def told_xorbs(said: Response, xorbs: list[MadeXorb]) -> dict[int, list[bool]]:
+    """Return which of the chunks of which of the xorbs the answer tells of."""
+    assert said.status == 200, said.body
+    told = {each.hash: each.hashes() for each in parse_shard(said.body).xorbs}
+    key = key_of(said)
+    return {
+        at: [keyed_hash(key, chunk_hash(chunk)) in told[xorb.raw] for chunk in xorb.chunks]
+        for at, xorb in enumerate(xorbs)
+        if xorb.raw in told
+    }
+
+
+def test_of_what_follows_in_the_file_it_is_told_as_well(cas: Cas) -> None:
+    xorbs = [a_xorb(chunks(4, f"following {at} {cas.pass_text}")) for at in range(4)]
+    file = a_file((xorbs[0], 0, 4), (xorbs[1], 1, 3), (xorbs[0], 2, 3), (xorbs[2], 0, 4))
+    cas.upload(file, xorbs=tuple(xorbs))
+    told = told_xorbs(ask(cas, xorbs[0].chunks[0]), xorbs)
+    assert told == {0: [True] * 4, 1: [True] * 4, 2: [True] * 4}, "the last one is not of it"
+
+
+def test_of_what_follows_a_stranger_learns_what_they_may_read(sample: XetModel) -> None:
+    """A private file goes on where a public one ends."""
+    xorbs = [a_xorb(chunks(4, f"goes on {at} {sample.repo_id}")) for at in range(3)]
+    public = a_file((xorbs[0], 0, 4), (xorbs[1], 0, 2))
+    private = a_file((xorbs[0], 0, 4), (xorbs[1], 0, 4), (xorbs[2], 0, 4))
+    hidden = sample.anna.repo("hidden-too", private=True)
+    sample.cas().upload(public, xorbs=(xorbs[0], xorbs[1]))
+    sample.cas(repo=hidden).upload(private, xorbs=(xorbs[2],))
+    commit(sample.anna, sample.repo_id, public)
+    commit(sample.anna, hidden, private)
+    bo = sample.hub.user("bo")
+    told = told_xorbs(ask(sample.cas(bo, repo=bo.repo("bert")), xorbs[0].chunks[0]), xorbs)
+    assert told == {0: [True] * 4, 1: [True, True, False, False]}
+
+
+def test_terms_got_by_deduplication_are_admitted(sample: XetModel) -> None:
+    file, xorb = a_model("dedup")
+    sample.cas().upload(file, xorbs=(xorb,))
+    commit(sample.anna, sample.repo_id, file)
+    bo = sample.hub.user("bo")
+    his = sample.cas(bo, repo=bo.repo("bert"))
+    assert ask(his, xorb.chunks[0]).status == 200
+    part = a_file((xorb, 0, 4))
+    assert his.register(part).json == {"result": 1}
+    assert his.download(part, (xorb,)) == part.content
+
+
+def test_what_becomes_private_is_told_no_more_and_still_admitted(sample: XetModel) -> None:
+    """A client believes for 21 days what it once learned."""
+    file, xorb = a_model("becomes private")
+    sample.cas().upload(file, xorbs=(xorb,))
+    commit(sample.anna, sample.repo_id, file)
+    bo = sample.hub.user("bo")
+    his = sample.cas(bo, repo=bo.repo("bert"))
+    assert ask(his, xorb.chunks[0]).status == 200
+    sample.anna.api.update_repo_settings(sample.repo_id, private=True)
+    assert ask(his, xorb.chunks[0]).status == 404
+    assert his.register(a_file((xorb, 0, 5))).status == 200
+    sample.anna.api.delete_repo(sample.repo_id)
+    assert his.register(a_file((xorb, 1, 5))).status == 200
+
+
+def test_a_hash_alone_gives_nothing(sample: XetModel) -> None:
+    """Who knows every name but has no bytes can neither register nor read nor ask."""
+    file, xorb = a_model("names only")
+    hidden = sample.anna.repo("hidden", private=True)
+    sample.cas(repo=hidden).upload(file, xorbs=(xorb,))
+    commit(sample.anna, hidden, file)
+    bo = sample.hub.user("bo")
+    his = sample.cas(bo, repo=bo.repo("bert"))
+    before = sample.hub.traces()
+    assert his.plan(file).status == 404
+    assert ask(his, xorb.chunks[0]).status == 404
+    assert his.call("HEAD", f"/v1/xorbs/default/{xorb.name}").status == 404
+    assert grant(his, xorb.name).status == 404
+    guessed = MadeFile(file.raw, file.content, file.terms, bytes(32))
+    assert his.call("POST", "/v1/shards", a_shard([guessed])).status == 400
+    assert sample.hub.traces() == before
+
+
+# -- the setting -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("setting", "own", "other"),
+    [("readable", 200, 200), ("repository", 200, 404), ("off", 404, 404)],
+)
+def test_the_setting_says_how_far_answers_reach(
+    own_hub: Callable[..., ThreadHub], setting: str, own: int, other: int
+) -> None:
+    hub = own_hub(xet_deduplication=setting)
+    anna = hub.user("anna")
+    bert, ernie = anna.repo("bert"), anna.repo("ernie")
+    file, xorb = a_model("setting")
+    cas = pass_for(hub, anna, bert)
+    cas.upload(file, xorbs=(xorb,))
+    commit(anna, bert, file)
+    assert ask(cas, xorb.chunks[0]).status == own
+    assert grant(cas, xorb.name).status == own
+    elsewhere = pass_for(hub, anna, ernie)
+    assert ask(elsewhere, xorb.chunks[0]).status == other
+    assert grant(elsewhere, xorb.name).status == other
+    # Whatever is told, what a client believes is taken.
+    assert elsewhere.register(file).status == 200
+
+
+# -- grants ------------------------------------------------------------------------------------
+
+
+def grant(cas: Cas, name: str, length: int = 1) -> Response:
+    body = {"length": length, "checksum": {"algo": "crc64nvme", "value": "1"}}
+    return cas.call("POST", f"/v1/xorb-grants/default/{name}", body)
+
+
+def test_a_xorb_that_is_here_need_not_be_sent_again(cas: Cas) -> None:
+    file, xorb = a_model("grant")
+    assert grant(cas, xorb.name).status == 404
+    cas.upload(file, xorbs=(xorb,))
+    said = grant(cas, xorb.name)
+    assert (said.status, said.body) == (200, b"")
+
+
+def test_a_xorb_of_others_is_not_granted_unless_all_of_it_may_be_read(sample: XetModel) -> None:
+    file, xorb = a_model("grant of others")
+    sample.cas().upload(file, xorbs=(xorb,))
+    bo = sample.hub.user("bo")
+    his = sample.cas(bo, repo=bo.repo("bert"))
+    assert grant(his, xorb.name).status == 404
+    commit(sample.anna, sample.repo_id, file)
+    assert grant(his, xorb.name).status == 200
+
+
+def test_a_direct_upload_that_nobody_began_cannot_be_finished(cas: Cas) -> None:
+    said = cas.call("POST", f"/v1/xorb-commits/default/{'ab' * 32}/grant/{'cd' * 16}")
+    assert said.status == 404
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{}", b'{"length": -1}', b'{"length": "x"}', b"x" * 9]
+)
+def test_a_grant_for_nonsense_is_refused_or_not_offered(cas: Cas, body: bytes) -> None:
+    said = cas.call("POST", f"/v1/xorb-grants/default/{'ab' * 32}", body)
+    assert said.status in (400, 404)

@@ -1,0 +1,279 @@
+"""Who may call what of the Xet store: every route, every standing, every state of a pass."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+import pytest
+from tests.support.hub import ThreadHub
+from tests.support.person import Person
+from tests.support.xet import Cas, a_model, pass_for
+from tests.support.xet_files import a_file, a_shard
+from tests.wire.xet.conftest import XetModel
+
+from hubstead.accounts import find_account, remove_member, revoke_token
+from hubstead.db import Tx
+from hubstead.repos import Right
+from hubstead.wire import Route
+from hubstead.wire.xet import ROUTES
+from hubstead.wire.xet.routes import CAS
+
+#: The routes that need a pass.
+BY_PASS = {
+    route.name: route
+    for route in ROUTES
+    if route.pattern.startswith(CAS) and not re.search("bytes|telemetry", route.pattern)
+}
+WRITING = {name for name, route in BY_PASS.items() if route.method in ("POST", "PUT")}
+STANDINGS: dict[str, Right | None] = {
+    "anonymous": None,
+    "stranger": None,
+    "read": Right.READ,
+    "contributor": Right.READ,
+    "write": Right.WRITE,
+    "admin": Right.ADMIN,
+    "owner": Right.ADMIN,
+    "owner with a read token": Right.READ,
+}
+PUBLIC, PRIVATE, GATED = "bert-open", "bert-hush", "bert-gate"
+
+
+@dataclass
+class XetOrg:
+    """An organization with a model of each visibility, and everybody around it."""
+
+    hub: ThreadHub
+    owner: Person
+    org: str
+    people: dict[str, Person | None]
+    passes: dict[tuple[str, str, bool], Cas] = field(default_factory=dict)
+
+    def cas(self, who: str, name: str, *, write: bool) -> Cas:
+        """Return a pass as it would be issued to somebody who had every right then."""
+        key = who, name, write
+        if key not in self.passes:
+            repo_id, holder = f"{self.org}/{name}", self.people[who]
+            self.passes[key] = pass_for(self.hub, self.owner, repo_id, write=write, to=holder)
+        return self.passes[key]
+
+
+@pytest.fixture(scope="module")
+def acme(live_hub: ThreadHub) -> XetOrg:
+    people = {role: live_hub.user(role) for role in ("read", "contributor", "write", "admin")}
+    owner = live_hub.user("owner")
+    org = live_hub.org(owner, people)
+    for name in (PUBLIC, PRIVATE, GATED):
+        owner.api.create_repo(f"{org}/{name}", private=name == PRIVATE)
+        if name == GATED:
+            owner.api.update_repo_settings(f"{org}/{name}", gated="auto")
+    others = {
+        "anonymous": None,
+        "stranger": live_hub.user("stranger"),
+        "owner": owner,
+        "owner with a read token": owner.with_token("read"),
+    }
+    return XetOrg(live_hub, owner, org, {**people, **others})
+
+
+def ask(cas: Cas, route: Route) -> int:
+    """Call a route about things that are not there, and return the status."""
+    path = re.sub(r"\{\w+\}", "ab" * 32, route.pattern.removeprefix(CAS))
+    return cas.call(route.method, path, b"{}" if route.name in WRITING else None).status
+
+
+def test_there_is_every_spelling_of_every_release() -> None:
+    known = {route.name.replace(CAS, "") for route in ROUTES}
+    for name in (
+        "POST /xorb/default/{hash}",
+        "POST /xorbs/default/{hash}",
+        "POST /v1/xorb/default/{hash}",
+        "POST /v1/xorbs/default/{hash}",
+        "POST /shard/default/{hash}",
+        "PUT /shard/default/{hash}",
+        "POST /shards",
+        "POST /v1/shard",
+        "POST /v1/shards",
+        "POST /v2/shards",
+        "GET /chunk/default/{hash}",
+        "GET /chunks/default/{hash}",
+        "GET /v1/chunk/default/{hash}",
+        "GET /v1/chunks/default/{hash}",
+        "GET /v1/chunks/default-merkledb/{hash}",
+        "GET /reconstruction/{file}",
+        "GET /reconstructions/{file}",
+        "GET /v1/reconstruction/{file}",
+        "GET /v1/reconstructions/{file}",
+        "GET /v2/reconstructions/{file}",
+        "GET /v1/reconstructions",
+        "HEAD /v1/xorbs/default/{hash}",
+        "HEAD /v1/files/{file}",
+        "POST /v1/xorb-grants/default/{hash}",
+        "POST /v1/xorb-commits/default/{hash}/grant/{id}",
+        "GET /v2/file-chunk-hashes/{file}",
+        "POST /v1/telemetry",
+    ):
+        assert name in known
+    assert "POST /v1/telemetry" in {route.name for route in ROUTES}
+
+
+@pytest.mark.parametrize("name", BY_PASS)
+def test_a_route_serves_those_who_have_its_right_and_nobody_else(acme: XetOrg, name: str) -> None:
+    route, writes = BY_PASS[name], name in WRITING
+    for who, standing in STANDINGS.items():
+        for visibility in (PUBLIC, PRIVATE, GATED):
+            for write in (False, True):
+                status = ask(acme.cas(who, visibility, write=write), route)
+                case = who, visibility, write, status
+                if writes and not write:
+                    assert status == 403, case
+                elif standing is None and visibility == PRIVATE:
+                    assert status == 404, case
+                elif standing is None and visibility == GATED:
+                    assert status == 403, case
+                elif writes and who == "anonymous":
+                    assert status == 401, case
+                elif writes and (standing is None or standing < Right.WRITE):
+                    assert status == 403, case
+                else:
+                    assert status not in (401, 403), case
+                    assert status < 500, case
+
+
+@pytest.mark.parametrize("name", BY_PASS)
+def test_without_a_good_pass_no_route_does_anything(acme: XetOrg, name: str) -> None:
+    good = acme.cas("owner", PUBLIC, write=True)
+    over = pass_for(acme.hub, acme.owner, f"{acme.org}/{PUBLIC}", seconds=-5)
+    for text in ("", "nonsense", good.pass_text[:-2], acme.owner.token, over.pass_text):
+        assert ask(good.at(pass_text=text), BY_PASS[name]) == 401
+    basic = {"Authorization": f"Basic {good.pass_text}"}
+    path = re.sub(r"\{\w+\}", "ab" * 32, BY_PASS[name].pattern.removeprefix(CAS))
+    assert good.at(pass_text="").call(BY_PASS[name].method, path, **basic).status == 401
+
+
+@pytest.mark.parametrize("name", BY_PASS)
+def test_another_epoch_or_scope_is_no_store(acme: XetOrg, name: str) -> None:
+    good = acme.cas("owner", PUBLIC, write=True)
+    for other in (
+        good.at(epoch="0" * len(good.epoch)),
+        good.at(epoch=good.epoch.upper() + "x"),
+        good.at(scope="other"),
+        good.at(epoch="..", scope=".."),
+    ):
+        assert ask(other, BY_PASS[name]) == 404
+
+
+# -- a pass is for one repository --------------------------------------------------------------
+
+
+def test_what_is_in_another_repository_is_like_what_is_nowhere(sample: XetModel) -> None:
+    file, xorb = a_model("elsewhere")
+    sample.cas().upload(file, xorbs=(xorb,))
+    other = sample.anna.repo("other")
+    elsewhere = sample.cas(repo=other)
+    for version in (1, 2):
+        there = elsewhere.plan(file, version)
+        none = elsewhere.call("GET", f"/v{version}/reconstructions/{'ab' * 32}")
+        assert (there.status, there.body) == (none.status, none.body) == (404, none.body)
+    assert elsewhere.call("HEAD", f"/v1/files/{file.name}").status == 404
+    names = f"/v1/reconstructions?file_id={file.name}"
+    assert elsewhere.call("GET", names).json == {"files": {}, "fetch_info": {}}
+
+
+def test_what_was_never_committed_is_only_for_those_who_write(sample: XetModel) -> None:
+    file, xorb = a_model("uncommitted")
+    writing, reading = sample.cas(), sample.cas(write=False)
+    writing.upload(file, xorbs=(xorb,))
+    assert writing.plan(file).status == 200
+    assert reading.plan(file).status == 404
+    pointer = {"path": "a.bin", "algo": "sha256", "oid": file.sha256, "size": len(file.content)}
+    said = sample.anna.commit(sample.repo_id, {"key": "lfsFile", "value": pointer})
+    assert said.status == 200, said.body
+    assert reading.plan(file).status == 200
+
+
+def test_a_shard_replayed_with_another_pass_registers_there_and_only_there(
+    sample: XetModel,
+) -> None:
+    """Terms are admitted on their range hash alone, so this is an upload like any other."""
+    file, xorb = a_model("replayed")
+    sample.cas().upload(file, xorbs=(xorb,))
+    bo = sample.hub.user("bo")
+    his = sample.cas(bo, repo=bo.repo("bert"))
+    assert his.register(file).status == 200
+    assert his.plan(file).status == 200
+    reading = sample.cas(sample.hub.user("cy"), repo=sample.repo_id, write=False)
+    assert reading.plan(file).status == 404
+
+
+def test_a_pass_for_reading_registers_nothing(sample: XetModel) -> None:
+    file, xorb = a_model("reading")
+    reading = sample.cas(write=False)
+    before = sample.hub.traces()
+    assert reading.send(xorb).status == 403
+    assert reading.register(file).status == 403
+    assert reading.call("POST", "/v2/shards", a_shard([file])).status == 403
+    assert sample.hub.traces() == before
+
+
+# -- rights that are lost ----------------------------------------------------------------------
+
+
+def test_addresses_of_a_plan_end_with_the_rights_of_whom_they_were_given(
+    live_hub: ThreadHub,
+) -> None:
+    owner, bo = live_hub.user("owner"), live_hub.user("bo")
+    org = live_hub.org(owner, {"write": bo})
+    owner.api.create_repo(f"{org}/bert", private=True)
+    file, xorb = a_model("lost")
+    cas = pass_for(live_hub, bo, f"{org}/bert")
+    cas.upload(file, xorbs=(xorb,))
+    ((entry,),) = cas.plan(file).json["xorbs"].values()
+    assert cas.fetch(entry["url"]).status == 206
+
+    async def leave(tx: Tx) -> None:
+        await remove_member(tx, (await find_account(tx, org)).pk, bo.pk)
+
+    live_hub.write(leave)
+    assert cas.fetch(entry["url"]).status == 403
+    assert cas.plan(file).status == 404
+    assert cas.register(file).status == 404
+
+
+def test_addresses_of_a_plan_end_with_the_token(sample: XetModel) -> None:
+    file, xorb = a_model("token")
+    cas = sample.cas()
+    cas.upload(file, xorbs=(xorb,))
+    ((entry,),) = cas.plan(file).json["xorbs"].values()
+
+    async def revoke(tx: Tx) -> None:
+        await revoke_token(tx, sample.anna.token)
+
+    sample.hub.write(revoke)
+    assert cas.fetch(entry["url"]).status == 403
+    assert cas.plan(file).status == 401
+
+
+def test_a_repository_that_is_gone_takes_its_passes_along(sample: XetModel) -> None:
+    file, xorb = a_model("gone")
+    cas = sample.cas()
+    cas.upload(file, xorbs=(xorb,))
+    ((entry,),) = cas.plan(file).json["xorbs"].values()
+    sample.anna.api.delete_repo(sample.repo_id)
+    assert cas.fetch(entry["url"]).status == 403
+    assert cas.plan(file).status == 404
+    assert cas.send(xorb).status == 404
+    assert cas.register(a_file((xorb, 0, 1))).status == 404
+
+
+# -- telemetry ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("below", ["", f"/xet/{'0' * 8}/hub"])
+def test_telemetry_is_taken_from_anybody_and_kept_nowhere(sample: XetModel, below: str) -> None:
+    before = sample.hub.traces()
+    for body in (b"{}", b"not json", b"x" * 300_000, None):
+        said = sample.hub.call("POST", f"{below}/v1/telemetry", body)
+        assert said.status == 200
+    assert sample.hub.traces() == before
+    assert sample.hub.call("GET", f"{below}/v1/telemetry").status == 405

@@ -1,0 +1,328 @@
+"""Xorbs and shards over real sockets: what is right is kept, what is wrong leaves nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import count, islice
+
+import pytest
+from tests.support.http import Response
+from tests.support.xet import Cas, a_model, chunks, noise
+from tests.support.xet_files import (
+    EMPTY_FILE,
+    MadeXorb,
+    a_file,
+    a_shard,
+    a_xorb,
+    file_entry,
+    shard_of,
+    xorb_entry,
+)
+from tests.wire.xet.conftest import XetModel
+from tests.xet.wire_xorbs import footer, header, record
+
+from hubstead.xet import MAX_CHUNKS, MAX_STORED_BYTES, Term, chunk_hash, is_eligible, to_text
+
+
+def reason(said: Response) -> str:
+    return said.body.decode()
+
+
+# -- xorbs -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/v1/xorbs", "/v1/xorb", "/xorbs", "/xorb"])
+def test_a_xorb_is_taken_under_every_name_and_known_the_second_time(cas: Cas, path: str) -> None:
+    _, xorb = a_model(path)
+    target = f"{path}/default/{xorb.name}"
+    assert cas.call("POST", target, xorb.body).json == {"was_inserted": True}
+    assert cas.call("POST", target, xorb.body).json == {"was_inserted": False}
+
+
+def test_a_file_that_was_hashed_while_it_came_is_what_it_is(sample: XetModel) -> None:
+    cas = sample.cas()
+    made = (a_xorb(chunks(4, f"ahead {at} {sample.repo_id}")) for at in count())
+    # About some chunks clients ask wherever they stand.
+    begin = next(xorb for xorb in made if not is_eligible(chunk_hash(xorb.chunks[0])))
+    xorbs = [begin, *islice(made, 2)]
+    file = a_file(*((xorb, 0, 4) for xorb in xorbs))
+    first = to_text(chunk_hash(xorbs[0].chunks[0]))
+    assert cas.call("GET", f"/v1/chunks/default/{first}").status == 404
+    assert [cas.send(xorb).json["was_inserted"] for xorb in xorbs] == [True] * 3
+    (chain,) = (
+        each
+        for each in cas.stores.xet.ahead._chains.values()
+        if each.states[-1].hexdigest() == file.sha256
+    )
+    assert len(chain.blobs) == 3
+    lie = a_shard((replace(file, content=b"other bytes"),), xorbs)
+    assert "sha256" in reason(cas.call("POST", "/v2/shards", lie))
+    assert cas.register(file, xorbs=tuple(xorbs)).json == {"result": 1}
+    assert cas.download(file, tuple(xorbs)) == file.content
+
+
+def test_a_xorb_may_come_with_the_footer_of_old_releases(cas: Cas) -> None:
+    made = chunks(3, "footer")
+    xorb = a_xorb(made)
+    told = footer(xorb.raw, [record(chunk) for chunk in made], made)
+    said = cas.call("POST", f"/xorb/default/{xorb.name}", xorb.body + told)
+    assert said.json == {"was_inserted": True}
+    # It is not kept: what is stored are the records.
+    assert cas.call("HEAD", f"/v1/xorbs/default/{xorb.name}").headers["content-length"] == str(
+        len(xorb.body)
+    )
+
+
+def bomb() -> bytes:
+    return record(bytes(60_000_000), 1)[:8] and _framed_bomb()
+
+
+def _framed_bomb() -> bytes:
+    data = record(bytes(60_000_000), 1)[8:]
+    return header(len(data), 1, 131_072) + data
+
+
+def flipped(body: bytes, at: int) -> bytes:
+    return body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :]
+
+
+BAD_XORBS: dict[str, Callable[[MadeXorb], bytes]] = {
+    "nothing at all": lambda xorb: b"",
+    "half a header": lambda xorb: xorb.body[:5],
+    "cut in a chunk": lambda xorb: xorb.body[:-100],
+    "cut behind a chunk": lambda xorb: xorb.body[: xorb.index.span(0, 3)[1]],
+    "a bit flipped in a chunk": lambda xorb: flipped(xorb.body, 5000),
+    "a bit flipped in a header": lambda xorb: flipped(xorb.body, 5),
+    "a version that is none": lambda xorb: b"\x01" + xorb.body[1:],
+    "a scheme that is none": lambda xorb: xorb.body[:4] + b"\x09" + xorb.body[5:],
+    "bytes behind the end": lambda xorb: xorb.body + b"junk",
+    "a chunk too many": lambda xorb: xorb.body + record(b"x"),
+    "a chunk without bytes": lambda xorb: xorb.body + header(0, 0, 0),
+    "chunks in another order": lambda xorb: (
+        xorb.body[xorb.index.span(0, 1)[1] :] + xorb.body[: xorb.index.span(0, 1)[1]]
+    ),
+    "a bomb": lambda xorb: _framed_bomb(),
+    "other bytes": lambda xorb: noise(len(xorb.body), "other"),
+    "half a footer": lambda xorb: xorb.body + b"XETBLOB\x01" + bytes(20),
+}
+
+
+@pytest.mark.parametrize("case", BAD_XORBS)
+def test_a_wrong_xorb_is_refused_with_a_reason_and_leaves_nothing(
+    sample: XetModel, case: str
+) -> None:
+    cas = sample.cas()
+    _, xorb = a_model(f"bad {case}")
+    before = sample.hub.traces()
+    said = cas.call("POST", f"/v1/xorbs/default/{xorb.name}", BAD_XORBS[case](xorb))
+    assert said.status == 400, said
+    assert reason(said).startswith("The xorb is refused: "), said
+    assert sample.hub.traces() == before
+    assert cas.call("POST", f"/v1/xorbs/default/{xorb.name}", xorb.body).json["was_inserted"]
+
+
+@pytest.mark.parametrize(
+    "name", ["none", "0" * 63, "0" * 65, "g" * 64, "A" * 64, "0" * 62 + "%0a", "..%2f..%2fetc"]
+)
+def test_what_is_no_hash_is_refused(sample: XetModel, name: str) -> None:
+    cas, (_, xorb) = sample.cas(), a_model("hash")
+    before = sample.hub.traces()
+    assert cas.call("POST", f"/v1/xorbs/default/{name}", xorb.body).status == 400
+    for path in ("/v1/chunks/default", "/v1/reconstructions", "/v2/reconstructions"):
+        assert cas.call("GET", f"{path}/{name}").status == 400
+    assert cas.call("POST", f"/v1/xorb-grants/default/{name}", {"length": 1}).status == 400
+    assert sample.hub.traces() == before
+
+
+def test_a_known_xorb_is_checked_all_the_same(sample: XetModel) -> None:
+    cas, (_, xorb) = sample.cas(), a_model("known")
+    cas.send(xorb)
+    before = sample.hub.traces()
+    said = cas.call("POST", f"/v1/xorbs/default/{xorb.name}", flipped(xorb.body, 5000))
+    assert said.status == 400
+    assert sample.hub.traces() == before
+
+
+def test_a_body_larger_than_any_xorb_is_refused_before_it_is_read(cas: Cas) -> None:
+    _, xorb = a_model("large")
+    most = MAX_STORED_BYTES + 96 + 40 * MAX_CHUNKS
+    said = cas.call("POST", f"/v1/xorbs/default/{xorb.name}", b"", Content_Length=str(most + 1))
+    assert said.status == 413
+
+
+# -- shards ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1/shards"),
+        ("POST", "/v1/shard"),
+        ("POST", "/shards"),
+        ("POST", "/shard"),
+        ("POST", f"/shard/default/{'0' * 64}"),
+        ("PUT", f"/shard/default/{'0' * 64}"),
+        ("POST", f"/v1/shard/default/{'0' * 64}"),
+    ],
+)
+def test_a_shard_is_taken_under_every_name_and_as_often_as_it_comes(
+    cas: Cas, method: str, path: str
+) -> None:
+    file, xorb = a_model(f"{method} {path}")
+    cas.send(xorb)
+    shard = a_shard([file], [xorb])
+    assert cas.call(method, path, shard).json == {"result": 1}
+    assert cas.call(method, path, shard).json == {"result": 0}
+    assert cas.download(file, (xorb,)) == file.content
+
+
+def lines(said: Response) -> list[dict[str, object]]:
+    assert said.headers["content-type"] == "application/x-ndjson"
+    return [json.loads(line) for line in said.body.splitlines()]
+
+
+def test_the_newer_shard_call_tells_how_far_it_is_and_how_it_ended(cas: Cas) -> None:
+    file, xorb = a_model("stream")
+    cas.send(xorb)
+    first = lines(cas.call("POST", "/v2/shards", a_shard([file], [xorb])))
+    assert first[-1] == {"type": "result", "result": 1}
+    assert {line["type"] for line in first[:-1]} == {"validating"}
+    again = lines(cas.call("POST", "/v2/shards", a_shard([file])))
+    assert again[-1] == {"type": "result", "result": 0}
+
+
+def test_an_empty_file_in_a_shard_is_passed_over(cas: Cas) -> None:
+    file, xorb = a_model("empty")
+    cas.send(xorb)
+    entry = file_entry(file.raw, file.terms, file.range_hashes, file.sha256)
+    assert cas.call("POST", "/v1/shards", shard_of([EMPTY_FILE, entry])).status == 200
+    assert cas.call("POST", "/v1/shards", shard_of([EMPTY_FILE])).status == 200
+
+
+def entry_of(file: object, **changes: object) -> bytes:
+    told = {name: getattr(file, name) for name in ("raw", "terms", "range_hashes", "sha256")}
+    return file_entry(**{**told, **changes})
+
+
+def bad_shards() -> dict[str, Callable[[], tuple[MadeXorb, bytes]]]:
+    """Return shards by what is wrong with them, each with a xorb that is there."""
+
+    def of(make: Callable[..., bytes]) -> Callable[[], tuple[MadeXorb, bytes]]:
+        def made() -> tuple[MadeXorb, bytes]:
+            file, xorb = a_model(make)
+            return xorb, make(file, xorb)
+
+        return made
+
+    def term(**changes: int) -> Callable[..., bytes]:
+        return lambda file, xorb: shard_of(
+            [entry_of(file, terms=[file.terms[0]._replace(**changes)])]
+        )
+
+    other = a_xorb(chunks(3, "never sent"))
+    return {
+        "nothing": of(lambda file, xorb: b""),
+        "another magic": of(lambda file, xorb: b"X" + a_shard([file])[1:]),
+        "another version": of(lambda file, xorb: flipped(a_shard([file]), 32)),
+        "no bookend": of(lambda file, xorb: a_shard([file])[:-48]),
+        "cut in a file": of(lambda file, xorb: a_shard([file])[:120]),
+        "a bit flipped in a range hash": of(
+            lambda file, xorb: flipped(a_shard([file]), 48 + 48 * 2 + 3)
+        ),
+        "a bit flipped in the file hash": of(lambda file, xorb: flipped(a_shard([file]), 50)),
+        "a bit flipped in the sha256": of(
+            lambda file, xorb: flipped(a_shard([file]), 48 + 48 * 3 + 3)
+        ),
+        "no range hashes": of(lambda file, xorb: shard_of([entry_of(file, range_hashes=b"")])),
+        "chunks that are not there": of(term(end=7)),
+        "chunks far beyond": of(term(end=2**32 - 1)),
+        "no chunks": of(term(start=3, end=3)),
+        "chunks backwards": of(term(start=4, end=2)),
+        "a byte too many": of(
+            lambda file, xorb: shard_of(
+                [entry_of(file, terms=[file.terms[0]._replace(bytes=file.terms[0].bytes + 1)])]
+            )
+        ),
+        "a part passed off as the whole": of(term(end=5)),
+        "a xorb that nobody sent": of(
+            lambda file, xorb: shard_of(
+                [entry_of(file, terms=[Term(other.raw, 0, 3, other.index.unpacked)])]
+            )
+        ),
+        "a new xorb that nobody sent": of(
+            lambda file, xorb: shard_of([entry_of(file)], [xorb_entry(other)])
+        ),
+        "a sha256 of other bytes": of(
+            lambda file, xorb: shard_of([entry_of(file, sha256="ab" * 32)])
+        ),
+        "four billion terms": of(
+            lambda file, xorb: a_shard([file])[:84] + b"\xff" * 4 + a_shard([file])[88:]
+        ),
+        "more terms than a file may have": of(
+            lambda file, xorb: shard_of(
+                [
+                    entry_of(
+                        file, terms=file.terms * 100_000, range_hashes=file.range_hashes * 100_000
+                    )
+                ]
+            )
+        ),
+    }
+
+
+BAD_SHARDS = bad_shards()
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("case", BAD_SHARDS)
+def test_a_wrong_shard_is_refused_with_a_reason_and_leaves_nothing(
+    sample: XetModel, case: str, version: int
+) -> None:
+    cas = sample.cas()
+    xorb, shard = BAD_SHARDS[case]()
+    assert cas.send(xorb).status == 200
+    before = sample.hub.traces()
+    said = cas.call("POST", f"/v{version}/shards", shard)
+    if version == 1:
+        assert said.status == 400, said
+        assert reason(said).startswith("The shard is refused: "), said
+    else:
+        last = lines(said)[-1]
+        assert last["type"] == "error"
+        assert str(last["message"]).startswith("The shard is refused: "), said
+        assert last["retryable"] is False
+    assert sample.hub.traces() == before
+
+
+def test_one_wrong_file_spoils_the_whole_shard(sample: XetModel) -> None:
+    cas = sample.cas()
+    (good, first), (bad, second) = a_model("good"), a_model("bad")
+    for xorb in (first, second):
+        cas.send(xorb)
+    before = sample.hub.traces()
+    said = cas.call(
+        "POST", "/v1/shards", shard_of([entry_of(good), entry_of(bad, sha256="1" * 64)])
+    )
+    assert said.status == 400
+    assert sample.hub.traces() == before
+
+
+def test_a_shard_larger_than_the_setting_is_refused_before_it_is_read(cas: Cas) -> None:
+    for version in (1, 2):
+        said = cas.call("POST", f"/v{version}/shards", b"", Content_Length=str(81 << 20))
+        assert said.status == 413
+        assert "xet_max_shard_bytes" in reason(said)
+
+
+def test_a_file_of_very_many_terms_is_taken_whole_and_in_parts(cas: Cas) -> None:
+    """60,000 terms of one chunk each, over and over: under the limit of terms."""
+    xorb = a_xorb([noise(100 + at, f"tiny {at}") for at in range(40)])
+    file = a_file(*((xorb, at % 40, at % 40 + 1) for at in range(60_000)))
+    cas.upload(file, xorbs=(xorb,))
+    plan = cas.plan(file).json
+    assert len(plan["terms"]) == 60_000
+    assert [len(entries) for entries in plan["xorbs"].values()] == [1]
+    part = cas.plan(file, Range="bytes=3000000-3000099").json
+    assert len(part["terms"]) < 3
