@@ -37,7 +37,7 @@ BERT = RepoId(Kind.MODEL, "acme", "bert")
 RIGHTS = (Right.VIEW, Right.READ, Right.WRITE, Right.ADMIN)
 
 OK, LOG_IN, NO = "ok", LoginRequired, Forbidden
-#: What each standing gets for READ, CONTENT, WRITE, ADMIN.
+#: What each standing gets for VIEW, READ, WRITE, ADMIN.
 OPEN = {
     "anonymous": (OK, OK, LOG_IN, LOG_IN),
     "stranger": (OK, OK, NO, NO),

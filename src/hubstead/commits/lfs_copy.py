@@ -38,7 +38,7 @@ async def copy_lfs_files(
         Those that the target has now; the others are not in the source, or damaged in the store.
 
     Raises:
-        Those of ``open_repo`` (CONTENT for the source, WRITE for the target).
+        Those of ``open_repo`` (READ for the source, WRITE for the target).
     """
 
     hold_ms = int(stores.settings.hold_seconds * 1000)
@@ -92,7 +92,7 @@ async def copy_file(
         RevisionNotFound, EntryNotFound: the source has no such revision or file.
         InvalidInput: a folder is to be copied; only a copy within one repository can do that.
         TooLarge, InvalidPath: see ``Change.put``.
-        Gated, Forbidden, RepoDisabled: those of ``open_repo`` with CONTENT.
+        Gated, Forbidden, RepoDisabled: those of ``open_repo`` with READ.
     """
     opened = await _source(stores.db, actor, source.repo)
     if opened.pk == target.pk:

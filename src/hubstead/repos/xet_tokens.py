@@ -84,7 +84,7 @@ async def open_xet_token(
         db: The database.
         seal: What signed it.
         text: The pass, as the client sent it.
-        right: ``CONTENT``, or ``WRITE`` for what uploads.
+        right: ``READ``, or ``WRITE`` for what uploads.
 
     Raises:
         InvalidCredentials: forged, over, or its user or their token is no longer good.

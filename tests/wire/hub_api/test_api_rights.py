@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
+from huggingface_hub import CommitOperationAdd
 from tests.support.http import Response
 from tests.support.hub import ThreadHub
 from tests.support.person import Person
@@ -212,3 +213,78 @@ def test_what_a_contributor_made_is_theirs_and_nothing_else(acme: RightsOrg) -> 
     assert contributor.call("PUT", f"/api/models/{org}/mine/settings", settings).status == 200
     assert contributor.call("PUT", f"/api/models/{org}/theirs/settings", settings).status == 403
     assert other.call("PUT", f"/api/models/{org}/mine/settings", settings).status == 403
+
+
+#: What stands in every file of ``sealed``, and in no name and no message.
+SECRET = "tulips-at-noon"
+#: The page of a repository is for all who see it; it leaves out the README by a check of its own.
+CHECKS_INSIDE = {"GET /{prefix}/{namespace}/{name}"}
+CONTENT_TYPES = ("application/octet-stream", "text/plain")
+
+
+@pytest.fixture(scope="module")
+def sealed(acme: RightsOrg) -> dict[str, str]:
+    """A gated model whose files hold ``SECRET``, and values for the patterns of routes."""
+    repo_id = acme.owner.repo("sealed")
+    contents = {"README.md": f"# Notes\n{SECRET}\n", "notes.txt": SECRET}
+    operations = [CommitOperationAdd(path, text.encode() * 9) for path, text in contents.items()]
+    tip = acme.owner.api.create_commit(repo_id, operations, commit_message="Add notes").oid
+    acme.owner.api.update_repo_settings(repo_id, gated="auto")
+    first = acme.owner.api.list_repo_commits(repo_id)[-1].commit_id
+    return {"repo": repo_id, "tip": tip, "first": first}
+
+
+def addresses_of(route: Route, sealed: dict[str, str]) -> list[str]:
+    """Fill a pattern in so that, if it leads to content at all, one way is that of ``sealed``."""
+    tip, path = sealed["tip"], "notes.txt"
+    known = {"spec": f"{sealed['first']}..{tip}", "path": path, "sha": tip, "rest": f"{tip}/{path}"}
+    pattern = re.sub(
+        r"\{(rest|spec|path|sha|rev|branch)[+*]?\}",
+        lambda found: known.get(found[1], tip),
+        route.pattern,
+    )
+    pattern = pattern.replace("/{prefix}/{namespace}/{name}", "/{repo}")
+    target = address(replace(route, pattern=pattern), sealed["repo"])
+    join = "&" if "?" in target else "?"
+    return [target, f"{target}{join}expand=true&recursive=true&blobs=true"]
+
+
+def sends_the_secret(acme: RightsOrg, route: Route, sealed: dict[str, str], token: str) -> bool:
+    bodies = (None,) if route.method in ("GET", "HEAD") else (b"{}", b'{"paths":["notes.txt"]}')
+    return any(
+        SECRET.encode() in acme.hub.call(route.method, target, body, token=token).body
+        for target in addresses_of(route, sealed)
+        for body in bodies
+    )
+
+
+def test_no_route_that_sends_content_asks_for_less_than_to_read(
+    acme: RightsOrg, sealed: dict[str, str]
+) -> None:
+    safe = [route for route in ROUTES.values() if route.method in ("GET", "HEAD")]
+    safe += [route for route in ROUTES.values() if "paths-info" in route.pattern]
+    reader = acme.owner.with_token("read").token
+    sending = {route.name: route for route in safe if sends_the_secret(acme, route, sealed, reader)}
+    assert sending.keys() >= {
+        "GET /{prefix}/{repo}/resolve/{rest+}",
+        "GET /{prefix}/{repo}/raw/{rest+}",
+        "GET /{prefix}/{repo}/blob/{rest+}",
+        "GET /api/{kinds}/{repo}/compare/{spec+}",
+        "GET /api/resolve-cache/{kinds}/{repo}/{sha}/{path+}",
+        *CHECKS_INSIDE,
+    }
+    for name, route in sending.items():
+        assert name in CHECKS_INSIDE or asks_to_read(route), name
+    for token in (acme.tokens["anonymous"], acme.tokens["stranger"]):
+        leaks = [r.name for r in ROUTES.values() if sends_the_secret(acme, r, sealed, token)]
+        assert leaks == []
+
+
+def asks_to_read(route: Route) -> bool:
+    return isinstance(route.access, Right) and route.access >= Right.READ
+
+
+def test_a_route_whose_answer_is_bytes_asks_for_the_right_to_read() -> None:
+    sending = [r for r in ROUTES.values() if r.says.media_type in CONTENT_TYPES or r.wire == "git"]
+    assert len(sending) >= 7
+    assert [route.name for route in sending if not asks_to_read(route)] == []

@@ -26,7 +26,7 @@ from hubstead.wire.hub_api import (
 )
 
 OPEN, ANYONE, SIGNED_IN = Access.OPEN, Access.ANYONE, Access.SIGNED_IN
-READ, CONTENT, WRITE, ADMIN = Right.VIEW, Right.READ, Right.WRITE, Right.ADMIN
+VIEW, READ, WRITE, ADMIN = Right.VIEW, Right.READ, Right.WRITE, Right.ADMIN
 
 _REPO = "/api/{kinds}/{repo}"
 _WEB = "/{prefix}/{repo}"
@@ -90,10 +90,10 @@ _REPOS = [
         "POST",
         f"{_REPO}/duplicate",
         repos.duplicate,
-        CONTENT,
+        READ,
         says=_says(shapes.DuplicateRepo, shapes.CreatedRepo),
     ),
-    Route("GET", f"{_REPO}/auth-check", repos.auth_check, CONTENT),
+    Route("GET", f"{_REPO}/auth-check", repos.auth_check, READ),
     Route("GET", f"{_REPO}/auth-check/write", repos.auth_check, WRITE),
 ]
 
@@ -104,44 +104,44 @@ _READING = [
     Route("GET", "/api/kernels", lists.kernels, ANYONE, says=_LIST),
     Route("GET", "/api/models-tags-by-type", lists.model_tags, ANYONE),
     Route("GET", "/api/datasets-tags-by-type", lists.dataset_tags, ANYONE),
-    Route("GET", _REPO, info.info, READ, says=_INFO),
-    Route("GET", f"{_REPO}/revision/{{rev+}}", info.info, READ),
+    Route("GET", _REPO, info.info, VIEW, says=_INFO),
+    Route("GET", f"{_REPO}/revision/{{rev+}}", info.info, VIEW),
     Route(
         "GET",
         f"{_REPO}/tree/{{rest+}}",
         tree.tree,
-        READ,
+        VIEW,
         says=_says(None, list[shapes.TreeItem], "recursive expand limit cursor"),
     ),
     Route(
         "POST",
         f"{_REPO}/paths-info/{{rev+}}",
         tree.paths_info,
-        READ,
+        VIEW,
         says=_says(None, list[shapes.TreeItem]),
     ),
-    Route("GET", f"{_REPO}/refs", history.refs, READ, says=_says(None, shapes.Refs, "include_prs")),
+    Route("GET", f"{_REPO}/refs", history.refs, VIEW, says=_says(None, shapes.Refs, "include_prs")),
     Route(
         "GET",
         f"{_REPO}/commits/{{rev+}}",
         history.commits,
-        READ,
+        VIEW,
         says=_says(None, list[shapes.CommitItem], "p limit expand"),
     ),
     Route(
         "GET",
         f"{_REPO}/compare/{{spec+}}",
         history.compare,
-        CONTENT,
+        READ,
         says=Doc(media_type="text/plain"),
     ),
-    Route("GET", f"{_WEB}/resolve/{{rest+}}", resolve.resolve, CONTENT, says=_BYTES),
-    Route("GET", f"{_WEB}/raw/{{rest+}}", resolve.raw, CONTENT, says=_BYTES),
+    Route("GET", f"{_WEB}/resolve/{{rest+}}", resolve.resolve, READ, says=_BYTES),
+    Route("GET", f"{_WEB}/raw/{{rest+}}", resolve.raw, READ, says=_BYTES),
     Route(
         "GET",
         "/api/resolve-cache/{kinds}/{repo}/{sha}/{path+}",
         resolve.resolve_cached,
-        CONTENT,
+        READ,
         says=_BYTES,
     ),
 ]
@@ -150,7 +150,7 @@ _XET = [
         "GET",
         f"{_REPO}/xet-read-token/{{rev*}}",
         xet.read_token,
-        CONTENT,
+        READ,
         says=_says(None, shapes.XetTokenResponse),
     ),
     # Readers may propose changes: for anything else the handler asks for more.
@@ -158,7 +158,7 @@ _XET = [
         "GET",
         f"{_REPO}/xet-write-token/{{rev*}}",
         xet.write_token,
-        CONTENT,
+        READ,
         says=_says(None, shapes.XetTokenResponse, "create_pr"),
     ),
 ]
@@ -234,7 +234,7 @@ _WRITING = [
         "POST",
         f"{_REPO}/lfs-files/duplicate",
         lfs_files.duplicate,
-        CONTENT,
+        READ,
         says=_says(shapes.DuplicateLfsFiles, shapes.DuplicatedLfsFiles),
     ),
     *[
@@ -251,23 +251,23 @@ _UNBUILT = [
     *[
         Route(method, pattern, handler, access)
         for pattern, handler, access, methods in (
-            (f"{_REPO}/discussions", not_implemented.PULL_REQUESTS, READ, "GET POST"),
+            (f"{_REPO}/discussions", not_implemented.PULL_REQUESTS, VIEW, "GET POST"),
             (
                 f"{_REPO}/discussions/{{number+}}",
                 not_implemented.PULL_REQUESTS,
-                READ,
+                VIEW,
                 "GET POST DELETE",
             ),
-            (f"{_REPO}/like", not_implemented.LIKES, READ, "POST DELETE"),
-            (f"{_REPO}/likers", not_implemented.LIKES, READ, "GET"),
+            (f"{_REPO}/like", not_implemented.LIKES, VIEW, "POST DELETE"),
+            (f"{_REPO}/likers", not_implemented.LIKES, VIEW, "GET"),
             (
                 f"{_REPO}/user-access-request/{{what+}}",
                 not_implemented.ACCESS_REQUESTS,
-                READ,
+                VIEW,
                 "GET POST",
             ),
-            (f"{_WEB}/ask-access", not_implemented.ACCESS_REQUESTS, READ, "POST"),
-            ("/api/{spaces}/{repo}/runtime", not_implemented.SPACES, READ, "GET"),
+            (f"{_WEB}/ask-access", not_implemented.ACCESS_REQUESTS, VIEW, "POST"),
+            ("/api/{spaces}/{repo}/runtime", not_implemented.SPACES, VIEW, "GET"),
             ("/api/{spaces}/{repo}/secrets", not_implemented.SPACES, WRITE, "GET POST DELETE"),
             ("/api/{spaces}/{repo}/variables", not_implemented.SPACES, WRITE, "GET POST DELETE"),
             ("/api/{spaces}/{repo}/hardware", not_implemented.SPACES, WRITE, "POST"),
@@ -295,11 +295,11 @@ _UNBUILT = [
             (
                 f"{_REPO}/safetensors-metadata/{{path+}}",
                 not_implemented.SAFETENSORS,
-                CONTENT,
+                READ,
                 "GET",
             ),
-            (f"{_REPO}/treesize/{{rest+}}", not_implemented.TREE_SIZE, READ, "GET"),
-            (f"{_REPO}/scan", not_implemented.SCAN, READ, "GET"),
+            (f"{_REPO}/treesize/{{rest+}}", not_implemented.TREE_SIZE, VIEW, "GET"),
+            (f"{_REPO}/scan", not_implemented.SCAN, VIEW, "GET"),
             (f"{_REPO}/resource-group", not_implemented.RESOURCE_GROUPS, ADMIN, "GET POST"),
             ("/api/users/{user}/{what+}", not_implemented.FOLLOWERS, ANYONE, "GET"),
             (
