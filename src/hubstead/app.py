@@ -35,9 +35,10 @@ from hubstead.commits import Storage
 from hubstead.commits import jobs as commit_jobs
 from hubstead.db import Database, Tx, migrate, open_db, refuse_marked_folder
 from hubstead.errors import HubError, InvalidCredentials, Unavailable
-from hubstead.gitstore import GitStore
+from hubstead.gitstore import GitStore, declare_git_metrics
 from hubstead.http import HubServer, Limits
 from hubstead.jobs import Handler, Job, Reschedule, Runner
+from hubstead.metrics import Metrics
 from hubstead.pages import ROUTES as PAGES
 from hubstead.pages import compile_templates
 from hubstead.settings import Settings
@@ -134,6 +135,8 @@ def _s3_options(settings: Settings) -> S3Options:
 async def open_hub(settings: Settings, *, make: bool = False) -> AsyncIterator[Hub]:
     """Open a whole hub, without serving it; see ``open_storage``."""
     async with open_storage(settings, make=make) as stores:
+        metrics = Metrics()
+        declare_git_metrics(metrics, stores.git)
         passwords = Passwords()
         sign_in = SignIn(
             stores.db,
@@ -148,6 +151,7 @@ async def open_hub(settings: Settings, *, make: bool = False) -> AsyncIterator[H
             sign_in=sign_in,
             seal=await HubSigner.load(stores.db),
             last_use=LastUse(),
+            metrics=metrics,
         )
         try:
             yield hub

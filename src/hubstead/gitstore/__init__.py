@@ -4,6 +4,7 @@ from hubstead.gitstore.attributes import Attributes, Ignores
 from hubstead.gitstore.errors import ObjectMissing, RepoMissing
 from hubstead.gitstore.history import Commit
 from hubstead.gitstore.lru_cache import LruCache
+from hubstead.gitstore.metrics import declare_git_metrics
 from hubstead.gitstore.pack_draft import Ident, Pack, PackDraft
 from hubstead.gitstore.pointer import Pointer, is_padded_pointer
 from hubstead.gitstore.pointer import parse as parse_pointer
@@ -47,6 +48,7 @@ __all__ = [
     "RemoveEntry",
     "RepoMissing",
     "Staging",
+    "declare_git_metrics",
     "edit_tree",
     "file_mode",
     "is_padded_pointer",

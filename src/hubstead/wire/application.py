@@ -59,7 +59,7 @@ class Application:
         hub.routes = self.router.routes
         self._trusted = [ipaddress.ip_network(net) for net in hub.settings.trusted_proxies]
         self._prefix = "/" + hub.settings.public_url.split("://")[-1].partition("/")[2].strip("/")
-        self._measures = RequestMetrics()
+        self._metrics = RequestMetrics(hub.metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request. There is no lifespan here: ``app.py`` opens and closes things."""
@@ -87,7 +87,7 @@ class Application:
             await self._fail(error, scope, receive, sender, route)
         finally:
             seconds = time.perf_counter() - started
-            self._measures.note(route, scope["method"], sender.status, seconds)
+            self._metrics.record(route, scope["method"], sender.status, seconds)
             _log.info(
                 "request",
                 method=scope["method"],

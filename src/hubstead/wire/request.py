@@ -20,6 +20,7 @@ from hubstead.db import Database
 from hubstead.errors import InvalidInput, RepoNotFound
 from hubstead.gitstore import GitRepo
 from hubstead.http.bodies import inflating, read_body
+from hubstead.metrics import Metrics
 from hubstead.repos import Repo
 from hubstead.settings import Settings
 from hubstead.wire.routing import Captured, Route
@@ -40,6 +41,7 @@ class Hub:
     passwords: Passwords
     sign_in: SignIn
     seal: HubSigner
+    metrics: Metrics
     last_use: LastUse = field(default_factory=LastUse)
     #: Set while the server drains or has not finished starting.
     unavailable: str | None = None

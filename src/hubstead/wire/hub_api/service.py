@@ -6,11 +6,10 @@ import asyncio
 
 from hubstead.db import Database
 from hubstead.errors import Unavailable
-from hubstead.gitstore import GitStore
 from hubstead.http import Response, json_response
+from hubstead.metrics import MEDIA_TYPE
 from hubstead.wire import Request
 from hubstead.wire.hub_api.openapi import document
-from hubstead.wire.metrics import exposition, mappings
 
 
 async def alive(request: Request) -> Response:
@@ -31,18 +30,8 @@ async def ready(request: Request) -> Response:
 
 async def metrics(request: Request) -> Response:
     """Give the metrics in Prometheus' text form."""
-    counts = await asyncio.to_thread(_counts, request.hub.stores.git)
-    return Response(exposition(counts), media_type="text/plain; version=0.0.4; charset=utf-8")
-
-
-def _counts(git: GitStore) -> dict[str, tuple[str, float]]:
-    opened = git.open_counts()
-    return {
-        "mappings": ("Mappings of memory of this process.", mappings()),
-        "git_open_repositories": ("Repositories held open.", opened.repositories),
-        "git_open_packs": ("Packs that they may hold open.", opened.packs),
-        "git_readers": ("Programs of git that read repositories.", git.reader_count()),
-    }
+    body = await asyncio.to_thread(request.hub.metrics.exposition)
+    return Response(body, media_type=MEDIA_TYPE)
 
 
 async def openapi(request: Request) -> Response:
