@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
-from typing import Any
 
 import pytest
 from sqlalchemy import bindparam, delete, func, select, update
@@ -47,11 +45,8 @@ READ_FULLNAME = indexed(
 DELETE = indexed(delete(accounts).where(accounts.c.name_key == bindparam("which")))
 
 
-def adding(name: str, full: str = "") -> Callable[[Tx], Coroutine[Any, Any, int]]:
-    async def add(tx: Tx) -> int:
-        return await tx.single(ADD, id=name, full=full)
-
-    return add
+async def add(tx: Tx, name: str, full: str = "") -> int:
+    return await tx.single(ADD, id=name, full=full)
 
 
 async def count(db: Database) -> int:
@@ -67,9 +62,15 @@ async def names(db: Database, *keys: str) -> list[str]:
 
 
 async def test_what_was_written_can_be_read_when_write_returns(db: Database) -> None:
-    pk = await db.write(adding("anna"))
+    pk = await db.write(add, "anna")
     assert await names(db, "anna") == ["anna"]
     assert await db.all(BY_NUMBER, pks=[pk]) == ["anna"]
+
+
+async def test_write_passes_on_its_arguments(db: Database) -> None:
+    pk = await db.write(add, "anna", full="Anna A.")
+    assert await db.all(BY_NUMBER, pks=[pk]) == ["anna"]
+    assert await fullname(db, "anna") == "Anna A."
 
 
 async def test_one_gives_the_first_row_or_none(db: Database) -> None:
@@ -78,7 +79,7 @@ async def test_one_gives_the_first_row_or_none(db: Database) -> None:
 
 
 async def test_any_of_takes_lists_of_any_length(db: Database) -> None:
-    pks = [await db.write(adding(f"u{n}")) for n in range(5)]
+    pks = [await db.write(add, f"u{n}") for n in range(5)]
     assert await names(db) == []
     assert await names(db, "u1", "u3", "absent", "u1") == ["u1", "u3"]
     assert len(await db.all(BY_NUMBER, pks=pks + list(range(1000, 4000)))) == 5
@@ -87,7 +88,7 @@ async def test_any_of_takes_lists_of_any_length(db: Database) -> None:
 async def test_any_of_takes_texts_that_look_like_json_or_sql(db: Database) -> None:
     odd = ['a"b', "it's", "[1]", "{x}", "a,b", "ü\N{SNOWMAN}", "\\", "null"]
     for name in odd:
-        await db.write(adding(name))
+        await db.write(add, name)
     assert sorted(await names(db, *odd)) == sorted(odd)
 
 
@@ -102,9 +103,9 @@ async def test_a_write_that_raises_leaves_nothing(db: Database) -> None:
 
 
 async def test_a_taken_name_is_a_conflict(db: Database) -> None:
-    await db.write(adding("anna"))
+    await db.write(add, "anna")
     with pytest.raises(Conflict):
-        await db.write(adding("anna"))
+        await db.write(add, "anna")
 
 
 async def test_a_reference_to_nothing_is_a_conflict(db: Database) -> None:
@@ -130,7 +131,7 @@ async def test_a_write_sees_the_conflict_where_it_happens(db: Database) -> None:
 
 
 async def test_run_says_how_many_rows_it_touched(db: Database) -> None:
-    await db.write(adding("anna"))
+    await db.write(add, "anna")
 
     async def rename(tx: Tx) -> tuple[int, int]:
         there = await tx.run(FULLNAME, which="anna", more="A")
@@ -141,7 +142,7 @@ async def test_run_says_how_many_rows_it_touched(db: Database) -> None:
 
 async def test_many_runs_once_per_row(db: Database) -> None:
     for name in "abc":
-        await db.write(adding(name))
+        await db.write(add, name)
 
     async def several(tx: Tx) -> None:
         await tx.run_many(FULLNAME, [{"which": name, "more": name * 2} for name in "ab"])
@@ -157,7 +158,7 @@ async def test_one_failing_write_does_not_touch_those_beside_it(db: Database) ->
         await tx.one(ADD, id="never", full="")
         await tx.one(ADD, id="never", full="")
 
-    writes = [db.write(failing if n % 3 == 1 else adding(f"u{n:02}")) for n in range(30)]
+    writes = [db.write(failing) if n % 3 == 1 else db.write(add, f"u{n:02}") for n in range(30)]
     outcomes = await asyncio.gather(*writes, return_exceptions=True)
     assert [isinstance(outcome, Conflict) for outcome in outcomes] == [
         n % 3 == 1 for n in range(30)
@@ -166,7 +167,7 @@ async def test_one_failing_write_does_not_touch_those_beside_it(db: Database) ->
 
 
 async def test_writes_at_once_that_read_first_lose_nothing(db: Database) -> None:
-    await db.write(adding("anna"))
+    await db.write(add, "anna")
 
     async def append(tx: Tx) -> None:
         fullname = await tx.single(READ_FULLNAME, which="anna")
@@ -177,7 +178,7 @@ async def test_writes_at_once_that_read_first_lose_nothing(db: Database) -> None
 
 
 async def test_cancelling_the_caller_does_not_cancel_the_write(db: Database) -> None:
-    task = asyncio.create_task(db.write(adding("anna")))
+    task = asyncio.create_task(db.write(add, "anna"))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -191,12 +192,12 @@ async def test_cancelling_the_caller_does_not_cancel_the_write(db: Database) -> 
 
 async def test_closing_finishes_submitted_writes_and_takes_no_more(database_url: str) -> None:
     db = await open_db(database_url)
-    writes = [asyncio.create_task(db.write(adding(f"u{n}"))) for n in range(20)]
+    writes = [asyncio.create_task(db.write(add, f"u{n}")) for n in range(20)]
     await asyncio.sleep(0)
     await db.close()
     assert len(await asyncio.gather(*writes)) == 20
     with pytest.raises(Unavailable):
-        await db.write(adding("late"))
+        await db.write(add, "late")
 
     again = await open_db(database_url)
     assert await count(again) == 20

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hubstead.db import Database, Tx, open_db
-from tests.db.test_reading_and_writing import ADD, adding, count, names
+from tests.db.test_reading_and_writing import ADD, add, count, names
 from tests.support.processes import wait_for_line
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +21,7 @@ import asyncio, resource, sys, time
 from pathlib import Path
 from hubstead.db import open_db
 from hubstead.errors import StorageFull
-from tests.db.test_reading_and_writing import adding, count, names
+from tests.db.test_reading_and_writing import add, count, names
 
 url = sys.argv[1]
 PAGES = "x" * 20_000
@@ -31,7 +31,7 @@ def limit(size):
 
 async def main():
     db = await open_db(url)
-    await db.write(adding("before", PAGES))
+    await db.write(add, "before", PAGES)
     written = Path(url.removeprefix("sqlite:///") + "-wal").stat().st_size
 
     async def busy(tx):  # while it runs the others gather into one group
@@ -41,7 +41,7 @@ async def main():
     first = asyncio.create_task(db.write(busy))
     await asyncio.sleep(0.05)
     group = await asyncio.gather(
-        *(db.write(adding(f"u{n}", PAGES)) for n in range(20)), return_exceptions=True
+        *(db.write(add, f"u{n}", PAGES) for n in range(20)), return_exceptions=True
     )
     await first
     assert all(isinstance(outcome, StorageFull) for outcome in group), group
@@ -54,7 +54,7 @@ async def main():
     assert await names(db, "before") == ["before"]
 
     limit(resource.RLIM_INFINITY)
-    await db.write(adding("after", PAGES))
+    await db.write(add, "after", PAGES)
     await db.close()
     again = await open_db(url)
     assert await count(again) == stored + 2
@@ -62,7 +62,7 @@ async def main():
 
 async def attempt(db, name):
     try:
-        await db.write(adding(name, PAGES))
+        await db.write(add, name, PAGES)
     except StorageFull:
         return False
     return True
@@ -86,13 +86,13 @@ def test_a_full_disk_fails_the_whole_group_loses_nothing_and_passes(sqlite_url: 
 _BESIDE = """
 import asyncio, sys
 from hubstead.db import open_db
-from tests.db.test_reading_and_writing import adding
+from tests.db.test_reading_and_writing import add
 
 async def main():
     db = await open_db(sys.argv[1])
     print("open", flush=True)
     for n in range(150):
-        await db.write(adding(f"cli{n}"))
+        await db.write(add, f"cli{n}")
     await db.close()
 
 asyncio.run(main())
@@ -106,7 +106,7 @@ async def test_a_command_line_may_write_beside_the_server(sqlite_url: str) -> No
         assert beside.stdout
         await asyncio.to_thread(wait_for_line, beside.stdout, "open")
         for n in range(0, 300, 3):
-            await asyncio.gather(*(db.write(adding(f"srv{n + m}")) for m in range(3)))
+            await asyncio.gather(*(db.write(add, f"srv{n + m}") for m in range(3)))
         assert await asyncio.to_thread(beside.wait, 30) == 0
     assert await count(db) == 450
     await db.close()
@@ -127,7 +127,7 @@ async def test_waiting_writes_share_one_commit(sqlite_url: str) -> None:
         with sqlite3.connect(sqlite_url.removeprefix("sqlite:///")) as other:
             return int(other.execute("SELECT count(*) FROM account").fetchone()[0])
 
-    writes = [db.write(slow), *(db.write(adding(f"u{n}")) for n in range(10)), db.write(last)]
+    writes = [db.write(slow), *(db.write(add, f"u{n}") for n in range(10)), db.write(last)]
     await asyncio.gather(*writes)
     assert visible == [0], "the ten before it in its group were not committed yet"
     assert beside_count() == 11
@@ -146,13 +146,13 @@ async def test_a_write_that_waits_for_something_else_is_a_mistake_that_shows(
     with pytest.raises(RuntimeError, match="await nothing but its transaction"):
         await db.write(wait)
     assert await count(db) == 0
-    await db.write(adding("bert"))
+    await db.write(add, "bert")
     await db.close()
 
 
 async def test_reading_goes_on_while_a_write_takes_its_time(sqlite_url: str) -> None:
     db: Database = await open_db(sqlite_url)
-    await db.write(adding("anna"))
+    await db.write(add, "anna")
 
     async def slow(tx: Tx) -> None:
         await tx.one(ADD, id="bert", full="")

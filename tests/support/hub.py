@@ -36,7 +36,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar
 
 import pytest
 import uvloop
@@ -46,7 +46,7 @@ from sqlalchemy import func, select
 from hubstead.accounts import add_org, add_token, add_user, set_member
 from hubstead.app import open_hub, routes
 from hubstead.blobs import BlobKind
-from hubstead.db import Database, Tx
+from hubstead.db import Database, Tx, WriteFn
 from hubstead.db.schema import metadata
 from hubstead.http import HubServer, Limits
 from hubstead.settings import Settings
@@ -58,6 +58,7 @@ from tests.support.processes import die_with_parent
 from tests.support.rows import reading
 from tests.support.services import Postgres, S3Server
 
+P = ParamSpec("P")
 T = TypeVar("T")
 SHAPES = ("embedded", "company")
 START_TIMEOUT_S = 60.0
@@ -193,9 +194,9 @@ class ThreadHub(RunningHub):
         """Run a coroutine where the hub runs, and wait for it."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
-    def write(self, work: Callable[[Tx], Coroutine[Any, Any, T]]) -> T:
+    def write(self, fn: WriteFn[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run one transaction."""
-        return self.run(self.db.write(work))
+        return self.run(self.db.write(fn, *args, **kwargs))
 
     # -- who calls -----------------------------------------------------------------------------
 
@@ -203,20 +204,12 @@ class ThreadHub(RunningHub):
         """Make an account whose name starts with ``name``, and a token of that role."""
         full = f"{name}-{secrets.token_hex(3)}"
         kept = self.run(self.hub.passwords.hash(password)) if password else None
-
-        async def add(tx: Tx) -> int:
-            return await add_user(tx, full, password_hash=kept)
-
-        pk = self.write(add)
+        pk = self.write(add_user, full, password_hash=kept)
         return Person(self, full, pk, self.token_of(pk, role))
 
     def token_of(self, pk: int, role: str = "write") -> str:
         """Make an access token of a user."""
-
-        async def add(tx: Tx) -> str:
-            return await add_token(tx, pk, name=f"t-{secrets.token_hex(3)}", role=role)
-
-        return self.write(add)
+        return self.write(add_token, pk, name=f"t-{secrets.token_hex(3)}", role=role)
 
     def org(self, owner: Person, members: Mapping[str, Person] | None = None) -> str:
         """Make an organization with ``members`` by role, and return its name."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
 
 from hubstead.db.statements import Statement
 from hubstead.errors import HubError
 
+P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
@@ -59,7 +60,8 @@ class Tx(Reader, Protocol):
         ...
 
 
-WriteFn: TypeAlias = Callable[[Tx], Awaitable[T]]
+#: What ``Database.write`` runs: a function of the transaction and the arguments of the call.
+WriteFn: TypeAlias = Callable[Concatenate[Tx, P], Awaitable[T]]
 
 
 class Database(Reader, Protocol):
@@ -68,8 +70,8 @@ class Database(Reader, Protocol):
     #: ``sqlite`` or ``postgresql``.
     dialect_name: str
 
-    async def write(self, fn: WriteFn[T]) -> T:
-        """Run ``fn(tx)`` in one transaction and return its result once that is durable.
+    async def write(self, fn: WriteFn[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run ``fn(tx, *args, **kwargs)`` in one transaction; return its result once durable.
 
         ``fn`` awaits nothing but ``tx`` and may be run again if the database asks for it, so it
         has no other effects. Cancelling the caller does not cancel a submitted write.

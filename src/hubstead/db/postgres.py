@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import asyncpg
 
-from hubstead.db.interface import Conflict, WriteFn
+from hubstead.db.interface import Conflict, Tx, WriteFn
 from hubstead.db.statements import Statement, postgres_dialect
 from hubstead.errors import StorageFull, Unavailable
 
+P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
@@ -143,16 +144,16 @@ class PostgresDatabase:
         """See ``Reader.all``."""
         return await _fetch(self._pool, statement, values)
 
-    async def write(self, fn: WriteFn[T]) -> T:
+    async def write(self, fn: WriteFn[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """See ``Database.write``."""
         if self._closing:
             raise Unavailable(reason="it is shutting down")
-        task = asyncio.ensure_future(self._write(fn))
+        task = asyncio.ensure_future(self._write(lambda tx: fn(tx, *args, **kwargs)))
         self._writes.add(task)
         task.add_done_callback(self._writes.discard)
         return await asyncio.shield(task)
 
-    async def _write(self, fn: WriteFn[T]) -> T:
+    async def _write(self, fn: Callable[[Tx], Awaitable[T]]) -> T:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return await self._attempt(fn)
@@ -162,7 +163,7 @@ class PostgresDatabase:
                 await asyncio.sleep(random.random() * 0.02 * attempt)  # noqa: S311
         raise AssertionError
 
-    async def _attempt(self, fn: WriteFn[T]) -> T:
+    async def _attempt(self, fn: Callable[[Tx], Awaitable[T]]) -> T:
         with _our_errors():
             async with self._pool.acquire() as connection, connection.transaction():
                 tx = PostgresTx(connection)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from sqlalchemy import delete, select
 
-from hubstead.db.interface import Database, Reader, Tx
+from hubstead.db.interface import Database, Reader
 from hubstead.db.statements import indexed, insert_into
 from hubstead.db.tables import restore_marks
 from hubstead.errors import Unavailable
@@ -43,20 +43,12 @@ async def marked_restore(reader: Reader) -> RestoreMark | None:
 
 async def mark_restore(db: Database, snapshot: str) -> None:
     """Note, durably, that a restore of ``snapshot`` begins. Harmless when repeated."""
-
-    async def add(tx: Tx) -> None:
-        await tx.run(_ADD, snapshot=snapshot, begun_ms=now_ms())
-
-    await db.write(add)
+    await db.write(lambda tx: tx.run(_ADD, snapshot=snapshot, begun_ms=now_ms()))
 
 
 async def unmark_restore(db: Database) -> None:
     """Note, durably, that the restore is complete."""
-
-    async def remove(tx: Tx) -> None:
-        await tx.run(_REMOVE)
-
-    await db.write(remove)
+    await db.write(lambda tx: tx.run(_REMOVE))
 
 
 async def refuse_marked(reader: Reader) -> None:

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import structlog
 
@@ -25,6 +25,7 @@ from hubstead.db.interface import Conflict, Tx, WriteFn
 from hubstead.db.statements import Statement, sqlite_dialect, sqlite_value
 from hubstead.errors import StorageFull, Unavailable
 
+P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
@@ -286,11 +287,11 @@ class SqliteDatabase:
             self._opened.append(connection)
         return _fetch(connection, statement, values)
 
-    async def write(self, fn: WriteFn[T]) -> T:
+    async def write(self, fn: WriteFn[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """See ``Database.write``."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._writer.submit(_Job(fn, future, loop))
+        self._writer.submit(_Job(lambda tx: fn(tx, *args, **kwargs), future, loop))
         return await asyncio.shield(future)
 
     async def ready(self) -> None:
