@@ -29,6 +29,7 @@ from hubstead.blobs.durable import storage_errors, write_all
 from hubstead.blobs.interface import Blob, BlobStore
 from hubstead.blobs.keys import BlobKind, StoredKey, parse_stored
 from hubstead.errors import InvalidInput, StorageFull, Unavailable
+from hubstead.threads import to_thread_to_the_end
 
 #: An object larger than this is fetched in ranges of this size, several at once.
 RANGE_BYTES = 8 << 20
@@ -250,19 +251,10 @@ class NodeCache:
             async for chunk in blob.chunks(at, min(end, blob.size) - at):
                 pending += chunk
                 if len(pending) >= _WRITE_BYTES:
-                    await _write(fd, pending, at)
+                    await to_thread_to_the_end(write_all, fd, memoryview(pending), at)
                     at += len(pending)
                     pending = bytearray()
-            await _write(fd, pending, at)
-
-
-async def _write(fd: int, data: bytearray, offset: int) -> None:
-    writing = asyncio.ensure_future(asyncio.to_thread(write_all, fd, memoryview(data), offset))
-    try:
-        await asyncio.shield(writing)
-    except asyncio.CancelledError:
-        await asyncio.wait([writing])  # a thread cannot be stopped, and the file gets closed next
-        raise
+            await to_thread_to_the_end(write_all, fd, memoryview(pending), at)
 
 
 def _create(path: Path) -> int:

@@ -15,6 +15,7 @@ from hubstead.http.bodies import receive_by_messages
 from hubstead.http.limits import Pace
 from hubstead.http.sendfile import FileSender, NotSendable
 from hubstead.http.upload_threads import BodyReceiver, Consume
+from hubstead.threads import run_to_the_end
 
 if TYPE_CHECKING:
     from hubstead.http.connection import HubConnection
@@ -187,14 +188,10 @@ class Exchange(RequestResponseCycle):
                 self.line.take_back(self, intake.left)
 
     async def _run(self, intake: BodyReceiver) -> None:
-        future = self.line.loop.run_in_executor(self.line.threads.pool, intake.run)
+        # The thread uses the caller's consumer: it must have ended before this returns.
         try:
-            await asyncio.shield(future)
+            await run_to_the_end(self.line.threads.pool, intake.run, on_cancel=intake.stop)
         except asyncio.CancelledError:
-            # The thread uses the caller's consumer: it must have ended before we return.
-            intake.stop()
-            await asyncio.wait([future])
-            future.exception()
             self.disconnected = True
             raise
 

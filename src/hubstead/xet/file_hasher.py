@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from hubstead.blobs import NodeCache
 from hubstead.errors import BlobCorrupt
+from hubstead.threads import to_thread_to_the_end
 from hubstead.xet.reader import (
     BATCH_BYTES,
     ChunkReader,
@@ -194,15 +195,11 @@ class _Lane:
         self._unit, self._bytes, self._xorbs = [], 0, set()
         async with self._turns:
             fds = await self._open.fds([work.piece for work in unit])
-            running = asyncio.ensure_future(asyncio.to_thread(self._hash, unit, fds))
             try:
-                await asyncio.shield(running)
+                await to_thread_to_the_end(self._hash, unit, fds)
             except BlobCorrupt:
                 await self._open.distrust([work.piece for work in unit])
                 raise
-            finally:
-                if not running.done():  # the thread reads from our files: let it end
-                    await asyncio.wait([running])
         self._done.add(size)
 
     def _hash(self, unit: Sequence[_Work], fds: Sequence[int]) -> None:

@@ -12,6 +12,7 @@ from hubstead.blobs import Blob, BlobKey, BlobKind, BlobStore, NodeCache, open_s
 from hubstead.db import Database, Tx
 from hubstead.errors import BlobNotFound
 from hubstead.settings import Settings
+from hubstead.threads import to_thread_to_the_end
 from hubstead.xet import files as file_rows
 from hubstead.xet import index as xorb_rows
 from hubstead.xet.damage import DamageCheck
@@ -128,12 +129,7 @@ class XetStore:
             XorbRefused, StorageFull, Unavailable: as `IncomingXorb.commit`.
         """
         async with self._commits:
-            running = asyncio.ensure_future(asyncio.to_thread(incoming.commit))
-            try:
-                await asyncio.shield(running)
-            finally:
-                if not running.done():
-                    await asyncio.wait([running])
+            await to_thread_to_the_end(incoming.commit)
 
     async def adopt(self, name: str, upload_id: str) -> XorbUpload:
         """Take the xorb called ``name`` from a direct upload to the store; `accept` comes next.

@@ -27,6 +27,7 @@ from hubstead.http import (
     redirect,
 )
 from hubstead.repos import Right
+from hubstead.threads import to_thread_to_the_end
 from hubstead.wire import Request, open_lfs
 from hubstead.wire.lfs.shapes import Completion, lfs_response
 from hubstead.wire.lfs.signed_urls import (
@@ -156,19 +157,9 @@ async def _receive(request: Request, start: Callable[[], _Writer[T]], size: int)
             what="The body",
             setting="its size",
         )
-        return await _to_its_end(writer.commit)
+        return await to_thread_to_the_end(writer.commit)
     finally:
-        await _to_its_end(writer.abort)
-
-
-async def _to_its_end(step: Callable[[], T]) -> T:
-    """Run ``step`` in a thread; when cancelled, wait for it all the same: it uses the writer."""
-    running = asyncio.ensure_future(asyncio.to_thread(step))
-    try:
-        return await asyncio.shield(running)
-    finally:
-        if not running.done():
-            await asyncio.wait([running])
+        await to_thread_to_the_end(writer.abort)
 
 
 async def _is_damaged(request: Request, grant: UrlGrant) -> bool:
