@@ -41,7 +41,7 @@ class Hub:
     passwords: Passwords
     sign_in: SignIn
     seal: HubSigner
-    metrics: Metrics
+    metrics: Metrics = field(default_factory=Metrics)
     last_use: LastUse = field(default_factory=LastUse)
     #: Set while the server drains or has not finished starting.
     unavailable: str | None = None
