@@ -152,7 +152,7 @@ async def test_views_of_refs_that_nobody_fetches_from_go(node: CommitNode) -> No
     repo = await a_repository(node)
     git = node.stores.git
     refs = {"refs/heads/main": repo.head or ""}
-    path = git.projection(repo.id, refs, "main")
+    path = git.projection(repo.id, refs, "refs/heads/main")
     git.sweep_projections(older_than_s=60)
     assert path.exists()
     push = git.stage(repo.id, RegisteredState([], []), LIMITS)

@@ -93,7 +93,7 @@ async def test_of_nodes_with_one_parent_exactly_one_wins(node: CommitNode) -> No
         *(each.put(repo, {name: b""}, parent=repo.head) for name, each in writers.items()),
         return_exceptions=True,
     )
-    assert sorted(type(each).__name__ for each in done) == ["Committed", "StaleParent"]
+    assert sorted(type(each).__name__ for each in done) == ["CommitResult", "StaleParent"]
     assert len(await node.files(repo)) == 1
 
 

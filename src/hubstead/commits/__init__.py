@@ -22,19 +22,22 @@ from hubstead.commits.push import (
     accept_push,
     begin_push,
 )
-from hubstead.commits.ref_updates import RefInTheWay, RefMove, RefMoved, WritePlan, move_refs
-from hubstead.commits.repack import repack_reachable, repack_repo
-from hubstead.commits.retired import delete_retired_rows, discard_packs, remove_retired_packs
-from hubstead.commits.revisions import (
+from hubstead.commits.ref_updates import WritePlan, move_refs
+from hubstead.commits.refs import (
     HEADS,
     TAGS,
     Ref,
-    Revision,
+    RefInTheWay,
+    RefKind,
+    RefMove,
+    RefMoved,
+    RefName,
     find_ref,
     list_refs,
-    resolve_revision,
-    split_revision,
 )
+from hubstead.commits.repack import repack_reachable, repack_repo
+from hubstead.commits.retired import delete_retired_rows, discard_packs, remove_retired_packs
+from hubstead.commits.revisions import Revision, resolve_revision, split_revision
 from hubstead.commits.storage import RepoLocks, Storage
 
 __all__ = [
@@ -49,8 +52,10 @@ __all__ = [
     "Ref",
     "RefCommand",
     "RefInTheWay",
+    "RefKind",
     "RefMove",
     "RefMoved",
+    "RefName",
     "RefResult",
     "RepoLocks",
     "RepoRequest",

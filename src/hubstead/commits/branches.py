@@ -7,8 +7,9 @@ import time
 
 from hubstead.accounts import Actor
 from hubstead.commits.commit import Message, author_of
-from hubstead.commits.ref_updates import RefMove, RefMoved, WritePlan, move_refs
-from hubstead.commits.revisions import HEADS, TAGS, find_ref, resolve_revision
+from hubstead.commits.ref_updates import WritePlan, move_refs
+from hubstead.commits.refs import HEADS, TAGS, RefMove, RefMoved, RefName, find_ref
+from hubstead.commits.revisions import resolve_revision
 from hubstead.commits.rules import check_branch_may_go, check_takes_no_commit
 from hubstead.commits.storage import Storage
 from hubstead.errors import ConcurrentChange, RevisionNotFound
@@ -55,7 +56,7 @@ async def create_branch(
         commit = (await resolve_revision(stores.db, opened, git, start or "HEAD")).commit
     existing = await find_ref(stores.db, opened.pk, HEADS + name) if overwrite else None
     old = existing.oid if existing and existing.name == HEADS + name else None
-    check_takes_no_commit(git, HEADS + name, commit, old=old)
+    check_takes_no_commit(git, RefName.branch(name), commit, old=old)
     plan = WritePlan((RefMove(HEADS + name, old, commit),), pack=pack)
     await _move(stores, actor, opened, plan)
     return commit
@@ -89,7 +90,7 @@ async def create_tag(
     git = await stores.open_git(opened)
     commit = (await resolve_revision(stores.db, opened, git, revision)).commit
     check_branch_name(name)
-    check_takes_no_commit(git, TAGS + name, commit)
+    check_takes_no_commit(git, RefName.tag(name), commit)
     oid, pack = commit, None
     if message:
         pack, oid = await asyncio.to_thread(_tag_object, git, actor, name, commit, message)

@@ -15,9 +15,10 @@ from hubstead.accounts import Actor
 from hubstead.blobs import BlobKey, BlobKind, Link
 from hubstead.commits.changeset import Changeset, CopyEntry, Operation, PutLfsPointer
 from hubstead.commits.metadata import derive_metadata, same_sources
-from hubstead.commits.ref_updates import RefMove, RefMoved, WritePlan, apply_plan, move_refs
+from hubstead.commits.ref_updates import WritePlan, apply_plan, move_refs
+from hubstead.commits.refs import HEADS, RefMove, RefMoved, find_ref
 from hubstead.commits.retired import discard_packs
-from hubstead.commits.revisions import HEADS, find_ref, resolve_revision
+from hubstead.commits.revisions import resolve_revision
 from hubstead.commits.rules import check_card
 from hubstead.commits.storage import Storage
 from hubstead.db import Reader, Tx

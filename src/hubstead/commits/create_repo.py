@@ -16,8 +16,8 @@ from hubstead.accounts import Actor
 from hubstead.blobs import BlobKind, copy_links, stored_names_of
 from hubstead.commits.commit import author_of
 from hubstead.commits.metadata import derive_metadata
-from hubstead.commits.ref_updates import RefMove, WritePlan, add_pack, add_usage, apply_plan
-from hubstead.commits.revisions import HEADS, list_refs
+from hubstead.commits.ref_updates import WritePlan, add_pack, add_usage, apply_plan
+from hubstead.commits.refs import HEADS, RefMove, list_refs
 from hubstead.commits.rules import check_card
 from hubstead.commits.storage import Storage
 from hubstead.commits.tables import packs

@@ -13,8 +13,8 @@ from hubstead.accounts import Actor
 from hubstead.blobs import BlobKey, BlobKind
 from hubstead.commits.metadata import derive_metadata
 from hubstead.commits.preupload import content_id
-from hubstead.commits.ref_updates import RefMove, RefMoved, WritePlan, move_refs
-from hubstead.commits.revisions import HEADS, Ref, list_refs
+from hubstead.commits.ref_updates import WritePlan, move_refs
+from hubstead.commits.refs import HEADS, Ref, RefMove, RefMoved, list_refs
 from hubstead.commits.storage import Storage
 from hubstead.db import Tx
 from hubstead.errors import ConcurrentChange

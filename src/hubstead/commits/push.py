@@ -15,9 +15,9 @@ from hubstead.accounts import Actor
 from hubstead.blobs import BlobKey, BlobKind, Link
 from hubstead.commits.commit import linkable_size
 from hubstead.commits.metadata import CARD, MAX_CARD_BYTES, derive_metadata
-from hubstead.commits.ref_updates import RefMove, RefMoved, WritePlan, move_refs
+from hubstead.commits.ref_updates import WritePlan, move_refs
+from hubstead.commits.refs import HEADS, RefKind, RefMove, RefMoved, RefName, list_refs
 from hubstead.commits.retired import discard_packs
-from hubstead.commits.revisions import HEADS, list_refs
 from hubstead.commits.rules import (
     PADDED_POINTER,
     check_pushed_path,
@@ -141,7 +141,7 @@ class _Push:
     def fault_of(self, command: RefCommand) -> str | None:
         """Say why a ref cannot be moved so, whatever is in the pack."""
         try:
-            check_pushed_ref(self.opened, command.ref, deleted=command.new is None)
+            check_pushed_ref(self.opened, RefName.parse(command.ref), deleted=command.new is None)
         except HubError as error:
             return error.message
         return None
@@ -183,11 +183,12 @@ class _Push:
         if command.new is None:
             return RefMove(command.ref, command.old, None)
         kind, commit = kinds[command.new]
-        if commit is None or (kind != "commit" and command.ref.startswith(HEADS)):
+        ref = RefName.parse(command.ref)
+        if commit is None or (kind != "commit" and ref.kind is RefKind.BRANCH):
             raise PushRefused(reason=f"{command.ref} must point to a commit, not to a {kind}")
         git = self.stores.git.open(self.opened.id)
         old = command.old and git.has(command.old) and git.peel(command.old)
-        check_takes_no_commit(git, command.ref, commit, old=old or None)
+        check_takes_no_commit(git, ref, commit, old=old or None)
         return RefMove(command.ref, command.old, command.new, commit)
 
     async def _looked_through(self, moves: Sequence[RefMove]) -> Named:

@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import bindparam, delete, or_, select, update
+from sqlalchemy import bindparam, update
 
 from hubstead import blobs
 from hubstead.accounts import Actor
 from hubstead.blobs import BlobKey, BlobKind, Link, parse_stored
-from hubstead.commits.tables import packs, refs
+from hubstead.commits.refs import RefMove, RefName, move_ref
+from hubstead.commits.tables import packs
 from hubstead.db import Tx, indexed, insert_into
-from hubstead.errors import RefExists, RefUpdateFailed
 from hubstead.gitstore import Pack
 from hubstead.ids import now_ms
 from hubstead.jobs import enqueue
@@ -29,27 +29,6 @@ FOLD = "commits.fold"
 FOLD_EVERY = 32
 
 
-class RefMoved(RefUpdateFailed):
-    """The reference {ref} is no longer where it was: {oid}"""
-
-    oid: str  # where it is, or that it is gone
-
-
-class RefInTheWay(RefUpdateFailed):
-    """Invalid reference for a branch: {ref} and {other} cannot both exist"""
-
-    other: str
-
-
-class RefMove(msgspec.Struct, frozen=True):
-    """One ref from ``old`` (None: it is to be made) to ``new`` (None: it is to go)."""
-
-    ref: str  # refs/heads/main
-    old: str | None
-    new: str | None
-    target: str | None = None  # the commit behind ``new``, if that is a tag object
-
-
 class WritePlan(msgspec.Struct, frozen=True):
     """What one transaction is to make visible."""
 
@@ -59,43 +38,6 @@ class WritePlan(msgspec.Struct, frozen=True):
     derived: RepoMetadata | None = None  # None: as it was
 
 
-_POINT = indexed(
-    insert_into(refs, "repo_pk", "name", "oid", "target", "moved_ms").on_conflict_do_nothing()
-)
-_SWAP = indexed(
-    update(refs)
-    .values(oid=bindparam("new_oid"), target=bindparam("new_target"), moved_ms=bindparam("at_ms"))
-    .where(
-        refs.c.repo_pk == bindparam("which_pk"),
-        refs.c.name == bindparam("which"),
-        refs.c.oid == bindparam("seen"),
-    )
-)
-_DROP = indexed(
-    delete(refs).where(
-        refs.c.repo_pk == bindparam("repo_pk"),
-        refs.c.name == bindparam("name"),
-        refs.c.oid == bindparam("seen"),
-    )
-)
-_FIND = indexed(
-    select(refs.c.oid).where(
-        refs.c.repo_pk == bindparam("repo_pk"), refs.c.name == bindparam("name")
-    ),
-    str,
-)
-_IN_THE_WAY = indexed(
-    select(refs.c.name)
-    .where(
-        refs.c.repo_pk == bindparam("repo_pk"),
-        or_(
-            (refs.c.name > bindparam("below")) & (refs.c.name < bindparam("behind")),
-            refs.c.name == bindparam("above"),
-        ),
-    )
-    .limit(1),
-    str,
-)
 _ADD_PACK = indexed(
     insert_into(packs, "repo_pk", "name", "objects", "bytes", "created_ms").on_conflict_do_nothing()
 )
@@ -146,7 +88,7 @@ async def move_refs(
 async def apply_plan(tx: Tx, actor: Actor, opened: Repo, plan: WritePlan) -> None:
     """Do what ``move_refs`` does for a repository whose row this transaction holds or made."""
     for move in plan.moves:
-        await _move(tx, opened.pk, move)
+        await move_ref(tx, opened.pk, move)
     new_bytes = 0
     for each in plan.links:
         known = await blobs.linked(tx, opened.pk, each.key)
@@ -158,42 +100,6 @@ async def apply_plan(tx: Tx, actor: Actor, opened: Repo, plan: WritePlan) -> Non
     if packs or new_bytes:
         await add_usage(tx, opened.pk, packs=packs, used_bytes=new_bytes)
     await _follow_head(tx, opened, plan)
-
-
-async def _move(tx: Tx, repo_pk: int, move: RefMove) -> None:
-    where = {"repo_pk": repo_pk, "name": move.ref}
-    if move.new is None:
-        done = await tx.run(_DROP, **where, seen=move.old)
-    elif move.old is None:
-        await _check_room(tx, repo_pk, move.ref)
-        target = move.target or move.new
-        done = await tx.run(_POINT, **where, oid=move.new, target=target, moved_ms=now_ms())
-    else:
-        done = await tx.run(
-            _SWAP,
-            which_pk=repo_pk,
-            which=move.ref,
-            seen=move.old,
-            new_oid=move.new,
-            new_target=move.target or move.new,
-            at_ms=now_ms(),
-        )
-    if not done:
-        at = await tx.one(_FIND, **where)
-        if move.old is None:
-            raise RefExists(ref=move.ref)
-        raise RefMoved(ref=move.ref, oid=at or "it is gone")
-
-
-async def _check_room(tx: Tx, repo_pk: int, name: str) -> None:
-    """Git keeps refs as files, so ``a`` and ``a/b`` cannot both be."""
-    parts = name.split("/")
-    for count in range(3, len(parts) + 1):
-        above = "/".join(parts[:count]) if count < len(parts) else ""
-        below, behind = (f"{name}/", f"{name}0") if count == len(parts) else ("", "")
-        other = await tx.one(_IN_THE_WAY, repo_pk=repo_pk, above=above, below=below, behind=behind)
-        if other is not None:
-            raise RefInTheWay(ref=name, other=other)
 
 
 async def add_usage(tx: Tx, repo_pk: int, *, packs: int, used_bytes: int) -> None:
@@ -229,7 +135,7 @@ async def add_pack(tx: Tx, repo_pk: int, finished: Pack) -> bool:
 
 
 async def _follow_head(tx: Tx, opened: Repo, plan: WritePlan) -> None:
-    head = f"refs/heads/{opened.default_branch}"
+    head = RefName.branch(opened.default_branch).full
     for move in plan.moves:
         if move.ref == head:
             tip = move.target or move.new

@@ -16,8 +16,8 @@ from sqlalchemy import bindparam, delete, select
 from hubstead import blobs
 from hubstead.blobs import BlobKey, BlobKind
 from hubstead.commits.ref_updates import add_pack, add_usage
+from hubstead.commits.refs import RefName, list_refs
 from hubstead.commits.retired import discard_packs, retire_packs
-from hubstead.commits.revisions import list_refs
 from hubstead.commits.storage import Storage
 from hubstead.commits.tables import packs
 from hubstead.db import Tx, indexed, scan
@@ -138,7 +138,8 @@ async def _gather(
     """Make a pack of what refs reach, and perhaps one of the rest; none if they reach nothing."""
     await stores.open_git(about)
     show = stores.git.projection
-    folder = await asyncio.to_thread(show, about.id, refs, about.default_branch)
+    head = RefName.branch(about.default_branch).full
+    folder = await asyncio.to_thread(show, about.id, refs, head)
     made = await asyncio.to_thread(stores.git.gather, about.id, folder)
     if made is None:
         return []

@@ -2,45 +2,18 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import msgspec
-from sqlalchemy import bindparam, select
 
-from hubstead.commits.tables import refs
-from hubstead.db import Reader, any_of, indexed, scan
+from hubstead.commits.refs import HEADS, RefKind, RefName, find_ref, names_of, refs_named
+from hubstead.db import Reader
 from hubstead.errors import RevisionNotFound
 from hubstead.gitstore import GitRepo, ObjectMissing
 from hubstead.ids import is_oid
 from hubstead.repos import Repo
 
-HEADS = "refs/heads/"
-TAGS = "refs/tags/"
 SHORTEST_SHA = 7
 #: Raw text is searched for refs of so many segments at most.
 _DEEPEST_REF = 16
-
-
-class Ref(NamedTuple):
-    """A branch, tag or other ref by its full name, and the commit behind what it names."""
-
-    name: str
-    oid: str
-    target: str
-
-
-_NAMED = indexed(
-    select(refs.c.name, refs.c.oid, refs.c.target).where(
-        refs.c.repo_pk == bindparam("repo_pk"), any_of(refs.c.name, "names")
-    ),
-    Ref,
-)
-_ALL = scan(
-    select(refs.c.name, refs.c.oid, refs.c.target)
-    .where(refs.c.repo_pk == bindparam("repo_pk"))
-    .order_by(refs.c.name),
-    Ref,
-)
 
 
 class Revision(msgspec.Struct, frozen=True):
@@ -53,7 +26,8 @@ class Revision(msgspec.Struct, frozen=True):
     @property
     def branch(self) -> str | None:
         """The branch's short name, if the revision is a branch."""
-        return self.ref.removeprefix(HEADS) if self.ref and self.ref.startswith(HEADS) else None
+        name = RefName.parse(self.ref) if self.ref else None
+        return name.short if name and name.kind is RefKind.BRANCH else None
 
     @property
     def is_fixed(self) -> bool:
@@ -102,27 +76,6 @@ def _commit_of(git: GitRepo, oid: str, opened: Repo) -> str:
     raise RevisionNotFound(revision=oid, repo=opened.full_name)
 
 
-async def find_ref(db: Reader, repo_pk: int, text: str) -> Ref | None:
-    """Return the branch, tag or full ref that ``text`` names, or None."""
-    names = _names(text)
-    if "\0" in text:
-        return None  # PostgreSQL would refuse even to look for it
-    rows = await db.all(_NAMED, repo_pk=repo_pk, names=names)
-    by_name = {row.name: row for row in rows}
-    return next((by_name[name] for name in names if name in by_name), None)
-
-
-def _names(text: str) -> list[str]:
-    """Return the full names that ``text`` may stand for, the strongest first."""
-    full = [text] if text.startswith("refs/") else []
-    return [*full, HEADS + text, TAGS + text]
-
-
-async def list_refs(db: Reader, repo_pk: int) -> list[Ref]:
-    """Return every ref, by name."""
-    return await db.all(_ALL, repo_pk=repo_pk)
-
-
 async def split_revision(
     db: Reader, opened: Repo, git: GitRepo, segments: list[str]
 ) -> tuple[str, str]:
@@ -162,10 +115,8 @@ def _is_whole(opened: Repo, first: str) -> bool:
 
 async def _count_of_revision(db: Reader, repo_pk: int, git: GitRepo, segments: list[str]) -> int:
     texts = ["/".join(segments[:count]) for count in range(1, min(len(segments), _DEEPEST_REF) + 1)]
-    names = [name for text in texts for name in _names(text) if "\0" not in name]
-    rows = await db.all(_NAMED, repo_pk=repo_pk, names=names)
-    known = {row.name for row in rows}
-    counts = [count for count, text in enumerate(texts, 1) if known.intersection(_names(text))]
+    named = await refs_named(db, repo_pk, [name for text in texts for name in names_of(text)])
+    counts = [count for count, text in enumerate(texts, 1) if named.keys() & set(names_of(text))]
     if segments[0] == "refs":
         return counts[-1] if counts else 3
     if counts and counts[0] > 1 and commit_of_short_sha(git, segments[0]):

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 from hubstead import cards
 from hubstead.commits.metadata import CARD, MAX_CARD_BYTES
-from hubstead.commits.revisions import HEADS, TAGS, commit_of_short_sha
+from hubstead.commits.refs import HEADS, TAGS, RefKind, RefName
+from hubstead.commits.revisions import commit_of_short_sha
 from hubstead.errors import Forbidden, InvalidCard, InvalidName, InvalidPath, NotBuilt
 from hubstead.gitstore import Edit, GitRepo, PackDraft, PutFile
 from hubstead.ids import Kind, check_branch_name, check_path
@@ -48,15 +49,12 @@ def check_branch_may_go(opened: Repo, branch: str) -> None:
         Forbidden: in the words that clients' own tests look for.
     """
     if branch == opened.default_branch:
-        raise Forbidden(reason=f"Cannot delete refs/heads/{branch}: it is the default branch")
+        raise Forbidden(reason=f"Cannot delete {HEADS}{branch}: it is the default branch")
 
 
-def _short(ref: str) -> str:
-    """Return a branch's or tag's name; one prefix goes, what looks like a second one is name."""
-    return ref.removeprefix(HEADS if ref.startswith(HEADS) else TAGS)
-
-
-def check_takes_no_commit(git: GitRepo, ref: str, commit: str, *, old: str | None = None) -> None:
+def check_takes_no_commit(
+    git: GitRepo, ref: RefName, commit: str, *, old: str | None = None
+) -> None:
     """Refuse to let a ref take the address of a commit, which is to mean that commit for ever.
 
     A ref wins over a short sha. So no branch may begin under a name that abbreviates another
@@ -64,24 +62,24 @@ def check_takes_no_commit(git: GitRepo, ref: str, commit: str, *, old: str | Non
 
     Args:
         git: The repository's objects as they were before the change.
-        ref: The full name of the ref.
+        ref: The ref.
         commit: What it is going to point to.
         old: What it points to already; a ref that was there before the commit keeps its name.
 
     Raises:
         InvalidName: the name is a short sha of a commit.
     """
-    name = _short(ref)
+    name, is_tag = ref.short, ref.kind is RefKind.TAG
     taken = commit_of_short_sha(git, name)
-    if taken is None or (ref.startswith(TAGS) and taken == commit):
+    if taken is None or (is_tag and taken == commit):
         return
-    if old is None or (ref.startswith(TAGS) and old == taken):
+    if old is None or (is_tag and old == taken):
         raise InvalidName(
             name=name, reason=f"Invalid reference for a branch: {name} abbreviates commit {taken}"
         )
 
 
-def check_pushed_ref(opened: Repo, ref: str, *, deleted: bool) -> None:
+def check_pushed_ref(opened: Repo, ref: RefName, *, deleted: bool) -> None:
     """Refuse to push to what is not a branch or a tag.
 
     Raises:
@@ -89,15 +87,14 @@ def check_pushed_ref(opened: Repo, ref: str, *, deleted: bool) -> None:
         NotBuilt: a pull request.
         InvalidName: nothing may be called so.
     """
-    if ref.startswith("refs/pr/"):
+    if ref.kind is RefKind.PULL:
         raise NotBuilt(what="pull requests: push to a branch")
-    if not ref.startswith((HEADS, TAGS)):
-        raise Forbidden(reason="only refs/heads/ and refs/tags/ can be pushed to")
-    name = _short(ref)
-    if deleted and ref.startswith(HEADS):
-        check_branch_may_go(opened, name)
+    if ref.kind not in (RefKind.BRANCH, RefKind.TAG):
+        raise Forbidden(reason=f"only {HEADS} and {TAGS} can be pushed to")
+    if deleted and ref.kind is RefKind.BRANCH:
+        check_branch_may_go(opened, ref.short)
     elif not deleted:
-        check_branch_name(name)
+        check_branch_name(ref.short)
 
 
 def check_pushed_path(path: bytes, settings: Settings) -> None:

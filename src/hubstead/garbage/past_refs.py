@@ -1,4 +1,4 @@
-"""Where refs point, and where they pointed not long ago."""
+"""Where refs pointed not long ago."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy import bindparam, func, select
 
-from hubstead.commits.tables import refs
 from hubstead.db import Reader, Statement, scan
 from hubstead.outbox.tables import events
 from hubstead.repos import RefsMoved
@@ -17,23 +16,6 @@ _BATCH = 1000
 #: PostgreSQL gives out numbers before it commits: so many events may become visible behind one
 #: that was seen already.
 _OUT_OF_ORDER = 1000
-
-
-class WalkedRef(NamedTuple):
-    """A ref, and when it last moved."""
-
-    name: str
-    oid: str
-    target: str
-    moved_ms: int
-
-
-_REFS = scan(
-    select(refs.c.name, refs.c.oid, refs.c.target, refs.c.moved_ms)
-    .where(refs.c.repo_pk == bindparam("which_pk"))
-    .order_by(refs.c.name),
-    WalkedRef,
-)
 
 
 class _Moves(NamedTuple):
@@ -63,11 +45,6 @@ _MOVES_OF_ONE = scan(
     str,
 )
 _LAST: Statement[int | None] = scan(select(func.max(events.c.pk).label("pk")), int)
-
-
-async def refs_of(db: Reader, repo_pk: int) -> list[WalkedRef]:
-    """Return every ref of a repository, by name."""
-    return await db.all(_REFS, which_pk=repo_pk)
 
 
 class PastTips:

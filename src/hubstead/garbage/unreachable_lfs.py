@@ -21,12 +21,12 @@ from sqlalchemy import and_, bindparam, delete, select
 from hubstead import blobs
 from hubstead.blobs import BlobKey, BlobKind
 from hubstead.blobs.tables import holds, repo_blobs
-from hubstead.commits import Storage
+from hubstead.commits import Ref, Storage, list_refs
 from hubstead.commits.ref_updates import add_usage
 from hubstead.db import Reader, Tx, any_of, indexed, scan
 from hubstead.errors import ConcurrentChange, HubError
 from hubstead.garbage.counts import GarbageCount, GarbageKind, GarbageState
-from hubstead.garbage.past_refs import PastTips, WalkedRef, refs_of
+from hubstead.garbage.past_refs import PastTips
 from hubstead.garbage.repositories import name_of
 from hubstead.gitstore import GitFailed, GitRepo
 from hubstead.gitstore.reachable_pointers import reachable_pointers
@@ -123,7 +123,7 @@ async def unreachable_lfs_files(
 class _Walked:
     """What one walk through a repository found."""
 
-    refs: list[WalkedRef]
+    refs: list[Ref]
     dropped: list[str]  # names of LFS objects that nothing leads to
     waiting: list[str]  # those where only past refs do
 
@@ -157,7 +157,7 @@ class _Search:
 
     async def _walk(self) -> _Walked:
         db, opened = self.stores.db, self.repo
-        refs = await refs_of(db, opened.pk)
+        refs = await list_refs(db, opened.pk)
         names = await _linked(db, opened.pk)
         if not names:
             return _Walked(refs, [], [])
@@ -207,20 +207,20 @@ class _Search:
 
     # -- taking away -------------------------------------------------------------------------
 
-    async def _let_go(self, refs: list[WalkedRef], names: list[str]) -> None:
+    async def _let_go(self, refs: list[Ref], names: list[str]) -> None:
         for start in range(0, len(names), BATCH):
             some = names[start : start + BATCH]
             self.removed += await self.stores.db.write(partial(_unlink, self.repo.pk, refs, some))
 
 
-async def _unlink(repo_pk: int, walked: list[WalkedRef], names: list[str], tx: Tx) -> list[_Link]:
+async def _unlink(repo_pk: int, walked: list[Ref], names: list[str], tx: Tx) -> list[_Link]:
     """Unlink LFS files if the refs are those that were walked; return the links.
 
     Raises:
         _Moved: they are not.
     """
     await tx.one(_LOCK, which_pk=repo_pk)
-    if await refs_of(tx, repo_pk) != walked:
+    if await list_refs(tx, repo_pk) != walked:
         raise _Moved()
     await tx.run(_END_HOLDS, which_pk=repo_pk, names=names, now_ms=now_ms())
     rows = [row for row in await _rows(tx, repo_pk, names) if row.until_ms is None]

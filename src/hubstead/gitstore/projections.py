@@ -71,15 +71,13 @@ class SpareFolder:
             return root / name
 
 
-def project(
-    repo: GitRepo, refs: Mapping[str, str], default_branch: str, *, spare: SpareFolder
-) -> Path:
+def project(repo: GitRepo, refs: Mapping[str, str], head: str, *, spare: SpareFolder) -> Path:
     """Return a git directory that shows exactly these refs.
 
     Args:
         repo: Where the objects are.
-        refs: Full names (``refs/heads/main``) and what they point to.
-        default_branch: Short name of the branch that HEAD stands for.
+        refs: Full names and the objects they name.
+        head: Full name of the branch that HEAD stands for.
         spare: Where it is laid if the disk is full.
 
     Raises:
@@ -87,13 +85,13 @@ def project(
         ObjectMissing: when a ref points to what is not there.
     """
     packed = _packed_refs(repo, refs)
-    head = f"ref: refs/heads/{default_branch}\n".encode()
-    name = hashlib.sha256(head + packed).hexdigest()[:40]
+    symref = f"ref: {head}\n".encode()
+    name = hashlib.sha256(symref + packed).hexdigest()[:40]
     target = repo.path / FOLDER / f"{name}.git"
     try:
         os.utime(target)  # keeps it from being swept
     except FileNotFoundError:
-        files = {"HEAD": head, "config": CONFIG, "packed-refs": packed}
+        files = {"HEAD": symref, "config": CONFIG, "packed-refs": packed}
         try:
             _build(target, files | {_ALTERNATES: b"../../../objects\n"})
         except OSError as fault:

@@ -444,8 +444,8 @@ class GitStore:
 
     # -- git programs ------------------------------------------------------------------------
 
-    def projection(self, repo_id: str, refs: Mapping[str, str], default_branch: str) -> Path:
-        """Return an immutable git directory that shows these refs (full name to id).
+    def projection(self, repo_id: str, refs: Mapping[str, str], head: str) -> Path:
+        """Return an immutable git directory that shows these refs (full name to id) and HEAD.
 
         Meant for running git programs that only read. It stays until :meth:`sweep` finds it
         unused; asking again keeps it.
@@ -455,7 +455,7 @@ class GitStore:
             RepoMissing: when the repository's folder is not on this node.
         """
         self._projected.add(repo_id)
-        return projections.project(self.open(repo_id), refs, default_branch, spare=self._spare)
+        return projections.project(self.open(repo_id), refs, head, spare=self._spare)
 
     def sweep_projections(self, *, older_than_s: float) -> None:
         """Remove projections made by this process that were not asked for lately.

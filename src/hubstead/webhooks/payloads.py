@@ -15,6 +15,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from hubstead.commits import RefKind, RefName
 from hubstead.db import Tx, indexed, insert_into
 from hubstead.ids import Kind, RepoId, now_ms
 from hubstead.jobs import enqueue
@@ -82,7 +83,7 @@ def _of_settings(event: SettingsChanged, *, saw: bool, sees: bool) -> Iterator[t
 
 
 def _is_branch(ref: str) -> bool:
-    return ref.startswith("refs/heads/")
+    return RefName.parse(ref).kind is RefKind.BRANCH
 
 
 async def enqueue_deliveries(tx: Tx, recorded: RecordedEvent) -> None:

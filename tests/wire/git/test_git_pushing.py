@@ -573,7 +573,7 @@ def test_odd_modes_that_are_here_already_can_be_read(live_hub: ThreadHub, anna: 
             )
             commit = draft.commit(root, [head], author_of(actor), "odd", time_s=2_000_000_000)
             pack = draft.finish()
-        await stores.publish(pack)
+        pack = await stores.publish(pack)
         plan = WritePlan((RefMove("refs/heads/main", head, commit),), pack=pack)
         await live_hub.db.write(lambda tx: move_refs(tx, actor, opened, plan))
 

@@ -55,7 +55,7 @@ async def projection(request: Request, refs: References) -> Path:
     git = await request.git()
     await request.hub.stores.fetch_missing_packs(request.repo, [row.target for row in refs.rows])
     show = request.hub.stores.git.projection
-    return await asyncio.to_thread(show, git.repo_id, refs.by_name, request.repo.default_branch)
+    return await asyncio.to_thread(show, git.repo_id, refs.by_name, refs.head)
 
 
 async def _to_fetch(request: Request) -> bytes:

@@ -18,6 +18,8 @@ from hubstead.commits import (
     CommitResult,
     FileSource,
     Message,
+    RefKind,
+    RefName,
     UploadCandidate,
     choose_upload_modes,
     commit,
@@ -88,7 +90,8 @@ def _sample(file: shapes.PreuploadFile) -> bytes:
 
 
 def _refuse_pull_requests(request: Request) -> None:
-    if request.query.flag("create_pr") or branch_of(request).startswith("refs/pr/"):
+    target = RefName.parse(branch_of(request))
+    if request.query.flag("create_pr") or target.kind is RefKind.PULL:
         raise NotBuilt(what="pull requests: commit to a branch instead (create_pr=False)")
 
 

@@ -8,8 +8,8 @@ import html
 from msgspec import UNSET
 
 from hubstead.commits import (
-    HEADS,
-    TAGS,
+    RefKind,
+    RefName,
     create_branch,
     create_tag,
     delete_branch,
@@ -24,23 +24,18 @@ from hubstead.wire import Request
 from hubstead.wire.hub_api import shapes
 from hubstead.wire.hub_api.tree import next_page
 
-CONVERTS = "refs/convert/"
-PULLS = "refs/pr/"
-
 
 async def refs(request: Request) -> Response:
     """List branches, tags and what else points to commits."""
-    rows = await list_refs(request.hub.db, request.repo.pk)
-
-    def below(prefix: str) -> list[shapes.RefItem]:
-        return [
-            shapes.RefItem(row.name.removeprefix(prefix), row.name, row.target)
-            for row in rows
-            if row.name.startswith(prefix)
-        ]
-
-    pulls = below(PULLS) if request.query.flag("include_prs") else UNSET
-    return json_response(shapes.Refs(below(HEADS), below(TAGS), below(CONVERTS), pulls))
+    items: dict[RefKind, list[shapes.RefItem]] = {kind: [] for kind in RefKind}
+    for row in await list_refs(request.hub.db, request.repo.pk):
+        name = RefName.parse(row.name)
+        items[name.kind].append(shapes.RefItem(name.short, row.name, row.target))
+    pulls = items[RefKind.PULL] if request.query.flag("include_prs") else UNSET
+    branches, tags, converts = (
+        items[kind] for kind in (RefKind.BRANCH, RefKind.TAG, RefKind.CONVERT)
+    )
+    return json_response(shapes.Refs(branches, tags, converts, pulls))
 
 
 async def commits(request: Request) -> Response:
@@ -138,7 +133,7 @@ async def super_squash(request: Request) -> Response:
     """Replace a branch's history by one commit."""
     body = await request.json(shapes.Squash)
     branch = _branch_of(request)
-    if branch.startswith(PULLS):
+    if RefName.parse(branch).kind is RefKind.PULL:
         raise NotBuilt(what="pull requests")
     commit = await squash(request.hub.stores, request.actor, request.repo, branch, body.message)
     return json_response({"commitId": commit})

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from hubstead.commits import HEADS, RefKind, RefName
 from hubstead.http import Response, json_response
 from hubstead.repos import Right, require_proposing, require_right
 from hubstead.wire import Request, XetAccess, xet_access
 from hubstead.wire.hub_api import shapes
-
-PULL_REFS = "refs/pr/"
 
 
 async def read_token(request: Request) -> Response:
@@ -24,7 +23,7 @@ async def write_token(request: Request) -> Response:
     """
     text = "/".join(request.segments("rev")) or "HEAD"
     opening = request.query.flag("create_pr")
-    proposing = opening or text.startswith(PULL_REFS)
+    proposing = opening or RefName.parse(text).kind is RefKind.PULL
     if proposing:
         require_proposing(request.actor)
     else:
@@ -35,7 +34,7 @@ async def write_token(request: Request) -> Response:
 
 
 def _is_first_commit(request: Request, text: str) -> bool:
-    name = text.removeprefix("refs/heads/")
+    name = text.removeprefix(HEADS)
     return request.repo.head is None and name in ("HEAD", request.repo.default_branch)
 
 

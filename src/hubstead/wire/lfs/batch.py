@@ -7,6 +7,7 @@ from typing import Literal
 from starlette.types import ASGIApp
 
 from hubstead.blobs import BlobKind, LinkedBlob, linked_many
+from hubstead.commits import RefKind, RefName
 from hubstead.errors import InvalidInput, NotBuilt
 from hubstead.ids import is_sha256
 from hubstead.repos import Right, require_right
@@ -61,7 +62,7 @@ def _operation(asked: BatchRequest) -> Literal["upload", "download"]:
         return "download"
     if asked.operation != "upload":
         raise InvalidInput(reason='"operation" must be one of [upload, download]')
-    if asked.ref is not None and asked.ref.name.startswith("refs/pr/"):
+    if asked.ref is not None and RefName.parse(asked.ref.name).kind is RefKind.PULL:
         raise NotBuilt(what="pushing LFS objects to a pull request")
     return "upload"
 

@@ -1,0 +1,204 @@
+"""Refs: their names, and the rows that say where they point. All statements on table ``ref``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import NamedTuple
+
+import msgspec
+from sqlalchemy import bindparam, delete, or_, select, update
+
+from hubstead.commits.tables import refs
+from hubstead.db import Reader, Tx, any_of, indexed, insert_into, scan
+from hubstead.errors import RefExists, RefUpdateFailed
+from hubstead.ids import now_ms
+
+HEADS = "refs/heads/"
+TAGS = "refs/tags/"
+PULLS = "refs/pr/"
+CONVERTS = "refs/convert/"
+
+
+class RefKind(Enum):
+    """The namespaces of refs; the value is the prefix of their full names."""
+
+    BRANCH = HEADS
+    TAG = TAGS
+    PULL = PULLS
+    CONVERT = CONVERTS
+    OTHER = ""
+
+
+class RefName(msgspec.Struct, frozen=True):
+    """The name of a ref: its namespace, and its name in there."""
+
+    kind: RefKind
+    short: str
+
+    @classmethod
+    def parse(cls, full: str) -> RefName:
+        """Parse a full name; one prefix is taken off, a second one belongs to the short name."""
+        kind = next(kind for kind in RefKind if full.startswith(kind.value))
+        return cls(kind, full.removeprefix(kind.value))
+
+    @classmethod
+    def branch(cls, short: str) -> RefName:
+        """Return the name of the branch ``short``."""
+        return cls(RefKind.BRANCH, short)
+
+    @classmethod
+    def tag(cls, short: str) -> RefName:
+        """Return the name of the tag ``short``."""
+        return cls(RefKind.TAG, short)
+
+    @property
+    def full(self) -> str:
+        """The full name: ``refs/heads/main``."""
+        return self.kind.value + self.short
+
+    @property
+    def revision(self) -> str:
+        """The shortest text that clients may write for it: a short name, or ``refs/pr/1``."""
+        return self.short if self.kind in (RefKind.BRANCH, RefKind.TAG) else self.full
+
+
+class Ref(NamedTuple):
+    """A row of a ref: its full name, the object it names, and the commit behind that."""
+
+    name: str
+    oid: str
+    target: str
+    moved_ms: int
+
+
+class RefMoved(RefUpdateFailed):
+    """The reference {ref} is no longer where it was: {oid}"""
+
+    oid: str  # where it is, or that it is gone
+
+
+class RefInTheWay(RefUpdateFailed):
+    """Invalid reference for a branch: {ref} and {other} cannot both exist"""
+
+    other: str
+
+
+class RefMove(msgspec.Struct, frozen=True):
+    """An update of one ref from ``old`` (None: create it) to ``new`` (None: delete it)."""
+
+    ref: str  # refs/heads/main
+    old: str | None
+    new: str | None
+    target: str | None = None  # the commit behind ``new``, if that is a tag object
+
+
+_COLUMNS = select(refs.c.name, refs.c.oid, refs.c.target, refs.c.moved_ms)
+_NAMED = indexed(
+    _COLUMNS.where(refs.c.repo_pk == bindparam("repo_pk"), any_of(refs.c.name, "names")), Ref
+)
+_ALL = scan(_COLUMNS.where(refs.c.repo_pk == bindparam("repo_pk")).order_by(refs.c.name), Ref)
+_CREATE = indexed(
+    insert_into(refs, "repo_pk", "name", "oid", "target", "moved_ms").on_conflict_do_nothing()
+)
+_SWAP = indexed(
+    update(refs)
+    .values(oid=bindparam("new_oid"), target=bindparam("new_target"), moved_ms=bindparam("at_ms"))
+    .where(
+        refs.c.repo_pk == bindparam("which_pk"),
+        refs.c.name == bindparam("which"),
+        refs.c.oid == bindparam("seen"),
+    )
+)
+_DELETE = indexed(
+    delete(refs).where(
+        refs.c.repo_pk == bindparam("repo_pk"),
+        refs.c.name == bindparam("name"),
+        refs.c.oid == bindparam("seen"),
+    )
+)
+_OID = indexed(
+    select(refs.c.oid).where(
+        refs.c.repo_pk == bindparam("repo_pk"), refs.c.name == bindparam("name")
+    ),
+    str,
+)
+_IN_THE_WAY = indexed(
+    select(refs.c.name)
+    .where(
+        refs.c.repo_pk == bindparam("repo_pk"),
+        or_(
+            (refs.c.name > bindparam("below")) & (refs.c.name < bindparam("behind")),
+            refs.c.name == bindparam("above"),
+        ),
+    )
+    .limit(1),
+    str,
+)
+
+
+async def list_refs(db: Reader, repo_pk: int) -> list[Ref]:
+    """Return every ref of a repository, by name."""
+    return await db.all(_ALL, repo_pk=repo_pk)
+
+
+async def refs_named(db: Reader, repo_pk: int, names: Sequence[str]) -> dict[str, Ref]:
+    """Return the refs that exist among these full names, by full name."""
+    # PostgreSQL would refuse even to look for a name with a zero byte.
+    rows = await db.all(_NAMED, repo_pk=repo_pk, names=[name for name in names if "\0" not in name])
+    return {row.name: row for row in rows}
+
+
+async def find_ref(db: Reader, repo_pk: int, text: str) -> Ref | None:
+    """Return the branch, tag or full ref that ``text`` names, or None."""
+    names = names_of(text)
+    by_name = await refs_named(db, repo_pk, names)
+    return next((by_name[name] for name in names if name in by_name), None)
+
+
+def names_of(text: str) -> list[str]:
+    """Return the full names that ``text`` may stand for, the strongest first."""
+    full = [text] if text.startswith("refs/") else []
+    return [*full, HEADS + text, TAGS + text]
+
+
+async def move_ref(tx: Tx, repo_pk: int, move: RefMove) -> None:
+    """Create, move or delete one ref by compare-and-swap.
+
+    Raises:
+        RefMoved: the ref is not at ``move.old``.
+        RefExists: the ref to create exists.
+        RefInTheWay: a ref below the one to create exists, or above it.
+    """
+    where = {"repo_pk": repo_pk, "name": move.ref}
+    if move.new is None:
+        changed = await tx.run(_DELETE, **where, seen=move.old)
+    elif move.old is None:
+        await _check_no_ref_in_the_way(tx, repo_pk, move.ref)
+        target = move.target or move.new
+        changed = await tx.run(_CREATE, **where, oid=move.new, target=target, moved_ms=now_ms())
+    else:
+        changed = await tx.run(
+            _SWAP,
+            which_pk=repo_pk,
+            which=move.ref,
+            seen=move.old,
+            new_oid=move.new,
+            new_target=move.target or move.new,
+            at_ms=now_ms(),
+        )
+    if not changed:
+        if move.old is None:
+            raise RefExists(ref=move.ref)
+        raise RefMoved(ref=move.ref, oid=await tx.one(_OID, **where) or "it is gone")
+
+
+async def _check_no_ref_in_the_way(tx: Tx, repo_pk: int, name: str) -> None:
+    """Refuse ``a`` beside ``a/b``: git keeps refs as files."""
+    parts = name.split("/")
+    for count in range(3, len(parts) + 1):
+        above = "/".join(parts[:count]) if count < len(parts) else ""
+        below, behind = (f"{name}/", f"{name}0") if count == len(parts) else ("", "")
+        other = await tx.one(_IN_THE_WAY, repo_pk=repo_pk, above=above, below=below, behind=behind)
+        if other is not None:
+            raise RefInTheWay(ref=name, other=other)
