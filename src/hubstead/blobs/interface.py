@@ -176,15 +176,15 @@ class BlobStore(Protocol):
         key: StoredKey,
         *,
         expires_s: int,
-        filename: str | None = None,
+        content_disposition: str | None = None,
         media_type: str | None = None,
         span: tuple[int, int] | None = None,
     ) -> str | None:
         """Return an address from which anyone can GET the blob, or None where there is none.
 
-        Does not look whether the blob exists. The answer there is ``inline`` under ``filename``
-        and has ``media_type``. With ``span``, the first and the last byte, it gives out these
-        bytes alone, and only to who asks with ``Range: bytes={first}-{last}``.
+        Does not check whether the blob exists. The response has the headers
+        ``content_disposition`` and ``media_type``. With ``span``, the first and the last byte,
+        the address serves these bytes only, and only to ``Range: bytes={first}-{last}``.
         """
         ...
 

@@ -74,7 +74,7 @@ class MemoryBlobs(PutThroughWriter):
         key: StoredKey,
         *,
         expires_s: int,
-        filename: str | None = None,
+        content_disposition: str | None = None,
         media_type: str | None = None,
         span: tuple[int, int] | None = None,
     ) -> str | None:

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import obstore
 
@@ -121,14 +120,14 @@ class S3Blobs(PutThroughWriter):
         key: StoredKey,
         *,
         expires_s: int,
-        filename: str | None = None,
+        content_disposition: str | None = None,
         media_type: str | None = None,
         span: tuple[int, int] | None = None,
     ) -> str | None:
         """See `BlobStore.url`."""
         wanted = {"Bucket": self._client.bucket, "Key": self._prefix + blob_path(key)}
-        if filename is not None:
-            wanted["ResponseContentDisposition"] = _disposition(filename)
+        if content_disposition is not None:
+            wanted["ResponseContentDisposition"] = content_disposition
         if media_type is not None:
             wanted["ResponseContentType"] = media_type
         if span is not None:
@@ -408,9 +407,3 @@ class S3Blob:
             for at in range(0, len(piece), CHUNK_BYTES):
                 yield bytes(piece[at : at + CHUNK_BYTES])
             left -= len(piece)
-
-
-def _disposition(filename: str) -> str:
-    """Return the header in the form the Hub gives it (protocol/hub-api.md 3.6)."""
-    plain = re.sub(r"[^ !#-\[\]-~]", "_", filename)
-    return f"inline; filename*=UTF-8''{quote(filename, safe='')}; filename=\"{plain}\";"

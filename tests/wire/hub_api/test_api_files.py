@@ -7,7 +7,7 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast, get_args
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import pytest
 from huggingface_hub import get_hf_file_metadata, hf_api, snapshot_download
@@ -112,6 +112,21 @@ def test_head_of_a_large_file_is_answered_here_and_get_is_sent_to_s3(
     # Clients that follow would be refused there: the address is signed for GET.
     head = anna.call("HEAD", address)
     assert (head.status, head.headers["content-length"]) == (200, str(len(LARGE)))
+
+
+def test_s3_names_a_file_in_the_same_form_as_the_hub(own_hub: Callable[..., ThreadHub]) -> None:
+    direct = own_hub("company", s3_direct_downloads=True).user("anna")
+    repo_id = direct.repo()
+    name = 'größe "1".bin'
+    direct.api.upload_file(path_or_fileobj=LARGE, path_in_repo=name, repo_id=repo_id)
+    address = f"/{repo_id}/resolve/main/{quote(name)}"
+    for query in ("", "?download=true"):
+        response = direct.call("GET", address + query)
+        assert response.status == 302
+        with urllib.request.urlopen(response.headers["location"], timeout=30) as answer:
+            ours = direct.call("HEAD", address + query).headers["content-disposition"]
+            assert answer.headers["content-disposition"] == ours
+            assert answer.read() == LARGE
 
 
 def test_clients_are_sent_to_s3_under_the_name_that_they_know(

@@ -178,7 +178,7 @@ async def _address_elsewhere(request: Request, entry: Entry, found: LfsObject) -
     return await request.hub.blobs.url(
         found.place,
         expires_s=int(request.hub.settings.signed_url_seconds),
-        filename=entry.name,
+        content_disposition=_content_disposition(request, entry),
         media_type=_media_type(entry.name),
     )
 
@@ -195,11 +195,14 @@ def _may_be_sent_on(request: Request) -> bool:
     return minor.isdigit() and int(minor) >= 12
 
 
+def _content_disposition(request: Request, entry: Entry) -> str:
+    return content_disposition(entry.name, inline=not request.query.flag("download"))
+
+
 def _headers(request: Request, entry: Entry, revision: Revision) -> list[tuple[str, str]]:
-    inline = not request.query.flag("download")
     headers = [
         ("X-Repo-Commit", revision.commit),
-        ("Content-Disposition", content_disposition(entry.name, inline=inline)),
+        ("Content-Disposition", _content_disposition(request, entry)),
         ("X-Content-Type-Options", "nosniff"),
         ("Content-Security-Policy", "default-src 'none'; sandbox"),
     ]
