@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import msgspec
 import pytest
+from sqlalchemy import select
 
 from hubstead.accounts import ANONYMOUS, Actor, remove_member
-from hubstead.db import Database, Reader, Statement, Tx
+from hubstead.db import Database, Reader, Statement, Tx, scan
 from hubstead.errors import (
     Forbidden,
     Gated,
@@ -27,8 +29,11 @@ from hubstead.repos import (
     open_namespace,
     open_repo,
     open_repo_by_id,
+    open_repo_by_pk,
     reopen,
+    visible_repos,
 )
+from hubstead.repos.tables import repos
 from tests.support.factories import a_repo, a_user, an_org
 
 R = TypeVar("R")
@@ -108,6 +113,43 @@ async def test_every_standing_has_its_rights(db: Database, state: str) -> None:
         name: tuple([await outcome(db, users[name], right) for right in RIGHTS]) for name in OPEN
     }
     assert found == expected
+
+
+async def visible_pks(db: Database, actor: Actor) -> set[int]:
+    return set(await db.all(_VISIBLE_PKS, actor_pk=actor.pk))
+
+
+_VISIBLE_PKS = scan(visible_repos(select(repos.c.pk).select_from(repos)), int)
+
+
+async def test_lists_show_exactly_the_repositories_that_opening_admits(db: Database) -> None:
+    users = await everybody(db)
+    await an_org(db, "other", users["stranger"])
+    owners = {"acme": ("maker", "admin"), "other": ("stranger",), "reader": ("reader",)}
+    created = [
+        await a_repo(db, users[creator], f"{owner}/{creator}-{n}", **columns)  # type: ignore[arg-type]
+        for owner, creators in owners.items()
+        for creator in creators
+        for n, (columns, _) in enumerate(STATES.values())
+    ]
+    for name, actor in users.items():
+        admitted = set()
+        for repo in created:
+            with suppress(RepoNotFound):
+                with suppress(RepoDisabled):
+                    await open_repo_by_pk(db, actor, repo.pk)
+                admitted.add(repo.pk)
+        assert await visible_pks(db, actor) == admitted, name
+    shown = {name: len(await visible_pks(db, actor)) for name, actor in users.items()}
+    private = sum(bool(columns.get("private")) for columns, _ in STATES.values())
+    every, public = len(created), len(created) - 4 * private
+    assert shown == {
+        "anonymous": public,
+        "stranger": public + private,
+        "site admin": public,
+        "reader": every - private,
+        **dict.fromkeys(("contributor", "maker", "writer", "admin"), every - 2 * private),
+    }
 
 
 @pytest.mark.parametrize("state", STATES)

@@ -1,5 +1,6 @@
 """Users, organizations, access tokens, sessions, and what we sign ourselves."""
 
+from hubstead.accounts.access import require_writable
 from hubstead.accounts.actor import ANONYMOUS, Actor
 from hubstead.accounts.passwords import Passwords
 from hubstead.accounts.people import (
@@ -67,6 +68,7 @@ __all__ = [
     "load_account",
     "reload_actor",
     "remove_member",
+    "require_writable",
     "revoke_token",
     "role_in",
     "rotate_keys",

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import and_, bindparam, func, select
+from sqlalchemy import bindparam, func, select
 
 from hubstead.accounts import Actor
-from hubstead.accounts.tables import members
 from hubstead.db import Reader, scan
-from hubstead.discovery.statements import visible
 from hubstead.ids import Kind
+from hubstead.repos import visible_repos
 from hubstead.repos.tables import repos
 
 
@@ -20,13 +19,8 @@ class _Count(NamedTuple):
 
 
 _COUNT = scan(
-    select(repos.c.kind, func.count().label("n"))
-    .outerjoin_from(
-        repos,
-        members,
-        and_(members.c.org_pk == repos.c.owner_pk, members.c.user_pk == bindparam("actor_pk")),
-    )
-    .where(repos.c.owner_pk == bindparam("owner_pk"), visible())
+    visible_repos(select(repos.c.kind, func.count().label("n")).select_from(repos))
+    .where(repos.c.owner_pk == bindparam("owner_pk"))
     .group_by(repos.c.kind),
     _Count,
 )

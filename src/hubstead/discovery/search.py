@@ -20,10 +20,9 @@ from hubstead.discovery.query import (
     tags_of,
     words_of,
 )
-from hubstead.discovery.statements import MANY_NAMED, MANY_TAGGED, ListedRow, Shape
+from hubstead.discovery.statements import MANY_NAMED, MANY_TAGGED, Shape
 from hubstead.errors import AccountNotFound, InvalidInput
-from hubstead.repos import Repo, RepoDetails
-from hubstead.repos.access import repo_from_row as opened
+from hubstead.repos import Repo, RepoDetails, repo_from_row
 
 
 class ResultItem(msgspec.Struct, frozen=True):
@@ -199,10 +198,5 @@ async def _page(
     if len(rows) > len(shown):
         last = shown[-1]
         following = encode_cursor(shape.sort, shape.ascending, last.sorted_by, last.repo.pk)
-    return ResultPage(tuple(_item(row, actor) for row in shown), following)
-
-
-def _item(row: ListedRow, actor: Actor) -> ResultItem:
-    repo = opened(row.repo, actor)
-    assert not (repo.private and repo.role == "none"), "visible() admits what access.py refuses"
-    return ResultItem(repo, row.details)
+    items = tuple(ResultItem(repo_from_row(row.repo, actor), row.details) for row in shown)
+    return ResultPage(items, following)

@@ -29,11 +29,10 @@ from sqlalchemy import (
     tuple_,
 )
 
-from hubstead.accounts.tables import accounts, members
+from hubstead.accounts.tables import accounts
 from hubstead.db import Statement, any_of, scan
 from hubstead.discovery.query import SORTS
-from hubstead.repos import RepoDetails
-from hubstead.repos.access import NO_ALIAS, OPENED_COLUMNS, RepoRow
+from hubstead.repos import REPO_COLUMNS, RepoDetails, RepoRow, visible_repos
 from hubstead.repos.tables import repo_names, repo_tags, repos
 
 #: From how many rows on a condition is walked instead of collected. Measured on SQLite, 30 of
@@ -82,13 +81,13 @@ class ListedRow:
 def listing(shape: Shape) -> Statement[ListedRow]:
     """Return the statement for one page; parameters as ``finding`` names them."""
     order = _order(shape)
-    found = _source(shape, select(*_columns(shape), order.label("sorted_by")))
+    query = visible_repos(_source(shape, select(*_columns(shape), order.label("sorted_by"))))
     for condition in _conditions(shape):
-        found = found.where(condition)
+        query = query.where(condition)
     if shape.after:
-        found = found.where(_after(shape, order))
+        query = query.where(_after(shape, order))
     ends = (order.asc(), repos.c.pk.asc()) if shape.ascending else (order.desc(), repos.c.pk.desc())
-    return scan(found.order_by(*ends).limit(bindparam("rows", type_=repos.c.packs.type)), ListedRow)
+    return scan(query.order_by(*ends).limit(bindparam("rows", type_=repos.c.packs.type)), ListedRow)
 
 
 def _columns(shape: Shape) -> list[ColumnElement[Any]]:
@@ -96,7 +95,7 @@ def _columns(shape: Shape) -> list[ColumnElement[Any]]:
     details = (
         null().label(name) if left_out.get(name) else repos.c[name] for name in RepoDetails._fields
     )
-    return [*OPENED_COLUMNS, NO_ALIAS, *details]
+    return [*REPO_COLUMNS, *details]
 
 
 def _order(shape: Shape) -> ColumnElement[Any]:
@@ -115,32 +114,29 @@ def _after(shape: Shape, order: ColumnElement[Any]) -> ColumnElement[bool]:
     return here > last if shape.ascending else here < last
 
 
-def _source(shape: Shape, found: Select[Any]) -> Select[Any]:
+def _source(shape: Shape, query: Select[Any]) -> Select[Any]:
     if shape.sort == "id":
-        found = found.join_from(
+        query = query.join_from(
             repo_names, repos, and_(repo_names.c.repo_pk == repos.c.pk, repo_names.c.is_alias == 0)
         )
     else:
-        found = found.select_from(repos)
-    return found.outerjoin(accounts, repos.c.owner_pk == accounts.c.pk).outerjoin(
-        members,
-        and_(members.c.org_pk == repos.c.owner_pk, members.c.user_pk == bindparam("actor_pk")),
-    )
+        query = query.select_from(repos)
+    return query.outerjoin(accounts, repos.c.owner_pk == accounts.c.pk)
 
 
 def _conditions(shape: Shape) -> list[ColumnElement[bool]]:
-    found = [visible(), _driving(shape)]
-    found += [_tagged(f"tag_{n}") for n in range(shape.drive == "tag", shape.tags)]
+    conditions = [_driving(shape)]
+    conditions += [_tagged(f"tag_{n}") for n in range(shape.drive == "tag", shape.tags)]
     if shape.words:
         has_name = exists().where(repo_names.c.repo_pk == repos.c.pk, named(shape.words))
-        found.append(has_name.correlate(repos))
+        conditions.append(has_name.correlate(repos))
     if shape.author and shape.drive != "author":
-        found.append(repos.c.owner_pk == bindparam("owner_pk"))
+        conditions.append(repos.c.owner_pk == bindparam("owner_pk"))
     if shape.gated is not None:
-        found.append(repos.c.gated != "" if shape.gated else repos.c.gated == "")
+        conditions.append(repos.c.gated != "" if shape.gated else repos.c.gated == "")
     if shape.linked:
-        found.append(_linked())
-    return found
+        conditions.append(_linked())
+    return conditions
 
 
 def _driving(shape: Shape) -> ColumnElement[bool]:
@@ -153,19 +149,6 @@ def _driving(shape: Shape) -> ColumnElement[bool]:
     if shape.drive == "author":
         return and_(repos.c.owner_pk == bindparam("owner_pk"), of_kind == bindparam("kind"))
     return of_kind == bindparam("kind")
-
-
-def visible() -> ColumnElement[bool]:
-    """Return the condition of ``repos/access.py`` for reading, for ``actor_pk``.
-
-    Where ``shape`` there finds a standing other than none, or the repository is public. Needs
-    ``member`` joined for the actor.
-    """
-    return or_(
-        repos.c.private == 0,
-        repos.c.owner_pk == bindparam("actor_pk"),
-        members.c.user_pk.is_not(None),
-    )
 
 
 def has_tag(name: str) -> ColumnElement[bool]:

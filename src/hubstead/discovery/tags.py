@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, func, select
 from hubstead.cards import LANGUAGES, TASKS
 from hubstead.db import Reader, scan
 from hubstead.ids import Kind
+from hubstead.repos import PUBLIC
 from hubstead.repos.tables import repo_tags, repos
 
 MAX_TAGS = 20_000
@@ -58,7 +59,7 @@ class _Used(NamedTuple):
 _IN_USE = scan(
     select(repo_tags.c.tag, func.count().label("n"))
     .join_from(repo_tags, repos, repo_tags.c.repo_pk == repos.c.pk)
-    .where(repo_tags.c.kind == bindparam("kind"), repos.c.private == 0)
+    .where(repo_tags.c.kind == bindparam("kind"), PUBLIC)
     .group_by(repo_tags.c.tag)
     .order_by(func.count().desc(), repo_tags.c.tag)
     .limit(MAX_TAGS),
@@ -68,9 +69,7 @@ _IN_USE = scan(
 
 _LIBRARIES = scan(
     select(repos.c.library_name.label("word"))
-    .where(
-        repos.c.kind == bindparam("kind"), repos.c.private == 0, repos.c.library_name.is_not(None)
-    )
+    .where(repos.c.kind == bindparam("kind"), PUBLIC, repos.c.library_name.is_not(None))
     .distinct(),
     str,
 )

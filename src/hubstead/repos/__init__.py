@@ -1,7 +1,10 @@
 """Repositories: their names, settings and rights."""
 
 from hubstead.repos.access import (
+    PUBLIC,
+    REPO_COLUMNS,
     Repo,
+    RepoRow,
     Right,
     allows,
     open_namespace,
@@ -9,8 +12,10 @@ from hubstead.repos.access import (
     open_repo_by_id,
     open_repo_by_pk,
     reopen,
+    repo_from_row,
     require_right,
     try_open_repo_by_pk,
+    visible_repos,
 )
 from hubstead.repos.actions import (
     NewRepo,
@@ -38,10 +43,11 @@ from hubstead.repos.xet_tokens import (
     cas_url,
     issue_xet_token,
     open_xet_token,
-    require_proposing,
 )
 
 __all__ = [
+    "PUBLIC",
+    "REPO_COLUMNS",
     "Deduplication",
     "NewRepo",
     "RefsMoved",
@@ -54,6 +60,7 @@ __all__ = [
     "RepoMetadata",
     "RepoMoved",
     "RepoRenamed",
+    "RepoRow",
     "Right",
     "SettingsChange",
     "SettingsChanged",
@@ -76,8 +83,9 @@ __all__ = [
     "open_xet_token",
     "remove_repo",
     "reopen",
-    "require_proposing",
+    "repo_from_row",
     "require_right",
     "set_metadata",
     "try_open_repo_by_pk",
+    "visible_repos",
 ]

@@ -1,24 +1,27 @@
-"""Who may do what with a repository. Opening one *is* asking.
+"""Who may do what with a repository: opening one checks the caller's right to it.
 
-A caller's standing in a repository is decided in this order:
+A caller's role in a repository is decided in this order:
 
-1. the owner: ``admin``; a member of the owning organization: their role there, except that a
-   contributor is ``admin`` of what they made and ``read`` of the rest;
-2. everybody else: ``none``, who may see what is public.
+1. The owner is ``admin``. A member of the owning organization has their role there, except that
+   a contributor is ``admin`` of the repositories they created and ``read`` of the others.
+2. Everybody else is ``none`` and sees public repositories.
 
-A token of role ``read`` takes away writing. A private repository does not exist for ``none``:
-the same statement runs and the same error is raised as for a name nobody has.
+A token of role ``read`` takes writing away. For ``none`` a private repository looks like an absent
+one: the same statement runs and the same error is raised.
+
+Visibility is decided twice, once for a single repository and once in SQL for lists: ``_is_visible``
+and ``visible`` agree (``tests/repos/test_access.py`` compares them on both databases).
 """
 
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Integer, and_, bindparam, literal_column, select
+from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, literal_column, or_, select
 
-from hubstead.accounts import Actor
+from hubstead.accounts import Actor, require_writable
 from hubstead.accounts.tables import accounts, members
 from hubstead.db import Reader, Tx, indexed
 from hubstead.errors import (
@@ -32,21 +35,21 @@ from hubstead.ids import Kind, RepoId, account_key
 from hubstead.repos.errors import RepoMoved
 from hubstead.repos.tables import repo_names, repos
 
-#: What ``open_repo`` and ``require`` raise when the repository is not for this caller.
+#: The errors by which ``open_repo`` and ``require_right`` deny a caller a repository.
 DENIED = (RepoNotFound, LoginRequired, Forbidden, Gated, RepoDisabled)
 
 
 class Right(IntEnum):
-    """What a caller wants to do; each includes those before it."""
+    """A right to a repository; a right includes those before it."""
 
-    VIEW = 1  # see that it is there, its metadata and its tree
-    READ = 2  # read its files
+    VIEW = 1  # see that it exists, its metadata and its tree
+    READ = 2  # read the bytes of its files
     WRITE = 3
     ADMIN = 4
 
 
 class Repo(msgspec.Struct, frozen=True):
-    """A repository that was opened: whoever holds one has asked for the right to it."""
+    """An opened repository: proof that the caller has the right it was opened with."""
 
     pk: int
     id: str  # 24 hex
@@ -65,11 +68,11 @@ class Repo(msgspec.Struct, frozen=True):
     packs: int
     created_ms: int
     modified_ms: int
-    role: str  # the caller's standing: none, read, write, admin
+    role: str  # of the caller: none, read, write, admin
 
     @property
     def repo_id(self) -> RepoId:
-        """Its name today."""
+        """Its present name."""
         return RepoId(self.kind, self.owner, self.name)
 
     @property
@@ -80,7 +83,7 @@ class Repo(msgspec.Struct, frozen=True):
 
 _RANK = {"none": 0, "read": 1, "write": 2, "admin": 3}
 
-OPENED_COLUMNS = (
+_COLUMNS = (
     repos.c.pk,
     repos.c.id,
     repos.c.kind,
@@ -101,10 +104,11 @@ OPENED_COLUMNS = (
     repos.c.modified_ms,
     members.c.role.label("member_role"),
 )
-NO_ALIAS = literal_column("0", Integer).label("is_alias")  # opened otherwise than by a name
+#: The columns of a ``RepoRow``; needs ``accounts`` joined for the owner, ``members`` for the actor.
+REPO_COLUMNS = (*_COLUMNS, literal_column("0", Integer).label("is_alias"))
 _MEMBERSHIP = and_(members.c.org_pk == repos.c.owner_pk, members.c.user_pk == bindparam("actor_pk"))
 _OPEN = (
-    select(*OPENED_COLUMNS, repo_names.c.is_alias)
+    select(*_COLUMNS, repo_names.c.is_alias)
     .join_from(repo_names, repos, repo_names.c.repo_pk == repos.c.pk)
     .join(accounts, repos.c.owner_pk == accounts.c.pk)
     .outerjoin(members, _MEMBERSHIP)
@@ -113,7 +117,7 @@ _OPEN = (
 
 
 class RepoRow(NamedTuple):
-    """A row of ``OPENED_COLUMNS``."""
+    """A row of ``REPO_COLUMNS``."""
 
     pk: int
     id: str
@@ -140,14 +144,14 @@ class RepoRow(NamedTuple):
 _OPEN_BY_NAME = indexed(_OPEN, RepoRow)
 _OPEN_AND_LOCK = indexed(_OPEN.with_for_update(of=repos), RepoRow)
 _BY_ID = (
-    select(*OPENED_COLUMNS, NO_ALIAS)
+    select(*REPO_COLUMNS)
     .join_from(repos, accounts, repos.c.owner_pk == accounts.c.pk)
     .outerjoin(members, _MEMBERSHIP)
     .where(repos.c.id == bindparam("repo_id"))
 )
 _OPEN_BY_ID = indexed(_BY_ID, RepoRow)
 _OPEN_BY_PK = indexed(
-    select(*OPENED_COLUMNS, NO_ALIAS)
+    select(*REPO_COLUMNS)
     .join_from(repos, accounts, repos.c.owner_pk == accounts.c.pk)
     .outerjoin(members, _MEMBERSHIP)
     .where(repos.c.pk == bindparam("repo_pk")),
@@ -156,8 +160,28 @@ _OPEN_BY_PK = indexed(
 _REOPEN = indexed(_BY_ID.with_for_update(of=repos), RepoRow)
 
 
+#: The condition that anybody may see a row of ``repos``.
+PUBLIC = repos.c.private == 0
+
+
+def visible() -> ColumnElement[bool]:
+    """Return the condition that ``actor_pk`` may see a row of ``repos``.
+
+    Needs ``members`` joined for the actor, which ``visible_repos`` does.
+    """
+    return or_(PUBLIC, repos.c.owner_pk == bindparam("actor_pk"), members.c.user_pk.is_not(None))
+
+
+def visible_repos(query: Select[Any]) -> Select[Any]:
+    """Return ``query``, which selects from ``repos``, limited to what its caller may see.
+
+    The statement gains the parameter ``actor_pk``: the caller's ``Actor.pk``.
+    """
+    return query.outerjoin(members, _MEMBERSHIP).where(visible())
+
+
 class Namespace(NamedTuple):
-    """An account below which the caller may make repositories, and their role in it."""
+    """An account below which the caller may create repositories, and the caller's role in it."""
 
     pk: int
     name: str
@@ -183,45 +207,45 @@ async def open_repo(
     """Return the repository called ``repo_id`` if ``actor`` has ``right`` to it.
 
     Args:
-        db: The database, or the transaction that is going to change the repository.
-        actor: Who asks.
-        repo_id: Its name, in any case.
-        right: What for.
-        lock: Inside a transaction: keep others from changing it until the end.
+        db: The database, or the transaction that changes the repository.
+        actor: The caller.
+        repo_id: The repository's name, in any case.
+        right: The right that the caller needs.
+        lock: Inside a transaction: lock the repository's row until its end.
 
     Raises:
-        RepoNotFound: it does not exist, or not for this caller.
-        RepoMoved: an old name of a repository the caller may read; ``target`` is its name now.
-        LoginRequired: visible, but writing needs somebody signed in.
-        Forbidden: visible, but the caller may not do that.
-        Gated: its files need its owners' approval.
-        RepoDisabled: it was disabled.
+        RepoNotFound: the repository does not exist, or is hidden from the caller.
+        RepoMoved: a past name of a repository that the caller may see; ``target`` is its name.
+        LoginRequired: writing needs a caller who is signed in.
+        Forbidden: the caller lacks the right, or their token is read-only.
+        Gated: reading files needs the owner's approval.
+        RepoDisabled: the repository is disabled.
     """
     statement = _OPEN_AND_LOCK if lock else _OPEN_BY_NAME
     row = await db.one(statement, kind=repo_id.kind.value, key=repo_id.key, actor_pk=actor.pk)
-    opened = _admit(row, actor)
+    repo = _admit(row, actor)
     if row is not None and row.is_alias:
-        raise RepoMoved(target=opened.repo_id)
-    require_right(opened, actor, right)
-    return opened
+        raise RepoMoved(target=repo.repo_id)
+    require_right(repo, actor, right)
+    return repo
 
 
 async def open_repo_by_id(
     db: Reader, actor: Actor, repo_id: str, right: Right = Right.VIEW
 ) -> Repo:
     """Return the repository with this immutable id; see ``open_repo`` for the errors."""
-    opened = _admit(await db.one(_OPEN_BY_ID, repo_id=repo_id, actor_pk=actor.pk), actor)
-    require_right(opened, actor, right)
-    return opened
+    repo = _admit(await db.one(_OPEN_BY_ID, repo_id=repo_id, actor_pk=actor.pk), actor)
+    require_right(repo, actor, right)
+    return repo
 
 
 async def open_repo_by_pk(
     db: Reader, actor: Actor, repo_pk: int, right: Right = Right.VIEW
 ) -> Repo:
     """Return the repository with this number; see ``open_repo`` for the errors."""
-    opened = _admit(await db.one(_OPEN_BY_PK, repo_pk=repo_pk, actor_pk=actor.pk), actor)
-    require_right(opened, actor, right)
-    return opened
+    repo = _admit(await db.one(_OPEN_BY_PK, repo_pk=repo_pk, actor_pk=actor.pk), actor)
+    require_right(repo, actor, right)
+    return repo
 
 
 async def try_open_repo_by_pk(
@@ -230,7 +254,7 @@ async def try_open_repo_by_pk(
     """Return the repository with this number, or None if ``actor`` lacks ``right`` to it.
 
     Raises:
-        Unavailable: the database cannot answer, which says nothing of rights.
+        Unavailable: the database cannot answer, so the right is unknown.
     """
     try:
         return await open_repo_by_pk(db, actor, repo_pk, right)
@@ -238,27 +262,32 @@ async def try_open_repo_by_pk(
         return None
 
 
-async def reopen(tx: Tx, actor: Actor, opened: Repo, right: Right) -> Repo:
-    """Ask again, inside the transaction that writes, and lock the repository's row.
+async def reopen(tx: Tx, actor: Actor, repo: Repo, right: Right) -> Repo:
+    """Check the right again inside the transaction that writes, and lock the repository's row.
 
-    Rights may have gone since the request began; nothing is cached.
+    The caller may have lost the right since the request began. Raises as ``open_repo`` does.
     """
-    again = _admit(await tx.one(_REOPEN, repo_id=opened.id, actor_pk=actor.pk), actor)
-    require_right(again, actor, right)
-    return again
+    current = _admit(await tx.one(_REOPEN, repo_id=repo.id, actor_pk=actor.pk), actor)
+    require_right(current, actor, right)
+    return current
 
 
 def _admit(row: RepoRow | None, actor: Actor) -> Repo:
     if row is None:
         raise RepoNotFound()
-    opened = repo_from_row(row, actor)
-    if opened.private and opened.role == "none":
+    repo = repo_from_row(row, actor)
+    if not _is_visible(repo):
         raise RepoNotFound()
-    return opened
+    return repo
+
+
+def _is_visible(repo: Repo) -> bool:
+    """Apply to one repository what ``visible`` says in SQL."""
+    return not repo.private or repo.role != "none"
 
 
 def repo_from_row(row: RepoRow, actor: Actor) -> Repo:
-    """Make a ``Repo`` of a row of ``OPENED_COLUMNS``, with the caller's standing in it."""
+    """Return the ``Repo`` of a row of ``REPO_COLUMNS``, with the role of ``actor`` in it."""
     return Repo(
         pk=row.pk,
         id=row.id,
@@ -277,11 +306,11 @@ def repo_from_row(row: RepoRow, actor: Actor) -> Repo:
         packs=row.packs,
         created_ms=row.created_ms,
         modified_ms=row.modified_ms,
-        role=_standing(row, actor),
+        role=_role(row, actor),
     )
 
 
-def _standing(row: RepoRow, actor: Actor) -> str:
+def _role(row: RepoRow, actor: Actor) -> str:
     if not actor.signed_in:
         return "none"
     if row.owner_pk == actor.pk:
@@ -291,51 +320,48 @@ def _standing(row: RepoRow, actor: Actor) -> str:
     return row.member_role or "none"
 
 
-def require_right(opened: Repo, actor: Actor, right: Right) -> None:
-    """Raise unless the caller who opened the repository has ``right`` to it as well."""
-    if opened.disabled:
+def require_right(repo: Repo, actor: Actor, right: Right) -> None:
+    """Raise unless the caller who opened the repository has ``right`` to it as well.
+
+    Raises:
+        LoginRequired, Forbidden, Gated, RepoDisabled: as ``open_repo`` does.
+    """
+    if repo.disabled:
         raise RepoDisabled()
-    if right >= Right.READ and opened.gated and opened.role == "none":
-        raise Gated(repo=f"{opened.kind} {opened.full_name}")
-    if right >= Right.WRITE:
-        _require_write(opened, actor, right)
+    if right >= Right.READ and repo.gated and repo.role == "none":
+        raise Gated(repo=f"{repo.kind} {repo.full_name}")
+    if right < Right.WRITE:
+        return
+    if not actor.signed_in:
+        raise LoginRequired()
+    if _RANK[repo.role] < _RANK["admin" if right is Right.ADMIN else "write"]:
+        raise Forbidden(
+            reason=f"You don't have the rights to do this with the {repo.kind} {repo.full_name}"
+        )
+    require_writable(actor)
 
 
-def allows(opened: Repo, actor: Actor, right: Right) -> bool:
+def allows(repo: Repo, actor: Actor, right: Right) -> bool:
     """Return whether the caller who opened the repository has ``right`` to it as well."""
     try:
-        require_right(opened, actor, right)
+        require_right(repo, actor, right)
     except DENIED:
         return False
     return True
 
 
-def _require_write(opened: Repo, actor: Actor, right: Right) -> None:
-    if not actor.signed_in:
-        raise LoginRequired()
-    if _RANK[opened.role] < _RANK["admin" if right is Right.ADMIN else "write"]:
-        raise Forbidden(
-            reason=f"You don't have the rights to do this with the {opened.kind} {opened.full_name}"
-        )
-    if not actor.may_write:
-        raise Forbidden(
-            reason=f"The token {actor.token_name!r} has the role {actor.token_role}: "
-            "this needs one with the role write"
-        )
-
-
 async def open_namespace(db: Reader, actor: Actor, name: str | None) -> Namespace:
-    """Return the account below which ``actor`` may make repositories.
+    """Return the account below which ``actor`` may create repositories.
 
     Args:
         db: The database or a transaction.
-        actor: Who asks.
-        name: A user or organization; None for the caller's own.
+        actor: The caller.
+        name: A user or organization; None for the caller's own account.
 
     Raises:
-        LoginRequired: nobody is signed in.
-        Forbidden: not the caller's, and no organization in which they may make one; the same
-            for a name that nobody has.
+        LoginRequired: the caller is not signed in.
+        Forbidden: another user's account, an organization in which the caller may not create
+            repositories, a name without an account, or a read-only token.
     """
     if not actor.signed_in:
         raise LoginRequired()
@@ -344,9 +370,5 @@ async def open_namespace(db: Reader, actor: Actor, name: str | None) -> Namespac
         raise Forbidden(
             reason=f"You don't have the rights to create a repository under the namespace {name!r}"
         )
-    if not actor.may_write:
-        raise Forbidden(
-            reason=f"The token {actor.token_name!r} has the role {actor.token_role}: "
-            "this needs one with the role write"
-        )
+    require_writable(actor)
     return row

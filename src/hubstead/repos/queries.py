@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, false, select
 from hubstead.accounts import ANONYMOUS
 from hubstead.accounts.tables import accounts, members
 from hubstead.db import Reader, indexed, scan
-from hubstead.repos.access import NO_ALIAS, OPENED_COLUMNS, Repo, RepoRow, repo_from_row
+from hubstead.repos.access import REPO_COLUMNS, Repo, RepoRow, repo_from_row
 from hubstead.repos.tables import repos
 
 #: How many repositories are read at a time.
@@ -56,7 +56,7 @@ class _StoredRow:
 
 
 _EVERY = scan(
-    select(*OPENED_COLUMNS, NO_ALIAS, *(repos.c[name] for name in RepoDetails._fields))
+    select(*REPO_COLUMNS, *(repos.c[name] for name in RepoDetails._fields))
     .join_from(repos, accounts, repos.c.owner_pk == accounts.c.pk)
     .outerjoin(members, false())
     .where(repos.c.pk > bindparam("after_pk"))

@@ -11,9 +11,9 @@ import time
 
 import msgspec
 
-from hubstead.accounts import Actor, HubSigner, reload_actor
+from hubstead.accounts import Actor, HubSigner, reload_actor, require_writable
 from hubstead.db import Reader
-from hubstead.errors import Forbidden, LoginRequired
+from hubstead.errors import Forbidden
 from hubstead.repos.access import Repo, Right, open_repo_by_id
 
 PURPOSE = "xet pass"
@@ -98,23 +98,7 @@ async def open_xet_token(
     actor = await reload_actor(db, shown.user_pk, shown.token_pk)
     if right is Right.WRITE and shown.proposing:
         repo = await open_repo_by_id(db, actor, shown.repo_id, Right.READ)
-        require_proposing(actor)
+        require_writable(actor)
     else:
         repo = await open_repo_by_id(db, actor, shown.repo_id, right)
     return actor, repo, shown
-
-
-def require_proposing(actor: Actor) -> None:
-    """Raise unless somebody who can read a repository may propose changes to it.
-
-    Raises:
-        LoginRequired: nobody is signed in.
-        Forbidden: their token only reads.
-    """
-    if not actor.signed_in:
-        raise LoginRequired()
-    if not actor.may_write:
-        raise Forbidden(
-            reason=f"The token {actor.token_name!r} has the role {actor.token_role}: "
-            "this needs one with the role write"
-        )

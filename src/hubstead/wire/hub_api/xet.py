@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from hubstead.accounts import require_writable
 from hubstead.commits import HEADS, RefKind, RefName
 from hubstead.http import Response, json_response
-from hubstead.repos import Right, require_proposing, require_right
+from hubstead.repos import Right, require_right
 from hubstead.wire import Request, XetAccess, xet_access
 from hubstead.wire.hub_api import shapes
 
@@ -25,7 +26,7 @@ async def write_token(request: Request) -> Response:
     opening = request.query.flag("create_pr")
     proposing = opening or RefName.parse(text).kind is RefKind.PULL
     if proposing:
-        require_proposing(request.actor)
+        require_writable(request.actor)
     else:
         require_right(request.repo, request.actor, Right.WRITE)
     if not opening and not _is_first_commit(request, text):
