@@ -11,7 +11,7 @@ from sqlalchemy import select
 from hubstead.blobs import BlobKey, BlobKind, StoredKey, pause_deletion, resume_deletion, stored_key
 from hubstead.blobs.tables import blobs
 from hubstead.commits import Storage, discard_packs, remove_retired_packs, repack_repo
-from hubstead.commits.retired import retire_packs
+from hubstead.commits.packs import retire_packs
 from hubstead.gitstore import PushLimits, RegisteredState
 from hubstead.repos import Repo
 from tests.commits.conftest import CommitNode

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import and_, bindparam, or_, select
+from sqlalchemy import bindparam, or_, select
 
 from hubstead.backup.folder import BackupFolder
 from hubstead.backup.required_blobs import RequiredBlob
@@ -28,11 +28,9 @@ from hubstead.blobs import (
     unmark_damaged,
 )
 from hubstead.blobs.tables import blobs
-from hubstead.commits import Storage
-from hubstead.commits.tables import packs
+from hubstead.commits import RepoPack, Storage, every_pack
 from hubstead.db import indexed, scan
 from hubstead.errors import BlobCorrupt, BlobNotFound
-from hubstead.repos.tables import repos
 from hubstead.xet.tables import xorbs
 
 _CHECKSUM_BYTES = 20
@@ -59,12 +57,6 @@ class _Xorb(NamedTuple):
     entries: bytes
 
 
-class _PackFile(NamedTuple):
-    id: str  # of the repository
-    name: str
-    bytes: int
-
-
 _BLOBS = scan(
     select(blobs.c.kind, blobs.c.name, blobs.c.bytes, blobs.c.damaged_ms, blobs.c.stored)
     .where(blobs.c.folded_ms.is_(None), or_(blobs.c.doomed_ms.is_(None), blobs.c.doomed_ms != 0))
@@ -73,12 +65,6 @@ _BLOBS = scan(
 )
 _XORB = indexed(
     select(xorbs.c.name, xorbs.c.entries).where(xorbs.c.blob == bindparam("which_blob")), _Xorb
-)
-_PACKS = scan(
-    select(repos.c.id, packs.c.name, packs.c.bytes)
-    .join_from(packs, repos, and_(packs.c.repo_pk == repos.c.pk))
-    .order_by(repos.c.id, packs.c.name),
-    _PackFile,
 )
 
 
@@ -108,7 +94,7 @@ async def repair_objects(
             outcome = await _repair_blob(stores, backup, of_kind[name])
             if outcome is not None:
                 yield outcome
-    for row in await stores.db.all(_PACKS):
+    for row in await every_pack(stores.db):
         outcome = await _repair_pack(stores, backup, row)
         if outcome is not None:
             yield outcome
@@ -168,16 +154,16 @@ async def _need(stores: Storage, row: _Blob) -> RequiredBlob:
 
 
 async def _repair_pack(
-    stores: Storage, backup: BackupFolder | None, row: _PackFile
+    stores: Storage, backup: BackupFolder | None, row: RepoPack
 ) -> RepairResult | None:
-    folder = stores.git.packs_path(row.id)
+    folder = stores.git.packs_path(row.repo_id)
     pack, index = folder / f"pack-{row.name}.pack", folder / f"pack-{row.name}.idx"
     if stores.packs_are_blobs and not pack.exists() and not index.exists():
         return None  # it is fetched when somebody needs it
     is_right = await asyncio.to_thread(_is_pack, pack, row.name)
     if is_right and await asyncio.to_thread(_is_index, index, row.name):
         return None
-    subject = f"pack {row.name} of repository {row.id}"
+    subject = f"pack {row.name} of repository {row.repo_id}"
     with TemporaryDirectory(prefix="hubstead-repair-") as place:
         source = pack if is_right else await _copy_of(stores, backup, row, Path(place))
         if source is None:
@@ -189,7 +175,7 @@ async def _repair_pack(
             index.unlink(missing_ok=True)
             if not is_right:
                 pack.unlink(missing_ok=True)
-            stores.git.install_pack(row.id, row.name, source)
+            stores.git.install_pack(row.repo_id, row.name, source)
 
         await asyncio.to_thread(install)
     whole = _is_pack(pack, row.name) and _is_index(index, row.name)
@@ -198,11 +184,11 @@ async def _repair_pack(
 
 
 async def _copy_of(
-    stores: Storage, backup: BackupFolder | None, row: _PackFile, place: Path
+    stores: Storage, backup: BackupFolder | None, row: RepoPack, place: Path
 ) -> Path | None:
     """Return a right copy of a pack: of another repository, the store or the backup."""
-    for other in await stores.db.all(_PACKS):
-        path = stores.git.packs_path(other.id) / f"pack-{row.name}.pack"
+    for other in await every_pack(stores.db):
+        path = stores.git.packs_path(other.repo_id) / f"pack-{row.name}.pack"
         if other.name == row.name and await asyncio.to_thread(_is_pack, path, row.name):
             return path
     key = BlobKey(BlobKind.PACK, row.name)

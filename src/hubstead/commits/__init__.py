@@ -10,9 +10,23 @@ from hubstead.commits.branches import (
 from hubstead.commits.changeset import Changeset
 from hubstead.commits.commit import CommitResult, Message, author_of, commit
 from hubstead.commits.create_repo import RepoRequest, create_repository, duplicate_repository
-from hubstead.commits.delete_repo import delete_repository, remove_deleted_repos
+from hubstead.commits.delete_repo import (
+    count_deleted_repos,
+    delete_repository,
+    list_deleted_repos,
+    remove_deleted_repos,
+)
 from hubstead.commits.history_rewrite import delete_lfs_files
 from hubstead.commits.lfs_copy import FileSource, copy_file, copy_lfs_files
+from hubstead.commits.packs import (
+    PackRow,
+    RepoPack,
+    count_retired_packs,
+    every_pack,
+    list_packs,
+    packs_older_than,
+    retired_pack_names,
+)
 from hubstead.commits.preupload import UploadCandidate, UploadMode, choose_upload_modes, content_id
 from hubstead.commits.push import (
     PushRefused,
@@ -47,6 +61,7 @@ __all__ = [
     "CommitResult",
     "FileSource",
     "Message",
+    "PackRow",
     "PushRefused",
     "PushReport",
     "Ref",
@@ -58,6 +73,7 @@ __all__ = [
     "RefName",
     "RefResult",
     "RepoLocks",
+    "RepoPack",
     "RepoRequest",
     "Revision",
     "Storage",
@@ -72,6 +88,8 @@ __all__ = [
     "content_id",
     "copy_file",
     "copy_lfs_files",
+    "count_deleted_repos",
+    "count_retired_packs",
     "create_branch",
     "create_repository",
     "create_tag",
@@ -82,14 +100,19 @@ __all__ = [
     "delete_tag",
     "discard_packs",
     "duplicate_repository",
+    "every_pack",
     "find_ref",
+    "list_deleted_repos",
+    "list_packs",
     "list_refs",
     "move_refs",
+    "packs_older_than",
     "remove_deleted_repos",
     "remove_retired_packs",
     "repack_reachable",
     "repack_repo",
     "resolve_revision",
+    "retired_pack_names",
     "split_revision",
     "squash",
 ]

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import bindparam, select
 
 from hubstead.accounts import Actor
-from hubstead.blobs import BlobKind, copy_links, stored_names_of
+from hubstead.blobs import copy_links
 from hubstead.commits.commit import author_of
 from hubstead.commits.metadata import derive_metadata
-from hubstead.commits.ref_updates import WritePlan, add_pack, add_usage, apply_plan
+from hubstead.commits.packs import PackRow, add_pack, list_packs
+from hubstead.commits.ref_updates import WritePlan, add_usage, apply_plan
 from hubstead.commits.refs import HEADS, RefMove, list_refs
 from hubstead.commits.rules import check_card
 from hubstead.commits.storage import Storage
-from hubstead.commits.tables import packs
-from hubstead.db import Tx, scan
+from hubstead.db import Tx
 from hubstead.errors import HubError, InvalidInput, Unavailable
 from hubstead.gitstore import GITATTRIBUTES, GitRepo, Pack, PutFile, edit_tree
 from hubstead.ids import Kind, RepoId, check_repo_name, new_object_id
@@ -42,20 +39,6 @@ from hubstead.repos import (
 )
 
 SDKS = ("gradio", "docker", "static", "streamlit")
-
-
-class _PackRow(NamedTuple):
-    name: str
-    objects: int
-    bytes: int
-
-
-_PACKS = scan(
-    select(packs.c.name, packs.c.objects, packs.c.bytes).where(
-        packs.c.repo_pk == bindparam("repo_pk")
-    ),
-    _PackRow,
-)
 
 
 class RepoRequest(msgspec.Struct, frozen=True):
@@ -190,12 +173,9 @@ async def _insert_copy(tx: Tx, actor: Actor, source: Repo, new: NewRepo, git: Gi
     seen = await open_repo(tx, actor, source.repo_id, Right.READ, lock=True)
     await insert_repo(tx, actor, new)
     opened = await open_repo(tx, actor, new.repo_id, Right.WRITE)
-    packs = await tx.all(_PACKS, repo_pk=seen.pk)
-    places = await stored_names_of(tx, BlobKind.PACK, [row.name for row in packs])
+    packs = await list_packs(tx, seen.pk)
     for row in packs:
-        here = registered_pack(git, row.name, row.objects, row.bytes)
-        stored = places[row.name].name if row.name in places else row.name
-        await add_pack(tx, opened.pk, dataclasses.replace(here, stored=stored))
+        await add_pack(tx, opened.pk, _pack_in(git, row))
     await copy_links(tx, seen.pk, opened.pk)
     kept = await load_details(tx, seen)
     await add_usage(tx, opened.pk, packs=len(packs), used_bytes=kept.used_bytes)
@@ -209,7 +189,8 @@ async def _insert_copy(tx: Tx, actor: Actor, source: Repo, new: NewRepo, git: Gi
     return await open_repo(tx, actor, new.repo_id)
 
 
-def registered_pack(git: GitRepo, name: str, objects: int, size: int) -> Pack:
+def _pack_in(git: GitRepo, row: PackRow) -> Pack:
     """Describe a registered pack that is in the repository's folder."""
-    stem = git.path / "objects" / "pack" / f"pack-{name}"
-    return Pack(name, objects, size, stem.with_suffix(".pack"), stem.with_suffix(".idx"))
+    stem = git.path / "objects" / "pack" / f"pack-{row.name}"
+    files = stem.with_suffix(".pack"), stem.with_suffix(".idx")
+    return Pack(row.name, row.objects, row.bytes, *files, stored=row.key.name)

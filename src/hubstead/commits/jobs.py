@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 
 from sqlalchemy import bindparam, select
 
-from hubstead.commits.delete_repo import remove_deleted_repos
+from hubstead.commits.delete_repo import is_deleted_repo, remove_deleted_repos
+from hubstead.commits.packs import known_packs
 from hubstead.commits.ref_updates import FOLD
 from hubstead.commits.repack import repack_repo
 from hubstead.commits.retired import ROWS_STAY_MS, delete_retired_rows, remove_retired_packs
 from hubstead.commits.storage import Storage
-from hubstead.commits.tables import deleted_repos, packs, retired_packs
 from hubstead.db import scan
 from hubstead.gitstore import RepoMissing
 from hubstead.jobs import Job
@@ -25,19 +25,7 @@ EVERY_S = {BURY: 600.0}
 #: A pack without a row, or a draft, that is younger than this may still be under way.
 LITTER_S = 86_400.0
 
-_PACKS = scan(
-    select(packs.c.name)
-    .join_from(packs, repos, packs.c.repo_pk == repos.c.pk)
-    .where(repos.c.id == bindparam("repo_id")),
-    str,
-)
 _KNOWN = scan(select(repos.c.id).where(repos.c.id == bindparam("repo_id")), str)
-_DEAD_PACKS = scan(
-    select(retired_packs.c.name).where(retired_packs.c.repo_id == bindparam("repo_id")), str
-)
-_DEAD = scan(
-    select(deleted_repos.c.repo_id).where(deleted_repos.c.repo_id == bindparam("repo_id")), str
-)
 
 
 def handlers(stores: Storage) -> dict[str, Callable[[Job], Awaitable[None]]]:
@@ -79,11 +67,10 @@ async def sweep_folders(stores: Storage, *, older_than_s: float = LITTER_S) -> N
 
 
 async def _sweep_folder(stores: Storage, repo_id: str, older_than_s: float) -> None:
-    if await stores.db.all(_DEAD, repo_id=repo_id):
+    if await is_deleted_repo(stores.db, repo_id):
         return  # the other job's
     known = await stores.db.all(_KNOWN, repo_id=repo_id)
-    registered = set(await stores.db.all(_PACKS, repo_id=repo_id))
-    registered |= set(await stores.db.all(_DEAD_PACKS, repo_id=repo_id))
+    registered = await known_packs(stores.db, repo_id)
     await asyncio.to_thread(_sweep, stores, repo_id, registered, bool(known), older_than_s)
 
 

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
-from sqlalchemy import bindparam, select
 
 from hubstead import cards
 from hubstead.accounts import Actor
 from hubstead.blobs import BlobKey, BlobKind, Link
 from hubstead.commits.commit import linkable_size
 from hubstead.commits.metadata import CARD, MAX_CARD_BYTES, derive_metadata
+from hubstead.commits.packs import pack_names
 from hubstead.commits.ref_updates import WritePlan, move_refs
 from hubstead.commits.refs import HEADS, RefKind, RefMove, RefMoved, RefName, list_refs
 from hubstead.commits.retired import discard_packs
@@ -25,8 +25,7 @@ from hubstead.commits.rules import (
     check_takes_no_commit,
 )
 from hubstead.commits.storage import Storage
-from hubstead.commits.tables import packs
-from hubstead.db import Reader, Tx, scan
+from hubstead.db import Reader, Tx
 from hubstead.errors import BlobMissing, HubError, InvalidInput, InvalidPath, RefUpdateFailed
 from hubstead.gitstore import GitRepo, Pack, Pointer, PushLimits, RegisteredState, Staging
 from hubstead.gitstore.pointer import MIN_BYTES, PADDED_BYTES
@@ -38,7 +37,6 @@ _STALE = "fetch first"
 _MOST_TOLD = 10
 #: LFS pointers, each with a path of it.
 Named = dict[Pointer, str]
-_PACKS = scan(select(packs.c.name).where(packs.c.repo_pk == bindparam("repo_pk")), str)
 
 
 class RefCommand(msgspec.Struct, frozen=True):
@@ -80,7 +78,7 @@ async def begin_push(stores: Storage, opened: Repo) -> Staging:
     # The refs first: what they point to is then in the packs, whoever writes meanwhile.
     known = [row.oid for row in await list_refs(stores.db, opened.pk)]
     await stores.open_git(opened)
-    names = await stores.db.all(_PACKS, repo_pk=opened.pk)
+    names = await pack_names(stores.db, opened.pk)
     settings = stores.settings
     limits = PushLimits(
         settings.max_push_bytes, settings.git_memory_bytes, int(settings.git_cpu_seconds)
@@ -307,7 +305,7 @@ class _Push:
         """Take a pack out again that nobody came to own."""
         if finished is None:
             return
-        names = await self.stores.db.all(_PACKS, repo_pk=self.opened.pk)
+        names = await pack_names(self.stores.db, self.opened.pk)
         if finished.name not in names:
             if self.stores.packs_are_blobs:  # its blob goes in time
                 await discard_packs(self.stores, self.opened.id, [finished])

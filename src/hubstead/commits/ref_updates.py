@@ -13,10 +13,10 @@ from sqlalchemy import bindparam, update
 
 from hubstead import blobs
 from hubstead.accounts import Actor
-from hubstead.blobs import BlobKey, BlobKind, Link, parse_stored
+from hubstead.blobs import Link
+from hubstead.commits.packs import add_pack
 from hubstead.commits.refs import RefMove, RefName, move_ref
-from hubstead.commits.tables import packs
-from hubstead.db import Tx, indexed, insert_into
+from hubstead.db import Tx, indexed
 from hubstead.gitstore import Pack
 from hubstead.ids import now_ms
 from hubstead.jobs import enqueue
@@ -36,11 +36,6 @@ class WritePlan(msgspec.Struct, frozen=True):
     pack: Pack | None = None  # durable, holding what the refs need and the repository lacks
     links: tuple[Link, ...] = ()
     derived: RepoMetadata | None = None  # None: as it was
-
-
-_ADD_PACK = indexed(
-    insert_into(packs, "repo_pk", "name", "objects", "bytes", "created_ms").on_conflict_do_nothing()
-)
 
 
 class _Counted(NamedTuple):
@@ -111,27 +106,6 @@ async def add_usage(tx: Tx, repo_pk: int, *, packs: int, used_bytes: int) -> Non
     row = await tx.one(_COUNT, which_pk=repo_pk, more_packs=packs, more_bytes=used_bytes)
     if row is not None and packs and row.packs // FOLD_EVERY > (row.packs - packs) // FOLD_EVERY:
         await enqueue(tx, FOLD, row.id)
-
-
-async def add_pack(tx: Tx, repo_pk: int, finished: Pack) -> bool:
-    """Register a pack that `Stores.publish` gave back as one of the repository.
-
-    Returns:
-        Whether it is new: what was pushed, deleted and pushed again may be there already.
-    """
-    added = await tx.run(
-        _ADD_PACK,
-        repo_pk=repo_pk,
-        name=finished.name,
-        objects=finished.objects,
-        bytes=finished.size,
-        created_ms=now_ms(),
-    )
-    assert finished.stored is not None, "the pack was published"
-    place = parse_stored(BlobKind.PACK, finished.stored)
-    key = BlobKey(BlobKind.PACK, finished.name)
-    await blobs.link_new_blob(tx, repo_pk, key, finished.size, place=place)
-    return bool(added)
 
 
 async def _follow_head(tx: Tx, opened: Repo, plan: WritePlan) -> None:

@@ -11,16 +11,14 @@ import functools
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, select
 
-from hubstead import blobs
-from hubstead.blobs import BlobKey, BlobKind
-from hubstead.commits.ref_updates import add_pack, add_usage
+from hubstead.commits.packs import add_pack, list_packs, packs_older_than, replace_packs
+from hubstead.commits.ref_updates import add_usage
 from hubstead.commits.refs import RefName, list_refs
-from hubstead.commits.retired import discard_packs, retire_packs
+from hubstead.commits.retired import discard_packs
 from hubstead.commits.storage import Storage
-from hubstead.commits.tables import packs
-from hubstead.db import Tx, indexed, scan
+from hubstead.db import Tx, indexed
 from hubstead.gitstore import Pack, PackSize, packs_to_repack
 from hubstead.ids import now_ms
 from hubstead.repos.tables import repos
@@ -45,24 +43,6 @@ _FIND = indexed(_ABOUT, _About)
 _LOCK = indexed(_ABOUT.with_for_update(), _About)
 
 
-class _PackRow(NamedTuple):
-    name: str
-    objects: int
-    bytes: int
-    created_ms: int
-
-
-_PACKS = scan(
-    select(packs.c.name, packs.c.objects, packs.c.bytes, packs.c.created_ms).where(
-        packs.c.repo_pk == bindparam("repo_pk")
-    ),
-    _PackRow,
-)
-_DROP = indexed(
-    delete(packs).where(packs.c.repo_pk == bindparam("repo_pk"), packs.c.name == bindparam("which"))
-)
-
-
 async def repack_repo(stores: Storage, repo_id: str) -> Pack | None:
     """Fold a repository's packs as far as they need it; return the pack that came of it.
 
@@ -72,7 +52,7 @@ async def repack_repo(stores: Storage, repo_id: str) -> Pack | None:
     about = await stores.db.one(_FIND, repo_id=repo_id)
     if about is None:
         return None
-    rows = await stores.db.all(_PACKS, repo_pk=about.pk)
+    rows = await list_packs(stores.db, about.pk)
     names = packs_to_repack(PackSize(row.name, row.objects) for row in rows)
     if not names:
         return None
@@ -114,7 +94,7 @@ async def repack_reachable(
     about = await stores.db.one(_FIND, repo_id=repo_id)
     if about is None:
         return None
-    old = await _old_packs(stores, about, now_ms() - grace_ms)
+    old = await packs_older_than(stores.db, about.pk, now_ms() - grace_ms)
     seen = await _refs(stores, about)
     if not old or not seen:
         return None
@@ -214,11 +194,6 @@ def _rest(
     return stores.git.pack_rest(repo_id, left) if left else None
 
 
-async def _old_packs(stores: Storage, about: _About, before_ms: int) -> list[str]:
-    rows = await stores.db.all(_PACKS, repo_pk=about.pk)
-    return [row.name for row in rows if row.created_ms < before_ms]
-
-
 async def _refs(stores: Storage, about: _About) -> dict[str, str]:
     return {row.name: row.oid for row in await list_refs(stores.db, about.pk)}
 
@@ -231,7 +206,7 @@ async def _still_whole(
     if again is None:
         return False
     await stores.open_git(again)
-    rows = await stores.db.all(_PACKS, repo_pk=about.pk)
+    rows = await list_packs(stores.db, about.pk)
     kept = [each.name for each in new] + [row.name for row in rows if row.name not in old]
     tips, known = refs
     check = stores.git.leads_only_to
@@ -245,14 +220,12 @@ async def _swap(
     about = await tx.one(_LOCK, repo_id=repo_id)
     if about is None:
         return False
-    rows = {row.name: row for row in await tx.all(_PACKS, repo_pk=about.pk)}
+    rows = {row.name: row for row in await list_packs(tx, about.pk)}
     if not set(old) <= rows.keys() or any(each.name in rows for each in new):
         return False
     if refs is not None and refs != {r.name: r.oid for r in await list_refs(tx, about.pk)}:
         return False
-    await tx.run_many(_DROP, [{"repo_pk": about.pk, "which": name} for name in old])
-    await retire_packs(tx, repo_id, old)
-    await blobs.unlink_blobs(tx, about.pk, [BlobKey(BlobKind.PACK, name) for name in old])
+    await replace_packs(tx, about.pk, repo_id, old)
     for each in new:
         await add_pack(tx, about.pk, each)
     more = sum(each.size for each in new) - sum(rows[name].bytes for name in old)

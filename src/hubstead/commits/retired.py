@@ -9,70 +9,29 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
-
-from sqlalchemy import BigInteger, bindparam, delete, select
+from collections.abc import Sequence
 
 from hubstead import blobs
 from hubstead.blobs import BlobKey, BlobKind
+from hubstead.commits.packs import (
+    RetiredPack,
+    delete_retired,
+    delete_retired_before,
+    list_retired_packs,
+    registered_packs,
+    repos_with_retired_packs,
+    retire_packs,
+)
 from hubstead.commits.storage import Storage
-from hubstead.commits.tables import packs, retired_packs
-from hubstead.db import Reader, Tx, any_of, indexed, insert_into, scan
+from hubstead.db import Tx
 from hubstead.gitstore import Pack
 from hubstead.ids import now_ms
-from hubstead.repos.tables import repos
 
 #: So long after the grace period the rows of retired packs stay for nodes that are behind. What
 #: a node misses by that, its sweep of unregistered packs removes.
 ROWS_STAY_MS = 3_600_000
 #: A transaction may commit this long after it read the clock, and nodes' clocks differ.
 _LATE_MS = 60_000
-
-_RETIRE = indexed(
-    insert_into(retired_packs, "repo_id", "name", "since_ms").on_conflict_do_update(
-        index_elements=["repo_id", "name"],
-        set_={"since_ms": bindparam("since_ms", type_=BigInteger)},
-    )
-)
-_DUE = (retired_packs.c.since_ms >= bindparam("from_ms")) & (
-    retired_packs.c.since_ms < bindparam("before_ms")
-)
-_REPOS = scan(select(retired_packs.c.repo_id).where(_DUE).distinct(), str)
-
-
-class _RetiredPack(NamedTuple):
-    name: str
-    since_ms: int
-
-
-_OF_REPO = scan(
-    select(retired_packs.c.name, retired_packs.c.since_ms).where(
-        retired_packs.c.repo_id == bindparam("which_repo"), _DUE
-    ),
-    _RetiredPack,
-)
-_FORGET = indexed(
-    delete(retired_packs).where(
-        retired_packs.c.repo_id == bindparam("which_repo"),
-        retired_packs.c.name == bindparam("which"),
-    )
-)
-_FORGET_OLD = scan(delete(retired_packs).where(retired_packs.c.since_ms < bindparam("before_ms")))
-_REGISTERED = scan(
-    select(packs.c.name)
-    .join_from(packs, repos, packs.c.repo_pk == repos.c.pk)
-    .where(repos.c.id == bindparam("repo_id"), any_of(packs.c.name, "names")),
-    str,
-)
-
-
-async def retire_packs(tx: Tx, repo_id: str, names: Iterable[str]) -> None:
-    """Note that a repository does without some packs from now on."""
-    now = now_ms()
-    await tx.run_many(
-        _RETIRE, [{"repo_id": repo_id, "name": name, "since_ms": now} for name in names]
-    )
 
 
 async def _doom_published(tx: Tx, pack: Pack) -> None:
@@ -93,7 +52,7 @@ async def discard_packs(stores: Storage, repo_id: str, made: Sequence[Pack]) -> 
     """
 
     async def discard(tx: Tx) -> None:
-        known = await _registered(tx, repo_id, [pack.name for pack in made])
+        known = await registered_packs(tx, repo_id, [pack.name for pack in made])
         vain = [pack for pack in made if pack.name not in known]
         await retire_packs(tx, repo_id, [pack.name for pack in vain])
         if stores.packs_are_blobs:
@@ -116,8 +75,8 @@ async def remove_retired_packs(stores: Storage, *, grace_ms: int) -> int:
     before = now_ms() - grace_ms
     scope = {"from_ms": stores.retired_from_ms, "before_ms": before}
     done, waiting = 0, []
-    for repo_id in await stores.db.all(_REPOS, **scope):
-        rows = await stores.db.all(_OF_REPO, which_repo=repo_id, **scope)
+    for repo_id in await repos_with_retired_packs(stores.db, **scope):
+        rows = await list_retired_packs(stores.db, repo_id, **scope)
         unread = [row.name for row in rows if not _is_read(stores, repo_id, row, before)]
         if len(unread) < len(rows):
             waiting.append(min(row.since_ms for row in rows))
@@ -127,7 +86,7 @@ async def remove_retired_packs(stores: Storage, *, grace_ms: int) -> int:
     return done
 
 
-def _is_read(stores: Storage, repo_id: str, row: _RetiredPack, before_ms: int) -> bool:
+def _is_read(stores: Storage, repo_id: str, row: RetiredPack, before_ms: int) -> bool:
     """Tell whether a program here reads since before the grace period of a pack was over."""
     reading_s = stores.git.reading_s(repo_id)
     return reading_s is not None and before_ms - row.since_ms < reading_s * 1000
@@ -138,7 +97,7 @@ async def _remove(stores: Storage, repo_id: str, names: Sequence[str]) -> int:
         return 0
     async with stores.locks.of(repo_id):  # a push may just bring one back
         if stores.packs_are_blobs:
-            known = await _registered(stores.db, repo_id, names)
+            known = await registered_packs(stores.db, repo_id, names)
         else:
             taken = await stores.db.write(functools.partial(_forget, repo_id, names))
             if taken is None:
@@ -157,16 +116,12 @@ async def _forget(repo_id: str, names: Sequence[str], tx: Tx) -> set[str] | None
     """
     if not await blobs.may_delete_blobs(tx):
         return None
-    await tx.run_many(_FORGET, [{"which_repo": repo_id, "which": name} for name in names])
-    return await _registered(tx, repo_id, names)
-
-
-async def _registered(db: Reader, repo_id: str, names: Sequence[str]) -> set[str]:
-    return set(await db.all(_REGISTERED, repo_id=repo_id, names=list(names)))
+    await delete_retired(tx, repo_id, names)
+    return await registered_packs(tx, repo_id, names)
 
 
 async def delete_retired_rows(stores: Storage, *, older_than_ms: int) -> None:
     """Drop the rows of packs retired longer ago than that, where every node has removed them."""
     if stores.packs_are_blobs:
         before = now_ms() - older_than_ms
-        await stores.db.write(lambda tx: tx.run(_FORGET_OLD, before_ms=before))
+        await stores.db.write(delete_retired_before, before)

@@ -8,10 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple, Protocol
+from typing import Protocol
 from weakref import WeakValueDictionary
-
-from sqlalchemy import and_, bindparam, select
 
 from hubstead.blobs import (
     BlobKey,
@@ -22,11 +20,9 @@ from hubstead.blobs import (
     StoredKey,
     new_stored_name,
     open_stored,
-    stored_key,
 )
-from hubstead.blobs.tables import blobs
-from hubstead.commits.tables import packs
-from hubstead.db import Database, scan
+from hubstead.commits.packs import list_packs
+from hubstead.db import Database
 from hubstead.errors import BlobNotFound, StorageFull, Unavailable
 from hubstead.gitstore import GitRepo, GitStore, LruCache, Pack
 from hubstead.repos import Repo
@@ -37,21 +33,6 @@ from hubstead.xet import XetStore
 _FETCHES = 8
 #: Of how many repositories it is remembered which packs are here.
 _REMEMBERED = 100_000
-
-
-class _StoredPack(NamedTuple):
-    name: str
-    stored: str | None
-
-
-_PACKS = scan(
-    select(packs.c.name, blobs.c.stored)
-    .outerjoin_from(
-        packs, blobs, and_(blobs.c.kind == BlobKind.PACK.value, blobs.c.name == packs.c.name)
-    )
-    .where(packs.c.repo_pk == bindparam("repo_pk")),
-    _StoredPack,
-)
 
 
 class PackedRepo(Protocol):
@@ -145,13 +126,9 @@ class Storage:
             await asyncio.to_thread(self.git.create, repo.id)
         missing = set[str]()
         while True:
-            rows = await self.db.all(_PACKS, repo_pk=repo.pk)
+            rows = await list_packs(self.db, repo.pk)
             here = set(self.git.pack_names(repo.id))
-            lacking = {
-                row.name: stored_key(BlobKey(BlobKind.PACK, row.name), row.stored)
-                for row in rows
-                if row.name not in here
-            }
+            lacking = {row.name: row.key for row in rows if row.name not in here}
             if lost := missing.intersection(lacking):
                 raise BlobNotFound(name=min(lost))
             missing = await self._fetch_all(repo.id, lacking)

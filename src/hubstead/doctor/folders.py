@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import NamedTuple
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import select
 
-from hubstead.commits.tables import deleted_repos, retired_packs
+from hubstead.commits import list_deleted_repos, retired_pack_names
 from hubstead.db import scan
 from hubstead.doctor.findings import Fault, Inspection, Severity
 from hubstead.doctor.repositories import RepoInspection, inspect_repos
@@ -17,18 +16,6 @@ from hubstead.repos.tables import repos
 _IDS = scan(select(repos.c.id), str)
 
 
-class _DeletedRepo(NamedTuple):
-    repo_id: str
-    since_ms: int
-
-
-_DEAD = scan(
-    select(deleted_repos.c.repo_id, deleted_repos.c.since_ms).order_by(deleted_repos.c.repo_id),
-    _DeletedRepo,
-)
-_FOLDED = scan(
-    select(retired_packs.c.name).where(retired_packs.c.repo_id == bindparam("repo_id")), str
-)
 _SWEPT = "nothing: it is removed in time"
 
 
@@ -38,7 +25,7 @@ async def packs_without_row(patient: Inspection) -> AsyncIterator[Fault]:
         folder = patient.stores.git.packs_path(case.repo.id)
         here = sorted(folder.glob("pack-*.pack"))
         names = [pack.name for pack in await case.packs()]
-        names += await patient.stores.db.all(_FOLDED, repo_id=case.repo.id)
+        names += await retired_pack_names(patient.stores.db, case.repo.id)
         known = {f"pack-{name}.pack" for name in names}
         for path in here:
             if path.name not in known and _is_old(patient, path):
@@ -65,7 +52,7 @@ async def folders_without_row(patient: Inspection) -> AsyncIterator[Fault]:
     """Each folder of git belongs to a repository, or to one deleted within the grace period."""
     db, git = patient.stores.db, patient.stores.git
     on_disk = list(git.repo_ids())
-    dead = {row.repo_id: row.since_ms for row in await db.all(_DEAD)}
+    dead = {row.repo_id: row.since_ms for row in await list_deleted_repos(db)}
     alive = set(await db.all(_IDS))
     for repo_id in sorted(dead.keys() & alive):
         what, hint = "it is marked as deleted, but its repository is there", "remove that mark"

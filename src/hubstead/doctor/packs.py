@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping
 
 from hubstead.blobs import BlobKind, StoredBlob
+from hubstead.commits import PackRow
 from hubstead.doctor.findings import Fault, Inspection
-from hubstead.doctor.repositories import PackRow, RepoInspection, inspect_repos
+from hubstead.doctor.repositories import RepoInspection, inspect_repos
 
 _HINT = "put the pack back from a backup: `hubstead repair --from BACKUP`"
 _INDEX_HINT = "make the index anew of its pack: `hubstead repair`"
@@ -42,7 +43,7 @@ def _on_disk(case: RepoInspection, row: PackRow) -> Iterator[Fault]:
 def _in_store(
     case: RepoInspection, row: PackRow, blobs: Mapping[str, StoredBlob]
 ) -> Iterator[Fault]:
-    blob = blobs.get(row.place)
+    blob = blobs.get(row.key.name)
     if blob is None:
         yield case.finding("pack_files", f"the blob pack/{row.name} is missing", _HINT)
     elif blob.size != row.bytes:

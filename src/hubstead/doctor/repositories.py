@@ -4,37 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from sqlalchemy import and_, bindparam, func, select
-
-from hubstead.blobs import BlobKind
-from hubstead.blobs.tables import blobs
-from hubstead.commits.tables import packs
-from hubstead.db import scan
+from hubstead.commits import PackRow, list_packs
 from hubstead.doctor.findings import Fault, Inspection, Severity
 from hubstead.errors import BlobCorrupt, BlobNotFound
 from hubstead.gitstore import GitRepo, RepoMissing
 from hubstead.repos import Repo, RepoDetails, every_repo
-
-
-class PackRow(NamedTuple):
-    """A registered pack."""
-
-    name: str
-    bytes: int
-    place: str  # the name under which a store of blobs has it
-
-
-_PACKS = scan(
-    select(packs.c.name, packs.c.bytes, func.coalesce(blobs.c.stored, packs.c.name).label("place"))
-    .outerjoin_from(
-        packs, blobs, and_(blobs.c.kind == BlobKind.PACK.value, blobs.c.name == packs.c.name)
-    )
-    .where(packs.c.repo_pk == bindparam("which_pk"))
-    .order_by(packs.c.name),
-    PackRow,
-)
 
 
 @dataclass(frozen=True)
@@ -52,7 +27,7 @@ class RepoInspection:
 
     async def packs(self) -> list[PackRow]:
         """Return its registered packs."""
-        return await self.patient.stores.db.all(_PACKS, which_pk=self.repo.pk)
+        return await list_packs(self.patient.stores.db, self.repo.pk)
 
     async def git(self) -> GitRepo | None:
         """Return its objects, or None: ``targets`` says so and the other checks pass it by."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import Table, bindparam, func, select
+from sqlalchemy import bindparam, func, select
 
 from hubstead.blobs.tables import blobs
-from hubstead.commits import Storage
-from hubstead.commits.tables import deleted_repos, retired_packs
-from hubstead.db import Statement, scan, total
+from hubstead.commits import Storage, count_deleted_repos, count_retired_packs
+from hubstead.db import scan, total
 from hubstead.garbage.counts import GarbageCount, GarbageKind, GarbageState
 from hubstead.ids import now_ms
 
@@ -52,40 +51,25 @@ _PLAIN = scan(
 )
 
 
-class _Count(NamedTuple):
-    due: bool
-    things: int
-
-
-def _buried(table: Table) -> Statement[_Count]:
-    due = table.c.since_ms < bindparam("before_ms")
-    counted = select(due.label("due"), func.count().label("things"))
-    return scan(counted.select_from(table).group_by(due), _Count)
-
-
-_FOLDERS = _buried(deleted_repos)
-_PACKS = _buried(retired_packs)
-
-
 async def count_pending_deletion(stores: Storage) -> list[GarbageCount]:
     """Count the blobs and folders that wait to be deleted, and those whose time has come."""
     before = now_ms() - int(stores.settings.blob_grace_seconds * 1000)
     blobs = await stores.db.all(_DOOMED, before_ms=before)
     plain = await stores.db.all(_PLAIN, before_ms=before)
-    folders = await stores.db.all(_FOLDERS, before_ms=before)
-    packs = await stores.db.all(
-        _PACKS, before_ms=now_ms() - int(stores.settings.pack_grace_seconds * 1000)
+    folders = await count_deleted_repos(stores.db, before)
+    packs = await count_retired_packs(
+        stores.db, now_ms() - int(stores.settings.pack_grace_seconds * 1000)
     )
     if stores.packs_are_blobs:  # their rows stay for nodes that are behind
-        packs = [row for row in packs if not row.due]
+        packs.pop(True, None)
     found = [_heap(row, GarbageKind.BLOB, DUE, IN_GRACE, row.bytes) for row in blobs]
     found += [_heap(row, GarbageKind.PLAIN, PLAIN_DUE, PLAIN_IN_GRACE, row.bytes) for row in plain]
-    found += [_heap(row, GarbageKind.FOLDER, FOLDER_DUE, FOLDER_IN_GRACE, 0) for row in folders]
-    return found + [_heap(row, GarbageKind.PACK, PACK_DUE, PACK_IN_GRACE, 0) for row in packs]
+    sums = [_Sum(due, count, 0) for due, count in folders.items()]
+    found += [_heap(row, GarbageKind.FOLDER, FOLDER_DUE, FOLDER_IN_GRACE, 0) for row in sums]
+    sums = [_Sum(due, count, 0) for due, count in packs.items()]
+    return found + [_heap(row, GarbageKind.PACK, PACK_DUE, PACK_IN_GRACE, 0) for row in sums]
 
 
-def _heap(
-    row: _Sum | _Count, what: GarbageKind, due: str, in_grace: str, size: int
-) -> GarbageCount:
+def _heap(row: _Sum, what: GarbageKind, due: str, in_grace: str, size: int) -> GarbageCount:
     when, reason = (GarbageState.NOW, due) if row.due else (GarbageState.LATER, in_grace)
     return GarbageCount(what, when, reason, row.things, size)

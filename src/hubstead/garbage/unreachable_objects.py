@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import msgspec
-from sqlalchemy import bindparam, select
 
 from hubstead import commits
-from hubstead.commits import Storage, list_refs
-from hubstead.commits.tables import packs
-from hubstead.db import scan
+from hubstead.commits import Storage, list_refs, packs_older_than
 from hubstead.errors import HubError
 from hubstead.garbage.counts import GarbageCount, GarbageKind, GarbageState
 from hubstead.garbage.past_refs import PastTips
@@ -21,13 +18,6 @@ from hubstead.repos import Repo
 
 NO_REF = "no branch, tag or other ref leads to it"
 MOVING = "its refs kept moving"
-
-_OLD = scan(
-    select(packs.c.name).where(
-        packs.c.repo_pk == bindparam("repo_pk"), packs.c.created_ms < bindparam("before_ms")
-    ),
-    str,
-)
 
 
 async def unreachable_objects(
@@ -43,7 +33,7 @@ async def unreachable_objects(
         remove: Pack what is reached anew; else they are only counted. The files of the old
             packs stay for the grace period of all bytes.
     """
-    names = await stores.db.all(_OLD, repo_pk=found.pk, before_ms=now_ms() - grace_ms)
+    names = await packs_older_than(stores.db, found.pk, now_ms() - grace_ms)
     tips = [row.oid for row in await list_refs(stores.db, found.pk)]
     if not names or not tips:
         return []
