@@ -19,7 +19,7 @@ class DatabaseNow(ColumnElement[int]):
     type = BigInteger()
 
 
-@compiles(DatabaseNow, "sqlite")
+@compiles(DatabaseNow)
 def _sqlite(element: DatabaseNow, compiler: object, **options: Any) -> str:
     return "CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER)"
 

@@ -101,7 +101,7 @@ def branch_of(request: Request) -> str:
     return request.repo.default_branch if text == "HEAD" else text
 
 
-async def create(request: Request) -> Response:
+async def create_commit(request: Request) -> Response:
     """Commit additions, deletions and copies to a branch, all or nothing."""
     _refuse_pull_requests(request)
     git = await request.git()

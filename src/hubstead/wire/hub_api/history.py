@@ -7,16 +7,8 @@ import html
 
 from msgspec import UNSET
 
-from hubstead.commits import (
-    RefKind,
-    RefName,
-    create_branch,
-    create_tag,
-    delete_branch,
-    delete_tag,
-    list_refs,
-    squash,
-)
+from hubstead import commits
+from hubstead.commits import RefKind, RefName
 from hubstead.errors import NotBuilt, RevisionNotFound
 from hubstead.gitstore import Commit
 from hubstead.http import Response, json_response, text_response
@@ -25,10 +17,10 @@ from hubstead.wire.hub_api import shapes
 from hubstead.wire.hub_api.tree import next_page
 
 
-async def refs(request: Request) -> Response:
+async def list_refs(request: Request) -> Response:
     """List branches, tags and what else points to commits."""
     items: dict[RefKind, list[shapes.RefItem]] = {kind: [] for kind in RefKind}
-    for row in await list_refs(request.hub.db, request.repo.pk):
+    for row in await commits.list_refs(request.hub.db, request.repo.pk):
         name = RefName.parse(row.name)
         items[name.kind].append(shapes.RefItem(name.short, row.name, row.target))
     pulls = items[RefKind.PULL] if request.query.flag("include_prs") else UNSET
@@ -38,7 +30,7 @@ async def refs(request: Request) -> Response:
     return json_response(shapes.Refs(branches, tags, converts, pulls))
 
 
-async def commits(request: Request) -> Response:
+async def list_commits(request: Request) -> Response:
     """List the commits of a revision, newest first, page by page."""
     revision = await request.revision("/".join(request.segments("rev")))
     git = await request.git()
@@ -65,7 +57,7 @@ def _commit(commit: Commit, formatted: bool) -> shapes.CommitItem:
     )
 
 
-async def compare(request: Request) -> Response:
+async def compare_revisions(request: Request) -> Response:
     """Show what differs between two revisions, ``a..b`` or ``a...b``, as a unified diff."""
     spec = "/".join(request.segments("spec"))
     dots = "..." if "..." in spec else ".."
@@ -86,10 +78,10 @@ def _branch_of(request: Request) -> str:
     return "/".join(request.segments("branch"))
 
 
-async def add_branch(request: Request) -> Response:
+async def create_branch(request: Request) -> Response:
     """Make a branch."""
     body = await request.json(shapes.CreateBranch)
-    await create_branch(
+    await commits.create_branch(
         request.hub.stores,
         request.actor,
         request.repo,
@@ -101,16 +93,18 @@ async def add_branch(request: Request) -> Response:
     return json_response({})
 
 
-async def remove_branch(request: Request) -> Response:
+async def delete_branch(request: Request) -> Response:
     """Delete a branch."""
-    await delete_branch(request.hub.stores, request.actor, request.repo, _branch_of(request))
+    await commits.delete_branch(
+        request.hub.stores, request.actor, request.repo, _branch_of(request)
+    )
     return json_response({})
 
 
-async def add_tag(request: Request) -> Response:
+async def create_tag(request: Request) -> Response:
     """Make a tag at a revision."""
     body = await request.json(shapes.CreateTag)
-    await create_tag(
+    await commits.create_tag(
         request.hub.stores,
         request.actor,
         request.repo,
@@ -121,19 +115,21 @@ async def add_tag(request: Request) -> Response:
     return json_response({})
 
 
-async def remove_tag(request: Request) -> Response:
+async def delete_tag(request: Request) -> Response:
     """Delete a tag."""
-    await delete_tag(
+    await commits.delete_tag(
         request.hub.stores, request.actor, request.repo, "/".join(request.segments("rev"))
     )
     return json_response({})
 
 
-async def super_squash(request: Request) -> Response:
+async def squash_history(request: Request) -> Response:
     """Replace a branch's history by one commit."""
     body = await request.json(shapes.Squash)
     branch = _branch_of(request)
     if RefName.parse(branch).kind is RefKind.PULL:
         raise NotBuilt(what="pull requests")
-    commit = await squash(request.hub.stores, request.actor, request.repo, branch, body.message)
+    commit = await commits.squash(
+        request.hub.stores, request.actor, request.repo, branch, body.message
+    )
     return json_response({"commitId": commit})

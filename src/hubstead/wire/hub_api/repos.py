@@ -7,29 +7,29 @@ import binascii
 
 import msgspec
 
-from hubstead.commits import RepoRequest, create_repository, delete_repository, duplicate_repository
+from hubstead import commits, repos
 from hubstead.db import Conflict
 from hubstead.errors import InvalidInput, InvalidName, RepoNotFound
 from hubstead.http import Response, json_response
 from hubstead.ids import Kind, RepoId
-from hubstead.repos import Repo, SettingsChange, change_settings, move_repo
+from hubstead.repos import Repo
 from hubstead.wire import Request
 from hubstead.wire.hub_api import shapes
 
 _VISIBILITIES = {"public": False, "private": True}
 
 
-async def create(request: Request) -> Response:
+async def create_repo(request: Request) -> Response:
     """Make a repository with its first commit."""
     body = await request.json(shapes.CreateRepo)
-    wanted = RepoRequest(
+    wanted = commits.RepoRequest(
         repo_id=_named(body.type, body.organization, body.name),
         private=_private(body.private, body.visibility) or False,
         sdk=body.sdk or body.space_sdk or _sdk_of_old(body),
         lfs_multipart_threshold=body.lfsmultipartthresh,
         files=_files(body),
     )
-    made = await create_repository(request.hub.stores, request.actor, wanted)
+    made = await commits.create_repository(request.hub.stores, request.actor, wanted)
     return json_response(_created(request, made))
 
 
@@ -83,19 +83,19 @@ def _files(body: shapes.CreateRepo) -> dict[str, bytes]:
     return files
 
 
-async def delete(request: Request) -> Response:
+async def delete_repo(request: Request) -> Response:
     """Delete a repository for good."""
     body = await request.json(shapes.DeleteRepo)
     named = _named(body.type, body.organization or request.actor.name, body.name)
     try:
-        await delete_repository(request.hub.stores, request.actor, named)
+        await commits.delete_repository(request.hub.stores, request.actor, named)
     except RepoNotFound:
         # Suites of 0.5-0.7 look for these words; every later release for the code.
         raise RepoNotFound(reason=f"No {named.kind} repo found matching {named}") from None
     return json_response({})
 
 
-async def move(request: Request) -> Response:
+async def move_repo(request: Request) -> Response:
     """Rename a repository or give it to another owner; the old name leads to the new one."""
     body = await request.json(shapes.MoveRepo)
     kind = _kind(body.type)
@@ -103,11 +103,11 @@ async def move(request: Request) -> Response:
     for named in (source, target):
         if not named.owner:
             raise InvalidName(name=str(named), reason="write owner/name")
-    moved = await move_repo(request.hub.db, request.actor, source, target)
+    moved = await repos.move_repo(request.hub.db, request.actor, source, target)
     return json_response(_created(request, moved))
 
 
-async def settings(request: Request) -> Response:
+async def update_repo_settings(request: Request) -> Response:
     """Change settings: visibility, gate, and those that are kept for later."""
     body = await request.json(shapes.RepoSettings)
     private = _private(body.private, body.visibility)
@@ -116,8 +116,10 @@ async def settings(request: Request) -> Response:
         for name, value in msgspec.structs.asdict(body).items()
         if name not in ("private", "visibility", "gated") and value is not msgspec.UNSET
     }
-    change = SettingsChange(private=private, gated=_gate(body.gated), others=others)
-    changed = await change_settings(request.hub.db, request.actor, request.repo.repo_id, change)
+    change = repos.SettingsChange(private=private, gated=_gate(body.gated), others=others)
+    changed = await repos.change_settings(
+        request.hub.db, request.actor, request.repo.repo_id, change
+    )
     echo: dict[str, object] = dict(others)
     if private is not None:
         echo["private"] = changed.private
@@ -135,15 +137,17 @@ def _gate(gated: str | bool | None) -> str | None:
     return "" if gated is False or gated == "false" else str(gated)
 
 
-async def duplicate(request: Request) -> Response:
+async def duplicate_repo(request: Request) -> Response:
     """Make a repository with the content and history of this one."""
     body = await request.json(shapes.DuplicateRepo)
-    wanted = RepoRequest(
+    wanted = commits.RepoRequest(
         repo_id=RepoId.parse(request.repo.kind, body.repository),
         private=_private(body.private, body.visibility) or False,
     )
     try:
-        made = await duplicate_repository(request.hub.stores, request.actor, request.repo, wanted)
+        made = await commits.duplicate_repository(
+            request.hub.stores, request.actor, request.repo, wanted
+        )
     except Conflict:
         raise RepoNotFound() from None  # the source was deleted meanwhile
     return json_response(_created(request, made))

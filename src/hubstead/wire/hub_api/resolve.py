@@ -26,13 +26,13 @@ XET_FACTS = "application/vnd.xet-fileinfo+json"
 _INLINE_BYTES = 1 << 16
 
 
-async def resolve(request: Request) -> ASGIApp:
+async def resolve_file(request: Request) -> ASGIApp:
     """Send a file: what git holds, or the LFS object that its pointer names."""
     revision, path = await _where(request)
     return await _send(request, revision, path)
 
 
-async def resolve_cached(request: Request) -> ASGIApp:
+async def resolve_cached_file(request: Request) -> ASGIApp:
     """Send a file of a commit named by its full sha, which never changes."""
     if not is_oid(request.text("sha")):
         raise InvalidInput(reason="this address takes a full commit sha")
@@ -40,7 +40,7 @@ async def resolve_cached(request: Request) -> ASGIApp:
     return await _send(request, revision, "/".join(request.segments("path")))
 
 
-async def raw(request: Request) -> ASGIApp:
+async def get_raw_file(request: Request) -> ASGIApp:
     """Send a file as git holds it: for an LFS file the pointer."""
     revision, path = await _where(request)
     git, entry = await _entry(request, revision, path)

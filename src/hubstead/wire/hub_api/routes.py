@@ -1,4 +1,18 @@
-"""The table of the Hub's API: every address, who may call it, and what answers."""
+"""The route table of the Hub's API: method, address, handler, and the right that a caller needs.
+
+A row is a ``Route``. Its handler is called as the operation (``history.create_branch``). Its fourth
+column is a ``Right`` to the repository of the address, or an ``Access`` where the address names no
+repository. ``Doc`` is what the OpenAPI document adds to the row: parameters of the query, the
+structs of body and answer (``shapes``), the media type. Addresses use the patterns of
+``wire/routing.py``, of which these are the Hub's own:
+
+``{kinds}``     a kind in the plural: ``models``, ``datasets``, ``spaces``, ``kernels``
+``{any_kind}``  a kind in the plural or singular, as clients up to 0.7 send it
+``{prefix}``    the kind in web addresses: nothing for models, else ``datasets``, ``spaces`` …
+``{repo}``      ``namespace/name``, or a legacy name of one segment such as ``gpt2``
+``{rev+}``      a revision whose slashes may be sent as they are
+``{rest+}``     a revision and a path behind it; ``Request.split`` finds where the path begins
+"""
 
 from __future__ import annotations
 
@@ -42,105 +56,125 @@ _OWNED = Doc(query="search type sort direction limit skip")
 _INFO = Doc(query="expand blobs securityStatus")
 
 
-def _says(body: type | None = None, answer: Any = None, query: str = "") -> Doc:
+def _json(body: type | None = None, answer: Any = None, query: str = "") -> Doc:
     return Doc(query=query, body=body, answer=answer)
 
 
 _SERVICE = [
-    Route("GET", "/healthz", service.alive, OPEN),
-    Route("GET", "/readyz", service.ready, OPEN),
-    Route("GET", "/metrics", service.metrics, OPEN, says=Doc(media_type="text/plain")),
-    Route("GET", "/api/openapi.json", service.openapi, OPEN),
-    Route("GET", "/.well-known/openapi.json", service.openapi, OPEN),
-    Route("GET", "/api/agent-harnesses", service.harnesses, OPEN),
-    Route("HEAD", "/api/telemetry/{topic*}", service.telemetry, OPEN),
-    Route("GET", "/api/metrics", lists.metrics, ANYONE),
-    Route("GET", "/api/spaces/hardware", service.nothing, ANYONE),
-    Route("GET", "/api/spaces/templates", service.templates, ANYONE),
+    Route("GET", "/healthz", service.check_liveness, OPEN),
+    Route("GET", "/readyz", service.check_readiness, OPEN),
+    Route("GET", "/metrics", service.get_metrics, OPEN, says=Doc(media_type="text/plain")),
+    Route("GET", "/api/openapi.json", service.get_openapi, OPEN),
+    Route("GET", "/.well-known/openapi.json", service.get_openapi, OPEN),
+    Route("GET", "/api/agent-harnesses", service.list_agent_harnesses, OPEN),
+    Route("HEAD", "/api/telemetry/{topic*}", service.accept_telemetry, OPEN),
+    Route("GET", "/api/metrics", lists.list_evaluation_metrics, ANYONE),
+    Route("GET", "/api/spaces/hardware", service.list_space_hardware, ANYONE),
+    Route("GET", "/api/spaces/templates", service.list_space_templates, ANYONE),
 ]
 
 _IDENTITY = [
-    Route("POST", "/api/login", identity.login, OPEN, says=_says(shapes.Login, shapes.Token)),
+    Route("POST", "/api/login", identity.login, OPEN, says=_json(shapes.Login, shapes.Token)),
     Route("POST", "/api/logout", identity.logout, SIGNED_IN),
-    Route("GET", "/api/whoami", identity.whoami_v1, SIGNED_IN, says=_says(None, shapes.WhoamiV1)),
-    Route("GET", "/api/whoami-v2", identity.whoami, SIGNED_IN, says=_says(None, shapes.Whoami)),
+    Route("GET", "/api/whoami", identity.whoami_v1, SIGNED_IN, says=_json(None, shapes.WhoamiV1)),
+    Route("GET", "/api/whoami-v2", identity.whoami, SIGNED_IN, says=_json(None, shapes.Whoami)),
 ]
 
 _REPOS = [
     Route(
         "POST",
         "/api/repos/create",
-        repos.create,
+        repos.create_repo,
         SIGNED_IN,
-        says=_says(shapes.CreateRepo, shapes.CreatedRepo),
+        says=_json(shapes.CreateRepo, shapes.CreatedRepo),
     ),
-    Route("DELETE", "/api/repos/delete", repos.delete, SIGNED_IN, says=_says(shapes.DeleteRepo)),
-    Route("POST", "/api/repos/move", repos.move, SIGNED_IN, says=_says(shapes.MoveRepo)),
+    Route(
+        "DELETE", "/api/repos/delete", repos.delete_repo, SIGNED_IN, says=_json(shapes.DeleteRepo)
+    ),
+    Route("POST", "/api/repos/move", repos.move_repo, SIGNED_IN, says=_json(shapes.MoveRepo)),
     Route("GET", "/api/repos/ls", single_files.list_stored, SIGNED_IN),
-    Route("PUT", f"{_REPO}/settings", repos.settings, ADMIN, says=_says(shapes.RepoSettings)),
-    Route("PUT", f"{_BARE}/settings", repos.settings, ADMIN, says=_says(shapes.RepoSettings)),
+    Route(
+        "PUT",
+        f"{_REPO}/settings",
+        repos.update_repo_settings,
+        ADMIN,
+        says=_json(shapes.RepoSettings),
+    ),
+    Route(
+        "PUT",
+        f"{_BARE}/settings",
+        repos.update_repo_settings,
+        ADMIN,
+        says=_json(shapes.RepoSettings),
+    ),
     Route(
         "PUT",
         "/api/repos/{any_kind}/{repo}/settings",
-        repos.settings,
+        repos.update_repo_settings,
         ADMIN,
-        says=_says(shapes.RepoSettings),
+        says=_json(shapes.RepoSettings),
     ),
     Route(
         "POST",
         f"{_REPO}/duplicate",
-        repos.duplicate,
+        repos.duplicate_repo,
         READ,
-        says=_says(shapes.DuplicateRepo, shapes.CreatedRepo),
+        says=_json(shapes.DuplicateRepo, shapes.CreatedRepo),
     ),
     Route("GET", f"{_REPO}/auth-check", repos.auth_check, READ),
     Route("GET", f"{_REPO}/auth-check/write", repos.auth_check, WRITE),
 ]
 
 _READING = [
-    Route("GET", "/api/models", lists.models, ANYONE, says=_LIST),
-    Route("GET", "/api/datasets", lists.datasets, ANYONE, says=_LIST),
-    Route("GET", "/api/spaces", lists.spaces, ANYONE, says=_LIST),
-    Route("GET", "/api/kernels", lists.kernels, ANYONE, says=_LIST),
-    Route("GET", "/api/models-tags-by-type", lists.model_tags, ANYONE),
-    Route("GET", "/api/datasets-tags-by-type", lists.dataset_tags, ANYONE),
-    Route("GET", _REPO, info.info, VIEW, says=_INFO),
-    Route("GET", f"{_REPO}/revision/{{rev+}}", info.info, VIEW),
+    Route("GET", "/api/models", lists.list_models, ANYONE, says=_LIST),
+    Route("GET", "/api/datasets", lists.list_datasets, ANYONE, says=_LIST),
+    Route("GET", "/api/spaces", lists.list_spaces, ANYONE, says=_LIST),
+    Route("GET", "/api/kernels", lists.list_kernels, ANYONE, says=_LIST),
+    Route("GET", "/api/models-tags-by-type", lists.list_model_tags, ANYONE),
+    Route("GET", "/api/datasets-tags-by-type", lists.list_dataset_tags, ANYONE),
+    Route("GET", _REPO, info.get_repo_info, VIEW, says=_INFO),
+    Route("GET", f"{_REPO}/revision/{{rev+}}", info.get_repo_info, VIEW),
     Route(
         "GET",
         f"{_REPO}/tree/{{rest+}}",
-        tree.tree,
+        tree.list_tree,
         VIEW,
-        says=_says(None, list[shapes.TreeItem], "recursive expand limit cursor"),
+        says=_json(None, list[shapes.TreeItem], "recursive expand limit cursor"),
     ),
     Route(
         "POST",
         f"{_REPO}/paths-info/{{rev+}}",
-        tree.paths_info,
+        tree.get_paths_info,
         VIEW,
-        says=_says(None, list[shapes.TreeItem]),
+        says=_json(None, list[shapes.TreeItem]),
     ),
-    Route("GET", f"{_REPO}/refs", history.refs, VIEW, says=_says(None, shapes.Refs, "include_prs")),
+    Route(
+        "GET",
+        f"{_REPO}/refs",
+        history.list_refs,
+        VIEW,
+        says=_json(None, shapes.Refs, "include_prs"),
+    ),
     Route(
         "GET",
         f"{_REPO}/commits/{{rev+}}",
-        history.commits,
+        history.list_commits,
         VIEW,
-        says=_says(None, list[shapes.CommitItem], "p limit expand"),
+        says=_json(None, list[shapes.CommitItem], "p limit expand"),
     ),
     Route(
         "GET",
         f"{_REPO}/compare/{{spec+}}",
-        history.compare,
+        history.compare_revisions,
         READ,
         says=Doc(media_type="text/plain"),
     ),
-    Route("GET", f"{_WEB}/resolve/{{rest+}}", resolve.resolve, READ, says=_BYTES),
-    Route("GET", f"{_WEB}/raw/{{rest+}}", resolve.raw, READ, says=_BYTES),
+    Route("GET", f"{_WEB}/resolve/{{rest+}}", resolve.resolve_file, READ, says=_BYTES),
+    Route("GET", f"{_WEB}/raw/{{rest+}}", resolve.get_raw_file, READ, says=_BYTES),
     Route(
         "GET",
         "/api/resolve-cache/{kinds}/{repo}/{sha}/{path+}",
-        resolve.resolve_cached,
+        resolve.resolve_cached_file,
         READ,
         says=_BYTES,
     ),
@@ -149,17 +183,17 @@ _XET = [
     Route(
         "GET",
         f"{_REPO}/xet-read-token/{{rev*}}",
-        xet.read_token,
+        xet.issue_read_token,
         READ,
-        says=_says(None, shapes.XetTokenResponse),
+        says=_json(None, shapes.XetTokenResponse),
     ),
     # Readers may propose changes: for anything else the handler asks for more.
     Route(
         "GET",
         f"{_REPO}/xet-write-token/{{rev*}}",
-        xet.write_token,
+        xet.issue_write_token,
         READ,
-        says=_says(None, shapes.XetTokenResponse, "create_pr"),
+        says=_json(None, shapes.XetTokenResponse, "create_pr"),
     ),
 ]
 _PEOPLE = [
@@ -188,38 +222,38 @@ _WRITING = [
         "/api/validate-yaml",
         validation.validate_yaml,
         ANYONE,
-        says=_says(shapes.ValidateYaml, shapes.Validated),
+        says=_json(shapes.ValidateYaml, shapes.Validated),
     ),
     Route(
         "POST",
         f"{_REPO}/preupload/{{rev+}}",
         commit.preupload,
         WRITE,
-        says=_says(shapes.Preupload, shapes.PreuploadResponse, "create_pr"),
+        says=_json(shapes.Preupload, shapes.PreuploadResponse, "create_pr"),
     ),
     Route(
         "POST",
         f"{_REPO}/commit/{{rev+}}",
-        commit.create,
+        commit.create_commit,
         WRITE,
-        says=_says(shapes.CommitDocument, shapes.CommitResponse, "create_pr"),
+        says=_json(shapes.CommitDocument, shapes.CommitResponse, "create_pr"),
     ),
     Route(
         "POST",
         f"{_REPO}/branch/{{branch+}}",
-        history.add_branch,
+        history.create_branch,
         WRITE,
-        says=_says(shapes.CreateBranch),
+        says=_json(shapes.CreateBranch),
     ),
-    Route("DELETE", f"{_REPO}/branch/{{branch+}}", history.remove_branch, WRITE),
-    Route("POST", f"{_REPO}/tag/{{rev+}}", history.add_tag, WRITE, says=_says(shapes.CreateTag)),
-    Route("DELETE", f"{_REPO}/tag/{{rev+}}", history.remove_tag, WRITE),
+    Route("DELETE", f"{_REPO}/branch/{{branch+}}", history.delete_branch, WRITE),
+    Route("POST", f"{_REPO}/tag/{{rev+}}", history.create_tag, WRITE, says=_json(shapes.CreateTag)),
+    Route("DELETE", f"{_REPO}/tag/{{rev+}}", history.delete_tag, WRITE),
     Route(
         "POST",
         f"{_REPO}/super-squash/{{branch+}}",
-        history.super_squash,
+        history.squash_history,
         WRITE,
-        says=_says(shapes.Squash),
+        says=_json(shapes.Squash),
     ),
     Route("GET", f"{_REPO}/lfs-files", lfs_files.listing, WRITE, says=Doc(query="limit cursor")),
     Route(
@@ -227,7 +261,7 @@ _WRITING = [
         f"{_REPO}/lfs-files/batch",
         lfs_files.delete_batch,
         WRITE,
-        says=_says(shapes.DeleteLfsFiles),
+        says=_json(shapes.DeleteLfsFiles),
     ),
     Route("DELETE", f"{_REPO}/lfs-files/{{sha}}", lfs_files.delete_one, WRITE),
     Route(
@@ -235,7 +269,7 @@ _WRITING = [
         f"{_REPO}/lfs-files/duplicate",
         lfs_files.duplicate,
         READ,
-        says=_says(shapes.DuplicateLfsFiles, shapes.DuplicatedLfsFiles),
+        says=_json(shapes.DuplicateLfsFiles, shapes.DuplicatedLfsFiles),
     ),
     *[
         Route(method, f"{start}/{verb}/{{rest+}}", handler, WRITE)

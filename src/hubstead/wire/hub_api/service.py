@@ -12,12 +12,12 @@ from hubstead.wire import Request
 from hubstead.wire.hub_api.openapi import document
 
 
-async def alive(request: Request) -> Response:
+async def check_liveness(request: Request) -> Response:
     """Say that the process answers."""
     return json_response({"status": "ok"})
 
 
-async def ready(request: Request) -> Response:
+async def check_readiness(request: Request) -> Response:
     """Say whether requests can be served: the database and the store answer and take writes."""
     hub = request.hub
     if hub.unavailable:
@@ -28,32 +28,32 @@ async def ready(request: Request) -> Response:
     return json_response({"status": "ready"})
 
 
-async def metrics(request: Request) -> Response:
+async def get_metrics(request: Request) -> Response:
     """Give the metrics in Prometheus' text form."""
     body = await asyncio.to_thread(request.hub.metrics.exposition)
     return Response(body, media_type=MEDIA_TYPE)
 
 
-async def openapi(request: Request) -> Response:
+async def get_openapi(request: Request) -> Response:
     """Give the OpenAPI document, made from the route table."""
     return json_response(document(request.hub.routes, request.public_url))
 
 
-async def harnesses(request: Request) -> Response:
+async def list_agent_harnesses(request: Request) -> Response:
     """Name the agent harnesses this hub knows: none. Clients cache the answer for a day."""
     return json_response({"standardEnvVars": [], "harnesses": {}})
 
 
-async def telemetry(request: Request) -> Response:
+async def accept_telemetry(request: Request) -> Response:
     """Take telemetry and forget it."""
     return Response(status=204)
 
 
-async def nothing(request: Request) -> Response:
+async def list_space_hardware(request: Request) -> Response:
     """Give an empty list: this hub has none of these."""
     return json_response([])
 
 
-async def templates(request: Request) -> Response:
+async def list_space_templates(request: Request) -> Response:
     """Name the templates for spaces: there are none."""
     return json_response({"templates": []})

@@ -22,7 +22,7 @@ PAGE = 1000
 EXPANDED_PAGE = 100
 
 
-async def tree(request: Request) -> Response:
+async def list_tree(request: Request) -> Response:
     """List a folder, page by page; ``recursive`` goes into it, ``expand`` adds last commits.
 
     A folder's own folders come before its files, as the public Hub has them and users of
@@ -123,7 +123,7 @@ async def _add_xet_hashes(request: Request, items: Sequence[TreeItem]) -> None:
         item.xetHash = hashes.get(oid, UNSET)
 
 
-async def paths_info(request: Request) -> Response:
+async def get_paths_info(request: Request) -> Response:
     """Describe paths of a revision; those that do not exist are left out."""
     fields = await request.fields()
     paths = _paths(fields.get("paths"))

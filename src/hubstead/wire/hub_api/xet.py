@@ -10,13 +10,13 @@ from hubstead.wire import Request, XetAccess, xet_access
 from hubstead.wire.hub_api import shapes
 
 
-async def read_token(request: Request) -> Response:
+async def issue_read_token(request: Request) -> Response:
     """Let the caller download the repository's files from the Xet store."""
     await request.revision("/".join(request.segments("rev")) or "HEAD")
     return _told(await xet_access(request, write=False))
 
 
-async def write_token(request: Request) -> Response:
+async def issue_write_token(request: Request) -> Response:
     """Let the caller upload files to the Xet store, for a branch or for a pull request.
 
     With ``create_pr`` the revision says nothing: Python clients write ``None`` there
