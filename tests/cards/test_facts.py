@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubstead.cards import Card, CardFacts, derive_facts, parse_card
+from hubstead.cards import Card, CardFacts, derive_facts, parse_card, transformers_info
 from hubstead.ids import Kind
 
 
@@ -24,21 +24,21 @@ def of(
 
 
 def test_the_tags_of_a_model_stand_in_the_order_of_the_hub() -> None:
-    found = of(
+    facts = of(
         "tags: [exbert, en]\nlanguage: [en, no]\nlicense: apache-2.0\ndatasets: [bookcorpus]\n"
         "base_model: acme/base\nmodel-index: [{}]",
         "README.md", "pytorch_model.bin", "tf_model.h5", "model.safetensors", "config.json",
         config={"architectures": ["BertForMaskedLM"], "model_type": "bert", "hidden": 3},
         body="See https://arxiv.org/abs/1810.04805 and arXiv:1810.04805, arxiv: 2301.12345.",
     )  # fmt: skip
-    assert found.tags == (
+    assert facts.tags == (
         "transformers", "pytorch", "tf", "safetensors", "bert", "fill-mask", "exbert", "en", "no",
         "dataset:bookcorpus", "arxiv:1810.04805", "arxiv:2301.12345", "base_model:acme/base",
         "base_model:finetune:acme/base", "license:apache-2.0", "model-index", "region:us",
     )  # fmt: skip
-    assert (found.library_name, found.pipeline_tag) == ("transformers", "fill-mask")
-    assert found.config == {"architectures": ["BertForMaskedLM"], "model_type": "bert"}
-    assert found.transformers_info == {
+    assert (facts.library_name, facts.pipeline_tag) == ("transformers", "fill-mask")
+    assert facts.config == {"architectures": ["BertForMaskedLM"], "model_type": "bert"}
+    assert transformers_info(facts.config, facts.pipeline_tag) == {
         "auto_model": "AutoModelForMaskedLM",
         "pipeline_tag": "fill-mask",
         "processor": "AutoTokenizer",
@@ -46,21 +46,21 @@ def test_the_tags_of_a_model_stand_in_the_order_of_the_hub() -> None:
 
 
 def test_the_tags_of_a_dataset_name_their_type() -> None:
-    found = of(
+    facts = of(
         "task_categories: [question-answering]\nlanguage: en\nlicense: mit\n"
         "size_categories: n<1K\ntags: [code]",
         "README.md",
         kind=Kind.DATASET,
     )
-    assert found == CardFacts(
+    assert facts == CardFacts(
         tags=("task_categories:question-answering", "language:en", "license:mit",
               "size_categories:n<1K", "region:us", "code")
     )  # fmt: skip
 
 
 def test_a_space_has_its_sdk_and_what_it_links_to() -> None:
-    found = of("sdk: gradio\nmodels: [a/b]\ndatasets: c/d", kind=Kind.SPACE)
-    assert found == CardFacts(
+    facts = of("sdk: gradio\nmodels: [a/b]\ndatasets: c/d", kind=Kind.SPACE)
+    assert facts == CardFacts(
         tags=("gradio", "model:a/b", "dataset:c/d", "region:us"), sdk="gradio"
     )
     assert of("sdk: flask", kind=Kind.SPACE).sdk is None
@@ -68,9 +68,8 @@ def test_a_space_has_its_sdk_and_what_it_links_to() -> None:
 
 def test_the_card_wins_over_the_configuration() -> None:
     config = {"architectures": ["LlamaForCausalLM"]}
-    found = of("pipeline_tag: translation\nlibrary_name: mine", config=config)
-    assert (found.pipeline_tag, found.library_name) == ("translation", "mine")
-    assert found.transformers_info is None
+    facts = of("pipeline_tag: translation\nlibrary_name: mine", config=config)
+    assert (facts.pipeline_tag, facts.library_name) == ("translation", "mine")
 
 
 @pytest.mark.parametrize(
@@ -110,14 +109,13 @@ def test_files_tell_the_library(files: list[str], config: Any, library: str | No
     ],
 )
 def test_an_architecture_tells_the_task(architecture: str, task: str | None) -> None:
-    found = of("", config={"architectures": [architecture]})
-    assert found.pipeline_tag == task
-    assert found.transformers_info is not None
+    config = {"architectures": [architecture]}
+    assert of("", config=config).pipeline_tag == task
+    info = transformers_info(config, task)
+    assert info is not None
     # Any other key is a TypeError in the Python client.
-    assert found.transformers_info.keys() <= {
-        "auto_model", "custom_class", "pipeline_tag", "processor"
-    }  # fmt: skip
-    assert "auto_model" in found.transformers_info
+    assert info.keys() <= {"auto_model", "custom_class", "pipeline_tag", "processor"}
+    assert "auto_model" in info
 
 
 @pytest.mark.parametrize(
@@ -150,19 +148,13 @@ def test_files_tell_the_format(path: str, tag: str) -> None:
 def test_the_relation_to_a_base_model_is_guessed_or_said(
     front_matter: str, files: list[str], relation: str
 ) -> None:
-    found = of(f"base_model: a/b\n{front_matter}", *files)
-    assert f"base_model:{relation}:a/b" in found.tags
-
-
-def test_tokens_of_a_tokenizer_are_shown_as_text() -> None:
-    tokenizer = {"bos_token": {"__type": "AddedToken", "content": "<s>"}, "model_max_length": 9}
-    found = derive_facts(Kind.MODEL, None, {"model_type": "x"}, [], tokenizer_config=tokenizer)
-    assert found.config == {"model_type": "x", "tokenizer_config": {"bos_token": "<s>"}}
+    facts = of(f"base_model: a/b\n{front_matter}", *files)
+    assert f"base_model:{relation}:a/b" in facts.tags
 
 
 def test_what_cannot_be_a_tag_is_none() -> None:
-    found = of('tags: ["a\\nb", "a\\0b", "", "  ", "ok", 1, [x], "' + "x" * 300 + '"]')
-    assert found.tags == ("ok", "region:us")
+    facts = of('tags: ["a\\nb", "a\\0b", "", "  ", "ok", 1, [x], "' + "x" * 300 + '"]')
+    assert facts.tags == ("ok", "region:us")
     assert len(of(f"tags: [{','.join(f't{n}' for n in range(5000))}]").tags) == 500
 
 
@@ -185,7 +177,7 @@ _KEYS = st.sampled_from(
 def test_no_card_and_no_configuration_is_too_strange(
     kind: Kind, card: dict[str, Any], config: dict[str, Any], files: list[str]
 ) -> None:
-    found = derive_facts(kind, Card(card, ""), config, files, tokenizer_config=config)
-    assert all(tag.isprintable() for tag in found.tags)
-    assert len(set(found.tags)) == len(found.tags)
-    msgspec.json.encode(found.tags)
+    facts = derive_facts(kind, Card(card, ""), config, files)
+    assert all(tag.isprintable() for tag in facts.tags)
+    assert len(set(facts.tags)) == len(facts.tags)
+    msgspec.json.encode(facts.tags)

@@ -1,4 +1,4 @@
-"""What a repository is, as its card, its configuration and the names of its files tell."""
+"""Facts about a repository, derived from its card, its config.json and the names of its files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from hubstead.cards.front_matter import Card
-from hubstead.cards.transformers import class_and_task, first_architecture, transformers_info
+from hubstead.cards.transformers import class_and_task, first_architecture
 from hubstead.cards.vocabulary import SDKS
 from hubstead.ids import Kind
 
@@ -20,7 +20,8 @@ _ARXIV = re.compile(
     r"arxiv(?:\.org/(?:abs|pdf)/|:\s*)(\d{4}\.\d{4,5})|huggingface\.co/papers/(\d{4}\.\d{4,5})",
     re.IGNORECASE,
 )
-#: Which files tell of a format, in the Hub's order of tags. Of names without their folders.
+#: The tag of a file format, and the file names (without folders) that imply it; in the order of
+#: the public Hub.
 _FORMATS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("pytorch", re.compile(r"(pytorch_model|adapter_model|diffusion_pytorch_model).*\.bin$")),
     ("tf", re.compile(r"tf_model.*\.h5$")),
@@ -34,7 +35,7 @@ _FORMATS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("safetensors", re.compile(r".*\.safetensors(\.index\.json)?$")),
     ("gguf", re.compile(r".*\.gguf$")),
 )
-#: Which file at the top tells of a library, first match wins.
+#: Files at the top level that imply a library; the first match wins.
 _LIBRARY_FILES = (
     ("modules.json", "sentence-transformers"),
     ("config_sentence_transformers.json", "sentence-transformers"),
@@ -45,18 +46,14 @@ _LIBRARY_FILES = (
     ("open_clip_pytorch_model.bin", "open_clip"),
     ("saved_model.pb", "tf-keras"),
 )
-_KEPT_OF_CONFIG = (
+_CONFIG_KEYS = (
     "architectures",
     "auto_map",
     "model_type",
     "quantization_config",
     "task_specific_params",
 )
-_KEPT_OF_TOKENIZER = (
-    "bos_token", "chat_template", "cls_token", "eos_token", "mask_token", "pad_token", "sep_token",
-    "unk_token", "use_default_system_prompt",
-)  # fmt: skip
-_OF_DATASETS = (
+_DATASET_KEYS = (
     "benchmark",
     "task_categories",
     "task_ids",
@@ -68,40 +65,33 @@ _OF_DATASETS = (
 
 
 class CardFacts(msgspec.Struct, frozen=True):
-    """What was derived; every part is ready to be written as JSON."""
+    """The derived facts; every field can be encoded as JSON."""
 
     tags: tuple[str, ...] = ()
     pipeline_tag: str | None = None
     library_name: str | None = None
     sdk: str | None = None
-    config: dict[str, Any] | None = None  # what ``config=True`` answers carry
-    transformers_info: dict[str, str] | None = None
+    config: dict[str, Any] | None = None  # the value of ``config`` in answers
 
 
 def derive_facts(
-    kind: Kind,
-    card: Card | None,
-    config: dict[str, Any] | None,
-    files: Iterable[str],
-    *,
-    tokenizer_config: dict[str, Any] | None = None,
+    kind: Kind, card: Card | None, config: dict[str, Any] | None, files: Iterable[str]
 ) -> CardFacts:
-    """Say what a repository is.
+    """Derive the facts about a repository of ``kind``.
 
     Args:
-        kind: Of which kind it is.
-        card: Its README.md as ``parse`` read it; None when there is none, or a broken one.
-        config: Its config.json as ``read_config`` read it.
+        kind: The kind of the repository.
+        card: The result of ``parse_card``; None without a README.md, or with a broken one.
+        config: The result of ``read_config`` for its config.json.
         files: The paths of its files.
-        tokenizer_config: Its tokenizer_config.json, likewise.
 
-    Nothing here raises because of what a card or config holds: shapes that make no sense say
-    nothing. The order of the tags is the Hub's.
+    A card or config of a wrong shape never raises; the wrong part is ignored. Tags are in the order
+    of the public Hub.
     """
     data = (card.data if card else None) or {}
     body = card.body if card else ""
     if kind is Kind.MODEL or kind is Kind.KERNEL:
-        return _of_model(data, body, config or {}, list(files), tokenizer_config)
+        return _model_facts(data, body, config or {}, list(files))
     if kind is Kind.DATASET:
         return CardFacts(tags=_tidy(_dataset_tags(data, body)))
     sdk = data.get("sdk")
@@ -109,12 +99,8 @@ def derive_facts(
     return CardFacts(tags=_tidy(_space_tags(data, sdk)), sdk=sdk)
 
 
-def _of_model(
-    data: dict[str, Any],
-    body: str,
-    config: dict[str, Any],
-    files: list[str],
-    tokenizer_config: dict[str, Any] | None,
+def _model_facts(
+    data: dict[str, Any], body: str, config: dict[str, Any], files: list[str]
 ) -> CardFacts:
     library = _word(data.get("library_name")) or _library(config, files)
     task = _word(data.get("pipeline_tag")) or _task(data, config, library)
@@ -125,13 +111,12 @@ def _of_model(
         *_model_card_tags(data, body, files),
         "region:us",
     ]
-    info = transformers_info(config, task) if library == "transformers" else None
+    stored = {key: config[key] for key in _CONFIG_KEYS if config.get(key) is not None}
     return CardFacts(
         tags=_tidy(tags),
         pipeline_tag=task,
         library_name=library,
-        config=_config(config, tokenizer_config),
-        transformers_info=info,
+        config=stored or None,
     )
 
 
@@ -171,26 +156,6 @@ def _formats(files: list[str]) -> Iterator[str]:
             yield tag
 
 
-def _config(
-    config: dict[str, Any], tokenizer_config: dict[str, Any] | None
-) -> dict[str, Any] | None:
-    found = {key: config[key] for key in _KEPT_OF_CONFIG if config.get(key) is not None}
-    if tokenizer_config:
-        kept = {
-            key: _token(tokenizer_config[key])
-            for key in _KEPT_OF_TOKENIZER
-            if tokenizer_config.get(key) is not None
-        }
-        if kept:
-            found["tokenizer_config"] = kept
-    return found or None
-
-
-def _token(value: Any) -> Any:
-    # Tokenizers write {"__type": "AddedToken", "content": "<s>", …} where the text is meant.
-    return value["content"] if isinstance(value, dict) and "content" in value else value
-
-
 def _model_card_tags(data: dict[str, Any], body: str, files: list[str]) -> Iterator[str]:
     yield from _words(data.get("tags"))
     yield from _languages(data)
@@ -222,7 +187,7 @@ def _relation(data: dict[str, Any], bases: list[str], files: list[str]) -> str:
 
 
 def _dataset_tags(data: dict[str, Any], body: str) -> Iterator[str]:
-    for key in _OF_DATASETS:
+    for key in _DATASET_KEYS:
         yield from (f"{key}:{word}" for word in _words(data.get(key)))
     yield from (f"language:{code}" for code in _languages(data))
     yield from _licenses(data)
@@ -237,7 +202,7 @@ def _space_tags(data: dict[str, Any], sdk: str | None) -> Iterator[str]:
         yield sdk
     yield from _words(data.get("tags"))
     yield from _licenses(data)
-    # Not on the Hub's own list of tags, but ``?models=``, ``?datasets=`` and ``?linked=`` ask.
+    # The public Hub has no such tags; ``?models=``, ``?datasets=`` and ``?linked=`` filter by them.
     yield from (f"model:{name}" for name in _words(data.get("models")))
     yield from (f"dataset:{name}" for name in _words(data.get("datasets")))
     yield "region:us"
@@ -250,13 +215,13 @@ def _licenses(data: dict[str, Any]) -> Iterator[str]:
 def _languages(data: dict[str, Any]) -> Iterator[str]:
     value = data.get("language", data.get("languages"))
     for code in value if isinstance(value, list) else [value]:
-        # Norwegian: YAML 1.1 takes a bare ``no`` for false.
+        # Norwegian: YAML 1.1 reads a bare ``no`` as false.
         yield from ["no"] if code is False else _words(code)
 
 
 def _papers(body: str) -> list[str]:
-    found = (match[1] or match[2] for match in _ARXIV.finditer(body))
-    return [f"arxiv:{number}" for number in dict.fromkeys(found)]
+    numbers = (match[1] or match[2] for match in _ARXIV.finditer(body))
+    return [f"arxiv:{number}" for number in dict.fromkeys(numbers)]
 
 
 def _words(value: Any) -> Iterator[str]:
@@ -267,7 +232,7 @@ def _words(value: Any) -> Iterator[str]:
 
 
 def _word(value: Any) -> str | None:
-    """Return a text that can be a tag: one line, not long, storable in every database."""
+    """Return ``value`` if it can be a tag: one short line that every database can store."""
     if not isinstance(value, str):
         return None
     word = value.strip()
