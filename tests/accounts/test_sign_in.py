@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from argon2 import PasswordHasher
 
-from hubstead.accounts import Passwords, SignIn, disable_user, set_password
+from hubstead.accounts import Passwords, SignIn, disable_user, reload_actor, set_password
 from hubstead.db import Database, Tx
 from hubstead.errors import InvalidInput, RateLimited, SignInFailed
 from tests.support.factories import a_user, an_org
@@ -38,6 +38,18 @@ async def test_the_right_password_and_no_other(db: Database) -> None:
     assert (actor.name, actor.may_write, actor.token_kind) == ("anna", True, "password")
     for wrong in ("wrong", "", "Right", "right\0", "right ", "x" * 2000, "\ud800"):
         await fails(sign_in, "anna", wrong)
+
+
+@pytest.mark.parametrize("is_admin", [False, True])
+async def test_a_password_makes_the_same_actor_as_reloading_it(
+    db: Database, is_admin: bool
+) -> None:
+    passwords = quick_passwords()
+    hashed = await passwords.hash("right")
+    anna = await a_user(db, "anna", password_hash=hashed, email="a@b.c", is_admin=is_admin)
+    actor = await SignIn(db, passwords).check("anna", "right", HERE)
+    assert actor.is_admin is is_admin
+    assert actor == await reload_actor(db, anna.pk)
 
 
 @pytest.mark.parametrize("name", ["nobody", "acme", "carl", "a\0b", "\ud800", ""])

@@ -10,7 +10,15 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
-from hubstead.accounts import ANONYMOUS, Actor, remove_member
+from hubstead.accounts import (
+    ANONYMOUS,
+    Actor,
+    OrgRight,
+    open_org,
+    open_org_as_operator,
+    remove_member,
+    set_member,
+)
 from hubstead.db import Database, Reader, Statement, Tx, scan
 from hubstead.errors import (
     Forbidden,
@@ -82,11 +90,9 @@ async def everybody(db: Database) -> dict[str, Actor]:
     await an_org(db, "acme", users["admin"], members)
 
     async def contributors(tx: Tx) -> None:
-        from hubstead.accounts import find_account, set_member
-
-        acme = await find_account(tx, "acme")
+        acme = await open_org_as_operator(tx, "acme")
         for name in ("contributor", "maker"):
-            await set_member(tx, acme.pk, users[name].pk, "contributor")
+            await set_member(tx, acme, users[name].pk, "contributor")
 
     await db.write(contributors)
     users["anonymous"] = ANONYMOUS
@@ -248,12 +254,12 @@ async def test_by_its_id_a_repository_is_as_hidden_as_by_its_name(db: Database) 
 
 async def test_rights_that_went_in_the_meantime_are_gone(db: Database) -> None:
     anna, bert = await a_user(db, "anna"), await a_user(db, "bert")
-    acme = await an_org(db, "acme", anna, {"write": bert})
+    await an_org(db, "acme", anna, {"write": bert})
     await a_repo(db, anna, "acme/bert", private=True)
     opened = await open_repo(db, bert, BERT, Right.WRITE)
 
     async def dismiss_and_write(tx: Tx) -> Repo:
-        await remove_member(tx, acme, bert.pk)
+        await remove_member(tx, await open_org(tx, anna, "acme", OrgRight.ADMIN), bert.pk)
         return await reopen(tx, bert, opened, Right.WRITE)
 
     with pytest.raises(RepoNotFound):

@@ -9,7 +9,15 @@ import pytest
 from msgspec import structs
 from sqlalchemy import bindparam, update
 
-from hubstead.accounts import ANONYMOUS, Actor, HubSigner, add_token, remove_member, revoke_token
+from hubstead.accounts import (
+    ANONYMOUS,
+    Actor,
+    HubSigner,
+    add_token,
+    open_org_as_operator,
+    remove_member,
+    revoke_token,
+)
 from hubstead.accounts.tokens import authenticate_token
 from hubstead.db import Database, Tx, indexed
 from hubstead.errors import (
@@ -85,13 +93,13 @@ async def test_what_is_forged_over_or_of_another_kind_is_no_pass(db: Database) -
 
 async def test_rights_are_asked_again_each_time(db: Database) -> None:
     seal, anna, bo = await HubSigner.load(db), await a_user(db), await a_user(db, "bo")
-    org = await an_org(db, "acme", anna, {"write": bo})
+    await an_org(db, "acme", anna, {"write": bo})
     bert = await a_repo(db, anna, "acme/bert", private=True)
     text = a_pass(seal, bo, bert)
     await open_xet_token(db, seal, text, Right.WRITE)
 
     async def leave(tx: Tx) -> None:
-        await remove_member(tx, org, bo.pk)
+        await remove_member(tx, await open_org_as_operator(tx, "acme"), bo.pk)
 
     await db.write(leave)
     for right in (Right.READ, Right.WRITE):

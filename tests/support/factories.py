@@ -39,10 +39,10 @@ async def an_org(
     """Make an organization of ``owner`` with ``members`` by role, and return its number."""
 
     async def add(tx: Tx) -> int:
-        pk = await add_org(tx, name, owner.pk)
+        org = await add_org(tx, name, owner.pk)
         for role, member in (members or {}).items():
-            await set_member(tx, pk, member.pk, role)
-        return pk
+            await set_member(tx, org, member.pk, role)
+        return org.pk
 
     return await db.write(add)
 

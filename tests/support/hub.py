@@ -216,9 +216,9 @@ class ThreadHub(RunningHub):
         name = f"acme-{secrets.token_hex(3)}"
 
         async def add(tx: Tx) -> None:
-            pk = await add_org(tx, name, owner.pk)
+            org = await add_org(tx, name, owner.pk)
             for role, member in (members or {}).items():
-                await set_member(tx, pk, member.pk, role)
+                await set_member(tx, org, member.pk, role)
 
         self.write(add)
         return name

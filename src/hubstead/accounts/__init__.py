@@ -1,29 +1,36 @@
-"""Users, organizations, access tokens, sessions, and what we sign ourselves."""
+"""Users, organizations and their members, access tokens, passwords, and the hub's own signatures.
 
-from hubstead.accounts.access import require_writable
-from hubstead.accounts.actor import ANONYMOUS, Actor
-from hubstead.accounts.passwords import Passwords
-from hubstead.accounts.people import (
-    ORG_ROLES,
+Owns the tables of ``accounts/tables.py`` and decides the rights to organizations. Knows no
+repositories (``repos/access.py`` decides the rights to those) and no HTTP.
+"""
+
+from hubstead.accounts.access import (
+    Organization,
+    OrgRight,
+    open_org,
+    open_org_as_operator,
+    require_writable,
+)
+from hubstead.accounts.accounts import (
     Account,
-    Membership,
-    UserPassword,
-    add_org,
-    add_user,
-    count_members,
     delete_account,
-    disable_user,
     find_account,
-    has_admin,
     list_accounts,
+    load_account,
+)
+from hubstead.accounts.actor import ANONYMOUS, Actor
+from hubstead.accounts.orgs import (
+    ORG_ROLES,
+    Member,
+    Membership,
+    add_org,
+    count_members,
     list_members,
     list_orgs_of,
-    load_account,
     remove_member,
-    role_in,
     set_member,
-    set_password,
 )
+from hubstead.accounts.passwords import Passwords
 from hubstead.accounts.sign_in import SignIn
 from hubstead.accounts.signatures import HubSigner, SigningKey, add_signing_key, rotate_keys
 from hubstead.accounts.tokens import (
@@ -36,6 +43,7 @@ from hubstead.accounts.tokens import (
     reload_actor,
     revoke_token,
 )
+from hubstead.accounts.users import UserPassword, add_user, disable_user, has_admin, set_password
 
 __all__ = [
     "ANONYMOUS",
@@ -45,7 +53,10 @@ __all__ = [
     "Actor",
     "HubSigner",
     "LastUse",
+    "Member",
     "Membership",
+    "OrgRight",
+    "Organization",
     "Passwords",
     "SignIn",
     "SigningKey",
@@ -66,11 +77,12 @@ __all__ = [
     "list_orgs_of",
     "list_tokens",
     "load_account",
+    "open_org",
+    "open_org_as_operator",
     "reload_actor",
     "remove_member",
     "require_writable",
     "revoke_token",
-    "role_in",
     "rotate_keys",
     "set_member",
     "set_password",

@@ -1,9 +1,112 @@
-"""Rights that do not depend on a repository."""
+"""Who may do what with an organization, and whether a caller may write at all.
+
+Opening an organization checks the caller's right to it, as opening a repository does
+(``repos/access.py``). Organizations are public; what belongs to their members looks absent to
+everybody else.
+"""
 
 from __future__ import annotations
 
+from enum import IntEnum
+from typing import NamedTuple
+
+import msgspec
+from sqlalchemy import and_, bindparam, select
+
 from hubstead.accounts.actor import Actor
-from hubstead.errors import Forbidden, LoginRequired
+from hubstead.accounts.tables import accounts, members
+from hubstead.db import Reader, indexed
+from hubstead.errors import AccountNotFound, Forbidden, LoginRequired
+from hubstead.ids import account_key
+
+
+class OrgRight(IntEnum):
+    """A right to an organization; a right includes those before it."""
+
+    VIEW = 1  # see its name and who its members are
+    MEMBER = 2  # see what the organization keeps for its members
+    ADMIN = 3  # change its members and their roles
+
+
+class Organization(msgspec.Struct, frozen=True):
+    """An opened organization: proof that the caller has ``right`` to it."""
+
+    pk: int
+    id: str  # 24 hex
+    name: str
+    fullname: str
+    created_ms: int
+    role: str  # of the caller: none, read, contributor, write, admin
+    right: OrgRight  # that it was opened with
+
+
+class _OrgRow(NamedTuple):
+    pk: int
+    id: str
+    name: str
+    fullname: str
+    created_ms: int
+    role: str | None
+
+
+_OPEN = indexed(
+    select(
+        accounts.c.pk,
+        accounts.c.id,
+        accounts.c.name,
+        accounts.c.fullname,
+        accounts.c.created_ms,
+        members.c.role,
+    )
+    .outerjoin_from(
+        accounts,
+        members,
+        and_(members.c.org_pk == accounts.c.pk, members.c.user_pk == bindparam("actor_pk")),
+    )
+    .where(accounts.c.name_key == bindparam("key"), accounts.c.kind == "org"),
+    _OrgRow,
+)
+
+
+async def open_org(
+    db: Reader, actor: Actor, name: str, right: OrgRight = OrgRight.VIEW
+) -> Organization:
+    """Return the organization called ``name``, in any case, if ``actor`` has ``right`` to it.
+
+    Raises:
+        AccountNotFound: there is no such organization, or the right is for members and the
+            caller is none.
+        LoginRequired: the right needs a caller who is signed in.
+        Forbidden: the caller is a member without the right, or their token is read-only.
+    """
+    if right > OrgRight.VIEW and not actor.signed_in:
+        raise LoginRequired()
+    row = await db.one(_OPEN, key=account_key(name), actor_pk=actor.pk)
+    if row is None or (right > OrgRight.VIEW and row.role is None):
+        raise AccountNotFound(name=name)
+    if right is OrgRight.ADMIN:
+        if row.role != "admin":
+            raise Forbidden(reason=f"You are not an administrator of the organization {row.name}")
+        require_writable(actor)
+    return _organization(row, row.role or "none", right)
+
+
+async def open_org_as_operator(db: Reader, name: str) -> Organization:
+    """Return the organization called ``name`` with every right, whoever its administrators are.
+
+    For the operator of the hub, who runs commands on its machine; never for a request.
+
+    Raises:
+        AccountNotFound: there is no such organization.
+    """
+    row = await db.one(_OPEN, key=account_key(name), actor_pk=0)
+    if row is None:
+        raise AccountNotFound(name=name)
+    return _organization(row, "admin", OrgRight.ADMIN)
+
+
+def _organization(row: _OrgRow, role: str, right: OrgRight) -> Organization:
+    return Organization(row.pk, row.id, row.name, row.fullname, row.created_ms, role, right)
 
 
 def require_writable(actor: Actor) -> None:

@@ -12,10 +12,10 @@ from limits import RateLimitItemPerSecond
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
-from hubstead.accounts.actor import Actor
+from hubstead.accounts.actor import Actor, actor_of
 from hubstead.accounts.passwords import MAX_CHARS, Passwords
-from hubstead.accounts.people import UserPassword, password_of
 from hubstead.accounts.tokens import add_token
+from hubstead.accounts.users import password_of
 from hubstead.db import Database, Tx
 from hubstead.errors import RateLimited, SignInFailed
 from hubstead.ids import now_ms
@@ -58,7 +58,7 @@ class SignIn:
         row = await password_of(self._db, name)
         seal = self._seal(name, password)
         if row is not None and not row.disabled and self._remembers(seal, row.password_hash):
-            return _actor(row)
+            return actor_of(row)
         self._refuse_if_exhausted(buckets)
         fits = len(password) <= MAX_CHARS
         right = await self._passwords.check(password, row.password_hash if row else None)
@@ -69,7 +69,7 @@ class SignIn:
                 self._limiter.hit(self._limit, bucket)
             raise SignInFailed()
         self._remember(seal, row.password_hash)
-        return _actor(row)
+        return actor_of(row)
 
     def _refuse_if_exhausted(self, buckets: tuple[str, ...]) -> None:
         for bucket in buckets:
@@ -109,14 +109,3 @@ class SignIn:
         self._known[seal] = (time.monotonic() + REMEMBERED_S, password_hash)
         while len(self._known) > _REMEMBERED_MOST:
             self._known.popitem(last=False)
-
-
-def _actor(row: UserPassword) -> Actor:
-    return Actor(
-        pk=row.pk,
-        name=row.name,
-        email=row.email,
-        may_write=True,
-        token_role="write",
-        token_kind="password",
-    )

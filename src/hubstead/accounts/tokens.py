@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, select, update
 
-from hubstead.accounts.actor import ANONYMOUS, Actor
+from hubstead.accounts.actor import ANONYMOUS, Actor, Credential, actor_of
 from hubstead.accounts.tables import access_tokens, accounts
 from hubstead.db import Database, Reader, Tx, indexed, insert_into, scan
 from hubstead.errors import InvalidCredentials, InvalidInput, NotFound
@@ -27,7 +27,7 @@ _OF_TOKEN = select(
     access_tokens.c.pk.label("token_pk"),
     access_tokens.c.name.label("token_name"),
     access_tokens.c.role,
-    access_tokens.c.kind,
+    access_tokens.c.kind.label("token_kind"),
     access_tokens.c.created_ms,
     access_tokens.c.expires_ms,
 ).join_from(access_tokens, accounts, access_tokens.c.user_pk == accounts.c.pk)
@@ -42,7 +42,7 @@ class _TokenUser(NamedTuple):
     token_pk: int
     token_name: str
     role: str
-    kind: str
+    token_kind: str
     created_ms: int
     expires_ms: int | None
 
@@ -159,32 +159,14 @@ async def reload_actor(db: Reader, user_pk: int, token_pk: int = 0) -> Actor:
     row = await db.one(_USER, user_pk=user_pk)
     if row is None:
         raise InvalidCredentials()
-    return Actor(
-        pk=row.pk,
-        name=row.name,
-        email=row.email,
-        is_admin=bool(row.is_admin),
-        may_write=True,
-        token_role="write",
-        token_kind="password",
-    )
+    return actor_of(row)
 
 
 def _actor(row: _TokenUser | None) -> Actor:
     if row is None or row.disabled or (row.expires_ms and row.expires_ms <= now_ms()):
         raise InvalidCredentials()
-    return Actor(
-        pk=row.pk,
-        name=row.name,
-        email=row.email,
-        is_admin=bool(row.is_admin),
-        may_write=row.role == "write",
-        token_pk=row.token_pk,
-        token_name=row.token_name,
-        token_role=row.role,
-        token_kind=row.kind,
-        token_created_ms=row.created_ms,
-    )
+    token = Credential(row.token_kind, row.role, row.token_pk, row.token_name, row.created_ms)
+    return actor_of(row, token)
 
 
 async def add_token(

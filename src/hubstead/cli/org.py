@@ -27,11 +27,10 @@ def create(place: Context, name: str, owner: str, fullname: str) -> None:
     async def add(db: Database) -> Facts:
         user = await accounts.find_account(db, owner, "user")
 
-        async def write(tx: Tx) -> None:
-            await accounts.add_org(tx, name, user.pk, fullname=fullname)
+        async def write(tx: Tx) -> accounts.Organization:
+            return await accounts.add_org(tx, name, user.pk, fullname=fullname)
 
-        await db.write(write)
-        return await _facts(db, await accounts.find_account(db, name))
+        return await _facts(db, await db.write(write))
 
     made = place.query(add)
     print_result(place, f"Created the organization {made['name']}.", made)
@@ -51,14 +50,14 @@ def add(place: Context, org: str, user: str, role: str) -> None:
     """Take USER into ORG, or change their role there."""
 
     async def join(db: Database) -> Facts:
-        found = await accounts.find_account(db, org, "org")
+        opened = await accounts.open_org_as_operator(db, org)
         member = await accounts.find_account(db, user, "user")
 
         async def write(tx: Tx) -> None:
-            await accounts.set_member(tx, found.pk, member.pk, role)
+            await accounts.set_member(tx, opened, member.pk, role)
 
         await db.write(write)
-        return {"org": found.name, "user": member.name, "role": role}
+        return {"org": opened.name, "user": member.name, "role": role}
 
     done = place.query(join)
     print_result(place, f"{done['user']} is in {done['org']} with the role {role}.", done)
@@ -72,15 +71,15 @@ def remove(place: Context, org: str, user: str) -> None:
     """Take USER out of ORG."""
 
     async def leave(db: Database) -> Facts:
-        found = await accounts.find_account(db, org, "org")
+        opened = await accounts.open_org_as_operator(db, org)
         member = await accounts.find_account(db, user, "user")
 
         async def write(tx: Tx) -> bool:
-            return await accounts.remove_member(tx, found.pk, member.pk)
+            return await accounts.remove_member(tx, opened, member.pk)
 
         if not await db.write(write):
-            raise NotFound(reason=f"{member.name} is not in {found.name}")
-        return {"org": found.name, "user": member.name, "removed": True}
+            raise NotFound(reason=f"{member.name} is not in {opened.name}")
+        return {"org": opened.name, "user": member.name, "removed": True}
 
     done = place.query(leave)
     print_result(place, f"{done['user']} is no longer in {done['org']}.", done)
@@ -92,13 +91,14 @@ def list_(place: Context) -> None:
     """List all organizations with their members and roles."""
 
     async def read(db: Database) -> list[Facts]:
-        return [await _facts(db, org) for org in await accounts.list_accounts(db, "org")]
+        orgs = await accounts.list_accounts(db, "org")
+        return [await _facts(db, await accounts.open_org_as_operator(db, o.name)) for o in orgs]
 
     print_rows(place, place.query(read), ("name", "fullname", "members", "created"))
 
 
-async def _facts(db: Database, org: accounts.Account) -> Facts:
-    members = await accounts.list_members(db, org.pk)
+async def _facts(db: Database, org: accounts.Organization) -> Facts:
+    members = await accounts.list_members(db, org)
     return {
         "name": org.name,
         "id": org.id,

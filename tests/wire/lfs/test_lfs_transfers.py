@@ -24,6 +24,7 @@ from hubstead.accounts import (
     SigningKey,
     disable_user,
     list_tokens,
+    open_org_as_operator,
     revoke_token,
     set_member,
 )
@@ -221,14 +222,15 @@ async def test_a_revoked_token_takes_its_addresses_along(live: LfsHub, bert: Rep
 
 
 async def test_who_lost_the_right_since_the_batch_uploads_nothing(live: LfsHub) -> None:
-    org = await an_org(live.db, "acme", live.people["anna"], {"write": live.people["bo"]})
+    await an_org(live.db, "acme", live.people["anna"], {"write": live.people["bo"]})
     live.people["acme"] = live.people["anna"]
     await live.a_repo("acme/bert")
     href = (await live.upload_action(SMALL, by="bo", repo="acme/bert"))["href"]
     parts = await live.begin(LARGE, by="bo", repo="acme/bert")
     assert (await parts.send(1)).status == 200
     bo = live.people["bo"]
-    await live.db.write(lambda tx: set_member(tx, org, bo.pk, "read"))
+    acme = await open_org_as_operator(live.db, "acme")
+    await live.db.write(lambda tx: set_member(tx, acme, bo.pk, "read"))
     assert (await live.call("PUT", href, SMALL)).status == 403
     assert (await parts.send(2)).status == 403
     assert (await parts.complete()).status == 403

@@ -12,7 +12,7 @@ from tests.support.xet import Cas, a_model, pass_for
 from tests.support.xet_files import a_file, a_shard
 from tests.wire.xet.conftest import XetModel
 
-from hubstead.accounts import find_account, remove_member, revoke_token
+from hubstead.accounts import open_org_as_operator, remove_member, revoke_token
 from hubstead.db import Tx
 from hubstead.repos import Right
 from hubstead.wire import Route
@@ -232,7 +232,7 @@ def test_addresses_of_a_plan_end_with_the_rights_of_whom_they_were_given(
     assert cas.fetch(entry["url"]).status == 206
 
     async def leave(tx: Tx) -> None:
-        await remove_member(tx, (await find_account(tx, org)).pk, bo.pk)
+        await remove_member(tx, await open_org_as_operator(tx, org), bo.pk)
 
     live_hub.write(leave)
     assert cas.fetch(entry["url"]).status == 403

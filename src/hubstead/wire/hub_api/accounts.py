@@ -6,15 +6,17 @@ from typing import Any
 
 from hubstead.accounts import (
     Account,
+    Member,
     Membership,
+    Organization,
+    OrgRight,
     count_members,
     find_account,
     list_members,
     list_orgs_of,
-    role_in,
+    open_org,
 )
 from hubstead.discovery import RepoQuery, ResultItem, count_by_owner, search_all_repos
-from hubstead.errors import AccountNotFound
 from hubstead.http import Response, json_response
 from hubstead.ids import Kind
 from hubstead.wire import Request
@@ -38,12 +40,12 @@ async def user_overview(request: Request) -> Response:
 
 async def org_overview(request: Request) -> Response:
     """Describe an organization."""
-    org = await find_account(request.hub.db, request.text("org"), "org")
+    org = await open_org(request.hub.db, request.actor, request.text("org"))
     described = {
         **_shown(request, org, kind="org"),
         "name": org.name,
         "isVerified": False,
-        "numUsers": await count_members(request.hub.db, org.pk),
+        "numUsers": await count_members(request.hub.db, org),
     }
     return json_response(described | await _counts(request, org.pk))
 
@@ -55,7 +57,9 @@ async def _counts(request: Request, owner_pk: int) -> dict[str, int]:
     return shown | {f"num{name}": 0 for name in unbuilt}
 
 
-def _shown(request: Request, account: Account | Membership, kind: str = "user") -> dict[str, Any]:
+def _shown(
+    request: Request, account: Account | Organization | Member | Membership, kind: str = "user"
+) -> dict[str, Any]:
     return {
         "_id": account.id,
         "id": account.id,
@@ -67,19 +71,17 @@ def _shown(request: Request, account: Account | Membership, kind: str = "user") 
 
 async def org_members(request: Request) -> Response:
     """List the members of an organization; roles are shown to its administrators."""
-    org = await find_account(request.hub.db, request.text("org"), "org")
-    own = await role_in(request.hub.db, org.pk, request.actor.pk)
-    rows = await list_members(request.hub.db, org.pk)
+    org = await open_org(request.hub.db, request.actor, request.text("org"))
     search = (request.query.one("search") or "").casefold()
     members = [
         {
-            **_shown(request, row),
-            "user": row.name,
+            **_shown(request, member),
+            "user": member.name,
             "isPro": False,
-            **({"role": row.role} if own == "admin" else {}),
+            **({"role": member.role} if member.role else {}),
         }
-        for row in rows
-        if search in row.name.casefold()
+        for member in await list_members(request.hub.db, org)
+        if search in member.name.casefold()
     ]
     return json_response(members)
 
@@ -91,9 +93,7 @@ async def own_repositories(request: Request) -> Response:
 
 async def org_repositories(request: Request) -> Response:
     """List every repository of an organization for its members."""
-    org = await find_account(request.hub.db, request.text("org"), "org")
-    if await role_in(request.hub.db, org.pk, request.actor.pk) is None:
-        raise AccountNotFound(name=request.text("org"))
+    org = await open_org(request.hub.db, request.actor, request.text("org"), OrgRight.MEMBER)
     return await _repositories(request, org.name)
 
 
