@@ -29,6 +29,7 @@ from hubstead.blobs import BlobKey, BlobKind, Sha256Verifier
 from hubstead.commits import (
     Changeset,
     Message,
+    RefName,
     RepoRequest,
     Storage,
     commit,
@@ -36,7 +37,7 @@ from hubstead.commits import (
     duplicate_repository,
 )
 from hubstead.ids import Kind, RepoId, new_object_id
-from hubstead.repos import Repo, open_repo
+from hubstead.repos import Repo, Right, open_repo
 from hubstead.settings import Settings
 from hubstead.xet import chunk_hash, encode_record, merkle_root, to_text
 from tests.support.factories import a_user
@@ -96,7 +97,15 @@ class BackupHub:
         change = Changeset((await stores.open_git(opened)).draft(), stores.settings)
         change.put_pointer(path, key.name, len(data))
         message = Message(f"add {path}")
-        await commit(stores, self.anna, opened, branch="main", change=change, message=message)
+        await commit(
+            stores,
+            self.anna,
+            opened,
+            target=RefName.branch("main"),
+            right=Right.WRITE,
+            changeset=change,
+            message=message,
+        )
 
     async def add_xorb(self, *chunks: bytes) -> BlobKey:
         """Store a xorb as an upload does, and return its blob."""

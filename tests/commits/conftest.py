@@ -15,6 +15,7 @@ from hubstead.commits import (
     Changeset,
     CommitResult,
     Message,
+    RefName,
     RepoRequest,
     Storage,
     commit,
@@ -68,7 +69,14 @@ class CommitNode:
         for path, content in files.items():
             await change.put(path, content)
         return await commit(
-            self.stores, actor, repo, branch="main", change=change, message=Message("put"), **how
+            self.stores,
+            actor,
+            repo,
+            target=RefName.branch("main"),
+            right=Right.WRITE,
+            changeset=change,
+            message=Message("put"),
+            **how,
         )
 
     async def files(self, repo: Repo) -> dict[str, bytes]:

@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 import pytest
 
 from hubstead.blobs import BlobKey, BlobKind, Sha256Verifier, register_upload
-from hubstead.commits import Changeset, Message, commit
-from hubstead.commits.commit import linkable_size
+from hubstead.commits import Changeset, Message, RefName, commit
+from hubstead.commits.linkable import linkable_size
 from hubstead.db import Database, Statement
 from hubstead.errors import BlobMissing, Unavailable
-from hubstead.repos import Repo, measure_deduplication
+from hubstead.repos import Repo, Right, measure_deduplication
 from tests.commits.conftest import CommitNode
 from tests.support.factories import a_user
 
@@ -54,7 +54,15 @@ async def with_the_file(node: CommitNode, name: str, **how: Any) -> Repo:
     )
     change = Changeset((await node.stores.open_git(repo)).draft(), node.stores.settings)
     change.put_pointer("w.bin", KEY.name, len(DATA))
-    await commit(node.stores, node.anna, repo, branch="main", change=change, message=Message("w"))
+    await commit(
+        node.stores,
+        node.anna,
+        repo,
+        target=RefName.branch("main"),
+        right=Right.WRITE,
+        changeset=change,
+        message=Message("w"),
+    )
     return repo
 
 

@@ -9,21 +9,30 @@ import pytest
 from sqlalchemy import select
 
 from hubstead.accounts import Actor
-from hubstead.blobs import BlobKey, BlobKind, Sha256Verifier, register_upload
+from hubstead.blobs import BlobKey, BlobKind, Link, Sha256Verifier, register_upload
 from hubstead.commits import (
     Changeset,
+    CommitResult,
     Message,
     RefInTheWay,
+    RefMove,
+    RefMoved,
+    RefName,
+    WritePlan,
     commit,
     create_branch,
     create_tag,
     delete_repository,
+    list_refs,
+    move_refs,
     resolve_revision,
     split_revision,
     squash,
 )
+from hubstead.commits.retries import retrying
 from hubstead.errors import (
     BlobMissing,
+    ConcurrentChange,
     EntryNotFound,
     Forbidden,
     HubError,
@@ -36,7 +45,7 @@ from hubstead.errors import (
     StorageFull,
 )
 from hubstead.outbox.tables import events
-from hubstead.repos import Repo, SettingsChange, change_settings
+from hubstead.repos import Repo, Right, SettingsChange, change_settings
 from tests.commits.conftest import CommitNode
 from tests.support.factories import a_user, an_org
 from tests.support.rows import reading
@@ -67,7 +76,15 @@ async def point(node: CommitNode, repo: Repo, actor: Actor | None = None) -> Non
     change.put_pointer("m.bin", OID, None)
     who = actor or node.anna
     message = Message("point")
-    await commit(node.stores, who, repo, branch="main", change=change, message=message)
+    await commit(
+        node.stores,
+        who,
+        repo,
+        target=RefName.branch("main"),
+        right=Right.WRITE,
+        changeset=change,
+        message=message,
+    )
 
 
 async def test_nodes_that_race_lose_no_file_of_either(node: CommitNode) -> None:
@@ -176,8 +193,9 @@ async def test_what_fails_is_told_and_leaves_no_pack(node: CommitNode) -> None:
                 node.stores,
                 node.anna,
                 repo,
-                branch=branch,
-                change=change,
+                target=RefName.branch(branch),
+                right=Right.WRITE,
+                changeset=change,
                 message=Message("x"),
                 parent=parent,
             )
@@ -186,7 +204,13 @@ async def test_what_fails_is_told_and_leaves_no_pack(node: CommitNode) -> None:
     change.remove("none")
     with pytest.raises(EntryNotFound):
         await commit(
-            node.stores, node.anna, repo, branch="main", change=change, message=Message("x")
+            node.stores,
+            node.anna,
+            repo,
+            target=RefName.branch("main"),
+            right=Right.WRITE,
+            changeset=change,
+            message=Message("x"),
         )
     assert sorted(node.stores.git.root.rglob("*")) == before
     assert len(await kinds_of_events(node)) == 1
@@ -312,3 +336,63 @@ async def test_what_another_node_wrote_after_the_opening_is_fetched(node: Commit
     commit = await squash(node.stores, node.anna, repo, "main", None)
     assert (await node.open(repo)).head == commit
     assert sorted(await two.files(repo)) == ["a", "b", "c"]
+
+
+async def test_a_ref_of_any_namespace_is_committed_to_under_the_right_that_is_asked_for(
+    node: CommitNode,
+) -> None:
+    repo = await node.make()
+    eve = await a_user(node.db, "eve")
+    plan = WritePlan((RefMove("refs/pr/1", None, repo.head),))
+    await node.db.write(move_refs, node.anna, repo, plan, Right.WRITE)
+
+    async def propose(right: Right) -> CommitResult:
+        with Changeset((await node.git(repo)).draft(), node.stores.settings) as changeset:
+            await changeset.put("a", b"A")
+            return await commit(
+                node.stores,
+                eve,
+                repo,
+                target=RefName.parse("refs/pr/1"),
+                right=right,
+                changeset=changeset,
+                message=Message("x"),
+            )
+
+    with pytest.raises(Forbidden):
+        await propose(Right.WRITE)
+    result = await propose(Right.READ)
+    refs = {row.name: row.target for row in await list_refs(node.db, repo.pk)}
+    assert refs == {"refs/heads/main": repo.head, "refs/pr/1": result.commit}
+    assert (await node.open(repo)).head == repo.head
+
+
+async def test_moving_refs_checks_the_links_again(node: CommitNode) -> None:
+    """What was uploaded when a write was prepared may be gone when it becomes visible."""
+    repo = await node.make()
+    link = Link(BlobKey(BlobKind.LFS, OID), len(DATA), "m.bin", "refs/heads/main")
+    plan = WritePlan((RefMove("refs/heads/side", None, repo.head),), links=(link,))
+    with pytest.raises(BlobMissing):
+        await node.db.write(move_refs, node.anna, repo, plan, Right.WRITE)
+    await give(node, repo)
+    await node.db.write(move_refs, node.anna, repo, plan, Right.WRITE)
+
+
+async def test_an_attempt_is_repeated_only_when_the_ref_moved_and_not_for_ever() -> None:
+    calls = 0
+
+    async def attempt() -> int:
+        nonlocal calls
+        calls += 1
+        if calls < 3:
+            raise RefMoved(ref="refs/heads/main", oid="it is gone")
+        if calls > 3:
+            raise StorageFull()
+        return calls
+
+    with pytest.raises(ConcurrentChange):
+        await retrying(attempt, attempts=2)
+    assert await retrying(attempt) == 3
+    with pytest.raises(StorageFull):
+        await retrying(attempt)
+    assert calls == 4

@@ -16,6 +16,7 @@ from hubstead.blobs import BlobKey, BlobKind, Sha256Verifier, open_blobs
 from hubstead.commits import (
     Changeset,
     Message,
+    RefName,
     RepoRequest,
     Storage,
     commit,
@@ -25,7 +26,7 @@ from hubstead.commits import (
 from hubstead.db import open_db
 from hubstead.gitstore import GitStore
 from hubstead.ids import Kind, RepoId
-from hubstead.repos import Repo, open_repo
+from hubstead.repos import Repo, Right, open_repo
 from hubstead.settings import load
 from tests.support.factories import a_user
 
@@ -57,12 +58,28 @@ async def filled(stores: Storage, address: str) -> DoctorHub:
     change = Changeset(git.draft(), stores.settings)
     await change.put("README.md", CARD)
     change.put_pointer("model.safetensors", LFS.name, size)
-    await commit(stores, anna, made, branch="main", change=change, message=Message("weights"))
+    await commit(
+        stores,
+        anna,
+        made,
+        target=RefName.branch("main"),
+        right=Right.WRITE,
+        changeset=change,
+        message=Message("weights"),
+    )
     opened = await open_repo(stores.db, anna, name)
     await create_tag(stores, anna, opened, "v1", revision="main", message="first")
     change = Changeset((await stores.open_git(opened)).draft(), stores.settings)
     await change.put("more.txt", b"more\n")
-    await commit(stores, anna, opened, branch="main", change=change, message=Message("more"))
+    await commit(
+        stores,
+        anna,
+        opened,
+        target=RefName.branch("main"),
+        right=Right.WRITE,
+        changeset=change,
+        message=Message("more"),
+    )
     return DoctorHub(stores, anna, await open_repo(stores.db, anna, name), address)
 
 

@@ -19,7 +19,7 @@ from hubstead.accounts.tables import accounts
 from hubstead.blobs import BlobKey, BlobKind, LocalBlobs, Sha256Verifier, stored_name_of
 from hubstead.blobs.layout import blob_path
 from hubstead.blobs.tables import blobs, repo_blobs
-from hubstead.commits import Changeset, CommitResult, Message, commit, delete_repository
+from hubstead.commits import Changeset, CommitResult, Message, RefName, commit, delete_repository
 from hubstead.commits.tables import deleted_repos, refs
 from hubstead.commits.tables import packs as packs_table
 from hubstead.db import Tx, indexed
@@ -29,6 +29,7 @@ from hubstead.gitstore import LruCache, Pointer
 from hubstead.ids import new_object_id
 from hubstead.jobs.tables import jobs as jobs_table
 from hubstead.outbox.tables import events
+from hubstead.repos import Right
 from hubstead.repos.tables import repo_names, repo_tags, repos
 from hubstead.webhooks import add_webhook
 from hubstead.webhooks.tables import deliveries
@@ -68,7 +69,13 @@ async def put(sample: DoctorHub, path: str, content: bytes) -> CommitResult:
     await change.put(path, content)
     message = Message("put")
     return await commit(
-        sample.stores, sample.anna, sample.repo, branch="main", change=change, message=message
+        sample.stores,
+        sample.anna,
+        sample.repo,
+        target=RefName.branch("main"),
+        right=Right.WRITE,
+        changeset=change,
+        message=message,
     )
 
 

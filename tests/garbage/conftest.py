@@ -21,6 +21,7 @@ from hubstead.blobs.tables import repo_blobs
 from hubstead.commits import (
     Changeset,
     Message,
+    RefName,
     RepoRequest,
     Storage,
     commit,
@@ -33,7 +34,7 @@ from hubstead.doctor import Fault, Inspection, run_checks
 from hubstead.garbage import GarbageCount, GarbageKind, GarbageState, collect_garbage
 from hubstead.ids import Kind, RepoId
 from hubstead.outbox.tables import events
-from hubstead.repos import Repo, open_repo
+from hubstead.repos import Repo, Right, open_repo
 from tests.support.factories import a_user
 from tests.support.hub import settings_of
 from tests.support.rows import reading
@@ -113,7 +114,13 @@ class GarbageHub:
 
     async def _commit(self, repo: Repo, change: Changeset, branch: str) -> None:
         await commit(
-            self.stores, self.anna, repo, branch=branch, change=change, message=Message("x")
+            self.stores,
+            self.anna,
+            repo,
+            target=RefName.branch(branch),
+            right=Right.WRITE,
+            changeset=change,
+            message=Message("x"),
         )
 
     # -- time and garbage ------------------------------------------------------------------

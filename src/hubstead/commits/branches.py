@@ -8,16 +8,15 @@ import time
 from hubstead.accounts import Actor
 from hubstead.commits.commit import Message, author_of
 from hubstead.commits.ref_updates import WritePlan, move_refs
-from hubstead.commits.refs import HEADS, TAGS, RefMove, RefMoved, RefName, find_ref
+from hubstead.commits.refs import HEADS, TAGS, RefMove, RefName, find_ref, refs_named
+from hubstead.commits.retries import retrying
 from hubstead.commits.revisions import resolve_revision
 from hubstead.commits.rules import check_branch_may_go, check_takes_no_commit
 from hubstead.commits.storage import Storage
-from hubstead.errors import ConcurrentChange, RevisionNotFound
+from hubstead.errors import RevisionNotFound
 from hubstead.gitstore import GitRepo, Pack
 from hubstead.ids import check_branch_name
-from hubstead.repos import Repo
-
-ATTEMPTS = 10
+from hubstead.repos import Repo, Right
 
 
 async def create_branch(
@@ -70,7 +69,7 @@ async def delete_branch(stores: Storage, actor: Actor, opened: Repo, name: str) 
         RevisionNotFound: there is no such branch.
     """
     check_branch_may_go(opened, name)
-    await _delete(stores, actor, opened, HEADS + name, name)
+    await _delete(stores, actor, opened, RefName.branch(name))
 
 
 async def create_tag(
@@ -105,25 +104,21 @@ async def delete_tag(stores: Storage, actor: Actor, opened: Repo, name: str) -> 
     Raises:
         RevisionNotFound: there is no such tag.
     """
-    await _delete(stores, actor, opened, TAGS + name, name)
+    await _delete(stores, actor, opened, RefName.tag(name))
 
 
 async def _move(stores: Storage, actor: Actor, opened: Repo, plan: WritePlan) -> None:
-    await stores.db.write(lambda tx: move_refs(tx, actor, opened, plan))
+    await stores.db.write(move_refs, actor, opened, plan, Right.WRITE)
 
 
-async def _delete(stores: Storage, actor: Actor, opened: Repo, full: str, shown: str) -> None:
-    for _ in range(ATTEMPTS):
-        row = await find_ref(stores.db, opened.pk, full)
-        if row is None or row.name != full:
-            raise RevisionNotFound(revision=shown, repo=opened.full_name)
-        plan = WritePlan((RefMove(full, row.oid, None),))
-        try:
-            await _move(stores, actor, opened, plan)
-        except RefMoved:
-            continue
-        return
-    raise ConcurrentChange()
+async def _delete(stores: Storage, actor: Actor, opened: Repo, name: RefName) -> None:
+    async def attempt() -> None:
+        row = (await refs_named(stores.db, opened.pk, [name.full])).get(name.full)
+        if row is None:
+            raise RevisionNotFound(revision=name.short, repo=opened.full_name)
+        await _move(stores, actor, opened, WritePlan((RefMove(name.full, row.oid, None),)))
+
+    await retrying(attempt)
 
 
 async def squash(
@@ -135,25 +130,23 @@ async def squash(
         RevisionNotFound: there is no such branch.
     """
     text = message or f"Super-squash branch '{branch}' using huggingface_hub"
+
+    async def attempt() -> str:
+        row = await find_ref(stores.db, opened.pk, _full(branch))
+        if row is None:
+            raise RevisionNotFound(revision=branch, repo=opened.full_name)
+        await stores.fetch_missing_packs(opened, [row.target])
+        tree = git.tree_of(row.target)
+        pack, commit = await asyncio.to_thread(_root_commit, git, actor, tree, Message(text).text)
+        pack = await stores.publish(pack)
+        await _move(
+            stores, actor, opened, WritePlan((RefMove(row.name, row.oid, commit),), pack=pack)
+        )
+        return commit
+
     async with stores.locks.of(opened.id):
         git = await stores.open_git(opened)
-        for _ in range(ATTEMPTS):
-            row = await find_ref(stores.db, opened.pk, _full(branch))
-            if row is None:
-                raise RevisionNotFound(revision=branch, repo=opened.full_name)
-            await stores.fetch_missing_packs(opened, [row.target])
-            tree = git.tree_of(row.target)
-            pack, commit = await asyncio.to_thread(
-                _root_commit, git, actor, tree, Message(text).text
-            )
-            pack = await stores.publish(pack)
-            plan = WritePlan((RefMove(row.name, row.oid, commit),), pack=pack)
-            try:
-                await _move(stores, actor, opened, plan)
-            except RefMoved:
-                continue
-            return commit
-    raise ConcurrentChange()
+        return await retrying(attempt)
 
 
 def _full(branch: str) -> str:

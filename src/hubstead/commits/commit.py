@@ -7,24 +7,26 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
 from hubstead import blobs
 from hubstead.accounts import Actor
-from hubstead.blobs import BlobKey, BlobKind, Link
+from hubstead.blobs import BlobKind, Link
 from hubstead.commits.changeset import Changeset, CopyEntry, Operation, PutLfsPointer
+from hubstead.commits.linkable import linkable_size
 from hubstead.commits.metadata import derive_metadata, same_sources
 from hubstead.commits.ref_updates import WritePlan, apply_plan, move_refs
-from hubstead.commits.refs import HEADS, RefMove, RefMoved, find_ref
+from hubstead.commits.refs import RefMove, RefMoved, RefName, refs_named
 from hubstead.commits.retired import discard_packs
+from hubstead.commits.retries import retrying
 from hubstead.commits.revisions import resolve_revision
 from hubstead.commits.rules import check_card
 from hubstead.commits.storage import Storage
-from hubstead.db import Reader, Tx
+from hubstead.db import Tx
 from hubstead.errors import (
     BlobMissing,
-    ConcurrentChange,
     EntryNotFound,
     HubError,
     InvalidInput,
@@ -43,7 +45,7 @@ from hubstead.gitstore import (
     edit_tree,
     file_mode,
 )
-from hubstead.repos import Repo, RepoMetadata, Right, reopen, try_open_repo_by_pk
+from hubstead.repos import Repo, RepoMetadata, Right, reopen
 
 #: How often a change is put onto a tip that another node moved meanwhile.
 ATTEMPTS = 20
@@ -85,59 +87,53 @@ async def commit(
     actor: Actor,
     opened: Repo,
     *,
-    branch: str,
-    change: Changeset,
+    target: RefName,
+    right: Right,
+    changeset: Changeset,
     message: Message,
     parent: str | None = None,
 ) -> CommitResult:
-    """Commit ``change`` to ``branch`` and return when that is durable and visible.
+    """Commit ``changeset`` to the ref ``target`` and return when that is durable and visible.
 
-    Without ``parent`` a change is applied again when the tip moved meanwhile, so uploads of
-    different files at the same time all succeed. The change's draft is used up.
+    Without ``parent`` the changeset is applied again when the tip moved meanwhile, so uploads of
+    different files at the same time all succeed. The changeset's draft is used up.
 
     Args:
         stores: Where content lies.
         actor: Who commits.
-        opened: The repository, opened for writing.
-        branch: The branch's short name; it exists, or is the default branch of an empty
-            repository.
-        change: What to do.
-        message: What the commit says.
+        opened: The repository, opened with ``right``.
+        target: The ref; it exists, or is the default branch of an empty repository.
+        right: The right that the transaction checks again: WRITE for a branch.
+        changeset: The operations.
+        message: Title and body.
         parent: The tip (7 to 40 hex digits) the caller saw; any other is an error.
 
     Raises:
-        RevisionNotFound: there is no such branch.
+        RevisionNotFound: there is no such ref.
         StaleParent: the tip is not ``parent``.
         EntryNotFound: something to remove or copy is not there.
         InvalidInput: a file is in the way of a folder, a path or the card breaks a rule.
         BlobMissing: an LFS object was not uploaded to this repository.
-        ConcurrentChange: other nodes moved the branch again and again.
+        ConcurrentChange: other nodes moved the ref again and again.
     """
     stores.check_room()
     async with stores.locks.of(opened.id):
         git = await stores.open_git(opened)
-        writing = _Writing(stores, actor, opened, git, branch, change.operations, message)
-        draft = change.draft
-        for _ in range(ATTEMPTS):
-            base = await writing.base(parent)
-            settled = await writing.settle(base)
-            made = await asyncio.to_thread(writing.build, draft, base, settled.edits)
-            if made is None:
-                assert base.commit is not None
-                await writing.link_again(settled.links)
-                return CommitResult(base.commit, changed=False)
-            try:
-                await writing.make_visible(base, made, settled.links)
-            except RefMoved:
-                draft = await asyncio.to_thread(writing.carry_over)
-                await discard_packs(stores, opened.id, [made.pack])
-                continue
-            except HubError:
-                await discard_packs(stores, opened.id, [made.pack])
-                raise
-            return CommitResult(made.commit, changed=True)
-        draft.discard()
-        raise ConcurrentChange()
+        writing = _Writing(
+            stores,
+            actor,
+            opened,
+            git,
+            target,
+            right,
+            changeset.operations,
+            message,
+            changeset.draft,
+        )
+        try:
+            return await retrying(partial(writing.attempt, parent), attempts=ATTEMPTS)
+        finally:
+            writing.draft.discard()
 
 
 class _PutPointer(msgspec.Struct, frozen=True):
@@ -167,7 +163,7 @@ class _Made(msgspec.Struct, frozen=True):
     derived: RepoMetadata | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Writing:
     """One commit under way, step by step."""
 
@@ -175,22 +171,50 @@ class _Writing:
     actor: Actor
     opened: Repo
     git: GitRepo
-    branch: str
+    target: RefName
+    right: Right
     operations: Sequence[tuple[str, Operation]]
     message: Message
+    draft: PackDraft
+
+    async def attempt(self, parent: str | None) -> CommitResult:
+        """Apply the operations to the tip as it is now.
+
+        Raises:
+            RefMoved: another node moved it meanwhile; ``draft`` is ready for the next attempt.
+        """
+        base = await self.base(parent)
+        settled = await self.settle(base)
+        made = await asyncio.to_thread(self.build, base, settled.edits)
+        if made is None:
+            assert base.commit is not None
+            await self.link_again(settled.links)
+            return CommitResult(base.commit, changed=False)
+        try:
+            await self.make_visible(base, made, settled.links)
+        except HubError as error:
+            if isinstance(error, RefMoved):
+                self.draft = await asyncio.to_thread(self.carry_over)
+            await discard_packs(self.stores, self.opened.id, [made.pack])
+            raise
+        return CommitResult(made.commit, changed=True)
+
+    @property
+    def is_default_branch(self) -> bool:
+        return self.target == RefName.branch(self.opened.default_branch)
 
     async def base(self, parent: str | None) -> _Base:
-        """Find the tip and hold it against the one the caller saw."""
-        opened, branch = self.opened, self.branch
-        row = await find_ref(self.stores.db, opened.pk, HEADS + branch)
-        if row is None or row.name != HEADS + branch:
-            if opened.head is not None or branch != opened.default_branch:
-                raise RevisionNotFound(revision=branch, repo=opened.full_name)
+        """Return the tip; check that it is the one the caller saw."""
+        opened, target = self.opened, self.target
+        row = (await refs_named(self.stores.db, opened.pk, [target.full])).get(target.full)
+        if row is None:
+            if opened.head is not None or not self.is_default_branch:
+                raise RevisionNotFound(revision=target.revision, repo=opened.full_name)
             if parent:
-                raise StaleParent(branch=branch, expected=parent, tip="no commit yet")
+                raise StaleParent(branch=target.revision, expected=parent, tip="no commit yet")
             return _Base(None, None)
         if parent and not row.target.startswith(parent):
-            raise StaleParent(branch=branch, expected=parent, tip=row.target)
+            raise StaleParent(branch=target.revision, expected=parent, tip=row.target)
         await self.stores.fetch_missing_packs(opened, [row.target])
         return _Base(row.target, self.git.tree_of(row.target))
 
@@ -211,7 +235,7 @@ class _Writing:
                 )
                 if operation.key.name in damaged:
                     raise BlobMissing(name=operation.key.name, path=path)
-                settled.links.append(Link(operation.key, size, path, HEADS + self.branch))
+                settled.links.append(Link(operation.key, size, path, self.target.full))
                 pointer = Pointer(operation.key.name, size)
                 settled.edits.append((path, _PutPointer(pointer, operation)))
             elif isinstance(operation, CopyEntry):
@@ -232,14 +256,12 @@ class _Writing:
             return PutTree(entry.oid)
         return PutFile(entry.oid, file_mode(entry.mode))
 
-    def build(
-        self, draft: PackDraft, base: _Base, edits: Sequence[tuple[str, Edit | _PutPointer]]
-    ) -> _Made | None:
+    def build(self, base: _Base, edits: Sequence[tuple[str, Edit | _PutPointer]]) -> _Made | None:
         """Write trees and commit, and make the pack durable; None if nothing differs.
 
         Runs in a thread.
         """
-        settings = self.stores.settings
+        settings, draft = self.stores.settings, self.draft
         written = [
             (path, _pointer_file(draft, edit) if isinstance(edit, _PutPointer) else edit)
             for path, edit in edits
@@ -264,25 +286,20 @@ class _Writing:
         return _Made(oid, pack, self._derived(base, tree))
 
     def _derived(self, base: _Base, tree: str) -> RepoMetadata | None:
-        if self.branch != self.opened.default_branch or same_sources(self.git, base.tree, tree):
+        if not self.is_default_branch or same_sources(self.git, base.tree, tree):
             return None
         return derive_metadata(self.opened.kind, self.git, tree)
 
     async def make_visible(self, base: _Base, made: _Made, links: Sequence[Link]) -> None:
-        """Move the branch."""
+        """Move the ref."""
         pack = await self.stores.publish(made.pack)
         plan = WritePlan(
-            moves=(RefMove(HEADS + self.branch, base.commit, made.commit),),
+            moves=(RefMove(self.target.full, base.commit, made.commit),),
             pack=pack,
             links=tuple(links),
             derived=made.derived,
         )
-
-        async def move(tx: Tx) -> None:
-            await self._check_linkable(tx, links)
-            await move_refs(tx, self.actor, self.opened, plan)
-
-        await self.stores.db.write(move)
+        await self.stores.db.write(move_refs, self.actor, self.opened, plan, self.right)
 
     async def link_again(self, links: Sequence[Link]) -> None:
         """Link what files of the tip name already: their objects may have come later."""
@@ -292,17 +309,10 @@ class _Writing:
             return
 
         async def relink(tx: Tx) -> None:
-            again = await reopen(tx, self.actor, self.opened, Right.WRITE)
-            await self._check_linkable(tx, links)
+            again = await reopen(tx, self.actor, self.opened, self.right)
             await apply_plan(tx, self.actor, again, WritePlan(moves=(), links=tuple(links)))
 
         await self.stores.db.write(relink)
-
-    async def _check_linkable(self, tx: Tx, links: Sequence[Link]) -> None:
-        # Asked again here: what was held when the commit was prepared may be gone.
-        for link in links:
-            path, size = link.path or "", link.bytes
-            await linkable_size(tx, self.actor, self.opened, path=path, key=link.key, size=size)
 
     def carry_over(self) -> PackDraft:
         """Start a new draft with the contents of one whose pack was made in vain.
@@ -329,39 +339,3 @@ def discard_on_error(draft: PackDraft) -> Iterator[None]:
     except BaseException:
         draft.discard()
         raise
-
-
-async def linkable_size(
-    db: Reader, actor: Actor, opened: Repo, *, path: str, key: BlobKey, size: int | None
-) -> int:
-    """Return the size in bytes of an LFS object that the repository may link.
-
-    Knowing a hash is not owning the bytes: they were uploaded to this repository, or the writer
-    may read the files of another one that holds them.
-
-    Args:
-        db: The database, or the transaction that is going to link it.
-        actor: Who writes.
-        opened: The repository.
-        path: The file, for messages.
-        key: The object.
-        size: What the pointer says, if it says so.
-
-    Raises:
-        BlobMissing: it may not.
-        InvalidInput: it has another size.
-    """
-    row = await blobs.linked(db, opened.pk, key)
-    found = row.bytes if row else await _size_elsewhere(db, actor, key)
-    if found is None:
-        raise BlobMissing(name=key.name, path=path)
-    if size is not None and size != found:
-        raise InvalidInput(reason=f"the LFS object of {path} has {found} bytes, not {size}")
-    return int(found)
-
-
-async def _size_elsewhere(db: Reader, actor: Actor, key: BlobKey) -> int | None:
-    for row in await blobs.linking_repos(db, key):
-        if await try_open_repo_by_pk(db, actor, row.repo_pk, Right.READ):
-            return int(row.bytes)
-    return None

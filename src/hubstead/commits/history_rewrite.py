@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from functools import partial
 
 import msgspec
 
@@ -14,15 +13,13 @@ from hubstead.blobs import BlobKey, BlobKind
 from hubstead.commits.metadata import derive_metadata
 from hubstead.commits.preupload import content_id
 from hubstead.commits.ref_updates import WritePlan, move_refs
-from hubstead.commits.refs import HEADS, Ref, RefMove, RefMoved, list_refs
+from hubstead.commits.refs import HEADS, Ref, RefMove, list_refs
+from hubstead.commits.retries import retrying
 from hubstead.commits.storage import Storage
 from hubstead.db import Tx
-from hubstead.errors import ConcurrentChange
 from hubstead.gitstore import Commit, GitRepo, Ident, PackDraft
 from hubstead.ids import EMPTY_TREE
 from hubstead.repos import Repo, RepoMetadata, Right, reopen
-
-ATTEMPTS = 10
 
 
 async def delete_lfs_files(
@@ -46,23 +43,21 @@ async def delete_lfs_files(
     Raises:
         ConcurrentChange: refs kept moving meanwhile.
     """
+
+    async def attempt() -> None:
+        plan = await _plan(stores, opened, names) if rewrite_history else None
+        await stores.db.write(_carry_out, actor, opened, names, plan)
+
     async with stores.locks.of(opened.id):
-        for _ in range(ATTEMPTS):
-            plan = await _plan(stores, opened, names) if rewrite_history else None
-            try:
-                await stores.db.write(partial(_carry_out, actor, opened, names, plan))
-            except RefMoved:
-                continue
-            return
-    raise ConcurrentChange()
+        await retrying(attempt)
 
 
 async def _carry_out(
-    actor: Actor, opened: Repo, names: frozenset[str], plan: WritePlan | None, tx: Tx
+    tx: Tx, actor: Actor, opened: Repo, names: frozenset[str], plan: WritePlan | None
 ) -> None:
     again = await reopen(tx, actor, opened, Right.WRITE)
     if plan is not None:
-        await move_refs(tx, actor, again, plan)
+        await move_refs(tx, actor, again, plan, Right.WRITE)
     await blobs.unlink_blobs(tx, again.pk, [BlobKey(BlobKind.LFS, name) for name in names])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,7 +11,7 @@ import msgspec
 from hubstead import cards
 from hubstead.accounts import Actor
 from hubstead.blobs import BlobKey, BlobKind, Link
-from hubstead.commits.commit import linkable_size
+from hubstead.commits.linkable import linkable_size
 from hubstead.commits.metadata import CARD, MAX_CARD_BYTES, derive_metadata
 from hubstead.commits.packs import pack_names
 from hubstead.commits.ref_updates import WritePlan, move_refs
@@ -25,11 +24,10 @@ from hubstead.commits.rules import (
     check_takes_no_commit,
 )
 from hubstead.commits.storage import Storage
-from hubstead.db import Reader, Tx
 from hubstead.errors import BlobMissing, HubError, InvalidInput, InvalidPath, RefUpdateFailed
 from hubstead.gitstore import GitRepo, Pack, Pointer, PushLimits, RegisteredState, Staging
 from hubstead.gitstore.pointer import MIN_BYTES, PADDED_BYTES
-from hubstead.repos import Repo, RepoMetadata
+from hubstead.repos import Repo, RepoMetadata, Right
 
 #: What git calls a ref that others have moved meanwhile.
 _STALE = "fetch first"
@@ -252,7 +250,9 @@ class _Push:
             try:
                 if pointer.oid in damaged:
                     raise BlobMissing(name=pointer.oid, path=path)
-                await self._linkable(self.stores.db, path, key, pointer.size)
+                await linkable_size(
+                    self.stores.db, self.actor, self.opened, path=path, key=key, size=pointer.size
+                )
             except (BlobMissing, InvalidInput):
                 faults.append(f"{path} ({pointer.oid[:12]}…)")
             links.append(Link(key, pointer.size, path, ref))
@@ -262,9 +262,6 @@ class _Push:
                 f"Missing: {_told(faults)}"
             )
         return links
-
-    async def _linkable(self, db: Reader, path: str, key: BlobKey, size: int) -> None:
-        await linkable_size(db, self.actor, self.opened, path=path, key=key, size=size)
 
     # -- the move ----------------------------------------------------------------------------
 
@@ -278,7 +275,7 @@ class _Push:
             derived = await asyncio.to_thread(self._derived, moves)
             plan = WritePlan(tuple(moves), pack=finished, links=tuple(links), derived=derived)
             try:
-                await self.stores.db.write(functools.partial(self._visible, plan))
+                await self.stores.db.write(move_refs, self.actor, self.opened, plan, Right.WRITE)
             except RefUpdateFailed as error:
                 faults[error.ref] = _STALE if isinstance(error, RefMoved) else error.message
                 moves = [] if atomic else [move for move in moves if move.ref != error.ref]
@@ -295,11 +292,6 @@ class _Push:
             return None
         finished = await asyncio.to_thread(self.staging.install, self.name)
         return await self.stores.publish(finished)
-
-    async def _visible(self, plan: WritePlan, tx: Tx) -> None:
-        for link in plan.links:  # what was held when the push was looked through may be gone
-            await self._linkable(tx, link.path or "", link.key, link.bytes)
-        await move_refs(tx, self.actor, self.opened, plan)
 
     async def _forget(self, finished: Pack | None) -> None:
         """Take a pack out again that nobody came to own."""

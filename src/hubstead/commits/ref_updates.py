@@ -14,6 +14,7 @@ from sqlalchemy import bindparam, update
 from hubstead import blobs
 from hubstead.accounts import Actor
 from hubstead.blobs import Link
+from hubstead.commits.linkable import check_linkable
 from hubstead.commits.packs import add_pack
 from hubstead.commits.refs import RefMove, RefName, move_ref
 from hubstead.db import Tx, indexed
@@ -60,16 +61,14 @@ _TOUCH = indexed(
 )
 
 
-async def move_refs(
-    tx: Tx, actor: Actor, opened: Repo, plan: WritePlan, *, right: Right = Right.WRITE
-) -> Repo:
+async def move_refs(tx: Tx, actor: Actor, opened: Repo, plan: WritePlan, right: Right) -> Repo:
     """Carry out ``plan`` and return the repository as it was opened again for it.
 
     Raises:
         RefMoved: a ref is not where the plan saw it.
         RefExists: a ref to be made is there.
         RefInTheWay: there is a ref below the one to be made, or above it.
-        BlobMissing: a link names a blob that is gone.
+        BlobMissing, InvalidInput: the repository may not link an object, any more perhaps.
         Those of ``open_repo``: the right is gone.
     """
     again = await reopen(tx, actor, opened, right)
@@ -82,6 +81,8 @@ async def move_refs(
 
 async def apply_plan(tx: Tx, actor: Actor, opened: Repo, plan: WritePlan) -> None:
     """Do what ``move_refs`` does for a repository whose row this transaction holds or made."""
+    # Checked before as well, but an object may be gone since, or the right to read it.
+    await check_linkable(tx, actor, opened, plan.links)
     for move in plan.moves:
         await move_ref(tx, opened.pk, move)
     new_bytes = 0

@@ -575,7 +575,7 @@ def test_odd_modes_that_are_here_already_can_be_read(live_hub: ThreadHub, anna: 
             pack = draft.finish()
         pack = await stores.publish(pack)
         plan = WritePlan((RefMove("refs/heads/main", head, commit),), pack=pack)
-        await live_hub.db.write(lambda tx: move_refs(tx, actor, opened, plan))
+        await live_hub.db.write(lambda tx: move_refs(tx, actor, opened, plan, Right.WRITE))
 
     live_hub.run(spoil())
     api = f"/api/models/{repo}"

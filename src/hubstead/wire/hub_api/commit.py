@@ -28,6 +28,7 @@ from hubstead.commits import (
 from hubstead.errors import InvalidInput, NotBuilt, TooLarge
 from hubstead.http import Response, inflating, json_response, stream_body
 from hubstead.ids import Kind, RepoId, is_sha256
+from hubstead.repos import Right
 from hubstead.wire import Request
 from hubstead.wire.hub_api import shapes
 
@@ -112,8 +113,9 @@ async def create_commit(request: Request) -> Response:
             request.hub.stores,
             request.actor,
             request.repo,
-            branch=branch_of(request),
-            change=change,
+            target=RefName.branch(branch_of(request)),
+            right=Right.WRITE,
+            changeset=change,
             message=Message(header.summary, header.description or ""),
             parent=header.parentCommit,
         )

@@ -10,6 +10,7 @@ from hubstead.commits import (
     Changeset,
     CommitResult,
     Message,
+    RefName,
     UploadCandidate,
     choose_upload_modes,
     commit,
@@ -18,7 +19,7 @@ from hubstead.discovery import RepoQuery, search_all_repos
 from hubstead.errors import AccountNotFound, RepoNotFound, Unchanged
 from hubstead.http import Response, json_response
 from hubstead.ids import Kind
-from hubstead.repos import Repo
+from hubstead.repos import Repo, Right
 from hubstead.wire import Request
 from hubstead.wire.hub_api.commit import branch_of
 from hubstead.wire.hub_api.file_facts import pointer_of
@@ -56,8 +57,9 @@ async def _commit(request: Request, branch: str, change: Changeset, summary: str
         request.hub.stores,
         request.actor,
         request.repo,
-        branch=branch,
-        change=change,
+        target=RefName.branch(branch),
+        right=Right.WRITE,
+        changeset=change,
         message=Message(summary),
     )
 

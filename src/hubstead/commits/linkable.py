@@ -1,0 +1,58 @@
+"""Which LFS objects a repository may link: knowing a hash is not owning the bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hubstead import blobs
+from hubstead.accounts import Actor
+from hubstead.blobs import BlobKey, Link
+from hubstead.db import Reader
+from hubstead.errors import BlobMissing, InvalidInput
+from hubstead.repos import Repo, Right, try_open_repo_by_pk
+
+
+async def linkable_size(
+    db: Reader, actor: Actor, repo: Repo, *, path: str, key: BlobKey, size: int | None
+) -> int:
+    """Return the size in bytes of an LFS object that the repository may link.
+
+    The object was uploaded to this repository, or the writer may read the files of another one
+    that links it.
+
+    Args:
+        db: The database, or the transaction that is going to link it.
+        actor: The writer.
+        repo: The repository.
+        path: The file, for messages.
+        key: The object.
+        size: The size in the pointer, if it has one.
+
+    Raises:
+        BlobMissing: the repository may not link it.
+        InvalidInput: the object has another size.
+    """
+    row = await blobs.linked(db, repo.pk, key)
+    stored = row.bytes if row else await _size_elsewhere(db, actor, key)
+    if stored is None:
+        raise BlobMissing(name=key.name, path=path)
+    if size is not None and size != stored:
+        raise InvalidInput(reason=f"the LFS object of {path} has {stored} bytes, not {size}")
+    return stored
+
+
+async def _size_elsewhere(db: Reader, actor: Actor, key: BlobKey) -> int | None:
+    for row in await blobs.linking_repos(db, key):
+        if await try_open_repo_by_pk(db, actor, row.repo_pk, Right.READ):
+            return row.bytes
+    return None
+
+
+async def check_linkable(db: Reader, actor: Actor, repo: Repo, links: Iterable[Link]) -> None:
+    """Refuse links that the repository may not have.
+
+    Raises:
+        BlobMissing, InvalidInput: as `linkable_size`.
+    """
+    for link in links:
+        await linkable_size(db, actor, repo, path=link.path or "", key=link.key, size=link.bytes)
