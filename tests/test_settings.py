@@ -62,7 +62,11 @@ class TestWhereValuesComeFrom:
         monkeypatch.setenv("HUBSTEAD_PORT", "2")
         monkeypatch.setenv("HUBSTEAD_MAX_PAGE", "2")
         settings = load(data=data, overrides={"max_page": 3, "host": None})
-        assert (settings.host, settings.port, settings.max_page) == ("a", 2, 3)
+        assert (settings.server.host, settings.server.port, settings.requests.max_page) == (
+            "a",
+            2,
+            3,
+        )
         origins = [described(settings, n).origin for n in ("host", "port", "max_page", "blobs")]
         assert origins == [f"file {path}", "environment", "option", "default"]
 
@@ -78,7 +82,7 @@ class TestWhereValuesComeFrom:
     ) -> None:
         write_file(data, "port = 7")
         monkeypatch.setenv("HUBSTEAD_DATA", str(data))
-        assert (load().port, load().data) == (7, data)
+        assert (load().server.port, load().data) == (7, data)
 
     def test_a_named_file_takes_the_place_of_the_one_in_the_data_folder(
         self, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -87,7 +91,7 @@ class TestWhereValuesComeFrom:
         named = write_file(tmp_path, "max_page = 5", "other.toml")
         monkeypatch.setenv("HUBSTEAD_SETTINGS", str(named))
         by_variable, by_option = load(data=data), load(data=data, file=named)
-        assert by_variable == by_option == Settings(data=data, max_page=5)
+        assert by_variable == by_option == Settings(data=data).replace(max_page=5)
 
     def test_a_relative_data_folder_in_a_file_starts_at_the_files_folder(
         self, tmp_path: Path
@@ -100,7 +104,7 @@ class TestWhereValuesComeFrom:
 
     def test_settings_cannot_be_changed_afterwards(self, data: Path) -> None:
         with pytest.raises(FrozenInstanceError):
-            load(data=data).port = 1  # type: ignore[misc]
+            load(data=data).server.port = 1  # type: ignore[misc]
 
 
 class TestWhatIsRefused:
@@ -181,8 +185,8 @@ class TestHowValuesAreWritten:
         write_file(data, 'webhook_kinds = ["model", "space"]')
         monkeypatch.setenv("HUBSTEAD_TRUSTED_PROXIES", "10.0.0.0/8, ::1 ,")
         settings = load(data=data)
-        assert settings.webhook_kinds == ("model", "space")
-        assert settings.trusted_proxies == ("10.0.0.0/8", "::1")
+        assert settings.webhooks.kinds == ("model", "space")
+        assert settings.server.trusted_proxies == ("10.0.0.0/8", "::1")
 
     @pytest.mark.parametrize(
         ("text", "count"),
@@ -226,7 +230,7 @@ class TestSecrets:
         return load(data=data, overrides={"database": self.ADDRESS, **keys})
 
     def test_they_are_there_for_the_program(self, settings: Settings) -> None:
-        assert (settings.database_url, settings.s3_secret_key) == (self.ADDRESS, "hunter2")
+        assert (settings.database_url, settings.s3.secret_key) == (self.ADDRESS, "hunter2")
 
     def test_no_printed_form_holds_them(self, settings: Settings) -> None:
         assert "hunter2" not in repr(settings) + str(settings) + repr(describe(settings))

@@ -87,8 +87,8 @@ async def open_storage(
         await migrate(settings.database_url)
     db = await open_db(
         settings.database_url,
-        pool_size=settings.database_pool,
-        reader_threads=settings.reader_threads,
+        pool_size=settings.database.pool,
+        reader_threads=settings.database.reader_threads,
         restoring=restoring,
     )
     store = None
@@ -96,14 +96,14 @@ async def open_storage(
         store = open_blobs(
             settings.blobs_url,
             options=_s3_options(settings),
-            min_free_bytes=settings.min_free_bytes,
+            min_free_bytes=settings.blobs.min_free_bytes,
         )
         stores = Storage(
             db=db,
             git=GitStore(
                 settings.git_root,
-                max_open=settings.git_open_repositories,
-                max_open_packs=settings.git_open_packs,
+                max_open=settings.git.open_repositories,
+                max_open_packs=settings.git.open_packs,
             ),
             blobs=store,
             settings=settings,
@@ -121,13 +121,13 @@ async def open_storage(
 
 def _s3_options(settings: Settings) -> S3Options:
     return S3Options(
-        endpoint=settings.s3_endpoint,
-        public_endpoint=settings.s3_public_endpoint,
-        region=settings.s3_region,
-        access_key=settings.s3_access_key,
-        secret_key=settings.s3_secret_key,
-        session_token=settings.s3_session_token,
-        path_style=settings.s3_path_style,
+        endpoint=settings.s3.endpoint,
+        public_endpoint=settings.s3.public_endpoint,
+        region=settings.s3.region,
+        access_key=settings.s3.access_key,
+        secret_key=settings.s3.secret_key,
+        session_token=settings.s3.session_token,
+        path_style=settings.s3.path_style,
     )
 
 
@@ -141,8 +141,8 @@ async def open_hub(settings: Settings, *, make: bool = False) -> AsyncIterator[H
         sign_in = SignIn(
             stores.db,
             passwords,
-            attempts=settings.sign_in_attempts,
-            window_s=int(settings.sign_in_window_s),
+            attempts=settings.accounts.sign_in_attempts,
+            window_s=int(settings.accounts.sign_in_window_s),
         )
         hub = Hub(
             settings=settings,
@@ -183,9 +183,9 @@ async def background_jobs(hub: Hub) -> AsyncIterator[Runner]:
     """Do the background work of a hub while the block lasts."""
     settings = hub.settings
     sender = Sender(
-        timeout_s=settings.webhook_timeout_s, private_networks=settings.webhook_private_networks
+        timeout_s=settings.webhooks.timeout_s, private_networks=settings.webhooks.private_networks
     )
-    patience = RetryPolicy(settings.webhook_max_attempts, settings.webhook_hold_s)
+    patience = RetryPolicy(settings.webhooks.max_attempts, settings.webhooks.hold_s)
     deliveries = Deliveries(hub.db, sender, patience)
     handlers: dict[str, Handler] = {
         **webhooks.handlers(hub.db, deliveries, [webhooks.enqueue_deliveries]),
@@ -275,7 +275,7 @@ def serve(settings: Settings, *, as_json: bool = False) -> None:
     """
     logs.configure(settings)
     compile_templates()
-    _allow_open_files(settings.max_connections * 2 + settings.git_open_packs + 1024)
+    _allow_open_files(settings.server.max_connections * 2 + settings.git.open_packs + 1024)
     with lock_data_folder(settings.data):
         uvloop.run(_serve(settings, as_json=as_json))
 
@@ -294,11 +294,11 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
 
         server = HubServer(
             Application(hub, routes()),
-            host=settings.host,
-            port=settings.port,
+            host=settings.server.host,
+            port=settings.server.port,
             limits=_limits(settings),
             on_started=started,
-            drain_s=int(settings.shutdown_seconds),
+            drain_s=int(settings.server.shutdown_seconds),
             lifespan="off",
         )
         await server.serve()
@@ -307,11 +307,11 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
 
 def _limits(settings: Settings) -> Limits:
     return Limits(
-        header_bytes=settings.header_bytes,
-        header_seconds=settings.header_seconds,
-        body_min_bytes_per_s=settings.body_min_bytes_per_s,
-        body_silence_s=settings.body_silence_s,
-        max_connections=settings.max_connections,
+        header_bytes=settings.server.header_bytes,
+        header_seconds=settings.server.header_seconds,
+        body_min_bytes_per_s=settings.server.body_min_bytes_per_s,
+        body_silence_s=settings.server.body_silence_s,
+        max_connections=settings.server.max_connections,
     )
 
 
@@ -365,8 +365,8 @@ def _greeting_for_programs(settings: Settings, port: int, token: str | None) -> 
 
 
 def _address(settings: Settings, port: int) -> str:
-    host = "127.0.0.1" if settings.host in _EVERYWHERE else settings.host
-    return settings.public_url or f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    host = "127.0.0.1" if settings.server.host in _EVERYWHERE else settings.server.host
+    return settings.server.public_url or f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _greeting(settings: Settings, port: int, token: str | None) -> str:
@@ -374,7 +374,7 @@ def _greeting(settings: Settings, port: int, token: str | None) -> str:
     lines = [f"Hubstead serves at {url}", "", f"  export HF_ENDPOINT={url}"]
     if token:
         lines.append(f"  export HF_TOKEN={token}")
-    if not settings.public_url and settings.host in _EVERYWHERE:
+    if not settings.server.public_url and settings.server.host in _EVERYWHERE:
         lines += [
             "",
             "Clients on other machines need public_url: HUBSTEAD_PUBLIC_URL=http://NAME:PORT",

@@ -18,8 +18,8 @@ _encoder = msgspec.json.Encoder(enc_hook=repr)
 
 def configure(settings: Settings) -> None:
     """Set up logging for this process. Nothing secret reaches a log: see docs/architecture.md."""
-    level = getattr(logging, settings.log_level.upper())
-    as_text = settings.log_format == "text"
+    level = getattr(logging, settings.logs.level.upper())
+    as_text = settings.logs.format == "text"
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

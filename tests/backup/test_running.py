@@ -31,8 +31,13 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
 def stores_of(settings: Settings) -> dict[str, str]:
     """Return the settings that say where a hub of this shape stores."""
-    names = ("database", "blobs", "s3_endpoint", "s3_access_key", "s3_secret_key")
-    return {name: getattr(settings, name) for name in names}
+    return {
+        "database": settings.database.url,
+        "blobs": settings.blobs.url,
+        "s3_endpoint": settings.s3.endpoint,
+        "s3_access_key": settings.s3.access_key,
+        "s3_secret_key": settings.s3.secret_key,
+    }
 
 
 def variables(settings: Settings) -> dict[str, str]:

@@ -253,9 +253,9 @@ async def test_while_the_previous_release_is_at_work_names_are_as_it_knows_them(
     since = await database_now_ms(db)
     row = {"name": "stored_names", "since_ms": since}
     await db.write(lambda tx: tx.run(_ADD_CHANGE, **row))
-    assert await new_stored_name(db, LFS, Settings(update_seconds=60)) == LFS
-    assert await new_stored_name(db, PACK, Settings(update_seconds=60)) == PACK
-    assert await new_stored_name(db, LFS, Settings(update_seconds=0)) != LFS
+    assert await new_stored_name(db, LFS, Settings().replace(update_seconds=60)) == LFS
+    assert await new_stored_name(db, PACK, Settings().replace(update_seconds=60)) == PACK
+    assert await new_stored_name(db, LFS, Settings().replace(update_seconds=0)) != LFS
 
 
 async def test_an_upload_in_parts_tells_again_where_it_put_the_blob(

@@ -168,7 +168,7 @@ async def test_the_job_looks_at_every_kind(db: Database, tmp_path: Path) -> None
         await put(store, BlobKey(kind, "b" * kind.name_chars))
     for path in folder.glob("*/aa/aa/*"):
         os.utime(path, (1, 1))
-    do = jobs.handlers(db, store, Settings(data=tmp_path, blob_grace_seconds=0))
+    do = jobs.handlers(db, store, Settings(data=tmp_path).replace(blob_grace_seconds=0))
     await do[jobs.STRAYS](None)
     await asyncio.sleep(0.005)
     await do[jobs.DELETE](None)

@@ -140,7 +140,7 @@ async def test_the_jobs_delete_what_nobody_wants_and_nothing_else(
     db: Database, tmp_path: Path
 ) -> None:
     repo, store = await a_place(db), open_blobs((tmp_path / "blobs").as_uri())
-    settings = Settings(data=tmp_path, blob_grace_seconds=0, hold_seconds=0)
+    settings = Settings(data=tmp_path).replace(blob_grace_seconds=0, hold_seconds=0)
     do = blob_jobs.handlers(db, store, settings)
     assert do.keys() == blob_jobs.EVERY_S.keys()
     await put(db, store, repo, hold_ms=0)

@@ -49,7 +49,7 @@ class CommitNode:
 
     def limited(self, **settings: Any) -> CommitNode:
         """Return the same node with other settings."""
-        chosen = replace(self.stores.settings, **settings)
+        chosen = self.stores.settings.replace(**settings)
         return CommitNode(replace(self.stores, settings=chosen), self.anna)
 
     async def make(self, name: str = "bert", maker: Actor | None = None, **how: Any) -> Repo:

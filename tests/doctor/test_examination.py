@@ -267,7 +267,7 @@ async def test_bytes_without_a_row_are_litter_after_the_grace_period(sample: Doc
     )
     await sample.stores.blobs.put(other, b"foo", Sha256Verifier(other.name))
     assert await find(sample) == []
-    sample.stores.settings = dataclasses.replace(sample.stores.settings, blob_grace_seconds=0)
+    sample.stores.settings = sample.stores.settings.replace(blob_grace_seconds=0)
     (found,) = await find(sample, young_ms=-5000)
     assert (found.check, found.severity) == ("blobs_without_row", LITTER)
     assert found.subject == f"blob {other}"

@@ -20,7 +20,7 @@ from tests.garbage.conftest import GarbageHub, of
 
 def hurried(hub: GarbageHub) -> GarbageHub:
     """Return the same hub without any grace for blobs."""
-    settings = dataclasses.replace(hub.stores.settings, blob_grace_seconds=0.0)
+    settings = hub.stores.settings.replace(blob_grace_seconds=0.0)
     return GarbageHub(dataclasses.replace(hub.stores, settings=settings), hub.anna)
 
 

@@ -472,11 +472,10 @@ def _log_tasks(*_: object) -> None:
 def settings_of(shape: str, data: Path, request: pytest.FixtureRequest, **more: Any) -> Settings:
     """Return settings of a hub of one shape over fresh stores."""
     if shape == "embedded":
-        return Settings(data=data, **more)
+        return Settings(data=data).replace(**more)
     postgres: Postgres = request.getfixturevalue("postgres_server")
     s3: S3Server = request.getfixturevalue("s3_server")
-    return Settings(
-        data=data,
+    return Settings(data=data).replace(
         database=postgres.fresh_database(),
         blobs=s3.fresh_url(),
         s3_endpoint=s3.options.endpoint,

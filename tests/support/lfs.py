@@ -230,7 +230,7 @@ async def running_lfs_hub(
     folder: Path, db: Database, store: BlobStore, **settings: Any
 ) -> AsyncIterator[LfsHub]:
     """Serve a hub with anna, her ``anna/bert`` and bo."""
-    chosen = Settings(data=folder, **{**SETTINGS, **settings})
+    chosen = Settings(data=folder).replace(**{**SETTINGS, **settings})
     stores = Storage(db, GitStore(folder / "git"), store, chosen, packs_are_blobs=False)
     passwords = Passwords()
     hub = Hub(chosen, stores, passwords, SignIn(db, passwords), await HubSigner.load(db))

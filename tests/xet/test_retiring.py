@@ -128,7 +128,7 @@ async def test_a_file_that_was_just_registered_is_not_forgotten(hub: XetHub) -> 
 
 async def test_what_was_never_committed_goes_with_its_hold(hub: XetHub) -> None:
     file, made = a_model("never committed")
-    short = replace(hub.stores, settings=replace(hub.stores.settings, hold_seconds=0))
+    short = replace(hub.stores, settings=hub.stores.settings.replace(hold_seconds=0))
     await replace(hub, stores=short).upload(file, xorbs=(made,))
     await asyncio.sleep(0.01)
     assert await expire_holds(hub.stores.db) == 1
@@ -242,14 +242,14 @@ async def test_a_new_epoch_shortens_the_wait(hub: XetHub) -> None:
     await hub.xet.new_epoch()
     await work(hub)
     assert await state(hub, made) == "live"  # passes of the old one may be in use
-    soon = replace(hub.stores.settings, xet_token_seconds=-300, signed_url_seconds=-1000)
+    soon = hub.stores.settings.replace(xet_token_seconds=-300, signed_url_seconds=-1000)
     await work(hub, soon)
     assert await state(hub, made) == "gone"  # no client can speak of it any more
 
 
 async def test_clearing_up_beside_uploads_never_takes_what_a_file_needs(hub: XetHub) -> None:
     """Without any patience: whatever was registered can be read, whatever happened before."""
-    hasty = replace(hub.stores.settings, xet_keep_seconds=0, xet_quarantine_seconds=0)
+    hasty = hub.stores.settings.replace(xet_keep_seconds=0, xet_quarantine_seconds=0)
     impatient = replace(hub, stores=replace(hub.stores, settings=hasty))
     db, rng = hub.stores.db, random.Random(3)
     xorbs = [a_xorb([noise(500 + at, f"{each}/{at}") for at in range(4)]) for each in range(4)]

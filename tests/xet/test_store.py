@@ -142,7 +142,7 @@ async def test_a_file_becomes_an_object_that_waits_for_its_commit(hub: XetHub) -
     assert found == type(found)(file.sha256, len(file.content), False, False, file.name)
     held = await hub.stores.db.all(reading(select(holds.c.name, holds.c.until_ms)))
     assert [row.name for row in held] == [file.sha256]
-    assert held[0].until_ms > now_ms() + 1000 * (hub.stores.settings.hold_seconds - 60)
+    assert held[0].until_ms > now_ms() + 1000 * (hub.stores.settings.blobs.hold_seconds - 60)
 
 
 async def test_a_shard_may_come_again_and_to_another_repository(hub: XetHub) -> None:
@@ -268,7 +268,7 @@ async def test_a_file_that_is_described_twice_is_checked_twice(hub: XetHub) -> N
 
 async def test_a_file_larger_than_the_limit_is_refused_before_it_is_read(hub: XetHub) -> None:
     await hub.send(SECOND)
-    limited = replace(hub.stores.settings, max_lfs_file_bytes=len(BAD.content) - 1)
+    limited = hub.stores.settings.replace(max_lfs_file_bytes=len(BAD.content) - 1)
     small = replace(hub, stores=replace(hub.stores, settings=limited))
     with pytest.raises(TooLarge, match="max_lfs_file_bytes"):
         await small.register(BAD)

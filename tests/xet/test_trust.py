@@ -22,12 +22,14 @@ async def an_hour_passes(db: Database) -> None:
 
 
 async def test_without_a_new_epoch_it_is_the_time_that_clients_remember(db: Database) -> None:
-    moment = await unknown_since(db, Settings(xet_keep_seconds=KEPT_S))
+    moment = await unknown_since(db, Settings().replace(xet_keep_seconds=KEPT_S))
     assert abs(now_ms() - KEPT_S * 1000 - moment) < 5000
 
 
 async def test_a_new_epoch_counts_once_all_passes_of_the_old_one_are_over(db: Database) -> None:
-    settings = Settings(xet_keep_seconds=KEPT_S, xet_token_seconds=7200, signed_url_seconds=3600)
+    settings = Settings().replace(
+        xet_keep_seconds=KEPT_S, xet_token_seconds=7200, signed_url_seconds=3600
+    )
     assert 3 * 3600 < settling_seconds(settings) < 4 * 3600
     begun = now_ms()
     first = await begin_epoch(db)
@@ -48,5 +50,5 @@ async def test_an_epoch_of_long_ago_does_not_prolong_anything(db: Database) -> N
     await begin_epoch(db)
     for _ in range(3):
         await an_hour_passes(db)
-    brief = Settings(xet_keep_seconds=60, xet_token_seconds=60, signed_url_seconds=60)
+    brief = Settings().replace(xet_keep_seconds=60, xet_token_seconds=60, signed_url_seconds=60)
     assert abs(now_ms() - 60_000 - await unknown_since(db, brief)) < 5000

@@ -38,19 +38,19 @@ def handlers(
 
     async def delete(_job: object) -> None:
         # One after the other: what the one deletes late, an upload after the other might need.
-        grace_ms = int(settings.blob_grace_seconds * 1000)
+        grace_ms = int(settings.blobs.grace_seconds * 1000)
         while await delete_plain_copies(db, store, grace_ms=grace_ms):
             pass
         while await delete_unreferenced(db, store, grace_ms=grace_ms):
             pass
         # Nodes that fetch a pack meanwhile read its repository's rows again, so minutes are enough.
-        grace_ms = int(settings.pack_grace_seconds * 1000)
+        grace_ms = int(settings.git.pack_grace_seconds * 1000)
         while await delete_unreferenced(db, store, grace_ms=grace_ms, kind=BlobKind.PACK):
             pass
 
     async def sweep(_job: object) -> None:
         # No upload, nor any signed address, is good for longer than the longer of the two.
-        longest = max(settings.hold_seconds, settings.signed_url_seconds)
+        longest = max(settings.blobs.hold_seconds, settings.blobs.signed_url_seconds)
         await store.sweep(2 * longest + _DAY_S)
 
     async def strays(_job: object) -> None:

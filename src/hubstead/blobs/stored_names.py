@@ -88,7 +88,7 @@ async def new_stored_name(db: Reader, key: BlobKey, settings: Settings) -> Store
         return key
     since_ms = await db.one(_SINCE)
     if since_ms is not None:
-        end_ms = since_ms + int(settings.update_seconds * 1000)
+        end_ms = since_ms + int(settings.blobs.update_seconds * 1000)
         if await database_now_ms(db) < end_ms:
             return key
     return new_stored_key(key.kind)

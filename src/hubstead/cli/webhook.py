@@ -39,7 +39,7 @@ def add(
 
     Of each that is added, updated or removed from now on.
     """
-    wanted = [Kind(kind) for kind in kinds or place.settings().webhook_kinds]
+    wanted = [Kind(kind) for kind in kinds or place.settings().webhooks.kinds]
 
     async def subscribe(db: Database) -> webhooks.Webhook:
         return await webhooks.add_webhook(db, url, secret=secret, private=private, kinds=wanted)

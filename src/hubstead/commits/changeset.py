@@ -74,7 +74,7 @@ class Changeset:
         self.draft.discard()
 
     def _add(self, path: str, operation: Operation) -> None:
-        most = self.settings.max_commit_operations
+        most = self.settings.commits.max_operations
         if len(self.operations) >= most:
             raise TooLarge(
                 what="The commit", limit=most, unit="operations", setting="max_commit_operations"
@@ -88,7 +88,9 @@ class Changeset:
             InvalidPath: if not.
         """
         return check_path(
-            path, max_bytes=self.settings.max_path_bytes, max_depth=self.settings.max_path_depth
+            path,
+            max_bytes=self.settings.commits.max_path_bytes,
+            max_depth=self.settings.commits.max_path_depth,
         )
 
     async def put(
@@ -111,7 +113,7 @@ class Changeset:
             InvalidPath: no file may be there, or not this one.
             TooLarge: the content belongs into LFS, or there are too many operations.
         """
-        limit = self.settings.max_regular_file_bytes
+        limit = self.settings.commits.max_regular_file_bytes
         if len(content) > limit:
             raise TooLarge(
                 what=f"The file {path}: upload it through LFS. It",

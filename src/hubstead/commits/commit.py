@@ -272,8 +272,8 @@ class _Writing:
                 draft,
                 base.tree,
                 written,
-                max_entries=settings.max_folder_entries,
-                refuse_case_clashes=settings.refuse_case_clashes,
+                max_entries=settings.commits.max_folder_entries,
+                refuse_case_clashes=settings.commits.refuse_case_clashes,
             )
             if tree == base.tree:
                 draft.discard()

@@ -32,7 +32,7 @@ def handlers(stores: Storage) -> dict[str, Callable[[Job], Awaitable[None]]]:
     """Return who does the jobs of this room."""
 
     async def bury(_job: object) -> None:
-        grace_ms = int(stores.settings.blob_grace_seconds * 1000)
+        grace_ms = int(stores.settings.blobs.grace_seconds * 1000)
         while await remove_deleted_repos(stores, grace_ms=grace_ms):
             pass
         await delete_retired_rows(stores, older_than_ms=_pack_grace_ms(stores) + ROWS_STAY_MS)
@@ -44,14 +44,14 @@ def handlers(stores: Storage) -> dict[str, Callable[[Job], Awaitable[None]]]:
 
 
 def _pack_grace_ms(stores: Storage) -> int:
-    return int(stores.settings.pack_grace_seconds * 1000)
+    return int(stores.settings.git.pack_grace_seconds * 1000)
 
 
 async def keep_packs_few(stores: Storage) -> None:
     """Have this node let go of what it needs no more of git; every node does so for itself."""
     await remove_retired_packs(stores, grace_ms=_pack_grace_ms(stores))
     await asyncio.to_thread(stores.git.refresh_handles)
-    grace_s = stores.settings.pack_grace_seconds
+    grace_s = stores.settings.git.pack_grace_seconds
     await asyncio.to_thread(stores.git.sweep_projections, older_than_s=grace_s)
 
 

@@ -41,7 +41,7 @@ async def copy_lfs_files(
         Those of ``open_repo`` (READ for the source, WRITE for the target).
     """
 
-    hold_ms = int(stores.settings.hold_seconds * 1000)
+    hold_ms = int(stores.settings.blobs.hold_seconds * 1000)
     damaged = await stores.xet.damaged_objects(names)
 
     async def copy(tx: Tx) -> frozenset[str]:
@@ -117,7 +117,7 @@ async def _add_copy(
     mode = file_mode(entry.mode)
     facts = entry.repo.blob_facts(entry.oid)
     if facts.pointer is None or mode == LINK_MODE:
-        limit = stores.settings.max_regular_file_bytes
+        limit = stores.settings.commits.max_regular_file_bytes
         content = await asyncio.to_thread(entry.repo.blob, entry.oid, limit)
         await change.put(path, content, mode=mode)
         return

@@ -77,7 +77,11 @@ def choose_upload_modes(
 
 def _check_path(path: str, settings: Settings) -> None:
     try:
-        check_path(path, max_bytes=settings.max_path_bytes, max_depth=settings.max_path_depth)
+        check_path(
+            path,
+            max_bytes=settings.commits.max_path_bytes,
+            max_depth=settings.commits.max_path_depth,
+        )
     except InvalidPath as error:
         raise InvalidCandidate(path=error.path, reason=error.reason) from None
 
@@ -99,7 +103,7 @@ def _texts(
 def _by_lfs(candidate: UploadCandidate, filters: Attributes, settings: Settings) -> bool:
     if candidate.size == 0:
         return False
-    if candidate.size >= settings.lfs_threshold_bytes or filters.is_lfs(candidate.path):
+    if candidate.size >= settings.lfs.threshold_bytes or filters.is_lfs(candidate.path):
         return True
     return candidate.size > BINARY_BYTES and _is_binary(candidate.sample)
 

@@ -79,7 +79,7 @@ async def begin_push(stores: Storage, opened: Repo) -> Staging:
     names = await pack_names(stores.db, opened.pk)
     settings = stores.settings
     limits = PushLimits(
-        settings.max_push_bytes, settings.git_memory_bytes, int(settings.git_cpu_seconds)
+        settings.git.max_push_bytes, settings.git.memory_bytes, int(settings.git.cpu_seconds)
     )
     registered = RegisteredState(names, known)
     return await asyncio.to_thread(stores.git.stage, opened.id, registered, limits)
@@ -211,7 +211,7 @@ class _Push:
         candidates: dict[str, str] = {}
         with self.staging.reading() as reading:
             for pushed in self.staging.new_blobs(tips):
-                if pushed.size > self.stores.settings.lfs_threshold_bytes:
+                if pushed.size > self.stores.settings.lfs.threshold_bytes:
                     faults.append(self._too_large(pushed.path, pushed.size))
                 elif MIN_BYTES <= pushed.size <= PADDED_BYTES:
                     candidates[pushed.oid] = pushed.path
@@ -225,7 +225,7 @@ class _Push:
             return named, faults
 
     def _too_large(self, path: str, size: int) -> str:
-        limit = self.stores.settings.lfs_threshold_bytes
+        limit = self.stores.settings.lfs.threshold_bytes
         return (
             f"{path} has {size} bytes: files above {limit} (lfs_threshold_bytes) have to be "
             f"LFS files. Run `git lfs migrate import --include='{path}'` and push again"

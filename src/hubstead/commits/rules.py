@@ -103,12 +103,14 @@ def check_pushed_path(path: bytes, settings: Settings) -> None:
     Raises:
         InvalidPath: with the rule that it breaks.
     """
-    short = len(path) <= min(255, settings.max_path_bytes)
-    if short and path.count(b"/") < settings.max_path_depth and _PLAIN.fullmatch(path):
+    short = len(path) <= min(255, settings.commits.max_path_bytes)
+    if short and path.count(b"/") < settings.commits.max_path_depth and _PLAIN.fullmatch(path):
         return  # a push may bring tens of thousands of these
     try:
         text = path.decode()
     except UnicodeDecodeError:
         shown = path.decode("utf-8", "backslashreplace")
         raise InvalidPath(path=shown, reason="it must be valid UTF-8") from None
-    check_path(text, max_bytes=settings.max_path_bytes, max_depth=settings.max_path_depth)
+    check_path(
+        text, max_bytes=settings.commits.max_path_bytes, max_depth=settings.commits.max_path_depth
+    )

@@ -86,7 +86,7 @@ class Storage:
 
     def __post_init__(self) -> None:
         settings = self.settings
-        cache = NodeCache(self.blobs, settings.data / "cache", settings.node_cache_bytes)
+        cache = NodeCache(self.blobs, settings.data / "cache", settings.xet.node_cache_bytes)
         self.xet = XetStore(self.db, self.blobs, cache, settings)
 
     async def open_git(self, repo: PackedRepo) -> GitRepo:
@@ -179,7 +179,7 @@ class Storage:
             free = shutil.disk_usage(self.git.root).free
         except FileNotFoundError:
             raise Unavailable(reason="its folder of git repositories is missing") from None
-        if free < self.settings.min_free_bytes:
+        if free < self.settings.blobs.min_free_bytes:
             raise StorageFull()
 
     async def publish(self, finished: Pack) -> Pack:

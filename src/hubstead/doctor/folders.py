@@ -57,7 +57,7 @@ async def folders_without_row(patient: Inspection) -> AsyncIterator[Fault]:
     for repo_id in sorted(dead.keys() & alive):
         what, hint = "it is marked as deleted, but its repository is there", "remove that mark"
         yield Fault("folders_without_row", Severity.FAULT, f"folder {repo_id}", what, hint)
-    grace_ms = patient.stores.settings.blob_grace_seconds * 1000
+    grace_ms = patient.stores.settings.blobs.grace_seconds * 1000
     for repo_id, since_ms in dead.items():
         if repo_id not in alive and patient.is_old(since_ms, than_ms=grace_ms + patient.young_ms):
             what = "its repository was deleted, and the grace period is over"

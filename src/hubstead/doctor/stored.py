@@ -196,7 +196,7 @@ async def blobs_without_row(patient: Inspection) -> AsyncIterator[Fault]:
         stored = await patient.stored(kind)
         known = {row.place for row in await _rows_of(patient, kind)} if stored else set()
         for name in sorted(stored.keys() - known):
-            grace_ms = patient.stores.settings.blob_grace_seconds * 1000
+            grace_ms = patient.stores.settings.blobs.grace_seconds * 1000
             if patient.is_old(stored[name].modified_ms, than_ms=grace_ms):
                 subject, what = f"blob {kind}/{name}", "the store has it, but no row names it"
                 hint = "nothing: it is removed in time"

@@ -53,12 +53,12 @@ _PLAIN = scan(
 
 async def count_pending_deletion(stores: Storage) -> list[GarbageCount]:
     """Count the blobs and folders that wait to be deleted, and those whose time has come."""
-    before = now_ms() - int(stores.settings.blob_grace_seconds * 1000)
+    before = now_ms() - int(stores.settings.blobs.grace_seconds * 1000)
     blobs = await stores.db.all(_DOOMED, before_ms=before)
     plain = await stores.db.all(_PLAIN, before_ms=before)
     folders = await count_deleted_repos(stores.db, before)
     packs = await count_retired_packs(
-        stores.db, now_ms() - int(stores.settings.pack_grace_seconds * 1000)
+        stores.db, now_ms() - int(stores.settings.git.pack_grace_seconds * 1000)
     )
     if stores.packs_are_blobs:  # their rows stay for nodes that are behind
         packs.pop(True, None)

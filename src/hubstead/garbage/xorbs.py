@@ -90,7 +90,7 @@ async def xet_files(stores: Storage) -> list[GarbageCount]:
 
 async def xorbs(stores: Storage) -> list[GarbageCount]:
     """Count xorbs by what is to become of them."""
-    released = now_ms() - int(stores.settings.xet_quarantine_seconds * 1000)
+    released = now_ms() - int(stores.settings.xet.quarantine_seconds * 1000)
     unknown = await unknown_since(stores.db, stores.settings)
     outlived = await outlived_since(stores.db, stores.settings)
     rows = await stores.db.all(

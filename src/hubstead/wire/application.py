@@ -57,8 +57,10 @@ class Application:
         self.hub = hub
         self.router = Router(routes)
         hub.routes = self.router.routes
-        self._trusted = [ipaddress.ip_network(net) for net in hub.settings.trusted_proxies]
-        self._prefix = "/" + hub.settings.public_url.split("://")[-1].partition("/")[2].strip("/")
+        self._trusted = [ipaddress.ip_network(net) for net in hub.settings.server.trusted_proxies]
+        self._prefix = "/" + hub.settings.server.public_url.split("://")[-1].partition("/")[
+            2
+        ].strip("/")
         self._metrics = RequestMetrics(hub.metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -186,7 +186,9 @@ class Request:
         The setting if there is one. Else from what the socket says; the Host header only
         chooses among names that are known to be this machine's.
         """
-        return self.hub.settings.public_url.rstrip("/") or _own_address(self.scope, self.headers)
+        return self.hub.settings.server.public_url.rstrip("/") or _own_address(
+            self.scope, self.headers
+        )
 
     async def git(self) -> GitRepo:
         """Return the objects of the repository."""
@@ -213,7 +215,7 @@ class Request:
             TooLarge: more than ``limit`` bytes, or the setting for ordinary requests.
         """
         scope, receive = inflating(self.scope, self.receive)
-        most = self.hub.settings.max_json_body_bytes if limit is None else limit
+        most = self.hub.settings.requests.max_json_body_bytes if limit is None else limit
         setting = "max_json_body_bytes" if limit is None else "the limit of this address"
         return await read_body(scope, receive, limit=most, setting=setting)
 

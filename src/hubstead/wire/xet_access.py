@@ -48,7 +48,7 @@ async def xet_access(request: Request, *, write: bool, proposing: bool = False) 
         request.repo,
         write=write,
         epoch=epoch,
-        seconds=request.hub.settings.xet_token_seconds,
+        seconds=request.hub.settings.xet.token_seconds,
         proposing=proposing,
     )
     return XetAccess(token, until, cas_url(request.public_url, epoch))

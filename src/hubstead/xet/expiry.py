@@ -61,7 +61,7 @@ def settling_seconds(settings: Settings) -> float:
 
     A pass of it may have been issued at the last moment, and a plan got with that pass then.
     """
-    return settings.xet_token_seconds + settings.signed_url_seconds + SLACK_S
+    return settings.xet.token_seconds + settings.blobs.signed_url_seconds + SLACK_S
 
 
 def staleness_ms(settings: Settings) -> int:
@@ -69,7 +69,7 @@ def staleness_ms(settings: Settings) -> int:
 
     A row is not written again for each use: a xorb's has 40 bytes a chunk.
     """
-    return min(_TOUCH_MS, int(settings.xet_keep_seconds * 1000) // 20)
+    return min(_TOUCH_MS, int(settings.xet.keep_seconds * 1000) // 20)
 
 
 async def unknown_since(db: Reader, settings: Settings) -> int:
@@ -77,7 +77,7 @@ async def unknown_since(db: Reader, settings: Settings) -> int:
 
     It is ``xet_keep_seconds`` ago, or `outlived_since` if that is later.
     """
-    kept = now_ms() - int(settings.xet_keep_seconds * 1000)
+    kept = now_ms() - int(settings.xet.keep_seconds * 1000)
     return max(kept, await outlived_since(db, settings))
 
 

@@ -51,7 +51,7 @@ def conversion(
     """Return who converts LFS objects, if the settings say so."""
 
     async def convert(_job: object) -> None:
-        if not settings.xet_convert:
+        if not settings.xet.convert:
             return
         converter, deadline = Converter(db, store, xet), time.monotonic() + _PATIENCE_S
         async for row in plain_objects(db):

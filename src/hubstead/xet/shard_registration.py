@@ -80,7 +80,7 @@ class ShardRegistration:
         self, repo_pk: int, pusher_pk: int | None, shard: Shard, progress: Progress | None
     ) -> bool:
         """Check a shard and make its files known; see `XetStore.register`."""
-        said = await asyncio.to_thread(_read, shard, self.settings.max_lfs_file_bytes)
+        said = await asyncio.to_thread(_read, shard, self.settings.lfs.max_file_bytes)
         known = await self._known(said.names)
         try:
             firsts = await check(said.files, said.xorbs, known, self.hashes)
@@ -154,7 +154,7 @@ class ShardRegistration:
             repo_pk,
             [(each.sha256, each.bytes) for each in new.files],
             pusher_pk=pusher_pk,
-            hold_ms=int(self.settings.hold_seconds * 1000),
+            hold_ms=int(self.settings.blobs.hold_seconds * 1000),
         )
         await blobs.mark_reconstructable(tx, sorted(broken.plain & sha256s))
         return was_unknown

@@ -81,7 +81,7 @@ async def quarantine_xorbs(db: Database, settings: Settings) -> int:
 async def release_xorbs(db: Database, settings: Settings) -> int:
     """Give up to 500 xorbs up whose quarantine is over; return how many."""
     when: dict[str, object] = {
-        "before_ms": now_ms() - int(settings.xet_quarantine_seconds * 1000),
+        "before_ms": now_ms() - int(settings.xet.quarantine_seconds * 1000),
         "outlived_ms": await outlived_since(db, settings),
     }
     pks = await db.all(_OVER_XORBS, **when)

@@ -137,7 +137,7 @@ def test_a_large_plain_file_is_told_how_to_become_an_lfs_file(
     live_hub: ThreadHub, here: Clone
 ) -> None:
     before = live_hub.traces()
-    here.commit("big.dat", b"\0" * (live_hub.settings.lfs_threshold_bytes + 1))
+    here.commit("big.dat", b"\0" * (live_hub.settings.lfs.threshold_bytes + 1))
     here("rm", "-q", "big.dat")
     here("commit", "-qm", "it is gone, but in the history")
     said = here.refused("push")

@@ -594,7 +594,7 @@ def test_a_commit_of_as_many_operations_as_allowed_succeeds_and_one_more_does_no
 ) -> None:
     anna = embedded_hub.user()
     sample = SmallRepo(anna, anna.repo())
-    most = embedded_hub.settings.max_commit_operations
+    most = embedded_hub.settings.commits.max_operations
     lines = [file(f"{n % 50}/{n}.txt", "") for n in range(most)]
     assert sample.commit(HEADER, *lines, file("one-more")).status == 413
     said = sample.commit(HEADER, *lines)

@@ -80,7 +80,7 @@ def test_large_and_binary_files_and_those_of_gitattributes_go_by_lfs(
         "model.safetensors",
         "deep/er/x.bin",
         {"path": "empty.bin", "size": 0},
-        {"path": "big.txt", "size": anna.hub.settings.lfs_threshold_bytes},
+        {"path": "big.txt", "size": anna.hub.settings.lfs.threshold_bytes},
         {"path": "small.dat", "size": 1000, "sample": binary},
         {"path": "middle.dat", "size": 70_000, "sample": binary},
         {"path": "umlauts.txt", "size": 70_000, "sample": cut},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -77,7 +76,7 @@ def test_two_nodes_over_one_database_see_each_others_writes(
     own_hub: Callable[..., ThreadHub], tmp_path: Path
 ) -> None:
     one = own_hub("company")
-    two = ThreadHub("company", dataclasses.replace(one.settings, data=tmp_path / "two")).start()
+    two = ThreadHub("company", one.settings.replace(data=tmp_path / "two")).start()
     try:
         anna = one.user()
         there = Person(two, anna.name, anna.pk, anna.token)

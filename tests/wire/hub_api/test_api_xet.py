@@ -104,7 +104,7 @@ def test_a_token_is_told_in_the_body_and_in_headers(sample: MixedModel, verb: st
         "casUrl": said.headers["x-xet-cas-url"],
     }
     assert re.fullmatch(re.escape(sample.hub.url) + r"/xet/\w+/\w+", told["casUrl"])
-    seconds = sample.hub.settings.xet_token_seconds
+    seconds = sample.hub.settings.xet.token_seconds
     assert 0 <= time.time() + seconds - told["exp"] < 30
     assert seconds >= 3600
     assert said.headers["cache-control"] == "no-store"

@@ -43,10 +43,12 @@ async def receive_pack(request: Request) -> ASGIApp:
     ) as error:  # git shows what a report says, and of a status the number only
         fault = error
     settings = request.hub.settings
-    intake = _PushReceiver(staging, settings.max_push_refs, settings.max_push_objects, fault)
+    intake = _PushReceiver(
+        staging, settings.git.max_push_refs, settings.git.max_push_objects, fault
+    )
     try:
         scope, receive = inflating(request.scope, request.receive)
-        limit = settings.max_push_bytes + settings.max_push_refs * _COMMAND_BYTES
+        limit = settings.git.max_push_bytes + settings.git.max_push_refs * _COMMAND_BYTES
         await receive_into(
             scope, receive, intake.feed, limit=limit, what="The push", setting="max_push_bytes"
         )

@@ -32,7 +32,7 @@ async def upload_pack(request: Request) -> ASGIApp:
         listed = _ls_refs(refs, read_all(body))
         if listed is not None:
             return Response(listed, media_type=MEDIA_TYPE, headers=NO_CACHE)
-    most = request.hub.settings.git_processes
+    most = request.hub.settings.git.processes
     if _running >= most:
         raise Unavailable(reason=f"{most} fetches are being served (git_processes): try again")
     folder = await projection(request, refs)
@@ -47,7 +47,7 @@ async def upload_pack(request: Request) -> ASGIApp:
 
 async def _body(request: Request) -> bytes:
     scope, receive = inflating(request.scope, request.receive)
-    limit = request.hub.settings.max_fetch_request_bytes
+    limit = request.hub.settings.git.max_fetch_request_bytes
     return await read_body(scope, receive, limit=limit, setting="max_fetch_request_bytes")
 
 

@@ -99,7 +99,7 @@ async def org_repositories(request: Request) -> Response:
 
 async def _repositories(request: Request, owner: str) -> Response:
     asked = request.query
-    limit = asked.number("limit", 1000, least=1, most=request.hub.settings.max_page)
+    limit = asked.number("limit", 1000, least=1, most=request.hub.settings.requests.max_page)
     kinds = [Kind.parse(asked.one("type") or "")] if asked.one("type") else list(Kind)
     words = tuple(asked.all("search"))
     rows = [

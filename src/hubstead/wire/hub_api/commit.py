@@ -157,13 +157,13 @@ async def _read_lines(request: Request, change: Changeset) -> shapes.CommitHeade
 async def _lines(request: Request) -> AsyncIterator[bytes]:
     """Yield the lines of the body as they arrive; the last one may lack its newline."""
     settings = request.hub.settings
-    longest = settings.max_regular_file_bytes * 4 // 3 + _LINE_ROOM
+    longest = settings.commits.max_regular_file_bytes * 4 // 3 + _LINE_ROOM
     scope, receive = inflating(request.scope, request.receive)
     pending = bytearray()
     async for part in stream_body(
         scope,
         receive,
-        limit=settings.max_commit_body_bytes,
+        limit=settings.requests.max_commit_body_bytes,
         what="The commit",
         setting="max_commit_body_bytes",
     ):
@@ -178,7 +178,7 @@ async def _lines(request: Request) -> AsyncIterator[bytes]:
         if len(pending) > longest:
             raise TooLarge(
                 what="A file in the commit: upload it through LFS. It",
-                limit=settings.max_regular_file_bytes,
+                limit=settings.commits.max_regular_file_bytes,
                 setting="max_regular_file_bytes",
             )
     if pending.strip():
@@ -274,7 +274,9 @@ def _remove_old(change: Changeset, path: str, old: str | None) -> None:
 async def _read_document(request: Request, change: Changeset) -> shapes.CommitHeader:
     """Read a commit of releases 0.8 to 0.10, which had it in memory as well."""
     settings = request.hub.settings
-    limit = min(settings.max_commit_body_bytes, 4 * settings.max_regular_file_bytes)
+    limit = min(
+        settings.requests.max_commit_body_bytes, 4 * settings.commits.max_regular_file_bytes
+    )
     body = await request.json(shapes.CommitDocument, limit)
     for file in body.files:
         await _put(change, file)

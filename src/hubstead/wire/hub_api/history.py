@@ -35,7 +35,7 @@ async def list_commits(request: Request) -> Response:
     revision = await request.revision("/".join(request.segments("rev")))
     git = await request.git()
     page = request.query.number("p", 0, most=10**9)
-    limit = request.query.number("limit", 50, least=1, most=request.hub.settings.max_page)
+    limit = request.query.number("limit", 50, least=1, most=request.hub.settings.requests.max_page)
     listed = await asyncio.to_thread(git.log, revision.commit, page * limit, limit)
     total = await asyncio.to_thread(git.count, revision.commit)
     headers = {"x-total-count": str(total)}

@@ -26,7 +26,9 @@ MOST_COPIES = 500
 
 async def listing(request: Request) -> Response:
     """List LFS files that commits name, newest first, page by page."""
-    limit = request.query.number("limit", PAGE, least=1, most=request.hub.settings.max_page)
+    limit = request.query.number(
+        "limit", PAGE, least=1, most=request.hub.settings.requests.max_page
+    )
     before = _before(request.query.one("cursor"))
     rows = await list_lfs_links(request.hub.db, request.repo.pk, before=before, limit=limit + 1)
     headers = {}

@@ -70,7 +70,7 @@ def _query(request: Request, kind: Kind) -> RepoQuery:
         ids=tuple(params.all("id")),
         sort=params.one("sort") or "trendingScore",
         direction=_direction(params.one("direction")),
-        limit=params.number("limit", PAGE, least=1, most=request.hub.settings.max_page),
+        limit=params.number("limit", PAGE, least=1, most=request.hub.settings.requests.max_page),
         cursor=params.one("cursor"),
         gated=params.flag("gated") if "gated" in params else None,
         pipeline_tag=params.one("pipeline_tag"),

@@ -172,12 +172,12 @@ async def _address_elsewhere(request: Request, entry: Entry, found: LfsObject) -
     HEAD is answered here: some clients (huggingface_hub 1.33 and 2.0) follow when the store is on
     the same host, and an address that is signed for GET is refused to HEAD.
     """
-    may = request.hub.settings.s3_direct_downloads and found.is_plain and request.method != "HEAD"
+    may = request.hub.settings.s3.direct_downloads and found.is_plain and request.method != "HEAD"
     if not may or names_a_tag(request.scope) or not _may_be_sent_on(request):
         return None
     return await request.hub.blobs.url(
         found.place,
-        expires_s=int(request.hub.settings.signed_url_seconds),
+        expires_s=int(request.hub.settings.blobs.signed_url_seconds),
         content_disposition=_content_disposition(request, entry),
         media_type=_media_type(entry.name),
     )

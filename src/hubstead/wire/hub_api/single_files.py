@@ -88,7 +88,7 @@ async def _add(
         key,
         incoming.size,
         pusher_pk=request.actor.pk,
-        hold_ms=int(request.hub.settings.hold_seconds * 1000),
+        hold_ms=int(request.hub.settings.blobs.hold_seconds * 1000),
         place=place,
     )
     change.put_pointer(path, key.name, incoming.size)

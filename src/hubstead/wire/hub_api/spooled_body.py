@@ -51,7 +51,7 @@ async def receive_file(request: Request) -> AsyncIterator[SpooledBody]:
             request.scope,
             request.receive,
             take,
-            limit=request.hub.settings.max_lfs_file_bytes,
+            limit=request.hub.settings.lfs.max_file_bytes,
             setting="max_lfs_file_bytes",
         )
         file.flush()

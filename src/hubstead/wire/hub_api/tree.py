@@ -37,7 +37,9 @@ async def list_tree(request: Request) -> Response:
         raise EntryNotFound(reason=f'{path} does not exist on "{revision.text}"')
     expand = request.query.flag("expand")
     most = EXPANDED_PAGE if expand else PAGE
-    limit = request.query.number("limit", most, least=1, most=request.hub.settings.max_page)
+    limit = request.query.number(
+        "limit", most, least=1, most=request.hub.settings.requests.max_page
+    )
     after = _after(request.query.one("cursor"))
     recursive = request.query.flag("recursive")
     entries = await asyncio.to_thread(
@@ -127,7 +129,7 @@ async def get_paths_info(request: Request) -> Response:
     """Describe paths of a revision; those that do not exist are left out."""
     fields = await request.fields()
     paths = _paths(fields.get("paths"))
-    most = request.hub.settings.max_paths_info
+    most = request.hub.settings.requests.max_paths_info
     if len(paths) > most:
         raise TooLarge(what="The list of paths", limit=most, unit="paths", setting="max_paths_info")
     expand = str(_last(fields.get("expand"))).lower() in ("true", "1")

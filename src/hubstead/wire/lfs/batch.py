@@ -97,7 +97,7 @@ async def _upload(request: Request, asked: BatchRequest) -> BatchResponse:
 
 
 def _fault(request: Request, each: RequestedObject, held: LinkedBlob | None) -> ObjectError | None:
-    most = request.hub.settings.max_lfs_file_bytes
+    most = request.hub.settings.lfs.max_file_bytes
     if not is_sha256(each.oid):
         return ObjectError(422, "The oid must be a sha256 in 64 lower-case hex digits")
     if each.size < 0:

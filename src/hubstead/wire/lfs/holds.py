@@ -31,7 +31,7 @@ async def hold_objects(
         repo_pk=request.repo.pk,
         kind=BlobKind.LFS,
         names=list(here),
-        hold_ms=int(request.hub.settings.hold_seconds * 1000),
+        hold_ms=int(request.hub.settings.blobs.hold_seconds * 1000),
     )
     return await request.hub.db.write(hold)
 

@@ -42,7 +42,7 @@ class TransferPlan:
         git-lfs hands every object of a multipart batch to its agent, which knows only parts.
         """
         settings, whole_limit = request.hub.settings, request.repo.lfs_multipart_threshold
-        limit = settings.lfs_multipart_threshold_bytes
+        limit = settings.lfs.multipart_threshold_bytes
         limit = limit if whole_limit is None else min(limit, whole_limit)
         offered = "multipart" in transfers
         in_parts = {each for each in objects if offered and each.size > limit}
@@ -52,7 +52,7 @@ class TransferPlan:
             in_parts=frozenset(in_parts),
             offered=offered,
             whole_limit=whole_limit,
-            part_bytes=settings.lfs_part_bytes,
+            part_bytes=settings.lfs.part_bytes,
             seconds=lifetime_s(request, sum(each.size for each in objects)),
         )
 
@@ -79,8 +79,8 @@ def lifetime_s(request: Request, total_bytes: int) -> float:
     Rights are asked again at each use, so a long life gives nothing away.
     """
     settings = request.hub.settings
-    flowing = min(total_bytes // SLOWEST_BYTES_PER_S, settings.hold_seconds)
-    return max(settings.signed_url_seconds, flowing)
+    flowing = min(total_bytes // SLOWEST_BYTES_PER_S, settings.blobs.hold_seconds)
+    return max(settings.blobs.signed_url_seconds, flowing)
 
 
 def download_actions(request: Request, each: RequestedObject, total_bytes: int) -> Actions:
@@ -133,7 +133,7 @@ async def _uploads(
 ) -> dict[RequestedObject, MultipartUpload]:
     if not objects:
         return {}
-    longest_s = max(plan.seconds, request.hub.settings.hold_seconds)
+    longest_s = max(plan.seconds, request.hub.settings.blobs.hold_seconds)
     until_ms = now_ms() + int(longest_s * 1000)
 
     async def begin(tx: Tx, repo_pk: int) -> dict[RequestedObject, MultipartUpload]:

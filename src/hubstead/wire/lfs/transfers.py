@@ -106,9 +106,11 @@ async def download(request: Request) -> ASGIApp:
     if found is None or not found.committed:
         raise BlobNotFound(name=grant.oid)
     settings = request.hub.settings
-    direct = settings.s3_direct_downloads and found.is_plain and request.method == "GET"
+    direct = settings.s3.direct_downloads and found.is_plain and request.method == "GET"
     if direct and not names_a_tag(request.scope):  # the store has tags of its own
-        url = await request.hub.blobs.url(found.place, expires_s=int(settings.signed_url_seconds))
+        url = await request.hub.blobs.url(
+            found.place, expires_s=int(settings.blobs.signed_url_seconds)
+        )
         if url is not None:
             return redirect(url, status=302)
     headers = [("Cache-Control", "private, no-transform")]
@@ -207,7 +209,7 @@ async def _accept(
         _key(grant),
         grant.size,
         pusher_pk=request.actor.pk,
-        hold_ms=int(request.hub.settings.hold_seconds * 1000),
+        hold_ms=int(request.hub.settings.blobs.hold_seconds * 1000),
         place=place,
         upload_id=grant.upload or None,
         replaced=replaced,

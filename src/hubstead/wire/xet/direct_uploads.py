@@ -48,17 +48,19 @@ async def offer_direct_upload(request: Request) -> ASGIApp:
 
 async def _offer(request: Request, name: str, asked: GrantRequest) -> GrantResponse | None:
     settings = request.hub.settings
-    if not settings.s3_direct_downloads or not 0 < asked.length <= MAX_STORED_BYTES:
+    if not settings.s3.direct_downloads or not 0 < asked.length <= MAX_STORED_BYTES:
         return None
     begun = await request.hub.blobs.direct_upload(
-        asked.length, crc64nvme=_crc(asked.checksum), expires_s=int(settings.signed_url_seconds)
+        asked.length,
+        crc64nvme=_crc(asked.checksum),
+        expires_s=int(settings.blobs.signed_url_seconds),
     )
     if begun is None:
         return None
     sealed = request.hub.seal.sign(
         DirectGrant(begun.id, name, request.repo.id, request.actor.pk),
         purpose=PURPOSE,
-        seconds=settings.signed_url_seconds,
+        seconds=settings.blobs.signed_url_seconds,
     )
     return GrantResponse(sealed, begun.method, begun.url, dict(begun.headers))
 

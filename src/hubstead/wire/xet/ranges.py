@@ -53,8 +53,8 @@ class Addresses:
 
     def __init__(self, request: Request) -> None:
         self._request = request
-        self._seconds = request.hub.settings.signed_url_seconds
-        self._direct = MOST_DIRECT if request.hub.settings.s3_direct_downloads else 0
+        self._seconds = request.hub.settings.blobs.signed_url_seconds
+        self._direct = MOST_DIRECT if request.hub.settings.s3.direct_downloads else 0
         self._base = cas_url(request.public_url, request.text("epoch"))
 
     async def of(self, blob: str, first: int, last: int) -> str:

@@ -49,7 +49,7 @@ async def _receive(request: Request) -> SpooledTemporaryFile[bytes]:
             request.scope,
             request.receive,
             body.write,
-            limit=settings.xet_max_shard_bytes,
+            limit=settings.xet.max_shard_bytes,
             what="The shard",
             setting="xet_max_shard_bytes",
         )
@@ -65,7 +65,7 @@ async def _register(
     with body:
         large = body.tell() > LARGE_BYTES
         async with request.hub.stores.locks.of("xet shard") if large else nullcontext():
-            shard = await asyncio.to_thread(_parsed, body, request.hub.settings.xet_max_terms)
+            shard = await asyncio.to_thread(_parsed, body, request.hub.settings.xet.max_terms)
             return await request.hub.stores.xet.register(
                 request.repo.pk, request.actor.pk, shard, progress=progress
             )

@@ -20,7 +20,7 @@ async def visible_chunks(request: Request, shown: XetToken, xorb: KnownXorb) -> 
     These are the chunks of committed files in repositories whose content they can read; to who
     may write to the repository of the pass, everything that was uploaded to it.
     """
-    setting = request.hub.settings.xet_deduplication
+    setting = request.hub.settings.xet.deduplication
     if setting == "off":
         return []
     xet, own = request.hub.stores.xet, request.repo.pk

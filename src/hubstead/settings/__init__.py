@@ -1,0 +1,48 @@
+"""Settings: what can be configured, in groups by room, loaded from file, environment and options.
+
+It owns every setting's name, default, help and check, and remembers where each value comes from.
+It never reads a setting on a room's behalf: ``app.py`` and ``cli/`` load, rooms take their group.
+"""
+
+from hubstead.settings.docs import Described, as_markdown, describe
+from hubstead.settings.groups import (
+    AccountSettings,
+    BlobSettings,
+    CommitSettings,
+    DatabaseSettings,
+    GitSettings,
+    LfsSettings,
+    LogSettings,
+    RequestSettings,
+    S3Settings,
+    ServerSettings,
+    WebhookSettings,
+    XetSettings,
+)
+from hubstead.settings.loading import BadSettings, load
+from hubstead.settings.model import Settings
+from hubstead.settings.values import format_bytes, parse_bytes, parse_seconds
+
+__all__ = [
+    "AccountSettings",
+    "BadSettings",
+    "BlobSettings",
+    "CommitSettings",
+    "DatabaseSettings",
+    "Described",
+    "GitSettings",
+    "LfsSettings",
+    "LogSettings",
+    "RequestSettings",
+    "S3Settings",
+    "ServerSettings",
+    "Settings",
+    "WebhookSettings",
+    "XetSettings",
+    "as_markdown",
+    "describe",
+    "format_bytes",
+    "load",
+    "parse_bytes",
+    "parse_seconds",
+]

@@ -1,0 +1,478 @@
+"""The groups of settings: each setting's name, heading, default, help and smallest value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+_KIB = 1024
+
+STORAGE = "Where things are kept"
+SERVER = "The web server"
+ACCOUNTS = "Accounts"
+WEBHOOKS = "Webhooks"
+FILES = "Limits of files and commits"
+REQUESTS = "Limits of requests"
+LIFETIMES = "How long things are kept"
+GIT = "Git"
+XET = "Xet"
+RUNNING = "Running"
+#: Headings of docs/settings.md and of ``hubstead settings``, in their order.
+HEADINGS = (STORAGE, SERVER, ACCOUNTS, WEBHOOKS, FILES, REQUESTS, LIFETIMES, GIT, XET, RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class SettingNotes:
+    """What a declaration says of a setting beside its type and default.
+
+    ``name`` is the one that users write; ``least`` is the smallest value allowed.
+    """
+
+    name: str
+    heading: str
+    help: str
+    least: float | None
+    secret: bool
+
+
+def setting(
+    name: str,
+    heading: str,
+    default: Any,
+    help_text: str,
+    *,
+    least: float | None = None,
+    secret: bool = False,
+) -> Any:
+    """Declare a setting as a field of a frozen dataclass."""
+    notes = SettingNotes(name, heading, help_text, least, secret)
+    return field(default=default, metadata={"notes": notes})
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ServerSettings:
+    """The web server."""
+
+    host: str = setting(
+        "host", SERVER, "127.0.0.1", "The address to listen on. `0.0.0.0` is every IPv4 one."
+    )
+    port: int = setting("port", SERVER, 8080, "The port to listen on; 0: any free one.", least=0)
+    public_url: str = setting(
+        "public_url",
+        SERVER,
+        "",
+        "How clients reach the hub, such as `https://hub.example.com`: every absolute link "
+        "begins with it. Empty: `http://` with host and port above.",
+    )
+    trusted_proxies: tuple[str, ...] = setting(
+        "trusted_proxies",
+        SERVER,
+        (),
+        "Networks (CIDR) of the proxies in front, whose `X-Forwarded-For` and "
+        "`X-Forwarded-Proto` are believed.",
+    )
+    max_connections: int = setting(
+        "max_connections", SERVER, 4096, "The most connections that are open at once.", least=1
+    )
+    shutdown_seconds: float = setting(
+        "shutdown_seconds",
+        SERVER,
+        30,
+        "How long running requests may take to finish after SIGTERM.",
+        least=0,
+    )
+    header_bytes: int = setting(
+        "header_bytes",
+        REQUESTS,
+        64 * _KIB,
+        "The most bytes of a request's first line and headers.",
+        least=1024,
+    )
+    header_seconds: float = setting(
+        "header_seconds", REQUESTS, 15, "How long a client may take to send them.", least=0.1
+    )
+    body_min_bytes_per_s: int = setting(
+        "body_min_bytes_per_s",
+        REQUESTS,
+        1024,
+        "A body that stays slower than this is cut off; 0: never.",
+        least=0,
+    )
+    body_silence_s: float = setting(
+        "body_silence_s",
+        REQUESTS,
+        60,
+        "A body of which nothing arrives for so long is cut off.",
+        least=0.1,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class DatabaseSettings:
+    """The database and how a node uses it."""
+
+    url: str = setting(
+        "database",
+        STORAGE,
+        "",
+        "Empty: a SQLite file `hubstead.db` in the data folder. Otherwise the address of a "
+        "PostgreSQL database: `postgresql://user:password@host/name`.",
+        secret=True,
+    )
+    pool: int = setting(
+        "database_pool", RUNNING, 10, "The most connections to PostgreSQL of one node.", least=1
+    )
+    reader_threads: int = setting(
+        "reader_threads", RUNNING, 4, "The threads that run longer reads on SQLite.", least=1
+    )
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class BlobSettings:
+    """The store of blobs, and how long it keeps what is not linked."""
+
+    url: str = setting(
+        "blobs",
+        STORAGE,
+        "",
+        "Empty: files in the folder `blobs` of the data folder. Otherwise "
+        "`s3://bucket/prefix` in a store that speaks S3.",
+    )
+    signed_url_seconds: float = setting(
+        "signed_url_seconds",
+        LIFETIMES,
+        3600,
+        "How long a signed address for an upload or download is good.",
+        least=1,
+    )
+    grace_seconds: float = setting(
+        "blob_grace_seconds",
+        LIFETIMES,
+        86400,
+        "How long bytes that nothing links to any more stay before they are deleted.",
+        least=0,
+    )
+    update_seconds: float = setting(
+        "update_seconds",
+        LIFETIMES,
+        3600,
+        "How long after the first node of a new release has started on a PostgreSQL database "
+        "nodes of the previous release may go on. Until then nothing is stored in a way that "
+        "they do not understand; after that they must be gone.",
+        least=0,
+    )
+    hold_seconds: float = setting(
+        "hold_seconds",
+        LIFETIMES,
+        7 * 86400,
+        "How long uploaded bytes wait for the commit that links them.",
+        least=0,
+    )
+    min_free_bytes: int = setting(
+        "min_free_bytes",
+        LIFETIMES,
+        512 * _KIB**2,
+        "Writes are refused when the disk has less free space than this.",
+        least=0,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class S3Settings:
+    """The S3 server, when blobs are stored there."""
+
+    endpoint: str = setting(
+        "s3_endpoint", STORAGE, "", "The address of the S3 server; empty: Amazon's own."
+    )
+    region: str = setting("s3_region", STORAGE, "us-east-1", "The region of the bucket.")
+    access_key: str = setting("s3_access_key", STORAGE, "", "The id of the key for S3.")
+    secret_key: str = setting(
+        "s3_secret_key", STORAGE, "", "The secret part of the key for S3.", secret=True
+    )
+    session_token: str = setting(
+        "s3_session_token", STORAGE, "", "The token of a temporary key for S3.", secret=True
+    )
+    path_style: bool = setting(
+        "s3_path_style",
+        STORAGE,
+        True,
+        "Put the bucket into the path of the address instead of before its host name.",
+    )
+    direct_downloads: bool = setting(
+        "s3_direct_downloads",
+        STORAGE,
+        False,
+        "Send downloads straight to S3 by signed addresses. Clients must be able to reach "
+        "`s3_public_endpoint`.",
+    )
+    public_endpoint: str = setting(
+        "s3_public_endpoint",
+        STORAGE,
+        "",
+        "What clients call the S3 server, if that is not `s3_endpoint`: signed addresses begin "
+        "with it.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class AccountSettings:
+    """Sign-in."""
+
+    sign_in_attempts: int = setting(
+        "sign_in_attempts",
+        ACCOUNTS,
+        10,
+        "The most failed sign-ins per account and address in one window.",
+        least=1,
+    )
+    sign_in_window_s: float = setting(
+        "sign_in_window_s", ACCOUNTS, 300, "The length of that window.", least=1
+    )
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class WebhookSettings:
+    """Webhook deliveries."""
+
+    kinds: tuple[str, ...] = setting(
+        "webhook_kinds",
+        WEBHOOKS,
+        ("model",),
+        "The kinds of repository that webhooks tell of: `model`, `dataset`, `space`, `kernel`.",
+    )
+    timeout_s: float = setting(
+        "webhook_timeout_s",
+        WEBHOOKS,
+        10,
+        "How long the receiver of a webhook may take to answer.",
+        least=0.1,
+    )
+    max_attempts: int = setting(
+        "webhook_max_attempts",
+        WEBHOOKS,
+        12,
+        "How often one delivery is tried before it is given up.",
+        least=1,
+    )
+    hold_s: float = setting(
+        "webhook_hold_s",
+        WEBHOOKS,
+        900,
+        "The longest time that one failing delivery may hold back the later ones of its "
+        "repository.",
+        least=0,
+    )
+    private_networks: bool = setting(
+        "webhook_private_networks",
+        WEBHOOKS,
+        True,
+        "Whether webhooks may go to loopback and private addresses.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class CommitSettings:
+    """Limits of a commit, whichever protocol it comes by."""
+
+    max_regular_file_bytes: int = setting(
+        "max_regular_file_bytes",
+        FILES,
+        100 * _KIB**2,
+        "The largest file that git itself may hold (anything above goes by LFS).",
+        least=1,
+    )
+    max_path_bytes: int = setting(
+        "max_path_bytes", FILES, 1024, "The longest path of a file, in bytes.", least=1
+    )
+    max_path_depth: int = setting("max_path_depth", FILES, 64, "The most parts of a path.", least=1)
+    max_folder_entries: int = setting(
+        "max_folder_entries", FILES, 10_000, "The most entries of one folder.", least=1
+    )
+    max_operations: int = setting(
+        "max_commit_operations", FILES, 25_000, "The most operations of a commit.", least=1
+    )
+    refuse_case_clashes: bool = setting(
+        "refuse_case_clashes",
+        FILES,
+        True,
+        "Refuse a commit whose paths differ only in case: such files cannot be checked out side "
+        "by side on macOS or Windows.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class LfsSettings:
+    """LFS files and their uploads."""
+
+    threshold_bytes: int = setting(
+        "lfs_threshold_bytes",
+        FILES,
+        10 * _KIB**2,
+        "Clients are told to send files of this size and above by LFS.",
+        least=1,
+    )
+    max_file_bytes: int = setting(
+        "max_lfs_file_bytes", FILES, 500 * 1000**3, "The largest LFS file.", least=1
+    )
+    multipart_threshold_bytes: int = setting(
+        "lfs_multipart_threshold_bytes",
+        FILES,
+        256 * _KIB**2,
+        "LFS files above this size are uploaded in parts.",
+        least=1,
+    )
+    part_bytes: int = setting(
+        "lfs_part_bytes",
+        FILES,
+        64 * _KIB**2,
+        "The size of these parts (S3 takes 5 MiB to 5 GiB).",
+        least=1,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class RequestSettings:
+    """Limits of requests to the Hub API."""
+
+    max_json_body_bytes: int = setting(
+        "max_json_body_bytes",
+        REQUESTS,
+        10 * _KIB**2,
+        "The largest body of an ordinary request.",
+        least=1,
+    )
+    max_commit_body_bytes: int = setting(
+        "max_commit_body_bytes", REQUESTS, 2 * _KIB**3, "The largest body of a commit.", least=1
+    )
+    max_paths_info: int = setting(
+        "max_paths_info", REQUESTS, 2000, "The most paths of one `paths-info` request.", least=1
+    )
+    max_page: int = setting(
+        "max_page", REQUESTS, 1000, "The most items of one page of a listing.", least=1
+    )
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class GitSettings:
+    """Git repositories, pushes and fetches."""
+
+    pack_grace_seconds: float = setting(
+        "pack_grace_seconds",
+        LIFETIMES,
+        300,
+        "How long git packs that were replaced by others stay on disk, and views of refs that "
+        "nobody fetches from; longer while a clone, fetch or push that began before still runs.",
+        least=0,
+    )
+    max_push_bytes: int = setting(
+        "max_push_bytes", GIT, 20 * _KIB**3, "The largest pack that a push may bring.", least=1
+    )
+    max_push_objects: int = setting(
+        "max_push_objects", GIT, 5_000_000, "The most objects that a push may bring.", least=1
+    )
+    max_push_refs: int = setting(
+        "max_push_refs", GIT, 10_000, "The most branches and tags that one push may move.", least=1
+    )
+    max_fetch_request_bytes: int = setting(
+        "max_fetch_request_bytes",
+        GIT,
+        64 * _KIB**2,
+        "The largest request of a fetch: what a client says it has.",
+        least=1,
+    )
+    processes: int = setting(
+        "git_processes", GIT, 64, "The most programs of git that serve fetches at once.", least=1
+    )
+    memory_bytes: int = setting(
+        "git_memory_bytes",
+        GIT,
+        4 * _KIB**3,
+        "The most memory (address space) of one program that takes a push.",
+        least=256 * _KIB**2,
+    )
+    cpu_seconds: float = setting(
+        "git_cpu_seconds",
+        GIT,
+        3600,
+        "The most processor time of one program that takes a push.",
+        least=1,
+    )
+    open_repositories: int = setting(
+        "git_open_repositories",
+        GIT,
+        256,
+        "The most repositories of which the server keeps the packs open.",
+        least=1,
+    )
+    open_packs: int = setting(
+        "git_open_packs",
+        GIT,
+        4096,
+        "The most packs that all of them may keep open; each is a file and two mappings.",
+        least=64,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class XetSettings:
+    """The Xet store."""
+
+    token_seconds: float = setting(
+        "xet_token_seconds", XET, 7200.0, "How long a token for the Xet store is good.", least=60
+    )
+    deduplication: Literal["readable", "repository", "off"] = setting(
+        "xet_deduplication",
+        XET,
+        "readable",
+        "Of which chunks clients are told that they are stored already: those of files they may "
+        "read, those of the repository they upload to, or none.",
+    )
+    max_terms: int = setting("xet_max_terms", XET, 65_536, "The most terms of one file.", least=1)
+    max_shard_bytes: int = setting(
+        "xet_max_shard_bytes",
+        XET,
+        80 << 20,
+        "The largest shard, the list of files of an upload.",
+        least=1,
+    )
+    keep_seconds: float = setting(
+        "xet_keep_seconds",
+        XET,
+        23 * 86_400.0,
+        "How long a xorb that no file needs is kept after a client last learned of it. Clients "
+        "believe for 21 days that what they uploaded is there.",
+        least=0,
+    )
+    quarantine_seconds: float = setting(
+        "xet_quarantine_seconds",
+        XET,
+        2 * 86_400.0,
+        "How long a xorb is kept after that, out of the way, to be taken up again.",
+        least=0,
+    )
+    convert: bool = setting(
+        "xet_convert",
+        XET,
+        False,
+        "Cut plain LFS objects into chunks in the background, so that they deduplicate too "
+        "(needs the extra `convert`).",
+    )
+    node_cache_bytes: int = setting(
+        "node_cache_bytes",
+        XET,
+        20 << 30,
+        "How much of the node's disk may hold copies of xorbs when the blobs are in S3.",
+        least=0,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class LogSettings:
+    """The log of a process."""
+
+    level: Literal["debug", "info", "warning", "error"] = setting(
+        "log_level", RUNNING, "info", "The least weighty messages that are logged."
+    )
+    format: Literal["json", "text"] = setting(
+        "log_format", RUNNING, "json", "The form of a line of the log."
+    )
