@@ -42,6 +42,7 @@ from hubstead.blobs.links import (
 )
 from hubstead.blobs.local import LocalBlob, LocalBlobs
 from hubstead.blobs.memory import MemoryBlobs
+from hubstead.blobs.multipart import MultipartUpload, begin_upload, expire_uploads
 from hubstead.blobs.node_cache import NodeCache
 from hubstead.blobs.orphans import mark_orphans, stored_rows
 from hubstead.blobs.s3_options import S3Options
@@ -55,7 +56,13 @@ from hubstead.blobs.stored_names import (
     stored_names_of,
 )
 from hubstead.blobs.stores import open_blobs
-from hubstead.blobs.uploads import MultipartUpload, begin_upload, expire_uploads
+from hubstead.blobs.uploads import (
+    NewUpload,
+    PartReceiver,
+    UploadReceiver,
+    receive_part,
+    receive_upload,
+)
 from hubstead.blobs.verifiers import PackVerifier, Sha256Verifier, Verifier
 from hubstead.blobs.xet_backed import (
     delete_plain_copies,
@@ -79,14 +86,17 @@ __all__ = [
     "LocalBlobs",
     "MemoryBlobs",
     "MultipartUpload",
+    "NewUpload",
     "NodeCache",
     "PackVerifier",
     "PartInfo",
+    "PartReceiver",
     "PartWriter",
     "S3Options",
     "Sha256Verifier",
     "StoredBlob",
     "StoredKey",
+    "UploadReceiver",
     "Verifier",
     "begin_upload",
     "copy_links",
@@ -117,6 +127,8 @@ __all__ = [
     "open_stored",
     "parse_stored",
     "pause_deletion",
+    "receive_part",
+    "receive_upload",
     "register_blob",
     "register_reconstructable",
     "register_upload",

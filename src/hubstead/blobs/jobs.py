@@ -8,8 +8,8 @@ from hubstead.blobs.deletion import delete_unreferenced
 from hubstead.blobs.interface import BlobStore
 from hubstead.blobs.keys import BlobKind
 from hubstead.blobs.links import expire_holds
+from hubstead.blobs.multipart import expire_uploads
 from hubstead.blobs.orphans import mark_orphans
-from hubstead.blobs.uploads import expire_uploads
 from hubstead.blobs.xet_backed import delete_plain_copies
 from hubstead.db import Database
 from hubstead.settings import Settings

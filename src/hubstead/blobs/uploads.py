@@ -1,133 +1,195 @@
-"""Uploads in parts under way: found again when a client comes back, forgotten when none does."""
+"""Uploads of one blob to one repository: written, verified, committed, registered, in this order.
+
+The rows come last, so a row never promises bytes that are not durable. Bytes without a row, left
+by a crash in between, are orphans (`orphans.py`).
+"""
 
 from __future__ import annotations
 
-import secrets
-from typing import NamedTuple
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
-from sqlalchemy import bindparam, delete, select, update
+from hubstead.blobs.interface import BlobStore, PartInfo
+from hubstead.blobs.keys import BlobKey, StoredKey
+from hubstead.blobs.links import register_upload
+from hubstead.blobs.multipart import MultipartUpload
+from hubstead.blobs.stored_names import new_stored_name
+from hubstead.blobs.verifiers import Verifier
+from hubstead.db import Database
+from hubstead.settings import Settings
+from hubstead.threads import to_thread_to_the_end
 
-from hubstead.blobs.interface import BlobStore
-from hubstead.blobs.keys import BlobKey
-from hubstead.blobs.tables import uploads
-from hubstead.db import Database, Tx, indexed, insert_into, scan
-from hubstead.ids import now_ms
-
-#: How many expired uploads are dropped at a time.
-BATCH = 200
-
-
-class MultipartUpload(NamedTuple):
-    """An upload in parts of equal size, the last one perhaps smaller."""
-
-    id: str
-    bytes: int
-    part_bytes: int
-
-    @property
-    def parts(self) -> int:
-        """How many parts there are."""
-        return max(1, -(-self.bytes // self.part_bytes))
-
-    def size_of(self, number: int) -> int:
-        """Return how many bytes part ``number`` (from 1) has."""
-        return min(self.part_bytes, self.bytes - self.offset_of(number))
-
-    def offset_of(self, number: int) -> int:
-        """Return at which byte part ``number`` (from 1) starts."""
-        return (number - 1) * self.part_bytes
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+Write = Callable[[bytes | memoryview], None]
 
 
-_FIND = indexed(
-    select(uploads.c.id, uploads.c.bytes, uploads.c.part_bytes)
-    .where(
-        uploads.c.repo_pk == bindparam("repo_pk"),
-        uploads.c.name == bindparam("name"),
-        uploads.c.bytes == bindparam("bytes"),
-        uploads.c.part_bytes >= bindparam("least_part_bytes"),
-        uploads.c.expires_ms > bindparam("now_ms"),
-    )
-    .order_by(uploads.c.pk)
-    .limit(1),
-    MultipartUpload,
-)
-_ADD = indexed(
-    insert_into(uploads, "id", "repo_pk", "name", "bytes", "part_bytes", "created_ms", "expires_ms")
-)
-_PROLONG = indexed(
-    update(uploads)
-    .values(expires_ms=bindparam("until_ms"))
-    .where(uploads.c.id == bindparam("which_id"), uploads.c.expires_ms < bindparam("until_ms"))
-)
-_EXPIRED = scan(
-    select(uploads.c.id).where(uploads.c.expires_ms <= bindparam("now_ms")).limit(BATCH), str
-)
-_DELETE_EXPIRED = indexed(
-    delete(uploads).where(
-        uploads.c.id == bindparam("which_id"), uploads.c.expires_ms <= bindparam("now_ms")
-    )
-)
+class _Writer(Protocol[T_co]):
+    def write(self, chunk: bytes | memoryview) -> None: ...
+    def commit(self) -> T_co: ...
+    def abort(self) -> None: ...
 
 
-async def begin_upload(
-    tx: Tx,
-    repo_pk: int,
-    key: BlobKey,
-    size: int,
-    *,
-    part_bytes: int,
-    least_part_bytes: int,
-    until_ms: int,
-) -> MultipartUpload:
-    """Return the upload in parts of an object to a repository: the one under way, or a new one.
+@dataclass(slots=True)
+class _Stream(Generic[T]):
+    """A writer that takes a stream; ``result`` is set once it is committed."""
+
+    write: Write
+    result: T | None = None
+
+
+@asynccontextmanager
+async def _stream(start: Callable[[], _Writer[T]]) -> AsyncIterator[_Stream[T]]:
+    """Start a writer in a thread; commit it at the end of the block, abort it on any error."""
+    writer = await asyncio.to_thread(start)
+    stream = _Stream[T](writer.write)
+    try:
+        yield stream
+        stream.result = await to_thread_to_the_end(writer.commit)
+    finally:
+        await to_thread_to_the_end(writer.abort)
+
+
+@dataclass(frozen=True, slots=True)
+class NewUpload:
+    """The upload of one blob to one repository.
 
     Args:
-        tx: The transaction that makes it.
-        repo_pk: The repository.
-        key: The object.
+        repo_pk: The repository; the caller has checked the right to write it.
+        key: The blob.
         size: Its bytes.
-        part_bytes: The size of the parts of a new upload.
-        least_part_bytes: One under way is taken up only if its parts are no smaller.
-        until_ms: When it may be forgotten, in milliseconds since the epoch.
+        verify: Rejects bytes that are not the blob's.
+        pusher_pk: The user who uploads it.
+        replace: The bytes stored so far are damaged: the uploaded ones take their place.
     """
-    under_way = await tx.one(
-        _FIND,
-        repo_pk=repo_pk,
-        name=key.name,
-        bytes=size,
-        least_part_bytes=least_part_bytes,
-        now_ms=now_ms(),
-    )
-    if under_way is not None:
-        await tx.run(_PROLONG, which_id=under_way.id, until_ms=until_ms)
-        return under_way
-    made = MultipartUpload(secrets.token_hex(12), size, part_bytes)
-    await tx.run(
-        _ADD,
-        id=made.id,
-        repo_pk=repo_pk,
-        name=key.name,
-        bytes=size,
-        part_bytes=part_bytes,
-        created_ms=now_ms(),
-        expires_ms=until_ms,
-    )
-    return made
+
+    repo_pk: int
+    key: BlobKey
+    size: int
+    verify: Verifier
+    pusher_pk: int | None
+    replace: bool = False
 
 
-async def expire_uploads(db: Database, store: BlobStore) -> int:
-    """Forget uploads that nobody completed in time, with their parts; return how many.
+class UploadReceiver:
+    """Stores the bytes of one upload. Call exactly one of its methods, once.
 
-    The row goes first, so that nobody takes up an upload whose parts are going; parts that a
-    crash leaves without a row are swept by age.
+    All of them raise `BlobCorrupt` if the bytes are not those of the blob, `StorageFull`, and
+    `Unavailable`; nothing is stored then.
     """
-    now = now_ms()
 
-    async def forget(tx: Tx) -> list[str]:
-        ids = await tx.all(_EXPIRED, now_ms=now)
-        return [each for each in ids if await tx.run(_DELETE_EXPIRED, which_id=each, now_ms=now)]
+    def __init__(self, store: BlobStore, upload: NewUpload, place: StoredKey) -> None:
+        #: Where the bytes are, once they are stored.
+        self.stored: StoredKey | None = None
+        #: The multipart upload that they come from.
+        self.multipart_id: str | None = None
+        self._store = store
+        self._upload = upload
+        self._place = place
 
-    dropped = await db.write(forget)
-    for upload_id in dropped:
-        await store.drop(upload_id)
-    return len(dropped)
+    @asynccontextmanager
+    async def stream(self) -> AsyncIterator[Write]:
+        """Give a function that takes the bytes in order, in a worker thread, until the block ends.
+
+        The bytes are verified and committed at the end of the block.
+        """
+        upload = self._upload
+
+        def start() -> _Writer[int]:
+            return self._store.writer(
+                self._place, upload.verify, size=upload.size, replace=upload.replace
+            )
+
+        async with _stream(start) as stream:
+            yield stream.write
+        self.stored = self._place
+
+    async def put_file(self, path: Path) -> None:
+        """Store a copy of a file."""
+        upload = self._upload
+        await self._store.put_file(self._place, path, upload.verify, replace=upload.replace)
+        self.stored = self._place
+
+    async def assemble(self, multipart_id: str, numbers: Sequence[int]) -> None:
+        """Store the parts ``numbers`` of a multipart upload, in this order; repeatable.
+
+        Raises:
+            InvalidInput: a part is missing, or the parts do not add up to the size.
+            ConcurrentChange: a part is still being written.
+        """
+        upload = self._upload
+        self.stored = await self._store.assemble(
+            multipart_id,
+            numbers,
+            upload.key,
+            upload.verify,
+            size=upload.size,
+            replace=upload.replace,
+            place=self._place,
+        )
+        self.multipart_id = multipart_id
+
+
+@asynccontextmanager
+async def receive_upload(
+    db: Database, store: BlobStore, settings: Settings, upload: NewUpload
+) -> AsyncIterator[UploadReceiver]:
+    """Receive one blob into a repository: linked, and held for ``hold_seconds``, at the end.
+
+    Raises:
+        Unavailable: a blob of this name is just being deleted, or is damaged; upload it again.
+        Conflict: the repository is gone.
+    """
+    place = await new_stored_name(db, upload.key, settings)
+    receiver = UploadReceiver(store, upload, place)
+    yield receiver
+    assert receiver.stored is not None, "the block stored no bytes"
+    await register_upload(
+        db,
+        store,
+        upload.repo_pk,
+        upload.key,
+        upload.size,
+        pusher_pk=upload.pusher_pk,
+        hold_ms=int(settings.blobs.hold_seconds * 1000),
+        place=receiver.stored,
+        upload_id=receiver.multipart_id,
+        replaced=upload.replace,
+    )
+
+
+class PartReceiver:
+    """Takes the bytes of one part; ``info`` is set at the end of the block."""
+
+    info: PartInfo
+
+    def __init__(self, write: Write) -> None:
+        self.write = write
+
+
+@asynccontextmanager
+async def receive_part(
+    store: BlobStore, upload: MultipartUpload, number: int
+) -> AsyncIterator[PartReceiver]:
+    """Receive part ``number`` (from 1) of a multipart upload: durable at the end of the block.
+
+    Raises:
+        BlobCorrupt: the part has not as many bytes as announced.
+        InvalidInput: the upload is complete.
+        ConcurrentChange: the upload is being assembled.
+    """
+
+    def start() -> _Writer[PartInfo]:
+        return store.part_writer(
+            upload.id, number, offset=upload.offset_of(number), size=upload.size_of(number)
+        )
+
+    async with _stream(start) as stream:
+        part = PartReceiver(stream.write)
+        yield part
+    assert stream.result is not None, "a committed part has a result"
+    part.info = stream.result

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 
 import msgspec
 
-from hubstead.blobs import Blob, BlobKey, BlobKind, BlobStore, NodeCache, open_stored
+from hubstead.blobs import (
+    Blob,
+    BlobKey,
+    BlobKind,
+    BlobStore,
+    NewUpload,
+    NodeCache,
+    Sha256Verifier,
+    UploadReceiver,
+    open_stored,
+    receive_upload,
+)
 from hubstead.db import Database, Tx
 from hubstead.errors import BlobNotFound
 from hubstead.settings import Settings
@@ -203,11 +215,25 @@ class XetStore:
         """
         return await self._damage.of_objects(sha256s)
 
-    async def drop_damaged_files(self, sha256: str) -> None:
-        """Forget how an LFS object, plain by now, was put together from xorbs that are damaged.
+    @asynccontextmanager
+    async def receive_lfs_object(
+        self, repo_pk: int, sha256: str, size: int, *, pusher_pk: int | None
+    ) -> AsyncIterator[UploadReceiver]:
+        """Receive the plain bytes of an LFS object, as `hubstead.blobs.receive_upload` does.
 
-        Else clients would be told of files that cannot be read.
+        If the stored object cannot be read, the new bytes take its place, and its files made of
+        damaged xorbs are dropped: no client may learn of a file that cannot be read.
         """
+        key = BlobKey(BlobKind.LFS, sha256)
+        damaged = bool(await self.damaged_objects([sha256]))
+        verify = Sha256Verifier(sha256, size)
+        upload = NewUpload(repo_pk, key, size, verify, pusher_pk, replace=damaged)
+        async with receive_upload(self._db, self._blobs, self._settings, upload) as receiver:
+            yield receiver
+        if damaged:
+            await self._drop_damaged_files(sha256)
+
+    async def _drop_damaged_files(self, sha256: str) -> None:
         files = await file_rows.files_of(self._db, [sha256])
         answers = await self._damage.of_terms([file.terms for _, file in files])
         lost = [pk for (pk, _), damaged in zip(files, answers, strict=True) if damaged]

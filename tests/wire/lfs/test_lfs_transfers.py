@@ -134,6 +134,9 @@ def _cut_short(port: int, href: str, data: bytes) -> None:
         target = href.partition(f":{port}")[2]
         head = f"PUT {target} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data)}\r\n\r\n"
         sock.sendall(head.encode() + data[: len(data) // 2])
+        sock.shutdown(socket.SHUT_WR)
+        while sock.recv(1 << 16):  # until the server has given the request up
+            pass
 
 
 async def test_an_address_can_be_used_twice(live: LfsHub, bert: Repo) -> None:

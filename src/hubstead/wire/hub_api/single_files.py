@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 from hubstead.accounts import find_account
-from hubstead.blobs import BlobKey, BlobKind, Sha256Verifier, new_stored_name, register_upload
 from hubstead.commits import (
     Changeset,
     CommitResult,
@@ -77,21 +76,11 @@ async def _add(
     if not choice.by_lfs:
         await change.put(path, await asyncio.to_thread(incoming.read))
         return
-    key = BlobKey(BlobKind.LFS, incoming.sha256)
-    verify = Sha256Verifier(incoming.sha256, incoming.size)
-    place = await new_stored_name(request.hub.db, key, request.hub.settings)
-    await request.hub.blobs.put_file(place, incoming.path, verify)
-    await register_upload(
-        request.hub.db,
-        request.hub.blobs,
-        request.repo.pk,
-        key,
-        incoming.size,
-        pusher_pk=request.actor.pk,
-        hold_ms=int(request.hub.settings.blobs.hold_seconds * 1000),
-        place=place,
-    )
-    change.put_pointer(path, key.name, incoming.size)
+    async with request.hub.stores.xet.receive_lfs_object(
+        request.repo.pk, incoming.sha256, incoming.size, pusher_pk=request.actor.pk
+    ) as upload_receiver:
+        await upload_receiver.put_file(incoming.path)
+    change.put_pointer(path, incoming.sha256, incoming.size)
 
 
 async def _where(request: Request) -> tuple[str, str]:
