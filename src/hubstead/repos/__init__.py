@@ -1,4 +1,8 @@
-"""Repositories: their names, settings and rights."""
+"""Repositories as rows: their names, settings, metadata, and who may do what with them.
+
+Owns the tables of ``repos/tables.py``; ``access.py`` alone decides rights. Never touches content
+(``commits`` does) and knows no HTTP.
+"""
 
 from hubstead.repos.access import (
     PUBLIC,

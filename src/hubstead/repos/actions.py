@@ -1,4 +1,4 @@
-"""Making, naming, changing and removing repositories (their rows; content is ``commits/``)."""
+"""Creating, renaming, changing and deleting the rows of repositories (content: ``commits``)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GATES = ("", "auto", "manual")
 
 
 class NewRepo(msgspec.Struct, frozen=True):
-    """A repository to be made."""
+    """A repository to create."""
 
     id: str  # 24 hex
     kind: Kind
@@ -35,7 +35,7 @@ class NewRepo(msgspec.Struct, frozen=True):
 
     @property
     def repo_id(self) -> RepoId:
-        """The name it will have."""
+        """Its name."""
         return RepoId(self.kind, self.owner, self.name)
 
 
@@ -57,18 +57,18 @@ _INSERT = indexed(
 )
 
 
-class _Holder(NamedTuple):
+class _NameRow(NamedTuple):
     repo_pk: int
     is_alias: int
 
 
-_HOLDER = indexed(
+_BY_NAME = indexed(
     select(repo_names.c.repo_pk, repo_names.c.is_alias).where(
         repo_names.c.kind == bindparam("kind"), repo_names.c.name_key == bindparam("key")
     ),
-    _Holder,
+    _NameRow,
 )
-# A past name makes way for a present one; a present one stays (DO UPDATE … WHERE touches nothing).
+# Taking a past name succeeds, a present one returns no row (DO UPDATE … WHERE updates nothing).
 _TAKE_NAME = indexed(
     insert(repo_names)
     .values(
@@ -101,20 +101,20 @@ _SETTINGS = indexed(
     .values(
         private=bindparam("is_private"),
         gated=bindparam("gate"),
-        settings=bindparam("kept"),
+        settings=bindparam("settings_json"),
         modified_ms=bindparam("at_ms"),
     )
     .where(repos.c.pk == bindparam("which_pk"))
 )
-_KEPT = indexed(select(repos.c.settings).where(repos.c.pk == bindparam("which_pk")), str)
+_STORED_SETTINGS = indexed(select(repos.c.settings).where(repos.c.pk == bindparam("which_pk")), str)
 
 
 async def insert_repo(tx: Tx, actor: Actor, new: NewRepo) -> int:
-    """Make the row and the name of a repository and return its number.
+    """Insert the row and the name of a repository and return its number.
 
     Raises:
         InvalidName: the name breaks a rule.
-        RepoExists: a repository has that name.
+        RepoExists: another repository has the name.
     """
     check_repo_name(new.name)
     now = now_ms()
@@ -136,68 +136,62 @@ async def insert_repo(tx: Tx, actor: Actor, new: NewRepo) -> int:
 
 
 async def _take_name(tx: Tx, wanted: RepoId, repo_pk: int) -> None:
-    taken = await tx.one(_TAKE_NAME, kind=wanted.kind.value, key=wanted.key, repo_pk=repo_pk)
-    if taken is None:
+    row = await tx.one(_TAKE_NAME, kind=wanted.kind.value, key=wanted.key, repo_pk=repo_pk)
+    if row is None:
         raise RepoExists(repo_id=wanted)
 
 
 async def name_is_free(db: Reader, wanted: RepoId) -> bool:
-    """Tell whether no repository has the name today (a past name counts as free)."""
-    row = await db.one(_HOLDER, kind=wanted.kind.value, key=wanted.key)
+    """Return whether no repository has the name at present (a past name is free)."""
+    row = await db.one(_BY_NAME, kind=wanted.kind.value, key=wanted.key)
     return row is None or bool(row.is_alias)
 
 
 async def move_repo(db: Database, actor: Actor, source: RepoId, target: RepoId) -> Repo:
-    """Give a repository another name or owner; the old name goes on leading to it.
+    """Give a repository another name or owner; the old name redirects to it.
 
     Raises:
         Those of ``open_repo`` (right ADMIN) for the source and ``open_namespace`` for the target.
-        Forbidden: from one user to another.
-        InvalidName, RepoExists: the new name.
+        Forbidden: the move is from one user to another.
+        InvalidName, RepoExists: the new name is not allowed, or taken.
     """
-
-    async def move(tx: Tx) -> Repo:
-        opened = await open_repo(tx, actor, source, Right.ADMIN, lock=True)
-        owner = await open_namespace(tx, actor, target.owner)
-        check_repo_name(target.name)
-        if owner.kind == "user" and opened.owner_kind == "user" and owner.pk != opened.owner_pk:
-            raise Forbidden(reason="a repository cannot be moved from one user to another")
-        wanted = RepoId(target.kind, owner.name, target.name)
-        if wanted.key == opened.repo_id.key:
-            if wanted == opened.repo_id:
-                return opened
-        else:
-            await tx.run(_MAKE_ALIAS, which_pk=opened.pk)
-            if not await _retake(tx, wanted, opened.pk):
-                raise RepoExists(repo_id=wanted)
-        await tx.run(_RENAME, which_pk=opened.pk, new_name=target.name, new_owner_pk=owner.pk)
-        moved = await open_repo(tx, actor, wanted)
-        facts = event_facts(moved)
-        await record_event(tx, opened.pk, RepoRenamed(**facts, old_name=opened.full_name))
-        return moved
-
-    return await db.write(move)
+    return await db.write(_move, actor, source, target)
 
 
-async def _retake(tx: Tx, wanted: RepoId, repo_pk: int) -> bool:
-    if not await name_is_free(tx, wanted):
-        return False
-    await _take_name(tx, wanted, repo_pk)
-    return True
+async def _move(tx: Tx, actor: Actor, source: RepoId, target: RepoId) -> Repo:
+    repo = await open_repo(tx, actor, source, Right.ADMIN, lock=True)
+    owner = await open_namespace(tx, actor, target.owner)
+    check_repo_name(target.name)
+    if owner.kind == "user" and repo.owner_kind == "user" and owner.pk != repo.owner_pk:
+        raise Forbidden(reason="a repository cannot be moved from one user to another")
+    wanted = RepoId(target.kind, owner.name, target.name)
+    if wanted.key == repo.repo_id.key:
+        if wanted == repo.repo_id:
+            return repo
+    else:
+        await tx.run(_MAKE_ALIAS, which_pk=repo.pk)
+        if not await name_is_free(tx, wanted):
+            raise RepoExists(repo_id=wanted)
+        await _take_name(tx, wanted, repo.pk)
+    await tx.run(_RENAME, which_pk=repo.pk, new_name=target.name, new_owner_pk=owner.pk)
+    moved = await open_repo(tx, actor, wanted)
+    facts = event_facts(moved)
+    await record_event(tx, repo.pk, RepoRenamed(**facts, old_name=repo.full_name))
+    return moved
 
 
 class SettingsChange(msgspec.Struct, frozen=True):
-    """What a caller wants changed; None leaves a thing as it is."""
+    """New values of settings; None leaves a setting as it is."""
 
     private: bool | None = None
     gated: str | None = None  # "", auto, manual
-    others: dict[str, object] = {}  # kept and echoed, such as discussionsDisabled
+    others: dict[str, object] = {}  # stored and returned, without effect
 
 
 async def change_settings(
     db: Database, actor: Actor, repo_id: RepoId, change: SettingsChange
 ) -> Repo:
-    """Change settings of a repository and return it as it is then.
+    """Change settings of a repository and return it with the new ones.
 
     Raises:
         Those of ``open_repo`` (right ADMIN).
@@ -206,36 +200,37 @@ async def change_settings(
     if change.gated is not None and change.gated not in GATES:
         raise InvalidInput(reason='"gated" must be one of [false, auto, manual]')
 
-    async def write(tx: Tx) -> Repo:
-        opened = await open_repo(tx, actor, repo_id, Right.ADMIN, lock=True)
-        stored = await tx.single(_KEPT, which_pk=opened.pk)
-        kept = msgspec.json.decode(stored) | change.others
-        private = opened.private if change.private is None else change.private
-        gated = opened.gated if change.gated is None else change.gated
-        await tx.run(
-            _SETTINGS,
-            which_pk=opened.pk,
-            is_private=int(private),
-            gate=gated,
-            kept=msgspec.json.encode(kept).decode(),
-            at_ms=now_ms(),
-        )
-        changed = await reopen(tx, actor, opened, Right.ADMIN)
-        names = [name for name in ("private", "gated") if getattr(change, name) is not None]
-        await record_event(
-            tx,
-            opened.pk,
-            SettingsChanged(
-                **event_facts(changed),
-                was_private=opened.private,
-                changed=[*names, *change.others],
-            ),
-        )
-        return changed
-
-    return await db.write(write)
+    return await db.write(_change, actor, repo_id, change)
 
 
-async def remove_repo(tx: Tx, opened: Repo) -> None:
-    """Remove the row, and names, refs and links with it (``commits`` looks after the bytes)."""
-    await tx.run(_DELETE, which_pk=opened.pk)
+async def _change(tx: Tx, actor: Actor, repo_id: RepoId, change: SettingsChange) -> Repo:
+    repo = await open_repo(tx, actor, repo_id, Right.ADMIN, lock=True)
+    stored = await tx.single(_STORED_SETTINGS, which_pk=repo.pk)
+    settings = msgspec.json.decode(stored) | change.others
+    private = repo.private if change.private is None else change.private
+    gated = repo.gated if change.gated is None else change.gated
+    await tx.run(
+        _SETTINGS,
+        which_pk=repo.pk,
+        is_private=int(private),
+        gate=gated,
+        settings_json=msgspec.json.encode(settings).decode(),
+        at_ms=now_ms(),
+    )
+    changed = await reopen(tx, actor, repo, Right.ADMIN)
+    names = [name for name in ("private", "gated") if getattr(change, name) is not None]
+    await record_event(
+        tx,
+        repo.pk,
+        SettingsChanged(
+            **event_facts(changed),
+            was_private=repo.private,
+            changed=[*names, *change.others],
+        ),
+    )
+    return changed
+
+
+async def remove_repo(tx: Tx, repo: Repo) -> None:
+    """Delete the row, which deletes names, refs and links; ``commits`` deletes the bytes."""
+    await tx.run(_DELETE, which_pk=repo.pk)

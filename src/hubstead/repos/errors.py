@@ -1,4 +1,4 @@
-"""What can go wrong with the name of a repository: errors that carry a ``RepoId``."""
+"""Errors that carry the name of a repository as a ``RepoId``."""
 
 from __future__ import annotations
 

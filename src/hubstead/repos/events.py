@@ -1,4 +1,4 @@
-"""What happens to repositories, as others hear of it."""
+"""Events about repositories, recorded with the change and dispatched to listeners."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from hubstead.outbox import Event
 
 
 class RepoEvent(Event, frozen=True):
-    """Every event names the repository as it was then."""
+    """An event about a repository, named as it was when the event was recorded."""
 
     kind: str
     name: str  # owner/name
@@ -14,28 +14,28 @@ class RepoEvent(Event, frozen=True):
 
 
 class RepoCreated(RepoEvent, frozen=True):
-    """A repository was made."""
+    """A repository was created."""
 
 
 class RepoDeleted(RepoEvent, frozen=True):
-    """A repository is gone."""
+    """A repository was deleted."""
 
 
 class RepoRenamed(RepoEvent, frozen=True):
-    """A repository has another name or owner: ``name`` is the new one."""
+    """A repository got another name or owner; ``name`` is the new full name."""
 
     old_name: str
 
 
 class SettingsChanged(RepoEvent, frozen=True):
-    """Settings changed: ``private`` says how it is now, ``was_private`` how it was."""
+    """Settings changed; ``private`` is the new visibility, ``was_private`` the old one."""
 
     was_private: bool
     changed: list[str]
 
 
 class RefsMoved(RepoEvent, frozen=True):
-    """Branches or tags moved: (ref, old oid or None, new oid or None) each."""
+    """Branches or tags moved."""
 
-    moves: list[tuple[str, str | None, str | None]]
+    moves: list[tuple[str, str | None, str | None]]  # ref, old oid, new oid; None: absent
     actor: str = ""

@@ -1,4 +1,4 @@
-"""What the default branch says of a repository, kept beside it so that lists are fast."""
+"""Metadata derived from the default branch and stored with the repository, for fast lists."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from hubstead.repos.tables import repo_tags, repos
 
 
 class RepoMetadata(msgspec.Struct, frozen=True):
-    """Derived from the tip of the default branch (see room ``cards``)."""
+    """The metadata that ``cards`` derives from the tip of the default branch."""
 
     card: str | None = None  # JSON of the front matter
-    config: str | None = None  # JSON of the part of config.json that info answers carry
+    config: str | None = None  # JSON of the part of config.json that model info carries
     pipeline_tag: str | None = None
     library_name: str | None = None
     sdk: str | None = None
@@ -41,7 +41,7 @@ _TAG = indexed(insert_into(repo_tags, "kind", "tag", "repo_pk").on_conflict_do_n
 async def set_metadata(
     tx: Tx, repo_pk: int, kind: Kind, head: str | None, derived: RepoMetadata
 ) -> None:
-    """Replace what was derived; called by the transaction that moves the default branch."""
+    """Replace the derived metadata, in the transaction that moves the default branch."""
     await tx.run(
         _SET,
         repo_pk=repo_pk,

@@ -1,4 +1,4 @@
-"""Reading what is kept of a repository beside its git objects."""
+"""Queries on the rows of repositories."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from hubstead.db import Reader, indexed, scan
 from hubstead.repos.access import REPO_COLUMNS, Repo, RepoRow, repo_from_row
 from hubstead.repos.tables import repos
 
-#: How many repositories are read at a time.
+#: Repositories per statement of ``every_repo``.
 _BATCH = 500
 
 
 class RepoDetails(NamedTuple):
-    """What the info answer says beyond what opening tells; JSON is left as it is stored."""
+    """Columns of a repository that repository info shows beyond ``Repo``; JSON stays encoded."""
 
     card: str | None
     config: str | None
@@ -67,7 +67,7 @@ _EVERY = scan(
 
 
 async def every_repo(db: Reader) -> AsyncIterator[tuple[Repo, RepoDetails]]:
-    """Yield every repository with its details, oldest first, as nobody in particular has it."""
+    """Yield every repository with its details, oldest first, repo for no caller (role none)."""
     after = 0
     while rows := await db.all(_EVERY, after_pk=after):
         for row in rows:
@@ -75,19 +75,19 @@ async def every_repo(db: Reader) -> AsyncIterator[tuple[Repo, RepoDetails]]:
         after = rows[-1].repo.pk
 
 
-async def load_details(db: Reader, opened: Repo) -> RepoDetails:
-    """Return the details of an opened repository."""
-    return await db.single(_DETAILS, repo_pk=opened.pk)
+async def load_details(db: Reader, repo: Repo) -> RepoDetails:
+    """Return the details of a repository."""
+    return await db.single(_DETAILS, repo_pk=repo.pk)
 
 
 class EventFacts(TypedDict):
-    """What every ``RepoEvent`` says of its repository."""
+    """The fields that every ``RepoEvent`` has."""
 
     kind: str
     name: str
     private: bool
 
 
-def event_facts(opened: Repo) -> EventFacts:
-    """Return the facts of a ``RepoEvent`` about this repository as it is now."""
-    return {"kind": opened.kind.value, "name": opened.full_name, "private": opened.private}
+def event_facts(repo: Repo) -> EventFacts:
+    """Return the fields of a ``RepoEvent`` about this repository as it is now."""
+    return {"kind": repo.kind.value, "name": repo.full_name, "private": repo.private}

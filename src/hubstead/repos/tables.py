@@ -1,4 +1,4 @@
-"""Tables of the room: repositories, the names they have and had, and their tags."""
+"""Tables of the room: repositories, their present and past names, and their tags."""
 
 from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, Table, Text
 
@@ -8,7 +8,7 @@ repos = Table(
     "repo",
     metadata,
     key(),
-    Column("id", Text, nullable=False, unique=True),  # 24 hex, for good: names its folder of git
+    Column("id", Text, nullable=False, unique=True),  # 24 hex, immutable: names its git folder
     Column("kind", Text, nullable=False),
     Column("owner_pk", Number, ForeignKey("account.pk"), nullable=False),
     Column("creator_pk", Number, ForeignKey("account.pk", ondelete="SET NULL")),
@@ -19,10 +19,10 @@ repos = Table(
     Column("default_branch", Text, nullable=False, server_default="main"),
     Column("sdk", Text),  # spaces
     Column("lfs_multipart_threshold", BigInteger),  # bytes; lfsmultipartthresh of old clients
-    Column("settings", Text, nullable=False, server_default="{}"),  # JSON: what PUT settings kept
+    Column("settings", Text, nullable=False, server_default="{}"),  # JSON: other settings
     Column("created_ms", BigInteger, nullable=False),
     Column("modified_ms", BigInteger, nullable=False),
-    Column("packs", Integer, nullable=False, server_default="0"),  # counts up with each new pack
+    Column("packs", Integer, nullable=False, server_default="0"),  # grows by one per new pack
     # Derived from the default branch by the transaction that moves it:
     Column("head", Text),  # its tip
     Column("card", Text),  # JSON of the front matter, null without one
@@ -42,11 +42,11 @@ repos = Table(
     Index(None, "kind", "downloads", "pk"),
     Index(None, "kind", "likes", "pk"),
     Index(None, "kind", "trending", "pk"),
-    sqlite_autoincrement=True,  # a number is never given again: whoever recreates inherits nothing
+    sqlite_autoincrement=True,  # numbers are never reused: a recreated repository inherits nothing
 )
 
-#: Present and past names in one unique table: nobody can take a name twice, and making a
-#: repository at an old name retires the alias.
+#: Present and past names in one unique table: a name belongs to one repository, and creating a
+#: repository at a past name removes the alias.
 repo_names = Table(
     "repo_name",
     metadata,

@@ -1,8 +1,8 @@
-"""Passes: short-lived tokens for the Xet store, each for one repository and one right.
+"""Xet tokens: short-lived, signed, for one repository and one right.
 
-A client asks the Hub for one (``xet-read-token``, ``xet-write-token``) and shows it at every call
-below ``casUrl`` (protocol/xet.md 10.1). A pass says who may try; whether they still may is asked
-each time it is shown.
+Clients get one from the Hub (``xet-read-token``, ``xet-write-token``) and send it with every
+request below ``casUrl`` (protocol/xet.md 10.1). A token names its user; the user's rights are
+checked again on every request.
 """
 
 from __future__ import annotations
@@ -17,37 +17,37 @@ from hubstead.errors import Forbidden
 from hubstead.repos.access import Repo, Right, open_repo_by_id
 
 PURPOSE = "xet pass"
-#: Where terms and answers count: the whole hub. It stands in ``casUrl`` behind the epoch, so
-#: that clients keep what they know of different scopes apart.
+#: The scope of terms and dedup answers: the whole hub. ``casUrl`` carries it behind the epoch,
+#: because clients cache per address.
 SCOPE = "hub"
 
 
 class XetToken(msgspec.Struct, frozen=True, array_like=True):
-    """What a pass was issued for."""
+    """The content of a Xet token."""
 
     repo_id: str  # its immutable id
-    user_pk: int  # 0: nobody, of a public repository
+    user_pk: int  # 0: anonymous, for a public repository
     token_pk: int  # 0: signed in by password
     write: bool
     epoch: str
-    proposing: bool = False  # writes for a pull request only, which readers may open
+    proposing: bool = False  # uploads for a pull request, which readers may open
 
     @property
     def right(self) -> Right:
-        """The most that it can be used for."""
+        """The highest right that the token can be used for."""
         return Right.WRITE if self.write else Right.READ
 
 
 def cas_url(public_url: str, epoch: str) -> str:
-    """Return the address of the Xet store, without a last slash.
+    """Return the address of the Xet store, without a trailing slash.
 
-    Clients remember for 21 days, under this very text, what they have stored there.
+    Clients cache for 21 days, under exactly this text, what they have uploaded there.
     """
     return f"{public_url}/xet/{epoch}/{SCOPE}"
 
 
 def issue_xet_token(
-    seal: HubSigner,
+    signer: HubSigner,
     actor: Actor,
     repo: Repo,
     *,
@@ -56,49 +56,50 @@ def issue_xet_token(
     seconds: float,
     proposing: bool = False,
 ) -> tuple[str, int]:
-    """Make a pass for a caller who has the right to ``repo``; asking for that is the caller's.
+    """Issue a Xet token; the calling code has checked that ``actor`` has the right.
 
     Args:
-        seal: What signs it.
-        actor: Who may use it.
-        repo: What for.
-        write: Whether it may upload, too.
-        epoch: The one it is good in.
-        seconds: How long.
-        proposing: What it uploads is for a pull request: reading the repository suffices.
+        signer: Signs the token.
+        actor: The user of the token.
+        repo: The repository.
+        write: Whether the token may upload as well.
+        epoch: The epoch in which it is valid.
+        seconds: Its lifetime.
+        proposing: Whether uploads are for a pull request, which needs only the right to read.
 
     Returns:
-        The pass, and when it ends (Unix time in seconds).
+        The token, and when it expires (Unix time in seconds).
     """
-    content = XetToken(repo.id, actor.pk, actor.token_pk, write, epoch, proposing)
+    token = XetToken(repo.id, actor.pk, actor.token_pk, write, epoch, proposing)
     until = int(time.time() + seconds)
-    return seal.sign(content, purpose=PURPOSE, seconds=seconds), until
+    return signer.sign(token, purpose=PURPOSE, seconds=seconds), until
 
 
 async def open_xet_token(
-    db: Reader, seal: HubSigner, text: str, right: Right
+    db: Reader, signer: HubSigner, text: str, right: Right
 ) -> tuple[Actor, Repo, XetToken]:
-    """Return whose pass this is and the repository, with ``right`` to it as of today.
+    """Return the user and the repository of a Xet token, with ``right`` to it as of now.
 
     Args:
         db: The database.
-        seal: What signed it.
-        text: The pass, as the client sent it.
-        right: ``READ``, or ``WRITE`` for what uploads.
+        signer: Verifies the token.
+        text: The token, as the client sent it.
+        right: ``READ``, or ``WRITE`` for uploads.
 
     Raises:
-        InvalidCredentials: forged, over, or its user or their token is no longer good.
-        Forbidden: it is for reading only, or the rights of its user are.
-        RepoNotFound: the repository is gone, or hidden from its user.
-        HubError: what else ``open_repo`` raises.
+        InvalidCredentials: the token is forged or expired, or its user is disabled, or the access
+            token behind it is revoked.
+        Forbidden: the token or its user may only read.
+        RepoNotFound: the repository was deleted, or is hidden from the user.
+        HubError: any other error of ``open_repo``.
     """
-    shown = seal.read(text, XetToken, purpose=PURPOSE)
-    if right > shown.right:
+    token = signer.read(text, XetToken, purpose=PURPOSE)
+    if right > token.right:
         raise Forbidden(reason="This token is for reading only: ask for a Xet write token")
-    actor = await reload_actor(db, shown.user_pk, shown.token_pk)
-    if right is Right.WRITE and shown.proposing:
-        repo = await open_repo_by_id(db, actor, shown.repo_id, Right.READ)
+    actor = await reload_actor(db, token.user_pk, token.token_pk)
+    if right is Right.WRITE and token.proposing:
+        repo = await open_repo_by_id(db, actor, token.repo_id, Right.READ)
         require_writable(actor)
     else:
-        repo = await open_repo_by_id(db, actor, shown.repo_id, right)
-    return actor, repo, shown
+        repo = await open_repo_by_id(db, actor, token.repo_id, right)
+    return actor, repo, token
