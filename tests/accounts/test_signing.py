@@ -113,7 +113,7 @@ async def test_keys_are_replaced_by_age_and_the_old_ones_go(
     await rotate_keys(db)
     assert (await HubSigner.load(db)).read(first, Grant, purpose="get") == GRANT
     for months in (1.1, 2.2, 3.3):
-        later = int(now_ms() + months * signatures.NEWEST_MS)
+        later = int(now_ms() + months * signatures.ROTATION_MS)
         monkeypatch.setattr(signatures, "now_ms", lambda later=later: later)
         await rotate_keys(db)
     with pytest.raises(InvalidCredentials):

@@ -92,7 +92,7 @@ async def open_org(
 
 
 async def open_org_as_operator(db: Reader, name: str) -> Organization:
-    """Return the organization called ``name`` with every right, whoever its administrators are.
+    """Return the organization called ``name`` with every right, without asking for membership.
 
     For the operator of the hub, who runs commands on its machine; never for a request.
 

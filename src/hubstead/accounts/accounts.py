@@ -108,13 +108,13 @@ async def delete_account(db: Database, name: str, kind: str) -> None:
         InvalidInput: the account owns repositories.
     """
     account = await find_account(db, name, kind)
-
-    async def remove(tx: Tx) -> None:
-        await tx.run(_DELETE, account_pk=account.pk)
-
     try:
-        await db.write(remove)
+        await db.write(_delete, account.pk)
     except Conflict:
         raise InvalidInput(
             reason=f"{account.name} owns repositories: delete or move them first"
         ) from None
+
+
+async def _delete(tx: Tx, account_pk: int) -> None:
+    await tx.run(_DELETE, account_pk=account_pk)

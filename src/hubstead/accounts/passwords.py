@@ -14,24 +14,24 @@ MAX_CHARS = 1024
 
 
 class Passwords:
-    """Makes and checks password hashes.
+    """Hashes and verifies passwords.
 
     Args:
-        at_once: How many at a time.
-        hasher: What sets their cost; argon2's recommended one if None.
+        concurrency: The most hashes computed at the same time.
+        hasher: The hash parameters; those that argon2 recommends if None.
     """
 
-    def __init__(self, at_once: int = 2, hasher: PasswordHasher | None = None) -> None:
+    def __init__(self, concurrency: int = 2, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or PasswordHasher()
-        self._slots = asyncio.Semaphore(at_once)
-        # Checked when there is no such user, so that the answer takes as long as any other.
-        self._nobody: str | None = None
+        self._slots = asyncio.Semaphore(concurrency)
+        # Verified when the user does not exist, so that the answer takes as long as any other.
+        self._dummy_hash: str | None = None
 
     async def hash(self, password: str) -> str:
-        """Return the hash to keep.
+        """Return the hash to store.
 
         Raises:
-            InvalidInput: for an empty or over-long password, or broken text.
+            InvalidInput: the password is empty, too long, or invalid Unicode.
         """
         if not password or len(password) > MAX_CHARS:
             raise InvalidInput(reason=f"a password has 1 to {MAX_CHARS} characters")
@@ -40,15 +40,16 @@ class Passwords:
         async with self._slots:
             return await asyncio.to_thread(self._hasher.hash, password)
 
-    async def check(self, password: str, kept: str | None) -> bool:
-        """Tell whether ``password`` is the one ``kept`` was made from; as slow for None."""
+    async def check(self, password: str, password_hash: str | None) -> bool:
+        """Return whether ``password_hash`` is of ``password``; takes as long for None (no hash)."""
         async with self._slots:
-            return await asyncio.to_thread(self._check, password, kept)
+            return await asyncio.to_thread(self._check, password, password_hash)
 
-    def _check(self, password: str, kept: str | None) -> bool:
-        if self._nobody is None:
-            self._nobody = self._hasher.hash("nobody has this password")
+    def _check(self, password: str, password_hash: str | None) -> bool:
+        if self._dummy_hash is None:
+            self._dummy_hash = self._hasher.hash("nobody has this password")
         with contextlib.suppress(VerificationError, InvalidHashError, ValueError):
-            right = self._hasher.verify(kept or self._nobody, password[: MAX_CHARS + 1])
-            return right and kept is not None
+            expected = password_hash or self._dummy_hash
+            matches = self._hasher.verify(expected, password[: MAX_CHARS + 1])
+            return matches and password_hash is not None
         return False

@@ -1,8 +1,8 @@
-"""Our own signatures: signed URLs and short-lived tokens that only this server reads.
+"""Signatures of the hub: signed URLs and short-lived tokens that only this hub reads.
 
-Made with itsdangerous from keys in the database (every node has the same), with a key id, so a
-new key takes over while URLs of the old one still work: ``rotate`` makes one now and then, every
-node reads it within ``RELOAD_S``, and only when all have it does anybody sign with it.
+Itsdangerous signs with keys in the database, which all nodes share. A signature carries the id of
+its key, so URLs of an old key stay valid while a new one takes over: ``rotate_keys`` adds keys,
+every node reads them within ``RELOAD_S``, and signs with a key only once all nodes have it.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from hubstead.ids import now_ms
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-#: How often each node reads the keys again.
+#: How often a node reloads the keys.
 RELOAD_S = 60.0
-#: From when on a key is signed with: by then every node has read it.
+#: The age from which a key signs: every node has read it by then.
 RIPE_MS = int(5 * RELOAD_S * 1000)
-#: How long a key is the newest, and how long after that what it signed can still be read.
-NEWEST_MS = 30 * 86_400_000
-KEPT_MS = 2 * NEWEST_MS
+#: The age of the newest key at which a newer one is added, and the age at which a key is deleted.
+ROTATION_MS = 30 * 86_400_000
+RETENTION_MS = 2 * ROTATION_MS
 
 
 class SigningKey(NamedTuple):
-    """A key; ``id`` goes with every signature made by it."""
+    """A key; its signatures carry its ``id``."""
 
     id: str
     secret: str
@@ -47,64 +47,66 @@ _KEYS = indexed(
     ),
     SigningKey,
 )
-_DROP = indexed(delete(signing_keys).where(signing_keys.c.created_ms < bindparam("before_ms")))
+_DELETE_OLDER = indexed(
+    delete(signing_keys).where(signing_keys.c.created_ms < bindparam("before_ms"))
+)
 _ADD = indexed(insert_into(signing_keys, "id", "secret", "created_ms").on_conflict_do_nothing())
-#: Nodes that start together for the first time must end up with one key, not with one each.
+#: Nodes that start together for the first time must agree on one key.
 _FIRST_KEY = "00000000"
 
 
 class HubSigner:
-    """Signs small structs and reads them back.
+    """Signs small structs and verifies them.
 
-    ``await Seal.load(db)`` reads the keys and makes the first one; ``reload`` takes up newer ones.
+    ``await HubSigner.load(db)`` reads the keys, adding the first one; ``reload`` reads newer ones.
     """
 
     def __init__(self, keys: Sequence[SigningKey]) -> None:
-        self._take(keys)
+        self._use(keys)
 
-    def _take(self, keys: Sequence[SigningKey]) -> None:
-        """Take up keys, newest first: all can be read by, the newest ripe one signs."""
+    def _use(self, keys: Sequence[SigningKey]) -> None:
+        """Use keys, newest first: all verify, the newest ripe one signs."""
         self._signers = {key.id: _signer(key) for key in keys}
         ripe = [key.id for key in keys if key.created_ms <= now_ms() - RIPE_MS]
         self._key = ripe[0] if ripe else keys[-1].id
 
     @classmethod
     async def load(cls, db: Database) -> HubSigner:
-        """Read the keys, making one if there is none."""
+        """Read the keys, adding one if there is none."""
         if not await _keys(db):
             await add_signing_key(db, _FIRST_KEY)
         return cls(await _keys(db))
 
     async def reload(self, db: Database) -> None:
-        """Read the keys again."""
-        self._take(await _keys(db))
+        """Read the keys again, so that newer ones count."""
+        self._use(await _keys(db))
 
     def sign(self, content: msgspec.Struct, *, purpose: str, seconds: float) -> str:
-        """Return a URL-safe text that ``read`` gives ``content`` back for, for ``seconds``."""
+        """Return a URL-safe text from which ``read`` returns ``content``, for ``seconds``."""
         until = int(time.time() + seconds)
         packed = base64_encode(msgspec.msgpack.encode((purpose, until, content))).decode()
         return self._signers[self._key].sign(f"{self._key}.{packed}").decode()
 
     def read(self, text: str, shape: type[T], *, purpose: str) -> T:
-        """Return what was signed.
+        """Return the struct that ``text`` was signed for.
 
         Raises:
-            InvalidCredentials: forged, for another purpose, or over.
+            InvalidCredentials: the text is forged, expired, or signed for another purpose.
         """
         try:
             signer = self._signers[text.partition(".")[0]]
             packed = signer.unsign(text).decode().partition(".")[2]
-            kind: Any = tuple[str, int, shape]  # type: ignore[valid-type]
-            said, until, content = msgspec.msgpack.decode(base64_decode(packed), type=kind)
+            type_: Any = tuple[str, int, shape]  # type: ignore[valid-type]
+            signed_for, until, content = msgspec.msgpack.decode(base64_decode(packed), type=type_)
         except (KeyError, BadSignature, msgspec.DecodeError, ValueError):
             raise InvalidCredentials() from None
-        if said != purpose or until < time.time():
+        if signed_for != purpose or until < time.time():
             raise InvalidCredentials()
         return content  # type: ignore[no-any-return]
 
 
 def _signer(key: SigningKey) -> Signer:
-    """Return what signs with a key, the derivation done once instead of for every signature."""
+    """Return the signer of a key, with its key derived once instead of per signature."""
     derived = Signer(key.secret, salt="hubstead", key_derivation="hmac").derive_key()
     return Signer(derived, key_derivation="none")
 
@@ -114,27 +116,24 @@ async def _keys(db: Database) -> list[SigningKey]:
 
 
 async def add_signing_key(db: Database, key_id: str | None = None) -> str:
-    """Make a new signing key and return its id.
-
-    One whose id is there already stays as it is.
-    """
+    """Add a signing key and return its id; an existing key with that id stays unchanged."""
     key_id = key_id or secrets.token_hex(4)
-
-    async def add(tx: Tx) -> None:
-        await tx.run(_ADD, id=key_id, secret=secrets.token_hex(32), created_ms=now_ms())
-
-    await db.write(add)
+    await db.write(_add, key_id)
     return key_id
 
 
+async def _add(tx: Tx, key_id: str) -> None:
+    await tx.run(_ADD, id=key_id, secret=secrets.token_hex(32), created_ms=now_ms())
+
+
 async def rotate_keys(db: Database) -> None:
-    """Make a new key if the newest is old enough, and drop those that signed nothing of late."""
+    """Add a key if the newest is due for rotation, and delete keys whose signatures expired."""
     keys = await _keys(db)
-    if keys and keys[0].created_ms > now_ms() - NEWEST_MS:
+    if keys and keys[0].created_ms > now_ms() - ROTATION_MS:
         return
     await add_signing_key(db)
+    await db.write(_delete_expired)
 
-    async def drop(tx: Tx) -> None:
-        await tx.run(_DROP, before_ms=now_ms() - KEPT_MS)
 
-    await db.write(drop)
+async def _delete_expired(tx: Tx) -> None:
+    await tx.run(_DELETE_OLDER, before_ms=now_ms() - RETENTION_MS)

@@ -4,7 +4,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Table, Te
 
 from hubstead.db.schema import Number, key, metadata
 
-#: Users and organizations: one table, because they share one space of names.
+#: Users and organizations: one table, because they share one namespace.
 accounts = Table(
     "account",
     metadata,
@@ -41,7 +41,7 @@ access_tokens = Table(
     Column("name", Text, nullable=False),
     Column("hash", Text, nullable=False, unique=True),  # sha256 of the secret, in hex
     Column("hint", Text, nullable=False),  # its last four characters, for lists
-    Column("kind", Text, nullable=False),  # access, session (made by /api/login)
+    Column("kind", Text, nullable=False),  # access, session (of /api/login)
     Column("role", Text, nullable=False),  # read, write
     Column("created_ms", BigInteger, nullable=False),
     Column("last_used_ms", BigInteger),
@@ -49,8 +49,8 @@ access_tokens = Table(
     Index(None, "user_pk"),
 )
 
-#: Keys of our own signatures (signed URLs). They must be readable to be used, so they are as
-#: secret as the database is; each is retired by a newer one and kept until its URLs are over.
+#: Keys of the hub's signatures (signed URLs), as secret as the database itself. A newer key
+#: replaces an older one, which stays until the URLs that it signed expire.
 signing_keys = Table(
     "signing_key",
     metadata,

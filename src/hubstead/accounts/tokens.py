@@ -1,4 +1,4 @@
-"""Access tokens: shown once, stored as sha256, looked up on every request."""
+"""Access tokens: shown once, stored as sha256, looked up for every request."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ _ADD = indexed(
 
 
 class AccessToken(NamedTuple):
-    """A token as lists show it."""
+    """A token as lists show it, without its secret."""
 
     pk: int
     id: str
@@ -123,34 +123,34 @@ _USED = indexed(
 
 
 def hash_token(secret: str) -> str:
-    """Return what is stored of a token. A random 256-bit secret needs no slow hash."""
+    """Return the hash that is stored of a token; a random secret needs no slow one."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def new_token() -> str:
-    """Return a fresh secret."""
+    """Return a random secret."""
     return PREFIX + secrets.token_hex(20)
 
 
 async def authenticate_token(db: Reader, secret: str) -> Actor:
-    """Return who holds the token ``secret``.
+    """Return the actor of the token ``secret``.
 
     Raises:
-        InvalidCredentials: unknown, expired or revoked, or its user is disabled.
+        InvalidCredentials: the token is unknown, expired or revoked, or its user disabled.
     """
     return _actor(await db.one(_FIND, hash=hash_token(secret)))
 
 
 async def reload_actor(db: Reader, user_pk: int, token_pk: int = 0) -> Actor:
-    """Return whom something that we signed was made for, as they are today.
+    """Return the actor that a signature of this hub names, with the rights of today.
 
     Args:
         db: The database.
-        user_pk: The user; 0 for nobody, who is ANONYMOUS.
-        token_pk: The token they had then; 0 if they had signed in by password.
+        user_pk: The user; 0 for ANONYMOUS.
+        token_pk: The token that the user authenticated with; 0 for a password.
 
     Raises:
-        InvalidCredentials: the user is disabled or gone, or the token expired or revoked.
+        InvalidCredentials: the user is disabled or deleted, or the token expired or revoked.
     """
     if not user_pk:
         return ANONYMOUS
@@ -179,19 +179,19 @@ async def add_token(
     kind: str = "access",
     expires_ms: int | None = None,
 ) -> str:
-    """Make a token for a user and return its secret, which cannot be had again.
+    """Create a token for a user and return its secret, which is not stored.
 
     Args:
-        tx: The transaction that makes it.
-        user_pk: Whose it is.
-        name: What lists call it.
+        tx: The transaction that creates the token.
+        user_pk: The user.
+        name: Its name in lists.
         role: ``read`` or ``write``.
-        value: An existing secret to take over, of any form; made afresh when None.
-        kind: ``access``, or ``session`` for one made by a sign-in.
-        expires_ms: When it ends; None for never.
+        value: An existing secret to import, in any format; None for a random one.
+        kind: ``access``, or ``session`` for a sign-in.
+        expires_ms: When it expires; None for never.
 
     Raises:
-        InvalidInput: a wrong role, or a value that is in use or no possible secret.
+        InvalidInput: the role is unknown, or the value is in use or cannot be a secret.
     """
     if role not in ROLES:
         raise InvalidInput(reason=f"a token's role is one of {', '.join(ROLES)}")
@@ -216,18 +216,18 @@ async def add_token(
 
 
 async def list_tokens(db: Reader, user: str | None = None) -> list[AccessToken]:
-    """Return the tokens of ``user``, or all of them; never a secret."""
+    """Return the tokens of ``user``, or of all users if None."""
     return await db.all(_LIST, every=int(user is None), user_key=(user or "").casefold())
 
 
 async def revoke_token(tx: Tx, token_id: str) -> None:
-    """End the token with this id, or with this secret.
+    """Revoke the token with this id, or with this secret.
 
     Raises:
-        NotFound: if there is none.
+        NotFound: there is no such token.
     """
-    ended = await tx.run(_REVOKE, token_id=token_id)
-    if not ended and not await tx.run(_REVOKE_HASH, token_hash=hash_token(token_id)):
+    revoked = await tx.run(_REVOKE, token_id=token_id)
+    if not revoked and not await tx.run(_REVOKE_HASH, token_hash=hash_token(token_id)):
         raise NotFound(reason=f"there is no token {token_id[:6]}…")
 
 
@@ -235,31 +235,31 @@ async def end_session(db: Database, actor: Actor) -> None:
     """End the session that ``actor`` signed in with.
 
     Raises:
-        InvalidInput: if it is an access token, which signing out must not end
-            (huggingface_hub 0.2-0.7 takes the 400 for just that).
+        InvalidInput: the actor uses an access token, which a logout must not revoke
+            (huggingface_hub 0.2-0.7 expects the 400).
     """
     if actor.token_kind != "session":
         raise InvalidInput(reason="this is an access token, not a session: it cannot be logged out")
+    await db.write(_revoke_by_pk, actor.token_pk)
 
-    async def end(tx: Tx) -> None:
-        await tx.run(_REVOKE_PK, token_pk=actor.token_pk)
 
-    await db.write(end)
+async def _revoke_by_pk(tx: Tx, token_pk: int) -> None:
+    await tx.run(_REVOKE_PK, token_pk=token_pk)
 
 
 class LastUse:
-    """Remembers when tokens were used, and writes it down now and then."""
+    """Collects the times when tokens were last used, for batched writes to the database."""
 
     def __init__(self) -> None:
         self._used: dict[int, int] = {}
 
     def note(self, actor: Actor) -> None:
-        """Remember that this token was used just now."""
+        """Record that the token of ``actor`` was used now."""
         if actor.token_pk:
             self._used[actor.token_pk] = now_ms()
 
     async def flush(self, db: Database) -> None:
-        """Write down what was remembered."""
+        """Write the recorded times to the database."""
         used, self._used = self._used, {}
         if not used:
             return
