@@ -9,7 +9,7 @@ import os
 import resource
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import click
@@ -37,7 +37,7 @@ from hubstead.db import Database, Tx, migrate, open_db, refuse_marked_folder
 from hubstead.errors import HubError, InvalidCredentials, Unavailable
 from hubstead.gitstore import GitStore, declare_git_metrics
 from hubstead.http import HubServer, Limits
-from hubstead.jobs import Handler, Job, Reschedule, Runner
+from hubstead.jobs import MEASURE_EVERY_S, Handler, Job, NodeClock, Reschedule, Runner
 from hubstead.metrics import Metrics
 from hubstead.pages import ROUTES as PAGES
 from hubstead.pages import compile_templates
@@ -150,6 +150,9 @@ async def open_hub(settings: Settings, *, make: bool = False) -> AsyncIterator[H
             passwords=passwords,
             sign_in=sign_in,
             seal=await HubSigner.load(stores.db),
+            clock=NodeClock(
+                stores.db, node_name(), tolerance_s=settings.database.clock_tolerance_seconds
+            ),
             last_use=LastUse(),
             metrics=metrics,
         )
@@ -195,8 +198,7 @@ async def background_jobs(hub: Hub) -> AsyncIterator[Runner]:
         **xet_jobs.conversion(hub.db, hub.blobs, hub.stores.xet, settings),
         ROTATE: _rotate(hub),
     }
-    node = f"{socket.gethostname()}:{os.getpid()}"
-    runner = Runner(hub.db, handlers, node=node, lanes=webhooks.QUEUES)
+    runner = Runner(hub.db, handlers, node=node_name(), lanes=webhooks.QUEUES, clock=hub.clock)
     webhooks.schedule(runner, hub.db)
     for name, seconds in {
         **blob_jobs.EVERY_S,
@@ -206,6 +208,7 @@ async def background_jobs(hub: Hub) -> AsyncIterator[Runner]:
     }.items():
         runner.schedule_every(name, seconds)
     runner.schedule_every(ROTATE, ROTATE_EVERY_S)
+    await hub.clock.measure()
     task = asyncio.create_task(runner.run())
     upkeep = [
         asyncio.create_task(
@@ -213,6 +216,9 @@ async def background_jobs(hub: Hub) -> AsyncIterator[Runner]:
         ),
         asyncio.create_task(
             _run_periodically(_keep_packs_few, hub, UPKEEP_EVERY_S, UPKEEP_EVERY_S)
+        ),
+        asyncio.create_task(
+            _run_periodically(_measure_clock, hub, MEASURE_EVERY_S, MEASURE_EVERY_S)
         ),
         asyncio.create_task(_run_periodically(_sweep, hub, SWEEP_AFTER_S, SWEEP_EVERY_S)),
     ]
@@ -224,6 +230,13 @@ async def background_jobs(hub: Hub) -> AsyncIterator[Runner]:
             chore.cancel()
         await task
         await sender.close()
+        with suppress(HubError):  # the announcement expires by itself
+            await hub.clock.withdraw()
+
+
+def node_name() -> str:
+    """Return the name of this process in ``hubstead jobs``: machine and process id."""
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def _rotate(hub: Hub) -> Handler:
@@ -247,6 +260,10 @@ async def _run_periodically(
         except Exception as error:
             _log.error("upkeep failed", exc_info=error)
         await asyncio.sleep(every_s)
+
+
+async def _measure_clock(hub: Hub) -> None:
+    await hub.clock.measure()
 
 
 async def _flush_and_reload(hub: Hub) -> None:

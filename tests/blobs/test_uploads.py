@@ -30,7 +30,6 @@ from hubstead.blobs import (
 from hubstead.blobs import jobs as blob_jobs
 from hubstead.blobs.tables import blobs, uploads
 from hubstead.db import Database
-from hubstead.ids import now_ms
 from hubstead.repos import Repo
 from hubstead.settings import Settings
 from tests.blobs.conftest import in_thread
@@ -48,7 +47,7 @@ async def a_place(db: Database) -> Repo:
 
 
 async def begin(db: Database, repo: Repo, **changes: Any) -> MultipartUpload:
-    how: dict[str, Any] = {"part_bytes": 7, "least_part_bytes": 1, "until_ms": now_ms() + 60_000}
+    how: dict[str, Any] = {"part_bytes": 7, "least_part_bytes": 1, "lifetime_ms": 60_000}
     size = changes.pop("size", len(DATA))
     return await db.write(lambda tx: begin_upload(tx, repo.pk, KEY, size, **how | changes))
 
@@ -78,13 +77,13 @@ async def test_another_upload_is_begun_where_the_old_one_does_not_fit(db: Databa
 
 async def test_an_upload_that_is_over_is_not_taken_up_again(db: Database) -> None:
     repo = await a_place(db)
-    first = await begin(db, repo, until_ms=now_ms())
+    first = await begin(db, repo, lifetime_ms=0)
     assert (await begin(db, repo)).id != first.id
 
 
 async def test_expired_uploads_go_with_their_parts_and_others_stay(db: Database) -> None:
     repo, store = await a_place(db), open_blobs("memory:")
-    over = await begin(db, repo, until_ms=now_ms())
+    over = await begin(db, repo, lifetime_ms=0)
     going_on = await begin(db, repo, size=12)
     for each in (over, going_on):
         writer = store.part_writer(each.id, 1, offset=0, size=2)
@@ -148,7 +147,7 @@ async def test_the_jobs_delete_what_nobody_wants_and_nothing_else(
     await store.put(kept, b"kept", Sha256Verifier(kept.name))
     await register_upload(db, store, repo.pk, kept, 4, pusher_pk=None, hold_ms=0)
     await db.write(lambda tx: link_blobs(tx, repo.pk, [Link(kept, 4, "w.bin")], pusher_pk=None))
-    await begin(db, repo, until_ms=now_ms())
+    await begin(db, repo, lifetime_ms=0)
     await asyncio.sleep(0.005)
     for name in (blob_jobs.LET_GO, blob_jobs.DELETE):
         await do[name](None)

@@ -293,7 +293,7 @@ async def test_events_and_jobs_and_deliveries_that_wait_are_warnings(sample: Doc
     await plant(sample, update(events).values(told_ms=1))
 
     async def ask(tx: Tx) -> None:
-        await jobs.enqueue(tx, "repack", "r1", due_ms=1)
+        await jobs.enqueue(tx, "repack", "r1", after_s=-1e9)
         await jobs.enqueue(tx, "repack", "r2")
 
     await db.write(ask)

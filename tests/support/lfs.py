@@ -23,6 +23,7 @@ from hubstead.commits import Storage
 from hubstead.db import Database, Tx
 from hubstead.gitstore import GitStore
 from hubstead.http import HubServer
+from hubstead.jobs import NodeClock
 from hubstead.repos import Repo
 from hubstead.settings import Settings
 from hubstead.wire import Application, Hub
@@ -233,7 +234,8 @@ async def running_lfs_hub(
     chosen = Settings(data=folder).replace(**{**SETTINGS, **settings})
     stores = Storage(db, GitStore(folder / "git"), store, chosen, packs_are_blobs=False)
     passwords = Passwords()
-    hub = Hub(chosen, stores, passwords, SignIn(db, passwords), await HubSigner.load(db))
+    clock = NodeClock(db, "lfs", tolerance_s=5)
+    hub = Hub(chosen, stores, passwords, SignIn(db, passwords), await HubSigner.load(db), clock)
     server = HubServer(Application(hub, ROUTES), lifespan="off")
     server.config.load()
     server.lifespan = server.config.lifespan_class(server.config)

@@ -23,6 +23,7 @@ _LEFT_OUT = (
     # Uploads in parts: neither are the parts.
     "DELETE FROM upload",
     "DELETE FROM deletion_pause",
+    "DELETE FROM node",
     # No node of an earlier release is at work there.
     "DELETE FROM storage_change",
     # Files of git that wait to be removed: they are not copied either.

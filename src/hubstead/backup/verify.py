@@ -23,7 +23,7 @@ from hubstead.commits import Storage
 from hubstead.doctor import Inspection, Severity, run_checks
 
 #: What a restored hub has of its own.
-_ITS_OWN = ("xet_epoch", "deletion_pause", "storage_change")
+_ITS_OWN = ("xet_epoch", "deletion_pause", "storage_change", "node")
 _MODULUS = 1 << 256
 
 

@@ -11,8 +11,17 @@ from sqlalchemy import BigInteger, and_, bindparam, delete, not_, or_, select, u
 from hubstead.blobs.interface import BlobStore
 from hubstead.blobs.keys import BlobKey, BlobKind, StoredKey, stored_key
 from hubstead.blobs.tables import DELETING, blobs, deletion_pauses, repo_blobs
-from hubstead.db import Database, Reader, Tx, indexed, insert_into, scan
-from hubstead.ids import now_ms
+from hubstead.db import (
+    Database,
+    DatabaseNow,
+    Reader,
+    Tx,
+    database_now_ms,
+    indexed,
+    insert,
+    insert_into,
+    scan,
+)
 
 #: How many blobs are deleted at a time, and how many seconds that may take: whoever does a job
 #: has lost it to another node after thirty.
@@ -22,21 +31,29 @@ PATIENCE_S = 20.0
 #: other on PostgreSQL as well.
 _GATE = ""
 
-_SET = indexed(
-    insert_into(deletion_pauses, "id", "until_ms").on_conflict_do_update(
-        index_elements=["id"], set_={"until_ms": bindparam("until_ms", type_=BigInteger)}
+_LOCK_GATE = indexed(
+    insert(deletion_pauses)
+    .values(id=_GATE, until_ms=0)
+    .on_conflict_do_update(index_elements=["id"], set_={"until_ms": 0})
+)
+_NEW_PAUSE = insert_into(deletion_pauses, "id").values(
+    until_ms=DatabaseNow() + bindparam("pause_ms", type_=BigInteger)
+)
+_PAUSE = indexed(
+    _NEW_PAUSE.on_conflict_do_update(
+        index_elements=["id"], set_={"until_ms": _NEW_PAUSE.excluded.until_ms}
     )
 )
 _RESUME = indexed(
     delete(deletion_pauses).where(
         or_(
             deletion_pauses.c.id == bindparam("which_id"),
-            and_(deletion_pauses.c.id != _GATE, deletion_pauses.c.until_ms <= bindparam("now_ms")),
+            and_(deletion_pauses.c.id != _GATE, deletion_pauses.c.until_ms <= DatabaseNow()),
         )
     )
 )
 _PAUSED = indexed(
-    select(deletion_pauses.c.id).where(deletion_pauses.c.until_ms > bindparam("now_ms")).limit(1),
+    select(deletion_pauses.c.id).where(deletion_pauses.c.until_ms > DatabaseNow()).limit(1),
     str,
 )
 _linked = (
@@ -83,8 +100,8 @@ async def pause_deletion(db: Database, pause_id: str, seconds: float) -> None:
     assert pause_id != _GATE, "a pause has a name"
 
     async def pause(tx: Tx) -> None:
-        await tx.run(_SET, id=_GATE, until_ms=0)
-        await tx.run(_SET, id=pause_id, until_ms=now_ms() + int(seconds * 1000))
+        await tx.run(_LOCK_GATE)
+        await tx.run(_PAUSE, id=pause_id, pause_ms=int(seconds * 1000))
 
     await db.write(pause)
 
@@ -93,19 +110,19 @@ async def resume_deletion(db: Database, pause_id: str) -> None:
     """End a pause. Other pauses go on; unknown ids are fine."""
 
     async def resume(tx: Tx) -> None:
-        await tx.run(_RESUME, which_id=pause_id, now_ms=now_ms())
+        await tx.run(_RESUME, which_id=pause_id)
 
     await db.write(resume)
 
 
 async def deletion_is_paused(db: Reader) -> bool:
     """Tell whether bytes must stay. Only `may_delete_blobs` can act on it without a race."""
-    return await db.one(_PAUSED, now_ms=now_ms()) is not None
+    return await db.one(_PAUSED) is not None
 
 
 async def may_delete_blobs(tx: Tx) -> bool:
     """Tell whether this transaction may condemn something; no pause begins before it ends."""
-    await tx.run(_SET, id=_GATE, until_ms=0)
+    await tx.run(_LOCK_GATE)
     return not await deletion_is_paused(tx)
 
 
@@ -118,7 +135,7 @@ async def delete_unreferenced(
     by the next call, and nobody can link a blob whose bytes may be gone. A request to the store
     that arrives after all that destroys nothing: bytes that come again get another stored name.
     """
-    before = now_ms() - grace_ms
+    before = await database_now_ms(db) - grace_ms
 
     async def condemn(tx: Tx) -> list[_Doomed]:
         if not await may_delete_blobs(tx):

@@ -41,9 +41,18 @@ from hubstead.blobs.interface import BlobStore
 from hubstead.blobs.keys import BlobKey, BlobKind, StoredKey, stored_key
 from hubstead.blobs.stored_names import mark_stored_unreferenced, reclaim_stored, replace_bytes
 from hubstead.blobs.tables import DELETING, blobs, holds, repo_blobs, uploads
-from hubstead.db import Database, Reader, Tx, any_of, indexed, insert, insert_into, scan
+from hubstead.db import (
+    Database,
+    DatabaseNow,
+    Reader,
+    Tx,
+    any_of,
+    indexed,
+    insert,
+    insert_into,
+    scan,
+)
 from hubstead.errors import BlobMissing, HubError, Unavailable
-from hubstead.ids import now_ms
 
 #: How many holds are ended at a time.
 BATCH = 200
@@ -58,7 +67,8 @@ class _Added(NamedTuple):
 #: Bytes came. If they are not needed and lie under the blob's own name, where `delete_plain_copies`
 #: looks, that is since now: else nothing would remove them.
 _ADD = indexed(
-    insert_into(blobs, "kind", "name", "bytes", "created_ms", "stored")
+    insert_into(blobs, "kind", "name", "bytes", "stored")
+    .values(created_ms=DatabaseNow())
     .on_conflict_do_update(
         index_elements=["kind", "name"],
         set_={
@@ -67,7 +77,7 @@ _ADD = indexed(
                 (blobs.c.folded_ms.is_(None), cast(null(), BigInteger)),
                 (
                     cast(bindparam("stored"), Text).is_(None),
-                    bindparam("created_ms", type_=BigInteger),
+                    DatabaseNow(),
                 ),
                 else_=blobs.c.folded_ms,
             ),
@@ -102,8 +112,9 @@ _LINK = indexed(
         "ref",
         "pusher_pk",
         "committed",
-        "created_ms",
-    ).on_conflict_do_update(
+    )
+    .values(created_ms=DatabaseNow())
+    .on_conflict_do_update(
         index_elements=["repo_pk", "kind", "name"],
         set_={
             "committed": 1,
@@ -113,11 +124,14 @@ _LINK = indexed(
         where=literal_column("excluded.committed") == 1,
     )
 )
+_NEW_HOLD = insert_into(holds, "repo_pk", "kind", "name").values(
+    until_ms=DatabaseNow() + bindparam("hold_ms", type_=BigInteger)
+)
 _HOLD = indexed(
-    insert_into(holds, "repo_pk", "kind", "name", "until_ms").on_conflict_do_update(
+    _NEW_HOLD.on_conflict_do_update(
         index_elements=["repo_pk", "kind", "name"],
-        set_={"until_ms": bindparam("until_ms")},
-        where=holds.c.until_ms < bindparam("until_ms"),
+        set_={"until_ms": _NEW_HOLD.excluded.until_ms},
+        where=holds.c.until_ms < _NEW_HOLD.excluded.until_ms,
     )
 )
 _LET_GO = indexed(
@@ -133,7 +147,7 @@ _END = indexed(
         holds.c.repo_pk == bindparam("repo_pk"),
         holds.c.kind == bindparam("kind"),
         holds.c.name == bindparam("name"),
-        holds.c.until_ms < bindparam("now_ms"),
+        holds.c.until_ms < DatabaseNow(),
     )
 )
 _END_UPLOAD = indexed(delete(uploads).where(uploads.c.id == bindparam("which_upload")))
@@ -244,7 +258,7 @@ _linked = (
 )
 _DOOM = indexed(
     update(blobs)
-    .values(doomed_ms=bindparam("now_ms"))
+    .values(doomed_ms=DatabaseNow())
     .where(
         blobs.c.kind == bindparam("which_kind"),
         blobs.c.name == bindparam("which_name"),
@@ -262,7 +276,7 @@ class _Hold(NamedTuple):
 
 _FORGOTTEN = scan(
     select(holds.c.repo_pk, holds.c.kind, holds.c.name)
-    .where(holds.c.until_ms < bindparam("now_ms"))
+    .where(holds.c.until_ms < DatabaseNow())
     .limit(BATCH),
     _Hold,
 )
@@ -326,9 +340,8 @@ async def hold_blobs(
         What ``linked_many`` does: no row of what the repository does not link, or no longer.
     """
     which = [{"repo_pk": repo_pk, "kind": kind.value, "name": name} for name in names]
-    until_ms = now_ms() + hold_ms
     # First the holds, then the look: who lets go meanwhile sees the one or loses the other.
-    await tx.run_many(_HOLD, [{**each, "until_ms": until_ms} for each in which])
+    await tx.run_many(_HOLD, [{**each, "hold_ms": hold_ms} for each in which])
     rows = await linked_many(tx, repo_pk, kind, names)
     await tx.run_many(_LET_GO, [each for each in which if each["name"] not in rows])
     return rows
@@ -381,9 +394,7 @@ async def register_upload(
     async def add(tx: Tx) -> _Registered:
         found = await _register(tx, key, size, came)
         await _link(tx, repo_pk, Link(key, size), pusher_pk, committed=0)
-        await tx.run(
-            _HOLD, repo_pk=repo_pk, kind=key.kind.value, name=key.name, until_ms=now_ms() + hold_ms
-        )
+        await tx.run(_HOLD, repo_pk=repo_pk, kind=key.kind.value, name=key.name, hold_ms=hold_ms)
         if upload_id is not None:
             await tx.run(_END_UPLOAD, which_upload=upload_id)
         if replaced:
@@ -459,9 +470,7 @@ async def link_temporarily(
     if not await tx.run(_KEEP, which_kind=key.kind.value, which_name=key.name):
         return False
     await _link(tx, repo_pk, Link(key, size), pusher_pk, committed=0)
-    await tx.run(
-        _HOLD, repo_pk=repo_pk, kind=key.kind.value, name=key.name, until_ms=now_ms() + hold_ms
-    )
+    await tx.run(_HOLD, repo_pk=repo_pk, kind=key.kind.value, name=key.name, hold_ms=hold_ms)
     return True
 
 
@@ -514,7 +523,6 @@ async def _register(tx: Tx, key: BlobKey, size: int, came: StoredKey) -> _Regist
         kind=key.kind.value,
         name=key.name,
         bytes=size,
-        created_ms=now_ms(),
         stored=None if came == key else came.name,
     )
     if row is None:
@@ -524,10 +532,8 @@ async def _register(tx: Tx, key: BlobKey, size: int, came: StoredKey) -> _Regist
 
 async def mark_unreferenced(tx: Tx, keys: Iterable[BlobKey]) -> None:
     """Give up blobs that no repository links; they are deleted after the grace period."""
-    now = now_ms()
     await tx.run_many(
-        _DOOM,
-        [{"which_kind": key.kind.value, "which_name": key.name, "now_ms": now} for key in keys],
+        _DOOM, [{"which_kind": key.kind.value, "which_name": key.name} for key in keys]
     )
 
 
@@ -542,7 +548,6 @@ async def _link(tx: Tx, repo_pk: int, each: Link, pusher_pk: int | None, committ
         ref=each.ref,
         pusher_pk=pusher_pk,
         committed=committed,
-        created_ms=now_ms(),
     )
 
 
@@ -559,10 +564,7 @@ async def unlink_repo(tx: Tx, repo_pk: int) -> None:
     rows = await tx.all(_OF_REPO, repo_pk=repo_pk)
     await tx.run(_LET_ALL_GO, repo_pk=repo_pk)
     await tx.run(_UNLINK_ALL, repo_pk=repo_pk)
-    now = now_ms()
-    await tx.run_many(
-        _DOOM, [{"which_kind": row.kind, "which_name": row.name, "now_ms": now} for row in rows]
-    )
+    await tx.run_many(_DOOM, [{"which_kind": row.kind, "which_name": row.name} for row in rows])
 
 
 async def list_lfs_links(
@@ -582,14 +584,13 @@ async def expire_holds(db: Database) -> int:
     """Doom what was uploaded and never committed in time; return how many holds ended."""
 
     async def end(tx: Tx) -> int:
-        now = now_ms()
-        rows = await tx.all(_FORGOTTEN, now_ms=now)
+        rows = await tx.all(_FORGOTTEN)
         for row in rows:
             which = {"repo_pk": row.repo_pk, "kind": row.kind, "name": row.name}
-            if not await tx.run(_END, **which, now_ms=now):
+            if not await tx.run(_END, **which):
                 continue
             await tx.run(_UNLINK_UNCOMMITTED, **which)
-            await tx.run(_DOOM, which_kind=row.kind, which_name=row.name, now_ms=now)
+            await tx.run(_DOOM, which_kind=row.kind, which_name=row.name)
         return len(rows)
 
     return await db.write(end)

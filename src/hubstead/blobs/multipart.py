@@ -5,13 +5,12 @@ from __future__ import annotations
 import secrets
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import BigInteger, bindparam, delete, select, update
 
 from hubstead.blobs.interface import BlobStore
 from hubstead.blobs.keys import BlobKey
 from hubstead.blobs.tables import uploads
-from hubstead.db import Database, Tx, indexed, insert_into, scan
-from hubstead.ids import now_ms
+from hubstead.db import Database, DatabaseNow, Tx, indexed, insert_into, scan
 
 #: How many expired uploads are dropped at a time.
 BATCH = 200
@@ -45,26 +44,27 @@ _FIND = indexed(
         uploads.c.name == bindparam("name"),
         uploads.c.bytes == bindparam("bytes"),
         uploads.c.part_bytes >= bindparam("least_part_bytes"),
-        uploads.c.expires_ms > bindparam("now_ms"),
+        uploads.c.expires_ms > DatabaseNow(),
     )
     .order_by(uploads.c.pk)
     .limit(1),
     MultipartUpload,
 )
+_EXPIRES = DatabaseNow() + bindparam("lifetime_ms", type_=BigInteger)
 _ADD = indexed(
-    insert_into(uploads, "id", "repo_pk", "name", "bytes", "part_bytes", "created_ms", "expires_ms")
+    insert_into(uploads, "id", "repo_pk", "name", "bytes", "part_bytes").values(
+        created_ms=DatabaseNow(), expires_ms=_EXPIRES
+    )
 )
 _PROLONG = indexed(
     update(uploads)
-    .values(expires_ms=bindparam("until_ms"))
-    .where(uploads.c.id == bindparam("which_id"), uploads.c.expires_ms < bindparam("until_ms"))
+    .values(expires_ms=_EXPIRES)
+    .where(uploads.c.id == bindparam("which_id"), uploads.c.expires_ms < _EXPIRES)
 )
-_EXPIRED = scan(
-    select(uploads.c.id).where(uploads.c.expires_ms <= bindparam("now_ms")).limit(BATCH), str
-)
+_EXPIRED = scan(select(uploads.c.id).where(uploads.c.expires_ms <= DatabaseNow()).limit(BATCH), str)
 _DELETE_EXPIRED = indexed(
     delete(uploads).where(
-        uploads.c.id == bindparam("which_id"), uploads.c.expires_ms <= bindparam("now_ms")
+        uploads.c.id == bindparam("which_id"), uploads.c.expires_ms <= DatabaseNow()
     )
 )
 
@@ -77,7 +77,7 @@ async def begin_upload(
     *,
     part_bytes: int,
     least_part_bytes: int,
-    until_ms: int,
+    lifetime_ms: int,
 ) -> MultipartUpload:
     """Return the upload in parts of an object to a repository: the one under way, or a new one.
 
@@ -88,7 +88,7 @@ async def begin_upload(
         size: Its bytes.
         part_bytes: The size of the parts of a new upload.
         least_part_bytes: One under way is taken up only if its parts are no smaller.
-        until_ms: When it may be forgotten, in milliseconds since the epoch.
+        lifetime_ms: How long it is kept at least, in milliseconds.
     """
     under_way = await tx.one(
         _FIND,
@@ -96,10 +96,9 @@ async def begin_upload(
         name=key.name,
         bytes=size,
         least_part_bytes=least_part_bytes,
-        now_ms=now_ms(),
     )
     if under_way is not None:
-        await tx.run(_PROLONG, which_id=under_way.id, until_ms=until_ms)
+        await tx.run(_PROLONG, which_id=under_way.id, lifetime_ms=lifetime_ms)
         return under_way
     made = MultipartUpload(secrets.token_hex(12), size, part_bytes)
     await tx.run(
@@ -109,8 +108,7 @@ async def begin_upload(
         name=key.name,
         bytes=size,
         part_bytes=part_bytes,
-        created_ms=now_ms(),
-        expires_ms=until_ms,
+        lifetime_ms=lifetime_ms,
     )
     return made
 
@@ -121,11 +119,10 @@ async def expire_uploads(db: Database, store: BlobStore) -> int:
     The row goes first, so that nobody takes up an upload whose parts are going; parts that a
     crash leaves without a row are swept by age.
     """
-    now = now_ms()
 
     async def forget(tx: Tx) -> list[str]:
-        ids = await tx.all(_EXPIRED, now_ms=now)
-        return [each for each in ids if await tx.run(_DELETE_EXPIRED, which_id=each, now_ms=now)]
+        ids = await tx.all(_EXPIRED)
+        return [each for each in ids if await tx.run(_DELETE_EXPIRED, which_id=each)]
 
     dropped = await db.write(forget)
     for upload_id in dropped:

@@ -6,14 +6,23 @@ from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple
 
 import structlog
-from sqlalchemy import BigInteger, bindparam, select, update
+from sqlalchemy import bindparam, select, update
 
 from hubstead.blobs.interface import BlobStore, StoredBlob
 from hubstead.blobs.keys import BlobKey, BlobKind
 from hubstead.blobs.stored_names import mark_stored_unreferenced
 from hubstead.blobs.tables import blobs
-from hubstead.db import Database, Reader, Tx, any_of, indexed, insert_into, scan
-from hubstead.ids import now_ms
+from hubstead.db import (
+    Database,
+    DatabaseNow,
+    Reader,
+    Tx,
+    any_of,
+    database_now_ms,
+    indexed,
+    insert_into,
+    scan,
+)
 
 #: More strays than this, and than blobs that are known, are somebody else's: nobody touches them.
 MANY = 100
@@ -33,11 +42,13 @@ _OF_KIND = blobs.c.kind == bindparam("kind")
 _BY_NAME = scan(select(*_COLUMNS).where(_OF_KIND, any_of(blobs.c.name, "names")), _StoredRow)
 _BY_PLACE = scan(select(*_COLUMNS).where(_OF_KIND, any_of(blobs.c.stored, "names")), _StoredRow)
 _ADD_DOOMED = indexed(
-    insert_into(blobs, "kind", "name", "bytes", "created_ms", "doomed_ms").on_conflict_do_nothing()
+    insert_into(blobs, "kind", "name", "bytes")
+    .values(created_ms=DatabaseNow(), doomed_ms=DatabaseNow())
+    .on_conflict_do_nothing()
 )
 _NOT_NEEDED = scan(
     update(blobs)
-    .values(folded_ms=bindparam("now_ms", type_=BigInteger))
+    .values(folded_ms=DatabaseNow())
     .where(blobs.c.kind == bindparam("kind"), blobs.c.folded_ms == 0, any_of(blobs.c.name, "names"))
 )
 
@@ -66,7 +77,7 @@ async def mark_orphans(
     Returns:
         How many blobs got a row.
     """
-    before = now_ms() - int(older_than_s * 1000)
+    before = await database_now_ms(db) - int(older_than_s * 1000)
     known, strays = 0, list[StoredBlob]()
     async for page in _pages(store, kind):
         rows = await stored_rows(db, kind, [each.key.name for each in page])
@@ -101,14 +112,13 @@ async def _pages(store: BlobStore, kind: BlobKind) -> AsyncIterator[list[StoredB
 
 async def _note_unneeded(db: Database, kind: BlobKind, names: Sequence[str]) -> None:
     async def note(tx: Tx) -> None:
-        await tx.run(_NOT_NEEDED, kind=kind.value, names=list(names), now_ms=now_ms())
+        await tx.run(_NOT_NEEDED, kind=kind.value, names=list(names))
 
     if names:
         await db.write(note)
 
 
 async def _doom(tx: Tx, strays: Sequence[StoredBlob]) -> None:
-    now = now_ms()
     elsewhere = []
     for each in strays:
         # Under its own name, if that is a digest: a writer may come to register these bytes.
@@ -117,8 +127,6 @@ async def _doom(tx: Tx, strays: Sequence[StoredBlob]) -> None:
             kind=each.key.kind.value,
             name=each.key.name,
             bytes=each.size,
-            created_ms=now,
-            doomed_ms=now,
         )
         if not added:
             elsewhere.append((each.key, each.size))

@@ -16,9 +16,8 @@ from sqlalchemy import bindparam, delete, func, select, update
 from hubstead.blobs.interface import Blob, BlobStore
 from hubstead.blobs.keys import BlobKey, BlobKind, StoredKey, new_stored_key, stored_key
 from hubstead.blobs.tables import DELETING, blobs, storage_changes
-from hubstead.db import Reader, Tx, any_of, database_now_ms, indexed, insert_into, scan
+from hubstead.db import DatabaseNow, Reader, Tx, any_of, database_now_ms, indexed, insert_into, scan
 from hubstead.errors import BlobNotFound, Unavailable
-from hubstead.ids import now_ms
 from hubstead.settings import Settings
 
 #: The row of `storage_change` about names made by chance.
@@ -51,9 +50,9 @@ _MOVE = indexed(
     )
 )
 _ADD_DOOMED = indexed(
-    insert_into(
-        blobs, "kind", "name", "bytes", "created_ms", "doomed_ms", "stored", "folded_ms"
-    ).on_conflict_do_nothing()
+    insert_into(blobs, "kind", "name", "bytes", "stored", "folded_ms")
+    .values(created_ms=DatabaseNow(), doomed_ms=DatabaseNow())
+    .on_conflict_do_nothing()
 )
 
 
@@ -169,14 +168,11 @@ async def mark_stored_unreferenced(tx: Tx, places: Sequence[tuple[StoredKey, int
         tx: The transaction.
         places: Each with its bytes.
     """
-    now = now_ms()
     rows = [
         {
             "kind": place.kind.value,
             "name": secrets.token_hex(place.kind.name_chars // 2),
             "bytes": size,
-            "created_ms": now,
-            "doomed_ms": now,
             "stored": place.name,
             # Nobody reads them, and they may be damaged or gone: not for doctor to complain of.
             "folded_ms": 0,

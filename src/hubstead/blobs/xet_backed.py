@@ -18,12 +18,22 @@ from hubstead.blobs.deletion import BATCH, PATIENCE_S, may_delete_blobs
 from hubstead.blobs.interface import BlobStore
 from hubstead.blobs.keys import BlobKey, BlobKind, stored_key
 from hubstead.blobs.tables import DELETING, blobs, holds, repo_blobs
-from hubstead.db import Database, Tx, any_of, indexed, insert_into, scan
+from hubstead.db import (
+    Database,
+    DatabaseNow,
+    Tx,
+    any_of,
+    database_now_ms,
+    indexed,
+    insert_into,
+    scan,
+)
 from hubstead.errors import Unavailable
-from hubstead.ids import now_ms
 
 _ADD = indexed(
-    insert_into(blobs, "kind", "name", "bytes", "created_ms", "folded_ms").on_conflict_do_update(
+    insert_into(blobs, "kind", "name", "bytes", "folded_ms")
+    .values(created_ms=DatabaseNow())
+    .on_conflict_do_update(
         index_elements=["kind", "name"],
         set_={"doomed_ms": None},
         where=or_(blobs.c.doomed_ms.is_(None), blobs.c.doomed_ms != DELETING),
@@ -38,20 +48,23 @@ _GOING = scan(
     str,
 )
 _LINK = indexed(
-    insert_into(
-        repo_blobs, "repo_pk", "kind", "name", "bytes", "pusher_pk", "committed", "created_ms"
-    ).on_conflict_do_nothing()
+    insert_into(repo_blobs, "repo_pk", "kind", "name", "bytes", "pusher_pk", "committed")
+    .values(created_ms=DatabaseNow())
+    .on_conflict_do_nothing()
+)
+_NEW_HOLD = insert_into(holds, "repo_pk", "kind", "name").values(
+    until_ms=DatabaseNow() + bindparam("hold_ms", type_=BigInteger)
 )
 _HOLD = indexed(
-    insert_into(holds, "repo_pk", "kind", "name", "until_ms").on_conflict_do_update(
+    _NEW_HOLD.on_conflict_do_update(
         index_elements=["repo_pk", "kind", "name"],
-        set_={"until_ms": bindparam("until_ms", type_=BigInteger)},
-        where=holds.c.until_ms < bindparam("until_ms", type_=BigInteger),
+        set_={"until_ms": _NEW_HOLD.excluded.until_ms},
+        where=holds.c.until_ms < _NEW_HOLD.excluded.until_ms,
     )
 )
 _FOLD = scan(
     update(blobs)
-    .values(folded_ms=bindparam("now_ms", type_=BigInteger))
+    .values(folded_ms=DatabaseNow())
     .where(
         blobs.c.kind == BlobKind.LFS.value,
         blobs.c.folded_ms.is_(None),
@@ -110,21 +123,17 @@ async def register_reconstructable(
         Unavailable: an object of these was just being deleted; try again.
         Conflict: the repository is gone.
     """
-    now = now_ms()
     # In order of the name, so that two who register the same files wait and do not deadlock.
     wanted = sorted(dict(files).items())
     of_repo: Mapping[str, object] = {"repo_pk": repo_pk, "kind": BlobKind.LFS.value}
-    rows = [
-        {"kind": BlobKind.LFS.value, "name": name, "bytes": size, "created_ms": now}
-        for name, size in wanted
-    ]
+    rows = [{"kind": BlobKind.LFS.value, "name": name, "bytes": size} for name, size in wanted]
     await tx.run_many(_ADD, [row | {"folded_ms": 0} for row in rows])
     names = [name for name, _ in wanted]
     if names and await tx.one(_GOING, names=names) is not None:
         raise Unavailable(reason="an object is just being removed, try again")
     link = {**of_repo, "pusher_pk": pusher_pk, "committed": 0}
     await tx.run_many(_LINK, [{**row, **link} for row in rows])
-    held = {**of_repo, "until_ms": now + hold_ms}
+    held = {**of_repo, "hold_ms": hold_ms}
     await tx.run_many(_HOLD, [{"name": name, **held} for name in names])
 
 
@@ -134,12 +143,12 @@ async def mark_reconstructable(tx: Tx, sha256s: Sequence[str]) -> int:
     Returns:
         How many of them were not folded yet.
     """
-    return await tx.run(_FOLD, names=list(sha256s), now_ms=now_ms())
+    return await tx.run(_FOLD, names=list(sha256s))
 
 
 async def delete_plain_copies(db: Database, store: BlobStore, *, grace_ms: int) -> int:
     """Delete the bytes of objects folded for ``grace_ms``, unless paused; return how many."""
-    before = now_ms() - grace_ms
+    before = await database_now_ms(db) - grace_ms
 
     async def find(tx: Tx) -> list[_Folded]:
         return await tx.all(_FOLDED, before_ms=before) if await may_delete_blobs(tx) else []

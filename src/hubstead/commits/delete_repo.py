@@ -11,8 +11,8 @@ from hubstead import blobs
 from hubstead.accounts import Actor
 from hubstead.commits.storage import Storage
 from hubstead.commits.tables import deleted_repos
-from hubstead.db import Reader, Tx, indexed, insert_into, scan
-from hubstead.ids import RepoId, now_ms
+from hubstead.db import DatabaseNow, Reader, Tx, database_now_ms, indexed, insert_into, scan
+from hubstead.ids import RepoId
 from hubstead.outbox import record_event
 from hubstead.repos import Repo, RepoDeleted, Right, event_facts, open_repo, remove_repo
 
@@ -29,7 +29,9 @@ class _DueCount(NamedTuple):
     repos: int
 
 
-_ADD = indexed(insert_into(deleted_repos, "repo_id", "since_ms").on_conflict_do_nothing())
+_ADD = indexed(
+    insert_into(deleted_repos, "repo_id").values(since_ms=DatabaseNow()).on_conflict_do_nothing()
+)
 _DUE = scan(
     select(deleted_repos.c.repo_id)
     .where(deleted_repos.c.since_ms < bindparam("before_ms"))
@@ -75,13 +77,14 @@ async def delete_repo_rows(tx: Tx, opened: Repo) -> None:
     """Do the deleting for a repository whose row this transaction holds."""
     await record_event(tx, opened.pk, RepoDeleted(**event_facts(opened)))
     await blobs.unlink_repo(tx, opened.pk)
-    await tx.run(_ADD, repo_id=opened.id, since_ms=now_ms())
+    await tx.run(_ADD, repo_id=opened.id)
     await remove_repo(tx, opened)
 
 
 async def remove_deleted_repos(stores: Storage, *, grace_ms: int) -> int:
     """Remove folders of repositories deleted longer ago than that; return how many."""
-    ids = await stores.db.all(_DUE, before_ms=now_ms() - grace_ms)
+    before_ms = await database_now_ms(stores.db) - grace_ms
+    ids = await stores.db.all(_DUE, before_ms=before_ms)
     for repo_id in ids:
         await asyncio.to_thread(stores.git.remove, repo_id)
 

@@ -8,15 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, and_, bindparam, delete, func, select
+from sqlalchemy import and_, bindparam, delete, func, select
 
 from hubstead import blobs
 from hubstead.blobs import BlobKey, BlobKind, StoredKey, parse_stored, stored_key
 from hubstead.blobs.tables import blobs as blob_rows
 from hubstead.commits.tables import packs, retired_packs
-from hubstead.db import Reader, Tx, any_of, indexed, insert_into, scan
+from hubstead.db import DatabaseNow, Reader, Tx, any_of, indexed, insert_into, scan
 from hubstead.gitstore import Pack
-from hubstead.ids import now_ms
 from hubstead.repos.tables import repos
 
 # -- registered packs --------------------------------------------------------------------------
@@ -73,7 +72,9 @@ _EVERY = scan(
     RepoPack,
 )
 _ADD = indexed(
-    insert_into(packs, "repo_pk", "name", "objects", "bytes", "created_ms").on_conflict_do_nothing()
+    insert_into(packs, "repo_pk", "name", "objects", "bytes")
+    .values(created_ms=DatabaseNow())
+    .on_conflict_do_nothing()
 )
 _DELETE = indexed(
     delete(packs).where(packs.c.repo_pk == bindparam("repo_pk"), packs.c.name == bindparam("which"))
@@ -123,7 +124,6 @@ async def add_pack(tx: Tx, repo_pk: int, pack: Pack) -> bool:
         name=pack.name,
         objects=pack.objects,
         bytes=pack.size,
-        created_ms=now_ms(),
     )
     assert pack.stored is not None, "the pack was published"
     place = parse_stored(BlobKind.PACK, pack.stored)
@@ -155,9 +155,11 @@ class _DueCount(NamedTuple):
 
 
 _RETIRE = indexed(
-    insert_into(retired_packs, "repo_id", "name", "since_ms").on_conflict_do_update(
+    insert_into(retired_packs, "repo_id", "name")
+    .values(since_ms=DatabaseNow())
+    .on_conflict_do_update(
         index_elements=["repo_id", "name"],
-        set_={"since_ms": bindparam("since_ms", type_=BigInteger)},
+        set_={"since_ms": DatabaseNow()},
     )
 )
 _DUE = (retired_packs.c.since_ms >= bindparam("from_ms")) & (
@@ -193,10 +195,7 @@ _DELETE_RETIRED_BEFORE = scan(
 
 async def retire_packs(tx: Tx, repo_id: str, names: Iterable[str]) -> None:
     """Record that a repository does not need some packs from now on."""
-    now = now_ms()
-    await tx.run_many(
-        _RETIRE, [{"repo_id": repo_id, "name": name, "since_ms": now} for name in names]
-    )
+    await tx.run_many(_RETIRE, [{"repo_id": repo_id, "name": name} for name in names])
 
 
 async def repos_with_retired_packs(db: Reader, *, from_ms: int, before_ms: int) -> list[str]:

@@ -18,9 +18,8 @@ from hubstead.commits.ref_updates import add_usage
 from hubstead.commits.refs import RefName, list_refs
 from hubstead.commits.retired import discard_packs
 from hubstead.commits.storage import Storage
-from hubstead.db import Tx, indexed
+from hubstead.db import Tx, database_now_ms, indexed
 from hubstead.gitstore import Pack, PackSize, packs_to_repack
-from hubstead.ids import now_ms
 from hubstead.repos.tables import repos
 
 #: From so many objects on a repository gets a bitmap and a commit-graph when all is folded.
@@ -94,7 +93,7 @@ async def repack_reachable(
     about = await stores.db.one(_FIND, repo_id=repo_id)
     if about is None:
         return None
-    old = await packs_older_than(stores.db, about.pk, now_ms() - grace_ms)
+    old = await packs_older_than(stores.db, about.pk, await database_now_ms(stores.db) - grace_ms)
     seen = await _refs(stores, about)
     if not old or not seen:
         return None

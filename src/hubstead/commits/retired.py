@@ -23,14 +23,13 @@ from hubstead.commits.packs import (
     retire_packs,
 )
 from hubstead.commits.storage import Storage
-from hubstead.db import Tx
+from hubstead.db import Tx, database_now_ms
 from hubstead.gitstore import Pack
-from hubstead.ids import now_ms
 
 #: So long after the grace period the rows of retired packs stay for nodes that are behind. What
 #: a node misses by that, its sweep of unregistered packs removes.
 ROWS_STAY_MS = 3_600_000
-#: A transaction may commit this long after it read the clock, and nodes' clocks differ.
+#: A transaction may commit this long after it read the clock.
 _LATE_MS = 60_000
 
 
@@ -72,7 +71,7 @@ async def remove_retired_packs(stores: Storage, *, grace_ms: int) -> int:
     Returns:
         How many packs were done with.
     """
-    before = now_ms() - grace_ms
+    before = await database_now_ms(stores.db) - grace_ms
     scope = {"from_ms": stores.retired_from_ms, "before_ms": before}
     done, waiting = 0, []
     for repo_id in await repos_with_retired_packs(stores.db, **scope):
@@ -123,5 +122,5 @@ async def _forget(repo_id: str, names: Sequence[str], tx: Tx) -> set[str] | None
 async def delete_retired_rows(stores: Storage, *, older_than_ms: int) -> None:
     """Drop the rows of packs retired longer ago than that, where every node has removed them."""
     if stores.packs_are_blobs:
-        before = now_ms() - older_than_ms
+        before = await database_now_ms(stores.db) - older_than_ms
         await stores.db.write(delete_retired_before, before)

@@ -11,6 +11,7 @@ import msgspec
 from hubstead.blobs import jobs as blob_jobs
 from hubstead.commits import Storage
 from hubstead.commits import jobs as commit_jobs
+from hubstead.db import database_now_ms
 from hubstead.errors import RepoNotFound
 from hubstead.garbage.counts import GarbageCount, GarbageState
 from hubstead.garbage.expired_uploads import count_expired_uploads
@@ -21,7 +22,7 @@ from hubstead.garbage.pending_deletion import count_pending_deletion
 from hubstead.garbage.unreachable_lfs import unreachable_lfs_files
 from hubstead.garbage.unreachable_objects import unreachable_objects
 from hubstead.garbage.xorbs import xet_files, xorbs
-from hubstead.ids import RepoId, now_ms
+from hubstead.ids import RepoId
 from hubstead.repos import every_repo
 from hubstead.xet import jobs as xet_jobs
 
@@ -96,7 +97,11 @@ def _doing(stores: Storage) -> AbstractAsyncContextManager[JobRuns]:
 async def _links(
     stores: Storage, *, grace_ms: int, only: RepoId | None, remove: bool, git: bool
 ) -> list[GarbageCount]:
-    past = await PastTips.since(stores.db, now_ms() - grace_ms) if grace_ms else None
+    past = (
+        await PastTips.since(stores.db, await database_now_ms(stores.db) - grace_ms)
+        if grace_ms
+        else None
+    )
     found: list[GarbageCount] = []
     met = only is None
     async for each, _ in every_repo(stores.db):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import and_, bindparam, func, select
+from sqlalchemy import and_, func, select
 
 from hubstead.accounts.tables import accounts
 from hubstead.blobs.tables import holds, repo_blobs, uploads
 from hubstead.commits import Storage
-from hubstead.db import scan, total
+from hubstead.db import DatabaseNow, scan, total
 from hubstead.garbage.counts import GarbageCount, GarbageKind, GarbageState
-from hubstead.ids import Kind, now_ms
+from hubstead.ids import Kind
 from hubstead.repos.tables import repos
 
 HOLD_OVER = "uploaded, not committed in time"
@@ -34,7 +34,7 @@ class _Sum(NamedTuple):
 _HOLDS = scan(
     select(
         *_NAME,
-        (holds.c.until_ms < bindparam("now_ms")).label("over"),
+        (holds.c.until_ms < DatabaseNow()).label("over"),
         func.count().label("things"),
         total(repo_blobs.c.bytes).label("bytes"),
     )
@@ -50,28 +50,27 @@ _HOLDS = scan(
     )
     .join(repos, repos.c.pk == holds.c.repo_pk)
     .join(accounts, accounts.c.pk == repos.c.owner_pk)
-    .group_by(*_NAME, (holds.c.until_ms < bindparam("now_ms"))),
+    .group_by(*_NAME, (holds.c.until_ms < DatabaseNow())),
     _Sum,
 )
 _UPLOADS = scan(
     select(
         *_NAME,
-        (uploads.c.expires_ms <= bindparam("now_ms")).label("over"),
+        (uploads.c.expires_ms <= DatabaseNow()).label("over"),
         func.count().label("things"),
         total(uploads.c.bytes).label("bytes"),
     )
     .join_from(uploads, repos, repos.c.pk == uploads.c.repo_pk)
     .join(accounts, accounts.c.pk == repos.c.owner_pk)
-    .group_by(*_NAME, (uploads.c.expires_ms <= bindparam("now_ms"))),
+    .group_by(*_NAME, (uploads.c.expires_ms <= DatabaseNow())),
     _Sum,
 )
 
 
 async def count_expired_uploads(stores: Storage) -> list[GarbageCount]:
     """Count uploads that were given up, and those that may still be completed."""
-    now = now_ms()
-    holds = await stores.db.all(_HOLDS, now_ms=now)
-    uploads = await stores.db.all(_UPLOADS, now_ms=now)
+    holds = await stores.db.all(_HOLDS)
+    uploads = await stores.db.all(_UPLOADS)
     found = [_heap(row, GarbageKind.HOLD, HOLD_OVER, HELD) for row in holds]
     found += [_heap(row, GarbageKind.PARTS, PARTS_OVER, PARTS_HELD) for row in uploads]
     return found

@@ -14,13 +14,12 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import case, select
 
 from hubstead.commits import Storage
-from hubstead.db import Tx, any_of, scan
+from hubstead.db import DatabaseNow, Tx, any_of, scan
 from hubstead.errors import Unavailable
-from hubstead.ids import now_ms
-from hubstead.jobs import Handler, Runner, enqueue
+from hubstead.jobs import Handler, NodeClock, Runner, enqueue
 from hubstead.jobs.tables import jobs
 
 _LOOK_EVERY_S = 0.05
@@ -28,15 +27,18 @@ _LOOK_EVERY_S = 0.05
 
 class _State(NamedTuple):
     type: str
-    due_ms: int
+    is_due: int
     holder: str | None
     error: str | None
 
 
 _STATE = scan(
-    select(jobs.c.type, jobs.c.due_ms, jobs.c.holder, jobs.c.error).where(
-        any_of(jobs.c.type, "types")
-    ),
+    select(
+        jobs.c.type,
+        case((jobs.c.due_ms <= DatabaseNow(), 1), else_=0).label("is_due"),
+        jobs.c.holder,
+        jobs.c.error,
+    ).where(any_of(jobs.c.type, "types")),
     _State,
 )
 
@@ -68,7 +70,7 @@ class JobRuns:
 
     async def _are_done(self, types: Sequence[str]) -> bool:
         rows = await self._stores.db.all(_STATE, types=list(types))
-        resting = [row for row in rows if row.holder is None and row.due_ms > now_ms()]
+        resting = [row for row in rows if row.holder is None and not row.is_due]
         for row in resting:
             if row.error:
                 raise Unavailable(reason=f"the job {row.type} failed: {row.error}")
@@ -85,14 +87,21 @@ async def running_jobs(
         stores: The hub.
         handlers: Who does which job.
         every_s: How often each is due, in seconds, so that it stays planned as it was.
+
+    Raises:
+        Unavailable: this machine's clock differs from the database's by too much.
     """
-    runner = Runner(stores.db, handlers, node=f"gc:{socket.gethostname()}:{os.getpid()}")
+    node = f"gc:{socket.gethostname()}:{os.getpid()}"
+    clock = NodeClock(stores.db, node, tolerance_s=stores.settings.database.clock_tolerance_seconds)
+    if not await clock.measure():
+        raise Unavailable(reason=clock.complaint)
+    runner = Runner(stores.db, handlers, node=node, clock=clock)
     for name in handlers:
         runner.schedule_every(name, every_s[name])
 
     async def plan(tx: Tx) -> None:
         for name in handlers:  # or the runner would do at once what nobody ever did
-            await enqueue(tx, name, "", due_ms=now_ms() + int(every_s[name] * 1000))
+            await enqueue(tx, name, "", after_s=every_s[name])
 
     await stores.db.write(plan)
     task = asyncio.create_task(runner.run())
@@ -101,3 +110,4 @@ async def running_jobs(
     finally:
         runner.stop()
         await task
+        await clock.withdraw()

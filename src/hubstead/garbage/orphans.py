@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 from hubstead.blobs import BlobKind, StoredBlob, stored_rows
 from hubstead.commits import Storage
+from hubstead.db import database_now_ms
 from hubstead.garbage.counts import GarbageCount, GarbageKind, GarbageState
-from hubstead.ids import now_ms
 
 #: Younger ones may be of a write under way (as the job that dooms them has it).
 OLD_MS = 86_400_000
@@ -18,7 +18,7 @@ _PAGE = 1000
 
 async def count_orphans(stores: Storage) -> list[GarbageCount]:
     """Count what lies in the store without a row; lists the whole store."""
-    limit = now_ms() - OLD_MS
+    limit = await database_now_ms(stores.db) - OLD_MS
     old: list[int] = []
     young: list[int] = []
     for kind in BlobKind:

@@ -8,9 +8,8 @@ from sqlalchemy import bindparam, func, select
 
 from hubstead.blobs.tables import blobs
 from hubstead.commits import Storage, count_deleted_repos, count_retired_packs
-from hubstead.db import scan, total
+from hubstead.db import database_now_ms, scan, total
 from hubstead.garbage.counts import GarbageCount, GarbageKind, GarbageState
-from hubstead.ids import now_ms
 
 DUE = "nothing links to it"
 IN_GRACE = "nothing links to it, within blob_grace_seconds"
@@ -53,12 +52,13 @@ _PLAIN = scan(
 
 async def count_pending_deletion(stores: Storage) -> list[GarbageCount]:
     """Count the blobs and folders that wait to be deleted, and those whose time has come."""
-    before = now_ms() - int(stores.settings.blobs.grace_seconds * 1000)
+    now_ms = await database_now_ms(stores.db)
+    before = now_ms - int(stores.settings.blobs.grace_seconds * 1000)
     blobs = await stores.db.all(_DOOMED, before_ms=before)
     plain = await stores.db.all(_PLAIN, before_ms=before)
     folders = await count_deleted_repos(stores.db, before)
     packs = await count_retired_packs(
-        stores.db, now_ms() - int(stores.settings.git.pack_grace_seconds * 1000)
+        stores.db, now_ms - int(stores.settings.git.pack_grace_seconds * 1000)
     )
     if stores.packs_are_blobs:  # their rows stay for nodes that are behind
         packs.pop(True, None)

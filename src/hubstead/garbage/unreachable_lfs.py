@@ -23,14 +23,13 @@ from hubstead.blobs import BlobKey, BlobKind
 from hubstead.blobs.tables import holds, repo_blobs
 from hubstead.commits import Ref, Storage, list_refs
 from hubstead.commits.ref_updates import add_usage
-from hubstead.db import Reader, Tx, any_of, indexed, scan
+from hubstead.db import DatabaseNow, Reader, Tx, any_of, database_now_ms, indexed, scan
 from hubstead.errors import ConcurrentChange, HubError
 from hubstead.garbage.counts import GarbageCount, GarbageKind, GarbageState
 from hubstead.garbage.past_refs import PastTips
 from hubstead.garbage.repositories import name_of
 from hubstead.gitstore import GitFailed, GitRepo
 from hubstead.gitstore.reachable_pointers import reachable_pointers
-from hubstead.ids import now_ms
 from hubstead.repos import Repo
 from hubstead.repos.tables import repos
 
@@ -94,7 +93,7 @@ _END_HOLDS = indexed(
     delete(holds).where(
         holds.c.repo_pk == bindparam("which_pk"),
         holds.c.kind == BlobKind.LFS.value,
-        holds.c.until_ms < bindparam("now_ms"),
+        holds.c.until_ms < DatabaseNow(),
         any_of(holds.c.name, "names"),
     )
 )
@@ -172,12 +171,13 @@ class _Search:
         return _Walked(refs, [name.hex() for name in left if name in names], waiting)
 
     async def _heaps(self, walked: _Walked) -> list[GarbageCount]:
-        limit = now_ms() - self.grace_ms
+        now_ms = await database_now_ms(self.stores.db)
+        limit = now_ms - self.grace_ms
         now: list[_Link] = []
         held: list[_Link] = []
         young = await _rows(self.stores.db, self.repo.pk, walked.waiting)
         for row in await _rows(self.stores.db, self.repo.pk, walked.dropped):
-            if row.until_ms is not None and row.until_ms >= now_ms():
+            if row.until_ms is not None and row.until_ms >= now_ms:
                 held.append(row)
             else:
                 (young if row.created_ms > limit else now).append(row)
@@ -222,7 +222,7 @@ async def _unlink(repo_pk: int, walked: list[Ref], names: list[str], tx: Tx) -> 
     await tx.one(_LOCK, which_pk=repo_pk)
     if await list_refs(tx, repo_pk) != walked:
         raise _Moved()
-    await tx.run(_END_HOLDS, which_pk=repo_pk, names=names, now_ms=now_ms())
+    await tx.run(_END_HOLDS, which_pk=repo_pk, names=names)
     rows = [row for row in await _rows(tx, repo_pk, names) if row.until_ms is None]
     await blobs.unlink_blobs(tx, repo_pk, [BlobKey(BlobKind.LFS, row.name) for row in rows])
     await add_usage(tx, repo_pk, packs=0, used_bytes=-sum(row.bytes for row in rows))

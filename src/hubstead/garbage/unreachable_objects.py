@@ -8,12 +8,12 @@ import msgspec
 
 from hubstead import commits
 from hubstead.commits import Storage, list_refs, packs_older_than
+from hubstead.db import database_now_ms
 from hubstead.errors import HubError
 from hubstead.garbage.counts import GarbageCount, GarbageKind, GarbageState
 from hubstead.garbage.past_refs import PastTips
 from hubstead.garbage.repositories import name_of
 from hubstead.gitstore import GitFailed
-from hubstead.ids import now_ms
 from hubstead.repos import Repo
 
 NO_REF = "no branch, tag or other ref leads to it"
@@ -33,7 +33,8 @@ async def unreachable_objects(
         remove: Pack what is reached anew; else they are only counted. The files of the old
             packs stay for the grace period of all bytes.
     """
-    names = await packs_older_than(stores.db, found.pk, now_ms() - grace_ms)
+    before_ms = await database_now_ms(stores.db) - grace_ms
+    names = await packs_older_than(stores.db, found.pk, before_ms)
     tips = [row.oid for row in await list_refs(stores.db, found.pk)]
     if not names or not tips:
         return []

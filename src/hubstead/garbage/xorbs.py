@@ -9,9 +9,8 @@ from sqlalchemy import and_, bindparam, case, func, literal, select
 from hubstead.blobs import BlobKind
 from hubstead.blobs.tables import blobs
 from hubstead.commits import Storage
-from hubstead.db import scan, total
+from hubstead.db import database_now_ms, scan, total
 from hubstead.garbage.counts import GarbageCount, GarbageKind, GarbageState
-from hubstead.ids import now_ms
 from hubstead.xet.expiry import outlived_since, unknown_since
 from hubstead.xet.tables import xet_file_xorbs
 from hubstead.xet.tables import xet_files as xet_files_table
@@ -90,7 +89,8 @@ async def xet_files(stores: Storage) -> list[GarbageCount]:
 
 async def xorbs(stores: Storage) -> list[GarbageCount]:
     """Count xorbs by what is to become of them."""
-    released = now_ms() - int(stores.settings.xet.quarantine_seconds * 1000)
+    quarantine_ms = int(stores.settings.xet.quarantine_seconds * 1000)
+    released = await database_now_ms(stores.db) - quarantine_ms
     unknown = await unknown_since(stores.db, stores.settings)
     outlived = await outlived_since(stores.db, stores.settings)
     rows = await stores.db.all(

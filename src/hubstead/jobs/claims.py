@@ -1,8 +1,8 @@
 """Claiming jobs: the statements behind the runner, each one transaction.
 
 A claim is a text nobody used before. Every change to a claimed job names it, so a node whose
-lease ended and was taken over changes nothing any more. Leases compare clocks of different
-nodes, which must agree within a few seconds.
+lease ended and was taken over changes nothing any more. Leases and due times compare the
+database's clock alone.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Update, bindparam, case, delete, select, update
+from sqlalchemy import BigInteger, ColumnElement, Update, bindparam, case, delete, select, update
 
-from hubstead.db import Database, Tx, any_of, indexed, scan
-from hubstead.ids import now_ms
+from hubstead.db import Database, DatabaseNow, Tx, any_of, indexed, scan
 from hubstead.jobs.tables import jobs
 
 MAX_ERROR_CHARS = 2000
@@ -35,8 +34,8 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 _IS_DUE = (
-    (jobs.c.due_ms <= bindparam("now"))
-    & (jobs.c.lease_ms <= bindparam("now"))
+    (jobs.c.due_ms <= DatabaseNow())
+    & (jobs.c.lease_ms <= DatabaseNow())
     & any_of(jobs.c.type, "types")
 )
 _ANY_DUE = indexed(select(jobs.c.pk).where(_IS_DUE).limit(1), int)
@@ -49,6 +48,9 @@ _DUE = (
     .with_for_update(skip_locked=True)
     .cte("due")
 )
+
+
+_AFTER = DatabaseNow() + bindparam("after_ms", type_=BigInteger)
 
 
 class _Claimed(NamedTuple):
@@ -65,8 +67,8 @@ _CLAIM = indexed(
     .where(jobs.c.pk.in_(select(_DUE.c.pk)))
     .values(
         holder=bindparam("token"),
-        lease_ms=bindparam("until"),
-        due_ms=bindparam("until"),
+        lease_ms=_AFTER,
+        due_ms=_AFTER,
         attempts=jobs.c.attempts + 1,
     )
     .returning(
@@ -79,9 +81,9 @@ _IS_MINE = (jobs.c.pk == bindparam("job_pk")) & (jobs.c.holder == bindparam("tok
 _NOT_ASKED_AGAIN = jobs.c.asked == bindparam("seen")
 
 
-def _due(when: str) -> ColumnElement[int]:
-    earlier = (~_NOT_ASKED_AGAIN) & (jobs.c.due_ms < bindparam(when))
-    return case((earlier, jobs.c.due_ms), else_=bindparam(when))
+def _due() -> ColumnElement[int]:
+    earlier = (~_NOT_ASKED_AGAIN) & (jobs.c.due_ms < _AFTER)
+    return case((earlier, jobs.c.due_ms), else_=_AFTER)
 
 
 def _let_go(**values: object) -> Update:
@@ -89,17 +91,14 @@ def _let_go(**values: object) -> Update:
 
 
 _RENEW = indexed(
-    update(jobs)
-    .values(lease_ms=bindparam("until"), due_ms=_due("until"))
-    .where(_IS_MINE)
-    .returning(jobs.c.pk),
+    update(jobs).values(lease_ms=_AFTER, due_ms=_due()).where(_IS_MINE).returning(jobs.c.pk),
     int,
 )
 _DONE = indexed(delete(jobs).where(_IS_MINE, _NOT_ASKED_AGAIN))
 _DONE_BUT_ASKED_AGAIN = indexed(_let_go(attempts=0, error=None))
-_AGAIN = indexed(_let_go(attempts=0, error=None, due_ms=_due("next_ms")))
-_FAILED = indexed(_let_go(error=bindparam("text"), due_ms=_due("next_ms")))
-_RELEASE = indexed(_let_go(attempts=jobs.c.attempts - 1, due_ms=_due("next_ms")))
+_AGAIN = indexed(_let_go(attempts=0, error=None, due_ms=_due()))
+_FAILED = indexed(_let_go(error=bindparam("text"), due_ms=_due()))
+_RELEASE = indexed(_let_go(attempts=jobs.c.attempts - 1, due_ms=_due()))
 
 
 class _Held(NamedTuple):
@@ -109,12 +108,12 @@ class _Held(NamedTuple):
 
 _HELD = scan(
     select(jobs.c.pk, jobs.c.holder).where(
-        jobs.c.holder.is_not(None), jobs.c.lease_ms > bindparam("now")
+        jobs.c.holder.is_not(None), jobs.c.lease_ms > DatabaseNow()
     ),
     _Held,
 )
 _TAKE_FROM = indexed(
-    update(jobs).values(holder=None, lease_ms=0, due_ms=bindparam("now")).where(_IS_MINE)
+    update(jobs).values(holder=None, lease_ms=0, due_ms=DatabaseNow()).where(_IS_MINE)
 )
 
 
@@ -125,13 +124,14 @@ async def claim(
 
     Looks before it writes, so that an idle hub leaves the disk alone.
     """
-    asked = {"now": now_ms(), "types": list(types)}
-    if await db.one(_ANY_DUE, **asked) is None:
+    if await db.one(_ANY_DUE, types=list(types)) is None:
         return []
     token = f"{node}/{secrets.token_hex(8)}"
 
     async def take(tx: Tx) -> list[Claim]:
-        rows = await tx.all(_CLAIM, **asked, most=most, token=token, until=_after(lease_s))
+        rows = await tx.all(
+            _CLAIM, types=list(types), most=most, token=token, after_ms=_ms(lease_s)
+        )
         return [
             Claim(
                 pk=row.pk,
@@ -152,7 +152,7 @@ async def renew(db: Database, held: Claim, lease_s: float) -> bool:
     """Hold a job for longer; False if another node has taken it over."""
 
     async def write(tx: Tx) -> bool:
-        values = {**_mine(held), "seen": held.asked, "until": _after(lease_s)}
+        values = {**_mine(held), "seen": held.asked, "after_ms": _ms(lease_s)}
         return await tx.one(_RENEW, **values) is not None
 
     return await db.write(write)
@@ -172,7 +172,7 @@ async def reschedule(db: Database, held: Claim, after_s: float) -> None:
     """Let go of a job that went well and is due again in ``after_s`` seconds."""
 
     async def write(tx: Tx) -> None:
-        await tx.run(_AGAIN, **_mine(held), seen=held.asked, next_ms=_after(after_s))
+        await tx.run(_AGAIN, **_mine(held), seen=held.asked, after_ms=_ms(after_s))
 
     await db.write(write)
 
@@ -182,7 +182,7 @@ async def fail(db: Database, held: Claim, text: str, after_s: float) -> None:
     short = text.replace("\0", "")[:MAX_ERROR_CHARS]  # PostgreSQL takes no NUL
 
     async def write(tx: Tx) -> None:
-        values = {**_mine(held), "seen": held.asked, "next_ms": _after(after_s)}
+        values = {**_mine(held), "seen": held.asked, "after_ms": _ms(after_s)}
         await tx.run(_FAILED, **values, text=short)
 
     await db.write(write)
@@ -192,7 +192,7 @@ async def release(db: Database, held: Claim) -> None:
     """Let go of a job that was interrupted, for another node to take at once."""
 
     async def write(tx: Tx) -> None:
-        await tx.run(_RELEASE, **_mine(held), seen=held.asked, next_ms=now_ms())
+        await tx.run(_RELEASE, **_mine(held), seen=held.asked, after_ms=0)
 
     await db.write(write)
 
@@ -213,9 +213,9 @@ async def release_dead(db: Database, node: str) -> int:
         return 0
 
     async def write(tx: Tx) -> int:
-        dead = [row for row in await tx.all(_HELD, now=now_ms()) if _has_died(row.holder, machine)]
+        dead = [row for row in await tx.all(_HELD) if _has_died(row.holder, machine)]
         for row in dead:
-            await tx.run(_TAKE_FROM, job_pk=row.pk, token=row.holder, now=now_ms())
+            await tx.run(_TAKE_FROM, job_pk=row.pk, token=row.holder)
         return len(dead)
 
     return await db.write(write)
@@ -241,5 +241,5 @@ def _mine(held: Claim) -> dict[str, object]:
     return {"job_pk": held.pk, "token": held.token}
 
 
-def _after(seconds: float) -> int:
-    return now_ms() + int(seconds * 1000)
+def _ms(seconds: float) -> int:
+    return int(seconds * 1000)

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import case, select
+from sqlalchemy import BigInteger, bindparam, case, select
 
-from hubstead.db import Reader, Tx, indexed, insert_into, scan
-from hubstead.ids import now_ms
+from hubstead.db import DatabaseNow, Reader, Tx, indexed, insert_into, scan
 from hubstead.jobs.tables import jobs
 
-_NEW = insert_into(jobs, "type", "subject", "payload", "due_ms", "created_ms")
+_NEW = insert_into(jobs, "type", "subject", "payload").values(
+    due_ms=DatabaseNow() + bindparam("after_ms", type_=BigInteger), created_ms=DatabaseNow()
+)
 _ENQUEUE = indexed(
     _NEW.on_conflict_do_update(
         index_elements=["type", "subject"],
@@ -40,9 +41,11 @@ class _JobRow(NamedTuple):
     attempts: int
     error: str | None
     created_ms: int
+    is_leased: int
 
 
-_LIST = scan(select(jobs).order_by(jobs.c.due_ms, jobs.c.pk), _JobRow)
+_IS_LEASED = case((jobs.c.lease_ms > DatabaseNow(), 1), else_=0).label("is_leased")
+_LIST = scan(select(jobs, _IS_LEASED).order_by(jobs.c.due_ms, jobs.c.pk), _JobRow)
 
 
 async def enqueue(
@@ -51,7 +54,7 @@ async def enqueue(
     subject: str,
     payload: Mapping[str, object] | None = None,
     *,
-    due_ms: int | None = None,
+    after_s: float = 0.0,
 ) -> None:
     """Ask, within the transaction that gives the reason, for a job to be done.
 
@@ -63,26 +66,24 @@ async def enqueue(
         type_: Which handler does it.
         subject: What it is about.
         payload: More for the handler to know; JSON.
-        due_ms: When, in milliseconds since the epoch; now if None.
+        after_s: How many seconds from now it is due, by the database's clock.
     """
-    await tx.run(_ENQUEUE, **_row(type_, subject, payload, due_ms))
+    await tx.run(_ENQUEUE, **_row(type_, subject, payload, after_s))
 
 
-async def enqueue_if_absent(tx: Tx, type_: str, subject: str, *, due_ms: int | None = None) -> None:
+async def enqueue_if_absent(tx: Tx, type_: str, subject: str, *, after_s: float = 0.0) -> None:
     """Ask for a job unless it waits already, perhaps for its next try after a failure."""
-    await tx.run(_ENQUEUE_IF_ABSENT, **_row(type_, subject, None, due_ms))
+    await tx.run(_ENQUEUE_IF_ABSENT, **_row(type_, subject, None, after_s))
 
 
 def _row(
-    type_: str, subject: str, payload: Mapping[str, object] | None, due_ms: int | None
+    type_: str, subject: str, payload: Mapping[str, object] | None, after_s: float
 ) -> dict[str, object]:
-    now = now_ms()
     return {
         "type": type_,
         "subject": subject,
         "payload": msgspec.json.encode(payload or {}).decode(),
-        "due_ms": now if due_ms is None else due_ms,
-        "created_ms": now,
+        "after_ms": int(after_s * 1000),
     }
 
 
@@ -101,13 +102,12 @@ class ListedJob(msgspec.Struct, frozen=True):
 
 async def list_jobs(db: Reader) -> list[ListedJob]:
     """Return every job there is, the next one due first."""
-    now = now_ms()
     return [
         ListedJob(
             type=row.type,
             subject=row.subject,
             payload=msgspec.json.decode(row.payload),
-            running_on=row.holder.rpartition("/")[0] if row.holder and row.lease_ms > now else None,
+            running_on=row.holder.rpartition("/")[0] if row.holder and row.is_leased else None,
             due_ms=row.due_ms,
             attempts=row.attempts,
             error=row.error,

@@ -13,9 +13,9 @@ import msgspec
 import structlog
 
 from hubstead.db import Database, Tx
-from hubstead.ids import now_ms
 from hubstead.jobs import claims
 from hubstead.jobs.claims import Claim
+from hubstead.jobs.node_clock import NodeClock
 from hubstead.jobs.queue import enqueue, enqueue_if_absent
 
 #: The longest pause before a failed job is tried again.
@@ -77,6 +77,7 @@ class Runner:
         lease_s: How long after the death of a node others take over its jobs.
         pause_s: How long the first retry waits; each further one twice as long.
         grace_s: How long ``stop`` lets running jobs go on.
+        clock: The node's clock: while it is wrong, the runner takes no jobs.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Runner:
         lease_s: float = 30.0,
         pause_s: float = 1.0,
         grace_s: float = 5.0,
+        clock: NodeClock | None = None,
     ) -> None:
         self._db = db
         self._handlers = dict(handlers)
@@ -99,6 +101,7 @@ class Runner:
         self._lease_s = lease_s
         self._pause_s = pause_s
         self._grace_s = grace_s
+        self._clock = clock
         bounded = {name: most for name, most in (lanes or {}).items() if name in handlers}
         common = [name for name in handlers if name not in bounded]
         self._lanes = {"": (common, at_once)} | {
@@ -161,11 +164,13 @@ class Runner:
             for name, seconds in self._recurring.items():
                 await enqueue_if_absent(tx, name, "")
                 # A shorter interval than the last release's takes effect now.
-                await enqueue(tx, name, "", due_ms=now_ms() + int(seconds * 1000))
+                await enqueue(tx, name, "", after_s=seconds)
 
         await self._db.write(plan)
 
     async def _look_for_work(self) -> None:
+        if self._clock is not None and not self._clock.agrees:
+            return
         if not self._planned:
             if self._db.dialect_name == "sqlite":  # which is open on this machine alone
                 await claims.release_dead(self._db, self._node)

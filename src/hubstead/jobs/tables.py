@@ -22,3 +22,12 @@ jobs = Table(
     Index("ux_job_type_subject", "type", "subject", unique=True),
     Index(None, "due_ms"),
 )
+
+#: The nodes at work on this database.
+nodes = Table(
+    "node",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("difference_ms", BigInteger, nullable=False),  # the node's clock less the database's
+    Column("seen_ms", BigInteger, nullable=False),  # by the database's clock
+)

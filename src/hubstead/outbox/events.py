@@ -8,8 +8,7 @@ from typing import NamedTuple, TypeAlias
 import msgspec
 from sqlalchemy import bindparam, delete, func, select, update
 
-from hubstead.db import Database, Reader, Tx, indexed, insert_into
-from hubstead.ids import now_ms
+from hubstead.db import Database, DatabaseNow, Reader, Tx, database_now_ms, indexed, insert_into
 from hubstead.outbox.tables import events
 
 #: How many events one transaction hands on.
@@ -17,7 +16,7 @@ BATCH = 100
 #: How many old events one transaction removes.
 PRUNE_BATCH = 1000
 
-_ADD = indexed(insert_into(events, "repo_pk", "type", "payload", "created_ms"))
+_ADD = indexed(insert_into(events, "repo_pk", "type", "payload").values(created_ms=DatabaseNow()))
 
 
 class RecordedEvent(NamedTuple):
@@ -43,7 +42,7 @@ _COUNT = indexed(
     select(func.count().label("n")).select_from(events).where(events.c.told_ms.is_(None)), int
 )
 _TOLD = indexed(
-    update(events).values(told_ms=bindparam("at_ms")).where(events.c.pk == bindparam("event_pk"))
+    update(events).values(told_ms=DatabaseNow()).where(events.c.pk == bindparam("event_pk"))
 )
 
 _OLD = (
@@ -70,7 +69,6 @@ async def record_event(tx: Tx, repo_pk: int, event: Event) -> None:
         repo_pk=repo_pk,
         type=type(event).__name__,
         payload=msgspec.json.encode(event).decode(),
-        created_ms=now_ms(),
     )
 
 
@@ -85,7 +83,7 @@ async def dispatch(db: Database, listeners: Sequence[Listener]) -> int:
         for row in rows:
             for listener in listeners:
                 await listener(tx, row)
-            await tx.run(_TOLD, event_pk=row.pk, at_ms=now_ms())
+            await tx.run(_TOLD, event_pk=row.pk)
         return len(rows)
 
     return await db.write(hand_on)
@@ -96,8 +94,9 @@ async def count_pending(db: Reader) -> int:
     return await db.single(_COUNT)
 
 
-async def prune_events(db: Database, before_ms: int) -> int:
-    """Forget the events that were told before a time; return how many there were."""
+async def prune_events(db: Database, age_ms: int) -> int:
+    """Delete the events dispatched longer ago than ``age_ms``; return how many."""
+    before_ms = await database_now_ms(db) - age_ms
 
     async def forget(tx: Tx) -> int:
         return await tx.run(_FORGET, before_ms=before_ms)

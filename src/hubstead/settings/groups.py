@@ -125,6 +125,14 @@ class DatabaseSettings:
     reader_threads: int = setting(
         "reader_threads", RUNNING, 4, "The threads that run longer reads on SQLite.", least=1
     )
+    clock_tolerance_seconds: float = setting(
+        "clock_tolerance_seconds",
+        RUNNING,
+        5,
+        "The difference up to which a node's clock agrees with the database's. A node whose clock "
+        "differs by more takes no jobs, and `/readyz` answers 503 while another node agrees.",
+        least=0.1,
+    )
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -14,8 +14,7 @@ from collections import deque
 import structlog
 from sqlalchemy import bindparam, select
 
-from hubstead.db import Database, indexed
-from hubstead.ids import now_ms
+from hubstead.db import Database, database_now_ms, indexed
 from hubstead.jobs import Job, Reschedule
 from hubstead.webhooks.queue import (
     Head,
@@ -58,7 +57,11 @@ class Deliveries:
             return None
         await self._deliver_lines(pk)
         due_ms = await next_due_ms(self._db, pk)
-        return None if due_ms is None else Reschedule(max(0.0, (due_ms - now_ms()) / 1000))
+        return (
+            None
+            if due_ms is None
+            else Reschedule(max(0.0, (due_ms - await database_now_ms(self._db)) / 1000))
+        )
 
     async def _deliver_lines(self, webhook_pk: int) -> None:
         """Keep up to ``CONCURRENT_QUEUES`` lines going until none is due or the slice is over."""
@@ -105,9 +108,15 @@ class Deliveries:
 
     async def _attempt(self, head: Head) -> bool:
         """Send one delivery; tell whether the next of its line may follow at once."""
-        began_ms = now_ms()
+        began_ms = await database_now_ms(self._db)
         answer = await self._sender.post(head.url, head.body, head.secret)
-        outcome = decide_result(head, answer, began_ms, self._patience)
+        outcome = decide_result(
+            head,
+            answer,
+            began_ms=began_ms,
+            ended_ms=await database_now_ms(self._db),
+            patience=self._patience,
+        )
         if outcome.state == "given_up":
             _log.warning(
                 "webhook delivery given up",

@@ -7,7 +7,6 @@ from functools import partial
 
 from hubstead import outbox
 from hubstead.db import Database
-from hubstead.ids import now_ms
 from hubstead.jobs import Handler, Job, Reschedule, Runner
 from hubstead.outbox import Listener
 from hubstead.webhooks.delivery import Deliveries
@@ -34,9 +33,8 @@ def handlers(
         return Reschedule(0) if told else None
 
     async def prune(_job: Job) -> None:
-        before_ms = now_ms() - KEPT_MS
-        await prune_deliveries(db, before_ms)
-        await outbox.prune_events(db, before_ms)
+        await prune_deliveries(db, KEPT_MS)
+        await outbox.prune_events(db, KEPT_MS)
 
     return {DISPATCH: tell, DELIVER: deliveries, PRUNE: prune}
 

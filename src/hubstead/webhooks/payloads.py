@@ -16,8 +16,8 @@ from collections.abc import Iterator
 import msgspec
 
 from hubstead.commits import RefKind, RefName
-from hubstead.db import Tx, indexed, insert_into
-from hubstead.ids import Kind, RepoId, now_ms
+from hubstead.db import DatabaseNow, Tx, indexed, insert_into
+from hubstead.ids import Kind, RepoId
 from hubstead.jobs import enqueue
 from hubstead.outbox import RecordedEvent
 from hubstead.repos import (
@@ -38,18 +38,9 @@ _EVENTS: dict[str, type[RepoEvent]] = {
 }
 # A listener hears of an event once, but a second time would tell nothing new.
 _ADD = indexed(
-    insert_into(
-        deliveries,
-        "webhook_pk",
-        "event_pk",
-        "seq",
-        "repo_pk",
-        "name_key",
-        "body",
-        "state",
-        "due_ms",
-        "created_ms",
-    ).on_conflict_do_nothing()
+    insert_into(deliveries, "webhook_pk", "event_pk", "seq", "repo_pk", "name_key", "body", "state")
+    .values(due_ms=DatabaseNow(), created_ms=DatabaseNow())
+    .on_conflict_do_nothing()
 )
 
 
@@ -104,7 +95,6 @@ async def enqueue_deliveries(tx: Tx, recorded: RecordedEvent) -> None:
 async def _add(
     tx: Tx, webhook: Webhook, recorded: RecordedEvent, *, seq: int, verb: str, repo_id: RepoId
 ) -> None:
-    now = now_ms()
     await tx.run(
         _ADD,
         webhook_pk=webhook.pk,
@@ -114,6 +104,4 @@ async def _add(
         name_key=repo_id.web_path.casefold(),
         body=json.dumps({verb: repo_id.web_path}),
         state="waiting",
-        due_ms=now,
-        created_ms=now,
     )

@@ -14,8 +14,7 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy import Subquery, bindparam, delete, func, select, update
 
-from hubstead.db import Database, Reader, Statement, Tx, indexed, scan
-from hubstead.ids import now_ms
+from hubstead.db import Database, DatabaseNow, Reader, Statement, Tx, database_now_ms, indexed, scan
 from hubstead.webhooks.sender import PostResult
 from hubstead.webhooks.tables import deliveries, webhooks
 
@@ -40,7 +39,7 @@ _BEHIND_BY_NAME = (
 _IS_NEXT = _WAITS_HERE & ~_BEHIND_IN_LINE & ~_BEHIND_BY_NAME
 _DUE_LINES = scan(
     select(deliveries.c.repo_pk)
-    .where(_IS_NEXT, deliveries.c.due_ms <= bindparam("now"))
+    .where(_IS_NEXT, deliveries.c.due_ms <= DatabaseNow())
     .order_by(deliveries.c.due_ms, deliveries.c.pk)
     .limit(bindparam("most")),
     int,
@@ -88,7 +87,7 @@ _HEAD = indexed(
     .join_from(deliveries, webhooks, deliveries.c.webhook_pk == webhooks.c.pk)
     .where(
         deliveries.c.pk.in_(select(_first.c.pk)),
-        deliveries.c.due_ms <= bindparam("now"),
+        deliveries.c.due_ms <= DatabaseNow(),
         webhooks.c.disabled == 0,
         ~_BEHIND_BY_NAME,
     ),
@@ -103,7 +102,7 @@ _RECORD = indexed(
         tried_ms=func.coalesce(deliveries.c.tried_ms, bindparam("began_ms")),
         status=bindparam("answer"),
         error=bindparam("reason"),
-        done_ms=bindparam("over_ms"),
+        done_ms=bindparam("done_at_ms"),
     )
     .where(deliveries.c.pk == bindparam("delivery_pk"), deliveries.c.state == "waiting")
 )
@@ -171,7 +170,7 @@ class DeliveryResult(msgspec.Struct, frozen=True):
 
 async def due_queues(db: Reader, webhook_pk: int, most: int) -> list[int]:
     """Return the repositories whose heads this webhook may hear of now, longest due first."""
-    return await db.all(_DUE_LINES, hook_pk=webhook_pk, now=now_ms(), most=most)
+    return await db.all(_DUE_LINES, hook_pk=webhook_pk, most=most)
 
 
 async def next_due_ms(db: Reader, webhook_pk: int) -> int | None:
@@ -181,24 +180,31 @@ async def next_due_ms(db: Reader, webhook_pk: int) -> int | None:
 
 async def next_delivery(db: Reader, webhook_pk: int, repo_pk: int) -> Head | None:
     """Return the head of a line if it may be sent now."""
-    return await db.one(_HEAD, hook_pk=webhook_pk, line=repo_pk, now=now_ms())
+    return await db.one(_HEAD, hook_pk=webhook_pk, line=repo_pk)
 
 
 def decide_result(
-    head: Head, answer: PostResult, began_ms: int, patience: RetryPolicy
+    head: Head, answer: PostResult, *, began_ms: int, ended_ms: int, patience: RetryPolicy
 ) -> DeliveryResult:
-    """Decide what becomes of the head after an attempt that began at ``began_ms``."""
-    now = now_ms()
+    """Decide the state of a delivery after an attempt.
+
+    Args:
+        head: The delivery.
+        answer: The result of the attempt.
+        began_ms: When it began, by the database's clock.
+        ended_ms: When it ended, by the database's clock.
+        patience: How long to go on.
+    """
     if answer.ok:
-        return DeliveryResult("delivered", now)
+        return DeliveryResult("delivered", ended_ms)
     give_up_ms = (head.tried_ms or began_ms) + int(patience.hold_s * 1000)
     attempts = head.attempts + 1
-    if attempts >= patience.max_attempts or now >= give_up_ms:
-        return DeliveryResult("given_up", now)
+    if attempts >= patience.max_attempts or ended_ms >= give_up_ms:
+        return DeliveryResult("given_up", ended_ms)
     pause_s = min(patience.pause_s * 2.0 ** min(attempts - 1, 30), LONGEST_PAUSE_S)
     pause_s *= random.uniform(0.75, 1.25)  # noqa: S311
     # The last attempt comes when the patience ends, so the line is not held longer than that.
-    return DeliveryResult("waiting", min(now + int(pause_s * 1000), give_up_ms))
+    return DeliveryResult("waiting", min(ended_ms + int(pause_s * 1000), give_up_ms))
 
 
 async def record_attempt(
@@ -215,7 +221,7 @@ async def record_attempt(
             began_ms=began_ms,
             answer=answer.status,
             reason=None if answer.error is None else answer.error.replace("\0", "")[:500],
-            over_ms=None if outcome.state == "waiting" else now_ms(),
+            done_at_ms=None if outcome.state == "waiting" else outcome.due_ms,
         )
 
     await db.write(write)
@@ -229,8 +235,9 @@ async def list_deliveries(
     return await db.all(_LOG, every=every, wanted=webhook_id or "", most=limit)
 
 
-async def prune_deliveries(db: Database, before_ms: int) -> int:
-    """Forget what was delivered or given up before a time; return how many there were."""
+async def prune_deliveries(db: Database, age_ms: int) -> int:
+    """Delete deliveries that ended longer ago than ``age_ms``; return how many."""
+    before_ms = await database_now_ms(db) - age_ms
 
     async def forget(tx: Tx) -> int:
         return await tx.run(_FORGET, before_ms=before_ms)

@@ -20,6 +20,7 @@ from hubstead.db import Database
 from hubstead.errors import InvalidInput, RepoNotFound
 from hubstead.gitstore import GitRepo
 from hubstead.http.bodies import inflating, read_body
+from hubstead.jobs import NodeClock
 from hubstead.metrics import Metrics
 from hubstead.repos import Repo
 from hubstead.settings import Settings
@@ -41,6 +42,7 @@ class Hub:
     passwords: Passwords
     sign_in: SignIn
     seal: HubSigner
+    clock: NodeClock
     metrics: Metrics = field(default_factory=Metrics)
     last_use: LastUse = field(default_factory=LastUse)
     #: Set while the server drains or has not finished starting.

@@ -11,13 +11,12 @@ import secrets
 
 from sqlalchemy import bindparam, select
 
-from hubstead.db import Database, Reader, Tx, indexed, insert_into
-from hubstead.ids import now_ms
+from hubstead.db import Database, Reader, Tx, database_now_ms, indexed, insert_into
 from hubstead.settings import Settings
 from hubstead.xet.tables import xet_epochs
 
-#: Nodes look for a new epoch once a minute, and clocks differ: so much longer an old one is
-#: given out at most, in seconds.
+#: Nodes look for a new epoch once a minute, and signed addresses carry a node's time: so much
+#: longer an old one is given out at most, in seconds.
 SLACK_S = 300.0
 #: ``touched_ms`` of a xorb may be so much older than when a client last learned of it.
 _TOUCH_MS = 3_600_000
@@ -51,7 +50,8 @@ async def add_epoch(tx: Tx) -> str:
     """
     made = secrets.token_hex(8)
     newest = await tx.one(_NEWEST)
-    created_ms = now_ms() if newest is None else max(now_ms(), newest + 1)
+    now = await database_now_ms(tx)
+    created_ms = now if newest is None else max(now, newest + 1)
     await tx.run(_ADD, id=made, created_ms=created_ms)
     return made
 
@@ -77,7 +77,7 @@ async def unknown_since(db: Reader, settings: Settings) -> int:
 
     It is ``xet_keep_seconds`` ago, or `outlived_since` if that is later.
     """
-    kept = now_ms() - int(settings.xet.keep_seconds * 1000)
+    kept = await database_now_ms(db) - int(settings.xet.keep_seconds * 1000)
     return max(kept, await outlived_since(db, settings))
 
 
@@ -87,6 +87,6 @@ async def outlived_since(db: Reader, settings: Settings) -> int:
     It is the beginning of an epoch, less ``staleness_ms``, once all passes of the epochs before
     it are over; 0 while there is no such epoch.
     """
-    over = now_ms() - int(settling_seconds(settings) * 1000)
+    over = await database_now_ms(db) - int(settling_seconds(settings) * 1000)
     began_ms = await db.one(_NEWEST_OVER, before_ms=over)
     return 0 if began_ms is None else began_ms - staleness_ms(settings)

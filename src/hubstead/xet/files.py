@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 import msgspec
-from sqlalchemy import BigInteger, and_, bindparam, delete, select
+from sqlalchemy import and_, bindparam, delete, select
 
 from hubstead.blobs import BlobKey, BlobKind, StoredKey, stored_key
 from hubstead.blobs.tables import blobs, repo_blobs
-from hubstead.db import Reader, Tx, any_of, indexed, insert_into, scan
-from hubstead.ids import now_ms
+from hubstead.db import DatabaseNow, Reader, Tx, any_of, indexed, insert_into, scan
 from hubstead.xet.hashes import NO_HASH, to_text
 from hubstead.xet.tables import xet_file_xorbs, xet_files
 from hubstead.xet.terms import Terms
@@ -112,11 +111,12 @@ _PKS = scan(
     select(xet_files.c.name, xet_files.c.pk).where(any_of(xet_files.c.name, "names")), _NamedPk
 )
 _ADD = indexed(
-    insert_into(xet_files, "name", "sha256", "bytes", "terms", "created_ms", "touched_ms")
+    insert_into(xet_files, "name", "sha256", "bytes", "terms")
+    .values(created_ms=DatabaseNow(), touched_ms=DatabaseNow())
     # The terms that came first stay: others rely on them.
     .on_conflict_do_update(
         index_elements=["name"],
-        set_={"touched_ms": bindparam("touched_ms", type_=BigInteger)},
+        set_={"touched_ms": DatabaseNow()},
     )
 )
 _NEED = indexed(insert_into(xet_file_xorbs, "file_pk", "xorb_pk").on_conflict_do_nothing())
@@ -256,7 +256,6 @@ async def add_files(tx: Tx, files: Sequence[NewFile]) -> bool:
     Returns:
         Whether any of them was unknown.
     """
-    now = now_ms()
     # In order of the name, so that two who register the same files wait and do not deadlock.
     files = sorted(files, key=lambda each: each.name)
     known = await _numbers(tx, files)
@@ -268,8 +267,6 @@ async def add_files(tx: Tx, files: Sequence[NewFile]) -> bool:
                 "sha256": each.sha256,
                 "bytes": each.bytes,
                 "terms": each.terms.pack(),
-                "created_ms": now,
-                "touched_ms": now,
             }
             for each in files
         ],

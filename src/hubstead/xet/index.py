@@ -15,9 +15,8 @@ from sqlalchemy import BigInteger, bindparam, or_, select, update
 
 from hubstead import blobs
 from hubstead.blobs import BlobKey, BlobKind
-from hubstead.db import Reader, Tx, any_of, indexed, insert_into, scan
+from hubstead.db import DatabaseNow, Reader, Tx, any_of, indexed, insert_into, scan
 from hubstead.errors import Unavailable
-from hubstead.ids import now_ms
 from hubstead.settings import Settings
 from hubstead.xet.dedup_shards import is_eligible
 from hubstead.xet.expiry import staleness_ms
@@ -109,10 +108,13 @@ _LOCK_MANY = scan(
 )
 _TOUCH = scan(
     update(xorbs)
-    .values(touched_ms=bindparam("now_ms", type_=BigInteger), doomed_ms=None)
+    .values(touched_ms=DatabaseNow(), doomed_ms=None)
     .where(
         any_of(xorbs.c.pk, "pks"),
-        or_(xorbs.c.touched_ms < bindparam("stale_ms"), xorbs.c.doomed_ms.is_not(None)),
+        or_(
+            xorbs.c.touched_ms < DatabaseNow() - bindparam("stale_ms", type_=BigInteger),
+            xorbs.c.doomed_ms.is_not(None),
+        ),
     )
 )
 _ADD = indexed(
@@ -124,9 +126,8 @@ _ADD = indexed(
         "unpacked",
         "chunks",
         "entries",
-        "created_ms",
-        "touched_ms",
     )
+    .values(created_ms=DatabaseNow(), touched_ms=DatabaseNow())
     .on_conflict_do_nothing()
     .returning(xorbs.c.pk),
     int,
@@ -251,8 +252,6 @@ async def _add(tx: Tx, sent: UploadedXorb, index: XorbIndex) -> int | None:
         unpacked=index.unpacked,
         chunks=len(index),
         entries=index.pack(),
-        created_ms=now_ms(),
-        touched_ms=now_ms(),
     )
     if pk is not None:
         await blobs.register_blob(tx, sent.key, index.size)
@@ -290,10 +289,8 @@ async def touch(tx: Tx, found: Iterable[KnownXorb], settings: Settings) -> set[s
 
 
 async def _touch(tx: Tx, pks: list[int], settings: Settings) -> None:
-    now = now_ms()
-    stale = now - staleness_ms(settings)
     if pks:
-        await tx.run(_TOUCH, pks=pks, now_ms=now, stale_ms=stale)
+        await tx.run(_TOUCH, pks=pks, stale_ms=staleness_ms(settings))
 
 
 async def was_uploaded(db: Reader, repo_pk: int, xorb_pk: int) -> bool:

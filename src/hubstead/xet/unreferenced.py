@@ -7,13 +7,12 @@ goes and its bytes are given up to room ``blobs``, which keeps them for its own 
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, and_, bindparam, delete, or_, select, update
+from sqlalchemy import and_, bindparam, delete, or_, select, update
 
 from hubstead import blobs
 from hubstead.blobs import BlobKey, BlobKind
 from hubstead.blobs.tables import blobs as blobs_table
-from hubstead.db import Database, Tx, any_of, scan
-from hubstead.ids import now_ms
+from hubstead.db import Database, DatabaseNow, Tx, any_of, database_now_ms, scan
 from hubstead.settings import Settings
 from hubstead.xet.expiry import outlived_since, unknown_since
 from hubstead.xet.tables import xet_file_xorbs, xet_files, xorbs
@@ -41,9 +40,7 @@ _UNNEEDED = (
 )
 _UNNEEDED_XORBS = scan(select(xorbs.c.pk).where(*_UNNEEDED).limit(_PAGE), int)
 _DOOM = scan(
-    update(xorbs)
-    .values(doomed_ms=bindparam("now_ms", type_=BigInteger))
-    .where(any_of(xorbs.c.pk, "pks"), *_UNNEEDED)
+    update(xorbs).values(doomed_ms=DatabaseNow()).where(any_of(xorbs.c.pk, "pks"), *_UNNEEDED)
 )
 _OVER = (
     or_(
@@ -58,7 +55,7 @@ _DELETE = scan(delete(xorbs).where(any_of(xorbs.c.pk, "pks"), *_OVER).returning(
 
 async def delete_unreferenced_files(db: Database) -> int:
     """Forget up to 500 files whose LFS objects are gone; return how many."""
-    before = now_ms() - FORGET_AFTER_MS
+    before = await database_now_ms(db) - FORGET_AFTER_MS
     pks = await db.all(_FORGOTTEN_FILES, before_ms=before)
 
     async def forget(tx: Tx) -> int:
@@ -73,7 +70,7 @@ async def quarantine_xorbs(db: Database, settings: Settings) -> int:
     pks = await db.all(_UNNEEDED_XORBS, before_ms=before)
 
     async def doom(tx: Tx) -> int:
-        return await tx.run(_DOOM, pks=pks, before_ms=before, now_ms=now_ms())
+        return await tx.run(_DOOM, pks=pks, before_ms=before)
 
     return await db.write(doom) if pks else 0
 
@@ -81,7 +78,7 @@ async def quarantine_xorbs(db: Database, settings: Settings) -> int:
 async def release_xorbs(db: Database, settings: Settings) -> int:
     """Give up to 500 xorbs up whose quarantine is over; return how many."""
     when: dict[str, object] = {
-        "before_ms": now_ms() - int(settings.xet.quarantine_seconds * 1000),
+        "before_ms": await database_now_ms(db) - int(settings.xet.quarantine_seconds * 1000),
         "outlived_ms": await outlived_since(db, settings),
     }
     pks = await db.all(_OVER_XORBS, **when)

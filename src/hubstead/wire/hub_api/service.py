@@ -18,13 +18,19 @@ async def check_liveness(request: Request) -> Response:
 
 
 async def check_readiness(request: Request) -> Response:
-    """Say whether requests can be served: the database and the store answer and take writes."""
+    """Report whether the node can serve: database and store answer and take writes.
+
+    A wrong clock is 503 while another node's is right, and else reported as degraded.
+    """
     hub = request.hub
     if hub.unavailable:
         raise Unavailable(reason=hub.unavailable)
     db: Database = hub.db
     await db.ready()
     await hub.blobs.ready()
+    await hub.clock.ready()
+    if not hub.clock.agrees:
+        return json_response({"status": "degraded", "clock": hub.clock.complaint})
     return json_response({"status": "ready"})
 
 

@@ -8,7 +8,6 @@ from functools import partial
 
 from hubstead.blobs import BlobKey, BlobKind, MultipartUpload, begin_upload
 from hubstead.db import Tx
-from hubstead.ids import now_ms
 from hubstead.wire import Request, token_url, xet_access
 from hubstead.wire.lfs.shapes import Action, RequestedObject
 from hubstead.wire.lfs.signed_urls import DOWNLOAD, PARTS, UPLOAD, grant_for, sign_url
@@ -134,7 +133,7 @@ async def _uploads(
     if not objects:
         return {}
     longest_s = max(plan.seconds, request.hub.settings.blobs.hold_seconds)
-    until_ms = now_ms() + int(longest_s * 1000)
+    lifetime_ms = int(longest_s * 1000)
 
     async def begin(tx: Tx, repo_pk: int) -> dict[RequestedObject, MultipartUpload]:
         begun = {}
@@ -147,7 +146,7 @@ async def _uploads(
                 each.size,
                 part_bytes=size,
                 least_part_bytes=least,
-                until_ms=until_ms,
+                lifetime_ms=lifetime_ms,
             )
         return begun
 
