@@ -222,7 +222,7 @@ async def test_a_prompt_starts_its_job_when_there_is_work(db: Database) -> None:
     async def work(_job: Job) -> None:
         done.append(waiting.pop())
 
-    async with running(db, {"work": work}, plan=lambda runner: runner.when("work", prompt)):
+    async with running(db, {"work": work}, plan=lambda runner: runner.add_probe("work", prompt)):
         await asyncio.sleep(0.05)
         assert await list_jobs(db) == []
         waiting.append("letter")

@@ -367,9 +367,9 @@ from hubstead.webhooks import *
 
 async def main():
     db = await open_db(sys.argv[1])
-    work = handlers(db, Deliveries(db, Sender(), Patience()), [take_up])
-    runner = Runner(db, work, node="doomed", poll_s=0.02, lease_s=0.5, lanes=LANES)
-    plan(runner, db)
+    work = handlers(db, Deliveries(db, Sender(), RetryPolicy()), [enqueue_deliveries])
+    runner = Runner(db, work, node="doomed", poll_s=0.02, lease_s=0.5, lanes=QUEUES)
+    schedule(runner, db)
     await runner.run()
 
 asyncio.run(main())
