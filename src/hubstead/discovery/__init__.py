@@ -1,4 +1,8 @@
-"""Finding repositories: lists, filters, search, tags."""
+"""Search over repositories: lists, filters, words, sort orders, tags, counts.
+
+Owns no table: reads those of ``repos`` and ``accounts``, and never writes. Every list is limited
+by ``repos.visible_repos``, and no rights are decided here.
+"""
 
 from hubstead.discovery.counts import count_by_owner
 from hubstead.discovery.query import MAX_LIMIT, SORTS, RepoQuery

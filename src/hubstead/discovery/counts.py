@@ -1,4 +1,4 @@
-"""How many repositories somebody has."""
+"""Counts of the repositories of an account."""
 
 from __future__ import annotations
 
@@ -27,6 +27,6 @@ _COUNT = scan(
 
 
 async def count_by_owner(db: Reader, actor: Actor, owner_pk: int) -> dict[Kind, int]:
-    """Return how many repositories of each kind an account has that ``actor`` may see."""
+    """Return, by kind, how many repositories of an account ``actor`` may see."""
     rows = await db.all(_COUNT, owner_pk=owner_pk, actor_pk=actor.pk)
     return dict.fromkeys(Kind, 0) | {Kind(row.kind): row.n for row in rows}

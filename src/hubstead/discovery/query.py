@@ -1,4 +1,4 @@
-"""What somebody looks for, and where the last page ended."""
+"""Queries for lists of repositories, and cursors between their pages."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ DEFAULT_SORT = "trendingScore"
 
 SortValue: TypeAlias = int | float | str
 
-#: What ``sort`` may be, and the column. ``likes30d``, ``num_parameters`` and ``mainSize`` (the
-#: JavaScript client) are not kept: the nearest column stands in.
+#: The values of ``sort`` and their columns. The hub does not store ``likes30d``,
+#: ``num_parameters`` and ``mainSize`` (the JavaScript client): the nearest column stands in.
 SORTS: dict[str, Column[int] | Column[float] | Column[str]] = {
     "trendingScore": repos.c.trending,
     "lastModified": repos.c.modified_ms,
@@ -48,32 +48,32 @@ _OTHER_SPELLINGS = {
 
 
 class RepoQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """What a list shows. All conditions must hold."""
+    """The conditions and the order of a list. All conditions must hold."""
 
     kind: Kind
     filters: tuple[str, ...] = ()  # tags
     author: str | None = None  # a namespace, in any case
-    search: tuple[str, ...] = ()  # words that owner/name holds, in any case; blanks separate words
-    ids: tuple[str, ...] = ()  # one of these owner/name, in any case
+    search: tuple[str, ...] = ()  # words within owner/name, in any case; blanks separate words
+    ids: tuple[str, ...] = ()  # any of these owner/name, in any case
     gated: bool | None = None
     pipeline_tag: str | None = None
     library: str | None = None
-    models: tuple[str, ...] = ()  # spaces that name each of them in their card
+    models: tuple[str, ...] = ()  # spaces whose card names all of them
     datasets: tuple[str, ...] = ()
-    linked: bool = False  # spaces that name any
+    linked: bool = False  # spaces whose card names any model or dataset
     sort: str = DEFAULT_SORT
     direction: int = -1  # 1 or -1
     limit: int = 1000
-    cursor: str | None = None  # ``Page.next_cursor`` of the page before
-    with_card: bool = False  # else ``Item.details.card`` is None
+    cursor: str | None = None  # ``ResultPage.next_cursor`` of the previous page
+    with_card: bool = False  # else ``ResultItem.details.card`` is None
     with_config: bool = False
 
 
 def sort_name(text: str) -> str:
-    """Return the name in ``SORTS`` of what a client called it.
+    """Return the name in ``SORTS`` for a sort order in a client's spelling.
 
     Raises:
-        InvalidInput: naming those allowed.
+        InvalidInput: the order is unknown; the message lists those that are known.
     """
     name = _OTHER_SPELLINGS.get(text, text)
     if name not in SORTS:
@@ -82,19 +82,21 @@ def sort_name(text: str) -> str:
 
 
 def tags_of(query: RepoQuery) -> tuple[str, ...]:
-    """Return every tag that must be there, in the spelling of today."""
-    named = [
+    """Return all tags that the query requires, in their current spelling."""
+    spellings = [
         *query.filters,
         *filter(None, (query.pipeline_tag, query.library)),
         *(f"model:{name}" for name in query.models),
         *(f"dataset:{name}" for name in query.datasets),
     ]
-    tags = dict.fromkeys(_todays_spelling(query.kind, tag.strip()) for tag in named if tag.strip())
-    return _few_enough("filters", tuple(tags))
+    tags = dict.fromkeys(
+        _current_spelling(query.kind, tag.strip()) for tag in spellings if tag.strip()
+    )
+    return _limit_terms("filters", tuple(tags))
 
 
-def _todays_spelling(kind: Kind, tag: str) -> str:
-    # Python 0.4 to 0.10 ask for languages:en and licenses:mit.
+def _current_spelling(kind: Kind, tag: str) -> str:
+    # Python 0.4 to 0.10 send languages:en and licenses:mit.
     for old, new in (("languages:", "language:"), ("licenses:", "license:")):
         if tag.startswith(old):
             tag = new + tag.removeprefix(old)
@@ -102,38 +104,38 @@ def _todays_spelling(kind: Kind, tag: str) -> str:
 
 
 def words_of(query: RepoQuery) -> tuple[str, ...]:
-    """Return the words to search for, case folded as names are kept."""
+    """Return the words to search for, case-folded like the names in the database."""
     words = dict.fromkeys(word for text in query.search for word in text.casefold().split())
-    return _few_enough("words to search for", tuple(words))
+    return _limit_terms("words to search for", tuple(words))
 
 
-def _few_enough(what: str, terms: tuple[str, ...]) -> tuple[str, ...]:
+def _limit_terms(what: str, terms: tuple[str, ...]) -> tuple[str, ...]:
     if len(terms) > MAX_TERMS:
         raise InvalidInput(reason=f"at most {MAX_TERMS} {what} at once")
     return terms
 
 
 def encode_cursor(sort: str, ascending: bool, value: SortValue, pk: int) -> str:
-    """Return the place after the row with these values, to be given back as it is."""
+    """Return an opaque cursor for the page after the row with these values."""
     text = json.dumps([sort, int(ascending), value, pk], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
 
 
 def decode_cursor(cursor: str, sort: str, ascending: bool) -> tuple[SortValue, int]:
-    """Return the sort value and number of the last row shown.
+    """Return the sort value and the number of the last row of the previous page.
 
     Raises:
-        InvalidInput: not one of ours, or of a list in another order.
+        InvalidInput: the cursor is malformed, or of a list in another order.
     """
     try:
         padded = cursor.encode() + b"=" * (-len(cursor) % 4)
         parts = json.loads(base64.b64decode(padded, b"-_", validate=True))
-        named, upwards, value, pk = parts
+        order, upwards, value, pk = parts
     except (ValueError, TypeError, binascii.Error, RecursionError):
         raise InvalidInput(reason="the cursor is not one of this server's") from None
-    wanted = SORTS[sort].type.python_type
-    fits = type(value) is wanted and type(pk) is int and _can_be_stored(value)
-    if not fits or not _can_be_stored(pk) or named != sort or upwards != int(ascending):
+    value_type = SORTS[sort].type.python_type
+    fits = type(value) is value_type and type(pk) is int and _can_be_stored(value)
+    if not fits or not _can_be_stored(pk) or order != sort or upwards != int(ascending):
         raise InvalidInput(reason="the cursor does not belong to this list")
     return value, pk
 
@@ -145,7 +147,7 @@ def _can_be_stored(value: SortValue) -> bool:
 
 
 def is_storable(text: str) -> bool:
-    """Tell whether a database can hold ``text`` (UTF-8, no NUL): what cannot be is not found."""
+    """Return whether a database can store ``text`` (UTF-8, no NUL); others match nothing."""
     if "\0" in text:
         return False
     try:

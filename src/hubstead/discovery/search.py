@@ -1,4 +1,4 @@
-"""One page of a list of repositories."""
+"""Pages of repositories that match a query, by the cheapest of several statements."""
 
 from __future__ import annotations
 
@@ -26,43 +26,42 @@ from hubstead.repos import Repo, RepoDetails, repo_from_row
 
 
 class ResultItem(msgspec.Struct, frozen=True):
-    """One repository of a list, as its caller may see it."""
+    """One repository of a list, opened for the caller."""
 
     repo: Repo
     details: RepoDetails
 
 
 class ResultPage(msgspec.Struct, frozen=True):
-    """Some repositories, and where to go on."""
+    """One page of a list, and the cursor of the next."""
 
     items: tuple[ResultItem, ...] = ()
-    next_cursor: str | None = None  # None: there are no more
+    next_cursor: str | None = None  # None: this is the last page
 
 
 class _SearchPlan(msgspec.Struct):
-    """What the statement needs, gathered step by step."""
+    """The parameters of the statement, and the condition that it starts from."""
 
     values: dict[str, Any]
     drive: str = "walk"
-    rows: int | None = None  # how many rows the driving condition leads to; None: all of a kind
+    rows: int | None = None  # that meet the driving condition; None: all of a kind
 
     def offer(self, drive: str, rows: int) -> None:
-        """Take ``drive`` if it leads to fewer rows than what was found so far."""
+        """Choose ``drive`` if fewer rows meet it than the conditions offered before."""
         if self.rows is None or rows < self.rows:
             self.drive, self.rows = drive, rows
 
 
 async def search_repos(db: Reader, actor: Actor, query: RepoQuery) -> ResultPage:
-    """Return the repositories that ``query`` asks for and ``actor`` may read.
+    """Return a page of the repositories that match ``query`` and that ``actor`` may see.
 
-    Pages follow each other by the values of the last row, so a list may change in between: what
-    stays is shown once.
+    A cursor carries the values of the last row, so a list may change between pages: a repository
+    that stays appears once.
 
     Raises:
-        InvalidInput: an unknown sort, a direction, limit or cursor that makes no sense, too many
-            terms.
+        InvalidInput: an unknown sort, an invalid direction, limit or cursor, or too many terms.
     """
-    sort, ascending = sort_name(query.sort), _upwards(query.direction)
+    sort, ascending = sort_name(query.sort), _is_ascending(query.direction)
     if not 1 <= query.limit <= MAX_LIMIT:
         raise InvalidInput(reason=f"limit must be 1 to {MAX_LIMIT}")
     values: dict[str, Any] = {}
@@ -91,7 +90,7 @@ async def search_repos(db: Reader, actor: Actor, query: RepoQuery) -> ResultPage
 
 
 async def search_all_repos(db: Reader, actor: Actor, query: RepoQuery) -> AsyncIterator[ResultItem]:
-    """Yield what ``find`` returns, page after page; raises like it."""
+    """Yield the repositories of all pages of ``search_repos``; raises as it does."""
     while True:
         page = await search_repos(db, actor, query)
         for item in page.items:
@@ -101,7 +100,7 @@ async def search_all_repos(db: Reader, actor: Actor, query: RepoQuery) -> AsyncI
         query = msgspec.structs.replace(query, cursor=page.next_cursor)
 
 
-def _upwards(direction: int) -> bool:
+def _is_ascending(direction: int) -> bool:
     if direction not in (1, -1):
         raise InvalidInput(reason="direction must be 1 or -1")
     return direction == 1
@@ -110,7 +109,7 @@ def _upwards(direction: int) -> bool:
 async def _narrow(
     db: Reader, query: RepoQuery, tags: tuple[str, ...], words: tuple[str, ...], plan: _SearchPlan
 ) -> bool:
-    """Find the condition that fewest rows meet; False when one of them meets none."""
+    """Choose the condition that the fewest rows meet; return False when no row meets one."""
     return (
         await _narrow_by_author(db, query, plan)
         and await _narrow_by_tags(db, query, tags, plan)
@@ -136,17 +135,17 @@ async def _narrow_by_author(db: Reader, query: RepoQuery, plan: _SearchPlan) -> 
 async def _narrow_by_tags(
     db: Reader, query: RepoQuery, tags: tuple[str, ...], plan: _SearchPlan
 ) -> bool:
-    counted: list[tuple[int, str]] = []
+    counts: list[tuple[int, str]] = []
     for tag in tags:
         count = await db.single(statements.COUNT_TAGGED, tag_0=tag, kind=query.kind.value)
         if count == 0:
             return False
-        counted.append((count, tag))
-    # The rarest comes first: a collection starts from it, and a walk is refused by it soonest.
-    counted.sort()
-    plan.values |= {f"tag_{number}": tag for number, (_, tag) in enumerate(counted)}
-    if counted and counted[0][0] < MANY_TAGGED:
-        plan.offer("tag", counted[0][0])
+        counts.append((count, tag))
+    # Rarest first: a collection starts from it, and a walk drops the most rows by it.
+    counts.sort()
+    plan.values |= {f"tag_{number}": tag for number, (_, tag) in enumerate(counts)}
+    if counts and counts[0][0] < MANY_TAGGED:
+        plan.offer("tag", counts[0][0])
     return True
 
 
@@ -170,11 +169,11 @@ async def _narrow_by_ids(db: Reader, query: RepoQuery, plan: _SearchPlan) -> boo
         raise InvalidInput(reason=f"at most {MANY_NAMED} ids at once")
     keys = [name.casefold() for name in query.ids]
     pks = await db.all(statements.NAMES_AMONG, kind=query.kind.value, name_keys=keys)
-    if plan.drive == "names":  # of the search
-        among = set(pks)
-        plan.values["pks"] = [pk for pk in plan.values["pks"] if pk in among]
+    if plan.drive == "names":  # of the words
+        allowed = set(pks)
+        plan.values["pks"] = [pk for pk in plan.values["pks"] if pk in allowed]
     else:
-        plan.rows = None  # nothing else checks ids, so they must lead
+        plan.rows = None  # only the driving condition checks ids
         _offer_names(pks, plan)
     return bool(plan.values["pks"])
 
@@ -194,9 +193,9 @@ async def _page(
         values["kind"] = query.kind.value
     rows = await db.all(statement, **values)
     shown = rows[: query.limit]
-    following = None
+    next_cursor = None
     if len(rows) > len(shown):
         last = shown[-1]
-        following = encode_cursor(shape.sort, shape.ascending, last.sorted_by, last.repo.pk)
+        next_cursor = encode_cursor(shape.sort, shape.ascending, last.sorted_by, last.repo.pk)
     items = tuple(ResultItem(repo_from_row(row.repo, actor), row.details) for row in shown)
-    return ResultPage(items, following)
+    return ResultPage(items, next_cursor)

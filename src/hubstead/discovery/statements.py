@@ -1,10 +1,10 @@
-"""The statements of lists: one for each shape of question, built once.
+"""Statements of lists: one per shape of query, built once.
 
-A list is read in one of two ways. A *walk* follows the index of its order and tries each row
-until the page is full: right when many rows fit. Where few do, a *collection* fetches those by
-the most selective condition and sorts them. ``finding`` asks how many there are, then chooses.
-SQLite has no statistics to see that by itself, so a collection hides its order from the index
-(``column + 0``), and joins that only add columns are outer joins, which stay where they are.
+A *walk* follows the index of the sort order and filters rows until the page is full, which suits
+conditions that many rows meet. A *collection* fetches the rows of the most selective condition and
+sorts them, which suits conditions that few rows meet. ``search`` counts, then chooses. SQLite has
+no statistics to choose by itself: a collection hides its order from the index (``column + 0``), and
+joins that only add columns are outer joins, which SQLite does not reorder.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ from hubstead.discovery.query import SORTS
 from hubstead.repos import REPO_COLUMNS, RepoDetails, RepoRow, visible_repos
 from hubstead.repos.tables import repo_names, repo_tags, repos
 
-#: From how many rows on a condition is walked instead of collected. Measured on SQLite, 30 of
-#: 700,000 models take 4 ms to walk to and 13 ms to collect here; with ten times as many models
-#: it is the other way round.
+#: The number of rows from which a list is walked instead of collected. Measured on SQLite, a page
+#: of 30 out of 700,000 models takes 4 ms to walk and 13 ms to collect at this number; with ten
+#: times as many models the walk is slower.
 MANY_TAGGED = 5_000
-#: Names travel to the program and back, so fewer.
+#: The same for names, fewer because their numbers travel to the program and back.
 MANY_NAMED = 2_000
 
 _ESCAPE = "!"
 
 
 class Shape(NamedTuple):
-    """What makes one list's statement differ from another's."""
+    """The properties of a query that change its statement."""
 
     sort: str
     ascending: bool
@@ -58,12 +58,12 @@ class Shape(NamedTuple):
     linked: bool
     with_card: bool
     with_config: bool
-    drive: str  # walk; or collect by: tag (the first one), author, names
+    drive: str  # walk; or collect by tag (the first one), author, names
 
 
 @dataclass(frozen=True, slots=True)
 class ListedRow:
-    """One row of a list: the columns of a repository, its details, and the value of the order."""
+    """A row of a list: a repository, its details, and its value of the sort order."""
 
     repo: RepoRow
     details: RepoDetails
@@ -79,7 +79,7 @@ class ListedRow:
 
 @lru_cache(maxsize=1024)
 def listing(shape: Shape) -> Statement[ListedRow]:
-    """Return the statement for one page; parameters as ``finding`` names them."""
+    """Return the statement of one page; ``search`` lists its parameters."""
     order = _order(shape)
     query = visible_repos(_source(shape, select(*_columns(shape), order.label("sorted_by"))))
     for condition in _conditions(shape):
@@ -110,8 +110,8 @@ def _after(shape: Shape, order: ColumnElement[Any]) -> ColumnElement[bool]:
         bindparam("after", type_=SORTS[shape.sort].type),
         bindparam("after_pk", type_=repos.c.pk.type),
     )
-    here = tuple_(order, repos.c.pk)
-    return here > last if shape.ascending else here < last
+    row = tuple_(order, repos.c.pk)
+    return row > last if shape.ascending else row < last
 
 
 def _source(shape: Shape, query: Select[Any]) -> Select[Any]:
@@ -140,7 +140,7 @@ def _conditions(shape: Shape) -> list[ColumnElement[bool]]:
 
 
 def _driving(shape: Shape) -> ColumnElement[bool]:
-    """Return the condition that leads to the rows (and, with that, to those of the kind)."""
+    """Return the condition that rows are fetched by, which includes their kind."""
     if shape.drive == "names":
         return any_of(repos.c.pk, "pks")
     if shape.drive == "tag":
@@ -152,7 +152,7 @@ def _driving(shape: Shape) -> ColumnElement[bool]:
 
 
 def has_tag(name: str) -> ColumnElement[bool]:
-    """Return the condition that a row of ``repo_tag`` is the tag given as parameter ``name``."""
+    """Return the condition that a row of ``repo_tags`` has the tag in the parameter ``name``."""
     return and_(repo_tags.c.kind == bindparam("kind"), repo_tags.c.tag == bindparam(name))
 
 
@@ -168,7 +168,7 @@ def _linked() -> ColumnElement[bool]:
 
 
 def named(words: int) -> ColumnElement[bool]:
-    """Return the condition that a present name holds each of ``word_0``, ``word_1`` …"""
+    """Return the condition that a present name contains all of ``word_0``, ``word_1`` …"""
     likes = (
         repo_names.c.name_key.like(bindparam(f"word_{n}", type_=Text()), escape=_ESCAPE)
         for n in range(words)
@@ -177,7 +177,7 @@ def named(words: int) -> ColumnElement[bool]:
 
 
 def like_pattern(word: str) -> str:
-    """Return the pattern that ``named`` takes for a word found anywhere."""
+    """Return the LIKE pattern for names that contain ``word``."""
     for special in (_ESCAPE, "%", "_"):
         word = word.replace(special, _ESCAPE + special)
     return f"%{word}%"
@@ -187,9 +187,9 @@ def _count_up_to(most: int, rows: Select[Any]) -> Statement[int]:
     return scan(select(func.count().label("n")).select_from(rows.limit(most).subquery()), int)
 
 
-#: How many repositories have ``tag_0``: exact below ``MANY_TAGGED``.
+#: The number of repositories with ``tag_0``, counted up to ``MANY_TAGGED``.
 COUNT_TAGGED = _count_up_to(MANY_TAGGED, select(repo_tags.c.repo_pk).where(has_tag("tag_0")))
-#: How many ``owner_pk`` has.
+#: The number of repositories of ``owner_pk``, counted up to ``MANY_TAGGED``.
 COUNT_OWNED = _count_up_to(
     MANY_TAGGED,
     select(repos.c.pk).where(
@@ -200,7 +200,7 @@ COUNT_OWNED = _count_up_to(
 
 @lru_cache(maxsize=64)
 def names_with(words: int) -> Statement[int]:
-    """Return the statement for the numbers of repositories whose name holds all the words."""
+    """Return the statement for the ``repo_pk`` of names that contain all the words."""
     return scan(
         select(repo_names.c.repo_pk)
         .where(repo_names.c.kind == bindparam("kind"), named(words))

@@ -1,4 +1,4 @@
-"""Every tag in use, by type: what the pickers of old clients and of the pages offer."""
+"""The tags in use, by type, for the filters of old clients."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hubstead.repos.tables import repo_tags, repos
 
 MAX_TAGS = 20_000
 
-#: Types that must be there even when empty: Python 0.4.0–0.11.1 raise KeyError otherwise.
+#: Types that are listed even when empty: Python 0.4.0–0.11.1 raise KeyError otherwise.
 _TYPES = {
     Kind.MODEL: ("pipeline_tag", "library", "dataset", "language", "license", "other"),
     Kind.DATASET: (
@@ -33,8 +33,8 @@ _TYPES = {
         "other",
     ),
 }
-#: Types of which Python 0.4.0–0.10.1 read a copy under an older name.
-_ALSO = {Kind.DATASET: {"language": "languages", "license": "licenses"}}
+#: Types that Python 0.4.0–0.10.1 read under an older name.
+_OLDER_TYPES = {Kind.DATASET: {"language": "languages", "license": "licenses"}}
 _PREFIXES = {
     Kind.MODEL: frozenset({"dataset", "license"}),
     Kind.DATASET: frozenset(_TYPES[Kind.DATASET]) - {"other"},
@@ -76,34 +76,33 @@ _LIBRARIES = scan(
 
 
 class Tag(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A tag to choose, as ``/api/models-tags-by-type`` lists it."""
+    """A tag, as ``/api/models-tags-by-type`` lists it."""
 
-    id: str  # what ``filter`` takes
+    id: str  # the value for ``filter``
     label: str
     type: str
 
 
 async def tags_by_type(db: Reader, kind: Kind) -> dict[str, list[Tag]]:
-    """Return the tags of public repositories by type, those in most use first.
+    """Return the tags of public repositories by type, most used first.
 
-    Reads every tag of the kind once (some 0.5 s for 70,000 repositories): callers keep the
-    answer for a while.
+    Reads every tag of the kind (some 0.5 s for 70,000 repositories), so callers cache the result.
     """
     libraries = _FORMATS | set(await db.all(_LIBRARIES, kind=kind.value))
-    found: dict[str, list[Tag]] = {name: [] for name in _TYPES.get(kind, ("other",))}
+    tags: dict[str, list[Tag]] = {name: [] for name in _TYPES.get(kind, ("other",))}
     for row in await db.all(_IN_USE, kind=kind.value):
         for tag in _typed(kind, row.tag, libraries):
-            found.setdefault(tag.type, []).append(tag)
-    return found
+            tags.setdefault(tag.type, []).append(tag)
+    return tags
 
 
 def _typed(kind: Kind, tag: str, libraries: frozenset[str]) -> Iterator[Tag]:
     prefix, colon, rest = tag.partition(":")
     if colon and prefix in _PREFIXES.get(kind, ()):
         yield Tag(tag, rest, prefix)
-        also = _ALSO.get(kind, {}).get(prefix)
-        if also:
-            yield Tag(f"{also}:{rest}", rest, also)
+        older = _OLDER_TYPES.get(kind, {}).get(prefix)
+        if older:
+            yield Tag(f"{older}:{rest}", rest, older)
     elif prefix in ("arxiv", "base_model", "region") and colon:
         return
     elif kind is Kind.MODEL and tag in TASKS:

@@ -1,4 +1,4 @@
-"""Users and organizations as others see them, and what the caller has."""
+"""Users, organizations and their members, and the repositories that an owner stores."""
 
 from __future__ import annotations
 
@@ -28,36 +28,36 @@ async def user_overview(request: Request) -> Response:
     """Describe a user."""
     user = await find_account(request.hub.db, request.text("user"), "user")
     orgs = await list_orgs_of(request.hub.db, user.pk)
-    described = {
-        **_shown(request, user),
+    overview = {
+        **_account_json(request, user),
         "user": user.name,
         "isPro": False,
         "createdAt": iso(user.created_ms),
-        "orgs": [_shown(request, org) | {"name": org.name} for org in orgs],
+        "orgs": [_account_json(request, org) | {"name": org.name} for org in orgs],
     }
-    return json_response(described | await _counts(request, user.pk))
+    return json_response(overview | await _counts(request, user.pk))
 
 
 async def org_overview(request: Request) -> Response:
     """Describe an organization."""
     org = await open_org(request.hub.db, request.actor, request.text("org"))
-    described = {
-        **_shown(request, org, kind="org"),
+    overview = {
+        **_account_json(request, org, kind="org"),
         "name": org.name,
         "isVerified": False,
         "numUsers": await count_members(request.hub.db, org),
     }
-    return json_response(described | await _counts(request, org.pk))
+    return json_response(overview | await _counts(request, org.pk))
 
 
 async def _counts(request: Request, owner_pk: int) -> dict[str, int]:
     counts = await count_by_owner(request.hub.db, request.actor, owner_pk)
-    shown = {f"num{kind.plural.title()}": count for kind, count in counts.items()}
-    unbuilt = ("Discussions", "Papers", "Upvotes", "Likes", "Followers", "Following")
-    return shown | {f"num{name}": 0 for name in unbuilt}
+    numbers = {f"num{kind.plural.title()}": count for kind, count in counts.items()}
+    not_implemented = ("Discussions", "Papers", "Upvotes", "Likes", "Followers", "Following")
+    return numbers | {f"num{name}": 0 for name in not_implemented}
 
 
-def _shown(
+def _account_json(
     request: Request, account: Account | Organization | Member | Membership, kind: str = "user"
 ) -> dict[str, Any]:
     return {
@@ -70,12 +70,12 @@ def _shown(
 
 
 async def org_members(request: Request) -> Response:
-    """List the members of an organization; roles are shown to its administrators."""
+    """List the members of an organization, with roles for its administrators."""
     org = await open_org(request.hub.db, request.actor, request.text("org"))
     search = (request.query.one("search") or "").casefold()
     members = [
         {
-            **_shown(request, member),
+            **_account_json(request, member),
             "user": member.name,
             "isPro": False,
             **({"role": member.role} if member.role else {}),
@@ -87,31 +87,31 @@ async def org_members(request: Request) -> Response:
 
 
 async def own_repositories(request: Request) -> Response:
-    """List every repository of the caller with its size (``hf repos ls``)."""
+    """List the repositories of the caller with their sizes (``hf repos ls``)."""
     return await _repositories(request, request.actor.name)
 
 
 async def org_repositories(request: Request) -> Response:
-    """List every repository of an organization for its members."""
+    """List the repositories of an organization with their sizes, for its members."""
     org = await open_org(request.hub.db, request.actor, request.text("org"), OrgRight.MEMBER)
     return await _repositories(request, org.name)
 
 
 async def _repositories(request: Request, owner: str) -> Response:
-    asked = request.query
-    limit = asked.number("limit", 1000, least=1, most=request.hub.settings.requests.max_page)
-    kinds = [Kind.parse(asked.one("type") or "")] if asked.one("type") else list(Kind)
-    words = tuple(asked.all("search"))
+    query = request.query
+    limit = query.number("limit", 1000, least=1, most=request.hub.settings.requests.max_page)
+    kinds = [Kind.parse(query.one("type") or "")] if query.one("type") else list(Kind)
+    words = tuple(query.all("search"))
     rows = [
-        _row(item)
+        _repo_json(item)
         for kind in kinds
         async for item in search_all_repos(
             request.hub.db, request.actor, RepoQuery(kind=kind, author=owner, search=words)
         )
     ]
-    column = "storage" if asked.one("sort") == "storage" else "updatedAt"
-    rows.sort(key=lambda row: row[column], reverse=asked.one("direction") != "1")
-    start = asked.number("skip", 0)
+    column = "storage" if query.one("sort") == "storage" else "updatedAt"
+    rows.sort(key=lambda row: row[column], reverse=query.one("direction") != "1")
+    start = query.number("skip", 0)
     headers = {}
     if len(rows) > start + limit:
         headers["link"] = next_page(request, skip=start + limit, limit=limit)
@@ -122,7 +122,7 @@ async def _repositories(request: Request, owner: str) -> Response:
     return json_response(page_rows, headers=headers)
 
 
-def _row(item: ResultItem) -> dict[str, Any]:
+def _repo_json(item: ResultItem) -> dict[str, Any]:
     return {
         "id": item.repo.full_name,
         "type": item.repo.kind.value,
