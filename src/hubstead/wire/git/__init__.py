@@ -1,4 +1,8 @@
-"""git's smart HTTP: who clones, fetches and pushes (git ``gitprotocol-http``)."""
+"""git's smart HTTP protocol: clone, fetch and push (git ``gitprotocol-http``).
+
+Owns the packets, the advertisement of refs and the report of a push. Never decides about a push nor
+reads git objects: ``commits`` and ``gitstore`` do.
+"""
 
 from hubstead.wire.git.routes import ROUTES
 

@@ -1,4 +1,4 @@
-"""``GET …/info/refs``: what can be fetched, or pushed to."""
+"""``GET …/info/refs``: the advertisement of refs and capabilities, for a fetch or a push."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NO_CACHE = {
     "expires": "Fri, 01 Jan 1980 00:00:00 GMT",
     "pragma": "no-cache",
 }
-#: What our front of ``receive-pack`` knows (gitprotocol-capabilities).
+#: The capabilities of our ``receive-pack`` (gitprotocol-capabilities).
 PUSH_CAPABILITIES = (
     "report-status",
     "report-status-v2",
@@ -34,57 +34,57 @@ PUSH_CAPABILITIES = (
 
 
 async def info_refs(request: Request) -> Response:
-    """Tell git which refs there are and what can be done."""
+    """Advertise refs and capabilities to git."""
     service = request.query.one("service")
     if service == RECEIVE_PACK:
         require_right(request.repo, request.actor, Right.WRITE)
-        return _answer(service, await _to_push(request))
+        return _response(service, await _push_advertisement(request))
     if service == UPLOAD_PACK:
-        return _answer(service, await _to_fetch(request))
+        return _response(service, await _fetch_advertisement(request))
     raise Forbidden(reason="This hub speaks git's smart protocol only: use git 1.6.6 or newer")
 
 
 def protocol(request: Request) -> int:
-    """Return the version of the protocol that the client asks for: 0, 1 or 2."""
-    asked = request.headers.get("git-protocol", "").split(":")
-    return max((n for n in (1, 2) if f"version={n}" in asked), default=0)
+    """Return the protocol version that the client requests: 0, 1 or 2."""
+    requested = request.headers.get("git-protocol", "").split(":")
+    return max((n for n in (1, 2) if f"version={n}" in requested), default=0)
 
 
 async def projection(request: Request, refs: References) -> Path:
-    """Return a git directory that shows these refs of the repository."""
+    """Return a git directory that shows ``refs`` to git's programs."""
     git = await request.git()
     await request.hub.stores.fetch_missing_packs(request.repo, [row.target for row in refs.rows])
     show = request.hub.stores.git.projection
     return await asyncio.to_thread(show, git.repo_id, refs.by_name, refs.head)
 
 
-async def _to_fetch(request: Request) -> bytes:
+async def _fetch_advertisement(request: Request) -> bytes:
     version = protocol(request)
     refs = await References.of(request)
-    offered = request.hub.stores.git.remembered(version)
-    if not offered:
+    capabilities = request.hub.stores.git.remembered(version)
+    if not capabilities:
         folder = await projection(request, refs)
-        offered = await asyncio.to_thread(request.hub.stores.git.offered, folder, version)
+        capabilities = await asyncio.to_thread(request.hub.stores.git.offered, folder, version)
     if version == 2:
-        return lines(["version 2", *offered]) + FLUSH
+        return lines(["version 2", *capabilities]) + FLUSH
     if not refs.rows:
-        return _first(version) + FLUSH  # as git does
+        return _version_line(version) + FLUSH  # as git does
     symref = [f"symref=HEAD:{refs.head}"] if refs.head_oid else []
-    return _first(version) + refs.classic([*offered, *symref], head=True, peeled=True)
+    return _version_line(version) + refs.classic([*capabilities, *symref], head=True, peeled=True)
 
 
-async def _to_push(request: Request) -> bytes:
+async def _push_advertisement(request: Request) -> bytes:
     refs = await References.of(request)
-    # A push speaks v1 at most: with v2 clients come back to the classic form.
-    told = refs.classic(PUSH_CAPABILITIES, head=False, peeled=False)
-    return _first(protocol(request)) + told
+    # Pushes have no v2: a client that requests it accepts the answer of v0.
+    advertisement = refs.classic(PUSH_CAPABILITIES, head=False, peeled=False)
+    return _version_line(protocol(request)) + advertisement
 
 
-def _first(version: int) -> bytes:
+def _version_line(version: int) -> bytes:
     return packet("version 1\n") if version == 1 else b""
 
 
-def _answer(service: str, told: bytes) -> Response:
-    body = packet(f"# service={service}\n") + FLUSH + told
+def _response(service: str, advertisement: bytes) -> Response:
+    body = packet(f"# service={service}\n") + FLUSH + advertisement
     media_type = f"application/x-{service}-advertisement"
     return Response(body, media_type=media_type, headers=NO_CACHE)

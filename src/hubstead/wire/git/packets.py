@@ -1,4 +1,4 @@
-"""pkt-lines: how git frames what it says (``gitprotocol-common``)."""
+"""pkt-lines: the frames of git's protocol (``gitprotocol-common``)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from hubstead.errors import InvalidInput
 
 FLUSH = b"0000"
-#: The longest packet, its four digits included.
+#: Bytes of the longest packet, its four length digits included.
 LONGEST = 65520
 _BAND = LONGEST - 5
 
@@ -19,44 +19,44 @@ def packet(content: bytes | str) -> bytes:
 
 
 def lines(texts: Iterable[str]) -> bytes:
-    """Frame each text with a newline behind it."""
+    """Frame texts as lines, one packet per line."""
     return b"".join(packet(f"{text}\n") for text in texts)
 
 
 def band(number: int, data: bytes) -> Iterator[bytes]:
-    """Frame data for one band of the side-band: 1 the answer, 2 for people to read."""
+    """Frame data for one band of the side-band: 1 for the answer, 2 for progress messages."""
     for at in range(0, len(data), _BAND):
         yield packet(bytes([number]) + data[at : at + _BAND])
 
 
 class Packets:
-    """Takes bytes as they come and gives packets as they are complete.
+    """Parses packets from a stream.
 
-    ``None`` is a flush, ``b""`` a delimiter; what comes after a flush is in ``rest`` for who
-    wants it raw.
+    A packet is ``None`` for a flush, ``b""`` for a delimiter. ``rest`` holds the bytes that are not
+    parsed yet, such as a pack behind the flush.
     """
 
     def __init__(self, limit: int) -> None:
         self.rest = b""
         self._limit = limit
-        self._taken = 0
+        self._received = 0
 
     def take(self, data: bytes) -> None:
-        """Add bytes.
+        """Append bytes of the stream.
 
         Raises:
-            InvalidInput: there are more than the limit without a flush.
+            InvalidInput: the stream exceeds the limit before a flush.
         """
-        self._taken += len(data)
-        if self._taken > self._limit:
+        self._received += len(data)
+        if self._received > self._limit:
             raise InvalidInput(reason="the request has too many packets")
         self.rest += data
 
     def until_flush(self) -> Iterator[bytes | None]:
-        """Yield complete packets up to and with the next flush; the rest stays.
+        """Yield the complete packets up to and including the next flush.
 
         Raises:
-            InvalidInput: this is not pkt-lines.
+            InvalidInput: a length is not one of a pkt-line.
         """
         at = 0
         try:
@@ -89,17 +89,17 @@ def _length(digits: bytes) -> int:
 
 
 def read_all(body: bytes) -> list[bytes | None]:
-    """Return every packet of a whole body; ``None`` for a flush, ``b""`` for a delimiter.
+    """Parse a whole body; ``None`` stands for a flush, ``b""`` for a delimiter.
 
     Raises:
-        InvalidInput: this is not pkt-lines, or the last packet is cut off.
+        InvalidInput: the body is not made of pkt-lines, or its last packet is incomplete.
     """
     packets = Packets(len(body))
     packets.take(body)
-    found: list[bytes | None] = []
+    result: list[bytes | None] = []
     while packets.rest:
         before = len(packets.rest)
-        found += packets.until_flush()
+        result += packets.until_flush()
         if len(packets.rest) == before:
             raise InvalidInput(reason="the body ends inside of a packet")
-    return found
+    return result

@@ -1,4 +1,7 @@
-"""``POST …/git-receive-pack``: our front of a push; the rules and the move are ``commits``'."""
+"""``POST …/git-receive-pack``: receives a push and reports its outcome.
+
+``commits`` checks the push and moves the refs.
+"""
 
 from __future__ import annotations
 
@@ -20,49 +23,47 @@ from hubstead.wire.git.info_refs import NO_CACHE
 from hubstead.wire.git.packets import FLUSH, Packets, band, packet
 
 MEDIA_TYPE = "application/x-git-receive-pack-result"
-#: What one command may take: two ids, a ref, and the capabilities behind the first.
+#: Longest command in bytes: two ids, a ref, and the capabilities behind the first.
 _COMMAND_BYTES = 1200
-#: While a push is looked through, something is said this often, so that nobody hangs up.
+#: Seconds between packets of progress while a push is checked, so that no proxy hangs up.
 KEEP_ALIVE_S = 5.0
 _SHALLOW = re.compile(rb"shallow [0-9a-f]{40}\n?")
 _COMMAND = re.compile(rb"([0-9a-f]{40}) ([0-9a-f]{40}) ([^\0\n]+)\n?")
-_HEAD_BYTES = 12
+_PACK_HEADER_BYTES = 12
 _FAILED = "the server failed to examine the push: look whether it arrived, and push again"
 _log = structlog.get_logger("hubstead.git")
 _UNSHALLOW = ": this clone is shallow, `git fetch --unshallow` completes it"
 
 
 async def receive_pack(request: Request) -> ASGIApp:
-    """Take a push."""
-    staging, fault = None, None
+    """Receive a push and report the outcome of every command."""
+    staging: Staging | None = None
+    fault: HubError | None = None
     try:
         staging = await begin_push(request.hub.stores, request.repo)
-    except (
-        StorageFull,
-        Unavailable,
-    ) as error:  # git shows what a report says, and of a status the number only
-        fault = error
+    except (StorageFull, Unavailable) as error:
+        fault = error  # goes into the report: of a status git shows the number only
     settings = request.hub.settings
-    intake = _PushReceiver(
+    receiver = _PushReceiver(
         staging, settings.git.max_push_refs, settings.git.max_push_objects, fault
     )
     try:
         scope, receive = inflating(request.scope, request.receive)
         limit = settings.git.max_push_bytes + settings.git.max_push_refs * _COMMAND_BYTES
         await receive_into(
-            scope, receive, intake.feed, limit=limit, what="The push", setting="max_push_bytes"
+            scope, receive, receiver.feed, limit=limit, what="The push", setting="max_push_bytes"
         )
-        commands = intake.commands()
+        commands = receiver.commands()
     except BaseException:
-        await _removed(staging)
+        await _remove(staging)
         raise
-    if not commands:  # git asks so whether it may push before it sends a large body
-        await _removed(staging)
+    if not commands:  # git probes with an empty push before it sends a large body
+        await _remove(staging)
         return Response(b"", media_type=MEDIA_TYPE, headers=NO_CACHE)
-    return _ReportResponse(request, staging, intake, commands)
+    return _ReportResponse(request, staging, receiver, commands)
 
 
-async def _removed(staging: Staging | None) -> None:
+async def _remove(staging: Staging | None) -> None:
     if staging is None:
         return
     await asyncio.shield(asyncio.ensure_future(asyncio.to_thread(staging.remove)))
@@ -70,71 +71,71 @@ async def _removed(staging: Staging | None) -> None:
 
 @dataclass
 class _PushReceiver:
-    """Reads commands from the start of the body and leads the rest to git. Runs in a thread.
+    """Parses the commands at the start of the body and feeds the pack to git, in a thread.
 
-    A fault of the pack is kept until all of the body has come: a client that is still sending
-    would not read the answer.
+    A fault of the pack waits in ``fault`` until the whole body has arrived: a client that is still
+    sending would not read the answer.
     """
 
-    staging: Staging | None  # None: there is a fault
+    staging: Staging | None  # None if ``fault`` is set
     max_refs: int
     max_objects: int
     fault: HubError | None = None
     capabilities: frozenset[str] = frozenset()
-    shallow: bool = False  # the clone holds a part of its history
+    shallow: bool = False  # the clone has only a part of its history
     _packets: Packets = field(init=False)
     _commands: list[RefCommand] = field(default_factory=list)
     _flushed: bool = False  # the commands have ended
-    _head: bytes = b""
+    _pack_header: bytes = b""
 
     def __post_init__(self) -> None:
         self._packets = Packets(self.max_refs * _COMMAND_BYTES)
 
     def feed(self, data: memoryview) -> None:
-        """Take the next bytes of the body."""
+        """Process the next bytes of the body."""
         if not self._flushed:
             self._packets.take(bytes(data))
             for line in self._packets.until_flush():
                 if line is None:
                     self._flushed = True
                 else:
-                    self._add(line)
+                    self._add_command(line)
             if not self._flushed:
                 return
             data, self._packets.rest = memoryview(self._packets.rest), b""
         if self.fault is None and data:
             try:
-                self._lead_on(data)
+                self._feed_pack(data)
             except (PackRefused, StorageFull, TooLarge) as error:
                 self.fault = error
             except Exception as error:
-                self.fault = _unforeseen(error)
+                self.fault = _as_hub_error(error)
 
-    def _add(self, line: bytes) -> None:
-        if _SHALLOW.fullmatch(line):  # what it lacks has to be here already, and is looked for
+    def _add_command(self, line: bytes) -> None:
+        if _SHALLOW.fullmatch(line):  # the check of the pack verifies that we have its parents
             self.shallow = True
             return
-        command, _, offered = line.partition(b"\0")
+        command, _, capabilities = line.partition(b"\0")
         if not self._commands:
-            self.capabilities = frozenset(offered.decode("utf-8", "replace").split())
-        found = _COMMAND.fullmatch(command)
-        if found is None:
+            self.capabilities = frozenset(capabilities.decode("utf-8", "replace").split())
+        match = _COMMAND.fullmatch(command)
+        if match is None:
             raise InvalidInput(reason="the body holds no commands of a push")
         if len(self._commands) >= self.max_refs:
             raise TooLarge(
                 what="The push", limit=self.max_refs, unit="refs", setting="max_push_refs"
             )
         old, new = (
-            None if oid == ZERO_OID else oid for oid in (found[1].decode(), found[2].decode())
+            None if oid == ZERO_OID else oid for oid in (match[1].decode(), match[2].decode())
         )
-        ref = found[3].decode("utf-8", "surrogateescape")
+        ref = match[3].decode("utf-8", "surrogateescape")
         self._commands.append(RefCommand(ref, old, new))
 
-    def _lead_on(self, data: memoryview) -> None:
-        if len(self._head) < _HEAD_BYTES:
-            self._head += bytes(data[: _HEAD_BYTES - len(self._head)])
-            count = int.from_bytes(self._head[8:12], "big")
-            if len(self._head) == _HEAD_BYTES and count > self.max_objects:
+    def _feed_pack(self, data: memoryview) -> None:
+        if len(self._pack_header) < _PACK_HEADER_BYTES:
+            self._pack_header += bytes(data[: _PACK_HEADER_BYTES - len(self._pack_header)])
+            count = int.from_bytes(self._pack_header[8:12], "big")
+            if len(self._pack_header) == _PACK_HEADER_BYTES and count > self.max_objects:
                 raise TooLarge(
                     what="The push",
                     limit=self.max_objects,
@@ -145,35 +146,35 @@ class _PushReceiver:
         self.staging.feed(data)
 
     def commands(self) -> list[RefCommand]:
-        """Return what is wanted.
+        """Return the commands of the push.
 
         Raises:
-            InvalidInput: the body ended before it said so.
+            InvalidInput: the body ended within them, or two of them name one ref.
         """
         if self._commands and not self._flushed:
             raise InvalidInput(reason="the body ends inside of the commands")
-        if len({each.ref for each in self._commands}) < len(self._commands):
+        if len({command.ref for command in self._commands}) < len(self._commands):
             raise InvalidInput(reason="a push names each ref once")
         return self._commands
 
 
 class _ReportResponse:
-    """Looks through a push while its answer has begun, and ends with the report."""
+    """Checks a push after the response has begun, and ends with the report."""
 
     def __init__(
         self,
         request: Request,
         staging: Staging | None,
-        intake: _PushReceiver,
+        receiver: _PushReceiver,
         commands: Sequence[RefCommand],
     ) -> None:
         self._request = request
         self._staging = staging
-        self._intake = intake
+        self._receiver = receiver
         self._commands = commands
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer."""
+        """Send the response."""
         headers = [(name.encode(), value.encode()) for name, value in NO_CACHE.items()]
         headers.append((b"content-type", MEDIA_TYPE.encode()))
         await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -182,42 +183,37 @@ class _ReportResponse:
         await send({"type": "http.response.body", "body": b""})
 
     async def _pieces(self) -> AsyncIterator[bytes]:
-        banded = "side-band-64k" in self._intake.capabilities
-        # What was begun is carried to its end, whether or not somebody waits for the answer.
-        working = asyncio.ensure_future(self._work())
-        while not (await asyncio.wait([working], timeout=KEEP_ALIVE_S))[0]:
+        banded = "side-band-64k" in self._receiver.capabilities
+        # Runs to its end even if the client disconnects.
+        processing = asyncio.ensure_future(self._process())
+        while not (await asyncio.wait([processing], timeout=KEEP_ALIVE_S))[0]:
             if banded:
                 yield packet(b"\2")
-        unpacked, verdict = working.result()
-        report = _report(unpacked, verdict.outcomes)
-        if not self._intake.capabilities & {"report-status", "report-status-v2"}:
+        unpacked, push = processing.result()
+        report = _report(unpacked, push.outcomes)
+        if not self._receiver.capabilities & {"report-status", "report-status-v2"}:
             report = b""
         if not banded:
             yield report
             return
-        for text in verdict.warnings:
+        for text in push.warnings:
             for piece in band(2, b"warning: %b\n" % _line(text)):
                 yield piece
         for piece in band(1, report):
             yield piece
         yield FLUSH
 
-    async def _work(self) -> tuple[str, PushReport]:
+    async def _process(self) -> tuple[str, PushReport]:
         try:
-            return await self._judged()
+            return await self._check_and_accept()
+        except Exception as error:  # the client gets a report whatever fails
+            message = _as_hub_error(error).message
+            return message, self._reject_all(message)
         finally:
-            await _removed(self._staging)
+            await _remove(self._staging)
 
-    async def _judged(self) -> tuple[str, PushReport]:
-        """Return what became of the pack and of each ref; whatever fails, there is a report."""
-        try:
-            return await self._examined()
-        except Exception as error:
-            told = _unforeseen(error).message
-            return told, self._refused(told)
-
-    async def _examined(self) -> tuple[str, PushReport]:
-        fault, staging = self._intake.fault, self._staging
+    async def _check_and_accept(self) -> tuple[str, PushReport]:
+        fault, staging = self._receiver.fault, self._staging
         name = None
         if fault is None and staging is not None:
             try:
@@ -226,12 +222,12 @@ class _ReportResponse:
                 fault = error
         if fault is not None or staging is None:
             assert fault is not None
-            if self._intake.shallow and isinstance(fault, PackRefused):
-                return fault.message + _UNSHALLOW, self._refused("shallow update not allowed")
-            return fault.message, self._refused("unpacker error")
-        return "ok", await self._accepted(staging, name)
+            if self._receiver.shallow and isinstance(fault, PackRefused):
+                return fault.message + _UNSHALLOW, self._reject_all("shallow update not allowed")
+            return fault.message, self._reject_all("unpacker error")
+        return "ok", await self._accept(staging, name)
 
-    async def _accepted(self, staging: Staging, name: str | None) -> PushReport:
+    async def _accept(self, staging: Staging, name: str | None) -> PushReport:
         request = self._request
         return await accept_push(
             request.hub.stores,
@@ -240,15 +236,15 @@ class _ReportResponse:
             staging,
             self._commands,
             name=name,
-            atomic="atomic" in self._intake.capabilities,
+            atomic="atomic" in self._receiver.capabilities,
         )
 
-    def _refused(self, why: str) -> PushReport:
-        return PushReport([RefResult(each.ref, why) for each in self._commands])
+    def _reject_all(self, reason: str) -> PushReport:
+        return PushReport([RefResult(command.ref, reason) for command in self._commands])
 
 
-def _unforeseen(error: Exception) -> HubError:
-    """Return what the client is told of an error, and log one that should not have happened."""
+def _as_hub_error(error: Exception) -> HubError:
+    """Return the error to report; log any but a ``HubError``, and report it as ``Unavailable``."""
     if isinstance(error, HubError):
         return error
     _log.error("push failed", exc_info=error)
@@ -256,16 +252,16 @@ def _unforeseen(error: Exception) -> HubError:
 
 
 def _report(unpacked: str, outcomes: Sequence[RefResult]) -> bytes:
-    told = [packet(b"unpack %b\n" % _line(unpacked))]
-    for each in outcomes:
-        ref = each.ref.encode("utf-8", "surrogateescape")
-        if each.fault is None:
-            told.append(packet(b"ok %b\n" % ref))
+    packets = [packet(b"unpack %b\n" % _line(unpacked))]
+    for outcome in outcomes:
+        ref = outcome.ref.encode("utf-8", "surrogateescape")
+        if outcome.fault is None:
+            packets.append(packet(b"ok %b\n" % ref))
         else:
-            told.append(packet(b"ng %b %b\n" % (ref, _line(each.fault))))
-    return b"".join(told) + FLUSH
+            packets.append(packet(b"ng %b %b\n" % (ref, _line(outcome.fault))))
+    return b"".join(packets) + FLUSH
 
 
 def _line(text: str) -> bytes:
-    """Return a text as one line of the report, which is one packet."""
+    """Return ``text`` as one line, short enough for a packet of the report."""
     return " ".join(text.split())[:2000].encode("utf-8", "backslashreplace")

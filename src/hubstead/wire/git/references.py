@@ -1,4 +1,4 @@
-"""The refs of a repository, as git is told of them: from the database, without a program."""
+"""The refs of a repository in the forms of git's protocol, read from the database."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hubstead.wire.git.packets import FLUSH, packet
 
 
 class References:
-    """What there is to fetch, in git's order; HEAD stands for the default branch."""
+    """The refs of a repository in git's order; HEAD stands for the default branch."""
 
     def __init__(self, rows: Iterable[Ref], default_branch: str) -> None:
         self.rows = sorted(rows, key=lambda row: row.name.encode())
@@ -20,13 +20,13 @@ class References:
 
     @classmethod
     async def of(cls, request: Request) -> References:
-        """Read those of the repository of a call."""
+        """Load the refs of the repository of a request."""
         rows = await list_refs(request.hub.db, request.repo.pk)
         return cls(rows, request.repo.default_branch)
 
     @property
     def by_name(self) -> dict[str, str]:
-        """Full names and what they point to."""
+        """Object ids by full name."""
         return {row.name: row.oid for row in self.rows}
 
     def classic(self, capabilities: Iterable[str], *, head: bool, peeled: bool) -> bytes:
@@ -40,9 +40,9 @@ class References:
         if not named:
             return packet(f"{ZERO_OID} capabilities^{{}}\0{offered}\n") + FLUSH
         first, *others = named
-        told = [packet(f"{first[1]} {first[0]}\0{offered}\n")]
-        told += [packet(f"{oid} {name}\n") for name, oid in others]
-        return b"".join(told) + FLUSH
+        packets = [packet(f"{first[1]} {first[0]}\0{offered}\n")]
+        packets += [packet(f"{oid} {name}\n") for name, oid in others]
+        return b"".join(packets) + FLUSH
 
     def listed(
         self, prefixes: list[str], *, peel: bool, symrefs: bool, unborn: bool

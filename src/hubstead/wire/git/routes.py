@@ -1,4 +1,4 @@
-"""The table of git's smart protocol. A repository's name may have ``.git`` behind it."""
+"""The route table of git's smart protocol. A repository's name may end in ``.git``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``POST …/git-upload-pack``: clones and fetches, answered by git over a projection of the refs."""
+"""``POST …/git-upload-pack``: clones and fetches, served by git from a projection of the refs."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from hubstead.wire.git.packets import FLUSH, lines, read_all
 from hubstead.wire.git.references import References
 
 MEDIA_TYPE = "application/x-git-upload-pack-result"
-#: A request of this size or less may be ``ls-refs``, which needs no program.
-_MOST_LS_REFS = 1 << 20
+#: Bytes; only a request up to this size is parsed as ``ls-refs``, which needs no program.
+_MAX_LS_REFS_BYTES = 1 << 20
 
 _log = structlog.get_logger("hubstead.git")
 _running = 0
 
 
 async def upload_pack(request: Request) -> ASGIApp:
-    """Send git what it wants of the repository."""
+    """Answer ``ls-refs`` from the database, and any other command by ``git upload-pack``."""
     body = await _body(request)
     refs = await References.of(request)
-    if protocol(request) == 2 and len(body) <= _MOST_LS_REFS:
+    if protocol(request) == 2 and len(body) <= _MAX_LS_REFS_BYTES:
         listed = _ls_refs(refs, read_all(body))
         if listed is not None:
             return Response(listed, media_type=MEDIA_TYPE, headers=NO_CACHE)
@@ -36,8 +36,7 @@ async def upload_pack(request: Request) -> ASGIApp:
     if _running >= most:
         raise Unavailable(reason=f"{most} fetches are being served (git_processes): try again")
     folder = await projection(request, refs)
-    asked = request.headers.get("git-protocol", "")
-    version = f"version={protocol(request)}" if asked else ""
+    version = f"version={protocol(request)}" if "git-protocol" in request.headers else ""
 
     async def start() -> GitOutput:
         return await request.hub.stores.git.upload_pack(folder, body, protocol=version)
@@ -66,23 +65,23 @@ def _ls_refs(refs: References, packets: list[bytes | None]) -> bytes | None:
 
 
 class _ProgramResponse:
-    """An answer that a program makes while it is sent; whoever hangs up ends the program."""
+    """Streams the output of a program, and ends the program when the client disconnects."""
 
     def __init__(self, start: Callable[[], Awaitable[GitOutput]]) -> None:
         self._start = start
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
-        global _running  # noqa: PLW0603  (a count of this process)
+        """Send the response."""
+        global _running  # noqa: PLW0603  (counts the programs of this process)
         _running += 1
         try:
             output = await self._start()
             try:
                 await _send_all(output, send)
             finally:
-                status, said = await asyncio.shield(asyncio.ensure_future(output.close()))
-                if status and said:
-                    _log.info("a fetch ended early", status=status, said=said)
+                status, stderr = await asyncio.shield(asyncio.ensure_future(output.close()))
+                if status and stderr:
+                    _log.info("fetch failed", status=status, stderr=stderr)
         finally:
             _running -= 1
 

@@ -1,4 +1,4 @@
-"""Files of a revision, whole or in part: ``resolve``, ``raw``, ``resolve-cache``."""
+"""Downloads of files of a revision: ``resolve``, ``raw``, ``resolve-cache``."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from hubstead.wire.hub_api.file_facts import pointer_of
 from hubstead.wire.hub_api.shapes import XetFileResponse
 from hubstead.xet import LfsObject, find_lfs_object
 
-#: What clients accept that would rather put the file together (protocol/hub-api.md 5.2).
-XET_FACTS = "application/vnd.xet-fileinfo+json"
-#: Larger files of git are read in a thread.
+#: Accepted by clients that reconstruct the file themselves (protocol/hub-api.md 5.2).
+XET_FILE_INFO = "application/vnd.xet-fileinfo+json"
+#: Bytes; a thread reads larger files of git.
 _INLINE_BYTES = 1 << 16
 
 
 async def resolve_file(request: Request) -> ASGIApp:
-    """Send a file: what git holds, or the LFS object that its pointer names."""
-    revision, path = await _where(request)
-    return await _send(request, revision, path)
+    """Send a file: the content that git stores, or the LFS object that its pointer names."""
+    revision, path = await _revision_and_path(request)
+    return await _send_file(request, revision, path)
 
 
 async def resolve_cached_file(request: Request) -> ASGIApp:
@@ -37,30 +37,30 @@ async def resolve_cached_file(request: Request) -> ASGIApp:
     if not is_oid(request.text("sha")):
         raise InvalidInput(reason="this address takes a full commit sha")
     revision = await request.revision(request.text("sha"))
-    return await _send(request, revision, "/".join(request.segments("path")))
+    return await _send_file(request, revision, "/".join(request.segments("path")))
 
 
 async def get_raw_file(request: Request) -> ASGIApp:
-    """Send a file as git holds it: for an LFS file the pointer."""
-    revision, path = await _where(request)
-    git, entry = await _entry(request, revision, path)
-    return await _from_git(request, git, entry, revision)
+    """Send the content that git stores: for an LFS file its pointer."""
+    revision, path = await _revision_and_path(request)
+    git, entry = await _find_entry(request, revision, path)
+    return await _git_response(request, git, entry, revision)
 
 
-async def _where(request: Request) -> tuple[Revision, str]:
+async def _revision_and_path(request: Request) -> tuple[Revision, str]:
     text, path = await request.split("rest")
     return await request.revision(text), path
 
 
-async def _send(request: Request, revision: Revision, path: str) -> ASGIApp:
-    git, entry = await _entry(request, revision, path)
+async def _send_file(request: Request, revision: Revision, path: str) -> ASGIApp:
+    git, entry = await _find_entry(request, revision, path)
     pointer = pointer_of(git, entry)
     if pointer is None:
-        return await _from_git(request, git, entry, revision)
-    return await _from_store(request, entry, pointer, revision)
+        return await _git_response(request, git, entry, revision)
+    return await _lfs_response(request, entry, pointer, revision)
 
 
-async def _entry(request: Request, revision: Revision, path: str) -> tuple[GitRepo, Entry]:
+async def _find_entry(request: Request, revision: Revision, path: str) -> tuple[GitRepo, Entry]:
     git = await request.git()
     entry = git.entry(revision.commit, path) if path and not path.endswith("/") else None
     if entry is None or entry.type not in ("blob", "link"):
@@ -69,7 +69,7 @@ async def _entry(request: Request, revision: Revision, path: str) -> tuple[GitRe
 
 
 class _GitFile:
-    """A file that git holds, read once it is known that its bytes are to be sent."""
+    """The content of a file in git, read only when the response sends it."""
 
     path = None
 
@@ -79,7 +79,7 @@ class _GitFile:
         self._oid = oid
 
     async def chunks(self, start: int, count: int) -> AsyncIterator[bytes]:
-        """Yield ``count`` bytes from ``start``."""
+        """Yield ``count`` bytes from offset ``start``."""
         if self.size > _INLINE_BYTES:
             content = await asyncio.to_thread(self._git.blob, self._oid)
         else:
@@ -87,7 +87,9 @@ class _GitFile:
         yield content[start : start + count]
 
 
-async def _from_git(request: Request, git: GitRepo, entry: Entry, revision: Revision) -> ASGIApp:
+async def _git_response(
+    request: Request, git: GitRepo, entry: Entry, revision: Revision
+) -> ASGIApp:
     return FileResponse(
         _GitFile(git, entry.oid),
         etag=entry.oid,
@@ -96,28 +98,28 @@ async def _from_git(request: Request, git: GitRepo, entry: Entry, revision: Revi
     )
 
 
-async def _from_store(
+async def _lfs_response(
     request: Request, entry: Entry, pointer: Pointer, revision: Revision
 ) -> ASGIApp:
-    found = await find_lfs_object(request.hub.db, request.repo.pk, pointer.oid)
-    if found is None:
-        # A pointer is only text: it leads to bytes that were given to this repository, no others.
+    lfs = await find_lfs_object(request.hub.db, request.repo.pk, pointer.oid)
+    if lfs is None:
+        # A pointer is only text: it gives access to objects linked to this repository alone.
         raise EntryNotFound(reason="The content of this LFS file is not in this repository")
     headers = _headers(request, entry, revision)
     headers += [("X-Linked-Etag", f'"{pointer.oid}"'), ("X-Linked-Size", str(pointer.size))]
-    if found.file is not None:
-        facts = await _xet_facts(request, found, found.file, revision)
+    if lfs.file is not None:
+        facts = await _xet_facts(request, lfs, lfs.file, revision)
         headers += _xet_headers(facts)
-        if XET_FACTS in request.headers.get("accept", ""):
+        if XET_FILE_INFO in request.headers.get("accept", ""):
             body = msgspec.json.encode(facts)
-            return Response(body, media_type=XET_FACTS, headers=dict(headers))
-    elsewhere = await _address_elsewhere(request, entry, found)
-    if elsewhere is not None:
+            return Response(body, media_type=XET_FILE_INFO, headers=dict(headers))
+    direct_url = await _direct_url(request, entry, lfs)
+    if direct_url is not None:
         more = {name.lower(): value for name, value in headers}
         # Releases 0.10 to 0.13 prefer ETag: both must be equal (protocol/legacy-clients.md 3).
-        return redirect(elsewhere, status=302, headers={**more, "etag": f'"{pointer.oid}"'})
+        return redirect(direct_url, status=302, headers={**more, "etag": f'"{pointer.oid}"'})
     source = (
-        _Unopened(found.bytes) if _only_asks(request, found) else await open_lfs(request, found)
+        _HeadOnly(lfs.bytes) if _starts_xet_download(request, lfs) else await open_lfs(request, lfs)
     )
     return FileResponse(
         source, etag=pointer.oid, headers=headers, media_type=_media_type(entry.name)
@@ -125,19 +127,19 @@ async def _from_store(
 
 
 async def _xet_facts(
-    request: Request, found: LfsObject, file: str, revision: Revision
+    request: Request, lfs: LfsObject, file: str, revision: Revision
 ) -> XetFileResponse:
     return XetFileResponse(
         hash=file,
         refreshUrl=token_url(request, "read", revision.commit),
         reconstructionUrl=await reconstruction_url(request, file),
-        etag=found.sha256,
-        size=found.bytes,
+        etag=lfs.sha256,
+        size=lfs.bytes,
     )
 
 
 def _xet_headers(facts: XetFileResponse) -> list[tuple[str, str]]:
-    """Return what turns clients to the Xet store, by absolute addresses (protocol/xet.md 10.2)."""
+    """Return the headers that direct clients to the Xet store (protocol/xet.md 10.2)."""
     refresh = f'<{facts.refreshUrl}>; rel="xet-auth"'
     plan = f'<{facts.reconstructionUrl}>; rel="xet-reconstruction-info"'
     return [
@@ -147,13 +149,13 @@ def _xet_headers(facts: XetFileResponse) -> list[tuple[str, str]]:
     ]
 
 
-def _only_asks(request: Request, found: LfsObject) -> bool:
-    """Tell whether this is how a client begins that then fetches the file from the Xet store."""
-    return request.method == "HEAD" and found.file is not None
+def _starts_xet_download(request: Request, lfs: LfsObject) -> bool:
+    """Tell whether this HEAD precedes a download from the Xet store."""
+    return request.method == "HEAD" and lfs.file is not None
 
 
-class _Unopened:
-    """A file that is known well enough to answer HEAD."""
+class _HeadOnly:
+    """The size of a file, which is enough to answer HEAD."""
 
     path = None
 
@@ -161,32 +163,32 @@ class _Unopened:
         self.size = size
 
     def chunks(self, start: int, count: int) -> AsyncIterator[bytes]:
-        """Never called: HEAD sends nothing."""
+        """Never called: HEAD sends no body."""
         raise NotImplementedError
 
 
-async def _address_elsewhere(request: Request, entry: Entry, found: LfsObject) -> str | None:
-    """Return where the store itself hands the file out, if this client can be sent there.
+async def _direct_url(request: Request, entry: Entry, lfs: LfsObject) -> str | None:
+    """Return the signed URL of the file in the store, if this client can follow a redirect there.
 
-    So is not who names a tag: the store has tags of its own, and would refuse all of ours.
-    HEAD is answered here: some clients (huggingface_hub 1.33 and 2.0) follow when the store is on
-    the same host, and an address that is signed for GET is refused to HEAD.
+    A request with a condition on the ETag stays here: the store has ETags of its own, and ours
+    never match them. HEAD stays here as well: some clients (huggingface_hub 1.33 and 2.0) follow
+    when the store is on the same host, and the store refuses HEAD on a URL signed for GET.
     """
-    may = request.hub.settings.s3.direct_downloads and found.is_plain and request.method != "HEAD"
-    if not may or names_a_tag(request.scope) or not _may_be_sent_on(request):
+    direct = request.hub.settings.s3.direct_downloads and lfs.is_plain and request.method != "HEAD"
+    if not direct or names_a_tag(request.scope) or not _follows_to_other_hosts(request):
         return None
     return await request.hub.blobs.url(
-        found.place,
+        lfs.place,
         expires_s=int(request.hub.settings.blobs.signed_url_seconds),
         content_disposition=_content_disposition(request, entry),
         media_type=_media_type(entry.name),
     )
 
 
-def _may_be_sent_on(request: Request) -> bool:
+def _follows_to_other_hosts(request: Request) -> bool:
     """Tell whether the client can follow a redirect to another host.
 
-    Releases up to 0.11.1 take their token along, which S3 refuses beside a signature.
+    Releases up to 0.11.1 send their token along, which S3 refuses beside a signature.
     """
     agent = request.headers.get("user-agent", "")
     if "hf_hub/0." not in agent or "authorization" not in request.headers:
@@ -215,7 +217,7 @@ def _headers(request: Request, entry: Entry, revision: Revision) -> list[tuple[s
 
 @lru_cache(maxsize=4096)
 def _media_type(name: str) -> str:
-    """Return what browsers may take the file for; text is shown, never run as a page."""
+    """Return the media type for browsers; they show text and never run it as a page."""
     guessed, coding = mimetypes.guess_type(name)
     if guessed is None or coding is not None:
         return "text/plain; charset=utf-8" if name.startswith(".git") else _ANY
