@@ -110,12 +110,11 @@ class BackupHub:
     async def add_xorb(self, *chunks: bytes) -> BlobKey:
         """Store a xorb as an upload does, and return its blob."""
         name = to_text(merkle_root([(chunk_hash(chunk), len(chunk)) for chunk in chunks]))
-        incoming = await self.stores.xet.incoming(name)
-        for chunk in chunks:
-            incoming.feed(encode_record(chunk))
-        incoming.commit()
-        assert await self.stores.xet.accept(incoming, self.repo.pk)
-        return incoming.key
+        async with self.stores.xet.receive_xorb(name, self.repo.pk) as upload:
+            for chunk in chunks:
+                upload.feed(encode_record(chunk))
+        assert upload.is_new
+        return upload.key
 
 
 async def filled(stores: Storage) -> BackupHub:

@@ -112,7 +112,7 @@ def pass_for(
         opener = await authenticate_token(hub.db, person.token)
         actor = ANONYMOUS if holder is None else await authenticate_token(hub.db, holder.token)
         repo = await open_repo(hub.db, opener, RepoId.parse(Kind.MODEL, repo_id))
-        epoch = await hub.hub.stores.xet.epoch()
+        epoch = await hub.hub.stores.xet.epochs.current()
         told: dict[str, Any] = {"seconds": 600, **how}
         return issue_xet_token(hub.hub.seal, actor, repo, write=write, epoch=epoch, **told)[
             0

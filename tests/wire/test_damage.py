@@ -16,6 +16,7 @@ from tests.support.xet import Cas, a_model, chunks, noise, pass_for
 from tests.support.xet_files import MadeFile, MadeXorb, a_file, a_xorb
 
 from hubstead.blobs import BlobKey, BlobKind, mark_damaged, stored_name_of
+from hubstead.xet import find_xorb
 
 DAMAGES = ("gone", "flipped", "cut")
 damaged_in_each_way = pytest.mark.parametrize("damage", DAMAGES)
@@ -242,7 +243,7 @@ def test_an_upload_through_xet_heals_a_damaged_plain_object(place: Place, damage
 
 
 def xorb_key(place: Place, xorb: MadeXorb) -> BlobKey:
-    known = place.hub.run(place.hub.hub.stores.xet.find_xorb(xorb.name))
+    known = place.hub.run(find_xorb(place.hub.hub.db, xorb.name))
     assert known is not None
     return known.key
 

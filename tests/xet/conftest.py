@@ -44,15 +44,11 @@ class XetHub:
 
     async def send(self, xorb: MadeXorb, repo: Repo | None = None, body: bytes = b"") -> bool:
         """Upload a xorb as the wire does."""
-        incoming = await self.xet.incoming(xorb.name)
         data = memoryview(body or xorb.body)
-        try:
+        async with self.xet.receive_xorb(xorb.name, (repo or self.repo).pk) as upload:
             for start in range(0, len(data), 100_000):
-                await asyncio.to_thread(incoming.feed, data[start : start + 100_000])
-            await asyncio.to_thread(incoming.commit)
-        finally:
-            await asyncio.to_thread(incoming.abort)
-        return await self.xet.accept(incoming, (repo or self.repo).pk)
+                await asyncio.to_thread(upload.feed, data[start : start + 100_000])
+        return upload.is_new
 
     async def register(
         self, *files: MadeFile, xorbs: tuple[MadeXorb, ...] = (), repo: Repo | None = None
@@ -60,7 +56,7 @@ class XetHub:
         return await self.take(a_shard(files, xorbs), repo=repo)
 
     async def take(self, shard: bytes, *, repo: Repo | None = None, **how: Any) -> bool:
-        return await self.xet.register(
+        return await self.xet.shards.register(
             (repo or self.repo).pk, self.anna.pk, parse_shard(shard), **how
         )
 

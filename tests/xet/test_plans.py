@@ -166,7 +166,7 @@ def test_terms_come_back_as_they_were_packed(made: tuple[list[MadeXorb], MadeFil
 
 
 def test_bytes_that_are_no_terms_are_not_unpacked() -> None:
-    with pytest.raises(ValueError, match="packed"):
+    with pytest.raises(ValueError, match="no terms"):
         Terms.unpack(bytes(45))
 
 

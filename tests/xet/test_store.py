@@ -24,10 +24,15 @@ from hubstead.xet import (
     Term,
     XorbRefused,
     chunk_hash,
+    chunk_users,
     expiry,
+    find_file,
     find_lfs_object,
+    find_xorb,
     is_eligible,
     range_hash,
+    was_uploaded,
+    xorbs_containing,
 )
 from tests.support.factories import a_repo
 from tests.support.rows import reading
@@ -88,7 +93,7 @@ async def test_a_footer_of_old_releases_is_not_kept(hub: XetHub) -> None:
     xorb = a_xorb(made)
     told = footer(xorb.raw, [record(chunk) for chunk in made], made)
     assert await hub.send(xorb, body=xorb.body + told)
-    found = await hub.xet.find_xorb(xorb.name)
+    found = await find_xorb(hub.stores.db, xorb.name)
     assert found is not None
     assert found.bytes == await hub.stores.blobs.size(found.key) == len(xorb.body)
 
@@ -128,7 +133,7 @@ async def test_a_xorb_of_a_repository_that_is_gone_is_not_known(hub: XetHub) -> 
     _, xorb = a_model("gone")
     with pytest.raises(Conflict):
         await hub.send(xorb, repo=msgspec.structs.replace(hub.repo, pk=999))
-    assert await hub.xet.find_xorb(xorb.name) is None
+    assert await find_xorb(hub.stores.db, xorb.name) is None
 
 
 # -- shards ------------------------------------------------------------------------------------
@@ -165,7 +170,7 @@ async def test_a_file_keeps_its_first_terms(hub: XetHub) -> None:
     assert one.raw == two.raw
     await hub.upload(one, xorbs=(first, second))
     await hub.register(two)
-    kept = await hub.xet.file(one.name)
+    kept = await find_file(hub.stores.db, one.name)
     assert kept is not None
     assert list(kept.terms) == one.terms
 
@@ -186,7 +191,7 @@ async def test_one_sha256_may_have_several_files(hub: XetHub) -> None:
     assert files[0].sha256 == files[1].sha256
     for file, xorb in zip(files, xorbs, strict=True):
         await hub.upload(file, xorbs=(xorb,))
-        found = await hub.xet.file(file.name)
+        found = await find_file(hub.stores.db, file.name)
         assert found is not None
         assert b"".join([each async for each in hub.xet.open_file(found).chunks()]) == content
     told = await find_lfs_object(hub.stores.db, hub.repo.pk, files[0].sha256)
@@ -290,7 +295,7 @@ async def test_files_of_many_xorbs_are_checked_and_read_a_few_at_a_time(
     monkeypatch.setattr("hubstead.xet.reader._XORBS", 2)
     monkeypatch.setattr("hubstead.xet.reader._OPEN", 2)
     monkeypatch.setattr("hubstead.xet.file_hasher._UNIT_XORBS", 2)
-    monkeypatch.setattr("hubstead.xet.file_hasher._LANE_BYTES", 1)
+    monkeypatch.setattr("hubstead.xet.file_hasher._LEAST_TO_SPLIT", 1)
     monkeypatch.setattr("hubstead.xet.shard_registration._FILES", 3)
     xorbs = tuple(a_xorb(chunks(3, f"many {at}", 1000)) for at in range(8))
     rng = random.Random(5)
@@ -384,7 +389,7 @@ async def test_a_reader_who_leaves_early_leaves_no_file_open(hub: XetHub) -> Non
 async def test_a_damaged_store_is_told_and_not_sent(hub: XetHub) -> None:
     file, xorb = a_model("damaged")
     await hub.upload(file, xorbs=(xorb,))
-    found = await hub.xet.find_xorb(xorb.name)
+    found = await find_xorb(hub.stores.db, xorb.name)
     assert found is not None
     path = await hub.xet.cache.path(found.key)
     path.chmod(0o600)
@@ -424,8 +429,8 @@ async def test_plain_bytes_are_preferred(hub: XetHub) -> None:
 async def test_what_is_not_there_is_told_so(hub: XetHub) -> None:
     with pytest.raises(BlobNotFound):
         await hub.xet.open_object("ab" * 32)
-    assert await hub.xet.file("ab" * 32) is None
-    assert await hub.xet.find_xorb("ab" * 32) is None
+    assert await find_file(hub.stores.db, "ab" * 32) is None
+    assert await find_xorb(hub.stores.db, "ab" * 32) is None
 
 
 # -- who uses what -----------------------------------------------------------------------------
@@ -441,20 +446,21 @@ async def test_chunks_that_clients_ask_for_are_found_with_who_needs_them(hub: Xe
     await hub.upload(file, xorbs=(xorb,))
     xet = hub.xet
     found = {
-        at: await xet.xorbs_containing(chunk_hash(data)) for at, data in enumerate(xorb.chunks)
+        at: await xorbs_containing(hub.stores.db, chunk_hash(data))
+        for at, data in enumerate(xorb.chunks)
     }
     assert [at for at, hits in found.items() if hits] == [2, 6]
     [(known, position)] = found[2]
     assert (known.name, position) == (xorb.name, 2)
-    assert await xet.was_uploaded(hub.repo.pk, known)
-    assert await xet.chunk_users(known) == {}  # nothing is committed yet
-    assert await xet.chunk_users(known, only=hub.repo.pk) == {hub.repo.pk: [(2, 5)]}
+    assert await was_uploaded(hub.stores.db, hub.repo.pk, known)
+    assert await chunk_users(hub.stores.db, known) == {}  # nothing is committed yet
+    assert await chunk_users(hub.stores.db, known, only=hub.repo.pk) == {hub.repo.pk: [(2, 5)]}
     await commit(hub, file)
     other = await a_repo(hub.stores.db, hub.anna, "anna/other")
     await hub.register(file, repo=other)
-    assert await xet.chunk_users(known) == {hub.repo.pk: [(2, 5)]}
-    assert not await xet.was_uploaded(other.pk, known)
-    assert (await xet.index(known)).hashes(0, 7) == xorb.index.hashes(0, 7)
+    assert await chunk_users(hub.stores.db, known) == {hub.repo.pk: [(2, 5)]}
+    assert not await was_uploaded(hub.stores.db, other.pk, known)
+    assert (await xet.indexes.get(known.blob)).hashes(0, 7) == xorb.index.hashes(0, 7)
 
 
 async def commit(hub: XetHub, file: MadeFile) -> None:
@@ -471,27 +477,27 @@ async def commit(hub: XetHub, file: MadeFile) -> None:
 
 async def test_an_epoch_begins_with_the_first_question_and_stays(hub: XetHub) -> None:
     xet = hub.xet
-    first = await xet.epoch()
-    assert await xet.epoch() == first
+    first = await xet.epochs.current()
+    assert await xet.epochs.current() == first
     again = replace(hub.stores).xet  # as another node, or after a restart
-    assert await again.epoch() == first
-    second = await again.new_epoch()
+    assert await again.epochs.current() == first
+    second = await again.epochs.begin()
     assert second != first
-    assert await again.epoch() == second
-    assert await xet.knows_epoch(second)  # at once, though it was begun elsewhere
-    assert await xet.knows_epoch(first)
-    assert await xet.epoch() == second
-    assert not await xet.knows_epoch("none")
+    assert await again.epochs.current() == second
+    assert await xet.epochs.knows(second)  # at once, though it was begun elsewhere
+    assert await xet.epochs.knows(first)
+    assert await xet.epochs.current() == second
+    assert not await xet.epochs.knows("none")
 
 
 async def test_a_new_epoch_is_given_out_whatever_the_clock_says(
     hub: XetHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await hub.xet.new_epoch()
+    await hub.xet.epochs.begin()
     now = now_ms()
     for clock in (now, now, now - 3_600_000):
         monkeypatch.setattr(expiry, "now_ms", lambda clock=clock: clock)
-        assert await hub.xet.new_epoch() == await hub.xet.epoch()
+        assert await hub.xet.epochs.begin() == await hub.xet.epochs.current()
 
 
 # -- restarts ----------------------------------------------------------------------------------
@@ -500,13 +506,13 @@ async def test_a_new_epoch_is_given_out_whatever_the_clock_says(
 async def test_everything_is_there_after_a_restart(hub: XetHub) -> None:
     file, xorb = a_model("restart")
     await hub.upload(file, xorbs=(xorb,))
-    epoch = await hub.xet.epoch()
+    epoch = await hub.xet.epochs.current()
     async with open_storage(hub.stores.settings) as stores:
         again = replace(hub, stores=stores)
         assert await again.read(file) == file.content
         assert not await again.send(xorb)
         assert not await again.register(file)
-        assert await stores.xet.epoch() == epoch
+        assert await stores.xet.epochs.current() == epoch
 
 
 async def test_copies_on_a_node_may_vanish(hub: XetHub) -> None:
@@ -519,7 +525,7 @@ async def test_copies_on_a_node_may_vanish(hub: XetHub) -> None:
 async def test_a_node_keeps_a_copy_of_what_it_received(hub: XetHub) -> None:
     _, xorb = a_model("offered")
     await hub.send(xorb)
-    found = await hub.xet.find_xorb(xorb.name)
+    found = await find_xorb(hub.stores.db, xorb.name)
     assert found is not None
     if not hub.stores.blobs.gives_paths:
         await hub.stores.blobs.delete(found.key)

@@ -222,7 +222,7 @@ class _Writing:
         """Turn the operations into edits of the base's tree and links to LFS objects."""
         settled = _Settled([], [])
         pointers = [each.key.name for _, each in self.operations if isinstance(each, PutLfsPointer)]
-        damaged = await self.stores.xet.damaged_objects(pointers)
+        damaged = await self.stores.xet.damage.damaged_objects(pointers)
         for path, operation in self.operations:
             if isinstance(operation, PutLfsPointer):
                 size = await linkable_size(

@@ -42,7 +42,7 @@ async def copy_lfs_files(
     """
 
     hold_ms = int(stores.settings.blobs.hold_seconds * 1000)
-    damaged = await stores.xet.damaged_objects(names)
+    damaged = await stores.xet.damage.damaged_objects(names)
 
     async def copy(tx: Tx) -> frozenset[str]:
         opened = await _target(tx, actor, target)

@@ -244,7 +244,7 @@ class _Push:
     async def _links(self, named: Named, moves: Sequence[RefMove]) -> list[Link]:
         ref = next((move.ref for move in moves if move.new), None)
         links, faults = [], []
-        damaged = await self.stores.xet.damaged_objects([each.oid for each in named])
+        damaged = await self.stores.xet.damage.damaged_objects([each.oid for each in named])
         for pointer, path in named.items():
             key = BlobKey(BlobKind.LFS, pointer.oid)
             try:

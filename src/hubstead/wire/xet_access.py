@@ -41,7 +41,7 @@ async def xet_access(request: Request, *, write: bool, proposing: bool = False) 
         write: Whether to upload as well.
         proposing: For a pull request only, which readers may open.
     """
-    epoch = await request.hub.stores.xet.epoch()
+    epoch = await request.hub.stores.xet.epochs.current()
     token, until = issue_xet_token(
         request.hub.seal,
         request.actor,
@@ -62,7 +62,7 @@ def token_url(request: Request, verb: Literal["read", "write"], revision: str) -
 
 async def reconstruction_url(request: Request, file: str) -> str:
     """Return the absolute address of the plan to put a Xet file together."""
-    epoch = await request.hub.stores.xet.epoch()
+    epoch = await request.hub.stores.xet.epochs.current()
     return f"{cas_url(request.public_url, epoch)}/v1/reconstructions/{file}"
 
 

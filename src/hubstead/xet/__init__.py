@@ -1,11 +1,15 @@
-"""Xet: chunks, xorbs, shards, and files put together from them; its bytes lie in ``blobs``."""
+"""Content-addressed storage of files as chunks in xorbs, by the rules of the Xet protocol.
+
+The room owns the rows of xorbs, of the files that consist of them, of chunks that clients query,
+and of epochs; room ``blobs`` stores the bytes. It never decides who may see a file or a chunk.
+"""
 
 from hubstead.xet.chunker import Chunker, can_compile, chunk_lengths, iterate_chunks
 from hubstead.xet.conversion import ConvertedObject, Converter, plain_objects
 from hubstead.xet.decoder import decode_records
 from hubstead.xet.dedup_shards import KnownChunks, is_eligible, write_dedup_shard
 from hubstead.xet.encoder import encode_record
-from hubstead.xet.files import XetFile
+from hubstead.xet.files import XetFile, chunk_users, find_file
 from hubstead.xet.hashes import (
     NO_HASH,
     chunk_hash,
@@ -16,7 +20,7 @@ from hubstead.xet.hashes import (
     to_raw,
     to_text,
 )
-from hubstead.xet.index import KnownXorb
+from hubstead.xet.index import KnownXorb, find_xorb, was_uploaded, xorbs_containing
 from hubstead.xet.lfs_objects import LfsObject, find_lfs_object, sha256s_of_files, xet_hashes
 from hubstead.xet.neighbours import following_xorbs
 from hubstead.xet.plans import ReconstructionPlan, XorbRange, make_plan
@@ -61,11 +65,14 @@ __all__ = [
     "can_compile",
     "chunk_hash",
     "chunk_lengths",
+    "chunk_users",
     "decode_records",
     "delete_unreferenced_files",
     "encode_record",
     "file_hash",
+    "find_file",
     "find_lfs_object",
+    "find_xorb",
     "following_xorbs",
     "is_eligible",
     "iterate_chunks",
@@ -80,6 +87,8 @@ __all__ = [
     "sha256s_of_files",
     "to_raw",
     "to_text",
+    "was_uploaded",
     "write_dedup_shard",
     "xet_hashes",
+    "xorbs_containing",
 ]

@@ -1,8 +1,8 @@
-"""LFS objects that lie in the store as they came, cut into chunks so that they deduplicate too.
+"""Converts plain LFS objects to chunks, so that they deduplicate too.
 
-The object is read once and put into xorbs, but for the chunks that are stored already; the file
-made of these is registered as one that a client sends, so its sha256 is computed from the stored
-xorbs before the plain bytes may go.
+The converter reads the object once and writes those of its chunks that are not stored yet to new
+xorbs. It registers the file as if a client had uploaded it, so the hub computes its sha256 from the
+stored xorbs before the plain bytes may go.
 """
 
 from __future__ import annotations
@@ -24,18 +24,20 @@ from hubstead.xet.chunker import Chunker, can_compile
 from hubstead.xet.dedup_shards import is_eligible
 from hubstead.xet.encoder import encode_record
 from hubstead.xet.hashes import HASH_BYTES, chunk_hash, file_hash, merkle_root, range_hash, to_text
+from hubstead.xet.index import xorbs_containing
 from hubstead.xet.records import MAX_CHUNKS, MAX_UNPACKED_BYTES
 from hubstead.xet.shards import FileEntry, Shard
 from hubstead.xet.store import XetStore
 from hubstead.xet.terms import Term, Terms
+from hubstead.xet.xorb_upload import XorbUpload
 
-#: A smaller object is hardly larger than the rows that its chunks would take.
+#: A smaller object is hardly larger than the rows of its chunks.
 LEAST_BYTES = 64 * 1024
 _PAGE = 100
 
 
 class PlainObject(NamedTuple):
-    """An LFS object whose bytes lie in the store as they are."""
+    """An LFS object that is stored as one blob."""
 
     name: str
     bytes: int
@@ -66,15 +68,15 @@ _ONE = indexed(
 
 
 class ConvertedObject(msgspec.Struct, frozen=True):
-    """An LFS object that is now made of chunks."""
+    """An LFS object that was converted."""
 
     sha256: str
     bytes: int
-    stored: int  # bytes of the xorbs that had to be stored for it
+    stored: int  # bytes of the new xorbs
 
 
 async def plain_objects(db: Database) -> AsyncIterator[PlainObject]:
-    """Yield the LFS objects that could be converted."""
+    """Yield the LFS objects that can be converted."""
     after = ""
     while rows := await db.all(_PLAIN, after=after):
         for row in rows:
@@ -86,7 +88,7 @@ class Converter:
     """Converts LFS objects one by one.
 
     Raises:
-        NotBuilt: the extra ``convert`` is not installed: plain Python cuts 4 MB a second.
+        NotBuilt: the extra ``convert`` is missing; plain Python chunks only 4 MB a second.
     """
 
     def __init__(self, db: Database, store: BlobStore, xet: XetStore) -> None:
@@ -102,24 +104,23 @@ class Converter:
         """Convert one object; None if it is gone, in no repository, or converted already.
 
         Raises:
-            ShardRefused: what was made of it is wrong, or has too many terms; the plain bytes
-                stay.
-            BlobNotFound: it went meanwhile.
+            ShardRefused: the converted file is wrong or has too many terms; the plain bytes stay.
+            BlobNotFound: the object was deleted meanwhile.
         """
         key = BlobKey(BlobKind.LFS, sha256)
         size = await self._db.one(_ONE, which_name=sha256)
-        holders = await blobs.linking_repos(self._db, key)
-        if not size or not holders:
+        linking = await blobs.linking_repos(self._db, key)
+        if not size or not linking:
             return None
-        making = _Making(self._xet, holders[0].repo_pk)
+        conversion = _Conversion(self._db, self._xet, linking[0].repo_pk)
         source = await blobs.open_blob(self._db, self._store, key)
         async for piece in source.chunks():
-            await making.add(await asyncio.to_thread(making.cutter.feed, piece))
-        await making.add(await asyncio.to_thread(making.cutter.finish))
-        entry = await making.finish(sha256)
-        await self._xet.register(making.repo_pk, None, Shard([entry], []))
+            await conversion.add(await asyncio.to_thread(conversion.chunker.feed, piece))
+        await conversion.add(await asyncio.to_thread(conversion.chunker.finish))
+        entry = await conversion.finish(sha256)
+        await self._xet.shards.register(conversion.repo_pk, None, Shard([entry], []))
         await self._db.write(lambda tx: blobs.mark_reconstructable(tx, [sha256]))
-        return ConvertedObject(sha256, size, making.stored)
+        return ConvertedObject(sha256, size, conversion.stored)
 
 
 class _Chunk(msgspec.Struct, frozen=True):
@@ -127,37 +128,37 @@ class _Chunk(msgspec.Struct, frozen=True):
     data: bytes
 
 
-class _Cutter:
-    """Cuts and hashes; runs in a thread."""
+class _HashingChunker:
+    """Yields chunks with their hashes; runs in a thread."""
 
     def __init__(self) -> None:
         self._chunker = Chunker()
-        self._held = bytearray()
+        self._open = bytearray()  # the chunk that has not ended
 
     def feed(self, piece: bytes) -> list[_Chunk]:
         """Return the chunks that end in the next bytes."""
-        found, at = [], 0
+        chunks, at = [], 0
         for length in self._chunker.feed(piece):
-            end = at + length - len(self._held)
-            self._held += piece[at:end]
-            found.append(self._taken())
+            end = at + length - len(self._open)
+            self._open += piece[at:end]
+            chunks.append(self._end_chunk())
             at = end
-        self._held += piece[at:]
-        return found
+        self._open += piece[at:]
+        return chunks
 
     def finish(self) -> list[_Chunk]:
-        """Return the last chunk."""
-        return [self._taken()] if self._chunker.finish() else []
+        """Return the last chunk, if any."""
+        return [self._end_chunk()] if self._chunker.finish() else []
 
-    def _taken(self) -> _Chunk:
-        data = bytes(self._held)
-        self._held.clear()
+    def _end_chunk(self) -> _Chunk:
+        data = bytes(self._open)
+        self._open.clear()
         return _Chunk(chunk_hash(data), data)
 
 
 @dataclass
-class _Draft:
-    """A xorb being filled; its name is known when it is full."""
+class _XorbDraft:
+    """A new xorb, whose name is known once it is full, or a stored xorb."""
 
     name: bytes = b""
     chunks: list[_Chunk] = field(default_factory=list)
@@ -171,53 +172,54 @@ class _Draft:
 
 @dataclass
 class _Run:
-    """Chunks of the file that follow each other in one xorb as well."""
+    """Chunks that are consecutive both in the file and in one xorb."""
 
-    xorb: _Draft
+    xorb: _XorbDraft
     start: int
     end: int
     bytes: int
     hashes: bytearray
 
 
-class _Making:
-    """The file that one object becomes."""
+class _Conversion:
+    """The conversion of one object."""
 
-    def __init__(self, xet: XetStore, repo_pk: int) -> None:
+    def __init__(self, db: Database, xet: XetStore, repo_pk: int) -> None:
+        self._db = db
         self.repo_pk = repo_pk
-        self.cutter = _Cutter()
+        self.chunker = _HashingChunker()
         self.stored = 0
         self._xet = xet
-        self._draft = _Draft()
-        self._places: dict[bytes, tuple[_Draft, int]] = {}
+        self._draft = _XorbDraft()
+        self._places: dict[bytes, tuple[_XorbDraft, int]] = {}
         self._runs: list[_Run] = []
         self._leaves: list[tuple[bytes, int]] = []
 
     async def add(self, chunks: Sequence[_Chunk]) -> None:
-        """Take the next chunks."""
+        """Add the next chunks of the file."""
         for chunk in chunks:
-            first = not self._leaves
+            is_first = not self._leaves
             self._leaves.append((chunk.hash, len(chunk.data)))
             place = self._places.get(chunk.hash)
-            if place is None and (first or is_eligible(chunk.hash)):
-                await self._look_for(chunk.hash)
+            if place is None and (is_first or is_eligible(chunk.hash)):
+                await self._find_stored(chunk.hash)
                 place = self._places.get(chunk.hash)
             if place is None:
                 place = await self._put(chunk)
             self._extend(place, chunk)
 
-    async def _look_for(self, raw: bytes) -> None:
-        """Learn all chunks of a xorb that is stored already and has this one."""
-        for xorb, _ in await self._xet.xorbs_containing(raw):
-            if not await self._xet.touch([xorb]):
+    async def _find_stored(self, raw: bytes) -> None:
+        """Add the places of all chunks of a stored xorb that contains this chunk."""
+        for xorb, _ in await xorbs_containing(self._db, raw):
+            if not await self._xet.renew_xorbs([xorb]):
                 continue
-            index = await self._xet.index(xorb)
-            known = _Draft(name=index.name())
+            index = await self._xet.indexes.get(xorb.blob)
+            known = _XorbDraft(name=index.name())
             for at in range(len(index)):
                 self._places.setdefault(index.hash_at(at), (known, at))
             return
 
-    async def _put(self, chunk: _Chunk) -> tuple[_Draft, int]:
+    async def _put(self, chunk: _Chunk) -> tuple[_XorbDraft, int]:
         if not self._draft.has_room(chunk):
             await self._store()
         self._draft.chunks.append(chunk)
@@ -226,7 +228,7 @@ class _Making:
         self._places[chunk.hash] = place
         return place
 
-    def _extend(self, place: tuple[_Draft, int], chunk: _Chunk) -> None:
+    def _extend(self, place: tuple[_XorbDraft, int], chunk: _Chunk) -> None:
         xorb, at = place
         last = self._runs[-1] if self._runs else None
         if last is None or last.xorb is not xorb or last.end != at:
@@ -237,34 +239,29 @@ class _Making:
         last.hashes += chunk.hash
 
     async def _store(self) -> None:
-        """Store the xorb that is being filled, and begin another one."""
-        draft, self._draft = self._draft, _Draft()
+        """Store the draft and begin a new one."""
+        draft, self._draft = self._draft, _XorbDraft()
         leaves = ((chunk.hash, len(chunk.data)) for chunk in draft.chunks)
         draft.name = await asyncio.to_thread(merkle_root, leaves)
-        incoming = await self._xet.incoming(to_text(draft.name))
-
-        def write() -> None:
-            for chunk in draft.chunks:
-                incoming.feed(encode_record(chunk.data))
-            incoming.commit()
-
-        try:
-            await asyncio.to_thread(write)
-            new = await self._xet.accept(incoming, self.repo_pk)
-        finally:
-            await asyncio.to_thread(incoming.abort)
-        if new and incoming.index is not None:
-            self.stored += incoming.index.size
+        async with self._xet.receive_xorb(to_text(draft.name), self.repo_pk) as upload:
+            await asyncio.to_thread(_feed, upload, draft.chunks)
+        if upload.is_new and upload.index is not None:
+            self.stored += upload.index.size
         draft.chunks = []
 
     async def finish(self, sha256: str) -> FileEntry:
-        """Store what is left and return the file."""
+        """Store the last draft and return the file."""
         if self._draft.chunks:
             await self._store()
         return await asyncio.to_thread(self._entry, sha256)
 
     def _entry(self, sha256: str) -> FileEntry:
         terms = Terms.of(Term(run.xorb.name, run.start, run.end, run.bytes) for run in self._runs)
-        proofs = b"".join(range_hash(bytes(run.hashes)) for run in self._runs)
-        assert len(proofs) == HASH_BYTES * len(terms)
-        return FileEntry(file_hash(self._leaves), terms, proofs, sha256)
+        ranges = b"".join(range_hash(bytes(run.hashes)) for run in self._runs)
+        assert len(ranges) == HASH_BYTES * len(terms)
+        return FileEntry(file_hash(self._leaves), terms, ranges, sha256)
+
+
+def _feed(upload: XorbUpload, chunks: Sequence[_Chunk]) -> None:
+    for chunk in chunks:
+        upload.feed(encode_record(chunk.data))

@@ -1,4 +1,4 @@
-"""The part of ``casUrl`` that clients remember things under, as this node knows it."""
+"""The epochs of the Xet store, cached on this node: clients cache by this part of ``casUrl``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hubstead.db import Database, Tx, indexed
 from hubstead.xet.expiry import add_epoch, begin_epoch
 from hubstead.xet.tables import xet_epochs
 
-#: How old the node's knowledge may be, in seconds (`trust.SLACK_S` counts on it).
+#: The maximum age of the cached epochs in seconds (`expiry.SLACK_S` counts on it).
 FRESH_S = 60.0
 
 _ALL = indexed(
@@ -20,7 +20,7 @@ _ANY = indexed(select(xet_epochs.c.id).limit(1), str)
 
 
 class Epochs:
-    """The newest epoch, which is given out, and the older ones, which are still served."""
+    """The current epoch, which new tokens carry, and the older ones, which are still served."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -28,33 +28,35 @@ class Epochs:
         self._read_at = 0.0
 
     async def current(self) -> str:
-        """Return the epoch to give out, having begun the first one if need be."""
+        """Return the epoch for new tokens; begin the first one if there is none.
+
+        An epoch that another node began is returned within a minute.
+        """
         if not self._ids or time.monotonic() - self._read_at > FRESH_S:
-            await self.reload()
+            await self._reload()
         while not self._ids:
             await self._db.write(_begin_first)
-            await self.reload()
+            await self._reload()
         return self._ids[0]
 
     async def knows(self, epoch: str) -> bool:
-        """Say whether there is such an epoch; another node may have begun it just now."""
+        """Return whether an epoch exists; another node may have begun it just now."""
         if epoch not in self._ids:
-            await self.reload()
+            await self._reload()
         return epoch in self._ids
 
     async def begin(self) -> str:
-        """Begin a new epoch and return it; see `begin_epoch`."""
-        made = await begin_epoch(self._db)
-        await self.reload()
-        return made
+        """Begin a new epoch and return its id, so that clients drop their caches."""
+        epoch = await begin_epoch(self._db)
+        await self._reload()
+        return epoch
 
-    async def reload(self) -> None:
-        """Read the epochs again."""
+    async def _reload(self) -> None:
         self._ids = await self._db.all(_ALL)
         self._read_at = time.monotonic()
 
 
 async def _begin_first(tx: Tx) -> None:
-    # Two nodes that start together may each begin one: both are served, the newer is given out.
+    # Two nodes that start together may begin one each: both are served, the newer is current.
     if await tx.one(_ANY) is None:
         await add_epoch(tx)

@@ -1,7 +1,7 @@
-"""The sha256 of files that are made of xorbs: the bytes are put together once, and looked at.
+"""Computes the sha256 of files from their xorbs.
 
-A client's word for it would let one user replace what another one's pointer leads to, so no file
-is registered under a sha256 that was not computed here.
+A claimed sha256 would let one user replace the content behind another user's pointer, so no file
+is registered under a sha256 that the hub has not computed.
 """
 
 from __future__ import annotations
@@ -27,20 +27,21 @@ from hubstead.xet.shards import FileEntry
 from hubstead.xet.terms import Term, Terms
 from hubstead.xet.xorbs import XorbIndex
 
-#: Bytes, and pieces, that a thread takes care of before another shard gets a turn.
+#: The work that one thread does before another shard gets a turn.
 _UNIT_BYTES = 8 << 20
 _UNIT_PIECES = 256
 _UNIT_XORBS = 16
 #: Fewer bytes are not worth a second thread.
-_LANE_BYTES = 4 << 20
+_LEAST_TO_SPLIT = 4 << 20
 
+#: Called with (bytes done, bytes in all).
 Progress = Callable[[int, int], None]
-#: Of a file, returns the digest of some terms from its first on, and how many those are.
-Begun = Callable[[Terms], tuple["hashlib._Hash", int]]
+#: Returns the digest of the first terms of a file, and the number of these terms.
+PartialDigest = Callable[[Terms], tuple["hashlib._Hash", int]]
 
 
 class FileHasher:
-    """Computes digests, two threads at once for all who ask."""
+    """Computes digests, with two threads for all callers."""
 
     THREADS = 2
 
@@ -53,43 +54,46 @@ class FileHasher:
         files: Sequence[FileEntry],
         locate: Locate,
         progress: Progress | None,
-        begun: Begun,
+        partial_digest: PartialDigest,
     ) -> dict[bytes, str]:
         """Return the sha256 of files by their hash.
 
         Args:
             files: The files.
             locate: Finds their xorbs.
-            progress: Told of (bytes done, bytes in all), now and then.
-            begun: Gives what is known already.
+            progress: Called now and then.
+            partial_digest: Returns digests that exist already, of beginnings of files.
 
         Raises:
-            BlobNotFound: a xorb's bytes are gone.
+            BlobNotFound: the bytes of a xorb are gone.
             BlobCorrupt: the store is damaged.
             Unavailable: the store does not answer.
         """
-        files = sorted(files, key=lambda each: each.terms[0])  # so that xorbs are read in order
-        done = _Done(sum(each.terms.size for each in files), progress)
-        lanes = [_Lane(self._cache, self._turns, locate, done, begun) for _ in range(self.THREADS)]
-        parts = _shared(files, done.total)
-        await _all([lane.run(part) for lane, part in zip(lanes, parts, strict=False)])
-        return done.digests
+        files = sorted(files, key=lambda file: file.terms[0])  # to read xorbs in order
+        results = _Results(sum(file.terms.size for file in files), progress)
+        lanes = [
+            _Lane(self._cache, self._turns, locate, results, partial_digest)
+            for _ in range(self.THREADS)
+        ]
+        shares = _split(files, results.total)
+        await _run_all([lane.run(share) for lane, share in zip(lanes, shares, strict=False)])
+        return results.digests
 
-    async def go_on(self, hashed: hashlib._Hash, blob: str, index: XorbIndex) -> None:
-        """Go on with a digest through all chunks of a xorb; raises as `digests`."""
+    async def extend_digest(self, digest: hashlib._Hash, blob: str, index: XorbIndex) -> None:
+        """Update a digest with all chunks of a xorb; raise as `digests`."""
 
         async def locate(xorbs: Sequence[bytes]) -> dict[bytes, StoredXorb]:
             return {xorb: StoredXorb(blob, index) for xorb in xorbs}
 
         terms = Terms.of([Term(bytes(32), 0, len(index), index.unpacked)])
-        done = _Done(index.unpacked, None)
-        lane = _Lane(self._cache, self._turns, locate, done, lambda _: (hashed, 0))
+        results = _Results(index.unpacked, None)
+        lane = _Lane(self._cache, self._turns, locate, results, lambda _: (digest, 0))
         await lane.run([FileEntry(bytes(32), terms, b"", None)])
 
 
-async def _all(work: Sequence[Coroutine[None, None, None]]) -> None:
+async def _run_all(work: Sequence[Coroutine[None, None, None]]) -> None:
     """Run all, or raise the first error when all have ended."""
-    tasks = [asyncio.ensure_future(each) for each in work]
+    tasks = [asyncio.ensure_future(coroutine) for coroutine in work]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
     finally:
@@ -102,20 +106,20 @@ async def _all(work: Sequence[Coroutine[None, None, None]]) -> None:
             raise error
 
 
-def _shared(files: Sequence[FileEntry], total: int) -> list[Sequence[FileEntry]]:
-    """Cut the files in two halves of about as many bytes, if that is worth while."""
-    if total < _LANE_BYTES:
+def _split(files: Sequence[FileEntry], total: int) -> list[Sequence[FileEntry]]:
+    """Split the files into two shares of about as many bytes, if that is worth while."""
+    if total < _LEAST_TO_SPLIT:
         return [files]
     size = 0
-    for count, each in enumerate(files):
+    for count, file in enumerate(files):
         if size >= total // 2:
             return [files[:count], files[count:]]
-        size += each.terms.size
+        size += file.terms.size
     return [files]
 
 
-class _Done:
-    """What was found so far."""
+class _Results:
+    """Digests by file hash, and the progress towards all of them."""
 
     def __init__(self, total: int, progress: Progress | None) -> None:
         self.total = total
@@ -123,18 +127,18 @@ class _Done:
         self._bytes = 0
         self._progress = progress
 
-    def add(self, size: int) -> None:
+    def add_bytes(self, size: int) -> None:
         self._bytes += size
         if self._progress is not None:
             self._progress(self._bytes, self.total)
 
 
-class _Work(NamedTuple):
-    """A piece of a file, to be hashed; the digest is due after the last one."""
+class _Task(NamedTuple):
+    """A piece of a file to hash; the digest is complete after the last one."""
 
     piece: Piece
     file: FileEntry
-    hashed: hashlib._Hash
+    digest: hashlib._Hash
     is_last: bool
 
 
@@ -146,66 +150,65 @@ class _Lane:
         cache: NodeCache,
         turns: asyncio.Semaphore,
         locate: Locate,
-        done: _Done,
-        begun: Begun,
+        results: _Results,
+        partial_digest: PartialDigest,
     ) -> None:
         self._turns = turns
         self._locate = locate
-        self._done = done
-        self._begun = begun
-        self._open = OpenXorbs(cache)
+        self._results = results
+        self._partial_digest = partial_digest
+        self._xorbs = OpenXorbs(cache)
         self._reader = ChunkReader()
         self._buffer = memoryview(bytearray(BATCH_BYTES))
-        self._unit: list[_Work] = []
-        self._bytes = 0
-        self._xorbs: set[str] = set()
+        self._unit: list[_Task] = []
+        self._unit_bytes = 0
+        self._unit_blobs: set[str] = set()
 
     async def run(self, files: Sequence[FileEntry]) -> None:
-        """Hash files."""
         try:
-            for each in files:
-                await self._add(each)
+            for file in files:
+                await self._add(file)
             await self._flush()
         finally:
-            self._open.close()
+            self._xorbs.close()
 
     async def _add(self, file: FileEntry) -> None:
-        hashed, terms = self._begun(file.terms)
+        digest, terms = self._partial_digest(file.terms)
         start, end = file.terms.offset(terms), file.terms.size
-        self._done.add(start)
+        self._results.add_bytes(start)
         if start == end:
-            self._done.digests[file.hash] = hashed.hexdigest()
+            self._results.digests[file.hash] = digest.hexdigest()
             return
         left = end - start
         async for piece in pieces(file.terms, self._locate, start, end):
-            full = (
-                self._bytes + piece.bytes > _UNIT_BYTES
+            is_full = (
+                self._unit_bytes + piece.bytes > _UNIT_BYTES
                 or len(self._unit) == _UNIT_PIECES
-                or len(self._xorbs | {piece.blob}) > _UNIT_XORBS
+                or len(self._unit_blobs | {piece.blob}) > _UNIT_XORBS
             )
-            if full and self._unit:
+            if is_full and self._unit:
                 await self._flush()
             left -= piece.bytes
-            self._unit.append(_Work(piece, file, hashed, not left))
-            self._bytes += piece.bytes
-            self._xorbs.add(piece.blob)
+            self._unit.append(_Task(piece, file, digest, not left))
+            self._unit_bytes += piece.bytes
+            self._unit_blobs.add(piece.blob)
 
     async def _flush(self) -> None:
-        unit, size = self._unit, self._bytes
-        self._unit, self._bytes, self._xorbs = [], 0, set()
+        unit, size = self._unit, self._unit_bytes
+        self._unit, self._unit_bytes, self._unit_blobs = [], 0, set()
         async with self._turns:
-            fds = await self._open.fds([work.piece for work in unit])
+            fds = await self._xorbs.fds([task.piece for task in unit])
             try:
                 await to_thread_to_the_end(self._hash, unit, fds)
             except BlobCorrupt:
-                await self._open.distrust([work.piece for work in unit])
+                await self._xorbs.drop_copies([task.piece for task in unit])
                 raise
-        self._done.add(size)
+        self._results.add_bytes(size)
 
-    def _hash(self, unit: Sequence[_Work], fds: Sequence[int]) -> None:
-        for work, fd in zip(unit, fds, strict=True):
-            out = self._buffer[: work.piece.bytes]
-            self._reader.read(fd, work.piece, out)
-            work.hashed.update(out)
-            if work.is_last:
-                self._done.digests[work.file.hash] = work.hashed.hexdigest()
+    def _hash(self, unit: Sequence[_Task], fds: Sequence[int]) -> None:
+        for task, fd in zip(unit, fds, strict=True):
+            out = self._buffer[: task.piece.bytes]
+            self._reader.read(fd, task.piece, out)
+            task.digest.update(out)
+            if task.is_last:
+                self._results.digests[task.file.hash] = task.digest.hexdigest()

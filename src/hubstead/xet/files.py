@@ -1,4 +1,4 @@
-"""The rows of files that can be put together from xorbs."""
+"""Rows of files that can be reconstructed from xorbs."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from sqlalchemy import and_, bindparam, delete, select
 from hubstead.blobs import BlobKey, BlobKind, StoredKey, stored_key
 from hubstead.blobs.tables import blobs, repo_blobs
 from hubstead.db import DatabaseNow, Reader, Tx, any_of, indexed, insert_into, scan
-from hubstead.xet.hashes import NO_HASH, to_text
+from hubstead.xet.hashes import NO_HASH, to_raw, to_text
+from hubstead.xet.index import KnownXorb
 from hubstead.xet.tables import xet_file_xorbs, xet_files
 from hubstead.xet.terms import Terms
 
-#: What is looked at to tell who needs a xorb.
+#: Rows that `chunk_users` reads at most.
 _USING_FILES = 1000
 _USING_REPOS = 100
 _USING_LINKS = 20_000
@@ -70,7 +71,7 @@ _OBJECT = indexed(
 @dataclass(frozen=True, slots=True)
 class _NamedObjectRow:
     object: str
-    found: _ObjectRow
+    row: _ObjectRow
 
     _fields: ClassVar = ("object", *_ObjectRow._fields)
 
@@ -87,7 +88,7 @@ _OBJECTS = scan(
     .order_by(blobs.c.name, xet_files.c.pk),
     _NamedObjectRow,
 )
-_OF_SHA256S = scan(select(*_COLUMNS).where(any_of(xet_files.c.sha256, "names")), _FileRow)
+_WITH_CONTENT = scan(select(*_COLUMNS).where(any_of(xet_files.c.sha256, "names")), _FileRow)
 _DROP = scan(delete(xet_files).where(any_of(xet_files.c.pk, "pks")))
 
 
@@ -113,16 +114,16 @@ _PKS = scan(
 _ADD = indexed(
     insert_into(xet_files, "name", "sha256", "bytes", "terms")
     .values(created_ms=DatabaseNow(), touched_ms=DatabaseNow())
-    # The terms that came first stay: others rely on them.
+    # The first terms stay: other transactions rely on them.
     .on_conflict_do_update(
         index_elements=["name"],
         set_={"touched_ms": DatabaseNow()},
     )
 )
-_NEED = indexed(insert_into(xet_file_xorbs, "file_pk", "xorb_pk").on_conflict_do_nothing())
+_ADD_NEED = indexed(insert_into(xet_file_xorbs, "file_pk", "xorb_pk").on_conflict_do_nothing())
 
 
-class _Using(NamedTuple):
+class _UsingFile(NamedTuple):
     sha256: str
     terms: bytes
 
@@ -133,7 +134,7 @@ _USING = scan(
     .where(xet_file_xorbs.c.xorb_pk == bindparam("which_xorb"))
     .order_by(xet_files.c.pk)
     .limit(_USING_FILES),
-    _Using,
+    _UsingFile,
 )
 _USING_OF_REPO = scan(
     select(xet_files.c.sha256, xet_files.c.terms)
@@ -148,7 +149,7 @@ _USING_OF_REPO = scan(
     )
     .order_by(xet_files.c.pk)
     .limit(_USING_FILES),
-    _Using,
+    _UsingFile,
 )
 
 
@@ -170,7 +171,7 @@ _COMMITTED = scan(
 
 
 class XetFile(msgspec.Struct, frozen=True):
-    """A file that can be put together from xorbs."""
+    """A file that can be reconstructed from xorbs."""
 
     name: str  # its hash string
     sha256: str  # of its bytes, computed by this hub
@@ -184,7 +185,7 @@ class XetFile(msgspec.Struct, frozen=True):
 
 
 class NewFile(msgspec.Struct, frozen=True):
-    """A file to register, checked."""
+    """A verified file to register."""
 
     name: str
     sha256: str
@@ -193,46 +194,51 @@ class NewFile(msgspec.Struct, frozen=True):
     xorb_pks: tuple[int, ...]
 
 
-async def file_named(db: Reader, name: str) -> XetFile | None:
-    """Return a file by its hash string, whoever has it."""
+async def find_file(db: Reader, name: str) -> XetFile | None:
+    """Return a file by its hash string, regardless of repositories.
+
+    A repository has the file if it links to the LFS object ``sha256`` (`find_lfs_object`).
+    """
     row = await db.one(_BY_NAME, which_name=name)
     return None if row is None else _file(row)
 
 
-async def object_of(db: Reader, sha256: str) -> tuple[StoredKey | None, XetFile | None] | None:
-    """Return where an LFS object has bytes of its own, and the oldest file of the same bytes.
+async def locate_object(db: Reader, sha256: str) -> tuple[StoredKey | None, XetFile | None] | None:
+    """Return the plain blob of an LFS object, if any, and its oldest file, if any.
 
     None if there is no such object.
     """
     row = await db.one(_OBJECT, which_name=sha256)
     if row is None:
         return None
-    place = stored_key(BlobKey(BlobKind.LFS, sha256), row.stored)
+    stored = stored_key(BlobKey(BlobKind.LFS, sha256), row.stored)
     file = None if row.file is None else _file(row.file)
-    return None if row.folded_ms is not None else place, file
+    return None if row.folded_ms is not None else stored, file
 
 
-async def objects_of(db: Reader, sha256s: Sequence[str]) -> dict[str, tuple[bool, XetFile | None]]:
-    """Return what `object_of` does for each of the LFS objects that exist, by sha256."""
-    found: dict[str, tuple[bool, XetFile | None]] = {}
+async def locate_objects(
+    db: Reader, sha256s: Sequence[str]
+) -> dict[str, tuple[bool, XetFile | None]]:
+    """Return whether each existing LFS object is plain, and its oldest file, by sha256."""
+    objects: dict[str, tuple[bool, XetFile | None]] = {}
     for start in range(0, len(sha256s), _PAGE):
         for row in await db.all(_OBJECTS, names=list(sha256s[start : start + _PAGE])):
-            file = None if row.found.file is None else _file(row.found.file)
-            found.setdefault(row.object, (row.found.folded_ms is None, file))
-    return found
+            file = None if row.row.file is None else _file(row.row.file)
+            objects.setdefault(row.object, (row.row.folded_ms is None, file))
+    return objects
 
 
-async def files_of(db: Reader, sha256s: Sequence[str]) -> list[tuple[int, XetFile]]:
-    """Return every file of these bytes with its number, however it is cut."""
-    found: list[tuple[int, XetFile]] = []
+async def files_with_content(db: Reader, sha256s: Sequence[str]) -> list[tuple[int, XetFile]]:
+    """Return all files that have one of these sha256s, each with its pk, however it is chunked."""
+    files: list[tuple[int, XetFile]] = []
     for start in range(0, len(sha256s), _PAGE):
-        rows = await db.all(_OF_SHA256S, names=list(sha256s[start : start + _PAGE]))
-        found += [(row.pk, _file(row)) for row in rows]
-    return found
+        rows = await db.all(_WITH_CONTENT, names=list(sha256s[start : start + _PAGE]))
+        files += [(row.pk, _file(row)) for row in rows]
+    return files
 
 
 async def drop_files(tx: Tx, pks: Sequence[int]) -> None:
-    """Forget how files are put together, because that cannot be done any more."""
+    """Delete files that cannot be reconstructed any more; their LFS objects stay."""
     if pks:
         await tx.run(_DROP, pks=list(pks))
 
@@ -242,68 +248,68 @@ def _file(row: _FileRow) -> XetFile:
 
 
 async def known_sha256s(db: Reader, names: Sequence[str]) -> dict[str, str]:
-    """Return the sha256 of those of the files that are known, by hash string."""
-    found: dict[str, str] = {}
+    """Return the sha256 of those of the files that are registered, by hash string."""
+    sha256s: dict[str, str] = {}
     for start in range(0, len(names), _PAGE):
         rows = await db.all(_SHA256S, names=list(names[start : start + _PAGE]))
-        found.update((row.name, row.sha256) for row in rows)
-    return found
+        sha256s.update((row.name, row.sha256) for row in rows)
+    return sha256s
 
 
 async def add_files(tx: Tx, files: Sequence[NewFile]) -> bool:
-    """Note how files are put together; the xorbs were touched in the same transaction.
+    """Register files; the same transaction has renewed their xorbs.
 
     Returns:
-        Whether any of them was unknown.
+        Whether any of them is new.
     """
-    # In order of the name, so that two who register the same files wait and do not deadlock.
-    files = sorted(files, key=lambda each: each.name)
-    known = await _numbers(tx, files)
+    # Ordered, so that two transactions that register the same files wait and do not deadlock.
+    files = sorted(files, key=lambda file: file.name)
+    known = await _pks_by_name(tx, files)
     await tx.run_many(
         _ADD,
         [
             {
-                "name": each.name,
-                "sha256": each.sha256,
-                "bytes": each.bytes,
-                "terms": each.terms.pack(),
+                "name": file.name,
+                "sha256": file.sha256,
+                "bytes": file.bytes,
+                "terms": file.terms.pack(),
             }
-            for each in files
+            for file in files
         ],
     )
-    new = [each for each in files if each.name not in known]
+    new = [file for file in files if file.name not in known]
     if new:
-        numbers = await _numbers(tx, new)
-        needs = [(numbers[each.name], pk) for each in new for pk in each.xorb_pks]
-        await tx.run_many(_NEED, [{"file_pk": file, "xorb_pk": pk} for file, pk in sorted(needs)])
+        pks = await _pks_by_name(tx, new)
+        needs = sorted((pks[file.name], xorb_pk) for file in new for xorb_pk in file.xorb_pks)
+        await tx.run_many(_ADD_NEED, [{"file_pk": pk, "xorb_pk": xorb_pk} for pk, xorb_pk in needs])
     return bool(new)
 
 
-async def _numbers(tx: Tx, files: Sequence[NewFile]) -> dict[str, int]:
-    rows = await tx.all(_PKS, names=[each.name for each in files]) if files else []
+async def _pks_by_name(tx: Tx, files: Sequence[NewFile]) -> dict[str, int]:
+    rows = await tx.all(_PKS, names=[file.name for file in files]) if files else []
     return {row.name: row.pk for row in rows}
 
 
 async def chunk_users(
-    db: Reader, xorb_pk: int, raw: bytes, *, only: int | None = None
+    db: Reader, xorb: KnownXorb, *, only: int | None = None
 ) -> dict[int, list[tuple[int, int]]]:
-    """Return which chunks of a xorb repositories need, by number of the repository.
+    """Return which chunks of a xorb the files of each repository use, by pk of the repository.
 
-    Those of files that commits name, in up to 100 repositories; of many, the oldest files count.
+    Committed files count, the oldest 1,000 of them in up to 100 repositories.
 
     Args:
         db: The database.
-        xorb_pk: The xorb's number.
-        raw: Its name.
-        only: Tell of this repository only, of files that are not committed yet as well.
+        xorb: The xorb.
+        only: Limits the result to this repository; uncommitted files then count as well.
 
     Returns:
-        Ranges of chunks, ends exclusive, in order and apart from each other.
+        Sorted, disjoint ranges of chunks, ends exclusive.
     """
+    raw = to_raw(xorb.name)
     if only is not None:
-        rows = await db.all(_USING_OF_REPO, which_xorb=xorb_pk, which_repo=only)
+        rows = await db.all(_USING_OF_REPO, which_xorb=xorb.pk, which_repo=only)
         return {only: ranges} if (ranges := _merged(_ranges(rows, raw))) else {}
-    rows = await db.all(_USING, which_xorb=xorb_pk)
+    rows = await db.all(_USING, which_xorb=xorb.pk)
     names = list({row.sha256 for row in rows})
     links = await db.all(_COMMITTED, names=names) if names else []
     ranges_of: dict[str, list[tuple[int, int]]] = {}
@@ -313,11 +319,11 @@ async def chunk_users(
     for link in links:
         if link.repo_pk in users or len(users) < _USING_REPOS:
             users.setdefault(link.repo_pk, []).extend(ranges_of[link.name])
-    return {repo_pk: _merged(found) for repo_pk, found in users.items()}
+    return {repo_pk: _merged(ranges) for repo_pk, ranges in users.items()}
 
 
-def _ranges(rows: Iterable[_Using], raw: bytes) -> list[tuple[int, int]]:
-    return [found for row in rows for found in Terms.unpack(row.terms).chunks_of(raw)]
+def _ranges(rows: Iterable[_UsingFile], raw: bytes) -> list[tuple[int, int]]:
+    return [span for row in rows for span in Terms.unpack(row.terms).chunks_of(raw)]
 
 
 def _merged(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -1,8 +1,8 @@
-"""The rows of xorbs: which there are, where their bytes are, who sent them, who needs them.
+"""Rows of xorbs, of their uploads, and of the chunks that clients query.
 
-A xorb exists as long as its row does. Whoever relies on one for what comes later (an upload that
-need not be sent, an answer that names it, a file that is made of it) touches it in the same
-transaction, which takes it out of quarantine as well.
+A xorb exists as long as its row does. A transaction that will rely on a xorb later (it tells a
+client not to send the xorb, names it in a response, or registers a file made of it) renews the
+xorb, which also ends a quarantine.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ from hubstead.xet.expiry import staleness_ms
 from hubstead.xet.tables import xet_chunks, xorb_uploads, xorbs
 from hubstead.xet.xorbs import XorbIndex
 
-#: How many xorbs may hold one chunk that clients ask for, in an answer.
+#: Xorbs that contain a queried chunk, at most.
 _CANDIDATES = 8
-#: As many names are looked up in the event loop; more go to a thread.
+#: Names that one statement looks up in the event loop; more of them go to a thread.
 _FEW = 8
 _PAGE = 1000
 
 
 class KnownXorb(NamedTuple):
-    """A xorb that exists."""
+    """A stored xorb."""
 
     pk: int
     name: str
-    blob: str  # the name of its blob, which no other bytes ever have
+    blob: str  # the name of its blob, which is never used for other bytes
     bytes: int  # as stored
     unpacked: int
     chunks: int
 
     @property
     def key(self) -> BlobKey:
-        """Its bytes."""
+        """The blob that has its bytes."""
         return BlobKey(BlobKind.XORB, self.blob)
 
 
@@ -67,7 +67,7 @@ _SOME = indexed(_NAMED, KnownXorb)
 _MANY = scan(_NAMED, KnownXorb)
 
 
-class _Holding(NamedTuple):
+class _ContainingXorb(NamedTuple):
     pk: int
     name: str
     blob: str
@@ -77,17 +77,17 @@ class _Holding(NamedTuple):
     position: int
 
 
-_HOLDING = indexed(
+_CONTAINING = indexed(
     select(*_COLUMNS, xet_chunks.c.position)
     .join_from(xet_chunks, xorbs, xorbs.c.pk == xet_chunks.c.xorb_pk)
     .where(xet_chunks.c.hash == bindparam("which_hash"))
     .order_by(xorbs.c.pk)
     .limit(_CANDIDATES),
-    _Holding,
+    _ContainingXorb,
 )
 
 
-class _Locked(NamedTuple):
+class _LockedXorb(NamedTuple):
     pk: int
     blob: str
 
@@ -96,17 +96,17 @@ _LOCK = indexed(
     select(xorbs.c.pk, xorbs.c.blob)
     .where(xorbs.c.name == bindparam("which_name"))
     .with_for_update(key_share=True),
-    _Locked,
+    _LockedXorb,
 )
-# In the order of their numbers, so that two who touch the same xorbs wait and do not deadlock.
+# Ordered, so that two transactions that renew the same xorbs wait and do not deadlock.
 _LOCK_MANY = scan(
     select(xorbs.c.pk, xorbs.c.blob)
     .where(any_of(xorbs.c.blob, "blobs"))
     .order_by(xorbs.c.pk)
     .with_for_update(key_share=True),
-    _Locked,
+    _LockedXorb,
 )
-_TOUCH = scan(
+_RENEW = scan(
     update(xorbs)
     .values(touched_ms=DatabaseNow(), doomed_ms=None)
     .where(
@@ -141,8 +141,8 @@ _REPLACE = indexed(
     )
     .where(xorbs.c.pk == bindparam("which_pk"), xorbs.c.blob == bindparam("old_blob"))
 )
-_SENT = indexed(insert_into(xorb_uploads, "repo_pk", "xorb_pk").on_conflict_do_nothing())
-_WAS_SENT = indexed(
+_ADD_UPLOAD = indexed(insert_into(xorb_uploads, "repo_pk", "xorb_pk").on_conflict_do_nothing())
+_WAS_UPLOADED = indexed(
     select(xorb_uploads.c.repo_pk).where(
         xorb_uploads.c.repo_pk == bindparam("repo_pk"),
         xorb_uploads.c.xorb_pk == bindparam("xorb_pk"),
@@ -155,12 +155,12 @@ _ADD_CHUNK = indexed(
 
 
 class UploadedXorb(msgspec.Struct, frozen=True):
-    """A xorb that was received whole and checked."""
+    """A xorb that was received completely and verified."""
 
     name: str
     key: BlobKey  # the blob that it became
-    index: XorbIndex | None  # None if that was not kept, because the xorb was known
-    damaged: str | None = None  # the blob that it replaces, which was found damaged
+    index: XorbIndex | None  # None if its bytes were not stored, because the xorb was known
+    replaces: str | None = None  # the damaged blob of the same xorb
 
 
 async def find_xorb(db: Reader, name: str) -> KnownXorb | None:
@@ -169,66 +169,71 @@ async def find_xorb(db: Reader, name: str) -> KnownXorb | None:
     return None if row is None else _known(row)
 
 
-async def find_settled(db: Reader, name: str) -> KnownXorb | None:
-    """Return a xorb that exists and will for a while: one in quarantine may go at any moment."""
+async def find_live_xorb(db: Reader, name: str) -> KnownXorb | None:
+    """Return a xorb that is not in quarantine, where it may be deleted at any moment."""
     row = await db.one(_BY_NAME, which_name=name)
     return None if row is None or row.doomed_ms is not None else _known(row)
 
 
 async def find_xorbs(db: Reader, names: Sequence[str]) -> dict[str, KnownXorb]:
     """Return those of the xorbs that exist, by hash string."""
-    found: dict[str, KnownXorb] = {}
+    known: dict[str, KnownXorb] = {}
     for start in range(0, len(names), _PAGE):
         page = list(names[start : start + _PAGE])
         rows = await db.all(_SOME if len(page) <= _FEW else _MANY, names=page)
-        found.update((xorb.name, xorb) for xorb in rows)
-    return found
+        known.update((xorb.name, xorb) for xorb in rows)
+    return known
 
 
 async def xorbs_containing(db: Reader, chunk: bytes) -> list[tuple[KnownXorb, int]]:
-    """Return xorbs that hold a chunk (32 raw bytes) which clients ask for, and its place in each.
+    """Return up to eight xorbs that contain a chunk, with the position of the chunk in each.
 
-    Only chunks that are the first of a file, or eligible by their hash, are found.
+    Only chunks that clients query are indexed: the first of a file, and eligible ones. The caller
+    decides what a client may learn (`chunk_users`, `was_uploaded`) and renews the xorbs.
+
+    Args:
+        db: The database.
+        chunk: The raw hash, 32 bytes.
     """
-    rows = await db.all(_HOLDING, which_hash=chunk)
+    rows = await db.all(_CONTAINING, which_hash=chunk)
     return [(_known(row), row.position) for row in rows]
 
 
-def _known(row: _XorbRow | _Holding) -> KnownXorb:
+def _known(row: _XorbRow | _ContainingXorb) -> KnownXorb:
     return KnownXorb(row.pk, row.name, row.blob, row.bytes, row.unpacked, row.chunks)
 
 
-async def add_xorb(tx: Tx, repo_pk: int, sent: UploadedXorb, settings: Settings) -> bool:
-    """Note that a xorb was sent to a repository; its bytes, if they were kept, are durable.
+async def add_xorb(tx: Tx, repo_pk: int, uploaded: UploadedXorb, settings: Settings) -> bool:
+    """Register a xorb and its upload to a repository; its bytes, if stored, are durable.
 
-    If the xorb was known and lies in the blob that was found damaged, what was sent takes the
-    place of that.
+    A known xorb moves to the uploaded blob if its own blob is the damaged one.
 
     Returns:
-        Whether its blob is needed: it is new, or replaces a damaged one.
+        Whether the uploaded blob is in use: the xorb is new, or its blob was damaged.
 
     Raises:
-        Unavailable: nothing was kept, and what was known is gone; send it again.
+        Unavailable: the bytes were not stored because the xorb was known, and it was deleted
+            meanwhile; the client has to send it again.
         Conflict: the repository is gone.
     """
-    row = await tx.one(_LOCK, which_name=sent.name)
-    if row is None and sent.index is not None:
-        pk = await _add(tx, sent, sent.index)
+    row = await tx.one(_LOCK, which_name=uploaded.name)
+    if row is None and uploaded.index is not None:
+        pk = await _add(tx, uploaded, uploaded.index)
         if pk is not None:
-            await tx.run(_SENT, repo_pk=repo_pk, xorb_pk=pk)
+            await tx.run(_ADD_UPLOAD, repo_pk=repo_pk, xorb_pk=pk)
             return True
-        row = await tx.one(_LOCK, which_name=sent.name)  # somebody else was first
+        row = await tx.one(_LOCK, which_name=uploaded.name)  # another upload came first
     if row is None:
         raise Unavailable(reason="the xorb was just being removed, send it again")
-    await _touch(tx, [row.pk], settings)
-    await tx.run(_SENT, repo_pk=repo_pk, xorb_pk=row.pk)
-    if sent.index is None or sent.damaged is None or row.blob != sent.damaged:
+    await _renew(tx, [row.pk], settings)
+    await tx.run(_ADD_UPLOAD, repo_pk=repo_pk, xorb_pk=row.pk)
+    if uploaded.index is None or uploaded.replaces is None or row.blob != uploaded.replaces:
         return False
-    return await _replace(tx, row.pk, row.blob, sent.key, sent.index)
+    return await _replace(tx, row.pk, row.blob, uploaded.key, uploaded.index)
 
 
 async def _replace(tx: Tx, pk: int, old: str, key: BlobKey, index: XorbIndex) -> bool:
-    """Have a xorb lie in another blob, whose chunks are the same but may be stored otherwise."""
+    """Move a xorb to another blob, which may have the same chunks compressed differently."""
     replaced = await tx.run(
         _REPLACE,
         which_pk=pk,
@@ -243,18 +248,18 @@ async def _replace(tx: Tx, pk: int, old: str, key: BlobKey, index: XorbIndex) ->
     return bool(replaced)
 
 
-async def _add(tx: Tx, sent: UploadedXorb, index: XorbIndex) -> int | None:
+async def _add(tx: Tx, uploaded: UploadedXorb, index: XorbIndex) -> int | None:
     pk = await tx.one(
         _ADD,
-        name=sent.name,
-        blob=sent.key.name,
+        name=uploaded.name,
+        blob=uploaded.key.name,
         bytes=index.size,
         unpacked=index.unpacked,
         chunks=len(index),
         entries=index.pack(),
     )
     if pk is not None:
-        await blobs.register_blob(tx, sent.key, index.size)
+        await blobs.register_blob(tx, uploaded.key, index.size)
         await add_chunks(tx, _eligible(index, pk))
     return pk
 
@@ -267,7 +272,7 @@ def _eligible(index: XorbIndex, xorb_pk: int) -> Iterator[tuple[bytes, int, int]
 
 
 async def add_chunks(tx: Tx, chunks: Iterable[tuple[bytes, int, int]]) -> None:
-    """Note where chunks are that clients may ask for: raw hash, number of the xorb, place."""
+    """Index chunks that clients may query: (raw hash, pk of the xorb, position in it)."""
     rows = [
         {"hash": raw, "xorb_pk": xorb_pk, "position": position}
         for raw, xorb_pk, position in sorted(chunks)
@@ -276,23 +281,23 @@ async def add_chunks(tx: Tx, chunks: Iterable[tuple[bytes, int, int]]) -> None:
         await tx.run_many(_ADD_CHUNK, rows)
 
 
-async def touch(tx: Tx, found: Iterable[KnownXorb], settings: Settings) -> set[str]:
-    """Keep xorbs for longer, because somebody is going to rely on them.
+async def renew_xorbs(tx: Tx, xorbs: Iterable[KnownXorb], settings: Settings) -> set[str]:
+    """Restart the retention time of xorbs and end their quarantine.
 
     Returns:
-        The blobs of those that still exist, as they were found.
+        The blob names of the xorbs that still exist and still have that blob.
     """
-    names = [each.blob for each in found]
+    names = [xorb.blob for xorb in xorbs]
     rows = await tx.all(_LOCK_MANY, blobs=names) if names else []
-    await _touch(tx, [row.pk for row in rows], settings)
+    await _renew(tx, [row.pk for row in rows], settings)
     return {row.blob for row in rows}
 
 
-async def _touch(tx: Tx, pks: list[int], settings: Settings) -> None:
+async def _renew(tx: Tx, pks: list[int], settings: Settings) -> None:
     if pks:
-        await tx.run(_TOUCH, pks=pks, stale_ms=staleness_ms(settings))
+        await tx.run(_RENEW, pks=pks, stale_ms=staleness_ms(settings))
 
 
-async def was_uploaded(db: Reader, repo_pk: int, xorb_pk: int) -> bool:
-    """Say whether a xorb was uploaded to a repository."""
-    return await db.one(_WAS_SENT, repo_pk=repo_pk, xorb_pk=xorb_pk) is not None
+async def was_uploaded(db: Reader, repo_pk: int, xorb: KnownXorb) -> bool:
+    """Return whether a xorb was uploaded to a repository."""
+    return await db.one(_WAS_UPLOADED, repo_pk=repo_pk, xorb_pk=xorb.pk) is not None

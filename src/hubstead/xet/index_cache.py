@@ -1,7 +1,7 @@
-"""Indexes of xorbs that were used lately.
+"""A cache of xorb indexes, least recently used first out.
 
-What a blob of a xorb holds never changes, and its name is never used again, so nothing here is
-ever out of date.
+It needs no invalidation: the content of a xorb's blob never changes, and its name is never used
+again.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from hubstead.xet.hashes import HASH_BYTES
 from hubstead.xet.tables import xorbs
 from hubstead.xet.xorbs import XorbIndex
 
-#: How many are read at a time.
+#: Indexes that one statement reads.
 _PAGE = 64
-_WHOLE = select(xorbs.c.blob, xorbs.c.entries).where(any_of(xorbs.c.blob, "blobs"))
-_PLACES = select(
+_WITH_HASHES = select(xorbs.c.blob, xorbs.c.entries).where(any_of(xorbs.c.blob, "blobs"))
+_WITHOUT_HASHES = select(
     xorbs.c.blob,
     func.substr(xorbs.c.entries, 1 + HASH_BYTES * xorbs.c.chunks, type_=LargeBinary).label(
         "entries"
@@ -35,57 +35,61 @@ class _IndexRow(NamedTuple):
 
 
 class IndexCache:
-    """Indexes by the name of the blob, those used last up to a bound.
+    """Indexes by blob name.
 
     Args:
-        db: Where they are.
-        max_bytes: How much they may take, in bytes.
-        hashes: Whether the hashes of chunks are needed; else an index has only their places,
-            which is a fifth of it.
+        db: The database that has them.
+        max_bytes: The memory that they may take, in bytes.
+        hashes: Whether to load the hashes of chunks; an index without them has only offsets and
+            takes a fifth of the memory.
     """
 
     def __init__(self, db: Reader, max_bytes: int, *, hashes: bool) -> None:
         self._db = db
         self._max_bytes = max_bytes
         self._hashes = hashes
-        element = _WHOLE if hashes else _PLACES
+        element = _WITH_HASHES if hashes else _WITHOUT_HASHES
         self._statements = [indexed(element, _IndexRow), scan(element, _IndexRow)]
-        self._kept: OrderedDict[str, XorbIndex] = OrderedDict()
+        self._indexes: OrderedDict[str, XorbIndex] = OrderedDict()
         self._bytes = 0
 
-    async def of(self, blobs: Iterable[str]) -> dict[str, XorbIndex]:
-        """Return the indexes of xorbs.
+    async def get(self, blob: str) -> XorbIndex:
+        """Return the index of one xorb; raise as `get_many`."""
+        return (await self.get_many([blob]))[blob]
+
+    async def get_many(self, blobs: Iterable[str]) -> dict[str, XorbIndex]:
+        """Return the indexes of xorbs by blob name.
 
         Raises:
-            BlobNotFound: one of them is gone.
+            BlobNotFound: a xorb was deleted.
         """
         wanted = list(dict.fromkeys(blobs))
-        found = {blob: index for blob in wanted if (index := self._kept.get(blob)) is not None}
-        for blob in found:
-            self._kept.move_to_end(blob)
-        missing = [blob for blob in wanted if blob not in found]
+        indexes = {blob: index for blob in wanted if (index := self._indexes.get(blob)) is not None}
+        for blob in indexes:
+            self._indexes.move_to_end(blob)
+        missing = [blob for blob in wanted if blob not in indexes]
         for start in range(0, len(missing), _PAGE):
-            found |= await self._read(missing[start : start + _PAGE])
-        return found
+            indexes |= await self._load(missing[start : start + _PAGE])
+        return indexes
 
-    async def _read(self, blobs: list[str]) -> dict[str, XorbIndex]:
+    async def _load(self, blobs: list[str]) -> dict[str, XorbIndex]:
         statement = self._statements[len(blobs) > 1]
         rows = await self._db.all(statement, blobs=blobs)
-        unpack = XorbIndex.unpack if self._hashes else XorbIndex.unpack_places
-        found = {row.blob: unpack(row.entries) for row in rows}
+        unpack = XorbIndex.unpack if self._hashes else XorbIndex.unpack_offsets
+        indexes = {row.blob: unpack(row.entries) for row in rows}
         for blob in blobs:
-            if blob not in found:
+            if blob not in indexes:
                 raise BlobNotFound(name=blob)
-            self.keep(blob, found[blob])
-        return found
+            self.add(blob, indexes[blob])
+        return indexes
 
-    def keep(self, blob: str, index: XorbIndex) -> None:
-        """Take an index that somebody is going to ask for."""
-        if blob not in self._kept:
-            self._kept[blob] = index
+    def add(self, blob: str, index: XorbIndex) -> None:
+        """Add an index that is likely to be needed soon."""
+        if blob not in self._indexes:
+            self._indexes[blob] = index
             self._bytes += self._weight(index)
-        while self._bytes > self._max_bytes and self._kept:
-            _, dropped = self._kept.popitem(last=False)
+        while self._bytes > self._max_bytes and self._indexes:
+            _, dropped = self._indexes.popitem(last=False)
             self._bytes -= self._weight(dropped)
 
     def _weight(self, index: XorbIndex) -> int:

@@ -1,7 +1,7 @@
-"""Plans: which stored bytes give a part of a file.
+"""Reconstruction plans: the stored byte ranges that make up a part of a file.
 
-The form is that of answers to ``/reconstructions``: clients look for exactly one listed range
-that a term lies in, and fetch each range once.
+Responses to ``/reconstructions`` have this form: for each term a client looks for the one listed
+range that contains it, and fetches each range once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hubstead.xet.xorbs import XorbIndex
 
 
 class XorbRange(NamedTuple):
-    """Chunks of a xorb that are stored side by side, and the bytes that hold them."""
+    """Consecutive chunks of a xorb, and their stored bytes."""
 
     start: int
     end: int  # exclusive
@@ -26,11 +26,11 @@ class XorbRange(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ReconstructionPlan:
-    """How to put a part of a file together.
+    """The plan for a part of a file.
 
-    Decode the chunks of ``terms`` one after the other, drop ``offset`` bytes in front, and cut
-    what is too long at the end. Each term lies in one of the ``ranges`` of its xorb, which do
-    not touch each other.
+    A reader decodes the chunks of ``terms`` in order, drops the first ``offset`` bytes and
+    truncates the rest to the length of the part. Each term lies in one of the ``ranges`` of its
+    xorb, which neither overlap nor touch.
     """
 
     offset: int
@@ -41,10 +41,18 @@ class ReconstructionPlan:
 def make_plan(
     terms: Terms, indexes: Mapping[bytes, XorbIndex], start: int, end: int
 ) -> ReconstructionPlan:
-    """Plan the bytes from ``start`` up to ``end`` (exclusive; beyond the file is its end).
+    """Plan the bytes from ``start`` up to ``end`` (exclusive) of a file.
 
-    ``indexes`` has each xorb of ``terms.xorbs(terms.between(start, end))``. Raise
-    ``RangeNotSatisfiable`` if there are no such bytes; an empty file has an empty plan.
+    An ``end`` beyond the file means its end; an empty file has an empty plan.
+
+    Args:
+        terms: The terms of the file.
+        indexes: The index of each xorb of ``terms.xorbs(terms.between(start, end))``.
+        start: The first byte.
+        end: The byte after the last one.
+
+    Raises:
+        RangeNotSatisfiable: the file has no such bytes.
     """
     size = terms.size
     if start == size == 0:
@@ -53,10 +61,10 @@ def make_plan(
     if not 0 <= start < end:
         raise RangeNotSatisfiable(size=size)
     needed = terms.between(start, end)
-    kept = terms[needed.start : needed.stop]
-    kept[-1] = _without_tail(kept[-1], indexes, end - terms.offset(needed[-1]))
-    kept[0], offset = _without_head(kept[0], indexes, start - terms.offset(needed[0]))
-    return ReconstructionPlan(offset, kept, _ranges(kept, indexes))
+    part = terms[needed.start : needed.stop]
+    part[-1] = _without_tail(part[-1], indexes, end - terms.offset(needed[-1]))
+    part[0], offset = _without_head(part[0], indexes, start - terms.offset(needed[0]))
+    return ReconstructionPlan(offset, part, _ranges(part, indexes))
 
 
 def _without_tail(term: Term, indexes: Mapping[bytes, XorbIndex], length: int) -> Term:
@@ -69,14 +77,14 @@ def _without_tail(term: Term, indexes: Mapping[bytes, XorbIndex], length: int) -
 
 
 def _without_head(term: Term, indexes: Mapping[bytes, XorbIndex], skipped: int) -> tuple[Term, int]:
-    """Drop the chunks that lie in the first ``skipped`` bytes; return also what is over."""
+    """Drop the chunks in the first ``skipped`` bytes; return also the rest of ``skipped``."""
     if not skipped:
         return term, 0
     index = indexes[term.xorb]
     at = index.offset(term.start) + skipped
     start = index.chunk_at(at)
-    kept = Term(term.xorb, start, term.end, index.length(start, term.end))
-    return kept, at - index.offset(start)
+    rest = Term(term.xorb, start, term.end, index.length(start, term.end))
+    return rest, at - index.offset(start)
 
 
 def _ranges(
@@ -86,12 +94,12 @@ def _ranges(
     for xorb, start, end, _ in terms:
         chunks.setdefault(xorb, set()).add((start, end))
     return {
-        xorb: [_fetch(indexes[xorb], start, end) for start, end in _merged(sorted(found))]
-        for xorb, found in chunks.items()
+        xorb: [_xorb_range(indexes[xorb], start, end) for start, end in _merged(sorted(spans))]
+        for xorb, spans in chunks.items()
     }
 
 
-def _fetch(index: XorbIndex, start: int, end: int) -> XorbRange:
+def _xorb_range(index: XorbIndex, start: int, end: int) -> XorbRange:
     first, stop = index.span(start, end)
     return XorbRange(start, end, first, stop - 1)
 

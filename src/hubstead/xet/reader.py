@@ -1,7 +1,7 @@
-"""Plain bytes out of stored xorbs.
+"""Reads the bytes of files out of stored xorbs.
 
-Bytes are read in batches of some 2 MiB, in threads; what is stored uncompressed goes from the
-file to its place without being looked at, because the system reads the headers of records aside.
+Threads read batches of some 2 MiB. Uncompressed chunks go from the file straight to their place in
+the output: a vectored read puts the headers between them into another buffer.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from hubstead.xet.xorbs import XorbIndex
 
 BATCH_BYTES = 2 << 20
 PIECE_BYTES = 1 << 20
-#: From how many xorbs a batch is put together at most, and how many stay open.
+#: Xorbs that a batch reads from at most, and xorbs that stay open.
 _XORBS = 16
 _OPEN = 32
-#: Terms whose xorbs are looked up together.
+#: Terms whose xorbs one call locates.
 _TERMS = 512
-#: The system takes 1024 places to read to at once, two for each chunk.
-_AT_ONCE = 512
+#: Chunks of one vectored read: the system takes 1024 buffers, two for each chunk.
+_CHUNKS = 512
 
 
 @dataclass(frozen=True, slots=True)
 class StoredXorb:
-    """A xorb: the name of its blob, and where its chunks are."""
+    """The blob of a xorb, and the offsets of its chunks."""
 
     blob: str
     index: XorbIndex
@@ -41,7 +41,7 @@ class StoredXorb:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Chunks that are stored side by side."""
+    """Consecutive chunks of one xorb."""
 
     blob: str
     index: XorbIndex
@@ -50,27 +50,27 @@ class Piece:
 
     @property
     def bytes(self) -> int:
-        """How many bytes they have."""
+        """Their unpacked bytes."""
         return self.index.length(self.start, self.end)
 
 
-#: Given raw names of xorbs, returns them all.
+#: Returns xorbs by raw hash.
 Locate = Callable[[Sequence[bytes]], Awaitable[Mapping[bytes, StoredXorb]]]
 
 
 async def pieces(terms: Terms, locate: Locate, start: int, end: int) -> AsyncIterator[Piece]:
-    """Yield what holds the bytes from ``start`` up to ``end`` of a file, in its order.
+    """Yield the pieces that contain the bytes from ``start`` up to ``end`` of a file, in order.
 
-    Each piece has at most ``BATCH_BYTES``. The first may begin, the last end, up to a chunk
-    beyond what is asked for.
+    Each piece has at most ``BATCH_BYTES``. The first may begin up to a chunk early, the last end
+    up to a chunk late.
     """
     needed = terms.between(start, end)
     for first in range(needed.start, needed.stop, _TERMS):
-        some = range(first, min(first + _TERMS, needed.stop))
-        found = await locate(terms.xorbs(some))
-        for position in some:
+        positions = range(first, min(first + _TERMS, needed.stop))
+        located = await locate(terms.xorbs(positions))
+        for position in positions:
             term, offset = terms[position], terms.offset(position)
-            blob, index = found[term.xorb].blob, found[term.xorb].index
+            blob, index = located[term.xorb].blob, located[term.xorb].index
             base = index.offset(term.start) - offset
             begin, stop = term.start, term.end
             if offset < start:
@@ -85,17 +85,17 @@ async def pieces(terms: Terms, locate: Locate, start: int, end: int) -> AsyncIte
 
 
 class ChunkReader:
-    """Reads chunks from the files of xorbs, for one thread at a time."""
+    """Reads chunks from the files of xorbs. For one thread at a time."""
 
     def __init__(self) -> None:
-        self._headers = memoryview(bytearray(_AT_ONCE * HEADER_BYTES))
+        self._headers = memoryview(bytearray(_CHUNKS * HEADER_BYTES))
         self._packed = bytearray()
 
     def read(self, fd: int, piece: Piece, out: memoryview) -> None:
         """Fill ``out``, which has ``piece.bytes``, with the chunks of a piece.
 
         Raises:
-            BlobCorrupt: the file is not what its index says.
+            BlobCorrupt: the file does not match its index.
         """
         first, stop = piece.index.span(piece.start, piece.end)
         looks_plain = stop - first == len(out) + HEADER_BYTES * (piece.end - piece.start)
@@ -103,17 +103,17 @@ class ChunkReader:
             self._read_packed(fd, first, stop, out)
 
     def _read_plain(self, fd: int, piece: Piece, out: memoryview) -> bool:
-        """Read what looks uncompressed; return whether it is."""
+        """Read chunks whose size suggests that they are uncompressed; return whether they are."""
         index, base = piece.index, piece.index.offset(piece.start)
-        for start in range(piece.start, piece.end, _AT_ONCE):
-            end = min(start + _AT_ONCE, piece.end)
-            places: list[memoryview] = []
+        for start in range(piece.start, piece.end, _CHUNKS):
+            end = min(start + _CHUNKS, piece.end)
+            buffers: list[memoryview] = []
             for at in range(end - start):
                 begin, stop = index.offset(start + at) - base, index.offset(start + at + 1) - base
-                places.append(self._headers[HEADER_BYTES * at : HEADER_BYTES * at + HEADER_BYTES])
-                places.append(out[begin:stop])
+                buffers.append(self._headers[HEADER_BYTES * at : HEADER_BYTES * at + HEADER_BYTES])
+                buffers.append(out[begin:stop])
             first, last = index.span(start, end)
-            _read_all(fd, places, first, last - first)
+            _read_all(fd, buffers, first, last - first)
             headers = HEADER.iter_unpack(self._headers[: HEADER_BYTES * (end - start)])
             for at, (stored, unpacked) in enumerate(headers, start):
                 length = index.length(at, at + 1)
@@ -138,29 +138,29 @@ class ChunkReader:
             raise BlobCorrupt(expected=f"{len(out)} bytes of chunks", got="fewer")
 
 
-def _read_all(fd: int, places: list[memoryview], offset: int, size: int) -> None:
-    done = os.preadv(fd, places, offset)
-    while done < size:  # the system may stop early, if rarely
-        places = _after(places, done)
+def _read_all(fd: int, buffers: list[memoryview], offset: int, size: int) -> None:
+    done = os.preadv(fd, buffers, offset)
+    while done < size:  # a short read is rare, but allowed
+        buffers = _without(buffers, done)
         offset, size = offset + done, size - done
-        done = os.preadv(fd, places, offset)
+        done = os.preadv(fd, buffers, offset)
         if not done:
             raise BlobCorrupt(expected=f"{size} more bytes of a xorb", got="its end")
 
 
-def _after(places: list[memoryview], done: int) -> list[memoryview]:
-    """Return what is left of ``places`` after the first ``done`` bytes."""
-    left = []
-    for place in places:
-        skipped = min(done, len(place))
+def _without(buffers: list[memoryview], done: int) -> list[memoryview]:
+    """Return ``buffers`` without their first ``done`` bytes."""
+    rest = []
+    for buffer in buffers:
+        skipped = min(done, len(buffer))
         done -= skipped
-        if skipped < len(place):
-            left.append(place[skipped:])
-    return left
+        if skipped < len(buffer):
+            rest.append(buffer[skipped:])
+    return rest
 
 
 class OpenXorbs:
-    """Files of xorbs that are open, the ones used last up to a bound."""
+    """Open files of xorbs, least recently used closed first."""
 
     def __init__(self, cache: NodeCache) -> None:
         self._cache = cache
@@ -170,8 +170,8 @@ class OpenXorbs:
         """Return the descriptors for the pieces of a batch, good until the next call.
 
         Raises:
-            BlobNotFound: a xorb's bytes are gone.
-            Unavailable: they cannot be had right now.
+            BlobNotFound: the bytes of a xorb are gone.
+            Unavailable: the store does not answer.
         """
         for blob in dict.fromkeys(piece.blob for piece in batch):
             if blob not in self._fds:
@@ -181,20 +181,20 @@ class OpenXorbs:
             os.close(self._fds.popitem(last=False)[1])
         return [self._fds[piece.blob] for piece in batch]
 
-    async def distrust(self, batch: Sequence[Piece]) -> None:
-        """Have this node's copies of xorbs made anew: their bytes turned out to be wrong."""
+    async def drop_copies(self, batch: Sequence[Piece]) -> None:
+        """Drop this node's copies of xorbs, whose bytes are wrong; the next read fetches them."""
         for blob in {piece.blob for piece in batch}:
             await self._cache.forget(BlobKey(BlobKind.XORB, blob))
 
     def close(self) -> None:
-        """Close them all; nobody reads any more."""
+        """Close all files; the caller has stopped reading."""
         for fd in self._fds.values():
             os.close(fd)
         self._fds.clear()
 
 
 class XetSource:
-    """The bytes of a file that is made of xorbs; a `Blob` to whoever sends it."""
+    """The bytes of a file, reconstructed from xorbs. Implements `Blob`."""
 
     path: Path | None = None
 
@@ -208,10 +208,10 @@ class XetSource:
         """Yield ``count`` bytes from ``start`` on (to the end if None), at most 1 MiB at a time.
 
         Raises:
-            RangeNotSatisfiable: if the range reaches over the end.
-            BlobNotFound: if the file was deleted meanwhile.
-            BlobCorrupt: if the store is damaged.
-            Unavailable: if the store does not answer.
+            RangeNotSatisfiable: the range reaches beyond the end.
+            BlobNotFound: the file was deleted meanwhile.
+            BlobCorrupt: the store is damaged.
+            Unavailable: the store does not answer.
         """
         left = self.size - start if count is None else count
         if start < 0 or left < 0 or start + left > self.size:
@@ -219,20 +219,19 @@ class XetSource:
         if not left:
             return
         stream = _Stream(pieces(self._terms, self._locate, start, start + left), self._cache)
-        skip = await self._skipped(start)
+        skip = await self._bytes_before(start)
         try:
             while left:
                 data = await stream.next()
                 for at in range(skip, min(len(data), skip + left), PIECE_BYTES):
-                    piece = bytes(data[at : min(at + PIECE_BYTES, skip + left)])
-                    yield piece
+                    yield bytes(data[at : min(at + PIECE_BYTES, skip + left)])
                 left -= min(len(data) - skip, left)
                 skip = 0
         finally:
             await stream.close()
 
-    async def _skipped(self, start: int) -> int:
-        """Return how many bytes come before ``start`` in the chunk that holds it."""
+    async def _bytes_before(self, start: int) -> int:
+        """Return the bytes before ``start`` in the chunk that contains it."""
         position = self._terms.at(start)
         term = self._terms[position]
         index = (await self._locate([term.xorb]))[term.xorb].index
@@ -241,52 +240,52 @@ class XetSource:
 
 
 class _Stream:
-    """Reads batches of pieces, the next one while the last is being sent."""
+    """Reads batches of pieces, one batch ahead of the caller."""
 
-    def __init__(self, found: AsyncIterator[Piece], cache: NodeCache) -> None:
-        self._found = found
-        self._held: Piece | None = None
-        self._open = OpenXorbs(cache)
+    def __init__(self, pieces: AsyncIterator[Piece], cache: NodeCache) -> None:
+        self._pieces = pieces
+        self._pending: Piece | None = None  # the first of the next batch
+        self._xorbs = OpenXorbs(cache)
         self._reader = ChunkReader()
         self._ahead = asyncio.ensure_future(self._read())
 
     async def next(self) -> memoryview:
-        """Return the next bytes, and read on."""
-        await asyncio.wait([self._ahead])  # cancelled or not, the thread goes on
+        """Return the next batch, empty at the end, and start to read the one after it."""
+        await asyncio.wait([self._ahead])  # the thread goes on even if this is cancelled
         data = self._ahead.result()
         self._ahead = asyncio.ensure_future(self._read())
         return data
 
     async def close(self) -> None:
-        """Let go of the files, once no thread reads them."""
+        """Close the files once no thread reads them."""
         await asyncio.wait([self._ahead])
         if not self._ahead.cancelled():
             self._ahead.exception()
-        self._open.close()
+        self._xorbs.close()
 
     async def _read(self) -> memoryview:
         batch = await self._batch()
         if not batch:
             return memoryview(b"")
-        fds = await self._open.fds(batch)
+        fds = await self._xorbs.fds(batch)
         try:
             return await asyncio.to_thread(self._fill, batch, fds)
         except BlobCorrupt:
-            await self._open.distrust(batch)
+            await self._xorbs.drop_copies(batch)
             raise
 
     async def _batch(self) -> list[Piece]:
         batch: list[Piece] = []
         size, xorbs = 0, set()
         while True:
-            piece = self._held or await anext(self._found, None)
-            self._held = None
+            piece = self._pending or await anext(self._pieces, None)
+            self._pending = None
             if piece is None:
                 return batch
             size += piece.bytes
             xorbs.add(piece.blob)
             if batch and (size > BATCH_BYTES or len(xorbs) > _XORBS):
-                self._held = piece
+                self._pending = piece
                 return batch
             batch.append(piece)
 

@@ -1,8 +1,8 @@
-"""What a shard says, held against what the hub knows of the xorbs itself.
+"""Verifies the statements of a shard against the hub's own indexes of the xorbs.
 
-Nothing here trusts the shard: chunk hashes are those that were computed when the xorbs came, so
-a range hash that is right proves that the uploader has the chunks, and a file hash that is right
-names the bytes. All of it is metadata; bytes are read in ``hashing.py``.
+Nothing here trusts the shard. The hub computed all chunk hashes when the xorbs arrived, so a
+correct range hash proves that the uploader has the chunks, and a correct file hash names the bytes.
+This reads metadata only; ``file_hasher.py`` reads the bytes.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
+from typing import Protocol
 
 from hubstead.xet.hashes import HASH_BYTES, file_hash_of, range_hash, to_text
 from hubstead.xet.index import KnownXorb
@@ -18,47 +19,45 @@ from hubstead.xet.index_cache import IndexCache
 from hubstead.xet.shards import FileEntry, ShardRefused, XorbEntry
 from hubstead.xet.xorbs import XorbIndex
 
-#: What is checked together: chunks of different xorbs, 40 bytes each, and terms.
+#: The work of one batch: chunks of different xorbs, 40 bytes each, plus terms.
 _EFFORT = 500_000
 
-Known = Mapping[bytes, KnownXorb]
+KnownXorbs = Mapping[bytes, KnownXorb]
 Indexes = Mapping[bytes, XorbIndex]
 
 
-class Check:
-    """One entry of a shard being checked, a few xorbs at a time."""
+class _Check(Protocol):
+    """The check of one entry of a shard, a few xorbs at a time."""
 
     xorbs: Sequence[bytes]
 
-    def take(self, count: int, indexes: Indexes) -> None:
-        """Check what the entry says of its next ``count`` xorbs.
+    def run(self, count: int, indexes: Indexes) -> None:
+        """Verify the statements about the next ``count`` xorbs.
 
         Raises:
-            ShardRefused: something is not so.
+            ShardRefused: a statement is false.
         """
-        raise NotImplementedError
 
 
-class FileCheck(Check):
-    """Checks a file, term by term, and notes the hash of its first chunk in ``firsts``."""
+class _FileCheck:
+    """Verifies a file term by term, and adds the hash of its first chunk to ``first_chunks``."""
 
-    def __init__(self, entry: FileEntry, firsts: dict[bytes, bytes]) -> None:
+    def __init__(self, entry: FileEntry, first_chunks: dict[bytes, bytes]) -> None:
         self.entry = entry
-        self._firsts = firsts
-        self.xorbs = entry.terms.xorb_of_each()
+        self.xorbs: Sequence[bytes] = entry.terms.xorb_of_each()
+        self._first_chunks = first_chunks
         self._position = 0
         self._hashes: list[bytes] = []
         self._lengths = array("I")
 
-    def take(self, count: int, indexes: Indexes) -> None:
-        """See `Check.take`."""
+    def run(self, count: int, indexes: Indexes) -> None:
         for position in range(self._position, self._position + count):
-            self._take_term(position, indexes)
+            self._check_term(position, indexes)
         self._position += count
-        if self._position == len(self.xorbs) and self._name() != self.entry.hash:
+        if self._position == len(self.xorbs) and self._file_hash() != self.entry.hash:
             raise self._refused("its hash is not the one that its chunks give it")
 
-    def _take_term(self, position: int, indexes: Indexes) -> None:
+    def _check_term(self, position: int, indexes: Indexes) -> None:
         xorb, start, end, size = self.entry.terms[position]
         index = indexes[xorb]
         if not start < end <= len(index):
@@ -73,81 +72,83 @@ class FileCheck(Check):
         self._hashes.append(hashes)
         self._lengths.extend(index.lengths(start, end))
 
-    def _name(self) -> bytes:
+    def _file_hash(self) -> bytes:
         hashes = b"".join(self._hashes)
         self._hashes = []
-        self._firsts[self.entry.hash] = hashes[:HASH_BYTES]
+        self._first_chunks[self.entry.hash] = hashes[:HASH_BYTES]
         return file_hash_of(hashes, self._lengths)
 
     def _refused(self, why: str) -> ShardRefused:
         return ShardRefused(reason=f"the file {to_text(self.entry.hash)}: {why}")
 
 
-class XorbCheck(Check):
-    """Checks what is said of a xorb."""
+class _XorbCheck:
+    """Verifies the chunks that a shard lists for a xorb."""
 
     def __init__(self, entry: XorbEntry) -> None:
         self._entry = entry
-        self.xorbs = [entry.hash]
+        self.xorbs: Sequence[bytes] = [entry.hash]
 
-    def take(self, count: int, indexes: Indexes) -> None:
-        """See `Check.take`."""
+    def run(self, _count: int, indexes: Indexes) -> None:
         if not self._entry.matches(indexes[self._entry.hash]):
             raise ShardRefused(
                 reason=f"the xorb {to_text(self._entry.hash)} has other chunks than those listed"
             )
 
 
-async def check(
-    files: Iterable[FileEntry], xorbs: Iterable[XorbEntry], known: Known, indexes: IndexCache
+#: A check, and the first and last (exclusive) of its xorbs to check now.
+_Step = tuple[_Check, int, int]
+
+
+async def check_shard(
+    files: Iterable[FileEntry], xorbs: Iterable[XorbEntry], known: KnownXorbs, indexes: IndexCache
 ) -> dict[bytes, bytes]:
-    """Check everything that a shard says, sha256 apart.
+    """Verify all statements of a shard except sha256s.
 
     Args:
-        files: Its files, those without terms left out.
+        files: Its files, without empty ones.
         xorbs: Its xorbs.
         known: Every xorb that any of them names.
-        indexes: Where their indexes are had, hashes included.
+        indexes: The indexes of those, with hashes.
 
     Returns:
         The hash of the first chunk of each file, by the hash of the file.
 
     Raises:
-        ShardRefused: something is not so.
-        BlobNotFound: a xorb has gone meanwhile.
+        ShardRefused: a statement is false.
+        BlobNotFound: a xorb was deleted meanwhile.
     """
-    firsts: dict[bytes, bytes] = {}
-    checks: Iterator[Check] = chain(
-        (FileCheck(each, firsts) for each in files), map(XorbCheck, xorbs)
+    first_chunks: dict[bytes, bytes] = {}
+    checks: Iterator[_Check] = chain(
+        (_FileCheck(file, first_chunks) for file in files), map(_XorbCheck, xorbs)
     )
-    portions = _portions(checks, known)
-    while work := await asyncio.to_thread(next, portions, None):
-        named = {xorb for each, start, end in work for xorb in each.xorbs[start:end]}
-        found = await indexes.of(known[xorb].blob for xorb in named)
-        by_name = {xorb: found[known[xorb].blob] for xorb in named}
-        await asyncio.to_thread(_take, work, by_name)
-    return firsts
+    batches = _batches(checks, known)
+    while batch := await asyncio.to_thread(next, batches, None):
+        names = {xorb for check, start, end in batch for xorb in check.xorbs[start:end]}
+        by_blob = await indexes.get_many(known[xorb].blob for xorb in names)
+        by_name = {xorb: by_blob[known[xorb].blob] for xorb in names}
+        await asyncio.to_thread(_run, batch, by_name)
+    return first_chunks
 
 
-def _take(work: Sequence[tuple[Check, int, int]], indexes: Indexes) -> None:
-    for each, start, end in work:
-        each.take(end - start, indexes)
+def _run(batch: Sequence[_Step], indexes: Indexes) -> None:
+    for check, start, end in batch:
+        check.run(end - start, indexes)
 
 
-def _portions(checks: Iterable[Check], known: Known) -> Iterator[list[tuple[Check, int, int]]]:
-    """Yield what is checked together: entries, each with from where to where in its xorbs."""
-    work: list[tuple[Check, int, int]] = []
+def _batches(checks: Iterable[_Check], known: KnownXorbs) -> Iterator[list[_Step]]:
+    batch: list[_Step] = []
     seen: set[bytes] = set()
     effort = 0
-    for each in checks:
+    for check in checks:
         start = 0
-        for at, xorb in enumerate(each.xorbs):
+        for at, xorb in enumerate(check.xorbs):
             if effort > _EFFORT:
                 if at > start:
-                    work.append((each, start, at))
-                yield work
-                work, seen, effort, start = [], set(), 0, at
+                    batch.append((check, start, at))
+                yield batch
+                batch, seen, effort, start = [], set(), 0, at
             effort += 1 if xorb in seen else known[xorb].chunks
             seen.add(xorb)
-        work.append((each, start, len(each.xorbs)))
-    yield work
+        batch.append((check, start, len(check.xorbs)))
+    yield batch

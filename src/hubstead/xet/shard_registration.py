@@ -1,4 +1,4 @@
-"""Taking a shard: checking all that it says, then making its files known at one stroke."""
+"""Verifies a shard and registers its files atomically."""
 
 from __future__ import annotations
 
@@ -19,205 +19,237 @@ from hubstead.xet.damage import DamageCheck
 from hubstead.xet.eager_hashing import EagerHasher
 from hubstead.xet.epochs import Epochs
 from hubstead.xet.file_hasher import FileHasher, Progress
-from hubstead.xet.files import NewFile, add_files, drop_files, files_of, known_sha256s
+from hubstead.xet.files import NewFile, add_files, drop_files, files_with_content, known_sha256s
 from hubstead.xet.hashes import to_text
-from hubstead.xet.index import KnownXorb, add_chunks, find_xorbs, touch
+from hubstead.xet.index import KnownXorb, add_chunks, find_xorbs, renew_xorbs
 from hubstead.xet.index_cache import IndexCache
 from hubstead.xet.reader import StoredXorb
-from hubstead.xet.shard_check import check
+from hubstead.xet.shard_check import check_shard
 from hubstead.xet.shards import FileEntry, Shard, ShardRefused, XorbEntry
 from hubstead.xet.terms import Terms
 
-#: Files made known in one transaction: SQLite lets nobody else write meanwhile.
+#: Files that one transaction registers: on SQLite every other write waits for it.
 _FILES = 10_000
-#: Chunks that files may have beyond those that clients cut, which have 8 KiB and more. They cost
-#: memory, and a shard can name a xorb of tiny ones again and again.
+#: Chunks that files may have beyond those that clients cut, which have 8 KiB and more. Chunks
+#: cost memory, and a shard can name a xorb of tiny ones repeatedly.
 _SPARE_CHUNKS = 1_000_000
 _LEAST_CHUNK = 4096
-_TOLD = 3
+#: Missing xorbs that an error names.
+_LISTED = 3
 
-Known = Mapping[bytes, KnownXorb]
+KnownXorbs = Mapping[bytes, KnownXorb]
 
 
 class _ShardContent(msgspec.Struct, frozen=True):
-    """What a shard says."""
+    """The part of a shard that matters."""
 
-    files: list[FileEntry]  # but for those without bytes
+    files: list[FileEntry]  # without empty files
     xorbs: Sequence[XorbEntry]
-    names: list[bytes]  # of all xorbs that it speaks of
-    entries: dict[str, FileEntry]  # the files by hash string; one may be described twice
+    names: list[bytes]  # raw hashes of all xorbs that the shard mentions
+    entries: dict[str, FileEntry]  # the files by hash string; a shard may list one twice
 
 
-class _CheckedFiles(msgspec.Struct, frozen=True):
-    """Files, checked, and what they rely on."""
+class _VerifiedFiles(msgspec.Struct, frozen=True):
+    """Files that one transaction registers, and the rows that they rely on."""
 
     files: list[NewFile]
     xorbs: list[KnownXorb]
     chunks: list[tuple[bytes, int, int]]  # the first of each file
 
 
-class _Broken(msgspec.Struct, frozen=True):
-    """What was stored of the same bytes and is damaged: files by number, and plain objects."""
+class _Damage(msgspec.Struct, frozen=True):
+    """Damaged rows that have the content of the new files."""
 
-    files: dict[int, str]  # the sha256 of each
-    plain: frozenset[str]
+    files: dict[int, str]  # sha256 by pk
+    plain: frozenset[str]  # sha256s of plain objects
 
 
 @dataclass(frozen=True, slots=True)
 class ShardRegistration:
-    """Takes shards."""
+    """Registers the files of shards as LFS objects of repositories."""
 
     db: Database
     settings: Settings
-    hashes: IndexCache
-    places: IndexCache
+    indexes: IndexCache
+    offsets: IndexCache
     hasher: FileHasher
-    ahead: EagerHasher
+    eager_hasher: EagerHasher
     damage: DamageCheck
     epochs: Epochs
 
     async def register(
-        self, repo_pk: int, pusher_pk: int | None, shard: Shard, progress: Progress | None
+        self,
+        repo_pk: int,
+        pusher_pk: int | None,
+        shard: Shard,
+        *,
+        progress: Progress | None = None,
     ) -> bool:
-        """Check a shard and make its files known; see `XetStore.register`."""
-        said = await asyncio.to_thread(_read, shard, self.settings.lfs.max_file_bytes)
-        known = await self._known(said.names)
+        """Verify a shard and register its files, as LFS objects that await their commit.
+
+        Everything is verified first, down to the sha256 of every new file; an error registers
+        nothing. Empty files are skipped.
+
+        Args:
+            repo_pk: The repository.
+            pusher_pk: The user who uploads.
+            shard: The parsed shard.
+            progress: Called with the bytes hashed and the bytes to hash.
+
+        Returns:
+            Whether a file is new to the hub.
+
+        Raises:
+            ShardRefused: the shard is wrong, or a xorb is missing.
+            TooLarge: a file is larger than ``max_lfs_file_bytes``.
+            Unavailable: the store does not answer, or a row is just being deleted.
+            Conflict: the repository is gone.
+        """
+        content = await asyncio.to_thread(_read, shard, self.settings.lfs.max_file_bytes)
+        known = await self._find_xorbs(content.names)
         try:
-            firsts = await check(said.files, said.xorbs, known, self.hashes)
-            digests = await self._digests(said, known, progress)
+            first_chunks = await check_shard(content.files, content.xorbs, known, self.indexes)
+            digests = await self._digests(content, known, progress)
         except BlobNotFound:
             raise _missing([]) from None
-        broken = await self._broken(set(digests.values()), known)
-        news = await asyncio.to_thread(lambda: list(_portions(said, known, firsts, digests)))
-        new = False
-        for each in news:
-            new |= await self.db.write(
-                partial(
-                    self._make_known, repo_pk=repo_pk, pusher_pk=pusher_pk, new=each, broken=broken
-                )
+        damage = await self._find_damage(set(digests.values()), known)
+        batches = await asyncio.to_thread(
+            lambda: list(_batches(content, known, first_chunks, digests))
+        )
+        is_new = False
+        for batch in batches:
+            is_new |= await self.db.write(
+                partial(self._add, repo_pk=repo_pk, pusher_pk=pusher_pk, batch=batch, damage=damage)
             )
-        return new
+        return is_new
 
-    async def _broken(self, sha256s: Iterable[str], known: Known) -> _Broken:
-        """Return what is stored of these bytes already, and cannot be read as it is stored."""
+    async def _find_damage(self, sha256s: Iterable[str], known: KnownXorbs) -> _Damage:
         wanted = sorted(sha256s)
-        files = await files_of(self.db, wanted)
-        intact = frozenset(each.blob for each in known.values())
-        answers = await self.damage.of_terms([file.terms for _, file in files], intact=intact)
+        files = await files_with_content(self.db, wanted)
+        intact = frozenset(xorb.blob for xorb in known.values())
+        damage = await self.damage.are_damaged([file.terms for _, file in files], intact=intact)
         lost = {
-            pk: file.sha256 for (pk, file), damaged in zip(files, answers, strict=True) if damaged
+            pk: file.sha256 for (pk, file), damaged in zip(files, damage, strict=True) if damaged
         }
         plain = await blobs.damaged_blobs(self.db, self.damage.store, BlobKind.LFS, wanted)
-        return _Broken(lost, plain)
+        return _Damage(lost, plain)
 
-    async def _known(self, names: Sequence[bytes]) -> Known:
-        texts = [to_text(name) for name in names]
-        found = await find_xorbs(self.db, texts)
-        if len(found) < len(texts):
-            raise _missing([text for text in texts if text not in found])
-        damaged = await self.damage.of_xorbs(found.values())
+    async def _find_xorbs(self, raws: Sequence[bytes]) -> KnownXorbs:
+        names = [to_text(raw) for raw in raws]
+        known = await find_xorbs(self.db, names)
+        if len(known) < len(names):
+            raise _missing([name for name in names if name not in known])
+        damaged = await self.damage.damaged_xorbs(known.values())
         if damaged:
-            # Clients believe that these are stored, and would not send them again.
+            # Clients cache that these are stored, and would not send them again in this epoch.
             await self.epochs.begin()
-            raise _missing([text for text in texts if found[text].blob in damaged])
-        return {name: found[text] for name, text in zip(names, texts, strict=True)}
+            raise _missing([name for name in names if known[name].blob in damaged])
+        return {raw: known[name] for raw, name in zip(raws, names, strict=True)}
 
     async def _digests(
-        self, said: _ShardContent, known: Known, progress: Progress | None
+        self, content: _ShardContent, known: KnownXorbs, progress: Progress | None
     ) -> dict[bytes, str]:
-        """Return the sha256 of each file: as it is known, or else computed."""
-        found = await known_sha256s(self.db, list(said.entries))
+        """Return the sha256 of each file: from its row if it is registered, else computed."""
+        stored = await known_sha256s(self.db, list(content.entries))
 
         async def locate(xorbs: Sequence[bytes]) -> dict[bytes, StoredXorb]:
-            places = await self.places.of(known[xorb].blob for xorb in xorbs)
-            return {xorb: StoredXorb(known[xorb].blob, places[known[xorb].blob]) for xorb in xorbs}
+            offsets = await self.offsets.get_many(known[xorb].blob for xorb in xorbs)
+            return {xorb: StoredXorb(known[xorb].blob, offsets[known[xorb].blob]) for xorb in xorbs}
 
-        def begun(terms: Terms) -> tuple[hashlib._Hash, int]:
-            return self.ahead.begun(terms, lambda xorb: known[xorb].blob)
+        def partial_digest(terms: Terms) -> tuple[hashlib._Hash, int]:
+            return self.eager_hasher.partial_digest(terms, lambda xorb: known[xorb].blob)
 
-        unknown = await asyncio.to_thread(_unknown, said, found)
-        computed = await self.hasher.digests(unknown, locate, progress, begun)
-        return await asyncio.to_thread(_compared, said, found, computed)
+        unknown = await asyncio.to_thread(_unknown_files, content, stored)
+        computed = await self.hasher.digests(unknown, locate, progress, partial_digest)
+        return await asyncio.to_thread(_all_digests, content, stored, computed)
 
-    async def _make_known(
-        self, tx: Tx, *, repo_pk: int, pusher_pk: int | None, new: _CheckedFiles, broken: _Broken
+    async def _add(
+        self,
+        tx: Tx,
+        *,
+        repo_pk: int,
+        pusher_pk: int | None,
+        batch: _VerifiedFiles,
+        damage: _Damage,
     ) -> bool:
-        there = await touch(tx, new.xorbs, self.settings)
-        if len(there) < len(new.xorbs):
-            raise _missing([each.name for each in new.xorbs if each.blob not in there])
-        sha256s = {each.sha256 for each in new.files}
-        await drop_files(tx, [pk for pk, sha256 in broken.files.items() if sha256 in sha256s])
-        was_unknown = await add_files(tx, new.files)
-        await add_chunks(tx, new.chunks)
+        remaining = await renew_xorbs(tx, batch.xorbs, self.settings)
+        if len(remaining) < len(batch.xorbs):
+            raise _missing([xorb.name for xorb in batch.xorbs if xorb.blob not in remaining])
+        sha256s = {file.sha256 for file in batch.files}
+        await drop_files(tx, [pk for pk, sha256 in damage.files.items() if sha256 in sha256s])
+        is_new = await add_files(tx, batch.files)
+        await add_chunks(tx, batch.chunks)
         await blobs.register_reconstructable(
             tx,
             repo_pk,
-            [(each.sha256, each.bytes) for each in new.files],
+            [(file.sha256, file.bytes) for file in batch.files],
             pusher_pk=pusher_pk,
             hold_ms=int(self.settings.blobs.hold_seconds * 1000),
         )
-        await blobs.mark_reconstructable(tx, sorted(broken.plain & sha256s))
-        return was_unknown
+        await blobs.mark_reconstructable(tx, sorted(damage.plain & sha256s))
+        return is_new
 
 
 def _read(shard: Shard, max_bytes: int) -> _ShardContent:
-    """Read a shard, and refuse one that is made to be much work.
+    """Read a shard, and refuse one that is excessively expensive to verify.
 
     Raises:
         TooLarge: a file has more than ``max_bytes``.
-        ShardRefused: there are far too many chunks.
+        ShardRefused: the files have far too many chunks for their size.
     """
-    said = _ShardContent([each for each in shard.files if len(each.terms)], shard.xorbs, [], {})
+    content = _ShardContent([file for file in shard.files if len(file.terms)], shard.xorbs, [], {})
     names: dict[bytes, None] = {}
     chunks, most = 0, _SPARE_CHUNKS
-    for each in said.files:
-        if each.terms.size > max_bytes:
+    for file in content.files:
+        if file.terms.size > max_bytes:
             raise TooLarge(
-                what=f"The file {to_text(each.hash)}",
+                what=f"The file {to_text(file.hash)}",
                 limit=max_bytes,
                 setting="max_lfs_file_bytes",
             )
-        for xorb, start, end, size in each.terms:
+        for xorb, start, end, size in file.terms:
             names[xorb] = None
             chunks += end - start
             most += size // _LEAST_CHUNK
     if chunks > most:
         raise ShardRefused(reason=f"its files have {chunks} chunks, far too many for their size")
-    said.entries.update((to_text(each.hash), each) for each in said.files)
-    names |= dict.fromkeys(each.hash for each in said.xorbs)
-    said.names.extend(names)
-    return said
+    content.entries.update((to_text(file.hash), file) for file in content.files)
+    names |= dict.fromkeys(xorb.hash for xorb in content.xorbs)
+    content.names.extend(names)
+    return content
 
 
 def _missing(names: Sequence[str]) -> ShardRefused:
     if not names:
         return ShardRefused(reason="a xorb that it uses has just been removed, upload it again")
-    told = ", ".join(names[:_TOLD]) + (f" and {len(names) - _TOLD} more" * (len(names) > _TOLD))
-    return ShardRefused(reason=f"xorbs that it uses are not stored here: {told}")
+    more = f" and {len(names) - _LISTED} more" * (len(names) > _LISTED)
+    listed = ", ".join(names[:_LISTED]) + more
+    return ShardRefused(reason=f"xorbs that it uses are not stored here: {listed}")
 
 
-def _unknown(said: _ShardContent, found: Mapping[str, str]) -> list[FileEntry]:
-    """Return the files whose sha256 is not among those ``found``, having compared the others."""
-    for text, sha256 in found.items():
-        _compare(said.entries[text], text, sha256)
-    return [each for text, each in said.entries.items() if text not in found]
+def _unknown_files(content: _ShardContent, stored: Mapping[str, str]) -> list[FileEntry]:
+    """Return the files that are not registered; verify the claimed sha256 of those that are."""
+    for name, sha256 in stored.items():
+        _check_claim(content.entries[name], name, sha256)
+    return [file for name, file in content.entries.items() if name not in stored]
 
 
-def _compared(
-    said: _ShardContent, found: Mapping[str, str], computed: Mapping[bytes, str]
+def _all_digests(
+    content: _ShardContent, stored: Mapping[str, str], computed: Mapping[bytes, str]
 ) -> dict[bytes, str]:
-    """Return the sha256 of all files, having compared each with what is said of it."""
-    digests = {said.entries[text].hash: sha256 for text, sha256 in found.items()} | dict(computed)
-    for each in said.files:
-        _compare(each, to_text(each.hash), digests[each.hash])
+    """Return the sha256 of all files; verify the claimed one of each."""
+    digests = {content.entries[name].hash: sha256 for name, sha256 in stored.items()}
+    digests |= dict(computed)
+    for file in content.files:
+        _check_claim(file, to_text(file.hash), digests[file.hash])
     return digests
 
 
-def _compare(file: FileEntry, name: str, sha256: str) -> None:
-    """Hold what the uploader says of a file against what it is.
+def _check_claim(file: FileEntry, name: str, sha256: str) -> None:
+    """Compare the sha256 that the uploader claims with the true one.
 
     Raises:
-        ShardRefused: the sha256 is wrong.
+        ShardRefused: they differ.
     """
     if file.sha256 is not None and file.sha256 != sha256:
         raise ShardRefused(
@@ -225,19 +257,21 @@ def _compare(file: FileEntry, name: str, sha256: str) -> None:
         )
 
 
-def _portions(
-    said: _ShardContent, known: Known, firsts: Mapping[bytes, bytes], digests: Mapping[bytes, str]
-) -> Iterable[_CheckedFiles]:
-    entries = list(said.entries.items())
+def _batches(
+    content: _ShardContent,
+    known: KnownXorbs,
+    first_chunks: Mapping[bytes, bytes],
+    digests: Mapping[bytes, str],
+) -> Iterable[_VerifiedFiles]:
+    entries = list(content.entries.items())
     for start in range(0, len(entries), _FILES):
-        new = _CheckedFiles([], [], [])
+        batch = _VerifiedFiles([], [], [])
         xorbs: set[bytes] = set()
-        for name, each in entries[start : start + _FILES]:
-            needed = each.terms.xorbs()
+        for name, entry in entries[start : start + _FILES]:
+            terms, needed = entry.terms, entry.terms.xorbs()
             xorbs.update(needed)
             pks = tuple(known[xorb].pk for xorb in needed)
-            new.files.append(NewFile(name, digests[each.hash], each.terms.size, each.terms, pks))
-            first = each.terms[0]
-            new.chunks.append((firsts[each.hash], known[first.xorb].pk, first.start))
-        new.xorbs.extend(known[xorb] for xorb in xorbs)
-        yield new
+            batch.files.append(NewFile(name, digests[entry.hash], terms.size, terms, pks))
+            batch.chunks.append((first_chunks[entry.hash], known[terms[0].xorb].pk, terms[0].start))
+        batch.xorbs.extend(known[xorb] for xorb in xorbs)
+        yield batch

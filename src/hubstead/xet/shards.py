@@ -1,8 +1,8 @@
-"""Shards: what an upload says of its files and xorbs.
+"""Parses shards: the description of an upload's files and xorbs.
 
-A header, files, a bookend, xorbs, a bookend; every entry has 48 bytes and every number is
-little-endian. What follows is not looked at, nor is the length of it that the header states:
-several client releases state it wrongly or send nothing.
+A shard is a header, files, a bookend, xorbs, a bookend; every entry has 48 bytes and every number
+is little-endian. The parser ignores the footer, and its length in the header: several client
+releases state a wrong length or send no footer.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Generic, TypeVar, overload
 from hubstead.errors import HubError
 from hubstead.xet.hashes import to_text
 from hubstead.xet.records import MAX_CHUNKS, MAX_UNPACKED_BYTES
-from hubstead.xet.terms import Terms, gather, numbers
+from hubstead.xet.terms import Terms, select_words, unpack_u32
 from hubstead.xet.xorbs import XorbIndex
 
 MAGIC = b"HFRepoMetaData" + bytes.fromhex("00556967456a7b815783a5bdd95ccdd14aa9")
@@ -31,7 +31,7 @@ _TERM = struct.Struct("<32x4x3I")
 _XORB = struct.Struct("<32s4I")
 _WORDS = ENTRY // 4
 _HASH = tuple(range(8))
-_TERM_AS_KEPT = (*_HASH, 10, 11, 9)  # Terms has the bytes behind the chunks, and no flags
+_TERM_WORDS = (*_HASH, 10, 11, 9)  # Terms has the bytes behind the chunks, and no flags
 _LENGTH = (9,)
 
 E = TypeVar("E")
@@ -45,39 +45,39 @@ class ShardRefused(HubError):
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """A file that the uploader says to have; an empty one has no terms and a zero hash."""
+    """A file as the uploader describes it; an empty one has no terms and a zero hash."""
 
     hash: bytes
     terms: Terms
-    range_hashes: bytes  # 32 for each term
+    range_hashes: bytes  # 32 bytes per term
     sha256: str | None  # what the uploader claims
 
     def range_hash(self, position: int) -> bytes:
-        """Return the hash that proves possession of the chunks of one term."""
+        """Return the hash that proves that the uploader has the chunks of one term."""
         return self.range_hashes[32 * position : 32 * position + 32]
 
 
 @dataclass(frozen=True, slots=True)
 class XorbEntry:
-    """A xorb that the uploader says to have sent; its chunks are read when they are asked for."""
+    """A xorb as the uploader describes it; its chunks are parsed on demand."""
 
     hash: bytes
     unpacked: int  # as stated
-    chunks: memoryview  # 48 bytes each
+    chunks: memoryview  # 48 bytes per chunk
 
     def __len__(self) -> int:
         return len(self.chunks) // ENTRY
 
     def hashes(self) -> bytes:
-        """Return the hashes of the chunks, 32 bytes each."""
-        return gather(self.chunks, _WORDS, _HASH)
+        """Return the concatenated raw hashes of the chunks."""
+        return select_words(self.chunks, _WORDS, _HASH)
 
     def lengths(self) -> array[int]:
-        """Return the lengths of the chunks."""
-        return numbers(gather(self.chunks, _WORDS, _LENGTH))
+        """Return the lengths of the chunks in bytes."""
+        return unpack_u32(select_words(self.chunks, _WORDS, _LENGTH))
 
     def matches(self, index: XorbIndex) -> bool:
-        """Say whether these are the chunks that the hub has found in that xorb itself."""
+        """Return whether these are the chunks of the stored xorb."""
         return (
             len(self) == len(index)
             and self.hashes() == index.hashes(0, len(index))
@@ -86,16 +86,16 @@ class XorbEntry:
 
 
 class Entries(Sequence[E], Generic[E]):
-    """The entries of a section: checked, and read out of the shard when they are asked for."""
+    """The entries of a section: their form is verified, their content is parsed on demand."""
 
-    __slots__ = ("_places", "_read")
+    __slots__ = ("_offsets", "_read")
 
-    def __init__(self, places: array[int], read: Callable[[int], E]) -> None:
-        self._places = places
+    def __init__(self, offsets: array[int], read: Callable[[int], E]) -> None:
+        self._offsets = offsets
         self._read = read
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._offsets)
 
     @overload
     def __getitem__(self, position: int) -> E: ...
@@ -103,16 +103,16 @@ class Entries(Sequence[E], Generic[E]):
     def __getitem__(self, position: slice) -> list[E]: ...
     def __getitem__(self, position: int | slice) -> E | list[E]:
         if isinstance(position, slice):
-            return [self._read(place) for place in self._places[position]]
-        return self._read(self._places[position])
+            return [self._read(offset) for offset in self._offsets[position]]
+        return self._read(self._offsets[position])
 
     def __iter__(self) -> Iterator[E]:
-        return map(self._read, self._places)
+        return map(self._read, self._offsets)
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """What a shard says."""
+    """A parsed shard."""
 
     files: Sequence[FileEntry]
     xorbs: Sequence[XorbEntry]
@@ -121,10 +121,13 @@ class Shard:
 def parse_shard(
     data: bytes | bytearray | memoryview, *, max_files: int = 1 << 20, max_terms: int = 65_536
 ) -> Shard:
-    """Check the form of ``data`` and return what it says, or raise ``ShardRefused``.
+    """Verify the form of ``data`` and return its entries.
 
-    Whether the xorbs exist and the hashes are true is the caller's to check. The answer reads
-    out of ``data`` as it is used, so ``data`` may not change; beside it stand 8 bytes a file.
+    `ShardRegistration` verifies the content. The entries are parsed out of ``data`` on demand, so
+    ``data`` must not change; beyond it they take 8 bytes of memory per file.
+
+    Raises:
+        ShardRefused: the form is wrong, or a limit is exceeded.
     """
     view = memoryview(data).cast("B").toreadonly()
     if len(view) < _HEADER.size:
@@ -143,22 +146,22 @@ def parse_shard(
 
 
 def _section(view: memoryview, at: int, end_of: Callable[[int], int]) -> tuple[array[int], int]:
-    """Return where the entries of a section begin, and where it ends."""
-    places = array("Q")
+    """Return the offsets of the entries of a section, and its end."""
+    offsets = array("Q")
     while True:
         if at + ENTRY > len(view):
             raise ShardRefused(reason="it ends before its second bookend")
         if view[at : at + 32] == BOOKEND[:32]:
-            return places, at + ENTRY
+            return offsets, at + ENTRY
         end = end_of(at)
         if end > len(view):
             raise ShardRefused(reason="it states more entries than it has")
-        places.append(at)
+        offsets.append(at)
         at = end
 
 
 def _file_end(view: memoryview, at: int, max_terms: int) -> int:
-    """Check a file; return where it ends, which may lie beyond the shard."""
+    """Verify a file entry; return its end, which may lie beyond the shard."""
     name, flags, count = _FILE.unpack_from(view, at)
     if count > max_terms:
         reason = f"the file {to_text(name)} has {count} terms, more than {max_terms}"
@@ -191,13 +194,13 @@ def _xorb_end(view: memoryview, at: int) -> int:
 def _read_file(view: memoryview, at: int) -> FileEntry:
     name, flags, count = _FILE.unpack_from(view, at)
     at += ENTRY
-    terms = Terms(gather(view[at : at + ENTRY * count], _WORDS, _TERM_AS_KEPT))
+    terms = Terms(select_words(view[at : at + ENTRY * count], _WORDS, _TERM_WORDS))
     at += ENTRY * count
     ranges = b""
     if flags & HAS_RANGE_HASHES:
-        ranges = gather(view[at : at + ENTRY * count], _WORDS, _HASH)
+        ranges = select_words(view[at : at + ENTRY * count], _WORDS, _HASH)
         at += ENTRY * count
-    # The digest goes through the same code as hashes on the client, so it is turned like them.
+    # Clients write the digest with the code for hashes, which reverses its words.
     sha256 = to_text(bytes(view[at : at + 32])) if flags & HAS_SHA256 else None
     return FileEntry(name, terms, ranges, sha256)
 

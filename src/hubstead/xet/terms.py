@@ -1,4 +1,4 @@
-"""The terms of a file: which chunks of which xorbs, one after the other, are its bytes."""
+"""The terms of a file: the ranges of chunks in xorbs that make up its bytes, in order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TERM = struct.Struct("<32s3I")
 _WORDS = _TERM.size // 4
 _BYTES_WORD = 10
 
-Raw = bytes  # 32 of them: a hash as binary formats have it
+Raw = bytes  # a hash of 32 bytes, as in binary formats
 
 
 class Term(NamedTuple):
@@ -27,56 +27,56 @@ class Term(NamedTuple):
 
 
 class Terms(Sequence[Term]):
-    """The terms of a file in its order, packed: 44 bytes each.
+    """The terms of a file in order, packed to 44 bytes each.
 
-    A term is the raw name of its xorb and three little-endian u32: start, end, bytes. Where each
-    one begins in the file is computed when it is first asked for.
+    A packed term is the raw hash of its xorb and three little-endian u32: start, end, bytes.
+    Offsets in the file are computed at their first use.
     """
 
     __slots__ = ("_offsets", "_packed")
 
     def __init__(self, packed: bytes = b"") -> None:
         if len(packed) % _TERM.size:
-            raise ValueError("terms that are not packed as they should be")
+            raise ValueError(f"{len(packed)} bytes are no terms")
         self._packed = packed
         self._offsets: array[int] | None = None
 
     @classmethod
     def of(cls, terms: Iterable[Term]) -> Self:
-        """Pack ``terms``."""
+        """Return ``terms`` packed."""
         return cls(b"".join(_TERM.pack(*term) for term in terms))
 
     @classmethod
     def unpack(cls, packed: bytes) -> Self:
-        """Take what ``pack`` gave."""
+        """Return the terms that `pack` returned as bytes."""
         return cls(packed)
 
     def pack(self) -> bytes:
-        """Return the bytes to keep."""
+        """Return the terms as bytes."""
         return self._packed
 
     @property
     def size(self) -> int:
-        """The bytes of the file."""
-        return self._begins()[-1]
+        """The bytes of the file, added up."""
+        return self._term_offsets()[-1]
 
     def offset(self, position: int) -> int:
-        """Return where in the file a term begins; ``len(self)`` gives the end of the file."""
-        return self._begins()[position]
+        """Return the offset of a term in the file; ``len(self)`` gives the end of the file."""
+        return self._term_offsets()[position]
 
     def at(self, offset: int) -> int:
-        """Return which term holds the byte at ``offset``, which must lie in the file."""
+        """Return the position of the term that contains the byte ``offset`` of the file."""
         if not 0 <= offset < self.size:
             raise IndexError(offset)
-        return bisect_right(self._begins(), offset) - 1
+        return bisect_right(self._term_offsets(), offset) - 1
 
     def between(self, start: int, end: int) -> range:
-        """Return which terms hold the bytes from ``start`` up to ``end``, cut to the file."""
+        """Return the positions of the terms with the bytes from ``start`` up to ``end``."""
         end = min(end, self.size)
         return range(self.at(start), self.at(end - 1) + 1) if start < end else range(0)
 
     def xorbs(self, positions: range | None = None) -> list[bytes]:
-        """Return the xorbs of all terms, or of some in a row, each once, in order of first use."""
+        """Return the distinct xorbs of all or some terms, in order of first use."""
         positions = range(len(self)) if positions is None else positions
         size, packed = _TERM.size, self._packed
         return list(dict.fromkeys(packed[at * size : at * size + 32] for at in positions))
@@ -87,7 +87,7 @@ class Terms(Sequence[Term]):
         return [packed[at : at + 32] for at in range(0, len(packed), _TERM.size)]
 
     def chunks_of(self, xorb: bytes) -> Iterator[tuple[int, int]]:
-        """Yield start and end of each term in one xorb, in the order of the file."""
+        """Yield (start, end) of the terms in one xorb, in order."""
         size, packed = _TERM.size, self._packed
         at = packed.find(xorb)
         while at >= 0:
@@ -95,9 +95,9 @@ class Terms(Sequence[Term]):
                 yield _TERM.unpack_from(packed, at)[1:3]
             at = packed.find(xorb, at + 1)
 
-    def _begins(self) -> array[int]:
+    def _term_offsets(self) -> array[int]:
         if self._offsets is None:
-            sizes = numbers(gather(self._packed, _WORDS, (_BYTES_WORD,)))
+            sizes = unpack_u32(select_words(self._packed, _WORDS, (_BYTES_WORD,)))
             self._offsets = array("Q", accumulate(sizes, initial=0))
         return self._offsets
 
@@ -131,21 +131,21 @@ class Terms(Sequence[Term]):
         return f"<{len(self)} terms, {self.size} bytes>"
 
 
-def gather(records: bytes | memoryview, width: int, words: Sequence[int]) -> bytes:
-    """From records of ``width`` u32 each take the given ``words`` of every one, in that order.
+def select_words(records: bytes | memoryview, width: int, words: Sequence[int]) -> bytes:
+    """Return the given ``words`` of every record of ``width`` u32, in that order.
 
-    Whole columns are moved at once, so half a million records take some ten milliseconds.
+    This copies by columns, so half a million records take some ten milliseconds.
     """
     count = len(records) // (4 * width)
-    taken = bytearray(4 * count * len(words))
-    source, target = memoryview(records).cast("I"), memoryview(taken).cast("I")
+    selected = bytearray(4 * count * len(words))
+    source, target = memoryview(records).cast("I"), memoryview(selected).cast("I")
     for place, word in enumerate(words):
         target[place :: len(words)] = source[word::width]
-    return bytes(taken)
+    return bytes(selected)
 
 
-def numbers(packed: bytes) -> array[int]:
-    """Return the little-endian u32 that ``packed`` holds."""
+def unpack_u32(packed: bytes) -> array[int]:
+    """Return the little-endian u32 in ``packed``."""
     values = array("I", packed)
     if sys.byteorder == "big":
         values.byteswap()

@@ -1,4 +1,4 @@
-"""A xorb that somebody sends: checked while it comes, byte by byte."""
+"""Parses and verifies the bytes of a xorb while they arrive."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from hubstead.xet.records import (
 )
 from hubstead.xet.xorbs import XorbIndex
 
-#: Is shown the raw hash of a chunk, and the chunk.
-Look = Callable[[bytes, Buffer], object]
+#: Called with the raw hash of a chunk, and the chunk, which is valid during the call only.
+ChunkObserver = Callable[[bytes, Buffer], object]
 
 
 class XorbRefused(HubError):
@@ -30,60 +30,62 @@ class XorbRefused(HubError):
 
 
 class XorbParser:
-    """Checks the bytes of one xorb and passes its records on.
+    """Verifies the bytes of one xorb and passes its records on.
 
-    Every chunk is unpacked and hashed. Used by one thread at a time; it holds at most one
-    record and one chunk, and after an error it is of no more use.
+    It unpacks and hashes every chunk. For one thread at a time; it buffers at most one record and
+    one chunk, and must not be used after an error.
     """
 
     def __init__(
         self,
         name: str,
         write: Callable[[Buffer], object],
-        look: Look | None = None,
+        on_chunk: ChunkObserver | None = None,
     ) -> None:
-        """Expect the xorb called ``name`` (a hash string) and ``write`` its records.
+        """Expect the xorb called ``name`` (a hash string).
 
-        What ``write`` gets is whole records that were found right, and may be used only during
-        the call. The footer that clients before hf_xet 1.1.4 append is not passed on. Each chunk
-        is shown to ``look`` with its raw hash, to be used during the call as well.
+        Args:
+            name: The hash that the chunks must give.
+            write: Called with verified, whole records, which are valid during the call only. The
+                footer that clients before hf_xet 1.1.4 append is not passed on.
+            on_chunk: Called with each chunk, before its record is written.
 
         Raises:
-            InvalidInput: if ``name`` is no hash string.
+            InvalidInput: ``name`` is no hash string.
         """
         self._name = to_raw(name)
         self._write = write
-        self._look = look
+        self._on_chunk = on_chunk
         self._unpack = Unpacker().unpack
-        self._held = bytearray()  # the beginning of a record
+        self._partial = bytearray()  # the beginning of a record
         self._footer: bytearray | None = None
         self._hashes: list[bytes] = []
         self._ends = array("I", (0,))
         self._offsets = array("I", (0,))
 
     def feed(self, data: Buffer) -> None:
-        """Take the next bytes, any number of them; they are not kept beyond the call.
+        """Take the next bytes, any number of them; the caller may reuse the buffer.
 
         Raises:
-            XorbRefused: as soon as something is wrong. What ``write`` got is to be dropped then.
+            XorbRefused: the bytes are wrong. The caller discards what ``write`` received.
         """
         view = memoryview(data)
-        if self._held:
+        if self._partial:
             view = self._complete(view)
         if self._footer is None:
             view = view[self._take(view) :]
         if self._footer is None:
-            self._held += view
+            self._partial += view
         else:
             self._feed_footer(view)
 
     def finish(self) -> XorbIndex:
-        """Judge the whole, and return its index.
+        """Verify the whole, and return its index.
 
         Raises:
-            XorbRefused: if it is not the xorb of that name, or not all of it.
+            XorbRefused: it is not the xorb of this name, or is incomplete.
         """
-        if self._held:
+        if self._partial:
             raise self._refused("the bytes end in the middle of it")
         if not self._hashes:
             raise XorbRefused(reason="it holds no chunk")
@@ -95,28 +97,28 @@ class XorbParser:
         return index
 
     def _complete(self, view: memoryview) -> memoryview:
-        """Add to the record that began earlier until it is whole; return what is left."""
-        held = self._held
+        """Complete the partial record; return the rest of ``view``."""
+        record = self._partial
         while view and (missing := self._missing()) > 0:
-            held += view[:missing]
+            record += view[:missing]
             view = view[missing:]
         if self._missing() > 0:
             return view
-        self._held = bytearray()
-        self._take(memoryview(held))
+        self._partial = bytearray()
+        self._take(memoryview(record))
         if self._footer is not None:
-            self._footer += held
+            self._footer += record
         return view
 
     def _missing(self) -> int:
-        """Return how many bytes the record that began still needs, as far as that is known."""
-        size = len(self._held)
-        if size < HEADER_BYTES or self._held.startswith(MARKER):
+        """Return the bytes that the partial record lacks, as far as its header says."""
+        size = len(self._partial)
+        if size < HEADER_BYTES or self._partial.startswith(MARKER):
             return HEADER_BYTES - size
-        return HEADER_BYTES + self._header(self._held, 0)[0] - size
+        return HEADER_BYTES + self._header(self._partial, 0)[0] - size
 
     def _take(self, view: memoryview) -> int:
-        """Check the whole records that ``view`` begins with, write them, return their bytes."""
+        """Verify and write the whole records at the start of ``view``; return their length."""
         at, size = 0, len(view)
         while size - at >= HEADER_BYTES:
             if view[at] == MARKER[0] and view[at : at + len(MARKER)] == MARKER:
@@ -151,8 +153,8 @@ class XorbParser:
         except ValueError as fault:
             raise self._refused(str(fault)) from fault
         raw = chunk_hash(chunk)
-        if self._look is not None:
-            self._look(raw, chunk)
+        if self._on_chunk is not None:
+            self._on_chunk(raw, chunk)
         self._hashes.append(raw)
         self._ends.append(self._ends[-1] + HEADER_BYTES + len(data))
         self._offsets.append(self._offsets[-1] + size)

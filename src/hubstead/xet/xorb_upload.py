@@ -1,8 +1,8 @@
-"""A xorb on its way in: every chunk is checked before anything of it is kept for good.
+"""One xorb on its way into the blob store; every chunk is verified before the blob is visible.
 
-Where the store is not on this node, a xorb is first written to a file here, and sent on once it has
-come whole. To send it while it comes would take some 40 MB of memory for each client that uploads,
-for as long as that client takes.
+Where the store is not on this node, the xorb is first written to a local file and sent on once it
+is complete. Streaming it would take some 40 MB of memory per uploading client, for as long as the
+client takes.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from pathlib import Path
 from hubstead.blobs import BlobKey, BlobStore, BlobWriter
 from hubstead.errors import StorageFull
 from hubstead.xet.records import Buffer
-from hubstead.xet.xorb_parser import Look, XorbParser, XorbRefused
+from hubstead.xet.xorb_parser import ChunkObserver, XorbParser, XorbRefused
 from hubstead.xet.xorbs import XorbIndex
 
-_PIECE_BYTES = 1 << 20
+_READ_BYTES = 1 << 20
 
 
 class XorbUpload:
-    """Takes the bytes of one xorb. Synchronous: meant for a worker thread, used by one at a time.
+    """Verifies and stores the bytes of one xorb. Synchronous, for one thread at a time.
 
-    After an error, or when the bytes stop coming, call `abort`.
+    Create it with `XetStore.receive_xorb`, which also commits, aborts and registers it.
     """
 
     def __init__(
@@ -32,148 +32,147 @@ class XorbUpload:
         key: BlobKey,
         store: BlobStore | None = None,
         *,
-        aside: Path | None = None,
-        look: Look | None = None,
+        local_copy: Path | None = None,
+        on_chunk: ChunkObserver | None = None,
     ) -> None:
         """Expect the xorb called ``name`` (a hash string).
 
         Args:
-            name: What it has to turn out to be.
-            key: The blob that it becomes.
-            store: Where to write that, if it is to be written.
-            aside: Where to write a copy for this node; what is written to ``store`` then comes
-                from there.
-            look: Is shown every chunk, see `XorbParser`.
+            name: The hash that the chunks must give.
+            key: The blob that the xorb becomes.
+            store: The store to write to; None verifies only.
+            local_copy: The file for this node's copy; ``store`` is then written from it.
+            on_chunk: See `XorbParser`.
 
         Raises:
             InvalidInput: ``name`` is no hash string.
-            StorageFull: there is no room.
+            StorageFull: the disk is full.
         """
         self.name = name
         self.key = key
         self.index: XorbIndex | None = None  # once the bytes are durable
-        self.aside = aside
-        self.damaged: str | None = None  # the blob of the same xorb that this replaces
-        self._checked: XorbIndex | None = None
+        self.is_new = False  # once registered: whether these bytes are the ones in use
+        self.local_copy = local_copy
+        self.replaces: str | None = None  # the damaged blob of the same xorb
+        self._verified: XorbIndex | None = None
         self._received = 0
-        self._receiver = XorbParser(name, self._keep, look)
+        self._parser = XorbParser(name, self._write, on_chunk)
         self._store = store
         self._writer: BlobWriter | None = None
-        if store is not None and aside is None:
-            self._writer = store.writer(key, _CheckedAlready())
-        self._aside_fd: int | None = None
+        if store is not None and local_copy is None:
+            self._writer = store.writer(key, _VerifiedAlready())
+        self._copy_fd: int | None = None
 
     def feed(self, data: Buffer) -> None:
         """Take the next bytes.
 
         Raises:
             XorbRefused: they are wrong.
-            StorageFull: there is no room.
-            Unavailable: the store cannot be reached.
+            StorageFull: the disk is full.
+            Unavailable: the store does not answer.
         """
         self._received += len(data)
-        self._receiver.feed(data)
+        self._parser.feed(data)
 
     def commit(self) -> None:
-        """Judge the whole, and make it durable.
+        """Verify the complete xorb and make it durable.
 
         Raises:
-            XorbRefused: it is not the xorb of that name; nothing is left behind then.
+            XorbRefused: it is not the xorb of this name; nothing stays behind.
             StorageFull, Unavailable: as `feed`.
         """
-        self._checked = self._receiver.finish()
-        self._close_aside()
+        self._verified = self._parser.finish()
+        self._close_copy()
         if self._store is not None:
             if self._writer is None:
-                self._writer = self._sent_on(self._store, self._checked.size)
+                self._writer = self._send_copy(self._store, self._verified.size)
             self._writer.commit()
-            self.index = self._checked
+            self.index = self._verified
 
-    def _sent_on(self, store: BlobStore, size: int) -> BlobWriter:
-        assert self.aside is not None, "without a writer there is a file"
-        writer = store.writer(self.key, _CheckedAlready(), size=size)
+    def _send_copy(self, store: BlobStore, size: int) -> BlobWriter:
+        assert self.local_copy is not None, "without a writer there is a file"
+        writer = store.writer(self.key, _VerifiedAlready(), size=size)
         try:
-            with self.aside.open("rb", buffering=0) as file:
-                while records := file.read(_PIECE_BYTES):
+            with self.local_copy.open("rb", buffering=0) as file:
+                while records := file.read(_READ_BYTES):
                     writer.write(records)
         except BaseException:
             writer.abort()
             raise
         return writer
 
-    # -- as the verifier of bytes that are in the store already ------------------------------
+    # -- the verifier of a direct upload, whose bytes are in the store already ---------------
 
     def update(self, chunk: bytes | memoryview) -> None:
         """Take the next bytes, as `feed`."""
         self.feed(chunk)
 
     def finish(self) -> None:
-        """Judge the whole.
+        """Verify the complete xorb.
 
         Raises:
-            XorbRefused: it is not the xorb of that name, or has a footer, which is not kept.
+            XorbRefused: it is not the xorb of this name, or has a footer, which would stay.
         """
-        checked = self._receiver.finish()
-        if checked.size != self._received:
+        verified = self._parser.finish()
+        if verified.size != self._received:
             raise XorbRefused(reason="there is more after its chunks")
-        self._checked = checked
-        self._close_aside()
+        self._verified = verified
+        self._close_copy()
 
-    def adopted(self) -> None:
-        """Note that the bytes that were looked at are durable."""
-        self.index = self._checked
+    def mark_durable(self) -> None:
+        """Record that the verified bytes are durable in the store."""
+        self.index = self._verified
 
-    # -- otherwise ---------------------------------------------------------------------------
+    # -- clean-up ----------------------------------------------------------------------------
 
     def abort(self) -> None:
-        """Forget the bytes, leaving nothing. Harmless after `commit` and when repeated."""
+        """Discard the bytes. Has no effect after `commit` and when repeated."""
         if self._writer is not None:
             self._writer.abort()
-        self._close_aside()
+        self._close_copy()
         if self.index is None:
-            self.drop_aside()
+            self.drop_local_copy()
 
-    def drop_aside(self) -> None:
-        """Remove the second copy, whoever may have linked it."""
-        if self.aside is not None:
+    def drop_local_copy(self) -> None:
+        """Remove the local file; a link to it that the node's cache made stays."""
+        if self.local_copy is not None:
             with suppress(OSError):
-                self.aside.unlink(missing_ok=True)
-            self.aside = None
+                self.local_copy.unlink(missing_ok=True)
+            self.local_copy = None
 
-    def _keep(self, records: Buffer) -> None:
+    def _write(self, records: Buffer) -> None:
         if self._writer is not None:
             self._writer.write(records if isinstance(records, memoryview) else bytes(records))
-        if self.aside is not None:
+        if self.local_copy is not None:
             try:
-                self._write_aside(records)
+                self._write_copy(self.local_copy, records)
             except OSError as error:
-                self._close_aside()
-                self.drop_aside()
+                self._close_copy()
+                self.drop_local_copy()
                 if self._store is not None:
                     raise StorageFull() from error
-                # Else it would only have saved fetching the bytes again.
+                # Without a store the copy only saves a download.
 
-    def _write_aside(self, records: Buffer) -> None:
-        assert self.aside is not None
-        if self._aside_fd is None:
-            self.aside.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    def _write_copy(self, path: Path, records: Buffer) -> None:
+        if self._copy_fd is None:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            self._aside_fd = os.open(self.aside, flags, 0o600)
+            self._copy_fd = os.open(path, flags, 0o600)
         view = memoryview(records)
         while view:
-            view = view[os.write(self._aside_fd, view) :]
+            view = view[os.write(self._copy_fd, view) :]
 
-    def _close_aside(self) -> None:
-        if self._aside_fd is not None:
-            os.close(self._aside_fd)
-            self._aside_fd = None
+    def _close_copy(self) -> None:
+        if self._copy_fd is not None:
+            os.close(self._copy_fd)
+            self._copy_fd = None
 
 
-class _CheckedAlready:
-    """The verifier of bytes that `XorbParser` has let through."""
+class _VerifiedAlready:
+    """The verifier of bytes that `XorbParser` has passed on."""
 
     def update(self, chunk: bytes | memoryview) -> None:
-        """Take the next bytes."""
+        """Accept the next bytes."""
 
     def finish(self) -> None:
-        """Have nothing against it."""
+        """Accept the whole."""

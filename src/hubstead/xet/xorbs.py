@@ -1,4 +1,4 @@
-"""What is known of a stored xorb without its bytes: its chunks' names and where they lie."""
+"""The index of a stored xorb: hashes, offsets and lengths of its chunks, without its bytes."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _ENTRY_BYTES = HASH_BYTES + 4 + 4
 
 
 class XorbIndex:
-    """The chunks of one xorb, numbered from 0. Never changed once made.
+    """The chunks of one xorb, numbered from 0. Immutable.
 
-    ``start`` and ``end`` name the chunks from ``start`` to just before ``end``; who calls has
-    checked that ``0 <= start <= end <= len(index)``.
+    ``start`` (inclusive) and ``end`` (exclusive) are chunk numbers; the caller has checked that
+    ``0 <= start <= end <= len(index)``.
     """
 
     __slots__ = ("_ends", "_hashes", "_offsets")
 
     def __init__(self, hashes: bytes, ends: array[int], offsets: array[int]) -> None:
-        """Take raw hashes, and for each chunk where its record and its unpacked bytes end.
+        """Take raw hashes, the end of each chunk's record, and the end of its unpacked bytes.
 
         Both arrays are of type ``I`` and begin with a 0 before the first chunk's end.
         """
@@ -42,16 +42,16 @@ class XorbIndex:
 
     @property
     def size(self) -> int:
-        """Bytes of all records, as stored."""
+        """The bytes of all records, as stored."""
         return self._ends[-1]
 
     @property
     def unpacked(self) -> int:
-        """Bytes of all chunks."""
+        """The bytes of all chunks."""
         return self._offsets[-1]
 
     def hashes(self, start: int, end: int) -> bytes:
-        """Return the raw hashes of chunks, one after the other."""
+        """Return the concatenated raw hashes of chunks."""
         return self._hashes[HASH_BYTES * start : HASH_BYTES * end]
 
     def hash_at(self, chunk: int) -> bytes:
@@ -59,15 +59,15 @@ class XorbIndex:
         return self._hashes[HASH_BYTES * chunk : HASH_BYTES * chunk + HASH_BYTES]
 
     def span(self, start: int, end: int) -> tuple[int, int]:
-        """Return from which stored byte to just before which one the records of chunks lie."""
+        """Return the stored byte range of the records of chunks, its end exclusive."""
         return self._ends[start], self._ends[end]
 
     def offset(self, chunk: int) -> int:
-        """Return how many unpacked bytes come before a chunk; ``len(index)`` is allowed."""
+        """Return the unpacked bytes before a chunk; ``len(index)`` gives all of them."""
         return self._offsets[chunk]
 
     def length(self, start: int, end: int) -> int:
-        """Return how many unpacked bytes chunks have."""
+        """Return the unpacked bytes of chunks, added up."""
         return self._offsets[end] - self._offsets[start]
 
     def lengths(self, start: int, end: int) -> list[int]:
@@ -76,11 +76,11 @@ class XorbIndex:
         return [after - before for before, after in pairwise(offsets)]
 
     def chunk_at(self, offset: int) -> int:
-        """Return the chunk that holds the unpacked byte ``offset``, which must exist."""
+        """Return the chunk that contains the unpacked byte ``offset``, which must exist."""
         return bisect_right(self._offsets, offset) - 1
 
     def leaves(self, start: int = 0, end: int | None = None) -> Iterator[tuple[bytes, int]]:
-        """Yield raw hash and length of chunks, as `merkle_root` and `file_hash` take them."""
+        """Yield (raw hash, length) of chunks, as `merkle_root` and `file_hash` take them."""
         stop = len(self) if end is None else end
         hashes, offsets = self._hashes, self._offsets
         for at in range(start, stop):
@@ -94,15 +94,15 @@ class XorbIndex:
         return merkle_root(self.leaves())
 
     def pack(self) -> bytes:
-        """Return 40 bytes a chunk: all hashes, then all ends of records, then of chunks."""
+        """Return 40 bytes per chunk: all hashes, then all ends of records, then of chunks."""
         return b"".join((self._hashes, _packed(self._ends), _packed(self._offsets)))
 
     @classmethod
     def unpack(cls, packed: bytes) -> XorbIndex:
-        """Read what `pack` made.
+        """Read the form that `pack` writes.
 
         Raises:
-            ValueError: if that cannot be.
+            ValueError: the length is impossible.
         """
         count, rest = divmod(len(packed), _ENTRY_BYTES)
         if rest or not count:
@@ -112,15 +112,15 @@ class XorbIndex:
         return cls(packed[:first], _unpacked(view[first:second]), _unpacked(view[second:]))
 
     @classmethod
-    def unpack_places(cls, packed: bytes) -> XorbIndex:
-        """Read what `pack` made, without the hashes: such an index knows only where chunks are.
+    def unpack_offsets(cls, packed: bytes) -> XorbIndex:
+        """Read the form that `pack` writes, cut off behind the hashes: the index has none.
 
         Raises:
-            ValueError: if that cannot be.
+            ValueError: the length is impossible.
         """
         half, rest = divmod(len(packed), 2)
         if rest or half % 4 or not half:
-            raise ValueError(f"{len(packed)} bytes are no places of chunks")
+            raise ValueError(f"{len(packed)} bytes are no offsets of chunks")
         view = memoryview(packed)
         return cls(b"", _unpacked(view[:half]), _unpacked(view[half:]))
 

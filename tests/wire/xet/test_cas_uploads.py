@@ -53,8 +53,8 @@ def test_a_file_that_was_hashed_while_it_came_is_what_it_is(sample: XetModel) ->
     assert [cas.send(xorb).json["was_inserted"] for xorb in xorbs] == [True] * 3
     (chain,) = (
         each
-        for each in cas.stores.xet.ahead._chains.values()
-        if each.states[-1].hexdigest() == file.sha256
+        for each in cas.stores.xet.eager_hasher._chains.values()
+        if each.digests[-1].hexdigest() == file.sha256
     )
     assert len(chain.blobs) == 3
     lie = a_shard((replace(file, content=b"other bytes"),), xorbs)

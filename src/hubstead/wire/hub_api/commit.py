@@ -79,7 +79,7 @@ async def _to_send(request: Request, ids: Sequence[str]) -> set[str]:
     names = [name for name in dict.fromkeys(ids) if is_sha256(name)]
     held = await linked_many(request.hub.db, request.repo.pk, BlobKind.LFS, names)
     linked = [name for name in names if name in held and held[name].committed]
-    damaged = await request.hub.stores.xet.damaged_objects(linked)
+    damaged = await request.hub.stores.xet.damage.damaged_objects(linked)
     return set(names) - set(linked) | damaged
 
 

@@ -22,7 +22,7 @@ async def hold_objects(
         Unavailable: the store does not answer.
     """
     here = await linked_many(request.hub.db, request.repo.pk, BlobKind.LFS, names_of(objects))
-    for name in await request.hub.stores.xet.damaged_objects(list(here)):
+    for name in await request.hub.stores.xet.damage.damaged_objects(list(here)):
         del here[name]
     if not here:
         return here

@@ -1,4 +1,4 @@
-"""Who calls: the pass in ``Authorization``, the epoch and the scope in the address."""
+"""Authorizes requests: the token in ``Authorization``, the epoch and the scope in the address."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from hubstead.repos import Right, XetToken, cas_url, open_xet_token
 from hubstead.wire import Request
 
 NO_STORE = "There is no such Xet store here: ask the hub for a new token"
-#: The same for what does not exist, what is not in this repository, and a hidden repository.
+#: One text for unknown names, names of other repositories, and hidden repositories.
 NOTHING_HERE = "There is nothing of this name here"
 
 
 async def authorize(request: Request, right: Right) -> XetToken:
-    """Open the repository of the call's pass with ``right``, and return the pass.
+    """Open the repository of the request's Xet token with ``right``, and return the token.
+
+    Sets ``request.actor`` and ``request.repo``.
 
     Raises:
-        NotFound: the epoch is unknown; or the repository is gone, or hidden from the caller.
-        InvalidCredentials: there is no pass, or it is forged or over.
-        Forbidden: it is for reading, or its user may only read, or not even that.
-        HubError: what else opening a repository raises.
+        NotFound: the epoch is unknown; or the repository is gone, or hidden from the user.
+        InvalidCredentials: the token is missing, forged or expired.
+        Forbidden: the token, or its user by now, has less than ``right``.
+        HubError: as opening the repository.
     """
     await _check_address(request)
     scheme, _, text = (get_header(request.scope, "authorization") or "").strip().partition(" ")
@@ -30,26 +32,25 @@ async def authorize(request: Request, right: Right) -> XetToken:
     except RepoNotFound:
         raise NotFound(reason=NOTHING_HERE) from None
     except Gated as error:
-        # 401 is what a pass is told that is not good; this one is.
+        # The wire answers 401 to invalid tokens; this one is valid.
         raise Forbidden(reason=error.message) from None
-    request.actor, request.repo, shown = opened
-    return shown
+    request.actor, request.repo, token = opened
+    return token
 
 
 async def _check_address(request: Request) -> None:
     epoch = request.text("epoch")
-    # Compared as a whole, so that an address means the same to clients' caches and to us.
-    known = cas_url("", epoch) == f"/xet/{epoch}/{request.text('scope')}"
-    if not known or not await request.hub.stores.xet.knows_epoch(epoch):
+    # Compared as a whole, so that an address means the same to clients' caches and to the hub.
+    matches = cas_url("", epoch) == f"/xet/{epoch}/{request.text('scope')}"
+    if not matches or not await request.hub.stores.xet.epochs.knows(epoch):
         raise NotFound(reason=NO_STORE)
 
 
-def session_of(request: Request) -> str:
-    """Return what the requests of one upload to a repository, which is open, have in common.
+def upload_session(request: Request) -> str:
+    """Return what all requests of one upload to the opened repository have in common.
 
-    Clients name it from some release on; the others use one pass for all.
+    Newer clients send an id; older ones use one token for the whole upload.
     """
-    told = get_header(request.scope, "x-xet-session-id") or get_header(
-        request.scope, "authorization"
-    )
-    return f"{request.repo.pk} {request.actor.pk} {told}"
+    session = get_header(request.scope, "x-xet-session-id")
+    session = session or get_header(request.scope, "authorization")
+    return f"{request.repo.pk} {request.actor.pk} {session}"

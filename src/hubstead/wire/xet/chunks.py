@@ -1,4 +1,4 @@
-"""Global deduplication: where a chunk is stored already, for those who may know."""
+"""Global deduplication: answers where a chunk is stored, as far as the client may know."""
 
 from __future__ import annotations
 
@@ -13,66 +13,77 @@ from hubstead.errors import HubError, NotFound
 from hubstead.http import Response
 from hubstead.repos import Right, XetToken
 from hubstead.wire import Request
-from hubstead.wire.xet.authorization import NOTHING_HERE, authorize, session_of
+from hubstead.wire.xet.authorization import NOTHING_HERE, authorize, upload_session
 from hubstead.wire.xet.visibility import Ranges, visible_chunks
-from hubstead.xet import KnownChunks, KnownXorb, following_xorbs, to_raw, write_dedup_shard
+from hubstead.xet import (
+    KnownChunks,
+    KnownXorb,
+    following_xorbs,
+    to_raw,
+    write_dedup_shard,
+    xorbs_containing,
+)
 
-#: For this upload and hardly longer: what clients keep on disk, rights cannot take away.
-GOOD_FOR_S = 900
+#: Long enough for one upload: a change of rights does not reach what clients have on disk.
+EXPIRY_S = 900
 
 _log = structlog.get_logger("hubstead.xet")
 
 
 async def find_chunk(request: Request) -> ASGIApp:
-    """Tell of the xorb that holds a chunk: as much of it as the caller may know."""
-    shown = await authorize(request, Right.READ)
+    """Respond with a shard of a xorb that contains the chunk, limited to visible chunks."""
+    token = await authorize(request, Right.READ)
     raw = to_raw(request.text("hash"))
-    if shown.write:
-        request.hub.stores.xet.ahead.asked(session_of(request), raw)
+    if token.write:
+        request.hub.stores.xet.eager_hasher.note_query(upload_session(request), raw)
     try:
-        answer = await _answer(request, shown, raw)
+        shard = await _dedup_shard(request, token, raw)
     except HubError as error:
-        # Clients try again after 5xx, again and again, and their upload stands still.
-        _log.warning("a chunk is not told of", error=error.message)
-        answer = None
-    if answer is None:
+        # Clients retry 5xx for a long time, while their upload waits.
+        _log.warning("a chunk query failed", error=error.message)
+        shard = None
+    if shard is None:
         raise NotFound(reason=NOTHING_HERE)
-    return Response(answer, media_type="application/octet-stream")
+    return Response(shard, media_type="application/octet-stream")
 
 
-async def _answer(request: Request, shown: XetToken, raw: bytes) -> bytes | None:
+async def _dedup_shard(request: Request, token: XetToken, raw: bytes) -> bytes | None:
     xet = request.hub.stores.xet
-    for xorb, position in await xet.xorbs_containing(raw):
-        ranges = await visible_chunks(request, shown, xorb)
+    for xorb, position in await xorbs_containing(request.hub.db, raw):
+        ranges = await visible_chunks(request, token, xorb)
         if not any(start <= position < end for start, end in ranges):
             continue
-        if await xet.is_damaged(xorb):
+        if await xet.damage.is_damaged(xorb):
             continue
-        told = [(xorb, ranges), *await _following(request, shown, xorb, position)]
-        indexes = [await xet.index(each) for each, _ in told]
-        # From here on the client counts on them.
-        if await xet.touch(each for each, _ in told):
+        listed = [(xorb, ranges), *await _following(request, token, xorb, position)]
+        indexes = [await xet.indexes.get(entry.blob) for entry, _ in listed]
+        # The response makes the client rely on these xorbs.
+        if await xet.renew_xorbs(entry for entry, _ in listed):
             known = [
-                KnownChunks(to_raw(each.name), index, readable, first=(position,) * (each is xorb))
-                for (each, readable), index in zip(told, indexes, strict=True)
+                KnownChunks(to_raw(entry.name), index, visible, first=(position,) * (entry is xorb))
+                for (entry, visible), index in zip(listed, indexes, strict=True)
             ]
-            return await asyncio.to_thread(_written, known)
+            return await asyncio.to_thread(_write, known)
     return None
 
 
 async def _following(
-    request: Request, shown: XetToken, xorb: KnownXorb, position: int
+    request: Request, token: XetToken, xorb: KnownXorb, position: int
 ) -> list[tuple[KnownXorb, Ranges]]:
-    """Return what comes next in a file, so that a client need not ask again and again.
+    """Return the visible xorbs that follow in a file, so that the client queries less often.
 
-    It asks about one chunk in a thousand, and sends what it has not been told of.
+    A client queries one chunk in a thousand, and sends all chunks that no response listed.
     """
-    after = await following_xorbs(request.hub.db, xorb, position)
-    found = [(each, await visible_chunks(request, shown, each)) for each in after]
-    told = [(each, ranges) for each, ranges in found if ranges]
-    return [each for each in told if not await request.hub.stores.xet.is_damaged(each[0])]
+    damage = request.hub.stores.xet.damage
+    following = await following_xorbs(request.hub.db, xorb, position)
+    visible = [(entry, await visible_chunks(request, token, entry)) for entry in following]
+    return [
+        (entry, ranges)
+        for entry, ranges in visible
+        if ranges and not await damage.is_damaged(entry)
+    ]
 
 
-def _written(known: list[KnownChunks]) -> bytes:
+def _write(known: list[KnownChunks]) -> bytes:
     now = int(time.time())
-    return write_dedup_shard(known, key=secrets.token_bytes(32), now=now, expiry=now + GOOD_FOR_S)
+    return write_dedup_shard(known, key=secrets.token_bytes(32), now=now, expiry=now + EXPIRY_S)

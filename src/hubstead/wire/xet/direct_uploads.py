@@ -1,7 +1,7 @@
-"""Grants: whether a xorb must be sent at all, and where to (protocol/xet.md 7.2).
+"""Direct uploads of xorbs to S3 (protocol/xet.md 7.2).
 
-With blobs in an S3 that clients can reach, a xorb goes straight there; the client then says that
-it is there, and it is read and checked like any other before anybody may use it.
+If clients can reach the S3 of the blobs, a xorb goes straight there. The client then commits the
+upload, and the hub reads and verifies the xorb like any other before it is visible.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NOT_OFFERED = "Send the xorb to this server itself"
 
 
 class DirectGrant(msgspec.Struct, frozen=True, array_like=True):
-    """What a direct upload was begun for; the id that clients send back is this, sealed."""
+    """What a direct upload is for; signed, it is the id that the client sends back."""
 
     upload: str
     name: str
@@ -32,37 +32,35 @@ class DirectGrant(msgspec.Struct, frozen=True, array_like=True):
 
 
 async def offer_direct_upload(request: Request) -> ASGIApp:
-    """Say that a xorb is here already, or where to send it if not to this server."""
-    shown = await authorize(request, Right.WRITE)
+    """Respond 200 if the xorb is stored, or 201 with the address to send it to."""
+    token = await authorize(request, Right.WRITE)
     name = request.text("hash")
     to_raw(name)
-    asked = await request.json(GrantRequest)
-    xorb = await fully_visible_xorb(request, shown, name)
-    if xorb is not None and await request.hub.stores.xet.touch([xorb]):
+    body = await request.json(GrantRequest)
+    xorb = await fully_visible_xorb(request, token, name)
+    if xorb is not None and await request.hub.stores.xet.renew_xorbs([xorb]):
         return Response()
-    offered = await _offer(request, name, asked)
-    if offered is None:
+    offer = await _begin_upload(request, name, body)
+    if offer is None:
         raise NotFound(reason=NOT_OFFERED)
-    return json_response(offered, status=201)
+    return json_response(offer, status=201)
 
 
-async def _offer(request: Request, name: str, asked: GrantRequest) -> GrantResponse | None:
+async def _begin_upload(request: Request, name: str, body: GrantRequest) -> GrantResponse | None:
     settings = request.hub.settings
-    if not settings.s3.direct_downloads or not 0 < asked.length <= MAX_STORED_BYTES:
+    if not settings.s3.direct_downloads or not 0 < body.length <= MAX_STORED_BYTES:
         return None
-    begun = await request.hub.blobs.direct_upload(
-        asked.length,
-        crc64nvme=_crc(asked.checksum),
-        expires_s=int(settings.blobs.signed_url_seconds),
+    target = await request.hub.blobs.direct_upload(
+        body.length, crc64nvme=_crc(body.checksum), expires_s=int(settings.blobs.signed_url_seconds)
     )
-    if begun is None:
+    if target is None:
         return None
-    sealed = request.hub.seal.sign(
-        DirectGrant(begun.id, name, request.repo.id, request.actor.pk),
+    grant = request.hub.seal.sign(
+        DirectGrant(target.id, name, request.repo.id, request.actor.pk),
         purpose=PURPOSE,
         seconds=settings.blobs.signed_url_seconds,
     )
-    return GrantResponse(sealed, begun.method, begun.url, dict(begun.headers))
+    return GrantResponse(grant, target.method, target.url, dict(target.headers))
 
 
 def _crc(checksum: Checksum | None) -> int | None:
@@ -75,19 +73,17 @@ def _crc(checksum: Checksum | None) -> int | None:
 
 
 async def commit_direct_upload(request: Request) -> ASGIApp:
-    """Take a xorb that was sent straight to S3; the answer comes when all of it was checked."""
+    """Adopt a xorb from S3; respond once all chunks are verified."""
     await authorize(request, Right.WRITE)
-    xet = request.hub.stores.xet
     try:
-        begun = request.hub.seal.read(request.text("id"), DirectGrant, purpose=PURPOSE)
-        if (begun.name, begun.repo, begun.user) != _asked(request):
+        grant = request.hub.seal.read(request.text("id"), DirectGrant, purpose=PURPOSE)
+        if (grant.name, grant.repo, grant.user) != (
+            request.text("hash"),
+            request.repo.id,
+            request.actor.pk,
+        ):
             raise InvalidCredentials()
-        incoming = await xet.adopt(begun.name, begun.upload)
+        await request.hub.stores.xet.adopt_xorb(grant.name, request.repo.pk, grant.upload)
     except (BlobNotFound, InvalidCredentials):
         raise NotFound(reason="Nothing was sent for this grant") from None
-    await xet.accept(incoming, request.repo.pk)
     return Response()
-
-
-def _asked(request: Request) -> tuple[str, str, int]:
-    return request.text("hash"), request.repo.id, request.actor.pk

@@ -1,4 +1,4 @@
-"""The answer of ``/v2/shards``: lines of JSON while the work goes on, and how it ended."""
+"""The response of ``/v2/shards``: lines of JSON with the progress, then the outcome."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hubstead.db import Conflict
 from hubstead.errors import ConcurrentChange, HubError, StorageFull, Unavailable
 from hubstead.wire.xet.shapes import Failure, Result, Validating
 
-#: Clients of today wait 300 seconds for a line, those of the protocol's text 120.
+#: Seconds between lines. Current clients wait 300 seconds for a line, the protocol says 120.
 EVERY_S = 5.0
 _TRY_AGAIN = (Unavailable, StorageFull, Conflict, ConcurrentChange)
 _START = {
@@ -23,54 +23,54 @@ _START = {
 
 
 class CheckProgress:
-    """How far the checking of a shard is; may be noted from any thread."""
+    """The progress of verifying a shard, set from any thread."""
 
     def __init__(self) -> None:
-        self._told = Validating(0, 0)
+        self._line = Validating(0, 0)
 
     def __call__(self, verified: int, total: int) -> None:
-        """Note how many bytes of how many have been checked."""
-        self._told = Validating(verified, total)
+        """Set the bytes verified so far, and the bytes in all."""
+        self._line = Validating(verified, total)
 
     @property
     def line(self) -> Validating:
-        """What can be told now."""
-        return self._told
+        """The newest progress line."""
+        return self._line
 
 
 class ProgressResponse:
-    """Sends lines until ``work`` is done: first what went before, last how it ended."""
+    """Runs ``work``, sends its progress every few seconds, and its outcome at the end."""
 
     def __init__(self, work: Callable[[CheckProgress], Awaitable[bool]]) -> None:
         self._work = work
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Do the work and tell of it. If the client goes, the work is given up."""
+        """Run the work and send the lines. A disconnect cancels the work."""
         await send(_START)
         progress = CheckProgress()
         working = asyncio.ensure_future(self._work(progress))
         try:
             while not working.done():
-                await _tell(send, progress.line)
+                await _send_line(send, progress.line)
                 await asyncio.wait([working], timeout=EVERY_S)
         finally:
             if not working.done():
                 working.cancel()
                 await asyncio.wait([working])
-        await _tell(send, _ending(working), last=True)
+        await _send_line(send, _outcome(working), is_last=True)
         if not isinstance(error := working.exception(), HubError | None):
-            raise error  # for the log: the client has been told
+            raise error  # for the log: the client has its Failure
 
 
-def _ending(done: asyncio.Future[bool]) -> Result | Failure:
-    error = done.exception()
+def _outcome(working: asyncio.Future[bool]) -> Result | Failure:
+    error = working.exception()
     if error is None:
-        return Result(int(done.result()))
+        return Result(int(working.result()))
     if isinstance(error, HubError):
         return Failure(error.message, retryable=isinstance(error, _TRY_AGAIN))
     return Failure("Internal error: see the hub's log", retryable=False)
 
 
-async def _tell(send: Send, line: msgspec.Struct, *, last: bool = False) -> None:
+async def _send_line(send: Send, line: msgspec.Struct, *, is_last: bool = False) -> None:
     body = msgspec.json.encode(line) + b"\n"
-    await send({"type": "http.response.body", "body": body, "more_body": not last})
+    await send({"type": "http.response.body", "body": body, "more_body": not is_last})

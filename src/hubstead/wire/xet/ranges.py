@@ -1,8 +1,8 @@
-"""Signed addresses of ranges of xorbs: what a plan hands out, and what answers there.
+"""Signed addresses of ranges of xorbs, which plans contain, and the route that serves them.
 
-An address opens one range of one xorb to one caller for one repository. Their rights are asked
-again when it is used, and whatever is wrong with it is told as 403, at which clients ask for a
-new plan (protocol/xet.md 8.3).
+An address opens one range of one xorb to one user for one repository. The hub checks the user's
+rights again at every use. Every fault is a 403, at which clients request a new plan
+(protocol/xet.md 8.3).
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from hubstead.wire import Request
 PURPOSE = "xet range"
 REFUSED = "This address is not valid, or no longer: ask for a new plan"
 _HEADERS = [("Cache-Control", "private, no-transform")]
-#: So many ranges of a plan are fetched from S3 itself. To sign one for S3 takes half a
-#: millisecond, fifty times as long as for us, and a file in very many pieces has small ones.
+#: Ranges of one plan that point to S3 itself, at most. Signing for S3 takes half a millisecond,
+#: fifty times as long as for the hub, and a file with very many ranges has small ones.
 MOST_DIRECT = 500
-#: A range that is open, or counts from the end, cannot lie inside of the signed one.
+#: An open range, or one that counts from the end, is never within the signed one.
 _ENDLESS = 1 << 62
 _CONDITIONS = frozenset(
     (
@@ -38,7 +38,7 @@ _CONDITIONS = frozenset(
 
 
 class RangeGrant(msgspec.Struct, frozen=True, array_like=True):
-    """What an address was signed for."""
+    """What an address is signed for."""
 
     repo: str  # its immutable id
     user: int
@@ -48,8 +48,8 @@ class RangeGrant(msgspec.Struct, frozen=True, array_like=True):
     last: int  # inclusive
 
 
-class Addresses:
-    """Makes the addresses of one plan."""
+class RangeUrls:
+    """Signs the addresses of one plan."""
 
     def __init__(self, request: Request) -> None:
         self._request = request
@@ -57,8 +57,8 @@ class Addresses:
         self._direct = MOST_DIRECT if request.hub.settings.s3.direct_downloads else 0
         self._base = cas_url(request.public_url, request.text("epoch"))
 
-    async def of(self, blob: str, first: int, last: int) -> str:
-        """Return where the stored bytes ``first`` to ``last`` (inclusive) of a xorb can be had."""
+    async def sign(self, blob: str, first: int, last: int) -> str:
+        """Return the address of the stored bytes ``first`` to ``last`` (inclusive) of a xorb."""
         if self._direct > 0:
             self._direct -= 1
             key = BlobKey(BlobKind.XORB, blob)
@@ -78,20 +78,20 @@ class Addresses:
         return f"{self._base}/bytes/{blob}?sig={sig}"
 
 
-async def fetch(request: Request) -> ASGIApp:
-    """Send the range of a xorb that the address was signed for, or a part of it."""
+async def fetch_range(request: Request) -> ASGIApp:
+    """Send the range that the address is signed for, or a part of it."""
     try:
-        grant = await _opened(request)
-        first, last = _asked(request, grant)
+        grant = await _open_grant(request)
+        first, last = _requested_range(request, grant)
         cache = request.hub.stores.xet.cache
-        return _Fetch(cache, BlobKey(BlobKind.XORB, grant.blob), first, last)
+        return _RangeResponse(cache, BlobKey(BlobKind.XORB, grant.blob), first, last)
     except (Unavailable, StorageFull):
         raise
     except HubError:
         raise Forbidden(reason=REFUSED) from None
 
 
-async def _opened(request: Request) -> RangeGrant:
+async def _open_grant(request: Request) -> RangeGrant:
     grant = request.hub.seal.read(request.query.one("sig") or "", RangeGrant, purpose=PURPOSE)
     if request.text("blob") != grant.blob:
         raise Forbidden(reason="the address was changed")
@@ -100,8 +100,8 @@ async def _opened(request: Request) -> RangeGrant:
     return grant
 
 
-def _asked(request: Request, grant: RangeGrant) -> tuple[int, int]:
-    """Return the first and last byte to send: all that was signed, or a range inside of it."""
+def _requested_range(request: Request, grant: RangeGrant) -> tuple[int, int]:
+    """Return the first and last byte to send: the signed range, or the part in ``Range``."""
     span = parse_range(get_header(request.scope, "range"), _ENDLESS)
     if span is None:
         return grant.first, grant.last
@@ -111,8 +111,8 @@ def _asked(request: Request, grant: RangeGrant) -> tuple[int, int]:
     return span.start, last
 
 
-class _Fetch:
-    """Sends a range of a xorb from a file of this node."""
+class _RangeResponse:
+    """Sends a range of a xorb from this node's copy."""
 
     def __init__(self, cache: NodeCache, key: BlobKey, first: int, last: int) -> None:
         self._cache = cache
@@ -120,15 +120,15 @@ class _Fetch:
         self._range = b"bytes=%d-%d" % (first, last)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 206, whatever the client asked: the range was settled."""
-        kept = [line for line in scope["headers"] if line[0] not in _CONDITIONS]
-        settled = {**scope, "headers": [*kept, (b"range", self._range)]}
+        """Respond 206 with the range, regardless of conditions in the request."""
+        headers = [line for line in scope["headers"] if line[0] not in _CONDITIONS]
+        unconditional = {**scope, "headers": [*headers, (b"range", self._range)]}
         try:
-            await (await self._answer())(settled, receive, send)
-        except FileNotFoundError:  # the copy went between its being found and opened
-            await (await self._answer())(settled, receive, send)
+            await (await self._file())(unconditional, receive, send)
+        except FileNotFoundError:  # the cache dropped the copy before it was opened
+            await (await self._file())(unconditional, receive, send)
 
-    async def _answer(self) -> FileResponse:
+    async def _file(self) -> FileResponse:
         try:
             path = await self._cache.path(self._key)
         except BlobNotFound:

@@ -1,4 +1,4 @@
-"""Plans: which ranges of which xorbs make up a file, or a part of it."""
+"""Reconstruction plans: the ranges of xorbs that make up a file, or a part of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hubstead.http import Response, get_header, json_response, parse_range
 from hubstead.repos import Right, XetToken
 from hubstead.wire import Request
 from hubstead.wire.xet.authorization import NOTHING_HERE, authorize
-from hubstead.wire.xet.ranges import Addresses
+from hubstead.wire.xet.ranges import RangeUrls
 from hubstead.wire.xet.shapes import (
     BatchPlan,
     ChunkRange,
@@ -27,10 +27,10 @@ from hubstead.wire.xet.shapes import (
 )
 from hubstead.xet import (
     NO_HASH,
-    PlannedFile,
     ReconstructionPlan,
     XetFile,
     XorbRange,
+    find_file,
     find_lfs_object,
     to_raw,
     to_text,
@@ -38,128 +38,126 @@ from hubstead.xet import (
 
 MOST_FILES = 100
 MOST_TERMS = 200_000
-#: Answers with more terms are put together in a thread.
+#: A thread encodes responses with more terms.
 _MANY_TERMS = 1000
-#: Other requests get a turn after so many addresses were signed.
+#: Addresses to sign before other requests get a turn.
 _SIGNED_IN_A_ROW = 200
 _OLD_RANGE = re.compile(r"\s*\d+-\d*\s*")  # what hf_xet 1.0.0 may write
 
-#: Names of xorbs to what is to be fetched of them, and from where.
+#: Ranges and their addresses, by xorb hash string.
 Fetches = dict[str, list[tuple[XorbRange, str]]]
 
 
 async def plan_v1(request: Request) -> ASGIApp:
-    """Say where the bytes of a file are, or of a range of it."""
+    """Return the plan of a file, or of the part in ``Range``."""
     plan, fetches = await _planned(request)
 
-    def answer() -> Response:
+    def respond() -> Response:
         return json_response(PlanV1(plan.offset, _terms(plan), _infos(fetches)))
 
-    return await _written(answer, len(plan.terms))
+    return await _encode(respond, len(plan.terms))
 
 
 async def plan_v2(request: Request) -> ASGIApp:
-    """Say where the bytes of a file are, or of a range of it, in the newer form."""
+    """Return the plan of a file, or of the part in ``Range``, in the newer form."""
     plan, fetches = await _planned(request)
 
-    def answer() -> Response:
+    def respond() -> Response:
         xorbs = {
-            xorb: [XorbFetch(url, [FetchRange(_chunks(one), _bytes(one))]) for one, url in found]
-            for xorb, found in fetches.items()
+            xorb: [
+                XorbFetch(url, [FetchRange(_chunks(span), _bytes(span))]) for span, url in signed
+            ]
+            for xorb, signed in fetches.items()
         }
         return json_response(PlanV2(plan.offset, _terms(plan), xorbs))
 
-    return await _written(answer, len(plan.terms))
+    return await _encode(respond, len(plan.terms))
 
 
 async def plan_several(request: Request) -> ASGIApp:
-    """Say where the bytes of several files are; those that are not here are left out."""
-    shown = await authorize(request, Right.READ)
-    plans = [
-        (name, await _whole_plan(request, file)) for name, file in await _several(request, shown)
-    ]
+    """Return the plans of several files; unknown files are left out."""
+    token = await authorize(request, Right.READ)
+    xet = request.hub.stores.xet
+    files = await _requested_files(request, token)
+    plans = [(file.name, await xet.plan(file, 0, file.bytes)) for file in files]
     ranges: dict[bytes, list[XorbRange]] = {}
     blobs: dict[bytes, str] = {}
-    for _, plan in plans:
-        blobs |= plan.blobs
-        for xorb, found in plan.made.ranges.items():
-            ranges.setdefault(xorb, []).extend(found)
-    joined = {xorb: _joined(found) for xorb, found in ranges.items()}
+    for _, planned in plans:
+        blobs |= planned.blobs
+        for xorb, needed in planned.plan.ranges.items():
+            ranges.setdefault(xorb, []).extend(needed)
+    joined = {xorb: _joined(needed) for xorb, needed in ranges.items()}
     fetches = await _fetches(request, joined, blobs)
 
-    def answer() -> Response:
-        files = {name: _terms(plan.made) for name, plan in plans}
-        return json_response(BatchPlan(files, _infos(fetches)))
+    def respond() -> Response:
+        terms = {name: _terms(planned.plan) for name, planned in plans}
+        return json_response(BatchPlan(terms, _infos(fetches)))
 
-    return await _written(answer, sum(len(plan.made.terms) for _, plan in plans))
+    return await _encode(respond, sum(len(planned.plan.terms) for _, planned in plans))
 
 
-async def _several(request: Request, shown: XetToken) -> list[tuple[str, XetFile]]:
+async def _requested_files(request: Request, token: XetToken) -> list[XetFile]:
     names = list(dict.fromkeys(request.query.all("file_id")))
     if len(names) > MOST_FILES:
         raise InvalidInput(reason=f"Ask for at most {MOST_FILES} files at once")
-    found = []
+    files = []
     left = MOST_TERMS
     for name in names:
-        file = await _file(request, shown, name)
+        file = await _file(request, token, name)
         if file is not None:
-            found.append((name, file))
+            files.append(file)
             left -= len(file.terms)
         if left < 0:
             raise InvalidInput(reason=f"These files have more than {MOST_TERMS} terms: ask apart")
-    return found
+    return files
 
 
-async def _whole_plan(request: Request, file: XetFile) -> PlannedFile:
-    return await request.hub.stores.xet.plan(file, 0, file.bytes)
-
-
-async def _written(answer: Callable[[], Response], terms: int) -> Response:
-    return await asyncio.to_thread(answer) if terms > _MANY_TERMS else answer()
+async def _encode(respond: Callable[[], Response], terms: int) -> Response:
+    return await asyncio.to_thread(respond) if terms > _MANY_TERMS else respond()
 
 
 async def file_size(request: Request) -> ASGIApp:
-    """Say how large a file is."""
-    shown = await authorize(request, Right.READ)
-    return SizeResponse((await _known_file(request, shown)).bytes)
+    """Return the size of a file."""
+    token = await authorize(request, Right.READ)
+    return SizeResponse((await _known_file(request, token)).bytes)
 
 
 async def no_chunk_hashes(request: Request) -> ASGIApp:
-    """Say that hashes of chunks are told to nobody; no client's upload needs them."""
+    """Respond 404: the hub discloses no chunk hashes, and no client's upload needs them."""
     await authorize(request, Right.READ)
     raise NotFound(reason=NOTHING_HERE)
 
 
 async def _planned(request: Request) -> tuple[ReconstructionPlan, Fetches]:
-    """Return the plan for what the call asks for, and from where each range can be had."""
-    shown = await authorize(request, Right.READ)
-    file = await _known_file(request, shown)
-    start, end = _asked(request, file.bytes)
-    plan = await request.hub.stores.xet.plan(file, start, end)
-    return plan.made, await _fetches(request, plan.made.ranges, plan.blobs)
+    """Return the plan of the requested part of a file, and the addresses of its ranges."""
+    token = await authorize(request, Right.READ)
+    file = await _known_file(request, token)
+    start, end = _requested_range(request, file.bytes)
+    planned = await request.hub.stores.xet.plan(file, start, end)
+    return planned.plan, await _fetches(request, planned.plan.ranges, planned.blobs)
 
 
-async def _known_file(request: Request, shown: XetToken) -> XetFile:
-    file = await _file(request, shown, request.text("file"))
+async def _known_file(request: Request, token: XetToken) -> XetFile:
+    file = await _file(request, token, request.text("file"))
     if file is None:
         raise NotFound(reason=NOTHING_HERE)
     return file
 
 
-async def _file(request: Request, shown: XetToken, name: str) -> XetFile | None:
-    """Return a file if it is in the repository of the pass.
+async def _file(request: Request, token: XetToken, name: str) -> XetFile | None:
+    """Return a file if it is in the token's repository.
 
-    What was uploaded and never committed is only for those who may write there.
+    Uncommitted files are visible only to users who may write there.
     """
     if to_raw(name) == NO_HASH:
         return XetFile.empty()
-    file = await request.hub.stores.xet.file(name)
-    found = file and await find_lfs_object(request.hub.db, request.repo.pk, file.sha256)
-    return file if found and (found.committed or shown.write) else None
+    file = await find_file(request.hub.db, name)
+    lfs_object = file and await find_lfs_object(request.hub.db, request.repo.pk, file.sha256)
+    return file if lfs_object and (lfs_object.committed or token.write) else None
 
 
-def _asked(request: Request, size: int) -> tuple[int, int]:
-    """Return from which byte to just before which one is asked for."""
+def _requested_range(request: Request, size: int) -> tuple[int, int]:
+    """Return the requested part of the file as (first byte, byte after the last)."""
     header = get_header(request.scope, "range")
     if header is not None and _OLD_RANGE.fullmatch(header):
         header = f"bytes={header.strip()}"
@@ -173,28 +171,28 @@ def _asked(request: Request, size: int) -> tuple[int, int]:
 async def _fetches(
     request: Request, ranges: Mapping[bytes, list[XorbRange]], blobs: Mapping[bytes, str]
 ) -> Fetches:
-    addresses = Addresses(request)
-    found: Fetches = {}
+    urls = RangeUrls(request)
+    fetches: Fetches = {}
     signed = 0
-    for xorb, wanted in ranges.items():
-        blob, told = blobs[xorb], found.setdefault(to_text(xorb), [])
-        for one in wanted:
-            told.append((one, await addresses.of(blob, one.first_byte, one.last_byte)))
+    for xorb, needed in ranges.items():
+        blob, signed_ranges = blobs[xorb], fetches.setdefault(to_text(xorb), [])
+        for span in needed:
+            signed_ranges.append((span, await urls.sign(blob, span.first_byte, span.last_byte)))
             signed += 1
             if signed % _SIGNED_IN_A_ROW == 0:
                 await asyncio.sleep(0)
-    return found
+    return fetches
 
 
 def _joined(ranges: list[XorbRange]) -> list[XorbRange]:
     """Join ranges of one xorb that overlap or touch."""
     joined: list[XorbRange] = []
-    for one in sorted(ranges):
+    for span in sorted(ranges):
         last = joined[-1] if joined else None
-        if last is None or one.start > last.end:
-            joined.append(one)
-        elif one.end > last.end:
-            joined[-1] = last._replace(end=one.end, last_byte=one.last_byte)
+        if last is None or span.start > last.end:
+            joined.append(span)
+        elif span.end > last.end:
+            joined[-1] = last._replace(end=span.end, last_byte=span.last_byte)
     return joined
 
 
@@ -207,14 +205,14 @@ def _terms(plan: ReconstructionPlan) -> list[PlannedTerm]:
 
 def _infos(fetches: Fetches) -> dict[str, list[FetchInfo]]:
     return {
-        xorb: [FetchInfo(_chunks(one), url, _bytes(one)) for one, url in found]
-        for xorb, found in fetches.items()
+        xorb: [FetchInfo(_chunks(span), url, _bytes(span)) for span, url in signed]
+        for xorb, signed in fetches.items()
     }
 
 
-def _chunks(one: XorbRange) -> ChunkRange:
-    return ChunkRange(one.start, one.end)
+def _chunks(span: XorbRange) -> ChunkRange:
+    return ChunkRange(span.start, span.end)
 
 
-def _bytes(one: XorbRange) -> ChunkRange:
-    return ChunkRange(one.first_byte, one.last_byte)
+def _bytes(span: XorbRange) -> ChunkRange:
+    return ChunkRange(span.first_byte, span.last_byte)

@@ -1,8 +1,8 @@
-"""The table of the Xet store.
+"""The routes of the Xet store.
 
-Releases of clients differ in whether they write ``/v1`` and the plural (protocol/xet.md 7), so
-nearly every address is served with and without either. Handlers open the pass that the client
-sends themselves, since its repository is in no address; that of ``bytes`` is signed.
+Client releases differ in whether they write ``/v1`` and the plural (protocol/xet.md 7), so nearly
+every address exists with and without either. The repository is in the token, not in the address, so
+handlers call `authorize`; the address of ``bytes`` is signed instead.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from hubstead.wire import Access, Doc, Request, Route
 from hubstead.wire.xet.chunks import find_chunk
 from hubstead.wire.xet.direct_uploads import commit_direct_upload, offer_direct_upload
-from hubstead.wire.xet.ranges import fetch
+from hubstead.wire.xet.ranges import fetch_range
 from hubstead.wire.xet.reconstructions import (
     file_size,
     no_chunk_hashes,
@@ -30,9 +30,9 @@ from hubstead.wire.xet.shapes import (
     ShardResponse,
     XorbResponse,
 )
-from hubstead.wire.xet.shards import register, register_with_progress
+from hubstead.wire.xet.shards import register_shard, register_with_progress
 from hubstead.wire.xet.telemetry import telemetry
-from hubstead.wire.xet.xorbs import exists, upload
+from hubstead.wire.xet.xorbs import upload_xorb, xorb_size
 
 CAS = "/xet/{epoch}/{scope}"
 OLD, V1, V2 = "", "/v1", "/v2"
@@ -48,19 +48,19 @@ def _route(method: str, path: str, handler: _Handler, says: Doc = _NOTHING) -> R
 
 
 def _spelled(method: str, path: str, handler: _Handler, says: Doc = _NOTHING) -> Iterator[Route]:
-    """Yield a route in all its spellings; ``(s)`` is where the plural goes."""
+    """Yield a route in all spellings; ``(s)`` marks the plural."""
     for version in (OLD, V1):
         for plural in ("s", ""):
             yield _route(method, f"{CAS}{version}/{path.replace('(s)', plural)}", handler, says)
 
 
 ROUTES: list[Route] = [
-    *_spelled("POST", "xorb(s)/default/{hash}", upload, Doc(answer=XorbResponse)),
-    *_spelled("HEAD", "xorb(s)/default/{hash}", exists),
-    *_spelled("POST", "shard(s)", register, Doc(answer=ShardResponse)),
-    # Releases up to 1.1.9 name the shard.
-    *_spelled("POST", "shard(s)/default/{hash}", register, Doc(answer=ShardResponse)),
-    *_spelled("PUT", "shard(s)/default/{hash}", register, Doc(answer=ShardResponse)),
+    *_spelled("POST", "xorb(s)/default/{hash}", upload_xorb, Doc(answer=XorbResponse)),
+    *_spelled("HEAD", "xorb(s)/default/{hash}", xorb_size),
+    *_spelled("POST", "shard(s)", register_shard, Doc(answer=ShardResponse)),
+    # Releases up to 1.1.9 put the shard's hash into the address.
+    *_spelled("POST", "shard(s)/default/{hash}", register_shard, Doc(answer=ShardResponse)),
+    *_spelled("PUT", "shard(s)/default/{hash}", register_shard, Doc(answer=ShardResponse)),
     _route("POST", f"{CAS}{V2}/shards", register_with_progress, _LINES),
     # Every client says `default`, the protocol's text `default-merkledb`.
     *_spelled("GET", "chunk(s)/default/{hash}", find_chunk, _BYTES),
@@ -77,9 +77,9 @@ ROUTES: list[Route] = [
         Doc(body=GrantRequest),
     ),
     _route("POST", f"{CAS}{V1}/xorb-commits/default/{{hash}}/grant/{{id}}", commit_direct_upload),
-    # Signed: whoever has the address is asked for nothing else.
-    _route("GET", f"{CAS}/bytes/{{blob}}", fetch, _BYTES),
-    # Clients take the origin of casUrl for this and leave out its path.
+    # Signed: the address alone authorizes.
+    _route("GET", f"{CAS}/bytes/{{blob}}", fetch_range, _BYTES),
+    # Clients use the origin of casUrl here, without its path.
     _route("POST", f"{V1}/telemetry", telemetry),
     _route("POST", f"{CAS}{V1}/telemetry", telemetry),
 ]

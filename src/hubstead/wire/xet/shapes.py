@@ -1,4 +1,4 @@
-"""What travels in the bodies of the Xet store (protocol/xet.md 7, protocol/xet.md 8)."""
+"""Request and response bodies of the Xet store (protocol/xet.md 7, protocol/xet.md 8)."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from starlette.types import Receive, Scope, Send
 
 
 class XorbResponse(msgspec.Struct, frozen=True):
-    """The answer to a xorb."""
+    """The response to a xorb."""
 
     was_inserted: bool
 
 
 class ShardResponse(msgspec.Struct, frozen=True):
-    """The answer to a shard: 1 if it told of a new file, 0 if all were known."""
+    """The response to a shard: 1 if it lists a new file, 0 if all are known."""
 
     result: int
 
 
 class ChunkRange(msgspec.Struct, frozen=True):
-    """A range: of chunks with its end exclusive, of bytes with its end inclusive."""
+    """A range: the end of chunks is exclusive, the end of bytes inclusive."""
 
     start: int
     end: int
@@ -34,7 +34,7 @@ class PlannedTerm(msgspec.Struct, frozen=True):
 
 
 class FetchInfo(msgspec.Struct, frozen=True):
-    """Version 1: where chunks of a xorb can be had."""
+    """Version 1: the address of chunks of a xorb."""
 
     range: ChunkRange
     url: str
@@ -42,7 +42,7 @@ class FetchInfo(msgspec.Struct, frozen=True):
 
 
 class PlanV1(msgspec.Struct, frozen=True):
-    """The answer of ``/v1/reconstructions/{file}``."""
+    """The response of ``/v1/reconstructions/{file}``."""
 
     offset_into_first_range: int
     terms: list[PlannedTerm]
@@ -50,17 +50,17 @@ class PlanV1(msgspec.Struct, frozen=True):
 
 
 class FetchRange(msgspec.Struct, frozen=True):
-    """Version 2: chunks of a xorb, and the bytes that hold them."""
+    """Version 2: chunks of a xorb, and their stored bytes."""
 
     chunks: ChunkRange
     bytes: ChunkRange
 
 
 class XorbFetch(msgspec.Struct, frozen=True):
-    """Version 2: where chunks of a xorb can be had.
+    """Version 2: the address of chunks of a xorb.
 
-    There is one range in each, so that nobody asks for several at once, which would need
-    multipart answers.
+    Each has one range, so that clients never request several at once, which would need multipart
+    responses.
     """
 
     url: str
@@ -68,7 +68,7 @@ class XorbFetch(msgspec.Struct, frozen=True):
 
 
 class PlanV2(msgspec.Struct, frozen=True):
-    """The answer of ``/v2/reconstructions/{file}``."""
+    """The response of ``/v2/reconstructions/{file}``."""
 
     offset_into_first_range: int
     terms: list[PlannedTerm]
@@ -76,61 +76,61 @@ class PlanV2(msgspec.Struct, frozen=True):
 
 
 class BatchPlan(msgspec.Struct, frozen=True):
-    """The answer of ``/v1/reconstructions?file_id=…``."""
+    """The response of ``/v1/reconstructions?file_id=…``."""
 
     files: dict[str, list[PlannedTerm]]
     fetch_info: dict[str, list[FetchInfo]]
 
 
 class Validating(msgspec.Struct, frozen=True, tag="validating", tag_field="type"):
-    """A line of ``/v2/shards``: how many bytes of how many have been checked."""
+    """A progress line of ``/v2/shards``: bytes verified, and bytes in all."""
 
     verified: int
     total: int
 
 
 class Result(msgspec.Struct, frozen=True, tag="result", tag_field="type"):
-    """The last line of ``/v2/shards`` if all went well."""
+    """The last line of ``/v2/shards`` after success."""
 
     result: int
 
 
 class Failure(msgspec.Struct, frozen=True, tag="error", tag_field="type"):
-    """The last line of ``/v2/shards`` if not; the client shows the message."""
+    """The last line of ``/v2/shards`` after an error; the client shows the message."""
 
     message: str
     retryable: bool
 
 
 class SizeResponse:
-    """An answer to HEAD that says how many bytes there are."""
+    """A response to HEAD with a ``Content-Length``."""
 
     def __init__(self, size: int) -> None:
         self._size = size
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
+        """Send the headers and no body."""
         headers = [(b"content-length", b"%d" % self._size)]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
 
 
 class Checksum(msgspec.Struct, frozen=True):
-    """Of the bytes of a xorb as they would be sent."""
+    """The checksum of the xorb's bytes as sent."""
 
     algo: str  # crc64nvme
     value: str  # decimal
 
 
 class GrantRequest(msgspec.Struct, frozen=True):
-    """``POST /v1/xorb-grants/…``: may this xorb be sent straight to where it is kept?"""
+    """The body of ``POST /v1/xorb-grants/…``, which requests a direct upload."""
 
     length: int
     checksum: Checksum | None = None
 
 
 class GrantResponse(msgspec.Struct, frozen=True):
-    """Where to send a xorb instead of to us."""
+    """The address for the direct upload of a xorb."""
 
     id: str
     method: str

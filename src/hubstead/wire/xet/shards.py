@@ -1,4 +1,4 @@
-"""Shards: registering files, answered at once at the end or told of on the way."""
+"""Registers the files of shards, with one response at the end or with progress lines."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from hubstead.wire.xet.progress import CheckProgress, ProgressResponse
 from hubstead.wire.xet.shapes import ShardResponse
 from hubstead.xet import Shard, parse_shard
 
-#: Larger shards wait on disk for their turn, so that memory holds one of them.
+#: Larger shards wait on disk for their turn, so that only one of them is in memory.
 LARGE_BYTES = 8 << 20
 _IN_MEMORY_BYTES = 1 << 20
 
 
-async def register(request: Request) -> ASGIApp:
-    """Register the files of a shard; the answer comes when all of it was checked."""
+async def register_shard(request: Request) -> ASGIApp:
+    """Register the files of a shard; respond once all of it is verified."""
     await authorize(request, Right.WRITE)
     body = await _receive(request)
     return json_response(ShardResponse(int(await _register(request, body, CheckProgress()))))
 
 
 async def register_with_progress(request: Request) -> ASGIApp:
-    """Register the files of a shard, telling how far that is line by line.
+    """Register the files of a shard and respond with lines of progress.
 
-    Only this form shows the user why a shard is refused, so everything that is found wrong with
-    it is told in the last line.
+    Clients show the user the reason of a refusal only in this form, so every fault of the shard
+    goes into the last line.
     """
     await authorize(request, Right.WRITE)
     body = await _receive(request)
@@ -63,14 +63,14 @@ async def _register(
     request: Request, body: SpooledTemporaryFile[bytes], progress: CheckProgress
 ) -> bool:
     with body:
-        large = body.tell() > LARGE_BYTES
-        async with request.hub.stores.locks.of("xet shard") if large else nullcontext():
-            shard = await asyncio.to_thread(_parsed, body, request.hub.settings.xet.max_terms)
-            return await request.hub.stores.xet.register(
+        is_large = body.tell() > LARGE_BYTES
+        async with request.hub.stores.locks.of("xet shard") if is_large else nullcontext():
+            shard = await asyncio.to_thread(_parse, body, request.hub.settings.xet.max_terms)
+            return await request.hub.stores.xet.shards.register(
                 request.repo.pk, request.actor.pk, shard, progress=progress
             )
 
 
-def _parsed(body: SpooledTemporaryFile[bytes], max_terms: int) -> Shard:
+def _parse(body: SpooledTemporaryFile[bytes], max_terms: int) -> Shard:
     body.seek(0)
     return parse_shard(body.read(), max_terms=max_terms)

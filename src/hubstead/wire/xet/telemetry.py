@@ -1,4 +1,4 @@
-"""What clients tell of themselves. Nobody here wants to know."""
+"""Accepts and discards clients' telemetry."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from hubstead.wire import Request
 
 
 async def telemetry(_request: Request) -> ASGIApp:
-    """Drop what a client measured; that there was a call is counted in ``/metrics``.
+    """Discard a client's measurements; ``/metrics`` counts the request.
 
-    The client waits for the answer at the end of a transfer, so it goes out before the body is
-    read, which the server then skips.
+    The client waits for this response at the end of a transfer, so it precedes the body, which the
+    server skips.
     """
     return Response(b"{}", media_type="application/json")

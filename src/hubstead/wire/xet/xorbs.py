@@ -1,8 +1,6 @@
-"""Xorbs: sending them, and asking whether one is here."""
+"""Uploads xorbs, and answers whether a xorb is stored."""
 
 from __future__ import annotations
-
-import asyncio
 
 from starlette.types import ASGIApp
 
@@ -10,7 +8,7 @@ from hubstead.errors import NotFound
 from hubstead.http import json_response, receive_into
 from hubstead.repos import Right
 from hubstead.wire import Request
-from hubstead.wire.xet.authorization import NOTHING_HERE, authorize, session_of
+from hubstead.wire.xet.authorization import NOTHING_HERE, authorize, upload_session
 from hubstead.wire.xet.shapes import SizeResponse, XorbResponse
 from hubstead.wire.xet.visibility import fully_visible_xorb
 from hubstead.xet import MAX_CHUNKS, MAX_STORED_BYTES, to_raw
@@ -19,31 +17,25 @@ from hubstead.xet import MAX_CHUNKS, MAX_STORED_BYTES, to_raw
 MAX_BODY_BYTES = MAX_STORED_BYTES + 96 + 40 * MAX_CHUNKS
 
 
-async def upload(request: Request) -> ASGIApp:
-    """Take a xorb; the answer comes when every chunk of it was checked and it is durable."""
+async def upload_xorb(request: Request) -> ASGIApp:
+    """Receive a xorb; respond once all chunks are verified and the xorb is durable."""
     await authorize(request, Right.WRITE)
-    xet = request.hub.stores.xet
-    with xet.ahead.coming(session_of(request)) as run:
-        incoming = await xet.incoming(request.text("hash"), run.look)
-        try:
-            await receive_into(
-                request.scope, request.receive, incoming.feed, limit=MAX_BODY_BYTES, what="The xorb"
-            )
-            await xet.commit(incoming)
-        finally:
-            await asyncio.shield(asyncio.to_thread(incoming.abort))
-        inserted = await xet.accept(incoming, request.repo.pk)
-        if inserted and incoming.index is not None:
-            run.keep(incoming.key.name, incoming.index)
-    return json_response(XorbResponse(inserted))
+    receiving = request.hub.stores.xet.receive_xorb(
+        request.text("hash"), request.repo.pk, session=upload_session(request)
+    )
+    async with receiving as upload:
+        await receive_into(
+            request.scope, request.receive, upload.feed, limit=MAX_BODY_BYTES, what="The xorb"
+        )
+    return json_response(XorbResponse(upload.is_new))
 
 
-async def exists(request: Request) -> ASGIApp:
-    """Say how large a xorb is, to those who may know of all of it."""
-    shown = await authorize(request, Right.READ)
+async def xorb_size(request: Request) -> ASGIApp:
+    """Return the size of a xorb to clients that may see all of it."""
+    token = await authorize(request, Right.READ)
     name = request.text("hash")
     to_raw(name)
-    found = await fully_visible_xorb(request, shown, name)
-    if found is None:
+    xorb = await fully_visible_xorb(request, token, name)
+    if xorb is None:
         raise NotFound(reason=NOTHING_HERE)
-    return SizeResponse(found.bytes)
+    return SizeResponse(xorb.bytes)

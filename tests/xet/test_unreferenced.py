@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,8 @@ from hubstead.settings import Settings
 from hubstead.xet import (
     ShardRefused,
     delete_unreferenced_files,
+    find_file,
+    find_xorb,
     jobs,
     quarantine_xorbs,
     release_xorbs,
@@ -78,7 +81,7 @@ async def let_go(hub: XetHub, file: MadeFile) -> None:
 async def test_a_xorb_that_nobody_needs_waits_and_goes_in_two_steps(hub: XetHub) -> None:
     _, made = a_model("goes")
     await hub.send(made)
-    found = await hub.xet.find_xorb(made.name)
+    found = await find_xorb(hub.stores.db, made.name)
     assert found is not None
     await pass_days(hub, 22)
     await work(hub)
@@ -113,7 +116,7 @@ async def test_what_a_file_needs_stays_whatever_its_age(hub: XetHub) -> None:
     await let_go(hub, file)
     await pass_days(hub, 1)
     await work(hub)
-    assert await hub.xet.file(file.name) is None
+    assert await find_file(hub.stores.db, file.name) is None
     assert await state(hub, made) == "quarantine"
 
 
@@ -135,7 +138,7 @@ async def test_what_was_never_committed_goes_with_its_hold(hub: XetHub) -> None:
     await pass_days(hub, 24)
     await delete_unreferenced(hub.stores.db, hub.stores.blobs, grace_ms=0)
     await work(hub)
-    assert await hub.xet.file(file.name) is None
+    assert await find_file(hub.stores.db, file.name) is None
     assert await state(hub, made) == "quarantine"
 
 
@@ -148,9 +151,9 @@ async def taken_up_by_shard(hub: XetHub, file: MadeFile, made: MadeXorb) -> None
 
 
 async def taken_up_by_answer(hub: XetHub, file: MadeFile, made: MadeXorb) -> None:
-    found = await hub.xet.find_xorb(made.name)
+    found = await find_xorb(hub.stores.db, made.name)
     assert found is not None
-    assert await hub.xet.touch([found])
+    assert await hub.xet.renew_xorbs([found])
 
 
 TAKEN_UP = (taken_up_by_upload, taken_up_by_shard, taken_up_by_answer)
@@ -188,14 +191,14 @@ async def test_any_use_makes_a_xorb_be_kept_for_longer(hub: XetHub, how: Any) ->
 async def test_what_is_gone_cannot_be_relied_on(hub: XetHub) -> None:
     file, made = a_model("relied on")
     await hub.send(made)
-    found = await hub.xet.find_xorb(made.name)
+    found = await find_xorb(hub.stores.db, made.name)
     assert found is not None
-    index = await hub.xet.index(found)
+    index = await hub.xet.indexes.get(found.blob)
     await pass_days(hub, 24)
     await work(hub)
     await pass_days(hub, 3)
     await work(hub)
-    assert not await hub.xet.touch([found])
+    assert not await hub.xet.renew_xorbs([found])
     before = await hub.traces()
     with pytest.raises(ShardRefused, match=made.name):
         await hub.register(file)
@@ -205,10 +208,10 @@ async def test_what_is_gone_cannot_be_relied_on(hub: XetHub) -> None:
     assert await hub.send(made, body=other)
     await hub.register(file)
     assert await hub.read(file) == file.content
-    again = await hub.xet.find_xorb(made.name)
+    again = await find_xorb(hub.stores.db, made.name)
     assert again is not None
     assert again.blob != found.blob
-    assert (await hub.xet.index(again)).size == len(other) != index.size
+    assert (await hub.xet.indexes.get(again.blob)).size == len(other) != index.size
 
 
 def record_of(chunk: bytes) -> bytes:
@@ -222,24 +225,24 @@ async def test_a_xorb_that_goes_while_it_is_sent_again_is_asked_for_once_more(
 ) -> None:
     _, made = a_model("meanwhile")
     await hub.send(made)
-    incoming = await hub.xet.incoming(made.name)
-    incoming.feed(made.body)
-    incoming.commit()
-    await pass_days(hub, 24)
-    await work(hub)
-    await pass_days(hub, 3)
-    await work(hub)
-    with pytest.raises(HubError, match="again"):
-        await hub.xet.accept(incoming, hub.repo.pk)
+    async with AsyncExitStack() as stack:
+        upload = await stack.enter_async_context(hub.xet.receive_xorb(made.name, hub.repo.pk))
+        upload.feed(made.body)
+        await pass_days(hub, 24)
+        await work(hub)
+        await pass_days(hub, 3)
+        await work(hub)
+        with pytest.raises(HubError, match="again"):
+            await stack.aclose()
     assert await hub.send(made)
 
 
 async def test_a_new_epoch_shortens_the_wait(hub: XetHub) -> None:
     _, made = a_model("epoch")
-    await hub.xet.epoch()
+    await hub.xet.epochs.current()
     await hub.send(made)
     await pass_days(hub, 1)
-    await hub.xet.new_epoch()
+    await hub.xet.epochs.begin()
     await work(hub)
     assert await state(hub, made) == "live"  # passes of the old one may be in use
     soon = hub.stores.settings.replace(xet_token_seconds=-300, signed_url_seconds=-1000)

@@ -67,7 +67,7 @@ async def _read(made: Sequence[MadeXorb], terms: Terms, start: int, end: int) ->
             key = BlobKey(BlobKind.XORB, f"{at:064x}")
             await store.put(key, xorb.body, _Anything())
             packed = xorb.index.pack()[32 * len(xorb.index) :]
-            known[xorb.raw] = StoredXorb(key.name, XorbIndex.unpack_places(packed))
+            known[xorb.raw] = StoredXorb(key.name, XorbIndex.unpack_offsets(packed))
 
         async def locate(xorbs: Sequence[bytes]) -> Mapping[bytes, StoredXorb]:
             return {xorb: known[xorb] for xorb in xorbs}

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from hubstead.errors import BlobNotFound
 from hubstead.xet import Term, Terms, XorbIndex, chunk_hash, is_eligible
-from hubstead.xet.eager_hashing import EagerHasher, XorbRun
+from hubstead.xet.eager_hashing import EagerHasher, XorbObserver
 from tests.support.xet_files import MadeXorb, a_xorb
 
 
@@ -35,7 +35,7 @@ class Sent:
     is_lost: bool = False
 
     def __post_init__(self) -> None:
-        self.ahead = EagerHasher(self._read)
+        self.hasher = EagerHasher(self._read)
 
     async def _read(self, hashed: hashlib._Hash, blob: str, index: XorbIndex) -> None:
         await asyncio.sleep(0)
@@ -46,25 +46,25 @@ class Sent:
         hashed.update(self.bytes_of[blob])
 
     def begins(self, xorb: MadeXorb, chunk: int = 0) -> None:
-        self.ahead.asked("upload", chunk_hash(xorb.chunks[chunk]))
+        self.hasher.note_query("upload", chunk_hash(xorb.chunks[chunk]))
 
     def send(self, *xorbs: MadeXorb) -> None:
         for xorb in xorbs:
-            with self.ahead.coming("upload") as run:
+            with self.hasher.observe("upload") as run:
                 self.take(run, xorb)
 
-    def take(self, run: XorbRun, xorb: MadeXorb) -> None:
-        look = run.look
-        for chunk in xorb.chunks if look else ():
-            assert look is not None
-            look(chunk_hash(chunk), chunk)
+    def take(self, run: XorbObserver, xorb: MadeXorb) -> None:
+        on_chunk = run.on_chunk
+        for chunk in xorb.chunks if on_chunk else ():
+            assert on_chunk is not None
+            on_chunk(chunk_hash(chunk), chunk)
         self.bytes_of[xorb.name] = b"".join(xorb.chunks)
-        run.keep(xorb.name, xorb.index)
+        run.confirm(xorb.name, xorb.index)
 
     def begun(self, *terms: Term) -> int:
         """Return how many terms are hashed already, having looked whether that is right."""
         names = {xorb.raw: xorb.name for xorb in ALL}
-        hashed, count = self.ahead.begun(Terms.of(terms), lambda raw: names[raw])
+        hashed, count = self.hasher.partial_digest(Terms.of(terms), lambda raw: names[raw])
         done = b"".join(
             bytes(self.bytes_of[names[term.xorb]]) if whole(term) else b"?"
             for term in terms[:count]
@@ -100,7 +100,7 @@ def run(test: Callable[[Sent], object]) -> None:
         done = test(sent)
         if asyncio.iscoroutine(done):
             await done
-        await sent.ahead.close()
+        await sent.hasher.close()
 
     asyncio.run(whole_test())
 
@@ -125,7 +125,7 @@ def test_what_comes_at_once_is_read_again_in_the_order_in_which_it_began() -> No
         sent.begins(ALL[0])
         with ExitStack() as first, ExitStack() as second, ExitStack() as third:
             stacks = (first, second, third)
-            runs = [stack.enter_context(sent.ahead.coming("upload")) for stack in stacks]
+            runs = [stack.enter_context(sent.hasher.observe("upload")) for stack in stacks]
             for at in (2, 0, 1):
                 sent.take(runs[at], ALL[at])
                 stacks[at].close()
@@ -139,7 +139,7 @@ def test_what_comes_at_once_is_read_again_in_the_order_in_which_it_began() -> No
 def test_once_caught_up_nothing_is_read_again() -> None:
     async def test(sent: Sent) -> None:
         sent.begins(ALL[0])
-        with sent.ahead.coming("upload") as one, sent.ahead.coming("upload") as other:
+        with sent.hasher.observe("upload") as one, sent.hasher.observe("upload") as other:
             sent.take(one, ALL[0])
             sent.take(other, ALL[1])
         await caught_up()
@@ -175,9 +175,9 @@ def test_a_xorb_that_is_not_kept_ends_it() -> None:
     def test(sent: Sent) -> None:
         sent.begins(ALL[0])
         sent.send(ALL[0])
-        with sent.ahead.coming("upload") as lost:
-            assert lost.look is not None
-            lost.look(chunk_hash(b"half"), b"half")
+        with sent.hasher.observe("upload") as lost:
+            assert lost.on_chunk is not None
+            lost.on_chunk(chunk_hash(b"half"), b"half")
         sent.send(ALL[1])
         assert sent.begun(*the_file(*ALL[:2])) == 1
 
@@ -188,7 +188,7 @@ def test_one_that_cannot_be_read_ends_it() -> None:
     async def test(sent: Sent) -> None:
         sent.begins(ALL[0])
         sent.is_lost = True
-        with sent.ahead.coming("upload") as one, sent.ahead.coming("upload") as other:
+        with sent.hasher.observe("upload") as one, sent.hasher.observe("upload") as other:
             sent.take(one, ALL[0])
             sent.take(other, ALL[1])
         await caught_up()
@@ -200,12 +200,12 @@ def test_one_that_cannot_be_read_ends_it() -> None:
 
 def test_nothing_is_hashed_of_small_files_or_of_what_nobody_asked_about() -> None:
     def test(sent: Sent) -> None:
-        with sent.ahead.coming("upload") as unasked:
-            assert unasked.look is None
+        with sent.hasher.observe("upload") as unasked:
+            assert unasked.on_chunk is None
         for at in range(1000):
-            sent.ahead.asked("upload", at.to_bytes(32, "big"))
-        with sent.ahead.coming("upload") as small:
-            assert small.look is None
+            sent.hasher.note_query("upload", at.to_bytes(32, "big"))
+        with sent.hasher.observe("upload") as small:
+            assert small.on_chunk is None
 
     run(test)
 
@@ -214,7 +214,7 @@ def test_uploads_do_not_mix() -> None:
     def test(sent: Sent) -> None:
         sent.begins(ALL[0])
         sent.send(ALL[0])
-        with sent.ahead.coming("another") as other:
+        with sent.hasher.observe("another") as other:
             sent.take(other, ALL[5])
         sent.send(ALL[1])
         assert sent.begun(*the_file(*ALL[:2])) == 2
@@ -237,7 +237,7 @@ def test_a_digest_is_always_that_of_the_bytes_it_stands_for(seed: int) -> None:
                 sent.begins(chance.choice(ALL), chance.choice((0, 0, 0, 2)))
             elif step < 3 and left:
                 stack = ExitStack()
-                run = stack.enter_context(sent.ahead.coming("upload"))
+                run = stack.enter_context(sent.hasher.observe("upload"))
                 open_runs.append((stack, run, left.pop(0)))
             elif open_runs:
                 stack, run, xorb = open_runs.pop(chance.randrange(len(open_runs)))
