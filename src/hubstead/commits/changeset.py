@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from hubstead.blobs import BlobKey, BlobKind
+from hubstead.commits.path_rules import PathRules
 from hubstead.commits.rules import PADDED_POINTER
 from hubstead.errors import InvalidInput, InvalidPath, TooLarge
 from hubstead.gitstore import (
@@ -22,7 +23,7 @@ from hubstead.gitstore import (
     is_padded_pointer,
     parse_pointer,
 )
-from hubstead.ids import check_path, is_sha256
+from hubstead.ids import is_sha256
 from hubstead.settings import Settings
 
 #: Contents above this are hashed and compressed in a thread.
@@ -87,11 +88,7 @@ class Changeset:
         Raises:
             InvalidPath: if not.
         """
-        return check_path(
-            path,
-            max_bytes=self.settings.commits.max_path_bytes,
-            max_depth=self.settings.commits.max_path_depth,
-        )
+        return PathRules.of(self.settings).check(path)
 
     async def put(
         self,

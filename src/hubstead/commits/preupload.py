@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+from hubstead.commits.path_rules import PathRules
+from hubstead.commits.rules import is_lfs_size
 from hubstead.errors import InvalidCandidate, InvalidPath
 from hubstead.gitstore import Attributes, Entry, GitRepo, Ignores
-from hubstead.ids import check_path
 from hubstead.settings import Settings
 
 ATTRIBUTES = ".gitattributes"
@@ -55,8 +56,12 @@ def choose_upload_modes(
     Raises:
         InvalidCandidate: a file may not have this path.
     """
+    rules = PathRules.of(settings)
     for candidate in candidates:
-        _check_path(candidate.path, settings)
+        try:
+            rules.check(candidate.path)
+        except InvalidPath as error:
+            raise InvalidCandidate(path=error.path, reason=error.reason) from None
     folders = {""} | {
         "/".join(parts[:count])
         for parts in (candidate.path.split("/") for candidate in candidates)
@@ -73,17 +78,6 @@ def choose_upload_modes(
         )
         for candidate in candidates
     ]
-
-
-def _check_path(path: str, settings: Settings) -> None:
-    try:
-        check_path(
-            path,
-            max_bytes=settings.commits.max_path_bytes,
-            max_depth=settings.commits.max_path_depth,
-        )
-    except InvalidPath as error:
-        raise InvalidCandidate(path=error.path, reason=error.reason) from None
 
 
 def _texts(
@@ -103,7 +97,7 @@ def _texts(
 def _by_lfs(candidate: UploadCandidate, filters: Attributes, settings: Settings) -> bool:
     if candidate.size == 0:
         return False
-    if candidate.size >= settings.lfs.threshold_bytes or filters.is_lfs(candidate.path):
+    if is_lfs_size(candidate.size, settings) or filters.is_lfs(candidate.path):
         return True
     return candidate.size > BINARY_BYTES and _is_binary(candidate.sample)
 

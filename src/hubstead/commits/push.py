@@ -14,14 +14,15 @@ from hubstead.blobs import BlobKey, BlobKind, Link
 from hubstead.commits.linkable import linkable_size
 from hubstead.commits.metadata import CARD, MAX_CARD_BYTES, derive_metadata
 from hubstead.commits.packs import pack_names
+from hubstead.commits.path_rules import PathRules
 from hubstead.commits.ref_updates import WritePlan, move_refs
 from hubstead.commits.refs import HEADS, RefKind, RefMove, RefMoved, RefName, list_refs
 from hubstead.commits.retired import discard_packs
 from hubstead.commits.rules import (
     PADDED_POINTER,
-    check_pushed_path,
     check_pushed_ref,
     check_takes_no_commit,
+    is_lfs_size,
 )
 from hubstead.commits.storage import Storage
 from hubstead.errors import BlobMissing, HubError, InvalidInput, InvalidPath, RefUpdateFailed
@@ -211,7 +212,7 @@ class _Push:
         candidates: dict[str, str] = {}
         with self.staging.reading() as reading:
             for pushed in self.staging.new_blobs(tips):
-                if pushed.size > self.stores.settings.lfs.threshold_bytes:
+                if is_lfs_size(pushed.size, self.stores.settings):
                     faults.append(self._too_large(pushed.path, pushed.size))
                 elif MIN_BYTES <= pushed.size <= PADDED_BYTES:
                     candidates[pushed.oid] = pushed.path
@@ -227,16 +228,16 @@ class _Push:
     def _too_large(self, path: str, size: int) -> str:
         limit = self.stores.settings.lfs.threshold_bytes
         return (
-            f"{path} has {size} bytes: files above {limit} (lfs_threshold_bytes) have to be "
-            f"LFS files. Run `git lfs migrate import --include='{path}'` and push again"
+            f"{path} has {size} bytes: files of {limit} bytes and above (lfs_threshold_bytes) "
+            f"have to be LFS files. Run `git lfs migrate import --include='{path}'` and push again"
         )
 
     def _path_faults(self, moves: Sequence[RefMove]) -> list[str]:
-        settings, faults = self.stores.settings, []
+        rules, faults = PathRules.of(self.stores.settings), []
         for tip in {move.target for move in moves if move.target}:
             for path in self.staging.paths(tip):
                 try:
-                    check_pushed_path(path, settings)
+                    rules.check_bytes(path)
                 except InvalidPath as error:
                     faults.append(error.message)
         return faults

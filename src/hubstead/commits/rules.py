@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from hubstead import cards
 from hubstead.commits.metadata import CARD, MAX_CARD_BYTES
 from hubstead.commits.refs import HEADS, TAGS, RefKind, RefName
 from hubstead.commits.revisions import commit_of_short_sha
-from hubstead.errors import Forbidden, InvalidCard, InvalidName, InvalidPath, NotBuilt
+from hubstead.errors import Forbidden, InvalidCard, InvalidName, NotBuilt
 from hubstead.gitstore import Edit, GitRepo, PackDraft, PutFile
-from hubstead.ids import Kind, check_branch_name, check_path
+from hubstead.ids import Kind, check_branch_name
 from hubstead.repos import Repo
 from hubstead.settings import Settings
 
@@ -20,8 +19,6 @@ PADDED_POINTER = (
     "git-lfs replaces a file that begins so in a checkout, but neither uploads nor fetches its "
     "object because it is longer than 1023 bytes: shorten it to the pointer"
 )
-#: Paths that break no rule, but perhaps those of length and depth.
-_PLAIN = re.compile(rb"(?:[A-Za-z0-9_-][A-Za-z0-9_.-]*/)*[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 
 
 def check_card(
@@ -97,20 +94,6 @@ def check_pushed_ref(opened: Repo, ref: RefName, *, deleted: bool) -> None:
         check_branch_name(ref.short)
 
 
-def check_pushed_path(path: bytes, settings: Settings) -> None:
-    """Refuse a path that no client could show or check out.
-
-    Raises:
-        InvalidPath: with the rule that it breaks.
-    """
-    short = len(path) <= min(255, settings.commits.max_path_bytes)
-    if short and path.count(b"/") < settings.commits.max_path_depth and _PLAIN.fullmatch(path):
-        return  # a push may bring tens of thousands of these
-    try:
-        text = path.decode()
-    except UnicodeDecodeError:
-        shown = path.decode("utf-8", "backslashreplace")
-        raise InvalidPath(path=shown, reason="it must be valid UTF-8") from None
-    check_path(
-        text, max_bytes=settings.commits.max_path_bytes, max_depth=settings.commits.max_path_depth
-    )
+def is_lfs_size(size: int, settings: Settings) -> bool:
+    """Tell whether a file of ``size`` bytes belongs into LFS (setting ``lfs_threshold_bytes``)."""
+    return size >= settings.lfs.threshold_bytes

@@ -136,8 +136,11 @@ def test_the_default_branch_stays(anna: Person, here: Clone) -> None:
 def test_a_large_plain_file_is_told_how_to_become_an_lfs_file(
     live_hub: ThreadHub, here: Clone
 ) -> None:
+    limit = live_hub.settings.lfs.threshold_bytes
+    here.commit("large.dat", b"\0" * (limit - 1))
+    here("push")
     before = live_hub.traces()
-    here.commit("big.dat", b"\0" * (live_hub.settings.lfs.threshold_bytes + 1))
+    here.commit("big.dat", b"\0" * limit)
     here("rm", "-q", "big.dat")
     here("commit", "-qm", "it is gone, but in the history")
     said = here.refused("push")
