@@ -13,7 +13,7 @@ from hubstead.blobs import BlobKey, BlobKind, LocalBlobs, stored_name_of
 from hubstead.blobs.tables import blobs
 from hubstead.commits import Storage
 from hubstead.commits.tables import packs
-from hubstead.doctor import Fault, Inspection, Severity, run_checks
+from hubstead.doctor import Finding, Inspection, Severity, run_checks
 from tests.backup.conftest import SHAPES, BackupHub, Filled, backed_up
 from tests.support.rows import reading
 
@@ -61,7 +61,7 @@ async def some_blob(stores: Storage, kind: BlobKind) -> BlobKey:
     return BlobKey(kind, next(row.name for row in rows if row.kind == kind))
 
 
-async def faults(stores: Storage) -> list[Fault]:
+async def faults(stores: Storage) -> list[Finding]:
     found = [each async for each in run_checks(Inspection(stores, deep=True))]
     return [each for each in found if each.severity is Severity.FAULT]
 

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import fcntl
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from hubstead.cli.root import COMMANDS, root
@@ -75,15 +77,26 @@ def test_help_names_every_command_without_loading_any() -> None:
 
 @pytest.mark.parametrize("group", COMMANDS)
 def test_every_command_in_the_table_can_be_loaded(group: str) -> None:
-    import click
+    loaded = root.get_command(click.Context(root), group)
+    assert loaded is not None
+    assert loaded.name == group
+    for command in commands_of(loaded):
+        names = {name for param in command.params for name in param.opts}
+        assert {"--data", "--settings", "--json"} <= names, command.name
 
-    found = root.get_command(click.Context(root), group)
-    assert found is not None
-    assert found.name == group
-    commands = found.commands.values() if isinstance(found, click.Group) else [found]
-    for each in commands:
-        names = {name for param in each.params for name in param.opts}
-        assert {"--data", "--settings", "--json"} <= names, each.name
+
+def commands_of(command: click.Command) -> list[click.Command]:
+    return list(command.commands.values()) if isinstance(command, click.Group) else [command]
+
+
+@pytest.mark.parametrize("group", COMMANDS)
+def test_the_help_of_every_command_lists_its_exit_statuses(group: str) -> None:
+    loaded = root.get_command(click.Context(root), group)
+    assert loaded is not None
+    for command in commands_of(loaded):
+        _, listed, statuses = (command.help or "").partition("Exit status: ")
+        assert listed, command.name
+        assert re.match(r"0 .*; 1 .*; 2 ", " ".join(statuses.split())), command.name
 
 
 def test_the_first_user_makes_the_database_which_only_its_owner_may_read(data: Path) -> None:
@@ -116,16 +129,16 @@ def test_faults_in_settings_and_usage_have_their_own_statuses(data: Path) -> Non
     assert hubstead("org", "add", "a", "b", data=data).returncode == 2
 
 
-def test_settings_tell_value_help_and_origin_and_hide_secrets(data: Path) -> None:
-    told = hubstead(
+def test_settings_list_value_help_and_origin_and_hide_secrets(data: Path) -> None:
+    done = hubstead(
         "settings", "--json", data=data, HUBSTEAD_S3_SECRET_KEY="verysecret", HUBSTEAD_PORT="9"
     )
-    described = {each["name"]: each for each in json.loads(ok(told))}
+    described = {setting["name"]: setting for setting in json.loads(ok(done))}
     assert described["port"]["value"] == "9"
     assert described["port"]["origin"] == "environment"
     assert described["data"]["origin"] == "option"
     assert described["host"]["help"]
-    assert "verysecret" not in told.stdout
+    assert "verysecret" not in done.stdout
 
 
 def test_a_token_made_beside_a_running_hub_works_at_once_until_it_is_revoked(
@@ -231,8 +244,8 @@ def test_jobs_are_listed(served: ProcessHub) -> None:
 
 
 def test_the_doctor_finds_a_running_hub_in_order(served: ProcessHub) -> None:
-    told = json_of("doctor", "--deep", data=served.data)
-    assert told == {
+    report = json_of("doctor", "--deep", data=served.data)
+    assert report == {
         "healthy": True,
         "counts": {"fault": 0, "warning": 0, "litter": 0},
         "findings": [],
@@ -247,13 +260,13 @@ def test_the_doctor_names_a_fault_and_ends_with_status_1(served: ProcessHub) -> 
     repo_id = json_of("repo", "info", "admin/broken", data=served.data)["id"]
     folder = served.data / "git" / repo_id[:2] / f"{repo_id}.git" / "objects" / "pack"
     (pack,) = folder.glob("*.pack")
-    kept = pack.read_bytes()
+    content = pack.read_bytes()
     pack.unlink()
     done = hubstead("doctor", data=served.data)
     assert done.returncode == 1
     assert f"models/admin/broken: the file {pack.name} is missing" in done.stdout
     assert "→ restore the pack from a backup" in done.stdout
-    pack.write_bytes(kept)
+    pack.write_bytes(content)
     assert ok(hubstead("doctor", data=served.data)) == "Everything is in order.\n"
 
 

@@ -24,7 +24,7 @@ from sqlalchemy import update
 from hubstead.app import open_storage
 from hubstead.commits import Storage
 from hubstead.db import indexed
-from hubstead.doctor import Fault, Inspection, Severity, run_checks
+from hubstead.doctor import Finding, Inspection, Severity, run_checks
 from hubstead.jobs.tables import jobs
 from hubstead.settings import load
 from tests.crash.clients import LFS_MULTIPART_ABOVE, LFS_PART_BYTES, Client
@@ -243,10 +243,10 @@ def stores_of(node: ForkedHub) -> contextlib.AbstractAsyncContextManager[Storage
     return open_storage(load(data=node.data, overrides=wanted))
 
 
-async def faults_of(stores: Storage) -> list[Fault]:
+async def faults_of(stores: Storage) -> list[Finding]:
     """Return what `hubstead doctor --deep` has to say that is more than litter."""
     found = [finding async for finding in run_checks(Inspection(stores, deep=True))]
-    return [each for each in found if each.severity is not Severity.LITTER]
+    return [each for each in found if each.severity is not Severity.LEFTOVER]
 
 
 def _backends(postgres: Postgres) -> list[int]:

@@ -23,7 +23,7 @@ from hubstead.commits import Changeset, CommitResult, Message, RefName, commit, 
 from hubstead.commits.tables import deleted_repos, refs
 from hubstead.commits.tables import packs as packs_table
 from hubstead.db import Tx, indexed
-from hubstead.doctor import CHECKS, Fault, Inspection, Severity, run_checks
+from hubstead.doctor import CHECKS, Finding, Inspection, Severity, run_checks
 from hubstead.doctor.schema import database_file
 from hubstead.gitstore import LruCache, Pointer
 from hubstead.ids import new_object_id
@@ -39,10 +39,10 @@ from tests.support.factories import a_user
 NOBODY = "f" * 40
 #: For faults of rows alone: the other tests run the same statements on PostgreSQL.
 in_files = pytest.mark.parametrize("sample", ["files"], indirect=True)
-FAULT, WARNING, LITTER = Severity.FAULT, Severity.WARNING, Severity.LITTER
+FAULT, WARNING, LEFTOVER = Severity.FAULT, Severity.WARNING, Severity.LEFTOVER
 
 
-async def find(sample: DoctorHub, **options: Any) -> list[Fault]:
+async def find(sample: DoctorHub, **options: Any) -> list[Finding]:
     """Examine the hub as a program does that has just been started."""
     git = type(sample.stores.git)(sample.stores.git.root)
     stores = dataclasses.replace(sample.stores, git=git, _fetched=LruCache(10))
@@ -108,9 +108,9 @@ async def test_a_lost_pack_is_named(sample: DoctorHub) -> None:
         await sample.stores.blobs.delete(place)
     else:
         lost.unlink()
-    found = await find(sample)
-    assert any(f.check == "pack_files" and name in f.what and f.severity is FAULT for f in found)
-    assert {f.subject for f in found} <= {"models/anna/bert", f"blob pack/{name}"}
+    findings = await find(sample)
+    assert any(f.check == "pack_files" and name in f.what and f.severity is FAULT for f in findings)
+    assert {f.subject for f in findings} <= {"models/anna/bert", f"blob pack/{name}"}
 
 
 async def test_a_pack_of_another_size_is_named(sample: DoctorHub) -> None:
@@ -122,22 +122,22 @@ async def test_a_pack_of_another_size_is_named(sample: DoctorHub) -> None:
 
 
 async def test_a_damaged_pack_is_named_by_git(sample: DoctorHub) -> None:
-    path = max(packs(sample), key=lambda each: each.stat().st_size)
+    path = max(packs(sample), key=lambda path: path.stat().st_size)
     path.chmod(0o644)
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 0xFF
     path.write_bytes(data)
-    found = await find(sample)
-    assert any(f.check == "objects" and "git fsck" in f.what for f in found)
+    findings = await find(sample)
+    assert any(f.check == "objects" and "git fsck" in f.what for f in findings)
     assert ("objects", FAULT) not in await summary(sample, quick=True)
 
 
 async def test_a_ref_to_a_commit_that_is_not_there_is_named(sample: DoctorHub) -> None:
     tag = update(refs).where(refs.c.name == "refs/tags/v1")
     await plant(sample, tag.values(oid=NOBODY, target=NOBODY))
-    found = await find(sample, quick=True)
-    assert [(f.check, f.severity) for f in found] == [("targets", FAULT)]
-    assert "refs/tags/v1" in found[0].what
+    findings = await find(sample, quick=True)
+    assert [(f.check, f.severity) for f in findings] == [("targets", FAULT)]
+    assert "refs/tags/v1" in findings[0].what
 
 
 @in_files
@@ -148,12 +148,12 @@ async def test_a_ref_whose_commit_is_written_down_wrongly_is_named(sample: Docto
 
 async def test_a_ref_that_needs_a_pack_without_a_row_is_named(sample: DoctorHub) -> None:
     """Git itself would not mind: but such a pack is swept away one day."""
-    newest = max(packs(sample), key=lambda each: each.stat().st_mtime_ns)
+    newest = max(packs(sample), key=lambda path: path.stat().st_mtime_ns)
     name = newest.stem.removeprefix("pack-")
     await plant(sample, delete(packs_table).where(packs_table.c.name == name))
     assert ("objects", FAULT) in await summary(sample)
     aged(newest)
-    assert ("packs_without_row", LITTER) in await summary(sample)
+    assert ("packs_without_row", LEFTOVER) in await summary(sample)
 
 
 @in_files
@@ -166,18 +166,18 @@ async def test_a_repository_without_its_folder_is_named_unless_blobs_replace_it(
     sample: DoctorHub,
 ) -> None:
     shutil.rmtree(sample.stores.git.path(sample.repo.id))
-    found = await summary(sample)
+    findings = await summary(sample)
     if sample.stores.packs_are_blobs:
-        assert found == set()
+        assert findings == set()
     else:
-        assert {("targets", FAULT), ("pack_files", FAULT)} <= found
+        assert {("targets", FAULT), ("pack_files", FAULT)} <= findings
 
 
 async def test_a_pointer_without_a_link_is_a_warning(sample: DoctorHub) -> None:
     of_blob = repo_blobs.c.name == LFS.name
     await plant(sample, delete(repo_blobs).where(of_blob), update(blobs).values(doomed_ms=1))
-    found = await find(sample)
-    (warning,) = [f for f in found if f.check == "pointers"]
+    findings = await find(sample)
+    (warning,) = [f for f in findings if f.check == "pointers"]
     assert warning.severity is WARNING
     assert "model.safetensors" in warning.what
 
@@ -191,10 +191,10 @@ async def test_a_pointer_in_another_form_is_found_and_mended_by_an_upload(
     await put(sample, "odd.bin", text.encode())
     of_blob = repo_blobs.c.name == LFS.name
     await plant(sample, update(repo_blobs).where(of_blob).values(committed=0))
-    found = {f.what.split()[0]: f for f in await find(sample) if f.check == "pointers"}
-    assert "in a form of its own" in found["odd.bin"].what
-    assert "in a form of its own" not in found["model.safetensors"].what
-    assert "hf upload" in found["odd.bin"].hint
+    findings = {f.what.split()[0]: f for f in await find(sample) if f.check == "pointers"}
+    assert "in a form that git-lfs would not write" in findings["odd.bin"].what
+    assert "in a form that git-lfs would not write" not in findings["model.safetensors"].what
+    assert "hf upload" in findings["odd.bin"].hint
     canonical = Pointer(LFS.name, len(WEIGHTS)).format()
     await put(sample, "odd.bin", canonical)
     assert await summary(sample) == set()
@@ -215,7 +215,7 @@ async def test_a_link_of_an_upload_that_was_never_committed_is_found_twice(
 ) -> None:
     mine = update(repo_blobs).where(repo_blobs.c.name == LFS.name)
     await plant(sample, mine.values(committed=0))
-    assert await summary(sample) == {("pointers", WARNING), ("links", LITTER)}
+    assert await summary(sample) == {("pointers", WARNING), ("links", LEFTOVER)}
 
 
 async def test_links_without_a_live_blob_are_named(sample: DoctorHub) -> None:
@@ -229,20 +229,20 @@ async def test_links_without_a_live_blob_are_named(sample: DoctorHub) -> None:
 
 
 @in_files
-async def test_a_blob_that_nothing_will_ever_delete_is_litter(sample: DoctorHub) -> None:
+async def test_a_blob_that_nothing_will_ever_delete_is_a_leftover(sample: DoctorHub) -> None:
     row = {"kind": "lfs", "name": "0" * 64, "bytes": 0, "created_ms": 1}
     await plant(sample, insert(blobs).values(row))
     key = BlobKey(BlobKind.LFS, "0" * 64)
-    assert {("links", LITTER), ("blob_bytes", FAULT)} == await summary(sample)
+    assert {("links", LEFTOVER), ("blob_bytes", FAULT)} == await summary(sample)
     assert any(str(key) in f.subject for f in await find(sample))
 
 
 async def test_lost_bytes_are_named(sample: DoctorHub) -> None:
     await sample.stores.blobs.delete(LFS)
-    (found,) = await find(sample)
-    assert (found.check, found.severity) == ("blob_bytes", FAULT)
-    assert found.subject == f"blob {LFS}"
-    assert found.what == "its bytes are missing"
+    (finding,) = await find(sample)
+    assert (finding.check, finding.severity) == ("blob_bytes", FAULT)
+    assert finding.subject == f"blob {LFS}"
+    assert finding.what == "its bytes are missing"
 
 
 async def test_bytes_that_changed_are_named_when_looked_at_deeply(
@@ -261,25 +261,27 @@ async def test_bytes_that_changed_are_named_when_looked_at_deeply(
     assert ("blob_bytes", FAULT) in await summary(sample, deep=True)
 
 
-async def test_bytes_without_a_row_are_litter_after_the_grace_period(sample: DoctorHub) -> None:
+async def test_bytes_without_a_row_are_leftovers_after_the_grace_period(sample: DoctorHub) -> None:
     other = BlobKey(
         BlobKind.LFS, "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"
     )
     await sample.stores.blobs.put(other, b"foo", Sha256Verifier(other.name))
     assert await find(sample) == []
     sample.stores.settings = sample.stores.settings.replace(blob_grace_seconds=0)
-    (found,) = await find(sample, young_ms=-5000)
-    assert (found.check, found.severity) == ("blobs_without_row", LITTER)
-    assert found.subject == f"blob {other}"
+    (finding,) = await find(sample, young_ms=-5000)
+    assert (finding.check, finding.severity) == ("blobs_without_row", LEFTOVER)
+    assert finding.subject == f"blob {other}"
 
 
 @in_files
 async def test_what_was_derived_wrongly_is_named(sample: DoctorHub) -> None:
     await plant(sample, update(repos).values(pipeline_tag="fill-mask", tags="[]", card="{}"))
-    found = [f.what for f in await find(sample) if f.check == "derived_facts"]
-    assert sorted(found) == [f"its {n} is not what the default branch says" for n in _DERIVED]
+    findings = [f.what for f in await find(sample) if f.check == "derived_facts"]
+    assert sorted(findings) == [
+        f"its {n} is not what the default branch declares" for n in _DERIVED
+    ]
     await plant(sample, delete(repo_tags))
-    assert any("to search by" in f.what for f in await find(sample))
+    assert any("index of tags" in f.what for f in await find(sample))
 
 
 _DERIVED = ("card", "pipeline_tag", "tags")
@@ -301,9 +303,9 @@ async def test_events_and_jobs_and_deliveries_that_wait_are_warnings(sample: Doc
         update(jobs_table).where(jobs_table.c.subject == "r2").values(attempts=9, error="no space")
     )
     await plant(sample, failing)
-    found = {f.subject: f.what for f in await find(sample)}
-    assert "nobody works on it" in found["job repack/r1"]
-    assert "no space" in found["job repack/r2"]
+    findings = {f.subject: f.what for f in await find(sample)}
+    assert "no node runs it" in findings["job repack/r1"]
+    assert "no space" in findings["job repack/r2"]
     hook = await add_webhook(db, "http://127.0.0.1:9/")
     row = {"webhook_pk": hook.pk, "event_pk": 1, "seq": 0, "repo_pk": 1, "name_key": "x"}
     late = {"body": "{}", "state": "waiting", "due_ms": 1, "created_ms": 1}
@@ -317,8 +319,8 @@ async def test_names_that_cannot_be_found_are_named(sample: DoctorHub) -> None:
     await plant(sample, update(repo_names).where(own).values(name_key="anna/Bert"))
     assert await summary(sample) == {("repository_names", FAULT)}
     await plant(sample, delete(repo_names))
-    (found,) = await find(sample)
-    assert found.what == "the table of names knows it as nothing"
+    (finding,) = await find(sample)
+    assert finding.what == "the table of names knows it as nothing"
 
 
 @in_files
@@ -340,27 +342,27 @@ async def test_an_account_under_a_wrong_name_is_named(sample: DoctorHub) -> None
 
 
 @in_files
-async def test_folders_without_a_row_are_litter_once_they_are_old(sample: DoctorHub) -> None:
-    stray = new_object_id()
-    sample.stores.git.create(stray)
+async def test_folders_without_a_row_are_leftovers_once_they_are_old(sample: DoctorHub) -> None:
+    unknown = new_object_id()
+    sample.stores.git.create(unknown)
     assert await find(sample) == []
-    aged(sample.stores.git.path(stray))
-    (found,) = await find(sample)
-    assert (found.check, found.severity) == ("folders_without_row", LITTER)
-    assert stray in found.subject
-    await plant(sample, insert(deleted_repos).values(repo_id=stray, since_ms=1))
-    (found,) = await find(sample)
-    assert "the grace period is over" in found.what
+    aged(sample.stores.git.path(unknown))
+    (finding,) = await find(sample)
+    assert (finding.check, finding.severity) == ("folders_without_row", LEFTOVER)
+    assert unknown in finding.subject
+    await plant(sample, insert(deleted_repos).values(repo_id=unknown, since_ms=1))
+    (finding,) = await find(sample)
+    assert "the grace period is over" in finding.what
 
 
 @in_files
-async def test_a_live_repository_that_is_marked_as_dead_is_a_fault(sample: DoctorHub) -> None:
+async def test_a_live_repository_that_is_marked_as_deleted_is_a_fault(sample: DoctorHub) -> None:
     await plant(sample, insert(deleted_repos).values(repo_id=sample.repo.id, since_ms=1))
     assert await summary(sample) == {("folders_without_row", FAULT)}
 
 
 @in_files
-async def test_what_a_crash_left_is_litter_once_it_is_old(sample: DoctorHub) -> None:
+async def test_what_a_crash_left_is_a_leftover_once_it_is_old(sample: DoctorHub) -> None:
     draft = sample.stores.git.packs_path(sample.repo.id) / "tmp_pack_1"
     half = sample.stores.git.root / "ab" / "tmp_1"
     draft.write_bytes(b"PACK")
@@ -368,8 +370,8 @@ async def test_what_a_crash_left_is_litter_once_it_is_old(sample: DoctorHub) -> 
     assert await find(sample) == []
     aged(draft)
     aged(half)
-    found = await find(sample)
-    assert [f.check for f in found] == ["leftovers", "leftovers"]
+    findings = await find(sample)
+    assert [f.check for f in findings] == ["leftovers", "leftovers"]
 
 
 async def test_rows_that_refer_to_nothing_are_named(sample: DoctorHub) -> None:
@@ -381,28 +383,28 @@ async def test_rows_that_refer_to_nothing_are_named(sample: DoctorHub) -> None:
     with sqlite3.connect(sample.stores.db.path) as raw:  # type: ignore[attr-defined]
         raw.execute("INSERT INTO hold VALUES (999, 'lfs', 'x', 1)")
     raw.close()
-    found = [f async for f in database_file(Inspection(sample.stores))]
-    assert [f.what for f in found] == ["1 rows of hold refer to rows that are gone"]
-    assert (found[0].severity, found[0].check) == (FAULT, "database_file")
+    findings = [f async for f in database_file(Inspection(sample.stores))]
+    assert [f.what for f in findings] == ["1 rows of hold refer to missing rows"]
+    assert (findings[0].severity, findings[0].check) == (FAULT, "database_file")
 
 
 @in_files
-async def test_what_is_wrong_in_passing_is_not_told(sample: DoctorHub) -> None:
+async def test_what_is_wrong_in_passing_is_not_reported(sample: DoctorHub) -> None:
     seen = iter([True, False])
 
-    async def fleeting(_patient: Inspection) -> AsyncIterator[Fault]:
+    async def fleeting(_inspection: Inspection) -> AsyncIterator[Finding]:
         if next(seen):
-            yield Fault("fleeting", FAULT, "x", "a write was under way", "")
+            yield Finding("fleeting", FAULT, "x", "a write was under way", "")
 
-    found = [f async for f in run_checks(Inspection(sample.stores), checks=[fleeting])]
-    assert found == []
+    findings = [f async for f in run_checks(Inspection(sample.stores), checks=[fleeting])]
+    assert findings == []
 
 
 @in_files
 async def test_findings_can_be_read_by_programs(sample: DoctorHub) -> None:
     await sample.stores.blobs.delete(LFS)
-    (found,) = await find(sample)
-    assert set(msgspec.to_builtins(found)) == {"check", "severity", "subject", "what", "hint"}
+    (finding,) = await find(sample)
+    assert set(msgspec.to_builtins(finding)) == {"check", "severity", "subject", "what", "hint"}
 
 
 def test_every_check_says_what_is_right() -> None:

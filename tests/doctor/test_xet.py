@@ -15,7 +15,7 @@ from hubstead.blobs import BlobKey, BlobKind, register_blob, register_reconstruc
 from hubstead.blobs.tables import blobs
 from hubstead.db import Tx, indexed
 from hubstead.doctor import Inspection, Severity, run_checks
-from hubstead.doctor.findings import Fault
+from hubstead.doctor.findings import Finding
 from hubstead.doctor.xet_files import reconstructable_objects, xet_files
 from hubstead.doctor.xorbs import xorbs
 from hubstead.ids import now_ms
@@ -25,7 +25,7 @@ from hubstead.xet.tables import xet_files as xet_files_table
 from hubstead.xet.tables import xorbs as xorbs_table
 from tests.blobs.test_stores import AnyBytes
 from tests.doctor.conftest import DoctorHub
-from tests.doctor.test_examination import FAULT, LITTER, find, plant, summary
+from tests.doctor.test_examination import FAULT, LEFTOVER, find, plant, summary
 from tests.support.xet_files import MadeFile, MadeXorb, a_file, a_xorb
 
 in_files = pytest.mark.parametrize("sample", ["files"], indirect=True)
@@ -100,12 +100,12 @@ async def add_file(tx: Tx, sample: DoctorHub, file: MadeFile, of: Iterable[MadeX
 
 
 async def whats(xet: Xet, **options: Any) -> dict[str, str]:
-    """Return what is found of xorbs and Xet files, by subject."""
+    """Return the findings about xorbs and Xet files, by subject."""
     checks = [xorbs, xet_files, reconstructable_objects]
-    patient = Inspection(xet.sample.stores, **options)
-    found: list[Fault] = [finding async for finding in run_checks(patient, checks)]
-    assert all(finding.severity is Severity.FAULT for finding in found)
-    return {finding.subject: finding.what for finding in found}
+    inspection = Inspection(xet.sample.stores, **options)
+    findings: list[Finding] = [finding async for finding in run_checks(inspection, checks)]
+    assert all(finding.severity is Severity.FAULT for finding in findings)
+    return {finding.subject: finding.what for finding in findings}
 
 
 def of_file(xet: Xet, **values: Any) -> Any:
@@ -124,10 +124,10 @@ async def test_xorbs_and_files_in_order_have_no_findings(xet: Xet) -> None:
 
 async def test_a_xorb_whose_bytes_are_lost_is_named(xet: Xet) -> None:
     await xet.sample.stores.blobs.delete(xet.keys[xet.first.name])
-    found = await find(xet.sample, deep=True)
-    assert [(f.check, f.severity) for f in found] == [("blob_bytes", FAULT)]
-    assert found[0].subject == f"blob {xet.keys[xet.first.name]}"
-    assert "backup" in found[0].hint
+    findings = await find(xet.sample, deep=True)
+    assert [(f.check, f.severity) for f in findings] == [("blob_bytes", FAULT)]
+    assert findings[0].subject == f"blob {xet.keys[xet.first.name]}"
+    assert "backup" in findings[0].hint
     await xet.replace_bytes(xet.first, xet.first.body[:-1])
     (found_now,) = await find(xet.sample)
     assert found_now.what.endswith(f"instead of {len(xet.first.body)}")
@@ -137,25 +137,25 @@ async def test_a_xorb_whose_blob_has_no_row_is_named(xet: Xet) -> None:
     mine = blobs.c.name == xet.keys[xet.first.name].name
     subject = f"xorb {xet.first.name}"
     await plant(xet.sample, update(blobs).where(mine).values(doomed_ms=7))
-    assert await whats(xet, quick=True) == {subject: "its blob is marked to be deleted"}
+    assert await whats(xet, quick=True) == {subject: "its blob is pending deletion"}
     await plant(xet.sample, update(blobs).where(mine).values(doomed_ms=None, bytes=7))
     assert "7 bytes instead of" in (await whats(xet, quick=True))[subject]
     await plant(xet.sample, delete(blobs).where(mine))
     assert await whats(xet, quick=True) == {subject: "its blob has no row"}
 
 
-async def test_a_blob_that_is_no_xorbs_is_litter(xet: Xet) -> None:
+async def test_a_blob_that_is_no_xorbs_is_a_leftover(xet: Xet) -> None:
     key = BlobKey(BlobKind.XORB, "9" * 64)
     await xet.sample.stores.blobs.put(key, b"x", AnyBytes())
     await xet.sample.stores.db.write(lambda tx: register_blob(tx, key, 1))
-    assert await summary(xet.sample) == {("xorbs", LITTER)}
+    assert await summary(xet.sample) == {("xorbs", LEFTOVER)}
 
 
 @in_files
 async def test_an_index_that_does_not_fit_is_named(xet: Xet) -> None:
     subject = f"xorb {xet.first.name}"
     await plant(xet.sample, of_xorb(xet.first, chunks=2))
-    assert await whats(xet) == {subject: "its row does not fit its index"}
+    assert await whats(xet) == {subject: "its row does not match its index"}
     assert await whats(xet, quick=True) == {}
     await plant(xet.sample, of_xorb(xet.first, entries=b"short"))
     assert "cannot be read" in (await whats(xet))[subject]
@@ -165,9 +165,9 @@ async def test_an_index_that_does_not_fit_is_named(xet: Xet) -> None:
 async def test_an_index_of_other_chunks_is_named_when_looked_at_deeply(xet: Xet) -> None:
     packed = xet.second.index.pack()
     await plant(xet.sample, of_xorb(xet.second, entries=bytes(32) + packed[32:]))
-    found = await whats(xet, deep=True)
-    assert found.pop(f"xorb {xet.second.name}") == "its index is not that of its bytes"
-    assert found == {f"file {xet.file.name}": "its chunks do not give it its name"}
+    findings = await whats(xet, deep=True)
+    assert findings.pop(f"xorb {xet.second.name}") == "its index does not match its bytes"
+    assert findings == {f"file {xet.file.name}": "the hash of its chunks is not its name"}
 
 
 async def test_damaged_bytes_are_named_when_looked_at_deeply(xet: Xet) -> None:
@@ -175,12 +175,12 @@ async def test_damaged_bytes_are_named_when_looked_at_deeply(xet: Xet) -> None:
     body[5000] ^= 1
     await xet.replace_bytes(xet.first, bytes(body))
     assert await whats(xet) == {}
-    found = await whats(xet, deep=True)
-    assert found.keys() == {f"xorb {xet.first.name}", f"file {xet.file.name}"}
-    assert "its name is not the one" in found[f"xorb {xet.first.name}"]
-    assert f"instead of {xet.file.sha256}" in found[f"file {xet.file.name}"]
-    [marked] = await find(xet.sample)  # and told from now on without reading it again
-    assert "found damaged" in marked.what
+    findings = await whats(xet, deep=True)
+    assert findings.keys() == {f"xorb {xet.first.name}", f"file {xet.file.name}"}
+    assert "its name is not the one" in findings[f"xorb {xet.first.name}"]
+    assert f"instead of {xet.file.sha256}" in findings[f"file {xet.file.name}"]
+    [marked] = await find(xet.sample)  # and reported from now on without another read
+    assert "marked as damaged" in marked.what
 
 
 async def test_bytes_that_are_no_records_are_named_when_looked_at_deeply(xet: Xet) -> None:
@@ -195,9 +195,11 @@ async def test_a_file_bound_to_another_sha256_is_named_when_looked_at_deeply(xet
     lie = "a" * 64
     await plant(xet.sample, of_file(xet, sha256=lie))
     subject = f"file {xet.file.name}"
-    found = await whats(xet, deep=True)
-    assert found.pop(subject) == (f"its bytes have the sha256 {xet.file.sha256} instead of {lie}")
-    assert "nothing says how" in found[f"blob lfs/{xet.file.sha256}"]
+    findings = await whats(xet, deep=True)
+    assert findings.pop(subject) == (
+        f"its bytes have the sha256 {xet.file.sha256} instead of {lie}"
+    )
+    assert "no Xet file" in findings[f"blob lfs/{xet.file.sha256}"]
 
 
 async def test_terms_that_lead_nowhere_are_named(xet: Xet) -> None:
@@ -210,46 +212,41 @@ async def test_terms_that_lead_nowhere_are_named(xet: Xet) -> None:
     one, two, three = xet.file.terms
     assert await with_terms(one, two, three) == "nothing"
     missing = await with_terms(one, two, three._replace(xorb=bytes(32)))
-    assert missing == f"it needs the xorb {'0' * 64}, which is not there (1 such)"
-    assert "what its terms say" in await with_terms(one, one, three)
+    assert missing == f"it needs the xorb {'0' * 64}, which is missing (1 such)"
+    assert "do not match its terms" in await with_terms(one, one, three)
     assert "bytes instead of" in await with_terms(one, two)
     assert "not in its xorb" in await with_terms(one, two, three._replace(end=4))
     assert "not in its xorb" in await with_terms(one, two, three._replace(end=1))
     swapped = three._replace(bytes=two.bytes), two._replace(bytes=three.bytes)
     assert "other lengths" in await with_terms(one, *swapped)
-    assert await with_terms(two, one, three) == "its chunks do not give it its name"
+    assert await with_terms(two, one, three) == "the hash of its chunks is not its name"
     await plant(xet.sample, of_file(xet, terms=b"short"))
     assert "cannot be read" in (await whats(xet))[subject]
 
 
-async def test_a_folded_object_without_a_file_is_named(xet: Xet) -> None:
+async def test_a_reconstructable_object_without_a_file_is_named(xet: Xet) -> None:
     subject = f"blob lfs/{xet.file.sha256}"
     mine = blobs.c.name == xet.file.sha256
     await plant(xet.sample, update(blobs).where(mine).values(bytes=3))
-    assert (await whats(xet, quick=True))[subject].startswith("it has 3 bytes, and a Xet file")
+    assert (await whats(xet, quick=True))[subject].startswith("it has 3 bytes, but its Xet file")
     await plant(xet.sample, delete(xet_file_xorbs), delete(xet_files_table))
     assert await whats(xet, quick=True) == {
-        subject: "it is to be put together from xorbs, and nothing says how"
+        subject: "it has to be reconstructed from xorbs, but has no Xet file"
     }
     await plant(xet.sample, update(blobs).where(mine).values(folded_ms=None, bytes=7))
     assert ("blob_bytes", FAULT) in await summary(xet.sample)
 
 
 @in_files
-async def test_bytes_that_a_folded_object_does_not_need_may_be_there(xet: Xet) -> None:
+async def test_bytes_that_a_reconstructable_object_does_not_need_may_be_there(xet: Xet) -> None:
     key = BlobKey(BlobKind.LFS, xet.file.sha256)
     await xet.sample.stores.blobs.put(key, xet.file.content, AnyBytes())
     assert await find(xet.sample, deep=True) == []
 
 
 @in_files
-async def test_only_some_indexes_are_kept_at_hand(
-    xet: Xet, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("hubstead.doctor.xet_files._INDEXES", 1)
-    assert await whats(xet, deep=True) == {}
-    monkeypatch.setattr("hubstead.doctor.xet_files._LARGE_BYTES", 1)
+async def test_memory_for_indexes_and_hashes_is_limited(xet: Xet) -> None:
+    assert await whats(xet, deep=True, cached_xorb_indexes=1) == {}
     await plant(xet.sample, of_file(xet, name="1" * 64))
-    assert await whats(xet) == {}
-    monkeypatch.setattr("hubstead.doctor.xet_files._LARGE_BYTES", 1 << 40)
+    assert await whats(xet, largest_hashed_bytes=1) == {}
     assert (await whats(xet)).keys() == {f"file {'1' * 64}"}

@@ -30,7 +30,7 @@ from hubstead.commits import (
 )
 from hubstead.commits.tables import packs
 from hubstead.db import Tx, indexed
-from hubstead.doctor import Fault, Inspection, run_checks
+from hubstead.doctor import Finding, Inspection, run_checks
 from hubstead.garbage import GarbageCount, GarbageKind, GarbageState, collect_garbage
 from hubstead.ids import Kind, RepoId
 from hubstead.outbox.tables import events
@@ -143,23 +143,23 @@ class GarbageHub:
     ) -> list[GarbageCount]:
         grace_ms = int(days * DAY_MS)
         found = await collect_garbage(self.stores, grace_ms=grace_ms, remove=remove, git=git, **how)
-        return [heap for heap in found if heap.things]
+        return [count for count in found if count.things]
 
     async def links(self, repo: Repo) -> set[str]:
         return {row.name for row in await self.stores.db.all(_LINKS, which_pk=repo.pk)}
 
-    async def doomed(self) -> set[str]:
+    async def unreferenced(self) -> set[str]:
         rows = await self.stores.db.all(_BLOBS)
         return {row.name for row in rows if row.doomed_ms is not None}
 
-    async def ailments(self) -> list[Fault]:
+    async def findings(self) -> list[Finding]:
         return [finding async for finding in run_checks(Inspection(self.stores))]
 
 
 def of(
-    heaps: list[GarbageCount], what: GarbageKind, when: GarbageState = GarbageState.NOW
+    counts: list[GarbageCount], what: GarbageKind, when: GarbageState = GarbageState.NOW
 ) -> list[GarbageCount]:
-    return [heap for heap in heaps if heap.what is what and heap.when is when]
+    return [count for count in counts if count.what is what and count.when is when]
 
 
 @asynccontextmanager

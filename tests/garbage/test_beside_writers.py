@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from hubstead.app import open_storage
-from hubstead.doctor import Fault, Inspection, Severity, run_checks
+from hubstead.doctor import Finding, Inspection, Severity, run_checks
 from hubstead.garbage import GarbageKind, collect_garbage
 from hubstead.xet import unreferenced
 from tests.support.hub import SHAPES, ThreadHub
@@ -61,8 +61,8 @@ class Collector(threading.Thread):
     async def collect_on(self) -> None:
         async with open_storage(self.hub.settings) as stores:
             while not self.enough.is_set():
-                for heap in await collect_garbage(stores, grace_ms=0, remove=True):
-                    self.removed[heap.what] += heap.removed
+                for count in await collect_garbage(stores, grace_ms=0, remove=True):
+                    self.removed[count.what] += count.removed
                 self.rounds += 1
 
 
@@ -133,9 +133,9 @@ def check(person: Person, kept: dict[str, dict[str, dict[str, str]]]) -> int:
     return count
 
 
-async def ailments(hub: ThreadHub) -> list[Fault]:
+async def findings(hub: ThreadHub) -> list[Finding]:
     found = run_checks(Inspection(hub.hub.stores, deep=True))
-    return [each async for each in found if each.severity is not Severity.LITTER]
+    return [each async for each in found if each.severity is not Severity.LEFTOVER]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -150,7 +150,7 @@ def test_no_commit_of_lfs_files_is_lost(
             anna, repos, tmp_path / "homes", seconds=6, xet=False, enough=collector.has_enough
         )
     assert check(anna, kept) > 0
-    assert hub.run(ailments(hub)) == []
+    assert hub.run(findings(hub)) == []
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -176,4 +176,4 @@ def test_no_commit_of_xet_files_is_lost(
     assert check(anna, kept) > 0
     assert collector.removed[GarbageKind.XET_FILE] > 0
     assert collector.removed[GarbageKind.XORB] > 0
-    assert hub.run(ailments(hub)) == []
+    assert hub.run(findings(hub)) == []

@@ -31,20 +31,20 @@ def test_without_delete_gc_only_tells(hub: ProcessHub) -> None:
     done = hubstead("gc", "--no-git", "--grace", "0", data=hub.data)
     assert done.returncode == 0, done.stderr
     assert "models/admin/bert" in done.stdout
-    assert "no branch, tag or other ref leads to it" in done.stdout
-    assert "`hubstead gc --delete` would take away 1 things, 2.0 MB." in done.stdout
+    assert "no branch, tag or other ref reaches it" in done.stdout
+    assert "`hubstead gc --delete` would delete 1 objects, 2.0 MB." in done.stdout
     again = json_of("gc", "--no-git", "--grace", "0", data=hub.data)
     assert not again["deleted"]
-    [found] = [each for each in again["found"] if each["what"] == "unreached LFS file"]
-    assert found["bytes"] == 2_000_000
-    assert found["repository"] == "models/admin/bert"
-    assert found["when"] == "now"
+    [count] = [each for each in again["found"] if each["what"] == "unreferenced LFS file"]
+    assert count["bytes"] == 2_000_000
+    assert count["repository"] == "models/admin/bert"
+    assert count["when"] == "now"
 
 
 def test_within_the_grace_nothing_would_go(hub: ProcessHub) -> None:
     done = hubstead("gc", data=hub.data)
     assert "within the grace period" in done.stdout
-    assert "would take away nothing yet" in done.stdout
+    assert "would delete nothing yet" in done.stdout
 
 
 def test_gc_deletes_beside_the_hub_that_runs(hub: ProcessHub) -> None:

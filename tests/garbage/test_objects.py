@@ -19,12 +19,12 @@ async def test_commits_of_a_deleted_branch_go_and_the_rest_is_sound(hub: Garbage
     [told] = of(await hub.gc(git=True, remove=False), GarbageKind.OBJECT)
     assert (told.things, told.removed) == (3, 0)  # commit, tree, pointer
     assert of(await hub.gc(git=True, days=14), GarbageKind.OBJECT) == []
-    [found] = of(await hub.gc(git=True), GarbageKind.OBJECT)
-    assert (found.things, found.removed, found.repository) == (3, 3, "models/anna/bert")
+    [count] = of(await hub.gc(git=True), GarbageKind.OBJECT)
+    assert (count.things, count.removed, count.repository) == (3, 3, "models/anna/bert")
     await remove_retired_packs(hub.stores, grace_ms=-1)
     git = await hub.stores.open_git(await hub.open(bert))
     assert not git.has(lost.oid)
-    assert await hub.ailments() == []
+    assert await hub.findings() == []
     assert of(await hub.gc(git=True), GarbageKind.OBJECT) == []
 
 
@@ -40,5 +40,5 @@ async def test_what_a_ref_left_within_the_grace_period_stays(hub: GarbageHub) ->
     assert of(await hub.gc(git=True, days=14), GarbageKind.OBJECT, GarbageState.NOW) == []
     assert (await hub.stores.open_git(await hub.open(bert))).has(lost.oid)
     await hub.pass_time(days=20)
-    [found] = of(await hub.gc(git=True, days=14), GarbageKind.OBJECT)
-    assert found.removed == found.things > 0
+    [count] = of(await hub.gc(git=True, days=14), GarbageKind.OBJECT)
+    assert count.removed == count.things > 0

@@ -7,13 +7,11 @@ import hashlib
 import os
 import time
 
-import pytest
-
 from hubstead import blobs
 from hubstead.blobs import BlobKey, BlobKind, LocalBlobs, Sha256Verifier
 from hubstead.commits import delete_repository
 from hubstead.garbage import GarbageKind, GarbageState
-from hubstead.garbage import orphans as straying
+from hubstead.garbage.orphans import count_orphans
 from hubstead.jobs import list_jobs
 from tests.garbage.conftest import GarbageHub, of
 
@@ -31,19 +29,19 @@ async def test_bytes_are_deleted_when_nothing_has_linked_to_them_for_long_enough
     name = await hub.put(bert, "a.bin", b"x" * 100)
     await delete_repository(hub.stores, hub.anna, bert.repo_id)
     key = BlobKey(BlobKind.LFS, name)
-    heaps = await hub.gc()
-    assert sum(heap.things for heap in of(heaps, GarbageKind.BLOB, GarbageState.LATER)) >= 1
-    assert of(heaps, GarbageKind.FOLDER, GarbageState.LATER)[0].things == 1
+    counts = await hub.gc()
+    assert sum(count.things for count in of(counts, GarbageKind.BLOB, GarbageState.LATER)) >= 1
+    assert of(counts, GarbageKind.FOLDER, GarbageState.LATER)[0].things == 1
     assert await hub.stores.blobs.size(key) == 100
     time.sleep(0.01)
-    heaps = await hurried(hub).gc()
-    gone = of(heaps, GarbageKind.BLOB)
-    assert sum(heap.removed for heap in gone) == sum(heap.things for heap in gone) >= 1
-    assert of(heaps, GarbageKind.FOLDER)[0].removed == 1
+    counts = await hurried(hub).gc()
+    gone = of(counts, GarbageKind.BLOB)
+    assert sum(count.removed for count in gone) == sum(count.things for count in gone) >= 1
+    assert of(counts, GarbageKind.FOLDER)[0].removed == 1
     assert await hub.stores.blobs.size(key) is None
     assert not hub.stores.git.exists(bert.id)
     assert await hub.gc() == []
-    assert await hub.ailments() == []
+    assert await hub.findings() == []
 
 
 async def test_nothing_is_deleted_while_a_backup_reads(hub: GarbageHub) -> None:
@@ -52,11 +50,11 @@ async def test_nothing_is_deleted_while_a_backup_reads(hub: GarbageHub) -> None:
     await delete_repository(hub.stores, hub.anna, bert.repo_id)
     time.sleep(0.01)
     await blobs.pause_deletion(hub.stores.db, "backup", 60)
-    [found] = [heap for heap in of(await hurried(hub).gc(), GarbageKind.BLOB) if heap.bytes]
-    assert found.removed == 0
+    [count] = [count for count in of(await hurried(hub).gc(), GarbageKind.BLOB) if count.bytes]
+    assert count.removed == 0
     assert await hub.stores.blobs.size(BlobKey(BlobKind.LFS, name)) == 100
     await blobs.resume_deletion(hub.stores.db, "backup")
-    assert sum(heap.removed for heap in of(await hurried(hub).gc(), GarbageKind.BLOB)) >= 1
+    assert sum(count.removed for count in of(await hurried(hub).gc(), GarbageKind.BLOB)) >= 1
 
 
 async def test_gc_leaves_the_jobs_of_the_hub_as_they_were_planned(hub: GarbageHub) -> None:
@@ -73,22 +71,21 @@ async def test_gc_leaves_the_jobs_of_the_hub_as_they_were_planned(hub: GarbageHu
 
 
 async def test_bytes_that_a_crash_left_without_a_row_are_found(
-    hub: GarbageHub, monkeypatch: pytest.MonkeyPatch
+    hub: GarbageHub,
 ) -> None:
     content = b"cut off"
     key = BlobKey(BlobKind.LFS, hashlib.sha256(content).hexdigest())
     await hub.stores.blobs.put(key, content, Sha256Verifier(key.name))
     [young] = await hub.gc()
-    assert (young.what, young.when, young.bytes) == (GarbageKind.STRAY, GarbageState.LATER, 7)
+    assert (young.what, young.when, young.bytes) == (GarbageKind.ORPHAN, GarbageState.LATER, 7)
     if not isinstance(hub.stores.blobs, LocalBlobs):
         return
     [path] = [path for path in hub.stores.blobs.root.rglob(key.name) if path.is_file()]
     two_days_ago = time.time() - 2 * 86_400
     os.utime(path, (two_days_ago, two_days_ago))
-    [stray] = of(await hub.gc(remove=False), GarbageKind.STRAY)
+    [stray] = of(await hub.gc(remove=False), GarbageKind.ORPHAN)
     assert (stray.things, stray.bytes) == (1, 7)
-    heaps = await hub.gc()
-    assert of(heaps, GarbageKind.STRAY)[0].removed == 1
-    assert of(heaps, GarbageKind.BLOB, GarbageState.LATER)[0].bytes == 7
-    monkeypatch.setattr(straying, "_PAGE", 1)
-    assert of(await hub.gc(), GarbageKind.STRAY) == []
+    counts = await hub.gc()
+    assert of(counts, GarbageKind.ORPHAN)[0].removed == 1
+    assert of(counts, GarbageKind.BLOB, GarbageState.LATER)[0].bytes == 7
+    assert await count_orphans(hub.stores, page_size=1) == []

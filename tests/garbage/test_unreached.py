@@ -1,6 +1,9 @@
-"""LFS files that no ref leads to are found and let go of, and no others."""
+"""LFS files that no ref reaches lose their links, and no others do."""
 
 from __future__ import annotations
+
+import copy
+from collections.abc import Awaitable, Callable, Iterable
 
 import pytest
 
@@ -8,9 +11,9 @@ from hubstead import garbage
 from hubstead.commits import create_tag, delete_branch, delete_tag, squash
 from hubstead.errors import BlobMissing, RepoNotFound
 from hubstead.garbage import GarbageKind, GarbageState, collect_garbage
-from hubstead.garbage import unreachable_lfs as searching
+from hubstead.garbage.unreachable_lfs import ATTEMPTS, IN_GRACE, MOVING
 from hubstead.ids import Kind, RepoId
-from hubstead.repos import load_details
+from hubstead.repos import Repo, load_details
 from tests.garbage.conftest import GarbageHub, of
 
 
@@ -31,11 +34,11 @@ async def test_a_file_of_a_deleted_branch_goes(hub: GarbageHub) -> None:
     assert await hub.gc() == []
     await delete_branch(hub.stores, hub.anna, await hub.open(bert), "try")
     used = (await load_details(hub.stores.db, bert)).used_bytes
-    [found] = of(await hub.gc(), GarbageKind.LFS_LINK)
-    assert (found.things, found.bytes, found.removed) == (1, 40, 1)
-    assert found.repository == "models/anna/bert"
+    [count] = of(await hub.gc(), GarbageKind.LFS_LINK)
+    assert (count.things, count.bytes, count.removed) == (1, 40, 1)
+    assert count.repository == "models/anna/bert"
     assert await hub.links(bert) == {kept}
-    assert await hub.doomed() == {gone}
+    assert await hub.unreferenced() == {gone}
     assert (await load_details(hub.stores.db, bert)).used_bytes == used - 40
 
 
@@ -46,10 +49,10 @@ async def test_a_dry_run_changes_nothing(hub: GarbageHub) -> None:
     await hub.put(bert, "a.bin", b"two")
     await squashed(hub, bert)
     before = await hub.links(bert)
-    [found] = await hub.gc(remove=False)
-    assert (found.what, found.when, found.things) == (GarbageKind.LFS_LINK, GarbageState.NOW, 1)
+    [count] = await hub.gc(remove=False)
+    assert (count.what, count.when, count.things) == (GarbageKind.LFS_LINK, GarbageState.NOW, 1)
     assert await hub.links(bert) == before
-    assert await hub.doomed() == set()
+    assert await hub.unreferenced() == set()
 
 
 async def squashed(hub: GarbageHub, repo: object) -> None:
@@ -70,7 +73,7 @@ async def test_a_tag_keeps_what_its_branch_left_behind(
     assert await hub.gc() == []
     await delete_tag(hub.stores, hub.anna, opened, "v1")
     assert of(await hub.gc(), GarbageKind.LFS_LINK)[0].removed == 1
-    assert await hub.doomed() == {old}
+    assert await hub.unreferenced() == {old}
 
 
 async def test_the_grace_period_counts_from_when_the_last_ref_went(hub: GarbageHub) -> None:
@@ -82,7 +85,7 @@ async def test_the_grace_period_counts_from_when_the_last_ref_went(hub: GarbageH
     await hub.pass_time(100)
     await delete_branch(hub.stores, hub.anna, await hub.open(bert), "try")
     [waiting] = await hub.gc(days=14)
-    assert (waiting.when, waiting.reason) == (GarbageState.LATER, searching.IN_GRACE)
+    assert (waiting.when, waiting.reason) == (GarbageState.LATER, IN_GRACE)
     assert await hub.links(bert) == {name}
     await hub.pass_time(13)
     assert (await hub.gc(days=14))[0].when is GarbageState.LATER
@@ -108,7 +111,7 @@ async def test_what_another_repository_links_loses_only_this_link(hub: GarbageHu
     await squashed(hub, bert)
     await hub.gc()
     assert (await hub.links(bert), await hub.links(gpt)) == (set(), {name})
-    assert await hub.doomed() == set()
+    assert await hub.unreferenced() == set()
 
 
 async def test_a_held_upload_is_left_alone(hub: GarbageHub) -> None:
@@ -123,43 +126,53 @@ async def test_a_held_upload_is_left_alone(hub: GarbageHub) -> None:
 async def test_an_upload_whose_hold_is_over_goes(hub: GarbageHub) -> None:
     bert = await hub.make()
     await hub.upload(bert, b"forgotten", hold_ms=-1000)
-    [found] = of(await hub.gc(remove=False), GarbageKind.HOLD)
-    assert (found.bytes, found.repository) == (9, "models/anna/bert")
-    [found] = of(await hub.gc(), GarbageKind.HOLD)
-    assert found.removed == 1
+    [count] = of(await hub.gc(remove=False), GarbageKind.HOLD)
+    assert (count.bytes, count.repository) == (9, "models/anna/bert")
+    [count] = of(await hub.gc(), GarbageKind.HOLD)
+    assert count.removed == 1
     assert await hub.links(bert) == set()
+
+
+def during_walks(
+    hub: GarbageHub, interfere: Callable[[], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
+) -> GarbageHub:
+    """Return the hub with a storage that calls ``interfere`` in every walk, after its refs."""
+    storage = copy.copy(hub.stores)
+    fetch = storage.fetch_missing_packs
+
+    async def fetch_and_interfere(repo: Repo, commits: Iterable[str]) -> None:
+        await fetch(repo, commits)
+        await interfere()
+
+    monkeypatch.setattr(storage, "fetch_missing_packs", fetch_and_interfere)
+    return GarbageHub(storage, hub.anna)
 
 
 async def test_a_file_that_a_commit_brings_back_at_the_last_moment_is_not_lost(
     hub: GarbageHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The commit comes between the walk and the transaction that lets go."""
+    """The commit comes between the read of the refs and the transaction that unlinks."""
     bert = await hub.make()
     name = await hub.put(bert, "a.bin", b"again")
     await hub.remove(bert, "a.bin")
     await squashed(hub, bert)
     committed = False
 
-    async def bring_back() -> None:
-        await hub.point(bert, "b.bin", b"again")
-
-    plain_rows = searching._rows
-
-    async def rows_then_commit(db: object, repo_pk: int, names: list[str]) -> object:
+    async def commit_again() -> None:
         nonlocal committed
-        if not committed and names:
+        if not committed:
             committed = True
-            await bring_back()
-        return await plain_rows(db, repo_pk, names)  # type: ignore[arg-type]
+            await hub.point(bert, "b.bin", b"again")
 
-    monkeypatch.setattr(searching, "_rows", rows_then_commit)
-    assert await hub.gc() == []
+    assert await during_walks(hub, commit_again, monkeypatch).gc() == []
     assert committed
     assert await hub.links(bert) == {name}
-    assert await hub.doomed() == set()
+    assert await hub.unreferenced() == set()
 
 
-async def test_a_commit_of_what_was_just_let_go_of_is_refused_not_broken(hub: GarbageHub) -> None:
+async def test_a_commit_of_a_file_that_was_just_unlinked_is_refused_not_broken(
+    hub: GarbageHub,
+) -> None:
     bert = await hub.make()
     await hub.put(bert, "a.bin", b"gone")
     await hub.remove(bert, "a.bin")
@@ -168,35 +181,32 @@ async def test_a_commit_of_what_was_just_let_go_of_is_refused_not_broken(hub: Ga
     with pytest.raises(BlobMissing):
         await hub.point(bert, "b.bin", b"gone")
     await hub.put(bert, "b.bin", b"gone")
-    assert await hub.doomed() == set()
-    assert await hub.ailments() == []
+    assert await hub.unreferenced() == set()
+    assert await hub.findings() == []
 
 
-async def test_refs_that_never_rest_are_told_and_nothing_is_let_go_of(
+async def test_refs_that_never_rest_are_reported_and_nothing_is_unlinked(
     hub: GarbageHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bert = await hub.make()
     name = await hub.put(bert, "a.bin", b"old")
     await hub.remove(bert, "a.bin")
     await squashed(hub, bert)
-    plain_rows = searching._rows
-    count = 0
+    branches = 0
 
-    async def rows_and_a_move(db: object, repo_pk: int, names: list[str]) -> object:
-        nonlocal count
-        if names and db is hub.stores.db:
-            count += 1
-            await hub.branch(bert, f"b{count}")
-        return await plain_rows(db, repo_pk, names)  # type: ignore[arg-type]
+    async def add_branch() -> None:
+        nonlocal branches
+        branches += 1
+        await hub.branch(bert, f"b{branches}")
 
-    monkeypatch.setattr(searching, "_rows", rows_and_a_move)
-    heaps = await collect_garbage(hub.stores, grace_ms=0, remove=True)
-    assert [heap.reason for heap in heaps if heap.when is GarbageState.NEVER] == [searching.MOVING]
-    assert count == searching.ATTEMPTS
+    restless = during_walks(hub, add_branch, monkeypatch)
+    counts = await collect_garbage(restless.stores, grace_ms=0, remove=True, git=False)
+    assert [count.reason for count in counts if count.when is GarbageState.NEVER] == [MOVING]
+    assert branches == ATTEMPTS
     assert await hub.links(bert) == {name}
 
 
-async def test_a_damaged_repository_is_told_and_keeps_everything(hub: GarbageHub) -> None:
+async def test_a_damaged_repository_is_reported_and_keeps_everything(hub: GarbageHub) -> None:
     bert = await hub.make()
     name = await hub.put(bert, "a.bin", b"kept")
     await hub.pass_time(100)
@@ -208,9 +218,9 @@ async def test_a_damaged_repository_is_told_and_keeps_everything(hub: GarbageHub
     if hub.stores.packs_are_blobs:  # they are fetched again
         assert await hub.gc() == []
     else:
-        [told] = await collect_garbage(hub.stores, grace_ms=0, remove=True)
-        assert told.when is GarbageState.NEVER
-        assert told.reason.startswith("not looked through: ")
+        [count] = await collect_garbage(hub.stores, grace_ms=0, remove=True)
+        assert count.when is GarbageState.NEVER
+        assert count.reason.startswith("not examined: ")
     assert await hub.links(bert) == {name}
 
 
@@ -220,8 +230,8 @@ async def test_one_repository_can_be_chosen(hub: GarbageHub) -> None:
         await hub.put(repo, "a.bin", b"x" * 100)
         await hub.remove(repo, "a.bin")
         await squashed(hub, repo)
-    [found] = await hub.gc(only=RepoId(Kind.MODEL, "Anna", "GPT"))
-    assert (found.repository, found.removed) == ("models/anna/gpt", 1)
+    [count] = await hub.gc(only=RepoId(Kind.MODEL, "Anna", "GPT"))
+    assert (count.repository, count.removed) == ("models/anna/gpt", 1)
     assert len(await hub.links(bert)) == 1
     with pytest.raises(RepoNotFound):
         await hub.gc(only=RepoId(Kind.DATASET, "anna", "gpt"))
@@ -239,10 +249,10 @@ async def test_bytes_go_after_the_grace_of_blobs_and_doctor_is_content(hub: Garb
         GarbageState.LATER,
         100,
     )
-    assert await hub.ailments() == []
+    assert await hub.findings() == []
 
 
-def test_heaps_add_up_over_repositories() -> None:
+def test_counts_add_up_over_repositories() -> None:
     one = garbage.GarbageCount(GarbageKind.LFS_LINK, GarbageState.NOW, "r", 1, 10, "models/a/b", 1)
     two = garbage.GarbageCount(GarbageKind.LFS_LINK, GarbageState.NOW, "r", 2, 20, "models/a/c")
     other = garbage.GarbageCount(GarbageKind.BLOB, GarbageState.LATER, "s", 3, 30)

@@ -78,9 +78,11 @@ async def in_quarantine(hub: GarbageHub) -> dict[str, bool]:
 
 
 async def told(hub: GarbageHub) -> dict[str, tuple[GarbageState, int]]:
-    heaps = await hub.gc(remove=False)
+    counts = await hub.gc(remove=False)
     return {
-        heap.reason: (heap.when, heap.things) for heap in heaps if heap.what is GarbageKind.XORB
+        count.reason: (count.when, count.things)
+        for count in counts
+        if count.what is GarbageKind.XORB
     }
 
 
@@ -99,7 +101,7 @@ async def test_gc_moves_each_one_step_on(hub: GarbageHub) -> None:
     believed = await a_xorb(hub, touched_days=22)
     unneeded = await a_xorb(hub, touched_days=24)
     over = await a_xorb(hub, touched_days=26, doomed_days=3)
-    removed = sum(heap.removed for heap in of(await hub.gc(), GarbageKind.XORB))
+    removed = sum(count.removed for count in of(await hub.gc(), GarbageKind.XORB))
     assert removed == 2
     assert over not in await in_quarantine(hub)
     assert await in_quarantine(hub) == {needed: False, believed: False, unneeded: True}

@@ -1,4 +1,4 @@
-"""``hubstead backup``."""
+"""``hubstead backup``: creates, lists and checks snapshots."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ from hubstead.cli.root import Failure
     "--keep",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Then remove all but the newest N snapshots.",
+    help="Afterwards delete all snapshots but the newest N.",
 )
-@click.option("--keep-going", is_flag=True, help="Also if the hub lacks bytes; they are named.")
-@click.option("--list", "only_list", is_flag=True, help="Only list the snapshots there are.")
+@click.option("--keep-going", is_flag=True, help="Go on if the hub lacks bytes, and name them.")
+@click.option("--list", "only_list", is_flag=True, help="Only list the snapshots in FOLDER.")
 @click.option(
-    "--check", "only_check", is_flag=True, help="Only read the whole backup, and check it."
+    "--check", "only_check", is_flag=True, help="Only read the whole backup and verify it."
 )
 @with_context
 def command(
-    place: Context,
+    context: Context,
     folder: Path,
     *,
     keep: int | None,
@@ -47,24 +47,26 @@ def command(
     only_list: bool,
     only_check: bool,
 ) -> None:
-    """Add a snapshot of the hub, as it is at one moment, to FOLDER.
+    """Add a consistent snapshot of the hub to FOLDER.
 
-    The hub may be running and written to. Bytes that FOLDER has from earlier snapshots are not
-    copied again. FOLDER holds the hub's secrets: keep it as safe as the hub. Ends with status 1
-    if anything is missing or damaged.
+    The hub may run and accept writes meanwhile. Bytes that FOLDER has from earlier snapshots are
+    not copied again. FOLDER contains the hub's secrets: protect it like the hub itself.
+
+    Exit status: 0 if the snapshot (with --check: the backup) is complete; 1 if bytes are missing
+    or damaged, or the command fails; 2 if its options or arguments are wrong.
     """
     if only_list:
-        _list(place, folder)
+        _list(context, folder)
     elif only_check:
-        _check(place, folder)
+        _check(context, folder)
     else:
-        _make(place, folder, keep, keep_going=keep_going)
+        _create(context, folder, keep, keep_going=keep_going)
 
 
-def _list(place: Context, folder: Path) -> None:
+def _list(context: Context, folder: Path) -> None:
     snapshots = BackupFolder(folder).snapshots()
     columns = ("id", "made", "shape", "objects", "size", "new", "lacking")
-    print_rows(place, [_row(each.read()) for each in snapshots], columns)
+    print_rows(context, [_row(snapshot.read()) for snapshot in snapshots], columns)
 
 
 def _row(manifest: Manifest) -> Facts:
@@ -78,48 +80,50 @@ def _row(manifest: Manifest) -> Facts:
     }
 
 
-def _check(place: Context, folder: Path) -> None:
-    watch = ProgressPrinter()
+def _check(context: Context, folder: Path) -> None:
+    printer = ProgressPrinter()
 
-    async def look() -> list[str]:
-        held = BackupFolder(folder)
-        with held.locked(alone=False):
-            return [fault async for fault in check_backup(held, Progress(watch))]
+    async def check() -> list[str]:
+        backup = BackupFolder(folder)
+        with backup.locked(alone=False):
+            return [fault async for fault in check_backup(backup, Progress(printer))]
 
-    faults = run(look)
-    watch.end()
-    print_result(place, "\n".join(faults) or "The backup is in order.", {"faults": faults})
+    faults = run(check)
+    printer.end()
+    print_result(context, "\n".join(faults) or "The backup is in order.", {"faults": faults})
     if faults:
         raise SystemExit(1)
 
 
-def _make(place: Context, folder: Path, keep: int | None, *, keep_going: bool) -> None:
+def _create(context: Context, folder: Path, keep: int | None, *, keep_going: bool) -> None:
     from hubstead.app import open_storage
 
-    settings, watch, started = place.settings(), ProgressPrinter(), time.monotonic()
+    settings, printer, started = context.settings(), ProgressPrinter(), time.monotonic()
 
-    async def make() -> tuple[Manifest, Amount]:
-        async with open_storage(settings) as stores:
+    async def create() -> tuple[Manifest, Amount]:
+        async with open_storage(settings) as storage:
             target = BackupFolder(folder, make=True)
             with target.locked(alone=True):
-                progress = Progress(watch)
-                manifest = await create_backup(stores, target, progress, keep_going=keep_going)
+                progress = Progress(printer)
+                manifest = await create_backup(storage, target, progress, keep_going=keep_going)
                 return manifest, await prune_snapshots(target, keep) if keep else Amount()
 
     try:
-        manifest, gone = run(make)
-    except BackupFault as faulty:
-        raise failure(faulty) from faulty
+        manifest, removed = run(create)
+    except BackupFault as error:
+        raise failure(error) from error
     finally:
-        watch.end()
+        printer.end()
     seconds = time.monotonic() - started
-    facts = {**msgspec.to_builtins(manifest), "removed": msgspec.to_builtins(gone)}
-    print_result(place, _summary(manifest, gone, seconds), {**facts, "seconds": round(seconds, 3)})
+    facts = {**msgspec.to_builtins(manifest), "removed": msgspec.to_builtins(removed)}
+    print_result(
+        context, _summary(manifest, removed, seconds), {**facts, "seconds": round(seconds, 3)}
+    )
     if manifest.lacking:
         raise SystemExit(1)
 
 
-def _summary(manifest: Manifest, gone: Amount, seconds: float) -> str:
+def _summary(manifest: Manifest, removed: Amount, seconds: float) -> str:
     total, new = manifest.total, manifest.new
     lines = [
         f"Snapshot {manifest.id}: {sum(manifest.tables.values())} rows, {total.count} objects "
@@ -127,13 +131,13 @@ def _summary(manifest: Manifest, gone: Amount, seconds: float) -> str:
         f"New: {new.count} objects of {human_size(new.bytes)}, and the database of "
         f"{human_size(manifest.database_bytes)}, in {seconds:.1f} s.",
     ]
-    if gone.count:
-        lines.append(f"Removed: {gone.count} objects of {human_size(gone.bytes)}.")
+    if removed.count:
+        lines.append(f"Removed: {removed.count} objects of {human_size(removed.bytes)}.")
     if manifest.lacking:
-        lines += ["The hub lacks these, so the snapshot does:", *manifest.lacking]
+        lines += ["The hub lacks these objects, so the snapshot lacks them too:", *manifest.lacking]
     return "\n".join(lines)
 
 
-def failure(faulty: BackupFault) -> Failure:
-    """Return what people are told of faults: all of them."""
-    return Failure("\n".join([f"{faulty.what}:", *faulty.faults]))
+def failure(error: BackupFault) -> Failure:
+    """Return a failure whose message lists every fault of ``error``."""
+    return Failure("\n".join([f"{error.what}:", *error.faults]))

@@ -1,9 +1,10 @@
-"""Where a command works and how it answers: the options that every command has."""
+"""The options of every command: the hub it works on, and the format of its output."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 import logging
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -24,11 +25,21 @@ T = TypeVar("T")
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
+_EXIT_STATUS = (
+    "Exit status: 0 on success; 1 if the command fails, with the reason on standard error; 2 if "
+    "its options or arguments are wrong."
+)
 
 
 @dataclass(frozen=True)
 class Context:
-    """Which hub a command is about, and whether programs read its answer."""
+    """The hub that a command works on, and its output format.
+
+    Attributes:
+        data: The data folder; None: the setting decides.
+        file: The settings file; None: ``HUBSTEAD_SETTINGS`` decides.
+        as_json: Print JSON instead of text.
+    """
 
     data: Path | None
     file: Path | None
@@ -38,34 +49,34 @@ class Context:
         """Read the settings.
 
         Raises:
-            Failure: they cannot be used; every fault is told.
+            Failure: a setting is invalid; the message lists every fault.
         """
         try:
             return load(data=self.data, file=self.file, overrides=overrides)
-        except BadSettings as bad:
-            only = bad.faults[0] if len(bad.faults) == 1 else None
-            raise Failure(only or str(bad)) from bad
+        except BadSettings as error:
+            only = error.faults[0] if len(error.faults) == 1 else None
+            raise Failure(only or str(error)) from error
 
-    def query(self, question: Callable[[Database], Awaitable[T]], *, make: bool = False) -> T:
-        """Open the hub's database, run ``question`` on it and return what it says.
+    def query(self, operation: Callable[[Database], Awaitable[T]], *, make: bool = False) -> T:
+        """Open the hub's database, run ``operation`` on it and return its result.
 
         Args:
-            question: What to do.
-            make: Make the database, or bring it up to date, if need be.
+            operation: Reads or writes the database.
+            make: Create the database, or migrate it to this version, if necessary.
         """
         settings = self.settings()
 
-        async def answer() -> T:
+        async def run_operation() -> T:
             async with open_database(settings, make=make) as db:
-                return await question(db)
+                return await operation(db)
 
-        return run(answer)
+        return run(run_operation)
 
 
 def run(work: Callable[[], Awaitable[T]]) -> T:
-    """Run ``work`` on an event loop; of logs only errors are shown, on standard error.
+    """Run ``work`` on an event loop; print only errors of the log, to standard error.
 
-    What a server warns of (a slow statement) is nothing that who runs a command could act on.
+    Warnings (a slow statement) concern the operator of a server, not the user of a command.
     """
     structlog.configure(
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
@@ -80,7 +91,11 @@ def run(work: Callable[[], Awaitable[T]]) -> T:
 
 @asynccontextmanager
 async def open_database(settings: Settings, *, make: bool = False) -> AsyncIterator[Database]:
-    """Open the database while the block lasts."""
+    """Open the database for the block.
+
+    Raises:
+        Unavailable: there is no database of this version, and ``make`` is not set.
+    """
     url = settings.database_url
     refuse_marked_folder(settings.data)
     try:
@@ -88,7 +103,7 @@ async def open_database(settings: Settings, *, make: bool = False) -> AsyncItera
     except Unavailable:
         if not make:
             raise
-        await _bring_up_to_date(settings)
+        await _migrate(settings)
         db = await open_db(url, pool_size=2, reader_threads=1)
     try:
         yield db
@@ -96,7 +111,7 @@ async def open_database(settings: Settings, *, make: bool = False) -> AsyncItera
         await db.close()
 
 
-async def _bring_up_to_date(settings: Settings) -> None:
+async def _migrate(settings: Settings) -> None:
     url = settings.database_url
     if not url.startswith("sqlite:///"):
         await migrate(url)
@@ -108,7 +123,10 @@ async def _bring_up_to_date(settings: Settings) -> None:
 
 
 def with_context(function: Callable[..., T]) -> Callable[..., T]:
-    """Give a command the options --data, --settings and --json, and ``place`` made of them."""
+    """Add --data, --settings and --json to a command, and its exit statuses to its help.
+
+    The command receives a ``Context`` of the three options as its first argument.
+    """
 
     @click.option("--data", type=_FOLDER, metavar="DIR", help="The data folder (or HUBSTEAD_DATA).")
     @click.option(
@@ -117,23 +135,26 @@ def with_context(function: Callable[..., T]) -> Callable[..., T]:
         metavar="FILE",
         help="The settings file, TOML (or HUBSTEAD_SETTINGS).",
     )
-    @click.option("--json", "as_json", is_flag=True, help="Answer in JSON, for programs.")
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
     @functools.wraps(function)
     def wrapped(*, data: Path | None, settings: Path | None, as_json: bool, **options: Any) -> T:
         return function(Context(data, settings, as_json), **options)
 
+    help_text = inspect.cleandoc(function.__doc__ or "")
+    if "Exit status:" not in help_text:
+        wrapped.__doc__ = f"{help_text}\n\n{_EXIT_STATUS}"
     return wrapped
 
 
 def secret_option(*names: str, text: str) -> Callable[[Callable[..., T]], Callable[..., T]]:
-    """Add an option whose value is a secret, read from standard input if it is ``-``."""
+    """Return a decorator that adds an option for a secret; ``-`` reads it from standard input."""
 
     def read(_ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
         if value != "-":
             return value
         line = sys.stdin.readline().rstrip("\r\n")
         if not line:
-            raise click.BadParameter("nothing came from standard input", param=param)
+            raise click.BadParameter("standard input is empty", param=param)
         return line
 
     return click.option(

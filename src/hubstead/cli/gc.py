@@ -1,4 +1,4 @@
-"""``hubstead gc``."""
+"""``hubstead gc``: lists and deletes unreferenced data."""
 
 from __future__ import annotations
 
@@ -21,101 +21,100 @@ _COLUMNS = ("repository", "what", "things", "size", "when", "why")
 def _seconds(_ctx: click.Context, param: click.Parameter, value: str) -> float:
     try:
         return parse_seconds(value)
-    except ValueError as fault:
-        raise click.BadParameter(str(fault), param=param) from fault
+    except ValueError as error:
+        raise click.BadParameter(str(error), param=param) from error
 
 
 @click.command("gc")
-@click.option("--delete", "remove", is_flag=True, help="Take away what may go. Without: only tell.")
+@click.option(
+    "--delete",
+    "remove",
+    is_flag=True,
+    help="Delete what is listed as 'now'; without it, only list.",
+)
 @click.option(
     "--grace",
     default="14d",
     show_default=True,
     metavar="SPAN",
     callback=_seconds,
-    help="How long LFS files and objects of git stay that no ref leads to any more.",
+    help="How long LFS files and git objects stay after the last ref stops reaching them.",
 )
 @click.option("--repo", "name", metavar="NAME", help="Only this repository.")
-@click.option("--no-git", is_flag=True, help="Leave objects of git alone: that takes the longest.")
-@click.option("--new-epoch", is_flag=True, help="Make Xet clients forget what they believe in.")
+@click.option("--no-git", is_flag=True, help="Skip git objects, which take the longest.")
+@click.option("--new-epoch", is_flag=True, help="Begin a new epoch for Xet clients; see below.")
 @with_context
 def command(
-    place: Context, *, remove: bool, grace: float, name: str | None, no_git: bool, new_epoch: bool
+    context: Context, *, remove: bool, grace: float, name: str | None, no_git: bool, new_epoch: bool
 ) -> None:
-    """Find what no branch, tag, hold or upload needs any more, and take it away.
+    """List data that no branch, tag, hold or upload references, and delete it on request.
 
-    Nothing is changed without --delete. May be used beside a running hub. What "when" says:
-    "now": goes with --delete; "later": is still protected, for the reason told; "never": is in
-    use, or could not be looked through. See docs/garbage.md.
+    Only --delete changes anything. Works beside a running hub. The column "when": "now": --delete
+    deletes it; "later": still protected, for the given reason; "never": in use, or could not be
+    examined. See docs/garbage.md.
 
-    --new-epoch does nothing else: xorbs that no file needs may go once all Xet tokens of today
-    are over, instead of weeks later; clients send some chunks once more.
+    --new-epoch does only this: xorbs that no file needs may go once all of today's Xet tokens have
+    expired, instead of weeks later; clients upload some chunks again.
     """
     if new_epoch:
-        _begin_epoch(place)
+        _begin_epoch(context)
         return
 
     from hubstead.app import open_storage
 
-    settings = place.settings()
+    settings = context.settings()
     only = repo_id_of(name) if name else None
 
-    async def look() -> list[GarbageCount]:
-        async with open_storage(settings) as stores:
+    async def collect() -> list[GarbageCount]:
+        async with open_storage(settings) as storage:
             return await collect_garbage(
-                stores, grace_ms=int(grace * 1000), only=only, remove=remove, git=not no_git
+                storage, grace_ms=int(grace * 1000), only=only, remove=remove, git=not no_git
             )
 
-    heaps = [heap for heap in run(look) if heap.things or heap.when is GarbageState.NEVER]
-    if place.as_json:
-        totals = [_facts(heap) for heap in total_counts(heaps)]
-        found = [_facts(heap) for heap in heaps]
-        click.echo(json.dumps({"deleted": remove, "found": found, "total": totals}, indent=2))
+    counts = [count for count in run(collect) if count.things or count.when is GarbageState.NEVER]
+    if context.as_json:
+        report = {"deleted": remove, "found": counts, "total": list(total_counts(counts))}
+        click.echo(json.dumps(msgspec.to_builtins(report), indent=2))
     else:
-        _show(place, heaps, removed=remove)
+        _show(context, counts, removed=remove)
 
 
-def _begin_epoch(place: Context) -> None:
-    seconds = settling_seconds(place.settings())
-    made = place.query(begin_epoch)
+def _begin_epoch(context: Context) -> None:
+    seconds = settling_seconds(context.settings())
+    epoch = context.query(begin_epoch)
     after = iso_time(now_ms() + int(seconds * 1000))
     print_result(
-        place,
-        f"The epoch {made} has begun. From {after} on, when the tokens of the last one are over, "
-        "xorbs that no file needs and no client learned of since may go.",
-        {"epoch": made, "counts_from": after},
+        context,
+        f"The epoch {epoch} has begun. From {after} on, when the tokens of the last epoch have "
+        "expired, xorbs that no file needs and no client learned of since then may go.",
+        {"epoch": epoch, "counts_from": after},
     )
 
 
-def _facts(heap: GarbageCount) -> dict[str, object]:
-    facts: dict[str, object] = msgspec.to_builtins(heap)
-    return facts
-
-
-def _show(place: Context, heaps: list[GarbageCount], *, removed: bool) -> None:
-    if not heaps:
-        click.echo("Nothing is garbage.")
+def _show(context: Context, counts: list[GarbageCount], *, removed: bool) -> None:
+    if not counts:
+        click.echo("Nothing is unreferenced.")
         return
-    rows = [_row(heap) for heap in heaps if heap.repository]
-    rows += [_row(heap) for heap in total_counts(heaps)]
-    print_rows(place, rows, _COLUMNS)
-    now = [heap for heap in heaps if heap.when is GarbageState.NOW]
-    things, size = sum(heap.things for heap in now), sum(heap.bytes for heap in now)
+    rows = [_row(count) for count in counts if count.repository]
+    rows += [_row(count) for count in total_counts(counts)]
+    print_rows(context, rows, _COLUMNS)
+    now = [count for count in counts if count.when is GarbageState.NOW]
+    things, size = sum(count.things for count in now), sum(count.bytes for count in now)
     click.echo("")
     if removed:
-        click.echo(f"{sum(heap.removed for heap in now)} of {things} things were taken away.")
+        click.echo(f"Deleted {sum(count.removed for count in now)} of {things} objects.")
     elif things:
-        click.echo(f"`hubstead gc --delete` would take away {things} things, {human_size(size)}.")
+        click.echo(f"`hubstead gc --delete` would delete {things} objects, {human_size(size)}.")
     else:
-        click.echo("`hubstead gc --delete` would take away nothing yet.")
+        click.echo("`hubstead gc --delete` would delete nothing yet.")
 
 
-def _row(heap: GarbageCount) -> dict[str, object]:
+def _row(count: GarbageCount) -> dict[str, object]:
     return {
-        "repository": heap.repository or "all",
-        "what": heap.what.value,
-        "things": heap.things,
-        "size": human_size(heap.bytes),
-        "when": f"{heap.removed} gone" if heap.removed else heap.when.value,
-        "why": heap.reason,
+        "repository": count.repository or "all",
+        "what": count.what.value,
+        "things": count.things,
+        "size": human_size(count.bytes),
+        "when": f"{count.removed} gone" if count.removed else count.when.value,
+        "why": count.reason,
     }

@@ -1,4 +1,4 @@
-"""``hubstead jobs``."""
+"""``hubstead jobs``: lists background jobs."""
 
 from __future__ import annotations
 
@@ -6,30 +6,26 @@ import click
 
 from hubstead.cli.context import Context, with_context
 from hubstead.cli.output import Facts, iso_time, print_rows
-from hubstead.db import Database
 from hubstead.jobs import ListedJob, list_jobs
 
 
 @click.command("jobs")
 @with_context
-def command(place: Context) -> None:
-    """List the work that waits or runs, the next one due first."""
-
-    async def read(db: Database) -> list[ListedJob]:
-        return await list_jobs(db)
+def command(context: Context) -> None:
+    """List waiting and running jobs, the next due first."""
 
     columns = ("type", "subject", "due", "running_on", "attempts", "error")
-    print_rows(place, [_facts(each) for each in place.query(read)], columns)
+    print_rows(context, [_facts(job) for job in context.query(list_jobs)], columns)
 
 
-def _facts(each: ListedJob) -> Facts:
+def _facts(job: ListedJob) -> Facts:
     return {
-        "type": each.type,
-        "subject": each.subject,
-        "payload": each.payload,
-        "due": iso_time(each.due_ms),
-        "running_on": each.running_on,
-        "attempts": each.attempts,
-        "error": each.error,
-        "created": iso_time(each.created_ms),
+        "type": job.type,
+        "subject": job.subject,
+        "payload": job.payload,
+        "due": iso_time(job.due_ms),
+        "running_on": job.running_on,
+        "attempts": job.attempts,
+        "error": job.error,
+        "created": iso_time(job.created_ms),
     }

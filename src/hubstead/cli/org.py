@@ -13,15 +13,15 @@ from hubstead.errors import NotFound
 
 @click.group("org")
 def command() -> None:
-    """Create and list organizations, and who is in them."""
+    """Create, list and delete organizations, and manage their members."""
 
 
 @command.command("create")
 @click.argument("name")
 @click.option("--owner", required=True, metavar="USER", help="Its first administrator.")
-@click.option("--fullname", default="", help="The name for people.")
+@click.option("--fullname", default="", help="The display name.")
 @with_context
-def create(place: Context, name: str, owner: str, fullname: str) -> None:
+def create(context: Context, name: str, owner: str, fullname: str) -> None:
     """Create the organization NAME."""
 
     async def add(db: Database) -> Facts:
@@ -32,8 +32,8 @@ def create(place: Context, name: str, owner: str, fullname: str) -> None:
 
         return await _facts(db, await db.write(write))
 
-    made = place.query(add)
-    print_result(place, f"Created the organization {made['name']}.", made)
+    facts = context.query(add)
+    print_result(context, f"Created the organization {facts['name']}.", facts)
 
 
 @command.command("add")
@@ -43,58 +43,58 @@ def create(place: Context, name: str, owner: str, fullname: str) -> None:
     "--role",
     type=click.Choice(accounts.ORG_ROLES),
     required=True,
-    help="What they may do with its repositories; a contributor makes some and reads the rest.",
+    help="The member's rights; a contributor creates repositories and reads all others.",
 )
 @with_context
-def add(place: Context, org: str, user: str, role: str) -> None:
-    """Take USER into ORG, or change their role there."""
+def add(context: Context, org: str, user: str, role: str) -> None:
+    """Add USER to ORG, or change their role in it."""
 
     async def join(db: Database) -> Facts:
-        opened = await accounts.open_org_as_operator(db, org)
+        organization = await accounts.open_org_as_operator(db, org)
         member = await accounts.find_account(db, user, "user")
 
         async def write(tx: Tx) -> None:
-            await accounts.set_member(tx, opened, member.pk, role)
+            await accounts.set_member(tx, organization, member.pk, role)
 
         await db.write(write)
-        return {"org": opened.name, "user": member.name, "role": role}
+        return {"org": organization.name, "user": member.name, "role": role}
 
-    done = place.query(join)
-    print_result(place, f"{done['user']} is in {done['org']} with the role {role}.", done)
+    facts = context.query(join)
+    print_result(context, f"{facts['user']} is in {facts['org']} with the role {role}.", facts)
 
 
 @command.command("remove")
 @click.argument("org")
 @click.argument("user")
 @with_context
-def remove(place: Context, org: str, user: str) -> None:
-    """Take USER out of ORG."""
+def remove(context: Context, org: str, user: str) -> None:
+    """Remove USER from ORG."""
 
     async def leave(db: Database) -> Facts:
-        opened = await accounts.open_org_as_operator(db, org)
+        organization = await accounts.open_org_as_operator(db, org)
         member = await accounts.find_account(db, user, "user")
 
         async def write(tx: Tx) -> bool:
-            return await accounts.remove_member(tx, opened, member.pk)
+            return await accounts.remove_member(tx, organization, member.pk)
 
         if not await db.write(write):
-            raise NotFound(reason=f"{member.name} is not in {opened.name}")
-        return {"org": opened.name, "user": member.name, "removed": True}
+            raise NotFound(reason=f"{member.name} is not in {organization.name}")
+        return {"org": organization.name, "user": member.name, "removed": True}
 
-    done = place.query(leave)
-    print_result(place, f"{done['user']} is no longer in {done['org']}.", done)
+    facts = context.query(leave)
+    print_result(context, f"{facts['user']} is no longer in {facts['org']}.", facts)
 
 
 @command.command("list")
 @with_context
-def list_(place: Context) -> None:
+def list_(context: Context) -> None:
     """List all organizations with their members and roles."""
 
     async def read(db: Database) -> list[Facts]:
         orgs = await accounts.list_accounts(db, "org")
         return [await _facts(db, await accounts.open_org_as_operator(db, o.name)) for o in orgs]
 
-    print_rows(place, place.query(read), ("name", "fullname", "members", "created"))
+    print_rows(context, context.query(read), ("name", "fullname", "members", "created"))
 
 
 async def _facts(db: Database, org: accounts.Organization) -> Facts:
@@ -111,14 +111,11 @@ async def _facts(db: Database, org: accounts.Organization) -> Facts:
 @command.command("delete")
 @click.argument("name")
 @with_context
-def delete(place: Context, name: str) -> None:
-    """Delete an organization.
+def delete(context: Context, name: str) -> None:
+    """Delete the organization NAME; refused while it owns repositories."""
 
-    Refused while it owns repositories.
-    """
-
-    async def gone(db: Database) -> None:
+    async def remove(db: Database) -> None:
         await accounts.delete_account(db, name, "org")
 
-    place.query(gone)
-    print_result(place, f"Deleted the organization {name}.", {"name": name, "deleted": True})
+    context.query(remove)
+    print_result(context, f"Deleted the organization {name}.", {"name": name, "deleted": True})

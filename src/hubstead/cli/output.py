@@ -1,4 +1,4 @@
-"""Answers: aligned columns and sentences for people, JSON for programs."""
+"""Output of commands: aligned columns and sentences as text, or JSON."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from hubstead.cli.context import Context
 Facts = Mapping[str, object]
 
 
-def print_rows(place: Context, rows: Sequence[Facts], columns: Sequence[str] = ()) -> None:
-    """Print a list.
+def print_rows(context: Context, rows: Sequence[Facts], columns: Sequence[str] = ()) -> None:
+    """Print a table.
 
     Args:
-        place: Says whether for people or for programs.
-        rows: Programs get every fact of each.
-        columns: The facts that people see, all unless given.
+        context: Decides between text and JSON.
+        rows: One mapping per row; JSON has all their fields.
+        columns: The fields that the text shows; by default all.
     """
-    if place.as_json:
+    if context.as_json:
         click.echo(json.dumps(rows, indent=2, default=str))
         return
     if not rows:
@@ -36,9 +36,9 @@ def print_rows(place: Context, rows: Sequence[Facts], columns: Sequence[str] = (
         click.echo("  ".join(padded).rstrip())
 
 
-def print_facts(place: Context, facts: Facts) -> None:
-    """Print one thing: a fact on each line, or an object."""
-    if place.as_json:
+def print_facts(context: Context, facts: Facts) -> None:
+    """Print one record: one field per line, or a JSON object."""
+    if context.as_json:
         click.echo(json.dumps(facts, indent=2, default=str))
         return
     width = max(map(len, facts)) + 1
@@ -47,13 +47,13 @@ def print_facts(place: Context, facts: Facts) -> None:
         click.echo(f"{label.ljust(width)} {printable(value)}".rstrip())
 
 
-def print_result(place: Context, sentence: str, facts: Facts) -> None:
-    """Tell that something was done: a sentence, or an object."""
-    click.echo(json.dumps(facts, indent=2, default=str) if place.as_json else sentence)
+def print_result(context: Context, sentence: str, facts: Facts) -> None:
+    """Print the result of an action: a sentence, or a JSON object."""
+    click.echo(json.dumps(facts, indent=2, default=str) if context.as_json else sentence)
 
 
 def printable(value: object) -> str:
-    """Return one line of text that a terminal can be given, whatever it was made of."""
+    """Return one line of text without control characters, safe for a terminal."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -61,7 +61,7 @@ def printable(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(printable, value))
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} ({printable(each)})" for key, each in value.items())
+        return ", ".join(f"{key} ({printable(item)})" for key, item in value.items())
     text = str(value)
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
@@ -76,7 +76,7 @@ def iso_time(ms: int | None) -> str | None:
 
 
 def human_size(count: int) -> str:
-    """Return a number of bytes as people say it: ``1.3 GB``."""
+    """Return a number of bytes in decimal units: ``1.3 GB``."""
     size = float(count)
     for unit in ("B", "kB", "MB", "GB", "TB"):
         if size < 1000 or unit == "TB":

@@ -1,4 +1,4 @@
-"""Telling on standard error how far a long piece of work has come."""
+"""Progress of long commands, printed to standard error."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ import click
 from hubstead.backup import Progress
 from hubstead.cli.output import human_size
 
-#: Between two lines of one piece of work; into a file they need not come so often.
-_EVERY_S, _EVERY_S_IN_FILES = 0.2, 10.0
+#: The shortest time between two lines, on a terminal and in a file.
+_INTERVAL_S, _INTERVAL_S_IN_FILES = 0.2, 10.0
 
 
 class ProgressPrinter:
-    """Prints a ``Progress`` now and then: on a terminal in one line that changes."""
+    """Prints ``Progress`` updates, rate-limited; a terminal shows one line that changes."""
 
     def __init__(self) -> None:
         self._is_terminal = sys.stderr.isatty()
-        self._every_s = _EVERY_S if self._is_terminal else _EVERY_S_IN_FILES
-        self._said_at = time.monotonic()
-        self._said = ""
+        self._interval_s = _INTERVAL_S if self._is_terminal else _INTERVAL_S_IN_FILES
+        self._printed_at = time.monotonic()
+        self._last_line = ""
 
     def __call__(self, progress: Progress) -> None:
-        """Take note."""
+        """Print ``progress`` unless a line was printed just before."""
         now = time.monotonic()
-        if now - self._said_at >= self._every_s:
-            self._said_at = now
+        if now - self._printed_at >= self._interval_s:
+            self._printed_at = now
             self._print(_line(progress))
 
     def end(self) -> None:
-        """Leave the line clean for what comes next."""
-        if self._is_terminal and self._said:
+        """Clear the line on a terminal."""
+        if self._is_terminal and self._last_line:
             self._print("")
 
     def _print(self, line: str) -> None:
         if self._is_terminal:
-            click.echo(f"\r{line.ljust(len(self._said))}\r", nl=False, err=True)
+            click.echo(f"\r{line.ljust(len(self._last_line))}\r", nl=False, err=True)
         else:
             click.echo(line, err=True)
-        self._said = line
+        self._last_line = line
 
 
 def _line(progress: Progress) -> str:

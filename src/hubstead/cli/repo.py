@@ -1,4 +1,4 @@
-"""``hubstead repo``: repositories, as the machine's administrator sees them."""
+"""``hubstead repo``: all repositories, for the administrator of the machine."""
 
 from __future__ import annotations
 
@@ -47,9 +47,11 @@ _ALL = scan(
     .order_by(repos_table.c.kind, accounts.c.name_key, repos_table.c.name),
     _RepoRow,
 )
-_NAME_HELP = "NAME is owner/name, before it models/, datasets/, spaces/ or kernels/ (or --kind)."
+_NAME_HELP = "NAME is owner/name, prefixed by models/, datasets/, spaces/ or kernels/ (or --kind)."
 _kind_option = click.option(
-    "--kind", type=click.Choice([kind.value for kind in Kind]), help="model unless NAME says."
+    "--kind",
+    type=click.Choice([kind.value for kind in Kind]),
+    help="The kind, if NAME has no prefix; by default model.",
 )
 
 
@@ -60,21 +62,21 @@ def command() -> None:
 
 @command.command("list")
 @click.option("--kind", type=click.Choice([kind.value for kind in Kind]))
-@click.option("--owner", help="Only those of this user or organization.")
+@click.option("--owner", help="Only repositories of this user or organization.")
 @with_context
-def list_(place: Context, kind: str | None, owner: str | None) -> None:
-    """List all repositories, private ones too."""
+def list_(context: Context, kind: str | None, owner: str | None) -> None:
+    """List all repositories, including private ones."""
 
     async def read(db: Database) -> list[_RepoRow]:
         return await db.all(_ALL)
 
     rows = [
         _row(row)
-        for row in place.query(read)
+        for row in context.query(read)
         if (kind is None or row.kind == kind)
         and (owner is None or row.owner.casefold() == owner.casefold())
     ]
-    print_rows(place, rows, ("kind", "name", "private", "bytes", "modified"))
+    print_rows(context, rows, ("kind", "name", "private", "bytes", "modified"))
 
 
 def _row(row: _RepoRow) -> Facts:
@@ -94,31 +96,31 @@ def _row(row: _RepoRow) -> Facts:
 @click.argument("name")
 @_kind_option
 @with_context
-def info(place: Context, name: str, kind: str | None) -> None:
-    """Show one repository with its branches and tags."""
-    wanted = repo_id_of(name, kind)
+def info(context: Context, name: str, kind: str | None) -> None:
+    """Show a repository with its branches and tags."""
+    repo_id = repo_id_of(name, kind)
 
     async def read(db: Database) -> Facts:
-        return await _facts(db, await find_repo(db, wanted))
+        return await _facts(db, await find_repo(db, repo_id))
 
-    print_facts(place, place.query(read))
+    print_facts(context, context.query(read))
 
 
-async def _facts(db: Database, opened: repos.Repo) -> Facts:
-    details = await repos.load_details(db, opened)
-    refs = await commits.list_refs(db, opened.pk)
+async def _facts(db: Database, repo: repos.Repo) -> Facts:
+    details = await repos.load_details(db, repo)
+    refs = await commits.list_refs(db, repo.pk)
     return {
-        "kind": opened.kind.value,
-        "name": opened.full_name,
-        "id": opened.id,
-        "private": opened.private,
-        "gated": opened.gated or None,
-        "disabled": opened.disabled,
-        "default_branch": opened.default_branch,
+        "kind": repo.kind.value,
+        "name": repo.full_name,
+        "id": repo.id,
+        "private": repo.private,
+        "gated": repo.gated or None,
+        "disabled": repo.disabled,
+        "default_branch": repo.default_branch,
         "bytes": details.used_bytes,
-        "packs": opened.packs,
-        "created": iso_time(opened.created_ms),
-        "modified": iso_time(opened.modified_ms),
+        "packs": repo.packs,
+        "created": iso_time(repo.created_ms),
+        "modified": iso_time(repo.modified_ms),
         "tags": msgspec.json.decode(details.tags),
         "refs": {row.name: row.target for row in refs},
     }
@@ -128,43 +130,51 @@ async def _facts(db: Database, opened: repos.Repo) -> Facts:
 @click.argument("name")
 @_kind_option
 @with_context
-def delete(place: Context, name: str, kind: str | None) -> None:
-    """Delete a repository for good; its bytes go after the grace period."""
-    settings, wanted = place.settings(), repo_id_of(name, kind)
+def delete(context: Context, name: str, kind: str | None) -> None:
+    """Delete a repository; its bytes are deleted after the grace period."""
+    settings, repo_id = context.settings(), repo_id_of(name, kind)
 
     from hubstead.app import open_storage
 
     async def remove() -> repos.Repo:
-        async with open_storage(settings) as stores:
-            owner = await _as_owner(stores.db, wanted)
-            return await commits.delete_repository(stores, owner, wanted)
+        async with open_storage(settings) as storage:
+            owner = await _as_owner(storage.db, repo_id)
+            return await commits.delete_repository(storage, owner, repo_id)
 
-    gone = run(remove)
-    facts = {"kind": gone.kind.value, "name": gone.full_name, "deleted": True}
-    print_result(place, f"Deleted the {gone.kind} {gone.full_name}.", facts)
+    repo = run(remove)
+    facts = {"kind": repo.kind.value, "name": repo.full_name, "deleted": True}
+    print_result(context, f"Deleted the {repo.kind} {repo.full_name}.", facts)
 
 
 def repo_id_of(name: str, kind: str | None = None) -> RepoId:
-    """Return the repository that a user means by ``name``, such as ``datasets/acme/texts``."""
+    """Parse a repository name, such as ``datasets/acme/texts``.
+
+    Args:
+        name: ``owner/name``, optionally prefixed by the plural of a kind.
+        kind: The kind of a name without prefix; None: model.
+
+    Raises:
+        InvalidInput: the name is not valid.
+    """
     first, slash, rest = name.partition("/")
-    if slash and "/" in rest and first in {each.plural for each in Kind}:
+    if slash and "/" in rest and first in {kind.plural for kind in Kind}:
         return RepoId.parse(Kind.parse(first), rest)
     return RepoId.parse(Kind(kind or "model"), name)
 
 
-async def find_repo(db: Reader, wanted: RepoId) -> repos.Repo:
+async def find_repo(db: Reader, repo_id: RepoId) -> repos.Repo:
     """Open a repository as its owner.
 
     Raises:
-        RepoNotFound: there is none.
+        RepoNotFound: there is no such repository.
     """
-    return await repos.open_repo(db, await _as_owner(db, wanted), wanted)
+    return await repos.open_repo(db, await _as_owner(db, repo_id), repo_id)
 
 
-async def _as_owner(db: Reader, wanted: RepoId) -> Actor:
-    """Return the owner as the one who acts: whoever runs this holds the machine anyway."""
+async def _as_owner(db: Reader, repo_id: RepoId) -> Actor:
+    """Return the owner as actor: an operator with access to the machine has all rights."""
     try:
-        owner = await find_account(db, wanted.owner)
+        owner = await find_account(db, repo_id.owner)
     except AccountNotFound:
         raise RepoNotFound() from None
     return Actor(pk=owner.pk, name=owner.name, may_write=True)

@@ -1,4 +1,4 @@
-"""``hubstead restore``."""
+"""``hubstead restore``: restores a snapshot and compares hubs with snapshots."""
 
 from __future__ import annotations
 
@@ -29,31 +29,42 @@ from hubstead.settings import Settings
 
 @click.command("restore")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--snapshot", "wanted", metavar="ID", help="Which one; the newest unless given.")
-@click.option("--verify", "and_verify", is_flag=True, help="Compare the hub with the snapshot.")
+@click.option(
+    "--snapshot",
+    "snapshot_id",
+    metavar="ID",
+    help="The snapshot to restore; by default the newest.",
+)
+@click.option(
+    "--verify", "and_verify", is_flag=True, help="Compare the hub with the snapshot afterwards."
+)
 @with_context
-def command(place: Context, folder: Path, *, wanted: str | None, and_verify: bool) -> None:
-    """Make a hub of a snapshot in FOLDER, where the settings say and nothing is yet.
+def command(context: Context, folder: Path, *, snapshot_id: str | None, and_verify: bool) -> None:
+    """Restore a snapshot in FOLDER into an empty hub, at the location that the settings give.
 
-    The hub may have another shape than the one that was backed up. With --verify the result is
-    compared with the snapshot, row by row and byte by byte; a hub that is there already is
-    compared only, which makes sense while nobody has written to it. Ends with status 1 if
-    anything is missing, damaged or different.
+    The hub may use another database and store than the one that was backed up. --verify compares
+    the hub with the snapshot, row by row and byte by byte; an existing hub is only compared,
+    which is useful before the first write to it.
+
+    Exit status: 0 if the hub is restored (and equals the snapshot); 1 if anything is missing,
+    damaged or different, or the command fails; 2 if its options or arguments are wrong.
     """
-    settings, watch, started = place.settings(), ProgressPrinter(), time.monotonic()
+    settings, printer, started = context.settings(), ProgressPrinter(), time.monotonic()
 
-    async def work() -> tuple[Manifest, bool, list[str]]:
+    async def restore() -> tuple[Manifest, bool, list[str]]:
         source = BackupFolder(folder)
         with source.locked(alone=False):
-            snapshot = source.snapshot(wanted)
-            return await _work(settings, source, snapshot, Progress(watch), and_verify=and_verify)
+            snapshot = source.snapshot(snapshot_id)
+            return await _restore(
+                settings, source, snapshot, Progress(printer), and_verify=and_verify
+            )
 
     try:
-        manifest, restored, differences = run(work)
-    except BackupFault as faulty:
-        raise failure(faulty) from faulty
+        manifest, restored, differences = run(restore)
+    except BackupFault as error:
+        raise failure(error) from error
     finally:
-        watch.end()
+        printer.end()
     seconds = time.monotonic() - started
     facts = {
         "snapshot": msgspec.to_builtins(manifest),
@@ -62,12 +73,12 @@ def command(place: Context, folder: Path, *, wanted: str | None, and_verify: boo
         "differences": differences,
         "seconds": round(seconds, 3),
     }
-    print_result(place, _summary(manifest, facts, seconds), facts)
+    print_result(context, _summary(manifest, facts, seconds), facts)
     if differences or (restored and manifest.lacking):
         raise SystemExit(1)
 
 
-async def _work(
+async def _restore(
     settings: Settings,
     source: BackupFolder,
     snapshot: Snapshot,
@@ -82,28 +93,29 @@ async def _work(
         raise InvalidInput(reason="the database is not empty: restore into a new one")
     if empty:
         with lock_data_folder(settings.data), marked_folder(settings.data):
-            async with open_storage(settings, make=True, restoring=True) as stores:
-                await restore_snapshot(stores, source, snapshot, progress)
+            async with open_storage(settings, make=True, restoring=True) as storage:
+                await restore_snapshot(storage, source, snapshot, progress)
     differences = []
     if and_verify:
-        async with open_storage(settings) as stores:
+        async with open_storage(settings) as storage:
             differences = [
-                each async for each in verify_restore(stores, source, snapshot, progress)
+                difference
+                async for difference in verify_restore(storage, source, snapshot, progress)
             ]
     return snapshot.read(), empty, differences
 
 
 def _summary(manifest: Manifest, facts: dict[str, object], seconds: float) -> str:
     total = manifest.total
-    what = "Restored" if facts["restored"] else "Compared with"
+    verb = "Restored" if facts["restored"] else "Compared with"
     lines = [
-        f"{what} the snapshot {manifest.id}: {sum(manifest.tables.values())} rows, "
+        f"{verb} the snapshot {manifest.id}: {sum(manifest.tables.values())} rows, "
         f"{total.count} objects of {human_size(total.bytes)}, in {seconds:.1f} s."
     ]
     if facts["restored"] and manifest.lacking:
-        lines += ["The hub that was backed up lacked these:", *manifest.lacking]
+        lines += ["The hub that was backed up lacked these objects:", *manifest.lacking]
     if facts["differences"]:
-        lines += ["They differ:", *facts["differences"]]  # type: ignore[misc]
+        lines += ["Differences:", *facts["differences"]]  # type: ignore[misc]
     elif facts["verified"]:
         lines.append("Every row and every byte is the same.")
     return "\n".join(lines)

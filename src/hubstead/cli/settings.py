@@ -1,4 +1,4 @@
-"""``hubstead settings``."""
+"""``hubstead settings``: lists the settings in effect."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from hubstead.settings import Described, describe
 
 @click.command("settings")
 @with_context
-def command(place: Context) -> None:
-    """List every setting with its help, its value and where that came from; secrets are hidden."""
-    described = describe(place.settings())
-    if place.as_json:
-        print_rows(place, [dataclasses.asdict(each) for each in described])
+def command(context: Context) -> None:
+    """List every setting with its help, its value and the source of the value, without secrets."""
+    described = describe(context.settings())
+    if context.as_json:
+        print_rows(context, [dataclasses.asdict(setting) for setting in described])
         return
     group = ""
-    for each in described:
-        if each.group != group:
-            group = each.group
+    for setting in described:
+        if setting.group != group:
+            group = setting.group
             click.secho(f"{group}\n", bold=True)
-        _print(each)
+        _print(setting)
 
 
-def _print(each: Described) -> None:
-    value = printable(each.value) or "(empty)"
-    click.echo(f"  {each.name} = {value}   [{each.origin}]")
-    click.echo(textwrap.fill(each.help, 92, initial_indent=" " * 6, subsequent_indent=" " * 6))
+def _print(setting: Described) -> None:
+    value = printable(setting.value) or "(empty)"
+    click.echo(f"  {setting.name} = {value}   [{setting.origin}]")
+    click.echo(textwrap.fill(setting.help, 92, initial_indent=" " * 6, subsequent_indent=" " * 6))
     click.echo()

@@ -1,4 +1,4 @@
-"""``hubstead stats``."""
+"""``hubstead stats``: storage use and savings of deduplication."""
 
 from __future__ import annotations
 
@@ -39,68 +39,71 @@ _SIZES = ("logical", "stored", "unique", "shared")
 @click.command("stats")
 @click.argument("name", metavar="[REPO]", required=False)
 @with_context
-def command(place: Context, *, name: str | None) -> None:
-    """Tell what LFS and Xet files take, and what deduplication saves.
+def command(context: Context, *, name: str | None) -> None:
+    """Show the storage use of LFS and Xet files, and the savings of deduplication.
 
-    logical: the sizes of the files added up. stored: the bytes kept for them, each chunk counted
-    once per repository. unique: those that no other repository needs, so that deleting the
-    repository makes about so much room. shared: the rest; with REPO, with which ones.
+    logical: the sum of file sizes. stored: the bytes stored for the files, counting a chunk once
+    per repository. unique: bytes that no other repository needs; deleting the repository frees
+    about this much. shared: the rest; with REPO, also which repositories share it.
     """
     if name is None:
-        _show_hub(place)
+        _show_hub(context)
     else:
-        _show_repo(place, name)
+        _show_repo(context, name)
 
 
-def _show_repo(place: Context, name: str) -> None:
-    wanted = repo_id_of(name)
+def _show_repo(context: Context, name: str) -> None:
+    repo_id = repo_id_of(name)
 
     async def read(db: Database) -> dict[str, Any]:
-        opened = await find_repo(db, wanted)
-        found = await usage_of(db, opened.pk)
+        repo = await find_repo(db, repo_id)
+        usage = await usage_of(db, repo.pk)
         names = await _names(db)
-        by_bytes = sorted(found.shared_with.items(), key=lambda pair: -pair[1])
+        by_bytes = sorted(usage.shared_with.items(), key=lambda pair: -pair[1])
         shared = {names[pk]: size for pk, size in by_bytes if pk in names}
-        return {"repository": names[opened.pk], **_facts(found), "shared_with": shared}
+        return {"repository": names[repo.pk], **_facts(usage), "shared_with": shared}
 
-    facts = place.query(read)
-    if place.as_json:
-        print_facts(place, facts)
+    facts = context.query(read)
+    if context.as_json:
+        print_facts(context, facts)
         return
     shared = facts.pop("shared_with")
-    print_facts(place, _readable(facts))
+    print_facts(context, _readable(facts))
     if shared:
         click.echo("")
-        print_rows(place, [{"shared_with": who, "size": human_size(shared[who])} for who in shared])
+        print_rows(
+            context, [{"shared_with": repo, "size": human_size(shared[repo])} for repo in shared]
+        )
 
 
-def _show_hub(place: Context) -> None:
+def _show_hub(context: Context) -> None:
     async def read(db: Database) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         names, usages = await _names(db), await usage_of_all(db)
         total = {"logical": sum(usage.logical for usage in usages.values())}
         total |= msgspec.to_builtins(await hub_usage(db))
-        found = [(name, usages[pk]) for pk, name in names.items() if pk in usages]
-        return total, [{"repository": name, **_facts(usage)} for name, usage in found]
+        return total, [
+            {"repository": name, **_facts(usages[pk])} for pk, name in names.items() if pk in usages
+        ]
 
-    total, rows = place.query(read)
-    if place.as_json:
+    total, rows = context.query(read)
+    if context.as_json:
         click.echo(json.dumps({"total": total, "repositories": rows}, indent=2))
         return
-    print_rows(place, [_readable(row) for row in rows])
+    print_rows(context, [_readable(row) for row in rows])
     click.echo(
         f"\nfiles of all repositories: {human_size(total['logical'])}"
-        f"\neach different file once:  {human_size(total['distinct'])}"
+        f"\ndistinct files:            {human_size(total['distinct'])}"
         f"\nstored for them:           {human_size(total['plain'] + total['xorb_bytes'])}, "
         f"and {human_size(total['xorb_index'])} in the database"
     )
 
 
-def _facts(found: Usage) -> dict[str, Any]:
-    return {"files": found.files, **{name: getattr(found, name) for name in _SIZES}}
+def _facts(usage: Usage) -> dict[str, Any]:
+    return {"files": usage.files, **{name: getattr(usage, name) for name in _SIZES}}
 
 
 def _readable(facts: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: human_size(each) if name in _SIZES else each for name, each in facts.items()}
+    return {name: human_size(fact) if name in _SIZES else fact for name, fact in facts.items()}
 
 
 async def _names(db: Reader) -> dict[int, str]:

@@ -19,20 +19,20 @@ def command() -> None:
 
 @command.command("create")
 @click.argument("user")
-@click.option("--name", default="token", show_default=True, help="What lists call it.")
+@click.option("--name", default="token", show_default=True, help="The name in lists of tokens.")
 @click.option(
     "--role",
     type=click.Choice(["read", "write"]),
     default="write",
     show_default=True,
-    help="What it may do: read, or all that its user may.",
+    help="read: read only; write: all rights of its user.",
 )
-@secret_option("--value", text="An existing token to take over, of any form.")
+@secret_option("--value", text="An existing token of any form, to import instead of a new one.")
 @with_context
-def create(place: Context, user: str, name: str, role: str, value: str | None) -> None:
-    """Create a token for USER and print it, this once.
+def create(context: Context, user: str, name: str, role: str, value: str | None) -> None:
+    """Create a token for USER and print it; the hub cannot show it again.
 
-    The token alone goes to standard output: export HF_TOKEN=$(hubstead token create ada)
+    Standard output has only the token: export HF_TOKEN=$(hubstead token create ada)
     """
 
     async def add(db: Database) -> tuple[str, accounts.AccessToken]:
@@ -44,30 +44,27 @@ def create(place: Context, user: str, name: str, role: str, value: str | None) -
 
         return await db.write(write)
 
-    secret, token = place.query(add)
+    secret, token = context.query(add)
     facts = _facts(token)
     if value is None:
         facts = {**facts, "token": secret}
-        print_result(place, secret, facts)
+        print_result(context, secret, facts)
     else:
-        print_result(place, f"Took over a token for {token.user} (id {token.id}).", facts)
+        print_result(context, f"Imported a token for {token.user} (id {token.id}).", facts)
 
 
 @command.command("list")
 @click.argument("user", required=False)
 @with_context
-def list_(place: Context, user: str | None) -> None:
-    """List tokens, never their values.
-
-    Those of USER, or of everybody.
-    """
+def list_(context: Context, user: str | None) -> None:
+    """List the tokens of USER or of all users, without their values."""
 
     async def read(db: Database) -> list[accounts.AccessToken]:
-        found = user and await accounts.find_account(db, user, "user")
-        return await accounts.list_tokens(db, found.name if found else None)
+        owner = user and await accounts.find_account(db, user, "user")
+        return await accounts.list_tokens(db, owner.name if owner else None)
 
     columns = ("id", "user", "name", "role", "kind", "ends_in", "created", "last_used", "expires")
-    print_rows(place, [_facts(token) for token in place.query(read)], columns)
+    print_rows(context, [_facts(token) for token in context.query(read)], columns)
 
 
 def _facts(token: accounts.AccessToken) -> Facts:
@@ -87,18 +84,18 @@ def _facts(token: accounts.AccessToken) -> Facts:
 @command.command("revoke")
 @click.argument("token")
 @with_context
-def revoke(place: Context, token: str) -> None:
-    """End a token.
+def revoke(context: Context, token: str) -> None:
+    """Revoke a token.
 
     TOKEN is its id or its value; '-' reads either from standard input.
     """
-    which = sys.stdin.readline().strip() if token == "-" else token
+    id_or_value = sys.stdin.readline().strip() if token == "-" else token
 
-    async def end(db: Database) -> None:
+    async def remove(db: Database) -> None:
         async def write(tx: Tx) -> None:
-            await accounts.revoke_token(tx, which)
+            await accounts.revoke_token(tx, id_or_value)
 
         await db.write(write)
 
-    place.query(end)
-    print_result(place, "Revoked the token.", {"revoked": True})
+    context.query(remove)
+    print_result(context, "Revoked the token.", {"revoked": True})

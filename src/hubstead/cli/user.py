@@ -1,4 +1,4 @@
-"""``hubstead user``: people."""
+"""``hubstead user``: user accounts."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ def command() -> None:
 
 @command.command("create")
 @click.argument("name")
-@secret_option("--password", text="For signing in by password; without one only tokens work.")
-@click.option("--email", help="The e-mail address that commits name.")
-@click.option("--fullname", default="", help="The name for people.")
+@secret_option("--password", text="A password to sign in with; without one only tokens work.")
+@click.option("--email", help="The e-mail address of the user's commits.")
+@click.option("--fullname", default="", help="The display name.")
 @click.option(
-    "--admin", is_flag=True, help="An administrator of the server: opens nothing of others."
+    "--admin", is_flag=True, help="Administrator of the server; this opens no private repository."
 )
 @with_context
 def create(
-    place: Context,
+    context: Context,
     *,
     name: str,
     password: str | None,
@@ -48,20 +48,20 @@ def create(
 
         return await db.write(write)
 
-    made = place.query(add, make=True)
-    print_result(place, f"Created the user {made.name}.", _facts(made))
+    user = context.query(add, make=True)
+    print_result(context, f"Created the user {user.name}.", _facts(user))
 
 
 @command.command("list")
 @with_context
-def list_(place: Context) -> None:
+def list_(context: Context) -> None:
     """List all users."""
 
     async def read(db: Database) -> list[accounts.Account]:
         return await accounts.list_accounts(db, "user")
 
     columns = ("name", "fullname", "email", "admin", "disabled", "created")
-    print_rows(place, [_facts(user) for user in place.query(read)], columns)
+    print_rows(context, [_facts(user) for user in context.query(read)], columns)
 
 
 def _facts(user: accounts.Account) -> Facts:
@@ -79,58 +79,49 @@ def _facts(user: accounts.Account) -> Facts:
 @command.command("disable")
 @click.argument("name")
 @with_context
-def disable(place: Context, name: str) -> None:
-    """Shut a user out.
-
-    No token and no password of theirs works until they are enabled again.
-    """
-    _switch(place, name, disabled=True)
+def disable(context: Context, name: str) -> None:
+    """Disable a user: their tokens and password stop working until `hubstead user enable`."""
+    _set_disabled(context, name, disabled=True)
 
 
 @command.command("enable")
 @click.argument("name")
 @with_context
-def enable(place: Context, name: str) -> None:
-    """Let a disabled user in again."""
-    _switch(place, name, disabled=False)
+def enable(context: Context, name: str) -> None:
+    """Enable a disabled user."""
+    _set_disabled(context, name, disabled=False)
 
 
-def _switch(place: Context, name: str, *, disabled: bool) -> None:
-    async def switch(db: Database) -> accounts.Account:
+def _set_disabled(context: Context, name: str, *, disabled: bool) -> None:
+    async def write(db: Database) -> accounts.Account:
         await db.write(partial(accounts.disable_user, name=name, disabled=disabled))
         return await accounts.find_account(db, name)
 
-    user = place.query(switch)
+    user = context.query(write)
     print_result(
-        place, f"{'Disabled' if disabled else 'Enabled'} the user {user.name}.", _facts(user)
+        context, f"{'Disabled' if disabled else 'Enabled'} the user {user.name}.", _facts(user)
     )
 
 
 @command.command("delete")
 @click.argument("name")
 @with_context
-def delete(place: Context, name: str) -> None:
-    """Delete a user.
-
-    Their tokens and memberships go as well. Refused while they own repositories.
-    """
+def delete(context: Context, name: str) -> None:
+    """Delete a user with their tokens and memberships; refused while they own repositories."""
 
     async def remove(db: Database) -> None:
         await accounts.delete_account(db, name, "user")
 
-    place.query(remove)
-    print_result(place, f"Deleted the user {name}.", {"name": name, "deleted": True})
+    context.query(remove)
+    print_result(context, f"Deleted the user {name}.", {"name": name, "deleted": True})
 
 
 @command.command("set-password")
 @click.argument("name")
-@secret_option("--password", text="The new password (asked for unless given).")
+@secret_option("--password", text="The new password; without it, the command prompts for it.")
 @with_context
-def set_password(place: Context, name: str, password: str | None) -> None:
-    """Change a user's password.
-
-    Sessions that were made with the old one end.
-    """
+def set_password(context: Context, name: str, password: str | None) -> None:
+    """Change a user's password and end the sessions of the old one."""
     new = password or click.prompt("New password", hide_input=True, confirmation_prompt=True)
 
     async def change(db: Database) -> None:
@@ -142,5 +133,5 @@ def set_password(place: Context, name: str, password: str | None) -> None:
 
         await db.write(write)
 
-    place.query(change)
-    print_result(place, f"Changed the password of {name}.", {"name": name, "changed": True})
+    context.query(change)
+    print_result(context, f"Changed the password of {name}.", {"name": name, "changed": True})

@@ -1,4 +1,4 @@
-"""``hubstead webhook``: who is told of what happens to repositories."""
+"""``hubstead webhook``: webhooks and their deliveries."""
 
 from __future__ import annotations
 
@@ -17,102 +17,90 @@ _KINDS = [kind.value for kind in Kind]
 
 @click.group("webhook")
 def command() -> None:
-    """Subscribe addresses to what happens, and see what they were told."""
+    """Add, list and remove webhooks, and show their deliveries."""
 
 
 @command.command("add")
 @click.argument("url")
-@secret_option("--secret", text="Sent along as X-Webhook-Secret.")
-@click.option("--private", is_flag=True, help="Also tell of private repositories.")
+@secret_option("--secret", text="The secret to send as X-Webhook-Secret.")
+@click.option("--private", is_flag=True, help="Also deliver events of private repositories.")
 @click.option(
     "--kind",
     "kinds",
     multiple=True,
     type=click.Choice(_KINDS),
-    help="A kind of repository to tell of; may be repeated. Unless given: webhook_kinds.",
+    help="A kind of repository to deliver events of; repeatable. Default: webhook_kinds.",
 )
 @with_context
 def add(
-    place: Context, url: str, secret: str | None, private: bool, kinds: tuple[str, ...]
+    context: Context, url: str, secret: str | None, private: bool, kinds: tuple[str, ...]
 ) -> None:
-    """Tell URL of changes to repositories.
-
-    Of each that is added, updated or removed from now on.
-    """
-    wanted = [Kind(kind) for kind in kinds or place.settings().webhooks.kinds]
+    """Deliver to URL an event for every repository created, updated or deleted from now on."""
+    subscribed = [Kind(kind) for kind in kinds or context.settings().webhooks.kinds]
 
     async def subscribe(db: Database) -> webhooks.Webhook:
-        return await webhooks.add_webhook(db, url, secret=secret, private=private, kinds=wanted)
+        return await webhooks.add_webhook(db, url, secret=secret, private=private, kinds=subscribed)
 
-    added = place.query(subscribe, make=True)
-    print_result(place, f"Added the webhook {added.id}.", _facts(added))
+    webhook = context.query(subscribe, make=True)
+    print_result(context, f"Added the webhook {webhook.id}.", _facts(webhook))
 
 
 @command.command("list")
 @with_context
-def list_(place: Context) -> None:
-    """List all webhooks; never their secrets."""
+def list_(context: Context) -> None:
+    """List all webhooks, without their secrets."""
 
-    async def read(db: Database) -> list[webhooks.Webhook]:
-        return await webhooks.list_webhooks(db)
-
-    print_rows(place, [_facts(each) for each in place.query(read)])
+    print_rows(context, [_facts(webhook) for webhook in context.query(webhooks.list_webhooks)])
 
 
-def _facts(each: webhooks.Webhook) -> Facts:
+def _facts(webhook: webhooks.Webhook) -> Facts:
     return {
-        "id": each.id,
-        "url": each.url,
-        "secret": each.has_secret,
-        "private": each.private,
-        "kinds": [kind.value for kind in each.kinds],
-        "disabled": each.disabled,
-        "created": iso_time(each.created_ms),
+        "id": webhook.id,
+        "url": webhook.url,
+        "secret": webhook.has_secret,
+        "private": webhook.private,
+        "kinds": [kind.value for kind in webhook.kinds],
+        "disabled": webhook.disabled,
+        "created": iso_time(webhook.created_ms),
     }
 
 
 @command.command("remove")
 @click.argument("webhook_id", metavar="ID")
 @with_context
-def remove(place: Context, webhook_id: str) -> None:
-    """End a subscription.
+def remove(context: Context, webhook_id: str) -> None:
+    """Remove the webhook ID and its waiting deliveries."""
 
-    What still waits for it is not delivered.
-    """
-
-    async def end(db: Database) -> None:
+    async def unsubscribe(db: Database) -> None:
         await webhooks.remove_webhook(db, webhook_id)
 
-    place.query(end)
-    print_result(place, f"Removed the webhook {webhook_id}.", {"id": webhook_id, "removed": True})
+    context.query(unsubscribe)
+    print_result(context, f"Removed the webhook {webhook_id}.", {"id": webhook_id, "removed": True})
 
 
 @command.command("log")
 @click.argument("webhook_id", metavar="[ID]", required=False)
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
 @with_context
-def log(place: Context, webhook_id: str | None, limit: int) -> None:
-    """List the newest deliveries.
-
-    Those to the webhook ID, or to all, newest first.
-    """
+def log(context: Context, webhook_id: str | None, limit: int) -> None:
+    """List deliveries to the webhook ID, or to all webhooks, newest first."""
 
     async def read(db: Database) -> list[webhooks.Delivery]:
         return await webhooks.list_deliveries(db, webhook_id, limit)
 
     columns = ("created", "webhook", "told", "state", "attempts", "status", "error")
-    print_rows(place, [_delivery(each) for each in place.query(read)], columns)
+    print_rows(context, [_delivery(delivery) for delivery in context.query(read)], columns)
 
 
-def _delivery(each: webhooks.Delivery) -> Facts:
+def _delivery(delivery: webhooks.Delivery) -> Facts:
     return {
-        "webhook": each.webhook_id,
-        "told": json.loads(each.body),
-        "state": each.state,
-        "attempts": each.attempts,
-        "status": each.status,
-        "error": each.error,
-        "due": iso_time(each.due_ms),
-        "created": iso_time(each.created_ms),
-        "done": iso_time(each.done_ms),
+        "webhook": delivery.webhook_id,
+        "told": json.loads(delivery.body),
+        "state": delivery.state,
+        "attempts": delivery.attempts,
+        "status": delivery.status,
+        "error": delivery.error,
+        "due": iso_time(delivery.due_ms),
+        "created": iso_time(delivery.created_ms),
+        "done": iso_time(delivery.done_ms),
     }

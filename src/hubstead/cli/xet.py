@@ -1,4 +1,4 @@
-"""``hubstead xet …``."""
+"""``hubstead xet``: conversion of plain LFS objects."""
 
 from __future__ import annotations
 
@@ -11,46 +11,46 @@ from hubstead.errors import BlobNotFound
 
 @click.group("xet")
 def command() -> None:
-    """Work on what clients of Xet upload and download."""
+    """Convert plain LFS objects to deduplicated chunks."""
 
 
 @command.command("convert")
-@click.option("--dry-run", is_flag=True, help="Only tell which LFS objects are plain.")
-@click.option("--limit", type=click.IntRange(1), metavar="N", help="At most so many objects.")
+@click.option("--dry-run", is_flag=True, help="Only list the plain LFS objects.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="The largest number of objects.")
 @with_context
-def convert(place: Context, *, dry_run: bool, limit: int | None) -> None:
-    """Cut LFS objects into chunks, so that they deduplicate too.
+def convert(context: Context, *, dry_run: bool, limit: int | None) -> None:
+    """Cut plain LFS objects into chunks, so that they deduplicate.
 
-    Every object is put together from what was stored and compared with its sha256 before its
-    plain bytes may go; they go after the grace period (blob_grace_seconds). May be used beside a
-    running hub, interrupted and repeated. Needs the extra `convert`:
-    pip install 'hubstead[convert]' where the hub is installed.
+    The command reconstructs every object from its chunks and verifies its sha256; only then the
+    plain bytes expire, after the grace period (blob_grace_seconds). Works beside a running hub;
+    may be interrupted and repeated. Needs the extra `convert`: pip install 'hubstead[convert]' in
+    the environment of the hub.
     """
     from hubstead.app import open_storage
     from hubstead.xet import Converter, ShardRefused, plain_objects
 
-    settings = place.settings()
+    settings = context.settings()
 
-    async def work() -> list[Facts]:
-        done: list[Facts] = []
-        async with open_storage(settings) as stores:
-            converter = None if dry_run else Converter(stores.db, stores.blobs, stores.xet)
-            async for row in plain_objects(stores.db):
-                if limit is not None and len(done) >= limit:
+    async def run_conversion() -> list[Facts]:
+        rows: list[Facts] = []
+        async with open_storage(settings) as storage:
+            converter = None if dry_run else Converter(storage.db, storage.blobs, storage.xet)
+            async for plain in plain_objects(storage.db):
+                if limit is not None and len(rows) >= limit:
                     break
                 if converter is None:
-                    done.append(_facts(row.name, row.bytes, None, "plain"))
+                    rows.append(_facts(plain.name, plain.bytes, None, "plain"))
                     continue
                 try:
-                    made = await converter.convert(row.name)
+                    converted = await converter.convert(plain.name)
                 except (ShardRefused, BlobNotFound) as error:
-                    done.append(_facts(row.name, row.bytes, None, error.message))
+                    rows.append(_facts(plain.name, plain.bytes, None, error.message))
                     continue
-                if made is not None:
-                    done.append(_facts(row.name, row.bytes, made.stored, "converted"))
-        return done
+                if converted is not None:
+                    rows.append(_facts(plain.name, plain.bytes, converted.stored, "converted"))
+        return rows
 
-    print_rows(place, run(work), ("object", "size", "newly_stored", "outcome"))
+    print_rows(context, run(run_conversion), ("object", "size", "newly_stored", "outcome"))
 
 
 def _facts(name: str, size: int, stored: int | None, outcome: str) -> Facts:

@@ -1,11 +1,11 @@
-"""The checks in their order, and running them beside a hub that goes on working."""
+"""The list of checks, and their run beside a working hub."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
 from hubstead.doctor.contents import derived_facts, pointers
-from hubstead.doctor.findings import Check, Fault, Inspection
+from hubstead.doctor.findings import Check, Finding, Inspection
 from hubstead.doctor.folders import folders_without_row, leftovers, packs_without_row
 from hubstead.doctor.names import account_names, repository_names
 from hubstead.doctor.packs import pack_files
@@ -16,7 +16,7 @@ from hubstead.doctor.stored import blob_bytes, blobs_without_row, links
 from hubstead.doctor.xet_files import reconstructable_objects, xet_files
 from hubstead.doctor.xorbs import xorbs
 
-#: From the ground up: what a later check leans on comes before it.
+#: In order of dependence: a check assumes what earlier checks verify.
 CHECKS: tuple[Check, ...] = (
     database_file,
     account_names,
@@ -42,15 +42,17 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-async def run_checks(patient: Inspection, checks: Sequence[Check] = CHECKS) -> AsyncIterator[Fault]:
-    """Run the checks one after another and yield what they find.
+async def run_checks(
+    inspection: Inspection, checks: Sequence[Check] = CHECKS
+) -> AsyncIterator[Finding]:
+    """Run the checks one after another and yield their findings.
 
-    Rows and bytes cannot be read at one moment, so a hub at work may seem wrong in passing.
-    What a check finds is therefore looked for again, and only what is found twice is told.
+    Rows and bytes have no common snapshot, so writes to a running hub can cause false findings.
+    Every check with findings therefore runs twice, and only findings of both runs are reported.
     """
     for check in checks:
-        found = [finding async for finding in check(patient)]
-        again = {finding async for finding in check(patient)} if found else set()
-        for finding in found:
-            if finding in again:
+        findings = [finding async for finding in check(inspection)]
+        confirmed = {finding async for finding in check(inspection)} if findings else set()
+        for finding in findings:
+            if finding in confirmed:
                 yield finding

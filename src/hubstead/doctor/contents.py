@@ -1,4 +1,4 @@
-"""What is in the trees of refs fits to what the database says of it."""
+"""Checks that trees of refs agree with the database: LFS pointers and derived metadata."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hubstead.blobs.tables import repo_blobs
 from hubstead.commits import HEADS, list_refs
 from hubstead.commits.metadata import derive_metadata
 from hubstead.db import scan
-from hubstead.doctor.findings import Fault, Inspection
+from hubstead.doctor.findings import Finding, Inspection
 from hubstead.doctor.repositories import RepoInspection, inspect_repos
 from hubstead.gitstore import GitRepo, ObjectMissing, Pointer
 from hubstead.repos import RepoMetadata
@@ -22,9 +22,9 @@ from hubstead.repos.tables import repo_tags
 
 _POINTER_HINT = (
     "upload the file again to its path, for example with `hf upload`; or nothing, if it was "
-    "deleted for good, or committed as a pointer"
+    "deleted on purpose, or committed as a pointer"
 )
-_DERIVED_HINT = "commit a change of its README.md: that derives it anew"
+_DERIVED_HINT = "commit a change of its README.md, which derives the metadata again"
 
 
 class _Link(NamedTuple):
@@ -47,108 +47,109 @@ _TAGS = scan(
 )
 
 
-async def pointers(patient: Inspection) -> AsyncIterator[Fault]:
-    """Each LFS pointer in the tree of a ref (if quick: of the default branch) leads to bytes.
+async def pointers(inspection: Inspection) -> AsyncIterator[Finding]:
+    """Every LFS pointer in the tree of a ref (if quick: of the default branch) has its bytes.
 
-    Only warnings: whoever deletes an LFS file for good may leave its pointer, and anybody may
-    commit a text that looks like one.
+    Findings are warnings: a client may delete an LFS file and leave its pointer, or commit a text
+    that looks like a pointer.
     """
-    async for case in inspect_repos(patient):
-        git = await case.git()
-        tips = await _tips(case)
+    async for repository in inspect_repos(inspection):
+        git = await repository.git()
+        tips = await _tips(repository)
         if git is None or not tips:
             continue
-        named = await asyncio.to_thread(_named, git, tips)
-        rows = await patient.stores.db.all(_LINKS, which_pk=case.repo.pk) if named else []
+        files = await asyncio.to_thread(_pointer_files, git, tips)
+        rows = await inspection.storage.db.all(_LINKS, which_pk=repository.repo.pk) if files else []
         links = {row.name: row for row in rows}
-        for path, pointer, canonical in named:
+        for path, pointer, canonical in files:
             fault = _pointer_fault(pointer, links.get(pointer.oid))
             if fault:
-                form = "" if canonical else ", in a form of its own"
+                form = "" if canonical else ", in a form that git-lfs would not write"
                 what = f"{path} names the LFS object {pointer.oid}{form}, {fault}"
-                yield case.finding("pointers", what, _POINTER_HINT, fault=False)
+                yield repository.finding("pointers", what, _POINTER_HINT, fault=False)
 
 
-async def _tips(case: RepoInspection) -> list[str]:
-    refs = await list_refs(case.patient.stores.db, case.repo.pk)
-    main = HEADS + case.repo.default_branch
-    return [ref.target for ref in refs if ref.name == main or not case.patient.quick]
+async def _tips(repository: RepoInspection) -> list[str]:
+    refs = await list_refs(repository.inspection.storage.db, repository.repo.pk)
+    main = HEADS + repository.repo.default_branch
+    return [ref.target for ref in refs if ref.name == main or not repository.inspection.quick]
 
 
-class _Named(NamedTuple):
-    """A pointer file, once for each text; ``canonical`` if git-lfs would write the same."""
+class _PointerFile(NamedTuple):
+    """A pointer file; ``canonical`` if git-lfs would write the same text."""
 
     path: str
     pointer: Pointer
     canonical: bool
 
 
-def _named(git: GitRepo, tips: Iterable[str]) -> list[_Named]:
-    found: list[_Named] = []
+def _pointer_files(git: GitRepo, tips: Iterable[str]) -> list[_PointerFile]:
+    """Return the pointer files of ``tips``, one per distinct text."""
+    pointer_files: list[_PointerFile] = []
     seen: set[str] = set()
     for tip in tips:
         try:
-            files = git.walk_files(tip)
+            entries = git.walk_files(tip)
         except ObjectMissing:
-            continue  # told by another check
-        for entry in files:
+            continue  # ``objects`` reports it
+        for entry in entries:
             if entry.oid in seen or entry.type != "blob":
                 continue
             seen.add(entry.oid)
-            pointer = _read(git, entry.oid)
+            pointer = _pointer(git, entry.oid)
             if pointer:
                 canonical = git.blob(entry.oid) == pointer.format()
-                found.append(_Named(entry.path, pointer, canonical))
-    return sorted(found)
+                pointer_files.append(_PointerFile(entry.path, pointer, canonical))
+    return sorted(pointer_files)
 
 
-def _read(git: GitRepo, oid: str) -> Pointer | None:
+def _pointer(git: GitRepo, oid: str) -> Pointer | None:
     try:
         return git.blob_facts(oid).pointer
-    except ObjectMissing:  # told by another check
+    except ObjectMissing:  # ``objects`` reports it
         return None
 
 
 def _pointer_fault(pointer: Pointer, link: _Link | None) -> str | None:
     if link is None:
-        return "which the repository does not hold"
+        return "which the repository does not link"
     if link.bytes != pointer.size:
-        return f"of {pointer.size} bytes, but that has {link.bytes}"
-    return None if link.committed else "which is held as uploaded only and may be let go"
+        return f"of {pointer.size} bytes, but the object has {link.bytes}"
+    return None if link.committed else "which is only held as an upload and may expire"
 
 
-async def derived_facts(patient: Inspection) -> AsyncIterator[Fault]:
-    """What lists show of a repository is what its default branch says."""
-    async for case in inspect_repos(patient):
-        git = await case.git()
-        if git is None or case.repo.head is None:
+async def derived_facts(inspection: Inspection) -> AsyncIterator[Finding]:
+    """The stored metadata of a repository is what its default branch declares."""
+    async for repository in inspect_repos(inspection):
+        git = await repository.git()
+        if git is None or repository.repo.head is None:
             continue
         try:
-            tree = git.tree_of(case.repo.head)
-            wanted = await asyncio.to_thread(derive_metadata, case.repo.kind, git, tree)
+            tree = git.tree_of(repository.repo.head)
+            derived = await asyncio.to_thread(derive_metadata, repository.repo.kind, git, tree)
         except ObjectMissing:
-            continue  # told by another check
-        for name in await _differences(case, wanted):
-            what = f"its {name} is not what the default branch says"
-            yield case.finding("derived_facts", what, _DERIVED_HINT, fault=False)
+            continue  # ``objects`` reports it
+        for name in await _differences(repository, derived):
+            what = f"its {name} is not what the default branch declares"
+            yield repository.finding("derived_facts", what, _DERIVED_HINT, fault=False)
 
 
-async def _differences(case: RepoInspection, wanted: RepoMetadata) -> list[str]:
-    kept = {**case.details._asdict(), "sdk": case.repo.sdk}
-    pairs = {name: (kept[name], getattr(wanted, name)) for name in _PLAIN}
-    pairs |= {name: (_plain(kept[name]), _plain(getattr(wanted, name))) for name in _JSON}
-    pairs["tags"] = (msgspec.json.decode(case.details.tags), list(wanted.tags))
-    found = [name for name, (stored, derived) in pairs.items() if stored != derived]
-    kind = case.repo.kind.value
-    tags = await case.patient.stores.db.all(_TAGS, which_pk=case.repo.pk, kind=kind)
-    if set(tags) != set(wanted.tags):
-        found.append("list of tags to search by")
-    return found
+async def _differences(repository: RepoInspection, derived: RepoMetadata) -> list[str]:
+    stored = {**repository.details._asdict(), "sdk": repository.repo.sdk}
+    pairs = {name: (stored[name], getattr(derived, name)) for name in _TEXT}
+    pairs |= {name: (_decode(stored[name]), _decode(getattr(derived, name))) for name in _JSON}
+    pairs["tags"] = (msgspec.json.decode(repository.details.tags), list(derived.tags))
+    names = [name for name, (before, after) in pairs.items() if before != after]
+    kind = repository.repo.kind.value
+    tags = await repository.inspection.storage.db.all(_TAGS, which_pk=repository.repo.pk, kind=kind)
+    if set(tags) != set(derived.tags):
+        names.append("index of tags for searches")
+    return names
 
 
-_PLAIN = ("pipeline_tag", "library_name", "sdk")
+_TEXT = ("pipeline_tag", "library_name", "sdk")
 _JSON = ("card", "config")
 
 
-def _plain(text: str | None) -> object:
+def _decode(text: str | None) -> object:
     return None if text is None else msgspec.json.decode(text)

@@ -1,4 +1,4 @@
-"""What a check is given and what it may find."""
+"""The input of a check (``Inspection``) and its output (``Finding``)."""
 
 from __future__ import annotations
 
@@ -15,48 +15,53 @@ from hubstead.ids import now_ms
 
 
 class Severity(StrEnum):
-    """How bad it is."""
+    """The severity of a finding; values are those of ``doctor --json``."""
 
-    FAULT = "fault"  # something that was promised is not there
-    WARNING = "warning"  # worth a look; nothing is lost by it
-    LITTER = "litter"  # takes room, is removed by age
+    FAULT = "fault"  # something that the database promises is missing or damaged
+    WARNING = "warning"  # no data is lost
+    LEFTOVER = "litter"  # only takes space; expires
 
 
-class Fault(msgspec.Struct, frozen=True):
-    """Something that is not as it should be."""
+class Finding(msgspec.Struct, frozen=True):
+    """A disagreement between the database and stored bytes or git."""
 
     check: str  # the name of the check
     severity: Severity
     subject: str  # models/acme/bert, blob lfs/ab…, job type/subject
     what: str
-    hint: str  # what to do about it
+    hint: str  # how to mend it
 
 
 @dataclass
 class Inspection:
-    """The hub under examination. Nothing of it is changed, but that damage is marked in its rows.
+    """The hub under inspection. Checks change nothing but the damage marks of blobs.
 
     Attributes:
-        stores: The hub, opened.
-        quick: Leave out what reads every object (``git fsck``) or every tree but the newest.
-        deep: Read every blob and compare its digest.
-        young_ms: Bytes without a row are litter only when older than this: they may belong to
-            a write under way.
+        storage: The hub's storage.
+        quick: Skip checks that read every object (``git fsck``), and all trees but the newest.
+        deep: Read every blob and verify its digest.
+        young_ms: Younger bytes without a row may belong to a write in progress and are not
+            reported.
+        cached_xorb_indexes: The number of xorb indexes in memory, of at most 330 KB each.
+        largest_hashed_bytes: The largest Xet file whose hash is computed, which takes 200 bytes
+            of memory per chunk.
     """
 
-    stores: Storage
+    storage: Storage
     quick: bool = False
     deep: bool = False
     young_ms: int = 3_600_000
+    cached_xorb_indexes: int = 200
+    largest_hashed_bytes: int = 64 << 30
 
     def is_old(self, since_ms: float, *, than_ms: float = 0) -> bool:
-        """Tell whether a time is longer ago than any write takes, and than ``than_ms``."""
+        """Return whether a time lies further back than any write takes, and than ``than_ms``."""
         return since_ms < now_ms() - max(self.young_ms, than_ms)
 
     async def stored(self, kind: BlobKind) -> dict[str, StoredBlob]:
-        """Return what the store has of a kind, by name."""
-        return {each.key.name: each async for each in self.stores.blobs.keys(kind)}
+        """Return the blobs of a kind in the store, by stored name."""
+        return {blob.key.name: blob async for blob in self.storage.blobs.keys(kind)}
 
 
-#: One kind of thing to look at. It yields what it finds, in a stable order and wording.
-Check: TypeAlias = Callable[[Inspection], AsyncIterator[Fault]]
+#: Yields findings in a stable order and wording, so that two runs can be compared.
+Check: TypeAlias = Callable[[Inspection], AsyncIterator[Finding]]

@@ -1,4 +1,4 @@
-"""What lies in the folders of git without a row: litter, once it is old."""
+"""Checks for files and folders of git without a row: leftovers, once they are old."""
 
 from __future__ import annotations
 
@@ -9,71 +9,77 @@ from sqlalchemy import select
 
 from hubstead.commits import list_deleted_repos, retired_pack_names
 from hubstead.db import scan
-from hubstead.doctor.findings import Fault, Inspection, Severity
+from hubstead.doctor.findings import Finding, Inspection, Severity
 from hubstead.doctor.repositories import RepoInspection, inspect_repos
 from hubstead.repos.tables import repos
 
 _IDS = scan(select(repos.c.id), str)
 
 
-_SWEPT = "nothing: it is removed in time"
+_EXPIRES = "nothing: the hub deletes it in time"
 
 
-async def packs_without_row(patient: Inspection) -> AsyncIterator[Fault]:
-    """No repository's folder has packs that are not registered."""
-    async for case in inspect_repos(patient):
-        folder = patient.stores.git.packs_path(case.repo.id)
-        here = sorted(folder.glob("pack-*.pack"))
-        names = [pack.name for pack in await case.packs()]
-        names += await retired_pack_names(patient.stores.db, case.repo.id)
+async def packs_without_row(inspection: Inspection) -> AsyncIterator[Finding]:
+    """Every pack in a repository's folder is registered or retired."""
+    async for repository in inspect_repos(inspection):
+        folder = inspection.storage.git.packs_path(repository.repo.id)
+        paths = sorted(folder.glob("pack-*.pack"))
+        names = [pack.name for pack in await repository.packs()]
+        names += await retired_pack_names(inspection.storage.db, repository.repo.id)
         known = {f"pack-{name}.pack" for name in names}
-        for path in here:
-            if path.name not in known and _is_old(patient, path):
+        for path in paths:
+            if path.name not in known and _is_old(inspection, path):
                 what = f"{path.name} is not registered"
-                yield _litter("packs_without_row", case.subject, what)
+                yield _leftover("packs_without_row", repository.subject, what)
 
 
-async def leftovers(patient: Inspection) -> AsyncIterator[Fault]:
-    """No drafts of packs and repositories that a crash left are lying about."""
-    async for case in inspect_repos(patient):
-        for path in _unfinished(case):
-            if _is_old(patient, path):
-                yield _litter("leftovers", case.subject, f"{path.name} was never finished")
-    for path in sorted(patient.stores.git.root.glob("??/tmp_*")):
-        if _is_old(patient, path):
-            yield _litter("leftovers", f"folder {path.name}", "it was never finished")
+async def leftovers(inspection: Inspection) -> AsyncIterator[Finding]:
+    """No crash left drafts of packs or repositories behind."""
+    async for repository in inspect_repos(inspection):
+        for path in _unfinished(repository):
+            if _is_old(inspection, path):
+                yield _leftover("leftovers", repository.subject, f"{path.name} was never finished")
+    for path in sorted(inspection.storage.git.root.glob("??/tmp_*")):
+        if _is_old(inspection, path):
+            yield _leftover("leftovers", f"folder {path.name}", "it was never finished")
 
 
-def _unfinished(case: RepoInspection) -> list[Path]:
-    return sorted(case.patient.stores.git.packs_path(case.repo.id).glob("tmp_*"))
+def _unfinished(repository: RepoInspection) -> list[Path]:
+    return sorted(repository.inspection.storage.git.packs_path(repository.repo.id).glob("tmp_*"))
 
 
-async def folders_without_row(patient: Inspection) -> AsyncIterator[Fault]:
-    """Each folder of git belongs to a repository, or to one deleted within the grace period."""
-    db, git = patient.stores.db, patient.stores.git
+async def folders_without_row(inspection: Inspection) -> AsyncIterator[Finding]:
+    """Every git folder belongs to a repository, or to one deleted within the grace period."""
+    db, git = inspection.storage.db, inspection.storage.git
     on_disk = list(git.repo_ids())
-    dead = {row.repo_id: row.since_ms for row in await list_deleted_repos(db)}
-    alive = set(await db.all(_IDS))
-    for repo_id in sorted(dead.keys() & alive):
-        what, hint = "it is marked as deleted, but its repository is there", "remove that mark"
-        yield Fault("folders_without_row", Severity.FAULT, f"folder {repo_id}", what, hint)
-    grace_ms = patient.stores.settings.blobs.grace_seconds * 1000
-    for repo_id, since_ms in dead.items():
-        if repo_id not in alive and patient.is_old(since_ms, than_ms=grace_ms + patient.young_ms):
+    deleted = {row.repo_id: row.since_ms for row in await list_deleted_repos(db)}
+    existing = set(await db.all(_IDS))
+    for repo_id in sorted(deleted.keys() & existing):
+        what, hint = "it is marked as deleted, but its repository exists", "remove that mark"
+        yield Finding("folders_without_row", Severity.FAULT, f"folder {repo_id}", what, hint)
+    grace_ms = inspection.storage.settings.blobs.grace_seconds * 1000
+    for repo_id, since_ms in deleted.items():
+        if repo_id not in existing and inspection.is_old(
+            since_ms, than_ms=grace_ms + inspection.young_ms
+        ):
             what = "its repository was deleted, and the grace period is over"
-            yield _litter("folders_without_row", f"folder {repo_id}", what)
+            yield _leftover("folders_without_row", f"folder {repo_id}", what)
     for repo_id in on_disk:
-        if repo_id not in alive and repo_id not in dead and _is_old(patient, git.path(repo_id)):
+        if (
+            repo_id not in existing
+            and repo_id not in deleted
+            and _is_old(inspection, git.path(repo_id))
+        ):
             what = "it belongs to no repository"
-            yield _litter("folders_without_row", f"folder {repo_id}", what, "remove it")
+            yield _leftover("folders_without_row", f"folder {repo_id}", what, "remove it")
 
 
-def _is_old(patient: Inspection, path: Path) -> bool:
+def _is_old(inspection: Inspection, path: Path) -> bool:
     try:
-        return patient.is_old(path.stat().st_mtime * 1000)
+        return inspection.is_old(path.stat().st_mtime * 1000)
     except FileNotFoundError:
         return False
 
 
-def _litter(check: str, subject: str, what: str, hint: str = _SWEPT) -> Fault:
-    return Fault(check, Severity.LITTER, subject, what, hint)
+def _leftover(check: str, subject: str, what: str, hint: str = _EXPIRES) -> Finding:
+    return Finding(check, Severity.LEFTOVER, subject, what, hint)

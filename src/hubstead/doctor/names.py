@@ -1,4 +1,4 @@
-"""Names are unique without regard to case because of their folded form, so that must be right."""
+"""Checks of the case-folded names that keep accounts and repositories unique."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from hubstead.accounts.tables import accounts
 from hubstead.db import scan
-from hubstead.doctor.findings import Fault, Inspection, Severity
+from hubstead.doctor.findings import Finding, Inspection, Severity
 from hubstead.doctor.repositories import inspect_repos
 from hubstead.repos.tables import repo_names
 
@@ -35,25 +35,27 @@ _NAMES = scan(
     .order_by(repo_names.c.kind, repo_names.c.name_key),
     _RepoName,
 )
-_HINT = "correct the row by hand: the name cannot be found, or somebody else may take it"
+_HINT = "correct the row by hand: the name cannot be resolved, or another account can take it"
 
 
-async def account_names(patient: Inspection) -> AsyncIterator[Fault]:
-    """Each account is known by its own name."""
-    for row in await patient.stores.db.all(_ACCOUNTS):
+async def account_names(inspection: Inspection) -> AsyncIterator[Finding]:
+    """The key of every account is its case-folded name."""
+    for row in await inspection.storage.db.all(_ACCOUNTS):
         if row.name_key != row.name.casefold():
             what = f"it is known as {row.name_key!r}"
-            yield Fault("account_names", Severity.FAULT, f"account {row.name}", what, _HINT)
+            yield Finding("account_names", Severity.FAULT, f"account {row.name}", what, _HINT)
 
 
-async def repository_names(patient: Inspection) -> AsyncIterator[Fault]:
-    """Each repository has exactly one name of today, which is its own."""
+async def repository_names(inspection: Inspection) -> AsyncIterator[Finding]:
+    """Every repository has exactly one current row in the table of names: its own."""
     names: dict[int, list[tuple[str, str]]] = defaultdict(list)
-    for row in await patient.stores.db.all(_NAMES):
+    for row in await inspection.storage.db.all(_NAMES):
         names[row.repo_pk].append((row.kind, row.name_key))
-    async for case in inspect_repos(patient):
-        found = names.get(case.repo.pk, [])
-        own = (case.repo.kind.value, case.repo.repo_id.key)
-        if found != [own]:
-            known = ", ".join(f"{kind} {key}" for kind, key in found) or "nothing"
-            yield case.finding("repository_names", f"the table of names knows it as {known}", _HINT)
+    async for repository in inspect_repos(inspection):
+        current = names.get(repository.repo.pk, [])
+        own = (repository.repo.kind.value, repository.repo.repo_id.key)
+        if current != [own]:
+            known = ", ".join(f"{kind} {key}" for kind, key in current) or "nothing"
+            yield repository.finding(
+                "repository_names", f"the table of names knows it as {known}", _HINT
+            )

@@ -1,4 +1,4 @@
-"""Work that should have been done by now. Nothing is lost by it: a hub that runs takes it up."""
+"""Checks for overdue events, jobs and deliveries. No data is lost: a running hub resumes them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, func, select
 
 from hubstead import jobs as jobs_room
 from hubstead.db import Statement, scan
-from hubstead.doctor.findings import Fault, Inspection, Severity
+from hubstead.doctor.findings import Finding, Inspection, Severity
 from hubstead.ids import now_ms
 from hubstead.outbox.tables import events as events_table
 from hubstead.webhooks.tables import deliveries as deliveries_table
@@ -17,7 +17,7 @@ from hubstead.webhooks.tables import webhooks
 
 MANY_ATTEMPTS = 5
 LATE_MS = 600_000
-_IDLE = "start the hub: it works through this by itself"
+_IDLE = "start the hub, which resumes this work"
 _EVENTS: Statement[int | None] = scan(
     select(func.min(events_table.c.pk).label("first_pk")).where(
         events_table.c.told_ms.is_(None), events_table.c.created_ms < bindparam("before_ms")
@@ -45,31 +45,33 @@ _DELIVERIES = scan(
 )
 
 
-async def events(patient: Inspection) -> AsyncIterator[Fault]:
-    """Each event has been told to those who listen."""
-    first_pk = await patient.stores.db.single(_EVENTS, before_ms=now_ms() - LATE_MS)
+async def events(inspection: Inspection) -> AsyncIterator[Finding]:
+    """Every event has been dispatched."""
+    first_pk = await inspection.storage.db.single(_EVENTS, before_ms=now_ms() - LATE_MS)
     if first_pk is not None:
-        what = f"events from number {first_pk} on have waited for over ten minutes"
+        what = f"events from number {first_pk} on have waited for more than ten minutes"
         yield _warning("events", "outbox", what, _IDLE)
 
 
-async def jobs(patient: Inspection) -> AsyncIterator[Fault]:
-    """No job is overdue or fails again and again."""
+async def jobs(inspection: Inspection) -> AsyncIterator[Finding]:
+    """No job is overdue or fails repeatedly."""
     late = now_ms() - LATE_MS
-    for job in await jobs_room.list_jobs(patient.stores.db):
+    for job in await jobs_room.list_jobs(inspection.storage.db):
         subject = f"job {job.type}/{job.subject}"
         if job.attempts >= MANY_ATTEMPTS:
-            what = f"it fails again and again: {job.error or 'without a reason'}"
-            yield _warning("jobs", subject, what, "see to the reason; it is tried again")
+            what = f"it fails repeatedly: {job.error or 'without a reason'}"
+            yield _warning("jobs", subject, what, "remove the cause; the hub retries the job")
         elif job.running_on is None and job.due_ms < late:
-            yield _warning("jobs", subject, "it is overdue and nobody works on it", _IDLE)
+            yield _warning("jobs", subject, "it is overdue and no node runs it", _IDLE)
 
 
-async def deliveries(patient: Inspection) -> AsyncIterator[Fault]:
+async def deliveries(inspection: Inspection) -> AsyncIterator[Finding]:
     """No delivery of a webhook is overdue."""
-    for row in await patient.stores.db.all(_DELIVERIES, before_ms=now_ms() - LATE_MS):
-        yield _warning("deliveries", f"webhook {row.id}", f"{row.url} is yet to be told", _IDLE)
+    for row in await inspection.storage.db.all(_DELIVERIES, before_ms=now_ms() - LATE_MS):
+        yield _warning(
+            "deliveries", f"webhook {row.id}", f"a delivery to {row.url} is overdue", _IDLE
+        )
 
 
-def _warning(check: str, subject: str, what: str, hint: str) -> Fault:
-    return Fault(check, Severity.WARNING, subject, what, hint)
+def _warning(check: str, subject: str, what: str, hint: str) -> Finding:
+    return Finding(check, Severity.WARNING, subject, what, hint)

@@ -1,4 +1,4 @@
-"""The repositories as the checks go through them."""
+"""Iteration of the checks over all repositories."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from hubstead.commits import PackRow, list_packs
-from hubstead.doctor.findings import Fault, Inspection, Severity
+from hubstead.doctor.findings import Finding, Inspection, Severity
 from hubstead.errors import BlobCorrupt, BlobNotFound
 from hubstead.gitstore import GitRepo, RepoMissing
 from hubstead.repos import Repo, RepoDetails, every_repo
@@ -14,35 +14,35 @@ from hubstead.repos import Repo, RepoDetails, every_repo
 
 @dataclass(frozen=True)
 class RepoInspection:
-    """One repository: as others open it, and its details."""
+    """One repository of an inspection, with its details."""
 
-    patient: Inspection
+    inspection: Inspection
     repo: Repo
     details: RepoDetails
 
     @property
     def subject(self) -> str:
-        """What findings call it."""
+        """Its name in findings: ``models/acme/bert``."""
         return f"{self.repo.kind.plural}/{self.repo.full_name}"
 
     async def packs(self) -> list[PackRow]:
         """Return its registered packs."""
-        return await list_packs(self.patient.stores.db, self.repo.pk)
+        return await list_packs(self.inspection.storage.db, self.repo.pk)
 
     async def git(self) -> GitRepo | None:
-        """Return its objects, or None: ``targets`` says so and the other checks pass it by."""
+        """Return its git objects, or None if they cannot be opened, which ``targets`` reports."""
         try:
-            return await self.patient.stores.open_git(self.repo)
+            return await self.inspection.storage.open_git(self.repo)
         except (RepoMissing, BlobNotFound, BlobCorrupt):
             return None
 
-    def finding(self, check: str, what: str, hint: str, *, fault: bool = True) -> Fault:
+    def finding(self, check: str, what: str, hint: str, *, fault: bool = True) -> Finding:
         """Return a finding about this repository."""
         severity = Severity.FAULT if fault else Severity.WARNING
-        return Fault(check, severity, self.subject, what, hint)
+        return Finding(check, severity, self.subject, what, hint)
 
 
-async def inspect_repos(patient: Inspection) -> AsyncIterator[RepoInspection]:
-    """Yield every repository, oldest first."""
-    async for repo, details in every_repo(patient.stores.db):
-        yield RepoInspection(patient, repo, details)
+async def inspect_repos(inspection: Inspection) -> AsyncIterator[RepoInspection]:
+    """Yield every repository, the oldest first."""
+    async for repo, details in every_repo(inspection.storage.db):
+        yield RepoInspection(inspection, repo, details)

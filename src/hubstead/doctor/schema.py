@@ -1,4 +1,4 @@
-"""The database file itself."""
+"""Check of the database file itself."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ from typing import NamedTuple
 from sqlalchemy import Text, column, text
 
 from hubstead.db import scan
-from hubstead.doctor.findings import Fault, Inspection, Severity
+from hubstead.doctor.findings import Finding, Inspection, Severity
 
-_QUICK = scan(text("PRAGMA quick_check").columns(column("said", Text)), str)
-_WHOLE = scan(text("PRAGMA integrity_check").columns(column("said", Text)), str)
+_QUICK = scan(text("PRAGMA quick_check").columns(column("message", Text)), str)
+_WHOLE = scan(text("PRAGMA integrity_check").columns(column("message", Text)), str)
 
 
 class _Dangling(NamedTuple):
-    said: str
+    child: str
     n: int
 
 
 _FOREIGN = scan(
-    text('SELECT "table" AS said, count(*) AS n FROM pragma_foreign_key_check GROUP BY 1').columns(
-        column("said", Text), column("n")
+    text('SELECT "table" AS child, count(*) AS n FROM pragma_foreign_key_check GROUP BY 1').columns(
+        column("child", Text), column("n")
     ),
     _Dangling,
 )
 
 
-async def database_file(patient: Inspection) -> AsyncIterator[Fault]:
-    """SQLite: pages, indexes and references are sound. PostgreSQL looks after its own."""
-    db = patient.stores.db
+async def database_file(inspection: Inspection) -> AsyncIterator[Finding]:
+    """SQLite: pages, indexes and references are sound. PostgreSQL checks its own files."""
+    db = inspection.storage.db
     if db.dialect_name != "sqlite":
         return
-    for said in await db.all(_QUICK if patient.quick else _WHOLE):
-        if said != "ok":
-            yield _finding(said, "restore the database from a backup")
+    for message in await db.all(_QUICK if inspection.quick else _WHOLE):
+        if message != "ok":
+            yield _finding(message, "restore the database from a backup")
     for row in await db.all(_FOREIGN):
-        yield _finding(f"{row.n} rows of {row.said} refer to rows that are gone", "report this")
+        yield _finding(f"{row.n} rows of {row.child} refer to missing rows", "report this")
 
 
-def _finding(what: str, hint: str) -> Fault:
-    return Fault("database_file", Severity.FAULT, "database", what, hint)
+def _finding(what: str, hint: str) -> Finding:
+    return Finding("database_file", Severity.FAULT, "database", what, hint)

@@ -1,4 +1,4 @@
-"""Rows of blobs, their bytes, and who holds them."""
+"""Checks of blobs: their rows, links and bytes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hubstead.blobs import (
 )
 from hubstead.blobs.tables import blobs, holds, repo_blobs
 from hubstead.db import scan
-from hubstead.doctor.findings import Fault, Inspection, Severity
+from hubstead.doctor.findings import Finding, Inspection, Severity
 from hubstead.doctor.xorbs import LOST as XORB_LOST
 from hubstead.errors import BlobCorrupt, BlobNotFound
 
@@ -32,7 +32,7 @@ class _BlobRow(NamedTuple):
     doomed_ms: int | None
     folded_ms: int | None
     damaged_ms: int | None
-    place: str  # the name under which the store has it
+    stored_name: str  # its name in the store
 
 
 _BLOBS = scan(
@@ -43,7 +43,7 @@ _BLOBS = scan(
         blobs.c.doomed_ms,
         blobs.c.folded_ms,
         blobs.c.damaged_ms,
-        func.coalesce(blobs.c.stored, blobs.c.name).label("place"),
+        func.coalesce(blobs.c.stored, blobs.c.name).label("stored_name"),
     ).order_by(blobs.c.kind, blobs.c.name),
     _BlobRow,
 )
@@ -78,12 +78,12 @@ _BAD_LINKS = scan(
 )
 
 
-class _Named(NamedTuple):
+class _BlobName(NamedTuple):
     kind: str
     name: str
 
 
-_UNHELD = scan(
+_UNLINKED = scan(
     select(blobs.c.kind, blobs.c.name)
     .outerjoin_from(blobs, repo_blobs, _SAME)
     .where(
@@ -92,9 +92,9 @@ _UNHELD = scan(
         blobs.c.kind != BlobKind.XORB.value,  # rows of room ``xet`` keep these alive
     )
     .order_by(blobs.c.kind, blobs.c.name),
-    _Named,
+    _BlobName,
 )
-_FORGOTTEN = scan(
+_NEVER_EXPIRING = scan(
     select(repo_blobs.c.kind, repo_blobs.c.name)
     .outerjoin_from(
         repo_blobs,
@@ -107,70 +107,70 @@ _FORGOTTEN = scan(
     )
     .where(repo_blobs.c.committed == 0, holds.c.name.is_(None))
     .order_by(repo_blobs.c.kind, repo_blobs.c.name),
-    _Named,
+    _BlobName,
 )
 _LOST = (
-    "put it back from a backup (`hubstead repair --from BACKUP`), or upload the file again:"
-    " identical bytes heal it"
+    "restore it from a backup (`hubstead repair --from BACKUP`), or upload the file again:"
+    " identical bytes replace it"
 )
-_LOST_PACK = "put it back from a backup: `hubstead repair --from BACKUP`"
+_LOST_PACK = "restore it from a backup: `hubstead repair --from BACKUP`"
 _HINTS = {BlobKind.LFS: _LOST, BlobKind.XORB: XORB_LOST, BlobKind.PACK: _LOST_PACK}
 _REPORT = "this should not happen: report it, with the log"
 
 
-async def links(patient: Inspection) -> AsyncIterator[Fault]:
-    """Each link leads to a live blob of its size; each live blob is held by somebody."""
-    db = patient.stores.db
+async def links(inspection: Inspection) -> AsyncIterator[Finding]:
+    """Every link names a live blob of its size; every live blob has a link."""
+    db = inspection.storage.db
     for link in await db.all(_BAD_LINKS):
         what = f"repository number {link.repo_pk} links it, but {_link_fault(link)}"
-        yield Fault("links", Severity.FAULT, _subject(link), what, _REPORT)
-    for row in await db.all(_UNHELD):
-        what = "no repository links it, and it is not marked to be deleted"
-        yield Fault("links", Severity.LITTER, _subject(row), what, _REPORT)
-    for row in await db.all(_FORGOTTEN):
-        what = "it was uploaded and never committed, and no hold will end that"
-        yield Fault("links", Severity.LITTER, _subject(row), what, _REPORT)
+        yield Finding("links", Severity.FAULT, _subject(link), what, _REPORT)
+    for row in await db.all(_UNLINKED):
+        what = "no repository links it, and it is not pending deletion"
+        yield Finding("links", Severity.LEFTOVER, _subject(row), what, _REPORT)
+    for row in await db.all(_NEVER_EXPIRING):
+        what = "it was uploaded and never committed, and no hold lets it expire"
+        yield Finding("links", Severity.LEFTOVER, _subject(row), what, _REPORT)
 
 
 def _link_fault(row: _BadLink) -> str:
     if row.blob_bytes is None:
-        return "there is no such blob"
+        return "the blob has no row"
     if row.blob_bytes != row.bytes:
         return f"with {row.bytes} bytes instead of {row.blob_bytes}"
-    return "it is marked to be deleted"
+    return "it is pending deletion"
 
 
-async def blob_bytes(patient: Inspection) -> AsyncIterator[Fault]:
-    """Each blob that is not being deleted has its bytes in the store; if deep: the right ones.
+async def blob_bytes(inspection: Inspection) -> AsyncIterator[Finding]:
+    """Every blob has its bytes in the store, in their full size; if deep: with the right digest.
 
-    LFS objects that are put together from xorbs have none; of xorbs, another check reads the
-    bytes.
+    Blobs under deletion and reconstructable LFS objects have no bytes. The check ``xorbs`` reads
+    the bytes of xorbs.
     """
-    rows = await patient.stores.db.all(_BLOBS)
+    rows = await inspection.storage.db.all(_BLOBS)
     for kind in BlobKind:
-        if kind is BlobKind.PACK and not patient.stores.packs_are_blobs:
+        if kind is BlobKind.PACK and not inspection.storage.packs_are_blobs:
             continue  # its bytes are the file in the repository's folder
-        stored = await patient.stored(kind)
+        stored = await inspection.stored(kind)
         for row in rows:
             if row.kind != kind or row.doomed_ms == 0 or row.folded_ms is not None:
                 continue
-            found = stored.get(row.place)
+            blob = stored.get(row.stored_name)
             fault = None
-            if found is None:
+            if blob is None:
                 fault = "its bytes are missing"
-            elif found.size != row.bytes:
-                fault = f"there are {found.size} bytes instead of {row.bytes}"
-            elif patient.deep and (
-                fault := await _corruption(patient, BlobKey(kind, row.name), found)
+            elif blob.size != row.bytes:
+                fault = f"it has {blob.size} bytes instead of {row.bytes}"
+            elif inspection.deep and (
+                fault := await _corruption(inspection, BlobKey(kind, row.name), blob)
             ):
-                await mark_damaged(patient.stores.db, BlobKey(kind, row.name))
+                await mark_damaged(inspection.storage.db, BlobKey(kind, row.name))
             elif row.damaged_ms is not None:
-                fault = "its bytes were read and found damaged"
+                fault = "its bytes are marked as damaged"
             if fault:
-                yield Fault("blob_bytes", Severity.FAULT, _subject(row), fault, _HINTS[kind])
+                yield Finding("blob_bytes", Severity.FAULT, _subject(row), fault, _HINTS[kind])
 
 
-async def _corruption(patient: Inspection, key: BlobKey, found: StoredBlob) -> str | None:
+async def _corruption(inspection: Inspection, key: BlobKey, blob: StoredBlob) -> str | None:
     verify: Verifier
     if key.kind is BlobKind.LFS:
         verify = Sha256Verifier(key.name)
@@ -179,7 +179,7 @@ async def _corruption(patient: Inspection, key: BlobKey, found: StoredBlob) -> s
     else:
         return None
     try:
-        source = await patient.stores.blobs.open(found.key)
+        source = await inspection.storage.blobs.open(blob.key)
         async for chunk in source.chunks():
             verify.update(chunk)
         verify.finish()
@@ -190,22 +190,22 @@ async def _corruption(patient: Inspection, key: BlobKey, found: StoredBlob) -> s
     return None
 
 
-async def blobs_without_row(patient: Inspection) -> AsyncIterator[Fault]:
-    """The store has no bytes that no row names, but for those of writes under way."""
+async def blobs_without_row(inspection: Inspection) -> AsyncIterator[Finding]:
+    """Every blob in the store has a row, unless it is younger than the grace period."""
     for kind in BlobKind:
-        stored = await patient.stored(kind)
-        known = {row.place for row in await _rows_of(patient, kind)} if stored else set()
+        stored = await inspection.stored(kind)
+        known = {row.stored_name for row in await _rows_of(inspection, kind)} if stored else set()
         for name in sorted(stored.keys() - known):
-            grace_ms = patient.stores.settings.blobs.grace_seconds * 1000
-            if patient.is_old(stored[name].modified_ms, than_ms=grace_ms):
-                subject, what = f"blob {kind}/{name}", "the store has it, but no row names it"
-                hint = "nothing: it is removed in time"
-                yield Fault("blobs_without_row", Severity.LITTER, subject, what, hint)
+            grace_ms = inspection.storage.settings.blobs.grace_seconds * 1000
+            if inspection.is_old(stored[name].modified_ms, than_ms=grace_ms):
+                subject, what = f"blob {kind}/{name}", "it is in the store, but has no row"
+                hint = "nothing: the hub deletes it in time"
+                yield Finding("blobs_without_row", Severity.LEFTOVER, subject, what, hint)
 
 
-async def _rows_of(patient: Inspection, kind: BlobKind) -> Sequence[_BlobRow]:
-    return [row for row in await patient.stores.db.all(_BLOBS) if row.kind == kind]
+async def _rows_of(inspection: Inspection, kind: BlobKind) -> Sequence[_BlobRow]:
+    return [row for row in await inspection.storage.db.all(_BLOBS) if row.kind == kind]
 
 
-def _subject(row: _BlobRow | _BadLink | _Named) -> str:
+def _subject(row: _BlobRow | _BadLink | _BlobName) -> str:
     return f"blob {row.kind}/{row.name}"

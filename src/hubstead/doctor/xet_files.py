@@ -1,4 +1,4 @@
-"""Files that are put together from xorbs."""
+"""Checks of Xet files: files that are reconstructed from xorbs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sqlalchemy import bindparam, or_, select
 from hubstead.blobs import BlobKey, BlobKind
 from hubstead.blobs.tables import blobs
 from hubstead.db import any_of, indexed, scan
-from hubstead.doctor.findings import Fault, Inspection, Severity
+from hubstead.doctor.findings import Finding, Inspection, Severity
 from hubstead.doctor.xorbs import LOST
 from hubstead.errors import BlobCorrupt, BlobNotFound, RangeNotSatisfiable
 from hubstead.xet import Term, Terms, XorbIndex, decode_records, file_hash, to_raw, to_text
@@ -23,12 +23,8 @@ from hubstead.xet.records import Buffer
 from hubstead.xet.tables import xet_file_xorbs, xorbs
 from hubstead.xet.tables import xet_files as xet_files_table
 
-#: The terms of a file have 44 bytes each, and a large file has many.
+#: Rows per query. A large file has many terms of 44 bytes.
 _PAGE = 20
-#: How many indexes are kept while files are looked at: 330 KB each at most.
-_INDEXES = 200
-#: The name of a larger file is not computed: that takes 200 bytes of memory a chunk.
-_LARGE_BYTES = 64 << 30
 _HINT = "restore it from a backup, or upload the file again"
 
 
@@ -40,7 +36,7 @@ class _FileRow(NamedTuple):
     terms: builtins.bytes
 
 
-_EVERY = scan(
+_FILES = scan(
     select(
         xet_files_table.c.pk,
         xet_files_table.c.name,
@@ -59,7 +55,7 @@ _NEEDED = scan(
     .where(xet_file_xorbs.c.file_pk == bindparam("which_pk")),
     str,
 )
-_THERE = scan(select(xorbs.c.name).where(any_of(xorbs.c.name, "names")), str)
+_EXISTING = scan(select(xorbs.c.name).where(any_of(xorbs.c.name, "names")), str)
 
 
 class _XorbRow(NamedTuple):
@@ -73,146 +69,152 @@ _XORB = indexed(
 )
 
 
-class _FoldedRow(NamedTuple):
+class _ReconstructableRow(NamedTuple):
     kind: str
     name: str
     bytes: int
     file_bytes: int | None
 
 
-_FOLDED = scan(
+_RECONSTRUCTABLE = scan(
     select(blobs.c.kind, blobs.c.name, blobs.c.bytes, xet_files_table.c.bytes.label("file_bytes"))
     .outerjoin_from(blobs, xet_files_table, xet_files_table.c.sha256 == blobs.c.name)
     .where(
         blobs.c.kind == BlobKind.LFS.value,
         blobs.c.folded_ms.is_not(None),
         or_(blobs.c.doomed_ms.is_(None), blobs.c.doomed_ms != 0),
-        # Doomed and stored elsewhere: bytes that no blob needs, which are about to go.
+        # Pending deletion under another stored name: bytes that no blob needs.
         or_(blobs.c.doomed_ms.is_(None), blobs.c.stored.is_(None)),
         or_(xet_files_table.c.name.is_(None), xet_files_table.c.bytes != blobs.c.bytes),
     )
     .distinct()
     .order_by(blobs.c.name),
-    _FoldedRow,
+    _ReconstructableRow,
 )
 
 
-async def reconstructable_objects(patient: Inspection) -> AsyncIterator[Fault]:
-    """Each LFS object that needs no bytes of its own has a Xet file to be put together from."""
-    for row in await patient.stores.db.all(_FOLDED):
-        what = "it is to be put together from xorbs, and nothing says how"
+async def reconstructable_objects(inspection: Inspection) -> AsyncIterator[Finding]:
+    """Every reconstructable LFS object has a Xet file of its size."""
+    for row in await inspection.storage.db.all(_RECONSTRUCTABLE):
+        what = "it has to be reconstructed from xorbs, but has no Xet file"
         if row.file_bytes is not None:
-            what = f"it has {row.bytes} bytes, and a Xet file of it has {row.file_bytes}"
-        yield Fault("folded", Severity.FAULT, f"blob {row.kind}/{row.name}", what, _HINT)
+            what = f"it has {row.bytes} bytes, but its Xet file has {row.file_bytes}"
+        yield Finding(
+            "reconstructable_objects", Severity.FAULT, f"blob {row.kind}/{row.name}", what, _HINT
+        )
 
 
-async def xet_files(patient: Inspection) -> AsyncIterator[Fault]:
-    """Each Xet file has its terms, in xorbs that are there, and their chunks give it its name.
+async def xet_files(inspection: Inspection) -> AsyncIterator[Finding]:
+    """Every Xet file has terms in existing xorbs, and the hash of their chunks is its name.
 
-    If deep, it is put together, and its sha256 compared. If quick, only the xorbs are looked for.
+    If deep, the check reconstructs the file and compares its sha256. If quick, it only verifies
+    that the xorbs exist.
     """
-    known = _Xorbs(patient)
+    xorb_cache = _XorbCache(inspection)
     after = 0
-    while rows := await patient.stores.db.all(_EVERY, after_pk=after):
+    while rows := await inspection.storage.db.all(_FILES, after_pk=after):
         for row in rows:
-            fault = await _fault_of(known, row)
+            fault = await _fault_of(xorb_cache, row)
             if fault:
-                yield Fault("xet_files", Severity.FAULT, f"file {row.name}", fault, LOST)
+                yield Finding("xet_files", Severity.FAULT, f"file {row.name}", fault, LOST)
         after = rows[-1].pk
 
 
 @dataclass
-class _Known:
+class _Xorb:
     key: BlobKey
     index: XorbIndex
 
 
 @dataclass
-class _Xorbs:
-    """What the database knows of xorbs, the ones used last kept at hand."""
+class _XorbCache:
+    """The indexes of xorbs in the database, least recently used first."""
 
-    patient: Inspection
-    _kept: OrderedDict[bytes, _Known] = field(default_factory=OrderedDict)
+    inspection: Inspection
+    _indexes: OrderedDict[bytes, _Xorb] = field(default_factory=OrderedDict)
 
-    async def get(self, name: bytes) -> _Known | None:
-        """Return what is known of one; None if that is nothing sensible: another check tells."""
-        if name not in self._kept:
-            row = await self.patient.stores.db.one(_XORB, which_name=to_text(name))
+    async def get(self, name: bytes) -> _Xorb | None:
+        """Return a xorb; None if its row or its index is unusable, which ``xorbs`` reports."""
+        if name not in self._indexes:
+            row = await self.inspection.storage.db.one(_XORB, which_name=to_text(name))
             try:
                 if row is None:
                     return None
                 index = XorbIndex.unpack(row.entries)
             except ValueError:
                 return None
-            self._kept[name] = _Known(BlobKey(BlobKind.XORB, row.blob), index)
-            if len(self._kept) > _INDEXES:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(name)
-        return self._kept[name]
+            self._indexes[name] = _Xorb(BlobKey(BlobKind.XORB, row.blob), index)
+            if len(self._indexes) > self.inspection.cached_xorb_indexes:
+                self._indexes.popitem(last=False)
+        self._indexes.move_to_end(name)
+        return self._indexes[name]
 
 
-async def _fault_of(known: _Xorbs, row: _FileRow) -> str | None:
-    db = known.patient.stores.db
+async def _fault_of(xorb_cache: _XorbCache, row: _FileRow) -> str | None:
+    db = xorb_cache.inspection.storage.db
     try:
         terms = Terms.unpack(row.terms)
     except ValueError as error:
         return f"its terms cannot be read: {error}"
     names = sorted({to_text(name) for name in terms.xorbs()})
-    there = set(await db.all(_THERE, names=names))
-    if missing := [name for name in names if name not in there]:
-        return f"it needs the xorb {missing[0]}, which is not there ({len(missing)} such)"
+    existing = set(await db.all(_EXISTING, names=names))
+    if missing := [name for name in names if name not in existing]:
+        return f"it needs the xorb {missing[0]}, which is missing ({len(missing)} such)"
     if set(await db.all(_NEEDED, which_pk=row.pk)) != set(names):
-        return "what is noted of the xorbs it needs is not what its terms say"
+        return "its rows of needed xorbs do not match its terms"
     if terms.size != row.bytes:
         return f"its terms have {terms.size} bytes instead of {row.bytes}"
-    if known.patient.quick:
+    if xorb_cache.inspection.quick:
         return None
-    fault = await _terms_fault(known, terms, row.name)
-    if fault is None and known.patient.deep:
-        fault = await _damage(known, terms, row.sha256)
+    fault = await _terms_fault(xorb_cache, terms, row.name)
+    if fault is None and xorb_cache.inspection.deep:
+        fault = await _damage(xorb_cache, terms, row.sha256)
     return fault
 
 
-async def _terms_fault(known: _Xorbs, terms: Terms, name: str) -> str | None:
+async def _terms_fault(xorb_cache: _XorbCache, terms: Terms, name: str) -> str | None:
     leaves: list[tuple[bytes, int]] = []
+    is_hashed = terms.size <= xorb_cache.inspection.largest_hashed_bytes
     for number, term in enumerate(terms):
-        found = await known.get(term.xorb)
-        if found is None:
-            return None  # its index cannot be read, or it went away just now
-        index = found.index
+        xorb = await xorb_cache.get(term.xorb)
+        if xorb is None:
+            return None  # its index cannot be read, or it was deleted just now
+        index = xorb.index
         if not 0 <= term.start < term.end <= len(index):
             return f"term {number} names chunks that are not in its xorb"
         if index.length(term.start, term.end) != term.bytes:
-            return f"the chunks of term {number} have other lengths than it says"
-        if terms.size <= _LARGE_BYTES:
+            return f"the chunks of term {number} have other lengths than the term"
+        if is_hashed:
             leaves += index.leaves(term.start, term.end)
-    if terms.size > _LARGE_BYTES:
+    if not is_hashed:
         return None
     if await asyncio.to_thread(file_hash, leaves) != to_raw(name):
-        return "its chunks do not give it its name"
+        return "the hash of its chunks is not its name"
     return None
 
 
-async def _damage(known: _Xorbs, terms: Terms, sha256: str) -> str | None:
+async def _damage(xorb_cache: _XorbCache, terms: Terms, sha256: str) -> str | None:
     digest = hashlib.sha256()
     try:
         for term in terms:
-            found = await known.get(term.xorb)
-            if found is None:
+            xorb = await xorb_cache.get(term.xorb)
+            if xorb is None:
                 return None
-            records = await _records(known, found, term)
+            records = await _records(xorb_cache, xorb, term)
             await asyncio.to_thread(_hash, records, digest.update)
     except BlobNotFound:
-        return None  # told by another check
+        return None  # ``blob_bytes`` reports it
     except (BlobCorrupt, RangeNotSatisfiable) as error:
         return error.message
-    got = digest.hexdigest()
-    return None if got == sha256 else f"its bytes have the sha256 {got} instead of {sha256}"
+    actual = digest.hexdigest()
+    if actual == sha256:
+        return None
+    return f"its bytes have the sha256 {actual} instead of {sha256}"
 
 
-async def _records(known: _Xorbs, found: _Known, term: Term) -> bytes:
-    first, end = found.index.span(term.start, term.end)
-    source = await known.patient.stores.blobs.open(found.key)
+async def _records(xorb_cache: _XorbCache, xorb: _Xorb, term: Term) -> bytes:
+    first, end = xorb.index.span(term.start, term.end)
+    source = await xorb_cache.inspection.storage.blobs.open(xorb.key)
     return b"".join([chunk async for chunk in source.chunks(first, end - first)])
 
 

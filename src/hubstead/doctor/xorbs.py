@@ -1,4 +1,4 @@
-"""Xorbs: their rows, the blobs that hold their bytes, and what the database knows of the chunks."""
+"""Checks of xorbs: their rows, blobs and chunk indexes."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from sqlalchemy import and_, bindparam, select
 from hubstead.blobs import BlobKey, BlobKind, mark_damaged
 from hubstead.blobs.tables import blobs
 from hubstead.db import scan
-from hubstead.doctor.findings import Fault, Inspection, Severity
+from hubstead.doctor.findings import Finding, Inspection, Severity
 from hubstead.errors import BlobNotFound
 from hubstead.xet import XorbIndex, XorbParser, XorbRefused
 from hubstead.xet.tables import xorbs as xorbs_table
 
 LOST = (
-    "put it back from a backup (`hubstead repair --from BACKUP`), or upload the files again that"
+    "restore it from a backup (`hubstead repair --from BACKUP`), or upload the files again that"
     " need it"
 )
 _REPORT = "this should not happen: report it, with the log"
-#: An index has 40 bytes a chunk, so up to 330 KB.
+#: Rows per query. An index has 40 bytes per chunk, so up to 330 KB.
 _PAGE = 100
 
 _IS_ITS_BLOB = and_(blobs.c.kind == BlobKind.XORB.value, blobs.c.name == xorbs_table.c.blob)
@@ -74,7 +74,7 @@ class _XorbRow(NamedTuple):
     entries: builtins.bytes
 
 
-_EVERY = scan(
+_XORBS = scan(
     select(
         xorbs_table.c.pk,
         xorbs_table.c.name,
@@ -91,28 +91,28 @@ _EVERY = scan(
 )
 
 
-async def xorbs(patient: Inspection) -> AsyncIterator[Fault]:
-    """Each xorb has its live blob and an index that fits it; if deep: the bytes themselves do.
+async def xorbs(inspection: Inspection) -> AsyncIterator[Finding]:
+    """Every xorb has a live blob and a matching index; if deep, the index matches the bytes.
 
-    Whether a blob has its bytes is another check's. If quick, no index is read.
+    The check ``blob_bytes`` verifies that the bytes exist. If quick, no index is read.
     """
-    db = patient.stores.db
+    db = inspection.storage.db
     for bad in await db.all(_BAD_BLOBS):
         yield _fault(bad.name, _blob_fault(bad), LOST)
     for name in await db.all(_UNUSED):
-        what = "it is no xorb's, and it is not marked to be deleted"
-        yield Fault("xorbs", Severity.LITTER, f"blob xorb/{name}", what, _REPORT)
+        what = "no xorb uses it, and it is not pending deletion"
+        yield Finding("xorbs", Severity.LEFTOVER, f"blob xorb/{name}", what, _REPORT)
     after = 0
-    while not patient.quick and (rows := await db.all(_EVERY, after_pk=after)):
+    while not inspection.quick and (rows := await db.all(_XORBS, after_pk=after)):
         for row in rows:
-            fault = await _fault_of(patient, row)
+            fault = await _fault_of(inspection, row)
             if fault:
                 yield _fault(row.name, fault, LOST)
         after = rows[-1].pk
 
 
-def _fault(name: str, what: str, hint: str) -> Fault:
-    return Fault("xorbs", Severity.FAULT, f"xorb {name}", what, hint)
+def _fault(name: str, what: str, hint: str) -> Finding:
+    return Finding("xorbs", Severity.FAULT, f"xorb {name}", what, hint)
 
 
 def _blob_fault(row: _BadBlob) -> str:
@@ -120,31 +120,31 @@ def _blob_fault(row: _BadBlob) -> str:
         return "its blob has no row"
     if row.blob_bytes != row.bytes:
         return f"its blob has {row.blob_bytes} bytes instead of {row.bytes}"
-    return "its blob is marked to be deleted"
+    return "its blob is pending deletion"
 
 
-async def _fault_of(patient: Inspection, row: _XorbRow) -> str | None:
+async def _fault_of(inspection: Inspection, row: _XorbRow) -> str | None:
     try:
         index = XorbIndex.unpack(row.entries)
     except ValueError as error:
         return f"its index cannot be read: {error}"
     if (index.size, index.unpacked, len(index)) != (row.bytes, row.unpacked, row.chunks):
-        return "its row does not fit its index"
-    if not patient.deep:
+        return "its row does not match its index"
+    if not inspection.deep:
         return None
-    return await _damage(patient, row)
+    return await _damage(inspection, row)
 
 
-async def _damage(patient: Inspection, row: _XorbRow) -> str | None:
-    receiver = XorbParser(row.name, lambda _records: None)
+async def _damage(inspection: Inspection, row: _XorbRow) -> str | None:
+    parser = XorbParser(row.name, lambda _records: None)
     try:
-        source = await patient.stores.blobs.open(BlobKey(BlobKind.XORB, row.blob))
+        source = await inspection.storage.blobs.open(BlobKey(BlobKind.XORB, row.blob))
         async for chunk in source.chunks():
-            await asyncio.to_thread(receiver.feed, chunk)
-        index = await asyncio.to_thread(receiver.finish)
+            await asyncio.to_thread(parser.feed, chunk)
+        index = await asyncio.to_thread(parser.finish)
     except XorbRefused as error:
-        await mark_damaged(patient.stores.db, BlobKey(BlobKind.XORB, row.blob))
+        await mark_damaged(inspection.storage.db, BlobKey(BlobKind.XORB, row.blob))
         return f"its bytes are damaged: {error.reason}"
     except BlobNotFound:
-        return None  # told by another check
-    return None if index.pack() == row.entries else "its index is not that of its bytes"
+        return None  # ``blob_bytes`` reports it
+    return None if index.pack() == row.entries else "its index does not match its bytes"

@@ -1,4 +1,8 @@
-"""Finding what no ref, hold or upload needs any more, saying why, and taking it away."""
+"""Garbage collection: counts what no ref, hold or upload references, and deletes it on request.
+
+Owns the counts with their reasons, and the removal of links that no ref reaches. Never deletes
+bytes itself: that is the work of the jobs of rooms ``blobs``, ``commits`` and ``xet``.
+"""
 
 from hubstead.garbage.collection import collect_garbage
 from hubstead.garbage.counts import GarbageCount, GarbageKind, GarbageState, total_counts

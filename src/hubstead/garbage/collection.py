@@ -1,4 +1,4 @@
-"""One round through the hub: what is garbage, why, and, if that is wanted, away with it."""
+"""One collection: count garbage in the whole hub, and delete it on request."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from hubstead.xet import jobs as xet_jobs
 
 
 class Step(NamedTuple):
-    """Counts something, and names the jobs that take it away."""
+    """A function that counts one kind of garbage, and the jobs that delete it."""
 
-    look: Callable[[Storage], Awaitable[list[GarbageCount]]]
+    measure: Callable[[Storage], Awaitable[list[GarbageCount]]]
     jobs: tuple[str, ...]
 
 
-#: In this order: what one leaves behind is the next one's.
+#: In order of dependence: a step unreferences what the next steps delete.
 STEPS: tuple[Step, ...] = (
     Step(count_expired_uploads, (blob_jobs.LET_GO,)),
     Step(xet_files, (xet_jobs.FORGET,)),
@@ -45,86 +45,89 @@ STEPS: tuple[Step, ...] = (
 
 
 async def collect_garbage(
-    stores: Storage,
+    storage: Storage,
     *,
     grace_ms: int,
     only: RepoId | None = None,
     remove: bool = False,
     git: bool = True,
 ) -> list[GarbageCount]:
-    """Look for everything that nothing needs, and take it away if ``remove``.
+    """Count everything that is unreferenced, and delete it if ``remove``.
 
-    Safe beside a hub at work, and beside itself.
+    Safe beside a running hub and beside other collections.
 
     Args:
-        stores: The hub.
-        grace_ms: How long an LFS file stays after the last ref that led to it went elsewhere,
-            and after it was committed.
-        only: Only this repository: its LFS files and objects of git; what the whole hub shares
-            is left alone.
-        remove: Take away what may go; else nothing changes.
-        git: Look at objects of git as well, which takes the longest.
+        storage: The hub.
+        grace_ms: How long an LFS file stays after its commit, and after the last ref stopped
+            reaching it.
+        only: Collect only LFS files and git objects of this repository, nothing that the whole
+            hub shares.
+        remove: Delete what has the state ``NOW``; otherwise only count.
+        git: Collect git objects as well, which takes the longest.
 
     Raises:
         RepoNotFound: there is no repository ``only``.
+        Unavailable: a job failed.
     """
-    found = await _links(stores, grace_ms=grace_ms, only=only, remove=remove, git=git)
+    counts = await _collect_repos(storage, grace_ms=grace_ms, only=only, remove=remove, git=git)
     if only is not None:
-        return found
+        return counts
     if not remove:
-        return found + [heap for step in STEPS for heap in await step.look(stores)]
-    async with _doing(stores) as deeds:
+        return counts + [count for step in STEPS for count in await step.measure(storage)]
+    async with _job_runs(storage) as job_runs:
         for step in STEPS:
-            before = await step.look(stores)
-            await deeds.run_jobs(step.jobs)
-            found += _removed(before, await step.look(stores))
-    return found
+            before = await step.measure(storage)
+            await job_runs.run_jobs(step.jobs)
+            counts += _with_removed(before, await step.measure(storage))
+    return counts
 
 
-def _doing(stores: Storage) -> AbstractAsyncContextManager[JobRuns]:
+def _job_runs(storage: Storage) -> AbstractAsyncContextManager[JobRuns]:
     handlers = {
-        **blob_jobs.handlers(stores.db, stores.blobs, stores.settings),
-        **commit_jobs.handlers(stores),
-        **xet_jobs.handlers(stores.db, stores.settings),
+        **blob_jobs.handlers(storage.db, storage.blobs, storage.settings),
+        **commit_jobs.handlers(storage),
+        **xet_jobs.handlers(storage.db, storage.settings),
     }
-    wanted = {name for step in STEPS for name in step.jobs}
-    mine = {name: handlers[name] for name in handlers if name in wanted}
+    names = {name for step in STEPS for name in step.jobs}
+    needed = {name: handlers[name] for name in handlers if name in names}
     return running_jobs(
-        stores, mine, {**blob_jobs.EVERY_S, **commit_jobs.EVERY_S, **xet_jobs.EVERY_S}
+        storage, needed, {**blob_jobs.EVERY_S, **commit_jobs.EVERY_S, **xet_jobs.EVERY_S}
     )
 
 
-async def _links(
-    stores: Storage, *, grace_ms: int, only: RepoId | None, remove: bool, git: bool
+async def _collect_repos(
+    storage: Storage, *, grace_ms: int, only: RepoId | None, remove: bool, git: bool
 ) -> list[GarbageCount]:
     past = (
-        await PastTips.since(stores.db, await database_now_ms(stores.db) - grace_ms)
+        await PastTips.since(storage.db, await database_now_ms(storage.db) - grace_ms)
         if grace_ms
         else None
     )
-    found: list[GarbageCount] = []
-    met = only is None
-    async for each, _ in every_repo(stores.db):
-        if only is None or (each.repo_id.key == only.key and each.kind is only.kind):
-            met = True
-            found += await unreachable_lfs_files(
-                stores, each, past, grace_ms=grace_ms, remove=remove
+    counts: list[GarbageCount] = []
+    exists = only is None
+    async for repo, _ in every_repo(storage.db):
+        if only is None or (repo.repo_id.key == only.key and repo.kind is only.kind):
+            exists = True
+            counts += await unreachable_lfs_files(
+                storage, repo, past, grace_ms=grace_ms, remove=remove
             )
             if git:
-                found += await unreachable_objects(
-                    stores, each, past, grace_ms=grace_ms, remove=remove
+                counts += await unreachable_objects(
+                    storage, repo, past, grace_ms=grace_ms, remove=remove
                 )
-    if not met:
+    if not exists:
         raise RepoNotFound()
-    return found
+    return counts
 
 
-def _removed(before: Iterable[GarbageCount], after: Iterable[GarbageCount]) -> list[GarbageCount]:
-    """Note of each heap how much of it went; others may have added to it meanwhile."""
-    left = {(heap.what, heap.reason, heap.repository): heap.things for heap in after}
-    told = []
-    for heap in before:
-        still = left.get((heap.what, heap.reason, heap.repository), 0)
-        gone = max(0, heap.things - still) if heap.when is GarbageState.NOW else 0
-        told.append(msgspec.structs.replace(heap, removed=gone))
-    return told
+def _with_removed(
+    before: Iterable[GarbageCount], after: Iterable[GarbageCount]
+) -> list[GarbageCount]:
+    """Return ``before`` with the number of deleted objects; writers may have added some since."""
+    remaining = {(count.what, count.reason, count.repository): count.things for count in after}
+    counts = []
+    for count in before:
+        left = remaining.get((count.what, count.reason, count.repository), 0)
+        removed = max(0, count.things - left) if count.when is GarbageState.NOW else 0
+        counts.append(msgspec.structs.replace(count, removed=removed))
+    return counts

@@ -1,4 +1,4 @@
-"""What is found: things that nothing needs, counted, with the reason and what becomes of them."""
+"""Counts of garbage, with the reason and the state of what is counted."""
 
 from __future__ import annotations
 
@@ -8,57 +8,62 @@ from itertools import groupby
 
 import msgspec
 
+from hubstead.repos import Repo
+
 
 class GarbageKind(StrEnum):
-    """What kind of thing it is."""
+    """A kind of garbage; the values are the words of ``hubstead gc``."""
 
-    LFS_LINK = "unreached LFS file"
+    LFS_LINK = "unreferenced LFS file"
     HOLD = "uncommitted upload"
     PARTS = "unfinished upload"
     FOLDER = "folder of a deleted repository"
-    OBJECT = "unreached object of git"
-    PACK = "folded pack of git"
+    OBJECT = "unreachable git object"
+    PACK = "repacked git pack"
     XET_FILE = "Xet file without an LFS file"
     XORB = "xorb"
     BLOB = "unlinked blob"
     PLAIN = "plain copy of a Xet file"
-    STRAY = "bytes without a row"
+    ORPHAN = "bytes without a row"
 
 
 class GarbageState(StrEnum):
-    """What becomes of it."""
+    """When ``hubstead gc --delete`` deletes it."""
 
-    NOW = "now"  # gc --delete takes it away
-    LATER = "later"  # garbage, but something still protects it
-    NEVER = "never"  # in use: told for comparison, or not looked into
+    NOW = "now"  # on the next run
+    LATER = "later"  # garbage, but still protected: by a grace period, a hold or an epoch
+    NEVER = "never"  # in use, listed for comparison; or could not be examined
 
 
 class GarbageCount(msgspec.Struct, frozen=True):
-    """Things of one kind that are treated alike, in one repository or in the hub."""
+    """A number of objects of one kind, state and reason, in one repository or in the hub."""
 
     what: GarbageKind
     when: GarbageState
     reason: str
     things: int
-    bytes: int  # of the files meant; what becomes free is less where others share them
+    bytes: int  # the size of the files; deletion frees less where others share their bytes
     repository: str | None = None  # models/acme/bert
-    removed: int = 0  # how many things were taken away
+    removed: int = 0  # how many objects were deleted
 
 
-def total_counts(heaps: Iterable[GarbageCount]) -> Iterator[GarbageCount]:
-    """Add up the heaps of all repositories that agree in what, when and why."""
+def repo_name(repo: Repo) -> str:
+    """Return the name of a repository in counts: ``models/acme/bert``."""
+    return f"{repo.kind.plural}/{repo.full_name}"
 
-    def key(heap: GarbageCount) -> tuple[int, str, str]:
-        return list(GarbageKind).index(heap.what), heap.when.value, heap.reason
 
-    for _, alike in groupby(sorted(heaps, key=key), key):
-        some = list(alike)
-        yield GarbageCount(
-            some[0].what,
-            some[0].when,
-            some[0].reason,
-            sum(heap.things for heap in some),
-            sum(heap.bytes for heap in some),
-            None,
-            sum(heap.removed for heap in some),
+def total_counts(counts: Iterable[GarbageCount]) -> Iterator[GarbageCount]:
+    """Yield the sums over all repositories, by kind, state and reason."""
+
+    def key(count: GarbageCount) -> tuple[int, str, str]:
+        return list(GarbageKind).index(count.what), count.when.value, count.reason
+
+    for _, group in groupby(sorted(counts, key=key), key):
+        parts = list(group)
+        yield msgspec.structs.replace(
+            parts[0],
+            things=sum(count.things for count in parts),
+            bytes=sum(count.bytes for count in parts),
+            repository=None,
+            removed=sum(count.removed for count in parts),
         )

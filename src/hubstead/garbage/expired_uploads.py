@@ -1,4 +1,4 @@
-"""Uploads that nobody committed or completed in time."""
+"""Counts uploads that were not committed or completed in time."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from hubstead.garbage.counts import GarbageCount, GarbageKind, GarbageState
 from hubstead.ids import Kind
 from hubstead.repos.tables import repos
 
-HOLD_OVER = "uploaded, not committed in time"
+HOLD_EXPIRED = "uploaded, not committed in time"
 HELD = "uploaded, waiting to be committed"
-PARTS_OVER = "begun in parts, not completed in time"
-PARTS_HELD = "begun in parts, waiting for the rest"
+PARTS_EXPIRED = "multipart upload, not completed in time"
+PARTS_HELD = "multipart upload, waiting for its parts"
 
 _NAME = (repos.c.kind, accounts.c.name.label("owner"), repos.c.name)
 
@@ -26,7 +26,7 @@ class _Sum(NamedTuple):
     kind: str
     owner: str
     name: str
-    over: bool
+    expired: bool
     things: int
     bytes: int
 
@@ -34,7 +34,7 @@ class _Sum(NamedTuple):
 _HOLDS = scan(
     select(
         *_NAME,
-        (holds.c.until_ms < DatabaseNow()).label("over"),
+        (holds.c.until_ms < DatabaseNow()).label("expired"),
         func.count().label("things"),
         total(repo_blobs.c.bytes).label("bytes"),
     )
@@ -56,7 +56,7 @@ _HOLDS = scan(
 _UPLOADS = scan(
     select(
         *_NAME,
-        (uploads.c.expires_ms <= DatabaseNow()).label("over"),
+        (uploads.c.expires_ms <= DatabaseNow()).label("expired"),
         func.count().label("things"),
         total(uploads.c.bytes).label("bytes"),
     )
@@ -67,16 +67,16 @@ _UPLOADS = scan(
 )
 
 
-async def count_expired_uploads(stores: Storage) -> list[GarbageCount]:
-    """Count uploads that were given up, and those that may still be completed."""
-    holds = await stores.db.all(_HOLDS)
-    uploads = await stores.db.all(_UPLOADS)
-    found = [_heap(row, GarbageKind.HOLD, HOLD_OVER, HELD) for row in holds]
-    found += [_heap(row, GarbageKind.PARTS, PARTS_OVER, PARTS_HELD) for row in uploads]
-    return found
+async def count_expired_uploads(storage: Storage) -> list[GarbageCount]:
+    """Count expired uploads, and uploads that can still be committed or completed."""
+    holds = await storage.db.all(_HOLDS)
+    uploads = await storage.db.all(_UPLOADS)
+    counts = [_count(row, GarbageKind.HOLD, HOLD_EXPIRED, HELD) for row in holds]
+    counts += [_count(row, GarbageKind.PARTS, PARTS_EXPIRED, PARTS_HELD) for row in uploads]
+    return counts
 
 
-def _heap(row: _Sum, what: GarbageKind, over: str, waiting: str) -> GarbageCount:
+def _count(row: _Sum, what: GarbageKind, expired: str, waiting: str) -> GarbageCount:
     name = f"{Kind(row.kind).plural}/{row.owner}/{row.name}"
-    when, reason = (GarbageState.NOW, over) if row.over else (GarbageState.LATER, waiting)
+    when, reason = (GarbageState.NOW, expired) if row.expired else (GarbageState.LATER, waiting)
     return GarbageCount(what, when, reason, row.things, row.bytes, name)

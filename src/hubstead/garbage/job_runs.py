@@ -1,8 +1,8 @@
-"""Having deletions done by the jobs whose they are, now and by one process at a time.
+"""Runs deletion jobs to completion now, under their usual leases.
 
-Two processes must never delete blobs at once: what one deletes late may have been uploaded again
-after the other. So even where no hub runs beside it, gc claims the job and does it under its
-lease; where one runs, either of them may come first, with its own settings.
+Two processes must never delete blobs at once: a late deletion could hit bytes that were uploaded
+again after the first one. So gc claims the jobs and runs them under their leases. Beside a
+running hub either process may claim a job first, and runs it with its own settings.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from hubstead.errors import Unavailable
 from hubstead.jobs import Handler, NodeClock, Runner, enqueue
 from hubstead.jobs.tables import jobs
 
-_LOOK_EVERY_S = 0.05
+_POLL_S = 0.05
 
 
 class _State(NamedTuple):
@@ -44,32 +44,32 @@ _STATE = scan(
 
 
 class JobRuns:
-    """Jobs that can be had done at once."""
+    """Starts jobs at once and waits for their end."""
 
-    def __init__(self, stores: Storage, runner: Runner) -> None:
-        self._stores = stores
+    def __init__(self, storage: Storage, runner: Runner) -> None:
+        self._storage = storage
         self._runner = runner
 
     async def run_jobs(self, types: Sequence[str]) -> None:
-        """Return when each job was done, here or elsewhere, from its beginning to its end.
+        """Run jobs completely, in this process or in another one, and return after the last.
 
         Raises:
-            Unavailable: one failed; with the reason.
+            Unavailable: a job failed; the message has its error.
         """
 
-        async def ask(tx: Tx) -> None:
-            for each in types:
-                await enqueue(tx, each, "")
+        async def request(tx: Tx) -> None:
+            for job_type in types:
+                await enqueue(tx, job_type, "")
 
-        await self._stores.db.write(ask)
+        await self._storage.db.write(request)
         self._runner.wake()
         while True:
             if await self._are_done(types):
                 return
-            await asyncio.sleep(_LOOK_EVERY_S)
+            await asyncio.sleep(_POLL_S)
 
     async def _are_done(self, types: Sequence[str]) -> bool:
-        rows = await self._stores.db.all(_STATE, types=list(types))
+        rows = await self._storage.db.all(_STATE, types=list(types))
         resting = [row for row in rows if row.holder is None and not row.is_due]
         for row in resting:
             if row.error:
@@ -79,34 +79,36 @@ class JobRuns:
 
 @asynccontextmanager
 async def running_jobs(
-    stores: Storage, handlers: Mapping[str, Handler], every_s: Mapping[str, float]
+    storage: Storage, handlers: Mapping[str, Handler], every_s: Mapping[str, float]
 ) -> AsyncIterator[JobRuns]:
-    """Be one of those who do jobs, while the block lasts.
+    """Run a job runner for the block.
 
     Args:
-        stores: The hub.
-        handlers: Who does which job.
-        every_s: How often each is due, in seconds, so that it stays planned as it was.
+        storage: The hub.
+        handlers: The handlers of jobs by type.
+        every_s: The usual interval of every job in seconds, so that its schedule stays the same.
 
     Raises:
         Unavailable: this machine's clock differs from the database's by too much.
     """
     node = f"gc:{socket.gethostname()}:{os.getpid()}"
-    clock = NodeClock(stores.db, node, tolerance_s=stores.settings.database.clock_tolerance_seconds)
+    clock = NodeClock(
+        storage.db, node, tolerance_s=storage.settings.database.clock_tolerance_seconds
+    )
     if not await clock.measure():
         raise Unavailable(reason=clock.complaint)
-    runner = Runner(stores.db, handlers, node=node, clock=clock)
+    runner = Runner(storage.db, handlers, node=node, clock=clock)
     for name in handlers:
         runner.schedule_every(name, every_s[name])
 
-    async def plan(tx: Tx) -> None:
-        for name in handlers:  # or the runner would do at once what nobody ever did
+    async def schedule(tx: Tx) -> None:
+        for name in handlers:  # or the runner would at once run jobs that never ran before
             await enqueue(tx, name, "", after_s=every_s[name])
 
-    await stores.db.write(plan)
+    await storage.db.write(schedule)
     task = asyncio.create_task(runner.run())
     try:
-        yield JobRuns(stores, runner)
+        yield JobRuns(storage, runner)
     finally:
         runner.stop()
         await task

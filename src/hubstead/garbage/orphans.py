@@ -1,4 +1,4 @@
-"""Bytes in the store that no row of the database names."""
+"""Counts orphans: bytes in the store without a row in the database."""
 
 from __future__ import annotations
 
@@ -9,44 +9,45 @@ from hubstead.commits import Storage
 from hubstead.db import database_now_ms
 from hubstead.garbage.counts import GarbageCount, GarbageKind, GarbageState
 
-#: Younger ones may be of a write under way (as the job that dooms them has it).
+#: Younger bytes may belong to a write in progress. The job that deletes orphans has the same age.
 OLD_MS = 86_400_000
-NO_ROW = "a write was cut off"
-MAY_BE_ONE = "a write may be under way"
-_PAGE = 1000
+INTERRUPTED = "a write was interrupted"
+IN_PROGRESS = "a write may be in progress"
 
 
-async def count_orphans(stores: Storage) -> list[GarbageCount]:
-    """Count what lies in the store without a row; lists the whole store."""
-    limit = await database_now_ms(stores.db) - OLD_MS
+async def count_orphans(storage: Storage, *, page_size: int = 1000) -> list[GarbageCount]:
+    """Count orphans. Lists the whole store, and looks up ``page_size`` names per query."""
+    limit = await database_now_ms(storage.db) - OLD_MS
     old: list[int] = []
     young: list[int] = []
     for kind in BlobKind:
-        async for each in _without_row(stores, kind):
-            (old if each.modified_ms < limit else young).append(each.size)
-    heaps = [
-        GarbageCount(GarbageKind.STRAY, GarbageState.NOW, NO_ROW, len(old), sum(old)),
-        GarbageCount(GarbageKind.STRAY, GarbageState.LATER, MAY_BE_ONE, len(young), sum(young)),
+        async for blob in _without_row(storage, kind, page_size):
+            (old if blob.modified_ms < limit else young).append(blob.size)
+    counts = [
+        GarbageCount(GarbageKind.ORPHAN, GarbageState.NOW, INTERRUPTED, len(old), sum(old)),
+        GarbageCount(GarbageKind.ORPHAN, GarbageState.LATER, IN_PROGRESS, len(young), sum(young)),
     ]
-    return [heap for heap in heaps if heap.things]
+    return [count for count in counts if count.things]
 
 
-async def _without_row(stores: Storage, kind: BlobKind) -> AsyncIterator[StoredBlob]:
+async def _without_row(
+    storage: Storage, kind: BlobKind, page_size: int
+) -> AsyncIterator[StoredBlob]:
     page: dict[str, StoredBlob] = {}
-    async for each in stores.blobs.keys(kind):
-        page[each.key.name] = each
-        if len(page) == _PAGE:
-            for stray in await _unknown(stores, kind, page):
-                yield stray
+    async for blob in storage.blobs.keys(kind):
+        page[blob.key.name] = blob
+        if len(page) == page_size:
+            for orphan in await _orphans_of(storage, kind, page):
+                yield orphan
             page = {}
-    for stray in await _unknown(stores, kind, page):
-        yield stray
+    for orphan in await _orphans_of(storage, kind, page):
+        yield orphan
 
 
-async def _unknown(
-    stores: Storage, kind: BlobKind, page: dict[str, StoredBlob]
+async def _orphans_of(
+    storage: Storage, kind: BlobKind, page: dict[str, StoredBlob]
 ) -> list[StoredBlob]:
     if not page:
         return []
-    known = await stored_rows(stores.db, kind, list(page))
-    return [each for name, each in page.items() if name not in known]
+    known = await stored_rows(storage.db, kind, list(page))
+    return [blob for name, blob in page.items() if name not in known]

@@ -1,4 +1,4 @@
-"""Where refs pointed not long ago."""
+"""Former targets of refs, of the grace period."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from hubstead.outbox.tables import events
 from hubstead.repos import RefsMoved
 
 _BATCH = 1000
-#: PostgreSQL gives out numbers before it commits: so many events may become visible behind one
-#: that was seen already.
+#: PostgreSQL assigns numbers before a commit, so up to this many events may become visible after an
+#: event with a higher number.
 _OUT_OF_ORDER = 1000
 
 
@@ -48,7 +48,7 @@ _LAST: Statement[int | None] = scan(select(func.max(events.c.pk).label("pk")), i
 
 
 class PastTips:
-    """What refs were moved away from since a time, as the outbox remembers (for 30 days)."""
+    """Former targets of refs since a time, from the events in the outbox (stored for 30 days)."""
 
     def __init__(self, since_ms: int, tips: dict[int, set[str]], read_to: int) -> None:
         self._since_ms = since_ms
@@ -57,25 +57,25 @@ class PastTips:
 
     @classmethod
     async def since(cls, db: Reader, since_ms: int) -> PastTips:
-        """Read the moves of every repository since ``since_ms``."""
+        """Read the ref updates of all repositories since ``since_ms``."""
         tips: dict[int, set[str]] = defaultdict(set)
         last = await db.single(_LAST)
         after = 0
         while rows := await db.all(_MOVES, after_pk=after, since_ms=since_ms):
             for row in rows:
-                tips[row.repo_pk].update(_left(row.payload))
+                tips[row.repo_pk].update(_old_oids(row.payload))
             after = rows[-1].pk
         return cls(since_ms, tips, last or 0)
 
     async def of(self, db: Reader, repo_pk: int) -> set[str]:
-        """Return the ids that refs of a repository left, up to this very moment."""
+        """Return the former targets of a repository's refs, read again up to now."""
         after = max(0, self._read_to - _OUT_OF_ORDER)
         which = {"which_pk": repo_pk, "since_ms": self._since_ms}
         for payload in await db.all(_MOVES_OF_ONE, after_pk=after, **which):
-            self._tips[repo_pk].update(_left(payload))
+            self._tips[repo_pk].update(_old_oids(payload))
         return self._tips[repo_pk]
 
 
-def _left(payload: str) -> list[str]:
+def _old_oids(payload: str) -> list[str]:
     moved = msgspec.json.decode(payload, type=RefsMoved)
     return [old for _, old, _ in moved.moves if old is not None]

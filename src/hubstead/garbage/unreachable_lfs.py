@@ -1,10 +1,10 @@
-"""LFS files that a repository was given by commits, and that no ref leads to any more.
+"""Removes links to committed LFS files that no ref reaches any more.
 
-Every tree of every commit is walked, once from where the refs are and, for what is left, once
-from where they were during the grace period. Then one transaction locks the repository, sees
-that the refs are the very ones that were walked, and takes the links away. A commit can only
-bring a file back by moving a ref, in a transaction that holds the same lock and links the file:
-either it came first, and the refs are others, or it finds the link gone and is refused.
+A walk reads every tree of every commit that refs reach and, for the remaining files, of commits
+that refs reached during the grace period. Then a transaction locks the repository, verifies that
+the refs are those of the walk, and deletes the links. A commit can only reference a file again by
+updating a ref, in a transaction with the same lock that checks the link. Either it comes first,
+and the refs differ; or it comes second, misses the link and is refused.
 """
 
 from __future__ import annotations
@@ -25,24 +25,23 @@ from hubstead.commits import Ref, Storage, list_refs
 from hubstead.commits.ref_updates import add_usage
 from hubstead.db import DatabaseNow, Reader, Tx, any_of, database_now_ms, indexed, scan
 from hubstead.errors import ConcurrentChange, HubError
-from hubstead.garbage.counts import GarbageCount, GarbageKind, GarbageState
+from hubstead.garbage.counts import GarbageCount, GarbageKind, GarbageState, repo_name
 from hubstead.garbage.past_refs import PastTips
-from hubstead.garbage.repositories import name_of
 from hubstead.gitstore import GitFailed, GitRepo
 from hubstead.gitstore.reachable_pointers import reachable_pointers
 from hubstead.repos import Repo
 from hubstead.repos.tables import repos
 
-#: How often a repository is walked again because its refs moved meanwhile.
+#: How many walks of a repository are tried while its refs move.
 ATTEMPTS = 3
-#: How many links one transaction takes away.
+#: The number of links that one transaction deletes.
 BATCH = 200
 _PAGE = 5000
 
-NO_REF = "no branch, tag or other ref leads to it"
-IN_GRACE = "no ref leads to it, within the grace period"
-HELD = "no ref leads to it, held for an upload"
-MOVING = "not looked through: its refs kept moving"
+NO_REF = "no branch, tag or other ref reaches it"
+IN_GRACE = "no ref reaches it, within the grace period"
+HELD = "no ref reaches it, held for an upload"
+MOVING = "not examined: its refs moved during every walk"
 
 _NAMES = scan(
     select(repo_blobs.c.name)
@@ -88,7 +87,7 @@ _LINKS = scan(
 _LOCK = indexed(
     select(repos.c.pk).where(repos.c.pk == bindparam("which_pk")).with_for_update(), int
 )
-# Deleting them, not just looking, makes an upload that takes one up again wait for the end.
+# A delete, unlike a read, makes a concurrent upload that extends such a hold wait for the commit.
 _END_HOLDS = indexed(
     delete(holds).where(
         holds.c.repo_pk == bindparam("which_pk"),
@@ -99,129 +98,130 @@ _END_HOLDS = indexed(
 )
 
 
-class _Moved(ConcurrentChange):
-    """Refs moved since they were walked."""
+class _RefsChanged(ConcurrentChange):
+    """The refs are no longer those of the walk."""
 
 
 async def unreachable_lfs_files(
-    stores: Storage, found: Repo, past: PastTips | None, *, grace_ms: int, remove: bool
+    storage: Storage,
+    repo: Repo,
+    past: PastTips | None,
+    *,
+    grace_ms: int,
+    remove: bool,
 ) -> list[GarbageCount]:
-    """Look for LFS files of a repository that no ref leads to, and let it go of them.
+    """Count the LFS files of a repository that no ref reaches, and unlink them if ``remove``.
 
     Args:
-        stores: Where content lies.
-        found: The repository.
-        past: Where refs pointed during the grace period; None: that does not matter.
-        grace_ms: A link that is younger stays.
-        remove: Take them away; else they are only counted.
+        storage: The hub.
+        repo: The repository.
+        past: Former targets of refs, whose files stay as well; None: only current refs count.
+        grace_ms: Younger links stay.
+        remove: Delete the links; otherwise only count.
     """
-    return await _Search(stores, found, past, grace_ms, remove).heaps()
+    return await _Search(storage, repo, past, grace_ms, remove).counts()
 
 
 @dataclass
-class _Walked:
-    """What one walk through a repository found."""
+class _Walk:
+    """The result of one walk through a repository."""
 
     refs: list[Ref]
-    dropped: list[str]  # names of LFS objects that nothing leads to
-    waiting: list[str]  # those where only past refs do
+    unreachable: list[str]  # names of LFS objects that neither refs nor past refs reach
+    in_grace: list[str]  # names of those that only past refs reach
 
 
 @dataclass
 class _Search:
-    """One repository looked through, again if its refs move meanwhile."""
+    """The collection of one repository; walks again if refs move meanwhile."""
 
-    stores: Storage
+    storage: Storage
     repo: Repo
     past: PastTips | None
     grace_ms: int
     remove: bool
     removed: list[_Link] = field(default_factory=list)
 
-    async def heaps(self) -> list[GarbageCount]:
-        """Return what there is, having taken away what may go."""
+    async def counts(self) -> list[GarbageCount]:
+        """Walk, delete links if ``remove``, and return the counts."""
         fault = ""
         for _ in range(ATTEMPTS):
             try:
-                return await self._heaps(await self._walk())
-            except _Moved:
+                return await self._collect(await self._walk())
+            except _RefsChanged:
                 fault = MOVING
-            except GitFailed as error:  # packs may have been folded under its feet
-                fault = f"not looked through: {error}"
+            except GitFailed as error:  # a repack may have removed packs during the walk
+                fault = f"not examined: {error}"
             except HubError as error:
-                fault = f"not looked through: {error.message}"
-        return self._told([], [], [], fault)
+                fault = f"not examined: {error.message}"
+        return self._counts([], [], [], fault)
 
-    # -- looking -----------------------------------------------------------------------------
-
-    async def _walk(self) -> _Walked:
-        db, opened = self.stores.db, self.repo
-        refs = await list_refs(db, opened.pk)
-        names = await _linked(db, opened.pk)
+    async def _walk(self) -> _Walk:
+        db, repo = self.storage.db, self.repo
+        refs = await list_refs(db, repo.pk)
+        names = await _linked(db, repo.pk)
         if not names:
-            return _Walked(refs, [], [])
-        before = await self.past.of(db, opened.pk) if self.past else set()
-        git = await self.stores.open_git(opened)
-        await self.stores.fetch_missing_packs(opened, [row.target for row in refs])
-        await asyncio.to_thread(_take_reached, git, {row.oid for row in refs}, names)
-        left = sorted(names)
-        if names and before:
-            await asyncio.to_thread(_take_once_reached, git, before, names)
-        waiting = [name.hex() for name in left if name not in names]
-        return _Walked(refs, [name.hex() for name in left if name in names], waiting)
+            return _Walk(refs, [], [])
+        past_tips = await self.past.of(db, repo.pk) if self.past else set()
+        git = await self.storage.open_git(repo)
+        await self.storage.fetch_missing_packs(repo, [row.target for row in refs])
+        await asyncio.to_thread(_discard_reachable, git, {row.oid for row in refs}, names)
+        unreachable_now = sorted(names)
+        if names and past_tips:
+            await asyncio.to_thread(_discard_reachable_before, git, past_tips, names)
+        in_grace = [name.hex() for name in unreachable_now if name not in names]
+        return _Walk(refs, [name.hex() for name in unreachable_now if name in names], in_grace)
 
-    async def _heaps(self, walked: _Walked) -> list[GarbageCount]:
-        now_ms = await database_now_ms(self.stores.db)
+    async def _collect(self, walk: _Walk) -> list[GarbageCount]:
+        now_ms = await database_now_ms(self.storage.db)
         limit = now_ms - self.grace_ms
         now: list[_Link] = []
         held: list[_Link] = []
-        young = await _rows(self.stores.db, self.repo.pk, walked.waiting)
-        for row in await _rows(self.stores.db, self.repo.pk, walked.dropped):
+        young = await _rows(self.storage.db, self.repo.pk, walk.in_grace)
+        for row in await _rows(self.storage.db, self.repo.pk, walk.unreachable):
             if row.until_ms is not None and row.until_ms >= now_ms:
                 held.append(row)
             else:
                 (young if row.created_ms > limit else now).append(row)
         if self.remove:
-            await self._let_go(walked.refs, [row.name for row in now])
+            await self._unlink(walk.refs, [row.name for row in now])
             now = []
-        return self._told(now, young, held)
+        return self._counts(now, young, held)
 
-    def _told(
+    def _counts(
         self, now: list[_Link], young: list[_Link], held: list[_Link], fault: str | None = None
     ) -> list[GarbageCount]:
-        heaps = [
-            self._heap(GarbageState.NOW, NO_REF, now + self.removed, len(self.removed)),
-            self._heap(GarbageState.LATER, IN_GRACE, young),
-            self._heap(GarbageState.LATER, HELD, held),
+        counts = [
+            self._count(GarbageState.NOW, NO_REF, now + self.removed, len(self.removed)),
+            self._count(GarbageState.LATER, IN_GRACE, young),
+            self._count(GarbageState.LATER, HELD, held),
         ]
-        found = [heap for heap in heaps if heap.things]
-        return [*found, self._heap(GarbageState.NEVER, fault, [])] if fault else found
+        counts = [count for count in counts if count.things]
+        return [*counts, self._count(GarbageState.NEVER, fault, [])] if fault else counts
 
-    def _heap(
+    def _count(
         self, when: GarbageState, reason: str, rows: list[_Link], removed: int = 0
     ) -> GarbageCount:
         total = sum(row.bytes for row in rows)
         return GarbageCount(
-            GarbageKind.LFS_LINK, when, reason, len(rows), total, name_of(self.repo), removed
+            GarbageKind.LFS_LINK, when, reason, len(rows), total, repo_name(self.repo), removed
         )
 
-    # -- taking away -------------------------------------------------------------------------
-
-    async def _let_go(self, refs: list[Ref], names: list[str]) -> None:
+    async def _unlink(self, refs: list[Ref], names: list[str]) -> None:
         for start in range(0, len(names), BATCH):
-            some = names[start : start + BATCH]
-            self.removed += await self.stores.db.write(partial(_unlink, self.repo.pk, refs, some))
+            batch = names[start : start + BATCH]
+            self.removed += await self.storage.db.write(partial(_unlink, self.repo.pk, refs, batch))
 
 
 async def _unlink(repo_pk: int, walked: list[Ref], names: list[str], tx: Tx) -> list[_Link]:
-    """Unlink LFS files if the refs are those that were walked; return the links.
+    """Unlink LFS files and return their links.
 
     Raises:
-        _Moved: they are not.
+        _RefsChanged: the refs are not those of the walk.
     """
     await tx.one(_LOCK, which_pk=repo_pk)
     if await list_refs(tx, repo_pk) != walked:
-        raise _Moved()
+        raise _RefsChanged()
     await tx.run(_END_HOLDS, which_pk=repo_pk, names=names)
     rows = [row for row in await _rows(tx, repo_pk, names) if row.until_ms is None]
     await blobs.unlink_blobs(tx, repo_pk, [BlobKey(BlobKind.LFS, row.name) for row in rows])
@@ -230,7 +230,7 @@ async def _unlink(repo_pk: int, walked: list[Ref], names: list[str], tx: Tx) -> 
 
 
 async def _linked(db: Reader, repo_pk: int) -> set[bytes]:
-    """Return the sha256 of every LFS file that commits of a repository have linked."""
+    """Return the sha256 of every LFS file with a committed link to the repository."""
     names: set[bytes] = set()
     after = ""
     while page := await db.all(_NAMES, which_pk=repo_pk, after=after):
@@ -240,14 +240,14 @@ async def _linked(db: Reader, repo_pk: int) -> set[bytes]:
 
 
 async def _rows(db: Reader, repo_pk: int, names: Sequence[str]) -> list[_Link]:
-    found: list[_Link] = []
+    links: list[_Link] = []
     for start in range(0, len(names), _PAGE):
-        found += await db.all(_LINKS, which_pk=repo_pk, names=list(names[start : start + _PAGE]))
-    return found
+        links += await db.all(_LINKS, which_pk=repo_pk, names=list(names[start : start + _PAGE]))
+    return links
 
 
-def _take_reached(git: GitRepo, tips: Iterable[str], names: set[bytes]) -> None:
-    """Take what ``tips`` lead to out of ``names``; stops when nothing is left."""
+def _discard_reachable(git: GitRepo, tips: Iterable[str], names: set[bytes]) -> None:
+    """Remove from ``names`` the LFS files that ``tips`` reach; stop when none is left."""
     with contextlib.closing(reachable_pointers(git.path, tips)) as pointers:
         for pointer in pointers:
             names.discard(bytes.fromhex(pointer.oid))
@@ -255,9 +255,9 @@ def _take_reached(git: GitRepo, tips: Iterable[str], names: set[bytes]) -> None:
                 return
 
 
-def _take_once_reached(git: GitRepo, tips: Iterable[str], names: set[bytes]) -> None:
-    """Do the same for past tips, whose objects may be gone; in doubt nothing is left."""
+def _discard_reachable_before(git: GitRepo, tips: Iterable[str], names: set[bytes]) -> None:
+    """Do the same for past tips, whose objects may be missing; if git fails, remove all names."""
     try:
-        _take_reached(git, {oid for oid in tips if git.has(oid)}, names)
+        _discard_reachable(git, {oid for oid in tips if git.has(oid)}, names)
     except GitFailed:
         names.clear()

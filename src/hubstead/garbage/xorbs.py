@@ -1,4 +1,4 @@
-"""Xet files whose LFS object is gone, and xorbs by how far they are on their way out."""
+"""Counts Xet files without an LFS object, and xorbs by their state on the way to deletion."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from hubstead.xet.tables import xet_file_xorbs
 from hubstead.xet.tables import xet_files as xet_files_table
 from hubstead.xet.tables import xorbs as xorbs_table
 
-NO_OBJECT = "the LFS file that it puts together is gone"
-#: What becomes of a xorb, by its state.
+NO_OBJECT = "its LFS file was deleted"
+#: The state and reason in counts, by the state of a xorb.
 STATES = {
     "needed": (GarbageState.NEVER, "files need it"),
-    "believed": (GarbageState.LATER, "no file needs it, clients may still believe in it"),
-    "unneeded": (GarbageState.NOW, "no file needs it, clients no longer believe in it"),
+    "cached": (GarbageState.LATER, "no file needs it, clients may still refer to it"),
+    "unneeded": (GarbageState.NOW, "no file needs it, clients no longer refer to it"),
     "quarantine": (GarbageState.LATER, "no file needs it, in quarantine"),
-    "over": (GarbageState.NOW, "no file needs it, the quarantine is over"),
+    "expired": (GarbageState.NOW, "no file needs it, the quarantine is over"),
 }
 
 _needed = (
@@ -31,17 +31,17 @@ _needed = (
 )
 _STATE = case(
     (_needed, literal("needed")),
-    (xorbs_table.c.doomed_ms < bindparam("released_ms"), literal("over")),
+    (xorbs_table.c.doomed_ms < bindparam("released_ms"), literal("expired")),
     (
         and_(
             xorbs_table.c.doomed_ms.is_not(None),
             xorbs_table.c.touched_ms < bindparam("outlived_ms"),
         ),
-        literal("over"),
+        literal("expired"),
     ),
     (xorbs_table.c.doomed_ms.is_not(None), literal("quarantine")),
     (xorbs_table.c.touched_ms < bindparam("unknown_ms"), literal("unneeded")),
-    else_=literal("believed"),
+    else_=literal("cached"),
 ).label("state")
 _LISTED = select(_STATE, xorbs_table.c.bytes.label("bytes")).subquery()
 
@@ -77,28 +77,26 @@ _FILES = scan(
 )
 
 
-async def xet_files(stores: Storage) -> list[GarbageCount]:
-    """Count Xet files that no repository can have any more."""
-    gone = await stores.db.single(_FILES)
-    if not gone.things:
+async def xet_files(storage: Storage) -> list[GarbageCount]:
+    """Count Xet files without an LFS object, which no repository can link again."""
+    row = await storage.db.single(_FILES)
+    if not row.things:
         return []
-    return [
-        GarbageCount(GarbageKind.XET_FILE, GarbageState.NOW, NO_OBJECT, gone.things, gone.bytes)
-    ]
+    return [GarbageCount(GarbageKind.XET_FILE, GarbageState.NOW, NO_OBJECT, row.things, row.bytes)]
 
 
-async def xorbs(stores: Storage) -> list[GarbageCount]:
-    """Count xorbs by what is to become of them."""
-    quarantine_ms = int(stores.settings.xet.quarantine_seconds * 1000)
-    released = await database_now_ms(stores.db) - quarantine_ms
-    unknown = await unknown_since(stores.db, stores.settings)
-    outlived = await outlived_since(stores.db, stores.settings)
-    rows = await stores.db.all(
+async def xorbs(storage: Storage) -> list[GarbageCount]:
+    """Count xorbs by state."""
+    quarantine_ms = int(storage.settings.xet.quarantine_seconds * 1000)
+    released = await database_now_ms(storage.db) - quarantine_ms
+    unknown = await unknown_since(storage.db, storage.settings)
+    outlived = await outlived_since(storage.db, storage.settings)
+    rows = await storage.db.all(
         _XORBS, released_ms=released, unknown_ms=unknown, outlived_ms=outlived
     )
-    found = {row.state: row for row in rows}
+    by_state = {row.state: row for row in rows}
     return [
-        GarbageCount(GarbageKind.XORB, when, reason, found[state].things, found[state].bytes)
+        GarbageCount(GarbageKind.XORB, when, reason, by_state[state].things, by_state[state].bytes)
         for state, (when, reason) in STATES.items()
-        if state in found
+        if state in by_state
     ]
