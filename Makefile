@@ -44,11 +44,12 @@ test-rest: $(VENV)/.dev ## Run what `make test` leaves out: the wires on Postgre
 	$(PYTEST) --half rest $(TESTS)
 
 .PHONY: check
-check: $(VENV)/.dev ## Check format, lint, types and who imports whom
+check: $(VENV)/.dev ## Check format, lint, types, who imports whom, and lengths
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy --strict src tests benchmarks
 	$(BIN)/lint-imports --no-cache --no-logo
+	$(BIN)/python tools/check-structure
 
 .PHONY: format
 format: $(VENV)/.dev ## Put the code into its format and fix what can be fixed by itself

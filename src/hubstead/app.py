@@ -358,7 +358,7 @@ async def first_token(hub: Hub) -> str | None:
 
 
 async def _make_first_admin(db: Database, path: Path) -> None:
-    from hubstead.accounts.tokens import new_token
+    from hubstead.accounts import new_token
 
     secret = new_token()
     path.unlink(missing_ok=True)

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 import hubstead
 from hubstead.db import migrate, open_db
-from hubstead.db.connect import HEAD
+from hubstead.db.connect import SCHEMA_VERSION
 from hubstead.db.schema import metadata
 from hubstead.db.sqlite import connect
 from hubstead.errors import Unavailable
@@ -61,7 +61,7 @@ async def test_what_is_migrated_is_what_is_declared_on_postgresql(postgresql_url
 def test_the_program_asks_for_the_newest_migration() -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
-    assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
+    assert ScriptDirectory.from_config(config).get_heads() == [SCHEMA_VERSION]
 
 
 def test_migrations_do_not_lean_on_the_code_of_today() -> None:
@@ -92,7 +92,7 @@ async def test_a_database_that_was_never_migrated_is_not_opened(empty_url: str) 
             await open_db(empty_url)
         path.parent.mkdir()
         path.touch()
-    with pytest.raises(Unavailable, match=f"has schema none, this program needs {HEAD}"):
+    with pytest.raises(Unavailable, match=f"has schema none, this program needs {SCHEMA_VERSION}"):
         await open_db(empty_url)
 
 
@@ -102,7 +102,7 @@ async def test_a_database_of_another_release_is_not_opened(database_url: str) ->
         with pytest.raises(Unavailable, match="has schema 9999"):
             await open_db(database_url)
     finally:
-        await set_version(database_url, HEAD)
+        await set_version(database_url, SCHEMA_VERSION)
 
 
 async def set_version(url: str, version: str) -> None:

@@ -14,7 +14,7 @@ from hubstead.blobs.tables import blobs, repo_blobs
 from hubstead.db import Database, Tx, indexed, insert_into
 from hubstead.xet import Term, Terms, XorbIndex, to_raw
 from hubstead.xet.tables import xet_file_xorbs, xet_files, xorbs
-from hubstead.xet.usage import Batching, effort, usage_of, usage_of_all
+from hubstead.xet.usage import Batching, terms_bytes, usage_of, usage_of_all
 from tests.support.factories import a_repo, a_user
 from tests.support.rows import reading
 
@@ -176,7 +176,7 @@ async def test_a_fine_tune_shares_all_but_what_it_changed(shelf: XetRows) -> Non
     assert (found.files, found.logical) == (1, 150)
     assert (found.stored, found.unique, found.shared) == (75, 5, 70)
     assert found.shared_with == {base.pk: 70}
-    assert await effort(shelf.db, tuned.pk) == 4 * 44
+    assert await terms_bytes(shelf.db, tuned.pk) == 4 * 44
     assert (await usage_of(shelf.db, base.pk)).unique == 30
 
 
@@ -194,7 +194,7 @@ async def test_a_repository_without_large_files_takes_nothing(shelf: XetRows) ->
     found = await usage_of(shelf.db, repo.pk)
     assert (found.files, found.logical, found.stored, found.shared_with) == (0, 0, 0, {})
     assert await usage_of_all(shelf.db) == {}
-    assert await effort(shelf.db, repo.pk) == 0
+    assert await terms_bytes(shelf.db, repo.pk) == 0
 
 
 async def test_what_is_shared_only_with_those_not_spoken_of_counts_as_unique(

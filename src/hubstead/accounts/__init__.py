@@ -40,6 +40,7 @@ from hubstead.accounts.tokens import (
     authenticate_token,
     end_session,
     list_tokens,
+    new_token,
     reload_actor,
     revoke_token,
 )
@@ -77,6 +78,7 @@ __all__ = [
     "list_orgs_of",
     "list_tokens",
     "load_account",
+    "new_token",
     "open_org",
     "open_org_as_operator",
     "reload_actor",

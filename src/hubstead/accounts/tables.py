@@ -2,13 +2,13 @@
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Table, Text
 
-from hubstead.db.schema import Number, key, metadata
+from hubstead.db import Number, metadata, primary_key
 
 #: Users and organizations: one table, because they share one namespace.
 accounts = Table(
     "account",
     metadata,
-    key(),
+    primary_key(),
     Column("id", Text, nullable=False, unique=True),
     Column("kind", Text, nullable=False),  # user, org
     Column("name", Text, nullable=False),
@@ -35,7 +35,7 @@ members = Table(
 access_tokens = Table(
     "access_token",
     metadata,
-    key(),
+    primary_key(),
     Column("id", Text, nullable=False, unique=True),
     Column("user_pk", Number, ForeignKey("account.pk", ondelete="CASCADE"), nullable=False),
     Column("name", Text, nullable=False),
@@ -54,7 +54,7 @@ access_tokens = Table(
 signing_keys = Table(
     "signing_key",
     metadata,
-    key(),
+    primary_key(),
     Column("id", Text, nullable=False, unique=True),
     Column("secret", Text, nullable=False),
     Column("created_ms", BigInteger, nullable=False),

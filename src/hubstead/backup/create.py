@@ -17,7 +17,7 @@ from hubstead.backup.required_blobs import required_amounts, required_blobs
 from hubstead.backup.snapshot_db import write_listing, write_snapshot_db
 from hubstead.backup.transfers import HubOrigin
 from hubstead.commits import Storage
-from hubstead.db.connect import HEAD
+from hubstead.db import SCHEMA_VERSION
 from hubstead.ids import now_ms
 
 #: How often a new picture is taken because bytes of the last one were gone: git packs are folded
@@ -93,7 +93,7 @@ def _complete(stores: Storage, draft: _Draft, new: Amount) -> Manifest:
         id=snapshot.id,
         made_ms=draft.made_ms,
         program=hubstead.__version__,
-        schema=HEAD,
+        schema=SCHEMA_VERSION,
         shape=f"{stores.db.dialect_name}+{'s3' if stores.packs_are_blobs else 'files'}",
         database_bytes=snapshot.database.stat().st_size,
         database_sha256=digest_of(snapshot.database),

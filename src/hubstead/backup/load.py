@@ -14,8 +14,7 @@ from hubstead.backup.db_snapshot import SQLITE, connected, sequence_of
 from hubstead.backup.errors import BackupFault
 from hubstead.backup.folder import Snapshot, open_private, opened_rows
 from hubstead.backup.schema import ITS_OWN, MARK, Table, quoted, tables_of
-from hubstead.db import migrate
-from hubstead.db.connect import HEAD
+from hubstead.db import SCHEMA_VERSION, migrate
 from hubstead.errors import InvalidInput
 from hubstead.ids import now_ms
 
@@ -30,9 +29,10 @@ async def prepare_rows(snapshot: Snapshot, target: Path) -> None:
         InvalidInput: their schema is newer than this program.
     """
     manifest = snapshot.read()
-    if manifest.schema > HEAD:
+    if manifest.schema > SCHEMA_VERSION:
         raise InvalidInput(
-            reason=f"the snapshot has schema {manifest.schema}, this program knows {HEAD} at most"
+            reason=f"the snapshot has schema {manifest.schema}, "
+            f"this program knows {SCHEMA_VERSION} at most"
         )
     await asyncio.to_thread(snapshot.check_database)
     await asyncio.to_thread(_copy, snapshot.database, target)

@@ -24,8 +24,7 @@ from hubstead.backup.required_blobs import (
 from hubstead.backup.transfers import for_each
 from hubstead.blobs import BlobKind, LocalBlobs, make_folder, sync_folder
 from hubstead.commits import Storage
-from hubstead.db import mark_restore, marked_restore, unmark_restore
-from hubstead.db.restore_mark import SNAPSHOT, UNDER_WAY
+from hubstead.db import RESTORE_FOLDER, SNAPSHOT_MARK, mark_restore, marked_restore, unmark_restore
 from hubstead.errors import BlobCorrupt, InvalidInput
 
 
@@ -46,7 +45,7 @@ async def restore_snapshot(
         StorageFull: there is no room. What is there stays for the next run.
         Unavailable: database or store do not answer.
     """
-    place = stores.settings.data.absolute() / UNDER_WAY
+    place = stores.settings.data.absolute() / RESTORE_FOLDER
     manifest = snapshot.read()
     mark = await marked_restore(stores.db)
     if mark is not None and mark.snapshot != snapshot.id:
@@ -72,7 +71,7 @@ async def _fill(
     begin: Callable[[], None],
 ) -> None:
     progress.begin("preparing the database")
-    rows = stores.settings.data.absolute() / UNDER_WAY / "rows.sqlite"
+    rows = stores.settings.data.absolute() / RESTORE_FOLDER / "rows.sqlite"
     await prepare_rows(snapshot, rows)
     with opened_rows(rows) as opened:
         wanted = await _Bytes(stores, folder.blobs(), opened, progress).present(snapshot.read())
@@ -90,7 +89,7 @@ async def _marked(
 
     A block that fails earlier takes a ``fresh`` mark back: the hub is as empty as it was.
     """
-    place = stores.settings.data.absolute() / UNDER_WAY
+    place = stores.settings.data.absolute() / RESTORE_FOLDER
     begun = False
 
     def begin() -> None:
@@ -115,12 +114,12 @@ def marked_folder(data: Path) -> Iterator[None]:
     It is there before the database is made, so that an interrupted restore is recognised from
     its first moment. A block that fails before anything was restored takes it back.
     """
-    place = data.absolute() / UNDER_WAY
+    place = data.absolute() / RESTORE_FOLDER
     make_folder(place)
     try:
         yield
     except BaseException:
-        if not (place / SNAPSHOT).exists():
+        if not (place / SNAPSHOT_MARK).exists():
             _remove(place)
         raise
 
@@ -134,7 +133,7 @@ def _remove(place: Path) -> None:
 async def _check_empty(stores: Storage, place: Path, snapshot: Snapshot) -> None:
     if not await awaits_restore(stores.settings.database_url):
         raise InvalidInput(reason="the database is not empty: restore into a new one")
-    begun = place / SNAPSHOT
+    begun = place / SNAPSHOT_MARK
     if begun.is_file() and begun.read_text() == snapshot.id:
         return  # what is there is of a restore that was interrupted
     for kind in BlobKind:
@@ -145,7 +144,7 @@ async def _check_empty(stores: Storage, place: Path, snapshot: Snapshot) -> None
 
 
 def _note_begun(place: Path, snapshot: Snapshot) -> None:
-    with open_private(place / SNAPSHOT) as fd:
+    with open_private(place / SNAPSHOT_MARK) as fd:
         os.write(fd, snapshot.id.encode())
         os.fsync(fd)
     sync_folder(place)

@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Table, Text, text
 
-from hubstead.db.schema import Number, key, metadata
+from hubstead.db import Number, metadata, primary_key
 
 #: ``doomed_ms`` of a blob whose grace period is over: its bytes are going.
 DELETING = 0
@@ -64,7 +64,7 @@ holds = Table(
 uploads = Table(
     "upload",
     metadata,
-    key(),
+    primary_key(),
     Column("id", Text, nullable=False, unique=True),
     Column("repo_pk", Number, ForeignKey("repo.pk", ondelete="CASCADE"), nullable=False),
     Column("name", Text, nullable=False),  # the sha256 it will have

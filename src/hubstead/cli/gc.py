@@ -13,7 +13,7 @@ from hubstead.cli.repo import repo_id_of
 from hubstead.garbage import GarbageCount, GarbageState, collect_garbage, total_counts
 from hubstead.ids import now_ms
 from hubstead.settings import parse_seconds
-from hubstead.xet.expiry import begin_epoch, settling_seconds
+from hubstead.xet import begin_epoch, settling_seconds
 
 _COLUMNS = ("repository", "what", "things", "size", "when", "why")
 

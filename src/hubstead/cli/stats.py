@@ -17,7 +17,7 @@ from hubstead.cli.repo import find_repo, repo_id_of
 from hubstead.db import Database, Reader, scan
 from hubstead.ids import Kind
 from hubstead.repos.tables import repos
-from hubstead.xet.usage import Usage, hub_usage, usage_of, usage_of_all
+from hubstead.xet import Usage, hub_usage, usage_of, usage_of_all
 
 
 class _NameRow(NamedTuple):

@@ -18,6 +18,7 @@ from hubstead.commits.delete_repo import (
 )
 from hubstead.commits.history_rewrite import delete_lfs_files
 from hubstead.commits.lfs_copy import FileSource, copy_file, copy_lfs_files
+from hubstead.commits.metadata import derive_metadata
 from hubstead.commits.packs import (
     PackRow,
     RepoPack,
@@ -36,7 +37,7 @@ from hubstead.commits.push import (
     accept_push,
     begin_push,
 )
-from hubstead.commits.ref_updates import WritePlan, move_refs
+from hubstead.commits.ref_updates import WritePlan, add_usage, move_refs
 from hubstead.commits.refs import (
     HEADS,
     TAGS,
@@ -81,6 +82,7 @@ __all__ = [
     "UploadMode",
     "WritePlan",
     "accept_push",
+    "add_usage",
     "author_of",
     "begin_push",
     "choose_upload_modes",
@@ -98,6 +100,7 @@ __all__ = [
     "delete_repository",
     "delete_retired_rows",
     "delete_tag",
+    "derive_metadata",
     "discard_packs",
     "duplicate_repository",
     "every_pack",

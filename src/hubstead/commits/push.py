@@ -26,8 +26,16 @@ from hubstead.commits.rules import (
 )
 from hubstead.commits.storage import Storage
 from hubstead.errors import BlobMissing, HubError, InvalidInput, InvalidPath, RefUpdateFailed
-from hubstead.gitstore import GitRepo, Pack, Pointer, PushLimits, RegisteredState, Staging
-from hubstead.gitstore.pointer import MIN_BYTES, PADDED_BYTES
+from hubstead.gitstore import (
+    MAX_PADDED_POINTER_BYTES,
+    MIN_POINTER_BYTES,
+    GitRepo,
+    Pack,
+    Pointer,
+    PushLimits,
+    RegisteredState,
+    Staging,
+)
 from hubstead.repos import Repo, RepoMetadata, Right
 
 #: What git calls a ref that others have moved meanwhile.
@@ -214,7 +222,7 @@ class _Push:
             for pushed in self.staging.new_blobs(tips):
                 if is_lfs_size(pushed.size, self.stores.settings):
                     faults.append(self._too_large(pushed.path, pushed.size))
-                elif MIN_BYTES <= pushed.size <= PADDED_BYTES:
+                elif MIN_POINTER_BYTES <= pushed.size <= MAX_PADDED_POINTER_BYTES:
                     candidates[pushed.oid] = pushed.path
                     reading.ask(pushed.oid)
             named: Named = {}

@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Table, Text
 
-from hubstead.db.schema import Number, metadata
+from hubstead.db import Number, metadata
 
 refs = Table(
     "ref",

@@ -1,20 +1,27 @@
 """The database: statements, one way to write, and the two engines behind it."""
 
 from hubstead.db.clock import DatabaseNow, database_now_ms
-from hubstead.db.connect import migrate, open_db
+from hubstead.db.connect import SCHEMA_VERSION, migrate, open_db
 from hubstead.db.interface import Conflict, Database, Reader, Tx, WriteFn
 from hubstead.db.restore_mark import (
+    RESTORE_FOLDER,
+    SNAPSHOT_MARK,
     mark_restore,
     marked_restore,
     refuse_marked_folder,
     unmark_restore,
 )
+from hubstead.db.schema import Number, metadata, primary_key
 from hubstead.db.statements import Statement, any_of, indexed, insert, insert_into, scan, total
 
 __all__ = [
+    "RESTORE_FOLDER",
+    "SCHEMA_VERSION",
+    "SNAPSHOT_MARK",
     "Conflict",
     "Database",
     "DatabaseNow",
+    "Number",
     "Reader",
     "Statement",
     "Tx",
@@ -26,8 +33,10 @@ __all__ = [
     "insert_into",
     "mark_restore",
     "marked_restore",
+    "metadata",
     "migrate",
     "open_db",
+    "primary_key",
     "refuse_marked_folder",
     "scan",
     "total",

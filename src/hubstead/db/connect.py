@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 #: The newest migration (``db/migrations/versions``); a test compares.
-HEAD = "0007"
+SCHEMA_VERSION = "0007"
 
 _SQLITE = "sqlite:///"
 _VERSION = indexed(select(column("version_num")).select_from(table("alembic_version")), str)
@@ -42,9 +42,10 @@ async def open_db(
     db = await _connect(url, pool_size, reader_threads, wait_s)
     try:
         version = await _version(db)
-        if version != HEAD:
+        if version != SCHEMA_VERSION:
             raise Unavailable(
-                reason=f"the database has schema {version or 'none'}, this program needs {HEAD}"
+                reason=f"the database has schema {version or 'none'}, "
+                f"this program needs {SCHEMA_VERSION}"
             )
         if not restoring:
             await refuse_marked(db)

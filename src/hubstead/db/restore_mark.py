@@ -19,9 +19,9 @@ from hubstead.errors import Unavailable
 from hubstead.ids import now_ms
 
 #: In the data folder while a restore is not complete.
-UNDER_WAY = "restoring"
+RESTORE_FOLDER = "restoring"
 #: In that folder, once bytes may be there: the id of the snapshot.
-SNAPSHOT = "snapshot"
+SNAPSHOT_MARK = "snapshot"
 
 
 class RestoreMark(NamedTuple):
@@ -68,9 +68,9 @@ def refuse_marked_folder(data: Path) -> None:
     Raises:
         Unavailable: one is; the reason says how to go on.
     """
-    place = data / UNDER_WAY
+    place = data / RESTORE_FOLDER
     if place.is_dir():
-        file = place / SNAPSHOT
+        file = place / SNAPSHOT_MARK
         raise _incomplete(file.read_text() if file.is_file() else "")
 
 

@@ -22,6 +22,6 @@ metadata = MetaData(
 Number = BigInteger().with_variant(Integer, "sqlite")
 
 
-def key() -> Column[int]:
+def primary_key() -> Column[int]:
     """Return the usual first column: a number the database hands out."""
     return Column("pk", Number, primary_key=True, autoincrement=True)

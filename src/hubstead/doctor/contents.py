@@ -11,8 +11,7 @@ from sqlalchemy import bindparam, select
 
 from hubstead.blobs import BlobKind
 from hubstead.blobs.tables import repo_blobs
-from hubstead.commits import HEADS, list_refs
-from hubstead.commits.metadata import derive_metadata
+from hubstead.commits import HEADS, derive_metadata, list_refs
 from hubstead.db import scan
 from hubstead.doctor.findings import Finding, Inspection
 from hubstead.doctor.repositories import RepoInspection, inspect_repos

@@ -18,8 +18,7 @@ from hubstead.db import any_of, indexed, scan
 from hubstead.doctor.findings import Finding, Inspection, Severity
 from hubstead.doctor.xorbs import LOST
 from hubstead.errors import BlobCorrupt, BlobNotFound, RangeNotSatisfiable
-from hubstead.xet import Term, Terms, XorbIndex, decode_records, file_hash, to_raw, to_text
-from hubstead.xet.records import Buffer
+from hubstead.xet import Buffer, Term, Terms, XorbIndex, decode_records, file_hash, to_raw, to_text
 from hubstead.xet.tables import xet_file_xorbs, xorbs
 from hubstead.xet.tables import xet_files as xet_files_table
 

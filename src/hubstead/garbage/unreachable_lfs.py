@@ -21,14 +21,12 @@ from sqlalchemy import and_, bindparam, delete, select
 from hubstead import blobs
 from hubstead.blobs import BlobKey, BlobKind
 from hubstead.blobs.tables import holds, repo_blobs
-from hubstead.commits import Ref, Storage, list_refs
-from hubstead.commits.ref_updates import add_usage
+from hubstead.commits import Ref, Storage, add_usage, list_refs
 from hubstead.db import DatabaseNow, Reader, Tx, any_of, database_now_ms, indexed, scan
 from hubstead.errors import ConcurrentChange, HubError
 from hubstead.garbage.counts import GarbageCount, GarbageKind, GarbageState, repo_name
 from hubstead.garbage.past_refs import PastTips
-from hubstead.gitstore import GitFailed, GitRepo
-from hubstead.gitstore.reachable_pointers import reachable_pointers
+from hubstead.gitstore import GitFailed, GitRepo, reachable_pointers
 from hubstead.repos import Repo
 from hubstead.repos.tables import repos
 

@@ -11,7 +11,7 @@ from hubstead.blobs.tables import blobs
 from hubstead.commits import Storage
 from hubstead.db import database_now_ms, scan, total
 from hubstead.garbage.counts import GarbageCount, GarbageKind, GarbageState
-from hubstead.xet.expiry import outlived_since, unknown_since
+from hubstead.xet import outlived_since, unknown_since
 from hubstead.xet.tables import xet_file_xorbs
 from hubstead.xet.tables import xet_files as xet_files_table
 from hubstead.xet.tables import xorbs as xorbs_table

@@ -6,10 +6,16 @@ from hubstead.gitstore.history import Commit
 from hubstead.gitstore.lru_cache import LruCache
 from hubstead.gitstore.metrics import declare_git_metrics
 from hubstead.gitstore.pack_draft import Ident, Pack, PackDraft
-from hubstead.gitstore.pointer import Pointer, is_padded_pointer
+from hubstead.gitstore.pointer import (
+    MAX_PADDED_POINTER_BYTES,
+    MIN_POINTER_BYTES,
+    Pointer,
+    is_padded_pointer,
+)
 from hubstead.gitstore.pointer import parse as parse_pointer
 from hubstead.gitstore.processes import GitOutput
 from hubstead.gitstore.programs import GitFailed, GitProgram
+from hubstead.gitstore.reachable_pointers import reachable_pointers
 from hubstead.gitstore.repack import PackSize, packs_to_repack
 from hubstead.gitstore.repo import Entry, GitRepo
 from hubstead.gitstore.staging import PackRefused, PushedBlob, PushLimits, RegisteredState, Staging
@@ -21,6 +27,8 @@ from hubstead.gitstore.tree_rows import LINK_MODE, FileMode, file_mode
 __all__ = [
     "GITATTRIBUTES",
     "LINK_MODE",
+    "MAX_PADDED_POINTER_BYTES",
+    "MIN_POINTER_BYTES",
     "Attributes",
     "Commit",
     "Edit",
@@ -54,4 +62,5 @@ __all__ = [
     "is_padded_pointer",
     "packs_to_repack",
     "parse_pointer",
+    "reachable_pointers",
 ]

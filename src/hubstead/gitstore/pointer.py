@@ -15,14 +15,14 @@ MAX_BYTES = 1023
 #: What git-lfs reads of a file of any length when it checks it out.
 _SMUDGED_BYTES = MAX_BYTES + 1
 #: A longer file in a push is not examined for a pointer with padding.
-PADDED_BYTES = 4096
+MAX_PADDED_POINTER_BYTES = 4096
 
 _WRITTEN = b"https://git-lfs.github.com/spec/v1"
 _VERSIONS = (_WRITTEN, b"https://hawser.github.com/spec/v1", b"http://git-media.io/v/2")
 #: Every pointer file has one of these, and next to no other file.
 MARKS = tuple(b"version " + version for version in _VERSIONS)
 #: No pointer is shorter: the shortest version, and a size of one digit.
-MIN_BYTES = len(min(MARKS, key=len)) + len("\noid sha256:\nsize 0") + 64
+MIN_POINTER_BYTES = len(min(MARKS, key=len)) + len("\noid sha256:\nsize 0") + 64
 
 #: Unicode's white space in UTF-8, as Go's ``bytes.TrimSpace`` takes it away at both ends.
 _SPACE = (

@@ -2,13 +2,13 @@
 
 from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text
 
-from hubstead.db.schema import key, metadata
+from hubstead.db import metadata, primary_key
 
 #: A job may be claimed when both ``due_ms`` and ``lease_ms`` have passed.
 jobs = Table(
     "job",
     metadata,
-    key(),
+    primary_key(),
     Column("type", Text, nullable=False),
     Column("subject", Text, nullable=False),  # one job per (type, subject) waits at a time
     Column("payload", Text, nullable=False, server_default="{}"),

@@ -2,13 +2,13 @@
 
 from sqlalchemy import BigInteger, Column, Index, Table, Text
 
-from hubstead.db.schema import Number, key, metadata
+from hubstead.db import Number, metadata, primary_key
 
 #: Rows outlive the repository they speak of, so there is no foreign key.
 events = Table(
     "event",
     metadata,
-    key(),
+    primary_key(),
     Column("repo_pk", Number),
     Column("type", Text, nullable=False),
     Column("payload", Text, nullable=False),  # JSON of the event

@@ -21,7 +21,7 @@ from hubstead.http import Response
 from hubstead.pages.render import page
 from hubstead.repos import Deduplication, Right, load_details, measure_deduplication, require_right
 from hubstead.wire import Request
-from hubstead.xet.usage import effort
+from hubstead.xet import terms_bytes
 
 CARD = "README.md"
 SHOWN_BYTES = 256 * 1024
@@ -73,7 +73,7 @@ async def home(request: Request) -> Response:
 
 async def _saved(request: Request) -> Deduplication | None:
     """Return what deduplication saves here, if it does, and if that is quickly said."""
-    if not 0 < await effort(request.hub.db, request.repo.pk) <= QUICK_TERMS_BYTES:
+    if not 0 < await terms_bytes(request.hub.db, request.repo.pk) <= QUICK_TERMS_BYTES:
         return None
     found = await measure_deduplication(request.hub.db, request.actor, request.repo)
     return found if found.stored < found.logical or found.shared else None

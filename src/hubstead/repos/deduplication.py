@@ -9,7 +9,7 @@ import msgspec
 from hubstead.accounts import Actor
 from hubstead.db import Reader
 from hubstead.repos.access import Repo, Right, try_open_repo_by_pk
-from hubstead.xet.usage import usage_of
+from hubstead.xet import usage_of
 
 #: The most other repositories whose visibility is checked per report; further ones do not count.
 MAX_CHECKED = 1000

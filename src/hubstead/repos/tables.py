@@ -2,12 +2,12 @@
 
 from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, Table, Text
 
-from hubstead.db.schema import Number, key, metadata
+from hubstead.db import Number, metadata, primary_key
 
 repos = Table(
     "repo",
     metadata,
-    key(),
+    primary_key(),
     Column("id", Text, nullable=False, unique=True),  # 24 hex, immutable: names its git folder
     Column("kind", Text, nullable=False),
     Column("owner_pk", Number, ForeignKey("account.pk"), nullable=False),

@@ -2,12 +2,12 @@
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Table, Text
 
-from hubstead.db.schema import Number, key, metadata
+from hubstead.db import Number, metadata, primary_key
 
 webhooks = Table(
     "webhook",
     metadata,
-    key(),
+    primary_key(),
     Column("id", Text, nullable=False, unique=True),
     Column("url", Text, nullable=False),
     Column("secret", Text),  # sent along as X-Webhook-Secret, so it is kept readable
@@ -22,7 +22,7 @@ webhooks = Table(
 deliveries = Table(
     "delivery",
     metadata,
-    key(),
+    primary_key(),
     Column("webhook_pk", Number, ForeignKey("webhook.pk", ondelete="CASCADE"), nullable=False),
     Column("event_pk", Number, nullable=False),
     Column("seq", Integer, nullable=False),  # an event may tell several things (a rename: two)

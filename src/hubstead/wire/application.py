@@ -21,8 +21,7 @@ from hubstead.errors import (
     NotFound,
     RepoNotFound,
 )
-from hubstead.http.headers import get_header
-from hubstead.http.responses import Response, redirect
+from hubstead.http import Response, get_header, redirect
 from hubstead.ids import Kind, RepoId
 from hubstead.repos import RepoMoved, Right, open_repo
 from hubstead.wire.credentials import identify

@@ -7,8 +7,7 @@ from http import HTTPStatus
 
 from starlette.types import Receive, Scope, Send
 
-from hubstead.http.headers import get_header
-from hubstead.http.responses import Response
+from hubstead.http import Response, get_header
 
 _HEADERS = {
     "content-type": "text/html; charset=utf-8",

@@ -18,7 +18,7 @@ from hubstead.commits import PushRefused, RefInTheWay
 from hubstead.db import Conflict
 from hubstead.errors import HubError
 from hubstead.gitstore import ObjectMissing, PackRefused, RepoMissing
-from hubstead.http.responses import Response
+from hubstead.http import Response
 from hubstead.repos import RepoExists, RepoMoved
 from hubstead.wire.error_page import ErrorPage
 from hubstead.xet import ShardRefused, XorbRefused

@@ -19,7 +19,7 @@ from hubstead.commits import Revision, Storage, resolve_revision, split_revision
 from hubstead.db import Database
 from hubstead.errors import InvalidInput, RepoNotFound
 from hubstead.gitstore import GitRepo
-from hubstead.http.bodies import inflating, read_body
+from hubstead.http import inflating, read_body
 from hubstead.jobs import NodeClock
 from hubstead.metrics import Metrics
 from hubstead.repos import Repo

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from hubstead.blobs import open_stored
 from hubstead.errors import BlobNotFound, Unavailable
-from hubstead.http.files import Source
+from hubstead.http import Source
 from hubstead.repos import cas_url, issue_xet_token
 from hubstead.wire.request import Request
 from hubstead.xet import LfsObject

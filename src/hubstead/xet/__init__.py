@@ -9,6 +9,7 @@ from hubstead.xet.conversion import ConvertedObject, Converter, plain_objects
 from hubstead.xet.decoder import decode_records
 from hubstead.xet.dedup_shards import KnownChunks, is_eligible, write_dedup_shard
 from hubstead.xet.encoder import encode_record
+from hubstead.xet.expiry import begin_epoch, outlived_since, settling_seconds, unknown_since
 from hubstead.xet.files import XetFile, chunk_users, find_file
 from hubstead.xet.hashes import (
     NO_HASH,
@@ -25,11 +26,18 @@ from hubstead.xet.lfs_objects import LfsObject, find_lfs_object, sha256s_of_file
 from hubstead.xet.neighbours import following_xorbs
 from hubstead.xet.plans import ReconstructionPlan, XorbRange, make_plan
 from hubstead.xet.reader import XetSource
-from hubstead.xet.records import MAX_CHUNK_BYTES, MAX_CHUNKS, MAX_STORED_BYTES, MAX_UNPACKED_BYTES
+from hubstead.xet.records import (
+    MAX_CHUNK_BYTES,
+    MAX_CHUNKS,
+    MAX_STORED_BYTES,
+    MAX_UNPACKED_BYTES,
+    Buffer,
+)
 from hubstead.xet.shards import FileEntry, Shard, ShardRefused, XorbEntry, parse_shard
 from hubstead.xet.store import PlannedFile, XetStore
 from hubstead.xet.terms import Term, Terms
 from hubstead.xet.unreferenced import delete_unreferenced_files, quarantine_xorbs, release_xorbs
+from hubstead.xet.usage import Usage, hub_usage, terms_bytes, usage_of, usage_of_all
 from hubstead.xet.xorb_parser import XorbParser, XorbRefused
 from hubstead.xet.xorb_upload import XorbUpload
 from hubstead.xet.xorbs import XorbIndex
@@ -40,6 +48,7 @@ __all__ = [
     "MAX_STORED_BYTES",
     "MAX_UNPACKED_BYTES",
     "NO_HASH",
+    "Buffer",
     "Chunker",
     "ConvertedObject",
     "Converter",
@@ -53,6 +62,7 @@ __all__ = [
     "ShardRefused",
     "Term",
     "Terms",
+    "Usage",
     "XetFile",
     "XetSource",
     "XetStore",
@@ -62,6 +72,7 @@ __all__ = [
     "XorbRange",
     "XorbRefused",
     "XorbUpload",
+    "begin_epoch",
     "can_compile",
     "chunk_hash",
     "chunk_lengths",
@@ -74,19 +85,26 @@ __all__ = [
     "find_lfs_object",
     "find_xorb",
     "following_xorbs",
+    "hub_usage",
     "is_eligible",
     "iterate_chunks",
     "keyed_hash",
     "make_plan",
     "merkle_root",
+    "outlived_since",
     "parse_shard",
     "plain_objects",
     "quarantine_xorbs",
     "range_hash",
     "release_xorbs",
+    "settling_seconds",
     "sha256s_of_files",
+    "terms_bytes",
     "to_raw",
     "to_text",
+    "unknown_since",
+    "usage_of",
+    "usage_of_all",
     "was_uploaded",
     "write_dedup_shard",
     "xet_hashes",

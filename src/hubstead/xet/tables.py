@@ -5,7 +5,7 @@ Names are *hash strings* (64 hex digits in the order that the wire has, see ``ha
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text
 
-from hubstead.db.schema import Number, key, metadata
+from hubstead.db import Number, metadata, primary_key
 
 #: A xorb: many chunks in one blob. Its bytes are the blob ``(xorb, blob)``, under a name that
 #: was made up for them and is never used again: two clients may compress one xorb differently,
@@ -13,7 +13,7 @@ from hubstead.db.schema import Number, key, metadata
 xorbs = Table(
     "xorb",
     metadata,
-    key(),
+    primary_key(),
     Column("name", Text, nullable=False, unique=True),  # Merkle root of its chunks
     Column("blob", Text, nullable=False, unique=True),
     Column("bytes", BigInteger, nullable=False),  # as stored
@@ -41,7 +41,7 @@ xorb_uploads = Table(
 xet_files = Table(
     "xet_file",
     metadata,
-    key(),
+    primary_key(),
     Column("name", Text, nullable=False, unique=True),  # file hash
     Column("sha256", Text, nullable=False),
     Column("bytes", BigInteger, nullable=False),

@@ -24,7 +24,7 @@ from hubstead.xet.tables import xet_file_xorbs, xet_files, xorbs
 from hubstead.xet.terms import Terms
 from hubstead.xet.xorbs import XorbIndex
 
-#: How many files ``effort`` counts at most.
+#: How many files ``terms_bytes`` counts at most.
 _EFFORT_FILES = 1000
 
 
@@ -306,7 +306,7 @@ async def hub_usage(db: Reader) -> HubUsage:
     )
 
 
-async def effort(db: Reader, repo_pk: int) -> int:
+async def terms_bytes(db: Reader, repo_pk: int) -> int:
     """Return how many bytes of terms ``usage_of`` would look through, at least; 0 for none.
 
     Of more than a thousand files it counts only so many.

@@ -1,0 +1,81 @@
+"""The check of front doors and lengths finds what it forbids, and nothing in this tree."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def check(source: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "tools" / "check-structure"), str(source)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A package with a room ``shop`` that exports ``sell``, and a module outside of it."""
+    files = {
+        "__init__.py": "",
+        "outside.py": "",
+        "shop/__init__.py": 'from hubstead.shop.sell import sell\n\n__all__ = ["sell"]\n',
+        "shop/sell.py": "from hubstead.shop.stock import STOCK\n\ndef sell(): return STOCK\n",
+        "shop/stock.py": "STOCK = 1\n",
+        "shop/tables.py": "",
+    }
+    for name, text in files.items():
+        path = tmp_path / "hubstead" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    return tmp_path
+
+
+def test_the_hub_obeys() -> None:
+    done = check(ROOT / "src")
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from hubstead.shop.stock import STOCK",
+        "from hubstead.shop.sell import sell",
+        "from hubstead.shop import stock",
+        "import hubstead.shop.stock",
+    ],
+)
+def test_an_import_past_a_front_door_is_a_fault(source: Path, line: str) -> None:
+    path = source / "hubstead" / "outside.py"
+    path.write_text(f"\n{line}\n")
+    done = check(source)
+    assert done.returncode == 1
+    assert f"{path}:2: import from hubstead.shop, not from its module" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "line", ["from hubstead.shop import sell", "from hubstead.shop import tables as t"]
+)
+def test_a_front_door_and_tables_are_open(source: Path, line: str) -> None:
+    (source / "hubstead" / "outside.py").write_text(f"{line}\n")
+    assert check(source).returncode == 0
+
+
+@pytest.mark.parametrize(("lines", "status"), [(60, 0), (61, 1)])
+def test_a_function_has_60_lines_at_most(source: Path, lines: int, status: int) -> None:
+    body = '    """Say\n    nothing."""\n' + "    pass\n" * (lines - 1)
+    short = "".join(f"def short{n}(): pass\n" for n in range(30))
+    (source / "hubstead" / "outside.py").write_text(f"def long():\n{body}{short}")
+    done = check(source)
+    assert done.returncode == status, done.stdout
+    assert ("long has 61 lines" in done.stdout) is bool(status)
+
+
+def test_most_functions_are_short(source: Path) -> None:
+    body = "    pass\n" * 20
+    text = "".join(f"def long{n}():\n{body}" for n in range(5))
+    (source / "hubstead" / "outside.py").write_text(text)
+    assert "have up to 21 lines" in check(source).stdout
