@@ -107,7 +107,7 @@ async def open_storage(
             ),
             blobs=store,
             settings=settings,
-            packs_are_blobs=settings.blobs_url.startswith("s3://"),
+            packs_are_blobs=store.is_shared,
         )
         try:
             yield stores
@@ -128,6 +128,7 @@ def _s3_options(settings: Settings) -> S3Options:
         secret_key=settings.s3.secret_key,
         session_token=settings.s3.session_token,
         path_style=settings.s3.path_style,
+        direct=settings.s3.direct_downloads,
     )
 
 

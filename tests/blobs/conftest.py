@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hubstead.blobs import BlobStore, open_blobs
+from hubstead.blobs import BlobStore, DirectTransfers, open_blobs
 from tests.support.run import Run
 from tests.support.services import S3Server
 
@@ -35,6 +35,12 @@ def local_blobs(tmp_path: Path) -> BlobStore:
 @pytest.fixture
 def s3_blobs(s3_server: S3Server) -> BlobStore:
     return open_blobs(s3_server.fresh_url(), options=s3_server.options)
+
+
+def direct_of(store: BlobStore) -> DirectTransfers:
+    """Return the direct transfers of a store that has some."""
+    assert store.direct is not None
+    return store.direct
 
 
 async def read(store: BlobStore, key: Any, start: int = 0, count: int | None = None) -> bytes:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import http.client
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from hubstead.blobs import BlobKey, BlobKind, BlobStore, DirectUploadTarget
+from hubstead.blobs import BlobKey, BlobKind, BlobStore, DirectUploadTarget, open_blobs
 from hubstead.blobs.s3 import S3Blobs
 from hubstead.errors import BlobCorrupt, BlobNotFound, InvalidInput, Unavailable
-from tests.blobs.conftest import read
+from tests.blobs.conftest import direct_of, read
 from tests.blobs.test_stores import AnyBytes, lfs, list_all, noise
+from tests.support.services import S3Server
 
 KEY = BlobKey(BlobKind.XORB, "5" * 64)
 DATA = b"123456789"
@@ -29,7 +31,7 @@ def store(s3_blobs: BlobStore, run: Callable[..., object]) -> Iterator[BlobStore
 
 async def begin(store: BlobStore, size: int = len(DATA), **how: Any) -> DirectUploadTarget:
     how.setdefault("expires_s", 60)
-    made = await store.direct_upload(size, **how)
+    made = await direct_of(store).begin_upload(size, **how)
     assert made
     return made
 
@@ -58,15 +60,17 @@ async def test_what_a_client_sent_becomes_a_blob(store: BlobStore) -> None:
     upload = await begin(store, len(data))
     assert await send(upload, data) == 200
     assert await list_all(store) == []
-    assert await store.adopt(upload.id, KEY, lfs(data)[1]) == len(data)
+    assert await direct_of(store).adopt(upload.id, KEY, lfs(data)[1]) == len(data)
     assert await read(store, KEY) == data
 
 
-async def test_only_stores_with_addresses_take_direct_uploads(blobs: BlobStore) -> None:
-    offered = await blobs.direct_upload(1, expires_s=60)
-    assert (offered is not None) == isinstance(blobs, S3Blobs)
-    with pytest.raises(BlobNotFound):
-        await blobs.adopt("nothing", KEY, AnyBytes())
+async def test_only_s3_has_direct_transfers_and_only_if_they_are_allowed(
+    blobs: BlobStore, s3_server: S3Server
+) -> None:
+    assert (blobs.direct is not None) == isinstance(blobs, S3Blobs)
+    without = open_blobs(s3_server.fresh_url(), options=replace(s3_server.options, direct=False))
+    assert without.direct is None
+    await without.close()
 
 
 async def test_an_address_takes_one_object_of_the_size_announced(store: BlobStore) -> None:
@@ -75,10 +79,10 @@ async def test_an_address_takes_one_object_of_the_size_announced(store: BlobStor
     assert await send(upload) == 200
     assert await send(upload, DATA[::-1]) == 412
     assert await send(upload, DATA[::-1], **{"If-None-Match": '"x"'}) == 403
-    await store.adopt(upload.id, KEY, lfs(DATA)[1])
+    await direct_of(store).adopt(upload.id, KEY, lfs(DATA)[1])
     assert await send(upload, DATA[::-1]) == 412
     with pytest.raises(BlobNotFound):
-        await store.adopt(upload.id, BlobKey(BlobKind.XORB, "6" * 64), AnyBytes())
+        await direct_of(store).adopt(upload.id, BlobKey(BlobKind.XORB, "6" * 64), AnyBytes())
     assert await list_all(store) == [KEY]
 
 
@@ -86,12 +90,13 @@ async def test_bytes_with_another_checksum_are_refused_where_the_server_can(
     store: S3Blobs,
 ) -> None:
     upload = await begin(store, crc64nvme=CRC)
-    if not store._direct._takes_crc:
+    assert store.direct
+    if not store.direct._takes_crc:
         pytest.skip("this server does not know the checksum, as Ceph 16")
     assert upload.headers["x-amz-checksum-crc64nvme"] == "rosUhgp5mIg="
     assert await send(upload, b"123456780") == 400
     assert await send(upload) == 200
-    assert await store.adopt(upload.id, KEY, AnyBytes()) == len(DATA)
+    assert await direct_of(store).adopt(upload.id, KEY, AnyBytes()) == len(DATA)
 
 
 async def test_an_address_expires(store: BlobStore) -> None:
@@ -106,23 +111,23 @@ async def test_what_is_refused_leaves_nothing_and_keeps_the_address_shut(
     upload = await begin(store)
     await send(upload)
     with pytest.raises(BlobCorrupt):
-        await store.adopt(upload.id, KEY, Refuses())
+        await direct_of(store).adopt(upload.id, KEY, Refuses())
     assert await list_all(store) == []
     with pytest.raises(BlobNotFound):
-        await store.adopt(upload.id, KEY, AnyBytes())
+        await direct_of(store).adopt(upload.id, KEY, AnyBytes())
     assert await send(upload) == 412
 
 
 @pytest.mark.parametrize("upload_id", ["0" * 32, "never-begun"])
 async def test_what_nobody_sent_is_not_found(store: BlobStore, upload_id: str) -> None:
     with pytest.raises(BlobNotFound):
-        await store.adopt(upload_id, KEY, AnyBytes())
+        await direct_of(store).adopt(upload_id, KEY, AnyBytes())
 
 
 @pytest.mark.parametrize("upload_id", ["", "..", "a/b", "../xorb/55/55/x", "x" * 65])
 async def test_an_id_cannot_lead_elsewhere(store: BlobStore, upload_id: str) -> None:
     with pytest.raises(InvalidInput):
-        await store.adopt(upload_id, KEY, AnyBytes())
+        await direct_of(store).adopt(upload_id, KEY, AnyBytes())
 
 
 async def test_who_adopts_beside_others_gets_what_was_sent_or_nothing(store: BlobStore) -> None:
@@ -130,7 +135,8 @@ async def test_who_adopts_beside_others_gets_what_was_sent_or_nothing(store: Blo
     await send(upload)
     keys = [BlobKey(BlobKind.XORB, f"{n:064x}") for n in range(8)]
     results = await asyncio.gather(
-        *[store.adopt(upload.id, key, lfs(DATA)[1]) for key in keys], return_exceptions=True
+        *[direct_of(store).adopt(upload.id, key, lfs(DATA)[1]) for key in keys],
+        return_exceptions=True,
     )
     adopted = [key for key, result in zip(keys, results, strict=True) if result == len(DATA)]
     assert adopted
@@ -144,14 +150,15 @@ async def test_bytes_that_change_after_they_were_read_are_not_taken(store: S3Blo
     """As they would where the address was not shut; and whatever the server does with it."""
     upload = await begin(store)
     await send(upload)
-    direct = store._direct
+    direct = store.direct
+    assert direct
 
     class Overtaken(AnyBytes):
         def finish(self) -> None:
             direct._client.writer.put_object(**direct._at(upload.id), Body=b"987654321")
 
     with pytest.raises(BlobNotFound):
-        await store.adopt(upload.id, KEY, Overtaken())
+        await direct_of(store).adopt(upload.id, KEY, Overtaken())
     assert await list_all(store) == []
 
 
@@ -160,7 +167,7 @@ async def test_forgotten_uploads_are_swept(store: BlobStore) -> None:
         upload = await begin(store)
         await send(upload)
         if adopt:
-            await store.adopt(upload.id, KEY, AnyBytes())
+            await direct_of(store).adopt(upload.id, KEY, AnyBytes())
     assert await store.sweep(3600) == 0
     assert await store.sweep(-60) == 2
     assert await read(store, KEY) == DATA
@@ -170,7 +177,7 @@ async def test_forgotten_uploads_are_swept(store: BlobStore) -> None:
 async def test_a_server_that_lets_overwrite_is_not_trusted(
     store: S3Blobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    writer = store._direct._client.writer
+    writer = store._client.writer
     put = writer.put_object
 
     def careless(**wanted: Any) -> Any:
@@ -179,15 +186,15 @@ async def test_a_server_that_lets_overwrite_is_not_trusted(
         return put(**wanted)
 
     monkeypatch.setattr(writer, "put_object", careless)
-    assert await store.direct_upload(9, crc64nvme=CRC, expires_s=60) is None
-    assert await store.direct_upload(9, expires_s=60) is None
+    assert await direct_of(store).begin_upload(9, crc64nvme=CRC, expires_s=60) is None
+    assert await direct_of(store).begin_upload(9, expires_s=60) is None
     assert await store.sweep(-60) == 0
 
 
 async def test_a_server_without_checksums_gets_none(
     store: S3Blobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    writer = store._direct._client.writer
+    writer = store._client.writer
     put = writer.put_object
 
     def without(**wanted: Any) -> Any:
@@ -206,5 +213,5 @@ async def test_a_trial_that_fails_is_repeated(
     with monkeypatch.context() as patch:
         patch.setattr(store._client, "bucket", "no-such-bucket")
         with pytest.raises((Unavailable, BlobNotFound)):
-            await store.direct_upload(9, expires_s=60)
-    assert await store.direct_upload(9, expires_s=60)
+            await direct_of(store).begin_upload(9, expires_s=60)
+    assert await direct_of(store).begin_upload(9, expires_s=60)

@@ -118,6 +118,63 @@ class Blob(Protocol):
         ...
 
 
+class DirectTransfers(Protocol):
+    """Transfers between clients and the store, by signed addresses.
+
+    Every method may raise `Unavailable`, and `adopt` `StorageFull`.
+    """
+
+    async def url(
+        self,
+        key: StoredKey,
+        *,
+        expires_s: int,
+        content_disposition: str | None = None,
+        media_type: str | None = None,
+        span: tuple[int, int] | None = None,
+    ) -> str:
+        """Return an address from which anyone can GET the blob.
+
+        Does not check whether the blob exists. The response has the headers
+        ``content_disposition`` and ``media_type``. With ``span``, the first and the last byte,
+        the address serves these bytes only, and only to ``Range: bytes={first}-{last}``.
+        """
+        ...
+
+    async def begin_upload(
+        self, size: int, *, crc64nvme: int | None = None, expires_s: int
+    ) -> DirectUploadTarget | None:
+        """Return an address that takes one object of this size until it expires.
+
+        None if the server does not honour the conditions that keep such an object unchanged.
+        The object belongs to no repository until `adopt`. Anyone who knows the id can have it
+        adopted: the caller binds the id to the user, the repository and the blob it becomes.
+
+        Args:
+            size: Its bytes, at least one.
+            crc64nvme: Its CRC-64/NVME; a store that checks these refuses other bytes with 400.
+            expires_s: The lifetime of the address, in seconds.
+        """
+        ...
+
+    async def adopt(self, upload_id: str, key: StoredKey, verify: Verifier) -> int:
+        """Make a blob of an object that a client sent after `begin_upload`; return its size.
+
+        The object is read once and through, so ``verify`` may keep what it learns; the bytes
+        are then copied inside the store. Afterwards, and after ``verify`` refused it, the upload
+        is gone; of several calls at the same moment, more than one may get a blob of it.
+
+        Args:
+            upload_id: The id of the upload.
+            key: The blob it becomes. A name that was never used: an older blob is overwritten.
+            verify: Rejects wrong bytes; its errors are passed on.
+
+        Raises:
+            BlobNotFound: no object was sent, or it was adopted or refused before.
+        """
+        ...
+
+
 class BlobStore(Protocol):
     """Blobs by kind and stored name. Only deleting and sweeping ever take bytes away.
 
@@ -130,6 +187,13 @@ class BlobStore(Protocol):
 
     #: Whether every `Blob.path` is a file; otherwise none is.
     gives_paths: bool
+    #: Whether other nodes reach the same blobs.
+    is_shared: bool
+
+    @property
+    def direct(self) -> DirectTransfers | None:
+        """Transfers between clients and the store without the hub; None if it has none."""
+        ...
 
     def writer(
         self, key: StoredKey, verify: Verifier, *, size: int | None = None, replace: bool = False
@@ -169,56 +233,6 @@ class BlobStore(Protocol):
 
     async def delete(self, key: StoredKey) -> bool:
         """Remove a blob; return whether there was one. Stores that cannot tell say True."""
-        ...
-
-    async def url(
-        self,
-        key: StoredKey,
-        *,
-        expires_s: int,
-        content_disposition: str | None = None,
-        media_type: str | None = None,
-        span: tuple[int, int] | None = None,
-    ) -> str | None:
-        """Return an address from which anyone can GET the blob, or None where there is none.
-
-        Does not check whether the blob exists. The response has the headers
-        ``content_disposition`` and ``media_type``. With ``span``, the first and the last byte,
-        the address serves these bytes only, and only to ``Range: bytes={first}-{last}``.
-        """
-        ...
-
-    async def direct_upload(
-        self, size: int, *, crc64nvme: int | None = None, expires_s: int
-    ) -> DirectUploadTarget | None:
-        """Let a client send an object past us, or return None where that cannot be.
-
-        The object is nobody's until `adopt`. Whoever knows the id can have it adopted, so who
-        hands it out binds it to the user, the repository and what it is to be. The store counts
-        on itself alone: the address takes one object, of this size, until it expires.
-
-        Args:
-            size: Its bytes, at least one.
-            crc64nvme: Its CRC-64/NVME; a store that checks these refuses other bytes with 400.
-            expires_s: How long the address is good, in seconds.
-        """
-        ...
-
-    async def adopt(self, upload_id: str, key: StoredKey, verify: Verifier) -> int:
-        """Make a blob of an object sent by a `direct_upload`; return its size.
-
-        The object is read once and through, so ``verify`` may keep what it learns; the bytes
-        are then copied inside the store. Afterwards, and after ``verify`` refused it, the upload
-        is gone; of those who adopt it at the same moment, more than one may get a blob of it.
-
-        Args:
-            upload_id: The id of the upload.
-            key: Which blob it becomes. A name that was never used: an older blob gives way.
-            verify: What judges the bytes; its errors are passed on.
-
-        Raises:
-            BlobNotFound: if nothing was sent, or that was adopted or refused before.
-        """
         ...
 
     def keys(self, kind: BlobKind) -> AsyncIterator[StoredBlob]:

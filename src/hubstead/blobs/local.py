@@ -25,7 +25,7 @@ from hubstead.blobs.durable import (
     storage_errors,
     write_all,
 )
-from hubstead.blobs.interface import DirectUploadTarget, PartInfo, StoredBlob
+from hubstead.blobs.interface import PartInfo, StoredBlob
 from hubstead.blobs.keys import BlobKey, BlobKind, StoredKey
 from hubstead.blobs.layout import INCOMING, UPLOADS, blob_key, blob_path, upload_path
 from hubstead.blobs.local_uploads import LocalPartWriter, LocalUpload
@@ -44,6 +44,8 @@ class LocalBlobs(PutThroughWriter):
     """
 
     gives_paths = True
+    is_shared = False
+    direct = None
 
     def __init__(self, root: Path, *, min_free_bytes: int = 0) -> None:
         self.root = root.absolute()
@@ -117,28 +119,6 @@ class LocalBlobs(PutThroughWriter):
     async def delete(self, key: StoredKey) -> bool:
         """See `BlobStore.delete`."""
         return await asyncio.to_thread(_unlink, self.root / blob_path(key))
-
-    async def url(
-        self,
-        key: StoredKey,
-        *,
-        expires_s: int,
-        content_disposition: str | None = None,
-        media_type: str | None = None,
-        span: tuple[int, int] | None = None,
-    ) -> str | None:
-        """Return None: files have no address of their own."""
-        return None
-
-    async def direct_upload(
-        self, size: int, *, crc64nvme: int | None = None, expires_s: int
-    ) -> DirectUploadTarget | None:
-        """Return None: files cannot be reached from outside."""
-        return None
-
-    async def adopt(self, upload_id: str, key: StoredKey, verify: Verifier) -> int:
-        """See `BlobStore.adopt`; nothing was ever sent."""
-        raise BlobNotFound(name=upload_id)
 
     async def keys(self, kind: BlobKind) -> AsyncIterator[StoredBlob]:
         """See `BlobStore.keys`."""

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hubstead.blobs.interface import DirectUploadTarget, PartInfo, StoredBlob
+from hubstead.blobs.interface import PartInfo, StoredBlob
 from hubstead.blobs.keys import BlobKey, BlobKind, StoredKey, check_part_number, check_upload
 from hubstead.blobs.store_base import (
     CHUNK_BYTES,
@@ -38,6 +38,8 @@ class MemoryBlobs(PutThroughWriter):
     """A `BlobStore` in two dictionaries. Single steps on them are atomic, so no lock is needed."""
 
     gives_paths = False
+    is_shared = False
+    direct = None
 
     def __init__(self) -> None:
         self._blobs: dict[StoredKey, tuple[bytes, int]] = {}
@@ -68,28 +70,6 @@ class MemoryBlobs(PutThroughWriter):
     async def delete(self, key: StoredKey) -> bool:
         """See `BlobStore.delete`."""
         return self._blobs.pop(key, None) is not None
-
-    async def url(
-        self,
-        key: StoredKey,
-        *,
-        expires_s: int,
-        content_disposition: str | None = None,
-        media_type: str | None = None,
-        span: tuple[int, int] | None = None,
-    ) -> str | None:
-        """Return None: memory has no address."""
-        return None
-
-    async def direct_upload(
-        self, size: int, *, crc64nvme: int | None = None, expires_s: int
-    ) -> DirectUploadTarget | None:
-        """Return None: memory cannot be reached from outside."""
-        return None
-
-    async def adopt(self, upload_id: str, key: StoredKey, verify: Verifier) -> int:
-        """See `BlobStore.adopt`; nothing was ever sent."""
-        raise BlobNotFound(name=upload_id)
 
     async def keys(self, kind: BlobKind) -> AsyncIterator[StoredBlob]:
         """See `BlobStore.keys`."""

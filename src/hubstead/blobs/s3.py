@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import obstore
 
-from hubstead.blobs.interface import DirectUploadTarget, PartInfo, StoredBlob
-from hubstead.blobs.keys import BlobKey, BlobKind, StoredKey, check_upload
+from hubstead.blobs.interface import PartInfo, StoredBlob
+from hubstead.blobs.keys import BlobKey, BlobKind, StoredKey
 from hubstead.blobs.layout import (
     DONE,
     INCOMING,
@@ -35,7 +35,7 @@ from hubstead.blobs.layout import (
     upload_path,
 )
 from hubstead.blobs.s3_client import S3Client, s3_errors
-from hubstead.blobs.s3_direct import DirectUploads
+from hubstead.blobs.s3_direct import S3DirectTransfers
 from hubstead.blobs.s3_options import S3Options
 from hubstead.blobs.s3_upload import ObjectUpload
 from hubstead.blobs.store_base import (
@@ -66,13 +66,15 @@ class S3Blobs(PutThroughWriter):
     """
 
     gives_paths = False
+    is_shared = True
 
     def __init__(self, bucket: str, prefix: str = "", options: S3Options | None = None) -> None:
         if prefix and not _PREFIX.fullmatch(prefix):
             raise InvalidInput(reason=f"not a prefix for blobs in a bucket: {prefix!r}")
         self._prefix = f"{prefix}/" if prefix else ""
-        self._client = S3Client(bucket, options or S3Options())
-        self._direct = DirectUploads(self._client, f"{self._prefix}{INCOMING}/direct-")
+        options = options or S3Options()
+        self._client = S3Client(bucket, options)
+        self.direct = S3DirectTransfers(self._client, self._prefix) if options.direct else None
         self._threads = ThreadPoolExecutor(8, thread_name_prefix="s3-part")
 
     def writer(
@@ -114,43 +116,6 @@ class S3Blobs(PutThroughWriter):
                     await obstore.delete_async(self._client.reader, key)
             except BlobNotFound:  # some servers say so
                 pass
-
-    async def url(
-        self,
-        key: StoredKey,
-        *,
-        expires_s: int,
-        content_disposition: str | None = None,
-        media_type: str | None = None,
-        span: tuple[int, int] | None = None,
-    ) -> str | None:
-        """See `BlobStore.url`."""
-        wanted = {"Bucket": self._client.bucket, "Key": self._prefix + blob_path(key)}
-        if content_disposition is not None:
-            wanted["ResponseContentDisposition"] = content_disposition
-        if media_type is not None:
-            wanted["ResponseContentType"] = media_type
-        if span is not None:
-            wanted["Range"] = f"bytes={span[0]}-{span[1]}"  # the signature covers this header
-        return await asyncio.to_thread(self._sign, wanted, expires_s)
-
-    def _sign(self, wanted: dict[str, str], expires_s: int) -> str:
-        with s3_errors():
-            signed = self._client.signer.generate_presigned_url(
-                "get_object", Params=wanted, ExpiresIn=expires_s
-            )
-        return str(signed)
-
-    async def direct_upload(
-        self, size: int, *, crc64nvme: int | None = None, expires_s: int
-    ) -> DirectUploadTarget | None:
-        """See `BlobStore.direct_upload`."""
-        return await asyncio.to_thread(self._direct.begin, size, crc64nvme, expires_s)
-
-    async def adopt(self, upload_id: str, key: StoredKey, verify: Verifier) -> int:
-        """See `BlobStore.adopt`."""
-        target = self._prefix + blob_path(key)
-        return await asyncio.to_thread(self._direct.adopt, check_upload(upload_id), target, verify)
 
     async def keys(self, kind: BlobKind) -> AsyncIterator[StoredBlob]:
         """See `BlobStore.keys`."""

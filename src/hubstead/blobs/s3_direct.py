@@ -10,6 +10,7 @@ Ceph 16 honours neither ``x-amz-copy-source-if-match`` nor a CRC-64; neither is 
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import secrets
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ import obstore
 from botocore.exceptions import ClientError
 
 from hubstead.blobs.interface import DirectUploadTarget
+from hubstead.blobs.keys import StoredKey, check_upload
+from hubstead.blobs.layout import INCOMING, blob_path
 from hubstead.blobs.s3_client import S3Client, answer_code, s3_errors
 from hubstead.blobs.store_base import CHUNK_BYTES
 from hubstead.blobs.verifiers import Verifier
@@ -31,17 +34,54 @@ _TRIAL_CRC = 0xAE8B14860A799888  # CRC-64/NVME of it
 _REFUSED = (400, 409, 412, 501)
 
 
-class DirectUploads:
-    """Uploads to keys that begin with ``folder``. All methods block."""
+class S3DirectTransfers:
+    """`DirectTransfers` of the blobs below ``prefix``, which is empty or ends with a slash."""
 
-    def __init__(self, client: S3Client, folder: str) -> None:
+    def __init__(self, client: S3Client, prefix: str) -> None:
         self._client = client
-        self._folder = folder
+        self._prefix = prefix
+        self._folder = f"{prefix}{INCOMING}/direct-"
         self._works: bool | None = None
         self._takes_crc = False
 
-    def begin(self, size: int, crc64nvme: int | None, expires_s: int) -> DirectUploadTarget | None:
-        """See `BlobStore.direct_upload`."""
+    async def url(
+        self,
+        key: StoredKey,
+        *,
+        expires_s: int,
+        content_disposition: str | None = None,
+        media_type: str | None = None,
+        span: tuple[int, int] | None = None,
+    ) -> str:
+        """See `DirectTransfers.url`."""
+        wanted = {"Bucket": self._client.bucket, "Key": self._prefix + blob_path(key)}
+        if content_disposition is not None:
+            wanted["ResponseContentDisposition"] = content_disposition
+        if media_type is not None:
+            wanted["ResponseContentType"] = media_type
+        if span is not None:
+            wanted["Range"] = f"bytes={span[0]}-{span[1]}"  # the signature covers this header
+        return await asyncio.to_thread(self._sign, "get_object", wanted, expires_s)
+
+    async def begin_upload(
+        self, size: int, *, crc64nvme: int | None = None, expires_s: int
+    ) -> DirectUploadTarget | None:
+        """See `DirectTransfers.begin_upload`."""
+        return await asyncio.to_thread(self._begin, size, crc64nvme, expires_s)
+
+    async def adopt(self, upload_id: str, key: StoredKey, verify: Verifier) -> int:
+        """See `DirectTransfers.adopt`."""
+        target = self._prefix + blob_path(key)
+        return await asyncio.to_thread(self._adopt, check_upload(upload_id), target, verify)
+
+    def _sign(self, method: str, wanted: dict[str, Any], expires_s: int) -> str:
+        with s3_errors():
+            signed = self._client.signer.generate_presigned_url(
+                method, Params=wanted, ExpiresIn=expires_s
+            )
+        return str(signed)
+
+    def _begin(self, size: int, crc64nvme: int | None, expires_s: int) -> DirectUploadTarget | None:
         if self._works is None:
             self._works = self._try_out()
         if not self._works:
@@ -51,14 +91,10 @@ class DirectUploads:
         headers = {"If-None-Match": "*"}
         if crc64nvme is not None and self._takes_crc:
             wanted["ChecksumCRC64NVME"] = headers["x-amz-checksum-crc64nvme"] = _base64(crc64nvme)
-        with s3_errors():
-            url = self._client.signer.generate_presigned_url(
-                "put_object", Params=wanted, ExpiresIn=expires_s
-            )
-        return DirectUploadTarget(upload_id, "PUT", str(url), headers)
+        url = self._sign("put_object", wanted, expires_s)
+        return DirectUploadTarget(upload_id, "PUT", url, headers)
 
-    def adopt(self, upload_id: str, target: str, verify: Verifier) -> int:
-        """See `BlobStore.adopt`; ``target`` is the key that the object gets."""
+    def _adopt(self, upload_id: str, target: str, verify: Verifier) -> int:
         place = self._at(upload_id)
         with s3_errors(upload_id):
             found = obstore.get(self._client.reader, place["Key"])

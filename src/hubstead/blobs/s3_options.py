@@ -18,6 +18,7 @@ class S3Options:
         path_style: Put the bucket into the path instead of before the host name.
         ca_file: PEM file with the certificates to trust; empty: the system's.
         public_endpoint: What clients call the server, for signed addresses; empty: as we do.
+        direct: Whether clients may transfer bytes straight from and to the server.
         timeout_s: How long the server may be silent.
     """
 
@@ -29,6 +30,7 @@ class S3Options:
     path_style: bool = True
     ca_file: str = ""
     public_endpoint: str = ""
+    direct: bool = True
     timeout_s: float = 30.0
 
     @property

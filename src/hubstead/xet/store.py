@@ -156,7 +156,9 @@ class XetStore:
         if known is not None and await self.damage.is_damaged(known):
             upload.replaces = known.blob
         try:
-            await self._blobs.adopt(upload_id, upload.key, upload)
+            if self._blobs.direct is None:
+                raise BlobNotFound(name=upload_id)
+            await self._blobs.direct.adopt(upload_id, upload.key, upload)
             upload.mark_durable()
         finally:
             await asyncio.to_thread(upload.abort)

@@ -174,10 +174,12 @@ async def _direct_url(request: Request, entry: Entry, lfs: LfsObject) -> str | N
     never match them. HEAD stays here as well: some clients (huggingface_hub 1.33 and 2.0) follow
     when the store is on the same host, and the store refuses HEAD on a URL signed for GET.
     """
-    direct = request.hub.settings.s3.direct_downloads and lfs.is_plain and request.method != "HEAD"
-    if not direct or names_a_tag(request.scope) or not _follows_to_other_hosts(request):
+    direct = request.hub.blobs.direct
+    if direct is None or not lfs.is_plain or request.method == "HEAD":
         return None
-    return await request.hub.blobs.url(
+    if names_a_tag(request.scope) or not _follows_to_other_hosts(request):
+        return None
+    return await direct.url(
         lfs.place,
         expires_s=int(request.hub.settings.blobs.signed_url_seconds),
         content_disposition=_content_disposition(request, entry),

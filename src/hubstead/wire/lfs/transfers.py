@@ -80,14 +80,10 @@ async def download(request: Request) -> ASGIApp:
     found = await find_lfs_object(request.hub.db, repo.pk, grant.oid)
     if found is None or not found.committed:
         raise BlobNotFound(name=grant.oid)
-    settings = request.hub.settings
-    direct = settings.s3.direct_downloads and found.is_plain and request.method == "GET"
-    if direct and not names_a_tag(request.scope):  # the store has tags of its own
-        url = await request.hub.blobs.url(
-            found.place, expires_s=int(settings.blobs.signed_url_seconds)
-        )
-        if url is not None:
-            return redirect(url, status=302)
+    direct = request.hub.blobs.direct if found.is_plain and request.method == "GET" else None
+    if direct is not None and not names_a_tag(request.scope):  # the store has tags of its own
+        expires_s = int(request.hub.settings.blobs.signed_url_seconds)
+        return redirect(await direct.url(found.place, expires_s=expires_s), status=302)
     headers = [("Cache-Control", "private, no-transform")]
     return FileResponse(await open_lfs(request, found), etag=grant.oid, headers=headers)
 

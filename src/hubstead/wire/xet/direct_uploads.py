@@ -48,9 +48,10 @@ async def offer_direct_upload(request: Request) -> ASGIApp:
 
 async def _begin_upload(request: Request, name: str, body: GrantRequest) -> GrantResponse | None:
     settings = request.hub.settings
-    if not settings.s3.direct_downloads or not 0 < body.length <= MAX_STORED_BYTES:
+    direct = request.hub.blobs.direct
+    if direct is None or not 0 < body.length <= MAX_STORED_BYTES:
         return None
-    target = await request.hub.blobs.direct_upload(
+    target = await direct.begin_upload(
         body.length, crc64nvme=_crc(body.checksum), expires_s=int(settings.blobs.signed_url_seconds)
     )
     if target is None:

@@ -54,19 +54,16 @@ class RangeUrls:
     def __init__(self, request: Request) -> None:
         self._request = request
         self._seconds = request.hub.settings.blobs.signed_url_seconds
-        self._direct = MOST_DIRECT if request.hub.settings.s3.direct_downloads else 0
+        self._direct = request.hub.blobs.direct
+        self._direct_left = MOST_DIRECT
         self._base = cas_url(request.public_url, request.text("epoch"))
 
     async def sign(self, blob: str, first: int, last: int) -> str:
         """Return the address of the stored bytes ``first`` to ``last`` (inclusive) of a xorb."""
-        if self._direct > 0:
-            self._direct -= 1
+        if self._direct is not None and self._direct_left > 0:
+            self._direct_left -= 1
             key = BlobKey(BlobKind.XORB, blob)
-            url = await self._request.hub.blobs.url(
-                key, expires_s=int(self._seconds), span=(first, last)
-            )
-            if url is not None:
-                return url
+            return await self._direct.url(key, expires_s=int(self._seconds), span=(first, last))
         return self._signed(blob, first, last)
 
     def _signed(self, blob: str, first: int, last: int) -> str:
