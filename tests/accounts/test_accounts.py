@@ -28,7 +28,7 @@ from hubstead.errors import (
 from tests.support.factories import a_repo, a_user, an_org
 
 
-async def test_a_user_is_found_in_any_case_and_keeps_the_case_they_chose(db: Database) -> None:
+async def test_a_name_matches_in_any_case_and_keeps_its_own(db: Database) -> None:
     anna = await a_user(db, "Anna-B", email="anna@example.com", fullname="Anna B.")
     for spelling in ("Anna-B", "anna-b", "ANNA-B"):
         row = await find_account(db, spelling)
@@ -38,7 +38,7 @@ async def test_a_user_is_found_in_any_case_and_keeps_the_case_they_chose(db: Dat
 
 
 @pytest.mark.parametrize("name", ["nobody", "", "a\0b", "\ud800", "\N{KELVIN SIGN}arl", "x" * 5000])
-async def test_who_is_not_there_is_not_found_whatever_the_name(db: Database, name: str) -> None:
+async def test_an_unknown_name_has_no_account_whatever_it_is(db: Database, name: str) -> None:
     await a_user(db, "karl")
     with pytest.raises(AccountNotFound):
         await find_account(db, name)
@@ -72,7 +72,7 @@ async def test_an_administrator_may_make_names_that_sign_up_refuses(
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "a b", "..", "a..b", "anna.git", "api", "Models", "ü"])
-async def test_some_names_nobody_may_make(db: Database, name: str) -> None:
+async def test_some_names_are_always_refused(db: Database, name: str) -> None:
     anna = await a_user(db, "anna")
     with pytest.raises(InvalidName):
         await a_user(db, name)
@@ -87,7 +87,7 @@ async def test_whether_there_is_an_administrator(db: Database) -> None:
     assert await has_admin(db)
 
 
-async def test_whoever_owns_repositories_is_not_deleted(db: Database) -> None:
+async def test_an_owner_of_repositories_is_not_deleted(db: Database) -> None:
     anna = await a_user(db, "anna")
     await a_repo(db, anna, "anna/bert")
     with pytest.raises(InvalidInput, match="owns repositories"):

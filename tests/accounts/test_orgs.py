@@ -129,7 +129,7 @@ async def test_members_have_one_role_that_may_change(db: Database) -> None:
     assert [(row.name, row.role) for row in await list_orgs_of(db, bert.pk)] == [("acme", "write")]
 
 
-async def test_leaving_and_roles_there_are_not(db: Database) -> None:
+async def test_members_leave_once_and_unknown_roles_are_refused(db: Database) -> None:
     anna, bert = await a_user(db, "anna"), await a_user(db, "bert")
     await an_org(db, "acme", anna, {"write": bert})
 

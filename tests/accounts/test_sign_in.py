@@ -1,4 +1,4 @@
-"""Passwords: checked slowly, failures counted, successes remembered for a moment."""
+"""Passwords: slow to verify, failures counted, successes cached for a minute."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def test_a_password_makes_the_same_actor_as_reloading_it(
 
 
 @pytest.mark.parametrize("name", ["nobody", "acme", "carl", "a\0b", "\ud800", ""])
-async def test_who_has_no_password_cannot_sign_in(db: Database, name: str) -> None:
+async def test_a_user_without_a_password_cannot_sign_in(db: Database, name: str) -> None:
     anna = await a_user(db, "anna")
     await an_org(db, "acme", anna)
     await a_user(db, "carl")  # a user without a password

@@ -1,4 +1,4 @@
-"""Access tokens and sessions: whose they are, what they may, and when they end."""
+"""Access tokens and sessions: their users, roles and expiry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pickers are offered the tags in use, by type."""
+"""The tags in use, by type."""
 
 from __future__ import annotations
 

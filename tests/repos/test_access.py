@@ -83,7 +83,7 @@ STATES: dict[str, tuple[dict[str, object], dict[str, tuple[object, ...]]]] = {
 }
 
 
-async def everybody(db: Database) -> dict[str, Actor]:
+async def users_of_every_role(db: Database) -> dict[str, Actor]:
     """Make one user of each standing in the organization ``acme``."""
     users = {name: await a_user(db, name) for name in OPEN if name not in OUTSIDE}
     members = {role: users[name] for role, name in (("read", "reader"), ("write", "writer"))}
@@ -112,7 +112,7 @@ async def outcome(db: Reader, actor: Actor, right: Right) -> object:
 
 @pytest.mark.parametrize("state", STATES)
 async def test_every_standing_has_its_rights(db: Database, state: str) -> None:
-    users = await everybody(db)
+    users = await users_of_every_role(db)
     columns, expected = STATES[state]
     await a_repo(db, users["maker"], "acme/bert", **columns)  # type: ignore[arg-type]
     found = {
@@ -129,7 +129,7 @@ _VISIBLE_PKS = scan(visible_repos(select(repos.c.pk).select_from(repos)), int)
 
 
 async def test_lists_show_exactly_the_repositories_that_opening_admits(db: Database) -> None:
-    users = await everybody(db)
+    users = await users_of_every_role(db)
     await an_org(db, "other", users["stranger"])
     owners = {"acme": ("maker", "admin"), "other": ("stranger",), "reader": ("reader",)}
     created = [
@@ -160,7 +160,7 @@ async def test_lists_show_exactly_the_repositories_that_opening_admits(db: Datab
 
 @pytest.mark.parametrize("state", STATES)
 async def test_a_read_token_takes_writing_away_and_nothing_else(db: Database, state: str) -> None:
-    users = await everybody(db)
+    users = await users_of_every_role(db)
     columns, expected = STATES[state]
     await a_repo(db, users["maker"], "acme/bert", **columns)  # type: ignore[arg-type]
     for name in expected.keys() - {"anonymous"}:
@@ -170,7 +170,7 @@ async def test_a_read_token_takes_writing_away_and_nothing_else(db: Database, st
         assert found == (*expected[name][:2], *without), name
 
 
-async def test_what_belongs_to_a_user_belongs_to_nobody_else(db: Database) -> None:
+async def test_a_private_repository_of_a_user_is_hidden_from_others(db: Database) -> None:
     anna, bert = await a_user(db, "anna"), await a_user(db, "bert")
     await a_repo(db, anna, "anna/secret", private=True)
     secret = RepoId(Kind.MODEL, "anna", "secret")
@@ -181,21 +181,21 @@ async def test_what_belongs_to_a_user_belongs_to_nobody_else(db: Database) -> No
 
 @dataclass
 class Counted:
-    """A reader that notes what is asked of the one behind it."""
+    """A reader that records the statements sent to the one behind it."""
 
     db: Database
-    asked: list[tuple[Statement[Any], list[str]]] = field(default_factory=list)
+    statements: list[tuple[Statement[Any], list[str]]] = field(default_factory=list)
 
     async def one(self, statement: Statement[R], /, **values: object) -> R | None:
-        self.asked.append((statement, sorted(values)))
+        self.statements.append((statement, sorted(values)))
         return await self.db.one(statement, **values)
 
     async def single(self, statement: Statement[R], /, **values: object) -> R:
-        self.asked.append((statement, sorted(values)))
+        self.statements.append((statement, sorted(values)))
         return await self.db.single(statement, **values)
 
     async def all(self, statement: Statement[R], /, **values: object) -> list[R]:
-        self.asked.append((statement, sorted(values)))
+        self.statements.append((statement, sorted(values)))
         return await self.db.all(statement, **values)
 
 
@@ -203,7 +203,7 @@ async def refused(db: Database, actor: Actor, repo_id: RepoId, right: Right) -> 
     counted = Counted(db)
     with pytest.raises(HubError) as error:
         await open_repo(counted, actor, repo_id, right)
-    return type(error.value), str(error.value), vars(error.value), counted.asked
+    return type(error.value), str(error.value), vars(error.value), counted.statements
 
 
 @pytest.mark.parametrize("right", RIGHTS)
@@ -233,7 +233,7 @@ async def test_opening_takes_one_statement(db: Database) -> None:
     await a_repo(db, anna, "anna/bert")
     counted = Counted(db)
     await open_repo(counted, anna, RepoId(Kind.MODEL, "ANNA", "Bert"), Right.ADMIN)
-    assert len(counted.asked) == 1
+    assert len(counted.statements) == 1
 
 
 async def test_kinds_do_not_share_names(db: Database) -> None:
@@ -252,7 +252,7 @@ async def test_by_its_id_a_repository_is_as_hidden_as_by_its_name(db: Database) 
             await open_repo_by_id(db, actor, repo_id)
 
 
-async def test_rights_that_went_in_the_meantime_are_gone(db: Database) -> None:
+async def test_reopening_notices_lost_rights(db: Database) -> None:
     anna, bert = await a_user(db, "anna"), await a_user(db, "bert")
     await an_org(db, "acme", anna, {"write": bert})
     await a_repo(db, anna, "acme/bert", private=True)
@@ -285,7 +285,7 @@ async def test_an_old_name_leads_on_only_for_those_who_may_read_the_target(db: D
 async def test_who_may_make_repositories_in_an_organization(
     db: Database, standing: str, may: bool
 ) -> None:
-    users = await everybody(db)
+    users = await users_of_every_role(db)
     if may:
         assert (await open_namespace(db, users[standing], "ACME")).name == "acme"
     else:

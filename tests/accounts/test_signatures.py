@@ -1,4 +1,4 @@
-"""Our own signatures: only what we signed, for that purpose, for that long."""
+"""The hub's signatures: valid for one purpose, for a limited time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whom a signed address was made for, as they are when it is used."""
+"""The actor that a signed address names, with their rights at the time of its use."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hubstead.ids import now_ms
 from tests.support.factories import a_user, an_org
 
 
-async def test_nobody_is_nobody(db: Database) -> None:
+async def test_number_zero_is_anonymous(db: Database) -> None:
     assert await reload_actor(db, 0) is ANONYMOUS
 
 
@@ -44,16 +44,16 @@ async def test_a_token_that_ended_or_is_anothers_is_refused(db: Database) -> Non
         await reload_actor(db, anna.pk, good.pk)
 
 
-async def test_who_signed_in_by_password_counts_until_disabled(db: Database) -> None:
+async def test_a_user_who_signed_in_by_password_counts_until_disabled(db: Database) -> None:
     anna = await a_user(db)
-    found = await reload_actor(db, anna.pk)
-    assert (found.name, found.may_write) == ("anna", True)
+    actor = await reload_actor(db, anna.pk)
+    assert (actor.name, actor.may_write) == ("anna", True)
     await db.write(lambda tx: disable_user(tx, "anna"))
     with pytest.raises(InvalidCredentials):
         await reload_actor(db, anna.pk)
 
 
-async def test_an_organization_is_nobody_to_act_for(db: Database) -> None:
+async def test_an_organization_is_no_actor(db: Database) -> None:
     org = await an_org(db, "acme", await a_user(db))
     with pytest.raises(InvalidCredentials):
         await reload_actor(db, org)

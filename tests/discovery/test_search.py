@@ -1,4 +1,4 @@
-"""Lists show what the caller may read, whole, once and in order."""
+"""Lists show the repositories that the caller may see, all of them, once and in order."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ async def a_little_hub(db: Database) -> dict[str, Actor]:
     return people | {"nobody": ANONYMOUS}
 
 
-async def test_a_list_holds_exactly_what_opening_admits(db: Database) -> None:
+async def test_a_list_shows_exactly_the_repositories_that_opening_admits(db: Database) -> None:
     people = await a_little_hub(db)
     every = await every_page(db, people["stranger"], limit=100)
     every += await every_page(db, people["anna"], limit=100)
@@ -110,7 +110,7 @@ async def test_all_filters_must_hold(db: Database) -> None:
     assert await names(db, filters=("\ud800",)) == []
 
 
-async def test_words_are_found_anywhere_in_the_full_name_and_in_any_case(db: Database) -> None:
+async def test_words_match_anywhere_in_the_full_name_and_in_any_case(db: Database) -> None:
     anna, bob = await a_user(db, "anna"), await a_user(db, "Bob")
     await a_repo(db, anna, "anna/Bert-Base")
     await a_repo(db, anna, "anna/bert_tiny")
@@ -129,7 +129,7 @@ async def test_words_are_found_anywhere_in_the_full_name_and_in_any_case(db: Dat
     assert await names(db, ids=("anna/bert_tiny",), search=("rob",)) == []
 
 
-async def test_a_past_name_finds_nothing(db: Database) -> None:
+async def test_a_past_name_matches_nothing(db: Database) -> None:
     anna = await a_user(db)
     made = await a_repo(db, anna, "anna/before")
     after = type(made.repo_id).parse(Kind.MODEL, "anna/after")
@@ -185,7 +185,7 @@ async def test_every_order_can_be_read_up_and_down(db: Database, sort: str) -> N
     assert up == down[::-1]
 
 
-async def test_questions_that_make_no_sense_are_refused(db: Database) -> None:
+async def test_invalid_queries_are_refused(db: Database) -> None:
     for wrong in (
         {"sort": "colour"}, {"direction": 0}, {"limit": 0}, {"limit": 10**9}, {"cursor": "x"},
         {"filters": tuple(map(str, range(50)))},
