@@ -1,11 +1,11 @@
-"""What can go wrong, in the Hub's words.
+"""The errors of Hubstead, with messages in the words of the public Hub.
 
 An error here knows nothing of HTTP: ``wire/error_responses.py`` has the one table from these
 classes to status, code and text, and a test that the table is complete. Errors whose fields need
 the types of a room are in that room (``hubstead.repos``, ``hubstead.commits`` ...).
 
 A class declares its fields with their types, as a dataclass does. The first line of its docstring
-*is* its message, which the fields fill in. Who raises it gives each field by its name::
+*is* its message, a template for the fields. The caller passes fields by keyword::
 
     raise RevisionNotFound(revision="v9", repo="acme/bert")
 """
@@ -23,9 +23,9 @@ class HubError(Exception):
     """Something went wrong."""
 
     def __init_subclass__(cls) -> None:
-        """Make a dataclass of each error: its annotations are its fields, given by keyword.
+        """Make a dataclass of every subclass, with keyword-only fields.
 
-        Errors stay equal only to themselves, and not frozen: Python sets their traceback.
+        Errors compare by identity and are not frozen, because Python sets their traceback.
         """
         super().__init_subclass__()
         dataclasses.dataclass(kw_only=True, eq=False)(cls)
@@ -35,7 +35,7 @@ class HubError(Exception):
         return template.format_map(vars(self))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # What exceptions do, calling the class with ``args``, cannot pass fields by keyword.
+        # The default calls the class with ``args`` and cannot pass fields by keyword.
         state = vars(self)
         names = [field.name for field in dataclasses.fields(type(self))]  # type: ignore[arg-type]
         return functools.partial(type(self), **{name: state[name] for name in names}), (), state
@@ -71,7 +71,7 @@ class InvalidCandidate(InvalidPath):
 class InvalidCard(InvalidInput):
     """Invalid metadata in README.md: {reason}"""
 
-    faults: tuple[str, ...] = ()  # each of them, where there are several
+    faults: tuple[str, ...] = ()  # one message per fault, where there are several
 
 
 class InvalidCredentials(HubError):
@@ -142,7 +142,7 @@ class NameTaken(HubError):
 class RefUpdateFailed(HubError):
     """The reference {ref} cannot be updated."""
 
-    ref: str  # its full name: refs/heads/main
+    ref: str  # the full name: refs/heads/main
 
 
 class RefExists(RefUpdateFailed):
@@ -239,7 +239,7 @@ class NotBuilt(HubError):
 
 
 def every_error(base: type[HubError] = HubError) -> Iterator[type[HubError]]:
-    """Yield each error class below ``base``, parents before children."""
+    """Yield every subclass of ``base``, parents before children."""
     for cls in base.__subclasses__():
         yield cls
         yield from every_error(cls)

@@ -26,7 +26,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Kind(StrEnum):
-    """What a repository holds; the value is the singular that bodies carry."""
+    """The kind of a repository; the value is the singular that JSON bodies use."""
 
     MODEL = "model"
     DATASET = "dataset"
@@ -40,15 +40,15 @@ class Kind(StrEnum):
 
     @property
     def prefix(self) -> str:
-        """What stands before the id in web addresses: nothing for models, else ``datasets/`` …"""
+        """The prefix of the id in web addresses: empty for models, else ``datasets/`` …"""
         return "" if self is Kind.MODEL else f"{self.plural}/"
 
     @classmethod
     def parse(cls, text: str) -> Kind:
-        """Accept singular and plural.
+        """Parse the singular or the plural.
 
         Raises:
-            InvalidName: for anything else.
+            InvalidName: ``text`` is neither.
         """
         try:
             return cls(text.removesuffix("s"))
@@ -58,7 +58,7 @@ class Kind(StrEnum):
             ) from None
 
 
-#: First path segments that mean something else, so no account may be called so
+#: First path segments with another meaning, which no account may have as its name
 #: (protocol/hub-api.md 2.1; old clients also call ``/api/{namespace}/{name}/…`` for models).
 RESERVED_NAMES = frozenset(
     """api models datasets spaces kernels buckets collections papers settings oauth login logout
@@ -71,10 +71,10 @@ RESERVED_NAMES = frozenset(
 
 
 def check_repo_name(name: str) -> str:
-    """Return ``name`` if a repository may be called so.
+    """Return ``name`` if it is valid for a repository.
 
     Raises:
-        InvalidName: with the rule that it breaks.
+        InvalidName: names the rule that ``name`` breaks.
     """
     reason = _segment_fault(name)
     if reason is None and name.casefold().endswith(".git"):
@@ -87,9 +87,9 @@ def check_repo_name(name: str) -> str:
 
 
 def check_account_name(name: str, *, by_admin: bool = False) -> str:
-    """Return ``name`` if an account may be called so.
+    """Return ``name`` if it is valid for an account.
 
-    Sign-up takes letters, digits and single dashes; an administrator may also use dots and
+    Sign-up accepts letters, digits and single dashes; an administrator may also use dots and
     underscores, leading ones included.
 
     Raises:
@@ -115,10 +115,10 @@ def check_account_name(name: str, *, by_admin: bool = False) -> str:
 
 
 def account_key(name: str) -> str:
-    """Return the spelling under which the unique table knows an account: case folded.
+    """Return the key of an account in its unique index: the case-folded name.
 
-    It is empty, and so finds nobody, for a text that is no account's name: a NUL would be an
-    error in PostgreSQL, and a Kelvin sign folds to a plain k.
+    The key of an invalid name is empty and matches no account: a NUL would be an error in
+    PostgreSQL, and a Kelvin sign folds to a plain k.
     """
     return "" if _characters_fault(name) else name.casefold()
 
@@ -160,7 +160,7 @@ class RepoId:
         """Read ``owner/name`` or ``name``.
 
         Raises:
-            InvalidName: if it cannot be the name of any repository.
+            InvalidName: ``text`` is not a valid repository id.
         """
         owner, slash, name = text.rpartition("/")
         if (slash and _characters_fault(owner)) or _characters_fault(name):
@@ -172,9 +172,9 @@ class RepoId:
 
     @property
     def key(self) -> str:
-        """The spelling under which the unique table knows it: case folded.
+        """The key in the unique index of repositories: the case-folded id.
 
-        Empty, and so nobody's, for what is no repository's name; see ``account_key``.
+        The key of an invalid id is empty and matches no repository; see ``account_key``.
         """
         if (self.owner and _characters_fault(self.owner)) or _characters_fault(self.name):
             return ""
@@ -182,7 +182,7 @@ class RepoId:
 
     @property
     def web_path(self) -> str:
-        """``datasets/acme/squad``: where its page and its files are, below the public URL."""
+        """The path of its page and files below the public URL: ``datasets/acme/squad``."""
         return f"{self.kind.prefix}{self}"
 
 
@@ -207,12 +207,12 @@ def is_sha256(text: str) -> bool:
 
 
 def fold_path(path: str) -> str:
-    """Return the form in which two paths are one on a file system that ignores case."""
+    """Return a form that is equal for paths that a case-insensitive file system merges."""
     return unicodedata.normalize("NFC", path).casefold()
 
 
 def check_path(path: str, *, max_bytes: int = 1024, max_depth: int = 64) -> str:
-    """Return ``path`` if a file of a repository may have it.
+    """Return ``path`` if it is valid for a file of a repository.
 
     Args:
         path: Relative to the repository's root, ``/`` between the parts.
@@ -220,8 +220,8 @@ def check_path(path: str, *, max_bytes: int = 1024, max_depth: int = 64) -> str:
         max_depth: Most parts (setting ``max_path_depth``).
 
     Raises:
-        InvalidPath: with the rule that it breaks. Rules are those of git's index
-            (``verify_path``) on every platform, so a clone works wherever it is made.
+        InvalidPath: names the rule that ``path`` breaks. The rules are those of git's index
+            (``verify_path``) on all platforms, so that a clone works on every one.
     """
     reason = _path_fault(path, max_bytes, max_depth)
     if reason:
@@ -258,7 +258,7 @@ def _path_fault(path: str, max_bytes: int, max_depth: int) -> str | None:
     return None
 
 
-# Code points that HFS+ leaves out when it compares names (git's utf8.c, next_hfs_char).
+# Code points that HFS+ ignores when it compares names (git's utf8.c, next_hfs_char).
 _HFS_IGNORED = dict.fromkeys(
     [*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF]
 )
@@ -271,10 +271,10 @@ def _is_dot_git(part: str) -> bool:
 
 
 def check_branch_name(name: str) -> str:
-    """Return ``name`` if a branch or tag may be called so (``git check-ref-format``).
+    """Return ``name`` if it is valid for a branch or tag (``git check-ref-format``).
 
     Raises:
-        InvalidName: with the wording that the clients' own tests look for.
+        InvalidName: the text is one that clients' tests match.
     """
     fault = (
         not name

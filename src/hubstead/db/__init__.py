@@ -1,4 +1,8 @@
-"""The database: statements, one way to write, and the two engines behind it."""
+"""The database: typed statements, one way to write, and the engines SQLite and PostgreSQL.
+
+Owns connections, transactions, migrations and the clock that all nodes share. Knows no table but
+the mark of a restore: the rooms declare their tables and write their statements.
+"""
 
 from hubstead.db.clock import DatabaseNow, database_now_ms
 from hubstead.db.connect import SCHEMA_VERSION, migrate, open_db

@@ -1,4 +1,4 @@
-"""The database's clock, which all nodes share: leases and holds are compared with it alone."""
+"""The database's clock, which all nodes share; only it decides when leases and holds expire."""
 
 from __future__ import annotations
 
@@ -35,5 +35,5 @@ _NOW = indexed(select(DatabaseNow().label("now_ms")), int)
 
 
 async def database_now_ms(db: Reader) -> int:
-    """Return the time by the database's clock, in milliseconds since the epoch."""
+    """Return the time of the database's clock in milliseconds since the epoch."""
     return await db.single(_NOW)

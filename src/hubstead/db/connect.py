@@ -1,4 +1,4 @@
-"""Opening a database by its URL, and bringing its schema to the one this code needs."""
+"""Opens a database by its URL, and migrates its schema to the newest version."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ async def open_db(
     wait_s: float = 10.0,
     restoring: bool = False,
 ) -> Database:
-    """Open ``sqlite:///path`` or ``postgresql://…``, whose schema must be the newest.
+    """Open ``sqlite:///path`` or ``postgresql://…``; its schema must be the newest.
 
-    Only a restore itself, ``restoring``, may open a database whose restore is not complete.
+    Only a restore itself (``restoring``) may open a database whose restore is incomplete.
 
     Raises:
-        Unavailable: if it cannot be reached, needs :func:`migrate` first, or is half restored.
+        Unavailable: the database is unreachable, needs ``migrate`` first, or is half restored.
     """
     db = await _connect(url, pool_size, reader_threads, wait_s)
     try:
@@ -76,13 +76,13 @@ async def _version(db: Database) -> str | None:
 
 
 async def migrate(url: str) -> None:
-    """Bring the schema of ``url`` to the newest version, making the database file if need be.
+    """Migrate the schema of ``url`` to the newest version; create a missing SQLite file.
 
-    Several callers at once are safe: one migrates, the others wait and find nothing to do. The
-    caller makes sure that no server runs on an SQLite file.
+    Concurrent calls are safe: one migrates while the others wait. The caller ensures that no
+    server runs on an SQLite file.
 
     Raises:
-        Unavailable: if it cannot be reached, or its disk is full.
+        Unavailable: the database is unreachable, or its disk is full.
     """
     if await _is_newest(url):
         return
@@ -95,7 +95,7 @@ async def migrate(url: str) -> None:
 async def _is_newest(url: str) -> bool:
     try:
         db = await open_db(url, pool_size=1, reader_threads=1, restoring=True)
-    except Unavailable:  # migrating tells why, if it still is
+    except Unavailable:  # the migration raises the reason if it persists
         return False
     await db.close()
     return True
@@ -130,7 +130,7 @@ def _migrate_sqlite(path: Path) -> None:
         engine.dispose()
 
 
-# Any number does, as long as it is ours: nodes that start together migrate one after another.
+# An arbitrary number of ours: nodes that start together migrate one after another.
 _MIGRATION_LOCK = 0x48756273
 
 

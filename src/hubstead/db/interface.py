@@ -1,4 +1,4 @@
-"""What a database offers to the rooms: reads, and one way to write."""
+"""The interface of a database: reads, and one way to write."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class Reader(Protocol):
 class Tx(Reader, Protocol):
     """One write transaction, given to the function that ``Database.write`` runs.
 
-    An error ends it on PostgreSQL: whoever catches one may only leave the function.
+    An error aborts it on PostgreSQL: a function that catches one must return or raise.
     """
 
     async def run(self, statement: Statement[Any], /, **values: object) -> int:
-        """Run a change and return how many rows it touched.
+        """Run a change and return the number of rows it affected.
 
         Raises:
             Conflict: if a unique, foreign-key or check rule refuses it.
@@ -56,7 +56,7 @@ class Tx(Reader, Protocol):
     async def run_many(
         self, statement: Statement[Any], rows: Sequence[Mapping[str, object]]
     ) -> None:
-        """Run a change once for each of ``rows``."""
+        """Run a change once per element of ``rows``."""
         ...
 
 
@@ -92,5 +92,5 @@ class Database(Reader, Protocol):
         ...
 
     async def close(self) -> None:
-        """Finish submitted writes and let go of every connection."""
+        """Finish submitted writes and close every connection."""
         ...

@@ -18,7 +18,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
-#: How often a transaction is tried when PostgreSQL ends it in favour of another one.
+#: Attempts for a transaction that PostgreSQL aborts in favour of another one.
 ATTEMPTS = 8
 _DIALECT = postgres_dialect()
 
@@ -41,7 +41,7 @@ def _our_errors() -> Iterator[None]:
         raise Unavailable(reason="the database cannot be reached") from error
     except asyncpg.InterfaceError as error:
         if "is closed" not in str(error) and "closing" not in str(error):
-            raise  # our own mistake
+            raise  # a mistake of ours, not of the connection
         raise Unavailable(reason="the connection to the database was lost") from error
 
 
@@ -59,7 +59,7 @@ class PostgresTx:
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
-        #: The error that ended the transaction, whether or not its function let it through.
+        #: The error that aborted the transaction, whether or not its function raised it.
         self.broken_by: BaseException | None = None
 
     @contextmanager
@@ -96,7 +96,7 @@ class PostgresTx:
     async def run_many(
         self, statement: Statement[Any], rows: Sequence[Mapping[str, object]]
     ) -> None:
-        """See ``Tx.many``."""
+        """See ``Tx.run_many``."""
         compiled = statement.on(_DIALECT)
         arguments = [compiled.arguments(row) for row in rows]
         with self._noted():
@@ -104,11 +104,11 @@ class PostgresTx:
 
 
 async def _leave_as_is(_connection: Any) -> None:
-    """Save the round trip of a reset: we leave no session state behind."""
+    """Skip the reset of a returned connection and its round trip: sessions have no state."""
 
 
 class PostgresDatabase:
-    """A database that many nodes share. See ``Database`` for the promises."""
+    """A database that many nodes share. ``Database`` documents the methods."""
 
     dialect_name = "postgresql"
 

@@ -1,8 +1,8 @@
-"""The mark of a restore that is not complete: half a hub must not pass for a whole one.
+"""The mark of an incomplete restore, so that no server starts on half a hub.
 
-A restore makes the mark first and removes it last. The mark has two parts. A folder in the data
-folder exists before the database does. A row follows, which every node of a shared database and
-store reads, whatever its own data folder holds.
+A restore sets the mark first and removes it last. The mark has two parts. A folder in the data
+folder exists before the database does. A row follows, which every node of a shared database
+reads, whatever its own data folder contains.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from hubstead.db.tables import restore_marks
 from hubstead.errors import Unavailable
 from hubstead.ids import now_ms
 
-#: In the data folder while a restore is not complete.
+#: A folder in the data folder while a restore is incomplete.
 RESTORE_FOLDER = "restoring"
-#: In that folder, once bytes may be there: the id of the snapshot.
+#: A file in it with the id of the snapshot, once bytes may be restored.
 SNAPSHOT_MARK = "snapshot"
 
 
 class RestoreMark(NamedTuple):
-    """A restore that is not complete."""
+    """An incomplete restore."""
 
     snapshot: str
-    loaded_ms: int | None  # when its rows came
+    loaded_ms: int | None  # when its rows were loaded
 
 
 _MARK = indexed(select(restore_marks.c.snapshot, restore_marks.c.loaded_ms), RestoreMark)
@@ -37,25 +37,25 @@ _REMOVE = indexed(delete(restore_marks))
 
 
 async def marked_restore(reader: Reader) -> RestoreMark | None:
-    """Return the restore that is not complete, if any."""
+    """Return the incomplete restore, if any."""
     return await reader.one(_MARK)
 
 
 async def mark_restore(db: Database, snapshot: str) -> None:
-    """Note, durably, that a restore of ``snapshot`` begins. Harmless when repeated."""
+    """Record durably that a restore of ``snapshot`` begins. Idempotent."""
     await db.write(lambda tx: tx.run(_ADD, snapshot=snapshot, begun_ms=now_ms()))
 
 
 async def unmark_restore(db: Database) -> None:
-    """Note, durably, that the restore is complete."""
+    """Record durably that the restore is complete."""
     await db.write(lambda tx: tx.run(_REMOVE))
 
 
 async def refuse_marked(reader: Reader) -> None:
-    """Return if no restore into this database is incomplete.
+    """Refuse a database with an incomplete restore.
 
     Raises:
-        Unavailable: one is; the reason says how to go on.
+        Unavailable: a restore is incomplete; the reason says how to continue.
     """
     mark = await marked_restore(reader)
     if mark is not None:
@@ -63,14 +63,14 @@ async def refuse_marked(reader: Reader) -> None:
 
 
 def refuse_marked_folder(data: Path) -> None:
-    """Return if no restore that used this data folder is incomplete.
+    """Refuse a data folder with an incomplete restore.
 
     Raises:
-        Unavailable: one is; the reason says how to go on.
+        Unavailable: a restore is incomplete; the reason says how to continue.
     """
-    place = data / RESTORE_FOLDER
-    if place.is_dir():
-        file = place / SNAPSHOT_MARK
+    folder = data / RESTORE_FOLDER
+    if folder.is_dir():
+        file = folder / SNAPSHOT_MARK
         raise _incomplete(file.read_text() if file.is_file() else "")
 
 

@@ -1,4 +1,4 @@
-"""What every table of Hubstead shares: the metadata, and column types both databases store as is.
+"""Shared by all tables: the metadata, and column types that both engines store unchanged.
 
 Times are milliseconds since the epoch, flags are 0 or 1, structures are JSON text: nothing is
 converted on the way in or out.
@@ -18,10 +18,10 @@ metadata = MetaData(
     }
 )
 
-#: 64 bits on both; SQLite counts up by itself only for a column of exactly this type.
+#: 64 bits on both engines; SQLite autoincrements only a column of exactly this type.
 Number = BigInteger().with_variant(Integer, "sqlite")
 
 
 def primary_key() -> Column[int]:
-    """Return the usual first column: a number the database hands out."""
+    """Return the usual first column: a number that the database assigns."""
     return Column("pk", Number, primary_key=True, autoincrement=True)

@@ -1,4 +1,4 @@
-"""SQLite: readers beside one writer thread that commits in groups.
+"""SQLite: concurrent readers, and one writer thread that commits in groups.
 
 Competing connections manage some 600 transactions a second, and some wait for seconds; one
 thread that takes up to 64 waiting writes into one COMMIT manages over 20,000
@@ -36,9 +36,9 @@ _log = structlog.get_logger("hubstead.db")
 
 
 def connect(path: Path, *, busy_s: float = 10.0) -> sqlite3.Connection:
-    """Open the file with the settings that every connection of ours has.
+    """Open the file with the pragmas that every connection needs.
 
-    ``synchronous=FULL`` makes COMMIT wait for the disk; WAL lets readers go on meanwhile.
+    ``synchronous=FULL`` makes COMMIT wait for the disk; WAL lets readers continue meanwhile.
     """
     connection = sqlite3.connect(
         path, timeout=busy_s, isolation_level=None, check_same_thread=False, cached_statements=512
@@ -56,7 +56,7 @@ def connect(path: Path, *, busy_s: float = 10.0) -> sqlite3.Connection:
 
 
 def _our_error(error: sqlite3.Error) -> Exception:
-    """Return what callers are told of a failure of SQLite; a fault of ours stays as it is."""
+    """Translate an error of SQLite for callers; return our own mistakes unchanged."""
     text = str(error)
     if isinstance(error, sqlite3.IntegrityError):
         return Conflict(reason=text)
@@ -83,7 +83,7 @@ def _execute(
     arguments = [sqlite_value(value) for value in compiled.arguments(values)]
     try:
         return connection.execute(compiled.sql, arguments)
-    except sqlite3.Error as error:  # a context manager would cost half of what SQLite does
+    except sqlite3.Error as error:  # a context manager would take half as long as SQLite itself
         raise _our_error(error) from error
 
 
@@ -125,7 +125,7 @@ class SqliteTx:
     async def run_many(
         self, statement: Statement[Any], rows: Sequence[Mapping[str, object]]
     ) -> None:
-        """See ``Tx.many``."""
+        """See ``Tx.run_many``."""
         for values in rows:
             _execute(self.connection, statement, values)
 
@@ -139,10 +139,10 @@ class _Job:
     error: BaseException | None = None
 
     def settle(self) -> None:
-        """Hand the outcome over to the event loop (called on the writer thread)."""
+        """Deliver the outcome to the event loop; called on the writer thread."""
         try:
             self.loop.call_soon_threadsafe(self._settle_here)
-        except RuntimeError:  # the loop is gone: nobody waits any more
+        except RuntimeError:  # the loop is closed, so no caller waits
             return
 
     def _settle_here(self) -> None:
@@ -154,7 +154,7 @@ class _Job:
 
 
 def _drive(awaitable: Awaitable[T]) -> T:
-    """Run a coroutine that awaits nothing but our transaction, hence never suspends."""
+    """Run a coroutine that awaits only its transaction, and so never suspends."""
     assert isinstance(awaitable, Coroutine)
     try:
         awaitable.send(None)
@@ -165,7 +165,7 @@ def _drive(awaitable: Awaitable[T]) -> T:
 
 
 class _Writer:
-    """The one thread that writes."""
+    """The writer thread: commits queued writes in groups."""
 
     def __init__(self, path: Path) -> None:
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
@@ -219,7 +219,7 @@ class _Writer:
             for job in group:
                 self._run_member(job)
                 if not connection.in_transaction:
-                    # SQLite gave up the whole transaction (a full disk, say): so do all members.
+                    # SQLite rolled back the whole transaction (full disk): every member fails.
                     raise job.error or StorageFull()
             with _our_errors():
                 connection.execute("COMMIT")
@@ -243,7 +243,7 @@ class _Writer:
 
 
 class SqliteDatabase:
-    """A database in one file. See ``Database`` for the promises."""
+    """A database in one file. ``Database`` documents the methods."""
 
     dialect_name = "sqlite"
 
@@ -253,7 +253,7 @@ class SqliteDatabase:
         self._inline = connect(path)
         self._inline.execute("PRAGMA query_only=ON")
         self._local = threading.local()
-        self._opened: list[sqlite3.Connection] = []
+        self._reader_connections: list[sqlite3.Connection] = []
         self._pool = ThreadPoolExecutor(reader_threads, thread_name_prefix="hubstead-reader")
 
     async def one(self, statement: Statement[R], /, **values: object) -> R | None:
@@ -284,7 +284,7 @@ class SqliteDatabase:
         if connection is None:
             connection = self._local.connection = connect(self.path)
             connection.execute("PRAGMA query_only=ON")
-            self._opened.append(connection)
+            self._reader_connections.append(connection)
         return _fetch(connection, statement, values)
 
     async def write(self, fn: WriteFn[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -295,7 +295,7 @@ class SqliteDatabase:
         return await asyncio.shield(future)
 
     async def ready(self) -> None:
-        """See ``Database.ready``: a write that changes nothing shows the file can be written."""
+        """See ``Database.ready``: an empty transaction proves that the file is writable."""
 
         async def nothing(_tx: Tx) -> None:
             return None
@@ -306,5 +306,5 @@ class SqliteDatabase:
         """See ``Database.close``."""
         await asyncio.to_thread(self._writer.close)
         self._pool.shutdown(wait=True)
-        for connection in [self._inline, *self._opened]:
+        for connection in [self._inline, *self._reader_connections]:
             connection.close()

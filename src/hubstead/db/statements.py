@@ -1,12 +1,12 @@
-"""Statements: built once with SQLAlchemy Core, compiled once per database, run on its driver.
+"""Statements: built once with SQLAlchemy Core, compiled once per dialect, run on its driver.
 
-``point(...)`` marks an indexed look-up of a few rows: SQLite runs it inline on the event loop
-(10-30 µs). ``scan(...)`` marks everything longer: SQLite runs it in a reader thread.
+``indexed(...)`` registers an indexed look-up of a few rows: SQLite runs it inline on the event loop
+(10-30 µs). ``scan(...)`` registers any longer one: SQLite runs it in a reader thread.
 PostgreSQL treats both alike.
 
 A statement that returns rows is registered with the type of its rows: a ``NamedTuple`` whose
 fields are the statement's columns, in their order, or the type of the value itself if there is
-one column and it is never null. Readers return what they read as that type.
+one column and it is never null. Readers return rows of that type.
 """
 
 from __future__ import annotations
@@ -48,26 +48,26 @@ R_co = TypeVar("R_co", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A statement in one dialect's words."""
+    """The SQL of a statement in one dialect."""
 
     sql: str
     names: tuple[str, ...]
     defaults: Mapping[str, object]
 
-    def arguments(self, given: Mapping[str, object]) -> list[object]:
-        """Return the positional arguments; a parameter that was not given has its default."""
-        if not given.keys() <= self.defaults.keys():
-            unknown = ", ".join(sorted(given.keys() - self.defaults.keys()))
+    def arguments(self, values: Mapping[str, object]) -> list[object]:
+        """Return the positional arguments; a parameter without a value has its default."""
+        if not values.keys() <= self.defaults.keys():
+            unknown = ", ".join(sorted(values.keys() - self.defaults.keys()))
             raise TypeError(f"the statement has no parameter {unknown}")
-        return [given[name] if name in given else self.defaults[name] for name in self.names]
+        return [values[name] if name in values else self.defaults[name] for name in self.names]
 
 
 @dataclass(frozen=True, eq=False)
 class Statement(Generic[R_co]):
-    """A statement, what one of its rows is, and how long it may take."""
+    """A statement, the type of its rows, and whether it may run long."""
 
     element: Executable
-    #: What ``make_row`` returns.
+    #: The type of its rows; None for a statement that returns none.
     row: type[R_co] | None = None
     #: Builds a row from the values of its columns; None for a statement that returns none.
     make_row: Callable[[Sequence[object]], R_co] | None = None
@@ -75,7 +75,7 @@ class Statement(Generic[R_co]):
     _compiled: dict[str, Compiled] = field(default_factory=dict, repr=False)
 
     def on(self, dialect: Dialect) -> Compiled:
-        """Return the statement compiled for ``dialect``, made at first use."""
+        """Return the statement compiled for ``dialect``; compile it at first use."""
         compiled = self._compiled.get(dialect.name)
         if compiled is None:
             compiled = self._compiled[dialect.name] = _compile(self.element, dialect)
@@ -112,7 +112,7 @@ def _row_maker(element: Executable, row: type[Any] | None) -> Callable[[Any], An
     columns = tuple(element.exported_columns.keys()) if isinstance(element, ReturnsRows) else ()
     if row is None:
         if columns:
-            raise TypeError(f"what is a row of the columns {', '.join(columns)}?")
+            raise TypeError(f"give the type of a row of the columns {', '.join(columns)}")
         return None
     if len(columns) == 1 and not hasattr(row, "_fields"):
         return itemgetter(0)
@@ -122,16 +122,16 @@ def _row_maker(element: Executable, row: type[Any] | None) -> Callable[[Any], An
 
 
 def insert_into(table: Table, *columns: str) -> Insert:
-    """Return an ``INSERT`` whose parameters are called as the columns they fill."""
+    """Return an ``INSERT`` with one parameter per column, of the same name."""
     return insert(table).values({name: bindparam(name) for name in columns})
 
 
 def total(
     column: ColumnElement[int], where: ColumnElement[bool] | None = None
 ) -> ColumnElement[int]:
-    """Return the sum of an integer column, of the rows that meet ``where`` if it is given.
+    """Return the sum of an integer column over the rows that meet ``where``.
 
-    It is an integer on both engines (PostgreSQL adds up to NUMERIC), and 0 of no rows.
+    The sum is an integer on both engines (PostgreSQL sums to NUMERIC), and 0 without rows.
     """
     added = func.sum(column) if where is None else func.sum(column).filter(where)
     return func.coalesce(cast(added, BigInteger), literal_column("0", BigInteger))
@@ -163,12 +163,12 @@ class _AnyOf(ColumnElement[bool]):
         self.values = values
 
     def self_group(self, against: object = None) -> _AnyOf:
-        """Stay as it is: SQLAlchemy would write ``… = 1``, and SQLite then uses no index."""
+        """Return itself: SQLAlchemy would write ``… = 1``, and SQLite would ignore the index."""
         return self
 
 
 def any_of(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
-    """Return ``column IN (…)`` for a list given as parameter ``name`` when the statement runs."""
+    """Return ``column IN (…)`` for the list that the parameter ``name`` passes at run time."""
     kind: TypeEngine[Any] = ARRAY(column.type)
     return _AnyOf(column, bindparam(name, type_=kind))
 
@@ -186,9 +186,9 @@ def _any_of_postgres(element: _AnyOf, compiler: SQLCompiler, **options: Any) -> 
     return f"{column} = ANY({compiler.process(element.values, **options)})"
 
 
-_LISTS = (list, tuple)  # ``list | tuple`` would be made anew at each call
+_LISTS = (list, tuple)  # a constant: ``list | tuple`` would be rebuilt by every call
 
 
 def sqlite_value(value: object) -> object:
-    """Return ``value`` as SQLite takes it: lists become the JSON that ``json_each`` reads."""
+    """Return ``value`` for SQLite's driver: a list becomes the JSON that ``json_each`` reads."""
     return json.dumps(value) if isinstance(value, _LISTS) else value

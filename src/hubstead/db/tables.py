@@ -1,14 +1,14 @@
-"""Tables of the room: what says of the database itself that nobody may use it yet."""
+"""Tables of the room: the mark of an incomplete restore."""
 
 from sqlalchemy import BigInteger, Column, Table, Text
 
 from hubstead.db.schema import metadata
 
-#: One row while a restore into this database is not complete.
+#: One row while a restore into this database is incomplete.
 restore_marks = Table(
     "restore_mark",
     metadata,
     Column("snapshot", Text, primary_key=True),
     Column("begun_ms", BigInteger, nullable=False),
-    Column("loaded_ms", BigInteger),  # null until the rows are there, set in their transaction
+    Column("loaded_ms", BigInteger),  # null until its rows are loaded; set in their transaction
 )
