@@ -19,7 +19,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, NoReturn
 
 from hubstead.errors import HubError, StorageFull
 from hubstead.gitstore.durable import sync_file, sync_folder, translate_disk_full
@@ -171,7 +171,6 @@ class Staging:
         said = self._indexing.stdout.read().decode()
         if self._indexing.wait() != 0 or not (found := _KEPT.search(said)):
             self._refuse()
-            raise AssertionError
         self._check_modes()
         return found[1]
 
@@ -200,7 +199,7 @@ class Staging:
             raise PackRefused(reason=_reason(done.stderr.decode("utf-8", "replace"), 1))
         return done.stdout
 
-    def _refuse(self) -> None:
+    def _refuse(self) -> NoReturn:
         assert self._indexing is not None
         assert self._messages is not None
         status = self._indexing.wait()

@@ -1,4 +1,8 @@
-"""HTTP/1.1 for any application: the server, request bodies, responses and files."""
+"""An HTTP/1.1 server for any ASGI application: connections, request bodies, responses, files.
+
+It owns the socket, from the first byte of a request to the last of its response, and all limits in
+size and time. It never knows a Hub: no repository, no account, no route, no ``wire``.
+"""
 
 from hubstead.http.bodies import inflating, read_body, receive_into, stream_body
 from hubstead.http.connection import HubConnection

@@ -1,4 +1,8 @@
-"""The request layer that every wire shares, and one room per protocol on top of it."""
+"""The request layer that every protocol shares: routes, credentials, errors, request metrics.
+
+It owns the way from a request to a handler and from an error to a response. Each protocol is a room
+on top (``hub_api``, ``lfs``, ``git``, ``xet``) and never imports another. It never touches SQL.
+"""
 
 from hubstead.wire.application import Application
 from hubstead.wire.request import Hub, QueryParams, Request

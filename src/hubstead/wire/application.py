@@ -1,4 +1,4 @@
-"""The ASGI application: from a request to a handler and back, the same for every wire."""
+"""The ASGI application: dispatch requests to handlers, map errors to responses."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _CLIENT_ID = re.compile(r"[A-Za-z0-9._=;:-]{1,128}")
 
 
 class Application:
-    """Serves a table of routes. Anything that goes wrong becomes an answer here, once."""
+    """Serves a table of routes. Every error becomes a response here and only here."""
 
     def __init__(self, hub: Hub, routes: Iterable[Route]) -> None:
         self.hub = hub
@@ -65,7 +65,7 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request. There is no lifespan here: ``app.py`` opens and closes things."""
         assert scope["type"] == "http"
-        scope = self._seen_through_proxies(scope)
+        scope = self._behind_proxies(scope)
         sender = _Sender(scope, send, _request_id(scope))
         started = time.perf_counter()
         route: Route | None = None
@@ -83,7 +83,7 @@ class Application:
                 answer = await self._handle(request, sender)
             await answer(scope, receive, sender)
         except ClientGone:
-            pass  # nobody is there to be told
+            pass  # the client has disconnected
         except Exception as error:
             await self._fail(error, scope, receive, sender, route)
         finally:
@@ -128,25 +128,27 @@ class Application:
             public_url=request.public_url,
             wire=request.route.wire,
         )
-        told = error_response(error, asker)
-        if told.status >= 500 and not isinstance(error, NotBuilt):  # that is no fault of a node
+        response = error_response(error, asker)
+        if response.status >= 500 and not isinstance(error, NotBuilt):  # that is no fault of a node
             _faults.error(
-                "refused", error=repr(error), status=told.status, request_id=sender.request_id
+                "refused", error=repr(error), status=response.status, request_id=sender.request_id
             )
-        return RENDERERS[request.route.wire](told, sender.request_id)
+        return RENDERERS[request.route.wire](response, sender.request_id)
 
     async def _fail(
         self, error: Exception, scope: Scope, receive: Receive, sender: _Sender, route: Route | None
     ) -> None:
         wire = route.wire if route else _likely_wire(self._path(scope))
         if isinstance(error, HubError):  # the address is wrong, or sending the answer failed
-            told = error_response(error, ErrorContext(False, "", "", wire))
+            response = error_response(error, ErrorContext(False, "", "", wire))
         else:
             _faults.exception("unexpected", request_id=sender.request_id, path=scope["path"])
-            told = ErrorResponse(500, f"Internal error (request {sender.request_id}): see the log")
+            response = ErrorResponse(
+                500, f"Internal error (request {sender.request_id}): see the log"
+            )
         if sender.status:
             raise error  # too late for another answer: the connection has to break
-        await RENDERERS[wire](told, sender.request_id)(scope, receive, sender)
+        await RENDERERS[wire](response, sender.request_id)(scope, receive, sender)
 
     def _path(self, scope: Scope) -> str:
         """Return the undecoded path below the public URL, with one slash at its start.
@@ -160,8 +162,8 @@ class Application:
             path = path[len(self._prefix) :]
         return "/" + path.lstrip("/")
 
-    def _seen_through_proxies(self, scope: Scope) -> Scope:
-        """Believe what trusted proxies say of the client's address and scheme."""
+    def _behind_proxies(self, scope: Scope) -> Scope:
+        """Return the scope with the client address and scheme that trusted proxies report."""
         if not self._trusted or not self._is_trusted((scope.get("client") or ("",))[0]):
             return scope
         seen = dict(scope)
@@ -183,7 +185,7 @@ class Application:
 
 
 class _Sender:
-    """Adds to every answer what all of them carry, and notes what was sent."""
+    """Adds the headers of every response; records its status and size."""
 
     def __init__(self, scope: Scope, send: Send, request_id: str) -> None:
         self.request_id = request_id
@@ -242,16 +244,18 @@ def _unrouted(match: Match | None, method: str, path: str) -> Response:
         return Response(status=204, headers=_PREFLIGHT)
     if match is not None:
         allowed = ", ".join(sorted(match.routes))
-        told = ErrorResponse(
+        response = ErrorResponse(
             405, f"{method} is not allowed here: {allowed}", headers={"allow": allowed}
         )
     else:
-        told = error_response(NotFound(reason="Sorry, there is nothing at this address."), _NOBODY)
-    return RENDERERS[_likely_wire(path)](told, "")
+        response = error_response(
+            NotFound(reason="Sorry, there is nothing at this address."), _NOBODY
+        )
+    return RENDERERS[_likely_wire(path)](response, "")
 
 
 def _likely_wire(path: str) -> str:
-    """Guess who asks at an address that is in no route: programs by where it begins, or people."""
+    """Guess the wire of an unrouted path from its first segment; browsers are the default."""
     first = path.split("/", 2)[1]
     return {"api": "hub_api", "xet": "xet"}.get(first, "pages")
 

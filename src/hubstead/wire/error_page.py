@@ -1,4 +1,4 @@
-"""A refusal for people: a small page, unless the client would rather have JSON."""
+"""An error response for browsers: a small page, or JSON for clients that do not accept HTML."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HEADERS = {
 
 
 class ErrorPage(Response):
-    """An answer in JSON that becomes a page for whoever accepts ``text/html``."""
+    """A JSON response that turns into a page for clients that accept ``text/html``."""
 
     def __init__(self, answer: Response, message: str, request_id: str) -> None:
         super().__init__(answer.body, status=answer.status, headers=answer.headers)

@@ -1,8 +1,8 @@
-"""From an error of ours to what a client reads: status, ``X-Error-Code``, ``X-Error-Message``.
+"""Map errors to responses: status, ``X-Error-Code``, ``X-Error-Message``, body.
 
 Clients choose their exception by these headers, not by the status (``hf_raise_for_status`` in
 ``huggingface_hub`` ``utils/_http.py``; protocol/hub-api.md 2.6). The table here serves every wire;
-a wire whose clients read something else dresses it differently (``DRESS``).
+a wire whose clients read another form has its own renderer (``RENDERERS``).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from hubstead.xet import ShardRefused, XorbRefused
 
 @dataclass(frozen=True)
 class ErrorResponse:
-    """What is told to the client."""
+    """An error as the client reads it, before a wire renders it."""
 
     status: int
     message: str
@@ -37,7 +37,7 @@ class ErrorResponse:
 
 @dataclass(frozen=True)
 class ErrorContext:
-    """What the answer depends on beside the error."""
+    """What an error response depends on beside the error: the client and its wire."""
 
     signed_in: bool
     agent: str
@@ -98,75 +98,75 @@ E = TypeVar("E", bound=HubError)
 _Refuse = Callable[[E, ErrorContext], ErrorResponse]
 
 
-def error_response(error: HubError, asker: ErrorContext) -> ErrorResponse:
-    """Say what ``asker`` is told of ``error``."""
+def error_response(error: HubError, context: ErrorContext) -> ErrorResponse:
+    """Map an error to the response for this client."""
     status, code = next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
     special = _SPECIAL.get(type(error))
     if special is not None:
-        return special(error, asker)
+        return special(error, context)
     return ErrorResponse(status, error.message, code)
 
 
-def _invalid_credentials(_error: HubError, _asker: ErrorContext) -> ErrorResponse:
+def _invalid_credentials(_error: HubError, _context: ErrorContext) -> ErrorResponse:
     return ErrorResponse(401, INVALID_TOKEN)
 
 
-def _login_required(_error: HubError, _asker: ErrorContext) -> ErrorResponse:
+def _login_required(_error: HubError, _context: ErrorContext) -> ErrorResponse:
     return ErrorResponse(401, INVALID_LOGIN)
 
 
-def _repo_not_found(error: errors.RepoNotFound, asker: ErrorContext) -> ErrorResponse:
-    if asker.signed_in:
+def _repo_not_found(error: errors.RepoNotFound, context: ErrorContext) -> ErrorResponse:
+    if context.signed_in:
         return ErrorResponse(404, error.message, "RepoNotFound")
     # Release 0.8.1 turns any RepoNotFound into its own 404 (protocol/legacy-clients.md 2.5).
-    code = None if "hf_hub/0.8.1" in asker.agent else "RepoNotFound"
+    code = None if "hf_hub/0.8.1" in context.agent else "RepoNotFound"
     return ErrorResponse(401, INVALID_LOGIN if code is None else NO_REPO, code)
 
 
-def _gated(error: errors.Gated, asker: ErrorContext) -> ErrorResponse:
+def _gated(error: errors.Gated, context: ErrorContext) -> ErrorResponse:
     repo = error.repo
-    if not asker.signed_in:
+    if not context.signed_in:
         text = f"Access to {repo} is restricted. You must have access to it and be authenticated"
         return ErrorResponse(401, f"{text} to access it. Please log in.", "GatedRepo")
     text = f"Access to {repo} is restricted and you are not in the authorized list."
     return ErrorResponse(403, f"{text} Ask its owners for access.", "GatedRepo")
 
 
-def _entry_not_found(error: errors.EntryNotFound, _asker: ErrorContext) -> ErrorResponse:
+def _entry_not_found(error: errors.EntryNotFound, _context: ErrorContext) -> ErrorResponse:
     return ErrorResponse(404, error.message, "EntryNotFound")
 
 
-def _repo_exists(error: RepoExists, asker: ErrorContext) -> ErrorResponse:
-    url = f"{asker.public_url}/{error.repo_id.web_path}"
+def _repo_exists(error: RepoExists, context: ErrorContext) -> ErrorResponse:
+    url = f"{context.public_url}/{error.repo_id.web_path}"
     return ErrorResponse(409, error.message, facts={"url": url})
 
 
-def _unchanged(error: errors.Unchanged, _asker: ErrorContext) -> ErrorResponse:
+def _unchanged(error: errors.Unchanged, _context: ErrorContext) -> ErrorResponse:
     return ErrorResponse(409, error.message, facts={"url": error.url})
 
 
-def _invalid_card(error: errors.InvalidCard, _asker: ErrorContext) -> ErrorResponse:
+def _invalid_card(error: errors.InvalidCard, _context: ErrorContext) -> ErrorResponse:
     faults = error.faults or (error.message,)
     facts = {"errors": [{"message": fault} for fault in faults], "warnings": []}
     return ErrorResponse(400, error.message, facts=facts)
 
 
-def _range(error: errors.RangeNotSatisfiable, _asker: ErrorContext) -> ErrorResponse:
+def _range(error: errors.RangeNotSatisfiable, _context: ErrorContext) -> ErrorResponse:
     headers = {"content-range": f"bytes */{error.size}"}
     return ErrorResponse(416, error.message, headers=headers)
 
 
-def _rate_limited(error: errors.RateLimited, _asker: ErrorContext) -> ErrorResponse:
+def _rate_limited(error: errors.RateLimited, _context: ErrorContext) -> ErrorResponse:
     wait = error.retry_after_s
     headers = {"retry-after": str(wait), "ratelimit": f'"pages";r=0;t={wait}'}
     return ErrorResponse(429, error.message, headers=headers)
 
 
-def _unavailable(error: HubError, _asker: ErrorContext) -> ErrorResponse:
+def _unavailable(error: HubError, _context: ErrorContext) -> ErrorResponse:
     return ErrorResponse(503, error.message, headers={"retry-after": "1"})
 
 
-def _missing_bytes(_error: HubError, _asker: ErrorContext) -> ErrorResponse:
+def _missing_bytes(_error: HubError, _context: ErrorContext) -> ErrorResponse:
     return ErrorResponse(503, "A file that should be here is missing: tell the hub's administrator")
 
 
@@ -194,69 +194,74 @@ _SPECIAL = dict(
 )
 
 
-def render_hub(told: ErrorResponse, request_id: str) -> Response:
-    """Dress a refusal for the Hub's API clients: both headers, and JSON with ``error``."""
+def render_hub(response: ErrorResponse, request_id: str) -> Response:
+    """Render for clients of the Hub API: both headers, and JSON with ``error``."""
     del request_id
-    headers = {"x-error-message": one_line(told.message), **told.headers}
-    if told.code is not None:
-        headers["x-error-code"] = told.code
-    body = msgspec.json.encode({"error": told.message, **told.facts})
+    headers = {"x-error-message": one_line(response.message), **response.headers}
+    if response.code is not None:
+        headers["x-error-code"] = response.code
+    body = msgspec.json.encode({"error": response.message, **response.facts})
     return Response(
         body,
-        status=told.status,
+        status=response.status,
         media_type="application/json; charset=utf-8",
         headers=headers,
     )
 
 
-def render_lfs(told: ErrorResponse, request_id: str) -> Response:
-    """Dress a refusal for git-lfs: ``message`` in its own JSON, and a challenge on 401.
+def render_lfs(response: ErrorResponse, request_id: str) -> Response:
+    """Render for git-lfs: ``message`` in its own JSON, and a challenge on 401.
 
     Python clients call the same addresses, so the Hub's headers go along.
     """
-    answer = render_hub(told, request_id)
-    answer.body = msgspec.json.encode(
-        {"message": told.message, "error": told.message, "request_id": request_id, **told.facts}
+    rendered = render_hub(response, request_id)
+    rendered.body = msgspec.json.encode(
+        {
+            "message": response.message,
+            "error": response.message,
+            "request_id": request_id,
+            **response.facts,
+        }
     )
-    answer.headers["content-type"] = "application/vnd.git-lfs+json"
-    _challenge(answer)
-    return answer
+    rendered.headers["content-type"] = "application/vnd.git-lfs+json"
+    _challenge(rendered)
+    return rendered
 
 
-def render_git(told: ErrorResponse, request_id: str) -> Response:
-    """Dress a refusal for git, which shows ``text/plain`` to its user as ``remote: …``."""
-    answer = render_hub(told, request_id)
-    answer.body = f"{told.message}\n".encode()
-    answer.headers["content-type"] = "text/plain; charset=utf-8"
-    _challenge(answer)
-    return answer
+def render_git(response: ErrorResponse, request_id: str) -> Response:
+    """Render for git, which shows ``text/plain`` to its user as ``remote: …``."""
+    rendered = render_hub(response, request_id)
+    rendered.body = f"{response.message}\n".encode()
+    rendered.headers["content-type"] = "text/plain; charset=utf-8"
+    _challenge(rendered)
+    return rendered
 
 
-def render_xet(told: ErrorResponse, request_id: str) -> Response:
-    """Dress a refusal for clients of the Xet store.
+def render_xet(response: ErrorResponse, request_id: str) -> Response:
+    """Render for clients of the Xet store.
 
     They log the status and the id of the request; only people with other tools read the reason.
     They try again after 5xx but never after 409, which here is only ever bad luck in a race.
     """
-    answer = render_hub(told, request_id)
-    answer.status = 503 if told.status == 409 else told.status
-    answer.body = f"{told.message}\n".encode()
-    answer.headers["content-type"] = "text/plain; charset=utf-8"
-    return answer
+    rendered = render_hub(response, request_id)
+    rendered.status = 503 if response.status == 409 else response.status
+    rendered.body = f"{response.message}\n".encode()
+    rendered.headers["content-type"] = "text/plain; charset=utf-8"
+    return rendered
 
 
-def _challenge(answer: Response) -> None:
-    if answer.status == 401:
+def _challenge(rendered: Response) -> None:
+    if rendered.status == 401:
         # git and git-lfs send credentials only when they are asked to.
-        answer.headers["www-authenticate"] = 'Basic realm="Hubstead", charset="UTF-8"'
+        rendered.headers["www-authenticate"] = 'Basic realm="Hubstead", charset="UTF-8"'
 
 
-def render_page(told: ErrorResponse, request_id: str) -> Response:
-    """Dress a refusal for people; clients that do not accept HTML read what the API would say."""
-    return ErrorPage(render_hub(told, request_id), told.message, request_id)
+def render_page(response: ErrorResponse, request_id: str) -> Response:
+    """Render for browsers; clients that do not accept HTML get the Hub API's form."""
+    return ErrorPage(render_hub(response, request_id), response.message, request_id)
 
 
-#: How each wire dresses a refusal.
+#: The renderer of each wire.
 RENDERERS: dict[str, Callable[[ErrorResponse, str], Response]] = {
     "hub_api": render_hub,
     "lfs": render_lfs,

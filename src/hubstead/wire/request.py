@@ -1,9 +1,10 @@
-"""One request as handlers see it: who asks, of which repository, with what."""
+"""One request as handlers see it: its actor, repository, path, query and body."""
 
 from __future__ import annotations
 
 import ipaddress
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
@@ -35,7 +36,7 @@ _FALSE = frozenset(("0", "false", "False", "FALSE", "no", "off", "None", "null")
 
 @dataclass
 class Hub:
-    """Everything a handler may need; built once, in ``app.py``."""
+    """The services that handlers use; ``app.py`` builds it once."""
 
     settings: Settings
     stores: Storage
@@ -81,6 +82,11 @@ class QueryParams:
 
     def __contains__(self, name: str) -> bool:
         return name in self._values
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """Yield every name with each of its values, empty ones included."""
+        for name, values in self._values.items():
+            yield from ((name, value) for value in values)
 
     def all(self, name: str) -> list[str]:
         """Return every value given for ``name``, empty ones left out."""

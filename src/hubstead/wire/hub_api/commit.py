@@ -28,7 +28,7 @@ from hubstead.commits import (
 from hubstead.errors import InvalidInput, NotBuilt, TooLarge
 from hubstead.http import Response, inflating, json_response, stream_body
 from hubstead.ids import Kind, RepoId, is_sha256
-from hubstead.repos import Right
+from hubstead.repos import Repo, Right
 from hubstead.wire import Request
 from hubstead.wire.hub_api import shapes
 
@@ -98,8 +98,13 @@ def _refuse_pull_requests(request: Request) -> None:
 
 def branch_of(request: Request) -> str:
     """Return the branch that the address names by its short name."""
-    text = "/".join(request.segments("rev")).removeprefix(HEADS)
-    return request.repo.default_branch if text == "HEAD" else text
+    return short_branch(request.repo, "/".join(request.segments("rev")))
+
+
+def short_branch(repo: Repo, revision: str) -> str:
+    """Return a branch's short name; ``HEAD`` names the default branch."""
+    text = revision.removeprefix(HEADS)
+    return repo.default_branch if text == "HEAD" else text
 
 
 async def create_commit(request: Request) -> Response:

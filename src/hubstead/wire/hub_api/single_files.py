@@ -20,7 +20,7 @@ from hubstead.http import Response, json_response
 from hubstead.ids import Kind
 from hubstead.repos import Repo, Right
 from hubstead.wire import Request
-from hubstead.wire.hub_api.commit import branch_of
+from hubstead.wire.hub_api.commit import short_branch
 from hubstead.wire.hub_api.file_facts import pointer_of
 from hubstead.wire.hub_api.shapes import ListedFile, iso
 from hubstead.wire.hub_api.spooled_body import SpooledBody, receive_file
@@ -84,9 +84,8 @@ async def _add(
 
 
 async def _where(request: Request) -> tuple[str, str]:
-    text, path = await request.split("rest")
-    request.captured["rev"] = [text]
-    return branch_of(request), path
+    revision, path = await request.split("rest")
+    return short_branch(request.repo, revision), path
 
 
 async def list_stored(request: Request) -> Response:

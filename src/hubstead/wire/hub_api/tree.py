@@ -65,12 +65,7 @@ def next_page(request: Request, **changed: object) -> str:
 
     The JavaScript client wants it absolute and ``rel`` quoted (protocol/hub-api.md 2.8).
     """
-    pairs = [
-        (name, value)
-        for name, values in request.query._values.items()
-        for value in values
-        if name not in changed
-    ]
+    pairs = [(name, value) for name, value in request.query.pairs() if name not in changed]
     pairs += [(name, str(value)) for name, value in changed.items()]
     return f'<{request.public_url}{request.path}?{urlencode(pairs)}>; rel="next"'
 
