@@ -17,7 +17,7 @@ import msgspec
 import structlog
 import uvloop
 
-from hubstead import logs, webhooks
+from hubstead import logs, outbox, webhooks
 from hubstead.accounts import (
     HubSigner,
     LastUse,
@@ -55,6 +55,9 @@ UPKEEP_EVERY_S = 30.0
 #: When each node looks for leftovers in its folders of git: soon after its start, for a laptop's
 #: server may not run for hours, and then so often.
 SWEEP_AFTER_S, SWEEP_EVERY_S = 600.0, 6 * 3600.0
+
+#: Who handles events, in this order.
+LISTENERS = (webhooks.LISTENER,)
 
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
 
@@ -192,15 +195,18 @@ async def background_jobs(hub: Hub) -> AsyncIterator[Runner]:
     patience = RetryPolicy(settings.webhooks.max_attempts, settings.webhooks.hold_s)
     deliveries = Deliveries(hub.db, sender, patience)
     handlers: dict[str, Handler] = {
-        **webhooks.handlers(hub.db, deliveries, [webhooks.enqueue_deliveries]),
+        **outbox.handlers(hub.db, LISTENERS),
+        **webhooks.handlers(hub.db, deliveries),
         **blob_jobs.handlers(hub.db, hub.blobs, settings),
         **commit_jobs.handlers(hub.stores),
         **xet_jobs.handlers(hub.db, settings),
         **xet_jobs.conversion(hub.db, hub.blobs, hub.stores.xet, settings),
         ROTATE: _rotate(hub),
     }
-    runner = Runner(hub.db, handlers, node=node_name(), lanes=webhooks.QUEUES, clock=hub.clock)
-    webhooks.schedule(runner, hub.db)
+    lanes = {outbox.DISPATCH: 1, **webhooks.QUEUES}
+    runner = Runner(hub.db, handlers, node=node_name(), lanes=lanes, clock=hub.clock)
+    outbox.schedule(runner, hub.db)
+    webhooks.schedule(runner)
     for name, seconds in {
         **blob_jobs.EVERY_S,
         **commit_jobs.EVERY_S,

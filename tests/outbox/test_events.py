@@ -7,16 +7,19 @@ import asyncio
 import pytest
 from sqlalchemy import select, update
 
-from hubstead.db import Database, Tx, indexed, open_db
+from hubstead.db import Database, Tx, indexed, insert_into, open_db
 from hubstead.ids import now_ms
 from hubstead.outbox import (
     Event,
+    Listener,
     RecordedEvent,
+    Subject,
     count_pending,
     dispatch,
     prune_events,
     record_event,
 )
+from hubstead.outbox.dispatch import EventHandler
 from hubstead.outbox.tables import events
 from tests.support.rows import reading
 
@@ -27,10 +30,14 @@ class Sung(Event, frozen=True):
     title: str
 
 
+def songs(*handlers: EventHandler) -> list[Listener]:
+    return [Listener(handler, (Sung,)) for handler in handlers]
+
+
 async def sing(db: Database, *titles: str, repo_pk: int = 1) -> None:
     async def write(tx: Tx) -> None:
         for title in titles:
-            await record_event(tx, repo_pk, Sung(title))
+            await record_event(tx, Subject("repo", repo_pk), Sung(title))
 
     await db.write(write)
 
@@ -47,7 +54,7 @@ class Listening:
 
 async def test_an_event_of_a_write_that_fails_never_happened(db: Database) -> None:
     async def fail(tx: Tx) -> None:
-        await record_event(tx, 1, Sung("la"))
+        await record_event(tx, Subject("repo", 1), Sung("la"))
         raise LookupError
 
     with pytest.raises(LookupError):
@@ -60,11 +67,11 @@ async def test_events_are_told_in_order_to_every_listener_and_then_no_more(db: D
     await sing(db, "mi", repo_pk=2)
     assert await count_pending(db) == 3
     first, second = Listening(), Listening()
-    assert await dispatch(db, [first, second]) == 3
+    assert await dispatch(db, songs(first, second)) == 3
     assert first.heard == second.heard
     assert first.heard == [f'{{"type":"Sung","title":"{title}"}}' for title in ("do", "re", "mi")]
     assert await count_pending(db) == 0
-    assert await dispatch(db, [first]) == 0
+    assert await dispatch(db, songs(first)) == 0
     assert len(first.heard) == 3
 
 
@@ -83,18 +90,18 @@ async def test_a_listener_that_fails_leaves_its_events_untold(db: Database) -> N
             raise LookupError("what?")
 
     with pytest.raises(LookupError):
-        await dispatch(db, [deaf])
+        await dispatch(db, songs(deaf))
     assert await count_pending(db) == 2
     listening = Listening()
-    await dispatch(db, [listening])
+    await dispatch(db, songs(listening))
     assert len(listening.heard) == 2
 
 
 async def test_a_long_line_of_events_is_told_in_parts(db: Database) -> None:
     await sing(db, *map(str, range(130)))
     listening = Listening()
-    assert await dispatch(db, [listening]) == 100
-    assert await dispatch(db, [listening]) == 30
+    assert await dispatch(db, songs(listening)) == 100
+    assert await dispatch(db, songs(listening)) == 30
     assert [f'"{n}"' in heard for n, heard in enumerate(listening.heard)] == [True] * 130
 
 
@@ -104,14 +111,14 @@ async def test_two_nodes_that_tell_at_once_tell_each_event_once(database_url: st
 
     async def mark(tx: Tx, row: RecordedEvent) -> None:
         # What counts is what a committed transaction did, not how often it was tried.
-        await record_event(tx, row.pk, Sung("echo"))
+        await record_event(tx, Subject("event", row.pk), Sung("echo"))
 
     async def tell_until_quiet(db: Database) -> None:
         for _ in range(3):
             await tell_some(db, mark)
 
     await asyncio.gather(*map(tell_until_quiet, nodes))
-    echoes = [row.repo_pk for row in await nodes[0].all(ALL) if "echo" in row.payload]
+    echoes = [row.subject_pk for row in await nodes[0].all(ALL) if "echo" in row.payload]
     first = [row.pk for row in await nodes[0].all(ALL)][:60]
     assert [echoes.count(pk) for pk in first] == [1] * 60
     for node in nodes:
@@ -123,7 +130,7 @@ async def tell_some(db: Database, listener: object) -> int:
         if "echo" not in row.payload:
             await listener(tx, row)  # type: ignore[operator]
 
-    return await dispatch(db, [only_songs])
+    return await dispatch(db, songs(only_songs))
 
 
 async def test_told_events_are_forgotten_after_a_while_and_untold_ones_never(db: Database) -> None:
@@ -141,3 +148,34 @@ async def test_told_events_are_forgotten_after_a_while_and_untold_ones_never(db:
     assert await prune_events(db, hour) == 0
     rest = [row.payload for row in await db.all(ALL)]
     assert ['"recent"' in rest[0], '"untold"' in rest[1], len(rest)] == [True, True, 2]
+
+
+class Joined(Event, frozen=True):
+    name: str
+
+
+async def test_a_listener_hears_only_of_the_events_that_it_lists(db: Database) -> None:
+    await sing(db, "do")
+    await db.write(lambda tx: record_event(tx, Subject("account", 7), Joined("anna")))
+    songs_heard, joined_heard = Listening(), Listening()
+    listeners = [Listener(songs_heard, (Sung,)), Listener(joined_heard, (Joined,))]
+    assert await dispatch(db, listeners) == 2
+    assert songs_heard.heard == ['{"type":"Sung","title":"do"}']
+    assert joined_heard.heard == ['{"type":"Joined","name":"anna"}']
+
+
+async def test_an_event_names_a_subject_of_any_kind(db: Database) -> None:
+    """The previous release reads ``repo_pk`` and writes nothing else."""
+    await sing(db, "do", repo_pk=3)
+    await db.write(lambda tx: record_event(tx, Subject("account", 3), Joined("anna")))
+    of_previous_release = insert_into(events, "repo_pk", "type", "payload", "created_ms")
+    row = {"repo_pk": 5, "type": "Sung", "payload": "{}", "created_ms": 1}
+    await db.write(lambda tx: tx.run(indexed(of_previous_release), **row))
+    subjects: list[Subject | None] = []
+
+    async def note(_tx: Tx, event: RecordedEvent) -> None:
+        subjects.append(event.subject)
+
+    await dispatch(db, [Listener(note, (Sung, Joined))])
+    assert subjects == [Subject("repo", 3), Subject("account", 3), Subject("repo", 5)]
+    assert [row.repo_pk for row in await db.all(ALL)] == [3, None, 5]

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from hubstead import outbox
 from hubstead.db import Database, Tx, indexed, open_db
 from hubstead.ids import Kind, RepoId, now_ms
 from hubstead.jobs import Job, Runner, list_jobs
@@ -31,15 +32,16 @@ from hubstead.repos import (
     SettingsChange,
     change_settings,
     move_repo,
+    repo_subject,
 )
 from hubstead.webhooks import (
+    LISTENER,
     QUEUES,
     Deliveries,
     Delivery,
     RetryPolicy,
     Sender,
     add_webhook,
-    enqueue_deliveries,
     handlers,
     list_deliveries,
     remove_webhook,
@@ -64,10 +66,11 @@ async def delivering(
 ) -> AsyncIterator[Runner]:
     """Run everything between outbox and receiver, as the hub does, while the block lasts."""
     sender = Sender(timeout_s=timeout_s)
-    work = handlers(db, Deliveries(db, sender, patience), [enqueue_deliveries])
+    work = outbox.handlers(db, [LISTENER]) | handlers(db, Deliveries(db, sender, patience))
     quick: dict[str, Any] = {"node": "node1", "poll_s": 0.02, "pause_s": 0.03, "grace_s": 2}
-    runner = Runner(db, work, lanes=QUEUES, **(quick | options))
-    schedule(runner, db)
+    runner = Runner(db, work, lanes={outbox.DISPATCH: 1, **QUEUES}, **(quick | options))
+    outbox.schedule(runner, db)
+    schedule(runner)
     task = asyncio.create_task(runner.run())
     try:
         yield runner
@@ -79,7 +82,7 @@ async def delivering(
 
 async def happen(db: Database, event: RepoEvent, repo_pk: int = 1) -> None:
     async def write(tx: Tx) -> None:
-        await record_event(tx, repo_pk, event)
+        await record_event(tx, repo_subject(repo_pk), event)
 
     await db.write(write)
 
@@ -363,13 +366,17 @@ _HUB = """
 import asyncio, sys
 from hubstead.db import open_db
 from hubstead.jobs import Runner
+from hubstead import outbox
 from hubstead.webhooks import *
 
 async def main():
     db = await open_db(sys.argv[1])
-    work = handlers(db, Deliveries(db, Sender(), RetryPolicy()), [enqueue_deliveries])
-    runner = Runner(db, work, node="doomed", poll_s=0.02, lease_s=0.5, lanes=QUEUES)
-    schedule(runner, db)
+    deliveries = Deliveries(db, Sender(), RetryPolicy())
+    work = outbox.handlers(db, [LISTENER]) | handlers(db, deliveries)
+    lanes = {outbox.DISPATCH: 1, **QUEUES}
+    runner = Runner(db, work, node="doomed", poll_s=0.02, lease_s=0.5, lanes=lanes)
+    outbox.schedule(runner, db)
+    schedule(runner)
     await runner.run()
 
 asyncio.run(main())
@@ -432,7 +439,7 @@ async def test_old_deliveries_and_events_are_forgotten(db: Database, receiver: R
         await tx.run(indexed(old.values(done_ms=deliveries.c.done_ms - age)))
 
     await db.write(grow_old)
-    work = handlers(db, Deliveries(db, Sender()), [enqueue_deliveries])
+    work = outbox.handlers(db, [LISTENER]) | handlers(db, Deliveries(db, Sender()))
     await work["webhooks.prune"](Job("webhooks.prune", "", {}, 1))
     assert [entry.body for entry in await list_deliveries(db)] == ['{"add": "anna/new"}']
 

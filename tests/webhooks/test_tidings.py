@@ -11,12 +11,12 @@ from hubstead.db import Database, Tx
 from hubstead.errors import InvalidInput, NotFound
 from hubstead.ids import Kind
 from hubstead.outbox import Event, dispatch, record_event
-from hubstead.repos import RefsMoved, RepoCreated, RepoDeleted, RepoEvent, RepoRenamed
+from hubstead.repos import RefsMoved, RepoCreated, RepoDeleted, RepoEvent, RepoRenamed, repo_subject
 from hubstead.repos import SettingsChanged as Settings
 from hubstead.webhooks import (
+    LISTENER,
     Webhook,
     add_webhook,
-    enqueue_deliveries,
     list_deliveries,
     list_webhooks,
     remove_webhook,
@@ -104,7 +104,7 @@ def test_a_disabled_webhook_hears_nothing() -> None:
 async def happen(db: Database, *events: RepoEvent, repo_pk: int = 1) -> None:
     async def write(tx: Tx) -> None:
         for event in events:
-            await record_event(tx, repo_pk, event)
+            await record_event(tx, repo_subject(repo_pk), event)
 
     await db.write(write)
 
@@ -117,7 +117,7 @@ async def test_bodies_have_one_key_and_the_name(db: Database) -> None:
         RepoRenamed("model", "acme/bert", False, old_name="anna/bert"),
         RepoCreated("dataset", "anna/squad", False),
     )
-    assert await dispatch(db, [enqueue_deliveries]) == 3
+    assert await dispatch(db, [LISTENER]) == 3
     log = await list_deliveries(db, hook.id)
     assert [entry.body for entry in reversed(log)] == [
         '{"add": "anna/bert"}',
@@ -135,18 +135,18 @@ async def test_an_event_of_an_unknown_type_is_passed_over(db: Database) -> None:
     await add_webhook(db, "http://127.0.0.1:9/x")
 
     async def write(tx: Tx) -> None:
-        await record_event(tx, 1, Liked("anna"))
+        await record_event(tx, repo_subject(1), Liked("anna"))
 
     await db.write(write)
-    assert await dispatch(db, [enqueue_deliveries]) == 1
+    assert await dispatch(db, [LISTENER]) == 1
     assert await list_deliveries(db) == []
 
 
 async def test_a_webhook_hears_of_nothing_from_before_it_was_added(db: Database) -> None:
     await happen(db, RepoCreated(**PUBLIC))
-    await dispatch(db, [enqueue_deliveries])
+    await dispatch(db, [LISTENER])
     await add_webhook(db, "http://127.0.0.1:9/x")
-    await dispatch(db, [enqueue_deliveries])
+    await dispatch(db, [LISTENER])
     assert await list_deliveries(db) == []
 
 
@@ -160,7 +160,7 @@ async def test_webhooks_are_added_listed_and_removed(db: Database) -> None:
     assert "s3cret" not in repr(await list_webhooks(db))
 
     await happen(db, RepoCreated(**PUBLIC))
-    await dispatch(db, [enqueue_deliveries])
+    await dispatch(db, [LISTENER])
     await remove_webhook(db, first.id)
     assert await list_webhooks(db) == [second]
     assert {entry.webhook_id for entry in await list_deliveries(db)} == {second.id}

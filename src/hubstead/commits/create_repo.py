@@ -36,6 +36,7 @@ from hubstead.repos import (
     name_is_free,
     open_namespace,
     open_repo,
+    repo_subject,
 )
 
 SDKS = ("gradio", "docker", "static", "streamlit")
@@ -119,7 +120,7 @@ async def _insert(tx: Tx, actor: Actor, new: NewRepo, plan: WritePlan) -> Repo:
     await insert_repo(tx, actor, new)
     opened = await open_repo(tx, actor, new.repo_id, Right.WRITE)
     await apply_plan(tx, actor, opened, plan)
-    await record_event(tx, opened.pk, RepoCreated(**event_facts(opened)))
+    await record_event(tx, repo_subject(opened.pk), RepoCreated(**event_facts(opened)))
     return await open_repo(tx, actor, new.repo_id)
 
 
@@ -185,7 +186,7 @@ async def _insert_copy(tx: Tx, actor: Actor, source: Repo, new: NewRepo, git: Gi
         derive_metadata(new.kind, git, git.tree_of(seen.head)) if seen.head else RepoMetadata()
     )
     await apply_plan(tx, actor, opened, WritePlan(moves, derived=derived))
-    await record_event(tx, opened.pk, RepoCreated(**event_facts(opened)))
+    await record_event(tx, repo_subject(opened.pk), RepoCreated(**event_facts(opened)))
     return await open_repo(tx, actor, new.repo_id)
 
 

@@ -14,7 +14,15 @@ from hubstead.commits.tables import deleted_repos
 from hubstead.db import DatabaseNow, Reader, Tx, database_now_ms, indexed, insert_into, scan
 from hubstead.ids import RepoId
 from hubstead.outbox import record_event
-from hubstead.repos import Repo, RepoDeleted, Right, event_facts, open_repo, remove_repo
+from hubstead.repos import (
+    Repo,
+    RepoDeleted,
+    Right,
+    event_facts,
+    open_repo,
+    remove_repo,
+    repo_subject,
+)
 
 
 class DeletedRepo(NamedTuple):
@@ -75,7 +83,7 @@ async def delete_repository(stores: Storage, actor: Actor, repo_id: RepoId) -> R
 
 async def delete_repo_rows(tx: Tx, opened: Repo) -> None:
     """Do the deleting for a repository whose row this transaction holds."""
-    await record_event(tx, opened.pk, RepoDeleted(**event_facts(opened)))
+    await record_event(tx, repo_subject(opened.pk), RepoDeleted(**event_facts(opened)))
     await blobs.unlink_repo(tx, opened.pk)
     await tx.run(_ADD, repo_id=opened.id)
     await remove_repo(tx, opened)

@@ -22,7 +22,16 @@ from hubstead.gitstore import Pack
 from hubstead.ids import now_ms
 from hubstead.jobs import enqueue
 from hubstead.outbox import record_event
-from hubstead.repos import RefsMoved, Repo, RepoMetadata, Right, event_facts, reopen, set_metadata
+from hubstead.repos import (
+    RefsMoved,
+    Repo,
+    RepoMetadata,
+    Right,
+    event_facts,
+    reopen,
+    repo_subject,
+    set_metadata,
+)
 from hubstead.repos.tables import repos
 
 #: The job that folds packs, and after how many new ones it is asked for.
@@ -75,7 +84,9 @@ async def move_refs(tx: Tx, actor: Actor, opened: Repo, plan: WritePlan, right: 
     await apply_plan(tx, actor, again, plan)
     facts = event_facts(again)
     moves = [(move.ref, move.old, move.new) for move in plan.moves]
-    await record_event(tx, again.pk, RefsMoved(**facts, moves=moves, actor=actor.name))
+    await record_event(
+        tx, repo_subject(again.pk), RefsMoved(**facts, moves=moves, actor=actor.name)
+    )
     return again
 
 

@@ -1,21 +1,28 @@
-"""What happened, written with the change itself; rooms that listen hear of it at least once."""
+"""Events: recorded with the change that they report, dispatched to listeners exactly once.
 
+The room owns the table of events and its dispatch. It never knows who listens or what a subject is.
+"""
+
+from hubstead.outbox.dispatch import DISPATCH, Listener, dispatch, handlers, schedule
 from hubstead.outbox.events import (
     Event,
-    Listener,
     RecordedEvent,
+    Subject,
     count_pending,
-    dispatch,
     prune_events,
     record_event,
 )
 
 __all__ = [
+    "DISPATCH",
     "Event",
     "Listener",
     "RecordedEvent",
+    "Subject",
     "count_pending",
     "dispatch",
+    "handlers",
     "prune_events",
     "record_event",
+    "schedule",
 ]

@@ -1,26 +1,36 @@
-"""Recording events inside a write, and telling them, in order, to those who listen."""
+"""Events: recorded in the transaction of the change, read by the dispatch, deleted by age."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select
 
 from hubstead.db import Database, DatabaseNow, Reader, Tx, database_now_ms, indexed, insert_into
 from hubstead.outbox.tables import events
 
-#: How many events one transaction hands on.
-BATCH = 100
-#: How many old events one transaction removes.
+#: How many old events one transaction deletes.
 PRUNE_BATCH = 1000
+#: The kind of subject that the previous release knows, by a column of its own.
+REPO = "repo"
 
-_ADD = indexed(insert_into(events, "repo_pk", "type", "payload").values(created_ms=DatabaseNow()))
+_ADD = indexed(
+    insert_into(events, "repo_pk", "subject_kind", "subject_pk", "type", "payload").values(
+        created_ms=DatabaseNow()
+    )
+)
+
+
+class Subject(NamedTuple):
+    """The row that an event is about: the kind of thing, and its number."""
+
+    kind: str
+    pk: int
 
 
 class RecordedEvent(NamedTuple):
-    """An event as it was written down; ``payload`` is its JSON."""
+    """A row of the table of events; ``payload`` is the event as JSON."""
 
     pk: int
     repo_pk: int | None
@@ -28,69 +38,47 @@ class RecordedEvent(NamedTuple):
     payload: str
     created_ms: int
     told_ms: int | None
+    subject_kind: str | None
+    subject_pk: int | None
+
+    @property
+    def subject(self) -> Subject | None:
+        """What the event is about; a row of the previous release names a repository only."""
+        if self.subject_kind is not None and self.subject_pk is not None:
+            return Subject(self.subject_kind, self.subject_pk)
+        return None if self.repo_pk is None else Subject(REPO, self.repo_pk)
 
 
-_PENDING = indexed(
-    select(events)
-    .where(events.c.told_ms.is_(None))
-    .order_by(events.c.pk)
-    .limit(BATCH)
-    .with_for_update(),
-    RecordedEvent,
-)
 _COUNT = indexed(
     select(func.count().label("n")).select_from(events).where(events.c.told_ms.is_(None)), int
 )
-_TOLD = indexed(
-    update(events).values(told_ms=DatabaseNow()).where(events.c.pk == bindparam("event_pk"))
-)
-
 _OLD = (
     select(events.c.pk)
     .where(events.c.told_ms < bindparam("before_ms"))
     .order_by(events.c.told_ms)
     .limit(PRUNE_BATCH)
 )
-_FORGET = indexed(delete(events).where(events.c.pk.in_(_OLD)))
+_DELETE_OLD = indexed(delete(events).where(events.c.pk.in_(_OLD)))
 
 
 class Event(msgspec.Struct, frozen=True, tag=True):
-    """Something that happened to a repository. Rooms subclass it in their ``events.py``."""
+    """An event about any subject. Rooms subclass it in their ``events.py``."""
 
 
-#: Takes up one event (a row of the table) in the transaction that marks it as told.
-Listener: TypeAlias = Callable[[Tx, RecordedEvent], Awaitable[None]]
-
-
-async def record_event(tx: Tx, repo_pk: int, event: Event) -> None:
-    """Write down, with the change itself, that ``event`` happened."""
+async def record_event(tx: Tx, subject: Subject, event: Event) -> None:
+    """Record an event in the transaction of the change that it reports."""
     await tx.run(
         _ADD,
-        repo_pk=repo_pk,
+        repo_pk=subject.pk if subject.kind == REPO else None,
+        subject_kind=subject.kind,
+        subject_pk=subject.pk,
         type=type(event).__name__,
         payload=msgspec.json.encode(event).decode(),
     )
 
 
-async def dispatch(db: Database, listeners: Sequence[Listener]) -> int:
-    """Hand the oldest untold events to every listener; return how many there were.
-
-    One transaction takes up the events and marks them, so each is taken up exactly once.
-    """
-
-    async def hand_on(tx: Tx) -> int:
-        rows = await tx.all(_PENDING)
-        for row in rows:
-            for listener in listeners:
-                await listener(tx, row)
-            await tx.run(_TOLD, event_pk=row.pk)
-        return len(rows)
-
-    return await db.write(hand_on)
-
-
 async def count_pending(db: Reader) -> int:
-    """Return how many events nobody has taken up yet."""
+    """Return how many events wait for the dispatch."""
     return await db.single(_COUNT)
 
 
@@ -98,11 +86,11 @@ async def prune_events(db: Database, age_ms: int) -> int:
     """Delete the events dispatched longer ago than ``age_ms``; return how many."""
     before_ms = await database_now_ms(db) - age_ms
 
-    async def forget(tx: Tx) -> int:
-        return await tx.run(_FORGET, before_ms=before_ms)
+    async def prune(tx: Tx) -> int:
+        return await tx.run(_DELETE_OLD, before_ms=before_ms)
 
-    total = gone = await db.write(forget)
-    while gone == PRUNE_BATCH:
-        gone = await db.write(forget)
-        total += gone
+    total = pruned = await db.write(prune)
+    while pruned == PRUNE_BATCH:
+        pruned = await db.write(prune)
+        total += pruned
     return total

@@ -39,6 +39,7 @@ from hubstead.repos.events import (
     RepoEvent,
     RepoRenamed,
     SettingsChanged,
+    repo_subject,
 )
 from hubstead.repos.metadata import RepoMetadata, set_metadata
 from hubstead.repos.queries import RepoDetails, event_facts, every_repo, load_details
@@ -88,6 +89,7 @@ __all__ = [
     "remove_repo",
     "reopen",
     "repo_from_row",
+    "repo_subject",
     "require_right",
     "set_metadata",
     "try_open_repo_by_pk",

@@ -14,7 +14,7 @@ from hubstead.ids import Kind, RepoId, check_repo_name, now_ms
 from hubstead.outbox import record_event
 from hubstead.repos.access import Repo, Right, open_namespace, open_repo, reopen
 from hubstead.repos.errors import RepoExists
-from hubstead.repos.events import RepoRenamed, SettingsChanged
+from hubstead.repos.events import RepoRenamed, SettingsChanged, repo_subject
 from hubstead.repos.queries import event_facts
 from hubstead.repos.tables import repo_names, repos
 
@@ -176,7 +176,7 @@ async def _move(tx: Tx, actor: Actor, source: RepoId, target: RepoId) -> Repo:
     await tx.run(_RENAME, which_pk=repo.pk, new_name=target.name, new_owner_pk=owner.pk)
     moved = await open_repo(tx, actor, wanted)
     facts = event_facts(moved)
-    await record_event(tx, repo.pk, RepoRenamed(**facts, old_name=repo.full_name))
+    await record_event(tx, repo_subject(repo.pk), RepoRenamed(**facts, old_name=repo.full_name))
     return moved
 
 
@@ -221,7 +221,7 @@ async def _change(tx: Tx, actor: Actor, repo_id: RepoId, change: SettingsChange)
     names = [name for name in ("private", "gated") if getattr(change, name) is not None]
     await record_event(
         tx,
-        repo.pk,
+        repo_subject(repo.pk),
         SettingsChanged(
             **event_facts(changed),
             was_private=repo.private,

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from hubstead.outbox import Event
+from hubstead.outbox import Event, Subject
+
+
+def repo_subject(repo_pk: int) -> Subject:
+    """Return a repository as the subject of an event."""
+    return Subject("repo", repo_pk)
 
 
 class RepoEvent(Event, frozen=True):

@@ -2,12 +2,13 @@
 
 from hubstead.webhooks.delivery import Deliveries
 from hubstead.webhooks.jobs import QUEUES, handlers, schedule
-from hubstead.webhooks.payloads import enqueue_deliveries
+from hubstead.webhooks.payloads import LISTENER
 from hubstead.webhooks.queue import Delivery, RetryPolicy, list_deliveries, prune_deliveries
 from hubstead.webhooks.sender import Sender
 from hubstead.webhooks.subscriptions import Webhook, add_webhook, list_webhooks, remove_webhook
 
 __all__ = [
+    "LISTENER",
     "QUEUES",
     "Deliveries",
     "Delivery",
@@ -15,7 +16,6 @@ __all__ = [
     "Sender",
     "Webhook",
     "add_webhook",
-    "enqueue_deliveries",
     "handlers",
     "list_deliveries",
     "list_webhooks",

@@ -19,7 +19,7 @@ from hubstead.commits import RefKind, RefName
 from hubstead.db import DatabaseNow, Tx, indexed, insert_into
 from hubstead.ids import Kind, RepoId
 from hubstead.jobs import enqueue
-from hubstead.outbox import RecordedEvent
+from hubstead.outbox import Listener, RecordedEvent
 from hubstead.repos import (
     RefsMoved,
     RepoCreated,
@@ -100,8 +100,12 @@ async def _add(
         webhook_pk=webhook.pk,
         event_pk=recorded.pk,
         seq=seq,
-        repo_pk=recorded.repo_pk,
+        repo_pk=recorded.subject.pk if recorded.subject else None,
         name_key=repo_id.web_path.casefold(),
         body=json.dumps({verb: repo_id.web_path}),
         state="waiting",
     )
+
+
+#: What this room hears of: changes of repositories.
+LISTENER = Listener(enqueue_deliveries, tuple(_EVENTS.values()))
