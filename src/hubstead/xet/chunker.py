@@ -1,7 +1,7 @@
-"""Where a file is cut into chunks (Xet protocol, "Chunking", the rule of hf_xet 1.1.10 on).
+"""Divides files into chunks (Xet protocol, "Chunking", the rule of hf_xet 1.1.10 on).
 
-The compiled loop needs the extra ``convert``. Without it a loop of the same form runs in Python,
-about a hundred times slower.
+The compiled loop needs the extra ``convert``. The fallback in Python gives the same chunks, about a
+hundred times slower.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from hubstead.xet.gear_table import TABLE
 from hubstead.xet.records import MAX_CHUNK_BYTES, Buffer
 
 MIN_CHUNK_BYTES = 8192
-_WINDOW_BYTES = 64  # older bytes have been shifted out of the hash
+_WINDOW_BYTES = 64  # older bytes are shifted out of the hash
 _MASK = 0xFFFF_0000_0000_0000
 _WORD = 0xFFFF_FFFF_FFFF_FFFF
 
-#: Buffer, hash and size of the chunk that is open -> lengths of chunks that end, hash, size.
+#: (buffer, hash and size of the open chunk) -> (lengths of ended chunks, the new hash and size).
 _Scan = Callable[[Buffer, int, int], tuple[Sequence[int], int, int]]
 
 
 class Chunker:
-    """Finds the chunks of one file that is fed to it in pieces; for one thread at a time."""
+    """Finds the chunk boundaries of one file, fed in pieces. For one thread at a time."""
 
     def __init__(self, *, compiled: bool | None = None) -> None:
-        """Begin a file; ``compiled`` says which loop to use, by default the best there is."""
+        """Begin a file; ``compiled`` selects the loop, by default the fastest one available."""
         use = can_compile() if compiled is None else compiled
         self._scan: _Scan = _compiled_scan() if use else _plain_scan
         self._hash = 0
@@ -35,13 +35,13 @@ class Chunker:
     def feed(self, data: Buffer) -> list[int]:
         """Take the next bytes and return the lengths of the chunks that end in them.
 
-        The first of these chunks may have begun in earlier bytes.
+        The first of these chunks may begin in earlier bytes.
         """
         lengths, self._hash, self._size = self._scan(data, self._hash, self._size)
         return list(lengths)
 
     def finish(self) -> int:
-        """Return the length of the last chunk, 0 if the bytes ended with a chunk."""
+        """Return the length of the last chunk, 0 if the bytes end at a boundary."""
         size, self._size, self._hash = self._size, 0, 0
         return size
 
@@ -55,25 +55,25 @@ def chunk_lengths(data: Buffer) -> list[int]:
 
 
 def iterate_chunks(pieces: Iterable[Buffer]) -> Iterator[bytes]:
-    """Yield the chunks of a file that comes in pieces; one piece and one chunk are held."""
+    """Yield the chunks of a file given in pieces; memory holds one piece and one chunk."""
     chunker = Chunker()
-    held = bytearray()
+    chunk = bytearray()
     for piece in pieces:
         at = 0
         for length in chunker.feed(piece):
-            end = at + length - len(held)
-            held += piece[at:end]
-            yield bytes(held)
-            held.clear()
+            end = at + length - len(chunk)
+            chunk += piece[at:end]
+            yield bytes(chunk)
+            chunk.clear()
             at = end
-        held += piece[at:]
+        chunk += piece[at:]
     if chunker.finish():
-        yield bytes(held)
+        yield bytes(chunk)
 
 
 @cache
 def can_compile() -> bool:
-    """Tell whether the extra ``convert`` is installed."""
+    """Return whether the extra ``convert`` is installed."""
     from importlib.util import find_spec
 
     return find_spec("numba") is not None
@@ -99,7 +99,7 @@ def _plain_scan(data: Buffer, gear: int, size: int) -> tuple[list[int], int, int
 
 @cache
 def _compiled_scan() -> _Scan:
-    """Compile the loop for this processor: about a second, once in a process."""
+    """Compile the loop for this processor; it takes about a second, once per process."""
     import numpy as np
     from numba import njit, types, uint64
 
@@ -119,14 +119,14 @@ def _compiled_scan() -> _Scan:
             while at < stop:
                 gear = (gear << one) + table[data[at]]
                 at += 1
-            begun = at - size
-            stop = min(end, begun + most)
+            began = at - size
+            stop = min(end, began + most)
             while at < stop:
                 gear = (gear << one) + table[data[at]]
                 at += 1
                 if gear & mask == zero:
                     break
-            size = at - begun
+            size = at - began
             if size == most or (size >= least and gear & mask == zero):
                 lengths[count] = size
                 count += 1

@@ -1,4 +1,4 @@
-"""Stored records to chunks, for reading files."""
+"""Decodes stored records to chunks."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from hubstead.xet.records import HEADER_BYTES, Buffer, Unpacker, read_header
 def decode_records(records: Buffer) -> Iterator[Buffer]:
     """Yield the chunks of whole records, in order.
 
-    The records were checked when they came, so their hashes are not computed again. Chunks that
-    are stored plain are yielded as a part of ``records``, without a copy.
+    The hub verified the hashes at the upload, so this does not. Uncompressed chunks are views of
+    ``records``, without a copy.
 
     Raises:
-        BlobCorrupt: if these are not whole records, which only a damaged store can cause.
+        BlobCorrupt: these are no whole records, which only a damaged store causes.
     """
     view = memoryview(records)
     unpack = Unpacker().unpack

@@ -27,10 +27,10 @@ from hubstead.xet.terms import Terms
 from hubstead.xet.xorb_parser import ChunkObserver
 from hubstead.xet.xorbs import XorbIndex
 
-#: Uploads in memory, and files in each; a client that sends more files sends small ones.
+#: Uploads in memory, and files per upload; a client that sends more files sends small ones.
 _UPLOADS = 256
 _FIRST_CHUNKS = 1000
-#: Digests in memory, some 400 bytes each: one per xorb, for 1 TiB of files in all.
+#: Digests in memory, 400 bytes per xorb, for 1 TiB of files in all.
 _DIGESTS = 16_384
 #: Xorbs of an upload that wait for an earlier one, or for the background reader.
 _WAITING = 64

@@ -1,4 +1,4 @@
-"""Chunks to records, for xorbs that the hub makes itself."""
+"""Encodes chunks as records, for xorbs that the hub itself creates."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from lz4 import frame
 
 from hubstead.xet.records import HEADER, MAX_CHUNK_BYTES, Buffer, Scheme, grouped
 
-#: As many bytes from the middle decide between the schemes; a multiple of four.
+#: Bytes from the middle of a chunk that decide between the schemes; a multiple of four.
 _SAMPLE_BYTES = 8192
-#: What compression must save, in parts of the whole, to be worth undoing it at each reading …
+#: Compression must save this fraction (one in so many bytes) to be worth its cost at reading …
 _LEAST_SAVED = 64
-#: … and what grouping must save beyond that, being slower to undo.
+#: … and grouping this fraction beyond that, because it is slower to undo.
 _LEAST_SAVED_BY_GROUPS = 50
 
 
@@ -18,7 +18,7 @@ def encode_record(chunk: Buffer) -> bytes:
     """Return the record of a chunk of 1 to 131072 bytes, compressed if that is worth while.
 
     Raises:
-        ValueError: if no chunk may be so long, or empty.
+        ValueError: the chunk is empty or too long.
     """
     size = len(chunk)
     if not 0 < size <= MAX_CHUNK_BYTES:

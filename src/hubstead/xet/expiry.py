@@ -1,8 +1,9 @@
-"""Until when clients may believe that a xorb is stored.
+"""How long clients may rely on a stored xorb.
 
-Clients remember for 21 days what they uploaded, or were told of, under the text of ``casUrl``,
-and leave it out of later uploads. So a xorb that no file needs is kept for ``xet_keep_seconds``
-after a client last learned of it, or until nobody can use an epoch any more in which that was.
+Clients cache for 21 days, by the text of ``casUrl``, which xorbs they uploaded or learned of, and
+leave them out of later uploads. So the hub retains a xorb that no file uses for
+``xet_keep_seconds`` after a client last learned of it, or until all epochs in which that happened
+have expired.
 """
 
 from __future__ import annotations
@@ -15,17 +16,17 @@ from hubstead.db import Database, Reader, Tx, database_now_ms, indexed, insert_i
 from hubstead.settings import Settings
 from hubstead.xet.tables import xet_epochs
 
-#: Nodes look for a new epoch once a minute, and signed addresses carry a node's time: so much
-#: longer an old one is given out at most, in seconds.
+#: Nodes issue tokens of an old epoch for at most this long, in seconds: they look for a new one
+#: once a minute, and signed addresses carry a node's time.
 SLACK_S = 300.0
-#: ``touched_ms`` of a xorb may be so much older than when a client last learned of it.
-_TOUCH_MS = 3_600_000
+#: The maximum lag of ``touched_ms`` behind the last time that a client learned of the xorb.
+_LAG_MS = 3_600_000
 
 _ADD = indexed(insert_into(xet_epochs, "id", "created_ms"))
 _NEWEST = indexed(
     select(xet_epochs.c.created_ms).order_by(xet_epochs.c.created_ms.desc()).limit(1), int
 )
-_NEWEST_OVER = indexed(
+_NEWEST_BEFORE = indexed(
     select(xet_epochs.c.created_ms)
     .where(xet_epochs.c.created_ms <= bindparam("before_ms"))
     .order_by(xet_epochs.c.created_ms.desc())
@@ -35,58 +36,58 @@ _NEWEST_OVER = indexed(
 
 
 async def begin_epoch(db: Database) -> str:
-    """Begin a new epoch, so that clients forget what they believe to be stored; return its id.
+    """Begin a new epoch, so that clients drop their caches; return its id.
 
-    Every node gives it out within a minute. The ones before are served as long as anybody asks.
+    Every node issues it within a minute. Older epochs are still served.
     """
     return await db.write(add_epoch)
 
 
 async def add_epoch(tx: Tx) -> str:
-    """Begin a new epoch as part of a transaction.
+    """Begin a new epoch as part of a transaction; return its id.
 
-    It is later than all others, even within one millisecond or after a clock was set back: the
-    latest is the one that is given out.
+    Its time is later than that of all others, even within one millisecond or after a clock was set
+    back, because the latest one is current.
     """
-    made = secrets.token_hex(8)
+    epoch = secrets.token_hex(8)
     newest = await tx.one(_NEWEST)
     now = await database_now_ms(tx)
     created_ms = now if newest is None else max(now, newest + 1)
-    await tx.run(_ADD, id=made, created_ms=created_ms)
-    return made
+    await tx.run(_ADD, id=epoch, created_ms=created_ms)
+    return epoch
 
 
 def settling_seconds(settings: Settings) -> float:
-    """Return how long after its end an epoch may still be in use.
+    """Return how long after its end an epoch may still be in use, in seconds.
 
-    A pass of it may have been issued at the last moment, and a plan got with that pass then.
+    A token may be issued at the last moment, and a plan requested at the end of that token.
     """
     return settings.xet.token_seconds + settings.blobs.signed_url_seconds + SLACK_S
 
 
 def staleness_ms(settings: Settings) -> int:
-    """Return how much older ``touched_ms`` may be than the use that it stands for.
+    """Return the maximum lag of ``touched_ms`` behind the last use, in milliseconds.
 
-    A row is not written again for each use: a xorb's has 40 bytes a chunk.
+    Not every use writes the row, because a xorb's row has 40 bytes per chunk.
     """
-    return min(_TOUCH_MS, int(settings.xet.keep_seconds * 1000) // 20)
+    return min(_LAG_MS, int(settings.xet.keep_seconds * 1000) // 20)
 
 
 async def unknown_since(db: Reader, settings: Settings) -> int:
-    """Return a moment in milliseconds: no client believes in what was not touched since.
+    """Return a Unix time in milliseconds: no client relies on xorbs not used since then.
 
     It is ``xet_keep_seconds`` ago, or `outlived_since` if that is later.
     """
-    kept = await database_now_ms(db) - int(settings.xet.keep_seconds * 1000)
-    return max(kept, await outlived_since(db, settings))
+    retained = await database_now_ms(db) - int(settings.xet.keep_seconds * 1000)
+    return max(retained, await outlived_since(db, settings))
 
 
 async def outlived_since(db: Reader, settings: Settings) -> int:
-    """Return a moment in milliseconds: what was not touched since, no pass of today can speak of.
+    """Return a Unix time in milliseconds: no valid token's epoch knows xorbs not used since then.
 
-    It is the beginning of an epoch, less ``staleness_ms``, once all passes of the epochs before
-    it are over; 0 while there is no such epoch.
+    It is the beginning of the newest epoch whose predecessors' tokens have all expired, less
+    `staleness_ms`; 0 without such an epoch.
     """
-    over = await database_now_ms(db) - int(settling_seconds(settings) * 1000)
-    began_ms = await db.one(_NEWEST_OVER, before_ms=over)
+    before_ms = await database_now_ms(db) - int(settling_seconds(settings) * 1000)
+    began_ms = await db.one(_NEWEST_BEFORE, before_ms=before_ms)
     return 0 if began_ms is None else began_ms - staleness_ms(settings)

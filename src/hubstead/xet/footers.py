@@ -1,6 +1,6 @@
 """The footer that clients before hf_xet 1.1.4 append to a xorb.
 
-It repeats what the records say, so it is looked at, not believed, and not kept.
+It repeats the records, so the hub verifies its form and discards it.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ import struct
 
 from hubstead.xet.hashes import HASH_BYTES
 
-#: What a footer begins with. Its first byte is the version of no record.
+#: The beginning of a footer. Its first byte is the version of no record.
 MARKER = b"XETBLOB"
 
-# Version 0: marker, version, name, count; an end and a hash a chunk; 16 spare bytes, length.
+# Version 0: marker, version, name, count; an end and a hash per chunk; 16 spare bytes, length.
 _V0 = struct.Struct(f"<7sB{HASH_BYTES}sI")
 # Version 1: the same, then a section of hashes (its marker, version and count begin it), one of
 # ends, then count, distances, 16 spare bytes, length.
@@ -23,15 +23,15 @@ _ENTRY_BYTES = {0: HASH_BYTES + 4, 1: HASH_BYTES + 4 + 4}
 
 
 def footer_bytes(version: int, chunks: int) -> int:
-    """Return how long the footer of a xorb is."""
+    """Return the length of a footer in bytes."""
     return _FIXED_BYTES[version] + chunks * _ENTRY_BYTES[version]
 
 
 def check_footer(footer: bytes | bytearray, name: bytes, chunks: int) -> None:
-    """See that ``footer`` has the form of one for the xorb ``name`` (raw) of so many chunks.
+    """Verify the form of the footer of the xorb ``name`` (raw) with ``chunks`` chunks.
 
     Raises:
-        ValueError: saying what is wrong.
+        ValueError: the footer is wrong; the message gives the reason.
     """
     if len(footer) < _V0.size:
         raise ValueError("its footer is not whole")
@@ -41,9 +41,9 @@ def check_footer(footer: bytes | bytearray, name: bytes, chunks: int) -> None:
     if len(footer) != footer_bytes(version, chunks):
         raise ValueError("its footer is not as long as its chunks ask for")
     if version == 0:
-        told, count = _V0.unpack_from(footer)[2:]
+        stated, count = _V0.unpack_from(footer)[2:]
     else:
-        told, _, _, count = _HASH_SECTION.unpack_from(footer)[2:]
+        stated, _, _, count = _HASH_SECTION.unpack_from(footer)[2:]
     length = _LAST.unpack_from(footer, len(footer) - _LAST.size)[0]
-    if (told, count, length) != (name, chunks, len(footer) - _LAST.size):
+    if (stated, count, length) != (name, chunks, len(footer) - _LAST.size):
         raise ValueError("its footer is another xorb's")

@@ -1,7 +1,7 @@
-"""The constants of the rolling hash that cuts files into chunks.
+"""The constants of the rolling hash that divides files into chunks.
 
-They are the default table of the ``gearhash`` crate, which every client cuts by: arbitrary, but
-the same for everybody.
+They are the default table of the ``gearhash`` crate, which all clients use: arbitrary, but equal
+everywhere.
 """
 
 from __future__ import annotations

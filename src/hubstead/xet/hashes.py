@@ -1,7 +1,7 @@
-"""Names of chunks, xorbs and files: keyed BLAKE3, and trees of it (Xet protocol, "Hashes").
+"""Hashes of chunks, xorbs and files: keyed BLAKE3, and trees of it (Xet protocol, "Hashes").
 
-A hash is 32 raw bytes. Its text, the *hash string* of addresses and JSON, is its four 64-bit
-little-endian words, each as 16 hex digits.
+A hash is 32 raw bytes. Its *hash string*, in addresses and JSON, is its four 64-bit little-endian
+words, as 16 hex digits per word.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from blake3 import blake3
 from hubstead.errors import InvalidInput
 
 HASH_BYTES = 32
-#: The name of a file, and of a xorb, that holds nothing.
+#: The hash of an empty file.
 NO_HASH = bytes(HASH_BYTES)
 
 _CHUNK_KEY = bytes.fromhex("6697f5775b9550de3135cbaca597181c9de421109beb2b58b4d0b04b93adf229")
@@ -27,11 +27,11 @@ _FILE_KEY = bytes(HASH_BYTES)
 _TEXT = re.compile(r"[0-9a-f]{64}")
 _WORDS = struct.Struct("<4Q")
 
-#: A group of nodes ends with one whose hash is a multiple of four; its lowest byte tells.
+#: A group of nodes ends with a hash that is a multiple of four, which its lowest byte shows.
 _ENDS_GROUP = bytes(byte % 4 == 0 for byte in range(256))
 _LOWEST_BYTE = 24
 _MOST_IN_GROUP = 9
-#: Nodes whose texts are made together.
+#: Nodes whose hash strings are computed together.
 _BLOCK = 4096
 
 
@@ -39,7 +39,7 @@ def to_raw(text: str) -> bytes:
     """Return the 32 bytes of a hash string.
 
     Raises:
-        InvalidInput: unless it is 64 lower-case hex digits.
+        InvalidInput: ``text`` is not 64 lower-case hex digits.
     """
     if not _TEXT.fullmatch(text):
         raise InvalidInput(reason="A hash has 64 lower-case hex digits")
@@ -54,23 +54,23 @@ def to_text(raw: bytes) -> str:
 def keyed_hash(key: bytes, data: bytes | bytearray | memoryview) -> bytes:
     """Return the BLAKE3 hash of ``data`` under the 32 bytes ``key``.
 
-    Answers about stored chunks hide each chunk's raw hash so.
+    Deduplication responses hide the raw hashes of chunks with it.
     """
     return blake3(data, key=key).digest()
 
 
 def chunk_hash(data: bytes | bytearray | memoryview) -> bytes:
-    """Return the name of a chunk."""
+    """Return the raw hash of a chunk."""
     return blake3(data, key=_CHUNK_KEY).digest()
 
 
 def range_hash(hashes: bytes | memoryview) -> bytes:
-    """Return what proves possession of chunks, given their raw hashes one after the other."""
+    """Return the hash that proves possession of chunks, given their concatenated raw hashes."""
     return blake3(hashes, key=_RANGE_KEY).digest()
 
 
 def merkle_root(leaves: Iterable[tuple[bytes, int]]) -> bytes:
-    """Return the root over chunks, given as raw hash and length in bytes: the name of a xorb."""
+    """Return the hash of a xorb, given (raw hash, length in bytes) of its chunks."""
     hashes: list[bytes] = []
     lengths: list[int] = []
     for leaf, length in leaves:
@@ -80,12 +80,12 @@ def merkle_root(leaves: Iterable[tuple[bytes, int]]) -> bytes:
 
 
 def file_hash(leaves: Iterable[tuple[bytes, int]]) -> bytes:
-    """Return the name of a file, given its chunks in order; 32 zero bytes if it has none."""
+    """Return the hash of a file, given its chunks as for `merkle_root`; zero bytes if empty."""
     return _file(merkle_root(leaves))
 
 
 def file_hash_of(hashes: bytes, lengths: Sequence[int]) -> bytes:
-    """Do as `file_hash`, given all raw hashes one after the other: it takes far less memory."""
+    """Return the same as `file_hash`, with far less memory: the raw hashes are concatenated."""
     return _file(_root(hashes, lengths))
 
 
@@ -108,7 +108,7 @@ def _parents(hashes: bytes, lengths: Sequence[int]) -> tuple[bytes, array[int]]:
     sums = array("Q")
     start = 0
     for block in range(0, count, _BLOCK):
-        # Groups may reach a little beyond the block. All texts at once would take much memory.
+        # The last group may reach beyond the block. All texts at once would take much memory.
         until = min(block + _BLOCK, count)
         most = min(until + _MOST_IN_GROUP, count)
         texts = _texts(hashes[HASH_BYTES * block : HASH_BYTES * most])
@@ -129,11 +129,11 @@ def _group_end(ends: bytes, start: int, count: int) -> int:
     most = min(start + _MOST_IN_GROUP, count)
     if count - start <= 2:
         return most
-    found = ends.find(1, start + 2, most)
-    return most if found < 0 else found + 1
+    last = ends.find(1, start + 2, most)
+    return most if last < 0 else last + 1
 
 
 def _texts(hashes: bytes) -> str:
-    """Return the hash strings of many hashes, joined."""
+    """Return the concatenated hash strings of concatenated hashes."""
     words = struct.unpack(f"<{len(hashes) // 8}Q", hashes)
     return struct.pack(f">{len(words)}Q", *words).hex()

@@ -1,4 +1,4 @@
-"""The room's background work: letting go of what nothing needs, converting LFS objects."""
+"""Background jobs: delete unreferenced files and xorbs, convert LFS objects."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ FORGET = "xet.forget"
 RETIRE = "xet.retire"
 CONVERT = "xet.convert"
 
-#: How often each job is due, in seconds.
+#: The interval of every job, in seconds.
 EVERY_S = {FORGET: 3600.0, RETIRE: 3600.0}
 CONVERT_EVERY_S = {CONVERT: 600.0}
-#: A job is handed back after so long, so that a node that drains can.
-_PATIENCE_S = 300.0
+#: The time after which a job returns, so that a node can drain; in seconds.
+_MAX_RUN_S = 300.0
 
 _log = structlog.get_logger("hubstead.xet")
 
 
 def handlers(db: Database, settings: Settings) -> dict[str, Callable[[object], Awaitable[None]]]:
-    """Return who does the jobs of this room; each goes on until nothing is left to do."""
+    """Return the handlers of the clean-up jobs; every run deletes until nothing is left."""
 
     async def forget(_job: object) -> None:
         while await delete_unreferenced_files(db):
@@ -48,12 +48,12 @@ def handlers(db: Database, settings: Settings) -> dict[str, Callable[[object], A
 def conversion(
     db: Database, store: BlobStore, xet: XetStore, settings: Settings
 ) -> dict[str, Callable[[object], Awaitable[None]]]:
-    """Return who converts LFS objects, if the settings say so."""
+    """Return the handler that converts LFS objects if the settings enable it."""
 
     async def convert(_job: object) -> None:
         if not settings.xet.convert:
             return
-        converter, deadline = Converter(db, store, xet), time.monotonic() + _PATIENCE_S
+        converter, deadline = Converter(db, store, xet), time.monotonic() + _MAX_RUN_S
         async for row in plain_objects(db):
             try:
                 await converter.convert(row.name)

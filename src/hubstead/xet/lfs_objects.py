@@ -1,7 +1,7 @@
-"""Which Xet files stand for the LFS objects of a repository.
+"""Looks up the LFS objects of a repository and their Xet files.
 
-One sha256 may have several: clients cut files in different ways. The oldest is told, so that
-the answer for a commit stays what it was.
+One sha256 may have several files, because clients chunk differently. The result is the oldest one,
+so that responses for a commit stay the same.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class _ObjectRow(NamedTuple):
     file: str | None
 
 
-_FOUND = indexed(
+_OBJECT = indexed(
     select(
         repo_blobs.c.bytes,
         repo_blobs.c.committed,
@@ -96,20 +96,20 @@ class LfsObject(msgspec.Struct, frozen=True):
 
     sha256: str
     bytes: int
-    committed: bool  # False: uploaded, and no commit names it yet
-    is_plain: bool  # whether its bytes lie in the store as they are
-    file: str | None  # the hash of the Xet file, if it can be put together from xorbs
-    stored: str | None = None  # the name under which its bytes lie, if not under the sha256
+    committed: bool  # False: uploaded, but in no commit yet
+    is_plain: bool  # whether it is stored as one blob
+    file: str | None  # the hash of its Xet file, if it can be reconstructed from xorbs
+    stored: str | None = None  # the stored name of its blob, if not the sha256
 
     @property
     def place(self) -> StoredKey:
-        """Where its bytes lie in the store, if it is plain."""
+        """The key of its blob in the store, if it is plain."""
         return stored_key(BlobKey(BlobKind.LFS, self.sha256), self.stored)
 
 
 async def find_lfs_object(db: Reader, repo_pk: int, sha256: str) -> LfsObject | None:
-    """Return what is known of an LFS object, or None if the repository does not have it."""
-    row = await db.one(_FOUND, which_pk=repo_pk, which_name=sha256)
+    """Return an LFS object, or None if the repository does not have it."""
+    row = await db.one(_OBJECT, which_pk=repo_pk, which_name=sha256)
     if row is None:
         return None
     is_plain = row.folded_ms is None
@@ -117,17 +117,17 @@ async def find_lfs_object(db: Reader, repo_pk: int, sha256: str) -> LfsObject | 
 
 
 async def xet_hashes(db: Reader, repo_pk: int, sha256s: Sequence[str]) -> dict[str, str]:
-    """Return the file hash of those of the LFS objects that a repository has as Xet files."""
+    """Return the Xet file hashes of a repository's LFS objects by sha256, if they have any."""
     if not sha256s:
         return {}
     rows = await db.all(_FILES, which_pk=repo_pk, names=list(sha256s))
-    named = await db.all(_NAMES, pks=[row.pk for row in rows]) if rows else []
-    names = {row.pk: row.name for row in named}
+    files = await db.all(_NAMES, pks=[row.pk for row in rows]) if rows else []
+    names = {row.pk: row.name for row in files}
     return {row.sha256: names[row.pk] for row in rows if row.pk in names}
 
 
 async def sha256s_of_files(db: Reader, files: Sequence[str]) -> dict[str, str]:
-    """Return the sha256 of Xet files by their hash, whoever has them; unknown ones are left out."""
+    """Return the sha256s of Xet files by hash, of any repository; unknown files are left out."""
     if not files:
         return {}
     rows = await db.all(_SHA256S, names=list(files))

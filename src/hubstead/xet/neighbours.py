@@ -1,4 +1,4 @@
-"""What comes after a chunk in a file: clients that have the one mostly have the other."""
+"""Finds the xorbs that follow a chunk in a file: clients with the chunk mostly have them too."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hubstead.xet.index import KnownXorb, find_xorbs
 from hubstead.xet.tables import xet_file_xorbs, xet_files
 from hubstead.xet.terms import Terms
 
-#: Some 4 GiB. Clients ask again about one chunk in a thousand, so half of a xorb is sent anew
-#: after as many.
+#: Xorbs to return at most, some 4 GiB. Clients query one chunk in a thousand, so they send about
+#: half a xorb again after this many.
 MOST = 64
 _FILES = 8
 
@@ -28,23 +28,23 @@ _USING = indexed(
 
 
 async def following_xorbs(db: Reader, xorb: KnownXorb, chunk: int) -> list[KnownXorb]:
-    """Return the xorbs that follow on a chunk of ``xorb`` in a file, the largest that has it.
+    """Return the xorbs that follow a chunk of ``xorb`` in the largest file that contains it.
 
-    In order, without ``xorb`` itself, at most ``MOST``. Whoever is told of them must be asked
-    for, xorb by xorb.
+    They are in order, without ``xorb`` itself, at most ``MOST``. The caller checks their visibility
+    xorb by xorb.
     """
     for packed in await db.all(_USING, which_xorb=xorb.pk):
-        texts = _after(Terms.unpack(packed), to_raw(xorb.name), chunk)
-        if texts is not None:
-            found = await find_xorbs(db, texts)
-            return [found[text] for text in texts if text in found]
+        names = _after(Terms.unpack(packed), to_raw(xorb.name), chunk)
+        if names is not None:
+            known = await find_xorbs(db, names)
+            return [known[name] for name in names if name in known]
     return []
 
 
 def _after(terms: Terms, raw: bytes, chunk: int) -> list[str] | None:
-    """Return the names of what follows; None if the file does not have the chunk."""
+    """Return the names of the xorbs that follow; None if the file lacks the chunk."""
     for at, term in enumerate(terms):
         if term.xorb == raw and term.start <= chunk < term.end:
             after = terms.xorbs(range(at + 1, len(terms)))
-            return [to_text(each) for each in islice((x for x in after if x != raw), MOST)]
+            return [to_text(other) for other in islice((x for x in after if x != raw), MOST)]
     return None

@@ -1,4 +1,4 @@
-"""How a chunk lies in a xorb: a header of 8 bytes, then its data, perhaps compressed.
+"""The record of a chunk in a xorb: a header of 8 bytes, then its data, perhaps compressed.
 
 The format and its limits are those of the Xet protocol ("Xorb bytes"); clients' own readers have
 the same limits.
@@ -19,7 +19,7 @@ MAX_CHUNK_BYTES = 131_072
 MAX_DATA_BYTES = 262_144
 MAX_CHUNKS = 8192
 MAX_UNPACKED_BYTES = 64 << 20
-#: Clients count unpacked bytes; what does not compress grows by its headers.
+#: Clients limit unpacked bytes; an incompressible xorb grows by its headers.
 MAX_STORED_BYTES = MAX_UNPACKED_BYTES + MAX_CHUNKS * HEADER_BYTES
 
 Buffer = bytes | bytearray | memoryview
@@ -30,14 +30,14 @@ class Scheme(IntEnum):
 
     NONE = 0
     LZ4 = 1
-    GROUPED_LZ4 = 2  # first each fourth byte, then each fourth from the second on, …
+    GROUPED_LZ4 = 2  # every fourth byte, then every fourth from the second on, …
 
 
 def read_header(records: Buffer, at: int = 0) -> tuple[int, int, int]:
     """Return the length of a record's data, its scheme, and the length of its chunk.
 
     Raises:
-        ValueError: saying why no record may begin so.
+        ValueError: the header is invalid; the message gives the reason.
     """
     first, second = HEADER.unpack_from(records, at)
     data, chunk = first >> 8, second >> 8
@@ -51,21 +51,18 @@ def read_header(records: Buffer, at: int = 0) -> tuple[int, int, int]:
 
 
 class Unpacker:
-    """Turns the data of records back into chunks.
-
-    For one thread at a time, and not to be used again after an error.
-    """
+    """Decompresses the data of records. For one thread at a time; not usable after an error."""
 
     def __init__(self) -> None:
         self._context = create_decompression_context()
 
     def unpack(self, scheme: int, data: Buffer, size: int) -> Buffer:
-        """Return the chunk, ``data`` itself if that is what it is.
+        """Return the chunk; an uncompressed one is ``data`` itself.
 
-        No more than ``size`` bytes are ever made, whatever the data says.
+        The output never exceeds ``size`` bytes.
 
         Raises:
-            ValueError: saying why ``data`` is not a chunk of ``size`` bytes.
+            ValueError: ``data`` is not a chunk of ``size`` bytes; the message gives the reason.
         """
         if scheme == Scheme.NONE:
             if len(data) != size:
@@ -93,14 +90,14 @@ class Unpacker:
 
 
 def grouped(chunk: Buffer) -> bytes:
-    """Return the bytes in the order of scheme 2; of numbers, like parts come together."""
+    """Return the bytes in the order of scheme 2, which puts like parts of numbers together."""
     if isinstance(chunk, memoryview):
         chunk = bytes(chunk)  # a view with steps cannot be joined
     return b"".join((chunk[0::4], chunk[1::4], chunk[2::4], chunk[3::4]))
 
 
 def ungrouped(groups: bytearray) -> bytearray:
-    """Return the bytes in the order they had before `grouped`."""
+    """Undo `grouped`."""
     size = len(groups)
     chunk = bytearray(size)
     start = 0

@@ -1,15 +1,14 @@
-"""Tables of the room: xorbs, files made of them, and where chunks are that clients ask for.
+"""Tables of xorbs, of files, of the chunks that clients query, and of epochs.
 
-Names are *hash strings* (64 hex digits in the order that the wire has, see ``hashes.py``).
+Names are *hash strings*: 64 hex digits in the order of the wire, see ``hashes.py``.
 """
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text
 
 from hubstead.db import Number, metadata, primary_key
 
-#: A xorb: many chunks in one blob. Its bytes are the blob ``(xorb, blob)``, under a name that
-#: was made up for them and is never used again: two clients may compress one xorb differently,
-#: so its own hash does not say which bytes there are.
+#: A xorb: many chunks in one blob. The name of the blob is random and never used again, because two
+#: clients may compress one xorb differently: the hash of the xorb does not determine its bytes.
 xorbs = Table(
     "xorb",
     metadata,
@@ -19,7 +18,7 @@ xorbs = Table(
     Column("bytes", BigInteger, nullable=False),  # as stored
     Column("unpacked", BigInteger, nullable=False),  # as chunks
     Column("chunks", Integer, nullable=False),
-    Column("entries", LargeBinary, nullable=False),  # XorbIndex.pack(): 40 bytes a chunk
+    Column("entries", LargeBinary, nullable=False),  # XorbIndex.pack(): 40 bytes per chunk
     Column("created_ms", BigInteger, nullable=False),
     Column("touched_ms", BigInteger, nullable=False),  # when a client last learned of it
     Column("doomed_ms", BigInteger),  # in quarantine since; null: live
@@ -27,7 +26,7 @@ xorbs = Table(
     Index(None, "doomed_ms"),
 )
 
-#: Who sent a xorb: to whom its presence is no news.
+#: Uploads: users who may write to the repository already know that the xorb is stored.
 xorb_uploads = Table(
     "xorb_upload",
     metadata,
@@ -36,8 +35,8 @@ xorb_uploads = Table(
     Index(None, "xorb_pk"),
 )
 
-#: A file that can be put together from xorbs. Which repositories have it is told by their link
-#: to the LFS object of the same sha256 (room ``blobs``), which was checked when it came.
+#: A file that can be reconstructed from xorbs. A repository has the file if it links to the LFS
+#: object of the same sha256 (room ``blobs``), which was verified at registration.
 xet_files = Table(
     "xet_file",
     metadata,
@@ -45,13 +44,13 @@ xet_files = Table(
     Column("name", Text, nullable=False, unique=True),  # file hash
     Column("sha256", Text, nullable=False),
     Column("bytes", BigInteger, nullable=False),
-    Column("terms", LargeBinary, nullable=False),  # Terms.pack(): 44 bytes a term
+    Column("terms", LargeBinary, nullable=False),  # Terms.pack(): 44 bytes per term
     Column("created_ms", BigInteger, nullable=False),
     Column("touched_ms", BigInteger, nullable=False),
     Index(None, "sha256"),
 )
 
-#: Which xorbs the terms of a file need.
+#: The xorbs in the terms of a file.
 xet_file_xorbs = Table(
     "xet_file_xorb",
     metadata,
@@ -60,7 +59,7 @@ xet_file_xorbs = Table(
     Index(None, "xorb_pk"),
 )
 
-#: Where the chunks are that clients ask for: the first of a file, and about one in a thousand.
+#: Chunks that clients query: the first of a file, and about one in a thousand.
 xet_chunks = Table(
     "xet_chunk",
     metadata,
@@ -70,8 +69,8 @@ xet_chunks = Table(
     Index(None, "xorb_pk"),
 )
 
-#: The part of ``casUrl`` that makes clients forget what they believe to be stored. The newest
-#: is given out; older ones are served until the tokens made with them are over.
+#: The part of ``casUrl`` whose change makes clients drop their caches. New tokens carry the newest;
+#: older ones are served until their tokens have expired.
 xet_epochs = Table(
     "xet_epoch",
     metadata,

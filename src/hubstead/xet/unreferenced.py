@@ -1,8 +1,8 @@
-"""The end of files and xorbs that nothing needs any more.
+"""Deletes unreferenced files and xorbs.
 
-A file goes when its LFS object has gone. A xorb that no file needs waits until no client believes
-in it (`trust.unknown_since`), then in quarantine, where any use takes it up again, and then its row
-goes and its bytes are given up to room ``blobs``, which keeps them for its own grace period.
+A file is deleted after its LFS object. A xorb that no file uses waits until no client can rely on
+it (`expiry.unknown_since`), and then in quarantine, which any use ends. After that its row is
+deleted and its blob is unreferenced, which room ``blobs`` deletes after its own grace period.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hubstead.xet.expiry import outlived_since, unknown_since
 from hubstead.xet.tables import xet_file_xorbs, xet_files, xorbs
 
 _PAGE = 500
-#: A file that was just registered is left alone, whatever became of its object.
+#: The minimum age of a registration before its file is deleted.
 FORGET_AFTER_MS = 3_600_000
 
 _has_object = (
@@ -26,66 +26,71 @@ _has_object = (
     .where(blobs_table.c.kind == BlobKind.LFS.value, blobs_table.c.name == xet_files.c.sha256)
     .exists()
 )
-_is_needed = select(xet_file_xorbs.c.file_pk).where(xet_file_xorbs.c.xorb_pk == xorbs.c.pk).exists()
+_is_used = select(xet_file_xorbs.c.file_pk).where(xet_file_xorbs.c.xorb_pk == xorbs.c.pk).exists()
 
-_FORGOTTEN = (~_has_object, xet_files.c.touched_ms < bindparam("before_ms"))
-_FORGOTTEN_FILES = scan(select(xet_files.c.pk).where(*_FORGOTTEN).limit(_PAGE), int)
-# Each change asks again, of the row itself: it may have been taken up since it was looked for.
-_FORGET = scan(delete(xet_files).where(any_of(xet_files.c.pk, "pks"), *_FORGOTTEN))
+_FILE_IS_UNREFERENCED = (~_has_object, xet_files.c.touched_ms < bindparam("before_ms"))
+_UNREFERENCED_FILES = scan(select(xet_files.c.pk).where(*_FILE_IS_UNREFERENCED).limit(_PAGE), int)
+# Changes repeat the condition, because a row may be in use again since it was selected.
+_DELETE_FILES = scan(delete(xet_files).where(any_of(xet_files.c.pk, "pks"), *_FILE_IS_UNREFERENCED))
 
-_UNNEEDED = (
+_XORB_IS_UNREFERENCED = (
     xorbs.c.doomed_ms.is_(None),
     xorbs.c.touched_ms < bindparam("before_ms"),
-    ~_is_needed,
+    ~_is_used,
 )
-_UNNEEDED_XORBS = scan(select(xorbs.c.pk).where(*_UNNEEDED).limit(_PAGE), int)
-_DOOM = scan(
-    update(xorbs).values(doomed_ms=DatabaseNow()).where(any_of(xorbs.c.pk, "pks"), *_UNNEEDED)
+_UNREFERENCED_XORBS = scan(select(xorbs.c.pk).where(*_XORB_IS_UNREFERENCED).limit(_PAGE), int)
+_QUARANTINE = scan(
+    update(xorbs)
+    .values(doomed_ms=DatabaseNow())
+    .where(any_of(xorbs.c.pk, "pks"), *_XORB_IS_UNREFERENCED)
 )
-_OVER = (
+_QUARANTINE_IS_OVER = (
     or_(
         xorbs.c.doomed_ms < bindparam("before_ms"),
         and_(xorbs.c.doomed_ms.is_not(None), xorbs.c.touched_ms < bindparam("outlived_ms")),
     ),
-    ~_is_needed,
+    ~_is_used,
 )
-_OVER_XORBS = scan(select(xorbs.c.pk).where(*_OVER).limit(_PAGE), int)
-_DELETE = scan(delete(xorbs).where(any_of(xorbs.c.pk, "pks"), *_OVER).returning(xorbs.c.blob), str)
+_EXPIRED_XORBS = scan(select(xorbs.c.pk).where(*_QUARANTINE_IS_OVER).limit(_PAGE), int)
+_DELETE_XORBS = scan(
+    delete(xorbs).where(any_of(xorbs.c.pk, "pks"), *_QUARANTINE_IS_OVER).returning(xorbs.c.blob),
+    str,
+)
 
 
 async def delete_unreferenced_files(db: Database) -> int:
-    """Forget up to 500 files whose LFS objects are gone; return how many."""
+    """Delete up to 500 files whose LFS objects are gone; return how many."""
     before = await database_now_ms(db) - FORGET_AFTER_MS
-    pks = await db.all(_FORGOTTEN_FILES, before_ms=before)
+    pks = await db.all(_UNREFERENCED_FILES, before_ms=before)
 
-    async def forget(tx: Tx) -> int:
-        return await tx.run(_FORGET, pks=pks, before_ms=before)
+    async def delete_rows(tx: Tx) -> int:
+        return await tx.run(_DELETE_FILES, pks=pks, before_ms=before)
 
-    return await db.write(forget) if pks else 0
+    return await db.write(delete_rows) if pks else 0
 
 
 async def quarantine_xorbs(db: Database, settings: Settings) -> int:
-    """Put up to 500 xorbs that nobody needs or believes in into quarantine; return how many."""
+    """Quarantine up to 500 xorbs that no file uses and no client knows; return how many."""
     before = await unknown_since(db, settings)
-    pks = await db.all(_UNNEEDED_XORBS, before_ms=before)
+    pks = await db.all(_UNREFERENCED_XORBS, before_ms=before)
 
-    async def doom(tx: Tx) -> int:
-        return await tx.run(_DOOM, pks=pks, before_ms=before)
+    async def quarantine(tx: Tx) -> int:
+        return await tx.run(_QUARANTINE, pks=pks, before_ms=before)
 
-    return await db.write(doom) if pks else 0
+    return await db.write(quarantine) if pks else 0
 
 
 async def release_xorbs(db: Database, settings: Settings) -> int:
-    """Give up to 500 xorbs up whose quarantine is over; return how many."""
+    """Delete up to 500 xorbs whose quarantine is over; return how many."""
     when: dict[str, object] = {
         "before_ms": await database_now_ms(db) - int(settings.xet.quarantine_seconds * 1000),
         "outlived_ms": await outlived_since(db, settings),
     }
-    pks = await db.all(_OVER_XORBS, **when)
+    pks = await db.all(_EXPIRED_XORBS, **when)
 
-    async def retire(tx: Tx) -> int:
-        gone = await tx.all(_DELETE, pks=pks, **when)
-        await blobs.mark_unreferenced(tx, [BlobKey(BlobKind.XORB, name) for name in gone])
-        return len(gone)
+    async def delete_rows(tx: Tx) -> int:
+        deleted = await tx.all(_DELETE_XORBS, pks=pks, **when)
+        await blobs.mark_unreferenced(tx, [BlobKey(BlobKind.XORB, name) for name in deleted])
+        return len(deleted)
 
-    return await db.write(retire) if pks else 0
+    return await db.write(delete_rows) if pks else 0

@@ -1,8 +1,8 @@
-"""What deduplication saves: which bytes a repository alone needs, and which others need too.
+"""Computes storage usage: the bytes that a repository uses alone, and those it shares.
 
-A repository needs the chunks that the terms of its files name, and whole the files that are kept
-plain. Sizes are those of records as they are stored. Xorbs are looked at in batches, each with
-the terms of all files in it, so memory does not grow with the number of files.
+A repository uses the chunks in the terms of its files, and its plain LFS objects as a whole. Sizes
+are those of stored records. The computation takes xorbs in batches, with the terms of all files
+that use them, so its memory does not grow with the number of files.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from hubstead.xet.tables import xet_file_xorbs, xet_files, xorbs
 from hubstead.xet.terms import Terms
 from hubstead.xet.xorbs import XorbIndex
 
-#: How many files ``terms_bytes`` counts at most.
+#: Files that `terms_bytes` counts at most.
 _EFFORT_FILES = 1000
 
 
 class Batching(msgspec.Struct, frozen=True):
-    """How much is looked at together. It bounds memory and never changes a result."""
+    """Batch sizes. They bound memory and never change a result."""
 
     xorbs: int = 64
     terms_bytes: int = 8 << 20
@@ -38,9 +38,9 @@ class Batching(msgspec.Struct, frozen=True):
 
 _BATCHING = Batching()
 
-#: Told repositories by number, returns those among them that may be spoken of.
+#: Returns those of the repositories, by pk, that the result may mention.
 Among: TypeAlias = Callable[[frozenset[int]], Awaitable[frozenset[int]]]
-#: The chunks of one xorb that each repository needs: bit i is chunk i.
+#: The chunks of one xorb that each repository uses, by its pk: bit i is chunk i.
 Needs: TypeAlias = Mapping[int, int]
 
 _SAME_FILE = and_(repo_blobs.c.kind == BlobKind.LFS.value, repo_blobs.c.name == xet_files.c.sha256)
@@ -221,79 +221,79 @@ _KEPT_XORBS = scan(
 
 
 class HubUsage(msgspec.Struct, frozen=True):
-    """What the LFS and Xet files of all repositories take, in bytes."""
+    """The storage of the LFS and Xet files of all repositories, in bytes."""
 
-    files: int  # linked by any repository, each sha256 once
+    files: int  # linked by any repository, counted once per sha256
     distinct: int  # their sizes added up
-    plain: int  # of these, what is kept as it is
+    plain: int  # of these, the plain objects
     xorbs: int
-    xorb_bytes: int  # as stored, needed or not
+    xorb_bytes: int  # as stored, used or not
     xorb_unpacked: int  # as chunks
-    xorb_index: int  # what the database keeps to find chunks
+    xorb_index: int  # their indexes in the database
 
 
 @dataclass
 class Usage:
-    """What the LFS and Xet files of one repository take, in bytes."""
+    """The storage of the LFS and Xet files of one repository, in bytes."""
 
     files: int = 0
     logical: int = 0  # their sizes added up
-    stored: int = 0  # what is kept for them: ``unique`` and ``shared``
-    unique: int = 0  # what no other repository (that may be spoken of) needs
-    shared_with: dict[int, int] = field(default_factory=dict)  # by the number of the repository
+    stored: int = 0  # ``unique`` and ``shared``
+    unique: int = 0  # used by no other repository (that may be mentioned)
+    shared_with: dict[int, int] = field(default_factory=dict)  # by pk of the repository
 
     @property
     def shared(self) -> int:
-        """What others need as well."""
+        """The bytes that other repositories use as well."""
         return self.stored - self.unique
 
 
 async def usage_of(
     db: Reader, repo_pk: int, *, among: Among | None = None, batching: Batching = _BATCHING
 ) -> Usage:
-    """Return what one repository takes.
+    """Return the usage of one repository.
 
     Args:
         db: The database.
         repo_pk: The repository.
-        among: Says which other repositories count; all of them unless given. What is shared
-            only with the others is answered as unique: their presence does not show.
-        batching: How much is looked at together.
+        among: Selects the other repositories that count; None counts all. Bytes shared with the
+            rest only are reported as unique, so the rest stays hidden.
+        batching: Batch sizes.
     """
     logical = await db.single(_LOGICAL, which_pk=repo_pk)
     usage = Usage(logical.files, logical.bytes)
-    circle = _Holders(db, among, repo_pk)
+    holders_of = _Holders(db, among, repo_pk)
     xorb_pks = await db.all(_XORBS_OF, which_pk=repo_pk)
     for start in range(0, len(xorb_pks), batching.xorbs):
         pks = xorb_pks[start : start + batching.xorbs]
-        for index, needs in await _needs(db, pks, circle, batching):
+        for index, needs in await _needs(db, pks, holders_of, batching):
             _add(usage, repo_pk, needs, _Sizes(index).of)
     after = ""
     while plain := await db.all(_PLAIN_OF, which_pk=repo_pk, after=after, page=batching.page):
-        await _add_plain({repo_pk: usage}, plain, circle, with_whom=True)
+        await _add_plain({repo_pk: usage}, plain, holders_of, list_repos=True)
         after = plain[-1].name
     return usage
 
 
 async def usage_of_all(db: Reader, *, batching: Batching = _BATCHING) -> dict[int, Usage]:
-    """Return what every repository with LFS files takes, by its number, but not with whom."""
+    """Return the usage of every repository with LFS files, by pk, without ``shared_with``."""
     rows = await db.all(_LOGICAL_OF_ALL)
     usages = {row.repo_pk: Usage(row.files, row.bytes) for row in rows}
-    circle = _Holders(db)
+    holders_of = _Holders(db)
     xorb_pks = await db.all(_XORBS_OF_ALL)
     for start in range(0, len(xorb_pks), batching.xorbs):
         pks = xorb_pks[start : start + batching.xorbs]
-        for index, needs in await _needs(db, pks, circle, batching):
+        for index, needs in await _needs(db, pks, holders_of, batching):
             _add_all(usages, needs, _Sizes(index).of)
     after = ""
     while plain := await db.all(_PLAIN_OF_ALL, after=after, page=batching.page):
-        await _add_plain(usages, plain, circle, with_whom=False)
+        await _add_plain(usages, plain, holders_of, list_repos=False)
         after = plain[-1].name
     return usages
 
 
 async def hub_usage(db: Reader) -> HubUsage:
-    """Return what the whole hub keeps."""
+    """Return the usage of the whole hub."""
     files, xorbs = await db.single(_DISTINCT), await db.single(_KEPT_XORBS)
     return HubUsage(
         files=files.files,
@@ -307,72 +307,72 @@ async def hub_usage(db: Reader) -> HubUsage:
 
 
 async def terms_bytes(db: Reader, repo_pk: int) -> int:
-    """Return how many bytes of terms ``usage_of`` would look through, at least; 0 for none.
+    """Return a lower bound of the bytes of terms that `usage_of` reads; 0 if there are none.
 
-    Of more than a thousand files it counts only so many.
+    It counts at most a thousand files.
     """
     return (await db.single(_EFFORT, which_pk=repo_pk)).bytes
 
 
-# -- who needs which chunks -----------------------------------------------------------------
+# -- chunks in use --------------------------------------------------------------------------
 
 
 @dataclass
 class _Holders:
-    """The repositories that count."""
+    """Looks up the repositories that link to LFS objects; those outside ``among`` do not count."""
 
     db: Reader
     among: Among | None = None
-    centre: int | None = None
-    _asked: set[int] = field(default_factory=set)
+    own: int | None = None  # always counts
+    _checked: set[int] = field(default_factory=set)
     _admitted: set[int] = field(default_factory=set)
 
-    async def holders(self, names: Sequence[str]) -> dict[str, list[int]]:
-        """Return which repositories link each LFS object."""
-        found: dict[str, list[int]] = defaultdict(list)
+    async def find(self, names: Sequence[str]) -> dict[str, list[int]]:
+        """Return the pks of the repositories that link to LFS objects, by sha256."""
+        repos: dict[str, list[int]] = defaultdict(list)
         rows = await self.db.all(_HOLDERS, names=list(names))
         if self.among is not None:
-            await self._ask({row.repo_pk for row in rows}, self.among)
+            await self._check({row.repo_pk for row in rows}, self.among)
         for row in rows:
-            if self.among is None or row.repo_pk == self.centre or row.repo_pk in self._admitted:
-                found[row.name].append(row.repo_pk)
-        return found
+            if self.among is None or row.repo_pk == self.own or row.repo_pk in self._admitted:
+                repos[row.name].append(row.repo_pk)
+        return repos
 
-    async def _ask(self, pks: set[int], among: Among) -> None:
-        new = pks - self._asked - {self.centre}
-        self._asked |= new
+    async def _check(self, pks: set[int], among: Among) -> None:
+        new = pks - self._checked - {self.own}
+        self._checked |= new
         if new:
             self._admitted |= await among(frozenset(new))
 
 
 async def _needs(
-    db: Reader, pks: Sequence[int], circle: _Holders, batching: Batching
+    db: Reader, pks: Sequence[int], holders_of: _Holders, batching: Batching
 ) -> list[tuple[XorbIndex, dict[int, int]]]:
-    """Return the index of each xorb with the chunks of it that each repository needs."""
+    """Return the index of each xorb, with its chunks that each repository uses."""
     xorbs = await db.all(_INDEXES, pks=list(pks))
     needs: dict[bytes, dict[int, int]] = {to_raw(row.name): defaultdict(int) for row in xorbs}
     after = 0
     while files := await db.all(_FILES_IN, pks=list(pks), after_pk=after, page=batching.page):
-        for some in _portions(files, batching.terms_bytes):
-            holders = await circle.holders([row.sha256 for row in some])
-            rows = await db.all(_TERMS, pks=[row.pk for row in some])
+        for batch in _batches(files, batching.terms_bytes):
+            holders = await holders_of.find([row.sha256 for row in batch])
+            rows = await db.all(_TERMS, pks=[row.pk for row in batch])
             await asyncio.to_thread(_mark, needs, rows, holders)
         after = files[-1].pk
     return [(XorbIndex.unpack(row.entries), needs[to_raw(row.name)]) for row in xorbs]
 
 
-def _portions(files: Iterable[_FileRow], terms_bytes: int) -> Iterator[list[_FileRow]]:
-    """Divide files so that the terms of each portion fit into memory."""
-    portion: list[_FileRow] = []
+def _batches(files: Iterable[_FileRow], terms_bytes: int) -> Iterator[list[_FileRow]]:
+    """Divide files so that the terms of a batch fit into memory."""
+    batch: list[_FileRow] = []
     weight = 0
     for row in files:
-        if portion and weight + row.bytes > terms_bytes:
-            yield portion
-            portion, weight = [], 0
-        portion.append(row)
+        if batch and weight + row.bytes > terms_bytes:
+            yield batch
+            batch, weight = [], 0
+        batch.append(row)
         weight += row.bytes
-    if portion:
-        yield portion
+    if batch:
+        yield batch
 
 
 def _mark(
@@ -394,14 +394,14 @@ def _mark(
 
 
 class _Sizes:
-    """The stored bytes of sets of chunks of one xorb; many repositories need the same."""
+    """The stored bytes of sets of chunks of one xorb, cached: many repositories use equal sets."""
 
     def __init__(self, index: XorbIndex) -> None:
         self._index = index
         self._known: dict[int, int] = {0: 0}
 
     def of(self, bits: int) -> int:
-        """Return how many bytes the records of these chunks have."""
+        """Return the bytes of the records of these chunks."""
         if bits not in self._known:
             spans = (self._index.span(start, end) for start, end in _runs(bits))
             self._known[bits] = sum(stop - first for first, stop in spans)
@@ -409,7 +409,7 @@ class _Sizes:
 
 
 def _runs(bits: int) -> Iterator[tuple[int, int]]:
-    """Yield from where to just before where bits are set."""
+    """Yield the ranges of set bits, ends exclusive."""
     at = 0
     while bits:
         zeros = (bits & -bits).bit_length() - 1
@@ -440,15 +440,19 @@ def _add_all(usages: Mapping[int, Usage], needs: Needs, size: Callable[[int], in
         twice |= once & bits
         once |= bits
     for repo_pk, bits in needs.items():
-        if repo_pk in usages:  # it may have come meanwhile
+        if repo_pk in usages:  # a repository may be new
             usages[repo_pk].stored += size(bits)
             usages[repo_pk].unique += size(bits & ~twice)
 
 
 async def _add_plain(
-    usages: Mapping[int, Usage], rows: Sequence[_PlainBlob], circle: _Holders, *, with_whom: bool
+    usages: Mapping[int, Usage],
+    rows: Sequence[_PlainBlob],
+    holders_of: _Holders,
+    *,
+    list_repos: bool,
 ) -> None:
-    holders = await circle.holders([row.name for row in rows])
+    holders = await holders_of.find([row.name for row in rows])
     for row in rows:
         repos = holders.get(row.name, [])
         for repo_pk in repos:
@@ -457,6 +461,6 @@ async def _add_plain(
                 continue
             usage.stored += row.bytes
             usage.unique += row.bytes if len(repos) == 1 else 0
-            for other in repos if with_whom else ():
+            for other in repos if list_repos else ():
                 if other != repo_pk:
                     usage.shared_with[other] = usage.shared_with.get(other, 0) + row.bytes

@@ -28,13 +28,13 @@ async def authorize(request: Request, right: Right) -> XetToken:
     if scheme.lower() != "bearer":
         raise InvalidCredentials()
     try:
-        opened = await open_xet_token(request.hub.db, request.hub.seal, text.strip(), right)
+        grant = await open_xet_token(request.hub.db, request.hub.seal, text.strip(), right)
     except RepoNotFound:
         raise NotFound(reason=NOTHING_HERE) from None
     except Gated as error:
         # The wire answers 401 to invalid tokens; this one is valid.
         raise Forbidden(reason=error.message) from None
-    request.actor, request.repo, token = opened
+    request.actor, request.repo, token = grant
     return token
 
 
@@ -47,7 +47,7 @@ async def _check_address(request: Request) -> None:
 
 
 def upload_session(request: Request) -> str:
-    """Return what all requests of one upload to the opened repository have in common.
+    """Return what all requests of one upload to ``request.repo`` have in common.
 
     Newer clients send an id; older ones use one token for the whole upload.
     """
