@@ -150,6 +150,15 @@ _END = indexed(
         holds.c.until_ms < DatabaseNow(),
     )
 )
+# A delete, unlike a read, makes a concurrent upload that extends such a hold wait for the commit.
+_DELETE_EXPIRED_HOLDS = indexed(
+    delete(holds).where(
+        holds.c.repo_pk == bindparam("repo_pk"),
+        holds.c.kind == bindparam("kind"),
+        holds.c.until_ms < DatabaseNow(),
+        any_of(holds.c.name, "names"),
+    )
+)
 _END_UPLOAD = indexed(delete(uploads).where(uploads.c.id == bindparam("which_upload")))
 _LINK_COLUMNS = (repo_blobs.c.name, repo_blobs.c.bytes, repo_blobs.c.committed, repo_blobs.c.path)
 
@@ -578,6 +587,14 @@ async def list_lfs_links(
     return await db.all(
         _LIST_LFS, repo_pk=repo_pk, before_ms=before_ms, before_name=before_name, limit=limit
     )
+
+
+async def delete_expired_holds(tx: Tx, repo_pk: int, kind: BlobKind, names: Sequence[str]) -> None:
+    """Delete a repository's expired holds of these blobs; the blobs stay linked.
+
+    Until ``tx`` ends, an upload that extends one of these holds waits.
+    """
+    await tx.run(_DELETE_EXPIRED_HOLDS, repo_pk=repo_pk, kind=kind.value, names=list(names))
 
 
 async def expire_holds(db: Database) -> int:

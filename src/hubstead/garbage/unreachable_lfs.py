@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
-from sqlalchemy import and_, bindparam, delete, select
+from sqlalchemy import and_, bindparam, select
 
 from hubstead import blobs
 from hubstead.blobs import BlobKey, BlobKind
 from hubstead.blobs.tables import holds, repo_blobs
 from hubstead.commits import Ref, Storage, add_usage, list_refs
-from hubstead.db import DatabaseNow, Reader, Tx, any_of, database_now_ms, indexed, scan
+from hubstead.db import Reader, Tx, any_of, database_now_ms, indexed, scan
 from hubstead.errors import ConcurrentChange, HubError
 from hubstead.garbage.counts import GarbageCount, GarbageKind, GarbageState, repo_name
 from hubstead.garbage.past_refs import PastTips
@@ -84,15 +84,6 @@ _LINKS = scan(
 )
 _LOCK = indexed(
     select(repos.c.pk).where(repos.c.pk == bindparam("which_pk")).with_for_update(), int
-)
-# A delete, unlike a read, makes a concurrent upload that extends such a hold wait for the commit.
-_END_HOLDS = indexed(
-    delete(holds).where(
-        holds.c.repo_pk == bindparam("which_pk"),
-        holds.c.kind == BlobKind.LFS.value,
-        holds.c.until_ms < DatabaseNow(),
-        any_of(holds.c.name, "names"),
-    )
 )
 
 
@@ -220,7 +211,7 @@ async def _unlink(repo_pk: int, walked: list[Ref], names: list[str], tx: Tx) -> 
     await tx.one(_LOCK, which_pk=repo_pk)
     if await list_refs(tx, repo_pk) != walked:
         raise _RefsChanged()
-    await tx.run(_END_HOLDS, which_pk=repo_pk, names=names)
+    await blobs.delete_expired_holds(tx, repo_pk, BlobKind.LFS, names)
     rows = [row for row in await _rows(tx, repo_pk, names) if row.until_ms is None]
     await blobs.unlink_blobs(tx, repo_pk, [BlobKey(BlobKind.LFS, row.name) for row in rows])
     await add_usage(tx, repo_pk, packs=0, used_bytes=-sum(row.bytes for row in rows))
