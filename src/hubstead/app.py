@@ -36,7 +36,7 @@ from hubstead.commits import jobs as commit_jobs
 from hubstead.db import Database, Tx, migrate, open_db, refuse_marked_folder
 from hubstead.errors import HubError, InvalidCredentials, Unavailable
 from hubstead.gitstore import GitStore, declare_git_metrics
-from hubstead.http import HubServer, Limits
+from hubstead.http import HttpServer, Limits
 from hubstead.jobs import MEASURE_EVERY_S, Handler, Job, NodeClock, Reschedule, Runner
 from hubstead.metrics import Metrics
 from hubstead.pages import ROUTES as PAGES
@@ -316,7 +316,7 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
             say = _greeting_for_programs if as_json else _greeting
             click.echo(say(settings, port, token))
 
-        server = HubServer(
+        server = HttpServer(
             Application(hub, routes()),
             host=settings.server.host,
             port=settings.server.port,

@@ -19,7 +19,7 @@ import httpx2
 import pytest
 from tests.support.http_server import App, RawConnection, RunningServer
 
-from hubstead.http import HubServer, sendfile
+from hubstead.http import HttpServer, sendfile
 
 SCRIPT = """
 import asyncio, sys
@@ -122,7 +122,7 @@ def test_over_tls_everything_takes_the_ordinary_path(folder: Path, tmp_path: Pat
     subprocess.run(command, check=True, capture_output=True)
     app = App(folder, extensions=True)
     started = threading.Event()
-    server = HubServer(
+    server = HttpServer(
         app, on_started=lambda port: started.set(), lifespan="off", tls=(certificate, key)
     )
     thread = threading.Thread(target=server.run)

@@ -25,7 +25,7 @@ from hubstead.errors import (
 from hubstead.http import (
     BytesResponse,
     FileResponse,
-    HubServer,
+    HttpServer,
     Limits,
     inflating,
     read_body,
@@ -171,7 +171,7 @@ async def say(send: Send, status: int, content: object) -> None:
 class RunningServer:
     """A running server and its application."""
 
-    def __init__(self, app: App, server: HubServer, port: int) -> None:
+    def __init__(self, app: App, server: HttpServer, port: int) -> None:
         self.app = app
         self.server = server
         self.port = port
@@ -258,7 +258,7 @@ class ServerPool:
     ) -> tuple[RunningServer, threading.Thread]:
         app = App(self.folder, extensions=extensions)
         started = threading.Event()
-        server = HubServer(
+        server = HttpServer(
             app, limits=limits, on_started=lambda port: started.set(), drain_s=1, lifespan="off"
         )
         server.config.loop = loop

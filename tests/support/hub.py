@@ -48,7 +48,7 @@ from hubstead.app import open_hub, routes
 from hubstead.blobs import BlobKind
 from hubstead.db import Database, Tx, WriteFn
 from hubstead.db.schema import metadata
-from hubstead.http import HubServer, Limits
+from hubstead.http import HttpServer, Limits
 from hubstead.settings import Settings
 from hubstead.wire import Application, Hub
 from tests.support.command import HUBSTEAD, clean_environment
@@ -138,7 +138,7 @@ class ThreadHub(RunningHub):
     shape: str
     settings: Settings
     hub: Hub = field(init=False)
-    server: HubServer = field(init=False)
+    server: HttpServer = field(init=False)
     _loop: asyncio.AbstractEventLoop = field(init=False)
     _thread: threading.Thread = field(init=False)
 
@@ -150,7 +150,7 @@ class ThreadHub(RunningHub):
         async def serve() -> None:
             self._loop = asyncio.get_running_loop()
             async with open_hub(self.settings, make=True) as self.hub:
-                self.server = HubServer(
+                self.server = HttpServer(
                     Application(self.hub, routes()),
                     limits=Limits(),
                     on_started=started,

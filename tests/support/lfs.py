@@ -22,7 +22,7 @@ from hubstead.blobs.tables import blobs, holds, repo_blobs, uploads
 from hubstead.commits import Storage
 from hubstead.db import Database, Tx
 from hubstead.gitstore import GitStore
-from hubstead.http import HubServer
+from hubstead.http import HttpServer
 from hubstead.jobs import NodeClock
 from hubstead.repos import Repo
 from hubstead.settings import Settings
@@ -236,7 +236,7 @@ async def running_lfs_hub(
     passwords = Passwords()
     clock = NodeClock(db, "lfs", tolerance_s=5)
     hub = Hub(chosen, stores, passwords, SignIn(db, passwords), await HubSigner.load(db), clock)
-    server = HubServer(Application(hub, ROUTES), lifespan="off")
+    server = HttpServer(Application(hub, ROUTES), lifespan="off")
     server.config.load()
     server.lifespan = server.config.lifespan_class(server.config)
     await server.startup()

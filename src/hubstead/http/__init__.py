@@ -5,19 +5,19 @@ size and time. It never knows a Hub: no repository, no account, no route, no ``w
 """
 
 from hubstead.http.bodies import inflating, read_body, receive_into, stream_body
-from hubstead.http.connection import HubConnection
+from hubstead.http.connection import HttpConnection
 from hubstead.http.files import BytesResponse, FileResponse, Source, content_disposition
 from hubstead.http.headers import content_length, get_header
 from hubstead.http.limits import Limits
 from hubstead.http.ranges import Span, names_a_tag, parse_range
 from hubstead.http.responses import Response, json_response, redirect, text_response
-from hubstead.http.server import HubServer, serve
+from hubstead.http.server import HttpServer, serve
 
 __all__ = [
     "BytesResponse",
     "FileResponse",
-    "HubConnection",
-    "HubServer",
+    "HttpConnection",
+    "HttpServer",
     "Limits",
     "Response",
     "Source",

@@ -67,7 +67,7 @@ def _may_become_upgrade(data: bytes) -> int:
 class Outlet:
     """What a cycle uses of its transport: it joins heads to bodies, and closes with care."""
 
-    def __init__(self, line: HubConnection) -> None:
+    def __init__(self, line: HttpConnection) -> None:
         self.close = line.hang_up
         self.is_closing = line.is_leaving
         self.holding = False  # what is written now is a head
@@ -99,7 +99,7 @@ class Outlet:
                 self._transport.write(data)
 
 
-class HubConnection(HttpToolsProtocol):
+class HttpConnection(HttpToolsProtocol):
     """One connection. All its methods run on the event loop."""
 
     def __init__(
@@ -144,7 +144,7 @@ class HubConnection(HttpToolsProtocol):
     # The connection
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start to listen; a connection on which nothing is asked ends after a while."""
+        """Start the timer that ends a connection without a request."""
         super().connection_made(transport)
         sock = transport.get_extra_info("socket")
         if sock is not None and self.scheme == "http" and sock.family in _SOCKET_KINDS:
@@ -155,7 +155,7 @@ class HubConnection(HttpToolsProtocol):
         self._arm(self.limits.header_seconds, self._head_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell every request on this connection."""
+        """Give up every request on this connection."""
         self._lost = True
         self._disarm()
         if self._abort_timer is not None:

@@ -1,4 +1,4 @@
-"""One request and its answer: uvicorn's cycle, with files, threads and limits added."""
+"""One request and its response: uvicorn's cycle, with files, threads and limits added."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hubstead.http.upload_threads import BodyReceiver, Consume
 from hubstead.threads import run_to_the_end
 
 if TYPE_CHECKING:
-    from hubstead.http.connection import HubConnection
+    from hubstead.http.connection import HttpConnection
 
 COPY_BYTES = 256 * 1024
 
@@ -28,7 +28,7 @@ class Exchange(RequestResponseCycle):
 
     def __init__(
         self,
-        line: HubConnection,
+        line: HttpConnection,
         scope: Any,
         *,
         length: int | None,
@@ -57,13 +57,13 @@ class Exchange(RequestResponseCycle):
 
     @property
     def unread(self) -> int:
-        """Bytes of the body that the client has yet to send (1 if nobody knows)."""
+        """Bytes of the body that the client has yet to send (1 if unknown)."""
         if not self.more_body:
             return 0
         return 1 if self.length is None else self.length - self.received
 
     def give_up(self) -> None:
-        """The connection is lost: wake whatever waits for it."""
+        """Wake every waiter: the connection is lost."""
         if not self.response_complete:
             self.disconnected = True
         self.message_event.set()
@@ -88,7 +88,7 @@ class Exchange(RequestResponseCycle):
         await super().run_asgi(cast(Any, forgiving))
 
     async def send_500_response(self) -> None:
-        """Say that the application failed, in the Hub's form."""
+        """Send a 500 response with a JSON body: the application failed."""
         body = json.dumps({"error": "Internal Server Error"}).encode()
         headers = [
             (b"content-type", b"application/json"),
@@ -201,7 +201,7 @@ class Exchange(RequestResponseCycle):
         """Send one event of the answer, ``http.response.zerocopysend`` included.
 
         Raises:
-            ClientGone: there is nobody to send the rest of a long answer to.
+            ClientGone: the client disconnected before the end of a long response.
         """
         if self.flow.write_paused:
             await self._drained()

@@ -1,4 +1,4 @@
-"""Answers made of bytes: files and small texts, whole or in part, for GET and HEAD."""
+"""Responses made of bytes: files and small texts, whole or in part, for GET and HEAD."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Source(Protocol):
 
 
 class _ConditionalResponse:
-    """The head of an answer that can be conditional and partial."""
+    """A response that can be conditional and partial."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Answers that are not files: JSON, text, redirects, nothing."""
+"""Responses that are not files: JSON, text, redirects, empty ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 class Response:
-    """A whole answer in memory; for HEAD without its body, and a refusal without its type."""
+    """A response in memory. HEAD omits its body, and for errors its content type."""
 
     def __init__(
         self,

@@ -12,13 +12,13 @@ from typing import Any, Literal
 import uvicorn
 from starlette.types import ASGIApp
 
-from hubstead.http.connection import HubConnection
+from hubstead.http.connection import HttpConnection
 from hubstead.http.limits import Limits
 from hubstead.http.upload_threads import UploadThreads
 
 
-class HubServer(uvicorn.Server):
-    """Serves an application until it is told to stop.
+class HttpServer(uvicorn.Server):
+    """Serves an application until a signal or ``stop`` ends it.
 
     SIGTERM or SIGINT: accept nothing more, finish the running requests within ``drain_s``
     seconds, end the application's lifespan, return. A second one: return now.
@@ -39,7 +39,7 @@ class HubServer(uvicorn.Server):
         """Prepare; nothing is bound yet.
 
         Args:
-            port: 0 takes a free one; ``on_started`` is told which.
+            port: 0 takes a free one and passes it to ``on_started``.
             on_started: Called once connections are accepted, with the port.
             lifespan: ``on`` if the application speaks ASGI's lifespan; its failure to start
                 ends the server.
@@ -48,7 +48,7 @@ class HubServer(uvicorn.Server):
         limits = limits or Limits()
         self._threads = UploadThreads(limits.upload_threads)
         self._on_started = on_started
-        protocol: Any = functools.partial(HubConnection, limits=limits, threads=self._threads)
+        protocol: Any = functools.partial(HttpConnection, limits=limits, threads=self._threads)
         config = uvicorn.Config(
             app,
             host=host,
@@ -91,8 +91,8 @@ class HubServer(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Take a signal: the first drains, the second ends.
 
-        Unlike uvicorn's, the signal is not raised again afterwards: whoever called ``serve``
-        has things to close, and a drained server ends with success.
+        Unlike uvicorn's, the signal is not raised again afterwards: the caller of ``serve``
+        has resources to close, and a drained server ends with success.
         """
         if self.should_exit:
             self.force_exit = True
@@ -109,13 +109,13 @@ def serve(
     drain_s: int = 30,
     lifespan: Literal["on", "off"] = "on",
 ) -> None:
-    """Serve ``app`` until a signal says stop; see ``HubServer``.
+    """Serve ``app`` until a signal says stop; see ``HttpServer``.
 
     Raises:
         SystemExit: the address cannot be bound, or the application did not start; the reason
             has been logged.
     """
-    server = HubServer(
+    server = HttpServer(
         app,
         host=host,
         port=port,

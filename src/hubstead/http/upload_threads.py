@@ -20,7 +20,7 @@ class UploadThreads:
     """The threads in which bodies are received, and how many of them are taken.
 
     A slow client keeps its thread waiting, so there is a fixed number, apart from those that
-    the rest of the server uses. Whoever finds none free takes the ordinary path.
+    the rest of the server uses. Without a free one, a body takes the ordinary path.
     """
 
     def __init__(self, count: int) -> None:
