@@ -1,4 +1,7 @@
-"""README.md as a card: read, checked, and what it says of its repository."""
+"""Cards: parses and validates README.md, and derives facts about its repository from it.
+
+Owns the vocabulary of cards. Reads text that the caller passes; never opens a repository or a row.
+"""
 
 from hubstead.cards.checks import Validation, validate_card
 from hubstead.cards.facts import CardFacts, derive_facts

@@ -1,7 +1,7 @@
-"""What is wrong with a card, in words for the person who wrote it.
+"""Validation of cards, with messages for the author of the card.
 
-An error stops a commit of the Python client (``POST /api/validate-yaml``), so errors are only
-what would break something; the rest are warnings, and keys nobody knows are fine.
+The Python client does not commit a card with errors (``POST /api/validate-yaml``), so errors are
+only what would break something; other findings are warnings, and unknown keys are fine.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _SIZES = frozenset(
     """n<1K 1K<n<10K 10K<n<100K 100K<n<1M 1M<n<10M 10M<n<100M 100M<n<1B 1B<n<10B 10B<n<100B
     100B<n<1T n>1T""".split()
 )
-_WORDS_OF_MODELS = ("datasets", "metrics", "base_model")
-_WORDS_OF_DATASETS = (
+_MODEL_WORD_KEYS = ("datasets", "metrics", "base_model")
+_DATASET_WORD_KEYS = (
     "annotations_creators",
     "language_creators",
     "multilinguality",
@@ -33,11 +33,11 @@ _WORDS_OF_DATASETS = (
     "task_categories",
     "task_ids",
 )
-_WORDS_OF_SPACES = ("models", "datasets")
+_SPACE_WORD_KEYS = ("models", "datasets")
 
 
 class Validation(msgspec.Struct, frozen=True):
-    """What was found; without errors the card may be committed."""
+    """The findings about a card; without errors it may be committed."""
 
     errors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -53,98 +53,98 @@ class _Findings:
 
 
 def validate_card(text: str | bytes, kind: Kind) -> Validation:
-    """Check a README.md for a repository of ``kind``.
+    """Validate a README.md for a repository of ``kind``.
 
-    Texts that clients' suites match (``"license" must be one of``) begin like the Hub's.
+    Texts that clients' tests match (``"license" must be one of``) begin like the public Hub's.
     """
-    found = _Findings()
+    findings = _Findings()
     try:
         card = parse_card(text)
     except InvalidCard as error:
         return Validation(errors=(str(error),))
     if card.data is None:
         return Validation(warnings=("empty or missing yaml metadata in repo card",))
-    _check(card, kind, found)
-    return found.result()
+    _check(card, kind, findings)
+    return findings.result()
 
 
-def _check(card: Card, kind: Kind, found: _Findings) -> None:
+def _check(card: Card, kind: Kind, findings: _Findings) -> None:
     data = card.data or {}
-    _check_license(data, found)
-    _check_language(data, found)
+    _check_license(data, findings)
+    _check_language(data, findings)
     if data.get("tags") is not None:
-        found.errors += _list_of_strings("tags", data["tags"])
+        findings.errors += _list_of_strings("tags", data["tags"])
     if kind is Kind.DATASET:
-        _check_dataset(data, found)
+        _check_dataset(data, findings)
     elif kind is Kind.SPACE:
-        _check_space(data, found)
+        _check_space(data, findings)
     else:
-        _check_model(data, found)
+        _check_model(data, findings)
 
 
-def _check_license(data: dict[str, Any], found: _Findings) -> None:
-    named = data.get("license")
-    if named is None:
+def _check_license(data: dict[str, Any], findings: _Findings) -> None:
+    license_ = data.get("license")
+    if license_ is None:
         return
-    for name in named if isinstance(named, list) else [named]:
+    for name in license_ if isinstance(license_, list) else [license_]:
         if not isinstance(name, str) or name not in LICENSES:
-            found.errors.append(f'"license" must be one of [{", ".join(sorted(LICENSES))}]')
+            findings.errors.append(f'"license" must be one of [{", ".join(sorted(LICENSES))}]')
             return
-    if named == "other" and not (data.get("license_name") or data.get("license_link")):
-        found.warnings.append(
+    if license_ == "other" and not (data.get("license_name") or data.get("license_link")):
+        findings.warnings.append(
             '"license" is other: say which with "license_name", and where to read it '
             'with "license_link"'
         )
 
 
-def _check_language(data: dict[str, Any], found: _Findings) -> None:
+def _check_language(data: dict[str, Any], findings: _Findings) -> None:
     codes = data.get("language")
     if codes is None:
         return
     for code in codes if isinstance(codes, list) else [codes]:
         if code is False:
-            found.warnings.append('"language": write "no" in quotes, YAML takes it for false')
+            findings.warnings.append('"language": write "no" in quotes, YAML takes it for false')
         elif not isinstance(code, str):
-            found.errors.append('"language" must be a string or a list of strings')
+            findings.errors.append('"language" must be a string or a list of strings')
             return
         elif not _known_language(code):
-            found.warnings.append(
+            findings.warnings.append(
                 f'"language" with value {_shown(code)} is not known: use an ISO 639-1, 639-2 or '
                 '639-3 code, or "multilingual" or "code"'
             )
 
 
 def _known_language(code: str) -> bool:
-    # A tag such as zh-Hant or pt_BR is a code, and there are thousands of three letters.
+    # Tags such as zh-Hant or pt_BR are codes too, and thousands of codes have three letters.
     return code in LANGUAGES or bool(re.fullmatch(r"[a-z]{2,3}[-_][A-Za-z]{2,8}|[a-z]{3}", code))
 
 
-def _check_model(data: dict[str, Any], found: _Findings) -> None:
-    for key in _WORDS_OF_MODELS:
-        found.errors += _string_or_strings(key, data.get(key))
+def _check_model(data: dict[str, Any], findings: _Findings) -> None:
+    for key in _MODEL_WORD_KEYS:
+        findings.errors += _string_or_strings(key, data.get(key))
     for key in ("pipeline_tag", "library_name"):
         if data.get(key) is not None and not isinstance(data[key], str):
-            found.errors.append(f'"{key}" must be a string')
+            findings.errors.append(f'"{key}" must be a string')
     task = data.get("pipeline_tag")
     if isinstance(task, str) and task not in TASKS:
-        found.warnings.append(_unofficial("pipeline tag", task, TASKS))
+        findings.warnings.append(_unofficial("pipeline tag", task, TASKS))
     if data.get("model-index") is not None:
-        found.errors += check_model_index(data["model-index"])
+        findings.errors += check_model_index(data["model-index"])
 
 
-def _check_dataset(data: dict[str, Any], found: _Findings) -> None:
-    for key in _WORDS_OF_DATASETS:
-        found.errors += _string_or_strings(key, data.get(key))
+def _check_dataset(data: dict[str, Any], findings: _Findings) -> None:
+    for key in _DATASET_WORD_KEYS:
+        findings.errors += _string_or_strings(key, data.get(key))
     for key, known in (("task_categories", TASKS), ("size_categories", _SIZES)):
         for word in _strings(data.get(key)):
             if word not in known:
-                found.warnings.append(_unofficial(key, word, known))
+                findings.warnings.append(_unofficial(key, word, known))
     if data.get("configs") is not None:
-        found.errors += _check_configs(data["configs"])
+        findings.errors += _check_configs(data["configs"])
 
 
 def _check_configs(configs: Any) -> Iterator[str]:
-    """Check what ``datasets`` reads with ``MetadataConfigs`` (its utils/metadata.py)."""
+    """Check ``configs`` as ``MetadataConfigs`` of ``datasets`` parses it (utils/metadata.py)."""
     if not isinstance(configs, list):
         yield '"configs" must be a list'
         return
@@ -157,26 +157,26 @@ def _check_configs(configs: Any) -> Iterator[str]:
             yield f'"configs[{number}].data_files" must be a string, a list or a mapping'
 
 
-def _check_space(data: dict[str, Any], found: _Findings) -> None:
+def _check_space(data: dict[str, Any], findings: _Findings) -> None:
     if data.get("sdk") is None:
-        found.warnings.append(f'"sdk" is missing: it must be one of [{", ".join(SDKS)}]')
+        findings.warnings.append(f'"sdk" is missing: it must be one of [{", ".join(SDKS)}]')
     elif data["sdk"] not in SDKS:
-        found.errors.append(f'"sdk" must be one of [{", ".join(SDKS)}]')
+        findings.errors.append(f'"sdk" must be one of [{", ".join(SDKS)}]')
     for key in ("colorFrom", "colorTo"):
         if data.get(key) is not None and data[key] not in COLORS:
-            found.errors.append(f'"{key}" must be one of [{", ".join(COLORS)}]')
+            findings.errors.append(f'"{key}" must be one of [{", ".join(COLORS)}]')
     for key in ("title", "short_description", "app_file"):
         if isinstance(data.get(key), list | dict):
-            found.errors.append(f'"{key}" must be a string')
+            findings.errors.append(f'"{key}" must be a string')
     emoji = data.get("emoji")
     if emoji is not None and not (isinstance(emoji, str) and _looks_like_emoji(emoji)):
-        found.errors.append('"emoji" must be one emoji')
-    for key in _WORDS_OF_SPACES:
-        found.errors += _string_or_strings(key, data.get(key))
+        findings.errors.append('"emoji" must be one emoji')
+    for key in _SPACE_WORD_KEYS:
+        findings.errors += _string_or_strings(key, data.get(key))
 
 
 def _looks_like_emoji(text: str) -> bool:
-    # One emoji may be a chain: a family, a flag, a skin colour. Keycaps begin with a digit.
+    # One emoji may be a sequence: a family, a flag, a skin colour. Keycaps begin with a digit.
     return 0 < len(text) <= 16 and any(ord(char) > 0xA8 for char in text)
 
 

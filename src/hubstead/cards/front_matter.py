@@ -1,4 +1,4 @@
-"""README.md: its front matter and its body."""
+"""Splits and parses README.md: front matter and body."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import msgspec
 from hubstead.cards.yaml_values import read_yaml
 from hubstead.errors import InvalidCard
 
-#: Longest front matter that is read, in characters.
+#: Longest front matter that is parsed, in characters.
 MAX_FRONT_MATTER_CHARS = 1024 * 1024
 
 
 class Card(msgspec.Struct, frozen=True):
-    """A README.md that was read."""
+    """A parsed README.md."""
 
-    data: dict[str, Any] | None = None  # the front matter; None when there is none, or it is empty
+    data: dict[str, Any] | None = None  # the front matter; None if missing or empty
     body: str = ""
 
 
 class _Split(msgspec.Struct, frozen=True):
     front_matter: str | None
     body: str
-    first_line: int = 1  # where the front matter begins in the file
+    first_line: int = 1  # of the front matter, in the file
 
 
 def split_card(text: str | bytes) -> tuple[str | None, str]:
@@ -33,8 +33,8 @@ def split_card(text: str | bytes) -> tuple[str | None, str]:
     mark, blanks after the dashes and nothing between them are fine. Bytes that are not UTF-8
     are replaced.
     """
-    found = _split(text)
-    return found.front_matter, found.body
+    split = _split(text)
+    return split.front_matter, split.body
 
 
 def _split(text: str | bytes) -> _Split:
@@ -57,18 +57,18 @@ def _split(text: str | bytes) -> _Split:
 
 
 def parse_card(text: str | bytes) -> Card:
-    """Read a README.md.
+    """Parse a README.md.
 
     Raises:
-        InvalidCard: its front matter is not YAML, not a mapping or too large; never anything
-            else, whatever the bytes.
+        InvalidCard: its front matter is not YAML, not a mapping or too large. No bytes raise
+            another error.
     """
-    found = _split(text)
-    if found.front_matter is None:
-        return Card(None, found.body)
-    if len(found.front_matter) > MAX_FRONT_MATTER_CHARS:
+    split = _split(text)
+    if split.front_matter is None:
+        return Card(None, split.body)
+    if len(split.front_matter) > MAX_FRONT_MATTER_CHARS:
         raise InvalidCard(reason=f"it is longer than {MAX_FRONT_MATTER_CHARS} characters")
-    data = read_yaml(found.front_matter, first_line=found.first_line)
+    data = read_yaml(split.front_matter, first_line=split.first_line)
     if data is not None and not isinstance(data, dict):
         raise InvalidCard(reason="the front matter must be a mapping (key: value)")
-    return Card(data or None, found.body)
+    return Card(data or None, split.body)

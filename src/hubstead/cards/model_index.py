@@ -7,7 +7,7 @@ from typing import Any
 
 
 def check_model_index(value: Any) -> Iterator[str]:
-    """Yield what is wrong, with the path to it: ``"model-index[0].name" is required``."""
+    """Yield errors of ``model-index`` with their paths: ``"model-index[0].name" is required``."""
     if not isinstance(value, list):
         yield '"model-index" must be a list'
         return
@@ -35,7 +35,7 @@ def _check_result(path: str, result: Any) -> Iterator[str]:
         yield f'"{path}" must be a mapping'
         return
     yield from _fields(f"{path}.task", result.get("task"), ("type",))
-    # Metrics without a dataset are measured on something the card tells of elsewhere.
+    # Without a dataset, the card describes elsewhere what the metrics were measured on.
     if result.get("dataset") is not None:
         yield from _fields(f"{path}.dataset", result["dataset"], ("type", "name"))
     metrics = result.get("metrics")

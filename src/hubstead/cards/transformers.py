@@ -1,11 +1,11 @@
-"""What the name of an architecture tells: the task, and the classes that load it."""
+"""Infers the task of a model, and the classes that load it, from its architecture's name."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-#: What an architecture's name ends in, the automatic class that loads it, and its task
+#: Ending of an architecture's name, the automatic class that loads it, and its task
 #: (``transformers`` ``models/auto/modeling_auto.py``; tasks as in its ``pipelines``).
 _BY_ENDING: tuple[tuple[str, str, str | None], ...] = (
     ("ForCausalLM", "AutoModelForCausalLM", "text-generation"),
@@ -105,25 +105,25 @@ def transformers_info(config: dict[str, Any], task: str | None) -> dict[str, str
     if architecture is None:
         return None
     auto_model, own_task = class_and_task(architecture)
-    found = {"auto_model": auto_model}
+    info = {"auto_model": auto_model}
     custom = _custom_class(config, auto_model)
     if custom:
-        found["custom_class"] = custom
+        info["custom_class"] = custom
     if task or own_task:
-        found["pipeline_tag"] = task or own_task or ""
-    found["processor"] = _PROCESSORS.get(task or own_task or "", "AutoTokenizer")
-    return found
+        info["pipeline_tag"] = task or own_task or ""
+    info["processor"] = _PROCESSORS.get(task or own_task or "", "AutoTokenizer")
+    return info
 
 
 def first_architecture(config: dict[str, Any]) -> str | None:
     """Return the first of ``architectures`` of a config.json."""
-    named = config.get("architectures")
-    if isinstance(named, list) and named and isinstance(named[0], str):
-        return named[0][:200]
+    names = config.get("architectures")
+    if isinstance(names, list) and names and isinstance(names[0], str):
+        return names[0][:200]
     return None
 
 
 def _custom_class(config: dict[str, Any], auto_model: str) -> str | None:
-    own = config.get("auto_map")
-    found = own.get(auto_model) if isinstance(own, dict) else None
-    return found if isinstance(found, str) else None
+    classes = config.get("auto_map")
+    name = classes.get(auto_model) if isinstance(classes, dict) else None
+    return name if isinstance(name, str) else None

@@ -1,4 +1,4 @@
-"""Words that cards use and that the Hub knows: licences, tasks, languages, colours."""
+"""The vocabulary of cards on the public Hub: licences, tasks, languages, colours, SDKs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ TASKS = frozenset(
 COLORS = ("red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray")
 SDKS = ("gradio", "docker", "static", "streamlit")
 
-#: ISO 639-1 whole, of ISO 639-2 and -3 what cards often use, and the Hub's special values.
+#: All of ISO 639-1, common codes of ISO 639-2 and -3, and the Hub's special values.
 LANGUAGES = frozenset(
     """aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy
     da de dv dz ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy

@@ -1,8 +1,8 @@
-"""YAML into values that JSON can say, within bounds whatever the text is.
+"""Parses YAML into JSON values, within bounds that hold for any text.
 
 The document is built from libyaml's events in one pass, so that nesting, size and what aliases
-expand to are known *before* anything large exists. Scalars mean what PyYAML's ``SafeLoader``
-(YAML 1.1) says they mean.
+expand to are known *before* anything large exists. Scalars have the meaning that
+PyYAML's ``SafeLoader`` (YAML 1.1) gives them.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from yaml.resolver import Resolver
 
 from hubstead.errors import InvalidCard
 
-#: What ``json`` can write.
+#: A value that ``json`` can encode.
 Json: TypeAlias = Any
 
 MAX_DEPTH = 64
 MAX_VALUES = 200_000
-#: What the whole value may weigh with every alias written out: 16 a value and 1 a character.
+#: Most weight of a document with its aliases expanded: 16 per value and 1 per character.
 MAX_WEIGHT = 8 * 1024 * 1024
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -52,17 +52,17 @@ _INT64 = 2**63
 
 
 def read_yaml(text: str, *, first_line: int = 1) -> Json:
-    """Return the one document of ``text``, None when there is none.
+    """Return the only document of ``text``, None if it has none.
 
-    Dates become ISO 8601 strings, keys strings, binary base64 and numbers that JSON does not
-    know null; a number too large for 64 bits becomes a float.
+    Dates become ISO 8601 strings, keys become strings, binary becomes base64, NaN and infinity
+    become null; an integer beyond 64 bits becomes a float.
 
     Args:
         text: YAML.
-        first_line: What errors call its first line.
+        first_line: The number of its first line in error messages.
 
     Raises:
-        InvalidCard: not YAML, a tag we do not know, or larger than the bounds of this module.
+        InvalidCard: the text is not YAML, has an unknown tag, or exceeds a bound of this module.
     """
     try:
         return _Builder(text, first_line).document()
@@ -139,32 +139,32 @@ class _Builder:
         return self._mapping(depth)
 
     def _sequence(self, depth: int) -> list[Json]:
-        found: list[Json] = []
+        items: list[Json] = []
         while not isinstance(event := next(self._events), SequenceEndEvent):
-            found.append(self._value(event, depth + 1))
-        return found
+            items.append(self._value(event, depth + 1))
+        return items
 
     def _mapping(self, depth: int) -> dict[str, Json]:
-        found: dict[str, Json] = {}
+        mapping: dict[str, Json] = {}
         merged: list[Json] = []
         while not isinstance(event := next(self._events), MappingEndEvent):
             if isinstance(event, ScalarEvent) and event.value == "<<" and event.implicit[0]:
                 merged.append(self._value(next(self._events), depth + 1))
                 continue
             key = _as_key(self._value(event, depth + 1))
-            if key in found:
+            if key in mapping:
                 raise self._fault(f"duplicated mapping key {key!r}", event)
-            found[key] = self._value(next(self._events), depth + 1)
+            mapping[key] = self._value(next(self._events), depth + 1)
         for other in merged:
-            self._merge(found, other, event)
-        return found
+            self._merge(mapping, other, event)
+        return mapping
 
-    def _merge(self, found: dict[str, Json], other: Json, event: Any) -> None:
+    def _merge(self, mapping: dict[str, Json], other: Json, event: Any) -> None:
         for source in other if isinstance(other, list) else [other]:
             if not isinstance(source, dict):
                 raise self._fault("'<<' takes a mapping or a list of mappings", event)
             for key, value in source.items():
-                found.setdefault(key, value)
+                mapping.setdefault(key, value)
 
     def _scalar(self, event: Any) -> Json:
         text: str = event.value
@@ -178,7 +178,7 @@ class _Builder:
             return text
         construct = _SCALARS.get(tag)
         if construct is None:
-            # '=' and '<<' by themselves resolve to tags of YAML 1.1 that nobody means.
+            # A bare '=' or '<<' resolves to a tag of YAML 1.1 that no author intends.
             if event.tag is None:
                 return text
             raise self._fault(f"unknown tag !<{tag}>", event)
@@ -186,7 +186,7 @@ class _Builder:
         try:
             return _as_json(construct(_CONSTRUCTOR, node))
         except (ValueError, KeyError, IndexError, OverflowError, AttributeError) as error:
-            # 2020-13-45 has the looks of a date, and !!int "x" says that it is a number.
+            # 2020-13-45 looks like a date, and !!int "x" claims to be a number.
             raise self._fault(f"{text[:80]!r} is not a {tag.removeprefix(_TAG)}", event) from error
         except ConstructorError as error:
             raise self._fault(str(error.problem), event) from error
@@ -213,5 +213,5 @@ def _as_key(value: Json) -> str:
         return value
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    # JSON has no other keys; what JavaScript makes of a list or mapping there helps nobody.
+    # JSON has no other keys.
     return str(value)[:1000]

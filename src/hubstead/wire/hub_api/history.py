@@ -18,7 +18,7 @@ from hubstead.wire.hub_api.tree import next_page
 
 
 async def list_refs(request: Request) -> Response:
-    """List branches, tags and what else points to commits."""
+    """List branches, tags and other refs."""
     items: dict[RefKind, list[shapes.RefItem]] = {kind: [] for kind in RefKind}
     for row in await commits.list_refs(request.hub.db, request.repo.pk):
         name = RefName.parse(row.name)
@@ -36,33 +36,33 @@ async def list_commits(request: Request) -> Response:
     git = await request.git()
     page = request.query.number("p", 0, most=10**9)
     limit = request.query.number("limit", 50, least=1, most=request.hub.settings.requests.max_page)
-    listed = await asyncio.to_thread(git.log, revision.commit, page * limit, limit)
+    page_commits = await asyncio.to_thread(git.log, revision.commit, page * limit, limit)
     total = await asyncio.to_thread(git.count, revision.commit)
     headers = {"x-total-count": str(total)}
     if (page + 1) * limit < total:
         headers["link"] = next_page(request, p=page + 1, limit=limit)
     formatted = "formatted" in request.query.all("expand")
-    return json_response([_commit(each, formatted) for each in listed], headers=headers)
+    return json_response([_commit(commit, formatted) for commit in page_commits], headers=headers)
 
 
 def _commit(commit: Commit, formatted: bool) -> shapes.CommitItem:
-    dressed = shapes.FormattedCommit(html.escape(commit.title), html.escape(commit.body))
+    formatted_commit = shapes.FormattedCommit(html.escape(commit.title), html.escape(commit.body))
     return shapes.CommitItem(
         id=commit.oid,
         title=commit.title,
         message=commit.body,
         authors=[shapes.Author(commit.author_name)],
         date=shapes.iso(commit.time_s * 1000),
-        formatted=dressed if formatted else UNSET,
+        formatted=formatted_commit if formatted else UNSET,
     )
 
 
 async def compare_revisions(request: Request) -> Response:
-    """Show what differs between two revisions, ``a..b`` or ``a...b``, as a unified diff."""
+    """Return the unified diff between two revisions, ``a..b`` or ``a...b``."""
     spec = "/".join(request.segments("spec"))
     dots = "..." if "..." in spec else ".."
-    old, found, new = spec.partition(dots)
-    if not found:
+    old, separator, new = spec.partition(dots)
+    if not separator:
         raise RevisionNotFound(revision=spec, repo=request.repo.full_name)
     git = await request.git()
     one = (await request.revision(old or "HEAD")).commit
@@ -79,7 +79,7 @@ def _branch_of(request: Request) -> str:
 
 
 async def create_branch(request: Request) -> Response:
-    """Make a branch."""
+    """Create a branch."""
     body = await request.json(shapes.CreateBranch)
     await commits.create_branch(
         request.hub.stores,
@@ -102,7 +102,7 @@ async def delete_branch(request: Request) -> Response:
 
 
 async def create_tag(request: Request) -> Response:
-    """Make a tag at a revision."""
+    """Create a tag at a revision."""
     body = await request.json(shapes.CreateTag)
     await commits.create_tag(
         request.hub.stores,

@@ -1,4 +1,4 @@
-"""Who am I, signing in and out."""
+"""Sign-in, sign-out and ``whoami``."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ async def login(request: Request) -> Response:
 
 
 async def logout(request: Request) -> Response:
-    """End the session that this request came with."""
+    """End the session whose token this request carries."""
     await end_session(request.hub.db, request.actor)
     return json_response({})
 
 
 async def whoami_v1(request: Request) -> Response:
-    """Say who is asking, for releases up to 0.0.13."""
+    """Describe the caller, for releases up to 0.0.13."""
     orgs = await list_orgs_of(request.hub.db, request.actor.pk)
     return json_response(shapes.WhoamiV1(request.actor.name, [org.name for org in orgs]))
 
 
 async def whoami(request: Request) -> Response:
-    """Say who is asking, their organizations and what their token may do."""
+    """Describe the caller, their organizations and their token."""
     if not request.actor.signed_in:
         raise LoginRequired()
     account = await load_account(request.hub.db, request.actor.pk)

@@ -1,4 +1,4 @@
-"""Addresses of the Hub that this server does not serve yet: an honest 501 each."""
+"""Handlers for addresses of the public Hub that this server does not implement: 501."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from hubstead.wire import Request
 
 
 def not_implemented(what: str) -> Callable[[Request], Awaitable[Response]]:
-    """Return a handler that says that ``what`` is not built."""
+    """Return a handler that refuses ``what`` with ``NotBuilt``."""
 
     async def refuse(request: Request) -> Response:
         raise NotBuilt(what=what)
 
-    refuse.__doc__ = f"Not built yet: {what}."
+    refuse.__doc__ = f"Not implemented: {what}."
     return refuse
 
 

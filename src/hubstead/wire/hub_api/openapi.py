@@ -1,4 +1,4 @@
-"""The OpenAPI document, made from the route table and its structs."""
+"""Builds the OpenAPI document from the route table and its structs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Repositories: created, deleted, moved, configured, duplicated."""
+"""Creates, deletes, moves, configures and duplicates repositories."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ _VISIBILITIES = {"public": False, "private": True}
 
 
 async def create_repo(request: Request) -> Response:
-    """Make a repository with its first commit."""
+    """Create a repository with its first commit."""
     body = await request.json(shapes.CreateRepo)
-    wanted = commits.RepoRequest(
+    new = commits.RepoRequest(
         repo_id=_named(body.type, body.organization, body.name),
         private=_private(body.private, body.visibility) or False,
-        sdk=body.sdk or body.space_sdk or _sdk_of_old(body),
+        sdk=body.sdk or body.space_sdk or _legacy_sdk(body),
         lfs_multipart_threshold=body.lfsmultipartthresh,
         files=_files(body),
     )
-    made = await commits.create_repository(request.hub.stores, request.actor, wanted)
-    return json_response(_created(request, made))
+    repo = await commits.create_repository(request.hub.stores, request.actor, new)
+    return json_response(_created(request, repo))
 
 
-def _created(request: Request, made: Repo) -> shapes.CreatedRepo:
+def _created(request: Request, repo: Repo) -> shapes.CreatedRepo:
     return shapes.CreatedRepo(
-        url=f"{request.public_url}/{made.repo_id.web_path}", name=made.full_name, id=made.id
+        url=f"{request.public_url}/{repo.repo_id.web_path}", name=repo.full_name, id=repo.id
     )
 
 
 def _named(kind: str | None, organization: str | None, name: str) -> RepoId:
-    """Read an id from a body: apart, as clients send it, or as ``owner/name`` in ``name``."""
+    """Return the id in a body: owner and name in two fields, or ``owner/name`` in ``name``."""
     owner, _, bare = name.rpartition("/")
     if "/" in owner:
         raise InvalidName(name=name, reason="write name, or owner/name")
@@ -61,8 +61,8 @@ def _private(private: bool | None, visibility: str | None) -> bool | None:
     return _VISIBILITIES[visibility]
 
 
-def _sdk_of_old(body: shapes.CreateRepo) -> str | None:
-    """Releases 0.0.11 to 0.0.19 name no sdk for a space; today's do not let it be left out."""
+def _legacy_sdk(body: shapes.CreateRepo) -> str | None:
+    """Return the SDK of a space from releases 0.0.11 to 0.0.19, which send none."""
     return "static" if _kind(body.type) is Kind.SPACE else None
 
 
@@ -90,13 +90,13 @@ async def delete_repo(request: Request) -> Response:
     try:
         await commits.delete_repository(request.hub.stores, request.actor, named)
     except RepoNotFound:
-        # Suites of 0.5-0.7 look for these words; every later release for the code.
+        # The tests of 0.5-0.7 match this text; every later release reads the code.
         raise RepoNotFound(reason=f"No {named.kind} repo found matching {named}") from None
     return json_response({})
 
 
 async def move_repo(request: Request) -> Response:
-    """Rename a repository or give it to another owner; the old name leads to the new one."""
+    """Rename or transfer a repository; the old name redirects to the new one."""
     body = await request.json(shapes.MoveRepo)
     kind = _kind(body.type)
     source, target = RepoId.parse(kind, body.fromRepo), RepoId.parse(kind, body.toRepo)
@@ -108,7 +108,7 @@ async def move_repo(request: Request) -> Response:
 
 
 async def update_repo_settings(request: Request) -> Response:
-    """Change settings: visibility, gate, and those that are kept for later."""
+    """Change settings: visibility, gate, and those that are stored only."""
     body = await request.json(shapes.RepoSettings)
     private = _private(body.private, body.visibility)
     others = {
@@ -138,21 +138,21 @@ def _gate(gated: str | bool | None) -> str | None:
 
 
 async def duplicate_repo(request: Request) -> Response:
-    """Make a repository with the content and history of this one."""
+    """Create a repository with the content and history of this one."""
     body = await request.json(shapes.DuplicateRepo)
-    wanted = commits.RepoRequest(
+    new = commits.RepoRequest(
         repo_id=RepoId.parse(request.repo.kind, body.repository),
         private=_private(body.private, body.visibility) or False,
     )
     try:
-        made = await commits.duplicate_repository(
-            request.hub.stores, request.actor, request.repo, wanted
+        repo = await commits.duplicate_repository(
+            request.hub.stores, request.actor, request.repo, new
         )
     except Conflict:
         raise RepoNotFound() from None  # the source was deleted meanwhile
-    return json_response(_created(request, made))
+    return json_response(_created(request, repo))
 
 
 async def auth_check(request: Request) -> Response:
-    """Say whether the caller has the right that the address names; opening was asking."""
+    """Confirm the right that the route requires; the router has checked it."""
     return json_response({})

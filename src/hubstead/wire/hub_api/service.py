@@ -1,4 +1,4 @@
-"""What operators and programs ask of the server itself."""
+"""Routes about the server itself: health, metrics, OpenAPI, and empty lists for clients."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hubstead.wire.hub_api.openapi import document
 
 
 async def check_liveness(request: Request) -> Response:
-    """Say that the process answers."""
+    """Report that the process is alive."""
     return json_response({"status": "ok"})
 
 
@@ -35,31 +35,31 @@ async def check_readiness(request: Request) -> Response:
 
 
 async def get_metrics(request: Request) -> Response:
-    """Give the metrics in Prometheus' text form."""
+    """Return the metrics in Prometheus' text format."""
     body = await asyncio.to_thread(request.hub.metrics.exposition)
     return Response(body, media_type=MEDIA_TYPE)
 
 
 async def get_openapi(request: Request) -> Response:
-    """Give the OpenAPI document, made from the route table."""
+    """Return the OpenAPI document of the route table."""
     return json_response(document(request.hub.routes, request.public_url))
 
 
 async def list_agent_harnesses(request: Request) -> Response:
-    """Name the agent harnesses this hub knows: none. Clients cache the answer for a day."""
+    """List agent harnesses: always none. Clients cache the answer for a day."""
     return json_response({"standardEnvVars": [], "harnesses": {}})
 
 
 async def accept_telemetry(request: Request) -> Response:
-    """Take telemetry and forget it."""
+    """Accept telemetry and discard it."""
     return Response(status=204)
 
 
 async def list_space_hardware(request: Request) -> Response:
-    """Give an empty list: this hub has none of these."""
+    """List the hardware for spaces: always none, as this hub runs no spaces."""
     return json_response([])
 
 
 async def list_space_templates(request: Request) -> Response:
-    """Name the templates for spaces: there are none."""
+    """List the templates for spaces: always none."""
     return json_response({"templates": []})

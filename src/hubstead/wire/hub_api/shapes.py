@@ -1,4 +1,4 @@
-"""Shapes of requests and answers of the Hub's API; docs/protocol/hub-api.md says who reads what.
+"""Structs of requests and answers of the Hub's API (docs/protocol/hub-api.md).
 
 Unknown fields of requests are ignored. Field names are the wire's.
 """
@@ -16,7 +16,7 @@ Size = Annotated[int, Meta(ge=0, le=2**62)]
 
 
 def iso(ms: int) -> str:
-    """Return milliseconds since the epoch as the clients' parser wants them: with ``Z``."""
+    """Format milliseconds since the epoch as clients parse them: ISO 8601 with ``Z``."""
     stamp = datetime.fromtimestamp(ms / 1000, UTC)
     return f"{stamp:%Y-%m-%dT%H:%M:%S}.{stamp.microsecond // 1000:03d}Z"
 
@@ -71,7 +71,7 @@ class MoveRepo(Struct):
 
 
 class RepoSettings(Struct):
-    """``PUT …/settings``; what is not sent stays."""
+    """``PUT …/settings``; settings that are not sent stay unchanged."""
 
     private: bool | None = None
     visibility: str | None = None
@@ -200,7 +200,7 @@ class Squash(Struct):
 
 
 class LfsDeletions(Struct):
-    """What to delete: sha256 of LFS files."""
+    """LFS files to delete, by sha256."""
 
     sha: list[str]
     rewriteHistory: bool = False
@@ -223,7 +223,7 @@ class ValidateYaml(Struct):
 
 
 class ErrorBody(Struct):
-    """The body of every refusal."""
+    """The body of every error response."""
 
     error: str
 
@@ -305,7 +305,7 @@ class ListedFile(Struct):
 
 
 class LfsFacts(Struct):
-    """What is said of an LFS file in a tree; info answers call the hash ``sha256``."""
+    """An LFS file in a tree; info answers call the hash ``sha256``."""
 
     oid: str
     size: int
@@ -321,10 +321,10 @@ class LastCommit(Struct):
 
 
 class FileStatus(Struct):
-    """What scanners said of a file: there are none here, and it says so."""
+    """The result of security scans of a file: always unscanned here."""
 
     status: str = "unscanned"
-    safe: bool = False  # nobody looked
+    safe: bool = False  # not scanned
     avScan: None = None
     pickleImportScan: None = None
 
@@ -360,7 +360,7 @@ class Refs(Struct):
 
 
 class Author(Struct):
-    """Who made a commit."""
+    """The author of a commit."""
 
     user: str
     avatar: str = ""
@@ -385,7 +385,7 @@ class CommitItem(Struct):
 
 
 class PreuploadChoice(Struct):
-    """How a file is to travel."""
+    """The upload mode of a file."""
 
     path: str
     uploadMode: str
@@ -431,7 +431,7 @@ class XetTokenResponse(Struct):
 
 
 class XetFileResponse(Struct):
-    """``GET …/resolve/…`` for who asks how to reconstruct the file."""
+    """``GET …/resolve/…`` for clients that reconstruct the file themselves."""
 
     hash: str
     refreshUrl: str

@@ -121,7 +121,7 @@ async def _add_xet_hashes(request: Request, items: Sequence[TreeItem]) -> None:
 
 
 async def get_paths_info(request: Request) -> Response:
-    """Describe paths of a revision; those that do not exist are left out."""
+    """Describe paths of a revision; omit those that do not exist."""
     fields = await request.fields()
     paths = _paths(fields.get("paths"))
     most = request.hub.settings.requests.max_paths_info
@@ -132,16 +132,16 @@ async def get_paths_info(request: Request) -> Response:
     git = await request.git()
 
     def look_up() -> list[TreeItem]:
-        found = [git.entry(revision.commit, path.strip("/")) for path in paths if path.strip("/")]
-        return describe(git, revision, [entry for entry in found if entry], expand=expand)
+        entries = [git.entry(revision.commit, path.strip("/")) for path in paths if path.strip("/")]
+        return describe(git, revision, [entry for entry in entries if entry], expand=expand)
 
     items = await asyncio.to_thread(look_up)
     await _add_xet_hashes(request, items)
     return json_response(items)
 
 
-def _paths(given: Any) -> list[str]:
-    paths = [given] if isinstance(given, str) else given
+def _paths(value: Any) -> list[str]:
+    paths = [value] if isinstance(value, str) else value
     if paths is None:
         return []
     if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):

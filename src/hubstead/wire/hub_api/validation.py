@@ -1,4 +1,4 @@
-"""``POST /api/validate-yaml``: what clients ask before they commit a card."""
+"""``POST /api/validate-yaml``: clients validate a card before they commit it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from hubstead.wire.hub_api import shapes
 
 
 async def validate_yaml(request: Request) -> Response:
-    """Check a card; 400 with the same shape if it has errors."""
+    """Validate a card; the status is 400 if it has errors, with the same body."""
     body = await request.json(shapes.ValidateYaml)
     kind = Kind.parse(body.repoType or "model")
-    found = await asyncio.to_thread(cards.validate_card, body.content, kind)
+    findings = await asyncio.to_thread(cards.validate_card, body.content, kind)
     answer = shapes.Validated(
-        errors=[shapes.CardProblem(text) for text in found.errors],
-        warnings=[shapes.CardProblem(text) for text in found.warnings],
+        errors=[shapes.CardProblem(text) for text in findings.errors],
+        warnings=[shapes.CardProblem(text) for text in findings.warnings],
     )
-    return json_response(answer, status=400 if found.errors else 200)
+    return json_response(answer, status=400 if findings.errors else 200)

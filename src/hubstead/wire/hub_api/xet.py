@@ -1,4 +1,4 @@
-"""Xet tokens: what a client shows at the Xet store to download or to upload."""
+"""Issues the tokens with which clients download from and upload to the Xet store."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from hubstead.wire.hub_api import shapes
 
 
 async def issue_read_token(request: Request) -> Response:
-    """Let the caller download the repository's files from the Xet store."""
+    """Issue a token for downloads of the repository's files from the Xet store."""
     await request.revision("/".join(request.segments("rev")) or "HEAD")
-    return _told(await xet_access(request, write=False))
+    return _token_response(await xet_access(request, write=False))
 
 
 async def issue_write_token(request: Request) -> Response:
-    """Let the caller upload files to the Xet store, for a branch or for a pull request.
+    """Issue a token for uploads to the Xet store, for a branch or for a pull request.
 
     With ``create_pr`` the revision says nothing: Python clients write ``None`` there
     (protocol/hub-api.md 5.1).
@@ -31,7 +31,7 @@ async def issue_write_token(request: Request) -> Response:
         require_right(request.repo, request.actor, Right.WRITE)
     if not opening and not _is_first_commit(request, text):
         await request.revision(text)
-    return _told(await xet_access(request, write=True, proposing=proposing))
+    return _token_response(await xet_access(request, write=True, proposing=proposing))
 
 
 def _is_first_commit(request: Request, text: str) -> bool:
@@ -39,7 +39,7 @@ def _is_first_commit(request: Request, text: str) -> bool:
     return request.repo.head is None and name in ("HEAD", request.repo.default_branch)
 
 
-def _told(access: XetAccess) -> Response:
-    """Say it in both forms: clients read either the body or the headers."""
+def _token_response(access: XetAccess) -> Response:
+    """Return the token in body and headers: clients read either."""
     body = shapes.XetTokenResponse(access.token, access.until, access.url)
     return json_response(body, headers={**access.headers, "Cache-Control": "no-store"})
