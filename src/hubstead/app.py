@@ -29,12 +29,13 @@ from hubstead.accounts import (
     has_admin,
     rotate_keys,
 )
-from hubstead.blobs import S3Options, make_folder, open_blobs, sync_folder
+from hubstead.blobs import S3Options, open_blobs
 from hubstead.blobs import jobs as blob_jobs
 from hubstead.commits import Storage
 from hubstead.commits import jobs as commit_jobs
 from hubstead.db import Database, Tx, migrate, open_db, refuse_marked_folder
 from hubstead.errors import HubError, InvalidCredentials, Unavailable
+from hubstead.files import make_folder, sync_folder
 from hubstead.gitstore import GitStore, declare_git_metrics
 from hubstead.http import HttpServer, Limits
 from hubstead.jobs import MEASURE_EVERY_S, Handler, Job, NodeClock, Reschedule, Runner

@@ -21,9 +21,9 @@ from hubstead.blobs import (
     StoredKey,
     node_cache,
 )
-from hubstead.blobs.durable import write_all
 from hubstead.blobs.memory import MemoryBlob
 from hubstead.errors import BlobNotFound, StorageFull, Unavailable
+from hubstead.files import write_all
 from tests.blobs.test_stores import AnyBytes, noise
 
 KIB = 1 << 10

@@ -26,8 +26,9 @@ from pathlib import Path
 
 from hubstead.backup.errors import BackupFault
 from hubstead.backup.manifest import Manifest, decode, encode
-from hubstead.blobs import LocalBlobs, make_folder, sync_folder
+from hubstead.blobs import LocalBlobs
 from hubstead.errors import InvalidInput, Unavailable
+from hubstead.files import make_folder, sync_folder
 
 MARK = "hubstead-backup"
 _SAYS = b"A backup made by `hubstead backup`. It holds secrets: keep it as safe as the hub.\n"

@@ -22,10 +22,11 @@ from hubstead.backup.required_blobs import (
     required_blobs,
 )
 from hubstead.backup.transfers import for_each
-from hubstead.blobs import BlobKind, LocalBlobs, make_folder, sync_folder
+from hubstead.blobs import BlobKind, LocalBlobs
 from hubstead.commits import Storage
 from hubstead.db import RESTORE_FOLDER, SNAPSHOT_MARK, mark_restore, marked_restore, unmark_restore
 from hubstead.errors import BlobCorrupt, InvalidInput
+from hubstead.files import make_folder, sync_folder
 
 
 async def restore_snapshot(

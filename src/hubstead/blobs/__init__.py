@@ -8,7 +8,6 @@ from hubstead.blobs.deletion import (
     pause_deletion,
     resume_deletion,
 )
-from hubstead.blobs.durable import make_folder, sync_folder
 from hubstead.blobs.interface import (
     Blob,
     BlobStore,
@@ -118,7 +117,6 @@ __all__ = [
     "linked_many",
     "linking_repos",
     "list_lfs_links",
-    "make_folder",
     "mark_damaged",
     "mark_orphans",
     "mark_reconstructable",
@@ -142,7 +140,6 @@ __all__ = [
     "stored_name_of",
     "stored_names_of",
     "stored_rows",
-    "sync_folder",
     "unlink_blobs",
     "unlink_repo",
     "unmark_damaged",

@@ -17,14 +17,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from hubstead.blobs.durable import (
-    Folders,
-    make_folder,
-    put_in_place,
-    reveal,
-    storage_errors,
-    write_all,
-)
 from hubstead.blobs.interface import PartInfo, StoredBlob
 from hubstead.blobs.keys import BlobKey, BlobKind, StoredKey
 from hubstead.blobs.layout import INCOMING, UPLOADS, blob_key, blob_path, upload_path
@@ -32,6 +24,14 @@ from hubstead.blobs.local_uploads import LocalPartWriter, LocalUpload
 from hubstead.blobs.store_base import CHUNK_BYTES, ByteCount, PutThroughWriter, check_range
 from hubstead.blobs.verifiers import Verifier
 from hubstead.errors import BlobNotFound, StorageFull
+from hubstead.files import (
+    Folders,
+    make_folder,
+    put_in_place,
+    reveal,
+    storage_errors,
+    write_all,
+)
 
 _RESERVE_CHECK_BYTES = 64 << 20
 

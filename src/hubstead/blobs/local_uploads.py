@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from hubstead.blobs.durable import storage_errors, sync_folder, write_all
 from hubstead.blobs.interface import PartInfo
 from hubstead.blobs.keys import BlobKey, StoredKey, check_part_number
 from hubstead.blobs.layout import DONE, WHOLE, PartMarker, done_name, done_place
@@ -30,6 +29,7 @@ from hubstead.blobs.store_base import (
 )
 from hubstead.blobs.verifiers import Verifier
 from hubstead.errors import BlobCorrupt, ConcurrentChange, InvalidInput
+from hubstead.files import storage_errors, sync_folder, write_all
 
 _LOCK_WAIT_S = 20.0
 

@@ -25,10 +25,10 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from hubstead.blobs.durable import storage_errors, write_all
 from hubstead.blobs.interface import Blob, BlobStore
 from hubstead.blobs.keys import BlobKind, StoredKey, parse_stored
 from hubstead.errors import InvalidInput, StorageFull, Unavailable
+from hubstead.files import storage_errors, write_all
 from hubstead.threads import to_thread_to_the_end
 
 #: An object larger than this is fetched in ranges of this size, several at once.

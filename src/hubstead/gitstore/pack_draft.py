@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import BinaryIO, Self, TypeAlias
 
 from hubstead import errors
-from hubstead.gitstore.durable import sync_folder, translate_disk_full, write_file
+from hubstead.files import sync_folder, translate_disk_full, write_file
 from hubstead.gitstore.errors import ObjectMissing, RepoMissing
 from hubstead.gitstore.packfile import (
     HEADER_BYTES,

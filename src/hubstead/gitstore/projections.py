@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 
-from hubstead.gitstore.durable import FULL, translate_disk_full
+from hubstead.files import DISK_FULL, translate_disk_full
 from hubstead.gitstore.repo import GitRepo
 
 FOLDER = "projections"
@@ -95,7 +95,7 @@ def project(repo: GitRepo, refs: Mapping[str, str], head: str, *, spare: SpareFo
         try:
             _build(target, files | {_ALTERNATES: b"../../../objects\n"})
         except OSError as fault:
-            if fault.errno not in FULL:
+            if fault.errno not in DISK_FULL:
                 raise
             objects = os.fsencode(repo.path.absolute() / "objects") + b"\n"
             return spare.lay(f"{repo.repo_id}-{name}.git", files | {_ALTERNATES: objects})

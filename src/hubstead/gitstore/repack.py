@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from hubstead.gitstore.durable import translate_disk_full
+from hubstead.files import translate_disk_full
 from hubstead.gitstore.pack_draft import Pack
 from hubstead.gitstore.processes import end, spawn
 from hubstead.gitstore.programs import GitFailed, GitProgram

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, NoReturn
 
 from hubstead.errors import HubError, StorageFull
-from hubstead.gitstore.durable import sync_file, sync_folder, translate_disk_full
+from hubstead.files import sync_file, sync_folder, translate_disk_full
 from hubstead.gitstore.pack_draft import Pack
 from hubstead.gitstore.pointer import MARKS, Pointer, is_padded_pointer, parse
 from hubstead.gitstore.processes import end, spawn, widen

@@ -24,14 +24,14 @@ import pygit2
 from pygit2.enums import ObjectType
 
 from hubstead import errors
-from hubstead.blobs import make_folder
-from hubstead.gitstore import projections
-from hubstead.gitstore.durable import (
+from hubstead.files import (
+    make_folder,
     sync_file,
     sync_folder,
     translate_disk_full,
     write_file,
 )
+from hubstead.gitstore import projections
 from hubstead.gitstore.errors import RepoMissing
 from hubstead.gitstore.handles import Handles, OpenCounts
 from hubstead.gitstore.lru_cache import LruCache

@@ -11,8 +11,23 @@ from pathlib import Path
 from hubstead.errors import StorageFull, Unavailable
 
 # EFBIG: the file system, or a limit set on the process, takes no file as large as this.
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
+
+
+@contextmanager
+def translate_disk_full() -> Iterator[None]:
+    """Turn "no space left" into the error that callers know; other errors of the system pass.
+
+    Raises:
+        StorageFull: the body met an error of `DISK_FULL`.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise StorageFull from error
+        raise
 
 
 @contextmanager
@@ -26,7 +41,7 @@ def storage_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in DISK_FULL:
             raise StorageFull from error
         raise Unavailable(reason=f"the storage failed ({error.strerror})") from error
 
@@ -43,6 +58,24 @@ def write_all(fd: int, data: bytes | memoryview, offset: int) -> None:
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder durable."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def write_file(path: Path, content: bytes, mode: int = 0o644) -> None:
+    """Write a new file durably; its name becomes durable with :func:`sync_folder`."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with open(fd, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(fd)
+
+
+def sync_file(path: Path) -> None:
+    """Make the content of a file that is already written durable."""
+    fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)
     finally:
