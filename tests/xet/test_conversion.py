@@ -105,5 +105,5 @@ def test_bytes_that_are_spoilt_stay_as_they_are(embedded_hub: ThreadHub) -> None
     assert sha256 in embedded_hub.run(listed(embedded_hub))
 
 
-def test_an_object_that_nobody_has_is_left_alone(live_hub: ThreadHub) -> None:
+def test_an_object_without_repository_is_not_converted(live_hub: ThreadHub) -> None:
     assert convert(live_hub, "0" * 64) is None

@@ -51,7 +51,7 @@ def test_a_plain_chunk_is_not_copied() -> None:
 
 @given(st.lists(CHUNK, min_size=1, max_size=4), st.integers(0, 1 << 30))
 @settings(deadline=None)
-def test_a_store_that_lost_bytes_is_found_out(chunks: list[bytes], length: int) -> None:
+def test_a_store_that_lost_bytes_is_reported_corrupt(chunks: list[bytes], length: int) -> None:
     records = [encode_record(chunk) for chunk in chunks]
     body = b"".join(records)[: length % sum(map(len, records))]
     whole = sum(len(b"".join(records[:count])) <= len(body) for count in range(1, len(records)))
@@ -73,7 +73,7 @@ def test_a_store_that_lost_bytes_is_found_out(chunks: list[bytes], length: int) 
         b"XETBLOB\1" + bytes(90),
     ],
 )
-def test_a_store_that_gives_other_bytes_is_found_out(body: bytes) -> None:
+def test_a_store_that_returns_other_bytes_is_reported_corrupt(body: bytes) -> None:
     with pytest.raises(BlobCorrupt, match="whole records"):
         list(decode_records(record(b"right") + body))
 

@@ -63,7 +63,7 @@ def _flagless(shard: bytes) -> bytes:
 
 
 @given(readable=st.lists(st.tuples(st.integers(0, 8), st.integers(1, 9)), max_size=3))
-def test_only_readable_chunks_are_told(readable: list[tuple[int, int]]) -> None:
+def test_only_visible_chunks_are_listed(readable: list[tuple[int, int]]) -> None:
     readable = [(start, end) for start, end in readable if start < end]
     shard = parse_shard(answer(KnownChunks(XORB.raw, XORB.index, readable)))
     told = {at for start, end in readable for at in range(start, end)}
@@ -96,7 +96,7 @@ def test_chunks_lie_one_after_the_other_as_clients_compute_lengths() -> None:
     assert xorb.unpacked == sum(lengths)
 
 
-def test_no_hash_of_a_chunk_is_told_in_clear() -> None:
+def test_no_hash_of_a_chunk_is_disclosed_in_clear() -> None:
     data = answer(KnownChunks(XORB.raw, XORB.index, [(0, 9)]))
     for at in range(9):
         assert XORB.index.hash_at(at) not in data

@@ -105,7 +105,7 @@ def run(test: Callable[[Sent], object]) -> None:
     asyncio.run(whole_test())
 
 
-def test_a_file_that_comes_in_order_is_hashed_when_it_has_come() -> None:
+def test_a_file_uploaded_in_order_is_hashed_at_its_last_xorb() -> None:
     def test(sent: Sent) -> None:
         sent.begins(ALL[0])
         sent.send(*ALL[:3])
@@ -171,7 +171,7 @@ def test_a_xorb_of_several_files_ends_it() -> None:
     run(test)
 
 
-def test_a_xorb_that_is_not_kept_ends_it() -> None:
+def test_an_unconfirmed_xorb_ends_the_chain() -> None:
     def test(sent: Sent) -> None:
         sent.begins(ALL[0])
         sent.send(ALL[0])
@@ -198,7 +198,7 @@ def test_one_that_cannot_be_read_ends_it() -> None:
     run(test)
 
 
-def test_nothing_is_hashed_of_small_files_or_of_what_nobody_asked_about() -> None:
+def test_small_files_and_unqueried_chunks_are_not_hashed() -> None:
     def test(sent: Sent) -> None:
         with sent.hasher.observe("upload") as unasked:
             assert unasked.on_chunk is None

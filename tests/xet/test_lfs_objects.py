@@ -42,7 +42,7 @@ async def an_object(db: Database, *repos: Repo, files: int = 0, plain: bool = Fa
     return sha256
 
 
-async def test_an_object_is_found_with_how_its_bytes_can_be_had(db: Database) -> None:
+async def test_a_lookup_says_how_an_object_is_stored(db: Database) -> None:
     bert = await a_repo(db, await a_user(db))
     for plain, files in ((True, 0), (True, 1), (False, 1)):
         sha256 = await an_object(db, bert, files=files, plain=plain)
@@ -52,7 +52,7 @@ async def test_an_object_is_found_with_how_its_bytes_can_be_had(db: Database) ->
         )
 
 
-async def test_of_several_files_the_first_is_told_every_time(db: Database) -> None:
+async def test_of_several_files_the_lookup_returns_the_oldest(db: Database) -> None:
     bert = await a_repo(db, await a_user(db))
     sha256 = await an_object(db, bert, files=3)
     found = await find_lfs_object(db, bert.pk, sha256)
@@ -61,7 +61,7 @@ async def test_of_several_files_the_first_is_told_every_time(db: Database) -> No
     assert await xet_hashes(db, bert.pk, [sha256]) == {sha256: found.file}
 
 
-async def test_a_repository_is_told_only_of_what_it_has(db: Database) -> None:
+async def test_a_lookup_returns_objects_of_its_repository_only(db: Database) -> None:
     anna = await a_user(db)
     bert, gpt = await a_repo(db, anna, "anna/bert"), await a_repo(db, anna, "anna/gpt")
     mine, shared = await an_object(db, bert, files=1), await an_object(db, bert, gpt, files=1)

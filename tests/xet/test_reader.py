@@ -101,7 +101,7 @@ def test_compressed_records_that_add_up_as_plain_ones_do_are_told_apart(tmp_path
 
 
 @pytest.mark.parametrize("stored", [bytes, lambda body: body[:-1], lambda body: b""])
-def test_a_file_that_is_cut_is_told(tmp_path: Path, stored: object) -> None:
+def test_a_truncated_file_is_reported_corrupt(tmp_path: Path, stored: object) -> None:
     made = a_xorb([os.urandom(5000) for _ in range(600)])
     path = tmp_path / "xorb"
     path.write_bytes(stored(made.body))  # type: ignore[operator]

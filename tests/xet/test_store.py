@@ -88,7 +88,7 @@ async def test_a_xorb_is_new_once(hub: XetHub) -> None:
     assert await hub.traces() == before
 
 
-async def test_a_footer_of_old_releases_is_not_kept(hub: XetHub) -> None:
+async def test_a_footer_of_old_releases_is_not_stored(hub: XetHub) -> None:
     made = chunks(3, "footer")
     xorb = a_xorb(made)
     told = footer(xorb.raw, [record(chunk) for chunk in made], made)
@@ -386,7 +386,7 @@ async def test_a_reader_who_leaves_early_leaves_no_file_open(hub: XetHub) -> Non
     assert len(os.listdir("/proc/self/fd")) <= before + 2  # connections of the databases come
 
 
-async def test_a_damaged_store_is_told_and_not_sent(hub: XetHub) -> None:
+async def test_damaged_bytes_are_reported_and_not_sent(hub: XetHub) -> None:
     file, xorb = a_model("damaged")
     await hub.upload(file, xorbs=(xorb,))
     found = await find_xorb(hub.stores.db, xorb.name)
@@ -426,7 +426,7 @@ async def test_plain_bytes_are_preferred(hub: XetHub) -> None:
     assert found.file == file.name
 
 
-async def test_what_is_not_there_is_told_so(hub: XetHub) -> None:
+async def test_unknown_names_are_reported_as_missing(hub: XetHub) -> None:
     with pytest.raises(BlobNotFound):
         await hub.xet.open_object("ab" * 32)
     assert await find_file(hub.stores.db, "ab" * 32) is None

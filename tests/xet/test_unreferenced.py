@@ -78,7 +78,7 @@ async def let_go(hub: XetHub, file: MadeFile) -> None:
     assert await delete_unreferenced(hub.stores.db, hub.stores.blobs, grace_ms=0)
 
 
-async def test_a_xorb_that_nobody_needs_waits_and_goes_in_two_steps(hub: XetHub) -> None:
+async def test_an_unreferenced_xorb_is_quarantined_and_then_deleted(hub: XetHub) -> None:
     _, made = a_model("goes")
     await hub.send(made)
     found = await find_xorb(hub.stores.db, made.name)
@@ -176,7 +176,7 @@ async def test_any_use_takes_a_xorb_out_of_quarantine(hub: XetHub, how: Any) -> 
 
 
 @pytest.mark.parametrize("how", TAKEN_UP)
-async def test_any_use_makes_a_xorb_be_kept_for_longer(hub: XetHub, how: Any) -> None:
+async def test_any_use_renews_a_xorb(hub: XetHub, how: Any) -> None:
     file, made = a_model(how)
     await hub.send(made)
     await pass_days(hub, 20)
@@ -220,7 +220,7 @@ def record_of(chunk: bytes) -> bytes:
     return record(chunk)
 
 
-async def test_a_xorb_that_goes_while_it_is_sent_again_is_asked_for_once_more(
+async def test_a_xorb_deleted_during_its_upload_has_to_be_sent_again(
     hub: XetHub,
 ) -> None:
     _, made = a_model("meanwhile")

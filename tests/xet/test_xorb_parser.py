@@ -363,7 +363,7 @@ def test_nothing_is_written_of_a_record_before_it_was_checked() -> None:
     )
 
 
-def test_what_is_held_stays_small_however_much_comes() -> None:
+def test_the_parser_buffers_little_however_long_the_body() -> None:
     chunks = [random.Random(at).randbytes(131072) for at in range(8)]
     name = name_of(chunks * 20)
     body = b"".join(map(encode_record, chunks))
@@ -380,7 +380,7 @@ def test_what_is_held_stays_small_however_much_comes() -> None:
             tracemalloc.stop()
 
 
-def test_receivers_in_several_threads_do_not_disturb_each_other() -> None:
+def test_parsers_in_several_threads_are_independent() -> None:
     def one(seed: int) -> bool:
         chunks = [random.Random(seed + at).randbytes(500) * 40 for at in range(30)]
         records = [record(chunk, GROUPED) for chunk in chunks]

@@ -72,7 +72,7 @@ def test_who_uploaded_a_file_learns_where_its_chunks_are(cas: Cas, prefix: str) 
     assert key_of(said) != key_of(ask(cas, xorb.chunks[0], prefix))
 
 
-def test_a_chunk_that_is_nowhere_is_told_as_404(cas: Cas) -> None:
+def test_a_query_for_an_unknown_chunk_is_a_404(cas: Cas) -> None:
     assert ask(cas, b"nowhere").status == 404
 
 
@@ -113,7 +113,7 @@ def told_xorbs(said: Response, xorbs: list[MadeXorb]) -> dict[int, list[bool]]:
     }
 
 
-def test_of_what_follows_in_the_file_it_is_told_as_well(cas: Cas) -> None:
+def test_a_query_lists_the_following_xorbs_of_the_file(cas: Cas) -> None:
     xorbs = [a_xorb(chunks(4, f"following {at} {cas.pass_text}")) for at in range(4)]
     file = a_file((xorbs[0], 0, 4), (xorbs[1], 1, 3), (xorbs[0], 2, 3), (xorbs[2], 0, 4))
     cas.upload(file, xorbs=tuple(xorbs))
@@ -148,7 +148,7 @@ def test_terms_got_by_deduplication_are_admitted(sample: XetModel) -> None:
     assert his.download(part, (xorb,)) == part.content
 
 
-def test_what_becomes_private_is_told_no_more_and_still_admitted(sample: XetModel) -> None:
+def test_chunks_that_become_private_are_hidden_and_still_accepted(sample: XetModel) -> None:
     """A client believes for 21 days what it once learned."""
     file, xorb = a_model("becomes private")
     sample.cas().upload(file, xorbs=(xorb,))
@@ -233,7 +233,7 @@ def test_a_xorb_of_others_is_not_granted_unless_all_of_it_may_be_read(sample: Xe
     assert grant(his, xorb.name).status == 200
 
 
-def test_a_direct_upload_that_nobody_began_cannot_be_finished(cas: Cas) -> None:
+def test_a_direct_upload_without_grant_cannot_be_committed(cas: Cas) -> None:
     said = cas.call("POST", f"/v1/xorb-commits/default/{'ab' * 32}/grant/{'cd' * 16}")
     assert said.status == 404
 

@@ -97,9 +97,7 @@ def test_a_range_of_a_file_needs_only_its_chunks(
 @pytest.mark.parametrize(
     "header", ["bytes={}-", "bytes={}-99999999", "bytes=999999999999-", "bytes=-0"]
 )
-def test_what_lies_behind_the_end_is_told_as_416(
-    uploaded: Uploaded, header: str, version: int
-) -> None:
+def test_a_range_beyond_the_end_is_a_416(uploaded: Uploaded, header: str, version: int) -> None:
     cas, file, _ = uploaded
     size = len(file.content)
     said = cas.plan(file, version, Range=header.format(size))
@@ -138,7 +136,7 @@ def test_several_files_are_planned_at_once(cas: Cas) -> None:
     assert cas.call("GET", f"/v1/reconstructions?{many}").status == 400
 
 
-def test_the_size_of_a_file_and_of_a_xorb_is_told(uploaded: Uploaded) -> None:
+def test_head_returns_the_size_of_a_file_and_of_a_xorb(uploaded: Uploaded) -> None:
     cas, file, xorb = uploaded
     said = cas.call("HEAD", f"/v1/files/{file.name}")
     assert (said.status, said.headers["content-length"]) == (200, str(len(file.content)))
@@ -148,7 +146,7 @@ def test_the_size_of_a_file_and_of_a_xorb_is_told(uploaded: Uploaded) -> None:
         assert cas.call("HEAD", path).status == 404
 
 
-def test_hashes_of_chunks_are_told_to_nobody(uploaded: Uploaded) -> None:
+def test_hashes_of_chunks_are_not_disclosed(uploaded: Uploaded) -> None:
     cas, file, _ = uploaded
     assert cas.call("GET", f"/v2/file-chunk-hashes/{file.name}").status == 404
 
@@ -236,7 +234,7 @@ def test_an_address_that_is_over_or_of_another_kind_is_refused(uploaded: Uploade
         assert cas.fetch(f"{base}?sig={sig}").status == status
 
 
-def test_no_credentials_are_asked_of_who_has_the_address(uploaded: Uploaded) -> None:
+def test_a_signed_address_needs_no_credentials(uploaded: Uploaded) -> None:
     cas, file, _ = uploaded
     url, _, _ = entry(cas, file)
     assert cas.fetch(url, Authorization="Bearer nonsense").status == 206

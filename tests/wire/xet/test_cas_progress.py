@@ -83,7 +83,7 @@ async def test_what_went_wrong_is_the_last_line(
     assert client.ended
 
 
-async def test_a_fault_is_told_without_its_words_and_goes_to_the_log() -> None:
+async def test_an_internal_error_goes_to_the_log_and_not_to_the_client() -> None:
     async def work(told: CheckProgress) -> bool:
         raise RuntimeError("secret")
 

@@ -41,7 +41,7 @@ def test_a_xorb_is_taken_under_every_name_and_known_the_second_time(cas: Cas, pa
     assert cas.call("POST", target, xorb.body).json == {"was_inserted": False}
 
 
-def test_a_file_that_was_hashed_while_it_came_is_what_it_is(sample: XetModel) -> None:
+def test_a_file_hashed_during_its_upload_has_its_sha256(sample: XetModel) -> None:
     cas = sample.cas()
     made = (a_xorb(chunks(4, f"ahead {at} {sample.repo_id}")) for at in count())
     # About some chunks clients ask wherever they stand.
