@@ -1,4 +1,8 @@
-"""Bytes by kind and name, in files, in S3 or in memory: written once, visible when whole."""
+"""Blobs: large immutable bytes by kind and digest, in files, in S3 or in memory.
+
+Owns the stores, the tables of blobs, links, holds and uploads, and the deletion of blobs.
+It never decides rights, and it knows neither git nor HTTP.
+"""
 
 from hubstead.blobs.damage import damaged_blobs, mark_damaged, unmark_damaged
 from hubstead.blobs.deletion import (

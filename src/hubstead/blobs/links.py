@@ -1,15 +1,17 @@
-"""Which repository holds which blob, and what becomes of a blob that none holds.
+"""Links of repositories to blobs, holds of uploads, and the life of a blob in between.
 
-Knowing a hash is not owning the bytes: a link is made only for bytes that were uploaded to the
-repository, or that its writer may read in another one; who links decides that and says so.
+Knowing a hash is not owning the bytes: a link exists only for bytes that were uploaded to the
+repository, or that its writer may read in another one; the caller of `link_blobs` has checked it.
 
-A blob's life: live while a repository links it or an upload holds it; doomed when the last one
-lets go; after a grace period *condemned* (``doomed_ms`` is 0), deleted from the store, and its
-row removed (``deletion.py``). Linking a doomed blob revives it in the same transaction; linking a
-condemned one is refused for the moment, because its bytes are going.
+States of a blob (``doomed_ms`` of its row):
 
-An LFS object may be *folded*: put together from xorbs by room ``xet``, so that the bytes under
-its own name are not needed (``folding.py``).
+- live (null): a repository links it, or an upload holds it.
+- unreferenced (a time): the last link or hold has ended; linking it again revives it.
+- deleting (0): the grace period is over and its bytes are going (`deletion.py`); linking it is
+  refused until its row is gone.
+
+An LFS object may be *reconstructable* (``folded_ms``): room ``xet`` assembles it from xorbs, so
+its own bytes are not needed (`xet_backed.py`).
 """
 
 from __future__ import annotations
