@@ -17,6 +17,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.ext.asyncio import create_async_engine
 
 import hubstead
+from hubstead.backup.snapshot_db import skipped_tables
 from hubstead.db import migrate, open_db
 from hubstead.db.connect import SCHEMA_VERSION
 from hubstead.db.schema import metadata
@@ -124,3 +125,17 @@ async def test_a_server_that_does_not_answer_is_unavailable() -> None:
         await open_db("postgresql://nobody@127.0.0.1:9/none")
     with pytest.raises(Unavailable):
         await migrate("postgresql://nobody@127.0.0.1:9/none")
+
+
+def test_every_table_declares_how_a_backup_treats_it() -> None:
+    declare_every_table()
+    undeclared = [
+        name
+        for name, table in metadata.tables.items()
+        if table.info.get("backup") not in ("copy", "skip")
+    ]
+    assert undeclared == []
+    assert set(skipped_tables()) == {
+        "dead_folder", "dead_pack", "deletion_pause", "node", "storage_change",
+        "upload", "xet_epoch",
+    }  # fmt: skip

@@ -20,6 +20,7 @@ accounts = Table(
     Column("disabled", Integer, nullable=False, server_default="0"),
     Column("created_ms", BigInteger, nullable=False),
     sqlite_autoincrement=True,
+    info={"backup": "copy"},
 )
 
 members = Table(
@@ -30,6 +31,7 @@ members = Table(
     Column("role", Text, nullable=False),  # read, contributor, write, admin
     Column("created_ms", BigInteger, nullable=False),
     Index(None, "user_pk"),
+    info={"backup": "copy"},
 )
 
 access_tokens = Table(
@@ -47,6 +49,7 @@ access_tokens = Table(
     Column("last_used_ms", BigInteger),
     Column("expires_ms", BigInteger),
     Index(None, "user_pk"),
+    info={"backup": "copy"},
 )
 
 #: Keys of the hub's signatures (signed URLs), as secret as the database itself. A newer key
@@ -58,4 +61,5 @@ signing_keys = Table(
     Column("id", Text, nullable=False, unique=True),
     Column("secret", Text, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
+    info={"backup": "copy"},
 )

@@ -12,29 +12,23 @@ from hubstead.backup.folder import open_private
 from hubstead.backup.progress import Progress
 from hubstead.backup.required_blobs import listed_blobs
 from hubstead.backup.schema import Table, quoted, tables_of
-from hubstead.db import migrate
+from hubstead.db import metadata, migrate
 
-#: What a hub that is made of the snapshot must not find.
-_LEFT_OUT = (
+#: Changes of rows in tables that a backup copies.
+_CHANGES = (
     # Blobs on their way out: their bytes are not copied.
     "DELETE FROM blob WHERE doomed_ms IS NOT NULL AND NOT EXISTS"
     " (SELECT 1 FROM repo_blob WHERE repo_blob.kind = blob.kind AND repo_blob.name = blob.name)"
     " AND NOT EXISTS (SELECT 1 FROM xorb WHERE blob.kind = 'xorb' AND xorb.blob = blob.name)",
-    # Uploads in parts: neither are the parts.
-    "DELETE FROM upload",
-    "DELETE FROM deletion_pause",
-    "DELETE FROM node",
-    # No node of an earlier release is at work there.
-    "DELETE FROM storage_change",
-    # Files of git that wait to be removed: they are not copied either.
-    "DELETE FROM dead_folder",
-    "DELETE FROM dead_pack",
-    # Clients believe in what they have stored in an epoch; it may have come after this moment.
-    "DELETE FROM xet_epoch",
     # Nobody works on anything there.
     "UPDATE job SET lease_ms = 0, holder = NULL, due_ms = min(due_ms, lease_ms)"
     " WHERE holder IS NOT NULL",
 )
+
+
+def skipped_tables() -> list[str]:
+    """Return the tables whose rows a backup leaves out, as the rooms declare them."""
+    return [name for name, table in metadata.tables.items() if table.info["backup"] == "skip"]
 
 
 async def write_snapshot_db(path: Path, taken: DbSnapshot, progress: Progress) -> dict[str, int]:
@@ -55,7 +49,9 @@ async def write_snapshot_db(path: Path, taken: DbSnapshot, progress: Progress) -
         for table in tables_of(connection):
             progress.begin(f"reading {table.name}")
             await _copy(connection, table, taken)
-        for change in _LEFT_OUT:
+        for name in skipped_tables():
+            connection.execute(f"DELETE FROM {quoted(name)}")  # noqa: S608 - declared by rooms
+        for change in _CHANGES:
             connection.execute(change)
         connection.execute("COMMIT")
         return {table.name: _count(connection, table) for table in tables_of(connection)}

@@ -31,6 +31,7 @@ blobs = Table(
         sqlite_where=text("stored IS NOT NULL"),
         postgresql_where=text("stored IS NOT NULL"),
     ),
+    info={"backup": "copy"},
 )
 
 repo_blobs = Table(
@@ -46,6 +47,7 @@ repo_blobs = Table(
     Column("committed", Integer, nullable=False, server_default="0"),  # 0: uploaded only
     Column("created_ms", BigInteger, nullable=False),
     Index(None, "kind", "name"),
+    info={"backup": "copy"},
 )
 
 #: Keeps an uploaded blob alive, for one repository, until it is committed or the time is over.
@@ -58,6 +60,7 @@ holds = Table(
     Column("until_ms", BigInteger, nullable=False),
     Index(None, "until_ms"),
     Index(None, "kind", "name"),
+    info={"backup": "copy"},
 )
 
 #: A multipart upload under way; its parts are in the store.
@@ -74,6 +77,7 @@ uploads = Table(
     Column("expires_ms", BigInteger, nullable=False),
     Index(None, "repo_pk", "name"),
     Index(None, "expires_ms"),
+    info={"backup": "skip"},
 )
 
 #: While a row here is not over, nothing is deleted for good: a backup is reading.
@@ -82,6 +86,7 @@ deletion_pauses = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("until_ms", BigInteger, nullable=False),
+    info={"backup": "skip"},
 )
 
 #: What this release stores in a way that the previous one does not understand, and since when a
@@ -91,4 +96,5 @@ storage_changes = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("since_ms", BigInteger, nullable=False),
+    info={"backup": "skip"},
 )

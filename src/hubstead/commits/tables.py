@@ -12,6 +12,7 @@ refs = Table(
     Column("oid", Text, nullable=False),  # what the ref names: a commit, or a tag object
     Column("target", Text, nullable=False),  # the commit behind it
     Column("moved_ms", BigInteger, nullable=False),
+    info={"backup": "copy"},
 )
 
 packs = Table(
@@ -22,6 +23,7 @@ packs = Table(
     Column("objects", BigInteger, nullable=False),
     Column("bytes", BigInteger, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
+    info={"backup": "copy"},
 )
 
 #: Git folders of deleted repositories, removed by a job after the grace period.
@@ -31,6 +33,7 @@ deleted_repos = Table(
     Column("repo_id", Text, primary_key=True),
     Column("since_ms", BigInteger, nullable=False),
     Index(None, "since_ms"),
+    info={"backup": "skip"},
 )
 
 #: Packs that were folded into others; their files stay for the grace period.
@@ -41,4 +44,5 @@ retired_packs = Table(
     Column("name", Text, primary_key=True),
     Column("since_ms", BigInteger, nullable=False),
     Index(None, "since_ms"),
+    info={"backup": "skip"},
 )

@@ -2,6 +2,9 @@
 
 Times are milliseconds since the epoch, flags are 0 or 1, structures are JSON text: nothing is
 converted on the way in or out.
+
+Every table declares how a backup treats its rows: ``info={"backup": "copy"}``, or ``"skip"`` where
+a restored hub starts without any: uploads under way, nodes, pauses, files that wait for deletion.
 """
 
 from __future__ import annotations

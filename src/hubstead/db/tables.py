@@ -11,4 +11,5 @@ restore_marks = Table(
     Column("snapshot", Text, primary_key=True),
     Column("begun_ms", BigInteger, nullable=False),
     Column("loaded_ms", BigInteger),  # null until its rows are loaded; set in their transaction
+    info={"backup": "copy"},
 )

@@ -21,6 +21,7 @@ jobs = Table(
     Column("created_ms", BigInteger, nullable=False),
     Index("ux_job_type_subject", "type", "subject", unique=True),
     Index(None, "due_ms"),
+    info={"backup": "copy"},
 )
 
 #: The nodes at work on this database.
@@ -30,4 +31,5 @@ nodes = Table(
     Column("name", Text, primary_key=True),
     Column("difference_ms", BigInteger, nullable=False),  # the node's clock less the database's
     Column("seen_ms", BigInteger, nullable=False),  # by the database's clock
+    info={"backup": "skip"},
 )

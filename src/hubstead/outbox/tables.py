@@ -18,4 +18,5 @@ events = Table(
     Column("subject_pk", Number),
     Index(None, "told_ms", "pk"),
     sqlite_autoincrement=True,
+    info={"backup": "copy"},
 )

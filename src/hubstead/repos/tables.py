@@ -43,6 +43,7 @@ repos = Table(
     Index(None, "kind", "likes", "pk"),
     Index(None, "kind", "trending", "pk"),
     sqlite_autoincrement=True,  # numbers are never reused: a recreated repository inherits nothing
+    info={"backup": "copy"},
 )
 
 #: Present and past names in one unique table: a name belongs to one repository, and creating a
@@ -55,6 +56,7 @@ repo_names = Table(
     Column("repo_pk", Number, ForeignKey("repo.pk", ondelete="CASCADE"), nullable=False),
     Column("is_alias", Integer, nullable=False, server_default="0"),
     Index(None, "repo_pk"),
+    info={"backup": "copy"},
 )
 
 repo_tags = Table(
@@ -64,4 +66,5 @@ repo_tags = Table(
     Column("tag", Text, primary_key=True),
     Column("repo_pk", Number, ForeignKey("repo.pk", ondelete="CASCADE"), primary_key=True),
     Index(None, "repo_pk"),
+    info={"backup": "copy"},
 )

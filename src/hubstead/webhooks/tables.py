@@ -15,6 +15,7 @@ webhooks = Table(
     Column("kinds", Text, nullable=False),  # JSON list of repository kinds
     Column("disabled", Integer, nullable=False, server_default="0"),
     Column("created_ms", BigInteger, nullable=False),
+    info={"backup": "copy"},
 )
 
 #: One row per webhook and thing to tell: the lines to deliver, and the log of what was delivered.
@@ -42,4 +43,5 @@ deliveries = Table(
     Index(None, "webhook_pk", "state", "name_key", "pk"),
     Index(None, "done_ms"),
     sqlite_autoincrement=True,  # the order of lines, so a number must never come again
+    info={"backup": "copy"},
 )

@@ -24,6 +24,7 @@ xorbs = Table(
     Column("doomed_ms", BigInteger),  # in quarantine since; null: live
     Index(None, "touched_ms"),
     Index(None, "doomed_ms"),
+    info={"backup": "copy"},
 )
 
 #: Uploads: users who may write to the repository already know that the xorb is stored.
@@ -33,6 +34,7 @@ xorb_uploads = Table(
     Column("repo_pk", Number, ForeignKey("repo.pk", ondelete="CASCADE"), primary_key=True),
     Column("xorb_pk", Number, ForeignKey("xorb.pk", ondelete="CASCADE"), primary_key=True),
     Index(None, "xorb_pk"),
+    info={"backup": "copy"},
 )
 
 #: A file that can be reconstructed from xorbs. A repository has the file if it links to the LFS
@@ -48,6 +50,7 @@ xet_files = Table(
     Column("created_ms", BigInteger, nullable=False),
     Column("touched_ms", BigInteger, nullable=False),
     Index(None, "sha256"),
+    info={"backup": "copy"},
 )
 
 #: The xorbs in the terms of a file.
@@ -57,6 +60,7 @@ xet_file_xorbs = Table(
     Column("file_pk", Number, ForeignKey("xet_file.pk", ondelete="CASCADE"), primary_key=True),
     Column("xorb_pk", Number, ForeignKey("xorb.pk"), primary_key=True),
     Index(None, "xorb_pk"),
+    info={"backup": "copy"},
 )
 
 #: Chunks that clients query: the first of a file, and about one in a thousand.
@@ -67,6 +71,7 @@ xet_chunks = Table(
     Column("xorb_pk", Number, ForeignKey("xorb.pk", ondelete="CASCADE"), primary_key=True),
     Column("position", Integer, nullable=False),  # which chunk of the xorb
     Index(None, "xorb_pk"),
+    info={"backup": "copy"},
 )
 
 #: The part of ``casUrl`` whose change makes clients drop their caches. New tokens carry the newest;
@@ -76,4 +81,5 @@ xet_epochs = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("created_ms", BigInteger, nullable=False),
+    info={"backup": "skip"},
 )
