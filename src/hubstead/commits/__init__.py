@@ -1,4 +1,8 @@
-"""Operations in, one move of refs out: the only way the content of a repository changes."""
+"""Writes to the content of repositories: operations become objects and one move of refs.
+
+Owns refs, packs and the folders of deleted repositories, and the rules that every write obeys.
+Never decides a right (``repos`` does) and knows no HTTP.
+"""
 
 from hubstead.commits.branches import (
     create_branch,

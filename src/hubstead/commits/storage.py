@@ -1,4 +1,4 @@
-"""Where the content of repositories lies: the database, git folders and blobs, in one hand."""
+"""Handles to everything that stores repository content: the database, git folders, blobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Git objects in bare repositories on this node's disk; knows no users, no HTTP, no refs."""
+"""Git objects in packs: reading, writing, repacking, and git's programs over them.
+
+Owns the folders of git on this node. Never touches the database and knows neither users nor HTTP.
+"""
 
 from hubstead.gitstore.attributes import Attributes, Ignores
 from hubstead.gitstore.errors import ObjectMissing, RepoMissing
