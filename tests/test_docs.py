@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,26 @@ def test_every_decision_says_its_status_and_what_follows() -> None:
     for page in pages:
         assert re.search(r"^Status: (taken|replaced by \d{4})$", page.read_text(), re.M), page
         assert page.read_text().startswith(f"# {page.name[:4]}: "), page
+
+
+def test_every_room_and_module_that_the_architecture_names_exists() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    names = set(re.findall(r"`((?:[a-z_0-9]+/)*(?:[a-z_0-9]+/|[a-z_0-9]+\.py))`", text))
+    assert len(names) >= 40, "the pattern misses the names"
+    source = ROOT / "src" / "hubstead"
+    missing = {name for name in names if not (source / name).exists()}
+    assert missing - {"src/hubstead/", "data/git/", "data/blobs/"} == set()
+
+
+def test_the_architecture_draws_the_layers_that_are_checked() -> None:
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    contracts = config["tool"]["importlinter"]["contracts"]
+    [layers] = [contract["layers"] for contract in contracts if contract["id"] == "layers"]
+    checked = [re.findall(r"[a-z]+", layer) for layer in layers if layer != "(client)"]
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    [drawn] = re.findall(r"```text\n(cli\n.*?)```", page, re.S)
+    rooms = [re.findall(r"[a-z_]+", line.split("   ")[0]) for line in drawn.splitlines()]
+    assert rooms == checked
 
 
 def test_make_help_tells_of_every_target() -> None:
