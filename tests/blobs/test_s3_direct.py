@@ -13,6 +13,7 @@ import pytest
 
 from hubstead.blobs import BlobKey, BlobKind, BlobStore, DirectUploadTarget, open_blobs
 from hubstead.blobs.s3 import S3Blobs
+from hubstead.blobs.s3_direct import S3DirectTransfers
 from hubstead.errors import BlobCorrupt, BlobNotFound, InvalidInput, Unavailable
 from tests.blobs.conftest import direct_of, read
 from tests.blobs.test_stores import AnyBytes, lfs, list_all, noise
@@ -150,8 +151,8 @@ async def test_bytes_that_change_after_they_were_read_are_not_taken(store: S3Blo
     """As they would where the address was not shut; and whatever the server does with it."""
     upload = await begin(store)
     await send(upload)
-    direct = store.direct
-    assert direct
+    assert store.direct
+    direct: S3DirectTransfers = store.direct
 
     class Overtaken(AnyBytes):
         def finish(self) -> None:
