@@ -557,3 +557,20 @@ async def test_with_postgresql_even_the_dead_are_waited_for(postgresql_url: str)
 
 async def noop(_job: Job) -> None:
     pass
+
+
+async def test_a_job_of_a_type_that_a_node_does_not_know_waits_for_one_that_does(
+    db: Database,
+) -> None:
+    """Beside nodes of the previous release, jobs of a new type are left to the new nodes."""
+    known, new = Recorder(), Recorder()
+    await ask(db, "a", "new")
+    await ask(db, "a", "known")
+    async with running(db, {"known": known}, node="old"):
+        await until(lambda: known.subjects == ["a"])
+        await asyncio.sleep(0.1)
+    (waiting,) = await list_jobs(db)
+    assert (waiting.type, waiting.attempts, waiting.error) == ("new", 0, None)
+    async with running(db, {"known": known, "new": new}, node="new"):
+        await until_idle(db)
+    assert new.jobs == [Job("new", "a", {}, 1)]

@@ -1,4 +1,8 @@
-"""Work to be done later: kept in the database, claimed with a lease, retried until it succeeds."""
+"""Durable jobs: enqueued in a transaction, claimed under a lease, retried until they succeed.
+
+The room owns the tables of jobs and of nodes. It never knows what a job does: handlers come from
+the rooms that declare them.
+"""
 
 from hubstead.jobs.node_clock import MEASURE_EVERY_S, NodeClock
 from hubstead.jobs.queue import ListedJob, enqueue, list_jobs

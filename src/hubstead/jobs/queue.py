@@ -1,4 +1,4 @@
-"""Asking for work, and seeing what waits."""
+"""Enqueue jobs, and list them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The runner: takes jobs that are due, keeps their leases, and puts failures off."""
+"""Runs jobs: claims those that are due, renews their leases, reschedules failures."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _log = structlog.get_logger("hubstead.jobs")
 
 
 class Job(msgspec.Struct, frozen=True):
-    """What a handler is told."""
+    """A job as its handler receives it."""
 
     type: str
     subject: str
@@ -34,7 +34,7 @@ class Job(msgspec.Struct, frozen=True):
 
 
 class Reschedule(msgspec.Struct, frozen=True):
-    """What a handler returns whose job is to be done again in ``after_s`` seconds."""
+    """The result of a handler whose job runs again in ``after_s`` seconds."""
 
     after_s: float = 0.0
 
@@ -67,7 +67,7 @@ class Runner:
 
     Args:
         db: Where the jobs are.
-        handlers: Who does which type.
+        handlers: The handler of each type of job.
         node: What this process is called in ``hubstead jobs``; any text. With SQLite, one that
             ends with ``:`` and the process id takes over at once what dead ones have left.
         poll_s: How often to look for work, in seconds.
