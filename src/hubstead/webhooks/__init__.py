@@ -1,4 +1,8 @@
-"""Who is told what happens to repositories, and telling them: the webhook of 2021."""
+"""Webhooks, in the form of 2021: who subscribes, queues of deliveries, and their sender.
+
+The room owns webhooks and deliveries, and is one listener of the outbox among others. It never
+reads repositories: an event carries what a delivery says.
+"""
 
 from hubstead.webhooks.delivery import Deliveries
 from hubstead.webhooks.jobs import QUEUES, handlers, schedule
