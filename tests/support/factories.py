@@ -76,8 +76,8 @@ async def a_repo(
         made = await open_repo(tx, maker, repo_id, Right.VIEW)
         if columns:
             await _set(tx, pk, columns)
-        told = {name: columns[name] for name in columns.keys() & set(Repo.__struct_fields__)}
-        return structs.replace(made, **told)
+        fields = {name: columns[name] for name in columns.keys() & set(Repo.__struct_fields__)}
+        return structs.replace(made, **fields)
 
     return await db.write(add)
 

@@ -13,7 +13,7 @@ from tests.support.person import Person
 
 
 class GitRefused(Exception):
-    """git ended with a fault; the text is what it said."""
+    """git failed; the text is its output."""
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -47,13 +47,13 @@ class Clone:
             timeout=100,
             check=False,
         )
-        said = (done.stdout + done.stderr).decode("utf-8", "replace")
+        output = (done.stdout + done.stderr).decode("utf-8", "replace")
         if ok and done.returncode:
-            raise GitRefused(said)
-        return done.stdout.decode("utf-8", "surrogateescape") if ok else said
+            raise GitRefused(output)
+        return done.stdout.decode("utf-8", "surrogateescape") if ok else output
 
     def refused(self, *arguments: str) -> str:
-        """Run git, which must fail, and return what it said."""
+        """Run git, which must fail, and return its output."""
         try:
             self(*arguments)
         except GitRefused as error:

@@ -87,8 +87,8 @@ def a_shard(
     files: Sequence[MadeFile] = (), xorbs: Sequence[MadeXorb] = (), *, tail: bytes = b""
 ) -> bytes:
     """Write the shard of an upload."""
-    told = [file_entry(made.raw, made.terms, made.range_hashes, made.sha256) for made in files]
-    return shard_of(told, map(xorb_entry, xorbs), tail=tail)
+    entries = [file_entry(made.raw, made.terms, made.range_hashes, made.sha256) for made in files]
+    return shard_of(entries, map(xorb_entry, xorbs), tail=tail)
 
 
 def shard_of(files: Iterable[bytes], xorbs: Iterable[bytes] = (), *, tail: bytes = b"") -> bytes:
