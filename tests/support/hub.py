@@ -244,7 +244,7 @@ class ThreadHub(RunningHub):
 
     async def _blobs(self) -> list[str]:
         return sorted(
-            [each.key.name for kind in BlobKind async for each in self.hub.blobs.keys(kind)]
+            [blob.key.name for kind in BlobKind async for blob in self.hub.blobs.keys(kind)]
         )
 
 
@@ -464,9 +464,9 @@ def _serve(arguments: list[str], env: Mapping[str, str], log: Path, out: Pipe) -
 
 
 def _log_tasks(*_: object) -> None:
-    for each in gc.get_objects():
-        if isinstance(each, asyncio.Task) and not each.done():
-            each.print_stack(file=sys.stderr)
+    for task in gc.get_objects():
+        if isinstance(task, asyncio.Task) and not task.done():
+            task.print_stack(file=sys.stderr)
 
 
 def settings_of(shape: str, data: Path, request: pytest.FixtureRequest, **more: Any) -> Settings:

@@ -116,9 +116,9 @@ class LfsHub:
 
     async def upload_action(self, data: bytes, **how: Any) -> dict[str, Any]:
         """Return the upload action for an object that is not there yet."""
-        said = await self.batch("upload", lfs_objects(data), **how)
-        assert said.status == 200, said.body
-        action: dict[str, Any] = said.json["objects"][0]["actions"]["upload"]
+        response = await self.batch("upload", lfs_objects(data), **how)
+        assert response.status == 200, response.body
+        action: dict[str, Any] = response.json["objects"][0]["actions"]["upload"]
         return action
 
     async def put(self, data: bytes, **how: Any) -> Response:
@@ -140,8 +140,8 @@ class LfsHub:
 
     async def commit_after_put(self, repo: Repo, data: bytes) -> None:
         """Have an object in a repository as a commit leaves it."""
-        said = await self.put(data, repo=repo.full_name, transfers=("basic",))
-        assert said.status == 200, said.body
+        response = await self.put(data, repo=repo.full_name, transfers=("basic",))
+        assert response.status == 200, response.body
         await self.commit(repo, data)
 
     async def a_user(self, name: str) -> Actor:
@@ -206,19 +206,19 @@ class MultipartUpload:
         return self.data[(number - 1) * self.chunk : number * self.chunk]
 
     async def send(self, number: int, data: bytes | None = None) -> Response:
-        said = await self.live.call(
+        response = await self.live.call(
             "PUT",
             self.action["header"][f"{number:05}"],
             self.piece(number) if data is None else data,
         )
-        if said.status == 200:
-            self.etags[number] = said.headers["etag"]
-        return said
+        if response.status == 200:
+            self.etags[number] = response.headers["etag"]
+        return response
 
     async def send_all(self, *, order: list[int] | None = None) -> None:
         for number in order or self.numbers:
-            said = await self.send(number)
-            assert said.status == 200, said.body
+            response = await self.send(number)
+            assert response.status == 200, response.body
 
     async def complete(self, **changes: Any) -> Response:
         parts = [{"partNumber": n, "etag": etag} for n, etag in sorted(self.etags.items())]

@@ -60,10 +60,10 @@ class Cas:
     def upload(self, *files: MadeFile, xorbs: tuple[MadeXorb, ...]) -> None:
         """Upload files whole, and expect success."""
         for xorb in xorbs:
-            said = self.send(xorb)
-            assert said.status == 200, said.body
-        said = self.register(*files, xorbs=xorbs)
-        assert said.status == 200, said.body
+            response = self.send(xorb)
+            assert response.status == 200, response.body
+        response = self.register(*files, xorbs=xorbs)
+        assert response.status == 200, response.body
 
     # -- downloading ---------------------------------------------------------------------------
 
@@ -78,14 +78,14 @@ class Cas:
             for entry in entries:
                 (span,) = entry["ranges"]
                 first, last = span["bytes"]["start"], span["bytes"]["end"]
-                said = self.fetch(entry["url"], Range=f"bytes={first}-{last}")
-                assert said.status == 206
-                assert said.body == known[name].body[first : last + 1]
-        found = b"".join(
+                response = self.fetch(entry["url"], Range=f"bytes={first}-{last}")
+                assert response.status == 206
+                assert response.body == known[name].body[first : last + 1]
+        content = b"".join(
             b"".join(known[term["hash"]].chunks[term["range"]["start"] : term["range"]["end"]])
             for term in plan["terms"]
         )
-        return found[plan["offset_into_first_range"] :]
+        return content[plan["offset_into_first_range"] :]
 
     def fetch(self, url: str, method: str = "GET", **headers: str) -> Response:
         """Ask an address of a plan, as clients do: without any credentials."""
