@@ -1,4 +1,8 @@
-"""Plain pages for people: what is here, and how to connect to it."""
+"""HTML pages for browsers: repositories, accounts, and how to connect a client.
+
+Owns the templates, the style sheet and the pages' routes.
+Never changes anything and sends no script: pages only read.
+"""
 
 from hubstead.pages.render import compile_templates
 from hubstead.pages.routes import ROUTES

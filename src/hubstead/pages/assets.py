@@ -1,4 +1,4 @@
-"""Files that pages need: they are part of the package."""
+"""Static files of the pages, which the package contains."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hubstead.wire import Request
 
 MEDIA_TYPES = {"hubstead.css": "text/css; charset=utf-8", "favicon.svg": "image/svg+xml"}
 _HEADERS = {"cache-control": "public, max-age=3600", "x-content-type-options": "nosniff"}
-#: What costs the server work and tells a search engine nothing.
+#: Paths that cost the server work and give a search engine nothing to index.
 _ROBOTS = "".join(
     f"Disallow: {path}\n"
     for path in ("/api/", "/*/resolve/", "/*/raw/", "/*/blob/", "/*/tree/", "/*/commit")
@@ -24,12 +24,12 @@ def _read(name: str) -> bytes:
 
 
 async def static(request: Request) -> Response:
-    """Answer with a style sheet or picture."""
+    """Return a style sheet or picture."""
     return _file(request.text("file"))
 
 
 async def favicon(_request: Request) -> Response:
-    """Answer with the sign of the hub."""
+    """Return the icon of the hub."""
     return _file("favicon.svg")
 
 
@@ -40,5 +40,5 @@ def _file(name: str) -> Response:
 
 
 async def robots(_request: Request) -> Response:
-    """Tell search engines what to leave alone."""
+    """Return the paths that search engines must not index."""
     return text_response(f"User-agent: *\n{_ROBOTS}")

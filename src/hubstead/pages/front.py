@@ -1,4 +1,4 @@
-"""The first page, and those of accounts."""
+"""The home page and the pages of accounts."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ OF_ACCOUNT = 200
 
 
 async def home(request: Request) -> Response:
-    """Say what this is, how to connect to it, and what is new."""
+    """Show how to connect a client, and the newest public repositories."""
     newest = await _lists(request, ANONYMOUS, limit=NEWEST, sort="createdAt")
     return page(request, "home.html", lists=newest)
 
 
 async def account(request: Request) -> Response:
-    """Show an account with those of its repositories that the caller may see."""
+    """Show an account and the repositories of it that the caller may see."""
     name = request.text("account")
     try:
         legacy = RepoId.parse(Kind.MODEL, name)
-        found = await accounts.find_account(request.hub.db, name)
+        owner = await accounts.find_account(request.hub.db, name)
     except InvalidName:
         raise AccountNotFound(name=name) from None
     except AccountNotFound:
         return await _legacy_model(request, legacy)
     lists = await _lists(
-        request, request.actor, author=found.name, limit=OF_ACCOUNT, sort="lastModified"
+        request, request.actor, author=owner.name, limit=OF_ACCOUNT, sort="lastModified"
     )
-    return page(request, "account.html", account=found, lists=lists, most=OF_ACCOUNT)
+    return page(request, "account.html", account=owner, lists=lists, most=OF_ACCOUNT)
 
 
 async def _legacy_model(request: Request, repo_id: RepoId) -> Response:
@@ -50,11 +50,11 @@ async def _legacy_model(request: Request, repo_id: RepoId) -> Response:
 async def _lists(
     request: Request, actor: Actor, *, limit: int, sort: str, author: str | None = None
 ) -> list[tuple[Kind, tuple[ResultItem, ...]]]:
-    """Return the repositories of each kind, kinds without any left out."""
-    found = []
+    """Return the matching repositories by kind, without the kinds that have none."""
+    lists = []
     for kind in Kind:
         query = discovery.RepoQuery(kind=kind, author=author, sort=sort, limit=limit)
         items = (await discovery.search_repos(request.hub.db, actor, query)).items
         if items:
-            found.append((kind, items))
-    return found
+            lists.append((kind, items))
+    return lists

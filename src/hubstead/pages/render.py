@@ -1,4 +1,4 @@
-"""From a template to a page."""
+"""Renders templates to HTML responses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from hubstead.http import Response
 from hubstead.wire import Request
 
-#: A page brings no code, sends nothing and loads nothing but our style sheet and pictures.
+#: Pages run no script, submit no form and load only the hub's style sheet and pictures.
 HEADERS = {
     "content-security-policy": (
         "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
@@ -20,7 +20,7 @@ HEADERS = {
     ),
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
-    # What is shown depends on who asks.
+    # The content depends on the caller.
     "cache-control": "private, no-cache",
     "vary": "Authorization",
 }
@@ -30,7 +30,7 @@ def compile_templates() -> None:
     """Compile every template, so that the first visitor does not wait for it.
 
     Raises:
-        TemplateSyntaxError: in one of them.
+        TemplateSyntaxError: a template is invalid.
     """
     environment = _environment()
     for name in environment.list_templates():
@@ -39,7 +39,7 @@ def compile_templates() -> None:
 
 @cache
 def _environment() -> Environment:
-    made = Environment(
+    environment = Environment(
         loader=PackageLoader("hubstead.pages"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -47,16 +47,16 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.filters.update(path=path_in_url, segment=segment_in_url, bytes=bytes_for_people)
-    made.filters.update(day=day, moment=moment)
-    return made
+    environment.filters.update(path=path_in_url, segment=segment_in_url, bytes=bytes_for_people)
+    environment.filters.update(day=day, moment=moment)
+    return environment
 
 
 def page(request: Request, template: str, /, **facts: Any) -> Response:
-    """Answer with a page.
+    """Render a template to an HTML response.
 
-    Templates know, beside ``facts``: ``root``, the path that the hub's own begin with;
-    ``public_url``; and ``caller``, the name of who asks, or nothing.
+    Templates get ``facts`` and ``root``, the path prefix of the hub's own links;
+    ``public_url``; and ``caller``, the name of the signed-in user, or an empty string.
     """
     root = urlsplit(request.public_url).path.rstrip("/")
     text = (
@@ -64,23 +64,23 @@ def page(request: Request, template: str, /, **facts: Any) -> Response:
         .get_template(template)
         .render(root=root, public_url=request.public_url, caller=request.actor.name, **facts)
     )
-    # Names in git need not be UTF-8; what is not is shown as a replacement character.
+    # Names in git need not be UTF-8: invalid bytes become replacement characters.
     body = text.encode("utf-8", "replace")
     return Response(body, media_type="text/html; charset=utf-8", headers=HEADERS)
 
 
 def path_in_url(path: str) -> str:
-    """Return ``path`` as it stands in an address, slashes kept."""
+    """Percent-encode ``path`` for a URL, except its slashes."""
     return quote(path.encode("utf-8", "surrogateescape"), safe="/")
 
 
 def segment_in_url(text: str) -> str:
-    """Return ``text`` as one segment of an address: a revision with slashes stays one."""
+    """Percent-encode ``text`` as one URL segment, slashes included (revisions may have some)."""
     return quote(text.encode("utf-8", "surrogateescape"), safe="")
 
 
 def bytes_for_people(count: int) -> str:
-    """Return a size to read: ``999 B``, ``1.2 kB``, ``3.4 GB``."""
+    """Return a size for people: ``999 B``, ``1.2 kB``, ``3.4 GB``."""
     size, unit = float(count), "B"
     for larger in ("kB", "MB", "GB", "TB"):
         if size < 999.95:
@@ -99,4 +99,4 @@ def moment(seconds: int) -> str:
     try:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
     except (ValueError, OverflowError, OSError):
-        return "at an impossible time"  # git keeps whatever a client wrote
+        return "at an impossible time"  # git stores any number that a client wrote

@@ -1,4 +1,4 @@
-"""The pages of a repository: what is in it, and what happened to it."""
+"""The pages of a repository: its files, its history and its commits."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SHOWN_BYTES = 256 * 1024
 FOLDER_PAGE = 1000
 COMMITS_PAGE = 50
 CHANGES = 500
-#: A page says what deduplication saves where that takes no longer than to show the page.
+#: Larger repositories show no deduplication savings: measuring them would delay the page.
 QUICK_TERMS_BYTES = 256 * 1024
 
 
@@ -41,55 +41,55 @@ class Line:
 
     @property
     def size(self) -> int:
-        """Bytes of the file itself, be it in git or behind a pointer."""
+        """Bytes of the file itself, in git or behind a pointer."""
         return self.pointer.size if self.pointer else self.entry.size
 
 
 async def home(request: Request) -> Response:
     """Show a repository: its files at the default branch and its README."""
-    opened = request.repo
-    if opened.head is None:
-        return page(request, "empty.html", repo=opened)
+    repo = request.repo
+    if repo.head is None:
+        return page(request, "empty.html", repo=repo)
     git = await request.git()
-    found = await request.revision(opened.default_branch)
-    lines = await asyncio.to_thread(_folder, git, found.commit, "", None)
-    facts = await load_details(request.hub.db, opened)
+    revision = await request.revision(repo.default_branch)
+    lines = await asyncio.to_thread(_folder, git, revision.commit, "", None)
+    details = await load_details(request.hub.db, repo)
     readme = None
     with suppress(Gated):
-        require_right(opened, request.actor, Right.READ)
-        readme = await asyncio.to_thread(_text_at, git, found.commit, CARD)
-    tags = msgspec.json.decode(facts.tags)
+        require_right(repo, request.actor, Right.READ)
+        readme = await asyncio.to_thread(_text_at, git, revision.commit, CARD)
+    tags = msgspec.json.decode(details.tags)
     return page(
         request,
         "repository.html",
-        repo=opened,
-        details=facts,
+        repo=repo,
+        details=details,
         tags=tags,
         readme=readme,
         saved=await _saved(request),
-        **_listing(found, "", lines),
+        **_listing(revision, "", lines),
     )
 
 
 async def _saved(request: Request) -> Deduplication | None:
-    """Return what deduplication saves here, if it does, and if that is quickly said."""
+    """Return what deduplication saves; None if nothing, or if measuring would take long."""
     if not 0 < await terms_bytes(request.hub.db, request.repo.pk) <= QUICK_TERMS_BYTES:
         return None
-    found = await measure_deduplication(request.hub.db, request.actor, request.repo)
-    return found if found.stored < found.logical or found.shared else None
+    saved = await measure_deduplication(request.hub.db, request.actor, request.repo)
+    return saved if saved.stored < saved.logical or saved.shared else None
 
 
 async def tree(request: Request) -> Response:
-    """Show a folder at a revision; ``?after=`` goes on where the last page ended."""
-    found, path = await _place(request)
+    """Show a folder at a revision; ``?after=`` is the last path of the previous page."""
+    revision, path = await _revision_and_path(request)
     after = request.query.one("after")
-    lines = await asyncio.to_thread(_folder, await request.git(), found.commit, path, after)
-    return page(request, "tree.html", repo=request.repo, **_listing(found, path, lines))
+    lines = await asyncio.to_thread(_folder, await request.git(), revision.commit, path, after)
+    return page(request, "tree.html", repo=request.repo, **_listing(revision, path, lines))
 
 
-def _listing(found: Revision, path: str, lines: list[Line]) -> dict[str, object]:
+def _listing(revision: Revision, path: str, lines: list[Line]) -> dict[str, object]:
     return {
-        "revision": found,
+        "revision": revision,
         "path": path,
         "lines": lines[:FOLDER_PAGE],
         "more_after": lines[FOLDER_PAGE - 1].entry.path if len(lines) > FOLDER_PAGE else None,
@@ -97,32 +97,32 @@ def _listing(found: Revision, path: str, lines: list[Line]) -> dict[str, object]
 
 
 async def blob(request: Request) -> Response:
-    """Show a file at a revision: its text if it is one, and where to download it."""
-    found, path = await _place(request)
+    """Show a file at a revision: its text, if it has one, and its download link."""
+    revision, path = await _revision_and_path(request)
     git = await request.git()
-    entry = git.entry(found.commit, path) if path else None
+    entry = git.entry(revision.commit, path) if path else None
     if entry is None or entry.type not in ("blob", "link"):
         raise EntryNotFound(reason=f"There is no file {path} at this revision")
-    text = await asyncio.to_thread(_text_at, git, found.commit, path)
+    text = await asyncio.to_thread(_text_at, git, revision.commit, path)
     line = Line(entry, _pointer(git, entry))
     return page(
-        request, "blob.html", repo=request.repo, revision=found, path=path, line=line, text=text
+        request, "blob.html", repo=request.repo, revision=revision, path=path, line=line, text=text
     )
 
 
 async def commits(request: Request) -> Response:
     """Show the history of a revision, newest first; ``?p=`` is the page, from 0."""
-    found, path = await _place(request)
+    revision, path = await _revision_and_path(request)
     if path:
-        raise RevisionNotFound(revision=f"{found.text}/{path}", repo=request.repo.full_name)
+        raise RevisionNotFound(revision=f"{revision.text}/{path}", repo=request.repo.full_name)
     number = request.query.number("p", 0, most=1_000_000)
     git = await request.git()
-    log = await asyncio.to_thread(git.log, found.commit, number * COMMITS_PAGE, COMMITS_PAGE + 1)
+    log = await asyncio.to_thread(git.log, revision.commit, number * COMMITS_PAGE, COMMITS_PAGE + 1)
     return page(
         request,
         "commits.html",
         repo=request.repo,
-        revision=found,
+        revision=revision,
         commits=log[:COMMITS_PAGE],
         number=number,
         more=len(log) > COMMITS_PAGE,
@@ -130,10 +130,10 @@ async def commits(request: Request) -> Response:
 
 
 async def commit(request: Request) -> Response:
-    """Show a commit and the files it changed. Clients ask for its HEAD after a push."""
-    found = await request.revision(request.text("sha"))
+    """Show a commit and the files it changed. Clients send a HEAD request for it after a push."""
+    revision = await request.revision(request.text("sha"))
     git = await request.git()
-    shown = git.commit(found.commit)
+    shown = git.commit(revision.commit)
     parent = shown.parents[0] if shown.parents else None
     changes = await asyncio.to_thread(git.diff_names, parent, shown.oid)
     return page(
@@ -147,12 +147,12 @@ async def commit(request: Request) -> Response:
 
 
 async def unbuilt(_request: Request) -> Response:
-    """Say that a page is still to come."""
+    """Reject the request: this page does not exist yet."""
     raise NotBuilt(what="this page comes with the web site")
 
 
-async def _place(request: Request) -> tuple[Revision, str]:
-    """Divide the rest of the address into revision and path; nothing is the default branch."""
+async def _revision_and_path(request: Request) -> tuple[Revision, str]:
+    """Split the rest of the URL into revision and path; the default branch if it is empty."""
     text, path = await request.split("rest")
     return await request.revision(text or request.repo.default_branch), path.rstrip("/")
 
@@ -167,7 +167,7 @@ def _pointer(git: GitRepo, entry: Entry) -> Pointer | None:
 
 
 def _text_at(git: GitRepo, commit_oid: str, path: str) -> str | None:
-    """Return a file's text, or None if it is large or no text."""
+    """Return a file's text, or None if it is large or binary."""
     entry = git.entry(commit_oid, path)
     if entry is None or entry.type not in ("blob", "link"):
         return None

@@ -1,4 +1,4 @@
-"""The table of the pages."""
+"""The routes of the pages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROUTES = [
     Route("GET", "/static/{file}", assets.static, Access.OPEN, "pages"),
     Route("GET", "/favicon.ico", assets.favicon, Access.OPEN, "pages"),
     Route("GET", "/robots.txt", assets.robots, Access.OPEN, "pages"),
-    # The page of an account and, of old, of a model without a namespace.
+    # The page of an account, or of a legacy model without a namespace.
     Route("GET", "/{account}", front.account, Access.ANYONE, "pages", _HTML),
     Route("GET", "/{prefix}/{namespace}/{name}", repository.home, Right.VIEW, "pages", _HTML),
     *[

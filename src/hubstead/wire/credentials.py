@@ -1,4 +1,4 @@
-"""Who sent this request: Bearer and Basic credentials (protocol/hub-api.md 2.3)."""
+"""Authenticate a request: Bearer and Basic credentials (protocol/hub-api.md 2.3)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from hubstead.wire.request import Hub
 
 
 async def identify(hub: Hub, authorization: str | None, address: str) -> Actor:
-    """Return who holds these credentials; ANONYMOUS without any.
+    """Return the actor of these credentials; ANONYMOUS without any.
 
-    Basic takes a token as password next to any user name, a token as user name alone, and a
-    user name with that user's password (git of old clients).
+    Basic accepts a token as password with any user name, a token as user name without a
+    password, and a user name with that user's password (legacy clients' git).
 
     Raises:
-        InvalidCredentials: they are not valid.
-        RateLimited: too many wrong passwords.
+        InvalidCredentials: the credentials are not valid.
+        RateLimited: the address sent too many wrong passwords.
     """
     if authorization is None:
         return ANONYMOUS

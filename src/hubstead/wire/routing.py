@@ -44,14 +44,14 @@ _KIND_CAPTURES = {
 class Access(Enum):
     """Who may call a route that is not about one repository."""
 
-    OPEN = "open"  # credentials are not even looked at: the address itself authorises
+    OPEN = "open"  # credentials are ignored: the URL itself authorises
     ANYONE = "anyone"  # but credentials that are sent must be valid
     SIGNED_IN = "signed in"
 
 
 @dataclass(frozen=True)
 class Doc:
-    """What the OpenAPI document tells of a route."""
+    """A route's part of the OpenAPI document."""
 
     query: str = ""  # names of parameters, with blanks between
     body: type | None = None
@@ -63,15 +63,15 @@ class Doc:
 class Route:
     """One line of the table.
 
-    ``access`` is the right to the repository of the path, or who may call if there is none;
-    this is the only place where it is written.
+    ``access`` is the right to the repository of the path, or the callers allowed if the path
+    names no repository. No handler repeats this check.
     """
 
     method: str
     pattern: str
     handler: Callable[[Any], Awaitable[ASGIApp]]
     access: Access | Right
-    wire: str = "hub_api"  # whose table of errors answers
+    wire: str = "hub_api"  # which wire's error responses apply
     says: Doc = Doc()
 
     @property
@@ -99,7 +99,7 @@ class _Node:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A path that is in the table: its routes by method, and what the path said."""
+    """The routes of a path, by method, and the values captured from the path."""
 
     routes: dict[str, Route]
     captured: Captured
@@ -133,13 +133,13 @@ class Router:
         _put(node.routes, route)
 
     def match(self, raw_path: str, method: str | None = None) -> Match | None:
-        """Return what the table knows of ``raw_path`` (undecoded, without the query).
+        """Return the routes of ``raw_path`` (undecoded, without the query), or None.
 
-        ``/api/models/gpt2/like`` can be read as a repository ``gpt2/like``, too: with ``method``
-        only a reading counts that has a route for it.
+        ``/api/models/gpt2/like`` also matches a repository ``gpt2/like``: with ``method``, only
+        matches that have a route for it count.
 
         Raises:
-            InvalidInput: a segment that is captured cannot be decoded.
+            InvalidInput: a captured segment is not valid percent-encoded UTF-8.
         """
         segments = raw_path.split("/")[1:]
         while len(segments) > 1 and not segments[0]:
@@ -157,16 +157,16 @@ def _put(routes: dict[str, Route], route: Route) -> None:
 
 
 def _variants(segments: list[str]) -> list[list[str]]:
-    """Write out ``{prefix}`` and ``{repo}``, which stand for several numbers of segments."""
-    made: list[list[str]] = [[]]
+    """Expand ``{prefix}`` and ``{repo}``, which match different numbers of segments."""
+    variants: list[list[str]] = [[]]
     for segment in segments:
         choices: list[list[str]] = [[segment]] if segment else [[]]
         if segment == "{prefix}":
             choices = [[], ["{prefix}"]]
         elif segment == "{repo}":
             choices = [["{namespace}", "{name}"], ["{name}"]]
-        made = [before + choice for before in made for choice in choices]
-    return made
+        variants = [before + choice for before in variants for choice in choices]
+    return variants
 
 
 def _find(
@@ -177,23 +177,23 @@ def _find(
     segment = segments[at]
     below = node.literals.get(segment)
     if below is not None:
-        found = _find(below, segments, at + 1, captured, wanted)
-        if found is not None:
-            return found
+        match = _find(below, segments, at + 1, captured, wanted)
+        if match is not None:
+            return match
     for values, below in node.kinds.values():
         if segment in values:
-            found = _find(below, segments, at + 1, captured | {"kind": values[segment]}, wanted)
-            if found is not None:
-                return found
+            match = _find(below, segments, at + 1, captured | {"kind": values[segment]}, wanted)
+            if match is not None:
+                return match
     # No account has a reserved name, so /api/foo is not the page of a repository.
     may_capture = segment and not (at == 0 and segment.casefold() in RESERVED_NAMES)
     for name, below in node.segments.items() if may_capture else ():
-        found = _find(below, segments, at + 1, captured | {name: _decoded(segment)}, wanted)
-        if found is not None:
-            return found
+        match = _find(below, segments, at + 1, captured | {name: _decoded(segment)}, wanted)
+        if match is not None:
+            return match
     for name, routes in node.rests.items():
         if _serves(routes, wanted):
-            rest = [_decoded(each) for each in segments[at:]]
+            rest = [_decoded(segment) for segment in segments[at:]]
             return Match(routes, captured | {name[:-1]: rest})
     return None
 
@@ -203,7 +203,7 @@ def _serves(routes: dict[str, Route], wanted: set[str] | None) -> bool:
 
 
 def _decoded(segment: str) -> str:
-    """Decode a segment once and for all: what comes out is text that can be kept and looked up."""
+    """Percent-decode a segment to text that databases accept (valid UTF-8, no NUL)."""
     try:
         text = unquote(segment, errors="strict")
     except UnicodeDecodeError:

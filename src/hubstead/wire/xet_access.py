@@ -1,4 +1,4 @@
-"""What the wires tell of the Xet store: the way in, and LFS objects that are kept in it."""
+"""Access to the Xet store for all wires: tokens, URLs, and LFS objects stored as Xet files."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from hubstead.xet import LfsObject
 
 @dataclass(frozen=True)
 class XetAccess:
-    """What the token routes, and LFS batches of Xet uploads, tell (protocol/xet.md 10.1)."""
+    """The response of the token routes and of LFS batches (protocol/xet.md 10.1)."""
 
     token: str
     until: int  # Unix time in seconds
-    url: str  # of the store, without a last slash
+    url: str  # of the Xet store, without a trailing slash
 
     @property
     def headers(self) -> dict[str, str]:
@@ -34,12 +34,12 @@ class XetAccess:
 
 
 async def xet_access(request: Request, *, write: bool, proposing: bool = False) -> XetAccess:
-    """Let the caller into the Xet store for the repository; the right to is asked before.
+    """Issue a Xet token for the request's repository. The caller of this has checked the right.
 
     Args:
-        call: The request.
-        write: Whether to upload as well.
-        proposing: For a pull request only, which readers may open.
+        request: The request, with its actor and repository.
+        write: Whether the token allows uploads, too.
+        proposing: Whether uploads are for a pull request only, which readers may open.
     """
     epoch = await request.hub.stores.xet.epochs.current()
     token, until = issue_xet_token(
@@ -55,32 +55,32 @@ async def xet_access(request: Request, *, write: bool, proposing: bool = False) 
 
 
 def token_url(request: Request, verb: Literal["read", "write"], revision: str) -> str:
-    """Return the absolute address of the repository's Xet tokens."""
+    """Return the absolute URL that issues Xet tokens for the repository."""
     repo = f"{request.repo.kind.plural}/{request.repo.full_name}"
     return f"{request.public_url}/api/{repo}/xet-{verb}-token/{quote(revision, safe='')}"
 
 
 async def reconstruction_url(request: Request, file: str) -> str:
-    """Return the absolute address of the plan to put a Xet file together."""
+    """Return the absolute URL of a Xet file's reconstruction."""
     epoch = await request.hub.stores.xet.epochs.current()
     return f"{cas_url(request.public_url, epoch)}/v1/reconstructions/{file}"
 
 
-async def open_lfs(request: Request, found: LfsObject) -> Source:
-    """Return the bytes of an LFS object: as they lie in the store, or put together from xorbs.
+async def open_lfs(request: Request, lfs_object: LfsObject) -> Source:
+    """Open an LFS object: a plain blob of the store, or a reconstruction from xorbs.
 
     Raises:
-        Unavailable: the bytes of what the database knows are not there, not even the second time.
+        Unavailable: the store lacks the bytes that the database lists, even after a retry.
     """
     with contextlib.suppress(BlobNotFound):
-        return await _open(request, found)
+        return await _open(request, lfs_object)
     try:
-        return await _open(request, found)
+        return await _open(request, lfs_object)
     except BlobNotFound:
         raise Unavailable(reason="bytes that should be in the store are missing") from None
 
 
-async def _open(request: Request, found: LfsObject) -> Source:
-    if found.is_plain:
-        return await open_stored(request.hub.blobs, found.sha256, found.place)
-    return await request.hub.stores.xet.open_object(found.sha256)
+async def _open(request: Request, lfs_object: LfsObject) -> Source:
+    if lfs_object.is_plain:
+        return await open_stored(request.hub.blobs, lfs_object.sha256, lfs_object.place)
+    return await request.hub.stores.xet.open_object(lfs_object.sha256)

@@ -1,4 +1,4 @@
-"""``POST …/info/lfs/objects/batch``: where each object goes to, or comes from."""
+"""``POST …/info/lfs/objects/batch``: return the URLs for uploading or downloading objects."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from hubstead.wire.lfs.transfer_actions import (
 )
 
 MOST_OBJECTS = 1000
-_HASHES = (None, "sha256", "sha_256")  # the last is what the JavaScript client says
+_HASHES = (None, "sha256", "sha_256")  # the JavaScript client sends the last
 
 # The client's suites look for `cli lfs-enable-largefiles` (0.0.1-0.34) and for the sentence
 # beginning with `Run "hf …` (0.35 and later) in what git prints: protocol/legacy-clients.md 4.3.
@@ -43,90 +43,90 @@ _NEEDS_PARTS = (
 
 
 async def batch(request: Request) -> ASGIApp:
-    """Say where each LFS object can be sent to or had from."""
-    asked = await request.json(BatchRequest)
-    operation = _operation(asked)
+    """Return the upload or download URLs of each LFS object."""
+    batch_request = await request.json(BatchRequest)
+    operation = _operation(batch_request)
     right = Right.WRITE if operation == "upload" else Right.READ
     require_right(request.repo, request.actor, right)
-    if asked.hash_algo not in _HASHES:
+    if batch_request.hash_algo not in _HASHES:
         return lfs_error("The only hash_algo here is sha256", 409)
-    if len(asked.objects) > MOST_OBJECTS:
+    if len(batch_request.objects) > MOST_OBJECTS:
         return lfs_error(f"Ask for at most {MOST_OBJECTS} objects at once", 413)
     if operation == "upload":
-        return lfs_response(await _upload(request, asked))
-    return lfs_response(await _download(request, asked))
+        return lfs_response(await _upload(request, batch_request))
+    return lfs_response(await _download(request, batch_request))
 
 
-def _operation(asked: BatchRequest) -> Literal["upload", "download"]:
-    if asked.operation == "download":
+def _operation(batch_request: BatchRequest) -> Literal["upload", "download"]:
+    if batch_request.operation == "download":
         return "download"
-    if asked.operation != "upload":
+    if batch_request.operation != "upload":
         raise InvalidInput(reason='"operation" must be one of [upload, download]')
-    if asked.ref is not None and RefName.parse(asked.ref.name).kind is RefKind.PULL:
+    if batch_request.ref is not None and RefName.parse(batch_request.ref.name).kind is RefKind.PULL:
         raise NotBuilt(what="pushing LFS objects to a pull request")
     return "upload"
 
 
-async def _upload(request: Request, asked: BatchRequest) -> BatchResponse:
-    here = await hold_objects(request, asked.objects)
+async def _upload(request: Request, batch_request: BatchRequest) -> BatchResponse:
+    linked = await hold_objects(request, batch_request.objects)
     answers: dict[RequestedObject, ObjectResponse] = {}
     wanted: list[RequestedObject] = []
-    for each in asked.objects:
-        error = _fault(request, each, here.get(each.oid))
+    for obj in batch_request.objects:
+        error = _fault(request, obj, linked.get(obj.oid))
         if error is not None:
-            answers[each] = _refused(each, error)
-        elif each.oid in here:
-            answers[each] = ObjectResponse(each.oid, each.size)
+            answers[obj] = _rejected(obj, error)
+        elif obj.oid in linked:
+            answers[obj] = ObjectResponse(obj.oid, obj.size)
         else:
-            wanted.append(each)
-    transfers = asked.transfers or []
+            wanted.append(obj)
+    transfers = batch_request.transfers or []
     if wanted and XET in transfers:
         actions = await xet_actions(request)
-        for each in wanted:
-            answers[each] = ObjectResponse(each.oid, each.size, actions)
-        return BatchResponse(XET, [answers[each] for each in asked.objects])
+        for obj in wanted:
+            answers[obj] = ObjectResponse(obj.oid, obj.size, actions)
+        return BatchResponse(XET, [answers[obj] for obj in batch_request.objects])
     plan = TransferPlan.make(request, transfers, wanted)
-    possible = [each for each in wanted if not plan.is_impossible(each)]
-    found = await upload_actions(request, plan, possible)
-    for each in wanted:
-        if each in found:
-            answers[each] = ObjectResponse(each.oid, each.size, found[each])
+    possible = [obj for obj in wanted if not plan.is_impossible(obj)]
+    actions_by_object = await upload_actions(request, plan, possible)
+    for obj in wanted:
+        if obj in actions_by_object:
+            answers[obj] = ObjectResponse(obj.oid, obj.size, actions_by_object[obj])
         else:
-            answers[each] = _refused(each, ObjectError(422, _NEEDS_PARTS))
-    return BatchResponse(plan.transfer, [answers[each] for each in asked.objects])
+            answers[obj] = _rejected(obj, ObjectError(422, _NEEDS_PARTS))
+    return BatchResponse(plan.transfer, [answers[obj] for obj in batch_request.objects])
 
 
-def _fault(request: Request, each: RequestedObject, held: LinkedBlob | None) -> ObjectError | None:
+def _fault(request: Request, obj: RequestedObject, blob: LinkedBlob | None) -> ObjectError | None:
     most = request.hub.settings.lfs.max_file_bytes
-    if not is_sha256(each.oid):
+    if not is_sha256(obj.oid):
         return ObjectError(422, "The oid must be a sha256 in 64 lower-case hex digits")
-    if each.size < 0:
+    if obj.size < 0:
         return ObjectError(422, "The size must not be negative")
-    if held is not None and held.bytes != each.size:
-        return ObjectError(422, f"The object has {held.bytes} bytes, not {each.size}")
-    if held is None and each.size > most:
+    if blob is not None and blob.bytes != obj.size:
+        return ObjectError(422, f"The object has {blob.bytes} bytes, not {obj.size}")
+    if blob is None and obj.size > most:
         return ObjectError(422, f"The object is larger than {most} bytes (max_lfs_file_bytes)")
     return None
 
 
-async def _download(request: Request, asked: BatchRequest) -> BatchResponse:
-    here = await linked_many(request.hub.db, request.repo.pk, BlobKind.LFS, names_of(asked.objects))
-    total = sum(max(0, each.size) for each in asked.objects)
+async def _download(request: Request, batch_request: BatchRequest) -> BatchResponse:
+    linked = await linked_many(
+        request.hub.db, request.repo.pk, BlobKind.LFS, names_of(batch_request.objects)
+    )
+    total = sum(max(0, obj.size) for obj in batch_request.objects)
     answers = []
-    for each in asked.objects:
-        # What was uploaded but never committed is nobody's to read.
-        held = row if (row := here.get(each.oid)) and row.committed else None
-        error = _fault(request, each, held)
-        if error is None and held is None:
+    for obj in batch_request.objects:
+        # Clients may read only committed objects: an upload alone proves no right to the bytes.
+        blob = row if (row := linked.get(obj.oid)) and row.committed else None
+        error = _fault(request, obj, blob)
+        if error is None and blob is None:
             error = ObjectError(404, "The object does not exist in this repository")
         if error is not None:
-            answers.append(_refused(each, error))
+            answers.append(_rejected(obj, error))
         else:
-            answers.append(
-                ObjectResponse(each.oid, each.size, download_actions(request, each, total))
-            )
+            answers.append(ObjectResponse(obj.oid, obj.size, download_actions(request, obj, total)))
     return BatchResponse("basic", answers)
 
 
-def _refused(each: RequestedObject, error: ObjectError) -> ObjectResponse:
-    return ObjectResponse(each.oid, each.size, error=error)
+def _rejected(obj: RequestedObject, error: ObjectError) -> ObjectResponse:
+    return ObjectResponse(obj.oid, obj.size, error=error)

@@ -1,4 +1,4 @@
-"""What clients are told is here stays until they have committed it."""
+"""Upload holds: objects that a batch reports as present stay until the client commits them."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from hubstead.wire.lfs.shapes import RequestedObject
 async def hold_objects(
     request: Request, objects: Sequence[RequestedObject]
 ) -> dict[str, LinkedBlob]:
-    """Return what the repository holds of these by oid, all of it kept for some time from now.
+    """Place upload holds on the objects that the repository has; return their links by oid.
 
-    What is damaged in the store is not held: its bytes have to be sent again.
+    Damaged objects get no hold and are left out: the client has to send their bytes again.
 
     Raises:
         Unavailable: the store does not answer.
     """
-    here = await linked_many(request.hub.db, request.repo.pk, BlobKind.LFS, names_of(objects))
-    for name in await request.hub.stores.xet.damage.damaged_objects(list(here)):
-        del here[name]
-    if not here:
-        return here
+    linked = await linked_many(request.hub.db, request.repo.pk, BlobKind.LFS, names_of(objects))
+    for name in await request.hub.stores.xet.damage.damaged_objects(list(linked)):
+        del linked[name]
+    if not linked:
+        return linked
     hold = partial(
         hold_blobs,
         repo_pk=request.repo.pk,
         kind=BlobKind.LFS,
-        names=list(here),
+        names=list(linked),
         hold_ms=int(request.hub.settings.blobs.hold_seconds * 1000),
     )
     return await request.hub.db.write(hold)
 
 
 def names_of(objects: Sequence[RequestedObject]) -> list[str]:
-    """Return the names of those that can have one, each once."""
-    return list({each.oid for each in objects if is_sha256(each.oid)})
+    """Return the distinct valid oids among ``objects``."""
+    return list({obj.oid for obj in objects if is_sha256(obj.oid)})

@@ -1,4 +1,4 @@
-"""The table of the LFS API. git-lfs and the clients put ``.git`` behind the repository's name."""
+"""The routes of the LFS API. git-lfs and the clients append ``.git`` to the repository name."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _COMPLETE = Doc(body=Completion, media_type=MEDIA_TYPE)
 _BYTES = Doc(media_type="application/octet-stream")
 
 ROUTES: list[Route] = [
-    # What a batch needs depends on its body: the handler asks for the rest.
+    # The right that a batch needs depends on its body: the handler checks it.
     Route("POST", f"{_LFS}/objects/batch", batch, Right.VIEW, "lfs", _BATCH),
     Route("POST", f"{_LFS}/verify", verify, Right.WRITE, "lfs", _VERIFY),
     Route("GET", f"{_LFS}/locks", no_locks, Right.VIEW, "lfs"),
     Route("POST", f"{_LFS}/locks", no_locks, Right.VIEW, "lfs"),
     Route("POST", f"{_LFS}/locks/verify", no_locks, Right.VIEW, "lfs"),
-    # Signed: whoever has the address is asked for nothing else, and any Authorization ignored.
+    # Signed URLs: the signature is the only credential, any Authorization header is ignored.
     Route("PUT", "/api/lfs/upload/{oid}", upload, Access.OPEN, "lfs", _BYTES),
     Route("PUT", "/api/lfs/parts/{upload}/{number}", upload_part, Access.OPEN, "lfs", _BYTES),
     Route("POST", "/api/lfs/parts/{upload}", complete, Access.OPEN, "lfs", _COMPLETE),

@@ -13,20 +13,20 @@ _encoder = msgspec.json.Encoder()
 
 
 class RequestedObject(msgspec.Struct, frozen=True):
-    """An object that a client asks about."""
+    """An object named in a batch or verify request."""
 
     oid: str
     size: int
 
 
 class Ref(msgspec.Struct, frozen=True):
-    """The branch that the objects are for."""
+    """The branch that the client will push."""
 
     name: str = ""
 
 
 class BatchRequest(msgspec.Struct, frozen=True):
-    """``POST …/objects/batch``."""
+    """The request body of ``POST …/objects/batch``."""
 
     operation: str
     objects: list[RequestedObject] = []
@@ -36,7 +36,7 @@ class BatchRequest(msgspec.Struct, frozen=True):
 
 
 class Action(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where to send or get the bytes. What is None is left out: clients take no null."""
+    """A URL to upload, download or verify. None fields are left out: clients reject null."""
 
     href: str
     header: dict[str, str] | None = None
@@ -44,14 +44,14 @@ class Action(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ObjectError(msgspec.Struct, frozen=True):
-    """Why nothing can be done with one object."""
+    """Why the server rejects one object of a batch."""
 
     code: int
     message: str
 
 
 class ObjectResponse(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One object; without ``actions`` it is here already."""
+    """One object; an upload response without ``actions`` means that the server has it."""
 
     oid: str
     size: int
@@ -60,7 +60,7 @@ class ObjectResponse(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class BatchResponse(msgspec.Struct, frozen=True):
-    """The answer of ``POST …/objects/batch``."""
+    """The response body of ``POST …/objects/batch``."""
 
     transfer: str
     objects: list[ObjectResponse]
@@ -68,26 +68,26 @@ class BatchResponse(msgspec.Struct, frozen=True):
 
 
 class CompletedPart(msgspec.Struct, frozen=True, rename="camel"):
-    """A part that a client has sent, with the tag it got for it (git's agent may have none)."""
+    """A part that the client sent, with its etag (git-lfs's transfer agent may have none)."""
 
     part_number: int
     etag: str | None = None
 
 
 class Completion(msgspec.Struct, frozen=True):
-    """What completes an upload in parts."""
+    """The request body that completes an upload in parts."""
 
     parts: list[CompletedPart]
     oid: str | None = None
 
 
 def lfs_response(content: Any, status: int = 200) -> Response:
-    """Answer with JSON under the media type of git-lfs."""
+    """Return a JSON response with the media type of git-lfs."""
     return Response(_encoder.encode(content), status=status, media_type=MEDIA_TYPE)
 
 
 def lfs_error(message: str, status: int) -> Response:
-    """Refuse with a status that no error of ours stands for."""
-    answer = lfs_response({"message": message, "error": message}, status)
-    answer.headers["x-error-message"] = message
-    return answer
+    """Return an error response with a status that no ``HubError`` has."""
+    response = lfs_response({"message": message, "error": message}, status)
+    response.headers["x-error-message"] = message
+    return response

@@ -1,4 +1,4 @@
-"""Signed addresses: who may do what with which object, asked again when they are used."""
+"""Signed URLs: grants to one object; every use checks the user's rights again."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class SignatureRefused(InvalidCredentials):
 
 
 class UrlGrant(msgspec.Struct, frozen=True, array_like=True):
-    """What an address was signed for."""
+    """The content of a signature: one object, one user, one repository."""
 
     repo: str  # its immutable id
     oid: str
     size: int
-    user: int = 0  # 0: nobody, of a public repository
+    user: int = 0  # 0: anonymous, for a public repository
     token: int = 0  # 0: signed in by password
     upload: str = ""  # in parts
     part_bytes: int = 0
@@ -33,22 +33,22 @@ class UrlGrant(msgspec.Struct, frozen=True, array_like=True):
 def grant_for(
     request: Request, oid: str, size: int, *, upload: str = "", part_bytes: int = 0
 ) -> UrlGrant:
-    """Return a grant to the caller for an object of the repository."""
+    """Return the caller's grant to an object of the request's repository."""
     actor = request.actor
     return UrlGrant(request.repo.id, oid, size, actor.pk, actor.token_pk, upload, part_bytes)
 
 
 def sign_url(request: Request, path: str, grant: UrlGrant, *, purpose: str, seconds: float) -> str:
-    """Return the absolute address of ``path`` with a signature."""
+    """Return the absolute URL of ``path`` with a signature that expires after ``seconds``."""
     signature = request.hub.seal.sign(grant, purpose=purpose, seconds=seconds)
     return f"{request.public_url}{path}?sig={signature}"
 
 
 def read_grant(request: Request, purpose: str) -> UrlGrant:
-    """Return what the address of this call was signed for.
+    """Return the grant in the signature of the request's URL.
 
     Raises:
-        SignatureRefused: forged, for another purpose, or over.
+        SignatureRefused: the signature is forged, expired, or for another purpose.
     """
     try:
         return request.hub.seal.read(request.query.one("sig") or "", UrlGrant, purpose=purpose)
@@ -57,11 +57,11 @@ def read_grant(request: Request, purpose: str) -> UrlGrant:
 
 
 async def authorize_grant(request: Request, grant: UrlGrant, right: Right) -> Repo:
-    """Return the repository if whom the address was signed for has the right to it today.
+    """Open the grant's repository if its user still has ``right``; set the actor and repo.
 
     Raises:
-        SignatureRefused: they are disabled, or their token is no longer good.
-        HubError: what opening a repository raises.
+        SignatureRefused: the user is disabled, or the token revoked or expired.
+        HubError: the errors of ``open_repo_by_id``.
     """
     try:
         request.actor = await reload_actor(request.hub.db, grant.user, grant.token)

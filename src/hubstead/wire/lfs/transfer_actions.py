@@ -1,4 +1,4 @@
-"""The addresses of a batch answer: one for the whole object, or one for each of its parts."""
+"""The URLs in a batch response: one per whole object, or one per part."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from hubstead.wire import Request, token_url, xet_access
 from hubstead.wire.lfs.shapes import Action, RequestedObject
 from hubstead.wire.lfs.signed_urls import DOWNLOAD, PARTS, UPLOAD, grant_for, sign_url
 
-#: What clients call sending to the Xet store.
+#: The name of the Xet transfer in the batch protocol.
 XET = "xet"
-#: Addresses of parts in one answer: some 30 MB of them. Larger batches get larger parts.
+#: Part URLs in one response: some 30 MB of JSON. Larger batches get larger parts.
 MOST_PARTS = 100_000
-#: Nobody has to come back for new addresses while the bytes flow at least as fast as this.
+#: URLs live long enough for a transfer at this speed to finish without new ones.
 SLOWEST_BYTES_PER_S = 1 << 20
 
 Actions = dict[str, Action]
@@ -24,19 +24,19 @@ Actions = dict[str, Action]
 
 @dataclass(frozen=True)
 class TransferPlan:
-    """How the objects of a batch travel."""
+    """How a client uploads the objects of a batch: whole or in parts."""
 
-    in_parts: frozenset[RequestedObject]  # those sent in parts
+    in_parts: frozenset[RequestedObject]  # objects to upload in parts
     offered: bool  # whether the client can send parts
-    whole_limit: int | None  # the repository's own: larger ones must be sent in parts
+    whole_limit: int | None  # bytes; the repository requires parts for larger objects
     part_bytes: int
-    seconds: float  # how long the addresses are good
+    seconds: float  # lifetime of the URLs
 
     @classmethod
     def make(
         cls, request: Request, transfers: list[str], objects: list[RequestedObject]
     ) -> TransferPlan:
-        """Choose: parts for large objects, if the client can; for all of them if git-lfs asks.
+        """Choose parts for large objects if the client supports them; for all objects with git-lfs.
 
         git-lfs hands every object of a multipart batch to its agent, which knows only parts.
         """
@@ -44,7 +44,7 @@ class TransferPlan:
         limit = settings.lfs.multipart_threshold_bytes
         limit = limit if whole_limit is None else min(limit, whole_limit)
         offered = "multipart" in transfers
-        in_parts = {each for each in objects if offered and each.size > limit}
+        in_parts = {obj for obj in objects if offered and obj.size > limit}
         if in_parts and request.headers.get("user-agent", "").startswith("git-lfs/"):
             in_parts = set(objects)
         return cls(
@@ -52,43 +52,43 @@ class TransferPlan:
             offered=offered,
             whole_limit=whole_limit,
             part_bytes=settings.lfs.part_bytes,
-            seconds=lifetime_s(request, sum(each.size for each in objects)),
+            seconds=lifetime_s(request, sum(obj.size for obj in objects)),
         )
 
     @property
     def transfer(self) -> str:
-        """What the answer calls it."""
+        """The name of the transfer in the batch response."""
         return "multipart" if self.in_parts else "basic"
 
-    def is_impossible(self, each: RequestedObject) -> bool:
-        """Tell whether the object would have to be sent in parts, by a client that cannot."""
-        over = self.whole_limit is not None and each.size > self.whole_limit
+    def is_impossible(self, obj: RequestedObject) -> bool:
+        """Return whether the repository requires parts from a client that does not support them."""
+        over = self.whole_limit is not None and obj.size > self.whole_limit
         return over and not self.offered
 
-    def part_bytes_of(self, each: RequestedObject) -> tuple[int, int]:
-        """Return the size of an object's parts, and the least that is bearable."""
+    def part_bytes_of(self, obj: RequestedObject) -> tuple[int, int]:
+        """Return the part size of an object, and its minimum, in bytes."""
         most = max(1, MOST_PARTS // max(1, len(self.in_parts)))
-        least = -(-each.size // min(most, 10_000))
+        least = -(-obj.size // min(most, 10_000))
         return max(self.part_bytes, least), max(1, least)
 
 
 def lifetime_s(request: Request, total_bytes: int) -> float:
-    """Return for how many seconds addresses for so many bytes are good.
+    """Return the lifetime in seconds of URLs that transfer ``total_bytes``.
 
-    Rights are asked again at each use, so a long life gives nothing away.
+    Every use checks rights again, so a long lifetime leaks nothing.
     """
     settings = request.hub.settings
-    flowing = min(total_bytes // SLOWEST_BYTES_PER_S, settings.blobs.hold_seconds)
-    return max(settings.blobs.signed_url_seconds, flowing)
+    transfer_s = min(total_bytes // SLOWEST_BYTES_PER_S, settings.blobs.hold_seconds)
+    return max(settings.blobs.signed_url_seconds, transfer_s)
 
 
-def download_actions(request: Request, each: RequestedObject, total_bytes: int) -> Actions:
-    """Return where an object can be had."""
+def download_actions(request: Request, obj: RequestedObject, total_bytes: int) -> Actions:
+    """Return the signed download URL of an object."""
     seconds = lifetime_s(request, total_bytes)
     href = sign_url(
         request,
-        f"/api/lfs/download/{each.oid}",
-        grant_for(request, each.oid, each.size),
+        f"/api/lfs/download/{obj.oid}",
+        grant_for(request, obj.oid, obj.size),
         purpose=DOWNLOAD,
         seconds=seconds,
     )
@@ -96,10 +96,10 @@ def download_actions(request: Request, each: RequestedObject, total_bytes: int) 
 
 
 async def xet_actions(request: Request) -> Actions:
-    """Return how objects are sent to the Xet store, all alike (protocol/hub-api.md 5.3).
+    """Return the actions, the same for every object, of a Xet upload (protocol/hub-api.md 5.3).
 
-    At ``href`` the client gets new tokens. It names the default branch, at which nobody is told
-    that the branch they are about to push does not exist yet.
+    ``href`` issues new tokens. It names the default branch, which always resolves: the branch
+    that the client is about to push may not exist yet.
     """
     access = await xet_access(request, write=True)
     header = {**access.headers, "X-Xet-Session-Id": str(uuid.uuid4())}
@@ -114,17 +114,17 @@ def _verify(request: Request) -> Action:
 async def upload_actions(
     request: Request, plan: TransferPlan, objects: list[RequestedObject]
 ) -> dict[RequestedObject, Actions]:
-    """Return where each object can be sent, and where to ask whether it has arrived."""
-    uploads = await _uploads(request, plan, [each for each in objects if each in plan.in_parts])
+    """Return the upload and verify URLs of each object."""
+    uploads = await _uploads(request, plan, [obj for obj in objects if obj in plan.in_parts])
     verify = _verify(request)
-    found = {}
-    for each in objects:
-        if each in uploads:
-            upload = _in_parts(request, plan, each, uploads[each])
+    actions = {}
+    for obj in objects:
+        if obj in uploads:
+            upload = _in_parts(request, plan, obj, uploads[obj])
         else:
-            upload = _whole(request, plan, each)
-        found[each] = {"upload": upload, "verify": verify}
-    return found
+            upload = _whole(request, plan, obj)
+        actions[obj] = {"upload": upload, "verify": verify}
+    return actions
 
 
 async def _uploads(
@@ -136,28 +136,28 @@ async def _uploads(
     lifetime_ms = int(longest_s * 1000)
 
     async def begin(tx: Tx, repo_pk: int) -> dict[RequestedObject, MultipartUpload]:
-        begun = {}
-        for each in objects:
-            size, least = plan.part_bytes_of(each)
-            begun[each] = await begin_upload(
+        uploads = {}
+        for obj in objects:
+            size, least = plan.part_bytes_of(obj)
+            uploads[obj] = await begin_upload(
                 tx,
                 repo_pk,
-                BlobKey(BlobKind.LFS, each.oid),
-                each.size,
+                BlobKey(BlobKind.LFS, obj.oid),
+                obj.size,
                 part_bytes=size,
                 least_part_bytes=least,
                 lifetime_ms=lifetime_ms,
             )
-        return begun
+        return uploads
 
     return await request.hub.db.write(partial(begin, repo_pk=request.repo.pk))
 
 
-def _whole(request: Request, plan: TransferPlan, each: RequestedObject) -> Action:
+def _whole(request: Request, plan: TransferPlan, obj: RequestedObject) -> Action:
     href = sign_url(
         request,
-        f"/api/lfs/upload/{each.oid}",
-        grant_for(request, each.oid, each.size),
+        f"/api/lfs/upload/{obj.oid}",
+        grant_for(request, obj.oid, obj.size),
         purpose=UPLOAD,
         seconds=plan.seconds,
     )
@@ -165,14 +165,14 @@ def _whole(request: Request, plan: TransferPlan, each: RequestedObject) -> Actio
 
 
 def _in_parts(
-    request: Request, plan: TransferPlan, each: RequestedObject, upload: MultipartUpload
+    request: Request, plan: TransferPlan, obj: RequestedObject, upload: MultipartUpload
 ) -> Action:
-    """Return the form that the Hub's clients know: part addresses among the headers.
+    """Return the action in the form that Hub clients read: part URLs among the headers.
 
-    All values are strings, and numbers have leading zeros: git-lfs sorts them as text
+    All values are strings, and part numbers have leading zeros: git-lfs sorts them as text
     (protocol/legacy-clients.md 4.3).
     """
-    grant = grant_for(request, each.oid, each.size, upload=upload.id, part_bytes=upload.part_bytes)
+    grant = grant_for(request, obj.oid, obj.size, upload=upload.id, part_bytes=upload.part_bytes)
     href = sign_url(
         request, f"/api/lfs/parts/{upload.id}", grant, purpose=PARTS, seconds=plan.seconds
     )

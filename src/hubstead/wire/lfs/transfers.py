@@ -1,4 +1,4 @@
-"""The bytes of LFS objects, coming and going by signed addresses without other credentials."""
+"""Upload and download LFS objects by signed URLs, without other credentials."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from hubstead.xet import find_lfs_object
 
 
 async def upload(request: Request) -> ASGIApp:
-    """Receive the bytes of an object; answer when they are verified and durable."""
+    """Receive an object; respond when its bytes are verified and durable."""
     grant = _object_grant(request, UPLOAD)
     repo = await authorize_grant(request, grant, Right.WRITE)
     _check_length(request, grant.size)
-    async with _received(request, repo, grant) as upload, upload.stream() as write:
+    async with _object_receiver(request, repo, grant) as upload, upload.stream() as write:
         await _receive_body(request, write, grant.size)
     return Response()
 
@@ -52,7 +52,7 @@ async def upload_part(request: Request) -> ASGIApp:
     _check_length(request, size)
     async with receive_part(request.hub.blobs, multipart, number) as part:
         await _receive_body(request, part.write, size)
-    # The Python client takes an upload without this for a failure.
+    # The Python client treats a response without an etag as a failure.
     return Response(headers={"etag": f'"{part.info.etag}"'})
 
 
@@ -65,10 +65,10 @@ async def complete(request: Request) -> ASGIApp:
         raise InvalidInput(
             reason=f"this upload is of {grant.oid}, not of {str(completion.oid)[:80]!r}"
         )
-    # A client that lost the response asks again: let it wait for the first request to end.
+    # A client that lost the response repeats the request: it waits for the first one to end.
     async with request.hub.stores.locks.of(f"lfs {grant.upload}"):
         await _check_parts(request, grant, completion)
-        async with _received(request, repo, grant) as upload:
+        async with _object_receiver(request, repo, grant) as upload:
             await upload.assemble(grant.upload, range(1, _multipart(grant).parts + 1))
     return lfs_response({})
 
@@ -77,15 +77,15 @@ async def download(request: Request) -> ASGIApp:
     """Send an object, whole or in part."""
     grant = _object_grant(request, DOWNLOAD)
     repo = await authorize_grant(request, grant, Right.READ)
-    found = await find_lfs_object(request.hub.db, repo.pk, grant.oid)
-    if found is None or not found.committed:
+    lfs_object = await find_lfs_object(request.hub.db, repo.pk, grant.oid)
+    if lfs_object is None or not lfs_object.committed:
         raise BlobNotFound(name=grant.oid)
-    direct = request.hub.blobs.direct if found.is_plain and request.method == "GET" else None
-    if direct is not None and not names_a_tag(request.scope):  # the store has tags of its own
+    direct = request.hub.blobs.direct if lfs_object.is_plain and request.method == "GET" else None
+    if direct is not None and not names_a_tag(request.scope):  # the object store has other etags
         expires_s = int(request.hub.settings.blobs.signed_url_seconds)
-        return redirect(await direct.url(found.place, expires_s=expires_s), status=302)
+        return redirect(await direct.url(lfs_object.place, expires_s=expires_s), status=302)
     headers = [("Cache-Control", "private, no-transform")]
-    return FileResponse(await open_lfs(request, found), etag=grant.oid, headers=headers)
+    return FileResponse(await open_lfs(request, lfs_object), etag=grant.oid, headers=headers)
 
 
 def _object_grant(request: Request, purpose: str) -> UrlGrant:
@@ -112,7 +112,7 @@ def _part_number(request: Request, grant: UrlGrant) -> int:
 
 
 def _check_length(request: Request, size: int) -> None:
-    """Refuse another length than the one signed before a byte is read."""
+    """Reject a Content-Length other than the signed size before reading the body."""
     announced = content_length(request.scope)
     if announced is not None and announced != size:
         raise InvalidInput(reason=f"this address takes {size} bytes, not {announced}")
@@ -124,7 +124,7 @@ async def _receive_body(request: Request, write: Callable[[memoryview], None], s
     )
 
 
-def _received(
+def _object_receiver(
     request: Request, repo: Repo, grant: UrlGrant
 ) -> AbstractAsyncContextManager[UploadReceiver]:
     return request.hub.stores.xet.receive_lfs_object(
@@ -137,12 +137,12 @@ def _multipart(grant: UrlGrant) -> MultipartUpload:
 
 
 async def _check_parts(request: Request, grant: UrlGrant, completion: Completion) -> None:
-    """Refuse a completion that does not name every part once, or names another etag."""
+    """Reject a completion that does not name every part once, or names another etag."""
     count = _multipart(grant).parts
     numbers = [part.part_number for part in completion.parts]
     if sorted(numbers) != list(range(1, count + 1)):
         raise InvalidInput(reason=f"an upload of {count} parts needs each of them, once")
-    received = await request.hub.blobs.parts(grant.upload)  # none once it is complete
+    received = await request.hub.blobs.parts(grant.upload)  # empty once the upload is complete
     for part in completion.parts:
         stored = received.get(part.part_number)
         if stored and part.etag is not None and part.etag.strip('"') != stored.etag:

@@ -1,4 +1,4 @@
-"""The small calls of git-lfs: has an object arrived; may files be locked."""
+"""The verify and lock requests of git-lfs."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from hubstead.wire.lfs.shapes import RequestedObject, lfs_error, lfs_response
 
 
 async def verify(request: Request) -> ASGIApp:
-    """Say whether an object has arrived in this repository."""
-    asked = await request.json(RequestedObject)
-    if not is_sha256(asked.oid):
+    """Check that the repository has an object of this size."""
+    requested = await request.json(RequestedObject)
+    if not is_sha256(requested.oid):
         return lfs_error("The oid must be a sha256 in 64 lower-case hex digits", 422)
-    row = (await hold_objects(request, [asked])).get(asked.oid)
+    row = (await hold_objects(request, [requested])).get(requested.oid)
     if row is None:
-        raise BlobNotFound(name=asked.oid)
-    if row.bytes != asked.size:
-        return lfs_error(f"The object has {row.bytes} bytes, not {asked.size}", 422)
+        raise BlobNotFound(name=requested.oid)
+    if row.bytes != requested.size:
+        return lfs_error(f"The object has {row.bytes} bytes, not {requested.size}", 422)
     return lfs_response({})
 
 
 async def no_locks(_request: Request) -> ASGIApp:
-    """Say that files cannot be locked, which git-lfs takes silently."""
+    """Reject file locking; git-lfs ignores the error silently."""
     raise NotFound(reason="This server does not lock files")
