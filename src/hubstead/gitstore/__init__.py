@@ -1,6 +1,6 @@
-"""Git objects in packs: reading, writing, repacking, and git's programs over them.
+"""Git repositories on this node: reads, writes and repacks objects, and runs git programs.
 
-Owns the folders of git on this node. Never touches the database and knows neither users nor HTTP.
+Owns the folders of the repositories. Never touches the database; knows neither users nor HTTP.
 """
 
 from hubstead.gitstore.attributes import Attributes, Ignores

@@ -1,6 +1,7 @@
-"""``.gitattributes`` and ``.gitignore``: which paths belong to LFS, which are ignored.
+"""``.gitattributes`` and ``.gitignore``: the attributes of paths, and the ignored paths.
 
-Rules of gitattributes(5) and gitignore(5) as git's ``attr.c`` and ``dir.c`` apply them.
+The rules are those of gitattributes(5) and gitignore(5), as git's ``attr.c`` and ``dir.c`` apply
+them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 from hubstead.gitstore.patterns import Pattern, compile_pattern
 
-#: Set, unset (``-name``), taken back (``!name``) or a text.
+#: True when set, False when unset (``-name``), None when unspecified (``!name``), or a string.
 Value = bool | str | None
 
 _MAX_LINE_BYTES = 2048
@@ -32,10 +33,10 @@ _Macros = dict[str, tuple[tuple[str, Value], ...]]
 
 
 class Attributes:
-    """What the ``.gitattributes`` files of one tree say.
+    """The rules of all ``.gitattributes`` files of one tree.
 
     Args:
-        texts: Content of each file by the folder it is in, ``""`` for the root.
+        texts: The content of the files by folder path, ``""`` for the root.
     """
 
     def __init__(self, texts: Mapping[str, bytes]) -> None:
@@ -54,22 +55,22 @@ class Attributes:
                 self._rules.append(_Rule(compile_pattern(name, folder), values))
 
     def of(self, path: str) -> dict[str, Value]:
-        """Return the attributes of a file. What no rule speaks of is not in it."""
+        """Return the specified attributes of a file, by name."""
         name = path.encode("utf-8", "surrogateescape")
-        found: dict[str, Value] = {}
-        for rule in reversed(self._rules):  # the last one that speaks wins
+        attributes: dict[str, Value] = {}
+        for rule in reversed(self._rules):  # the last matching rule wins
             if rule.pattern.matches(name):
-                self._fill(found, rule.values)
-        return {key: value for key, value in found.items() if value is not None}
+                self._fill(attributes, rule.values)
+        return {key: value for key, value in attributes.items() if value is not None}
 
-    def _fill(self, found: dict[str, Value], values: tuple[tuple[str, Value], ...]) -> None:
-        waiting = list(values)  # the last one first; a macro's values follow at once
-        while waiting:
-            name, value = waiting.pop()
-            if name not in found:
-                found[name] = value
+    def _fill(self, attributes: dict[str, Value], values: tuple[tuple[str, Value], ...]) -> None:
+        pending = list(values)  # the last value first; a macro expands at once
+        while pending:
+            name, value = pending.pop()
+            if name not in attributes:
+                attributes[name] = value
                 if value is True:
-                    waiting.extend(self._macros.get(name, ()))
+                    pending.extend(self._macros.get(name, ()))
 
     def is_lfs(self, path: str) -> bool:
         """Tell whether the file goes through the LFS filter."""
@@ -77,7 +78,7 @@ class Attributes:
 
 
 def _parse_line(line: bytes) -> tuple[bytes, tuple[tuple[str, Value], ...] | None]:
-    """Return pattern (or ``[attr]name``) and values; None for a line that git skips."""
+    """Return the pattern (or ``[attr]name``) and its values; None if git skips the line."""
     line = line.strip(_BLANK) if len(line) < _MAX_LINE_BYTES else b""
     if not line or line.startswith(b"#"):
         return b"", None
@@ -92,7 +93,7 @@ def _parse_line(line: bytes) -> tuple[bytes, tuple[tuple[str, Value], ...] | Non
         return b"", None
     values = [_parse_value(word) for word in words]
     if None in values:
-        return b"", None  # one bad name and git drops the line
+        return b"", None  # git drops a line with one invalid name
     return name, tuple([value for value in values if value is not None])
 
 
@@ -106,28 +107,28 @@ def _parse_value(word: bytes) -> tuple[str, Value] | None:
 
 
 def _unquote(text: bytes) -> bytes:
-    def character(found: re.Match[bytes]) -> bytes:
-        code = found[1]
+    def character(match: re.Match[bytes]) -> bytes:
+        code = match[1]
         return bytes([int(code, 8)]) if len(code) == 3 else bytes([_ESCAPES.get(code[0], code[0])])
 
     return _ESCAPE.sub(character, text)
 
 
 class Ignores:
-    """What the ``.gitignore`` files of one tree say.
+    """The rules of all ``.gitignore`` files of one tree.
 
     Args:
-        texts: Content of each file by the folder it is in, ``""`` for the root.
+        texts: The content of the files by folder path, ``""`` for the root.
     """
 
     def __init__(self, texts: Mapping[str, bytes]) -> None:
         self._rules: list[tuple[Pattern, bool]] = []
         for folder in sorted(texts, key=lambda folder: (folder.count("/") + bool(folder), folder)):
-            place = f"{folder}/".encode() if folder else b""
-            self._rules.extend(_ignore_rules(texts[folder], place))
+            prefix = f"{folder}/".encode() if folder else b""
+            self._rules.extend(_ignore_rules(texts[folder], prefix))
 
     def ignores(self, path: str) -> bool:
-        """Tell whether git would leave this file out: it, or a folder above it, is ignored."""
+        """Tell whether the file or a folder above it is ignored."""
         parts = path.encode("utf-8", "surrogateescape").split(b"/")
         return any(
             self._excludes(b"/".join(parts[:depth]), is_folder=depth < len(parts))
@@ -153,14 +154,14 @@ def _ignore_rules(text: bytes, folder: bytes) -> Iterable[tuple[Pattern, bool]]:
 
 
 def _without_trailing_blanks(line: bytes) -> bytes:
-    """Cut spaces at the end, but for one that a backslash protects."""
-    end = place = 0
-    while place < len(line):
-        if line[place : place + 1] == b"\\":
-            place += 2
-            end = min(place, len(line))
+    """Strip trailing spaces, except one that a backslash escapes."""
+    end = position = 0
+    while position < len(line):
+        if line[position : position + 1] == b"\\":
+            position += 2
+            end = min(position, len(line))
             continue
-        place += 1
-        if line[place - 1 : place] != b" ":
-            end = place
+        position += 1
+        if line[position - 1 : position] != b" ":
+            end = position
     return line[:end]

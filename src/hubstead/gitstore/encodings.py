@@ -1,47 +1,47 @@
-"""Text of commits in the encoding that their header declares (git-commit-tree, i18n)."""
+"""Decoding of commit text by the ``encoding`` header (git-commit-tree(1), i18n)."""
 
 from __future__ import annotations
 
 import codecs
 from functools import lru_cache
 
-#: Codecs of Python that are text, but no charset: escapes, host names, those of one machine.
+#: Text codecs of Python that are no charsets: escapes, host names, machine-dependent code pages.
 _NO_CHARSETS = frozenset(
     ("unicode-escape", "raw-unicode-escape", "idna", "punycode", "undefined", "mbcs", "oem")
 )
-_LONGEST_NAME = 40
+_MAX_NAME_CHARS = 40
 
 
 def decode(data: bytes, encoding: str | None) -> str:
-    """Return text as its encoding has it.
+    """Decode the text of a commit.
 
     Args:
         data: The bytes of a message or name.
-        encoding: What the commit's ``encoding`` header says, None without one: UTF-8.
+        encoding: The commit's ``encoding`` header; None, for UTF-8, if it has none.
 
     Returns:
-        The text. An encoding that nobody knows is taken for UTF-8; bytes that are none of the
-        encoding become replacement characters.
+        The text. An unknown encoding counts as UTF-8; invalid bytes become replacement
+        characters.
     """
     return data.decode(_codec(encoding) if encoding else "utf-8", "replace")
 
 
 @lru_cache(maxsize=256)
 def _codec(encoding: str) -> str:
-    # iconv, which git asks, has names such as x-sjis.
+    # git uses iconv, which accepts names such as x-sjis.
     for name in (encoding, encoding.lower().removeprefix("x-")):
-        found = _found(name)
-        if found is not None:
-            return found
+        codec = _charset(name)
+        if codec is not None:
+            return codec
     return "utf-8"
 
 
-def _found(name: str) -> str | None:
-    if len(name) > _LONGEST_NAME or not name.isascii():
+def _charset(name: str) -> str | None:
+    if len(name) > _MAX_NAME_CHARS or not name.isascii():
         return None
     try:
         info = codecs.lookup(name)
-        b"a".decode(name, "replace")  # codecs that make bytes of bytes are refused here
+        b"a".decode(name, "replace")  # raises LookupError for bytes-to-bytes codecs
     except (LookupError, ValueError):
         return None
     return None if info.name.replace("_", "-") in _NO_CHARSETS else info.name

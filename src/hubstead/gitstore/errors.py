@@ -1,4 +1,4 @@
-"""What this room cannot find: a repository's folder, or an object in it."""
+"""Errors of a missing repository folder and a missing object."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""libgit2's handles of repositories: how many are open, and how many packs they may hold open.
+"""A bounded cache of open libgit2 repositories.
 
-libgit2 maps the index of each pack it looks through and opens each pack it reads from, and lets go
-of none before its handle is closed. So a handle is a thing to be closed: when packs were removed
-or replaced, and when all handles together may hold too many. Whoever still reads over a handle
-that was let go holds it, and with it its packs, to the end of the read.
+libgit2 maps the index of every pack that it searches and opens every pack that it reads, and
+closes none of them before the repository handle is closed. This module therefore closes a handle
+when packs were removed or replaced, and when all handles together exceed the limits. A read that
+still uses a closed handle keeps it, and its packs, alive until the read ends.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _FLAGS = RepositoryOpenFlag.NO_SEARCH | RepositoryOpenFlag.BARE
 
 
 class OpenCounts(NamedTuple):
-    """What handles hold open at most; libgit2 opens a pack when it first looks into it."""
+    """Numbers of open repositories and of their packs; libgit2 opens a pack on first use."""
 
     repositories: int
     packs: int
@@ -35,46 +35,46 @@ class OpenCounts(NamedTuple):
 class _Handle:
     git: pygit2.Repository
     folder: Path
-    packs: set[str]  # file names of the indexes that were there at some time
+    packs: set[str]  # file names of all indexes that libgit2 may have seen
 
 
 class Handles:
-    """Opens repositories, and closes the longest unused ones beyond a limit. Safe for threads.
+    """Opens repositories and closes the least recently used beyond a limit. Thread-safe.
 
     Args:
-        repositories: The most handles.
-        packs: The most packs of all handles; the handle used last stays whatever it has.
+        repositories: The maximum number of handles.
+        packs: The maximum number of packs of all handles; the last used handle always stays.
     """
 
     def __init__(self, *, repositories: int, packs: int) -> None:
-        self._most = OpenCounts(repositories, packs)
+        self._limits = OpenCounts(repositories, packs)
         self._lock = threading.Lock()
         self._open: OrderedDict[str, _Handle] = OrderedDict()
         self._packs = 0
 
     def get(self, repo_id: str, path: Path) -> pygit2.Repository:
-        """Return the handle of a repository, opened now if need be.
+        """Return the handle of a repository; open it unless it is open.
 
         Raises:
-            RepoMissing: it is not there.
+            RepoMissing: the folder is not a repository.
         """
         with self._lock:
             handle = self._open.get(repo_id)
             if handle is not None:
                 self._open.move_to_end(repo_id)
                 return handle.git
-        opened = _open(repo_id, path)
+        new = _open(repo_id, path)
         with self._lock:
             handle = self._open.get(repo_id)
-            if handle is None:  # no other thread was faster
-                handle = self._open[repo_id] = opened
-                self._packs += len(opened.packs)
-            closing = self._beyond_limits()
-        del closing  # outside the lock: it unmaps
+            if handle is None:  # no other thread opened it meanwhile
+                handle = self._open[repo_id] = new
+                self._packs += len(new.packs)
+            closing = self._evict()
+        del closing  # outside the lock: closing unmaps files
         return handle.git
 
     def let_go(self, repo_id: str, git: pygit2.Repository | None = None) -> None:
-        """Close a repository's handle, if there is one (and it is this one): it knows old packs."""
+        """Close the handle of a repository; with ``git``, only if that is still the handle."""
         with self._lock:
             handle = self._open.get(repo_id)
             if handle is None or git not in (None, handle.git):
@@ -82,32 +82,32 @@ class Handles:
             self._drop(repo_id)
 
     def grown(self, repo_id: str, pack: str) -> None:
-        """Count a pack that was just added to a repository."""
+        """Count a new pack of a repository."""
         with self._lock:
             handle = self._open.get(repo_id)
             if handle is None:
                 return
             self._count(handle, [f"pack-{pack}.idx"])
-            closing = self._beyond_limits()
+            closing = self._evict()
         del closing
 
     def refresh(self) -> None:
-        """Let go of what lost packs to another process, and count those that others added."""
+        """Close handles whose packs another process removed; count packs that others added."""
         with self._lock:
             handles = list(self._open.items())
         for repo_id, handle in handles:
-            there = _indexes(handle.folder)
-            if handle.packs - there:
+            indexes = _indexes(handle.folder)
+            if handle.packs - indexes:
                 self.let_go(repo_id, handle.git)
                 continue
             with self._lock:
                 if self._open.get(repo_id) is handle:
-                    self._count(handle, there)
-                closing = self._beyond_limits()
+                    self._count(handle, indexes)
+                closing = self._evict()
             del closing
 
     def counts(self) -> OpenCounts:
-        """Return how much is open."""
+        """Return the numbers of open repositories and packs."""
         with self._lock:
             return OpenCounts(len(self._open), self._packs)
 
@@ -116,10 +116,10 @@ class Handles:
         handle.packs.update(packs)
         self._packs += len(handle.packs) - before
 
-    def _beyond_limits(self) -> list[_Handle]:
+    def _evict(self) -> list[_Handle]:
         closing = []
         while len(self._open) > 1 and (
-            len(self._open) > self._most.repositories or self._packs > self._most.packs
+            len(self._open) > self._limits.repositories or self._packs > self._limits.packs
         ):
             closing.append(self._drop(next(iter(self._open))))
         return closing
@@ -137,7 +137,7 @@ def _open(repo_id: str, path: Path) -> _Handle:
         git = pygit2.Repository(str(path), _FLAGS)
     except pygit2.GitError:
         raise RepoMissing(repo_id=repo_id) from None
-    # These refer back to the handle: with them only Python's collector of cycles would close it.
+    # These refer back to the handle; with them only the cyclic garbage collector would close it.
     for attribute in ("branches", "references", "remotes", "submodules"):
         vars(git).pop(attribute, None)
     return _Handle(git, folder, packs)

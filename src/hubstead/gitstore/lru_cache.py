@@ -1,4 +1,4 @@
-"""A cache that forgets what was used longest ago, bounded by weight and safe for threads."""
+"""A thread-safe least-recently-used cache, bounded by weight."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ V = TypeVar("V")
 
 
 class LruCache(Generic[K, V]):
-    """Keeps values until their weights sum to more than ``limit``.
+    """Evicts the least recently used values while the weights sum to more than ``limit``.
 
-    A value heavier than half the limit is not kept at all: it would push out everything else.
+    A value heavier than half the limit is not cached: it would evict nearly all others.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._weight = 0
         self._lock = threading.Lock()
-        self._kept: OrderedDict[K, tuple[V, int]] = OrderedDict()
+        self._values: OrderedDict[K, tuple[V, int]] = OrderedDict()
 
     def get(self, key: K) -> V | None:
-        """Return the value of ``key`` if it is still kept."""
+        """Return the value of ``key`` if it is cached."""
         with self._lock:
-            found = self._kept.get(key)
-            if found is None:
+            cached = self._values.get(key)
+            if cached is None:
                 return None
-            self._kept.move_to_end(key)
-            return found[0]
+            self._values.move_to_end(key)
+            return cached[0]
 
     def put(self, key: K, value: V, weight: int = 1) -> None:
-        """Keep ``value``, forgetting the longest unused ones when there are too many."""
+        """Cache ``value``; evict the least recently used values beyond the limit."""
         if weight * 2 > self._limit and weight > 1:
             return
         with self._lock:
             self._drop(key)
-            self._kept[key] = (value, weight)
+            self._values[key] = (value, weight)
             self._weight += weight
             while self._weight > self._limit:
-                self._drop(next(iter(self._kept)))
+                self._drop(next(iter(self._values)))
 
     def forget(self, key: K) -> None:
         """Drop the value of one key."""
@@ -49,12 +49,12 @@ class LruCache(Generic[K, V]):
             self._drop(key)
 
     def forget_where(self, condition: Callable[[K], bool]) -> None:
-        """Drop all values whose key fulfils the condition."""
+        """Drop the values of all keys that fulfil the condition."""
         with self._lock:
-            for key in [key for key in self._kept if condition(key)]:
+            for key in [key for key in self._values if condition(key)]:
                 self._drop(key)
 
     def _drop(self, key: K) -> None:
-        gone = self._kept.pop(key, None)
-        if gone is not None:
-            self._weight -= gone[1]
+        cached = self._values.pop(key, None)
+        if cached is not None:
+            self._weight -= cached[1]

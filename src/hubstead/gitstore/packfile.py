@@ -1,4 +1,4 @@
-"""The bytes of packs and their indexes: gitformat-pack, pack version 2, index version 2."""
+"""Pack and index formats: gitformat-pack(5), pack version 2, index version 2."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def pack_header(objects: int) -> bytes:
 
 
 def object_header(kind: ObjectKind, size: int) -> bytes:
-    """Return type and size (of the object, before compression) as a pack writes them."""
+    """Return the pack entry header: the object's type and uncompressed size."""
     byte = _TYPE[kind] << 4 | size & 15
     size >>= 4
     header = bytearray()
@@ -36,7 +36,7 @@ def object_header(kind: ObjectKind, size: int) -> bytes:
 
 
 def object_hash(kind: ObjectKind, size: int) -> hashlib._Hash:
-    """Return a SHA-1 that has taken in what git puts before an object's bytes."""
+    """Return a SHA-1 that has hashed the loose-object header; update it with the content."""
     return hashlib.sha1(f"{kind} {size}\0".encode(), usedforsecurity=False)
 
 
@@ -45,8 +45,8 @@ def deflate(data: bytes, level: int, *, salted: bool = False) -> bytes:
 
     Args:
         data: The object.
-        level: zlib level; bytes that hardly shrink are stored instead.
-        salted: Begin with some bytes of chance that inflate to nothing.
+        level: zlib level; data that hardly shrinks is stored uncompressed.
+        salted: Begin with random bytes that inflate to nothing.
     """
     level = _level_for(data, level)
     if not salted:
@@ -64,19 +64,19 @@ def _level_for(sample: bytes, level: int) -> int:
 
 
 def _salt() -> bytes:
-    """Return empty stored blocks whose padding bits are chance.
+    """Return empty stored blocks with random padding bits.
 
-    A pack is named by the hash of its bytes. Two requests that write the same objects would
-    share one file, and the one that fails would take it from the one that was registered. RFC
+    A pack's name is the hash of its bytes. Without a salt two requests that write the same
+    objects would share one file, and the one that fails would remove the registered pack. RFC
     1951 (3.2.4) has readers ignore the bits between a stored block's header and the next byte;
     24 blocks carry 120 bits.
     """
-    return b"".join(bytes([chance & 0xF8]) + b"\0\0\xff\xff" for chance in secrets.token_bytes(24))
+    return b"".join(bytes([byte & 0xF8]) + b"\0\0\xff\xff" for byte in secrets.token_bytes(24))
 
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """Where one object lies in a pack: ``length`` bytes with header from ``offset``."""
+    """The location of one object in a pack: ``length`` bytes, header included, at ``offset``."""
 
     oid: bytes
     kind: ObjectKind
@@ -90,8 +90,8 @@ def index_bytes(objects: list[Packed], pack_checksum: bytes) -> bytes:
     """Return the index of a pack with these objects."""
     rows = sorted(objects, key=lambda row: row.oid)
     large = [row.offset for row in rows if row.offset >= _LARGE]
-    counted = iter(range(len(large)))
-    offsets = [_LARGE | next(counted) if row.offset >= _LARGE else row.offset for row in rows]
+    large_index = iter(range(len(large)))
+    offsets = [_LARGE | next(large_index) if row.offset >= _LARGE else row.offset for row in rows]
     body = b"".join(
         [
             b"\xfftOc\0\0\0\2",
@@ -107,7 +107,7 @@ def index_bytes(objects: list[Packed], pack_checksum: bytes) -> bytes:
 
 
 def _fan_out(rows: list[Packed]) -> list[int]:
-    """Return for each first byte how many ids begin with it or a lower one."""
+    """Return, for every byte value, how many ids begin with that byte or a lower one."""
     counts = [0] * 256
     for row in rows:
         counts[row.oid[0]] += 1

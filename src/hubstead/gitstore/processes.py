@@ -1,7 +1,7 @@
-"""Git programs whose output is read on the event loop while they run.
+"""Git processes, and reading their output on the event loop.
 
-Started in a thread (a spawn from a large process stalls the loop), in a process group of their
-own, so that ending one ends what it started as well.
+Processes start in a thread, because a spawn from a large process stalls the loop. Every process
+leads its own process group, so that killing it also kills its children.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def spawn(
     stdout: BinaryIO | int = subprocess.PIPE,
     stderr: BinaryIO | int = subprocess.DEVNULL,
 ) -> subprocess.Popen[bytes]:
-    """Start a program in a process group of its own; call in a thread."""
+    """Start a process in its own process group; call it in a thread."""
     return subprocess.Popen(
         command,
         env=dict(environment),
@@ -40,7 +40,7 @@ def spawn(
 
 
 def end(process: subprocess.Popen[bytes]) -> int:
-    """Kill a program and all it started, if it still runs; return its status."""
+    """Kill the process group if the process still runs; return the exit status."""
     if process.poll() is None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -52,13 +52,13 @@ def end(process: subprocess.Popen[bytes]) -> int:
 
 
 def widen(pipe: int) -> None:
-    """Let a pipe hold more, so that its two ends wait less for each other."""
-    with contextlib.suppress(OSError):  # the machine's limit for unprivileged users
+    """Enlarge the buffer of a pipe, so that its two ends block less often."""
+    with contextlib.suppress(OSError):  # the system's limit for unprivileged users
         fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 def memory_file(content: bytes = b"") -> BinaryIO:
-    """Return an open file in memory, at its start: a program can be run while the disk is full."""
+    """Return an in-memory file, positioned at its start; it works while the disk is full."""
     file = os.fdopen(os.memfd_create("hubstead-git", os.MFD_CLOEXEC), "w+b")
     file.write(content)
     file.seek(0)
@@ -66,12 +66,12 @@ def memory_file(content: bytes = b"") -> BinaryIO:
 
 
 class GitOutput:
-    """What a git program says, piece by piece, to whoever awaits it.
+    """The standard output of a git process, as an asynchronous stream.
 
     Args:
-        process: The program.
-        messages: Where its messages go; closed at the end.
-        on_close: Called when the program has ended.
+        process: The process.
+        messages: The file of its standard error; closed at the end.
+        on_close: Called when the process has ended.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class GitOutput:
         widen(self._fd)
 
     async def read(self) -> bytes:
-        """Return the next piece of at most 256 KiB, empty at the end."""
+        """Return the next chunk of at most 256 KiB, empty at the end."""
         while True:
             try:
                 return os.read(self._fd, READ_BYTES)
@@ -106,15 +106,15 @@ class GitOutput:
             loop.remove_reader(self._fd)
 
     async def close(self) -> tuple[int, str]:
-        """End the program; return its status and the last of its messages."""
+        """End the process; return its exit status and its messages."""
         try:
             status = await asyncio.to_thread(end, self._process)
         finally:
             self._on_close()
         with self._messages as file:
             file.seek(0)
-            said = file.read(1 << 16).decode("utf-8", "replace").strip()
-        return status, said
+            text = file.read(1 << 16).decode("utf-8", "replace").strip()
+        return status, text
 
 
 def _settle(ready: asyncio.Future[None]) -> None:

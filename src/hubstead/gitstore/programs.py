@@ -1,6 +1,6 @@
-"""The git program, for work that is heavy or rare.
+"""Runs the git program for heavy or rare work.
 
-Each call runs a process and waits for it, so callers on the event loop use a thread.
+Every call blocks until the process ends, so callers on the event loop use a thread.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from pathlib import Path
 from hubstead.gitstore.processes import memory_file
 
 _CHUNK = 65536
-#: Faults of old gits and importers that real histories are full of, and that nobody can mend
-#: without giving every later commit another id: they keep nobody from pushing. None of these
-#: ends the check of its line or tree, as others do: what passes can still be read by libgit2,
-#: which knows no commit without an address or a time.
+#: fsck faults that pushes may contain. Old gits and importers wrote them into many real histories,
+#: and a repair would change the id of every later commit. None of them ends fsck's check of the
+#: line or tree, as other faults do, so libgit2, which rejects a commit without an address or a
+#: time, can still read the object.
 HARMLESS = ("zeroPaddedFilemode", "badTimezone", "multipleAuthors")
 
 
 class GitFailed(Exception):
-    """A git program ended with a fault; the text is what it said."""
+    """Git exited with a failure; the text is its standard error."""
 
 
 class GitProgram:
-    """Runs git with nothing of the machine's or user's configuration, messages in English."""
+    """Runs git without system or user configuration, with messages in English."""
 
     def __init__(self, program: str = "git") -> None:
         self._program = shutil.which(program) or program
@@ -42,21 +42,21 @@ class GitProgram:
         }
 
     def command(self, git_dir: Path, arguments: Sequence[str]) -> list[str]:
-        """Return the argument list that runs git on one git directory."""
+        """Return the command line that runs git on one git directory."""
         return [self._program, f"--git-dir={git_dir}", *arguments]
 
     @property
     def environment(self) -> dict[str, str]:
-        """A copy of the environment that git is given."""
+        """A copy of git's environment variables."""
         return dict(self._environment)
 
     def run(
         self, git_dir: Path, *arguments: str, stdin: bytes = b"", ok: Sequence[int] = (0,)
     ) -> bytes:
-        """Run to the end and return the standard output.
+        """Run git to its end and return the standard output.
 
         Raises:
-            GitFailed: when the exit status is not among ``ok``.
+            GitFailed: the exit status is not in ``ok``.
         """
         done = self.outcome(git_dir, *arguments, stdin=stdin)
         if done.returncode not in ok:
@@ -66,7 +66,7 @@ class GitProgram:
     def outcome(
         self, git_dir: Path, *arguments: str, stdin: bytes = b""
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run to the end and return status, output and messages, whatever they are."""
+        """Run git to its end and return exit status, output and messages; never raise GitFailed."""
         return subprocess.run(
             self.command(git_dir, arguments),
             input=stdin,
@@ -76,10 +76,10 @@ class GitProgram:
         )
 
     def stream(self, git_dir: Path, *arguments: str, max_bytes: int) -> Iterator[bytes]:
-        """Yield the output in pieces and stop, the process too, after ``max_bytes``.
+        """Yield the output in chunks; end the process after ``max_bytes``.
 
         Raises:
-            GitFailed: at the end of the output, when git ended with a fault.
+            GitFailed: at the end of the output, if git exited with a failure.
         """
         with memory_file() as messages:
             process = subprocess.Popen(
@@ -92,9 +92,9 @@ class GitProgram:
             assert process.stdout is not None
             left = max_bytes
             try:
-                while left > 0 and (piece := process.stdout.read(min(_CHUNK, left))):
-                    left -= len(piece)
-                    yield piece
+                while left > 0 and (chunk := process.stdout.read(min(_CHUNK, left))):
+                    left -= len(chunk)
+                    yield chunk
                 if left > 0 and process.wait() != 0:
                     messages.seek(0)
                     raise GitFailed(messages.read(_CHUNK).decode("utf-8", "replace").strip())
