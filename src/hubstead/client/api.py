@@ -1,4 +1,4 @@
-"""``HubApi``: today's ``huggingface_hub.HfApi`` and the methods that it lost on the way."""
+"""``HubApi``: ``huggingface_hub.HfApi`` with the methods that its releases removed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _KINDS = (None, "model", "dataset", "space")
 
 
 class NotASession(ValueError):
-    """The token in use was not made by ``login``, so ``logout`` must not end it."""
+    """The token in use is not a session of ``login``, so ``logout`` must not end it."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class RepoObj:
         filename: ``<name of the repository>/<path in it>``.
         lastModified: when the repository was last modified, ISO 8601, UTC.
         commit: the commit at the tip of the default branch.
-        size: bytes of the content, also when LFS keeps it.
+        size: bytes of the content, also of LFS files.
     """
 
     filename: str
@@ -34,7 +34,7 @@ class RepoObj:
 
     @classmethod
     def from_json(cls, item: dict[str, Any]) -> RepoObj:
-        """Read an object of the answer; keys that are not ours are left out."""
+        """Read an object of the response; ignore unknown keys."""
         return cls(**{field.name: item[field.name] for field in fields(cls)})
 
 
@@ -58,7 +58,7 @@ class HubApi(HfApi):
     """
 
     def login(self, username: str, password: str) -> str:
-        """Sign in; every later call of this object is made in that user's name.
+        """Sign in; this object sends every later request as that user.
 
         Args:
             username: The name of the user, in any case.
@@ -90,9 +90,9 @@ class HubApi(HfApi):
         """End the session that ``login`` began; later calls of this object are anonymous.
 
         Raises:
-            NotASession: The token in use is an access token. It stays valid and in use: whoever
-                wants to end it revokes it (``hubstead token revoke``).
-            HfHubHTTPError: 401 if nobody is signed in, or the session has ended already.
+            NotASession: The token in use is an access token. It stays valid and in use;
+                ``hubstead token revoke`` ends it.
+            HfHubHTTPError: 401 without a signed-in user, or the session has ended already.
         """
         answer = get_session().post(f"{self.endpoint}/api/logout", headers=self._build_hf_headers())
         try:
@@ -113,7 +113,7 @@ class HubApi(HfApi):
             organization: The namespace, an organization or a user; the caller's own unless given.
 
         Raises:
-            HfHubHTTPError: 401 if nobody is signed in, 404 if there is no such namespace.
+            HfHubHTTPError: 401 without a signed-in user, 404 if there is no such namespace.
         """
         answer = get_session().get(
             f"{self.endpoint}/api/repos/ls",

@@ -1,7 +1,7 @@
 """Request bodies for handlers: to a consumer in a thread, whole, or as a stream.
 
-All of it works on any ASGI server; on ours a body of announced length goes from the socket
-to its consumer without passing through the event loop.
+All functions work on any ASGI server; on Hubstead's, a body with a Content-Length goes from
+the socket to its consumer without passing through the event loop.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ async def receive_into(
     what: str = _WHAT,
     setting: str = _SETTING,
 ) -> int:
-    """Hand the whole request body to ``consume``, in order, in a thread.
+    """Pass the whole request body to ``consume``, in order, in a thread.
 
-    ``consume`` may block; the memory it gets is valid during the call only. It is never called
-    again once this has returned or raised.
+    ``consume`` may block; the memory it gets is valid during the call only. No call of it
+    runs after this function has returned or raised.
 
     Args:
-        limit: Most bytes to accept.
-        what, setting: What is too large then and which setting says so, for the message.
+        limit: The maximum number of bytes.
+        what, setting: The subject and the setting named in the message of ``TooLarge``.
 
     Returns:
-        The number of bytes handed over.
+        The number of bytes passed to ``consume``.
 
     Raises:
-        TooLarge: before anything is read, if the announced length says so.
-        ClientGone: the body was cut short.
-        SlowClient: it came too slowly.
-        Exception: whatever ``consume`` raised.
+        TooLarge: the body exceeds ``limit``; before any read if Content-Length already does.
+        ClientGone: the client disconnected before the end of the body.
+        SlowClient: the client sent too slowly.
+        Exception: any error that ``consume`` raised.
     """
     _check_announced(scope, limit, what, setting)
     direct = scope.get("extensions", {}).get("hubstead.receive_into")
@@ -66,7 +66,7 @@ async def receive_by_messages(
     what: str = _WHAT,
     setting: str = _SETTING,
 ) -> int:
-    """Do as ``receive_into``, by ordinary ASGI events; at most two batches are in memory."""
+    """Like ``receive_into``, by ordinary ASGI events, with at most two batches in memory."""
     loop = asyncio.get_running_loop()
     total = 0
     batch = bytearray()
@@ -76,7 +76,7 @@ async def receive_by_messages(
             total += len(part)
             batch += part
             if running is not None and running.done():
-                await running  # a consumer that failed should be heard before the body ends
+                await running  # raise the consumer's error before the body ends
                 running = None
             if len(batch) >= BATCH:
                 await _settled(running)
@@ -87,7 +87,7 @@ async def receive_by_messages(
         await _settled(running)
     except (ClientGone, SlowClient):
         if running is not None:
-            await running  # that the consumer failed came first
+            await running  # the consumer's error came first
         raise
     finally:
         if running is not None and not running.done():
@@ -111,9 +111,9 @@ async def read_body(
     """Return the whole request body.
 
     Raises:
-        TooLarge: it is larger than ``limit`` bytes; at once if the announced length says so.
-        ClientGone: it was cut short.
-        SlowClient: it came too slowly.
+        TooLarge: the body exceeds ``limit`` bytes; before any read if Content-Length already does.
+        ClientGone: the client disconnected before the end of the body.
+        SlowClient: the client sent too slowly.
     """
     parts = stream_body(scope, receive, limit=limit, what=what, setting=setting)
     return b"".join([part async for part in parts])
@@ -156,13 +156,13 @@ async def _parts(receive: Receive, limit: int, what: str, setting: str) -> Async
 
 
 def inflating(scope: Scope, receive: Receive) -> tuple[Scope, Receive]:
-    """Return a request whose body is inflated if the client sent it with gzip.
+    """Return a request whose body is inflated if the client compressed it with gzip.
 
-    git sends large requests so. Limits given to the functions above then hold for the inflated
-    size, and no more than a part of it is ever in memory.
+    git compresses large requests. Limits then apply to the inflated size, and memory holds
+    only one part of it.
 
     Raises:
-        InvalidInput: the body has another encoding; or, when it is read, is not gzip or ends
+        InvalidInput: the body has another encoding; when read, the body is not gzip or ends
             too early.
     """
     coding = (get_header(scope, "content-encoding") or "identity").strip().lower()
@@ -186,8 +186,8 @@ class _Inflater:
         self._receive = receive
         self._zlib: Any = _gunzip()
         self._waiting = b""  # deflated bytes not yet inflated
-        self._more = True  # of them to come
-        self._begun = False  # a member that has not ended
+        self._more = True  # deflated bytes to come
+        self._begun = False  # inside a gzip member
         self._done = False
 
     async def receive(self) -> Message:

@@ -39,7 +39,7 @@ _SOCKET_KINDS = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
 
 
 class RequestRefused(Exception):
-    """This request gets no further than the protocol: ``status`` and why."""
+    """The connection rejects this request with ``status``; the application never sees it."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -48,35 +48,35 @@ class RequestRefused(Exception):
 
 
 def _without_upgrade(data: bytes) -> bytes:
-    """Give another name to the header that asks for another protocol in the head of a request.
+    """Rename the header that requests another protocol in the head of a request.
 
-    We may pass over it (RFC 9110, 7.8), but the parser would pass over the body that follows:
-    Java's client and curl ask for h2c with every kind of request.
+    A server may ignore it (RFC 9110, 7.8), but the parser would then skip the body:
+    Java's client and curl send h2c upgrades with every kind of request.
     """
     head, end, rest = data.partition(_END_OF_HEAD)
     return _UPGRADE.sub(rb"\1_:", head) + end + rest
 
 
 def _may_become_upgrade(data: bytes) -> int:
-    """Return how many bytes at the end of a part of a head may be the beginning of that header."""
+    """Return how many bytes at the end of a partial head may begin the ``Upgrade`` header."""
     tail = data[1 - len(_ASKS_TO_UPGRADE) :].lower()
     counts = range(len(tail), 0, -1)
     return next((n for n in counts if _ASKS_TO_UPGRADE.startswith(tail[-n:])), 0)
 
 
 class Outlet:
-    """What a cycle uses of its transport: it joins heads to bodies, and closes with care."""
+    """The transport of an exchange: joins heads to bodies and delays closing."""
 
     def __init__(self, line: HttpConnection) -> None:
         self.close = line.hang_up
         self.is_closing = line.is_leaving
-        self.holding = False  # what is written now is a head
+        self.holding = False  # the bytes being written are a head
         self._transport = line.transport
         self._call_soon = line.loop.call_soon
         self._held = b""
 
     def write(self, data: bytes) -> None:
-        """Write, after what was held back.
+        """Write the delayed bytes, then these.
 
         A head waits for the body that follows it in the same turn of the loop, if one does, so
         that a small answer is one packet and one wake-up of the client.
@@ -92,7 +92,7 @@ class Outlet:
             self._transport.write(data)
 
     def flush(self) -> None:
-        """Write what was held back."""
+        """Write the delayed bytes."""
         if self._held:
             data, self._held = self._held, b""
             if not self._transport.is_closing():
@@ -119,29 +119,29 @@ class HttpConnection(HttpToolsProtocol):
         self.threads = threads
         self.outlet: Outlet = None  # type: ignore[assignment]
         self.socket_fd = -1
-        self.plain = False  # a socket whose bytes are the protocol's: no TLS
-        self._surplus = False  # one connection too many
+        self.plain = False  # the socket carries HTTP itself: no TLS
+        self._surplus = False  # the server has too many connections
         self._active: Exchange | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._abort_timer: asyncio.TimerHandle | None = None
-        self._begun = 0  # requests that began within the data at hand
+        self._begun = 0  # requests that began within the current data
         self._in_request = False  # from a request's first byte to the last of its body
         self._in_head = False  # from a request's first byte to the end of its headers
         self._fed_head = 0  # bytes of an unfinished head, at least
         self._head_bytes = 0  # bytes of header lines, exactly
-        self._kept_back = b""  # the end of a part of a head: it may become a header of interest
+        self._head_rest = b""  # end of a partial head: it may begin an Upgrade header
         self._length: int | None = None
         self._chunked = False
-        self._refusal: RequestRefused | None = None  # to be told once the running requests are done
-        self._raw_left = 0  # body bytes that the parser must not see
+        self._refusal: RequestRefused | None = None  # sent once the running requests end
+        self._raw_left = 0  # body bytes that must bypass the parser
         self._drain_left = limits.drain_bytes
         self._draining = False
-        self._deaf = False  # nothing that arrives means anything any more
-        self._cut_off = False  # requests were dropped that may be on their way still
+        self._deaf = False  # the connection ignores all further bytes
+        self._cut_off = False  # the client may have sent requests that were dropped
         self._leaving = False
         self._lost = False
 
-    # The connection
+    # Connection
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the timer that ends a connection without a request."""
@@ -167,11 +167,11 @@ class HttpConnection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def is_leaving(self) -> bool:
-        """Tell whether this connection takes no more answers."""
+        """Whether this connection accepts no more responses."""
         return self._leaving or self.transport.is_closing()
 
     def shutdown(self) -> None:
-        """End after the running requests: the server is going down."""
+        """Close after the running requests: the server stops."""
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.keep_alive = False
         else:
@@ -181,10 +181,10 @@ class HttpConnection(HttpToolsProtocol):
         """Close an idle connection."""
         self._close()
 
-    # What arrives
+    # Received bytes
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes from the socket."""
+        """Feed bytes from the socket to the parser."""
         self._unset_keepalive_if_required()
         if self._raw_left:
             data = self._skip_raw(data)
@@ -201,7 +201,7 @@ class HttpConnection(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._deaf = True  # we speak no other protocol: answered as HTTP, then closed
+            self._deaf = True  # no other protocol is supported: respond as HTTP, then close
         except httptools.HttpParserError as error:
             if not self._deaf:
                 self._refuse(_cause(error))
@@ -209,13 +209,13 @@ class HttpConnection(HttpToolsProtocol):
             if self._in_head:
                 self._watch_head(data, was_in_head or (clean and self._begun == 1))
             elif not self._in_request and self._active is None and self._timer is None:
-                self._await_next()  # blank lines between requests are no sign of life
+                self._await_next()  # blank lines between requests do not reset the idle timer
 
     def _past_upgrade(self, data: bytes) -> bytes:
-        """Return what the parser may have of a head, and keep back what it cannot judge yet."""
-        data, self._kept_back = self._kept_back + data, b""
+        """Return the part of a head to parse; delay an end that may begin an Upgrade header."""
+        data, self._head_rest = self._head_rest + data, b""
         if _END_OF_HEAD not in data and (count := _may_become_upgrade(data)):
-            data, self._kept_back = data[:-count], data[-count:]
+            data, self._head_rest = data[:-count], data[-count:]
         asks = b"pgrade" in data or b"PGRADE" in data
         return _without_upgrade(data) if asks else data
 
@@ -240,7 +240,7 @@ class HttpConnection(HttpToolsProtocol):
         elif self._active is None:
             self._close()
 
-    # What the parser finds
+    # Parser callbacks
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -264,7 +264,7 @@ class HttpConnection(HttpToolsProtocol):
         if self._head_bytes > self.limits.header_bytes:
             raise RequestRefused(431, self._header_rule())
         if not self._in_head:
-            return  # a trailer must not pass for a header
+            return  # a trailer is not a header
         name = name.lower()
         if name == b"content-length":
             self._length = int(value)
@@ -275,7 +275,7 @@ class HttpConnection(HttpToolsProtocol):
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        """The request is known: start it, or let it wait for those before it."""
+        """The head is complete: start the request, or queue it behind earlier ones."""
         if self._deaf:
             return
         if self._surplus:
@@ -289,7 +289,7 @@ class HttpConnection(HttpToolsProtocol):
         self.flow.pause_reading()
         self.pipeline.appendleft((self.cycle, self.app))
         if len(self.pipeline) >= self.limits.pipelined_requests:
-            self.cycle.keep_alive = False  # and so nothing behind it is read
+            self.cycle.keep_alive = False  # so the connection reads nothing after it
             self._cut_off = True
 
     def _new_cycle(self) -> Exchange:
@@ -303,7 +303,7 @@ class HttpConnection(HttpToolsProtocol):
             self,
             scope,
             length=length,
-            # A client that asks to upgrade gets HTTP, and a parser that has stopped.
+            # The parser stops at an upgrade request, which gets an HTTP response.
             keep_alive=version != "1.0"
             and self.parser.should_keep_alive()
             and not self.parser.should_upgrade(),
@@ -336,7 +336,7 @@ class HttpConnection(HttpToolsProtocol):
         cycle.message_event.set()
 
     def on_message_complete(self) -> None:
-        """A request has been received whole."""
+        """The request is complete."""
         self._in_request = False
         if self._deaf or self.cycle is None:
             return
@@ -359,10 +359,10 @@ class HttpConnection(HttpToolsProtocol):
         return socket.socket(fileno=os.dup(self.socket_fd))
 
     def take_back(self, cycle: Exchange, left: int) -> None:
-        """Read on, after ``left`` more bytes of the body which nobody wants."""
+        """Resume reading; discard the ``left`` remaining bytes of the body first."""
         if self._lost:
             return
-        # The old parser still expects the body that it never saw.
+        # The old parser still expects the body, which bypassed it.
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self._raw_left = left
@@ -385,10 +385,10 @@ class HttpConnection(HttpToolsProtocol):
             self._end_drain()
         return data[skipped:]
 
-    # After an answer
+    # After a response
 
     def on_response_complete(self) -> None:
-        """Go on with the next request, or wait for one."""
+        """Start the next request, or wait for one."""
         self.server_state.total_requests += 1
         self._active = None
         if self.is_leaving():
@@ -426,10 +426,10 @@ class HttpConnection(HttpToolsProtocol):
             elif self._draining:
                 self._linger()
 
-    # Hanging up
+    # Closing
 
     def hang_up(self) -> None:
-        """Close the connection as soon as the client can have read what we wrote."""
+        """Close the connection once the client had the chance to read the response."""
         if self.is_leaving():
             return
         if self.cycle is not None and self.cycle.more_body:
@@ -441,8 +441,8 @@ class HttpConnection(HttpToolsProtocol):
             self._close()
 
     def _linger(self, seconds: float | None = None) -> None:
-        # Closing a socket that holds unread bytes sends a reset, which makes many clients
-        # throw away the answer that they have not read yet. So end our side only, and read.
+        # Closing a socket with unread bytes sends a reset, and many clients then discard the
+        # response that they have not read yet. So close only the sending side, and read.
         self._leaving = self._deaf = True
         self._draining = False
         self.outlet.flush()
@@ -462,12 +462,12 @@ class HttpConnection(HttpToolsProtocol):
             self._abort_timer = self.loop.call_later(self.limits.send_stall_s, self.transport.abort)
 
     def _refuse(self, refused: RequestRefused) -> None:
-        """Answer in the application's place and hang up, after the requests that came first."""
+        """Respond instead of the application and close, after the requests before this one."""
         self._deaf = True
         self._disarm()
         broken = cast(Exchange | None, self.cycle if self._in_request else None)
         if broken is not None and not self._in_head and not broken.response_complete:
-            broken.give_up()  # its body makes no sense
+            broken.give_up()  # its body is invalid
             if broken.response_started:
                 self._close()
                 return
@@ -479,7 +479,7 @@ class HttpConnection(HttpToolsProtocol):
             self.transport.write(_refusal(refused, self.server_state.default_headers))
             self._linger()
 
-    # One timer: a connection waits for one thing at a time
+    # The timer: a connection waits for one event at a time
 
     def _arm(self, seconds: float, then: Callable[[], None]) -> None:
         self._disarm()
@@ -492,11 +492,11 @@ class HttpConnection(HttpToolsProtocol):
 
 
 def _cause(error: BaseException) -> RequestRefused:
-    found: BaseException | None = error
-    while found is not None:
-        if isinstance(found, RequestRefused):
-            return found
-        found = found.__context__
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, RequestRefused):
+            return cause
+        cause = cause.__context__
     return RequestRefused(400, "This is not a valid HTTP/1.1 request.")
 
 
@@ -521,8 +521,8 @@ def _split_target(target: bytes, root_path: str) -> dict[str, Any]:
 def _absolute_target(target: bytes) -> bytes:
     if target == b"*":
         return target
-    scheme, found, rest = target.partition(b"://")
-    if not found or scheme.lower() not in (b"http", b"https"):
+    scheme, separator, rest = target.partition(b"://")
+    if not separator or scheme.lower() not in (b"http", b"https"):
         raise RequestRefused(400, "The request's address must begin with '/'.")
     slash = rest.find(b"/")
     return rest[slash:] if slash >= 0 else b"/"

@@ -24,7 +24,7 @@ COPY_BYTES = 256 * 1024
 
 
 class Exchange(RequestResponseCycle):
-    """What an application sees of one request: ``receive``, ``send`` and two extensions."""
+    """One request and its response for the application: ``receive``, ``send``, two extensions."""
 
     def __init__(
         self,
@@ -49,15 +49,15 @@ class Exchange(RequestResponseCycle):
             on_response=line.on_response_complete,
         )
         self.line = line
-        self.length = length  # of the request's body, when announced
-        self.received = 0  # bytes of it that have left the socket
+        self.length = length  # the request's Content-Length
+        self.received = 0  # body bytes read from the socket
         self.late = False
         self.pace = Pace(line.limits)
         self.busy_with: FileSender | BodyReceiver | None = None
 
     @property
     def unread(self) -> int:
-        """Bytes of the body that the client has yet to send (1 if unknown)."""
+        """Bytes of the body not yet read from the socket (1 if unknown)."""
         if not self.more_body:
             return 0
         return 1 if self.length is None else self.length - self.received
@@ -73,22 +73,22 @@ class Exchange(RequestResponseCycle):
     async def run_asgi(self, app: Callable[..., Awaitable[None]]) -> None:
         """Run the application.
 
-        That a client left in the middle is no error of it, nor that the server is stopping.
+        A client that disconnects and a server that stops are no errors of the application.
         """
 
-        async def forgiving(scope: Any, receive: Any, send: Any) -> None:
+        async def guarded(scope: Any, receive: Any, send: Any) -> None:
             try:
                 await app(scope, receive, send)
             except ClientGone:
                 if not self.disconnected:
                     raise
-            except asyncio.CancelledError:  # the time for draining is over
+            except asyncio.CancelledError:  # the drain timeout has passed
                 self._abandon()
 
-        await super().run_asgi(cast(Any, forgiving))
+        await super().run_asgi(cast(Any, guarded))
 
     async def send_500_response(self) -> None:
-        """Send a 500 response with a JSON body: the application failed."""
+        """Send a 500 response with a JSON body, after an error in the application."""
         body = json.dumps({"error": "Internal Server Error"}).encode()
         headers = [
             (b"content-type", b"application/json"),
@@ -98,13 +98,13 @@ class Exchange(RequestResponseCycle):
         await self.send({"type": "http.response.start", "status": 500, "headers": headers})
         await self.send({"type": "http.response.body", "body": body, "more_body": False})
 
-    # The request's body
+    # Request body
 
     async def receive(self) -> Any:
-        """Return the next event of the request, as ASGI says.
+        """Return the next ASGI event of the request.
 
         Raises:
-            SlowClient: the body arrives more slowly than the limits allow, or not at all.
+            SlowClient: the client sends more slowly than the limits allow, or nothing.
         """
         waiting = self.more_body and not self.body
         if waiting and not (self.disconnected or self.response_complete):
@@ -136,18 +136,18 @@ class Exchange(RequestResponseCycle):
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     async def receive_into(self, consume: Consume, limit: int) -> int:
-        """The extension ``hubstead.receive_into``: the body straight from socket to ``consume``.
+        """The extension ``hubstead.receive_into``: pass the body from the socket to ``consume``.
 
-        ``consume`` is called in a thread with memory that is valid during the call only.
+        ``consume`` runs in a thread; its memory is valid during the call only.
 
         Returns:
-            The number of bytes handed over: always all of them.
+            The number of bytes passed to ``consume``: the whole body.
 
         Raises:
-            TooLarge: more than ``limit`` bytes were announced; nothing was read.
-            ClientGone: the body was cut short.
-            SlowClient: it came too slowly, or stopped coming.
-            Exception: whatever ``consume`` raised. The answer still reaches the client.
+            TooLarge: Content-Length exceeds ``limit``; nothing was read.
+            ClientGone: the client disconnected before the end of the body.
+            SlowClient: the client sent too slowly, or stopped.
+            Exception: any error that ``consume`` raised. The client still gets a response.
         """
         if self.length is None or self.length > limit:
             raise TooLarge(what="The request body", limit=limit, setting="of this address")
@@ -188,17 +188,17 @@ class Exchange(RequestResponseCycle):
                 self.line.take_back(self, intake.left)
 
     async def _run(self, intake: BodyReceiver) -> None:
-        # The thread uses the caller's consumer: it must have ended before this returns.
+        # The thread calls the caller's consumer: it must end before this returns.
         try:
             await run_to_the_end(self.line.threads.pool, intake.run, on_cancel=intake.stop)
         except asyncio.CancelledError:
             self.disconnected = True
             raise
 
-    # The answer
+    # Response
 
     async def send(self, message: Any) -> None:
-        """Send one event of the answer, ``http.response.zerocopysend`` included.
+        """Send one event of the response, ``http.response.zerocopysend`` included.
 
         Raises:
             ClientGone: the client disconnected before the end of a long response.
@@ -225,15 +225,15 @@ class Exchange(RequestResponseCycle):
             self.line.outlet.holding = False
 
     def _decide_keep_alive(self) -> None:
-        # A client that waits for 100 may never send its body, so what follows the answer could
-        # be either; and a very large body is not worth reading for the connection's sake.
+        # A client that waits for 100 may never send its body, so the next bytes could be the body
+        # or a request; and reading a very large body costs more than a new connection.
         if self.more_body and (
             self.waiting_for_100_continue or self.unread > self.line.limits.drain_bytes
         ):
             self.keep_alive = False
 
     async def _drained(self) -> None:
-        """Wait until the client has taken most of what we wrote, as long as it takes any of it."""
+        """Wait until the client has read most of the written bytes; abort if it reads none."""
         size = self.line.transport.get_write_buffer_size
         while self.flow.write_paused and not self.disconnected:
             before = size()
@@ -272,12 +272,12 @@ class Exchange(RequestResponseCycle):
             self.expected_content_length -= count
 
     async def _flushed(self) -> None:
-        """Wait until the transport has handed everything to the kernel."""
+        """Wait until the transport has passed all bytes to the kernel."""
         transport = self.line.transport
         self.line.outlet.flush()
         if transport.get_write_buffer_size() == 0:
             return
-        await asyncio.sleep(0)  # uvloop writes at the end of a turn, and a head always fits
+        await asyncio.sleep(0)  # uvloop writes at the end of an iteration, and a head always fits
         if transport.get_write_buffer_size() == 0:
             return
         transport.set_write_buffer_limits(0)

@@ -1,4 +1,4 @@
-"""What the body of an answer is made of: everything, one range, or several (RFC 9110, 14.6)."""
+"""Response bodies for range requests: everything, one range, or several (RFC 9110, 14.6)."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from hubstead.http.ranges import Span
 
 
 class RangeBody(NamedTuple):
-    """A body before it is sent: ``pieces`` are texts of ours and spans of the representation."""
+    """A body to send: ``pieces`` are part headers and spans of the representation."""
 
     media_type: str
     size: int
     pieces: Sequence[bytes | Span]
-    content_range: str | None = None  # of a body that is one range
+    content_range: str | None = None  # set if the body is one range
 
 
 def range_body(spans: Sequence[Span], size: int, media_type: str) -> RangeBody:
-    """Return the body that sends some ranges of a representation of ``size`` bytes.
+    """Return the body that sends ``spans`` of a representation of ``size`` bytes.
 
     Args:
-        spans: Which; everything if there are none, several as ``multipart/byteranges``.
+        spans: The ranges; none means everything, several mean ``multipart/byteranges``.
         size: Bytes of the whole representation.
-        media_type: What the representation is.
+        media_type: The media type of the representation.
     """
     if not spans:
         return RangeBody(media_type, size, [Span(0, size)])
@@ -34,7 +34,7 @@ def range_body(spans: Sequence[Span], size: int, media_type: str) -> RangeBody:
 
 
 def _in_parts(spans: Sequence[Span], size: int, media_type: str) -> RangeBody:
-    boundary = secrets.token_hex(16)  # nobody can have put it into the file
+    boundary = secrets.token_hex(16)  # random, so the file cannot contain it
     pieces: list[bytes | Span] = []
     for span in spans:
         head = (

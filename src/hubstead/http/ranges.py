@@ -14,13 +14,13 @@ from starlette.types import Scope
 from hubstead.errors import PreconditionFailed, RangeNotSatisfiable
 from hubstead.http.headers import get_header
 
-#: More than these in one request are refused.
+#: The maximum number of ranges in one request.
 MOST_RANGES = 64
 
 _BYTES = re.compile(r"bytes=(.*)", re.IGNORECASE | re.DOTALL)
 _SPEC = re.compile(r"([0-9]*)-([0-9]*)")
 _ENTITY_TAG = re.compile(r'(W/)?"([^"]*)"')
-#: Conditions that a client makes of the tags it was told here.
+#: Headers that make a request conditional on an etag.
 _TAGGED = frozenset((b"if-match", b"if-none-match", b"if-range"))
 
 
@@ -40,13 +40,13 @@ def parse_ranges(header: str | None, size: int) -> list[Span]:
     """Read a Range header for a representation of ``size`` bytes.
 
     Returns:
-        The ranges that were asked for, in that order, those left out that lie behind the end;
-        nothing to send everything: there is no header, its unit is unknown or its syntax is
-        wrong (RFC 9110, 14.2).
+        The requested ranges in their order, without those past the end; an empty list to send
+        everything, if there is no header, its unit is unknown or its syntax is wrong
+        (RFC 9110, 14.2).
 
     Raises:
-        RangeNotSatisfiable: they all lie behind the end, or they overlap or are more than
-            ``MOST_RANGES``, which only asks for trouble (RFC 9110, 17.15).
+        RangeNotSatisfiable: all ranges lie past the end, or they overlap or exceed
+            ``MOST_RANGES``, which may be an attack (RFC 9110, 17.15).
     """
     match = _BYTES.fullmatch(header.strip()) if header else None
     if match is None:
@@ -103,21 +103,21 @@ def _span(first: int | None, last: int | None, size: int) -> Span | None:
 
 
 def entity_tag_matches(header: str, etag: str, *, strongly: bool = False) -> bool:
-    """Tell whether an If-None-Match or If-Match header names ``etag`` (given without quotes).
+    """Return whether an If-None-Match or If-Match header names ``etag`` (given without quotes).
 
     A weak tag never matches ``strongly`` (RFC 9110, 8.8.3.2).
     """
     if header.strip() == "*":
         return True
-    found = _ENTITY_TAG.findall(header)
-    tags = [tag for weak, tag in found if not (weak and strongly)]
-    if not found and '"' not in header:  # some clients forget the quotes
+    matches = _ENTITY_TAG.findall(header)
+    tags = [tag for weak, tag in matches if not (weak and strongly)]
+    if not matches and '"' not in header:  # some clients omit the quotes
         tags = [part.strip() for part in header.split(",")]
     return etag in tags
 
 
 def names_a_tag(scope: Scope) -> bool:
-    """Tell whether the request depends on a tag, which a store elsewhere would not know."""
+    """Return whether the request depends on an etag, which an object store would not know."""
     return any(name in _TAGGED for name, _ in scope["headers"])
 
 

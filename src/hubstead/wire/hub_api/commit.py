@@ -1,4 +1,4 @@
-"""Commits over the API: ``preupload`` and ``commit``, in every form that clients sent."""
+"""Commits over the API: ``preupload`` and ``commit``, in every format that clients send."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ T = TypeVar("T")
 
 #: Longer lines are decoded in a thread.
 _INLINE_BYTES = 1 << 16
-#: What a line of NDJSON holds beside its content.
+#: Bytes that a line of NDJSON may have beside its content.
 _LINE_ROOM = 1 << 16
 
 
 async def preupload(request: Request) -> Response:
-    """Say for each file whether it travels inside the commit or by LFS."""
-    _refuse_pull_requests(request)
+    """Return for every file whether to upload it in the commit or through LFS."""
+    _reject_pull_requests(request)
     body = await request.json(shapes.Preupload)
     candidates = [UploadCandidate(file.path, file.size, _sample(file)) for file in body.files]
     git = await request.git()
@@ -72,13 +72,13 @@ async def preupload(request: Request) -> Response:
 
 
 async def _to_send(request: Request, ids: Sequence[str]) -> set[str]:
-    """Return the sha256 of files that a client is to send although pointers name them.
+    """Return the sha256 of files that a client must upload although pointers name them.
 
-    No commit linked them, or what is stored of them is damaged.
+    No commit linked them, or their stored bytes are damaged.
     """
     names = [name for name in dict.fromkeys(ids) if is_sha256(name)]
-    held = await linked_many(request.hub.db, request.repo.pk, BlobKind.LFS, names)
-    linked = [name for name in names if name in held and held[name].committed]
+    links = await linked_many(request.hub.db, request.repo.pk, BlobKind.LFS, names)
+    linked = [name for name in names if name in links and links[name].committed]
     damaged = await request.hub.stores.xet.damage.damaged_objects(linked)
     return set(names) - set(linked) | damaged
 
@@ -90,14 +90,14 @@ def _sample(file: shapes.PreuploadFile) -> bytes:
         raise InvalidInput(reason=f"the sample of {file.path!r} is not base64") from None
 
 
-def _refuse_pull_requests(request: Request) -> None:
+def _reject_pull_requests(request: Request) -> None:
     target = RefName.parse(branch_of(request))
     if request.query.flag("create_pr") or target.kind is RefKind.PULL:
         raise NotBuilt(what="pull requests: commit to a branch instead (create_pr=False)")
 
 
 def branch_of(request: Request) -> str:
-    """Return the branch that the address names by its short name."""
+    """Return the short name of the branch in the URL."""
     return short_branch(request.repo, "/".join(request.segments("rev")))
 
 
@@ -109,12 +109,12 @@ def short_branch(repo: Repo, revision: str) -> str:
 
 async def create_commit(request: Request) -> Response:
     """Commit additions, deletions and copies to a branch, all or nothing."""
-    _refuse_pull_requests(request)
+    _reject_pull_requests(request)
     git = await request.git()
     with Changeset(git.draft(), request.hub.settings) as change:
         read = _read_document if _is_document(request) else _read_lines
         header = await read(request, change)
-        done = await commit(
+        result = await commit(
             request.hub.stores,
             request.actor,
             request.repo,
@@ -124,12 +124,12 @@ async def create_commit(request: Request) -> Response:
             message=Message(header.summary, header.description or ""),
             parent=header.parentCommit,
         )
-    return json_response(_committed(request, done))
+    return json_response(_commit_response(request, result))
 
 
-def _committed(request: Request, done: CommitResult) -> shapes.CommitResponse:
-    url = f"{request.public_url}/{request.repo.repo_id.web_path}/commit/{done.commit}"
-    return shapes.CommitResponse(success=True, commitUrl=url, commitOid=done.commit)
+def _commit_response(request: Request, result: CommitResult) -> shapes.CommitResponse:
+    url = f"{request.public_url}/{request.repo.repo_id.web_path}/commit/{result.commit}"
+    return shapes.CommitResponse(success=True, commitUrl=url, commitOid=result.commit)
 
 
 def _is_document(request: Request) -> bool:
@@ -277,7 +277,7 @@ def _remove_old(change: Changeset, path: str, old: str | None) -> None:
 
 
 async def _read_document(request: Request, change: Changeset) -> shapes.CommitHeader:
-    """Read a commit of releases 0.8 to 0.10, which had it in memory as well."""
+    """Read the JSON document of client releases 0.8 to 0.10, whole in memory."""
     settings = request.hub.settings
     limit = min(
         settings.requests.max_commit_body_bytes, 4 * settings.commits.max_regular_file_bytes

@@ -73,31 +73,31 @@ def _before(cursor: str | None) -> tuple[int, str] | None:
 
 
 async def _pushers(request: Request, pks: set[int | None]) -> dict[int | None, dict[str, str]]:
-    found: dict[int | None, dict[str, str]] = {}
+    pushers: dict[int | None, dict[str, str]] = {}
     for pk in pks - {None}:
         assert pk is not None
         try:
             account = await load_account(request.hub.db, pk)
         except AccountNotFound:
             continue
-        found[pk] = {
+        pushers[pk] = {
             "_id": account.id,
             "type": "user",
             "name": account.name,
             "fullname": account.fullname or account.name,
             "avatarUrl": f"{request.public_url}/favicon.ico",
         }
-    return found
+    return pushers
 
 
 async def delete_batch(request: Request) -> Response:
-    """Delete LFS files for good, and with ``rewriteHistory`` from every commit that has them."""
+    """Delete LFS files permanently; ``rewriteHistory`` also removes them from all commits."""
     body = await request.json(shapes.DeleteLfsFiles)
     return await _delete(request, body.deletions.sha, body.deletions.rewriteHistory)
 
 
 async def delete_one(request: Request) -> Response:
-    """Delete one LFS file for good."""
+    """Delete one LFS file permanently."""
     return await _delete(request, [request.text("sha")], request.query.flag("rewriteHistory"))
 
 
@@ -112,7 +112,7 @@ async def _delete(request: Request, names: list[str], rewrite: bool) -> Response
 
 
 async def duplicate(request: Request) -> Response:
-    """Let another repository have LFS files of this one, without their bytes travelling."""
+    """Copy LFS files of this repository to another one, without transferring their bytes."""
     body = await request.json(shapes.DuplicateLfsFiles)
     if len(body.files) > MOST_COPIES:
         raise InvalidInput(reason=f'"files" must name at most {MOST_COPIES}')
@@ -140,7 +140,7 @@ _NOT_HERE = "This file is not in the repository that it is to be copied from"
 
 
 def _sha256(file: shapes.DuplicateFile, known: Mapping[str, str]) -> str | None:
-    """Return the sha256 of a file that is named by it, by its Xet hash, or by both alike."""
+    """Return the sha256 of a file named by sha256, Xet hash, or both; None if they disagree."""
     if not file.xetHash:
         return file.sha256 if file.sha256 and is_sha256(file.sha256) else None
     sha256 = known.get(file.xetHash)

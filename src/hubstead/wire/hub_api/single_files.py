@@ -1,4 +1,4 @@
-"""One file at a time, as releases 0.0.9 to 0.7.0 wrote: ``upload`` and ``delete``; and ``ls``."""
+"""Single-file routes of releases 0.0.9 to 0.7.0: ``upload``, ``delete`` and ``ls``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from hubstead.wire.hub_api.spooled_body import SpooledBody, receive_file
 
 
 async def upload(request: Request) -> Response:
-    """Commit one file, whose bytes are the body; large ones become LFS objects here."""
+    """Commit the request body as one file; large files become LFS objects."""
     branch, path = await _where(request)
     git = await request.git()
     with Changeset(git.draft(), request.hub.settings) as change:

@@ -1,4 +1,4 @@
-"""A body received into a temporary file, hashed on its way."""
+"""Receives a request body into a temporary file and hashes it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SAMPLE_BYTES = 512
 
 @dataclass(frozen=True)
 class SpooledBody:
-    """A file that has arrived whole."""
+    """A complete request body in a temporary file."""
 
     path: Path
     size: int
@@ -26,31 +26,31 @@ class SpooledBody:
     sample: bytes
 
     def read(self) -> bytes:
-        """Return its bytes."""
+        """Return the whole body, in memory."""
         return self.path.read_bytes()
 
 
 @asynccontextmanager
 async def receive_file(request: Request) -> AsyncIterator[SpooledBody]:
-    """Receive the body into a file that is gone afterwards.
+    """Receive the body into a temporary file, deleted on exit.
 
     Raises:
-        TooLarge: more than an LFS file may have.
-        ClientGone, SlowClient: it did not arrive.
+        TooLarge: the body exceeds the limit for LFS files.
+        ClientGone, SlowClient: the client did not send the whole body.
     """
     folder = request.hub.settings.data / "incoming"
     folder.mkdir(parents=True, exist_ok=True)
     with NamedTemporaryFile(dir=folder, prefix="upload-") as file:
         digest = hashlib.sha256()
 
-        def take(part: memoryview) -> None:
+        def write(part: memoryview) -> None:
             digest.update(part)
             file.write(part)
 
         size = await receive_into(
             request.scope,
             request.receive,
-            take,
+            write,
             limit=request.hub.settings.lfs.max_file_bytes,
             setting="max_lfs_file_bytes",
         )
