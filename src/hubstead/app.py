@@ -223,7 +223,7 @@ async def background_jobs(hub: Hub) -> AsyncIterator[Runner]:
             _run_periodically(_flush_and_reload, hub, UPKEEP_EVERY_S, UPKEEP_EVERY_S)
         ),
         asyncio.create_task(
-            _run_periodically(_keep_packs_few, hub, UPKEEP_EVERY_S, UPKEEP_EVERY_S)
+            _run_periodically(_maintain_packs, hub, UPKEEP_EVERY_S, UPKEEP_EVERY_S)
         ),
         asyncio.create_task(
             _run_periodically(_measure_clock, hub, MEASURE_EVERY_S, MEASURE_EVERY_S)
@@ -279,8 +279,8 @@ async def _flush_and_reload(hub: Hub) -> None:
     await hub.seal.reload(hub.db)
 
 
-async def _keep_packs_few(hub: Hub) -> None:
-    await commit_jobs.keep_packs_few(hub.stores)
+async def _maintain_packs(hub: Hub) -> None:
+    await commit_jobs.maintain_packs(hub.stores)
 
 
 async def _sweep(hub: Hub) -> None:

@@ -205,13 +205,13 @@ def test_a_commit_made_while_all_is_gathered_is_kept(
 
 def test_after_many_commits_somebody_is_asked_to_fold(packs: Packs) -> None:
     from hubstead.commits.jobs import handlers
-    from hubstead.commits.ref_updates import FOLD
+    from hubstead.commits.ref_updates import REPACK
     from hubstead.jobs import list_jobs
 
     packs.commit(33)
     waiting = packs.hub.run(list_jobs(packs.hub.db))
-    assert any(job.type == FOLD and job.subject == packs.id for job in waiting)
-    packs.hub.run(handlers(packs.stores)[FOLD](Job(FOLD, packs.id, {}, 1)))  # type: ignore[arg-type]
+    assert any(job.type == REPACK and job.subject == packs.id for job in waiting)
+    packs.hub.run(handlers(packs.stores)[REPACK](Job(REPACK, packs.id, {}, 1)))  # type: ignore[arg-type]
     assert len(packs.rows()) < 10
 
 

@@ -1,4 +1,4 @@
-"""Writes to the content of repositories: operations become objects and one move of refs.
+"""Writes to the content of repositories: each write adds objects and moves refs in one transaction.
 
 Owns refs, packs and the folders of deleted repositories, and the rules that every write obeys.
 Never decides a right (``repos`` does) and knows no HTTP.

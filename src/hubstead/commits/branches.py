@@ -1,4 +1,4 @@
-"""Branches and tags: made, deleted, squashed."""
+"""Creation, deletion and squashing of branches and tags."""
 
 from __future__ import annotations
 
@@ -20,132 +20,132 @@ from hubstead.repos import Repo, Right
 
 
 async def create_branch(
-    stores: Storage,
+    storage: Storage,
     actor: Actor,
-    opened: Repo,
+    repo: Repo,
     name: str,
     *,
     start: str | None = None,
     empty: bool = False,
     overwrite: bool = False,
 ) -> str:
-    """Make a branch and return the commit it points to.
+    """Create a branch and return the commit it points to.
 
     Args:
-        stores: Where content lies.
-        actor: Who asks.
-        opened: The repository, opened for writing.
+        storage: The storage of content.
+        actor: The caller.
+        repo: The repository, with the right to write.
         name: The branch's short name.
-        start: A revision to start from; the default branch unless given.
-        empty: Start with one commit of nothing instead.
-        overwrite: Move the branch if it is there.
+        start: The revision to start from; default: the default branch.
+        empty: Start with one commit of the empty tree instead.
+        overwrite: Move the branch if it exists.
 
     Raises:
-        InvalidName: not a name for a branch.
-        RevisionNotFound: there is no such start.
-        RefExists: there is such a branch.
+        InvalidName: the name breaks a rule for branches.
+        RevisionNotFound: ``start`` does not exist.
+        RefExists: the branch exists.
     """
     check_branch_name(name)
-    git = await stores.open_git(opened)
+    git = await storage.open_git(repo)
     pack: Pack | None = None
     if empty:
-        made, commit = await asyncio.to_thread(_root_commit, git, actor, None, "initial commit")
-        pack = await stores.publish(made)
+        root, commit = await asyncio.to_thread(_root_commit, git, actor, None, "initial commit")
+        pack = await storage.publish(root)
     else:
-        commit = (await resolve_revision(stores.db, opened, git, start or "HEAD")).commit
-    existing = await find_ref(stores.db, opened.pk, HEADS + name) if overwrite else None
+        commit = (await resolve_revision(storage.db, repo, git, start or "HEAD")).commit
+    existing = await find_ref(storage.db, repo.pk, HEADS + name) if overwrite else None
     old = existing.oid if existing and existing.name == HEADS + name else None
     check_takes_no_commit(git, RefName.branch(name), commit, old=old)
     plan = WritePlan((RefMove(HEADS + name, old, commit),), pack=pack)
-    await _move(stores, actor, opened, plan)
+    await _move(storage, actor, repo, plan)
     return commit
 
 
-async def delete_branch(stores: Storage, actor: Actor, opened: Repo, name: str) -> None:
+async def delete_branch(storage: Storage, actor: Actor, repo: Repo, name: str) -> None:
     """Delete a branch.
 
     Raises:
-        Forbidden: the default branch.
-        RevisionNotFound: there is no such branch.
+        Forbidden: the branch is the default branch.
+        RevisionNotFound: the branch does not exist.
     """
-    check_branch_may_go(opened, name)
-    await _delete(stores, actor, opened, RefName.branch(name))
+    check_branch_may_go(repo, name)
+    await _delete(storage, actor, repo, RefName.branch(name))
 
 
 async def create_tag(
-    stores: Storage,
+    storage: Storage,
     actor: Actor,
-    opened: Repo,
+    repo: Repo,
     name: str,
     *,
     revision: str,
     message: str | None = None,
 ) -> None:
-    """Make a tag at a revision; with a message it is an annotated one.
+    """Create a tag at a revision; a message makes it an annotated tag.
 
     Raises:
         InvalidName, RevisionNotFound, RefExists.
     """
-    git = await stores.open_git(opened)
-    commit = (await resolve_revision(stores.db, opened, git, revision)).commit
+    git = await storage.open_git(repo)
+    commit = (await resolve_revision(storage.db, repo, git, revision)).commit
     check_branch_name(name)
     check_takes_no_commit(git, RefName.tag(name), commit)
     oid, pack = commit, None
     if message:
         pack, oid = await asyncio.to_thread(_tag_object, git, actor, name, commit, message)
-        pack = await stores.publish(pack)
+        pack = await storage.publish(pack)
     plan = WritePlan((RefMove(TAGS + name, None, oid, commit),), pack=pack)
-    await _move(stores, actor, opened, plan)
+    await _move(storage, actor, repo, plan)
 
 
-async def delete_tag(stores: Storage, actor: Actor, opened: Repo, name: str) -> None:
+async def delete_tag(storage: Storage, actor: Actor, repo: Repo, name: str) -> None:
     """Delete a tag.
 
     Raises:
-        RevisionNotFound: there is no such tag.
+        RevisionNotFound: the tag does not exist.
     """
-    await _delete(stores, actor, opened, RefName.tag(name))
+    await _delete(storage, actor, repo, RefName.tag(name))
 
 
-async def _move(stores: Storage, actor: Actor, opened: Repo, plan: WritePlan) -> None:
-    await stores.db.write(move_refs, actor, opened, plan, Right.WRITE)
+async def _move(storage: Storage, actor: Actor, repo: Repo, plan: WritePlan) -> None:
+    await storage.db.write(move_refs, actor, repo, plan, Right.WRITE)
 
 
-async def _delete(stores: Storage, actor: Actor, opened: Repo, name: RefName) -> None:
+async def _delete(storage: Storage, actor: Actor, repo: Repo, name: RefName) -> None:
     async def attempt() -> None:
-        row = (await refs_named(stores.db, opened.pk, [name.full])).get(name.full)
+        row = (await refs_named(storage.db, repo.pk, [name.full])).get(name.full)
         if row is None:
-            raise RevisionNotFound(revision=name.short, repo=opened.full_name)
-        await _move(stores, actor, opened, WritePlan((RefMove(name.full, row.oid, None),)))
+            raise RevisionNotFound(revision=name.short, repo=repo.full_name)
+        await _move(storage, actor, repo, WritePlan((RefMove(name.full, row.oid, None),)))
 
     await retrying(attempt)
 
 
 async def squash(
-    stores: Storage, actor: Actor, opened: Repo, branch: str, message: str | None
+    storage: Storage, actor: Actor, repo: Repo, branch: str, message: str | None
 ) -> str:
     """Replace a branch's history by one commit of the same content; return that commit.
 
     Raises:
-        RevisionNotFound: there is no such branch.
+        RevisionNotFound: the branch does not exist.
     """
     text = message or f"Super-squash branch '{branch}' using huggingface_hub"
 
     async def attempt() -> str:
-        row = await find_ref(stores.db, opened.pk, _full(branch))
+        row = await find_ref(storage.db, repo.pk, _full(branch))
         if row is None:
-            raise RevisionNotFound(revision=branch, repo=opened.full_name)
-        await stores.fetch_missing_packs(opened, [row.target])
+            raise RevisionNotFound(revision=branch, repo=repo.full_name)
+        await storage.fetch_missing_packs(repo, [row.target])
         tree = git.tree_of(row.target)
         pack, commit = await asyncio.to_thread(_root_commit, git, actor, tree, Message(text).text)
-        pack = await stores.publish(pack)
+        pack = await storage.publish(pack)
         await _move(
-            stores, actor, opened, WritePlan((RefMove(row.name, row.oid, commit),), pack=pack)
+            storage, actor, repo, WritePlan((RefMove(row.name, row.oid, commit),), pack=pack)
         )
         return commit
 
-    async with stores.locks.of(opened.id):
-        git = await stores.open_git(opened)
+    async with storage.locks.of(repo.id):
+        git = await storage.open_git(repo)
         return await retrying(attempt)
 
 

@@ -1,7 +1,7 @@
-"""A change being gathered: operations in, edits of a tree out.
+"""The operations of a commit, collected before the commit is written.
 
-Contents go into the pack draft as they arrive, so a commit of many files takes little memory;
-what depends on the tip of the branch (copies, pointers' sizes) is settled when it is applied.
+Contents go into the pack draft as they arrive, so a commit of many files takes little memory.
+What depends on the tip of the branch (copies, sizes of pointers) is resolved by `commit`.
 """
 
 from __future__ import annotations
@@ -32,26 +32,26 @@ _INLINE_BYTES = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class PutLfsPointer:
-    """The file at the path becomes a pointer to an LFS object; its size may be left to us."""
+    """The file at the path becomes a pointer to an LFS object; ``size`` None: look it up."""
 
     key: BlobKey
     size: int | None
-    mode: FileMode | None = None  # None: as ``PutFile`` has it
+    mode: FileMode | None = None  # None: as in ``PutFile``
     mode_of: str | None = None
-    text: bytes | None = None  # as it was sent, if it was
+    text: bytes | None = None  # the pointer as the client sent it
 
 
 @dataclass(frozen=True, slots=True)
 class CopyEntry:
-    """The file or folder at the path becomes what ``source`` is at ``revision``."""
+    """The path becomes a copy of the file or folder ``source`` at ``revision``."""
 
     source: str
-    revision: str | None  # None: the tip that the commit goes onto
+    revision: str | None  # None: the parent of the commit
 
 
 @dataclass(frozen=True, slots=True)
 class RemoveTree(RemoveEntry):
-    """The folder at the path goes; a file there as well."""
+    """Remove the folder or file at the path."""
 
 
 Operation = PutFile | PutLfsPointer | CopyEntry | RemoveEntry
@@ -59,9 +59,9 @@ Operation = PutFile | PutLfsPointer | CopyEntry | RemoveEntry
 
 @dataclass
 class Changeset:
-    """Operations in the order in which they were asked for.
+    """Operations in the order of the request.
 
-    Used as a context, what was not committed leaves nothing.
+    As a context manager it discards the draft on exit.
     """
 
     draft: PackDraft
@@ -98,17 +98,17 @@ class Changeset:
         mode: FileMode | None = None,
         mode_of: str | None = None,
     ) -> None:
-        """Make the file at ``path`` hold ``content``, as git itself keeps it.
+        """Put a file of ``content`` at ``path``.
 
         Args:
-            path: Where.
-            content: The bytes; those of an LFS pointer stay, and mean the object it names.
-            mode: Git's mode of the file; None for that of the file in its place.
-            mode_of: The path whose mode the file takes if there is none in its place.
+            path: The file.
+            content: The bytes; an LFS pointer stays as sent and refers to the object it names.
+            mode: Git's mode of the file; None: the mode of the file that it replaces.
+            mode_of: The path whose mode the file takes if it replaces none.
 
         Raises:
-            InvalidPath: no file may be there, or not this one.
-            TooLarge: the content belongs into LFS, or there are too many operations.
+            InvalidPath: the path, or this content at it, breaks a rule.
+            TooLarge: the content exceeds ``max_regular_file_bytes``, or the operations their limit.
         """
         limit = self.settings.commits.max_regular_file_bytes
         if len(content) > limit:
@@ -119,7 +119,7 @@ class Changeset:
             )
         pointer = None if mode == LINK_MODE else parse_pointer(content)
         if pointer is not None:
-            # Written by hand, it must not lead to bytes that the repository was never given.
+            # `commit` checks that the repository may link the object of a hand-written pointer.
             key = BlobKey(BlobKind.LFS, pointer.oid)
             self._add(path, PutLfsPointer(key, pointer.size, mode, mode_of, content))
             return
@@ -141,11 +141,11 @@ class Changeset:
         mode: FileMode | None = None,
         mode_of: str | None = None,
     ) -> None:
-        """Make the file at ``path`` the LFS object ``sha256`` of ``size`` bytes; see ``put``.
+        """Put the LFS object ``sha256`` of ``size`` bytes at ``path``; the rest as in ``put``.
 
         Raises:
-            InvalidPath: no file may be there.
-            InvalidInput: no sha256, or no size.
+            InvalidPath: the path breaks a rule.
+            InvalidInput: ``sha256`` or ``size`` is malformed.
         """
         if not is_sha256(sha256):
             raise InvalidInput(reason=f"not a sha256 in lower-case hex: {sha256[:80]!r}")
@@ -154,7 +154,7 @@ class Changeset:
         self._add(path, PutLfsPointer(BlobKey(BlobKind.LFS, sha256), size, mode, mode_of))
 
     def copy(self, path: str, source: str, revision: str | None) -> None:
-        """Make ``path`` what ``source`` is at ``revision``."""
+        """Copy the file or folder ``source`` at ``revision`` to ``path``."""
         self._add(path, CopyEntry(self.check(source), revision))
 
     def remove(self, path: str) -> None:
@@ -162,5 +162,5 @@ class Changeset:
         self._add(path, RemoveEntry())
 
     def remove_folder(self, path: str) -> None:
-        """Remove the folder at ``path``; a last slash may stand there."""
+        """Remove the folder at ``path``; a trailing slash is ignored."""
         self._add(path.rstrip("/"), RemoveTree())

@@ -1,4 +1,4 @@
-"""Applying a change to a branch: the write path of every commit made over an API."""
+"""The write path of every commit that arrives over an API: a changeset becomes a commit."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ from hubstead.gitstore import (
 )
 from hubstead.repos import Repo, RepoMetadata, Right, reopen
 
-#: How often a change is put onto a tip that another node moved meanwhile.
+#: How often a changeset is applied anew after another node moved the tip.
 ATTEMPTS = 20
 
 
@@ -59,10 +59,10 @@ class Message(msgspec.Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """As git keeps it: the body after an empty line.
+        """The message as git stores it: the body after an empty line.
 
         Raises:
-            InvalidInput: there is no title.
+            InvalidInput: the title is empty.
         """
         title = " ".join(self.summary.split())
         if not title:
@@ -71,21 +71,21 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class CommitResult(msgspec.Struct, frozen=True):
-    """What came of a commit."""
+    """The outcome of a commit."""
 
     commit: str
-    changed: bool  # False: nothing differed, ``commit`` is the tip as it was
+    changed: bool  # False: no file differs, ``commit`` is the old tip
 
 
 def author_of(actor: Actor) -> Ident:
-    """Return whom a commit made over an API names."""
+    """Return the author of commits that the actor makes over an API."""
     return Ident(actor.name, actor.email or f"{actor.name}@users.noreply.hubstead")
 
 
 async def commit(
-    stores: Storage,
+    storage: Storage,
     actor: Actor,
-    opened: Repo,
+    repo: Repo,
     *,
     target: RefName,
     right: Right,
@@ -93,15 +93,15 @@ async def commit(
     message: Message,
     parent: str | None = None,
 ) -> CommitResult:
-    """Commit ``changeset`` to the ref ``target`` and return when that is durable and visible.
+    """Commit ``changeset`` to the ref ``target``; on return it is durable and visible.
 
     Without ``parent`` the changeset is applied again when the tip moved meanwhile, so uploads of
-    different files at the same time all succeed. The changeset's draft is used up.
+    different files at the same time all succeed. The changeset's draft cannot be used again.
 
     Args:
-        stores: Where content lies.
-        actor: Who commits.
-        opened: The repository, opened with ``right``.
+        storage: The storage of content.
+        actor: The committer.
+        repo: The repository; the actor has ``right`` to it.
         target: The ref; it exists, or is the default branch of an empty repository.
         right: The right that the transaction checks again: WRITE for a branch.
         changeset: The operations.
@@ -109,20 +109,20 @@ async def commit(
         parent: The tip (7 to 40 hex digits) the caller saw; any other is an error.
 
     Raises:
-        RevisionNotFound: there is no such ref.
+        RevisionNotFound: the ref does not exist.
         StaleParent: the tip is not ``parent``.
-        EntryNotFound: something to remove or copy is not there.
+        EntryNotFound: a path to remove or copy does not exist.
         InvalidInput: a file is in the way of a folder, a path or the card breaks a rule.
         BlobMissing: an LFS object was not uploaded to this repository.
-        ConcurrentChange: other nodes moved the ref again and again.
+        ConcurrentChange: other nodes moved the ref during every attempt.
     """
-    stores.check_room()
-    async with stores.locks.of(opened.id):
-        git = await stores.open_git(opened)
-        writing = _Writing(
-            stores,
+    storage.check_room()
+    async with storage.locks.of(repo.id):
+        git = await storage.open_git(repo)
+        attempts = _CommitAttempts(
+            storage,
             actor,
-            opened,
+            repo,
             git,
             target,
             right,
@@ -131,14 +131,14 @@ async def commit(
             changeset.draft,
         )
         try:
-            return await retrying(partial(writing.attempt, parent), attempts=ATTEMPTS)
+            return await retrying(partial(attempts.attempt, parent), attempts=ATTEMPTS)
         finally:
-            writing.draft.discard()
+            attempts.draft.discard()
 
 
 class _PutPointer(msgspec.Struct, frozen=True):
     pointer: Pointer
-    asked: PutLfsPointer
+    operation: PutLfsPointer
 
 
 class _Base(msgspec.Struct, frozen=True):
@@ -148,15 +148,15 @@ class _Base(msgspec.Struct, frozen=True):
     tree: str | None
 
 
-class _Settled(msgspec.Struct, frozen=True):
-    """What was asked for, in terms of one base."""
+class _Resolved(msgspec.Struct, frozen=True):
+    """The operations as edits and links, resolved against one base."""
 
     edits: list[tuple[str, Edit | _PutPointer]]
     links: list[Link]
 
 
-class _Made(msgspec.Struct, frozen=True):
-    """A commit whose objects are durable, and that nobody can see yet."""
+class _Unpublished(msgspec.Struct, frozen=True):
+    """A commit in a pack on this node that no ref names yet."""
 
     commit: str
     pack: Pack
@@ -164,12 +164,12 @@ class _Made(msgspec.Struct, frozen=True):
 
 
 @dataclass(slots=True)
-class _Writing:
-    """One commit under way, step by step."""
+class _CommitAttempts:
+    """The attempts of one commit; every attempt applies the operations to the present tip."""
 
-    stores: Storage
+    storage: Storage
     actor: Actor
-    opened: Repo
+    repo: Repo
     git: GitRepo
     target: RefName
     right: Right
@@ -178,77 +178,77 @@ class _Writing:
     draft: PackDraft
 
     async def attempt(self, parent: str | None) -> CommitResult:
-        """Apply the operations to the tip as it is now.
+        """Apply the operations to the present tip.
 
         Raises:
-            RefMoved: another node moved it meanwhile; ``draft`` is ready for the next attempt.
+            RefMoved: another node moved the tip; ``draft`` is ready for the next attempt.
         """
         base = await self.base(parent)
-        settled = await self.settle(base)
-        made = await asyncio.to_thread(self.build, base, settled.edits)
-        if made is None:
+        resolved = await self.resolve(base)
+        new = await asyncio.to_thread(self.build, base, resolved.edits)
+        if new is None:
             assert base.commit is not None
-            await self.link_again(settled.links)
+            await self.link_again(resolved.links)
             return CommitResult(base.commit, changed=False)
         try:
-            await self.make_visible(base, made, settled.links)
+            await self.publish(base, new, resolved.links)
         except HubError as error:
             if isinstance(error, RefMoved):
-                self.draft = await asyncio.to_thread(self.carry_over)
-            await discard_packs(self.stores, self.opened.id, [made.pack])
+                self.draft = await asyncio.to_thread(self.renew_draft)
+            await discard_packs(self.storage, self.repo.id, [new.pack])
             raise
-        return CommitResult(made.commit, changed=True)
+        return CommitResult(new.commit, changed=True)
 
     @property
     def is_default_branch(self) -> bool:
-        return self.target == RefName.branch(self.opened.default_branch)
+        return self.target == RefName.branch(self.repo.default_branch)
 
     async def base(self, parent: str | None) -> _Base:
-        """Return the tip; check that it is the one the caller saw."""
-        opened, target = self.opened, self.target
-        row = (await refs_named(self.stores.db, opened.pk, [target.full])).get(target.full)
+        """Return the tip; refuse one that differs from ``parent``."""
+        repo, target = self.repo, self.target
+        row = (await refs_named(self.storage.db, repo.pk, [target.full])).get(target.full)
         if row is None:
-            if opened.head is not None or not self.is_default_branch:
-                raise RevisionNotFound(revision=target.revision, repo=opened.full_name)
+            if repo.head is not None or not self.is_default_branch:
+                raise RevisionNotFound(revision=target.revision, repo=repo.full_name)
             if parent:
                 raise StaleParent(branch=target.revision, expected=parent, tip="no commit yet")
             return _Base(None, None)
         if parent and not row.target.startswith(parent):
             raise StaleParent(branch=target.revision, expected=parent, tip=row.target)
-        await self.stores.fetch_missing_packs(opened, [row.target])
+        await self.storage.fetch_missing_packs(repo, [row.target])
         return _Base(row.target, self.git.tree_of(row.target))
 
-    async def settle(self, base: _Base) -> _Settled:
+    async def resolve(self, base: _Base) -> _Resolved:
         """Turn the operations into edits of the base's tree and links to LFS objects."""
-        settled = _Settled([], [])
-        pointers = [each.key.name for _, each in self.operations if isinstance(each, PutLfsPointer)]
-        damaged = await self.stores.xet.damage.damaged_objects(pointers)
+        resolved = _Resolved([], [])
+        pointers = [put.key.name for _, put in self.operations if isinstance(put, PutLfsPointer)]
+        damaged = await self.storage.xet.damage.damaged_objects(pointers)
         for path, operation in self.operations:
             if isinstance(operation, PutLfsPointer):
                 size = await linkable_size(
-                    self.stores.db,
+                    self.storage.db,
                     self.actor,
-                    self.opened,
+                    self.repo,
                     path=path,
                     key=operation.key,
                     size=operation.size,
                 )
                 if operation.key.name in damaged:
                     raise BlobMissing(name=operation.key.name, path=path)
-                settled.links.append(Link(operation.key, size, path, self.target.full))
+                resolved.links.append(Link(operation.key, size, path, self.target.full))
                 pointer = Pointer(operation.key.name, size)
-                settled.edits.append((path, _PutPointer(pointer, operation)))
+                resolved.edits.append((path, _PutPointer(pointer, operation)))
             elif isinstance(operation, CopyEntry):
-                settled.edits.append((path, await self._copied(base, operation)))
+                resolved.edits.append((path, await self._copy_edit(base, operation)))
             else:
-                settled.edits.append((path, operation))
-        return settled
+                resolved.edits.append((path, operation))
+        return resolved
 
-    async def _copied(self, base: _Base, copy: CopyEntry) -> PutFile | PutTree:
+    async def _copy_edit(self, base: _Base, copy: CopyEntry) -> PutFile | PutTree:
         commit_oid = base.commit
         if copy.revision:
-            found = await resolve_revision(self.stores.db, self.opened, self.git, copy.revision)
-            commit_oid = found.commit
+            revision = await resolve_revision(self.storage.db, self.repo, self.git, copy.revision)
+            commit_oid = revision.commit
         entry = self.git.entry(commit_oid, copy.source) if commit_oid else None
         if entry is None or entry.type == "commit":
             raise EntryNotFound(reason=f"The file to copy does not exist: {copy.source}")
@@ -256,12 +256,14 @@ class _Writing:
             return PutTree(entry.oid)
         return PutFile(entry.oid, file_mode(entry.mode))
 
-    def build(self, base: _Base, edits: Sequence[tuple[str, Edit | _PutPointer]]) -> _Made | None:
-        """Write trees and commit, and make the pack durable; None if nothing differs.
+    def build(
+        self, base: _Base, edits: Sequence[tuple[str, Edit | _PutPointer]]
+    ) -> _Unpublished | None:
+        """Write trees and commit into a durable pack; return None if no file differs.
 
         Runs in a thread.
         """
-        settings, draft = self.stores.settings, self.draft
+        settings, draft = self.storage.settings, self.draft
         written = [
             (path, _pointer_file(draft, edit) if isinstance(edit, _PutPointer) else edit)
             for path, edit in edits
@@ -278,46 +280,46 @@ class _Writing:
             if tree == base.tree:
                 draft.discard()
                 return None
-            check_card(self.opened.kind, self.git, draft, written)
+            check_card(self.repo.kind, self.git, draft, written)
             parents = [base.commit] if base.commit else []
             author, now = author_of(self.actor), int(time.time())
             oid = draft.commit(tree, parents, author, self.message.text, time_s=now)
             pack = draft.finish()
-        return _Made(oid, pack, self._derived(base, tree))
+        return _Unpublished(oid, pack, self._derived(base, tree))
 
     def _derived(self, base: _Base, tree: str) -> RepoMetadata | None:
         if not self.is_default_branch or same_sources(self.git, base.tree, tree):
             return None
-        return derive_metadata(self.opened.kind, self.git, tree)
+        return derive_metadata(self.repo.kind, self.git, tree)
 
-    async def make_visible(self, base: _Base, made: _Made, links: Sequence[Link]) -> None:
-        """Move the ref."""
-        pack = await self.stores.publish(made.pack)
+    async def publish(self, base: _Base, new: _Unpublished, links: Sequence[Link]) -> None:
+        """Publish the pack and move the ref to the commit."""
+        pack = await self.storage.publish(new.pack)
         plan = WritePlan(
-            moves=(RefMove(self.target.full, base.commit, made.commit),),
+            moves=(RefMove(self.target.full, base.commit, new.commit),),
             pack=pack,
             links=tuple(links),
-            derived=made.derived,
+            derived=new.derived,
         )
-        await self.stores.db.write(move_refs, self.actor, self.opened, plan, self.right)
+        await self.storage.db.write(move_refs, self.actor, self.repo, plan, self.right)
 
     async def link_again(self, links: Sequence[Link]) -> None:
-        """Link what files of the tip name already: their objects may have come later."""
+        """Link the objects of the tip's pointers: their upload may be later than the tip."""
         names = [link.key.name for link in links]
-        held = await blobs.linked_many(self.stores.db, self.opened.pk, BlobKind.LFS, names)
-        if all(name in held and held[name].committed for name in names):
+        linked = await blobs.linked_many(self.storage.db, self.repo.pk, BlobKind.LFS, names)
+        if all(name in linked and linked[name].committed for name in names):
             return
 
         async def relink(tx: Tx) -> None:
-            again = await reopen(tx, self.actor, self.opened, self.right)
+            again = await reopen(tx, self.actor, self.repo, self.right)
             await apply_plan(tx, self.actor, again, WritePlan(moves=(), links=tuple(links)))
 
-        await self.stores.db.write(relink)
+        await self.storage.db.write(relink)
 
-    def carry_over(self) -> PackDraft:
-        """Start a new draft with the contents of one whose pack was made in vain.
+    def renew_draft(self) -> PackDraft:
+        """Return a new draft with the contents of the pack that no ref came to name.
 
-        The vain pack is read here, and retired by the caller.
+        The caller retires that pack.
         """
         draft = self.git.draft()
         for _, operation in self.operations:
@@ -327,13 +329,13 @@ class _Writing:
 
 
 def _pointer_file(draft: PackDraft, edit: _PutPointer) -> PutFile:
-    oid = draft.blob(edit.asked.text or edit.pointer.format())
-    return PutFile(oid, edit.asked.mode, edit.asked.mode_of)
+    oid = draft.blob(edit.operation.text or edit.pointer.format())
+    return PutFile(oid, edit.operation.mode, edit.operation.mode_of)
 
 
 @contextmanager
 def discard_on_error(draft: PackDraft) -> Iterator[None]:
-    """Discard the draft if what is done with it fails."""
+    """Discard the draft if the block raises."""
     try:
         yield
     except BaseException:

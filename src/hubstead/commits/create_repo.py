@@ -1,4 +1,4 @@
-"""Making a repository: its first commit and its row become visible together."""
+"""Creation of repositories: row and first commit become visible in one transaction."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ SDKS = ("gradio", "docker", "static", "streamlit")
 
 
 class RepoRequest(msgspec.Struct, frozen=True):
-    """A repository that somebody asks for."""
+    """A request to create a repository."""
 
     repo_id: RepoId  # an empty owner: the caller's own namespace
     private: bool = False
@@ -52,40 +52,40 @@ class RepoRequest(msgspec.Struct, frozen=True):
     files: dict[str, bytes] = {}  # more files for the first commit
 
 
-async def create_repository(stores: Storage, actor: Actor, wanted: RepoRequest) -> Repo:
-    """Make a repository with the one commit that the Hub makes, and return it.
+async def create_repository(storage: Storage, actor: Actor, wanted: RepoRequest) -> Repo:
+    """Create a repository with the initial commit of the Hub, and return it.
 
     Raises:
         InvalidName: the name breaks a rule.
         InvalidInput: a space without a known sdk; files or a card that break a rule.
-        LoginRequired, Forbidden: not in this namespace.
+        LoginRequired, Forbidden: the actor may not create repositories in this namespace.
         RepoExists: the name is taken.
     """
     _check_sdk(wanted)
-    stores.check_room()
-    new = await _reserve(stores, actor, wanted)
-    async with _new_folder(stores, new.id) as git:
-        made, commit = await asyncio.to_thread(_first_commit, git, actor, wanted)
-        made = await stores.publish(made)
+    storage.check_room()
+    new = await _reserve(storage, actor, wanted)
+    async with _new_folder(storage, new.id) as git:
+        pack, commit = await asyncio.to_thread(_first_commit, git, actor, wanted)
+        pack = await storage.publish(pack)
         head = f"{HEADS}main"
         derived = await asyncio.to_thread(derive_metadata, new.kind, git, git.tree_of(commit))
-        plan = WritePlan((RefMove(head, None, commit),), pack=made, derived=derived)
-        return await stores.db.write(lambda tx: _insert(tx, actor, new, plan))
+        plan = WritePlan((RefMove(head, None, commit),), pack=pack, derived=derived)
+        return await storage.db.write(lambda tx: _insert(tx, actor, new, plan))
 
 
 @asynccontextmanager
-async def _new_folder(stores: Storage, repo_id: str) -> AsyncIterator[GitRepo]:
-    """Make a folder of git that goes again if the repository is refused.
+async def _new_folder(storage: Storage, repo_id: str) -> AsyncIterator[GitRepo]:
+    """Create a git folder, and remove it if the repository is refused.
 
-    Only a refusal takes it away: after a cancelled request or a lost connection the transaction
-    may have been carried out, and a folder that no row names is swept once it is old.
+    Only a refusal removes it: after a cancelled request or a lost connection the transaction
+    may have been committed. `sweep_folders` removes an old folder that no row names.
     """
-    git = await asyncio.to_thread(stores.git.create, repo_id)
+    git = await asyncio.to_thread(storage.git.create, repo_id)
     try:
         yield git
     except HubError as error:
         if not isinstance(error, Unavailable):
-            await asyncio.to_thread(stores.git.remove, repo_id)
+            await asyncio.to_thread(storage.git.remove, repo_id)
         raise
 
 
@@ -97,9 +97,9 @@ def _check_sdk(wanted: RepoRequest) -> None:
         raise InvalidInput(reason='"sdk" is for spaces only')
 
 
-async def _reserve(stores: Storage, actor: Actor, wanted: RepoRequest) -> NewRepo:
-    """Check what can be checked before anything is written."""
-    owner = await open_namespace(stores.db, actor, wanted.repo_id.owner or None)
+async def _reserve(storage: Storage, actor: Actor, wanted: RepoRequest) -> NewRepo:
+    """Check the right and the name before any write."""
+    owner = await open_namespace(storage.db, actor, wanted.repo_id.owner or None)
     new = NewRepo(
         id=new_object_id(),
         kind=wanted.repo_id.kind,
@@ -110,7 +110,7 @@ async def _reserve(stores: Storage, actor: Actor, wanted: RepoRequest) -> NewRep
         sdk=wanted.sdk,
         lfs_multipart_threshold=wanted.lfs_multipart_threshold,
     )
-    if not await name_is_free(stores.db, new.repo_id):
+    if not await name_is_free(storage.db, new.repo_id):
         raise RepoExists(repo_id=new.repo_id)
     return new
 
@@ -118,9 +118,9 @@ async def _reserve(stores: Storage, actor: Actor, wanted: RepoRequest) -> NewRep
 async def _insert(tx: Tx, actor: Actor, new: NewRepo, plan: WritePlan) -> Repo:
     await open_namespace(tx, actor, new.owner)
     await insert_repo(tx, actor, new)
-    opened = await open_repo(tx, actor, new.repo_id, Right.WRITE)
-    await apply_plan(tx, actor, opened, plan)
-    await record_event(tx, repo_subject(opened.pk), RepoCreated(**event_facts(opened)))
+    repo = await open_repo(tx, actor, new.repo_id, Right.WRITE)
+    await apply_plan(tx, actor, repo, plan)
+    await record_event(tx, repo_subject(repo.pk), RepoCreated(**event_facts(repo)))
     return await open_repo(tx, actor, new.repo_id)
 
 
@@ -137,7 +137,7 @@ def _first_commit(git: GitRepo, actor: Actor, wanted: RepoRequest) -> tuple[Pack
 
 
 def _space_card(wanted: RepoRequest) -> str:
-    """Return the card of a new space; its front matter is what makes it one."""
+    """Return the card of a new space; its front matter declares the sdk."""
     title = wanted.repo_id.name.replace("-", " ").replace("_", " ").strip().title()
     return (
         f"---\ntitle: {msgspec.json.encode(title).decode()}\nemoji: 🚀\ncolorFrom: blue\n"
@@ -146,52 +146,52 @@ def _space_card(wanted: RepoRequest) -> str:
 
 
 async def duplicate_repository(
-    stores: Storage, actor: Actor, source: Repo, wanted: RepoRequest
+    storage: Storage, actor: Actor, source: Repo, wanted: RepoRequest
 ) -> Repo:
-    """Make a repository with the branches, tags and history of another one, and return it.
+    """Create a repository with the branches, tags and history of another; return it.
 
-    Objects are shared where the file system can (hard links), LFS objects always.
+    Packs are hard links where the file system supports them; LFS objects are shared.
 
     Args:
-        stores: Where content lies.
-        actor: Who asks; becomes the creator.
-        source: Opened for its content.
-        wanted: The new one; its sdk is the source's.
+        storage: The storage of content.
+        actor: The caller; becomes the creator.
+        source: The repository to duplicate; the actor may read its content.
+        wanted: The new repository; its sdk is that of the source.
 
     Raises:
         Those of ``create_repository``.
     """
-    new = await _reserve(stores, actor, wanted)
+    new = await _reserve(storage, actor, wanted)
     new = msgspec.structs.replace(new, sdk=source.sdk)
-    await stores.open_git(source)
-    async with _new_folder(stores, new.id) as git, stores.locks.of(source.id):
-        await asyncio.to_thread(stores.git.link_packs, source.id, new.id)
-        return await stores.db.write(lambda tx: _insert_copy(tx, actor, source, new, git))
+    await storage.open_git(source)
+    async with _new_folder(storage, new.id) as git, storage.locks.of(source.id):
+        await asyncio.to_thread(storage.git.link_packs, source.id, new.id)
+        return await storage.db.write(lambda tx: _insert_copy(tx, actor, source, new, git))
 
 
 async def _insert_copy(tx: Tx, actor: Actor, source: Repo, new: NewRepo, git: GitRepo) -> Repo:
     await open_namespace(tx, actor, new.owner)
     seen = await open_repo(tx, actor, source.repo_id, Right.READ, lock=True)
     await insert_repo(tx, actor, new)
-    opened = await open_repo(tx, actor, new.repo_id, Right.WRITE)
+    repo = await open_repo(tx, actor, new.repo_id, Right.WRITE)
     packs = await list_packs(tx, seen.pk)
     for row in packs:
-        await add_pack(tx, opened.pk, _pack_in(git, row))
-    await copy_links(tx, seen.pk, opened.pk)
-    kept = await load_details(tx, seen)
-    await add_usage(tx, opened.pk, packs=len(packs), used_bytes=kept.used_bytes)
+        await add_pack(tx, repo.pk, _pack_in(git, row))
+    await copy_links(tx, seen.pk, repo.pk)
+    details = await load_details(tx, seen)
+    await add_usage(tx, repo.pk, packs=len(packs), used_bytes=details.used_bytes)
     refs = await list_refs(tx, seen.pk)
     moves = tuple(RefMove(row.name, None, row.oid, row.target) for row in refs)
     derived = (
         derive_metadata(new.kind, git, git.tree_of(seen.head)) if seen.head else RepoMetadata()
     )
-    await apply_plan(tx, actor, opened, WritePlan(moves, derived=derived))
-    await record_event(tx, repo_subject(opened.pk), RepoCreated(**event_facts(opened)))
+    await apply_plan(tx, actor, repo, WritePlan(moves, derived=derived))
+    await record_event(tx, repo_subject(repo.pk), RepoCreated(**event_facts(repo)))
     return await open_repo(tx, actor, new.repo_id)
 
 
 def _pack_in(git: GitRepo, row: PackRow) -> Pack:
-    """Describe a registered pack that is in the repository's folder."""
+    """Return the pack of a row, with its files in the repository's folder."""
     stem = git.path / "objects" / "pack" / f"pack-{row.name}"
     files = stem.with_suffix(".pack"), stem.with_suffix(".idx")
     return Pack(row.name, row.objects, row.bytes, *files, stored=row.key.name)

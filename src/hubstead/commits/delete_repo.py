@@ -1,4 +1,4 @@
-"""Deleting a repository, and clearing away what no row names any more."""
+"""Deletion of repositories, and of their folders after the grace period."""
 
 from __future__ import annotations
 
@@ -63,44 +63,44 @@ _COUNTS = scan(
 _DELETE = indexed(delete(deleted_repos).where(deleted_repos.c.repo_id == bindparam("which")))
 
 
-async def delete_repository(stores: Storage, actor: Actor, repo_id: RepoId) -> Repo:
-    """Delete a repository for good; who makes one of the same name inherits nothing.
+async def delete_repository(storage: Storage, actor: Actor, repo_id: RepoId) -> Repo:
+    """Delete a repository for good; a later one of the same name inherits nothing.
 
-    Its blobs are doomed where no other repository links them, its folder of git goes after the
-    grace period.
+    Blobs that no other repository links become unreferenced; a job removes the git folder after
+    the grace period.
 
     Raises:
         Those of ``open_repo`` (right ADMIN).
     """
 
     async def remove(tx: Tx) -> Repo:
-        opened = await open_repo(tx, actor, repo_id, Right.ADMIN, lock=True)
-        await delete_repo_rows(tx, opened)
-        return opened
+        repo = await open_repo(tx, actor, repo_id, Right.ADMIN, lock=True)
+        await delete_repo_rows(tx, repo)
+        return repo
 
-    return await stores.db.write(remove)
-
-
-async def delete_repo_rows(tx: Tx, opened: Repo) -> None:
-    """Do the deleting for a repository whose row this transaction holds."""
-    await record_event(tx, repo_subject(opened.pk), RepoDeleted(**event_facts(opened)))
-    await blobs.unlink_repo(tx, opened.pk)
-    await tx.run(_ADD, repo_id=opened.id)
-    await remove_repo(tx, opened)
+    return await storage.db.write(remove)
 
 
-async def remove_deleted_repos(stores: Storage, *, grace_ms: int) -> int:
-    """Remove folders of repositories deleted longer ago than that; return how many."""
-    before_ms = await database_now_ms(stores.db) - grace_ms
-    ids = await stores.db.all(_DUE, before_ms=before_ms)
+async def delete_repo_rows(tx: Tx, repo: Repo) -> None:
+    """Delete the rows of a repository whose row this transaction has locked."""
+    await record_event(tx, repo_subject(repo.pk), RepoDeleted(**event_facts(repo)))
+    await blobs.unlink_repo(tx, repo.pk)
+    await tx.run(_ADD, repo_id=repo.id)
+    await remove_repo(tx, repo)
+
+
+async def remove_deleted_repos(storage: Storage, *, grace_ms: int) -> int:
+    """Remove up to 100 folders of repositories deleted over ``grace_ms`` ago; return how many."""
+    before_ms = await database_now_ms(storage.db) - grace_ms
+    ids = await storage.db.all(_DUE, before_ms=before_ms)
     for repo_id in ids:
-        await asyncio.to_thread(stores.git.remove, repo_id)
+        await asyncio.to_thread(storage.git.remove, repo_id)
 
     async def forget(tx: Tx) -> None:
         await tx.run_many(_DELETE, [{"which": repo_id} for repo_id in ids])
 
     if ids:
-        await stores.db.write(forget)
+        await storage.db.write(forget)
     return len(ids)
 
 
@@ -115,5 +115,5 @@ async def list_deleted_repos(db: Reader) -> list[DeletedRepo]:
 
 
 async def count_deleted_repos(db: Reader, before_ms: int) -> dict[bool, int]:
-    """Count them: under True those that were deleted before a time."""
+    """Count deleted repositories: under True those that were deleted before a time."""
     return {row.due: row.repos for row in await db.all(_COUNTS, before_ms=before_ms)}

@@ -1,4 +1,4 @@
-"""Deleting LFS files for good: their bytes, and on request every commit's mention of them."""
+"""Deletion of LFS files for good: their bytes and, on request, their paths in all commits."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from hubstead.repos import Repo, RepoMetadata, Right, reopen
 
 
 async def delete_lfs_files(
-    stores: Storage,
+    storage: Storage,
     actor: Actor,
-    opened: Repo,
+    repo: Repo,
     names: frozenset[str],
     *,
     rewrite_history: bool,
@@ -33,47 +33,45 @@ async def delete_lfs_files(
     """Delete LFS files of a repository for good.
 
     Args:
-        stores: Where content lies.
-        actor: Who asks.
-        opened: The repository, opened for writing.
+        storage: The storage of content.
+        actor: The caller.
+        repo: The repository, with the right to write.
         names: The sha256 of each file.
-        rewrite_history: Take the files out of every commit of every ref as well; else only the
-            bytes go, and the pointers lead nowhere.
+        rewrite_history: Remove the files from every commit of every ref as well; else the
+            pointers stay, without bytes.
 
     Raises:
-        ConcurrentChange: refs kept moving meanwhile.
+        ConcurrentChange: other writers moved refs during every attempt.
     """
 
     async def attempt() -> None:
-        plan = await _plan(stores, opened, names) if rewrite_history else None
-        await stores.db.write(_carry_out, actor, opened, names, plan)
+        plan = await _plan(storage, repo, names) if rewrite_history else None
+        await storage.db.write(_delete, actor, repo, names, plan)
 
-    async with stores.locks.of(opened.id):
+    async with storage.locks.of(repo.id):
         await retrying(attempt)
 
 
-async def _carry_out(
-    tx: Tx, actor: Actor, opened: Repo, names: frozenset[str], plan: WritePlan | None
+async def _delete(
+    tx: Tx, actor: Actor, repo: Repo, names: frozenset[str], plan: WritePlan | None
 ) -> None:
-    again = await reopen(tx, actor, opened, Right.WRITE)
+    again = await reopen(tx, actor, repo, Right.WRITE)
     if plan is not None:
         await move_refs(tx, actor, again, plan, Right.WRITE)
     await blobs.unlink_blobs(tx, again.pk, [BlobKey(BlobKind.LFS, name) for name in names])
 
 
-async def _plan(stores: Storage, opened: Repo, names: frozenset[str]) -> WritePlan | None:
-    git = await stores.open_git(opened)
-    refs = await list_refs(stores.db, opened.pk)
-    await stores.fetch_missing_packs(opened, [row.target for row in refs])
-    plan = await asyncio.to_thread(_rewrite, git, opened, refs, names)
+async def _plan(storage: Storage, repo: Repo, names: frozenset[str]) -> WritePlan | None:
+    git = await storage.open_git(repo)
+    refs = await list_refs(storage.db, repo.pk)
+    await storage.fetch_missing_packs(repo, [row.target for row in refs])
+    plan = await asyncio.to_thread(_rewrite, git, repo, refs, names)
     if plan is not None and plan.pack is not None:
-        plan = msgspec.structs.replace(plan, pack=await stores.publish(plan.pack))
+        plan = msgspec.structs.replace(plan, pack=await storage.publish(plan.pack))
     return plan
 
 
-def _rewrite(
-    git: GitRepo, opened: Repo, refs: list[Ref], names: frozenset[str]
-) -> WritePlan | None:
+def _rewrite(git: GitRepo, repo: Repo, refs: list[Ref], names: frozenset[str]) -> WritePlan | None:
     with git.draft() as draft:
         rewriter = _Rewriter(git, draft, names)
         moves, derived = [], None
@@ -82,20 +80,20 @@ def _rewrite(
             if new == row.target:
                 continue
             moves.append(RefMove(row.name, row.oid, new))
-            if row.name == HEADS + opened.default_branch:
+            if row.name == HEADS + repo.default_branch:
                 derived = new
         if not moves:
             return None
         pack = draft.finish()
     tip: RepoMetadata | None = (
-        derive_metadata(opened.kind, git, git.tree_of(derived)) if derived else None
+        derive_metadata(repo.kind, git, git.tree_of(derived)) if derived else None
     )
     return WritePlan(tuple(moves), pack=pack, derived=tip)
 
 
 @dataclass
 class _Rewriter:
-    """Writes commits anew without some files; what does not change keeps its id."""
+    """Rewrites commits without some files; unchanged commits and trees retain their ids."""
 
     git: GitRepo
     draft: PackDraft
@@ -104,7 +102,7 @@ class _Rewriter:
     _trees: dict[str, str | None] = field(default_factory=dict)
 
     def commit(self, tip: str) -> str:
-        """Return what ``tip`` becomes. Parents come first; no recursion, histories are long."""
+        """Return the rewritten ``tip``. Parents first, without recursion: histories are long."""
         waiting = [tip]
         while waiting:
             oid = waiting[-1]
@@ -127,7 +125,7 @@ class _Rewriter:
         return self.draft.commit(tree, parents, author, commit.message, time_s=commit.time_s)
 
     def _tree(self, oid: str) -> str | None:
-        """Return what a folder becomes; None for nothing."""
+        """Return the rewritten tree; None if no file is left in it."""
         if oid == EMPTY_TREE:
             return None
         if oid not in self._trees:

@@ -1,4 +1,4 @@
-"""The room's background work: folders of deleted repositories, packs that no row names."""
+"""Background work of the room: repacks, and removal of deleted repositories and unused packs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, select
 
 from hubstead.commits.delete_repo import is_deleted_repo, remove_deleted_repos
 from hubstead.commits.packs import known_packs
-from hubstead.commits.ref_updates import FOLD
+from hubstead.commits.ref_updates import REPACK
 from hubstead.commits.repack import repack_repo
 from hubstead.commits.retired import ROWS_STAY_MS, delete_retired_rows, remove_retired_packs
 from hubstead.commits.storage import Storage
@@ -18,73 +18,73 @@ from hubstead.gitstore import RepoMissing
 from hubstead.jobs import Job
 from hubstead.repos.tables import repos
 
-BURY = "commits.bury"
+REMOVE_DELETED = "commits.bury"
 
 #: How often each job is due, in seconds.
-EVERY_S = {BURY: 600.0}
-#: A pack without a row, or a draft, that is younger than this may still be under way.
-LITTER_S = 86_400.0
+EVERY_S = {REMOVE_DELETED: 600.0}
+#: A draft, or a pack without a row, that is younger may belong to a running write.
+UNREGISTERED_AGE_S = 86_400.0
 
 _KNOWN = scan(select(repos.c.id).where(repos.c.id == bindparam("repo_id")), str)
 
 
-def handlers(stores: Storage) -> dict[str, Callable[[Job], Awaitable[None]]]:
-    """Return who does the jobs of this room."""
+def handlers(storage: Storage) -> dict[str, Callable[[Job], Awaitable[None]]]:
+    """Return the handlers of this room's jobs, by job name."""
 
-    async def bury(_job: object) -> None:
-        grace_ms = int(stores.settings.blobs.grace_seconds * 1000)
-        while await remove_deleted_repos(stores, grace_ms=grace_ms):
+    async def remove_deleted(_job: object) -> None:
+        grace_ms = int(storage.settings.blobs.grace_seconds * 1000)
+        while await remove_deleted_repos(storage, grace_ms=grace_ms):
             pass
-        await delete_retired_rows(stores, older_than_ms=_pack_grace_ms(stores) + ROWS_STAY_MS)
+        await delete_retired_rows(storage, older_than_ms=_pack_grace_ms(storage) + ROWS_STAY_MS)
 
-    async def fold(job: Job) -> None:
-        await repack_repo(stores, job.subject)
+    async def repack(job: Job) -> None:
+        await repack_repo(storage, job.subject)
 
-    return {BURY: bury, FOLD: fold}
-
-
-def _pack_grace_ms(stores: Storage) -> int:
-    return int(stores.settings.git.pack_grace_seconds * 1000)
+    return {REMOVE_DELETED: remove_deleted, REPACK: repack}
 
 
-async def keep_packs_few(stores: Storage) -> None:
-    """Have this node let go of what it needs no more of git; every node does so for itself."""
-    await remove_retired_packs(stores, grace_ms=_pack_grace_ms(stores))
-    await asyncio.to_thread(stores.git.refresh_handles)
-    grace_s = stores.settings.git.pack_grace_seconds
-    await asyncio.to_thread(stores.git.sweep_projections, older_than_s=grace_s)
+def _pack_grace_ms(storage: Storage) -> int:
+    return int(storage.settings.git.pack_grace_seconds * 1000)
 
 
-async def sweep_folders(stores: Storage, *, older_than_s: float = LITTER_S) -> None:
-    """Remove from this node's folders of git what no row names and nobody is writing any more.
+async def maintain_packs(storage: Storage) -> None:
+    """Remove retired packs and old projections from this node; every node runs this."""
+    await remove_retired_packs(storage, grace_ms=_pack_grace_ms(storage))
+    await asyncio.to_thread(storage.git.refresh_handles)
+    grace_s = storage.settings.git.pack_grace_seconds
+    await asyncio.to_thread(storage.git.sweep_projections, older_than_s=grace_s)
 
-    Every node does so for itself: folders are caches where packs are blobs, and what other nodes
-    folded or deleted stays in them.
+
+async def sweep_folders(storage: Storage, *, older_than_s: float = UNREGISTERED_AGE_S) -> None:
+    """Remove drafts, packs and folders that no row names and no write uses from this node.
+
+    Every node runs this: where packs are blobs the folders are caches, and packs that other
+    nodes repacked or deleted stay in them.
     """
-    await asyncio.to_thread(stores.git.sweep_drafts, older_than_s=older_than_s)
-    for repo_id in await asyncio.to_thread(lambda: list(stores.git.repo_ids())):
-        await _sweep_folder(stores, repo_id, older_than_s)
+    await asyncio.to_thread(storage.git.sweep_drafts, older_than_s=older_than_s)
+    for repo_id in await asyncio.to_thread(lambda: list(storage.git.repo_ids())):
+        await _sweep_folder(storage, repo_id, older_than_s)
 
 
-async def _sweep_folder(stores: Storage, repo_id: str, older_than_s: float) -> None:
-    if await is_deleted_repo(stores.db, repo_id):
-        return  # the other job's
-    known = await stores.db.all(_KNOWN, repo_id=repo_id)
-    registered = await known_packs(stores.db, repo_id)
-    await asyncio.to_thread(_sweep, stores, repo_id, registered, bool(known), older_than_s)
+async def _sweep_folder(storage: Storage, repo_id: str, older_than_s: float) -> None:
+    if await is_deleted_repo(storage.db, repo_id):
+        return  # `REMOVE_DELETED` removes it
+    known = await storage.db.all(_KNOWN, repo_id=repo_id)
+    registered = await known_packs(storage.db, repo_id)
+    await asyncio.to_thread(_sweep, storage, repo_id, registered, bool(known), older_than_s)
 
 
 def _sweep(
-    stores: Storage, repo_id: str, registered: set[str], known: bool, older_than_s: float
+    storage: Storage, repo_id: str, registered: set[str], known: bool, older_than_s: float
 ) -> None:
     try:
         if not known:
-            if stores.git.is_older(repo_id, older_than_s):
-                stores.git.remove(repo_id)  # made by a creation that a crash ended
+            if storage.git.is_older(repo_id, older_than_s):
+                storage.git.remove(repo_id)  # a crash ended the creation of the repository
             return
-        stores.git.sweep(repo_id, older_than_s=older_than_s)
-        for name in stores.git.pack_names(repo_id):
-            if name not in registered and stores.git.is_older(repo_id, older_than_s, name):
-                stores.git.remove_pack(repo_id, name)
+        storage.git.sweep(repo_id, older_than_s=older_than_s)
+        for name in storage.git.pack_names(repo_id):
+            if name not in registered and storage.git.is_older(repo_id, older_than_s, name):
+                storage.git.remove_pack(repo_id, name)
     except RepoMissing:
         return

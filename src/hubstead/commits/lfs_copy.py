@@ -1,4 +1,4 @@
-"""Files copied from one repository to another, and LFS files given so."""
+"""Copies of files from one repository to another, and of links to LFS files."""
 
 from __future__ import annotations
 
@@ -21,107 +21,113 @@ from hubstead.repos import Repo, RepoMoved, Right, open_repo, open_repo_by_id
 
 
 async def copy_lfs_files(
-    stores: Storage, actor: Actor, source: Repo, target: RepoId, names: Sequence[str]
+    storage: Storage, actor: Actor, source: Repo, target: RepoId, names: Sequence[str]
 ) -> frozenset[str]:
-    """Let a repository have LFS files of another one; no bytes are copied.
+    """Link LFS files of one repository to another; no bytes are copied.
 
-    They are kept for ``hold_seconds``, as if they had been uploaded, until a commit names them.
+    The links last ``hold_seconds``, as after an upload, unless a commit names the files.
 
     Args:
-        stores: Where the content is.
-        actor: Who may read the source and write the target.
+        storage: The storage of content.
+        actor: The caller, who reads the source and writes the target.
         source: The repository whose commits name the files.
-        target: The one to have them; an old name will do.
-        names: Their sha256.
+        target: The repository that gets the links; an old name is valid.
+        names: The sha256 of each file.
 
     Returns:
-        Those that the target has now; the others are not in the source, or damaged in the store.
+        The names that the target links now; the others are not in the source, or are damaged.
 
     Raises:
         Those of ``open_repo`` (READ for the source, WRITE for the target).
     """
 
-    hold_ms = int(stores.settings.blobs.hold_seconds * 1000)
-    damaged = await stores.xet.damage.damaged_objects(names)
+    hold_ms = int(storage.settings.blobs.hold_seconds * 1000)
+    damaged = await storage.xet.damage.damaged_objects(names)
 
     async def copy(tx: Tx) -> frozenset[str]:
-        opened = await _target(tx, actor, target)
+        repo = await _target(tx, actor, target)
         await open_repo_by_id(tx, actor, source.id, Right.READ)
         rows = await blobs.linked_many(tx, source.pk, BlobKind.LFS, names)
-        given = set()
-        # In one order always, so that two of these never wait for each other.
+        copied = set()
+        # Sorted, so that two copies at the same time cannot deadlock.
         for name, row in sorted(rows.items()):
             key = BlobKey(BlobKind.LFS, name)
-            # What was uploaded but never committed is nobody's to read.
+            # Readers have no right to an upload that no commit names.
             if name in damaged or not row.committed:
                 continue
             if await blobs.link_temporarily(
-                tx, opened.pk, key, row.bytes, pusher_pk=actor.pk, hold_ms=hold_ms
+                tx, repo.pk, key, row.bytes, pusher_pk=actor.pk, hold_ms=hold_ms
             ):
-                given.add(name)
-        return frozenset(given)
+                copied.add(name)
+        return frozenset(copied)
 
-    return await stores.db.write(copy)
+    return await storage.db.write(copy)
 
 
 class FileSource(msgspec.Struct, frozen=True):
-    """A file of another repository that is to be copied."""
+    """The file of another repository to copy."""
 
-    repo: RepoId  # an old name will do
+    repo: RepoId  # an old name is valid
     path: str
     revision: str | None = None  # None: the tip of the default branch
 
 
 async def copy_file(
-    stores: Storage, actor: Actor, target: Repo, change: Changeset, *, path: str, source: FileSource
+    storage: Storage,
+    actor: Actor,
+    target: Repo,
+    change: Changeset,
+    *,
+    path: str,
+    source: FileSource,
 ) -> None:
-    """Add to ``change`` that ``path`` becomes a file of another repository as it is now.
+    """Add to ``change`` a copy of another repository's file at ``path``.
 
-    An LFS file stays one and no bytes of it are copied; modes and symbolic links are preserved.
+    An LFS file stays an LFS file, without a copy of bytes; modes and symbolic links stay.
 
     Args:
-        stores: Where the content is.
-        actor: Who may read the files of the source.
+        storage: The storage of content.
+        actor: The caller, who reads the source.
         target: The repository that the change is for.
-        change: What is to be committed.
-        path: Where in the target.
-        source: What to copy.
+        change: The changeset.
+        path: The new file in the target.
+        source: The file to copy.
 
     Raises:
-        RepoNotFound: there is no such source for this caller.
-        RevisionNotFound, EntryNotFound: the source has no such revision or file.
-        InvalidInput: a folder is to be copied; only a copy within one repository can do that.
-        TooLarge, InvalidPath: see ``Change.put``.
+        RepoNotFound: the source does not exist, or the caller may not see it.
+        RevisionNotFound, EntryNotFound: the source lacks the revision or the file.
+        InvalidInput: the source is a folder of another repository.
+        TooLarge, InvalidPath: see `Changeset.put`.
         Gated, Forbidden, RepoDisabled: those of ``open_repo`` with READ.
     """
-    opened = await _source(stores.db, actor, source.repo)
-    if opened.pk == target.pk:
+    source_repo = await _source(storage.db, actor, source.repo)
+    if source_repo.pk == target.pk:
         change.copy(path, source.path, source.revision)
         return
-    git = await stores.open_git(opened)
-    found = await resolve_revision(stores.db, opened, git, source.revision or "HEAD")
-    await stores.fetch_missing_packs(opened, [found.commit])
-    entry = git.entry(found.commit, source.path) if source.path else None
+    git = await storage.open_git(source_repo)
+    revision = await resolve_revision(storage.db, source_repo, git, source.revision or "HEAD")
+    await storage.fetch_missing_packs(source_repo, [revision.commit])
+    entry = git.entry(revision.commit, source.path) if source.path else None
     if entry is None or entry.type == "commit":
-        raise _no_source(opened, source.path)
+        raise _no_source(source_repo, source.path)
     if entry.type == "tree":
         raise InvalidInput(
             reason=f"{source.path} is a folder: only files can be copied from another repository"
         )
-    await _add_copy(stores, change, path, opened, entry)
+    await _add_copy(storage, change, path, source_repo, entry)
 
 
 async def _add_copy(
-    stores: Storage, change: Changeset, path: str, source: Repo, entry: Entry
+    storage: Storage, change: Changeset, path: str, source: Repo, entry: Entry
 ) -> None:
     mode = file_mode(entry.mode)
     facts = entry.repo.blob_facts(entry.oid)
     if facts.pointer is None or mode == LINK_MODE:
-        limit = stores.settings.commits.max_regular_file_bytes
+        limit = storage.settings.commits.max_regular_file_bytes
         content = await asyncio.to_thread(entry.repo.blob, entry.oid, limit)
         await change.put(path, content, mode=mode)
         return
-    row = await blobs.linked(stores.db, source.pk, BlobKey(BlobKind.LFS, facts.pointer.oid))
+    row = await blobs.linked(storage.db, source.pk, BlobKey(BlobKind.LFS, facts.pointer.oid))
     if row is None or not row.committed:
         raise _no_source(source, entry.path)
     change.put_pointer(path, facts.pointer.oid, row.bytes, mode=mode)
@@ -134,7 +140,7 @@ def _no_source(source: Repo, path: str) -> EntryNotFound:
 async def _source(db: Reader, actor: Actor, named: RepoId) -> Repo:
     try:
         return await open_repo(db, actor, named, Right.READ)
-    except RepoMoved as moved:  # the answer would lead the client to the other repository
+    except RepoMoved as moved:  # as an answer it would redirect the client to the source
         return await open_repo(db, actor, moved.target, Right.READ)
     except RepoNotFound:
         raise RepoNotFound(reason=f"The repository to copy from does not exist: {named}") from None

@@ -1,4 +1,4 @@
-"""What a new tip of the default branch says of the repository: its card, its tags, its task."""
+"""Metadata derived from the tip of the default branch: card, tags, task."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hubstead.repos import RepoMetadata
 
 CARD = "README.md"
 CONFIG = "config.json"
-#: A larger config.json is not one that says what a model is.
+#: A larger config.json is ignored: it is not the configuration of a model.
 MAX_CONFIG_BYTES = 1 << 20
 MAX_CARD_BYTES = 4 << 20
 
@@ -23,7 +23,7 @@ Read = Callable[[str], bytes]
 
 
 def same_sources(git: GitRepo, one: str | None, other: str) -> bool:
-    """Tell whether two trees say the same of their repository, without reading files."""
+    """Tell whether two trees yield the same metadata, without a read of their files."""
     if one is None:
         return False
     return _sources(git, one) == _sources(git, other)
@@ -42,10 +42,10 @@ def _root(git: GitRepo, tree: str) -> list[Entry]:
 
 
 def derive_metadata(kind: Kind, git: GitRepo, tree: str) -> RepoMetadata:
-    """Derive from the tree of the default branch.
+    """Derive the metadata of a repository from the tree of its default branch.
 
-    Only the root folder is looked at, so this costs the same for any size of repository. A card
-    that cannot be parsed counts as none: a commit refuses it, a push only warns.
+    Only the root folder is read, so the cost does not grow with the repository. A card that
+    cannot be parsed counts as absent: a commit refuses it, a push only warns.
     """
     files = {entry.name: entry for entry in _root(git, tree) if entry.type == "blob"}
     card = _card(git, files.get(CARD))

@@ -28,11 +28,11 @@ class PackRow(NamedTuple):
     objects: int
     bytes: int
     created_ms: int
-    stored: str | None  # of its blob; None: as the pack itself is called
+    stored: str | None  # the stored name of its blob; None: the name of the pack
 
     @property
     def key(self) -> StoredKey:
-        """Where a store of blobs has the pack."""
+        """The key of the pack in the blob store."""
         return stored_key(BlobKey(BlobKind.PACK, self.name), self.stored)
 
 
@@ -116,7 +116,7 @@ async def add_pack(tx: Tx, repo_pk: int, pack: Pack) -> bool:
     """Register a pack that `Storage.publish` returned as one of the repository.
 
     Returns:
-        Whether it is new: what was pushed, deleted and pushed again may be registered already.
+        Whether the pack is new: a repeated push of the same objects yields a registered pack.
     """
     added = await tx.run(
         _ADD,
@@ -143,7 +143,7 @@ async def replace_packs(tx: Tx, repo_pk: int, repo_id: str, names: Sequence[str]
 
 
 class RetiredPack(NamedTuple):
-    """A pack that its repository does not need since a time."""
+    """A pack that its repository has not needed since ``since_ms``."""
 
     name: str
     since_ms: int

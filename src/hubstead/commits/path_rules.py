@@ -9,15 +9,15 @@ from hubstead.errors import InvalidPath
 from hubstead.ids import check_path
 from hubstead.settings import Settings
 
-#: A part of a path that breaks no rule, whatever the limits are.
+#: A path segment that is valid under any limits.
 _PLAIN_PART = rb"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,254}"
 
 
 class PathRules:
     """The rules of `ids.check_path` under the limits of this hub.
 
-    Most paths match one regular expression made from the limits, because a push may bring tens
-    of thousands of them; the others are judged rule by rule, for the message.
+    One regular expression, built from the limits, accepts most paths, because a push may bring
+    tens of thousands; the others are checked rule by rule, for the message.
     """
 
     def __init__(self, *, max_bytes: int, max_depth: int) -> None:

@@ -1,4 +1,4 @@
-"""Telling clients, before they upload, how each file is to travel."""
+"""The choice, before an upload, between a regular file and an LFS file."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class UploadCandidate(msgspec.Struct, frozen=True):
 
 
 class UploadMode(msgspec.Struct, frozen=True):
-    """How a file is to travel."""
+    """The upload mode of one file."""
 
     path: str
     by_lfs: bool
     ignored: bool
-    oid: str | None  # what is there now: git's id, or the sha256 of an LFS file
+    oid: str | None  # of the present file: git's id, or the sha256 of an LFS file
 
 
 def choose_upload_modes(
@@ -43,18 +43,18 @@ def choose_upload_modes(
     attributes: str | None = None,
     ignores: str | None = None,
 ) -> list[UploadMode]:
-    """Decide for each file, as the Hub does (protocol/hub-api.md 3.8).
+    """Choose the upload mode of each file, as the Hub does (protocol/hub-api.md 3.8).
 
     Args:
         git: The repository's objects.
-        tree: The tree it is uploaded onto; None for nothing.
+        tree: The tree of the parent commit; None if there is none.
         candidates: The files.
-        settings: For the limits.
-        attributes: The ``.gitattributes`` the same commit brings, instead of the one there.
+        settings: The source of limits.
+        attributes: The ``.gitattributes`` of the same commit, instead of the one in ``tree``.
         ignores: Likewise ``.gitignore``.
 
     Raises:
-        InvalidCandidate: a file may not have this path.
+        InvalidCandidate: a path breaks a rule.
     """
     rules = PathRules.of(settings)
     for candidate in candidates:
@@ -108,12 +108,12 @@ def _is_binary(sample: bytes) -> bool:
     try:
         sample.decode()
     except UnicodeDecodeError as error:
-        return error.start < len(sample) - 3  # the sample may end inside of a character
+        return error.start < len(sample) - 3  # the sample may end inside a character
     return False
 
 
 def content_id(git: GitRepo, entry: Entry | None) -> str | None:
-    """Return what clients compare: git's id of a file, or the sha256 of an LFS file."""
+    """Return the id that clients compare: git's id of a file, or the sha256 of an LFS file."""
     if entry is None or entry.type != "blob":
         return None
     pointer = git.blob_facts(entry.oid).pointer

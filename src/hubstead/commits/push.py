@@ -1,4 +1,4 @@
-"""A push: what git sent, looked through by the rules of every write, and its refs moved."""
+"""Pushes: checks the objects that git sent by the rules of every write, and moves refs."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ from hubstead.gitstore import (
 )
 from hubstead.repos import Repo, RepoMetadata, Right
 
-#: What git calls a ref that others have moved meanwhile.
+#: Git's words for a ref that another writer moved.
 _STALE = "fetch first"
-#: So many faults are told, the rest is counted.
-_MOST_TOLD = 10
-#: LFS pointers, each with a path of it.
+#: How many faults a report lists; it counts the rest.
+_MAX_LISTED_FAULTS = 10
+#: LFS pointers, with one path of each.
 Named = dict[Pointer, str]
 
 
 class RefCommand(msgspec.Struct, frozen=True):
-    """What a push wants of one ref: from ``old`` (None: make it) to ``new`` (None: delete it)."""
+    """The update of one ref from ``old`` (None: create it) to ``new`` (None: delete it)."""
 
     ref: str
     old: str | None
@@ -55,7 +55,7 @@ class RefCommand(msgspec.Struct, frozen=True):
 
 
 class RefResult(msgspec.Struct, frozen=True):
-    """What came of one command; ``fault`` is None if the ref moved."""
+    """The outcome of one command; ``fault`` is None if the ref moved."""
 
     ref: str
     fault: str | None = None
@@ -69,95 +69,96 @@ class PushRefused(HubError):
 
 @dataclass
 class PushReport:
-    """Everything that is told to who pushed."""
+    """The report of a push to its client."""
 
     outcomes: list[RefResult] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 
-async def begin_push(stores: Storage, opened: Repo) -> Staging:
-    """Make room for a pushed pack beside the repository; ``remove`` it at the end.
+async def begin_push(storage: Storage, repo: Repo) -> Staging:
+    """Create a staging folder for a pushed pack; the caller must ``remove`` it.
 
     Raises:
-        StorageFull: there is none.
+        StorageFull: the disk has too little free space.
     """
-    stores.check_room()
-    # The refs first: what they point to is then in the packs, whoever writes meanwhile.
-    known = [row.oid for row in await list_refs(stores.db, opened.pk)]
-    await stores.open_git(opened)
-    names = await pack_names(stores.db, opened.pk)
-    settings = stores.settings
+    storage.check_room()
+    # Refs before packs: the packs read later then contain the targets of the refs.
+    known = [row.oid for row in await list_refs(storage.db, repo.pk)]
+    await storage.open_git(repo)
+    names = await pack_names(storage.db, repo.pk)
+    settings = storage.settings
     limits = PushLimits(
         settings.git.max_push_bytes, settings.git.memory_bytes, int(settings.git.cpu_seconds)
     )
     registered = RegisteredState(names, known)
-    return await asyncio.to_thread(stores.git.stage, opened.id, registered, limits)
+    return await asyncio.to_thread(storage.git.stage, repo.id, registered, limits)
 
 
 async def accept_push(
-    stores: Storage,
+    storage: Storage,
     actor: Actor,
-    opened: Repo,
+    repo: Repo,
     staging: Staging,
     commands: Sequence[RefCommand],
     *,
     name: str | None,
     atomic: bool,
 ) -> PushReport:
-    """Move the refs that a push names, as far as the rules allow.
+    """Move the refs that a push names, where the rules allow it.
 
     Args:
-        stores: Where content lies.
-        actor: Who pushes.
-        opened: The repository, opened for writing.
-        staging: What was sent, indexed.
-        commands: What is wanted.
-        name: Of the pack that was sent, if one was.
-        atomic: All of the commands or none.
+        storage: The storage of content.
+        actor: The caller.
+        repo: The repository, with the right to write.
+        staging: The pushed objects, indexed.
+        commands: The ref updates of the push.
+        name: The name of the pushed pack; None for a push without objects.
+        atomic: Carry out all of the commands or none.
 
     Returns:
-        The outcome of each command, in order; nothing is left of what was refused. A command
-        that leaves a ref where it is succeeds, as it does with git: libgit2 and isomorphic-git
-        send such ones.
+        The outcome of each command, in order. The objects of refused commands are removed. A
+        command that does not move its ref succeeds, as with git: libgit2 and isomorphic-git
+        send such commands.
     """
-    push = _Push(stores, actor, opened, staging, name)
-    idle = [each for each in commands if each.old == each.new]
-    wanted = [each for each in commands if each.old != each.new]
-    faults = {each.ref: fault for each in wanted if (fault := push.fault_of(each))}
-    faults |= await push.elsewhere(idle)
-    wanted = [each for each in wanted if each.ref not in faults]
+    push = _Push(storage, actor, repo, staging, name)
+    idle = [command for command in commands if command.old == command.new]
+    wanted = [command for command in commands if command.old != command.new]
+    faults = {command.ref: fault for command in wanted if (fault := push.fault_of(command))}
+    faults |= await push.stale_refs(idle)
+    wanted = [command for command in wanted if command.ref not in faults]
     if wanted and not (atomic and faults):
         faults |= await push.carry_out(wanted, atomic=atomic)
     if atomic and faults:
-        faults = {each.ref: faults.get(each.ref, "atomic push failed") for each in commands}
-    outcomes = [RefResult(each.ref, faults.get(each.ref)) for each in commands]
+        failed = "atomic push failed"
+        faults = {command.ref: faults.get(command.ref, failed) for command in commands}
+    outcomes = [RefResult(command.ref, faults.get(command.ref)) for command in commands]
     return PushReport(outcomes, push.warnings)
 
 
 @dataclass
 class _Push:
-    stores: Storage
+    storage: Storage
     actor: Actor
-    opened: Repo
+    repo: Repo
     staging: Staging
     name: str | None
     warnings: list[str] = field(default_factory=list)
 
     def fault_of(self, command: RefCommand) -> str | None:
-        """Say why a ref cannot be moved so, whatever is in the pack."""
+        """Return why the rules for refs refuse a command; None if they allow it."""
         try:
-            check_pushed_ref(self.opened, RefName.parse(command.ref), deleted=command.new is None)
+            check_pushed_ref(self.repo, RefName.parse(command.ref), deleted=command.new is None)
         except HubError as error:
             return error.message
         return None
 
-    async def elsewhere(self, idle: list[RefCommand]) -> dict[str, str]:
-        """Return a fault for each ref that is to stay where it is not."""
+    async def stale_refs(self, idle: list[RefCommand]) -> dict[str, str]:
+        """Return a fault for each idle command whose ref is not at ``old``."""
         if not idle:
             return {}
-        rows = await list_refs(self.stores.db, self.opened.pk)
-        found = {row.name: row.oid for row in rows}
-        return {each.ref: _STALE for each in idle if found.get(each.ref) != each.old}
+        rows = await list_refs(self.storage.db, self.repo.pk)
+        oids = {row.name: row.oid for row in rows}
+        return {command.ref: _STALE for command in idle if oids.get(command.ref) != command.old}
 
     async def carry_out(self, wanted: list[RefCommand], *, atomic: bool) -> dict[str, str]:
         """Return a fault for each ref that could not be moved."""
@@ -165,23 +166,25 @@ class _Push:
             moves, faults = await asyncio.to_thread(self._moves, wanted)
             if not moves or (atomic and faults):
                 return faults
-            links = await self._links(await self._looked_through(moves), moves)
+            links = await self._links(await self._check_objects(moves), moves)
         except HubError as error:
-            return {each.ref: error.message for each in wanted}
-        async with self.stores.locks.of(self.opened.id):
+            return {command.ref: error.message for command in wanted}
+        async with self.storage.locks.of(self.repo.id):
             return faults | await self._move(moves, links, atomic=atomic)
 
     # -- rules -------------------------------------------------------------------------------
 
     def _moves(self, wanted: list[RefCommand]) -> tuple[list[RefMove], dict[str, str]]:
         """Return the moves that are possible, and a fault for each ref that has none."""
-        kinds = self.staging.kinds(list({each.new for each in wanted if each.new is not None}))
+        kinds = self.staging.kinds(
+            list({command.new for command in wanted if command.new is not None})
+        )
         moves, faults = [], {}
-        for each in wanted:
+        for command in wanted:
             try:
-                moves.append(self._move_of(each, kinds))
+                moves.append(self._move_of(command, kinds))
             except HubError as error:
-                faults[each.ref] = error.message
+                faults[command.ref] = error.message
         return moves, faults
 
     def _move_of(self, command: RefCommand, kinds: Mapping[str, tuple[str, str | None]]) -> RefMove:
@@ -191,28 +194,28 @@ class _Push:
         ref = RefName.parse(command.ref)
         if commit is None or (kind != "commit" and ref.kind is RefKind.BRANCH):
             raise PushRefused(reason=f"{command.ref} must point to a commit, not to a {kind}")
-        git = self.stores.git.open(self.opened.id)
+        git = self.storage.git.open(self.repo.id)
         old = command.old and git.has(command.old) and git.peel(command.old)
         check_takes_no_commit(git, ref, commit, old=old or None)
         return RefMove(command.ref, command.old, command.new, commit)
 
-    async def _looked_through(self, moves: Sequence[RefMove]) -> Named:
-        """Look through everything new; return the LFS objects it names, with a path of each.
+    async def _check_objects(self, moves: Sequence[RefMove]) -> Named:
+        """Check every new object; return the LFS pointers among them, with a path of each.
 
         Raises:
-            PushRefused: with every fault, as far as they can be told.
+            PushRefused: with all faults; the text lists the first ones.
         """
         paths = asyncio.ensure_future(asyncio.to_thread(self._path_faults, moves))
         try:
-            named, faults = await asyncio.to_thread(self._look, moves)
+            named, faults = await asyncio.to_thread(self._check_blobs, moves)
         finally:
             await asyncio.wait([paths])
         faults += paths.result()
         if faults:
-            raise PushRefused(reason=_told(faults))
+            raise PushRefused(reason=_summarize(faults))
         return named
 
-    def _look(self, moves: Sequence[RefMove]) -> tuple[Named, list[str]]:
+    def _check_blobs(self, moves: Sequence[RefMove]) -> tuple[Named, list[str]]:
         faults: list[str] = []
         tips = [move.new for move in moves if move.new is not None]
         if not tips:
@@ -220,7 +223,7 @@ class _Push:
         candidates: dict[str, str] = {}
         with self.staging.reading() as reading:
             for pushed in self.staging.new_blobs(tips):
-                if is_lfs_size(pushed.size, self.stores.settings):
+                if is_lfs_size(pushed.size, self.storage.settings):
                     faults.append(self._too_large(pushed.path, pushed.size))
                 elif MIN_POINTER_BYTES <= pushed.size <= MAX_PADDED_POINTER_BYTES:
                     candidates[pushed.oid] = pushed.path
@@ -234,14 +237,14 @@ class _Push:
             return named, faults
 
     def _too_large(self, path: str, size: int) -> str:
-        limit = self.stores.settings.lfs.threshold_bytes
+        limit = self.storage.settings.lfs.threshold_bytes
         return (
             f"{path} has {size} bytes: files of {limit} bytes and above (lfs_threshold_bytes) "
             f"have to be LFS files. Run `git lfs migrate import --include='{path}'` and push again"
         )
 
     def _path_faults(self, moves: Sequence[RefMove]) -> list[str]:
-        rules, faults = PathRules.of(self.stores.settings), []
+        rules, faults = PathRules.of(self.storage.settings), []
         for tip in {move.target for move in moves if move.target}:
             for path in self.staging.paths(tip):
                 try:
@@ -253,14 +256,14 @@ class _Push:
     async def _links(self, named: Named, moves: Sequence[RefMove]) -> list[Link]:
         ref = next((move.ref for move in moves if move.new), None)
         links, faults = [], []
-        damaged = await self.stores.xet.damage.damaged_objects([each.oid for each in named])
+        damaged = await self.storage.xet.damage.damaged_objects([pointer.oid for pointer in named])
         for pointer, path in named.items():
             key = BlobKey(BlobKind.LFS, pointer.oid)
             try:
                 if pointer.oid in damaged:
                     raise BlobMissing(name=pointer.oid, path=path)
                 await linkable_size(
-                    self.stores.db, self.actor, self.opened, path=path, key=key, size=pointer.size
+                    self.storage.db, self.actor, self.repo, path=path, key=key, size=pointer.size
                 )
             except (BlobMissing, InvalidInput):
                 faults.append(f"{path} ({pointer.oid[:12]}…)")
@@ -268,7 +271,7 @@ class _Push:
         if faults:
             raise PushRefused(
                 reason="LFS objects are missing here: run `git lfs push --all` first. "
-                f"Missing: {_told(faults)}"
+                f"Missing: {_summarize(faults)}"
             )
         return links
 
@@ -277,14 +280,14 @@ class _Push:
     async def _move(
         self, moves: list[RefMove], links: list[Link], *, atomic: bool
     ) -> dict[str, str]:
-        """Make it visible; the repository's lock is held."""
-        finished = await self._install()
+        """Move the refs; the caller has the lock of the repository."""
+        pack = await self._install()
         faults: dict[str, str] = {}
         while moves:
             derived = await asyncio.to_thread(self._derived, moves)
-            plan = WritePlan(tuple(moves), pack=finished, links=tuple(links), derived=derived)
+            plan = WritePlan(tuple(moves), pack=pack, links=tuple(links), derived=derived)
             try:
-                await self.stores.db.write(move_refs, self.actor, self.opened, plan, Right.WRITE)
+                await self.storage.db.write(move_refs, self.actor, self.repo, plan, Right.WRITE)
             except RefUpdateFailed as error:
                 faults[error.ref] = _STALE if isinstance(error, RefMoved) else error.message
                 moves = [] if atomic else [move for move in moves if move.ref != error.ref]
@@ -293,44 +296,44 @@ class _Push:
                 moves = []
             else:
                 return faults
-        await self._forget(finished)
+        await self._remove_unregistered(pack)
         return faults
 
     async def _install(self) -> Pack | None:
         if self.name is None:
             return None
-        finished = await asyncio.to_thread(self.staging.install, self.name)
-        return await self.stores.publish(finished)
+        pack = await asyncio.to_thread(self.staging.install, self.name)
+        return await self.storage.publish(pack)
 
-    async def _forget(self, finished: Pack | None) -> None:
-        """Take a pack out again that nobody came to own."""
-        if finished is None:
+    async def _remove_unregistered(self, pack: Pack | None) -> None:
+        """Remove the pushed pack unless a transaction registered it."""
+        if pack is None:
             return
-        names = await pack_names(self.stores.db, self.opened.pk)
-        if finished.name not in names:
-            if self.stores.packs_are_blobs:  # its blob goes in time
-                await discard_packs(self.stores, self.opened.id, [finished])
-            await asyncio.to_thread(self.stores.git.remove_pack, self.opened.id, finished.name)
+        names = await pack_names(self.storage.db, self.repo.pk)
+        if pack.name not in names:
+            if self.storage.packs_are_blobs:  # a job deletes its blob
+                await discard_packs(self.storage, self.repo.id, [pack])
+            await asyncio.to_thread(self.storage.git.remove_pack, self.repo.id, pack.name)
 
     def _derived(self, moves: Sequence[RefMove]) -> RepoMetadata | None:
-        head = HEADS + self.opened.default_branch
+        head = HEADS + self.repo.default_branch
         tip = next((move.target for move in moves if move.ref == head), None)
         if tip is None:
             return None
-        git = self.stores.git.open(self.opened.id)
+        git = self.storage.git.open(self.repo.id)
         tree = git.tree_of(tip)
         self._warn_of_card(git, tree)
-        return derive_metadata(self.opened.kind, git, tree)
+        return derive_metadata(self.repo.kind, git, tree)
 
     def _warn_of_card(self, git: GitRepo, tree: str) -> None:
         entry = git.entry(tree, CARD)
         if entry is None or entry.type != "blob" or entry.size > MAX_CARD_BYTES:
             return
-        found = cards.validate_card(git.blob(entry.oid), self.opened.kind)
-        self.warnings = [f"{CARD}: {text}" for text in (*found.errors, *found.warnings)]
+        result = cards.validate_card(git.blob(entry.oid), self.repo.kind)
+        self.warnings = [f"{CARD}: {text}" for text in (*result.errors, *result.warnings)]
 
 
-def _told(faults: Sequence[str]) -> str:
-    shown = "; ".join(faults[:_MOST_TOLD])
-    more = len(faults) - _MOST_TOLD
+def _summarize(faults: Sequence[str]) -> str:
+    shown = "; ".join(faults[:_MAX_LISTED_FAULTS])
+    more = len(faults) - _MAX_LISTED_FAULTS
     return f"{shown}; and {more} more" if more > 0 else shown

@@ -1,7 +1,7 @@
-"""The one move: refs from the values seen to new ones, all or nothing.
+"""The one transaction of every write: moves refs by compare-and-swap, all or none.
 
-Whatever changes the content of a repository ends here: the objects are durable already, and
-this transaction makes them visible, updates what is derived, and writes the event.
+The objects are durable before. The transaction registers their pack, links LFS objects, moves the
+refs, updates the derived metadata, and writes the event.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ from hubstead.repos import (
 )
 from hubstead.repos.tables import repos
 
-#: The job that folds packs, and after how many new ones it is asked for.
-FOLD = "commits.fold"
-FOLD_EVERY = 32
+#: The job that repacks a repository, and after how many new packs it is enqueued.
+REPACK = "commits.fold"
+PACKS_PER_REPACK = 32
 
 
 class WritePlan(msgspec.Struct, frozen=True):
-    """What one transaction is to make visible."""
+    """The changes that one transaction makes visible."""
 
     moves: tuple[RefMove, ...]
-    pack: Pack | None = None  # durable, holding what the refs need and the repository lacks
+    pack: Pack | None = None  # durable, with the objects that the repository lacks
     links: tuple[Link, ...] = ()
-    derived: RepoMetadata | None = None  # None: as it was
+    derived: RepoMetadata | None = None  # None: unchanged
 
 
 class _Counted(NamedTuple):
@@ -70,17 +70,17 @@ _TOUCH = indexed(
 )
 
 
-async def move_refs(tx: Tx, actor: Actor, opened: Repo, plan: WritePlan, right: Right) -> Repo:
-    """Carry out ``plan`` and return the repository as it was opened again for it.
+async def move_refs(tx: Tx, actor: Actor, repo: Repo, plan: WritePlan, right: Right) -> Repo:
+    """Carry out ``plan``; return the repository as this transaction read it.
 
     Raises:
-        RefMoved: a ref is not where the plan saw it.
-        RefExists: a ref to be made is there.
-        RefInTheWay: there is a ref below the one to be made, or above it.
-        BlobMissing, InvalidInput: the repository may not link an object, any more perhaps.
-        Those of ``open_repo``: the right is gone.
+        RefMoved: a ref is not at the plan's old value.
+        RefExists: a ref to create exists.
+        RefInTheWay: a ref below the one to create exists, or above it.
+        BlobMissing, InvalidInput: the repository may not link an object.
+        Those of ``open_repo``: the actor lost the right.
     """
-    again = await reopen(tx, actor, opened, right)
+    again = await reopen(tx, actor, repo, right)
     await apply_plan(tx, actor, again, plan)
     facts = event_facts(again)
     moves = [(move.ref, move.old, move.new) for move in plan.moves]
@@ -90,41 +90,44 @@ async def move_refs(tx: Tx, actor: Actor, opened: Repo, plan: WritePlan, right: 
     return again
 
 
-async def apply_plan(tx: Tx, actor: Actor, opened: Repo, plan: WritePlan) -> None:
-    """Do what ``move_refs`` does for a repository whose row this transaction holds or made."""
-    # Checked before as well, but an object may be gone since, or the right to read it.
-    await check_linkable(tx, actor, opened, plan.links)
+async def apply_plan(tx: Tx, actor: Actor, repo: Repo, plan: WritePlan) -> None:
+    """Carry out ``plan`` for a repository whose row this transaction locked or inserted."""
+    # The writer checked this before, but the object or the right to read it may be gone since.
+    await check_linkable(tx, actor, repo, plan.links)
     for move in plan.moves:
-        await move_ref(tx, opened.pk, move)
+        await move_ref(tx, repo.pk, move)
     new_bytes = 0
-    for each in plan.links:
-        known = await blobs.linked(tx, opened.pk, each.key)
-        new_bytes += 0 if known and known.committed else each.bytes
-    await blobs.link_blobs(tx, opened.pk, plan.links, pusher_pk=actor.pk or None)
+    for link in plan.links:
+        known = await blobs.linked(tx, repo.pk, link.key)
+        new_bytes += 0 if known and known.committed else link.bytes
+    await blobs.link_blobs(tx, repo.pk, plan.links, pusher_pk=actor.pk or None)
     packs = 0
-    if plan.pack is not None and await add_pack(tx, opened.pk, plan.pack):
+    if plan.pack is not None and await add_pack(tx, repo.pk, plan.pack):
         packs, new_bytes = 1, new_bytes + plan.pack.size
     if packs or new_bytes:
-        await add_usage(tx, opened.pk, packs=packs, used_bytes=new_bytes)
-    await _follow_head(tx, opened, plan)
+        await add_usage(tx, repo.pk, packs=packs, used_bytes=new_bytes)
+    await _follow_head(tx, repo, plan)
 
 
 async def add_usage(tx: Tx, repo_pk: int, *, packs: int, used_bytes: int) -> None:
-    """Count packs and bytes that a repository has come to hold.
+    """Add packs and bytes to the counters of a repository; enqueue a repack now and then.
 
-    Packs are only ever counted up: nodes tell by the number whether they lack some. Every so
-    often somebody is asked to fold them.
+    The pack counter never falls: a node compares it with its own to see whether it lacks packs.
     """
     row = await tx.one(_COUNT, which_pk=repo_pk, more_packs=packs, more_bytes=used_bytes)
-    if row is not None and packs and row.packs // FOLD_EVERY > (row.packs - packs) // FOLD_EVERY:
-        await enqueue(tx, FOLD, row.id)
+    if (
+        row is not None
+        and packs
+        and row.packs // PACKS_PER_REPACK > (row.packs - packs) // PACKS_PER_REPACK
+    ):
+        await enqueue(tx, REPACK, row.id)
 
 
-async def _follow_head(tx: Tx, opened: Repo, plan: WritePlan) -> None:
-    head = RefName.branch(opened.default_branch).full
+async def _follow_head(tx: Tx, repo: Repo, plan: WritePlan) -> None:
+    head = RefName.branch(repo.default_branch).full
     for move in plan.moves:
         if move.ref == head:
             tip = move.target or move.new
             if plan.derived is not None:
-                await set_metadata(tx, opened.pk, opened.kind, tip, plan.derived)
-            await tx.run(_TOUCH, which_pk=opened.pk, tip=tip, at_ms=now_ms())
+                await set_metadata(tx, repo.pk, repo.kind, tip, plan.derived)
+            await tx.run(_TOUCH, which_pk=repo.pk, tip=tip, at_ms=now_ms())

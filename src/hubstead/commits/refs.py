@@ -38,7 +38,7 @@ class RefName(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, full: str) -> RefName:
-        """Parse a full name; one prefix is taken off, a second one belongs to the short name."""
+        """Parse a full name; a second prefix after that of the kind belongs to the short name."""
         kind = next(kind for kind in RefKind if full.startswith(kind.value))
         return cls(kind, full.removeprefix(kind.value))
 
@@ -194,7 +194,7 @@ async def move_ref(tx: Tx, repo_pk: int, move: RefMove) -> None:
 
 
 async def _check_no_ref_in_the_way(tx: Tx, repo_pk: int, name: str) -> None:
-    """Refuse ``a`` beside ``a/b``: git keeps refs as files."""
+    """Refuse ``a`` beside ``a/b``: git stores refs as files."""
     parts = name.split("/")
     for count in range(3, len(parts) + 1):
         above = "/".join(parts[:count]) if count < len(parts) else ""

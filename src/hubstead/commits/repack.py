@@ -1,7 +1,6 @@
-"""Keeping repositories quick: many packs become few, and what no ref reaches can go.
+"""Repacks: replaces many packs of a repository by few, and can drop unreachable objects.
 
-A pack that was folded into another is retired (`retired.py`): programs that are sending it, and
-pushes that lean on it, come to their end.
+A replaced pack is retired (`retired.py`), not removed: running fetches and pushes still read it.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from hubstead.db import Tx, database_now_ms, indexed
 from hubstead.gitstore import Pack, PackSize, packs_to_repack
 from hubstead.repos.tables import repos
 
-#: From so many objects on a repository gets a bitmap and a commit-graph when all is folded.
+#: A full repack of at least so many objects writes a bitmap and a commit-graph.
 LARGE_OBJECTS = 1000
 ATTEMPTS = 5
 
@@ -42,191 +41,199 @@ _FIND = indexed(_ABOUT, _About)
 _LOCK = indexed(_ABOUT.with_for_update(), _About)
 
 
-async def repack_repo(stores: Storage, repo_id: str) -> Pack | None:
-    """Fold a repository's packs as far as they need it; return the pack that came of it.
+async def repack_repo(storage: Storage, repo_id: str) -> Pack | None:
+    """Merge the small packs of a repository; return the new pack, None if none was needed.
 
-    Nothing goes: what no ref reaches is kept as well. When all packs need it, and they are
-    large, what refs reach becomes one pack with a bitmap. Harmless to repeat, and beside writes.
+    Unreachable objects stay. When all packs of a large repository need a repack, the reachable
+    objects become one pack with a bitmap. Idempotent, and safe beside writes.
     """
-    about = await stores.db.one(_FIND, repo_id=repo_id)
+    about = await storage.db.one(_FIND, repo_id=repo_id)
     if about is None:
         return None
-    rows = await list_packs(stores.db, about.pk)
+    rows = await list_packs(storage.db, about.pk)
     names = packs_to_repack(PackSize(row.name, row.objects) for row in rows)
     if not names:
         return None
-    await stores.open_git(about)
+    await storage.open_git(about)
     if len(names) == len(rows) and sum(row.objects for row in rows) >= LARGE_OBJECTS:
-        made = await repack_reachable(stores, repo_id, grace_ms=-1)
-        if made is not None:
-            return made
-    made = await asyncio.to_thread(stores.git.fold, repo_id, names)
-    if made is None or made.name in names:
+        pack = await repack_reachable(storage, repo_id, grace_ms=-1)
+        if pack is not None:
+            return pack
+    pack = await asyncio.to_thread(storage.git.fold, repo_id, names)
+    if pack is None or pack.name in names:
         return None
-    new = [made]
-    swap = functools.partial(_swap_in_turn, stores, repo_id, new, names, None)
-    return made if await _take_in(stores, repo_id, new, swap) else None
+    new = [pack]
+    swap = functools.partial(_swap_locked, storage, repo_id, new, names, None)
+    return pack if await _publish_and_swap(storage, repo_id, new, swap) else None
 
 
 async def repack_reachable(
-    stores: Storage,
+    storage: Storage,
     repo_id: str,
     *,
     grace_ms: int,
     past: Collection[str] | None = None,
 ) -> Pack | None:
-    """Make one pack, with a bitmap, of all that a repository's refs reach, for all older ones.
+    """Replace packs by one pack, with a bitmap, of all reachable objects of a repository.
 
     Args:
-        stores: Where content lies.
+        storage: The storage of content.
         repo_id: The repository.
-        grace_ms: Packs that are younger are left alone, whatever is in them.
-        past: Of what no ref reaches, only what these commits do is kept, in a pack of its own;
-            None: all of it is.
+        grace_ms: Younger packs stay.
+        past: Of the unreachable objects only those that these commits reach stay, in a second
+            pack; None: all stay.
 
     Returns:
-        The pack; None if nothing is old enough, or refs kept moving.
+        The pack; None if no pack is old enough, or refs moved during every attempt.
 
     Raises:
         GitFailed: git found the repository damaged; nothing has changed.
     """
-    about = await stores.db.one(_FIND, repo_id=repo_id)
+    about = await storage.db.one(_FIND, repo_id=repo_id)
     if about is None:
         return None
-    old = await packs_older_than(stores.db, about.pk, await database_now_ms(stores.db) - grace_ms)
-    seen = await _refs(stores, about)
+    old = await packs_older_than(storage.db, about.pk, await database_now_ms(storage.db) - grace_ms)
+    seen = await _refs(storage, about)
     if not old or not seen:
         return None
-    new = await _gather(stores, about, old, seen, past)
+    new = await _gather(storage, about, old, seen, past)
     if not new:
         return None
-    made = new[0]
-    same = {each.name for each in new} & set(old)  # what is the very pack that was there stays
-    new, old = [each for each in new if each.name not in same], [n for n in old if n not in same]
-    swap = functools.partial(_swap_beside_writers, stores, about, new, old, seen)
-    return made if await _take_in(stores, repo_id, new, swap) else None
+    reachable = new[0]
+    same = {pack.name for pack in new} & set(old)  # a new pack of the same bytes as an old one
+    new = [pack for pack in new if pack.name not in same]
+    old = [name for name in old if name not in same]
+    swap = functools.partial(_swap_beside_writers, storage, about, new, old, seen)
+    return reachable if await _publish_and_swap(storage, repo_id, new, swap) else None
 
 
 async def _gather(
-    stores: Storage,
+    storage: Storage,
     about: _About,
     old: list[str],
     refs: dict[str, str],
     past: Collection[str] | None,
 ) -> list[Pack]:
-    """Make a pack of what refs reach, and perhaps one of the rest; none if they reach nothing."""
-    await stores.open_git(about)
-    show = stores.git.projection
+    """Write a pack of the reachable objects and one of the rest; [] if refs reach no object."""
+    await storage.open_git(about)
+    show = storage.git.projection
     head = RefName.branch(about.default_branch).full
     folder = await asyncio.to_thread(show, about.id, refs, head)
-    made = await asyncio.to_thread(stores.git.gather, about.id, folder)
-    if made is None:
+    reachable = await asyncio.to_thread(storage.git.gather, about.id, folder)
+    if reachable is None:
         return []
     try:
-        rest = await asyncio.to_thread(_rest, stores, about.id, old, list(refs.values()), past)
+        rest = await asyncio.to_thread(_rest, storage, about.id, old, list(refs.values()), past)
     except BaseException:
-        await discard_packs(stores, about.id, [made])
+        await discard_packs(storage, about.id, [reachable])
         raise
-    return [made] if rest is None else [made, rest]
+    return [reachable] if rest is None else [reachable, rest]
 
 
-async def _take_in(
-    stores: Storage, repo_id: str, new: list[Pack], swap: Callable[[], Awaitable[bool]]
+async def _publish_and_swap(
+    storage: Storage, repo_id: str, new: list[Pack], swap: Callable[[], Awaitable[bool]]
 ) -> bool:
-    """Publish packs and register them by ``swap``; when that fails, nothing of them stays.
+    """Publish packs and register them by ``swap``; discard them if that fails.
 
-    ``new`` then holds them as `Stores.publish` gave them back, for ``swap`` to find.
+    ``new`` changes in place to the packs that `Storage.publish` returns: ``swap`` reads it.
     """
-    taken = False
+    swapped = False
     try:
-        new[:] = [await stores.publish(each) for each in new]
-        taken = await swap()
+        new[:] = [await storage.publish(pack) for pack in new]
+        swapped = await swap()
     finally:
-        if not taken:
-            await discard_packs(stores, repo_id, new)
-    return taken
+        if not swapped:
+            await discard_packs(storage, repo_id, new)
+    return swapped
 
 
 async def _swap_beside_writers(
-    stores: Storage, about: _About, new: list[Pack], old: list[str], seen: dict[str, str]
+    storage: Storage, about: _About, new: list[Pack], old: list[str], seen: dict[str, str]
 ) -> bool:
-    """Swap packs as soon as refs stand still, if those that moved need nothing that goes."""
+    """Swap packs, unless refs that moved meanwhile need an object of the old packs alone."""
     if not old:
         return False
     for _ in range(ATTEMPTS):
-        now = await _refs(stores, about)
+        now = await _refs(storage, about)
         if now != seen and not await _still_whole(
-            stores, about, new, old, (set(now.values()), set(seen.values()))
+            storage, about, new, old, (set(now.values()), set(seen.values()))
         ):
             return False
-        if await _swap_in_turn(stores, about.id, new, old, now):
-            await asyncio.to_thread(stores.git.write_commit_graph, about.id, list(now.values()))
+        if await _swap_locked(storage, about.id, new, old, now):
+            await asyncio.to_thread(storage.git.write_commit_graph, about.id, list(now.values()))
             return True
     return False
 
 
-async def _swap_in_turn(
-    stores: Storage,
+async def _swap_locked(
+    storage: Storage,
     repo_id: str,
     new: Sequence[Pack],
     old: Sequence[str],
     refs: dict[str, str] | None,
 ) -> bool:
-    """Swap packs while none is removed: one of the same bytes may have been retired before."""
-    async with stores.locks.of(repo_id):
-        if not all(each.pack_path.exists() and each.idx_path.exists() for each in new):
+    """Swap packs under the lock of the repository.
+
+    The lock excludes the removal of retired packs: a new pack may have the name of one.
+    """
+    async with storage.locks.of(repo_id):
+        if not all(pack.pack_path.exists() and pack.idx_path.exists() for pack in new):
             return False
-        if not await stores.db.write(functools.partial(_swap, repo_id, new, old, refs)):
+        if not await storage.db.write(functools.partial(_swap, repo_id, new, old, refs)):
             return False
-    stores.git.let_go(repo_id)
+    storage.git.let_go(repo_id)
     return True
 
 
 def _rest(
-    stores: Storage, repo_id: str, old: list[str], tips: list[str], past: Collection[str] | None
+    storage: Storage, repo_id: str, old: list[str], tips: list[str], past: Collection[str] | None
 ) -> Pack | None:
-    """Pack what is kept of what no ref reaches."""
-    left = stores.git.unreached(repo_id, old, tips)
+    """Pack the unreachable objects that stay."""
+    left = storage.git.unreached(repo_id, old, tips)
     if past is not None and left:
-        gone = stores.git.unreached(repo_id, old, [*tips, *past])
+        gone = storage.git.unreached(repo_id, old, [*tips, *past])
         left = {oid: size for oid, size in left.items() if oid not in gone}
-    return stores.git.pack_rest(repo_id, left) if left else None
+    return storage.git.pack_rest(repo_id, left) if left else None
 
 
-async def _refs(stores: Storage, about: _About) -> dict[str, str]:
-    return {row.name: row.oid for row in await list_refs(stores.db, about.pk)}
+async def _refs(storage: Storage, about: _About) -> dict[str, str]:
+    return {row.name: row.oid for row in await list_refs(storage.db, about.pk)}
 
 
 async def _still_whole(
-    stores: Storage, about: _About, new: list[Pack], old: list[str], refs: tuple[set[str], set[str]]
+    storage: Storage,
+    about: _About,
+    new: list[Pack],
+    old: list[str],
+    refs: tuple[set[str], set[str]],
 ) -> bool:
-    """Tell whether refs that moved meanwhile need nothing of the packs that are to go."""
-    again = await stores.db.one(_FIND, repo_id=about.id)
+    """Tell whether the remaining packs hold every object that moved refs reach."""
+    again = await storage.db.one(_FIND, repo_id=about.id)
     if again is None:
         return False
-    await stores.open_git(again)
-    rows = await list_packs(stores.db, about.pk)
-    kept = [each.name for each in new] + [row.name for row in rows if row.name not in old]
+    await storage.open_git(again)
+    rows = await list_packs(storage.db, about.pk)
+    remaining = [pack.name for pack in new] + [row.name for row in rows if row.name not in old]
     tips, known = refs
-    check = stores.git.leads_only_to
-    return await asyncio.to_thread(check, about.id, kept, sorted(tips - known), sorted(known))
+    check = storage.git.leads_only_to
+    return await asyncio.to_thread(check, about.id, remaining, sorted(tips - known), sorted(known))
 
 
 async def _swap(
     repo_id: str, new: Sequence[Pack], old: Sequence[str], refs: dict[str, str] | None, tx: Tx
 ) -> bool:
-    """Register packs in the place of others, if these, and the refs, are as they were."""
+    """Replace old packs by new ones, if the old packs and the refs have not changed."""
     about = await tx.one(_LOCK, repo_id=repo_id)
     if about is None:
         return False
     rows = {row.name: row for row in await list_packs(tx, about.pk)}
-    if not set(old) <= rows.keys() or any(each.name in rows for each in new):
+    if not set(old) <= rows.keys() or any(pack.name in rows for pack in new):
         return False
     if refs is not None and refs != {r.name: r.oid for r in await list_refs(tx, about.pk)}:
         return False
     await replace_packs(tx, about.pk, repo_id, old)
-    for each in new:
-        await add_pack(tx, about.pk, each)
-    more = sum(each.size for each in new) - sum(rows[name].bytes for name in old)
+    for pack in new:
+        await add_pack(tx, about.pk, pack)
+    more = sum(pack.size for pack in new) - sum(rows[name].bytes for name in old)
     await add_usage(tx, about.pk, packs=len(new), used_bytes=more)
     return True

@@ -1,8 +1,8 @@
-"""Packs that no repository needs any more: replaced by a repack, or made in vain.
+"""Retired packs: replaced by a repack, or left over from a write that failed.
 
-Their rows say since when. Each node removes its own files, once the grace period is over and no
-program that began before then still reads the repository there. The blobs of packs are deleted as
-all blobs are.
+Their rows record since when. Each node removes its own files after the grace period, once no
+program that began before its end still reads the repository. Blobs of packs are deleted like all
+unreferenced blobs.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from hubstead.commits.storage import Storage
 from hubstead.db import Tx, database_now_ms
 from hubstead.gitstore import Pack
 
-#: So long after the grace period the rows of retired packs stay for nodes that are behind. What
-#: a node misses by that, its sweep of unregistered packs removes.
+#: How long after the grace period rows of retired packs stay, for nodes that are behind. The
+#: sweep of unregistered packs removes what a node misses.
 ROWS_STAY_MS = 3_600_000
 #: A transaction may commit this long after it read the clock.
 _LATE_MS = 60_000
 
 
-async def _doom_published(tx: Tx, pack: Pack) -> None:
+async def _mark_published_unreferenced(tx: Tx, pack: Pack) -> None:
     key = BlobKey(BlobKind.PACK, pack.name)
     if pack.stored == key.name:
         await blobs.register_blob(tx, key, pack.size)
@@ -44,74 +44,74 @@ async def _doom_published(tx: Tx, pack: Pack) -> None:
         )
 
 
-async def discard_packs(stores: Storage, repo_id: str, made: Sequence[Pack]) -> None:
-    """Retire packs that were made, and perhaps published, but did not become the repository's.
+async def discard_packs(storage: Storage, repo_id: str, packs: Sequence[Pack]) -> None:
+    """Retire packs of a failed write, published or not.
 
-    A pack that is registered, by another writer of the very same bytes, is left alone.
+    A pack that another writer of the same bytes registered stays.
     """
 
     async def discard(tx: Tx) -> None:
-        known = await registered_packs(tx, repo_id, [pack.name for pack in made])
-        vain = [pack for pack in made if pack.name not in known]
-        await retire_packs(tx, repo_id, [pack.name for pack in vain])
-        if stores.packs_are_blobs:
-            for pack in vain:
-                await _doom_published(tx, pack)
+        known = await registered_packs(tx, repo_id, [pack.name for pack in packs])
+        unregistered = [pack for pack in packs if pack.name not in known]
+        await retire_packs(tx, repo_id, [pack.name for pack in unregistered])
+        if storage.packs_are_blobs:
+            for pack in unregistered:
+                await _mark_published_unreferenced(tx, pack)
 
-    if made:
-        await stores.db.write(discard)
+    if packs:
+        await storage.db.write(discard)
 
 
-async def remove_retired_packs(stores: Storage, *, grace_ms: int) -> int:
-    """Remove from this node what was retired longer ago than that and nothing here reads.
+async def remove_retired_packs(storage: Storage, *, grace_ms: int) -> int:
+    """Remove packs that were retired over ``grace_ms`` ago and that no program here reads.
 
-    Where packs are blobs every node does so, and the rows stay for the others; else nothing is
-    removed during a pause of deletion, because a backup copies the files.
+    Where packs are blobs every node runs this, and the rows stay for the other nodes. Elsewhere
+    a pause of deletion stops the removal, because a backup copies the files.
 
     Returns:
-        How many packs were done with.
+        How many retired packs this node is done with.
     """
-    before = await database_now_ms(stores.db) - grace_ms
-    scope = {"from_ms": stores.retired_from_ms, "before_ms": before}
+    before = await database_now_ms(storage.db) - grace_ms
+    scope = {"from_ms": storage.retired_from_ms, "before_ms": before}
     done, waiting = 0, []
-    for repo_id in await repos_with_retired_packs(stores.db, **scope):
-        rows = await list_retired_packs(stores.db, repo_id, **scope)
-        unread = [row.name for row in rows if not _is_read(stores, repo_id, row, before)]
+    for repo_id in await repos_with_retired_packs(storage.db, **scope):
+        rows = await list_retired_packs(storage.db, repo_id, **scope)
+        unread = [row.name for row in rows if not _is_read(storage, repo_id, row, before)]
         if len(unread) < len(rows):
             waiting.append(min(row.since_ms for row in rows))
-        done += await _remove(stores, repo_id, unread)
-    if stores.packs_are_blobs:
-        stores.retired_from_ms = min([before - _LATE_MS, *waiting])
+        done += await _remove(storage, repo_id, unread)
+    if storage.packs_are_blobs:
+        storage.retired_from_ms = min([before - _LATE_MS, *waiting])
     return done
 
 
-def _is_read(stores: Storage, repo_id: str, row: RetiredPack, before_ms: int) -> bool:
-    """Tell whether a program here reads since before the grace period of a pack was over."""
-    reading_s = stores.git.reading_s(repo_id)
+def _is_read(storage: Storage, repo_id: str, row: RetiredPack, before_ms: int) -> bool:
+    """Tell whether a program began to read before the grace period of the pack was over."""
+    reading_s = storage.git.reading_s(repo_id)
     return reading_s is not None and before_ms - row.since_ms < reading_s * 1000
 
 
-async def _remove(stores: Storage, repo_id: str, names: Sequence[str]) -> int:
+async def _remove(storage: Storage, repo_id: str, names: Sequence[str]) -> int:
     if not names:
         return 0
-    async with stores.locks.of(repo_id):  # a push may just bring one back
-        if stores.packs_are_blobs:
-            known = await registered_packs(stores.db, repo_id, names)
+    async with storage.locks.of(repo_id):  # a push may register one again
+        if storage.packs_are_blobs:
+            known = await registered_packs(storage.db, repo_id, names)
         else:
-            taken = await stores.db.write(functools.partial(_forget, repo_id, names))
-            if taken is None:
+            registered = await storage.db.write(functools.partial(_delete_rows, repo_id, names))
+            if registered is None:
                 return 0
-            known = taken
+            known = registered
         gone = [name for name in names if name not in known]
-        await asyncio.to_thread(stores.git.remove_packs, repo_id, gone)
-    stores.look_again(repo_id)
+        await asyncio.to_thread(storage.git.remove_packs, repo_id, gone)
+    storage.look_again(repo_id)
     return len(names)
 
 
-async def _forget(repo_id: str, names: Sequence[str], tx: Tx) -> set[str] | None:
-    """Take packs from the list; return those that are registered again, so that they stay.
+async def _delete_rows(repo_id: str, names: Sequence[str], tx: Tx) -> set[str] | None:
+    """Delete rows of retired packs; return those packs that are registered again and must stay.
 
-    None if nothing may be deleted just now (a backup is reading), and they stay in the list.
+    Return None, and delete no row, while a backup pauses deletion.
     """
     if not await blobs.may_delete_blobs(tx):
         return None
@@ -119,8 +119,8 @@ async def _forget(repo_id: str, names: Sequence[str], tx: Tx) -> set[str] | None
     return await registered_packs(tx, repo_id, names)
 
 
-async def delete_retired_rows(stores: Storage, *, older_than_ms: int) -> None:
-    """Drop the rows of packs retired longer ago than that, where every node has removed them."""
-    if stores.packs_are_blobs:
-        before = await database_now_ms(stores.db) - older_than_ms
-        await stores.db.write(delete_retired_before, before)
+async def delete_retired_rows(storage: Storage, *, older_than_ms: int) -> None:
+    """Delete the rows of packs retired over ``older_than_ms`` ago, where packs are blobs."""
+    if storage.packs_are_blobs:
+        before = await database_now_ms(storage.db) - older_than_ms
+        await storage.db.write(delete_retired_before, before)

@@ -10,7 +10,7 @@ from hubstead.errors import ConcurrentChange
 
 T = TypeVar("T")
 
-#: How often a write is prepared anew when other nodes move the ref meanwhile.
+#: How often a write is attempted while other nodes move the ref.
 ATTEMPTS = 10
 
 
@@ -18,7 +18,7 @@ async def retrying(attempt: Callable[[], Awaitable[T]], *, attempts: int = ATTEM
     """Call ``attempt`` until it does not raise `RefMoved`, and return its result.
 
     Raises:
-        ConcurrentChange: every attempt found the ref moved.
+        ConcurrentChange: the ref moved during every attempt.
     """
     for _ in range(attempts):
         try:

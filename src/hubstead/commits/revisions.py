@@ -1,4 +1,4 @@
-"""From what people write (a branch, a tag, a sha, ``HEAD``) to a commit."""
+"""Resolution of revisions (a branch, a tag, a sha, ``HEAD``) to commits."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from hubstead.ids import is_oid
 from hubstead.repos import Repo
 
 SHORTEST_SHA = 7
-#: Raw text is searched for refs of so many segments at most.
+#: The most segments of a ref in a raw path.
 _DEEPEST_REF = 16
 
 
 class Revision(msgspec.Struct, frozen=True):
-    """A revision that was found."""
+    """A resolved revision."""
 
     text: str  # as the caller wrote it
     commit: str  # 40 hex
-    ref: str | None = None  # the full name of the ref it is, if it is one
+    ref: str | None = None  # the full name, if the revision is a ref
 
     @property
     def branch(self) -> str | None:
@@ -35,26 +35,26 @@ class Revision(msgspec.Struct, frozen=True):
         return self.ref is None
 
 
-async def resolve_revision(db: Reader, opened: Repo, git: GitRepo, text: str) -> Revision:
-    """Find a revision: the default branch, a branch, a tag, a full ref, a sha of 7 to 40 digits.
+async def resolve_revision(db: Reader, repo: Repo, git: GitRepo, text: str) -> Revision:
+    """Resolve a revision: the default branch, a branch, a tag, a full ref, a sha of 7 to 40 digits.
 
     A full sha is a commit's and never a ref's; a ref wins over a short sha, a branch over a tag.
 
     Raises:
-        RevisionNotFound: if it is none of these.
+        RevisionNotFound: the revision is none of these.
     """
     if is_full_sha(text):
-        return Revision(text, _commit_of(git, text.lower(), opened))
+        return Revision(text, _commit_of(git, text.lower(), repo))
     if text == "HEAD":
-        text = opened.default_branch
-    if text == opened.default_branch and opened.head:
-        return Revision(text, opened.head, HEADS + text)
-    found = await find_ref(db, opened.pk, text)
-    if found is not None:
-        return Revision(text, found.target, found.name)
+        text = repo.default_branch
+    if text == repo.default_branch and repo.head:
+        return Revision(text, repo.head, HEADS + text)
+    ref = await find_ref(db, repo.pk, text)
+    if ref is not None:
+        return Revision(text, ref.target, ref.name)
     if oid := commit_of_short_sha(git, text):
         return Revision(text, oid)
-    raise RevisionNotFound(revision=text, repo=opened.full_name)
+    raise RevisionNotFound(revision=text, repo=repo.full_name)
 
 
 def is_full_sha(text: str) -> bool:
@@ -67,50 +67,50 @@ def commit_of_short_sha(git: GitRepo, text: str) -> str | None:
     return git.find_short(text.lower()) if len(text) >= SHORTEST_SHA else None
 
 
-def _commit_of(git: GitRepo, oid: str, opened: Repo) -> str:
+def _commit_of(git: GitRepo, oid: str, repo: Repo) -> str:
     try:
         if git.has(oid):
             return git.peel(oid)
     except ObjectMissing:
         pass
-    raise RevisionNotFound(revision=oid, repo=opened.full_name)
+    raise RevisionNotFound(revision=oid, repo=repo.full_name)
 
 
 async def split_revision(
-    db: Reader, opened: Repo, git: GitRepo, segments: list[str]
+    db: Reader, repo: Repo, git: GitRepo, segments: list[str]
 ) -> tuple[str, str]:
     """Divide ``refs/pr/1/dir/file`` into revision and path where slashes of both are raw.
 
     The rule of protocol/hub-api.md 2.2. Python clients encode the slashes of a revision and never
     those of a path, so the first segment is the revision if it names anything at all: a ref like
     ``main/dir`` cannot take the place of a folder, nor one like ``<sha>/dir`` that of a commit's.
-    Only if it names nothing, the longest ref that the text begins with is meant: clients up to
-    0.8.1 and the JavaScript one put revisions into paths as they are.
+    If it names nothing, the longest ref that the text begins with is the revision: Python clients
+    up to 0.8.1 and the JavaScript client do not encode revisions.
 
     Args:
         db: The database.
-        opened: The repository.
-        git: Its objects.
-        segments: Decoded segments; one that was sent with ``%2F`` is a whole revision already.
+        repo: The repository.
+        git: The objects of the repository.
+        segments: Decoded segments; one with a decoded ``%2F`` is a whole revision.
 
     Returns:
-        (revision, path); the path is empty if nothing is left.
+        (revision, path); the path may be empty.
     """
     if not segments:
         return "", ""
     first = segments[0]
     count = 1
-    if len(segments) > 1 and not _is_whole(opened, first):
-        count = await _count_of_revision(db, opened.pk, git, segments)
+    if len(segments) > 1 and not _is_whole(repo, first):
+        count = await _count_of_revision(db, repo.pk, git, segments)
     return "/".join(segments[:count]), "/".join(segments[count:])
 
 
-def _is_whole(opened: Repo, first: str) -> bool:
+def _is_whole(repo: Repo, first: str) -> bool:
     """Tell without a look at the refs that the first segment is the revision.
 
     A full sha is one whether or not the commit is there: the address never means another.
     """
-    return "/" in first or first in ("HEAD", opened.default_branch) or is_full_sha(first)
+    return "/" in first or first in ("HEAD", repo.default_branch) or is_full_sha(first)
 
 
 async def _count_of_revision(db: Reader, repo_pk: int, git: GitRepo, segments: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""Rules that every write obeys, whichever door it came through."""
+"""Rules that every write obeys, over git or an API."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hubstead.ids import Kind, check_branch_name
 from hubstead.repos import Repo
 from hubstead.settings import Settings
 
-#: Why a file that ``is_padded_pointer`` is refused.
+#: The reason for which files that ``is_padded_pointer`` are refused.
 PADDED_POINTER = (
     "git-lfs replaces a file that begins so in a checkout, but neither uploads nor fetches its "
     "object because it is longer than 1023 bytes: shorten it to the pointer"
@@ -24,7 +24,7 @@ PADDED_POINTER = (
 def check_card(
     kind: Kind, git: GitRepo, draft: PackDraft, edits: Iterable[tuple[str, Edit]]
 ) -> None:
-    """Refuse a change whose new README.md has metadata in error.
+    """Refuse a change whose new README.md has invalid metadata.
 
     Raises:
         InvalidCard: with every error; ``faults`` lists them.
@@ -34,34 +34,34 @@ def check_card(
             text = draft.get(edit.oid)[1] if draft.contains(edit.oid) else git.blob(edit.oid)
             if len(text) > MAX_CARD_BYTES:
                 continue
-            found = cards.validate_card(text, kind)
-            if found.errors:
-                raise InvalidCard(reason="; ".join(found.errors), faults=tuple(found.errors))
+            result = cards.validate_card(text, kind)
+            if result.errors:
+                raise InvalidCard(reason="; ".join(result.errors), faults=tuple(result.errors))
 
 
-def check_branch_may_go(opened: Repo, branch: str) -> None:
-    """Refuse to delete the branch that the repository shows.
+def check_branch_may_go(repo: Repo, branch: str) -> None:
+    """Refuse to delete the default branch.
 
     Raises:
-        Forbidden: in the words that clients' own tests look for.
+        Forbidden: the branch is the default branch; tests of clients match the text.
     """
-    if branch == opened.default_branch:
+    if branch == repo.default_branch:
         raise Forbidden(reason=f"Cannot delete {HEADS}{branch}: it is the default branch")
 
 
 def check_takes_no_commit(
     git: GitRepo, ref: RefName, commit: str, *, old: str | None = None
 ) -> None:
-    """Refuse to let a ref take the address of a commit, which is to mean that commit for ever.
+    """Refuse a ref whose name is a short sha: the sha must mean its commit for ever.
 
-    A ref wins over a short sha. So no branch may begin under a name that abbreviates another
-    commit or its own, which it would leave; a tag may stay at the commit that it is named after.
+    A ref wins over a short sha. So no new branch may have a name that abbreviates a commit, even
+    its own, because branches move; a tag may have the short sha of the commit that it points to.
 
     Args:
         git: The repository's objects as they were before the change.
         ref: The ref.
-        commit: What it is going to point to.
-        old: What it points to already; a ref that was there before the commit keeps its name.
+        commit: The new target.
+        old: The present target; a ref older than the commit may move under its name.
 
     Raises:
         InvalidName: the name is a short sha of a commit.
@@ -76,20 +76,20 @@ def check_takes_no_commit(
         )
 
 
-def check_pushed_ref(opened: Repo, ref: RefName, *, deleted: bool) -> None:
-    """Refuse to push to what is not a branch or a tag.
+def check_pushed_ref(repo: Repo, ref: RefName, *, deleted: bool) -> None:
+    """Refuse a push to a ref other than a branch or a tag.
 
     Raises:
-        Forbidden: the hub's own refs, or the default branch is to go.
-        NotBuilt: a pull request.
-        InvalidName: nothing may be called so.
+        Forbidden: the ref belongs to the hub, or the push deletes the default branch.
+        NotBuilt: the ref is a pull request.
+        InvalidName: the name breaks a rule.
     """
     if ref.kind is RefKind.PULL:
         raise NotBuilt(what="pull requests: push to a branch")
     if ref.kind not in (RefKind.BRANCH, RefKind.TAG):
         raise Forbidden(reason=f"only {HEADS} and {TAGS} can be pushed to")
     if deleted and ref.kind is RefKind.BRANCH:
-        check_branch_may_go(opened, ref.short)
+        check_branch_may_go(repo, ref.short)
     elif not deleted:
         check_branch_name(ref.short)
 

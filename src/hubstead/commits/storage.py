@@ -29,18 +29,18 @@ from hubstead.repos import Repo
 from hubstead.settings import Settings
 from hubstead.xet import XetStore
 
-#: How many packs of one repository are fetched at once.
+#: How many packs of one repository are fetched at the same time.
 _FETCHES = 8
-#: Of how many repositories it is remembered which packs are here.
+#: For how many repositories a node caches the number of fetched packs.
 _REMEMBERED = 100_000
 
 
 class PackedRepo(Protocol):
-    """What has to be known of a repository to find its objects; a `Repo` is one."""
+    """The facts that locate the objects of a repository; a `Repo` has them."""
 
     @property
     def pk(self) -> int:
-        """Its number."""
+        """The primary key of its row."""
         ...
 
     @property
@@ -70,7 +70,7 @@ class RepoLocks:
 
 @dataclass
 class Storage:
-    """What a write of content needs. Built once, in ``app.py``."""
+    """Handles to everything that stores content. Built once, in ``app.py``."""
 
     db: Database
     git: GitStore
@@ -80,7 +80,7 @@ class Storage:
     packs_are_blobs: bool
     locks: RepoLocks = field(default_factory=RepoLocks)
     xet: XetStore = field(init=False)
-    #: Packs that were retired before this are gone from this node, where packs are blobs.
+    #: This node removed all packs retired before this time, where packs are blobs.
     retired_from_ms: int = 0
     _fetched: LruCache[str, int] = field(default_factory=lambda: LruCache(_REMEMBERED))
 
@@ -90,10 +90,10 @@ class Storage:
         self.xet = XetStore(self.db, self.blobs, cache, settings)
 
     async def open_git(self, repo: PackedRepo) -> GitRepo:
-        """Return the objects of a repository, having fetched what this node lacks.
+        """Return the objects of a repository; fetch the packs that this node lacks.
 
         Raises:
-            RepoMissing: its folder is gone and no blob can replace it.
+            RepoMissing: the folder is gone, and packs are not blobs.
         """
         if self._lacks_packs(repo):
             async with self.locks.of(f"fetch {repo.id}"):
@@ -102,11 +102,11 @@ class Storage:
         return self.git.open(repo.id)
 
     async def fetch_missing_packs(self, repo: Repo, commits: Iterable[str]) -> None:
-        """Fetch what other nodes wrote after the repository was opened, if a commit is of it.
+        """Fetch packs that other nodes wrote after ``repo`` was read, if a commit is missing.
 
         Args:
-            repo: The repository, as it was opened.
-            commits: What refs pointed to that were read later.
+            repo: The repository.
+            commits: Targets of refs that were read after ``repo``.
         """
         if not self.packs_are_blobs:
             return
@@ -137,11 +137,11 @@ class Storage:
         self._fetched.put(repo.id, max(repo.packs, self._fetched.get(repo.id) or 0))
 
     def look_again(self, repo_id: str) -> None:
-        """Have a repository's packs compared with its rows when it is opened next."""
+        """Compare the packs of a repository with their rows on its next use."""
         self._fetched.forget(repo_id)
 
     async def _fetch_all(self, repo_id: str, lacking: dict[str, StoredKey]) -> set[str]:
-        """Fetch packs, several at once; return those that are gone: replaced since, or lost."""
+        """Fetch packs in parallel; return those without a blob: replaced since, or lost."""
         gone = set[str]()
         left = list(lacking.items())
 
@@ -169,11 +169,11 @@ class Storage:
                 await asyncio.to_thread(file.write, chunk)
 
     def check_room(self) -> None:
-        """Refuse a write while the disk is as good as full.
+        """Refuse a write while the disk has too little free space.
 
         Raises:
             StorageFull: less than ``min_free_bytes`` is left.
-            Unavailable: the folder is gone, perhaps with its disk: no other is begun.
+            Unavailable: the folder is missing, perhaps because its disk is not mounted.
         """
         try:
             free = shutil.disk_usage(self.git.root).free
@@ -182,15 +182,15 @@ class Storage:
         if free < self.settings.blobs.min_free_bytes:
             raise StorageFull()
 
-    async def publish(self, finished: Pack) -> Pack:
-        """Make a pack that is durable on this node durable for all of them.
+    async def publish(self, pack: Pack) -> Pack:
+        """Make a pack of this node durable for all nodes.
 
         Returns:
-            The pack as `add_pack` takes it, with the name under which it is stored.
+            The pack with its stored name, as `add_pack` requires.
         """
-        key = BlobKey(BlobKind.PACK, finished.name)
+        key = BlobKey(BlobKind.PACK, pack.name)
         if not self.packs_are_blobs:
-            return replace(finished, stored=key.name)
+            return replace(pack, stored=key.name)
         place = await new_stored_name(self.db, key, self.settings)
-        await self.blobs.put_file(place, finished.pack_path, PackVerifier(finished.name))
-        return replace(finished, stored=place.name)
+        await self.blobs.put_file(place, pack.pack_path, PackVerifier(pack.name))
+        return replace(pack, stored=place.name)

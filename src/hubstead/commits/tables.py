@@ -36,7 +36,7 @@ deleted_repos = Table(
     info={"backup": "skip"},
 )
 
-#: Packs that were folded into others; their files stay for the grace period.
+#: Packs that a repack replaced; their files stay for the grace period.
 retired_packs = Table(
     "dead_pack",
     metadata,

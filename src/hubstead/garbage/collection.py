@@ -40,7 +40,7 @@ STEPS: tuple[Step, ...] = (
     Step(xet_files, (xet_jobs.FORGET,)),
     Step(xorbs, (xet_jobs.RETIRE,)),
     Step(count_orphans, (blob_jobs.STRAYS,)),
-    Step(count_pending_deletion, (blob_jobs.DELETE, commit_jobs.BURY)),
+    Step(count_pending_deletion, (blob_jobs.DELETE, commit_jobs.REMOVE_DELETED)),
 )
 
 
