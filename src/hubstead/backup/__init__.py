@@ -1,4 +1,8 @@
-"""Backups: a consistent picture of a hub of either shape, and a hub made of it."""
+"""Backups: creates, checks, prunes and restores consistent snapshots of a hub of either shape.
+
+The room owns the format of a backup's folder and the mark of an incomplete restore. It never
+stops a running server, and never overwrites a hub that has content.
+"""
 
 from hubstead.backup.create import create_backup
 from hubstead.backup.errors import BackupFault

@@ -1,4 +1,4 @@
-"""Copying into the folder what it lacks."""
+"""Copies the blobs that a backup's folder lacks."""
 
 from __future__ import annotations
 
@@ -16,51 +16,51 @@ from hubstead.errors import BlobCorrupt, BlobNotFound
 
 @dataclass
 class CopyResult:
-    """What one round of copying did."""
+    """The result of one round of copying."""
 
     new: Amount = field(default_factory=Amount)
-    missing: list[str] = field(default_factory=list)  # blobs without bytes
-    damaged: list[str] = field(default_factory=list)  # blobs with other bytes
+    missing: list[str] = field(default_factory=list)  # blobs whose bytes the hub lacks
+    damaged: list[str] = field(default_factory=list)  # blobs whose bytes do not match
 
     @property
     def lacking(self) -> tuple[str, ...]:
-        """The blobs that the folder has not, each with the reason."""
+        """The blobs that the folder lacks, with the reason, sorted."""
         return (*sorted(self.missing), *sorted(self.damaged))
 
 
 async def copy_missing(
     origin: Origin, store: BlobStore, wanted: Iterable[RequiredBlob], progress: Progress
 ) -> CopyResult:
-    """Copy to ``store`` those blobs that it has not, or not in their size.
+    """Copy the blobs that ``store`` lacks or has in another size.
 
     Raises:
-        StorageFull: the folder's disk is full. What was copied stays.
+        StorageFull: the folder's disk is full. Copied blobs stay.
         Unavailable: the hub's bytes cannot be read now.
     """
-    done = CopyResult()
+    result = CopyResult()
 
-    async def one(need: RequiredBlob) -> None:
-        found = await store.size(need.key)
-        if found != need.size:
-            if found is not None:
-                await store.delete(need.key)
-            await _copy(origin, store, need, done)
-        progress.add(need.size)
+    async def copy_one(blob: RequiredBlob) -> None:
+        stored_size = await store.size(blob.key)
+        if stored_size != blob.size:
+            if stored_size is not None:
+                await store.delete(blob.key)
+            await _copy(origin, store, blob, result)
+        progress.add(blob.size)
 
-    await for_each(wanted, one)
-    return done
+    await for_each(wanted, copy_one)
+    return result
 
 
-async def _copy(origin: Origin, store: BlobStore, need: RequiredBlob, done: CopyResult) -> None:
-    writer = store.writer(need.key, need.verifier(), size=need.size)
+async def _copy(origin: Origin, store: BlobStore, blob: RequiredBlob, result: CopyResult) -> None:
+    writer = store.writer(blob.key, blob.verifier(), size=blob.size)
     try:
-        await origin.pour(need, writer.write)
+        await origin.pour(blob, writer.write)
         await asyncio.to_thread(writer.commit)
     except BlobNotFound:
-        done.missing.append(f"{need.key}: its bytes are missing")
+        result.missing.append(f"{blob.key}: its bytes are missing")
     except BlobCorrupt as error:
-        done.damaged.append(f"{need.key}: {error.message}")
+        result.damaged.append(f"{blob.key}: {error.message}")
     else:
-        done.new += Amount(1, need.size)
+        result.new += Amount(1, blob.size)
     finally:
         await asyncio.to_thread(writer.abort)

@@ -1,4 +1,4 @@
-"""Making a backup of a hub, beside those who use it."""
+"""Creates a backup of a hub while servers use it."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from hubstead.commits import Storage
 from hubstead.db import SCHEMA_VERSION
 from hubstead.ids import now_ms
 
-#: How often a new picture is taken because bytes of the last one were gone: git packs are folded
-#: whatever is paused.
+#: Snapshots taken before missing bytes count as lost: repacking deletes git packs even while
+#: deletion is paused.
 ATTEMPTS = 3
 
 
 @dataclass
 class _Draft:
-    """A snapshot being made."""
+    """An incomplete snapshot."""
 
     snapshot: Snapshot
-    made_ms: int
+    created_ms: int
     tables: dict[str, int] = field(default_factory=dict)
     blobs: dict[str, Amount] = field(default_factory=dict)
     copied: CopyResult = field(default_factory=CopyResult)
@@ -39,25 +39,26 @@ class _Draft:
 async def create_backup(
     stores: Storage, folder: BackupFolder, progress: Progress, *, keep_going: bool = False
 ) -> Manifest:
-    """Add a snapshot of a hub to a folder that the caller holds alone.
+    """Add a snapshot of a hub to a backup's folder.
 
     Args:
-        stores: The hub, opened; a server may run and be written to.
-        folder: Where to.
-        progress: Is told how it goes.
-        keep_going: Complete the snapshot even if bytes are missing or damaged, and name them.
+        stores: The hub; a server may run beside and take writes.
+        folder: The folder, which the caller has locked exclusively.
+        progress: Receives the progress.
+        keep_going: Complete the snapshot even if bytes are missing or damaged, and list them in
+            its manifest.
 
     Raises:
-        Faulty: bytes are missing or damaged. What was copied stays for the next run.
-        StorageFull: the folder's disk is full. What was copied stays for the next run.
-        Unavailable: database or bytes cannot be read now.
+        BackupFault: bytes are missing or damaged. Copied blobs stay for the next run.
+        StorageFull: the folder's disk is full. Copied blobs stay for the next run.
+        Unavailable: the database or the bytes cannot be read now.
     """
     await asyncio.to_thread(folder.clear)
     await folder.blobs().sweep(0)
     new = Amount()
     async with deletion_paused(stores.db):
         for _attempt in range(ATTEMPTS):
-            draft = await _attempted(stores, folder, progress)
+            draft = await _create_draft(stores, folder, progress)
             new = new + draft.copied.new
             if not draft.copied.missing:
                 break
@@ -70,13 +71,13 @@ async def create_backup(
     return await asyncio.to_thread(_complete, stores, draft, new)
 
 
-async def _attempted(stores: Storage, folder: BackupFolder, progress: Progress) -> _Draft:
+async def _create_draft(stores: Storage, folder: BackupFolder, progress: Progress) -> _Draft:
     await asyncio.to_thread(folder.clear)
-    made_ms = now_ms()
-    draft = _Draft(await asyncio.to_thread(folder.begin, made_ms), made_ms)
+    created_ms = now_ms()
+    draft = _Draft(await asyncio.to_thread(folder.begin, created_ms), created_ms)
     snapshot = draft.snapshot
-    async with open_db_snapshot(stores.settings.database_url) as taken:
-        draft.tables = await write_snapshot_db(snapshot.database, taken, progress)
+    async with open_db_snapshot(stores.settings.database_url) as db_snapshot:
+        draft.tables = await write_snapshot_db(snapshot.database, db_snapshot, progress)
     with snapshot.open() as rows:
         await asyncio.to_thread(write_listing, snapshot.listing, rows)
         draft.blobs = required_amounts(rows)
@@ -91,7 +92,7 @@ def _complete(stores: Storage, draft: _Draft, new: Amount) -> Manifest:
     snapshot = draft.snapshot
     manifest = Manifest(
         id=snapshot.id,
-        made_ms=draft.made_ms,
+        made_ms=draft.created_ms,
         program=hubstead.__version__,
         schema=SCHEMA_VERSION,
         shape=f"{stores.db.dialect_name}+{'s3' if stores.packs_are_blobs else 'files'}",

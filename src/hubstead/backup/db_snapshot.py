@@ -1,4 +1,4 @@
-"""One moment of a database, read row by row while others go on writing."""
+"""A consistent snapshot of a database, read in batches while others write."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ SQLITE = "sqlite:///"
 
 
 class DbSnapshot(Protocol):
-    """A database as it was when the picture was taken."""
+    """The rows of a database at one moment."""
 
     def rows(self, table: Table) -> AsyncIterator[Rows]:
-        """Yield the rows of a table, some at a time, in no particular order."""
+        """Yield the rows of a table in batches, in no particular order."""
         ...
 
     async def last_number(self, table: Table) -> int:
-        """Return the last number that the table gave to a row; 0: none yet."""
+        """Return the last primary key that the table assigned; 0 before the first."""
         ...
 
 
 @asynccontextmanager
 async def open_db_snapshot(url: str) -> AsyncIterator[DbSnapshot]:
-    """Take a picture of a database whose schema is the newest, good while the block lasts.
+    """Take a snapshot of a database in the current schema; it is valid inside the block.
 
     Raises:
-        Unavailable: it cannot be reached.
+        Unavailable: the database cannot be reached.
     """
     if url.startswith(SQLITE):
-        with _sqlite(Path(url.removeprefix(SQLITE))) as taken:
-            yield taken
+        with _begin_sqlite(Path(url.removeprefix(SQLITE))) as snapshot:
+            yield snapshot
     else:
-        async with _postgres(url) as connection:
+        async with _begin_postgres(url) as connection:
             yield _PostgresSnapshot(connection)
 
 
@@ -60,17 +60,17 @@ class _SqliteSnapshot:
             yield rows
 
     async def last_number(self, table: Table) -> int:
-        found = self._connection.execute(
+        row = self._connection.execute(
             "SELECT seq FROM sqlite_sequence WHERE name = ?", (table.name,)
         ).fetchone()
-        return int(found[0]) if found else 0
+        return int(row[0]) if row else 0
 
 
-def _sqlite(path: Path) -> _SqliteSnapshot:
+def _begin_sqlite(path: Path) -> _SqliteSnapshot:
     connection = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA query_only=ON")
     connection.execute("BEGIN")
-    connection.execute("SELECT count(*) FROM sqlite_master").fetchone()  # the moment is now
+    connection.execute("SELECT count(*) FROM sqlite_master").fetchone()  # takes the snapshot
     return _SqliteSnapshot(connection)
 
 
@@ -84,39 +84,39 @@ class _PostgresSnapshot:
             yield [tuple(row) for row in rows]
 
     async def last_number(self, table: Table) -> int:
-        sequence = await sequence_of(self._connection, table)
+        sequence = await serial_sequence(self._connection, table)
         if sequence is None:
             return 0
         row = await self._connection.fetchrow(f"SELECT last_value, is_called FROM {sequence}")  # noqa: S608
         return int(row["last_value"]) if row["is_called"] else 0
 
 
-async def sequence_of(connection: Any, table: Table) -> str | None:
-    """Return what counts the numbers of a table on PostgreSQL, quoted, or None."""
+async def serial_sequence(connection: Any, table: Table) -> str | None:
+    """Return the quoted name of the sequence behind a table's ``pk`` on PostgreSQL, or None."""
     if "pk" not in table.columns:
         return None
-    found: str | None = await connection.fetchval(
+    sequence: str | None = await connection.fetchval(
         "SELECT pg_get_serial_sequence($1, 'pk')", quoted(table.name)
     )
-    return found
+    return sequence
 
 
 @asynccontextmanager
-async def _postgres(url: str) -> AsyncIterator[Any]:
-    connection = await connected(url)
+async def _begin_postgres(url: str) -> AsyncIterator[Any]:
+    connection = await connect(url)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            await connection.fetchval("SELECT 1")  # the moment is now
+            await connection.fetchval("SELECT 1")  # takes the snapshot
             yield connection
     finally:
         await connection.close()
 
 
-async def connected(url: str) -> Any:
+async def connect(url: str) -> Any:
     """Open a connection to PostgreSQL.
 
     Raises:
-        Unavailable: there is no answer.
+        Unavailable: PostgreSQL does not answer, or refuses the connection.
     """
     import asyncpg
 

@@ -1,4 +1,4 @@
-"""Keeping a hub from deleting bytes for good while they are copied."""
+"""Pauses the deletion of bytes in a hub while a backup copies them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hubstead.blobs import pause_deletion, resume_deletion
 from hubstead.db import Database
 from hubstead.errors import HubError
 
-#: How long a pause outlives a backup that died, and how often a living one renews it.
+#: How long a pause outlives a crashed backup, and how often a running backup renews it.
 PAUSE_S = 600.0
 RENEW_EVERY_S = 60.0
 
@@ -23,19 +23,19 @@ _log = structlog.get_logger("hubstead.backup")
 
 @asynccontextmanager
 async def deletion_paused(db: Database) -> AsyncIterator[None]:
-    """Let nothing be deleted for good while the block lasts, nor for long after a crash in it."""
+    """Pause deletion inside the block; after a crash the pause expires in ``PAUSE_S`` seconds."""
     name = f"backup-{secrets.token_hex(8)}"
     await pause_deletion(db, name, PAUSE_S)
-    renewing = asyncio.create_task(_renew(db, name))
+    renewal = asyncio.create_task(_renew(db, name))
     try:
         yield
     finally:
-        renewing.cancel()
+        renewal.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await renewing
+            await renewal
         try:
             await resume_deletion(db, name)
-        except HubError as error:  # it ends by itself
+        except HubError as error:  # the pause expires by itself
             _log.warning("the pause could not be ended", error=error.message)
 
 
@@ -44,5 +44,5 @@ async def _renew(db: Database, name: str) -> None:
         await asyncio.sleep(RENEW_EVERY_S)
         try:
             await pause_deletion(db, name, PAUSE_S)
-        except HubError as error:  # there is time for more attempts
+        except HubError as error:  # PAUSE_S allows for more attempts
             _log.warning("the pause could not be renewed", error=error.message)

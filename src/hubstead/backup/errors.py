@@ -1,4 +1,4 @@
-"""What a backup or restore cannot put up with."""
+"""The error of the room."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 class BackupFault(Exception):
-    """Bytes or rows are not as they should be: ``faults`` says which, a line each."""
+    """Bytes or rows are missing or damaged; ``faults`` has one line per fault."""
 
     def __init__(self, what: str, faults: Sequence[str]) -> None:
         self.what = what

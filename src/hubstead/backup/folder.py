@@ -1,12 +1,12 @@
 """The folder of a backup::
 
-hubstead-backup             says what this folder is; locked by who works on it
-snapshots/<time>-<chance>/  one moment each
+hubstead-backup             marks the folder as a backup; its users lock it
+snapshots/<time>-<random>/  one snapshot
     database.sqlite         every row
-    blobs.tsv               kind, name and size of every blob that the rows need
+    blobs.tsv               kind, name and size of all blobs that the rows need
     manifest.json           written last: without it the snapshot does not count
-blobs/<kind>/ab/cd/<name>   bytes of all snapshots, each once (layout.py of room ``blobs``)
-blobs/incoming/             being written, or left by a crash
+blobs/<kind>/ab/cd/<name>   bytes of all snapshots, without copies (layout.py of room ``blobs``)
+blobs/incoming/             incomplete uploads, also of crashed runs
 """
 
 from __future__ import annotations
@@ -31,40 +31,40 @@ from hubstead.errors import InvalidInput, Unavailable
 from hubstead.files import make_folder, sync_folder
 
 MARK = "hubstead-backup"
-_SAYS = b"A backup made by `hubstead backup`. It holds secrets: keep it as safe as the hub.\n"
+_MARK_TEXT = b"A backup made by `hubstead backup`. It holds secrets: keep it as safe as the hub.\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The files of one snapshot, complete or being made."""
+    """The files of one snapshot, complete or not."""
 
     path: Path
 
     @property
     def id(self) -> str:
-        """Its name, which begins with its time."""
+        """The snapshot's name, which begins with its time."""
         return self.path.name
 
     @property
     def database(self) -> Path:
-        """The rows."""
+        """The file of the rows."""
         return self.path / "database.sqlite"
 
     @property
     def listing(self) -> Path:
-        """The blobs."""
+        """The file that lists the blobs."""
         return self.path / "blobs.tsv"
 
     @property
     def is_complete(self) -> bool:
-        """Whether it was made to the end."""
+        """Whether the manifest exists."""
         return (self.path / "manifest.json").exists()
 
     def read(self) -> Manifest:
-        """Return what it says of itself.
+        """Return the manifest.
 
         Raises:
-            Faulty: it is damaged, or of a newer format.
+            BackupFault: the manifest is damaged, or of a newer format.
         """
         manifest = decode((self.path / "manifest.json").read_bytes())
         if manifest is None:
@@ -78,7 +78,7 @@ class Snapshot:
         """Compare the list of blobs with its digest.
 
         Raises:
-            Faulty: it is not as it was written.
+            BackupFault: the list has changed.
         """
         self._check(self.listing, self.read().list_sha256)
 
@@ -86,44 +86,44 @@ class Snapshot:
         """Compare the rows with their digest.
 
         Raises:
-            Faulty: they are not as they were written.
+            BackupFault: the rows have changed.
         """
         self._check(self.database, self.read().database_sha256)
 
-    def _check(self, path: Path, wanted: str) -> None:
-        found = digest_of(path) if path.is_file() else "nothing"
-        if found != wanted:
-            what = f"{path.name}: expected sha256:{wanted}, got {found}"
+    def _check(self, path: Path, expected: str) -> None:
+        digest = digest_of(path) if path.is_file() else "nothing"
+        if digest != expected:
+            what = f"{path.name}: expected sha256:{expected}, got {digest}"
             raise BackupFault(f"the snapshot {self.id} is damaged", [what])
 
     def complete(self, manifest: Manifest) -> None:
-        """Make it count, durably."""
+        """Write the manifest, durably: from now on the snapshot counts."""
         for path in (self.database, self.listing):
             _sync(path)
-        aside = self.path / "manifest.json.new"
-        with open_private(aside) as fd:
+        new = self.path / "manifest.json.new"
+        with open_private(new) as fd:
             os.write(fd, encode(manifest))
             os.fsync(fd)
         sync_folder(self.path)
-        aside.rename(self.path / "manifest.json")
+        new.rename(self.path / "manifest.json")
         sync_folder(self.path)
         sync_folder(self.path.parent)
 
     def remove(self) -> None:
-        """Take it away; from the first moment on it does not count any more."""
+        """Remove the snapshot, its manifest first, so that no part of it counts."""
         (self.path / "manifest.json").unlink(missing_ok=True)
         shutil.rmtree(self.path)
 
     @contextmanager
     def open(self) -> Iterator[sqlite3.Connection]:
-        """Open its rows for reading; nothing is written beside them."""
-        with opened_rows(self.database) as connection:
+        """Open the rows for reading; SQLite writes no files beside them."""
+        with open_rows(self.database) as connection:
             yield connection
 
 
 @contextmanager
-def opened_rows(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open a database file that nobody changes."""
+def open_rows(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a database file read-only; the file must not change inside the block."""
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=ro&immutable=1",
         uri=True,
@@ -137,10 +137,10 @@ def opened_rows(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 class BackupFolder:
-    """A folder for backups, made if ``make`` says so and it is missing or empty.
+    """The folder of a backup; ``make`` creates it where the path is missing or empty.
 
     Raises:
-        InvalidInput: there is none, or it holds something else.
+        InvalidInput: the path has no backup, or has other content.
     """
 
     def __init__(self, root: Path, *, make: bool = False) -> None:
@@ -155,31 +155,31 @@ class BackupFolder:
             raise InvalidInput(reason=f"{self.root} is neither a backup nor empty")
         make_folder(self.root)
         with open_private(self.root / MARK) as fd:
-            os.write(fd, _SAYS)
+            os.write(fd, _MARK_TEXT)
             os.fsync(fd)
         sync_folder(self.root)
 
     @property
     def blobs_url(self) -> str:
-        """Where the bytes lie, as ``open_blobs`` takes it."""
+        """The URL of the blob store, for ``open_blobs``."""
         return (self.root / "blobs").as_uri()
 
     def blobs(self) -> LocalBlobs:
-        """Open the bytes."""
+        """Open the blob store."""
         return LocalBlobs(self.root / "blobs")
 
     @contextmanager
     def locked(self, *, alone: bool) -> Iterator[None]:
-        """Keep others off while the block lasts: all, or only those who change something.
+        """Lock the folder inside the block: exclusively (``alone``), or shared with other readers.
 
         Raises:
-            Unavailable: somebody is at work here.
+            Unavailable: another process has a conflicting lock.
         """
         fd = os.open(self.root / MARK, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            how = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
+            mode = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
             try:
-                fcntl.flock(fd, how | fcntl.LOCK_NB)
+                fcntl.flock(fd, mode | fcntl.LOCK_NB)
             except OSError:
                 raise Unavailable(reason=f"another backup or restore uses {self.root}") from None
             yield
@@ -188,36 +188,36 @@ class BackupFolder:
 
     def snapshots(self) -> list[Snapshot]:
         """Return the complete snapshots, oldest first; some may be damaged."""
-        return [each for each in self._all() if each.is_complete]
+        return [snapshot for snapshot in self._all_snapshots() if snapshot.is_complete]
 
     def snapshot(self, wanted: str | None = None) -> Snapshot:
         """Return the newest snapshot, or the one whose id begins with ``wanted``.
 
         Raises:
-            InvalidInput: there is none, or more than one.
+            InvalidInput: no snapshot matches, or more than one.
         """
-        found = [each for each in self.snapshots() if each.id.startswith(wanted or "")]
-        if not found:
+        matches = [match for match in self.snapshots() if match.id.startswith(wanted or "")]
+        if not matches:
             named = f"snapshot {wanted}" if wanted else "complete snapshot"
             raise InvalidInput(reason=f"there is no {named} in {self.root}")
-        if wanted and len(found) > 1:
-            raise InvalidInput(reason=f"{wanted} may be {', '.join(each.id for each in found)}")
-        return found[-1]
+        if wanted and len(matches) > 1:
+            raise InvalidInput(reason=f"{wanted} may be {', '.join(match.id for match in matches)}")
+        return matches[-1]
 
-    def begin(self, made_ms: int) -> Snapshot:
-        """Make the folder of a new snapshot."""
-        time = datetime.fromtimestamp(made_ms / 1000, UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    def begin(self, created_ms: int) -> Snapshot:
+        """Create the folder of a new snapshot."""
+        time = datetime.fromtimestamp(created_ms / 1000, UTC).strftime("%Y%m%dT%H%M%S.%fZ")
         path = self.root / "snapshots" / f"{time}-{secrets.token_hex(2)}"
         make_folder(path)
         return Snapshot(path)
 
     def clear(self) -> None:
-        """Remove snapshots that a crash left incomplete; only who is alone may."""
-        for each in self._all():
-            if not each.is_complete:
-                each.remove()
+        """Remove incomplete snapshots of crashed runs; the caller has the exclusive lock."""
+        for snapshot in self._all_snapshots():
+            if not snapshot.is_complete:
+                snapshot.remove()
 
-    def _all(self) -> list[Snapshot]:
+    def _all_snapshots(self) -> list[Snapshot]:
         with contextlib.suppress(FileNotFoundError):
             return [Snapshot(path) for path in sorted((self.root / "snapshots").iterdir())]
         return []
@@ -225,7 +225,7 @@ class BackupFolder:
 
 @contextmanager
 def open_private(path: Path) -> Iterator[int]:
-    """Begin a file that only its owner may read, in place of what a crash may have left."""
+    """Create a file that only its owner may read; a file of a crashed run is replaced."""
     path.unlink(missing_ok=True)
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:

@@ -1,4 +1,4 @@
-"""The rows of a snapshot become the rows of a hub, in one transaction."""
+"""Loads the rows of a snapshot into the database of a hub, in one transaction."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from hubstead.backup.db_snapshot import SQLITE, connected, sequence_of
+from hubstead.backup.db_snapshot import SQLITE, connect, serial_sequence
 from hubstead.backup.errors import BackupFault
-from hubstead.backup.folder import Snapshot, open_private, opened_rows
-from hubstead.backup.schema import ITS_OWN, MARK, Table, quoted, tables_of
+from hubstead.backup.folder import Snapshot, open_private, open_rows
+from hubstead.backup.schema import MARK, UNCOPIED_TABLES, Table, quoted, tables_of
 from hubstead.db import SCHEMA_VERSION, migrate
 from hubstead.errors import InvalidInput
 from hubstead.ids import now_ms
@@ -22,11 +22,11 @@ _COPY_BYTES = 1 << 20
 
 
 async def prepare_rows(snapshot: Snapshot, target: Path) -> None:
-    """Copy the rows of a snapshot to the file ``target``, in today's schema.
+    """Copy the rows of a snapshot to the file ``target`` and migrate them to the current schema.
 
     Raises:
-        Faulty: they are not as they were written.
-        InvalidInput: their schema is newer than this program.
+        BackupFault: the rows have changed since the backup.
+        InvalidInput: the schema of the rows is newer than this program.
     """
     manifest = snapshot.read()
     if manifest.schema > SCHEMA_VERSION:
@@ -38,7 +38,7 @@ async def prepare_rows(snapshot: Snapshot, target: Path) -> None:
     await asyncio.to_thread(_copy, snapshot.database, target)
     await migrate(f"{SQLITE}{target}")
     with closing(sqlite3.connect(target, isolation_level=None)) as connection:
-        connection.execute("PRAGMA journal_mode=DELETE")  # one file again
+        connection.execute("PRAGMA journal_mode=DELETE")  # removes the files of the write-ahead log
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -48,38 +48,38 @@ def _copy(source: Path, target: Path) -> None:
 
 
 async def awaits_restore(url: str) -> bool:
-    """Tell whether a restore may begin, or go on where one was interrupted.
+    """Tell whether a restore may begin or continue.
 
-    That is a database without a row of anybody (one that is not there has none), or with the
-    mark of a restore that is not complete.
+    It may begin in a database that is missing or has no rows, and continue in a database that has
+    the mark of an incomplete restore.
     """
     if not url.startswith(SQLITE):
-        connection = await connected(url)
+        connection = await connect(url)
         try:
-            return await _postgres_mark(connection) or not await _postgres_rows(connection)
+            return await _postgres_has_mark(connection) or not await _postgres_filled(connection)
         finally:
             await connection.close()
     path = Path(url.removeprefix(SQLITE))
     if not path.exists():
         return True
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        return _sqlite_mark(connection) or not _sqlite_rows(connection)
+        return _sqlite_has_mark(connection) or not _sqlite_filled(connection)
 
 
 async def load_rows(rows: Path, url: str) -> None:
-    """Fill an empty database, whose schema is the newest, with what ``prepare`` made.
+    """Load the result of ``prepare_rows`` into an empty database in the current schema.
 
-    A Xet epoch of its own comes with it, so that clients forget what they believe to be stored.
-    The mark of the restore notes in the same transaction that the rows are there.
+    The hub gets a new Xet epoch, so that clients drop what they cached about stored chunks. The
+    same transaction notes in the mark of the restore that the rows are loaded.
 
     Raises:
-        InvalidInput: it is not empty.
-        Faulty: rows refer to rows that are not there.
+        InvalidInput: the database is not empty.
+        BackupFault: rows refer to missing rows.
     """
     if url.startswith(SQLITE):
         await asyncio.to_thread(_load_sqlite, rows, Path(url.removeprefix(SQLITE)))
     else:
-        with opened_rows(rows) as source:
+        with open_rows(rows) as source:
             await _load_postgres(source, url)
 
 
@@ -96,7 +96,7 @@ def _load_sqlite(rows: Path, path: Path) -> None:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("ATTACH DATABASE ? AS picture", (str(rows),))
         connection.execute("BEGIN IMMEDIATE")
-        _refuse(_sqlite_rows(connection))
+        _require_empty(_sqlite_filled(connection))
         for table in tables_of(connection):
             name, columns = quoted(table.name), table.listed
             connection.execute(
@@ -106,14 +106,14 @@ def _load_sqlite(rows: Path, path: Path) -> None:
         connection.execute("INSERT INTO main.sqlite_sequence SELECT * FROM picture.sqlite_sequence")
         connection.execute("INSERT INTO main.xet_epoch VALUES (?, ?)", _new_epoch())
         connection.execute("UPDATE main.restore_mark SET loaded_ms = ?", (now_ms(),))
-        lost = connection.execute("PRAGMA main.foreign_key_check").fetchall()
-        if lost:
-            faults = sorted({f"rows of {row[0]} refer to rows of {row[2]}" for row in lost})
+        violations = connection.execute("PRAGMA main.foreign_key_check").fetchall()
+        if violations:
+            faults = sorted({f"rows of {row[0]} refer to rows of {row[2]}" for row in violations})
             raise BackupFault("the snapshot refers to rows that it has not", faults)
         connection.execute("COMMIT")
 
 
-def _sqlite_mark(connection: sqlite3.Connection) -> bool:
+def _sqlite_has_mark(connection: sqlite3.Connection) -> bool:
     table = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
     row = f"SELECT 1 FROM {MARK}"  # noqa: S608
     if not connection.execute(table, (MARK,)).fetchone():
@@ -121,7 +121,7 @@ def _sqlite_mark(connection: sqlite3.Connection) -> bool:
     return connection.execute(row).fetchone() is not None
 
 
-def _sqlite_rows(connection: sqlite3.Connection) -> list[str]:
+def _sqlite_filled(connection: sqlite3.Connection) -> list[str]:
     return [
         table.name
         for table in tables_of(connection)
@@ -133,15 +133,15 @@ def _sqlite_rows(connection: sqlite3.Connection) -> list[str]:
 
 
 async def _load_postgres(source: sqlite3.Connection, url: str) -> None:
-    connection = await connected(url)
+    connection = await connect(url)
     try:
         async with connection.transaction():
-            _refuse(await _postgres_rows(connection))
+            _require_empty(await _postgres_filled(connection))
             for table in tables_of(source):
                 await connection.copy_records_to_table(
                     table.name, records=_records(source, table), columns=table.columns
                 )
-                await _go_on_counting(connection, source, table)
+                await _set_sequence(connection, source, table)
             insert = "INSERT INTO xet_epoch (id, created_ms) VALUES ($1, $2)"
             await connection.execute(insert, *_new_epoch())
             await connection.execute("UPDATE restore_mark SET loaded_ms = $1", now_ms())
@@ -155,39 +155,39 @@ def _records(source: sqlite3.Connection, table: Table) -> Iterator[tuple[object,
         yield from rows
 
 
-async def _go_on_counting(connection: Any, source: sqlite3.Connection, table: Table) -> None:
-    sequence = await sequence_of(connection, table)
+async def _set_sequence(connection: Any, source: sqlite3.Connection, table: Table) -> None:
+    sequence = await serial_sequence(connection, table)
     if sequence is None:
         return
     (highest,) = source.execute(f"SELECT max(pk) FROM {quoted(table.name)}").fetchone()  # noqa: S608
-    given = source.execute(
+    assigned = source.execute(
         "SELECT max(seq) FROM sqlite_sequence WHERE name = ?", (table.name,)
     ).fetchone()
-    last = max(highest or 0, given[0] or 0)
+    last = max(highest or 0, assigned[0] or 0)
     if last:
         await connection.execute("SELECT setval($1, $2)", sequence, last)
 
 
-async def _postgres_mark(connection: Any) -> bool:
+async def _postgres_has_mark(connection: Any) -> bool:
     if await connection.fetchval("SELECT to_regclass($1)", MARK) is None:
         return False
     return bool(await connection.fetchval(f"SELECT EXISTS (SELECT 1 FROM {MARK})"))  # noqa: S608
 
 
-async def _postgres_rows(connection: Any) -> list[str]:
-    found = await connection.fetch(
+async def _postgres_filled(connection: Any) -> list[str]:
+    tables = await connection.fetch(
         "SELECT tablename AS name FROM pg_tables WHERE schemaname = ANY (current_schemas(false))"
         " AND tablename <> ALL ($1)",
-        list(ITS_OWN),
+        list(UNCOPIED_TABLES),
     )
     return [
         row["name"]
-        for row in found
+        for row in tables
         if await connection.fetchval(f"SELECT EXISTS (SELECT 1 FROM {quoted(row['name'])})")  # noqa: S608
     ]
 
 
-def _refuse(filled: Sequence[str]) -> None:
+def _require_empty(filled: Sequence[str]) -> None:
     if filled:
         raise InvalidInput(
             reason=f"the database is not empty: it has rows in {', '.join(sorted(filled))}"

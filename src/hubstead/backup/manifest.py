@@ -1,4 +1,4 @@
-"""What a snapshot says of itself: ``manifest.json``, written when all else is there."""
+"""The manifest of a snapshot: ``manifest.json``, written after all other files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ FORMAT = 1
 
 
 class Amount(msgspec.Struct, frozen=True):
-    """How many things, and their bytes together."""
+    """A number of blobs, and the sum of their bytes."""
 
     count: int = 0
     bytes: int = 0
@@ -18,37 +18,37 @@ class Amount(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """One complete snapshot."""
+    """The description of one complete snapshot."""
 
     format: int = FORMAT
     id: str
-    made_ms: int  # the moment that it shows
+    made_ms: int  # the time of the rows
     program: str  # version of Hubstead
     schema: str  # of database.sqlite, such as 0002
-    shape: str  # what was backed up: sqlite+files or postgresql+s3
+    shape: str  # of the hub: sqlite+files or postgresql+s3
     database_bytes: int
     database_sha256: str
     list_sha256: str  # of blobs.tsv
     tables: dict[str, int]  # rows
-    blobs: dict[str, Amount]  # by kind: all that it names
-    new: Amount  # blobs that it was the first to bring
-    lacking: tuple[str, ...] = ()  # blobs it names whose bytes could not be had
+    blobs: dict[str, Amount]  # by kind: all blobs of the snapshot
+    new: Amount  # blobs that no earlier snapshot copied
+    lacking: tuple[str, ...] = ()  # blobs without bytes in the backup, with the reason
 
     @property
     def total(self) -> Amount:
-        """All blobs that it names."""
+        """All blobs of the snapshot."""
         return sum(self.blobs.values(), Amount())
 
 
 def encode(manifest: Manifest) -> bytes:
-    """Return the file's bytes."""
+    """Return the content of ``manifest.json``."""
     return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
 
 
 def decode(data: bytes) -> Manifest | None:
-    """Read a manifest; None if this is none, or one of a newer format."""
+    """Parse ``manifest.json``; None if it is damaged or of a newer format."""
     try:
-        found = msgspec.json.decode(data, type=Manifest)
+        manifest = msgspec.json.decode(data, type=Manifest)
     except msgspec.DecodeError:
         return None
-    return found if found.format == FORMAT else None
+    return manifest if manifest.format == FORMAT else None

@@ -1,4 +1,4 @@
-"""How far a backup or restore has come, for who watches."""
+"""The progress of a backup or restore, for a display."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 @dataclass
 class Progress:
-    """Counts blobs and bytes of one piece of work, and tells each change to ``tell``."""
+    """Counts blobs and bytes of one phase, and calls ``report`` on every change."""
 
-    tell: Callable[[Progress], object]
+    report: Callable[[Progress], object]
     what: str = ""
     blobs: int = 0
     of_blobs: int = 0
@@ -18,13 +18,13 @@ class Progress:
     of_bytes: int = 0
 
     def begin(self, what: str, of_blobs: int = 0, of_bytes: int = 0) -> None:
-        """Start the next piece of work."""
+        """Start the next phase."""
         self.what, self.of_blobs, self.of_bytes = what, of_blobs, of_bytes
         self.blobs = self.bytes = 0
-        self.tell(self)
+        self.report(self)
 
     def add(self, size: int) -> None:
-        """Note that a blob is done."""
+        """Count a finished blob of ``size`` bytes."""
         self.blobs += 1
         self.bytes += size
-        self.tell(self)
+        self.report(self)

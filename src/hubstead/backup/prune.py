@@ -1,4 +1,4 @@
-"""Letting go of old snapshots, and of the bytes that only they named."""
+"""Removes old snapshots, and the blobs that no other snapshot references."""
 
 from __future__ import annotations
 
@@ -12,38 +12,40 @@ from hubstead.blobs import BlobKind, LocalBlobs
 
 
 async def prune_snapshots(folder: BackupFolder, keep: int) -> Amount:
-    """Keep the newest ``keep`` snapshots (at least 1) of a folder that the caller holds alone.
+    """Remove all snapshots but the newest ``keep`` (at least 1); the caller has the exclusive lock.
 
     Returns:
-        The blobs that went.
+        The removed blobs.
 
     Raises:
-        Faulty: a snapshot cannot be read, so nobody can tell which blobs it needs.
+        BackupFault: a remaining snapshot is damaged, so its references are unknown.
     """
-    found = folder.snapshots()
-    kept = found[-keep:]
-    for snapshot in kept:
+    snapshots = folder.snapshots()
+    remaining = snapshots[-keep:]
+    for snapshot in remaining:
         await asyncio.to_thread(snapshot.check_listing)
-    for snapshot in found[: len(found) - len(kept)]:
+    for snapshot in snapshots[: len(snapshots) - len(remaining)]:
         await asyncio.to_thread(snapshot.remove)
-    return await _remove_unnamed(folder.blobs(), kept)
+    return await _remove_unreferenced(folder.blobs(), remaining)
 
 
-async def _remove_unnamed(store: LocalBlobs, kept: Sequence[Snapshot]) -> Amount:
-    gone = Amount()
-    named = _named(kept)
+async def _remove_unreferenced(store: LocalBlobs, remaining: Sequence[Snapshot]) -> Amount:
+    removed = Amount()
+    references = _index_references(remaining)
     try:
         for kind in BlobKind:
-            async for each in store.keys(kind):
-                if not _is_named(named, kind, each.key.name) and await store.delete(each.key):
-                    gone += Amount(1, each.size)
+            async for entry in store.keys(kind):
+                if _is_referenced(references, kind, entry.key.name):
+                    continue
+                if await store.delete(entry.key):
+                    removed += Amount(1, entry.size)
     finally:
-        named.close()
-    return gone
+        references.close()
+    return removed
 
 
-def _named(snapshots: Sequence[Snapshot]) -> sqlite3.Connection:
-    """Return what the snapshots name, in a table on disk: there may be millions."""
+def _index_references(snapshots: Sequence[Snapshot]) -> sqlite3.Connection:
+    """Return the references of the snapshots as a table on disk: there may be millions."""
     connection = sqlite3.connect("", isolation_level=None)
     connection.execute("CREATE TABLE named (blob TEXT PRIMARY KEY) WITHOUT ROWID")
     connection.execute("BEGIN")
@@ -55,6 +57,6 @@ def _named(snapshots: Sequence[Snapshot]) -> sqlite3.Connection:
     return connection
 
 
-def _is_named(named: sqlite3.Connection, kind: BlobKind, name: str) -> bool:
+def _is_referenced(references: sqlite3.Connection, kind: BlobKind, name: str) -> bool:
     sql = "SELECT 1 FROM named WHERE blob = ?"
-    return named.execute(sql, (f"{kind}/{name}",)).fetchone() is not None
+    return references.execute(sql, (f"{kind}/{name}",)).fetchone() is not None

@@ -1,4 +1,4 @@
-"""Putting single damaged objects back, each read again and compared before it counts as whole."""
+"""Repairs single damaged objects: replaces their bytes, reads them back and compares."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ _CHECKSUM_BYTES = 20
 
 
 class RepairResult(msgspec.Struct, frozen=True):
-    """What became of one object that was damaged, or marked so."""
+    """The result for one object that was damaged, or marked as damaged."""
 
     subject: str
     what: str
-    whole: bool  # whether it is whole now
+    whole: bool  # whether the object is intact now
 
 
 class _Blob(NamedTuple):
@@ -71,26 +71,26 @@ _XORB = indexed(
 async def repair_objects(
     stores: Storage, backup: BackupFolder | None, *, deep: bool
 ) -> AsyncIterator[RepairResult]:
-    """Put back what is damaged, beside a running hub or without; yield each object concerned.
+    """Replace damaged objects, also while servers run; yield a result per damaged object.
 
-    A blob is looked at if it is marked damaged, or the store has not as many bytes as its row
-    says; ``deep`` reads every one. Packs in the folders of git are always read. An index is made
-    anew of its pack. Everything else comes from ``backup``, a pack also from another repository
-    or the store. What was put back is read again; the mark of a blob goes when that was right.
+    A blob is read if it is marked as damaged, or if its size in the store differs from its row;
+    ``deep`` reads every blob. Packs in the folders of git are always read. An index is rebuilt
+    from its pack. Other bytes come from ``backup``, packs also from another repository or the
+    store. Replaced bytes are read back, and the mark of a blob is removed when they match.
 
     Raises:
-        StorageFull: there is no room.
+        StorageFull: the disk or the store is full.
         Unavailable: the store does not answer.
     """
     rows = await stores.db.all(_BLOBS)
     for kind in BlobKind:
         of_kind = {row.name: row for row in rows if row.kind == kind}
-        wanted = set(of_kind)
+        suspects = set(of_kind)
         if kind is BlobKind.PACK and not stores.packs_are_blobs:
             continue
         if not deep:
-            wanted &= await damaged_blobs(stores.db, stores.blobs, kind, list(of_kind))
-        for name in sorted(wanted):
+            suspects &= await damaged_blobs(stores.db, stores.blobs, kind, list(of_kind))
+        for name in sorted(suspects):
             outcome = await _repair_blob(stores, backup, of_kind[name])
             if outcome is not None:
                 yield outcome
@@ -103,44 +103,46 @@ async def repair_objects(
 async def _repair_blob(
     stores: Storage, backup: BackupFolder | None, row: _Blob
 ) -> RepairResult | None:
-    need, origin = await _need(stores, row), StoreOrigin(stores.blobs, at_place=True)
-    fault = await verify_blob(origin, need)
+    blob, origin = await _required_blob(stores, row), StoreOrigin(stores.blobs, at_place=True)
+    fault = await verify_blob(origin, blob)
     if fault is None:
         if row.damaged_ms is None:
             return None
-        await unmark_damaged(stores.db, need.key)
+        await unmark_damaged(stores.db, blob.key)
         return RepairResult(
-            f"blob {need.key}", "its bytes are right: the mark is removed", whole=True
+            f"blob {blob.key}", "its bytes are right: the mark is removed", whole=True
         )
-    await mark_damaged(stores.db, need.key)
+    await mark_damaged(stores.db, blob.key)
     if backup is None:
-        return _lost(need, fault, "run it with --from BACKUP")
+        return _unrepaired(blob, fault, "run it with --from BACKUP")
     source = backup.blobs()
-    lacking = await verify_blob(StoreOrigin(source), need)
+    lacking = await verify_blob(StoreOrigin(source), blob)
     if lacking is not None:
-        return _lost(need, fault, "the backup has not its right bytes either")
-    path = (await source.open(need.key)).path
-    place = await new_stored_name(stores.db, need.key, stores.settings)
-    await stores.blobs.put_file(place, path, need.verifier(), replace=True)
-    fault = await verify_blob(origin, msgspec.structs.replace(need, place=place))
+        return _unrepaired(blob, fault, "the backup has not its right bytes either")
+    path = (await source.open(blob.key)).path
+    place = await new_stored_name(stores.db, blob.key, stores.settings)
+    await stores.blobs.put_file(place, path, blob.verifier(), replace=True)
+    fault = await verify_blob(origin, msgspec.structs.replace(blob, place=place))
     if fault is not None:
-        return _lost(need, fault, "what was put back did not come out right: look at the disk")
+        return _unrepaired(
+            blob, fault, "what was put back did not come out right: look at the disk"
+        )
     await stores.db.write(
-        lambda tx: replace_bytes(tx, need.key, need.size, old=need.place, new=place)
+        lambda tx: replace_bytes(tx, blob.key, blob.size, old=blob.place, new=place)
     )
-    await unmark_damaged(stores.db, need.key)
+    await unmark_damaged(stores.db, blob.key)
     return RepairResult(
-        f"blob {need.key}", "it was put back from the backup and read again", whole=True
+        f"blob {blob.key}", "it was put back from the backup and read again", whole=True
     )
 
 
-def _lost(need: RequiredBlob, fault: str, advice: str) -> RepairResult:
-    if need.key.kind is not BlobKind.PACK:
+def _unrepaired(blob: RequiredBlob, fault: str, advice: str) -> RepairResult:
+    if blob.key.kind is not BlobKind.PACK:
         advice += "; uploading the same files again mends it, too"
-    return RepairResult(f"blob {need.key}", f"{fault.partition(': ')[2]}; {advice}", whole=False)
+    return RepairResult(f"blob {blob.key}", f"{fault.partition(': ')[2]}; {advice}", whole=False)
 
 
-async def _need(stores: Storage, row: _Blob) -> RequiredBlob:
+async def _required_blob(stores: Storage, row: _Blob) -> RequiredBlob:
     key = BlobKey(BlobKind(row.kind), row.name)
     xorb = None
     if key.kind is BlobKind.XORB:
@@ -159,13 +161,13 @@ async def _repair_pack(
     folder = stores.git.packs_path(row.repo_id)
     pack, index = folder / f"pack-{row.name}.pack", folder / f"pack-{row.name}.idx"
     if stores.packs_are_blobs and not pack.exists() and not index.exists():
-        return None  # it is fetched when somebody needs it
-    is_right = await asyncio.to_thread(_is_pack, pack, row.name)
-    if is_right and await asyncio.to_thread(_is_index, index, row.name):
+        return None  # a node fetches the pack on demand
+    is_intact = await asyncio.to_thread(_is_pack, pack, row.name)
+    if is_intact and await asyncio.to_thread(_is_index, index, row.name):
         return None
     subject = f"pack {row.name} of repository {row.repo_id}"
-    with TemporaryDirectory(prefix="hubstead-repair-") as place:
-        source = pack if is_right else await _copy_of(stores, backup, row, Path(place))
+    with TemporaryDirectory(prefix="hubstead-repair-") as folder_name:
+        source = pack if is_intact else await _intact_copy(stores, backup, row, Path(folder_name))
         if source is None:
             return RepairResult(
                 subject, "no right copy of it was found: use --from BACKUP", whole=False
@@ -173,33 +175,33 @@ async def _repair_pack(
 
         def install() -> None:
             index.unlink(missing_ok=True)
-            if not is_right:
+            if not is_intact:
                 pack.unlink(missing_ok=True)
             stores.git.install_pack(row.repo_id, row.name, source)
 
         await asyncio.to_thread(install)
     whole = _is_pack(pack, row.name) and _is_index(index, row.name)
-    what = "its index was made anew of it" if is_right else "it was put back, with a new index"
+    what = "its index was made anew of it" if is_intact else "it was put back, with a new index"
     return RepairResult(subject, what if whole else "it did not come out right", whole=whole)
 
 
-async def _copy_of(
-    stores: Storage, backup: BackupFolder | None, row: RepoPack, place: Path
+async def _intact_copy(
+    stores: Storage, backup: BackupFolder | None, row: RepoPack, target: Path
 ) -> Path | None:
-    """Return a right copy of a pack: of another repository, the store or the backup."""
+    """Return an intact copy of a pack from another repository, the store or the backup."""
     for other in await every_pack(stores.db):
         path = stores.git.packs_path(other.repo_id) / f"pack-{row.name}.pack"
         if other.name == row.name and await asyncio.to_thread(_is_pack, path, row.name):
             return path
     key = BlobKey(BlobKind.PACK, row.name)
-    at = (await stored_names_of(stores.db, key.kind, [key.name])).get(key.name, key)
-    need = RequiredBlob(key, at, row.bytes)
+    place = (await stored_names_of(stores.db, key.kind, [key.name])).get(key.name, key)
+    blob = RequiredBlob(key, place, row.bytes)
     sources = [StoreOrigin(stores.blobs, at_place=True)] if stores.packs_are_blobs else []
     for source in [*sources, *([StoreOrigin(backup.blobs())] if backup else [])]:
-        path = place / "copy.pack"
+        path = target / "copy.pack"
         try:
             with path.open("wb") as file:
-                await source.pour(need, file.write)
+                await source.pour(blob, file.write)
         except BlobNotFound:
             continue
         if await asyncio.to_thread(_is_pack, path, row.name):
@@ -218,11 +220,11 @@ def _is_pack(path: Path, name: str) -> bool:
 
 
 def _is_index(path: Path, name: str) -> bool:
-    """Say whether an index is whole and of this pack: it ends with both checksums."""
+    """Tell whether an index is intact and of this pack: it ends with both checksums."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
         return False
-    body, own = data[:-_CHECKSUM_BYTES], data[-_CHECKSUM_BYTES:]
+    body, checksum = data[:-_CHECKSUM_BYTES], data[-_CHECKSUM_BYTES:]
     digest = hashlib.sha1(body, usedforsecurity=False).digest()
-    return digest == own and body[-_CHECKSUM_BYTES:].hex() == name
+    return digest == checksum and body[-_CHECKSUM_BYTES:].hex() == name

@@ -1,4 +1,4 @@
-"""Making a hub of a snapshot: bytes first, then the rows that make them count."""
+"""Restores a hub from a snapshot: first the bytes, then the rows that reference them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 from hubstead.backup.errors import BackupFault
-from hubstead.backup.folder import BackupFolder, Snapshot, open_private, opened_rows
+from hubstead.backup.folder import BackupFolder, Snapshot, open_private, open_rows
 from hubstead.backup.load import awaits_restore, load_rows, prepare_rows
 from hubstead.backup.manifest import Amount, Manifest
 from hubstead.backup.progress import Progress
@@ -32,19 +32,19 @@ from hubstead.files import make_folder, sync_folder
 async def restore_snapshot(
     stores: Storage, folder: BackupFolder, snapshot: Snapshot, progress: Progress
 ) -> Manifest:
-    """Fill an empty hub, of whichever shape, with what a snapshot shows.
+    """Restore a snapshot into an empty hub of either shape.
 
-    The caller keeps the data folder, and the backup's folder against those who change it. Every
-    byte is compared with its digest on the way. The rows come last, in one transaction; until
-    the mark of the restore is gone after that, nobody else opens the hub. Run again after a
-    crash, from any node, this goes on.
+    The caller has locked the data folder, and the backup's folder against writers. The copy
+    compares all bytes with their digests. The rows come last, in one transaction; no other
+    process opens the hub until the mark of the restore is removed after that. A run after a
+    crash, from any node, continues the restore.
 
     Raises:
-        InvalidInput: the hub is not empty, a restore of another snapshot into it is not complete,
+        InvalidInput: the hub is not empty, a restore of another snapshot into it is incomplete,
             or the snapshot's schema is newer than this program.
-        Faulty: the backup is damaged or not whole.
-        StorageFull: there is no room. What is there stays for the next run.
-        Unavailable: database or store do not answer.
+        BackupFault: the backup is damaged or incomplete.
+        StorageFull: the disk or the store is full. Copied bytes stay for the next run.
+        Unavailable: the database or the store does not answer.
     """
     place = stores.settings.data.absolute() / RESTORE_FOLDER
     manifest = snapshot.read()
@@ -74,10 +74,11 @@ async def _fill(
     progress.begin("preparing the database")
     rows = stores.settings.data.absolute() / RESTORE_FOLDER / "rows.sqlite"
     await prepare_rows(snapshot, rows)
-    with opened_rows(rows) as opened:
-        wanted = await _Bytes(stores, folder.blobs(), opened, progress).present(snapshot.read())
+    with open_rows(rows) as rows_db:
+        blobs = _BlobRestore(stores, folder.blobs(), rows_db, progress)
+        await blobs.check(snapshot.read())
         await asyncio.to_thread(begin)
-        await wanted.restore()
+        await blobs.restore()
     progress.begin("filling the database")
     await load_rows(rows, stores.settings.database_url)
 
@@ -86,34 +87,34 @@ async def _fill(
 async def _marked(
     stores: Storage, snapshot: Snapshot, *, fresh: bool
 ) -> AsyncIterator[Callable[[], None]]:
-    """Mark the hub for the block, which calls what it gets before it writes the first byte.
+    """Mark the hub as restoring; the block calls the yielded function before its first write.
 
-    A block that fails earlier takes a ``fresh`` mark back: the hub is as empty as it was.
+    A block that fails earlier removes a ``fresh`` mark: the hub is still empty.
     """
     place = stores.settings.data.absolute() / RESTORE_FOLDER
-    begun = False
+    started = False
 
     def begin() -> None:
-        nonlocal begun
-        begun = True
-        _note_begun(place, snapshot)
+        nonlocal started
+        started = True
+        _write_snapshot_mark(place, snapshot)
 
     await asyncio.to_thread(make_folder, place)
     await mark_restore(stores.db, snapshot.id)
     try:
         yield begin
     except BaseException:
-        if fresh and not begun:
+        if fresh and not started:
             await unmark_restore(stores.db)
         raise
 
 
 @contextmanager
 def marked_folder(data: Path) -> Iterator[None]:
-    """Keep the first part of the mark, a folder, while the block restores into a hub.
+    """Create the first part of the mark, a folder, before the block restores into a hub.
 
-    It is there before the database is made, so that an interrupted restore is recognised from
-    its first moment. A block that fails before anything was restored takes it back.
+    The folder exists before the database, so that an interrupted restore is recognised from the
+    start. A block that fails before its first write removes the folder.
     """
     place = data.absolute() / RESTORE_FOLDER
     make_folder(place)
@@ -134,25 +135,25 @@ def _remove(place: Path) -> None:
 async def _check_empty(stores: Storage, place: Path, snapshot: Snapshot) -> None:
     if not await awaits_restore(stores.settings.database_url):
         raise InvalidInput(reason="the database is not empty: restore into a new one")
-    begun = place / SNAPSHOT_MARK
-    if begun.is_file() and begun.read_text() == snapshot.id:
-        return  # what is there is of a restore that was interrupted
+    started = place / SNAPSHOT_MARK
+    if started.is_file() and started.read_text() == snapshot.id:
+        return  # the content comes from the interrupted restore
     for kind in BlobKind:
-        async for each in stores.blobs.keys(kind):
-            raise InvalidInput(reason=f"the blob store is not empty: it has {each.key}")
+        async for entry in stores.blobs.keys(kind):
+            raise InvalidInput(reason=f"the blob store is not empty: it has {entry.key}")
     for repo_id in stores.git.repo_ids():
         raise InvalidInput(reason=f"the folder of git is not empty: it has {repo_id}")
 
 
-def _note_begun(place: Path, snapshot: Snapshot) -> None:
+def _write_snapshot_mark(place: Path, snapshot: Snapshot) -> None:
     with open_private(place / SNAPSHOT_MARK) as fd:
         os.write(fd, snapshot.id.encode())
         os.fsync(fd)
     sync_folder(place)
 
 
-class _Bytes:
-    """The blobs of a snapshot on their way into a hub."""
+class _BlobRestore:
+    """Checks and copies the blobs of a snapshot into a hub."""
 
     def __init__(
         self, stores: Storage, source: LocalBlobs, rows: sqlite3.Connection, progress: Progress
@@ -164,61 +165,60 @@ class _Bytes:
         self._lacking: set[str] = set()
         self._faults: list[str] = []
 
-    async def present(self, manifest: Manifest) -> _Bytes:
-        """Look whether all is there, before anything is written.
+    async def check(self, manifest: Manifest) -> None:
+        """Check that the backup has all blobs in their sizes, before the first write.
 
         Raises:
-            Faulty: it is not.
+            BackupFault: blobs are missing or have other sizes.
         """
         self._lacking = {line.partition(":")[0] for line in manifest.lacking}
-        for need in required_blobs(self._rows):
-            found = await self._source.size(need.key)
-            if found is None and str(need.key) not in self._lacking:
-                self._faults.append(f"{need.key}: it is missing in the backup")
-            elif found is not None and found != need.size:
-                self._faults.append(f"{need.key}: {found} bytes instead of {need.size}")
-        self._judge()
-        return self
+        for blob in required_blobs(self._rows):
+            size = await self._source.size(blob.key)
+            if size is None and str(blob.key) not in self._lacking:
+                self._faults.append(f"{blob.key}: it is missing in the backup")
+            elif size is not None and size != blob.size:
+                self._faults.append(f"{blob.key}: {size} bytes instead of {blob.size}")
+        self._raise_faults()
 
-    def _judge(self) -> None:
+    def _raise_faults(self) -> None:
         if self._faults:
             raise BackupFault("the backup is damaged", sorted(self._faults))
 
     async def restore(self) -> None:
-        """Put everything in its place.
+        """Copy all blobs into the hub.
 
         Raises:
-            Faulty: some bytes are not the right ones.
+            BackupFault: bytes do not match their digests.
         """
         total = sum(required_amounts(self._rows).values(), Amount())
         self._progress.begin("copying", total.count, total.bytes)
         if not self._stores.packs_are_blobs:
             for (repo_id,) in self._rows.execute("SELECT id FROM repo").fetchall():
                 await asyncio.to_thread(self._stores.git.create, repo_id)
-        await for_each(required_blobs(self._rows), self._one)
-        self._judge()
+        await for_each(required_blobs(self._rows), self._restore_blob)
+        self._raise_faults()
 
-    async def _one(self, need: RequiredBlob) -> None:
-        if str(need.key) in self._lacking and await self._source.size(need.key) is None:
+    async def _restore_blob(self, blob: RequiredBlob) -> None:
+        if str(blob.key) in self._lacking and await self._source.size(blob.key) is None:
             return
-        path = (await self._source.open(need.key)).path
+        path = (await self._source.open(blob.key)).path
         try:
-            if need.key.kind is BlobKind.PACK and not self._stores.packs_are_blobs:
-                repo_ids = repos_of_pack(self._rows, need.key.name)
-                await asyncio.to_thread(self._install, need.key.name, path, repo_ids)
+            if blob.key.kind is BlobKind.PACK and not self._stores.packs_are_blobs:
+                repo_ids = repos_of_pack(self._rows, blob.key.name)
+                await asyncio.to_thread(self._install, blob.key.name, path, repo_ids)
             else:
-                await self._stores.blobs.put_file(need.place, path, need.verifier())
+                await self._stores.blobs.put_file(blob.place, path, blob.verifier())
         except BlobCorrupt as error:
-            self._faults.append(f"{need.key}: {error.message}")
-        self._progress.add(need.size)
+            self._faults.append(f"{blob.key}: {error.message}")
+        self._progress.add(blob.size)
 
     def _install(self, name: str, path: Path, repo_ids: Sequence[str]) -> None:
-        """Give a pack to each repository that has it, as copies of one file."""
+        """Install a pack in all its repositories, as hard links to one file."""
         git = self._stores.git
         first = repo_ids[0]
         git.install_pack(first, name, path)
         for repo_id in repo_ids[1:]:
-            for suffix in ("pack", "idx"):  # the index last, as git looks
+            for suffix in ("pack", "idx"):  # the index last: git looks for it first
                 file = f"pack-{name}.{suffix}"
                 if not (git.packs_path(repo_id) / file).exists():
                     os.link(git.packs_path(first) / file, git.packs_path(repo_id) / file)

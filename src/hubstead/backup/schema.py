@@ -1,4 +1,4 @@
-"""What a snapshot's tables are like, as its own file tells: older snapshots have older ones."""
+"""The tables of a snapshot, read from its file: older snapshots have older schemas."""
 
 from __future__ import annotations
 
@@ -7,57 +7,57 @@ import sqlite3
 from dataclasses import dataclass
 
 MARK = "restore_mark"
-#: Rows read at a time: of tables that hold bytes few, since one may have megabytes.
+#: Rows per batch; fewer for tables with byte columns, where one row may have megabytes.
 _ROWS, _ROWS_WITH_BYTES = 500, 16
-#: What says something of the database itself and is no content: the version of its schema, which
-#: stands in the manifest, and the mark of a restore that is not complete.
-ITS_OWN = ("alembic_version", MARK)
+#: Tables about the database itself: the version of its schema, which the manifest has too, and
+#: the mark of an incomplete restore.
+UNCOPIED_TABLES = ("alembic_version", MARK)
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table and how it is read."""
+    """One table, and the statements that copy it."""
 
     name: str
     columns: tuple[str, ...]
     batch: int
-    numbered: bool  # a number, once given, is never given again
+    numbered: bool  # never assigns a primary key twice
 
     @property
     def select(self) -> str:
-        """The statement that reads it all, which both databases understand."""
+        """The statement that reads all rows, valid on both engines."""
         return f"SELECT {self.listed} FROM {quoted(self.name)}"  # noqa: S608
 
     @property
     def insert(self) -> str:
-        """The statement that adds a row, for SQLite."""
+        """The statement that inserts a row on SQLite."""
         places = ", ".join("?" for _ in self.columns)
         return f"INSERT INTO {quoted(self.name)} ({self.listed}) VALUES ({places})"  # noqa: S608
 
     @property
     def listed(self) -> str:
-        """Its columns, as statements list them."""
+        """The columns, quoted and joined for a statement."""
         return ", ".join(map(quoted, self.columns))
 
 
 def quoted(name: str) -> str:
-    """Return a name as statements of both databases hold it."""
+    """Return a name as a quoted identifier for both engines."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def tables_of(connection: sqlite3.Connection) -> list[Table]:
-    """Return every table of ours, those first that others refer to."""
-    found = dict(
+    """Return the tables with content, referenced tables before those that refer to them."""
+    statements = dict(
         connection.execute(
             "SELECT name, sql FROM sqlite_master WHERE type = 'table'"
             " AND name NOT LIKE 'sqlite!_%' ESCAPE '!'"
         ).fetchall()
     )
-    for name in ITS_OWN:
-        found.pop(name, None)
-    parents = {name: _parents(connection, name) for name in sorted(found)}
+    for name in UNCOPIED_TABLES:
+        statements.pop(name, None)
+    parents = {name: _parents(connection, name) for name in sorted(statements)}
     order = graphlib.TopologicalSorter(parents).static_order()
-    return [_table(connection, name, found[name]) for name in order]
+    return [_table(connection, name, statements[name]) for name in order]
 
 
 def _parents(connection: sqlite3.Connection, name: str) -> set[str]:

@@ -1,4 +1,4 @@
-"""From a picture of a database to the file of a snapshot."""
+"""Writes a consistent snapshot of a database to the file of a backup's snapshot."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from hubstead.backup.required_blobs import listed_blobs
 from hubstead.backup.schema import Table, quoted, tables_of
 from hubstead.db import metadata, migrate
 
-#: Changes of rows in tables that a backup copies.
+#: Changes to the copied rows.
 _CHANGES = (
-    # Blobs on their way out: their bytes are not copied.
+    # Blobs that are pending deletion: their bytes are not copied.
     "DELETE FROM blob WHERE doomed_ms IS NOT NULL AND NOT EXISTS"
     " (SELECT 1 FROM repo_blob WHERE repo_blob.kind = blob.kind AND repo_blob.name = blob.name)"
     " AND NOT EXISTS (SELECT 1 FROM xorb WHERE blob.kind = 'xorb' AND xorb.blob = blob.name)",
-    # Nobody works on anything there.
+    # No node runs jobs in a snapshot.
     "UPDATE job SET lease_ms = 0, holder = NULL, due_ms = min(due_ms, lease_ms)"
     " WHERE holder IS NOT NULL",
 )
 
 
 def skipped_tables() -> list[str]:
-    """Return the tables whose rows a backup leaves out, as the rooms declare them."""
+    """Return the tables whose rows a backup skips, as the rooms declare them."""
     return [name for name, table in metadata.tables.items() if table.info["backup"] == "skip"]
 
 
-async def write_snapshot_db(path: Path, taken: DbSnapshot, progress: Progress) -> dict[str, int]:
-    """Make the database ``path`` of a picture; return how many rows each table has.
+async def write_snapshot_db(path: Path, source: DbSnapshot, progress: Progress) -> dict[str, int]:
+    """Write the rows of ``source`` to the database ``path``; return the row count per table.
 
     Raises:
         StorageFull: the disk is full.
@@ -42,13 +42,13 @@ async def write_snapshot_db(path: Path, taken: DbSnapshot, progress: Progress) -
     await migrate(f"{SQLITE}{path}")
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
-        # A crash makes the whole snapshot void, so nothing need survive one before the end.
+        # A snapshot without a manifest does not count, so its database need not survive a crash.
         for pragma in ("journal_mode=DELETE", "synchronous=OFF", "foreign_keys=OFF"):
             connection.execute(f"PRAGMA {pragma}")
         connection.execute("BEGIN")
         for table in tables_of(connection):
             progress.begin(f"reading {table.name}")
-            await _copy(connection, table, taken)
+            await _copy(connection, table, source)
         for name in skipped_tables():
             connection.execute(f"DELETE FROM {quoted(name)}")  # noqa: S608 - declared by rooms
         for change in _CHANGES:
@@ -59,19 +59,19 @@ async def write_snapshot_db(path: Path, taken: DbSnapshot, progress: Progress) -
         connection.close()
 
 
-async def _copy(connection: sqlite3.Connection, table: Table, taken: DbSnapshot) -> None:
+async def _copy(connection: sqlite3.Connection, table: Table, source: DbSnapshot) -> None:
     connection.execute(f"DELETE FROM {quoted(table.name)}")  # noqa: S608 - of migrations
-    async for rows in taken.rows(table):
-        await asyncio.to_thread(_add, connection, table, rows)
+    async for rows in source.rows(table):
+        await asyncio.to_thread(_insert, connection, table, rows)
     if table.numbered:
-        last = await taken.last_number(table)
+        last = await source.last_number(table)
         connection.execute("DELETE FROM sqlite_sequence WHERE name = ?", (table.name,))
         connection.execute("INSERT INTO sqlite_sequence VALUES (?, ?)", (table.name, last))
 
 
-def _add(connection: sqlite3.Connection, table: Table, rows: Rows) -> None:
-    # Closed in this thread: a cursor that is let go of resets its statement, which the
-    # connection shares with the next one.
+def _insert(connection: sqlite3.Connection, table: Table, rows: Rows) -> None:
+    # Closed in this thread: a garbage-collected cursor resets its statement, which the connection
+    # shares with the next cursor.
     connection.executemany(table.insert, rows).close()
 
 
@@ -81,6 +81,6 @@ def _count(connection: sqlite3.Connection, table: Table) -> int:
 
 
 def write_listing(path: Path, rows: sqlite3.Connection) -> None:
-    """Write which blobs the rows need: kind, name and bytes, a line each."""
+    """Write the blobs that the rows reference, one line of kind, name and size per blob."""
     with open_private(path) as fd, os.fdopen(os.dup(fd), "w") as file:
         file.writelines(f"{kind}\t{name}\t{size}\n" for kind, name, size in listed_blobs(rows))

@@ -1,4 +1,4 @@
-"""Bytes on their way: from a hub into the folder, and read again to be judged."""
+"""Reads blobs of a hub or a backup, to copy or verify them."""
 
 from __future__ import annotations
 
@@ -14,69 +14,69 @@ from hubstead.blobs import BlobKind, BlobStore
 from hubstead.commits import Storage
 from hubstead.errors import BlobCorrupt, BlobNotFound
 
-#: Blobs at work on at the same time: disks and S3 like a few, and two cores hash two at once.
+#: Blobs in flight: disks and S3 need several for full throughput, and two cores hash two.
 WORKERS = 4
 _CHUNK_BYTES = 1 << 20
 
-Take: TypeAlias = Callable[[bytes], object]
+Sink: TypeAlias = Callable[[bytes], object]
 
 
 class Origin(Protocol):
-    """Where bytes come from."""
+    """A source of blobs."""
 
-    async def pour(self, need: RequiredBlob, take: Take) -> None:
-        """Give all bytes of a blob to ``take``, in a thread.
+    async def pour(self, blob: RequiredBlob, sink: Sink) -> None:
+        """Pass all bytes of a blob to ``sink``, in a thread.
 
         Raises:
-            BlobNotFound: they are not there.
-            Unavailable: they cannot be read now.
+            BlobNotFound: the source has no such bytes.
+            Unavailable: the bytes cannot be read now.
         """
         ...
 
 
 class StoreOrigin:
-    """The folder of a backup, or the store of a hub, where each blob lies at its place."""
+    """The store of a backup, or of a hub (``at_place``: under the keys that the hub assigned)."""
 
     def __init__(self, store: BlobStore, *, at_place: bool = False) -> None:
         self._store = store
         self._at_place = at_place
 
-    async def pour(self, need: RequiredBlob, take: Take) -> None:
+    async def pour(self, blob: RequiredBlob, sink: Sink) -> None:
         """See ``Origin.pour``."""
-        blob = await self._store.open(need.place if self._at_place else need.key)
-        if blob.path is not None:
-            await asyncio.to_thread(pour_file, blob.path, take)
+        content = await self._store.open(blob.place if self._at_place else blob.key)
+        if content.path is not None:
+            await asyncio.to_thread(pour_file, content.path, sink)
             return
-        async for chunk in blob.chunks():
-            await asyncio.to_thread(take, chunk)
+        async for chunk in content.chunks():
+            await asyncio.to_thread(sink, chunk)
 
 
 class HubOrigin:
-    """A whole hub: its packs may be files in folders of git."""
+    """The bytes of a hub: its packs may be files in the folders of git."""
 
     def __init__(self, stores: Storage, rows: sqlite3.Connection) -> None:
         self._stores = stores
         self._rows = rows
         self._blobs = StoreOrigin(stores.blobs, at_place=True)
 
-    async def pour(self, need: RequiredBlob, take: Take) -> None:
+    async def pour(self, blob: RequiredBlob, sink: Sink) -> None:
         """See ``Origin.pour``."""
-        if need.key.kind is not BlobKind.PACK or self._stores.packs_are_blobs:
-            await self._blobs.pour(need, take)
+        if blob.key.kind is not BlobKind.PACK or self._stores.packs_are_blobs:
+            await self._blobs.pour(blob, sink)
             return
-        for repo_id in repos_of_pack(self._rows, need.key.name):
-            path = self._stores.git.packs_path(repo_id) / f"pack-{need.key.name}.pack"
+        for repo_id in repos_of_pack(self._rows, blob.key.name):
+            path = self._stores.git.packs_path(repo_id) / f"pack-{blob.key.name}.pack"
             if path.is_file():
-                await asyncio.to_thread(pour_file, path, take)
+                await asyncio.to_thread(pour_file, path, sink)
                 return
-        raise BlobNotFound(name=need.key.name)
+        raise BlobNotFound(name=blob.key.name)
 
 
-def pour_file(path: Path, take: Take) -> None:
-    """Give the bytes of a file to ``take``.
+def pour_file(path: Path, sink: Sink) -> None:
+    """Pass the bytes of a file to ``sink``.
 
     Raises:
-        BlobNotFound: there is none, any more.
+        BlobNotFound: the file does not exist.
     """
     try:
         file = path.open("rb", buffering=0)
@@ -84,47 +84,47 @@ def pour_file(path: Path, take: Take) -> None:
         raise BlobNotFound(name=path.name) from None
     with file:
         while chunk := file.read(_CHUNK_BYTES):
-            take(chunk)
+            sink(chunk)
 
 
-async def verify_blob(origin: Origin, need: RequiredBlob) -> str | None:
-    """Read a blob and return what is wrong with it, None if nothing is."""
-    verifier = need.verifier()
+async def verify_blob(origin: Origin, blob: RequiredBlob) -> str | None:
+    """Read a blob; return a description of its fault, or None."""
+    verifier = blob.verifier()
     try:
-        await origin.pour(need, verifier.update)
+        await origin.pour(blob, verifier.update)
         verifier.finish()
     except BlobNotFound:
-        return f"{need.key}: its bytes are missing"
+        return f"{blob.key}: its bytes are missing"
     except BlobCorrupt as error:
-        return f"{need.key}: {error.message}"
+        return f"{blob.key}: {error.message}"
     return None
 
 
 async def verify_blobs(
-    origin: Origin, wanted: Iterable[RequiredBlob], progress: Progress
+    origin: Origin, blobs: Iterable[RequiredBlob], progress: Progress
 ) -> list[str]:
-    """Read blobs and return what is wrong with them."""
+    """Read blobs; return descriptions of their faults, sorted."""
     faults: list[str] = []
 
-    async def one(need: RequiredBlob) -> None:
-        fault = await verify_blob(origin, need)
+    async def verify(blob: RequiredBlob) -> None:
+        fault = await verify_blob(origin, blob)
         if fault:
             faults.append(fault)
-        progress.add(need.size)
+        progress.add(blob.size)
 
-    await for_each(wanted, one)
+    await for_each(blobs, verify)
     return sorted(faults)
 
 
 async def for_each(
-    wanted: Iterable[RequiredBlob], work: Callable[[RequiredBlob], Awaitable[None]]
+    blobs: Iterable[RequiredBlob], work: Callable[[RequiredBlob], Awaitable[None]]
 ) -> None:
-    """Do ``work`` for each, a few at a time; the first error ends it all."""
-    source = iter(wanted)
+    """Do ``work`` for all blobs, ``WORKERS`` at a time; the first error cancels the others."""
+    source = iter(blobs)
 
     async def consume() -> None:
-        for need in source:
-            await work(need)
+        for blob in source:
+            await work(blob)
 
     tasks = [asyncio.create_task(consume()) for _ in range(WORKERS)]
     try:

@@ -1,4 +1,4 @@
-"""Holding a hub, and a backup, against what a snapshot says."""
+"""Compares a restored hub with a snapshot, and a backup with its digests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 
 from hubstead.backup.db_snapshot import SQLITE, DbSnapshot, open_db_snapshot
 from hubstead.backup.errors import BackupFault
-from hubstead.backup.folder import BackupFolder, Snapshot, opened_rows
+from hubstead.backup.folder import BackupFolder, Snapshot, open_rows
 from hubstead.backup.load import prepare_rows
 from hubstead.backup.manifest import Amount
 from hubstead.backup.progress import Progress
@@ -22,36 +22,36 @@ from hubstead.backup.transfers import HubOrigin, Origin, StoreOrigin, verify_blo
 from hubstead.commits import Storage
 from hubstead.doctor import Inspection, Severity, run_checks
 
-#: What a restored hub has of its own.
-_ITS_OWN = ("xet_epoch", "deletion_pause", "storage_change", "node")
+#: Tables that differ in a restored hub.
+_HUB_TABLES = ("xet_epoch", "deletion_pause", "storage_change", "node")
 _MODULUS = 1 << 256
 
 
 async def verify_restore(
     stores: Storage, folder: BackupFolder, snapshot: Snapshot, progress: Progress
 ) -> AsyncIterator[str]:
-    """Compare a hub that nobody has written to with a snapshot; yield each difference.
+    """Compare a restored hub without later writes with its snapshot; yield the differences.
 
-    Every row is compared, every byte read and compared with its digest, and the doctor called.
+    Compare all rows, read all bytes and compare their digests, and run the doctor.
 
     Raises:
-        Faulty: the snapshot's own rows are damaged.
-        InvalidInput: its schema is newer than this program.
+        BackupFault: the rows of the snapshot are damaged.
+        InvalidInput: the schema of the snapshot is newer than this program.
     """
-    with TemporaryDirectory(prefix="hubstead-verify-") as place:
-        rows = Path(place) / "rows.sqlite"
+    with TemporaryDirectory(prefix="hubstead-verify-") as folder_name:
+        rows = Path(folder_name) / "rows.sqlite"
         await prepare_rows(snapshot, rows)
-        async for difference in _rows(stores, rows, progress):
+        async for difference in _compare_rows(stores, rows, progress):
             yield difference
-        with opened_rows(rows) as opened:
-            total = sum(required_amounts(opened).values(), Amount())
+        with open_rows(rows) as rows_db:
+            total = sum(required_amounts(rows_db).values(), Amount())
             progress.begin("reading the hub's bytes", total.count, total.bytes)
-            origin: Origin = HubOrigin(stores, opened)
-            for fault in await verify_blobs(origin, required_blobs(opened), progress):
+            origin: Origin = HubOrigin(stores, rows_db)
+            for fault in await verify_blobs(origin, required_blobs(rows_db), progress):
                 yield f"hub: {fault}"
             progress.begin("reading the backup's bytes", total.count, total.bytes)
             origin = StoreOrigin(folder.blobs())
-            for fault in await verify_blobs(origin, required_blobs(opened), progress):
+            for fault in await verify_blobs(origin, required_blobs(rows_db), progress):
                 yield f"backup: {fault}"
     progress.begin("asking the doctor")
     async for finding in run_checks(Inspection(stores)):
@@ -59,26 +59,26 @@ async def verify_restore(
             yield f"hub: {finding.subject}: {finding.what} ({finding.check})"
 
 
-async def _rows(stores: Storage, rows: Path, progress: Progress) -> AsyncIterator[str]:
-    with opened_rows(rows) as opened:
-        tables = [table for table in tables_of(opened) if table.name not in _ITS_OWN]
+async def _compare_rows(stores: Storage, rows: Path, progress: Progress) -> AsyncIterator[str]:
+    with open_rows(rows) as rows_db:
+        tables = [table for table in tables_of(rows_db) if table.name not in _HUB_TABLES]
     async with (
-        open_db_snapshot(f"{SQLITE}{rows}") as wanted,
-        open_db_snapshot(stores.settings.database_url) as found,
+        open_db_snapshot(f"{SQLITE}{rows}") as ours,
+        open_db_snapshot(stores.settings.database_url) as theirs,
     ):
         for table in tables:
             progress.begin(f"comparing {table.name}")
-            ours, theirs = await _digest(wanted, table), await _digest(found, table)
-            if ours[0] != theirs[0]:
-                yield f"hub: {table.name} has {theirs[0]} rows instead of {ours[0]}"
-            elif ours != theirs:
+            wanted, actual = await _digest(ours, table), await _digest(theirs, table)
+            if wanted[0] != actual[0]:
+                yield f"hub: {table.name} has {actual[0]} rows instead of {wanted[0]}"
+            elif wanted != actual:
                 yield f"hub: {table.name} has other rows"
 
 
-async def _digest(taken: DbSnapshot, table: Table) -> tuple[int, int]:
-    """Return how many rows there are and a digest of all, whatever order they come in."""
+async def _digest(snapshot: DbSnapshot, table: Table) -> tuple[int, int]:
+    """Return the number of rows, and a digest that does not depend on their order."""
     count = total = 0
-    async for rows in taken.rows(table):
+    async for rows in snapshot.rows(table):
         count += len(rows)
         for row in rows:
             digest = hashlib.sha256(msgspec.msgpack.encode(row)).digest()
@@ -87,7 +87,7 @@ async def _digest(taken: DbSnapshot, table: Table) -> tuple[int, int]:
 
 
 async def check_backup(folder: BackupFolder, progress: Progress) -> AsyncIterator[str]:
-    """Read a whole backup and compare it with its digests; yield each fault."""
+    """Read a whole backup and compare it with its digests; yield the faults."""
     seen: set[tuple[str, bytes]] = set()
     origin = StoreOrigin(folder.blobs())
     for snapshot in reversed(folder.snapshots()):
@@ -105,8 +105,8 @@ async def check_backup(folder: BackupFolder, progress: Progress) -> AsyncIterato
 
 
 def _unseen(wanted: Iterable[RequiredBlob], seen: set[tuple[str, bytes]]) -> Iterator[RequiredBlob]:
-    for need in wanted:
-        mark = (need.key.kind.value, bytes.fromhex(need.key.name))
+    for blob in wanted:
+        mark = (blob.key.kind.value, bytes.fromhex(blob.key.name))
         if mark not in seen:
             seen.add(mark)
-            yield need
+            yield blob
