@@ -1,8 +1,8 @@
-"""Blobs whose bytes are not there as they should be: which they are, and the mark in their row.
+"""Damaged blobs: their bytes are missing, of another length, or wrong.
 
-Presence and size are asked of the store whenever a client is about to be told that it need not
-send something. Wrong bytes of the right size cannot be seen so: who reads all of them and compares
-marks the row, and the mark stands until right bytes take their place or are found there again.
+The hub checks presence and size in the store before it answers a client that an upload is
+unnecessary. Only a reader of the whole blob detects wrong bytes of the right size. It marks the
+row, and the mark stands until the right bytes replace the wrong ones or a check reads them again.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from hubstead.blobs.tables import blobs
 from hubstead.db import Database, Reader, Tx, any_of, indexed, scan
 from hubstead.ids import now_ms
 
-#: How many blobs a store elsewhere is asked about at the same time.
+#: The number of concurrent size requests to a store.
 _AT_ONCE = 16
 _PAGE = 1000
 
 
-class _Kept(NamedTuple):
+class _Row(NamedTuple):
     name: str
     bytes: int
     folded_ms: int | None
@@ -32,20 +32,20 @@ class _Kept(NamedTuple):
     stored: str | None
 
 
-_KEPT = scan(
+_SELECT_ROWS = scan(
     select(
         blobs.c.name, blobs.c.bytes, blobs.c.folded_ms, blobs.c.damaged_ms, blobs.c.stored
     ).where(blobs.c.kind == bindparam("which_kind"), any_of(blobs.c.name, "names")),
-    _Kept,
+    _Row,
 )
-_WHICH = (blobs.c.kind == bindparam("which_kind"), blobs.c.name == bindparam("which_name"))
+_KEY = (blobs.c.kind == bindparam("which_kind"), blobs.c.name == bindparam("which_name"))
 _MARK = indexed(
     update(blobs)
     .values(damaged_ms=bindparam("now_ms", type_=BigInteger))
-    .where(*_WHICH, blobs.c.damaged_ms.is_(None))
+    .where(*_KEY, blobs.c.damaged_ms.is_(None))
 )
 _UNMARK = indexed(
-    update(blobs).values(damaged_ms=None).where(*_WHICH, blobs.c.damaged_ms.is_not(None))
+    update(blobs).values(damaged_ms=None).where(*_KEY, blobs.c.damaged_ms.is_not(None))
 )
 
 
@@ -54,9 +54,9 @@ async def damaged_blobs(
 ) -> frozenset[str]:
     """Return the names of those blobs that have a row and are damaged.
 
-    That is: marked so, without bytes in the store, or with another number of bytes than the row
-    says. An LFS object that room ``xet`` puts together has no bytes of its own to be damaged. The
-    store is asked once for each blob that is not marked: one ``stat``, or one ``HEAD``.
+    A blob is damaged if its row is marked so, if the store has no bytes of it, or if the store
+    has another number of bytes than the row says. A reconstructable LFS object has no bytes of
+    its own, so it cannot be damaged. Every unmarked blob costs one ``stat`` or one ``HEAD``.
 
     Raises:
         Unavailable: the store does not answer.
@@ -64,39 +64,39 @@ async def damaged_blobs(
     damaged: set[str] = set()
     for start in range(0, len(names), _PAGE):
         page = list(names[start : start + _PAGE])
-        rows = await db.all(_KEPT, which_kind=kind.value, names=page)
-        kept = [row for row in rows if row.folded_ms is None]
-        marked = {row.name for row in kept if row.damaged_ms is not None}
+        rows = await db.all(_SELECT_ROWS, which_kind=kind.value, names=page)
+        stored = [row for row in rows if row.folded_ms is None]
+        marked = {row.name for row in stored if row.damaged_ms is not None}
         damaged |= marked | await _unlike_rows(
-            store, kind, [row for row in kept if row.name not in marked]
+            store, kind, [row for row in stored if row.name not in marked]
         )
     return frozenset(damaged)
 
 
-async def _unlike_rows(store: BlobStore, kind: BlobKind, rows: Sequence[_Kept]) -> set[str]:
-    """Return the names of those blobs of which the store has not as many bytes as the row says."""
-    places = asyncio.Semaphore(_AT_ONCE)
+async def _unlike_rows(store: BlobStore, kind: BlobKind, rows: Sequence[_Row]) -> set[str]:
+    """Return the names of those blobs whose size in the store differs from their row."""
+    slots = asyncio.Semaphore(_AT_ONCE)
 
-    async def differs(row: _Kept) -> bool:
-        async with places:
+    async def differs(row: _Row) -> bool:
+        async with slots:
             return await store.size(stored_key(BlobKey(kind, row.name), row.stored)) != row.bytes
 
-    answers = await asyncio.gather(*map(differs, rows))
-    return {row.name for row, differing in zip(rows, answers, strict=True) if differing}
+    results = await asyncio.gather(*map(differs, rows))
+    return {row.name for row, differing in zip(rows, results, strict=True) if differing}
 
 
 async def mark_damaged(db: Database, key: BlobKey) -> bool:
-    """Mark a blob whose bytes were read and found wrong; return whether it was not yet marked."""
+    """Mark a blob whose bytes a check read and rejected; return whether the mark is new."""
 
     async def mark(tx: Tx) -> bool:
-        which = {"which_kind": key.kind.value, "which_name": key.name}
-        return bool(await tx.run(_MARK, **which, now_ms=now_ms()))
+        values = {"which_kind": key.kind.value, "which_name": key.name, "now_ms": now_ms()}
+        return bool(await tx.run(_MARK, **values))
 
     return await db.write(mark)
 
 
 async def unmark_damaged(db: Database, key: BlobKey) -> bool:
-    """Note that the bytes of a blob were read and are right; return whether it was marked."""
+    """Remove the mark of a blob whose bytes a check verified; return whether there was one."""
 
     async def unmark(tx: Tx) -> bool:
         return bool(await tx.run(_UNMARK, which_kind=key.kind.value, which_name=key.name))

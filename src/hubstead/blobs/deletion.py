@@ -1,4 +1,4 @@
-"""The end of blobs: deleting for good, never while somebody needs all bytes to stay."""
+"""Deletion of unreferenced blobs after their grace period, never during a pause."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from hubstead.db import (
     scan,
 )
 
-#: How many blobs are deleted at a time, and how many seconds that may take: whoever does a job
-#: has lost it to another node after thirty.
+#: How many blobs one call deletes, and how many seconds it may take: a job's lease ends after
+#: thirty.
 BATCH = 200
 PATIENCE_S = 20.0
-#: This row is no pause: everybody who pauses or deletes locks it first, so that they see each
-#: other on PostgreSQL as well.
+#: This row is no pause. Every transaction that pauses or deletes locks it first, so that one sees
+#: the other on PostgreSQL, too.
 _GATE = ""
 
 _LOCK_GATE = indexed(
@@ -69,20 +69,20 @@ class _Blob(NamedTuple):
     stored: str | None
 
 
-_DOOMED = (
+_EXPIRED = (
     select(blobs.c.kind, blobs.c.name, blobs.c.stored)
     .where(blobs.c.doomed_ms < bindparam("before_ms"), not_(_linked))
     .limit(BATCH)
     .with_for_update(skip_locked=True)
 )
-_CONDEMN = scan(_DOOMED, _Blob)
-_CONDEMN_KIND = scan(_DOOMED.where(blobs.c.kind == bindparam("which_kind")), _Blob)
-_MARK = indexed(
+_SELECT_EXPIRED = scan(_EXPIRED, _Blob)
+_SELECT_EXPIRED_KIND = scan(_EXPIRED.where(blobs.c.kind == bindparam("which_kind")), _Blob)
+_MARK_DELETING = indexed(
     update(blobs)
     .values(doomed_ms=DELETING)
     .where(blobs.c.kind == bindparam("which_kind"), blobs.c.name == bindparam("which_name"))
 )
-_FORGET = indexed(
+_DELETE_ROW = indexed(
     delete(blobs).where(
         blobs.c.kind == bindparam("which_kind"),
         blobs.c.name == bindparam("which_name"),
@@ -92,10 +92,11 @@ _FORGET = indexed(
 
 
 async def pause_deletion(db: Database, pause_id: str, seconds: float) -> None:
-    """Have no bytes deleted for so long; call again to prolong.
+    """Pause deletion for ``seconds``; call again to extend the pause.
 
-    When this returns, what will still go is only what no repository has had any more, and whose
-    row says so (``doomed_ms`` is 0): a picture taken of the database from now on misses nothing.
+    After this returns, only blobs whose rows are already marked deleting (``doomed_ms`` is 0) lose
+    their bytes, and no repository links them. So all blobs that a later snapshot of the database
+    needs stay.
     """
     assert pause_id != _GATE, "a pause has a name"
 
@@ -107,7 +108,7 @@ async def pause_deletion(db: Database, pause_id: str, seconds: float) -> None:
 
 
 async def resume_deletion(db: Database, pause_id: str) -> None:
-    """End a pause. Other pauses go on; unknown ids are fine."""
+    """End one pause; an unknown id is fine."""
 
     async def resume(tx: Tx) -> None:
         await tx.run(_RESUME, which_id=pause_id)
@@ -116,12 +117,12 @@ async def resume_deletion(db: Database, pause_id: str) -> None:
 
 
 async def deletion_is_paused(db: Reader) -> bool:
-    """Tell whether bytes must stay. Only `may_delete_blobs` can act on it without a race."""
+    """Return whether a pause is active. Only `may_delete_blobs` excludes a race with a new one."""
     return await db.one(_PAUSED) is not None
 
 
 async def may_delete_blobs(tx: Tx) -> bool:
-    """Tell whether this transaction may condemn something; no pause begins before it ends."""
+    """Return whether this transaction may delete blobs; no pause begins before it ends."""
     await tx.run(_LOCK_GATE)
     return not await deletion_is_paused(tx)
 
@@ -129,46 +130,46 @@ async def may_delete_blobs(tx: Tx) -> bool:
 async def delete_unreferenced(
     db: Database, store: BlobStore, *, grace_ms: int, kind: BlobKind | None = None
 ) -> int:
-    """Delete blobs (of one kind) doomed for ``grace_ms``, unless paused; return how many.
+    """Delete blobs (of one kind) unreferenced for ``grace_ms``, unless paused; return how many.
 
-    The name is condemned first, then the bytes go, then the row: a crash in between is finished
-    by the next call, and nobody can link a blob whose bytes may be gone. A request to the store
-    that arrives after all that destroys nothing: bytes that come again get another stored name.
+    This marks the row as deleting, deletes the bytes, then deletes the row. The next call resumes
+    after a crash, and no repository can link a blob whose bytes may be gone. A delayed request to
+    the store destroys nothing: a new upload of the blob has another stored name.
     """
     before = await database_now_ms(db) - grace_ms
 
-    async def condemn(tx: Tx) -> list[_Doomed]:
+    async def mark(tx: Tx) -> list[_Deleting]:
         if not await may_delete_blobs(tx):
             return []
         if kind is None:
-            rows = await tx.all(_CONDEMN, before_ms=before)
+            rows = await tx.all(_SELECT_EXPIRED, before_ms=before)
         else:
-            rows = await tx.all(_CONDEMN_KIND, before_ms=before, which_kind=kind.value)
+            rows = await tx.all(_SELECT_EXPIRED_KIND, before_ms=before, which_kind=kind.value)
         for row in rows:
-            await tx.run(_MARK, which_kind=row.kind, which_name=row.name)
+            await tx.run(_MARK_DELETING, which_kind=row.kind, which_name=row.name)
         keys = [BlobKey(BlobKind(row.kind), row.name) for row in rows]
         return [(key, stored_key(key, row.stored)) for key, row in zip(keys, rows, strict=True)]
 
     deadline = time.monotonic() + PATIENCE_S
-    return await _delete(db, store, await db.write(condemn), deadline)
+    return await _delete(db, store, await db.write(mark), deadline)
 
 
-_Doomed: TypeAlias = tuple[BlobKey, StoredKey]
+_Deleting: TypeAlias = tuple[BlobKey, StoredKey]
 
 
 async def _delete(
-    db: Database, store: BlobStore, doomed: Sequence[_Doomed], deadline: float
+    db: Database, store: BlobStore, blobs_to_delete: Sequence[_Deleting], deadline: float
 ) -> int:
-    gone = []
-    for key, place in doomed:
+    deleted = []
+    for key, place in blobs_to_delete:
         if time.monotonic() > deadline:
             break
         await store.delete(place)
-        gone.append({"which_kind": key.kind.value, "which_name": key.name})
+        deleted.append({"which_kind": key.kind.value, "which_name": key.name})
 
-    async def forget(tx: Tx) -> None:
-        await tx.run_many(_FORGET, gone)
+    async def delete_rows(tx: Tx) -> None:
+        await tx.run_many(_DELETE_ROW, deleted)
 
-    if gone:
-        await db.write(forget)
-    return len(gone)
+    if deleted:
+        await db.write(delete_rows)
+    return len(deleted)

@@ -1,4 +1,4 @@
-"""The room's background work: letting go of what nobody committed, and deleting it for good."""
+"""Jobs of the room: expire holds and uploads, delete unreferenced blobs, mark orphans."""
 
 from __future__ import annotations
 
@@ -21,40 +21,40 @@ STRAYS = "blobs.strays"
 
 _DAY_S = 86_400.0
 
-#: How often each job is due, in seconds.
+#: The period of every job, in seconds.
 EVERY_S = {LET_GO: 600.0, DELETE: 600.0, SWEEP: 6 * 3600.0, STRAYS: _DAY_S}
 
 
 def handlers(
     db: Database, store: BlobStore, settings: Settings
 ) -> dict[str, Callable[[object], Awaitable[None]]]:
-    """Return who does the jobs of this room; each goes on until nothing is left to do."""
+    """Return the handlers of this room's jobs; every handler runs until no work is left."""
 
-    async def let_go(_job: object) -> None:
+    async def expire(_job: object) -> None:
         while await expire_holds(db):
             pass
         while await expire_uploads(db, store):
             pass
 
     async def delete(_job: object) -> None:
-        # One after the other: what the one deletes late, an upload after the other might need.
+        # In sequence: a late first step could delete bytes of an upload that follows the second.
         grace_ms = int(settings.blobs.grace_seconds * 1000)
         while await delete_plain_copies(db, store, grace_ms=grace_ms):
             pass
         while await delete_unreferenced(db, store, grace_ms=grace_ms):
             pass
-        # Nodes that fetch a pack meanwhile read its repository's rows again, so minutes are enough.
+        # A node that misses a pack reads the rows of the repository again, so minutes are enough.
         grace_ms = int(settings.git.pack_grace_seconds * 1000)
         while await delete_unreferenced(db, store, grace_ms=grace_ms, kind=BlobKind.PACK):
             pass
 
     async def sweep(_job: object) -> None:
-        # No upload, nor any signed address, is good for longer than the longer of the two.
+        # An upload or a signed address is valid for at most the longer of the two.
         longest = max(settings.blobs.hold_seconds, settings.blobs.signed_url_seconds)
         await store.sweep(2 * longest + _DAY_S)
 
-    async def strays(_job: object) -> None:
+    async def orphans(_job: object) -> None:
         for kind in BlobKind:
             await mark_orphans(db, store, kind, older_than_s=_DAY_S)
 
-    return {LET_GO: let_go, DELETE: delete, SWEEP: sweep, STRAYS: strays}
+    return {LET_GO: expire, DELETE: delete, SWEEP: sweep, STRAYS: orphans}

@@ -56,7 +56,7 @@ from hubstead.db import (
 )
 from hubstead.errors import BlobMissing, HubError, Unavailable
 
-#: How many holds are ended at a time.
+#: How many expired holds one call deletes.
 BATCH = 200
 
 
@@ -66,8 +66,8 @@ class _Added(NamedTuple):
     stored: str | None
 
 
-#: Bytes came. If they are not needed and lie under the blob's own name, where `delete_plain_copies`
-#: looks, that is since now: else nothing would remove them.
+#: Adds or revives the row of a blob whose bytes are stored. If the blob is reconstructable and the
+#: bytes lie under its own name, they are unneeded since now: `delete_plain_copies` removes them.
 _ADD = indexed(
     insert_into(blobs, "kind", "name", "bytes", "stored")
     .values(created_ms=DatabaseNow())
@@ -89,12 +89,12 @@ _ADD = indexed(
     .returning(blobs.c.bytes, blobs.c.folded_ms, blobs.c.stored),
     _Added,
 )
-_WHOLE = indexed(
+_MARK_PLAIN = indexed(
     update(blobs)
     .values(folded_ms=None, damaged_ms=None, bytes=bindparam("size"))
     .where(blobs.c.kind == bindparam("which_kind"), blobs.c.name == bindparam("which_name"))
 )
-_KEEP = indexed(
+_REVIVE = indexed(
     update(blobs)
     .values(doomed_ms=None)
     .where(
@@ -136,15 +136,15 @@ _HOLD = indexed(
         where=holds.c.until_ms < _NEW_HOLD.excluded.until_ms,
     )
 )
-_LET_GO = indexed(
+_DELETE_HOLD = indexed(
     delete(holds).where(
         holds.c.repo_pk == bindparam("repo_pk"),
         holds.c.kind == bindparam("kind"),
         holds.c.name == bindparam("name"),
     )
 )
-# Only if it is still over: an upload may have taken it up again since it was looked for.
-_END = indexed(
+# The time is checked again: an upload may have extended the hold since it was selected.
+_DELETE_EXPIRED_HOLD = indexed(
     delete(holds).where(
         holds.c.repo_pk == bindparam("repo_pk"),
         holds.c.kind == bindparam("kind"),
@@ -161,7 +161,7 @@ _DELETE_EXPIRED_HOLDS = indexed(
         any_of(holds.c.name, "names"),
     )
 )
-_END_UPLOAD = indexed(delete(uploads).where(uploads.c.id == bindparam("which_upload")))
+_DELETE_UPLOAD = indexed(delete(uploads).where(uploads.c.id == bindparam("which_upload")))
 _LINK_COLUMNS = (repo_blobs.c.name, repo_blobs.c.bytes, repo_blobs.c.committed, repo_blobs.c.path)
 
 
@@ -174,7 +174,7 @@ class LinkedBlob(NamedTuple):
     path: str | None
 
 
-_HELD_MANY = scan(
+_SELECT_LINKS = scan(
     select(*_LINK_COLUMNS).where(
         repo_blobs.c.repo_pk == bindparam("repo_pk"),
         repo_blobs.c.kind == bindparam("kind"),
@@ -182,7 +182,7 @@ _HELD_MANY = scan(
     ),
     LinkedBlob,
 )
-_HELD = indexed(
+_SELECT_LINK = indexed(
     select(*_LINK_COLUMNS).where(
         repo_blobs.c.repo_pk == bindparam("repo_pk"),
         repo_blobs.c.kind == bindparam("kind"),
@@ -199,7 +199,7 @@ class LinkingRepo(NamedTuple):
     bytes: int
 
 
-_HOLDERS = indexed(
+_LINKING_REPOS = indexed(
     select(repo_blobs.c.repo_pk, repo_blobs.c.bytes)
     .where(repo_blobs.c.kind == bindparam("kind"), repo_blobs.c.name == bindparam("name"))
     .order_by(repo_blobs.c.repo_pk)
@@ -214,7 +214,7 @@ _UNLINK = indexed(
     )
 )
 _UNLINK_ALL = indexed(delete(repo_blobs).where(repo_blobs.c.repo_pk == bindparam("repo_pk")))
-_LET_ALL_GO = indexed(delete(holds).where(holds.c.repo_pk == bindparam("repo_pk")))
+_DELETE_HOLDS = indexed(delete(holds).where(holds.c.repo_pk == bindparam("repo_pk")))
 
 
 class _Blob(NamedTuple):
@@ -267,7 +267,7 @@ _linked = (
     .where(repo_blobs.c.kind == blobs.c.kind, repo_blobs.c.name == blobs.c.name)
     .exists()
 )
-_DOOM = indexed(
+_MARK_UNREFERENCED = indexed(
     update(blobs)
     .values(doomed_ms=DatabaseNow())
     .where(
@@ -285,7 +285,7 @@ class _Hold(NamedTuple):
     name: str
 
 
-_FORGOTTEN = scan(
+_EXPIRED_HOLDS = scan(
     select(holds.c.repo_pk, holds.c.kind, holds.c.name)
     .where(holds.c.until_ms < DatabaseNow())
     .limit(BATCH),
@@ -327,40 +327,40 @@ class Link(msgspec.Struct, frozen=True):
 
 async def linked(db: Reader, repo_pk: int, key: BlobKey) -> LinkedBlob | None:
     """Return the repository's link to a blob, or None."""
-    return await db.one(_HELD, repo_pk=repo_pk, kind=key.kind.value, name=key.name)
+    return await db.one(_SELECT_LINK, repo_pk=repo_pk, kind=key.kind.value, name=key.name)
 
 
 async def linked_many(
     db: Reader, repo_pk: int, kind: BlobKind, names: Sequence[str]
 ) -> dict[str, LinkedBlob]:
-    """Return those of the blobs that the repository links, by name."""
+    """Return the repository's links to those of the blobs that it links, by name."""
     if not names:
         return {}
-    rows = await db.all(_HELD_MANY, repo_pk=repo_pk, kind=kind.value, names=list(names))
+    rows = await db.all(_SELECT_LINKS, repo_pk=repo_pk, kind=kind.value, names=list(names))
     return {row.name: row for row in rows}
 
 
 async def hold_blobs(
     tx: Tx, repo_pk: int, kind: BlobKind, names: Sequence[str], hold_ms: int
 ) -> dict[str, LinkedBlob]:
-    """Keep what a repository links for ``hold_ms`` from now: commits are about to name it.
+    """Hold blobs that a repository links for ``hold_ms`` from now: commits will name them.
 
-    That holds for what commits of the past name as well: maybe none that a ref leads to.
+    Committed blobs get a hold, too: the commits that name them may be unreachable from any ref.
 
     Returns:
-        What ``linked_many`` does: no row of what the repository does not link, or no longer.
+        The links as `linked_many` returns them; the other blobs get no hold.
     """
-    which = [{"repo_pk": repo_pk, "kind": kind.value, "name": name} for name in names]
-    # First the holds, then the look: who lets go meanwhile sees the one or loses the other.
-    await tx.run_many(_HOLD, [{**each, "hold_ms": hold_ms} for each in which])
-    rows = await linked_many(tx, repo_pk, kind, names)
-    await tx.run_many(_LET_GO, [each for each in which if each["name"] not in rows])
-    return rows
+    holds_to_add = [{"repo_pk": repo_pk, "kind": kind.value, "name": name} for name in names]
+    # The holds come before the links, so a concurrent unlink either sees the hold or is seen here.
+    await tx.run_many(_HOLD, [{**hold, "hold_ms": hold_ms} for hold in holds_to_add])
+    links = await linked_many(tx, repo_pk, kind, names)
+    await tx.run_many(_DELETE_HOLD, [hold for hold in holds_to_add if hold["name"] not in links])
+    return links
 
 
 async def linking_repos(db: Reader, key: BlobKey) -> list[LinkingRepo]:
     """Return up to 100 repositories that link a blob."""
-    return await db.all(_HOLDERS, kind=key.kind.value, name=key.name)
+    return await db.all(_LINKING_REPOS, kind=key.kind.value, name=key.name)
 
 
 async def register_upload(
@@ -376,11 +376,11 @@ async def register_upload(
     upload_id: str | None = None,
     replaced: bool = False,
 ) -> None:
-    """Note that the bytes of a blob, which are in the store, were uploaded to a repository.
+    """Register that a user uploaded a blob, whose bytes are in the store, to a repository.
 
-    Nothing is acknowledged while what the store has is damaged. If the blob has bytes already
-    these stay, and those that came are deleted; but if the store has lost them, or has not all of
-    them, those that came take their place.
+    No upload succeeds while the stored bytes are damaged. If the blob already has bytes, they
+    stay and the uploaded ones are deleted; if those are missing or damaged, the uploaded ones
+    replace them.
 
     Args:
         db: The database.
@@ -389,60 +389,62 @@ async def register_upload(
         key: The blob.
         size: Its bytes.
         pusher_pk: Who uploaded it.
-        hold_ms: How long it is kept for the commit that names it.
-        place: Where they were stored (`new_stored_name`); under the blob's own name if None.
-        upload_id: The upload in parts that this completes, which nobody takes up again.
-        replaced: The bytes took the place of damaged ones, or of xorbs that are: the blob is
-            whole again, and plain.
+        hold_ms: How long the hold for the commit that names it lasts, in milliseconds.
+        place: Their stored name (`new_stored_name`); the blob's own name if None.
+        upload_id: The multipart upload that this completes; its row is deleted.
+        replaced: The bytes replace damaged ones, or damaged xorbs: the blob becomes plain.
 
     Raises:
         Unavailable: a blob of this name was just being deleted, or is damaged; upload it again.
         Conflict: the repository is gone.
     """
 
-    came = place or key
+    uploaded = place or key
 
     async def add(tx: Tx) -> _Registered:
-        found = await _register(tx, key, size, came)
+        row = await _register(tx, key, size, uploaded)
         await _link(tx, repo_pk, Link(key, size), pusher_pk, committed=0)
         await tx.run(_HOLD, repo_pk=repo_pk, kind=key.kind.value, name=key.name, hold_ms=hold_ms)
         if upload_id is not None:
-            await tx.run(_END_UPLOAD, which_upload=upload_id)
+            await tx.run(_DELETE_UPLOAD, which_upload=upload_id)
         if replaced:
-            if found.place != came:
-                await replace_bytes(tx, key, size, old=found.place, new=came)
-            await tx.run(_WHOLE, which_kind=key.kind.value, which_name=key.name, size=size)
-            return _Registered(came, None)
-        return found
+            if row.place != uploaded:
+                await replace_bytes(tx, key, size, old=row.place, new=uploaded)
+            await tx.run(_MARK_PLAIN, which_kind=key.kind.value, which_name=key.name, size=size)
+            return _Registered(uploaded, None)
+        return row
 
-    found = await db.write(add)
-    if found.place == came:
-        if found.folded_ms is None:
-            await _check_stored(db, store, repo_pk, key, came)
+    row = await db.write(add)
+    if row.place == uploaded:
+        if row.folded_ms is None:
+            await _check_stored(db, store, repo_pk, key, uploaded)
         return
-    # From the row on nobody deletes what it names, so looking now is enough.
-    if found.folded_ms is None and await damaged_blobs(db, store, key.kind, [key.name]):
+    # The committed row protects its bytes from deletion, so one check now is enough.
+    if row.folded_ms is None and await damaged_blobs(db, store, key.kind, [key.name]):
 
-        async def mend(tx: Tx) -> bool:
-            done = await replace_bytes(tx, key, size, old=found.place, new=came)
+        async def replace(tx: Tx) -> bool:
+            done = await replace_bytes(tx, key, size, old=row.place, new=uploaded)
             if done:
-                await tx.run(_WHOLE, which_kind=key.kind.value, which_name=key.name, size=size)
+                await tx.run(_MARK_PLAIN, which_kind=key.kind.value, which_name=key.name, size=size)
             return done
 
-        if await db.write(mend):
+        if await db.write(replace):
             return
-    if came != key:
-        with suppress(HubError):  # it is a stray then
-            await store.delete(came)
+    if uploaded != key:
+        with suppress(HubError):  # the bytes are an orphan then
+            await store.delete(uploaded)
 
 
 async def _check_stored(
     db: Database, store: BlobStore, repo_pk: int, key: BlobKey, place: StoredKey
 ) -> None:
-    """Take an upload back whose bytes are gone.
+    """Unlink an uploaded blob whose bytes are gone, and fail if they are damaged.
 
-    The writer may have met older bytes under the blob's own name, kept those, and lost them to
-    `delete_unreferenced` before our row protected them.
+    The writer may have left older bytes under the blob's own name in place, which
+    `delete_unreferenced` then deleted before the row protected them.
+
+    Raises:
+        Unavailable: the bytes are gone or damaged.
     """
     if await store.size(place) is None:
 
@@ -456,29 +458,30 @@ async def _check_stored(
 
 
 async def link_blobs(tx: Tx, repo_pk: int, links: Iterable[Link], *, pusher_pk: int | None) -> None:
-    """Note that commits of a repository name these blobs; the caller has checked the right to.
+    """Link blobs that commits of a repository name; the caller has checked the right to.
 
     Raises:
-        BlobMissing: a blob is gone, or just going.
+        BlobMissing: a blob is deleted, or being deleted.
     """
-    for each in links:
-        if not await tx.run(_KEEP, which_kind=each.key.kind.value, which_name=each.key.name):
-            raise BlobMissing(name=each.key.name, path=each.path or "")
-        await _link(tx, repo_pk, each, pusher_pk, committed=1)
-        await tx.run(_LET_GO, repo_pk=repo_pk, kind=each.key.kind.value, name=each.key.name)
+    for link in links:
+        key = link.key
+        if not await tx.run(_REVIVE, which_kind=key.kind.value, which_name=key.name):
+            raise BlobMissing(name=key.name, path=link.path or "")
+        await _link(tx, repo_pk, link, pusher_pk, committed=1)
+        await tx.run(_DELETE_HOLD, repo_pk=repo_pk, kind=key.kind.value, name=key.name)
 
 
 async def link_temporarily(
     tx: Tx, repo_pk: int, key: BlobKey, size: int, *, pusher_pk: int | None, hold_ms: int
 ) -> bool:
-    """Let a repository have a blob of another one, until a commit names it or ``hold_ms`` is over.
+    """Link a blob of another repository until a commit names it or ``hold_ms`` is over.
 
-    The caller has checked that whoever does this may read the other and write this one.
+    The caller has checked that the user may read the other repository and write this one.
 
     Returns:
-        False if the blob is just going.
+        False if the blob is being deleted.
     """
-    if not await tx.run(_KEEP, which_kind=key.kind.value, which_name=key.name):
+    if not await tx.run(_REVIVE, which_kind=key.kind.value, which_name=key.name):
         return False
     await _link(tx, repo_pk, Link(key, size), pusher_pk, committed=0)
     await tx.run(_HOLD, repo_pk=repo_pk, kind=key.kind.value, name=key.name, hold_ms=hold_ms)
@@ -486,55 +489,55 @@ async def link_temporarily(
 
 
 async def copy_links(tx: Tx, source_pk: int, repo_pk: int) -> None:
-    """Link to one repository every LFS object that commits of another one name."""
+    """Link every LFS object that commits of repository ``source_pk`` name to ``repo_pk``."""
     await tx.run(_COPY_LINKS, source_pk=source_pk, target_pk=repo_pk)
 
 
 async def link_new_blob(
     tx: Tx, repo_pk: int, key: BlobKey, size: int, *, place: StoredKey | None = None
 ) -> None:
-    """Note that a blob with a name of its own, such as a pack, was stored for a repository.
+    """Register and link a blob that the hub stored for one repository, such as a pack.
 
-    If the blob has bytes already these stay, and those at ``place`` are doomed.
+    If the blob already has bytes, they stay, and the bytes at ``place`` become unreferenced.
     """
-    came = place or key
-    found = await _register(tx, key, size, came)
-    if found.place != came:
-        await mark_stored_unreferenced(tx, [(came, size)])
+    place = place or key
+    row = await _register(tx, key, size, place)
+    if row.place != place:
+        await mark_stored_unreferenced(tx, [(place, size)])
     await _link(tx, repo_pk, Link(key, size), None, committed=1)
 
 
 async def register_blob(tx: Tx, key: BlobKey, size: int) -> int | None:
-    """Note that the bytes of a blob are in the store, or revive it.
+    """Register a blob whose bytes are in the store, or revive it.
 
-    Alone, without a link, only for kinds that another room keeps alive by rows of its own, and
-    ends by `doom`.
+    Without a link, this serves only kinds that another room references by rows of its own and
+    releases with `mark_unreferenced`.
 
     Returns:
-        Since when the bytes have not been needed, in milliseconds since the epoch; None if they
-        are.
+        The time since which the bytes are unneeded, in milliseconds since the epoch; None if they
+        are needed.
 
     Raises:
-        Unavailable: a blob of this name is just being deleted.
+        Unavailable: a blob of this name is being deleted.
     """
     return (await _register(tx, key, size, key)).folded_ms
 
 
 class _Registered(msgspec.Struct, frozen=True):
-    """A blob's row, after its bytes came."""
+    """The row of a registered blob."""
 
-    place: StoredKey  # where the blob lies: not where its bytes came to, if it had some
+    place: StoredKey  # the blob's stored name: another one than the upload's if it had bytes
     folded_ms: int | None
 
 
-async def _register(tx: Tx, key: BlobKey, size: int, came: StoredKey) -> _Registered:
-    await reclaim_stored(tx, key, came)
+async def _register(tx: Tx, key: BlobKey, size: int, place: StoredKey) -> _Registered:
+    await reclaim_stored(tx, key, place)
     row = await tx.one(
         _ADD,
         kind=key.kind.value,
         name=key.name,
         bytes=size,
-        stored=None if came == key else came.name,
+        stored=None if place == key else place.name,
     )
     if row is None:
         raise Unavailable(reason="the object is just being removed, try again")
@@ -542,40 +545,42 @@ async def _register(tx: Tx, key: BlobKey, size: int, came: StoredKey) -> _Regist
 
 
 async def mark_unreferenced(tx: Tx, keys: Iterable[BlobKey]) -> None:
-    """Give up blobs that no repository links; they are deleted after the grace period."""
+    """Mark blobs that no repository links as unreferenced: the grace period begins."""
     await tx.run_many(
-        _DOOM, [{"which_kind": key.kind.value, "which_name": key.name} for key in keys]
+        _MARK_UNREFERENCED, [{"which_kind": key.kind.value, "which_name": key.name} for key in keys]
     )
 
 
-async def _link(tx: Tx, repo_pk: int, each: Link, pusher_pk: int | None, committed: int) -> None:
+async def _link(tx: Tx, repo_pk: int, link: Link, pusher_pk: int | None, committed: int) -> None:
     await tx.run(
         _LINK,
         repo_pk=repo_pk,
-        kind=each.key.kind.value,
-        name=each.key.name,
-        bytes=each.bytes,
-        path=each.path,
-        ref=each.ref,
+        kind=link.key.kind.value,
+        name=link.key.name,
+        bytes=link.bytes,
+        path=link.path,
+        ref=link.ref,
         pusher_pk=pusher_pk,
         committed=committed,
     )
 
 
 async def unlink_blobs(tx: Tx, repo_pk: int, keys: Iterable[BlobKey]) -> None:
-    """Let a repository go of blobs; those that nobody else links are doomed."""
+    """Delete a repository's links to blobs; blobs without another link become unreferenced."""
     for key in keys:
         await tx.run(_UNLINK, repo_pk=repo_pk, kind=key.kind.value, name=key.name)
-        await tx.run(_LET_GO, repo_pk=repo_pk, kind=key.kind.value, name=key.name)
+        await tx.run(_DELETE_HOLD, repo_pk=repo_pk, kind=key.kind.value, name=key.name)
         await mark_unreferenced(tx, [key])
 
 
 async def unlink_repo(tx: Tx, repo_pk: int) -> None:
-    """Let a repository that is being deleted go of everything."""
+    """Delete all links and holds of a repository that is being deleted."""
     rows = await tx.all(_OF_REPO, repo_pk=repo_pk)
-    await tx.run(_LET_ALL_GO, repo_pk=repo_pk)
+    await tx.run(_DELETE_HOLDS, repo_pk=repo_pk)
     await tx.run(_UNLINK_ALL, repo_pk=repo_pk)
-    await tx.run_many(_DOOM, [{"which_kind": row.kind, "which_name": row.name} for row in rows])
+    await tx.run_many(
+        _MARK_UNREFERENCED, [{"which_kind": row.kind, "which_name": row.name} for row in rows]
+    )
 
 
 async def list_lfs_links(
@@ -600,16 +605,16 @@ async def delete_expired_holds(tx: Tx, repo_pk: int, kind: BlobKind, names: Sequ
 
 
 async def expire_holds(db: Database) -> int:
-    """Doom what was uploaded and never committed in time; return how many holds ended."""
+    """Unlink blobs whose hold expired before a commit; return how many holds there were."""
 
-    async def end(tx: Tx) -> int:
-        rows = await tx.all(_FORGOTTEN)
+    async def expire(tx: Tx) -> int:
+        rows = await tx.all(_EXPIRED_HOLDS)
         for row in rows:
-            which = {"repo_pk": row.repo_pk, "kind": row.kind, "name": row.name}
-            if not await tx.run(_END, **which):
+            key = {"repo_pk": row.repo_pk, "kind": row.kind, "name": row.name}
+            if not await tx.run(_DELETE_EXPIRED_HOLD, **key):
                 continue
-            await tx.run(_UNLINK_UNCOMMITTED, **which)
-            await tx.run(_DOOM, which_kind=row.kind, which_name=row.name)
+            await tx.run(_UNLINK_UNCOMMITTED, **key)
+            await tx.run(_MARK_UNREFERENCED, which_kind=row.kind, which_name=row.name)
         return len(rows)
 
-    return await db.write(end)
+    return await db.write(expire)

@@ -1,4 +1,4 @@
-"""Uploads in parts under way: found again when a client comes back, forgotten when none does."""
+"""Multipart uploads: a client resumes one after an interruption; an abandoned one expires."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from hubstead.blobs.keys import BlobKey
 from hubstead.blobs.tables import uploads
 from hubstead.db import Database, DatabaseNow, Tx, indexed, insert_into, scan
 
-#: How many expired uploads are dropped at a time.
+#: How many expired uploads one call drops.
 BATCH = 200
 
 
 class MultipartUpload(NamedTuple):
-    """An upload in parts of equal size, the last one perhaps smaller."""
+    """An upload in parts of equal size; the last part may be smaller."""
 
     id: str
     bytes: int
@@ -29,15 +29,15 @@ class MultipartUpload(NamedTuple):
         return max(1, -(-self.bytes // self.part_bytes))
 
     def size_of(self, number: int) -> int:
-        """Return how many bytes part ``number`` (from 1) has."""
+        """Return the size of part ``number`` (from 1) in bytes."""
         return min(self.part_bytes, self.bytes - self.offset_of(number))
 
     def offset_of(self, number: int) -> int:
-        """Return at which byte part ``number`` (from 1) starts."""
+        """Return the offset of part ``number`` (from 1) in bytes."""
         return (number - 1) * self.part_bytes
 
 
-_FIND = indexed(
+_SELECT_RESUMABLE = indexed(
     select(uploads.c.id, uploads.c.bytes, uploads.c.part_bytes)
     .where(
         uploads.c.repo_pk == bindparam("repo_pk"),
@@ -56,7 +56,7 @@ _ADD = indexed(
         created_ms=DatabaseNow(), expires_ms=_EXPIRES
     )
 )
-_PROLONG = indexed(
+_EXTEND = indexed(
     update(uploads)
     .values(expires_ms=_EXPIRES)
     .where(uploads.c.id == bindparam("which_id"), uploads.c.expires_ms < _EXPIRES)
@@ -79,52 +79,52 @@ async def begin_upload(
     least_part_bytes: int,
     lifetime_ms: int,
 ) -> MultipartUpload:
-    """Return the upload in parts of an object to a repository: the one under way, or a new one.
+    """Resume the multipart upload of an object to a repository, or create one.
 
     Args:
-        tx: The transaction that makes it.
+        tx: The transaction that creates it.
         repo_pk: The repository.
         key: The object.
         size: Its bytes.
         part_bytes: The size of the parts of a new upload.
-        least_part_bytes: One under way is taken up only if its parts are no smaller.
-        lifetime_ms: How long it is kept at least, in milliseconds.
+        least_part_bytes: The least part size of an upload to resume.
+        lifetime_ms: How long from now it lives at least, in milliseconds.
     """
-    under_way = await tx.one(
-        _FIND,
+    resumed = await tx.one(
+        _SELECT_RESUMABLE,
         repo_pk=repo_pk,
         name=key.name,
         bytes=size,
         least_part_bytes=least_part_bytes,
     )
-    if under_way is not None:
-        await tx.run(_PROLONG, which_id=under_way.id, lifetime_ms=lifetime_ms)
-        return under_way
-    made = MultipartUpload(secrets.token_hex(12), size, part_bytes)
+    if resumed is not None:
+        await tx.run(_EXTEND, which_id=resumed.id, lifetime_ms=lifetime_ms)
+        return resumed
+    upload = MultipartUpload(secrets.token_hex(12), size, part_bytes)
     await tx.run(
         _ADD,
-        id=made.id,
+        id=upload.id,
         repo_pk=repo_pk,
         name=key.name,
         bytes=size,
         part_bytes=part_bytes,
         lifetime_ms=lifetime_ms,
     )
-    return made
+    return upload
 
 
 async def expire_uploads(db: Database, store: BlobStore) -> int:
-    """Forget uploads that nobody completed in time, with their parts; return how many.
+    """Delete uploads that expired before their completion, with their parts; return how many.
 
-    The row goes first, so that nobody takes up an upload whose parts are going; parts that a
-    crash leaves without a row are swept by age.
+    The row goes first, so that no client resumes an upload whose parts are being deleted. After a
+    crash in between, `BlobStore.sweep` removes the parts by age.
     """
 
-    async def forget(tx: Tx) -> list[str]:
+    async def delete_rows(tx: Tx) -> list[str]:
         ids = await tx.all(_EXPIRED)
-        return [each for each in ids if await tx.run(_DELETE_EXPIRED, which_id=each)]
+        return [upload_id for upload_id in ids if await tx.run(_DELETE_EXPIRED, which_id=upload_id)]
 
-    dropped = await db.write(forget)
+    dropped = await db.write(delete_rows)
     for upload_id in dropped:
         await store.drop(upload_id)
     return len(dropped)

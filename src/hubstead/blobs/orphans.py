@@ -1,4 +1,4 @@
-"""Bytes in the store that no row names: left by a crash between storing and registering."""
+"""Orphans: stored bytes that no row names, left by a crash between storing and registering."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from hubstead.db import (
     scan,
 )
 
-#: More strays than this, and than blobs that are known, are somebody else's: nobody touches them.
+#: More orphans than this, and than known blobs, belong to another database: they stay.
 MANY = 100
-#: How many one sweep takes up; what is left is the next one's.
+#: How many orphans one call marks; the next call marks the rest.
 MOST = 20_000
 _PAGE = 1000
 
@@ -41,12 +41,12 @@ _COLUMNS = (blobs.c.name, blobs.c.stored, blobs.c.folded_ms)
 _OF_KIND = blobs.c.kind == bindparam("kind")
 _BY_NAME = scan(select(*_COLUMNS).where(_OF_KIND, any_of(blobs.c.name, "names")), _StoredRow)
 _BY_PLACE = scan(select(*_COLUMNS).where(_OF_KIND, any_of(blobs.c.stored, "names")), _StoredRow)
-_ADD_DOOMED = indexed(
+_ADD_UNREFERENCED = indexed(
     insert_into(blobs, "kind", "name", "bytes")
     .values(created_ms=DatabaseNow(), doomed_ms=DatabaseNow())
     .on_conflict_do_nothing()
 )
-_NOT_NEEDED = scan(
+_MARK_UNNEEDED = scan(
     update(blobs)
     .values(folded_ms=DatabaseNow())
     .where(blobs.c.kind == bindparam("kind"), blobs.c.folded_ms == 0, any_of(blobs.c.name, "names"))
@@ -58,51 +58,51 @@ _log = structlog.get_logger("hubstead.blobs")
 async def mark_orphans(
     db: Database, store: BlobStore, kind: BlobKind, *, older_than_s: float
 ) -> int:
-    """Have deleted, after the grace period, what the store has of a kind without a row.
+    """Mark stored bytes without a row as unreferenced, so that they are deleted after the grace.
 
-    Each gets a row, doomed from now on. So it goes as any other blob does, never during a pause,
-    and a writer who comes to register these very bytes revives them. Bytes that a folded object
-    does not need are left to `delete_plain_copies`.
+    Every orphan gets an unreferenced row. So `delete_unreferenced` deletes it like any other blob,
+    never during a pause, and an upload that registers these very bytes revives them.
+    `delete_plain_copies` deletes the unneeded bytes of a reconstructable object.
 
-    If more than `MANY` have no row, and more than have one, nothing happens: then this is rather
-    the wrong database for the store, an empty one beside an old store, say.
+    If more than `MANY` blobs have no row, and more than have one, nothing happens: the database
+    probably belongs to another store, such as an empty database beside an old store.
 
     Args:
         db: The database.
         store: Where the bytes are.
-        kind: Which blobs to look at.
-        older_than_s: Only what was stored longer ago than so many seconds; a write under way is
-            the sooner found the shorter this is.
+        kind: The kind of the blobs.
+        older_than_s: The minimum age of an orphan in seconds, longer than any write takes: a
+            younger blob may be one whose registration is under way.
 
     Returns:
         How many blobs got a row.
     """
     before = await database_now_ms(db) - int(older_than_s * 1000)
-    known, strays = 0, list[StoredBlob]()
+    known, orphans = 0, list[StoredBlob]()
     async for page in _pages(store, kind):
-        rows = await stored_rows(db, kind, [each.key.name for each in page])
-        await _note_unneeded(db, kind, [row.name for row in rows.values() if row.folded_ms == 0])
+        rows = await stored_rows(db, kind, [blob.key.name for blob in page])
+        await _mark_unneeded(db, kind, [row.name for row in rows.values() if row.folded_ms == 0])
         known += len(rows)
-        old = [each for each in page if each.modified_ms < before]
-        strays += [each for each in old if each.key.name not in rows]
-    if len(strays) > max(MANY, known):
-        _log.warning("too many blobs without a row: nothing is done", kind=kind, blobs=len(strays))
+        old = [blob for blob in page if blob.modified_ms < before]
+        orphans += [blob for blob in old if blob.key.name not in rows]
+    if len(orphans) > max(MANY, known):
+        _log.warning("too many blobs without a row: nothing is done", kind=kind, blobs=len(orphans))
         return 0
-    await db.write(lambda tx: _doom(tx, strays[:MOST]))
-    return len(strays[:MOST])
+    await db.write(lambda tx: _mark_unreferenced(tx, orphans[:MOST]))
+    return len(orphans[:MOST])
 
 
 async def stored_rows(db: Reader, kind: BlobKind, places: Sequence[str]) -> dict[str, _StoredRow]:
-    """Return (name, stored, folded_ms) of the blobs that lie at ``places``, by place."""
-    which = {"kind": kind.value, "names": list(places)}
-    own = {row.name: row for row in await db.all(_BY_NAME, **which) if row.stored is None}
-    return own | {row.stored: row for row in await db.all(_BY_PLACE, **which) if row.stored}
+    """Return (name, stored, folded_ms) of the blobs stored under ``places``, by stored name."""
+    values = {"kind": kind.value, "names": list(places)}
+    own = {row.name: row for row in await db.all(_BY_NAME, **values) if row.stored is None}
+    return own | {row.stored: row for row in await db.all(_BY_PLACE, **values) if row.stored}
 
 
 async def _pages(store: BlobStore, kind: BlobKind) -> AsyncIterator[list[StoredBlob]]:
     page = []
-    async for each in store.keys(kind):
-        page.append(each)
+    async for blob in store.keys(kind):
+        page.append(blob)
         if len(page) == _PAGE:
             yield page
             page = []
@@ -110,24 +110,24 @@ async def _pages(store: BlobStore, kind: BlobKind) -> AsyncIterator[list[StoredB
         yield page
 
 
-async def _note_unneeded(db: Database, kind: BlobKind, names: Sequence[str]) -> None:
-    async def note(tx: Tx) -> None:
-        await tx.run(_NOT_NEEDED, kind=kind.value, names=list(names))
+async def _mark_unneeded(db: Database, kind: BlobKind, names: Sequence[str]) -> None:
+    async def mark(tx: Tx) -> None:
+        await tx.run(_MARK_UNNEEDED, kind=kind.value, names=list(names))
 
     if names:
-        await db.write(note)
+        await db.write(mark)
 
 
-async def _doom(tx: Tx, strays: Sequence[StoredBlob]) -> None:
-    elsewhere = []
-    for each in strays:
-        # Under its own name, if that is a digest: a writer may come to register these bytes.
-        added = isinstance(each.key, BlobKey) and await tx.run(
-            _ADD_DOOMED,
-            kind=each.key.kind.value,
-            name=each.key.name,
-            bytes=each.size,
+async def _mark_unreferenced(tx: Tx, orphans: Sequence[StoredBlob]) -> None:
+    unnamed = []
+    for blob in orphans:
+        # A blob under its digest gets that name: an upload may still register these bytes.
+        added = isinstance(blob.key, BlobKey) and await tx.run(
+            _ADD_UNREFERENCED,
+            kind=blob.key.kind.value,
+            name=blob.key.name,
+            bytes=blob.size,
         )
         if not added:
-            elsewhere.append((each.key, each.size))
-    await mark_stored_unreferenced(tx, elsewhere)
+            unnamed.append((blob.key, blob.size))
+    await mark_stored_unreferenced(tx, unnamed)

@@ -1,8 +1,8 @@
-"""Under which name the bytes of a blob are stored, and how a blob gets other bytes.
+"""Stored names: the name under which the store has a blob's bytes, and its replacement.
 
-The column ``stored`` of a blob's row says it; null is the blob's own name, under which earlier
-releases stored everything. Bytes that no row names any more get a row of their own, doomed, under
-a digest made up for it: so they go as any other blob does, after the grace period.
+The column ``stored`` of a blob's row has it; null means the blob's own name, under which earlier
+releases stored everything. Replaced bytes get an unreferenced row of their own under a random
+digest, so `delete_unreferenced` deletes them after the grace period like any other blob.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hubstead.db import DatabaseNow, Reader, Tx, any_of, database_now_ms, indexe
 from hubstead.errors import BlobNotFound, Unavailable
 from hubstead.settings import Settings
 
-#: The row of `storage_change` about names made by chance.
+#: The row of table ``storage_change`` about random stored names.
 STORED_NAMES = "stored_names"
 
 _SINCE = indexed(
@@ -33,13 +33,13 @@ class _Place(NamedTuple):
     stored: str | None
 
 
-_PLACES = scan(
+_SELECT_PLACES = scan(
     select(blobs.c.name, blobs.c.stored).where(
         blobs.c.kind == bindparam("kind"), any_of(blobs.c.name, "names")
     ),
     _Place,
 )
-_MOVE = indexed(
+_REPLACE = indexed(
     update(blobs)
     .values(stored=bindparam("new"), bytes=bindparam("new_bytes"))
     .where(
@@ -49,27 +49,27 @@ _MOVE = indexed(
         blobs.c.doomed_ms.is_distinct_from(DELETING),
     )
 )
-_ADD_DOOMED = indexed(
+_ADD_UNREFERENCED = indexed(
     insert_into(blobs, "kind", "name", "bytes", "stored", "folded_ms")
     .values(created_ms=DatabaseNow(), doomed_ms=DatabaseNow())
     .on_conflict_do_nothing()
 )
 
 
-class _Stray(NamedTuple):
+class _Replaced(NamedTuple):
     name: str
     doomed_ms: int | None
 
 
-_STRAY = indexed(
+_SELECT_REPLACED = indexed(
     select(blobs.c.name, blobs.c.doomed_ms).where(
         blobs.c.kind == bindparam("which_kind"),
         blobs.c.stored == bindparam("place"),
         blobs.c.name != bindparam("which_name"),
     ),
-    _Stray,
+    _Replaced,
 )
-_FORGET = indexed(
+_DELETE_ROW = indexed(
     delete(blobs).where(
         blobs.c.kind == bindparam("which_kind"), blobs.c.name == bindparam("which_name")
     )
@@ -77,11 +77,11 @@ _FORGET = indexed(
 
 
 async def new_stored_name(db: Reader, key: BlobKey, settings: Settings) -> StoredKey:
-    """Return where to store the bytes of a blob that come now: under a name never used before.
+    """Return the stored name for new bytes of a blob: one never used before.
 
-    While nodes of the previous release may be at work, for ``update_seconds`` after the
-    migration, it is the blob's own name, the only one that they look for. So it is for a xorb,
-    whose blob is named by chance.
+    For ``update_seconds`` after the migration, while nodes of the previous release may run, it is
+    the blob's own name, the only one that those nodes read. A xorb always has its own name, which
+    is random already.
     """
     if key.kind is BlobKind.XORB:
         return key
@@ -94,20 +94,20 @@ async def new_stored_name(db: Reader, key: BlobKey, settings: Settings) -> Store
 
 
 async def stored_name_of(db: Reader, key: BlobKey) -> StoredKey:
-    """Return where the bytes of a blob lie.
+    """Return the stored name of a blob.
 
     Raises:
         BlobNotFound: there is no such blob.
     """
-    found = await stored_names_of(db, key.kind, [key.name])
-    if key.name not in found:
+    places = await stored_names_of(db, key.kind, [key.name])
+    if key.name not in places:
         raise BlobNotFound(name=key.name)
-    return found[key.name]
+    return places[key.name]
 
 
 async def stored_names_of(db: Reader, kind: BlobKind, names: Sequence[str]) -> dict[str, StoredKey]:
-    """Return where the bytes of those blobs lie that exist, by name."""
-    rows = await db.all(_PLACES, kind=kind.value, names=list(names)) if names else []
+    """Return the stored names of those blobs that exist, by name."""
+    rows = await db.all(_SELECT_PLACES, kind=kind.value, names=list(names)) if names else []
     return {row.name: stored_key(BlobKey(kind, row.name), row.stored) for row in rows}
 
 
@@ -121,10 +121,10 @@ async def open_blob(db: Reader, store: BlobStore, key: BlobKey) -> Blob:
 
 
 async def open_stored(store: BlobStore, name: str, place: StoredKey) -> Blob:
-    """Return the bytes at ``place``, which are the blob called ``name``.
+    """Return the bytes stored under ``place``, which are the blob ``name``.
 
     Raises:
-        BlobNotFound: they are gone; the error names the blob.
+        BlobNotFound: the bytes are gone; the error names the blob.
     """
     try:
         return await store.open(place)
@@ -133,40 +133,40 @@ async def open_stored(store: BlobStore, name: str, place: StoredKey) -> Blob:
 
 
 async def replace_bytes(tx: Tx, key: BlobKey, size: int, *, old: StoredKey, new: StoredKey) -> bool:
-    """Have a blob lie at ``new`` from now on, because the bytes at ``old`` are damaged or gone.
+    """Replace the damaged or missing bytes of a blob, ``old``, by those stored under ``new``.
 
-    What was at ``old`` is deleted after the grace period, since somebody may be reading it.
+    The bytes at ``old`` become unreferenced, so a current reader has the grace period to finish.
 
     Args:
         tx: The transaction.
         key: The blob.
         size: Its bytes.
-        old: Where it lies, as far as the caller knows.
-        new: Where the store has the right bytes, checked; a place of `new_stored_name`.
+        old: The stored name that the caller read from the row.
+        new: The stored name (`new_stored_name`) of the verified bytes.
 
     Returns:
-        Whether it was done. Not if the blob lies somewhere else by now, or is going; then the
-        bytes at ``new`` are nobody's.
+        False if the blob has another stored name by now, or is being deleted; the bytes at
+        ``new`` are orphans then.
     """
-    moved = await tx.run(
-        _MOVE,
+    replaced = await tx.run(
+        _REPLACE,
         which_kind=key.kind.value,
         which_name=key.name,
         old=old.name,
         new=None if new == key else new.name,
         new_bytes=size,
     )
-    if moved and new != old:
+    if replaced and new != old:
         await mark_stored_unreferenced(tx, [(old, size)])
-    return bool(moved)
+    return bool(replaced)
 
 
 async def mark_stored_unreferenced(tx: Tx, places: Sequence[tuple[StoredKey, int]]) -> None:
-    """Have deleted, after the grace period, what lies at places that no blob's row names.
+    """Add unreferenced rows for stored bytes that no blob's row names.
 
     Args:
         tx: The transaction.
-        places: Each with its bytes.
+        places: Stored names with the number of bytes.
     """
     rows = [
         {
@@ -174,23 +174,23 @@ async def mark_stored_unreferenced(tx: Tx, places: Sequence[tuple[StoredKey, int
             "name": secrets.token_hex(place.kind.name_chars // 2),
             "bytes": size,
             "stored": place.name,
-            # Nobody reads them, and they may be damaged or gone: not for doctor to complain of.
+            # No reader needs these bytes: doctor does not report them as damaged or missing.
             "folded_ms": 0,
         }
         for place, size in places
     ]
     if rows:
-        await tx.run_many(_ADD_DOOMED, rows)
+        await tx.run_many(_ADD_UNREFERENCED, rows)
 
 
 async def reclaim_stored(tx: Tx, key: BlobKey, place: StoredKey) -> None:
-    """Keep from being deleted what lies at ``place``, which becomes the bytes of a blob.
+    """Delete the unreferenced row of bytes at ``place``, which become the bytes of blob ``key``.
 
     Raises:
-        Unavailable: they are just being deleted.
+        Unavailable: the bytes are being deleted.
     """
-    where = {"which_kind": key.kind.value, "which_name": key.name}
-    for row in await tx.all(_STRAY, **where, place=place.name):
+    values = {"which_kind": key.kind.value, "which_name": key.name}
+    for row in await tx.all(_SELECT_REPLACED, **values, place=place.name):
         if row.doomed_ms == DELETING:
             raise Unavailable(reason="the object is just being removed, try again")
-        await tx.run(_FORGET, which_kind=key.kind.value, which_name=row.name)
+        await tx.run(_DELETE_ROW, which_kind=key.kind.value, which_name=row.name)

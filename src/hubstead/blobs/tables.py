@@ -1,10 +1,10 @@
-"""Tables of the room: which blobs exist, which repository holds which, what is being uploaded."""
+"""Tables of blobs, links of repositories to them, upload holds, uploads and deletion pauses."""
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Table, Text, text
 
 from hubstead.db import Number, metadata, primary_key
 
-#: ``doomed_ms`` of a blob whose grace period is over: its bytes are going.
+#: ``doomed_ms`` of a blob whose grace period is over: its bytes are being deleted.
 DELETING = 0
 
 blobs = Table(
@@ -14,13 +14,13 @@ blobs = Table(
     Column("name", Text, primary_key=True),
     Column("bytes", BigInteger, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
-    Column("doomed_ms", BigInteger),  # null: live. Else since when nothing has held it.
-    # LFS only. Null: the bytes are in the store. Else they are put together by
-    # room ``xet``: 0, or a time since when a plain copy, no longer needed, may still be there.
+    Column("doomed_ms", BigInteger),  # null: live; else the time since which it is unreferenced
+    # LFS only. Null: the bytes are in the store. Else room ``xet`` assembles the object: 0, or the
+    # time since which a plain copy that may still exist is unneeded.
     Column("folded_ms", BigInteger),
-    # Since when the bytes in the store are known to be wrong; null: nobody has found them so.
+    # The time since which the stored bytes are known to be damaged; null: no check failed.
     Column("damaged_ms", BigInteger),
-    # The name under which the store has the bytes; null: under the blob's own name.
+    # The stored name; null: the blob's own name.
     Column("stored", Text),
     Index(None, "doomed_ms"),
     Index(None, "folded_ms"),
@@ -41,7 +41,7 @@ repo_blobs = Table(
     Column("kind", Text, primary_key=True),
     Column("name", Text, primary_key=True),
     Column("bytes", BigInteger, nullable=False),
-    Column("path", Text),  # where it was first committed, for the list of LFS files
+    Column("path", Text),  # of its first commit, for the list of LFS files
     Column("ref", Text),
     Column("pusher_pk", Number, ForeignKey("account.pk", ondelete="SET NULL")),
     Column("committed", Integer, nullable=False, server_default="0"),  # 0: uploaded only
@@ -50,7 +50,7 @@ repo_blobs = Table(
     info={"backup": "copy"},
 )
 
-#: Keeps an uploaded blob alive, for one repository, until it is committed or the time is over.
+#: A hold: protects an uploaded blob in one repository until a commit names it or time is over.
 holds = Table(
     "hold",
     metadata,
@@ -70,7 +70,7 @@ uploads = Table(
     primary_key(),
     Column("id", Text, nullable=False, unique=True),
     Column("repo_pk", Number, ForeignKey("repo.pk", ondelete="CASCADE"), nullable=False),
-    Column("name", Text, nullable=False),  # the sha256 it will have
+    Column("name", Text, nullable=False),  # the sha256 of the finished blob
     Column("bytes", BigInteger, nullable=False),
     Column("part_bytes", BigInteger, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
@@ -80,7 +80,7 @@ uploads = Table(
     info={"backup": "skip"},
 )
 
-#: While a row here is not over, nothing is deleted for good: a backup is reading.
+#: A pause: until it is over, no bytes are deleted, because a backup reads them.
 deletion_pauses = Table(
     "deletion_pause",
     metadata,
@@ -89,8 +89,8 @@ deletion_pauses = Table(
     info={"backup": "skip"},
 )
 
-#: What this release stores in a way that the previous one does not understand, and since when a
-#: database has known of it that both may be at work on.
+#: Changes of storage that the previous release does not understand, with the time of the
+#: migration: nodes of both releases may use the database for a while after it.
 storage_changes = Table(
     "storage_change",
     metadata,

@@ -1,9 +1,9 @@
-"""LFS objects that need no bytes of their own, because room ``xet`` can put them together.
+"""Reconstructable LFS objects: room ``xet`` assembles them, so they need no bytes of their own.
 
-``folded_ms`` of their row says so: 0 if there are no bytes of their own, or since when
-those that there may be have not been needed. A reader who finds it set asks room ``xet``, one who
-looked just before finds the bytes for the grace period. So deleting them needs no more care than
-that, also beside somebody who uploads them again: the row stays folded.
+``folded_ms`` of their row is 0 if they have no bytes of their own, or the time since which their
+bytes are unneeded. A reader that sees it set reads through room ``xet``; one that read the row
+before reads the plain bytes during the grace period. A concurrent upload changes nothing: the
+object stays reconstructable.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _ADD = indexed(
         where=or_(blobs.c.doomed_ms.is_(None), blobs.c.doomed_ms != DELETING),
     )
 )
-_GOING = scan(
+_SELECT_DELETING = scan(
     select(blobs.c.name).where(
         blobs.c.kind == BlobKind.LFS.value,
         blobs.c.doomed_ms == DELETING,
@@ -62,7 +62,7 @@ _HOLD = indexed(
         where=holds.c.until_ms < _NEW_HOLD.excluded.until_ms,
     )
 )
-_FOLD = scan(
+_MARK_RECONSTRUCTABLE = scan(
     update(blobs)
     .values(folded_ms=DatabaseNow())
     .where(
@@ -73,13 +73,13 @@ _FOLD = scan(
 )
 
 
-class _Folded(NamedTuple):
+class _PlainCopy(NamedTuple):
     name: str
     folded_ms: int
     stored: str | None
 
 
-_FOLDED = scan(
+_PLAIN_COPIES = scan(
     select(blobs.c.name, blobs.c.folded_ms, blobs.c.stored)
     .where(
         blobs.c.folded_ms > 0,
@@ -87,9 +87,9 @@ _FOLDED = scan(
         or_(blobs.c.doomed_ms.is_(None), blobs.c.doomed_ms != DELETING),
     )
     .limit(BATCH),
-    _Folded,
+    _PlainCopy,
 )
-_BARE = indexed(
+_MARK_WITHOUT_BYTES = indexed(
     update(blobs)
     .values(folded_ms=0)
     .where(
@@ -108,62 +108,62 @@ async def register_reconstructable(
     pusher_pk: int | None,
     hold_ms: int,
 ) -> None:
-    """Note that LFS objects were uploaded to a repository that room ``xet`` puts together.
+    """Register that a user uploaded LFS objects to a repository as xorbs.
 
-    As `register_upload` for objects without bytes of their own; one that has some keeps them.
+    Like `register_upload` for objects without bytes of their own; existing bytes stay.
 
     Args:
-        tx: The transaction in which room ``xet`` notes how.
+        tx: The transaction in which room ``xet`` registers how to assemble them.
         repo_pk: The repository.
-        files: (sha256, size in bytes) of each; repetitions are fine.
-        pusher_pk: Who uploaded them.
-        hold_ms: How long they are kept for the commits that name them.
+        files: (sha256, size in bytes) of the objects; repetitions are fine.
+        pusher_pk: The user who uploaded them.
+        hold_ms: How long the holds for the commits that name them last, in milliseconds.
 
     Raises:
-        Unavailable: an object of these was just being deleted; try again.
+        Unavailable: one of the objects is being deleted; try again.
         Conflict: the repository is gone.
     """
-    # In order of the name, so that two who register the same files wait and do not deadlock.
-    wanted = sorted(dict(files).items())
+    # Sorted by name, so that two transactions with the same files wait and do not deadlock.
+    objects = sorted(dict(files).items())
     of_repo: Mapping[str, object] = {"repo_pk": repo_pk, "kind": BlobKind.LFS.value}
-    rows = [{"kind": BlobKind.LFS.value, "name": name, "bytes": size} for name, size in wanted]
+    rows = [{"kind": BlobKind.LFS.value, "name": name, "bytes": size} for name, size in objects]
     await tx.run_many(_ADD, [row | {"folded_ms": 0} for row in rows])
-    names = [name for name, _ in wanted]
-    if names and await tx.one(_GOING, names=names) is not None:
+    names = [name for name, _ in objects]
+    if names and await tx.one(_SELECT_DELETING, names=names) is not None:
         raise Unavailable(reason="an object is just being removed, try again")
     link = {**of_repo, "pusher_pk": pusher_pk, "committed": 0}
     await tx.run_many(_LINK, [{**row, **link} for row in rows])
-    held = {**of_repo, "hold_ms": hold_ms}
-    await tx.run_many(_HOLD, [{"name": name, **held} for name in names])
+    hold = {**of_repo, "hold_ms": hold_ms}
+    await tx.run_many(_HOLD, [{"name": name, **hold} for name in names])
 
 
 async def mark_reconstructable(tx: Tx, sha256s: Sequence[str]) -> int:
-    """Note that room ``xet`` can put together these LFS objects, so that their bytes may go.
+    """Mark LFS objects as reconstructable: their own bytes are unneeded from now on.
 
     Returns:
-        How many of them were not folded yet.
+        How many objects were not reconstructable before.
     """
-    return await tx.run(_FOLD, names=list(sha256s))
+    return await tx.run(_MARK_RECONSTRUCTABLE, names=list(sha256s))
 
 
 async def delete_plain_copies(db: Database, store: BlobStore, *, grace_ms: int) -> int:
-    """Delete the bytes of objects folded for ``grace_ms``, unless paused; return how many."""
+    """Delete bytes unneeded for ``grace_ms``, unless deletion is paused; return how many blobs'."""
     before = await database_now_ms(db) - grace_ms
 
-    async def find(tx: Tx) -> list[_Folded]:
-        return await tx.all(_FOLDED, before_ms=before) if await may_delete_blobs(tx) else []
+    async def select_copies(tx: Tx) -> list[_PlainCopy]:
+        return await tx.all(_PLAIN_COPIES, before_ms=before) if await may_delete_blobs(tx) else []
 
     deadline = time.monotonic() + PATIENCE_S
-    bare: list[dict[str, object]] = []
-    for row in await db.write(find):
+    deleted: list[dict[str, object]] = []
+    for row in await db.write(select_copies):
         if time.monotonic() > deadline:
             break
         await store.delete(stored_key(BlobKey(BlobKind.LFS, row.name), row.stored))
-        bare.append({"which_name": row.name, "seen_ms": row.folded_ms})
+        deleted.append({"which_name": row.name, "seen_ms": row.folded_ms})
 
-    async def note(tx: Tx) -> None:
-        await tx.run_many(_BARE, bare)
+    async def mark(tx: Tx) -> None:
+        await tx.run_many(_MARK_WITHOUT_BYTES, deleted)
 
-    if bare:
-        await db.write(note)
-    return len(bare)
+    if deleted:
+        await db.write(mark)
+    return len(deleted)
