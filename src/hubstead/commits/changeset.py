@@ -75,10 +75,10 @@ class Changeset:
         self.draft.discard()
 
     def _add(self, path: str, operation: Operation) -> None:
-        most = self.settings.commits.max_operations
-        if len(self.operations) >= most:
+        limit = self.settings.commits.max_operations
+        if len(self.operations) >= limit:
             raise TooLarge(
-                what="The commit", limit=most, unit="operations", setting="max_commit_operations"
+                what="The commit", limit=limit, unit="operations", setting="max_commit_operations"
             )
         self.operations.append((self.check(path), operation))
 

@@ -56,7 +56,7 @@ async def maintain_packs(storage: Storage) -> None:
 
 
 async def sweep_folders(storage: Storage, *, older_than_s: float = UNREGISTERED_AGE_S) -> None:
-    """Remove drafts, packs and folders that no row names and no write uses from this node.
+    """Remove from this node the drafts, packs and folders that no row names and no write uses.
 
     Every node runs this: where packs are blobs the folders are caches, and packs that other
     nodes repacked or deleted stay in them.

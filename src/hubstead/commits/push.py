@@ -275,7 +275,7 @@ class _Push:
             )
         return links
 
-    # -- the move ----------------------------------------------------------------------------
+    # -- transaction -------------------------------------------------------------------------
 
     async def _move(
         self, moves: list[RefMove], links: list[Link], *, atomic: bool

@@ -48,7 +48,7 @@ class WritePlan(msgspec.Struct, frozen=True):
     derived: RepoMetadata | None = None  # None: unchanged
 
 
-class _Counted(NamedTuple):
+class _Counters(NamedTuple):
     id: str
     packs: int
 
@@ -61,7 +61,7 @@ _COUNT = indexed(
     )
     .where(repos.c.pk == bindparam("which_pk"))
     .returning(repos.c.id, repos.c.packs),
-    _Counted,
+    _Counters,
 )
 _TOUCH = indexed(
     update(repos)

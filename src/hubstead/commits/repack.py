@@ -25,20 +25,20 @@ from hubstead.repos.tables import repos
 LARGE_OBJECTS = 1000
 ATTEMPTS = 5
 
-_ABOUT = select(repos.c.pk, repos.c.id, repos.c.packs, repos.c.default_branch).where(
+_SELECT_REPO = select(repos.c.pk, repos.c.id, repos.c.packs, repos.c.default_branch).where(
     repos.c.id == bindparam("repo_id")
 )
 
 
-class _About(NamedTuple):
+class _RepoRow(NamedTuple):
     pk: int
     id: str
     packs: int
     default_branch: str
 
 
-_FIND = indexed(_ABOUT, _About)
-_LOCK = indexed(_ABOUT.with_for_update(), _About)
+_FIND = indexed(_SELECT_REPO, _RepoRow)
+_LOCK = indexed(_SELECT_REPO.with_for_update(), _RepoRow)
 
 
 async def repack_repo(storage: Storage, repo_id: str) -> Pack | None:
@@ -47,14 +47,14 @@ async def repack_repo(storage: Storage, repo_id: str) -> Pack | None:
     Unreachable objects stay. When all packs of a large repository need a repack, the reachable
     objects become one pack with a bitmap. Idempotent, and safe beside writes.
     """
-    about = await storage.db.one(_FIND, repo_id=repo_id)
-    if about is None:
+    repo = await storage.db.one(_FIND, repo_id=repo_id)
+    if repo is None:
         return None
-    rows = await list_packs(storage.db, about.pk)
+    rows = await list_packs(storage.db, repo.pk)
     names = packs_to_repack(PackSize(row.name, row.objects) for row in rows)
     if not names:
         return None
-    await storage.open_git(about)
+    await storage.open_git(repo)
     if len(names) == len(rows) and sum(row.objects for row in rows) >= LARGE_OBJECTS:
         pack = await repack_reachable(storage, repo_id, grace_ms=-1)
         if pack is not None:
@@ -89,43 +89,45 @@ async def repack_reachable(
     Raises:
         GitFailed: git found the repository damaged; nothing has changed.
     """
-    about = await storage.db.one(_FIND, repo_id=repo_id)
-    if about is None:
+    repo = await storage.db.one(_FIND, repo_id=repo_id)
+    if repo is None:
         return None
-    old = await packs_older_than(storage.db, about.pk, await database_now_ms(storage.db) - grace_ms)
-    seen = await _refs(storage, about)
+    old = await packs_older_than(storage.db, repo.pk, await database_now_ms(storage.db) - grace_ms)
+    seen = await _refs(storage, repo)
     if not old or not seen:
         return None
-    new = await _gather(storage, about, old, seen, past)
+    new = await _write_packs(storage, repo, old, seen, past)
     if not new:
         return None
     reachable = new[0]
     same = {pack.name for pack in new} & set(old)  # a new pack of the same bytes as an old one
     new = [pack for pack in new if pack.name not in same]
     old = [name for name in old if name not in same]
-    swap = functools.partial(_swap_beside_writers, storage, about, new, old, seen)
+    swap = functools.partial(_swap_beside_writers, storage, repo, new, old, seen)
     return reachable if await _publish_and_swap(storage, repo_id, new, swap) else None
 
 
-async def _gather(
+async def _write_packs(
     storage: Storage,
-    about: _About,
+    repo: _RepoRow,
     old: list[str],
     refs: dict[str, str],
     past: Collection[str] | None,
 ) -> list[Pack]:
     """Write a pack of the reachable objects and one of the rest; [] if refs reach no object."""
-    await storage.open_git(about)
+    await storage.open_git(repo)
     show = storage.git.projection
-    head = RefName.branch(about.default_branch).full
-    folder = await asyncio.to_thread(show, about.id, refs, head)
-    reachable = await asyncio.to_thread(storage.git.gather, about.id, folder)
+    head = RefName.branch(repo.default_branch).full
+    folder = await asyncio.to_thread(show, repo.id, refs, head)
+    reachable = await asyncio.to_thread(storage.git.gather, repo.id, folder)
     if reachable is None:
         return []
     try:
-        rest = await asyncio.to_thread(_rest, storage, about.id, old, list(refs.values()), past)
+        rest = await asyncio.to_thread(
+            _pack_unreachable, storage, repo.id, old, list(refs.values()), past
+        )
     except BaseException:
-        await discard_packs(storage, about.id, [reachable])
+        await discard_packs(storage, repo.id, [reachable])
         raise
     return [reachable] if rest is None else [reachable, rest]
 
@@ -148,19 +150,19 @@ async def _publish_and_swap(
 
 
 async def _swap_beside_writers(
-    storage: Storage, about: _About, new: list[Pack], old: list[str], seen: dict[str, str]
+    storage: Storage, repo: _RepoRow, new: list[Pack], old: list[str], seen: dict[str, str]
 ) -> bool:
     """Swap packs, unless refs that moved meanwhile need an object of the old packs alone."""
     if not old:
         return False
     for _ in range(ATTEMPTS):
-        now = await _refs(storage, about)
-        if now != seen and not await _still_whole(
-            storage, about, new, old, (set(now.values()), set(seen.values()))
+        now = await _refs(storage, repo)
+        if now != seen and not await _covers_moved_refs(
+            storage, repo, new, old, (set(now.values()), set(seen.values()))
         ):
             return False
-        if await _swap_locked(storage, about.id, new, old, now):
-            await asyncio.to_thread(storage.git.write_commit_graph, about.id, list(now.values()))
+        if await _swap_locked(storage, repo.id, new, old, now):
+            await asyncio.to_thread(storage.git.write_commit_graph, repo.id, list(now.values()))
             return True
     return False
 
@@ -185,7 +187,7 @@ async def _swap_locked(
     return True
 
 
-def _rest(
+def _pack_unreachable(
     storage: Storage, repo_id: str, old: list[str], tips: list[str], past: Collection[str] | None
 ) -> Pack | None:
     """Pack the unreachable objects that stay."""
@@ -196,44 +198,44 @@ def _rest(
     return storage.git.pack_rest(repo_id, left) if left else None
 
 
-async def _refs(storage: Storage, about: _About) -> dict[str, str]:
-    return {row.name: row.oid for row in await list_refs(storage.db, about.pk)}
+async def _refs(storage: Storage, repo: _RepoRow) -> dict[str, str]:
+    return {row.name: row.oid for row in await list_refs(storage.db, repo.pk)}
 
 
-async def _still_whole(
+async def _covers_moved_refs(
     storage: Storage,
-    about: _About,
+    repo: _RepoRow,
     new: list[Pack],
     old: list[str],
     refs: tuple[set[str], set[str]],
 ) -> bool:
     """Tell whether the remaining packs hold every object that moved refs reach."""
-    again = await storage.db.one(_FIND, repo_id=about.id)
+    again = await storage.db.one(_FIND, repo_id=repo.id)
     if again is None:
         return False
     await storage.open_git(again)
-    rows = await list_packs(storage.db, about.pk)
+    rows = await list_packs(storage.db, repo.pk)
     remaining = [pack.name for pack in new] + [row.name for row in rows if row.name not in old]
     tips, known = refs
     check = storage.git.leads_only_to
-    return await asyncio.to_thread(check, about.id, remaining, sorted(tips - known), sorted(known))
+    return await asyncio.to_thread(check, repo.id, remaining, sorted(tips - known), sorted(known))
 
 
 async def _swap(
     repo_id: str, new: Sequence[Pack], old: Sequence[str], refs: dict[str, str] | None, tx: Tx
 ) -> bool:
     """Replace old packs by new ones, if the old packs and the refs have not changed."""
-    about = await tx.one(_LOCK, repo_id=repo_id)
-    if about is None:
+    repo = await tx.one(_LOCK, repo_id=repo_id)
+    if repo is None:
         return False
-    rows = {row.name: row for row in await list_packs(tx, about.pk)}
+    rows = {row.name: row for row in await list_packs(tx, repo.pk)}
     if not set(old) <= rows.keys() or any(pack.name in rows for pack in new):
         return False
-    if refs is not None and refs != {r.name: r.oid for r in await list_refs(tx, about.pk)}:
+    if refs is not None and refs != {r.name: r.oid for r in await list_refs(tx, repo.pk)}:
         return False
-    await replace_packs(tx, about.pk, repo_id, old)
+    await replace_packs(tx, repo.pk, repo_id, old)
     for pack in new:
-        await add_pack(tx, about.pk, pack)
+        await add_pack(tx, repo.pk, pack)
     more = sum(pack.size for pack in new) - sum(rows[name].bytes for name in old)
-    await add_usage(tx, about.pk, packs=len(new), used_bytes=more)
+    await add_usage(tx, repo.pk, packs=len(new), used_bytes=more)
     return True
