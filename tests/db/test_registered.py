@@ -20,7 +20,7 @@ from hubstead.discovery.statements import Shape, listing, names_with
 
 #: Columns that may be null, in rows that a condition of their statement picks so that they are not.
 _NEVER_NULL = {
-    ("_Held", "holder"),
+    ("_Lease", "holder"),
     ("_Folded", "folded_ms"),
     ("_Moves", "repo_pk"),
     ("str", "word"),

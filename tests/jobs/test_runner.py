@@ -239,7 +239,7 @@ async def test_a_prompt_does_not_cut_the_pause_after_a_failure_short(db: Databas
         tries.append(job.attempt)
         raise ValueError("still broken")
 
-    plan = partial(Runner.add_probe, type_="work", prompt=prompt)
+    plan = partial(Runner.add_probe, type_="work", probe=prompt)
     async with running(db, {"work": work}, pause_s=60, plan=plan):
         await until(lambda: tries == [1])
         await asyncio.sleep(0.15)
@@ -381,7 +381,7 @@ async def test_whoever_lost_the_lease_stops_and_changes_nothing(db: Database) ->
     await ask(db)
     options: dict[str, Any] = {"node": "slept", "lease_s": 1.2, "poll_s": 60}
     async with running(db, {"work": handler("slept")}, **options) as slept:
-        await until(lambda: bool(slept._held))
+        await until(lambda: bool(slept._running))
         await take_lease_away(db)
         async with running(db, {"work": handler("heir")}, node="heir"):
             await until(lambda: ended == ["slept cancelled"])
@@ -430,7 +430,7 @@ async def test_stopping_waits_for_running_jobs(db: Database) -> None:
 
     async with running(db, {"work": work}) as runner:
         await ask(db, "x")
-        await until(lambda: bool(runner._held))
+        await until(lambda: bool(runner._running))
     assert done == ["x"]
     assert await list_jobs(db) == []
 
@@ -441,7 +441,7 @@ async def test_a_job_that_outlasts_the_grace_is_given_back_at_once(db: Database)
 
     async with running(db, {"work": work}, grace_s=0.05, lease_s=60) as runner:
         await ask(db, "x")
-        await until(lambda: bool(runner._held))
+        await until(lambda: bool(runner._running))
     job = await only_job(db)
     assert (job.running_on, job.attempts) == (None, 0)
 

@@ -1,8 +1,8 @@
-"""Claiming jobs: the statements behind the runner, each one transaction.
+"""Claims, renews and releases jobs for the runner; every function is one transaction.
 
-A claim is a text nobody used before. Every change to a claimed job names it, so a node whose
-lease ended and was taken over changes nothing any more. Leases and due times compare the
-database's clock alone.
+The token of a claim is unique. All changes to a claimed job compare it, so a node whose lease
+expired and whose job another node claimed changes nothing. Leases and due times use the
+database's clock only.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ MAX_ERROR_CHARS = 2000
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """One job, held by this node."""
+    """A job that this node has claimed."""
 
     pk: int
     type: str
     subject: str
     payload: dict[str, object]
     attempt: int  # 1 for the first
-    asked: int
+    generation: int
     token: str
 
 
@@ -39,7 +39,7 @@ _IS_DUE = (
     & any_of(jobs.c.type, "types")
 )
 _ANY_DUE = indexed(select(jobs.c.pk).where(_IS_DUE).limit(1), int)
-# A common table is computed once; as a plain IN (…) PostgreSQL may run it again and lock more.
+# PostgreSQL computes a common table once; it may run a plain IN (…) again and lock more rows.
 _DUE = (
     select(jobs.c.pk)
     .where(_IS_DUE)
@@ -59,7 +59,7 @@ class _Claimed(NamedTuple):
     subject: str
     payload: str
     attempts: int
-    asked: int
+    generation: int
 
 
 _CLAIM = indexed(
@@ -72,57 +72,60 @@ _CLAIM = indexed(
         attempts=jobs.c.attempts + 1,
     )
     .returning(
-        jobs.c.pk, jobs.c.type, jobs.c.subject, jobs.c.payload, jobs.c.attempts, jobs.c.asked
+        jobs.c.pk, jobs.c.type, jobs.c.subject, jobs.c.payload, jobs.c.attempts, jobs.c.generation
     ),
     _Claimed,
 )
-_IS_MINE = (jobs.c.pk == bindparam("job_pk")) & (jobs.c.holder == bindparam("token"))
-# Whoever asks again meanwhile sets a due time of their own, which must stay.
-_NOT_ASKED_AGAIN = jobs.c.asked == bindparam("seen")
+_IS_CLAIMED = (jobs.c.pk == bindparam("job_pk")) & (jobs.c.holder == bindparam("token"))
+# A job that was enqueued again meanwhile has a new due time, which must stay.
+_NOT_ENQUEUED_AGAIN = jobs.c.generation == bindparam("seen")
 
 
-def _due() -> ColumnElement[int]:
-    earlier = (~_NOT_ASKED_AGAIN) & (jobs.c.due_ms < _AFTER)
+def _next_due() -> ColumnElement[int]:
+    earlier = (~_NOT_ENQUEUED_AGAIN) & (jobs.c.due_ms < _AFTER)
     return case((earlier, jobs.c.due_ms), else_=_AFTER)
 
 
-def _let_go(**values: object) -> Update:
-    return update(jobs).values(holder=None, lease_ms=0, **values).where(_IS_MINE)
+def _unclaim(**values: object) -> Update:
+    return update(jobs).values(holder=None, lease_ms=0, **values).where(_IS_CLAIMED)
 
 
 _RENEW = indexed(
-    update(jobs).values(lease_ms=_AFTER, due_ms=_due()).where(_IS_MINE).returning(jobs.c.pk),
+    update(jobs)
+    .values(lease_ms=_AFTER, due_ms=_next_due())
+    .where(_IS_CLAIMED)
+    .returning(jobs.c.pk),
     int,
 )
-_DONE = indexed(delete(jobs).where(_IS_MINE, _NOT_ASKED_AGAIN))
-_DONE_BUT_ASKED_AGAIN = indexed(_let_go(attempts=0, error=None))
-_AGAIN = indexed(_let_go(attempts=0, error=None, due_ms=_due()))
-_FAILED = indexed(_let_go(error=bindparam("text"), due_ms=_due()))
-_RELEASE = indexed(_let_go(attempts=jobs.c.attempts - 1, due_ms=_due()))
+_FINISH = indexed(delete(jobs).where(_IS_CLAIMED, _NOT_ENQUEUED_AGAIN))
+_FINISH_ENQUEUED_AGAIN = indexed(_unclaim(attempts=0, error=None))
+_RESCHEDULE = indexed(_unclaim(attempts=0, error=None, due_ms=_next_due()))
+_FAIL = indexed(_unclaim(error=bindparam("text"), due_ms=_next_due()))
+_RELEASE = indexed(_unclaim(attempts=jobs.c.attempts - 1, due_ms=_next_due()))
 
 
-class _Held(NamedTuple):
+class _Lease(NamedTuple):
     pk: int
     holder: str
 
 
-_HELD = scan(
+_LEASES = scan(
     select(jobs.c.pk, jobs.c.holder).where(
         jobs.c.holder.is_not(None), jobs.c.lease_ms > DatabaseNow()
     ),
-    _Held,
+    _Lease,
 )
-_TAKE_FROM = indexed(
-    update(jobs).values(holder=None, lease_ms=0, due_ms=DatabaseNow()).where(_IS_MINE)
+_EXPIRE = indexed(
+    update(jobs).values(holder=None, lease_ms=0, due_ms=DatabaseNow()).where(_IS_CLAIMED)
 )
 
 
 async def claim(
     db: Database, types: Sequence[str], *, most: int, node: str, lease_s: float
 ) -> list[Claim]:
-    """Claim up to ``most`` jobs of ``types`` that are due, the longest waiting first.
+    """Claim up to ``most`` due jobs of ``types``, the longest due first.
 
-    Looks before it writes, so that an idle hub leaves the disk alone.
+    Read before writing, so that an idle hub does not write to the disk.
     """
     if await db.one(_ANY_DUE, types=list(types)) is None:
         return []
@@ -139,7 +142,7 @@ async def claim(
                 subject=row.subject,
                 payload=msgspec.json.decode(row.payload),
                 attempt=row.attempts,
-                asked=row.asked,
+                generation=row.generation,
                 token=token,
             )
             for row in rows
@@ -148,85 +151,85 @@ async def claim(
     return await db.write(take)
 
 
-async def renew(db: Database, held: Claim, lease_s: float) -> bool:
-    """Hold a job for longer; False if another node has taken it over."""
+async def renew(db: Database, job: Claim, lease_s: float) -> bool:
+    """Extend the lease of a job; return False if another node has claimed the job."""
 
     async def write(tx: Tx) -> bool:
-        values = {**_mine(held), "seen": held.asked, "after_ms": _ms(lease_s)}
+        values = {**_claim_values(job), "seen": job.generation, "after_ms": _ms(lease_s)}
         return await tx.one(_RENEW, **values) is not None
 
     return await db.write(write)
 
 
-async def finish(db: Database, held: Claim) -> None:
-    """Remove a job that is done, or let it run again if it was asked for meanwhile."""
+async def finish(db: Database, job: Claim) -> None:
+    """Delete a finished job, or release it for another run if it was enqueued meanwhile."""
 
     async def write(tx: Tx) -> None:
-        if not await tx.run(_DONE, **_mine(held), seen=held.asked):
-            await tx.run(_DONE_BUT_ASKED_AGAIN, **_mine(held))
+        if not await tx.run(_FINISH, **_claim_values(job), seen=job.generation):
+            await tx.run(_FINISH_ENQUEUED_AGAIN, **_claim_values(job))
 
     await db.write(write)
 
 
-async def reschedule(db: Database, held: Claim, after_s: float) -> None:
-    """Let go of a job that went well and is due again in ``after_s`` seconds."""
+async def reschedule(db: Database, job: Claim, after_s: float) -> None:
+    """Release a successful job; it is due again in ``after_s`` seconds."""
 
     async def write(tx: Tx) -> None:
-        await tx.run(_AGAIN, **_mine(held), seen=held.asked, after_ms=_ms(after_s))
+        await tx.run(_RESCHEDULE, **_claim_values(job), seen=job.generation, after_ms=_ms(after_s))
 
     await db.write(write)
 
 
-async def fail(db: Database, held: Claim, text: str, after_s: float) -> None:
-    """Let go of a job that failed, to be tried again in ``after_s`` seconds."""
+async def fail(db: Database, job: Claim, text: str, after_s: float) -> None:
+    """Release a failed job with its error; the retry is due in ``after_s`` seconds."""
     short = text.replace("\0", "")[:MAX_ERROR_CHARS]  # PostgreSQL takes no NUL
 
     async def write(tx: Tx) -> None:
-        values = {**_mine(held), "seen": held.asked, "after_ms": _ms(after_s)}
-        await tx.run(_FAILED, **values, text=short)
+        values = {**_claim_values(job), "seen": job.generation, "after_ms": _ms(after_s)}
+        await tx.run(_FAIL, **values, text=short)
 
     await db.write(write)
 
 
-async def release(db: Database, held: Claim) -> None:
-    """Let go of a job that was interrupted, for another node to take at once."""
+async def release(db: Database, job: Claim) -> None:
+    """Release an interrupted job; another node may claim it at once."""
 
     async def write(tx: Tx) -> None:
-        await tx.run(_RELEASE, **_mine(held), seen=held.asked, after_ms=0)
+        await tx.run(_RELEASE, **_claim_values(job), seen=job.generation, after_ms=0)
 
     await db.write(write)
 
 
 async def release_dead(db: Database, node: str) -> int:
-    """Let go of jobs that processes of this machine held when they died; return how many.
+    """Release jobs of crashed processes of this machine; return their number.
 
-    Only where every process that takes jobs from the database is seen from here, and before
-    ``node``, which is this process, has taken any.
+    Call this only where all processes that claim jobs run on this machine, and before ``node``,
+    which is this process, claims its first job.
 
     Args:
-        db: Where the jobs are.
-        node: ``machine:process id``, as other nodes on this machine end with; of any other form,
-            nothing happens.
+        db: The database.
+        node: ``machine:process id``, which the names of other nodes on this machine end with,
+            too; with any other form, nothing happens.
     """
     machine, _, pid = node.rpartition(":")
     if pid != str(os.getpid()):
         return 0
 
     async def write(tx: Tx) -> int:
-        dead = [row for row in await tx.all(_HELD) if _has_died(row.holder, machine)]
-        for row in dead:
-            await tx.run(_TAKE_FROM, job_pk=row.pk, token=row.holder)
-        return len(dead)
+        leases = [row for row in await tx.all(_LEASES) if _is_dead(row.holder, machine)]
+        for row in leases:
+            await tx.run(_EXPIRE, job_pk=row.pk, token=row.holder)
+        return len(leases)
 
     return await db.write(write)
 
 
-def _has_died(holder: str, machine: str) -> bool:
+def _is_dead(holder: str, machine: str) -> bool:
     node, _, _ = holder.rpartition("/")
-    place, _, pid = node.rpartition(":")
-    if place.rpartition(":")[2] != machine or not pid.isdecimal():
+    host, _, pid = node.rpartition(":")
+    if host.rpartition(":")[2] != machine or not pid.isdecimal():
         return False
-    if int(pid) == os.getpid():  # in a container, all who come one after the other are number 1
+    if int(pid) == os.getpid():  # in a container, successive processes all have id 1
         return True
     try:
         os.kill(int(pid), 0)
@@ -237,8 +240,8 @@ def _has_died(holder: str, machine: str) -> bool:
     return False
 
 
-def _mine(held: Claim) -> dict[str, object]:
-    return {"job_pk": held.pk, "token": held.token}
+def _claim_values(job: Claim) -> dict[str, object]:
+    return {"job_pk": job.pk, "token": job.token}
 
 
 def _ms(seconds: float) -> int:

@@ -22,7 +22,7 @@ _ENQUEUE = indexed(
             "due_ms": case(
                 (_NEW.excluded.due_ms < jobs.c.due_ms, _NEW.excluded.due_ms), else_=jobs.c.due_ms
             ),
-            "asked": jobs.c.asked + 1,
+            "generation": jobs.c.generation + 1,
         },
     )
 )
@@ -35,7 +35,7 @@ class _JobRow(NamedTuple):
     subject: str
     payload: str
     due_ms: int
-    asked: int
+    generation: int
     lease_ms: int
     holder: str | None
     attempts: int
@@ -56,23 +56,23 @@ async def enqueue(
     *,
     after_s: float = 0.0,
 ) -> None:
-    """Ask, within the transaction that gives the reason, for a job to be done.
+    """Enqueue a job in the transaction that causes it.
 
-    There is one job per type and subject. Asking again brings its due time forward, never back,
-    and replaces its payload; if it is being done just now it is done once more afterwards.
+    One job exists per type and subject. Enqueueing it again moves its due time forward, never
+    back, and replaces its payload; a running job runs once more afterwards.
 
     Args:
         tx: The transaction.
-        type_: Which handler does it.
-        subject: What it is about.
-        payload: More for the handler to know; JSON.
-        after_s: How many seconds from now it is due, by the database's clock.
+        type_: The type, which selects the handler.
+        subject: The id of the object to work on; may be empty.
+        payload: Further arguments for the handler, as a JSON object.
+        after_s: The delay until the job is due, in seconds by the database's clock.
     """
     await tx.run(_ENQUEUE, **_row(type_, subject, payload, after_s))
 
 
 async def enqueue_if_absent(tx: Tx, type_: str, subject: str, *, after_s: float = 0.0) -> None:
-    """Ask for a job unless it waits already, perhaps for its next try after a failure."""
+    """Enqueue a job unless it is queued already, perhaps for a retry after a failure."""
     await tx.run(_ENQUEUE_IF_ABSENT, **_row(type_, subject, None, after_s))
 
 
@@ -93,15 +93,15 @@ class ListedJob(msgspec.Struct, frozen=True):
     type: str
     subject: str
     payload: dict[str, object]
-    running_on: str | None  # the node that holds it
-    due_ms: int  # of a running job: when it is taken over if its node dies
-    attempts: int  # since it last went well
+    running_on: str | None  # the node that claimed the job
+    due_ms: int  # of a running job: when its lease expires
+    attempts: int  # since the last success
     error: str | None  # of the last attempt
     created_ms: int
 
 
 async def list_jobs(db: Reader) -> list[ListedJob]:
-    """Return every job there is, the next one due first."""
+    """Return all jobs, the next due job first."""
     return [
         ListedJob(
             type=row.type,

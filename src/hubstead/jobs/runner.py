@@ -1,4 +1,4 @@
-"""Runs jobs: claims those that are due, renews their leases, reschedules failures."""
+"""Runs jobs: claims due jobs, renews leases, reschedules failures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hubstead.jobs.claims import Claim
 from hubstead.jobs.node_clock import NodeClock
 from hubstead.jobs.queue import enqueue, enqueue_if_absent
 
-#: The longest pause before a failed job is tried again.
+#: The longest pause between two attempts.
 LONGEST_PAUSE_S = 3600.0
 
 _log = structlog.get_logger("hubstead.jobs")
@@ -39,14 +39,14 @@ class Reschedule(msgspec.Struct, frozen=True):
     after_s: float = 0.0
 
 
-#: Does a job. It may be done more than once, also after it succeeded: a handler is idempotent.
+#: Runs a job. A job may run again even after a success, so handlers are idempotent.
 Handler: TypeAlias = Callable[[Job], Awaitable[Reschedule | None]]
-#: Looks, cheaply, whether there is something to do.
+#: Checks cheaply whether there is work.
 WorkProbe: TypeAlias = Callable[[], Awaitable[object]]
 
 
-class _Held:
-    """A job that is being done here."""
+class _RunningJob:
+    """A job that this node runs."""
 
     def __init__(self, claim: Claim, lane: str, until: float) -> None:
         self.claim = claim
@@ -57,27 +57,27 @@ class _Held:
         self.recording = False
 
     def interrupt(self) -> None:
-        """Cancel the handler; one that has come to its end gets its outcome written down."""
+        """Cancel the handler, unless it has finished and its outcome is being recorded."""
         if self.task and not self.recording:
             self.task.cancel()
 
 
 class Runner:
-    """Does the jobs whose types have a handler, on this node.
+    """Runs the jobs that have a handler on this node.
 
     Args:
-        db: Where the jobs are.
-        handlers: The handler of each type of job.
-        node: What this process is called in ``hubstead jobs``; any text. With SQLite, one that
-            ends with ``:`` and the process id takes over at once what dead ones have left.
-        poll_s: How often to look for work, in seconds.
-        at_once: How many jobs are done at once.
-        lanes: Types with a bound of their own, so that they and the others never wait for each
-            other.
-        lease_s: How long after the death of a node others take over its jobs.
-        pause_s: How long the first retry waits; each further one twice as long.
-        grace_s: How long ``stop`` lets running jobs go on.
-        clock: The node's clock: while it is wrong, the runner takes no jobs.
+        db: The database.
+        handlers: The handlers by job type.
+        node: The name of this process in ``hubstead jobs``; any text. With SQLite, a name that
+            ends with ``:`` and the process id claims the jobs of crashed processes at once.
+        poll_s: The polling interval, in seconds.
+        at_once: The limit of concurrent jobs.
+        lanes: Types with a limit of their own, so that they and the other types never wait for
+            one another.
+        lease_s: The lease, in seconds: how long after a crash other nodes claim the jobs.
+        pause_s: The pause before the first retry, in seconds; it doubles with every retry.
+        grace_s: How long ``stop`` waits for running jobs, in seconds.
+        clock: The node's clock: while it is wrong, the runner claims no jobs.
     """
 
     def __init__(
@@ -108,44 +108,44 @@ class Runner:
             name: ([name], most) for name, most in bounded.items()
         }
         self._recurring: dict[str, float] = {}
-        self._prompts: dict[str, WorkProbe] = {}
-        self._held: set[_Held] = set()
+        self._probes: dict[str, WorkProbe] = {}
+        self._running: set[_RunningJob] = set()
         self._planned = False
         self._stopping = False
         self._awake = asyncio.Event()
 
     def schedule_every(self, type_: str, seconds: float) -> None:
-        """Have the job ``type_`` done every so often, by whichever node is free; before ``run``."""
+        """Run the job ``type_`` at this interval on any node; call this before ``run``."""
         self._recurring[type_] = seconds
 
-    def add_probe(self, type_: str, prompt: WorkProbe) -> None:
-        """Have the job ``type_`` done whenever ``prompt`` finds work (asked at each poll)."""
-        self._prompts[type_] = prompt
+    def add_probe(self, type_: str, probe: WorkProbe) -> None:
+        """Run the job ``type_`` whenever ``probe``, called at every poll, reports work."""
+        self._probes[type_] = probe
 
     def wake(self) -> None:
-        """Look for work now instead of at the next poll."""
+        """Poll now."""
         self._awake.set()
 
     def stop(self) -> None:
-        """Have ``run`` take no more jobs and return when those it has are done."""
+        """Make ``run`` claim no more jobs and return after the running jobs."""
         self._stopping = True
         self._awake.set()
 
     async def run(self) -> None:
-        """Do jobs until ``stop``. Jobs that outlast the grace are cancelled and released."""
-        renewing = asyncio.create_task(self._renew_for_ever())
+        """Run jobs until ``stop``; cancel and release jobs that exceed the grace period."""
+        renewing = asyncio.create_task(self._renew_all())
         try:
             while not self._stopping:
                 self._awake.clear()
-                await self._safely(self._look_for_work)
+                await self._log_errors(self._look_for_work)
                 await self._wait()
             await self._drain(self._grace_s)
         finally:
-            await self._give_back()
+            await self._release_all()
             renewing.cancel()
 
-    async def _safely(self, step: Callable[[], Awaitable[None]]) -> None:
-        """A database that is away for a while must not end the runner."""
+    async def _log_errors(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Log errors of ``step``: a database outage must not end the runner."""
         try:
             await step()
         except Exception as error:
@@ -163,7 +163,7 @@ class Runner:
         async def plan(tx: Tx) -> None:
             for name, seconds in self._recurring.items():
                 await enqueue_if_absent(tx, name, "")
-                # A shorter interval than the last release's takes effect now.
+                # A shorter interval than in the previous release takes effect now.
                 await enqueue(tx, name, "", after_s=seconds)
 
         await self._db.write(plan)
@@ -172,65 +172,68 @@ class Runner:
         if self._clock is not None and not self._clock.agrees:
             return
         if not self._planned:
-            if self._db.dialect_name == "sqlite":  # which is open on this machine alone
+            # All processes of a hub on SQLite run on this machine.
+            if self._db.dialect_name == "sqlite":
                 await claims.release_dead(self._db, self._node)
             await self._plan_recurring()
             self._planned = True
-        for name, prompt in self._prompts.items():
-            if await prompt():
+        for name, probe in self._probes.items():
+            if await probe():
                 await self._db.write(partial(enqueue_if_absent, type_=name, subject=""))
         for lane, (types, most) in self._lanes.items():
-            free = most - sum(held.lane == lane for held in self._held)
+            free = most - sum(running.lane == lane for running in self._running)
             if types and free > 0:
                 await self._claim(lane, types, free)
 
     async def _claim(self, lane: str, types: list[str], most: int) -> None:
         until = time.monotonic() + self._lease_s
-        found = await claims.claim(
+        claimed = await claims.claim(
             self._db, types, most=most, node=self._node, lease_s=self._lease_s
         )
-        for claim in found:
-            held = _Held(claim, lane, until)
-            before = [each for each in self._held if each.claim.pk == claim.pk]
-            self._held.add(held)
-            held.task = asyncio.create_task(self._work(held, before), name=f"job {claim.type}")
+        for claim in claimed:
+            running = _RunningJob(claim, lane, until)
+            predecessors = [job for job in self._running if job.claim.pk == claim.pk]
+            self._running.add(running)
+            running.task = asyncio.create_task(
+                self._work(running, predecessors), name=f"job {claim.type}"
+            )
 
     # -- one job ----------------------------------------------------------------------------
 
-    async def _work(self, held: _Held, before: list[_Held]) -> None:
-        claim = held.claim
+    async def _work(self, running: _RunningJob, predecessors: list[_RunningJob]) -> None:
+        claim = running.claim
         try:
-            await self._end_before(before)
+            await self._cancel_predecessors(predecessors)
             outcome = await self._handlers[claim.type](
                 Job(claim.type, claim.subject, claim.payload, claim.attempt)
             )
         except asyncio.CancelledError:
-            if not held.lost:
-                await self._record(held, claims.release(self._db, claim))
+            if not running.lost:
+                await self._record(running, claims.release(self._db, claim))
         except Exception as error:
-            await self._record(held, self._failed(claim, error))
+            await self._record(running, self._failed(claim, error))
         else:
-            await self._record(held, self._succeeded(claim, outcome))
+            await self._record(running, self._succeeded(claim, outcome))
         finally:
-            self._held.discard(held)
+            self._running.discard(running)
             self._awake.set()
 
-    async def _end_before(self, before: list[_Held]) -> None:
-        """End what this node still does under a lease that is over (it was suspended, say)."""
-        for old in before:
+    async def _cancel_predecessors(self, predecessors: list[_RunningJob]) -> None:
+        """Cancel runs of the job under an expired lease (after a suspend of the machine, say)."""
+        for old in predecessors:
             old.lost = True
             old.interrupt()
-        tasks = [old.task for old in before if old.task]
+        tasks = [old.task for old in predecessors if old.task]
         if tasks:
             await asyncio.wait(tasks)
 
-    async def _record(self, held: _Held, change: Awaitable[None]) -> None:
-        held.recording = True
+    async def _record(self, running: _RunningJob, change: Awaitable[None]) -> None:
+        running.recording = True
         try:
             await change
         except Exception as error:
-            # The job stays claimed until its lease ends, and is then done again.
-            _log.error("outcome of a job not kept", type=held.claim.type, error=_text(error))
+            # The job stays claimed until its lease expires, and then runs again.
+            _log.error("outcome of a job not kept", type=running.claim.type, error=_text(error))
 
     async def _succeeded(self, claim: Claim, outcome: Reschedule | None) -> None:
         if outcome is None and claim.type in self._recurring:
@@ -256,40 +259,40 @@ class Runner:
 
     # -- leases -----------------------------------------------------------------------------
 
-    async def _renew_for_ever(self) -> None:
+    async def _renew_all(self) -> None:
         while True:
             await asyncio.sleep(self._lease_s / 3)
-            for held in list(self._held):
-                await self._renew(held)
+            for running in list(self._running):
+                await self._renew(running)
 
-    async def _renew(self, held: _Held) -> None:
+    async def _renew(self, running: _RunningJob) -> None:
         until = time.monotonic() + self._lease_s
         try:
-            kept = await claims.renew(self._db, held.claim, self._lease_s)
+            renewed = await claims.renew(self._db, running.claim, self._lease_s)
         except Exception as error:
-            _log.error("lease not renewed", type=held.claim.type, error=_text(error))
-            kept = time.monotonic() < held.until
+            _log.error("lease not renewed", type=running.claim.type, error=_text(error))
+            renewed = time.monotonic() < running.until
         else:
-            held.until = until if kept else held.until
-        if not kept and held in self._held:
-            # Another node does it by now: two must not.
-            held.lost = True
-            held.interrupt()
+            running.until = until if renewed else running.until
+        if not renewed and running in self._running:
+            # Another node may run the job by now: two must not.
+            running.lost = True
+            running.interrupt()
 
     async def _drain(self, grace_s: float) -> None:
-        tasks = [held.task for held in self._held if held.task]
+        tasks = [running.task for running in self._running if running.task]
         if tasks:
             await asyncio.wait(tasks, timeout=grace_s)
 
-    async def _give_back(self) -> None:
-        tasks = [held.task for held in self._held if held.task]
-        for held in self._held:
-            held.interrupt()
+    async def _release_all(self) -> None:
+        tasks = [running.task for running in self._running if running.task]
+        for running in self._running:
+            running.interrupt()
         if tasks:
             await asyncio.wait(tasks)
-        # A task that was cancelled before its first step never came to release its claim.
-        for held in list(self._held):
-            await self._record(held, claims.release(self._db, held.claim))
+        # A task that was cancelled before its first step has not released its claim.
+        for running in list(self._running):
+            await self._record(running, claims.release(self._db, running.claim))
 
 
 def _text(error: BaseException) -> str:

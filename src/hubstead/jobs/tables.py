@@ -1,4 +1,4 @@
-"""Table of the room: work to be done later, claimed with a lease."""
+"""Tables of the room: jobs, claimed under a lease, and nodes."""
 
 from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text
 
@@ -13,10 +13,11 @@ jobs = Table(
     Column("subject", Text, nullable=False),  # one job per (type, subject) waits at a time
     Column("payload", Text, nullable=False, server_default="{}"),
     Column("due_ms", BigInteger, nullable=False),
-    Column("asked", Integer, nullable=False, server_default="1"),  # how often it was enqueued
-    Column("lease_ms", BigInteger, nullable=False, server_default="0"),  # until when it is claimed
-    Column("holder", Text),  # node and claim, null while nobody works on it
-    Column("attempts", Integer, nullable=False, server_default="0"),  # since it last went well
+    # How often the job was enqueued: a change means that it was enqueued again while it ran.
+    Column("asked", Integer, nullable=False, server_default="1", key="generation"),
+    Column("lease_ms", BigInteger, nullable=False, server_default="0"),  # when the claim expires
+    Column("holder", Text),  # node and claim; null: unclaimed
+    Column("attempts", Integer, nullable=False, server_default="0"),  # since the last success
     Column("error", Text),  # of the last attempt
     Column("created_ms", BigInteger, nullable=False),
     Index("ux_job_type_subject", "type", "subject", unique=True),
@@ -24,7 +25,7 @@ jobs = Table(
     info={"backup": "copy"},
 )
 
-#: The nodes at work on this database.
+#: The running nodes of this database.
 nodes = Table(
     "node",
     metadata,
