@@ -33,7 +33,7 @@ from hubstead.wire.routing import Access, Match, Route, Router
 _log = structlog.get_logger("hubstead.access")
 _faults = structlog.get_logger("hubstead.faults")
 
-#: What browsers may read of an answer (protocol/hub-api.md 2.10).
+#: Response headers that browsers may read (protocol/hub-api.md 2.10).
 EXPOSED = (
     "X-Repo-Commit,X-Request-Id,X-Error-Code,X-Error-Message,X-Total-Count,ETag,Link,"
     "Accept-Ranges,Content-Range,X-Linked-Size,X-Linked-ETag,X-Xet-Access-Token,"
@@ -50,7 +50,7 @@ _CLIENT_ID = re.compile(r"[A-Za-z0-9._=;:-]{1,128}")
 
 
 class Application:
-    """Serves a table of routes. Every error becomes a response here and only here."""
+    """Dispatches requests to routes. Every error becomes a response here and only here."""
 
     def __init__(self, hub: Hub, routes: Iterable[Route]) -> None:
         self.hub = hub
@@ -63,7 +63,7 @@ class Application:
         self._metrics = RequestMetrics(hub.metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request. There is no lifespan here: ``app.py`` opens and closes things."""
+        """Serve one request. ``app.py`` handles the lifespan: it opens and closes the services."""
         assert scope["type"] == "http"
         scope = self._behind_proxies(scope)
         sender = _Sender(scope, send, _request_id(scope))
@@ -75,13 +75,13 @@ class Application:
             match = self.router.match(path, scope["method"]) or self.router.match(path)
             route = _route(match, scope["method"])
             if match is None or route is None:
-                answer: ASGIApp = _unrouted(match, scope["method"], path)
+                response: ASGIApp = _unrouted(match, scope["method"], path)
             else:
                 request = Request(
                     self.hub, scope, receive, path=path, route=route, captured=match.captured
                 )
-                answer = await self._handle(request, sender)
-            await answer(scope, receive, sender)
+                response = await self._handle(request, sender)
+            await response(scope, receive, sender)
         except ClientGone:
             pass  # the client has disconnected
         except Exception as error:
@@ -92,7 +92,7 @@ class Application:
             _log.info(
                 "request",
                 method=scope["method"],
-                path=scope["path"],  # never the query: it may hold a signature
+                path=scope["path"],  # never the query: it may contain a signature
                 status=sender.status,
                 ms=round(seconds * 1000, 2),
                 bytes=sender.sent,
@@ -118,18 +118,20 @@ class Application:
             if isinstance(error, RepoMoved):
                 if isinstance(request.route.access, Right):
                     return redirect(_moved_to(request, error))
-                error = RepoNotFound()  # the old name was in the body: nowhere to send it
-            return self._refused(error, request, sender)
+                error = RepoNotFound()  # the body has the old name: there is no URL to redirect to
+            return self._error_response(error, request, sender)
 
-    def _refused(self, error: HubError, request: Request, sender: _Sender) -> Response:
-        asker = ErrorContext(
+    def _error_response(self, error: HubError, request: Request, sender: _Sender) -> Response:
+        context = ErrorContext(
             signed_in=request.actor.signed_in,
             agent=request.headers.get("user-agent", ""),
             public_url=request.public_url,
             wire=request.route.wire,
         )
-        response = error_response(error, asker)
-        if response.status >= 500 and not isinstance(error, NotBuilt):  # that is no fault of a node
+        response = error_response(error, context)
+        if response.status >= 500 and not isinstance(
+            error, NotBuilt
+        ):  # NotBuilt is no server fault
             _faults.error(
                 "refused", error=repr(error), status=response.status, request_id=sender.request_id
             )
@@ -139,7 +141,7 @@ class Application:
         self, error: Exception, scope: Scope, receive: Receive, sender: _Sender, route: Route | None
     ) -> None:
         wire = route.wire if route else _likely_wire(self._path(scope))
-        if isinstance(error, HubError):  # the address is wrong, or sending the answer failed
+        if isinstance(error, HubError):  # the URL is invalid, or sending the response failed
             response = error_response(error, ErrorContext(False, "", "", wire))
         else:
             _faults.exception("unexpected", request_id=sender.request_id, path=scope["path"])
@@ -147,13 +149,13 @@ class Application:
                 500, f"Internal error (request {sender.request_id}): see the log"
             )
         if sender.status:
-            raise error  # too late for another answer: the connection has to break
+            raise error  # the response has begun: only closing the connection signals the error
         await RENDERERS[wire](response, sender.request_id)(scope, receive, sender)
 
     def _path(self, scope: Scope) -> str:
         """Return the undecoded path below the public URL, with one slash at its start.
 
-        Proxies may leave the prefix of the public URL or take it away; old clients put a second
+        Proxies may pass or strip the path prefix of the public URL; legacy clients put a second
         slash after an endpoint that ends in one.
         """
         raw = scope.get("raw_path") or quote(scope["path"]).encode()
@@ -166,15 +168,15 @@ class Application:
         """Return the scope with the client address and scheme that trusted proxies report."""
         if not self._trusted or not self._is_trusted((scope.get("client") or ("",))[0]):
             return scope
-        seen = dict(scope)
+        proxied = dict(scope)
         chain = (get_header(scope, "x-forwarded-for") or "").split(",")
         for hop in reversed([hop.strip() for hop in chain if hop.strip()]):
-            seen["client"] = (hop, 0)
+            proxied["client"] = (hop, 0)
             if not self._is_trusted(hop):
                 break
         if get_header(scope, "x-forwarded-proto") in ("http", "https"):
-            seen["scheme"] = get_header(scope, "x-forwarded-proto")
-        return seen
+            proxied["scheme"] = get_header(scope, "x-forwarded-proto")
+        return proxied
 
     def _is_trusted(self, address: str) -> bool:
         try:
@@ -198,39 +200,39 @@ class _Sender:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message = {**message, "headers": [*message["headers"], *self._more(message)]}
+            message = {**message, "headers": [*message["headers"], *self._extra_headers(message)]}
         elif message["type"] == "http.response.body":
             self.sent += len(message.get("body", b""))
         else:
             self.sent += message.get("count", 0)
         await self._send(message)
 
-    def _more(self, message: Message) -> list[tuple[bytes, bytes]]:
-        given = {name for name, _ in message["headers"]}
-        lines = {"x-request-id": self.request_id, **self.headers}
+    def _extra_headers(self, message: Message) -> list[tuple[bytes, bytes]]:
+        present = {name for name, _ in message["headers"]}
+        extra = {"x-request-id": self.request_id, **self.headers}
         if self._origin is not None:
-            lines["access-control-allow-origin"] = self._origin
-            lines["access-control-expose-headers"] = EXPOSED
-            lines["vary"] = "Origin, Accept"
+            extra["access-control-allow-origin"] = self._origin
+            extra["access-control-expose-headers"] = EXPOSED
+            extra["vary"] = "Origin, Accept"
         return [
             (name.encode(), value.encode("latin-1", "replace"))
-            for name, value in lines.items()
-            if name.encode() not in given
+            for name, value in extra.items()
+            if name.encode() not in present
         ]
 
 
 def _request_id(scope: Scope) -> str:
     """Return the id of a request: the client's own ``X-Request-Id``, or a new one.
 
-    Behind a new one stands the trace id that Python clients send (protocol/hub-api.md 2.4).
+    A new id ends with the trace id that Python clients send (protocol/hub-api.md 2.4).
     """
-    theirs = get_header(scope, "x-request-id")
-    if theirs and _CLIENT_ID.fullmatch(theirs):
-        return theirs
-    number = random.getrandbits(96)  # unlike any other; it need not be secret
-    ours = f"Root=1-{int(time.time()):x}-{number:024x}"
+    client_id = get_header(scope, "x-request-id")
+    if client_id and _CLIENT_ID.fullmatch(client_id):
+        return client_id
+    number = random.getrandbits(96)  # unique; it need not be secret
+    new_id = f"Root=1-{int(time.time()):x}-{number:024x}"
     trace = get_header(scope, "x-amzn-trace-id")
-    return f"{ours};{trace}" if trace and _CLIENT_ID.fullmatch(trace) else ours
+    return f"{new_id};{trace}" if trace and _CLIENT_ID.fullmatch(trace) else new_id
 
 
 def _route(match: Match | None, method: str) -> Route | None:
@@ -249,7 +251,7 @@ def _unrouted(match: Match | None, method: str, path: str) -> Response:
         )
     else:
         response = error_response(
-            NotFound(reason="Sorry, there is nothing at this address."), _NOBODY
+            NotFound(reason="Sorry, there is nothing at this address."), _ANONYMOUS_CONTEXT
         )
     return RENDERERS[_likely_wire(path)](response, "")
 
@@ -260,7 +262,7 @@ def _likely_wire(path: str) -> str:
     return {"api": "hub_api", "xet": "xet"}.get(first, "pages")
 
 
-_NOBODY = ErrorContext(signed_in=False, agent="", public_url="", wire="hub_api")
+_ANONYMOUS_CONTEXT = ErrorContext(signed_in=False, agent="", public_url="", wire="hub_api")
 
 
 def _repo_id(request: Request) -> RepoId:
@@ -273,13 +275,15 @@ def _repo_id(request: Request) -> RepoId:
 
 
 def _moved_to(request: Request, moved: RepoMoved) -> str:
-    """Return the same address under the new name, relative (protocol/hub-api.md 2.7)."""
+    """Return the relative URL of the same route under the new name (protocol/hub-api.md 2.7)."""
     segments = request.path.split("/")
-    named = [unquote(segment) for segment in segments]
-    wanted = [request.captured[part] for part in ("namespace", "name") if part in request.captured]
-    count = len(wanted)
-    at = next(at for at in range(len(named)) if named[at : at + count] == wanted)
-    suffix = ".git" if wanted[-1] != _repo_id(request).name else ""
+    decoded = [unquote(segment) for segment in segments]
+    old_name = [
+        request.captured[part] for part in ("namespace", "name") if part in request.captured
+    ]
+    count = len(old_name)
+    at = next(at for at in range(len(decoded)) if decoded[at : at + count] == old_name)
+    suffix = ".git" if old_name[-1] != _repo_id(request).name else ""
     segments[at : at + count] = [moved.target.owner, moved.target.name + suffix]
     query = request.scope["query_string"].decode("latin-1")
     path = urlsplit(request.public_url).path + "/".join(segments)

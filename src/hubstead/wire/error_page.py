@@ -1,4 +1,4 @@
-"""An error response for browsers: a small page, or JSON for clients that do not accept HTML."""
+"""Error responses as small HTML pages for browsers, as JSON for other clients."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _HEADERS = {
 
 
 class ErrorPage(Response):
-    """A JSON response that turns into a page for clients that accept ``text/html``."""
+    """A JSON error response that becomes a page for clients that accept ``text/html``."""
 
-    def __init__(self, answer: Response, message: str, request_id: str) -> None:
-        super().__init__(answer.body, status=answer.status, headers=answer.headers)
+    def __init__(self, response: Response, message: str, request_id: str) -> None:
+        super().__init__(response.body, status=response.status, headers=response.headers)
         self._message = message
         self._request_id = request_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the page or the JSON."""
+        """Send the page, or the JSON without ``text/html`` in Accept."""
         if "text/html" in (get_header(scope, "accept") or ""):
             self.body = self._page().encode("utf-8", "replace")
             self.headers |= _HEADERS

@@ -1,4 +1,4 @@
-"""One request as handlers see it: its actor, repository, path, query and body."""
+"""The request that handlers get: its actor, repository, path, query and body."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ class Hub:
     last_use: LastUse = field(default_factory=LastUse)
     #: Set while the server drains or has not finished starting.
     unavailable: str | None = None
-    #: The port that is bound, known once it is.
+    #: The bound port; 0 before the server binds one.
     port: int = 0
-    #: For OpenAPI: the whole table.
+    #: All routes, for the OpenAPI document.
     routes: tuple[Route, ...] = ()
 
     @property
@@ -65,7 +65,7 @@ class Hub:
 
 
 class QueryParams:
-    """The query, as loosely as the Hub reads it (protocol/hub-api.md 2.11)."""
+    """The query parameters, parsed as leniently as the Hub does (protocol/hub-api.md 2.11)."""
 
     def __init__(self, pairs: list[tuple[str, str]]) -> None:
         self._values: dict[str, list[str]] = {}
@@ -97,10 +97,10 @@ class QueryParams:
         return self.all(name)[-1] if self.all(name) else None
 
     def flag(self, name: str, default: bool = False) -> bool:
-        """Return a yes or no; bare presence is a yes.
+        """Return a boolean; a name without a value is True.
 
         Raises:
-            InvalidInput: if it is neither.
+            InvalidInput: the value is no boolean.
         """
         values = self._values.get(name)
         if not values:
@@ -112,10 +112,10 @@ class QueryParams:
         raise InvalidInput(reason=f'"{name}" must be a boolean')
 
     def number(self, name: str, default: int, *, least: int = 0, most: int | None = None) -> int:
-        """Return a whole number, cut down to ``most``.
+        """Return an integer, at most ``most``.
 
         Raises:
-            InvalidInput: if it is none, or below ``least``.
+            InvalidInput: the value is no integer, or below ``least``.
         """
         text = self.one(name)
         if text is None or text == "None":
@@ -129,7 +129,7 @@ class QueryParams:
 
 
 class Request:
-    """One request."""
+    """One request, its route, and the repository that the route opened."""
 
     def __init__(
         self,
@@ -150,7 +150,7 @@ class Request:
         self.actor = Actor()
         self._repo: Repo | None = None
         self._git: GitRepo | None = None
-        #: Headers to go with whatever is answered.
+        #: Headers to add to the response, errors included.
         self.headers_out: dict[str, str] = {}
 
     @property
@@ -169,58 +169,58 @@ class Request:
         return QueryParams.parse(self.scope["query_string"].decode("latin-1"))
 
     def text(self, name: str) -> str:
-        """Return what the path said at ``{name}``."""
+        """Return the path segment captured at ``{name}``."""
         return str(self.captured[name])
 
     def segments(self, name: str) -> list[str]:
-        """Return the segments that the path had at ``{name+}`` or ``{name*}``."""
+        """Return the path segments captured at ``{name+}`` or ``{name*}``."""
         return list(self.captured.get(name, ()))
 
     @property
     def repo(self) -> Repo:
-        """The repository of the path, opened with the right that the route asks for."""
+        """The repository of the path, opened with the right that the route requires."""
         if self._repo is None:
             raise RepoNotFound()
         return self._repo
 
     @repo.setter
-    def repo(self, opened: Repo) -> None:
-        self._repo = opened
+    def repo(self, repo: Repo) -> None:
+        self._repo = repo
 
     @cached_property
     def public_url(self) -> str:
-        """How this client reaches the hub, without a last slash: the start of absolute links.
+        """The prefix of absolute links for this client, without a trailing slash.
 
-        The setting if there is one. Else from what the socket says; the Host header only
-        chooses among names that are known to be this machine's.
+        The setting if there is one, else the address of the socket; the Host header counts
+        only if it is a known name of this machine.
         """
         return self.hub.settings.server.public_url.rstrip("/") or _own_address(
             self.scope, self.headers
         )
 
     async def git(self) -> GitRepo:
-        """Return the objects of the repository."""
+        """Return the git objects of the repository."""
         if self._git is None:
             self._git = await self.hub.stores.open_git(self.repo)
         return self._git
 
     async def revision(self, text: str) -> Revision:
-        """Find a revision of the repository; see ``commits.resolve``."""
+        """Resolve a revision of the repository and fetch its packs; set ``X-Repo-Commit``."""
         git = await self.git()
-        found = await resolve_revision(self.hub.db, self.repo, git, text)
-        await self.hub.stores.fetch_missing_packs(self.repo, [found.commit])
-        self.headers_out["x-repo-commit"] = found.commit
-        return found
+        revision = await resolve_revision(self.hub.db, self.repo, git, text)
+        await self.hub.stores.fetch_missing_packs(self.repo, [revision.commit])
+        self.headers_out["x-repo-commit"] = revision.commit
+        return revision
 
     async def split(self, name: str) -> tuple[str, str]:
-        """Divide what the path had at ``{name+}`` into revision and path; ``commits.split``."""
+        """Split the segments captured at ``{name+}`` into revision and path."""
         return await split_revision(self.hub.db, self.repo, await self.git(), self.segments(name))
 
     async def body(self, limit: int | None = None) -> bytes:
-        """Return the request's body, inflated if it was sent so.
+        """Return the request's body, inflated if the client compressed it.
 
         Raises:
-            TooLarge: more than ``limit`` bytes, or the setting for ordinary requests.
+            TooLarge: the body exceeds ``limit`` bytes, by default ``max_json_body_bytes``.
         """
         scope, receive = inflating(self.scope, self.receive)
         most = self.hub.settings.requests.max_json_body_bytes if limit is None else limit
@@ -228,12 +228,12 @@ class Request:
         return await read_body(scope, receive, limit=most, setting=setting)
 
     async def json(self, shape: type[T], limit: int | None = None) -> T:
-        """Return the body as ``shape``; nothing at all is read as ``{}``.
+        """Return the JSON body as ``shape``; an empty body counts as ``{}``.
 
         Unknown fields are ignored, null is taken for absent where a field allows it.
 
         Raises:
-            InvalidInput: not JSON, or of another shape.
+            InvalidInput: the body is not JSON, or of another shape.
         """
         data = await self.body(limit)
         try:
@@ -244,7 +244,7 @@ class Request:
             raise InvalidInput(reason="the body is nested too deeply") from None
 
     async def fields(self) -> dict[str, Any]:
-        """Return the body's fields, sent as a form or as JSON; a form's values are lists."""
+        """Return the fields of a form or JSON body; values of a form are lists."""
         kind = (self.headers.get("content-type") or "").partition(";")[0].strip().lower()
         if kind == "application/x-www-form-urlencoded":
             text = (await self.body()).decode("utf-8", "replace")
@@ -256,18 +256,18 @@ class Request:
 def _own_address(scope: Scope, headers: Headers) -> str:
     address, port = (scope.get("server") or ("127.0.0.1", 80))[:2]
     scheme = scope.get("scheme", "http")
-    asked = urlsplit(f"//{headers.get('host') or ''}")
+    host = urlsplit(f"//{headers.get('host') or ''}")
     try:
-        name, asked_port = asked.hostname or "", asked.port or _DEFAULT_PORTS[scheme]
+        name, host_port = host.hostname or "", host.port or _DEFAULT_PORTS[scheme]
     except ValueError:
-        name, asked_port = "", 0
-    if asked_port == port and _is_ours(name, address):
-        return f"{scheme}://{asked.netloc}"
+        name, host_port = "", 0
+    if host_port == port and _names_this_machine(name, address):
+        return f"{scheme}://{host.netloc}"
     shown = f"[{address}]" if ":" in str(address) else address
     return f"{scheme}://{shown}:{port}"
 
 
-def _is_ours(name: str, address: str) -> bool:
+def _names_this_machine(name: str, address: str) -> bool:
     if name == address or name.lower() in _machine_names():
         return True
     return name.lower() == "localhost" and ipaddress.ip_address(address).is_loopback

@@ -1,17 +1,17 @@
 """The segment router: routes as a table, matched on the undecoded path.
 
 The Hub's grammar needs undecoded segments (``refs%2Fpr%2F1`` is one), ids of one and two
-segments, and paths of any depth at the end; see docs/decisions/0002-http-server.md. A pattern
-is made of literal segments and of
+segments, and paths of any depth at the end: see docs/decisions/0002-http-server.md. A pattern
+consists of literal segments and
 
 ``{name}``      one segment, percent-decoded
 ``{name+}``     the rest, one segment or more, as a list of decoded segments
-``{name*}``     the rest, perhaps nothing
+``{name*}``     the rest, maybe empty
 ``{kinds}``     ``models``, ``datasets``, ``spaces``, ``kernels``
 ``{any_kind}``  the same and their singulars
 ``{spaces}``    ``spaces`` alone
 ``{prefix}``    the same before web addresses, where models have none
-``{repo}``      ``namespace/name``, or the one-segment name of old
+``{repo}``      ``namespace/name``, or a legacy one-segment name
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Doc:
 
 @dataclass(frozen=True)
 class Route:
-    """One line of the table.
+    """One route of the server.
 
     ``access`` is the right to the repository of the path, or the callers allowed if the path
     names no repository. No handler repeats this check.
@@ -143,7 +143,9 @@ class Router:
         """
         segments = raw_path.split("/")[1:]
         while len(segments) > 1 and not segments[0]:
-            segments = segments[1:]  # old clients put a second slash after an endpoint ending in /
+            segments = segments[
+                1:
+            ]  # legacy clients put a second slash after an endpoint ending in /
         if segments == [""]:
             segments = []
         wanted = {method, "GET"} if method == "HEAD" else {method} if method else None
