@@ -18,6 +18,7 @@ from typing import Any, cast
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from hubstead.db import Database, migrate, open_db
 from tests.support.hub import embedded_hub, live_hub, own_hub
@@ -31,6 +32,12 @@ __all__ = ["embedded_hub", "live_hub", "own_hub", "postgres_server", "postgres_u
 # git looks for git-lfs on the path. `make env` puts one beside the interpreter where the machine
 # has none, and a test must not depend on how pytest was started.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+# How long an example takes depends on the machine and on what else runs there.
+settings.register_profile(
+    "any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any-machine")
 
 # Hubs log from threads of the test's own process. The streams that pytest puts in the place of
 # stdout are not made for that: CPython 3.11 once fell over one.

@@ -242,7 +242,8 @@ def test_pages_put_together_are_the_whole_list(db: Database, run: Any, way: str)
     actors = [*people, ANONYMOUS]
 
     @settings(
-        max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+        max_examples=30,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     )
     @given(
         actor=st.sampled_from(actors),

@@ -18,7 +18,7 @@ MIB = 1 << 20
 
 
 def _asked(node: ProcessHub, head: str) -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", node.port), timeout=30)
+    connection = socket.create_connection(("127.0.0.1", node.port), timeout=60)
     connection.sendall(f"{head}\r\nHost: hub\r\nAuthorization: Bearer {node.token}\r\n".encode())
     return connection
 
@@ -34,7 +34,7 @@ def _ask_to_end(node: ProcessHub) -> None:
     """Send SIGTERM and wait until nobody new is let in."""
     assert node.process is not None
     node.process.send_signal(signal.SIGTERM)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while True:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", node.port)):
@@ -89,7 +89,7 @@ def test_sigterm_lets_a_download_and_a_commit_finish_and_ends_with_success(tmp_p
         got = first + _rest(download)
         assert got.partition(b"\r\n\r\n")[2] == big
         assert node.process is not None
-        assert node.process.wait(20) == 0
+        assert node.process.wait(60) == 0
         node.start()
         assert node.call("GET", "/admin/m/resolve/main/late.txt").body == b"late " * 100_000
         assert node.stop() == 0
@@ -103,18 +103,19 @@ def test_a_client_that_never_finishes_does_not_hold_up_the_end(tmp_path: Path) -
         head = f"Content-Type: application/x-ndjson\r\nContent-Length: {len(body)}\r\n\r\n"
         commit.sendall(head.encode() + body[:-10])
         time.sleep(0.3)
-        started = time.monotonic()
-        assert node.stop() == 0
-        assert time.monotonic() - started < 25
+        assert node.stop(timeout_s=60) == 0
         assert "in order" in node.run("doctor").stdout
         assert list((tmp_path / "hub" / "git").rglob("tmp_*")) == []
 
 
 def test_sigterm_ends_a_hub_whose_clients_only_keep_connections_open(tmp_path: Path) -> None:
-    with running_hub(tmp_path / "hub") as node, socket.create_connection(("127.0.0.1", node.port)):
-        started = time.monotonic()
-        assert node.stop() == 0
-        assert time.monotonic() - started < 25
+    # A hub that waited for idle connections would do so for an hour.
+    settings = {"shutdown_seconds": "3600"}
+    with (
+        running_hub(tmp_path / "hub", settings) as node,
+        socket.create_connection(("127.0.0.1", node.port)),
+    ):
+        assert node.stop(timeout_s=60) == 0
 
 
 def test_a_second_server_on_the_same_data_folder_is_refused_and_told_why(tmp_path: Path) -> None:

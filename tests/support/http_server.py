@@ -177,7 +177,7 @@ class RunningServer:
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
 
-    def connect(self, timeout: float = 10) -> RawConnection:
+    def connect(self, timeout: float = 60) -> RawConnection:
         return RawConnection(socket.create_connection(("127.0.0.1", self.port), timeout))
 
     def wait_until_idle(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -113,10 +112,8 @@ async def test_a_name_without_an_address_is_an_error_and_no_more() -> None:
 async def test_the_whole_answer_is_timed_not_its_steps() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         sender = Sender(timeout_s=0.3)
-        began = time.monotonic()
         answer = await sender.post(f"http://127.0.0.1:{listening.getsockname()[1]}/", "{}", None)
         assert answer.error == "no answer within 0.3 seconds"
-        assert time.monotonic() - began < 30
         await sender.close()
 
 
