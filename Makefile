@@ -1,5 +1,5 @@
-# Everything one needs to work on Hubstead; `make help` reads the comments after `##`.
-# It asks of the machine: Python 3.11 or newer with its venv module, git, make.
+# Every command for work on Hubstead; `make help` prints the comments after `##`.
+# Requires Python 3.11 or newer with its venv module, git and make.
 
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
@@ -10,11 +10,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= $(or $(HUBSTEAD_DATA),data)
 TESTS ?= tests
-# Tests wait a lot for servers and disks, so two cores bear more than two at once.
+# Tests wait mostly for servers and disks, so two cores run more than two at once.
 WORKERS ?= 4
 ARGS ?=
 
-# Some machines switch it off for all; without compiled files every program starts at half the speed.
+# Some machines set it for every program; without compiled files Python starts at half the speed.
 unexport PYTHONDONTWRITEBYTECODE
 
 PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-virtualenv
@@ -22,7 +22,7 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-has
 	--no-emit-index-url --no-annotate --no-emit-package hubstead pyproject.toml requirements/build.in
 
 .PHONY: help
-help: ## Print what there is to do
+help: ## List these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | \
 		awk 'BEGIN { FS = ":.*## " } { printf "  make %-10s %s\n", $$1, $$2 }'
 
@@ -52,7 +52,7 @@ check: $(VENV)/.dev ## Check format, lint, types, who imports whom, and lengths
 	$(BIN)/python tools/check-structure
 
 .PHONY: format
-format: $(VENV)/.dev ## Put the code into its format and fix what can be fixed by itself
+format: $(VENV)/.dev ## Format the code and apply the linter's automatic fixes
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
@@ -61,17 +61,17 @@ bench: $(VENV)/.dev ## Measure speed beside a peer; writes a dated file into ben
 	$(BIN)/python -m benchmarks
 
 .PHONY: crash
-crash: $(VENV)/.dev ## Kill the server 200 times under load and look for lost or half-done writes
+crash: $(VENV)/.dev ## Kill the server 200 times under load; verify that no write is lost or partial
 	HUBSTEAD_TEST_CRASHES=$${HUBSTEAD_TEST_CRASHES:-200} \
 		$(BIN)/python -m pytest --timeout 7200 tests/crash tests/backup/test_running.py
 
 .PHONY: soak
-soak: $(VENV)/.dev ## Load a server for an hour (MINUTES=60) and look whether memory, files, mappings grow
+soak: $(VENV)/.dev ## Load a server for an hour (MINUTES=60); verify that memory, files and mappings stay bounded
 	HUBSTEAD_TEST_SOAK_MINUTES=$${MINUTES:-60} HUBSTEAD_TEST_SOAK_RESULTS=$${RESULTS:-soak.csv} \
 		$(BIN)/python -m pytest -s tests/soak
 
 .PHONY: fuzz
-fuzz: $(VENV)/.dev ## Throw many more strange requests at the server than the tests do
+fuzz: $(VENV)/.dev ## Send many more malformed requests to the server than the tests do
 	HUBSTEAD_TEST_EXAMPLES=$${HUBSTEAD_TEST_EXAMPLES:-2000} \
 		$(BIN)/python -m pytest --timeout 7200 tests/fuzz
 
@@ -84,7 +84,7 @@ docs: $(VENV)/.dev ## Write docs/settings.md from the settings class
 	$(BIN)/python -m hubstead.settings > docs/settings.md
 
 .PHONY: changelog
-changelog: $(VENV)/.dev ## Show what the fragments in changes/ will say in CHANGELOG.md
+changelog: $(VENV)/.dev ## Show the next section of CHANGELOG.md, from the fragments in changes/
 	$(BIN)/towncrier build --draft --version next
 
 .PHONY: lock
@@ -94,12 +94,12 @@ lock: $(VENV)/.dev ## Pin every dependency with its hashes in requirements/*.txt
 	$(UV_COMPILE) --extra dev -o requirements/dev.txt
 
 .PHONY: clean
-clean: ## Remove what was built and installed here (not data/)
+clean: ## Remove everything built and installed here (not data/)
 	rm -rf $(VENV) build dist src/*.egg-info .ruff_cache .mypy_cache .pytest_cache .hypothesis
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The stamps: a step is done again only when what it reads has changed. `.run` holds what a
-# server needs; `.dev` holds everything, so it counts as `.run` as well.
+# Stamps: make repeats a step only after its inputs have changed. `.run` stands for the packages of
+# a server, `.dev` for all packages, so it counts as `.run` as well.
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Hubstead needs Python 3.11 or newer: set PYTHON=/path/to/python3." >&2; exit 1; }
@@ -108,7 +108,7 @@ $(BIN)/python:
 		echo "Could not create $(VENV). On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 
 $(VENV)/.run: requirements/run.txt pyproject.toml | $(BIN)/python
-	@echo "Installing what the hub needs ..."
+	@echo "Installing the hub ..."
 	@$(PIP_INSTALL) --require-hashes -r requirements/run.txt
 	@$(PIP_INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
