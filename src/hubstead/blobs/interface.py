@@ -1,7 +1,7 @@
-"""What every store of blobs promises.
+"""The interface of every blob store.
 
-A blob is written once, never changed, and visible only when it is whole, checked and durable.
-Rights, and which blobs ought to exist, are the database's business: a store knows bytes.
+A store writes a blob once, never changes it, and shows it only when it is whole, verified and
+durable. A store knows bytes; the database knows rights and which blobs must exist.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from hubstead.blobs.verifiers import Verifier
 
 @dataclass(frozen=True, slots=True)
 class PartInfo:
-    """A part that has been received whole and will survive a crash."""
+    """A part that the store received whole and durably."""
 
     size: int
     etag: str
@@ -25,7 +25,7 @@ class PartInfo:
 
 @dataclass(frozen=True, slots=True)
 class StoredBlob:
-    """A blob found by listing."""
+    """A blob in the listing of a store."""
 
     key: StoredKey
     size: int
@@ -34,11 +34,11 @@ class StoredBlob:
 
 @dataclass(frozen=True, slots=True)
 class DirectUploadTarget:
-    """How a client sends one object straight to the store.
+    """The request by which a client uploads one object directly to the store.
 
-    It asks ``url`` with ``method`` and exactly ``headers``, plus a ``Content-Length`` that is
-    the size announced. The store answers 200, or 412 if the object has been sent already, which
-    is as good.
+    The client requests ``url`` with ``method`` and exactly ``headers``, plus a ``Content-Length``
+    of the announced size. The store responds 200, or 412 if it has the object already, which is
+    a success, too.
     """
 
     id: str
@@ -48,9 +48,9 @@ class DirectUploadTarget:
 
 
 class BlobWriter(Protocol):
-    """Takes the bytes of one blob. Synchronous: meant for a worker thread, used by one at a time.
+    """Writes one blob. Synchronous, for one worker thread at a time.
 
-    After an error, or when the bytes stop coming, call `abort`. All three methods raise
+    After an error, or when the input ends early, call `abort`. All three methods raise
     `StorageFull` if there is no room and `Unavailable` if the store cannot be reached.
     """
 
@@ -59,23 +59,23 @@ class BlobWriter(Protocol):
         ...
 
     def commit(self) -> int:
-        """Check the bytes, make them durable, then reveal them; return how many there are.
+        """Verify the bytes, make them durable, then show the blob; return its size.
 
-        If the key exists already, the bytes that came first stay, and this succeeds as well.
+        If the key exists already, its bytes stay, and this succeeds, too.
 
         Raises:
-            BlobCorrupt: by the verifier, or if there are not as many bytes as announced; nothing
-                is left behind then.
+            BlobCorrupt: by the verifier, or if the size is not the announced one; the store
+                keeps nothing then.
         """
         ...
 
     def abort(self) -> None:
-        """Forget the bytes, leaving nothing. Harmless after `commit` and when repeated."""
+        """Discard the bytes. Harmless after `commit` and when repeated."""
         ...
 
 
 class PartWriter(Protocol):
-    """Takes the bytes of one part of an upload; otherwise like `BlobWriter`."""
+    """Writes one part of a multipart upload; otherwise like `BlobWriter`."""
 
     def write(self, chunk: bytes | memoryview) -> None:
         """Take the next bytes."""
@@ -85,21 +85,21 @@ class PartWriter(Protocol):
         """Make the part durable and count it as received.
 
         Raises:
-            BlobCorrupt: if there are not as many bytes as announced; the part is not received.
+            BlobCorrupt: if the size is not the announced one; the part is not received.
         """
         ...
 
     def abort(self) -> None:
-        """Forget the part. Harmless after `commit` and when repeated."""
+        """Discard the part. Harmless after `commit` and when repeated."""
         ...
 
 
 class Blob(Protocol):
-    """Bytes that can be sent."""
+    """The bytes of a stored blob, to read or send."""
 
     @property
     def size(self) -> int:
-        """How many bytes there are."""
+        """The size in bytes."""
         ...
 
     @property
@@ -112,14 +112,14 @@ class Blob(Protocol):
 
         Raises:
             BlobNotFound: if the blob was deleted meanwhile.
-            Unavailable: if the store stopped answering; bytes already yielded are right.
-            RangeNotSatisfiable: if the range reaches over the end.
+            Unavailable: if the store stops responding; the bytes yielded so far are right.
+            RangeNotSatisfiable: if the range exceeds the blob.
         """
         ...
 
 
 class DirectTransfers(Protocol):
-    """Transfers between clients and the store, by signed addresses.
+    """Direct transfers between clients and the store, by signed URLs.
 
     Every method may raise `Unavailable`, and `adopt` `StorageFull`.
     """
@@ -133,56 +133,56 @@ class DirectTransfers(Protocol):
         media_type: str | None = None,
         span: tuple[int, int] | None = None,
     ) -> str:
-        """Return an address from which anyone can GET the blob.
+        """Return a signed URL from which anyone can GET the blob.
 
-        Does not check whether the blob exists. The response has the headers
+        This does not check whether the blob exists. The response has the headers
         ``content_disposition`` and ``media_type``. With ``span``, the first and the last byte,
-        the address serves these bytes only, and only to ``Range: bytes={first}-{last}``.
+        the URL serves these bytes only, and only to ``Range: bytes={first}-{last}``.
         """
         ...
 
     async def begin_upload(
         self, size: int, *, crc64nvme: int | None = None, expires_s: int
     ) -> DirectUploadTarget | None:
-        """Return an address that takes one object of this size until it expires.
+        """Return a signed URL that accepts one object of this size until it expires.
 
-        None if the server does not honour the conditions that keep such an object unchanged.
-        The object belongs to no repository until `adopt`. Anyone who knows the id can have it
-        adopted: the caller binds the id to the user, the repository and the blob it becomes.
+        None if the server does not honour the conditions that prevent a later change of the
+        object. The object belongs to no repository until `adopt`. The id alone permits `adopt`:
+        the caller binds it to the user, the repository and the blob.
 
         Args:
-            size: Its bytes, at least one.
-            crc64nvme: Its CRC-64/NVME; a store that checks these refuses other bytes with 400.
-            expires_s: The lifetime of the address, in seconds.
+            size: The size in bytes, at least one.
+            crc64nvme: The CRC-64/NVME; a store that checks it rejects other bytes with 400.
+            expires_s: The lifetime of the URL, in seconds.
         """
         ...
 
     async def adopt(self, upload_id: str, key: StoredKey, verify: Verifier) -> int:
-        """Make a blob of an object that a client sent after `begin_upload`; return its size.
+        """Turn an object that a client sent after `begin_upload` into a blob; return its size.
 
-        The object is read once and through, so ``verify`` may keep what it learns; the bytes
-        are then copied inside the store. Afterwards, and after ``verify`` refused it, the upload
-        is gone; of several calls at the same moment, more than one may get a blob of it.
+        The store passes the whole object through ``verify`` once, then copies it on the server.
+        Afterwards, and after ``verify`` rejects the object, the upload is gone. More than one of
+        several concurrent calls may succeed.
 
         Args:
             upload_id: The id of the upload.
-            key: The blob it becomes. A name that was never used: an older blob is overwritten.
-            verify: Rejects wrong bytes; its errors are passed on.
+            key: The blob it becomes: a name never used before, since an older blob is overwritten.
+            verify: Rejects wrong bytes; its errors propagate.
 
         Raises:
-            BlobNotFound: no object was sent, or it was adopted or refused before.
+            BlobNotFound: no object was sent, or it was adopted or rejected before.
         """
         ...
 
 
 class BlobStore(Protocol):
-    """Blobs by kind and stored name. Only deleting and sweeping ever take bytes away.
+    """Blobs by kind and stored name. Only `delete`, `drop` and `sweep` remove bytes.
 
-    A store knows stored names only: which blob lies under which, the blob's row says
+    A store knows stored names only; the blob's row has the stored name of a blob
     (`stored_name_of`).
 
-    Besides the errors named below, every method may raise `Unavailable` (the store does not
-    answer, or not sensibly; try again later) and every one that writes `StorageFull`.
+    Besides the errors listed below, every method may raise `Unavailable` (the store fails or does
+    not respond; try again later), and every method that writes `StorageFull`.
     """
 
     #: Whether every `Blob.path` is a file; otherwise none is.
@@ -192,20 +192,20 @@ class BlobStore(Protocol):
 
     @property
     def direct(self) -> DirectTransfers | None:
-        """Transfers between clients and the store without the hub; None if it has none."""
+        """Direct transfers between clients and the store; None if it supports none."""
         ...
 
     def writer(
         self, key: StoredKey, verify: Verifier, *, size: int | None = None, replace: bool = False
     ) -> BlobWriter:
-        """Start a blob.
+        """Return the writer of a blob.
 
         Args:
-            key: Which.
-            verify: What judges the bytes.
-            size: How many there are, if known: it is checked and helps to refuse early.
-            replace: Whether these bytes, once judged, take the place of what may be there, which
-                the caller found damaged; else what came first stays.
+            key: The stored name.
+            verify: Rejects wrong bytes.
+            size: The announced size in bytes, if known; the writer checks it.
+            replace: Whether the verified bytes replace existing bytes, which the caller knows to
+                be damaged; otherwise existing bytes stay.
         """
         ...
 
@@ -220,7 +220,7 @@ class BlobStore(Protocol):
         ...
 
     async def open(self, key: StoredKey) -> Blob:
-        """Find a blob to send it.
+        """Return a blob to read or send.
 
         Raises:
             BlobNotFound: if there is none.
@@ -232,20 +232,20 @@ class BlobStore(Protocol):
         ...
 
     async def delete(self, key: StoredKey) -> bool:
-        """Remove a blob; return whether there was one. Stores that cannot tell say True."""
+        """Delete a blob; return whether there was one. A store that cannot know returns True."""
         ...
 
     def keys(self, kind: BlobKind) -> AsyncIterator[StoredBlob]:
-        """Yield what is stored of a kind, in no particular order."""
+        """Yield the stored blobs of a kind, in no particular order."""
         ...
 
     def part_writer(self, upload: str, number: int, *, offset: int, size: int) -> PartWriter:
-        """Start part ``number`` (from 1), which goes to byte ``offset`` of the whole.
+        """Return the writer of part ``number`` (from 1), which starts at byte ``offset``.
 
-        Parts may come in any order, at the same time, and again: the last one received counts.
+        Clients may send parts in any order, concurrently, and again: the last one counts.
 
         Raises:
-            InvalidInput: if the upload is complete, or the id or number is none.
+            InvalidInput: if the upload is complete, or the id or number is invalid.
             ConcurrentChange: if the upload is being assembled.
         """
         ...
@@ -265,35 +265,35 @@ class BlobStore(Protocol):
         replace: bool = False,
         place: StoredKey | None = None,
     ) -> StoredKey:
-        """Make a blob of the parts ``numbers``, in that order; return where it lies.
+        """Assemble the parts ``numbers``, in that order, into a blob; return its stored name.
 
-        The bytes are checked as a whole before the blob is visible. Repeating it after success
-        succeeds, and returns where the first success put the blob.
+        The store verifies all bytes before the blob is visible. A repeated call after success
+        succeeds, too, and returns the stored name of the first one.
 
         Args:
             upload: The id of the upload.
             numbers: Its parts.
-            key: The blob that they are together.
-            verify: What judges the bytes.
-            size: How many there are.
+            key: The blob.
+            verify: Rejects wrong bytes.
+            size: The size of the blob in bytes.
             replace: See `writer`.
-            place: Where to store them; under the blob's own name if None.
+            place: The stored name; the blob's own name if None.
 
         Raises:
             InvalidInput: if a part is missing, or the parts do not add up to ``size`` bytes.
-            BlobCorrupt: by the verifier; the parts are dropped then, to be sent afresh.
+            BlobCorrupt: by the verifier; the store drops the parts, the client sends them again.
             ConcurrentChange: if parts of the upload are still being written.
         """
         ...
 
     async def drop(self, upload: str) -> None:
-        """Forget an upload and its parts; blobs made of it stay. Unknown ids are fine."""
+        """Delete an upload and its parts; its blob stays. An unknown id is fine."""
         ...
 
     async def sweep(self, older_than_s: float) -> int:
-        """Remove what broken writes and forgotten uploads left; return how many things.
+        """Remove the remains of failed writes and expired uploads; return how many there were.
 
-        ``older_than_s`` must be longer than any upload is good for.
+        ``older_than_s`` must be longer than the lifetime of any upload.
         """
         ...
 
@@ -302,14 +302,14 @@ class BlobStore(Protocol):
 
         Raises:
             StorageFull: if there is no room.
-            Unavailable: if that does not work.
+            Unavailable: if that fails.
         """
         ...
 
     def free_bytes(self) -> int | None:
-        """Return the room left, or None where nobody knows."""
+        """Return the free space in bytes, or None if the store does not know it."""
         ...
 
     async def close(self) -> None:
-        """Let go of connections and threads."""
+        """Close connections and stop threads."""
         ...

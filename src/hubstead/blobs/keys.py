@@ -1,8 +1,7 @@
-"""The names of a blob: the digest that its kind goes by, and the name under which it is stored.
+"""The names of a blob: its digest, and the stored name under which a store has its bytes.
 
-A stored name is used once. Bytes that come anew get a new one, made by chance, so a request to
-delete the old ones destroys nothing, however late it arrives. The row of the blob leads from the
-digest to the stored name.
+A stored name is used once. New bytes get a new random one, so a delayed request to delete the old
+bytes cannot destroy the new ones. The row of the blob maps the digest to the stored name.
 """
 
 from __future__ import annotations
@@ -17,14 +16,14 @@ from hubstead.errors import InvalidInput
 _HEX = re.compile(r"[0-9a-f]+")
 _UPLOAD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
-#: As many parts as S3 takes.
+#: The maximum number of parts of an S3 multipart upload.
 MAX_PARTS = 10_000
 #: The length of a stored name.
 STORED_CHARS = 48
 
 
 class BlobKind(StrEnum):
-    """What the bytes are; each kind is named by a digest of its own."""
+    """The kind of a blob; every kind has its own digest."""
 
     LFS = "lfs"
     XORB = "xorb"
@@ -32,19 +31,18 @@ class BlobKind(StrEnum):
 
     @property
     def name_chars(self) -> int:
-        """How many lower-case hex digits its names have."""
+        """The length of its names in lower-case hex digits."""
         return 40 if self is BlobKind.PACK else 64
 
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """Where bytes are stored: under a name made by chance, 48 lower-case hex digits.
+    """The name of stored bytes: 48 random lower-case hex digits.
 
-    No kind is named by a digest of this length, so a release that knows digests only takes such
-    an object for nothing of its own and leaves it alone.
+    No digest has this length, so a release that knows only digests ignores such an object.
 
     Raises:
-        InvalidInput: if no stored object of the kind can have the name.
+        InvalidInput: if the name is invalid for stored bytes of the kind.
     """
 
     kind: BlobKind
@@ -59,13 +57,13 @@ class StoredKey:
 
 @dataclass(frozen=True, slots=True)
 class BlobKey(StoredKey):
-    """Which blob: ``lfs`` by sha256, ``xorb`` by Merkle hash, ``pack`` by git's name for it.
+    """The digest of a blob: sha256 of ``lfs``, Merkle hash of ``xorb``, git's name of ``pack``.
 
-    It is a stored key as well: of what earlier releases stored under the digest, and of xorbs,
-    whose blobs are named by chance anyway.
+    It is a stored key, too: of blobs that earlier releases stored under their digest, and of
+    xorbs, whose names are random anyway.
 
     Raises:
-        InvalidInput: if no blob of the kind can have the name.
+        InvalidInput: if the name is invalid for a blob of the kind.
     """
 
     def __post_init__(self) -> None:
@@ -76,21 +74,21 @@ class BlobKey(StoredKey):
 
 
 def new_stored_key(kind: BlobKind) -> StoredKey:
-    """Return a stored key that was never used and never will be again."""
+    """Return a new random stored key."""
     return StoredKey(kind, secrets.token_hex(STORED_CHARS // 2))
 
 
 def parse_stored(kind: BlobKind, name: str) -> StoredKey:
-    """Return the key of what is stored under a name.
+    """Return the key of a stored name.
 
     Raises:
-        InvalidInput: if nothing of the kind can be stored under the name.
+        InvalidInput: if the name is invalid for stored bytes of the kind.
     """
     return StoredKey(kind, name) if len(name) == STORED_CHARS else BlobKey(kind, name)
 
 
 def stored_key(key: BlobKey, stored: str | None) -> StoredKey:
-    """Return where a blob lies, given the column ``stored`` of its row."""
+    """Return the stored key of a blob, given the column ``stored`` of its row."""
     return key if stored is None else parse_stored(key.kind, stored)
 
 
@@ -103,7 +101,7 @@ def _check_name(kind: BlobKind, name: str, chars: int) -> None:
 
 
 def check_upload(upload: str) -> str:
-    """Return ``upload`` if an upload in parts may be called so.
+    """Return ``upload`` if it is a valid id of a multipart upload.
 
     Raises:
         InvalidInput: if not; the id becomes part of paths.
@@ -114,7 +112,7 @@ def check_upload(upload: str) -> str:
 
 
 def check_part_number(number: int) -> int:
-    """Return ``number`` if a part may have it: 1 to 10000.
+    """Return ``number`` if it is a valid part number: 1 to 10000.
 
     Raises:
         InvalidInput: if not.

@@ -1,22 +1,22 @@
-"""Where everything lies, in a folder as in a bucket.
+"""The paths of a blob store, the same in a folder and in a bucket.
 
 ::
 
     <root>/
-      lfs/ab/cd/abcd…48     LFS objects, by a name made by chance
-      pack/ab/cd/abcd…48    git packs, by a name made by chance
-      xorb/ab/cd/abcd…64    xorbs, by a name made by chance
+      lfs/ab/cd/abcd…48     LFS objects, by random name
+      pack/ab/cd/abcd…48    git packs, by random name
+      xorb/ab/cd/abcd…64    xorbs, by random name
       lfs/ab/cd/abcd…64     LFS objects of earlier releases, by sha256
-      pack/ab/cd/abcd…40    git packs of earlier releases, by git's name for them
-      incoming/<random>     blobs being written; nobody reads them
-        direct-<random>     S3: sent by a client; empty once it has been dealt with
-      uploads/<id>/         an upload in parts
-        whole               files: all parts, each at its offset
+      pack/ab/cd/abcd…40    git packs of earlier releases, by git's name
+      incoming/<random>     blobs being written; never read
+        direct-<random>     S3: sent by a client; empty after `DirectTransfers.adopt`
+      uploads/<id>/         a multipart upload
+        whole               files: all parts at their offsets
         part-00001-…        files: an empty marker, "this part is in `whole`, durably";
                             S3: the part itself
-        done-lfs-abcd…64-ef…48  assembled: the blob exists, under the second name
+        done-lfs-abcd…64-ef…48  assembled: the blob exists under the second name
 
-Two levels of 256 keep folders small: a million blobs are 16 to a folder. No part of a path is
+Two levels of 256 folders bound their size: a million blobs make 16 per folder. No part of a path is
 empty, ``.`` or longer than 255 bytes, since some S3 servers take no such keys.
 """
 
@@ -46,12 +46,12 @@ _PART = re.compile(r"part-(\d{5})")
 
 
 def blob_path(key: StoredKey) -> str:
-    """Return where a blob lies."""
+    """Return the path of a blob."""
     return f"{key.kind}/{key.name[:2]}/{key.name[2:4]}/{key.name}"
 
 
 def blob_key(kind: BlobKind, path: str) -> StoredKey | None:
-    """Return which blob lies at ``path``, or None if that is no place for one of the kind."""
+    """Return the blob at ``path``, or None if a blob of the kind cannot have this path."""
     try:
         key = parse_stored(kind, path.rpartition("/")[2])
     except InvalidInput:
@@ -63,7 +63,7 @@ def upload_path(upload: str) -> str:
     """Return the folder of an upload.
 
     Raises:
-        InvalidInput: if that is no id of an upload.
+        InvalidInput: if the id is invalid.
     """
     return f"{UPLOADS}/{check_upload(upload)}"
 
@@ -74,14 +74,14 @@ def part_name(number: int) -> str:
 
 
 def part_number(name: str) -> int | None:
-    """Return which part is called ``name``, if any."""
+    """Return the number of the part with file name ``name``, or None."""
     match = _PART.fullmatch(name)
     return int(match[1]) if match else None
 
 
 @dataclass(frozen=True, slots=True)
 class PartMarker:
-    """Says in its name which bytes of `WHOLE` are a part received durably."""
+    """An empty file whose name describes a part received durably in `WHOLE`."""
 
     number: int
     offset: int
@@ -95,23 +95,23 @@ class PartMarker:
 
     @classmethod
     def parse(cls, name: str) -> PartMarker | None:
-        """Read a name; None if it is not one of a marker."""
+        """Parse a file name; return None if it is not a marker's."""
         match = _MARKER.fullmatch(name)
         return cls(int(match[1]), int(match[2]), int(match[3]), match[4]) if match else None
 
 
 def done_name(key: BlobKey, place: StoredKey) -> str:
-    """Return the name of what says that an upload has become ``key``, stored at ``place``."""
+    """Return the file name of the mark that an upload became ``key``, stored as ``place``."""
     whole = f"{DONE}{key.kind}-{key.name}"
     return whole if place == key else f"{whole}-{place.name}"
 
 
 def done_place(name: str, key: BlobKey) -> StoredKey | None:
-    """Return where the blob lies that an upload became; None if it became another one.
+    """Return the stored name of the blob that an upload became; None if it is another blob.
 
     Args:
-        name: What `done_name` gave.
-        key: The blob that the upload ought to have become.
+        name: The result of `done_name`.
+        key: The blob that the caller expects.
     """
     whole, _, stored = name.removeprefix(f"{DONE}{key.kind}-").partition("-")
     if whole != key.name:

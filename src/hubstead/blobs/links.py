@@ -395,7 +395,7 @@ async def register_upload(
         replaced: The bytes replace damaged ones, or damaged xorbs: the blob becomes plain.
 
     Raises:
-        Unavailable: a blob of this name was just being deleted, or is damaged; upload it again.
+        Unavailable: a blob of this name is being deleted, or is damaged; upload it again.
         Conflict: the repository is gone.
     """
 

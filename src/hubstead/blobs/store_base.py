@@ -1,4 +1,4 @@
-"""What the stores share: putting by writing, counting what was announced, checking parts."""
+"""Shared code of the stores: `put` through a writer, checks of sizes, ranges and parts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hubstead.blobs.keys import StoredKey
 from hubstead.blobs.verifiers import Verifier
 from hubstead.errors import BlobCorrupt, InvalidInput, RangeNotSatisfiable
 
-#: The largest piece in which blobs are read and sent.
+#: The maximum size of a chunk that stores read and send.
 CHUNK_BYTES = 1 << 20
 
 
@@ -53,56 +53,56 @@ class PutThroughWriter(ABC):
 
 
 def read_file(path: Path) -> Iterator[bytes]:
-    """Yield the bytes of a file in pieces."""
+    """Yield the bytes of a file in chunks."""
     with path.open("rb", buffering=0) as file:
         while chunk := file.read(CHUNK_BYTES):
             yield chunk
 
 
 class ByteCount:
-    """Counts bytes against how many were announced; any number will do if None."""
+    """Counts bytes and compares them with the announced number; None accepts any number."""
 
     def __init__(self, announced: int | None) -> None:
         self.announced = announced
         self.seen = 0
 
     def add(self, count: int) -> None:
-        """Count.
+        """Count further bytes.
 
         Raises:
-            BlobCorrupt: as soon as there are too many.
+            BlobCorrupt: as soon as there are more than announced.
         """
         self.seen += count
         if self.announced is not None and self.seen > self.announced:
             raise BlobCorrupt(expected=f"{self.announced} bytes", got="more")
 
     def finish(self) -> None:
-        """Judge.
+        """Check the total.
 
         Raises:
-            BlobCorrupt: if there are too few.
+            BlobCorrupt: if there are fewer than announced.
         """
         if self.announced is not None and self.seen != self.announced:
             raise BlobCorrupt(expected=f"{self.announced} bytes", got=f"{self.seen} bytes")
 
 
 def check_range(start: int, count: int | None, size: int) -> int:
-    """Return how many bytes to send.
+    """Return the length of a range of a blob, in bytes.
 
     Raises:
-        RangeNotSatisfiable: if the range reaches over the end.
+        RangeNotSatisfiable: if the range exceeds the blob.
     """
-    wanted = size - start if count is None else count
-    if start < 0 or wanted < 0 or start + wanted > size:
+    length = size - start if count is None else count
+    if start < 0 or length < 0 or start + length > size:
         raise RangeNotSatisfiable(size=size)
-    return wanted
+    return length
 
 
 def check_parts(parts: Mapping[int, PartInfo], numbers: Sequence[int], size: int) -> None:
-    """Check that the parts named have all been received and add up.
+    """Check that the store received the parts ``numbers`` and that their sizes add up.
 
     Raises:
-        InvalidInput: with what is wrong.
+        InvalidInput: if not.
     """
     for number in numbers:
         if number not in parts:
@@ -115,10 +115,10 @@ def check_parts(parts: Mapping[int, PartInfo], numbers: Sequence[int], size: int
 
 
 def already_other(upload: str) -> InvalidInput:
-    """Return the error for an upload that became another blob than the one asked for."""
+    """Return the error for an upload that became another blob than the requested one."""
     return InvalidInput(reason=f"the upload {upload} has been completed as another object")
 
 
 def already_complete(upload: str) -> InvalidInput:
-    """Return the error for a part that comes after the upload was completed."""
+    """Return the error for a part that arrives after the completion of its upload."""
     return InvalidInput(reason=f"the upload {upload} is complete: it takes no more parts")

@@ -1,4 +1,4 @@
-"""From an address in the settings to a store."""
+"""Opens the blob store at a URL of the settings."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def open_blobs(url: str, *, options: S3Options | None = None, min_free_bytes: in
 
     Args:
         url: ``file:///folder`` (percent-encoded), ``s3://bucket/prefix`` or ``memory:``.
-        options: How to reach the S3 server.
+        options: The options of the S3 server.
         min_free_bytes: Files only: refuse writes when the disk has less free space.
 
     Raises:
-        InvalidInput: if the address is none of these, or the extra ``s3`` is not installed.
-        Unavailable: if the folder cannot be made. An S3 server is first asked by `ready`.
+        InvalidInput: if the URL is invalid, or the extra ``s3`` is not installed.
+        Unavailable: if creating the folder fails. `ready` sends the first request to S3.
     """
     parts = urlsplit(url)
     if parts.query or parts.fragment:

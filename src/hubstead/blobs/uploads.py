@@ -61,10 +61,10 @@ class NewUpload:
     Args:
         repo_pk: The repository; the caller has checked the right to write it.
         key: The blob.
-        size: Its bytes.
-        verify: Rejects bytes that are not the blob's.
+        size: The size in bytes.
+        verify: Rejects wrong bytes.
         pusher_pk: The user who uploads it.
-        replace: The bytes stored so far are damaged: the uploaded ones take their place.
+        replace: Whether the stored bytes are damaged, so that the uploaded ones replace them.
     """
 
     repo_pk: int
@@ -83,9 +83,9 @@ class UploadReceiver:
     """
 
     def __init__(self, store: BlobStore, upload: NewUpload, place: StoredKey) -> None:
-        #: Where the bytes are, once they are stored.
+        #: The stored name, after the store has the bytes.
         self.stored: StoredKey | None = None
-        #: The multipart upload that they come from.
+        #: The multipart upload of the bytes, if any.
         self.multipart_id: str | None = None
         self._store = store
         self._upload = upload
@@ -93,9 +93,9 @@ class UploadReceiver:
 
     @asynccontextmanager
     async def stream(self) -> AsyncIterator[Write]:
-        """Give a function that takes the bytes in order, in a worker thread, until the block ends.
+        """Yield a function that takes the bytes in order, in a worker thread, until the block ends.
 
-        The bytes are verified and committed at the end of the block.
+        The end of the block verifies and commits the bytes.
         """
         upload = self._upload
 
@@ -138,10 +138,12 @@ class UploadReceiver:
 async def receive_upload(
     db: Database, store: BlobStore, settings: Settings, upload: NewUpload
 ) -> AsyncIterator[UploadReceiver]:
-    """Receive one blob into a repository: linked, and held for ``hold_seconds``, at the end.
+    """Receive one blob into a repository; the end of the block links and holds it.
+
+    The hold lasts ``hold_seconds``.
 
     Raises:
-        Unavailable: a blob of this name is just being deleted, or is damaged; upload it again.
+        Unavailable: a blob of this name is being deleted, or is damaged; upload it again.
         Conflict: the repository is gone.
     """
     place = await new_stored_name(db, upload.key, settings)
@@ -178,7 +180,7 @@ async def receive_part(
     """Receive part ``number`` (from 1) of a multipart upload: durable at the end of the block.
 
     Raises:
-        BlobCorrupt: the part has not as many bytes as announced.
+        BlobCorrupt: the size of the part is not the announced one.
         InvalidInput: the upload is complete.
         ConcurrentChange: the upload is being assembled.
     """

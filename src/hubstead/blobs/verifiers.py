@@ -1,7 +1,6 @@
-"""Who says that the bytes are the right ones.
+"""Verifiers check the bytes of a blob.
 
-The room that owns a kind of blob brings its verifier: these are the ones that need no more than
-the bytes.
+The room that owns a kind of blob has its verifier; the verifiers here need only the bytes.
 """
 
 from __future__ import annotations
@@ -16,17 +15,17 @@ _PACK_LEAST_BYTES = 12 + _SHA1_BYTES
 
 
 class Verifier(Protocol):
-    """Sees all bytes of a blob in order, once, and then judges."""
+    """Reads all bytes of a blob once, in order, then accepts or rejects them."""
 
     def update(self, chunk: bytes | memoryview) -> None:
         """Take the next bytes."""
         ...
 
     def finish(self) -> None:
-        """Judge.
+        """Accept the bytes.
 
         Raises:
-            BlobCorrupt: if these are not the bytes that the name stands for.
+            BlobCorrupt: if the bytes do not match the name of the blob.
         """
         ...
 
@@ -44,7 +43,7 @@ class Sha256Verifier:
         """Take the next bytes.
 
         Raises:
-            BlobCorrupt: as soon as there are too many.
+            BlobCorrupt: as soon as there are more than ``size``.
         """
         self._seen += len(chunk)
         if self._size is not None and self._seen > self._size:
@@ -52,7 +51,7 @@ class Sha256Verifier:
         self._hash.update(chunk)
 
     def finish(self) -> None:
-        """Compare."""
+        """Compare the digest."""
         if self._size is not None and self._seen != self._size:
             raise BlobCorrupt(expected=f"{self._size} bytes", got=f"{self._seen} bytes")
         got = self._hash.hexdigest()
@@ -63,7 +62,7 @@ class Sha256Verifier:
 class PackVerifier:
     """Accepts a git pack that ends with the sha1 of all before it (gitformat-pack).
 
-    Pass ``checksum`` in hex if the name of the pack is that trailer, as new packs are named.
+    Pass ``checksum`` in hex if the pack is named by that trailer, as git names new packs.
     """
 
     def __init__(self, checksum: str | None = None) -> None:
@@ -74,7 +73,7 @@ class PackVerifier:
         self._seen = 0
 
     def update(self, chunk: bytes | memoryview) -> None:
-        """Take the next bytes; the last 20 seen so far stay out of the hash."""
+        """Take the next bytes; the hash excludes the last 20 so far."""
         self._seen += len(chunk)
         if len(self._head) < 4:
             self._head += bytes(chunk[: 4 - len(self._head)])
@@ -88,7 +87,7 @@ class PackVerifier:
         self._tail = joined[-_SHA1_BYTES:]
 
     def finish(self) -> None:
-        """Compare."""
+        """Compare the digest."""
         if self._head != b"PACK" or self._seen < _PACK_LEAST_BYTES:
             raise BlobCorrupt(expected="a git pack", got=f"{self._seen} other bytes")
         got = self._hash.digest()
