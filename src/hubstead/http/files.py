@@ -1,4 +1,4 @@
-"""Responses made of bytes: files and small texts, whole or in part, for GET and HEAD."""
+"""Responses that send bytes: files and small texts, whole or in part, for GET and HEAD."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Source(Protocol):
 
     @property
     def size(self) -> int:
-        """How many bytes there are."""
+        """The number of bytes."""
         ...
 
     @property
     def path(self) -> Path | None:
-        """The local file that holds exactly these bytes, if one does."""
+        """A local file with exactly these bytes, or None."""
         ...
 
     def chunks(self, start: int, count: int) -> AsyncIterator[bytes]:
@@ -96,10 +96,10 @@ class _ConditionalResponse:
 
 
 def _size_of_nothing(scope: Scope, size: int) -> list[tuple[bytes, bytes]]:
-    # @huggingface/hub asks for the first byte of whatever it downloads, and takes the size from
-    # this header alone: of an empty file too, of which no range can be sent.
-    asked = scope["method"] == "GET" and get_header(scope, "range") is not None
-    return [(b"content-range", b"bytes */0")] if asked and not size else []
+    # @huggingface/hub requests the first byte of every download and reads the size from this
+    # header alone, even for an empty file, which has no satisfiable range.
+    ranged = scope["method"] == "GET" and get_header(scope, "range") is not None
+    return [(b"content-range", b"bytes */0")] if ranged and not size else []
 
 
 class BytesResponse(_ConditionalResponse):
@@ -131,10 +131,10 @@ class BytesResponse(_ConditionalResponse):
 
 
 class FileResponse(_ConditionalResponse):
-    """Bytes of a source; those of a local file go out without being copied, where possible.
+    """Bytes of a source; a local file is sent without copying, where possible.
 
-    ``etag`` is given without quotes. Nothing is ever compressed, so that the tag stays strong
-    and ranges mean the same bytes for everybody.
+    ``etag`` has no quotes. Responses are never compressed, so that the etag stays strong and
+    ranges mean the same bytes for every client.
     """
 
     def __init__(
@@ -172,9 +172,9 @@ class FileResponse(_ConditionalResponse):
 
 
 def _check_size(fd: int, path: Path, size: int) -> None:
-    found = os.fstat(fd).st_size
-    if found != size:
-        raise OSError(f"{path.name} has {found} bytes, not {size}")
+    actual = os.fstat(fd).st_size
+    if actual != size:
+        raise OSError(f"{path.name} has {actual} bytes, not {size}")
 
 
 async def _send_uncopied(send: Send, body: RangeBody, fd: int) -> None:

@@ -1,4 +1,4 @@
-"""Reading the headers of an ASGI scope."""
+"""Reads the headers of an ASGI scope."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from starlette.types import Scope
 def get_header(scope: Scope, name: str) -> str | None:
     """Return the value of the header ``name`` (lower case), repeated lines joined by commas."""
     wanted = name.encode("ascii")
-    found = [value for key, value in scope["headers"] if key == wanted]
-    return b", ".join(found).decode("latin-1") if found else None
+    values = [value for key, value in scope["headers"] if key == wanted]
+    return b", ".join(values).decode("latin-1") if values else None
 
 
 def content_length(scope: Scope) -> int | None:
-    """Return the length that the request announced for its body; ``None`` if it is chunked."""
+    """Return the request's Content-Length; ``None`` if it is chunked or invalid."""
     if get_header(scope, "transfer-encoding") is not None:
         return None
     text = get_header(scope, "content-length")

@@ -1,4 +1,4 @@
-"""How much, how long and how slowly a client may send."""
+"""Limits of a connection: sizes, timeouts and minimum rates."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MIB = 1024 * KIB
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one connection may ask of the server.
+    """The limits of one connection.
 
     Sizes are bytes, times are seconds, rates are bytes per second.
     """
@@ -22,11 +22,11 @@ class Limits:
     body_grace_s: float = 20  # … once we have waited this long for them
     body_silence_s: float = 60  # longest pause within a body
     send_stall_s: float = 60  # longest pause in which a client takes no byte of an answer
-    drain_bytes: int = 64 * MIB  # how much of an unwanted body is read before hanging up …
+    drain_bytes: int = 64 * MIB  # how much of a rejected body is read before closing …
     drain_seconds: float = 30  # … and for how long
     linger_seconds: float = 5  # how long a client may take to read a last answer
     keep_alive_seconds: float = 65  # how long an idle connection stays open
-    max_connections: int = 4096  # connections beyond these are told 503
+    max_connections: int = 4096  # further connections get 503
     pipelined_requests: int = 64  # requests that may wait on one connection
     upload_threads: int = 32  # bodies received in a thread at once; more take the ordinary path
 

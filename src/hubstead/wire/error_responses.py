@@ -171,7 +171,7 @@ def _missing_bytes(_error: HubError, _context: ErrorContext) -> ErrorResponse:
 
 
 def _special(cls: type[E], refuse: _Refuse[E]) -> tuple[type[HubError], _Refuse[HubError]]:
-    # The table is asked by an error's exact class, so each function gets what it is typed for.
+    # Lookups use the exact class of an error, so every function gets the type it declares.
     return cls, cast("_Refuse[HubError]", refuse)
 
 
@@ -252,7 +252,7 @@ def render_xet(response: ErrorResponse, request_id: str) -> Response:
 
 def _challenge(rendered: Response) -> None:
     if rendered.status == 401:
-        # git and git-lfs send credentials only when they are asked to.
+        # git and git-lfs send credentials only after a challenge.
         rendered.headers["www-authenticate"] = 'Basic realm="Hubstead", charset="UTF-8"'
 
 
