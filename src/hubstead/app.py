@@ -1,4 +1,4 @@
-"""The one module that builds everything and runs it."""
+"""Builds the hub from its rooms, and runs the server with its background jobs."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ FIRST_USER = "admin"
 FIRST_TOKEN = "first-token"
 ROTATE = "accounts.rotate_keys"
 ROTATE_EVERY_S = 86_400.0
-#: How often each node writes down when tokens were used, and reads the signing keys.
+#: How often every node records the last use of tokens, and reloads the signing keys.
 UPKEEP_EVERY_S = 30.0
-#: When each node looks for leftovers in its folders of git: soon after its start, for a laptop's
-#: server may not run for hours, and then so often.
+#: When every node sweeps its folders of git: soon after the start, since the server of a laptop
+#: may not run for hours, and then at this interval.
 SWEEP_AFTER_S, SWEEP_EVERY_S = 600.0, 6 * 3600.0
 
-#: Who handles events, in this order.
+#: The listeners of events, in their order.
 LISTENERS = (webhooks.LISTENER,)
 
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
@@ -66,7 +66,7 @@ _log = structlog.get_logger("hubstead")
 
 
 def routes() -> list[Route]:
-    """Return the table of every address that is served."""
+    """Return the routes of the server."""
     return [*hub_api.ROUTES, *lfs.ROUTES, *git.ROUTES, *xet.ROUTES, *PAGES]
 
 
@@ -74,16 +74,17 @@ def routes() -> list[Route]:
 async def open_storage(
     settings: Settings, *, make: bool = False, restoring: bool = False
 ) -> AsyncIterator[Storage]:
-    """Open the database and everything that holds content, while the block lasts.
+    """Open the database and the stores of content inside the block.
 
     Args:
-        settings: Where they are.
-        make: Make the database, or bring it up to date, if need be; the caller holds the data
-            folder (``holding``).
-        restoring: The caller is a restore; nobody else may use what it has not completed.
+        settings: The settings of the hub.
+        make: Create or migrate the database if necessary; the caller has locked the data folder
+            (``lock_data_folder``).
+        restoring: The caller is a restore; other callers must not open an incomplete hub.
 
     Raises:
-        Unavailable: something does not answer, needs ``make``, or is half restored.
+        Unavailable: the database or the store does not answer, the schema is not current, or a
+            restore is incomplete.
     """
     if not restoring:
         refuse_marked_folder(settings.data)
@@ -138,7 +139,7 @@ def _s3_options(settings: Settings) -> S3Options:
 
 @asynccontextmanager
 async def open_hub(settings: Settings, *, make: bool = False) -> AsyncIterator[Hub]:
-    """Open a whole hub, without serving it; see ``open_storage``."""
+    """Open a hub without serving it; arguments and errors are those of ``open_storage``."""
     async with open_storage(settings, make=make) as stores:
         metrics = Metrics()
         declare_git_metrics(metrics, stores.git)
@@ -169,10 +170,10 @@ async def open_hub(settings: Settings, *, make: bool = False) -> AsyncIterator[H
 
 @contextmanager
 def lock_data_folder(data: Path) -> Iterator[None]:
-    """Keep the data folder for this process: one server, or one migration, at a time.
+    """Lock the data folder inside the block: one server, or one migration, at a time.
 
     Raises:
-        Unavailable: another process holds it.
+        Unavailable: another process has the lock.
     """
     make_folder(data.absolute())
     fd = os.open(data / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -188,13 +189,13 @@ def lock_data_folder(data: Path) -> Iterator[None]:
 
 @asynccontextmanager
 async def background_jobs(hub: Hub) -> AsyncIterator[Runner]:
-    """Do the background work of a hub while the block lasts."""
+    """Run the background jobs of a hub inside the block."""
     settings = hub.settings
     sender = Sender(
         timeout_s=settings.webhooks.timeout_s, private_networks=settings.webhooks.private_networks
     )
-    patience = RetryPolicy(settings.webhooks.max_attempts, settings.webhooks.hold_s)
-    deliveries = Deliveries(hub.db, sender, patience)
+    retry_policy = RetryPolicy(settings.webhooks.max_attempts, settings.webhooks.hold_s)
+    deliveries = Deliveries(hub.db, sender, retry_policy)
     handlers: dict[str, Handler] = {
         **outbox.handlers(hub.db, LISTENERS),
         **webhooks.handlers(hub.db, deliveries),
@@ -202,7 +203,7 @@ async def background_jobs(hub: Hub) -> AsyncIterator[Runner]:
         **commit_jobs.handlers(hub.stores),
         **xet_jobs.handlers(hub.db, settings),
         **xet_jobs.conversion(hub.db, hub.blobs, hub.stores.xet, settings),
-        ROTATE: _rotate(hub),
+        ROTATE: _key_rotation(hub),
     }
     lanes = {outbox.DISPATCH: 1, **webhooks.QUEUES}
     runner = Runner(hub.db, handlers, node=node_name(), lanes=lanes, clock=hub.clock)
@@ -234,8 +235,8 @@ async def background_jobs(hub: Hub) -> AsyncIterator[Runner]:
         yield runner
     finally:
         runner.stop()
-        for chore in upkeep:
-            chore.cancel()
+        for task_ in upkeep:
+            task_.cancel()
         await task
         await sender.close()
         with suppress(HubError):  # the announcement expires by itself
@@ -247,22 +248,22 @@ def node_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def _rotate(hub: Hub) -> Handler:
-    async def make_key(_job: Job) -> Reschedule | None:
+def _key_rotation(hub: Hub) -> Handler:
+    async def rotate(_job: Job) -> Reschedule | None:
         await rotate_keys(hub.db)
         return None
 
-    return make_key
+    return rotate
 
 
 async def _run_periodically(
-    chore: Callable[[Hub], Awaitable[None]], hub: Hub, after_s: float, every_s: float
+    task_: Callable[[Hub], Awaitable[None]], hub: Hub, after_s: float, every_s: float
 ) -> None:
-    """Do what every node does for itself; whatever goes wrong once must not end it for good."""
+    """Run an upkeep task of this node at an interval; log its errors and go on."""
     await asyncio.sleep(after_s)
     while True:
         try:
-            await chore(hub)
+            await task_(hub)
         except HubError as error:
             _log.warning("upkeep has to wait", error=error.message)
         except Exception as error:
@@ -291,11 +292,12 @@ def serve(settings: Settings, *, as_json: bool = False) -> None:
     """Serve a hub until SIGTERM or SIGINT, then drain.
 
     Args:
-        settings: Of the hub.
-        as_json: Print where it is, once it is there, as an object in one line.
+        settings: The settings of the hub.
+        as_json: Print the address of the print_greeting server as a JSON object in one line.
 
     Raises:
-        Unavailable: another server holds the data folder, or something does not answer.
+        Unavailable: another server has locked the data folder, or the database or store does not
+            answer.
         SystemExit: the address cannot be bound.
     """
     logs.configure(settings)
@@ -309,20 +311,20 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
     async with open_hub(settings, make=True) as hub, background_jobs(hub):
         token = await first_token(hub)
 
-        def started(port: int) -> None:
+        def print_greeting(port: int) -> None:
             hub.port = port
-            # What is there now stays: looking through it all again would stall every request
-            # for 25 ms each time.
+            # The objects of the start-up stay: scanning them in every collection would stall all
+            # requests for 25 ms.
             gc.freeze()
-            say = _greeting_for_programs if as_json else _greeting
-            click.echo(say(settings, port, token))
+            greeting = _json_greeting if as_json else _greeting
+            click.echo(greeting(settings, port, token))
 
         server = HttpServer(
             Application(hub, routes()),
             host=settings.server.host,
             port=settings.server.port,
             limits=_limits(settings),
-            on_started=started,
+            on_started=print_greeting,
             drain_s=int(settings.server.shutdown_seconds),
             lifespan="off",
         )
@@ -340,23 +342,23 @@ def _limits(settings: Settings) -> Limits:
     )
 
 
-def _allow_open_files(wanted: int) -> None:
-    """Raise this process's limit of open files, so that what settings allow can be reached."""
+def _allow_open_files(needed: int) -> None:
+    """Raise the limit of open files of this process to what the settings need."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < wanted:
-        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft < needed:
+        most = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 async def first_token(hub: Hub) -> str | None:
-    """Make the first administrator if there is none; return their token while it is valid.
+    """Create the first administrator if there is none; return their token while it is valid.
 
-    The token is kept in the data folder, readable by its owner only, so that who starts the hub
-    can use it. It is written before the account is made: a crash in between makes a new one.
+    The token is stored in the data folder, readable by its owner only, for the operator. The file
+    is written before the account is created: after a crash in between, a new token is created.
     """
     path = hub.settings.data / FIRST_TOKEN
     if not await has_admin(hub.db):
-        await _make_first_admin(hub.db, path)
+        await _create_first_admin(hub.db, path)
     try:
         token = path.read_text().strip()
         await authenticate_token(hub.db, token)
@@ -365,7 +367,7 @@ async def first_token(hub: Hub) -> str | None:
     return token
 
 
-async def _make_first_admin(db: Database, path: Path) -> None:
+async def _create_first_admin(db: Database, path: Path) -> None:
     from hubstead.accounts import new_token
 
     secret = new_token()
@@ -384,9 +386,9 @@ async def _make_first_admin(db: Database, path: Path) -> None:
     await db.write(make)
 
 
-def _greeting_for_programs(settings: Settings, port: int, token: str | None) -> str:
-    told = {"url": _address(settings, port)} | ({"token": token} if token else {})
-    return msgspec.json.encode(told).decode()
+def _json_greeting(settings: Settings, port: int, token: str | None) -> str:
+    fields = {"url": _address(settings, port)} | ({"token": token} if token else {})
+    return msgspec.json.encode(fields).decode()
 
 
 def _address(settings: Settings, port: int) -> str:

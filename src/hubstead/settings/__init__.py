@@ -1,6 +1,6 @@
 """Settings: what can be configured, in groups by room, loaded from file, environment and options.
 
-It owns every setting's name, default, help and check, and remembers where each value comes from.
+The room owns the name, default, help and check of all settings, and records the sources of values.
 It never reads a setting on a room's behalf: ``app.py`` and ``cli/`` load, rooms take their group.
 """
 

@@ -1,4 +1,4 @@
-"""The groups of settings: each setting's name, heading, default, help and smallest value."""
+"""The groups of settings: name, heading, default, help and minimum of all settings."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _MOST_PARTS = 10_000
 
 
 class BadSettings(Exception):
-    """The settings cannot be used; the text names each fault, its source and the way out."""
+    """The settings are invalid; the text lists the faults with their sources and remedies."""
 
     def __init__(self, faults: Sequence[str]) -> None:
         self.faults = list(faults)
@@ -73,7 +73,7 @@ class _Source:
 
 
 def _sources(file: Path | None, given: Mapping[str, object], faults: list[str]) -> list[_Source]:
-    """Return what each source says, in the order in which later ones win.
+    """Return the values of all sources; later sources override earlier ones.
 
     A source with unknown names is left out, and ``faults`` grows by them.
     """

@@ -60,7 +60,7 @@ class Settings:
     xet: XetSettings = XetSettings()
     logs: LogSettings = LogSettings()
 
-    #: Where the value of each setting comes from, by its name; a missing name means its default.
+    #: The sources of the values by setting; a missing setting has its default.
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def __repr__(self) -> str:

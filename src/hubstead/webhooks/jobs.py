@@ -1,4 +1,4 @@
-"""Background jobs of the room: deliveries, and deletion of old entries of their log."""
+"""Background jobs of the room: deliveries, and deletion of old entries of the delivery log."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ PRUNE = "webhooks.prune"
 RETENTION_MS = 30 * 86_400_000
 PRUNE_EVERY_S = 3600.0
 
-#: Bounds of their own (``Runner(lanes=…)``): slow receivers delay no other jobs. A webhook counts
-#: once, however many repositories it hears of.
+#: Limits by job type (``Runner(lanes=…)``): slow receivers delay no other jobs. A webhook counts
+#: once, regardless of its number of repositories.
 QUEUES = {DELIVER: 32}
 
 
@@ -27,5 +27,5 @@ def handlers(db: Database, deliveries: Deliveries) -> dict[str, Handler]:
 
 
 def schedule(runner: Runner) -> None:
-    """Have old entries of the log deleted every hour."""
+    """Schedule the hourly deletion of old entries of the delivery log."""
     runner.schedule_every(PRUNE, PRUNE_EVERY_S)

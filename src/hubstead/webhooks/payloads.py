@@ -1,11 +1,11 @@
-"""What webhooks are told of an event: ``{"add": name}``, ``{"update": …}`` or ``{"remove": …}``.
+"""The payloads of webhooks: ``{"add": name}``, ``{"update": …}`` or ``{"remove": …}``.
 
-The wire is the table of 2021: one key per body. Models are named ``owner/name`` as there; the
-other kinds, which that page did not have, as in web addresses (``datasets/owner/name``), since a
-dataset may be called as a model is.
+The format is the table of 2021: one key per body. Models are named ``owner/name`` as there; the
+other kinds, which that table lacks, are named as in web addresses (``datasets/owner/name``),
+since a dataset may have the name of a model.
 
-Pushed tags tell nothing: the table speaks of the model as its address shows it, which is a
-branch, and a mirror that refetches on every update would do so for nothing.
+Pushed tags cause no payload: the table means the model as its address shows it, which is a
+branch, and a mirror that fetches on every update would fetch in vain.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ DELIVER = "webhooks.deliver"
 _EVENTS: dict[str, type[RepoEvent]] = {
     cls.__name__: cls for cls in (RefsMoved, RepoCreated, RepoDeleted, RepoRenamed, SettingsChanged)
 }
-# A listener hears of an event once, but a second time would tell nothing new.
+# A listener receives an event once; a second time would add no deliveries.
 _ADD = indexed(
     insert_into(deliveries, "webhook_pk", "event_pk", "seq", "repo_pk", "name_key", "body", "state")
     .values(due_ms=DatabaseNow(), created_ms=DatabaseNow())
@@ -45,12 +45,14 @@ _ADD = indexed(
 
 
 def payloads_for(event: RepoEvent, webhook: Webhook) -> Iterator[tuple[str, str]]:
-    """Yield what the webhook is told of the event, as (``add|update|remove``, owner/name)."""
+    """Yield the payloads of the event for the webhook, as (``add|update|remove``, owner/name)."""
     if webhook.disabled or event.kind not in webhook.kinds:
         return
     sees = webhook.may_see(private=event.private)
     if isinstance(event, SettingsChanged):
-        yield from _of_settings(event, saw=webhook.may_see(private=event.was_private), sees=sees)
+        yield from _settings_payloads(
+            event, saw=webhook.may_see(private=event.was_private), sees=sees
+        )
     elif not sees:
         return
     elif isinstance(event, RepoCreated):
@@ -64,7 +66,9 @@ def payloads_for(event: RepoEvent, webhook: Webhook) -> Iterator[tuple[str, str]
         yield "update", event.name
 
 
-def _of_settings(event: SettingsChanged, *, saw: bool, sees: bool) -> Iterator[tuple[str, str]]:
+def _settings_payloads(
+    event: SettingsChanged, *, saw: bool, sees: bool
+) -> Iterator[tuple[str, str]]:
     if saw and sees:
         yield "update", event.name
     elif saw:
@@ -78,17 +82,17 @@ def _is_branch(ref: str) -> bool:
 
 
 async def enqueue_deliveries(tx: Tx, recorded: RecordedEvent) -> None:
-    """Put what each webhook is to hear of an event into its line (a listener of the outbox)."""
-    shape = _EVENTS.get(recorded.type)
-    if shape is None:
+    """Add the deliveries of an event to the queues of all webhooks (a listener of the outbox)."""
+    event_type = _EVENTS.get(recorded.type)
+    if event_type is None:
         return
-    event = msgspec.json.decode(recorded.payload, type=shape)
+    event = msgspec.json.decode(recorded.payload, type=event_type)
     for webhook in await list_webhooks(tx):
-        told = list(payloads_for(event, webhook))
-        for seq, (verb, name) in enumerate(told):
+        payloads = list(payloads_for(event, webhook))
+        for seq, (verb, name) in enumerate(payloads):
             repo_id = RepoId.parse(Kind(event.kind), name)
             await _add(tx, webhook, recorded, seq=seq, verb=verb, repo_id=repo_id)
-        if told:
+        if payloads:
             await enqueue(tx, DELIVER, webhook.id)
 
 
@@ -107,5 +111,5 @@ async def _add(
     )
 
 
-#: What this room hears of: changes of repositories.
+#: The subscription of this room to events of repositories.
 LISTENER = Listener(enqueue_deliveries, tuple(_EVENTS.values()))

@@ -1,9 +1,9 @@
-"""The lines of deliveries: which one is next, and what became of it.
+"""The queues of deliveries: the next delivery, and its result.
 
-A line is what one webhook is to hear of one repository. Its first waiting delivery is its head,
-and nothing behind it goes out before the head is delivered or given up. A head also waits for
-earlier deliveries about the same name in another line: whoever deletes a repository and makes
-another of that name must not be heard in the wrong order.
+A queue has the deliveries of one webhook for one repository. Its first waiting delivery is its
+head; the deliveries behind it wait until the head is delivered or given up. A head also waits for
+earlier deliveries with the same name in another queue: the deletion of a repository and the
+creation of another one with its name must arrive in this order.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from hubstead.webhooks.tables import deliveries, webhooks
 
 #: The longest pause between two attempts, in seconds.
 LONGEST_PAUSE_S = 300.0
-#: How many old deliveries one transaction removes.
+#: The limit of old deliveries that one transaction deletes.
 BATCH = 1000
 
 _earlier = deliveries.alias("earlier")
-_WAITS_HERE = (deliveries.c.webhook_pk == bindparam("hook_pk")) & (deliveries.c.state == "waiting")
+_IS_WAITING = (deliveries.c.webhook_pk == bindparam("hook_pk")) & (deliveries.c.state == "waiting")
 _IS_EARLIER = (
     (_earlier.c.webhook_pk == bindparam("hook_pk"))
     & (_earlier.c.state == "waiting")
     & (_earlier.c.pk < deliveries.c.pk)
 )
-_BEHIND_IN_LINE = (
+_BEHIND_IN_QUEUE = (
     select(_earlier.c.pk).where(_IS_EARLIER, _earlier.c.repo_pk == deliveries.c.repo_pk).exists()
 )
 _BEHIND_BY_NAME = (
     select(_earlier.c.pk).where(_IS_EARLIER, _earlier.c.name_key == deliveries.c.name_key).exists()
 )
-_IS_NEXT = _WAITS_HERE & ~_BEHIND_IN_LINE & ~_BEHIND_BY_NAME
-_DUE_LINES = scan(
+_IS_NEXT = _IS_WAITING & ~_BEHIND_IN_QUEUE & ~_BEHIND_BY_NAME
+_DUE_QUEUES = scan(
     select(deliveries.c.repo_pk)
     .where(_IS_NEXT, deliveries.c.due_ms <= DatabaseNow())
     .order_by(deliveries.c.due_ms, deliveries.c.pk)
@@ -49,21 +49,21 @@ _NEXT_DUE: Statement[int | None] = scan(
 )
 
 
-def _first_of_line() -> Subquery:
+def _head_of_queue() -> Subquery:
     return (
         select(deliveries.c.pk)
-        .where(_WAITS_HERE, deliveries.c.repo_pk == bindparam("line"))
+        .where(_IS_WAITING, deliveries.c.repo_pk == bindparam("line"))
         .order_by(deliveries.c.pk)
         .limit(1)
         .subquery()
     )
 
 
-_first = _first_of_line()
+_head_pk = _head_of_queue()
 
 
 class Head(NamedTuple):
-    """The delivery of a line that is to go out next, and where to."""
+    """The first waiting delivery of a queue, with its receiver."""
 
     pk: int
     body: str
@@ -86,7 +86,7 @@ _HEAD = indexed(
     )
     .join_from(deliveries, webhooks, deliveries.c.webhook_pk == webhooks.c.pk)
     .where(
-        deliveries.c.pk.in_(select(_first.c.pk)),
+        deliveries.c.pk.in_(select(_head_pk.c.pk)),
         deliveries.c.due_ms <= DatabaseNow(),
         webhooks.c.disabled == 0,
         ~_BEHIND_BY_NAME,
@@ -112,7 +112,7 @@ _OLD = (
     .order_by(deliveries.c.done_ms)
     .limit(BATCH)
 )
-_FORGET = indexed(delete(deliveries).where(deliveries.c.pk.in_(_OLD)))
+_DELETE_OLD = indexed(delete(deliveries).where(deliveries.c.pk.in_(_OLD)))
 
 
 class Delivery(NamedTuple):
@@ -122,7 +122,7 @@ class Delivery(NamedTuple):
     body: str
     state: str  # waiting, delivered, given_up
     attempts: int
-    status: int | None  # of the last answer
+    status: int | None  # of the last response
     error: str | None  # of the last attempt
     due_ms: int
     created_ms: int
@@ -150,10 +150,10 @@ _LOG = scan(
 
 
 class RetryPolicy(msgspec.Struct, frozen=True):
-    """How long a failing delivery is tried.
+    """The limits of the retries of a delivery.
 
-    At most ``max_attempts`` times and for ``hold_s`` seconds from its first attempt on; the first
-    pause takes ``pause_s``, each further one twice as long, up to ``LONGEST_PAUSE_S``.
+    Retries end after ``max_attempts`` attempts or ``hold_s`` seconds after the first attempt. The
+    first pause takes ``pause_s`` seconds; it doubles with every retry, up to ``LONGEST_PAUSE_S``.
     """
 
     max_attempts: int = 12
@@ -162,66 +162,66 @@ class RetryPolicy(msgspec.Struct, frozen=True):
 
 
 class DeliveryResult(msgspec.Struct, frozen=True):
-    """What becomes of a delivery after an attempt."""
+    """The state of a delivery after an attempt."""
 
     state: str  # waiting, delivered, given_up
     due_ms: int
 
 
 async def due_queues(db: Reader, webhook_pk: int, most: int) -> list[int]:
-    """Return the repositories whose heads this webhook may hear of now, longest due first."""
-    return await db.all(_DUE_LINES, hook_pk=webhook_pk, most=most)
+    """Return the repositories whose heads are due for this webhook, longest due first."""
+    return await db.all(_DUE_QUEUES, hook_pk=webhook_pk, most=most)
 
 
 async def next_due_ms(db: Reader, webhook_pk: int) -> int | None:
-    """Return when this webhook's next head is due; None if nothing waits."""
+    """Return when the next head of this webhook is due; None without waiting deliveries."""
     return await db.single(_NEXT_DUE, hook_pk=webhook_pk)
 
 
 async def next_delivery(db: Reader, webhook_pk: int, repo_pk: int) -> Head | None:
-    """Return the head of a line if it may be sent now."""
+    """Return the head of a queue if it may be sent now."""
     return await db.one(_HEAD, hook_pk=webhook_pk, line=repo_pk)
 
 
 def decide_result(
-    head: Head, answer: PostResult, *, began_ms: int, ended_ms: int, patience: RetryPolicy
+    head: Head, result: PostResult, *, began_ms: int, ended_ms: int, retry_policy: RetryPolicy
 ) -> DeliveryResult:
     """Decide the state of a delivery after an attempt.
 
     Args:
         head: The delivery.
-        answer: The result of the attempt.
+        result: The result of the attempt.
         began_ms: When it began, by the database's clock.
         ended_ms: When it ended, by the database's clock.
-        patience: How long to go on.
+        retry_policy: The limits of the retries.
     """
-    if answer.ok:
+    if result.ok:
         return DeliveryResult("delivered", ended_ms)
-    give_up_ms = (head.tried_ms or began_ms) + int(patience.hold_s * 1000)
+    give_up_ms = (head.tried_ms or began_ms) + int(retry_policy.hold_s * 1000)
     attempts = head.attempts + 1
-    if attempts >= patience.max_attempts or ended_ms >= give_up_ms:
+    if attempts >= retry_policy.max_attempts or ended_ms >= give_up_ms:
         return DeliveryResult("given_up", ended_ms)
-    pause_s = min(patience.pause_s * 2.0 ** min(attempts - 1, 30), LONGEST_PAUSE_S)
+    pause_s = min(retry_policy.pause_s * 2.0 ** min(attempts - 1, 30), LONGEST_PAUSE_S)
     pause_s *= random.uniform(0.75, 1.25)  # noqa: S311
-    # The last attempt comes when the patience ends, so the line is not held longer than that.
+    # The last attempt comes when the time ends, so the head blocks its queue no longer.
     return DeliveryResult("waiting", min(ended_ms + int(pause_s * 1000), give_up_ms))
 
 
 async def record_attempt(
-    db: Database, head: Head, answer: PostResult, began_ms: int, outcome: DeliveryResult
+    db: Database, head: Head, result: PostResult, began_ms: int, decision: DeliveryResult
 ) -> None:
-    """Write down what came of an attempt."""
+    """Record the result of an attempt."""
 
     async def write(tx: Tx) -> None:
         await tx.run(
             _RECORD,
             delivery_pk=head.pk,
-            new_state=outcome.state,
-            next_ms=outcome.due_ms,
+            new_state=decision.state,
+            next_ms=decision.due_ms,
             began_ms=began_ms,
-            answer=answer.status,
-            reason=None if answer.error is None else answer.error.replace("\0", "")[:500],
-            done_at_ms=None if outcome.state == "waiting" else outcome.due_ms,
+            answer=result.status,
+            reason=None if result.error is None else result.error.replace("\0", "")[:500],
+            done_at_ms=None if decision.state == "waiting" else decision.due_ms,
         )
 
     await db.write(write)
@@ -236,14 +236,14 @@ async def list_deliveries(
 
 
 async def prune_deliveries(db: Database, age_ms: int) -> int:
-    """Delete deliveries that ended longer ago than ``age_ms``; return how many."""
+    """Delete deliveries that ended more than ``age_ms`` ago; return their number."""
     before_ms = await database_now_ms(db) - age_ms
 
-    async def forget(tx: Tx) -> int:
-        return await tx.run(_FORGET, before_ms=before_ms)
+    async def delete_old(tx: Tx) -> int:
+        return await tx.run(_DELETE_OLD, before_ms=before_ms)
 
-    total = gone = await db.write(forget)
-    while gone == BATCH:
-        gone = await db.write(forget)
-        total += gone
+    total = deleted = await db.write(delete_old)
+    while deleted == BATCH:
+        deleted = await db.write(delete_old)
+        total += deleted
     return total

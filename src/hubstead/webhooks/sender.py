@@ -1,4 +1,4 @@
-"""The one place that calls other servers: a POST, its answer, and where it may not go."""
+"""Sends POST requests to webhook receivers, and refuses special addresses."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class PostResult(msgspec.Struct, frozen=True):
-    """What came of a POST: a status, or the reason why there is none."""
+    """The result of a POST: the status of the response, or an error."""
 
     status: int | None = None
     error: str | None = None
 
     @property
     def ok(self) -> bool:
-        """Tell whether the receiver took it: 2xx and nothing else."""
+        """Tell whether the receiver accepted the request: status 2xx."""
         return self.status is not None and 200 <= self.status < 300
 
 
 class _Refused(httpx2.TransportError):
-    """The address is one that may not be called."""
+    """The settings refuse the address."""
 
 
 class Sender:
-    """Sends webhooks; ``close`` it in the end.
+    """Sends webhooks; call ``close`` at the end.
 
-    Redirects are not followed, bodies of answers are not read, proxies of the environment are
-    not used, and no connection serves twice (so each one's address is checked).
+    It follows no redirects, reads no response bodies, uses no proxies of the environment, and
+    reuses no connections (so that it checks the address of every request).
 
     Args:
-        timeout_s: How long one POST may take, from looking up the name to the answer's head.
+        timeout_s: The timeout of a POST in seconds, from the DNS lookup to the response headers.
         private_networks: Whether loopback, private and other special addresses may be called.
     """
 
@@ -48,11 +48,11 @@ class Sender:
         self._client: httpx2.AsyncClient | None = None  # reading certificates takes 20 ms
 
     async def post(self, url: str, body: str, secret: str | None) -> PostResult:
-        """POST the JSON text ``body`` to ``url`` and tell what came of it; raises nothing."""
+        """POST the JSON text ``body`` to ``url``; return errors as results, raise none."""
         headers = {"Content-Type": "application/json", "User-Agent": self._agent}
         if secret is not None:
             headers["X-Webhook-Secret"] = secret
-        client = self._opened()
+        client = self._open_client()
         try:
             async with (
                 asyncio.timeout(self._timeout_s),
@@ -63,30 +63,29 @@ class Sender:
             return PostResult(error=f"no answer within {self._timeout_s:g} seconds")
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             return PostResult(error=f"{type(error).__name__.lstrip('_')}: {error}")
-        answer = PostResult(status)
-        return answer if answer.ok else PostResult(status, f"the receiver answered {status}")
+        result = PostResult(status)
+        return result if result.ok else PostResult(status, f"the receiver answered {status}")
 
-    def _opened(self) -> httpx2.AsyncClient:
+    def _open_client(self) -> httpx2.AsyncClient:
         if self._client is None:
             self._client = httpx2.AsyncClient(
                 transport=_Guarded(private_networks=self._private_networks),
-                timeout=None,  # the whole is timed, not its steps
+                timeout=None,  # ``post`` limits the total time
                 follow_redirects=False,
                 trust_env=False,
             )
         return self._client
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         if self._client is not None:
             await self._client.aclose()
 
 
 class _Guarded(httpx2.AsyncBaseTransport):
-    """Looks the name up itself and connects to an address that it has checked.
+    """Resolves the host name itself, and connects to the addresses that it has checked.
 
-    Checking first and leaving the look-up to the client would let a name change its address in
-    between.
+    If the client resolved the name after the check, the name could change its address in between.
     """
 
     def __init__(self, *, private_networks: bool) -> None:
@@ -99,18 +98,22 @@ class _Guarded(httpx2.AsyncBaseTransport):
         addresses = await self._addresses(host, request.url.port or 0)
         for address in addresses[:-1]:
             try:
-                return await self._transport.handle_async_request(_to(request, host, address))
+                return await self._transport.handle_async_request(
+                    _with_address(request, host, address)
+                )
             except httpx2.ConnectError:
                 continue
-        return await self._transport.handle_async_request(_to(request, host, addresses[-1]))
+        return await self._transport.handle_async_request(
+            _with_address(request, host, addresses[-1])
+        )
 
     async def _addresses(self, host: str, port: int) -> list[str]:
         loop = asyncio.get_running_loop()
         try:
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
             raise httpx2.ConnectError(f"{host} has no address: {error}") from error
-        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in infos))
         if not self._private_networks and not all(map(is_public, addresses)):
             raise _Refused(f"{host} is no public address (webhook_private_networks)")
         return addresses
@@ -119,8 +122,8 @@ class _Guarded(httpx2.AsyncBaseTransport):
         await self._transport.aclose()
 
 
-def _to(request: httpx2.Request, host: str, address: str) -> httpx2.Request:
-    """Return the request for one address; the Host header and the certificate's name stay."""
+def _with_address(request: httpx2.Request, host: str, address: str) -> httpx2.Request:
+    """Return the request with ``address`` in its URL; Host header and server name stay."""
     return httpx2.Request(
         request.method,
         request.url.copy_with(host=address),
@@ -131,12 +134,15 @@ def _to(request: httpx2.Request, host: str, address: str) -> httpx2.Request:
 
 
 def is_public(address: str) -> bool:
-    """Tell whether an IP address is one of the open internet, and so is any that it wraps."""
+    """Tell whether an IP address, and all addresses embedded in it, are public."""
     parsed = ipaddress.ip_address(address.partition("%")[0])
-    return all(each.is_global and not each.is_multicast for each in _unwrapped(parsed))
+    return all(
+        candidate.is_global and not candidate.is_multicast
+        for candidate in _embedded_addresses(parsed)
+    )
 
 
-def _unwrapped(
+def _embedded_addresses(
     address: ipaddress.IPv4Address | ipaddress.IPv6Address,
 ) -> Iterator[ipaddress.IPv4Address | ipaddress.IPv6Address]:
     if isinstance(address, ipaddress.IPv4Address):

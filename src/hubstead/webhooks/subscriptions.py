@@ -1,4 +1,4 @@
-"""Who wants to hear of repositories: webhooks added, listed, removed."""
+"""Adds, lists and removes webhooks."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ MAX_URL_CHARS = 2000
 
 
 class Webhook(msgspec.Struct, frozen=True):
-    """A subscription. The secret itself is not told again."""
+    """A subscription, without its secret."""
 
     pk: int
     id: str
     url: str
     has_secret: bool
-    private: bool  # hears of private repositories too
+    private: bool  # receives events of private repositories, too
     kinds: tuple[Kind, ...]
     disabled: bool
     created_ms: int
 
     def may_see(self, *, private: bool) -> bool:
-        """Tell whether it may hear of a repository that is (or is not) private."""
+        """Tell whether the webhook receives events of a private (or public) repository."""
         return self.private or not private
 
 
@@ -58,17 +58,17 @@ async def add_webhook(
     private: bool = False,
     kinds: Collection[Kind] = (Kind.MODEL,),
 ) -> Webhook:
-    """Subscribe ``url`` to what happens from now on.
+    """Subscribe ``url`` to events from now on.
 
     Args:
         db: The database.
-        url: Where to POST; http or https.
+        url: The receiver; http or https.
         secret: Sent along as ``X-Webhook-Secret``; printable ASCII.
-        private: Whether it hears of private repositories.
-        kinds: The kinds of repository it hears of (setting ``webhook_kinds``).
+        private: Whether it receives events of private repositories.
+        kinds: The kinds of repository (setting ``webhook_kinds``).
 
     Raises:
-        InvalidInput: a URL or secret that could never be used, or no kinds.
+        InvalidInput: the URL or secret is unusable, or there are no kinds.
     """
     _check_url(url)
     if secret is not None and not (secret and secret.isascii() and secret.isprintable()):
@@ -87,7 +87,7 @@ async def add_webhook(
             kinds=msgspec.json.encode(sorted(set(kinds))).decode(),
             created_ms=now_ms(),
         )
-        (added,) = [found for found in await list_webhooks(tx) if found.id == webhook_id]
+        (added,) = [webhook for webhook in await list_webhooks(tx) if webhook.id == webhook_id]
         return added
 
     return await db.write(add)
@@ -97,7 +97,7 @@ def _check_url(url: str) -> None:
     fault = None
     try:
         parts = urlsplit(url)
-        _ = parts.port  # raises for what is no port
+        _ = parts.port  # raises for an invalid port
     except ValueError:
         parts, fault = urlsplit(""), "not an address"
     if parts.scheme not in ("http", "https"):
@@ -113,11 +113,11 @@ def _check_url(url: str) -> None:
 
 
 async def list_webhooks(db: Reader) -> list[Webhook]:
-    """Return every subscription, oldest first."""
-    return [_shape(row) for row in await db.all(_LIST)]
+    """Return all subscriptions, oldest first."""
+    return [_webhook(row) for row in await db.all(_LIST)]
 
 
-def _shape(row: _WebhookRow) -> Webhook:
+def _webhook(row: _WebhookRow) -> Webhook:
     return Webhook(
         pk=row.pk,
         id=row.id,
@@ -131,10 +131,10 @@ def _shape(row: _WebhookRow) -> Webhook:
 
 
 async def remove_webhook(db: Database, webhook_id: str) -> None:
-    """End a subscription; its deliveries, waiting and past, are forgotten.
+    """Delete a subscription and its deliveries, waiting and past.
 
     Raises:
-        NotFound: if there is none with this id.
+        NotFound: no webhook has this id.
     """
 
     async def remove(tx: Tx) -> int:
