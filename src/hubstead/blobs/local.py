@@ -1,7 +1,7 @@
-"""Blobs as files in a folder of this machine.
+"""Blobs as files in a local folder.
 
-Written aside in ``incoming``, hashed on the way, fsynced, then given their name by a hard link,
-whose folder is fsynced as well: a blob that can be seen is whole and survives a power cut.
+A writer writes and verifies a file in ``incoming``, fsyncs it, links it under its name, and fsyncs
+that folder: a visible blob is whole and survives a power cut.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ _RESERVE_CHECK_BYTES = 64 << 20
 
 
 class LocalBlobs(PutThroughWriter):
-    """A `BlobStore` in the folder ``root``, which is made if missing.
+    """A `BlobStore` in the folder ``root``, which it creates if missing.
 
-    Writes are refused while the disk has less than ``min_free_bytes`` of free space, so that
-    the database beside it can still write.
+    It rejects writes while the disk has less than ``min_free_bytes`` of free space, so that a
+    database on the same disk can still write.
     """
 
     gives_paths = True
@@ -63,27 +63,27 @@ class LocalBlobs(PutThroughWriter):
         self.check_room(size or 0)
         return LocalWriter(self, self.root / blob_path(key), verify, size, replace=replace)
 
-    def check_room(self, wanted: int = 0) -> None:
-        """Refuse before the disk is full.
+    def check_room(self, size: int = 0) -> None:
+        """Check the free space of the disk.
 
         Raises:
-            StorageFull: if ``wanted`` more bytes would use up the reserve.
+            StorageFull: if ``size`` more bytes would use up the reserve.
         """
-        if self.free_bytes() < self._min_free + wanted:
+        if self.free_bytes() < self._min_free + size:
             raise StorageFull
 
     def free_bytes(self) -> int:
-        """Return what this process may still write to the disk, the reserve included."""
+        """Return the free space of the disk in bytes, the reserve included."""
         with storage_errors():
             disk = os.statvfs(self.root)
         return disk.f_bavail * disk.f_frsize
 
     def incoming(self) -> Path:
-        """Return a new name for a file being written."""
+        """Return a new path for a file being written."""
         return self.root / INCOMING / secrets.token_hex(16)
 
     def reveal(self, source: Path, target: Path, *, replace: bool = False) -> int:
-        """Make a blob of a durable file; return the size of the blob there is now."""
+        """Turn a durable file into the blob at ``target``; return the size of that blob."""
         self._folders.ensure(target.parent)
         size = source.stat().st_size
         if replace:
@@ -94,8 +94,8 @@ class LocalBlobs(PutThroughWriter):
             try:
                 return target.stat().st_size
             except FileNotFoundError:
-                # Older bytes held the name and were deleted just now. Ours are still to be had,
-                # unless they were moved there themselves and went with it.
+                # Older bytes had the name and were deleted just now. Retry with the new ones,
+                # unless they had the name already and were deleted, too.
                 if not source.exists():
                     return size
 
@@ -128,13 +128,13 @@ class LocalBlobs(PutThroughWriter):
 
     def _stored_below(self, kind: BlobKind, folder: Path) -> list[StoredBlob]:
         return [
-            StoredBlob(key, found.st_size, found.st_mtime_ns // 1_000_000)
+            StoredBlob(key, stat.st_size, stat.st_mtime_ns // 1_000_000)
             for inner in _folders_in(folder)
-            for path, found in _files_in(inner)
+            for path, stat in _files_in(inner)
             if (key := blob_key(kind, path.relative_to(self.root).as_posix()))
         ]
 
-    # -- uploads in parts -------------------------------------------------------------------
+    # -- multipart uploads ------------------------------------------------------------------
 
     def _upload(self, upload: str) -> LocalUpload:
         return LocalUpload(upload, self.root / upload_path(upload))
@@ -159,7 +159,7 @@ class LocalBlobs(PutThroughWriter):
         replace: bool = False,
         place: StoredKey | None = None,
     ) -> StoredKey:
-        """See `BlobStore.assemble`. Reads the bytes once; copies none."""
+        """See `BlobStore.assemble`. Reads the bytes once, copies none."""
         place = place or key
         as_blob = partial(self.reveal, target=self.root / blob_path(place), replace=replace)
         assembling = self._upload(upload)
@@ -179,12 +179,10 @@ class LocalBlobs(PutThroughWriter):
 
     def _sweep(self, before: float) -> int:
         with storage_errors():
-            old = [
-                path for path, found in _files_in(self.root / INCOMING) if found.st_mtime < before
-            ]
+            old = [path for path, stat in _files_in(self.root / INCOMING) if stat.st_mtime < before]
             swept = sum(_unlink(path) for path in old)
             for folder in _folders_in(self.root / UPLOADS):
-                times = [found.st_mtime for _, found in _files_in(folder)]
+                times = [stat.st_mtime for _, stat in _files_in(folder)]
                 if max([*times, folder.stat().st_mtime]) < before:
                     shutil.rmtree(folder, ignore_errors=True)
                     swept += 1
@@ -211,7 +209,7 @@ class LocalBlobs(PutThroughWriter):
 
 
 class LocalWriter:
-    """Writes one blob aside."""
+    """Writes one blob to a file in ``incoming``."""
 
     def __init__(
         self,
@@ -267,7 +265,7 @@ class LocalWriter:
 
 @dataclass(frozen=True, slots=True)
 class LocalBlob:
-    """A file to send."""
+    """A blob in a file."""
 
     size: int
     path: Path
@@ -311,6 +309,6 @@ def _folders_in(folder: Path) -> list[Path]:
 def _files_in(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
     with suppress(FileNotFoundError), os.scandir(folder) as entries:
         for entry in entries:
-            with suppress(FileNotFoundError):  # gone since it was listed
+            with suppress(FileNotFoundError):  # deleted since the listing
                 if entry.is_file(follow_symlinks=False):
                     yield Path(entry.path), entry.stat(follow_symlinks=False)

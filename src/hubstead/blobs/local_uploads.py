@@ -1,9 +1,8 @@
-"""Uploads in parts, as files: every part is written to its place in one file.
+"""Multipart uploads as files: writers write every part at its offset in one file.
 
-So that putting the parts together copies nothing: the file is hashed, and becomes the blob. A
-lock on the file (shared by the writers of parts, alone for assembling) keeps a late or repeated
-part from changing bytes that have been checked. The lock belongs to the open file, so it ends
-with the process that held it.
+So assembling copies nothing: it verifies the file, which becomes the blob. A lock on the file
+(shared by the writers of parts, exclusive for assembling) prevents a late or repeated part from
+changing verified bytes. The lock belongs to the open file, so it ends with its process.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ _LOCK_WAIT_S = 20.0
 
 
 class LocalUpload:
-    """One upload in the folder ``folder``, which need not exist."""
+    """One multipart upload in ``folder``, which need not exist."""
 
     def __init__(self, upload: str, folder: Path) -> None:
         self.upload = upload
@@ -43,23 +42,23 @@ class LocalUpload:
         self.whole = folder / WHOLE
 
     def parts(self) -> dict[int, PartInfo]:
-        """Return the parts that are durably in the file."""
+        """Return the parts that are durable in the file."""
         with storage_errors():
             return {m.number: PartInfo(m.size, m.etag) for m in self._markers().values()}
 
     def is_done(self) -> bool:
-        """Tell whether the upload has become a blob."""
+        """Return whether the upload has become a blob."""
         return any(name.startswith(DONE) for name in self._names())
 
     def forget_part(self, number: int, *, except_for: PartMarker | None = None) -> None:
-        """Count a part as not received."""
+        """Delete the markers of a part, so that it counts as not received."""
         for name in self._names():
             marker = PartMarker.parse(name)
             if marker and marker.number == number and marker != except_for:
                 (self.folder / name).unlink(missing_ok=True)
 
     def drop(self) -> None:
-        """Forget everything but a blob made of it."""
+        """Delete the upload; its blob stays."""
         with storage_errors(), suppress(FileNotFoundError):
             shutil.rmtree(self.folder)
 
@@ -73,12 +72,12 @@ class LocalUpload:
         size: int,
         place: StoredKey,
     ) -> StoredKey:
-        """See `BlobStore.assemble`; ``as_blob`` puts the durable file at ``place``."""
+        """See `BlobStore.assemble`; ``as_blob`` moves the durable file to ``place``."""
         with storage_errors():
             if done := self._done_as(key):
                 return done
-            with self._alone() as fd:
-                if done := self._done_as(key):  # by whoever held the lock before us
+            with self._locked() as fd:
+                if done := self._done_as(key):  # by the previous owner of the lock
                     return done
                 self._check_order(numbers, size)
                 self._check_bytes(fd, verify, size)
@@ -108,15 +107,15 @@ class LocalUpload:
         return None
 
     @contextmanager
-    def _alone(self) -> Iterator[int]:
+    def _locked(self) -> Iterator[int]:
         try:
             fd = os.open(self.whole, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
-            if self.is_done():  # since we looked
+            if self.is_done():  # since the check in `assemble`
                 raise ConcurrentChange from None
             raise InvalidInput(reason=f"no part of {self.upload} has been received") from None
         try:
-            _lock_alone(fd)
+            _lock_exclusively(fd)
             yield fd
         finally:
             os.close(fd)
@@ -131,7 +130,7 @@ class LocalUpload:
             offset += markers[number].size
 
     def _check_bytes(self, fd: int, verify: Verifier, size: int) -> None:
-        if os.fstat(fd).st_size > size:  # a part that is not named lies behind the end
+        if os.fstat(fd).st_size > size:  # a part that ``numbers`` omits
             os.ftruncate(fd, size)
         buffer = memoryview(bytearray(CHUNK_BYTES))
         offset = 0
@@ -154,7 +153,7 @@ class LocalUpload:
 
 
 class LocalPartWriter:
-    """Writes one part to its place."""
+    """Writes one part at its offset."""
 
     def __init__(self, upload: LocalUpload, number: int, *, offset: int, size: int) -> None:
         self._upload = upload
@@ -165,7 +164,7 @@ class LocalPartWriter:
         with storage_errors():
             upload.folder.mkdir(mode=0o700, exist_ok=True)
             self._fd: int | None = _open_shared(upload)
-            # Its old bytes may be half overwritten from now on.
+            # The writer overwrites the bytes of an earlier attempt from now on.
             upload.forget_part(number)
 
     def write(self, chunk: bytes | memoryview) -> None:
@@ -208,18 +207,18 @@ class LocalPartWriter:
 
 
 def _open_shared(upload: LocalUpload) -> int:
-    """Open the file for one of several writers.
+    """Open the file of an upload with the shared lock of a writer.
 
     Raises:
-        ConcurrentChange: while it is being assembled.
-        InvalidInput: if it has been.
+        ConcurrentChange: while the upload is being assembled.
+        InvalidInput: if it is complete.
     """
     if upload.is_done():
         raise already_complete(upload.upload)
     fd = os.open(upload.whole, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        # Two names, or another file under the name: these bytes are a blob by now.
+        # With two names, or another file under this name, the opened bytes are a blob by now.
         if upload.is_done() or os.fstat(fd).st_nlink != 1 or not _is_at(fd, upload.whole):
             raise already_complete(upload.upload)
     except BlockingIOError:
@@ -237,7 +236,7 @@ def _is_at(fd: int, path: Path) -> bool:
     return False
 
 
-def _lock_alone(fd: int) -> None:
+def _lock_exclusively(fd: int) -> None:
     deadline = time.monotonic() + _LOCK_WAIT_S
     while True:
         try:

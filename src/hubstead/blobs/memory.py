@@ -1,4 +1,4 @@
-"""Blobs in memory, for tests and for trying things out: gone with the process."""
+"""Blobs in memory, for tests and trials; they end with the process."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _Upload:
 
 
 class MemoryBlobs(PutThroughWriter):
-    """A `BlobStore` in two dictionaries. Single steps on them are atomic, so no lock is needed."""
+    """A `BlobStore` in two dictionaries. Their operations are atomic, so it needs no lock."""
 
     gives_paths = False
     is_shared = False
@@ -79,10 +79,10 @@ class MemoryBlobs(PutThroughWriter):
 
     def part_writer(self, upload: str, number: int, *, offset: int, size: int) -> MemoryPartWriter:
         """See `BlobStore.part_writer`; the offset follows from the order of the parts."""
-        found = self._uploads.setdefault(check_upload(upload), _Upload())
-        if found.done:
+        state = self._uploads.setdefault(check_upload(upload), _Upload())
+        if state.done:
             raise already_complete(upload)
-        return MemoryPartWriter(found, check_part_number(number), size)
+        return MemoryPartWriter(state, check_part_number(number), size)
 
     async def parts(self, upload: str) -> dict[int, PartInfo]:
         """See `BlobStore.parts`."""
@@ -100,21 +100,21 @@ class MemoryBlobs(PutThroughWriter):
         place: StoredKey | None = None,
     ) -> StoredKey:
         """See `BlobStore.assemble`."""
-        found = self._uploads.get(check_upload(upload), _Upload())
-        if found.done:
-            if found.done[0] != key:
+        state = self._uploads.get(check_upload(upload), _Upload())
+        if state.done:
+            if state.done[0] != key:
                 raise already_other(upload)
-            return found.done[1]
+            return state.done[1]
         place = place or key
-        check_parts(found.infos(), numbers, size)
-        data = b"".join(found.parts[number] for number in numbers)
+        check_parts(state.infos(), numbers, size)
+        data = b"".join(state.parts[number] for number in numbers)
         try:
             await asyncio.to_thread(self._write, place, [data], verify, size, replace)
         except BlobCorrupt:
             await self.drop(upload)
             raise
-        found.done = (key, place)
-        found.parts.clear()
+        state.done = (key, place)
+        state.parts.clear()
         return place
 
     async def drop(self, upload: str) -> None:
@@ -133,11 +133,11 @@ class MemoryBlobs(PutThroughWriter):
         """Do nothing: memory is ready."""
 
     def free_bytes(self) -> int | None:
-        """Return None: nobody knows."""
+        """Return None: unknown."""
         return None
 
     async def close(self) -> None:
-        """Do nothing: the blobs stay until the store is forgotten."""
+        """Do nothing: the blobs live as long as the store."""
 
 
 class MemoryWriter:
@@ -193,7 +193,7 @@ class MemoryPartWriter:
 
 
 class MemoryBlob:
-    """Bytes to send."""
+    """A blob in memory."""
 
     path: Path | None = None
 

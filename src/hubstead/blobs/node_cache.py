@@ -1,15 +1,15 @@
 """Blobs as files of this node, for readers that need a file.
 
-A store of files gives its own. Of any other, copies are kept in a folder up to a bound: a cache,
-which may vanish at any moment, also file by file while it is used. So nothing here is fsynced,
-and whoever cannot open the path they were given asks again (`NodeCache.open` does that).
+A store of files returns its own. Of any other, this is a cache of copies in a folder, with a
+maximum size. The folder, or any file in it, may vanish at any moment. So the cache fsyncs nothing,
+and a reader that cannot open a path requests it again (`NodeCache.open` does).
 
 ::
 
     <folder>/
-      boot                     which start of the machine the copies are of
-      ab/<kind>-<name>-<size>  a copy, whole if it has the size that its name says
-      incoming-<random>        a copy being made
+      boot                     the boot id of the machine when it wrote the copies
+      ab/<kind>-<name>-<size>  a copy, whole if it has the size in its name
+      incoming-<random>        a copy being written
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ from hubstead.errors import InvalidInput, StorageFull, Unavailable
 from hubstead.files import storage_errors, write_all
 from hubstead.threads import to_thread_to_the_end
 
-#: An object larger than this is fetched in ranges of this size, several at once.
+#: The cache fetches a larger object in ranges of this size, several concurrently.
 RANGE_BYTES = 8 << 20
 _RANGES_AT_ONCE = 8
 _WRITE_BYTES = 1 << 20
 _TRIES = 5
-_FORGOTTEN_S = 6 * 3600.0
-#: How exactly the order of use survives a restart.
+_ABANDONED_S = 6 * 3600.0
+#: The precision in which the order of use survives a restart, in seconds.
 _TOUCH_S = 3600.0
 _COPY = re.compile(r"([a-z]+)-([0-9a-f]+)-(\d+)")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class NodeCache:
-    """Gives paths for blobs of ``store``. For one event loop.
+    """Returns paths of blobs of ``store``. For one event loop.
 
     Args:
         store: Where the blobs are.
-        folder: Where copies are kept; made when the first one is. No other store may use it,
-            several processes may.
-        max_bytes: How much the copies may take, in bytes. A single object larger than this is
-            copied all the same, and alone.
+        folder: The folder of the copies, created with the first one. Several processes may share
+            it for one store.
+        max_bytes: The maximum size of all copies, in bytes. The cache copies a single larger
+            object, too, and drops the others.
     """
 
     def __init__(self, store: BlobStore, folder: Path, max_bytes: int) -> None:
@@ -60,32 +60,32 @@ class NodeCache:
         self._max_bytes = max_bytes
         self._sizes: OrderedDict[StoredKey, int] | None = None  # least recently used first
         self._scanning = asyncio.Lock()
-        self._bytes = 0  # of copies, and of those being made
+        self._bytes = 0  # of finished copies and those being written
         self._fetches: dict[StoredKey, asyncio.Task[Path]] = {}
         self._ranges = asyncio.Semaphore(_RANGES_AT_ONCE)
 
     async def path(self, key: StoredKey) -> Path:
-        """Return a file that holds exactly the bytes of a blob, which nobody may change.
+        """Return a file with exactly the bytes of a blob, which no caller may change.
 
-        It may be gone by the time it is opened: then ask again. Once open, it stays readable.
+        It may vanish before the caller opens it: then call again. Once open, it stays readable.
 
         Raises:
             BlobNotFound: if there is no such blob.
             StorageFull: if the node's disk has no room even without other copies.
-            Unavailable: if the store does not answer, or the disk fails.
+            Unavailable: if the store does not respond, or the disk fails.
         """
         if self._store.gives_paths:
             path = (await self._store.open(key)).path
             assert path is not None, "the store promised a path"
             return path
         sizes = await self._known()
-        if found := self._copy_of(key, sizes):
-            return found
+        if copy := self._copy_of(key, sizes):
+            return copy
         fetch = self._fetches.get(key)
         if fetch is None:
             fetch = self._fetches[key] = asyncio.create_task(self._fetch(key))
             fetch.add_done_callback(lambda done: self._fetched(key, done))
-        # Others may wait for it as well, and who comes back will be glad of it.
+        # Other callers may await the same fetch, and a later one profits from it.
         return await asyncio.shield(fetch)
 
     async def open(self, key: StoredKey) -> int:
@@ -96,17 +96,17 @@ class NodeCache:
         raise Unavailable(reason="copies of objects vanish from this node as fast as they are made")
 
     async def aside(self) -> Path | None:
-        """Return a new name for a file that is written to be offered; None if none is needed."""
+        """Return a new path for a file to `offer`; None if the store needs no copies."""
         if self._store.gives_paths:
             return None
-        await self._known()  # the first look at the folder may empty it
+        await self._known()  # the first scan may empty the folder
         return self._folder / f"incoming-{secrets.token_hex(12)}"
 
     async def offer(self, key: StoredKey, path: Path) -> None:
-        """Take the file ``path``, which is the blob and will never change, as the copy of it.
+        """Add the file ``path``, which is the blob and never changes, as its copy.
 
-        The file gets a second name, and the caller removes the first one whenever they like. It
-        must be on the disk of the folder: otherwise, or if anything else fails, nothing happens.
+        The cache links the file; the caller removes ``path`` at any time. The file must be on the
+        disk of the folder: otherwise, or on any other failure, nothing happens.
         """
         if self._store.gives_paths:
             return
@@ -121,19 +121,19 @@ class NodeCache:
                 self._add(key, size, sizes)
 
     async def forget(self, key: StoredKey) -> None:
-        """Drop the copy of a blob, because its bytes turned out to be wrong, say."""
+        """Drop the copy of a blob, for example because its bytes are wrong."""
         if self._sizes is not None and key in self._sizes:
             await self._drop([key], self._sizes)
 
     async def close(self) -> None:
-        """Give up copies being made."""
+        """Cancel the fetches under way."""
         fetches = list(self._fetches.values())
         for fetch in fetches:
             fetch.cancel()
         if fetches:
             await asyncio.wait(fetches)
 
-    # -- what there is ----------------------------------------------------------------------
+    # -- the copies ------------------------------------------------------------------------
 
     def _place(self, key: StoredKey, size: int) -> Path:
         return self._folder / key.name[:2] / f"{key.kind}-{key.name}-{size}"
@@ -143,9 +143,9 @@ class NodeCache:
             async with self._scanning:
                 if self._sizes is None:
                     with storage_errors():
-                        found = await asyncio.to_thread(_scan, self._folder)
-                    self._bytes += sum(found.values())
-                    self._sizes = found
+                        scanned = await asyncio.to_thread(_scan, self._folder)
+                    self._bytes += sum(scanned.values())
+                    self._sizes = scanned
         return self._sizes
 
     def _copy_of(self, key: StoredKey, sizes: OrderedDict[StoredKey, int]) -> Path | None:
@@ -154,10 +154,10 @@ class NodeCache:
             return None
         path = self._place(key, size)
         with suppress(OSError):
-            found = os.stat(path)
-            if found.st_size == size:
+            stat = os.stat(path)
+            if stat.st_size == size:
                 sizes.move_to_end(key)
-                if found.st_mtime < time.time() - _TOUCH_S:
+                if stat.st_mtime < time.time() - _TOUCH_S:
                     os.utime(path)
                 return path
         self._bytes -= sizes.pop(key)
@@ -177,15 +177,15 @@ class NodeCache:
 
     @asynccontextmanager
     async def _room(self, size: int, sizes: OrderedDict[StoredKey, int]) -> AsyncIterator[None]:
-        """Have room for ``size`` more bytes while the block lasts."""
+        """Reserve room for ``size`` more bytes during the block."""
         self._bytes += size
         try:
             victims, freed = [], 0
-            for key, its_size in sizes.items():
+            for key, copy_bytes in sizes.items():
                 if self._bytes - freed <= self._max_bytes:
                     break
                 victims.append(key)
-                freed += its_size
+                freed += copy_bytes
             if victims:
                 await self._drop(victims, sizes)
             yield
@@ -197,7 +197,7 @@ class NodeCache:
     def _fetched(self, key: StoredKey, fetch: asyncio.Task[Path]) -> None:
         del self._fetches[key]
         if not fetch.cancelled():
-            fetch.exception()  # everybody who wanted to know of it may have gone
+            fetch.exception()  # all callers may have been cancelled
 
     async def _fetch(self, key: StoredKey) -> Path:
         sizes = await self._known()
@@ -215,7 +215,7 @@ class NodeCache:
         return place
 
     async def _copy(self, blob: Blob, place: Path) -> bool:
-        """Make a copy; return whether it got its name, or went away with the folder before."""
+        """Write a copy; return False if the folder vanished before the copy got its name."""
         aside = self._folder / f"incoming-{secrets.token_hex(12)}"
         with storage_errors():
             fd = await asyncio.to_thread(_create, aside)
@@ -240,9 +240,9 @@ class NodeCache:
         ]
         try:
             await asyncio.gather(*ranges)
-        finally:  # nobody writes to the file any more when it is closed
-            for each in ranges:
-                each.cancel()
+        finally:  # no task may write to the file after its end
+            for task in ranges:
+                task.cancel()
             await asyncio.gather(*ranges, return_exceptions=True)
 
     async def _fill_range(self, fd: int, blob: Blob, at: int, end: int) -> None:
@@ -275,21 +275,21 @@ def _remove(paths: Iterable[Path]) -> None:
 
 
 def _scan(folder: Path) -> OrderedDict[StoredKey, int]:
-    """Return the copies in ``folder`` by their age, having removed what is not to be used."""
+    """Return the copies in ``folder``, oldest first; remove damaged and abandoned files."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _start_anew_after_boot(folder)
-    found: list[tuple[float, StoredKey, int]] = []
+    _empty_after_boot(folder)
+    copies: list[tuple[float, StoredKey, int]] = []
     for top in os.scandir(folder):
         if top.is_dir(follow_symlinks=False):
             with suppress(FileNotFoundError), os.scandir(top) as entries:
                 for entry in entries:
-                    found += _copy_at(entry)
+                    copies += _copy_at(entry)
         elif top.name.startswith("incoming-"):
             with suppress(FileNotFoundError):
-                if top.stat().st_mtime < time.time() - _FORGOTTEN_S:
+                if top.stat().st_mtime < time.time() - _ABANDONED_S:
                     os.unlink(top)
-    found.sort(key=lambda each: each[0])
-    return OrderedDict((key, size) for _, key, size in found)
+    copies.sort(key=lambda copy: copy[0])
+    return OrderedDict((key, size) for _, key, size in copies)
 
 
 def _copy_at(entry: os.DirEntry[str]) -> Iterable[tuple[float, StoredKey, int]]:
@@ -303,10 +303,10 @@ def _copy_at(entry: os.DirEntry[str]) -> Iterable[tuple[float, StoredKey, int]]:
     return []
 
 
-def _start_anew_after_boot(folder: Path) -> None:
-    """Empty the folder unless it was filled since the machine started.
+def _empty_after_boot(folder: Path) -> None:
+    """Empty the folder unless its copies are from the current boot of the machine.
 
-    After a power cut, a file that nobody fsynced can have its size and not its bytes.
+    After a power cut, a file without fsync can have its size, but not its bytes.
     """
     try:
         boot = _BOOT_ID.read_text()

@@ -1,8 +1,8 @@
-"""Blobs as objects in a bucket of S3, or of what speaks its wire.
+"""Blobs as objects in a bucket of S3 or a compatible server.
 
-A blob is created under its final key, by one conditional request or by an upload in parts that
-is completed only after the bytes have been verified. What clients upload in parts is kept as one
-object per part, read in order and written again when it is put together.
+The store creates a blob under its final key, by one conditional request or by an S3 multipart
+upload that it completes only after the verification. A multipart upload of a client is one object
+per part; assembling reads the parts in order and writes the blob.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class S3Blobs(PutThroughWriter):
     """A `BlobStore` below ``prefix`` in ``bucket``, which must exist.
 
     Raises:
-        InvalidInput: if the prefix has characters that not every server keeps as they are.
+        InvalidInput: if the prefix has characters that some servers change.
     """
 
     gives_paths = False
@@ -114,18 +114,18 @@ class S3Blobs(PutThroughWriter):
             try:
                 with s3_errors():
                     await obstore.delete_async(self._client.reader, key)
-            except BlobNotFound:  # some servers say so
+            except BlobNotFound:  # some servers respond 404
                 pass
 
     async def keys(self, kind: BlobKind) -> AsyncIterator[StoredBlob]:
         """See `BlobStore.keys`."""
-        async for path, found in self._list(kind):
+        async for path, entry in self._list(kind):
             if key := blob_key(kind, path):
-                modified_ms = int(found["last_modified"].timestamp() * 1000)
-                yield StoredBlob(key, found["size"], modified_ms)
+                modified_ms = int(entry["last_modified"].timestamp() * 1000)
+                yield StoredBlob(key, entry["size"], modified_ms)
 
     async def _list(self, folder: str) -> AsyncIterator[tuple[str, ObjectMeta]]:
-        """Yield what lies below ``folder``, each with its path below our prefix."""
+        """Yield the objects below ``folder`` with their paths relative to the prefix."""
         stream = obstore.list(self._client.reader, self._prefix + folder, chunk_size=1000)
         while True:
             with s3_errors():
@@ -133,10 +133,10 @@ class S3Blobs(PutThroughWriter):
                     batch = await anext(stream)
                 except StopAsyncIteration:
                     return
-            for found in batch:
-                yield found["path"].removeprefix(self._prefix), found
+            for entry in batch:
+                yield entry["path"].removeprefix(self._prefix), entry
 
-    # -- uploads in parts -------------------------------------------------------------------
+    # -- multipart uploads ------------------------------------------------------------------
 
     def part_writer(self, upload: str, number: int, *, offset: int, size: int) -> S3PartWriter:
         """See `BlobStore.part_writer`; the offset follows from the order of the parts."""
@@ -145,7 +145,7 @@ class S3Blobs(PutThroughWriter):
 
     async def parts(self, upload: str) -> dict[int, PartInfo]:
         """See `BlobStore.parts`."""
-        return (await self._look_at(upload)).parts
+        return (await self._list_upload(upload)).parts
 
     async def assemble(
         self,
@@ -159,14 +159,14 @@ class S3Blobs(PutThroughWriter):
         place: StoredKey | None = None,
     ) -> StoredKey:
         """See `BlobStore.assemble`."""
-        found = await self._look_at(upload)
-        if found.done:
-            done = done_place(found.done, key)
+        state = await self._list_upload(upload)
+        if state.done:
+            done = done_place(state.done, key)
             if done is None:
                 raise already_other(upload)
             return done
         place = place or key
-        check_parts(found.parts, numbers, size)
+        check_parts(state.parts, numbers, size)
         try:
             writer = self.writer(place, verify, size=size, replace=replace)
             await asyncio.to_thread(self._join, upload, numbers, writer)
@@ -174,12 +174,12 @@ class S3Blobs(PutThroughWriter):
             await self.drop(upload)
             raise
         except BlobNotFound:
-            # Part of a part went away: somebody else has put them together meanwhile, or not.
-            done = done_place((await self._look_at(upload)).done, key)
+            # A part vanished: a concurrent call may have assembled the upload.
+            done = done_place((await self._list_upload(upload)).done, key)
             if done is not None:
                 return done
             raise
-        await self._mark_done(upload, done_name(key, place), found.parts)
+        await self._mark_done(upload, done_name(key, place), state.parts)
         return place
 
     def _join(self, upload: str, numbers: Sequence[int], writer: S3Writer) -> int:
@@ -198,20 +198,20 @@ class S3Blobs(PutThroughWriter):
         finally:
             writer.abort()
 
-    async def _look_at(self, upload: str) -> _Upload:
+    async def _list_upload(self, upload: str) -> _Upload:
         folder = upload_path(upload)
-        seen = _Upload({}, "")
-        async for path, found in self._list(folder):
+        state = _Upload({}, "")
+        async for path, entry in self._list(folder):
             name = path.removeprefix(f"{folder}/")
             number = part_number(name)
             if number is not None:
-                etag = (found["e_tag"] or "").strip('"')
-                seen.parts[number] = PartInfo(found["size"], etag)
+                etag = (entry["e_tag"] or "").strip('"')
+                state.parts[number] = PartInfo(entry["size"], etag)
             elif name.startswith(DONE):
-                seen.done = name
-        if seen.done:
-            seen.parts.clear()
-        return seen
+                state.done = name
+        if state.done:
+            state.parts.clear()
+        return state
 
     async def _mark_done(self, upload: str, mark: str, parts: Iterable[int]) -> None:
         folder = self._prefix + upload_path(upload)
@@ -223,7 +223,7 @@ class S3Blobs(PutThroughWriter):
         """See `BlobStore.drop`."""
         folder = upload_path(upload)
         paths = [path async for path, _ in self._list(folder)]
-        # The mark goes last: without it, a repeated completion would ask for the parts again.
+        # The mark goes last: without it, a repeated completion would report missing parts.
         paths.sort(key=lambda path: path.startswith(f"{folder}/{DONE}"))
         await self._remove(self._prefix + path for path in paths)
 
@@ -232,19 +232,19 @@ class S3Blobs(PutThroughWriter):
     async def sweep(self, older_than_s: float) -> int:
         """See `BlobStore.sweep`."""
         before = datetime.now(UTC) - timedelta(seconds=older_than_s)
-        swept = await asyncio.to_thread(self._abort_forgotten, before)
+        swept = await asyncio.to_thread(self._abort_abandoned, before)
         groups: dict[str, list[tuple[str, datetime]]] = defaultdict(list)
         for top in (INCOMING, UPLOADS):
-            async for path, found in self._list(top):
+            async for path, entry in self._list(top):
                 group = path if top == INCOMING else "/".join(path.split("/")[:2])
-                groups[group].append((path, found["last_modified"]))
-        for found_paths in groups.values():
-            if max(modified for _, modified in found_paths) < before:
-                await self._remove(self._prefix + path for path, _ in found_paths)
+                groups[group].append((path, entry["last_modified"]))
+        for group_paths in groups.values():
+            if max(modified for _, modified in group_paths) < before:
+                await self._remove(self._prefix + path for path, _ in group_paths)
                 swept += 1
         return swept
 
-    def _abort_forgotten(self, before: datetime) -> int:
+    def _abort_abandoned(self, before: datetime) -> int:
         client, bucket = self._client.writer, self._client.bucket
         old: list[dict[str, Any]] = []
         with s3_errors():
@@ -272,7 +272,7 @@ class S3Blobs(PutThroughWriter):
             raise Unavailable(reason="the object store gave back other bytes than it took")
 
     def free_bytes(self) -> int | None:
-        """Return None: S3 does not say."""
+        """Return None: S3 does not report it."""
         return None
 
     async def close(self) -> None:
@@ -288,7 +288,7 @@ class _Upload:
 
 
 class S3Writer:
-    """Sends one blob, verifying it on the way."""
+    """Uploads and verifies one blob."""
 
     def __init__(self, upload: ObjectUpload, verify: Verifier, size: int | None) -> None:
         self._upload = upload
@@ -317,7 +317,7 @@ class S3Writer:
 
 
 class S3PartWriter:
-    """Sends one part, as an object of its own that takes the place of an earlier one."""
+    """Uploads one part as an object of its own, which replaces an earlier one."""
 
     def __init__(self, upload: ObjectUpload, size: int) -> None:
         self._upload = upload
@@ -343,7 +343,7 @@ class S3PartWriter:
 
 
 class S3Blob:
-    """An object to send."""
+    """A blob in S3."""
 
     path: Path | None = None
 
@@ -353,22 +353,22 @@ class S3Blob:
         self._key = key
 
     async def chunks(self, start: int = 0, count: int | None = None) -> AsyncIterator[bytes]:
-        """See `Blob.chunks`. obstore goes on by itself where a connection broke."""
+        """See `Blob.chunks`. obstore resumes after a broken connection by itself."""
         left = check_range(start, count, self.size)
         if not left:
             return
         name = self._key.rpartition("/")[2]
         with s3_errors(name):
-            answer = await obstore.get_async(
+            response = await obstore.get_async(
                 self._client.reader, self._key, options={"range": (start, start + left)}
             )
-        stream = answer.stream(_STREAM_BYTES)
+        stream = response.stream(_STREAM_BYTES)
         while left:
             with s3_errors(name):
                 try:
-                    piece = memoryview(await anext(stream))
+                    batch = memoryview(await anext(stream))
                 except StopAsyncIteration:
                     raise Unavailable(reason="the object store stopped in the middle") from None
-            for at in range(0, len(piece), CHUNK_BYTES):
-                yield bytes(piece[at : at + CHUNK_BYTES])
-            left -= len(piece)
+            for at in range(0, len(batch), CHUNK_BYTES):
+                yield bytes(batch[at : at + CHUNK_BYTES])
+            left -= len(batch)

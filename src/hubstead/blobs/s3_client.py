@@ -1,8 +1,8 @@
-"""Connections to an S3 server, and what its errors mean.
+"""Connections to an S3 server, and the translation of its errors.
 
-Reading and listing go through obstore, which streams on the event loop. Writing goes through
-botocore in threads, since obstore can neither abort an upload in parts, nor find forgotten ones,
-nor sign a Content-Disposition.
+obstore reads and lists, since it streams on the event loop. botocore writes, in threads, since
+obstore can neither abort a multipart upload, nor list abandoned ones, nor sign a
+Content-Disposition.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 4
 _CONNECT_S = 5.0
-# Bounds one request with its body; silence is bounded by the read timeout. A slow client may
-# take its time over a large download.
+# The maximum duration of one request with its body, long enough for a slow client and a large
+# download. The read timeout bounds silence.
 _WHOLE_REQUEST = timedelta(days=1)
 _CREDENTIALS_LIVE = timedelta(minutes=5)
 _MISSING = ("NoSuchKey", "404", "NotFound")
-# What servers say besides 507: SeaweedFS, MinIO and Ceph, in this order.
+# The error texts of servers besides 507: SeaweedFS, MinIO and Ceph, in this order.
 _FULL = ("no free volumes", "no writable volumes", "storagefull", "quotaexceeded", "no space left")
 
 
 class S3Client:
-    """A bucket, seen through two libraries with the same credentials."""
+    """A bucket, through two libraries with the same credentials."""
 
     def __init__(self, bucket: str, options: S3Options) -> None:
         self.bucket = bucket
@@ -51,7 +51,7 @@ class S3Client:
 
     @cached_property
     def reader(self) -> S3Store:
-        """The bucket for reading, listing and small things."""
+        """The obstore client, for reads, lists and small writes."""
         o = self._options
         endpoint = {"endpoint": self._bucket_endpoint()} if o.endpoint else {}
         client: ClientConfig = {
@@ -66,7 +66,7 @@ class S3Client:
             self.bucket,
             region=o.region,
             virtual_hosted_style_request=not o.path_style,
-            disable_bulk_delete=True,  # not every server has it, and we delete one by one
+            disable_bulk_delete=True,  # some servers lack it, and the store deletes one by one
             credential_provider=self._credentials,
             client_options=client,
             retry_config={
@@ -79,12 +79,12 @@ class S3Client:
 
     @cached_property
     def writer(self) -> Any:
-        """The bucket for writing."""
+        """The botocore client, for writes."""
         return self._botocore(self._options.endpoint)
 
     @cached_property
     def signer(self) -> Any:
-        """Signs addresses for clients; sends nothing."""
+        """The botocore client that signs URLs for clients; it sends nothing."""
         public = self._options.public_endpoint
         return self._botocore(public) if public else self.writer
 
@@ -103,8 +103,8 @@ class S3Client:
                 retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
                 max_pool_connections=32,
                 tcp_keepalive=True,
-                # By default it sends checksums as a trailer, which Ceph 16 refuses; we send
-                # Content-MD5, which every server honours.
+                # By default botocore sends checksums as a trailer, which Ceph 16 rejects; writers
+                # send Content-MD5, which every server honours.
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
             ),
@@ -117,10 +117,10 @@ class S3Client:
         return f"{scheme}://{self.bucket}.{host}"
 
     def _credentials(self) -> Any:
-        found = self._session.get_credentials()
-        if found is None:
+        credentials = self._session.get_credentials()
+        if credentials is None:
             raise ValueError("no credentials for S3 were found")
-        frozen = found.get_frozen_credentials()
+        frozen = credentials.get_frozen_credentials()
         return {
             "access_key_id": frozen.access_key,
             "secret_access_key": frozen.secret_key,
@@ -129,7 +129,7 @@ class S3Client:
         }
 
     def close(self) -> None:
-        """Let go of the connections for writing."""
+        """Close the botocore connections."""
         for name in ("writer", "signer"):
             if client := self.__dict__.pop(name, None):
                 client.close()
@@ -137,11 +137,11 @@ class S3Client:
 
 @contextmanager
 def s3_errors(name: str = "") -> Iterator[None]:
-    """Turn what either library raises into our words; ``name`` is the blob asked for.
+    """Translate the errors of both libraries; ``name`` is the requested blob.
 
     Raises:
         BlobNotFound: if the object is missing.
-        StorageFull: if the server says so.
+        StorageFull: if the server reports it.
         Unavailable: for all else.
     """
     try:
@@ -149,29 +149,29 @@ def s3_errors(name: str = "") -> Iterator[None]:
     except FileNotFoundError as error:
         raise BlobNotFound(name=name) from error
     except ClientError as error:
-        raise _from_answer(error, name) from error
+        raise _from_response(error, name) from error
     except (BaseError, BotoCoreError, HTTPClientError, ValueError, OSError) as error:
-        if _says_full(str(error)):
+        if _reports_full(str(error)):
             raise StorageFull from error
-        # The text may hold addresses and keys: it is for the log, by way of the cause.
+        # The text may contain URLs and keys: only the log shows it, as the cause.
         raise Unavailable(reason=f"the object store failed ({type(error).__name__})") from error
 
 
 def answer_code(error: ClientError) -> str:
-    """Return the error code of an S3 answer: ``NoSuchKey``, ``412``, …"""
+    """Return the error code of an S3 response: ``NoSuchKey``, ``412``, …"""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
-def _from_answer(error: ClientError, name: str) -> HubError:
+def _from_response(error: ClientError, name: str) -> HubError:
     code = answer_code(error)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     if code in _MISSING:
         return BlobNotFound(name=name)
-    if status == 507 or _says_full(str(error)):
+    if status == 507 or _reports_full(str(error)):
         return StorageFull()
     return Unavailable(reason=f"the object store answered {code or status}")
 
 
-def _says_full(text: str) -> bool:
+def _reports_full(text: str) -> bool:
     lowered = text.lower()
     return any(words in lowered for words in _FULL) or "507" in lowered.split()

@@ -1,11 +1,11 @@
-"""Objects that clients send straight to S3, and what is believed of them.
+"""Objects that clients send directly to S3, and their verification.
 
-The signed address takes one object once: the signature covers ``If-None-Match: *`` and the
-length. What arrived is read through a verifier and copied by the server under its final key.
-Then an empty object takes its place, which keeps the address shut until it expires: nobody can
-put other bytes there between the reading and the copying. So the whole rests on a server that
-honours ``If-None-Match``, and that tells by the ETag that a copy is a copy; it is tried out once.
-Ceph 16 honours neither ``x-amz-copy-source-if-match`` nor a CRC-64; neither is needed.
+The signed URL accepts one object once: the signature covers ``If-None-Match: *`` and the length.
+The hub reads the object through a verifier, and the server copies it under its final key. Then an
+empty object replaces it, which blocks the URL until it expires: no client can store other bytes
+between the verification and the copy. This needs a server that honours ``If-None-Match`` and
+gives a copy the ETag of its source; `_try_out` tests that once. Ceph 16 honours neither
+``x-amz-copy-source-if-match`` nor a CRC-64; this needs neither.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from hubstead.errors import BlobNotFound, HubError
 
 _TRIAL = b"123456789"
 _TRIAL_CRC = 0xAE8B14860A799888  # CRC-64/NVME of it
-#: An answer that says no, and not that something is wrong.
+#: The status codes by which a server rejects a request without having failed.
 _REFUSED = (400, 409, 412, 501)
 
 
@@ -54,14 +54,14 @@ class S3DirectTransfers:
         span: tuple[int, int] | None = None,
     ) -> str:
         """See `DirectTransfers.url`."""
-        wanted = {"Bucket": self._client.bucket, "Key": self._prefix + blob_path(key)}
+        params = {"Bucket": self._client.bucket, "Key": self._prefix + blob_path(key)}
         if content_disposition is not None:
-            wanted["ResponseContentDisposition"] = content_disposition
+            params["ResponseContentDisposition"] = content_disposition
         if media_type is not None:
-            wanted["ResponseContentType"] = media_type
+            params["ResponseContentType"] = media_type
         if span is not None:
-            wanted["Range"] = f"bytes={span[0]}-{span[1]}"  # the signature covers this header
-        return await asyncio.to_thread(self._sign, "get_object", wanted, expires_s)
+            params["Range"] = f"bytes={span[0]}-{span[1]}"  # the signature covers this header
+        return await asyncio.to_thread(self._sign, "get_object", params, expires_s)
 
     async def begin_upload(
         self, size: int, *, crc64nvme: int | None = None, expires_s: int
@@ -74,10 +74,10 @@ class S3DirectTransfers:
         target = self._prefix + blob_path(key)
         return await asyncio.to_thread(self._adopt, check_upload(upload_id), target, verify)
 
-    def _sign(self, method: str, wanted: dict[str, Any], expires_s: int) -> str:
+    def _sign(self, method: str, params: dict[str, Any], expires_s: int) -> str:
         with s3_errors():
             signed = self._client.signer.generate_presigned_url(
-                method, Params=wanted, ExpiresIn=expires_s
+                method, Params=params, ExpiresIn=expires_s
             )
         return str(signed)
 
@@ -87,29 +87,29 @@ class S3DirectTransfers:
         if not self._works:
             return None
         upload_id = secrets.token_hex(16)
-        wanted: dict[str, Any] = {**self._at(upload_id), "ContentLength": size, "IfNoneMatch": "*"}
+        params: dict[str, Any] = {**self._at(upload_id), "ContentLength": size, "IfNoneMatch": "*"}
         headers = {"If-None-Match": "*"}
         if crc64nvme is not None and self._takes_crc:
-            wanted["ChecksumCRC64NVME"] = headers["x-amz-checksum-crc64nvme"] = _base64(crc64nvme)
-        url = self._sign("put_object", wanted, expires_s)
+            params["ChecksumCRC64NVME"] = headers["x-amz-checksum-crc64nvme"] = _base64(crc64nvme)
+        url = self._sign("put_object", params, expires_s)
         return DirectUploadTarget(upload_id, "PUT", url, headers)
 
     def _adopt(self, upload_id: str, target: str, verify: Verifier) -> int:
-        place = self._at(upload_id)
+        source = self._at(upload_id)
         with s3_errors(upload_id):
-            found = obstore.get(self._client.reader, place["Key"])
-            size, etag = found.meta["size"], (found.meta["e_tag"] or "").strip('"')
+            response = obstore.get(self._client.reader, source["Key"])
+            size, etag = response.meta["size"], (response.meta["e_tag"] or "").strip('"')
         if not size:
-            raise BlobNotFound(name=upload_id)  # adopted or refused before
+            raise BlobNotFound(name=upload_id)  # adopted or rejected before
         try:
-            for chunk in _chunks(found, upload_id):
+            for chunk in _chunks(response, upload_id):
                 verify.update(chunk)
             verify.finish()
         except HubError:
-            self._shut(place)
+            self._block(source)
             raise
-        self._copy(place, {**place, "Key": target}, etag, upload_id)
-        self._shut(place)
+        self._copy(source, {**source, "Key": target}, etag, upload_id)
+        self._block(source)
         return size
 
     def _at(self, name: str) -> dict[str, str]:
@@ -124,11 +124,11 @@ class S3DirectTransfers:
             copied = s3.head_object(**target)["ETag"].strip('"')
             if copied != etag:
                 s3.delete_object(**target)
-                raise BlobNotFound(name=upload_id)  # adopted by another meanwhile
+                raise BlobNotFound(name=upload_id)  # a concurrent call adopted it
 
-    def _shut(self, place: dict[str, str]) -> None:
+    def _block(self, source: dict[str, str]) -> None:
         with s3_errors():
-            self._client.writer.put_object(**place, Body=b"")
+            self._client.writer.put_object(**source, Body=b"")
 
     def _try_out(self) -> bool:
         s3 = self._client.writer
@@ -152,9 +152,9 @@ class S3DirectTransfers:
                         s3.delete_object(**place)
 
 
-def _chunks(found: obstore.GetResult, name: str) -> Iterator[memoryview]:
+def _chunks(response: obstore.GetResult, name: str) -> Iterator[memoryview]:
     with s3_errors(name):
-        chunks = iter(found.stream(CHUNK_BYTES))
+        chunks = iter(response.stream(CHUNK_BYTES))
     while True:
         with s3_errors(name):
             chunk = next(chunks, None)
@@ -163,9 +163,9 @@ def _chunks(found: obstore.GetResult, name: str) -> Iterator[memoryview]:
         yield memoryview(chunk)
 
 
-def _is_refused(call: Any, **wanted: Any) -> bool:
+def _is_refused(call: Any, **params: Any) -> bool:
     try:
-        call(**wanted)
+        call(**params)
     except ClientError as error:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
         if status in _REFUSED or answer_code(error) == "PreconditionFailed":

@@ -1,4 +1,4 @@
-"""How to reach an S3 server."""
+"""Options of the connection to an S3 server."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class S3Options:
-    """Where the server is and who we are.
+    """The address of an S3 server, the credentials and limits.
 
     Attributes:
         endpoint: ``https://host:port``; empty for Amazon's own.
-        region: What signatures are made for.
+        region: The region that signatures name.
         access_key: Empty to look where AWS tools look: the environment, ``~/.aws``, the machine.
         secret_key: Goes with the access key.
         session_token: Of a temporary key.
         path_style: Put the bucket into the path instead of before the host name.
         ca_file: PEM file with the certificates to trust; empty: the system's.
-        public_endpoint: What clients call the server, for signed addresses; empty: as we do.
-        direct: Whether clients may transfer bytes straight from and to the server.
+        public_endpoint: The endpoint of signed URLs for clients; empty: ``endpoint``.
+        direct: Whether clients may transfer bytes directly from and to the server.
         timeout_s: How long the server may be silent.
     """
 
@@ -35,5 +35,5 @@ class S3Options:
 
     @property
     def allow_http(self) -> bool:
-        """Whether the endpoint is reached without TLS: then that was asked for."""
+        """Whether the endpoint is without TLS, by the scheme that the operator chose."""
         return self.endpoint.startswith("http://")

@@ -1,8 +1,7 @@
-"""Sends one object to S3, small ones at once, large ones in parts, with bounded memory.
+"""Uploads one object to S3, a small one at once, a large one in parts, with bounded memory.
 
-Nothing is visible under the key before `ObjectUpload.finish`, and `ObjectUpload.abort` takes
-back what was sent. Every request carries the MD5 of its body, so the server stores the bytes
-that were hashed here or none.
+The object is invisible before `ObjectUpload.finish`, and `ObjectUpload.abort` discards the parts.
+Every request carries the MD5 of its body, so the server stores exactly these bytes or none.
 """
 
 from __future__ import annotations
@@ -28,14 +27,14 @@ _TRIES = 5
 
 
 class ObjectUpload:
-    """One object on its way to ``key``.
+    """The upload of one object to ``key``.
 
     Args:
         client: The bucket.
-        threads: Where parts are sent from.
+        threads: The threads that send parts.
         key: The whole key.
-        size: How many bytes will come, if known; without it, at most 78 GiB fit.
-        replace: Whether an object that is there gives way; otherwise it stays.
+        size: The size in bytes, if known; without it, at most 78 GiB fit.
+        replace: Whether this replaces an existing object; otherwise that one stays.
     """
 
     def __init__(
@@ -59,7 +58,7 @@ class ObjectUpload:
             del self._buffer[: self._part_bytes]
 
     def finish(self) -> int | None:
-        """Store what came, unless something is at the key that must stay: then return its size."""
+        """Store the object; return the size of an existing one that must stay, else None."""
         with s3_errors():
             if not self._upload_id:
                 return self._put()
@@ -74,34 +73,34 @@ class ObjectUpload:
             return self._complete()
 
     def abort(self) -> None:
-        """Take back what was sent. Harmless when nothing was, and when all is finished."""
+        """Discard the upload. Harmless before the first byte and after `finish`."""
         self._buffer.clear()
         wait(self._under_way)
         self._under_way.clear()
         if self._upload_id:
             upload_id, self._upload_id = self._upload_id, ""
-            # If this fails, `sweep` finds it: the caller has its own error to tell of.
+            # The caller reports its own error; if this fails, `sweep` aborts the upload.
             with suppress(ClientError, BotoCoreError, HTTPClientError):
                 self._client.writer.abort_multipart_upload(**self._where, UploadId=upload_id)
 
     def stored_size(self) -> int | None:
-        """Return the size of what is at the key now, if anything is."""
+        """Return the size of the object at the key, or None."""
         head = self._head()
         return int(head["ContentLength"]) if head else None
 
     def stored_etag(self) -> str:
-        """Return the ETag of what is at the key now; empty if nothing is."""
-        with s3_errors():  # not every server tells it when an upload in parts is completed
+        """Return the ETag of the object at the key; empty if there is none."""
+        with s3_errors():  # some servers omit it from the response to CompleteMultipartUpload
             return str((self._head() or {}).get("ETag", "")).strip('"')
 
     def _head(self) -> dict[str, Any] | None:
         try:
-            answer: dict[str, Any] = self._client.writer.head_object(**self._where)
+            response: dict[str, Any] = self._client.writer.head_object(**self._where)
         except ClientError as error:
             if answer_code(error) in ("404", "NoSuchKey", "NotFound"):
                 return None
             raise
-        return answer
+        return response
 
     def _put(self) -> int | None:
         body = bytes(self._buffer)
@@ -116,24 +115,24 @@ class ObjectUpload:
                     raise
             if (first := self.stored_size()) is not None:
                 return first
-            time.sleep(0.05 * 2**attempt)  # 409: somebody else is about to store it, or to fail
+            time.sleep(0.05 * 2**attempt)  # 409: a concurrent request stores it, or fails
         raise Unavailable(reason="the object store keeps reporting a conflict")
 
     def _send(self, body: bytes) -> None:
         if not self._upload_id:
             with s3_errors():
-                answer = self._client.writer.create_multipart_upload(**self._where)
-            self._upload_id = answer["UploadId"]
+                response = self._client.writer.create_multipart_upload(**self._where)
+            self._upload_id = response["UploadId"]
         if len(self._under_way) >= _PARTS_UNDER_WAY:
             self._collect()
         number = len(self._etags) + len(self._under_way) + 1
         self._under_way.append(self._threads.submit(self._send_part, self._upload_id, number, body))
 
     def _send_part(self, upload_id: str, number: int, body: bytes) -> str:
-        answer: dict[str, Any] = self._client.writer.upload_part(
+        response: dict[str, Any] = self._client.writer.upload_part(
             **self._where, UploadId=upload_id, PartNumber=number, Body=body, ContentMD5=_md5(body)
         )
-        return str(answer["ETag"])
+        return str(response["ETag"])
 
     def _collect(self) -> None:
         with s3_errors():
@@ -149,8 +148,8 @@ class ObjectUpload:
                 MultipartUpload={"Parts": parts},
             )
         except (ClientError, BotoCoreError, HTTPClientError):
-            # Another was first by now, or the answer to our own request got lost: done either
-            # way. A part, which takes the place of an earlier one, must be sent again.
+            # A concurrent upload was first, or the response to this one got lost: both succeed.
+            # A part, which replaces an earlier one, must be sent again.
             first = self.stored_size() if self._only_new else None
             if first is None:
                 raise
