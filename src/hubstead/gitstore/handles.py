@@ -66,7 +66,7 @@ class Handles:
         new = _open(repo_id, path)
         with self._lock:
             handle = self._open.get(repo_id)
-            if handle is None:  # no other thread opened it meanwhile
+            if handle is None:  # no other thread was faster
                 handle = self._open[repo_id] = new
                 self._packs += len(new.packs)
             closing = self._evict()

@@ -1,7 +1,7 @@
-"""Commits and who changed what, over an open libgit2 repository.
+"""Commit history: walks, counts and last changes, over an open libgit2 repository.
 
-Walks read commits one by one, newest first, and stop as soon as the caller does. That order
-needs commit times that grow from parent to child, as git's own default order does.
+Walks are lazy and yield the newest commit first. Like git's default order, they rely on commit
+times that increase from parent to child.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from pygit2.enums import ObjectType, SortMode
 from hubstead.gitstore.encodings import decode
 from hubstead.gitstore.tree_rows import parse_rows, plain_mode
 
-#: (mode, id) of something in a tree.
-Found = tuple[int, pygit2.Oid]
-_LOOK_BACK = 1000
-#: The end of the year 9999: commits may claim any time, and calendars end there.
-_LAST_S = 253_402_300_799
+#: (mode, id) of a tree entry.
+ModeAndOid = tuple[int, pygit2.Oid]
+_MAX_ANCESTORS = 1000
+#: The end of the year 9999, where datetime ends; commits may claim any time.
+_MAX_TIME_S = 253_402_300_799
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Commit:
 
     @classmethod
     def of(cls, commit: pygit2.Commit) -> Self:
-        """Take over what libgit2 read, text by the encoding that the commit declares."""
+        """Convert a commit of libgit2; decode its text by its ``encoding`` header."""
         author, encoding = commit.author, _encoding(commit)
         return cls(
             str(commit.id),
@@ -47,7 +47,7 @@ class Commit:
             tuple([str(parent) for parent in commit.parent_ids]),
             decode(author.raw_name, encoding),
             decode(author.raw_email, encoding),
-            min(max(commit.commit_time, 0), _LAST_S),
+            min(max(commit.commit_time, 0), _MAX_TIME_S),
             decode(commit.raw_message, encoding),
         )
 
@@ -58,7 +58,7 @@ class Commit:
 
     @property
     def body(self) -> str:
-        """What follows the first line, without the empty lines around it."""
+        """The message after its first line, without surrounding empty lines."""
         return self.message.lstrip("\n").partition("\n")[2].strip()
 
 
@@ -70,20 +70,20 @@ def _encoding(commit: pygit2.Commit) -> str | None:
 
 
 def commit_of(git: pygit2.Repository, oid: str | pygit2.Oid) -> pygit2.Commit:
-    """Return the commit of this id.
+    """Return a commit by its id.
 
     Raises:
-        KeyError: when there is none, or it is another kind of object.
+        KeyError: the object is missing or is not a commit.
     """
-    found: object = git[oid]
-    if not isinstance(found, pygit2.Commit):
+    commit: object = git[oid]
+    if not isinstance(commit, pygit2.Commit):
         raise KeyError(str(oid))
-    return found
+    return commit
 
 
 def all_of(git: pygit2.Repository, oid: str, hide: str | None = None) -> Iterator[pygit2.Commit]:
-    """Yield commits in git's default order; not those that ``hide`` reaches."""
-    # SortMode.NONE is that order, and the only one that libgit2 gives out while it reads.
+    """Yield commits in git's default order, except those reachable from ``hide``."""
+    # SortMode.NONE is that order, and the only one that libgit2 yields lazily.
     walker = git.walk(commit_of(git, oid).id, SortMode.NONE)
     if hide is not None:
         walker.hide(commit_of(git, hide).id)
@@ -91,41 +91,41 @@ def all_of(git: pygit2.Repository, oid: str, hide: str | None = None) -> Iterato
 
 
 def count(git: pygit2.Repository, oid: str, counted: Callable[[str], int | None]) -> int:
-    """Count the commits up to ``oid``, leaning on an ancestor that is already counted."""
-    step = commit_of(git, oid)
-    for _ in range(_LOOK_BACK):
-        known = counted(str(step.id))
+    """Count the commits that ``oid`` reaches, from the known count of an ancestor if possible."""
+    ancestor = commit_of(git, oid)
+    for _ in range(_MAX_ANCESTORS):
+        known = counted(str(ancestor.id))
         if known is not None:
-            return known + sum(1 for _ in all_of(git, oid, hide=str(step.id)))
-        if not step.parent_ids:
+            return known + sum(1 for _ in all_of(git, oid, hide=str(ancestor.id)))
+        if not ancestor.parent_ids:
             break
-        step = commit_of(git, step.parent_ids[0])
+        ancestor = commit_of(git, ancestor.parent_ids[0])
     return sum(1 for _ in all_of(git, oid))
 
 
 def tree_of(git: pygit2.Repository, oid: str) -> str:
-    """Return the tree of a commit or tag, not looked into; a tree's id stands for itself."""
+    """Return the tree id of a commit, tag or tree, without a read of the tree."""
     kind = int(git.odb.read_header(oid)[0])
     if kind == ObjectType.TREE:
         return oid
-    found = git[oid].peel(None) if kind == ObjectType.TAG else git[oid]
-    if isinstance(found, pygit2.Commit):
-        return str(found.tree_id)
-    return str(found.peel(pygit2.Tree).id)
+    target = git[oid].peel(None) if kind == ObjectType.TAG else git[oid]
+    if isinstance(target, pygit2.Commit):
+        return str(target.tree_id)
+    return str(target.peel(pygit2.Tree).id)
 
 
 class _RawTree:
-    """A tree that libgit2 cannot parse, because a mode in it is none of git's."""
+    """A tree that libgit2 cannot parse because it has an unknown mode."""
 
     def __init__(self, git: pygit2.Repository, tree: str | pygit2.Oid) -> None:
         rows = parse_rows(git.odb.read(tree)[1])
-        self._found = {name: (plain_mode(mode), pygit2.Oid(raw=oid)) for mode, name, oid in rows}
+        self._entries = {name: (plain_mode(mode), pygit2.Oid(raw=oid)) for mode, name, oid in rows}
 
     def __len__(self) -> int:
-        return len(self._found)
+        return len(self._entries)
 
-    def get(self, name: str) -> Found | None:
-        return self._found.get(name.encode("utf-8", "surrogateescape"))
+    def get(self, name: str) -> ModeAndOid | None:
+        return self._entries.get(name.encode("utf-8", "surrogateescape"))
 
 
 def _open_tree(git: pygit2.Repository, tree: str | pygit2.Oid) -> pygit2.Object | _RawTree:
@@ -135,71 +135,71 @@ def _open_tree(git: pygit2.Repository, tree: str | pygit2.Oid) -> pygit2.Object 
         return _RawTree(git, tree)
 
 
-def entry_of(git: pygit2.Repository, tree: str | pygit2.Oid, path: str) -> Found | None:
-    """Return what stands at ``path`` below a tree."""
+def entry_of(git: pygit2.Repository, tree: str | pygit2.Oid, path: str) -> ModeAndOid | None:
+    """Return mode and id of the entry at ``path`` below a tree."""
     parts = path.split("/")
     for part in parts[:-1]:
-        found = _child(_open_tree(git, tree), part)
-        if found is None or found[0] != 0o040000:
+        child = _child(_open_tree(git, tree), part)
+        if child is None or child[0] != 0o040000:
             return None
-        tree = found[1]
+        tree = child[1]
     return _child(_open_tree(git, tree), parts[-1])
 
 
-def _child(tree: pygit2.Object | _RawTree, name: str) -> Found | None:
+def _child(tree: pygit2.Object | _RawTree, name: str) -> ModeAndOid | None:
     if isinstance(tree, _RawTree):
         return tree.get(name)
     try:
-        found = tree[name] if name else None  # type: ignore[index]
+        entry = tree[name] if name else None  # type: ignore[index]
     except KeyError:
         return None
-    return None if found is None else (int(found.filemode), found.id)
+    return None if entry is None else (int(entry.filemode), entry.id)
 
 
-class _Newest:
-    """Commits waiting to be visited, newest first, each one once."""
+class _CommitQueue:
+    """A priority queue of commits, newest first, without duplicates."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, pygit2.Commit]] = []
-        self._waiting: set[pygit2.Oid] = set()
+        self._queued: set[pygit2.Oid] = set()
         self._order = itertools.count()
 
     def add(self, commit: pygit2.Commit) -> None:
-        if commit.id not in self._waiting:
-            self._waiting.add(commit.id)
+        if commit.id not in self._queued:
+            self._queued.add(commit.id)
             heapq.heappush(self._heap, (-commit.commit_time, next(self._order), commit))
 
     def __iter__(self) -> Iterator[pygit2.Commit]:
         while self._heap:
             commit = heapq.heappop(self._heap)[2]
-            self._waiting.discard(commit.id)
+            self._queued.discard(commit.id)
             yield commit
 
 
 def touching(git: pygit2.Repository, oid: str, path: str) -> Iterator[pygit2.Commit]:
     """Yield the commits that changed ``path``, as ``git log -- path`` simplifies history."""
-    waiting = _Newest()
-    waiting.add(commit_of(git, oid))
+    queue = _CommitQueue()
+    queue.add(commit_of(git, oid))
     seen: set[pygit2.Oid] = set()
-    for commit in waiting:
+    for commit in queue:
         if commit.id in seen:
             continue
         seen.add(commit.id)
-        here = entry_of(git, commit.tree_id, path)
+        entry = entry_of(git, commit.tree_id, path)
         parents = [commit_of(git, parent) for parent in commit.parent_ids]
-        same = [one for one in parents if entry_of(git, one.tree_id, path) == here]
+        same = [parent for parent in parents if entry_of(git, parent.tree_id, path) == entry]
         for parent in same[:1] or parents:
-            waiting.add(parent)
-        if not same and (parents or here):
+            queue.add(parent)
+        if not same and (parents or entry):
             yield commit
 
 
-#: Names that are looked for, by the folder they are in.
+#: Names to look for, by folder path.
 _Names = dict[str, set[str]]
 
 
 def last_changes(git: pygit2.Repository, oid: str, paths: Sequence[str]) -> dict[str, Commit]:
-    """Return the first commit that :func:`touching` would yield, for many paths in one walk."""
+    """Return the first commit that :func:`touching` would yield, for all paths in one walk."""
     changed: dict[str, Commit] = {}
     sought: dict[pygit2.Oid, _Names] = {}
     start = commit_of(git, oid)
@@ -207,40 +207,40 @@ def last_changes(git: pygit2.Repository, oid: str, paths: Sequence[str]) -> dict
     for path in paths:
         folder, _, name = path.rpartition("/")
         sought[start.id].setdefault(folder, set()).add(name)
-    waiting, folders = _Newest(), _Folders(git)
-    waiting.add(start)
-    for commit in waiting:
+    queue, folders = _CommitQueue(), _Folders(git)
+    queue.add(start)
+    for commit in queue:
         names = sought.pop(commit.id)
         parents = [commit_of(git, parent) for parent in commit.parent_ids]
         for parent in parents:
             equal = folders.take_equal(names, commit, parent)
             if equal:
-                waiting.add(parent)
+                queue.add(parent)
                 _merge(sought.setdefault(parent.id, {}), equal)
-        _note(changed, commit, names, folders if not parents else None)
+        _record(changed, commit, names, folders if not parents else None)
         folders.forget(commit)
     return changed
 
 
-def _note(
-    changed: dict[str, Commit], commit: pygit2.Commit, names: _Names, at_root: _Folders | None
+def _record(
+    changed: dict[str, Commit], commit: pygit2.Commit, names: _Names, root_folders: _Folders | None
 ) -> None:
-    """Record this commit for the names that no parent has alike.
+    """Record this commit for the names that differ from every parent.
 
-    A root commit counts only for names that it holds.
+    A root commit counts only for the names that it contains.
     """
-    note: Commit | None = None
-    for folder, left in names.items():
-        for name in left:
-            if at_root is not None and not at_root.holds(commit, folder, name):
+    record: Commit | None = None
+    for folder, folder_names in names.items():
+        for name in folder_names:
+            if root_folders is not None and not root_folders.contains(commit, folder, name):
                 continue
-            note = note or Commit.of(commit)
-            changed[f"{folder}/{name}" if folder else name] = note
+            record = record or Commit.of(commit)
+            changed[f"{folder}/{name}" if folder else name] = record
 
 
 def _merge(into: _Names, names: _Names) -> None:
-    for folder, some in names.items():
-        into.setdefault(folder, set()).update(some)
+    for folder, folder_names in names.items():
+        into.setdefault(folder, set()).update(folder_names)
 
 
 class _Folders:
@@ -254,12 +254,12 @@ class _Folders:
         for key in [key for key in self._trees if key[0] == commit.id]:
             del self._trees[key]
 
-    def holds(self, commit: pygit2.Commit, folder: str, name: str) -> bool:
+    def contains(self, commit: pygit2.Commit, folder: str, name: str) -> bool:
         tree = self._tree(commit, folder)
         return tree is not None and _child(_open_tree(self._git, tree), name) is not None
 
     def take_equal(self, names: _Names, child: pygit2.Commit, parent: pygit2.Commit) -> _Names:
-        """Take from ``names`` those that stand alike in both commits."""
+        """Remove from ``names``, and return, those that are equal in both commits."""
         equal: _Names = {}
         for folder in list(names):
             one, other = self._tree(child, folder), self._tree(parent, folder)
@@ -276,10 +276,10 @@ class _Folders:
     def _tree(self, commit: pygit2.Commit, folder: str) -> pygit2.Oid | None:
         key = (commit.id, folder)
         if key not in self._trees:
-            found = (0o040000, commit.tree_id)
+            entry = (0o040000, commit.tree_id)
             if folder:
-                found = entry_of(self._git, commit.tree_id, folder) or (0, commit.tree_id)
-            self._trees[key] = found[1] if found[0] == 0o040000 else None
+                entry = entry_of(self._git, commit.tree_id, folder) or (0, commit.tree_id)
+            self._trees[key] = entry[1] if entry[0] == 0o040000 else None
         return self._trees[key]
 
     def _differing(

@@ -1,4 +1,4 @@
-"""New objects of one write, gathered into one pack that becomes durable at once."""
+"""Writes new objects into one pack, which becomes durable at once."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ Commits: TypeAlias = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Ident:
-    """Who a commit names; characters that git cannot write there are left out."""
+    """The author, committer or tagger of a commit or tag; drops characters that git forbids."""
 
     name: str
     email: str
 
     def line(self, time_s: int, zone: str) -> str:
-        """Return the person as a commit's line holds it, behind the word author."""
+        """Return the identity line of a commit object, without its keyword."""
         name = _NOT_IN_PEOPLE.sub("", self.name).strip(" .,:;\"'\\") or "unknown"
         email = _NOT_IN_PEOPLE.sub("", self.email).strip()
         return f"{name} <{email}> {time_s} {zone}"
@@ -55,9 +55,9 @@ class Ident:
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """A pack that is durable in its repository; ``size`` is that of the pack file in bytes.
+    """A durable pack of a repository; ``size`` is the size of the pack file in bytes.
 
-    ``stored`` is the name under which all nodes find it, once it was made durable for them.
+    ``stored`` is its name in the shared store, once it is durable for all nodes.
     """
 
     name: str
@@ -69,17 +69,17 @@ class Pack:
 
 
 class PackDraft:
-    """Objects to be written together. Belongs to one thread at a time.
+    """An unfinished pack of new objects. Use it from one thread at a time.
 
-    They stay in memory up to about a mebibyte, then go to a file ``tmp_pack_…`` beside the packs,
-    a name that git and :meth:`GitStore.sweep` know for leftovers. Used as a context, whatever
-    was not finished is discarded.
+    Objects stay in memory up to about a mebibyte, then spill to a file ``tmp_pack_…`` beside the
+    packs, which git and :meth:`GitStore.sweep` recognise as temporary. As a context manager it
+    discards an unfinished draft.
 
     Args:
-        folder: Where packs go.
-        level: Of zlib.
-        on_finish: Called with what became durable: the pack's name, the rows of each tree, the
-            tree of each commit.
+        folder: The folder of the packs.
+        level: The zlib level.
+        on_finish: Called when the pack is durable, with its name, the rows of its trees by id,
+            and the tree ids of its commits by id.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class PackDraft:
         self._level = level
         self._objects: dict[bytes, Packed] = {}
         self._end = HEADER_BYTES
-        self._tail = bytearray(HEADER_BYTES)  # what is not in the file yet
+        self._tail = bytearray(HEADER_BYTES)  # bytes that are not in the file yet
         self._file: BinaryIO | None = None
         self._path: Path | None = None
         self._closed = False
@@ -125,11 +125,11 @@ class PackDraft:
         """Add a folder; return its id.
 
         Args:
-            rows: (mode, name, id) as in :data:`~hubstead.gitstore.tree_rows.Row`, in git's order.
+            rows: Rows (:data:`~hubstead.gitstore.tree_rows.TreeRow`) in git's order.
 
         Raises:
-            errors.InvalidPath: when a name may not stand in a tree.
-            ValueError: when the rows are out of order or a name comes twice.
+            errors.InvalidPath: git forbids a name.
+            ValueError: the rows are out of order or a name is repeated.
         """
         _check_rows(rows)
         data = b"".join([b"%b %b\0%b" % row for row in rows])
@@ -152,15 +152,15 @@ class PackDraft:
 
         Args:
             tree: Id of its tree.
-            parents: Ids of its parents, the branch it stands on first.
-            author: Who made the change.
-            message: Title, and a body behind an empty line; a last newline is added.
+            parents: Ids of its parents; the first is the tip of the branch.
+            author: The author of the change.
+            message: The title, an empty line and a body; one newline ends it.
             time_s: Seconds since the epoch, for author and committer.
-            committer: Who wrote it down; the author unless given.
-            zone: Offset of the time zone that is shown.
+            committer: The committer; the author by default.
+            zone: The displayed offset of the time zone.
 
         Raises:
-            errors.InvalidInput: when the message holds what git cannot keep.
+            errors.InvalidInput: the message has a NUL or is not valid Unicode.
         """
         lines = [
             f"tree {tree}",
@@ -173,7 +173,7 @@ class PackDraft:
         return oid
 
     def tag(self, name: str, commit: str, tagger: Ident, message: str, *, time_s: int) -> str:
-        """Add an annotated tag of a commit; return its id. The rest is as with ``commit``."""
+        """Add an annotated tag of a commit; return its id. Arguments as in ``commit``."""
         lines = [
             f"object {commit}",
             "type commit",
@@ -227,17 +227,17 @@ class PackDraft:
         except FileNotFoundError:
             raise RepoMissing(repo_id=self._folder.parent.parent.stem) from None
 
-    # -- looking back ------------------------------------------------------------------------
+    # -- reading -----------------------------------------------------------------------------
 
     def contains(self, oid: str) -> bool:
-        """Tell whether the draft holds this object."""
+        """Tell whether the draft contains this object."""
         return bytes.fromhex(oid) in self._objects
 
     def get(self, oid: str) -> tuple[ObjectKind, bytes]:
-        """Return kind and bytes of an object of the draft.
+        """Return kind and content of an object of the draft.
 
         Raises:
-            ObjectMissing: when the draft does not hold it.
+            ObjectMissing: the draft does not contain it.
         """
         row = self._objects.get(bytes.fromhex(oid))
         if row is None:
@@ -258,47 +258,47 @@ class PackDraft:
     def finish(self) -> Pack:
         """Make the objects durable as one pack of the repository and end the draft.
 
-        Its name is new even when the same objects were written before, so whoever does not get
-        to register it may remove it.
+        The pack's name is unique even if the same objects were written before, so a caller that
+        fails to register the pack may remove it.
 
         Raises:
-            errors.StorageFull: when the disk is full; nothing is left.
-            RepoMissing: when the repository's folder vanished.
-            ValueError: when the draft is empty.
+            errors.StorageFull: the disk is full; no file remains.
+            RepoMissing: the repository's folder is gone.
+            ValueError: the draft is empty.
         """
         if not self._objects:
             raise ValueError("an empty draft makes no pack")
         try:
             with translate_disk_full():
-                pack = self._reveal(self._seal())
-            self._tell(pack.name)
+                pack = self._rename(self._seal())
+            self._notify(pack.name)
             return pack
         finally:
             self.discard()
 
-    def _tell(self, pack: str) -> None:
+    def _notify(self, pack: str) -> None:
         if self._on_finish is not None:
             trees = {oid: rows for oid, rows in self._trees.items() if self.contains(oid)}
             commits = {oid: tree for oid, tree in self._commits.items() if self.contains(oid)}
             self._on_finish(pack, trees, commits)
 
     def _seal(self) -> bytes:
-        """Write header and trailer, sync the pack's bytes, return their checksum."""
+        """Write header and trailer, sync the file, return the pack's checksum."""
         self._spill()
         assert self._file is not None
         fd = self._file.fileno()
         os.pwrite(fd, pack_header(len(self._objects)), 0)
         digest = hashlib.sha1(usedforsecurity=False)
-        place = 0
-        while piece := os.pread(fd, _CHUNK, place):
-            digest.update(piece)
-            place += len(piece)
+        offset = 0
+        while chunk := os.pread(fd, _CHUNK, offset):
+            digest.update(chunk)
+            offset += len(chunk)
         _write_all(self._file, digest.digest())
         os.fsync(fd)
         return digest.digest()
 
-    def _reveal(self, checksum: bytes) -> Pack:
-        """Give pack and index their names, the index last: git looks for indexes."""
+    def _rename(self, checksum: bytes) -> Pack:
+        """Rename pack and index to their final names, the index last: git looks for indexes."""
         assert self._path is not None
         stem = self._folder / f"pack-{checksum.hex()}"
         pack_path, idx_path = stem.with_suffix(".pack"), stem.with_suffix(".idx")
@@ -316,9 +316,9 @@ class PackDraft:
         return Pack(checksum.hex(), len(self._objects), size, pack_path, idx_path)
 
     def discard(self) -> None:
-        """End the draft and leave nothing; harmless after :meth:`finish`."""
+        """End the draft and remove its file; a no-op after :meth:`finish`."""
         self._closed = True
-        self._tail = bytearray()  # a write that failed may still look at the old one
+        self._tail = bytearray()  # a failed write may still reference the old one
         if self._file is not None:
             self._file.close()
             self._file = None

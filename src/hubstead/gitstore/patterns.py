@@ -1,4 +1,4 @@
-"""Path patterns of ``.gitignore`` and ``.gitattributes``, as git's ``wildmatch.c`` reads them."""
+"""Path patterns of ``.gitignore`` and ``.gitattributes``, by the rules of git's ``wildmatch.c``."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _NEVER = re.compile(rb"(?!)")
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """One pattern, compiled.
+    """A compiled pattern.
 
-    ``by_name`` compares with the last part of a path at any depth, otherwise with the whole
-    path below the folder the pattern was found in.
+    With ``by_name`` it matches the last part of a path at any depth, otherwise the whole path
+    below the folder that contains the pattern's file.
     """
 
     regex: re.Pattern[bytes]
@@ -37,7 +37,7 @@ class Pattern:
     folder: bytes = b""
 
     def matches(self, path: bytes, *, is_folder: bool = False) -> bool:
-        """Tell whether a path, relative to the repository's root, is meant."""
+        """Tell whether a path, relative to the repository's root, matches."""
         if self.only_folders and not is_folder:
             return False
         if not path.startswith(self.folder):
@@ -47,14 +47,14 @@ class Pattern:
 
 
 def compile_pattern(text: bytes, folder: bytes = b"") -> Pattern:
-    """Read a pattern found in ``folder`` (a path with its slash, or nothing for the root)."""
+    """Compile a pattern of a file in ``folder`` (a path with its slash, empty for the root)."""
     only_folders = text.endswith(b"/")
     if only_folders:
         text = text[:-1]
     by_name = b"/" not in text
     text = text.removeprefix(b"/") if not by_name else text
-    # Git compares what precedes the first wildcard by itself, so a wildcard behind it stands
-    # "at the start": a**/b means a, then any folders, then b.
+    # Git compares the literal prefix separately, so the first wildcard counts as the start of
+    # the pattern: a**/b means a, then any folders, then b.
     special = _SPECIAL.search(text)
     literal = text[: special.start()] if special else text
     rest = _translate(text[len(literal) :], in_path=not by_name)
@@ -74,27 +74,27 @@ _Token = bytes | _Stars
 
 
 def _translate(text: bytes, *, in_path: bool) -> bytes | None:
-    """Return the pattern as a regular expression; None when it can match nothing."""
+    """Return the pattern as a regular expression; None if it never matches."""
     tokens: list[_Token] = []
-    place = 0
-    while place < len(text):
-        char = text[place : place + 1]
+    position = 0
+    while position < len(text):
+        char = text[position : position + 1]
         token: _Token
         if char == b"*":
-            token, place = _stars(text, place, in_path=in_path)
+            token, position = _stars(text, position, in_path=in_path)
         elif char == b"?":
-            token, place = (b"[^/]" if in_path else b"."), place + 1
+            token, position = (b"[^/]" if in_path else b"."), position + 1
         elif char == b"[":
-            found = _bracket(text, place, in_path=in_path)
-            if found is None:
+            bracket = _bracket(text, position, in_path=in_path)
+            if bracket is None:
                 return None
-            token, place = found
+            token, position = bracket
         elif char == b"\\":
-            if place + 1 >= len(text):
+            if position + 1 >= len(text):
                 return None
-            token, place = re.escape(text[place + 1 : place + 2]), place + 2
+            token, position = re.escape(text[position + 1 : position + 2]), position + 2
         else:
-            token, place = re.escape(char), place + 1
+            token, position = re.escape(char), position + 1
         tokens.append(token)
     return _assemble(tokens)
 
@@ -102,10 +102,11 @@ def _translate(text: bytes, *, in_path: bool) -> bytes | None:
 def _assemble(tokens: list[_Token]) -> bytes:
     """Join the tokens so that matching needs no more than quadratic time.
 
-    What follows a wildcard may be taken where it is found first, for good, if a wildcard that
-    takes as much comes later: that one can make up for the difference. (Between two deep ones
-    the number of slashes is fixed, so first found is first ended.) Hence the atomic groups:
-    patterns come from strangers, and plain backtracking over ``*a*a*a…`` would never end.
+    The text after a wildcard may match at its first occurrence, without backtracking, if an
+    equally permissive wildcard follows: the later wildcard absorbs the difference. (Between two
+    deep wildcards the number of slashes is fixed, so the first match also ends first.) Atomic
+    groups express this: patterns are untrusted, and plain backtracking over ``*a*a*a…`` would
+    take exponential time.
     """
     stars = [i for i, token in enumerate(tokens) if isinstance(token, _Stars)]
     deep = [i for i in stars if isinstance(star := tokens[i], _Stars) and star.deep]
@@ -140,36 +141,36 @@ def _stars(text: bytes, start: int, *, in_path: bool) -> tuple[_Stars, int]:
 
 
 def _bracket(text: bytes, start: int, *, in_path: bool) -> tuple[bytes, int] | None:
-    """Read ``[…]`` at ``start``; return the expression and where it ends, None if it does not."""
-    place = start + 1
-    negated = text[place : place + 1] in (b"!", b"^")
-    place += negated
+    """Translate ``[…]`` at ``start``; return (expression, end), None if it is not closed."""
+    position = start + 1
+    negated = text[position : position + 1] in (b"!", b"^")
+    position += negated
     members: list[bytes] = []
     previous = b""
     first = True
-    while first or text[place : place + 1] != b"]":
+    while first or text[position : position + 1] != b"]":
         first = False
-        if text[place : place + 2] == b"[:" and (end := text.find(b"]", place + 2)) >= 0:
-            if text[end - 1 : end] == b":" and end - 1 >= place + 2:
-                known = _CLASSES.get(text[place + 2 : end - 1])
-                if known is None:
+        if text[position : position + 2] == b"[:" and (end := text.find(b"]", position + 2)) >= 0:
+            if text[end - 1 : end] == b":" and end - 1 >= position + 2:
+                ranges = _CLASSES.get(text[position + 2 : end - 1])
+                if ranges is None:
                     return None
-                members.append(known)
-                previous, place = b"", end + 1
+                members.append(ranges)
+                previous, position = b"", end + 1
                 continue
-            # not a class after all: the bracket is a member by itself
+            # not a class: the bracket is a literal member
             members.append(rb"\[")
-            previous, place = b"[", place + 1
+            previous, position = b"[", position + 1
             continue
         is_range = (
-            text[place : place + 1] == b"-"
+            text[position : position + 1] == b"-"
             and previous
-            and place + 1 < len(text)
-            and text[place + 1 : place + 2] != b"]"
+            and position + 1 < len(text)
+            and text[position + 1 : position + 2] != b"]"
         )
         if is_range:
-            place += 1
-        char, place = _member(text, place)
+            position += 1
+        char, position = _member(text, position)
         if not char:
             return None
         if is_range:
@@ -179,13 +180,13 @@ def _bracket(text: bytes, start: int, *, in_path: bool) -> tuple[bytes, int] | N
         else:
             members.append(re.escape(char))
             previous = char
-    return _class(members, negated=negated, in_path=in_path), place + 1
+    return _class(members, negated=negated, in_path=in_path), position + 1
 
 
-def _member(text: bytes, place: int) -> tuple[bytes, int]:
-    if text[place : place + 1] == b"\\":
-        place += 1
-    return text[place : place + 1], place + 1
+def _member(text: bytes, position: int) -> tuple[bytes, int]:
+    if text[position : position + 1] == b"\\":
+        position += 1
+    return text[position : position + 1], position + 1
 
 
 def _class(members: list[bytes], *, negated: bool, in_path: bool) -> bytes:

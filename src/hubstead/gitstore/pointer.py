@@ -1,8 +1,8 @@
-"""Git LFS pointer files: what git holds in place of a large file.
+"""Git LFS pointer files, which git stores in place of large files.
 
-The written format is "The Pointer" of git-lfs ``docs/spec.md``, https version 1. What is read is
-what the program git-lfs takes for a pointer, which is more: a client whose checkout replaces a
-text by an object needs that object, so it has to be linked here as well.
+The writer follows "The Pointer" of git-lfs ``docs/spec.md``, https version 1. The parser accepts
+every text that the program git-lfs accepts, which is more: if a checkout replaces a text by an
+object, the client needs that object, so the repository must link it.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-#: A longer file is no pointer to git-lfs when it looks through a repository for objects.
+#: git-lfs ignores longer files when it scans a repository for pointers.
 MAX_BYTES = 1023
-#: What git-lfs reads of a file of any length when it checks it out.
+#: git-lfs reads so many bytes of a file of any length at checkout.
 _SMUDGED_BYTES = MAX_BYTES + 1
-#: A longer file in a push is not examined for a pointer with padding.
+#: Pushes are not scanned for padded pointers in longer files.
 MAX_PADDED_POINTER_BYTES = 4096
 
 _WRITTEN = b"https://git-lfs.github.com/spec/v1"
 _VERSIONS = (_WRITTEN, b"https://hawser.github.com/spec/v1", b"http://git-media.io/v/2")
-#: Every pointer file has one of these, and next to no other file.
+#: Every pointer file contains one of these; hardly any other file does.
 MARKS = tuple(b"version " + version for version in _VERSIONS)
-#: No pointer is shorter: the shortest version, and a size of one digit.
+#: The shortest possible pointer: the shortest version, and a size of one digit.
 MIN_POINTER_BYTES = len(min(MARKS, key=len)) + len("\noid sha256:\nsize 0") + 64
 
-#: Unicode's white space in UTF-8, as Go's ``bytes.TrimSpace`` takes it away at both ends.
+#: Unicode's white space in UTF-8, which Go's ``bytes.TrimSpace`` strips from both ends.
 _SPACE = (
     rb"(?:[\t-\r ]|\xc2[\x85\xa0]|\xe1\x9a\x80|\xe2\x80[\x80-\x8a\xa8\xa9\xaf]"
     rb"|\xe2\x81\x9f|\xe3\x80\x80)*"
@@ -43,31 +43,31 @@ _KEY = re.compile(rb"^ext-([0-9])-[^ \n]*", re.MULTILINE)
 
 @dataclass(frozen=True, order=True, slots=True)
 class Pointer:
-    """Names a large file by its sha256 (64 hex digits) and size in bytes."""
+    """The sha256 (64 hex digits) and the size in bytes of a large file."""
 
     oid: str
     size: int
 
     def format(self) -> bytes:
-        """Return the pointer file."""
+        """Return the content of the pointer file."""
         return b"version %b\noid sha256:%b\nsize %d\n" % (_WRITTEN, self.oid.encode(), self.size)
 
 
 def parse(data: bytes) -> Pointer | None:
-    """Return what a file's content points to, or None when it is no pointer.
+    """Parse the content of a file; return None if it is not a pointer.
 
-    The rules are those of git-lfs's decoder: the versions of its beginnings, white space around
-    the text, empty lines and CRLF within, lines of extensions anywhere above the size (one name
-    for each priority), a size with sign and leading zeros below 2**63.
+    Like git-lfs's decoder it accepts old version URLs, surrounding white space, empty lines and
+    CRLF, extension lines anywhere above the size (one name per priority), and a size with sign
+    and leading zeros below 2**63.
     """
     return None if len(data) > MAX_BYTES else _decode(data)
 
 
 def is_padded_pointer(data: bytes) -> bool:
-    """Say whether a file is too long for a pointer, and git-lfs replaces it in a checkout.
+    """Tell whether git-lfs replaces the file at checkout although it is too long for a pointer.
 
-    It reads no more than the beginning then. Its other commands pass such a file over: they
-    neither upload nor fetch the object.
+    At checkout git-lfs reads only the beginning of the file. Its other commands ignore such a
+    file: they neither upload nor fetch the object.
     """
     return len(data) > MAX_BYTES and _decode(data[:_SMUDGED_BYTES]) is not None
 

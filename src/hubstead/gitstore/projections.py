@@ -1,8 +1,9 @@
-"""Small git directories with refs, for running git programs over a repository's objects.
+"""Git directories with the refs of a repository, for git programs.
 
 The refs of a repository are rows in the database. A projection is an immutable git directory
-that shows one state of them: ``packed-refs``, ``HEAD`` and a pointer to the objects. It lies in
-the repository's own folder, named by what it shows, so readers of the same state share it.
+that contains one snapshot of them: ``packed-refs``, ``HEAD`` and an alternates file for the
+objects. It lies in the repository's folder; its name is a digest of the snapshot, so readers of
+the same snapshot share it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from hubstead.gitstore.repo import GitRepo
 
 FOLDER = "projections"
 _ALTERNATES = "objects/info/alternates"
-_MEMORY = "/dev/shm"  # noqa: S108  (only a folder that nobody else can enter is made there)
+_MEMORY = "/dev/shm"  # noqa: S108  (mkdtemp creates a private folder there)
 CONFIG = b"""[core]
 \trepositoryformatversion = 0
 \tfilemode = true
@@ -39,12 +40,12 @@ CONFIG = b"""[core]
 """
 
 
-#: So many projections lie in memory at most.
-_SPARE = 32
+#: The maximum number of projections in memory.
+_MAX_IN_MEMORY = 32
 
 
 class SpareFolder:
-    """Projections in memory, for fetches while the disk is full: the newest, until this ends."""
+    """In-memory projections, for fetches while the disk is full; evicts the oldest."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -52,19 +53,19 @@ class SpareFolder:
         self._names: deque[str] = deque()
 
     def lay(self, name: str, files: Mapping[str, bytes]) -> Path:
-        """Return a folder of this name with these files; it is made unless it is there.
+        """Return the projection of this name; create it with these files if it is missing.
 
         Raises:
-            StorageFull: there is no room in memory either.
+            StorageFull: the memory is full, too.
         """
         with self._lock, translate_disk_full():
             if self._folder is None:
-                place = _MEMORY if os.access(_MEMORY, os.W_OK) else None
-                self._folder = tempfile.TemporaryDirectory(prefix="hubstead-", dir=place)
+                parent = _MEMORY if os.access(_MEMORY, os.W_OK) else None
+                self._folder = tempfile.TemporaryDirectory(prefix="hubstead-", dir=parent)
             root = Path(self._folder.name)
             if name in self._names:
                 return root / name
-            while len(self._names) >= _SPARE:
+            while len(self._names) >= _MAX_IN_MEMORY:
                 shutil.rmtree(root / self._names.popleft(), ignore_errors=True)
             _write(root / name, files)
             self._names.append(name)
@@ -72,24 +73,24 @@ class SpareFolder:
 
 
 def project(repo: GitRepo, refs: Mapping[str, str], head: str, *, spare: SpareFolder) -> Path:
-    """Return a git directory that shows exactly these refs.
+    """Return a git directory with exactly these refs.
 
     Args:
-        repo: Where the objects are.
-        refs: Full names and the objects they name.
-        head: Full name of the branch that HEAD stands for.
-        spare: Where it is laid if the disk is full.
+        repo: The repository with the objects.
+        refs: Object ids by full ref name.
+        head: Full name of the branch that HEAD refers to.
+        spare: The in-memory projections, for a full disk.
 
     Raises:
-        StorageFull: the disk is full, and memory as well.
-        ObjectMissing: when a ref points to what is not there.
+        StorageFull: the disk and the memory are full.
+        ObjectMissing: the object of a ref is missing.
     """
     packed = _packed_refs(repo, refs)
     symref = f"ref: {head}\n".encode()
     name = hashlib.sha256(symref + packed).hexdigest()[:40]
     target = repo.path / FOLDER / f"{name}.git"
     try:
-        os.utime(target)  # keeps it from being swept
+        os.utime(target)  # postpones its sweep
     except FileNotFoundError:
         files = {"HEAD": symref, "config": CONFIG, "packed-refs": packed}
         try:
@@ -118,7 +119,7 @@ def _build(target: Path, files: Mapping[str, bytes]) -> None:
     _write(draft, files)
     try:
         draft.rename(target)
-    except OSError:  # another reader was faster with the same
+    except OSError:  # another reader created it meanwhile
         shutil.rmtree(draft, ignore_errors=True)
         if not target.is_dir():
             raise
@@ -135,12 +136,12 @@ def _packed_refs(repo: GitRepo, refs: Mapping[str, str]) -> bytes:
 
 
 def sweep(repo_path: Path, *, older_than_s: float) -> int:
-    """Remove projections that nobody asked for lately; return how many."""
+    """Remove projections unused for ``older_than_s`` seconds; return how many."""
     folder = repo_path / FOLDER
     limit = time.time() - older_than_s
     removed = 0
     for path in folder.iterdir() if folder.is_dir() else ():
-        with contextlib.suppress(FileNotFoundError):  # another sweep was faster
+        with contextlib.suppress(FileNotFoundError):  # another sweep removed it meanwhile
             if path.stat().st_mtime >= limit:
                 continue
             shutil.rmtree(path, ignore_errors=True)

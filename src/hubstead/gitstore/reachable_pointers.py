@@ -1,7 +1,7 @@
-"""Which LFS objects the history behind some commits names, however long that is.
+"""Lists the LFS objects that the history of some commits references.
 
-Git walks every commit and tree once and gives out only small files; their content streams by,
-so the memory taken here does not grow with the history.
+Git walks every commit and tree once and lists only small files, and their content is streamed, so
+the memory of this process does not grow with the history.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from hubstead.gitstore.pointer import MAX_BYTES, Pointer, parse
 from hubstead.gitstore.processes import end, spawn
 from hubstead.gitstore.programs import GitFailed, GitProgram
 
-#: Only files that may be pointers (the limit of the filter is exclusive), without their paths.
+#: Lists only files that may be pointers (the filter's limit is exclusive), without paths.
 _WALK = (
     "rev-list",
     "--objects",
@@ -24,7 +24,7 @@ _WALK = (
     f"--filter=combine:object:type=blob+blob:limit={MAX_BYTES + 1}",
     "--stdin",
 )
-_SAID_BYTES = 1 << 16
+_MAX_MESSAGE_BYTES = 1 << 16
 
 
 def reachable_pointers(
@@ -32,26 +32,26 @@ def reachable_pointers(
 ) -> Generator[Pointer]:
     """Yield the LFS pointers in every tree of every commit that ``tips`` reach.
 
-    Runs programs: use it in a thread, to its end or close it.
+    It runs processes: iterate in a thread, and exhaust or close the generator.
 
     Args:
         git_dir: The repository.
-        tips: Ids of commits or tag objects, all of which are there.
-        program: Which git to run.
+        tips: Ids of existing commits or tag objects.
+        program: The git program.
 
     Yields:
-        Each pointer file once; two that differ may name one object.
+        Every pointer file once; two different files may reference one object.
 
     Raises:
-        GitFailed: an object is missing or damaged; what came before is not all there is.
+        GitFailed: an object is missing or damaged; the pointers so far are incomplete.
     """
     git = program or GitProgram()
-    with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as messages:
-        asked.writelines(f"{tip}\n".encode() for tip in tips)
-        asked.seek(0)
-        walk = spawn(git.command(git_dir, _WALK), git.environment, stdin=asked, stderr=messages)
+    with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as messages:
+        stdin.writelines(f"{tip}\n".encode() for tip in tips)
+        stdin.seek(0)
+        walk = spawn(git.command(git_dir, _WALK), git.environment, stdin=stdin, stderr=messages)
         assert walk.stdout is not None
-        read = spawn(
+        reader = spawn(
             git.command(git_dir, ("cat-file", "--batch", "--buffer")),
             git.environment,
             stdin=walk.stdout,  # type: ignore[arg-type]
@@ -59,14 +59,14 @@ def reachable_pointers(
         )
         try:
             walk.stdout.close()
-            assert read.stdout is not None
-            with open(read.stdout.fileno(), "rb", buffering=1 << 20, closefd=False) as output:
+            assert reader.stdout is not None
+            with open(reader.stdout.fileno(), "rb", buffering=1 << 20, closefd=False) as output:
                 yield from _pointers(output)
-            if walk.wait() or read.wait():
-                raise GitFailed(_said(messages))
+            if walk.wait() or reader.wait():
+                raise GitFailed(_last_message(messages))
         finally:
             end(walk)
-            end(read)
+            end(reader)
 
 
 def _pointers(output: BinaryIO) -> Iterator[Pointer]:
@@ -77,12 +77,12 @@ def _pointers(output: BinaryIO) -> Iterator[Pointer]:
             raise GitFailed(f"the object {oid} is {kind}")
         content = output.read(int(size))
         output.read(1)
-        found = parse(content)
-        if found is not None:
-            yield found
+        pointer = parse(content)
+        if pointer is not None:
+            yield pointer
 
 
-def _said(messages: BinaryIO) -> str:
+def _last_message(messages: BinaryIO) -> str:
     messages.seek(0)
-    text = messages.read(_SAID_BYTES).decode("utf-8", "replace").strip()
+    text = messages.read(_MAX_MESSAGE_BYTES).decode("utf-8", "replace").strip()
     return text.splitlines()[-1] if text else "git ended with a fault"

@@ -1,6 +1,6 @@
-"""Which repositories programs of this process read just now, and since when.
+"""Counts the git programs that are reading a repository, with their start times.
 
-Such a program finds packs by name as it goes: what it may still look for must not be removed.
+A running program may still open any pack that existed at its start, so such packs must stay.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from collections.abc import Callable, Iterator
 
 
 class Readers:
-    """Counts programs by the repository they read. Safe for threads."""
+    """Counts running git programs by repository. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._numbers = itertools.count()
-        self._began: dict[str, dict[int, float]] = {}
+        self._started: dict[str, dict[int, float]] = {}
 
     def begin(self, repo_id: str) -> Callable[[], None]:
-        """Count a program; call what is returned when it has ended, once or more often."""
+        """Count a program; return an idempotent callback for its end."""
         number = next(self._numbers)
         with self._lock:
-            self._began.setdefault(repo_id, {})[number] = time.monotonic()
+            self._started.setdefault(repo_id, {})[number] = time.monotonic()
 
         def end() -> None:
             with self._lock:
-                of_repo = self._began.get(repo_id, {})
-                of_repo.pop(number, None)
-                if not of_repo:
-                    self._began.pop(repo_id, None)
+                times = self._started.get(repo_id, {})
+                times.pop(number, None)
+                if not times:
+                    self._started.pop(repo_id, None)
 
         return end
 
@@ -45,12 +45,12 @@ class Readers:
             end()
 
     def longest_s(self, repo_id: str) -> float | None:
-        """Return for how many seconds the oldest program has been reading; None if none is."""
+        """Return the running time of the oldest program in seconds; None if none runs."""
         with self._lock:
-            began = self._began.get(repo_id)
-            return time.monotonic() - min(began.values()) if began else None
+            started = self._started.get(repo_id)
+            return time.monotonic() - min(started.values()) if started else None
 
     def count(self) -> int:
-        """Return how many programs read."""
+        """Return the number of running programs."""
         with self._lock:
-            return sum(len(of_repo) for of_repo in self._began.values())
+            return sum(len(times) for times in self._started.values())

@@ -1,7 +1,7 @@
-"""Many packs made into few: geometrically, all objects kept; or whole, only what is reached.
+"""Repacks: geometrically, with all objects; or completely, with the reachable objects only.
 
-Nothing here takes a pack away: the new one is made beside the others, and who keeps the table of
-packs decides when the old ones go.
+This module removes no pack: it adds the new pack beside the others, and the owner of the table of
+packs decides when the old ones are removed.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from hubstead.gitstore.processes import end, spawn
 from hubstead.gitstore.programs import GitFailed, GitProgram
 from hubstead.gitstore.staging import FOLDER, install_pack_files
 
-#: Each pack holds at least so many times the objects of the next smaller one.
+#: Every pack has at least so many times the objects of the next smaller one.
 FACTOR = 2
 _OPTIONS = ("pack.windowMemory=64m", "pack.deltaCacheSize=64m", "core.bigFileThreshold=16m")
 
 
 class PackSize(NamedTuple):
-    """A pack and how many objects it holds."""
+    """The name of a pack and its number of objects."""
 
     name: str
     objects: int
 
 
 def packs_to_repack(packs: Iterable[PackSize]) -> list[str]:
-    """Return the packs that have to become one, so that sizes grow geometrically.
+    """Return the packs to combine, so that sizes grow geometrically.
 
-    As ``git repack --geometric=2``: large packs that are each twice the next smaller one, and
-    twice what is folded, stay as they are.
+    As with ``git repack --geometric=2``, large packs stay if every one is at least twice the next
+    smaller one, and twice the combined pack.
     """
     ordered = sorted(packs, key=lambda pack: (pack.objects, pack.name))
     split = len(ordered)
@@ -52,7 +52,7 @@ def packs_to_repack(packs: Iterable[PackSize]) -> list[str]:
 
 
 class Repacker:
-    """Makes packs in a folder of its own beside the repository; runs in a thread."""
+    """Writes packs of a repository through a temporary folder; use it in a thread."""
 
     def __init__(self, program: GitProgram, repo: Path) -> None:
         self._program = program
@@ -60,32 +60,31 @@ class Repacker:
         self._path = repo / FOLDER / f"tmp_{secrets.token_hex(12)}"
 
     def fold(self, names: Sequence[str]) -> Pack | None:
-        """Make one durable pack of every object in some packs; None if there are none.
+        """Write one durable pack with every object of some packs; None if they are empty.
 
         Raises:
-            GitFailed: with what git said.
-            StorageFull: the disk is full; nothing is left.
+            GitFailed: git exited with a failure.
+            StorageFull: the disk is full; no file remains.
         """
-        asked = "".join(f"pack-{name}.pack\n" for name in names).encode()
-        return self._made(self._repo, ["--stdin-packs"], asked)
+        stdin = "".join(f"pack-{name}.pack\n" for name in names).encode()
+        return self._pack_objects(self._repo, ["--stdin-packs"], stdin)
 
     def whole(self, projection: Path) -> Pack | None:
-        """Make one durable pack of all that a projection's refs reach, with a bitmap.
+        """Write one durable pack, with a bitmap, of all objects that a projection's refs reach.
 
         Raises:
-            As `fold`.
+            GitFailed, StorageFull: as `fold`.
         """
-        return self._made(projection, ["--all", "--write-bitmap-index"], b"")
+        return self._pack_objects(projection, ["--all", "--write-bitmap-index"], b"")
 
-    def _made(self, git_dir: Path, how: Sequence[str], asked: bytes) -> Pack | None:
-        arguments = ["pack-objects", "--delta-base-offset", "--quiet", "--non-empty", *how]
+    def _pack_objects(self, git_dir: Path, selection: Sequence[str], stdin: bytes) -> Pack | None:
+        arguments = ["pack-objects", "--delta-base-offset", "--quiet", "--non-empty", *selection]
         options = [part for option in _OPTIONS for part in ("-c", option)]
         try:
             with translate_disk_full():
                 self._path.mkdir(parents=True)
             command = self._program.command(git_dir, [*options, *arguments, f"{self._path}/pack"])
-            said = _run(command, self._program.environment, asked)
-            name = said.strip()
+            name = _run(command, self._program.environment, stdin).strip()
             return install_pack_files(self._path, self._repo, name) if name else None
         finally:
             shutil.rmtree(self._path, ignore_errors=True)
@@ -93,50 +92,50 @@ class Repacker:
     def leads_only_to(
         self, packs: Sequence[str], tips: Iterable[str], known: Iterable[str]
     ) -> bool:
-        """Tell whether all that ``tips`` reach, and ``known`` do not, lies in some packs.
+        """Tell whether some packs contain all objects that ``tips`` reach and ``known`` do not.
 
-        ``known`` are commits behind which everything is known to lie there.
+        ``known`` are commits whose history the packs are known to contain.
         """
         lines = [*tips, *(f"^{oid}" for oid in known)]
         walk = ["rev-list", "--objects", "--quiet", "--stdin"]
         try:
-            with self._seeing(packs) as environment:
-                asked = "".join(f"{line}\n" for line in lines).encode()
-                _run(self._program.command(self._repo, walk), environment, asked)
+            with self._only_packs(packs) as environment:
+                stdin = "".join(f"{line}\n" for line in lines).encode()
+                _run(self._program.command(self._repo, walk), environment, stdin)
         except GitFailed:
             return False
         return True
 
     def unreached(self, packs: Sequence[str], tips: Iterable[str]) -> dict[str, int]:
-        """Return the objects of some packs that ``tips`` do not reach: ids and bytes there.
+        """Return the unreachable objects of some packs, with their size on disk in bytes.
 
-        A tip that is gone reaches nothing.
+        A missing tip reaches nothing.
 
         Raises:
-            GitFailed: with what git said.
+            GitFailed: git exited with a failure.
         """
-        asked = "".join(f"{tip}\n" for tip in tips).encode()
+        stdin = "".join(f"{tip}\n" for tip in tips).encode()
         walk = ["rev-list", "--objects", "--no-object-names", "--ignore-missing", "--stdin"]
-        said = _run(self._program.command(self._repo, walk), self._program.environment, asked)
-        reached = {bytes.fromhex(line) for line in said.split()}
+        output = _run(self._program.command(self._repo, walk), self._program.environment, stdin)
+        reachable = {bytes.fromhex(line) for line in output.split()}
         form = "--batch-check=%(objectname) %(objectsize:disk)"
-        every = ["cat-file", "--batch-all-objects", "--unordered", "--buffer", form]
-        with self._seeing(packs) as environment:
-            said = _run(self._program.command(self._repo, every), environment, b"")
-        rows = (line.split() for line in said.splitlines())
-        return {oid: int(size) for oid, size in rows if bytes.fromhex(oid) not in reached}
+        list_all = ["cat-file", "--batch-all-objects", "--unordered", "--buffer", form]
+        with self._only_packs(packs) as environment:
+            output = _run(self._program.command(self._repo, list_all), environment, b"")
+        rows = (line.split() for line in output.splitlines())
+        return {oid: int(size) for oid, size in rows if bytes.fromhex(oid) not in reachable}
 
     def rest(self, oids: Iterable[str]) -> Pack | None:
-        """Make one durable pack of some objects, whatever they lead to; None if there are none.
+        """Write one durable pack of exactly these objects; None if there are none.
 
         Raises:
-            As `fold`.
+            GitFailed, StorageFull: as `fold`.
         """
-        return self._made(self._repo, [], "".join(f"{oid}\n" for oid in oids).encode())
+        return self._pack_objects(self._repo, [], "".join(f"{oid}\n" for oid in oids).encode())
 
     @contextlib.contextmanager
-    def _seeing(self, packs: Sequence[str]) -> Iterator[dict[str, str]]:
-        """Give an environment in which git finds the objects of some packs and no others."""
+    def _only_packs(self, packs: Sequence[str]) -> Iterator[dict[str, str]]:
+        """Yield environment variables with which git sees only the objects of some packs."""
         objects = self._path / "objects"
         try:
             (objects / "pack").mkdir(parents=True)
@@ -149,27 +148,27 @@ class Repacker:
             shutil.rmtree(self._path, ignore_errors=True)
 
     def write_commit_graph(self, tips: Iterable[str]) -> None:
-        """Write git's index of the commits that ``tips`` reach, in the place of an older one.
+        """Replace git's commit-graph file by one of the commits that ``tips`` reach.
 
         Raises:
-            GitFailed: with what git said.
+            GitFailed: git exited with a failure.
         """
-        asked = "".join(f"{tip}\n" for tip in tips).encode()
+        stdin = "".join(f"{tip}\n" for tip in tips).encode()
         walk = ["commit-graph", "write", "--stdin-commits", "--no-progress"]
-        _run(self._program.command(self._repo, walk), self._program.environment, asked)
+        _run(self._program.command(self._repo, walk), self._program.environment, stdin)
 
 
-def _run(command: Sequence[str], environment: Mapping[str, str], asked: bytes) -> str:
-    with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as messages:
-        stdin.write(asked)
-        stdin.seek(0)
-        process = spawn(command, environment, stdin=stdin, stderr=messages)
+def _run(command: Sequence[str], environment: Mapping[str, str], stdin: bytes) -> str:
+    with tempfile.TemporaryFile() as input_file, tempfile.TemporaryFile() as messages:
+        input_file.write(stdin)
+        input_file.seek(0)
+        process = spawn(command, environment, stdin=input_file, stderr=messages)
         try:
             assert process.stdout is not None
-            said = process.stdout.read()
+            output = process.stdout.read()
             if process.wait():
                 messages.seek(0)
                 raise GitFailed(messages.read(1 << 16).decode("utf-8", "replace").strip())
-            return said.decode()
+            return output.decode()
         finally:
             end(process)

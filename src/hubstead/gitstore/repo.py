@@ -1,4 +1,4 @@
-"""Reading one repository's objects. Names (branches, tags) are not known here."""
+"""Reads the objects of one repository. Refs are rows in the database and unknown here."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ _TYPES: dict[int, EntryType] = {
 
 @dataclass(slots=True)
 class Entry:
-    """A file or folder in a tree. Shared between callers: never change one.
+    """An entry of a tree. Callers share it and must not change it.
 
-    ``mode`` is git's (``0o100644``, …); ``oid`` names the blob, tree or submodule commit.
+    ``mode`` is git's (``0o100644``, …); ``oid`` is the id of the blob, tree or submodule commit.
     """
 
     path: str
@@ -56,17 +56,17 @@ class Entry:
 
     @property
     def size(self) -> int:
-        """Bytes of the file as git has them, looked up now; 0 for folders and submodules."""
+        """Size of the blob in bytes, not cached; 0 for folders and submodules."""
         if self.mode in (tree_rows.TREE_MODE, tree_rows.COMMIT_MODE):
             return 0
         return self.repo.blob_size(self.oid)
 
 
 class BlobFacts(NamedTuple):
-    """What is asked most of a blob."""
+    """The cached facts of a blob."""
 
-    size: int  # bytes, as git has it
-    pointer: Pointer | None  # what it stands for, if it is an LFS pointer
+    size: int  # of the blob, in bytes
+    pointer: Pointer | None  # the parsed content, if the blob is an LFS pointer
 
 
 _CACHED_TREES = 30_000
@@ -76,7 +76,7 @@ _CACHED_TEXT_BYTES = 32 << 20
 
 @dataclass(frozen=True, slots=True)
 class Caches:
-    """What is remembered of objects, which never change; keys begin with the repository's id.
+    """Caches of facts about immutable objects; keys begin with the repository's id.
 
     ``rows`` and ``files`` weigh by entries, ``texts`` by bytes, the others by one.
     """
@@ -93,17 +93,16 @@ class Caches:
     )
 
     def forget(self, repo_id: str) -> None:
-        """Drop what is remembered of one repository."""
+        """Drop all entries of one repository."""
         for cache in (self.rows, self.files, self.counts, self.trees, self.facts, self.texts):
             cache.forget_where(lambda key: key[0] == repo_id)
 
 
 class GitRepo:
-    """The objects of one repository. May be used by several threads.
+    """The objects of one repository. Thread-safe.
 
-    Packs that appear while it is open are found, also those of other processes. Every method
-    that takes an object id raises :class:`ObjectMissing` when the object is not there or is of
-    another kind.
+    It sees packs that this or another process adds while it is open. Every method that takes an
+    object id raises :class:`ObjectMissing` if the object is missing or of another type.
     """
 
     def __init__(
@@ -128,13 +127,13 @@ class GitRepo:
         return self._handles.get(self.repo_id, self.path)
 
     def reading(self, oid: str, read: Callable[[pygit2.Repository], T]) -> T:
-        """Run ``read``, once more over a fresh handle when it fails.
+        """Run ``read``; on failure retry it once with a new handle.
 
-        A handle that is open remembers packs; it has to be closed before the objects of one that
-        is gone are found in another.
+        An open handle remembers its packs. After a repack it must be closed before libgit2 looks
+        for the objects of a removed pack in the new one.
 
         Raises:
-            ObjectMissing: naming ``oid``, when it fails again.
+            ObjectMissing: of ``oid``, if the retry fails, too.
         """
         git = self._git
         try:
@@ -149,7 +148,7 @@ class GitRepo:
     # -- single objects ----------------------------------------------------------------------
 
     def has(self, oid: str) -> bool:
-        """Tell whether an object of any kind is there."""
+        """Tell whether an object of any type exists."""
         return is_oid(oid) and bool(self._git.odb.exists(oid))
 
     def commit(self, oid: str) -> Commit:
@@ -157,7 +156,7 @@ class GitRepo:
         return self.reading(oid, lambda git: Commit.of(history.commit_of(git, oid)))
 
     def peel(self, oid: str) -> str:
-        """Return the id of the commit that ``oid`` is, or that an annotated tag stands for."""
+        """Return the id of a commit, or of the commit that an annotated tag refers to."""
 
         def peel(git: pygit2.Repository) -> str:
             return str(git[oid].peel(pygit2.Commit).id)
@@ -165,48 +164,48 @@ class GitRepo:
         return self.reading(oid, peel)
 
     def peel_tag(self, oid: str) -> str | None:
-        """Return the id of what an annotated tag stands for at last, None for other objects."""
+        """Return the id of the object that an annotated tag peels to; None for other objects."""
         if self._kind(oid) != ObjectType.TAG:
             return None
         return self.reading(oid, lambda git: str(git[oid].peel(None).id))
 
     def find_short(self, prefix: str) -> str | None:
-        """Return the one commit whose id begins with 4 to 39 hex digits, else None."""
+        """Resolve an abbreviated commit id of 4 to 39 hex digits; None if unknown or ambiguous."""
         if not 4 <= len(prefix) < 40 or set(prefix) - set("0123456789abcdef"):
             return None
         try:
-            found = [str(self._git.expand_id(prefix))]
+            oids = [str(self._git.expand_id(prefix))]
         except KeyError:
             return None
-        except ValueError:  # several: objects of other kinds may share the digits
+        except ValueError:  # ambiguous: objects of other types may share the prefix
             output = self._program.run(self.path, "rev-parse", f"--disambiguate={prefix}")
-            found = output.decode().split()
-        commits = [oid for oid in found if self._kind(oid) == ObjectType.COMMIT]
+            oids = output.decode().split()
+        commits = [oid for oid in oids if self._kind(oid) == ObjectType.COMMIT]
         return commits[0] if len(commits) == 1 else None
 
     def _kind(self, oid: str) -> int:
         return self.reading(oid, lambda git: int(git.odb.read_header(oid)[0]))
 
     def blob_size(self, oid: str) -> int:
-        """Return a blob's size in bytes, from its header: the content is not read."""
+        """Return a blob's size in bytes, without a read of the content."""
         return self.reading(oid, lambda git: int(git.odb.read_header(oid)[1]))
 
     def blob_facts(self, oid: str) -> BlobFacts:
-        """Return a blob's size and what it points to; remembered."""
+        """Return a blob's size and LFS pointer; cached."""
         key = (self.repo_id, oid)
-        found = self._caches.facts.get(key)
-        if found is None:
+        facts = self._caches.facts.get(key)
+        if facts is None:
             size = self.blob_size(oid)
             small = size <= pointer.MAX_BYTES
-            found = BlobFacts(size, pointer.parse(self.blob(oid)) if small else None)
-            self._caches.facts.put(key, found)
-        return found
+            facts = BlobFacts(size, pointer.parse(self.blob(oid)) if small else None)
+            self._caches.facts.put(key, facts)
+        return facts
 
     def blob(self, oid: str, max_bytes: int | None = None) -> bytes:
         """Return a blob's content.
 
         Raises:
-            errors.TooLarge: when it has more than ``max_bytes``; it is not read then.
+            errors.TooLarge: it is larger than ``max_bytes``; checked before the read.
         """
         if max_bytes is not None and self.blob_size(oid) > max_bytes:
             raise errors.TooLarge(what=f"the object {oid}", limit=max_bytes, setting="of this call")
@@ -214,8 +213,8 @@ class GitRepo:
 
     def _read(self, oid: str, kind: int) -> bytes:
         def read(git: pygit2.Repository) -> bytes:
-            found, data = git.odb.read(oid)
-            if found != kind:
+            actual_kind, data = git.odb.read(oid)
+            if actual_kind != kind:
                 raise KeyError(oid)
             return bytes(data)
 
@@ -224,18 +223,18 @@ class GitRepo:
     # -- trees -------------------------------------------------------------------------------
 
     def rows(self, tree: str) -> Sequence[TreeRow]:
-        """Return a tree's rows as git stores them, in git's order."""
+        """Return the stored rows of a tree, in git's order."""
         if tree == EMPTY_TREE:
             return ()
         key = (self.repo_id, tree)
-        found = self._caches.rows.get(key)
-        if found is None:
-            found = tree_rows.parse_rows(self._read(tree, ObjectType.TREE))
-            self._caches.rows.put(key, found, weight=len(found))
-        return found
+        rows = self._caches.rows.get(key)
+        if rows is None:
+            rows = tree_rows.parse_rows(self._read(tree, ObjectType.TREE))
+            self._caches.rows.put(key, rows, weight=len(rows))
+        return rows
 
     def tree_of(self, oid: str) -> str:
-        """Return the tree of a commit (or tag); a tree's id stands for itself."""
+        """Return the tree id of a commit, tag or tree."""
         if oid == EMPTY_TREE:
             return oid
         key = (self.repo_id, oid)
@@ -246,7 +245,7 @@ class GitRepo:
         return tree
 
     def entry(self, oid: str, path: str) -> Entry | None:
-        """Return the file or folder at ``path`` below a commit or tree; ``""`` is its root."""
+        """Return the entry at ``path`` below a commit or tree; ``""`` is the root."""
         tree = self.tree_of(oid)
         if not path:
             return Entry("", tree_rows.TREE_MODE, tree, self)
@@ -254,8 +253,8 @@ class GitRepo:
             return None
 
         def find(git: pygit2.Repository) -> Entry | None:
-            found = history.entry_of(git, tree, path)
-            return found and Entry(path, found[0], str(found[1]), self)
+            entry = history.entry_of(git, tree, path)
+            return entry and Entry(path, entry[0], str(entry[1]), self)
 
         return self.reading(tree, find)
 
@@ -269,20 +268,20 @@ class GitRepo:
         after: str | None = None,
         limit: int = 1000,
     ) -> list[Entry]:
-        """Return up to ``limit`` entries of a folder in git's order, full paths.
+        """Return up to ``limit`` entries of a folder in git's order, with full paths.
 
         Args:
             tree: Id of the root tree (or of a commit).
-            folder: Path of the folder below it.
-            recursive: Also what is below its folders; each folder comes before its content.
-            folders_first: Folders before files, each in git's order; not if ``recursive``.
-            after: Path of the last entry of the page before; what lies before is not read. With
-                ``folders_first`` a slash is behind it if that was a folder.
-            limit: Most entries to return.
+            folder: Path of the folder below the tree.
+            recursive: Include all descendants; a folder precedes its content.
+            folders_first: Folders before files, both in git's order; ignored if ``recursive``.
+            after: Path of the last entry of the previous page; earlier trees are not read. With
+                ``folders_first`` the path of a folder ends with a slash.
+            limit: Maximum number of entries.
 
         Raises:
-            errors.EntryNotFound: when there is no folder of this path.
-            errors.InvalidInput: when ``after`` is not below the folder.
+            errors.EntryNotFound: the folder does not exist.
+            errors.InvalidInput: ``after`` is not below the folder.
         """
         root = self.entry(tree, folder)
         if root is None or root.type != "tree":
@@ -290,45 +289,45 @@ class GitRepo:
         prefix = f"{folder}/" if folder else ""
         parts = _parts_after(after, prefix)
         if folders_first and not recursive:
-            behind = b"/".join(parts) if after is not None else None
-            rows = tree_rows.folders_first(self.rows(root.oid), behind)
-            found: Iterator[tuple[bytes, tree_rows.TreeRow]] = ((b"", row) for row in rows)
+            cursor = b"/".join(parts) if after is not None else None
+            ordered = tree_rows.folders_first(self.rows(root.oid), cursor)
+            rows: Iterator[tuple[bytes, tree_rows.TreeRow]] = ((b"", row) for row in ordered)
         else:
-            found = tree_rows.walk(self.rows, root.oid, recursive=recursive, after=parts)
-        return [self._entry(prefix, *row) for row in itertools.islice(found, limit)]
+            rows = tree_rows.walk(self.rows, root.oid, recursive=recursive, after=parts)
+        return [self._entry(prefix, *row) for row in itertools.islice(rows, limit)]
 
     def walk_files(self, oid: str) -> Sequence[Entry]:
-        """Return all files (links too, submodules not) of a commit or tree, in git's order."""
+        """Return all files and links, without submodules, of a commit or tree, in git's order."""
         key = (self.repo_id, self.tree_of(oid))
-        found = self._caches.files.get(key)
-        if found is None:
+        files = self._caches.files.get(key)
+        if files is None:
             walk = tree_rows.walk(self.rows, key[1], recursive=True)
-            found = [
+            files = [
                 self._entry("", folder, row)
                 for folder, row in walk
                 if not tree_rows.is_tree(row[0])
                 and tree_rows.plain_mode(row[0]) != tree_rows.COMMIT_MODE
             ]
-            self._caches.files.put(key, found, weight=len(found) + 1)
-        return found
+            self._caches.files.put(key, files, weight=len(files) + 1)
+        return files
 
     def _entry(self, prefix: str, folder: bytes, row: TreeRow) -> Entry:
         mode, name, oid = row
         path = prefix + (folder + name).decode("utf-8", "surrogateescape")
         return Entry(path, tree_rows.plain_mode(mode), oid.hex(), self)
 
-    # -- what callers derive from objects ----------------------------------------------------
+    # -- derived texts -----------------------------------------------------------------------
 
     def recall(self, name: str) -> bytes | None:
-        """Return what :meth:`remember` was given under this name, unless it was forgotten."""
+        """Return the text that :meth:`remember` cached under this name, or None."""
         return self._caches.texts.get((self.repo_id, name))
 
     def remember(self, name: str, text: bytes) -> None:
-        """Keep something made from objects alone for a while.
+        """Cache a text that is derived from immutable objects only.
 
         Args:
-            name: Says what it is and names the object it was made from by its id.
-            text: What was made.
+            name: The cache key: the type of the text, and the id of its source object.
+            text: The derived text.
         """
         self._caches.texts.put((self.repo_id, name), text, weight=len(text) + 1)
 
@@ -337,43 +336,43 @@ class GitRepo:
     def log(
         self, oid: str, skip: int = 0, limit: int = 50, path: str | None = None
     ) -> list[Commit]:
-        """Return commits as ``git log`` orders them, newest first, without what is not asked.
+        """Return one page of the commits in the order of ``git log``, newest first.
 
         Args:
             oid: The commit to start at.
-            skip: How many to leave out at the start.
-            limit: Most commits to return.
-            path: Only those that changed this file or folder, by git's default simplification
-                of history: at a merge that took the path from one side, only that side counts.
+            skip: Number of commits to skip at the start.
+            limit: Maximum number of commits.
+            path: Return only commits that changed this file or folder, by git's default history
+                simplification: a merge that took the path from one parent follows only that one.
         """
 
         def read(git: pygit2.Repository) -> list[Commit]:
-            found = history.touching(git, oid, path) if path else history.all_of(git, oid)
-            return [Commit.of(commit) for commit in itertools.islice(found, skip, skip + limit)]
+            commits = history.touching(git, oid, path) if path else history.all_of(git, oid)
+            return [Commit.of(commit) for commit in itertools.islice(commits, skip, skip + limit)]
 
         return self.reading(oid, read)
 
     def count(self, oid: str) -> int:
-        """Return how many commits there are up to and with this one."""
+        """Return the number of commits that ``oid`` reaches, itself included."""
         key = (self.repo_id, oid)
-        found = self._caches.counts.get(key)
-        if found is None:
-            found = self.reading(oid, lambda git: history.count(git, oid, self._counted))
-            self._caches.counts.put(key, found)
-        return found
+        count = self._caches.counts.get(key)
+        if count is None:
+            count = self.reading(oid, lambda git: history.count(git, oid, self._cached_count))
+            self._caches.counts.put(key, count)
+        return count
 
-    def _counted(self, oid: str) -> int | None:
+    def _cached_count(self, oid: str) -> int | None:
         return self._caches.counts.get((self.repo_id, oid))
 
     def merge_base(self, one: str, other: str) -> str | None:
-        """Return the best common ancestor, or None when the histories share nothing."""
-        found = self.reading(one, lambda git: git.merge_base(one, other))
-        return None if found is None else str(found)
+        """Return the best common ancestor, or None if the histories are unrelated."""
+        base = self.reading(one, lambda git: git.merge_base(one, other))
+        return None if base is None else str(base)
 
     def last_commits(self, oid: str, paths: Iterable[str]) -> dict[str, Commit]:
-        """Return for each path (file or folder) the commit that last changed it up to ``oid``.
+        """Return, by path of a file or folder, the last commit up to ``oid`` that changed it.
 
-        The same answer as ``git log -1 OID -- PATH``; a path that never was is left out.
+        The result equals ``git log -1 OID -- PATH``; it omits paths that never existed.
         """
         wanted = list(paths)
         return self.reading(oid, lambda git: history.last_changes(git, oid, wanted))
@@ -383,21 +382,23 @@ class GitRepo:
     def diff_names(
         self, old: str | None, new: str | None
     ) -> list[tuple[str, str | None, str | None]]:
-        """Return (path, old id, new id) of the files that differ between two trees or commits.
+        """Return (path, old id, new id) of all files that differ between two trees or commits.
 
-        An id is None where the file is not there; renames are a removal and an addition.
+        The id of a missing file is None; a rename is a removal and an addition.
         """
         trees = [None if oid is None else self.tree_of(oid) for oid in (old, new)]
-        found = tree_rows.changes(self.rows, *trees)
-        named = [(path.decode("utf-8", "surrogateescape"), was, now) for path, was, now in found]
-        return sorted(named, key=lambda change: change[0])
+        changes = [
+            (path.decode("utf-8", "surrogateescape"), old_id, new_id)
+            for path, old_id, new_id in tree_rows.changes(self.rows, *trees)
+        ]
+        return sorted(changes, key=lambda change: change[0])
 
     def diff_text(
         self, old: str | None, new: str, *, max_bytes: int = 10 << 20, paths: Sequence[str] = ()
     ) -> Iterator[bytes]:
         """Yield the unified diff of two commits or trees; None is the empty tree.
 
-        It runs a git process, and ends after ``max_bytes`` wherever that falls.
+        It runs a git process, and truncates the output at ``max_bytes``.
         """
         start = EMPTY_TREE if old is None else self.tree_of(old)
         end = self.tree_of(new)
@@ -411,15 +412,15 @@ class GitRepo:
     def draft(self) -> PackDraft:
         """Begin a pack of new objects."""
         return PackDraft(
-            self.path / "objects" / "pack", level=self._compression, on_finish=self._learn
+            self.path / "objects" / "pack", level=self._compression, on_finish=self._cache_written
         )
 
-    def _learn(
+    def _cache_written(
         self, pack: str, trees: Mapping[str, Sequence[TreeRow]], commits: Mapping[str, str]
     ) -> None:
-        """Remember what was just written: the next change most likely goes onto it.
+        """Cache the new trees: the next commit most likely changes them.
 
-        To find an object of a new pack, libgit2 looks through the whole folder of packs.
+        To look up an object of a new pack, libgit2 scans the whole folder of packs.
         """
         self._handles.grown(self.repo_id, pack)
         for tree, rows in trees.items():

@@ -1,10 +1,10 @@
-"""A pushed pack on probation: indexed and looked through beside the repository, then taken in.
+"""Quarantines a pushed pack: indexes and checks it beside the repository, then installs it.
 
-The staging folder is an object directory of its own. It sees the packs that the database knows
-of and no others, so nothing that was accepted can lean on what a broken write left::
+The staging folder is a separate object directory. Git sees in it only the packs that the database
+registers, so an accepted push never depends on the leftovers of a failed write::
 
     REPO.git/staging/tmp_TOKEN/registered/pack/     links to the registered packs
-    REPO.git/staging/tmp_TOKEN/objects/pack/        what was pushed
+    REPO.git/staging/tmp_TOKEN/objects/pack/        the pushed pack
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ from hubstead.gitstore.programs import HARMLESS, GitProgram
 from hubstead.gitstore.tree_rows import is_known_mode, parse_rows
 
 FOLDER = "staging"
-_ASK_BYTES = 1 << 15
+_REQUEST_BYTES = 1 << 15
 _READ_BYTES = 1 << 18
-#: A blob as ``new_blobs`` has it told, and what is told of an object that is not there.
+#: The output lines of ``git cat-file`` in ``new_blobs`` for a blob and for a missing object.
 _BLOB = re.compile(rb"^blob ([0-9]+) ([0-9a-f]{40}) (.*)$", re.M)
 _MISSING = re.compile(rb"^([0-9a-f]{40}) missing$", re.M)
-_KEPT = re.compile(r"(?:pack|keep)\t([0-9a-f]{40})")
-#: For reading what was pushed: bombs end against the limits below, not against the machine's.
+_PACK_LINE = re.compile(r"(?:pack|keep)\t([0-9a-f]{40})")
+#: Memory limits for git while it reads pushed objects, which may be decompression bombs.
 _OPTIONS = (
     "core.bigFileThreshold=16m",
     "core.packedGitWindowSize=32m",
     "core.packedGitLimit=512m",
     "core.deltaBaseCacheLimit=64m",
-    "core.fsync=none",  # what is accepted is made durable when it is
+    "core.fsync=none",  # install_pack_files syncs accepted packs
 )
 _STRICT = "--strict=badFilemode=warn," + ",".join(f"{fault}=ignore" for fault in HARMLESS)
-#: A tree with a mode that git does not write today; which one it is has to be looked up.
-_ODD_MODES = re.compile(rb"^warning: object ([0-9a-f]{40}): badFilemode", re.M)
-_LIMITED = 'ulimit -v "$0"; ulimit -t "$1"; shift; exec "$@"'
+#: A warning about a tree with a mode that git no longer writes; it does not name the entry.
+_BAD_MODE = re.compile(rb"^warning: object ([0-9a-f]{40}): badFilemode", re.M)
+_ULIMIT_SCRIPT = 'ulimit -v "$0"; ulimit -t "$1"; shift; exec "$@"'
 
 
 class PackRefused(HubError):
@@ -57,30 +57,30 @@ class PackRefused(HubError):
 
 
 class PushLimits(NamedTuple):
-    """What looking through one push may take."""
+    """Resource limits of one push."""
 
     pack_bytes: int
-    memory_bytes: int  # of each git program
+    memory_bytes: int  # of every git process
     cpu_s: int
 
 
 class RegisteredState(NamedTuple):
-    """What the database knew of a repository when a push began."""
+    """The packs and refs of a repository in the database when a push began."""
 
-    packs: Sequence[str]  # by name; a push may lean on these and no others
-    tips: Sequence[str]  # oids that refs point to; the packs hold all that they reach
+    packs: Sequence[str]  # by name; a push may depend on these only
+    tips: Sequence[str]  # ids that refs point to; the packs contain all they reach
 
 
 class PushedBlob(NamedTuple):
-    """A blob that no ref reached before."""
+    """A blob that no ref reached before the push."""
 
     oid: str
     size: int
-    path: str  # the first under which it was found, if it has one
+    path: str  # the first path in the walk, empty without one
 
 
 class Staging:
-    """One push. Its methods are for threads, of which one feeds; ``remove`` leaves nothing."""
+    """One push. Call its methods in threads, ``feed`` in one only; ``remove`` deletes all files."""
 
     def __init__(
         self,
@@ -101,12 +101,12 @@ class Staging:
         self._messages: BinaryIO | None = None
         try:
             with translate_disk_full():
-                self._lay(registered.packs)
+                self._prepare(registered.packs)
         except BaseException:
             self.remove()
             raise
 
-    def _lay(self, packs: Iterable[str]) -> None:
+    def _prepare(self, packs: Iterable[str]) -> None:
         registered = self.path / "registered"
         for folder in (registered / "pack", self._objects / "pack", self._objects / "info"):
             folder.mkdir(parents=True)
@@ -123,15 +123,15 @@ class Staging:
         options = [part for option in _OPTIONS for part in ("-c", option)]
         git = self._program.command(self._repo, [*options, *arguments])
         memory = str(self._limits.memory_bytes >> 10)
-        return ["/bin/sh", "-c", _LIMITED, memory, str(self._limits.cpu_s), *git]
+        return ["/bin/sh", "-c", _ULIMIT_SCRIPT, memory, str(self._limits.cpu_s), *git]
 
-    # -- taking the bytes --------------------------------------------------------------------
+    # -- receiving bytes ---------------------------------------------------------------------
 
     def feed(self, data: bytes | memoryview) -> None:
-        """Take the next bytes of the pack.
+        """Pass the next bytes of the pack to git.
 
         Raises:
-            PackRefused: git has ended already; with what it said.
+            PackRefused: git rejected the pack; the reason is its message.
             StorageFull: the disk is full.
         """
         if self._indexing is None:
@@ -156,10 +156,10 @@ class Staging:
         )
 
     def finish(self) -> str | None:
-        """Wait until the pack is indexed; return its name, None if there was none.
+        """Wait until the pack is indexed; return its name, None if no bytes came.
 
         Raises:
-            PackRefused: it is broken, too large, or leans on objects that are not here.
+            PackRefused: it is damaged, too large, or depends on missing objects.
             StorageFull: the disk is full.
         """
         if self._indexing is None:
@@ -168,18 +168,18 @@ class Staging:
         assert self._indexing.stdout is not None
         with contextlib.suppress(BrokenPipeError):
             self._indexing.stdin.close()
-        said = self._indexing.stdout.read().decode()
-        if self._indexing.wait() != 0 or not (found := _KEPT.search(said)):
+        output = self._indexing.stdout.read().decode()
+        if self._indexing.wait() != 0 or not (match := _PACK_LINE.search(output)):
             self._refuse()
         self._check_modes()
-        return found[1]
+        return match[1]
 
     def _check_modes(self) -> None:
-        """Refuse modes that git never wrote: programs that read trees fail or differ on them."""
+        """Refuse modes that git never wrote: tree parsers fail on them or disagree."""
         assert self._messages is not None
         self._messages.seek(0)
-        for found in _ODD_MODES.finditer(self._messages.read()):
-            oid = found[1].decode()
+        for match in _BAD_MODE.finditer(self._messages.read()):
+            oid = match[1].decode()
             for mode, name, _ in parse_rows(self._tree(oid)):
                 if not is_known_mode(mode):
                     shown = name.decode("utf-8", "backslashreplace")
@@ -189,69 +189,71 @@ class Staging:
                     )
 
     def _tree(self, oid: str) -> bytes:
-        done = subprocess.run(
+        result = subprocess.run(
             self._command("cat-file", "tree", oid),
             capture_output=True,
             env=self._environment(),
             check=False,
         )
-        if done.returncode:
-            raise PackRefused(reason=_reason(done.stderr.decode("utf-8", "replace"), 1))
-        return done.stdout
+        if result.returncode:
+            raise PackRefused(reason=_reason(result.stderr.decode("utf-8", "replace"), 1))
+        return result.stdout
 
     def _refuse(self) -> NoReturn:
         assert self._indexing is not None
         assert self._messages is not None
         status = self._indexing.wait()
         self._messages.seek(0)
-        said = self._messages.read(1 << 16).decode("utf-8", "replace")
-        if "No space left on device" in said or "Disk quota exceeded" in said:
+        text = self._messages.read(1 << 16).decode("utf-8", "replace")
+        if "No space left on device" in text or "Disk quota exceeded" in text:
             raise StorageFull()
-        raise PackRefused(reason=_reason(said, status))
+        raise PackRefused(reason=_reason(text, status))
 
-    # -- looking through it ------------------------------------------------------------------
+    # -- checking ----------------------------------------------------------------------------
 
     def new_blobs(self, tips: Sequence[str]) -> Iterator[PushedBlob]:
-        """Yield blobs that ``tips`` reach and no ref did; all they reach is there when this ends.
+        """Yield the blobs that ``tips`` reach and the registered tips do not.
+
+        Exhausting the iterator proves that every object that ``tips`` reach exists.
 
         Raises:
-            PackRefused: something is missing.
+            PackRefused: an object is missing.
         """
-        with tempfile.TemporaryFile(dir=self.path) as asked, self._messages_file() as messages:
-            asked.writelines(f"{tip}\n".encode() for tip in tips)
-            asked.writelines(f"^{oid}\n".encode() for oid in self._known)
-            asked.seek(0)
+        with tempfile.TemporaryFile(dir=self.path) as stdin, self._messages_file() as messages:
+            stdin.writelines(f"{tip}\n".encode() for tip in tips)
+            stdin.writelines(f"^{oid}\n".encode() for oid in self._known)
+            stdin.seek(0)
             walk = spawn(
                 self._command("rev-list", "--objects", "--stdin"),
                 self._environment(),
-                stdin=asked,
+                stdin=stdin,
                 stderr=messages,
             )
             assert walk.stdout is not None
-            form = "--batch-check=%(objecttype) %(objectsize) %(objectname) %(rest)"
-            look = spawn(
-                self._command("cat-file", form, "--buffer"),
+            line_format = "--batch-check=%(objecttype) %(objectsize) %(objectname) %(rest)"
+            lookup = spawn(
+                self._command("cat-file", line_format, "--buffer"),
                 self._environment(),
                 stdin=walk.stdout,  # type: ignore[arg-type]
                 stderr=messages,
             )
             try:
                 walk.stdout.close()
-                yield from _blobs(look)
-                if walk.wait() or look.wait():
+                yield from _blobs(lookup)
+                if walk.wait() or lookup.wait():
                     messages.seek(0)
-                    said = messages.read(1 << 16).decode("utf-8", "replace")
-                    raise PackRefused(reason=_reason(said, walk.returncode))
+                    text = messages.read(1 << 16).decode("utf-8", "replace")
+                    raise PackRefused(reason=_reason(text, walk.returncode))
             finally:
                 end(walk)
-                end(look)
+                end(lookup)
 
     def _messages_file(self) -> BinaryIO:
         return tempfile.TemporaryFile(dir=self.path)
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Reading]:
-        """Read small blobs while others are still being looked for: some may be pointers."""
+        """Yield a reader of small blobs, which runs while the walk goes on."""
         with self._messages_file() as content:
             process = spawn(
                 self._command("cat-file", "--batch", "--buffer"),
@@ -268,7 +270,7 @@ class Staging:
         """Yield the path of every file and folder of a commit.
 
         Raises:
-            PackRefused: they could not all be listed.
+            PackRefused: the listing failed.
         """
         process = spawn(
             self._command("ls-tree", "-r", "-t", "-z", "--full-tree", "--name-only", tip),
@@ -278,46 +280,48 @@ class Staging:
         assert process.stdout is not None
         try:
             rest = b""
-            while piece := process.stdout.read(_READ_BYTES):
-                *paths, rest = (rest + piece).split(b"\0")
+            while chunk := process.stdout.read(_READ_BYTES):
+                *paths, rest = (rest + chunk).split(b"\0")
                 yield from paths
-            if status := process.wait():  # the rest was not looked at
+            if status := process.wait():  # the listing is incomplete
                 raise PackRefused(reason=_reason("", status))
         finally:
             end(process)
 
     def kinds(self, oids: Sequence[str]) -> dict[str, tuple[str, str | None]]:
-        """Return what each object is, and the commit it is or stands for, if any.
+        """Return, by id, the type of every object and the commit that it peels to, if any.
 
         Raises:
-            PackRefused: one is not there, or they could not all be looked up.
+            PackRefused: an object is missing, or the lookup failed.
         """
-        asked = "".join(f"{oid}\n{oid}^{{commit}}\n" for oid in oids).encode()
-        done = subprocess.run(
+        stdin = "".join(f"{oid}\n{oid}^{{commit}}\n" for oid in oids).encode()
+        result = subprocess.run(
             self._command("cat-file", "--batch-check=%(objecttype) %(objectname)"),
-            input=asked,
+            input=stdin,
             capture_output=True,
             env=self._environment(),
             check=False,
         )
-        if done.returncode:
-            raise PackRefused(reason=_reason(done.stderr.decode("utf-8", "replace"), 1))
-        told = [line.split(" ") for line in done.stdout.decode().splitlines()]
-        found: dict[str, tuple[str, str | None]] = {}
-        for oid, (kind, _), (of_commit, commit) in zip(oids, told[::2], told[1::2], strict=True):
+        if result.returncode:
+            raise PackRefused(reason=_reason(result.stderr.decode("utf-8", "replace"), 1))
+        lines = [line.split(" ") for line in result.stdout.decode().splitlines()]
+        kinds: dict[str, tuple[str, str | None]] = {}
+        for oid, (kind, _), (peeled_kind, commit) in zip(
+            oids, lines[::2], lines[1::2], strict=True
+        ):
             if kind == oid:
                 raise PackRefused(reason=f"the object {oid} is missing")
-            found[oid] = kind, commit if of_commit == "commit" else None
-        return found
+            kinds[oid] = kind, commit if peeled_kind == "commit" else None
+        return kinds
 
-    # -- its end -----------------------------------------------------------------------------
+    # -- ending ------------------------------------------------------------------------------
 
     def install(self, name: str) -> Pack:
-        """Take the pack into the repository, durably; it is nobody's before its row is there."""
+        """Install the pack in the repository, durably; the caller then registers its row."""
         return install_pack_files(self._objects / "pack", self._repo, name)
 
     def remove(self) -> None:
-        """End what still runs and leave nothing. Harmless when repeated."""
+        """End the process and remove all files; idempotent."""
         if self._indexing is not None:
             end(self._indexing)
         if self._messages is not None:
@@ -327,7 +331,7 @@ class Staging:
 
 
 def install_pack_files(source: Path, repo: Path, name: str) -> Pack:
-    """Give a repository a pack that was made beside it, durably; it stays where it is as well.
+    """Link a pack from a temporary folder into a repository, durably; the source stays.
 
     Raises:
         StorageFull: the disk is full.
@@ -344,50 +348,50 @@ def install_pack_files(source: Path, repo: Path, name: str) -> Pack:
                 os.link(file, target / file.name)
         sync_folder(target)
     pack, idx = target / f"pack-{name}.pack", target / f"pack-{name}.idx"
-    with pack.open("rb") as opened:
-        objects = int.from_bytes(opened.read(12)[8:], "big")
+    with pack.open("rb") as stream:
+        objects = int.from_bytes(stream.read(12)[8:], "big")
     return Pack(name, objects, pack.stat().st_size, pack, idx)
 
 
 class Reading:
-    """Blobs asked for one by one, and read when all were asked for."""
+    """Requests blobs one by one, and reads them after the last request."""
 
     def __init__(self, process: subprocess.Popen[bytes], content: BinaryIO) -> None:
         assert process.stdin is not None
         widen(process.stdin.fileno())
         self._process = process
         self._content = content
-        self._asked = bytearray()
+        self._requests = bytearray()
 
     def ask(self, oid: str) -> None:
-        """Ask for a blob."""
-        self._asked += f"{oid}\n".encode()
-        if len(self._asked) > _ASK_BYTES:
+        """Request a blob."""
+        self._requests += f"{oid}\n".encode()
+        if len(self._requests) > _REQUEST_BYTES:
             self._send()
 
     def _send(self) -> None:
         assert self._process.stdin is not None
-        left = memoryview(bytes(self._asked))
-        self._asked.clear()
-        with contextlib.suppress(BrokenPipeError):  # `pointers` says how it ended
+        left = memoryview(bytes(self._requests))
+        self._requests.clear()
+        with contextlib.suppress(BrokenPipeError):  # `pointers` reports the failure
             while left:
                 left = left[self._process.stdin.write(left) or 0 :]
 
     def pointers(self) -> Iterator[tuple[str, Pointer | None]]:
-        """Yield (oid, what it says) of those that are LFS pointers, None for one with padding.
+        """Yield (oid, pointer) of the blobs that are LFS pointers; None for a padded pointer.
 
         Raises:
-            PackRefused: they could not all be read.
+            PackRefused: git failed to read a blob.
         """
         assert self._process.stdin is not None
         self._send()
         self._process.stdin.close()
-        if status := self._process.wait():  # a blob that was not read could be a pointer
+        if status := self._process.wait():  # an unread blob may be a pointer
             raise PackRefused(reason=_reason("", status))
         if not os.fstat(self._content.fileno()).st_size:
             return
         with mmap.mmap(self._content.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            if all(content.find(mark) < 0 for mark in MARKS):  # as in most pushes of small files
+            if all(content.find(mark) < 0 for mark in MARKS):  # the usual case
                 return
             while head := content.readline():
                 oid, _type, size = head.decode().split()
@@ -399,22 +403,22 @@ class Reading:
 
 
 def _blobs(process: subprocess.Popen[bytes]) -> Iterator[PushedBlob]:
-    """Read what ``cat-file`` says of objects, and pass over what is no blob."""
+    """Parse the output of ``git cat-file``; skip objects that are not blobs."""
     assert process.stdout is not None
     rest = b""
-    while piece := process.stdout.read(_READ_BYTES):
-        lines, _, rest = (rest + piece).rpartition(b"\n")
+    while chunk := process.stdout.read(_READ_BYTES):
+        lines, _, rest = (rest + chunk).rpartition(b"\n")
         if missing := _MISSING.search(lines):
             raise PackRefused(reason=f"the object {missing[1].decode()} is missing")
         for size, oid, path in _BLOB.findall(lines):
             yield PushedBlob(oid.decode(), int(size), path.decode("utf-8", "surrogateescape"))
 
 
-def _reason(said: str, status: int) -> str:
-    lines = [line.removeprefix("fatal: ").removeprefix("error: ") for line in said.splitlines()]
+def _reason(messages: str, status: int) -> str:
+    lines = [line.removeprefix("fatal: ").removeprefix("error: ") for line in messages.splitlines()]
     lines = [line for line in lines if line.strip()]
     if len(lines) > 1 and lines[-1] == "fsck error in packed object":
-        return lines[-2]  # which object it is, and what is wrong with it
+        return lines[-2]  # the line before names the object and its fault
     if lines:
         return lines[-1]
     return "it takes too much memory or time" if status else "git said nothing"

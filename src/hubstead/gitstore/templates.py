@@ -1,4 +1,4 @@
-"""The ``.gitattributes`` that a new repository begins with (protocol/hub-api.md 3.2)."""
+"""The initial ``.gitattributes`` of a new repository (protocol/hub-api.md 3.2)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DATASET_MEDIA = {
 
 
 def gitattributes(kind: Kind) -> str:
-    """Return the text for a new repository of this kind."""
+    """Return the initial ``.gitattributes`` for a kind of repository."""
     patterns = _ALL
     if kind is Kind.DATASET:
         patterns = sorted([*_ALL, *_DATASET_ARCHIVES])
@@ -33,5 +33,5 @@ def gitattributes(kind: Kind) -> str:
     return "\n".join(lines) + "\n"
 
 
-#: The text for each kind.
+#: The initial ``.gitattributes`` by kind of repository.
 GITATTRIBUTES = {kind: gitattributes(kind) for kind in Kind}

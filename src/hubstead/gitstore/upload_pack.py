@@ -1,4 +1,4 @@
-"""``git upload-pack``, which sends objects to those who fetch."""
+"""Runs ``git upload-pack``, which serves fetches."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from hubstead.gitstore.processes import GitOutput, end, memory_file, spawn
 from hubstead.gitstore.programs import GitProgram
 
-#: For packs made on the fly: memory stays small with twenty clones at once.
+#: The memory limits allow for twenty concurrent clones.
 OPTIONS = (
     "uploadpack.allowFilter=true",
     "uploadpack.allowAnySHA1InWant=true",
@@ -28,16 +28,16 @@ def _command(program: GitProgram, folder: Path, *arguments: str) -> list[str]:
 
 
 def advertised_capabilities(program: GitProgram, folder: Path, version: int) -> list[str]:
-    """Ask git what it offers to those who fetch; a program, so call it in a thread.
+    """Return the capabilities that git advertises for fetches; runs a process, use a thread.
 
     Args:
         program: The git program.
-        folder: A projection; for versions 0 and 1 one with refs, else nothing is offered.
-        version: Of the protocol.
+        folder: A projection; for versions 0 and 1 it needs a ref, else the result is empty.
+        version: The protocol version.
 
     Returns:
-        The lines after ``version 2``; or for the older versions the words that stand behind the
-        first ref, without ``symref``.
+        For version 2 the lines after ``version 2``; for older versions the words after the first
+        ref, without ``symref``.
     """
     lines = _advertised(program, folder, f"version={version}")
     if version == 2:
@@ -55,10 +55,10 @@ def _advertised(program: GitProgram, folder: Path, protocol: str) -> list[str]:
     assert process.stdout is not None
     text = process.stdout.read()
     end(process)
-    lines, at = [], 0
-    while at < len(text) and (size := int(text[at : at + 4], 16)) > 4:
-        lines.append(text[at + 4 : at + size].decode().rstrip("\n"))
-        at += size
+    lines, offset = [], 0
+    while offset < len(text) and (size := int(text[offset : offset + 4], 16)) > 4:
+        lines.append(text[offset + 4 : offset + size].decode().rstrip("\n"))
+        offset += size
     return lines
 
 
@@ -70,14 +70,14 @@ async def upload_pack(
     protocol: str,
     on_close: Callable[[], None],
 ) -> GitOutput:
-    """Answer one request of a fetch.
+    """Start the process that answers one fetch request.
 
     Args:
         program: The git program.
         folder: A projection.
         request: The whole body of the request.
-        protocol: What the client's ``Git-Protocol`` says.
-        on_close: Called when the program has ended, or could not be started.
+        protocol: The client's ``Git-Protocol`` header.
+        on_close: Called when the process has ended, or failed to start.
     """
 
     def start() -> GitOutput:
