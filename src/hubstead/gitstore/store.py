@@ -1,11 +1,11 @@
-"""All git repositories of a node, below one folder::
+"""All git repositories of a node, in one folder::
 
 ROOT/6f/6f0c…e1.git/                 one bare repository, readable by any git
-    HEAD  config  refs/              constant: refs are rows in the database
+    HEAD  config  refs/              constant; refs are rows in the database
     objects/pack/pack-NAME.pack .idx
-    objects/pack/tmp_…               being written, or left by a crash
+    objects/pack/tmp_…               unfinished files, some left by a crash
     projections/DIGEST.git/          see projections.py
-ROOT/6f/tmp_…                        a repository being made
+ROOT/6f/tmp_…                        a repository during creation or removal
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from hubstead.gitstore.upload_pack import advertised_capabilities, upload_pack
 _REPO_ID = re.compile(r"[0-9a-f]{24}")
 _PACK_NAME = re.compile(r"[0-9a-f]{40}")
 _TREE_CACHE_BYTES = 1 << 20
-#: Of all objects that libgit2 remembers in this process.
+#: The limit of the object cache of libgit2 in this process.
 _OBJECT_CACHE_BYTES = 64 << 20
 _CACHED_ROWS = 400_000
 _CACHED_FILES = 200_000
@@ -56,15 +56,15 @@ _CACHED_COUNTS = 50_000
 
 
 class GitStore:
-    """Bare repositories below ``root``, named by an id of 24 hex digits that never changes.
+    """Bare repositories below ``root``, by their immutable id of 24 hex digits.
 
-    Safe to use from several threads, and beside other processes over the same folder.
+    Thread-safe; several processes may use the same folder.
 
     Args:
-        root: Folder of the repositories; made when it is not there.
-        compression: zlib level of packs we write.
-        max_open: How many repositories are held open at most.
-        max_open_packs: How many packs they hold open at most: a file and two mappings each.
+        root: Folder of the repositories; created if it is missing.
+        compression: zlib level of new packs.
+        max_open: Maximum number of open repositories.
+        max_open_packs: Maximum number of their packs; a pack takes a file and two mappings.
         program: The git program.
     """
 
@@ -81,7 +81,7 @@ class GitStore:
         self._compression = compression
         self._program = GitProgram(program)
         self._spare = projections.SpareFolder()
-        self._offered: dict[bool, list[str]] = {}
+        self._capabilities: dict[bool, list[str]] = {}
         self._readers = Readers()
         self._projected: set[str] = set()  # repositories that may have projections
         self._handles = Handles(repositories=max_open, packs=max_open_packs)
@@ -90,19 +90,19 @@ class GitStore:
         )
         with translate_disk_full():
             make_folder(root.absolute())
-        # Flat folders of 10,000 files are trees of 400 KB; by default libgit2 reads them anew.
+        # Flat folders of 10,000 files are trees of 400 KB; by default libgit2 does not cache them.
         pygit2.settings.cache_object_limit(ObjectType.TREE, _TREE_CACHE_BYTES)
         pygit2.settings.cache_max_size(_OBJECT_CACHE_BYTES)
-        # The folder is ours by configuration; its owner may be another user in a container.
+        # The administrator configures the folder; in a container its owner may be another user.
         pygit2.settings.owner_validation = False
 
     # -- repositories ------------------------------------------------------------------------
 
     def path(self, repo_id: str) -> Path:
-        """Return where a repository is, or would be.
+        """Return the path of a repository, whether it exists or not.
 
         Raises:
-            ValueError: when this is not a repository's id.
+            ValueError: ``repo_id`` is not the id of a repository.
         """
         if not _REPO_ID.fullmatch(repo_id):
             raise ValueError(f"not the id of a repository: {repo_id!r}")
@@ -113,19 +113,19 @@ class GitStore:
         return (self.path(repo_id) / "HEAD").is_file()
 
     def create(self, repo_id: str) -> GitRepo:
-        """Make an empty repository, durably, and open it; one that is there already is opened.
+        """Open a repository; create it, empty and durable, if it is missing.
 
         Raises:
-            errors.StorageFull: when the disk is full; nothing is left.
+            errors.StorageFull: the disk is full; no file remains.
         """
         target = self.path(repo_id)
         if not self.exists(repo_id):
-            self.remove(repo_id)  # what a vanishing cache may have left of it
+            self.remove(repo_id)  # a partly deleted cache may have left some files
             with translate_disk_full():
-                self._build(target)
+                self._create_folder(target)
         return self.open(repo_id)
 
-    def _build(self, target: Path) -> None:
+    def _create_folder(self, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         draft = target.parent / f"tmp_{secrets.token_hex(12)}"
         folders = [draft / name for name in ("objects/info", "objects/pack", "refs/heads")]
@@ -138,7 +138,7 @@ class GitStore:
                 sync_folder(folder)
             try:
                 draft.rename(target)
-            except OSError:  # another caller was faster
+            except OSError:  # another caller created it meanwhile
                 if not (target / "HEAD").is_file():
                     raise
             sync_folder(target.parent)
@@ -147,10 +147,10 @@ class GitStore:
             shutil.rmtree(draft, ignore_errors=True)
 
     def open(self, repo_id: str) -> GitRepo:
-        """Return the repository; its objects are read over a handle that stays open a while.
+        """Return a repository; its libgit2 handle stays open in a bounded cache.
 
         Raises:
-            RepoMissing: when its folder is not on this node.
+            RepoMissing: the folder is not on this node.
         """
         path = self.path(repo_id)
         if not os.path.exists(f"{path}/HEAD"):
@@ -167,29 +167,29 @@ class GitStore:
         )
 
     def let_go(self, repo_id: str) -> None:
-        """Close a repository's packs, of which some were replaced; it is opened anew when used.
+        """Close the handle of a repository after a change of its packs; the next use reopens it.
 
-        What reads it now reads on.
+        Running reads continue over the old handle.
         """
         self._handles.let_go(repo_id)
 
     def refresh_handles(self) -> None:
-        """Close what holds packs that another process removed; call in a thread, now and then."""
+        """Close handles with packs that another process removed; call it regularly in a thread."""
         self._handles.refresh()
 
     def open_counts(self) -> OpenCounts:
-        """Return how many repositories this process holds open, and how many packs with them."""
+        """Return the numbers of open repositories and of their packs in this process."""
         return self._handles.counts()
 
     def remove(self, repo_id: str) -> None:
-        """Delete the repository's folder; one that is not there is no fault."""
+        """Delete the repository's folder, if it exists."""
         path = self.path(repo_id)
         self._forget(repo_id)
-        gone = path.parent / f"tmp_{secrets.token_hex(12)}"
+        trash = path.parent / f"tmp_{secrets.token_hex(12)}"
         with contextlib.suppress(FileNotFoundError):
-            path.rename(gone)
+            path.rename(trash)
             sync_folder(path.parent)
-        shutil.rmtree(gone, ignore_errors=True)
+        shutil.rmtree(trash, ignore_errors=True)
         self._forget(repo_id)
 
     def _forget(self, repo_id: str) -> None:
@@ -198,8 +198,8 @@ class GitStore:
 
     def repo_ids(self) -> Iterator[str]:
         """Yield the ids of all repositories on this node, in order."""
-        for shelf in sorted(self.root.iterdir()):
-            for path in sorted(shelf.iterdir()) if len(shelf.name) == 2 else ():
+        for folder in sorted(self.root.iterdir()):
+            for path in sorted(folder.iterdir()) if len(folder.name) == 2 else ():
                 if path.suffix == ".git" and _REPO_ID.fullmatch(path.stem):
                     yield path.stem
 
@@ -210,10 +210,10 @@ class GitStore:
         return self.path(repo_id) / "objects" / "pack"
 
     def pack_names(self, repo_id: str) -> list[str]:
-        """Return the names of the packs on disk, whole ones only (with their index), in order.
+        """Return the sorted names of the packs on disk that have an index.
 
         Raises:
-            RepoMissing: when the repository's folder is not on this node.
+            RepoMissing: the repository's folder is not on this node.
         """
         try:
             files = set(os.listdir(self.packs_path(repo_id)))
@@ -225,19 +225,19 @@ class GitStore:
         )
 
     def install_pack(self, repo_id: str, name: str, source: Path) -> None:
-        """Put a copy of a pack file into the repository, with an index made for it, durably.
+        """Copy a pack file into the repository and index it, durably.
 
-        A pack that is there already stays and counts as new for :meth:`sweep`.
+        An existing pack stays and counts as new for :meth:`sweep`.
 
         Args:
             repo_id: The repository.
-            name: The pack's name: the checksum at its end.
+            name: The pack's name, which is the checksum at its end.
             source: The pack file.
 
         Raises:
-            errors.BlobCorrupt: when the file is not a whole pack of this name.
-            errors.StorageFull: when the disk is full; nothing is left.
-            RepoMissing: when the repository's folder is not on this node.
+            errors.BlobCorrupt: the file is not a complete pack of this name.
+            errors.StorageFull: the disk is full; no file remains.
+            RepoMissing: the repository's folder is not on this node.
         """
         folder = self._packs_folder(repo_id)
         target = _files(folder, name)
@@ -262,41 +262,42 @@ class GitStore:
 
     def _index(self, repo_id: str, name: str, draft: tuple[Path, Path]) -> None:
         pack, idx = draft
-        # index-pack wants the suffix; linking is cheaper than a second copy of a large pack
+        # index-pack requires the suffix; a link is cheaper than a second copy of a large pack
         suffixed = pack.with_name(f"{pack.name}.pack")
         os.link(pack, suffixed)
         try:
-            done = self._program.outcome(
+            result = self._program.outcome(
                 self.path(repo_id), "index-pack", "--no-rev-index", "-o", str(idx), str(suffixed)
             )
         finally:
             suffixed.unlink()
-        found = done.stdout.decode().strip()
-        if done.returncode or found != name:
-            said = done.stderr.decode("utf-8", "replace").strip()
-            raise errors.BlobCorrupt(expected=f"pack {name}", got=found or said)
+        indexed = result.stdout.decode().strip()
+        if result.returncode or indexed != name:
+            message = result.stderr.decode("utf-8", "replace").strip()
+            raise errors.BlobCorrupt(expected=f"pack {name}", got=indexed or message)
 
     def link_packs(self, source_id: str, repo_id: str) -> None:
-        """Give one repository every pack of another one, durably, by hard links.
+        """Hard-link every pack of one repository into another, durably.
 
         Raises:
-            RepoMissing: if either has no folder.
-            errors.StorageFull: when the disk is full.
+            RepoMissing: the folder of either repository is not on this node.
+            errors.StorageFull: the disk is full.
         """
         folder = self._packs_folder(repo_id)
         with translate_disk_full():
             for name in self.pack_names(source_id):
-                ours, theirs = _files(folder, name), _files(self._packs_folder(source_id), name)
-                for old, new in zip(theirs, ours, strict=True):  # the index last, as git looks
+                targets, sources = _files(folder, name), _files(self._packs_folder(source_id), name)
+                # The index comes last: git finds packs by it.
+                for old, new in zip(sources, targets, strict=True):
                     if not new.exists():
                         os.link(old, new)
             sync_folder(folder)
 
     def is_older(self, repo_id: str, seconds: float, pack: str | None = None) -> bool:
-        """Tell whether the folder, or a pack in it, was last touched longer ago than that.
+        """Tell whether the repository's folder, or a pack, is unmodified for more than ``seconds``.
 
         Raises:
-            RepoMissing: when it is not there.
+            RepoMissing: the folder or the pack is missing.
         """
         path = self.path(repo_id) if pack is None else _files(self._packs_folder(repo_id), pack)[0]
         try:
@@ -305,27 +306,27 @@ class GitStore:
             raise RepoMissing(repo_id=repo_id) from None
 
     def remove_pack(self, repo_id: str, name: str) -> None:
-        """Unlink a pack and what git keeps beside it; one that is not there is no fault."""
+        """Delete a pack and its auxiliary files, if they exist."""
         self.remove_packs(repo_id, [name])
 
     def remove_packs(self, repo_id: str, names: Sequence[str]) -> None:
-        """Unlink packs and what git keeps beside them; one that is not there is no fault."""
+        """Delete packs and their auxiliary files, if they exist."""
         folder = self.packs_path(repo_id)
         # The index goes first: git and libgit2 find packs by it.
         for name, suffix in itertools.product(names, (".idx", ".rev", ".bitmap", ".pack")):
-            (folder / f"pack-{_checked(name)}{suffix}").unlink(missing_ok=True)
+            (folder / f"pack-{_validated(name)}{suffix}").unlink(missing_ok=True)
         with contextlib.suppress(FileNotFoundError):
             sync_folder(folder)
         self._handles.let_go(repo_id)
 
     def reader_count(self) -> int:
-        """Return how many git programs of this process read repositories."""
+        """Return the number of running git programs that read repositories in this process."""
         return self._readers.count()
 
     def reading_s(self, repo_id: str) -> float | None:
-        """Return how long the oldest git program has been reading a repository; None: none is.
+        """Return the age in seconds of the oldest git program that reads a repository, or None.
 
-        Such a program may still look for packs that were there when it began.
+        Such a program may still open packs that existed at its start.
         """
         return self._readers.longest_s(repo_id)
 
@@ -336,20 +337,20 @@ class GitStore:
         return folder
 
     def sweep(self, repo_id: str, *, older_than_s: float) -> int:
-        """Remove leftovers of crashes (drafts, packs without an index) and unused projections.
+        """Remove temporary files, packs without an index, and unused projections.
 
-        Only what was not touched for ``older_than_s`` seconds; returns how many were removed.
-        Packs that no row of the database names are the caller's to remove.
+        It removes only files unmodified for ``older_than_s`` seconds, and returns their number.
+        The caller removes packs without a row in the database.
         """
         folder = self._packs_folder(repo_id)
         limit = time.time() - older_than_s
         removed = 0
         for path in folder.iterdir():
-            leftover = path.name.startswith("tmp_") or (
+            temporary = path.name.startswith("tmp_") or (
                 path.suffix == ".pack" and not path.with_suffix(".idx").exists()
             )
             with contextlib.suppress(FileNotFoundError):
-                if leftover and path.stat().st_mtime < limit:
+                if temporary and path.stat().st_mtime < limit:
                     path.unlink()
                     removed += 1
         for path in (self.path(repo_id) / STAGING).glob("tmp_*"):
@@ -359,9 +360,9 @@ class GitStore:
         return removed + projections.sweep(self.path(repo_id), older_than_s=older_than_s)
 
     def sweep_drafts(self, *, older_than_s: float) -> int:
-        """Remove repositories that were being made or removed when a crash came.
+        """Remove temporary folders of repositories after a crash.
 
-        Only what was not touched for ``older_than_s`` seconds; returns how many were removed.
+        It removes only folders unmodified for ``older_than_s`` seconds, and returns their number.
         """
         limit = time.time() - older_than_s
         old = [path for path in self.root.glob("??/tmp_*") if path.stat().st_mtime < limit]
@@ -372,136 +373,138 @@ class GitStore:
     # -- fetching and pushing ----------------------------------------------------------------
 
     def offered(self, folder: Path, version: int) -> list[str]:
-        """Return what git offers to those who fetch; remembered, see `upload_pack.py`."""
-        found = self.remembered(version) or advertised_capabilities(self._program, folder, version)
-        if found:
-            self._offered[version == 2] = found
-        return found
+        """Return the capabilities that git advertises for fetches; cached. Call it in a thread."""
+        capabilities = self.remembered(version) or advertised_capabilities(
+            self._program, folder, version
+        )
+        if capabilities:
+            self._capabilities[version == 2] = capabilities
+        return capabilities
 
     def remembered(self, version: int) -> list[str]:
-        """Return what `offered` has found out before, if anything."""
-        return self._offered.get(version == 2, [])
+        """Return the cached result of `offered`, empty without one."""
+        return self._capabilities.get(version == 2, [])
 
     async def upload_pack(self, folder: Path, request: bytes, *, protocol: str) -> GitOutput:
-        """Start answering one request of a fetch from a projection; see `upload_pack.py`."""
+        """Start the process that answers one fetch request from a projection."""
         repo_id = folder.parent.parent.stem
-        ended = self._readers.begin(repo_id)
-        return await upload_pack(self._program, folder, request, protocol=protocol, on_close=ended)
+        end = self._readers.begin(repo_id)
+        return await upload_pack(self._program, folder, request, protocol=protocol, on_close=end)
 
     def stage(self, repo_id: str, registered: RegisteredState, limits: PushLimits) -> Staging:
-        """Begin to take a pushed pack; call in a thread.
+        """Open the staging folder of a push; call in a thread.
 
         Args:
             repo_id: The repository.
-            registered: What the database knows of, which is all that a push may lean on.
-            limits: What looking through it may take.
+            registered: The packs and refs in the database; a push may depend on these only.
+            limits: The resource limits of the push.
 
         Raises:
-            RepoMissing: when the repository's folder is not on this node.
-            errors.StorageFull: when the disk is full.
+            RepoMissing: the repository's folder is not on this node.
+            errors.StorageFull: the disk is full.
         """
         if not self.exists(repo_id):
             raise RepoMissing(repo_id=repo_id)
-        removed = self._readers.begin(repo_id)
+        end = self._readers.begin(repo_id)
         try:
-            return Staging(self._program, self.path(repo_id), registered, limits, removed)
+            return Staging(self._program, self.path(repo_id), registered, limits, end)
         except BaseException:
-            removed()
+            end()
             raise
 
-    # -- folding -----------------------------------------------------------------------------
+    # -- repacking ---------------------------------------------------------------------------
 
     def fold(self, repo_id: str, names: Sequence[str]) -> Pack | None:
-        """Make one pack of all objects in some; see `folding.py`. Call in a thread."""
+        """Combine some packs into one; see `Repacker.fold`. Call in a thread."""
         with self._readers.reading(repo_id):
             return Repacker(self._program, self.path(repo_id)).fold(names)
 
     def gather(self, repo_id: str, projection: Path) -> Pack | None:
-        """Make one pack of all that a projection's refs reach. Call in a thread."""
+        """Write one pack of all objects that a projection's refs reach. Call in a thread."""
         with self._readers.reading(repo_id):
             return Repacker(self._program, self.path(repo_id)).whole(projection)
 
     def leads_only_to(
         self, repo_id: str, packs: Sequence[str], tips: Sequence[str], known: Sequence[str]
     ) -> bool:
-        """Tell whether some packs hold all that ``tips`` reach and ``known`` do not."""
+        """Tell whether some packs contain all objects that ``tips`` reach and ``known`` do not."""
         with self._readers.reading(repo_id):
             return Repacker(self._program, self.path(repo_id)).leads_only_to(packs, tips, known)
 
     def unreached(self, repo_id: str, packs: Sequence[str], tips: Sequence[str]) -> dict[str, int]:
-        """Return the objects of some packs that no tip reaches, and their bytes. In a thread."""
+        """Return unreachable objects of some packs, with sizes on disk. Call in a thread."""
         with self._readers.reading(repo_id):
             return Repacker(self._program, self.path(repo_id)).unreached(packs, tips)
 
     def pack_rest(self, repo_id: str, oids: Iterable[str]) -> Pack | None:
-        """Make one pack of some objects. Call in a thread."""
+        """Write one pack of exactly these objects. Call in a thread."""
         with self._readers.reading(repo_id):
             return Repacker(self._program, self.path(repo_id)).rest(oids)
 
     def write_commit_graph(self, repo_id: str, tips: Sequence[str]) -> None:
-        """Write git's index of commits anew."""
+        """Replace git's commit-graph file. Call in a thread."""
         Repacker(self._program, self.path(repo_id)).write_commit_graph(tips)
 
     # -- git programs ------------------------------------------------------------------------
 
     def projection(self, repo_id: str, refs: Mapping[str, str], head: str) -> Path:
-        """Return an immutable git directory that shows these refs (full name to id) and HEAD.
+        """Return an immutable git directory with these refs (id by full name) and HEAD.
 
-        Meant for running git programs that only read. It stays until :meth:`sweep` finds it
-        unused; asking again keeps it.
+        Use it for read-only git programs. It stays until a sweep after its last use; another
+        call with the same refs counts as a use.
 
         Raises:
-            ObjectMissing: when a ref names what is not there.
-            RepoMissing: when the repository's folder is not on this node.
+            ObjectMissing: the object of a ref is missing.
+            RepoMissing: the repository's folder is not on this node.
         """
         self._projected.add(repo_id)
         return projections.project(self.open(repo_id), refs, head, spare=self._spare)
 
     def sweep_projections(self, *, older_than_s: float) -> None:
-        """Remove projections made by this process that were not asked for lately.
+        """Remove projections of this process that were unused for ``older_than_s`` seconds.
 
-        Those that a running program may have begun with stay. Call in a thread.
+        Projections that a running program may use stay. Call in a thread.
         """
         for repo_id in list(self._projected):
-            self._projected.discard(repo_id)  # first: one may be made meanwhile
+            self._projected.discard(repo_id)  # first: another thread may add a projection meanwhile
             reading_s = self.reading_s(repo_id)
-            spared_s = older_than_s if reading_s is None else max(older_than_s, reading_s + 60)
-            projections.sweep(self.path(repo_id), older_than_s=spared_s)
+            min_age_s = older_than_s if reading_s is None else max(older_than_s, reading_s + 60)
+            projections.sweep(self.path(repo_id), older_than_s=min_age_s)
             if projections.any_left(self.path(repo_id)):
                 self._projected.add(repo_id)
 
     def fsck(self, repo_id: str, tips: Sequence[str]) -> list[str]:
-        """Return what ``git fsck --strict`` has against the packs and all that ``tips`` reach.
+        """Return the faults that ``git fsck --strict`` reports on all packs and on ``tips``.
 
-        No lines means no fault. Objects that no tip reaches are not a fault, nor is what a push
-        may bring (``HARMLESS``).
+        An empty list means no fault. Unreachable objects are no fault, nor are the faults that a
+        push may contain (``HARMLESS``).
 
         Raises:
-            RepoMissing: when the repository's folder is not on this node.
+            RepoMissing: the repository's folder is not on this node.
         """
         if not self.exists(repo_id):
             raise RepoMissing(repo_id=repo_id)
         ignored = [part for fault in HARMLESS for part in ("-c", f"fsck.{fault}=ignore")]
         options = ["--full", "--strict", "--no-dangling", "--no-progress", "--no-reflogs"]
         with self._readers.reading(repo_id):
-            done = self._program.outcome(self.path(repo_id), *ignored, "fsck", *options, *tips)
-        lines = (done.stdout + done.stderr).decode("utf-8", "replace").splitlines()
-        # Strictly looked at, what is left as a warning is what a push may bring as well: a tag
-        # of old without its tagger, a link called .gitattributes.
-        found = [
+            result = self._program.outcome(self.path(repo_id), *ignored, "fsck", *options, *tips)
+        lines = (result.stdout + result.stderr).decode("utf-8", "replace").splitlines()
+        # With --strict the remaining warnings are faults that a push may contain: an old tag
+        # without its tagger, a link called .gitattributes.
+        faults = [
             line for line in lines if line and not line.startswith(("notice: ", "warning in "))
         ]
-        if done.returncode and not found:
-            return [f"git fsck ended with status {done.returncode}"]
-        return found
+        if result.returncode and not faults:
+            return [f"git fsck ended with status {result.returncode}"]
+        return faults
 
 
-def _checked(name: str) -> str:
+def _validated(name: str) -> str:
     if not _PACK_NAME.fullmatch(name):
         raise ValueError(f"not the name of a pack: {name!r}")
     return name
 
 
 def _files(folder: Path, name: str) -> tuple[Path, Path]:
-    stem = f"pack-{_checked(name)}"
+    stem = f"pack-{_validated(name)}"
     return folder / f"{stem}.pack", folder / f"{stem}.idx"

@@ -1,4 +1,4 @@
-"""Edits of a tree: reads the folders that the edits touch, writes those that change."""
+"""Applies edits to a tree: reads the affected folders and writes the changed ones."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _FOLDER = b"40000"
 
 @dataclass(frozen=True, slots=True)
 class PutFile:
-    """The file at the path becomes this blob.
+    """Puts a blob at the path.
 
-    Without a ``mode`` the file is executable if the one in its place is, or, where there is
-    none, the one at ``mode_of``.
+    Without a ``mode`` the file is executable if the replaced file is; if it replaces none, the
+    file at ``mode_of`` decides.
     """
 
     oid: str
@@ -29,14 +29,14 @@ class PutFile:
 
 @dataclass(frozen=True, slots=True)
 class PutTree:
-    """The folder at the path becomes this tree, whatever was in it; how folders are copied."""
+    """Puts a tree at the path, in place of any folder there; copies a folder."""
 
     oid: str
 
 
 @dataclass(frozen=True, slots=True)
 class RemoveEntry:
-    """The file or the whole folder at the path goes."""
+    """Removes the file or the whole folder at the path."""
 
 
 Edit = PutFile | PutTree | RemoveEntry
@@ -51,26 +51,26 @@ def edit_tree(
     max_entries: int = 10_000,
     refuse_case_clashes: bool = True,
 ) -> str:
-    """Apply edits in their order and return the id of the root tree that results.
+    """Apply edits in order and return the id of the resulting root tree.
 
-    New trees go into the draft. Nothing is looked up but the base tree's own folders and the
-    draft's: that another pack holds an object is no reason to leave it out.
+    New trees go into the draft, even if another pack contains them: only the folders of the base
+    tree and of the draft are looked up.
 
     Args:
-        repo: Where the trees of the base are read.
-        draft: Takes the new trees; also read, for a base that was made in it.
-        base_tree: The tree to start from, None for nothing.
-        edits: Path (one that passed ``ids.check_path``) to edit. The ids must be in the draft
-            or reachable from what the caller knows to be in the repository for good.
-        max_entries: Most names in a folder; one that has more already may not grow.
-        refuse_case_clashes: Refuse a new name if, in the result, a sibling differs from it only
-            in case or in the form of its accents.
+        repo: The repository with the base tree.
+        draft: Receives the new trees; may contain the base tree.
+        base_tree: The tree to start from, None for an empty one.
+        edits: Edits by path (checked with ``ids.check_path``). Their ids must be in the draft or
+            reachable from objects that are permanently in the repository.
+        max_entries: Maximum number of names in a folder; a larger existing folder may not grow.
+        refuse_case_clashes: Refuse a new name if a sibling in the result differs from it only in
+            case or in the Unicode form of its accents.
 
     Raises:
-        errors.EntryNotFound: when there is nothing to remove.
-        errors.InvalidInput: when a file is in the way of a folder or the reverse.
-        errors.InvalidPath: when a new path breaks a rule.
-        errors.TooLarge: when a folder would have too many entries.
+        errors.EntryNotFound: the entry to remove does not exist.
+        errors.InvalidInput: a file blocks the path of a folder, or the reverse.
+        errors.InvalidPath: a new path breaks a rule.
+        errors.TooLarge: a folder would have too many entries.
     """
     editor = _Editor(repo, draft, max_entries, refuse_case_clashes)
     root = _Folder("", base_tree or EMPTY_TREE)
@@ -83,7 +83,7 @@ def edit_tree(
 
 
 class _Folder:
-    """A folder being edited; what stands in it is read when first asked for."""
+    """A folder during the edit; its rows are read lazily."""
 
     __slots__ = ("added", "changed", "items", "oid", "path")
 
@@ -114,13 +114,13 @@ class _Editor:
             return parse_rows(self._draft.get(tree)[1])
         return self._repo.rows(tree)
 
-    def _below(self, folder: _Folder, name: bytes) -> _Folder | None:
-        """Return the folder called ``name``, or None when there is a file or nothing."""
+    def _subfolder(self, folder: _Folder, name: bytes) -> _Folder | None:
+        """Return the subfolder ``name``, or None if it is a file or missing."""
         items = self._items(folder)
-        found = items.get(name)
-        if isinstance(found, tuple) and is_tree(found[0]):
-            found = items[name] = _Folder(_join(folder.path, name), found[2].hex())
-        return found if isinstance(found, _Folder) else None
+        item = items.get(name)
+        if isinstance(item, tuple) and is_tree(item[0]):
+            item = items[name] = _Folder(_join(folder.path, name), item[2].hex())
+        return item if isinstance(item, _Folder) else None
 
     def put(self, root: _Folder, path: str, edit: PutFile | PutTree) -> None:
         *parents, name = _parts(path)
@@ -133,79 +133,79 @@ class _Editor:
             self._put_tree(folder, name, path, edit)
             return
         items = self._items(folder)
-        if self._below(folder, name) is not None:
+        if self._subfolder(folder, name) is not None:
             raise errors.InvalidInput(reason=f"{path} is a folder: a file cannot take its place")
         if name not in items:
             folder.added.add(name)
         mode = edit.mode or self._mode(root, items.get(name), edit.mode_of)
         items[name] = (b"%o" % mode, name, bytes.fromhex(edit.oid))
 
-    def _mode(self, root: _Folder, there: TreeRow | _Folder | None, mode_of: str | None) -> int:
-        if there is None and mode_of is not None:
-            there = self._row_at(root, mode_of)
-        mode = file_mode(int(there[0], 8)) if isinstance(there, tuple) else 0
+    def _mode(self, root: _Folder, replaced: TreeRow | _Folder | None, mode_of: str | None) -> int:
+        if replaced is None and mode_of is not None:
+            replaced = self._row_at(root, mode_of)
+        mode = file_mode(int(replaced[0], 8)) if isinstance(replaced, tuple) else 0
         return 0o100755 if mode == 0o100755 else 0o100644
 
     def _row_at(self, root: _Folder, path: str) -> TreeRow | _Folder | None:
         *parents, name = _parts(path)
         folder: _Folder | None = root
         for part in parents:
-            folder = folder and self._below(folder, part)
+            folder = folder and self._subfolder(folder, part)
         return self._items(folder).get(name) if folder else None
 
     def _enter(self, folder: _Folder, name: bytes, path: str) -> _Folder:
-        """Return the folder called ``name``, made when there is nothing of this name."""
-        below = self._below(folder, name)
-        if below is None:
-            where = _join(folder.path, name)
+        """Return the subfolder ``name``; create it if the name is free."""
+        subfolder = self._subfolder(folder, name)
+        if subfolder is None:
+            subfolder_path = _join(folder.path, name)
             if name in self._items(folder):
                 raise errors.InvalidInput(
-                    reason=f"{where} is a file: {path} cannot be put below it"
+                    reason=f"{subfolder_path} is a file: {path} cannot be put below it"
                 )
-            below = self._items(folder)[name] = _Folder(where, EMPTY_TREE)
+            subfolder = self._items(folder)[name] = _Folder(subfolder_path, EMPTY_TREE)
             folder.added.add(name)
-        return below
+        return subfolder
 
     def _put_tree(self, folder: _Folder, name: bytes, path: str, edit: PutTree) -> None:
         items = self._items(folder)
         if name not in items:
             folder.added.add(name)
-        elif self._below(folder, name) is None:
+        elif self._subfolder(folder, name) is None:
             raise errors.InvalidInput(reason=f"{path} is a file: a folder cannot take its place")
         items[name] = _Folder(path, edit.oid)
 
     def remove(self, root: _Folder, path: str) -> None:
         *parents, name = _parts(path)
-        trail = [root]
+        chain = [root]
         for part in parents:
-            below = self._below(trail[-1], part)
-            if below is None:
-                raise _no_such(path)
-            trail.append(below)
-        if name not in self._items(trail[-1]):
-            raise _no_such(path)
-        for folder, part in zip(reversed(trail), (name, *reversed(parents)), strict=True):
+            subfolder = self._subfolder(chain[-1], part)
+            if subfolder is None:
+                raise _not_found(path)
+            chain.append(subfolder)
+        if name not in self._items(chain[-1]):
+            raise _not_found(path)
+        for folder, part in zip(reversed(chain), (name, *reversed(parents)), strict=True):
             del self._items(folder)[part]
             folder.added.discard(part)
             if self._items(folder):
-                break  # not empty, so it and those above it stay
-        for folder in trail:
+                break  # a folder that is not empty stays, as do its parents
+        for folder in chain:
             folder.changed = True
 
     # -- writing -----------------------------------------------------------------------------
 
     def write(self, root: _Folder) -> str:
-        tree = self._written(root)
+        tree = self._write_folder(root)
         return tree or self._draft.tree([])
 
-    def _written(self, folder: _Folder) -> str | None:
-        """Write what changed; return the tree's id, None for an empty folder."""
+    def _write_folder(self, folder: _Folder) -> str | None:
+        """Write a changed folder; return the tree's id, None for an empty folder."""
         if not folder.changed:
             return None if folder.oid == EMPTY_TREE else folder.oid
         rows = list(self._finished_rows(folder))
         if not rows:
             return None
-        if folder.added:  # else all stand where they were read
+        if folder.added:  # without new names the order is unchanged
             rows.sort(key=order)
             self._check_new_names(folder, [row[1] for row in rows])
         if not self._draft.contains(folder.oid) and rows == list(self._repo.rows(folder.oid)):
@@ -217,7 +217,7 @@ class _Editor:
             if isinstance(item, tuple):
                 yield item
                 continue
-            tree = self._written(item)
+            tree = self._write_folder(item)
             if tree is not None:
                 yield _FOLDER, name, bytes.fromhex(tree)
 
@@ -234,7 +234,7 @@ class _Editor:
 
 
 def _refuse_clash(folder: _Folder, names: list[bytes]) -> None:
-    # One call for all: NUL is in no name, and nothing composes across it.
+    # One call for all names: no name contains NUL, and no character composes with it.
     spelled = b"\0".join(names).decode("utf-8", "surrogateescape")
     folded = fold_path(spelled).split("\0")
     if len(set(folded)) == len(names):
@@ -264,5 +264,5 @@ def _join(folder: str, name: bytes) -> str:
     return f"{folder}/{text}" if folder else text
 
 
-def _no_such(path: str) -> errors.EntryNotFound:
+def _not_found(path: str) -> errors.EntryNotFound:
     return errors.EntryNotFound(reason="A file with this name doesn't exist")
