@@ -235,8 +235,8 @@ async def background_jobs(hub: Hub) -> AsyncIterator[Runner]:
         yield runner
     finally:
         runner.stop()
-        for task_ in upkeep:
-            task_.cancel()
+        for upkeep_task in upkeep:
+            upkeep_task.cancel()
         await task
         await sender.close()
         with suppress(HubError):  # the announcement expires by itself
@@ -257,13 +257,13 @@ def _key_rotation(hub: Hub) -> Handler:
 
 
 async def _run_periodically(
-    task_: Callable[[Hub], Awaitable[None]], hub: Hub, after_s: float, every_s: float
+    step: Callable[[Hub], Awaitable[None]], hub: Hub, after_s: float, every_s: float
 ) -> None:
     """Run an upkeep task of this node at an interval; log its errors and go on."""
     await asyncio.sleep(after_s)
     while True:
         try:
-            await task_(hub)
+            await step(hub)
         except HubError as error:
             _log.warning("upkeep has to wait", error=error.message)
         except Exception as error:
@@ -293,7 +293,7 @@ def serve(settings: Settings, *, as_json: bool = False) -> None:
 
     Args:
         settings: The settings of the hub.
-        as_json: Print the address of the print_greeting server as a JSON object in one line.
+        as_json: Print the address of the started server as a JSON object in one line.
 
     Raises:
         Unavailable: another server has locked the data folder, or the database or store does not

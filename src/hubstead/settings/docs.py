@@ -12,7 +12,7 @@ from hubstead.settings.values import format_value
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """One setting for people to read: values as they would be written in the file."""
+    """One setting for display: values in the notation of the settings file."""
 
     name: str
     value: str

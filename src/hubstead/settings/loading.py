@@ -15,7 +15,7 @@ from hubstead.settings.values import format_bytes, parse_value
 
 FILE_NAME = "hubstead.toml"
 FILE_VARIABLE = "HUBSTEAD_SETTINGS"
-#: S3 joins at most this many parts to one object.
+#: The limit of parts per object of S3.
 _MOST_PARTS = 10_000
 
 
@@ -75,7 +75,7 @@ class _Source:
 def _sources(file: Path | None, given: Mapping[str, object], faults: list[str]) -> list[_Source]:
     """Return the values of all sources; later sources override earlier ones.
 
-    A source with unknown names is left out, and ``faults`` grows by them.
+    Skip sources with unknown names, and append the names to ``faults``.
     """
     here = Path.cwd()
     environment = {o.name: os.environ[o.variable] for o in options() if o.variable in os.environ}
@@ -96,7 +96,7 @@ def _sources(file: Path | None, given: Mapping[str, object], faults: list[str]) 
 
 
 def _settings_file(file: Path | None, given: Mapping[str, object]) -> tuple[Path | None, bool]:
-    """Return the file to read, and whether it was named (else it lies in the data folder)."""
+    """Return the settings file, and whether the user named it (otherwise: in the data folder)."""
     named = file or os.environ.get(FILE_VARIABLE)
     if named:
         return Path(named).absolute(), True
@@ -142,7 +142,7 @@ def _unknown_names(values: Mapping[str, object], source: str) -> Iterator[str]:
 
 
 def _unknown_variables() -> Iterator[str]:
-    """Report misspelled variables. Unlike names are left alone: the machine may have its own."""
+    """Report misspelled variables; ignore dissimilar names, which other programs may use."""
     known = [option.name for option in options()]
     for variable in sorted(os.environ):
         name = variable.removeprefix(PREFIX).lower()
@@ -153,7 +153,7 @@ def _unknown_variables() -> Iterator[str]:
 
 
 def _conflicts(settings: Settings) -> Iterator[str]:
-    """Report values that do not fit together, or that only a closer look refuses."""
+    """Report values that contradict one another, or that their type alone does not reject."""
     server, lfs = settings.server, settings.lfs
     if server.port > 65535:
         yield f"port: {server.port} is too large: at most 65535"

@@ -38,7 +38,7 @@ HIDDEN = "***"
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Settings:
-    """Every setting of the server, by group. Sizes are in bytes, spans of time in seconds."""
+    """All settings of the server, by group. Sizes are in bytes, durations in seconds."""
 
     data: Path = setting(
         "data",
@@ -69,7 +69,7 @@ class Settings:
         return f"Settings({', '.join(shown)})"
 
     def replace(self, **values: Any) -> Self:
-        """Return a copy with other values, given by the names that users write.
+        """Return a copy with other values, by the names that users write.
 
         Args:
             values: Of the settings' own types; nothing is converted or checked.

@@ -146,7 +146,7 @@ def _large_enough(value: object, option: Option) -> object:
 
 
 def format_value(value: object, option: Option) -> str:
-    """Write a value as a settings file or variable takes it; hide what is secret of it."""
+    """Format a value for a settings file or variable; hide its secrets."""
     if option.secret:
         return _without_secrets(str(value))
     if isinstance(value, bool):
@@ -161,7 +161,7 @@ def format_value(value: object, option: Option) -> str:
 
 
 def _without_secrets(text: str) -> str:
-    """Hide a secret; of an address, hide the password and every value of its query."""
+    """Hide a secret; in a URL, hide the password and the values of its query."""
     parts = urlsplit(text)
     if not parts.scheme or not parts.netloc:
         return HIDDEN if text else ""
