@@ -21,11 +21,11 @@ async def test_a_cancelled_caller_waits_until_the_thread_has_ended() -> None:
 
     def work() -> None:
         started.set()
-        go_on.wait(10)
+        go_on.wait(60)
         ended.set()
 
     task = asyncio.create_task(to_thread_to_the_end(work))
-    await asyncio.to_thread(started.wait, 10)
+    await asyncio.to_thread(started.wait, 60)
     task.cancel()
     await asyncio.sleep(0.05)
     assert not task.done()
@@ -40,10 +40,10 @@ async def test_a_cancelled_caller_asks_the_call_to_end_early() -> None:
 
     def work() -> bool:
         started.set()
-        return stop.wait(10)
+        return stop.wait(60)
 
     task = asyncio.create_task(run_to_the_end(None, work, on_cancel=stop.set))
-    await asyncio.to_thread(started.wait, 10)
+    await asyncio.to_thread(started.wait, 60)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -273,7 +273,7 @@ class ServerPool:
             live.app.gate.set()
             live.wait_until_idle()
             if live.server.should_exit:
-                thread.join(30)
+                thread.join(60)
                 assert not thread.is_alive(), "the server did not stop"
             live.app.forget()
 
@@ -281,7 +281,7 @@ class ServerPool:
         for live, _ in self.running.values():
             live.server.stop()
         for _, thread in self.running.values():
-            thread.join(30)
+            thread.join(60)
             assert not thread.is_alive(), "the server did not stop"
 
 

@@ -181,7 +181,7 @@ class ThreadHub(RunningHub):
     def stop(self) -> None:
         """Drain and end."""
         self.server.stop()
-        self._thread.join(30)
+        self._thread.join(60)
         assert not self._thread.is_alive()
 
     # -- how it is reached ---------------------------------------------------------------------
