@@ -40,7 +40,7 @@ CALLS = {
     "doctor": ["doctor"],
     "gc": ["gc"],
     "repair": ["repair"],
-    "xet": ["xet", "convert", "anna/bert"],
+    "xet": ["xet", "convert"],
     "stats": ["stats"],
     "backup": ["backup", "OTHER"],
 }

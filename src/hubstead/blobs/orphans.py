@@ -88,7 +88,7 @@ async def mark_orphans(
     if len(orphans) > max(MANY, known):
         _log.warning("too many blobs without a row: nothing is done", kind=kind, blobs=len(orphans))
         return 0
-    await db.write(lambda tx: _mark_unreferenced(tx, orphans[:MOST]))
+    await db.write(_mark_unreferenced, kind, orphans[:MOST])
     return len(orphans[:MOST])
 
 
@@ -118,7 +118,7 @@ async def _mark_unneeded(db: Database, kind: BlobKind, names: Sequence[str]) -> 
         await db.write(mark)
 
 
-async def _mark_unreferenced(tx: Tx, orphans: Sequence[StoredBlob]) -> None:
+async def _mark_unreferenced(tx: Tx, kind: BlobKind, orphans: Sequence[StoredBlob]) -> None:
     unnamed = []
     for blob in orphans:
         # A blob under its digest gets that name: an upload may still register these bytes.
@@ -129,5 +129,9 @@ async def _mark_unreferenced(tx: Tx, orphans: Sequence[StoredBlob]) -> None:
             bytes=blob.size,
         )
         if not added:
-            unnamed.append((blob.key, blob.size))
-    await mark_stored_unreferenced(tx, unnamed)
+            unnamed.append(blob)
+    # An upload may have registered these very bytes since the store was listed.
+    named = await stored_rows(tx, kind, [blob.key.name for blob in unnamed])
+    await mark_stored_unreferenced(
+        tx, [(blob.key, blob.size) for blob in unnamed if blob.key.name not in named]
+    )
