@@ -15,7 +15,7 @@ from sqlalchemy import select
 from hubstead.app import open_storage
 from hubstead.blobs import BlobKey, BlobKind, Link, Sha256Verifier, link_blobs, register_upload
 from hubstead.blobs.tables import holds
-from hubstead.db import Conflict, Tx
+from hubstead.db import Conflict, Reader, Tx
 from hubstead.errors import BlobCorrupt, BlobNotFound, RangeNotSatisfiable, TooLarge
 from hubstead.ids import now_ms
 from hubstead.xet import (
@@ -498,7 +498,11 @@ async def test_a_new_epoch_is_given_out_whatever_the_clock_says(
     await hub.xet.epochs.begin()
     now = now_ms()
     for clock in (now, now, now - 3_600_000):
-        monkeypatch.setattr(expiry, "now_ms", lambda clock=clock: clock)
+
+        async def stopped(_reader: Reader, clock: int = clock) -> int:
+            return clock
+
+        monkeypatch.setattr(expiry, "database_now_ms", stopped)
         assert await hub.xet.epochs.begin() == await hub.xet.epochs.current()
 
 
