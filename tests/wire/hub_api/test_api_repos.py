@@ -125,7 +125,7 @@ def test_files_and_a_license_can_come_with_the_first_commit(anna: Person) -> Non
 
 def test_who_recreates_a_name_inherits_nothing(anna: Person) -> None:
     repo = anna.repo()
-    data = b"weights" * 1000
+    data = anna.name.encode() * 1000
     done = anna.api.create_commit(
         repo,
         [CommitOperationAdd("model.bin", data), CommitOperationAdd("a.txt", b"A")],

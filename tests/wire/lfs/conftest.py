@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ from hubstead.db import Database, open_db
 from hubstead.repos import Repo
 
 
-def open_store(request: pytest.FixtureRequest, kind: str, folder: Path) -> BlobStore:
+def open_store(
+    request: pytest.FixtureRequest, kind: str, folder: Path, *, direct: bool
+) -> BlobStore:
     if kind == "s3":
         server: S3Server = request.getfixturevalue("s3_server")
-        return open_blobs(server.fresh_url(), options=server.options)
+        return open_blobs(server.fresh_url(), options=replace(server.options, direct=direct))
     return open_blobs("memory:" if kind == "memory" else (folder / "blobs").as_uri())
 
 
@@ -39,7 +42,8 @@ def serve(
     stack = AsyncExitStack()
 
     async def start(kind: str = "local", **settings: Any) -> LfsHub:
-        store = open_store(request, kind, tmp_path)
+        direct = bool(settings.get("s3_direct_downloads"))
+        store = open_store(request, kind, tmp_path, direct=direct)
         stack.push_async_callback(store.close)
         return await stack.enter_async_context(running_lfs_hub(tmp_path, sqlite, store, **settings))
 
