@@ -1,7 +1,7 @@
 """Settings: what can be configured, in groups by room, loaded from file, environment and options.
 
 The room owns the name, default, help and check of all settings, and records the sources of values.
-It never reads a setting on a room's behalf: ``app.py`` and ``cli/`` load, rooms take their group.
+It never reads a setting on a room's behalf: ``app.py`` and ``cli/`` load, rooms read their group.
 """
 
 from hubstead.settings.docs import Described, as_markdown, describe
@@ -19,7 +19,7 @@ from hubstead.settings.groups import (
     WebhookSettings,
     XetSettings,
 )
-from hubstead.settings.loading import BadSettings, load
+from hubstead.settings.loader import BadSettings, load
 from hubstead.settings.model import Settings
 from hubstead.settings.values import format_bytes, parse_bytes, parse_seconds
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args, get_origin
 
-from hubstead.settings.loading import FILE_NAME, FILE_VARIABLE
+from hubstead.settings.loader import FILE_NAME, FILE_VARIABLE
 from hubstead.settings.model import PREFIX, Option, Settings, options
 from hubstead.settings.values import format_value
 

@@ -16,7 +16,7 @@ from hubstead.db import Database, Tx
 from hubstead.errors import BlobNotFound, TooLarge
 from hubstead.settings import Settings
 from hubstead.xet.damage import DamageCheck
-from hubstead.xet.eager_hashing import EagerHasher
+from hubstead.xet.eager_hasher import EagerHasher
 from hubstead.xet.epochs import Epochs
 from hubstead.xet.file_hasher import FileHasher, Progress
 from hubstead.xet.files import NewFile, add_files, drop_files, files_with_content, known_sha256s

@@ -26,7 +26,7 @@ from hubstead.errors import BlobNotFound
 from hubstead.settings import Settings
 from hubstead.threads import to_thread_to_the_end
 from hubstead.xet.damage import DamageCheck
-from hubstead.xet.eager_hashing import EagerHasher
+from hubstead.xet.eager_hasher import EagerHasher
 from hubstead.xet.epochs import Epochs
 from hubstead.xet.file_hasher import FileHasher
 from hubstead.xet.files import XetFile, locate_object

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from hubstead.errors import BlobNotFound
 from hubstead.xet import Term, Terms, XorbIndex, chunk_hash, is_eligible
-from hubstead.xet.eager_hashing import EagerHasher, XorbObserver
+from hubstead.xet.eager_hasher import EagerHasher, XorbObserver
 from tests.support.xet_files import MadeXorb, a_xorb
 
 
