@@ -128,9 +128,16 @@ async def may_delete_blobs(tx: Tx) -> bool:
 
 
 async def delete_unreferenced(
-    db: Database, store: BlobStore, *, grace_ms: int, kind: BlobKind | None = None
+    db: Database,
+    store: BlobStore,
+    *,
+    grace_ms: int,
+    kind: BlobKind | None = None,
+    seconds: float = PATIENCE_S,
 ) -> int:
     """Delete blobs (of one kind) unreferenced for ``grace_ms``, unless paused; return how many.
+
+    A call that finds some deletes at least one, and begins no other after ``seconds``.
 
     This marks the row as deleting, deletes the bytes, then deletes the row. The next call resumes
     after a crash, and no repository can link a blob whose bytes may be gone. A delayed request to
@@ -150,7 +157,7 @@ async def delete_unreferenced(
         keys = [BlobKey(BlobKind(row.kind), row.name) for row in rows]
         return [(key, stored_key(key, row.stored)) for key, row in zip(keys, rows, strict=True)]
 
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + seconds
     return await _delete(db, store, await db.write(mark), deadline)
 
 
@@ -162,10 +169,10 @@ async def _delete(
 ) -> int:
     deleted = []
     for key, place in blobs_to_delete:
-        if time.monotonic() > deadline:
-            break
         await store.delete(place)
         deleted.append({"which_kind": key.kind.value, "which_name": key.name})
+        if time.monotonic() >= deadline:
+            break
 
     async def delete_rows(tx: Tx) -> None:
         await tx.run_many(_DELETE_ROW, deleted)
