@@ -107,9 +107,9 @@ async def test_numbers_once_given_are_not_given_again_after_a_restore(
     async with hub(shape) as sample:
         last = await sample.stores.db.one(highest)
         assert last is not None
-        doomed = await sample.stores.db.one(reading(select(repos).where(repos.c.pk == last.pk)))
-        assert doomed is not None
-        repo_id = type(sample.repo.repo_id)(sample.repo.kind, "anna", doomed.name)
+        last_repo = await sample.stores.db.one(reading(select(repos).where(repos.c.pk == last.pk)))
+        assert last_repo is not None
+        repo_id = type(sample.repo.repo_id)(sample.repo.kind, "anna", last_repo.name)
         await delete_repository(sample.stores, sample.anna, repo_id)
         await backed_up(sample, folder)
     for other in SHAPES:
@@ -174,7 +174,9 @@ async def test_a_snapshot_holds_nothing_of_what_only_passes(
             await tx.run(
                 indexed(update(jobs_table).values(holder="me", lease_ms=2**50, due_ms=2**50))
             )
-            await tx.run(indexed(update(blobs).where(blobs.c.kind == "xorb").values(doomed_ms=5)))
+            await tx.run(
+                indexed(update(blobs).where(blobs.c.kind == "xorb").values(unreferenced_ms=5))
+            )
 
         await sample.stores.db.write(change)
         manifest = await backed_up(sample, folder)

@@ -119,14 +119,14 @@ async def test_a_pause_begins_before_a_deletion_or_after_it_never_amidst(
 ) -> None:
     began, may = asyncio.Event(), []
 
-    async def condemning(tx: Tx) -> None:
+    async def mark_deleting(tx: Tx) -> None:
         may.append(await may_delete_blobs(tx))
         began.set()
         if db.dialect_name == "postgresql":
             await asyncio.sleep(0.2)
         may.append(not await deletion_is_paused(tx))
 
-    writing = asyncio.create_task(db.write(condemning))
+    writing = asyncio.create_task(db.write(mark_deleting))
     await began.wait() if db.dialect_name == "postgresql" else None
     pausing = asyncio.create_task(pause_deletion(other, "backup", 60))
     await asyncio.sleep(0.05)
@@ -150,13 +150,13 @@ async def test_a_room_with_rows_of_its_own_keeps_and_ends_its_blobs(db: Database
     assert await db.one(_ROW, which=XORB.name) is None
 
 
-async def test_what_somebody_links_is_not_doomed(db: Database) -> None:
+async def test_a_linked_blob_does_not_become_unreferenced(db: Database) -> None:
     store = open_blobs("memory:")
     await uploaded(db, store)
     await db.write(lambda tx: mark_unreferenced(tx, [KEY]))
     row = await db.one(_ROW, which=KEY.name)
     assert row
-    assert row.doomed_ms is None
+    assert row.unreferenced_ms is None
 
 
 async def test_what_a_kill_left_half_deleted_is_finished_by_the_next_who_deletes(

@@ -91,7 +91,7 @@ asyncio.run(collect(*sys.argv[1:]))
 
 
 def start_collector(database: str, url: str, options: S3Options) -> subprocess.Popen[bytes]:
-    """Start what deletes doomed blobs, as a process of its own."""
+    """Start what deletes unreferenced blobs, as a process of its own."""
     how = [database, url, options.endpoint, options.access_key, options.secret_key]
     return subprocess.Popen([sys.executable, "-c", _COLLECTOR, *how])
 

@@ -18,7 +18,9 @@ from tests.commits.conftest import CommitNode
 from tests.support.rows import reading
 
 _LIVE_PACKS = reading(
-    select(blobs.c.name).where(blobs.c.kind == BlobKind.PACK.value, blobs.c.doomed_ms.is_(None))
+    select(blobs.c.name).where(
+        blobs.c.kind == BlobKind.PACK.value, blobs.c.unreferenced_ms.is_(None)
+    )
 )
 LIMITS = PushLimits(1 << 30, 4 << 30, 60)
 
@@ -143,7 +145,7 @@ async def test_packs_replaced_while_a_node_fetches_them_are_fetched_anew(
 
 _DOOMED_PACKS = reading(
     select(blobs.c.name, blobs.c.stored).where(
-        blobs.c.kind == BlobKind.PACK.value, blobs.c.doomed_ms.is_not(None)
+        blobs.c.kind == BlobKind.PACK.value, blobs.c.unreferenced_ms.is_not(None)
     )
 )
 

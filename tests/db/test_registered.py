@@ -21,7 +21,7 @@ from hubstead.discovery.statements import Shape, listing, names_with
 #: Columns that may be null, in rows that a condition of their statement picks so that they are not.
 _NEVER_NULL = {
     ("_Lease", "holder"),
-    ("_PlainCopy", "folded_ms"),
+    ("_PlainCopy", "reconstructable_ms"),
     ("_Moves", "repo_pk"),
     ("str", "word"),
     # Every repository has an owner; lists join them loosely, so that SQLite keeps to its order.

@@ -175,7 +175,7 @@ async def test_a_repository_without_its_folder_is_named_unless_blobs_replace_it(
 
 async def test_a_pointer_without_a_link_is_a_warning(sample: DoctorHub) -> None:
     of_blob = repo_blobs.c.name == LFS.name
-    await plant(sample, delete(repo_blobs).where(of_blob), update(blobs).values(doomed_ms=1))
+    await plant(sample, delete(repo_blobs).where(of_blob), update(blobs).values(unreferenced_ms=1))
     findings = await find(sample)
     (warning,) = [f for f in findings if f.check == "pointers"]
     assert warning.severity is WARNING
@@ -220,9 +220,9 @@ async def test_a_link_of_an_upload_that_was_never_committed_is_found_twice(
 
 async def test_links_without_a_live_blob_are_named(sample: DoctorHub) -> None:
     which = blobs.c.name == LFS.name
-    await plant(sample, update(blobs).where(which).values(doomed_ms=5))
+    await plant(sample, update(blobs).where(which).values(unreferenced_ms=5))
     assert ("links", FAULT) in await summary(sample, quick=True)
-    await plant(sample, update(blobs).where(which).values(doomed_ms=None, bytes=3))
+    await plant(sample, update(blobs).where(which).values(unreferenced_ms=None, bytes=3))
     assert {("links", FAULT), ("blob_bytes", FAULT)} <= await summary(sample, quick=True)
     await plant(sample, delete(blobs).where(which))
     assert ("links", FAULT) in await summary(sample, quick=True)

@@ -136,9 +136,9 @@ async def test_a_xorb_whose_bytes_are_lost_is_named(xet: Xet) -> None:
 async def test_a_xorb_whose_blob_has_no_row_is_named(xet: Xet) -> None:
     mine = blobs.c.name == xet.keys[xet.first.name].name
     subject = f"xorb {xet.first.name}"
-    await plant(xet.sample, update(blobs).where(mine).values(doomed_ms=7))
+    await plant(xet.sample, update(blobs).where(mine).values(unreferenced_ms=7))
     assert await whats(xet, quick=True) == {subject: "its blob is pending deletion"}
-    await plant(xet.sample, update(blobs).where(mine).values(doomed_ms=None, bytes=7))
+    await plant(xet.sample, update(blobs).where(mine).values(unreferenced_ms=None, bytes=7))
     assert "7 bytes instead of" in (await whats(xet, quick=True))[subject]
     await plant(xet.sample, delete(blobs).where(mine))
     assert await whats(xet, quick=True) == {subject: "its blob has no row"}
@@ -233,7 +233,7 @@ async def test_a_reconstructable_object_without_a_file_is_named(xet: Xet) -> Non
     assert await whats(xet, quick=True) == {
         subject: "it has to be reconstructed from xorbs, but has no Xet file"
     }
-    await plant(xet.sample, update(blobs).where(mine).values(folded_ms=None, bytes=7))
+    await plant(xet.sample, update(blobs).where(mine).values(reconstructable_ms=None, bytes=7))
     assert ("blob_bytes", FAULT) in await summary(xet.sample)
 
 

@@ -53,7 +53,7 @@ _LINKS = reading(
     )
 )
 _BLOBS = reading(
-    select(blobs_table.c.name, blobs_table.c.doomed_ms).where(
+    select(blobs_table.c.name, blobs_table.c.unreferenced_ms).where(
         blobs_table.c.kind == BlobKind.LFS.value
     )
 )
@@ -150,7 +150,7 @@ class GarbageHub:
 
     async def unreferenced(self) -> set[str]:
         rows = await self.stores.db.all(_BLOBS)
-        return {row.name for row in rows if row.doomed_ms is not None}
+        return {row.name for row in rows if row.unreferenced_ms is not None}
 
     async def findings(self) -> list[Finding]:
         return [finding async for finding in run_checks(Inspection(self.stores))]

@@ -20,14 +20,14 @@ from tests.garbage.conftest import DAY_MS, GarbageHub, of
 from tests.support.rows import reading
 
 _FIELDS = ("name", "blob", "bytes", "unpacked", "chunks", "entries", "created_ms", "touched_ms")
-_XORB = reading(insert_into(xorbs, *_FIELDS, "doomed_ms").returning(xorbs.c.pk))
+_XORB = reading(insert_into(xorbs, *_FIELDS, "quarantined_ms").returning(xorbs.c.pk))
 _FILE = reading(
     insert_into(
         xet_files, "name", "sha256", "bytes", "terms", "created_ms", "touched_ms"
     ).returning(xet_files.c.pk)
 )
 _NEED = indexed(insert_into(xet_file_xorbs, "file_pk", "xorb_pk"))
-_NAMES = reading(select(xorbs.c.name, xorbs.c.doomed_ms))
+_NAMES = reading(select(xorbs.c.name, xorbs.c.quarantined_ms))
 _AGE_EPOCHS = indexed(update(xet_epochs).values(created_ms=xet_epochs.c.created_ms - DAY_MS))
 
 
@@ -35,7 +35,7 @@ async def a_xorb(
     hub: GarbageHub,
     *,
     touched_days: float = 0,
-    doomed_days: float | None = None,
+    quarantined_days: float | None = None,
     needed: bool = False,
 ) -> str:
     """Make a xorb of one chunk that was touched, and put into quarantine, so many days ago."""
@@ -43,7 +43,7 @@ async def a_xorb(
     key = BlobKey(BlobKind.XORB, secrets.token_hex(32))
     index = XorbIndex(secrets.token_bytes(32), array("I", (0, 10)), array("I", (0, 20)))
     touched = now_ms() - int(touched_days * DAY_MS)
-    doomed = None if doomed_days is None else now_ms() - int(doomed_days * DAY_MS)
+    quarantined = None if quarantined_days is None else now_ms() - int(quarantined_days * DAY_MS)
     terms = Terms.of([Term(to_raw(name), 0, 1, 20)])
 
     async def add(tx: Tx) -> None:
@@ -57,7 +57,7 @@ async def a_xorb(
             entries=index.pack(),
             created_ms=touched,
             touched_ms=touched,
-            doomed_ms=doomed,
+            quarantined_ms=quarantined,
         )
         assert row is not None
         await blobs.register_blob(tx, key, 10)
@@ -74,7 +74,7 @@ async def a_xorb(
 
 async def in_quarantine(hub: GarbageHub) -> dict[str, bool]:
     rows = await hub.stores.db.all(_NAMES)
-    return {row.name: row.doomed_ms is not None for row in rows}
+    return {row.name: row.quarantined_ms is not None for row in rows}
 
 
 async def told(hub: GarbageHub) -> dict[str, tuple[GarbageState, int]]:
@@ -90,8 +90,8 @@ async def test_xorbs_are_told_by_how_far_they_are_on_their_way_out(hub: GarbageH
     await a_xorb(hub, touched_days=99, needed=True)
     await a_xorb(hub, touched_days=22)
     await a_xorb(hub, touched_days=24)
-    await a_xorb(hub, touched_days=25, doomed_days=1)
-    await a_xorb(hub, touched_days=26, doomed_days=3)
+    await a_xorb(hub, touched_days=25, quarantined_days=1)
+    await a_xorb(hub, touched_days=26, quarantined_days=3)
     expected = {reason: (when, 1) for when, reason in STATES.values()}
     assert await told(hub) == expected
 
@@ -100,7 +100,7 @@ async def test_gc_moves_each_one_step_on(hub: GarbageHub) -> None:
     needed = await a_xorb(hub, touched_days=99, needed=True)
     believed = await a_xorb(hub, touched_days=22)
     unneeded = await a_xorb(hub, touched_days=24)
-    over = await a_xorb(hub, touched_days=26, doomed_days=3)
+    over = await a_xorb(hub, touched_days=26, quarantined_days=3)
     removed = sum(count.removed for count in of(await hub.gc(), GarbageKind.XORB))
     assert removed == 2
     assert over not in await in_quarantine(hub)
@@ -110,10 +110,10 @@ async def test_gc_moves_each_one_step_on(hub: GarbageHub) -> None:
 
 async def test_a_new_epoch_spares_what_was_not_used_since_the_waiting(hub: GarbageHub) -> None:
     before = await a_xorb(hub, touched_days=2)
-    doomed = await a_xorb(hub, touched_days=2, doomed_days=1)
+    quarantined = await a_xorb(hub, touched_days=2, quarantined_days=1)
     await begin_epoch(hub.stores.db)
     await hub.gc()
-    assert set(await in_quarantine(hub)) == {before, doomed}
+    assert set(await in_quarantine(hub)) == {before, quarantined}
 
     async def a_day_passes(tx: Tx) -> None:
         await tx.run(_AGE_EPOCHS)

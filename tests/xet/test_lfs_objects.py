@@ -12,7 +12,7 @@ from hubstead.xet import LfsObject, find_lfs_object, sha256s_of_files, xet_hashe
 from hubstead.xet.tables import xet_files
 from tests.support.factories import a_repo, a_user
 
-_BLOB = indexed(insert_into(blobs, "kind", "name", "bytes", "created_ms", "folded_ms"))
+_BLOB = indexed(insert_into(blobs, "kind", "name", "bytes", "created_ms", "reconstructable_ms"))
 _FILE = indexed(
     insert_into(xet_files, "name", "sha256", "bytes", "terms", "created_ms", "touched_ms")
 )
@@ -28,9 +28,14 @@ async def an_object(db: Database, *repos: Repo, files: int = 0, plain: bool = Fa
     key = BlobKey(BlobKind.LFS, sha256)
 
     async def add(tx: Tx) -> None:
-        folded = None if plain else 0
+        reconstructable_ms = None if plain else 0
         await tx.run(
-            _BLOB, kind=key.kind.value, name=sha256, bytes=7, created_ms=1, folded_ms=folded
+            _BLOB,
+            kind=key.kind.value,
+            name=sha256,
+            bytes=7,
+            created_ms=1,
+            reconstructable_ms=reconstructable_ms,
         )
         for at in range(files):
             facts = {"name": f"{at}{sha256[1:]}", "bytes": 7, "terms": b""}

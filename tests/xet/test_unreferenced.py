@@ -34,11 +34,13 @@ from tests.xet.test_store import a_model, commit, noise
 _AGE_XORBS = scan(
     update(xorbs).values(
         touched_ms=xorbs.c.touched_ms - bindparam("by_ms"),
-        doomed_ms=xorbs.c.doomed_ms - bindparam("by_ms"),
+        quarantined_ms=xorbs.c.quarantined_ms - bindparam("by_ms"),
     )
 )
 _AGE_FILES = scan(update(xet_files).values(touched_ms=xet_files.c.touched_ms - bindparam("by_ms")))
-_AGE_BLOBS = scan(update(blobs).values(doomed_ms=blobs.c.doomed_ms - bindparam("by_ms")))
+_AGE_BLOBS = scan(
+    update(blobs).values(unreferenced_ms=blobs.c.unreferenced_ms - bindparam("by_ms"))
+)
 DAY_MS = 86_400_000
 
 
@@ -64,7 +66,7 @@ async def state(hub: XetHub, made: MadeXorb) -> str:
     row = await hub.stores.db.one(reading(xorbs.select().where(xorbs.c.name == made.name)))
     if row is None:
         return "gone"
-    return "live" if row.doomed_ms is None else "quarantine"
+    return "live" if row.quarantined_ms is None else "quarantine"
 
 
 async def let_go(hub: XetHub, file: MadeFile) -> None:

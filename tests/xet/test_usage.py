@@ -18,7 +18,7 @@ from hubstead.xet.usage import Batching, terms_bytes, usage_of, usage_of_all
 from tests.support.factories import a_repo, a_user
 from tests.support.rows import reading
 
-_BLOB = indexed(insert_into(blobs, "kind", "name", "bytes", "created_ms", "folded_ms"))
+_BLOB = indexed(insert_into(blobs, "kind", "name", "bytes", "created_ms", "reconstructable_ms"))
 _LINK = indexed(
     insert_into(repo_blobs, "repo_pk", "kind", "name", "bytes", "committed", "created_ms")
 )
@@ -104,7 +104,7 @@ class XetRows:
                 await tx.run(_NEEDS, file_pk=row.pk, xorb_pk=pk)
             if sha256 not in self.sizes:
                 facts = {"kind": "lfs", "name": sha256, "bytes": terms.size, "created_ms": 1}
-                await tx.run(_BLOB, **facts, folded_ms=0)
+                await tx.run(_BLOB, **facts, reconstructable_ms=0)
 
         await self.db.write(add)
         self.sizes[sha256] = terms.size
@@ -117,7 +117,7 @@ class XetRows:
 
         async def add(tx: Tx) -> None:
             facts = {"kind": "lfs", "name": sha256, "bytes": size, "created_ms": 1}
-            await tx.run(_BLOB, **facts, folded_ms=None)
+            await tx.run(_BLOB, **facts, reconstructable_ms=None)
 
         await self.db.write(add)
         self.plain[sha256] = self.sizes[sha256] = size

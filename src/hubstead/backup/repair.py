@@ -59,7 +59,10 @@ class _Xorb(NamedTuple):
 
 _BLOBS = scan(
     select(blobs.c.kind, blobs.c.name, blobs.c.bytes, blobs.c.damaged_ms, blobs.c.stored)
-    .where(blobs.c.folded_ms.is_(None), or_(blobs.c.doomed_ms.is_(None), blobs.c.doomed_ms != 0))
+    .where(
+        blobs.c.reconstructable_ms.is_(None),
+        or_(blobs.c.unreferenced_ms.is_(None), blobs.c.unreferenced_ms != 0),
+    )
     .order_by(blobs.c.kind, blobs.c.name),
     _Blob,
 )

@@ -27,14 +27,14 @@ _PAGE = 1000
 class _Row(NamedTuple):
     name: str
     bytes: int
-    folded_ms: int | None
+    reconstructable_ms: int | None
     damaged_ms: int | None
     stored: str | None
 
 
 _SELECT_ROWS = scan(
     select(
-        blobs.c.name, blobs.c.bytes, blobs.c.folded_ms, blobs.c.damaged_ms, blobs.c.stored
+        blobs.c.name, blobs.c.bytes, blobs.c.reconstructable_ms, blobs.c.damaged_ms, blobs.c.stored
     ).where(blobs.c.kind == bindparam("which_kind"), any_of(blobs.c.name, "names")),
     _Row,
 )
@@ -65,7 +65,7 @@ async def damaged_blobs(
     for start in range(0, len(names), _PAGE):
         page = list(names[start : start + _PAGE])
         rows = await db.all(_SELECT_ROWS, which_kind=kind.value, names=page)
-        stored = [row for row in rows if row.folded_ms is None]
+        stored = [row for row in rows if row.reconstructable_ms is None]
         marked = {row.name for row in stored if row.damaged_ms is not None}
         damaged |= marked | await _unlike_rows(
             store, kind, [row for row in stored if row.name not in marked]

@@ -71,7 +71,7 @@ class _Blob(NamedTuple):
 
 _EXPIRED = (
     select(blobs.c.kind, blobs.c.name, blobs.c.stored)
-    .where(blobs.c.doomed_ms < bindparam("before_ms"), not_(_linked))
+    .where(blobs.c.unreferenced_ms < bindparam("before_ms"), not_(_linked))
     .limit(BATCH)
     .with_for_update(skip_locked=True)
 )
@@ -79,14 +79,14 @@ _SELECT_EXPIRED = scan(_EXPIRED, _Blob)
 _SELECT_EXPIRED_KIND = scan(_EXPIRED.where(blobs.c.kind == bindparam("which_kind")), _Blob)
 _MARK_DELETING = indexed(
     update(blobs)
-    .values(doomed_ms=DELETING)
+    .values(unreferenced_ms=DELETING)
     .where(blobs.c.kind == bindparam("which_kind"), blobs.c.name == bindparam("which_name"))
 )
 _DELETE_ROW = indexed(
     delete(blobs).where(
         blobs.c.kind == bindparam("which_kind"),
         blobs.c.name == bindparam("which_name"),
-        blobs.c.doomed_ms == DELETING,
+        blobs.c.unreferenced_ms == DELETING,
     )
 )
 
@@ -94,9 +94,9 @@ _DELETE_ROW = indexed(
 async def pause_deletion(db: Database, pause_id: str, seconds: float) -> None:
     """Pause deletion for ``seconds``; call again to extend the pause.
 
-    After this returns, only blobs whose rows are already marked deleting (``doomed_ms`` is 0) lose
-    their bytes, and no repository links them. So all blobs that a later snapshot of the database
-    needs stay.
+    After this returns, only blobs whose rows are already marked deleting (``unreferenced_ms`` is
+    0) lose their bytes, and no repository links them. So all blobs that a later snapshot of the
+    database needs stay.
     """
     assert pause_id != _GATE, "a pause has a name"
 

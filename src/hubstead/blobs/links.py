@@ -3,15 +3,15 @@
 Knowing a hash is not owning the bytes: a link exists only for bytes that were uploaded to the
 repository, or that its writer may read in another one; the caller of `link_blobs` has checked it.
 
-States of a blob (``doomed_ms`` of its row):
+States of a blob (``unreferenced_ms`` of its row):
 
 - live (null): a repository links it, or an upload holds it.
 - unreferenced (a time): the last link or hold has ended; linking it again revives it.
 - deleting (0): the grace period is over and its bytes are going (`deletion.py`); linking it is
   refused until its row is gone.
 
-An LFS object may be *reconstructable* (``folded_ms``): room ``xet`` assembles it from xorbs, so
-its own bytes are not needed (`xet_backed.py`).
+An LFS object may be *reconstructable* (``reconstructable_ms``): room ``xet`` assembles it from
+xorbs, so its own bytes are not needed (`xet_backed.py`).
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ BATCH = 200
 
 class _Added(NamedTuple):
     bytes: int
-    folded_ms: int | None
+    reconstructable_ms: int | None
     stored: str | None
 
 
@@ -74,33 +74,33 @@ _ADD = indexed(
     .on_conflict_do_update(
         index_elements=["kind", "name"],
         set_={
-            "doomed_ms": None,
-            "folded_ms": case(
-                (blobs.c.folded_ms.is_(None), cast(null(), BigInteger)),
+            "unreferenced_ms": None,
+            "reconstructable_ms": case(
+                (blobs.c.reconstructable_ms.is_(None), cast(null(), BigInteger)),
                 (
                     cast(bindparam("stored"), Text).is_(None),
                     DatabaseNow(),
                 ),
-                else_=blobs.c.folded_ms,
+                else_=blobs.c.reconstructable_ms,
             ),
         },
-        where=or_(blobs.c.doomed_ms.is_(None), blobs.c.doomed_ms != DELETING),
+        where=or_(blobs.c.unreferenced_ms.is_(None), blobs.c.unreferenced_ms != DELETING),
     )
-    .returning(blobs.c.bytes, blobs.c.folded_ms, blobs.c.stored),
+    .returning(blobs.c.bytes, blobs.c.reconstructable_ms, blobs.c.stored),
     _Added,
 )
 _MARK_PLAIN = indexed(
     update(blobs)
-    .values(folded_ms=None, damaged_ms=None, bytes=bindparam("size"))
+    .values(reconstructable_ms=None, damaged_ms=None, bytes=bindparam("size"))
     .where(blobs.c.kind == bindparam("which_kind"), blobs.c.name == bindparam("which_name"))
 )
 _REVIVE = indexed(
     update(blobs)
-    .values(doomed_ms=None)
+    .values(unreferenced_ms=None)
     .where(
         blobs.c.kind == bindparam("which_kind"),
         blobs.c.name == bindparam("which_name"),
-        or_(blobs.c.doomed_ms.is_(None), blobs.c.doomed_ms != DELETING),
+        or_(blobs.c.unreferenced_ms.is_(None), blobs.c.unreferenced_ms != DELETING),
     )
 )
 _LINK = indexed(
@@ -269,11 +269,11 @@ _linked = (
 )
 _MARK_UNREFERENCED = indexed(
     update(blobs)
-    .values(doomed_ms=DatabaseNow())
+    .values(unreferenced_ms=DatabaseNow())
     .where(
         blobs.c.kind == bindparam("which_kind"),
         blobs.c.name == bindparam("which_name"),
-        blobs.c.doomed_ms.is_(None),
+        blobs.c.unreferenced_ms.is_(None),
         not_(_linked),
     )
 )
@@ -416,11 +416,11 @@ async def register_upload(
 
     row = await db.write(add)
     if row.place == uploaded:
-        if row.folded_ms is None:
+        if row.reconstructable_ms is None:
             await _check_stored(db, store, repo_pk, key, uploaded)
         return
     # The committed row protects its bytes from deletion, so one check now is enough.
-    if row.folded_ms is None and await damaged_blobs(db, store, key.kind, [key.name]):
+    if row.reconstructable_ms is None and await damaged_blobs(db, store, key.kind, [key.name]):
 
         async def replace(tx: Tx) -> bool:
             done = await replace_bytes(tx, key, size, old=row.place, new=uploaded)
@@ -520,14 +520,14 @@ async def register_blob(tx: Tx, key: BlobKey, size: int) -> int | None:
     Raises:
         Unavailable: a blob of this name is being deleted.
     """
-    return (await _register(tx, key, size, key)).folded_ms
+    return (await _register(tx, key, size, key)).reconstructable_ms
 
 
 class _Registered(msgspec.Struct, frozen=True):
     """The row of a registered blob."""
 
     place: StoredKey  # the blob's stored name: another one than the upload's if it had bytes
-    folded_ms: int | None
+    reconstructable_ms: int | None
 
 
 async def _register(tx: Tx, key: BlobKey, size: int, place: StoredKey) -> _Registered:
@@ -541,7 +541,7 @@ async def _register(tx: Tx, key: BlobKey, size: int, place: StoredKey) -> _Regis
     )
     if row is None:
         raise Unavailable(reason="the object is just being removed, try again")
-    return _Registered(stored_key(key, row.stored), row.folded_ms)
+    return _Registered(stored_key(key, row.stored), row.reconstructable_ms)
 
 
 async def mark_unreferenced(tx: Tx, keys: Iterable[BlobKey]) -> None:

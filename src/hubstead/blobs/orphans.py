@@ -34,22 +34,26 @@ _PAGE = 1000
 class _StoredRow(NamedTuple):
     name: str
     stored: str | None
-    folded_ms: int | None
+    reconstructable_ms: int | None
 
 
-_COLUMNS = (blobs.c.name, blobs.c.stored, blobs.c.folded_ms)
+_COLUMNS = (blobs.c.name, blobs.c.stored, blobs.c.reconstructable_ms)
 _OF_KIND = blobs.c.kind == bindparam("kind")
 _BY_NAME = scan(select(*_COLUMNS).where(_OF_KIND, any_of(blobs.c.name, "names")), _StoredRow)
 _BY_PLACE = scan(select(*_COLUMNS).where(_OF_KIND, any_of(blobs.c.stored, "names")), _StoredRow)
 _ADD_UNREFERENCED = indexed(
     insert_into(blobs, "kind", "name", "bytes")
-    .values(created_ms=DatabaseNow(), doomed_ms=DatabaseNow())
+    .values(created_ms=DatabaseNow(), unreferenced_ms=DatabaseNow())
     .on_conflict_do_nothing()
 )
 _MARK_UNNEEDED = scan(
     update(blobs)
-    .values(folded_ms=DatabaseNow())
-    .where(blobs.c.kind == bindparam("kind"), blobs.c.folded_ms == 0, any_of(blobs.c.name, "names"))
+    .values(reconstructable_ms=DatabaseNow())
+    .where(
+        blobs.c.kind == bindparam("kind"),
+        blobs.c.reconstructable_ms == 0,
+        any_of(blobs.c.name, "names"),
+    )
 )
 
 _log = structlog.get_logger("hubstead.blobs")
@@ -81,7 +85,9 @@ async def mark_orphans(
     known, orphans = 0, list[StoredBlob]()
     async for page in _pages(store, kind):
         rows = await stored_rows(db, kind, [blob.key.name for blob in page])
-        await _mark_unneeded(db, kind, [row.name for row in rows.values() if row.folded_ms == 0])
+        await _mark_unneeded(
+            db, kind, [row.name for row in rows.values() if row.reconstructable_ms == 0]
+        )
         known += len(rows)
         old = [blob for blob in page if blob.modified_ms < before]
         orphans += [blob for blob in old if blob.key.name not in rows]
@@ -93,7 +99,7 @@ async def mark_orphans(
 
 
 async def stored_rows(db: Reader, kind: BlobKind, places: Sequence[str]) -> dict[str, _StoredRow]:
-    """Return (name, stored, folded_ms) of the blobs stored under ``places``, by stored name."""
+    """Return the rows of the blobs stored under ``places``, by stored name."""
     values = {"kind": kind.value, "names": list(places)}
     own = {row.name: row for row in await db.all(_BY_NAME, **values) if row.stored is None}
     return own | {row.stored: row for row in await db.all(_BY_PLACE, **values) if row.stored}

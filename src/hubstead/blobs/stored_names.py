@@ -46,23 +46,23 @@ _REPLACE = indexed(
         blobs.c.kind == bindparam("which_kind"),
         blobs.c.name == bindparam("which_name"),
         func.coalesce(blobs.c.stored, blobs.c.name) == bindparam("old"),
-        blobs.c.doomed_ms.is_distinct_from(DELETING),
+        blobs.c.unreferenced_ms.is_distinct_from(DELETING),
     )
 )
 _ADD_UNREFERENCED = indexed(
-    insert_into(blobs, "kind", "name", "bytes", "stored", "folded_ms")
-    .values(created_ms=DatabaseNow(), doomed_ms=DatabaseNow())
+    insert_into(blobs, "kind", "name", "bytes", "stored", "reconstructable_ms")
+    .values(created_ms=DatabaseNow(), unreferenced_ms=DatabaseNow())
     .on_conflict_do_nothing()
 )
 
 
 class _Replaced(NamedTuple):
     name: str
-    doomed_ms: int | None
+    unreferenced_ms: int | None
 
 
 _SELECT_REPLACED = indexed(
-    select(blobs.c.name, blobs.c.doomed_ms).where(
+    select(blobs.c.name, blobs.c.unreferenced_ms).where(
         blobs.c.kind == bindparam("which_kind"),
         blobs.c.stored == bindparam("place"),
         blobs.c.name != bindparam("which_name"),
@@ -175,7 +175,7 @@ async def mark_stored_unreferenced(tx: Tx, places: Sequence[tuple[StoredKey, int
             "bytes": size,
             "stored": place.name,
             # No reader needs these bytes: doctor does not report them as damaged or missing.
-            "folded_ms": 0,
+            "reconstructable_ms": 0,
         }
         for place, size in places
     ]
@@ -191,6 +191,6 @@ async def reclaim_stored(tx: Tx, key: BlobKey, place: StoredKey) -> None:
     """
     values = {"which_kind": key.kind.value, "which_name": key.name}
     for row in await tx.all(_SELECT_REPLACED, **values, place=place.name):
-        if row.doomed_ms == DELETING:
+        if row.unreferenced_ms == DELETING:
             raise Unavailable(reason="the object is just being removed, try again")
         await tx.run(_DELETE_ROW, which_kind=key.kind.value, which_name=row.name)

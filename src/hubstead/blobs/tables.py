@@ -4,7 +4,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Table, Te
 
 from hubstead.db import Number, metadata, primary_key
 
-#: ``doomed_ms`` of a blob whose grace period is over: its bytes are being deleted.
+#: ``unreferenced_ms`` of a blob whose grace period is over: its bytes are being deleted.
 DELETING = 0
 
 blobs = Table(
@@ -14,16 +14,17 @@ blobs = Table(
     Column("name", Text, primary_key=True),
     Column("bytes", BigInteger, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
-    Column("doomed_ms", BigInteger),  # null: live; else the time since which it is unreferenced
+    # Null: live; else the time since which it is unreferenced, or `DELETING`.
+    Column("doomed_ms", BigInteger, key="unreferenced_ms"),
     # LFS only. Null: the bytes are in the store. Else room ``xet`` assembles the object: 0, or the
     # time since which a plain copy that may still exist is unneeded.
-    Column("folded_ms", BigInteger),
+    Column("folded_ms", BigInteger, key="reconstructable_ms"),
     # The time since which the stored bytes are known to be damaged; null: no check failed.
     Column("damaged_ms", BigInteger),
     # The stored name; null: the blob's own name.
     Column("stored", Text),
-    Index(None, "doomed_ms"),
-    Index(None, "folded_ms"),
+    Index(None, "unreferenced_ms"),
+    Index(None, "reconstructable_ms"),
     Index(
         None,
         "kind",

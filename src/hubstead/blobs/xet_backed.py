@@ -1,9 +1,9 @@
 """Reconstructable LFS objects: room ``xet`` assembles them, so they need no bytes of their own.
 
-``folded_ms`` of their row is 0 if they have no bytes of their own, or the time since which their
-bytes are unneeded. A reader that sees it set reads through room ``xet``; one that read the row
-before reads the plain bytes during the grace period. A concurrent upload changes nothing: the
-object stays reconstructable.
+``reconstructable_ms`` of their row is 0 if they have no bytes of their own, or the time since
+which their bytes are unneeded. A reader that sees it set reads through room ``xet``; one that read
+the row before reads the plain bytes during the grace period. A concurrent upload changes nothing:
+the object stays reconstructable.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from hubstead.db import (
 from hubstead.errors import Unavailable
 
 _ADD = indexed(
-    insert_into(blobs, "kind", "name", "bytes", "folded_ms")
+    insert_into(blobs, "kind", "name", "bytes", "reconstructable_ms")
     .values(created_ms=DatabaseNow())
     .on_conflict_do_update(
         index_elements=["kind", "name"],
-        set_={"doomed_ms": None},
-        where=or_(blobs.c.doomed_ms.is_(None), blobs.c.doomed_ms != DELETING),
+        set_={"unreferenced_ms": None},
+        where=or_(blobs.c.unreferenced_ms.is_(None), blobs.c.unreferenced_ms != DELETING),
     )
 )
 _SELECT_DELETING = scan(
     select(blobs.c.name).where(
         blobs.c.kind == BlobKind.LFS.value,
-        blobs.c.doomed_ms == DELETING,
+        blobs.c.unreferenced_ms == DELETING,
         any_of(blobs.c.name, "names"),
     ),
     str,
@@ -64,10 +64,10 @@ _HOLD = indexed(
 )
 _MARK_RECONSTRUCTABLE = scan(
     update(blobs)
-    .values(folded_ms=DatabaseNow())
+    .values(reconstructable_ms=DatabaseNow())
     .where(
         blobs.c.kind == BlobKind.LFS.value,
-        blobs.c.folded_ms.is_(None),
+        blobs.c.reconstructable_ms.is_(None),
         any_of(blobs.c.name, "names"),
     )
 )
@@ -75,27 +75,27 @@ _MARK_RECONSTRUCTABLE = scan(
 
 class _PlainCopy(NamedTuple):
     name: str
-    folded_ms: int
+    reconstructable_ms: int
     stored: str | None
 
 
 _PLAIN_COPIES = scan(
-    select(blobs.c.name, blobs.c.folded_ms, blobs.c.stored)
+    select(blobs.c.name, blobs.c.reconstructable_ms, blobs.c.stored)
     .where(
-        blobs.c.folded_ms > 0,
-        blobs.c.folded_ms < bindparam("before_ms"),
-        or_(blobs.c.doomed_ms.is_(None), blobs.c.doomed_ms != DELETING),
+        blobs.c.reconstructable_ms > 0,
+        blobs.c.reconstructable_ms < bindparam("before_ms"),
+        or_(blobs.c.unreferenced_ms.is_(None), blobs.c.unreferenced_ms != DELETING),
     )
     .limit(BATCH),
     _PlainCopy,
 )
 _MARK_WITHOUT_BYTES = indexed(
     update(blobs)
-    .values(folded_ms=0)
+    .values(reconstructable_ms=0)
     .where(
         blobs.c.kind == BlobKind.LFS.value,
         blobs.c.name == bindparam("which_name"),
-        blobs.c.folded_ms == bindparam("seen_ms", type_=BigInteger),
+        blobs.c.reconstructable_ms == bindparam("seen_ms", type_=BigInteger),
     )
 )
 
@@ -127,7 +127,7 @@ async def register_reconstructable(
     objects = sorted(dict(files).items())
     of_repo: Mapping[str, object] = {"repo_pk": repo_pk, "kind": BlobKind.LFS.value}
     rows = [{"kind": BlobKind.LFS.value, "name": name, "bytes": size} for name, size in objects]
-    await tx.run_many(_ADD, [row | {"folded_ms": 0} for row in rows])
+    await tx.run_many(_ADD, [row | {"reconstructable_ms": 0} for row in rows])
     names = [name for name, _ in objects]
     if names and await tx.one(_SELECT_DELETING, names=names) is not None:
         raise Unavailable(reason="an object is just being removed, try again")
@@ -159,7 +159,7 @@ async def delete_plain_copies(db: Database, store: BlobStore, *, grace_ms: int) 
         if time.monotonic() > deadline:
             break
         await store.delete(stored_key(BlobKey(BlobKind.LFS, row.name), row.stored))
-        deleted.append({"which_name": row.name, "seen_ms": row.folded_ms})
+        deleted.append({"which_name": row.name, "seen_ms": row.reconstructable_ms})
 
     async def mark(tx: Tx) -> None:
         await tx.run_many(_MARK_WITHOUT_BYTES, deleted)

@@ -29,8 +29,8 @@ class _BlobRow(NamedTuple):
     kind: str
     name: str
     bytes: int
-    doomed_ms: int | None
-    folded_ms: int | None
+    unreferenced_ms: int | None
+    reconstructable_ms: int | None
     damaged_ms: int | None
     stored_name: str  # its name in the store
 
@@ -40,8 +40,8 @@ _BLOBS = scan(
         blobs.c.kind,
         blobs.c.name,
         blobs.c.bytes,
-        blobs.c.doomed_ms,
-        blobs.c.folded_ms,
+        blobs.c.unreferenced_ms,
+        blobs.c.reconstructable_ms,
         blobs.c.damaged_ms,
         func.coalesce(blobs.c.stored, blobs.c.name).label("stored_name"),
     ).order_by(blobs.c.kind, blobs.c.name),
@@ -55,7 +55,7 @@ class _BadLink(NamedTuple):
     name: str
     bytes: int
     blob_bytes: int | None
-    doomed_ms: int | None
+    unreferenced_ms: int | None
 
 
 _BAD_LINKS = scan(
@@ -65,13 +65,13 @@ _BAD_LINKS = scan(
         repo_blobs.c.name,
         repo_blobs.c.bytes,
         blobs.c.bytes.label("blob_bytes"),
-        blobs.c.doomed_ms,
+        blobs.c.unreferenced_ms,
     )
     .outerjoin_from(repo_blobs, blobs, _SAME)
     .where(
         blobs.c.name.is_(None)
         | (blobs.c.bytes != repo_blobs.c.bytes)
-        | blobs.c.doomed_ms.is_not(None)
+        | blobs.c.unreferenced_ms.is_not(None)
     )
     .order_by(repo_blobs.c.repo_pk, repo_blobs.c.kind, repo_blobs.c.name),
     _BadLink,
@@ -88,7 +88,7 @@ _UNLINKED = scan(
     .outerjoin_from(blobs, repo_blobs, _SAME)
     .where(
         repo_blobs.c.name.is_(None),
-        blobs.c.doomed_ms.is_(None),
+        blobs.c.unreferenced_ms.is_(None),
         blobs.c.kind != BlobKind.XORB.value,  # rows of room ``xet`` keep these alive
     )
     .order_by(blobs.c.kind, blobs.c.name),
@@ -152,7 +152,7 @@ async def blob_bytes(inspection: Inspection) -> AsyncIterator[Finding]:
             continue  # its bytes are the file in the repository's folder
         stored = await inspection.stored(kind)
         for row in rows:
-            if row.kind != kind or row.doomed_ms == 0 or row.folded_ms is not None:
+            if row.kind != kind or row.unreferenced_ms == 0 or row.reconstructable_ms is not None:
                 continue
             blob = stored.get(row.stored_name)
             fault = None

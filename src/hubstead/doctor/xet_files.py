@@ -80,10 +80,10 @@ _RECONSTRUCTABLE = scan(
     .outerjoin_from(blobs, xet_files_table, xet_files_table.c.sha256 == blobs.c.name)
     .where(
         blobs.c.kind == BlobKind.LFS.value,
-        blobs.c.folded_ms.is_not(None),
-        or_(blobs.c.doomed_ms.is_(None), blobs.c.doomed_ms != 0),
+        blobs.c.reconstructable_ms.is_not(None),
+        or_(blobs.c.unreferenced_ms.is_(None), blobs.c.unreferenced_ms != 0),
         # Pending deletion under another stored name: bytes that no blob needs.
-        or_(blobs.c.doomed_ms.is_(None), blobs.c.stored.is_(None)),
+        or_(blobs.c.unreferenced_ms.is_(None), blobs.c.stored.is_(None)),
         or_(xet_files_table.c.name.is_(None), xet_files_table.c.bytes != blobs.c.bytes),
     )
     .distinct()

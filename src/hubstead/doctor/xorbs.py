@@ -32,7 +32,7 @@ class _BadBlob(NamedTuple):
     name: str
     bytes: int
     blob_bytes: int | None
-    doomed_ms: int | None
+    unreferenced_ms: int | None
 
 
 _BAD_BLOBS = scan(
@@ -40,13 +40,13 @@ _BAD_BLOBS = scan(
         xorbs_table.c.name,
         xorbs_table.c.bytes,
         blobs.c.bytes.label("blob_bytes"),
-        blobs.c.doomed_ms,
+        blobs.c.unreferenced_ms,
     )
     .outerjoin_from(xorbs_table, blobs, _IS_ITS_BLOB)
     .where(
         blobs.c.name.is_(None)
         | (blobs.c.bytes != xorbs_table.c.bytes)
-        | blobs.c.doomed_ms.is_not(None)
+        | blobs.c.unreferenced_ms.is_not(None)
     )
     .order_by(xorbs_table.c.name),
     _BadBlob,
@@ -56,7 +56,7 @@ _UNUSED = scan(
     .outerjoin_from(blobs, xorbs_table, _IS_ITS_BLOB)
     .where(
         blobs.c.kind == BlobKind.XORB.value,
-        blobs.c.doomed_ms.is_(None),
+        blobs.c.unreferenced_ms.is_(None),
         xorbs_table.c.name.is_(None),
     )
     .order_by(blobs.c.name),

@@ -30,22 +30,22 @@ class _Sum(NamedTuple):
 # A reconstructable object has no bytes of its own; its chunks are counted as xorbs.
 _UNREFERENCED = scan(
     select(
-        (blobs.c.doomed_ms < bindparam("before_ms")).label("due"),
+        (blobs.c.unreferenced_ms < bindparam("before_ms")).label("due"),
         func.count().label("things"),
-        total(blobs.c.bytes, where=blobs.c.folded_ms.is_(None)).label("bytes"),
+        total(blobs.c.bytes, where=blobs.c.reconstructable_ms.is_(None)).label("bytes"),
     )
-    .where(blobs.c.doomed_ms.is_not(None))
-    .group_by(blobs.c.doomed_ms < bindparam("before_ms")),
+    .where(blobs.c.unreferenced_ms.is_not(None))
+    .group_by(blobs.c.unreferenced_ms < bindparam("before_ms")),
     _Sum,
 )
 _PLAIN = scan(
     select(
-        (blobs.c.folded_ms < bindparam("before_ms")).label("due"),
+        (blobs.c.reconstructable_ms < bindparam("before_ms")).label("due"),
         func.count().label("things"),
         total(blobs.c.bytes).label("bytes"),
     )
-    .where(blobs.c.folded_ms > 0, blobs.c.doomed_ms.is_(None))
-    .group_by(blobs.c.folded_ms < bindparam("before_ms")),
+    .where(blobs.c.reconstructable_ms > 0, blobs.c.unreferenced_ms.is_(None))
+    .group_by(blobs.c.reconstructable_ms < bindparam("before_ms")),
     _Sum,
 )
 

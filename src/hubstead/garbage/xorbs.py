@@ -31,15 +31,15 @@ _needed = (
 )
 _STATE = case(
     (_needed, literal("needed")),
-    (xorbs_table.c.doomed_ms < bindparam("released_ms"), literal("expired")),
+    (xorbs_table.c.quarantined_ms < bindparam("released_ms"), literal("expired")),
     (
         and_(
-            xorbs_table.c.doomed_ms.is_not(None),
+            xorbs_table.c.quarantined_ms.is_not(None),
             xorbs_table.c.touched_ms < bindparam("outlived_ms"),
         ),
         literal("expired"),
     ),
-    (xorbs_table.c.doomed_ms.is_not(None), literal("quarantine")),
+    (xorbs_table.c.quarantined_ms.is_not(None), literal("quarantine")),
     (xorbs_table.c.touched_ms < bindparam("unknown_ms"), literal("unneeded")),
     else_=literal("cached"),
 ).label("state")

@@ -47,8 +47,8 @@ _PLAIN = scan(
     select(blobs_table.c.name, blobs_table.c.bytes)
     .where(
         blobs_table.c.kind == BlobKind.LFS.value,
-        blobs_table.c.folded_ms.is_(None),
-        blobs_table.c.doomed_ms.is_(None),
+        blobs_table.c.reconstructable_ms.is_(None),
+        blobs_table.c.unreferenced_ms.is_(None),
         blobs_table.c.bytes >= LEAST_BYTES,
         blobs_table.c.name > bindparam("after"),
     )
@@ -60,8 +60,8 @@ _ONE = indexed(
     select(blobs_table.c.bytes).where(
         blobs_table.c.kind == BlobKind.LFS.value,
         blobs_table.c.name == bindparam("which_name"),
-        blobs_table.c.folded_ms.is_(None),
-        blobs_table.c.doomed_ms.is_(None),
+        blobs_table.c.reconstructable_ms.is_(None),
+        blobs_table.c.unreferenced_ms.is_(None),
     ),
     int,
 )

@@ -46,11 +46,11 @@ _BY_NAME = indexed(select(*_COLUMNS).where(xet_files.c.name == bindparam("which_
 
 @dataclass(frozen=True, slots=True)
 class _ObjectRow:
-    folded_ms: int | None
+    reconstructable_ms: int | None
     stored: str | None
     file: _FileRow | None
 
-    _fields: ClassVar = ("folded_ms", "stored", *_FileRow._fields)
+    _fields: ClassVar = ("reconstructable_ms", "stored", *_FileRow._fields)
 
     @classmethod
     def _make(cls, values: Sequence[Any]) -> _ObjectRow:
@@ -59,7 +59,7 @@ class _ObjectRow:
 
 
 _OBJECT = indexed(
-    select(blobs.c.folded_ms, blobs.c.stored, *_COLUMNS)
+    select(blobs.c.reconstructable_ms, blobs.c.stored, *_COLUMNS)
     .outerjoin_from(blobs, xet_files, xet_files.c.sha256 == blobs.c.name)
     .where(blobs.c.kind == BlobKind.LFS.value, blobs.c.name == bindparam("which_name"))
     .order_by(xet_files.c.pk)
@@ -82,7 +82,7 @@ class _NamedObjectRow:
 
 # The oldest file of the same bytes comes first.
 _OBJECTS = scan(
-    select(blobs.c.name.label("object"), blobs.c.folded_ms, blobs.c.stored, *_COLUMNS)
+    select(blobs.c.name.label("object"), blobs.c.reconstructable_ms, blobs.c.stored, *_COLUMNS)
     .outerjoin_from(blobs, xet_files, xet_files.c.sha256 == blobs.c.name)
     .where(blobs.c.kind == BlobKind.LFS.value, any_of(blobs.c.name, "names"))
     .order_by(blobs.c.name, xet_files.c.pk),
@@ -213,7 +213,7 @@ async def locate_object(db: Reader, sha256: str) -> tuple[StoredKey | None, XetF
         return None
     stored = stored_key(BlobKey(BlobKind.LFS, sha256), row.stored)
     file = None if row.file is None else _file(row.file)
-    return None if row.folded_ms is not None else stored, file
+    return None if row.reconstructable_ms is not None else stored, file
 
 
 async def locate_objects(
@@ -224,7 +224,7 @@ async def locate_objects(
     for start in range(0, len(sha256s), _PAGE):
         for row in await db.all(_OBJECTS, names=list(sha256s[start : start + _PAGE])):
             file = None if row.row.file is None else _file(row.row.file)
-            objects.setdefault(row.object, (row.row.folded_ms is None, file))
+            objects.setdefault(row.object, (row.row.reconstructable_ms is None, file))
     return objects
 
 

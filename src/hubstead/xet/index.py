@@ -56,11 +56,12 @@ class _XorbRow(NamedTuple):
     bytes: int
     unpacked: int
     chunks: int
-    doomed_ms: int | None
+    quarantined_ms: int | None
 
 
 _BY_NAME = indexed(
-    select(*_COLUMNS, xorbs.c.doomed_ms).where(xorbs.c.name == bindparam("which_name")), _XorbRow
+    select(*_COLUMNS, xorbs.c.quarantined_ms).where(xorbs.c.name == bindparam("which_name")),
+    _XorbRow,
 )
 _NAMED = select(*_COLUMNS).where(any_of(xorbs.c.name, "names"))
 _SOME = indexed(_NAMED, KnownXorb)
@@ -108,12 +109,12 @@ _LOCK_MANY = scan(
 )
 _RENEW = scan(
     update(xorbs)
-    .values(touched_ms=DatabaseNow(), doomed_ms=None)
+    .values(touched_ms=DatabaseNow(), quarantined_ms=None)
     .where(
         any_of(xorbs.c.pk, "pks"),
         or_(
             xorbs.c.touched_ms < DatabaseNow() - bindparam("stale_ms", type_=BigInteger),
-            xorbs.c.doomed_ms.is_not(None),
+            xorbs.c.quarantined_ms.is_not(None),
         ),
     )
 )
@@ -172,7 +173,7 @@ async def find_xorb(db: Reader, name: str) -> KnownXorb | None:
 async def find_live_xorb(db: Reader, name: str) -> KnownXorb | None:
     """Return a xorb that is not in quarantine, where it may be deleted at any moment."""
     row = await db.one(_BY_NAME, which_name=name)
-    return None if row is None or row.doomed_ms is not None else _known(row)
+    return None if row is None or row.quarantined_ms is not None else _known(row)
 
 
 async def find_xorbs(db: Reader, names: Sequence[str]) -> dict[str, KnownXorb]:

@@ -33,7 +33,7 @@ _OLDEST = (
 class _ObjectRow(NamedTuple):
     bytes: int
     committed: int
-    folded_ms: int | None
+    reconstructable_ms: int | None
     stored: str | None
     file: str | None
 
@@ -42,7 +42,7 @@ _OBJECT = indexed(
     select(
         repo_blobs.c.bytes,
         repo_blobs.c.committed,
-        blobs.c.folded_ms,
+        blobs.c.reconstructable_ms,
         blobs.c.stored,
         _OLDEST.label("file"),
     )
@@ -112,7 +112,7 @@ async def find_lfs_object(db: Reader, repo_pk: int, sha256: str) -> LfsObject | 
     row = await db.one(_OBJECT, which_pk=repo_pk, which_name=sha256)
     if row is None:
         return None
-    is_plain = row.folded_ms is None
+    is_plain = row.reconstructable_ms is None
     return LfsObject(sha256, row.bytes, bool(row.committed), is_plain, row.file, row.stored)
 
 

@@ -21,9 +21,9 @@ xorbs = Table(
     Column("entries", LargeBinary, nullable=False),  # XorbIndex.pack(): 40 bytes per chunk
     Column("created_ms", BigInteger, nullable=False),
     Column("touched_ms", BigInteger, nullable=False),  # when a client last learned of it
-    Column("doomed_ms", BigInteger),  # in quarantine since; null: live
+    Column("doomed_ms", BigInteger, key="quarantined_ms"),  # in quarantine since; null: live
     Index(None, "touched_ms"),
-    Index(None, "doomed_ms"),
+    Index(None, "quarantined_ms"),
     info={"backup": "copy"},
 )
 

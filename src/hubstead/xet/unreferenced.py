@@ -34,20 +34,20 @@ _UNREFERENCED_FILES = scan(select(xet_files.c.pk).where(*_FILE_IS_UNREFERENCED).
 _DELETE_FILES = scan(delete(xet_files).where(any_of(xet_files.c.pk, "pks"), *_FILE_IS_UNREFERENCED))
 
 _XORB_IS_UNREFERENCED = (
-    xorbs.c.doomed_ms.is_(None),
+    xorbs.c.quarantined_ms.is_(None),
     xorbs.c.touched_ms < bindparam("before_ms"),
     ~_is_used,
 )
 _UNREFERENCED_XORBS = scan(select(xorbs.c.pk).where(*_XORB_IS_UNREFERENCED).limit(_PAGE), int)
 _QUARANTINE = scan(
     update(xorbs)
-    .values(doomed_ms=DatabaseNow())
+    .values(quarantined_ms=DatabaseNow())
     .where(any_of(xorbs.c.pk, "pks"), *_XORB_IS_UNREFERENCED)
 )
 _QUARANTINE_IS_OVER = (
     or_(
-        xorbs.c.doomed_ms < bindparam("before_ms"),
-        and_(xorbs.c.doomed_ms.is_not(None), xorbs.c.touched_ms < bindparam("outlived_ms")),
+        xorbs.c.quarantined_ms < bindparam("before_ms"),
+        and_(xorbs.c.quarantined_ms.is_not(None), xorbs.c.touched_ms < bindparam("outlived_ms")),
     ),
     ~_is_used,
 )

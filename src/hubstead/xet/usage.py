@@ -152,7 +152,9 @@ class _PlainBlob(NamedTuple):
 _PLAIN_OF = scan(
     select(blobs.c.name, blobs.c.bytes)
     .join_from(repo_blobs, blobs, _SAME_BLOB)
-    .where(_LINKED, _OF_REPO, blobs.c.folded_ms.is_(None), blobs.c.name > bindparam("after"))
+    .where(
+        _LINKED, _OF_REPO, blobs.c.reconstructable_ms.is_(None), blobs.c.name > bindparam("after")
+    )
     .order_by(blobs.c.name)
     .limit(bindparam("page")),
     _PlainBlob,
@@ -161,7 +163,7 @@ _PLAIN_OF_ALL = scan(
     select(blobs.c.name, blobs.c.bytes)
     .where(
         blobs.c.kind == BlobKind.LFS.value,
-        blobs.c.folded_ms.is_(None),
+        blobs.c.reconstructable_ms.is_(None),
         blobs.c.name > bindparam("after"),
     )
     .order_by(blobs.c.name)
@@ -196,8 +198,8 @@ _DISTINCT = scan(
     select(
         func.count().label("files"),
         total(blobs.c.bytes).label("bytes"),
-        total(blobs.c.bytes, where=blobs.c.folded_ms.is_(None)).label("plain_bytes"),
-    ).where(blobs.c.kind == BlobKind.LFS.value, blobs.c.doomed_ms.is_(None)),
+        total(blobs.c.bytes, where=blobs.c.reconstructable_ms.is_(None)).label("plain_bytes"),
+    ).where(blobs.c.kind == BlobKind.LFS.value, blobs.c.unreferenced_ms.is_(None)),
     _Distinct,
 )
 

@@ -62,8 +62,8 @@ async def test_bytes_that_nobody_registered_go_after_the_grace_period(
     sqlite_url: str, blobs: BlobStore, kind: BlobKind
 ) -> None:
     db = await open_db(sqlite_url)
-    stray, mine = (BlobKey(kind, digit * kind.name_chars) for digit in "12")
-    for key in (stray, mine):
+    orphan, mine = (BlobKey(kind, digit * kind.name_chars) for digit in "12")
+    for key in (orphan, mine):
         await put(blobs, key)
     await db.write(lambda tx: register_blob(tx, mine, 1))
     assert await look(db, blobs, kind, older_than_s=3600) == 0
@@ -72,7 +72,7 @@ async def test_bytes_that_nobody_registered_go_after_the_grace_period(
     assert await delete_unreferenced(db, blobs, grace_ms=60_000) == 0
     assert await delete_unreferenced(db, blobs, grace_ms=0) == 1
     assert await list_all(blobs) == [mine]
-    assert await row_of(db, stray.name) is None
+    assert await row_of(db, orphan.name) is None
     await db.close()
 
 
@@ -134,7 +134,7 @@ async def test_bytes_that_a_folded_object_does_not_need_go_as_well(db: Database)
     assert await store.size(KEY) is None
     row = await row_of(db, KEY.name)
     assert row
-    assert (row.folded_ms, row.doomed_ms) == (0, None)
+    assert (row.reconstructable_ms, row.unreferenced_ms) == (0, None)
 
 
 async def test_nothing_goes_while_there_is_a_pause(db: Database) -> None:

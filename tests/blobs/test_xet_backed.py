@@ -41,8 +41,8 @@ DATA = b"weights of a model"
 SHA = hashlib.sha256(DATA).hexdigest()
 KEY = BlobKey(BlobKind.LFS, SHA)
 _ROW = reading(select(blobs).where(blobs.c.name == bindparam("which")))
-_CONDEMN = indexed(
-    update(blobs).values(doomed_ms=DELETING).where(blobs.c.name == bindparam("which"))
+_MARK_DELETING = indexed(
+    update(blobs).values(unreferenced_ms=DELETING).where(blobs.c.name == bindparam("which"))
 )
 
 
@@ -70,7 +70,7 @@ async def upload(db: Database, store: BlobStore, repo: Repo, hold_ms: int = 60_0
 async def test_files_without_bytes_are_held_like_uploads(db: Database) -> None:
     repo = await a_place(db)
     await accept(db, repo.pk, (SHA, 18), ("a" * 64, 0), (SHA, 18))
-    assert (await row_of(db)).folded_ms == 0
+    assert (await row_of(db)).reconstructable_ms == 0
     found = await linked_many(db, repo.pk, BlobKind.LFS, [SHA, "a" * 64])
     assert {row.name: (row.bytes, row.committed) for row in found.values()} == {
         SHA: (18, 0),
@@ -91,17 +91,17 @@ async def test_files_that_nobody_commits_are_let_go(db: Database) -> None:
     await accept(db, repo.pk, (SHA, 18), hold_ms=0)
     await asyncio.sleep(0.005)
     assert await expire_holds(db) == 1
-    assert (await row_of(db)).doomed_ms
+    assert (await row_of(db)).unreferenced_ms
     await accept(db, repo.pk, (SHA, 18))
-    assert (await row_of(db)).doomed_ms is None
-    assert (await row_of(db)).folded_ms == 0
+    assert (await row_of(db)).unreferenced_ms is None
+    assert (await row_of(db)).reconstructable_ms == 0
 
 
 async def test_an_object_that_is_being_deleted_is_refused_for_the_moment(db: Database) -> None:
     repo = await a_place(db)
     await accept(db, repo.pk, (SHA, 18))
     await db.write(lambda tx: unlink_blobs(tx, repo.pk, [KEY]))
-    await db.write(lambda tx: tx.run(_CONDEMN, which=SHA))
+    await db.write(lambda tx: tx.run(_MARK_DELETING, which=SHA))
     with pytest.raises(Unavailable):
         await accept(db, repo.pk, ("a" * 64, 1), (SHA, 18))
     assert await row_of(db, "a" * 64) is None
@@ -119,7 +119,7 @@ async def test_an_object_with_bytes_keeps_them_until_it_is_folded(db: Database) 
     repo, store = await a_place(db), open_blobs("memory:")
     await upload(db, store, repo)
     await accept(db, repo.pk, (SHA, len(DATA)))
-    assert (await row_of(db)).folded_ms is None
+    assert (await row_of(db)).reconstructable_ms is None
     await asyncio.sleep(0.005)
     assert await delete_plain_copies(db, store, grace_ms=0) == 0
     assert await db.write(lambda tx: mark_reconstructable(tx, [SHA, "a" * 64])) == 1
@@ -129,7 +129,7 @@ async def test_an_object_with_bytes_keeps_them_until_it_is_folded(db: Database) 
     await asyncio.sleep(0.005)
     assert await delete_plain_copies(db, store, grace_ms=0) == 1
     assert await store.size(KEY) is None
-    assert (await row_of(db)).folded_ms == 0
+    assert (await row_of(db)).reconstructable_ms == 0
     assert await delete_plain_copies(db, store, grace_ms=0) == 0
 
 
@@ -137,7 +137,7 @@ async def test_bytes_uploaded_for_a_folded_object_are_removed_again(db: Database
     repo, store = await a_place(db), open_blobs("memory:")
     await accept(db, repo.pk, (SHA, len(DATA)))
     await upload(db, store, repo)
-    assert abs((await row_of(db)).folded_ms - time.time() * 1000) < 60_000
+    assert abs((await row_of(db)).reconstructable_ms - time.time() * 1000) < 60_000
     await asyncio.sleep(0.005)
     assert await delete_plain_copies(db, store, grace_ms=0) == 1
     assert await store.size(KEY) is None
@@ -162,7 +162,7 @@ async def test_bytes_that_come_while_others_go_are_not_forgotten(db: Database) -
     assert await delete_plain_copies(db, store, grace_ms=0) == 1
     store.delete = deleting  # type: ignore[method-assign]
     assert await store.size(KEY) == len(DATA)
-    assert (await row_of(db)).folded_ms
+    assert (await row_of(db)).reconstructable_ms
     await asyncio.sleep(0.005)
     assert await delete_plain_copies(db, store, grace_ms=0) == 1
     assert await store.size(KEY) is None
@@ -178,7 +178,7 @@ async def test_a_folded_object_that_nobody_wants_goes_for_good(db: Database) -> 
     assert await row_of(db) is None
     assert await store.size(KEY) is None
     await upload(db, store, repo)
-    assert (await row_of(db)).folded_ms is None
+    assert (await row_of(db)).reconstructable_ms is None
 
 
 async def test_two_repositories_may_register_the_same_files_at_once(db: Database) -> None:

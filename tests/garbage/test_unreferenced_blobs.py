@@ -83,8 +83,8 @@ async def test_bytes_that_a_crash_left_without_a_row_are_found(
     [path] = [path for path in hub.stores.blobs.root.rglob(key.name) if path.is_file()]
     two_days_ago = time.time() - 2 * 86_400
     os.utime(path, (two_days_ago, two_days_ago))
-    [stray] = of(await hub.gc(remove=False), GarbageKind.ORPHAN)
-    assert (stray.things, stray.bytes) == (1, 7)
+    [orphan] = of(await hub.gc(remove=False), GarbageKind.ORPHAN)
+    assert (orphan.things, orphan.bytes) == (1, 7)
     counts = await hub.gc()
     assert of(counts, GarbageKind.ORPHAN)[0].removed == 1
     assert of(counts, GarbageKind.BLOB, GarbageState.LATER)[0].bytes == 7
