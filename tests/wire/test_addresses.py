@@ -90,6 +90,8 @@ def test_a_public_url_with_a_prefix_is_served_with_and_without_it(
         ("/{old}/resolve/main/a%2Fb%20c", "/{new}/resolve/main/a%2Fb%20c"),
         ("/{encoded}/resolve/main/{old}", "/{new}/resolve/main/{old}"),
         ("/{upper}/raw/main/a", "/{new}/raw/main/a"),
+        ("/api/models/{one_segment}/refs", "/api/models/{new}/refs"),
+        ("/{one_segment}.git/info/lfs/locks", "/{new}.git/info/lfs/locks"),
         ("/{old}.git/info/lfs/locks", "/{new}.git/info/lfs/locks"),
         ("/api/{old}/settings", None),
         ("/api/repos/model/{old}/settings", None),
@@ -100,7 +102,13 @@ def test_an_old_name_is_replaced_where_it_stands_and_nowhere_else(
 ) -> None:
     old, new = anna.repo("old"), anna.path("new")
     anna.call("POST", "/api/repos/move", {"fromRepo": old, "toRepo": new})
-    names = {"old": old, "new": new, "upper": old.upper(), "encoded": old.replace("old", "%6Fl%64")}
+    names = {
+        "old": old,
+        "new": new,
+        "upper": old.upper(),
+        "encoded": old.replace("old", "%6Fl%64"),
+        "one_segment": old.replace("/", "%2f"),
+    }
     method = "PUT" if path.endswith("settings") else "GET"
     answer = anna.call(method, path.format_map(names))
     assert answer.status == 307

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hubstead.app import routes
 from hubstead.errors import InvalidInput
 from hubstead.http import Response
-from hubstead.ids import RESERVED_NAMES, Kind
+from hubstead.ids import RESERVED_NAMES, Kind, RepoId
 from hubstead.wire import Access, Route, Router
 
 ROUTER = Router(routes())
@@ -137,6 +137,39 @@ TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]
 FREE = NAMES.filter(lambda name: name.casefold() not in RESERVED_NAMES)
 
 
+@pytest.mark.parametrize("slash", ["%2F", "%2f"])
+def test_an_encoded_id_is_namespace_and_name(slash: str) -> None:
+    for before, behind in (
+        ("/api/models/", ""),
+        ("/api/models/", "/tree/refs"),
+        ("/api/datasets/", "/tree/main/a%2Fb"),
+        ("/api/", "/upload/main/a"),
+        ("/api/", "/settings"),
+        ("/api/repos/model/", "/settings"),
+        ("/api/resolve-cache/models/", "/main/a"),
+        ("/", ""),
+        ("/", "/resolve/main/x/y"),
+        ("/datasets/", ""),
+        ("/datasets/", "/resolve/~parquet/a/b.parquet"),
+        ("/", ".git/info/refs"),
+        ("/spaces/", ".git/info/lfs/objects/batch"),
+    ):
+        plain = ROUTER.match(f"{before}anna/bert{behind}")
+        assert plain is not None
+        assert ROUTER.match(f"{before}anna{slash}bert{behind}") == plain
+
+
+@pytest.mark.parametrize(
+    "id_", ["anna%252Fbert", "a%2Fb%2Fc", "a%2F", "%2Fa", "a%2Fb/c", "c/a%2Fb"]
+)
+def test_only_one_encoded_slash_between_two_names_is_an_id(id_: str) -> None:
+    for path in (f"/api/models/{id_}", f"/{id_}/resolve/main/x", f"/datasets/{id_}/info/refs"):
+        match = ROUTER.match(path)
+        captured = match.captured if match else {}
+        owner, name = captured.get("namespace", ""), captured.get("name", "")
+        assert not RepoId(Kind.MODEL, owner, name).key
+
+
 @pytest.mark.parametrize("route", OF_REPOS, ids=lambda route: route.name)
 def test_every_route_is_reached_by_every_repository(route: Route) -> None:
     @settings(max_examples=15, deadline=None)
@@ -154,7 +187,8 @@ def test_every_route_is_reached_by_every_repository(route: Route) -> None:
                 return "spaces"
             if name == "repo":
                 captured["namespace"], captured["name"] = data.draw(FREE), data.draw(NAMES)
-                return f"{captured['namespace']}/{captured['name']}"
+                slash = data.draw(st.sampled_from(["/", "%2F"]))
+                return f"{captured['namespace']}{slash}{captured['name']}"
             if found[2]:
                 captured[name] = data.draw(st.lists(TEXTS, min_size=1, max_size=3))
                 return "/".join(quote(each, safe="") for each in captured[name])

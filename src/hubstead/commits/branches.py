@@ -8,10 +8,10 @@ import time
 from hubstead.accounts import Actor
 from hubstead.commits.commit import Message, author_of
 from hubstead.commits.ref_updates import WritePlan, move_refs
-from hubstead.commits.refs import HEADS, TAGS, RefMove, RefName, find_ref, refs_named
+from hubstead.commits.refs import TAGS, RefKind, RefMove, RefName, refs_named
 from hubstead.commits.retries import retrying
 from hubstead.commits.revisions import resolve_revision
-from hubstead.commits.rules import check_branch_may_go, check_takes_no_commit
+from hubstead.commits.rules import check_branch_may_go, check_new_ref, check_takes_no_commit
 from hubstead.commits.storage import Storage
 from hubstead.errors import RevisionNotFound
 from hubstead.gitstore import GitRepo, Pack
@@ -35,17 +35,18 @@ async def create_branch(
         storage: The storage of content.
         actor: The caller.
         repo: The repository, with the right to write.
-        name: The branch's short name.
+        name: The branch's short name; or ``refs/convert/x`` or ``~x`` for a conversion.
         start: The revision to start from; default: the default branch.
         empty: Start with one commit of the empty tree instead.
         overwrite: Move the branch if it exists.
 
     Raises:
-        InvalidName: the name breaks a rule for branches.
+        InvalidName: the name breaks a rule for branches, or is a pull request's.
         RevisionNotFound: ``start`` does not exist.
         RefExists: the branch exists.
     """
-    check_branch_name(name)
+    ref = RefName.of_branch_text(name)
+    check_new_ref(ref)
     git = await storage.open_git(repo)
     pack: Pack | None = None
     if empty:
@@ -53,23 +54,25 @@ async def create_branch(
         pack = await storage.publish(root)
     else:
         commit = (await resolve_revision(storage.db, repo, git, start or "HEAD")).commit
-    existing = await find_ref(storage.db, repo.pk, HEADS + name) if overwrite else None
-    old = existing.oid if existing and existing.name == HEADS + name else None
-    check_takes_no_commit(git, RefName.branch(name), commit, old=old)
-    plan = WritePlan((RefMove(HEADS + name, old, commit),), pack=pack)
+    existing = (await refs_named(storage.db, repo.pk, [ref.full])).get(ref.full)
+    old = existing.oid if existing and overwrite else None
+    check_takes_no_commit(git, ref, commit, old=old)
+    plan = WritePlan((RefMove(ref.full, old, commit),), pack=pack)
     await _move(storage, actor, repo, plan)
     return commit
 
 
 async def delete_branch(storage: Storage, actor: Actor, repo: Repo, name: str) -> None:
-    """Delete a branch.
+    """Delete a branch, or a conversion (``refs/convert/x`` or ``~x``).
 
     Raises:
         Forbidden: the branch is the default branch.
         RevisionNotFound: the branch does not exist.
     """
-    check_branch_may_go(repo, name)
-    await _delete(storage, actor, repo, RefName.branch(name))
+    ref = RefName.of_branch_text(name)
+    if ref.kind is RefKind.BRANCH:
+        check_branch_may_go(repo, ref.short)
+    await _delete(storage, actor, repo, ref)
 
 
 async def create_tag(
@@ -126,13 +129,16 @@ async def squash(
 ) -> str:
     """Replace a branch's history by one commit of the same content; return that commit.
 
+    ``branch`` is read as ``RefName.of_branch_text`` does.
+
     Raises:
         RevisionNotFound: the branch does not exist.
     """
     text = message or f"Super-squash branch '{branch}' using huggingface_hub"
+    ref = RefName.of_branch_text(branch)
 
     async def attempt() -> str:
-        row = await find_ref(storage.db, repo.pk, _full(branch))
+        row = (await refs_named(storage.db, repo.pk, [ref.full])).get(ref.full)
         if row is None:
             raise RevisionNotFound(revision=branch, repo=repo.full_name)
         await storage.fetch_missing_packs(repo, [row.target])
@@ -147,10 +153,6 @@ async def squash(
     async with storage.locks.of(repo.id):
         git = await storage.open_git(repo)
         return await retrying(attempt)
-
-
-def _full(branch: str) -> str:
-    return branch if branch.startswith("refs/") else HEADS + branch
 
 
 def _root_commit(git: GitRepo, actor: Actor, tree: str | None, message: str) -> tuple[Pack, str]:

@@ -192,7 +192,7 @@ class _Push:
             return RefMove(command.ref, command.old, None)
         kind, commit = kinds[command.new]
         ref = RefName.parse(command.ref)
-        if commit is None or (kind != "commit" and ref.kind is RefKind.BRANCH):
+        if commit is None or (kind != "commit" and ref.kind is not RefKind.TAG):
             raise PushRefused(reason=f"{command.ref} must point to a commit, not to a {kind}")
         git = self.storage.git.open(self.repo.id)
         old = command.old and git.has(command.old) and git.peel(command.old)

@@ -52,6 +52,18 @@ class RefName(msgspec.Struct, frozen=True):
         """Return the name of the tag ``short``."""
         return cls(RefKind.TAG, short)
 
+    @classmethod
+    def of_branch_text(cls, text: str) -> RefName:
+        """Return the ref that a client names where the API has a branch.
+
+        That is a branch (``dev``, ``refs/heads/dev``), a pull request (``refs/pr/1``) or a
+        conversion (``refs/convert/parquet``, ``~parquet``); any other text is a branch's name.
+        """
+        name = cls.parse(_without_alias(text))
+        if name.kind in (RefKind.BRANCH, RefKind.PULL, RefKind.CONVERT):
+            return name
+        return cls.branch(text)
+
     @property
     def full(self) -> str:
         """The full name: ``refs/heads/main``."""
@@ -157,9 +169,19 @@ async def find_ref(db: Reader, repo_pk: int, text: str) -> Ref | None:
 
 
 def names_of(text: str) -> list[str]:
-    """Return the full names that ``text`` may stand for, the strongest first."""
+    """Return the full names that ``text`` may stand for, the strongest first.
+
+    ``~parquet`` is ``refs/convert/parquet`` (protocol/hub-api.md 2.2) and nothing else: no branch
+    or tag has a tilde in its name.
+    """
+    if (alias := _without_alias(text)) != text:
+        return [alias]
     full = [text] if text.startswith("refs/") else []
     return [*full, HEADS + text, TAGS + text]
+
+
+def _without_alias(text: str) -> str:
+    return CONVERTS + text[1:] if text.startswith("~") and len(text) > 1 else text
 
 
 async def move_ref(tx: Tx, repo_pk: int, move: RefMove) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from hubstead import cards
 from hubstead.commits.metadata import CARD, MAX_CARD_BYTES
-from hubstead.commits.refs import HEADS, TAGS, RefKind, RefName
+from hubstead.commits.refs import CONVERTS, HEADS, TAGS, RefKind, RefName
 from hubstead.commits.revisions import commit_of_short_sha
 from hubstead.errors import Forbidden, InvalidCard, InvalidName, NotBuilt
 from hubstead.gitstore import Edit, GitRepo, PackDraft, PutFile
@@ -39,6 +39,17 @@ def check_card(
                 raise InvalidCard(reason="; ".join(result.errors), faults=tuple(result.errors))
 
 
+def check_new_ref(ref: RefName) -> None:
+    """Refuse a name that no new branch, tag or conversion may have.
+
+    Raises:
+        InvalidName: names the rule; tests of clients match the text.
+    """
+    if ref.kind is RefKind.PULL:
+        raise InvalidName(name=ref.full, reason=f"Invalid reference for a branch: {ref.full}")
+    check_branch_name(ref.short)
+
+
 def check_branch_may_go(repo: Repo, branch: str) -> None:
     """Refuse to delete the default branch.
 
@@ -54,8 +65,8 @@ def check_takes_no_commit(
 ) -> None:
     """Refuse a ref whose name is a short sha: the sha must mean its commit for ever.
 
-    A ref wins over a short sha. So no new branch may have a name that abbreviates a commit, even
-    its own, because branches move; a tag may have the short sha of the commit that it points to.
+    A branch or tag wins over a short sha. So no new branch may have a name that abbreviates a
+    commit, even its own, because branches move; a tag may have the short sha of its own commit.
 
     Args:
         git: The repository's objects as they were before the change.
@@ -66,6 +77,8 @@ def check_takes_no_commit(
     Raises:
         InvalidName: the name is a short sha of a commit.
     """
+    if ref.kind not in (RefKind.BRANCH, RefKind.TAG):
+        return
     name, is_tag = ref.short, ref.kind is RefKind.TAG
     taken = commit_of_short_sha(git, name)
     if taken is None or (is_tag and taken == commit):
@@ -77,17 +90,17 @@ def check_takes_no_commit(
 
 
 def check_pushed_ref(repo: Repo, ref: RefName, *, deleted: bool) -> None:
-    """Refuse a push to a ref other than a branch or a tag.
+    """Refuse a push to a ref other than a branch, a tag or a conversion.
 
     Raises:
-        Forbidden: the ref belongs to the hub, or the push deletes the default branch.
+        Forbidden: the ref is of another kind, or the push deletes the default branch.
         NotBuilt: the ref is a pull request.
         InvalidName: the name breaks a rule.
     """
     if ref.kind is RefKind.PULL:
         raise NotBuilt(what="pull requests: push to a branch")
-    if ref.kind not in (RefKind.BRANCH, RefKind.TAG):
-        raise Forbidden(reason=f"only {HEADS} and {TAGS} can be pushed to")
+    if ref.kind is RefKind.OTHER:
+        raise Forbidden(reason=f"only {HEADS}, {TAGS} and {CONVERTS} can be pushed to")
     if deleted and ref.kind is RefKind.BRANCH:
         check_branch_may_go(repo, ref.short)
     elif not deleted:

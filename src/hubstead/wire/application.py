@@ -277,14 +277,21 @@ def _repo_id(request: Request) -> RepoId:
 def _moved_to(request: Request, moved: RepoMoved) -> str:
     """Return the relative URL of the same route under the new name (protocol/hub-api.md 2.7)."""
     segments = request.path.split("/")
-    decoded = [unquote(segment) for segment in segments]
-    old_name = [
-        request.captured[part] for part in ("namespace", "name") if part in request.captured
-    ]
-    count = len(old_name)
-    at = next(at for at in range(len(decoded)) if decoded[at : at + count] == old_name)
-    suffix = ".git" if old_name[-1] != _repo_id(request).name else ""
-    segments[at : at + count] = [moved.target.owner, moved.target.name + suffix]
+    start, stop = _place_of_id(request, segments)
+    name = request.captured["name"]
+    suffix = ".git" if name != _repo_id(request).name else ""
+    segments[start:stop] = [moved.target.owner, moved.target.name + suffix]
     query = request.scope["query_string"].decode("latin-1")
     path = urlsplit(request.public_url).path + "/".join(segments)
     return path + (f"?{query}" if query else "")
+
+
+def _place_of_id(request: Request, segments: list[str]) -> tuple[int, int]:
+    """Return where the id begins and ends among the undecoded segments of the path."""
+    decoded = [unquote(segment) for segment in segments]
+    parts = [request.captured[part] for part in ("namespace", "name") if part in request.captured]
+    for at in range(len(decoded)):
+        for spelling in (parts, ["/".join(parts)]):
+            if decoded[at : at + len(spelling)] == spelling:
+                return at, at + len(spelling)
+    raise AssertionError("a path holds the id that was captured from it")

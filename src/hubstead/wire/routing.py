@@ -12,11 +12,14 @@ consists of literal segments and
 ``{spaces}``    ``spaces`` alone
 ``{prefix}``    the same before web addresses, where models have none
 ``{repo}``      ``namespace/name``, or a legacy one-segment name
+
+One segment that decodes to exactly ``namespace/name`` is both, wherever a pattern has them
+(protocol/hub-api.md 2.1).
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeAlias
@@ -189,8 +192,8 @@ def _find(
                 return match
     # No account has a reserved name, so /api/foo is not the page of a repository.
     may_capture = segment and not (at == 0 and segment.casefold() in RESERVED_NAMES)
-    for name, below in node.segments.items() if may_capture else ():
-        match = _find(below, segments, at + 1, captured | {name: _decoded(segment)}, wanted)
+    for values, below in _captures(node, segment) if may_capture else ():
+        match = _find(below, segments, at + 1, captured | values, wanted)
         if match is not None:
             return match
     for name, routes in node.rests.items():
@@ -198,6 +201,22 @@ def _find(
             rest = [_decoded(segment) for segment in segments[at:]]
             return Match(routes, captured | {name[:-1]: rest})
     return None
+
+
+def _captures(node: _Node, segment: str) -> Iterator[tuple[Captured, _Node]]:
+    """Yield the captures that ``segment`` may be, with the node behind each.
+
+    An encoded id is captured as namespace and name, and neither of them holds a whole id.
+    """
+    text = _decoded(segment)
+    namespace, _, name = text.partition("/")
+    is_id = bool(namespace and name) and "/" not in name
+    owners = node.segments.get("namespace")
+    if is_id and owners is not None and "name" in owners.segments:
+        yield {"namespace": namespace, "name": name}, owners.segments["name"]
+    for capture, below in node.segments.items():
+        if not (is_id and capture in ("namespace", "name")):
+            yield {capture: text}, below
 
 
 def _serves(routes: dict[str, Route], wanted: set[str] | None) -> bool:

@@ -93,8 +93,8 @@ def test_an_atomic_push_moves_all_or_nothing(
     ("ref", "told"),
     [
         ("refs/pr/1", "pull requests"),
-        ("refs/convert/parquet", "only refs/heads/ and refs/tags/"),
-        ("refs/hubstead/x", "only refs/heads/ and refs/tags/"),
+        ("refs/convert/" + "a" * 40, "Invalid reference"),
+        ("refs/hubstead/x", "only refs/heads/, refs/tags/ and refs/convert/"),
         ("refs/heads/" + "a" * 40, "Invalid reference"),
     ],
 )
@@ -105,6 +105,24 @@ def test_hidden_and_odd_refs_are_refused_in_words(
     here.commit("a", "1")
     assert told in here.refused("push", "origin", f"HEAD:{ref}")
     assert live_hub.traces() == before
+
+
+def test_a_conversion_is_pushed_fetched_and_deleted(
+    anna: Person, here: Clone, tmp_path: Path
+) -> None:
+    repo, ref = anna.path("bert"), "refs/convert/parquet"
+    here("checkout", "-q", "--orphan", "parquet")
+    oid = here.commit("default/train/0000.parquet", "PAR1")
+    here("push", "-q", url(anna, repo.replace("/", "%2F")), f"HEAD:{ref}")
+    assert anna.api.list_repo_refs(repo).converts[0].target_commit == oid
+    assert anna.call("GET", f"/{repo}/resolve/~parquet/default/train/0000.parquet").body == b"PAR1"
+    other = clone(url(anna, repo), tmp_path / "other")
+    other("fetch", "-q", "origin", f"{ref}:parquet")
+    assert other("rev-parse", "parquet").strip() == oid
+    here("tag", "-a", "v1", "-m", "one")
+    assert "must point to a commit" in here.refused("push", "-f", "origin", f"v1:{ref}")
+    here("push", "-q", "origin", f":{ref}")
+    assert anna.api.list_repo_refs(repo).converts == []
 
 
 def test_a_pushed_ref_never_takes_the_address_of_a_commit(anna: Person, here: Clone) -> None:

@@ -236,3 +236,103 @@ def test_one_large_file_is_deleted_by_its_address(anna: Person, repo: str) -> No
     target = f"/api/models/{repo}/lfs-files/{sha}?rewriteHistory=true"
     assert anna.call("DELETE", target).status == 200
     assert anna.api.list_repo_files(repo) == [".gitattributes"]
+
+
+# -- conversions -------------------------------------------------------------------------------
+
+
+def test_a_writer_creates_fills_and_deletes_a_conversion(anna: Person) -> None:
+    repo = anna.repo("text", "dataset")
+    api, ref = anna.api, "refs/convert/parquet"
+    api.create_branch(repo, branch=ref, repo_type="dataset")
+    with pytest.raises(HfHubHTTPError, match="Reference already exists"):
+        api.create_branch(repo, branch="~parquet", repo_type="dataset")
+    api.upload_file(
+        path_or_fileobj=b"PAR1",
+        path_in_repo="default/train/0000.parquet",
+        repo_id=repo,
+        repo_type="dataset",
+        revision=ref,
+    )
+    listed = api.list_repo_refs(repo, repo_type="dataset")
+    assert [(row.name, row.ref) for row in listed.converts] == [("parquet", ref)]
+    assert [row.name for row in listed.branches] == ["main"]
+    assert "default/train/0000.parquet" not in api.list_repo_files(repo, repo_type="dataset")
+    api.super_squash_history(repo, branch="~parquet", repo_type="dataset")
+    assert len(api.list_repo_commits(repo, repo_type="dataset", revision="~parquet")) == 1
+    api.delete_branch(repo, branch=ref, repo_type="dataset")
+    with pytest.raises(RevisionNotFoundError):
+        api.dataset_info(repo, revision="~parquet")
+
+
+@pytest.fixture(scope="module")
+def converted(embedded_hub: ThreadHub) -> tuple[Person, str]:
+    """A data set with ``data/a.parquet`` in its conversion ``parquet``, and its writer."""
+    anna = embedded_hub.user("anna")
+    repo = anna.repo("text", "dataset")
+    anna.api.create_branch(repo, branch="refs/convert/parquet", repo_type="dataset")
+    done = anna.commit(repo, add("data/a.parquet"), kind="datasets", rev="~parquet")
+    assert done.status == 200
+    return anna, repo
+
+
+@pytest.mark.parametrize("alias", ["~parquet", "%7Eparquet", "%7eparquet", "refs/convert/parquet"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/datasets/{repo}/revision/{rev}",
+        "/api/datasets/{repo}/tree/{rev}",
+        "/api/datasets/{repo}/tree/{rev}/data",
+        "/api/datasets/{repo}/tree/{rev}?recursive=true&limit=1",
+        "/api/datasets/{repo}/commits/{rev}",
+        "/api/datasets/{repo}/compare/main..{rev}",
+        "/api/datasets/{repo}/xet-read-token/{rev}",
+        "/datasets/{repo}/resolve/{rev}/data/a.parquet",
+        "/datasets/{repo}/raw/{rev}/data/a.parquet",
+        "/datasets/{repo}/tree/{rev}/data",
+        "/datasets/{repo}/blob/{rev}/data/a.parquet",
+        "/datasets/{repo}/commits/{rev}",
+    ],
+)
+def test_a_tilde_is_the_alias_of_a_conversion_on_every_route(
+    converted: tuple[Person, str], path: str, alias: str
+) -> None:
+    anna, repo = converted
+    for spelling in (repo, repo.replace("/", "%2F")):
+        answer = anna.call("GET", path.format(repo=spelling, rev=alias))
+        assert answer.status == 200
+        if "compare" not in path:
+            assert (
+                answer.headers["x-repo-commit"]
+                == anna.api.dataset_info(repo, revision="refs/convert/parquet").sha
+            )
+        missing = anna.call("GET", path.format(repo=spelling, rev=f"{alias}-none"))
+        assert missing.status == 404
+
+
+def test_writes_take_the_alias_of_a_conversion(converted: tuple[Person, str]) -> None:
+    anna, repo = converted
+    start = f"/api/datasets/{repo}"
+    files = {"files": [{"path": "data/a.parquet", "size": 1, "sample": ""}]}
+    choice = anna.call("POST", f"{start}/preupload/~parquet", files).json["files"][0]
+    assert choice["oid"]
+    assert anna.call("POST", f"{start}/paths-info/~parquet", {"paths": ["data"]}).json
+    assert anna.call("GET", f"{start}/xet-write-token/~parquet").status == 200
+    assert anna.call("POST", f"{start}/branch/copy", {"startingPoint": "~parquet"}).status == 200
+    assert anna.call("POST", f"{start}/tag/~parquet", {"tag": "v1"}).status == 200
+    shas = {sha_of_dataset(anna, repo, rev) for rev in ("copy", "v1", "~parquet")}
+    assert len(shas) == 1
+
+
+def sha_of_dataset(anna: Person, repo: str, rev: str) -> str:
+    return str(anna.api.dataset_info(repo, revision=rev).sha)
+
+
+def test_a_stranger_neither_creates_nor_deletes_a_conversion(
+    converted: tuple[Person, str], embedded_hub: ThreadHub
+) -> None:
+    _, repo = converted
+    bert = embedded_hub.user("bert")
+    for method in ("POST", "DELETE"):
+        target = f"/api/datasets/{repo}/branch/refs%2Fconvert%2Fparquet"
+        assert bert.call(method, target, {}).status == 403

@@ -13,7 +13,6 @@ from msgspec import UNSET
 
 from hubstead.blobs import BlobKind, linked_many
 from hubstead.commits import (
-    HEADS,
     Changeset,
     CommitResult,
     FileSource,
@@ -46,9 +45,8 @@ async def preupload(request: Request) -> Response:
     body = await request.json(shapes.Preupload)
     candidates = [UploadCandidate(file.path, file.size, _sample(file)) for file in body.files]
     git = await request.git()
-    text = branch_of(request)
-    empty = request.repo.head is None and text == request.repo.default_branch
-    revision = None if empty else await request.revision(text)
+    target = _target_of(request)
+    revision = None if is_unborn(request.repo, target) else await request.revision(target.revision)
     choices = await asyncio.to_thread(
         choose_upload_modes,
         git,
@@ -91,20 +89,25 @@ def _sample(file: shapes.PreuploadFile) -> bytes:
 
 
 def _reject_pull_requests(request: Request) -> None:
-    target = RefName.parse(branch_of(request))
+    target = _target_of(request)
     if request.query.flag("create_pr") or target.kind is RefKind.PULL:
         raise NotBuilt(what="pull requests: commit to a branch instead (create_pr=False)")
 
 
-def branch_of(request: Request) -> str:
-    """Return the short name of the branch in the URL."""
-    return short_branch(request.repo, "/".join(request.segments("rev")))
+def _target_of(request: Request) -> RefName:
+    """Return the ref that the URL names as the target of a commit."""
+    return target_ref(request.repo, "/".join(request.segments("rev")))
 
 
-def short_branch(repo: Repo, revision: str) -> str:
-    """Return a branch's short name; ``HEAD`` names the default branch."""
-    text = revision.removeprefix(HEADS)
-    return repo.default_branch if text == "HEAD" else text
+def target_ref(repo: Repo, revision: str) -> RefName:
+    """Return the ref to which a commit at ``revision`` goes; ``HEAD`` is the default branch."""
+    name = RefName.of_branch_text(revision)
+    return RefName.branch(repo.default_branch) if name == RefName.branch("HEAD") else name
+
+
+def is_unborn(repo: Repo, target: RefName) -> bool:
+    """Tell whether ``target`` is the default branch of a repository without commits."""
+    return repo.head is None and target == RefName.branch(repo.default_branch)
 
 
 async def create_commit(request: Request) -> Response:
@@ -118,7 +121,7 @@ async def create_commit(request: Request) -> Response:
             request.hub.stores,
             request.actor,
             request.repo,
-            target=RefName.branch(branch_of(request)),
+            target=_target_of(request),
             right=Right.WRITE,
             changeset=change,
             message=Message(header.summary, header.description or ""),

@@ -20,7 +20,7 @@ from hubstead.http import Response, json_response
 from hubstead.ids import Kind
 from hubstead.repos import Repo, Right
 from hubstead.wire import Request
-from hubstead.wire.hub_api.commit import short_branch
+from hubstead.wire.hub_api.commit import is_unborn, target_ref
 from hubstead.wire.hub_api.file_facts import pointer_of
 from hubstead.wire.hub_api.shapes import ListedFile, iso
 from hubstead.wire.hub_api.spooled_body import SpooledBody, receive_file
@@ -28,14 +28,14 @@ from hubstead.wire.hub_api.spooled_body import SpooledBody, receive_file
 
 async def upload(request: Request) -> Response:
     """Commit the request body as one file; large files become LFS objects."""
-    branch, path = await _where(request)
+    target, path = await _where(request)
     git = await request.git()
     with Changeset(git.draft(), request.hub.settings) as change:
         change.check(path)
         async with receive_file(request) as incoming:
-            await _add(request, change, branch, path, incoming)
-        done = await _commit(request, branch, change, f"Upload {path}")
-    url = f"{request.public_url}/{request.repo.repo_id.web_path}/blob/{branch}/{path}"
+            await _add(request, change, target, path, incoming)
+        done = await _commit(request, target, change, f"Upload {path}")
+    url = f"{request.public_url}/{request.repo.repo_id.web_path}/blob/{target.revision}/{path}"
     if not done.changed:
         raise Unchanged(path=path, url=url)
     return json_response({"url": url})
@@ -43,20 +43,22 @@ async def upload(request: Request) -> Response:
 
 async def delete(request: Request) -> Response:
     """Commit the deletion of one file."""
-    branch, path = await _where(request)
+    target, path = await _where(request)
     git = await request.git()
     with Changeset(git.draft(), request.hub.settings) as change:
         change.remove(path)
-        await _commit(request, branch, change, f"Delete {path}")
+        await _commit(request, target, change, f"Delete {path}")
     return json_response({})
 
 
-async def _commit(request: Request, branch: str, change: Changeset, summary: str) -> CommitResult:
+async def _commit(
+    request: Request, target: RefName, change: Changeset, summary: str
+) -> CommitResult:
     return await commit(
         request.hub.stores,
         request.actor,
         request.repo,
-        target=RefName.branch(branch),
+        target=target,
         right=Right.WRITE,
         changeset=change,
         message=Message(summary),
@@ -64,11 +66,11 @@ async def _commit(request: Request, branch: str, change: Changeset, summary: str
 
 
 async def _add(
-    request: Request, change: Changeset, branch: str, path: str, incoming: SpooledBody
+    request: Request, change: Changeset, target: RefName, path: str, incoming: SpooledBody
 ) -> None:
     git = await request.git()
-    empty = request.repo.head is None
-    tree = None if empty else git.tree_of((await request.revision(branch)).commit)
+    unborn = is_unborn(request.repo, target)
+    tree = None if unborn else git.tree_of((await request.revision(target.revision)).commit)
     candidate = UploadCandidate(path, incoming.size, incoming.sample)
     choice = (
         await asyncio.to_thread(choose_upload_modes, git, tree, [candidate], request.hub.settings)
@@ -83,9 +85,9 @@ async def _add(
     change.put_pointer(path, incoming.sha256, incoming.size)
 
 
-async def _where(request: Request) -> tuple[str, str]:
+async def _where(request: Request) -> tuple[RefName, str]:
     revision, path = await request.split("rest")
-    return short_branch(request.repo, revision), path
+    return target_ref(request.repo, revision), path
 
 
 async def list_stored(request: Request) -> Response:

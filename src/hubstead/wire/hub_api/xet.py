@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from hubstead.accounts import require_writable
-from hubstead.commits import HEADS, RefKind, RefName
+from hubstead.commits import RefKind
 from hubstead.http import Response, json_response
 from hubstead.repos import Right, require_right
 from hubstead.wire import Request, XetAccess, xet_access
 from hubstead.wire.hub_api import shapes
+from hubstead.wire.hub_api.commit import is_unborn, target_ref
 
 
 async def issue_read_token(request: Request) -> Response:
@@ -24,19 +25,15 @@ async def issue_write_token(request: Request) -> Response:
     """
     text = "/".join(request.segments("rev")) or "HEAD"
     opening = request.query.flag("create_pr")
-    proposing = opening or RefName.parse(text).kind is RefKind.PULL
+    target = target_ref(request.repo, text)
+    proposing = opening or target.kind is RefKind.PULL
     if proposing:
         require_writable(request.actor)
     else:
         require_right(request.repo, request.actor, Right.WRITE)
-    if not opening and not _is_first_commit(request, text):
+    if not opening and not is_unborn(request.repo, target):
         await request.revision(text)
     return _token_response(await xet_access(request, write=True, proposing=proposing))
-
-
-def _is_first_commit(request: Request, text: str) -> bool:
-    name = text.removeprefix(HEADS)
-    return request.repo.head is None and name in ("HEAD", request.repo.default_branch)
 
 
 def _token_response(access: XetAccess) -> Response:
