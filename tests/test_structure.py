@@ -1,4 +1,4 @@
-"""The check of front doors and lengths finds what it forbids, and nothing in this tree."""
+"""The check of front doors, owners of tables and lengths reports what it forbids, and only that."""
 
 from __future__ import annotations
 
@@ -62,6 +62,25 @@ def test_an_import_past_a_front_door_is_a_fault(source: Path, line: str) -> None
 def test_a_front_door_and_tables_are_open(source: Path, line: str) -> None:
     (source / "hubstead" / "outside.py").write_text(f"{line}\n")
     assert check(source).returncode == 0
+
+
+@pytest.mark.parametrize("statement", ["insert_into(t)", "insert(t)", "update(t)", "delete(t)"])
+def test_a_table_of_blobs_is_written_by_one_module_of_its_room(
+    source: Path, statement: str
+) -> None:
+    writes = f"from hubstead.blobs.tables import holds as t\n\nX = {statement}.values()\n"
+    room = source / "hubstead" / "blobs"
+    room.mkdir()
+    for module in ("__init__", "holds"):
+        (room / f"{module}.py").write_text(writes if module == "holds" else "")
+    assert check(source).returncode == 0
+
+    (source / "hubstead" / "outside.py").write_text(writes)
+    assert "call a function of hubstead.blobs, which alone writes" in check(source).stdout
+
+    (source / "hubstead" / "outside.py").write_text("")
+    (room / "second.py").write_text(writes)
+    assert "2 modules write hubstead.blobs.tables.holds" in check(source).stdout
 
 
 @pytest.mark.parametrize(("lines", "status"), [(60, 0), (61, 1)])

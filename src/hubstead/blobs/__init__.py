@@ -5,13 +5,8 @@ It never decides rights, and it knows neither git nor HTTP.
 """
 
 from hubstead.blobs.damage import damaged_blobs, mark_damaged, unmark_damaged
-from hubstead.blobs.deletion import (
-    delete_unreferenced,
-    deletion_is_paused,
-    may_delete_blobs,
-    pause_deletion,
-    resume_deletion,
-)
+from hubstead.blobs.deletion import delete_unreferenced
+from hubstead.blobs.holds import delete_expired_holds
 from hubstead.blobs.interface import (
     Blob,
     BlobStore,
@@ -23,25 +18,26 @@ from hubstead.blobs.interface import (
     StoredBlob,
 )
 from hubstead.blobs.keys import MAX_PARTS, BlobKey, BlobKind, StoredKey, parse_stored, stored_key
+from hubstead.blobs.lifecycle import (
+    mark_reconstructable,
+    mark_stored_unreferenced,
+    mark_unreferenced,
+    replace_bytes,
+)
 from hubstead.blobs.links import (
     LfsFile,
     Link,
     LinkedBlob,
     LinkingRepo,
     copy_links,
-    delete_expired_holds,
     expire_holds,
     hold_blobs,
     link_blobs,
-    link_new_blob,
     link_temporarily,
     linked,
     linked_many,
     linking_repos,
     list_lfs_links,
-    mark_unreferenced,
-    register_blob,
-    register_upload,
     unlink_blobs,
     unlink_repo,
 )
@@ -50,13 +46,18 @@ from hubstead.blobs.memory import MemoryBlobs
 from hubstead.blobs.multipart import MultipartUpload, begin_upload, expire_uploads
 from hubstead.blobs.node_cache import NodeCache
 from hubstead.blobs.orphans import mark_orphans, stored_rows
+from hubstead.blobs.pauses import (
+    deletion_is_paused,
+    may_delete_blobs,
+    pause_deletion,
+    resume_deletion,
+)
+from hubstead.blobs.registration import link_new_blob, register_blob, register_upload
 from hubstead.blobs.s3_options import S3Options
 from hubstead.blobs.stored_names import (
-    mark_stored_unreferenced,
     new_stored_name,
     open_blob,
     open_stored,
-    replace_bytes,
     stored_name_of,
     stored_names_of,
 )
@@ -71,7 +72,6 @@ from hubstead.blobs.uploads import (
 from hubstead.blobs.verifiers import PackVerifier, Sha256Verifier, Verifier
 from hubstead.blobs.xet_backed import (
     delete_plain_copies,
-    mark_reconstructable,
     register_reconstructable,
 )
 

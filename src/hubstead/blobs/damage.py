@@ -11,13 +11,13 @@ import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, bindparam, select, update
+from sqlalchemy import bindparam, select
 
+from hubstead.blobs import lifecycle
 from hubstead.blobs.interface import BlobStore
 from hubstead.blobs.keys import BlobKey, BlobKind, stored_key
 from hubstead.blobs.tables import blobs
-from hubstead.db import Database, Reader, Tx, any_of, indexed, scan
-from hubstead.ids import now_ms
+from hubstead.db import Database, Reader, any_of, scan
 
 #: The number of concurrent size requests to a store.
 _AT_ONCE = 16
@@ -37,15 +37,6 @@ _SELECT_ROWS = scan(
         blobs.c.name, blobs.c.bytes, blobs.c.reconstructable_ms, blobs.c.damaged_ms, blobs.c.stored
     ).where(blobs.c.kind == bindparam("which_kind"), any_of(blobs.c.name, "names")),
     _Row,
-)
-_KEY = (blobs.c.kind == bindparam("which_kind"), blobs.c.name == bindparam("which_name"))
-_MARK = indexed(
-    update(blobs)
-    .values(damaged_ms=bindparam("now_ms", type_=BigInteger))
-    .where(*_KEY, blobs.c.damaged_ms.is_(None))
-)
-_UNMARK = indexed(
-    update(blobs).values(damaged_ms=None).where(*_KEY, blobs.c.damaged_ms.is_not(None))
 )
 
 
@@ -87,18 +78,9 @@ async def _unlike_rows(store: BlobStore, kind: BlobKind, rows: Sequence[_Row]) -
 
 async def mark_damaged(db: Database, key: BlobKey) -> bool:
     """Mark a blob whose bytes a check read and rejected; return whether the mark is new."""
-
-    async def mark(tx: Tx) -> bool:
-        values = {"which_kind": key.kind.value, "which_name": key.name, "now_ms": now_ms()}
-        return bool(await tx.run(_MARK, **values))
-
-    return await db.write(mark)
+    return await db.write(lifecycle.mark_damaged, key)
 
 
 async def unmark_damaged(db: Database, key: BlobKey) -> bool:
     """Remove the mark of a blob whose bytes a check verified; return whether there was one."""
-
-    async def unmark(tx: Tx) -> bool:
-        return bool(await tx.run(_UNMARK, which_kind=key.kind.value, which_name=key.name))
-
-    return await db.write(unmark)
+    return await db.write(lifecycle.unmark_damaged, key)

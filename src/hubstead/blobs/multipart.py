@@ -1,4 +1,7 @@
-"""Multipart uploads: a client resumes one after an interruption; an abandoned one expires."""
+"""Multipart uploads: a client resumes one after an interruption; an abandoned one expires.
+
+Every statement that writes table ``upload``.
+"""
 
 from __future__ import annotations
 
@@ -61,6 +64,7 @@ _EXTEND = indexed(
     .values(expires_ms=_EXPIRES)
     .where(uploads.c.id == bindparam("which_id"), uploads.c.expires_ms < _EXPIRES)
 )
+_DELETE = indexed(delete(uploads).where(uploads.c.id == bindparam("which_id")))
 _EXPIRED = scan(select(uploads.c.id).where(uploads.c.expires_ms <= DatabaseNow()).limit(BATCH), str)
 _DELETE_EXPIRED = indexed(
     delete(uploads).where(
@@ -113,18 +117,23 @@ async def begin_upload(
     return upload
 
 
+async def delete_upload(tx: Tx, upload_id: str) -> None:
+    """Delete the row of an upload that is complete."""
+    await tx.run(_DELETE, which_id=upload_id)
+
+
 async def expire_uploads(db: Database, store: BlobStore) -> int:
     """Delete uploads that expired before their completion, with their parts; return how many.
 
     The row goes first, so that no client resumes an upload whose parts are being deleted. After a
     crash in between, `BlobStore.sweep` removes the parts by age.
     """
-
-    async def delete_rows(tx: Tx) -> list[str]:
-        ids = await tx.all(_EXPIRED)
-        return [upload_id for upload_id in ids if await tx.run(_DELETE_EXPIRED, which_id=upload_id)]
-
-    dropped = await db.write(delete_rows)
+    dropped = await db.write(_delete_expired)
     for upload_id in dropped:
         await store.drop(upload_id)
     return len(dropped)
+
+
+async def _delete_expired(tx: Tx) -> list[str]:
+    ids = await tx.all(_EXPIRED)
+    return [upload_id for upload_id in ids if await tx.run(_DELETE_EXPIRED, which_id=upload_id)]

@@ -6,21 +6,18 @@ from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple
 
 import structlog
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, select
 
 from hubstead.blobs.interface import BlobStore, StoredBlob
 from hubstead.blobs.keys import BlobKey, BlobKind
-from hubstead.blobs.stored_names import mark_stored_unreferenced
+from hubstead.blobs.lifecycle import add_orphan, mark_stored_unreferenced, mark_unneeded
 from hubstead.blobs.tables import blobs
 from hubstead.db import (
     Database,
-    DatabaseNow,
     Reader,
     Tx,
     any_of,
     database_now_ms,
-    indexed,
-    insert_into,
     scan,
 )
 
@@ -41,20 +38,6 @@ _COLUMNS = (blobs.c.name, blobs.c.stored, blobs.c.reconstructable_ms)
 _OF_KIND = blobs.c.kind == bindparam("kind")
 _BY_NAME = scan(select(*_COLUMNS).where(_OF_KIND, any_of(blobs.c.name, "names")), _StoredRow)
 _BY_PLACE = scan(select(*_COLUMNS).where(_OF_KIND, any_of(blobs.c.stored, "names")), _StoredRow)
-_ADD_UNREFERENCED = indexed(
-    insert_into(blobs, "kind", "name", "bytes")
-    .values(created_ms=DatabaseNow(), unreferenced_ms=DatabaseNow())
-    .on_conflict_do_nothing()
-)
-_MARK_UNNEEDED = scan(
-    update(blobs)
-    .values(reconstructable_ms=DatabaseNow())
-    .where(
-        blobs.c.kind == bindparam("kind"),
-        blobs.c.reconstructable_ms == 0,
-        any_of(blobs.c.name, "names"),
-    )
-)
 
 _log = structlog.get_logger("hubstead.blobs")
 
@@ -85,9 +68,9 @@ async def mark_orphans(
     known, orphans = 0, list[StoredBlob]()
     async for page in _pages(store, kind):
         rows = await stored_rows(db, kind, [blob.key.name for blob in page])
-        await _mark_unneeded(
-            db, kind, [row.name for row in rows.values() if row.reconstructable_ms == 0]
-        )
+        without_bytes = [row.name for row in rows.values() if row.reconstructable_ms == 0]
+        if without_bytes:
+            await db.write(mark_unneeded, kind, without_bytes)
         known += len(rows)
         old = [blob for blob in page if blob.modified_ms < before]
         orphans += [blob for blob in old if blob.key.name not in rows]
@@ -116,24 +99,11 @@ async def _pages(store: BlobStore, kind: BlobKind) -> AsyncIterator[list[StoredB
         yield page
 
 
-async def _mark_unneeded(db: Database, kind: BlobKind, names: Sequence[str]) -> None:
-    async def mark(tx: Tx) -> None:
-        await tx.run(_MARK_UNNEEDED, kind=kind.value, names=list(names))
-
-    if names:
-        await db.write(mark)
-
-
 async def _mark_unreferenced(tx: Tx, kind: BlobKind, orphans: Sequence[StoredBlob]) -> None:
     unnamed = []
     for blob in orphans:
         # A blob under its digest gets that name: an upload may still register these bytes.
-        added = isinstance(blob.key, BlobKey) and await tx.run(
-            _ADD_UNREFERENCED,
-            kind=blob.key.kind.value,
-            name=blob.key.name,
-            bytes=blob.size,
-        )
+        added = isinstance(blob.key, BlobKey) and await add_orphan(tx, blob.key, blob.size)
         if not added:
             unnamed.append(blob)
     # An upload may have registered these very bytes since the store was listed.

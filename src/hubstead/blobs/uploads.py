@@ -15,8 +15,8 @@ from typing import Generic, Protocol, TypeVar
 
 from hubstead.blobs.interface import BlobStore, PartInfo
 from hubstead.blobs.keys import BlobKey, StoredKey
-from hubstead.blobs.links import register_upload
 from hubstead.blobs.multipart import MultipartUpload
+from hubstead.blobs.registration import register_upload
 from hubstead.blobs.stored_names import new_stored_name
 from hubstead.blobs.verifiers import Verifier
 from hubstead.db import Database
