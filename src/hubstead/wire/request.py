@@ -19,6 +19,7 @@ from hubstead.blobs import BlobStore
 from hubstead.commits import Revision, Storage, resolve_revision, split_revision
 from hubstead.db import Database
 from hubstead.errors import InvalidInput, RepoNotFound
+from hubstead.facts import FactReader
 from hubstead.gitstore import GitRepo
 from hubstead.http import inflating, read_body
 from hubstead.jobs import NodeClock
@@ -52,6 +53,11 @@ class Hub:
     port: int = 0
     #: All routes, for the OpenAPI document.
     routes: tuple[Route, ...] = ()
+    #: Facts in the headers of model files.
+    facts: FactReader = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.facts = FactReader(self.stores)
 
     @property
     def db(self) -> Database:

@@ -7,16 +7,19 @@ from typing import Any
 
 import msgspec
 
+from hubstead.errors import HubError
+from hubstead.facts import NO_FACTS, ModelFacts, list_model_files, model_facts
 from hubstead.gitstore import GitRepo
 from hubstead.http import Response, json_response
-from hubstead.repos import load_details, measure_deduplication
-from hubstead.wire import Request
+from hubstead.repos import Repo, load_details, measure_deduplication
+from hubstead.wire import Hub, Request
 from hubstead.wire.hub_api.file_facts import lfs_facts, readable_xet_hashes
 from hubstead.wire.hub_api.repo_json import (
     INFO,
     NO_SIBLINGS,
     RepoFacts,
     expanded_json,
+    needs_model_facts,
     needs_siblings,
     repo_json,
 )
@@ -43,7 +46,7 @@ async def get_repo_info(request: Request) -> Response:
 
 async def _load_facts(request: Request) -> RepoFacts:
     repo, expand = request.repo, request.query.all("expand")
-    text = "/".join(request.segments("rev")) or "HEAD"
+    text = "/".join(request.segments("rev")) or request.query.one("revision") or "HEAD"
     empty = repo.head is None and text in ("HEAD", repo.default_branch)
     commit = None if empty else (await request.revision(text)).commit
     git = await request.git()
@@ -57,7 +60,33 @@ async def _load_facts(request: Request) -> RepoFacts:
     sharing = None
     if "deduplication" in expand:
         sharing = await measure_deduplication(request.hub.db, request.actor, repo)
-    return RepoFacts(repo, details, commit, files, sharing)
+    model = NO_FACTS
+    if commit is not None and needs_model_facts(repo.kind, expand or INFO[repo.kind]):
+        model = await read_model_facts(request.hub, repo, git, commit)
+    return RepoFacts(repo, details, commit, files, sharing, model)
+
+
+async def read_model_facts(
+    hub: Hub, repo: Repo, git: GitRepo, commit: str, *, read: bool = True
+) -> ModelFacts:
+    """Return the facts in the headers of a commit's model files.
+
+    A file whose bytes cannot be read now has none: the rest of the answer does not depend on it.
+
+    Args:
+        hub: The services.
+        repo: The repository.
+        git: Its objects.
+        commit: The commit.
+        read: Whether headers that nobody has read yet are read now, or have no facts.
+    """
+    files = await asyncio.to_thread(list_model_files, git, commit)
+    if not files:
+        return NO_FACTS
+    try:
+        return await model_facts(hub.facts, repo, git, files, read=read)
+    except HubError:
+        return NO_FACTS
 
 
 async def list_siblings(git: GitRepo, commit: str, *, blobs: bool = False) -> msgspec.Raw:

@@ -6,16 +6,18 @@ from typing import Any
 
 from hubstead.discovery import RepoQuery, ResultItem, search_repos, tags_by_type
 from hubstead.errors import InvalidInput
+from hubstead.facts import NO_FACTS
 from hubstead.http import Response, json_response
 from hubstead.ids import Kind
 from hubstead.wire import Request
-from hubstead.wire.hub_api.info import list_siblings
+from hubstead.wire.hub_api.info import list_siblings, read_model_facts
 from hubstead.wire.hub_api.repo_json import (
     FULL,
     LIST,
     NO_SIBLINGS,
     RepoFacts,
     expanded_json,
+    needs_model_facts,
     needs_siblings,
     repo_json,
 )
@@ -97,15 +99,24 @@ async def _items(
     expand = request.query.all("expand")
     names = _names(request, kind)
     with_siblings = request.query.flag("full") or needs_siblings(expand)
+    with_facts = needs_model_facts(kind, expand)
     answer = []
     for item in items:
-        files = NO_SIBLINGS
-        if with_siblings and item.repo.head:
+        files, model = NO_SIBLINGS, NO_FACTS
+        if item.repo.head and with_siblings:
             git = await request.hub.stores.open_git(item.repo)
             files = await list_siblings(git, item.repo.head)
-        facts = RepoFacts(item.repo, item.details, item.repo.head, files)
+        if item.repo.head and with_facts and _has_model_files(item):
+            git = await request.hub.stores.open_git(item.repo)
+            model = await read_model_facts(request.hub, item.repo, git, item.repo.head, read=False)
+        facts = RepoFacts(item.repo, item.details, item.repo.head, files, model=model)
         answer.append(expanded_json(facts, expand) if expand else repo_json(facts, names))
     return answer
+
+
+def _has_model_files(item: ResultItem) -> bool:
+    """Tell by its tags whether a model has files with facts: lists open no other repository."""
+    return '"gguf"' in item.details.tags or '"safetensors"' in item.details.tags
 
 
 def _names(request: Request, kind: Kind) -> list[str]:

@@ -16,6 +16,7 @@ import msgspec
 
 from hubstead import cards
 from hubstead.errors import InvalidInput
+from hubstead.facts import NO_FACTS, ModelFacts
 from hubstead.ids import Kind
 from hubstead.repos import Deduplication, Repo, RepoDetails
 from hubstead.wire.hub_api.shapes import iso
@@ -34,6 +35,7 @@ class RepoFacts:
     commit: str | None  # of the requested revision
     siblings: msgspec.Raw  # JSON list of its files; empty unless requested
     sharing: Deduplication | None = None  # measured only on request
+    model: ModelFacts = NO_FACTS  # read only for models
 
 
 Property: TypeAlias = Callable[[RepoFacts], Any]
@@ -66,6 +68,11 @@ def _unknown_property(kind: Kind) -> str:
 def needs_siblings(names: Iterable[str]) -> bool:
     """Tell whether one of these properties reads the files of the revision."""
     return not {"siblings", "files"}.isdisjoint(names)
+
+
+def needs_model_facts(kind: Kind, names: Iterable[str]) -> bool:
+    """Tell whether one of these properties reads the headers of a repository's model files."""
+    return kind is Kind.MODEL and not {"safetensors", "gguf"}.isdisjoint(names)
 
 
 def _raw(text: str | None) -> msgspec.Raw | None:
@@ -170,8 +177,8 @@ PROPERTIES: dict[str, Property] = {
     "model-index": _model(_card_field("model-index")),
     "widgetData": _model(_card_field("widget")),
     "mask_token": _absent,
-    "safetensors": _absent,
-    "gguf": _absent,
+    "safetensors": lambda facts: facts.model.safetensors,
+    "gguf": lambda facts: facts.model.gguf,
     "inference": _absent,
     "inferenceProviderMapping": _model(lambda facts: []),
     "baseModels": _absent,
@@ -203,6 +210,7 @@ INFO = {
     Kind.MODEL: [
         *("_id", "id", "modelId", *_INFO),
         *("pipeline_tag", "library_name", "config", "transformersInfo", "model-index"),
+        *("safetensors", "gguf"),
     ],
     Kind.DATASET: ["_id", "id", *_INFO, "description", "card_data"],
     Kind.SPACE: ["_id", "id", *_INFO, "sdk", "subdomain", "runtime", "models", "datasets"],

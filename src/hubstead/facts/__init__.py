@@ -1,0 +1,22 @@
+"""Facts about model files, read from their headers once per file content and stored.
+
+Owns the table of facts, and what they add up to for a repository. Reads no format itself
+(``formats`` does), decides no rights, and knows no HTTP.
+"""
+
+from hubstead.facts.files import ModelFile, list_model_files
+from hubstead.facts.models import NO_FACTS, ModelFacts, model_facts
+from hubstead.facts.reader import GGUF, SAFETENSORS, FactReader, GgufFacts, SafetensorsFacts
+
+__all__ = [
+    "GGUF",
+    "NO_FACTS",
+    "SAFETENSORS",
+    "FactReader",
+    "GgufFacts",
+    "ModelFacts",
+    "ModelFile",
+    "SafetensorsFacts",
+    "list_model_files",
+    "model_facts",
+]

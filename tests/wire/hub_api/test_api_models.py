@@ -1,0 +1,174 @@
+"""What the hub says of a model by the headers of its files."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+import pytest
+from huggingface_hub import CommitOperationAdd, CommitOperationCopy
+from sqlalchemy import func, select
+from tests.support.hub import ThreadHub
+from tests.support.models import CHATML, llama, safetensors
+from tests.support.person import Person
+from tests.support.rows import reading
+
+from hubstead.accounts import Actor
+from hubstead.facts import GGUF, ModelFile, list_model_files
+from hubstead.facts.tables import file_facts
+from hubstead.ids import Kind, RepoId
+from hubstead.repos import open_repo
+
+BY_LFS = (
+    b"*.gguf filter=lfs diff=lfs merge=lfs -text\n*.safetensors filter=lfs diff=lfs merge=lfs\n"
+)
+COUNT = reading(
+    select(func.count().label("rows")).select_from(file_facts).where(file_facts.c.reader > 0)
+)
+
+
+def put(person: Person, repo: str, files: dict[str, bytes], **how: Any) -> str:
+    """Commit files; GGUF and safetensors files by LFS unless ``how`` says otherwise."""
+    attributes = CommitOperationAdd(".gitattributes", how.pop("attributes", BY_LFS))
+    person.api.create_commit(repo, [attributes], commit_message="attributes")
+    operations = [CommitOperationAdd(path, content) for path, content in files.items()]
+    done = person.api.create_commit(repo, operations, commit_message="files", **how)
+    return str(done.oid)
+
+
+def info(caller: Person | ThreadHub, repo: str, query: str = "") -> dict[str, Any]:
+    answer = caller.call("GET", f"/api/models/{repo}{query}")
+    assert answer.status == 200, answer.body
+    found: dict[str, Any] = answer.json
+    return found
+
+
+def count(hub: ThreadHub) -> int:
+    """Return how many files have facts, or are known to have none."""
+    (number,) = hub.run(hub.db.single(COUNT))
+    return int(number)
+
+
+def own() -> bytes:
+    """Return a GGUF file whose bytes no other test has."""
+    return llama(data=secrets.token_bytes(40))
+
+
+def test_info_has_the_facts_of_gguf(live_hub: ThreadHub) -> None:
+    anna = live_hub.user("anna")
+    repo = anna.repo()
+    put(anna, repo, {"t-Q8_0.gguf": own(), "t-Q4_K_M.gguf": own(), "mmproj-F16.gguf": b"GGUF"})
+    assert anna.api.model_info(repo).gguf == {
+        "total": 64 * 420,
+        "architecture": "llama",
+        "context_length": 4096,
+        "chat_template": CHATML,
+        "bos_token": "<s>",
+        "eos_token": "</s>",
+    }
+    assert "safetensors" not in info(live_hub, repo)
+    assert set(info(live_hub, repo, "?expand=gguf")) == {"_id", "id", "gguf"}
+    assert "gguf" not in info(live_hub, repo, "?expand=likes")
+
+
+def test_info_has_the_parameters_of_safetensors(live_hub: ThreadHub) -> None:
+    anna = live_hub.user("anna")
+    repo = anna.repo()
+    weights = safetensors({"a": ("F32", (7, 11)), "b": ("BF16", (3,))}, {"x": secrets.token_hex()})
+    put(anna, repo, {"model.safetensors": weights, "other.safetensors": b"no header"})
+    found = anna.api.model_info(repo).safetensors
+    assert found is not None
+    assert (found.parameters, found.total) == ({"F32": 77, "BF16": 3}, 80)
+    listed = anna.call("GET", f"/api/models?author={anna.name}&expand=safetensors").json
+    assert [item["safetensors"]["total"] for item in listed] == [80]
+
+
+def test_shards_are_added_up(live_hub: ThreadHub) -> None:
+    anna = live_hub.user("anna")
+    repo = anna.repo()
+    files = {
+        f"model-0000{n}-of-00002.safetensors": safetensors({f"t{n}": ("F16", (n, 10))})
+        for n in (1, 2)
+    }
+    put(anna, repo, {**files, "t-00001-of-00002.gguf": own(), "t-00002-of-00002.gguf": own()})
+    found = info(live_hub, repo)
+    assert found["safetensors"] == {"parameters": {"F16": 30}, "total": 30}
+    assert found["gguf"]["total"] == 2 * 64 * 420
+    first = put(anna, repo, {"model-00003-of-00003.safetensors": safetensors({})})
+    assert "safetensors" not in info(live_hub, repo, f"?revision={first}")
+
+
+def test_a_header_is_read_once_and_by_whichever_repository_comes_first(live_hub: ThreadHub) -> None:
+    anna = live_hub.user("anna")
+    one, other = anna.repo("one"), anna.repo("other")
+    model = own()
+    put(anna, one, {"t.gguf": model})
+    before = count(live_hub)
+    assert info(live_hub, one)["gguf"]["total"] == 64 * 420
+    put(anna, other, {"sub/renamed.gguf": model})
+    assert info(live_hub, other)["gguf"]["total"] == 64 * 420
+    assert count(live_hub) == before + 1
+
+
+def test_an_unreadable_header_is_no_error_and_is_not_read_again(live_hub: ThreadHub) -> None:
+    anna = live_hub.user("anna")
+    repo = anna.repo()
+    broken = b"GGUF" + secrets.token_bytes(50)
+    put(anna, repo, {"t.gguf": broken, "model.safetensors": secrets.token_bytes(99)})
+    before = count(live_hub)
+    for _ in range(2):
+        found = info(live_hub, repo)
+        assert "gguf" not in found
+        assert "safetensors" not in found
+    assert count(live_hub) == before + 2
+
+
+def test_files_in_git_itself_have_facts_too(live_hub: ThreadHub) -> None:
+    anna = live_hub.user("anna")
+    repo = anna.repo()
+    put(anna, repo, {"t.gguf": own()}, attributes=b"* !filter\n")
+    listed = anna.call("GET", f"/api/models/{repo}/tree/main").json
+    assert all("lfs" not in item for item in listed)
+    assert info(live_hub, repo)["gguf"]["architecture"] == "llama"
+
+
+def test_an_object_of_another_repository_has_no_facts_here(live_hub: ThreadHub) -> None:
+    anna, eve = live_hub.user("anna"), live_hub.user("eve")
+    secret, guess = anna.repo("secret", private=True), eve.repo("guess")
+    put(anna, secret, {"t.gguf": own()})
+    assert "gguf" in info(anna, secret)
+
+    async def read(owner: Person, name: str, files: list[ModelFile]) -> tuple[list[ModelFile], int]:
+        hub = live_hub.hub
+        actor = Actor(pk=owner.pk, name=owner.name)
+        repo = await open_repo(hub.db, actor, RepoId.parse(Kind.MODEL, name))
+        git = await hub.stores.open_git(repo)
+        files = files or list_model_files(git, repo.head or "")
+        return files, len(await hub.facts.read(repo, git, GGUF, files))
+
+    files, count_here = live_hub.run(read(anna, secret, []))
+    assert (len(files), count_here) == (1, 1)
+    assert live_hub.run(read(eve, guess, files))[1] == 0
+
+
+def test_a_copy_has_the_facts_of_its_source(live_hub: ThreadHub) -> None:
+    anna = live_hub.user("anna")
+    repo = anna.repo()
+    put(anna, repo, {"t-Q8_0.gguf": own()})
+    copy = CommitOperationCopy("t-Q8_0.gguf", "sub/t-Q4_K_M.gguf")
+    anna.api.create_commit(repo, [copy], commit_message="copy")
+    assert info(live_hub, repo)["gguf"]["total"] == 64 * 420
+
+
+@pytest.mark.parametrize("query", ["", "/revision/{first}"])
+def test_info_takes_the_revision_from_the_query(live_hub: ThreadHub, query: str) -> None:
+    anna = live_hub.user("anna")
+    repo = anna.repo()
+    first = put(anna, repo, {"t-Q8_0.gguf": own()})
+    second = put(anna, repo, {"more.txt": b"text"})
+    assert info(live_hub, repo)["sha"] == second
+    path = query.format(first=first)
+    asked = first if not path else second
+    found = info(live_hub, repo, f"{path}?revision={asked}")
+    assert found["sha"] == first
+    assert live_hub.call("GET", f"/api/models/{repo}?revision=nope").status == 404
