@@ -17,7 +17,7 @@ import msgspec
 import structlog
 import uvloop
 
-from hubstead import logs, outbox, webhooks
+from hubstead import logs, webhooks
 from hubstead.accounts import (
     HubSigner,
     LastUse,
@@ -27,30 +27,29 @@ from hubstead.accounts import (
     add_user,
     authenticate_token,
     has_admin,
-    rotate_keys,
 )
+from hubstead.accounts.jobs import account_jobs
 from hubstead.blobs import S3Options, open_blobs
-from hubstead.blobs import jobs as blob_jobs
+from hubstead.blobs.jobs import blob_jobs
 from hubstead.commits import Storage
-from hubstead.commits import jobs as commit_jobs
+from hubstead.commits.jobs import commit_jobs, maintain_packs, sweep_folders
 from hubstead.db import Database, Tx, migrate, open_db, refuse_marked_folder
 from hubstead.errors import HubError, InvalidCredentials, Unavailable
 from hubstead.files import make_folder, sync_folder
 from hubstead.gitstore import GitStore, declare_git_metrics
 from hubstead.http import HttpServer, Limits
-from hubstead.jobs import MEASURE_EVERY_S, Handler, Job, NodeClock, Reschedule, Runner
+from hubstead.jobs import MEASURE_EVERY_S, JobType, NodeClock, Runner
 from hubstead.metrics import Metrics
+from hubstead.outbox import outbox_jobs
 from hubstead.pages import ROUTES as PAGES
 from hubstead.pages import compile_templates
 from hubstead.settings import Settings
-from hubstead.webhooks import Deliveries, RetryPolicy, Sender
+from hubstead.webhooks import Deliveries, RetryPolicy, Sender, webhook_jobs
 from hubstead.wire import Application, Hub, Route, git, hub_api, lfs, xet
-from hubstead.xet import jobs as xet_jobs
+from hubstead.xet.jobs import xet_jobs
 
 FIRST_USER = "admin"
 FIRST_TOKEN = "first-token"
-ROTATE = "accounts.rotate_keys"
-ROTATE_EVERY_S = 86_400.0
 #: How often every node records the last use of tokens, and reloads the signing keys.
 UPKEEP_EVERY_S = 30.0
 #: When every node sweeps its folders of git: soon after the start, since the server of a laptop
@@ -187,49 +186,41 @@ def lock_data_folder(data: Path) -> Iterator[None]:
         os.close(fd)
 
 
+def job_types(hub: Hub, sender: Sender) -> list[JobType]:
+    """Return the types of jobs of all rooms.
+
+    Args:
+        hub: The hub.
+        sender: Sends the deliveries of webhooks.
+    """
+    settings = hub.settings
+    retry_policy = RetryPolicy(settings.webhooks.max_attempts, settings.webhooks.hold_s)
+    return [
+        *outbox_jobs(hub.db, LISTENERS),
+        *webhook_jobs(hub.db, Deliveries(hub.db, sender, retry_policy)),
+        *blob_jobs(hub.db, hub.blobs, settings),
+        *commit_jobs(hub.stores),
+        *xet_jobs(hub.db, hub.blobs, hub.stores.xet, settings),
+        *account_jobs(hub.db),
+    ]
+
+
 @asynccontextmanager
 async def background_jobs(hub: Hub) -> AsyncIterator[Runner]:
-    """Run the background jobs of a hub inside the block."""
-    settings = hub.settings
-    sender = Sender(
-        timeout_s=settings.webhooks.timeout_s, private_networks=settings.webhooks.private_networks
-    )
-    retry_policy = RetryPolicy(settings.webhooks.max_attempts, settings.webhooks.hold_s)
-    deliveries = Deliveries(hub.db, sender, retry_policy)
-    handlers: dict[str, Handler] = {
-        **outbox.handlers(hub.db, LISTENERS),
-        **webhooks.handlers(hub.db, deliveries),
-        **blob_jobs.handlers(hub.db, hub.blobs, settings),
-        **commit_jobs.handlers(hub.stores),
-        **xet_jobs.handlers(hub.db, settings),
-        **xet_jobs.conversion(hub.db, hub.blobs, hub.stores.xet, settings),
-        ROTATE: _key_rotation(hub),
-    }
-    lanes = {outbox.DISPATCH: 1, **webhooks.QUEUES}
-    runner = Runner(hub.db, handlers, node=node_name(), lanes=lanes, clock=hub.clock)
-    outbox.schedule(runner, hub.db)
-    webhooks.schedule(runner)
-    for name, seconds in {
-        **blob_jobs.EVERY_S,
-        **commit_jobs.EVERY_S,
-        **xet_jobs.EVERY_S,
-        **xet_jobs.CONVERT_EVERY_S,
-    }.items():
-        runner.schedule_every(name, seconds)
-    runner.schedule_every(ROTATE, ROTATE_EVERY_S)
+    """Run the background jobs of a hub, and the upkeep of this node, inside the block."""
+    settings = hub.settings.webhooks
+    sender = Sender(timeout_s=settings.timeout_s, private_networks=settings.private_networks)
+    runner = Runner(hub.db, job_types(hub, sender), node=node_name(), clock=hub.clock)
     await hub.clock.measure()
     task = asyncio.create_task(runner.run())
     upkeep = [
-        asyncio.create_task(
-            _run_periodically(_flush_and_reload, hub, UPKEEP_EVERY_S, UPKEEP_EVERY_S)
-        ),
-        asyncio.create_task(
-            _run_periodically(_maintain_packs, hub, UPKEEP_EVERY_S, UPKEEP_EVERY_S)
-        ),
-        asyncio.create_task(
-            _run_periodically(_measure_clock, hub, MEASURE_EVERY_S, MEASURE_EVERY_S)
-        ),
-        asyncio.create_task(_run_periodically(_sweep, hub, SWEEP_AFTER_S, SWEEP_EVERY_S)),
+        asyncio.create_task(_run_periodically(step, hub, after_s, every_s))
+        for step, after_s, every_s in (
+            (_flush_and_reload, UPKEEP_EVERY_S, UPKEEP_EVERY_S),
+            (_maintain_packs, UPKEEP_EVERY_S, UPKEEP_EVERY_S),
+            (_measure_clock, MEASURE_EVERY_S, MEASURE_EVERY_S),
+            (_sweep, SWEEP_AFTER_S, SWEEP_EVERY_S),
+        )
     ]
     try:
         yield runner
@@ -246,14 +237,6 @@ async def background_jobs(hub: Hub) -> AsyncIterator[Runner]:
 def node_name() -> str:
     """Return the name of this process in ``hubstead jobs``: machine and process id."""
     return f"{socket.gethostname()}:{os.getpid()}"
-
-
-def _key_rotation(hub: Hub) -> Handler:
-    async def rotate(_job: Job) -> Reschedule | None:
-        await rotate_keys(hub.db)
-        return None
-
-    return rotate
 
 
 async def _run_periodically(
@@ -281,11 +264,11 @@ async def _flush_and_reload(hub: Hub) -> None:
 
 
 async def _maintain_packs(hub: Hub) -> None:
-    await commit_jobs.maintain_packs(hub.stores)
+    await maintain_packs(hub.stores)
 
 
 async def _sweep(hub: Hub) -> None:
-    await commit_jobs.sweep_folders(hub.stores)
+    await sweep_folders(hub.stores)
 
 
 def serve(settings: Settings, *, as_json: bool = False) -> None:

@@ -18,7 +18,6 @@ from hubstead.blobs import (
     Sha256Verifier,
     delete_plain_copies,
     delete_unreferenced,
-    jobs,
     linked,
     mark_orphans,
     open_blobs,
@@ -29,12 +28,14 @@ from hubstead.blobs import (
     register_upload,
     resume_deletion,
 )
+from hubstead.blobs.jobs import DELETE_UNREFERENCED, MARK_ORPHANS, blob_jobs
 from hubstead.blobs.tables import blobs
 from hubstead.db import Database, open_db
 from hubstead.errors import Unavailable
 from hubstead.settings import Settings
 from tests.blobs.test_stores import AnyBytes, list_all
 from tests.support.factories import a_repo, a_user
+from tests.support.jobs import run_job
 from tests.support.rows import reading
 
 DATA = b"weights of a model"
@@ -168,9 +169,9 @@ async def test_the_job_looks_at_every_kind(db: Database, tmp_path: Path) -> None
         await put(store, BlobKey(kind, "b" * kind.name_chars))
     for path in folder.glob("*/aa/aa/*"):
         os.utime(path, (1, 1))
-    do = jobs.handlers(db, store, Settings(data=tmp_path).replace(blob_grace_seconds=0))
-    await do[jobs.STRAYS](None)
+    types = blob_jobs(db, store, Settings(data=tmp_path).replace(blob_grace_seconds=0))
+    await run_job(types, MARK_ORPHANS)
     await asyncio.sleep(0.005)
-    await do[jobs.DELETE](None)
+    await run_job(types, DELETE_UNREFERENCED)
     left = sorted(await list_all(store), key=str)
     assert [key.name[0] for key in left] == ["b"] * 3

@@ -27,13 +27,14 @@ from hubstead.blobs import (
     open_blobs,
     register_upload,
 )
-from hubstead.blobs import jobs as blob_jobs
+from hubstead.blobs.jobs import DELETE_UNREFERENCED, EXPIRE, SWEEP, blob_jobs
 from hubstead.blobs.tables import blobs, uploads
 from hubstead.db import Database
 from hubstead.repos import Repo
 from hubstead.settings import Settings
 from tests.blobs.conftest import in_thread
 from tests.support.factories import a_repo, a_user
+from tests.support.jobs import run_job
 from tests.support.rows import reading
 
 DATA = b"weights of a model"
@@ -140,8 +141,7 @@ async def test_the_jobs_delete_what_nobody_wants_and_nothing_else(
 ) -> None:
     repo, store = await a_place(db), open_blobs((tmp_path / "blobs").as_uri())
     settings = Settings(data=tmp_path).replace(blob_grace_seconds=0, hold_seconds=0)
-    do = blob_jobs.handlers(db, store, settings)
-    assert do.keys() == blob_jobs.EVERY_S.keys()
+    types = blob_jobs(db, store, settings)
     await put(db, store, repo, hold_ms=0)
     kept = BlobKey(BlobKind.LFS, hashlib.sha256(b"kept").hexdigest())
     await store.put(kept, b"kept", Sha256Verifier(kept.name))
@@ -149,10 +149,10 @@ async def test_the_jobs_delete_what_nobody_wants_and_nothing_else(
     await db.write(lambda tx: link_blobs(tx, repo.pk, [Link(kept, 4, "w.bin")], pusher_pk=None))
     await begin(db, repo, lifetime_ms=0)
     await asyncio.sleep(0.005)
-    for name in (blob_jobs.LET_GO, blob_jobs.DELETE):
-        await do[name](None)
+    for name in (EXPIRE, DELETE_UNREFERENCED):
+        await run_job(types, name)
         await asyncio.sleep(0.005)
-    await do[blob_jobs.SWEEP](None)
+    await run_job(types, SWEEP)
     assert [row.name for row in await db.all(_BLOBS)] == [kept.name]
     assert [each.key async for each in store.keys(BlobKind.LFS)] == [kept]
     assert await db.all(_UPLOADS) == []

@@ -22,9 +22,9 @@ from hubstead.commits import (
 from hubstead.commits.tables import packs as packs_table
 from hubstead.commits.tables import refs, retired_packs
 from hubstead.gitstore import PackSize, packs_to_repack
-from hubstead.jobs import Job
 from tests.gitstore.test_handles import mappings, open_files
 from tests.support.hub import ThreadHub
+from tests.support.jobs import run_job
 from tests.support.person import Person
 from tests.support.rows import reading
 
@@ -204,14 +204,14 @@ def test_a_commit_made_while_all_is_gathered_is_kept(
 
 
 def test_after_many_commits_somebody_is_asked_to_fold(packs: Packs) -> None:
-    from hubstead.commits.jobs import handlers
+    from hubstead.commits.jobs import commit_jobs
     from hubstead.commits.ref_updates import REPACK
     from hubstead.jobs import list_jobs
 
     packs.commit(33)
     waiting = packs.hub.run(list_jobs(packs.hub.db))
     assert any(job.type == REPACK and job.subject == packs.id for job in waiting)
-    packs.hub.run(handlers(packs.stores)[REPACK](Job(REPACK, packs.id, {}, 1)))  # type: ignore[arg-type]
+    packs.hub.run(run_job(commit_jobs(packs.stores), REPACK, packs.id))
     assert len(packs.rows()) < 10
 
 

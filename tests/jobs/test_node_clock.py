@@ -30,7 +30,7 @@ from hubstead.blobs.tables import blobs
 from hubstead.db import Database
 from hubstead.errors import Unavailable
 from hubstead.ids import now_ms
-from hubstead.jobs import NodeClock, Runner, claims, enqueue, list_jobs
+from hubstead.jobs import JobType, NodeClock, Runner, claims, enqueue, list_jobs
 from hubstead.jobs.tables import nodes
 from tests.support.factories import a_repo, a_user
 from tests.support.rows import reading
@@ -129,7 +129,7 @@ async def test_a_node_with_a_wrong_clock_takes_no_jobs(db: Database, skew: float
     async def work(job: object) -> None:
         done.append("done")
 
-    runner = Runner(db, {"work": work}, node="one", poll_s=0.01, clock=clock)
+    runner = Runner(db, [JobType(name="work", handler=work)], node="one", poll_s=0.01, clock=clock)
     await db.write(partial(enqueue, type_="work", subject="a"))
     task = asyncio.create_task(runner.run())
     await asyncio.sleep(0.3)

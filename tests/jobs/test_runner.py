@@ -18,7 +18,7 @@ from sqlalchemy import select, update
 
 from hubstead.db import Database, Tx, database_now_ms, indexed, open_db
 from hubstead.ids import now_ms
-from hubstead.jobs import Handler, Job, ListedJob, Reschedule, Runner, enqueue, list_jobs
+from hubstead.jobs import Handler, Job, JobType, ListedJob, Reschedule, Runner, enqueue, list_jobs
 from hubstead.jobs.tables import jobs
 from tests.support.processes import wait_for_line
 from tests.support.rows import reading
@@ -26,13 +26,15 @@ from tests.support.rows import reading
 
 @contextlib.asynccontextmanager
 async def running(
-    db: Database, handlers: Mapping[str, Handler], *, node: str = "node1", **options: Any
+    db: Database, types: Mapping[str, Handler | JobType], *, node: str = "node1", **options: Any
 ) -> AsyncIterator[Runner]:
-    """Run a runner with short times while the block lasts."""
+    """Run a runner with short times while the block lasts; by name, handlers or whole types."""
     quick: dict[str, Any] = {"poll_s": 0.01, "pause_s": 0.02, "lease_s": 60, "grace_s": 30}
-    plan: Callable[[Runner], None] = options.pop("plan", lambda _runner: None)
-    runner = Runner(db, handlers, node=node, **(quick | options))
-    plan(runner)
+    declared = [
+        one if isinstance(one, JobType) else JobType(name=name, handler=one)
+        for name, one in types.items()
+    ]
+    runner = Runner(db, declared, node=node, **(quick | options))
     task = asyncio.create_task(runner.run())
     try:
         yield runner
@@ -190,11 +192,13 @@ async def test_a_handler_may_ask_to_go_on_later(db: Database) -> None:
     assert attempts == [1, 1, 1], "going on later is no failure"
 
 
+def every(seconds: float, handler: Handler) -> JobType:
+    return JobType(name="tick", handler=handler, interval_s=seconds)
+
+
 async def test_a_recurring_job_comes_again_and_again_without_being_asked(db: Database) -> None:
     recorder = Recorder()
-    async with running(
-        db, {"tick": recorder}, plan=lambda runner: runner.schedule_every("tick", 0.03)
-    ):
+    async with running(db, {"tick": every(0.03, recorder)}):
         await until(lambda: len(recorder.jobs) >= 3)
     (job,) = await list_jobs(db)
     assert (job.type, job.running_on) == ("tick", None)
@@ -202,13 +206,9 @@ async def test_a_recurring_job_comes_again_and_again_without_being_asked(db: Dat
 
 async def test_a_shorter_interval_takes_effect_at_the_next_start(db: Database) -> None:
     recorder = Recorder()
-    async with running(
-        db, {"tick": recorder}, plan=lambda runner: runner.schedule_every("tick", 3600)
-    ):
+    async with running(db, {"tick": every(3600, recorder)}):
         await until(lambda: len(recorder.jobs) == 1)
-    async with running(
-        db, {"tick": recorder}, plan=lambda runner: runner.schedule_every("tick", 0.03)
-    ):
+    async with running(db, {"tick": every(0.03, recorder)}):
         await until(lambda: len(recorder.jobs) >= 3)
 
 
@@ -222,7 +222,7 @@ async def test_a_prompt_starts_its_job_when_there_is_work(db: Database) -> None:
     async def work(_job: Job) -> None:
         done.append(waiting.pop())
 
-    async with running(db, {"work": work}, plan=lambda runner: runner.add_probe("work", prompt)):
+    async with running(db, {"work": JobType(name="work", handler=work, probe=prompt)}):
         await asyncio.sleep(0.05)
         assert await list_jobs(db) == []
         waiting.append("letter")
@@ -239,11 +239,17 @@ async def test_a_prompt_does_not_cut_the_pause_after_a_failure_short(db: Databas
         tries.append(job.attempt)
         raise ValueError("still broken")
 
-    plan = partial(Runner.add_probe, type_="work", probe=prompt)
-    async with running(db, {"work": work}, pause_s=60, plan=plan):
+    probed = JobType(name="work", handler=work, probe=prompt)
+    async with running(db, {"work": probed}, pause_s=60):
         await until(lambda: tries == [1])
         await asyncio.sleep(0.15)
     assert tries == [1]
+
+
+async def test_a_runner_refuses_two_types_of_one_name(db: Database) -> None:
+    twice = [JobType(name="work", handler=noop), JobType(name="work", handler=noop)]
+    with pytest.raises(ValueError, match="two job types have the name work"):
+        Runner(db, twice, node="one")
 
 
 async def test_no_more_than_so_many_are_done_at_once(db: Database) -> None:
@@ -258,12 +264,12 @@ async def test_no_more_than_so_many_are_done_at_once(db: Database) -> None:
 
     for n in range(12):
         await ask(db, str(n))
-    async with running(db, {"work": work}, at_once=3):
+    async with running(db, {"work": work}, concurrency=3):
         await until_idle(db)
     assert most == 3
 
 
-async def test_a_full_lane_does_not_hold_up_the_others(db: Database) -> None:
+async def test_a_full_queue_does_not_hold_up_the_others(db: Database) -> None:
     recorder, stuck = Recorder(), asyncio.Event()
 
     async def slow(_job: Job) -> None:
@@ -271,7 +277,8 @@ async def test_a_full_lane_does_not_hold_up_the_others(db: Database) -> None:
 
     for n in range(5):
         await ask(db, str(n), "slow")
-    async with running(db, {"slow": slow, "quick": recorder}, at_once=1, lanes={"slow": 2}):
+    bounded = JobType(name="slow", handler=slow, concurrency=2)
+    async with running(db, {"slow": bounded, "quick": recorder}, concurrency=1):
         await ask(db, "a", "quick")
         await until(lambda: recorder.subjects == ["a"])
         stuck.set()
@@ -315,7 +322,7 @@ async def test_two_nodes_share_the_work_and_do_nothing_twice(database_url: str) 
 _DOOMED = """
 import asyncio, sys
 from hubstead.db import open_db
-from hubstead.jobs import Runner
+from hubstead.jobs import JobType, Runner
 
 async def hang(job):
     print("started", flush=True)
@@ -323,7 +330,8 @@ async def hang(job):
 
 async def main():
     db = await open_db(sys.argv[1])
-    await Runner(db, {"work": hang}, node="doomed", poll_s=0.01, lease_s=0.6).run()
+    types = [JobType(name="work", handler=hang)]
+    await Runner(db, types, node="doomed", poll_s=0.01, lease_s=0.6).run()
 
 asyncio.run(main())
 """
@@ -455,7 +463,7 @@ async def test_a_job_claimed_just_before_the_stop_is_given_back(db: Database) ->
     for n in range(4):
         await ask(db, str(n))
     recorder = Recorder()
-    runner = Runner(db, {"work": recorder}, node="brief", grace_s=0)
+    runner = Runner(db, [JobType(name="work", handler=recorder)], node="brief", grace_s=0)
     await runner._look_for_work()
     runner.stop()
     await runner.run()

@@ -18,11 +18,10 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from hubstead import outbox
 from hubstead.db import Database, Tx, indexed, open_db
 from hubstead.ids import Kind, RepoId, now_ms
-from hubstead.jobs import Job, Runner, list_jobs
-from hubstead.outbox import count_pending, record_event
+from hubstead.jobs import Runner, list_jobs
+from hubstead.outbox import count_pending, outbox_jobs, record_event
 from hubstead.repos import (
     RefsMoved,
     RepoCreated,
@@ -36,19 +35,18 @@ from hubstead.repos import (
 )
 from hubstead.webhooks import (
     LISTENER,
-    QUEUES,
     Deliveries,
     Delivery,
     RetryPolicy,
     Sender,
     add_webhook,
-    handlers,
     list_deliveries,
     remove_webhook,
-    schedule,
+    webhook_jobs,
 )
 from hubstead.webhooks.tables import deliveries
 from tests.support.factories import a_repo, a_user
+from tests.support.jobs import run_job
 from tests.webhooks.receiver import Received, Receiver, receiving
 
 QUICK = RetryPolicy(pause_s=0.03)
@@ -66,11 +64,9 @@ async def delivering(
 ) -> AsyncIterator[Runner]:
     """Run everything between outbox and receiver, as the hub does, while the block lasts."""
     sender = Sender(timeout_s=timeout_s)
-    work = outbox.handlers(db, [LISTENER]) | handlers(db, Deliveries(db, sender, patience))
+    types = outbox_jobs(db, [LISTENER]) + webhook_jobs(db, Deliveries(db, sender, patience))
     quick: dict[str, Any] = {"node": "node1", "poll_s": 0.02, "pause_s": 0.03, "grace_s": 2}
-    runner = Runner(db, work, lanes={outbox.DISPATCH: 1, **QUEUES}, **(quick | options))
-    outbox.schedule(runner, db)
-    schedule(runner)
+    runner = Runner(db, types, **(quick | options))
     task = asyncio.create_task(runner.run())
     try:
         yield runner
@@ -382,17 +378,14 @@ _HUB = """
 import asyncio, sys
 from hubstead.db import open_db
 from hubstead.jobs import Runner
-from hubstead import outbox
+from hubstead.outbox import outbox_jobs
 from hubstead.webhooks import *
 
 async def main():
     db = await open_db(sys.argv[1])
     deliveries = Deliveries(db, Sender(), RetryPolicy())
-    work = outbox.handlers(db, [LISTENER]) | handlers(db, deliveries)
-    lanes = {outbox.DISPATCH: 1, **QUEUES}
-    runner = Runner(db, work, node="doomed", poll_s=0.02, lease_s=0.5, lanes=lanes)
-    outbox.schedule(runner, db)
-    schedule(runner)
+    types = outbox_jobs(db, [LISTENER]) + webhook_jobs(db, deliveries)
+    runner = Runner(db, types, node="doomed", poll_s=0.02, lease_s=0.5)
     await runner.run()
 
 asyncio.run(main())
@@ -455,8 +448,7 @@ async def test_old_deliveries_and_events_are_forgotten(db: Database, receiver: R
         await tx.run(indexed(old.values(done_ms=deliveries.c.done_ms - age)))
 
     await db.write(grow_old)
-    work = outbox.handlers(db, [LISTENER]) | handlers(db, Deliveries(db, Sender()))
-    await work["webhooks.prune"](Job("webhooks.prune", "", {}, 1))
+    await run_job(webhook_jobs(db, Deliveries(db, Sender())), "webhooks.prune")
     assert [entry.body for entry in await list_deliveries(db)] == ['{"add": "anna/new"}']
 
 

@@ -21,11 +21,12 @@ from hubstead.xet import (
     delete_unreferenced_files,
     find_file,
     find_xorb,
-    jobs,
     quarantine_xorbs,
     release_xorbs,
 )
+from hubstead.xet.jobs import DELETE_FILES, QUARANTINE, xet_jobs
 from hubstead.xet.tables import xet_files, xorbs
+from tests.support.jobs import run_job
 from tests.support.rows import reading
 from tests.support.xet_files import MadeFile, MadeXorb, a_file, a_xorb
 from tests.xet.conftest import XetHub
@@ -56,10 +57,10 @@ async def pass_days(hub: XetHub, days: float) -> None:
 
 async def work(hub: XetHub, settings: Settings | None = None) -> None:
     """Do the room's jobs once."""
-    handlers = jobs.handlers(hub.stores.db, settings or hub.stores.settings)
-    assert handlers.keys() == jobs.EVERY_S.keys()
-    for handler in handlers.values():
-        await handler(None)
+    stores = hub.stores
+    types = xet_jobs(stores.db, stores.blobs, stores.xet, settings or stores.settings)
+    for name in (DELETE_FILES, QUARANTINE):
+        await run_job(types, name)
 
 
 async def state(hub: XetHub, made: MadeXorb) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 from hubstead.blobs.deletion import delete_unreferenced
 from hubstead.blobs.interface import BlobStore
 from hubstead.blobs.keys import BlobKind
@@ -12,31 +10,27 @@ from hubstead.blobs.multipart import expire_uploads
 from hubstead.blobs.orphans import mark_orphans
 from hubstead.blobs.xet_backed import delete_plain_copies
 from hubstead.db import Database
+from hubstead.jobs import Job, JobType
 from hubstead.settings import Settings
 
-LET_GO = "blobs.let_go"
-DELETE = "blobs.delete"
+EXPIRE = "blobs.let_go"
+DELETE_UNREFERENCED = "blobs.delete"
 SWEEP = "blobs.sweep"
-STRAYS = "blobs.strays"
+MARK_ORPHANS = "blobs.strays"
 
 _DAY_S = 86_400.0
 
-#: The period of every job, in seconds.
-EVERY_S = {LET_GO: 600.0, DELETE: 600.0, SWEEP: 6 * 3600.0, STRAYS: _DAY_S}
 
+def blob_jobs(db: Database, store: BlobStore, settings: Settings) -> list[JobType]:
+    """Return the room's types of jobs; every job runs until no work is left."""
 
-def handlers(
-    db: Database, store: BlobStore, settings: Settings
-) -> dict[str, Callable[[object], Awaitable[None]]]:
-    """Return the handlers of this room's jobs; every handler runs until no work is left."""
-
-    async def expire(_job: object) -> None:
+    async def expire(_job: Job) -> None:
         while await expire_holds(db):
             pass
         while await expire_uploads(db, store):
             pass
 
-    async def delete(_job: object) -> None:
+    async def delete(_job: Job) -> None:
         # In sequence: a late first step could delete bytes of an upload that follows the second.
         grace_ms = int(settings.blobs.grace_seconds * 1000)
         while await delete_plain_copies(db, store, grace_ms=grace_ms):
@@ -48,13 +42,18 @@ def handlers(
         while await delete_unreferenced(db, store, grace_ms=grace_ms, kind=BlobKind.PACK):
             pass
 
-    async def sweep(_job: object) -> None:
+    async def sweep(_job: Job) -> None:
         # An upload or a signed address is valid for at most the longer of the two.
         longest = max(settings.blobs.hold_seconds, settings.blobs.signed_url_seconds)
         await store.sweep(2 * longest + _DAY_S)
 
-    async def orphans(_job: object) -> None:
+    async def orphans(_job: Job) -> None:
         for kind in BlobKind:
             await mark_orphans(db, store, kind, older_than_s=_DAY_S)
 
-    return {LET_GO: expire, DELETE: delete, SWEEP: sweep, STRAYS: orphans}
+    return [
+        JobType(name=EXPIRE, handler=expire, interval_s=600.0),
+        JobType(name=DELETE_UNREFERENCED, handler=delete, interval_s=600.0),
+        JobType(name=SWEEP, handler=sweep, interval_s=6 * 3600.0),
+        JobType(name=MARK_ORPHANS, handler=orphans, interval_s=_DAY_S),
+    ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 from sqlalchemy import bindparam, select
 
@@ -15,23 +14,21 @@ from hubstead.commits.retired import ROWS_STAY_MS, delete_retired_rows, remove_r
 from hubstead.commits.storage import Storage
 from hubstead.db import scan
 from hubstead.gitstore import RepoMissing
-from hubstead.jobs import Job
+from hubstead.jobs import Job, JobType
 from hubstead.repos.tables import repos
 
 REMOVE_DELETED = "commits.bury"
 
-#: How often each job is due, in seconds.
-EVERY_S = {REMOVE_DELETED: 600.0}
 #: A draft, or a pack without a row, that is younger may belong to a running write.
 UNREGISTERED_AGE_S = 86_400.0
 
 _KNOWN = scan(select(repos.c.id).where(repos.c.id == bindparam("repo_id")), str)
 
 
-def handlers(storage: Storage) -> dict[str, Callable[[Job], Awaitable[None]]]:
-    """Return the handlers of this room's jobs, by job name."""
+def commit_jobs(storage: Storage) -> list[JobType]:
+    """Return the room's types of jobs."""
 
-    async def remove_deleted(_job: object) -> None:
+    async def remove_deleted(_job: Job) -> None:
         grace_ms = int(storage.settings.blobs.grace_seconds * 1000)
         while await remove_deleted_repos(storage, grace_ms=grace_ms):
             pass
@@ -40,7 +37,10 @@ def handlers(storage: Storage) -> dict[str, Callable[[Job], Awaitable[None]]]:
     async def repack(job: Job) -> None:
         await repack_repo(storage, job.subject)
 
-    return {REMOVE_DELETED: remove_deleted, REPACK: repack}
+    return [
+        JobType(name=REMOVE_DELETED, handler=remove_deleted, interval_s=600.0),
+        JobType(name=REPACK, handler=repack),
+    ]
 
 
 def _pack_grace_ms(storage: Storage) -> int:

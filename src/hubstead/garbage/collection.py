@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from hubstead.blobs import jobs as blob_jobs
+from hubstead.blobs.jobs import DELETE_UNREFERENCED, EXPIRE, MARK_ORPHANS, blob_jobs
 from hubstead.commits import Storage
-from hubstead.commits import jobs as commit_jobs
+from hubstead.commits.jobs import REMOVE_DELETED, commit_jobs
 from hubstead.db import database_now_ms
 from hubstead.errors import RepoNotFound
 from hubstead.garbage.counts import GarbageCount, GarbageState
@@ -23,8 +23,9 @@ from hubstead.garbage.unreachable_lfs import unreachable_lfs_files
 from hubstead.garbage.unreachable_objects import unreachable_objects
 from hubstead.garbage.xorbs import xet_files, xorbs
 from hubstead.ids import RepoId
+from hubstead.jobs import job_types_by_name
 from hubstead.repos import every_repo
-from hubstead.xet import jobs as xet_jobs
+from hubstead.xet.jobs import DELETE_FILES, QUARANTINE, xet_jobs
 
 
 class Step(NamedTuple):
@@ -36,11 +37,11 @@ class Step(NamedTuple):
 
 #: In order of dependence: a step unreferences what the next steps delete.
 STEPS: tuple[Step, ...] = (
-    Step(count_expired_uploads, (blob_jobs.LET_GO,)),
-    Step(xet_files, (xet_jobs.FORGET,)),
-    Step(xorbs, (xet_jobs.RETIRE,)),
-    Step(count_orphans, (blob_jobs.STRAYS,)),
-    Step(count_pending_deletion, (blob_jobs.DELETE, commit_jobs.REMOVE_DELETED)),
+    Step(count_expired_uploads, (EXPIRE,)),
+    Step(xet_files, (DELETE_FILES,)),
+    Step(xorbs, (QUARANTINE,)),
+    Step(count_orphans, (MARK_ORPHANS,)),
+    Step(count_pending_deletion, (DELETE_UNREFERENCED, REMOVE_DELETED)),
 )
 
 
@@ -83,16 +84,15 @@ async def collect_garbage(
 
 
 def _job_runs(storage: Storage) -> AbstractAsyncContextManager[JobRuns]:
-    handlers = {
-        **blob_jobs.handlers(storage.db, storage.blobs, storage.settings),
-        **commit_jobs.handlers(storage),
-        **xet_jobs.handlers(storage.db, storage.settings),
-    }
-    names = {name for step in STEPS for name in step.jobs}
-    needed = {name: handlers[name] for name in handlers if name in names}
-    return running_jobs(
-        storage, needed, {**blob_jobs.EVERY_S, **commit_jobs.EVERY_S, **xet_jobs.EVERY_S}
+    db, blobs, settings = storage.db, storage.blobs, storage.settings
+    declared = job_types_by_name(
+        [
+            *blob_jobs(db, blobs, settings),
+            *commit_jobs(storage),
+            *xet_jobs(db, blobs, storage.xet, settings),
+        ]
     )
+    return running_jobs(storage, [declared[name] for step in STEPS for name in step.jobs])
 
 
 async def _collect_repos(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ from sqlalchemy import case, select
 from hubstead.commits import Storage
 from hubstead.db import DatabaseNow, Tx, any_of, scan
 from hubstead.errors import Unavailable
-from hubstead.jobs import Handler, NodeClock, Runner, enqueue
+from hubstead.jobs import JobType, NodeClock, Runner, enqueue
 from hubstead.jobs.tables import jobs
 
 _POLL_S = 0.05
@@ -78,15 +78,12 @@ class JobRuns:
 
 
 @asynccontextmanager
-async def running_jobs(
-    storage: Storage, handlers: Mapping[str, Handler], every_s: Mapping[str, float]
-) -> AsyncIterator[JobRuns]:
+async def running_jobs(storage: Storage, types: Sequence[JobType]) -> AsyncIterator[JobRuns]:
     """Run a job runner for the block.
 
     Args:
         storage: The hub.
-        handlers: The handlers of jobs by type.
-        every_s: The usual interval of every job in seconds, so that its schedule stays the same.
+        types: The types of jobs, whose schedule stays the same.
 
     Raises:
         Unavailable: this machine's clock differs from the database's by too much.
@@ -97,15 +94,8 @@ async def running_jobs(
     )
     if not await clock.measure():
         raise Unavailable(reason=clock.complaint)
-    runner = Runner(storage.db, handlers, node=node, clock=clock)
-    for name in handlers:
-        runner.schedule_every(name, every_s[name])
-
-    async def schedule(tx: Tx) -> None:
-        for name in handlers:  # or the runner would at once run jobs that never ran before
-            await enqueue(tx, name, "", after_s=every_s[name])
-
-    await storage.db.write(schedule)
+    runner = Runner(storage.db, types, node=node, clock=clock)
+    await storage.db.write(_schedule, types)
     task = asyncio.create_task(runner.run())
     try:
         yield JobRuns(storage, runner)
@@ -113,3 +103,10 @@ async def running_jobs(
         runner.stop()
         await task
         await clock.withdraw()
+
+
+async def _schedule(tx: Tx, types: Sequence[JobType]) -> None:
+    """Enqueue jobs that never ran for later, so that the runner does not run them at once."""
+    for job_type in types:
+        if job_type.interval_s is not None:
+            await enqueue(tx, job_type.name, "", after_s=job_type.interval_s)

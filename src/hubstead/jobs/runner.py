@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
-from typing import TypeAlias
 
-import msgspec
 import structlog
 
 from hubstead.db import Database, Tx
 from hubstead.jobs import claims
 from hubstead.jobs.claims import Claim
+from hubstead.jobs.job_types import Job, JobType, Reschedule, job_types_by_name
 from hubstead.jobs.node_clock import NodeClock
 from hubstead.jobs.queue import enqueue, enqueue_if_absent
 
@@ -24,33 +23,12 @@ LONGEST_PAUSE_S = 3600.0
 _log = structlog.get_logger("hubstead.jobs")
 
 
-class Job(msgspec.Struct, frozen=True):
-    """A job as its handler receives it."""
-
-    type: str
-    subject: str
-    payload: dict[str, object]
-    attempt: int  # 1 for the first
-
-
-class Reschedule(msgspec.Struct, frozen=True):
-    """The result of a handler whose job runs again in ``after_s`` seconds."""
-
-    after_s: float = 0.0
-
-
-#: Runs a job. A job may run again even after a success, so handlers are idempotent.
-Handler: TypeAlias = Callable[[Job], Awaitable[Reschedule | None]]
-#: Checks cheaply whether there is work.
-WorkProbe: TypeAlias = Callable[[], Awaitable[object]]
-
-
 class _RunningJob:
     """A job that this node runs."""
 
-    def __init__(self, claim: Claim, lane: str, until: float) -> None:
+    def __init__(self, claim: Claim, queue: str, until: float) -> None:
         self.claim = claim
-        self.lane = lane
+        self.queue = queue
         self.until = until  # by time.monotonic()
         self.task: asyncio.Task[None] | None = None
         self.lost = False
@@ -63,64 +41,58 @@ class _RunningJob:
 
 
 class Runner:
-    """Runs the jobs that have a handler on this node.
+    """Runs jobs of the types that this node knows; other jobs wait for a node that knows them.
 
     Args:
         db: The database.
-        handlers: The handlers by job type.
+        types: The types of jobs.
         node: The name of this process in ``hubstead jobs``; any text. With SQLite, a name that
             ends with ``:`` and the process id claims the jobs of crashed processes at once.
         poll_s: The polling interval, in seconds.
-        at_once: The limit of concurrent jobs.
-        lanes: Types with a limit of their own, so that they and the other types never wait for
-            one another.
+        concurrency: The limit of concurrent jobs of the types that have none of their own.
         lease_s: The lease, in seconds: how long after a crash other nodes claim the jobs.
         pause_s: The pause before the first retry, in seconds; it doubles with every retry.
         grace_s: How long ``stop`` waits for running jobs, in seconds.
         clock: The node's clock: while it is wrong, the runner claims no jobs.
+
+    Raises:
+        ValueError: two types have one name.
     """
 
     def __init__(
         self,
         db: Database,
-        handlers: Mapping[str, Handler],
+        types: Iterable[JobType],
         *,
         node: str,
         poll_s: float = 0.25,
-        at_once: int = 4,
-        lanes: Mapping[str, int] | None = None,
+        concurrency: int = 4,
         lease_s: float = 30.0,
         pause_s: float = 1.0,
         grace_s: float = 5.0,
         clock: NodeClock | None = None,
     ) -> None:
         self._db = db
-        self._handlers = dict(handlers)
+        self._types = job_types_by_name(types)
         self._node = node
         self._poll_s = poll_s
         self._lease_s = lease_s
         self._pause_s = pause_s
         self._grace_s = grace_s
         self._clock = clock
-        bounded = {name: most for name, most in (lanes or {}).items() if name in handlers}
-        common = [name for name in handlers if name not in bounded]
-        self._lanes = {"": (common, at_once)} | {
-            name: ([name], most) for name, most in bounded.items()
+        shared = [name for name, one in self._types.items() if one.concurrency is None]
+        self._queues = {"": (shared, concurrency)} | {
+            name: ([name], one.concurrency)
+            for name, one in self._types.items()
+            if one.concurrency is not None
         }
-        self._recurring: dict[str, float] = {}
-        self._probes: dict[str, WorkProbe] = {}
+        self._recurring = {
+            name: one.interval_s for name, one in self._types.items() if one.interval_s is not None
+        }
         self._running: set[_RunningJob] = set()
         self._planned = False
         self._stopping = False
         self._awake = asyncio.Event()
-
-    def schedule_every(self, type_: str, seconds: float) -> None:
-        """Run the job ``type_`` at this interval on any node; call this before ``run``."""
-        self._recurring[type_] = seconds
-
-    def add_probe(self, type_: str, probe: WorkProbe) -> None:
-        """Run the job ``type_`` whenever ``probe``, called at every poll, reports work."""
-        self._probes[type_] = probe
 
     def wake(self) -> None:
         """Poll now."""
@@ -177,21 +149,21 @@ class Runner:
                 await claims.release_dead(self._db, self._node)
             await self._plan_recurring()
             self._planned = True
-        for name, probe in self._probes.items():
-            if await probe():
+        for name, job_type in self._types.items():
+            if job_type.probe is not None and await job_type.probe():
                 await self._db.write(partial(enqueue_if_absent, type_=name, subject=""))
-        for lane, (types, most) in self._lanes.items():
-            free = most - sum(running.lane == lane for running in self._running)
+        for queue, (types, most) in self._queues.items():
+            free = most - sum(running.queue == queue for running in self._running)
             if types and free > 0:
-                await self._claim(lane, types, free)
+                await self._claim(queue, types, free)
 
-    async def _claim(self, lane: str, types: list[str], most: int) -> None:
+    async def _claim(self, queue: str, types: list[str], most: int) -> None:
         until = time.monotonic() + self._lease_s
         claimed = await claims.claim(
             self._db, types, most=most, node=self._node, lease_s=self._lease_s
         )
         for claim in claimed:
-            running = _RunningJob(claim, lane, until)
+            running = _RunningJob(claim, queue, until)
             predecessors = [job for job in self._running if job.claim.pk == claim.pk]
             self._running.add(running)
             running.task = asyncio.create_task(
@@ -204,7 +176,7 @@ class Runner:
         claim = running.claim
         try:
             await self._cancel_predecessors(predecessors)
-            outcome = await self._handlers[claim.type](
+            outcome = await self._types[claim.type].handler(
                 Job(claim.type, claim.subject, claim.payload, claim.attempt)
             )
         except asyncio.CancelledError:

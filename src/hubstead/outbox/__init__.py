@@ -3,7 +3,7 @@
 The room owns the table of events and its dispatch. It never knows who listens or what a subject is.
 """
 
-from hubstead.outbox.dispatch import DISPATCH, Listener, dispatch, handlers, schedule
+from hubstead.outbox.dispatch import Listener, dispatch, outbox_jobs
 from hubstead.outbox.events import (
     Event,
     RecordedEvent,
@@ -14,15 +14,13 @@ from hubstead.outbox.events import (
 )
 
 __all__ = [
-    "DISPATCH",
     "Event",
     "Listener",
     "RecordedEvent",
     "Subject",
     "count_pending",
     "dispatch",
-    "handlers",
+    "outbox_jobs",
     "prune_events",
     "record_event",
-    "schedule",
 ]

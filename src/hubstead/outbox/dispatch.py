@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import bindparam, select, update
 
 from hubstead.db import Database, DatabaseNow, Tx, indexed
-from hubstead.jobs import Handler, Job, Reschedule, Runner
+from hubstead.jobs import Job, JobType, Reschedule
 from hubstead.outbox.events import Event, RecordedEvent, count_pending, prune_events
 from hubstead.outbox.tables import events
 
@@ -18,7 +18,6 @@ from hubstead.outbox.tables import events
 BATCH = 100
 DISPATCH = "outbox.tell"
 PRUNE = "outbox.prune"
-PRUNE_EVERY_S = 3600.0
 #: How long events stay after their dispatch, in milliseconds.
 RETENTION_MS = 30 * 86_400_000
 
@@ -64,8 +63,8 @@ async def dispatch(db: Database, listeners: Sequence[Listener]) -> int:
     return await db.write(hand_on)
 
 
-def handlers(db: Database, listeners: Sequence[Listener]) -> dict[str, Handler]:
-    """Return the handlers of the room's jobs: dispatch, and deletion of old events."""
+def outbox_jobs(db: Database, listeners: Sequence[Listener]) -> list[JobType]:
+    """Return the room's types of jobs: dispatch of events, and hourly deletion of old ones."""
 
     async def dispatch_pending(_job: Job) -> Reschedule | None:
         return Reschedule(0) if await dispatch(db, listeners) else None
@@ -73,10 +72,12 @@ def handlers(db: Database, listeners: Sequence[Listener]) -> dict[str, Handler]:
     async def prune(_job: Job) -> None:
         await prune_events(db, RETENTION_MS)
 
-    return {DISPATCH: dispatch_pending, PRUNE: prune}
-
-
-def schedule(runner: Runner, db: Database) -> None:
-    """Have events dispatched as soon as there are any, and old ones deleted every hour."""
-    runner.add_probe(DISPATCH, partial(count_pending, db))
-    runner.schedule_every(PRUNE, PRUNE_EVERY_S)
+    return [
+        JobType(
+            name=DISPATCH,
+            handler=dispatch_pending,
+            probe=partial(count_pending, db),
+            concurrency=1,
+        ),
+        JobType(name=PRUNE, handler=prune, interval_s=3600.0),
+    ]

@@ -5,7 +5,7 @@ reads repositories: an event carries what a delivery says.
 """
 
 from hubstead.webhooks.delivery import Deliveries
-from hubstead.webhooks.jobs import QUEUES, handlers, schedule
+from hubstead.webhooks.jobs import webhook_jobs
 from hubstead.webhooks.payloads import LISTENER
 from hubstead.webhooks.queue import Delivery, RetryPolicy, list_deliveries, prune_deliveries
 from hubstead.webhooks.sender import Sender
@@ -13,17 +13,15 @@ from hubstead.webhooks.subscriptions import Webhook, add_webhook, list_webhooks,
 
 __all__ = [
     "LISTENER",
-    "QUEUES",
     "Deliveries",
     "Delivery",
     "RetryPolicy",
     "Sender",
     "Webhook",
     "add_webhook",
-    "handlers",
     "list_deliveries",
     "list_webhooks",
     "prune_deliveries",
     "remove_webhook",
-    "schedule",
+    "webhook_jobs",
 ]

@@ -3,54 +3,55 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
 
 import structlog
 
 from hubstead.blobs import BlobStore
 from hubstead.db import Database
 from hubstead.errors import BlobNotFound
+from hubstead.jobs import Job, JobType
 from hubstead.settings import Settings
 from hubstead.xet.conversion import Converter, plain_objects
 from hubstead.xet.shards import ShardRefused
 from hubstead.xet.store import XetStore
 from hubstead.xet.unreferenced import delete_unreferenced_files, quarantine_xorbs, release_xorbs
 
-FORGET = "xet.forget"
-RETIRE = "xet.retire"
+DELETE_FILES = "xet.forget"
+QUARANTINE = "xet.retire"
 CONVERT = "xet.convert"
 
-#: The interval of every job, in seconds.
-EVERY_S = {FORGET: 3600.0, RETIRE: 3600.0}
-CONVERT_EVERY_S = {CONVERT: 600.0}
 #: The time after which a job returns, so that a node can drain; in seconds.
 _MAX_RUN_S = 300.0
 
 _log = structlog.get_logger("hubstead.xet")
 
 
-def handlers(db: Database, settings: Settings) -> dict[str, Callable[[object], Awaitable[None]]]:
-    """Return the handlers of the clean-up jobs; every run deletes until nothing is left."""
+def xet_jobs(db: Database, store: BlobStore, xet: XetStore, settings: Settings) -> list[JobType]:
+    """Return the room's types of jobs."""
+    return [*_deletions(db, settings), _conversion(db, store, xet, settings)]
 
-    async def forget(_job: object) -> None:
+
+def _deletions(db: Database, settings: Settings) -> list[JobType]:
+    """Every job deletes until nothing is left."""
+
+    async def delete_files(_job: Job) -> None:
         while await delete_unreferenced_files(db):
             pass
 
-    async def retire(_job: object) -> None:
+    async def quarantine(_job: Job) -> None:
         while await quarantine_xorbs(db, settings):
             pass
         while await release_xorbs(db, settings):
             pass
 
-    return {FORGET: forget, RETIRE: retire}
+    return [
+        JobType(name=DELETE_FILES, handler=delete_files, interval_s=3600.0),
+        JobType(name=QUARANTINE, handler=quarantine, interval_s=3600.0),
+    ]
 
 
-def conversion(
-    db: Database, store: BlobStore, xet: XetStore, settings: Settings
-) -> dict[str, Callable[[object], Awaitable[None]]]:
-    """Return the handler that converts LFS objects if the settings enable it."""
-
-    async def convert(_job: object) -> None:
+def _conversion(db: Database, store: BlobStore, xet: XetStore, settings: Settings) -> JobType:
+    async def convert(_job: Job) -> None:
         if not settings.xet.convert:
             return
         converter, deadline = Converter(db, store, xet), time.monotonic() + _MAX_RUN_S
@@ -62,4 +63,4 @@ def conversion(
             if time.monotonic() > deadline:
                 return
 
-    return {CONVERT: convert}
+    return JobType(name=CONVERT, handler=convert, interval_s=600.0)
