@@ -193,15 +193,15 @@ def job_types(hub: Hub, sender: Sender) -> list[JobType]:
         hub: The hub.
         sender: Sends the deliveries of webhooks.
     """
-    settings = hub.settings
+    db, blobs, settings = hub.db, hub.blobs, hub.settings
     retry_policy = RetryPolicy(settings.webhooks.max_attempts, settings.webhooks.hold_s)
     return [
-        *outbox_jobs(hub.db, LISTENERS),
-        *webhook_jobs(hub.db, Deliveries(hub.db, sender, retry_policy)),
-        *blob_jobs(hub.db, hub.blobs, settings),
+        *outbox_jobs(db, LISTENERS),
+        *webhook_jobs(db, Deliveries(db, sender, retry_policy)),
+        *blob_jobs(db, blobs, settings.blobs, pack_grace_s=settings.git.pack_grace_seconds),
         *commit_jobs(hub.stores),
-        *xet_jobs(hub.db, hub.blobs, hub.stores.xet, settings),
-        *account_jobs(hub.db),
+        *xet_jobs(db, blobs, hub.stores.xet, settings.xet, settings.blobs),
+        *account_jobs(db),
     ]
 
 
@@ -283,7 +283,7 @@ def serve(settings: Settings, *, as_json: bool = False) -> None:
             answer.
         SystemExit: the address cannot be bound.
     """
-    logs.configure(settings)
+    logs.configure(settings.logs)
     compile_templates()
     _allow_open_files(settings.server.max_connections * 2 + settings.git.open_packs + 1024)
     with lock_data_folder(settings.data):

@@ -11,15 +11,15 @@ from typing import TextIO
 import msgspec
 import structlog
 
-from hubstead.settings import Settings
+from hubstead.settings import LogSettings
 
 _encoder = msgspec.json.Encoder(enc_hook=repr)
 
 
-def configure(settings: Settings) -> None:
+def configure(settings: LogSettings) -> None:
     """Set up logging for this process. Nothing secret reaches a log: see docs/architecture.md."""
-    level = getattr(logging, settings.logs.level.upper())
-    as_text = settings.logs.format == "text"
+    level = getattr(logging, settings.level.upper())
+    as_text = settings.format == "text"
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

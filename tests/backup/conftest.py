@@ -94,7 +94,7 @@ class BackupHub:
             hold_ms=86_400_000,
         )
         opened = await open_repo(stores.db, self.anna, self.repo.repo_id)
-        change = Changeset((await stores.open_git(opened)).draft(), stores.settings)
+        change = Changeset((await stores.open_git(opened)).draft(), stores.settings.commits)
         change.put_pointer(path, key.name, len(data))
         message = Message(f"add {path}")
         await commit(

@@ -32,7 +32,7 @@ from hubstead.blobs.jobs import DELETE_UNREFERENCED, MARK_ORPHANS, blob_jobs
 from hubstead.blobs.tables import blobs
 from hubstead.db import Database, open_db
 from hubstead.errors import Unavailable
-from hubstead.settings import Settings
+from hubstead.settings import BlobSettings
 from tests.blobs.test_stores import AnyBytes, list_all
 from tests.support.factories import a_repo, a_user
 from tests.support.jobs import run_job
@@ -169,7 +169,7 @@ async def test_the_job_looks_at_every_kind(db: Database, tmp_path: Path) -> None
         await put(store, BlobKey(kind, "b" * kind.name_chars))
     for path in folder.glob("*/aa/aa/*"):
         os.utime(path, (1, 1))
-    types = blob_jobs(db, store, Settings(data=tmp_path).replace(blob_grace_seconds=0))
+    types = blob_jobs(db, store, BlobSettings(grace_seconds=0), pack_grace_s=300)
     await run_job(types, MARK_ORPHANS)
     await asyncio.sleep(0.005)
     await run_job(types, DELETE_UNREFERENCED)

@@ -36,7 +36,7 @@ from hubstead.blobs.tables import blobs, storage_changes
 from hubstead.db import Database, Tx, database_now_ms, indexed, insert_into
 from hubstead.errors import BlobNotFound, Unavailable
 from hubstead.repos import Repo
-from hubstead.settings import Settings
+from hubstead.settings import BlobSettings
 from tests.blobs.test_stores import AnyBytes
 from tests.support.factories import a_repo, a_user
 from tests.support.rows import reading
@@ -53,7 +53,7 @@ Send: TypeAlias = Callable[[Database, BlobStore, Repo], Awaitable[StoredKey]]
 
 
 async def send_lfs(db: Database, store: BlobStore, repo: Repo) -> StoredKey:
-    place = await new_stored_name(db, LFS, Settings())
+    place = await new_stored_name(db, LFS, BlobSettings())
     await store.put(place, DATA, Sha256Verifier(LFS.name))
     await register_upload(
         db, store, repo.pk, LFS, len(DATA), pusher_pk=None, hold_ms=60_000, place=place
@@ -62,7 +62,7 @@ async def send_lfs(db: Database, store: BlobStore, repo: Repo) -> StoredKey:
 
 
 async def send_pack(db: Database, store: BlobStore, repo: Repo) -> StoredKey:
-    place = await new_stored_name(db, PACK, Settings())
+    place = await new_stored_name(db, PACK, BlobSettings())
     await store.put(place, DATA, AnyBytes())
     await db.write(lambda tx: link_new_blob(tx, repo.pk, PACK, len(DATA), place=place))
     return place
@@ -190,7 +190,7 @@ async def test_an_upload_replaces_bytes_that_the_store_has_lost(
 async def test_replaced_bytes_stay_for_readers_and_then_go(db: Database, blobs: BlobStore) -> None:
     repo = await a_repo(db, await a_user(db))
     old = await send_lfs(db, blobs, repo)
-    new = await new_stored_name(db, LFS, Settings())
+    new = await new_stored_name(db, LFS, BlobSettings())
     await blobs.put(new, DATA, Sha256Verifier(LFS.name))
 
     async def replace(tx: Tx) -> bool:
@@ -211,7 +211,7 @@ async def test_bytes_that_nobody_registered_go_unless_somebody_comes_to(
     db: Database, blobs: BlobStore
 ) -> None:
     repo = await a_repo(db, await a_user(db))
-    lost, late = [await new_stored_name(db, LFS, Settings()) for _ in range(2)]
+    lost, late = [await new_stored_name(db, LFS, BlobSettings()) for _ in range(2)]
     for place in (lost, late):
         await blobs.put(place, DATA, Sha256Verifier(LFS.name))
     await asyncio.sleep(1.1)  # S3 tells the second in which it came
@@ -229,7 +229,7 @@ async def test_bytes_that_nobody_registered_go_unless_somebody_comes_to(
 async def test_bytes_that_are_being_deleted_cannot_be_registered(db: Database) -> None:
     store = open_blobs("memory:")
     repo = await a_repo(db, await a_user(db))
-    place = await new_stored_name(db, LFS, Settings())
+    place = await new_stored_name(db, LFS, BlobSettings())
     await store.put(place, DATA, Sha256Verifier(LFS.name))
     await asyncio.sleep(0.005)
     assert await mark_orphans(db, store, BlobKind.LFS, older_than_s=0) == 1
@@ -253,9 +253,9 @@ async def test_while_the_previous_release_is_at_work_names_are_as_it_knows_them(
     since = await database_now_ms(db)
     row = {"name": "stored_names", "since_ms": since}
     await db.write(lambda tx: tx.run(_ADD_CHANGE, **row))
-    assert await new_stored_name(db, LFS, Settings().replace(update_seconds=60)) == LFS
-    assert await new_stored_name(db, PACK, Settings().replace(update_seconds=60)) == PACK
-    assert await new_stored_name(db, LFS, Settings().replace(update_seconds=0)) != LFS
+    assert await new_stored_name(db, LFS, BlobSettings(update_seconds=60)) == LFS
+    assert await new_stored_name(db, PACK, BlobSettings(update_seconds=60)) == PACK
+    assert await new_stored_name(db, LFS, BlobSettings(update_seconds=0)) != LFS
 
 
 async def test_an_upload_in_parts_tells_again_where_it_put_the_blob(
@@ -264,7 +264,7 @@ async def test_an_upload_in_parts_tells_again_where_it_put_the_blob(
     writer = blobs.part_writer("u", 1, offset=0, size=len(DATA))
     await asyncio.to_thread(writer.write, DATA)
     await asyncio.to_thread(writer.commit)
-    places = [await new_stored_name(db, LFS, Settings()) for _ in range(2)]
+    places = [await new_stored_name(db, LFS, BlobSettings()) for _ in range(2)]
     for place in places:
         verify = Sha256Verifier(LFS.name)
         size = len(DATA)

@@ -31,7 +31,7 @@ from hubstead.blobs.jobs import DELETE_UNREFERENCED, EXPIRE, SWEEP, blob_jobs
 from hubstead.blobs.tables import blobs, uploads
 from hubstead.db import Database
 from hubstead.repos import Repo
-from hubstead.settings import Settings
+from hubstead.settings import BlobSettings
 from tests.blobs.conftest import in_thread
 from tests.support.factories import a_repo, a_user
 from tests.support.jobs import run_job
@@ -140,8 +140,8 @@ async def test_the_jobs_delete_what_nobody_wants_and_nothing_else(
     db: Database, tmp_path: Path
 ) -> None:
     repo, store = await a_place(db), open_blobs((tmp_path / "blobs").as_uri())
-    settings = Settings(data=tmp_path).replace(blob_grace_seconds=0, hold_seconds=0)
-    types = blob_jobs(db, store, settings)
+    settings = BlobSettings(grace_seconds=0, hold_seconds=0)
+    types = blob_jobs(db, store, settings, pack_grace_s=300)
     await put(db, store, repo, hold_ms=0)
     kept = BlobKey(BlobKind.LFS, hashlib.sha256(b"kept").hexdigest())
     await store.put(kept, b"kept", Sha256Verifier(kept.name))

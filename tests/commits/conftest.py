@@ -65,7 +65,7 @@ class CommitNode:
     async def put(self, repo: Repo, files: dict[str, bytes], **how: Any) -> CommitResult:
         """Commit files to main."""
         actor = how.pop("actor", self.anna)
-        change = Changeset((await self.stores.open_git(repo)).draft(), self.stores.settings)
+        change = Changeset((await self.stores.open_git(repo)).draft(), self.stores.settings.commits)
         for path, content in files.items():
             await change.put(path, content)
         return await commit(

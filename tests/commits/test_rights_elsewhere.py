@@ -52,7 +52,7 @@ async def with_the_file(node: CommitNode, name: str, **how: Any) -> Repo:
     await register_upload(
         node.db, node.stores.blobs, repo.pk, KEY, len(DATA), pusher_pk=node.anna.pk, hold_ms=60_000
     )
-    change = Changeset((await node.stores.open_git(repo)).draft(), node.stores.settings)
+    change = Changeset((await node.stores.open_git(repo)).draft(), node.stores.settings.commits)
     change.put_pointer("w.bin", KEY.name, len(DATA))
     await commit(
         node.stores,

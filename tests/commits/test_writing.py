@@ -72,7 +72,7 @@ async def give(node: CommitNode, repo: Repo, data: bytes = DATA) -> None:
 
 async def point(node: CommitNode, repo: Repo, actor: Actor | None = None) -> None:
     """Commit a pointer to the object."""
-    change = Changeset((await node.stores.open_git(repo)).draft(), node.stores.settings)
+    change = Changeset((await node.stores.open_git(repo)).draft(), node.stores.settings.commits)
     change.put_pointer("m.bin", OID, None)
     who = actor or node.anna
     message = Message("point")
@@ -186,7 +186,7 @@ async def test_what_fails_is_told_and_leaves_no_pack(node: CommitNode) -> None:
         ("f" * 40, "main", StaleParent),
         (None, "none", RevisionNotFound),
     ):
-        change = Changeset((await node.git(repo)).draft(), node.stores.settings)
+        change = Changeset((await node.git(repo)).draft(), node.stores.settings.commits)
         await change.put("a", b"A")
         with pytest.raises(error):
             await commit(
@@ -200,7 +200,7 @@ async def test_what_fails_is_told_and_leaves_no_pack(node: CommitNode) -> None:
                 parent=parent,
             )
         change.draft.discard()
-    change = Changeset((await node.git(repo)).draft(), node.stores.settings)
+    change = Changeset((await node.git(repo)).draft(), node.stores.settings.commits)
     change.remove("none")
     with pytest.raises(EntryNotFound):
         await commit(
@@ -347,7 +347,7 @@ async def test_a_ref_of_any_namespace_is_committed_to_under_the_right_that_is_as
     await node.db.write(move_refs, node.anna, repo, plan, Right.WRITE)
 
     async def propose(right: Right) -> CommitResult:
-        with Changeset((await node.git(repo)).draft(), node.stores.settings) as changeset:
+        with Changeset((await node.git(repo)).draft(), node.stores.settings.commits) as changeset:
             await changeset.put("a", b"A")
             return await commit(
                 node.stores,

@@ -55,7 +55,7 @@ async def filled(stores: Storage, address: str) -> DoctorHub:
         stores.db, stores.blobs, made.pk, LFS, size, pusher_pk=anna.pk, hold_ms=day_ms
     )
     git = await stores.open_git(made)
-    change = Changeset(git.draft(), stores.settings)
+    change = Changeset(git.draft(), stores.settings.commits)
     await change.put("README.md", CARD)
     change.put_pointer("model.safetensors", LFS.name, size)
     await commit(
@@ -69,7 +69,7 @@ async def filled(stores: Storage, address: str) -> DoctorHub:
     )
     opened = await open_repo(stores.db, anna, name)
     await create_tag(stores, anna, opened, "v1", revision="main", message="first")
-    change = Changeset((await stores.open_git(opened)).draft(), stores.settings)
+    change = Changeset((await stores.open_git(opened)).draft(), stores.settings.commits)
     await change.put("more.txt", b"more\n")
     await commit(
         stores,

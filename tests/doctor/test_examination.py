@@ -65,7 +65,7 @@ async def plant(sample: DoctorHub, *changes: Any) -> None:
 
 async def put(sample: DoctorHub, path: str, content: bytes) -> CommitResult:
     git = await sample.stores.open_git(sample.repo)
-    change = Changeset(git.draft(), sample.stores.settings)
+    change = Changeset(git.draft(), sample.stores.settings.commits)
     await change.put(path, content)
     message = Message("put")
     return await commit(

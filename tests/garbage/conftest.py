@@ -93,7 +93,9 @@ class GarbageHub:
         """Commit a pointer to an LFS file that is there."""
         name = hashlib.sha256(content).hexdigest()
         opened = await self.open(repo)
-        change = Changeset((await self.stores.open_git(opened)).draft(), self.stores.settings)
+        change = Changeset(
+            (await self.stores.open_git(opened)).draft(), self.stores.settings.commits
+        )
         change.put_pointer(path, name, len(content))
         await self._commit(opened, change, branch)
         return name
@@ -105,7 +107,9 @@ class GarbageHub:
 
     async def remove(self, repo: Repo, path: str, *, branch: str = "main") -> None:
         opened = await self.open(repo)
-        change = Changeset((await self.stores.open_git(opened)).draft(), self.stores.settings)
+        change = Changeset(
+            (await self.stores.open_git(opened)).draft(), self.stores.settings.commits
+        )
         change.remove(path)
         await self._commit(opened, change, branch)
 

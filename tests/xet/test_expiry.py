@@ -6,7 +6,7 @@ from sqlalchemy import update
 
 from hubstead.db import Database, Tx, indexed
 from hubstead.ids import now_ms
-from hubstead.settings import Settings
+from hubstead.settings import BlobSettings, XetSettings
 from hubstead.xet.expiry import begin_epoch, settling_seconds, unknown_since
 from hubstead.xet.tables import xet_epochs
 
@@ -22,27 +22,26 @@ async def an_hour_passes(db: Database) -> None:
 
 
 async def test_without_a_new_epoch_it_is_the_time_that_clients_remember(db: Database) -> None:
-    moment = await unknown_since(db, Settings().replace(xet_keep_seconds=KEPT_S))
+    moment = await unknown_since(db, XetSettings(keep_seconds=KEPT_S), BlobSettings())
     assert abs(now_ms() - KEPT_S * 1000 - moment) < 5000
 
 
 async def test_a_new_epoch_counts_once_all_passes_of_the_old_one_are_over(db: Database) -> None:
-    settings = Settings().replace(
-        xet_keep_seconds=KEPT_S, xet_token_seconds=7200, signed_url_seconds=3600
-    )
-    assert 3 * 3600 < settling_seconds(settings) < 4 * 3600
+    settings = XetSettings(keep_seconds=KEPT_S, token_seconds=7200)
+    blobs = BlobSettings(signed_url_seconds=3600)
+    assert 3 * 3600 < settling_seconds(settings, blobs) < 4 * 3600
     begun = now_ms()
     first = await begin_epoch(db)
     for hours in range(1, 5):
         await an_hour_passes(db)
-        moment = await unknown_since(db, settings)
+        moment = await unknown_since(db, settings, blobs)
         if hours < 4:
             assert moment < begun - 20 * 86_400_000
         else:
             # What was touched up to an hour before may stand for a use after the epoch began.
             assert abs(moment - (begun - 5 * 3_600_000)) < 5000
     assert await begin_epoch(db) != first
-    again = await unknown_since(db, settings)
+    again = await unknown_since(db, settings, blobs)
     assert abs(again - moment) < 5000, "the newer one is not over yet, the older one still counts"
 
 
@@ -50,5 +49,6 @@ async def test_an_epoch_of_long_ago_does_not_prolong_anything(db: Database) -> N
     await begin_epoch(db)
     for _ in range(3):
         await an_hour_passes(db)
-    brief = Settings().replace(xet_keep_seconds=60, xet_token_seconds=60, signed_url_seconds=60)
-    assert abs(now_ms() - 60_000 - await unknown_since(db, brief)) < 5000
+    brief = XetSettings(keep_seconds=60, token_seconds=60)
+    moment = await unknown_since(db, brief, BlobSettings(signed_url_seconds=60))
+    assert abs(now_ms() - 60_000 - moment) < 5000

@@ -58,7 +58,8 @@ async def pass_days(hub: XetHub, days: float) -> None:
 async def work(hub: XetHub, settings: Settings | None = None) -> None:
     """Do the room's jobs once."""
     stores = hub.stores
-    types = xet_jobs(stores.db, stores.blobs, stores.xet, settings or stores.settings)
+    settings = settings or stores.settings
+    types = xet_jobs(stores.db, stores.blobs, stores.xet, settings.xet, settings.blobs)
     for name in (DELETE_FILES, QUARANTINE):
         await run_job(types, name)
 
@@ -264,8 +265,8 @@ async def test_clearing_up_beside_uploads_never_takes_what_a_file_needs(hub: Xet
 
     async def clear() -> None:
         while not over:
-            await quarantine_xorbs(db, hasty)
-            await release_xorbs(db, hasty)
+            await quarantine_xorbs(db, hasty.xet, hasty.blobs)
+            await release_xorbs(db, hasty.xet, hasty.blobs)
             await delete_unreferenced(db, hub.stores.blobs, grace_ms=0)
             await asyncio.sleep(0)
 
@@ -287,8 +288,8 @@ async def test_clearing_up_beside_uploads_never_takes_what_a_file_needs(hub: Xet
     finally:
         over = True
         await asyncio.gather(*clearing)
-    await quarantine_xorbs(db, hasty)
-    await release_xorbs(db, hasty)
+    await quarantine_xorbs(db, hasty.xet, hasty.blobs)
+    await release_xorbs(db, hasty.xet, hasty.blobs)
     assert registered
     for file in registered:
         assert await hub.read(file) == file.content

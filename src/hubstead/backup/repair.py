@@ -123,7 +123,7 @@ async def _repair_blob(
     if lacking is not None:
         return _unrepaired(blob, fault, "the backup has not its right bytes either")
     path = (await source.open(blob.key)).path
-    place = await new_stored_name(stores.db, blob.key, stores.settings)
+    place = await new_stored_name(stores.db, blob.key, stores.settings.blobs)
     await stores.blobs.put_file(place, path, blob.verifier(), replace=True)
     fault = await verify_blob(origin, msgspec.structs.replace(blob, place=place))
     if fault is not None:

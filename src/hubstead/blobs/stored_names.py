@@ -17,7 +17,7 @@ from hubstead.blobs.keys import BlobKey, BlobKind, StoredKey, new_stored_key, st
 from hubstead.blobs.tables import blobs, storage_changes
 from hubstead.db import Reader, any_of, database_now_ms, indexed, scan
 from hubstead.errors import BlobNotFound
-from hubstead.settings import Settings
+from hubstead.settings import BlobSettings
 
 #: The row of table ``storage_change`` about random stored names.
 STORED_NAMES = "stored_names"
@@ -40,7 +40,7 @@ _SELECT_PLACES = scan(
 )
 
 
-async def new_stored_name(db: Reader, key: BlobKey, settings: Settings) -> StoredKey:
+async def new_stored_name(db: Reader, key: BlobKey, settings: BlobSettings) -> StoredKey:
     """Return the stored name for new bytes of a blob: one never used before.
 
     For ``update_seconds`` after the migration, while nodes of the previous release may run, it is
@@ -51,7 +51,7 @@ async def new_stored_name(db: Reader, key: BlobKey, settings: Settings) -> Store
         return key
     since_ms = await db.one(_SINCE)
     if since_ms is not None:
-        end_ms = since_ms + int(settings.blobs.update_seconds * 1000)
+        end_ms = since_ms + int(settings.update_seconds * 1000)
         if await database_now_ms(db) < end_ms:
             return key
     return new_stored_key(key.kind)

@@ -20,7 +20,7 @@ from hubstead.blobs.registration import register_upload
 from hubstead.blobs.stored_names import new_stored_name
 from hubstead.blobs.verifiers import Verifier
 from hubstead.db import Database
-from hubstead.settings import Settings
+from hubstead.settings import BlobSettings
 from hubstead.threads import to_thread_to_the_end
 
 T = TypeVar("T")
@@ -136,7 +136,7 @@ class UploadReceiver:
 
 @asynccontextmanager
 async def receive_upload(
-    db: Database, store: BlobStore, settings: Settings, upload: NewUpload
+    db: Database, store: BlobStore, settings: BlobSettings, upload: NewUpload
 ) -> AsyncIterator[UploadReceiver]:
     """Receive one blob into a repository; the end of the block links and holds it.
 
@@ -157,7 +157,7 @@ async def receive_upload(
         upload.key,
         upload.size,
         pusher_pk=upload.pusher_pk,
-        hold_ms=int(settings.blobs.hold_seconds * 1000),
+        hold_ms=int(settings.hold_seconds * 1000),
         place=receiver.stored,
         upload_id=receiver.multipart_id,
         replaced=upload.replace,

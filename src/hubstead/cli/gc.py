@@ -80,7 +80,8 @@ def command(
 
 
 def _begin_epoch(context: Context) -> None:
-    seconds = settling_seconds(context.settings())
+    settings = context.settings()
+    seconds = settling_seconds(settings.xet, settings.blobs)
     epoch = context.query(begin_epoch)
     after = iso_time(now_ms() + int(seconds * 1000))
     print_result(

@@ -24,7 +24,7 @@ from hubstead.gitstore import (
     parse_pointer,
 )
 from hubstead.ids import is_sha256
-from hubstead.settings import Settings
+from hubstead.settings import CommitSettings
 
 #: Contents above this are hashed and compressed in a thread.
 _INLINE_BYTES = 1 << 16
@@ -65,7 +65,7 @@ class Changeset:
     """
 
     draft: PackDraft
-    settings: Settings
+    settings: CommitSettings
     operations: list[tuple[str, Operation]] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -75,7 +75,7 @@ class Changeset:
         self.draft.discard()
 
     def _add(self, path: str, operation: Operation) -> None:
-        limit = self.settings.commits.max_operations
+        limit = self.settings.max_operations
         if len(self.operations) >= limit:
             raise TooLarge(
                 what="The commit", limit=limit, unit="operations", setting="max_commit_operations"
@@ -110,7 +110,7 @@ class Changeset:
             InvalidPath: the path, or this content at it, breaks a rule.
             TooLarge: the content exceeds ``max_regular_file_bytes``, or the operations their limit.
         """
-        limit = self.settings.commits.max_regular_file_bytes
+        limit = self.settings.max_regular_file_bytes
         if len(content) > limit:
             raise TooLarge(
                 what=f"The file {path}: upload it through LFS. It",

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from hubstead.errors import InvalidPath
 from hubstead.ids import check_path
-from hubstead.settings import Settings
+from hubstead.settings import CommitSettings
 
 #: A path segment that is valid under any limits.
 _PLAIN_PART = rb"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,254}"
@@ -28,9 +28,9 @@ class PathRules:
         )
 
     @staticmethod
-    def of(settings: Settings) -> PathRules:
+    def of(settings: CommitSettings) -> PathRules:
         """Return the rules under these settings."""
-        return _rules(settings.commits.max_path_bytes, settings.commits.max_path_depth)
+        return _rules(settings.max_path_bytes, settings.max_path_depth)
 
     def check(self, path: str) -> str:
         """Return ``path`` if a file may have it.

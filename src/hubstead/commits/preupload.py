@@ -8,7 +8,7 @@ from hubstead.commits.path_rules import PathRules
 from hubstead.commits.rules import is_lfs_size
 from hubstead.errors import InvalidCandidate, InvalidPath
 from hubstead.gitstore import Attributes, Entry, GitRepo, Ignores
-from hubstead.settings import Settings
+from hubstead.settings import CommitSettings, LfsSettings
 
 ATTRIBUTES = ".gitattributes"
 IGNORES = ".gitignore"
@@ -38,7 +38,8 @@ def choose_upload_modes(
     git: GitRepo,
     tree: str | None,
     candidates: list[UploadCandidate],
-    settings: Settings,
+    settings: CommitSettings,
+    lfs: LfsSettings,
     *,
     attributes: str | None = None,
     ignores: str | None = None,
@@ -49,7 +50,8 @@ def choose_upload_modes(
         git: The repository's objects.
         tree: The tree of the parent commit; None if there is none.
         candidates: The files.
-        settings: The source of limits.
+        settings: The limits of paths.
+        lfs: The size from which a file is an LFS file.
         attributes: The ``.gitattributes`` of the same commit, instead of the one in ``tree``.
         ignores: Likewise ``.gitignore``.
 
@@ -72,7 +74,7 @@ def choose_upload_modes(
     return [
         UploadMode(
             path=candidate.path,
-            by_lfs=_by_lfs(candidate, filters, settings),
+            by_lfs=_by_lfs(candidate, filters, lfs),
             ignored=ignored.ignores(candidate.path),
             oid=content_id(git, git.entry(tree, candidate.path) if tree else None),
         )
@@ -94,7 +96,7 @@ def _texts(
     return texts
 
 
-def _by_lfs(candidate: UploadCandidate, filters: Attributes, settings: Settings) -> bool:
+def _by_lfs(candidate: UploadCandidate, filters: Attributes, settings: LfsSettings) -> bool:
     if candidate.size == 0:
         return False
     if is_lfs_size(candidate.size, settings) or filters.is_lfs(candidate.path):

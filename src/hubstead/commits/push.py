@@ -223,7 +223,7 @@ class _Push:
         candidates: dict[str, str] = {}
         with self.staging.reading() as reading:
             for pushed in self.staging.new_blobs(tips):
-                if is_lfs_size(pushed.size, self.storage.settings):
+                if is_lfs_size(pushed.size, self.storage.settings.lfs):
                     faults.append(self._too_large(pushed.path, pushed.size))
                 elif MIN_POINTER_BYTES <= pushed.size <= MAX_PADDED_POINTER_BYTES:
                     candidates[pushed.oid] = pushed.path
@@ -244,7 +244,7 @@ class _Push:
         )
 
     def _path_faults(self, moves: Sequence[RefMove]) -> list[str]:
-        rules, faults = PathRules.of(self.storage.settings), []
+        rules, faults = PathRules.of(self.storage.settings.commits), []
         for tip in {move.target for move in moves if move.target}:
             for path in self.staging.paths(tip):
                 try:

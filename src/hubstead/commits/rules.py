@@ -12,7 +12,7 @@ from hubstead.errors import Forbidden, InvalidCard, InvalidName, NotBuilt
 from hubstead.gitstore import Edit, GitRepo, PackDraft, PutFile
 from hubstead.ids import Kind, check_branch_name
 from hubstead.repos import Repo
-from hubstead.settings import Settings
+from hubstead.settings import LfsSettings
 
 #: The reason for which files that ``is_padded_pointer`` are refused.
 PADDED_POINTER = (
@@ -107,6 +107,6 @@ def check_pushed_ref(repo: Repo, ref: RefName, *, deleted: bool) -> None:
         check_branch_name(ref.short)
 
 
-def is_lfs_size(size: int, settings: Settings) -> bool:
+def is_lfs_size(size: int, settings: LfsSettings) -> bool:
     """Tell whether a file of ``size`` bytes belongs into LFS (setting ``lfs_threshold_bytes``)."""
-    return size >= settings.lfs.threshold_bytes
+    return size >= settings.threshold_bytes

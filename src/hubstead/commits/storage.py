@@ -87,7 +87,14 @@ class Storage:
     def __post_init__(self) -> None:
         settings = self.settings
         cache = NodeCache(self.blobs, settings.data / "cache", settings.xet.node_cache_bytes)
-        self.xet = XetStore(self.db, self.blobs, cache, settings)
+        self.xet = XetStore(
+            self.db,
+            self.blobs,
+            cache,
+            settings.xet,
+            settings.blobs,
+            max_file_bytes=settings.lfs.max_file_bytes,
+        )
 
     async def open_git(self, repo: PackedRepo) -> GitRepo:
         """Return the objects of a repository; fetch the packs that this node lacks.
@@ -191,6 +198,6 @@ class Storage:
         key = BlobKey(BlobKind.PACK, pack.name)
         if not self.packs_are_blobs:
             return replace(pack, stored=key.name)
-        place = await new_stored_name(self.db, key, self.settings)
+        place = await new_stored_name(self.db, key, self.settings.blobs)
         await self.blobs.put_file(place, pack.pack_path, PackVerifier(pack.name))
         return replace(pack, stored=place.name)

@@ -87,9 +87,9 @@ def _job_runs(storage: Storage) -> AbstractAsyncContextManager[JobRuns]:
     db, blobs, settings = storage.db, storage.blobs, storage.settings
     declared = job_types_by_name(
         [
-            *blob_jobs(db, blobs, settings),
+            *blob_jobs(db, blobs, settings.blobs, pack_grace_s=settings.git.pack_grace_seconds),
             *commit_jobs(storage),
-            *xet_jobs(db, blobs, storage.xet, settings),
+            *xet_jobs(db, blobs, storage.xet, settings.xet, settings.blobs),
         ]
     )
     return running_jobs(storage, [declared[name] for step in STEPS for name in step.jobs])

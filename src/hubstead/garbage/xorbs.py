@@ -89,8 +89,9 @@ async def xorbs(storage: Storage) -> list[GarbageCount]:
     """Count xorbs by state."""
     quarantine_ms = int(storage.settings.xet.quarantine_seconds * 1000)
     released = await database_now_ms(storage.db) - quarantine_ms
-    unknown = await unknown_since(storage.db, storage.settings)
-    outlived = await outlived_since(storage.db, storage.settings)
+    settings = storage.settings
+    unknown = await unknown_since(storage.db, settings.xet, settings.blobs)
+    outlived = await outlived_since(storage.db, settings.xet, settings.blobs)
     rows = await storage.db.all(
         _XORBS, released_ms=released, unknown_ms=unknown, outlived_ms=outlived
     )

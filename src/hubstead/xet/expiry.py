@@ -13,7 +13,7 @@ import secrets
 from sqlalchemy import bindparam, select
 
 from hubstead.db import Database, Reader, Tx, database_now_ms, indexed, insert_into
-from hubstead.settings import Settings
+from hubstead.settings import BlobSettings, XetSettings
 from hubstead.xet.tables import xet_epochs
 
 #: Nodes issue tokens of an old epoch for at most this long, in seconds: they look for a new one
@@ -57,37 +57,37 @@ async def add_epoch(tx: Tx) -> str:
     return epoch
 
 
-def settling_seconds(settings: Settings) -> float:
+def settling_seconds(settings: XetSettings, blobs: BlobSettings) -> float:
     """Return how long after its end an epoch may still be in use, in seconds.
 
     A token may be issued at the last moment, and a plan requested at the end of that token.
     """
-    return settings.xet.token_seconds + settings.blobs.signed_url_seconds + SLACK_S
+    return settings.token_seconds + blobs.signed_url_seconds + SLACK_S
 
 
-def staleness_ms(settings: Settings) -> int:
+def staleness_ms(settings: XetSettings) -> int:
     """Return the maximum lag of ``touched_ms`` behind the last use, in milliseconds.
 
     Not every use writes the row, because a xorb's row has 40 bytes per chunk.
     """
-    return min(_LAG_MS, int(settings.xet.keep_seconds * 1000) // 20)
+    return min(_LAG_MS, int(settings.keep_seconds * 1000) // 20)
 
 
-async def unknown_since(db: Reader, settings: Settings) -> int:
+async def unknown_since(db: Reader, settings: XetSettings, blobs: BlobSettings) -> int:
     """Return a Unix time in milliseconds: no client relies on xorbs not used since then.
 
     It is ``xet_keep_seconds`` ago, or `outlived_since` if that is later.
     """
-    retained = await database_now_ms(db) - int(settings.xet.keep_seconds * 1000)
-    return max(retained, await outlived_since(db, settings))
+    retained = await database_now_ms(db) - int(settings.keep_seconds * 1000)
+    return max(retained, await outlived_since(db, settings, blobs))
 
 
-async def outlived_since(db: Reader, settings: Settings) -> int:
+async def outlived_since(db: Reader, settings: XetSettings, blobs: BlobSettings) -> int:
     """Return a Unix time in milliseconds: no valid token's epoch knows xorbs not used since then.
 
     It is the beginning of the newest epoch whose predecessors' tokens have all expired, less
     `staleness_ms`; 0 without such an epoch.
     """
-    before_ms = await database_now_ms(db) - int(settling_seconds(settings) * 1000)
+    before_ms = await database_now_ms(db) - int(settling_seconds(settings, blobs) * 1000)
     began_ms = await db.one(_NEWEST_BEFORE, before_ms=before_ms)
     return 0 if began_ms is None else began_ms - staleness_ms(settings)

@@ -17,7 +17,7 @@ from hubstead import blobs
 from hubstead.blobs import BlobKey, BlobKind
 from hubstead.db import DatabaseNow, Reader, Tx, any_of, indexed, insert_into, scan
 from hubstead.errors import Unavailable
-from hubstead.settings import Settings
+from hubstead.settings import XetSettings
 from hubstead.xet.dedup_shards import is_eligible
 from hubstead.xet.expiry import staleness_ms
 from hubstead.xet.tables import xet_chunks, xorb_uploads, xorbs
@@ -204,7 +204,7 @@ def _known(row: _XorbRow | _ContainingXorb) -> KnownXorb:
     return KnownXorb(row.pk, row.name, row.blob, row.bytes, row.unpacked, row.chunks)
 
 
-async def add_xorb(tx: Tx, repo_pk: int, uploaded: UploadedXorb, settings: Settings) -> bool:
+async def add_xorb(tx: Tx, repo_pk: int, uploaded: UploadedXorb, settings: XetSettings) -> bool:
     """Register a xorb and its upload to a repository; its bytes, if stored, are durable.
 
     A known xorb moves to the uploaded blob if its own blob is the damaged one.
@@ -282,7 +282,7 @@ async def add_chunks(tx: Tx, chunks: Iterable[tuple[bytes, int, int]]) -> None:
         await tx.run_many(_ADD_CHUNK, rows)
 
 
-async def renew_xorbs(tx: Tx, xorbs: Iterable[KnownXorb], settings: Settings) -> set[str]:
+async def renew_xorbs(tx: Tx, xorbs: Iterable[KnownXorb], settings: XetSettings) -> set[str]:
     """Restart the retention time of xorbs and end their quarantine.
 
     Returns:
@@ -294,7 +294,7 @@ async def renew_xorbs(tx: Tx, xorbs: Iterable[KnownXorb], settings: Settings) ->
     return {row.blob for row in rows}
 
 
-async def _renew(tx: Tx, pks: list[int], settings: Settings) -> None:
+async def _renew(tx: Tx, pks: list[int], settings: XetSettings) -> None:
     if pks:
         await tx.run(_RENEW, pks=pks, stale_ms=staleness_ms(settings))
 

@@ -10,7 +10,7 @@ from hubstead.blobs import BlobStore
 from hubstead.db import Database
 from hubstead.errors import BlobNotFound
 from hubstead.jobs import Job, JobType
-from hubstead.settings import Settings
+from hubstead.settings import BlobSettings, XetSettings
 from hubstead.xet.conversion import Converter, plain_objects
 from hubstead.xet.shards import ShardRefused
 from hubstead.xet.store import XetStore
@@ -26,12 +26,18 @@ _MAX_RUN_S = 300.0
 _log = structlog.get_logger("hubstead.xet")
 
 
-def xet_jobs(db: Database, store: BlobStore, xet: XetStore, settings: Settings) -> list[JobType]:
+def xet_jobs(
+    db: Database,
+    store: BlobStore,
+    xet: XetStore,
+    settings: XetSettings,
+    blob_settings: BlobSettings,
+) -> list[JobType]:
     """Return the room's types of jobs."""
-    return [*_deletions(db, settings), _conversion(db, store, xet, settings)]
+    return [*_deletions(db, settings, blob_settings), _conversion(db, store, xet, settings)]
 
 
-def _deletions(db: Database, settings: Settings) -> list[JobType]:
+def _deletions(db: Database, settings: XetSettings, blob_settings: BlobSettings) -> list[JobType]:
     """Every job deletes until nothing is left."""
 
     async def delete_files(_job: Job) -> None:
@@ -39,9 +45,9 @@ def _deletions(db: Database, settings: Settings) -> list[JobType]:
             pass
 
     async def quarantine(_job: Job) -> None:
-        while await quarantine_xorbs(db, settings):
+        while await quarantine_xorbs(db, settings, blob_settings):
             pass
-        while await release_xorbs(db, settings):
+        while await release_xorbs(db, settings, blob_settings):
             pass
 
     return [
@@ -50,9 +56,9 @@ def _deletions(db: Database, settings: Settings) -> list[JobType]:
     ]
 
 
-def _conversion(db: Database, store: BlobStore, xet: XetStore, settings: Settings) -> JobType:
+def _conversion(db: Database, store: BlobStore, xet: XetStore, settings: XetSettings) -> JobType:
     async def convert(_job: Job) -> None:
-        if not settings.xet.convert:
+        if not settings.convert:
             return
         converter, deadline = Converter(db, store, xet), time.monotonic() + _MAX_RUN_S
         async for row in plain_objects(db):

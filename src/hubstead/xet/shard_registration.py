@@ -14,7 +14,7 @@ from hubstead import blobs
 from hubstead.blobs import BlobKind
 from hubstead.db import Database, Tx
 from hubstead.errors import BlobNotFound, TooLarge
-from hubstead.settings import Settings
+from hubstead.settings import BlobSettings, XetSettings
 from hubstead.xet.damage import DamageCheck
 from hubstead.xet.eager_hasher import EagerHasher
 from hubstead.xet.epochs import Epochs
@@ -69,7 +69,9 @@ class ShardRegistration:
     """Registers the files of shards as LFS objects of repositories."""
 
     db: Database
-    settings: Settings
+    settings: XetSettings
+    blob_settings: BlobSettings
+    max_file_bytes: int
     indexes: IndexCache
     offsets: IndexCache
     hasher: FileHasher
@@ -105,7 +107,7 @@ class ShardRegistration:
             Unavailable: the store does not answer, or a row is just being deleted.
             Conflict: the repository is gone.
         """
-        content = await asyncio.to_thread(_read, shard, self.settings.lfs.max_file_bytes)
+        content = await asyncio.to_thread(_read, shard, self.max_file_bytes)
         known = await self._find_xorbs(content.names)
         try:
             first_chunks = await check_shard(content.files, content.xorbs, known, self.indexes)
@@ -184,7 +186,7 @@ class ShardRegistration:
             repo_pk,
             [(file.sha256, file.bytes) for file in batch.files],
             pusher_pk=pusher_pk,
-            hold_ms=int(self.settings.blobs.hold_seconds * 1000),
+            hold_ms=int(self.blob_settings.hold_seconds * 1000),
         )
         await blobs.mark_reconstructable(tx, sorted(damage.plain & sha256s))
         return is_new

@@ -23,7 +23,7 @@ from hubstead.blobs import (
 )
 from hubstead.db import Database, Tx
 from hubstead.errors import BlobNotFound
-from hubstead.settings import Settings
+from hubstead.settings import BlobSettings, XetSettings
 from hubstead.threads import to_thread_to_the_end
 from hubstead.xet.damage import DamageCheck
 from hubstead.xet.eager_hasher import EagerHasher
@@ -74,10 +74,19 @@ class XetStore:
         blobs: The store of their bytes.
         cache: This node's copies of blobs.
         settings: Limits and retention times.
+        blob_settings: How long uploads and downloads take, and uploaded blobs stay.
+        max_file_bytes: The largest file.
     """
 
     def __init__(
-        self, db: Database, blobs: BlobStore, cache: NodeCache, settings: Settings
+        self,
+        db: Database,
+        blobs: BlobStore,
+        cache: NodeCache,
+        settings: XetSettings,
+        blob_settings: BlobSettings,
+        *,
+        max_file_bytes: int,
     ) -> None:
         self.cache = cache
         self.epochs = Epochs(db)
@@ -89,6 +98,8 @@ class XetStore:
         self.shards = ShardRegistration(
             db,
             settings,
+            blob_settings,
+            max_file_bytes,
             self.indexes,
             self._offsets,
             hasher,
@@ -99,6 +110,7 @@ class XetStore:
         self._db = db
         self._blobs = blobs
         self._settings = settings
+        self._blob_settings = blob_settings
         self._commits = asyncio.Semaphore(_LOCAL_COMMITS if blobs.gives_paths else _REMOTE_COMMITS)
 
     async def close(self) -> None:
@@ -228,7 +240,7 @@ class XetStore:
         is_damaged = bool(await self.damage.damaged_objects([sha256]))
         verify = Sha256Verifier(sha256, size)
         upload = NewUpload(repo_pk, key, size, verify, pusher_pk, replace=is_damaged)
-        async with receive_upload(self._db, self._blobs, self._settings, upload) as receiver:
+        async with receive_upload(self._db, self._blobs, self._blob_settings, upload) as receiver:
             yield receiver
         if is_damaged:
             await self.damage.drop_damaged_files(sha256)

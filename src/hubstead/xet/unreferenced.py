@@ -13,7 +13,7 @@ from hubstead import blobs
 from hubstead.blobs import BlobKey, BlobKind
 from hubstead.blobs.tables import blobs as blobs_table
 from hubstead.db import Database, DatabaseNow, Tx, any_of, database_now_ms, scan
-from hubstead.settings import Settings
+from hubstead.settings import BlobSettings, XetSettings
 from hubstead.xet.expiry import outlived_since, unknown_since
 from hubstead.xet.tables import xet_file_xorbs, xet_files, xorbs
 
@@ -69,9 +69,9 @@ async def delete_unreferenced_files(db: Database) -> int:
     return await db.write(delete_rows) if pks else 0
 
 
-async def quarantine_xorbs(db: Database, settings: Settings) -> int:
+async def quarantine_xorbs(db: Database, settings: XetSettings, blob_settings: BlobSettings) -> int:
     """Quarantine up to 500 xorbs that no file uses and no client knows; return how many."""
-    before = await unknown_since(db, settings)
+    before = await unknown_since(db, settings, blob_settings)
     pks = await db.all(_UNREFERENCED_XORBS, before_ms=before)
 
     async def quarantine(tx: Tx) -> int:
@@ -80,11 +80,11 @@ async def quarantine_xorbs(db: Database, settings: Settings) -> int:
     return await db.write(quarantine) if pks else 0
 
 
-async def release_xorbs(db: Database, settings: Settings) -> int:
+async def release_xorbs(db: Database, settings: XetSettings, blob_settings: BlobSettings) -> int:
     """Delete up to 500 xorbs whose quarantine is over; return how many."""
     when: dict[str, object] = {
-        "before_ms": await database_now_ms(db) - int(settings.xet.quarantine_seconds * 1000),
-        "outlived_ms": await outlived_since(db, settings),
+        "before_ms": await database_now_ms(db) - int(settings.quarantine_seconds * 1000),
+        "outlived_ms": await outlived_since(db, settings, blob_settings),
     }
     pks = await db.all(_EXPIRED_XORBS, **when)
 

@@ -52,7 +52,8 @@ async def preupload(request: Request) -> Response:
         git,
         git.tree_of(revision.commit) if revision else None,
         candidates,
-        request.hub.settings,
+        request.hub.settings.commits,
+        request.hub.settings.lfs,
         attributes=body.gitAttributes,
         ignores=body.gitIgnore,
     )
@@ -114,7 +115,7 @@ async def create_commit(request: Request) -> Response:
     """Commit additions, deletions and copies to a branch, all or nothing."""
     _reject_pull_requests(request)
     git = await request.git()
-    with Changeset(git.draft(), request.hub.settings) as change:
+    with Changeset(git.draft(), request.hub.settings.commits) as change:
         read = _read_document if _is_document(request) else _read_lines
         header = await read(request, change)
         result = await commit(

@@ -30,7 +30,7 @@ async def upload(request: Request) -> Response:
     """Commit the request body as one file; large files become LFS objects."""
     target, path = await _where(request)
     git = await request.git()
-    with Changeset(git.draft(), request.hub.settings) as change:
+    with Changeset(git.draft(), request.hub.settings.commits) as change:
         change.check(path)
         async with receive_file(request) as incoming:
             await _add(request, change, target, path, incoming)
@@ -45,7 +45,7 @@ async def delete(request: Request) -> Response:
     """Commit the deletion of one file."""
     target, path = await _where(request)
     git = await request.git()
-    with Changeset(git.draft(), request.hub.settings) as change:
+    with Changeset(git.draft(), request.hub.settings.commits) as change:
         change.remove(path)
         await _commit(request, target, change, f"Delete {path}")
     return json_response({})
@@ -72,9 +72,10 @@ async def _add(
     unborn = is_unborn(request.repo, target)
     tree = None if unborn else git.tree_of((await request.revision(target.revision)).commit)
     candidate = UploadCandidate(path, incoming.size, incoming.sample)
-    choice = (
-        await asyncio.to_thread(choose_upload_modes, git, tree, [candidate], request.hub.settings)
-    )[0]
+    settings = request.hub.settings
+    (choice,) = await asyncio.to_thread(
+        choose_upload_modes, git, tree, [candidate], settings.commits, settings.lfs
+    )
     if not choice.by_lfs:
         await change.put(path, await asyncio.to_thread(incoming.read))
         return
