@@ -261,13 +261,19 @@ async def test_what_the_first_segment_names_wins_over_longer_refs(
         each.replace("SHA", sha).replace("SHORT", sha[:8]) for each in (path, revision)
     )
     segments = path.split("/") if path else []
-    assert await split_revision(node.db, repo, await node.git(repo), segments) == (revision, rest)
+    assert await split_revision(node.stores, repo, await node.git(repo), segments) == (
+        revision,
+        rest,
+    )
 
 
 async def test_a_revision_sent_as_one_segment_is_one(node: CommitNode) -> None:
     repo = await node.make()
     segments = ["feat/x", "a", "b"]
-    assert await split_revision(node.db, repo, await node.git(repo), segments) == ("feat/x", "a/b")
+    assert await split_revision(node.stores, repo, await node.git(repo), segments) == (
+        "feat/x",
+        "a/b",
+    )
 
 
 @pytest.mark.parametrize("digits", [40, 12])
@@ -275,7 +281,9 @@ async def test_a_sha_is_found_in_either_case(node: CommitNode, digits: int) -> N
     repo = await node.make()
     sha = (await node.put(repo, {"a": b"x"})).commit
     text = sha[:digits].upper()
-    found = await resolve_revision(node.db, await node.open(repo), await node.git(repo), text)
+    found = await resolve_revision(
+        node.stores, node.anna, await node.open(repo), await node.git(repo), text
+    )
     assert (found.commit, found.is_fixed) == (sha, True)
 
 
@@ -291,7 +299,7 @@ async def test_no_ref_takes_the_name_of_a_commit(node: CommitNode) -> None:
             await create_tag(node.stores, node.anna, repo, name, revision=new)
     await create_tag(node.stores, node.anna, repo, old[:7], revision=old)
     await create_branch(node.stores, node.anna, repo, "20261128")
-    found = await resolve_revision(node.db, repo, await node.git(repo), old[:7])
+    found = await resolve_revision(node.stores, node.anna, repo, await node.git(repo), old[:7])
     assert found.commit == old
 
 
@@ -312,7 +320,7 @@ async def test_refs_that_git_could_not_keep_side_by_side_are_refused(node: Commi
 async def test_what_is_no_revision_is_told_by_name(node: CommitNode, text: str) -> None:
     repo = await node.make()
     with pytest.raises(RevisionNotFound):
-        await resolve_revision(node.db, repo, await node.git(repo), text)
+        await resolve_revision(node.stores, node.anna, repo, await node.git(repo), text)
 
 
 async def test_the_object_of_a_tree_is_no_revision(node: CommitNode) -> None:
@@ -320,10 +328,10 @@ async def test_the_object_of_a_tree_is_no_revision(node: CommitNode) -> None:
     git = await node.git(repo)
     assert repo.head is not None
     with pytest.raises(RevisionNotFound):
-        await resolve_revision(node.db, repo, git, git.tree_of(repo.head))
+        await resolve_revision(node.stores, node.anna, repo, git, git.tree_of(repo.head))
     tree = git.tree_of(repo.head)
     with pytest.raises(RevisionNotFound):
-        await resolve_revision(node.db, repo, git, tree[:8])
+        await resolve_revision(node.stores, node.anna, repo, git, tree[:8])
 
 
 async def test_what_another_node_wrote_after_the_opening_is_fetched(node: CommitNode) -> None:

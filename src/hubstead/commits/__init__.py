@@ -41,6 +41,7 @@ from hubstead.commits.push import (
     accept_push,
     begin_push,
 )
+from hubstead.commits.reachability import Reachability, sees_unreachable
 from hubstead.commits.ref_updates import WritePlan, add_usage, move_refs
 from hubstead.commits.refs import (
     HEADS,
@@ -69,6 +70,7 @@ __all__ = [
     "PackRow",
     "PushRefused",
     "PushReport",
+    "Reachability",
     "Ref",
     "RefCommand",
     "RefInTheWay",
@@ -120,6 +122,7 @@ __all__ = [
     "repack_repo",
     "resolve_revision",
     "retired_pack_names",
+    "sees_unreachable",
     "split_revision",
     "squash",
 ]

@@ -53,7 +53,7 @@ async def create_branch(
         root, commit = await asyncio.to_thread(_root_commit, git, actor, None, "initial commit")
         pack = await storage.publish(root)
     else:
-        commit = (await resolve_revision(storage.db, repo, git, start or "HEAD")).commit
+        commit = (await resolve_revision(storage, actor, repo, git, start or "HEAD")).commit
     existing = (await refs_named(storage.db, repo.pk, [ref.full])).get(ref.full)
     old = existing.oid if existing and overwrite else None
     check_takes_no_commit(git, ref, commit, old=old)
@@ -90,7 +90,7 @@ async def create_tag(
         InvalidName, RevisionNotFound, RefExists.
     """
     git = await storage.open_git(repo)
-    commit = (await resolve_revision(storage.db, repo, git, revision)).commit
+    commit = (await resolve_revision(storage, actor, repo, git, revision)).commit
     check_branch_name(name)
     check_takes_no_commit(git, RefName.tag(name), commit)
     oid, pack = commit, None

@@ -247,7 +247,9 @@ class _CommitAttempts:
     async def _copy_edit(self, base: _Base, copy: CopyEntry) -> PutFile | PutTree:
         commit_oid = base.commit
         if copy.revision:
-            revision = await resolve_revision(self.storage.db, self.repo, self.git, copy.revision)
+            revision = await resolve_revision(
+                self.storage, self.actor, self.repo, self.git, copy.revision
+            )
             commit_oid = revision.commit
         entry = self.git.entry(commit_oid, copy.source) if commit_oid else None
         if entry is None or entry.type == "commit":

@@ -14,8 +14,10 @@ from hubstead.blobs import copy_links
 from hubstead.commits.commit import author_of
 from hubstead.commits.metadata import derive_metadata
 from hubstead.commits.packs import PackRow, add_pack, list_packs
+from hubstead.commits.reachability import sees_unreachable
 from hubstead.commits.ref_updates import WritePlan, add_usage, apply_plan
-from hubstead.commits.refs import HEADS, RefMove, list_refs
+from hubstead.commits.refs import HEADS, Ref, RefMove, RefMoved, list_refs
+from hubstead.commits.retries import retrying
 from hubstead.commits.rules import check_card
 from hubstead.commits.storage import Storage
 from hubstead.db import Tx
@@ -164,30 +166,81 @@ async def duplicate_repository(
     new = await _reserve(storage, actor, wanted)
     new = msgspec.structs.replace(new, sdk=source.sdk)
     await storage.open_git(source)
-    async with _new_folder(storage, new.id) as git, storage.locks.of(source.id):
-        await asyncio.to_thread(storage.git.link_packs, source.id, new.id)
-        return await storage.db.write(lambda tx: _insert_copy(tx, actor, source, new, git))
+
+    async def attempt() -> Repo:
+        async with _new_folder(storage, new.id) as git, storage.locks.of(source.id):
+            copy = await _copy_packs(storage, actor, source, new, git)
+            return await storage.db.write(lambda tx: _insert_copy(tx, actor, source, new, copy))
+
+    return await retrying(attempt)
 
 
-async def _insert_copy(tx: Tx, actor: Actor, source: Repo, new: NewRepo, git: GitRepo) -> Repo:
+class _Copy(msgspec.Struct, frozen=True):
+    """The content of a duplicate, as its folder has it."""
+
+    git: GitRepo
+    refs: list[Ref] | None  # as of the copy, if it must not contain what they do not reach
+    pack: Pack | None = None  # all objects; None: the packs of the source
+
+
+async def _copy_packs(
+    storage: Storage, actor: Actor, source: Repo, new: NewRepo, git: GitRepo
+) -> _Copy:
+    """Fill the folder of a duplicate.
+
+    Its owner may read all of its objects. So a caller who may not read what no ref of the source
+    reaches gets one pack of the other objects, if the source has such objects.
+    """
+    refs = await list_refs(storage.db, source.pk)
+    await storage.fetch_missing_packs(source, [row.target for row in refs])
+    await asyncio.to_thread(storage.git.link_packs, source.id, new.id)
+    if sees_unreachable(source, actor):
+        return _Copy(git, None)
+    names = await asyncio.to_thread(storage.git.pack_names, new.id)
+    tips = {row.name: row.oid for row in refs}
+    if not tips or not await asyncio.to_thread(
+        storage.git.unreached, new.id, names, list(tips.values())
+    ):
+        return _Copy(git, refs)
+    folder = await asyncio.to_thread(storage.git.projection, new.id, tips, HEADS + "main")
+    pack = await asyncio.to_thread(storage.git.gather, new.id, folder)
+    assert pack is not None, "a ref reaches at least its commit"
+    others = [name for name in names if name != pack.name]
+    await asyncio.to_thread(storage.git.remove_packs, new.id, others)
+    return _Copy(git, refs, await storage.publish(pack))
+
+
+async def _insert_copy(tx: Tx, actor: Actor, source: Repo, new: NewRepo, copy: _Copy) -> Repo:
     await open_namespace(tx, actor, new.owner)
     seen = await open_repo(tx, actor, source.repo_id, Right.READ, lock=True)
+    refs = await list_refs(tx, seen.pk)
+    if copy.refs is not None and refs != copy.refs:
+        raise RefMoved(ref=HEADS + seen.default_branch, oid=seen.head or "it is gone")
     await insert_repo(tx, actor, new)
     repo = await open_repo(tx, actor, new.repo_id, Right.WRITE)
-    packs = await list_packs(tx, seen.pk)
-    for row in packs:
-        await add_pack(tx, repo.pk, _pack_in(git, row))
-    await copy_links(tx, seen.pk, repo.pk)
-    details = await load_details(tx, seen)
-    await add_usage(tx, repo.pk, packs=len(packs), used_bytes=details.used_bytes)
-    refs = await list_refs(tx, seen.pk)
+    await _register_copied(tx, seen, repo, copy)
     moves = tuple(RefMove(row.name, None, row.oid, row.target) for row in refs)
     derived = (
-        derive_metadata(new.kind, git, git.tree_of(seen.head)) if seen.head else RepoMetadata()
+        derive_metadata(new.kind, copy.git, copy.git.tree_of(seen.head))
+        if seen.head
+        else RepoMetadata()
     )
     await apply_plan(tx, actor, repo, WritePlan(moves, derived=derived))
     await record_event(tx, repo_subject(repo.pk), RepoCreated(**event_facts(repo)))
     return await open_repo(tx, actor, new.repo_id)
+
+
+async def _register_copied(tx: Tx, source: Repo, repo: Repo, copy: _Copy) -> None:
+    """Register packs and links of a duplicate, and count their bytes."""
+    rows = await list_packs(tx, source.pk)
+    packs = [copy.pack] if copy.pack else [_pack_in(copy.git, row) for row in rows]
+    for pack in packs:
+        await add_pack(tx, repo.pk, pack)
+    await copy_links(tx, source.pk, repo.pk)
+    details = await load_details(tx, source)
+    more_bytes = sum(pack.size for pack in packs) - sum(row.bytes for row in rows)
+    used_bytes = details.used_bytes + more_bytes
+    await add_usage(tx, repo.pk, packs=len(packs), used_bytes=used_bytes)
 
 
 def _pack_in(git: GitRepo, row: PackRow) -> Pack:

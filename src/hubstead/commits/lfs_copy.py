@@ -105,7 +105,7 @@ async def copy_file(
         change.copy(path, source.path, source.revision)
         return
     git = await storage.open_git(source_repo)
-    revision = await resolve_revision(storage.db, source_repo, git, source.revision or "HEAD")
+    revision = await resolve_revision(storage, actor, source_repo, git, source.revision or "HEAD")
     await storage.fetch_missing_packs(source_repo, [revision.commit])
     entry = git.entry(revision.commit, source.path) if source.path else None
     if entry is None or entry.type == "commit":

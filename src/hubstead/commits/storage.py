@@ -22,6 +22,7 @@ from hubstead.blobs import (
     open_stored,
 )
 from hubstead.commits.packs import list_packs
+from hubstead.commits.reachability import ReachCache
 from hubstead.db import Database
 from hubstead.errors import BlobNotFound, StorageFull, Unavailable
 from hubstead.gitstore import GitRepo, GitStore, LruCache, Pack
@@ -79,6 +80,7 @@ class Storage:
     #: The company shape: a pack is a blob as well, and this node's folder only a cache of them.
     packs_are_blobs: bool
     locks: RepoLocks = field(default_factory=RepoLocks)
+    reach: ReachCache = field(default_factory=ReachCache)
     xet: XetStore = field(init=False)
     #: This node removed all packs retired before this time, where packs are blobs.
     retired_from_ms: int = 0

@@ -8,6 +8,7 @@ from hubstead.gitstore.errors import ObjectMissing, RepoMissing
 from hubstead.gitstore.history import Commit
 from hubstead.gitstore.lru_cache import LruCache
 from hubstead.gitstore.metrics import declare_git_metrics
+from hubstead.gitstore.oid_set import OidSet
 from hubstead.gitstore.pack_draft import Ident, Pack, PackDraft
 from hubstead.gitstore.pointer import (
     MAX_PADDED_POINTER_BYTES,
@@ -46,6 +47,7 @@ __all__ = [
     "Ignores",
     "LruCache",
     "ObjectMissing",
+    "OidSet",
     "Pack",
     "PackDraft",
     "PackRefused",

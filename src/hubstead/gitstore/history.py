@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 import pygit2
 from pygit2.enums import ObjectType, SortMode
@@ -88,6 +88,39 @@ def all_of(git: pygit2.Repository, oid: str, hide: str | None = None) -> Iterato
     if hide is not None:
         walker.hide(commit_of(git, hide).id)
     return iter(walker)
+
+
+class Walk(NamedTuple):
+    """The raw ids that a walk visited, and those of their parents."""
+
+    oids: list[bytes]
+    parents: set[bytes]
+
+
+def walk_commits(git: pygit2.Repository, tips: Iterable[str], hidden: Iterable[str] = ()) -> Walk:
+    """Visit the commits that ``tips`` reach and ``hidden`` do not, and the tags at the tips.
+
+    Args:
+        git: The repository.
+        tips: Ids of commits and of tag objects; tags of other objects than commits reach none.
+        hidden: Ids of commits.
+    """
+    oids: list[bytes] = []
+    parents: set[bytes] = set()
+    walker = git.walk(None, SortMode.NONE)
+    for tip in tips:
+        target: object = git[tip]
+        while isinstance(target, pygit2.Tag):
+            oids.append(target.id.raw)
+            target = target.get_object()
+        if isinstance(target, pygit2.Commit):
+            walker.push(target.id)
+    for oid in hidden:
+        walker.hide(pygit2.Oid(hex=oid))
+    for commit in walker:
+        oids.append(commit.id.raw)
+        parents.update([parent.raw for parent in commit.parent_ids])
+    return Walk(oids, parents)
 
 
 def count(git: pygit2.Repository, oid: str, counted: Callable[[str], int | None]) -> int:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hubstead.files import translate_disk_full
+from hubstead.gitstore.oid_set import OidSet
 from hubstead.gitstore.pack_draft import Pack
 from hubstead.gitstore.processes import end, spawn
 from hubstead.gitstore.programs import GitFailed, GitProgram
@@ -124,6 +125,17 @@ class Repacker:
             output = _run(self._program.command(self._repo, list_all), environment, b"")
         rows = (line.split() for line in output.splitlines())
         return {oid: int(size) for oid, size in rows if bytes.fromhex(oid) not in reachable}
+
+    def reached(self, tips: Iterable[str]) -> OidSet:
+        """Return the ids of all objects that ``tips`` reach.
+
+        Raises:
+            GitFailed: git exited with a failure.
+        """
+        stdin = "".join(f"{tip}\n" for tip in tips).encode()
+        walk = ["rev-list", "--objects", "--no-object-names", "--use-bitmap-index", "--stdin"]
+        output = _run(self._program.command(self._repo, walk), self._program.environment, stdin)
+        return OidSet(bytes.fromhex(line) for line in output.split())
 
     def rest(self, oids: Iterable[str]) -> Pack | None:
         """Write one durable pack of exactly these objects; None if there are none.

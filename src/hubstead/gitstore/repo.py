@@ -15,7 +15,7 @@ from hubstead import errors
 from hubstead.gitstore import history, pointer, tree_rows
 from hubstead.gitstore.errors import ObjectMissing
 from hubstead.gitstore.handles import Handles
-from hubstead.gitstore.history import Commit
+from hubstead.gitstore.history import Commit, Walk
 from hubstead.gitstore.lru_cache import LruCache
 from hubstead.gitstore.pack_draft import PackDraft
 from hubstead.gitstore.pointer import Pointer
@@ -363,6 +363,10 @@ class GitRepo:
 
     def _cached_count(self, oid: str) -> int | None:
         return self._caches.counts.get((self.repo_id, oid))
+
+    def walk_commits(self, tips: Sequence[str], hidden: Sequence[str] = ()) -> Walk:
+        """Visit the commits that ``tips`` reach and ``hidden`` do not, and the tags at the tips."""
+        return self.reading(tips[0], lambda git: history.walk_commits(git, tips, hidden))
 
     def merge_base(self, one: str, other: str) -> str | None:
         """Return the best common ancestor, or None if the histories are unrelated."""

@@ -35,6 +35,7 @@ from hubstead.gitstore import projections
 from hubstead.gitstore.errors import RepoMissing
 from hubstead.gitstore.handles import Handles, OpenCounts
 from hubstead.gitstore.lru_cache import LruCache
+from hubstead.gitstore.oid_set import OidSet
 from hubstead.gitstore.pack_draft import Pack
 from hubstead.gitstore.processes import GitOutput
 from hubstead.gitstore.programs import HARMLESS, GitProgram
@@ -430,6 +431,11 @@ class GitStore:
         """Tell whether some packs contain all objects that ``tips`` reach and ``known`` do not."""
         with self._readers.reading(repo_id):
             return Repacker(self._program, self.path(repo_id)).leads_only_to(packs, tips, known)
+
+    def reached(self, repo_id: str, tips: Sequence[str]) -> OidSet:
+        """Return the ids of all objects that ``tips`` reach. Call in a thread."""
+        with self._readers.reading(repo_id):
+            return Repacker(self._program, self.path(repo_id)).reached(tips)
 
     def unreached(self, repo_id: str, packs: Sequence[str], tips: Sequence[str]) -> dict[str, int]:
         """Return unreachable objects of some packs, with sizes on disk. Call in a thread."""

@@ -213,14 +213,16 @@ class Request:
     async def revision(self, text: str) -> Revision:
         """Resolve a revision of the repository and fetch its packs; set ``X-Repo-Commit``."""
         git = await self.git()
-        revision = await resolve_revision(self.hub.db, self.repo, git, text)
+        revision = await resolve_revision(self.hub.stores, self.actor, self.repo, git, text)
         await self.hub.stores.fetch_missing_packs(self.repo, [revision.commit])
         self.headers_out["x-repo-commit"] = revision.commit
         return revision
 
     async def split(self, name: str) -> tuple[str, str]:
         """Split the segments captured at ``{name+}`` into revision and path."""
-        return await split_revision(self.hub.db, self.repo, await self.git(), self.segments(name))
+        return await split_revision(
+            self.hub.stores, self.repo, await self.git(), self.segments(name)
+        )
 
     async def body(self, limit: int | None = None) -> bytes:
         """Return the request's body, inflated if the client compressed it.

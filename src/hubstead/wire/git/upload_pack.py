@@ -8,12 +8,14 @@ from collections.abc import Awaitable, Callable
 import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from hubstead.commits import sees_unreachable
 from hubstead.errors import InvalidInput, Unavailable
 from hubstead.gitstore import GitOutput
 from hubstead.http import Response, inflating, read_body
 from hubstead.wire import Request
+from hubstead.wire.git.fetch_request import NotOurRef, limit_to_reachable
 from hubstead.wire.git.info_refs import NO_CACHE, projection, protocol
-from hubstead.wire.git.packets import FLUSH, lines, read_all
+from hubstead.wire.git.packets import FLUSH, lines, packet, read_all
 from hubstead.wire.git.references import References
 
 MEDIA_TYPE = "application/x-git-upload-pack-result"
@@ -32,6 +34,12 @@ async def upload_pack(request: Request) -> ASGIApp:
         listed = _ls_refs(refs, read_all(body))
         if listed is not None:
             return Response(listed, media_type=MEDIA_TYPE, headers=NO_CACHE)
+    if not sees_unreachable(request.repo, request.actor):
+        try:
+            body = await limit_to_reachable(request, refs, body)
+        except NotOurRef as error:  # in git's words for an object that is not there
+            refusal = packet(f"ERR upload-pack: not our ref {error.oid}")
+            return Response(refusal, media_type=MEDIA_TYPE, headers=NO_CACHE)
     most = request.hub.settings.git.processes
     if _running >= most:
         raise Unavailable(reason=f"{most} fetches are being served (git_processes): try again")

@@ -1,0 +1,220 @@
+"""What no ref reaches does not exist for readers; who may write still reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.git import clone, url
+from tests.support.http import Response
+from tests.support.hub import ThreadHub
+from tests.support.person import Person
+
+ABSENT = "ab" * 20
+
+
+def file(content: str = "c2VjcmV0") -> dict[str, Any]:
+    value = {"path": "a.txt", "content": content, "encoding": "base64"}
+    return {"key": "file", "value": value}
+
+
+#: Every route that takes a revision, for one.
+AT_REVISION = [
+    ("GET", "/{repo}/resolve/{sha}/a.txt"),
+    ("HEAD", "/{repo}/resolve/{sha}/a.txt"),
+    ("GET", "/{repo}/raw/{sha}/a.txt"),
+    ("GET", "/api/resolve-cache/models/{repo}/{sha}/a.txt"),
+    ("GET", "/api/models/{repo}/revision/{sha}"),
+    ("GET", "/api/models/{repo}/tree/{sha}"),
+    ("POST", "/api/models/{repo}/paths-info/{sha}"),
+    ("GET", "/api/models/{repo}/commits/{sha}"),
+    ("GET", "/api/models/{repo}/compare/{sha}..main"),
+    ("GET", "/api/models/{repo}/compare/main...{sha}"),
+    ("GET", "/api/models/{repo}/xet-read-token/{sha}"),
+    ("GET", "/{repo}/tree/{sha}"),
+    ("GET", "/{repo}/blob/{sha}/a.txt"),
+    ("GET", "/{repo}/commits/{sha}"),
+    ("GET", "/{repo}/commit/{sha}"),
+]
+
+
+class Squashed:
+    """A public repository whose first commits no ref reaches since a squash."""
+
+    def __init__(self, hub: ThreadHub) -> None:
+        self.hub = hub
+        self.anna, self.ben = hub.user(), hub.user("ben")
+        self.repo = self.anna.repo()
+        self.anna.commit(self.repo, file())
+        self.old = self.tip()
+        self.anna.api.create_tag(self.repo, tag="v1", revision=self.old, tag_message="one")
+        self.anna.api.super_squash_history(self.repo)
+        self.new = self.tip()
+
+    def tip(self) -> str:
+        return str(self.anna.call("GET", f"/api/models/{self.repo}").json["sha"])
+
+    def tag_object(self, name: str) -> str:
+        said = self.anna.call("GET", f"/{self.repo}/info/refs?service=git-upload-pack")
+        line = next(line for line in said.body.splitlines() if line.endswith(name.encode()))
+        return line.split()[0][-40:].decode()
+
+    def call(self, who: Person | None, method: str, pattern: str, sha: str) -> Response:
+        path = pattern.format(repo=self.repo, sha=sha)
+        body = None if method != "POST" else {"paths": ["a.txt"]}
+        token = who.token if who else ""
+        return self.hub.call(method, path, body, token=token)
+
+    def fetch(self, who: Person, home: Path, *what: str, version: int = 2) -> str:
+        """Fetch into a clone and return what git prints.
+
+        The repository is public, so git sends no password by itself.
+        """
+        here = clone(url(who, self.repo), home)
+        header = f"http.extraHeader=Authorization: Bearer {who.token}"
+        options = ["-c", header, "-c", f"protocol.version={version}"]
+        return here(*options, "fetch", "-q", "origin", *what, ok=False)
+
+
+@pytest.fixture(scope="module")
+def squashed(live_hub: ThreadHub) -> Squashed:
+    squashed = Squashed(live_hub)
+    squashed.anna.api.delete_tag(squashed.repo, tag="v1")
+    return squashed
+
+
+def plain(said: Response, sha: str) -> tuple[Any, ...]:
+    """Return an answer without what differs between any two."""
+    request_id = said.headers["x-request-id"]
+    headers = {
+        name: value.replace(sha, "SHA")
+        for name, value in said.headers.items()
+        if name not in ("date", "x-request-id")
+    }
+    body = said.body.replace(request_id.encode(), b"ID").replace(sha.encode(), b"SHA")
+    return said.status, headers, body
+
+
+@pytest.mark.parametrize(("method", "pattern"), AT_REVISION)
+def test_readers_do_not_get_a_squashed_commit_and_writers_do(
+    squashed: Squashed, method: str, pattern: str
+) -> None:
+    for who in (None, squashed.ben, squashed.anna.with_token("read")):
+        hidden = squashed.call(who, method, pattern, squashed.old)
+        absent = squashed.call(who, method, pattern, ABSENT)
+        assert hidden.status == 404
+        assert plain(hidden, squashed.old) == plain(absent, ABSENT)
+        if "resolve-cache" in pattern:  # takes whole shas only
+            continue
+        short = squashed.call(who, method, pattern, squashed.old[:12])
+        assert plain(short, squashed.old[:12]) == plain(
+            squashed.call(who, method, pattern, ABSENT[:12]), ABSENT[:12]
+        )
+        assert squashed.call(who, method, pattern, squashed.new).status == 200
+        assert squashed.call(who, method, pattern, squashed.new[:12]).status == 200
+    assert squashed.call(squashed.anna, method, pattern, squashed.old).status == 200
+
+
+@pytest.mark.parametrize("version", [0, 2])
+def test_git_fetches_no_squashed_commit_for_readers(
+    squashed: Squashed, tmp_path: Path, version: int
+) -> None:
+    hub = squashed.hub
+    for number, oid in enumerate((squashed.old, _root_tree(squashed), ABSENT)):
+        said = squashed.fetch(squashed.ben, tmp_path / str(number), oid, version=version)
+        assert f"not our ref {oid}" in said
+    assert squashed.fetch(squashed.anna, tmp_path / "anna", squashed.old, version=version) == ""
+    assert hub.call("GET", f"/api/models/{squashed.repo}").json["sha"] == squashed.new
+
+
+def _root_tree(squashed: Squashed) -> str:
+    """Return the tree of the first commit, which holds no ``a.txt`` and is part of no other."""
+
+    async def tree() -> str:
+        hub = squashed.hub.hub
+        from hubstead.accounts import Actor
+        from hubstead.ids import Kind, RepoId
+        from hubstead.repos import open_repo
+
+        owner, name = squashed.repo.split("/")
+        repo = await open_repo(hub.db, Actor(), RepoId(Kind.MODEL, owner, name))
+        git = await hub.stores.open_git(repo)
+        first = git.commit(squashed.old).parents[0]
+        return git.tree_of(first)
+
+    return squashed.hub.run(tree())
+
+
+def test_a_client_that_has_a_squashed_commit_is_not_told_that_the_hub_has_it(
+    squashed: Squashed,
+) -> None:
+    def negotiate(who: Person, have: str) -> bytes:
+        lines = [f"want {squashed.new} multi_ack_detailed side-band-64k\n"]
+        want = "".join(f"{len(line) + 4:04x}{line}" for line in lines) + "0000"
+        line = f"have {have}\n"
+        body = f"{want}{len(line) + 4:04x}{line}0000".encode()
+        return who.call("POST", f"/{squashed.repo}/git-upload-pack", body).body
+
+    assert negotiate(squashed.ben, squashed.old) == negotiate(squashed.ben, ABSENT) == b"0008NAK\n"
+    assert b"ACK" in negotiate(squashed.anna, squashed.old)
+    assert b"ACK" in negotiate(squashed.ben, squashed.new)
+
+
+def test_every_commit_that_a_ref_reaches_is_served(live_hub: ThreadHub, tmp_path: Path) -> None:
+    anna, ben = live_hub.user(), live_hub.user("ben")
+    repo = anna.repo()
+    target = f"/{repo}/resolve/{{}}/a.txt"
+    main = [anna.commit(repo, file()).json["commitOid"]]
+    anna.api.create_branch(repo, branch="dev")
+    for text in ("b25l", "dHdv"):
+        main.append(anna.commit(repo, file(text)).json["commitOid"])
+        dev = anna.commit(repo, file(text), rev="dev", summary="dev").json["commitOid"]
+        for sha in (*main, dev, dev[:7], main[0][:10]):
+            assert ben.call("HEAD", target.format(sha)).status == 200, sha
+    anna.api.delete_branch(repo, branch="dev")
+    assert ben.call("HEAD", target.format(dev)).status == 404
+    assert anna.call("HEAD", target.format(dev)).status == 200
+    anna.api.create_tag(repo, tag="saved", revision=dev)
+    assert ben.call("HEAD", target.format(dev)).status == 200
+
+
+def test_an_annotated_tag_is_served_by_its_own_sha_while_it_is_a_ref(live_hub: ThreadHub) -> None:
+    squashed = Squashed(live_hub)
+    tag = squashed.tag_object("refs/tags/v1")
+    pattern = "/{repo}/resolve/{sha}/a.txt"
+    for sha in (tag, squashed.old):
+        assert squashed.call(squashed.ben, "GET", pattern, sha).body == b"secret"
+    squashed.anna.api.delete_tag(squashed.repo, tag="v1")
+    for sha in (tag, squashed.old):
+        assert squashed.call(squashed.ben, "GET", pattern, sha).status == 404
+        assert squashed.call(squashed.anna, "GET", pattern, sha).body == b"secret"
+
+
+def test_a_reader_who_duplicates_a_repository_gets_no_squashed_commit(
+    squashed: Squashed, tmp_path: Path
+) -> None:
+    ben, anna = squashed.ben, squashed.anna
+    for who, status in ((ben, 404), (anna, 200)):
+        body = {"repository": who.path("copy")}
+        assert who.call("POST", f"/api/models/{squashed.repo}/duplicate", body).status == 200
+        target = f"/{who.path('copy')}/resolve/{{}}/a.txt"
+        assert who.call("GET", target.format(squashed.old)).status == status
+        assert who.call("GET", target.format(squashed.new)).body == b"secret"
+        copy = clone(url(who, who.path("copy")), tmp_path / who.name)
+        assert copy("fsck", "--full", "--strict") == ""
+
+
+def test_nobody_copies_a_file_of_a_squashed_commit_into_their_own_repository(
+    squashed: Squashed,
+) -> None:
+    for who, status in ((squashed.ben, 404), (squashed.anna, 200)):
+        repo = who.repo(f"into-{who.name}")
+        source = {
+            "path": "b.txt",
+            "srcPath": "a.txt",
+            "srcRevision": squashed.old,
+            "srcRepo": {"type": "model", "name": squashed.repo},
+        }
+        said = who.commit(repo, {"key": "copyFile", "value": source})
+        assert said.status == status, said.body
