@@ -62,7 +62,9 @@ def test_make_help_tells_of_every_target() -> None:
 
 CITED = re.compile(r"protocol/(?P<page>[a-z-]+)\.md (?P<section>[0-9]+(?:\.[0-9]+)?)")
 #: A page of the protocol notes with a section behind it, however it is written.
-ANY_CITATION = re.compile(r"\b(?:hub-api|legacy-clients|runtimes|xet)(?:\.md)?[`)]*,? (?:section )?[0-9]")
+ANY_CITATION = re.compile(
+    r"\b(?:hub-api|legacy-clients|runtimes|xet)(?:\.md)?[`)]*,? (?:section )?[0-9]"
+)
 
 
 def _texts() -> list[Path]:

@@ -11,6 +11,7 @@ from typing import TypeAlias
 import msgspec
 from sqlalchemy import Column
 
+from hubstead.discovery.applications import tags_of_application
 from hubstead.errors import InvalidInput
 from hubstead.ids import Kind
 from hubstead.repos.tables import repo_names, repos
@@ -58,6 +59,7 @@ class RepoQuery(msgspec.Struct, frozen=True, kw_only=True):
     gated: bool | None = None
     pipeline_tag: str | None = None
     library: str | None = None
+    applications: tuple[str, ...] = ()  # local ones that run the model, all of them
     models: tuple[str, ...] = ()  # spaces whose card names all of them
     datasets: tuple[str, ...] = ()
     linked: bool = False  # spaces whose card names any model or dataset
@@ -86,6 +88,7 @@ def tags_of(query: RepoQuery) -> tuple[str, ...]:
     spellings = [
         *query.filters,
         *filter(None, (query.pipeline_tag, query.library)),
+        *(tag for name in query.applications for tag in tags_of_application(name)),
         *(f"model:{name}" for name in query.models),
         *(f"dataset:{name}" for name in query.datasets),
     ]

@@ -24,7 +24,7 @@ FILE_TYPES = {
     **dict(enumerate("Q8_0 Q5_0 Q5_1 Q2_K Q3_K_S Q3_K_M Q3_K_L Q4_K_S Q4_K_M Q5_K_S".split(), 7)),
     **dict(enumerate("Q5_K_M Q6_K IQ2_XXS IQ2_XS Q2_K_S IQ3_XS IQ3_XXS IQ1_S IQ4_NL".split(), 17)),
     **dict(enumerate("IQ3_S IQ3_M IQ2_S IQ2_M IQ4_XS IQ1_M BF16".split(), 26)),
-    **dict(enumerate("TQ1_0 TQ2_0 MXFP4_MOE NVFP4 Q1_0".split(), 36)),
+    **dict(enumerate("TQ1_0 TQ2_0 MXFP4_MOE NVFP4 Q1_0 Q2_0".split(), 36)),
 }
 _PROJECTOR = "mmproj"
 _NO_MODEL = ("imatrix", "mtp-", "eagle3-", "dflash-", "dspark-")

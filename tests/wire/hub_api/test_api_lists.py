@@ -48,6 +48,8 @@ def models(live_hub: ThreadHub) -> FiveModels:
         readme = {"path": "README.md", "content": f"---\n{card}---\n"}
         config = {"path": "config.json", "content": '{"model_type": "bert"}'}
         lines = [{"key": "file", "value": readme}, {"key": "file", "value": config}]
+        if name == "three":
+            lines += ({"key": "file", "value": {"path": "t-Q8_0.gguf", "content": "GGUF"}},)
         assert anna.commit(repo, *lines).status == 200
     anna.api.update_repo_settings(anna.path(f"{word}-gated"), gated="auto")
     return FiveModels(anna, word)
@@ -66,6 +68,9 @@ def models(live_hub: ThreadHub) -> FiveModels:
         ("language=de", {"one"}),
         ("dataset=squad", {"two"}),
         ("tags=x-y", {"two"}),
+        ("apps=ollama", {"three"}),
+        ("apps=vllm&apps=llama.cpp", set()),
+        ("apps=Ollama&pipeline_tag=fill-mask", {"three"}),
         ("gated=true", {"gated"}),
         ("gated=False", {"one", "two", "three"}),
         ("search=ONE", {"one"}),
@@ -77,6 +82,13 @@ def test_filters_leave_what_has_all_of_them(
     models: FiveModels, query: str, found: set[str]
 ) -> None:
     assert set(models.names(query)) == found
+
+
+def test_an_unknown_application_is_refused_with_those_that_are_known(models: FiveModels) -> None:
+    refused = models.owner.call("GET", "/api/models?apps=nonesuch")
+    assert refused.status == 400
+    assert "ollama" in refused.json["error"]
+    assert models.owner.call("GET", "/api/datasets?apps=nonesuch").status == 200
 
 
 def test_private_ones_are_listed_to_those_who_may_read_them(models: FiveModels) -> None:

@@ -172,3 +172,11 @@ def test_info_takes_the_revision_from_the_query(live_hub: ThreadHub, query: str)
     found = info(live_hub, repo, f"{path}?revision={asked}")
     assert found["sha"] == first
     assert live_hub.call("GET", f"/api/models/{repo}?revision=nope").status == 404
+
+
+def test_a_scan_says_that_none_was_done(live_hub: ThreadHub) -> None:
+    anna = live_hub.user("anna")
+    repo = anna.repo(private=True)
+    found = anna.call("GET", f"/api/models/{repo}/scan")
+    assert (found.status, found.json) == (200, {"scansDone": False, "filesWithIssues": []})
+    assert live_hub.call("GET", f"/api/models/{repo}/scan").status == 401

@@ -23,12 +23,13 @@ from hubstead.wire.hub_api.repo_json import (
     needs_siblings,
     repo_json,
 )
+from hubstead.wire.hub_api.shapes import Scan
 
-# This hub has no scanner, and the answer says so. Releases 0.5 to 0.26 read ``containsInfected``,
+# This hub has no scanner, and the answers say so. Releases 0.5 to 0.26 read ``containsInfected``,
 # later ones ``securityRepoStatus``.
 _SECURITY = {
     "securityStatus": {"containsInfected": False},
-    "securityRepoStatus": {"scansDone": False, "filesWithIssues": []},
+    "securityRepoStatus": Scan(),
 }
 
 
@@ -42,6 +43,12 @@ async def get_repo_info(request: Request) -> Response:
     if request.query.flag("securityStatus"):
         answer |= _SECURITY
     return json_response(answer)
+
+
+async def get_scan(request: Request) -> Response:
+    """Report that this hub scans no files."""
+    del request
+    return json_response(Scan())
 
 
 async def _load_facts(request: Request) -> RepoFacts:

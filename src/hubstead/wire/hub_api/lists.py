@@ -77,6 +77,7 @@ def _query(request: Request, kind: Kind) -> RepoQuery:
         gated=params.flag("gated") if "gated" in params else None,
         pipeline_tag=params.one("pipeline_tag"),
         library=params.one("library"),
+        applications=tuple(params.all("apps")) if kind is Kind.MODEL else (),
         models=tuple(params.all("models")) if kind is Kind.SPACE else (),
         datasets=tuple(params.all("datasets")) if kind is Kind.SPACE else (),
         linked=params.flag("linked"),

@@ -50,10 +50,10 @@ _BARE = "/api/{namespace}/{name}"
 _BYTES = Doc(query="download", media_type="application/octet-stream")
 _LIST = Doc(
     query="filter author search sort direction limit cursor full cardData config expand gated "
-    "pipeline_tag library language task tags dataset datasets models linked id"
+    "pipeline_tag library language task tags dataset datasets models linked id apps"
 )
 _OWNED = Doc(query="search type sort direction limit skip")
-_INFO = Doc(query="expand blobs securityStatus")
+_INFO = Doc(query="expand blobs securityStatus revision")
 
 
 def _json(body: type | None = None, answer: Any = None, query: str = "") -> Doc:
@@ -134,6 +134,7 @@ _READING = [
     Route("GET", "/api/datasets-tags-by-type", lists.list_dataset_tags, ANYONE),
     Route("GET", _REPO, info.get_repo_info, VIEW, says=_INFO),
     Route("GET", f"{_REPO}/revision/{{rev+}}", info.get_repo_info, VIEW),
+    Route("GET", f"{_REPO}/scan", info.get_scan, VIEW, says=_json(None, shapes.Scan)),
     Route(
         "GET",
         f"{_REPO}/tree/{{rest+}}",
@@ -333,7 +334,6 @@ _UNBUILT = [
                 "GET",
             ),
             (f"{_REPO}/treesize/{{rest+}}", not_implemented.TREE_SIZE, VIEW, "GET"),
-            (f"{_REPO}/scan", not_implemented.SCAN, VIEW, "GET"),
             (f"{_REPO}/resource-group", not_implemented.RESOURCE_GROUPS, ADMIN, "GET POST"),
             ("/api/users/{user}/{what+}", not_implemented.FOLLOWERS, ANYONE, "GET"),
             (

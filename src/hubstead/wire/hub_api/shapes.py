@@ -320,6 +320,13 @@ class LastCommit(Struct):
     date: str
 
 
+class Scan(Struct):
+    """The scan of a repository for malware."""
+
+    scansDone: bool = False
+    filesWithIssues: tuple[str, ...] = ()
+
+
 class FileStatus(Struct):
     """The result of security scans of a file: always unscanned here."""
 
