@@ -36,11 +36,11 @@ run: $(VENV)/.run ## Start the hub on this machine, its files in data/ (DATA=fol
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: test
-test: $(VENV)/.dev ## Run the tests (TESTS=tests/db for one room); the wires on SQLite and files only
+test: $(VENV)/.dev ## Run the tests (TESTS=tests/db for one room); on SQLite and files
 	$(PYTEST) --half quick $(TESTS)
 
 .PHONY: test-rest
-test-rest: $(VENV)/.dev ## Run what `make test` leaves out: the wires on PostgreSQL and S3
+test-rest: $(VENV)/.dev ## Run what `make test` leaves out: PostgreSQL and S3, client releases, kills
 	$(PYTEST) --half rest $(TESTS)
 
 .PHONY: check

@@ -114,6 +114,7 @@ async def test_failures_count_per_address_too(db: Database) -> None:
     assert (await sign_in.check("anna", "right", "10.9.9.9")).name == "anna"
 
 
+@pytest.mark.shape_matters
 async def test_guesses_sent_all_at_once_get_no_more_answers(db: Database) -> None:
     passwords = quick_passwords()
     await make_anna(db, passwords)

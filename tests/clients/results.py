@@ -25,7 +25,7 @@ _HEAD = """\
 Written by `make compat`, which runs each release as it was published, in an environment of its
 own, against a hub in a process of its own (SQLite, files), and compares every byte that comes
 down. Last run: {day}, commit `{commit}`; {passed} of {releases} runs did everything they can.
-`make test` runs these, whenever it runs: {everyday}.
+`make test-rest` runs these each time: {everyday}.
 
 Every table counts the steps of the list below it; what a release has no method for is not counted.
 """

@@ -87,6 +87,7 @@ async def point(node: CommitNode, repo: Repo, actor: Actor | None = None) -> Non
     )
 
 
+@pytest.mark.shape_matters
 async def test_nodes_that_race_lose_no_file_of_either(node: CommitNode) -> None:
     two = node.other("git-2")
     repo = await node.make()

@@ -80,6 +80,7 @@ async def test_a_name_is_taken_once_in_whatever_case(db: Database) -> None:
     assert (await open_repo(db, anna, model("anna/bert"))).id == made.id
 
 
+@pytest.mark.shape_matters
 async def test_of_many_who_make_the_same_name_at_once_one_succeeds(db: Database) -> None:
     anna = await a_user(db, "anna")
     tries = [a_repo(db, anna, f"anna/{name}") for name in ("bert", "Bert", "BERT", "bERT")]
@@ -164,6 +165,7 @@ async def test_changing_only_the_case_is_a_rename_without_an_old_name(db: Databa
     assert len(await events(db)) == 1, "no change, no event"
 
 
+@pytest.mark.shape_matters
 async def test_of_two_who_take_a_name_at_once_one_succeeds(db: Database) -> None:
     anna = await a_user(db, "anna")
     for name in ("one", "two", "three"):

@@ -1,13 +1,11 @@
 """Decides which half of the suite a run takes: ``--half quick``, ``rest`` or both.
 
-A test that runs on both shapes of a hub is parametrised by shape, by database or by store. The rule
-is the layer that it tests:
-
-- Rooms up to ``commits`` hold the SQL and the bytes of every write, so shapes differ there:
-  ``quick`` runs their tests on every database and store.
-- What stands above them (wires, pages, commands, clients, doctor, garbage, backup) calls these
-  rooms through one interface: ``quick`` runs its tests on SQLite and files, and leaves PostgreSQL
-  and S3 to ``rest``, unless a test is marked ``shape_matters``: its subject differs by shape.
+- ``quick`` runs every room on SQLite and files. It runs the tests of ``db``, ``jobs``, ``outbox``
+  and ``blobs`` on every database and store, because their subject is what an engine does: its
+  locks, its clock, its conditions. A test of another room does the same if it is marked
+  ``shape_matters``: writers race in it.
+- ``rest`` runs the other tests on PostgreSQL and S3. It also runs the folders whose tests take
+  minutes, on every shape: releases of clients in environments of their own, and killed servers.
 
 ``make test`` runs ``quick``, ``make test-rest`` the other tests, ``.ci/run`` both.
 """
@@ -18,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-#: Folders of tests that reach a hub over the network or by its command.
-ABOVE_THE_ROOMS = frozenset(
-    "backup cli client clients crash doctor fuzz garbage http pages wire world".split()
-)
+#: Rooms whose subject is what a database or a store does.
+ENGINES = frozenset(("blobs", "db", "jobs", "outbox"))
+#: Folders of tests that install releases of clients, or kill servers again and again.
+SLOW = frozenset(("clients", "crash", "soak", "world"))
 #: Parameters that stand for the company shape, its database or its store.
 COMPANY = frozenset(("company", "postgresql", "s3"))
 
@@ -31,7 +29,9 @@ _TESTS = Path(__file__).parents[1]
 def is_left_to_rest(item: pytest.Item) -> bool:
     """Tell whether ``quick`` leaves this test to ``rest``."""
     room = item.path.relative_to(_TESTS).parts[0]
-    if room not in ABOVE_THE_ROOMS or item.get_closest_marker("shape_matters"):
+    if room in SLOW:
+        return True
+    if room in ENGINES or item.get_closest_marker("shape_matters"):
         return False
     callspec = getattr(item, "callspec", None)
     return callspec is not None and not COMPANY.isdisjoint(

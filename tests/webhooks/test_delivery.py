@@ -348,6 +348,7 @@ async def test_a_removed_webhook_hears_no_more(db: Database, receiver: Receiver)
     assert await list_deliveries(db) == []
 
 
+@pytest.mark.shape_matters
 async def test_two_nodes_deliver_in_order_and_nothing_twice(
     database_url: str, receiver: Receiver
 ) -> None:

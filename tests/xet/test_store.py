@@ -117,6 +117,7 @@ def compressed_otherwise(xorb: MadeXorb) -> bytes:
     return b"".join(record(chunk) for chunk in xorb.chunks)
 
 
+@pytest.mark.shape_matters
 async def test_two_uploads_that_race_and_compress_differently_are_both_right(hub: XetHub) -> None:
     file, xorb = a_model("race", 9)
     other = compressed_otherwise(xorb)

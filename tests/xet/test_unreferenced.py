@@ -254,6 +254,7 @@ async def test_a_new_epoch_shortens_the_wait(hub: XetHub) -> None:
     assert await state(hub, made) == "gone"  # no client can speak of it any more
 
 
+@pytest.mark.shape_matters
 async def test_clearing_up_beside_uploads_never_takes_what_a_file_needs(hub: XetHub) -> None:
     """Without any patience: whatever was registered can be read, whatever happened before."""
     hasty = hub.stores.settings.replace(xet_keep_seconds=0, xet_quarantine_seconds=0)

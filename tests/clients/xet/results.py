@@ -18,7 +18,7 @@ Written by `make compat`. Each pair of releases runs as it was published, in an 
 own, with Xet switched on as it is by default, against a hub in a process of its own; every byte
 that comes down is compared. With PostgreSQL and S3, clients fetch bytes from S3 themselves
 (`s3_direct_downloads`). Last run: {day}, commit `{commit}`; {passed} of {runs} runs did everything
-they can. `make test` runs {everyday}, whenever it runs.
+they can. `make test-rest` runs {everyday} each time.
 
 "Steps" are the lines of the lists below; what a release has no method for is not counted.
 
