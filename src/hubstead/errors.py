@@ -64,6 +64,12 @@ class InvalidPath(InvalidInput):
     path: str
 
 
+class UnknownProperty(InvalidInput):
+    """{reason}"""
+
+    names: tuple[str, ...]  # the properties there are
+
+
 class InvalidCandidate(InvalidPath):
     """Invalid path {path!r}: {reason}"""
 
@@ -113,6 +119,13 @@ class RevisionNotFound(HubError):
 
     revision: str
     repo: str
+
+
+class RefNotFound(RevisionNotFound):
+    """Reference does not exist: Invalid rev id: {revision}
+
+    Suites of clients match both halves (protocol/legacy-clients.md 2.13).
+    """
 
 
 class EntryNotFound(HubError):

@@ -42,6 +42,14 @@ class Validation(msgspec.Struct, frozen=True):
     errors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The findings as the public Hub prints them to people, a line each."""
+        return (
+            *(f"- Error: {' '.join(text.split())}" for text in self.errors),
+            *(f"- Warning: {' '.join(text.split())}" for text in self.warnings),
+        )
+
 
 class _Findings:
     def __init__(self) -> None:

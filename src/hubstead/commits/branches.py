@@ -13,7 +13,7 @@ from hubstead.commits.retries import retrying
 from hubstead.commits.revisions import resolve_revision
 from hubstead.commits.rules import check_branch_may_go, check_new_ref, check_takes_no_commit
 from hubstead.commits.storage import Storage
-from hubstead.errors import RevisionNotFound
+from hubstead.errors import RefNotFound
 from hubstead.gitstore import GitRepo, Pack
 from hubstead.ids import check_branch_name
 from hubstead.repos import Repo, Right
@@ -67,7 +67,7 @@ async def delete_branch(storage: Storage, actor: Actor, repo: Repo, name: str) -
 
     Raises:
         Forbidden: the branch is the default branch.
-        RevisionNotFound: the branch does not exist.
+        RefNotFound: the branch does not exist.
     """
     ref = RefName.of_branch_text(name)
     if ref.kind is RefKind.BRANCH:
@@ -105,7 +105,7 @@ async def delete_tag(storage: Storage, actor: Actor, repo: Repo, name: str) -> N
     """Delete a tag.
 
     Raises:
-        RevisionNotFound: the tag does not exist.
+        RefNotFound: the tag does not exist.
     """
     await _delete(storage, actor, repo, RefName.tag(name))
 
@@ -118,7 +118,7 @@ async def _delete(storage: Storage, actor: Actor, repo: Repo, name: RefName) -> 
     async def attempt() -> None:
         row = (await refs_named(storage.db, repo.pk, [name.full])).get(name.full)
         if row is None:
-            raise RevisionNotFound(revision=name.short, repo=repo.full_name)
+            raise RefNotFound(revision=name.revision, repo=repo.full_name)
         await _move(storage, actor, repo, WritePlan((RefMove(name.full, row.oid, None),)))
 
     await retrying(attempt)
@@ -132,7 +132,7 @@ async def squash(
     ``branch`` is read as ``RefName.of_branch_text`` does.
 
     Raises:
-        RevisionNotFound: the branch does not exist.
+        RefNotFound: the branch does not exist.
     """
     text = message or f"Super-squash branch '{branch}' using huggingface_hub"
     ref = RefName.of_branch_text(branch)
@@ -140,7 +140,7 @@ async def squash(
     async def attempt() -> str:
         row = (await refs_named(storage.db, repo.pk, [ref.full])).get(ref.full)
         if row is None:
-            raise RevisionNotFound(revision=branch, repo=repo.full_name)
+            raise RefNotFound(revision=branch, repo=repo.full_name)
         await storage.fetch_missing_packs(repo, [row.target])
         tree = git.tree_of(row.target)
         pack, commit = await asyncio.to_thread(_root_commit, git, actor, tree, Message(text).text)

@@ -45,7 +45,7 @@ def derive_metadata(kind: Kind, git: GitRepo, tree: str) -> RepoMetadata:
     """Derive the metadata of a repository from the tree of its default branch.
 
     Only the root folder is read, so the cost does not grow with the repository. A card that
-    cannot be parsed counts as absent: a commit refuses it, a push only warns.
+    cannot be parsed counts as absent: only repositories older than the rule have one.
     """
     files = {entry.name: entry for entry in _root(git, tree) if entry.type == "blob"}
     card = _card(git, files.get(CARD))

@@ -15,6 +15,7 @@ from hubstead.commits.linkable import linkable_size
 from hubstead.commits.metadata import CARD, MAX_CARD_BYTES, derive_metadata
 from hubstead.commits.packs import pack_names
 from hubstead.commits.path_rules import PathRules
+from hubstead.commits.pushed_cards import check_pushed_cards, refusal_lines
 from hubstead.commits.ref_updates import WritePlan, move_refs
 from hubstead.commits.refs import HEADS, RefKind, RefMove, RefMoved, RefName, list_refs
 from hubstead.commits.retired import discard_packs
@@ -25,7 +26,14 @@ from hubstead.commits.rules import (
     is_lfs_size,
 )
 from hubstead.commits.storage import Storage
-from hubstead.errors import BlobMissing, HubError, InvalidInput, InvalidPath, RefUpdateFailed
+from hubstead.errors import (
+    BlobMissing,
+    HubError,
+    InvalidCard,
+    InvalidInput,
+    InvalidPath,
+    RefUpdateFailed,
+)
 from hubstead.gitstore import (
     MAX_PADDED_POINTER_BYTES,
     MIN_POINTER_BYTES,
@@ -40,6 +48,7 @@ from hubstead.repos import Repo, RepoMetadata, Right
 
 #: Git's words for a ref that another writer moved.
 _STALE = "fetch first"
+_CARD_REFUSED = "pre-receive hook declined: invalid metadata in README.md"
 #: How many faults a report lists; it counts the rest.
 _MAX_LISTED_FAULTS = 10
 #: LFS pointers, with one path of each.
@@ -72,7 +81,7 @@ class PushReport:
     """The report of a push to its client."""
 
     outcomes: list[RefResult] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)  # lines that git shows to the pusher
 
 
 async def begin_push(storage: Storage, repo: Repo) -> Staging:
@@ -132,7 +141,7 @@ async def accept_push(
         failed = "atomic push failed"
         faults = {command.ref: faults.get(command.ref, failed) for command in commands}
     outcomes = [RefResult(command.ref, faults.get(command.ref)) for command in commands]
-    return PushReport(outcomes, push.warnings)
+    return PushReport(outcomes, push.messages)
 
 
 @dataclass
@@ -142,7 +151,7 @@ class _Push:
     repo: Repo
     staging: Staging
     name: str | None
-    warnings: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
 
     def fault_of(self, command: RefCommand) -> str | None:
         """Return why the rules for refs refuse a command; None if they allow it."""
@@ -166,7 +175,11 @@ class _Push:
             moves, faults = await asyncio.to_thread(self._moves, wanted)
             if not moves or (atomic and faults):
                 return faults
+            await asyncio.to_thread(self._check_cards, moves)
             links = await self._links(await self._check_objects(moves), moves)
+        except InvalidCard as error:
+            self.messages = refusal_lines(error)
+            return {command.ref: _CARD_REFUSED for command in wanted}
         except HubError as error:
             return {command.ref: error.message for command in wanted}
         async with self.storage.locks.of(self.repo.id):
@@ -198,6 +211,10 @@ class _Push:
         old = command.old and git.has(command.old) and git.peel(command.old)
         check_takes_no_commit(git, ref, commit, old=old or None)
         return RefMove(command.ref, command.old, command.new, commit)
+
+    def _check_cards(self, moves: Sequence[RefMove]) -> None:
+        git = self.storage.git.open(self.repo.id)
+        check_pushed_cards(self.repo, git, self.staging, moves)
 
     async def _check_objects(self, moves: Sequence[RefMove]) -> Named:
         """Check every new object; return the LFS pointers among them, with a path of each.
@@ -330,7 +347,7 @@ class _Push:
         if entry is None or entry.type != "blob" or entry.size > MAX_CARD_BYTES:
             return
         result = cards.validate_card(git.blob(entry.oid), self.repo.kind)
-        self.warnings = [f"{CARD}: {text}" for text in (*result.errors, *result.warnings)]
+        self.messages = [f"warning: {CARD}: {text}" for text in (*result.errors, *result.warnings)]
 
 
 def _summarize(faults: Sequence[str]) -> str:

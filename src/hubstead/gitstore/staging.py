@@ -288,6 +288,45 @@ class Staging:
         finally:
             end(process)
 
+    def small_files(self, tips: Sequence[str], path: str, limit: int) -> dict[str, bytes]:
+        """Return, by tip, the content of the file ``path`` where it has at most ``limit`` bytes.
+
+        Raises:
+            PackRefused: the lookup failed.
+        """
+        if not tips:
+            return {}
+        names = "".join(f"{tip}:{path}\n" for tip in tips).encode()
+        described = self._read("--batch-check=%(objecttype) %(objectsize) %(objectname)", names)
+        rows = [line.split(b" ") for line in described.splitlines()]
+        found = {
+            tip: row[2]
+            for tip, row in zip(tips, rows, strict=True)
+            if len(row) == 3 and row[0] == b"blob" and int(row[1]) <= limit
+        }
+        contents = {}
+        for oid in dict.fromkeys(found.values()):
+            head, _, content = self._read("--batch", oid + b"\n").partition(b"\n")
+            contents[oid] = content[: int(head.rsplit(b" ", 1)[1])]
+        return {tip: contents[oid] for tip, oid in found.items()}
+
+    def _read(self, form: str, names: bytes) -> bytes:
+        """Ask ``git cat-file`` for objects by name, one a line.
+
+        Raises:
+            PackRefused: git failed.
+        """
+        result = subprocess.run(
+            self._command("cat-file", form),
+            input=names,
+            capture_output=True,
+            env=self._environment(),
+            check=False,
+        )
+        if result.returncode:
+            raise PackRefused(reason=_reason(result.stderr.decode("utf-8", "replace"), 1))
+        return result.stdout
+
     def kinds(self, oids: Sequence[str]) -> dict[str, tuple[str, str | None]]:
         """Return, by id, the type of every object and the commit that it peels to, if any.
 
@@ -295,16 +334,8 @@ class Staging:
             PackRefused: an object is missing, or the lookup failed.
         """
         stdin = "".join(f"{oid}\n{oid}^{{commit}}\n" for oid in oids).encode()
-        result = subprocess.run(
-            self._command("cat-file", "--batch-check=%(objecttype) %(objectname)"),
-            input=stdin,
-            capture_output=True,
-            env=self._environment(),
-            check=False,
-        )
-        if result.returncode:
-            raise PackRefused(reason=_reason(result.stderr.decode("utf-8", "replace"), 1))
-        lines = [line.split(" ") for line in result.stdout.decode().splitlines()]
+        output = self._read("--batch-check=%(objecttype) %(objectname)", stdin)
+        lines = [line.split(" ") for line in output.decode().splitlines()]
         kinds: dict[str, tuple[str, str | None]] = {}
         for oid, (kind, _), (peeled_kind, commit) in zip(
             oids, lines[::2], lines[1::2], strict=True

@@ -265,4 +265,4 @@ def _join(folder: str, name: bytes) -> str:
 
 
 def _not_found(path: str) -> errors.EntryNotFound:
-    return errors.EntryNotFound(reason="A file with this name doesn't exist")
+    return errors.EntryNotFound(reason=f"A file with this name doesn't exist: {path}")

@@ -7,6 +7,7 @@ a wire whose clients read another form has its own renderer (``RENDERERS``).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar, cast
@@ -94,6 +95,11 @@ INVALID_TOKEN = "Invalid credentials in Authorization header"
 INVALID_LOGIN = "Invalid username or password."
 NO_REPO = "Repository not found"
 
+_HUB_RELEASE = re.compile(r"\bhf_hub/(\d+)\.(\d+)")
+#: The suites of earlier releases take all of the text apart for names, in the Hub's older words
+#: (protocol/hub-api.md 3.3).
+_NEW_WORDS_FOR_EXPAND = (1, 27)
+
 E = TypeVar("E", bound=HubError)
 _Refuse = Callable[[E, ErrorContext], ErrorResponse]
 
@@ -141,6 +147,14 @@ def _repo_exists(error: RepoExists, context: ErrorContext) -> ErrorResponse:
     return ErrorResponse(409, error.message, facts={"url": url})
 
 
+def _unknown_property(error: errors.UnknownProperty, context: ErrorContext) -> ErrorResponse:
+    release = _HUB_RELEASE.search(context.agent)
+    if release and (int(release[1]), int(release[2])) < _NEW_WORDS_FOR_EXPAND:
+        return ErrorResponse(400, error.message)
+    quoted = "|".join(f'"{name}"' for name in error.names)
+    return ErrorResponse(400, f"Invalid option: expected one of {quoted}")
+
+
 def _unchanged(error: errors.Unchanged, _context: ErrorContext) -> ErrorResponse:
     return ErrorResponse(409, error.message, facts={"url": error.url})
 
@@ -184,6 +198,7 @@ _SPECIAL = dict(
         _special(errors.EntryNotFound, _entry_not_found),
         _special(RepoExists, _repo_exists),
         _special(errors.Unchanged, _unchanged),
+        _special(errors.UnknownProperty, _unknown_property),
         _special(errors.InvalidCard, _invalid_card),
         _special(errors.RangeNotSatisfiable, _range),
         _special(errors.RateLimited, _rate_limited),

@@ -188,11 +188,42 @@ def test_a_pointer_has_to_name_an_object_that_may_be_linked(
     assert said.body == content
 
 
-def test_faults_of_the_card_are_warnings(here: Clone) -> None:
-    here.write("README.md", "---\nlicense: no-such-license\n---\n")
-    here("commit", "-qm", "card")
-    said = here("push", ok=False)
+@pytest.mark.parametrize("branch", ["main", "dev"])
+def test_a_push_with_an_invalid_card_is_refused_in_the_words_of_the_hub(
+    live_hub: ThreadHub, here: Clone, branch: str
+) -> None:
+    before = live_hub.traces()
+    here.commit("README.md", "---\nlicense: no-such-license\ntags: 7\n---\n", "card")
+    here.commit("b", "2")
+    said = here.refused("push", "origin", f"HEAD:{branch}", "HEAD:refs/tags/v1")
+    lines = [line.removeprefix("remote: ").rstrip() for line in said.splitlines()]
+    told = lines.index("Sorry, your push was rejected during YAML metadata verification:")
+    assert lines[told + 1].startswith('- Error: "license" must be one of [')
+    assert lines[told + 2] == '- Error: "tags" must be a list'
+    assert "Please find the documentation at:" in lines
+    assert said.count("pre-receive hook declined") == 2
+    assert live_hub.traces() == before
+    here.commit("README.md", "---\nlicense: mit\ncolour: red\n---\n", "better")
+    here("push", "-q", "origin", f"HEAD:{branch}")
+
+
+def test_a_card_that_is_there_already_does_not_stop_a_push(anna: Person, here: Clone) -> None:
+    repo = anna.path("bert")
+    broken = here.commit("README.md", "---\nlicense: no-such-license\n---\n", "card")
+    here("push", "-q", "origin", "HEAD:refs/tags/old")  # tags name what is past
+    here("push", "-q", "origin", f"{broken}:main")
+    here.commit("a", "1")
+    said = here("push", "origin", "HEAD:main", "HEAD:dev", ok=False)
     assert "remote: warning: README.md" in said
+    assert "rejected" not in said
+    refs = anna.call("GET", f"/api/models/{repo}/refs").json
+    assert {branch["name"] for branch in refs["branches"]} == {"main", "dev"}
+
+
+def test_warnings_about_a_card_are_shown(here: Clone) -> None:
+    here.commit("README.md", "---\npipeline_tag: unheard-of\n---\n", "card")
+    said = here("push", ok=False)
+    assert "remote: warning: README.md: The pipeline tag" in said
     assert "rejected" not in said
 
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 from huggingface_hub import (
@@ -16,7 +16,7 @@ from huggingface_hub import (
     CommitOperationDelete,
     ModelCard,
 )
-from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
 from tests.support.http import Response
 from tests.support.hub import ThreadHub
 from tests.support.person import Person
@@ -470,3 +470,42 @@ def test_a_commit_of_many_files_is_one_commit(anna: Person, repo: str) -> None:
     assert len(anna.api.list_repo_files(repo)) == 1002
     assert len(anna.api.list_repo_commits(repo)) == 2
     assert json.loads(said.body)["hookOutput"] == ""
+
+
+def validate(hub: ThreadHub, body: str, accept: str, **more: str) -> Response:
+    form = "application/x-www-form-urlencoded"
+    return hub.call("POST", "/api/validate-yaml", body, Content_Type=form, Accept=accept, **more)
+
+
+def test_a_card_in_a_form_is_validated_and_its_findings_are_lines_of_text(
+    live_hub: ThreadHub,
+) -> None:
+    """As ``RepoCard.validate`` of 0.10 to 0.36 sends it."""
+    for card, status, lines in (
+        ("---\nlicense: mit\n---\n& 100 % = fine\n", 200, []),
+        ("# no card", 200, ["- Warning: empty or missing yaml metadata in repo card"]),
+        ("", 200, ["- Warning: empty or missing yaml metadata in repo card"]),
+        ("---\ntags: 7\nemoji: 5\n---\n", 400, ['- Error: "tags" must be a list']),
+    ):
+        body = urlencode({"repoType": "model", "content": card})
+        said = validate(live_hub, body, "text/plain")
+        assert (said.status, said.body.decode().splitlines()) == (status, lines)
+        assert said.headers["content-type"].startswith("text/plain")
+        as_json = validate(live_hub, body, "application/json, text/plain, */*")
+        assert as_json.status == status
+        found = [f"- Error: {each['message']}" for each in as_json.json["errors"]]
+        assert found == [line for line in lines if line.startswith("- Error")]
+    without_type = urlencode({"content": "---\nlicense: x\n---\n"})
+    said = validate(live_hub, without_type, "text/plain")
+    assert said.body.startswith(b'- Error: "license" must be one of [')
+    assert validate(live_hub, "repoType=space", "text/plain").status == 400
+    space = urlencode({"repoType": "space", "content": "---\nsdk: flask\n---\n"})
+    assert b'"sdk" must be one of' in validate(live_hub, space, "text/plain").body
+
+
+def test_a_missing_entry_brings_the_hint_of_the_client(anna: Person, repo: str) -> None:
+    hint = "differentiate file and folder paths"
+    for path, is_folder in (("none", False), ("none/", True), ("a/b/none", False), ("a/b", True)):
+        deletion = CommitOperationDelete(path_in_repo=path, is_folder=is_folder)
+        with pytest.raises(EntryNotFoundError, match=hint):
+            anna.api.create_commit(repo, operations=[deletion], commit_message="x")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -503,7 +504,14 @@ def test_expanding_info_gives_what_is_named_and_nothing_else(sample: FilesModel)
     assert said.json.keys() == {"_id", "id", "sha", "private", "siblings"}
     refused = sample.api("?expand=sha&expand=none")
     assert refused.status == 400
-    assert refused.message.startswith('"expand" must be one of [')
+    names = get_args(hf_api.ExpandModelProperty_T)
+    quoted = re.findall(r'"([^"]+)"', refused.json["error"].partition("expected one of ")[2])
+    assert {*quoted} == {*names, "gitalyUid", "xetEnabled"}
+    for release in ("0.36.2", "1.20.1"):
+        refused = sample.api("?expand=none", User_Agent=f"unknown/None; hf_hub/{release}; x")
+        text = refused.json["error"].removeprefix('"expand" must be one of ')
+        listed = text.strip("[]").split(", ")
+        assert {*listed} == {*names, "gitalyUid", "xetEnabled"}
     assert sample.api("?expand=xetEnabled").json["xetEnabled"] is True
 
 

@@ -77,8 +77,10 @@ def test_names_that_git_would_refuse_are_refused(anna: Person, repo: str, name: 
 def test_a_branch_goes_and_the_default_one_stays(anna: Person, repo: str) -> None:
     anna.api.create_branch(repo, branch="a/b")
     anna.api.delete_branch(repo, branch="a/b")
-    with pytest.raises(RevisionNotFoundError):
-        anna.api.delete_branch(repo, branch="a/b")
+    # Suites up to 0.31 look for the first words, later ones for the others.
+    for words in ("Reference does not exist", "Invalid rev id"):
+        with pytest.raises(RevisionNotFoundError, match=words):
+            anna.api.delete_branch(repo, branch="a/b")
     with pytest.raises(HfHubHTTPError, match="Cannot delete refs/heads/main"):
         anna.api.delete_branch(repo, branch="main")
 

@@ -196,8 +196,8 @@ class _ReportResponse:
         if not banded:
             yield report
             return
-        for text in push.warnings:
-            for piece in band(2, b"warning: %b\n" % _line(text)):
+        for text in push.messages:
+            for piece in band(2, b"%b\n" % _line(text)):
                 yield piece
         for piece in band(1, report):
             yield piece

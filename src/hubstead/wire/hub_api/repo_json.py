@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from hubstead import cards
-from hubstead.errors import InvalidInput
+from hubstead.errors import UnknownProperty
 from hubstead.facts import NO_FACTS, ModelFacts
 from hubstead.ids import Kind
 from hubstead.repos import Deduplication, Repo, RepoDetails
@@ -51,18 +51,14 @@ def expanded_json(facts: RepoFacts, names: list[str]) -> dict[str, Any]:
     """Return ``_id``, ``id`` and the properties that the parameter ``expand`` names.
 
     Raises:
-        InvalidInput: a property does not exist; the text is one that clients' tests match.
+        UnknownProperty: a property does not exist.
     """
     if not set(names) <= _EXPANDABLE:
-        raise InvalidInput(reason=_unknown_property(facts.repo.kind))
+        allowed = tuple(sorted(EXPAND[facts.repo.kind]))
+        raise UnknownProperty(
+            reason=f'"expand" must be one of [{", ".join(allowed)}]', names=allowed
+        )
     return repo_json(facts, ["_id", "id", *names])
-
-
-def _unknown_property(kind: Kind) -> str:
-    allowed = sorted(EXPAND[kind])
-    quoted = "|".join(f'"{name}"' for name in allowed)
-    # The suites of old clients match the first half, those of new clients the second.
-    return f'"expand" must be one of [{", ".join(allowed)}]: expected one of {quoted}'
 
 
 def needs_siblings(names: Iterable[str]) -> bool:
