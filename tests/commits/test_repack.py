@@ -23,6 +23,7 @@ from hubstead.commits.tables import packs as packs_table
 from hubstead.commits.tables import refs, retired_packs
 from hubstead.gitstore import PackSize, packs_to_repack
 from tests.gitstore.test_handles import mappings, open_files
+from tests.support.git_store import overtaken
 from tests.support.hub import ThreadHub
 from tests.support.jobs import run_job
 from tests.support.person import Person
@@ -164,39 +165,25 @@ def test_what_a_ref_left_of_late_is_kept_and_so_is_all_in_the_background(packs: 
     assert packs.fsck() == []
 
 
-def test_a_ref_that_moves_while_all_is_gathered_keeps_what_it_needs(
-    packs: Packs, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_ref_that_moves_while_all_is_gathered_keeps_what_it_needs(packs: Packs) -> None:
     packs.commit(3)
     old = packs.anna.call("GET", f"/api/models/{packs.repo}/commits/main").json[0]["id"]
     packs.anna.api.super_squash_history(packs.repo)  # now nothing reaches the old commits
-    gather = packs.stores.git.gather
 
-    def meanwhile(repo_id: str, folder: Path) -> Any:
-        made = gather(repo_id, folder)
+    def meanwhile() -> None:
         packs.anna.api.create_branch(packs.repo, branch="back", revision=old)
-        return made
 
-    monkeypatch.setattr(packs.stores.git, "gather", meanwhile)
-    assert packs.hub.run(repack_reachable(packs.stores, packs.id, grace_ms=-1, past=())) is None
+    late = overtaken(packs.stores, meanwhile)
+    assert packs.hub.run(repack_reachable(late, packs.id, grace_ms=-1, past=())) is None
     packs.hub.run(remove_retired_packs(packs.stores, grace_ms=-1))
     assert packs.fsck() == []
     assert packs.anna.call("GET", f"/{packs.repo}/resolve/back/f2").body == b"2"
 
 
-def test_a_commit_made_while_all_is_gathered_is_kept(
-    packs: Packs, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_commit_made_while_all_is_gathered_is_kept(packs: Packs) -> None:
     packs.commit(5)
-    gather = packs.stores.git.gather
-
-    def meanwhile(repo_id: str, folder: Path) -> Any:
-        made = gather(repo_id, folder)
-        packs.commit(1, start=77)
-        return made
-
-    monkeypatch.setattr(packs.stores.git, "gather", meanwhile)
-    assert packs.hub.run(repack_reachable(packs.stores, packs.id, grace_ms=-1, past=())) is not None
+    late = overtaken(packs.stores, lambda: packs.commit(1, start=77))
+    assert packs.hub.run(repack_reachable(late, packs.id, grace_ms=-1, past=())) is not None
     packs.hub.run(remove_retired_packs(packs.stores, grace_ms=-1))
     assert len(packs.rows()) == 2
     assert packs.fsck() == []

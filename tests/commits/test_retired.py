@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from hubstead.blobs import BlobKey, BlobKind, StoredKey, pause_deletion, resume_deletion, stored_key
+from hubstead.blobs import (
+    BlobKey,
+    BlobKind,
+    LocalBlob,
+    LocalBlobs,
+    StoredKey,
+    pause_deletion,
+    resume_deletion,
+    stored_key,
+)
 from hubstead.blobs.tables import blobs
 from hubstead.commits import Storage, discard_packs, remove_retired_packs, repack_repo
 from hubstead.commits.packs import retire_packs
 from hubstead.gitstore import PushLimits, RegisteredState
 from hubstead.repos import Repo
 from tests.commits.conftest import CommitNode
+from tests.support.git_store import overtaken
 from tests.support.rows import reading
 
 _LIVE_PACKS = reading(
@@ -74,31 +85,27 @@ async def test_a_backup_that_copies_files_keeps_them(node: CommitNode) -> None:
     assert await remove_retired_packs(node.stores, grace_ms=-1) > 0
 
 
-async def test_a_fold_that_loses_leaves_nothing(
-    node: CommitNode, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_fold_that_loses_leaves_nothing(node: CommitNode) -> None:
     repo = await a_repository(node)
-    fold, loop, made = node.stores.git.fold, asyncio.get_running_loop(), list[Any]()
-    other = node.other("other")
+    git, loop = node.stores.git, asyncio.get_running_loop()
+    other, before, after = node.other("other"), set(git.pack_names(repo.id)), set[str]()
 
-    def slow(repo_id: str, names: list[str]) -> Any:
-        made.append(fold(repo_id, names))
+    def meanwhile() -> None:
+        after.update(git.pack_names(repo.id))
         race = asyncio.run_coroutine_threadsafe(a_later_fold(), loop)
         assert race.result(60) is not None
-        return made[0]
 
     async def a_later_fold() -> Any:
         for n in range(5):
             await other.put(repo, {"late": str(n).encode()})
         return await repack_repo(other.stores, repo.id)
 
-    monkeypatch.setattr(node.stores.git, "fold", slow)
-    assert await repack_repo(node.stores, repo.id) is None
-    [vain] = made
-    assert vain.name in node.stores.git.pack_names(repo.id)
+    assert await repack_repo(overtaken(node.stores, meanwhile), repo.id) is None
+    [vain] = after - before
+    assert vain in git.pack_names(repo.id)
     await remove_retired_packs(node.stores, grace_ms=-1)
-    assert vain.name not in node.stores.git.pack_names(repo.id)
-    assert vain.name not in {row.name for row in await node.db.all(_LIVE_PACKS)}
+    assert vain not in git.pack_names(repo.id)
+    assert vain not in {row.name for row in await node.db.all(_LIVE_PACKS)}
     assert await node.files(repo) == await other.files(repo)
 
 
@@ -124,22 +131,31 @@ async def test_a_pack_that_is_registered_again_after_it_was_retired_stays(node: 
     assert sorted(await node.files(repo)) == ["f0", "f1", "f2"]
 
 
+class SlowBlobs(LocalBlobs):
+    """Calls ``meanwhile`` before it opens a blob."""
+
+    meanwhile: Callable[[], Awaitable[None]]
+
+    async def open(self, key: StoredKey) -> LocalBlob:
+        await self.meanwhile()
+        return await super().open(key)
+
+
 async def test_packs_replaced_while_a_node_fetches_them_are_fetched_anew(
-    node: CommitNode, monkeypatch: pytest.MonkeyPatch
+    node: CommitNode,
 ) -> None:
     repo = await a_repository(node)
-    late = node.other("late")
-    fetch = late.stores._fetch_pack
 
-    async def slow(repo_id: str, name: str, stored: StoredKey) -> None:
-        if await repack_repo(node.stores, repo_id) is not None:
+    async def repack() -> None:
+        if await repack_repo(node.stores, repo.id) is not None:
             for row in await node.db.all(_DOOMED_PACKS):
                 await node.stores.blobs.delete(
                     stored_key(BlobKey(BlobKind.PACK, row.name), row.stored)
                 )
-        await fetch(repo_id, name, stored)
 
-    monkeypatch.setattr(late.stores, "_fetch_pack", slow)
+    late = node.other("late")
+    late.stores.blobs = SlowBlobs(node.stores.settings.data / "blobs")
+    late.stores.blobs.meanwhile = repack
     assert await late.files(repo) == await node.files(repo)
 
 

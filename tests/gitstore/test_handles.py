@@ -44,7 +44,8 @@ def test_packs_that_were_repacked_are_neither_open_nor_mapped(tmp_path: Path) ->
         commits += write_and_read(repo, 30)
         old = store.pack_names(repo.repo_id)
         assert open_files(tmp_path) >= 30, "what is counted here is what libgit2 opens"
-        made = store.fold(repo.repo_id, old)
+        with store.repacker(repo.repo_id) as repacker:
+            made = repacker.combine_packs(old)
         assert made is not None
         for name in set(old) - {made.name}:
             store.remove_pack(repo.repo_id, name)
@@ -58,7 +59,8 @@ def test_a_process_lets_go_of_packs_that_another_one_removed(tmp_path: Path) -> 
     repo = store.create(new_object_id())
     commits = write_and_read(repo, 20)
     old = store.pack_names(repo.repo_id)
-    other.fold(repo.repo_id, old)
+    with other.repacker(repo.repo_id) as repacker:
+        repacker.combine_packs(old)
     for name in old:
         other.remove_pack(repo.repo_id, name)
     assert open_files(tmp_path) >= 20
@@ -89,10 +91,10 @@ def test_what_is_being_read_is_read_to_its_end(tmp_path: Path) -> None:
 
     def read(git: pygit2.Repository) -> bytes:
         store.create(new_object_id())
-        store.let_go(repo.repo_id)
+        store.close_handle(repo.repo_id)
         blob = git[oid].peel(pygit2.Tree)["a"]
         assert isinstance(blob, pygit2.Blob)
         return blob.data
 
-    assert repo.reading(oid, read) == b"still here"
+    assert repo.with_handle(oid, read) == b"still here"
     assert open_files(repo.path) == mappings(repo.path) == 0

@@ -71,9 +71,9 @@ def test_a_list_of_paths_that_ends_early_is_no_list(
 def test_pointers_are_found_among_what_was_asked_for(
     stage: Callable[[PushLimits], Staging], content: Content, count: int
 ) -> None:
-    with stage(ROOM).reading() as reading:
+    with stage(ROOM).read_blobs() as reading:
         for _ in range(count):
-            reading.ask(content.blob)
+            reading.request(content.blob)
         found = list(reading.pointers())
     assert len(found) == count
     assert {(oid, pointer and pointer.oid) for oid, pointer in found} == {(content.blob, "a" * 64)}
@@ -83,9 +83,9 @@ def test_pointers_are_found_among_what_was_asked_for(
 def test_blobs_that_were_not_read_are_not_taken_for_plain_ones(
     stage: Callable[[PushLimits], Staging], content: Content, count: int
 ) -> None:
-    with stage(NO_ROOM).reading() as reading:
+    with stage(NO_ROOM).read_blobs() as reading:
         for _ in range(count):
-            reading.ask(content.blob)
+            reading.request(content.blob)
         with pytest.raises(PackRefused, match="too much memory or time"):
             list(reading.pointers())
 

@@ -198,12 +198,13 @@ async def _copy_packs(
         return _Copy(git, None)
     names = await asyncio.to_thread(storage.git.pack_names, new.id)
     tips = {row.name: row.oid for row in refs}
-    if not tips or not await asyncio.to_thread(
-        storage.git.unreached, new.id, names, list(tips.values())
-    ):
-        return _Copy(git, refs)
-    folder = await asyncio.to_thread(storage.git.projection, new.id, tips, HEADS + "main")
-    pack = await asyncio.to_thread(storage.git.gather, new.id, folder)
+    with storage.git.repacker(new.id) as repacker:
+        if not tips or not await asyncio.to_thread(
+            repacker.find_unreachable, names, list(tips.values())
+        ):
+            return _Copy(git, refs)
+        folder = await asyncio.to_thread(storage.git.projection, new.id, tips, HEADS + "main")
+        pack = await asyncio.to_thread(repacker.combine_reachable, folder)
     assert pack is not None, "a ref reaches at least its commit"
     others = [name for name in names if name != pack.name]
     await asyncio.to_thread(storage.git.remove_packs, new.id, others)

@@ -238,13 +238,13 @@ class _Push:
         if not tips:
             return {}, faults
         candidates: dict[str, str] = {}
-        with self.staging.reading() as reading:
+        with self.staging.read_blobs() as reading:
             for pushed in self.staging.new_blobs(tips):
                 if is_lfs_size(pushed.size, self.storage.settings.lfs):
                     faults.append(self._too_large(pushed.path, pushed.size))
                 elif MIN_POINTER_BYTES <= pushed.size <= MAX_PADDED_POINTER_BYTES:
                     candidates[pushed.oid] = pushed.path
-                    reading.ask(pushed.oid)
+                    reading.request(pushed.oid)
             named: Named = {}
             for oid, pointer in () if faults else reading.pointers():
                 if pointer is None:

@@ -78,8 +78,8 @@ class Reachability:
             reached = self._storage.reach.objects.get(self._repo.id)
             if reached is None or reached.tips != tips:
                 await self._storage.fetch_missing_packs(self._repo, tips)
-                walk = self._storage.git.reached
-                objects = await asyncio.to_thread(walk, self._repo.id, sorted(tips))
+                with self._storage.git.repacker(self._repo.id) as repacker:
+                    objects = await asyncio.to_thread(repacker.find_reachable, sorted(tips))
                 reached = _Reached(tips, objects)
                 _remember(self._storage.reach.objects, self._repo.id, reached)
         return all(oid in reached.oids for oid in oids)

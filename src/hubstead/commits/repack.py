@@ -59,7 +59,8 @@ async def repack_repo(storage: Storage, repo_id: str) -> Pack | None:
         pack = await repack_reachable(storage, repo_id, grace_ms=-1)
         if pack is not None:
             return pack
-    pack = await asyncio.to_thread(storage.git.fold, repo_id, names)
+    with storage.git.repacker(repo_id) as repacker:
+        pack = await asyncio.to_thread(repacker.combine_packs, names)
     if pack is None or pack.name in names:
         return None
     new = [pack]
@@ -119,7 +120,8 @@ async def _write_packs(
     show = storage.git.projection
     head = RefName.branch(repo.default_branch).full
     folder = await asyncio.to_thread(show, repo.id, refs, head)
-    reachable = await asyncio.to_thread(storage.git.gather, repo.id, folder)
+    with storage.git.repacker(repo.id) as repacker:
+        reachable = await asyncio.to_thread(repacker.combine_reachable, folder)
     if reachable is None:
         return []
     try:
@@ -162,7 +164,8 @@ async def _swap_beside_writers(
         ):
             return False
         if await _swap_locked(storage, repo.id, new, old, now):
-            await asyncio.to_thread(storage.git.write_commit_graph, repo.id, list(now.values()))
+            with storage.git.repacker(repo.id) as repacker:
+                await asyncio.to_thread(repacker.write_commit_graph, list(now.values()))
             return True
     return False
 
@@ -183,7 +186,7 @@ async def _swap_locked(
             return False
         if not await storage.db.write(functools.partial(_swap, repo_id, new, old, refs)):
             return False
-    storage.git.let_go(repo_id)
+    storage.git.close_handle(repo_id)
     return True
 
 
@@ -191,11 +194,12 @@ def _pack_unreachable(
     storage: Storage, repo_id: str, old: list[str], tips: list[str], past: Collection[str] | None
 ) -> Pack | None:
     """Pack the unreachable objects that stay."""
-    left = storage.git.unreached(repo_id, old, tips)
-    if past is not None and left:
-        gone = storage.git.unreached(repo_id, old, [*tips, *past])
-        left = {oid: size for oid, size in left.items() if oid not in gone}
-    return storage.git.pack_rest(repo_id, left) if left else None
+    with storage.git.repacker(repo_id) as repacker:
+        left = repacker.find_unreachable(old, tips)
+        if past is not None and left:
+            gone = repacker.find_unreachable(old, [*tips, *past])
+            left = {oid: size for oid, size in left.items() if oid not in gone}
+        return repacker.pack_objects(left) if left else None
 
 
 async def _refs(storage: Storage, repo: _RepoRow) -> dict[str, str]:
@@ -217,8 +221,10 @@ async def _covers_moved_refs(
     rows = await list_packs(storage.db, repo.pk)
     remaining = [pack.name for pack in new] + [row.name for row in rows if row.name not in old]
     tips, known = refs
-    check = storage.git.leads_only_to
-    return await asyncio.to_thread(check, repo.id, remaining, sorted(tips - known), sorted(known))
+    with storage.git.repacker(repo.id) as repacker:
+        return await asyncio.to_thread(
+            repacker.packs_contain, remaining, sorted(tips - known), sorted(known)
+        )
 
 
 async def _swap(

@@ -87,7 +87,7 @@ async def remove_retired_packs(storage: Storage, *, grace_ms: int) -> int:
 
 def _is_read(storage: Storage, repo_id: str, row: RetiredPack, before_ms: int) -> bool:
     """Tell whether a program began to read before the grace period of the pack was over."""
-    reading_s = storage.git.reading_s(repo_id)
+    reading_s = storage.git.oldest_reader_s(repo_id)
     return reading_s is not None and before_ms - row.since_ms < reading_s * 1000
 
 

@@ -40,9 +40,10 @@ async def unreachable_objects(
     try:
         await storage.open_git(repo)
         past_tips = await past.of(storage.db, repo.pk) if past else set()
-        unreachable = await asyncio.to_thread(
-            storage.git.unreached, repo.id, names, [*tips, *past_tips]
-        )
+        with storage.git.repacker(repo.id) as repacker:
+            unreachable = await asyncio.to_thread(
+                repacker.find_unreachable, names, [*tips, *past_tips]
+            )
         if not unreachable:
             return []
         things, size = len(unreachable), sum(unreachable.values())

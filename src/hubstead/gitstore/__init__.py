@@ -20,7 +20,7 @@ from hubstead.gitstore.pointer import parse as parse_pointer
 from hubstead.gitstore.processes import GitOutput
 from hubstead.gitstore.programs import GitFailed, GitProgram
 from hubstead.gitstore.reachable_pointers import reachable_pointers
-from hubstead.gitstore.repack import PackSize, packs_to_repack
+from hubstead.gitstore.repack import PackSize, Repacker, packs_to_repack
 from hubstead.gitstore.repo import Entry, GitRepo
 from hubstead.gitstore.staging import PackRefused, PushedBlob, PushLimits, RegisteredState, Staging
 from hubstead.gitstore.store import GitStore
@@ -59,6 +59,7 @@ __all__ = [
     "PutTree",
     "RegisteredState",
     "RemoveEntry",
+    "Repacker",
     "RepoMissing",
     "Staging",
     "declare_git_metrics",

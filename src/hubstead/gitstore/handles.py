@@ -73,7 +73,7 @@ class Handles:
         del closing  # outside the lock: closing unmaps files
         return handle.git
 
-    def let_go(self, repo_id: str, git: pygit2.Repository | None = None) -> None:
+    def close(self, repo_id: str, git: pygit2.Repository | None = None) -> None:
         """Close the handle of a repository; with ``git``, only if that is still the handle."""
         with self._lock:
             handle = self._open.get(repo_id)
@@ -81,7 +81,7 @@ class Handles:
                 return
             self._drop(repo_id)
 
-    def grown(self, repo_id: str, pack: str) -> None:
+    def add_pack(self, repo_id: str, pack: str) -> None:
         """Count a new pack of a repository."""
         with self._lock:
             handle = self._open.get(repo_id)
@@ -98,7 +98,7 @@ class Handles:
         for repo_id, handle in handles:
             indexes = _indexes(handle.folder)
             if handle.packs - indexes:
-                self.let_go(repo_id, handle.git)
+                self.close(repo_id, handle.git)
                 continue
             with self._lock:
                 if self._open.get(repo_id) is handle:

@@ -36,7 +36,7 @@ class Readers:
         return end
 
     @contextlib.contextmanager
-    def reading(self, repo_id: str) -> Iterator[None]:
+    def track(self, repo_id: str) -> Iterator[None]:
         """Count a program while the block lasts."""
         end = self.begin(repo_id)
         try:
@@ -44,7 +44,7 @@ class Readers:
         finally:
             end()
 
-    def longest_s(self, repo_id: str) -> float | None:
+    def oldest_s(self, repo_id: str) -> float | None:
         """Return the running time of the oldest program in seconds; None if none runs."""
         with self._lock:
             started = self._started.get(repo_id)

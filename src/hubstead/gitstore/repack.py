@@ -60,7 +60,7 @@ class Repacker:
         self._repo = repo
         self._path = repo / FOLDER / f"tmp_{secrets.token_hex(12)}"
 
-    def fold(self, names: Sequence[str]) -> Pack | None:
+    def combine_packs(self, names: Sequence[str]) -> Pack | None:
         """Write one durable pack with every object of some packs; None if they are empty.
 
         Raises:
@@ -68,17 +68,17 @@ class Repacker:
             StorageFull: the disk is full; no file remains.
         """
         stdin = "".join(f"pack-{name}.pack\n" for name in names).encode()
-        return self._pack_objects(self._repo, ["--stdin-packs"], stdin)
+        return self._write_pack(self._repo, ["--stdin-packs"], stdin)
 
-    def whole(self, projection: Path) -> Pack | None:
+    def combine_reachable(self, projection: Path) -> Pack | None:
         """Write one durable pack, with a bitmap, of all objects that a projection's refs reach.
 
         Raises:
-            GitFailed, StorageFull: as `fold`.
+            GitFailed, StorageFull: as `combine_packs`.
         """
-        return self._pack_objects(projection, ["--all", "--write-bitmap-index"], b"")
+        return self._write_pack(projection, ["--all", "--write-bitmap-index"], b"")
 
-    def _pack_objects(self, git_dir: Path, selection: Sequence[str], stdin: bytes) -> Pack | None:
+    def _write_pack(self, git_dir: Path, selection: Sequence[str], stdin: bytes) -> Pack | None:
         arguments = ["pack-objects", "--delta-base-offset", "--quiet", "--non-empty", *selection]
         options = [part for option in _OPTIONS for part in ("-c", option)]
         try:
@@ -90,7 +90,7 @@ class Repacker:
         finally:
             shutil.rmtree(self._path, ignore_errors=True)
 
-    def leads_only_to(
+    def packs_contain(
         self, packs: Sequence[str], tips: Iterable[str], known: Iterable[str]
     ) -> bool:
         """Tell whether some packs contain all objects that ``tips`` reach and ``known`` do not.
@@ -107,7 +107,7 @@ class Repacker:
             return False
         return True
 
-    def unreached(self, packs: Sequence[str], tips: Iterable[str]) -> dict[str, int]:
+    def find_unreachable(self, packs: Sequence[str], tips: Iterable[str]) -> dict[str, int]:
         """Return the unreachable objects of some packs, with their size on disk in bytes.
 
         A missing tip reaches nothing.
@@ -126,7 +126,7 @@ class Repacker:
         rows = (line.split() for line in output.splitlines())
         return {oid: int(size) for oid, size in rows if bytes.fromhex(oid) not in reachable}
 
-    def reached(self, tips: Iterable[str]) -> OidSet:
+    def find_reachable(self, tips: Iterable[str]) -> OidSet:
         """Return the ids of all objects that ``tips`` reach.
 
         Raises:
@@ -137,13 +137,13 @@ class Repacker:
         output = _run(self._program.command(self._repo, walk), self._program.environment, stdin)
         return OidSet(bytes.fromhex(line) for line in output.split())
 
-    def rest(self, oids: Iterable[str]) -> Pack | None:
+    def pack_objects(self, oids: Iterable[str]) -> Pack | None:
         """Write one durable pack of exactly these objects; None if there are none.
 
         Raises:
-            GitFailed, StorageFull: as `fold`.
+            GitFailed, StorageFull: as `combine_packs`.
         """
-        return self._pack_objects(self._repo, [], "".join(f"{oid}\n" for oid in oids).encode())
+        return self._write_pack(self._repo, [], "".join(f"{oid}\n" for oid in oids).encode())
 
     @contextlib.contextmanager
     def _only_packs(self, packs: Sequence[str]) -> Iterator[dict[str, str]]:

@@ -126,7 +126,7 @@ class GitRepo:
     def _git(self) -> pygit2.Repository:
         return self._handles.get(self.repo_id, self.path)
 
-    def reading(self, oid: str, read: Callable[[pygit2.Repository], T]) -> T:
+    def with_handle(self, oid: str, read: Callable[[pygit2.Repository], T]) -> T:
         """Run ``read``; on failure retry it once with a new handle.
 
         An open handle remembers its packs. After a repack it must be closed before libgit2 looks
@@ -139,7 +139,7 @@ class GitRepo:
         try:
             return read(git)
         except (KeyError, ValueError, OSError, pygit2.GitError):
-            self._handles.let_go(self.repo_id, git)
+            self._handles.close(self.repo_id, git)
         try:
             return read(self._git)
         except (KeyError, ValueError, OSError, pygit2.GitError):
@@ -153,7 +153,7 @@ class GitRepo:
 
     def commit(self, oid: str) -> Commit:
         """Return a commit."""
-        return self.reading(oid, lambda git: Commit.of(history.commit_of(git, oid)))
+        return self.with_handle(oid, lambda git: Commit.of(history.commit_of(git, oid)))
 
     def peel(self, oid: str) -> str:
         """Return the id of a commit, or of the commit that an annotated tag refers to."""
@@ -161,13 +161,13 @@ class GitRepo:
         def peel(git: pygit2.Repository) -> str:
             return str(git[oid].peel(pygit2.Commit).id)
 
-        return self.reading(oid, peel)
+        return self.with_handle(oid, peel)
 
     def peel_tag(self, oid: str) -> str | None:
         """Return the id of the object that an annotated tag peels to; None for other objects."""
         if self._kind(oid) != ObjectType.TAG:
             return None
-        return self.reading(oid, lambda git: str(git[oid].peel(None).id))
+        return self.with_handle(oid, lambda git: str(git[oid].peel(None).id))
 
     def find_short(self, prefix: str) -> str | None:
         """Resolve an abbreviated commit id of 4 to 39 hex digits; None if unknown or ambiguous."""
@@ -184,11 +184,11 @@ class GitRepo:
         return commits[0] if len(commits) == 1 else None
 
     def _kind(self, oid: str) -> int:
-        return self.reading(oid, lambda git: int(git.odb.read_header(oid)[0]))
+        return self.with_handle(oid, lambda git: int(git.odb.read_header(oid)[0]))
 
     def blob_size(self, oid: str) -> int:
         """Return a blob's size in bytes, without a read of the content."""
-        return self.reading(oid, lambda git: int(git.odb.read_header(oid)[1]))
+        return self.with_handle(oid, lambda git: int(git.odb.read_header(oid)[1]))
 
     def blob_facts(self, oid: str) -> BlobFacts:
         """Return a blob's size and LFS pointer; cached."""
@@ -218,7 +218,7 @@ class GitRepo:
                 raise KeyError(oid)
             return bytes(data)
 
-        return self.reading(oid, read)
+        return self.with_handle(oid, read)
 
     # -- trees -------------------------------------------------------------------------------
 
@@ -240,7 +240,7 @@ class GitRepo:
         key = (self.repo_id, oid)
         tree = self._caches.trees.get(key)
         if tree is None:
-            tree = self.reading(oid, lambda git: history.tree_of(git, oid))
+            tree = self.with_handle(oid, lambda git: history.tree_of(git, oid))
             self._caches.trees.put(key, tree)
         return tree
 
@@ -256,7 +256,7 @@ class GitRepo:
             entry = history.entry_of(git, tree, path)
             return entry and Entry(path, entry[0], str(entry[1]), self)
 
-        return self.reading(tree, find)
+        return self.with_handle(tree, find)
 
     def tree_page(
         self,
@@ -350,14 +350,14 @@ class GitRepo:
             commits = history.touching(git, oid, path) if path else history.all_of(git, oid)
             return [Commit.of(commit) for commit in itertools.islice(commits, skip, skip + limit)]
 
-        return self.reading(oid, read)
+        return self.with_handle(oid, read)
 
     def count(self, oid: str) -> int:
         """Return the number of commits that ``oid`` reaches, itself included."""
         key = (self.repo_id, oid)
         count = self._caches.counts.get(key)
         if count is None:
-            count = self.reading(oid, lambda git: history.count(git, oid, self._cached_count))
+            count = self.with_handle(oid, lambda git: history.count(git, oid, self._cached_count))
             self._caches.counts.put(key, count)
         return count
 
@@ -366,11 +366,11 @@ class GitRepo:
 
     def walk_commits(self, tips: Sequence[str], hidden: Sequence[str] = ()) -> Walk:
         """Visit the commits that ``tips`` reach and ``hidden`` do not, and the tags at the tips."""
-        return self.reading(tips[0], lambda git: history.walk_commits(git, tips, hidden))
+        return self.with_handle(tips[0], lambda git: history.walk_commits(git, tips, hidden))
 
     def merge_base(self, one: str, other: str) -> str | None:
         """Return the best common ancestor, or None if the histories are unrelated."""
-        base = self.reading(one, lambda git: git.merge_base(one, other))
+        base = self.with_handle(one, lambda git: git.merge_base(one, other))
         return None if base is None else str(base)
 
     def last_commits(self, oid: str, paths: Iterable[str]) -> dict[str, Commit]:
@@ -379,7 +379,7 @@ class GitRepo:
         The result equals ``git log -1 OID -- PATH``; it omits paths that never existed.
         """
         wanted = list(paths)
-        return self.reading(oid, lambda git: history.last_changes(git, oid, wanted))
+        return self.with_handle(oid, lambda git: history.last_changes(git, oid, wanted))
 
     # -- differences -------------------------------------------------------------------------
 
@@ -426,7 +426,7 @@ class GitRepo:
 
         To look up an object of a new pack, libgit2 scans the whole folder of packs.
         """
-        self._handles.grown(self.repo_id, pack)
+        self._handles.add_pack(self.repo_id, pack)
         for tree, rows in trees.items():
             self._caches.rows.put((self.repo_id, tree), rows, weight=len(rows))
             self._caches.trees.put((self.repo_id, tree), tree)

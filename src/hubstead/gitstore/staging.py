@@ -252,7 +252,7 @@ class Staging:
         return tempfile.TemporaryFile(dir=self.path)
 
     @contextlib.contextmanager
-    def reading(self) -> Iterator[Reading]:
+    def read_blobs(self) -> Iterator[BlobReader]:
         """Yield a reader of small blobs, which runs while the walk goes on."""
         with self._messages_file() as content:
             process = spawn(
@@ -262,7 +262,7 @@ class Staging:
                 stdout=content,
             )
             try:
-                yield Reading(process, content)
+                yield BlobReader(process, content)
             finally:
                 end(process)
 
@@ -384,7 +384,7 @@ def install_pack_files(source: Path, repo: Path, name: str) -> Pack:
     return Pack(name, objects, pack.stat().st_size, pack, idx)
 
 
-class Reading:
+class BlobReader:
     """Requests blobs one by one, and reads them after the last request."""
 
     def __init__(self, process: subprocess.Popen[bytes], content: BinaryIO) -> None:
@@ -394,7 +394,7 @@ class Reading:
         self._content = content
         self._requests = bytearray()
 
-    def ask(self, oid: str) -> None:
+    def request(self, oid: str) -> None:
         """Request a blob."""
         self._requests += f"{oid}\n".encode()
         if len(self._requests) > _REQUEST_BYTES:

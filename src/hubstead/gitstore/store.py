@@ -17,7 +17,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pygit2
@@ -35,16 +35,13 @@ from hubstead.gitstore import projections
 from hubstead.gitstore.errors import RepoMissing
 from hubstead.gitstore.handles import Handles, OpenCounts
 from hubstead.gitstore.lru_cache import LruCache
-from hubstead.gitstore.oid_set import OidSet
-from hubstead.gitstore.pack_draft import Pack
-from hubstead.gitstore.processes import GitOutput
 from hubstead.gitstore.programs import HARMLESS, GitProgram
 from hubstead.gitstore.readers import Readers
 from hubstead.gitstore.repack import Repacker
 from hubstead.gitstore.repo import Caches, GitRepo
 from hubstead.gitstore.staging import FOLDER as STAGING
 from hubstead.gitstore.staging import PushLimits, RegisteredState, Staging
-from hubstead.gitstore.upload_pack import advertised_capabilities, upload_pack
+from hubstead.gitstore.upload_pack import UploadPack
 
 _REPO_ID = re.compile(r"[0-9a-f]{24}")
 _PACK_NAME = re.compile(r"[0-9a-f]{40}")
@@ -59,7 +56,7 @@ _CACHED_COUNTS = 50_000
 class GitStore:
     """Bare repositories below ``root``, by their immutable id of 24 hex digits.
 
-    Thread-safe; several processes may use the same folder.
+    Thread-safe; several processes may use the same folder. ``upload_pack`` serves fetches.
 
     Args:
         root: Folder of the repositories; created if it is missing.
@@ -82,8 +79,8 @@ class GitStore:
         self._compression = compression
         self._program = GitProgram(program)
         self._spare = projections.SpareFolder()
-        self._capabilities: dict[bool, list[str]] = {}
         self._readers = Readers()
+        self.upload_pack = UploadPack(self._program, self._readers)
         self._projected: set[str] = set()  # repositories that may have projections
         self._handles = Handles(repositories=max_open, packs=max_open_packs)
         self._caches = Caches(
@@ -167,12 +164,12 @@ class GitStore:
             compression=self._compression,
         )
 
-    def let_go(self, repo_id: str) -> None:
+    def close_handle(self, repo_id: str) -> None:
         """Close the handle of a repository after a change of its packs; the next use reopens it.
 
         Running reads continue over the old handle.
         """
-        self._handles.let_go(repo_id)
+        self._handles.close(repo_id)
 
     def refresh_handles(self) -> None:
         """Close handles with packs that another process removed; call it regularly in a thread."""
@@ -194,7 +191,7 @@ class GitStore:
         self._forget(repo_id)
 
     def _forget(self, repo_id: str) -> None:
-        self._handles.let_go(repo_id)
+        self._handles.close(repo_id)
         self._caches.forget(repo_id)
 
     def repo_ids(self) -> Iterator[str]:
@@ -318,18 +315,18 @@ class GitStore:
             (folder / f"pack-{_validated(name)}{suffix}").unlink(missing_ok=True)
         with contextlib.suppress(FileNotFoundError):
             sync_folder(folder)
-        self._handles.let_go(repo_id)
+        self._handles.close(repo_id)
 
     def reader_count(self) -> int:
         """Return the number of running git programs that read repositories in this process."""
         return self._readers.count()
 
-    def reading_s(self, repo_id: str) -> float | None:
+    def oldest_reader_s(self, repo_id: str) -> float | None:
         """Return the age in seconds of the oldest git program that reads a repository, or None.
 
         Such a program may still open packs that existed at its start.
         """
-        return self._readers.longest_s(repo_id)
+        return self._readers.oldest_s(repo_id)
 
     def _packs_folder(self, repo_id: str) -> Path:
         folder = self.packs_path(repo_id)
@@ -371,26 +368,7 @@ class GitStore:
             shutil.rmtree(path, ignore_errors=True)
         return len(old)
 
-    # -- fetching and pushing ----------------------------------------------------------------
-
-    def offered(self, folder: Path, version: int) -> list[str]:
-        """Return the capabilities that git advertises for fetches; cached. Call it in a thread."""
-        capabilities = self.remembered(version) or advertised_capabilities(
-            self._program, folder, version
-        )
-        if capabilities:
-            self._capabilities[version == 2] = capabilities
-        return capabilities
-
-    def remembered(self, version: int) -> list[str]:
-        """Return the cached result of `offered`, empty without one."""
-        return self._capabilities.get(version == 2, [])
-
-    async def upload_pack(self, folder: Path, request: bytes, *, protocol: str) -> GitOutput:
-        """Start the process that answers one fetch request from a projection."""
-        repo_id = folder.parent.parent.stem
-        end = self._readers.begin(repo_id)
-        return await upload_pack(self._program, folder, request, protocol=protocol, on_close=end)
+    # -- git programs ------------------------------------------------------------------------
 
     def stage(self, repo_id: str, registered: RegisteredState, limits: PushLimits) -> Staging:
         """Open the staging folder of a push; call in a thread.
@@ -413,45 +391,11 @@ class GitStore:
             end()
             raise
 
-    # -- repacking ---------------------------------------------------------------------------
-
-    def fold(self, repo_id: str, names: Sequence[str]) -> Pack | None:
-        """Combine some packs into one; see `Repacker.fold`. Call in a thread."""
-        with self._readers.reading(repo_id):
-            return Repacker(self._program, self.path(repo_id)).fold(names)
-
-    def gather(self, repo_id: str, projection: Path) -> Pack | None:
-        """Write one pack of all objects that a projection's refs reach. Call in a thread."""
-        with self._readers.reading(repo_id):
-            return Repacker(self._program, self.path(repo_id)).whole(projection)
-
-    def leads_only_to(
-        self, repo_id: str, packs: Sequence[str], tips: Sequence[str], known: Sequence[str]
-    ) -> bool:
-        """Tell whether some packs contain all objects that ``tips`` reach and ``known`` do not."""
-        with self._readers.reading(repo_id):
-            return Repacker(self._program, self.path(repo_id)).leads_only_to(packs, tips, known)
-
-    def reached(self, repo_id: str, tips: Sequence[str]) -> OidSet:
-        """Return the ids of all objects that ``tips`` reach. Call in a thread."""
-        with self._readers.reading(repo_id):
-            return Repacker(self._program, self.path(repo_id)).reached(tips)
-
-    def unreached(self, repo_id: str, packs: Sequence[str], tips: Sequence[str]) -> dict[str, int]:
-        """Return unreachable objects of some packs, with sizes on disk. Call in a thread."""
-        with self._readers.reading(repo_id):
-            return Repacker(self._program, self.path(repo_id)).unreached(packs, tips)
-
-    def pack_rest(self, repo_id: str, oids: Iterable[str]) -> Pack | None:
-        """Write one pack of exactly these objects. Call in a thread."""
-        with self._readers.reading(repo_id):
-            return Repacker(self._program, self.path(repo_id)).rest(oids)
-
-    def write_commit_graph(self, repo_id: str, tips: Sequence[str]) -> None:
-        """Replace git's commit-graph file. Call in a thread."""
-        Repacker(self._program, self.path(repo_id)).write_commit_graph(tips)
-
-    # -- git programs ------------------------------------------------------------------------
+    @contextlib.contextmanager
+    def repacker(self, repo_id: str) -> Iterator[Repacker]:
+        """Write packs of a repository inside the block, which counts as a reader of its packs."""
+        with self._readers.track(repo_id):
+            yield Repacker(self._program, self.path(repo_id))
 
     def projection(self, repo_id: str, refs: Mapping[str, str], head: str) -> Path:
         """Return an immutable git directory with these refs (id by full name) and HEAD.
@@ -473,7 +417,7 @@ class GitStore:
         """
         for repo_id in list(self._projected):
             self._projected.discard(repo_id)  # first: another thread may add a projection meanwhile
-            reading_s = self.reading_s(repo_id)
+            reading_s = self.oldest_reader_s(repo_id)
             min_age_s = older_than_s if reading_s is None else max(older_than_s, reading_s + 60)
             projections.sweep(self.path(repo_id), older_than_s=min_age_s)
             if projections.any_left(self.path(repo_id)):
@@ -492,7 +436,7 @@ class GitStore:
             raise RepoMissing(repo_id=repo_id)
         ignored = [part for fault in HARMLESS for part in ("-c", f"fsck.{fault}=ignore")]
         options = ["--full", "--strict", "--no-dangling", "--no-progress", "--no-reflogs"]
-        with self._readers.reading(repo_id):
+        with self._readers.track(repo_id):
             result = self._program.outcome(self.path(repo_id), *ignored, "fsck", *options, *tips)
         lines = (result.stdout + result.stderr).decode("utf-8", "replace").splitlines()
         # With --strict the remaining warnings are faults that a push may contain: an old tag

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hubstead.gitstore.processes import GitOutput, end, memory_file, spawn
 from hubstead.gitstore.programs import GitProgram
+from hubstead.gitstore.readers import Readers
 
 #: The memory limits allow for twenty concurrent clones.
 OPTIONS = (
@@ -62,37 +63,56 @@ def _advertised(program: GitProgram, folder: Path, protocol: str) -> list[str]:
     return lines
 
 
-async def upload_pack(
-    program: GitProgram,
-    folder: Path,
-    request: bytes,
-    *,
-    protocol: str,
-    on_close: Callable[[], None],
-) -> GitOutput:
-    """Start the process that answers one fetch request.
+class UploadPack:
+    """Runs ``git upload-pack`` on projections.
 
     Args:
         program: The git program.
-        folder: A projection.
-        request: The whole body of the request.
-        protocol: The client's ``Git-Protocol`` header.
-        on_close: Called when the process has ended, or failed to start.
+        readers: Counts the running processes by repository.
     """
 
-    def start() -> GitOutput:
+    def __init__(self, program: GitProgram, readers: Readers) -> None:
+        self._program = program
+        self._readers = readers
+        self._capabilities: dict[bool, list[str]] = {}
+
+    def capabilities(self, folder: Path, version: int) -> list[str]:
+        """Return `advertised_capabilities`, and cache them; call it in a thread."""
+        capabilities = self.cached_capabilities(version) or advertised_capabilities(
+            self._program, folder, version
+        )
+        if capabilities:
+            self._capabilities[version == 2] = capabilities
+        return capabilities
+
+    def cached_capabilities(self, version: int) -> list[str]:
+        """Return the cached result of `capabilities`, empty without one."""
+        return self._capabilities.get(version == 2, [])
+
+    async def start(self, folder: Path, request: bytes, *, protocol: str) -> GitOutput:
+        """Start the process that answers one fetch request.
+
+        Args:
+            folder: A projection.
+            request: The whole body of the request.
+            protocol: The client's ``Git-Protocol`` header.
+        """
+        on_close = self._readers.begin(folder.parent.parent.stem)
+        try:
+            return await asyncio.to_thread(self._start, folder, request, protocol, on_close)
+        except BaseException:
+            on_close()
+            raise
+
+    def _start(
+        self, folder: Path, request: bytes, protocol: str, on_close: Callable[[], None]
+    ) -> GitOutput:
         messages = memory_file()
         with memory_file(request) as stdin:
             process = spawn(
-                _command(program, folder, "--stateless-rpc"),
-                {**program.environment, "GIT_PROTOCOL": protocol},
+                _command(self._program, folder, "--stateless-rpc"),
+                {**self._program.environment, "GIT_PROTOCOL": protocol},
                 stdin=stdin,
                 stderr=messages,
             )
         return GitOutput(process, messages, on_close)
-
-    try:
-        return await asyncio.to_thread(start)
-    except BaseException:
-        on_close()
-        raise

@@ -61,10 +61,11 @@ async def projection(request: Request, refs: References) -> Path:
 async def _fetch_advertisement(request: Request) -> bytes:
     version = protocol(request)
     refs = await References.of(request)
-    capabilities = request.hub.stores.git.remembered(version)
+    upload_pack = request.hub.stores.git.upload_pack
+    capabilities = upload_pack.cached_capabilities(version)
     if not capabilities:
         folder = await projection(request, refs)
-        capabilities = await asyncio.to_thread(request.hub.stores.git.offered, folder, version)
+        capabilities = await asyncio.to_thread(upload_pack.capabilities, folder, version)
     if version == 2:
         return lines(["version 2", *capabilities]) + FLUSH
     if not refs.rows:

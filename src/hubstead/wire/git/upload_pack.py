@@ -47,7 +47,7 @@ async def upload_pack(request: Request) -> ASGIApp:
     version = f"version={protocol(request)}" if "git-protocol" in request.headers else ""
 
     async def start() -> GitOutput:
-        return await request.hub.stores.git.upload_pack(folder, body, protocol=version)
+        return await request.hub.stores.git.upload_pack.start(folder, body, protocol=version)
 
     return _ProgramResponse(start)
 
