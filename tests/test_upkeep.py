@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 
-from hubstead.app import _run_periodically
+from hubstead.app import run_periodically
 from hubstead.errors import Unavailable
 
 
@@ -16,11 +15,11 @@ async def test_a_chore_that_failed_is_done_again(fault: Exception) -> None:
     done = asyncio.Event()
     faults = [fault]
 
-    async def chore(_hub: Any) -> None:
+    async def chore() -> None:
         if faults:
             raise faults.pop()
         done.set()
 
-    upkeep = asyncio.create_task(_run_periodically(chore, None, 0, 0.01))  # type: ignore[arg-type]
+    upkeep = asyncio.create_task(run_periodically(chore, after_s=0, every_s=0.01))
     await asyncio.wait_for(done.wait(), 60)
     upkeep.cancel()

@@ -10,6 +10,7 @@ import resource
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import click
@@ -214,7 +215,7 @@ async def background_jobs(hub: Hub) -> AsyncIterator[Runner]:
     await hub.clock.measure()
     task = asyncio.create_task(runner.run())
     upkeep = [
-        asyncio.create_task(_run_periodically(step, hub, after_s, every_s))
+        asyncio.create_task(run_periodically(partial(step, hub), after_s=after_s, every_s=every_s))
         for step, after_s, every_s in (
             (_flush_and_reload, UPKEEP_EVERY_S, UPKEEP_EVERY_S),
             (_maintain_packs, UPKEEP_EVERY_S, UPKEEP_EVERY_S),
@@ -239,14 +240,20 @@ def node_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-async def _run_periodically(
-    step: Callable[[Hub], Awaitable[None]], hub: Hub, after_s: float, every_s: float
+async def run_periodically(
+    step: Callable[[], Awaitable[None]], *, after_s: float, every_s: float
 ) -> None:
-    """Run an upkeep task of this node at an interval; log its errors and go on."""
+    """Run an upkeep task of this node at an interval; log its errors and go on.
+
+    Args:
+        step: The task.
+        after_s: When it runs first, in seconds from now.
+        every_s: The pause between two runs, in seconds.
+    """
     await asyncio.sleep(after_s)
     while True:
         try:
-            await step(hub)
+            await step()
         except HubError as error:
             _log.warning("upkeep has to wait", error=error.message)
         except Exception as error:

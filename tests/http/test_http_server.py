@@ -17,9 +17,9 @@ from typing import Any
 
 import httpx2
 import pytest
-from tests.support.http_server import App, RawConnection, RunningServer
+from tests.support.http_server import App, RawConnection
 
-from hubstead.http import HttpServer, sendfile
+from hubstead.http import HttpServer
 
 SCRIPT = """
 import asyncio, sys
@@ -141,23 +141,3 @@ def test_over_tls_everything_takes_the_ordinary_path(folder: Path, tmp_path: Pat
         server.stop()
         thread.join(60)
     assert not thread.is_alive()
-
-
-def test_a_file_that_is_not_in_memory_is_read_in_a_thread_first(
-    start: Callable[..., RunningServer], folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    threads = set()
-    read = sendfile._bring_in
-
-    def bring_in(*slice_of_file: int) -> None:
-        threads.add(threading.current_thread().name)
-        read(*slice_of_file)
-
-    monkeypatch.setattr(sendfile, "_in_memory", lambda *slice_of_file: False)
-    monkeypatch.setattr(sendfile, "_bring_in", bring_in)
-    live = start()
-    with httpx2.Client() as client:
-        got = client.get(live.url + "/file-big").content
-    assert got == (folder / "file-big").read_bytes()
-    assert threads
-    assert not any("run" in name for name in threads)  # the loop's own thread is "… (run)"

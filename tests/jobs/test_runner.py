@@ -372,11 +372,13 @@ async def test_a_long_job_keeps_its_lease(db: Database) -> None:
 
 
 async def test_whoever_lost_the_lease_stops_and_changes_nothing(db: Database) -> None:
+    begun: list[str] = []
     ended: list[str] = []
     go = asyncio.Event()
 
     def handler(node: str) -> Handler:
         async def work(_job: Job) -> None:
+            begun.append(node)
             try:
                 await go.wait()
             except asyncio.CancelledError:
@@ -388,8 +390,8 @@ async def test_whoever_lost_the_lease_stops_and_changes_nothing(db: Database) ->
 
     await ask(db)
     options: dict[str, Any] = {"node": "slept", "lease_s": 1.2, "poll_s": 60}
-    async with running(db, {"work": handler("slept")}, **options) as slept:
-        await until(lambda: bool(slept._running))
+    async with running(db, {"work": handler("slept")}, **options):
+        await until(lambda: begun == ["slept"])
         await take_lease_away(db)
         async with running(db, {"work": handler("heir")}, node="heir"):
             await until(lambda: ended == ["slept cancelled"])
@@ -430,26 +432,31 @@ async def take_lease_away(db: Database) -> None:
 
 
 async def test_stopping_waits_for_running_jobs(db: Database) -> None:
+    begun: list[str] = []
     done: list[str] = []
 
     async def work(job: Job) -> None:
+        begun.append(job.subject)
         await asyncio.sleep(0.1)
         done.append(job.subject)
 
-    async with running(db, {"work": work}) as runner:
+    async with running(db, {"work": work}):
         await ask(db, "x")
-        await until(lambda: bool(runner._running))
+        await until(lambda: bool(begun))
     assert done == ["x"]
     assert await list_jobs(db) == []
 
 
 async def test_a_job_that_outlasts_the_grace_is_given_back_at_once(db: Database) -> None:
-    async def work(_job: Job) -> None:
+    begun: list[str] = []
+
+    async def work(job: Job) -> None:
+        begun.append(job.subject)
         await asyncio.sleep(60)
 
-    async with running(db, {"work": work}, grace_s=0.05, lease_s=60) as runner:
+    async with running(db, {"work": work}, grace_s=0.05, lease_s=60):
         await ask(db, "x")
-        await until(lambda: bool(runner._running))
+        await until(lambda: bool(begun))
     job = await only_job(db)
     assert (job.running_on, job.attempts) == (None, 0)
 
@@ -463,9 +470,13 @@ async def test_a_job_claimed_just_before_the_stop_is_given_back(db: Database) ->
     for n in range(4):
         await ask(db, str(n))
     recorder = Recorder()
-    runner = Runner(db, [JobType(name="work", handler=recorder)], node="brief", grace_s=0)
-    await runner._look_for_work()
-    runner.stop()
+
+    async def stop() -> bool:
+        runner.stop()
+        return False
+
+    work = JobType(name="work", handler=recorder, probe=stop)  # probed just before the claim
+    runner = Runner(db, [work], node="brief", grace_s=0)
     await runner.run()
     jobs = await list_jobs(db)
     assert len(jobs) + len(recorder.jobs) == 4

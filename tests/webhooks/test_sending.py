@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from hubstead.webhooks import Sender
-from hubstead.webhooks.sender import is_public
+from hubstead.webhooks.public_addresses import is_public
 from tests.webhooks.receiver import Receiver, receiving
 
 
@@ -69,8 +69,7 @@ async def test_a_name_is_looked_up_anew_each_time_and_checked(
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
-    monkeypatch.setattr("hubstead.webhooks.sender.is_public", lambda a: not a.startswith("10."))
-    sender = Sender(private_networks=False)
+    sender = Sender(private_networks=False, is_public=lambda a: not a.startswith("10."))
     url = f"http://rebind.example:{port}/hook"
     assert (await sender.post(url, "{}", None)).ok
     refused = await sender.post(url, "{}", None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+from collections.abc import Callable
 
 from hubstead.errors import ClientGone
 
@@ -23,17 +24,50 @@ class NotSendable(Exception):
         self.offset = offset
 
 
+def is_cached(file_fd: int, offset: int, size: int) -> bool:
+    """Tell whether the slice's last page is cached, so that sending it cannot wait for a disk."""
+    if not _NOWAIT:
+        return True
+    try:
+        os.preadv(file_fd, [bytearray(1)], offset + size - 1, _NOWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True  # a file system without the flag; tmpfs is one
+    return True
+
+
+def read_ahead(file_fd: int, offset: int, size: int) -> None:
+    """Read a slice, so that it is cached."""
+    os.pread(file_fd, size, offset)
+
+
 class FileSender:
     """Sends ranges of files over one connection, never blocking the event loop.
 
     Works on a duplicate of the socket, since an event loop does not let others watch a
     descriptor that belongs to a transport. The transport must have nothing left to write.
+
+    Args:
+        sock_fd: The socket.
+        stall_s: The client is gone when it takes no byte for so long, in seconds.
+        is_cached: Tells whether a slice of a file can be sent without waiting for a disk.
+        read_ahead: Reads any other slice first; runs in a thread.
     """
 
-    def __init__(self, sock_fd: int, stall_s: float) -> None:
+    def __init__(
+        self,
+        sock_fd: int,
+        stall_s: float,
+        *,
+        is_cached: Callable[[int, int, int], bool] = is_cached,
+        read_ahead: Callable[[int, int, int], None] = read_ahead,
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._out = os.dup(sock_fd)
         self._stall_s = stall_s
+        self._is_cached = is_cached
+        self._read_ahead = read_ahead
         self._waiter: asyncio.Future[None] | None = None
         self._stopped = False
 
@@ -60,8 +94,8 @@ class FileSender:
             if self._stopped:
                 raise ClientGone()
             size = min(end - offset, SLICE)
-            if not _in_memory(file_fd, offset, size):
-                await self._loop.run_in_executor(None, _bring_in, file_fd, offset, size)
+            if not self._is_cached(file_fd, offset, size):
+                await self._loop.run_in_executor(None, self._read_ahead, file_fd, offset, size)
             sent = self._send_once(file_fd, offset, size)
             offset += sent
             if sent == 0:
@@ -104,20 +138,3 @@ class FileSender:
 def _settle(waiter: asyncio.Future[None]) -> None:
     if not waiter.done():
         waiter.set_result(None)
-
-
-def _in_memory(file_fd: int, offset: int, size: int) -> bool:
-    """Tell whether the slice's last page is cached, so that sending it cannot wait for a disk."""
-    if not _NOWAIT:
-        return True
-    try:
-        os.preadv(file_fd, [bytearray(1)], offset + size - 1, _NOWAIT)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True  # a file system without the flag; tmpfs is one
-    return True
-
-
-def _bring_in(file_fd: int, offset: int, size: int) -> None:
-    os.pread(file_fd, size, offset)

@@ -10,13 +10,10 @@ import pytest
 from starlette.types import Message
 
 from hubstead.errors import ClientGone, InvalidInput, Unavailable
-from hubstead.wire.xet import progress
 from hubstead.wire.xet.progress import CheckProgress, ProgressResponse
 
-
-@pytest.fixture(autouse=True)
-def often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "EVERY_S", 0.02)
+#: How often the lines come in these tests, in seconds.
+INTERVAL_S = 0.02
 
 
 class Client:
@@ -53,7 +50,7 @@ async def test_lines_keep_coming_while_the_work_goes_on() -> None:
         return True
 
     client = Client()
-    await client.ask(ProgressResponse(work))
+    await client.ask(ProgressResponse(work, interval_s=INTERVAL_S))
     *before, last = client.lines
     assert last == {"type": "result", "result": 1}
     assert client.ended
@@ -78,7 +75,7 @@ async def test_what_went_wrong_is_the_last_line(
         raise error
 
     client = Client()
-    await client.ask(ProgressResponse(work))
+    await client.ask(ProgressResponse(work, interval_s=INTERVAL_S))
     assert client.lines[-1] == {"type": "error", "message": message, "retryable": retryable}
     assert client.ended
 
@@ -89,7 +86,7 @@ async def test_an_internal_error_goes_to_the_log_and_not_to_the_client() -> None
 
     client = Client()
     with pytest.raises(RuntimeError):
-        await client.ask(ProgressResponse(work))
+        await client.ask(ProgressResponse(work, interval_s=INTERVAL_S))
     assert client.lines[-1]["type"] == "error"
     assert "secret" not in client.lines[-1]["message"]
     assert client.ended
@@ -107,5 +104,5 @@ async def test_the_work_of_a_client_that_went_is_given_up() -> None:
         return True
 
     with pytest.raises(ClientGone):
-        await Client(patience=2).ask(ProgressResponse(work))
+        await Client(patience=2).ask(ProgressResponse(work, interval_s=INTERVAL_S))
     assert given_up.is_set()

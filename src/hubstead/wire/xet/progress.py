@@ -13,7 +13,7 @@ from hubstead.errors import ConcurrentChange, HubError, StorageFull, Unavailable
 from hubstead.wire.xet.shapes import Failure, Result, Validating
 
 #: Seconds between lines. Current clients wait 300 seconds for a line, the protocol says 120.
-EVERY_S = 5.0
+LINE_INTERVAL_S = 5.0
 _TRY_AGAIN = (Unavailable, StorageFull, Conflict, ConcurrentChange)
 _START = {
     "type": "http.response.start",
@@ -39,10 +39,16 @@ class CheckProgress:
 
 
 class ProgressResponse:
-    """Runs ``work``, sends its progress every few seconds, and its outcome at the end."""
+    """Runs ``work``, sends its progress every ``interval_s``, and its outcome at the end."""
 
-    def __init__(self, work: Callable[[CheckProgress], Awaitable[bool]]) -> None:
+    def __init__(
+        self,
+        work: Callable[[CheckProgress], Awaitable[bool]],
+        *,
+        interval_s: float = LINE_INTERVAL_S,
+    ) -> None:
         self._work = work
+        self._interval_s = interval_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the work and send the lines. A disconnect cancels the work."""
@@ -52,7 +58,7 @@ class ProgressResponse:
         try:
             while not working.done():
                 await _send_line(send, progress.line)
-                await asyncio.wait([working], timeout=EVERY_S)
+                await asyncio.wait([working], timeout=self._interval_s)
         finally:
             if not working.done():
                 working.cancel()
