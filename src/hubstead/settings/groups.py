@@ -358,6 +358,14 @@ class RequestSettings:
     max_page: int = setting(
         "max_page", REQUESTS, 1000, "The most items of one page of a listing.", least=1
     )
+    max_recursive_page: int = setting(
+        "max_recursive_page",
+        REQUESTS,
+        10_000,
+        "The most entries of one page of a recursive tree for clients that send no `limit`: "
+        "llama.cpp and others read one page only. With `limit` it is `max_page`.",
+        least=1,
+    )
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -180,3 +181,45 @@ def test_a_scan_says_that_none_was_done(live_hub: ThreadHub) -> None:
     found = anna.call("GET", f"/api/models/{repo}/scan")
     assert (found.status, found.json) == (200, {"scansDone": False, "filesWithIssues": []})
     assert live_hub.call("GET", f"/api/models/{repo}/scan").status == 401
+
+
+def test_a_recursive_tree_without_a_limit_is_one_long_page(live_hub: ThreadHub) -> None:
+    anna = live_hub.user("anna")
+    repo = anna.repo()
+    lines = [
+        {"key": "file", "value": {"path": f"many/{number:04}", "content": str(number)}}
+        for number in range(1200)
+    ]
+    assert anna.commit(repo, *lines).status == 200
+    put(anna, repo, {"z/last.gguf": own()})
+    tree = f"/api/models/{repo}/tree/main"
+    whole = anna.call("GET", f"{tree}?recursive=true")
+    assert "link" not in whole.headers
+    assert [item["path"] for item in whole.json][-1] == "z/last.gguf"
+    assert b'"type":"file"' in whole.body
+    limited = anna.call("GET", f"{tree}?recursive=true&limit=2000")
+    assert len(limited.json) == 1000
+    assert limited.headers["link"].endswith('>; rel="next"')
+    assert len(anna.call("GET", f"{tree}/many").json) == 1000
+    assert len(anna.call("GET", f"{tree}?recursive=true&expand=true").json) == 100
+    listed = anna.api.list_repo_tree(repo, recursive=True)
+    assert [item.path for item in listed] == [item["path"] for item in whole.json]
+
+
+def test_the_pages_of_a_long_recursive_tree_are_as_long_as_the_setting(
+    own_hub: Callable[..., ThreadHub],
+) -> None:
+    hub = own_hub(max_recursive_page=7)
+    anna = hub.user("anna")
+    repo = anna.repo()
+    lines = [{"key": "file", "value": {"path": f"f{n:02}", "content": "x"}} for n in range(20)]
+    assert anna.commit(repo, *lines).status == 200
+    paths, sizes, target = [], [], f"/api/models/{repo}/tree/main?recursive=true"
+    while target:
+        page = anna.call("GET", target)
+        sizes.append(len(page.json))
+        paths += [item["path"] for item in page.json]
+        target = page.headers.get("link", "").partition(">")[0].removeprefix(f"<{hub.url}")
+    assert sizes == [7, 7, 7]
+    assert paths == sorted(paths)
+    assert len(set(paths)) == 21

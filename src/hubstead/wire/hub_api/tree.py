@@ -36,12 +36,9 @@ async def list_tree(request: Request) -> Response:
     if path and (folder is None or folder.type != "tree"):
         raise EntryNotFound(reason=f'{path} does not exist on "{revision.text}"')
     expand = request.query.flag("expand")
-    most = EXPANDED_PAGE if expand else PAGE
-    limit = request.query.number(
-        "limit", most, least=1, most=request.hub.settings.requests.max_page
-    )
-    after = _after(request.query.one("cursor"))
     recursive = request.query.flag("recursive")
+    limit = _page_size(request, expand=expand, recursive=recursive)
+    after = _after(request.query.one("cursor"))
     entries = await asyncio.to_thread(
         git.tree_page,
         revision.commit,
@@ -56,8 +53,22 @@ async def list_tree(request: Request) -> Response:
     await _add_xet_hashes(request, items)
     headers = {}
     if len(entries) > limit:
-        headers["link"] = next_page(request, cursor=_cursor(page[-1], recursive), limit=limit)
-    return json_response(items, headers=headers)
+        headers["link"] = next_page(request, cursor=_cursor(page[-1], recursive))
+    if len(items) <= PAGE:
+        return json_response(items, headers=headers)
+    return await asyncio.to_thread(json_response, items, headers=headers)
+
+
+def _page_size(request: Request, *, expand: bool, recursive: bool) -> int:
+    """Return how many entries a page has.
+
+    Runtimes send no ``limit`` and read one page only (protocol/runtimes.md 1).
+    """
+    limits = request.hub.settings.requests
+    default = EXPANDED_PAGE if expand else PAGE
+    if recursive and not expand and request.query.one("limit") in (None, "None"):
+        return limits.max_recursive_page
+    return request.query.number("limit", default, least=1, most=limits.max_page)
 
 
 def next_page(request: Request, **changed: object) -> str:
@@ -105,7 +116,7 @@ def _item(git: GitRepo, entry: Entry, last: Commit | None, expand: bool) -> Tree
     return TreeItem(
         type="file",
         oid=entry.oid,
-        size=lfs.size if lfs else entry.size,
+        size=lfs.size if lfs else git.blob_facts(entry.oid).size,  # cached, unlike the entry's
         path=entry.path,
         lfs=lfs or UNSET,
         lastCommit=shown,
