@@ -83,6 +83,15 @@ def test_a_table_of_blobs_is_written_by_one_module_of_its_room(
     assert "2 modules write hubstead.blobs.tables.holds" in check(source).stdout
 
 
+def test_tables_of_blobs_are_read_by_rooms_that_join_them_to_their_own(source: Path) -> None:
+    reads = "from hubstead.blobs.tables import holds\n"
+    (source / "hubstead" / "shop" / "stock.py").write_text(f"{reads}STOCK = 1\n")
+    assert check(source).returncode == 0
+
+    (source / "hubstead" / "outside.py").write_text(reads)
+    assert "outside.py:1: call a function of hubstead.blobs" in check(source).stdout
+
+
 @pytest.mark.parametrize(("lines", "status"), [(60, 0), (61, 1)])
 def test_a_function_has_60_lines_at_most(source: Path, lines: int, status: int) -> None:
     body = '    """Say\n    nothing."""\n' + "    pass\n" * (lines - 1)

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import bindparam, or_, select
+from sqlalchemy import bindparam, select
 
 from hubstead.backup.folder import BackupFolder
 from hubstead.backup.required_blobs import RequiredBlob
@@ -18,18 +18,18 @@ from hubstead.backup.transfers import StoreOrigin, pour_file, verify_blob
 from hubstead.blobs import (
     BlobKey,
     BlobKind,
+    BlobRow,
     PackVerifier,
+    blob_rows,
     damaged_blobs,
     mark_damaged,
     new_stored_name,
     replace_bytes,
-    stored_key,
     stored_names_of,
     unmark_damaged,
 )
-from hubstead.blobs.tables import blobs
 from hubstead.commits import RepoPack, Storage, every_pack
-from hubstead.db import indexed, scan
+from hubstead.db import indexed
 from hubstead.errors import BlobCorrupt, BlobNotFound
 from hubstead.xet.tables import xorbs
 
@@ -44,28 +44,11 @@ class RepairResult(msgspec.Struct, frozen=True):
     whole: bool  # whether the object is intact now
 
 
-class _Blob(NamedTuple):
-    kind: str
-    name: str
-    bytes: int
-    damaged_ms: int | None
-    stored: str | None
-
-
 class _Xorb(NamedTuple):
     name: str
     entries: bytes
 
 
-_BLOBS = scan(
-    select(blobs.c.kind, blobs.c.name, blobs.c.bytes, blobs.c.damaged_ms, blobs.c.stored)
-    .where(
-        blobs.c.reconstructable_ms.is_(None),
-        or_(blobs.c.unreferenced_ms.is_(None), blobs.c.unreferenced_ms != 0),
-    )
-    .order_by(blobs.c.kind, blobs.c.name),
-    _Blob,
-)
 _XORB = indexed(
     select(xorbs.c.name, xorbs.c.entries).where(xorbs.c.blob == bindparam("which_blob")), _Xorb
 )
@@ -85,7 +68,7 @@ async def repair_objects(
         StorageFull: the disk or the store is full.
         Unavailable: the store does not answer.
     """
-    rows = await stores.db.all(_BLOBS)
+    rows = await blob_rows(stores.db, needing_bytes=True)
     for kind in BlobKind:
         of_kind = {row.name: row for row in rows if row.kind == kind}
         suspects = set(of_kind)
@@ -104,7 +87,7 @@ async def repair_objects(
 
 
 async def _repair_blob(
-    stores: Storage, backup: BackupFolder | None, row: _Blob
+    stores: Storage, backup: BackupFolder | None, row: BlobRow
 ) -> RepairResult | None:
     blob, origin = await _required_blob(stores, row), StoreOrigin(stores.blobs, at_place=True)
     fault = await verify_blob(origin, blob)
@@ -130,9 +113,7 @@ async def _repair_blob(
         return _unrepaired(
             blob, fault, "what was put back did not come out right: look at the disk"
         )
-    await stores.db.write(
-        lambda tx: replace_bytes(tx, blob.key, blob.size, old=blob.place, new=place)
-    )
+    await stores.db.write(replace_bytes, blob.key, blob.size, old=blob.place, new=place)
     await unmark_damaged(stores.db, blob.key)
     return RepairResult(
         f"blob {blob.key}", "it was put back from the backup and read again", whole=True
@@ -145,13 +126,12 @@ def _unrepaired(blob: RequiredBlob, fault: str, advice: str) -> RepairResult:
     return RepairResult(f"blob {blob.key}", f"{fault.partition(': ')[2]}; {advice}", whole=False)
 
 
-async def _required_blob(stores: Storage, row: _Blob) -> RequiredBlob:
-    key = BlobKey(BlobKind(row.kind), row.name)
-    xorb = None
+async def _required_blob(stores: Storage, row: BlobRow) -> RequiredBlob:
+    key, xorb = row.key, None
     if key.kind is BlobKind.XORB:
         xorb = await stores.db.one(_XORB, which_blob=row.name)
     if xorb is None:
-        return RequiredBlob(key, stored_key(key, row.stored), row.bytes)
+        return RequiredBlob(key, row.place, row.bytes)
     return RequiredBlob(key, key, row.bytes, xorb.name, bytes(xorb.entries))
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterator
+from itertools import chain
 
 import msgspec
 
@@ -15,29 +17,14 @@ from hubstead.blobs import (
     Sha256Verifier,
     StoredKey,
     Verifier,
+    snapshot_lfs_objects,
+    snapshot_xorb_blobs,
     stored_key,
 )
+from hubstead.commits import repos_of_snapshot_pack, snapshot_packs
+from hubstead.db import SqliteFile
 from hubstead.errors import BlobCorrupt
-from hubstead.xet import XorbParser, XorbRefused
-
-# Packs first: a repack of a repository may delete old packs.
-_PACKS = (
-    "SELECT pack.name, max(pack.bytes), max(blob.stored) FROM pack"
-    " LEFT JOIN blob ON blob.kind = 'pack' AND blob.name = pack.name GROUP BY pack.name"
-)
-_XORBS = (
-    "SELECT blob.name, blob.bytes, xorb.name, xorb.entries FROM blob"
-    " LEFT JOIN xorb ON xorb.blob = blob.name WHERE blob.kind = 'xorb'"
-)
-# Objects that room ``xet`` reconstructs have no bytes of their own.
-_LFS = "SELECT name, bytes, stored FROM blob WHERE kind = 'lfs' AND folded_ms IS NULL"
-#: The same blobs without the columns that verify them: cheap to read.
-_LISTED = (
-    "SELECT 'pack' AS kind, name, max(bytes) AS bytes FROM pack GROUP BY name"
-    " UNION ALL SELECT kind, name, bytes FROM blob WHERE kind = 'xorb'"
-    " UNION ALL SELECT kind, name, bytes FROM blob WHERE kind = 'lfs' AND folded_ms IS NULL"
-)
-_REPOS_OF_PACK = "SELECT repo.id FROM pack JOIN repo ON repo.pk = pack.repo_pk WHERE pack.name = ?"
+from hubstead.xet import XorbParser, XorbRefused, snapshot_xorbs
 
 
 class RequiredBlob(msgspec.Struct, frozen=True):
@@ -116,29 +103,37 @@ class XorbVerifier:
 
 
 def required_blobs(rows: sqlite3.Connection) -> Iterator[RequiredBlob]:
-    """Yield the blobs that the rows of a snapshot reference, without duplicates."""
-    for name, size, stored in rows.execute(_PACKS):
-        key = BlobKey(BlobKind.PACK, name)
-        yield RequiredBlob(key, stored_key(key, stored), size)
-    for name, size, xorb, entries in rows.execute(_XORBS):
-        key = BlobKey(BlobKind.XORB, name)
-        yield RequiredBlob(key, key, size, xorb, entries or b"")
-    for name, size, stored in rows.execute(_LFS):
-        key = BlobKey(BlobKind.LFS, name)
-        yield RequiredBlob(key, stored_key(key, stored), size)
+    """Yield the blobs that the rows of a snapshot reference, without duplicates.
+
+    Packs come first, because a repack of a repository may delete old packs.
+    """
+    file = SqliteFile(rows)
+    for pack in snapshot_packs(file):
+        key = BlobKey(BlobKind.PACK, pack.name)
+        yield RequiredBlob(key, stored_key(key, pack.stored), pack.bytes)
+    for xorb in snapshot_xorbs(file):
+        key = BlobKey(BlobKind.XORB, xorb.blob)
+        yield RequiredBlob(key, key, xorb.bytes, xorb.name, xorb.entries or b"")
+    for blob in snapshot_lfs_objects(file):
+        yield RequiredBlob(blob.key, blob.place, blob.bytes)
 
 
 def listed_blobs(rows: sqlite3.Connection) -> Iterator[tuple[str, str, int]]:
-    """Yield kind, name and size of the blobs of ``required_blobs``."""
-    yield from rows.execute(_LISTED)
+    """Yield kind, name and size of the blobs of ``required_blobs``; cheaper, without indexes."""
+    file = SqliteFile(rows)
+    yield from ((BlobKind.PACK.value, pack.name, pack.bytes) for pack in snapshot_packs(file))
+    for blob in chain(snapshot_xorb_blobs(file), snapshot_lfs_objects(file)):
+        yield blob.kind, blob.name, blob.bytes
 
 
 def required_amounts(rows: sqlite3.Connection) -> dict[str, Amount]:
     """Return number and size of the blobs of ``required_blobs`` by kind."""
-    sql = f"SELECT kind, count(*), sum(bytes) FROM ({_LISTED}) GROUP BY kind"  # noqa: S608
-    return {kind: Amount(count, size) for kind, count, size in rows.execute(sql)}
+    amounts: defaultdict[str, Amount] = defaultdict(Amount)
+    for kind, _, size in listed_blobs(rows):
+        amounts[kind] += Amount(1, size)
+    return dict(amounts)
 
 
 def repos_of_pack(rows: sqlite3.Connection, pack: str) -> list[str]:
     """Return the ids of the repositories that have a pack."""
-    return [row[0] for row in rows.execute(_REPOS_OF_PACK, (pack,))]
+    return repos_of_snapshot_pack(SqliteFile(rows), pack)

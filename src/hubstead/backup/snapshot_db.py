@@ -12,23 +12,20 @@ from hubstead.backup.folder import open_private
 from hubstead.backup.progress import Progress
 from hubstead.backup.required_blobs import listed_blobs
 from hubstead.backup.schema import Table, quoted, tables_of
-from hubstead.db import metadata, migrate
+from hubstead.blobs import delete_pending
+from hubstead.db import SqliteFile, metadata, migrate
+from hubstead.jobs import end_leases
+from hubstead.xet import BLOB_IS_OF_XORB
 
-#: Changes to the copied rows.
-_CHANGES = (
-    # Blobs that are pending deletion: their bytes are not copied.
-    "DELETE FROM blob WHERE doomed_ms IS NOT NULL AND NOT EXISTS"
-    " (SELECT 1 FROM repo_blob WHERE repo_blob.kind = blob.kind AND repo_blob.name = blob.name)"
-    " AND NOT EXISTS (SELECT 1 FROM xorb WHERE blob.kind = 'xorb' AND xorb.blob = blob.name)",
-    # No node runs jobs in a snapshot.
-    "UPDATE job SET lease_ms = 0, holder = NULL, due_ms = min(due_ms, lease_ms)"
-    " WHERE holder IS NOT NULL",
-)
+
+def own_tables() -> list[str]:
+    """Return the tables about one running hub, which differ in a restored one."""
+    return [name for name, table in metadata.tables.items() if table.info["backup"] == "own"]
 
 
 def skipped_tables() -> list[str]:
-    """Return the tables whose rows a backup skips, as the rooms declare them."""
-    return [name for name, table in metadata.tables.items() if table.info["backup"] == "skip"]
+    """Return the tables whose rows a backup leaves out, as the rooms declare them."""
+    return [name for name, table in metadata.tables.items() if table.info["backup"] != "copy"]
 
 
 async def write_snapshot_db(path: Path, source: DbSnapshot, progress: Progress) -> dict[str, int]:
@@ -51,8 +48,9 @@ async def write_snapshot_db(path: Path, source: DbSnapshot, progress: Progress) 
             await _copy(connection, table, source)
         for name in skipped_tables():
             connection.execute(f"DELETE FROM {quoted(name)}")  # noqa: S608 - declared by rooms
-        for change in _CHANGES:
-            connection.execute(change)
+        file = SqliteFile(connection)
+        delete_pending(file, BLOB_IS_OF_XORB)
+        end_leases(file)
         connection.execute("COMMIT")
         return {table.name: _count(connection, table) for table in tables_of(connection)}
     finally:

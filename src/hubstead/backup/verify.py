@@ -18,12 +18,11 @@ from hubstead.backup.manifest import Amount
 from hubstead.backup.progress import Progress
 from hubstead.backup.required_blobs import RequiredBlob, required_amounts, required_blobs
 from hubstead.backup.schema import Table, tables_of
+from hubstead.backup.snapshot_db import own_tables
 from hubstead.backup.transfers import HubOrigin, Origin, StoreOrigin, verify_blobs
 from hubstead.commits import Storage
 from hubstead.doctor import Inspection, Severity, run_checks
 
-#: Tables that differ in a restored hub.
-_HUB_TABLES = ("xet_epoch", "deletion_pause", "storage_change", "node")
 _MODULUS = 1 << 256
 
 
@@ -61,7 +60,8 @@ async def verify_restore(
 
 async def _compare_rows(stores: Storage, rows: Path, progress: Progress) -> AsyncIterator[str]:
     with open_rows(rows) as rows_db:
-        tables = [table for table in tables_of(rows_db) if table.name not in _HUB_TABLES]
+        own = own_tables()
+        tables = [table for table in tables_of(rows_db) if table.name not in own]
     async with (
         open_db_snapshot(f"{SQLITE}{rows}") as ours,
         open_db_snapshot(stores.settings.database_url) as theirs,

@@ -4,6 +4,15 @@ Owns the stores, the tables of blobs, links, holds and uploads, and the deletion
 It never decides rights, and it knows neither git nor HTTP.
 """
 
+from hubstead.blobs.consistency import (
+    BlobName,
+    BlobRow,
+    InconsistentLink,
+    blob_rows,
+    inconsistent_links,
+    unlinked_blobs,
+    uploads_without_hold,
+)
 from hubstead.blobs.damage import damaged_blobs, mark_damaged, unmark_damaged
 from hubstead.blobs.deletion import delete_unreferenced
 from hubstead.blobs.holds import delete_expired_holds
@@ -19,22 +28,27 @@ from hubstead.blobs.interface import (
 )
 from hubstead.blobs.keys import MAX_PARTS, BlobKey, BlobKind, StoredKey, parse_stored, stored_key
 from hubstead.blobs.lifecycle import (
+    delete_pending,
     mark_reconstructable,
     mark_stored_unreferenced,
     mark_unreferenced,
     replace_bytes,
 )
 from hubstead.blobs.links import (
+    CommittedLink,
     LfsFile,
     Link,
     LinkedBlob,
     LinkingRepo,
+    committed_links,
+    committed_names,
     copy_links,
     expire_holds,
     hold_blobs,
     link_blobs,
     link_temporarily,
     linked,
+    linked_all,
     linked_many,
     linking_repos,
     list_lfs_links,
@@ -54,6 +68,7 @@ from hubstead.blobs.pauses import (
 )
 from hubstead.blobs.registration import link_new_blob, register_blob, register_upload
 from hubstead.blobs.s3_options import S3Options
+from hubstead.blobs.snapshot import SnapshotBlob, snapshot_lfs_objects, snapshot_xorb_blobs
 from hubstead.blobs.stored_names import (
     new_stored_name,
     open_blob,
@@ -62,6 +77,14 @@ from hubstead.blobs.stored_names import (
     stored_names_of,
 )
 from hubstead.blobs.stores import open_blobs
+from hubstead.blobs.totals import (
+    DeletionTotal,
+    UploadTotal,
+    total_holds,
+    total_plain_copies,
+    total_unreferenced,
+    total_uploads,
+)
 from hubstead.blobs.uploads import (
     NewUpload,
     PartReceiver,
@@ -80,10 +103,15 @@ __all__ = [
     "Blob",
     "BlobKey",
     "BlobKind",
+    "BlobName",
+    "BlobRow",
     "BlobStore",
     "BlobWriter",
+    "CommittedLink",
+    "DeletionTotal",
     "DirectTransfers",
     "DirectUploadTarget",
+    "InconsistentLink",
     "LfsFile",
     "Link",
     "LinkedBlob",
@@ -100,24 +128,32 @@ __all__ = [
     "PartWriter",
     "S3Options",
     "Sha256Verifier",
+    "SnapshotBlob",
     "StoredBlob",
     "StoredKey",
     "UploadReceiver",
+    "UploadTotal",
     "Verifier",
     "begin_upload",
+    "blob_rows",
+    "committed_links",
+    "committed_names",
     "copy_links",
     "damaged_blobs",
     "delete_expired_holds",
+    "delete_pending",
     "delete_plain_copies",
     "delete_unreferenced",
     "deletion_is_paused",
     "expire_holds",
     "expire_uploads",
     "hold_blobs",
+    "inconsistent_links",
     "link_blobs",
     "link_new_blob",
     "link_temporarily",
     "linked",
+    "linked_all",
     "linked_many",
     "linking_repos",
     "list_lfs_links",
@@ -140,11 +176,19 @@ __all__ = [
     "register_upload",
     "replace_bytes",
     "resume_deletion",
+    "snapshot_lfs_objects",
+    "snapshot_xorb_blobs",
     "stored_key",
     "stored_name_of",
     "stored_names_of",
     "stored_rows",
+    "total_holds",
+    "total_plain_copies",
+    "total_unreferenced",
+    "total_uploads",
     "unlink_blobs",
     "unlink_repo",
+    "unlinked_blobs",
     "unmark_damaged",
+    "uploads_without_hold",
 ]

@@ -25,6 +25,7 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     Text,
     bindparam,
     case,
@@ -40,7 +41,7 @@ from sqlalchemy import (
 
 from hubstead.blobs.keys import BlobKey, BlobKind, StoredKey, stored_key
 from hubstead.blobs.tables import DELETING, blobs, repo_blobs
-from hubstead.db import DatabaseNow, Tx, any_of, indexed, insert_into, scan
+from hubstead.db import DatabaseNow, SqliteFile, Tx, any_of, indexed, insert_into, scan
 from hubstead.errors import Unavailable
 from hubstead.ids import now_ms
 
@@ -381,6 +382,19 @@ async def mark_deleting(tx: Tx, keys: Iterable[BlobKey]) -> None:
 async def delete_deleting(tx: Tx, keys: Iterable[BlobKey]) -> None:
     """Delete the rows of blobs marked as deleting, whose bytes are gone."""
     await tx.run_many(_DELETE_DELETING, [_which(key) for key in keys])
+
+
+def delete_pending(snapshot: SqliteFile, is_used: ColumnElement[bool]) -> None:
+    """Delete unreferenced blobs from a snapshot, whose bytes a backup leaves out.
+
+    Args:
+        snapshot: The rows.
+        is_used: Whether a row of another room uses the blob, which stays then.
+    """
+    pending = delete(blobs).where(
+        blobs.c.unreferenced_ms.is_not(None), not_(IS_LINKED), not_(is_used)
+    )
+    snapshot.change(scan(pending))
 
 
 def _which(key: BlobKey) -> dict[str, str]:

@@ -7,7 +7,7 @@ A blob without links, and without rows of other rooms, is unreferenced (`lifecyc
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -34,7 +34,7 @@ from hubstead.blobs.holds import (
 )
 from hubstead.blobs.keys import BlobKey, BlobKind
 from hubstead.blobs.lifecycle import mark_unreferenced, revive
-from hubstead.blobs.tables import repo_blobs
+from hubstead.blobs.tables import holds, repo_blobs
 from hubstead.db import (
     Database,
     DatabaseNow,
@@ -48,6 +48,8 @@ from hubstead.db import (
 )
 from hubstead.errors import BlobMissing
 
+#: Links that one statement reads.
+_PAGE = 5000
 _IN_REPO = repo_blobs.c.repo_pk == bindparam("repo_pk")
 _KEY = (repo_blobs.c.kind == bindparam("kind"), repo_blobs.c.name == bindparam("name"))
 
@@ -124,6 +126,54 @@ _LIST_LFS = scan(
 )
 
 
+_LINKS_OF_REPO = scan(
+    select(*_LINK_COLUMNS).where(_IN_REPO, repo_blobs.c.kind == bindparam("kind")), LinkedBlob
+)
+_COMMITTED_NAMES = scan(
+    select(repo_blobs.c.name)
+    .where(
+        _IN_REPO,
+        repo_blobs.c.kind == bindparam("kind"),
+        repo_blobs.c.committed == 1,
+        repo_blobs.c.name > bindparam("after"),
+    )
+    .order_by(repo_blobs.c.name)
+    .limit(bindparam("page")),
+    str,
+)
+
+
+class CommittedLink(NamedTuple):
+    """A blob that commits of a repository name, and the end of its hold there, if any."""
+
+    name: str
+    bytes: int
+    created_ms: int
+    until_ms: int | None
+
+
+_COMMITTED_LINKS = scan(
+    select(repo_blobs.c.name, repo_blobs.c.bytes, repo_blobs.c.created_ms, holds.c.until_ms)
+    .outerjoin_from(
+        repo_blobs,
+        holds,
+        and_(
+            holds.c.repo_pk == repo_blobs.c.repo_pk,
+            holds.c.kind == repo_blobs.c.kind,
+            holds.c.name == repo_blobs.c.name,
+        ),
+    )
+    .where(
+        _IN_REPO,
+        repo_blobs.c.kind == bindparam("kind"),
+        repo_blobs.c.committed == 1,
+        any_of(repo_blobs.c.name, "names"),
+    )
+    .order_by(repo_blobs.c.name),
+    CommittedLink,
+)
+
+
 async def linked(db: Reader, repo_pk: int, key: BlobKey) -> LinkedBlob | None:
     """Return the repository's link to a blob, or None."""
     return await db.one(_SELECT_LINK, repo_pk=repo_pk, kind=key.kind.value, name=key.name)
@@ -137,6 +187,36 @@ async def linked_many(
         return {}
     rows = await db.all(_SELECT_LINKS, repo_pk=repo_pk, kind=kind.value, names=list(names))
     return {row.name: row for row in rows}
+
+
+async def linked_all(db: Reader, repo_pk: int, kind: BlobKind) -> dict[str, LinkedBlob]:
+    """Return all links of a repository to blobs of one kind, by name."""
+    rows = await db.all(_LINKS_OF_REPO, repo_pk=repo_pk, kind=kind.value)
+    return {row.name: row for row in rows}
+
+
+async def committed_names(
+    db: Reader, repo_pk: int, kind: BlobKind, *, page: int = _PAGE
+) -> AsyncIterator[str]:
+    """Yield the names of the blobs of a kind that commits of a repository name, in order."""
+    after = ""
+    while names := await db.all(
+        _COMMITTED_NAMES, repo_pk=repo_pk, kind=kind.value, after=after, page=page
+    ):
+        for name in names:
+            yield name
+        after = names[-1]
+
+
+async def committed_links(
+    db: Reader, repo_pk: int, kind: BlobKind, names: Sequence[str], *, page: int = _PAGE
+) -> list[CommittedLink]:
+    """Return those of the blobs ``names`` that commits of a repository name, with their holds."""
+    links: list[CommittedLink] = []
+    for start in range(0, len(names), page):
+        batch = list(names[start : start + page])
+        links += await db.all(_COMMITTED_LINKS, repo_pk=repo_pk, kind=kind.value, names=batch)
+    return links
 
 
 async def linking_repos(db: Reader, key: BlobKey) -> list[LinkingRepo]:
@@ -337,9 +417,9 @@ async def expire_holds(db: Database) -> int:
 
 
 async def _expire(tx: Tx) -> int:
-    holds = await expired_holds(tx)
-    for hold in holds:
+    expired = await expired_holds(tx)
+    for hold in expired:
         if await delete_if_expired(tx, hold):
             await tx.run(_UNLINK_UNCOMMITTED, **hold._asdict())
             await mark_unreferenced(tx, [hold.key])
-    return len(holds)
+    return len(expired)

@@ -87,7 +87,7 @@ deletion_pauses = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("until_ms", BigInteger, nullable=False),
-    info={"backup": "skip"},
+    info={"backup": "own"},
 )
 
 #: Changes of storage that the previous release does not understand, with the time of the
@@ -97,5 +97,5 @@ storage_changes = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("since_ms", BigInteger, nullable=False),
-    info={"backup": "skip"},
+    info={"backup": "own"},
 )

@@ -26,11 +26,14 @@ from hubstead.commits.metadata import derive_metadata
 from hubstead.commits.packs import (
     PackRow,
     RepoPack,
+    SnapshotPack,
     count_retired_packs,
     every_pack,
     list_packs,
     packs_older_than,
+    repos_of_snapshot_pack,
     retired_pack_names,
+    snapshot_packs,
 )
 from hubstead.commits.preupload import UploadCandidate, UploadMode, choose_upload_modes, content_id
 from hubstead.commits.push import (
@@ -83,6 +86,7 @@ __all__ = [
     "RepoPack",
     "RepoRequest",
     "Revision",
+    "SnapshotPack",
     "Storage",
     "UploadCandidate",
     "UploadMode",
@@ -120,9 +124,11 @@ __all__ = [
     "remove_retired_packs",
     "repack_reachable",
     "repack_repo",
+    "repos_of_snapshot_pack",
     "resolve_revision",
     "retired_pack_names",
     "sees_unreachable",
+    "snapshot_packs",
     "split_revision",
     "squash",
 ]

@@ -5,7 +5,7 @@ All statements on the tables ``pack`` and ``dead_pack``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import and_, bindparam, delete, func, select
@@ -14,7 +14,7 @@ from hubstead import blobs
 from hubstead.blobs import BlobKey, BlobKind, StoredKey, parse_stored, stored_key
 from hubstead.blobs.tables import blobs as blob_rows
 from hubstead.commits.tables import packs, retired_packs
-from hubstead.db import DatabaseNow, Reader, Tx, any_of, indexed, insert_into, scan
+from hubstead.db import DatabaseNow, Reader, SqliteFile, Tx, any_of, indexed, insert_into, scan
 from hubstead.gitstore import Pack
 from hubstead.repos.tables import repos
 
@@ -79,6 +79,46 @@ _ADD = indexed(
 _DELETE = indexed(
     delete(packs).where(packs.c.repo_pk == bindparam("repo_pk"), packs.c.name == bindparam("which"))
 )
+
+
+class SnapshotPack(NamedTuple):
+    """A pack in the snapshot of a backup, whichever repositories have it."""
+
+    name: str
+    bytes: int
+    stored: str | None
+
+
+_OF_SNAPSHOT = scan(
+    select(
+        packs.c.name,
+        func.max(packs.c.bytes).label("bytes"),
+        func.max(blob_rows.c.stored).label("stored"),
+    )
+    .outerjoin_from(
+        packs,
+        blob_rows,
+        and_(blob_rows.c.kind == BlobKind.PACK.value, blob_rows.c.name == packs.c.name),
+    )
+    .group_by(packs.c.name),
+    SnapshotPack,
+)
+_REPOS_OF_SNAPSHOT_PACK = scan(
+    select(repos.c.id)
+    .join_from(packs, repos, repos.c.pk == packs.c.repo_pk)
+    .where(packs.c.name == bindparam("which")),
+    str,
+)
+
+
+def snapshot_packs(rows: SqliteFile) -> Iterator[SnapshotPack]:
+    """Yield the registered packs of a snapshot, without duplicates."""
+    return rows.rows(_OF_SNAPSHOT)
+
+
+def repos_of_snapshot_pack(rows: SqliteFile, name: str) -> list[str]:
+    """Return the ids of the repositories of a snapshot that have a pack."""
+    return list(rows.rows(_REPOS_OF_SNAPSHOT_PACK, which=name))
 
 
 async def list_packs(db: Reader, repo_pk: int) -> list[PackRow]:

@@ -16,6 +16,7 @@ from hubstead.db.restore_mark import (
     unmark_restore,
 )
 from hubstead.db.schema import Number, metadata, primary_key
+from hubstead.db.sqlite_file import SqliteFile
 from hubstead.db.statements import Statement, any_of, indexed, insert, insert_into, scan, total
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "DatabaseNow",
     "Number",
     "Reader",
+    "SqliteFile",
     "Statement",
     "Tx",
     "WriteFn",

@@ -3,8 +3,9 @@
 Times are milliseconds since the epoch, flags are 0 or 1, structures are JSON text: nothing is
 converted on the way in or out.
 
-Every table declares how a backup treats its rows: ``info={"backup": "copy"}``, or ``"skip"`` where
-a restored hub starts without any: uploads under way, nodes, pauses, files that wait for deletion.
+Every table declares how a backup treats its rows: ``info={"backup": "copy"}``; ``"skip"`` where a
+restored hub starts without any, such as uploads under way or files that wait for deletion; or
+``"own"`` where it starts without any and gets its own, such as nodes and pauses.
 """
 
 from __future__ import annotations

@@ -9,8 +9,7 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy import bindparam, select
 
-from hubstead.blobs import BlobKind
-from hubstead.blobs.tables import repo_blobs
+from hubstead.blobs import BlobKind, LinkedBlob, linked_all
 from hubstead.commits import HEADS, derive_metadata, list_refs
 from hubstead.db import scan
 from hubstead.doctor.findings import Finding, Inspection
@@ -26,18 +25,6 @@ _POINTER_HINT = (
 _DERIVED_HINT = "commit a change of its README.md, which derives the metadata again"
 
 
-class _Link(NamedTuple):
-    name: str
-    bytes: int
-    committed: int
-
-
-_LINKS = scan(
-    select(repo_blobs.c.name, repo_blobs.c.bytes, repo_blobs.c.committed).where(
-        repo_blobs.c.repo_pk == bindparam("which_pk"), repo_blobs.c.kind == BlobKind.LFS.value
-    ),
-    _Link,
-)
 _TAGS = scan(
     select(repo_tags.c.tag).where(
         repo_tags.c.repo_pk == bindparam("which_pk"), repo_tags.c.kind == bindparam("kind")
@@ -58,8 +45,8 @@ async def pointers(inspection: Inspection) -> AsyncIterator[Finding]:
         if git is None or not tips:
             continue
         files = await asyncio.to_thread(_pointer_files, git, tips)
-        rows = await inspection.storage.db.all(_LINKS, which_pk=repository.repo.pk) if files else []
-        links = {row.name: row for row in rows}
+        db = inspection.storage.db
+        links = await linked_all(db, repository.repo.pk, BlobKind.LFS) if files else {}
         for path, pointer, canonical in files:
             fault = _pointer_fault(pointer, links.get(pointer.oid))
             if fault:
@@ -109,7 +96,7 @@ def _pointer(git: GitRepo, oid: str) -> Pointer | None:
         return None
 
 
-def _pointer_fault(pointer: Pointer, link: _Link | None) -> str | None:
+def _pointer_fault(pointer: Pointer, link: LinkedBlob | None) -> str | None:
     if link is None:
         return "which the repository does not link"
     if link.bytes != pointer.size:

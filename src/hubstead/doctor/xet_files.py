@@ -10,15 +10,24 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, or_, select
+from sqlalchemy import bindparam, select
 
 from hubstead.blobs import BlobKey, BlobKind
-from hubstead.blobs.tables import blobs
 from hubstead.db import any_of, indexed, scan
 from hubstead.doctor.findings import Finding, Inspection, Severity
 from hubstead.doctor.xorbs import LOST
 from hubstead.errors import BlobCorrupt, BlobNotFound, RangeNotSatisfiable
-from hubstead.xet import Buffer, Term, Terms, XorbIndex, decode_records, file_hash, to_raw, to_text
+from hubstead.xet import (
+    Buffer,
+    Term,
+    Terms,
+    XorbIndex,
+    decode_records,
+    file_hash,
+    inconsistent_objects,
+    to_raw,
+    to_text,
+)
 from hubstead.xet.tables import xet_file_xorbs, xorbs
 from hubstead.xet.tables import xet_files as xet_files_table
 
@@ -68,38 +77,14 @@ _XORB = indexed(
 )
 
 
-class _ReconstructableRow(NamedTuple):
-    kind: str
-    name: str
-    bytes: int
-    file_bytes: int | None
-
-
-_RECONSTRUCTABLE = scan(
-    select(blobs.c.kind, blobs.c.name, blobs.c.bytes, xet_files_table.c.bytes.label("file_bytes"))
-    .outerjoin_from(blobs, xet_files_table, xet_files_table.c.sha256 == blobs.c.name)
-    .where(
-        blobs.c.kind == BlobKind.LFS.value,
-        blobs.c.reconstructable_ms.is_not(None),
-        or_(blobs.c.unreferenced_ms.is_(None), blobs.c.unreferenced_ms != 0),
-        # Pending deletion under another stored name: bytes that no blob needs.
-        or_(blobs.c.unreferenced_ms.is_(None), blobs.c.stored.is_(None)),
-        or_(xet_files_table.c.name.is_(None), xet_files_table.c.bytes != blobs.c.bytes),
-    )
-    .distinct()
-    .order_by(blobs.c.name),
-    _ReconstructableRow,
-)
-
-
 async def reconstructable_objects(inspection: Inspection) -> AsyncIterator[Finding]:
     """Every reconstructable LFS object has a Xet file of its size."""
-    for row in await inspection.storage.db.all(_RECONSTRUCTABLE):
+    for row in await inconsistent_objects(inspection.storage.db):
         what = "it has to be reconstructed from xorbs, but has no Xet file"
         if row.file_bytes is not None:
             what = f"it has {row.bytes} bytes, but its Xet file has {row.file_bytes}"
         yield Finding(
-            "reconstructable_objects", Severity.FAULT, f"blob {row.kind}/{row.name}", what, _HINT
+            "reconstructable_objects", Severity.FAULT, f"blob lfs/{row.name}", what, _HINT
         )
 
 

@@ -7,14 +7,20 @@ import builtins
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
-from sqlalchemy import and_, bindparam, select
+from sqlalchemy import bindparam, select
 
 from hubstead.blobs import BlobKey, BlobKind, mark_damaged
-from hubstead.blobs.tables import blobs
 from hubstead.db import scan
 from hubstead.doctor.findings import Finding, Inspection, Severity
 from hubstead.errors import BlobNotFound
-from hubstead.xet import XorbIndex, XorbParser, XorbRefused
+from hubstead.xet import (
+    InconsistentXorb,
+    XorbIndex,
+    XorbParser,
+    XorbRefused,
+    inconsistent_xorbs,
+    unused_xorb_blobs,
+)
 from hubstead.xet.tables import xorbs as xorbs_table
 
 LOST = (
@@ -24,44 +30,6 @@ LOST = (
 _REPORT = "this should not happen: report it, with the log"
 #: Rows per query. An index has 40 bytes per chunk, so up to 330 KB.
 _PAGE = 100
-
-_IS_ITS_BLOB = and_(blobs.c.kind == BlobKind.XORB.value, blobs.c.name == xorbs_table.c.blob)
-
-
-class _BadBlob(NamedTuple):
-    name: str
-    bytes: int
-    blob_bytes: int | None
-    unreferenced_ms: int | None
-
-
-_BAD_BLOBS = scan(
-    select(
-        xorbs_table.c.name,
-        xorbs_table.c.bytes,
-        blobs.c.bytes.label("blob_bytes"),
-        blobs.c.unreferenced_ms,
-    )
-    .outerjoin_from(xorbs_table, blobs, _IS_ITS_BLOB)
-    .where(
-        blobs.c.name.is_(None)
-        | (blobs.c.bytes != xorbs_table.c.bytes)
-        | blobs.c.unreferenced_ms.is_not(None)
-    )
-    .order_by(xorbs_table.c.name),
-    _BadBlob,
-)
-_UNUSED = scan(
-    select(blobs.c.name)
-    .outerjoin_from(blobs, xorbs_table, _IS_ITS_BLOB)
-    .where(
-        blobs.c.kind == BlobKind.XORB.value,
-        blobs.c.unreferenced_ms.is_(None),
-        xorbs_table.c.name.is_(None),
-    )
-    .order_by(blobs.c.name),
-    str,
-)
 
 
 class _XorbRow(NamedTuple):
@@ -97,9 +65,9 @@ async def xorbs(inspection: Inspection) -> AsyncIterator[Finding]:
     The check ``blob_bytes`` verifies that the bytes exist. If quick, no index is read.
     """
     db = inspection.storage.db
-    for bad in await db.all(_BAD_BLOBS):
+    for bad in await inconsistent_xorbs(db):
         yield _fault(bad.name, _blob_fault(bad), LOST)
-    for name in await db.all(_UNUSED):
+    for name in await unused_xorb_blobs(db):
         what = "no xorb uses it, and it is not pending deletion"
         yield Finding("xorbs", Severity.LEFTOVER, f"blob xorb/{name}", what, _REPORT)
     after = 0
@@ -115,7 +83,7 @@ def _fault(name: str, what: str, hint: str) -> Finding:
     return Finding("xorbs", Severity.FAULT, f"xorb {name}", what, hint)
 
 
-def _blob_fault(row: _BadBlob) -> str:
+def _blob_fault(row: InconsistentXorb) -> str:
     if row.blob_bytes is None:
         return "its blob has no row"
     if row.blob_bytes != row.bytes:

@@ -11,18 +11,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
 
-from sqlalchemy import and_, bindparam, select
+from sqlalchemy import bindparam, select
 
 from hubstead import blobs
-from hubstead.blobs import BlobKey, BlobKind
-from hubstead.blobs.tables import holds, repo_blobs
+from hubstead.blobs import BlobKey, BlobKind, CommittedLink, committed_links, committed_names
 from hubstead.commits import Ref, Storage, add_usage, list_refs
-from hubstead.db import Reader, Tx, any_of, database_now_ms, indexed, scan
+from hubstead.db import Reader, Tx, database_now_ms, indexed
 from hubstead.errors import ConcurrentChange, HubError
 from hubstead.garbage.counts import GarbageCount, GarbageKind, GarbageState, repo_name
 from hubstead.garbage.past_refs import PastTips
@@ -34,54 +32,12 @@ from hubstead.repos.tables import repos
 ATTEMPTS = 3
 #: The number of links that one transaction deletes.
 BATCH = 200
-_PAGE = 5000
 
 NO_REF = "no branch, tag or other ref reaches it"
 IN_GRACE = "no ref reaches it, within the grace period"
 HELD = "no ref reaches it, held for an upload"
 MOVING = "not examined: its refs moved during every walk"
 
-_NAMES = scan(
-    select(repo_blobs.c.name)
-    .where(
-        repo_blobs.c.repo_pk == bindparam("which_pk"),
-        repo_blobs.c.kind == BlobKind.LFS.value,
-        repo_blobs.c.committed == 1,
-        repo_blobs.c.name > bindparam("after"),
-    )
-    .order_by(repo_blobs.c.name)
-    .limit(_PAGE),
-    str,
-)
-
-
-class _Link(NamedTuple):
-    name: str
-    bytes: int
-    created_ms: int
-    until_ms: int | None
-
-
-_LINKS = scan(
-    select(repo_blobs.c.name, repo_blobs.c.bytes, repo_blobs.c.created_ms, holds.c.until_ms)
-    .outerjoin_from(
-        repo_blobs,
-        holds,
-        and_(
-            holds.c.repo_pk == repo_blobs.c.repo_pk,
-            holds.c.kind == repo_blobs.c.kind,
-            holds.c.name == repo_blobs.c.name,
-        ),
-    )
-    .where(
-        repo_blobs.c.repo_pk == bindparam("which_pk"),
-        repo_blobs.c.kind == BlobKind.LFS.value,
-        repo_blobs.c.committed == 1,
-        any_of(repo_blobs.c.name, "names"),
-    )
-    .order_by(repo_blobs.c.name),
-    _Link,
-)
 _LOCK = indexed(
     select(repos.c.pk).where(repos.c.pk == bindparam("which_pk")).with_for_update(), int
 )
@@ -129,7 +85,7 @@ class _Search:
     past: PastTips | None
     grace_ms: int
     remove: bool
-    removed: list[_Link] = field(default_factory=list)
+    removed: list[CommittedLink] = field(default_factory=list)
 
     async def counts(self) -> list[GarbageCount]:
         """Walk, delete links if ``remove``, and return the counts."""
@@ -164,10 +120,12 @@ class _Search:
     async def _collect(self, walk: _Walk) -> list[GarbageCount]:
         now_ms = await database_now_ms(self.storage.db)
         limit = now_ms - self.grace_ms
-        now: list[_Link] = []
-        held: list[_Link] = []
-        young = await _rows(self.storage.db, self.repo.pk, walk.in_grace)
-        for row in await _rows(self.storage.db, self.repo.pk, walk.unreachable):
+        now: list[CommittedLink] = []
+        held: list[CommittedLink] = []
+        young = await committed_links(self.storage.db, self.repo.pk, BlobKind.LFS, walk.in_grace)
+        for row in await committed_links(
+            self.storage.db, self.repo.pk, BlobKind.LFS, walk.unreachable
+        ):
             if row.until_ms is not None and row.until_ms >= now_ms:
                 held.append(row)
             else:
@@ -178,7 +136,11 @@ class _Search:
         return self._counts(now, young, held)
 
     def _counts(
-        self, now: list[_Link], young: list[_Link], held: list[_Link], fault: str | None = None
+        self,
+        now: list[CommittedLink],
+        young: list[CommittedLink],
+        held: list[CommittedLink],
+        fault: str | None = None,
     ) -> list[GarbageCount]:
         counts = [
             self._count(GarbageState.NOW, NO_REF, now + self.removed, len(self.removed)),
@@ -189,7 +151,7 @@ class _Search:
         return [*counts, self._count(GarbageState.NEVER, fault, [])] if fault else counts
 
     def _count(
-        self, when: GarbageState, reason: str, rows: list[_Link], removed: int = 0
+        self, when: GarbageState, reason: str, rows: list[CommittedLink], removed: int = 0
     ) -> GarbageCount:
         total = sum(row.bytes for row in rows)
         return GarbageCount(
@@ -202,7 +164,7 @@ class _Search:
             self.removed += await self.storage.db.write(partial(_unlink, self.repo.pk, refs, batch))
 
 
-async def _unlink(repo_pk: int, walked: list[Ref], names: list[str], tx: Tx) -> list[_Link]:
+async def _unlink(repo_pk: int, walked: list[Ref], names: list[str], tx: Tx) -> list[CommittedLink]:
     """Unlink LFS files and return their links.
 
     Raises:
@@ -212,7 +174,11 @@ async def _unlink(repo_pk: int, walked: list[Ref], names: list[str], tx: Tx) -> 
     if await list_refs(tx, repo_pk) != walked:
         raise _RefsChanged()
     await blobs.delete_expired_holds(tx, repo_pk, BlobKind.LFS, names)
-    rows = [row for row in await _rows(tx, repo_pk, names) if row.until_ms is None]
+    rows = [
+        row
+        for row in await committed_links(tx, repo_pk, BlobKind.LFS, names)
+        if row.until_ms is None
+    ]
     await blobs.unlink_blobs(tx, repo_pk, [BlobKey(BlobKind.LFS, row.name) for row in rows])
     await add_usage(tx, repo_pk, packs=0, used_bytes=-sum(row.bytes for row in rows))
     return rows
@@ -220,19 +186,7 @@ async def _unlink(repo_pk: int, walked: list[Ref], names: list[str], tx: Tx) -> 
 
 async def _linked(db: Reader, repo_pk: int) -> set[bytes]:
     """Return the sha256 of every LFS file with a committed link to the repository."""
-    names: set[bytes] = set()
-    after = ""
-    while page := await db.all(_NAMES, which_pk=repo_pk, after=after):
-        names.update(bytes.fromhex(name) for name in page)
-        after = page[-1]
-    return names
-
-
-async def _rows(db: Reader, repo_pk: int, names: Sequence[str]) -> list[_Link]:
-    links: list[_Link] = []
-    for start in range(0, len(names), _PAGE):
-        links += await db.all(_LINKS, which_pk=repo_pk, names=list(names[start : start + _PAGE]))
-    return links
+    return {bytes.fromhex(name) async for name in committed_names(db, repo_pk, BlobKind.LFS)}
 
 
 def _discard_reachable(git: GitRepo, tips: Iterable[str], names: set[bytes]) -> None:

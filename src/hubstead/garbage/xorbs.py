@@ -6,14 +6,11 @@ from typing import NamedTuple
 
 from sqlalchemy import and_, bindparam, case, func, literal, select
 
-from hubstead.blobs import BlobKind
-from hubstead.blobs.tables import blobs
 from hubstead.commits import Storage
 from hubstead.db import database_now_ms, scan, total
 from hubstead.garbage.counts import GarbageCount, GarbageKind, GarbageState
-from hubstead.xet import outlived_since, unknown_since
+from hubstead.xet import outlived_since, total_files_without_object, unknown_since
 from hubstead.xet.tables import xet_file_xorbs
-from hubstead.xet.tables import xet_files as xet_files_table
 from hubstead.xet.tables import xorbs as xorbs_table
 
 NO_OBJECT = "its LFS file was deleted"
@@ -60,29 +57,12 @@ _XORBS = scan(
 )
 
 
-class _Sum(NamedTuple):
-    things: int
-    bytes: int
-
-
-_FILES = scan(
-    select(func.count().label("things"), total(xet_files_table.c.bytes).label("bytes"))
-    .outerjoin_from(
-        xet_files_table,
-        blobs,
-        and_(blobs.c.kind == BlobKind.LFS.value, blobs.c.name == xet_files_table.c.sha256),
-    )
-    .where(blobs.c.name.is_(None)),
-    _Sum,
-)
-
-
 async def xet_files(storage: Storage) -> list[GarbageCount]:
     """Count Xet files without an LFS object, which no repository can link again."""
-    row = await storage.db.single(_FILES)
-    if not row.things:
+    row = await total_files_without_object(storage.db)
+    if not row.files:
         return []
-    return [GarbageCount(GarbageKind.XET_FILE, GarbageState.NOW, NO_OBJECT, row.things, row.bytes)]
+    return [GarbageCount(GarbageKind.XET_FILE, GarbageState.NOW, NO_OBJECT, row.files, row.bytes)]
 
 
 async def xorbs(storage: Storage) -> list[GarbageCount]:

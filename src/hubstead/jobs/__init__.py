@@ -8,6 +8,7 @@ from hubstead.jobs.job_types import Handler, Job, JobType, Reschedule, WorkProbe
 from hubstead.jobs.node_clock import MEASURE_EVERY_S, NodeClock
 from hubstead.jobs.queue import ListedJob, enqueue, list_jobs
 from hubstead.jobs.runner import Runner
+from hubstead.jobs.snapshot import end_leases
 
 __all__ = [
     "MEASURE_EVERY_S",
@@ -19,6 +20,7 @@ __all__ = [
     "Reschedule",
     "Runner",
     "WorkProbe",
+    "end_leases",
     "enqueue",
     "job_types_by_name",
     "list_jobs",

@@ -32,5 +32,5 @@ nodes = Table(
     Column("name", Text, primary_key=True),
     Column("difference_ms", BigInteger, nullable=False),  # the node's clock less the database's
     Column("seen_ms", BigInteger, nullable=False),  # by the database's clock
-    info={"backup": "skip"},
+    info={"backup": "own"},
 )

@@ -42,7 +42,7 @@ from hubstead.repos.events import (
     repo_subject,
 )
 from hubstead.repos.metadata import RepoMetadata, set_metadata
-from hubstead.repos.queries import RepoDetails, event_facts, every_repo, load_details
+from hubstead.repos.queries import RepoDetails, event_facts, every_repo, load_details, repo_ids
 from hubstead.repos.xet_tokens import (
     XetToken,
     cas_url,
@@ -89,6 +89,7 @@ __all__ = [
     "remove_repo",
     "reopen",
     "repo_from_row",
+    "repo_ids",
     "repo_subject",
     "require_right",
     "set_metadata",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, TypedDict
 
@@ -10,7 +10,8 @@ from sqlalchemy import bindparam, false, select
 
 from hubstead.accounts import ANONYMOUS
 from hubstead.accounts.tables import accounts, members
-from hubstead.db import Reader, indexed, scan
+from hubstead.db import Reader, any_of, indexed, scan
+from hubstead.ids import Kind, RepoId
 from hubstead.repos.access import REPO_COLUMNS, Repo, RepoRow, repo_from_row
 from hubstead.repos.tables import repos
 
@@ -73,6 +74,31 @@ async def every_repo(db: Reader) -> AsyncIterator[tuple[Repo, RepoDetails]]:
         for row in rows:
             yield repo_from_row(row.repo, ANONYMOUS), row.details
         after = rows[-1].repo.pk
+
+
+class _RepoName(NamedTuple):
+    pk: int
+    kind: str
+    owner: str
+    name: str
+
+
+_NAMES = scan(
+    select(repos.c.pk, repos.c.kind, accounts.c.name.label("owner"), repos.c.name)
+    .join_from(repos, accounts, repos.c.owner_pk == accounts.c.pk)
+    .where(any_of(repos.c.pk, "pks")),
+    _RepoName,
+)
+
+
+async def repo_ids(db: Reader, pks: Iterable[int]) -> dict[int, RepoId]:
+    """Return the names of those of the repositories that exist, by pk."""
+    unique = sorted(set(pks))
+    names: dict[int, RepoId] = {}
+    for start in range(0, len(unique), _BATCH):
+        for row in await db.all(_NAMES, pks=unique[start : start + _BATCH]):
+            names[row.pk] = RepoId(Kind(row.kind), row.owner, row.name)
+    return names
 
 
 async def load_details(db: Reader, repo: Repo) -> RepoDetails:

@@ -5,6 +5,15 @@ and of epochs; room ``blobs`` stores the bytes. It never decides who may see a f
 """
 
 from hubstead.xet.chunker import Chunker, can_compile, chunk_lengths, iterate_chunks
+from hubstead.xet.consistency import (
+    FileTotal,
+    InconsistentObject,
+    InconsistentXorb,
+    inconsistent_objects,
+    inconsistent_xorbs,
+    total_files_without_object,
+    unused_xorb_blobs,
+)
 from hubstead.xet.conversion import ConvertedObject, Converter, plain_objects
 from hubstead.xet.decoder import decode_records
 from hubstead.xet.dedup_shards import KnownChunks, is_eligible, write_dedup_shard
@@ -34,6 +43,7 @@ from hubstead.xet.records import (
     Buffer,
 )
 from hubstead.xet.shards import FileEntry, Shard, ShardRefused, XorbEntry, parse_shard
+from hubstead.xet.snapshot import BLOB_IS_OF_XORB, SnapshotXorb, snapshot_xorbs
 from hubstead.xet.store import PlannedFile, XetStore
 from hubstead.xet.terms import Term, Terms
 from hubstead.xet.unreferenced import delete_unreferenced_files, quarantine_xorbs, release_xorbs
@@ -43,6 +53,7 @@ from hubstead.xet.xorb_upload import XorbUpload
 from hubstead.xet.xorbs import XorbIndex
 
 __all__ = [
+    "BLOB_IS_OF_XORB",
     "MAX_CHUNKS",
     "MAX_CHUNK_BYTES",
     "MAX_STORED_BYTES",
@@ -53,6 +64,9 @@ __all__ = [
     "ConvertedObject",
     "Converter",
     "FileEntry",
+    "FileTotal",
+    "InconsistentObject",
+    "InconsistentXorb",
     "KnownChunks",
     "KnownXorb",
     "LfsObject",
@@ -60,6 +74,7 @@ __all__ = [
     "ReconstructionPlan",
     "Shard",
     "ShardRefused",
+    "SnapshotXorb",
     "Term",
     "Terms",
     "Usage",
@@ -86,6 +101,8 @@ __all__ = [
     "find_xorb",
     "following_xorbs",
     "hub_usage",
+    "inconsistent_objects",
+    "inconsistent_xorbs",
     "is_eligible",
     "iterate_chunks",
     "keyed_hash",
@@ -99,10 +116,13 @@ __all__ = [
     "release_xorbs",
     "settling_seconds",
     "sha256s_of_files",
+    "snapshot_xorbs",
     "terms_bytes",
     "to_raw",
     "to_text",
+    "total_files_without_object",
     "unknown_since",
+    "unused_xorb_blobs",
     "usage_of",
     "usage_of_all",
     "was_uploaded",

@@ -81,5 +81,5 @@ xet_epochs = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("created_ms", BigInteger, nullable=False),
-    info={"backup": "skip"},
+    info={"backup": "own"},
 )
