@@ -107,3 +107,21 @@ def test_most_functions_are_short(source: Path) -> None:
     text = "".join(f"def long{n}():\n{body}" for n in range(5))
     (source / "hubstead" / "outside.py").write_text(text)
     assert "have up to 21 lines" in check(source).stdout
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "await asyncio.to_thread(sell)",
+        "await loop.run_in_executor(None, sell)",
+        "threading.Thread(target=sell).start()",
+        "pool = ThreadPoolExecutor(4)",
+    ],
+)
+def test_a_thread_outside_of_the_lanes_is_a_fault(source: Path, line: str) -> None:
+    path = source / "hubstead" / "outside.py"
+    path.write_text(f"async def serve():\n    {line}\n")
+    done = check(source)
+    assert done.returncode == 1
+    assert f"{path}:2: " in done.stdout
+    assert "use run_in_lane" in done.stdout

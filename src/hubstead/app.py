@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -30,6 +31,13 @@ from hubstead.accounts import (
     has_admin,
 )
 from hubstead.accounts.jobs import account_jobs
+from hubstead.admission import (
+    Admission,
+    Lane,
+    LaneRules,
+    declare_admission_metrics,
+    install_admission,
+)
 from hubstead.blobs import S3Options, open_blobs
 from hubstead.blobs.jobs import blob_jobs
 from hubstead.commits import Storage
@@ -142,6 +150,9 @@ async def open_hub(settings: Settings, *, make: bool = False) -> AsyncIterator[H
     """Open a hub without serving it; arguments and errors are those of ``open_storage``."""
     async with open_storage(settings, make=make) as stores:
         metrics = Metrics()
+        admission = _admission(settings)
+        install_admission(admission)
+        declare_admission_metrics(metrics, admission)
         declare_git_metrics(metrics, stores.git)
         passwords = Passwords()
         sign_in = SignIn(
@@ -161,11 +172,46 @@ async def open_hub(settings: Settings, *, make: bool = False) -> AsyncIterator[H
             ),
             last_use=LastUse(),
             metrics=metrics,
+            admission=admission,
         )
+        watch = asyncio.create_task(admission.stalls.watch())
         try:
             yield hub
         finally:
+            watch.cancel()
             await hub.last_use.flush(stores.db)
+
+
+def _admission(settings: Settings) -> Admission:
+    """Return the lanes as the settings bound them."""
+    work, length = settings.admission, settings.admission.queue_length
+
+    def rules(width: int, share: int, *, queue: int = length, **more: Any) -> LaneRules:
+        return LaneRules(width, share, queue=queue, queue_share=max(1, queue // 2), **more)
+
+    reads: dict[str, Any] = {"seconds": work.read_seconds, "abandons": True}
+    git = settings.git.processes
+    return Admission(
+        {
+            Lane.READS: rules(work.read_threads, work.read_threads - 1, **reads),
+            Lane.HISTORY: rules(work.history_threads, work.history_threads // 2, **reads),
+            Lane.DIGESTS: rules(work.digest_threads, work.digest_threads - 1, abandons=True),
+            Lane.WRITES: rules(work.write_threads, work.write_threads - 1),
+            Lane.TRANSFERS: rules(work.transfer_threads, work.transfer_threads * 3 // 4),
+            Lane.PASSWORDS: rules(work.password_checks, work.password_checks // 2, **reads),
+            Lane.PUSHES: rules(work.pushes, work.pushes // 2),
+            Lane.PROCESSES: rules(git, max(1, git * 3 // 4), **reads),
+            Lane.SCANS: rules(
+                settings.database.reader_threads,
+                max(1, settings.database.reader_threads - 1),
+                **reads,
+            ),
+            Lane.UPLOADS: rules(work.upload_threads, work.upload_threads * 3 // 4, queue=0),
+            Lane.BACKGROUND: rules(work.background_threads, work.background_threads),
+        },
+        buffered_bytes=work.buffered_bytes,
+        buffered_share=work.buffered_bytes // 2,
+    )
 
 
 @contextmanager

@@ -231,6 +231,14 @@ class RateLimited(HubError):
     retry_after_s: int
 
 
+class ShareExceeded(RateLimited):
+    """Too many of your requests of this kind ({lane}) run at once: try again in \
+{retry_after_s} seconds."""
+
+    lane: str
+    retry_after_s: int = 2
+
+
 class SlowClient(HubError):
     """The body arrived too slowly, or stopped arriving."""
 
@@ -243,6 +251,22 @@ class Unavailable(HubError):
     """The server cannot answer right now: {reason}"""
 
     reason: str
+
+
+class Overloaded(Unavailable):
+    """The server has too much work of this kind ({lane}): try again in {retry_after_s} seconds."""
+
+    lane: str
+    reason: str = "it has too much work"
+    retry_after_s: int = 2
+
+
+class WorkTooLong(Unavailable):
+    """This request takes longer than the server allows: ask for less, or try again in \
+{retry_after_s} seconds."""
+
+    reason: str = "the request takes too long"
+    retry_after_s: int = 10
 
 
 class NotBuilt(HubError):

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from prometheus_client import (
     CollectorRegistry,
@@ -15,6 +15,7 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 _PREFIX = "hubstead_"
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -47,9 +48,57 @@ class Metrics:
         """Declare a gauge. Every exposition calls ``read``, in a thread."""
         Gauge(_PREFIX + name, help_text, registry=self._registry).set_function(read)
 
+    def total(self, name: str, help_text: str, read: Callable[[], float]) -> None:
+        """Declare a counter whose value the room keeps: every exposition calls ``read``."""
+        family = CounterMetricFamily(_PREFIX + name, help_text, labels=())
+        self._registry.register(_Numbers(family, lambda: {"": read()}))
+
+    def numbers(
+        self,
+        name: str,
+        help_text: str,
+        read: Callable[[], Mapping[str, float]],
+        *,
+        label: str,
+        counts: bool = False,
+    ) -> None:
+        """Declare one number for each value of a label, kept by the room: gauges, or counters.
+
+        Args:
+            name, help_text: Of the metric.
+            read: Returns the numbers by value of the label; every exposition calls it.
+            label: The name of the label.
+            counts: Whether the numbers only grow.
+        """
+        cls = CounterMetricFamily if counts else GaugeMetricFamily
+        self._registry.register(_Numbers(cls(_PREFIX + name, help_text, labels=(label,)), read))
+
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus' text form (``MEDIA_TYPE``); call in a thread."""
         return generate_latest(self._registry)
+
+
+class _Numbers:
+    """A collector of numbers that a room keeps."""
+
+    def __init__(
+        self,
+        family: CounterMetricFamily | GaugeMetricFamily,
+        read: Callable[[], Mapping[str, float]],
+    ) -> None:
+        self._family = family
+        self._read = read
+
+    def describe(self) -> Iterator[Metric]:
+        """Yield the metric without values, for the registry's check of names."""
+        yield self._family
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metric with its current values."""
+        self._family.samples.clear()
+        for value, number in self._read().items():
+            self._family.add_metric([value] if value else [], number)
+        yield self._family
 
 
 def _count_mappings() -> int:

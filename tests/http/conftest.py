@@ -41,8 +41,9 @@ def start(servers: ServerPool) -> Iterator[Callable[..., RunningServer]]:
         extensions: bool = True,
         loop: str = "auto",
         fresh: bool = False,
+        upload_threads: int = 32,
     ) -> RunningServer:
-        return servers.get(limits, extensions, loop, fresh)
+        return servers.get(limits, extensions, loop, fresh, upload_threads)
 
     yield get
     servers.rest()

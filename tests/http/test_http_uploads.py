@@ -47,17 +47,17 @@ def test_bodies_of_known_length_are_received_in_upload_threads(
     live = start()
     with httpx2.Client() as client:
         client.put(live.url + "/upload", content=DATA)
-    assert {name.partition("_")[0] for name in live.app.consumer_threads} == {"upload"}
+    assert {name.partition("_")[0] for name in live.app.consumer_threads} == {"hubstead-uploads"}
 
 
 def test_when_all_threads_are_taken_the_ordinary_path_serves(
     start: Callable[..., RunningServer],
 ) -> None:
-    live = start(with_limits(upload_threads=0))
+    live = start(upload_threads=0)
     with httpx2.Client() as client:
         answer = client.put(live.url + "/upload", content=DATA)
     assert answer.json()["sha256"] == sha256(DATA)
-    assert not any(name.startswith("upload") for name in live.app.consumer_threads)
+    assert not any(name.startswith("hubstead-uploads") for name in live.app.consumer_threads)
 
 
 def test_a_request_behind_the_body_is_not_taken_for_body(live: RunningServer) -> None:

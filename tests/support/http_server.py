@@ -14,6 +14,7 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
+from hubstead.admission import Admission, Lane, LaneRules, install_admission
 from hubstead.errors import (
     ClientGone,
     HubError,
@@ -23,6 +24,7 @@ from hubstead.errors import (
     TooLarge,
 )
 from hubstead.http import (
+    ON_GONE,
     BytesResponse,
     FileResponse,
     HttpServer,
@@ -74,7 +76,7 @@ class App:
         self.gate = threading.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.offered.append(set(scope["extensions"]))
+        self.offered.append(set(scope["extensions"]) - {ON_GONE})
         if not self.extensions:
             scope["extensions"] = {}
         try:
@@ -247,20 +249,31 @@ class ServerPool:
         self.folder = folder
         self.running: dict[object, tuple[RunningServer, threading.Thread]] = {}
 
-    def get(self, limits: Limits | None, extensions: bool, loop: str, fresh: bool) -> RunningServer:
-        key = object() if fresh else (limits, extensions, loop)
+    def get(
+        self,
+        limits: Limits | None,
+        extensions: bool,
+        loop: str,
+        fresh: bool,
+        upload_threads: int = 32,
+    ) -> RunningServer:
+        key = object() if fresh else (limits, extensions, loop, upload_threads)
         if key not in self.running:
-            self.running[key] = self.start(limits, extensions, loop)
+            self.running[key] = self.start(limits, extensions, loop, upload_threads)
         return self.running[key][0]
 
     def start(
-        self, limits: Limits | None, extensions: bool, loop: str
+        self, limits: Limits | None, extensions: bool, loop: str, upload_threads: int
     ) -> tuple[RunningServer, threading.Thread]:
         app = App(self.folder, extensions=extensions)
         started = threading.Event()
-        server = HttpServer(
-            app, limits=limits, on_started=lambda port: started.set(), drain_s=1, lifespan="off"
-        )
+        uploads = LaneRules(upload_threads, upload_threads, queue=0, queue_share=0)
+
+        def install(_port: int) -> None:
+            install_admission(Admission({Lane.UPLOADS: uploads}))
+            started.set()
+
+        server = HttpServer(app, limits=limits, on_started=install, drain_s=1, lifespan="off")
         server.config.loop = loop
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()

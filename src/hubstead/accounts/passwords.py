@@ -8,6 +8,7 @@ import contextlib
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.errors import InvalidInput
 
 MAX_CHARS = 1024
@@ -38,12 +39,12 @@ class Passwords:
         if any("\ud800" <= char <= "\udfff" for char in password):
             raise InvalidInput(reason="a password must be valid Unicode")
         async with self._slots:
-            return await asyncio.to_thread(self._hasher.hash, password)
+            return await run_in_lane(Lane.PASSWORDS, self._hasher.hash, password)
 
     async def check(self, password: str, password_hash: str | None) -> bool:
         """Return whether ``password_hash`` is of ``password``; takes as long for None (no hash)."""
         async with self._slots:
-            return await asyncio.to_thread(self._check, password, password_hash)
+            return await run_in_lane(Lane.PASSWORDS, self._check, password, password_hash)
 
     def _check(self, password: str, password_hash: str | None) -> bool:
         if self._dummy_hash is None:

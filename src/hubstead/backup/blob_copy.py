@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.backup.manifest import Amount
 from hubstead.backup.progress import Progress
 from hubstead.backup.required_blobs import RequiredBlob
@@ -55,7 +55,7 @@ async def _copy(origin: Origin, store: BlobStore, blob: RequiredBlob, result: Co
     writer = store.writer(blob.key, blob.verifier(), size=blob.size)
     try:
         await origin.pour(blob, writer.write)
-        await asyncio.to_thread(writer.commit)
+        await run_in_lane(Lane.BACKGROUND, writer.commit)
     except BlobNotFound:
         result.missing.append(f"{blob.key}: its bytes are missing")
     except BlobCorrupt as error:
@@ -63,4 +63,4 @@ async def _copy(origin: Origin, store: BlobStore, blob: RequiredBlob, result: Co
     else:
         result.new += Amount(1, blob.size)
     finally:
-        await asyncio.to_thread(writer.abort)
+        await run_in_lane(Lane.BACKGROUND, writer.abort)

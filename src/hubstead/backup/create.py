@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 
 import hubstead
+from hubstead.admission import Lane, run_in_lane
 from hubstead.backup.blob_copy import CopyResult, copy_missing
 from hubstead.backup.db_snapshot import open_db_snapshot
 from hubstead.backup.deletion_pause import deletion_paused
@@ -53,7 +53,7 @@ async def create_backup(
         StorageFull: the folder's disk is full. Copied blobs stay for the next run.
         Unavailable: the database or the bytes cannot be read now.
     """
-    await asyncio.to_thread(folder.clear)
+    await run_in_lane(Lane.BACKGROUND, folder.clear)
     await folder.blobs().sweep(0)
     new = Amount()
     async with deletion_paused(stores.db):
@@ -68,18 +68,18 @@ async def create_backup(
             "the hub lacks bytes that its rows name, so there is no snapshot", lacking
         )
     progress.begin("finishing")
-    return await asyncio.to_thread(_complete, stores, draft, new)
+    return await run_in_lane(Lane.BACKGROUND, _complete, stores, draft, new)
 
 
 async def _create_draft(stores: Storage, folder: BackupFolder, progress: Progress) -> _Draft:
-    await asyncio.to_thread(folder.clear)
+    await run_in_lane(Lane.BACKGROUND, folder.clear)
     created_ms = now_ms()
-    draft = _Draft(await asyncio.to_thread(folder.begin, created_ms), created_ms)
+    draft = _Draft(await run_in_lane(Lane.BACKGROUND, folder.begin, created_ms), created_ms)
     snapshot = draft.snapshot
     async with open_db_snapshot(stores.settings.database_url) as db_snapshot:
         draft.tables = await write_snapshot_db(snapshot.database, db_snapshot, progress)
     with snapshot.open() as rows:
-        await asyncio.to_thread(write_listing, snapshot.listing, rows)
+        await run_in_lane(Lane.BACKGROUND, write_listing, snapshot.listing, rows)
         draft.blobs = required_amounts(rows)
         total = sum(draft.blobs.values(), Amount())
         progress.begin("copying", total.count, total.bytes)

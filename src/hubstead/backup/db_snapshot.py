@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.backup.schema import Table, quoted
 from hubstead.errors import Unavailable
 
@@ -56,7 +56,7 @@ class _SqliteSnapshot:
 
     async def rows(self, table: Table) -> AsyncIterator[Rows]:
         cursor = self._connection.execute(table.select)
-        while rows := await asyncio.to_thread(cursor.fetchmany, table.batch):
+        while rows := await run_in_lane(Lane.BACKGROUND, cursor.fetchmany, table.batch):
             yield rows
 
     async def last_number(self, table: Table) -> int:

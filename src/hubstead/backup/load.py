@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -10,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.backup.db_snapshot import SQLITE, connect, serial_sequence
 from hubstead.backup.errors import BackupFault
 from hubstead.backup.folder import Snapshot, open_private, open_rows
@@ -34,8 +34,8 @@ async def prepare_rows(snapshot: Snapshot, target: Path) -> None:
             reason=f"the snapshot has schema {manifest.schema}, "
             f"this program knows {SCHEMA_VERSION} at most"
         )
-    await asyncio.to_thread(snapshot.check_database)
-    await asyncio.to_thread(_copy, snapshot.database, target)
+    await run_in_lane(Lane.BACKGROUND, snapshot.check_database)
+    await run_in_lane(Lane.BACKGROUND, _copy, snapshot.database, target)
     await migrate(f"{SQLITE}{target}")
     with closing(sqlite3.connect(target, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode=DELETE")  # removes the files of the write-ahead log
@@ -77,7 +77,7 @@ async def load_rows(rows: Path, url: str) -> None:
         BackupFault: rows refer to missing rows.
     """
     if url.startswith(SQLITE):
-        await asyncio.to_thread(_load_sqlite, rows, Path(url.removeprefix(SQLITE)))
+        await run_in_lane(Lane.BACKGROUND, _load_sqlite, rows, Path(url.removeprefix(SQLITE)))
     else:
         with open_rows(rows) as source:
             await _load_postgres(source, url)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from collections.abc import Sequence
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.backup.folder import BackupFolder, Snapshot
 from hubstead.backup.manifest import Amount
 from hubstead.blobs import BlobKind, LocalBlobs
@@ -23,9 +23,9 @@ async def prune_snapshots(folder: BackupFolder, keep: int) -> Amount:
     snapshots = folder.snapshots()
     remaining = snapshots[-keep:]
     for snapshot in remaining:
-        await asyncio.to_thread(snapshot.check_listing)
+        await run_in_lane(Lane.BACKGROUND, snapshot.check_listing)
     for snapshot in snapshots[: len(snapshots) - len(remaining)]:
-        await asyncio.to_thread(snapshot.remove)
+        await run_in_lane(Lane.BACKGROUND, snapshot.remove)
     return await _remove_unreferenced(folder.blobs(), remaining)
 
 

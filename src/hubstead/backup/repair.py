@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy import bindparam, select
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.backup.folder import BackupFolder
 from hubstead.backup.required_blobs import RequiredBlob
 from hubstead.backup.transfers import StoreOrigin, pour_file, verify_blob
@@ -145,8 +145,8 @@ async def _repair_pack(
     pack, index = folder / f"pack-{row.name}.pack", folder / f"pack-{row.name}.idx"
     if stores.packs_are_blobs and not pack.exists() and not index.exists():
         return None  # a node fetches the pack on demand
-    is_intact = await asyncio.to_thread(_is_pack, pack, row.name)
-    if is_intact and await asyncio.to_thread(_is_index, index, row.name):
+    is_intact = await run_in_lane(Lane.BACKGROUND, _is_pack, pack, row.name)
+    if is_intact and await run_in_lane(Lane.BACKGROUND, _is_index, index, row.name):
         return None
     subject = f"pack {row.name} of repository {row.repo_id}"
     with TemporaryDirectory(prefix="hubstead-repair-") as folder_name:
@@ -162,7 +162,7 @@ async def _repair_pack(
                 pack.unlink(missing_ok=True)
             stores.git.install_pack(row.repo_id, row.name, source)
 
-        await asyncio.to_thread(install)
+        await run_in_lane(Lane.BACKGROUND, install)
     whole = _is_pack(pack, row.name) and _is_index(index, row.name)
     what = "its index was made anew of it" if is_intact else "it was put back, with a new index"
     return RepairResult(subject, what if whole else "it did not come out right", whole=whole)
@@ -174,7 +174,7 @@ async def _intact_copy(
     """Return an intact copy of a pack from another repository, the store or the backup."""
     for other in await every_pack(stores.db):
         path = stores.git.packs_path(other.repo_id) / f"pack-{row.name}.pack"
-        if other.name == row.name and await asyncio.to_thread(_is_pack, path, row.name):
+        if other.name == row.name and await run_in_lane(Lane.BACKGROUND, _is_pack, path, row.name):
             return path
     key = BlobKey(BlobKind.PACK, row.name)
     place = (await stored_names_of(stores.db, key.kind, [key.name])).get(key.name, key)
@@ -187,7 +187,7 @@ async def _intact_copy(
                 await source.pour(blob, file.write)
         except BlobNotFound:
             continue
-        if await asyncio.to_thread(_is_pack, path, row.name):
+        if await run_in_lane(Lane.BACKGROUND, _is_pack, path, row.name):
             return path
     return None
 

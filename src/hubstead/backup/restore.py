@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import sqlite3
@@ -10,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.backup.errors import BackupFault
 from hubstead.backup.folder import BackupFolder, Snapshot, open_private, open_rows
 from hubstead.backup.load import awaits_restore, load_rows, prepare_rows
@@ -59,7 +59,7 @@ async def restore_snapshot(
     if mark is None or mark.loaded_ms is None:
         async with _marked(stores, snapshot, fresh=mark is None) as begin:
             await _fill(stores, folder, snapshot, progress, begin)
-    await asyncio.to_thread(_remove, place)
+    await run_in_lane(Lane.BACKGROUND, _remove, place)
     await unmark_restore(stores.db)
     return manifest
 
@@ -77,7 +77,7 @@ async def _fill(
     with open_rows(rows) as rows_db:
         blobs = _BlobRestore(stores, folder.blobs(), rows_db, progress)
         await blobs.check(snapshot.read())
-        await asyncio.to_thread(begin)
+        await run_in_lane(Lane.BACKGROUND, begin)
         await blobs.restore()
     progress.begin("filling the database")
     await load_rows(rows, stores.settings.database_url)
@@ -99,7 +99,7 @@ async def _marked(
         started = True
         _write_snapshot_mark(place, snapshot)
 
-    await asyncio.to_thread(make_folder, place)
+    await run_in_lane(Lane.BACKGROUND, make_folder, place)
     await mark_restore(stores.db, snapshot.id)
     try:
         yield begin
@@ -194,7 +194,7 @@ class _BlobRestore:
         self._progress.begin("copying", total.count, total.bytes)
         if not self._stores.packs_are_blobs:
             for (repo_id,) in self._rows.execute("SELECT id FROM repo").fetchall():
-                await asyncio.to_thread(self._stores.git.create, repo_id)
+                await run_in_lane(Lane.BACKGROUND, self._stores.git.create, repo_id)
         await for_each(required_blobs(self._rows), self._restore_blob)
         self._raise_faults()
 
@@ -205,7 +205,7 @@ class _BlobRestore:
         try:
             if blob.key.kind is BlobKind.PACK and not self._stores.packs_are_blobs:
                 repo_ids = repos_of_pack(self._rows, blob.key.name)
-                await asyncio.to_thread(self._install, blob.key.name, path, repo_ids)
+                await run_in_lane(Lane.BACKGROUND, self._install, blob.key.name, path, repo_ids)
             else:
                 await self._stores.blobs.put_file(blob.place, path, blob.verifier())
         except BlobCorrupt as error:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sqlite3
 from pathlib import Path
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.backup.db_snapshot import SQLITE, DbSnapshot, Rows
 from hubstead.backup.folder import open_private
 from hubstead.backup.progress import Progress
@@ -60,7 +60,7 @@ async def write_snapshot_db(path: Path, source: DbSnapshot, progress: Progress) 
 async def _copy(connection: sqlite3.Connection, table: Table, source: DbSnapshot) -> None:
     connection.execute(f"DELETE FROM {quoted(table.name)}")  # noqa: S608 - of migrations
     async for rows in source.rows(table):
-        await asyncio.to_thread(_insert, connection, table, rows)
+        await run_in_lane(Lane.BACKGROUND, _insert, connection, table, rows)
     if table.numbered:
         last = await source.last_number(table)
         connection.execute("DELETE FROM sqlite_sequence WHERE name = ?", (table.name,))

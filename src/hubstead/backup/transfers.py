@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.backup.progress import Progress
 from hubstead.backup.required_blobs import RequiredBlob, repos_of_pack
 from hubstead.blobs import BlobKind, BlobStore
@@ -45,10 +46,10 @@ class StoreOrigin:
         """See ``Origin.pour``."""
         content = await self._store.open(blob.place if self._at_place else blob.key)
         if content.path is not None:
-            await asyncio.to_thread(pour_file, content.path, sink)
+            await run_in_lane(Lane.BACKGROUND, pour_file, content.path, sink)
             return
         async for chunk in content.chunks():
-            await asyncio.to_thread(sink, chunk)
+            await run_in_lane(Lane.BACKGROUND, sink, chunk)
 
 
 class HubOrigin:
@@ -67,7 +68,7 @@ class HubOrigin:
         for repo_id in repos_of_pack(self._rows, blob.key.name):
             path = self._stores.git.packs_path(repo_id) / f"pack-{blob.key.name}.pack"
             if path.is_file():
-                await asyncio.to_thread(pour_file, path, sink)
+                await run_in_lane(Lane.BACKGROUND, pour_file, path, sink)
                 return
         raise BlobNotFound(name=blob.key.name)
 

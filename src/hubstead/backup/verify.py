@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.backup.db_snapshot import SQLITE, DbSnapshot, open_db_snapshot
 from hubstead.backup.errors import BackupFault
 from hubstead.backup.folder import BackupFolder, Snapshot, open_rows
@@ -92,8 +92,8 @@ async def check_backup(folder: BackupFolder, progress: Progress) -> AsyncIterato
     origin = StoreOrigin(folder.blobs())
     for snapshot in reversed(folder.snapshots()):
         try:
-            await asyncio.to_thread(snapshot.check_database)
-            await asyncio.to_thread(snapshot.check_listing)
+            await run_in_lane(Lane.BACKGROUND, snapshot.check_database)
+            await run_in_lane(Lane.BACKGROUND, snapshot.check_listing)
         except BackupFault as damage:
             for line in damage.faults:
                 yield f"{snapshot.id}: {line}"

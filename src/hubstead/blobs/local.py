@@ -6,7 +6,6 @@ that folder: a visible blob is whole and survives a power cut.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
 import shutil
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.blobs.interface import PartInfo, StoredBlob
 from hubstead.blobs.keys import BlobKey, BlobKind, StoredKey
 from hubstead.blobs.layout import INCOMING, UPLOADS, blob_key, blob_path, upload_path
@@ -118,12 +118,12 @@ class LocalBlobs(PutThroughWriter):
 
     async def delete(self, key: StoredKey) -> bool:
         """See `BlobStore.delete`."""
-        return await asyncio.to_thread(_unlink, self.root / blob_path(key))
+        return await run_in_lane(Lane.BACKGROUND, _unlink, self.root / blob_path(key))
 
     async def keys(self, kind: BlobKind) -> AsyncIterator[StoredBlob]:
         """See `BlobStore.keys`."""
-        for folder in await asyncio.to_thread(_folders_in, self.root / kind):
-            for stored in await asyncio.to_thread(self._stored_below, kind, folder):
+        for folder in await run_in_lane(Lane.TRANSFERS, _folders_in, self.root / kind):
+            for stored in await run_in_lane(Lane.TRANSFERS, self._stored_below, kind, folder):
                 yield stored
 
     def _stored_below(self, kind: BlobKind, folder: Path) -> list[StoredBlob]:
@@ -146,7 +146,7 @@ class LocalBlobs(PutThroughWriter):
 
     async def parts(self, upload: str) -> dict[int, PartInfo]:
         """See `BlobStore.parts`."""
-        return await asyncio.to_thread(self._upload(upload).parts)
+        return await run_in_lane(Lane.TRANSFERS, self._upload(upload).parts)
 
     async def assemble(
         self,
@@ -163,19 +163,26 @@ class LocalBlobs(PutThroughWriter):
         place = place or key
         as_blob = partial(self.reveal, target=self.root / blob_path(place), replace=replace)
         assembling = self._upload(upload)
-        return await asyncio.to_thread(
-            assembling.assemble, numbers, key, verify, as_blob, size=size, place=place
+        return await run_in_lane(
+            Lane.TRANSFERS,
+            assembling.assemble,
+            numbers,
+            key,
+            verify,
+            as_blob,
+            size=size,
+            place=place,
         )
 
     async def drop(self, upload: str) -> None:
         """See `BlobStore.drop`."""
-        await asyncio.to_thread(self._upload(upload).drop)
+        await run_in_lane(Lane.BACKGROUND, self._upload(upload).drop)
 
     # -- upkeep -----------------------------------------------------------------------------
 
     async def sweep(self, older_than_s: float) -> int:
         """See `BlobStore.sweep`."""
-        return await asyncio.to_thread(self._sweep, time.time() - older_than_s)
+        return await run_in_lane(Lane.BACKGROUND, self._sweep, time.time() - older_than_s)
 
     def _sweep(self, before: float) -> int:
         with storage_errors():
@@ -190,7 +197,7 @@ class LocalBlobs(PutThroughWriter):
 
     async def ready(self) -> None:
         """See `BlobStore.ready`."""
-        await asyncio.to_thread(self._try_out)
+        await run_in_lane(Lane.BACKGROUND, self._try_out)
 
     def _try_out(self) -> None:
         self.check_room()
@@ -275,13 +282,17 @@ class LocalBlob:
         left = check_range(start, count, self.size)
         with storage_errors():
             try:
-                fd = await asyncio.to_thread(os.open, self.path, os.O_RDONLY | os.O_CLOEXEC)
+                fd = await run_in_lane(
+                    Lane.TRANSFERS, os.open, self.path, os.O_RDONLY | os.O_CLOEXEC
+                )
             except FileNotFoundError:
                 raise BlobNotFound(name=self.path.name) from None
         try:
             while left:
                 with storage_errors():
-                    chunk = await asyncio.to_thread(os.pread, fd, min(left, CHUNK_BYTES), start)
+                    chunk = await run_in_lane(
+                        Lane.TRANSFERS, os.pread, fd, min(left, CHUNK_BYTES), start
+                    )
                     if not chunk:
                         raise OSError(0, "a file is shorter than it was")
                 yield chunk

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.blobs.interface import PartInfo, StoredBlob
 from hubstead.blobs.keys import BlobKey, BlobKind, StoredKey, check_part_number, check_upload
 from hubstead.blobs.store_base import (
@@ -109,7 +109,7 @@ class MemoryBlobs(PutThroughWriter):
         check_parts(state.infos(), numbers, size)
         data = b"".join(state.parts[number] for number in numbers)
         try:
-            await asyncio.to_thread(self._write, place, [data], verify, size, replace)
+            await run_in_lane(Lane.TRANSFERS, self._write, place, [data], verify, size, replace)
         except BlobCorrupt:
             await self.drop(upload)
             raise

@@ -25,11 +25,11 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+from hubstead.admission import Lane, run_in_lane, run_to_the_end, start_detached
 from hubstead.blobs.interface import Blob, BlobStore
 from hubstead.blobs.keys import BlobKind, StoredKey, parse_stored
 from hubstead.errors import InvalidInput, StorageFull, Unavailable
 from hubstead.files import storage_errors, write_all
-from hubstead.threads import to_thread_to_the_end
 
 #: The cache fetches a larger object in ranges of this size, several concurrently.
 RANGE_BYTES = 8 << 20
@@ -83,7 +83,7 @@ class NodeCache:
             return copy
         fetch = self._fetches.get(key)
         if fetch is None:
-            fetch = self._fetches[key] = asyncio.create_task(self._fetch(key))
+            fetch = self._fetches[key] = start_detached(self._fetch(key))
             fetch.add_done_callback(lambda done: self._fetched(key, done))
         # Other callers may await the same fetch, and a later one profits from it.
         return await asyncio.shield(fetch)
@@ -117,7 +117,7 @@ class NodeCache:
                 return
             async with self._room(size, sizes):
                 place = self._place(key, size)
-                await asyncio.to_thread(_adopt, path, place)
+                await run_in_lane(Lane.TRANSFERS, _adopt, path, place)
                 self._add(key, size, sizes)
 
     async def forget(self, key: StoredKey) -> None:
@@ -143,7 +143,7 @@ class NodeCache:
             async with self._scanning:
                 if self._sizes is None:
                     with storage_errors():
-                        scanned = await asyncio.to_thread(_scan, self._folder)
+                        scanned = await run_in_lane(Lane.TRANSFERS, _scan, self._folder)
                     self._bytes += sum(scanned.values())
                     self._sizes = scanned
         return self._sizes
@@ -173,7 +173,7 @@ class NodeCache:
             size = sizes.pop(key)
             self._bytes -= size
             places.append(self._place(key, size))
-        await asyncio.to_thread(_remove, places)
+        await run_to_the_end(Lane.BACKGROUND, _remove, places)
 
     @asynccontextmanager
     async def _room(self, size: int, sizes: OrderedDict[StoredKey, int]) -> AsyncIterator[None]:
@@ -218,7 +218,7 @@ class NodeCache:
         """Write a copy; return False if the folder vanished before the copy got its name."""
         aside = self._folder / f"incoming-{secrets.token_hex(12)}"
         with storage_errors():
-            fd = await asyncio.to_thread(_create, aside)
+            fd = await run_in_lane(Lane.TRANSFERS, _create, aside)
             try:
                 try:
                     await self._fill(fd, blob)
@@ -251,10 +251,10 @@ class NodeCache:
             async for chunk in blob.chunks(at, min(end, blob.size) - at):
                 pending += chunk
                 if len(pending) >= _WRITE_BYTES:
-                    await to_thread_to_the_end(write_all, fd, memoryview(pending), at)
+                    await run_to_the_end(Lane.TRANSFERS, write_all, fd, memoryview(pending), at)
                     at += len(pending)
                     pending = bytearray()
-            await to_thread_to_the_end(write_all, fd, memoryview(pending), at)
+            await run_to_the_end(Lane.TRANSFERS, write_all, fd, memoryview(pending), at)
 
 
 def _create(path: Path) -> int:

@@ -7,12 +7,10 @@ per part; assembling reads the parts in order and writes the blob.
 
 from __future__ import annotations
 
-import asyncio
 import re
 import secrets
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import obstore
 
+from hubstead.admission import BoundedThreads, Lane, run_in_lane
 from hubstead.blobs.interface import PartInfo, StoredBlob
 from hubstead.blobs.keys import BlobKey, BlobKind, StoredKey
 from hubstead.blobs.layout import (
@@ -75,7 +74,7 @@ class S3Blobs(PutThroughWriter):
         options = options or S3Options()
         self._client = S3Client(bucket, options)
         self.direct = S3DirectTransfers(self._client, self._prefix) if options.direct else None
-        self._threads = ThreadPoolExecutor(8, thread_name_prefix="s3-part")
+        self._threads = BoundedThreads(8, "s3-part")
 
     def writer(
         self, key: StoredKey, verify: Verifier, *, size: int | None = None, replace: bool = False
@@ -169,7 +168,7 @@ class S3Blobs(PutThroughWriter):
         check_parts(state.parts, numbers, size)
         try:
             writer = self.writer(place, verify, size=size, replace=replace)
-            await asyncio.to_thread(self._join, upload, numbers, writer)
+            await run_in_lane(Lane.TRANSFERS, self._join, upload, numbers, writer)
         except BlobCorrupt:
             await self.drop(upload)
             raise
@@ -232,7 +231,7 @@ class S3Blobs(PutThroughWriter):
     async def sweep(self, older_than_s: float) -> int:
         """See `BlobStore.sweep`."""
         before = datetime.now(UTC) - timedelta(seconds=older_than_s)
-        swept = await asyncio.to_thread(self._abort_abandoned, before)
+        swept = await run_in_lane(Lane.TRANSFERS, self._abort_abandoned, before)
         groups: dict[str, list[tuple[str, datetime]]] = defaultdict(list)
         for top in (INCOMING, UPLOADS):
             async for path, entry in self._list(top):
@@ -277,7 +276,7 @@ class S3Blobs(PutThroughWriter):
 
     async def close(self) -> None:
         """See `BlobStore.close`."""
-        await asyncio.to_thread(self._threads.shutdown)
+        await run_in_lane(Lane.TRANSFERS, self._threads.close)
         self._client.close()
 
 

@@ -10,7 +10,6 @@ gives a copy the ETag of its source; `_try_out` tests that once. Ceph 16 honours
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import secrets
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from typing import Any
 import obstore
 from botocore.exceptions import ClientError
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.blobs.interface import DirectUploadTarget
 from hubstead.blobs.keys import StoredKey, check_upload
 from hubstead.blobs.layout import INCOMING, blob_path
@@ -61,18 +61,20 @@ class S3DirectTransfers:
             params["ResponseContentType"] = media_type
         if span is not None:
             params["Range"] = f"bytes={span[0]}-{span[1]}"  # the signature covers this header
-        return await asyncio.to_thread(self._sign, "get_object", params, expires_s)
+        return await run_in_lane(Lane.TRANSFERS, self._sign, "get_object", params, expires_s)
 
     async def begin_upload(
         self, size: int, *, crc64nvme: int | None = None, expires_s: int
     ) -> DirectUploadTarget | None:
         """See `DirectTransfers.begin_upload`."""
-        return await asyncio.to_thread(self._begin, size, crc64nvme, expires_s)
+        return await run_in_lane(Lane.TRANSFERS, self._begin, size, crc64nvme, expires_s)
 
     async def adopt(self, upload_id: str, key: StoredKey, verify: Verifier) -> int:
         """See `DirectTransfers.adopt`."""
         target = self._prefix + blob_path(key)
-        return await asyncio.to_thread(self._adopt, check_upload(upload_id), target, verify)
+        return await run_in_lane(
+            Lane.TRANSFERS, self._adopt, check_upload(upload_id), target, verify
+        )
 
     def _sign(self, method: str, params: dict[str, Any], expires_s: int) -> str:
         with s3_errors():

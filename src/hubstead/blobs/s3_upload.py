@@ -10,12 +10,13 @@ import base64
 import hashlib
 import time
 from collections import deque
-from concurrent.futures import Executor, Future, wait
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
+from hubstead.admission import BoundedThreads
 from hubstead.blobs.keys import MAX_PARTS
 from hubstead.blobs.s3_client import S3Client, answer_code, s3_errors
 from hubstead.errors import Unavailable
@@ -38,7 +39,13 @@ class ObjectUpload:
     """
 
     def __init__(
-        self, client: S3Client, threads: Executor, key: str, size: int | None, *, replace: bool
+        self,
+        client: S3Client,
+        threads: BoundedThreads,
+        key: str,
+        size: int | None,
+        *,
+        replace: bool,
     ) -> None:
         self._client = client
         self._threads = threads

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.blobs.interface import BlobWriter, PartInfo
 from hubstead.blobs.keys import StoredKey
 from hubstead.blobs.verifiers import Verifier
@@ -27,13 +27,15 @@ class PutThroughWriter(ABC):
 
     async def put(self, key: StoredKey, data: bytes, verify: Verifier) -> int:
         """See `BlobStore.put`."""
-        return await asyncio.to_thread(self._write, key, [data], verify, len(data))
+        return await run_in_lane(Lane.TRANSFERS, self._write, key, [data], verify, len(data))
 
     async def put_file(
         self, key: StoredKey, path: Path, verify: Verifier, *, replace: bool = False
     ) -> int:
         """See `BlobStore.put_file`."""
-        return await asyncio.to_thread(self._write, key, read_file(path), verify, None, replace)
+        return await run_in_lane(
+            Lane.TRANSFERS, self._write, key, read_file(path), verify, None, replace
+        )
 
     def _write(
         self,

@@ -6,13 +6,13 @@ by a crash in between, are orphans (`orphans.py`).
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+from hubstead.admission import Lane, run_in_lane, run_to_the_end
 from hubstead.blobs.interface import BlobStore, PartInfo
 from hubstead.blobs.keys import BlobKey, StoredKey
 from hubstead.blobs.multipart import MultipartUpload
@@ -21,7 +21,6 @@ from hubstead.blobs.stored_names import new_stored_name
 from hubstead.blobs.verifiers import Verifier
 from hubstead.db import Database
 from hubstead.settings import BlobSettings
-from hubstead.threads import to_thread_to_the_end
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -45,13 +44,13 @@ class _Stream(Generic[T]):
 @asynccontextmanager
 async def _stream(start: Callable[[], _Writer[T]]) -> AsyncIterator[_Stream[T]]:
     """Start a writer in a thread; commit it at the end of the block, abort it on any error."""
-    writer = await asyncio.to_thread(start)
+    writer = await run_in_lane(Lane.WRITES, start)
     stream = _Stream[T](writer.write)
     try:
         yield stream
-        stream.result = await to_thread_to_the_end(writer.commit)
+        stream.result = await run_to_the_end(Lane.WRITES, writer.commit)
     finally:
-        await to_thread_to_the_end(writer.abort)
+        await run_to_the_end(Lane.BACKGROUND, writer.abort)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 
 from hubstead.accounts import Actor
+from hubstead.admission import Lane, run_in_lane
 from hubstead.commits.commit import Message, author_of
 from hubstead.commits.ref_updates import WritePlan, move_refs
 from hubstead.commits.refs import TAGS, RefKind, RefMove, RefName, refs_named
@@ -50,7 +50,9 @@ async def create_branch(
     git = await storage.open_git(repo)
     pack: Pack | None = None
     if empty:
-        root, commit = await asyncio.to_thread(_root_commit, git, actor, None, "initial commit")
+        root, commit = await run_in_lane(
+            Lane.WRITES, _root_commit, git, actor, None, "initial commit"
+        )
         pack = await storage.publish(root)
     else:
         commit = (await resolve_revision(storage, actor, repo, git, start or "HEAD")).commit
@@ -95,7 +97,7 @@ async def create_tag(
     check_takes_no_commit(git, RefName.tag(name), commit)
     oid, pack = commit, None
     if message:
-        pack, oid = await asyncio.to_thread(_tag_object, git, actor, name, commit, message)
+        pack, oid = await run_in_lane(Lane.WRITES, _tag_object, git, actor, name, commit, message)
         pack = await storage.publish(pack)
     plan = WritePlan((RefMove(TAGS + name, None, oid, commit),), pack=pack)
     await _move(storage, actor, repo, plan)
@@ -143,7 +145,9 @@ async def squash(
             raise RefNotFound(revision=branch, repo=repo.full_name)
         await storage.fetch_missing_packs(repo, [row.target])
         tree = git.tree_of(row.target)
-        pack, commit = await asyncio.to_thread(_root_commit, git, actor, tree, Message(text).text)
+        pack, commit = await run_in_lane(
+            Lane.WRITES, _root_commit, git, actor, tree, Message(text).text
+        )
         pack = await storage.publish(pack)
         await _move(
             storage, actor, repo, WritePlan((RefMove(row.name, row.oid, commit),), pack=pack)

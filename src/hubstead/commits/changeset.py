@@ -6,10 +6,10 @@ What depends on the tip of the branch (copies, sizes of pointers) is resolved by
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 from typing import Self
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.blobs import BlobKey, BlobKind
 from hubstead.commits.path_rules import PathRules
 from hubstead.commits.rules import PADDED_POINTER
@@ -127,7 +127,7 @@ class Changeset:
             raise InvalidPath(path=path, reason=PADDED_POINTER)
         self.check(path)
         if len(content) > _INLINE_BYTES:
-            oid = await asyncio.to_thread(self.draft.blob, content)
+            oid = await run_in_lane(Lane.WRITES, self.draft.blob, content)
         else:
             oid = self.draft.blob(content)
         self._add(path, PutFile(oid, mode, mode_of))

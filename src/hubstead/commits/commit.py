@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import msgspec
 
 from hubstead import blobs
 from hubstead.accounts import Actor
+from hubstead.admission import Lane, run_in_lane
 from hubstead.blobs import BlobKind, Link
 from hubstead.commits.changeset import Changeset, CopyEntry, Operation, PutLfsPointer
 from hubstead.commits.linkable import linkable_size
@@ -185,7 +185,7 @@ class _CommitAttempts:
         """
         base = await self.base(parent)
         resolved = await self.resolve(base)
-        new = await asyncio.to_thread(self.build, base, resolved.edits)
+        new = await run_in_lane(Lane.WRITES, self.build, base, resolved.edits)
         if new is None:
             assert base.commit is not None
             await self.link_again(resolved.links)
@@ -194,7 +194,7 @@ class _CommitAttempts:
             await self.publish(base, new, resolved.links)
         except HubError as error:
             if isinstance(error, RefMoved):
-                self.draft = await asyncio.to_thread(self.renew_draft)
+                self.draft = await run_in_lane(Lane.WRITES, self.renew_draft)
             await discard_packs(self.storage, self.repo.id, [new.pack])
             raise
         return CommitResult(new.commit, changed=True)

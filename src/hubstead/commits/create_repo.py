@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,6 +9,7 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from hubstead.accounts import Actor
+from hubstead.admission import Lane, run_in_lane, run_to_the_end
 from hubstead.blobs import copy_links
 from hubstead.commits.commit import author_of
 from hubstead.commits.metadata import derive_metadata
@@ -67,10 +67,12 @@ async def create_repository(storage: Storage, actor: Actor, wanted: RepoRequest)
     storage.check_room()
     new = await _reserve(storage, actor, wanted)
     async with _new_folder(storage, new.id) as git:
-        pack, commit = await asyncio.to_thread(_first_commit, git, actor, wanted)
+        pack, commit = await run_in_lane(Lane.WRITES, _first_commit, git, actor, wanted)
         pack = await storage.publish(pack)
         head = f"{HEADS}main"
-        derived = await asyncio.to_thread(derive_metadata, new.kind, git, git.tree_of(commit))
+        derived = await run_in_lane(
+            Lane.WRITES, derive_metadata, new.kind, git, git.tree_of(commit)
+        )
         plan = WritePlan((RefMove(head, None, commit),), pack=pack, derived=derived)
         return await storage.db.write(lambda tx: _insert(tx, actor, new, plan))
 
@@ -82,12 +84,12 @@ async def _new_folder(storage: Storage, repo_id: str) -> AsyncIterator[GitRepo]:
     Only a refusal removes it: after a cancelled request or a lost connection the transaction
     may have been committed. `sweep_folders` removes an old folder that no row names.
     """
-    git = await asyncio.to_thread(storage.git.create, repo_id)
+    git = await run_in_lane(Lane.WRITES, storage.git.create, repo_id)
     try:
         yield git
     except HubError as error:
         if not isinstance(error, Unavailable):
-            await asyncio.to_thread(storage.git.remove, repo_id)
+            await run_to_the_end(Lane.BACKGROUND, storage.git.remove, repo_id)
         raise
 
 
@@ -193,21 +195,23 @@ async def _copy_packs(
     """
     refs = await list_refs(storage.db, source.pk)
     await storage.fetch_missing_packs(source, [row.target for row in refs])
-    await asyncio.to_thread(storage.git.link_packs, source.id, new.id)
+    await run_in_lane(Lane.WRITES, storage.git.link_packs, source.id, new.id)
     if sees_unreachable(source, actor):
         return _Copy(git, None)
-    names = await asyncio.to_thread(storage.git.pack_names, new.id)
+    names = await run_in_lane(Lane.WRITES, storage.git.pack_names, new.id)
     tips = {row.name: row.oid for row in refs}
     with storage.git.repacker(new.id) as repacker:
-        if not tips or not await asyncio.to_thread(
-            repacker.find_unreachable, names, list(tips.values())
+        if not tips or not await run_in_lane(
+            Lane.WRITES, repacker.find_unreachable, names, list(tips.values())
         ):
             return _Copy(git, refs)
-        folder = await asyncio.to_thread(storage.git.projection, new.id, tips, HEADS + "main")
-        pack = await asyncio.to_thread(repacker.combine_reachable, folder)
+        folder = await run_in_lane(
+            Lane.WRITES, storage.git.projection, new.id, tips, HEADS + "main"
+        )
+        pack = await run_in_lane(Lane.WRITES, repacker.combine_reachable, folder)
     assert pack is not None, "a ref reaches at least its commit"
     others = [name for name in names if name != pack.name]
-    await asyncio.to_thread(storage.git.remove_packs, new.id, others)
+    await run_in_lane(Lane.WRITES, storage.git.remove_packs, new.id, others)
     return _Copy(git, refs, await storage.publish(pack))
 
 

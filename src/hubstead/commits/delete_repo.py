@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, func, select
 
 from hubstead import blobs
 from hubstead.accounts import Actor
+from hubstead.admission import Lane, run_to_the_end
 from hubstead.commits.storage import Storage
 from hubstead.commits.tables import deleted_repos
 from hubstead.db import DatabaseNow, Reader, Tx, database_now_ms, indexed, insert_into, scan
@@ -94,7 +94,7 @@ async def remove_deleted_repos(storage: Storage, *, grace_ms: int) -> int:
     before_ms = await database_now_ms(storage.db) - grace_ms
     ids = await storage.db.all(_DUE, before_ms=before_ms)
     for repo_id in ids:
-        await asyncio.to_thread(storage.git.remove, repo_id)
+        await run_to_the_end(Lane.BACKGROUND, storage.git.remove, repo_id)
 
     async def forget(tx: Tx) -> None:
         await tx.run_many(_DELETE, [{"which": repo_id} for repo_id in ids])

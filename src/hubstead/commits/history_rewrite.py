@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 
 import msgspec
 
 from hubstead import blobs
 from hubstead.accounts import Actor
+from hubstead.admission import Lane, run_in_lane
 from hubstead.blobs import BlobKey, BlobKind
 from hubstead.commits.metadata import derive_metadata
 from hubstead.commits.preupload import content_id
@@ -65,7 +65,7 @@ async def _plan(storage: Storage, repo: Repo, names: frozenset[str]) -> WritePla
     git = await storage.open_git(repo)
     refs = await list_refs(storage.db, repo.pk)
     await storage.fetch_missing_packs(repo, [row.target for row in refs])
-    plan = await asyncio.to_thread(_rewrite, git, repo, refs, names)
+    plan = await run_in_lane(Lane.HISTORY, _rewrite, git, repo, refs, names)
     if plan is not None and plan.pack is not None:
         plan = msgspec.structs.replace(plan, pack=await storage.publish(plan.pack))
     return plan

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from sqlalchemy import bindparam, select
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.commits.delete_repo import is_deleted_repo, remove_deleted_repos
 from hubstead.commits.packs import known_packs
 from hubstead.commits.ref_updates import REPACK
@@ -50,9 +49,9 @@ def _pack_grace_ms(storage: Storage) -> int:
 async def maintain_packs(storage: Storage) -> None:
     """Remove retired packs and old projections from this node; every node runs this."""
     await remove_retired_packs(storage, grace_ms=_pack_grace_ms(storage))
-    await asyncio.to_thread(storage.git.refresh_handles)
+    await run_in_lane(Lane.WRITES, storage.git.refresh_handles)
     grace_s = storage.settings.git.pack_grace_seconds
-    await asyncio.to_thread(storage.git.sweep_projections, older_than_s=grace_s)
+    await run_in_lane(Lane.WRITES, storage.git.sweep_projections, older_than_s=grace_s)
 
 
 async def sweep_folders(storage: Storage, *, older_than_s: float = UNREGISTERED_AGE_S) -> None:
@@ -61,8 +60,8 @@ async def sweep_folders(storage: Storage, *, older_than_s: float = UNREGISTERED_
     Every node runs this: where packs are blobs the folders are caches, and packs that other
     nodes repacked or deleted stay in them.
     """
-    await asyncio.to_thread(storage.git.sweep_drafts, older_than_s=older_than_s)
-    for repo_id in await asyncio.to_thread(lambda: list(storage.git.repo_ids())):
+    await run_in_lane(Lane.WRITES, storage.git.sweep_drafts, older_than_s=older_than_s)
+    for repo_id in await run_in_lane(Lane.WRITES, lambda: list(storage.git.repo_ids())):
         await _sweep_folder(storage, repo_id, older_than_s)
 
 
@@ -71,7 +70,7 @@ async def _sweep_folder(storage: Storage, repo_id: str, older_than_s: float) -> 
         return  # `REMOVE_DELETED` removes it
     known = await storage.db.all(_KNOWN, repo_id=repo_id)
     registered = await known_packs(storage.db, repo_id)
-    await asyncio.to_thread(_sweep, storage, repo_id, registered, bool(known), older_than_s)
+    await run_in_lane(Lane.WRITES, _sweep, storage, repo_id, registered, bool(known), older_than_s)
 
 
 def _sweep(

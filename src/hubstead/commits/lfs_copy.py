@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 import msgspec
 
 from hubstead import blobs
 from hubstead.accounts import Actor
+from hubstead.admission import Lane, run_in_lane
 from hubstead.blobs import BlobKey, BlobKind
 from hubstead.commits.changeset import Changeset
 from hubstead.commits.revisions import resolve_revision
@@ -124,7 +124,7 @@ async def _add_copy(
     facts = entry.repo.blob_facts(entry.oid)
     if facts.pointer is None or mode == LINK_MODE:
         limit = storage.settings.commits.max_regular_file_bytes
-        content = await asyncio.to_thread(entry.repo.blob, entry.oid, limit)
+        content = await run_in_lane(Lane.READS, entry.repo.blob, entry.oid, limit)
         await change.put(path, content, mode=mode)
         return
     row = await blobs.linked(storage.db, source.pk, BlobKey(BlobKind.LFS, facts.pointer.oid))

@@ -10,6 +10,7 @@ import msgspec
 
 from hubstead import cards
 from hubstead.accounts import Actor
+from hubstead.admission import Lane, run_in_lane, run_to_the_end
 from hubstead.blobs import BlobKey, BlobKind, Link
 from hubstead.commits.linkable import linkable_size
 from hubstead.commits.metadata import CARD, MAX_CARD_BYTES, derive_metadata
@@ -100,7 +101,7 @@ async def begin_push(storage: Storage, repo: Repo) -> Staging:
         settings.git.max_push_bytes, settings.git.memory_bytes, int(settings.git.cpu_seconds)
     )
     registered = RegisteredState(names, known)
-    return await asyncio.to_thread(storage.git.stage, repo.id, registered, limits)
+    return await run_in_lane(Lane.WRITES, storage.git.stage, repo.id, registered, limits)
 
 
 async def accept_push(
@@ -172,10 +173,10 @@ class _Push:
     async def carry_out(self, wanted: list[RefCommand], *, atomic: bool) -> dict[str, str]:
         """Return a fault for each ref that could not be moved."""
         try:
-            moves, faults = await asyncio.to_thread(self._moves, wanted)
+            moves, faults = await run_in_lane(Lane.WRITES, self._moves, wanted)
             if not moves or (atomic and faults):
                 return faults
-            await asyncio.to_thread(self._check_cards, moves)
+            await run_in_lane(Lane.PUSHES, self._check_cards, moves)
             links = await self._links(await self._check_objects(moves), moves)
         except InvalidCard as error:
             self.messages = refusal_lines(error)
@@ -222,9 +223,9 @@ class _Push:
         Raises:
             PushRefused: with all faults; the text lists the first ones.
         """
-        paths = asyncio.ensure_future(asyncio.to_thread(self._path_faults, moves))
+        paths = asyncio.ensure_future(run_in_lane(Lane.WRITES, self._path_faults, moves))
         try:
-            named, faults = await asyncio.to_thread(self._check_blobs, moves)
+            named, faults = await run_in_lane(Lane.WRITES, self._check_blobs, moves)
         finally:
             await asyncio.wait([paths])
         faults += paths.result()
@@ -301,7 +302,7 @@ class _Push:
         pack = await self._install()
         faults: dict[str, str] = {}
         while moves:
-            derived = await asyncio.to_thread(self._derived, moves)
+            derived = await run_in_lane(Lane.WRITES, self._derived, moves)
             plan = WritePlan(tuple(moves), pack=pack, links=tuple(links), derived=derived)
             try:
                 await self.storage.db.write(move_refs, self.actor, self.repo, plan, Right.WRITE)
@@ -319,7 +320,7 @@ class _Push:
     async def _install(self) -> Pack | None:
         if self.name is None:
             return None
-        pack = await asyncio.to_thread(self.staging.install, self.name)
+        pack = await run_in_lane(Lane.WRITES, self.staging.install, self.name)
         return await self.storage.publish(pack)
 
     async def _remove_unregistered(self, pack: Pack | None) -> None:
@@ -330,7 +331,9 @@ class _Push:
         if pack.name not in names:
             if self.storage.packs_are_blobs:  # a job deletes its blob
                 await discard_packs(self.storage, self.repo.id, [pack])
-            await asyncio.to_thread(self.storage.git.remove_pack, self.repo.id, pack.name)
+            await run_to_the_end(
+                Lane.BACKGROUND, self.storage.git.remove_pack, self.repo.id, pack.name
+            )
 
     def _derived(self, moves: Sequence[RefMove]) -> RepoMetadata | None:
         head = HEADS + self.repo.default_branch

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hubstead.accounts import Actor
+from hubstead.admission import Lane, run_in_lane
 from hubstead.commits.refs import Ref, list_refs
 from hubstead.gitstore import GitRepo, LruCache, ObjectMissing, OidSet
 from hubstead.repos import Repo, Right, allows
@@ -79,7 +80,7 @@ class Reachability:
             if reached is None or reached.tips != tips:
                 await self._storage.fetch_missing_packs(self._repo, tips)
                 with self._storage.git.repacker(self._repo.id) as repacker:
-                    objects = await asyncio.to_thread(repacker.find_reachable, sorted(tips))
+                    objects = await run_in_lane(Lane.HISTORY, repacker.find_reachable, sorted(tips))
                 reached = _Reached(tips, objects)
                 _remember(self._storage.reach.objects, self._repo.id, reached)
         return all(oid in reached.oids for oid in oids)
@@ -117,7 +118,7 @@ class Reachability:
     async def _walk_head(self, head: str) -> OidSet:
         await self._storage.fetch_missing_packs(self._repo, [head])
         older = self._storage.reach.heads.get(self._repo.id) or ()
-        oids = await asyncio.to_thread(self._extended, head, older[:1])
+        oids = await run_in_lane(Lane.HISTORY, self._extended, head, older[:1])
         heads = (_Reached(frozenset((head,)), oids), *older[: _REMEMBERED_HEADS - 1])
         weight = min(len(oids) + 1, _REMEMBERED_OIDS // 2)
         self._storage.reach.heads.put(self._repo.id, heads, weight=weight)
@@ -149,7 +150,11 @@ class Reachability:
         await self._storage.fetch_missing_packs(self._repo, [row.target for row in rows])
         hidden = [self._repo.head] if self._repo.head is not None else []
         starts = [row.oid for row in rows]
-        walk = await asyncio.to_thread(self._git.walk_commits, starts, hidden) if starts else None
+        walk = (
+            await run_in_lane(Lane.HISTORY, self._git.walk_commits, starts, hidden)
+            if starts
+            else None
+        )
         reached = _Reached(tips, OidSet(walk.oids if walk else ()))
         _remember(self._storage.reach.refs, self._repo.id, reached)
         return reached

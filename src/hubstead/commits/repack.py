@@ -5,13 +5,13 @@ A replaced pack is retired (`retired.py`), not removed: running fetches and push
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, select
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.commits.packs import add_pack, list_packs, packs_older_than, replace_packs
 from hubstead.commits.ref_updates import add_usage
 from hubstead.commits.refs import RefName, list_refs
@@ -60,7 +60,7 @@ async def repack_repo(storage: Storage, repo_id: str) -> Pack | None:
         if pack is not None:
             return pack
     with storage.git.repacker(repo_id) as repacker:
-        pack = await asyncio.to_thread(repacker.combine_packs, names)
+        pack = await run_in_lane(Lane.HISTORY, repacker.combine_packs, names)
     if pack is None or pack.name in names:
         return None
     new = [pack]
@@ -119,14 +119,14 @@ async def _write_packs(
     await storage.open_git(repo)
     show = storage.git.projection
     head = RefName.branch(repo.default_branch).full
-    folder = await asyncio.to_thread(show, repo.id, refs, head)
+    folder = await run_in_lane(Lane.HISTORY, show, repo.id, refs, head)
     with storage.git.repacker(repo.id) as repacker:
-        reachable = await asyncio.to_thread(repacker.combine_reachable, folder)
+        reachable = await run_in_lane(Lane.HISTORY, repacker.combine_reachable, folder)
     if reachable is None:
         return []
     try:
-        rest = await asyncio.to_thread(
-            _pack_unreachable, storage, repo.id, old, list(refs.values()), past
+        rest = await run_in_lane(
+            Lane.HISTORY, _pack_unreachable, storage, repo.id, old, list(refs.values()), past
         )
     except BaseException:
         await discard_packs(storage, repo.id, [reachable])
@@ -165,7 +165,7 @@ async def _swap_beside_writers(
             return False
         if await _swap_locked(storage, repo.id, new, old, now):
             with storage.git.repacker(repo.id) as repacker:
-                await asyncio.to_thread(repacker.write_commit_graph, list(now.values()))
+                await run_in_lane(Lane.HISTORY, repacker.write_commit_graph, list(now.values()))
             return True
     return False
 
@@ -222,8 +222,8 @@ async def _covers_moved_refs(
     remaining = [pack.name for pack in new] + [row.name for row in rows if row.name not in old]
     tips, known = refs
     with storage.git.repacker(repo.id) as repacker:
-        return await asyncio.to_thread(
-            repacker.packs_contain, remaining, sorted(tips - known), sorted(known)
+        return await run_in_lane(
+            Lane.HISTORY, repacker.packs_contain, remaining, sorted(tips - known), sorted(known)
         )
 
 

@@ -7,11 +7,11 @@ unreferenced blobs.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from collections.abc import Sequence
 
 from hubstead import blobs
+from hubstead.admission import Lane, run_to_the_end
 from hubstead.blobs import BlobKey, BlobKind
 from hubstead.commits.packs import (
     RetiredPack,
@@ -103,7 +103,7 @@ async def _remove(storage: Storage, repo_id: str, names: Sequence[str]) -> int:
                 return 0
             known = registered
         gone = [name for name in names if name not in known]
-        await asyncio.to_thread(storage.git.remove_packs, repo_id, gone)
+        await run_to_the_end(Lane.BACKGROUND, storage.git.remove_packs, repo_id, gone)
     storage.look_again(repo_id)
     return len(names)
 

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Protocol
 from weakref import WeakValueDictionary
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.blobs import (
     BlobKey,
     BlobKind,
@@ -132,7 +133,7 @@ class Storage:
 
     async def _fetch_packs(self, repo: PackedRepo) -> None:
         if not self.git.exists(repo.id):
-            await asyncio.to_thread(self.git.create, repo.id)
+            await run_in_lane(Lane.WRITES, self.git.create, repo.id)
         missing = set[str]()
         while True:
             rows = await list_packs(self.db, repo.pk)
@@ -169,13 +170,13 @@ class Storage:
         with TemporaryDirectory(prefix="hubstead-pack-") as folder:
             path = Path(folder) / f"{name}.pack"
             await self._download(name, place, path)
-            await asyncio.to_thread(self.git.install_pack, repo_id, name, path)
+            await run_in_lane(Lane.TRANSFERS, self.git.install_pack, repo_id, name, path)
 
     async def _download(self, name: str, place: StoredKey, path: Path) -> None:
         source = await open_stored(self.blobs, name, place)
         with path.open("wb") as file:
             async for chunk in source.chunks():
-                await asyncio.to_thread(file.write, chunk)
+                await run_in_lane(Lane.TRANSFERS, file.write, chunk)
 
     def check_room(self) -> None:
         """Refuse a write while the disk has too little free space.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import column, select, table
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.db.interface import Database
 from hubstead.db.restore_mark import refuse_marked
 from hubstead.db.sqlite import SqliteDatabase
@@ -87,7 +87,7 @@ async def migrate(url: str) -> None:
     if await _is_newest(url):
         return
     if url.startswith(_SQLITE):
-        await asyncio.to_thread(_migrate_sqlite, Path(url.removeprefix(_SQLITE)))
+        await run_in_lane(Lane.BACKGROUND, _migrate_sqlite, Path(url.removeprefix(_SQLITE)))
     else:
         await _migrate_postgres(url)
 

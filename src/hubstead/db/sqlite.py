@@ -13,7 +13,6 @@ import sqlite3
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import structlog
 
+from hubstead.admission import BoundedThreads, Lane, run_in_lane, slot
 from hubstead.db.interface import Conflict, Tx, WriteFn
 from hubstead.db.statements import Statement, sqlite_dialect, sqlite_value
 from hubstead.errors import StorageFull, Unavailable
@@ -254,7 +254,7 @@ class SqliteDatabase:
         self._inline.execute("PRAGMA query_only=ON")
         self._local = threading.local()
         self._reader_connections: list[sqlite3.Connection] = []
-        self._pool = ThreadPoolExecutor(reader_threads, thread_name_prefix="hubstead-reader")
+        self._pool = BoundedThreads(reader_threads, "hubstead-reader")
 
     async def one(self, statement: Statement[R], /, **values: object) -> R | None:
         """See ``Reader.one``."""
@@ -269,8 +269,8 @@ class SqliteDatabase:
     async def all(self, statement: Statement[R], /, **values: object) -> list[R]:
         """See ``Reader.all``."""
         if statement.long:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._pool, self._scan, statement, values)
+            async with slot(Lane.SCANS):
+                return await asyncio.wrap_future(self._pool.submit(self._scan, statement, values))
         started = time.perf_counter()
         rows = _fetch(self._inline, statement, values)
         taken = time.perf_counter() - started
@@ -304,7 +304,7 @@ class SqliteDatabase:
 
     async def close(self) -> None:
         """See ``Database.close``."""
-        await asyncio.to_thread(self._writer.close)
-        self._pool.shutdown(wait=True)
+        await run_in_lane(Lane.BACKGROUND, self._writer.close)
+        self._pool.close()
         for connection in [self._inline, *self._reader_connections]:
             connection.close()

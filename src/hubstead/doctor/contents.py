@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable
 from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import bindparam, select
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.blobs import BlobKind, LinkedBlob, linked_all
 from hubstead.commits import HEADS, derive_metadata, list_refs
 from hubstead.db import scan
@@ -44,7 +44,7 @@ async def pointers(inspection: Inspection) -> AsyncIterator[Finding]:
         tips = await _tips(repository)
         if git is None or not tips:
             continue
-        files = await asyncio.to_thread(_pointer_files, git, tips)
+        files = await run_in_lane(Lane.BACKGROUND, _pointer_files, git, tips)
         db = inspection.storage.db
         links = await linked_all(db, repository.repo.pk, BlobKind.LFS) if files else {}
         for path, pointer, canonical in files:
@@ -112,7 +112,9 @@ async def derived_facts(inspection: Inspection) -> AsyncIterator[Finding]:
             continue
         try:
             tree = git.tree_of(repository.repo.head)
-            derived = await asyncio.to_thread(derive_metadata, repository.repo.kind, git, tree)
+            derived = await run_in_lane(
+                Lane.BACKGROUND, derive_metadata, repository.repo.kind, git, tree
+            )
         except ObjectMissing:
             continue  # ``objects`` reports it
         for name in await _differences(repository, derived):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.commits import HEADS, Ref, list_refs
 from hubstead.doctor.findings import Finding, Inspection
 from hubstead.doctor.repositories import RepoInspection, inspect_repos
@@ -62,7 +62,7 @@ async def _fsck_lines(repository: RepoInspection, tips: Sequence[str]) -> list[s
     for _ in range(_TRIES):
         packs = [row.name for row in await repository.packs()]
         git = repository.inspection.storage.git
-        lines = await asyncio.to_thread(_fsck, git, repository.repo.id, tips, packs)
+        lines = await run_in_lane(Lane.BACKGROUND, _fsck, git, repository.repo.id, tips, packs)
         if not lines or packs == [row.name for row in await repository.packs()]:
             break
     return lines

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import builtins
 import hashlib
 from collections import OrderedDict
@@ -12,6 +11,7 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, select
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.blobs import BlobKey, BlobKind
 from hubstead.db import any_of, indexed, scan
 from hubstead.doctor.findings import Finding, Inspection, Severity
@@ -172,7 +172,7 @@ async def _terms_fault(xorb_cache: _XorbCache, terms: Terms, name: str) -> str |
             leaves += index.leaves(term.start, term.end)
     if not is_hashed:
         return None
-    if await asyncio.to_thread(file_hash, leaves) != to_raw(name):
+    if await run_in_lane(Lane.DIGESTS, file_hash, leaves) != to_raw(name):
         return "the hash of its chunks is not its name"
     return None
 
@@ -185,7 +185,7 @@ async def _damage(xorb_cache: _XorbCache, terms: Terms, sha256: str) -> str | No
             if xorb is None:
                 return None
             records = await _records(xorb_cache, xorb, term)
-            await asyncio.to_thread(_hash, records, digest.update)
+            await run_in_lane(Lane.DIGESTS, _hash, records, digest.update)
     except BlobNotFound:
         return None  # ``blob_bytes`` reports it
     except (BlobCorrupt, RangeNotSatisfiable) as error:

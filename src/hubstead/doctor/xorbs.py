@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import builtins
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, select
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.blobs import BlobKey, BlobKind, mark_damaged
 from hubstead.db import scan
 from hubstead.doctor.findings import Finding, Inspection, Severity
@@ -108,8 +108,8 @@ async def _damage(inspection: Inspection, row: _XorbRow) -> str | None:
     try:
         source = await inspection.storage.blobs.open(BlobKey(BlobKind.XORB, row.blob))
         async for chunk in source.chunks():
-            await asyncio.to_thread(parser.feed, chunk)
-        index = await asyncio.to_thread(parser.finish)
+            await run_in_lane(Lane.DIGESTS, parser.feed, chunk)
+        index = await run_in_lane(Lane.DIGESTS, parser.finish)
     except XorbRefused as error:
         await mark_damaged(inspection.storage.db, BlobKey(BlobKind.XORB, row.blob))
         return f"its bytes are damaged: {error.reason}"

@@ -11,6 +11,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 from sqlalchemy import and_, bindparam, select
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.blobs import BlobKind
 from hubstead.blobs.tables import repo_blobs
 from hubstead.commits import Storage
@@ -217,7 +218,7 @@ class _GitSource:
 
     async def chunks(self, start: int, count: int) -> AsyncIterator[bytes]:
         """Yield ``count`` bytes from offset ``start``."""
-        content = await asyncio.to_thread(self._git.blob, self._oid)
+        content = await run_in_lane(Lane.READS, self._git.blob, self._oid)
         yield content[start : start + count]
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Protocol, TypeVar
+
+from hubstead.admission import Lane, run_in_lane
 
 H = TypeVar("H")
 
@@ -62,7 +63,7 @@ async def read_header(
     while True:
         data += await _read(source, len(data), wanted - len(data))
         try:
-            return await asyncio.to_thread(parse, data, source.size)
+            return await run_in_lane(Lane.READS, parse, data, source.size)
         except IncompleteHeader as incomplete:
             if len(data) < wanted or incomplete.needed > source.size:
                 raise UnreadableHeader("the file ends inside its header") from None

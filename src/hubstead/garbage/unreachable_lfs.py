@@ -9,7 +9,6 @@ and the refs differ; or it comes second, misses the link and is refused.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from functools import partial
 from sqlalchemy import bindparam, select
 
 from hubstead import blobs
+from hubstead.admission import Lane, run_in_lane
 from hubstead.blobs import BlobKey, BlobKind, CommittedLink, committed_links, committed_names
 from hubstead.commits import Ref, Storage, add_usage, list_refs
 from hubstead.db import Reader, Tx, database_now_ms, indexed
@@ -110,10 +110,12 @@ class _Search:
         past_tips = await self.past.of(db, repo.pk) if self.past else set()
         git = await self.storage.open_git(repo)
         await self.storage.fetch_missing_packs(repo, [row.target for row in refs])
-        await asyncio.to_thread(_discard_reachable, git, {row.oid for row in refs}, names)
+        await run_in_lane(
+            Lane.BACKGROUND, _discard_reachable, git, {row.oid for row in refs}, names
+        )
         unreachable_now = sorted(names)
         if names and past_tips:
-            await asyncio.to_thread(_discard_reachable_before, git, past_tips, names)
+            await run_in_lane(Lane.BACKGROUND, _discard_reachable_before, git, past_tips, names)
         in_grace = [name.hex() for name in unreachable_now if name not in names]
         return _Walk(refs, [name.hex() for name in unreachable_now if name in names], in_grace)
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import msgspec
 
 from hubstead import commits
+from hubstead.admission import Lane, run_in_lane
 from hubstead.commits import Storage, list_refs, packs_older_than
 from hubstead.db import database_now_ms
 from hubstead.errors import HubError
@@ -41,8 +40,8 @@ async def unreachable_objects(
         await storage.open_git(repo)
         past_tips = await past.of(storage.db, repo.pk) if past else set()
         with storage.git.repacker(repo.id) as repacker:
-            unreachable = await asyncio.to_thread(
-                repacker.find_unreachable, names, [*tips, *past_tips]
+            unreachable = await run_in_lane(
+                Lane.BACKGROUND, repacker.find_unreachable, names, [*tips, *past_tips]
             )
         if not unreachable:
             return []

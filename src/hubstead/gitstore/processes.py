@@ -15,6 +15,8 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from typing import BinaryIO
 
+from hubstead.admission import Lane, run_to_the_end
+
 _PIPE_BYTES = 1 << 20
 READ_BYTES = 1 << 18
 
@@ -108,7 +110,7 @@ class GitOutput:
     async def close(self) -> tuple[int, str]:
         """End the process; return its exit status and its messages."""
         try:
-            status = await asyncio.to_thread(end, self._process)
+            status = await run_to_the_end(Lane.BACKGROUND, end, self._process)
         finally:
             self._on_close()
         with self._messages as file:

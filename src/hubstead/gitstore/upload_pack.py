@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.gitstore.processes import GitOutput, end, memory_file, spawn
 from hubstead.gitstore.programs import GitProgram
 from hubstead.gitstore.readers import Readers
@@ -99,7 +99,9 @@ class UploadPack:
         """
         on_close = self._readers.begin(folder.parent.parent.stem)
         try:
-            return await asyncio.to_thread(self._start, folder, request, protocol, on_close)
+            return await run_in_lane(
+                Lane.TRANSFERS, self._start, folder, request, protocol, on_close
+            )
         except BaseException:
             on_close()
             raise

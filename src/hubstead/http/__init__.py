@@ -5,7 +5,7 @@ size and time. It never knows a Hub: no repository, no account, no route, no ``w
 """
 
 from hubstead.http.bodies import inflating, read_body, receive_into, stream_body
-from hubstead.http.connection import HttpConnection
+from hubstead.http.connection import ON_GONE, HttpConnection
 from hubstead.http.files import BytesResponse, FileResponse, Source, content_disposition
 from hubstead.http.headers import content_length, get_header
 from hubstead.http.limits import Limits
@@ -14,6 +14,7 @@ from hubstead.http.responses import Response, json_response, redirect, text_resp
 from hubstead.http.server import HttpServer, serve
 
 __all__ = [
+    "ON_GONE",
     "BytesResponse",
     "FileResponse",
     "HttpConnection",

@@ -13,6 +13,7 @@ from typing import Any
 
 from starlette.types import Message, Receive, Scope
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.errors import ClientGone, InvalidInput, SlowClient, TooLarge
 from hubstead.http.headers import content_length, get_header
 
@@ -67,7 +68,6 @@ async def receive_by_messages(
     setting: str = _SETTING,
 ) -> int:
     """Like ``receive_into``, by ordinary ASGI events, with at most two batches in memory."""
-    loop = asyncio.get_running_loop()
     total = 0
     batch = bytearray()
     running: asyncio.Future[object] | None = None
@@ -80,10 +80,10 @@ async def receive_by_messages(
                 running = None
             if len(batch) >= BATCH:
                 await _settled(running)
-                running = loop.run_in_executor(None, consume, memoryview(batch))
+                running = _consuming(consume, batch)
                 batch = bytearray()
         await _settled(running)
-        running = loop.run_in_executor(None, consume, memoryview(batch)) if batch else None
+        running = _consuming(consume, batch) if batch else None
         await _settled(running)
     except (ClientGone, SlowClient):
         if running is not None:
@@ -93,6 +93,10 @@ async def receive_by_messages(
         if running is not None and not running.done():
             await asyncio.wait([running])
     return total
+
+
+def _consuming(consume: Callable[[memoryview], object], batch: bytearray) -> asyncio.Future[object]:
+    return asyncio.ensure_future(run_in_lane(Lane.DIGESTS, consume, memoryview(batch)))
 
 
 async def _settled(running: asyncio.Future[object] | None) -> None:

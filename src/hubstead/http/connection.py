@@ -26,10 +26,11 @@ from uvicorn.server import ServerState
 from hubstead.http.exchange import Exchange
 from hubstead.http.limits import Limits
 from hubstead.http.sendfile import CAN_SEND_FILES
-from hubstead.http.upload_threads import UploadThreads
 
 ZERO_COPY = "http.response.zerocopysend"
 RECEIVE_INTO = "hubstead.receive_into"
+#: An extension: a function that takes a callback for the loss of the connection.
+ON_GONE = "hubstead.on_gone"
 
 _JOINED_BYTES = 32 * 1024
 _END_OF_HEAD = b"\r\n\r\n"
@@ -110,13 +111,11 @@ class HttpConnection(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         limits: Limits,
-        threads: UploadThreads,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.access_log = False
         self.timeout_keep_alive = limits.keep_alive_seconds  # type: ignore[assignment]
         self.limits = limits
-        self.threads = threads
         self.outlet: Outlet = None  # type: ignore[assignment]
         self.socket_fd = -1
         self.plain = False  # the socket carries HTTP itself: no TLS
@@ -309,7 +308,7 @@ class HttpConnection(HttpToolsProtocol):
             and not self.parser.should_upgrade(),
             expects=self.expect_100_continue and version != "1.0",
         )
-        extensions: dict[str, Any] = {}
+        extensions: dict[str, Any] = {ON_GONE: cycle.on_gone}
         scope["extensions"] = extensions
         if self.plain and CAN_SEND_FILES:
             extensions[ZERO_COPY] = {}

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from hubstead.admission import Lane, Place, run_in_lane, try_place, wait_to_the_end
 from hubstead.errors import ClientGone, SlowClient, TooLarge
 from hubstead.http.bodies import receive_by_messages
+from hubstead.http.body_receiver import BodyReceiver, Consume
 from hubstead.http.limits import Pace
 from hubstead.http.sendfile import FileSender, NotSendable
-from hubstead.http.upload_threads import BodyReceiver, Consume
-from hubstead.threads import run_to_the_end
 
 if TYPE_CHECKING:
     from hubstead.http.connection import HttpConnection
@@ -54,6 +54,7 @@ class Exchange(RequestResponseCycle):
         self.late = False
         self.pace = Pace(line.limits)
         self.busy_with: FileSender | BodyReceiver | None = None
+        self._tell_gone: Callable[[], None] | None = None
 
     @property
     def unread(self) -> int:
@@ -62,10 +63,18 @@ class Exchange(RequestResponseCycle):
             return 0
         return 1 if self.length is None else self.length - self.received
 
+    def on_gone(self, callback: Callable[[], None]) -> None:
+        """The extension ``hubstead.on_gone``: call ``callback`` if the connection is lost."""
+        self._tell_gone = callback
+        if self.disconnected:
+            callback()
+
     def give_up(self) -> None:
         """Wake every waiter: the connection is lost."""
         if not self.response_complete:
             self.disconnected = True
+            if self._tell_gone is not None:
+                self._tell_gone()
         self.message_event.set()
         if self.busy_with is not None:
             self.busy_with.stop()
@@ -154,17 +163,14 @@ class Exchange(RequestResponseCycle):
         if self.disconnected:
             raise ClientGone()
         self._say_continue()
-        threads = self.line.threads
-        if not threads.take():
+        place = try_place(Lane.UPLOADS)
+        if place is None:
             return await receive_by_messages(self.receive, consume, limit=limit)
         before = self.received - len(self.body)
-        try:
-            await self._take_over(consume)
-        finally:
-            threads.give_back()
+        await self._take_over(consume, place)
         return self.received - before
 
-    async def _take_over(self, consume: Consume) -> None:
+    async def _take_over(self, consume: Consume, place: Place) -> None:
         first, self.body = bytes(self.body), bytearray()
         left = self.unread
         sock = self.line.borrow_socket() if left else None
@@ -173,7 +179,7 @@ class Exchange(RequestResponseCycle):
         )
         self.busy_with = intake
         try:
-            await self._run(intake)
+            await self._run(intake, place)
         except ClientGone:
             self.disconnected = True
             raise
@@ -187,10 +193,10 @@ class Exchange(RequestResponseCycle):
                 sock.close()
                 self.line.take_back(self, intake.left)
 
-    async def _run(self, intake: BodyReceiver) -> None:
+    async def _run(self, intake: BodyReceiver, place: Place) -> None:
         # The thread calls the caller's consumer: it must end before this returns.
         try:
-            await run_to_the_end(self.line.threads.pool, intake.run, on_cancel=intake.stop)
+            await wait_to_the_end(place.start(intake.run), intake.stop)
         except asyncio.CancelledError:
             self.disconnected = True
             raise
@@ -306,7 +312,7 @@ class Exchange(RequestResponseCycle):
     async def _copy(self, fd: int, offset: int, end: int) -> None:
         while offset < end:
             size = min(COPY_BYTES, end - offset)
-            data = await self.line.loop.run_in_executor(None, os.pread, fd, size, offset)
+            data = await run_in_lane(Lane.TRANSFERS, os.pread, fd, size, offset)
             if not data:
                 raise EOFError(f"the file ends at {offset}, {end - offset} bytes early")
             await self._drained()

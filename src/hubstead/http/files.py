@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import urllib.parse
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -12,6 +11,7 @@ from typing import Protocol
 
 from starlette.types import Receive, Scope, Send
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.http.headers import get_header
 from hubstead.http.multipart import RangeBody, range_body
 from hubstead.http.ranges import Span, http_date, select
@@ -209,7 +209,7 @@ async def _once(part: bytes) -> AsyncIterator[bytes]:
 async def _read(fd: int, offset: int, count: int) -> AsyncIterator[bytes]:
     end = offset + count
     while offset < end:
-        part = await asyncio.to_thread(os.pread, fd, min(CHUNK, end - offset), offset)
+        part = await run_in_lane(Lane.TRANSFERS, os.pread, fd, min(CHUNK, end - offset), offset)
         if not part:
             return
         offset += len(part)

@@ -28,7 +28,6 @@ class Limits:
     keep_alive_seconds: float = 65  # how long an idle connection stays open
     max_connections: int = 4096  # further connections get 503
     pipelined_requests: int = 64  # requests that may wait on one connection
-    upload_threads: int = 32  # bodies received in a thread at once; more take the ordinary path
 
 
 class Pace:

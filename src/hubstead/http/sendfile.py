@@ -7,6 +7,7 @@ import errno
 import os
 from collections.abc import Callable
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.errors import ClientGone
 
 SLICE = 1 << 20  # bytes per wake-up: enough to be fast, small enough to be fair
@@ -95,7 +96,7 @@ class FileSender:
                 raise ClientGone()
             size = min(end - offset, SLICE)
             if not self._is_cached(file_fd, offset, size):
-                await self._loop.run_in_executor(None, self._read_ahead, file_fd, offset, size)
+                await run_in_lane(Lane.TRANSFERS, self._read_ahead, file_fd, offset, size)
             sent = self._send_once(file_fd, offset, size)
             offset += sent
             if sent == 0:

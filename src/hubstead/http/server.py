@@ -14,7 +14,6 @@ from starlette.types import ASGIApp
 
 from hubstead.http.connection import HttpConnection
 from hubstead.http.limits import Limits
-from hubstead.http.upload_threads import UploadThreads
 
 
 class HttpServer(uvicorn.Server):
@@ -46,9 +45,8 @@ class HttpServer(uvicorn.Server):
             tls: Certificate chain and key. Bytes then take the ordinary path.
         """
         limits = limits or Limits()
-        self._threads = UploadThreads(limits.upload_threads)
         self._on_started = on_started
-        protocol: Any = functools.partial(HttpConnection, limits=limits, threads=self._threads)
+        protocol: Any = functools.partial(HttpConnection, limits=limits)
         config = uvicorn.Config(
             app,
             host=host,
@@ -86,7 +84,6 @@ class HttpServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain and end."""
         await super().shutdown(sockets)
-        self._threads.pool.shutdown(wait=False, cancel_futures=True)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Take a signal: the first drains, the second ends.

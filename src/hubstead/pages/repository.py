@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 
 import msgspec
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.commits import Revision
 from hubstead.errors import (
     EntryNotFound,
@@ -52,12 +52,12 @@ async def home(request: Request) -> Response:
         return page(request, "empty.html", repo=repo)
     git = await request.git()
     revision = await request.revision(repo.default_branch)
-    lines = await asyncio.to_thread(_folder, git, revision.commit, "", None)
+    lines = await run_in_lane(Lane.READS, _folder, git, revision.commit, "", None)
     details = await load_details(request.hub.db, repo)
     readme = None
     with suppress(Gated):
         require_right(repo, request.actor, Right.READ)
-        readme = await asyncio.to_thread(_text_at, git, revision.commit, CARD)
+        readme = await run_in_lane(Lane.READS, _text_at, git, revision.commit, CARD)
     tags = msgspec.json.decode(details.tags)
     return page(
         request,
@@ -83,7 +83,9 @@ async def tree(request: Request) -> Response:
     """Show a folder at a revision; ``?after=`` is the last path of the previous page."""
     revision, path = await _revision_and_path(request)
     after = request.query.one("after")
-    lines = await asyncio.to_thread(_folder, await request.git(), revision.commit, path, after)
+    lines = await run_in_lane(
+        Lane.READS, _folder, await request.git(), revision.commit, path, after
+    )
     return page(request, "tree.html", repo=request.repo, **_listing(revision, path, lines))
 
 
@@ -103,7 +105,7 @@ async def blob(request: Request) -> Response:
     entry = git.entry(revision.commit, path) if path else None
     if entry is None or entry.type not in ("blob", "link"):
         raise EntryNotFound(reason=f"There is no file {path} at this revision")
-    text = await asyncio.to_thread(_text_at, git, revision.commit, path)
+    text = await run_in_lane(Lane.READS, _text_at, git, revision.commit, path)
     line = Line(entry, _pointer(git, entry))
     return page(
         request, "blob.html", repo=request.repo, revision=revision, path=path, line=line, text=text
@@ -117,7 +119,9 @@ async def commits(request: Request) -> Response:
         raise RevisionNotFound(revision=f"{revision.text}/{path}", repo=request.repo.full_name)
     number = request.query.number("p", 0, most=1_000_000)
     git = await request.git()
-    log = await asyncio.to_thread(git.log, revision.commit, number * COMMITS_PAGE, COMMITS_PAGE + 1)
+    log = await run_in_lane(
+        Lane.READS, git.log, revision.commit, number * COMMITS_PAGE, COMMITS_PAGE + 1
+    )
     return page(
         request,
         "commits.html",
@@ -135,7 +139,7 @@ async def commit(request: Request) -> Response:
     git = await request.git()
     shown = git.commit(revision.commit)
     parent = shown.parents[0] if shown.parents else None
-    changes = await asyncio.to_thread(git.diff_names, parent, shown.oid)
+    changes = await run_in_lane(Lane.READS, git.diff_names, parent, shown.oid)
     return page(
         request,
         "commit.html",

@@ -13,12 +13,25 @@ ACCOUNTS = "Accounts"
 WEBHOOKS = "Webhooks"
 FILES = "Limits of files and commits"
 REQUESTS = "Limits of requests"
+WORK = "Limits of work"
 LIFETIMES = "How long things are kept"
 GIT = "Git"
 XET = "Xet"
 RUNNING = "Running"
 #: Headings of docs/settings.md and of ``hubstead settings``, in their order.
-HEADINGS = (STORAGE, SERVER, ACCOUNTS, WEBHOOKS, FILES, REQUESTS, LIFETIMES, GIT, XET, RUNNING)
+HEADINGS = (
+    STORAGE,
+    SERVER,
+    ACCOUNTS,
+    WEBHOOKS,
+    FILES,
+    REQUESTS,
+    WORK,
+    LIFETIMES,
+    GIT,
+    XET,
+    RUNNING,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,6 +378,74 @@ class RequestSettings:
         "The most entries of one page of a recursive tree for clients that send no `limit`: "
         "llama.cpp and others read one page only. With `limit` it is `max_page`.",
         least=1,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class AdmissionSettings:
+    """How much work runs and waits at once; see decision 0011."""
+
+    read_threads: int = setting(
+        "read_threads", WORK, 4, "The short reads of git that run at once.", least=2
+    )
+    history_threads: int = setting(
+        "history_threads",
+        WORK,
+        2,
+        "The walks through history, diffs and expanded listings that run at once.",
+        least=2,
+    )
+    digest_threads: int = setting(
+        "digest_threads", WORK, 4, "The hashes and decodings of bodies that run at once.", least=2
+    )
+    write_threads: int = setting(
+        "write_threads", WORK, 4, "The writes of git objects and files that run at once.", least=2
+    )
+    transfer_threads: int = setting(
+        "transfer_threads", WORK, 16, "The reads of disk and S3 that run at once.", least=2
+    )
+    upload_threads: int = setting(
+        "upload_threads",
+        WORK,
+        32,
+        "The bodies that a thread receives at once; more take a slower way.",
+        least=2,
+    )
+    background_threads: int = setting(
+        "background_threads", WORK, 8, "The threads of jobs, commands and clean-up.", least=2
+    )
+    password_checks: int = setting(
+        "password_checks",
+        WORK,
+        2,
+        "The password hashes computed at once; each takes 64 MiB.",
+        least=2,
+    )
+    pushes: int = setting(
+        "concurrent_pushes", WORK, 16, "The pushes that run at once; more wait.", least=2
+    )
+    queue_length: int = setting(
+        "queue_length",
+        WORK,
+        512,
+        "The calls of one kind that may wait; more are answered 503. One account, or one address "
+        "without an account, may have half of them (more: 429), and never all threads.",
+        least=2,
+    )
+    read_seconds: float = setting(
+        "read_seconds",
+        WORK,
+        60,
+        "The longest that a read, a diff or a listing may take, its wait included; then 503.",
+        least=0.1,
+    )
+    buffered_bytes: int = setting(
+        "buffered_bytes",
+        WORK,
+        128 * _KIB**2,
+        "The most bytes of request bodies, inflated, that all requests hold in memory; more are "
+        "answered 503. One caller may have half of them.",
+        least=_KIB**2,
     )
 
 

@@ -17,6 +17,7 @@ from hubstead.settings.groups import (
     HEADINGS,
     STORAGE,
     AccountSettings,
+    AdmissionSettings,
     BlobSettings,
     CommitSettings,
     DatabaseSettings,
@@ -56,6 +57,7 @@ class Settings:
     commits: CommitSettings = CommitSettings()
     lfs: LfsSettings = LfsSettings()
     requests: RequestSettings = RequestSettings()
+    admission: AdmissionSettings = AdmissionSettings()
     git: GitSettings = GitSettings()
     xet: XetSettings = XetSettings()
     logs: LogSettings = LogSettings()

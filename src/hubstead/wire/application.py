@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote, urlsplit
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hubstead.admission import Work, address_key
 from hubstead.errors import (
     ClientGone,
     HubError,
@@ -21,7 +22,7 @@ from hubstead.errors import (
     NotFound,
     RepoNotFound,
 )
-from hubstead.http import Response, get_header, redirect
+from hubstead.http import ON_GONE, Response, get_header, redirect
 from hubstead.ids import Kind, RepoId
 from hubstead.repos import RepoMoved, Right, open_repo
 from hubstead.wire.credentials import identify
@@ -66,6 +67,14 @@ class Application:
         """Serve one request. ``app.py`` handles the lifespan: it opens and closes the services."""
         assert scope["type"] == "http"
         scope = self._behind_proxies(scope)
+        work = self.hub.admission.begin(address_key((scope.get("client") or ("",))[0]))
+        on_gone = scope.get("extensions", {}).get(ON_GONE)
+        if on_gone is not None:
+            on_gone(work.leave)
+        with work.current():
+            await self._serve(scope, receive, send, work)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, work: Work) -> None:
         sender = _Sender(scope, send, _request_id(scope))
         started = time.perf_counter()
         route: Route | None = None
@@ -80,7 +89,7 @@ class Application:
                 request = Request(
                     self.hub, scope, receive, path=path, route=route, captured=match.captured
                 )
-                response = await self._handle(request, sender)
+                response = await self._handle(request, sender, work)
             await response(scope, receive, sender)
         except ClientGone:
             pass  # the client has disconnected
@@ -100,13 +109,15 @@ class Application:
                 request_id=sender.request_id,
             )
 
-    async def _handle(self, request: Request, sender: _Sender) -> ASGIApp:
+    async def _handle(self, request: Request, sender: _Sender, work: Work) -> ASGIApp:
         sender.headers = request.headers_out
         try:
             if request.route.access is not Access.OPEN:
                 address = (request.scope.get("client") or ("", 0))[0]
                 header = get_header(request.scope, "authorization")
                 request.actor = await identify(self.hub, header, address)
+                if request.actor.signed_in:
+                    work.caller = f"account {request.actor.pk}"
             if isinstance(request.route.access, Right):
                 request.repo = await open_repo(
                     self.hub.db, request.actor, _repo_id(request), request.route.access

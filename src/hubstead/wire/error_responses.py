@@ -74,6 +74,9 @@ STATUS: dict[type[HubError], tuple[int, str | None]] = {
     errors.PreconditionFailed: (412, None),
     errors.StorageFull: (507, None),
     errors.RateLimited: (429, None),
+    errors.Overloaded: (503, None),
+    errors.ShareExceeded: (429, None),
+    errors.WorkTooLong: (503, None),
     errors.SlowClient: (408, None),
     errors.ClientGone: (400, None),
     errors.Unavailable: (503, None),
@@ -170,7 +173,9 @@ def _range(error: errors.RangeNotSatisfiable, _context: ErrorContext) -> ErrorRe
     return ErrorResponse(416, error.message, headers=headers)
 
 
-def _rate_limited(error: errors.RateLimited, _context: ErrorContext) -> ErrorResponse:
+def _rate_limited(
+    error: errors.RateLimited | errors.ShareExceeded, _context: ErrorContext
+) -> ErrorResponse:
     wait = error.retry_after_s
     headers = {"retry-after": str(wait), "ratelimit": f'"pages";r=0;t={wait}'}
     return ErrorResponse(429, error.message, headers=headers)
@@ -178,6 +183,12 @@ def _rate_limited(error: errors.RateLimited, _context: ErrorContext) -> ErrorRes
 
 def _unavailable(error: HubError, _context: ErrorContext) -> ErrorResponse:
     return ErrorResponse(503, error.message, headers={"retry-after": "1"})
+
+
+def _overloaded(
+    error: errors.Overloaded | errors.WorkTooLong, _context: ErrorContext
+) -> ErrorResponse:
+    return ErrorResponse(503, error.message, headers={"retry-after": str(error.retry_after_s)})
 
 
 def _missing_bytes(_error: HubError, _context: ErrorContext) -> ErrorResponse:
@@ -202,6 +213,9 @@ _SPECIAL = dict(
         _special(errors.InvalidCard, _invalid_card),
         _special(errors.RangeNotSatisfiable, _range),
         _special(errors.RateLimited, _rate_limited),
+        _special(errors.ShareExceeded, _rate_limited),
+        _special(errors.Overloaded, _overloaded),
+        _special(errors.WorkTooLong, _overloaded),
         _special(errors.Unavailable, _unavailable),
         _special(RepoMissing, _missing_bytes),
         _special(ObjectMissing, _missing_bytes),

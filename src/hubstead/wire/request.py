@@ -15,6 +15,7 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
 
 from hubstead.accounts import Actor, HubSigner, LastUse, Passwords, SignIn
+from hubstead.admission import Admission
 from hubstead.blobs import BlobStore
 from hubstead.commits import Revision, Storage, resolve_revision, split_revision
 from hubstead.db import Database
@@ -46,6 +47,7 @@ class Hub:
     seal: HubSigner
     clock: NodeClock
     metrics: Metrics = field(default_factory=Metrics)
+    admission: Admission = field(default_factory=Admission)
     last_use: LastUse = field(default_factory=LastUse)
     #: Set while the server drains or has not finished starting.
     unavailable: str | None = None

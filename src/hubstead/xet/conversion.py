@@ -7,7 +7,6 @@ stored xorbs before the plain bytes may go.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -16,6 +15,7 @@ import msgspec
 from sqlalchemy import bindparam, select
 
 from hubstead import blobs
+from hubstead.admission import Lane, run_in_lane
 from hubstead.blobs import BlobKey, BlobKind, BlobStore
 from hubstead.blobs.tables import blobs as blobs_table
 from hubstead.db import Database, indexed, scan
@@ -115,8 +115,8 @@ class Converter:
         conversion = _Conversion(self._db, self._xet, linking[0].repo_pk)
         source = await blobs.open_blob(self._db, self._store, key)
         async for piece in source.chunks():
-            await conversion.add(await asyncio.to_thread(conversion.chunker.feed, piece))
-        await conversion.add(await asyncio.to_thread(conversion.chunker.finish))
+            await conversion.add(await run_in_lane(Lane.DIGESTS, conversion.chunker.feed, piece))
+        await conversion.add(await run_in_lane(Lane.DIGESTS, conversion.chunker.finish))
         entry = await conversion.finish(sha256)
         await self._xet.shards.register(conversion.repo_pk, None, Shard([entry], []))
         await self._db.write(lambda tx: blobs.mark_reconstructable(tx, [sha256]))
@@ -242,9 +242,9 @@ class _Conversion:
         """Store the draft and begin a new one."""
         draft, self._draft = self._draft, _XorbDraft()
         leaves = ((chunk.hash, len(chunk.data)) for chunk in draft.chunks)
-        draft.name = await asyncio.to_thread(merkle_root, leaves)
+        draft.name = await run_in_lane(Lane.DIGESTS, merkle_root, leaves)
         async with self._xet.receive_xorb(to_text(draft.name), self.repo_pk) as upload:
-            await asyncio.to_thread(_feed, upload, draft.chunks)
+            await run_in_lane(Lane.DIGESTS, _feed, upload, draft.chunks)
         if upload.is_new and upload.index is not None:
             self.stored += upload.index.size
         draft.chunks = []
@@ -253,7 +253,7 @@ class _Conversion:
         """Store the last draft and return the file."""
         if self._draft.chunks:
             await self._store()
-        return await asyncio.to_thread(self._entry, sha256)
+        return await run_in_lane(Lane.DIGESTS, self._entry, sha256)
 
     def _entry(self, sha256: str) -> FileEntry:
         terms = Terms.of(Term(run.xorb.name, run.start, run.end, run.bytes) for run in self._runs)

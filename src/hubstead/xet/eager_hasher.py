@@ -20,6 +20,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from hubstead.admission import start_detached
 from hubstead.errors import HubError
 from hubstead.xet.dedup_shards import is_eligible
 from hubstead.xet.records import Buffer
@@ -185,7 +186,7 @@ class EagerHasher:
                 chain = upload.chain_for(observer.confirmed[1], before)
                 if chain is not None and not chain.is_used and self._is_open:
                     reading = self._read(upload, chain, observer.confirmed)
-                    upload.reader = asyncio.ensure_future(reading)
+                    upload.reader = start_detached(reading)
                     return
             upload.settled += 1
 

@@ -11,9 +11,9 @@ import hashlib
 from collections.abc import Callable, Coroutine, Sequence
 from typing import NamedTuple
 
+from hubstead.admission import Lane, run_to_the_end
 from hubstead.blobs import NodeCache
 from hubstead.errors import BlobCorrupt
-from hubstead.threads import to_thread_to_the_end
 from hubstead.xet.reader import (
     BATCH_BYTES,
     ChunkReader,
@@ -199,7 +199,7 @@ class _Lane:
         async with self._turns:
             fds = await self._xorbs.fds([task.piece for task in unit])
             try:
-                await to_thread_to_the_end(self._hash, unit, fds)
+                await run_to_the_end(Lane.DIGESTS, self._hash, unit, fds)
             except BlobCorrupt:
                 await self._xorbs.drop_copies([task.piece for task in unit])
                 raise

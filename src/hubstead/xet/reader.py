@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass
 from pathlib import Path
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.blobs import BlobKey, BlobKind, NodeCache
 from hubstead.errors import BlobCorrupt, RangeNotSatisfiable
 from hubstead.xet.decoder import decode_records
@@ -269,7 +270,7 @@ class _Stream:
             return memoryview(b"")
         fds = await self._xorbs.fds(batch)
         try:
-            return await asyncio.to_thread(self._fill, batch, fds)
+            return await run_in_lane(Lane.TRANSFERS, self._fill, batch, fds)
         except BlobCorrupt:
             await self._xorbs.drop_copies(batch)
             raise

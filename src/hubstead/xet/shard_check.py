@@ -7,12 +7,12 @@ This reads metadata only; ``file_hasher.py`` reads the bytes.
 
 from __future__ import annotations
 
-import asyncio
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Protocol
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.xet.hashes import HASH_BYTES, file_hash_of, range_hash, to_text
 from hubstead.xet.index import KnownXorb
 from hubstead.xet.index_cache import IndexCache
@@ -123,11 +123,11 @@ async def check_shard(
         (_FileCheck(file, first_chunks) for file in files), map(_XorbCheck, xorbs)
     )
     batches = _batches(checks, known)
-    while batch := await asyncio.to_thread(next, batches, None):
+    while batch := await run_in_lane(Lane.DIGESTS, next, batches, None):
         names = {xorb for check, start, end in batch for xorb in check.xorbs[start:end]}
         by_blob = await indexes.get_many(known[xorb].blob for xorb in names)
         by_name = {xorb: by_blob[known[xorb].blob] for xorb in names}
-        await asyncio.to_thread(_run, batch, by_name)
+        await run_in_lane(Lane.DIGESTS, _run, batch, by_name)
     return first_chunks
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from functools import partial
 import msgspec
 
 from hubstead import blobs
+from hubstead.admission import Lane, run_in_lane
 from hubstead.blobs import BlobKind
 from hubstead.db import Database, Tx
 from hubstead.errors import BlobNotFound, TooLarge
@@ -107,7 +107,7 @@ class ShardRegistration:
             Unavailable: the store does not answer, or a row is just being deleted.
             Conflict: the repository is gone.
         """
-        content = await asyncio.to_thread(_read, shard, self.max_file_bytes)
+        content = await run_in_lane(Lane.DIGESTS, _read, shard, self.max_file_bytes)
         known = await self._find_xorbs(content.names)
         try:
             first_chunks = await check_shard(content.files, content.xorbs, known, self.indexes)
@@ -115,8 +115,8 @@ class ShardRegistration:
         except BlobNotFound:
             raise _missing([]) from None
         damage = await self._find_damage(set(digests.values()), known)
-        batches = await asyncio.to_thread(
-            lambda: list(_batches(content, known, first_chunks, digests))
+        batches = await run_in_lane(
+            Lane.DIGESTS, lambda: list(_batches(content, known, first_chunks, digests))
         )
         is_new = False
         for batch in batches:
@@ -161,9 +161,9 @@ class ShardRegistration:
         def partial_digest(terms: Terms) -> tuple[hashlib._Hash, int]:
             return self.eager_hasher.partial_digest(terms, lambda xorb: known[xorb].blob)
 
-        unknown = await asyncio.to_thread(_unknown_files, content, stored)
+        unknown = await run_in_lane(Lane.DIGESTS, _unknown_files, content, stored)
         computed = await self.hasher.digests(unknown, locate, progress, partial_digest)
-        return await asyncio.to_thread(_all_digests, content, stored, computed)
+        return await run_in_lane(Lane.DIGESTS, _all_digests, content, stored, computed)
 
     async def _add(
         self,

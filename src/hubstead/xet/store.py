@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, nullcontext
 
 import msgspec
 
+from hubstead.admission import Lane, run_to_the_end
 from hubstead.blobs import (
     Blob,
     BlobKey,
@@ -24,7 +25,6 @@ from hubstead.blobs import (
 from hubstead.db import Database, Tx
 from hubstead.errors import BlobNotFound
 from hubstead.settings import BlobSettings, XetSettings
-from hubstead.threads import to_thread_to_the_end
 from hubstead.xet.damage import DamageCheck
 from hubstead.xet.eager_hasher import EagerHasher
 from hubstead.xet.epochs import Epochs
@@ -151,7 +151,7 @@ class XetStore:
                 yield upload
                 await self._commit(upload)
             finally:
-                await asyncio.shield(asyncio.to_thread(upload.abort))
+                await run_to_the_end(Lane.BACKGROUND, upload.abort)
             await self._register(upload, repo_pk)
             if observer is not None and upload.is_new and upload.index is not None:
                 observer.confirm(upload.key.name, upload.index)
@@ -173,7 +173,7 @@ class XetStore:
             await self._blobs.direct.adopt(upload_id, upload.key, upload)
             upload.mark_durable()
         finally:
-            await asyncio.to_thread(upload.abort)
+            await run_to_the_end(Lane.BACKGROUND, upload.abort)
         await self._register(upload, repo_pk)
 
     async def renew_xorbs(self, xorbs: Iterable[KnownXorb]) -> bool:
@@ -205,7 +205,7 @@ class XetStore:
     async def _commit(self, upload: XorbUpload) -> None:
         """Verify and commit in a thread, which has ended when this returns or is cancelled."""
         async with self._commits:
-            await to_thread_to_the_end(upload.commit)
+            await run_to_the_end(Lane.WRITES, upload.commit)
 
     async def _register(self, upload: XorbUpload, repo_pk: int) -> None:
         uploaded = UploadedXorb(upload.name, upload.key, upload.index, upload.replaces)

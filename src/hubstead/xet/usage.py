@@ -7,7 +7,6 @@ that use them, so its memory does not grow with the number of files.
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import NamedTuple, TypeAlias
 import msgspec
 from sqlalchemy import and_, bindparam, func, select
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.blobs import BlobKind
 from hubstead.blobs.tables import blobs, repo_blobs
 from hubstead.db import Reader, any_of, scan, total
@@ -358,7 +358,7 @@ async def _needs(
         for batch in _batches(files, batching.terms_bytes):
             holders = await holders_of.find([row.sha256 for row in batch])
             rows = await db.all(_TERMS, pks=[row.pk for row in batch])
-            await asyncio.to_thread(_mark, needs, rows, holders)
+            await run_in_lane(Lane.BACKGROUND, _mark, needs, rows, holders)
         after = files[-1].pk
     return [(XorbIndex.unpack(row.entries), needs[to_raw(row.name)]) for row in xorbs]
 

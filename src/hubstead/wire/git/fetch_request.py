@@ -6,10 +6,10 @@ versions walks the history for each request. The hub therefore checks the ids it
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import NamedTuple
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.commits import Reachability
 from hubstead.wire.git.packets import FLUSH, packet, read_all
 from hubstead.wire.git.references import References
@@ -43,7 +43,7 @@ async def limit_to_reachable(request: Request, refs: References, body: bytes) ->
     Raises:
         NotOurRef: the client wants an object that refs do not reach, or that does not exist.
     """
-    lines = await asyncio.to_thread(_parse, body)
+    lines = await run_in_lane(Lane.READS, _parse, body)
     wants = lines.named.get(b"want", set()) - {row.oid for row in refs.rows}
     others = lines.named.get(b"have", set()) | lines.named.get(b"shallow", set())
     reachability = Reachability(request.hub.stores, request.repo, await request.git())
@@ -52,7 +52,7 @@ async def limit_to_reachable(request: Request, refs: References, body: bytes) ->
     if strange and not await reachability.has_objects(strange):
         raise NotOurRef(min(strange))
     unknown = others - reached - {row.oid for row in refs.rows}
-    return await asyncio.to_thread(_without, lines.packets, unknown) if unknown else body
+    return await run_in_lane(Lane.READS, _without, lines.packets, unknown) if unknown else body
 
 
 def _parse(body: bytes) -> _Lines:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 from hubstead import __version__
+from hubstead.admission import Lane, run_in_lane
 from hubstead.errors import Forbidden
 from hubstead.http import Response
 from hubstead.repos import Right, require_right
@@ -55,7 +55,7 @@ async def projection(request: Request, refs: References) -> Path:
     git = await request.git()
     await request.hub.stores.fetch_missing_packs(request.repo, [row.target for row in refs.rows])
     show = request.hub.stores.git.projection
-    return await asyncio.to_thread(show, git.repo_id, refs.by_name, refs.head)
+    return await run_in_lane(Lane.READS, show, git.repo_id, refs.by_name, refs.head)
 
 
 async def _fetch_advertisement(request: Request) -> bytes:
@@ -65,7 +65,7 @@ async def _fetch_advertisement(request: Request) -> bytes:
     capabilities = upload_pack.cached_capabilities(version)
     if not capabilities:
         folder = await projection(request, refs)
-        capabilities = await asyncio.to_thread(upload_pack.capabilities, folder, version)
+        capabilities = await run_in_lane(Lane.READS, upload_pack.capabilities, folder, version)
     if version == 2:
         return lines(["version 2", *capabilities]) + FLUSH
     if not refs.rows:

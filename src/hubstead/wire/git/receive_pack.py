@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from hubstead.admission import Lane, run_in_lane, run_to_the_end, slot
 from hubstead.commits import PushReport, RefCommand, RefResult, accept_push, begin_push
 from hubstead.errors import HubError, InvalidInput, StorageFull, TooLarge, Unavailable
 from hubstead.gitstore import PackRefused, Staging
@@ -36,7 +38,19 @@ _UNSHALLOW = ": this clone is shallow, `git fetch --unshallow` completes it"
 
 
 async def receive_pack(request: Request) -> ASGIApp:
-    """Receive a push and report the outcome of every command."""
+    """Receive a push and report the outcome of every command.
+
+    The push has a place in its lane until its report is complete.
+    """
+    async with AsyncExitStack() as place:
+        await place.enter_async_context(slot(Lane.PUSHES))
+        response = await _receive(request)
+        if isinstance(response, _ReportResponse):
+            response.place = place.pop_all()
+        return response
+
+
+async def _receive(request: Request) -> ASGIApp:
     staging: Staging | None = None
     fault: HubError | None = None
     try:
@@ -66,7 +80,7 @@ async def receive_pack(request: Request) -> ASGIApp:
 async def _remove(staging: Staging | None) -> None:
     if staging is None:
         return
-    await asyncio.shield(asyncio.ensure_future(asyncio.to_thread(staging.remove)))
+    await run_to_the_end(Lane.BACKGROUND, staging.remove)
 
 
 @dataclass
@@ -172,6 +186,8 @@ class _ReportResponse:
         self._staging = staging
         self._receiver = receiver
         self._commands = commands
+        #: The push's place in its lane, returned when it has been processed.
+        self.place = AsyncExitStack()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response."""
@@ -211,13 +227,14 @@ class _ReportResponse:
             return message, self._reject_all(message)
         finally:
             await _remove(self._staging)
+            await self.place.aclose()
 
     async def _check_and_accept(self) -> tuple[str, PushReport]:
         fault, staging = self._receiver.fault, self._staging
         name = None
         if fault is None and staging is not None:
             try:
-                name = await asyncio.to_thread(staging.finish)
+                name = await run_in_lane(Lane.WRITES, staging.finish)
             except HubError as error:
                 fault = error
         if fault is not None or staging is None:

@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable
 import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from hubstead.admission import Lane, slot
 from hubstead.commits import sees_unreachable
-from hubstead.errors import InvalidInput, Unavailable
+from hubstead.errors import InvalidInput
 from hubstead.gitstore import GitOutput
 from hubstead.http import Response, inflating, read_body
 from hubstead.wire import Request
@@ -23,7 +24,6 @@ MEDIA_TYPE = "application/x-git-upload-pack-result"
 _MAX_LS_REFS_BYTES = 1 << 20
 
 _log = structlog.get_logger("hubstead.git")
-_running = 0
 
 
 async def upload_pack(request: Request) -> ASGIApp:
@@ -40,9 +40,6 @@ async def upload_pack(request: Request) -> ASGIApp:
         except NotOurRef as error:  # in git's words for an object that is not there
             refusal = packet(f"ERR upload-pack: not our ref {error.oid}")
             return Response(refusal, media_type=MEDIA_TYPE, headers=NO_CACHE)
-    most = request.hub.settings.git.processes
-    if _running >= most:
-        raise Unavailable(reason=f"{most} fetches are being served (git_processes): try again")
     folder = await projection(request, refs)
     version = f"version={protocol(request)}" if "git-protocol" in request.headers else ""
 
@@ -80,9 +77,7 @@ class _ProgramResponse:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response."""
-        global _running  # noqa: PLW0603  (counts the programs of this process)
-        _running += 1
-        try:
+        async with slot(Lane.PROCESSES):
             output = await self._start()
             try:
                 await _send_all(output, send)
@@ -90,8 +85,6 @@ class _ProgramResponse:
                 status, stderr = await asyncio.shield(asyncio.ensure_future(output.close()))
                 if status and stderr:
                     _log.info("fetch failed", status=status, stderr=stderr)
-        finally:
-            _running -= 1
 
 
 async def _send_all(output: GitOutput, send: Send) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 from collections.abc import AsyncIterator, Sequence
@@ -11,6 +10,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import UNSET
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.blobs import BlobKind, linked_many
 from hubstead.commits import (
     Changeset,
@@ -47,7 +47,8 @@ async def preupload(request: Request) -> Response:
     git = await request.git()
     target = _target_of(request)
     revision = None if is_unborn(request.repo, target) else await request.revision(target.revision)
-    choices = await asyncio.to_thread(
+    choices = await run_in_lane(
+        Lane.HISTORY,
         choose_upload_modes,
         git,
         git.tree_of(revision.commit) if revision else None,
@@ -248,7 +249,7 @@ async def _put(change: Changeset, file: shapes.CommitFile) -> None:
     else:
         change.check(file.path)
         if len(file.content) > _INLINE_BYTES:
-            content = await asyncio.to_thread(_content, file)
+            content = await run_in_lane(Lane.WRITES, _content, file)
         else:
             content = _content(file)
         await change.put(file.path, content, mode_of=file.oldPath)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import html
 
 from msgspec import UNSET
 
 from hubstead import commits
+from hubstead.admission import Lane, run_in_lane
 from hubstead.commits import RefKind, RefName
 from hubstead.errors import NotBuilt, RevisionNotFound
 from hubstead.gitstore import Commit
@@ -36,8 +36,8 @@ async def list_commits(request: Request) -> Response:
     git = await request.git()
     page = request.query.number("p", 0, most=10**9)
     limit = request.query.number("limit", 50, least=1, most=request.hub.settings.requests.max_page)
-    page_commits = await asyncio.to_thread(git.log, revision.commit, page * limit, limit)
-    total = await asyncio.to_thread(git.count, revision.commit)
+    page_commits = await run_in_lane(Lane.HISTORY, git.log, revision.commit, page * limit, limit)
+    total = await run_in_lane(Lane.HISTORY, git.count, revision.commit)
     headers = {"x-total-count": str(total)}
     if (page + 1) * limit < total:
         headers["link"] = next_page(request, p=page + 1, limit=limit)
@@ -68,9 +68,9 @@ async def compare_revisions(request: Request) -> Response:
     one = (await request.revision(old or "HEAD")).commit
     other = (await request.revision(new or "HEAD")).commit
     if dots == "...":
-        base = await asyncio.to_thread(git.merge_base, one, other)
+        base = await run_in_lane(Lane.HISTORY, git.merge_base, one, other)
         one = base or one
-    text = await asyncio.to_thread(lambda: b"".join(git.diff_text(one, other)))
+    text = await run_in_lane(Lane.HISTORY, lambda: b"".join(git.diff_text(one, other)))
     return text_response(text.decode("utf-8", "replace"))
 
 

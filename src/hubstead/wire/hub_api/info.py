@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import msgspec
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.errors import HubError
 from hubstead.facts import NO_FACTS, ModelFacts, list_model_files, model_facts
 from hubstead.gitstore import GitRepo
@@ -87,7 +87,7 @@ async def read_model_facts(
         commit: The commit.
         read: Whether headers that nobody has read yet are read now, or have no facts.
     """
-    files = await asyncio.to_thread(list_model_files, git, commit)
+    files = await run_in_lane(Lane.READS, list_model_files, git, commit)
     if not files:
         return NO_FACTS
     try:
@@ -104,7 +104,7 @@ async def list_siblings(git: GitRepo, commit: str, *, blobs: bool = False) -> ms
     name = f"siblings {commit} {blobs:d}"
     siblings = git.recall(name)
     if siblings is None:
-        siblings = await asyncio.to_thread(_read_siblings, git, commit, blobs)
+        siblings = await run_in_lane(Lane.READS, _read_siblings, git, commit, blobs)
         git.remember(name, siblings)
     return msgspec.Raw(siblings)
 
@@ -127,7 +127,7 @@ def _read_siblings(git: GitRepo, commit: str, blobs: bool) -> bytes:
 
 async def _add_xet_hashes(request: Request, siblings: msgspec.Raw) -> msgspec.Raw:
     """Add the Xet hashes, which depend on the caller and change with time, so are not cached."""
-    files = await asyncio.to_thread(msgspec.json.decode, siblings)
+    files = await run_in_lane(Lane.READS, msgspec.json.decode, siblings)
     large = [file for file in files if "lfs" in file]
     hashes = await readable_xet_hashes(request, (file["lfs"]["sha256"] for file in large))
     if not hashes:
@@ -135,4 +135,4 @@ async def _add_xet_hashes(request: Request, siblings: msgspec.Raw) -> msgspec.Ra
     for file in large:
         if file["lfs"]["sha256"] in hashes:
             file["xetHash"] = hashes[file["lfs"]["sha256"]]
-    return msgspec.Raw(await asyncio.to_thread(msgspec.json.encode, files))
+    return msgspec.Raw(await run_in_lane(Lane.READS, msgspec.json.encode, files))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import mimetypes
 from collections.abc import AsyncIterator
 from functools import lru_cache
@@ -10,6 +9,7 @@ from functools import lru_cache
 import msgspec
 from starlette.types import ASGIApp
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.commits import Revision
 from hubstead.errors import EntryNotFound, InvalidInput
 from hubstead.gitstore import Entry, GitRepo, Pointer
@@ -81,7 +81,7 @@ class _GitFile:
     async def chunks(self, start: int, count: int) -> AsyncIterator[bytes]:
         """Yield ``count`` bytes from offset ``start``."""
         if self.size > _INLINE_BYTES:
-            content = await asyncio.to_thread(self._git.blob, self._oid)
+            content = await run_in_lane(Lane.READS, self._git.blob, self._oid)
         else:
             content = self._git.blob(self._oid)
         yield content[start : start + count]

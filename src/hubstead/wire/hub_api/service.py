@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-
+from hubstead.admission import Lane, run_in_lane
 from hubstead.db import Database
 from hubstead.errors import Unavailable
 from hubstead.http import Response, json_response
@@ -36,7 +35,7 @@ async def check_readiness(request: Request) -> Response:
 
 async def get_metrics(request: Request) -> Response:
     """Return the metrics in Prometheus' text format."""
-    body = await asyncio.to_thread(request.hub.metrics.exposition)
+    body = await run_in_lane(Lane.BACKGROUND, request.hub.metrics.exposition)
     return Response(body, media_type=MEDIA_TYPE)
 
 

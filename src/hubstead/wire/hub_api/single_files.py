@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from hubstead.accounts import find_account
+from hubstead.admission import Lane, run_in_lane
 from hubstead.commits import (
     Changeset,
     CommitResult,
@@ -73,11 +72,11 @@ async def _add(
     tree = None if unborn else git.tree_of((await request.revision(target.revision)).commit)
     candidate = UploadCandidate(path, incoming.size, incoming.sample)
     settings = request.hub.settings
-    (choice,) = await asyncio.to_thread(
-        choose_upload_modes, git, tree, [candidate], settings.commits, settings.lfs
+    (choice,) = await run_in_lane(
+        Lane.READS, choose_upload_modes, git, tree, [candidate], settings.commits, settings.lfs
     )
     if not choice.by_lfs:
-        await change.put(path, await asyncio.to_thread(incoming.read))
+        await change.put(path, await run_in_lane(Lane.READS, incoming.read))
         return
     async with request.hub.stores.xet.receive_lfs_object(
         request.repo.pk, incoming.sha256, incoming.size, pusher_pk=request.actor.pk
@@ -126,4 +125,4 @@ async def _files(request: Request, repo: Repo) -> list[ListedFile]:
             )
         return files
 
-    return await asyncio.to_thread(read)
+    return await run_in_lane(Lane.READS, read)

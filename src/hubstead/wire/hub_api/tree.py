@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +9,7 @@ from urllib.parse import urlencode
 
 from msgspec import UNSET
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.commits import Revision
 from hubstead.errors import EntryNotFound, InvalidInput, TooLarge
 from hubstead.gitstore import Commit, Entry, GitRepo
@@ -39,7 +39,8 @@ async def list_tree(request: Request) -> Response:
     recursive = request.query.flag("recursive")
     limit = _page_size(request, expand=expand, recursive=recursive)
     after = _after(request.query.one("cursor"))
-    entries = await asyncio.to_thread(
+    entries = await run_in_lane(
+        Lane.READS,
         git.tree_page,
         revision.commit,
         path,
@@ -49,14 +50,15 @@ async def list_tree(request: Request) -> Response:
         limit=limit + 1,
     )
     page = entries[:limit]
-    items = await asyncio.to_thread(describe, git, revision, page, expand=expand)
+    lane = Lane.HISTORY if expand else Lane.READS
+    items = await run_in_lane(lane, describe, git, revision, page, expand=expand)
     await _add_xet_hashes(request, items)
     headers = {}
     if len(entries) > limit:
         headers["link"] = next_page(request, cursor=_cursor(page[-1], recursive))
     if len(items) <= PAGE:
         return json_response(items, headers=headers)
-    return await asyncio.to_thread(json_response, items, headers=headers)
+    return await run_in_lane(Lane.READS, json_response, items, headers=headers)
 
 
 def _page_size(request: Request, *, expand: bool, recursive: bool) -> int:
@@ -146,7 +148,7 @@ async def get_paths_info(request: Request) -> Response:
         entries = [git.entry(revision.commit, path.strip("/")) for path in paths if path.strip("/")]
         return describe(git, revision, [entry for entry in entries if entry], expand=expand)
 
-    items = await asyncio.to_thread(look_up)
+    items = await run_in_lane(Lane.HISTORY if expand else Lane.READS, look_up)
     await _add_xet_hashes(request, items)
     return json_response(items)
 

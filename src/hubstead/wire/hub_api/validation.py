@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import msgspec
 
 from hubstead import cards
+from hubstead.admission import Lane, run_in_lane
 from hubstead.cards import Validation
 from hubstead.errors import InvalidInput
 from hubstead.http import Response, json_response, text_response
@@ -24,7 +24,7 @@ async def validate_yaml(request: Request) -> Response:
     """
     body = _body(await request.fields())
     kind = Kind.parse(body.repoType or "model")
-    findings = await asyncio.to_thread(cards.validate_card, body.content, kind)
+    findings = await run_in_lane(Lane.READS, cards.validate_card, body.content, kind)
     status = 400 if findings.errors else 200
     if _wants_text(request):
         return text_response("".join(f"{line}\n" for line in findings.lines), status=status)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import time
 
 import structlog
 from starlette.types import ASGIApp
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.errors import HubError, NotFound
 from hubstead.http import Response
 from hubstead.repos import Right, XetToken
@@ -63,7 +63,7 @@ async def _dedup_shard(request: Request, token: XetToken, raw: bytes) -> bytes |
                 KnownChunks(to_raw(entry.name), index, visible, first=(position,) * (entry is xorb))
                 for (entry, visible), index in zip(listed, indexes, strict=True)
             ]
-            return await asyncio.to_thread(_write, known)
+            return await run_in_lane(Lane.DIGESTS, _write, known)
     return None
 
 

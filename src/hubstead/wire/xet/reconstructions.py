@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 from starlette.types import ASGIApp
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.errors import InvalidInput, NotFound, RangeNotSatisfiable
 from hubstead.http import Response, get_header, json_response, parse_range
 from hubstead.repos import Right, XetToken
@@ -113,7 +114,7 @@ async def _requested_files(request: Request, token: XetToken) -> list[XetFile]:
 
 
 async def _encode(respond: Callable[[], Response], terms: int) -> Response:
-    return await asyncio.to_thread(respond) if terms > _MANY_TERMS else respond()
+    return await run_in_lane(Lane.DIGESTS, respond) if terms > _MANY_TERMS else respond()
 
 
 async def file_size(request: Request) -> ASGIApp:

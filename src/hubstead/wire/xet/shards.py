@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import nullcontext
 from tempfile import SpooledTemporaryFile
 
 from starlette.types import ASGIApp
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.http import json_response, receive_into
 from hubstead.repos import Right
 from hubstead.wire import Request
@@ -65,7 +65,9 @@ async def _register(
     with body:
         is_large = body.tell() > LARGE_BYTES
         async with request.hub.stores.locks.of("xet shard") if is_large else nullcontext():
-            shard = await asyncio.to_thread(_parse, body, request.hub.settings.xet.max_terms)
+            shard = await run_in_lane(
+                Lane.DIGESTS, _parse, body, request.hub.settings.xet.max_terms
+            )
             return await request.hub.stores.xet.shards.register(
                 request.repo.pk, request.actor.pk, shard, progress=progress
             )

@@ -1,4 +1,8 @@
-"""A request body on its way from the socket to its consumer, in a thread of its own."""
+"""A request body on its way from the socket to its consumer, in a thread of its own.
+
+A slow client keeps its thread waiting, so these threads are a lane apart (``Lane.UPLOADS``).
+Without a free one, a body takes the ordinary path.
+"""
 
 from __future__ import annotations
 
@@ -7,36 +11,12 @@ import select
 import socket
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 from hubstead.errors import ClientGone, SlowClient
 from hubstead.http.limits import Pace
 
 Consume = Callable[[memoryview], object]
 BUFFER = 1 << 20
-
-
-class UploadThreads:
-    """The threads in which bodies are received, and how many of them are taken.
-
-    A slow client keeps its thread waiting, so there is a fixed number, apart from those that
-    the rest of the server uses. Without a free one, a body takes the ordinary path.
-    """
-
-    def __init__(self, count: int) -> None:
-        self.pool = ThreadPoolExecutor(max(1, count), thread_name_prefix="upload")
-        self._free = count
-
-    def take(self) -> bool:
-        """Reserve a thread; ``False`` if all are taken. Call on the event loop only."""
-        if self._free <= 0:
-            return False
-        self._free -= 1
-        return True
-
-    def give_back(self) -> None:
-        """Return a reservation."""
-        self._free += 1
 
 
 class BodyReceiver:
