@@ -11,7 +11,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 from sqlalchemy import and_, bindparam, select
 
-from hubstead.admission import Lane, run_in_lane
+from hubstead.admission import Lane, run_in_lane, start_detached
 from hubstead.blobs import BlobKind
 from hubstead.blobs.tables import repo_blobs
 from hubstead.commits import Storage
@@ -178,7 +178,7 @@ class FactReader:
         key = (sha256, format_.name)
         task = self._running.get(key)
         if task is None:
-            task = self._running[key] = asyncio.create_task(self._read_object(sha256, format_))
+            task = self._running[key] = start_detached(self._read_object(sha256, format_))
             task.add_done_callback(lambda _task: self._running.pop(key, None))
         return await asyncio.shield(task)
 
