@@ -123,14 +123,14 @@ def test_a_long_answer_is_not_cut_by_the_idle_timer(hasty: RunningServer) -> Non
     [
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
         b"GET\r\n\r\n",
-        b"GET /a b HTTP/1.1\r\n\r\n",
-        b"GET /\xc3\xa9 HTTP/1.1\r\n\r\n",
-        b"GET nothing HTTP/1.1\r\n\r\n",
+        b"GET /a b HTTP/1.1\r\nHost: t\r\n\r\n",
+        b"GET /\xc3\xa9 HTTP/1.1\r\nHost: t\r\n\r\n",
+        b"GET nothing HTTP/1.1\r\nHost: t\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        b"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
-        b"GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
-        b"GET / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
-        b"GET / HTTP/1.1\r\nbad name: 1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: t\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: t\r\nContent-Length: -1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: t\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: t\r\nbad name: 1\r\n\r\n",
         b"CONNECT example.com:443 HTTP/1.1\r\nHost: x\r\n\r\n",
     ],
 )
@@ -286,10 +286,26 @@ def test_however_a_head_is_split_a_request_to_upgrade_keeps_its_body(
 
 def test_pieces_of_the_name_of_a_header_are_put_together_again(tight: RunningServer) -> None:
     for split in range(1, 14):
-        head = b"GET /shape?" + b"%d" % split + b" HTTP/1.1\r\nUpgradeable: no\r\n\r\n"
+        head = b"GET /shape?" + b"%d" % split + b" HTTP/1.1\r\nHost: t\r\nUpgradeable: no\r\n\r\n"
         at = head.index(b"\r\n") + split
         with tight.connect() as wire:
             wire.send(head[:at])
             time.sleep(0.002)
             wire.send(head[at:])
             assert wire.answer()[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET /hello HTTP/1.1\r\n\r\n", 400),
+        (b"GET /hello HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400),
+        (b"GET /hello HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+        (b"GET /hello HTTP/1.0\r\n\r\n", 200),
+        (b"GET /hello HTTP/1.1\r\nHost:\r\n\r\n", 200),
+    ],
+)
+def test_a_request_names_one_host(live: RunningServer, head: bytes, status: int) -> None:
+    with live.connect() as wire:
+        wire.send(head)
+        assert wire.answer()[0] == status

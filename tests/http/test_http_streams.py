@@ -21,16 +21,16 @@ def a_request(chance: random.Random, content: bytes) -> tuple[bytes, int, bytes 
     digest = hashlib.sha256(body).hexdigest()
     kind = chance.choice(["hello", "range", "upload", "chunked", "denied", "failing-upload"])
     if kind == "hello":
-        return b"GET /hello HTTP/1.1\r\n\r\n", 200, b"hello"
+        return b"GET /hello HTTP/1.1\r\nHost: t\r\n\r\n", 200, b"hello"
     if kind == "range":
         first = chance.randrange(len(content))
         last = chance.randrange(first, len(content))
-        head = b"GET /file-big HTTP/1.1\r\nRange: bytes=%d-%d\r\n\r\n" % (first, last)
+        head = b"GET /file-big HTTP/1.1\r\nHost: t\r\nRange: bytes=%d-%d\r\n\r\n" % (first, last)
         return head, 206, content[first : last + 1]
     if kind == "chunked":
-        head = b"PUT /upload HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+        head = b"PUT /upload HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n"
         return head + in_chunks(chance, body), 200, digest
-    head = b"PUT /%s HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % (kind.encode(), len(body))
+    head = b"PUT /%s HTTP/1.1\r\nHost: t\r\nContent-Length: %d\r\n\r\n" % (kind.encode(), len(body))
     status = {"upload": 200, "denied": 401, "failing-upload": 413}[kind]
     return head + body, status, digest if status == 200 else None
 

@@ -86,14 +86,15 @@ async def test_a_name_is_looked_up_anew_each_time_and_checked(
     """127.0.0.1 10.1.2.3 172.16.0.1 192.168.1.1 169.254.169.254 100.64.0.1 0.0.0.0 224.0.0.1
     255.255.255.255 240.0.0.1 198.18.0.1 ::1 :: fe80::1 fe80::1%eth0 fc00::1 fd12::1 ff02::1
     ::ffff:10.0.0.1 ::ffff:169.254.169.254 2002:7f00:1:: 2002:a00:1:: 64:ff9b::a00:1
-    64:ff9b::7f00:1 2001:db8::1""".split(),
+    64:ff9b::7f00:1 2001:db8::1 64:ff9b:1::1 3fff::1 ::10.0.0.1 ::8.8.8.8 4000::1 192.0.0.9
+    192.88.99.1 192.31.196.1 2001:20::1 2001:0:a00:1:: 5f00::1 fec0::1 100::1""".split(),
 )
 def test_special_addresses_are_not_public(address: str) -> None:
     assert not is_public(address)
 
 
 @pytest.mark.parametrize(
-    "address", ["1.1.1.1", "93.184.216.34", "2606:4700::1111", "64:ff9b::101:101"]
+    "address", ["1.1.1.1", "93.184.216.34", "2606:4700::1111", "64:ff9b::101:101", "::ffff:1.1.1.1"]
 )
 def test_addresses_of_the_open_internet_are_public(address: str) -> None:
     assert is_public(address)

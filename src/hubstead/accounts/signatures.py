@@ -7,6 +7,7 @@ every node reads them within ``RELOAD_S``, and signs with a key only once all no
 
 from __future__ import annotations
 
+import hmac
 import secrets
 import time
 from collections.abc import Sequence
@@ -51,6 +52,8 @@ _DELETE_OLDER = indexed(
     delete(signing_keys).where(signing_keys.c.created_ms < bindparam("before_ms"))
 )
 _ADD = indexed(insert_into(signing_keys, "id", "secret", "created_ms").on_conflict_do_nothing())
+_NONCE = 16  # bytes
+_BLOCK = 32  # bytes of one HMAC
 #: Nodes that start together for the first time must agree on one key.
 _FIRST_KEY = "00000000"
 
@@ -64,8 +67,31 @@ class HubSigner:
     def __init__(self, keys: Sequence[SigningKey]) -> None:
         self._use(keys)
 
+    def conceal(self, text: str, *, purpose: str) -> str:
+        """Return a URL-safe text from which only ``reveal`` gets ``text`` back."""
+        nonce = secrets.token_bytes(_NONCE)
+        secret = _concealing(self._secrets[self._key])
+        packed = base64_encode(nonce + _cipher(secret, purpose, nonce, text.encode())).decode()
+        return self._signers[self._key].sign(f"{self._key}.{packed}").decode()
+
+    def reveal(self, concealed: str, *, purpose: str) -> str:
+        """Return the text that ``conceal`` got for the same purpose.
+
+        Raises:
+            InvalidCredentials: it is forged, or of another purpose or a key that is gone.
+        """
+        try:
+            key_id = concealed.partition(".")[0]
+            packed = self._signers[key_id].unsign(concealed).decode().partition(".")[2]
+            data = base64_decode(packed)
+            secret = _concealing(self._secrets[key_id])
+            return _cipher(secret, purpose, data[:_NONCE], data[_NONCE:]).decode()
+        except (KeyError, BadSignature, ValueError):
+            raise InvalidCredentials() from None
+
     def _use(self, keys: Sequence[SigningKey]) -> None:
         """Use keys, newest first: all verify, the newest ripe one signs."""
+        self._secrets = {key.id: key.secret for key in keys}
         self._signers = {key.id: _signer(key) for key in keys}
         ripe = [key.id for key in keys if key.created_ms <= now_ms() - RIPE_MS]
         self._key = ripe[0] if ripe else keys[-1].id
@@ -103,6 +129,21 @@ class HubSigner:
         if signed_for != purpose or until < time.time():
             raise InvalidCredentials()
         return content  # type: ignore[no-any-return]
+
+
+def _concealing(secret: str) -> bytes:
+    """Return the key for concealed texts, which is another one than that of signatures."""
+    return hmac.digest(secret.encode(), b"hubstead conceal", "sha256")
+
+
+def _cipher(secret: bytes, purpose: str, nonce: bytes, data: bytes) -> bytes:
+    """Encrypt or decrypt ``data``: XOR with a stream of HMACs of the nonce and a counter."""
+    start = purpose.encode() + b"\0" + nonce
+    blocks = -(-len(data) // _BLOCK)
+    stream = b"".join(
+        hmac.digest(secret, start + block.to_bytes(4, "big"), "sha256") for block in range(blocks)
+    )
+    return bytes(one ^ other for one, other in zip(data, stream, strict=False))
 
 
 def _signer(key: SigningKey) -> Signer:

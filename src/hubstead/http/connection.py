@@ -277,6 +277,7 @@ class HttpConnection(HttpToolsProtocol):
         """The head is complete: start the request, or queue it behind earlier ones."""
         if self._deaf:
             return
+        self._check_host()
         if self._surplus:
             raise RequestRefused(503, "The server has too many connections: try again in a moment.")
         before, self.cycle = self.cycle, self._new_cycle()
@@ -290,6 +291,15 @@ class HttpConnection(HttpToolsProtocol):
         if len(self.pipeline) >= self.limits.pipelined_requests:
             self.cycle.keep_alive = False  # so the connection reads nothing after it
             self._cut_off = True
+
+    def _check_host(self) -> None:
+        """Refuse a request that names no host or several (RFC 9112, 3.2).
+
+        A proxy in front might take another one of them than the application does.
+        """
+        count = sum(name == b"host" for name, _ in self.headers)
+        if count > 1 or (count == 0 and self.parser.get_http_version() == "1.1"):
+            raise RequestRefused(400, "The request must name one host (the header Host).")
 
     def _new_cycle(self) -> Exchange:
         version = self.parser.get_http_version()
@@ -531,7 +541,8 @@ def _refusal(refused: RequestRefused, defaults: list[tuple[bytes, bytes]]) -> by
     body = json.dumps({"error": refused.reason}).encode("ascii")
     lines = [name + b": " + value + b"\r\n" for name, value in defaults]
     head = (
-        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n"
+        "content-type: application/json\r\nx-content-type-options: nosniff\r\n"
+        f"content-length: {len(body)}\r\n"
         f"x-request-id: {secrets.token_hex(16)}\r\nx-error-message: {refused.reason}\r\n"
         "connection: close\r\n\r\n"
     )

@@ -101,6 +101,7 @@ class Exchange(RequestResponseCycle):
         body = json.dumps({"error": "Internal Server Error"}).encode()
         headers = [
             (b"content-type", b"application/json"),
+            (b"x-content-type-options", b"nosniff"),
             (b"content-length", b"%d" % len(body)),
             (b"connection", b"close"),
         ]

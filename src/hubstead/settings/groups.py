@@ -84,6 +84,29 @@ class ServerSettings:
         "Networks (CIDR) of the proxies in front, whose `X-Forwarded-For` and "
         "`X-Forwarded-Proto` are believed.",
     )
+    hosts: tuple[str, ...] = setting(
+        "hosts",
+        SERVER,
+        (),
+        "Host names by which clients may address the hub, beside that of `public_url`; requests "
+        "with another `Host` are refused with 421. Empty: any name. `/healthz` and `/readyz` "
+        "answer by any name.",
+    )
+    cors_origins: tuple[str, ...] = setting(
+        "cors_origins",
+        SERVER,
+        ("*",),
+        "Origins such as `https://app.example.com` whose web pages may read responses (CORS). "
+        "`*`: every page may read what an anonymous caller, or a token that the page has, may "
+        "read. Empty: none.",
+    )
+    metrics_token: str = setting(
+        "metrics_token",
+        SERVER,
+        "",
+        "What `/metrics` requires as `Authorization: Bearer`. Empty: everybody reads the metrics.",
+        secret=True,
+    )
     max_connections: int = setting(
         "max_connections", SERVER, 4096, "The most connections that are open at once.", least=1
     )
@@ -164,6 +187,14 @@ class BlobSettings:
         LIFETIMES,
         3600,
         "How long a signed address for an upload or download is good.",
+        least=1,
+    )
+    download_url_seconds: float = setting(
+        "download_url_seconds",
+        LIFETIMES,
+        300,
+        "How long the signed address in the store is good to which `resolve` and LFS downloads "
+        "redirect. Clients go on with a download at the hub's own address.",
         least=1,
     )
     grace_seconds: float = setting(

@@ -28,6 +28,7 @@ from hubstead.repos import RepoMoved, Right, open_repo
 from hubstead.wire.credentials import identify
 from hubstead.wire.error_responses import RENDERERS, ErrorContext, ErrorResponse, error_response
 from hubstead.wire.metrics import RequestMetrics
+from hubstead.wire.origins import ForeignPage, Origins, WrongHost
 from hubstead.wire.request import Hub, Request
 from hubstead.wire.routing import Access, Match, Route, Router
 
@@ -47,6 +48,10 @@ _PREFLIGHT = {
     ),
     "access-control-max-age": "86400",
 }
+#: What every response says: browsers must not guess another media type.
+_EVERYWHERE = {"x-content-type-options": "nosniff"}
+#: Load balancers ask these addresses by the number of a node.
+_ANY_HOST = frozenset(("/healthz", "/readyz"))
 _CLIENT_ID = re.compile(r"[A-Za-z0-9._=;:-]{1,128}")
 
 
@@ -61,6 +66,7 @@ class Application:
         self._prefix = "/" + hub.settings.server.public_url.split("://")[-1].partition("/")[
             2
         ].strip("/")
+        self._origins = Origins(hub.settings.server)
         self._metrics = RequestMetrics(hub.metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,12 +81,14 @@ class Application:
             await self._serve(scope, receive, send, work)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, work: Work) -> None:
-        sender = _Sender(scope, send, _request_id(scope))
+        sender = _Sender(scope, send, _request_id(scope), self._origins)
         started = time.perf_counter()
         route: Route | None = None
         request: Request | None = None
         try:
             path = self._path(scope)
+            if path not in _ANY_HOST and not self._origins.serves_host(scope):
+                raise WrongHost()
             match = self.router.match(path, scope["method"]) or self.router.match(path)
             route = _route(match, scope["method"])
             if match is None or route is None:
@@ -112,6 +120,8 @@ class Application:
     async def _handle(self, request: Request, sender: _Sender, work: Work) -> ASGIApp:
         sender.headers = request.headers_out
         try:
+            if self._origins.is_forged(request.scope, signs_in=request.route.signs_in):
+                raise ForeignPage()
             if request.route.access is not Access.OPEN:
                 address = (request.scope.get("client") or ("", 0))[0]
                 header = get_header(request.scope, "authorization")
@@ -200,18 +210,23 @@ class Application:
 class _Sender:
     """Adds the headers of every response; records its status and size."""
 
-    def __init__(self, scope: Scope, send: Send, request_id: str) -> None:
+    def __init__(self, scope: Scope, send: Send, request_id: str, origins: Origins) -> None:
         self.request_id = request_id
         self.headers: dict[str, str] = {}
         self.status = 0
         self.sent = 0
         self._send = send
         self._origin = get_header(scope, "origin")
+        self._may_read = self._origin is not None and origins.may_read(self._origin)
+        self._in_browser = get_header(scope, "sec-fetch-mode") is not None
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message = {**message, "headers": [*message["headers"], *self._extra_headers(message)]}
+            headers = [*message["headers"], *self._extra_headers(message)]
+            if self._in_browser:  # it would ask its user for a password, in a window of its own
+                headers = [line for line in headers if line[0] != b"www-authenticate"]
+            message = {**message, "headers": headers}
         elif message["type"] == "http.response.body":
             self.sent += len(message.get("body", b""))
         else:
@@ -220,8 +235,8 @@ class _Sender:
 
     def _extra_headers(self, message: Message) -> list[tuple[bytes, bytes]]:
         present = {name for name, _ in message["headers"]}
-        extra = {"x-request-id": self.request_id, **self.headers}
-        if self._origin is not None:
+        extra = {"x-request-id": self.request_id, **_EVERYWHERE, **self.headers}
+        if self._origin is not None and self._may_read:
             extra["access-control-allow-origin"] = self._origin
             extra["access-control-expose-headers"] = EXPOSED
             extra["vary"] = "Origin, Accept"

@@ -22,6 +22,7 @@ from hubstead.gitstore import ObjectMissing, PackRefused, RepoMissing
 from hubstead.http import Response
 from hubstead.repos import RepoExists, RepoMoved
 from hubstead.wire.error_page import ErrorPage
+from hubstead.wire.origins import ForeignPage, WrongHost
 from hubstead.xet import ShardRefused, XorbRefused
 
 
@@ -88,8 +89,10 @@ STATUS: dict[type[HubError], tuple[int, str | None]] = {
     RepoExists: (409, None),
     RepoMissing: (503, None),
     RepoMoved: (307, None),
+    ForeignPage: (403, None),
     ObjectMissing: (503, None),
     ShardRefused: (400, None),
+    WrongHost: (421, None),
     XorbRefused: (400, None),
 }
 

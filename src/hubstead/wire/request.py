@@ -27,11 +27,11 @@ from hubstead.jobs import NodeClock
 from hubstead.metrics import Metrics
 from hubstead.repos import Repo
 from hubstead.settings import Settings
+from hubstead.wire.origins import parse_address
 from hubstead.wire.routing import Captured, Route
 
 T = TypeVar("T")
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 _TRUE = frozenset(("1", "true", "True", "TRUE", "yes", "on", ""))
 _FALSE = frozenset(("0", "false", "False", "FALSE", "no", "off", "None", "null"))
 
@@ -266,13 +266,10 @@ class Request:
 def _own_address(scope: Scope, headers: Headers) -> str:
     address, port = (scope.get("server") or ("127.0.0.1", 80))[:2]
     scheme = scope.get("scheme", "http")
-    host = urlsplit(f"//{headers.get('host') or ''}")
-    try:
-        name, host_port = host.hostname or "", host.port or _DEFAULT_PORTS[scheme]
-    except ValueError:
-        name, host_port = "", 0
-    if host_port == port and _names_this_machine(name, address):
-        return f"{scheme}://{host.netloc}"
+    header = headers.get("host") or ""
+    host = parse_address(f"{scheme}://{header}")
+    if host.port == port and _names_this_machine(host.host, address):
+        return f"{scheme}://{urlsplit(f'//{header}').netloc}"
     shown = f"[{address}]" if ":" in str(address) else address
     return f"{scheme}://{shown}:{port}"
 

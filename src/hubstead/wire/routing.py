@@ -76,6 +76,7 @@ class Route:
     access: Access | Right
     wire: str = "hub_api"  # which wire's error responses apply
     says: Doc = Doc()
+    signs_in: bool = False  # a foreign page must not sign its visitor in
 
     @property
     def name(self) -> str:

@@ -130,6 +130,32 @@ def test_s3_names_a_file_in_the_same_form_as_the_hub(own_hub: Callable[..., Thre
             assert answer.read() == LARGE
 
 
+def test_the_store_runs_nothing_in_a_browser_and_its_addresses_live_for_minutes(
+    own_hub: Callable[..., ThreadHub],
+) -> None:
+    hub = own_hub("company", s3_direct_downloads=True, lfs_threshold_bytes=100)
+    anna = hub.user("anna")
+    repo_id = anna.repo()
+    types = {
+        "a.svg": ("image/svg+xml", "attachment"),
+        "a.xhtml": ("application/xhtml+xml", "attachment"),
+        "a.html": ("text/plain; charset=utf-8", "inline"),
+        "a.png": ("image/png", "inline"),
+    }
+    for name in types:
+        anna.api.upload_file(path_or_fileobj=LARGE, path_in_repo=name, repo_id=repo_id)
+    sha = anna.call("GET", f"/api/models/{repo_id}").json["sha"]
+    for name, (media_type, disposition) in types.items():
+        for rev in ("main", sha):
+            said = anna.call("GET", f"/{repo_id}/resolve/{rev}/{name}")
+            assert said.status == 302
+            assert said.headers["cache-control"] == "no-store"
+            assert "X-Amz-Expires=300&" in f"{said.headers['location']}&"
+        with urllib.request.urlopen(said.headers["location"], timeout=30) as answer:
+            assert answer.headers["content-type"] == media_type
+            assert answer.headers["content-disposition"].partition(";")[0] == disposition
+
+
 def test_clients_are_sent_to_s3_under_the_name_that_they_know(
     own_hub: Callable[..., ThreadHub], s3_server: S3Server
 ) -> None:

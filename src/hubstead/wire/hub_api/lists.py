@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hubstead.discovery import RepoQuery, ResultItem, search_repos, tags_by_type
-from hubstead.errors import InvalidInput
+from hubstead.errors import InvalidCredentials, InvalidInput
 from hubstead.facts import NO_FACTS
 from hubstead.http import Response, json_response
 from hubstead.ids import Kind
@@ -24,6 +24,7 @@ from hubstead.wire.hub_api.repo_json import (
 from hubstead.wire.hub_api.tree import next_page
 
 PAGE = 1000
+_CURSOR = "cursor of a list"
 #: Parameters that filter by a tag, with the prefix of that tag (clients up to 0.10, and spaces).
 _TAG_PARAMETERS = {"dataset": "dataset:", "language": "", "task": "", "tags": ""}
 
@@ -54,8 +55,20 @@ async def _list(request: Request, kind: Kind) -> Response:
     items = await _items(request, kind, page.items)
     headers = {}
     if page.next_cursor is not None:
-        headers["link"] = next_page(request, cursor=page.next_cursor, limit=query.limit)
+        # It names a row by its number, which tells how many repositories there are.
+        cursor = request.hub.seal.conceal(page.next_cursor, purpose=_CURSOR)
+        headers["link"] = next_page(request, cursor=cursor, limit=query.limit)
     return json_response(items, headers=headers)
+
+
+def _cursor(request: Request) -> str | None:
+    concealed = request.query.one("cursor")
+    if concealed is None:
+        return None
+    try:
+        return request.hub.seal.reveal(concealed, purpose=_CURSOR)
+    except InvalidCredentials:
+        raise InvalidInput(reason='"cursor" is not one that this server gave out') from None
 
 
 def _query(request: Request, kind: Kind) -> RepoQuery:
@@ -73,7 +86,7 @@ def _query(request: Request, kind: Kind) -> RepoQuery:
         sort=params.one("sort") or "trendingScore",
         direction=_direction(params.one("direction")),
         limit=params.number("limit", PAGE, least=1, most=request.hub.settings.requests.max_page),
-        cursor=params.one("cursor"),
+        cursor=_cursor(request),
         gated=params.flag("gated") if "gated" in params else None,
         pipeline_tag=params.one("pipeline_tag"),
         library=params.one("library"),

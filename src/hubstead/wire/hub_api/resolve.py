@@ -116,6 +116,7 @@ async def _lfs_response(
     direct_url = await _direct_url(request, entry, lfs)
     if direct_url is not None:
         more = {name.lower(): value for name, value in headers}
+        more["cache-control"] = "no-store"  # the address in it is good for minutes
         # Releases 0.10 to 0.13 prefer ETag: both must be equal (protocol/legacy-clients.md 3).
         return redirect(direct_url, status=302, headers={**more, "etag": f'"{pointer.oid}"'})
     source = (
@@ -179,11 +180,13 @@ async def _direct_url(request: Request, entry: Entry, lfs: LfsObject) -> str | N
         return None
     if names_a_tag(request.scope) or not _follows_to_other_hosts(request):
         return None
+    media_type = _media_type(entry.name)
+    shown = not request.query.flag("download") and _is_passive(media_type)
     return await direct.url(
         lfs.place,
-        expires_s=int(request.hub.settings.blobs.signed_url_seconds),
-        content_disposition=_content_disposition(request, entry),
-        media_type=_media_type(entry.name),
+        expires_s=int(request.hub.settings.blobs.download_url_seconds),
+        content_disposition=content_disposition(entry.name, inline=shown),
+        media_type=media_type,
     )
 
 
@@ -207,14 +210,23 @@ def _headers(request: Request, entry: Entry, revision: Revision) -> list[tuple[s
     headers = [
         ("X-Repo-Commit", revision.commit),
         ("Content-Disposition", _content_disposition(request, entry)),
-        ("X-Content-Type-Options", "nosniff"),
         ("Content-Security-Policy", "default-src 'none'; sandbox"),
     ]
     if revision.is_fixed and not request.repo.private and not request.repo.gated:
-        headers.append(("Cache-Control", "public, max-age=31536000, immutable"))
+        headers += [("Cache-Control", _PUBLIC_AT_COMMIT), ("Vary", "Origin, Accept")]
     elif request.repo.private:
         headers.append(("Cache-Control", "private, no-cache"))
     return headers
+
+
+def _is_passive(media_type: str) -> bool:
+    """Tell whether a browser that shows this runs nothing of it.
+
+    The store has an origin of its own and sends no policy, so what may run there is downloaded.
+    """
+    kind = media_type.partition("/")[0]
+    passive = kind in ("image", "audio", "video") and media_type != "image/svg+xml"
+    return passive or media_type.startswith(("text/plain", "application/pdf", _ANY))
 
 
 @lru_cache(maxsize=4096)
@@ -229,3 +241,6 @@ def _media_type(name: str) -> str:
 
 
 _ANY = "application/octet-stream"
+#: Browsers keep a file at a commit; caches that serve others ask again within the hour whether it
+#: is still public.
+_PUBLIC_AT_COMMIT = "public, max-age=31536000, immutable, s-maxage=3600"

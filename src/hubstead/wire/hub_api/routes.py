@@ -74,7 +74,14 @@ _SERVICE = [
 ]
 
 _IDENTITY = [
-    Route("POST", "/api/login", identity.login, OPEN, says=_json(shapes.Login, shapes.Token)),
+    Route(
+        "POST",
+        "/api/login",
+        identity.login,
+        OPEN,
+        says=_json(shapes.Login, shapes.Token),
+        signs_in=True,
+    ),
     Route("POST", "/api/logout", identity.logout, SIGNED_IN),
     Route("GET", "/api/whoami", identity.whoami_v1, SIGNED_IN, says=_json(None, shapes.WhoamiV1)),
     Route("GET", "/api/whoami-v2", identity.whoami, SIGNED_IN, says=_json(None, shapes.Whoami)),

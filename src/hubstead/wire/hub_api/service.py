@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hmac
+
 from hubstead.admission import Lane, run_in_lane
 from hubstead.db import Database
-from hubstead.errors import Unavailable
+from hubstead.errors import InvalidCredentials, Unavailable
 from hubstead.http import Response, json_response
 from hubstead.metrics import MEDIA_TYPE
 from hubstead.wire import Request
@@ -34,7 +36,11 @@ async def check_readiness(request: Request) -> Response:
 
 
 async def get_metrics(request: Request) -> Response:
-    """Return the metrics in Prometheus' text format."""
+    """Return the metrics in Prometheus' text format, to callers with the token for them."""
+    token = request.hub.settings.server.metrics_token
+    given = (request.headers.get("authorization") or "").encode("latin-1", "replace")
+    if token and not hmac.compare_digest(given, f"Bearer {token}".encode()):
+        raise InvalidCredentials()
     body = await run_in_lane(Lane.BACKGROUND, request.hub.metrics.exposition)
     return Response(body, media_type=MEDIA_TYPE)
 

@@ -82,8 +82,11 @@ async def download(request: Request) -> ASGIApp:
         raise BlobNotFound(name=grant.oid)
     direct = request.hub.blobs.direct if lfs_object.is_plain and request.method == "GET" else None
     if direct is not None and not names_a_tag(request.scope):  # the object store has other etags
-        expires_s = int(request.hub.settings.blobs.signed_url_seconds)
-        return redirect(await direct.url(lfs_object.place, expires_s=expires_s), status=302)
+        expires_s = int(request.hub.settings.blobs.download_url_seconds)
+        url = await direct.url(
+            lfs_object.place, expires_s=expires_s, media_type="application/octet-stream"
+        )
+        return redirect(url, status=302, headers={"cache-control": "no-store"})
     headers = [("Cache-Control", "private, no-transform")]
     return FileResponse(await open_lfs(request, lfs_object), etag=grant.oid, headers=headers)
 
