@@ -159,7 +159,7 @@ async def open_hub(settings: Settings, *, make: bool = False) -> AsyncIterator[H
             stores.db,
             passwords,
             attempts=settings.accounts.sign_in_attempts,
-            window_s=int(settings.accounts.sign_in_window_s),
+            window_s=settings.accounts.sign_in_window_s,
         )
         hub = Hub(
             settings=settings,

@@ -7,13 +7,24 @@ from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
+from sqlalchemy import func, select
 
-from hubstead.accounts import Passwords, SignIn, disable_user, reload_actor, set_password
-from hubstead.db import Database, Tx
-from hubstead.errors import InvalidInput, RateLimited, SignInFailed
+from hubstead.accounts import (
+    Passwords,
+    SignIn,
+    disable_user,
+    expire_attempts,
+    reload_actor,
+    set_password,
+)
+from hubstead.accounts.tables import sign_in_attempts
+from hubstead.admission import Admission, Lane, LaneRules, Work, install_admission, slot
+from hubstead.db import Database, Tx, scan
+from hubstead.errors import InvalidInput, Overloaded, RateLimited, SignInFailed
 from tests.support.factories import a_user, an_org
 
 HERE = "10.0.0.1"
+ATTEMPTS = scan(select(func.count()).select_from(sign_in_attempts), int)
 
 
 def quick_passwords() -> Passwords:
@@ -90,28 +101,67 @@ async def test_a_changed_password_counts_at_once(db: Database) -> None:
     assert (await sign_in.check("anna", "newer", HERE)).name == "anna"
 
 
-async def test_after_so_many_failures_not_even_the_right_password_is_looked_at(
+async def test_after_so_many_attempts_not_even_the_right_password_is_looked_at(
     db: Database,
 ) -> None:
     passwords = quick_passwords()
     await make_anna(db, passwords)
     sign_in = SignIn(db, passwords, attempts=3, window_s=60)
     for n in range(3):
-        await fails(sign_in, "anna", f"guess {n}", f"10.0.0.{n}")
+        await fails(sign_in, "anna", f"guess {n}")
     with pytest.raises(RateLimited) as limited:
-        await sign_in.check("Anna", "right", "10.9.9.9")
+        await sign_in.check("Anna", "right", HERE)
     assert 1 <= limited.value.retry_after_s <= 61
 
 
-async def test_failures_count_per_address_too(db: Database) -> None:
+async def test_a_stranger_cannot_lock_a_user_out(db: Database) -> None:
     passwords = quick_passwords()
     await make_anna(db, passwords)
     sign_in = SignIn(db, passwords, attempts=3, window_s=60)
-    for n in range(3):
+    for n in range(9):
+        await fails(sign_in, "anna", f"guess {n}", f"10.0.0.{n % 3}")
+    with pytest.raises(RateLimited):
+        await sign_in.check("anna", "guess", "10.0.0.1")
+    assert (await sign_in.check("anna", "right", "10.9.9.9")).name == "anna"
+
+
+async def test_an_address_has_ten_times_the_attempts_of_a_name(db: Database) -> None:
+    passwords = quick_passwords()
+    await make_anna(db, passwords)
+    sign_in = SignIn(db, passwords, attempts=2, window_s=60)
+    for n in range(20):
         await fails(sign_in, f"user{n}", "guess")
     with pytest.raises(RateLimited):
         await sign_in.check("anna", "right", HERE)
     assert (await sign_in.check("anna", "right", "10.9.9.9")).name == "anna"
+
+
+async def test_addresses_of_one_ipv6_network_count_together(db: Database) -> None:
+    sign_in = SignIn(db, quick_passwords(), attempts=2, window_s=60)
+    for n in range(2):
+        await fails(sign_in, "anna", "guess", f"2001:db8::{n}")
+    with pytest.raises(RateLimited):
+        await sign_in.check("anna", "guess", "2001:db8::9")
+
+
+async def test_the_right_password_forgives_the_wrong_ones(db: Database) -> None:
+    passwords = quick_passwords()
+    await make_anna(db, passwords)
+    sign_in = SignIn(db, passwords, attempts=3, window_s=60)
+    for n in range(6):
+        await fails(sign_in, "anna", f"guess {n}")
+        if n % 2:
+            await SignIn(db, passwords, attempts=3, window_s=60).check("anna", "right", HERE)
+
+
+@pytest.mark.shape_matters
+async def test_all_nodes_count_together(db: Database) -> None:
+    nodes = [SignIn(db, quick_passwords(), attempts=4, window_s=60) for _ in range(2)]
+    for n in range(4):
+        await fails(nodes[n % 2], "anna", "guess")
+    for node in nodes:
+        with pytest.raises(RateLimited):
+            await node.check("anna", "guess", HERE)
 
 
 @pytest.mark.shape_matters
@@ -123,6 +173,26 @@ async def test_guesses_sent_all_at_once_get_no_more_answers(db: Database) -> Non
     outcomes = await asyncio.gather(*guesses, return_exceptions=True)
     assert sum(isinstance(outcome, SignInFailed) for outcome in outcomes) == 3
     assert sum(isinstance(outcome, RateLimited) for outcome in outcomes) == 6
+
+
+async def test_a_check_that_finds_no_place_does_not_count(db: Database) -> None:
+    install_admission(Admission({Lane.PASSWORDS: LaneRules(1, 1, queue=0, queue_share=0)}))
+    passwords = quick_passwords()
+    await make_anna(db, passwords)
+    sign_in = SignIn(db, passwords, attempts=1, window_s=60)
+    with Work(HERE).current():
+        async with slot(Lane.PASSWORDS):
+            for _ in range(3):
+                with pytest.raises(Overloaded):
+                    await sign_in.check("anna", "right", HERE)
+        assert (await sign_in.check("anna", "right", HERE)).name == "anna"
+
+
+async def test_windows_that_are_over_are_deleted(db: Database) -> None:
+    await fails(SignIn(db, quick_passwords(), window_s=0), "anna", "guess")
+    await fails(SignIn(db, quick_passwords(), window_s=60), "anna", "guess", "10.9.9.9")
+    await expire_attempts(db)
+    assert await db.single(ATTEMPTS) == 2
 
 
 async def test_a_window_that_is_over_forgives(db: Database) -> None:

@@ -19,6 +19,7 @@ from hubstead.accounts.accounts import (
     load_account,
 )
 from hubstead.accounts.actor import ANONYMOUS, Actor
+from hubstead.accounts.attempts import expire_attempts
 from hubstead.accounts.orgs import (
     ORG_ROLES,
     Member,
@@ -71,6 +72,7 @@ __all__ = [
     "delete_account",
     "disable_user",
     "end_session",
+    "expire_attempts",
     "find_account",
     "has_admin",
     "list_accounts",

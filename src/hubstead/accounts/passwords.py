@@ -1,8 +1,7 @@
-"""Passwords: argon2 hashes, in threads, two at a time (a check takes 64 MiB and 0.1 s)."""
+"""Passwords: argon2 hashes, in a lane of their own (a check takes 64 MiB and 0.1 s)."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 
 from argon2 import PasswordHasher
@@ -18,13 +17,11 @@ class Passwords:
     """Hashes and verifies passwords.
 
     Args:
-        concurrency: The most hashes computed at the same time.
         hasher: The hash parameters; those that argon2 recommends if None.
     """
 
-    def __init__(self, concurrency: int = 2, hasher: PasswordHasher | None = None) -> None:
+    def __init__(self, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or PasswordHasher()
-        self._slots = asyncio.Semaphore(concurrency)
         # Verified when the user does not exist, so that the answer takes as long as any other.
         self._dummy_hash: str | None = None
 
@@ -38,13 +35,15 @@ class Passwords:
             raise InvalidInput(reason=f"a password has 1 to {MAX_CHARS} characters")
         if any("\ud800" <= char <= "\udfff" for char in password):
             raise InvalidInput(reason="a password must be valid Unicode")
-        async with self._slots:
-            return await run_in_lane(Lane.PASSWORDS, self._hasher.hash, password)
+        return await run_in_lane(Lane.PASSWORDS, self._hasher.hash, password)
 
     async def check(self, password: str, password_hash: str | None) -> bool:
-        """Return whether ``password_hash`` is of ``password``; takes as long for None (no hash)."""
-        async with self._slots:
-            return await run_in_lane(Lane.PASSWORDS, self._check, password, password_hash)
+        """Return whether ``password_hash`` is of ``password``; takes as long for None (no hash).
+
+        Raises:
+            Overloaded, ShareExceeded: too many checks wait, of all callers or of this one.
+        """
+        return await run_in_lane(Lane.PASSWORDS, self._check, password, password_hash)
 
     def _check(self, password: str, password_hash: str | None) -> bool:
         if self._dummy_hash is None:

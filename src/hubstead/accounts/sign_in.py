@@ -1,4 +1,4 @@
-"""Sign-in by password, rate-limited, with a short cache of successes for git."""
+"""Sign-in by password, its attempts counted, with a short cache of successes for git."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ import secrets
 import time
 from collections import OrderedDict
 
-from limits import RateLimitItemPerSecond
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
-
 from hubstead.accounts.actor import Actor, actor_of
+from hubstead.accounts.attempts import Attempts
 from hubstead.accounts.passwords import MAX_CHARS, Passwords
 from hubstead.accounts.tokens import add_token
 from hubstead.accounts.users import password_of
+from hubstead.admission import address_key
 from hubstead.db import Database
-from hubstead.errors import RateLimited, SignInFailed
+from hubstead.errors import Overloaded, ShareExceeded, SignInFailed
 from hubstead.ids import now_ms
 
 CACHE_S = 60
@@ -26,22 +24,21 @@ SESSION_MS = 90 * 86_400_000
 
 
 class SignIn:
-    """Checks passwords and counts failures per name and per address.
+    """Checks passwords and counts attempts per name and address, and per address.
 
     Args:
         db: The database of users.
         passwords: Verifies the hashes.
-        attempts: Failures allowed within the window.
+        attempts: Attempts allowed within the window.
         window_s: The window in seconds.
     """
 
     def __init__(
-        self, db: Database, passwords: Passwords, *, attempts: int = 10, window_s: int = 300
+        self, db: Database, passwords: Passwords, *, attempts: int = 10, window_s: float = 300
     ) -> None:
         self._db = db
         self._passwords = passwords
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
-        self._limit = RateLimitItemPerSecond(attempts, window_s)
+        self._attempts = Attempts(db, limit=attempts, window_s=window_s)
         # git sends the password with every request: argon2 every time would be a denial of service
         # of our own. Keyed by a MAC with a secret of this process; entries expire by the minute.
         self._key = secrets.token_bytes(32)
@@ -52,30 +49,26 @@ class SignIn:
 
         Raises:
             SignInFailed: the user is unknown or disabled, or the password is wrong.
-            RateLimited: too many failures for the name or from the address.
+            RateLimited: too many attempts for the name from this address, or from the address.
+            Overloaded: too many checks wait; the attempt does not count.
         """
-        buckets = (f"name:{name.casefold()[:200]}", f"address:{address}")
+        address = address_key(address)
         row = await password_of(self._db, name)
         mac = self._mac(name, password)
         if row is not None and not row.disabled and self._is_cached(mac, row.password_hash):
             return actor_of(row)
-        self._require_attempts_left(buckets)
+        await self._attempts.count(name, address)
         fits = len(password) <= MAX_CHARS
-        matches = await self._passwords.check(password, row.password_hash if row else None)
-        # Checked again, or concurrent guesses would all be answered.
-        self._require_attempts_left(buckets)
+        try:
+            matches = await self._passwords.check(password, row.password_hash if row else None)
+        except (Overloaded, ShareExceeded):
+            await self._attempts.take_back(name, address)
+            raise
         if row is None or not fits or not matches or row.disabled:
-            for bucket in buckets:
-                self._limiter.hit(self._limit, bucket)
             raise SignInFailed()
+        await self._attempts.forgive(name, address)
         self._cache(mac, row.password_hash)
         return actor_of(row)
-
-    def _require_attempts_left(self, buckets: tuple[str, ...]) -> None:
-        for bucket in buckets:
-            if not self._limiter.test(self._limit, bucket):
-                reset = self._limiter.get_window_stats(self._limit, bucket).reset_time
-                raise RateLimited(retry_after_s=max(1, int(reset - time.time()) + 1))
 
     async def open_session(self, name: str, password: str, address: str) -> str:
         """Sign ``name`` in and return the token of a new session (``POST /api/login``).

@@ -63,3 +63,14 @@ signing_keys = Table(
     Column("created_ms", BigInteger, nullable=False),
     info={"backup": "copy"},
 )
+
+#: Attempts to sign in, by the digest of name and address or of an address, within one window.
+sign_in_attempts = Table(
+    "sign_in_attempt",
+    metadata,
+    Column("bucket", Text, primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("until_ms", BigInteger, nullable=False),  # the end of the window
+    Index(None, "until_ms"),
+    info={"backup": "skip"},
+)

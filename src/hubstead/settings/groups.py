@@ -274,7 +274,8 @@ class AccountSettings:
         "sign_in_attempts",
         ACCOUNTS,
         10,
-        "The most failed sign-ins per account and address in one window.",
+        "The most attempts to sign in as one account from one address in one window; the address "
+        "has ten times as many for all accounts.",
         least=1,
     )
     sign_in_window_s: float = setting(
