@@ -207,11 +207,25 @@ def is_sha256(text: str) -> bool:
 
 
 def fold_path(path: str) -> str:
-    """Return a form that is equal for paths that a case-insensitive file system merges."""
-    return unicodedata.normalize("NFC", path).casefold()
+    """Return a form that is equal for paths that a case-insensitive file system merges.
+
+    It is the canonical caseless form of Unicode (chapter 3.13, D145).
+    """
+    decomposed = unicodedata.normalize("NFD", path)
+    return unicodedata.normalize("NFD", decomposed.casefold())
 
 
-def check_path(path: str, *, max_bytes: int = 1024, max_depth: int = 64) -> str:
+def clash_reason(present: str, new: str) -> str:
+    """Return why ``new`` is refused beside ``present``: ``fold_path`` merges them."""
+    same_case = unicodedata.normalize("NFC", present) == unicodedata.normalize("NFC", new)
+    difference = "the Unicode form of its characters" if same_case else "case"
+    return (
+        f"{present} is there already and differs only in {difference}: some file systems cannot "
+        "hold both (refuse_case_clashes)"
+    )
+
+
+def check_path(path: str, *, max_bytes: int = 4096, max_depth: int = 64) -> str:
     """Return ``path`` if it is valid for a file of a repository.
 
     Args:
@@ -241,8 +255,6 @@ def _path_fault(path: str, max_bytes: int, max_depth: int) -> str | None:
         return f"it must not be longer than {max_bytes} bytes (max_path_bytes)"
     if path.startswith("/"):
         return "it must be relative to the repository's root"
-    if "\\" in path:
-        return "use '/' between the parts, not '\\'"
     if any(unicodedata.category(char) == "Cc" for char in path):
         return "it must not hold control characters"
     parts = path.split("/")
@@ -253,7 +265,8 @@ def _path_fault(path: str, max_bytes: int, max_depth: int) -> str | None:
             return "no part may be empty, '.' or '..'"
         if len(part.encode()) > 255:
             return "no part may be longer than 255 bytes"
-        if _is_dot_git(part):
+        # To git a backslash separates folders where the file system is NTFS (is_ntfs_dotgit).
+        if any(_is_dot_git(piece) for piece in part.split("\\")):
             return "no part may be '.git'"
     return None
 

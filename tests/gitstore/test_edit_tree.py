@@ -213,28 +213,39 @@ def test_an_object_in_some_other_pack_is_written_all_the_same(repo: GitRepo) -> 
         assert len(draft) == 3
 
 
-@pytest.mark.parametrize("path", ["readme.MD", "DATA/x", "data/A", "caf\u00e9"])
-def test_a_new_name_that_differs_only_in_case_is_refused(
-    repo: GitRepo, draft: Any, path: str
+@pytest.mark.parametrize(
+    ("path", "difference"),
+    [
+        ("readme.MD", "case"),
+        ("DATA/x", "case"),
+        ("data/A", "case"),
+        ("caf\u00e9", "the Unicode form of its characters"),
+        ("CAF\u00c9", "case"),
+    ],
+)
+def test_a_new_name_that_clashes_is_refused_with_the_true_reason_or_accepted(
+    repo: GitRepo, draft: Any, path: str, difference: str
 ) -> None:
     base = {"README.md": put(draft), "data/a": put(draft), "cafe\u0301": put(draft)}
     tree = edit_tree(repo, draft, None, base)
-    with pytest.raises(errors.InvalidPath, match="differs only in case"):
-        edit_tree(repo, draft, tree, {path: put(draft)})
-    edit_tree(repo, draft, tree, {path: put(draft)}, refuse_case_clashes=False)
+    with pytest.raises(errors.InvalidPath, match=f"differs only in {difference}:"):
+        edit_tree(repo, draft, tree, {path: put(draft)}, refuse_case_clashes=True)
+    edit_tree(repo, draft, tree, {path: put(draft)})
 
 
 def test_a_clash_that_was_there_before_stops_nobody(repo: GitRepo, draft: Any) -> None:
     both = {"a": put(draft), "A": put(draft)}
-    tree = edit_tree(repo, draft, None, both, refuse_case_clashes=False)
-    edit_tree(repo, draft, tree, {"b": put(draft), "a": put(draft, b"new")})
+    tree = edit_tree(repo, draft, None, both)
+    later = {"b": put(draft), "a": put(draft, b"new")}
+    edit_tree(repo, draft, tree, later, refuse_case_clashes=True)
 
 
 def test_a_rename_in_case_is_possible_in_either_order(repo: GitRepo, draft: Any) -> None:
     tree = edit_tree(repo, draft, None, {"README.md": put(draft)})
     edits = {"readme.md": put(draft), "README.md": RemoveEntry()}
-    assert edit_tree(repo, draft, tree, edits) == edit_tree(
-        repo, draft, tree, dict(reversed(edits.items()))
+    other = dict(reversed(edits.items()))
+    assert edit_tree(repo, draft, tree, edits, refuse_case_clashes=True) == edit_tree(
+        repo, draft, tree, other, refuse_case_clashes=True
     )
 
 

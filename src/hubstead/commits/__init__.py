@@ -35,7 +35,13 @@ from hubstead.commits.packs import (
     retired_pack_names,
     snapshot_packs,
 )
-from hubstead.commits.preupload import UploadCandidate, UploadMode, choose_upload_modes, content_id
+from hubstead.commits.preupload import (
+    UploadCandidate,
+    UploadMode,
+    check_upload_paths,
+    choose_upload_modes,
+    content_id,
+)
 from hubstead.commits.push import (
     PushRefused,
     PushReport,
@@ -95,6 +101,7 @@ __all__ = [
     "add_usage",
     "author_of",
     "begin_push",
+    "check_upload_paths",
     "choose_upload_modes",
     "commit",
     "content_id",

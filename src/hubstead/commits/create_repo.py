@@ -14,6 +14,7 @@ from hubstead.blobs import copy_links
 from hubstead.commits.commit import author_of
 from hubstead.commits.metadata import derive_metadata
 from hubstead.commits.packs import PackRow, add_pack, list_packs
+from hubstead.commits.path_rules import PathRules
 from hubstead.commits.reachability import sees_unreachable
 from hubstead.commits.ref_updates import WritePlan, add_usage, apply_plan
 from hubstead.commits.refs import HEADS, Ref, RefMove, RefMoved, list_refs
@@ -40,6 +41,7 @@ from hubstead.repos import (
     open_repo,
     repo_subject,
 )
+from hubstead.settings import CommitSettings
 
 SDKS = ("gradio", "docker", "static", "streamlit")
 
@@ -67,7 +69,10 @@ async def create_repository(storage: Storage, actor: Actor, wanted: RepoRequest)
     storage.check_room()
     new = await _reserve(storage, actor, wanted)
     async with _new_folder(storage, new.id) as git:
-        pack, commit = await run_in_lane(Lane.WRITES, _first_commit, git, actor, wanted)
+        settings = storage.settings.commits
+        pack, commit = await run_in_lane(
+            Lane.WRITES, _first_commit, git, actor, wanted, settings
+        )
         pack = await storage.publish(pack)
         head = f"{HEADS}main"
         derived = await run_in_lane(
@@ -128,13 +133,26 @@ async def _insert(tx: Tx, actor: Actor, new: NewRepo, plan: WritePlan) -> Repo:
     return await open_repo(tx, actor, new.repo_id)
 
 
-def _first_commit(git: GitRepo, actor: Actor, wanted: RepoRequest) -> tuple[Pack, str]:
+def _first_commit(
+    git: GitRepo, actor: Actor, wanted: RepoRequest, settings: CommitSettings
+) -> tuple[Pack, str]:
     files = {".gitattributes": GITATTRIBUTES[wanted.repo_id.kind].encode()}
     if wanted.repo_id.kind is Kind.SPACE:
         files["README.md"] = _space_card(wanted).encode()
+    rules = PathRules.of(settings)
     with git.draft() as draft:
-        edits = [(path, PutFile(draft.blob(data))) for path, data in (files | wanted.files).items()]
-        tree = edit_tree(git, draft, None, edits)
+        edits = [
+            (rules.check(path), PutFile(draft.blob(data)))
+            for path, data in (files | wanted.files).items()
+        ]
+        tree = edit_tree(
+            git,
+            draft,
+            None,
+            edits,
+            max_entries=settings.max_folder_entries,
+            refuse_case_clashes=settings.refuse_case_clashes,
+        )
         check_card(wanted.repo_id.kind, git, draft, edits)
         commit = draft.commit(tree, [], author_of(actor), "initial commit", time_s=int(time.time()))
         return draft.finish(), commit

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
+from hubstead.commits.name_clashes import check_new_paths
 from hubstead.commits.path_rules import PathRules
 from hubstead.commits.rules import is_lfs_size
 from hubstead.errors import InvalidCandidate, InvalidPath
@@ -58,12 +61,10 @@ def choose_upload_modes(
     Raises:
         InvalidCandidate: a path breaks a rule.
     """
-    rules = PathRules.of(settings)
-    for candidate in candidates:
-        try:
-            rules.check(candidate.path)
-        except InvalidPath as error:
-            raise InvalidCandidate(path=error.path, reason=error.reason) from None
+    try:
+        check_upload_paths(git, tree, [candidate.path for candidate in candidates], settings)
+    except InvalidPath as error:
+        raise InvalidCandidate(path=error.path, reason=error.reason) from None
     folders = {""} | {
         "/".join(parts[:count])
         for parts in (candidate.path.split("/") for candidate in candidates)
@@ -80,6 +81,20 @@ def choose_upload_modes(
         )
         for candidate in candidates
     ]
+
+
+def check_upload_paths(
+    git: GitRepo, tree: str | None, paths: Iterable[str], settings: CommitSettings
+) -> None:
+    """Refuse paths that a commit to ``tree`` would refuse, before their bytes travel.
+
+    Raises:
+        InvalidPath: with the rule that the path breaks.
+    """
+    rules = PathRules.of(settings)
+    checked = [rules.check(path) for path in paths]
+    if settings.refuse_case_clashes:
+        check_new_paths(git, tree, checked)
 
 
 def _texts(

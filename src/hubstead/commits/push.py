@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import msgspec
 
@@ -14,6 +15,7 @@ from hubstead.admission import Lane, run_in_lane, run_to_the_end
 from hubstead.blobs import BlobKey, BlobKind, Link
 from hubstead.commits.linkable import linkable_size
 from hubstead.commits.metadata import CARD, MAX_CARD_BYTES, derive_metadata
+from hubstead.commits.name_clashes import new_clashes
 from hubstead.commits.packs import pack_names
 from hubstead.commits.path_rules import PathRules
 from hubstead.commits.pushed_cards import check_pushed_cards, refusal_lines
@@ -269,7 +271,23 @@ class _Push:
                     rules.check_bytes(path)
                 except InvalidPath as error:
                     faults.append(error.message)
+        if self.storage.settings.commits.refuse_case_clashes:
+            faults += self._clash_faults(moves)
         return faults
+
+    def _clash_faults(self, moves: Sequence[RefMove]) -> list[str]:
+        faults: dict[str, None] = {}
+        for move in moves:
+            if move.target is None:
+                continue
+            before = [commit for commit in (move.old, self.repo.head) if commit]
+            clashes = new_clashes(self.staging.paths(move.target), partial(self._paths_of, before))
+            faults |= dict.fromkeys(error.message for error in clashes)
+        return list(faults)
+
+    def _paths_of(self, commits: Sequence[str]) -> Iterator[bytes]:
+        for commit in commits:
+            yield from self.staging.paths(commit)
 
     async def _links(self, named: Named, moves: Sequence[RefMove]) -> list[Link]:
         ref = next((move.ref for move in moves if move.new), None)

@@ -9,7 +9,7 @@ from hubstead import errors
 from hubstead.gitstore.pack_draft import PackDraft
 from hubstead.gitstore.repo import GitRepo
 from hubstead.gitstore.tree_rows import FileMode, TreeRow, file_mode, is_tree, order, parse_rows
-from hubstead.ids import EMPTY_TREE, fold_path
+from hubstead.ids import EMPTY_TREE, clash_reason, fold_path
 
 _FOLDER = b"40000"
 
@@ -49,7 +49,7 @@ def edit_tree(
     edits: Mapping[str, Edit] | Iterable[tuple[str, Edit]],
     *,
     max_entries: int = 10_000,
-    refuse_case_clashes: bool = True,
+    refuse_case_clashes: bool = False,
 ) -> str:
     """Apply edits in order and return the id of the resulting root tree.
 
@@ -64,7 +64,7 @@ def edit_tree(
             reachable from objects that are permanently in the repository.
         max_entries: Maximum number of names in a folder; a larger existing folder may not grow.
         refuse_case_clashes: Refuse a new name if a sibling in the result differs from it only in
-            case or in the Unicode form of its accents.
+            case or in the Unicode form of its characters.
 
     Raises:
         errors.EntryNotFound: the entry to remove does not exist.
@@ -246,8 +246,7 @@ def _refuse_clash(folder: _Folder, names: list[bytes]) -> None:
             new, old = (name, other) if _encode(name) in folder.added else (other, name)
             raise errors.InvalidPath(
                 path=_join(folder.path, _encode(new)),
-                reason=f"{old} is there already and differs only in case: some file systems "
-                "cannot hold both",
+                reason=clash_reason(old, new),
             )
 
 

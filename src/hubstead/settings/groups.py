@@ -335,7 +335,7 @@ class CommitSettings:
         least=1,
     )
     max_path_bytes: int = setting(
-        "max_path_bytes", FILES, 1024, "The longest path of a file, in bytes.", least=1
+        "max_path_bytes", FILES, 4096, "The longest path of a file, in bytes.", least=1
     )
     max_path_depth: int = setting("max_path_depth", FILES, 64, "The most parts of a path.", least=1)
     max_folder_entries: int = setting(
@@ -347,9 +347,10 @@ class CommitSettings:
     refuse_case_clashes: bool = setting(
         "refuse_case_clashes",
         FILES,
-        True,
-        "Refuse a commit whose paths differ only in case: such files cannot be checked out side "
-        "by side on macOS or Windows.",
+        False,
+        "Refuse new paths that differ from another only in case or in the Unicode form of their "
+        "characters, by commit and by push: such files cannot be checked out side by side on "
+        "macOS or Windows.",
     )
 
 

@@ -227,7 +227,7 @@ def test_warnings_about_a_card_are_shown(here: Clone) -> None:
     assert "rejected" not in said
 
 
-@pytest.mark.parametrize("path", [b"a\\b", b"new\nline", b"caf\xe9", b"x" * 300])
+@pytest.mark.parametrize("path", [b"new\nline", b"caf\xe9", b"x" * 300])
 def test_a_path_that_no_client_can_show_is_refused(
     live_hub: ThreadHub, here: Clone, path: bytes
 ) -> None:

@@ -10,6 +10,7 @@ from hubstead.commits import (
     Message,
     RefName,
     UploadCandidate,
+    check_upload_paths,
     choose_upload_modes,
     commit,
 )
@@ -29,10 +30,13 @@ async def upload(request: Request) -> Response:
     """Commit the request body as one file; large files become LFS objects."""
     target, path = await _where(request)
     git = await request.git()
-    with Changeset(git.draft(), request.hub.settings.commits) as change:
-        change.check(path)
+    settings = request.hub.settings.commits
+    unborn = is_unborn(request.repo, target)
+    tree = None if unborn else git.tree_of((await request.revision(target.revision)).commit)
+    await asyncio.to_thread(check_upload_paths, git, tree, [path], settings)
+    with Changeset(git.draft(), settings) as change:
         async with receive_file(request) as incoming:
-            await _add(request, change, target, path, incoming)
+            await _add(request, change, tree, path, incoming)
         done = await _commit(request, target, change, f"Upload {path}")
     url = f"{request.public_url}/{request.repo.repo_id.web_path}/blob/{target.revision}/{path}"
     if not done.changed:
@@ -65,11 +69,9 @@ async def _commit(
 
 
 async def _add(
-    request: Request, change: Changeset, target: RefName, path: str, incoming: SpooledBody
+    request: Request, change: Changeset, tree: str | None, path: str, incoming: SpooledBody
 ) -> None:
     git = await request.git()
-    unborn = is_unborn(request.repo, target)
-    tree = None if unborn else git.tree_of((await request.revision(target.revision)).commit)
     candidate = UploadCandidate(path, incoming.size, incoming.sample)
     settings = request.hub.settings
     (choice,) = await run_in_lane(
