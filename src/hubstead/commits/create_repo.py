@@ -70,9 +70,7 @@ async def create_repository(storage: Storage, actor: Actor, wanted: RepoRequest)
     new = await _reserve(storage, actor, wanted)
     async with _new_folder(storage, new.id) as git:
         settings = storage.settings.commits
-        pack, commit = await run_in_lane(
-            Lane.WRITES, _first_commit, git, actor, wanted, settings
-        )
+        pack, commit = await run_in_lane(Lane.WRITES, _first_commit, git, actor, wanted, settings)
         pack = await storage.publish(pack)
         head = f"{HEADS}main"
         derived = await run_in_lane(

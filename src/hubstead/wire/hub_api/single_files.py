@@ -33,7 +33,7 @@ async def upload(request: Request) -> Response:
     settings = request.hub.settings.commits
     unborn = is_unborn(request.repo, target)
     tree = None if unborn else git.tree_of((await request.revision(target.revision)).commit)
-    await asyncio.to_thread(check_upload_paths, git, tree, [path], settings)
+    await run_in_lane(Lane.READS, check_upload_paths, git, tree, [path], settings)
     with Changeset(git.draft(), settings) as change:
         async with receive_file(request) as incoming:
             await _add(request, change, tree, path, incoming)
