@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from hubstead.blobs import BlobKey, BlobKind, LocalBlobs, Sha256Verifier, local_uploads
+from hubstead.blobs import BlobKey, BlobKind, LocalBlobs, Sha256Verifier
 from hubstead.errors import ConcurrentChange, InvalidInput, StorageFull, Unavailable
 from tests.blobs.conftest import in_thread, read
 from tests.blobs.test_stores import PART, AnyBytes, lfs, noise, put, send
@@ -81,7 +81,7 @@ async def test_a_full_disk_refuses_cleanly_and_recovers(tiny_disk: Path) -> None
     assert len(files_below(tiny_disk)) == 1, "only the first blob"
     with pytest.raises(StorageFull):
         await in_thread(lambda: part_of(blobs, 1, noise(5 * MIB), 0))
-    await blobs.drop("u")
+    await blobs.parts.drop("u")
     assert await read(blobs, kept) == noise(4 * MIB)
     await blobs.delete(kept)
     assert await blobs.put(key, noise(6 * MIB, seed=1), lfs(noise(6 * MIB, seed=1))[1]) == 6 * MIB
@@ -125,7 +125,7 @@ async def test_the_reserve_is_never_written_to(root: Path) -> None:
     with pytest.raises(StorageFull):
         blobs.writer(key, verify, size=free - 50 * MIB)
     with pytest.raises(StorageFull):
-        blobs.part_writer("u", 1, offset=0, size=free - 50 * MIB)
+        blobs.parts.writer("u", 1, offset=0, size=free - 50 * MIB)
     blobs = LocalBlobs(root, min_free_bytes=2 * free)
     for refused in (blobs.ready(), blobs.put(key, b"small", verify)):
         with pytest.raises(StorageFull):
@@ -151,10 +151,10 @@ import sys
 from pathlib import Path
 from hubstead.blobs import BlobKey, BlobKind, LocalBlobs, Sha256Verifier
 blobs = LocalBlobs(Path(sys.argv[1]))
-part = blobs.part_writer("u", 1, offset=0, size=4)
+part = blobs.parts.writer("u", 1, offset=0, size=4)
 part.write(b"part")
 part.commit()
-part = blobs.part_writer("u", 2, offset=4, size=10 ** 9)
+part = blobs.parts.writer("u", 2, offset=4, size=10 ** 9)
 writer = blobs.writer(BlobKey(BlobKind.LFS, "0" * 64), Sha256Verifier("0" * 64))
 for n in range(10 ** 6):
     writer.write(b"x" * 1000)
@@ -175,10 +175,10 @@ def test_a_killed_process_leaves_nothing_visible_and_keeps_whole_parts(
 
     async def look() -> None:
         assert [stored async for stored in blobs.keys(BlobKind.LFS)] == []
-        assert {n: part.size for n, part in (await blobs.parts("u")).items()} == {1: 4}
+        assert {n: part.size for n, part in (await blobs.parts.received("u")).items()} == {1: 4}
         await in_thread(lambda: part_of(blobs, 2, b" two", 4))
         key, verify = lfs(b"part two")
-        assert await blobs.assemble("u", [1, 2], key, verify, size=8) == key
+        assert await blobs.parts.assemble("u", [1, 2], key, verify, size=8) == key
         assert await blobs.sweep(-60) == 2, "the file being written, and the done upload"
         assert len(files_below(root)) == 1
 
@@ -186,7 +186,7 @@ def test_a_killed_process_leaves_nothing_visible_and_keeps_whole_parts(
 
 
 def part_of(blobs: LocalBlobs, number: int, data: bytes, at: int) -> None:
-    writer = blobs.part_writer("u", number, offset=at, size=len(data))
+    writer = blobs.parts.writer("u", number, offset=at, size=len(data))
     writer.write(data)
     writer.commit()
 
@@ -201,10 +201,10 @@ async def main():
     if sys.argv[2] == "whole":
         await blobs.put(key, b"data", Sha256Verifier(name))
     else:
-        writer = blobs.part_writer("u", 1, offset=0, size=4)
+        writer = blobs.parts.writer("u", 1, offset=0, size=4)
         writer.write(b"data")
         writer.commit()
-        await blobs.assemble("u", [1], key, Sha256Verifier(name), size=4)
+        await blobs.parts.assemble("u", [1], key, Sha256Verifier(name), size=4)
     print("ANSWER", flush=True)
 asyncio.run(main())
 """
@@ -260,28 +260,28 @@ async def test_no_part_is_taken_while_the_upload_is_being_checked(blobs: LocalBl
     class Meddling(AnyBytes):
         def update(self, chunk: bytes | memoryview) -> None:
             with contextlib.suppress(ConcurrentChange):
-                blobs.part_writer("u", 1, offset=0, size=PART)
+                blobs.parts.writer("u", 1, offset=0, size=PART)
                 return
             refused.append(True)
 
-    await blobs.assemble("u", [1], key, Meddling(), size=PART)
+    await blobs.parts.assemble("u", [1], key, Meddling(), size=PART)
     assert refused
     assert all(refused)
     assert await read(blobs, key) == data
 
 
 async def test_nothing_is_checked_while_a_part_is_being_written(
-    blobs: LocalBlobs, monkeypatch: pytest.MonkeyPatch
+    root: Path,
 ) -> None:
-    monkeypatch.setattr(local_uploads, "_LOCK_WAIT_S", 0.1)
+    blobs = LocalBlobs(root, lock_wait_s=0.1)
     data = noise(PART)
     key, verify = lfs(data)
     await send(blobs, "u", data, [1])
-    late = blobs.part_writer("u", 2, offset=PART, size=1)
+    late = blobs.parts.writer("u", 2, offset=PART, size=1)
     with pytest.raises(ConcurrentChange):
-        await blobs.assemble("u", [1], key, verify, size=PART)
+        await blobs.parts.assemble("u", [1], key, verify, size=PART)
     late.abort()
-    await blobs.assemble("u", [1], key, verify, size=PART)
+    await blobs.parts.assemble("u", [1], key, verify, size=PART)
 
 
 async def test_a_part_that_comes_after_a_crash_cannot_change_the_blob(
@@ -295,22 +295,22 @@ async def test_a_part_that_comes_after_a_crash_cannot_change_the_blob(
     place.mkdir(parents=True)
     os.link(root / "uploads" / "u" / "whole", place / key.name)
     with pytest.raises(InvalidInput):
-        blobs.part_writer("u", 1, offset=0, size=PART)
-    assert await blobs.assemble("u", [1], key, verify, size=PART) == key
+        blobs.parts.writer("u", 1, offset=0, size=PART)
+    assert await blobs.parts.assemble("u", [1], key, verify, size=PART) == key
     with pytest.raises(InvalidInput):
-        blobs.part_writer("u", 1, offset=0, size=PART)
+        blobs.parts.writer("u", 1, offset=0, size=PART)
     assert await read(blobs, key) == data
 
 
 async def test_a_part_that_is_being_overwritten_does_not_count(blobs: LocalBlobs) -> None:
     await in_thread(lambda: part_of(blobs, 1, b"first", 0))
-    again = blobs.part_writer("u", 1, offset=0, size=5)
+    again = blobs.parts.writer("u", 1, offset=0, size=5)
     again.write(b"SEC")
     again.abort()
-    assert await blobs.parts("u") == {}
+    assert await blobs.parts.received("u") == {}
     await in_thread(lambda: part_of(blobs, 1, b"third", 0))
     key, verify = lfs(b"third")
-    assert await blobs.assemble("u", [1], key, verify, size=5) == key
+    assert await blobs.parts.assemble("u", [1], key, verify, size=5) == key
 
 
 async def test_parts_with_a_gap_between_them_are_refused(blobs: LocalBlobs) -> None:
@@ -318,7 +318,7 @@ async def test_parts_with_a_gap_between_them_are_refused(blobs: LocalBlobs) -> N
     await in_thread(lambda: part_of(blobs, 2, b"two", 4))
     key, verify = lfs(b"onetwo")
     with pytest.raises(InvalidInput, match="does not start at byte 3"):
-        await blobs.assemble("u", [1, 2], key, verify, size=6)
+        await blobs.parts.assemble("u", [1, 2], key, verify, size=6)
 
 
 async def test_hard_links_that_the_file_system_lacks_are_made_up_for(

@@ -102,7 +102,7 @@ async def every_call(blobs: BlobStore) -> list[Exception]:
         blobs.put(key, noise(10 * MIB), AnyBytes()),
         blobs.size(key),
         blobs.open(key),
-        blobs.parts("u"),
+        blobs.parts.received("u"),
         send(blobs, "u", b"part", [1]),
         blobs.sweep(60),
     ]

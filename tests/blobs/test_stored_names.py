@@ -261,12 +261,14 @@ async def test_while_the_previous_release_is_at_work_names_are_as_it_knows_them(
 async def test_an_upload_in_parts_tells_again_where_it_put_the_blob(
     blobs: BlobStore, db: Database, tmp_path: Path
 ) -> None:
-    writer = blobs.part_writer("u", 1, offset=0, size=len(DATA))
+    writer = blobs.parts.writer("u", 1, offset=0, size=len(DATA))
     await asyncio.to_thread(writer.write, DATA)
     await asyncio.to_thread(writer.commit)
     places = [await new_stored_name(db, LFS, BlobSettings()) for _ in range(2)]
     for place in places:
         verify = Sha256Verifier(LFS.name)
         size = len(DATA)
-        assert await blobs.assemble("u", [1], LFS, verify, size=size, place=place) == places[0]
+        assert (
+            await blobs.parts.assemble("u", [1], LFS, verify, size=size, place=place) == places[0]
+        )
     assert await blobs.size(places[1]) is None

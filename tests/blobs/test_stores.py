@@ -311,7 +311,7 @@ PART = 2 * MIB
 
 async def send_part(blobs: BlobStore, upload: str, number: int, data: bytes, at: int) -> str:
     def write() -> str:
-        writer = blobs.part_writer(upload, number, offset=at, size=len(data))
+        writer = blobs.parts.writer(upload, number, offset=at, size=len(data))
         try:
             for start in range(0, len(data), MIB):
                 writer.write(memoryview(data)[start : start + MIB])
@@ -339,16 +339,16 @@ async def test_parts_sent_in_any_order_become_the_blob(blobs: BlobStore) -> None
     key, verify = lfs(data)
     await send(blobs, "upload-1", data, [3, 1, 2])
     assert await list_all(blobs) == []
-    assert await blobs.assemble("upload-1", [1, 2, 3], key, verify, size=len(data)) == key
+    assert await blobs.parts.assemble("upload-1", [1, 2, 3], key, verify, size=len(data)) == key
     assert await read(blobs, key) == data
-    assert await blobs.parts("upload-1") == {}
+    assert await blobs.parts.received("upload-1") == {}
 
 
 async def test_parts_sent_at_the_same_time_become_the_blob(blobs: BlobStore) -> None:
     data = noise(4 * PART)
     key, verify = lfs(data)
     await asyncio.gather(*[send_part(blobs, "u", n, *piece) for n, piece in cut(data).items()])
-    await blobs.assemble("u", [1, 2, 3, 4], key, verify, size=len(data))
+    await blobs.parts.assemble("u", [1, 2, 3, 4], key, verify, size=len(data))
     assert await read(blobs, key) == data
 
 
@@ -356,25 +356,25 @@ async def test_a_part_may_be_large(blobs: BlobStore) -> None:
     data = noise(18 * MIB)
     key, verify = lfs(data)
     await send_part(blobs, "u", 1, data, 0)
-    assert (await blobs.parts("u"))[1].size == len(data)
-    await blobs.assemble("u", [1], key, verify, size=len(data))
+    assert (await blobs.parts.received("u"))[1].size == len(data)
+    await blobs.parts.assemble("u", [1], key, verify, size=len(data))
     assert await read(blobs, key) == data
 
 
 async def test_an_upload_resumes_from_the_parts_received(blobs: BlobStore) -> None:
     data = noise(3 * PART)
     key, verify = lfs(data)
-    assert await blobs.parts("u") == {}
+    assert await blobs.parts.received("u") == {}
     await send(blobs, "u", data, [2])
     etag = await send_part(blobs, "u", 1, *cut(data)[1])
-    received = await blobs.parts("u")
+    received = await blobs.parts.received("u")
     assert {number: part.size for number, part in received.items()} == {1: PART, 2: PART}
     assert received[1].etag == etag != received[2].etag
     with pytest.raises(InvalidInput, match="part 3"):
-        await blobs.assemble("u", [1, 2, 3], key, verify, size=len(data))
+        await blobs.parts.assemble("u", [1, 2, 3], key, verify, size=len(data))
     await send(blobs, "u", data, [3])
     verify = lfs(data)[1]
-    assert await blobs.assemble("u", [1, 2, 3], key, verify, size=len(data)) == key
+    assert await blobs.parts.assemble("u", [1, 2, 3], key, verify, size=len(data)) == key
 
 
 async def test_of_a_part_sent_again_the_last_counts(blobs: BlobStore) -> None:
@@ -382,15 +382,15 @@ async def test_of_a_part_sent_again_the_last_counts(blobs: BlobStore) -> None:
     key, verify = lfs(data)
     await send_part(blobs, "u", 1, noise(PART, seed=9), 0)
     await send(blobs, "u", data, [2, 1, 1])
-    assert len(await blobs.parts("u")) == 2
-    await blobs.assemble("u", [1, 2], key, verify, size=len(data))
+    assert len(await blobs.parts.received("u")) == 2
+    await blobs.parts.assemble("u", [1, 2], key, verify, size=len(data))
     assert await read(blobs, key) == data
 
 
 @pytest.mark.parametrize("sent", [b"short", b"much too long"])
 async def test_a_part_of_the_wrong_size_is_not_received(blobs: BlobStore, sent: bytes) -> None:
     def write() -> None:
-        writer = blobs.part_writer("u", 1, offset=0, size=10)
+        writer = blobs.parts.writer("u", 1, offset=0, size=10)
         try:
             writer.write(sent)
             writer.commit()
@@ -399,7 +399,7 @@ async def test_a_part_of_the_wrong_size_is_not_received(blobs: BlobStore, sent: 
 
     with pytest.raises(BlobCorrupt):
         await in_thread(write)
-    assert await blobs.parts("u") == {}
+    assert await blobs.parts.received("u") == {}
 
 
 async def test_completing_twice_is_completing_once(blobs: BlobStore) -> None:
@@ -407,17 +407,17 @@ async def test_completing_twice_is_completing_once(blobs: BlobStore) -> None:
     key, verify = lfs(data)
     await send(blobs, "u", data, [1, 2])
     for verifier in (verify, lfs(data)[1]):
-        assert await blobs.assemble("u", [1, 2], key, verifier, size=len(data)) == key
+        assert await blobs.parts.assemble("u", [1, 2], key, verifier, size=len(data)) == key
     other, verify = lfs(b"other")
     with pytest.raises(InvalidInput):
-        await blobs.assemble("u", [1, 2], other, verify, size=len(data))
+        await blobs.parts.assemble("u", [1, 2], other, verify, size=len(data))
 
 
 async def test_completing_twice_at_once_is_completing_once(blobs: BlobStore) -> None:
     data = noise(PART + 1)
     key, _ = lfs(data)
     await send(blobs, "u", data, [1, 2])
-    calls = [blobs.assemble("u", [1, 2], key, lfs(data)[1], size=len(data)) for _ in range(3)]
+    calls = [blobs.parts.assemble("u", [1, 2], key, lfs(data)[1], size=len(data)) for _ in range(3)]
     assert await asyncio.gather(*calls) == [key] * 3
     assert await read(blobs, key) == data
 
@@ -426,9 +426,9 @@ async def test_having_the_blob_already_does_not_stand_in_for_sending_it(blobs: B
     data = noise(PART)
     key = await put(blobs, data)
     with pytest.raises(InvalidInput):
-        await blobs.assemble("u", [1], key, lfs(data)[1], size=len(data))
+        await blobs.parts.assemble("u", [1], key, lfs(data)[1], size=len(data))
     await send(blobs, "u", data, [1])
-    assert await blobs.assemble("u", [1], key, lfs(data)[1], size=len(data)) == key
+    assert await blobs.parts.assemble("u", [1], key, lfs(data)[1], size=len(data)) == key
 
 
 async def test_wrong_parts_leave_nothing_behind_and_can_be_sent_afresh(blobs: BlobStore) -> None:
@@ -436,11 +436,11 @@ async def test_wrong_parts_leave_nothing_behind_and_can_be_sent_afresh(blobs: Bl
     key, verify = lfs(data)
     await send(blobs, "u", data[:-1] + bytes([data[-1] ^ 1]), [1, 2])
     with pytest.raises(BlobCorrupt):
-        await blobs.assemble("u", [1, 2], key, verify, size=len(data))
+        await blobs.parts.assemble("u", [1, 2], key, verify, size=len(data))
     assert await list_all(blobs) == []
-    assert await blobs.parts("u") == {}
+    assert await blobs.parts.received("u") == {}
     await send(blobs, "u", data, [1, 2])
-    await blobs.assemble("u", [1, 2], key, lfs(data)[1], size=len(data))
+    await blobs.parts.assemble("u", [1, 2], key, lfs(data)[1], size=len(data))
     assert await read(blobs, key) == data
 
 
@@ -455,7 +455,7 @@ async def test_parts_that_do_not_add_up_are_refused(
     if numbers:
         await send(blobs, "u", data, [1, 2])
     with pytest.raises((InvalidInput, BlobCorrupt)):
-        await blobs.assemble("u", numbers, key, verify, size=size)
+        await blobs.parts.assemble("u", numbers, key, verify, size=size)
     assert await blobs.size(key) is None
 
 
@@ -463,11 +463,11 @@ async def test_a_dropped_upload_leaves_only_the_blob(blobs: BlobStore) -> None:
     data = noise(PART + 1)
     key, verify = lfs(data)
     await send(blobs, "done", data, [1, 2])
-    await blobs.assemble("done", [1, 2], key, verify, size=len(data))
+    await blobs.parts.assemble("done", [1, 2], key, verify, size=len(data))
     await send(blobs, "given-up", data, [2])
     for upload in ("done", "given-up", "unknown"):
-        await blobs.drop(upload)
-        assert await blobs.parts(upload) == {}
+        await blobs.parts.drop(upload)
+        assert await blobs.parts.received(upload) == {}
     assert await read(blobs, key) == data
     assert await blobs.sweep(-60) == 0
 
@@ -476,19 +476,19 @@ async def test_a_dropped_upload_leaves_only_the_blob(blobs: BlobStore) -> None:
 async def test_uploads_with_odd_ids_are_refused(blobs: BlobStore, upload: str) -> None:
     key, verify = lfs(b"x")
     with pytest.raises(InvalidInput):
-        blobs.part_writer(upload, 1, offset=0, size=1)
+        blobs.parts.writer(upload, 1, offset=0, size=1)
     with pytest.raises(InvalidInput):
-        await blobs.parts(upload)
+        await blobs.parts.received(upload)
     with pytest.raises(InvalidInput):
-        await blobs.assemble(upload, [1], key, verify, size=1)
+        await blobs.parts.assemble(upload, [1], key, verify, size=1)
     with pytest.raises(InvalidInput):
-        await blobs.drop(upload)
+        await blobs.parts.drop(upload)
 
 
 @pytest.mark.parametrize("number", [0, -1, 10_001])
 def test_parts_with_odd_numbers_are_refused(blobs: BlobStore, number: int) -> None:
     with pytest.raises(InvalidInput):
-        blobs.part_writer("u", number, offset=0, size=1)
+        blobs.parts.writer("u", number, offset=0, size=1)
 
 
 # -- upkeep ---------------------------------------------------------------------------------
@@ -498,9 +498,9 @@ async def test_sweeping_takes_old_leftovers_and_nothing_else(blobs: BlobStore) -
     key = await put(blobs, b"kept")
     await send(blobs, "forgotten", noise(PART), [1])
     assert await blobs.sweep(3600) == 0
-    assert await blobs.parts("forgotten") != {}
+    assert await blobs.parts.received("forgotten") != {}
     assert await blobs.sweep(-60) == 1
-    assert await blobs.parts("forgotten") == {}
+    assert await blobs.parts.received("forgotten") == {}
     assert await read(blobs, key) == b"kept"
 
 

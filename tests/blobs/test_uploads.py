@@ -87,13 +87,13 @@ async def test_expired_uploads_go_with_their_parts_and_others_stay(db: Database)
     over = await begin(db, repo, lifetime_ms=0)
     going_on = await begin(db, repo, size=12)
     for each in (over, going_on):
-        writer = store.part_writer(each.id, 1, offset=0, size=2)
+        writer = store.parts.writer(each.id, 1, offset=0, size=2)
         await in_thread(partial(writer.write, b"ab"))
         await in_thread(writer.commit)
     assert await expire_uploads(db, store) == 1
     assert [row.id for row in await db.all(_UPLOADS)] == [going_on.id]
-    assert await store.parts(over.id) == {}
-    assert len(await store.parts(going_on.id)) == 1
+    assert await store.parts.received(over.id) == {}
+    assert len(await store.parts.received(going_on.id)) == 1
 
 
 async def test_accepting_an_upload_in_parts_ends_it(db: Database) -> None:

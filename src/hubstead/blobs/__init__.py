@@ -18,11 +18,13 @@ from hubstead.blobs.deletion import delete_unreferenced
 from hubstead.blobs.holds import delete_expired_holds
 from hubstead.blobs.interface import (
     Blob,
+    BlobFiles,
     BlobStore,
     BlobWriter,
     DirectTransfers,
     DirectUploadTarget,
     PartInfo,
+    PartUploads,
     PartWriter,
     StoredBlob,
 )
@@ -101,6 +103,7 @@ from hubstead.blobs.xet_backed import (
 __all__ = [
     "MAX_PARTS",
     "Blob",
+    "BlobFiles",
     "BlobKey",
     "BlobKind",
     "BlobName",
@@ -125,6 +128,7 @@ __all__ = [
     "PackVerifier",
     "PartInfo",
     "PartReceiver",
+    "PartUploads",
     "PartWriter",
     "S3Options",
     "Sha256Verifier",

@@ -175,71 +175,13 @@ class DirectTransfers(Protocol):
         ...
 
 
-class BlobStore(Protocol):
-    """Blobs by kind and stored name. Only `delete`, `drop` and `sweep` remove bytes.
+class PartUploads(Protocol):
+    """Multipart uploads of clients: parts in any order, assembled into one blob.
 
-    A store knows stored names only; the blob's row has the stored name of a blob
-    (`stored_name_of`).
-
-    Besides the errors listed below, every method may raise `Unavailable` (the store fails or does
-    not respond; try again later), and every method that writes `StorageFull`.
+    Every method may raise `Unavailable`, and every method that writes `StorageFull`.
     """
 
-    #: Whether every `Blob.path` is a file; otherwise none is.
-    gives_paths: bool
-    #: Whether other nodes reach the same blobs.
-    is_shared: bool
-
-    @property
-    def direct(self) -> DirectTransfers | None:
-        """Direct transfers between clients and the store; None if it supports none."""
-        ...
-
-    def writer(
-        self, key: StoredKey, verify: Verifier, *, size: int | None = None, replace: bool = False
-    ) -> BlobWriter:
-        """Return the writer of a blob.
-
-        Args:
-            key: The stored name.
-            verify: Rejects wrong bytes.
-            size: The announced size in bytes, if known; the writer checks it.
-            replace: Whether the verified bytes replace existing bytes, which the caller knows to
-                be damaged; otherwise existing bytes stay.
-        """
-        ...
-
-    async def put(self, key: StoredKey, data: bytes, verify: Verifier) -> int:
-        """Store ``data`` as `BlobWriter` would; return its size."""
-        ...
-
-    async def put_file(
-        self, key: StoredKey, path: Path, verify: Verifier, *, replace: bool = False
-    ) -> int:
-        """Store a copy of the file ``path`` as `BlobWriter` would; return its size."""
-        ...
-
-    async def open(self, key: StoredKey) -> Blob:
-        """Return a blob to read or send.
-
-        Raises:
-            BlobNotFound: if there is none.
-        """
-        ...
-
-    async def size(self, key: StoredKey) -> int | None:
-        """Return the size in bytes, or None if there is no such blob."""
-        ...
-
-    async def delete(self, key: StoredKey) -> bool:
-        """Delete a blob; return whether there was one. A store that cannot know returns True."""
-        ...
-
-    def keys(self, kind: BlobKind) -> AsyncIterator[StoredBlob]:
-        """Yield the stored blobs of a kind, in no particular order."""
-        ...
-
-    def part_writer(self, upload: str, number: int, *, offset: int, size: int) -> PartWriter:
+    def writer(self, upload: str, number: int, *, offset: int, size: int) -> PartWriter:
         """Return the writer of part ``number`` (from 1), which starts at byte ``offset``.
 
         Clients may send parts in any order, concurrently, and again: the last one counts.
@@ -250,7 +192,7 @@ class BlobStore(Protocol):
         """
         ...
 
-    async def parts(self, upload: str) -> dict[int, PartInfo]:
+    async def received(self, upload: str) -> dict[int, PartInfo]:
         """Return the parts received so far; none for an unknown or complete upload."""
         ...
 
@@ -276,7 +218,7 @@ class BlobStore(Protocol):
             key: The blob.
             verify: Rejects wrong bytes.
             size: The size of the blob in bytes.
-            replace: See `writer`.
+            replace: See `BlobWrites.writer`.
             place: The stored name; the blob's own name if None.
 
         Raises:
@@ -289,6 +231,74 @@ class BlobStore(Protocol):
     async def drop(self, upload: str) -> None:
         """Delete an upload and its parts; its blob stays. An unknown id is fine."""
         ...
+
+
+class BlobFiles(Protocol):
+    """Blobs as files of this machine."""
+
+    async def path(self, key: StoredKey) -> Path:
+        """Return the file that holds exactly the bytes of a blob; no caller may change it.
+
+        Raises:
+            BlobNotFound: if there is no such blob.
+        """
+        ...
+
+
+class BlobReads(Protocol):
+    """The blobs in a store."""
+
+    async def open(self, key: StoredKey) -> Blob:
+        """Return a blob to read or send.
+
+        Raises:
+            BlobNotFound: if there is none.
+        """
+        ...
+
+    async def size(self, key: StoredKey) -> int | None:
+        """Return the size in bytes, or None if there is no such blob."""
+        ...
+
+    def keys(self, kind: BlobKind) -> AsyncIterator[StoredBlob]:
+        """Yield the stored blobs of a kind, in no particular order."""
+        ...
+
+
+class BlobWrites(Protocol):
+    """New blobs, and their deletion."""
+
+    def writer(
+        self, key: StoredKey, verify: Verifier, *, size: int | None = None, replace: bool = False
+    ) -> BlobWriter:
+        """Return the writer of a blob.
+
+        Args:
+            key: The stored name.
+            verify: Rejects wrong bytes.
+            size: The announced size in bytes, if known; the writer checks it.
+            replace: Whether the verified bytes replace existing bytes, which the caller knows to
+                be damaged; otherwise existing bytes stay.
+        """
+        ...
+
+    async def put(self, key: StoredKey, data: bytes, verify: Verifier) -> int:
+        """Store ``data`` as `BlobWriter` would; return its size."""
+        ...
+
+    async def put_file(
+        self, key: StoredKey, path: Path, verify: Verifier, *, replace: bool = False
+    ) -> int:
+        """Store a copy of the file ``path`` as `BlobWriter` would; return its size."""
+        ...
+
+    async def delete(self, key: StoredKey) -> bool:
+        """Delete a blob; return whether there was one. A store that cannot know returns True."""
+        ...
+
+
+class StoreUpkeep(Protocol):
+    """The operation of a store."""
 
     async def sweep(self, older_than_s: float) -> int:
         """Remove the remains of failed writes and expired uploads; return how many there were.
@@ -312,4 +322,33 @@ class BlobStore(Protocol):
 
     async def close(self) -> None:
         """Close connections and stop threads."""
+        ...
+
+
+class BlobStore(BlobReads, BlobWrites, StoreUpkeep, Protocol):
+    """Blobs by kind and stored name. Only `delete`, `PartUploads.drop` and `sweep` remove bytes.
+
+    A store knows stored names only; the blob's row has the stored name of a blob
+    (`stored_name_of`).
+
+    Besides the errors listed with them, every method may raise `Unavailable` (the store fails or
+    does not respond; try again later), and every method that writes `StorageFull`.
+    """
+
+    #: Whether other nodes reach the same blobs.
+    is_shared: bool
+
+    @property
+    def parts(self) -> PartUploads:
+        """Multipart uploads."""
+        ...
+
+    @property
+    def files(self) -> BlobFiles | None:
+        """The blobs as files; None if the store has no files on this machine."""
+        ...
+
+    @property
+    def direct(self) -> DirectTransfers | None:
+        """Direct transfers between clients and the store; None if it supports none."""
         ...

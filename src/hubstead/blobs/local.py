@@ -10,17 +10,16 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from hubstead.admission import Lane, run_in_lane
-from hubstead.blobs.interface import PartInfo, StoredBlob
-from hubstead.blobs.keys import BlobKey, BlobKind, StoredKey
-from hubstead.blobs.layout import INCOMING, UPLOADS, blob_key, blob_path, upload_path
-from hubstead.blobs.local_uploads import LocalPartWriter, LocalUpload
+from hubstead.blobs.interface import StoredBlob
+from hubstead.blobs.keys import BlobKind, StoredKey
+from hubstead.blobs.layout import INCOMING, UPLOADS, blob_key, blob_path
+from hubstead.blobs.local_uploads import LocalPartUploads
 from hubstead.blobs.store_base import CHUNK_BYTES, ByteCount, PutThroughWriter, check_range
 from hubstead.blobs.verifiers import Verifier
 from hubstead.errors import BlobNotFound, StorageFull
@@ -40,14 +39,14 @@ class LocalBlobs(PutThroughWriter):
     """A `BlobStore` in the folder ``root``, which it creates if missing.
 
     It rejects writes while the disk has less than ``min_free_bytes`` of free space, so that a
-    database on the same disk can still write.
+    database on the same disk can still write. ``lock_wait_s`` is how long `PartUploads.assemble`
+    waits for parts that are still being written, in seconds.
     """
 
-    gives_paths = True
     is_shared = False
     direct = None
 
-    def __init__(self, root: Path, *, min_free_bytes: int = 0) -> None:
+    def __init__(self, root: Path, *, min_free_bytes: int = 0, lock_wait_s: float = 20.0) -> None:
         self.root = root.absolute()
         self._min_free = min_free_bytes
         with storage_errors():
@@ -55,6 +54,18 @@ class LocalBlobs(PutThroughWriter):
             self._folders = Folders(self.root)
             self._folders.ensure(self.root / INCOMING)
             self._folders.ensure(self.root / UPLOADS)
+        self.parts = LocalPartUploads(
+            self.root, check_room=self.check_room, reveal=self.reveal, lock_wait_s=lock_wait_s
+        )
+
+    @property
+    def files(self) -> LocalBlobs:
+        """See `BlobStore.files`."""
+        return self
+
+    async def path(self, key: StoredKey) -> Path:
+        """See `BlobFiles.path`."""
+        return (await self.open(key)).path
 
     def writer(
         self, key: StoredKey, verify: Verifier, *, size: int | None = None, replace: bool = False
@@ -133,50 +144,6 @@ class LocalBlobs(PutThroughWriter):
             for path, stat in _files_in(inner)
             if (key := blob_key(kind, path.relative_to(self.root).as_posix()))
         ]
-
-    # -- multipart uploads ------------------------------------------------------------------
-
-    def _upload(self, upload: str) -> LocalUpload:
-        return LocalUpload(upload, self.root / upload_path(upload))
-
-    def part_writer(self, upload: str, number: int, *, offset: int, size: int) -> LocalPartWriter:
-        """See `BlobStore.part_writer`."""
-        self.check_room(size)
-        return LocalPartWriter(self._upload(upload), number, offset=offset, size=size)
-
-    async def parts(self, upload: str) -> dict[int, PartInfo]:
-        """See `BlobStore.parts`."""
-        return await run_in_lane(Lane.TRANSFERS, self._upload(upload).parts)
-
-    async def assemble(
-        self,
-        upload: str,
-        numbers: Sequence[int],
-        key: BlobKey,
-        verify: Verifier,
-        *,
-        size: int,
-        replace: bool = False,
-        place: StoredKey | None = None,
-    ) -> StoredKey:
-        """See `BlobStore.assemble`. Reads the bytes once, copies none."""
-        place = place or key
-        as_blob = partial(self.reveal, target=self.root / blob_path(place), replace=replace)
-        assembling = self._upload(upload)
-        return await run_in_lane(
-            Lane.TRANSFERS,
-            assembling.assemble,
-            numbers,
-            key,
-            verify,
-            as_blob,
-            size=size,
-            place=place,
-        )
-
-    async def drop(self, upload: str) -> None:
-        """See `BlobStore.drop`."""
-        await run_in_lane(Lane.BACKGROUND, self._upload(upload).drop)
 
     # -- upkeep -----------------------------------------------------------------------------
 

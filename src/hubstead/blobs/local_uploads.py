@@ -14,11 +14,22 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.blobs.interface import PartInfo
 from hubstead.blobs.keys import BlobKey, StoredKey, check_part_number
-from hubstead.blobs.layout import DONE, WHOLE, PartMarker, done_name, done_place
+from hubstead.blobs.layout import (
+    DONE,
+    WHOLE,
+    PartMarker,
+    blob_path,
+    done_name,
+    done_place,
+    upload_path,
+)
 from hubstead.blobs.store_base import (
     CHUNK_BYTES,
     ByteCount,
@@ -30,15 +41,87 @@ from hubstead.blobs.verifiers import Verifier
 from hubstead.errors import BlobCorrupt, ConcurrentChange, InvalidInput
 from hubstead.files import storage_errors, sync_folder, write_all
 
-_LOCK_WAIT_S = 20.0
+
+class Reveal(Protocol):
+    """Turns a durable file into the blob at ``target``; returns the size of that blob."""
+
+    def __call__(self, source: Path, target: Path, *, replace: bool = False) -> int:
+        """Keep existing bytes unless ``replace``."""
+        ...
+
+
+class LocalPartUploads:
+    """The `PartUploads` of a store in the folder ``root``.
+
+    Args:
+        root: The folder.
+        check_room: Raises `StorageFull` if so many more bytes would use up the reserve.
+        reveal: Turns an assembled file into a blob.
+        lock_wait_s: How long `assemble` waits for parts that are still being written.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        check_room: Callable[[int], None],
+        reveal: Reveal,
+        lock_wait_s: float,
+    ) -> None:
+        self._root = root
+        self._check_room = check_room
+        self._reveal = reveal
+        self._lock_wait_s = lock_wait_s
+
+    def writer(self, upload: str, number: int, *, offset: int, size: int) -> LocalPartWriter:
+        """See `PartUploads.writer`."""
+        self._check_room(size)
+        return LocalPartWriter(self._upload(upload), number, offset=offset, size=size)
+
+    async def received(self, upload: str) -> dict[int, PartInfo]:
+        """See `PartUploads.received`."""
+        return await run_in_lane(Lane.TRANSFERS, self._upload(upload).parts)
+
+    async def assemble(
+        self,
+        upload: str,
+        numbers: Sequence[int],
+        key: BlobKey,
+        verify: Verifier,
+        *,
+        size: int,
+        replace: bool = False,
+        place: StoredKey | None = None,
+    ) -> StoredKey:
+        """See `PartUploads.assemble`. Reads the bytes once, copies none."""
+        place = place or key
+        as_blob = partial(self._reveal, target=self._root / blob_path(place), replace=replace)
+        return await run_in_lane(
+            Lane.TRANSFERS,
+            self._upload(upload).assemble,
+            numbers,
+            key,
+            verify,
+            as_blob,
+            size=size,
+            place=place,
+        )
+
+    async def drop(self, upload: str) -> None:
+        """See `PartUploads.drop`."""
+        await run_in_lane(Lane.BACKGROUND, self._upload(upload).drop)
+
+    def _upload(self, upload: str) -> LocalUpload:
+        return LocalUpload(upload, self._root / upload_path(upload), self._lock_wait_s)
 
 
 class LocalUpload:
     """One multipart upload in ``folder``, which need not exist."""
 
-    def __init__(self, upload: str, folder: Path) -> None:
+    def __init__(self, upload: str, folder: Path, lock_wait_s: float) -> None:
         self.upload = upload
         self.folder = folder
+        self._lock_wait_s = lock_wait_s
         self.whole = folder / WHOLE
 
     def parts(self) -> dict[int, PartInfo]:
@@ -72,7 +155,7 @@ class LocalUpload:
         size: int,
         place: StoredKey,
     ) -> StoredKey:
-        """See `BlobStore.assemble`; ``as_blob`` moves the durable file to ``place``."""
+        """See `PartUploads.assemble`; ``as_blob`` moves the durable file to ``place``."""
         with storage_errors():
             if done := self._done_as(key):
                 return done
@@ -115,7 +198,7 @@ class LocalUpload:
                 raise ConcurrentChange from None
             raise InvalidInput(reason=f"no part of {self.upload} has been received") from None
         try:
-            _lock_exclusively(fd)
+            _lock_exclusively(fd, self._lock_wait_s)
             yield fd
         finally:
             os.close(fd)
@@ -236,8 +319,8 @@ def _is_at(fd: int, path: Path) -> bool:
     return False
 
 
-def _lock_exclusively(fd: int) -> None:
-    deadline = time.monotonic() + _LOCK_WAIT_S
+def _lock_exclusively(fd: int, wait_s: float) -> None:
+    deadline = time.monotonic() + wait_s
     while True:
         try:
             return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -37,13 +37,14 @@ class _Upload:
 class MemoryBlobs(PutThroughWriter):
     """A `BlobStore` in two dictionaries. Their operations are atomic, so it needs no lock."""
 
-    gives_paths = False
     is_shared = False
+    files = None
     direct = None
 
     def __init__(self) -> None:
         self._blobs: dict[StoredKey, tuple[bytes, int]] = {}
         self._uploads: dict[str, _Upload] = {}
+        self.parts = MemoryPartUploads(self._uploads, self._write)
 
     def writer(
         self, key: StoredKey, verify: Verifier, *, size: int | None = None, replace: bool = False
@@ -77,50 +78,6 @@ class MemoryBlobs(PutThroughWriter):
             if key.kind is kind:
                 yield StoredBlob(key, len(data), modified_ms)
 
-    def part_writer(self, upload: str, number: int, *, offset: int, size: int) -> MemoryPartWriter:
-        """See `BlobStore.part_writer`; the offset follows from the order of the parts."""
-        state = self._uploads.setdefault(check_upload(upload), _Upload())
-        if state.done:
-            raise already_complete(upload)
-        return MemoryPartWriter(state, check_part_number(number), size)
-
-    async def parts(self, upload: str) -> dict[int, PartInfo]:
-        """See `BlobStore.parts`."""
-        return self._uploads.get(check_upload(upload), _Upload()).infos()
-
-    async def assemble(
-        self,
-        upload: str,
-        numbers: Sequence[int],
-        key: BlobKey,
-        verify: Verifier,
-        *,
-        size: int,
-        replace: bool = False,
-        place: StoredKey | None = None,
-    ) -> StoredKey:
-        """See `BlobStore.assemble`."""
-        state = self._uploads.get(check_upload(upload), _Upload())
-        if state.done:
-            if state.done[0] != key:
-                raise already_other(upload)
-            return state.done[1]
-        place = place or key
-        check_parts(state.infos(), numbers, size)
-        data = b"".join(state.parts[number] for number in numbers)
-        try:
-            await run_in_lane(Lane.TRANSFERS, self._write, place, [data], verify, size, replace)
-        except BlobCorrupt:
-            await self.drop(upload)
-            raise
-        state.done = (key, place)
-        state.parts.clear()
-        return place
-
-    async def drop(self, upload: str) -> None:
-        """See `BlobStore.drop`."""
-        self._uploads.pop(check_upload(upload), None)
-
     async def sweep(self, older_than_s: float) -> int:
         """See `BlobStore.sweep`."""
         before = time.time() - older_than_s
@@ -138,6 +95,61 @@ class MemoryBlobs(PutThroughWriter):
 
     async def close(self) -> None:
         """Do nothing: the blobs live as long as the store."""
+
+
+Put = Callable[[StoredKey, list[bytes], Verifier, int, bool], int]
+
+
+class MemoryPartUploads:
+    """The `PartUploads` of a store in memory; ``put`` writes and verifies a blob."""
+
+    def __init__(self, uploads: dict[str, _Upload], put: Put) -> None:
+        self._uploads = uploads
+        self._put = put
+
+    def writer(self, upload: str, number: int, *, offset: int, size: int) -> MemoryPartWriter:
+        """See `PartUploads.writer`; the offset follows from the order of the parts."""
+        state = self._uploads.setdefault(check_upload(upload), _Upload())
+        if state.done:
+            raise already_complete(upload)
+        return MemoryPartWriter(state, check_part_number(number), size)
+
+    async def received(self, upload: str) -> dict[int, PartInfo]:
+        """See `PartUploads.received`."""
+        return self._uploads.get(check_upload(upload), _Upload()).infos()
+
+    async def assemble(
+        self,
+        upload: str,
+        numbers: Sequence[int],
+        key: BlobKey,
+        verify: Verifier,
+        *,
+        size: int,
+        replace: bool = False,
+        place: StoredKey | None = None,
+    ) -> StoredKey:
+        """See `PartUploads.assemble`."""
+        state = self._uploads.get(check_upload(upload), _Upload())
+        if state.done:
+            if state.done[0] != key:
+                raise already_other(upload)
+            return state.done[1]
+        place = place or key
+        check_parts(state.infos(), numbers, size)
+        data = b"".join(state.parts[number] for number in numbers)
+        try:
+            await run_in_lane(Lane.TRANSFERS, self._put, place, [data], verify, size, replace)
+        except BlobCorrupt:
+            await self.drop(upload)
+            raise
+        state.done = (key, place)
+        state.parts.clear()
+        return place
+
+    async def drop(self, upload: str) -> None:
+        """See `PartUploads.drop`."""
+        self._uploads.pop(check_upload(upload), None)
 
 
 class MemoryWriter:

@@ -130,7 +130,7 @@ async def expire_uploads(db: Database, store: BlobStore) -> int:
     """
     dropped = await db.write(_delete_expired)
     for upload_id in dropped:
-        await store.drop(upload_id)
+        await store.parts.drop(upload_id)
     return len(dropped)
 
 

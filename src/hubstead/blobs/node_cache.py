@@ -74,10 +74,8 @@ class NodeCache:
             StorageFull: if the node's disk has no room even without other copies.
             Unavailable: if the store does not respond, or the disk fails.
         """
-        if self._store.gives_paths:
-            path = (await self._store.open(key)).path
-            assert path is not None, "the store promised a path"
-            return path
+        if self._store.files is not None:
+            return await self._store.files.path(key)
         sizes = await self._known()
         if copy := self._copy_of(key, sizes):
             return copy
@@ -97,7 +95,7 @@ class NodeCache:
 
     async def aside(self) -> Path | None:
         """Return a new path for a file to `offer`; None if the store needs no copies."""
-        if self._store.gives_paths:
+        if self._store.files is not None:
             return None
         await self._known()  # the first scan may empty the folder
         return self._folder / f"incoming-{secrets.token_hex(12)}"
@@ -108,7 +106,7 @@ class NodeCache:
         The cache links the file; the caller removes ``path`` at any time. The file must be on the
         disk of the folder: otherwise, or on any other failure, nothing happens.
         """
-        if self._store.gives_paths:
+        if self._store.files is not None:
             return
         sizes = await self._known()
         with suppress(OSError):

@@ -121,7 +121,7 @@ class UploadReceiver:
             ConcurrentChange: a part is still being written.
         """
         upload = self._upload
-        self.stored = await self._store.assemble(
+        self.stored = await self._store.parts.assemble(
             multipart_id,
             numbers,
             upload.key,
@@ -185,7 +185,7 @@ async def receive_part(
     """
 
     def start() -> _Writer[PartInfo]:
-        return store.part_writer(
+        return store.parts.writer(
             upload.id, number, offset=upload.offset_of(number), size=upload.size_of(number)
         )
 

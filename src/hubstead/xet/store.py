@@ -111,7 +111,7 @@ class XetStore:
         self._blobs = blobs
         self._settings = settings
         self._blob_settings = blob_settings
-        self._commits = asyncio.Semaphore(_LOCAL_COMMITS if blobs.gives_paths else _REMOTE_COMMITS)
+        self._commits = asyncio.Semaphore(_LOCAL_COMMITS if blobs.files else _REMOTE_COMMITS)
 
     async def close(self) -> None:
         """Cancel background reads and downloads."""

@@ -145,7 +145,9 @@ async def _check_parts(request: Request, grant: UrlGrant, completion: Completion
     numbers = [part.part_number for part in completion.parts]
     if sorted(numbers) != list(range(1, count + 1)):
         raise InvalidInput(reason=f"an upload of {count} parts needs each of them, once")
-    received = await request.hub.blobs.parts(grant.upload)  # empty once the upload is complete
+    received = await request.hub.blobs.parts.received(
+        grant.upload
+    )  # empty once the upload is complete
     for part in completion.parts:
         stored = received.get(part.part_number)
         if stored and part.etag is not None and part.etag.strip('"') != stored.etag:
