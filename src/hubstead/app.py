@@ -44,7 +44,7 @@ from hubstead.commits import Storage
 from hubstead.commits.jobs import commit_jobs, maintain_packs, sweep_folders
 from hubstead.db import Database, Tx, migrate, open_db, refuse_marked_folder
 from hubstead.errors import HubError, InvalidCredentials, Unavailable
-from hubstead.files import make_folder, sync_folder
+from hubstead.files import make_folder, make_private, sync_folder
 from hubstead.gitstore import GitStore, declare_git_metrics
 from hubstead.http import HttpServer, Limits
 from hubstead.jobs import MEASURE_EVERY_S, JobType, NodeClock, Runner
@@ -98,6 +98,7 @@ async def open_storage(
         refuse_marked_folder(settings.data)
     if make:
         await migrate(settings.database_url)
+        make_private(settings.private_paths())
     db = await open_db(
         settings.database_url,
         pool_size=settings.database.pool,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hubstead.errors import StorageFull, Unavailable
@@ -80,6 +80,29 @@ def sync_file(path: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+#: The permissions of group and others; nobody but the hub's user has any on what the hub keeps.
+OTHERS = 0o077
+
+
+def others_may_use(path: Path) -> bool:
+    """Tell whether others than its owner have any permission on a file or folder, if it exists."""
+    try:
+        return bool(path.stat().st_mode & OTHERS)
+    except FileNotFoundError:
+        return False
+
+
+def make_private(paths: Iterable[Path]) -> None:
+    """Take the permissions of group and others from files and folders that exist.
+
+    What belongs to another user stays as it is; `hubstead doctor` reports it.
+    """
+    for path in paths:
+        if others_may_use(path):
+            with suppress(PermissionError, FileNotFoundError):
+                path.chmod(path.stat().st_mode & ~OTHERS & 0o7777)
 
 
 def make_folder(folder: Path) -> None:

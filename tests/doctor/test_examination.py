@@ -95,6 +95,26 @@ async def test_a_hub_in_order_has_no_findings(sample: DoctorHub) -> None:
     assert await find(sample, quick=True) == []
 
 
+async def test_what_other_users_may_read_is_named(sample: DoctorHub) -> None:
+    data = sample.stores.settings.data
+    (data / "incoming").mkdir(mode=0o700)
+    folders = [data / "git", data / "incoming"]
+    for folder in folders:
+        folder.chmod(0o710)
+    file = data / "hubstead.toml"
+    file.write_text("port = 1\n")
+    file.chmod(0o644)
+    findings = [finding for finding in await find(sample) if finding.check == "permissions"]
+    assert [finding.subject for finding in findings] == [str(folder) for folder in folders]
+    assert {finding.severity for finding in findings} == {Severity.WARNING}
+    file.write_text('s3_secret_key = "x"\n')
+    findings = [finding for finding in await find(sample) if finding.check == "permissions"]
+    assert [finding.subject for finding in findings] == [*map(str, folders), str(file)]
+    for path in (*folders, file):
+        path.chmod(0o700)
+    assert await find(sample) == []
+
+
 async def test_a_deleted_repository_leaves_nothing_to_find(sample: DoctorHub) -> None:
     await delete_repository(sample.stores, sample.anna, sample.repo.repo_id)
     assert await find(sample) == []

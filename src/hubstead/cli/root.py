@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sqlite3
 from typing import Any
 
 import click
 
 from hubstead.errors import HubError, Unavailable
+from hubstead.files import OTHERS
 
 #: Command or group -> its line in ``hubstead --help``. The module has the same name.
 COMMANDS = {
@@ -83,5 +85,6 @@ def root() -> None:
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line. What it and its children create is for this user alone."""
+    os.umask(OTHERS)
     root(prog_name="hubstead")

@@ -117,7 +117,8 @@ def _migrate_sqlite(path: Path) -> None:
 
     from hubstead.db.sqlite import connect
 
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.touch(mode=0o600)  # SQLite would let everybody read it; its other files follow this one
     engine = sqlalchemy.create_engine("sqlite://", creator=lambda: connect(path))
     try:
         with engine.connect() as connection:

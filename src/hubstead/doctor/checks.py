@@ -9,6 +9,7 @@ from hubstead.doctor.findings import Check, Finding, Inspection
 from hubstead.doctor.folders import folders_without_row, leftovers, packs_without_row
 from hubstead.doctor.names import account_names, repository_names
 from hubstead.doctor.packs import pack_files
+from hubstead.doctor.permissions import permissions
 from hubstead.doctor.queues import deliveries, events, jobs
 from hubstead.doctor.refs import heads, objects, targets
 from hubstead.doctor.schema import database_file
@@ -19,6 +20,7 @@ from hubstead.doctor.xorbs import xorbs
 #: In order of dependence: a check assumes what earlier checks verify.
 CHECKS: tuple[Check, ...] = (
     database_file,
+    permissions,
     account_names,
     repository_names,
     pack_files,

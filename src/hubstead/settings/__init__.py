@@ -19,11 +19,12 @@ from hubstead.settings.groups import (
     WebhookSettings,
     XetSettings,
 )
-from hubstead.settings.loader import BadSettings, load
-from hubstead.settings.model import Settings
+from hubstead.settings.loader import FILE_NAME, BadSettings, load
+from hubstead.settings.model import Settings, options
 from hubstead.settings.values import format_bytes, parse_bytes, parse_seconds
 
 __all__ = [
+    "FILE_NAME",
     "AccountSettings",
     "BadSettings",
     "BlobSettings",
@@ -43,6 +44,7 @@ __all__ = [
     "describe",
     "format_bytes",
     "load",
+    "options",
     "parse_bytes",
     "parse_seconds",
 ]

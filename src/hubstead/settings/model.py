@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, get_type_hints
+from urllib.parse import unquote, urlsplit
 
 from hubstead.settings.groups import (
     HEADINGS,
@@ -104,6 +105,22 @@ class Settings:
     def git_root(self) -> Path:
         """The folder of the bare repositories."""
         return self.data.absolute() / "git"
+
+    @property
+    def incoming(self) -> Path:
+        """The folder of request bodies that are being received."""
+        return self.data.absolute() / "incoming"
+
+    def private_paths(self) -> list[Path]:
+        """Return the files and folders, existing or not, that only the hub's user may read."""
+        paths = [self.git_root, self.incoming]
+        paths += [self.data.absolute() / name for name in ("cache", "first-token")]
+        scheme, _, place = self.database_url.partition("://")
+        if scheme == "sqlite":
+            paths += [Path(place + suffix) for suffix in ("", "-wal", "-shm")]
+        if self.blobs_url.startswith("file:"):
+            paths.append(Path(unquote(urlsplit(self.blobs_url).path)))
+        return paths
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,8 +38,8 @@ async def receive_file(request: Request) -> AsyncIterator[SpooledBody]:
         TooLarge: the body exceeds the limit for LFS files.
         ClientGone, SlowClient: the client did not send the whole body.
     """
-    folder = request.hub.settings.data / "incoming"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = request.hub.settings.incoming
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with NamedTemporaryFile(dir=folder, prefix="upload-") as file:
         digest = hashlib.sha256()
 

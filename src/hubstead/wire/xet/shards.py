@@ -41,8 +41,8 @@ async def register_with_progress(request: Request) -> ASGIApp:
 
 async def _receive(request: Request) -> SpooledTemporaryFile[bytes]:
     settings = request.hub.settings
-    folder = settings.data / "incoming"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = settings.incoming
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     body = SpooledTemporaryFile(_IN_MEMORY_BYTES, dir=str(folder), prefix="shard-")  # noqa: SIM115
     try:
         await receive_into(
