@@ -66,7 +66,7 @@ RESERVED_NAMES = frozenset(
     notifications avatars static assets healthz readyz metrics repos whoami whoami-v2
     validate-yaml trending quicksearch events lfs xet cas v1 v2 agent-harnesses credentials jobs
     scheduled-jobs telemetry daily_papers models-tags-by-type datasets-tags-by-type openapi.json
-    favicon.ico robots.txt""".split()
+    favicon.ico robots.txt tasks""".split()
 )
 
 

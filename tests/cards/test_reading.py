@@ -41,10 +41,28 @@ def test_the_front_matter_stands_between_two_lines_of_dashes(
     assert split_card(text) == parts
 
 
+@pytest.mark.parametrize(
+    "word", ["no", "No", "yes", "on", "OFF", "2020-13-45", "2020-02-30T25:00:00", "1:30", "1:2:3.5"]
+)
+def test_a_word_that_only_yaml_1_1_takes_for_another_type_is_a_text(word: str) -> None:
+    assert data(f"a: {word}\nb: [{word}, x]\n{word}: key") == {
+        "a": word,
+        "b": [word, "x"],
+        word: "key",
+    }
+    assert validate_card(f"---\nextra: {word}\n---\n", Kind.MODEL).errors == ()
+
+
+def test_norwegian_is_a_language() -> None:
+    for front_matter in ("language: no", "language: [en, no]", "language:\n- no\n"):
+        checked = validate_card(f"---\n{front_matter}\n---\n", Kind.MODEL)
+        assert (checked.errors, checked.warnings) == ((), ())
+
+
 def test_values_are_what_json_can_say() -> None:
     assert data(
         "date: 2020-01-02\nwhen: 2020-01-02T03:04:05Z\nnan: .nan\ninf: -.inf\n1: one\n"
-        "true: yes\nnull: ~\nbig: 99999999999999999999\nbin: !!binary aGk=\nset: !!set {a, b}\n"
+        "true: True\nnull: ~\nbig: 99999999999999999999\nbin: !!binary aGk=\nset: !!set {a, b}\n"
         "text: 'x'\nno: \"no\""
     ) == {
         "date": "2020-01-02",
@@ -58,7 +76,7 @@ def test_values_are_what_json_can_say() -> None:
         "bin": "aGk=",
         "set": {"a": None, "b": None},
         "text": "x",
-        "false": "no",
+        "no": "no",
     }
 
 
@@ -81,7 +99,7 @@ def test_aliases_and_merges_are_written_out() -> None:
         ("a: &a [*a]", "unidentified alias 'a'"),
         ("a: !!python/object/apply:os.system [ls]", "unknown tag"),
         ("a: !mine x", "unknown tag !<!mine>"),
-        ("a: 2020-13-45", "'2020-13-45' is not a timestamp (line 2)"),
+        ("a: !!timestamp 2020-13-45", "'2020-13-45' is not a timestamp (line 2)"),
         ("a: !!int x", "'x' is not a int"),
         ("a: !!float ''", "is not a float"),
         ("a: !!bool perhaps", "is not a bool"),

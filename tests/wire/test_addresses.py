@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from urllib.parse import quote
 
 import pytest
 from tests.support.http import Response, request
@@ -114,6 +115,87 @@ def test_an_old_name_is_replaced_where_it_stands_and_nowhere_else(
     assert answer.status == 307
     wanted = (location or path.replace("old", "new")).format_map(names)
     assert answer.headers["location"] == wanted
+
+
+RESERVED = "a,b;c<d>e\"f'g[h](i)!$&*+=:@^`{|}"
+
+
+def test_links_and_locations_encode_every_reserved_character(
+    embedded_hub: ThreadHub, anna: Person
+) -> None:
+    old, new = anna.repo("old"), anna.path("new")
+    for name in ("1", "2"):
+        line = {"key": "file", "value": {"path": f"{RESERVED}/{name}", "content": ""}}
+        assert anna.commit(old, line).status == 200
+    for sent in (RESERVED, quote(RESERVED, safe="")):
+        page = anna.call("GET", f"/api/models/{old}/tree/main/{sent}?limit=1&x=a,b>")
+        link = page.headers["link"]
+        following, _, behind = link.removeprefix("<").partition(">")
+        assert behind == '; rel="next"'
+        path, _, query = following.removeprefix(embedded_hub.url).partition("?")
+        assert path == f"/api/models/{old}/tree/main/{quote(RESERVED, safe='')}"
+        assert not set(query) & set(",;<>\"'[]()")
+        assert anna.call("GET", f"{path}?{query}").json[0]["path"] == f"{RESERVED}/2"
+    anna.call("POST", "/api/repos/move", {"fromRepo": old, "toRepo": new})
+    moved = anna.call("GET", f"/{old}/resolve/a%2fb/{RESERVED}/1?x=%20<a>&y")
+    assert moved.headers["location"] == (
+        f"/{new}/resolve/a%2Fb/{quote(RESERVED, safe='')}/1?x=%20%3Ca%3E&y"
+    )
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/whoami-v2",
+        "/api/models",
+        "/api/models/{repo}",
+        "/api/models/{repo}/refs",
+        "/api/models/{repo}/revision/main",
+        "/api/models/{repo}/tree/main",
+        "/api/models/{repo}/tree/main/folder",
+        "/api/models/{repo}/commits/main",
+        "/api/tasks",
+        "/{repo}",
+        "/{repo}/tree/main",
+        "/{repo}/tree/main/folder",
+        "/{repo}/blob/main/folder/file",
+        "/{repo}/commits/main",
+        "/{name}",
+    ],
+)
+def test_slashes_at_the_end_of_an_address_change_nothing(
+    embedded_hub: ThreadHub, anna: Person, path: str
+) -> None:
+    repo = anna.repo()
+    anna.commit(repo, {"key": "file", "value": {"path": "folder/file", "content": ""}})
+    path = path.format(repo=repo, name=anna.name)
+    plain = anna.call("GET", path)
+    assert plain.status == 200
+    for slashes in ("/", "//"):
+        said = anna.call("GET", path + slashes)
+        assert (said.status, said.body) == (200, plain.body)
+
+
+def test_a_slash_behind_a_file_names_no_file(anna: Person) -> None:
+    repo = anna.repo()
+    anna.commit(repo, {"key": "file", "value": {"path": "folder/file", "content": ""}})
+    sha = anna.api.model_info(repo).sha
+    for door in (
+        f"/{repo}/resolve/main",
+        f"/{repo}/raw/main",
+        f"/api/resolve-cache/models/{repo}/{sha}",
+    ):
+        assert anna.call("GET", f"{door}/folder/file").status == 200
+        missing = anna.call("GET", f"{door}/folder/file/")
+        assert (missing.status, missing.code) == (404, "EntryNotFound")
+    created = anna.call("POST", "/api/repos/create/", {"name": "slash"})
+    assert created.json["name"] == anna.path("slash")
+
+
+def test_tasks_are_described_and_recommend_nothing(anna: Person) -> None:
+    tasks = anna.call("GET", "/api/tasks").json
+    assert tasks["text-classification"]["widgetModels"] == []
+    assert {task["id"] for task in tasks.values()} == set(tasks)
 
 
 # -- proxies -----------------------------------------------------------------------------------

@@ -72,7 +72,17 @@ def test_a_dead_end_is_left_for_the_next_choice() -> None:
 def test_the_rest_is_one_segment_or_more_or_perhaps_nothing() -> None:
     assert found(router("/a/{x+}"), "/a") is None
     assert found(router("/a/{x*}"), "/a") == ("/a/{x*}", {})
-    assert found(router("/a/{x*}"), "/a/b/") == ("/a/{x*}", {"x": ["b", ""]})
+    assert found(router("/a/{x*}"), "/a/b/") == ("/a/{x*}", {"x": ["b"]})
+
+
+def test_slashes_at_the_end_mean_nothing_except_behind_the_path_of_a_file() -> None:
+    for slashes in ("/", "//"):
+        assert found(router("/a/{x}"), f"/a/b{slashes}") == ("/a/{x}", {"x": "b"})
+        assert found(router("/a/{x+}"), f"/a/b/c{slashes}") == ("/a/{x+}", {"x": ["b", "c"]})
+        assert found(router("/"), slashes) == ("/", {})
+    files = Router([Route("GET", "/a/{x+}", handler, Access.OPEN, names_file=True)])
+    assert found(files, "/a/b/c/") == ("/a/{x+}", {"x": ["b", "c", ""]})
+    assert found(files, "/a/b/c") == ("/a/{x+}", {"x": ["b", "c"]})
 
 
 def test_an_empty_segment_is_no_name() -> None:

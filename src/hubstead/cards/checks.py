@@ -110,12 +110,10 @@ def _check_language(data: dict[str, Any], findings: _Findings) -> None:
     if codes is None:
         return
     for code in codes if isinstance(codes, list) else [codes]:
-        if code is False:
-            findings.warnings.append('"language": write "no" in quotes, YAML takes it for false')
-        elif not isinstance(code, str):
+        if not isinstance(code, str):
             findings.errors.append('"language" must be a string or a list of strings')
             return
-        elif not _known_language(code):
+        if not _known_language(code):
             findings.warnings.append(
                 f'"language" with value {_shown(code)} is not known: use an ISO 639-1, 639-2 or '
                 '639-3 code, or "multilingual" or "code"'

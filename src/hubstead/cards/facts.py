@@ -215,8 +215,7 @@ def _licenses(data: dict[str, Any]) -> Iterator[str]:
 def _languages(data: dict[str, Any]) -> Iterator[str]:
     value = data.get("language", data.get("languages"))
     for code in value if isinstance(value, list) else [value]:
-        # Norwegian: YAML 1.1 reads a bare ``no`` as false.
-        yield from ["no"] if code is False else _words(code)
+        yield from _words(code)
 
 
 def _papers(body: str) -> list[str]:

@@ -2,7 +2,8 @@
 
 The document is built from libyaml's events in one pass, so that nesting, size and what aliases
 expand to are known *before* anything large exists. Scalars have the meaning that
-PyYAML's ``SafeLoader`` (YAML 1.1) gives them.
+PyYAML's ``SafeLoader`` (YAML 1.1) gives them, without what authors do not intend: a plain ``no``
+is Norwegian and no boolean, ``1:30`` is no number in base 60, a date that does not exist is a text.
 """
 
 from __future__ import annotations
@@ -172,6 +173,8 @@ class _Builder:
         tag = event.tag
         if tag is None or tag == "!":
             tag = _RESOLVER.resolve(ScalarNode, text, event.implicit)  # type: ignore[no-untyped-call]
+            if _is_of_yaml_1_1_alone(tag, text):
+                return text
         if tag == _STRING:
             return text
         if tag in (f"{_TAG}int", f"{_TAG}float") and len(text) > _MAX_NUMBER_CHARS:
@@ -186,10 +189,18 @@ class _Builder:
         try:
             return _as_json(construct(_CONSTRUCTOR, node))
         except (ValueError, KeyError, IndexError, OverflowError, AttributeError) as error:
-            # 2020-13-45 looks like a date, and !!int "x" claims to be a number.
+            if event.tag is None:  # 2020-13-45 only looks like a date
+                return text
             raise self._fault(f"{text[:80]!r} is not a {tag.removeprefix(_TAG)}", event) from error
         except ConstructorError as error:
             raise self._fault(str(error.problem), event) from error
+
+
+def _is_of_yaml_1_1_alone(tag: str, text: str) -> bool:
+    """Tell whether YAML 1.2, which the public Hub reads, has a plain ``text`` for a string."""
+    if tag == f"{_TAG}bool":
+        return text.lower() not in ("true", "false")
+    return tag in (f"{_TAG}int", f"{_TAG}float") and ":" in text
 
 
 _RESOLVER = Resolver()

@@ -6,7 +6,7 @@ on top (``hub_api``, ``lfs``, ``git``, ``xet``) and never imports another. It ne
 
 from hubstead.wire.application import Application
 from hubstead.wire.request import Hub, QueryParams, Request
-from hubstead.wire.routing import Access, Doc, Route, Router
+from hubstead.wire.routing import Access, Doc, Route, Router, encoded_path
 from hubstead.wire.xet_access import XetAccess, open_lfs, reconstruction_url, token_url, xet_access
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Route",
     "Router",
     "XetAccess",
+    "encoded_path",
     "open_lfs",
     "reconstruction_url",
     "token_url",

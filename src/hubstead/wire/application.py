@@ -30,7 +30,7 @@ from hubstead.wire.error_responses import RENDERERS, ErrorContext, ErrorResponse
 from hubstead.wire.metrics import RequestMetrics
 from hubstead.wire.origins import ForeignPage, Origins, WrongHost
 from hubstead.wire.request import Hub, Request
-from hubstead.wire.routing import Access, Match, Route, Router
+from hubstead.wire.routing import Access, Match, Route, Router, encoded_path
 
 _log = structlog.get_logger("hubstead.access")
 _faults = structlog.get_logger("hubstead.faults")
@@ -307,8 +307,8 @@ def _moved_to(request: Request, moved: RepoMoved) -> str:
     name = request.captured["name"]
     suffix = ".git" if name != _repo_id(request).name else ""
     segments[start:stop] = [moved.target.owner, moved.target.name + suffix]
-    query = request.scope["query_string"].decode("latin-1")
-    path = urlsplit(request.public_url).path + "/".join(segments)
+    query = quote(request.scope["query_string"], safe="&=+%")
+    path = urlsplit(request.public_url).path + encoded_path("/".join(segments))
     return path + (f"?{query}" if query else "")
 
 

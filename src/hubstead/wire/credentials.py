@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import base64
 import binascii
+from contextlib import suppress
 
 from hubstead.accounts import ANONYMOUS, Actor, authenticate_token
 from hubstead.errors import InvalidCredentials, SignInFailed
 from hubstead.wire.request import Hub
+
+#: What git tools write for the password next to a token as the user name.
+_NO_PASSWORD = frozenset(("", "x-oauth-basic"))
 
 
 async def identify(hub: Hub, authorization: str | None, address: str) -> Actor:
     """Return the actor of these credentials; ANONYMOUS without any.
 
     Basic accepts a token as password with any user name, a token as user name without a
-    password, and a user name with that user's password (legacy clients' git).
+    password or with the word that stands for none, and a user name with that user's password
+    (legacy clients' git).
 
     Raises:
         InvalidCredentials: the credentials are not valid.
@@ -40,12 +45,12 @@ async def _basic(hub: Hub, value: str, address: str) -> Actor:
     except (binascii.Error, ValueError):
         raise InvalidCredentials() from None
     name, _, password = decoded.partition(":")
-    for secret in filter(None, (password, name if not password else "")):
-        try:
-            return await authenticate_token(hub.db, secret)
-        except InvalidCredentials:
-            continue
-    if not name or not password:
+    is_token_alone = password in _NO_PASSWORD
+    if not name and is_token_alone:
+        raise InvalidCredentials()
+    with suppress(InvalidCredentials):
+        return await authenticate_token(hub.db, name if is_token_alone else password)
+    if not name or is_token_alone:
         raise InvalidCredentials()
     try:
         return await hub.sign_in.check(name, password, address)

@@ -23,7 +23,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeAlias
-from urllib.parse import unquote
+from urllib.parse import quote, unquote, unquote_to_bytes
 
 from starlette.types import ASGIApp
 
@@ -76,6 +76,8 @@ class Route:
     access: Access | Right
     wire: str = "hub_api"  # which wire's error responses apply
     says: Doc = Doc()
+    #: The address ends with the path of a file, which a slash at its end makes another.
+    names_file: bool = False
     signs_in: bool = False  # a foreign page must not sign its visitor in
 
     @property
@@ -139,6 +141,8 @@ class Router:
     def match(self, raw_path: str, method: str | None = None) -> Match | None:
         """Return the routes of ``raw_path`` (undecoded, without the query), or None.
 
+        Slashes at its end mean nothing, except behind the path of a file.
+
         ``/api/models/gpt2/like`` also matches a repository ``gpt2/like``: with ``method``, only
         matches that have a route for it count.
 
@@ -146,14 +150,23 @@ class Router:
             InvalidInput: a captured segment is not valid percent-encoded UTF-8.
         """
         segments = raw_path.split("/")[1:]
-        while len(segments) > 1 and not segments[0]:
-            segments = segments[
-                1:
-            ]  # legacy clients put a second slash after an endpoint ending in /
-        if segments == [""]:
-            segments = []
+        count = len(segments)
+        while segments and not segments[-1]:
+            segments.pop()
+        ends_with_slash = len(segments) < count
+        while segments and not segments[0]:
+            del segments[0]  # legacy clients put a second slash after an endpoint ending in /
         wanted = {method, "GET"} if method == "HEAD" else {method} if method else None
-        return _find(self._root, segments, 0, {}, wanted)
+        match = _find(self._root, segments, 0, {}, wanted)
+        return _with_slash(match) if match and ends_with_slash else match
+
+
+def _with_slash(match: Match) -> Match:
+    """Return ``match`` with the empty segment behind its last slash, if that means something."""
+    if not any(route.names_file for route in match.routes.values()):
+        return match
+    rests = {name: [*rest, ""] for name, rest in match.captured.items() if isinstance(rest, list)}
+    return Match(match.routes, match.captured | rests)
 
 
 def _put(routes: dict[str, Route], route: Route) -> None:
@@ -222,6 +235,15 @@ def _captures(node: _Node, segment: str) -> Iterator[tuple[Captured, _Node]]:
 
 def _serves(routes: dict[str, Route], wanted: set[str] | None) -> bool:
     return bool(routes) if wanted is None else not wanted.isdisjoint(routes)
+
+
+def encoded_path(path: str) -> str:
+    """Percent-encode all but slashes and the unreserved characters of RFC 3986 2.3.
+
+    ``path`` is as the client sent it, maybe encoded in parts; its segments mean the same after.
+    """
+    segments = (unquote_to_bytes(segment.encode("latin-1")) for segment in path.split("/"))
+    return "/".join(quote(segment, safe="") for segment in segments)
 
 
 def _decoded(segment: str) -> str:

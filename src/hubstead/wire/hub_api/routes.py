@@ -16,6 +16,7 @@ structs of body and answer (``shapes``), the media type. Addresses use the patte
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from hubstead.repos import Right
@@ -60,6 +61,8 @@ def _json(body: type | None = None, answer: Any = None, query: str = "") -> Doc:
     return Doc(query=query, body=body, answer=answer)
 
 
+_file = partial(Route, names_file=True)
+
 _SERVICE = [
     Route("GET", "/healthz", service.check_liveness, OPEN),
     Route("GET", "/readyz", service.check_readiness, OPEN),
@@ -69,6 +72,7 @@ _SERVICE = [
     Route("GET", "/api/agent-harnesses", service.list_agent_harnesses, OPEN),
     Route("HEAD", "/api/telemetry/{topic*}", service.accept_telemetry, OPEN),
     Route("GET", "/api/metrics", lists.list_evaluation_metrics, ANYONE),
+    Route("GET", "/api/tasks", service.list_tasks, ANYONE),
     Route("GET", "/api/spaces/hardware", service.list_space_hardware, ANYONE),
     Route("GET", "/api/spaces/templates", service.list_space_templates, ANYONE),
 ]
@@ -177,9 +181,9 @@ _READING = [
         READ,
         says=Doc(media_type="text/plain"),
     ),
-    Route("GET", f"{_WEB}/resolve/{{rest+}}", resolve.resolve_file, READ, says=_BYTES),
-    Route("GET", f"{_WEB}/raw/{{rest+}}", resolve.get_raw_file, READ, says=_BYTES),
-    Route(
+    _file("GET", f"{_WEB}/resolve/{{rest+}}", resolve.resolve_file, READ, says=_BYTES),
+    _file("GET", f"{_WEB}/raw/{{rest+}}", resolve.get_raw_file, READ, says=_BYTES),
+    _file(
         "GET",
         "/api/resolve-cache/{kinds}/{repo}/{sha}/{path+}",
         resolve.resolve_cached_file,
@@ -280,7 +284,7 @@ _WRITING = [
         says=_json(shapes.DuplicateLfsFiles, shapes.DuplicatedLfsFiles),
     ),
     *[
-        Route(method, f"{start}/{verb}/{{rest+}}", handler, WRITE)
+        _file(method, f"{start}/{verb}/{{rest+}}", handler, WRITE)
         for start in ("/api/{any_kind}/{repo}", _BARE)
         for method, verb, handler in (
             ("POST", "upload", single_files.upload),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 
 from hubstead.admission import Lane, run_in_lane
+from hubstead.cards import TASKS
 from hubstead.db import Database
 from hubstead.errors import InvalidCredentials, Unavailable
 from hubstead.http import Response, json_response
@@ -58,6 +59,22 @@ async def list_agent_harnesses(request: Request) -> Response:
 async def accept_telemetry(request: Request) -> Response:
     """Accept telemetry and discard it."""
     return Response(status=204)
+
+
+async def list_tasks(request: Request) -> Response:
+    """Describe the tasks of models by name; none has recommended models, as none runs here.
+
+    ``InferenceClient`` reads ``widgetModels`` of each (protocol/hub-api.md 3.13).
+    """
+    lists: dict[str, list[str]] = {
+        name: [] for name in ("widgetModels", "models", "datasets", "metrics", "spaces")
+    }
+    return json_response(
+        {
+            task: {"id": task, "label": task.replace("-", " ").capitalize(), **lists}
+            for task in sorted(TASKS)
+        }
+    )
 
 
 async def list_space_hardware(request: Request) -> Response:

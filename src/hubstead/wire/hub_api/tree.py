@@ -14,7 +14,7 @@ from hubstead.commits import Revision
 from hubstead.errors import EntryNotFound, InvalidInput, TooLarge
 from hubstead.gitstore import Commit, Entry, GitRepo
 from hubstead.http import Response, json_response
-from hubstead.wire import Request
+from hubstead.wire import Request, encoded_path
 from hubstead.wire.hub_api.file_facts import lfs_facts, readable_xet_hashes
 from hubstead.wire.hub_api.shapes import FileStatus, LastCommit, TreeItem, iso
 
@@ -80,7 +80,7 @@ def next_page(request: Request, **changed: object) -> str:
     """
     pairs = [(name, value) for name, value in request.query.pairs() if name not in changed]
     pairs += [(name, str(value)) for name, value in changed.items()]
-    return f'<{request.public_url}{request.path}?{urlencode(pairs)}>; rel="next"'
+    return f'<{request.public_url}{encoded_path(request.path)}?{urlencode(pairs)}>; rel="next"'
 
 
 def _cursor(last: Entry, recursive: bool) -> str:
