@@ -7,7 +7,18 @@ import datetime
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import answers, commits, git, lists, machine, report, starting, transfers, xet
+from benchmarks import (
+    answers,
+    commits,
+    git,
+    lists,
+    machine,
+    refs,
+    report,
+    starting,
+    transfers,
+    xet,
+)
 from benchmarks.bench import Bench, folders
 from benchmarks.figures import Figure
 from benchmarks.peers import require_programs
@@ -19,6 +30,7 @@ MEASUREMENTS: dict[str, Callable[[Bench], list[Figure]]] = {
     "transfers": transfers.measure,
     "commits": commits.measure,
     "git": git.measure,
+    "refs": refs.measure,
     "xet": xet.measure,
 }
 ROOT = Path(__file__).parent.parent

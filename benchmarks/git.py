@@ -78,8 +78,8 @@ def measure(bench: Bench) -> list[Figure]:
     server = hub.start_hub(data)
     try:
         token = hub.admin_token(data)
-        with _http_backend(bench) as peer:
-            pair = _Pair(bench, server, peer, api(server.port, token), token)
+        with http_backend(bench) as peer:
+            pair = Pair(bench, server, peer, api(server.port, token), token)
             return [
                 *_both_ways(pair, files, f"{FILES:,} small files"),
                 _both_ways(pair, files, f"{FILES:,} small files, peer checks objects too", True)[0],
@@ -92,7 +92,7 @@ def measure(bench: Bench) -> list[Figure]:
 
 
 @dataclass
-class _Pair:
+class Pair:
     """The hub and its peer."""
 
     bench: Bench
@@ -108,9 +108,9 @@ class _Pair:
         ``checked``: the peer looks at objects as the hub always does (``receive.fsckObjects``).
         """
         path = self.bench.disk / "peer" / "root" / "admin" / f"{name}.git"
-        _git(self.bench.disk, "init", "-q", "--bare", "-b", "main", str(path))
-        _git(path, "config", "http.receivepack", "true")
-        _git(path, "config", "receive.fsckObjects", str(checked).lower())
+        run_git(self.bench.disk, "init", "-q", "--bare", "-b", "main", str(path))
+        run_git(path, "config", "http.receivepack", "true")
+        run_git(path, "config", "receive.fsckObjects", str(checked).lower())
         hub.make_repo(self.call, name)
         return self.known(name)
 
@@ -120,7 +120,7 @@ class _Pair:
 
 
 @contextmanager
-def _http_backend(bench: Bench) -> Iterator[Server]:
+def http_backend(bench: Bench) -> Iterator[Server]:
     wrapper = shutil.which("fcgiwrap") or shutil.which("fcgiwrap", path="/usr/sbin")
     if wrapper is None or not _BACKEND.exists():
         raise SystemExit(
@@ -134,7 +134,7 @@ def _http_backend(bench: Bench) -> Iterator[Server]:
     config.write_text(_NGINX.format(folder=folder, port=port, backend=_BACKEND, root=root))
     command = [wrapper, "-c", "8", "-s", f"unix:{folder}/fcgi.sock"]
     environment = {"PATH": _PATH, "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1"}
-    _git(folder, "config", "--file", str(folder / ".gitconfig"), "safe.directory", "*")
+    run_git(folder, "config", "--file", str(folder / ".gitconfig"), "safe.directory", "*")
     wrapped = subprocess.Popen(command, env=environment, start_new_session=True)
     while not (folder / "fcgi.sock").exists():
         time.sleep(0.01)
@@ -154,7 +154,7 @@ def _http_backend(bench: Bench) -> Iterator[Server]:
         wrapped.wait()
 
 
-def _git(folder: Path, *arguments: str, stdin: bytes | None = None) -> str:
+def run_git(folder: Path, *arguments: str, stdin: bytes | None = None) -> str:
     environment = {
         "PATH": _PATH,
         "HOME": "/nonexistent",
@@ -183,7 +183,7 @@ def _many_files(folder: Path) -> Path:
     for n in range(FILES):
         text = "".join(some.choices("abcdefgh \n", k=some.randrange(200, 1500)))
         parts.append(f"M 644 inline d{n // 200}/f{n}.txt\ndata {len(text)}\n{text}\n")
-    return _imported(folder, "".join(parts))
+    return imported(folder, "".join(parts))
 
 
 def _long_history(folder: Path) -> Path:
@@ -197,23 +197,23 @@ def _long_history(folder: Path) -> Path:
             texts[which][some.randrange(200)] = f"changed by {n}"
             text = "\n".join(texts[which])
             parts.append(f"M 644 inline src/f{which}.txt\ndata {len(text)}\n{text}\n")
-    return _imported(folder, "".join(parts))
+    return imported(folder, "".join(parts))
 
 
-def _imported(folder: Path, stream: str) -> Path:
-    _git(folder.parent, "init", "-q", "-b", "main", str(folder))
-    _git(folder, "fast-import", "--quiet", stdin=stream.encode())
-    _git(folder, "repack", "-adq")
+def imported(folder: Path, stream: str) -> Path:
+    run_git(folder.parent, "init", "-q", "-b", "main", str(folder))
+    run_git(folder, "fast-import", "--quiet", stdin=stream.encode())
+    run_git(folder, "repack", "-adq")
     return folder
 
 
-def _timed(work: Callable[[], object]) -> float:
+def timed(work: Callable[[], object]) -> float:
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
 
 
-def _both_ways(pair: _Pair, source: Path, what: str, checked: bool = False) -> list[Figure]:
+def _both_ways(pair: Pair, source: Path, what: str, checked: bool = False) -> list[Figure]:
     names = {"unit": "s", "goal": _SMALL_CLONE, "peer_name": "http-backend"}
     push, clone = Figure(f"push of {what}", **names), Figure(f"clone of {what}", **names)  # type: ignore[arg-type]
     push.cpu_unit = clone.cpu_unit = "s"
@@ -228,24 +228,24 @@ def _both_ways(pair: _Pair, source: Path, what: str, checked: bool = False) -> l
         ):
             before = server.cpu_s()
             figure_values[0].append(
-                _timed(partial(_git, source, "push", "-q", "-f", address, "main"))
+                timed(partial(run_git, source, "push", "-q", "-f", address, "main"))
             )
             pushed = server.cpu_s()
             figure_values[1].append(
-                _timed(partial(_git, target.parent, "clone", "-q", "--bare", address, "clone"))
+                timed(partial(run_git, target.parent, "clone", "-q", "--bare", address, "clone"))
             )
             if server is pair.hub:
                 push.our_cpu.append(pushed - before)
                 clone.our_cpu.append(server.cpu_s() - pushed)
-            tip = _git(target, "rev-parse", "main")
-            assert tip == _git(source, "rev-parse", "main")
+            tip = run_git(target, "rev-parse", "main")
+            assert tip == run_git(source, "rev-parse", "main")
             shutil.rmtree(target)
     for figure in (push, clone):
         print(f"  {figure.name}: {figure.judged:.2f} of the peer's time", flush=True)
     return [push, clone]
 
 
-def _at_once(pair: _Pair) -> list[Figure]:
+def _at_once(pair: Pair) -> list[Figure]:
     took = Figure(
         f"{CLONES} clones of {COMMITS:,} commits at once", "s", _SMALL_CLONE, "http-backend"
     )
@@ -258,7 +258,7 @@ def _at_once(pair: _Pair) -> list[Figure]:
             folder.mkdir()
             threads = [
                 threading.Thread(
-                    target=_git,
+                    target=run_git,
                     args=(folder, "clone", "-q", "--bare", address, str(folder / str(n))),
                 )
                 for n in range(CLONES)
@@ -277,7 +277,7 @@ def _at_once(pair: _Pair) -> list[Figure]:
     return [took, memory]
 
 
-def _refs(pair: _Pair) -> list[Figure]:
+def _refs(pair: Pair) -> list[Figure]:
     """``info/refs`` of protocol v0, asked for by wrk: the whole list of refs each time."""
     rate = Figure(
         "ref advertisements (v0)", "per s", Goal("ratio", 2), "http-backend", cpu_unit="µs/request"

@@ -156,6 +156,7 @@ class RefUpdateFailed(HubError):
     """The reference {ref} cannot be updated."""
 
     ref: str  # the full name: refs/heads/main
+    others: tuple[RefUpdateFailed, ...] = ()  # of the same write
 
 
 class RefExists(RefUpdateFailed):

@@ -169,7 +169,8 @@ _DOOMED_PACKS = reading(
 async def test_views_of_refs_that_nobody_fetches_from_go(node: CommitNode) -> None:
     repo = await a_repository(node)
     git = node.stores.git
-    refs = {"refs/heads/main": repo.head or ""}
+    assert repo.head
+    refs = {"refs/heads/main": (repo.head, repo.head)}
     path = git.projection(repo.id, refs, "refs/heads/main")
     git.sweep_projections(older_than_s=60)
     assert path.exists()

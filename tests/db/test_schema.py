@@ -25,6 +25,8 @@ from hubstead.db.sqlite import connect
 from hubstead.errors import Unavailable
 from tests.support.services import Postgres
 
+#: Alembic cannot compare collations in an index; ``test_plans.py`` shows that it is used.
+_BY_COLLATION = {"ix_ref_bytes"}
 MIGRATIONS = Path(hubstead.__file__).parent / "db" / "migrations"
 
 
@@ -37,10 +39,14 @@ def declare_every_table() -> None:
 def differences(connection: sqlalchemy.Connection) -> list[Any]:
     declare_every_table()
     # Alembic misreads SQLite's empty default, so defaults are compared on PostgreSQL.
-    options = {"compare_server_default": connection.dialect.name == "postgresql"}
+    options = {
+        "compare_server_default": connection.dialect.name == "postgresql",
+        "include_object": lambda _object, name, *_: name not in _BY_COLLATION,
+    }
     return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
 
 
+@pytest.mark.filterwarnings("ignore:autogenerate skipping")
 def test_what_is_migrated_is_what_is_declared_on_sqlite(migrated_file: Path) -> None:
     engine = sqlalchemy.create_engine("sqlite://", creator=lambda: connect(migrated_file))
     with engine.connect() as connection:

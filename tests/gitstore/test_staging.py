@@ -57,14 +57,14 @@ def stage(
 def test_the_paths_of_a_commit_are_those_of_its_files_and_folders(
     stage: Callable[[PushLimits], Staging], content: Content
 ) -> None:
-    assert list(stage(ROOM).paths(content.commit)) == [b"folder", b"folder/file.bin"]
+    assert list(stage(ROOM).paths([content.commit])) == [b"folder", b"folder/file.bin"]
 
 
 def test_a_list_of_paths_that_ends_early_is_no_list(
     stage: Callable[[PushLimits], Staging], content: Content
 ) -> None:
     with pytest.raises(PackRefused, match="too much memory or time"):
-        list(stage(NO_ROOM).paths(content.commit))
+        list(stage(NO_ROOM).paths([content.commit]))
 
 
 @pytest.mark.parametrize("count", [1, MANY])
@@ -103,3 +103,35 @@ def test_a_walk_that_ends_early_has_not_found_everything(
 ) -> None:
     with pytest.raises(PackRefused, match="too much memory or time"):
         list(stage(NO_ROOM).new_blobs([content.commit]))
+
+
+def test_commits_that_share_folders_have_them_listed_once(
+    store: GitStore, repo: GitRepo, content: Content, stage: Callable[[PushLimits], Staging]
+) -> None:
+    with repo.draft() as draft:
+        blob, base = draft.blob(b"x"), repo.tree_of(content.commit)
+        commits = []
+        for number in range(3):
+            tree = edit_tree(repo, draft, base, {f"new{number}": PutFile(blob)})
+            commits.append(draft.commit(tree, [], ADA, "next", time_s=1_700_000_000))
+        pack = draft.finish().name
+    registered = RegisteredState([content.pack, pack], [content.commit])
+    staging = store.stage(repo.repo_id, registered, ROOM)
+    paths = list(staging.paths([content.commit, *commits, content.commit]))
+    staging.remove()
+    assert paths.count(b"folder/file.bin") == 1
+    assert set(paths) == {b"folder", b"folder/file.bin", b"new0", b"new1", b"new2"}
+
+
+def test_more_trees_than_requests_fit_into_a_pipe_are_listed(
+    store: GitStore, repo: GitRepo
+) -> None:
+    with repo.draft() as draft:
+        blob = draft.blob(b"x")
+        files = {f"d{number}/e/f": PutFile(blob) for number in range(1500)}
+        tree = edit_tree(repo, draft, None, files)
+        commit = draft.commit(tree, [], ADA, "many", time_s=1_700_000_000)
+        pack = draft.finish().name
+    staging = store.stage(repo.repo_id, RegisteredState([pack], [commit]), ROOM)
+    assert len(list(staging.paths([commit]))) == 3 * 1500
+    staging.remove()

@@ -254,7 +254,8 @@ def test_a_projection_shows_the_refs_it_was_made_of(
     first, tree, _ = write(repo, {"a": b"1"})
     second, _, _ = write(repo, {"b": b"2"}, base=tree, parents=[first], time_s=1_700_000_001)
     refs = {"refs/heads/main": second, "refs/tags/v1": first, "refs/heads/dev/x": first}
-    path = store.projection(repo.repo_id, refs, "refs/heads/main")
+    shown_refs = {name: (oid, oid) for name, oid in refs.items()}
+    path = store.projection(repo.repo_id, shown_refs, "refs/heads/main")
     shown = git("--git-dir", path, "for-each-ref", "--format=%(refname) %(objectname)").decode()
     assert dict(line.split() for line in shown.splitlines()) == refs
     assert git("--git-dir", path, "rev-parse", "HEAD").decode().strip() == second
@@ -269,7 +270,7 @@ def test_a_projection_shows_what_an_annotated_tag_stands_for(
     commit, _, _ = write(repo, {"a": b"1"})
     body = f"object {commit}\ntype commit\ntag v1\ntagger A <a@b> 1 +0000\n\nv1\n"
     tag = git("--git-dir", repo.path, "mktag", stdin=body.encode()).decode().strip()
-    path = store.projection(repo.repo_id, {"refs/tags/v1": tag}, "refs/heads/main")
+    path = store.projection(repo.repo_id, {"refs/tags/v1": (tag, commit)}, "refs/heads/main")
     assert f"{tag} refs/tags/v1\n^{commit}\n" in (path / "packed-refs").read_text()
     assert repo.peel(tag) == commit
 
@@ -278,7 +279,7 @@ def test_equal_projections_are_one_and_unused_ones_are_swept(
     store: GitStore, repo: GitRepo
 ) -> None:
     commit, _, _ = write(repo, {"a": b"1"})
-    refs = {"refs/heads/main": commit}
+    refs = {"refs/heads/main": (commit, commit)}
     path = store.projection(repo.repo_id, refs, "refs/heads/main")
     assert store.projection(repo.repo_id, refs, "refs/heads/main") == path
     assert store.projection(repo.repo_id, refs, "refs/heads/other") != path

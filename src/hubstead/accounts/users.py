@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, delete, func, select, update
 
 from hubstead.accounts.accounts import insert_account
 from hubstead.accounts.tables import access_tokens, accounts
-from hubstead.db import Reader, Tx, indexed
+from hubstead.db import Reader, Tx, indexed, scan
 from hubstead.errors import AccountNotFound
 from hubstead.ids import account_key, check_account_name
 
@@ -28,7 +28,7 @@ _IS_USER = (accounts.c.name_key == bindparam("key"), accounts.c.kind == "user")
 _PASSWORD = indexed(
     select(*(accounts.c[name] for name in UserPassword._fields)).where(*_IS_USER), UserPassword
 )
-_COUNT_ADMINS = indexed(
+_COUNT_ADMINS = scan(
     select(func.count().label("n")).select_from(accounts).where(accounts.c.is_admin == 1), int
 )
 _DISABLE = indexed(update(accounts).values(disabled=bindparam("flag")).where(*_IS_USER))

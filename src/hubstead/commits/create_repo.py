@@ -215,10 +215,10 @@ async def _copy_packs(
     if sees_unreachable(source, actor):
         return _Copy(git, None)
     names = await run_in_lane(Lane.WRITES, storage.git.pack_names, new.id)
-    tips = {row.name: row.oid for row in refs}
+    tips = {row.name: (row.oid, row.target) for row in refs}
     with storage.git.repacker(new.id) as repacker:
         if not tips or not await run_in_lane(
-            Lane.WRITES, repacker.find_unreachable, names, list(tips.values())
+            Lane.WRITES, repacker.find_unreachable, names, [row.oid for row in refs]
         ):
             return _Copy(git, refs)
         folder = await run_in_lane(

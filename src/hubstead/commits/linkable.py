@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from hubstead import blobs
 from hubstead.accounts import Actor
-from hubstead.blobs import BlobKey, Link
+from hubstead.blobs import BlobKey, BlobKind, Link, LinkedBlob
 from hubstead.db import Reader
 from hubstead.errors import BlobMissing, InvalidInput
 from hubstead.repos import Repo, Right, try_open_repo_by_pk
@@ -33,6 +33,12 @@ async def linkable_size(
         InvalidInput: the object has another size.
     """
     row = await blobs.linked(db, repo.pk, key)
+    return await _size_of(db, actor, row, path=path, key=key, size=size)
+
+
+async def _size_of(
+    db: Reader, actor: Actor, row: LinkedBlob | None, *, path: str, key: BlobKey, size: int | None
+) -> int:
     stored = row.bytes if row else await _size_elsewhere(db, actor, key)
     if stored is None:
         raise BlobMissing(name=key.name, path=path)
@@ -54,5 +60,8 @@ async def check_linkable(db: Reader, actor: Actor, repo: Repo, links: Iterable[L
     Raises:
         BlobMissing, InvalidInput: as `linkable_size`.
     """
+    links = list(links)
+    rows = await blobs.linked_many(db, repo.pk, BlobKind.LFS, [link.key.name for link in links])
     for link in links:
-        await linkable_size(db, actor, repo, path=link.path or "", key=link.key, size=link.bytes)
+        row, path = rows.get(link.key.name), link.path or ""
+        await _size_of(db, actor, row, path=path, key=link.key, size=link.bytes)

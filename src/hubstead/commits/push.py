@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -265,29 +265,24 @@ class _Push:
 
     def _path_faults(self, moves: Sequence[RefMove]) -> list[str]:
         rules, faults = PathRules.of(self.storage.settings.commits), []
-        for tip in {move.target for move in moves if move.target}:
-            for path in self.staging.paths(tip):
-                try:
-                    rules.check_bytes(path)
-                except InvalidPath as error:
-                    faults.append(error.message)
+        for path in self.staging.paths(list({move.target for move in moves if move.target})):
+            try:
+                rules.check_bytes(path)
+            except InvalidPath as error:
+                faults.append(error.message)
         if self.storage.settings.commits.refuse_case_clashes:
             faults += self._clash_faults(moves)
-        return faults
+        return list(dict.fromkeys(faults))
 
     def _clash_faults(self, moves: Sequence[RefMove]) -> list[str]:
         faults: dict[str, None] = {}
-        for move in moves:
-            if move.target is None:
+        for target, old in dict.fromkeys((move.target, move.old) for move in moves):
+            if target is None:
                 continue
-            before = [commit for commit in (move.old, self.repo.head) if commit]
-            clashes = new_clashes(self.staging.paths(move.target), partial(self._paths_of, before))
+            before = [commit for commit in (old, self.repo.head) if commit]
+            clashes = new_clashes(self.staging.paths([target]), partial(self.staging.paths, before))
             faults |= dict.fromkeys(error.message for error in clashes)
         return list(faults)
-
-    def _paths_of(self, commits: Sequence[str]) -> Iterator[bytes]:
-        for commit in commits:
-            yield from self.staging.paths(commit)
 
     async def _links(self, named: Named, moves: Sequence[RefMove]) -> list[Link]:
         ref = next((move.ref for move in moves if move.new), None)
@@ -325,8 +320,9 @@ class _Push:
             try:
                 await self.storage.db.write(move_refs, self.actor, self.repo, plan, Right.WRITE)
             except RefUpdateFailed as error:
-                faults[error.ref] = _STALE if isinstance(error, RefMoved) else error.message
-                moves = [] if atomic else [move for move in moves if move.ref != error.ref]
+                for each in (error, *error.others):
+                    faults[each.ref] = _STALE if isinstance(each, RefMoved) else each.message
+                moves = [] if atomic else [move for move in moves if move.ref not in faults]
             except HubError as error:
                 faults |= {move.ref: error.message for move in moves}
                 moves = []

@@ -13,10 +13,11 @@ from sqlalchemy import bindparam, update
 
 from hubstead import blobs
 from hubstead.accounts import Actor
-from hubstead.blobs import Link
+from hubstead.blobs import BlobKind, Link
 from hubstead.commits.linkable import check_linkable
 from hubstead.commits.packs import add_pack
-from hubstead.commits.refs import RefMove, RefName, move_ref
+from hubstead.commits.ref_moves import write_refs
+from hubstead.commits.refs import RefMove, RefName
 from hubstead.db import Tx, indexed
 from hubstead.gitstore import Pack
 from hubstead.ids import now_ms
@@ -77,6 +78,7 @@ async def move_refs(tx: Tx, actor: Actor, repo: Repo, plan: WritePlan, right: Ri
         RefMoved: a ref is not at the plan's old value.
         RefExists: a ref to create exists.
         RefInTheWay: a ref below the one to create exists, or above it.
+            Each of the three has those of the plan's other refs in ``others``.
         BlobMissing, InvalidInput: the repository may not link an object.
         Those of ``open_repo``: the actor lost the right.
     """
@@ -94,12 +96,12 @@ async def apply_plan(tx: Tx, actor: Actor, repo: Repo, plan: WritePlan) -> None:
     """Carry out ``plan`` for a repository whose row this transaction locked or inserted."""
     # The writer checked this before, but the object or the right to read it may be gone since.
     await check_linkable(tx, actor, repo, plan.links)
-    for move in plan.moves:
-        await move_ref(tx, repo.pk, move)
-    new_bytes = 0
-    for link in plan.links:
-        known = await blobs.linked(tx, repo.pk, link.key)
-        new_bytes += 0 if known and known.committed else link.bytes
+    await write_refs(tx, repo.pk, plan.moves)
+    names = [link.key.name for link in plan.links]
+    known = await blobs.linked_many(tx, repo.pk, BlobKind.LFS, names)
+    committed = {name for name, row in known.items() if row.committed}
+    sizes = {link.key.name: link.bytes for link in plan.links}
+    new_bytes = sum(size for name, size in sizes.items() if name not in committed)
     await blobs.link_blobs(tx, repo.pk, plan.links, pusher_pk=actor.pk or None)
     packs = 0
     if plan.pack is not None and await add_pack(tx, repo.pk, plan.pack):

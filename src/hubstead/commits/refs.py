@@ -1,4 +1,4 @@
-"""Refs: their names, and the rows that say where they point. All statements on table ``ref``."""
+"""Refs: their names, and the rows that say where they point; `ref_moves` changes the rows."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from enum import Enum
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import bindparam, delete, or_, select, update
+from sqlalchemy import bindparam, select
 
 from hubstead.commits.tables import refs
-from hubstead.db import Reader, Tx, any_of, indexed, insert_into, scan
-from hubstead.errors import RefExists, RefUpdateFailed
-from hubstead.ids import now_ms
+from hubstead.db import Reader, any_of, indexed, scan
+from hubstead.errors import RefUpdateFailed
 
 HEADS = "refs/heads/"
 TAGS = "refs/tags/"
@@ -110,43 +109,6 @@ _NAMED = indexed(
     _COLUMNS.where(refs.c.repo_pk == bindparam("repo_pk"), any_of(refs.c.name, "names")), Ref
 )
 _ALL = scan(_COLUMNS.where(refs.c.repo_pk == bindparam("repo_pk")).order_by(refs.c.name), Ref)
-_CREATE = indexed(
-    insert_into(refs, "repo_pk", "name", "oid", "target", "moved_ms").on_conflict_do_nothing()
-)
-_SWAP = indexed(
-    update(refs)
-    .values(oid=bindparam("new_oid"), target=bindparam("new_target"), moved_ms=bindparam("at_ms"))
-    .where(
-        refs.c.repo_pk == bindparam("which_pk"),
-        refs.c.name == bindparam("which"),
-        refs.c.oid == bindparam("seen"),
-    )
-)
-_DELETE = indexed(
-    delete(refs).where(
-        refs.c.repo_pk == bindparam("repo_pk"),
-        refs.c.name == bindparam("name"),
-        refs.c.oid == bindparam("seen"),
-    )
-)
-_OID = indexed(
-    select(refs.c.oid).where(
-        refs.c.repo_pk == bindparam("repo_pk"), refs.c.name == bindparam("name")
-    ),
-    str,
-)
-_IN_THE_WAY = indexed(
-    select(refs.c.name)
-    .where(
-        refs.c.repo_pk == bindparam("repo_pk"),
-        or_(
-            (refs.c.name > bindparam("below")) & (refs.c.name < bindparam("behind")),
-            refs.c.name == bindparam("above"),
-        ),
-    )
-    .limit(1),
-    str,
-)
 
 
 async def list_refs(db: Reader, repo_pk: int) -> list[Ref]:
@@ -156,9 +118,16 @@ async def list_refs(db: Reader, repo_pk: int) -> list[Ref]:
 
 async def refs_named(db: Reader, repo_pk: int, names: Sequence[str]) -> dict[str, Ref]:
     """Return the refs that exist among these full names, by full name."""
-    # PostgreSQL would refuse even to look for a name with a zero byte.
-    rows = await db.all(_NAMED, repo_pk=repo_pk, names=[name for name in names if "\0" not in name])
+    rows = await db.all(_NAMED, repo_pk=repo_pk, names=[name for name in names if _is_text(name)])
     return {row.name: row for row in rows}
+
+
+def _is_text(name: str) -> bool:
+    """Tell whether a database can store the name: no zero byte, and valid Unicode."""
+    try:
+        return "\0" not in name and bool(name.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 async def find_ref(db: Reader, repo_pk: int, text: str) -> Ref | None:
@@ -182,45 +151,3 @@ def names_of(text: str) -> list[str]:
 
 def _without_alias(text: str) -> str:
     return CONVERTS + text[1:] if text.startswith("~") and len(text) > 1 else text
-
-
-async def move_ref(tx: Tx, repo_pk: int, move: RefMove) -> None:
-    """Create, move or delete one ref by compare-and-swap.
-
-    Raises:
-        RefMoved: the ref is not at ``move.old``.
-        RefExists: the ref to create exists.
-        RefInTheWay: a ref below the one to create exists, or above it.
-    """
-    where = {"repo_pk": repo_pk, "name": move.ref}
-    if move.new is None:
-        changed = await tx.run(_DELETE, **where, seen=move.old)
-    elif move.old is None:
-        await _check_no_ref_in_the_way(tx, repo_pk, move.ref)
-        target = move.target or move.new
-        changed = await tx.run(_CREATE, **where, oid=move.new, target=target, moved_ms=now_ms())
-    else:
-        changed = await tx.run(
-            _SWAP,
-            which_pk=repo_pk,
-            which=move.ref,
-            seen=move.old,
-            new_oid=move.new,
-            new_target=move.target or move.new,
-            at_ms=now_ms(),
-        )
-    if not changed:
-        if move.old is None:
-            raise RefExists(ref=move.ref)
-        raise RefMoved(ref=move.ref, oid=await tx.one(_OID, **where) or "it is gone")
-
-
-async def _check_no_ref_in_the_way(tx: Tx, repo_pk: int, name: str) -> None:
-    """Refuse ``a`` beside ``a/b``: git stores refs as files."""
-    parts = name.split("/")
-    for count in range(3, len(parts) + 1):
-        above = "/".join(parts[:count]) if count < len(parts) else ""
-        below, behind = (f"{name}/", f"{name}0") if count == len(parts) else ("", "")
-        other = await tx.one(_IN_THE_WAY, repo_pk=repo_pk, above=above, below=below, behind=behind)
-        if other is not None:
-            raise RefInTheWay(ref=name, other=other)

@@ -116,10 +116,14 @@ async def _write_packs(
     past: Collection[str] | None,
 ) -> list[Pack]:
     """Write a pack of the reachable objects and one of the rest; [] if refs reach no object."""
-    await storage.open_git(repo)
+    git = await storage.open_git(repo)
     show = storage.git.projection
     head = RefName.branch(repo.default_branch).full
-    folder = await run_in_lane(Lane.HISTORY, show, repo.id, refs, head)
+    peeled = await run_in_lane(
+        Lane.HISTORY,
+        lambda: {name: (oid, git.peel_tag(oid) or oid) for name, oid in refs.items()},
+    )
+    folder = await run_in_lane(Lane.HISTORY, show, repo.id, peeled, head)
     with storage.git.repacker(repo.id) as repacker:
         reachable = await run_in_lane(Lane.HISTORY, repacker.combine_reachable, folder)
     if reachable is None:

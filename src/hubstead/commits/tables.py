@@ -15,6 +15,9 @@ refs = Table(
     info={"backup": "copy"},
 )
 
+#: SQLite's primary key is by bytes as it is; that of PostgreSQL follows the database's collation.
+Index("ix_ref_bytes", refs.c.repo_pk, refs.c.name.collate("C")).ddl_if(dialect="postgresql")
+
 packs = Table(
     "pack",
     metadata,

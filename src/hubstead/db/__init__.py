@@ -17,7 +17,17 @@ from hubstead.db.restore_mark import (
 )
 from hubstead.db.schema import Number, metadata, primary_key
 from hubstead.db.sqlite_file import SqliteFile
-from hubstead.db.statements import Statement, any_of, indexed, insert, insert_into, scan, total
+from hubstead.db.statements import (
+    Statement,
+    any_of,
+    bytewise,
+    each_of,
+    indexed,
+    insert,
+    insert_into,
+    scan,
+    total,
+)
 
 __all__ = [
     "RESTORE_FOLDER",
@@ -33,7 +43,9 @@ __all__ = [
     "Tx",
     "WriteFn",
     "any_of",
+    "bytewise",
     "database_now_ms",
+    "each_of",
     "indexed",
     "insert",
     "insert_into",

@@ -22,6 +22,7 @@ from sqlalchemy import (
     ColumnElement,
     Executable,
     Table,
+    Text,
     bindparam,
     cast,
     func,
@@ -35,6 +36,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import BindParameter
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import ReturnsRows
 from sqlalchemy.types import ARRAY, Boolean, TypeEngine
 
@@ -184,6 +186,54 @@ def _any_of_sqlite(element: _AnyOf, compiler: SQLCompiler, **options: Any) -> st
 def _any_of_postgres(element: _AnyOf, compiler: SQLCompiler, **options: Any) -> str:
     column = compiler.process(element.column, **options)
     return f"{column} = ANY({compiler.process(element.values, **options)})"
+
+
+class _EachOf(FunctionElement[str]):
+    inherit_cache = True
+    name = "each_of"
+    type = Text()
+
+
+def each_of(name: str) -> ColumnElement[str]:
+    """Return the column of a table of texts, the list that the parameter ``name`` passes."""
+    # PostgreSQL gives the one column of ``unnest`` the name of its alias.
+    rows = _EachOf(bindparam(name, type_=ARRAY(Text))).table_valued("value", name="value")
+    return rows.c.value
+
+
+@compiles(_EachOf)
+def _each_of_sqlite(element: _EachOf, compiler: SQLCompiler, **options: Any) -> str:
+    (values,) = element.clauses
+    parameter: BindParameter[Any] = bindparam(values.key)
+    return f"json_each({compiler.process(parameter, **options)})"
+
+
+@compiles(_EachOf, "postgresql")
+def _each_of_postgres(element: _EachOf, compiler: SQLCompiler, **options: Any) -> str:
+    return f"unnest({compiler.process(element.clauses, **options)})"
+
+
+class _Bytewise(ColumnElement[str]):
+    inherit_cache = True
+    type = Text()
+
+    def __init__(self, column: ColumnElement[str]) -> None:
+        self.column = column
+
+
+def bytewise(column: ColumnElement[str]) -> ColumnElement[str]:
+    """Return a text that compares by its bytes, whatever the collation of the database is."""
+    return _Bytewise(column)
+
+
+@compiles(_Bytewise)
+def _bytewise_sqlite(element: _Bytewise, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(element.column, **options)
+
+
+@compiles(_Bytewise, "postgresql")
+def _bytewise_postgres(element: _Bytewise, compiler: SQLCompiler, **options: Any) -> str:
+    return f'({compiler.process(element.column, **options)} COLLATE "C")'
 
 
 _LISTS = (list, tuple)  # a constant: ``list | tuple`` would be rebuilt by every call

@@ -72,20 +72,21 @@ class SpareFolder:
             return root / name
 
 
-def project(repo: GitRepo, refs: Mapping[str, str], head: str, *, spare: SpareFolder) -> Path:
+def project(
+    repo: GitRepo, refs: Mapping[str, tuple[str, str]], head: str, *, spare: SpareFolder
+) -> Path:
     """Return a git directory with exactly these refs.
 
     Args:
         repo: The repository with the objects.
-        refs: Object ids by full ref name.
+        refs: By full ref name, the object and the commit behind it.
         head: Full name of the branch that HEAD refers to.
         spare: The in-memory projections, for a full disk.
 
     Raises:
         StorageFull: the disk and the memory are full.
-        ObjectMissing: the object of a ref is missing.
     """
-    packed = _packed_refs(repo, refs)
+    packed = _packed_refs(refs)
     symref = f"ref: {head}\n".encode()
     name = hashlib.sha256(symref + packed).hexdigest()[:40]
     target = repo.path / FOLDER / f"{name}.git"
@@ -125,13 +126,13 @@ def _build(target: Path, files: Mapping[str, bytes]) -> None:
             raise
 
 
-def _packed_refs(repo: GitRepo, refs: Mapping[str, str]) -> bytes:
+def _packed_refs(refs: Mapping[str, tuple[str, str]]) -> bytes:
     lines = ["# pack-refs with: peeled fully-peeled sorted \n"]
     for name in sorted(refs, key=str.encode):
-        lines.append(f"{refs[name]} {name}\n")
-        peeled = repo.peel_tag(refs[name])
-        if peeled is not None:
-            lines.append(f"^{peeled}\n")
+        oid, commit = refs[name]
+        lines.append(f"{oid} {name}\n")
+        if commit != oid:
+            lines.append(f"^{commit}\n")
     return "".join(lines).encode()
 
 

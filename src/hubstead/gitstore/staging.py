@@ -10,6 +10,7 @@ registers, so an accepted push never depends on the leftovers of a failed write:
 from __future__ import annotations
 
 import contextlib
+import io
 import mmap
 import os
 import re
@@ -23,15 +24,19 @@ from typing import BinaryIO, NamedTuple, NoReturn
 
 from hubstead.errors import HubError, StorageFull
 from hubstead.files import sync_file, sync_folder, translate_disk_full
+from hubstead.gitstore.errors import ObjectMissing
 from hubstead.gitstore.pack_draft import Pack
 from hubstead.gitstore.pointer import MARKS, Pointer, is_padded_pointer, parse
 from hubstead.gitstore.processes import end, spawn, widen
 from hubstead.gitstore.programs import HARMLESS, GitProgram
+from hubstead.gitstore.tree_paths import TreePaths
 from hubstead.gitstore.tree_rows import is_known_mode, parse_rows
 
 FOLDER = "staging"
 _REQUEST_BYTES = 1 << 15
 _READ_BYTES = 1 << 18
+#: How many small files one process reads into memory.
+_FILES_AT_ONCE = 64
 #: The output lines of ``git cat-file`` in ``new_blobs`` for a blob and for a missing object.
 _BLOB = re.compile(rb"^blob ([0-9]+) ([0-9a-f]{40}) (.*)$", re.M)
 _MISSING = re.compile(rb"^([0-9a-f]{40}) missing$", re.M)
@@ -266,25 +271,24 @@ class Staging:
             finally:
                 end(process)
 
-    def paths(self, tip: str) -> Iterator[bytes]:
-        """Yield the path of every file and folder of a commit.
+    def paths(self, tips: Sequence[str]) -> Iterator[bytes]:
+        """Yield the path of every file and folder of some commits, most of them once.
 
         Raises:
             PackRefused: the listing failed.
         """
+        roots = [tree for _, tree in self._peeled(tips, "tree").values() if tree] if tips else []
+        if not roots:
+            return
         process = spawn(
-            self._command("ls-tree", "-r", "-t", "-z", "--full-tree", "--name-only", tip),
+            self._command("cat-file", "--batch"),
             self._environment(),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
         )
-        assert process.stdout is not None
         try:
-            rest = b""
-            while chunk := process.stdout.read(_READ_BYTES):
-                *paths, rest = (rest + chunk).split(b"\0")
-                yield from paths
-            if status := process.wait():  # the listing is incomplete
-                raise PackRefused(reason=_reason("", status))
+            yield from TreePaths(process).below(roots)
+        except ObjectMissing as error:  # the listing is incomplete
+            raise PackRefused(reason=_reason("", 1)) from error
         finally:
             end(process)
 
@@ -304,11 +308,18 @@ class Staging:
             for tip, row in zip(tips, rows, strict=True)
             if len(row) == 3 and row[0] == b"blob" and int(row[1]) <= limit
         }
-        contents = {}
-        for oid in dict.fromkeys(found.values()):
-            head, _, content = self._read("--batch", oid + b"\n").partition(b"\n")
-            contents[oid] = content[: int(head.rsplit(b" ", 1)[1])]
+        contents = self._contents(list(dict.fromkeys(found.values())))
         return {tip: contents[oid] for tip, oid in found.items()}
+
+    def _contents(self, oids: Sequence[bytes]) -> dict[bytes, bytes]:
+        contents = {}
+        for start in range(0, len(oids), _FILES_AT_ONCE):
+            some = oids[start : start + _FILES_AT_ONCE]
+            output = io.BytesIO(self._read("--batch", b"".join(b"%b\n" % oid for oid in some)))
+            for oid in some:
+                size = int(output.readline().rsplit(b" ", 1)[1])
+                contents[oid] = output.read(size + 1)[:size]
+        return contents
 
     def _read(self, form: str, names: bytes) -> bytes:
         """Ask ``git cat-file`` for objects by name, one a line.
@@ -333,16 +344,19 @@ class Staging:
         Raises:
             PackRefused: an object is missing, or the lookup failed.
         """
-        stdin = "".join(f"{oid}\n{oid}^{{commit}}\n" for oid in oids).encode()
+        return self._peeled(oids, "commit")
+
+    def _peeled(self, oids: Sequence[str], to: str) -> dict[str, tuple[str, str | None]]:
+        stdin = "".join(f"{oid}\n{oid}^{{{to}}}\n" for oid in oids).encode()
         output = self._read("--batch-check=%(objecttype) %(objectname)", stdin)
         lines = [line.split(" ") for line in output.decode().splitlines()]
         kinds: dict[str, tuple[str, str | None]] = {}
-        for oid, (kind, _), (peeled_kind, commit) in zip(
+        for oid, (kind, _), (peeled_kind, peeled) in zip(
             oids, lines[::2], lines[1::2], strict=True
         ):
             if kind == oid:
                 raise PackRefused(reason=f"the object {oid} is missing")
-            kinds[oid] = kind, commit if peeled_kind == "commit" else None
+            kinds[oid] = kind, peeled if peeled_kind == to else None
         return kinds
 
     # -- ending ------------------------------------------------------------------------------

@@ -397,14 +397,18 @@ class GitStore:
         with self._readers.track(repo_id):
             yield Repacker(self._program, self.path(repo_id))
 
-    def projection(self, repo_id: str, refs: Mapping[str, str], head: str) -> Path:
-        """Return an immutable git directory with these refs (id by full name) and HEAD.
+    def projection(self, repo_id: str, refs: Mapping[str, tuple[str, str]], head: str) -> Path:
+        """Return an immutable git directory with these refs and HEAD.
 
         Use it for read-only git programs. It stays until a sweep after its last use; another
         call with the same refs counts as a use.
 
+        Args:
+            repo_id: The repository.
+            refs: By full name, the object and the commit behind it.
+            head: The full name of the branch that HEAD refers to.
+
         Raises:
-            ObjectMissing: the object of a ref is missing.
             RepoMissing: the repository's folder is not on this node.
         """
         self._projected.add(repo_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 
 from hubstead.commits import HEADS, Ref, list_refs
@@ -25,9 +26,9 @@ class References:
         return cls(rows, request.repo.default_branch)
 
     @property
-    def by_name(self) -> dict[str, str]:
-        """Object ids by full name."""
-        return {row.name: row.oid for row in self.rows}
+    def by_name(self) -> dict[str, tuple[str, str]]:
+        """Object and the commit behind it, by full name."""
+        return {row.name: (row.oid, row.target) for row in self.rows}
 
     def classic(self, capabilities: Iterable[str], *, head: bool, peeled: bool) -> bytes:
         """Return the advertisement of protocol v0: every ref, capabilities behind the first."""
@@ -48,17 +49,33 @@ class References:
         self, prefixes: list[str], *, peel: bool, symrefs: bool, unborn: bool
     ) -> Iterator[str]:
         """Yield the lines of ``ls-refs`` (gitprotocol-v2)."""
-        if _wanted("HEAD", prefixes):
+        wanted = Prefixes(prefixes)
+        if "HEAD" in wanted:
             target = f" symref-target:{self.head}" if symrefs else ""
             if self.head_oid:
                 yield f"{self.head_oid} HEAD{target}"
             elif unborn and symrefs:
                 yield f"unborn HEAD{target}"
         for row in self.rows:
-            if _wanted(row.name, prefixes):
+            if row.name in wanted:
                 shown = f" peeled:{row.target}" if peel and row.target != row.oid else ""
                 yield f"{row.oid} {row.name}{shown}"
 
 
-def _wanted(name: str, prefixes: list[str]) -> bool:
-    return not prefixes or any(name.startswith(prefix) for prefix in prefixes)
+class Prefixes:
+    """The names that begin with one of some prefixes; without prefixes, all names.
+
+    A fetch of many refs by name sends several prefixes for each, so that a comparison of each name
+    with each prefix would take time by the square.
+    """
+
+    def __init__(self, prefixes: Iterable[str]) -> None:
+        self._sorted: list[str] = []
+        for prefix in sorted(prefixes):
+            if not self._sorted or not prefix.startswith(self._sorted[-1]):
+                self._sorted.append(prefix)
+
+    def __contains__(self, name: str) -> bool:
+        """Tell whether ``name`` begins with a prefix; only the last one not above it can be it."""
+        index = bisect_right(self._sorted, name)
+        return not self._sorted or (index > 0 and name.startswith(self._sorted[index - 1]))
