@@ -52,9 +52,10 @@ from hubstead.metrics import Metrics
 from hubstead.outbox import outbox_jobs
 from hubstead.pages import ROUTES as PAGES
 from hubstead.pages import compile_templates
+from hubstead.registry import registry_jobs
 from hubstead.settings import Settings
 from hubstead.webhooks import Deliveries, RetryPolicy, Sender, webhook_jobs
-from hubstead.wire import Application, Hub, Route, git, hub_api, lfs, xet
+from hubstead.wire import Application, Hub, Route, git, hub_api, lfs, registry, xet
 from hubstead.xet.jobs import xet_jobs
 
 FIRST_USER = "admin"
@@ -73,9 +74,10 @@ _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
 _log = structlog.get_logger("hubstead")
 
 
-def routes() -> list[Route]:
-    """Return the routes of the server."""
-    return [*hub_api.ROUTES, *lfs.ROUTES, *git.ROUTES, *xet.ROUTES, *PAGES]
+def routes(settings: Settings | None = None) -> list[Route]:
+    """Return the routes of the server; without settings all that there can be."""
+    views = registry.ROUTES if settings is None or settings.registry.enabled else []
+    return [*hub_api.ROUTES, *lfs.ROUTES, *git.ROUTES, *xet.ROUTES, *views, *PAGES]
 
 
 @asynccontextmanager
@@ -250,6 +252,7 @@ def job_types(hub: Hub, sender: Sender) -> list[JobType]:
         *commit_jobs(hub.stores),
         *xet_jobs(db, blobs, hub.stores.xet, settings.xet, settings.blobs),
         *account_jobs(db),
+        *registry_jobs(db),
     ]
 
 
@@ -357,7 +360,7 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
             click.echo(greeting(settings, port, token))
 
         server = HttpServer(
-            Application(hub, routes()),
+            Application(hub, routes(settings)),
             host=settings.server.host,
             port=settings.server.port,
             limits=_limits(settings),

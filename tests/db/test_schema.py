@@ -142,6 +142,6 @@ def test_every_table_declares_how_a_backup_treats_it() -> None:
     ]
     assert undeclared == []
     assert set(skipped_tables()) == {
-        "dead_folder", "dead_pack", "deletion_pause", "file_fact", "node", "sign_in_attempt",
-        "storage_change", "upload", "xet_epoch",
+        "dead_folder", "dead_pack", "deletion_pause", "file_fact", "node", "registry_blob",
+        "registry_manifest", "sign_in_attempt", "storage_change", "upload", "xet_epoch",
     }  # fmt: skip

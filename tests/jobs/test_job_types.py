@@ -23,6 +23,7 @@ STORED_NAMES = (
     "commits.fold",
     "outbox.prune",
     "outbox.tell",
+    "registry.prune",
     "webhooks.deliver",
     "webhooks.prune",
     "xet.convert",

@@ -151,7 +151,7 @@ class ThreadHub(RunningHub):
             self._loop = asyncio.get_running_loop()
             async with open_hub(self.settings, make=True) as self.hub:
                 self.server = HttpServer(
-                    Application(self.hub, routes()),
+                    Application(self.hub, routes(self.settings)),
                     limits=Limits(),
                     on_started=started,
                     drain_s=2,

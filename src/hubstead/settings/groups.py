@@ -17,6 +17,7 @@ WORK = "Limits of work"
 LIFETIMES = "How long things are kept"
 GIT = "Git"
 XET = "Xet"
+REGISTRY = "Model runtimes"
 RUNNING = "Running"
 #: Headings of docs/settings.md and of ``hubstead settings``, in their order.
 HEADINGS = (
@@ -30,6 +31,7 @@ HEADINGS = (
     LIFETIMES,
     GIT,
     XET,
+    REGISTRY,
     RUNNING,
 )
 
@@ -479,6 +481,26 @@ class AdmissionSettings:
         "The most bytes of request bodies, inflated, that all requests hold in memory; more are "
         "answered 503. One caller may have half of them.",
         least=_KIB**2,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class RegistrySettings:
+    """The registry view for ollama and other runtimes of models."""
+
+    enabled: bool = setting(
+        "registry_view",
+        REGISTRY,
+        True,
+        "Whether GGUF models can be pulled below `/v2`, as ollama, node-llama-cpp and ramalama do.",
+    )
+    url_seconds: float = setting(
+        "registry_url_seconds",
+        LIFETIMES,
+        43_200,
+        "How long the address of a blob below `/v2` is valid: ollama uses one for a whole "
+        "download. Rights are checked at each use, except where the bytes come from S3 directly.",
+        least=60,
     )
 
 

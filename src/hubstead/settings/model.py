@@ -25,6 +25,7 @@ from hubstead.settings.groups import (
     GitSettings,
     LfsSettings,
     LogSettings,
+    RegistrySettings,
     RequestSettings,
     S3Settings,
     ServerSettings,
@@ -61,6 +62,7 @@ class Settings:
     admission: AdmissionSettings = AdmissionSettings()
     git: GitSettings = GitSettings()
     xet: XetSettings = XetSettings()
+    registry: RegistrySettings = RegistrySettings()
     logs: LogSettings = LogSettings()
 
     #: The sources of the values by setting; a missing setting has its default.

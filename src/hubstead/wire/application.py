@@ -148,6 +148,7 @@ class Application:
             agent=request.headers.get("user-agent", ""),
             public_url=request.public_url,
             wire=request.route.wire,
+            challenge=_challenge(request),
         )
         response = error_response(error, context)
         if response.status >= 500 and not isinstance(
@@ -285,10 +286,21 @@ def _unrouted(match: Match | None, method: str, path: str) -> Response:
 def _likely_wire(path: str) -> str:
     """Guess the wire of an unrouted path from its first segment; browsers are the default."""
     first = path.split("/", 2)[1]
-    return {"api": "hub_api", "xet": "xet"}.get(first, "pages")
+    return {"api": "hub_api", "v2": "registry", "xet": "xet"}.get(first, "pages")
 
 
 _ANONYMOUS_CONTEXT = ErrorContext(signed_in=False, agent="", public_url="", wire="hub_api")
+
+
+def _challenge(request: Request) -> str:
+    """Return the challenge of a 401 on the registry wire, where clients check its host."""
+    if request.route.wire != "registry":
+        return ""
+    captured = (request.captured.get(part, "") for part in ("namespace", "name"))
+    name = "/".join(quote(part) for part in captured if part)
+    host = request.origin.partition("://")[2]
+    scope = f',scope="repository:{name}:pull"' if name else ""
+    return f'Bearer realm="{request.origin}/v2/token",service="{host}"{scope}'
 
 
 def _repo_id(request: Request) -> RepoId:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar, cast
 
 import msgspec
@@ -20,6 +20,14 @@ from hubstead.db import Conflict
 from hubstead.errors import HubError
 from hubstead.gitstore import ObjectMissing, PackRefused, RepoMissing
 from hubstead.http import Response
+from hubstead.registry import (
+    BlobUnknown,
+    DigestInvalid,
+    ManifestRefused,
+    ManifestUnknown,
+    RegistryUnsupported,
+    TagRefused,
+)
 from hubstead.repos import RepoExists, RepoMoved
 from hubstead.wire.error_page import ErrorPage
 from hubstead.wire.origins import ForeignPage, WrongHost
@@ -35,6 +43,7 @@ class ErrorResponse:
     code: str | None = None
     facts: Mapping[str, object] = field(default_factory=dict)  # more for the JSON body
     headers: Mapping[str, str] = field(default_factory=dict)
+    registry_code: str | None = None  # in place of the status's, on the registry wire
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,7 @@ class ErrorContext:
     agent: str
     public_url: str
     wire: str
+    challenge: str = ""  # the ``WWW-Authenticate`` of a 401 that this wire needs
 
 
 #: Class of error to status and code. A class that is not here has its parent's line.
@@ -82,7 +92,13 @@ STATUS: dict[type[HubError], tuple[int, str | None]] = {
     errors.ClientGone: (400, None),
     errors.Unavailable: (503, None),
     errors.NotBuilt: (501, None),
+    BlobUnknown: (404, None),
     Conflict: (409, None),
+    DigestInvalid: (400, None),
+    ManifestRefused: (400, None),
+    ManifestUnknown: (404, None),
+    RegistryUnsupported: (405, None),
+    TagRefused: (400, None),
     RefInTheWay: (400, None),
     PackRefused: (400, None),
     PushRefused: (403, None),
@@ -94,6 +110,23 @@ STATUS: dict[type[HubError], tuple[int, str | None]] = {
     ShardRefused: (400, None),
     WrongHost: (421, None),
     XorbRefused: (400, None),
+}
+
+#: Codes of registries by error, where the status does not say it (protocol/runtimes.md 7.5).
+REGISTRY_CODES: dict[type[HubError], str] = {
+    BlobUnknown: "BLOB_UNKNOWN",
+    DigestInvalid: "DIGEST_INVALID",
+    ManifestRefused: "MANIFEST_INVALID",
+    ManifestUnknown: "MANIFEST_UNKNOWN",
+    TagRefused: "MANIFEST_UNKNOWN",
+}
+_REGISTRY_STATUS = {
+    400: "NAME_INVALID",
+    401: "UNAUTHORIZED",
+    403: "DENIED",
+    404: "NAME_UNKNOWN",
+    405: "UNSUPPORTED",
+    429: "TOOMANYREQUESTS",
 }
 
 # The texts that clients compare with, byte for byte (utils/_http.py, utils/_errors.py).
@@ -114,9 +147,12 @@ def error_response(error: HubError, context: ErrorContext) -> ErrorResponse:
     """Map an error to the response for this client."""
     status, code = next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
     special = _SPECIAL.get(type(error))
-    if special is not None:
-        return special(error, context)
-    return ErrorResponse(status, error.message, code)
+    response = special(error, context) if special else ErrorResponse(status, error.message, code)
+    if response.status == 401 and context.challenge:
+        headers = {**response.headers, "www-authenticate": context.challenge}
+        return replace(response, headers=headers)
+    registry_code = REGISTRY_CODES.get(type(error))
+    return replace(response, registry_code=registry_code) if registry_code else response
 
 
 def _invalid_credentials(_error: HubError, _context: ErrorContext) -> ErrorResponse:
@@ -282,6 +318,16 @@ def render_xet(response: ErrorResponse, request_id: str) -> Response:
     return rendered
 
 
+def render_registry(response: ErrorResponse, request_id: str) -> Response:
+    """Render for clients of registries: a list of errors; Hub clients read ``error`` as ever."""
+    rendered = render_hub(response, request_id)
+    code = response.registry_code or _REGISTRY_STATUS.get(response.status, "UNKNOWN")
+    error = {"code": code, "message": response.message, "detail": {}}
+    rendered.body = msgspec.json.encode({"errors": [error], "error": response.message})
+    rendered.headers["docker-distribution-api-version"] = "registry/2.0"
+    return rendered
+
+
 def _challenge(rendered: Response) -> None:
     if rendered.status == 401:
         # git and git-lfs send credentials only after a challenge.
@@ -299,6 +345,7 @@ RENDERERS: dict[str, Callable[[ErrorResponse, str], Response]] = {
     "lfs": render_lfs,
     "git": render_git,
     "xet": render_xet,
+    "registry": render_registry,
     "pages": render_page,
 }
 

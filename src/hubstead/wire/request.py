@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from hubstead.gitstore import GitRepo
 from hubstead.http import inflating, read_body
 from hubstead.jobs import NodeClock
 from hubstead.metrics import Metrics
+from hubstead.registry import RegistryView
 from hubstead.repos import Repo
 from hubstead.settings import Settings
 from hubstead.wire.origins import parse_address
@@ -32,6 +34,7 @@ from hubstead.wire.routing import Captured, Route
 
 T = TypeVar("T")
 
+_HOST = re.compile(r"[A-Za-z0-9._~-]+(:[0-9]+)?|\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
 _TRUE = frozenset(("1", "true", "True", "TRUE", "yes", "on", ""))
 _FALSE = frozenset(("0", "false", "False", "FALSE", "no", "off", "None", "null"))
 
@@ -57,9 +60,12 @@ class Hub:
     routes: tuple[Route, ...] = ()
     #: Facts in the headers of model files.
     facts: FactReader = field(init=False)
+    #: GGUF models as runtimes pull them.
+    registry: RegistryView = field(init=False)
 
     def __post_init__(self) -> None:
         self.facts = FactReader(self.stores)
+        self.registry = RegistryView(self.stores, self.facts)
 
     @property
     def db(self) -> Database:
@@ -205,6 +211,18 @@ class Request:
         return self.hub.settings.server.public_url.rstrip("/") or _own_address(
             self.scope, self.headers
         )
+
+    @cached_property
+    def origin(self) -> str:
+        """Scheme and host as this client addressed the hub, where it must get them back unchanged.
+
+        Other links begin with ``public_url``. A Host that is no host name counts as none.
+        """
+        host = self.headers.get("host") or ""
+        public = urlsplit(self.public_url)
+        if host == public.netloc or not _HOST.fullmatch(host):
+            return f"{public.scheme}://{public.netloc}"
+        return f"{self.scope.get('scheme', 'http')}://{host}"
 
     async def git(self) -> GitRepo:
         """Return the git objects of the repository."""
