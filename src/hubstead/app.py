@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import gc
+import ipaddress
 import os
 import resource
 import socket
@@ -368,6 +369,11 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
             drain_s=int(settings.server.shutdown_seconds),
             lifespan="off",
         )
+        table = server.table
+        hub.metrics.gauge("connections", "Open connections.", lambda: table.count)
+        hub.metrics.total(
+            "connections_refused", "Connections without a place.", lambda: table.refused
+        )
         await server.serve()
         hub.unavailable = "it is shutting down"
 
@@ -379,6 +385,8 @@ def _limits(settings: Settings) -> Limits:
         body_min_bytes_per_s=settings.server.body_min_bytes_per_s,
         body_silence_s=settings.server.body_silence_s,
         max_connections=settings.server.max_connections,
+        connections_per_address=settings.server.max_connections_per_address,
+        trusted=tuple(ipaddress.ip_network(net) for net in settings.server.trusted_proxies),
     )
 
 

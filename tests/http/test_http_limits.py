@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import time
 from collections.abc import Callable
@@ -167,17 +168,57 @@ def test_a_trailer_does_not_become_a_header(tight: RunningServer) -> None:
         assert wire.answer()[0] == 200
 
 
-def test_one_connection_too_many_is_told_so(start: Callable[..., RunningServer]) -> None:
+def test_too_many_busy_connections_are_refused(start: Callable[..., RunningServer]) -> None:
     live = start(with_limits(max_connections=2))
+    head = b"PUT /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\na"
+    with live.connect() as one, live.connect() as two:
+        for wire in (one, two):
+            wire.send(head)
+        wait_until(lambda: len(live.app.offered) == 2)
+        with live.connect() as three:
+            three.request("PUT", "/upload", body=bytes(100_000))
+            assert refusal(three)[0] == 503
+        for wire in (one, two):
+            wire.send(b"b")
+            assert wire.answer()[0] == 200
+
+
+def test_the_oldest_idle_connection_is_closed_for_a_new_one(
+    start: Callable[..., RunningServer],
+) -> None:
+    live = start(with_limits(max_connections=2))
+    with live.connect() as silent, live.connect() as used, live.connect() as third:
+        assert silent.rest() == b""
+        for wire in (used, third):
+            wire.request("GET", "/hello")
+            assert wire.answer()[0] == 200
+        with live.connect() as fourth:
+            assert used.rest() == b""
+            for wire in (third, fourth):
+                wire.request("GET", "/hello")
+                assert wire.answer()[0] == 200
+
+
+def test_one_address_has_a_share_of_the_connections(start: Callable[..., RunningServer]) -> None:
+    live = start(with_limits(connections_per_address=2))
+    with live.connect(source="127.0.0.2") as other, live.connect() as one, live.connect() as two:
+        for wire in (other, one, two):
+            wire.request("GET", "/hello")
+            assert wire.answer()[0] == 200
+        with live.connect() as three:
+            assert one.rest() == b""
+            for wire in (other, two, three):
+                wire.request("GET", "/hello")
+                assert wire.answer()[0] == 200
+
+
+def test_a_proxy_has_more_connections_than_one_address(start: Callable[..., RunningServer]) -> None:
+    proxies = (ipaddress.ip_network("127.0.0.1/32"),)
+    live = start(with_limits(connections_per_address=1, trusted=proxies))
     with live.connect() as one, live.connect() as two:
         for wire in (one, two):
             wire.request("GET", "/hello")
             assert wire.answer()[0] == 200
-        with live.connect() as three:
-            three.request("PUT", "/upload", body=bytes(100_000))
-            assert refusal(three)[0] == 503
-        one.request("GET", "/hello")
-        assert one.answer()[0] == 200
 
 
 def test_requests_may_not_queue_without_end(start: Callable[..., RunningServer]) -> None:

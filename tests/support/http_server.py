@@ -179,8 +179,9 @@ class RunningServer:
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
 
-    def connect(self, timeout: float = 60) -> RawConnection:
-        return RawConnection(socket.create_connection(("127.0.0.1", self.port), timeout))
+    def connect(self, timeout: float = 60, *, source: str = "127.0.0.1") -> RawConnection:
+        here = ("127.0.0.1", self.port)
+        return RawConnection(socket.create_connection(here, timeout, source_address=(source, 0)))
 
     def wait_until_idle(self) -> None:
         state = self.server.server_state

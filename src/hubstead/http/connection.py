@@ -23,6 +23,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from hubstead.http.connections import ConnectionTable
 from hubstead.http.exchange import Exchange
 from hubstead.http.limits import Limits
 from hubstead.http.sendfile import CAN_SEND_FILES
@@ -111,11 +112,15 @@ class HttpConnection(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         limits: Limits,
+        table: ConnectionTable,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.access_log = False
         self.timeout_keep_alive = limits.keep_alive_seconds  # type: ignore[assignment]
         self.limits = limits
+        self.table = table
+        self._address = ""
+        self._counted = False  # the table counts this connection
         self.outlet: Outlet = None  # type: ignore[assignment]
         self.socket_fd = -1
         self.plain = False  # the socket carries HTTP itself: no TLS
@@ -150,12 +155,17 @@ class HttpConnection(HttpToolsProtocol):
             self.plain = True
             self.socket_fd = sock.fileno()
         self.outlet = Outlet(self)
-        self._surplus = len(self.connections) > self.limits.max_connections
+        self._address = self.client[0] if self.client else ""
+        self._surplus = not self.table.add(self, self._address)
+        self._counted = True
         self._arm(self.limits.header_seconds, self._head_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Give up every request on this connection."""
         self._lost = True
+        if self._counted:
+            self._counted = False
+            self.table.remove(self, self._address)
         self._disarm()
         if self._abort_timer is not None:
             self._abort_timer.cancel()
@@ -175,6 +185,10 @@ class HttpConnection(HttpToolsProtocol):
             self.cycle.keep_alive = False
         else:
             self.hang_up()
+
+    def close_idle(self) -> None:
+        """Close a connection without a request: another one needs its place."""
+        self._close()
 
     def timeout_keep_alive_handler(self) -> None:
         """Close an idle connection."""
@@ -244,6 +258,8 @@ class HttpConnection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         self._begun += 1
+        if self._counted:
+            self.table.note_busy(self, self._address)
         self._unset_keepalive_if_required()
         self._in_request = self._in_head = True
         self._fed_head = self._head_bytes = 0
@@ -417,6 +433,8 @@ class HttpConnection(HttpToolsProtocol):
 
     def _await_next(self) -> None:
         self._unset_keepalive_if_required()
+        if self._counted:
+            self.table.note_idle(self, self._address)
         self.timeout_keep_alive_task = self.loop.call_later(
             self.timeout_keep_alive, self.timeout_keep_alive_handler
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 
 KIB = 1024
@@ -26,7 +27,10 @@ class Limits:
     drain_seconds: float = 30  # … and for how long
     linger_seconds: float = 5  # how long a client may take to read a last answer
     keep_alive_seconds: float = 65  # how long an idle connection stays open
-    max_connections: int = 4096  # further connections get 503
+    max_connections: int = 4096  # further connections get 503, unless an idle one can go
+    connections_per_address: int = 2500  # likewise
+    #: Networks of proxies, which no limit per address applies to.
+    trusted: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
     pipelined_requests: int = 64  # requests that may wait on one connection
 
 

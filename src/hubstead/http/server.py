@@ -13,6 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from hubstead.http.connection import HttpConnection
+from hubstead.http.connections import ConnectionTable
 from hubstead.http.limits import Limits
 
 
@@ -46,7 +47,8 @@ class HttpServer(uvicorn.Server):
         """
         limits = limits or Limits()
         self._on_started = on_started
-        protocol: Any = functools.partial(HttpConnection, limits=limits)
+        self.table = ConnectionTable(limits)
+        protocol: Any = functools.partial(HttpConnection, limits=limits, table=self.table)
         config = uvicorn.Config(
             app,
             host=host,

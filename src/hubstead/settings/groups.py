@@ -110,7 +110,18 @@ class ServerSettings:
         secret=True,
     )
     max_connections: int = setting(
-        "max_connections", SERVER, 4096, "The most connections that are open at once.", least=1
+        "max_connections",
+        SERVER,
+        4096,
+        "The most connections that are open at once. For a new one the oldest idle one is closed.",
+        least=1,
+    )
+    max_connections_per_address: int = setting(
+        "max_connections_per_address",
+        SERVER,
+        2500,
+        "The most of them from one address (of IPv6: one /64); `trusted_proxies` are exempt.",
+        least=1,
     )
     shutdown_seconds: float = setting(
         "shutdown_seconds",
