@@ -43,7 +43,7 @@ from hubstead.blobs import S3Options, open_blobs
 from hubstead.blobs.jobs import blob_jobs
 from hubstead.commits import Storage
 from hubstead.commits.jobs import commit_jobs, maintain_packs, sweep_folders
-from hubstead.db import Database, Tx, migrate, open_db, refuse_marked_folder
+from hubstead.db import Database, Timeouts, Tx, migrate, open_db, refuse_marked_folder
 from hubstead.errors import HubError, InvalidCredentials, Unavailable
 from hubstead.files import make_folder, make_private, sync_folder
 from hubstead.gitstore import GitStore, declare_git_metrics
@@ -107,6 +107,7 @@ async def open_storage(
         pool_size=settings.database.pool,
         reader_threads=settings.database.reader_threads,
         restoring=restoring,
+        timeouts=Timeouts(settings.database.timeout_seconds),
     )
     store = None
     try:

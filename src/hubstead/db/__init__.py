@@ -28,6 +28,7 @@ from hubstead.db.statements import (
     scan,
     total,
 )
+from hubstead.db.timeouts import Timeouts
 
 __all__ = [
     "RESTORE_FOLDER",
@@ -40,6 +41,7 @@ __all__ = [
     "Reader",
     "SqliteFile",
     "Statement",
+    "Timeouts",
     "Tx",
     "WriteFn",
     "any_of",

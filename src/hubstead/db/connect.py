@@ -12,6 +12,7 @@ from hubstead.db.interface import Database
 from hubstead.db.restore_mark import refuse_marked
 from hubstead.db.sqlite import SqliteDatabase
 from hubstead.db.statements import indexed
+from hubstead.db.timeouts import Timeouts
 from hubstead.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ async def open_db(
     *,
     pool_size: int = 10,
     reader_threads: int = 4,
-    wait_s: float = 10.0,
     restoring: bool = False,
+    timeouts: Timeouts | None = None,
 ) -> Database:
     """Open ``sqlite:///path`` or ``postgresql://…``; its schema must be the newest.
 
@@ -39,7 +40,7 @@ async def open_db(
     Raises:
         Unavailable: the database is unreachable, needs ``migrate`` first, or is half restored.
     """
-    db = await _connect(url, pool_size, reader_threads, wait_s)
+    db = await _connect(url, pool_size, reader_threads, timeouts or Timeouts())
     try:
         version = await _version(db)
         if version != SCHEMA_VERSION:
@@ -55,15 +56,15 @@ async def open_db(
     return db
 
 
-async def _connect(url: str, pool_size: int, reader_threads: int, wait_s: float) -> Database:
+async def _connect(url: str, pool_size: int, reader_threads: int, timeouts: Timeouts) -> Database:
     if url.startswith(_SQLITE):
         path = Path(url.removeprefix(_SQLITE))
         if not path.exists():
             raise Unavailable(reason=f"there is no database at {path}")
-        return SqliteDatabase(path, reader_threads=reader_threads)
+        return SqliteDatabase(path, reader_threads=reader_threads, timeouts=timeouts)
     from hubstead.db.postgres import PostgresDatabase
 
-    return await PostgresDatabase.connect(url, pool_size=pool_size)
+    return await PostgresDatabase.connect(url, pool_size=pool_size, timeouts=timeouts)
 
 
 async def _version(db: Database) -> str | None:

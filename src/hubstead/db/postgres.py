@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, ParamSpec, TypeVar
 
 import asyncpg
 
 from hubstead.db.interface import Conflict, Tx, WriteFn
 from hubstead.db.statements import Statement, postgres_dialect
+from hubstead.db.timeouts import Timeouts
 from hubstead.errors import StorageFull, Unavailable
 
 P = ParamSpec("P")
@@ -45,27 +46,47 @@ def _our_errors() -> Iterator[None]:
         raise Unavailable(reason="the connection to the database was lost") from error
 
 
-async def _fetch(connection: Any, statement: Statement[R], values: Mapping[str, object]) -> list[R]:
+@contextmanager
+def _answering(connection: Any) -> Iterator[None]:
+    """Give up a connection whose server does not answer in time.
+
+    A frozen server never confirms that it cancelled a statement, so waiting for that has no end.
+    """
+    try:
+        with _our_errors():
+            yield
+    except Unavailable as error:
+        if isinstance(error.__cause__, TimeoutError):
+            connection.terminate()
+            raise Unavailable(reason="the database does not answer in time") from error
+        raise
+
+
+async def _fetch(
+    connection: Any, statement: Statement[R], values: Mapping[str, object], timeouts: Timeouts
+) -> list[R]:
     compiled = statement.on(_DIALECT)
     make_row = statement.make_row
     assert make_row is not None, "only statements that return columns can be fetched"
-    with _our_errors():
-        rows = await connection.fetch(compiled.sql, *compiled.arguments(values))
+    arguments = compiled.arguments(values)
+    with _answering(connection):
+        rows = await connection.fetch(compiled.sql, *arguments, timeout=timeouts.of(statement))
     return [make_row(row) for row in rows]
 
 
 class PostgresTx:
     """A transaction on one connection."""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, timeouts: Timeouts) -> None:
         self._connection = connection
+        self._timeouts = timeouts
         #: The error that aborted the transaction, whether or not its function raised it.
         self.broken_by: BaseException | None = None
 
     @contextmanager
     def _noted(self) -> Iterator[None]:
         try:
-            with _our_errors():
+            with _answering(self._connection):
                 yield
         except BaseException as error:
             self.broken_by = error
@@ -84,13 +105,15 @@ class PostgresTx:
     async def all(self, statement: Statement[R], /, **values: object) -> list[R]:
         """See ``Reader.all``."""
         with self._noted():
-            return await _fetch(self._connection, statement, values)
+            return await _fetch(self._connection, statement, values, self._timeouts)
 
     async def run(self, statement: Statement[Any], /, **values: object) -> int:
         """See ``Tx.run``."""
         compiled = statement.on(_DIALECT)
         with self._noted():
-            status = await self._connection.execute(compiled.sql, *compiled.arguments(values))
+            status = await self._connection.execute(
+                compiled.sql, *compiled.arguments(values), timeout=self._timeouts.of(statement)
+            )
         return int(status.rpartition(" ")[2])
 
     async def run_many(
@@ -100,7 +123,9 @@ class PostgresTx:
         compiled = statement.on(_DIALECT)
         arguments = [compiled.arguments(row) for row in rows]
         with self._noted():
-            await self._connection.executemany(compiled.sql, arguments)
+            await self._connection.executemany(
+                compiled.sql, arguments, timeout=self._timeouts.long_s()
+            )
 
 
 async def _leave_as_is(_connection: Any) -> None:
@@ -112,23 +137,53 @@ class PostgresDatabase:
 
     dialect_name = "postgresql"
 
-    def __init__(self, pool: Any) -> None:
+    def __init__(self, pool: Any, timeouts: Timeouts) -> None:
         self._pool = pool
+        self._timeouts = timeouts
         self._writes: set[asyncio.Task[Any]] = set()
         self._closing = False
 
     @classmethod
-    async def connect(cls, url: str, *, pool_size: int = 10) -> PostgresDatabase:
+    async def connect(
+        cls, url: str, *, pool_size: int = 10, timeouts: Timeouts | None = None
+    ) -> PostgresDatabase:
         """Open up to ``pool_size`` connections to ``url`` (libpq form).
 
         Raises:
             Unavailable: if there is no answer.
         """
+        timeouts = timeouts or Timeouts()
         with _our_errors():
             pool = await asyncpg.create_pool(
-                url, min_size=1, max_size=pool_size, reset=_leave_as_is, statement_cache_size=512
+                url,
+                min_size=1,
+                max_size=pool_size,
+                reset=_leave_as_is,
+                statement_cache_size=512,
+                command_timeout=timeouts.statement_s,
+                timeout=timeouts.statement_s,
             )
-        return cls(pool)
+        return cls(pool, timeouts)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Any]:
+        """Have a connection of the pool inside the block.
+
+        Raises:
+            Unavailable: none becomes free in time, or the server stopped answering.
+        """
+        with _our_errors():
+            # The same limit applies when the connection is returned.
+            connection = await self._pool.acquire(timeout=self._timeouts.statement_s)
+        try:
+            with _answering(connection):
+                yield connection
+        except asyncio.CancelledError:
+            connection.terminate()  # rather than wait for a server that may be frozen
+            raise
+        finally:
+            with _our_errors():
+                await self._pool.release(connection)
 
     async def one(self, statement: Statement[R], /, **values: object) -> R | None:
         """See ``Reader.one``."""
@@ -142,7 +197,8 @@ class PostgresDatabase:
 
     async def all(self, statement: Statement[R], /, **values: object) -> list[R]:
         """See ``Reader.all``."""
-        return await _fetch(self._pool, statement, values)
+        async with self._connection() as connection:
+            return await _fetch(connection, statement, values, self._timeouts)
 
     async def write(self, fn: WriteFn[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """See ``Database.write``."""
@@ -164,19 +220,18 @@ class PostgresDatabase:
         raise AssertionError
 
     async def _attempt(self, fn: Callable[[Tx], Awaitable[T]]) -> T:
-        with _our_errors():
-            async with self._pool.acquire() as connection, connection.transaction():
-                tx = PostgresTx(connection)
-                result = await fn(tx)
-                if tx.broken_by is not None:
-                    # COMMIT would answer ROLLBACK here and look like success.
-                    raise RuntimeError("a write went on after an error") from tx.broken_by
-                return result
+        async with self._connection() as connection, connection.transaction():
+            tx = PostgresTx(connection, self._timeouts)
+            result = await fn(tx)
+            if tx.broken_by is not None:
+                # COMMIT would answer ROLLBACK here and look like success.
+                raise RuntimeError("a write went on after an error") from tx.broken_by
+            return result
 
     async def ready(self) -> None:
         """See ``Database.ready``."""
-        with _our_errors():
-            await self._pool.fetchval("SELECT 1")
+        async with self._connection() as connection:
+            await connection.fetchval("SELECT 1")
 
     async def close(self) -> None:
         """See ``Database.close``."""

@@ -20,16 +20,19 @@ from typing import Any, ParamSpec, TypeVar
 
 import structlog
 
-from hubstead.admission import BoundedThreads, Lane, run_in_lane, slot
+from hubstead.admission import BoundedThreads, Lane, Work, current_work, run_in_lane, slot
 from hubstead.db.interface import Conflict, Tx, WriteFn
 from hubstead.db.statements import Statement, sqlite_dialect, sqlite_value
-from hubstead.errors import StorageFull, Unavailable
+from hubstead.db.timeouts import Timeouts
+from hubstead.errors import StorageFull, Unavailable, WorkTooLong
 
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
 GROUP = 64
+#: Steps of SQLite between two looks at the limit of a scan: some milliseconds.
+_STEPS = 50_000
 SLOW_INLINE_S = 0.005
 _DIALECT = sqlite_dialect()
 _log = structlog.get_logger("hubstead.db")
@@ -63,6 +66,8 @@ def _our_error(error: sqlite3.Error) -> Exception:
     if isinstance(error, sqlite3.OperationalError):
         if "full" in text or "disk I/O" in text:
             return StorageFull()
+        if text == "interrupted":
+            return WorkTooLong()
         if "locked" in text or "unable to open" in text or "readonly" in text:
             return Unavailable(reason=f"the database says: {text}")
     return error
@@ -137,6 +142,14 @@ class _Job:
     loop: asyncio.AbstractEventLoop
     result: Any = None
     error: BaseException | None = None
+    started: bool = False
+    withdrawn: bool = False  # its caller gave up before it started
+
+    def expire(self) -> None:
+        """Give up waiting; called on the event loop. A write that has started may still commit."""
+        self.withdrawn = not self.started
+        if not self.future.done():
+            self.future.set_exception(Unavailable(reason="the database does not answer in time"))
 
     def settle(self) -> None:
         """Deliver the outcome to the event loop; called on the writer thread."""
@@ -146,7 +159,7 @@ class _Job:
             return
 
     def _settle_here(self) -> None:
-        if not self.future.cancelled():
+        if not self.future.done():
             if self.error is not None:
                 self.future.set_exception(self.error)
             else:
@@ -229,6 +242,9 @@ class _Writer:
             raise
 
     def _run_member(self, job: _Job) -> None:
+        job.started = True
+        if job.withdrawn:
+            return
         connection = self._connection
         connection.execute("SAVEPOINT member")
         tx = SqliteTx(connection)
@@ -242,13 +258,28 @@ class _Writer:
             connection.execute("RELEASE member")
 
 
+@dataclass(frozen=True, slots=True)
+class _ScanLimit:
+    """When a scan must end: at its deadline, or when its client has left."""
+
+    deadline: float  # by time.monotonic()
+    work: Work | None
+
+    def is_over(self) -> bool:
+        """Tell SQLite whether to interrupt the statement."""
+        return (self.work is not None and self.work.gone) or time.monotonic() > self.deadline
+
+
 class SqliteDatabase:
     """A database in one file. ``Database`` documents the methods."""
 
     dialect_name = "sqlite"
 
-    def __init__(self, path: Path, *, reader_threads: int = 4) -> None:
+    def __init__(
+        self, path: Path, *, reader_threads: int = 4, timeouts: Timeouts | None = None
+    ) -> None:
         self.path = path
+        self._timeouts = timeouts or Timeouts()
         self._writer = _Writer(path)
         self._inline = connect(path)
         self._inline.execute("PRAGMA query_only=ON")
@@ -269,8 +300,10 @@ class SqliteDatabase:
     async def all(self, statement: Statement[R], /, **values: object) -> list[R]:
         """See ``Reader.all``."""
         if statement.long:
+            limit = _ScanLimit(time.monotonic() + self._timeouts.long_s(), current_work())
             async with slot(Lane.SCANS):
-                return await asyncio.wrap_future(self._pool.submit(self._scan, statement, values))
+                scan = self._pool.submit(self._scan, limit, statement, values)
+                return await asyncio.wrap_future(scan)
         started = time.perf_counter()
         rows = _fetch(self._inline, statement, values)
         taken = time.perf_counter() - started
@@ -279,20 +312,31 @@ class SqliteDatabase:
             _log.warning("slow inline statement", ms=round(taken * 1000, 1), sql=sql)
         return rows
 
-    def _scan(self, statement: Statement[R], values: Mapping[str, object]) -> list[R]:
+    def _scan(
+        self, limit: _ScanLimit, statement: Statement[R], values: Mapping[str, object]
+    ) -> list[R]:
         connection = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = connect(self.path)
             connection.execute("PRAGMA query_only=ON")
             self._reader_connections.append(connection)
-        return _fetch(connection, statement, values)
+        connection.set_progress_handler(limit.is_over, _STEPS)
+        try:
+            return _fetch(connection, statement, values)
+        finally:
+            connection.set_progress_handler(None, 0)
 
     async def write(self, fn: WriteFn[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """See ``Database.write``."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._writer.submit(_Job(lambda tx: fn(tx, *args, **kwargs), future, loop))
-        return await asyncio.shield(future)
+        job = _Job(lambda tx: fn(tx, *args, **kwargs), future, loop)
+        self._writer.submit(job)
+        timer = loop.call_later(self._timeouts.write_s(), job.expire)
+        try:
+            return await asyncio.shield(future)
+        finally:
+            timer.cancel()
 
     async def ready(self) -> None:
         """See ``Database.ready``: an empty transaction proves that the file is writable."""

@@ -174,6 +174,14 @@ class DatabaseSettings:
     reader_threads: int = setting(
         "reader_threads", RUNNING, 4, "The threads that run longer reads on SQLite.", least=1
     )
+    timeout_seconds: float = setting(
+        "database_timeout_seconds",
+        RUNNING,
+        10,
+        "How long an indexed statement and a wait for a connection may take; then the request is "
+        "answered 503. Scans, and writes that wait on SQLite, may take six times as long.",
+        least=0.1,
+    )
     clock_tolerance_seconds: float = setting(
         "clock_tolerance_seconds",
         RUNNING,

@@ -5,6 +5,7 @@ on top (``hub_api``, ``lfs``, ``git``, ``xet``) and never imports another. It ne
 """
 
 from hubstead.wire.application import Application
+from hubstead.wire.error_responses import one_line
 from hubstead.wire.request import Hub, QueryParams, Request
 from hubstead.wire.routing import Access, Doc, Route, Router, encoded_path
 from hubstead.wire.xet_access import XetAccess, open_lfs, reconstruction_url, token_url, xet_access
@@ -20,6 +21,7 @@ __all__ = [
     "Router",
     "XetAccess",
     "encoded_path",
+    "one_line",
     "open_lfs",
     "reconstruction_url",
     "token_url",

@@ -30,6 +30,7 @@ from hubstead.wire.hub_api import (
     lfs_files,
     lists,
     not_implemented,
+    readiness,
     repos,
     resolve,
     service,
@@ -65,7 +66,7 @@ _file = partial(Route, names_file=True)
 
 _SERVICE = [
     Route("GET", "/healthz", service.check_liveness, OPEN),
-    Route("GET", "/readyz", service.check_readiness, OPEN),
+    Route("GET", "/readyz", readiness.check_readiness, OPEN),
     Route("GET", "/metrics", service.get_metrics, OPEN, says=Doc(media_type="text/plain")),
     Route("GET", "/api/openapi.json", service.get_openapi, OPEN),
     Route("GET", "/.well-known/openapi.json", service.get_openapi, OPEN),

@@ -6,8 +6,7 @@ import hmac
 
 from hubstead.admission import Lane, run_in_lane
 from hubstead.cards import TASKS
-from hubstead.db import Database
-from hubstead.errors import InvalidCredentials, Unavailable
+from hubstead.errors import InvalidCredentials
 from hubstead.http import Response, json_response
 from hubstead.metrics import MEDIA_TYPE
 from hubstead.wire import Request
@@ -17,23 +16,6 @@ from hubstead.wire.hub_api.openapi import document
 async def check_liveness(request: Request) -> Response:
     """Report that the process is alive."""
     return json_response({"status": "ok"})
-
-
-async def check_readiness(request: Request) -> Response:
-    """Report whether the node can serve: database and store answer and take writes.
-
-    A wrong clock is 503 while another node's is right, and else reported as degraded.
-    """
-    hub = request.hub
-    if hub.unavailable:
-        raise Unavailable(reason=hub.unavailable)
-    db: Database = hub.db
-    await db.ready()
-    await hub.blobs.ready()
-    await hub.clock.ready()
-    if not hub.clock.agrees:
-        return json_response({"status": "degraded", "clock": hub.clock.complaint})
-    return json_response({"status": "ready"})
 
 
 async def get_metrics(request: Request) -> Response:
