@@ -19,7 +19,6 @@ from hubstead.blobs import (
     MemoryBlobs,
     NodeCache,
     StoredKey,
-    node_cache,
 )
 from hubstead.blobs.memory import MemoryBlob
 from hubstead.errors import BlobNotFound, StorageFull, Unavailable
@@ -71,12 +70,9 @@ def copies(folder: Path) -> set[BlobKey]:
     return {BlobKey(BlobKind.XORB, path.name.split("-")[1]) for path in folder.glob("??/*")}
 
 
-async def test_the_path_leads_to_the_bytes(
-    blobs: BlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(node_cache, "RANGE_BYTES", 1000 * KIB)
+async def test_the_path_leads_to_the_bytes(blobs: BlobStore, tmp_path: Path) -> None:
     contents = await filled(blobs, 0, 1, 5000 * KIB + 7)
-    cache = NodeCache(blobs, tmp_path / "cache", 1 << 30)
+    cache = NodeCache(blobs, tmp_path / "cache", 1 << 30, range_bytes=1000 * KIB)
     for number, data in enumerate(contents):
         first = await cache.path(name(number))
         assert first.read_bytes() == data
@@ -277,20 +273,20 @@ async def test_a_file_on_this_disk_can_become_the_copy(tmp_path: Path) -> None:
 
 
 async def test_a_full_disk_makes_older_copies_go(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    store = Watched()
-    contents = await filled(store, *[100] * 3)
-    cache = NodeCache(store, tmp_path, 1 << 30)
-    for number in (0, 1):
-        await cache.path(name(number))
-
     def small_disk(fd: int, data: memoryview, offset: int) -> None:
-        if copies(tmp_path):
+        if is_small and copies(tmp_path):
             raise StorageFull
         write_all(fd, data, offset)
 
-    monkeypatch.setattr(node_cache, "write_all", small_disk)
+    is_small = False
+    store = Watched()
+    contents = await filled(store, *[100] * 3)
+    cache = NodeCache(store, tmp_path, 1 << 30, write=small_disk)
+    for number in (0, 1):
+        await cache.path(name(number))
+    is_small = True
     assert (await cache.path(name(2))).read_bytes() == contents[2]
     assert copies(tmp_path) == {name(2)}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 from hubstead.blobs import BlobKey, BlobKind, BlobStore, DirectUploadTarget, open_blobs
 from hubstead.blobs.s3 import S3Blobs
+from hubstead.blobs.s3_client import S3Client
 from hubstead.blobs.s3_direct import S3DirectTransfers
 from hubstead.errors import BlobCorrupt, BlobNotFound, InvalidInput, Unavailable
 from tests.blobs.conftest import direct_of, read
@@ -147,16 +149,17 @@ async def test_who_adopts_beside_others_gets_what_was_sent_or_nothing(store: Blo
         assert await read(store, key) == DATA
 
 
-async def test_bytes_that_change_after_they_were_read_are_not_taken(store: S3Blobs) -> None:
+async def test_bytes_that_change_after_they_were_read_are_not_taken(
+    store: S3Blobs, s3_server: S3Server
+) -> None:
     """As they would where the address was not shut; and whatever the server does with it."""
     upload = await begin(store)
     await send(upload)
-    assert store.direct
-    direct: S3DirectTransfers = store.direct
+    key = urlsplit(upload.url).path.removeprefix(f"/{s3_server.bucket}/")
 
     class Overtaken(AnyBytes):
         def finish(self) -> None:
-            direct._client.writer.put_object(**direct._at(upload.id), Body=b"987654321")
+            s3_server.client().put_object(Bucket=s3_server.bucket, Key=key, Body=b"987654321")
 
     with pytest.raises(BlobNotFound):
         await direct_of(store).adopt(upload.id, KEY, Overtaken())
@@ -175,44 +178,41 @@ async def test_forgotten_uploads_are_swept(store: BlobStore) -> None:
     assert await store.sweep(-60) == 0
 
 
-async def test_a_server_that_lets_overwrite_is_not_trusted(
-    store: S3Blobs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    writer = store._client.writer
-    put = writer.put_object
+def direct_to(server: S3Server, prefix: str, *ignored: str) -> S3DirectTransfers:
+    """Return transfers to a server that ignores parameters of PUT."""
+    client = S3Client(server.bucket, server.options)
 
-    def careless(**wanted: Any) -> Any:
-        wanted.pop("IfNoneMatch", None)
-        wanted.pop("ChecksumCRC64NVME", None)
-        return put(**wanted)
+    def drop(params: dict[str, Any], **_: object) -> None:
+        for name in ignored:
+            params.pop(name, None)
 
-    monkeypatch.setattr(writer, "put_object", careless)
-    assert await direct_of(store).begin_upload(9, crc64nvme=CRC, expires_s=60) is None
-    assert await direct_of(store).begin_upload(9, expires_s=60) is None
+    client.writer.meta.events.register("provide-client-params.s3.PutObject", drop)
+    return S3DirectTransfers(client, prefix)
+
+
+async def test_a_server_that_lets_overwrite_is_not_trusted(s3_server: S3Server) -> None:
+    prefix = s3_server.fresh_url().rpartition("/")[2]
+    direct = direct_to(s3_server, f"{prefix}/", "IfNoneMatch", "ChecksumCRC64NVME")
+    assert await direct.begin_upload(9, crc64nvme=CRC, expires_s=60) is None
+    assert await direct.begin_upload(9, expires_s=60) is None
+    store = S3Blobs(s3_server.bucket, prefix, s3_server.options)
     assert await store.sweep(-60) == 0
+    await store.close()
 
 
-async def test_a_server_without_checksums_gets_none(
-    store: S3Blobs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    writer = store._client.writer
-    put = writer.put_object
-
-    def without(**wanted: Any) -> Any:
-        wanted.pop("ChecksumCRC64NVME", None)
-        return put(**wanted)
-
-    monkeypatch.setattr(writer, "put_object", without)
-    upload = await begin(store, crc64nvme=CRC)
+async def test_a_server_without_checksums_gets_none(s3_server: S3Server) -> None:
+    prefix = s3_server.fresh_url().rpartition("/")[2]
+    direct = direct_to(s3_server, f"{prefix}/", "ChecksumCRC64NVME")
+    upload = await direct.begin_upload(len(DATA), crc64nvme=CRC, expires_s=60)
+    assert upload is not None
     assert upload.headers == {"If-None-Match": "*"}
     assert await send(upload) == 200
 
 
-async def test_a_trial_that_fails_is_repeated(
-    store: S3Blobs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(store._client, "bucket", "no-such-bucket")
-        with pytest.raises((Unavailable, BlobNotFound)):
-            await direct_of(store).begin_upload(9, expires_s=60)
-    assert await direct_of(store).begin_upload(9, expires_s=60)
+async def test_a_trial_that_fails_is_repeated(s3_server: S3Server) -> None:
+    bucket = f"later-{secrets.token_hex(4)}"
+    direct = S3DirectTransfers(S3Client(bucket, s3_server.options), "")
+    with pytest.raises((Unavailable, BlobNotFound)):
+        await direct.begin_upload(9, expires_s=60)
+    await asyncio.to_thread(lambda: s3_server.client().create_bucket(Bucket=bucket))
+    assert await direct.begin_upload(9, expires_s=60)

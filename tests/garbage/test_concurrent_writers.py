@@ -20,7 +20,6 @@ import pytest
 from hubstead.app import open_storage
 from hubstead.doctor import Finding, Inspection, Severity, run_checks
 from hubstead.garbage import GarbageKind, collect_garbage
-from hubstead.xet import unreferenced
 from tests.support.hub import SHAPES, ThreadHub
 from tests.support.person import Person
 from tests.support.processes import wait_until
@@ -155,11 +154,10 @@ def test_no_commit_of_lfs_files_is_lost(
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_no_commit_of_xet_files_is_lost(
-    own_hub: Callable[..., ThreadHub], shape: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own_hub: Callable[..., ThreadHub], shape: str, tmp_path: Path
 ) -> None:
     """Time runs fast: a client lives for 4 seconds and xorbs for 10, not for 21 and 23 days."""
-    monkeypatch.setattr(unreferenced, "FORGET_AFTER_MS", 1000)
-    short = {"xet_keep_seconds": 10.0, "xet_quarantine_seconds": 1.0}
+    short = {"xet_keep_seconds": 10.0, "xet_quarantine_seconds": 1.0, "xet_file_seconds": 1.0}
     hub = own_hub(shape, blob_grace_seconds=0.0, **short)
     anna = hub.user("anna")
     old: list[str] = []

@@ -15,16 +15,16 @@ from sqlalchemy import select
 from hubstead.app import open_storage
 from hubstead.blobs import BlobKey, BlobKind, Link, Sha256Verifier, link_blobs, register_upload
 from hubstead.blobs.tables import holds
-from hubstead.db import Conflict, Reader, Tx
+from hubstead.db import Conflict, Tx
 from hubstead.errors import BlobCorrupt, BlobNotFound, RangeNotSatisfiable, TooLarge
 from hubstead.ids import now_ms
 from hubstead.xet import (
     ShardRefused,
     Term,
+    XetStore,
     XorbRefused,
     chunk_hash,
     chunk_users,
-    expiry,
     find_file,
     find_lfs_object,
     find_xorb,
@@ -33,6 +33,8 @@ from hubstead.xet import (
     was_uploaded,
     xorbs_containing,
 )
+from hubstead.xet.expiry import add_epoch
+from hubstead.xet.work_units import WorkUnits
 from tests.support.factories import a_repo
 from tests.support.round_trips import record_calls
 from tests.support.rows import reading
@@ -288,16 +290,29 @@ async def test_a_shard_that_is_made_to_be_much_work_is_refused(hub: XetHub) -> N
         await hub.take(shard_of([file_entry(bytes([1] * 32), [term] * 5000, hashes * 5000)]))
 
 
+def with_units(hub: XetHub, units: WorkUnits) -> XetHub:
+    """Return the hub with a store that does so much work at a time."""
+    stores = replace(hub.stores)
+    settings = stores.settings
+    stores.xet = XetStore(
+        stores.db,
+        stores.blobs,
+        hub.xet.cache,
+        settings.xet,
+        settings.blobs,
+        max_file_bytes=settings.lfs.max_file_bytes,
+        units=units,
+    )
+    return replace(hub, stores=stores)
+
+
 async def test_files_of_many_xorbs_are_checked_and_read_a_few_at_a_time(
-    hub: XetHub, monkeypatch: pytest.MonkeyPatch
+    hub: XetHub,
 ) -> None:
-    monkeypatch.setattr("hubstead.xet.shard_check._EFFORT", 4)
-    monkeypatch.setattr("hubstead.xet.reader._TERMS", 3)
-    monkeypatch.setattr("hubstead.xet.reader._XORBS", 2)
-    monkeypatch.setattr("hubstead.xet.reader._OPEN", 2)
-    monkeypatch.setattr("hubstead.xet.file_hasher._UNIT_XORBS", 2)
-    monkeypatch.setattr("hubstead.xet.file_hasher._LEAST_TO_SPLIT", 1)
-    monkeypatch.setattr("hubstead.xet.shard_registration._FILES", 3)
+    hub = with_units(
+        hub,
+        WorkUnits(terms=3, xorbs=2, open_xorbs=2, split_bytes=1, checked=4, registered_files=3),
+    )
     xorbs = tuple(a_xorb(chunks(3, f"many {at}", 1000)) for at in range(8))
     rng = random.Random(5)
     files = [
@@ -494,17 +509,14 @@ async def test_an_epoch_begins_with_the_first_question_and_stays(hub: XetHub) ->
 
 
 async def test_a_new_epoch_is_given_out_whatever_the_clock_says(
-    hub: XetHub, monkeypatch: pytest.MonkeyPatch
+    hub: XetHub,
 ) -> None:
     await hub.xet.epochs.begin()
     now = now_ms()
     for clock in (now, now, now - 3_600_000):
-
-        async def stopped(_reader: Reader, clock: int = clock) -> int:
-            return clock
-
-        monkeypatch.setattr(expiry, "database_now_ms", stopped)
-        assert await hub.xet.epochs.begin() == await hub.xet.epochs.current()
+        epoch = await hub.stores.db.write(add_epoch, clock)
+        assert await hub.xet.epochs.knows(epoch)
+        assert await hub.xet.epochs.current() == epoch
 
 
 # -- restarts ----------------------------------------------------------------------------------

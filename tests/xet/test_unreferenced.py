@@ -128,9 +128,9 @@ async def test_a_file_that_was_just_registered_is_not_forgotten(hub: XetHub) -> 
     file, made = a_model("fresh")
     await hub.upload(file, xorbs=(made,))
     await let_go(hub, file)
-    assert not await delete_unreferenced_files(hub.stores.db)
+    assert not await delete_unreferenced_files(hub.stores.db, hub.stores.settings.xet)
     await pass_days(hub, 0.1)
-    assert await delete_unreferenced_files(hub.stores.db) == 1
+    assert await delete_unreferenced_files(hub.stores.db, hub.stores.settings.xet) == 1
 
 
 async def test_what_was_never_committed_goes_with_its_hold(hub: XetHub) -> None:

@@ -21,9 +21,10 @@ import secrets
 import shutil
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import TypeAlias
 
 from hubstead.admission import Lane, run_in_lane, run_to_the_end, start_detached
 from hubstead.blobs.interface import Blob, BlobStore
@@ -31,8 +32,6 @@ from hubstead.blobs.keys import BlobKind, StoredKey, parse_stored
 from hubstead.errors import InvalidInput, StorageFull, Unavailable
 from hubstead.files import storage_errors, write_all
 
-#: The cache fetches a larger object in ranges of this size, several concurrently.
-RANGE_BYTES = 8 << 20
 _RANGES_AT_ONCE = 8
 _WRITE_BYTES = 1 << 20
 _TRIES = 5
@@ -41,6 +40,9 @@ _ABANDONED_S = 6 * 3600.0
 _TOUCH_S = 3600.0
 _COPY = re.compile(r"([a-z]+)-([0-9a-f]+)-(\d+)")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+WriteAt: TypeAlias = Callable[[int, memoryview, int], None]
 
 
 class NodeCache:
@@ -52,9 +54,21 @@ class NodeCache:
             it for one store.
         max_bytes: The maximum size of all copies, in bytes. The cache copies a single larger
             object, too, and drops the others.
+        range_bytes: The cache fetches a larger object in ranges of this size, several concurrently.
+        write: Writes bytes at an offset of an open file.
     """
 
-    def __init__(self, store: BlobStore, folder: Path, max_bytes: int) -> None:
+    def __init__(
+        self,
+        store: BlobStore,
+        folder: Path,
+        max_bytes: int,
+        *,
+        range_bytes: int = 8 << 20,
+        write: WriteAt = write_all,
+    ) -> None:
+        self._range_bytes = range_bytes
+        self._write = write
         self._store = store
         self._folder = folder
         self._max_bytes = max_bytes
@@ -231,9 +245,9 @@ class NodeCache:
         return False
 
     async def _fill(self, fd: int, blob: Blob) -> None:
-        starts = range(0, blob.size, RANGE_BYTES)
+        starts = range(0, blob.size, self._range_bytes)
         ranges = [
-            asyncio.ensure_future(self._fill_range(fd, blob, start, start + RANGE_BYTES))
+            asyncio.ensure_future(self._fill_range(fd, blob, start, start + self._range_bytes))
             for start in starts
         ]
         try:
@@ -249,10 +263,10 @@ class NodeCache:
             async for chunk in blob.chunks(at, min(end, blob.size) - at):
                 pending += chunk
                 if len(pending) >= _WRITE_BYTES:
-                    await run_to_the_end(Lane.TRANSFERS, write_all, fd, memoryview(pending), at)
+                    await run_to_the_end(Lane.TRANSFERS, self._write, fd, memoryview(pending), at)
                     at += len(pending)
                     pending = bytearray()
-            await run_to_the_end(Lane.TRANSFERS, write_all, fd, memoryview(pending), at)
+            await run_to_the_end(Lane.TRANSFERS, self._write, fd, memoryview(pending), at)
 
 
 def _create(path: Path) -> int:

@@ -21,8 +21,6 @@ from hubstead.db import (
     scan,
 )
 
-#: More orphans than this, and than known blobs, belong to another database: they stay.
-MANY = 100
 #: How many orphans one call marks; the next call marks the rest.
 MOST = 20_000
 _PAGE = 1000
@@ -43,7 +41,7 @@ _log = structlog.get_logger("hubstead.blobs")
 
 
 async def mark_orphans(
-    db: Database, store: BlobStore, kind: BlobKind, *, older_than_s: float
+    db: Database, store: BlobStore, kind: BlobKind, *, older_than_s: float, credible: int = 100
 ) -> int:
     """Mark stored bytes without a row as unreferenced, so that they are deleted after the grace.
 
@@ -51,8 +49,8 @@ async def mark_orphans(
     never during a pause, and an upload that registers these very bytes revives them.
     `delete_plain_copies` deletes the unneeded bytes of a reconstructable object.
 
-    If more than `MANY` blobs have no row, and more than have one, nothing happens: the database
-    probably belongs to another store, such as an empty database beside an old store.
+    If more than ``credible`` blobs have no row, and more than have one, nothing happens: the
+    database probably belongs to another store, such as an empty database beside an old store.
 
     Args:
         db: The database.
@@ -60,6 +58,7 @@ async def mark_orphans(
         kind: The kind of the blobs.
         older_than_s: The minimum age of an orphan in seconds, longer than any write takes: a
             younger blob may be one whose registration is under way.
+        credible: How many orphans may belong to this database, however few blobs it has.
 
     Returns:
         How many blobs got a row.
@@ -74,7 +73,7 @@ async def mark_orphans(
         known += len(rows)
         old = [blob for blob in page if blob.modified_ms < before]
         orphans += [blob for blob in old if blob.key.name not in rows]
-    if len(orphans) > max(MANY, known):
+    if len(orphans) > max(credible, known):
         _log.warning("too many blobs without a row: nothing is done", kind=kind, blobs=len(orphans))
         return 0
     await db.write(_mark_unreferenced, kind, orphans[:MOST])

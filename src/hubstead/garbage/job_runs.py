@@ -56,12 +56,7 @@ class JobRuns:
         Raises:
             Unavailable: a job failed; the message has its error.
         """
-
-        async def request(tx: Tx) -> None:
-            for job_type in types:
-                await enqueue(tx, job_type, "")
-
-        await self._storage.db.write(request)
+        await self._storage.db.write(_enqueue_all, types)
         self._runner.wake()
         while True:
             if await self._are_done(types):
@@ -103,6 +98,11 @@ async def running_jobs(storage: Storage, types: Sequence[JobType]) -> AsyncItera
         runner.stop()
         await task
         await clock.withdraw()
+
+
+async def _enqueue_all(tx: Tx, types: Sequence[str]) -> None:
+    for job_type in types:
+        await enqueue(tx, job_type, "")
 
 
 async def _schedule(tx: Tx, types: Sequence[JobType]) -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import partial
 
 from sqlalchemy import bindparam, select
 
@@ -163,10 +162,10 @@ class _Search:
     async def _unlink(self, refs: list[Ref], names: list[str]) -> None:
         for start in range(0, len(names), BATCH):
             batch = names[start : start + BATCH]
-            self.removed += await self.storage.db.write(partial(_unlink, self.repo.pk, refs, batch))
+            self.removed += await self.storage.db.write(_unlink, self.repo.pk, refs, batch)
 
 
-async def _unlink(repo_pk: int, walked: list[Ref], names: list[str], tx: Tx) -> list[CommittedLink]:
+async def _unlink(tx: Tx, repo_pk: int, walked: list[Ref], names: list[str]) -> list[CommittedLink]:
     """Unlink LFS files and return their links.
 
     Raises:

@@ -621,6 +621,14 @@ class XetSettings:
         "How long a xorb is kept after that, out of the way, to be taken up again.",
         least=0,
     )
+    file_seconds: float = setting(
+        "xet_file_seconds",
+        XET,
+        3600.0,
+        "How long the hub remembers how a file is made of xorbs after its upload, if its LFS "
+        "object is deleted.",
+        least=0,
+    )
     convert: bool = setting(
         "xet_convert",
         XET,

@@ -119,7 +119,7 @@ class Converter:
         await conversion.add(await run_in_lane(Lane.DIGESTS, conversion.chunker.finish))
         entry = await conversion.finish(sha256)
         await self._xet.shards.register(conversion.repo_pk, None, Shard([entry], []))
-        await self._db.write(lambda tx: blobs.mark_reconstructable(tx, [sha256]))
+        await self._db.write(blobs.mark_reconstructable, [sha256])
         return ConvertedObject(sha256, size, conversion.stored)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from hubstead.blobs import BlobKind, BlobStore, damaged_blobs
-from hubstead.db import Database, Tx
+from hubstead.db import Database
 from hubstead.xet.files import drop_files, files_with_content, locate_objects
 from hubstead.xet.hashes import to_text
 from hubstead.xet.index import KnownXorb, find_xorbs
@@ -76,9 +76,5 @@ class DamageCheck:
         files = await files_with_content(self.db, [sha256])
         damage = await self.are_damaged([file.terms for _, file in files])
         lost = [pk for (pk, _), damaged in zip(files, damage, strict=True) if damaged]
-
-        async def drop(tx: Tx) -> None:
-            await drop_files(tx, lost)
-
         if lost:
-            await self.db.write(drop)
+            await self.db.write(drop_files, lost)

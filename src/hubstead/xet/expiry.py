@@ -43,15 +43,19 @@ async def begin_epoch(db: Database) -> str:
     return await db.write(add_epoch)
 
 
-async def add_epoch(tx: Tx) -> str:
+async def add_epoch(tx: Tx, clock_ms: int | None = None) -> str:
     """Begin a new epoch as part of a transaction; return its id.
 
     Its time is later than that of all others, even within one millisecond or after a clock was set
     back, because the latest one is current.
+
+    Args:
+        tx: The transaction.
+        clock_ms: The time now, in milliseconds since the epoch; the database's clock if None.
     """
     epoch = secrets.token_hex(8)
     newest = await tx.one(_NEWEST)
-    now = await database_now_ms(tx)
+    now = await database_now_ms(tx) if clock_ms is None else clock_ms
     created_ms = now if newest is None else max(now, newest + 1)
     await tx.run(_ADD, id=epoch, created_ms=created_ms)
     return epoch

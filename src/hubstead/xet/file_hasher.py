@@ -25,14 +25,12 @@ from hubstead.xet.reader import (
 )
 from hubstead.xet.shards import FileEntry
 from hubstead.xet.terms import Term, Terms
+from hubstead.xet.work_units import DEFAULT_UNITS, WorkUnits
 from hubstead.xet.xorbs import XorbIndex
 
 #: The work that one thread does before another shard gets a turn.
 _UNIT_BYTES = 8 << 20
 _UNIT_PIECES = 256
-_UNIT_XORBS = 16
-#: Fewer bytes are not worth a second thread.
-_LEAST_TO_SPLIT = 4 << 20
 
 #: Called with (bytes done, bytes in all).
 Progress = Callable[[int, int], None]
@@ -45,8 +43,9 @@ class FileHasher:
 
     THREADS = 2
 
-    def __init__(self, cache: NodeCache) -> None:
+    def __init__(self, cache: NodeCache, units: WorkUnits = DEFAULT_UNITS) -> None:
         self._cache = cache
+        self._units = units
         self._turns = asyncio.Semaphore(self.THREADS)
 
     async def digests(
@@ -72,10 +71,10 @@ class FileHasher:
         files = sorted(files, key=lambda file: file.terms[0])  # to read xorbs in order
         results = _Results(sum(file.terms.size for file in files), progress)
         lanes = [
-            _Lane(self._cache, self._turns, locate, results, partial_digest)
+            _Lane(self._cache, self._turns, locate, results, partial_digest, units=self._units)
             for _ in range(self.THREADS)
         ]
-        shares = _split(files, results.total)
+        shares = _split(files, results.total, self._units.split_bytes)
         await _run_all([lane.run(share) for lane, share in zip(lanes, shares, strict=False)])
         return results.digests
 
@@ -87,7 +86,9 @@ class FileHasher:
 
         terms = Terms.of([Term(bytes(32), 0, len(index), index.unpacked)])
         results = _Results(index.unpacked, None)
-        lane = _Lane(self._cache, self._turns, locate, results, lambda _: (digest, 0))
+        lane = _Lane(
+            self._cache, self._turns, locate, results, lambda _: (digest, 0), units=self._units
+        )
         await lane.run([FileEntry(bytes(32), terms, b"", None)])
 
 
@@ -106,9 +107,9 @@ async def _run_all(work: Sequence[Coroutine[None, None, None]]) -> None:
             raise error
 
 
-def _split(files: Sequence[FileEntry], total: int) -> list[Sequence[FileEntry]]:
+def _split(files: Sequence[FileEntry], total: int, least: int) -> list[Sequence[FileEntry]]:
     """Split the files into two shares of about as many bytes, if that is worth while."""
-    if total < _LEAST_TO_SPLIT:
+    if total < least:
         return [files]
     size = 0
     for count, file in enumerate(files):
@@ -152,12 +153,15 @@ class _Lane:
         locate: Locate,
         results: _Results,
         partial_digest: PartialDigest,
+        *,
+        units: WorkUnits,
     ) -> None:
+        self._units = units
         self._turns = turns
         self._locate = locate
         self._results = results
         self._partial_digest = partial_digest
-        self._xorbs = OpenXorbs(cache)
+        self._xorbs = OpenXorbs(cache, units.open_xorbs)
         self._reader = ChunkReader()
         self._buffer = memoryview(bytearray(BATCH_BYTES))
         self._unit: list[_Task] = []
@@ -180,11 +184,11 @@ class _Lane:
             self._results.digests[file.hash] = digest.hexdigest()
             return
         left = end - start
-        async for piece in pieces(file.terms, self._locate, start, end):
+        async for piece in pieces(file.terms, self._locate, start, end, units=self._units):
             is_full = (
                 self._unit_bytes + piece.bytes > _UNIT_BYTES
                 or len(self._unit) == _UNIT_PIECES
-                or len(self._unit_blobs | {piece.blob}) > _UNIT_XORBS
+                or len(self._unit_blobs | {piece.blob}) > self._units.xorbs
             )
             if is_full and self._unit:
                 await self._flush()

@@ -41,7 +41,7 @@ def _deletions(db: Database, settings: XetSettings, blob_settings: BlobSettings)
     """Every job deletes until nothing is left."""
 
     async def delete_files(_job: Job) -> None:
-        while await delete_unreferenced_files(db):
+        while await delete_unreferenced_files(db, settings):
             pass
 
     async def quarantine(_job: Job) -> None:

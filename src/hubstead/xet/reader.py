@@ -19,15 +19,11 @@ from hubstead.errors import BlobCorrupt, RangeNotSatisfiable
 from hubstead.xet.decoder import decode_records
 from hubstead.xet.records import HEADER, HEADER_BYTES, Scheme
 from hubstead.xet.terms import Terms
+from hubstead.xet.work_units import DEFAULT_UNITS, WorkUnits
 from hubstead.xet.xorbs import XorbIndex
 
 BATCH_BYTES = 2 << 20
 PIECE_BYTES = 1 << 20
-#: Xorbs that a batch reads from at most, and xorbs that stay open.
-_XORBS = 16
-_OPEN = 32
-#: Terms whose xorbs one call locates.
-_TERMS = 512
 #: Chunks of one vectored read: the system takes 1024 buffers, two for each chunk.
 _CHUNKS = 512
 
@@ -59,15 +55,17 @@ class Piece:
 Locate = Callable[[Sequence[bytes]], Awaitable[Mapping[bytes, StoredXorb]]]
 
 
-async def pieces(terms: Terms, locate: Locate, start: int, end: int) -> AsyncIterator[Piece]:
+async def pieces(
+    terms: Terms, locate: Locate, start: int, end: int, *, units: WorkUnits = DEFAULT_UNITS
+) -> AsyncIterator[Piece]:
     """Yield the pieces that contain the bytes from ``start`` up to ``end`` of a file, in order.
 
     Each piece has at most ``BATCH_BYTES``. The first may begin up to a chunk early, the last end
     up to a chunk late.
     """
     needed = terms.between(start, end)
-    for first in range(needed.start, needed.stop, _TERMS):
-        positions = range(first, min(first + _TERMS, needed.stop))
+    for first in range(needed.start, needed.stop, units.terms):
+        positions = range(first, min(first + units.terms, needed.stop))
         located = await locate(terms.xorbs(positions))
         for position in positions:
             term, offset = terms[position], terms.offset(position)
@@ -161,10 +159,11 @@ def _without(buffers: list[memoryview], done: int) -> list[memoryview]:
 
 
 class OpenXorbs:
-    """Open files of xorbs, least recently used closed first."""
+    """Open files of xorbs: ``at_most`` stay open between calls, the most recently used."""
 
-    def __init__(self, cache: NodeCache) -> None:
+    def __init__(self, cache: NodeCache, at_most: int) -> None:
         self._cache = cache
+        self._at_most = at_most
         self._fds: OrderedDict[str, int] = OrderedDict()
 
     async def fds(self, batch: Sequence[Piece]) -> list[int]:
@@ -178,7 +177,7 @@ class OpenXorbs:
             if blob not in self._fds:
                 self._fds[blob] = await self._cache.open(BlobKey(BlobKind.XORB, blob))
             self._fds.move_to_end(blob)
-        while len(self._fds) > _OPEN:
+        while len(self._fds) > self._at_most:
             os.close(self._fds.popitem(last=False)[1])
         return [self._fds[piece.blob] for piece in batch]
 
@@ -199,7 +198,10 @@ class XetSource:
 
     path: Path | None = None
 
-    def __init__(self, terms: Terms, locate: Locate, cache: NodeCache) -> None:
+    def __init__(
+        self, terms: Terms, locate: Locate, cache: NodeCache, units: WorkUnits = DEFAULT_UNITS
+    ) -> None:
+        self._units = units
         self.size = terms.size
         self._terms = terms
         self._locate = locate
@@ -219,7 +221,11 @@ class XetSource:
             raise RangeNotSatisfiable(size=self.size)
         if not left:
             return
-        stream = _Stream(pieces(self._terms, self._locate, start, start + left), self._cache)
+        stream = _Stream(
+            pieces(self._terms, self._locate, start, start + left, units=self._units),
+            self._cache,
+            self._units,
+        )
         skip = await self._bytes_before(start)
         try:
             while left:
@@ -243,10 +249,11 @@ class XetSource:
 class _Stream:
     """Reads batches of pieces, one batch ahead of the caller."""
 
-    def __init__(self, pieces: AsyncIterator[Piece], cache: NodeCache) -> None:
+    def __init__(self, pieces: AsyncIterator[Piece], cache: NodeCache, units: WorkUnits) -> None:
+        self._most_xorbs = units.xorbs
         self._pieces = pieces
         self._pending: Piece | None = None  # the first of the next batch
-        self._xorbs = OpenXorbs(cache)
+        self._xorbs = OpenXorbs(cache, units.open_xorbs)
         self._reader = ChunkReader()
         self._ahead = asyncio.ensure_future(self._read())
 
@@ -285,7 +292,7 @@ class _Stream:
                 return batch
             size += piece.bytes
             xorbs.add(piece.blob)
-            if batch and (size > BATCH_BYTES or len(xorbs) > _XORBS):
+            if batch and (size > BATCH_BYTES or len(xorbs) > self._most_xorbs):
                 self._pending = piece
                 return batch
             batch.append(piece)

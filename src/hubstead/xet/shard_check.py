@@ -17,10 +17,8 @@ from hubstead.xet.hashes import HASH_BYTES, file_hash_of, range_hash, to_text
 from hubstead.xet.index import KnownXorb
 from hubstead.xet.index_cache import IndexCache
 from hubstead.xet.shards import FileEntry, ShardRefused, XorbEntry
+from hubstead.xet.work_units import DEFAULT_UNITS, WorkUnits
 from hubstead.xet.xorbs import XorbIndex
-
-#: The work of one batch: chunks of different xorbs, 40 bytes each, plus terms.
-_EFFORT = 500_000
 
 KnownXorbs = Mapping[bytes, KnownXorb]
 Indexes = Mapping[bytes, XorbIndex]
@@ -101,7 +99,12 @@ _Step = tuple[_Check, int, int]
 
 
 async def check_shard(
-    files: Iterable[FileEntry], xorbs: Iterable[XorbEntry], known: KnownXorbs, indexes: IndexCache
+    files: Iterable[FileEntry],
+    xorbs: Iterable[XorbEntry],
+    known: KnownXorbs,
+    indexes: IndexCache,
+    *,
+    units: WorkUnits = DEFAULT_UNITS,
 ) -> dict[bytes, bytes]:
     """Verify all statements of a shard except sha256s.
 
@@ -110,6 +113,7 @@ async def check_shard(
         xorbs: Its xorbs.
         known: Every xorb that any of them names.
         indexes: The indexes of those, with hashes.
+        units: How much work is one batch.
 
     Returns:
         The hash of the first chunk of each file, by the hash of the file.
@@ -122,7 +126,7 @@ async def check_shard(
     checks: Iterator[_Check] = chain(
         (_FileCheck(file, first_chunks) for file in files), map(_XorbCheck, xorbs)
     )
-    batches = _batches(checks, known)
+    batches = _batches(checks, known, units.checked)
     while batch := await run_in_lane(Lane.DIGESTS, next, batches, None):
         names = {xorb for check, start, end in batch for xorb in check.xorbs[start:end]}
         by_blob = await indexes.get_many(known[xorb].blob for xorb in names)
@@ -136,14 +140,14 @@ def _run(batch: Sequence[_Step], indexes: Indexes) -> None:
         check.run(end - start, indexes)
 
 
-def _batches(checks: Iterable[_Check], known: KnownXorbs) -> Iterator[list[_Step]]:
+def _batches(checks: Iterable[_Check], known: KnownXorbs, most: int) -> Iterator[list[_Step]]:
     batch: list[_Step] = []
     seen: set[bytes] = set()
     effort = 0
     for check in checks:
         start = 0
         for at, xorb in enumerate(check.xorbs):
-            if effort > _EFFORT:
+            if effort > most:
                 if at > start:
                     batch.append((check, start, at))
                 yield batch

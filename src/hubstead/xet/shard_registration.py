@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import msgspec
 
@@ -27,9 +26,8 @@ from hubstead.xet.reader import StoredXorb
 from hubstead.xet.shard_check import check_shard
 from hubstead.xet.shards import FileEntry, Shard, ShardRefused, XorbEntry
 from hubstead.xet.terms import Terms
+from hubstead.xet.work_units import WorkUnits
 
-#: Files that one transaction registers: on SQLite every other write waits for it.
-_FILES = 10_000
 #: Chunks that files may have beyond those that clients cut, which have 8 KiB and more. Chunks
 #: cost memory, and a shard can name a xorb of tiny ones repeatedly.
 _SPARE_CHUNKS = 1_000_000
@@ -78,6 +76,7 @@ class ShardRegistration:
     eager_hasher: EagerHasher
     damage: DamageCheck
     epochs: Epochs
+    units: WorkUnits
 
     async def register(
         self,
@@ -110,18 +109,23 @@ class ShardRegistration:
         content = await run_in_lane(Lane.DIGESTS, _read, shard, self.max_file_bytes)
         known = await self._find_xorbs(content.names)
         try:
-            first_chunks = await check_shard(content.files, content.xorbs, known, self.indexes)
+            first_chunks = await check_shard(
+                content.files, content.xorbs, known, self.indexes, units=self.units
+            )
             digests = await self._digests(content, known, progress)
         except BlobNotFound:
             raise _missing([]) from None
         damage = await self._find_damage(set(digests.values()), known)
         batches = await run_in_lane(
-            Lane.DIGESTS, lambda: list(_batches(content, known, first_chunks, digests))
+            Lane.DIGESTS,
+            lambda: list(
+                _batches(content, known, first_chunks, digests, self.units.registered_files)
+            ),
         )
         is_new = False
         for batch in batches:
             is_new |= await self.db.write(
-                partial(self._add, repo_pk=repo_pk, pusher_pk=pusher_pk, batch=batch, damage=damage)
+                self._add, repo_pk=repo_pk, pusher_pk=pusher_pk, batch=batch, damage=damage
             )
         return is_new
 
@@ -264,12 +268,13 @@ def _batches(
     known: KnownXorbs,
     first_chunks: Mapping[bytes, bytes],
     digests: Mapping[bytes, str],
+    most: int,
 ) -> Iterable[_VerifiedFiles]:
     entries = list(content.entries.items())
-    for start in range(0, len(entries), _FILES):
+    for start in range(0, len(entries), most):
         batch = _VerifiedFiles([], [], [])
         xorbs: set[bytes] = set()
-        for name, entry in entries[start : start + _FILES]:
+        for name, entry in entries[start : start + most]:
             terms, needed = entry.terms, entry.terms.xorbs()
             xorbs.update(needed)
             pks = tuple(known[xorb].pk for xorb in needed)

@@ -22,7 +22,7 @@ from hubstead.blobs import (
     open_stored,
     receive_upload,
 )
-from hubstead.db import Database, Tx
+from hubstead.db import Database
 from hubstead.errors import BlobNotFound
 from hubstead.settings import BlobSettings, XetSettings
 from hubstead.xet.damage import DamageCheck
@@ -44,6 +44,7 @@ from hubstead.xet.index_cache import IndexCache
 from hubstead.xet.plans import ReconstructionPlan, make_plan
 from hubstead.xet.reader import StoredXorb, XetSource
 from hubstead.xet.shard_registration import ShardRegistration
+from hubstead.xet.work_units import DEFAULT_UNITS, WorkUnits
 from hubstead.xet.xorb_parser import ChunkObserver
 from hubstead.xet.xorb_upload import XorbUpload
 
@@ -76,6 +77,7 @@ class XetStore:
         settings: Limits and retention times.
         blob_settings: How long uploads and downloads take, and uploaded blobs stay.
         max_file_bytes: The largest file.
+        units: How much work is done at a time.
     """
 
     def __init__(
@@ -87,13 +89,14 @@ class XetStore:
         blob_settings: BlobSettings,
         *,
         max_file_bytes: int,
+        units: WorkUnits = DEFAULT_UNITS,
     ) -> None:
         self.cache = cache
         self.epochs = Epochs(db)
         self.damage = DamageCheck(db, blobs)
         self.indexes = IndexCache(db, _INDEXES_BYTES, hashes=True)
         self._offsets = IndexCache(db, _OFFSETS_BYTES, hashes=False)
-        hasher = FileHasher(cache)
+        hasher = FileHasher(cache, units)
         self.eager_hasher = EagerHasher(hasher.extend_digest)
         self.shards = ShardRegistration(
             db,
@@ -106,7 +109,9 @@ class XetStore:
             self.eager_hasher,
             self.damage,
             self.epochs,
+            units,
         )
+        self._units = units
         self._db = db
         self._blobs = blobs
         self._settings = settings
@@ -183,12 +188,8 @@ class XetStore:
             Whether all of them still exist.
         """
         wanted = list(xorbs)
-
-        async def renew(tx: Tx) -> bool:
-            remaining = await renew_xorbs(tx, wanted, self._settings)
-            return all(xorb.blob in remaining for xorb in wanted)
-
-        return await self._db.write(renew)
+        remaining = await self._db.write(renew_xorbs, wanted, self._settings)
+        return all(xorb.blob in remaining for xorb in wanted)
 
     async def _begin_upload(self, name: str, on_chunk: ChunkObserver | None) -> XorbUpload:
         to_raw(name)
@@ -209,12 +210,8 @@ class XetStore:
 
     async def _register(self, upload: XorbUpload, repo_pk: int) -> None:
         uploaded = UploadedXorb(upload.name, upload.key, upload.index, upload.replaces)
-
-        async def add(tx: Tx) -> bool:
-            return await add_xorb(tx, repo_pk, uploaded, self._settings)
-
         try:
-            upload.is_new = await self._db.write(add)
+            upload.is_new = await self._db.write(add_xorb, repo_pk, uploaded, self._settings)
             if upload.is_new:
                 assert upload.index is not None
                 self.indexes.add(upload.key.name, upload.index)
@@ -275,7 +272,7 @@ class XetStore:
 
     def open_file(self, file: XetFile) -> XetSource:
         """Open a file, which is reconstructed from xorbs while it is read."""
-        return XetSource(file.terms, self._locate, self.cache)
+        return XetSource(file.terms, self._locate, self.cache, self._units)
 
     async def _locate(self, xorbs: Sequence[bytes]) -> Mapping[bytes, StoredXorb]:
         names = [to_text(xorb) for xorb in xorbs]

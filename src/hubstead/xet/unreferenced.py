@@ -7,6 +7,8 @@ deleted and its blob is unreferenced, which room ``blobs`` deletes after its own
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from sqlalchemy import and_, bindparam, delete, or_, select, update
 
 from hubstead import blobs
@@ -18,8 +20,6 @@ from hubstead.xet.expiry import outlived_since, unknown_since
 from hubstead.xet.tables import xet_file_xorbs, xet_files, xorbs
 
 _PAGE = 500
-#: The minimum age of a registration before its file is deleted.
-FORGET_AFTER_MS = 3_600_000
 
 _has_object = (
     select(blobs_table.c.name)
@@ -58,39 +58,42 @@ _DELETE_XORBS = scan(
 )
 
 
-async def delete_unreferenced_files(db: Database) -> int:
-    """Delete up to 500 files whose LFS objects are gone; return how many."""
-    before = await database_now_ms(db) - FORGET_AFTER_MS
+async def delete_unreferenced_files(db: Database, settings: XetSettings) -> int:
+    """Delete up to 500 files whose LFS objects are gone; return how many.
+
+    A file stays for ``xet_file_seconds`` after its last registration.
+    """
+    before = await database_now_ms(db) - int(settings.file_seconds * 1000)
     pks = await db.all(_UNREFERENCED_FILES, before_ms=before)
+    return await db.write(_delete_files, pks, before) if pks else 0
 
-    async def delete_rows(tx: Tx) -> int:
-        return await tx.run(_DELETE_FILES, pks=pks, before_ms=before)
 
-    return await db.write(delete_rows) if pks else 0
+async def _delete_files(tx: Tx, pks: Sequence[int], before_ms: int) -> int:
+    return await tx.run(_DELETE_FILES, pks=pks, before_ms=before_ms)
 
 
 async def quarantine_xorbs(db: Database, settings: XetSettings, blob_settings: BlobSettings) -> int:
     """Quarantine up to 500 xorbs that no file uses and no client knows; return how many."""
     before = await unknown_since(db, settings, blob_settings)
     pks = await db.all(_UNREFERENCED_XORBS, before_ms=before)
+    return await db.write(_quarantine, pks, before) if pks else 0
 
-    async def quarantine(tx: Tx) -> int:
-        return await tx.run(_QUARANTINE, pks=pks, before_ms=before)
 
-    return await db.write(quarantine) if pks else 0
+async def _quarantine(tx: Tx, pks: Sequence[int], before_ms: int) -> int:
+    return await tx.run(_QUARANTINE, pks=pks, before_ms=before_ms)
 
 
 async def release_xorbs(db: Database, settings: XetSettings, blob_settings: BlobSettings) -> int:
     """Delete up to 500 xorbs whose quarantine is over; return how many."""
-    when: dict[str, object] = {
+    when = {
         "before_ms": await database_now_ms(db) - int(settings.quarantine_seconds * 1000),
         "outlived_ms": await outlived_since(db, settings, blob_settings),
     }
     pks = await db.all(_EXPIRED_XORBS, **when)
+    return await db.write(_release, pks, when) if pks else 0
 
-    async def delete_rows(tx: Tx) -> int:
-        deleted = await tx.all(_DELETE_XORBS, pks=pks, **when)
-        await blobs.mark_unreferenced(tx, [BlobKey(BlobKind.XORB, name) for name in deleted])
-        return len(deleted)
 
-    return await db.write(delete_rows) if pks else 0
+async def _release(tx: Tx, pks: Sequence[int], when: Mapping[str, int]) -> int:
+    deleted = await tx.all(_DELETE_XORBS, pks=pks, **when)
+    await blobs.mark_unreferenced(tx, [BlobKey(BlobKind.XORB, name) for name in deleted])
+    return len(deleted)
