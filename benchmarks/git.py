@@ -163,7 +163,7 @@ def run_git(folder: Path, *arguments: str, stdin: bytes | None = None) -> str:
         **{f"GIT_{who}_NAME": "Bench" for who in ("AUTHOR", "COMMITTER")},
         **{f"GIT_{who}_EMAIL": "bench@example.org" for who in ("AUTHOR", "COMMITTER")},
     }
-    done = subprocess.run(
+    result = subprocess.run(
         ["git", *arguments],
         cwd=folder,
         env=environment,
@@ -171,9 +171,9 @@ def run_git(folder: Path, *arguments: str, stdin: bytes | None = None) -> str:
         capture_output=True,
         check=False,
     )
-    if done.returncode:
-        raise SystemExit(f"git {arguments[0]}: {done.stderr.decode()}")
-    return done.stdout.decode()
+    if result.returncode:
+        raise SystemExit(f"git {arguments[0]}: {result.stderr.decode()}")
+    return result.stdout.decode()
 
 
 def _many_files(folder: Path) -> Path:

@@ -58,13 +58,13 @@ def admin_token(data: Path) -> str:
 
 def command(data: Path, *words: str) -> Any:
     """Run the command line beside the server; return what it says as JSON."""
-    done = subprocess.run(
+    result = subprocess.run(
         [str(HUBSTEAD), *words, "--data", str(data), "--json"],
         capture_output=True,
         text=True,
         check=True,
     )
-    return json.loads(done.stdout)
+    return json.loads(result.stdout)
 
 
 def model_files() -> dict[str, bytes]:
@@ -114,8 +114,8 @@ def upload_action(call: Api, repo: str, oid: str, size: int) -> dict[str, Any]:
         "objects": [{"oid": oid, "size": size}],
         "hash_algo": "sha256",
     }
-    answer = call("POST", f"/{repo}.git/info/lfs/objects/batch", body)
-    action: dict[str, Any] = answer["objects"][0]["actions"]["upload"]
+    response = call("POST", f"/{repo}.git/info/lfs/objects/batch", body)
+    action: dict[str, Any] = response["objects"][0]["actions"]["upload"]
     return action
 
 

@@ -69,9 +69,9 @@ def _which(name: str) -> str | None:
 
 
 def version(name: str) -> str:
-    done = subprocess.run([str(_which(name)), "-v"], capture_output=True, text=True, check=False)
-    found = re.search(r"\d+\.\d+[\w.]*", done.stdout + done.stderr)
-    return f"{name} {found[0] if found else '?'}"
+    result = subprocess.run([str(_which(name)), "-v"], capture_output=True, text=True, check=False)
+    match = re.search(r"\d+\.\d+[\w.]*", result.stdout + result.stderr)
+    return f"{name} {match[0] if match else '?'}"
 
 
 def start_nginx(folder: Path, files: Path) -> Server:
@@ -150,12 +150,12 @@ def wrk(
     script.write_text(_LUA.format(targets=folder / "targets", auth=auth))
     before = server.cpu_s()
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "-s", str(script), server.url]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
     spent = server.cpu_s() - before
-    found = re.search(r"^FOUND (.*)$", done.stdout, re.M)
-    if found is None:
-        raise SystemExit(f"wrk said: {done.stdout}{done.stderr}")
-    requests, micros, read, p50, p99, faults = map(int, found[1].split())
+    match = re.search(r"^FOUND (.*)$", result.stdout, re.M)
+    if match is None:
+        raise SystemExit(f"wrk said: {result.stdout}{result.stderr}")
+    requests, micros, read, p50, p99, faults = map(int, match[1].split())
     if faults or not requests or abs(read / requests / answer_bytes - 1) > 0.02:
         raise SystemExit(
             f"not counted: {faults} faults, {read / max(requests, 1):.0f} bytes an answer "

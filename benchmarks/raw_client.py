@@ -266,10 +266,10 @@ def api(port: int, token: str | None = None) -> Api:
         if data is not None:
             headers["content-type"] = media_type
         connection.request(method, path, data, headers)
-        answer = connection.getresponse()
-        text = answer.read()
+        response = connection.getresponse()
+        text = response.read()
         connection.close()
-        assert answer.status < 300, f"{method} {path}: {answer.status} {text[:500]!r}"
+        assert response.status < 300, f"{method} {path}: {response.status} {text[:500]!r}"
         return json.loads(text) if text[:1] in (b"{", b"[") else text
 
     return call

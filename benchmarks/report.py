@@ -73,7 +73,7 @@ def _write_history(folder: Path) -> None:
     runs = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
     names: dict[str, dict[str, Any]] = {}
     for run in runs:
-        names |= {each["name"]: each for each in run["figures"] if each["goal"]}
+        names |= {figure["name"]: figure for figure in run["figures"] if figure["goal"]}
     dates = [run["date"] for run in runs]
     lines = [_HISTORY, f"| figure | compared with | goal | {' | '.join(dates)} |"]
     lines.append("|---" * (3 + len(dates)) + "|")

@@ -62,7 +62,7 @@ def download(cas: Cas, files: Sent, paths: Sequence[Path]) -> float:
 def _run(cas: Cas, **told: Any) -> tuple[float, Any]:
     with tempfile.TemporaryDirectory(prefix="hubstead-bench-cache-", dir="/dev/shm") as cache:
         env = {"PATH": "/usr/bin:/bin", "HOME": cache, "HF_XET_CACHE": cache}
-        done = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-c", _PROGRAM],
             input=json.dumps({"url": cas.url, "token": cas.token, **told}),
             env=env,
@@ -70,9 +70,9 @@ def _run(cas: Cas, **told: Any) -> tuple[float, Any]:
             text=True,
             check=False,
         )
-    if done.returncode:
-        raise SystemExit(f"the client failed: {done.stderr[-2000:]}")
-    seconds, found = json.loads(done.stdout.splitlines()[-1])
+    if result.returncode:
+        raise SystemExit(f"the client failed: {result.stderr[-2000:]}")
+    seconds, found = json.loads(result.stdout.splitlines()[-1])
     return seconds, found
 
 

@@ -93,14 +93,14 @@ class BackupHub:
             pusher_pk=self.anna.pk,
             hold_ms=86_400_000,
         )
-        opened = await open_repo(stores.db, self.anna, self.repo.repo_id)
-        change = Changeset((await stores.open_git(opened)).draft(), stores.settings.commits)
+        repo = await open_repo(stores.db, self.anna, self.repo.repo_id)
+        change = Changeset((await stores.open_git(repo)).draft(), stores.settings.commits)
         change.put_pointer(path, key.name, len(data))
         message = Message(f"add {path}")
         await commit(
             stores,
             self.anna,
-            opened,
+            repo,
             target=RefName.branch("main"),
             right=Right.WRITE,
             changeset=change,

@@ -68,10 +68,10 @@ async def test_a_restored_hub_is_the_same_in_every_row_and_byte(
     await restored(target, folder)
     assert await differences(target, folder) == []
     async with open_storage(target) as stores:
-        opened = await open_repo(stores.db, sample.anna, sample.repo.repo_id)
-        git = await stores.open_git(opened)
-        assert opened.head is not None
-        assert {each.path for each in git.walk_files(opened.head)} >= {"model.safetensors"}
+        repo = await open_repo(stores.db, sample.anna, sample.repo.repo_id)
+        git = await stores.open_git(repo)
+        assert repo.head is not None
+        assert {file.path for file in git.walk_files(repo.head)} >= {"model.safetensors"}
         source = await stores.blobs.open(LFS)
         assert b"".join([chunk async for chunk in source.chunks()]) == WEIGHTS
 
@@ -118,8 +118,8 @@ async def test_numbers_once_given_are_not_given_again_after_a_restore(
         async with open_storage(target) as stores:
             from hubstead.commits import RepoRequest, create_repository
 
-            made = await create_repository(stores, sample.anna, RepoRequest(repo_id))
-            assert made.pk == last.pk + 1
+            repo = await create_repository(stores, sample.anna, RepoRequest(repo_id))
+            assert repo.pk == last.pk + 1
 
 
 @both
@@ -244,9 +244,9 @@ async def test_a_restore_that_was_ended_goes_on_when_run_again(
     hidden = lost.rename(folder.root / "hidden")
     lost.write_bytes(b"x" * len(WEIGHTS))  # the right size: found out when most is restored
     target = places(shape)
-    with pytest.raises(BackupFault) as told:
+    with pytest.raises(BackupFault) as error:
         await restored(target, folder)
-    assert str(LFS) in told.value.faults[0]
+    assert str(LFS) in error.value.faults[0]
     with pytest.raises(Unavailable, match="not complete"):
         await differences(target, folder)
     hidden.rename(lost)
@@ -264,9 +264,9 @@ async def test_a_flipped_bit_in_the_backup_is_found(
         await backed_up(sample, folder)
     (path, *_) = [each for each in (folder.root / "blobs" / kind).rglob("*") if each.is_file()]
     flip(path)
-    with pytest.raises(BackupFault) as told:
+    with pytest.raises(BackupFault) as error:
         await restored(places(shape), folder)
-    assert [fault for fault in told.value.faults if path.name in fault]
+    assert [fault for fault in error.value.faults if path.name in fault]
     with folder.locked(alone=False):
         found = [fault async for fault in check_backup(folder, quiet())]
     assert len(found) == 1
@@ -280,9 +280,9 @@ async def test_a_lost_object_in_the_backup_is_found_before_anything_is_written(
         await backed_up(sample, folder)
     blob_file(folder, LFS).unlink()
     target = places("embedded")
-    with pytest.raises(BackupFault, match="damaged") as told:
+    with pytest.raises(BackupFault, match="damaged") as error:
         await restored(target, folder)
-    assert told.value.faults == (f"{LFS}: it is missing in the backup",)
+    assert error.value.faults == (f"{LFS}: it is missing in the backup",)
     assert not list((target.data / "blobs").rglob("??/??/*"))
 
 
@@ -315,12 +315,15 @@ async def test_verifying_finds_changed_rows_and_lost_and_damaged_bytes(
     path = target.data / "blobs" / "lfs" / LFS.name[:2] / LFS.name[2:4] / LFS.name
     flip(path)
     assert any(
-        str(LFS) in each and each.startswith("hub") for each in await differences(target, folder)
+        str(LFS) in difference and difference.startswith("hub")
+        for difference in await differences(target, folder)
     )
     path.unlink()
     assert f"hub: {LFS}: its bytes are missing" in await differences(target, folder)
     flip(blob_file(folder, LFS))
-    assert any(each.startswith(f"backup: {LFS}") for each in await differences(target, folder))
+    assert any(
+        difference.startswith(f"backup: {LFS}") for difference in await differences(target, folder)
+    )
 
 
 @both
@@ -329,12 +332,12 @@ async def test_bytes_that_the_hub_itself_lacks_are_named_and_stop_the_backup_unl
 ) -> None:
     async with hub(shape) as sample:
         await sample.stores.blobs.delete(LFS)
-        with pytest.raises(BackupFault) as told:
+        with pytest.raises(BackupFault) as error:
             await backed_up(sample, folder)
-        assert told.value.faults == (f"{LFS}: its bytes are missing",)
+        assert error.value.faults == (f"{LFS}: its bytes are missing",)
         assert folder.snapshots() == []
         manifest = await backed_up(sample, folder, keep_going=True)
-        assert manifest.lacking == told.value.faults
+        assert manifest.lacking == error.value.faults
     target = places(shape)
     await restored(target, folder)
     assert f"hub: {LFS}: its bytes are missing" in await differences(target, folder)
@@ -344,9 +347,9 @@ async def test_a_lost_pack_of_git_is_named(hub: Filled, folder: BackupFolder) ->
     async with hub("embedded") as sample:
         for path in sample.stores.git.root.glob("??/*.git/objects/pack/pack-*.pack"):
             path.unlink()
-        with pytest.raises(BackupFault) as told:
+        with pytest.raises(BackupFault) as error:
             await backed_up(sample, folder)
-    assert all(fault.startswith("pack/") for fault in told.value.faults)
+    assert all(fault.startswith("pack/") for fault in error.value.faults)
 
 
 async def test_old_snapshots_go_with_the_bytes_that_only_they_named(

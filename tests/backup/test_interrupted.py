@@ -63,23 +63,23 @@ main()
 def restore_killed_before(moment: str, folder: BackupFolder, target: Settings) -> None:
     """Run the real command in a process that kills itself before ``moment``."""
     arguments = ["restore", str(folder.root), "--data", str(target.data)]
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", KILL_BEFORE, moment, *arguments],
         env=clean_environment() | variables(target),
         capture_output=True,
         timeout=60,
         check=False,
     )
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert result.returncode == -signal.SIGKILL, result.stderr
 
 
-def check_refusal(done: subprocess.CompletedProcess[str], snapshot: str | None) -> None:
-    assert done.returncode == 1, (done.args, done.stdout, done.stderr)
-    assert "is not complete" in done.stderr
-    assert "hubstead restore FOLDER" in done.stderr
-    assert "Traceback" not in done.stderr
+def check_refusal(result: subprocess.CompletedProcess[str], snapshot: str | None) -> None:
+    assert result.returncode == 1, (result.args, result.stdout, result.stderr)
+    assert "is not complete" in result.stderr
+    assert "hubstead restore FOLDER" in result.stderr
+    assert "Traceback" not in result.stderr
     if snapshot is not None:
-        assert f"--snapshot {snapshot}" in done.stderr
+        assert f"--snapshot {snapshot}" in result.stderr
 
 
 def test_every_command_is_named_here() -> None:
@@ -98,8 +98,8 @@ async def test_a_hub_whose_restore_was_killed_is_not_served_and_a_second_run_com
     env = variables(target)
     begun = manifest.id if moment == MOMENTS[2] else None
     check_refusal(hubstead("serve", "--port", "0", data=target.data, **env), begun)
-    done = hubstead("restore", str(folder.root), data=target.data, **env)
-    assert done.returncode == 0, done.stderr
+    result = hubstead("restore", str(folder.root), data=target.data, **env)
+    assert result.returncode == 0, result.stderr
     assert await differences(target, folder) == []
 
 
@@ -113,8 +113,8 @@ async def test_every_command_refuses_a_half_restored_hub(
     restore_killed_before("hubstead.backup.restore.load_rows", folder, target)
     for call in CALLS.values():
         arguments = [str(tmp_path / "other") if each == "OTHER" else each for each in call]
-        done = hubstead(*arguments, data=target.data, **variables(target))
-        check_refusal(done, manifest.id)
+        result = hubstead(*arguments, data=target.data, **variables(target))
+        check_refusal(result, manifest.id)
 
 
 @pytest.mark.parametrize("moment", MOMENTS[1:])
@@ -131,8 +131,8 @@ async def test_another_node_of_the_company_recognises_it_without_the_data_folder
     env = variables(target)
     check_refusal(hubstead("serve", "--port", "0", data=elsewhere.data, **env), manifest.id)
     check_refusal(hubstead("user", "list", data=elsewhere.data, **env), manifest.id)
-    done = hubstead("restore", str(folder.root), data=elsewhere.data, **env)
-    assert done.returncode == 0, done.stderr
+    result = hubstead("restore", str(folder.root), data=elsewhere.data, **env)
+    assert result.returncode == 0, result.stderr
     assert await differences(elsewhere, folder) == []
 
 
@@ -151,8 +151,8 @@ async def test_another_snapshot_is_not_mixed_into_a_half_restored_hub(
     assert refused.returncode == 1
     assert f"go on with --snapshot {first.id}" in refused.stderr
     which = ["--snapshot", first.id]
-    done = hubstead("restore", str(folder.root), *which, data=target.data, **env)
-    assert done.returncode == 0, done.stderr
+    result = hubstead("restore", str(folder.root), *which, data=target.data, **env)
+    assert result.returncode == 0, result.stderr
     assert await differences(target, folder, folder.snapshot(first.id)) == []
 
 

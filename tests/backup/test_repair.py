@@ -67,7 +67,7 @@ async def faults(stores: Storage) -> list[Finding]:
 
 
 async def repaired(stores: Storage, folder: BackupFolder | None, **how: bool) -> list[RepairResult]:
-    return [each async for each in repair_objects(stores, folder, deep=how.get("deep", False))]
+    return [entry async for entry in repair_objects(stores, folder, deep=how.get("deep", False))]
 
 
 @both
@@ -82,8 +82,8 @@ async def test_a_damaged_blob_is_marked_by_doctor_and_put_back_from_a_backup(
         stores = sample.stores
         await backed_up(sample, folder)
         await harm_blob(stores, key := await some_blob(stores, BlobKind(kind)), damage)
-        found = await faults(stores)
-        assert any("hubstead repair --from BACKUP" in each.hint for each in found)
+        reported = await faults(stores)
+        assert any("hubstead repair --from BACKUP" in each.hint for each in reported)
         refused = await repaired(stores, None)
         assert [each.whole for each in refused if str(key) in each.subject] == [False]
         done = await repaired(stores, folder)

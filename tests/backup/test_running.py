@@ -94,9 +94,9 @@ def writing(*writers: Writer) -> Iterator[None]:
 
 
 def ok(*arguments: str, data: Path, **env: str) -> str:
-    done = hubstead(*arguments, data=data, **env)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    result = hubstead(*arguments, data=data, **env)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
 
 
 def whole(hub: ProcessHub, repo: str) -> int:
@@ -165,8 +165,8 @@ def xet_client(hub: ProcessHub, verb: str, path: Path, home: Path) -> None:
     env = {name: value for name, value in clean_environment().items() if not name.startswith("HF_")}
     env |= {"HF_HOME": str(home), "HF_HUB_DISABLE_TELEMETRY": "1"}
     command = [sys.executable, "-c", XET_CLIENT, hub.url, hub.token, verb, str(path)]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    result = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
 
 
 @pytest.mark.parametrize(("shape", "other"), [("embedded", "company"), ("company", "embedded")])
@@ -224,12 +224,12 @@ def backup_killed_after(seconds: float, folder: Path, data: Path, env: Mapping[s
         stderr=subprocess.PIPE,
     )
     try:
-        _, said = process.communicate(timeout=seconds)
+        _, output = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGKILL)
         process.communicate()
         return True
-    assert process.returncode == 0, said
+    assert process.returncode == 0, output
     return False
 
 
@@ -275,13 +275,13 @@ def test_a_restore_that_was_killed_is_finished_by_the_next_one(
             command, env={**clean_environment(), **env}, stderr=subprocess.PIPE
         )
         try:
-            _, said = process.communicate(timeout=after)
+            _, output = process.communicate(timeout=after)
             break
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.communicate()
             kills, after = kills + 1, after * PATIENCE
-    assert process.returncode == 0 or b"not empty" in said, said
+    assert process.returncode == 0 or b"not empty" in output, output
     assert kills > 1
     ok("restore", folder, "--verify", data=target.data, **env)
 

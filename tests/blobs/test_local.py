@@ -74,7 +74,7 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
 
 async def test_a_full_disk_refuses_cleanly_and_recovers(tiny_disk: Path) -> None:
     blobs = LocalBlobs(tiny_disk / "blobs")
-    kept = await put(blobs, noise(4 * MIB))
+    content = await put(blobs, noise(4 * MIB))
     key, verify = lfs(noise(6 * MIB, seed=1))
     with pytest.raises(StorageFull):
         await blobs.put_file(key, _file(tiny_disk.parent, noise(6 * MIB, seed=1)), verify)
@@ -82,8 +82,8 @@ async def test_a_full_disk_refuses_cleanly_and_recovers(tiny_disk: Path) -> None
     with pytest.raises(StorageFull):
         await in_thread(lambda: part_of(blobs, 1, noise(5 * MIB), 0))
     await blobs.parts.drop("u")
-    assert await read(blobs, kept) == noise(4 * MIB)
-    await blobs.delete(kept)
+    assert await read(blobs, content) == noise(4 * MIB)
+    await blobs.delete(content)
     assert await blobs.put(key, noise(6 * MIB, seed=1), lfs(noise(6 * MIB, seed=1))[1]) == 6 * MIB
 
 
@@ -110,13 +110,13 @@ except StorageFull:
     print("refused")
 """
     child: list[str | Path] = [sys.executable, "-c", code, root]
-    done = subprocess.run(child, capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout == "refused\n"
+    result = subprocess.run(child, capture_output=True, text=True, check=True, timeout=60)
+    assert result.stdout == "refused\n"
     assert files_below(root) == set()
 
 
 async def test_the_reserve_is_never_written_to(root: Path) -> None:
-    kept = await put(LocalBlobs(root), b"kept")
+    content = await put(LocalBlobs(root), b"kept")
     free = LocalBlobs(root).free_bytes()
     blobs = LocalBlobs(root, min_free_bytes=free - 100 * MIB)
     key, verify = lfs(b"small")
@@ -130,7 +130,7 @@ async def test_the_reserve_is_never_written_to(root: Path) -> None:
     for refused in (blobs.ready(), blobs.put(key, b"small", verify)):
         with pytest.raises(StorageFull):
             await refused
-    assert await read(blobs, kept) == b"kept"
+    assert await read(blobs, content) == b"kept"
 
 
 async def test_a_folder_that_went_away_makes_the_store_unavailable(

@@ -17,9 +17,9 @@ from hubstead.errors import InvalidInput
 
 def test_each_address_opens_its_kind_of_store(tmp_path: Path) -> None:
     odd = tmp_path / "ö %20 #x"
-    opened = open_blobs(odd.as_uri())
-    assert isinstance(opened, LocalBlobs)
-    assert opened.root == odd
+    store = open_blobs(odd.as_uri())
+    assert isinstance(store, LocalBlobs)
+    assert store.root == odd
     assert odd.is_dir()
     assert isinstance(open_blobs("memory:"), MemoryBlobs)
 
@@ -35,8 +35,10 @@ def test_nothing_of_s3_is_imported_for_files() -> None:
         "import sys, hubstead.blobs as b; b.open_blobs('memory:');"
         "print([m for m in sys.modules if m.split('.')[0] in ('botocore', 'obstore')])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"
 
 
 def keys() -> st.SearchStrategy[BlobKey]:

@@ -32,8 +32,8 @@ def blobs(s3_blobs: BlobStore, run: Callable[..., object]) -> Iterator[BlobStore
 
 def get(url: str, **headers: str) -> tuple[bytes, Any]:
     request = urllib.request.Request(url, headers=headers)
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return answer.read(), answer.headers
+    with urllib.request.urlopen(request, timeout=30) as response:
+        return response.read(), response.headers
 
 
 @pytest.mark.parametrize("name", ['größe "x" 1.bin', "x\udcff.bin"])
@@ -59,8 +59,8 @@ async def test_an_address_signed_for_a_range_gives_out_that_range_alone(blobs: B
 
     def ask(**headers: str) -> tuple[int, bytes]:
         try:
-            with urllib.request.urlopen(urllib.request.Request(url, headers=headers)) as answer:
-                return answer.status, answer.read()
+            with urllib.request.urlopen(urllib.request.Request(url, headers=headers)) as response:
+                return response.status, response.read()
         except urllib.error.HTTPError as error:
             return error.code, b""
 

@@ -69,8 +69,8 @@ async def send_pack(db: Database, store: BlobStore, repo: Repo) -> StoredKey:
 
 
 async def read(db: Database, store: BlobStore, key: BlobKey) -> bytes:
-    found = await open_blob(db, store, key)
-    return b"".join([chunk async for chunk in found.chunks()])
+    blob = await open_blob(db, store, key)
+    return b"".join([chunk async for chunk in blob.chunks()])
 
 
 async def rows(db: Database, key: BlobKey) -> list[Any]:

@@ -129,9 +129,9 @@ async def test_what_nobody_committed_in_time_is_let_go(db: Database) -> None:
 async def test_what_is_held_is_told_by_name(db: Database) -> None:
     repo, store = await a_place(db), open_blobs("memory:")
     await put(db, store, repo)
-    found = await linked_many(db, repo.pk, BlobKind.LFS, ["0" * 64, KEY.name])
-    assert list(found) == [KEY.name]
-    assert (found[KEY.name].bytes, found[KEY.name].committed) == (len(DATA), 0)
+    linked = await linked_many(db, repo.pk, BlobKind.LFS, ["0" * 64, KEY.name])
+    assert list(linked) == [KEY.name]
+    assert (linked[KEY.name].bytes, linked[KEY.name].committed) == (len(DATA), 0)
     assert await linked_many(db, repo.pk + 1, BlobKind.LFS, [KEY.name]) == {}
     assert await linked_many(db, repo.pk, BlobKind.LFS, []) == {}
 
@@ -154,5 +154,5 @@ async def test_the_jobs_delete_what_nobody_wants_and_nothing_else(
         await asyncio.sleep(0.005)
     await run_job(types, SWEEP)
     assert [row.name for row in await db.all(_BLOBS)] == [kept.name]
-    assert [each.key async for each in store.keys(BlobKind.LFS)] == [kept]
+    assert [key.key async for key in store.keys(BlobKind.LFS)] == [kept]
     assert await db.all(_UPLOADS) == []

@@ -55,10 +55,10 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     folder = tmp_path_factory.mktemp("git")
 
     def git(*command: str, text: str = "") -> str:
-        done = subprocess.run(
+        result = subprocess.run(
             ["git", "-C", folder, *command], input=text, capture_output=True, text=True, check=True
         )
-        return done.stdout.strip()
+        return result.stdout.strip()
 
     git("init", "-q")
     oids = [git("hash-object", "-w", "--stdin", text=f"blob {n}") for n in range(5)]

@@ -85,8 +85,8 @@ def test_a_card_without_metadata_is_a_warning(text: str) -> None:
     ],
 )
 def test_an_error_says_what_is_wrong_and_where(front_matter: str, error: str) -> None:
-    found = check(front_matter)
-    assert any(error in text for text in found.errors), found
+    validation = check(front_matter)
+    assert any(error in text for text in validation.errors), validation
 
 
 @pytest.mark.parametrize(
@@ -101,8 +101,8 @@ def test_an_error_says_what_is_wrong_and_where(front_matter: str, error: str) ->
     ],
 )
 def test_a_space_is_checked_for_what_shows_it(front_matter: str, error: str) -> None:
-    found = check(front_matter, Kind.SPACE)
-    assert [error in text for text in found.errors] == [True]
+    validation = check(front_matter, Kind.SPACE)
+    assert [error in text for text in validation.errors] == [True]
 
 
 @pytest.mark.parametrize(
@@ -116,8 +116,8 @@ def test_a_space_is_checked_for_what_shows_it(front_matter: str, error: str) -> 
     ],
 )
 def test_a_dataset_is_checked_for_what_loads_it(front_matter: str, error: str) -> None:
-    found = check(front_matter, Kind.DATASET)
-    assert [error in text for text in found.errors] == [True]
+    validation = check(front_matter, Kind.DATASET)
+    assert [error in text for text in validation.errors] == [True]
 
 
 @pytest.mark.parametrize(
@@ -132,9 +132,9 @@ def test_a_dataset_is_checked_for_what_loads_it(front_matter: str, error: str) -
     ],
 )
 def test_what_breaks_nothing_is_a_warning(front_matter: str, kind: Kind, warning: str) -> None:
-    found = check(front_matter, kind)
-    assert found.errors == ()
-    assert [warning in text for text in found.warnings] == [True]
+    validation = check(front_matter, kind)
+    assert validation.errors == ()
+    assert [warning in text for text in validation.warnings] == [True]
 
 
 def test_every_known_licence_passes() -> None:

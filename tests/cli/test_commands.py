@@ -34,9 +34,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessHub]:
         yield hub
 
 
-def ok(done: subprocess.CompletedProcess[str]) -> str:
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def ok(result: subprocess.CompletedProcess[str]) -> str:
+    assert result.returncode == 0, result.stderr
+    return result.stdout
 
 
 def whoami(hub: ProcessHub, authorization: str) -> int:
@@ -44,8 +44,8 @@ def whoami(hub: ProcessHub, authorization: str) -> int:
         f"{hub.url}/api/whoami-v2", headers={"Authorization": authorization}
     )
     try:
-        with urllib.request.urlopen(request) as answer:
-            return int(answer.status)
+        with urllib.request.urlopen(request) as response:
+            return int(response.status)
     except urllib.error.HTTPError as refused:
         return refused.code
 
@@ -54,8 +54,8 @@ def test_the_lines_of_the_greeting_can_be_pasted(tmp_path: Path) -> None:
     with running_hub(tmp_path / "it's here") as hub:
         exports = [line.strip() for line in hub.greeting if "export" in line]
     shell = ["sh", "-c", f'{exports[0]}; {exports[1]}; echo "$HF_ENDPOINT $HF_TOKEN"']
-    done = subprocess.run(shell, cwd="/", capture_output=True, text=True, check=True)
-    assert done.stdout == f"{hub.url} {hub.token}\n"
+    result = subprocess.run(shell, cwd="/", capture_output=True, text=True, check=True)
+    assert result.stdout == f"{hub.url} {hub.token}\n"
 
 
 def test_a_program_that_starts_a_hub_is_told_where_it_is(tmp_path: Path) -> None:
@@ -69,10 +69,12 @@ def test_help_names_every_command_without_loading_any() -> None:
         "try: main()\nexcept SystemExit as end: assert not end.code\n"
         "print([name for name in sys.modules if name.startswith(('sqlalchemy','pygit2'))])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     for name in COMMANDS:
-        assert f"\n  {name} " in done.stdout
-    assert done.stdout.endswith("[]\n")
+        assert f"\n  {name} " in result.stdout
+    assert result.stdout.endswith("[]\n")
 
 
 @pytest.mark.parametrize("group", COMMANDS)
@@ -101,11 +103,11 @@ def test_the_help_of_every_command_lists_its_exit_statuses(group: str) -> None:
 
 def test_the_first_user_makes_the_database_which_only_its_owner_may_read(data: Path) -> None:
     facts = ("--email", "ada@example.com", "--fullname", "Ada L", "--admin")
-    made = json_of("user", "create", "Ada", *facts, data=data)
-    assert (made["name"], made["email"], made["admin"]) == ("Ada", "ada@example.com", True)
+    result = json_of("user", "create", "Ada", *facts, data=data)
+    assert (result["name"], result["email"], result["admin"]) == ("Ada", "ada@example.com", True)
     assert data.stat().st_mode & 0o077 == 0
     (listed,) = json_of("user", "list", data=data)
-    assert listed == made
+    assert listed == result
     table = ok(hubstead("user", "list", data=data)).splitlines()
     assert table[0].split() == ["NAME", "FULLNAME", "EMAIL", "ADMIN", "DISABLED", "CREATED"]
     assert table[1].index("ada@example.com") == table[0].index("EMAIL")
@@ -115,9 +117,9 @@ def test_the_first_user_makes_the_database_which_only_its_owner_may_read(data: P
 
 
 def test_reading_commands_make_no_database(data: Path) -> None:
-    done = hubstead("user", "list", data=data)
-    assert done.returncode == 1
-    assert done.stderr == f"hubstead: there is no database at {data / 'hubstead.db'}\n"
+    result = hubstead("user", "list", data=data)
+    assert result.returncode == 1
+    assert result.stderr == f"hubstead: there is no database at {data / 'hubstead.db'}\n"
     assert not data.exists()
 
 
@@ -130,15 +132,15 @@ def test_faults_in_settings_and_usage_have_their_own_statuses(data: Path) -> Non
 
 
 def test_settings_list_value_help_and_origin_and_hide_secrets(data: Path) -> None:
-    done = hubstead(
+    result = hubstead(
         "settings", "--json", data=data, HUBSTEAD_S3_SECRET_KEY="verysecret", HUBSTEAD_PORT="9"
     )
-    described = {setting["name"]: setting for setting in json.loads(ok(done))}
+    described = {setting["name"]: setting for setting in json.loads(ok(result))}
     assert described["port"]["value"] == "9"
     assert described["port"]["origin"] == "environment"
     assert described["data"]["origin"] == "option"
     assert described["host"]["help"]
-    assert "verysecret" not in done.stdout
+    assert "verysecret" not in result.stdout
 
 
 def test_a_token_made_beside_a_running_hub_works_at_once_until_it_is_revoked(
@@ -163,14 +165,14 @@ def test_a_token_made_beside_a_running_hub_works_at_once_until_it_is_revoked(
 
 def test_secrets_come_from_standard_input_and_are_never_printed(served: ProcessHub) -> None:
     data = served.data
-    done = hubstead("user", "create", "bob", "--password", "-", data=data, stdin="pass word\n")
-    assert "pass word" not in ok(done)
+    result = hubstead("user", "create", "bob", "--password", "-", data=data, stdin="pass word\n")
+    assert "pass word" not in ok(result)
     basic = base64.b64encode(b"bob:pass word").decode()
     assert whoami(served, f"Basic {basic}") == 200
     old = "my-old_token.of:any+form"
-    done = hubstead("token", "create", "bob", "--value", "-", "--json", data=data, stdin=old)
-    assert old not in ok(done) + done.stderr
-    assert "token" not in json.loads(done.stdout)
+    result = hubstead("token", "create", "bob", "--value", "-", "--json", data=data, stdin=old)
+    assert old not in ok(result) + result.stderr
+    assert "token" not in json.loads(result.stdout)
     assert whoami(served, f"Bearer {old}") == 200
     ok(hubstead("token", "revoke", "-", data=data, stdin=old))
     assert whoami(served, f"Bearer {old}") == 401
@@ -223,16 +225,16 @@ def test_repositories_are_listed_shown_and_deleted_private_ones_too(served: Proc
 def test_webhooks_are_added_listed_and_removed_and_have_a_log(served: ProcessHub) -> None:
     data = served.data
     url = "http://127.0.0.1:9/hook"
-    made = json_of(
+    result = json_of(
         "webhook", "add", url, "--secret", "-", "--kind", "dataset", data=data, stdin="s3cret"
     )
-    assert (made["url"], made["secret"], made["kinds"]) == (url, True, ["dataset"])
+    assert (result["url"], result["secret"], result["kinds"]) == (url, True, ["dataset"])
     listed = hubstead("webhook", "list", data=data)
     assert url in ok(listed)
     assert "s3cret" not in listed.stdout
-    assert json_of("webhook", "log", made["id"], data=data) == []
-    ok(hubstead("webhook", "remove", made["id"], data=data))
-    assert hubstead("webhook", "remove", made["id"], data=data).returncode == 1
+    assert json_of("webhook", "log", result["id"], data=data) == []
+    ok(hubstead("webhook", "remove", result["id"], data=data))
+    assert hubstead("webhook", "remove", result["id"], data=data).returncode == 1
     bad = hubstead("webhook", "add", "ftp://x", data=data)
     assert bad.returncode == 1
     assert len(bad.stderr.splitlines()) == 1
@@ -262,10 +264,10 @@ def test_the_doctor_names_a_fault_and_ends_with_status_1(served: ProcessHub) -> 
     (pack,) = folder.glob("*.pack")
     content = pack.read_bytes()
     pack.unlink()
-    done = hubstead("doctor", data=served.data)
-    assert done.returncode == 1
-    assert f"models/admin/broken: the file {pack.name} is missing" in done.stdout
-    assert "→ restore the pack from a backup" in done.stdout
+    result = hubstead("doctor", data=served.data)
+    assert result.returncode == 1
+    assert f"models/admin/broken: the file {pack.name} is missing" in result.stdout
+    assert "→ restore the pack from a backup" in result.stdout
     pack.write_bytes(content)
     assert ok(hubstead("doctor", data=served.data)) == "Everything is in order.\n"
 
@@ -282,6 +284,6 @@ def test_a_database_is_not_brought_up_to_date_while_a_server_holds_it(data: Path
         raw.execute("DELETE FROM alembic_version")
     with (data / "server.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        done = hubstead("user", "create", "bob", data=data)
-    assert done.returncode == 1
-    assert done.stderr == f"hubstead: another server holds the data folder {data}\n"
+        result = hubstead("user", "create", "bob", data=data)
+    assert result.returncode == 1
+    assert result.stderr == f"hubstead: another server holds the data folder {data}\n"

@@ -113,7 +113,7 @@ def test_list_repos_objs_lists_every_stored_file(api: HubApi) -> None:
     api.create_repo(f"{ANNA}/listed")
     weights = b"w" * 1000
     api.upload_file(path_or_fileobj=weights, path_in_repo="w.bin", repo_id=f"{ANNA}/listed")
-    listed = {each.filename: each for each in api.list_repos_objs()}
+    listed = {obj.filename: obj for obj in api.list_repos_objs()}
     found = listed["listed/w.bin"]
     assert isinstance(found, RepoObj)
     assert found.size == len(weights)
@@ -124,7 +124,7 @@ def test_list_repos_objs_lists_every_stored_file(api: HubApi) -> None:
 
 def test_list_repos_objs_lists_an_organization(api: HubApi) -> None:
     api.create_repo(f"{ORG}/words", repo_type="dataset")
-    names = {each.filename for each in api.list_repos_objs(ORG)}
+    names = {obj.filename for obj in api.list_repos_objs(ORG)}
     assert "words/.gitattributes" in names
     assert not any(
         name.startswith("words/") for name in (o.filename for o in api.list_repos_objs())
@@ -134,9 +134,9 @@ def test_list_repos_objs_lists_an_organization(api: HubApi) -> None:
 def test_list_repos_objs_hides_what_the_caller_may_not_read(hub: PopulatedHub, api: HubApi) -> None:
     api.create_repo(f"{ANNA}/own-only", private=True)
     stranger = HubApi(hub.url, token=hub.tokens["bo"])
-    names = {each.filename.partition("/")[0] for each in stranger.list_repos_objs(ANNA)}
+    names = {obj.filename.partition("/")[0] for obj in stranger.list_repos_objs(ANNA)}
     assert "own-only" not in names
-    assert "own-only" in {each.filename.partition("/")[0] for each in api.list_repos_objs()}
+    assert "own-only" in {obj.filename.partition("/")[0] for obj in api.list_repos_objs()}
 
 
 def test_list_repos_objs_of_no_namespace_is_an_error(hub: PopulatedHub, api: HubApi) -> None:
@@ -171,9 +171,9 @@ def test_only_who_may_changes_visibility(hub: PopulatedHub, api: HubApi) -> None
 def test_what_hf_api_does_works_with_a_session(api: HubApi) -> None:
     name = f"{ANNA}/whole"
     assert api.create_repo(name).repo_id == name
-    done = api.upload_file(path_or_fileobj=b"# Hi\n", path_in_repo="README.md", repo_id=name)
+    commit = api.upload_file(path_or_fileobj=b"# Hi\n", path_in_repo="README.md", repo_id=name)
     info = api.model_info(name)
-    assert info.sha == done.oid
+    assert info.sha == commit.oid
     assert [file.rfilename for file in info.siblings or []] == [".gitattributes", "README.md"]
     assert name in {model.id for model in api.list_models(author=ANNA)}
     api.delete_repo(name)

@@ -62,7 +62,7 @@ def _node(folder: Path, *requirements: str) -> Path:
 
 
 def _run(*command: str | Path) -> None:
-    done = subprocess.run(
+    result = subprocess.run(
         command, check=False, capture_output=True, text=True, timeout=900, cwd=ROOT
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert result.returncode == 0, result.stdout + result.stderr

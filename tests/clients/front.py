@@ -75,10 +75,10 @@ def make_certificates(folder: Path) -> Certificates:
 
 
 def _openssl(folder: Path, *arguments: str) -> None:
-    done = subprocess.run(
+    result = subprocess.run(
         ["openssl", *arguments], cwd=folder, check=False, capture_output=True, text=True, timeout=60
     )
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
 
 
 @contextlib.contextmanager

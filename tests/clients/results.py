@@ -148,5 +148,5 @@ def _version(*command: str) -> str:
 
 
 def _said(*command: str) -> str:
-    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
-    return done.stdout.strip()
+    result = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
+    return result.stdout.strip()

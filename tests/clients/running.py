@@ -51,17 +51,17 @@ def tried(wanted: Callable[[str], bool]) -> list[Any]:
 
 def run_scenario(hub: PopulatedHub, release: Release, home: Path) -> Outcome:
     """Run the release's scenario against ``hub``, with ``home`` as its machine."""
-    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    done = subprocess.run(
+    env = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    result = subprocess.run(
         [*command_of(release), SCENARIOS / release.scenario],
         check=False,
         capture_output=True,
         text=True,
         timeout=TIMEOUT_S,
-        env={**kept, **_environment(hub, release, home)},
+        env={**env, **_environment(hub, release, home)},
         cwd=home,
     )
-    return read_outcome(done)
+    return read_outcome(result)
 
 
 def _environment(hub: PopulatedHub, release: Release, home: Path) -> dict[str, str]:
@@ -86,10 +86,10 @@ def _environment(hub: PopulatedHub, release: Release, home: Path) -> dict[str, s
     }
 
 
-def read_outcome(done: subprocess.CompletedProcess[str]) -> Outcome:
+def read_outcome(result: subprocess.CompletedProcess[str]) -> Outcome:
     """Return what a scenario said of its steps."""
-    outcome = Outcome(said=done.stdout + done.stderr)
-    for line in done.stdout.splitlines():
+    outcome = Outcome(said=result.stdout + result.stderr)
+    for line in result.stdout.splitlines():
         if not line.startswith("STEP "):
             continue
         step = json.loads(line.removeprefix("STEP "))
@@ -100,6 +100,6 @@ def read_outcome(done: subprocess.CompletedProcess[str]) -> Outcome:
             outcome.absent[step["step"]] = step["absent"]
         else:
             outcome.passed.append(step["step"])
-    if done.returncode or not outcome.passed:
+    if result.returncode or not outcome.passed:
         outcome.failed["the scenario itself"] = outcome.said
     return outcome

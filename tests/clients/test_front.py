@@ -19,8 +19,8 @@ def ask(hub: PopulatedHub, url: str, *, believing: bool = False, body: bytes | N
     proxy = urllib.request.ProxyHandler({"https": hub.front.proxy})
     opener = urllib.request.build_opener(proxy, urllib.request.HTTPSHandler(context=context))
     headers = {"Authorization": f"Bearer {hub.tokens[ANNA]}", "Content-Type": "application/json"}
-    with opener.open(urllib.request.Request(url, body, headers), timeout=30) as answer:
-        return json.load(answer)
+    with opener.open(urllib.request.Request(url, body, headers), timeout=30) as response:
+        return json.load(response)
 
 
 def test_the_name_leads_to_the_hub_and_its_links_say_the_name(hub_by_name: PopulatedHub) -> None:

@@ -35,9 +35,9 @@ def ask(
         headers["Authorization"] = f"Bearer {token or hub.tokens[by or '']}"
     request = urllib.request.Request(hub.url + path, data=data, headers=headers, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            text = answer.read()
-            return answer.status, json.loads(text) if text else None
+        with urllib.request.urlopen(request, timeout=30) as response:
+            text = response.read()
+            return response.status, json.loads(text) if text else None
     except urllib.error.HTTPError as error:
         return error.code, json.loads(error.read() or b"null")
 

@@ -43,8 +43,8 @@ def test_after_folding_each_pack_holds_twice_what_all_smaller_ones_hold(sizes: l
     packs = [PackSize(f"{n:040x}", size) for n, size in enumerate(sizes)]
     folded = set(packs_to_repack(packs))
     assert len(folded) != 1
-    left = sorted(each.objects for each in packs if each.name not in folded)
-    made = [sum(each.objects for each in packs if each.name in folded)] if folded else []
+    left = sorted(pack.objects for pack in packs if pack.name not in folded)
+    made = [sum(pack.objects for pack in packs if pack.name in folded)] if folded else []
     after = sorted(left + made)
     assert all(big >= 2 * small for small, big in itertools.pairwise(after))
 
@@ -128,7 +128,7 @@ def test_objects_that_no_ref_reaches_go_and_all_others_stay(packs: Packs) -> Non
         packs.repo, {"key": "file", "value": {"path": "gone", "content": "gone"}}, rev="side"
     )
     refs = packs.anna.call("GET", f"/api/models/{packs.repo}/refs").json
-    lost = next(each["targetCommit"] for each in refs["branches"] if each["name"] == "side")
+    lost = next(ref["targetCommit"] for ref in refs["branches"] if ref["name"] == "side")
     packs.anna.api.delete_branch(packs.repo, branch="side")
     git = packs.stores.git.open(packs.id)
     assert git.has(lost)
@@ -206,13 +206,13 @@ def test_a_folded_repository_is_cloned_whole(packs: Packs, tmp_path: Path) -> No
     packs.commit(20)
     packs.hub.run(repack_repo(packs.stores, packs.id))
     packs.hub.run(remove_retired_packs(packs.stores, grace_ms=-1))
-    done = subprocess.run(
+    result = subprocess.run(
         ["git", "clone", "-q", f"{packs.hub.url}/{packs.repo}", str(tmp_path / "w")],
         env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
         capture_output=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
     assert (tmp_path / "w/f5").read_text() == "19"
 
 

@@ -114,22 +114,22 @@ class Client:
     # -- asking -------------------------------------------------------------------------------
 
     def _ask(self, method: str, url: str, body: Any = None, **how: Any) -> Response:
-        said = self._caller(method, url, body, **how)
-        if said.status == 503 and b"just being removed" in said.body:
+        response = self._caller(method, url, body, **how)
+        if response.status == 503 and b"just being removed" in response.body:
             raise BeingDeleted
-        if said.status == 503 and self.tolerant:
-            raise Uncertain(said.body.decode())
-        if said.status >= 300:
-            raise Refused(f"{self.name}: {method} {url}: {said.status} {said.body[:300]!r}")
-        return said
+        if response.status == 503 and self.tolerant:
+            raise Uncertain(response.body.decode())
+        if response.status >= 300:
+            raise Refused(f"{self.name}: {method} {url}: {response.status} {response.body[:300]!r}")
+        return response
 
     def _decide(self, kind: str, after: State, method: str, url: str, body: Any, **how: Any) -> Any:
         """Send the request that makes ``after`` of the state; its answer makes it so."""
         self.pending = after
-        said = self._ask(method, url, body, **how)
+        response = self._ask(method, url, body, **how)
         self.state, self.pending = after, None
         self.acknowledged[kind] = self.acknowledged.get(kind, 0) + 1
-        return said
+        return response
 
     def _new_name(self) -> str:
         self._number += 1
@@ -258,14 +258,14 @@ class Client:
             "hash_algo": "sha256",
             "objects": [{"oid": oid, "size": size}],
         }
-        said = self._ask("POST", f"/{name}.git/info/lfs/objects/batch", body, headers=LFS)
+        response = self._ask("POST", f"/{name}.git/info/lfs/objects/batch", body, headers=LFS)
         repo.uploaded[oid] = size
-        actions = said.json["objects"][0].get("actions")
+        actions = response.json["objects"][0].get("actions")
         if not actions:  # it is here already
             self.state = after
             return
         action = actions["upload"]
-        if said.json["transfer"] == "multipart":
+        if response.json["transfer"] == "multipart":
             self._in_parts(after, action, oid, data)
         else:
             url = action["href"]

@@ -111,60 +111,62 @@ class Observer:
     def observe(self, client: str, candidates: list[State]) -> State:
         """Look at everything that one of the candidates speaks of."""
         seen = State()
-        names = {name for each in candidates for name in each.repos}
+        names = {name for candidate in candidates for name in candidate.repos}
         for name in names:
             repo = self._repo(name)
             if repo is not None:
                 seen.repos[name] = repo
                 objects = {
                     oid: size
-                    for each in candidates
-                    if name in each.repos
-                    for oid, size in each.repos[name].uploaded.items()
+                    for candidate in candidates
+                    if name in candidate.repos
+                    for oid, size in candidate.repos[name].uploaded.items()
                 }
                 repo.uploaded = self._uploaded(name, objects)
-        for old in {old for each in candidates for old in each.aliases}:
+        for old in {old for candidate in candidates for old in candidate.aliases}:
             to = self._leads_to(old)
             if to is not None:
                 seen.aliases[old] = to
-        for name in {name for each in candidates for name in each.gone} - names:
+        for name in {name for candidate in candidates for name in candidate.gone} - names:
             assert self._get(f"/api/models/{name}").status in (404, 307), f"{name} is back"
         seen.shared = self._files(SHARED, "main", below=f"{client}/")
         return seen
 
     def shared_commits(self) -> int:
-        said = self._get(f"/api/models/{SHARED}/commits/main?limit=1")
-        return int(said.headers["x-total-count"])
+        response = self._get(f"/api/models/{SHARED}/commits/main?limit=1")
+        return int(response.headers["x-total-count"])
 
     def _get(self, url: str) -> Any:
-        said = self.caller("GET", url)
-        assert said.status < 500, (url, said.status, said.body)
-        return said
+        response = self.caller("GET", url)
+        assert response.status < 500, (url, response.status, response.body)
+        return response
 
     def _repo(self, name: str) -> RepoState | None:
-        said = self._get(f"/api/models/{name}")
-        if said.status in (404, 307):
+        response = self._get(f"/api/models/{name}")
+        if response.status in (404, 307):
             return None
-        assert said.status == 200, (name, said.status, said.body)
-        assert said.json["id"] == name
+        assert response.status == 200, (name, response.status, response.body)
+        assert response.json["id"] == name
         refs = self._get(f"/api/models/{name}/refs").json
-        state = RepoState(private=said.json["private"])
+        state = RepoState(private=response.json["private"])
         for kind, tips in (("branches", state.branches), ("tags", state.tags)):
             for ref in refs[kind]:
                 commit = ref["targetCommit"]
                 tips[ref["name"]] = Tip(commit, self._files(name, commit))
-        assert said.json["sha"] == state.branches["main"].commit, "the list of refs says otherwise"
+        assert response.json["sha"] == state.branches["main"].commit, (
+            "the list of refs says otherwise"
+        )
         return state
 
     def _files(self, name: str, revision: str, below: str = "") -> dict[str, str]:
         key = (name, revision + below)
         if key not in self._read:
             folder = f"/{below.rstrip('/')}" if below else ""
-            said = self._get(f"/api/models/{name}/tree/{revision}{folder}?recursive=true")
-            if said.status == 404 and below:
+            response = self._get(f"/api/models/{name}/tree/{revision}{folder}?recursive=true")
+            if response.status == 404 and below:
                 return {}
-            assert said.status == 200, (name, revision, said.status, said.body)
-            paths = [item["path"] for item in said.json if item["type"] == "file"]
+            assert response.status == 200, (name, revision, response.status, response.body)
+            paths = [item["path"] for item in response.json if item["type"] == "file"]
             self._read[key] = {
                 path: self._content(name, revision, path)
                 for path in paths
@@ -173,9 +175,9 @@ class Observer:
         return self._read[key]
 
     def _content(self, name: str, revision: str, path: str) -> str:
-        said = self._get(f"/{name}/resolve/{revision}/{path}")
-        assert said.status == 200, (name, revision, path, said.status, said.body)
-        return digest(said.body)
+        response = self._get(f"/{name}/resolve/{revision}/{path}")
+        assert response.status == 200, (name, revision, path, response.status, response.body)
+        return digest(response.body)
 
     def _uploaded(self, name: str, objects: dict[str, int]) -> dict[str, int]:
         if not objects:
@@ -186,14 +188,16 @@ class Observer:
             "hash_algo": "sha256",
             "objects": [{"oid": oid, "size": size} for oid, size in objects.items()],
         }
-        said = self.caller("POST", f"/{name}.git/info/lfs/objects/batch", body, headers=LFS)
-        assert said.status == 200, (name, said.status, said.body)
+        response = self.caller("POST", f"/{name}.git/info/lfs/objects/batch", body, headers=LFS)
+        assert response.status == 200, (name, response.status, response.body)
         return {
-            each["oid"]: each["size"] for each in said.json["objects"] if not each.get("actions")
+            entry["oid"]: entry["size"]
+            for entry in response.json["objects"]
+            if not entry.get("actions")
         }
 
     def _leads_to(self, old: str) -> str | None:
-        said = self._get(f"/api/models/{old}")
-        if said.status != 307:
+        response = self._get(f"/api/models/{old}")
+        if response.status != 307:
             return None
-        return str(said.headers["location"]).removeprefix("/api/models/")
+        return str(response.headers["location"]).removeprefix("/api/models/")

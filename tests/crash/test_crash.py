@@ -137,8 +137,8 @@ class Trial:
     def begin(self) -> None:
         self.node.start()
         self.token = self.node.token
-        said = self.node.call("POST", "/api/repos/create", {"name": SHARED.partition("/")[2]})
-        assert said.status == 200, said.body
+        response = self.node.call("POST", "/api/repos/create", {"name": SHARED.partition("/")[2]})
+        assert response.status == 200, response.body
 
     def round(self) -> None:
         """Write, kill, start again, look."""
@@ -202,7 +202,7 @@ class Trial:
         """Find out whether what had no answer was done; wholly or not at all."""
         candidates = [client.state] + ([client.pending] if client.pending else [])
         seen = observer.observe(client.name, candidates)
-        wrong = [differences(each, seen) for each in candidates]
+        wrong = [differences(candidate, seen) for candidate in candidates]
         if not wrong[0]:
             self.vanished += client.pending is not None
         elif len(wrong) == 2 and not wrong[1]:

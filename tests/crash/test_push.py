@@ -61,7 +61,7 @@ class Trial:
         self.work = self.folder / "work"
 
     def git(self, *arguments: str) -> str:
-        done = subprocess.run(
+        result = subprocess.run(
             ["git", *arguments],
             cwd=self.work,
             env=self.environment(),
@@ -70,7 +70,7 @@ class Trial:
             timeout=60,
             check=True,
         )
-        return done.stdout.strip()
+        return result.stdout.strip()
 
     def environment(self) -> dict[str, str]:
         who = {"NAME": "Anna", "EMAIL": "anna@example.org"}
@@ -89,8 +89,8 @@ class Trial:
 
     def begin(self) -> None:
         self.node.start()
-        said = self.node.call("POST", "/api/repos/create", {"name": REPO.partition("/")[2]})
-        assert said.status == 200, said.body
+        response = self.node.call("POST", "/api/repos/create", {"name": REPO.partition("/")[2]})
+        assert response.status == 200, response.body
         self.work.mkdir()
         self.git("init", "-q", "-b", "main")
         self.tip = self._commit()
@@ -162,8 +162,8 @@ class Trial:
         return {row["ref"]: row["targetCommit"] for row in rows}
 
     def _healthy(self) -> None:
-        done = self.node.run("doctor", "--deep", "--json", check=False)
-        assert "healthy" in done.stdout, done.stdout + done.stderr
+        result = self.node.run("doctor", "--deep", "--json", check=False)
+        assert "healthy" in result.stdout, result.stdout + result.stderr
 
     def end(self) -> None:
         """All that was accepted can be cloned, and is sound."""

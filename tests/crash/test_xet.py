@@ -136,9 +136,9 @@ class Writer:
     def upload(self) -> bool:
         """Upload what is pending, and say whether that was acknowledged."""
         assert self.pending is not None
-        said = self.ask(files=self.pending.sources)
-        self.said = said
-        if said is None or "error" in said:
+        response = self.ask(files=self.pending.sources)
+        self.said = response
+        if response is None or "error" in response:
             return False
         self.there |= self.pending.digests
         self.pending = None
@@ -147,10 +147,10 @@ class Writer:
 
     def download(self, path: str) -> str:
         """Return the digest of a file that the client downloads."""
-        said = self.ask(download=path, folder=str(self.folder))
-        assert said is not None
-        assert "path" in said, said
-        found = Path(said["path"])
+        response = self.ask(download=path, folder=str(self.folder))
+        assert response is not None
+        assert "path" in response, response
+        found = Path(response["path"])
         digest = hashlib.sha256(found.read_bytes()).hexdigest()
         shutil.rmtree(found.parents[4])
         return digest
@@ -178,7 +178,7 @@ class Writer:
             self.killed.kill()
 
     def _started(self) -> subprocess.Popen[str]:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("HUBSTEAD_", "HF_"))}
+        env = {k: v for k, v in os.environ.items() if not k.startswith(("HUBSTEAD_", "HF_"))}
         retries = {"HF_XET_CLIENT_RETRY_BASE_DELAY": "300ms"}
         if not self.patient:
             retries = {"HF_XET_CLIENT_RETRY_MAX_ATTEMPTS": "0"}
@@ -190,7 +190,7 @@ class Writer:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                env={**kept, **home, **retries},
+                env={**env, **home, **retries},
                 preexec_fn=die_with_parent,  # noqa: PLW1509 - nothing but one system call
             )
 
@@ -246,8 +246,8 @@ class Trial:
     def begin(self) -> None:
         self.node.start()
         for writer in self.writers:
-            said = self.node.call("POST", "/api/repos/create", {"name": writer.name})
-            assert said.status == 200, said.body
+            response = self.node.call("POST", "/api/repos/create", {"name": writer.name})
+            assert response.status == 200, response.body
             writer.start(self.node.url, self.node.token)  # the first upload imports the client
         for writer in self.writers:
             writer.join()
@@ -335,13 +335,13 @@ class Trial:
 
 def _files(caller: Connection, repo: str) -> dict[str, str]:
     """Return the digests of all files, as plain HTTP reads them."""
-    said = caller("GET", f"/api/models/{repo}/tree/main?recursive=true")
-    assert said.status == 200, said.body
-    paths = [each["path"] for each in said.json if each["type"] == "file"]
+    response = caller("GET", f"/api/models/{repo}/tree/main?recursive=true")
+    assert response.status == 200, response.body
+    paths = [each["path"] for each in response.json if each["type"] == "file"]
     found = {}
     for path in paths:
         if path != ".gitattributes":
-            said = caller("GET", f"/{repo}/resolve/main/{path}")
-            assert said.status == 200, (path, said.status, said.body[:300])
-            found[path] = hashlib.sha256(said.body).hexdigest()
+            response = caller("GET", f"/{repo}/resolve/main/{path}")
+            assert response.status == 200, (path, response.status, response.body[:300])
+            found[path] = hashlib.sha256(response.body).hexdigest()
     return found

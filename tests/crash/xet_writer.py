@@ -33,8 +33,8 @@ def main() -> None:
                     CommitOperationAdd(path_in_repo=path, path_or_fileobj=source)
                     for path, source in told["files"].items()
                 ]
-                done = api.create_commit(told["repo"], operations, commit_message="By Xet")
-                said["commit"] = done.oid
+                commit = api.create_commit(told["repo"], operations, commit_message="By Xet")
+                said["commit"] = commit.oid
         except Exception as error:
             said["error"] = repr(error)[:1000]
         print("SAID " + json.dumps(said), flush=True)

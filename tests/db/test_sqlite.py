@@ -72,7 +72,7 @@ asyncio.run(main())
 
 
 def test_a_full_disk_fails_the_whole_group_loses_nothing_and_passes(sqlite_url: str) -> None:
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", _FULL, sqlite_url],
         check=False,
         cwd=ROOT,
@@ -80,7 +80,7 @@ def test_a_full_disk_fails_the_whole_group_loses_nothing_and_passes(sqlite_url: 
         text=True,
         timeout=60,
     )
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
 
 
 _BESIDE = """

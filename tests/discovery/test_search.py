@@ -131,9 +131,9 @@ async def test_words_match_anywhere_in_the_full_name_and_in_any_case(db: Databas
 
 async def test_a_past_name_matches_nothing(db: Database) -> None:
     anna = await a_user(db)
-    made = await a_repo(db, anna, "anna/before")
-    after = type(made.repo_id).parse(Kind.MODEL, "anna/after")
-    await move_repo(db, anna, made.repo_id, after)
+    repo = await a_repo(db, anna, "anna/before")
+    after = type(repo.repo_id).parse(Kind.MODEL, "anna/after")
+    await move_repo(db, anna, repo.repo_id, after)
     assert await names(db, search=("before",)) == []
     assert await names(db, search=("after",)) == ["anna/after"]
     assert await names(db, sort="id") == ["anna/after"]
@@ -219,10 +219,10 @@ async def a_random_hub(db: Database, facts: list[tuple[int, bool, set[str]]]) ->
     people = [await a_user(db, "anna"), await a_user(db, "bob")]
     for number, (likes, private, tags) in enumerate(facts):
         owner = people[number % 2]
-        made = await a_repo(
+        repo = await a_repo(
             db, owner, f"{owner.name}/r{number}", private=private, likes=likes, trending=likes / 3
         )
-        await tag(db, made, *tags)
+        await tag(db, repo, *tags)
     return people
 
 

@@ -15,11 +15,11 @@ async def a_tagged_repo(
     db: Database, name: str, kind: Kind, *tags: str, private: bool = False, library: str = ""
 ) -> None:
     anna = await a_user(db, name)
-    made = await a_repo(db, anna, f"{name}/one", kind=kind, private=private)
+    repo = await a_repo(db, anna, f"{name}/one", kind=kind, private=private)
 
     async def change(tx: Tx) -> None:
         derived = RepoMetadata(tags=tags, library_name=library or None)
-        await set_metadata(tx, made.pk, kind, None, derived)
+        await set_metadata(tx, repo.pk, kind, None, derived)
 
     await db.write(change)
 
@@ -56,10 +56,10 @@ async def test_tags_of_models_have_types_by_what_they_mean(db: Database) -> None
 
 async def test_tags_of_datasets_keep_the_older_names_of_types(db: Database) -> None:
     await a_tagged_repo(db, "anna", Kind.DATASET, "language:en", "size_categories:n<1K")
-    found = await tags_by_type(db, Kind.DATASET)
-    assert [tag.id for tag in found["language"]] == ["language:en"]
-    assert [tag.id for tag in found["languages"]] == ["languages:en"]
-    assert [tag.label for tag in found["size_categories"]] == ["n<1K"]
+    tags = await tags_by_type(db, Kind.DATASET)
+    assert [tag.id for tag in tags["language"]] == ["language:en"]
+    assert [tag.id for tag in tags["languages"]] == ["languages:en"]
+    assert [tag.label for tag in tags["size_categories"]] == ["n<1K"]
 
 
 async def test_tags_in_most_use_come_first(db: Database) -> None:

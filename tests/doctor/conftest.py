@@ -48,20 +48,20 @@ class DoctorHub:
 async def filled(stores: Storage, address: str) -> DoctorHub:
     anna = await a_user(stores.db, "anna")
     name = RepoId(Kind.MODEL, "anna", "bert")
-    made = await create_repository(stores, anna, RepoRequest(name))
+    repo = await create_repository(stores, anna, RepoRequest(name))
     await stores.blobs.put(LFS, WEIGHTS, Sha256Verifier(LFS.name))
     size, day_ms = len(WEIGHTS), 86_400_000
     await blobs.register_upload(
-        stores.db, stores.blobs, made.pk, LFS, size, pusher_pk=anna.pk, hold_ms=day_ms
+        stores.db, stores.blobs, repo.pk, LFS, size, pusher_pk=anna.pk, hold_ms=day_ms
     )
-    git = await stores.open_git(made)
+    git = await stores.open_git(repo)
     change = Changeset(git.draft(), stores.settings.commits)
     await change.put("README.md", CARD)
     change.put_pointer("model.safetensors", LFS.name, size)
     await commit(
         stores,
         anna,
-        made,
+        repo,
         target=RefName.branch("main"),
         right=Right.WRITE,
         changeset=change,

@@ -41,11 +41,11 @@ class Xet:
     file: MadeFile
     keys: dict[str, BlobKey]
 
-    async def replace_bytes(self, made: MadeXorb, body: bytes) -> None:
+    async def replace_bytes(self, xorb: MadeXorb, body: bytes) -> None:
         """Put other bytes into the store, as a damaged disk would."""
         blobs = self.sample.stores.blobs
-        await blobs.delete(self.keys[made.name])
-        await blobs.put(self.keys[made.name], body, AnyBytes())
+        await blobs.delete(self.keys[xorb.name])
+        await blobs.put(self.keys[xorb.name], body, AnyBytes())
 
 
 @pytest.fixture
@@ -72,15 +72,15 @@ async def stored(sample: DoctorHub) -> Xet:
     return Xet(sample, first, second, file, keys)
 
 
-def row_of(made: MadeXorb, key: BlobKey) -> dict[str, object]:
+def row_of(xorb: MadeXorb, key: BlobKey) -> dict[str, object]:
     now = now_ms()
     return {
-        "name": made.name,
+        "name": xorb.name,
         "blob": key.name,
-        "bytes": made.index.size,
-        "unpacked": made.index.unpacked,
-        "chunks": len(made.index),
-        "entries": made.index.pack(),
+        "bytes": xorb.index.size,
+        "unpacked": xorb.index.unpacked,
+        "chunks": len(xorb.index),
+        "entries": xorb.index.pack(),
         "created_ms": now,
         "touched_ms": now,
     }
@@ -112,8 +112,8 @@ def of_file(xet: Xet, **values: Any) -> Any:
     return update(xet_files_table).where(xet_files_table.c.name == xet.file.name).values(**values)
 
 
-def of_xorb(made: MadeXorb, **values: Any) -> Any:
-    return update(xorbs_table).where(xorbs_table.c.name == made.name).values(**values)
+def of_xorb(xorb: MadeXorb, **values: Any) -> Any:
+    return update(xorbs_table).where(xorbs_table.c.name == xorb.name).values(**values)
 
 
 async def test_xorbs_and_files_in_order_have_no_findings(xet: Xet) -> None:

@@ -60,8 +60,8 @@ def _upload(node: ProcessHub, data: bytes) -> None:
         "objects": [{"oid": oid, "size": len(data)}],
     }
     lfs = {"Content-Type": "application/vnd.git-lfs+json"}
-    said = node.call("POST", "/admin/m.git/info/lfs/objects/batch", body, **lfs)
-    href = said.json["objects"][0]["actions"]["upload"]["href"]
+    response = node.call("POST", "/admin/m.git/info/lfs/objects/batch", body, **lfs)
+    href = response.json["objects"][0]["actions"]["upload"]["href"]
     assert node.call("PUT", href, data, token="").status == 200
     value = {"path": "big.bin", "algo": "sha256", "oid": oid, "size": len(data)}
     lines = [{"key": "header", "value": {"summary": "big"}}, {"key": "lfsFile", "value": value}]

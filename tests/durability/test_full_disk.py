@@ -83,10 +83,10 @@ class Writer:
             "transfers": ["basic", "multipart"],
             "objects": [{"oid": hashlib.sha256(data).hexdigest(), "size": len(data)}],
         }
-        said = self.node.call("POST", "/admin/m.git/info/lfs/objects/batch", body, **LFS)
-        if said.status != 200:
-            return said
-        action: dict[str, Any] = said.json["objects"][0]["actions"]["upload"]
+        response = self.node.call("POST", "/admin/m.git/info/lfs/objects/batch", body, **LFS)
+        if response.status != 200:
+            return response
+        action: dict[str, Any] = response.json["objects"][0]["actions"]["upload"]
         return action
 
     def upload(self) -> Response:
@@ -105,10 +105,10 @@ class Writer:
         for key, url in sorted(action["header"].items()):
             if key.isdigit():
                 piece = data[(int(key) - 1) * chunk : int(key) * chunk]
-                said = self.node.call("PUT", url, piece, token="")
-                if said.status != 200:
-                    return said
-                parts.append({"partNumber": int(key), "etag": said.headers["etag"]})
+                response = self.node.call("PUT", url, piece, token="")
+                if response.status != 200:
+                    return response
+                parts.append({"partNumber": int(key), "etag": response.headers["etag"]})
         body = {"oid": hashlib.sha256(data).hexdigest(), "parts": parts}
         return self.node.call("POST", action["href"], body, **LFS, token="")
 
@@ -147,14 +147,14 @@ def leftovers(data: Path) -> list[Path]:
     return [path for path in found if path.exists()]
 
 
-def check_refused(said: Response) -> None:
-    assert said.status == 507, (said.status, said.body)
-    assert b"storage is full" in said.body
-    assert "storage is full" in said.headers["x-error-message"] or b"message" in said.body
+def check_refused(response: Response) -> None:
+    assert response.status == 507, (response.status, response.body)
+    assert b"storage is full" in response.body
+    assert "storage is full" in response.headers["x-error-message"] or b"message" in response.body
 
 
-def check_reading(node: ProcessHub, kept: bytes) -> None:
-    assert node.call("GET", "/admin/m/resolve/main/kept.bin").body == kept
+def check_reading(node: ProcessHub, content: bytes) -> None:
+    assert node.call("GET", "/admin/m/resolve/main/kept.bin").body == content
     assert node.call("GET", "/api/models/admin/m").status == 200
     assert node.call("GET", "/healthz").status == 200
 
@@ -204,8 +204,8 @@ def test_clone_and_fetch_go_on_with_a_full_disk_and_a_push_gets_its_report(
         there = git(tmp_path / "before", "pull", "-q")
         assert there.returncode == 0, there.stderr
         for path in READS:
-            said = node.call("GET", path)
-            assert said.status == 200, (path, said.status, said.body)
+            response = node.call("GET", path)
+            assert response.status == 200, (path, response.status, response.body)
         git(tmp_path / "before", "commit", "-q", "--allow-empty", "-m", "mine")
         for command in (["push"], ["push", "origin", "HEAD:refs/heads/new"]):
             there = git(tmp_path / "before", *command)
@@ -239,8 +239,8 @@ def test_a_full_disk_refuses_content_with_507_reads_on_and_recovers_without_a_re
         assert "writes are refused" in ready.json["disk"]
         ballast.unlink()
         for kind in (*CONTENT, *ROWS):
-            said = getattr(writer, kind)()
-            assert said.status == 200, (kind, said.status, said.body)
+            response = getattr(writer, kind)()
+            assert response.status == 200, (kind, response.status, response.body)
         assert node.call("GET", "/readyz").json["status"] == "ready"
         check_reading(node, kept)
         assert "in order" in node.run("doctor").stdout
@@ -286,10 +286,10 @@ def test_a_command_beside_a_full_hub_says_so(disk: Path) -> None:
     with running_hub(disk / "hub", {"min_free_bytes": "0"}) as node:
         fill(disk)
         made = 0
-        told = node.run("token", "create", "admin", check=False)
-        while told.returncode == 0 and made < 20:
+        result = node.run("token", "create", "admin", check=False)
+        while result.returncode == 0 and made < 20:
             made += 1
-            told = node.run(
+            result = node.run(
                 "user",
                 "create",
                 f"u{made}",
@@ -297,16 +297,16 @@ def test_a_command_beside_a_full_hub_says_so(disk: Path) -> None:
                 "x" * 60 + f"{made}@example.com",
                 check=False,
             )
-        assert told.returncode != 0
-        assert "full" in told.stderr
-        assert "Traceback" not in told.stderr
+        assert result.returncode != 0
+        assert "full" in result.stderr
+        assert "Traceback" not in result.stderr
 
 
 def test_a_hub_does_not_start_on_a_full_disk_without_saying_why(disk: Path) -> None:
     fill(disk)
     node = ProcessHub(disk / "hub")
     node.log.parent.mkdir(exist_ok=True)
-    told = subprocess.run(
+    result = subprocess.run(
         [*node.command("serve"), "--port", "0"],
         check=False,
         capture_output=True,
@@ -314,6 +314,6 @@ def test_a_hub_does_not_start_on_a_full_disk_without_saying_why(disk: Path) -> N
         timeout=60,
         env=node.environment(),
     )
-    assert told.returncode != 0
-    assert "full" in told.stderr or os.strerror(errno.ENOSPC) in told.stderr
-    assert "Traceback" not in told.stderr
+    assert result.returncode != 0
+    assert "full" in result.stderr or os.strerror(errno.ENOSPC) in result.stderr
+    assert "Traceback" not in result.stderr

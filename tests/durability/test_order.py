@@ -74,22 +74,22 @@ class Recording:
 
     def _create_token(self, node: ProcessHub) -> list[trace.Call]:
         output = self.folder / "token.trace"
-        made = subprocess.run(
+        result = subprocess.run(
             [*trace.command(output), *node.command("token", "create", "admin")],
             env=node.environment(),
             capture_output=True,
             check=True,
             timeout=60,
         )
-        assert made.stdout.startswith(b"hf_")
+        assert result.stdout.startswith(b"hf_")
         return trace.read(output)
 
     def ask(self, kind: str, method: str, url: str, body: Any = None, **how: Any) -> Response:
         time.sleep(REST_S)
-        said = self._caller(method, url, body, **how)
-        assert said.status == 200, (kind, said.status, said.body)
-        self.answers.append((kind, said))
-        return said
+        response = self._caller(method, url, body, **how)
+        assert response.status == 200, (kind, response.status, response.body)
+        self.answers.append((kind, response))
+        return response
 
     def _write_everything(self) -> None:
         repo = "/api/models/admin/m"
@@ -118,8 +118,8 @@ class Recording:
             "objects": [{"oid": hashlib.sha256(data).hexdigest(), "size": len(data)}],
         }
         url = "/admin/m.git/info/lfs/objects/batch"
-        said = self.ask(kind, "POST", url, body, headers=LFS)
-        action: dict[str, Any] = said.json["objects"][0]["actions"]["upload"]
+        response = self.ask(kind, "POST", url, body, headers=LFS)
+        action: dict[str, Any] = response.json["objects"][0]["actions"]["upload"]
         return action
 
     def _upload(self, data: bytes) -> None:

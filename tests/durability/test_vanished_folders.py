@@ -60,8 +60,8 @@ def test_blobs_that_vanish_are_503_until_they_are_back(tmp_path: Path) -> None:
         large = filled(writer)
         blobs = tmp_path / "hub/blobs"
         shutil.move(blobs, tmp_path / "away")
-        said = node.call("GET", "/admin/m/resolve/main/large.bin")
-        assert said.status == 503, (said.status, said.body)
+        response = node.call("GET", "/admin/m/resolve/main/large.bin")
+        assert response.status == 503, (response.status, response.body)
         assert node.call("GET", "/admin/m/resolve/main/kept.bin").body == b"kept"
         sent = writer.upload()
         assert sent.status in (200, 503), (sent.status, sent.body)

@@ -47,7 +47,7 @@ def _file(file: xet.FileEntry) -> bytes:
 
 def _xorb(xorb: xet.XorbEntry) -> bytes:
     numbers = (0, len(xorb), xorb.unpacked, 0)
-    return xorb.hash + b"".join(each.to_bytes(4, "little") for each in numbers) + xorb.chunks
+    return xorb.hash + b"".join(number.to_bytes(4, "little") for number in numbers) + xorb.chunks
 
 
 def xorb(data: bytes) -> None:

@@ -55,7 +55,7 @@ def test_no_bytes_of_a_format_are_a_fault(format_: str, tmp_path: Path) -> None:
     for number, seed in enumerate({"shard": shards, "xorb": xorbs}[format_]()):
         (seeds / str(number)).write_bytes(seed)
     runs = max(SHORT, MANY * SHARE)
-    said = subprocess.run(
+    result = subprocess.run(
         [
             *FROM_A_SMALL_PROCESS,
             *(sys.executable, "-m", "tests.fuzz.formats", format_, str(seeds)),
@@ -69,7 +69,7 @@ def test_no_bytes_of_a_format_are_a_fault(format_: str, tmp_path: Path) -> None:
         check=False,
     )
     faults = [path.read_bytes().hex() for path in tmp_path.glob("fault-*")]
-    assert said.returncode == 0, (faults, said.stdout[-3000:], said.stderr[-3000:])
+    assert result.returncode == 0, (faults, result.stdout[-3000:], result.stderr[-3000:])
     # All was tried, and it did lead somewhere.
-    assert re.search(rf"Done {runs} runs", said.stderr), said.stderr[-3000:]
-    assert "NEW" in said.stderr
+    assert re.search(rf"Done {runs} runs", result.stderr), result.stderr[-3000:]
+    assert "NEW" in result.stderr

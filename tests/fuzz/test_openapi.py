@@ -76,14 +76,14 @@ def test_no_request_of_the_document_is_a_fault(sample: FuzzedRepo, operation: st
             for name in case.path_parameters.keys() & sample.names.keys():
                 case.path_parameters[name] = sample.names[name]
         target = f"{case.formatted_path}?{urlencode(query, errors='replace')}"
-        said = sample.owner.hub.call(
+        response = sample.owner.hub.call(
             case.method,
             target,
             _body(case.body),
             token=sample.owner.token if signed else "",
             **({"Content-Type": "application/json"} if case.body is not None else {}),
         )
-        _check(said, target)
+        _check(response, target)
 
     holds()
 
@@ -92,12 +92,12 @@ def _body(body: Any) -> bytes | None:
     return None if isinstance(body, NotSet) else json.dumps(body).encode()
 
 
-def _check(said: Response, target: str) -> None:
-    assert said.status < 500 or said.status == 501, (target, said)
-    assert said.headers["x-request-id"]
-    if said.status >= 400:
-        assert said.message, (target, said)
-        if said.body and said.headers["content-type"].startswith("application/json"):
-            assert said.json["error"], (target, said)
+def _check(response: Response, target: str) -> None:
+    assert response.status < 500 or response.status == 501, (target, response)
+    assert response.headers["x-request-id"]
+    if response.status >= 400:
+        assert response.message, (target, response)
+        if response.body and response.headers["content-type"].startswith("application/json"):
+            assert response.json["error"], (target, response)
     else:
-        assert said.code is None
+        assert response.code is None

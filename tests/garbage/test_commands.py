@@ -28,11 +28,11 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessHub]:
 
 
 def test_without_delete_gc_only_tells(hub: ProcessHub) -> None:
-    done = hubstead("gc", "--no-git", "--grace", "0", data=hub.data)
-    assert done.returncode == 0, done.stderr
-    assert "models/admin/bert" in done.stdout
-    assert "no branch, tag or other ref reaches it" in done.stdout
-    assert "`hubstead gc --delete` would delete 1 objects, 2.0 MB." in done.stdout
+    result = hubstead("gc", "--no-git", "--grace", "0", data=hub.data)
+    assert result.returncode == 0, result.stderr
+    assert "models/admin/bert" in result.stdout
+    assert "no branch, tag or other ref reaches it" in result.stdout
+    assert "`hubstead gc --delete` would delete 1 objects, 2.0 MB." in result.stdout
     again = json_of("gc", "--no-git", "--grace", "0", data=hub.data)
     assert not again["deleted"]
     [count] = [each for each in again["found"] if each["what"] == "unreferenced LFS file"]
@@ -42,9 +42,9 @@ def test_without_delete_gc_only_tells(hub: ProcessHub) -> None:
 
 
 def test_within_the_grace_nothing_would_go(hub: ProcessHub) -> None:
-    done = hubstead("gc", data=hub.data)
-    assert "within the grace period" in done.stdout
-    assert "would delete nothing yet" in done.stdout
+    result = hubstead("gc", data=hub.data)
+    assert "within the grace period" in result.stdout
+    assert "would delete nothing yet" in result.stdout
 
 
 def test_gc_deletes_beside_the_hub_that_runs(hub: ProcessHub) -> None:
@@ -65,9 +65,9 @@ def test_a_span_and_a_repository_that_cannot_be_are_refused(hub: ProcessHub) -> 
 
 
 def test_a_new_epoch_says_from_when_it_counts(hub: ProcessHub) -> None:
-    made = json_of("gc", "--new-epoch", data=hub.data)
-    assert len(made["epoch"]) == 16
-    assert made["counts_from"].endswith("Z")
+    result = json_of("gc", "--new-epoch", data=hub.data)
+    assert len(result["epoch"]) == 16
+    assert result["counts_from"].endswith("Z")
 
 
 def test_stats_tell_what_files_take(hub: ProcessHub) -> None:
@@ -75,7 +75,9 @@ def test_stats_tell_what_files_take(hub: ProcessHub) -> None:
     assert told["repository"] == "models/admin/tuned"
     assert (told["files"], told["logical"]) == (1, 2_000_000)
     every = json_of("stats", data=hub.data)
-    assert "models/admin/tuned" in [each["repository"] for each in every["repositories"]]
+    assert "models/admin/tuned" in [
+        repository["repository"] for repository in every["repositories"]
+    ]
     assert every["total"]["logical"] >= 2_000_000
     assert "2.0 MB" in hubstead("stats", data=hub.data).stdout
     assert "logical:" in hubstead("stats", "models/admin/tuned", data=hub.data).stdout

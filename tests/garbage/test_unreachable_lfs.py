@@ -66,12 +66,12 @@ async def test_a_tag_keeps_what_its_branch_left_behind(
 ) -> None:
     bert = await hub.make()
     old = await hub.put(bert, "a.bin", b"old")
-    opened = await hub.open(bert)
-    await create_tag(hub.stores, hub.anna, opened, "v1", revision="main", message=message)
+    repo = await hub.open(bert)
+    await create_tag(hub.stores, hub.anna, repo, "v1", revision="main", message=message)
     await hub.remove(bert, "a.bin")
     await squashed(hub, bert)
     assert await hub.gc() == []
-    await delete_tag(hub.stores, hub.anna, opened, "v1")
+    await delete_tag(hub.stores, hub.anna, repo, "v1")
     assert of(await hub.gc(), GarbageKind.LFS_LINK)[0].removed == 1
     assert await hub.unreferenced() == {old}
 

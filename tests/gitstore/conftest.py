@@ -27,15 +27,15 @@ def run_git(*arguments: str | Path, stdin: bytes = b"", index: Path | None = Non
     }
     if index is not None:
         environment["GIT_INDEX_FILE"] = str(index)
-    done = subprocess.run(
+    result = subprocess.run(
         ["git", *map(str, arguments)],
         input=stdin,
         capture_output=True,
         env=environment,
         check=False,
     )
-    assert done.returncode == 0, (arguments, done.stderr)
-    return done.stdout
+    assert result.returncode == 0, (arguments, result.stderr)
+    return result.stdout
 
 
 @pytest.fixture(scope="module")

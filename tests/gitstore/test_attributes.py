@@ -112,14 +112,14 @@ def test_ignored_files_are_those_of_git_check_ignore(
     place(folder, ".gitattributes", {})
     place(folder, ".gitignore", texts)
     paths = [path for path in paths if path not in ("a", "a/b")]  # there they are folders
-    done = subprocess.run(
+    result = subprocess.run(
         ["git", "-C", str(folder), "check-ignore", "-z", "--stdin", "--no-index"],
         input="\0".join(paths).encode() + b"\0" if paths else b"",
         capture_output=True,
         check=False,
     )
-    assert done.returncode in (0, 1), done.stderr
-    wanted = set(done.stdout.decode().split("\0")) - {""}
+    assert result.returncode in (0, 1), result.stderr
+    wanted = set(result.stdout.decode().split("\0")) - {""}
     place(folder, ".gitignore", {})
     ours = Ignores(texts)
     assert {path for path in paths if ours.ignores(path)} == wanted

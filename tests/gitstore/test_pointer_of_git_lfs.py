@@ -188,8 +188,8 @@ def smudged(content: bytes, folder: Path) -> bytes:
     """Return what a checkout would write; the long process ends over what it did not read."""
     subprocess.run(["git", "init", "-q", folder], check=True)
     command = ["git-lfs", "smudge", "--skip", "--", "file"]
-    done = subprocess.run(command, cwd=folder, input=content, capture_output=True, check=True)
-    return done.stdout
+    result = subprocess.run(command, cwd=folder, input=content, capture_output=True, check=True)
+    return result.stdout
 
 
 @pytest.mark.parametrize("length", [1023, 1024, 1025, 4096, 40_000])

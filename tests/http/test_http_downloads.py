@@ -106,22 +106,22 @@ def test_a_source_without_a_file_is_sent_in_parts(live: RunningServer, folder: P
 def test_what_the_client_has_is_not_sent_again(live: RunningServer) -> None:
     with httpx2.Client() as client:
         for value in ('"tag"', 'W/"tag"', '"other", "tag"', "*", "tag"):
-            answer = client.get(live.url + "/file-big", headers={"if-none-match": value})
-            assert (answer.status_code, answer.content) == (304, b"")
-            assert answer.headers["etag"] == '"tag"'
-            assert answer.headers["x-extra"] == "1"
-            assert "content-length" not in answer.headers
-        answer = client.get(live.url + "/file-small", headers={"if-none-match": '"other"'})
-        assert answer.status_code == 200
+            response = client.get(live.url + "/file-big", headers={"if-none-match": value})
+            assert (response.status_code, response.content) == (304, b"")
+            assert response.headers["etag"] == '"tag"'
+            assert response.headers["x-extra"] == "1"
+            assert "content-length" not in response.headers
+        response = client.get(live.url + "/file-small", headers={"if-none-match": '"other"'})
+        assert response.status_code == 200
 
 
 def test_if_range_sends_the_part_only_if_the_file_is_the_same(live: RunningServer) -> None:
     with httpx2.Client() as client:
         for value, status in [('"tag"', 206), ('W/"tag"', 200), ('"x"', 200), ("junk", 200)]:
             headers = {"range": "bytes=2-3", "if-range": value}
-            answer = client.get(live.url + "/file-small", headers=headers)
-            assert answer.status_code == status
-            assert answer.content == (b"23" if status == 206 else b"0123456789")
+            response = client.get(live.url + "/file-small", headers=headers)
+            assert response.status_code == status
+            assert response.content == (b"23" if status == 206 else b"0123456789")
 
 
 @pytest.mark.parametrize("name", ["file-big", "parts", "hello"])
@@ -132,11 +132,11 @@ def test_several_ranges_come_as_parts_of_one_answer(
     spans = [(3, 4), (0, 1)] if name == "hello" else [(2_000_000, 2_999_999), (0, 1), (5, 5)]
     asked = "bytes=" + ",".join(f"{first}-{last}" for first, last in spans)
     with httpx2.Client() as client:
-        answer = client.get(f"{live.url}/{name}", headers={"range": asked})
+        response = client.get(f"{live.url}/{name}", headers={"range": asked})
         assert client.get(live.url + "/hello").content == b"hello"  # on the same connection
-    assert answer.status_code == 206
-    assert "content-range" not in answer.headers
-    media_type, _, boundary = answer.headers["content-type"].partition("; boundary=")
+    assert response.status_code == 206
+    assert "content-range" not in response.headers
+    media_type, _, boundary = response.headers["content-type"].partition("; boundary=")
     assert media_type == "multipart/byteranges"
     head = "--{}\r\nContent-Type: application/octet-stream\r\nContent-Range: bytes {}-{}/{}\r\n\r\n"
     parts = b"".join(
@@ -145,13 +145,13 @@ def test_several_ranges_come_as_parts_of_one_answer(
         + b"\r\n"
         for first, last in spans
     )
-    assert answer.content == parts + b"--%b--\r\n" % boundary.encode()
+    assert response.content == parts + b"--%b--\r\n" % boundary.encode()
 
 
 def test_ranges_that_overlap_are_refused(live: RunningServer) -> None:
     with httpx2.Client() as client:
-        answer = client.get(live.url + "/file-big", headers={"range": "bytes=0-9,9-20"})
-    assert answer.status_code == 416
+        response = client.get(live.url + "/file-big", headers={"range": "bytes=0-9,9-20"})
+    assert response.status_code == 416
 
 
 def test_a_chunked_answer_may_hold_files_too(
@@ -160,9 +160,9 @@ def test_a_chunked_answer_may_hold_files_too(
     content = (folder / "file-big").read_bytes()
     live = start()
     with httpx2.Client() as client:
-        answer = client.get(live.url + "/chunked-file")
-        assert answer.headers["transfer-encoding"] == "chunked"
-        assert answer.content == b"before" + content[5:200_005] + content[:7]
+        response = client.get(live.url + "/chunked-file")
+        assert response.headers["transfer-encoding"] == "chunked"
+        assert response.content == b"before" + content[5:200_005] + content[:7]
         assert client.get(live.url + "/hello").content == b"hello"
 
 
@@ -229,8 +229,8 @@ def test_it_works_on_either_event_loop(
     content = (folder / "file-big").read_bytes()
     with httpx2.Client() as client:
         assert client.get(live.url + "/file-big").content == content
-        answer = client.put(live.url + "/upload", content=content)
-        assert answer.json()["count"] == len(content)
+        response = client.put(live.url + "/upload", content=content)
+        assert response.json()["count"] == len(content)
         assert client.get(live.url + "/hello").content == b"hello"
 
 

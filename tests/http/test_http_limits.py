@@ -254,8 +254,8 @@ def test_a_client_that_never_reads_its_answers_is_dropped(hasty: RunningServer) 
 
 def test_a_failing_application_says_so_in_json(tight: RunningServer) -> None:
     with httpx2.Client() as client:
-        answer = client.get(tight.url + "/crash")
-    assert (answer.status_code, answer.json()) == (500, {"error": "Internal Server Error"})
+        response = client.get(tight.url + "/crash")
+    assert (response.status_code, response.json()) == (500, {"error": "Internal Server Error"})
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,8 @@ def test_when_all_threads_are_taken_the_ordinary_path_serves(
 ) -> None:
     live = start(upload_threads=0)
     with httpx2.Client() as client:
-        answer = client.put(live.url + "/upload", content=DATA)
-    assert answer.json()["sha256"] == sha256(DATA)
+        response = client.put(live.url + "/upload", content=DATA)
+    assert response.json()["sha256"] == sha256(DATA)
     assert not any(name.startswith("hubstead-uploads") for name in live.app.consumer_threads)
 
 
@@ -102,8 +102,8 @@ def test_chunked_bodies_arrive(live: RunningServer) -> None:
 
     with httpx2.Client() as client:
         for _ in range(2):
-            answer = client.put(live.url + "/upload", content=parts())
-            assert answer.json() == {"count": len(DATA), "sha256": sha256(DATA)}
+            response = client.put(live.url + "/upload", content=parts())
+            assert response.json() == {"count": len(DATA), "sha256": sha256(DATA)}
 
 
 def test_a_client_that_asks_first_is_told_to_go_on(live: RunningServer) -> None:
@@ -250,8 +250,8 @@ def test_a_gzip_body_is_inflated_and_its_limit_holds_for_what_comes_out(
     with httpx2.Client(headers={"content-encoding": "gzip"}) as client:
         for body in (gzip.compress(text), gzip.compress(text[:100]) + gzip.compress(text[100:])):
             for content in (body, iter([body[:50], body[50:]])):
-                answer = client.post(live.url + "/read", content=content)
-                assert answer.json() == {"count": len(text), "sha256": sha256(text)}
+                response = client.post(live.url + "/read", content=content)
+                assert response.json() == {"count": len(text), "sha256": sha256(text)}
         bomb = gzip.compress(bytes(100_000_000), 1)
         assert client.post(live.url + "/read", content=bomb).status_code == 413
 

@@ -91,9 +91,9 @@ def ask(
     if token:
         headers["Authorization"] = f"Bearer {token}"
     connection.request(method, path, headers=headers)
-    answer = connection.getresponse()
-    lines = {name.lower(): value for name, value in answer.getheaders()}
-    reply = Reply(answer.status, lines, answer.read().decode())
+    response = connection.getresponse()
+    lines = {name.lower(): value for name, value in response.getheaders()}
+    reply = Reply(response.status, lines, response.read().decode())
     connection.close()
     return reply
 
@@ -106,9 +106,9 @@ def page(hub: ProcessHub, path: str, *, token: str = "") -> str:
     assert "default-src 'none'" in reply.headers["content-security-policy"]
     assert reply.headers["x-content-type-options"] == "nosniff"
     assert reply.headers["referrer-policy"] == "same-origin"
-    found = Elements(reply.body)
-    assert not {"script", "svg", "img", "iframe"} & set(found.tags)
-    assert not [name for name, _ in found.attributes if name.startswith("on")]
+    elements = Elements(reply.body)
+    assert not {"script", "svg", "img", "iframe"} & set(elements.tags)
+    assert not [name for name, _ in elements.attributes if name.startswith("on")]
     return reply.body
 
 
@@ -137,12 +137,12 @@ def test_every_link_of_every_page_leads_somewhere(hub: ProcessHub) -> None:
 
 def test_a_repository_shows_its_files_and_its_readme_as_text(hub: ProcessHub) -> None:
     body = page(hub, "/admin/bert")
-    found = Elements(body)
-    assert f"# Bert {EVIL}" in found.text
+    elements = Elements(body)
+    assert f"# Bert {EVIL}" in elements.text
     assert EVIL not in body
-    assert "/admin/bert/blob/main/README.md" in found.links
-    assert "11.0 MB" in found.text  # the file behind the pointer
-    assert "LFS" in found.text
+    assert "/admin/bert/blob/main/README.md" in elements.links
+    assert "11.0 MB" in elements.text  # the file behind the pointer
+    assert "LFS" in elements.text
 
 
 def test_names_are_shown_as_they_are_and_never_taken_for_html(hub: ProcessHub) -> None:

@@ -103,10 +103,10 @@ async def users_of_every_role(db: Database) -> dict[str, Actor]:
 
 async def outcome(db: Reader, actor: Actor, right: Right) -> object:
     try:
-        opened = await open_repo(db, actor, BERT, right)
+        repo = await open_repo(db, actor, BERT, right)
     except HubError as error:
         return type(error)
-    assert opened.repo_id == BERT
+    assert repo.repo_id == BERT
     return OK
 
 
@@ -245,9 +245,9 @@ async def test_kinds_do_not_share_names(db: Database) -> None:
 
 async def test_by_its_id_a_repository_is_as_hidden_as_by_its_name(db: Database) -> None:
     anna, stranger = await a_user(db, "anna"), await a_user(db, "stranger")
-    made = await a_repo(db, anna, "anna/bert", private=True)
-    assert (await open_repo_by_id(db, anna, made.id)).pk == made.pk
-    for actor, repo_id in ((stranger, made.id), (ANONYMOUS, made.id), (anna, "f" * 24)):
+    repo = await a_repo(db, anna, "anna/bert", private=True)
+    assert (await open_repo_by_id(db, anna, repo.id)).pk == repo.pk
+    for actor, repo_id in ((stranger, repo.id), (ANONYMOUS, repo.id), (anna, "f" * 24)):
         with pytest.raises(RepoNotFound):
             await open_repo_by_id(db, actor, repo_id)
 
@@ -256,11 +256,11 @@ async def test_reopening_notices_lost_rights(db: Database) -> None:
     anna, bert = await a_user(db, "anna"), await a_user(db, "bert")
     await an_org(db, "acme", anna, {"write": bert})
     await a_repo(db, anna, "acme/bert", private=True)
-    opened = await open_repo(db, bert, BERT, Right.WRITE)
+    repo = await open_repo(db, bert, BERT, Right.WRITE)
 
     async def dismiss_and_write(tx: Tx) -> Repo:
         await remove_member(tx, await open_org(tx, anna, "acme", OrgRight.ADMIN), bert.pk)
-        return await reopen(tx, bert, opened, Right.WRITE)
+        return await reopen(tx, bert, repo, Right.WRITE)
 
     with pytest.raises(RepoNotFound):
         await db.write(dismiss_and_write)

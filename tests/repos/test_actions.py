@@ -62,22 +62,22 @@ async def events(db: Database) -> list[tuple[str, dict[str, object]]]:
     return [(row.type, msgspec.json.decode(row.payload)) for row in await db.all(EVENTS)]
 
 
-async def remove(db: Database, opened: Repo) -> None:
+async def remove(db: Database, repo: Repo) -> None:
     async def write(tx: Tx) -> None:
-        await remove_repo(tx, opened)
+        await remove_repo(tx, repo)
 
     await db.write(write)
 
 
 async def test_a_name_is_taken_once_in_whatever_case(db: Database) -> None:
     anna = await a_user(db, "anna")
-    made = await a_repo(db, anna, "anna/Bert")
+    repo = await a_repo(db, anna, "anna/Bert")
     for again in ("anna/Bert", "anna/bert", "ANNA/BERT"):
         with pytest.raises(RepoExists) as exists:
             await a_repo(db, anna, again)
         assert exists.value.repo_id.key == model(again).key
     assert (await open_repo(db, anna, model("anna/bErT"))).full_name == "anna/Bert"
-    assert (await open_repo(db, anna, model("anna/bert"))).id == made.id
+    assert (await open_repo(db, anna, model("anna/bert"))).id == repo.id
 
 
 @pytest.mark.shape_matters
@@ -102,10 +102,10 @@ async def test_a_renamed_repository_is_found_by_its_new_name_and_the_old_one_lea
     db: Database,
 ) -> None:
     anna = await a_user(db, "anna")
-    made = await a_repo(db, anna, "anna/one")
-    assert (await move(db, anna, "anna/one", "anna/two")).id == made.id
+    repo = await a_repo(db, anna, "anna/one")
+    assert (await move(db, anna, "anna/one", "anna/two")).id == repo.id
     await move(db, anna, "anna/two", "anna/three")
-    assert (await open_repo(db, anna, model("anna/three"))).id == made.id
+    assert (await open_repo(db, anna, model("anna/three"))).id == repo.id
     assert await leads_to(db, anna, "anna/one") == "anna/three"
     assert await leads_to(db, anna, "ANNA/Two") == "anna/three"
     assert [(kind, told["old_name"], told["name"]) for kind, told in await events(db)] == [
@@ -116,10 +116,10 @@ async def test_a_renamed_repository_is_found_by_its_new_name_and_the_old_one_lea
 
 async def test_a_repository_may_take_its_old_name_back(db: Database) -> None:
     anna = await a_user(db, "anna")
-    made = await a_repo(db, anna, "anna/one")
+    repo = await a_repo(db, anna, "anna/one")
     await move(db, anna, "anna/one", "anna/two")
     await move(db, anna, "anna/two", "anna/one")
-    assert (await open_repo(db, anna, model("anna/one"))).id == made.id
+    assert (await open_repo(db, anna, model("anna/one"))).id == repo.id
     assert await leads_to(db, anna, "anna/two") == "anna/one"
 
 
@@ -182,14 +182,14 @@ async def test_repositories_move_between_a_user_and_their_organizations(db: Data
     anna = await a_user(db, "anna")
     await an_org(db, "acme", anna)
     await an_org(db, "umbrella", anna)
-    made = await a_repo(db, anna, "anna/bert", private=True)
+    repo = await a_repo(db, anna, "anna/bert", private=True)
     for source, target in (
         ("anna/bert", "acme/bert"),
         ("acme/bert", "umbrella/bert2"),
         ("umbrella/bert2", "anna/bert"),
     ):
         moved = await move(db, anna, source, target)
-        assert (moved.id, moved.full_name, moved.private) == (made.id, target, True)
+        assert (moved.id, moved.full_name, moved.private) == (repo.id, target, True)
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,6 @@ def hubstead(
 
 def json_of(*arguments: str, data: Path, stdin: str = "") -> Any:
     """Run a command with ``--json``, which must succeed, and return its output parsed."""
-    done = hubstead(*arguments, "--json", data=data, stdin=stdin)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    result = hubstead(*arguments, "--json", data=data, stdin=stdin)
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)

@@ -73,11 +73,11 @@ async def a_repo(
 
     async def add(tx: Tx) -> Repo:
         pk = await insert_repo(tx, maker, new)
-        made = await open_repo(tx, maker, repo_id, Right.VIEW)
+        repo = await open_repo(tx, maker, repo_id, Right.VIEW)
         if columns:
             await _set(tx, pk, columns)
         fields = {name: columns[name] for name in columns.keys() & set(Repo.__struct_fields__)}
-        return structs.replace(made, **fields)
+        return structs.replace(repo, **fields)
 
     return await db.write(add)
 

@@ -38,7 +38,7 @@ class Clone:
     more: dict[str, str] = field(default_factory=dict)
 
     def __call__(self, *arguments: str, stdin: bytes | None = None, ok: bool = True) -> str:
-        done = subprocess.run(
+        result = subprocess.run(
             ["git", *arguments],
             cwd=self.path,
             env=environment(self.path.parent) | self.more,
@@ -47,10 +47,10 @@ class Clone:
             timeout=100,
             check=False,
         )
-        output = (done.stdout + done.stderr).decode("utf-8", "replace")
-        if ok and done.returncode:
+        output = (result.stdout + result.stderr).decode("utf-8", "replace")
+        if ok and result.returncode:
             raise GitRefused(output)
-        return done.stdout.decode("utf-8", "surrogateescape") if ok else output
+        return result.stdout.decode("utf-8", "surrogateescape") if ok else output
 
     def refused(self, *arguments: str) -> str:
         """Run git, which must fail, and return its output."""

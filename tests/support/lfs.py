@@ -160,7 +160,7 @@ class LfsHub:
     async def rows(self, repo: Repo | None = None) -> dict[str, int]:
         """Count the rows that speak of blobs, and what the store holds."""
         found = {table.name: len(await self.db.all(_ALL[table.name])) for table in _TABLES}
-        found["stored"] = len([each async for each in self.store.keys(BlobKind.LFS)])
+        found["stored"] = len([key async for key in self.store.keys(BlobKind.LFS)])
         return found
 
     async def holds(self, repo: Repo, data: bytes) -> int | None:

@@ -80,7 +80,7 @@ class Person:
             "HF_HUB_DISABLE_UPDATE_CHECK": "1",
             **({} if xet else {"HF_HUB_DISABLE_XET": "1"}),
         }
-        done = subprocess.run(
+        result = subprocess.run(
             command,
             check=False,
             capture_output=True,
@@ -89,8 +89,8 @@ class Person:
             env={**kept, **theirs, **env},
             cwd=home,
         )
-        assert done.returncode == 0, f"{command}:\n{done.stdout}\n{done.stderr}"
-        return done.stdout
+        assert result.returncode == 0, f"{command}:\n{result.stdout}\n{result.stderr}"
+        return result.stdout
 
     def python(self, script: str, *arguments: str, home: Path, **how: Any) -> str:
         """Run Python of the tests' own environment; ``api`` is the real client. See ``run``."""

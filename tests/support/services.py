@@ -124,11 +124,11 @@ def running_postgres(directory: Path | None = None, *, fsync: bool = False) -> I
 def _initialize(server: Postgres, identity: dict[str, Any]) -> None:
     options = ["-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
     command: list[str | Path] = [server.binaries / "initdb", "-D", server.folder / "data", *options]
-    made = subprocess.run(
+    result = subprocess.run(
         command, check=False, capture_output=True, text=True, timeout=START_TIMEOUT_S, **identity
     )
-    if made.returncode:
-        raise ServiceFailed(made.stderr[-2000:])
+    if result.returncode:
+        raise ServiceFailed(result.stderr[-2000:])
 
 
 def _postgres_wheel() -> Path:

@@ -111,11 +111,11 @@ def file_entry(
     return b"".join(parts)
 
 
-def xorb_entry(made: MadeXorb) -> bytes:
+def xorb_entry(xorb: MadeXorb) -> bytes:
     """Write the entry of a xorb."""
-    index = made.index
+    index = xorb.index
     chunks = [
         struct.pack("<32s4I", index.hash_at(at), index.offset(at), index.length(at, at + 1), 0, 0)
         for at in range(len(index))
     ]
-    return struct.pack("<32s4I", made.raw, 0, len(index), index.unpacked, 0) + b"".join(chunks)
+    return struct.pack("<32s4I", xorb.raw, 0, len(index), index.unpacked, 0) + b"".join(chunks)

@@ -26,8 +26,8 @@ async def test_only_2xx_counts(receiver: Receiver, status: int, ok: bool) -> Non
     receiver.answer = lambda _received: status
     receiver.headers = {"Location": receiver.url}
     sender = Sender()
-    answer = await sender.post(receiver.url, "{}", None)
-    assert (answer.status, answer.ok, answer.error is None) == (status, ok, ok)
+    response = await sender.post(receiver.url, "{}", None)
+    assert (response.status, response.ok, response.error is None) == (status, ok, ok)
     assert len(receiver.received) == 1
     await sender.close()
 
@@ -40,17 +40,17 @@ async def test_private_addresses_are_refused_by_any_spelling_when_so_set(
 ) -> None:
     url = receiver.url.replace("127.0.0.1", host)
     strict = Sender(private_networks=False)
-    answer = await strict.post(url, "{}", None)
-    assert answer.status is None
-    assert answer.error
+    response = await strict.post(url, "{}", None)
+    assert response.status is None
+    assert response.error
     assert receiver.received == []
     await strict.close()
 
 
 async def test_localhost_is_reached_though_it_has_two_addresses(receiver: Receiver) -> None:
     sender = Sender()
-    answer = await sender.post(receiver.url.replace("127.0.0.1", "localhost"), "{}", None)
-    assert answer.ok
+    response = await sender.post(receiver.url.replace("127.0.0.1", "localhost"), "{}", None)
+    assert response.ok
     assert receiver.received[0].headers["Host"].startswith("localhost:")
     await sender.close()
 
@@ -102,25 +102,25 @@ def test_addresses_of_the_open_internet_are_public(address: str) -> None:
 
 async def test_a_name_without_an_address_is_an_error_and_no_more() -> None:
     sender = Sender()
-    answer = await sender.post("http://nowhere.invalid/", "{}", None)
-    assert answer.status is None
-    assert answer.error
-    assert "no address" in answer.error
+    response = await sender.post("http://nowhere.invalid/", "{}", None)
+    assert response.status is None
+    assert response.error
+    assert "no address" in response.error
     await sender.close()
 
 
 async def test_the_whole_answer_is_timed_not_its_steps() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         sender = Sender(timeout_s=0.3)
-        answer = await sender.post(f"http://127.0.0.1:{listening.getsockname()[1]}/", "{}", None)
-        assert answer.error == "no answer within 0.3 seconds"
+        response = await sender.post(f"http://127.0.0.1:{listening.getsockname()[1]}/", "{}", None)
+        assert response.error == "no answer within 0.3 seconds"
         await sender.close()
 
 
 async def test_something_that_is_no_web_server_is_an_error_and_no_more(receiver: Receiver) -> None:
     sender = Sender(timeout_s=3)
-    answer = await sender.post(receiver.url.replace("http:", "https:"), "{}", None)
-    assert answer.status is None
-    assert answer.error
+    response = await sender.post(receiver.url.replace("http:", "https:"), "{}", None)
+    assert response.status is None
+    assert response.error
     assert receiver.received == []
     await sender.close()

@@ -25,9 +25,9 @@ def wide(person: Person) -> str:
 
 
 def next_of(hub: ThreadHub, path: str, **headers: str) -> str:
-    answer = hub.call("GET", f"{path}?limit=1", **headers)
-    assert answer.status == 200, answer.body
-    return answer.headers["link"].partition(">")[0][1:].partition("?")[0]
+    response = hub.call("GET", f"{path}?limit=1", **headers)
+    assert response.status == 200, response.body
+    return response.headers["link"].partition(">")[0][1:].partition("?")[0]
 
 
 # -- links -------------------------------------------------------------------------------------
@@ -41,10 +41,10 @@ def test_a_host_that_is_not_ours_is_in_no_link(
     embedded_hub: ThreadHub, anna: Person, host: str
 ) -> None:
     sent = {"Host": host.replace("PORT", str(embedded_hub.port))}
-    made = anna.call("POST", "/api/repos/create", {"name": "bert"}, **sent)
-    assert made.json["url"] == f"{embedded_hub.url}/{anna.path('bert')}"
+    response = anna.call("POST", "/api/repos/create", {"name": "bert"}, **sent)
+    assert response.json["url"] == f"{embedded_hub.url}/{anna.path('bert')}"
     again = anna.call("POST", "/api/repos/create", {"name": "bert"}, **sent)
-    assert again.json["url"] == made.json["url"]
+    assert again.json["url"] == response.json["url"]
     everything = str(embedded_hub.call("GET", "/api/openapi.json", **sent).json["servers"])
     assert embedded_hub.url in everything
 
@@ -54,8 +54,8 @@ def test_names_of_this_machine_are_kept_in_links(
     embedded_hub: ThreadHub, anna: Person, host: str
 ) -> None:
     host = host.replace("PORT", str(embedded_hub.port))
-    made = anna.call("POST", "/api/repos/create", {"name": "bert"}, Host=host)
-    assert made.json["url"] == f"http://{host}/{anna.path('bert')}"
+    response = anna.call("POST", "/api/repos/create", {"name": "bert"}, Host=host)
+    assert response.json["url"] == f"http://{host}/{anna.path('bert')}"
 
 
 def test_a_public_url_with_a_prefix_is_served_with_and_without_it(
@@ -65,8 +65,8 @@ def test_a_public_url_with_a_prefix_is_served_with_and_without_it(
     anna = hub.user()
     public = "https://hub.example/models-of/us"
     for number, door in enumerate(("", "/models-of/us", "/models-of/us/")):
-        made = anna.call("POST", f"{door}/api/repos/create", {"name": f"r{number}"})
-        assert made.json["url"] == f"{public}/{anna.path(f'r{number}')}"
+        response = anna.call("POST", f"{door}/api/repos/create", {"name": f"r{number}"})
+        assert response.json["url"] == f"{public}/{anna.path(f'r{number}')}"
         repo = anna.path(f"r{number}")
         anna.commit(repo, {"key": "file", "value": {"path": "a", "content": ""}})
         assert anna.call("GET", f"{door}/{repo}/resolve/main/a").status == 200
@@ -111,10 +111,10 @@ def test_an_old_name_is_replaced_where_it_stands_and_nowhere_else(
         "one_segment": old.replace("/", "%2f"),
     }
     method = "PUT" if path.endswith("settings") else "GET"
-    answer = anna.call(method, path.format_map(names))
-    assert answer.status == 307
+    response = anna.call(method, path.format_map(names))
+    assert response.status == 307
     wanted = (location or path.replace("old", "new")).format_map(names)
-    assert answer.headers["location"] == wanted
+    assert response.headers["location"] == wanted
 
 
 RESERVED = "a,b;c<d>e\"f'g[h](i)!$&*+=:@^`{|}"
@@ -206,8 +206,8 @@ def test_only_trusted_proxies_are_believed(own_hub: Callable[..., ThreadHub]) ->
         hub = own_hub(trusted_proxies=trusted)
         anna = hub.user()
         sent = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example"}
-        made = anna.call("POST", "/api/repos/create", {"name": "a"}, **sent)
-        assert made.json["url"] == f"{scheme}://127.0.0.1:{hub.port}/{anna.path('a')}"
+        response = anna.call("POST", "/api/repos/create", {"name": "a"}, **sent)
+        assert response.json["url"] == f"{scheme}://127.0.0.1:{hub.port}/{anna.path('a')}"
         odd = anna.call("GET", "/api/whoami-v2", **{"X-Forwarded-Proto": "gopher"})
         assert odd.json["avatarUrl"].startswith("http://127.0.0.1")
 
@@ -248,15 +248,15 @@ def test_guesses_are_counted_by_the_address_that_trusted_proxies_name(
 def test_what_is_not_served_is_told_in_json(
     embedded_hub: ThreadHub, method: str, path: str, status: int
 ) -> None:
-    answer = embedded_hub.call(method, path)
-    assert answer.status == status
-    assert answer.code is None
-    assert answer.message
+    response = embedded_hub.call(method, path)
+    assert response.status == status
+    assert response.code is None
+    assert response.message
     if method != "HEAD":
-        assert answer.headers["content-type"].startswith("application/json")
-        assert answer.json["error"]
+        assert response.headers["content-type"].startswith("application/json")
+        assert response.json["error"]
     if status == 405:
-        assert answer.headers["allow"]
+        assert response.headers["allow"]
 
 
 def test_a_browser_of_another_origin_may_call_and_read(embedded_hub: ThreadHub) -> None:
@@ -271,28 +271,28 @@ def test_a_browser_of_another_origin_may_call_and_read(embedded_hub: ThreadHub) 
     assert {"authorization", "content-type", "range", "x-request-id"} <= set(allowed)
     assert "PUT" in before.headers["access-control-allow-methods"]
     for path in ("/api/models", "/api/models/none/none", "/none/none/resolve/main/a", "/api/none"):
-        answer = embedded_hub.call("GET", path, Origin=ORIGIN)
-        assert answer.headers["access-control-allow-origin"] == ORIGIN
-        assert "Origin" in answer.headers["vary"]
-        exposed = answer.headers["access-control-expose-headers"].split(",")
+        response = embedded_hub.call("GET", path, Origin=ORIGIN)
+        assert response.headers["access-control-allow-origin"] == ORIGIN
+        assert "Origin" in response.headers["vary"]
+        exposed = response.headers["access-control-expose-headers"].split(",")
         assert {"X-Error-Code", "X-Error-Message", "X-Repo-Commit", "Link", "ETag"} <= set(exposed)
-        assert "access-control-allow-credentials" not in answer.headers
+        assert "access-control-allow-credentials" not in response.headers
     assert "access-control-allow-origin" not in embedded_hub.call("GET", "/api/models").headers
 
 
 def test_a_trace_id_stands_behind_ours(embedded_hub: ThreadHub) -> None:
     for path in ("/api/models", "/api/none", "/healthz"):
-        answer = embedded_hub.call("GET", path, **{"X-Amzn-Trace-Id": "abc-123"})
-        assert answer.headers["x-request-id"].startswith("Root=1-")
-        assert answer.headers["x-request-id"].endswith(";abc-123")
+        response = embedded_hub.call("GET", path, **{"X-Amzn-Trace-Id": "abc-123"})
+        assert response.headers["x-request-id"].startswith("Root=1-")
+        assert response.headers["x-request-id"].endswith(";abc-123")
     one, two = (embedded_hub.call("GET", "/healthz").headers["x-request-id"] for _ in range(2))
     assert one != two
 
 
 def test_a_request_keeps_the_id_its_client_gave_it(embedded_hub: ThreadHub) -> None:
     for path in ("/api/models", "/api/none", "/healthz"):
-        answer = embedded_hub.call("GET", path, **{"X-Request-Id": "abc-123"})
-        assert answer.headers["x-request-id"] == "abc-123"
+        response = embedded_hub.call("GET", path, **{"X-Request-Id": "abc-123"})
+        assert response.headers["x-request-id"] == "abc-123"
 
 
 @pytest.mark.parametrize("name", ["X-Amzn-Trace-Id", "X-Request-Id"])
@@ -329,9 +329,9 @@ def test_head_is_get_without_the_body(embedded_hub: ThreadHub, path: str) -> Non
 def test_success_carries_no_error_headers(embedded_hub: ThreadHub, anna: Person) -> None:
     repo = anna.repo()
     for path in (f"/api/models/{repo}", f"/{repo}/resolve/main/.gitattributes", "/api/models"):
-        answer = embedded_hub.call("GET", path)
-        assert answer.status == 200
-        assert not {"x-error-code", "x-error-message"} & answer.headers.keys()
+        response = embedded_hub.call("GET", path)
+        assert response.status == 200
+        assert not {"x-error-code", "x-error-message"} & response.headers.keys()
 
 
 def test_the_port_in_links_is_the_one_that_is_bound(embedded_hub: ThreadHub) -> None:

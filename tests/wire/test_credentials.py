@@ -47,9 +47,9 @@ def basic(name: str, password: str) -> str:
 def test_every_way_to_sign_is_known(
     live_hub: ThreadHub, anna: Person, form: Callable[[Person], str]
 ) -> None:
-    said = ask(live_hub, form(anna))
-    assert said.status == 200, said.body
-    assert said.json["name"] == anna.name
+    response = ask(live_hub, form(anna))
+    assert response.status == 200, response.body
+    assert response.json["name"] == anna.name
 
 
 @pytest.mark.parametrize(
@@ -78,8 +78,8 @@ def test_every_way_to_sign_is_known(
 def test_what_is_not_valid_is_told_so_even_where_nobody_need_sign(
     live_hub: ThreadHub, authorization: str, path: str
 ) -> None:
-    said = ask(live_hub, authorization, path)
-    assert (said.status, said.code, said.message) == (401, None, INVALID)
+    response = ask(live_hub, authorization, path)
+    assert (response.status, response.code, response.message) == (401, None, INVALID)
 
 
 def test_two_credentials_are_none(live_hub: ThreadHub, anna: Person) -> None:

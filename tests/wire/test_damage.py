@@ -68,8 +68,8 @@ class Place:
 
     def batch(self, data: bytes) -> dict[str, Any]:
         asked = {"operation": "upload", "objects": [describe(data)], "transfers": ["basic"]}
-        said = self.anna.call("POST", f"/{self.repo_id}.git/info/lfs/objects/batch", asked)
-        [answer] = said.json["objects"]
+        response = self.anna.call("POST", f"/{self.repo_id}.git/info/lfs/objects/batch", asked)
+        [answer] = response.json["objects"]
         return dict(answer)
 
     def put(self, data: bytes) -> Response:
@@ -88,8 +88,8 @@ class Place:
         return self.anna.call("GET", f"/{self.repo_id}/resolve/main/{path}")
 
     def heal_plainly(self, data: bytes) -> None:
-        said = self.put(data)
-        assert said.status == 200, said.body
+        response = self.put(data)
+        assert response.status == 200, response.body
         assert "actions" not in self.batch(data)
         assert self.verify(data).status == 200
 
@@ -133,8 +133,8 @@ def test_a_damaged_lfs_object_is_asked_for_again_by_the_batch_and_healed_by_the_
     place.damage(lfs_key(stored), damage)
     assert "upload" in place.batch(stored)["actions"]
     place.heal_plainly(stored)
-    said = place.resolve("a.bin")
-    body = said.body if said.status == 200 else follow(said)
+    response = place.resolve("a.bin")
+    body = response.body if response.status == 200 else follow(response)
     assert body == stored
 
 
@@ -142,8 +142,8 @@ def follow(said: Response) -> bytes:
     import urllib.request
 
     assert said.status in {302, 307}, said.status
-    with urllib.request.urlopen(said.headers["location"]) as answer:
-        return bytes(answer.read())
+    with urllib.request.urlopen(said.headers["location"]) as response:
+        return bytes(response.read())
 
 
 @damaged_in_each_way
@@ -212,8 +212,8 @@ def test_an_upload_in_parts_heals_a_damaged_lfs_object(
     assert place.put(data).status == 200
     place.damage(lfs_key(data), damage)
     asked = {"operation": "upload", "objects": [describe(data)], "transfers": ["multipart"]}
-    said = anna.call("POST", f"/{place.repo_id}.git/info/lfs/objects/batch", asked)
-    upload = said.json["objects"][0]["actions"]["upload"]
+    response = anna.call("POST", f"/{place.repo_id}.git/info/lfs/objects/batch", asked)
+    upload = response.json["objects"][0]["actions"]["upload"]
     size, parts = int(upload["header"].pop("chunk_size")), []
     for number, href in upload["header"].items():
         target = urlsplit(href)
@@ -321,6 +321,6 @@ def test_a_file_of_a_damaged_xorb_is_healed_by_a_plain_upload(
     data = b"".join(xorb.chunks)
     place.damage(xorb_key(place, xorb), damage)
     place.heal_plainly(data)
-    said = place.resolve("x.bin")
-    assert (said.body if said.status == 200 else follow(said)) == data
+    response = place.resolve("x.bin")
+    assert (response.body if response.status == 200 else follow(response)) == data
     assert place.cas.plan(file).status == 404

@@ -50,7 +50,7 @@ class Machine:
         self, *command: str | Path, check: bool = True, timeout_s: float = 240
     ) -> subprocess.CompletedProcess[str]:
         """Run a program to its end; a failure shows what it said."""
-        done = subprocess.run(
+        result = subprocess.run(
             command,
             check=False,
             capture_output=True,
@@ -60,8 +60,8 @@ class Machine:
             cwd=self.home,
         )
         if check:
-            assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-        return done
+            assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
+        return result
 
     def hf(self, *arguments: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run the command ``hf`` of the newest client."""
@@ -109,15 +109,15 @@ def _wheel(name: str, version: str) -> Path:
             "-d",
             folder,
         ]
-        done = subprocess.run(
+        result = subprocess.run(
             [*command, f"{name}=={version}"],
             check=False,
             capture_output=True,
             text=True,
             timeout=300,
         )
-        if done.returncode:
-            pytest.skip(f"the wheel of {name} cannot be had: {done.stderr.strip()[-200:]}")
+        if result.returncode:
+            pytest.skip(f"the wheel of {name} cannot be had: {result.stderr.strip()[-200:]}")
     return next(folder.glob(pattern))
 
 

@@ -20,9 +20,9 @@ def test_signing_in_with_a_token_and_asking_who_one_is(strange_machine: Machine)
 
 
 def test_a_token_that_is_not_valid_is_refused(strange_machine: Machine) -> None:
-    told = strange_machine.hf("auth", "login", "--token", "hf_" + "x" * 34, check=False)
-    assert told.returncode != 0
-    assert "invalid" in (told.stdout + told.stderr).lower()
+    output = strange_machine.hf("auth", "login", "--token", "hf_" + "x" * 34, check=False)
+    assert output.returncode != 0
+    assert "invalid" in (output.stdout + output.stderr).lower()
 
 
 def test_files_and_folders_go_up_and_come_down(machine: Machine, tmp_path: Path) -> None:
@@ -38,9 +38,9 @@ def test_files_and_folders_go_up_and_come_down(machine: Machine, tmp_path: Path)
     assert (down / "said" / "notes.txt").read_text() == "notes\n"
     same = (down / "deep" / "weights.bin").read_bytes()
     assert same == (folder / "deep" / "weights.bin").read_bytes()
-    told = machine.hf("download", "admin/byhand", "notes.txt")
-    assert "snapshots" in told.stdout
-    assert "notes.txt" in told.stdout
+    output = machine.hf("download", "admin/byhand", "notes.txt")
+    assert "snapshots" in output.stdout
+    assert "notes.txt" in output.stdout
     machine.hf("download", "admin/byhand")
     verified = machine.hf("cache", "verify", "admin/byhand")
     assert "4 file" in verified.stdout or "verified" in verified.stdout.lower()
@@ -56,9 +56,9 @@ def test_verifying_the_cache_finds_a_file_that_was_changed(
     machine.hf("download", "admin/verified", "--local-dir", down)
     machine.hf("cache", "verify", "admin/verified", "--local-dir", down)
     (down / "a.txt").write_text("something else")
-    told = machine.hf("cache", "verify", "admin/verified", "--local-dir", down, check=False)
-    assert told.returncode != 0
-    assert "a.txt" in told.stdout + told.stderr
+    output = machine.hf("cache", "verify", "admin/verified", "--local-dir", down, check=False)
+    assert output.returncode != 0
+    assert "a.txt" in output.stdout + output.stderr
 
 
 def test_branches_and_tags_are_made_listed_and_deleted(machine: Machine, tmp_path: Path) -> None:
@@ -77,8 +77,8 @@ def test_branches_and_tags_are_made_listed_and_deleted(machine: Machine, tmp_pat
     machine.hf("repos", "tag", "delete", "admin/refs", "v1", "--yes", *of_it[1:])
     assert "v1" not in machine.hf("repos", "tag", "list", *of_it).stdout
     machine.hf("repos", "branch", "delete", "admin/refs", "dev", *of_it[1:])
-    told = machine.hf("download", *of_it, "only.txt", "--revision", "dev", check=False)
-    assert "Revision" in told.stdout + told.stderr
+    output = machine.hf("download", *of_it, "only.txt", "--revision", "dev", check=False)
+    assert "Revision" in output.stdout + output.stderr
 
 
 def test_repositories_are_listed_moved_set_duplicated_and_deleted(machine: Machine) -> None:
@@ -91,9 +91,9 @@ def test_repositories_are_listed_moved_set_duplicated_and_deleted(machine: Machi
     machine.hf("repos", "settings", "admin/board", "--public")
     machine.hf("repos", "duplicate", "admin/board", "admin/copy")
     machine.hf("repos", "delete", "admin/board", "--yes")
-    told = machine.hf("models", "info", "admin/board", check=False)
-    assert told.returncode != 0
-    assert "not found" in (told.stdout + told.stderr).lower()
+    output = machine.hf("models", "info", "admin/board", check=False)
+    assert output.returncode != 0
+    assert "not found" in (output.stdout + output.stderr).lower()
     machine.hf("repos", "delete", "admin/copy", "--yes")
     machine.hf("repos", "delete", "admin/copy", "--yes", "--missing-ok")
 

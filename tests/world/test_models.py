@@ -39,12 +39,12 @@ def test_a_real_model_goes_up_and_comes_down_byte_for_byte(
     machine: Machine, tmp_path: Path
 ) -> None:
     source, target = the_model(), tmp_path / "down"
-    told = machine.run(sys.executable, "-c", _UP_AND_DOWN, "admin/minilm", source, target)
+    output = machine.run(sys.executable, "-c", _UP_AND_DOWN, "admin/minilm", source, target)
     files = sorted(str(path.relative_to(source)) for path in source.rglob("*") if path.is_file())
     assert "model.safetensors" in files
     same, different, missing = filecmp.cmpfiles(source, target, files, shallow=False)
     assert (sorted(same), different, missing) == (files, [], [])
-    assert told.stdout.startswith("sentence-similarity sentence-transformers ")
+    assert output.stdout.startswith("sentence-similarity sentence-transformers ")
     tree = machine.node.call("GET", "/api/models/admin/minilm/tree/main").json
     (weights,) = [each for each in tree if each["path"] == "model.safetensors"]
     assert weights["lfs"]["size"] == (source / "model.safetensors").stat().st_size
@@ -54,5 +54,5 @@ def test_its_tokenizer_loads_from_the_hub(machine: Machine) -> None:
     python, source = heavy_python(), the_model()
     machine.hf("repos", "create", "tokens")
     machine.hf("upload", "admin/tokens", source, ".", "--exclude", "*.safetensors")
-    told = machine.run(python, "-c", _TOKENIZE, "admin/tokens", source)
-    assert told.stdout.split() == ["bert", "30522"]
+    output = machine.run(python, "-c", _TOKENIZE, "admin/tokens", source)
+    assert output.stdout.split() == ["bert", "30522"]

@@ -41,17 +41,17 @@ def test_an_object_is_read_as_before_and_its_plain_bytes_go(live_hub: ThreadHub)
     sha256 = upload(anna, repo, "w.bin", content)
     key = live_hub.run(stored_name_of(live_hub.db, BlobKey(BlobKind.LFS, sha256)))
     assert sha256 in live_hub.run(listed(live_hub))
-    made = convert(live_hub, sha256)
-    assert made is not None
-    assert made.bytes == len(content)
+    converted = convert(live_hub, sha256)
+    assert converted is not None
+    assert converted.bytes == len(content)
     assert sha256 not in live_hub.run(listed(live_hub))
     blobs = live_hub.hub.blobs
     assert live_hub.run(blobs.size(key)) == len(content), "within the grace period it stays"
     live_hub.run(delete_plain_copies(live_hub.db, blobs, grace_ms=-1))
     assert live_hub.run(blobs.size(key)) is None
-    said = anna.call("GET", f"/{repo}/resolve/main/w.bin")
-    assert said.body == content
-    assert len(said.headers["x-xet-hash"]) == 64
+    response = anna.call("GET", f"/{repo}/resolve/main/w.bin")
+    assert response.body == content
+    assert len(response.headers["x-xet-hash"]) == 64
     part = anna.call("GET", f"/{repo}/resolve/main/w.bin", Range="bytes=1000000-1999999")
     assert (part.status, part.body) == (206, content[1_000_000:2_000_000])
     assert convert(live_hub, sha256) is None, "it is converted already"
@@ -64,18 +64,18 @@ def test_what_is_stored_already_is_not_stored_again(live_hub: ThreadHub) -> None
     base = some.randbytes(12_000_000)
     convert(live_hub, upload(anna, repo, "base.bin", base))
     tuned = base[:5_000_000] + b"inserted" + base[5_000_000:]
-    made = convert(live_hub, upload(anna, repo, "tuned.bin", tuned))
-    assert made is not None
-    assert made.stored < 600_000
+    converted = convert(live_hub, upload(anna, repo, "tuned.bin", tuned))
+    assert converted is not None
+    assert converted.stored < 600_000
     assert anna.call("GET", f"/{repo}/resolve/main/tuned.bin").body == tuned
 
 
 def test_content_that_repeats_itself_takes_one_chunk(live_hub: ThreadHub) -> None:
     anna = live_hub.user()
     repo = anna.repo()
-    made = convert(live_hub, upload(anna, repo, "zeros.bin", bytes(5_000_000)))
-    assert made is not None
-    assert made.stored < 10_000
+    converted = convert(live_hub, upload(anna, repo, "zeros.bin", bytes(5_000_000)))
+    assert converted is not None
+    assert converted.stored < 10_000
     assert anna.call("GET", f"/{repo}/resolve/main/zeros.bin").body == bytes(5_000_000)
 
 
@@ -83,11 +83,11 @@ def test_more_than_one_xorb_is_filled(live_hub: ThreadHub) -> None:
     anna = live_hub.user()
     repo = anna.repo()
     content = random.Random(3).randbytes(70 << 20)
-    made = convert(live_hub, upload(anna, repo, "big.bin", content))
-    assert made is not None
-    assert made.stored > len(content)
-    said = anna.call("GET", f"/{repo}/resolve/main/big.bin", Range=f"bytes={60 << 20}-")
-    assert said.body == content[60 << 20 :]
+    converted = convert(live_hub, upload(anna, repo, "big.bin", content))
+    assert converted is not None
+    assert converted.stored > len(content)
+    response = anna.call("GET", f"/{repo}/resolve/main/big.bin", Range=f"bytes={60 << 20}-")
+    assert response.body == content[60 << 20 :]
 
 
 def test_bytes_that_are_spoilt_stay_as_they_are(embedded_hub: ThreadHub) -> None:

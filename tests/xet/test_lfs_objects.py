@@ -60,10 +60,10 @@ async def test_a_lookup_says_how_an_object_is_stored(db: Database) -> None:
 async def test_of_several_files_the_lookup_returns_the_oldest(db: Database) -> None:
     bert = await a_repo(db, await a_user(db))
     sha256 = await an_object(db, bert, files=3)
-    found = await find_lfs_object(db, bert.pk, sha256)
-    assert found is not None
-    assert found.file == f"0{sha256[1:]}"
-    assert await xet_hashes(db, bert.pk, [sha256]) == {sha256: found.file}
+    lfs_object = await find_lfs_object(db, bert.pk, sha256)
+    assert lfs_object is not None
+    assert lfs_object.file == f"0{sha256[1:]}"
+    assert await xet_hashes(db, bert.pk, [sha256]) == {sha256: lfs_object.file}
 
 
 async def test_a_lookup_returns_objects_of_its_repository_only(db: Database) -> None:

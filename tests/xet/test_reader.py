@@ -87,8 +87,8 @@ def test_compressed_records_that_add_up_as_plain_ones_do_are_told_apart(tmp_path
         if len(record(chunk := plain[:200] + bytes(zeros), 1)) - 8 == len(chunk) - surplus
     )
     body = grown + record(repeated, 1)
-    made = a_xorb([plain, repeated])
-    receiver = XorbParser(made.name, len)
+    xorb = a_xorb([plain, repeated])
+    receiver = XorbParser(xorb.name, len)
     receiver.feed(body)
     index = receiver.finish()
     assert index.size == index.unpacked + 16
@@ -102,14 +102,14 @@ def test_compressed_records_that_add_up_as_plain_ones_do_are_told_apart(tmp_path
 
 @pytest.mark.parametrize("stored", [bytes, lambda body: body[:-1], lambda body: b""])
 def test_a_truncated_file_is_reported_corrupt(tmp_path: Path, stored: object) -> None:
-    made = a_xorb([os.urandom(5000) for _ in range(600)])
+    xorb = a_xorb([os.urandom(5000) for _ in range(600)])
     path = tmp_path / "xorb"
-    path.write_bytes(stored(made.body))  # type: ignore[operator]
-    out = memoryview(bytearray(made.index.unpacked))
+    path.write_bytes(stored(xorb.body))  # type: ignore[operator]
+    out = memoryview(bytearray(xorb.index.unpacked))
     with path.open("rb") as file:
         if stored is bytes:
-            ChunkReader().read(file.fileno(), Piece("", made.index, 0, 600), out)
-            assert out == b"".join(made.chunks)
+            ChunkReader().read(file.fileno(), Piece("", xorb.index, 0, 600), out)
+            assert out == b"".join(xorb.chunks)
         else:
             with pytest.raises(BlobCorrupt):
-                ChunkReader().read(file.fileno(), Piece("", made.index, 0, 600), out)
+                ChunkReader().read(file.fileno(), Piece("", xorb.index, 0, 600), out)

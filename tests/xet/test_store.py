@@ -145,9 +145,9 @@ async def test_a_xorb_of_a_repository_that_is_gone_is_not_known(hub: XetHub) -> 
 async def test_a_file_becomes_an_object_that_waits_for_its_commit(hub: XetHub) -> None:
     file, xorb = a_model("object")
     await hub.upload(file, xorbs=(xorb,))
-    found = await find_lfs_object(hub.stores.db, hub.repo.pk, file.sha256)
-    assert found is not None
-    assert found == type(found)(file.sha256, len(file.content), False, False, file.name)
+    lfs_object = await find_lfs_object(hub.stores.db, hub.repo.pk, file.sha256)
+    assert lfs_object is not None
+    assert lfs_object == type(lfs_object)(file.sha256, len(file.content), False, False, file.name)
     held = await hub.stores.db.all(reading(select(holds.c.name, holds.c.until_ms)))
     assert [row.name for row in held] == [file.sha256]
     assert held[0].until_ms > now_ms() + 1000 * (hub.stores.settings.blobs.hold_seconds - 60)
@@ -196,7 +196,7 @@ async def test_one_sha256_may_have_several_files(hub: XetHub) -> None:
         await hub.upload(file, xorbs=(xorb,))
         found = await find_file(hub.stores.db, file.name)
         assert found is not None
-        assert b"".join([each async for each in hub.xet.open_file(found).chunks()]) == content
+        assert b"".join([chunk async for chunk in hub.xet.open_file(found).chunks()]) == content
     told = await find_lfs_object(hub.stores.db, hub.repo.pk, files[0].sha256)
     assert told is not None
     assert told.file == files[0].name
@@ -438,10 +438,10 @@ async def test_plain_bytes_are_preferred(hub: XetHub) -> None:
     await hub.upload(file, xorbs=(xorb,))
     source = await hub.xet.open_object(file.sha256)
     assert b"".join([part async for part in source.chunks()]) == file.content
-    found = await find_lfs_object(hub.stores.db, hub.repo.pk, file.sha256)
-    assert found is not None
-    assert found.is_plain
-    assert found.file == file.name
+    lfs_object = await find_lfs_object(hub.stores.db, hub.repo.pk, file.sha256)
+    assert lfs_object is not None
+    assert lfs_object.is_plain
+    assert lfs_object.file == file.name
 
 
 async def test_unknown_names_are_reported_as_missing(hub: XetHub) -> None:

@@ -64,8 +64,8 @@ async def work(hub: XetHub, settings: Settings | None = None) -> None:
         await run_job(types, name)
 
 
-async def state(hub: XetHub, made: MadeXorb) -> str:
-    row = await hub.stores.db.one(reading(xorbs.select().where(xorbs.c.name == made.name)))
+async def state(hub: XetHub, xorb: MadeXorb) -> str:
+    row = await hub.stores.db.one(reading(xorbs.select().where(xorbs.c.name == xorb.name)))
     if row is None:
         return "gone"
     return "live" if row.quarantined_ms is None else "quarantine"
@@ -85,8 +85,8 @@ async def let_go(hub: XetHub, file: MadeFile) -> None:
 async def test_an_unreferenced_xorb_is_quarantined_and_then_deleted(hub: XetHub) -> None:
     _, made = a_model("goes")
     await hub.send(made)
-    found = await find_xorb(hub.stores.db, made.name)
-    assert found is not None
+    xorb = await find_xorb(hub.stores.db, made.name)
+    assert xorb is not None
     await pass_days(hub, 22)
     await work(hub)
     assert await state(hub, made) == "live"
@@ -100,10 +100,10 @@ async def test_an_unreferenced_xorb_is_quarantined_and_then_deleted(hub: XetHub)
     await work(hub)
     assert await state(hub, made) == "gone"
     # Readers who began before have the grace period of blobs.
-    assert await hub.stores.blobs.size(found.key) == len(made.body)
+    assert await hub.stores.blobs.size(xorb.key) == len(made.body)
     await pass_days(hub, 1.1)
     assert await delete_unreferenced(hub.stores.db, hub.stores.blobs, grace_ms=DAY_MS) == 1
-    assert await hub.stores.blobs.size(found.key) is None
+    assert await hub.stores.blobs.size(xorb.key) is None
     traces = await hub.traces()
     assert (traces["xorb"], traces["xorb_upload"], traces["blob"]) == (0, 0, 0)
     assert await hub.send(made)  # and it can come again
@@ -146,18 +146,18 @@ async def test_what_was_never_committed_goes_with_its_hold(hub: XetHub) -> None:
     assert await state(hub, made) == "quarantine"
 
 
-async def taken_up_by_upload(hub: XetHub, file: MadeFile, made: MadeXorb) -> None:
-    await hub.send(made)
+async def taken_up_by_upload(hub: XetHub, file: MadeFile, xorb: MadeXorb) -> None:
+    await hub.send(xorb)
 
 
-async def taken_up_by_shard(hub: XetHub, file: MadeFile, made: MadeXorb) -> None:
+async def taken_up_by_shard(hub: XetHub, file: MadeFile, xorb: MadeXorb) -> None:
     await hub.register(file)
 
 
 async def taken_up_by_answer(hub: XetHub, file: MadeFile, made: MadeXorb) -> None:
-    found = await find_xorb(hub.stores.db, made.name)
-    assert found is not None
-    assert await hub.xet.renew_xorbs([found])
+    xorb = await find_xorb(hub.stores.db, made.name)
+    assert xorb is not None
+    assert await hub.xet.renew_xorbs([xorb])
 
 
 TAKEN_UP = (taken_up_by_upload, taken_up_by_shard, taken_up_by_answer)
@@ -195,14 +195,14 @@ async def test_any_use_renews_a_xorb(hub: XetHub, how: Any) -> None:
 async def test_what_is_gone_cannot_be_relied_on(hub: XetHub) -> None:
     file, made = a_model("relied on")
     await hub.send(made)
-    found = await find_xorb(hub.stores.db, made.name)
-    assert found is not None
-    index = await hub.xet.indexes.get(found.blob)
+    xorb = await find_xorb(hub.stores.db, made.name)
+    assert xorb is not None
+    index = await hub.xet.indexes.get(xorb.blob)
     await pass_days(hub, 24)
     await work(hub)
     await pass_days(hub, 3)
     await work(hub)
-    assert not await hub.xet.renew_xorbs([found])
+    assert not await hub.xet.renew_xorbs([xorb])
     before = await hub.traces()
     with pytest.raises(ShardRefused, match=made.name):
         await hub.register(file)
@@ -214,7 +214,7 @@ async def test_what_is_gone_cannot_be_relied_on(hub: XetHub) -> None:
     assert await hub.read(file) == file.content
     again = await find_xorb(hub.stores.db, made.name)
     assert again is not None
-    assert again.blob != found.blob
+    assert again.blob != xorb.blob
     assert (await hub.xet.indexes.get(again.blob)).size == len(other) != index.size
 
 

@@ -172,10 +172,10 @@ async def test_a_fine_tune_shares_all_but_what_it_changed(shelf: XetRows) -> Non
     await shelf.add_xorb([5, 5])
     await shelf.link(base.pk, await shelf.add_file([(0, 0, 4)]))
     await shelf.link(tuned.pk, await shelf.add_file([(0, 0, 2), (1, 0, 1), (0, 3, 4)]))
-    found = await usage_of(shelf.db, tuned.pk)
-    assert (found.files, found.logical) == (1, 150)
-    assert (found.stored, found.unique, found.shared) == (75, 5, 70)
-    assert found.shared_with == {base.pk: 70}
+    usage = await usage_of(shelf.db, tuned.pk)
+    assert (usage.files, usage.logical) == (1, 150)
+    assert (usage.stored, usage.unique, usage.shared) == (75, 5, 70)
+    assert usage.shared_with == {base.pk: 70}
     assert await terms_bytes(shelf.db, tuned.pk) == 4 * 44
     assert (await usage_of(shelf.db, base.pk)).unique == 30
 
@@ -185,14 +185,14 @@ async def test_a_file_that_is_there_twice_is_stored_once(shelf: XetRows) -> None
     await shelf.add_xorb([10, 20])
     first = await shelf.add_file([(0, 0, 2), (0, 0, 2)])
     await shelf.link(repo.pk, first, await shelf.add_file([(0, 0, 1)]))
-    found = await usage_of(shelf.db, repo.pk)
-    assert (found.logical, found.stored, found.unique) == (140, 30, 30)
+    usage = await usage_of(shelf.db, repo.pk)
+    assert (usage.logical, usage.stored, usage.unique) == (140, 30, 30)
 
 
 async def test_a_repository_without_large_files_takes_nothing(shelf: XetRows) -> None:
     repo = await a_repo(shelf.db, shelf.anna)
-    found = await usage_of(shelf.db, repo.pk)
-    assert (found.files, found.logical, found.stored, found.shared_with) == (0, 0, 0, {})
+    usage = await usage_of(shelf.db, repo.pk)
+    assert (usage.files, usage.logical, usage.stored, usage.shared_with) == (0, 0, 0, {})
     assert await usage_of_all(shelf.db) == {}
     assert await terms_bytes(shelf.db, repo.pk) == 0
 
@@ -215,9 +215,9 @@ async def test_what_is_shared_only_with_those_not_spoken_of_counts_as_unique(
         asked.append(repos)
         return repos & {open_one.pk}
 
-    found = await usage_of(shelf.db, mine.pk, among=among)
-    assert found.shared_with == {open_one.pk: 10}
-    assert (found.stored, found.unique) == (1060, 1050)
+    usage = await usage_of(shelf.db, mine.pk, among=among)
+    assert usage.shared_with == {open_one.pk: 10}
+    assert (usage.stored, usage.unique) == (1060, 1050)
     assert sorted(pk for pks in asked for pk in pks) == [secret.pk, open_one.pk]
 
 
@@ -241,10 +241,10 @@ async def test_it_agrees_with_adding_up_chunk_by_chunk(shelf: XetRows, seed: int
         await shelf.link(repo_pk, *chance.sample(names, chance.randint(0, 12)))
     whole_hub = await usage_of_all(shelf.db, batching=few)
     for repo_pk in repos:
-        found = await usage_of(shelf.db, repo_pk, batching=few)
-        told = (found.logical, found.stored, found.unique, found.shared_with)
+        usage = await usage_of(shelf.db, repo_pk, batching=few)
+        told = (usage.logical, usage.stored, usage.unique, usage.shared_with)
         assert told == shelf.expected(repo_pk, set(repos))
-        if found.files:
+        if usage.files:
             summed = whole_hub[repo_pk]
             assert (summed.logical, summed.stored, summed.unique) == told[:3]
         else:
@@ -258,5 +258,5 @@ async def test_several_ways_to_put_one_file_together_all_count(shelf: XetRows) -
     first = await shelf.add_file([(0, 0, 2)])
     await shelf.add_file([(1, 0, 1)], first)
     await shelf.link(repo.pk, first)
-    found = await usage_of(shelf.db, repo.pk)
-    assert (found.logical, found.stored, found.unique) == (40, 40, 40)
+    usage = await usage_of(shelf.db, repo.pk)
+    assert (usage.logical, usage.stored, usage.unique) == (40, 40, 40)

@@ -68,11 +68,11 @@ def test_other_bytes_are_no_index(size: int) -> None:
 
 @given(CHUNKS, st.data())
 def test_leaves_of_a_part_name_that_part(chunks: list[bytes], data: st.DataObject) -> None:
-    made = a_xorb(chunks)
+    xorb = a_xorb(chunks)
     start = data.draw(st.integers(0, len(chunks)))
     end = data.draw(st.integers(start, len(chunks)))
-    assert list(made.index.leaves(start, end)) == list(made.index.leaves())[start:end]
-    assert made.index.name() == merkle_root(made.index.leaves()) == made.raw
+    assert list(xorb.index.leaves(start, end)) == list(xorb.index.leaves())[start:end]
+    assert xorb.index.name() == merkle_root(xorb.index.leaves()) == xorb.raw
 
 
 def test_indexes_of_different_xorbs_are_different() -> None:

@@ -71,8 +71,8 @@ def create() -> None:
     assert str(API.create_repo(OLDER, **ANNA)) == f"{URL}/{OLDER}"
     assert str(API.create_repo(MODEL, **ANNA)) == f"{URL}/{MODEL}"
     assert str(API.create_repo(HIDDEN, private=True, **ANNA)) == f"{URL}/{HIDDEN}"
-    made = API.create_repo(DATASET, repo_type="dataset", **ANNA)
-    assert str(made) == f"{URL}/datasets/{DATASET}"
+    repo = API.create_repo(DATASET, repo_type="dataset", **ANNA)
+    assert str(repo) == f"{URL}/datasets/{DATASET}"
     space = API.create_repo(f"anna/{RUN}space", repo_type="space", space_sdk="static", **ANNA)
     assert str(space) == f"{URL}/spaces/anna/{RUN}space"
 

@@ -97,8 +97,8 @@ def create() -> None:
         extra = {}
         if kind == "space" and api_has(API.create_repo, "space_sdk"):
             extra["space_sdk"] = "static"
-        made = API.create_repo(token=token, name=f"{RUN}{kind}", repo_type=kind, **extra)
-        assert made == f"{URL}/{prefix}anna/{RUN}{kind}", made
+        repo = API.create_repo(token=token, name=f"{RUN}{kind}", repo_type=kind, **extra)
+        assert repo == f"{URL}/{prefix}anna/{RUN}{kind}", repo
     url = API.create_repo(token=token, name=MODEL, organization="acme", private=True)
     assert url == f"{URL}/acme/{MODEL}"
 
@@ -299,8 +299,8 @@ def visibility() -> None:
     token = TOKEN["session"]
     for kind, name in ((None, MODEL), ("dataset", f"{RUN}dataset"), ("space", f"{RUN}space")):
         for private in (True, False):
-            said = change(token=token, name=name, private=private, repo_type=kind)
-            assert said["private"] is private, said
+            response = change(token=token, name=name, private=private, repo_type=kind)
+            assert response["private"] is private, response
     change(token=token, name=MODEL, private=False, organization="acme")
     assert API.model_info(f"acme/{MODEL}").private is False
     change(token=token, name=MODEL, private=True, organization="acme")

@@ -56,16 +56,16 @@ def sign_in() -> None:
 def push_config() -> None:
     """Push a configuration and load it"""
     push(BERT, NAME)
-    found = AutoConfig.from_pretrained(f"anna/{NAME}")
-    assert (found.model_type, found.hidden_size) == ("bert", 12)
+    loaded = AutoConfig.from_pretrained(f"anna/{NAME}")
+    assert (loaded.model_type, loaded.hidden_size) == ("bert", 12)
 
 
 @step
 def push_tokenizer() -> None:
     """Push a tokenizer into the same repository and load it"""
     push(tokenizer(), NAME)
-    found = AutoTokenizer.from_pretrained(f"anna/{NAME}")
-    assert found("hubstead keeps models")["input_ids"] == IDS
+    loaded = AutoTokenizer.from_pretrained(f"anna/{NAME}")
+    assert loaded("hubstead keeps models")["input_ids"] == IDS
     assert AutoConfig.from_pretrained(f"anna/{NAME}").hidden_size == 12
 
 
@@ -97,8 +97,8 @@ def private() -> None:
         Exception, AutoConfig.from_pretrained, f"anna/{HIDDEN}", **{TOKEN: BO_TOKEN}
     )
     assert not isinstance(error, TypeError), error
-    found = AutoConfig.from_pretrained(f"anna/{HIDDEN}", **{TOKEN: ANNA_TOKEN})
-    assert found.hidden_size == 12
+    loaded = AutoConfig.from_pretrained(f"anna/{HIDDEN}", **{TOKEN: ANNA_TOKEN})
+    assert loaded.hidden_size == 12
 
 
 @step

@@ -39,7 +39,7 @@ TOO_LARGE = "cli lfs-enable-largefiles" if RELEASE < (0, 35) else 'Run "hf lfs-e
 
 def run(*command: str | Path, cwd: Any = None, said: str = "", ok: bool = True, **env: Any) -> Any:
     """Run a program without a terminal, so that passwords are read from ``said``."""
-    done = subprocess.run(
+    result = subprocess.run(
         [str(each) for each in command],
         cwd=str(cwd or HOME),
         input=said,
@@ -50,9 +50,9 @@ def run(*command: str | Path, cwd: Any = None, said: str = "", ok: bool = True, 
         env={**os.environ, **env},
         start_new_session=True,
     )
-    output = done.stdout + done.stderr
+    output = result.stdout + result.stderr
     if ok is not None:
-        assert (done.returncode == 0) is ok, f"{command} ended with {done.returncode}\n{output}"
+        assert (result.returncode == 0) is ok, f"{command} ended with {result.returncode}\n{output}"
     return output
 
 
@@ -84,9 +84,9 @@ def call(method: Any, path: Any, body: Any = None, token: Any = ANNA_TOKEN) -> A
     headers.update({"Authorization": f"Bearer {token}"} if token else {})
     data = json.dumps(body).encode() if body is not None else None
     request = urllib.request.Request(URL + path, data=data, headers=headers, method=method)
-    with urllib.request.urlopen(request) as answer:
-        text = answer.read()
-        return json.loads(text) if text and method != "HEAD" else answer.status
+    with urllib.request.urlopen(request) as response:
+        text = response.read()
+        return json.loads(text) if text and method != "HEAD" else response.status
 
 
 def make(name: str, **more: Any) -> None:
@@ -105,8 +105,8 @@ def resolved(name: str, path: Any, revision: str = "main") -> Any:
         f"{URL}/anna/{name}/resolve/{revision}/{path}",
         headers={"Authorization": f"Bearer {ANNA_TOKEN}"},
     )
-    with urllib.request.urlopen(request) as answer:
-        return answer.read()
+    with urllib.request.urlopen(request) as response:
+        return response.read()
 
 
 def repository(folder: Any, *, token: str | bool = True, **more: Any) -> Any:
@@ -171,8 +171,8 @@ def repo_create() -> None:
     create = ("repo", "create") if CLI == OLD else ("repos", "create")
     asked = () if CLI != OLD or "--yes" not in cli(*create, "--help") else ("-y",)
     place = "--organization" in cli(*create, "--help")
-    told = cli(*create, MODEL if RELEASE < (0, 36) else f"anna/{MODEL}", *asked)
-    assert f"anna/{MODEL}" in told, told
+    output = cli(*create, MODEL if RELEASE < (0, 36) else f"anna/{MODEL}", *asked)
+    assert f"anna/{MODEL}" in output, output
     at_acme = (MODEL, "--organization", "acme") if place else (f"acme/{MODEL}",)
     kind = ("--type", "dataset") if "--type" in cli(*create, "--help") else ()
     kind = ("--repo-type", "dataset") if "--repo-type" in cli(*create, "--help") else kind
@@ -187,9 +187,9 @@ def ls_files() -> None:
     """List stored files on the command line"""
     if RELEASE > (0, 4, 0):
         raise NotInThisRelease("repo ls-files")
-    told = cli("repo", "ls-files")
-    assert f"{MODEL}/.gitattributes" in told, told
-    assert "LastModified" in told
+    output = cli("repo", "ls-files")
+    assert f"{MODEL}/.gitattributes" in output, output
+    assert "LastModified" in output
 
 
 # -- git itself ----------------------------------------------------------------------------------
@@ -241,8 +241,8 @@ def large_files() -> None:
     write(folder, "small.bin", CONFIG)
     git(folder, "add", ".")
     git(folder, "commit", "-m", "Large")
-    told = git(folder, "push", ok=False)
-    assert TOO_LARGE in told, told
+    output = git(folder, "push", ok=False)
+    assert TOO_LARGE in output, output
     cli("lfs-enable-largefiles", folder)
     before = steps.parts_received()
     git(folder, "push")
@@ -275,10 +275,10 @@ def without_credentials() -> None:
     git(folder, "add", ".")
     git(folder, "commit", "-m", "No")
     alone = ("-c", "credential.helper=", "push")
-    told = git(folder, *alone, ok=False, GIT_TERMINAL_PROMPT="0")
-    assert "could not read Username" in told, told
-    told = git(folder, *alone, web(f"anna/{MODEL}", BO_TOKEN), "HEAD:main", ok=False)
-    assert "403" in told, told
+    output = git(folder, *alone, ok=False, GIT_TERMINAL_PROMPT="0")
+    assert "could not read Username" in output, output
+    output = git(folder, *alone, web(f"anna/{MODEL}", BO_TOKEN), "HEAD:main", ok=False)
+    assert "403" in output, output
 
 
 # -- Repository ----------------------------------------------------------------------------------
@@ -584,8 +584,8 @@ def cli_upload() -> None:
     cli("upload", f"anna/{MODEL}-cli", HOME / "up", ".")
     cli("upload", f"anna/{MODEL}-cli", HOME / "up" / "sub" / "a.txt", "b.txt")
     assert resolved(f"{MODEL}-cli", "b.txt") == b"a"
-    told = cli("download", f"anna/{MODEL}-cli", "weights.bin", "sub/a.txt")
-    assert "snapshots" in told, told
+    output = cli("download", f"anna/{MODEL}-cli", "weights.bin", "sub/a.txt")
+    assert "snapshots" in output, output
     cli("download", f"anna/{MODEL}-cli", "--local-dir", HOME / "down")
     steps.same_bytes(HOME / "down" / "weights.bin", WEIGHTS)
     steps.same_bytes(HOME / "down" / "sub" / "a.txt", b"a")

@@ -83,8 +83,8 @@ def same_bytes(path: Any, data: bytes) -> None:
 
 def parts_received() -> Any:
     """Return how many parts of LFS files the hub has been sent."""
-    with urllib.request.urlopen(f"{URL}/metrics") as answer:
-        lines = answer.read().decode().splitlines()
+    with urllib.request.urlopen(f"{URL}/metrics") as response:
+        lines = response.read().decode().splitlines()
     route = 'hubstead_request_seconds_count{route="PUT /api/lfs/parts/{upload}/{number}"} '
     return sum(int(float(line[len(route) :])) for line in lines if line.startswith(route))
 
@@ -113,7 +113,7 @@ def fails(
 def admin(*command: str) -> Any:
     """Run ``hubstead …`` as the hub's administrator would, and return what it answers."""
     how = json.loads(os.environ["HUB_COMMAND"])
-    done = subprocess.run(
+    result = subprocess.run(
         [how["program"], *command, *how["options"]],
         check=False,
         capture_output=True,
@@ -121,5 +121,5 @@ def admin(*command: str) -> Any:
         timeout=60,
         env=how["environment"],
     )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)

@@ -84,8 +84,8 @@ FOLDER = {
 
 def answered(*parts: Any) -> Any:
     """Return how many calls the hub has answered whose route has all of these parts."""
-    with urllib.request.urlopen(f"{URL}/metrics") as answer:
-        lines = answer.read().decode().splitlines()
+    with urllib.request.urlopen(f"{URL}/metrics") as response:
+        lines = response.read().decode().splitlines()
     told = [line for line in lines if line.startswith("hubstead_requests_total{")]
     chosen = [line for line in told if all(part in line for part in parts)]
     return sum(int(float(line.rpartition(" ")[2])) for line in chosen)
@@ -95,8 +95,8 @@ def kept(repo_id: str, what: str = "stored") -> Any:
     """Return the bytes that are kept for a repository, or only the unique or shared ones."""
     url = f"{URL}/api/models/{repo_id}?expand[]=deduplication"
     asked = urllib.request.Request(url, headers={"Authorization": f"Bearer {ANNA_TOKEN}"})
-    with urllib.request.urlopen(asked) as answer:
-        return json.load(answer)["deduplication"][f"{what}Bytes"]
+    with urllib.request.urlopen(asked) as response:
+        return json.load(response)["deduplication"][f"{what}Bytes"]
 
 
 def sent_xorbs() -> Any:
@@ -117,8 +117,8 @@ def xet_hash(repo_id: str, name: str, token: Any = ANNA_TOKEN, kind: str = "") -
     """Return the name of the Xet file that the hub tells, None for a plain one."""
     url = f"{URL}/{kind}{repo_id}/resolve/main/{name}"
     asked = urllib.request.Request(url, method="HEAD", headers={"Authorization": f"Bearer {token}"})
-    with urllib.request.urlopen(asked) as answer:
-        return answer.headers.get("X-Xet-Hash")
+    with urllib.request.urlopen(asked) as response:
+        return response.headers.get("X-Xet-Hash")
 
 
 def plain(repo_id: str, name: str, span: Any = None) -> Any:
@@ -127,9 +127,9 @@ def plain(repo_id: str, name: str, span: Any = None) -> Any:
     if span:
         headers["Range"] = span
     asked = urllib.request.Request(f"{URL}/{repo_id}/resolve/main/{name}", headers=headers)
-    with urllib.request.urlopen(asked) as answer:
-        assert answer.status == (206 if span else 200)
-        return answer.read()
+    with urllib.request.urlopen(asked) as response:
+        assert response.status == (206 if span else 200)
+        return response.read()
 
 
 def upload(
@@ -150,7 +150,7 @@ def apart(program: Any, *arguments: str, **environment: Any) -> Any:
     """Run a program with this release on another machine, so to speak; return what it found."""
     home = tempfile.mkdtemp()
     env = {**os.environ, "HF_HOME": home, "HF_XET_CACHE": f"{home}/xet", **environment}
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", program, *arguments],
         check=False,
         capture_output=True,
@@ -158,9 +158,9 @@ def apart(program: Any, *arguments: str, **environment: Any) -> Any:
         timeout=240,
         env=env,
     )
-    assert done.returncode == 0, done.stderr[-3000:]
+    assert result.returncode == 0, result.stderr[-3000:]
     # Older releases of hf_xet write warnings to standard output as well.
-    lines = done.stdout.splitlines()
+    lines = result.stdout.splitlines()
     return [line.removeprefix("FOUND ") for line in lines if line.startswith("FOUND ")]
 
 
@@ -315,10 +315,10 @@ def command_line() -> None:
         ("upload", HIDDEN, a_folder(), "cli"),
         ("download", HIDDEN, "--include", "cli/*", "--local-dir", down),
     ):
-        done = subprocess.run(
+        result = subprocess.run(
             [command, *arguments], check=False, capture_output=True, text=True, timeout=200, env=env
         )
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert result.returncode == 0, result.stdout + result.stderr
     for name, data in FOLDER.items():
         steps.same_bytes(f"{down}/cli/{name}", data)
     assert xet_hash(HIDDEN, "cli/data.parquet")
@@ -367,8 +367,8 @@ def metadata() -> None:
     assert entry.lfs["size"] == 130_000
     if hasattr(entry, "xet_hash"):
         assert entry.xet_hash == xet_hash(MODEL, "k130.bin")
-    (found,) = API.get_paths_info(MODEL, ["k130.bin"], **ANNA)
-    assert found.size == 130_000
+    (infos,) = API.get_paths_info(MODEL, ["k130.bin"], **ANNA)
+    assert infos.size == 130_000
 
 
 # -- deduplication -----------------------------------------------------------------------------

@@ -89,7 +89,7 @@ def run_client(
     hub: PopulatedHub, client: XetClient, script: str, home: Path, *arguments: str, **more: str
 ) -> subprocess.CompletedProcess[str]:
     """Run ``scenarios/<script>`` with ``client`` on the machine ``home``."""
-    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    env = {name: os.environ[name] for name in _KEPT if name in os.environ}
     home.mkdir(exist_ok=True)
     return subprocess.run(
         [*client.command(), SCENARIOS / script, *arguments],
@@ -97,7 +97,7 @@ def run_client(
         capture_output=True,
         text=True,
         timeout=TIMEOUT_S,
-        env={**kept, **_environment(hub, client, home), **more},
+        env={**env, **_environment(hub, client, home), **more},
         cwd=home,
     )
 

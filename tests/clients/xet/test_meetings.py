@@ -33,8 +33,8 @@ def transfer(
     hub: PopulatedHub, client: XetClient, home: Path, *arguments: str, **more: str
 ) -> None:
     script = "exchange.py" if client.xet else "exchange.mjs"
-    done = run_client(hub, client, script, home, *arguments, **more)
-    assert done.returncode == 0, f"{client}: {arguments}\n{done.stdout}{done.stderr}"
+    result = run_client(hub, client, script, home, *arguments, **more)
+    assert result.returncode == 0, f"{client}: {arguments}\n{result.stdout}{result.stderr}"
 
 
 def up(hub: PopulatedHub, client: XetClient, home: Path, name: str, data: bytes) -> None:
@@ -53,8 +53,8 @@ def down(hub: PopulatedHub, client: XetClient, home: Path, name: str) -> bytes:
 def asked(hub: PopulatedHub, path: str, method: str = "GET") -> tuple[dict[str, str], bytes]:
     headers = {"Authorization": f"Bearer {hub.tokens[ANNA]}"}
     request = urllib.request.Request(hub.url + path, method=method, headers=headers)
-    with urllib.request.urlopen(request) as answer:
-        return {name.lower(): value for name, value in answer.headers.items()}, answer.read()
+    with urllib.request.urlopen(request) as response:
+        return {name.lower(): value for name, value in response.headers.items()}, response.read()
 
 
 def answered(hub: PopulatedHub, *parts: str) -> int:

@@ -139,8 +139,8 @@ def test_nonsense_is_refused_and_bombs_do_not_inflate(live_hub: ThreadHub) -> No
     for body in (b"", b"zzzz", b"0003", b"0032want " + b"0" * 40, b"\0" * 5000):
         assert live_hub.call("POST", f"/{repo}/git-upload-pack", body).status in (200, 400)
     bomb = gzip.compress(b"\0" * (100 << 20))
-    said = live_hub.call("POST", f"/{repo}/git-upload-pack", bomb, Content_Encoding="gzip")
-    assert said.status == 413
+    response = live_hub.call("POST", f"/{repo}/git-upload-pack", bomb, Content_Encoding="gzip")
+    assert response.status == 413
     assert live_hub.call("GET", f"/{repo}/info/refs").status == 403
     assert live_hub.call("GET", f"/{repo}/info/refs?service=git-shell").status == 403
 

@@ -28,18 +28,18 @@ def anna(live_hub: ThreadHub) -> Person:
 
 @pytest.fixture
 def here(anna: Person, tmp_path: Path) -> Clone:
-    made = clone(url(anna, anna.repo()), tmp_path / "w")
-    made("lfs", "install", "--local")
-    return made
+    work_tree = clone(url(anna, anna.repo()), tmp_path / "w")
+    work_tree("lfs", "install", "--local")
+    return work_tree
 
 
 def lfs_clone(address: str, folder: Path) -> Clone:
     """Clone with the filters of git-lfs on, whatever the machine's settings are."""
-    made = clone(address, folder, GIT_LFS_SKIP_SMUDGE="1")
-    made.more.clear()
-    made("lfs", "install", "--local")
-    made("lfs", "pull")
-    return made
+    work_tree = clone(address, folder, GIT_LFS_SKIP_SMUDGE="1")
+    work_tree.more.clear()
+    work_tree("lfs", "install", "--local")
+    work_tree("lfs", "pull")
+    return work_tree
 
 
 def test_weights_pushed_by_git_lfs_are_read_by_every_client(
@@ -124,9 +124,9 @@ def test_every_text_that_git_lfs_takes_for_a_pointer_leads_to_its_object(
 def test_a_pushed_pointer_in_another_form_needs_its_object_as_well(here: Clone, name: str) -> None:
     content = os.urandom(1000)
     commit_unfiltered(here, "dir/w.bin", ODD[name](content))
-    said = here.refused("push", "--no-verify")
-    assert "dir/w.bin" in said
-    assert "git lfs push --all" in said
+    output = here.refused("push", "--no-verify")
+    assert "dir/w.bin" in output
+    assert "git lfs push --all" in output
 
 
 @pytest.mark.parametrize("length", [1024, 4096])
@@ -135,8 +135,8 @@ def test_a_text_that_only_the_checkout_takes_for_a_pointer_is_refused_by_its_pat
 ) -> None:
     text = pointer(WEIGHTS).ljust(1024, b"\n").ljust(length, b"x")
     commit_unfiltered(here, "dir/w.bin", text)
-    said = here.refused("push", "--no-verify")
-    assert "dir/w.bin: git-lfs replaces a file that begins so" in said
+    output = here.refused("push", "--no-verify")
+    assert "dir/w.bin: git-lfs replaces a file that begins so" in output
     with pytest.raises(BadRequestError, match=r"dir/w\.txt.*git-lfs replaces"):
         anna.api.upload_file(
             path_or_fileobj=text, path_in_repo="dir/w.txt", repo_id=anna.path("bert")
@@ -156,10 +156,10 @@ def test_large_files_travel_in_parts_once_the_clients_agent_is_enabled(
     anna: Person, tmp_path: Path
 ) -> None:
     repo = anna.path("parts")
-    said = anna.call(
+    response = anna.call(
         "POST", "/api/repos/create", {"name": "parts", "lfsmultipartthresh": 1_000_000}
     )
-    assert said.status == 200
+    assert response.status == 200
     here = clone(url(anna, repo), tmp_path / "w")
     here("lfs", "install", "--local")
     here("lfs", "track", "*.weights")

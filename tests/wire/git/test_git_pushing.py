@@ -82,8 +82,8 @@ def test_an_atomic_push_moves_all_or_nothing(
     repo = anna.path("bert")
     before = tip(live_hub, repo)
     here.commit("a", "1")
-    said = here.refused("push", "--atomic", "origin", "main", "main:refs/pr/1")
-    assert "atomic push failed" in said
+    output = here.refused("push", "--atomic", "origin", "main", "main:refs/pr/1")
+    assert "atomic push failed" in output
     assert tip(live_hub, repo) == before
     assert "pull requests" in here.refused("push", "origin", "main", "main:refs/pr/1")
     assert tip(live_hub, repo) != before
@@ -132,11 +132,11 @@ def test_a_pushed_ref_never_takes_the_address_of_a_commit(anna: Person, here: Cl
     new = here.commit("a", "2")
     wrong = [f"refs/{kind}/{name}" for kind in ("heads", "tags") for name in (old, old[:9])]
     wrong += ["refs/heads/refs/tags/v1", f"refs/heads/refs/tags/{old}"]
-    told = here.refused("push", "origin", "main", "main:fine", *[f"{new}:{ref}" for ref in wrong])
-    assert told.count("Invalid reference for a branch") == len(wrong), told
+    output = here.refused("push", "origin", "main", "main:fine", *[f"{new}:{ref}" for ref in wrong])
+    assert output.count("Invalid reference for a branch") == len(wrong), output
     here("push", "-q", "origin", f"{old}:refs/tags/{old[:9]}")
-    told = here.refused("push", "-f", "origin", f"{new}:refs/tags/{old[:9]}")
-    assert f"abbreviates commit {old}" in told
+    output = here.refused("push", "-f", "origin", f"{new}:refs/tags/{old[:9]}")
+    assert f"abbreviates commit {old}" in output
     refs = anna.call("GET", f"/api/models/{repo}/refs").json
     assert {ref["name"]: ref["targetCommit"] for ref in refs["branches"] + refs["tags"]} == {
         "main": new,
@@ -161,9 +161,9 @@ def test_a_large_plain_file_is_told_how_to_become_an_lfs_file(
     here.commit("big.dat", b"\0" * limit)
     here("rm", "-q", "big.dat")
     here("commit", "-qm", "it is gone, but in the history")
-    said = here.refused("push")
-    assert "lfs_threshold_bytes" in said
-    assert "git lfs migrate import --include='big.dat'" in said
+    output = here.refused("push")
+    assert "lfs_threshold_bytes" in output
+    assert "git lfs migrate import --include='big.dat'" in output
     assert live_hub.traces() == before
 
 
@@ -184,8 +184,8 @@ def test_a_pointer_has_to_name_an_object_that_may_be_linked(
     assert live_hub.traces() == before
     anna.api.upload_file(path_or_fileobj=content, path_in_repo="w.bin", repo_id=anna.repo("own"))
     here("push", "-q")
-    said = anna.call("GET", f"/{anna.path('bert')}/resolve/main/stolen.bin")
-    assert said.body == content
+    response = anna.call("GET", f"/{anna.path('bert')}/resolve/main/stolen.bin")
+    assert response.body == content
 
 
 @pytest.mark.parametrize("branch", ["main", "dev"])
@@ -268,7 +268,7 @@ def test_modes_outlive_updates_and_copies_over_the_api(anna: Person, here: Clone
 
     anna.api.upload_file(path_or_fileobj=data, path_in_repo="up.bin", repo_id=repo)
     large = {"oid": hashlib.sha256(data).hexdigest()}
-    said = anna.commit(
+    response = anna.commit(
         repo,
         line("copyFile", path="copies/run", srcPath="run"),
         line("copyFile", path="copies/link", srcPath="link"),
@@ -278,7 +278,7 @@ def test_modes_outlive_updates_and_copies_over_the_api(anna: Person, here: Clone
         line("file", path="new", oldPath="old", content="renamed"),
         line("lfsFile", path="deep/er.bin", oldPath="m.sh", **large),
     )
-    assert said.status == 200, said.body
+    assert response.status == 200, response.body
     other = anna.repo("other")
     for path in ("copies/link", "new", "deep/er.bin", "plain"):
         source = {"srcPath": path, "srcRepo": {"type": "model", "name": repo}}
@@ -634,8 +634,8 @@ def test_odd_modes_that_are_here_already_can_be_read(live_hub: ThreadHub, anna: 
     for path in ("a", "d/f", "d/g", "e/f"):
         assert anna.call("GET", f"/{repo}/resolve/main/{path}").body == b"text", path
         assert anna.call("GET", f"/{repo}/blob/main/{path}").status == 200, path
-    said = anna.call("GET", f"{api}/tree/main?recursive=1&expand=1")
-    assert [item["path"] for item in said.json] == ["a", "d", "d/f", "d/g", "e", "e/f"]
+    response = anna.call("GET", f"{api}/tree/main?recursive=1&expand=1")
+    assert [item["path"] for item in response.json] == ["a", "d", "d/f", "d/g", "e", "e/f"]
     for target in (
         f"{api}/tree/main?expand=1",
         f"{api}?blobs=1",
@@ -648,10 +648,10 @@ def test_odd_modes_that_are_here_already_can_be_read(live_hub: ThreadHub, anna: 
         f"/{repo}/commit/{tip(live_hub, repo)}",
     ):
         assert anna.call("GET", target).status == 200, target
-    said = anna.call("POST", f"{api}/paths-info/main", {"paths": ["a", "e"], "expand": True})
-    assert [item["type"] for item in said.json] == ["file", "directory"]
-    said = anna.commit(repo, {"key": "file", "value": {"path": "d/f", "content": "new"}})
-    assert said.status == 200
+    response = anna.call("POST", f"{api}/paths-info/main", {"paths": ["a", "e"], "expand": True})
+    assert [item["type"] for item in response.json] == ["file", "directory"]
+    response = anna.commit(repo, {"key": "file", "value": {"path": "d/f", "content": "new"}})
+    assert response.status == 200
     assert anna.call("GET", f"/{repo}/resolve/main/d/f").body == b"new"
 
 

@@ -42,8 +42,8 @@ class SmallRepo:
 def sample(live_hub: ThreadHub) -> SmallRepo:
     anna = live_hub.user("anna")
     made = SmallRepo(anna, anna.repo())
-    said = made.commit(HEADER, file("folder/a.txt", "A"), file("Upper.txt", "U"))
-    assert said.status == 200, said.body
+    response = made.commit(HEADER, file("folder/a.txt", "A"), file("Upper.txt", "U"))
+    assert response.status == 200, response.body
     return made
 
 
@@ -112,9 +112,9 @@ def test_no_commit_takes_a_path_that_git_could_not_check_out(
         line("deletedFile", path=path),
         file("new", oldPath=path),
     ):
-        said = sample.commit(HEADER, operation)
-        assert (said.status, said.code) == (400, None), (operation, said.body)
-        assert "Invalid path" in said.message or "line 2" in said.message
+        response = sample.commit(HEADER, operation)
+        assert (response.status, response.code) == (400, None), (operation, response.body)
+        assert "Invalid path" in response.message or "line 2" in response.message
 
 
 WRONG_COMMITS: dict[str, tuple[list[Any], int, str | None, str]] = {
@@ -220,10 +220,10 @@ def test_a_wrong_commit_says_what_is_wrong_and_leaves_nothing(
     sample: SmallRepo, untouched: None, name: str
 ) -> None:
     lines, status, code, words = WRONG_COMMITS[name]
-    said = sample.commit(*lines)
-    assert (said.status, said.code) == (status, code), said.body
-    assert words in said.json["error"]
-    assert said.headers["content-type"].startswith("application/json")
+    response = sample.commit(*lines)
+    assert (response.status, response.code) == (status, code), response.body
+    assert words in response.json["error"]
+    assert response.headers["content-type"].startswith("application/json")
 
 
 B64 = base64.b64encode(b"x").decode()
@@ -403,11 +403,11 @@ def test_a_wrong_call_is_refused_and_leaves_nothing(
     sample: SmallRepo, untouched: None, name: str
 ) -> None:
     method, path, body, status, code = WRONG_CALLS[name]
-    said = sample.ask(method, path, body)
-    assert (said.status, said.code) == (status, code), (said.body, said.headers)
+    response = sample.ask(method, path, body)
+    assert (response.status, response.code) == (status, code), (response.body, response.headers)
     if status >= 400:
-        assert said.message
-        assert said.json["error"]
+        assert response.message
+        assert response.json["error"]
 
 
 WRONG_NAMES = ["", " ", "a b", "a/b/c", "-a", "a-", ".a", "a.", "a--b", "a..b", "a.git", "ä", NUL]
@@ -461,9 +461,9 @@ def test_a_repository_that_cannot_be_is_not_made(
     sample: SmallRepo, untouched: None, name: str
 ) -> None:
     body, status = WRONG_CREATES[name]
-    said = sample.owner.call("POST", "/api/repos/create", body)
-    assert (said.status, said.code) == (status, None), said.body
-    assert said.message
+    response = sample.owner.call("POST", "/api/repos/create", body)
+    assert (response.status, response.code) == (status, None), response.body
+    assert response.message
 
 
 @pytest.mark.usefixtures("untouched")
@@ -523,8 +523,8 @@ def test_a_repository_that_cannot_be_is_not_made(
 def test_odd_values_outside_of_repositories_are_no_faults(
     sample: SmallRepo, method: str, path: str, body: Any, status: int
 ) -> None:
-    said = sample.owner.call(method, path, body)
-    assert said.status == status, said.body
+    response = sample.owner.call(method, path, body)
+    assert response.status == status, response.body
 
 
 @pytest.mark.parametrize(
@@ -535,9 +535,9 @@ def test_a_commit_is_read_as_ndjson_whatever_else_its_type_says(
     sample: SmallRepo, content_type: str
 ) -> None:
     body = "\n".join(json.dumps(each) for each in [HEADER, file("Upper.txt", "U")])
-    said = sample.ask("POST", "/commit/main", body, **{"Content-Type": content_type})
+    response = sample.ask("POST", "/commit/main", body, **{"Content-Type": content_type})
     wanted = 400 if content_type.startswith("application/json") else 200
-    assert said.status == wanted, said.body
+    assert response.status == wanted, response.body
 
 
 @pytest.mark.parametrize(
@@ -553,8 +553,8 @@ def test_a_commit_is_read_as_ndjson_whatever_else_its_type_says(
 def test_bodies_in_codings_we_do_not_read_are_refused(
     sample: SmallRepo, untouched: None, encoding: str, body: bytes, status: int
 ) -> None:
-    said = sample.ask("POST", "/commit/main", body, **{"Content-Encoding": encoding})
-    assert said.status == status, said.body
+    response = sample.ask("POST", "/commit/main", body, **{"Content-Encoding": encoding})
+    assert response.status == status, response.body
 
 
 def test_bodies_above_their_limit_are_refused_and_name_the_setting(
@@ -590,9 +590,9 @@ def test_a_folder_has_only_so_many_entries(own_hub: Callable[..., ThreadHub]) ->
     anna = hub.user()
     sample = SmallRepo(anna, anna.repo())
     before = hub.traces()
-    said = sample.commit(HEADER, *[file(f"d/{n}") for n in range(6)])
-    assert said.status in (400, 413), said.body
-    assert "max_folder_entries" in said.message
+    response = sample.commit(HEADER, *[file(f"d/{n}") for n in range(6)])
+    assert response.status in (400, 413), response.body
+    assert "max_folder_entries" in response.message
     assert hub.traces() == before
 
 
@@ -604,8 +604,8 @@ def test_a_commit_of_as_many_operations_as_allowed_succeeds_and_one_more_does_no
     most = embedded_hub.settings.commits.max_operations
     lines = [file(f"{n % 50}/{n}.txt", "") for n in range(most)]
     assert sample.commit(HEADER, *lines, file("one-more")).status == 413
-    said = sample.commit(HEADER, *lines)
-    assert said.status == 200, said.body
+    response = sample.commit(HEADER, *lines)
+    assert response.status == 200, response.body
     assert len(anna.api.list_repo_files(sample.repo_id)) == most + 1
 
 

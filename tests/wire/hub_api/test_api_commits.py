@@ -59,9 +59,9 @@ def preupload(anna: Person, repo: str, *paths: str | dict[str, Any], **more: Any
         {"size": 10, "sample": "eA==", **({"path": path} if isinstance(path, str) else path)}
         for path in paths
     ]
-    said = anna.call("POST", f"/api/models/{repo}/preupload/main", {"files": sent, **more})
-    assert said.status == 200, said.body
-    return {choice["path"]: choice for choice in said.json["files"]}
+    response = anna.call("POST", f"/api/models/{repo}/preupload/main", {"files": sent, **more})
+    assert response.status == 200, response.body
+    return {choice["path"]: choice for choice in response.json["files"]}
 
 
 def modes(choices: dict[str, Any]) -> dict[str, str]:
@@ -73,7 +73,7 @@ def test_large_and_binary_files_and_those_of_gitattributes_go_by_lfs(
 ) -> None:
     binary = base64.b64encode(b"\0\1\2").decode()
     cut = base64.b64encode(("ä" * 300).encode()[:511]).decode()
-    found = preupload(
+    answers = preupload(
         anna,
         repo,
         "a.txt",
@@ -85,7 +85,7 @@ def test_large_and_binary_files_and_those_of_gitattributes_go_by_lfs(
         {"path": "middle.dat", "size": 70_000, "sample": binary},
         {"path": "umlauts.txt", "size": 70_000, "sample": cut},
     )
-    assert modes(found) == {
+    assert modes(answers) == {
         "a.txt": "regular",
         "model.safetensors": "lfs",
         "deep/er/x.bin": "lfs",
@@ -100,13 +100,13 @@ def test_large_and_binary_files_and_those_of_gitattributes_go_by_lfs(
 def test_attributes_of_folders_and_those_that_the_commit_brings_decide(
     anna: Person, repo: str
 ) -> None:
-    said = anna.commit(
+    response = anna.commit(
         repo,
         add("data/.gitattributes", "*.txt filter=lfs diff=lfs merge=lfs -text\n*.bin -filter\n"),
     )
-    assert said.status == 200
-    found = preupload(anna, repo, "a.txt", "data/a.txt", "data/b.bin", "b.bin")
-    assert modes(found) == {
+    assert response.status == 200
+    answers = preupload(anna, repo, "a.txt", "data/a.txt", "data/b.bin", "b.bin")
+    assert modes(answers) == {
         "a.txt": "regular",
         "data/a.txt": "lfs",
         "data/b.bin": "regular",
@@ -120,8 +120,8 @@ def test_ignored_files_are_named_by_the_repository_and_by_what_is_sent(
     anna: Person, repo: str
 ) -> None:
     anna.commit(repo, add(".gitignore", "*.log\n!keep.log\n"), add("sub/.gitignore", "/x\n"))
-    found = preupload(anna, repo, "a.log", "keep.log", "sub/x", "x")
-    assert {path for path, each in found.items() if each["shouldIgnore"]} == {"a.log", "sub/x"}
+    answers = preupload(anna, repo, "a.log", "keep.log", "sub/x", "x")
+    assert {path for path, each in answers.items() if each["shouldIgnore"]} == {"a.log", "sub/x"}
     sent = preupload(anna, repo, "a.log", "x", gitIgnore="x\n")
     assert {path for path, each in sent.items() if each["shouldIgnore"]} == {"x"}
 
@@ -130,10 +130,10 @@ def test_what_is_there_already_is_named_by_the_id_clients_compare(anna: Person, 
     data = b"weights" * 100
     anna.api.upload_file(path_or_fileobj=data, path_in_repo="m.bin", repo_id=repo)
     anna.commit(repo, add("a.txt", "A"))
-    found = preupload(anna, repo, "a.txt", "m.bin", "new.txt")
-    assert found["m.bin"]["oid"] == hashlib.sha256(data).hexdigest()
-    assert found["a.txt"]["oid"] == hashlib.sha1(b"blob 1\0A").hexdigest()
-    assert "oid" not in found["new.txt"]
+    answers = preupload(anna, repo, "a.txt", "m.bin", "new.txt")
+    assert answers["m.bin"]["oid"] == hashlib.sha256(data).hexdigest()
+    assert answers["a.txt"]["oid"] == hashlib.sha1(b"blob 1\0A").hexdigest()
+    assert "oid" not in answers["new.txt"]
 
 
 # -- copies from another repository ------------------------------------------------------------
@@ -156,21 +156,21 @@ def test_a_copy_takes_the_file_of_the_repository_that_it_names(
     )
     anna.commit(repo, add("f", "mine"), add("m.bin", "mine"))
     source = {"srcRepo": {"type": "dataset", "name": other}}
-    said = anna.commit(
+    response = anna.commit(
         repo,
         copy_line("f", None, **source),
         copy_line("m.bin", None, **source),
         copy_line("old", None, srcRevision=first, **source | {"srcPath": "f"}),
         copy_line("self", repo, srcPath="f"),
     )
-    assert said.status == 200, said.body
+    assert response.status == 200, response.body
     assert files(anna, repo) == {"f": b"theirs", "m.bin": data, "old": b"old", "self": b"mine"}
     for path in ("m.bin", "f"):
         item = anna.call("POST", f"/api/models/{repo}/paths-info/main", {"paths": [path]}).json[0]
         assert ("lfs" in item) == (path == "m.bin")
     bo.api.move_repo(other, bo.path("moved"), repo_type="dataset")
-    said = anna.commit(repo, copy_line("again", None, **source | {"srcPath": "f"}))
-    assert (said.status, files(anna, repo)["again"]) == (200, b"theirs")
+    response = anna.commit(repo, copy_line("again", None, **source | {"srcPath": "f"}))
+    assert (response.status, files(anna, repo)["again"]) == (200, b"theirs")
 
 
 def test_a_copy_from_what_cannot_be_read_is_refused_and_copies_nothing(
@@ -182,10 +182,10 @@ def test_a_copy_from_what_cannot_be_read_is_refused_and_copies_nothing(
         bo.commit(other, add("f", "secret"), add("d/f", "secret"))
     before = anna.commit(repo, add("f", "mine")).json["commitOid"]
     absent = anna.commit(repo, copy_line("f", bo.path("none")))
-    said = anna.commit(repo, copy_line("f", hidden))
-    assert (said.status, said.code) == (absent.status, absent.code) == (404, "RepoNotFound")
-    assert said.message.replace("hidden", "none") == absent.message
-    assert "to copy from" in said.message
+    response = anna.commit(repo, copy_line("f", hidden))
+    assert (response.status, response.code) == (absent.status, absent.code) == (404, "RepoNotFound")
+    assert response.message.replace("hidden", "none") == absent.message
+    assert "to copy from" in response.message
     for line, status, code in (
         (copy_line("none", seen), 404, "EntryNotFound"),
         (copy_line("f", seen, srcRevision="none"), 404, "RevisionNotFound"),
@@ -194,8 +194,8 @@ def test_a_copy_from_what_cannot_be_read_is_refused_and_copies_nothing(
         (copy_line("f", None, srcRepo={"name": seen, "type": "bucket"}), 400, None),
         (copy_line("f", None, sourceRepoId=seen), 400, None),
     ):
-        said = anna.commit(repo, line)
-        assert (said.status, said.code) == (status, code), (line, said.body)
+        response = anna.commit(repo, line)
+        assert (response.status, response.code) == (status, code), (line, response.body)
     assert tip(anna, repo) == before
     mine = anna.repo("mine", private=True)
     anna.commit(mine, add("f", "own"))
@@ -212,8 +212,10 @@ def test_a_pointer_without_its_object_is_not_copied(
     anna.api.upload_file(path_or_fileobj=data, path_in_repo="m.bin", repo_id=repo)
     other = anna.repo("other")
     anna.commit(other, {"key": "lfsFile", "value": {"path": "m.bin", "oid": name}})
-    said = anna.call("POST", f"/api/models/{repo}/lfs-files/batch", {"deletions": {"sha": [name]}})
-    assert said.status == 200
+    response = anna.call(
+        "POST", f"/api/models/{repo}/lfs-files/batch", {"deletions": {"sha": [name]}}
+    )
+    assert response.status == 200
     assert anna.commit(anna.repo("third"), copy_line("m.bin", repo)).code == "EntryNotFound"
 
 
@@ -224,7 +226,7 @@ def test_every_kind_of_line_does_its_part_in_order(anna: Person, repo: str) -> N
     data = b"weights" * 100
     anna.api.upload_file(path_or_fileobj=data, path_in_repo="m.bin", repo_id=repo)
     first = anna.commit(repo, add("a", "A"), add("d/b", "B"), add("d/e/c", "C"), add("old", "O"))
-    said = anna.commit(
+    response = anna.commit(
         repo,
         add("b64", base64.b64encode(b"\0\xff").decode(), encoding="base64"),
         add("text", "ä", encoding="utf-8"),
@@ -248,7 +250,7 @@ def test_every_kind_of_line_does_its_part_in_order(anna: Person, repo: str) -> N
         {"key": "deletedFolder", "value": {"path": "d/"}},
         add("a", "again"),
     )
-    assert said.status == 200, said.body
+    assert response.status == 200, response.body
     assert files(anna, repo) == {
         "a": b"again",
         "b64": b"\0\xff",
@@ -259,9 +261,9 @@ def test_every_kind_of_line_does_its_part_in_order(anna: Person, repo: str) -> N
         "n.bin": data,
         "text": "ä".encode(),
     }
-    oid = said.json["commitOid"]
-    assert said.json["commitUrl"] == f"{anna.hub.url}/{repo}/commit/{oid}"
-    assert said.json["success"] is True
+    oid = response.json["commitOid"]
+    assert response.json["commitUrl"] == f"{anna.hub.url}/{repo}/commit/{oid}"
+    assert response.json["success"] is True
     assert tip(anna, repo) == oid
 
 
@@ -291,7 +293,7 @@ def test_todays_client_adds_copies_and_deletes(anna: Person, repo: str) -> None:
     )
     assert files(anna, repo) == {"copies/a.txt": b"A", "copies/m.bin": large, "m.bin": large}
     commits = anna.api.list_repo_commits(repo)
-    assert [(each.title, each.message) for each in commits] == [
+    assert [(commit.title, commit.message) for commit in commits] == [
         ("copy", ""),
         ("title", "more\n\nlines"),
         ("initial commit", ""),
@@ -323,8 +325,8 @@ def test_the_document_of_older_releases_commits_as_well(anna: Person, repo: str)
         "deletedFiles": [{"path": "gone"}],
         "deletedFolders": [{"path": "d/"}],
     }
-    said = anna.call("POST", f"/api/models/{repo}/commit/main", document)
-    assert said.status == 200, said.body
+    response = anna.call("POST", f"/api/models/{repo}/commit/main", document)
+    assert response.status == 200, response.body
     assert files(anna, repo) == {"a": b"A"}
     stale = {**document, "parentCommit": "f" * 40, "deletedFiles": [], "deletedFolders": []}
     assert anna.call("POST", f"/api/models/{repo}/commit/main", stale).status == 412
@@ -339,16 +341,16 @@ def test_a_commit_to_another_branch_leaves_main_alone(anna: Person, repo: str) -
     assert anna.commit(repo, add("b"), rev="HEAD").status == 200
     assert list(files(anna, repo)) == ["b"]
     for rev in ("none", tip(anna, repo), tip(anna, repo)[:8]):
-        said = anna.commit(repo, add("c"), rev=rev)
-        assert (said.status, said.code) == (404, "RevisionNotFound")
-        assert said.message == f"Invalid rev id: {rev}"
+        response = anna.commit(repo, add("c"), rev=rev)
+        assert (response.status, response.code) == (404, "RevisionNotFound")
+        assert response.message == f"Invalid rev id: {rev}"
 
 
 def test_what_changes_nothing_is_answered_with_the_head_there_is(anna: Person, repo: str) -> None:
     head = anna.commit(repo, add("a", "A")).json["commitOid"]
     for lines in ([add("a", "A")], [], [add("n"), {"key": "deletedFile", "value": {"path": "n"}}]):
-        said = anna.commit(repo, *lines)
-        assert (said.status, said.json["commitOid"]) == (200, head)
+        response = anna.commit(repo, *lines)
+        assert (response.status, response.json["commitOid"]) == (200, head)
     assert len(anna.api.list_repo_commits(repo)) == 2
 
 
@@ -357,9 +359,9 @@ def test_a_parent_that_is_not_the_tip_is_refused_and_one_that_is_is_not(
 ) -> None:
     before = tip(anna, repo)
     after = anna.commit(repo, add("a"), parentCommit=before).json["commitOid"]
-    said = anna.commit(repo, add("b"), parentCommit=before)
-    assert (said.status, said.code) == (412, None)
-    assert "A commit has happened since" in said.message
+    response = anna.commit(repo, add("b"), parentCommit=before)
+    assert (response.status, response.code) == (412, None)
+    assert "A commit has happened since" in response.message
     assert anna.commit(repo, add("b"), parentCommit=after[:7]).status == 200
     with pytest.raises(HfHubHTTPError, match="412"):
         anna.api.upload_file(
@@ -373,9 +375,9 @@ def test_a_parent_that_is_not_the_tip_is_refused_and_one_that_is_is_not(
 def test_pull_requests_are_told_to_be_missing_and_how_to_go_on(
     anna: Person, repo: str, path: str
 ) -> None:
-    said = anna.call("POST", f"/api/models/{repo}/{path}", {"files": []})
-    assert said.status == 501
-    assert "commit to a branch instead" in said.message
+    response = anna.call("POST", f"/api/models/{repo}/{path}", {"files": []})
+    assert response.status == 501
+    assert "commit to a branch instead" in response.message
     with pytest.raises(HfHubHTTPError, match="pull requests"):
         anna.api.upload_file(path_or_fileobj=b"x", path_in_repo="c", repo_id=repo, create_pr=True)
 
@@ -385,13 +387,13 @@ def test_pull_requests_are_told_to_be_missing_and_how_to_go_on(
 
 def test_errors_of_a_card_are_listed_and_warnings_are_told_before(anna: Person, repo: str) -> None:
     card = "---\nlicense: 5\ntags: 7\n---\n"
-    said = anna.commit(repo, add("README.md", card))
-    assert (said.status, said.code) == (400, None)
-    assert len(said.json["errors"]) >= 2
-    assert all(each["message"] for each in said.json["errors"])
+    response = anna.commit(repo, add("README.md", card))
+    assert (response.status, response.code) == (400, None)
+    assert len(response.json["errors"]) >= 2
+    assert all(error["message"] for error in response.json["errors"])
     before = anna.call("POST", "/api/validate-yaml", {"content": card, "repoType": "model"})
     assert before.status == 400
-    assert before.json["errors"] == said.json["errors"]
+    assert before.json["errors"] == response.json["errors"]
     fine = anna.call("POST", "/api/validate-yaml", {"content": "# no card", "repoType": "model"})
     assert (fine.status, fine.json["errors"]) == (200, [])
     assert fine.json["warnings"]
@@ -420,11 +422,13 @@ def test_many_writers_of_different_files_all_succeed(anna: Person, repo: str) ->
 
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(write, range(24)))
-    assert {said.status for said in answers} == {200}
+    assert {response.status for response in answers} == {200}
     assert files(anna, repo) == {f"{n}/f": str(n).encode() for n in range(24)}
     commits = anna.api.list_repo_commits(repo)
     assert len(commits) == 25
-    assert {said.json["commitOid"] for said in answers} < {each.commit_id for each in commits}
+    assert {response.json["commitOid"] for response in answers} < {
+        commit.commit_id for commit in commits
+    }
 
 
 def test_of_writers_with_one_parent_exactly_one_succeeds(anna: Person, repo: str) -> None:
@@ -435,7 +439,7 @@ def test_of_writers_with_one_parent_exactly_one_succeeds(anna: Person, repo: str
 
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(write, range(8)))
-    assert sorted(said.status for said in answers) == [200] + [412] * 7
+    assert sorted(response.status for response in answers) == [200] + [412] * 7
     assert len(files(anna, repo)) == 1
 
 
@@ -445,8 +449,8 @@ def test_of_two_who_make_one_name_exactly_one_succeeds(anna: Person) -> None:
 
     with ThreadPoolExecutor(6) as pool:
         answers = list(pool.map(create, range(6)))
-    assert sorted(said.status for said in answers) == [200] + [409] * 5
-    assert all(said.json["url"] for said in answers)
+    assert sorted(response.status for response in answers) == [200] + [409] * 5
+    assert all(response.json["url"] for response in answers)
     assert anna.api.list_repo_files(anna.path("one")) == [".gitattributes"]
 
 
@@ -460,16 +464,16 @@ def test_writers_and_a_deletion_leave_all_or_nothing(anna: Person) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(write, range(12)))
-    assert {said.status for said in answers} <= {200, 404}
+    assert {response.status for response in answers} <= {200, 404}
     assert anna.call("GET", f"/api/models/{repo}").code == "RepoNotFound"
 
 
 def test_a_commit_of_many_files_is_one_commit(anna: Person, repo: str) -> None:
-    said = anna.commit(repo, *[add(f"{n % 20}/{n}", str(n)) for n in range(1001)])
-    assert said.status == 200
+    response = anna.commit(repo, *[add(f"{n % 20}/{n}", str(n)) for n in range(1001)])
+    assert response.status == 200
     assert len(anna.api.list_repo_files(repo)) == 1002
     assert len(anna.api.list_repo_commits(repo)) == 2
-    assert json.loads(said.body)["hookOutput"] == ""
+    assert json.loads(response.body)["hookOutput"] == ""
 
 
 def validate(hub: ThreadHub, body: str, accept: str, **more: str) -> Response:
@@ -488,16 +492,16 @@ def test_a_card_in_a_form_is_validated_and_its_findings_are_lines_of_text(
         ("---\ntags: 7\nemoji: 5\n---\n", 400, ['- Error: "tags" must be a list']),
     ):
         body = urlencode({"repoType": "model", "content": card})
-        said = validate(live_hub, body, "text/plain")
-        assert (said.status, said.body.decode().splitlines()) == (status, lines)
-        assert said.headers["content-type"].startswith("text/plain")
+        response = validate(live_hub, body, "text/plain")
+        assert (response.status, response.body.decode().splitlines()) == (status, lines)
+        assert response.headers["content-type"].startswith("text/plain")
         as_json = validate(live_hub, body, "application/json, text/plain, */*")
         assert as_json.status == status
         found = [f"- Error: {each['message']}" for each in as_json.json["errors"]]
         assert found == [line for line in lines if line.startswith("- Error")]
     without_type = urlencode({"content": "---\nlicense: x\n---\n"})
-    said = validate(live_hub, without_type, "text/plain")
-    assert said.body.startswith(b'- Error: "license" must be one of [')
+    response = validate(live_hub, without_type, "text/plain")
+    assert response.body.startswith(b'- Error: "license" must be one of [')
     assert validate(live_hub, "repoType=space", "text/plain").status == 400
     space = urlencode({"repoType": "space", "content": "---\nsdk: flask\n---\n"})
     assert b'"sdk" must be one of' in validate(live_hub, space, "text/plain").body

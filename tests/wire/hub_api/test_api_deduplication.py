@@ -11,9 +11,9 @@ from tests.support.person import Person
 
 
 def told(person: Person | ThreadHub, repo: str) -> dict[str, Any]:
-    answer = person.call("GET", f"/api/models/{repo}?expand[]=deduplication")
-    assert answer.status == 200
-    found: dict[str, Any] = answer.json["deduplication"]
+    response = person.call("GET", f"/api/models/{repo}?expand[]=deduplication")
+    assert response.status == 200
+    found: dict[str, Any] = response.json["deduplication"]
     return found
 
 

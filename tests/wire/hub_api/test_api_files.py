@@ -57,10 +57,10 @@ def sample(live_hub: ThreadHub) -> FilesModel:
             ("sub.txt", "between sub and sub/"),
         ]
     ]
-    said = anna.commit(repo, *lines)
+    response = anna.commit(repo, *lines)
     anna.api.create_branch(repo, branch="feat/x")
     anna.api.create_tag(repo, tag="v1.0")
-    return FilesModel(anna, repo, said.json["commitOid"])
+    return FilesModel(anna, repo, response.json["commitOid"])
 
 
 # -- resolve -----------------------------------------------------------------------------------
@@ -68,17 +68,20 @@ def sample(live_hub: ThreadHub) -> FilesModel:
 
 def test_a_small_file_has_the_headers_that_clients_read(sample: FilesModel) -> None:
     for method in ("GET", "HEAD"):
-        said = sample.get("/resolve/main/a.txt", method)
-        assert said.status == 200
-        assert said.body == (TEXT if method == "GET" else b"")
-        assert said.headers["x-repo-commit"] == sample.sha
-        assert said.headers["etag"] == f'"{hashlib.sha1(b"blob 10" + bytes(1) + TEXT).hexdigest()}"'
-        assert said.headers["content-length"] == "10"
-        assert said.headers["accept-ranges"] == "bytes"
-        assert said.headers["content-disposition"].startswith("inline")
-        assert 'filename="a.txt"' in said.headers["content-disposition"]
-        assert "x-error-code" not in said.headers
-        assert "content-encoding" not in said.headers
+        response = sample.get("/resolve/main/a.txt", method)
+        assert response.status == 200
+        assert response.body == (TEXT if method == "GET" else b"")
+        assert response.headers["x-repo-commit"] == sample.sha
+        assert (
+            response.headers["etag"]
+            == f'"{hashlib.sha1(b"blob 10" + bytes(1) + TEXT).hexdigest()}"'
+        )
+        assert response.headers["content-length"] == "10"
+        assert response.headers["accept-ranges"] == "bytes"
+        assert response.headers["content-disposition"].startswith("inline")
+        assert 'filename="a.txt"' in response.headers["content-disposition"]
+        assert "x-error-code" not in response.headers
+        assert "content-encoding" not in response.headers
 
 
 def test_a_large_file_names_its_content_and_size(sample: FilesModel) -> None:
@@ -103,10 +106,10 @@ def test_head_of_a_large_file_is_answered_here_and_get_is_sent_to_s3(
     repo_id = anna.repo()
     anna.api.upload_file(path_or_fileobj=LARGE, path_in_repo="model.bin", repo_id=repo_id)
     address = f"/{repo_id}/resolve/main/model.bin"
-    said = anna.call("GET", address)
-    assert said.status == 302
+    response = anna.call("GET", address)
+    assert response.status == 302
     # The store has other tags, so who names one is answered here.
-    conditional = {"If-Match": said.headers["etag"], "Range": "bytes=1-2"}
+    conditional = {"If-Match": response.headers["etag"], "Range": "bytes=1-2"}
     part = anna.call("GET", address, **conditional)
     assert (part.status, part.body) == (206, LARGE[1:3])
     assert anna.call("GET", address, **conditional | {"If-Match": '"stale"'}).status == 412
@@ -164,10 +167,10 @@ def test_clients_are_sent_to_s3_under_the_name_that_they_know(
     anna = hub.user("anna")
     repo_id = anna.repo()
     anna.api.upload_file(path_or_fileobj=LARGE, path_in_repo="model.bin", repo_id=repo_id)
-    said = anna.call("GET", f"/{repo_id}/resolve/main/model.bin")
-    assert said.status == 302
-    assert said.headers["location"].startswith(f"{known_as}/")
-    with urllib.request.urlopen(said.headers["location"], timeout=30) as answer:
+    response = anna.call("GET", f"/{repo_id}/resolve/main/model.bin")
+    assert response.status == 302
+    assert response.headers["location"].startswith(f"{known_as}/")
+    with urllib.request.urlopen(response.headers["location"], timeout=30) as answer:
         assert answer.read() == LARGE
 
 
@@ -175,9 +178,9 @@ def test_clients_are_sent_to_s3_under_the_name_that_they_know(
 @pytest.mark.parametrize("door", ["/resolve/main/", "/raw/main/"])
 def test_head_says_what_get_says(sample: FilesModel, door: str, path: str) -> None:
     get, head = (sample.get(door + path, method) for method in ("GET", "HEAD"))
-    for said in (get, head):
+    for response in (get, head):
         for name in ("date", "x-request-id"):
-            said.headers.pop(name)
+            response.headers.pop(name)
     if get.status >= 400:  # see test_a_refused_head_promises_no_json
         get.headers.pop("content-type")
     assert (head.status, head.headers) == (get.status, get.headers)
@@ -193,36 +196,36 @@ def test_a_range_is_sent_as_asked(
     sample: FilesModel, data: bytes, asked: str, start: int, stop: int | None
 ) -> None:
     path = "a.txt" if data is TEXT else "big/model.bin"
-    said = sample.get(f"/resolve/main/{path}", Range=asked)
+    response = sample.get(f"/resolve/main/{path}", Range=asked)
     wanted = data[start:stop]
     first = start if start >= 0 else len(data) + start
-    assert (said.status, said.body) == (206, wanted)
+    assert (response.status, response.body) == (206, wanted)
     where = f"bytes {first}-{first + len(wanted) - 1}/{len(data)}"
-    assert said.headers["content-range"] == where
-    assert said.headers["x-repo-commit"] == sample.sha
+    assert response.headers["content-range"] == where
+    assert response.headers["x-repo-commit"] == sample.sha
 
 
 @pytest.mark.parametrize("asked", ["bytes=10-", "bytes=99-100", "bytes=-0"])
 def test_a_range_outside_is_refused_with_the_size(sample: FilesModel, asked: str) -> None:
-    said = sample.get("/resolve/main/a.txt", Range=asked)
-    assert said.status == 416
-    assert said.headers["content-range"] == "bytes */10"
-    assert said.message
+    response = sample.get("/resolve/main/a.txt", Range=asked)
+    assert response.status == 416
+    assert response.headers["content-range"] == "bytes */10"
+    assert response.message
 
 
 @pytest.mark.parametrize("asked", ["bytes=5-2", "lines=0-1", "bytes=a-b", "x"])
 def test_what_is_no_range_gets_the_whole_file(sample: FilesModel, asked: str) -> None:
-    said = sample.get("/resolve/main/a.txt", Range=asked)
-    assert (said.status, said.body) == (200, TEXT)
+    response = sample.get("/resolve/main/a.txt", Range=asked)
+    assert (response.status, response.body) == (200, TEXT)
 
 
 @pytest.mark.parametrize(("path", "data"), [("a.txt", TEXT), ("big/model.bin", LARGE)])
 def test_several_ranges_come_in_parts(sample: FilesModel, path: str, data: bytes) -> None:
-    said = sample.get(f"/resolve/main/{path}", Range="bytes=-2,0-1")
-    assert said.status == 206
-    kind, _, boundary = said.headers["content-type"].partition("; boundary=")
+    response = sample.get(f"/resolve/main/{path}", Range="bytes=-2,0-1")
+    assert response.status == 206
+    kind, _, boundary = response.headers["content-type"].partition("; boundary=")
     assert kind == "multipart/byteranges"
-    first, second, end = said.body.split(f"--{boundary}".encode())[1:]
+    first, second, end = response.body.split(f"--{boundary}".encode())[1:]
     assert first.partition(b"\r\n\r\n")[2] == data[-2:] + b"\r\n"
     assert second.partition(b"\r\n\r\n")[2] == data[:2] + b"\r\n"
     assert end == b"--\r\n"
@@ -231,15 +234,15 @@ def test_several_ranges_come_in_parts(sample: FilesModel, path: str, data: bytes
 def test_what_has_not_changed_is_not_sent_again(sample: FilesModel) -> None:
     etag = sample.get("/resolve/main/a.txt").headers["etag"]
     for condition in (etag, f"W/{etag}", f'"x", {etag}', "*"):
-        said = sample.get("/resolve/main/a.txt", **{"If-None-Match": condition})
-        assert (said.status, said.body) == (304, b"")
-        assert said.headers["etag"] == etag
-        assert said.headers["x-repo-commit"] == sample.sha
-    said = sample.get("/resolve/main/a.txt", **{"If-None-Match": '"x"'})
-    assert (said.status, said.body) == (200, TEXT)
+        response = sample.get("/resolve/main/a.txt", **{"If-None-Match": condition})
+        assert (response.status, response.body) == (304, b"")
+        assert response.headers["etag"] == etag
+        assert response.headers["x-repo-commit"] == sample.sha
+    response = sample.get("/resolve/main/a.txt", **{"If-None-Match": '"x"'})
+    assert (response.status, response.body) == (200, TEXT)
     for condition, status in ((etag, 206), ('"x"', 200)):
-        said = sample.get("/resolve/main/a.txt", Range="bytes=1-2", **{"If-Range": condition})
-        assert said.status == status
+        response = sample.get("/resolve/main/a.txt", Range="bytes=1-2", **{"If-Range": condition})
+        assert response.status == status
 
 
 @pytest.mark.parametrize(
@@ -252,18 +255,18 @@ def test_what_has_not_changed_is_not_sent_again(sample: FilesModel) -> None:
     ],
 )
 def test_a_part_of_another_version_is_refused(sample: FilesModel, path: str) -> None:
-    etag, whole = (said := sample.get(path)).headers["etag"], said.body
+    etag, whole = (response := sample.get(path)).headers["etag"], response.body
     for asked in ({}, {"Range": "bytes=1-2"}, {"Range": "bytes=999999999-"}):
         for method in ("GET", "HEAD"):
             for stale in ('"stale"', f"W/{etag}"):
-                said = sample.get(path, method, **asked, **{"If-Match": stale})
-                assert said.status == 412, (asked, method, stale)
-                assert said.headers["x-repo-commit"] == sample.sha
+                response = sample.get(path, method, **asked, **{"If-Match": stale})
+                assert response.status == 412, (asked, method, stale)
+                assert response.headers["x-repo-commit"] == sample.sha
     for meant in (etag, "*", f'"x", {etag}'):
-        said = sample.get(path, Range="bytes=1-2", **{"If-Match": meant})
-        assert (said.status, said.body) == ((206, whole[1:3]) if whole else (200, b""))
-        said = sample.get(path, **{"If-Match": meant, "If-None-Match": etag})
-        assert said.status == 304
+        response = sample.get(path, Range="bytes=1-2", **{"If-Match": meant})
+        assert (response.status, response.body) == ((206, whole[1:3]) if whole else (200, b""))
+        response = sample.get(path, **{"If-Match": meant, "If-None-Match": etag})
+        assert response.status == 304
 
 
 REVISIONS = ["main", "HEAD", "refs%2Fheads%2Fmain", "refs/heads/main", "feat%2Fx", "feat/x", "v1.0"]
@@ -283,7 +286,7 @@ def test_a_revision_is_written_in_every_way(sample: FilesModel, rev: str) -> Non
 
 @pytest.mark.parametrize("rev", ["none", "none%2Fx", "f" * 40, "1234567", "refs%2Fpr%2F9", "a%20b"])
 def test_a_revision_that_is_not_there_is_told_by_name(sample: FilesModel, rev: str) -> None:
-    for said in (
+    for response in (
         sample.get(f"/resolve/{rev}/a.txt"),
         sample.get(f"/resolve/{rev}/a.txt", "HEAD"),
         sample.api(f"/tree/{rev}"),
@@ -291,9 +294,9 @@ def test_a_revision_that_is_not_there_is_told_by_name(sample: FilesModel, rev: s
         sample.api(f"/commits/{rev}"),
         sample.api(f"/paths-info/{rev}", "POST", {"paths": []}),
     ):
-        assert (said.status, said.code) == (404, "RevisionNotFound")
-        assert said.message.startswith("Invalid rev id: ")
-        assert "x-repo-commit" not in said.headers
+        assert (response.status, response.code) == (404, "RevisionNotFound")
+        assert response.message.startswith("Invalid rev id: ")
+        assert "x-repo-commit" not in response.headers
 
 
 @pytest.mark.parametrize(
@@ -303,10 +306,10 @@ def test_a_file_that_is_not_there_is_told_with_the_commit_that_lacks_it(
     sample: FilesModel, path: str
 ) -> None:
     for method in ("GET", "HEAD"):
-        said = sample.get(f"/resolve/main/{path}", method)
-        assert (said.status, said.code) == (404, "EntryNotFound")
-        assert said.message == "Entry not found"
-        assert said.headers["x-repo-commit"] == sample.sha
+        response = sample.get(f"/resolve/main/{path}", method)
+        assert (response.status, response.code) == (404, "EntryNotFound")
+        assert response.message == "Entry not found"
+        assert response.headers["x-repo-commit"] == sample.sha
 
 
 def test_a_refused_head_promises_no_json(sample: FilesModel) -> None:
@@ -322,32 +325,32 @@ def test_a_refused_head_promises_no_json(sample: FilesModel) -> None:
 
 def test_odd_names_are_found_by_their_encoded_form(sample: FilesModel) -> None:
     for path in ("sub/dir/%C3%A4%20b%23%3F%25.txt", "sub%2Fdir%2F%C3%A4%20b%23%3F%25.txt"):
-        said = sample.get(f"/resolve/main/{path}")
-        assert said.body == b"odd"
-        assert "filename*=UTF-8''%C3%A4%20b#%3F%25.txt" in said.headers["content-disposition"]
+        response = sample.get(f"/resolve/main/{path}")
+        assert response.body == b"odd"
+        assert "filename*=UTF-8''%C3%A4%20b#%3F%25.txt" in response.headers["content-disposition"]
     assert "sub/dir/ä b#?%.txt" in sample.owner.api.list_repo_files(sample.repo_id)
 
 
 def test_a_page_in_a_repository_never_runs_as_one(sample: FilesModel) -> None:
-    said = sample.get("/resolve/main/page.html")
-    assert said.headers["content-type"] == "text/plain; charset=utf-8"
-    assert said.headers["x-content-type-options"] == "nosniff"
-    assert "sandbox" in said.headers["content-security-policy"]
+    response = sample.get("/resolve/main/page.html")
+    assert response.headers["content-type"] == "text/plain; charset=utf-8"
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert "sandbox" in response.headers["content-security-policy"]
     asked = sample.get("/resolve/main/page.html?download=true")
     assert asked.headers["content-disposition"].startswith("attachment")
 
 
 def test_raw_gives_what_git_has(sample: FilesModel) -> None:
-    said = sample.get("/raw/main/big/model.bin")
-    assert said.body.startswith(b"version https://git-lfs.github.com/spec/v1\noid sha256:")
+    response = sample.get("/raw/main/big/model.bin")
+    assert response.body.startswith(b"version https://git-lfs.github.com/spec/v1\noid sha256:")
     assert sample.get("/raw/main/none").code == "EntryNotFound"
 
 
 def test_the_cached_door_takes_full_shas_only(sample: FilesModel) -> None:
     door = f"/api/resolve-cache/models/{sample.repo_id}"
-    said = sample.owner.hub.call("GET", f"{door}/{sample.sha}/a.txt")
-    assert (said.status, said.body) == (200, TEXT)
-    assert "immutable" in said.headers["cache-control"]
+    response = sample.owner.hub.call("GET", f"{door}/{sample.sha}/a.txt")
+    assert (response.status, response.body) == (200, TEXT)
+    assert "immutable" in response.headers["cache-control"]
     assert sample.owner.hub.call("GET", f"{door}/main/a.txt").status == 400
     assert sample.owner.hub.call("GET", f"{door}/{'f' * 40}/a.txt").code == "RevisionNotFound"
     assert sample.owner.hub.call("GET", f"{door}/{sample.sha}/none").code == "EntryNotFound"
@@ -358,8 +361,8 @@ def test_a_private_file_is_kept_in_no_shared_cache(sample: FilesModel) -> None:
     repo = sample.owner.repo("hidden", private=True)
     sha = sample.owner.api.model_info(repo).sha
     for rev in ("main", sha):
-        said = sample.owner.call("GET", f"/{repo}/resolve/{rev}/.gitattributes")
-        assert "public" not in said.headers["cache-control"]
+        response = sample.owner.call("GET", f"/{repo}/resolve/{rev}/.gitattributes")
+        assert "public" not in response.headers["cache-control"]
 
 
 def test_the_clients_exceptions_are_their_own(live_hub: ThreadHub, sample: FilesModel) -> None:
@@ -453,9 +456,9 @@ def test_expanding_tells_the_last_commit_of_each(sample: FilesModel) -> None:
 
 @pytest.mark.parametrize("path", ["a.txt", "none", "sub/none", "sub/x.json/y", "..", "sub//dir"])
 def test_what_is_no_folder_is_not_found_by_name(sample: FilesModel, path: str) -> None:
-    said = sample.api(f"/tree/main/{path}")
-    assert (said.status, said.code) == (404, "EntryNotFound")
-    assert 'does not exist on "main"' in said.message
+    response = sample.api(f"/tree/main/{path}")
+    assert (response.status, response.code) == (404, "EntryNotFound")
+    assert 'does not exist on "main"' in response.message
 
 
 def test_a_thousand_and_one_entries_come_in_pages(sample: FilesModel) -> None:
@@ -496,8 +499,8 @@ def test_paths_are_asked_for_by_form_and_by_json(sample: FilesModel) -> None:
     assert sample.api("/paths-info/main", "POST", form, **typed).json == asked.json
     one = sample.api("/paths-info/main", "POST", {"paths": "a.txt", "expand": True}).json
     assert one[0]["lastCommit"]["id"] == sample.sha
-    found = sample.owner.api.get_paths_info(sample.repo_id, paths, expand=True)
-    assert len(found) == 3
+    infos = sample.owner.api.get_paths_info(sample.repo_id, paths, expand=True)
+    assert len(infos) == 3
     assert sample.api("/paths-info/main", "POST", {}).json == []
 
 
@@ -526,8 +529,8 @@ def test_info_is_about_the_revision_asked_for(sample: FilesModel) -> None:
 
 
 def test_expanding_info_gives_what_is_named_and_nothing_else(sample: FilesModel) -> None:
-    said = sample.api("?expand=sha&expand[]=private&expand%5B%5D=siblings")
-    assert said.json.keys() == {"_id", "id", "sha", "private", "siblings"}
+    response = sample.api("?expand=sha&expand[]=private&expand%5B%5D=siblings")
+    assert response.json.keys() == {"_id", "id", "sha", "private", "siblings"}
     refused = sample.api("?expand=sha&expand=none")
     assert refused.status == 400
     names = get_args(hf_api.ExpandModelProperty_T)
@@ -561,8 +564,8 @@ def test_an_lfs_file_that_is_only_a_pointer_is_told_so(sample: FilesModel) -> No
     sha = hashlib.sha256(b"w" * 5000).hexdigest()
     files = sample.owner.api.list_lfs_files(repo)
     sample.owner.api.permanently_delete_lfs_files(repo, files, rewrite_history=False)
-    said = sample.owner.call("GET", f"/{repo}/resolve/main/m.bin")
-    assert (said.status, said.code) == (404, "EntryNotFound")
+    response = sample.owner.call("GET", f"/{repo}/resolve/main/m.bin")
+    assert (response.status, response.code) == (404, "EntryNotFound")
     assert sha in sample.owner.call("GET", f"/{repo}/raw/main/m.bin").body.decode()
 
 

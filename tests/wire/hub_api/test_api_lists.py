@@ -27,9 +27,11 @@ class FiveModels:
     word: str  # which no other repository has in its name
 
     def names(self, query: str = "", *, token: str = "") -> list[str]:
-        said = self.owner.hub.call("GET", f"/api/models?search={self.word}&{query}", token=token)
-        assert said.status == 200, said.body
-        return [item["id"].rpartition("-")[2] for item in said.json]
+        response = self.owner.hub.call(
+            "GET", f"/api/models?search={self.word}&{query}", token=token
+        )
+        assert response.status == 200, response.body
+        return [item["id"].rpartition("-")[2] for item in response.json]
 
 
 @pytest.fixture(scope="module")
@@ -112,10 +114,10 @@ def test_pages_lead_to_one_another_and_keep_the_question(models: FiveModels) -> 
     found: list[str] = []
     target = f"/api/models?search={models.word}&limit=3&sort=createdAt&full=true"
     while target:
-        said = models.owner.hub.call("GET", target)
-        found += [item["id"] for item in said.json]
-        assert all("siblings" in item for item in said.json)
-        link = said.headers.get("link", "").partition(">")[0][1:]
+        response = models.owner.hub.call("GET", target)
+        found += [item["id"] for item in response.json]
+        assert all("siblings" in item for item in response.json)
+        link = response.headers.get("link", "").partition(">")[0][1:]
         assert not link or link.startswith(models.owner.hub.url)
         parts = urlsplit(link)
         target = f"{parts.path}?{parts.query}" if link else ""
@@ -179,8 +181,10 @@ def test_who_am_i_is_told_in_the_shape_of_each_generation(
 
 def test_signing_in_opens_a_session_that_signing_out_ends(live_hub: ThreadHub) -> None:
     bo = live_hub.user("bo", password="correct horse")
-    said = live_hub.call("POST", "/api/login", {"username": bo.name, "password": "correct horse"})
-    token = said.json["token"]
+    response = live_hub.call(
+        "POST", "/api/login", {"username": bo.name, "password": "correct horse"}
+    )
+    token = response.json["token"]
     assert live_hub.call("GET", "/api/whoami-v2", token=token).json["name"] == bo.name
     assert live_hub.call("POST", "/api/logout", token=token).status == 200
     assert live_hub.call("GET", "/api/whoami-v2", token=token).status == 401
@@ -189,8 +193,8 @@ def test_signing_in_opens_a_session_that_signing_out_ends(live_hub: ThreadHub) -
 
 
 def test_an_access_token_is_no_session_to_end(anna: Person) -> None:
-    said = anna.call("POST", "/api/logout", b"")
-    assert said.status == 400
+    response = anna.call("POST", "/api/logout", b"")
+    assert response.status == 400
     assert anna.api.whoami()["name"] == anna.name
 
 
@@ -202,7 +206,7 @@ def test_people_and_organizations_are_described(live_hub: ThreadHub, anna: Perso
     assert live_hub.api().get_user_overview(anna.name).num_models == 1
     assert anna.api.get_user_overview(anna.name.upper()).num_models == 2
     assert live_hub.api().get_organization_overview(org).num_users == 2
-    members = [each.username for each in live_hub.api().list_organization_members(org)]
+    members = [member.username for member in live_hub.api().list_organization_members(org)]
     assert sorted(members) == sorted([anna.name, bo.name])
     assert live_hub.call("GET", "/api/users/nobody-has-this/overview").status == 404
     mine = anna.call("GET", "/api/settings/repositories").json
@@ -232,10 +236,10 @@ def test_one_file_goes_up_and_away_by_every_form_of_the_address(
     repo = anna.repo("bert", kind)
     door = form.format(repo)
     web = f"{anna.hub.url}/{'' if kind == 'model' else kind + 's/'}{repo}"
-    said = anna.call("POST", f"{door}upload/main/sub/a.txt", b"A")
-    assert (said.status, said.json) == (200, {"url": f"{web}/blob/main/sub/a.txt"})
+    response = anna.call("POST", f"{door}upload/main/sub/a.txt", b"A")
+    assert (response.status, response.json) == (200, {"url": f"{web}/blob/main/sub/a.txt"})
     again = anna.call("POST", f"{door}upload/main/sub/a.txt", b"A")
-    assert (again.status, again.json["url"]) == (409, said.json["url"])
+    assert (again.status, again.json["url"]) == (409, response.json["url"])
     assert anna.call("POST", f"{door}upload/main/sub/a.txt", b"B").status == 200
     read = anna.call("GET", f"{web.removeprefix(anna.hub.url)}/resolve/main/sub/a.txt")
     assert read.body == b"B"
@@ -263,8 +267,8 @@ def test_every_file_of_a_namespace_is_listed_as_in_2021(live_hub: ThreadHub, ann
     anna.call("POST", f"/api/{anna.path('one')}/upload/main/w.bin", b"w" * 5000)
 
     def rows(query: str = "") -> dict[str, Any]:
-        said = anna.call("GET", f"/api/repos/ls{query}")
-        return {row["filename"]: row for row in said.json}
+        response = anna.call("GET", f"/api/repos/ls{query}")
+        return {row["filename"]: row for row in response.json}
 
     own = rows()
     assert own.keys() == {"one/.gitattributes", "one/w.bin"}

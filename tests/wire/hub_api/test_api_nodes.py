@@ -17,9 +17,9 @@ def everything(anna: Person, repos: dict[str, str]) -> dict[str, object]:
         where = "" if kind == "model" else f"{kind}s/"
         files = anna.api.list_repo_files(repo, repo_type=kind)
         for name in files:
-            said = anna.call("GET", f"/{where}{repo}/resolve/main/{name}")
-            assert said.status == 200, (repo, name, said.body)
-            found[f"{repo} {name}"] = said.body
+            response = anna.call("GET", f"/{where}{repo}/resolve/main/{name}")
+            assert response.status == 200, (repo, name, response.body)
+            found[f"{repo} {name}"] = response.body
         commits = anna.api.list_repo_commits(repo, repo_type=kind)
         found[f"{repo} commits"] = [commit.commit_id for commit in commits]
         found[f"{repo} refs"] = str(anna.api.list_repo_refs(repo, repo_type=kind))
@@ -86,8 +86,8 @@ def test_two_nodes_over_one_database_see_each_others_writes(
             line = {"key": "file", "value": {"path": f"{n}.txt", "content": f"{n}"}}
             assert writer.commit(repo, line).status == 200
             for reader in (anna, there):
-                said = reader.call("GET", f"/{repo}/resolve/main/{n}.txt")
-                assert (said.status, said.body) == (200, f"{n}".encode())
+                response = reader.call("GET", f"/{repo}/resolve/main/{n}.txt")
+                assert (response.status, response.body) == (200, f"{n}".encode())
         assert everything(anna, {repo: "model"}) == everything(there, {repo: "model"})
         anna.api.delete_repo(repo)
         assert there.call("GET", f"/api/models/{repo}").code == "RepoNotFound"

@@ -56,8 +56,8 @@ def test_a_branch_is_made_once_and_over_another_only_when_asked(anna: Person, re
     anna.api.create_branch(repo, branch="dev", exist_ok=True)
     anna.commit(repo, add("a"), rev="dev")
     target = f"/api/models/{repo}/branch/dev"
-    said = anna.call("POST", target, {"startingPoint": first, "overwrite": True})
-    assert said.status == 200
+    response = anna.call("POST", target, {"startingPoint": first, "overwrite": True})
+    assert response.status == 200
     assert sha_of(anna, repo, "dev") == first
 
 
@@ -137,11 +137,11 @@ def test_refs_of_pull_requests_are_listed_when_asked(anna: Person, repo: str) ->
 
 def test_commits_come_in_pages_newest_first_with_their_number(anna: Person, repo: str) -> None:
     shas = [anna.commit(repo, add("a", str(n))).json["commitOid"] for n in range(5)]
-    said = anna.call("GET", f"/api/models/{repo}/commits/main?limit=4&expand[]=formatted")
-    assert said.headers["x-total-count"] == "6"
-    assert [each["id"] for each in said.json] == shas[:0:-1]
-    assert said.json[0]["formatted"]["title"] == "test"
-    link = said.headers["link"]
+    response = anna.call("GET", f"/api/models/{repo}/commits/main?limit=4&expand[]=formatted")
+    assert response.headers["x-total-count"] == "6"
+    assert [each["id"] for each in response.json] == shas[:0:-1]
+    assert response.json[0]["formatted"]["title"] == "test"
+    link = response.headers["link"]
     assert link.startswith(f"<{anna.hub.url}/api/models/{repo}/commits/main?")
     parts = urlsplit(link.partition(">")[0][1:])
     rest = anna.call("GET", f"{parts.path}?{parts.query}")
@@ -153,9 +153,9 @@ def test_commits_come_in_pages_newest_first_with_their_number(anna: Person, repo
 
 def test_titles_are_shown_as_text_not_as_markup(anna: Person, repo: str) -> None:
     anna.commit(repo, add("a"), summary="<b>&", description="<script>")
-    said = anna.call("GET", f"/api/models/{repo}/commits/main?expand=formatted")
-    assert said.json[0]["title"] == "<b>&"
-    assert said.json[0]["formatted"] == {"title": "&lt;b&gt;&amp;", "message": "&lt;script&gt;"}
+    response = anna.call("GET", f"/api/models/{repo}/commits/main?expand=formatted")
+    assert response.json[0]["title"] == "<b>&"
+    assert response.json[0]["formatted"] == {"title": "&lt;b&gt;&amp;", "message": "&lt;script&gt;"}
 
 
 def test_two_revisions_are_compared_as_a_diff(anna: Person, repo: str) -> None:
@@ -229,8 +229,8 @@ def test_large_files_are_taken_out_of_every_commit(anna: Person, repo: str) -> N
     assert [file.filename for file in anna.api.list_lfs_files(repo)] == ["kept.bin"]
     assert len(anna.api.list_repo_commits(repo)) == 3
     assert anna.call("GET", f"/{repo}/resolve/v1/kept.bin").body == b"kept" * 99
-    said = anna.commit(repo, {"key": "lfsFile", "value": {"path": "again.bin", "oid": gone}})
-    assert said.status == 400
+    response = anna.commit(repo, {"key": "lfsFile", "value": {"path": "again.bin", "oid": gone}})
+    assert response.status == 400
 
 
 def test_one_large_file_is_deleted_by_its_address(anna: Person, repo: str) -> None:
@@ -273,8 +273,8 @@ def converted(embedded_hub: ThreadHub) -> tuple[Person, str]:
     anna = embedded_hub.user("anna")
     repo = anna.repo("text", "dataset")
     anna.api.create_branch(repo, branch="refs/convert/parquet", repo_type="dataset")
-    done = anna.commit(repo, add("data/a.parquet"), kind="datasets", rev="~parquet")
-    assert done.status == 200
+    commit = anna.commit(repo, add("data/a.parquet"), kind="datasets", rev="~parquet")
+    assert commit.status == 200
     return anna, repo
 
 
@@ -301,11 +301,11 @@ def test_a_tilde_is_the_alias_of_a_conversion_on_every_route(
 ) -> None:
     anna, repo = converted
     for spelling in (repo, repo.replace("/", "%2F")):
-        answer = anna.call("GET", path.format(repo=spelling, rev=alias))
-        assert answer.status == 200
+        response = anna.call("GET", path.format(repo=spelling, rev=alias))
+        assert response.status == 200
         if "compare" not in path:
             assert (
-                answer.headers["x-repo-commit"]
+                response.headers["x-repo-commit"]
                 == anna.api.dataset_info(repo, revision="refs/convert/parquet").sha
             )
         missing = anna.call("GET", path.format(repo=spelling, rev=f"{alias}-none"))

@@ -40,8 +40,8 @@ def test_a_new_repository_has_one_commit_with_its_attributes(anna: Person, kind:
         )
         assert url == f"{anna.hub.url}/{PREFIX[kind]}{anna.path('bert')}"
         assert (url.repo_id, url.repo_type) == (anna.path("bert"), kind)
-    said = anna.call("GET", f"/api/{kind}s/{anna.path('bert')}/commits/main")
-    assert [commit["title"] for commit in said.json] == ["initial commit"]
+    response = anna.call("GET", f"/api/{kind}s/{anna.path('bert')}/commits/main")
+    assert [commit["title"] for commit in response.json] == ["initial commit"]
     files = [file["rfilename"] for file in _info(anna, kind)["siblings"]]
     assert files == [".gitattributes", *(["README.md"] if kind == "space" else [])]
     attributes = anna.call("GET", f"/{PREFIX[kind]}{anna.path('bert')}/resolve/main/.gitattributes")
@@ -49,9 +49,9 @@ def test_a_new_repository_has_one_commit_with_its_attributes(anna: Person, kind:
 
 
 def _info(anna: Person, kind: str = "model") -> dict[str, Any]:
-    said = anna.call("GET", f"/api/{kind}s/{anna.path('bert')}")
-    assert said.status == 200, said.body
-    info: dict[str, Any] = said.json
+    response = anna.call("GET", f"/api/{kind}s/{anna.path('bert')}")
+    assert response.status == 200, response.body
+    info: dict[str, Any] = response.json
     return info
 
 
@@ -64,8 +64,8 @@ def test_a_new_repository_is_public_unless_asked_otherwise(anna: Person) -> None
         ("e", {"visibility": "public"}, False),
     ]
     for name, body, private in cases:
-        said = anna.call("POST", "/api/repos/create", {"name": name, **body})
-        assert said.status == 200
+        response = anna.call("POST", "/api/repos/create", {"name": name, **body})
+        assert response.status == 200
         assert anna.api.model_info(anna.path(name)).private is private
 
 
@@ -76,18 +76,18 @@ def test_a_repository_is_named_apart_or_as_a_whole(anna: Person, named: dict[str
         body: dict[str, Any] = {"name": "bert", "organization": org}
     else:
         body = {"name": f"{org}/bert", "organization": None}
-    said = anna.call("POST", "/api/repos/create", body)
-    assert said.json["name"] == f"{org}/bert"
-    assert said.json["url"] == f"{anna.hub.url}/{org}/bert"
-    assert len(said.json["id"]) == 24
+    response = anna.call("POST", "/api/repos/create", body)
+    assert response.json["name"] == f"{org}/bert"
+    assert response.json["url"] == f"{anna.hub.url}/{org}/bert"
+    assert len(response.json["id"]) == 24
 
 
 def test_a_name_that_is_taken_is_told_with_its_address_in_any_case(anna: Person) -> None:
     anna.repo("Bert")
-    said = anna.call("POST", "/api/repos/create", {"name": "bERT"})
-    assert (said.status, said.code) == (409, None)
-    assert said.json["error"].startswith("You already created this model repo")
-    assert said.json["url"].lower() == f"{anna.hub.url}/{anna.path('bert')}".lower()
+    response = anna.call("POST", "/api/repos/create", {"name": "bERT"})
+    assert (response.status, response.code) == (409, None)
+    assert response.json["error"].startswith("You already created this model repo")
+    assert response.json["url"].lower() == f"{anna.hub.url}/{anna.path('bert')}".lower()
     assert anna.api.create_repo(anna.path("Bert"), exist_ok=True).repo_id == anna.path("Bert")
     with pytest.raises(HfHubHTTPError, match="already created this model repo"):
         anna.api.create_repo(anna.path("Bert"))
@@ -126,7 +126,7 @@ def test_files_and_a_license_can_come_with_the_first_commit(anna: Person) -> Non
 def test_who_recreates_a_name_inherits_nothing(anna: Person) -> None:
     repo = anna.repo()
     data = anna.name.encode() * 1000
-    done = anna.api.create_commit(
+    commit = anna.api.create_commit(
         repo,
         [CommitOperationAdd("model.bin", data), CommitOperationAdd("a.txt", b"A")],
         commit_message="first",
@@ -141,20 +141,20 @@ def test_who_recreates_a_name_inherits_nothing(anna: Person) -> None:
     with pytest.raises(RepositoryNotFoundError):
         anna.api.model_info(repo)
     anna.repo()
-    assert anna.call("GET", f"/api/models/{repo}/revision/{done.oid}").code == "RevisionNotFound"
-    assert anna.call("GET", f"/{repo}/resolve/{done.oid}/a.txt").code == "RevisionNotFound"
+    assert anna.call("GET", f"/api/models/{repo}/revision/{commit.oid}").code == "RevisionNotFound"
+    assert anna.call("GET", f"/{repo}/resolve/{commit.oid}/a.txt").code == "RevisionNotFound"
     assert anna.api.list_repo_refs(repo).tags == []
     assert anna.api.list_repo_files(repo) == [".gitattributes"]
     assert "upload" in anna.call("POST", target, batch).json["objects"][0]["actions"]
-    said = anna.commit(repo, {"key": "lfsFile", "value": {"path": "m", "oid": oid}})
-    assert said.status == 400
-    assert "has not been uploaded" in said.message
+    response = anna.commit(repo, {"key": "lfsFile", "value": {"path": "m", "oid": oid}})
+    assert response.status == 400
+    assert "has not been uploaded" in response.message
 
 
 def test_deleting_what_is_not_there_is_told_in_the_words_clients_know(anna: Person) -> None:
-    said = anna.call("DELETE", "/api/repos/delete", {"name": "none", "type": "dataset"})
-    assert (said.status, said.code) == (404, "RepoNotFound")
-    assert f"No dataset repo found matching {anna.path('none')}" in said.json["error"]
+    response = anna.call("DELETE", "/api/repos/delete", {"name": "none", "type": "dataset"})
+    assert (response.status, response.code) == (404, "RepoNotFound")
+    assert f"No dataset repo found matching {anna.path('none')}" in response.json["error"]
     anna.api.delete_repo(anna.path("none"), missing_ok=True)
     anna.repo("mine")
     assert anna.call("DELETE", "/api/repos/delete", {"name": "mine", "type": None}).status == 200
@@ -186,13 +186,13 @@ def test_an_old_name_leads_to_the_new_one_on_every_route_for_readers_only(
 ) -> None:
     anna, bo, old, new = moved
     route = MOVABLE[name]
-    said = anna.call(route.method, f"{address(route, old)}?a=%2F&b", b"{}")
-    assert (said.status, said.code) == (307, None)
-    assert said.headers["location"] == f"{address(route, new)}?a=%2F&b"
+    response = anna.call(route.method, f"{address(route, old)}?a=%2F&b", b"{}")
+    assert (response.status, response.code) == (307, None)
+    assert response.headers["location"] == f"{address(route, new)}?a=%2F&b"
     if route.method != "HEAD":
-        assert said.body.startswith(b"Temporary Redirect. Redirecting to /")
-    said = bo.call(route.method, address(route, old), b"{}")
-    assert (said.status, said.code) == (404, "RepoNotFound")
+        assert response.body.startswith(b"Temporary Redirect. Redirecting to /")
+    response = bo.call(route.method, address(route, old), b"{}")
+    assert (response.status, response.code) == (404, "RepoNotFound")
 
 
 def test_a_client_follows_an_old_name_with_method_and_body(
@@ -200,8 +200,8 @@ def test_a_client_follows_an_old_name_with_method_and_body(
 ) -> None:
     anna, _, old, new = moved
     assert anna.api.model_info(old).id == new
-    done = anna.api.upload_file(path_or_fileobj=b"B", path_in_repo="b.txt", repo_id=old)
-    assert new in str(done)
+    commit = anna.api.upload_file(path_or_fileobj=b"B", path_in_repo="b.txt", repo_id=old)
+    assert new in str(commit)
     assert "b.txt" in anna.api.list_repo_files(new)
     path = hf_hub_download(
         old, "a.txt", endpoint=anna.hub.url, token=anna.token, cache_dir=tmp_path
@@ -256,9 +256,9 @@ def test_settings_are_changed_and_echoed_in_every_form_of_their_address(
     anna: Person, form: str
 ) -> None:
     repo = anna.repo()
-    said = anna.call("PUT", form.format(repo), {"private": True})
-    assert said.status == 200
-    assert said.json["private"] is True
+    response = anna.call("PUT", form.format(repo), {"private": True})
+    assert response.status == 200
+    assert response.json["private"] is True
     assert anna.api.model_info(repo).private is True
     assert anna.call("PUT", form.format(repo), {"visibility": "public"}).json["private"] is False
 
@@ -269,8 +269,8 @@ def test_what_is_not_sent_stays(anna: Person) -> None:
     anna.api.update_repo_settings(repo, visibility="private")
     info = anna.api.model_info(repo)
     assert (info.private, info.gated) == (True, "manual")
-    said = anna.call("PUT", f"/api/models/{repo}/settings", {"discussionsDisabled": True})
-    assert said.json == {"discussionsDisabled": True}
+    response = anna.call("PUT", f"/api/models/{repo}/settings", {"discussionsDisabled": True})
+    assert response.json == {"discussionsDisabled": True}
     anna.api.update_repo_settings(repo, gated=False)
     assert anna.api.model_info(repo).gated is False
 
@@ -283,11 +283,11 @@ def test_a_gated_repository_shows_what_it_is_and_keeps_its_content(
     anna.api.update_repo_settings(repo, gated="auto")
     assert bo.api.model_info(repo).gated == "auto"
     assert bo.api.list_repo_files(repo) == [".gitattributes"]
-    said = bo.call("GET", f"/{repo}/resolve/main/.gitattributes")
-    assert (said.status, said.code) == (403, "GatedRepo")
-    assert "you are not in the authorized list" in said.message
-    said = live_hub.call("GET", f"/{repo}/resolve/main/.gitattributes")
-    assert (said.status, said.code) == (401, "GatedRepo")
+    response = bo.call("GET", f"/{repo}/resolve/main/.gitattributes")
+    assert (response.status, response.code) == (403, "GatedRepo")
+    assert "you are not in the authorized list" in response.message
+    response = live_hub.call("GET", f"/{repo}/resolve/main/.gitattributes")
+    assert (response.status, response.code) == (401, "GatedRepo")
 
 
 def test_a_copy_has_the_history_the_refs_and_the_large_files(

@@ -81,8 +81,8 @@ def acme(live_hub: ThreadHub) -> RightsOrg:
     return acme
 
 
-def summary(said: Response) -> tuple[int, str | None]:
-    return said.status, said.code
+def summary(response: Response) -> tuple[int, str | None]:
+    return response.status, response.code
 
 
 @pytest.mark.parametrize("name", ROUTES)
@@ -96,29 +96,29 @@ def test_a_route_does_what_its_right_says_and_nothing_for_others(
         token = acme.tokens[who]
         signed_in = bool(token)
         for visibility in (PUBLIC, PRIVATE, GATED):
-            said = acme.call(route, visibility, token)
-            case = (who, visibility, said.status, said.body)
+            response = acme.call(route, visibility, token)
+            case = (who, visibility, response.status, response.body)
             outside = standing is None
             if visibility == PRIVATE and outside:
-                assert summary(said) == (404 if signed_in else 401, "RepoNotFound"), case
+                assert summary(response) == (404 if signed_in else 401, "RepoNotFound"), case
             elif visibility == GATED and outside and needed >= Right.READ:
-                assert summary(said) == (403 if signed_in else 401, "GatedRepo"), case
+                assert summary(response) == (403 if signed_in else 401, "GatedRepo"), case
             elif needed >= Right.WRITE and not signed_in:
-                assert summary(said) == (401, None), case
+                assert summary(response) == (401, None), case
             elif needed >= Right.WRITE and (standing is None or standing < needed):
-                assert summary(said) == (403, None), case
-                assert said.message
+                assert summary(response) == (403, None), case
+                assert response.message
             else:
-                assert said.status not in (401, 403), case
-                assert said.code != "RepoNotFound", case
+                assert response.status not in (401, 403), case
+                assert response.code != "RepoNotFound", case
 
 
 @pytest.mark.parametrize("name", ROUTES)
 def test_a_token_that_is_not_valid_is_told_so_whatever_is_there(acme: RightsOrg, name: str) -> None:
     for repo in (PUBLIC, PRIVATE, GATED, ABSENT):
-        said = acme.call(ROUTES[name], repo, "hf_nobody")
-        assert summary(said) == (401, None)
-        assert said.message == "Invalid credentials in Authorization header"
+        response = acme.call(ROUTES[name], repo, "hf_nobody")
+        assert summary(response) == (401, None)
+        assert response.message == "Invalid credentials in Authorization header"
     others = acme.hub.call("GET", "/api/whoami-v2", token="hf_nobody")
     assert others.message == "Invalid credentials in Authorization header"
 
@@ -134,14 +134,14 @@ def test_a_hidden_repository_is_answered_like_none_with_every_method(
         assert plain(hidden) == plain(absent), method
 
 
-def plain(said: Response) -> tuple[int, dict[str, str], bytes]:
+def plain(response: Response) -> tuple[int, dict[str, str], bytes]:
     """Return the whole answer without what differs between any two answers."""
-    headers = {k: v for k, v in said.headers.items() if k not in ("date", "x-request-id")}
-    body = said.body.replace(said.headers["x-request-id"].encode(), b"ID")
+    headers = {k: v for k, v in response.headers.items() if k not in ("date", "x-request-id")}
+    body = response.body.replace(response.headers["x-request-id"].encode(), b"ID")
     for name in (PRIVATE, ABSENT):
         body = body.replace(name.encode(), b"NAME")
         headers = {k: v.replace(name, "NAME") for k, v in headers.items()}
-    return said.status, headers, body
+    return response.status, headers, body
 
 
 @pytest.mark.parametrize(

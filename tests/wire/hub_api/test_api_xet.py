@@ -96,20 +96,20 @@ def sample(live_hub: ThreadHub, tmp_path_factory: pytest.TempPathFactory) -> Mix
 @pytest.mark.parametrize("verb", ["read", "write"])
 def test_a_token_is_told_in_the_body_and_in_headers(sample: MixedModel, verb: str) -> None:
     before = int(time.time())
-    said = sample.api(f"/xet-{verb}-token/main", token=sample.owner.token)
-    assert said.status == 200
-    told = said.json
+    response = sample.api(f"/xet-{verb}-token/main", token=sample.owner.token)
+    assert response.status == 200
+    told = response.json
     assert told == {
-        "accessToken": said.headers["x-xet-access-token"],
-        "exp": int(said.headers["x-xet-token-expiration"]),
-        "casUrl": said.headers["x-xet-cas-url"],
+        "accessToken": response.headers["x-xet-access-token"],
+        "exp": int(response.headers["x-xet-token-expiration"]),
+        "casUrl": response.headers["x-xet-cas-url"],
     }
     assert re.fullmatch(re.escape(sample.hub.url) + r"/xet/\w+/\w+", told["casUrl"])
     seconds = sample.hub.settings.xet.token_seconds
     assert before + seconds <= told["exp"] <= time.time() + seconds
     assert seconds >= 3600
-    assert said.headers["cache-control"] == "no-store"
-    assert sample.owner.token not in said.body.decode()
+    assert response.headers["cache-control"] == "no-store"
+    assert sample.owner.token not in response.body.decode()
 
 
 @pytest.mark.parametrize("revision", ["main", "feat%2Fx", "feat/x", "v1.0", "HEAD", "SHA"])
@@ -118,9 +118,9 @@ def test_a_token_is_had_for_any_revision_there_is(
     sample: MixedModel, verb: str, revision: str
 ) -> None:
     revision = revision.replace("SHA", sample.sha)
-    said = sample.api(f"/xet-{verb}-token/{revision}", token=sample.owner.token)
-    assert said.status == 200
-    assert said.headers["x-repo-commit"] == sample.sha
+    response = sample.api(f"/xet-{verb}-token/{revision}", token=sample.owner.token)
+    assert response.status == 200
+    assert response.headers["x-repo-commit"] == sample.sha
 
 
 @pytest.mark.parametrize("verb", ["read", "write"])
@@ -128,9 +128,9 @@ def test_a_token_is_had_for_any_revision_there_is(
 def test_no_token_is_had_for_a_revision_that_nobody_made(
     sample: MixedModel, verb: str, revision: str
 ) -> None:
-    said = sample.api(f"/xet-{verb}-token/{revision}", token=sample.owner.token)
-    assert (said.status, said.code) == (404, "RevisionNotFound")
-    assert "x-xet-access-token" not in said.headers
+    response = sample.api(f"/xet-{verb}-token/{revision}", token=sample.owner.token)
+    assert (response.status, response.code) == (404, "RevisionNotFound")
+    assert "x-xet-access-token" not in response.headers
 
 
 @pytest.mark.parametrize("revision", ["None", "main", "nope", "refs%2Fpr%2F1"])
@@ -166,8 +166,8 @@ def test_a_private_repository_gives_tokens_to_nobody_outside(sample: MixedModel)
     for verb in ("read", "write"):
         for query in ("", "?create_pr=1"):
             target = f"/api/models/{hidden}/xet-{verb}-token/main{query}"
-            said = sample.others["stranger"].call("GET", target)
-            assert (said.status, said.code) == (404, "RepoNotFound")
+            response = sample.others["stranger"].call("GET", target)
+            assert (response.status, response.code) == (404, "RepoNotFound")
             assert sample.hub.call("GET", target).status == 401
 
 
@@ -176,8 +176,8 @@ def test_a_gated_repository_gives_tokens_to_those_let_in(sample: MixedModel) -> 
     sample.owner.api.update_repo_settings(gated, gated="auto")
     for verb in ("read", "write"):
         target = f"/api/models/{gated}/xet-{verb}-token/main"
-        said = sample.others["stranger"].call("GET", target)
-        assert (said.status, said.code) == (403, "GatedRepo")
+        response = sample.others["stranger"].call("GET", target)
+        assert (response.status, response.code) == (403, "GatedRepo")
         assert sample.owner.call("GET", target).status == 200
 
 
@@ -189,31 +189,31 @@ def test_an_empty_repository_takes_its_first_upload_on_the_default_branch_only(
     empty = hub.run(a_repo(hub.db, anna, name))
     hub.hub.stores.git.create(empty.id)
     for revision, status in [("main", 200), ("refs%2Fheads%2Fmain", 200), ("other", 404)]:
-        said = sample.owner.call("GET", f"/api/models/{name}/xet-write-token/{revision}")
-        assert said.status == status, revision
+        response = sample.owner.call("GET", f"/api/models/{name}/xet-write-token/{revision}")
+        assert response.status == status, revision
     assert sample.owner.call("GET", f"/api/models/{name}/xet-read-token/main").status == 404
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_repositories_of_every_kind_have_tokens(sample: MixedModel, kind: str) -> None:
     repo = sample.owner.repo(f"a-{kind}", kind)
-    said = sample.owner.call("GET", f"/api/{kind}s/{repo}/xet-write-token/main")
-    assert said.status == 200
+    response = sample.owner.call("GET", f"/api/{kind}s/{repo}/xet-write-token/main")
+    assert response.status == 200
 
 
 def test_a_renamed_repository_leads_to_its_tokens(sample: MixedModel) -> None:
     old, new = sample.owner.repo("old-name"), sample.owner.path("new-name")
     sample.owner.api.move_repo(old, new)
-    said = sample.owner.call("GET", f"/api/models/{old}/xet-write-token/main?create_pr=1")
-    assert said.status == 307
-    assert said.headers["location"] == f"/api/models/{new}/xet-write-token/main?create_pr=1"
+    response = sample.owner.call("GET", f"/api/models/{old}/xet-write-token/main?create_pr=1")
+    assert response.status == 307
+    assert response.headers["location"] == f"/api/models/{new}/xet-write-token/main?create_pr=1"
 
 
 # -- resolve -----------------------------------------------------------------------------------
 
 
-def links(said: Response) -> dict[str, str]:
-    pairs = re.findall(r'<([^>]*)>; rel="([^"]*)"', said.headers["link"])
+def links(response: Response) -> dict[str, str]:
+    pairs = re.findall(r'<([^>]*)>; rel="([^"]*)"', response.headers["link"])
     return {rel: url for url, rel in pairs}
 
 
@@ -222,20 +222,20 @@ def links(said: Response) -> dict[str, str]:
 def test_a_xet_file_tells_its_hash_and_where_to_go_on(
     sample: MixedModel, method: str, revision: str
 ) -> None:
-    said = sample.get(f"/resolve/{revision.replace('SHA', sample.sha)}/sub/big.bin", method)
+    response = sample.get(f"/resolve/{revision.replace('SHA', sample.sha)}/sub/big.bin", method)
     known = sample.found(BIG)
     assert known is not None
     assert known.file is not None
-    assert said.status == 200
-    assert said.headers["x-xet-hash"] == known.file
-    assert said.headers["x-linked-etag"] == said.headers["etag"] == f'"{sha256(BIG)}"'
-    assert said.headers["x-linked-size"] == said.headers["content-length"] == str(len(BIG))
-    assert said.headers["x-repo-commit"] == sample.sha
-    assert said.headers["accept-ranges"] == "bytes"
-    assert said.body == (BIG if method == "GET" else b"")
+    assert response.status == 200
+    assert response.headers["x-xet-hash"] == known.file
+    assert response.headers["x-linked-etag"] == response.headers["etag"] == f'"{sha256(BIG)}"'
+    assert response.headers["x-linked-size"] == response.headers["content-length"] == str(len(BIG))
+    assert response.headers["x-repo-commit"] == sample.sha
+    assert response.headers["accept-ranges"] == "bytes"
+    assert response.body == (BIG if method == "GET" else b"")
     token_url = f"{sample.hub.url}/api/models/{sample.repo_id}/xet-read-token/{sample.sha}"
     access = sample.hub.call("GET", token_url.removeprefix(sample.hub.url)).json
-    assert links(said) == {
+    assert links(response) == {
         "xet-auth": token_url,
         "xet-reconstruction-info": f"{access['casUrl']}/v1/reconstructions/{known.file}",
     }
@@ -248,9 +248,9 @@ def test_the_address_of_the_plan_answers_to_the_token(sample: MixedModel) -> Non
     ]
     plan = told["xet-reconstruction-info"].removeprefix(sample.hub.url)
     for version in ("/v1/", "/v2/"):  # JavaScript asks for the second (protocol/hub-api.md 5.2)
-        said = sample.hub.call("GET", plan.replace("/v1/", version), token=token)
-        assert said.status == 200
-        assert sum(term["unpacked_length"] for term in said.json["terms"]) == len(BIG)
+        response = sample.hub.call("GET", plan.replace("/v1/", version), token=token)
+        assert response.status == 200
+        assert sum(term["unpacked_length"] for term in response.json["terms"]) == len(BIG)
 
 
 def test_resolve_cache_tells_the_same(sample: MixedModel) -> None:
@@ -263,15 +263,15 @@ def test_resolve_cache_tells_the_same(sample: MixedModel) -> None:
 
 def test_who_asks_for_facts_gets_them_instead_of_bytes(sample: MixedModel) -> None:
     path = "/resolve/main/sub/big.bin"
-    said = sample.get(path, Accept=f"{FACTS}, */*", Range="bytes=0-0")
+    response = sample.get(path, Accept=f"{FACTS}, */*", Range="bytes=0-0")
     head = sample.get(path, "HEAD")
-    assert said.status == 200
-    assert said.headers["content-type"] == FACTS
+    assert response.status == 200
+    assert response.headers["content-type"] == FACTS
     for name in ("x-xet-hash", "link", "x-linked-etag", "x-linked-size", "x-repo-commit"):
-        assert said.headers[name] == head.headers[name]
-    assert "Accept" in said.headers["vary"]
+        assert response.headers[name] == head.headers[name]
+    assert "Accept" in response.headers["vary"]
     assert "Accept" in head.headers["vary"]
-    assert said.json == {
+    assert response.json == {
         "hash": head.headers["x-xet-hash"],
         "refreshUrl": links(head)["xet-auth"],
         "reconstructionUrl": links(head)["xet-reconstruction-info"],
@@ -282,31 +282,32 @@ def test_who_asks_for_facts_gets_them_instead_of_bytes(sample: MixedModel) -> No
 
 def test_who_asks_for_facts_of_another_file_gets_its_bytes(sample: MixedModel) -> None:
     for path, first in (("plain.bin", PLAIN[:1]), ("small.txt", b"s")):
-        said = sample.get(f"/resolve/main/{path}", Accept=f"{FACTS}, */*", Range="bytes=0-0")
-        assert (said.status, said.body) == (206, first)
+        response = sample.get(f"/resolve/main/{path}", Accept=f"{FACTS}, */*", Range="bytes=0-0")
+        assert (response.status, response.body) == (206, first)
 
 
 def test_files_that_are_not_in_xet_say_nothing_of_it(sample: MixedModel) -> None:
     for path in ("plain.bin", "small.txt"):
         for method in ("GET", "HEAD"):
-            said = sample.get(f"/resolve/main/{path}", method)
-            assert said.status == 200
-            assert "x-xet-hash" not in said.headers
-            assert "link" not in said.headers
+            response = sample.get(f"/resolve/main/{path}", method)
+            assert response.status == 200
+            assert "x-xet-hash" not in response.headers
+            assert "link" not in response.headers
     raw = sample.get("/raw/main/sub/big.bin")
     assert raw.body.startswith(b"version https://git-lfs.github.com/spec/v1\n")
     assert "x-xet-hash" not in raw.headers
 
 
 def test_browsers_may_read_what_turns_them_to_xet(sample: MixedModel) -> None:
-    said = sample.get("/resolve/main/sub/big.bin", Origin="https://example.org")
-    assert said.headers["access-control-allow-origin"] == "https://example.org"
+    response = sample.get("/resolve/main/sub/big.bin", Origin="https://example.org")
+    assert response.headers["access-control-allow-origin"] == "https://example.org"
     exposed = {
-        name.strip().lower() for name in said.headers["access-control-expose-headers"].split(",")
+        name.strip().lower()
+        for name in response.headers["access-control-expose-headers"].split(",")
     }
     assert exposed >= {"x-xet-hash", "link", "x-linked-size", "x-linked-etag", "etag"}
     assert "content-range" in exposed
-    assert {"Origin", "Accept"} <= {each.strip() for each in said.headers["vary"].split(",")}
+    assert {"Origin", "Accept"} <= {each.strip() for each in response.headers["vary"].split(",")}
     asked = sample.get("/resolve/main/sub/big.bin", "OPTIONS", Origin="https://example.org")
     allowed = asked.headers["access-control-allow-headers"]
     assert {"authorization", "range", "x-xet-session-id"} <= set(allowed.split(","))
@@ -315,10 +316,10 @@ def test_browsers_may_read_what_turns_them_to_xet(sample: MixedModel) -> None:
 def test_nobody_learns_a_hash_of_what_they_may_not_read(sample: MixedModel) -> None:
     gated = gated_copy(sample)
     stranger = sample.others["stranger"]
-    said = stranger.call("HEAD", f"/{gated}/resolve/main/sub/big.bin")
-    assert said.status == 403
-    assert "x-xet-hash" not in said.headers
-    assert "link" not in said.headers
+    response = stranger.call("HEAD", f"/{gated}/resolve/main/sub/big.bin")
+    assert response.status == 403
+    assert "x-xet-hash" not in response.headers
+    assert "link" not in response.headers
     for asked in (
         stranger.call("GET", f"/api/models/{gated}/tree/main?recursive=1"),
         stranger.call("POST", f"/api/models/{gated}/paths-info/main", {"paths": ["sub/big.bin"]}),
@@ -334,8 +335,8 @@ def test_nobody_learns_a_hash_of_what_they_may_not_read(sample: MixedModel) -> N
 def gated_copy(sample: MixedModel) -> str:
     target = sample.owner.path("gated-copy")
     if not sample.owner.api.repo_exists(target):
-        said = sample.api("/duplicate", {"repository": target}, token=sample.owner.token)
-        assert said.status == 200, said.body
+        response = sample.api("/duplicate", {"repository": target}, token=sample.owner.token)
+        assert response.status == 200, response.body
         sample.owner.api.update_repo_settings(target, gated="auto")
     return target
 
@@ -368,10 +369,10 @@ def test_any_part_of_a_xet_file_can_be_had_by_plain_http(
     sample: MixedModel, span: tuple[int, int]
 ) -> None:
     first, last = span
-    said = sample.get("/resolve/main/sub/big.bin", Range=f"bytes={first}-{last}")
-    assert said.status == 206
-    assert said.headers["content-range"] == f"bytes {first}-{last}/{len(BIG)}"
-    assert said.body == BIG[first : last + 1]
+    response = sample.get("/resolve/main/sub/big.bin", Range=f"bytes={first}-{last}")
+    assert response.status == 206
+    assert response.headers["content-range"] == f"bytes {first}-{last}/{len(BIG)}"
+    assert response.body == BIG[first : last + 1]
 
 
 def test_chance_ranges_of_a_xet_file_are_right(sample: MixedModel) -> None:
@@ -379,8 +380,8 @@ def test_chance_ranges_of_a_xet_file_are_right(sample: MixedModel) -> None:
     for _ in range(20):
         first = chance.randrange(len(BIG))
         last = min(len(BIG) - 1, first + chance.randrange(300_000))
-        said = sample.get("/resolve/main/sub/big.bin", Range=f"bytes={first}-{last}")
-        assert said.body == BIG[first : last + 1], (first, last)
+        response = sample.get("/resolve/main/sub/big.bin", Range=f"bytes={first}-{last}")
+        assert response.body == BIG[first : last + 1], (first, last)
 
 
 def test_a_xet_file_answers_conditions_like_any_other(sample: MixedModel) -> None:
@@ -432,10 +433,10 @@ def test_pages_of_a_tree_each_tell_hashes(sample: MixedModel) -> None:
     everything: list[Any] = []
     target = f"/api/models/{sample.repo_id}/tree/main?recursive=1&limit=1"
     while target:
-        said = sample.hub.call("GET", target)
-        everything += said.json
-        found = re.match(r"<([^>]+)>", said.headers.get("link", ""))
-        target = found[1].removeprefix(sample.hub.url) if found else ""
+        response = sample.hub.call("GET", target)
+        everything += response.json
+        match = re.match(r"<([^>]+)>", response.headers.get("link", ""))
+        target = match[1].removeprefix(sample.hub.url) if match else ""
     assert sum("xetHash" in item for item in everything) == 2
 
 
@@ -447,9 +448,9 @@ def test_the_real_client_reads_the_hash_from_the_tree(sample: MixedModel) -> Non
 
 
 def test_clients_that_ask_first_are_told_that_xet_is_there(sample: MixedModel) -> None:
-    said = sample.api("/revision/main?expand=xetEnabled")
-    assert said.json == {
-        "_id": said.json["_id"],
+    response = sample.api("/revision/main?expand=xetEnabled")
+    assert response.json == {
+        "_id": response.json["_id"],
         "id": sample.repo_id,
         "xetEnabled": True,
     }
@@ -474,14 +475,14 @@ def test_large_files_are_copied_to_another_repository_without_travelling(
     target = bo.repo("copies")
     file = {"xetHash": known.file, "sha256": sha256(BIG), "filename": "sub/big.bin"}
     plain = {"sha256": sha256(PLAIN)}
-    said = duplicate(sample, target, file, plain, token=bo.token)
-    assert (said.status, said.json) == (
+    response = duplicate(sample, target, file, plain, token=bo.token)
+    assert (response.status, response.json) == (
         200,
         {"success": True, "processed": 2, "succeeded": 2, "failed": []},
     )
     pointers = [("copy.bin", BIG), ("plain.bin", PLAIN)]
-    done = bo.commit(target, *[lfs_file(path, data) for path, data in pointers])
-    assert done.status == 200
+    commit = bo.commit(target, *[lfs_file(path, data) for path, data in pointers])
+    assert commit.status == 200
     for path, data in pointers:
         assert bo.call("GET", f"/{target}/resolve/main/{path}").body == data
     head = bo.call("HEAD", f"/{target}/resolve/main/copy.bin")
@@ -504,13 +505,13 @@ def test_what_is_not_there_is_told_file_by_file(sample: MixedModel) -> None:
         {"sha256": "not a hash"},
         {},
     ]
-    said = duplicate(sample, target, {"xetHash": tiny.file}, *wrong)
-    assert said.status == 207
-    assert not said.json["success"]
-    assert (said.json["processed"], said.json["succeeded"]) == (5, 1)
-    told = [(each["xetHash"], each["sha256"]) for each in said.json["failed"]]
+    response = duplicate(sample, target, {"xetHash": tiny.file}, *wrong)
+    assert response.status == 207
+    assert not response.json["success"]
+    assert (response.json["processed"], response.json["succeeded"]) == (5, 1)
+    told = [(each["xetHash"], each["sha256"]) for each in response.json["failed"]]
     assert told == [(each.get("xetHash"), each.get("sha256")) for each in wrong]
-    assert all(each["error"] for each in said.json["failed"])
+    assert all(each["error"] for each in response.json["failed"])
     assert sample.found(TINY, target) is not None
     assert sample.found(BIG, target) is None
 
@@ -520,10 +521,10 @@ def test_copies_need_the_right_to_read_here_and_to_write_there(sample: MixedMode
     file = {"sha256": sha256(BIG)}
     mine, hidden = sample.owner.repo("mine"), sample.owner.repo("hidden-2", private=True)
     assert duplicate(sample, mine, file, token=bo.token).status == 403
-    said = duplicate(sample, hidden, file, token=bo.token)
-    assert (said.status, said.code) == (404, "RepoNotFound")
-    said = duplicate(sample, sample.owner.path("absent"), file)
-    assert (said.status, said.code) == (404, "RepoNotFound")
+    response = duplicate(sample, hidden, file, token=bo.token)
+    assert (response.status, response.code) == (404, "RepoNotFound")
+    response = duplicate(sample, sample.owner.path("absent"), file)
+    assert (response.status, response.code) == (404, "RepoNotFound")
     reading = sample.others["owner with a read token"]
     assert duplicate(sample, mine, file, token=reading.token).status == 403
     assert (
@@ -535,12 +536,12 @@ def test_copies_need_the_right_to_read_here_and_to_write_there(sample: MixedMode
         == 401
     )
     target = bo.repo("from-gated")
-    said = bo.call(
+    response = bo.call(
         "POST",
         f"/api/models/{gated_copy(sample)}/lfs-files/duplicate",
         {"target": {"type": "model", "name": target}, "files": [file]},
     )
-    assert (said.status, said.code) == (403, "GatedRepo")
+    assert (response.status, response.code) == (403, "GatedRepo")
     assert sample.found(BIG, mine) is None
 
 
@@ -552,12 +553,12 @@ def test_an_old_name_of_the_target_will_do(sample: MixedModel) -> None:
 
 
 def test_what_was_never_committed_is_not_copied(sample: MixedModel) -> None:
-    said = sample.owner.call(
+    response = sample.owner.call(
         "POST",
         f"/{sample.repo_id}.git/info/lfs/objects/batch",
         {"operation": "upload", "objects": [{"oid": sha256(b"loose"), "size": 5}]},
     )
-    href = said.json["objects"][0]["actions"]["upload"]["href"]
+    href = response.json["objects"][0]["actions"]["upload"]["href"]
     assert sample.hub.call("PUT", href.removeprefix(sample.hub.url), b"loose").status == 200
     target = sample.owner.repo("no-loose")
     assert duplicate(sample, target, {"sha256": sha256(b"loose")}).status == 207
@@ -576,9 +577,9 @@ def test_what_was_never_committed_is_not_copied(sample: MixedModel) -> None:
     ids=["empty", "no name", "files no list", "no such kind", "too many", "no such name"],
 )
 def test_a_wrong_request_for_copies_is_refused_as_a_whole(sample: MixedModel, body: Any) -> None:
-    said = sample.owner.call("POST", f"/api/models/{sample.repo_id}/lfs-files/duplicate", body)
-    assert said.status == 400
-    assert said.message
+    response = sample.owner.call("POST", f"/api/models/{sample.repo_id}/lfs-files/duplicate", body)
+    assert response.status == 400
+    assert response.message
 
 
 def test_the_client_copies_files_between_repositories(sample: MixedModel, tmp_path: Path) -> None:

@@ -72,8 +72,8 @@ class ClientMachine:
     def check(self, repo_id: str, files: Mapping[str, bytes] = FILES, kind: str = "") -> None:
         """Hold every file against what plain HTTP says."""
         for path, data in files.items():
-            said = self.person.call("GET", f"/{kind}{repo_id}/resolve/main/{path}")
-            assert (said.status, said.body) == (200, data), path
+            response = self.person.call("GET", f"/{kind}{repo_id}/resolve/main/{path}")
+            assert (response.status, response.body) == (200, data), path
 
     def calls(self, part: str) -> int:
         """Count requests so far whose route has ``part`` in its pattern."""
@@ -338,7 +338,7 @@ def test_git_gets_xet_files_by_lfs(anna: ClientMachine, stored: str) -> None:
     target = anna.home / "clone"
     env = {"PATH": os.environ["PATH"], "HOME": str(anna.home)}
     setup = "git lfs install --skip-repo && git clone -q"
-    done = subprocess.run(
+    result = subprocess.run(
         ["sh", "-c", f"{setup} {anna.hub.url}/{stored} {target}"],
         check=False,
         capture_output=True,
@@ -346,7 +346,7 @@ def test_git_gets_xet_files_by_lfs(anna: ClientMachine, stored: str) -> None:
         env=env,
         timeout=100,
     )
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
     read(target)
 
 
@@ -356,7 +356,7 @@ def test_curl_like_clients_get_parts(anna: ClientMachine, stored: str) -> None:
     for _ in range(10):
         first = chance.randrange(len(data))
         last = min(len(data) - 1, first + chance.randrange(400_000))
-        said = anna.person.call(
+        response = anna.person.call(
             "GET", f"/{stored}/resolve/main/{path}", Range=f"bytes={first}-{last}"
         )
-        assert (said.status, said.body) == (206, data[first : last + 1])
+        assert (response.status, response.body) == (206, data[first : last + 1])

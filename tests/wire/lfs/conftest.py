@@ -70,5 +70,5 @@ def bert(request: pytest.FixtureRequest, run: Run) -> Repo:
     """``anna/bert``, public and empty."""
     name = "everywhere" if "everywhere" in request.fixturenames else "live"
     live: LfsHub = request.getfixturevalue(name)
-    made: Repo = run(live.a_repo())
-    return made
+    repo: Repo = run(live.a_repo())
+    return repo

@@ -19,20 +19,22 @@ SMALL = noise(10, seed=1)
 async def test_an_object_that_is_not_here_gets_addresses_that_need_no_credentials(
     live: LfsHub, bert: Repo
 ) -> None:
-    said = await live.batch("upload", lfs_objects(SMALL), hash_algo="sha256", ref={"name": "main"})
-    assert said.status == 200
-    assert said.headers["content-type"] == LFS
-    assert said.json["transfer"] == "basic"
-    [found] = said.json["objects"]
-    assert found["oid"] == oid_of(SMALL)
-    assert found["size"] == 10
-    action = found["actions"]["upload"]
+    response = await live.batch(
+        "upload", lfs_objects(SMALL), hash_algo="sha256", ref={"name": "main"}
+    )
+    assert response.status == 200
+    assert response.headers["content-type"] == LFS
+    assert response.json["transfer"] == "basic"
+    [body] = response.json["objects"]
+    assert body["oid"] == oid_of(SMALL)
+    assert body["size"] == 10
+    action = body["actions"]["upload"]
     assert action["href"].startswith(f"http://127.0.0.1:{live.port}/api/lfs/upload/{oid_of(SMALL)}")
     assert action["expires_in"] == 3600
     assert "header" not in action
     verify = f"http://127.0.0.1:{live.port}/anna/bert.git/info/lfs/verify"
-    assert found["actions"]["verify"] == {"href": verify}
-    assert live.tokens["anna"] not in said.body.decode()
+    assert body["actions"]["verify"] == {"href": verify}
+    assert live.tokens["anna"] not in response.body.decode()
 
 
 async def test_an_object_that_this_repository_has_gets_no_actions_and_is_kept_longer(
@@ -42,8 +44,8 @@ async def test_an_object_that_this_repository_has_gets_no_actions_and_is_kept_lo
     before = await live.holds(bert, SMALL)
     assert before
     await asyncio.sleep(0.01)
-    [found] = (await live.batch("upload", lfs_objects(SMALL))).json["objects"]
-    assert found == {"oid": oid_of(SMALL), "size": 10}
+    [body] = (await live.batch("upload", lfs_objects(SMALL))).json["objects"]
+    assert body == {"oid": oid_of(SMALL), "size": 10}
     after = await live.holds(bert, SMALL)
     assert after
     assert after > before
@@ -90,8 +92,8 @@ async def test_a_size_that_is_no_number_of_bytes_is_refused(
 async def test_an_object_known_with_another_size_is_refused(live: LfsHub, bert: Repo) -> None:
     await live.put(SMALL)
     wrong = {"oid": oid_of(SMALL), "size": 11}
-    [found] = (await live.batch("upload", [wrong])).json["objects"]
-    assert found["error"]["code"] == 422
+    [body] = (await live.batch("upload", [wrong])).json["objects"]
+    assert body["error"]["code"] == 422
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha_256"])
@@ -100,9 +102,9 @@ async def test_both_spellings_of_sha256_are_known(live: LfsHub, bert: Repo, algo
 
 
 async def test_any_other_hash_is_refused(live: LfsHub, bert: Repo) -> None:
-    said = await live.batch("upload", lfs_objects(SMALL), hash_algo="sha512")
-    assert said.status == 409
-    assert said.json["message"]
+    response = await live.batch("upload", lfs_objects(SMALL), hash_algo="sha512")
+    assert response.status == 409
+    assert response.json["message"]
 
 
 async def test_too_many_objects_are_refused(live: LfsHub, bert: Repo) -> None:
@@ -112,24 +114,24 @@ async def test_too_many_objects_are_refused(live: LfsHub, bert: Repo) -> None:
 
 
 async def test_an_unknown_operation_is_refused(live: LfsHub, bert: Repo) -> None:
-    said = await live.batch("erase", [])
-    assert said.status == 400
-    assert said.headers["content-type"] == LFS
+    response = await live.batch("erase", [])
+    assert response.status == 400
+    assert response.headers["content-type"] == LFS
 
 
 async def test_a_push_to_a_pull_request_is_said_not_to_be_built(live: LfsHub, bert: Repo) -> None:
-    said = await live.batch("upload", lfs_objects(SMALL), ref={"name": "refs/pr/1"})
-    assert said.status == 501
-    assert said.json["message"]
+    response = await live.batch("upload", lfs_objects(SMALL), ref={"name": "refs/pr/1"})
+    assert response.status == 501
+    assert response.json["message"]
 
 
 # -- in parts -------------------------------------------------------------------------------
 
 
 async def test_a_large_object_goes_in_parts_if_the_client_can(live: LfsHub, bert: Repo) -> None:
-    said = await live.batch("upload", lfs_objects(LARGE, SMALL), transfers=BOTH)
-    assert said.json["transfer"] == "multipart"
-    large, small = (found["actions"]["upload"] for found in said.json["objects"])
+    response = await live.batch("upload", lfs_objects(LARGE, SMALL), transfers=BOTH)
+    assert response.json["transfer"] == "multipart"
+    large, small = (found["actions"]["upload"] for found in response.json["objects"])
     assert "header" not in small
     numbers = [f"{n:05}" for n in range(1, 14)]
     assert list(large["header"]) == ["chunk_size", *numbers]
@@ -141,15 +143,17 @@ async def test_a_large_object_goes_in_parts_if_the_client_can(live: LfsHub, bert
 async def test_git_lfs_sends_every_object_of_such_a_batch_in_parts(
     live: LfsHub, bert: Repo
 ) -> None:
-    said = await live.batch("upload", lfs_objects(LARGE, SMALL), transfers=BOTH, headers=GIT_LFS)
-    small = said.json["objects"][1]["actions"]["upload"]
+    response = await live.batch(
+        "upload", lfs_objects(LARGE, SMALL), transfers=BOTH, headers=GIT_LFS
+    )
+    small = response.json["objects"][1]["actions"]["upload"]
     assert list(small["header"]) == ["chunk_size", "00001"]
 
 
 async def test_git_lfs_sends_small_objects_alone_as_ever(live: LfsHub, bert: Repo) -> None:
-    said = await live.batch("upload", lfs_objects(SMALL), transfers=BOTH, headers=GIT_LFS)
-    assert said.json["transfer"] == "basic"
-    assert "header" not in said.json["objects"][0]["actions"]["upload"]
+    response = await live.batch("upload", lfs_objects(SMALL), transfers=BOTH, headers=GIT_LFS)
+    assert response.json["transfer"] == "basic"
+    assert "header" not in response.json["objects"][0]["actions"]["upload"]
 
 
 async def test_who_cannot_send_parts_sends_a_large_object_whole(live: LfsHub, bert: Repo) -> None:
@@ -159,30 +163,30 @@ async def test_who_cannot_send_parts_sends_a_large_object_whole(live: LfsHub, be
 async def test_a_repository_that_wants_parts_tells_how_to_enable_them(live: LfsHub) -> None:
     await live.a_repo("anna/large", lfs_multipart_threshold=100)
     data = noise(101)
-    said = await live.batch("upload", lfs_objects(data, SMALL), repo="anna/large")
-    large, small = said.json["objects"]
+    response = await live.batch("upload", lfs_objects(data, SMALL), repo="anna/large")
+    large, small = response.json["objects"]
     assert large["error"]["code"] == 422
     assert "cli lfs-enable-largefiles" in large["error"]["message"]
     wanted = 'Run "hf lfs-enable-largefiles ./path/to/your/repo"'
     assert wanted in large["error"]["message"]
     assert "upload" in small["actions"]
-    said = await live.batch("upload", lfs_objects(data), repo="anna/large", transfers=BOTH)
-    assert said.json["transfer"] == "multipart"
+    response = await live.batch("upload", lfs_objects(data), repo="anna/large", transfers=BOTH)
+    assert response.json["transfer"] == "multipart"
 
 
 async def test_a_vast_batch_gets_larger_parts_instead_of_endless_addresses(
     live: LfsHub, bert: Repo
 ) -> None:
     vast = [{"oid": f"{n:064x}", "size": 400 * 1000**3} for n in range(1, 101)]
-    said = await live.batch("upload", vast, transfers=BOTH)
-    header = said.json["objects"][0]["actions"]["upload"]["header"]
+    response = await live.batch("upload", vast, transfers=BOTH)
+    header = response.json["objects"][0]["actions"]["upload"]["header"]
     assert len(header) - 1 == 1000 == -(-400 * 1000**3 // int(header["chunk_size"]))
 
 
 async def test_addresses_for_many_bytes_are_good_for_longer(live: LfsHub, bert: Repo) -> None:
     vast = [{"oid": "1" * 64, "size": 100 << 30}]
-    [found] = (await live.batch("upload", vast)).json["objects"]
-    assert found["actions"]["upload"]["expires_in"] == 100 << 10
+    [body] = (await live.batch("upload", vast)).json["objects"]
+    assert body["actions"]["upload"]["expires_in"] == 100 << 10
 
 
 # -- rights ---------------------------------------------------------------------------------
@@ -208,10 +212,10 @@ def _but_for_ids(said: Any) -> Any:
 
 async def test_a_stranger_cannot_upload_to_a_public_repository(live: LfsHub, bert: Repo) -> None:
     assert (await live.batch("upload", lfs_objects(SMALL), by="bo")).status == 403
-    said = await live.batch("upload", lfs_objects(SMALL), by=None)
-    assert said.status == 401
-    assert said.headers["www-authenticate"].startswith("Basic ")
-    assert said.headers["content-type"] == LFS
+    response = await live.batch("upload", lfs_objects(SMALL), by=None)
+    assert response.status == 401
+    assert response.headers["www-authenticate"].startswith("Basic ")
+    assert response.headers["content-type"] == LFS
 
 
 async def test_who_may_read_an_organization_may_not_upload(live: LfsHub) -> None:
@@ -226,8 +230,8 @@ async def test_who_may_read_an_organization_may_not_upload(live: LfsHub) -> None
 
 async def test_gated_content_needs_approval(live: LfsHub) -> None:
     await live.a_repo("anna/gated", gated="auto")
-    said = await live.batch("download", lfs_objects(SMALL), by="bo", repo="anna/gated")
-    assert (said.status, said.headers["x-error-code"]) == (403, "GatedRepo")
+    response = await live.batch("download", lfs_objects(SMALL), by="bo", repo="anna/gated")
+    assert (response.status, response.headers["x-error-code"]) == (403, "GatedRepo")
     assert (
         await live.batch("download", lfs_objects(SMALL), by=None, repo="anna/gated")
     ).status == 401
@@ -238,13 +242,13 @@ async def test_datasets_and_names_without_git_at_the_end_are_known(live: LfsHub)
 
     await live.a_repo("anna/squad", kind=Kind.DATASET)
     for repo in ("datasets/anna/squad", "datasets/anna/squad.git"):
-        said = await live.call(
+        response = await live.call(
             "POST",
             f"/{repo}/info/lfs/objects/batch",
             {"operation": "upload", "objects": lfs_objects(SMALL)},
             by="anna",
         )
-        verify = said.json["objects"][0]["actions"]["verify"]["href"]
+        verify = response.json["objects"][0]["actions"]["verify"]["href"]
         assert verify.endswith("/datasets/anna/squad.git/info/lfs/verify")
 
 
@@ -254,17 +258,17 @@ async def test_datasets_and_names_without_git_at_the_end_are_known(live: LfsHub)
 async def test_what_is_missing_is_an_error_of_its_object(live: LfsHub, bert: Repo) -> None:
     await live.put(SMALL)
     await live.commit(bert, SMALL)
-    said = await live.batch("download", lfs_objects(LARGE, SMALL), transfers=BOTH, by=None)
-    missing, there = said.json["objects"]
+    response = await live.batch("download", lfs_objects(LARGE, SMALL), transfers=BOTH, by=None)
+    missing, there = response.json["objects"]
     assert missing["error"]["code"] == 404
     assert "href" in there["actions"]["download"]
-    assert said.json["transfer"] == "basic"
+    assert response.json["transfer"] == "basic"
 
 
 async def test_what_was_never_committed_cannot_be_had(live: LfsHub, bert: Repo) -> None:
     await live.put(SMALL)
-    [found] = (await live.batch("download", lfs_objects(SMALL))).json["objects"]
-    assert found["error"]["code"] == 404
+    [body] = (await live.batch("download", lfs_objects(SMALL))).json["objects"]
+    assert body["error"]["code"] == 404
 
 
 async def test_verify_says_whether_an_object_arrived(live: LfsHub, bert: Repo) -> None:
@@ -272,8 +276,8 @@ async def test_verify_says_whether_an_object_arrived(live: LfsHub, bert: Repo) -
     [object_] = lfs_objects(SMALL)
     assert (await live.call("POST", url, object_, by="anna")).status == 404
     await live.put(SMALL)
-    said = await live.call("POST", url, object_, by="anna")
-    assert (said.status, said.json, said.headers["content-type"]) == (200, {}, LFS)
+    response = await live.call("POST", url, object_, by="anna")
+    assert (response.status, response.json, response.headers["content-type"]) == (200, {}, LFS)
     wrong = object_ | {"size": 11}
     assert (await live.call("POST", url, wrong, by="anna")).status == 422
     assert (await live.call("POST", url, object_)).status == 401
@@ -283,10 +287,10 @@ async def test_verify_says_whether_an_object_arrived(live: LfsHub, bert: Repo) -
 async def test_locking_is_said_to_be_unknown(live: LfsHub, bert: Repo) -> None:
     base = "/anna/bert.git/info/lfs/locks"
     for method, url in (("POST", f"{base}/verify"), ("GET", base), ("POST", base)):
-        said = await live.call(method, url, {} if method == "POST" else None, by="anna")
-        assert said.status == 404
-        assert said.json["message"]
-        assert said.headers["content-type"] == LFS
+        response = await live.call(method, url, {} if method == "POST" else None, by="anna")
+        assert response.status == 404
+        assert response.json["message"]
+        assert response.headers["content-type"] == LFS
 
 
 async def test_an_object_let_go_meanwhile_is_asked_for_again(live: LfsHub, bert: Repo) -> None:

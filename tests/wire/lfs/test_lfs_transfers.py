@@ -57,8 +57,8 @@ async def nothing_is_left(live: LfsHub) -> None:
 async def test_what_was_uploaded_is_there_and_belongs_to_the_repository(
     everywhere: LfsHub, bert: Repo
 ) -> None:
-    said = await everywhere.put(DATA)
-    assert (said.status, said.body) == (200, b"")
+    response = await everywhere.put(DATA)
+    assert (response.status, response.body) == (200, b"")
     assert await stored(everywhere, DATA) == DATA
     row = await linked(everywhere.db, bert.pk, key_of(DATA))
     assert row
@@ -73,9 +73,9 @@ async def test_an_empty_object_can_be_uploaded(everywhere: LfsHub, bert: Repo) -
 
 async def test_wrong_bytes_leave_nothing(everywhere: LfsHub, bert: Repo) -> None:
     href = (await everywhere.upload_action(DATA))["href"]
-    said = await everywhere.call("PUT", href, b"\0" + DATA[1:])
-    assert said.status == 400
-    assert "sha256" in said.json["message"]
+    response = await everywhere.call("PUT", href, b"\0" + DATA[1:])
+    assert response.status == 400
+    assert "sha256" in response.json["message"]
     await nothing_is_left(everywhere)
     assert (await everywhere.call("PUT", href, DATA)).status == 200
 
@@ -83,9 +83,9 @@ async def test_wrong_bytes_leave_nothing(everywhere: LfsHub, bert: Repo) -> None
 async def test_another_length_is_refused_before_the_body_is_read(live: LfsHub, bert: Repo) -> None:
     href = (await live.upload_action(SMALL))["href"]
     for wrong in (SMALL + b"!", SMALL[:-1]):
-        said = await live.call("PUT", href, wrong)
-        assert said.status == 400
-        assert "10 bytes" in said.json["message"]
+        response = await live.call("PUT", href, wrong)
+        assert response.status == 400
+        assert "10 bytes" in response.json["message"]
     head = await in_client_thread(_announce, live.port, href, 1 << 40)
     assert head.startswith(b"HTTP/1.1 400")
     await nothing_is_left(live)
@@ -152,8 +152,8 @@ async def test_the_same_object_goes_to_two_repositories_at_once(
         (await everywhere.upload_action(DATA, repo=repo))["href"]
         for repo in ("anna/bert", "anna/other")
     ]
-    said = await asyncio.gather(*(everywhere.call("PUT", href, DATA) for href in hrefs * 2))
-    assert [each.status for each in said] == [200] * 4
+    responses = await asyncio.gather(*(everywhere.call("PUT", href, DATA) for href in hrefs * 2))
+    assert [each.status for each in responses] == [200] * 4
     for repo in (bert, other):
         assert await linked(everywhere.db, repo.pk, key_of(DATA))
     assert await stored(everywhere, DATA) == DATA
@@ -165,8 +165,8 @@ async def test_the_same_object_goes_to_two_repositories_at_once(
 
 async def test_credentials_beside_a_signature_are_not_looked_at(live: LfsHub, bert: Repo) -> None:
     href = (await live.upload_action(SMALL))["href"]
-    said = await live.call("PUT", href, SMALL, headers={"Authorization": "Bearer wrong"})
-    assert said.status == 200
+    response = await live.call("PUT", href, SMALL, headers={"Authorization": "Bearer wrong"})
+    assert response.status == 200
 
 
 async def test_forged_addresses_are_refused(live: LfsHub, bert: Repo) -> None:
@@ -184,10 +184,10 @@ async def test_forged_addresses_are_refused(live: LfsHub, bert: Repo) -> None:
         f"{base}sig={foreign}",
         stolen,
     ):
-        said = await live.call("PUT", forged, SMALL)
-        assert said.status == 401, forged
-        assert "signed address" in said.json["message"]
-        assert said.headers["content-type"] == LFS
+        response = await live.call("PUT", forged, SMALL)
+        assert response.status == 401, forged
+        assert "signed address" in response.json["message"]
+        assert response.headers["content-type"] == LFS
 
 
 async def test_a_key_of_another_hub_signs_nothing_here(live: LfsHub, bert: Repo) -> None:
@@ -195,8 +195,8 @@ async def test_a_key_of_another_hub_signs_nothing_here(live: LfsHub, bert: Repo)
 
     grant = UrlGrant(bert.id, oid_of(SMALL), len(SMALL), live.people["anna"].pk)
     forged = HubSigner([SigningKey("0000", "guess")]).sign(grant, purpose=UPLOAD, seconds=60)
-    said = await live.call("PUT", f"/api/lfs/upload/{oid_of(SMALL)}?sig={forged}", SMALL)
-    assert said.status == 401
+    response = await live.call("PUT", f"/api/lfs/upload/{oid_of(SMALL)}?sig={forged}", SMALL)
+    assert response.status == 401
 
 
 async def test_an_address_that_is_over_is_refused(serve: Any) -> None:
@@ -268,13 +268,13 @@ async def test_parts_may_come_in_any_order(
     assert await stored(everywhere, LARGE) == LARGE
     assert await linked(everywhere.db, bert.pk, key_of(LARGE))
     assert (await everywhere.rows())["upload"] == 0
-    [found] = (await everywhere.batch("upload", lfs_objects(LARGE))).json["objects"]
-    assert "actions" not in found
+    [body] = (await everywhere.batch("upload", lfs_objects(LARGE))).json["objects"]
+    assert "actions" not in body
 
 
 async def test_parts_may_come_at_once(everywhere: LfsHub, parts: MultipartUpload) -> None:
-    said = await asyncio.gather(*(parts.send(number) for number in parts.numbers))
-    assert {each.status for each in said} == {200}
+    responses = await asyncio.gather(*(parts.send(number) for number in parts.numbers))
+    assert {each.status for each in responses} == {200}
     assert (await parts.complete()).status == 200
     assert await stored(everywhere, LARGE) == LARGE
 
@@ -291,8 +291,8 @@ async def test_completing_again_is_fine_also_at_once(
     everywhere: LfsHub, parts: MultipartUpload
 ) -> None:
     await parts.send_all()
-    said = await asyncio.gather(*(parts.complete() for _ in range(3)))
-    assert [each.status for each in said] == [200] * 3
+    responses = await asyncio.gather(*(parts.complete() for _ in range(3)))
+    assert [each.status for each in responses] == [200] * 3
     assert (await parts.complete()).status == 200
     assert await stored(everywhere, LARGE) == LARGE
 
@@ -301,9 +301,9 @@ async def test_a_missing_part_can_still_be_sent(everywhere: LfsHub, parts: Multi
     await parts.send_all(order=[n for n in parts.numbers if n != 5])
     assert (await parts.complete()).status == 400
     parts.etags[5] = '"made-up"'
-    said = await parts.complete()
-    assert said.status == 400
-    assert "part 5" in said.json["message"]
+    response = await parts.complete()
+    assert response.status == 400
+    assert "part 5" in response.json["message"]
     await parts.send(5)
     assert (await parts.complete()).status == 200
 
@@ -312,9 +312,9 @@ async def test_a_wrong_etag_is_refused(everywhere: LfsHub, parts: MultipartUploa
     await parts.send_all()
     right = parts.etags[2]
     parts.etags[2] = parts.etags[1]
-    said = await parts.complete()
-    assert said.status == 400
-    assert "part 2" in said.json["message"]
+    response = await parts.complete()
+    assert response.status == 400
+    assert "part 2" in response.json["message"]
     parts.etags[2] = right
     assert (await parts.complete()).status == 200
 
@@ -342,9 +342,9 @@ async def test_wrong_bytes_in_parts_leave_nothing_and_can_be_sent_afresh(
 ) -> None:
     await parts.send_all()
     await parts.send(4, b"\0" * 1000)
-    said = await parts.complete()
-    assert said.status == 400
-    assert "sha256" in said.json["message"]
+    response = await parts.complete()
+    assert response.status == 400
+    assert "sha256" in response.json["message"]
     await nothing_is_left(everywhere)
     again = await everywhere.begin(LARGE)
     await again.send_all()
@@ -362,8 +362,8 @@ async def test_there_are_no_more_parts_than_were_named(live: LfsHub, bert: Repo)
     parts = await live.begin(LARGE)
     url = parts.action["header"]["00001"]
     for number in ("0", "14", "-1", "x", "1e3", "99999999999"):
-        said = await live.call("PUT", url.replace("/1?", f"/{number}?"), b"x" * 1000)
-        assert said.status == 400
+        response = await live.call("PUT", url.replace("/1?", f"/{number}?"), b"x" * 1000)
+        assert response.status == 400
 
 
 async def test_an_interrupted_upload_is_taken_up_again(
@@ -416,9 +416,9 @@ async def _address(live: LfsHub, data: bytes, **how: Any) -> str:
 async def test_anyone_may_download_what_is_public(everywhere: LfsHub, bert: Repo) -> None:
     await everywhere.commit_after_put(bert, DATA)
     href = await _address(everywhere, DATA, by=None)
-    said = await everywhere.call("GET", href, headers={"Authorization": "Bearer wrong"})
-    assert (said.status, said.body) == (200, DATA)
-    assert said.headers["etag"] == f'"{oid_of(DATA)}"'
+    response = await everywhere.call("GET", href, headers={"Authorization": "Bearer wrong"})
+    assert (response.status, response.body) == (200, DATA)
+    assert response.headers["etag"] == f'"{oid_of(DATA)}"'
 
 
 async def test_a_part_can_be_downloaded_and_the_size_be_asked(
@@ -426,13 +426,13 @@ async def test_a_part_can_be_downloaded_and_the_size_be_asked(
 ) -> None:
     await everywhere.commit_after_put(bert, DATA)
     href = await _address(everywhere, DATA)
-    said = await everywhere.call("GET", href, headers={"Range": "bytes=1000000-"})
-    assert (said.status, said.body) == (206, DATA[1_000_000:])
-    assert said.headers["content-range"] == f"bytes 1000000-{len(DATA) - 1}/{len(DATA)}"
-    said = await everywhere.call("GET", href, headers={"Range": f"bytes={len(DATA)}-"})
-    assert said.status == 416
-    said = await everywhere.call("HEAD", href)
-    assert (said.status, said.headers["content-length"]) == (200, str(len(DATA)))
+    response = await everywhere.call("GET", href, headers={"Range": "bytes=1000000-"})
+    assert (response.status, response.body) == (206, DATA[1_000_000:])
+    assert response.headers["content-range"] == f"bytes 1000000-{len(DATA) - 1}/{len(DATA)}"
+    response = await everywhere.call("GET", href, headers={"Range": f"bytes={len(DATA)}-"})
+    assert response.status == 416
+    response = await everywhere.call("HEAD", href)
+    assert (response.status, response.headers["content-length"]) == (200, str(len(DATA)))
 
 
 async def test_what_became_private_can_no_longer_be_had(live: LfsHub, bert: Repo) -> None:
@@ -457,10 +457,12 @@ async def test_clients_are_sent_to_the_object_store_if_the_settings_say_so(serve
     live = await serve("s3", s3_direct_downloads=True)
     bert = await live.a_repo()
     await live.commit_after_put(bert, SMALL)
-    said = await live.call("GET", await _address(live, SMALL))
-    assert said.status == 302
+    response = await live.call("GET", await _address(live, SMALL))
+    assert response.status == 302
     stale = {"If-Match": '"stale"', "Range": "bytes=1-2"}
     refused = await live.call("GET", await _address(live, SMALL), headers=stale)
     assert refused.status == 412
-    read = await in_client_thread(lambda: urllib.request.urlopen(said.headers["location"]).read())
+    read = await in_client_thread(
+        lambda: urllib.request.urlopen(response.headers["location"]).read()
+    )
     assert read == SMALL

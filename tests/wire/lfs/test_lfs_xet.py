@@ -67,8 +67,8 @@ class TwoFileModel:
         return self.owner.hub.call(method, target, body, **headers)
 
     def download(self, data: bytes, method: str = "GET", **headers: str) -> Response:
-        said = self.batch("download", lfs_objects(data))
-        [each] = said.json["objects"]
+        response = self.batch("download", lfs_objects(data))
+        [each] = response.json["objects"]
         return self.follow(each["actions"]["download"]["href"], method, **headers)
 
 
@@ -99,12 +99,12 @@ def test_a_client_that_can_is_told_to_send_by_xet(
     sample: TwoFileModel, offered: Sequence[str]
 ) -> None:
     new = lfs_objects(b"one thing", b"another thing")
-    said = sample.batch(
+    response = sample.batch(
         "upload", new, *offered, hash_algo="sha256", ref={"name": "refs/heads/main"}
     )
-    assert said.status == 200
-    assert said.json["transfer"] == "xet"
-    for each, wanted in zip(said.json["objects"], new, strict=True):
+    assert response.status == 200
+    assert response.json["transfer"] == "xet"
+    for each, wanted in zip(response.json["objects"], new, strict=True):
         assert (each["oid"], each["size"]) == (wanted["oid"], wanted["size"])
         upload, verify = each["actions"]["upload"], each["actions"]["verify"]
         assert set(upload["header"]) == HEADERS
@@ -116,8 +116,8 @@ def test_a_client_that_can_is_told_to_send_by_xet(
 
 
 def test_new_tokens_are_had_at_the_address_of_the_batch(sample: TwoFileModel) -> None:
-    said = sample.batch("upload", lfs_objects(b"token, please"), "basic", "xet")
-    action = said.json["objects"][0]["actions"]["upload"]
+    response = sample.batch("upload", lfs_objects(b"token, please"), "basic", "xet")
+    action = response.json["objects"][0]["actions"]["upload"]
     again = sample.follow(action["href"], Authorization=f"Bearer {sample.owner.token}")
     assert again.status == 200
     assert again.json["casUrl"] == action["header"]["X-Xet-Cas-Url"]
@@ -130,8 +130,8 @@ def test_the_address_of_tokens_is_good_for_a_branch_that_is_only_being_pushed(
 ) -> None:
     empty = TwoFileModel(sample.owner, sample.owner.repo("empty"), sample.home)
     for here, ref in ((sample, "refs/heads/new"), (empty, "refs/heads/main"), (empty, "master")):
-        said = here.batch("upload", lfs_objects(b"new branch"), "xet", ref={"name": ref})
-        href = said.json["objects"][0]["actions"]["upload"]["href"]
+        response = here.batch("upload", lfs_objects(b"new branch"), "xet", ref={"name": ref})
+        href = response.json["objects"][0]["actions"]["upload"]["href"]
         assert here.follow(href, Authorization=f"Bearer {sample.owner.token}").status == 200
 
 
@@ -139,18 +139,20 @@ def test_the_address_of_tokens_is_good_for_a_branch_that_is_only_being_pushed(
 def test_a_client_that_does_not_offer_xet_is_not_turned_to_it(
     sample: TwoFileModel, offered: Sequence[str]
 ) -> None:
-    said = sample.batch("upload", lfs_objects(b"the old way"), *offered)
-    assert said.json["transfer"] == "basic"
-    assert "header" not in said.json["objects"][0]["actions"]["upload"]
+    response = sample.batch("upload", lfs_objects(b"the old way"), *offered)
+    assert response.json["transfer"] == "basic"
+    assert "header" not in response.json["objects"][0]["actions"]["upload"]
 
 
 def test_what_is_here_need_not_be_sent_by_either_way(sample: TwoFileModel) -> None:
     for offered in (("basic",), ("basic", "xet")):
-        said = sample.batch("upload", lfs_objects(BIG, PLAIN), *offered)
-        assert all("actions" not in each and "error" not in each for each in said.json["objects"])
+        response = sample.batch("upload", lfs_objects(BIG, PLAIN), *offered)
+        assert all(
+            "actions" not in entry and "error" not in entry for entry in response.json["objects"]
+        )
     mixed = sample.batch("upload", [*lfs_objects(BIG, b"new"), {"oid": "?", "size": 1}], "xet")
     assert mixed.json["transfer"] == "xet"
-    told = ["actions" in each for each in mixed.json["objects"]]
+    told = ["actions" in entry for entry in mixed.json["objects"]]
     assert told == [False, True, False]
     assert mixed.json["objects"][2]["error"]["code"] == 422
 
@@ -163,9 +165,9 @@ def test_xet_is_offered_only_to_those_who_may_write(sample: TwoFileModel) -> Non
         (stranger.token, 403),
         (sample.owner.with_token("read").token, 403),
     ):
-        said = sample.batch("upload", new, "basic", "xet", token=token)
-        assert said.status == status
-        assert b"Xet" not in said.body
+        response = sample.batch("upload", new, "basic", "xet", token=token)
+        assert response.status == status
+        assert b"Xet" not in response.body
 
 
 def test_what_was_sent_with_the_tokens_of_a_batch_can_be_committed(
@@ -173,8 +175,8 @@ def test_what_was_sent_with_the_tokens_of_a_batch_can_be_committed(
 ) -> None:
     data = random.Random(13).randbytes(300_000)
     (tmp_path / "git.bin").write_bytes(data)
-    said = sample.batch("upload", lfs_objects(data), "basic", "xet")
-    action, verify = (said.json["objects"][0]["actions"][name] for name in ("upload", "verify"))
+    response = sample.batch("upload", lfs_objects(data), "basic", "xet")
+    action, verify = (response.json["objects"][0]["actions"][name] for name in ("upload", "verify"))
     ask = {"oid": sha256(data), "size": len(data)}
     signed = {"Authorization": f"Bearer {sample.owner.token}"}
     assert sample.follow(verify["href"], "POST", ask, **signed).status == 404
@@ -192,8 +194,8 @@ def test_an_object_of_a_xet_file_can_be_uploaded_again_by_lfs_elsewhere(
     sample: TwoFileModel,
 ) -> None:
     other = TwoFileModel(sample.owner, sample.owner.repo("elsewhere"), sample.home)
-    said = other.batch("upload", lfs_objects(BIG), "basic")
-    href = said.json["objects"][0]["actions"]["upload"]["href"]
+    response = other.batch("upload", lfs_objects(BIG), "basic")
+    href = response.json["objects"][0]["actions"]["upload"]["href"]
     assert other.follow(href, "PUT", BIG).status == 200
     assert commit(other, "big.bin", BIG).status == 200
     for here in (other, sample):
@@ -205,41 +207,41 @@ def test_an_object_of_a_xet_file_can_be_uploaded_again_by_lfs_elsewhere(
 
 def test_git_lfs_downloads_xet_files_like_any_other(sample: TwoFileModel) -> None:
     for data in (BIG, PLAIN):
-        said = sample.download(data)
-        if said.status == 302:  # the store itself hands plain objects out
+        response = sample.download(data)
+        if response.status == 302:  # the store itself hands plain objects out
             assert data == PLAIN
             continue
-        assert (said.status, said.body) == (200, data)
-        assert said.headers["etag"] == f'"{sha256(data)}"'
-        assert said.headers["content-length"] == str(len(data))
+        assert (response.status, response.body) == (200, data)
+        assert response.headers["etag"] == f'"{sha256(data)}"'
+        assert response.headers["content-length"] == str(len(data))
 
 
 @pytest.mark.parametrize("first", [0, 1, 65_536, 399_999, 400_001, len(BIG) - 1])
 def test_git_lfs_goes_on_with_the_download_of_a_xet_file(sample: TwoFileModel, first: int) -> None:
-    said = sample.download(BIG, Range=f"bytes={first}-")
-    assert said.status == 206
-    assert said.body == BIG[first:]
-    assert said.headers["content-range"] == f"bytes {first}-{len(BIG) - 1}/{len(BIG)}"
+    response = sample.download(BIG, Range=f"bytes={first}-")
+    assert response.status == 206
+    assert response.body == BIG[first:]
+    assert response.headers["content-range"] == f"bytes {first}-{len(BIG) - 1}/{len(BIG)}"
 
 
 def test_git_lfs_gets_no_part_of_what_it_does_not_mean(sample: TwoFileModel) -> None:
     for data in (BIG, PLAIN):
         part = {"Range": "bytes=1-2"}
         assert sample.download(data, **part, **{"If-Match": '"stale"'}).status == 412
-        said = sample.download(data, **part, **{"If-Match": f'"{sha256(data)}"'})
-        assert (said.status, said.body) == (206, data[1:3])
+        response = sample.download(data, **part, **{"If-Match": f'"{sha256(data)}"'})
+        assert (response.status, response.body) == (206, data[1:3])
 
 
 def test_a_download_is_never_by_xet(sample: TwoFileModel) -> None:
-    said = sample.batch("download", lfs_objects(BIG, PLAIN), "xet", "basic")
-    assert said.json["transfer"] == "basic"
-    assert all("download" in each["actions"] for each in said.json["objects"])
+    response = sample.batch("download", lfs_objects(BIG, PLAIN), "xet", "basic")
+    assert response.json["transfer"] == "basic"
+    assert all("download" in entry["actions"] for entry in response.json["objects"])
 
 
 def test_nobody_gets_a_xet_file_of_another_repository(sample: TwoFileModel) -> None:
     other = TwoFileModel(sample.owner, sample.owner.repo("without"), sample.home)
-    said = other.batch("download", lfs_objects(BIG))
-    assert said.json["objects"][0]["error"]["code"] == 404
+    response = other.batch("download", lfs_objects(BIG))
+    assert response.json["objects"][0]["error"]["code"] == 404
     [file] = sample.batch("download", lfs_objects(BIG)).json["objects"]
     changed = json.dumps(file).replace(sha256(BIG), sha256(PLAIN))
     href = json.loads(changed)["actions"]["download"]["href"]

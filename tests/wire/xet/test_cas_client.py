@@ -39,7 +39,7 @@ def client(cas: Cas, cache: Path, env: Mapping[str, str] = {}, **told: Any) -> A
     }
     env = {**os.environ, "HF_XET_CLIENT_RETRY_MAX_ATTEMPTS": "1", **env, "HF_XET_CACHE": str(cache)}
     env.pop("HF_HUB_DISABLE_XET", None)
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", _PROGRAM],
         input=json.dumps(asked),
         env=env,
@@ -48,8 +48,8 @@ def client(cas: Cas, cache: Path, env: Mapping[str, str] = {}, **told: Any) -> A
         timeout=120,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
 
 
 def up(cas: Cas, cache: Path, paths: list[Path], **env: str) -> list[tuple[str, int]]:

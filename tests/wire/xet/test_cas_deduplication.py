@@ -18,27 +18,27 @@ from hubstead.xet import chunk_hash, keyed_hash, parse_shard, to_text
 _FOOTER = struct.Struct("<9Q32s2Q48x4Q")
 
 
-def told_chunks(said: Response) -> list[tuple[bytes, int]]:
+def told_chunks(response: Response) -> list[tuple[bytes, int]]:
     """Return the hashes of an answer's xorb, and the key they are hashed with."""
-    assert said.status == 200, said.body
-    assert said.headers["content-type"] == "application/octet-stream"
-    shard = parse_shard(said.body)
+    assert response.status == 200, response.body
+    assert response.headers["content-type"] == "application/octet-stream"
+    shard = parse_shard(response.body)
     assert not shard.files
     (xorb,) = shard.xorbs
     hashes = xorb.hashes()
     return [(hashes[at : at + 32], len(xorb)) for at in range(0, len(hashes), 32)]
 
 
-def key_of(said: Response) -> bytes:
-    found = _FOOTER.unpack(said.body[-_FOOTER.size :])
+def key_of(response: Response) -> bytes:
+    found = _FOOTER.unpack(response.body[-_FOOTER.size :])
     key: bytes = found[9]
     return key
 
 
-def known(said: Response, contents: list[bytes]) -> list[bool]:
+def known(response: Response, contents: list[bytes]) -> list[bool]:
     """Say of which chunks the answer tells, for somebody who has them."""
-    hashes = {each for each, _ in told_chunks(said)}
-    return [keyed_hash(key_of(said), chunk_hash(chunk)) in hashes for chunk in contents]
+    hashes = {each for each, _ in told_chunks(response)}
+    return [keyed_hash(key_of(response), chunk_hash(chunk)) in hashes for chunk in contents]
 
 
 def ask(cas: Cas, chunk: bytes, prefix: str = "/v1/chunks/default") -> Response:
@@ -47,8 +47,8 @@ def ask(cas: Cas, chunk: bytes, prefix: str = "/v1/chunks/default") -> Response:
 
 def commit(person: Person, repo_id: str, file: MadeFile, path: str = "a.bin") -> None:
     pointer = {"path": path, "algo": "sha256", "oid": file.sha256, "size": len(file.content)}
-    said = person.commit(repo_id, {"key": "lfsFile", "value": pointer})
-    assert said.status == 200, said.body
+    response = person.commit(repo_id, {"key": "lfsFile", "value": pointer})
+    assert response.status == 200, response.body
 
 
 @pytest.mark.parametrize(
@@ -65,11 +65,11 @@ def commit(person: Person, repo_id: str, file: MadeFile, path: str = "a.bin") ->
 def test_who_uploaded_a_file_learns_where_its_chunks_are(cas: Cas, prefix: str) -> None:
     file, xorb = a_model("own")
     cas.upload(file, xorbs=(xorb,))
-    said = ask(cas, xorb.chunks[0], prefix)
-    assert known(said, xorb.chunks) == [True] * 6
+    response = ask(cas, xorb.chunks[0], prefix)
+    assert known(response, xorb.chunks) == [True] * 6
     # In clear the answer tells nothing: neither hashes nor the same key twice.
-    assert not any(chunk_hash(chunk) in said.body for chunk in xorb.chunks)
-    assert key_of(said) != key_of(ask(cas, xorb.chunks[0], prefix))
+    assert not any(chunk_hash(chunk) in response.body for chunk in xorb.chunks)
+    assert key_of(response) != key_of(ask(cas, xorb.chunks[0], prefix))
 
 
 def test_a_query_for_an_unknown_chunk_is_a_404(cas: Cas) -> None:
@@ -94,18 +94,18 @@ def test_a_stranger_learns_of_what_they_may_read_and_of_nothing_else(sample: Xet
     assert ask(his, xorb.chunks[3]).status == 404, "nothing is committed yet"
     commit(sample.anna, sample.repo_id, public)
     commit(sample.anna, hidden, private)
-    said = ask(his, xorb.chunks[3])
-    assert known(said, xorb.chunks) == [False, False, False, True, True, False]
-    assert len(told_chunks(said)) == 5, "terms count chunks from the first"
+    response = ask(his, xorb.chunks[3])
+    assert known(response, xorb.chunks) == [False, False, False, True, True, False]
+    assert len(told_chunks(response)) == 5, "terms count chunks from the first"
     assert ask(his, xorb.chunks[0]).status == 404
     assert known(ask(sample.cas(repo=hidden), xorb.chunks[0]), xorb.chunks) == [True] * 6
 
 
-def told_xorbs(said: Response, xorbs: list[MadeXorb]) -> dict[int, list[bool]]:
+def told_xorbs(response: Response, xorbs: list[MadeXorb]) -> dict[int, list[bool]]:
     """Return which of the chunks of which of the xorbs the answer tells of."""
-    assert said.status == 200, said.body
-    told = {each.hash: each.hashes() for each in parse_shard(said.body).xorbs}
-    key = key_of(said)
+    assert response.status == 200, response.body
+    told = {each.hash: each.hashes() for each in parse_shard(response.body).xorbs}
+    key = key_of(response)
     return {
         at: [keyed_hash(key, chunk_hash(chunk)) in told[xorb.raw] for chunk in xorb.chunks]
         for at, xorb in enumerate(xorbs)
@@ -219,8 +219,8 @@ def test_a_xorb_that_is_here_need_not_be_sent_again(cas: Cas) -> None:
     file, xorb = a_model("grant")
     assert grant(cas, xorb.name).status == 404
     cas.upload(file, xorbs=(xorb,))
-    said = grant(cas, xorb.name)
-    assert (said.status, said.body) == (200, b"")
+    response = grant(cas, xorb.name)
+    assert (response.status, response.body) == (200, b"")
 
 
 def test_a_xorb_of_others_is_not_granted_unless_all_of_it_may_be_read(sample: XetModel) -> None:
@@ -234,13 +234,13 @@ def test_a_xorb_of_others_is_not_granted_unless_all_of_it_may_be_read(sample: Xe
 
 
 def test_a_direct_upload_without_grant_cannot_be_committed(cas: Cas) -> None:
-    said = cas.call("POST", f"/v1/xorb-commits/default/{'ab' * 32}/grant/{'cd' * 16}")
-    assert said.status == 404
+    response = cas.call("POST", f"/v1/xorb-commits/default/{'ab' * 32}/grant/{'cd' * 16}")
+    assert response.status == 404
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b"{}", b'{"length": -1}', b'{"length": "x"}', b"x" * 9]
 )
 def test_a_grant_for_nonsense_is_refused_or_not_offered(cas: Cas, body: bytes) -> None:
-    said = cas.call("POST", f"/v1/xorb-grants/default/{'ab' * 32}", body)
-    assert said.status in (400, 404)
+    response = cas.call("POST", f"/v1/xorb-grants/default/{'ab' * 32}", body)
+    assert response.status in (400, 404)

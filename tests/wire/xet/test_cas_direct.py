@@ -39,8 +39,8 @@ def ask_s3(method: str, url: str, body: bytes = b"", headers: Mapping[str, str] 
     connection = http.client.HTTPConnection(parts.netloc, timeout=30)
     try:
         connection.request(method, f"{parts.path}?{parts.query}", body or None, dict(headers))
-        answer = connection.getresponse()
-        return Response(answer.status, dict(answer.getheaders()), answer.read())
+        response = connection.getresponse()
+        return Response(response.status, dict(response.getheaders()), response.read())
     finally:
         connection.close()
 
@@ -50,8 +50,8 @@ def begin(cas: Cas, xorb: MadeXorb, **asked: object) -> Response:
     return cas.call("POST", f"/v1/xorb-grants/default/{xorb.name}", body)
 
 
-def send(said: Response, body: bytes) -> int:
-    offered = said.json
+def send(response: Response, body: bytes) -> int:
+    offered = response.json
     return ask_s3(offered["method"], offered["url"], body, offered["headers"]).status
 
 
@@ -88,8 +88,8 @@ def test_what_is_wrong_is_refused_and_leaves_nothing(cas: Cas) -> None:
     wrong = noise(len(xorb.body), "wrong")
     offered = begin(cas, xorb)
     assert send(offered, wrong) == 200
-    said = finish(cas, xorb.name, offered)
-    assert (said.status, said.body[:21]) == (400, b"The xorb is refused: ")
+    response = finish(cas, xorb.name, offered)
+    assert (response.status, response.body[:21]) == (400, b"The xorb is refused: ")
     assert finish(cas, xorb.name, offered).status == 404
     assert cas.hub.traces() == before
 

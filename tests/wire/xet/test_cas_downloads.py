@@ -100,9 +100,9 @@ def test_a_range_of_a_file_needs_only_its_chunks(
 def test_a_range_beyond_the_end_is_a_416(uploaded: Uploaded, header: str, version: int) -> None:
     cas, file, _ = uploaded
     size = len(file.content)
-    said = cas.plan(file, version, Range=header.format(size))
-    assert said.status == 416
-    assert said.headers["content-range"] == f"bytes */{size}"
+    response = cas.plan(file, version, Range=header.format(size))
+    assert response.status == 416
+    assert response.headers["content-range"] == f"bytes */{size}"
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -121,13 +121,15 @@ def test_several_files_are_planned_at_once(cas: Cas) -> None:
     files = [a_file((xorb, 0, 3)), a_file((xorb, 2, 4)), a_file((xorb, 5, 6))]
     cas.upload(*files, xorbs=(xorb,))
     names = [file.name for file in files] + ["ab" * 32]
-    said = cas.call("GET", "/v1/reconstructions?" + "&".join(f"file_id={name}" for name in names))
-    assert [term[0]["range"] for term in said.json["files"].values()] == [
+    response = cas.call(
+        "GET", "/v1/reconstructions?" + "&".join(f"file_id={name}" for name in names)
+    )
+    assert [term[0]["range"] for term in response.json["files"].values()] == [
         {"start": 0, "end": 3},
         {"start": 2, "end": 4},
         {"start": 5, "end": 6},
     ]
-    infos = said.json["fetch_info"][xorb.name]
+    infos = response.json["fetch_info"][xorb.name]
     assert [info["range"] for info in infos] == [{"start": 0, "end": 4}, {"start": 5, "end": 6}]
     for info in infos:
         first, stop = xorb.index.span(info["range"]["start"], info["range"]["end"])
@@ -138,10 +140,10 @@ def test_several_files_are_planned_at_once(cas: Cas) -> None:
 
 def test_head_returns_the_size_of_a_file_and_of_a_xorb(uploaded: Uploaded) -> None:
     cas, file, xorb = uploaded
-    said = cas.call("HEAD", f"/v1/files/{file.name}")
-    assert (said.status, said.headers["content-length"]) == (200, str(len(file.content)))
-    said = cas.call("HEAD", f"/v1/xorbs/default/{xorb.name}")
-    assert (said.status, said.headers["content-length"]) == (200, str(len(xorb.body)))
+    response = cas.call("HEAD", f"/v1/files/{file.name}")
+    assert (response.status, response.headers["content-length"]) == (200, str(len(file.content)))
+    response = cas.call("HEAD", f"/v1/xorbs/default/{xorb.name}")
+    assert (response.status, response.headers["content-length"]) == (200, str(len(xorb.body)))
     for path in (f"/v1/files/{'ab' * 32}", f"/v1/xorbs/default/{'ab' * 32}"):
         assert cas.call("HEAD", path).status == 404
 
@@ -176,11 +178,11 @@ def test_a_range_is_sent_as_signed_or_a_part_of_it(uploaded: Uploaded) -> None:
         ({"If-Match": '"other"'}, first, last),
         ({"If-Unmodified-Since": "Mon, 01 Jan 2001 00:00:00 GMT"}, first, last),
     ):
-        said = cas.fetch(url, **header)
-        assert said.status == 206, header
-        assert said.headers["content-range"] == f"bytes {start}-{stop}/{len(xorb.body)}"
-        assert said.headers["content-length"] == str(stop - start + 1)
-        assert said.body == xorb.body[start : stop + 1]
+        response = cas.fetch(url, **header)
+        assert response.status == 206, header
+        assert response.headers["content-range"] == f"bytes {start}-{stop}/{len(xorb.body)}"
+        assert response.headers["content-length"] == str(stop - start + 1)
+        assert response.body == xorb.body[start : stop + 1]
 
 
 def test_nothing_outside_of_the_signed_range_is_sent(uploaded: Uploaded) -> None:
@@ -198,9 +200,9 @@ def test_nothing_outside_of_the_signed_range_is_sent(uploaded: Uploaded) -> None
         f"bytes={first}-{first},{last}-{last}",
         f"bytes={10**18}-{10**19}",
     ):
-        said = cas.fetch(url, Range=header)
-        assert said.status == 403, (header, said)
-        assert b"new plan" in said.body
+        response = cas.fetch(url, Range=header)
+        assert response.status == 403, (header, response)
+        assert b"new plan" in response.body
 
 
 def test_an_address_that_was_changed_is_refused(uploaded: Uploaded) -> None:
@@ -244,15 +246,15 @@ def test_browsers_may_ask_every_address(uploaded: Uploaded) -> None:
     cas, file, _ = uploaded
     url, _, _ = entry(cas, file)
     origin: dict[str, Any] = {"Origin": "https://app.example"}
-    said = cas.fetch(url, **origin)
-    assert said.headers["access-control-allow-origin"] == "https://app.example"
-    exposed = said.headers["access-control-expose-headers"].lower()
+    response = cas.fetch(url, **origin)
+    assert response.headers["access-control-allow-origin"] == "https://app.example"
+    exposed = response.headers["access-control-expose-headers"].lower()
     for name in ("x-xet-hash", "link", "x-linked-size", "x-linked-etag", "etag", "content-range"):
         assert name in exposed
     for target in (url, cas.path + f"/v2/reconstructions/{file.name}", cas.path + "/v1/shards"):
-        said = cas.fetch(target, "OPTIONS", **origin)
-        assert said.status == 204
-        allowed = said.headers["access-control-allow-headers"]
+        response = cas.fetch(target, "OPTIONS", **origin)
+        assert response.status == 204
+        allowed = response.headers["access-control-allow-headers"]
         for name in ("authorization", "range", "x-xet-session-id"):
             assert name in allowed
 

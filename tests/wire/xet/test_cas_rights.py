@@ -187,8 +187,8 @@ def test_what_was_never_committed_is_only_for_those_who_write(sample: XetModel) 
     assert writing.plan(file).status == 200
     assert reading.plan(file).status == 404
     pointer = {"path": "a.bin", "algo": "sha256", "oid": file.sha256, "size": len(file.content)}
-    said = sample.anna.commit(sample.repo_id, {"key": "lfsFile", "value": pointer})
-    assert said.status == 200, said.body
+    response = sample.anna.commit(sample.repo_id, {"key": "lfsFile", "value": pointer})
+    assert response.status == 200, response.body
     assert reading.plan(file).status == 200
 
 
@@ -273,7 +273,7 @@ def test_a_repository_that_is_gone_takes_its_passes_along(sample: XetModel) -> N
 def test_telemetry_is_accepted_from_all_clients_and_discarded(sample: XetModel, below: str) -> None:
     before = sample.hub.traces()
     for body in (b"{}", b"not json", b"x" * 300_000, None):
-        said = sample.hub.call("POST", f"{below}/v1/telemetry", body)
-        assert said.status == 200
+        response = sample.hub.call("POST", f"{below}/v1/telemetry", body)
+        assert response.status == 200
     assert sample.hub.traces() == before
     assert sample.hub.call("GET", f"{below}/v1/telemetry").status == 405

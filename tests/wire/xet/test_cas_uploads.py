@@ -35,8 +35,8 @@ from hubstead.xet import (
 from hubstead.xet.index import find_xorbs
 
 
-def reason(said: Response) -> str:
-    return said.body.decode()
+def reason(response: Response) -> str:
+    return response.body.decode()
 
 
 # -- xorbs -------------------------------------------------------------------------------------
@@ -76,8 +76,8 @@ def test_a_xorb_may_come_with_the_footer_of_old_releases(cas: Cas) -> None:
     made = chunks(3, "footer")
     xorb = a_xorb(made)
     told = footer(xorb.raw, [record(chunk) for chunk in made], made)
-    said = cas.call("POST", f"/xorb/default/{xorb.name}", xorb.body + told)
-    assert said.json == {"was_inserted": True}
+    response = cas.call("POST", f"/xorb/default/{xorb.name}", xorb.body + told)
+    assert response.json == {"was_inserted": True}
     # It is not kept: what is stored are the records.
     assert cas.call("HEAD", f"/v1/xorbs/default/{xorb.name}").headers["content-length"] == str(
         len(xorb.body)
@@ -125,9 +125,9 @@ def test_a_wrong_xorb_is_refused_with_a_reason_and_leaves_nothing(
     cas = sample.cas()
     _, xorb = a_model(f"bad {case}")
     before = sample.hub.traces()
-    said = cas.call("POST", f"/v1/xorbs/default/{xorb.name}", BAD_XORBS[case](xorb))
-    assert said.status == 400, said
-    assert reason(said).startswith("The xorb is refused: "), said
+    response = cas.call("POST", f"/v1/xorbs/default/{xorb.name}", BAD_XORBS[case](xorb))
+    assert response.status == 400, response
+    assert reason(response).startswith("The xorb is refused: "), response
     assert sample.hub.traces() == before
     assert cas.call("POST", f"/v1/xorbs/default/{xorb.name}", xorb.body).json["was_inserted"]
 
@@ -149,16 +149,16 @@ def test_a_known_xorb_is_checked_all_the_same(sample: XetModel) -> None:
     cas, (_, xorb) = sample.cas(), a_model("known")
     cas.send(xorb)
     before = sample.hub.traces()
-    said = cas.call("POST", f"/v1/xorbs/default/{xorb.name}", flipped(xorb.body, 5000))
-    assert said.status == 400
+    response = cas.call("POST", f"/v1/xorbs/default/{xorb.name}", flipped(xorb.body, 5000))
+    assert response.status == 400
     assert sample.hub.traces() == before
 
 
 def test_a_body_larger_than_any_xorb_is_refused_before_it_is_read(cas: Cas) -> None:
     _, xorb = a_model("large")
     most = MAX_STORED_BYTES + 96 + 40 * MAX_CHUNKS
-    said = cas.call("POST", f"/v1/xorbs/default/{xorb.name}", b"", Content_Length=str(most + 1))
-    assert said.status == 413
+    response = cas.call("POST", f"/v1/xorbs/default/{xorb.name}", b"", Content_Length=str(most + 1))
+    assert response.status == 413
 
 
 # -- shards ------------------------------------------------------------------------------------
@@ -187,9 +187,9 @@ def test_a_shard_is_taken_under_every_name_and_as_often_as_it_comes(
     assert cas.download(file, (xorb,)) == file.content
 
 
-def lines(said: Response) -> list[dict[str, object]]:
-    assert said.headers["content-type"] == "application/x-ndjson"
-    return [json.loads(line) for line in said.body.splitlines()]
+def lines(response: Response) -> list[dict[str, object]]:
+    assert response.headers["content-type"] == "application/x-ndjson"
+    return [json.loads(line) for line in response.body.splitlines()]
 
 
 def test_the_newer_shard_call_tells_how_far_it_is_and_how_it_ended(cas: Cas) -> None:
@@ -293,14 +293,14 @@ def test_a_wrong_shard_is_refused_with_a_reason_and_leaves_nothing(
     xorb, shard = BAD_SHARDS[case]()
     assert cas.send(xorb).status == 200
     before = sample.hub.traces()
-    said = cas.call("POST", f"/v{version}/shards", shard)
+    response = cas.call("POST", f"/v{version}/shards", shard)
     if version == 1:
-        assert said.status == 400, said
-        assert reason(said).startswith("The shard is refused: "), said
+        assert response.status == 400, response
+        assert reason(response).startswith("The shard is refused: "), response
     else:
-        last = lines(said)[-1]
+        last = lines(response)[-1]
         assert last["type"] == "error"
-        assert str(last["message"]).startswith("The shard is refused: "), said
+        assert str(last["message"]).startswith("The shard is refused: "), response
         assert last["retryable"] is False
     assert sample.hub.traces() == before
 
@@ -311,18 +311,18 @@ def test_one_wrong_file_spoils_the_whole_shard(sample: XetModel) -> None:
     for xorb in (first, second):
         cas.send(xorb)
     before = sample.hub.traces()
-    said = cas.call(
+    response = cas.call(
         "POST", "/v1/shards", shard_of([entry_of(good), entry_of(bad, sha256="1" * 64)])
     )
-    assert said.status == 400
+    assert response.status == 400
     assert sample.hub.traces() == before
 
 
 def test_a_shard_larger_than_the_setting_is_refused_before_it_is_read(cas: Cas) -> None:
     for version in (1, 2):
-        said = cas.call("POST", f"/v{version}/shards", b"", Content_Length=str(81 << 20))
-        assert said.status == 413
-        assert "xet_max_shard_bytes" in reason(said)
+        response = cas.call("POST", f"/v{version}/shards", b"", Content_Length=str(81 << 20))
+        assert response.status == 413
+        assert "xet_max_shard_bytes" in reason(response)
 
 
 def test_a_file_of_very_many_terms_is_taken_whole_and_in_parts(cas: Cas) -> None:
