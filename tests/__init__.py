@@ -1,1 +1,1 @@
-"""What Hubstead promises, room by room; each folder mirrors one of ``src/hubstead``."""
+"""Tests of Hubstead by room; each folder mirrors one of ``src/hubstead``."""

@@ -1,7 +1,7 @@
-"""Fixtures that every room's tests share: an event loop, and both databases.
+"""Fixtures of all rooms' tests: an event loop, and both databases.
 
-A test may be ``async def``: it then runs on the loop of the fixture ``run``, which is also the
-loop that ``db`` lives on. Sync tests call ``run(coroutine)``.
+A test may be ``async def``: it then runs on the loop of the fixture ``run``, which ``db`` uses
+as well. Sync tests call ``run(coroutine)``.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ from tests.support.shapes import select_half
 __all__ = ["embedded_hub", "live_hub", "own_hub", "postgres_server", "postgres_url", "s3_server"]
 
 
-# git looks for git-lfs on the path. `make env` puts one beside the interpreter where the machine
+# git looks for git-lfs on the path. `make env` installs one beside the interpreter if the machine
 # has none, and a test must not depend on how pytest was started.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
-# How long an example takes depends on the machine and on what else runs there.
+# The duration of an example depends on the machine's load.
 settings.register_profile(
     "any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("any-machine")
 
-# Hubs log from threads of the test's own process. The streams that pytest puts in the place of
-# stdout are not made for that: CPython 3.11 once fell over one.
+# Hubs log from threads of the test process. pytest's replacements of stdout are not safe for
+# that: one crashed CPython 3.11.
 structlog.configure(logger_factory=structlog.stdlib.LoggerFactory())
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run a test that is a coroutine on the loop of its fixtures."""
+    """Run a coroutine test on the loop of its fixtures."""
     if not inspect.iscoroutinefunction(pyfuncitem.function):
         return None
     names = inspect.signature(pyfuncitem.function).parameters
@@ -57,32 +57,32 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option that ``tests/support/shapes.py`` explains."""
+    """Add the option that ``tests/support/shapes.py`` describes."""
     parser.addoption("--half", choices=["quick", "rest"], help="see tests/support/shapes.py")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the half not asked for, and begin what takes long."""
+    """Deselect the half not requested, and run long tests first."""
     select_half(config, items)
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 def pytest_collection_finish() -> None:
-    """Spare the garbage collector thousands of collected tests, which stay to the end."""
+    """Exempt the collected tests, which stay to the end, from garbage collection."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(autouse=True)
 def run() -> Iterator[Callable[[Coroutine[Any, Any, Any]], Any]]:
-    """Runs a coroutine to its end, on one loop for the whole test."""
+    """Run a coroutine to its end, on one loop for the whole test."""
     with asyncio.Runner() as runner:
         yield runner.run
 
 
 @pytest.fixture(scope="session")
 def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty SQLite database with today's schema, to be copied."""
+    """An empty SQLite database with today's schema, as a template to copy."""
     path = tmp_path_factory.mktemp("migrated") / "hub.db"
     asyncio.run(migrate(f"sqlite:///{path}"))
     return path
@@ -107,7 +107,7 @@ def sqlite_url(migrated_file: Path, tmp_path: Path) -> str:
 def postgresql_url(migrated_postgresql: str) -> str:
     """The address of an empty PostgreSQL database with today's schema.
 
-    Every test gets the same one, emptied: making a database takes longer than most tests.
+    All tests share one and empty it: creating a database takes longer than most tests.
     """
     asyncio.run(_empty(migrated_postgresql))
     return migrated_postgresql
@@ -117,11 +117,11 @@ async def _empty(url: str) -> None:
     import asyncpg
 
     connection = await asyncpg.connect(url)
-    found = await connection.fetch(
+    tables = await connection.fetch(
         "SELECT relname FROM pg_stat_user_tables WHERE relname <> 'alembic_version'"
     )
-    tables = [f'DELETE FROM "{row[0]}"' for row in found]
-    # Rows without their parents vanish all the same: references are not looked at meanwhile.
+    tables = [f'DELETE FROM "{row[0]}"' for row in tables]
+    # References are not checked meanwhile, so the order of tables does not matter.
     await connection.execute(";".join(["SET session_replication_role = replica", *tables]))
     await connection.close()
 
@@ -136,6 +136,6 @@ def database_url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def db(database_url: str, run: Callable[[Coroutine[Any, Any, Any]], Any]) -> Iterator[Database]:
     """A fresh database with today's schema, once per engine."""
-    opened = run(open_db(database_url))
-    yield opened
-    run(opened.close())
+    database = run(open_db(database_url))
+    yield database
+    run(database.close())

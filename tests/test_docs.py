@@ -1,4 +1,4 @@
-"""What the pages promise: their links lead somewhere, and make help tells of every target."""
+"""The documentation: its links resolve, and ``make help`` lists every target."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ PAGES += list(ROOT.glob("changes/*.md"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_link_leads_to_a_file(page: Path) -> None:
+def test_every_link_resolves_to_a_file(page: Path) -> None:
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
     assert [target for target in targets if not (page.parent / target).exists()] == []
 
 
-def test_fragments_hold_no_links_which_would_break_where_they_are_gathered() -> None:
+def test_fragments_have_no_links_since_the_changelog_would_break_them() -> None:
     fragments = [page for page in ROOT.glob("changes/*.md") if page.name != "README.md"]
     assert [page.name for page in fragments if "](" in page.read_text()] == []
 
 
-def test_every_decision_says_its_status_and_what_follows() -> None:
+def test_every_decision_has_a_status_and_consequences() -> None:
     pages = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
     assert pages
     for page in pages:
@@ -42,7 +42,7 @@ def test_every_room_and_module_that_the_architecture_names_exists() -> None:
     assert missing - {"src/hubstead/", "data/git/", "data/blobs/"} == set()
 
 
-def test_the_architecture_draws_the_layers_that_are_checked() -> None:
+def test_the_architecture_shows_the_layers_of_the_import_contract() -> None:
     config = tomllib.loads((ROOT / "pyproject.toml").read_text())
     contracts = config["tool"]["importlinter"]["contracts"]
     [layers] = [contract["layers"] for contract in contracts if contract["id"] == "layers"]
@@ -53,7 +53,7 @@ def test_the_architecture_draws_the_layers_that_are_checked() -> None:
     assert rooms == checked
 
 
-def test_make_help_tells_of_every_target() -> None:
+def test_make_help_lists_every_target() -> None:
     targets = re.findall(r"^\.PHONY: (\S+)$", (ROOT / "Makefile").read_text(), re.M)
     command = ["make", "--no-print-directory", "help"]
     shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
@@ -68,14 +68,14 @@ ANY_CITATION = re.compile(
 
 
 def _texts() -> list[Path]:
-    """Return every file of ours that may cite the protocol notes."""
-    found = [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]
+    """Return every file of the repository that may cite the protocol notes."""
+    files = [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]
     for folder in ("src", "tests", "benchmarks", "tools"):
-        found += ROOT.glob(f"{folder}/**/*.py")
-    return [path for path in found if path != Path(__file__)]
+        files += ROOT.glob(f"{folder}/**/*.py")
+    return [path for path in files if path != Path(__file__)]
 
 
-def test_every_section_of_the_protocol_notes_that_is_cited_exists() -> None:
+def test_every_cited_section_of_the_protocol_notes_exists() -> None:
     pages = {path.stem: path.read_text() for path in ROOT.glob("docs/protocol/*.md")}
     sections = {
         (page, number)
@@ -91,7 +91,7 @@ def test_every_section_of_the_protocol_notes_that_is_cited_exists() -> None:
     assert {where: by for where, by in cited.items() if where not in sections} == {}
 
 
-def test_the_protocol_notes_are_cited_in_one_form() -> None:
+def test_citations_of_the_protocol_notes_have_one_form() -> None:
     others = {
         f"{path.relative_to(ROOT)}: {line.strip()}"
         for path in _texts()

@@ -1,4 +1,4 @@
-"""Errors have fields with types, and say what happened with them."""
+"""Errors have fields with types, and texts about them."""
 
 from __future__ import annotations
 
@@ -16,41 +16,41 @@ EVERY = sorted(set(every_error()), key=lambda cls: cls.__name__)
 
 
 @pytest.mark.parametrize("cls", EVERY, ids=lambda cls: cls.__name__)
-def test_an_error_says_nothing_but_its_fields(cls: Any) -> None:
+def test_the_text_of_an_error_names_only_its_fields(cls: Any) -> None:
     template = cls.__doc__.strip().splitlines()[0]
     named = {name for _, name, _, _ in string.Formatter().parse(template) if name}
     declared = {field.name for field in dataclasses.fields(cls)}
     assert {name.partition(".")[0] for name in named} <= declared
-    assert "args" not in declared  # this one is Python's
+    assert "args" not in declared  # Python's own attribute
 
 
 @pytest.mark.parametrize("fields", [{}, {"retry_after_seconds": 7}, {"retry_after_s": 7, "at": 1}])
-def test_a_field_that_lacks_or_is_misspelt_is_noticed_where_the_error_is_raised(
+def test_a_missing_or_misspelt_field_is_an_error_at_the_raise(
     fields: dict[str, Any],
 ) -> None:
     with pytest.raises(TypeError):
         RateLimited(**fields)
 
 
-def test_fields_have_names_only() -> None:
+def test_fields_are_passed_by_name_only() -> None:
     with pytest.raises(TypeError):
         InvalidInput("it is wrong")  # type: ignore[call-arg]
 
 
-def test_fields_are_inherited_and_may_be_left_out() -> None:
+def test_fields_are_inherited_and_may_have_defaults() -> None:
     error = InvalidCard(reason="x; y")
     assert (error.reason, error.faults) == ("x; y", ())
     assert str(error) == error.message == "Invalid metadata in README.md: x; y"
     assert repr(error) == "InvalidCard(reason='x; y', faults=())"
 
 
-def test_an_error_goes_from_one_process_to_another_as_it_is() -> None:
+def test_an_error_survives_pickling() -> None:
     sent = InvalidCard(reason="x; y", faults=("x", "y"))
     sent.add_note("while reading README.md")
-    came = pickle.loads(pickle.dumps(sent))
-    assert type(came) is InvalidCard
-    assert vars(came) == vars(sent)
-    assert str(came) == str(sent)
+    received = pickle.loads(pickle.dumps(sent))
+    assert type(received) is InvalidCard
+    assert vars(received) == vars(sent)
+    assert str(received) == str(sent)
 
 
 def test_an_error_equals_only_itself() -> None:
@@ -59,5 +59,5 @@ def test_an_error_equals_only_itself() -> None:
     assert len({one, other}) == 2
 
 
-def test_even_the_base_of_all_errors_has_something_to_say() -> None:
+def test_the_base_of_all_errors_has_a_text() -> None:
     assert str(HubError()) == "Something went wrong."

@@ -1,4 +1,4 @@
-"""What the settings promise: one order of sources, clear faults, hidden secrets, fresh docs."""
+"""The settings: one order of sources, clear faults, hidden secrets, current documentation."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def faults(**arguments: object) -> list[str]:
     return caught.value.faults
 
 
-class TestWhereValuesComeFrom:
+class TestSources:
     def test_later_sources_win_and_are_named(
         self, data: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -70,21 +70,21 @@ class TestWhereValuesComeFrom:
         origins = [described(settings, n).origin for n in ("host", "port", "max_page", "blobs")]
         assert origins == [f"file {path}", "environment", "option", "default"]
 
-    def test_without_a_file_the_defaults_hold(self, data: Path) -> None:
+    def test_without_a_file_the_defaults_apply(self, data: Path) -> None:
         settings = load(data=data)
         assert settings == Settings(data=data)
         assert settings.database_url == f"sqlite:///{data}/hubstead.db"
         assert settings.blobs_url == f"file://{data}/blobs"
         assert settings.git_root == data / "git"
 
-    def test_the_file_is_found_in_the_data_folder_of_the_environment(
+    def test_the_file_in_the_data_folder_of_the_environment_is_read(
         self, data: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         write_file(data, "port = 7")
         monkeypatch.setenv("HUBSTEAD_DATA", str(data))
         assert (load().server.port, load().data) == (7, data)
 
-    def test_a_named_file_takes_the_place_of_the_one_in_the_data_folder(
+    def test_a_named_file_replaces_the_one_in_the_data_folder(
         self, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         write_file(data, "port = 7")
@@ -93,21 +93,19 @@ class TestWhereValuesComeFrom:
         by_variable, by_option = load(data=data), load(data=data, file=named)
         assert by_variable == by_option == Settings(data=data).replace(max_page=5)
 
-    def test_a_relative_data_folder_in_a_file_starts_at_the_files_folder(
-        self, tmp_path: Path
-    ) -> None:
+    def test_a_relative_data_folder_in_a_file_is_relative_to_the_file(self, tmp_path: Path) -> None:
         named = write_file(tmp_path / "etc", 'data = "../hub"', "h.toml")
         assert load(file=named).data == tmp_path / "hub"
 
     def test_a_named_file_must_exist(self, tmp_path: Path) -> None:
         assert "No such file" in faults(file=tmp_path / "absent.toml")[0]
 
-    def test_settings_cannot_be_changed_afterwards(self, data: Path) -> None:
+    def test_settings_are_immutable(self, data: Path) -> None:
         with pytest.raises(FrozenInstanceError):
             load(data=data).server.port = 1  # type: ignore[misc]
 
 
-class TestWhatIsRefused:
+class TestFaults:
     def test_an_unknown_name_in_the_file_is_refused_with_a_hint(self, data: Path) -> None:
         path = write_file(data, "prot = 8080")
         assert faults(data=data) == [f"{path}: there is no setting 'prot': did you mean port?"]
@@ -115,7 +113,7 @@ class TestWhatIsRefused:
     def test_an_unknown_option_is_refused(self, data: Path) -> None:
         assert "there is no setting 'colour'" in faults(data=data, overrides={"colour": 1})[0]
 
-    def test_a_misspelled_variable_is_refused_and_a_foreign_one_is_left_alone(
+    def test_a_misspelled_variable_is_refused_and_a_foreign_one_is_ignored(
         self, data: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("HUBSTEAD_SERVICE_HOST", "10.0.0.1")
@@ -129,7 +127,7 @@ class TestWhatIsRefused:
         path = write_file(data, "port: 1")
         assert faults(data=data)[0].startswith(f"{path}: ")
 
-    def test_the_file_inside_the_data_folder_cannot_move_it(self, data: Path) -> None:
+    def test_the_file_in_the_data_folder_cannot_move_the_folder(self, data: Path) -> None:
         write_file(data, 'data = "elsewhere"')
         assert "use --data or HUBSTEAD_DATA" in faults(data=data)[0]
 
@@ -157,7 +155,7 @@ class TestWhatIsRefused:
             ('max_regular_file_bytes = "1MiB"', "must not exceed max_regular_file_bytes"),
         ],
     )
-    def test_a_value_that_cannot_be_used_is_refused_with_the_reason(
+    def test_an_invalid_value_is_refused_with_the_reason(
         self, data: Path, line: str, reason: str
     ) -> None:
         write_file(data, line)
@@ -166,7 +164,7 @@ class TestWhatIsRefused:
         if "regular" not in line:
             assert fault.startswith(line.split(maxsplit=1)[0])
 
-    def test_every_fault_is_told_at_once_with_its_source(
+    def test_all_faults_are_reported_together_with_their_sources(
         self, data: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         path = write_file(data, 'port = "x"\nhost = 1\n')
@@ -178,8 +176,8 @@ class TestWhatIsRefused:
         ]
 
 
-class TestHowValuesAreWritten:
-    def test_lists_come_from_toml_lists_and_from_commas(
+class TestValues:
+    def test_lists_are_toml_lists_or_comma_separated(
         self, data: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         write_file(data, 'webhook_kinds = ["model", "space"]')
@@ -198,11 +196,11 @@ class TestHowValuesAreWritten:
             ("7", 7),
         ],
     )
-    def test_sizes_may_carry_a_unit(self, text: str, count: int) -> None:
+    def test_sizes_may_have_a_unit(self, text: str, count: int) -> None:
         assert parse_bytes(text) == count
 
     @given(st.integers(min_value=0, max_value=2**60))
-    def test_a_size_that_is_shown_reads_back_exactly(self, count: int) -> None:
+    def test_a_displayed_size_reads_back_exactly(self, count: int) -> None:
         assert parse_bytes(format_bytes(count)) == count
 
     @given(st.text())
@@ -217,7 +215,7 @@ class TestHowValuesAreWritten:
         ("text", "seconds"),
         [("90", 90), ("0.5", 0.5), ("15m", 900), ("12 h", 43200), ("7D", 604800)],
     )
-    def test_spans_of_time_may_carry_a_unit(self, text: str, seconds: float) -> None:
+    def test_durations_may_have_a_unit(self, text: str, seconds: float) -> None:
         assert parse_seconds(text) == seconds
 
 
@@ -229,26 +227,26 @@ class TestSecrets:
         keys = {"s3_secret_key": "hunter2", "s3_session_token": "hunter2"}
         return load(data=data, overrides={"database": self.ADDRESS, **keys})
 
-    def test_they_are_there_for_the_program(self, settings: Settings) -> None:
+    def test_the_program_can_read_them(self, settings: Settings) -> None:
         assert (settings.database_url, settings.s3.secret_key) == (self.ADDRESS, "hunter2")
 
-    def test_no_printed_form_holds_them(self, settings: Settings) -> None:
+    def test_no_printed_form_has_them(self, settings: Settings) -> None:
         assert "hunter2" not in repr(settings) + str(settings) + repr(describe(settings))
         assert described(settings, "database").value.startswith("postgresql://hub:***@db.example")
 
-    def test_no_fault_holds_them(self, data: Path) -> None:
+    def test_no_fault_has_them(self, data: Path) -> None:
         write_file(data, "s3_secret_key = 7777")
         assert "7777" not in faults(data=data)[0]
 
 
 class TestDocumentation:
-    def test_every_setting_says_what_it_does(self) -> None:
+    def test_every_setting_has_a_description(self) -> None:
         assert [d.name for d in describe(Settings()) if len(d.help) < 20] == []
 
-    def test_the_page_about_settings_is_fresh(self) -> None:
+    def test_the_page_about_settings_is_current(self) -> None:
         assert DOCS.read_text() == as_markdown(), "run `make docs`"
 
-    def test_each_default_can_be_written_back(self, data: Path) -> None:
+    def test_every_default_can_be_written_back(self, data: Path) -> None:
         written = {d.name: d.default for d in describe(Settings()) if d.name != "data"}
         assert load(data=data, overrides=written) == load(data=data)
 
@@ -259,7 +257,7 @@ class TestDocumentation:
             monkeypatch.setenv(name, value)
         return values
 
-    def test_each_setting_can_be_set_by_its_variable(
+    def test_every_setting_can_be_set_by_its_variable(
         self, variables: dict[str, str], data: Path
     ) -> None:
         origins = load(data=data).origins

@@ -1,4 +1,4 @@
-"""What every node does for itself goes on, whatever goes wrong in between."""
+"""Periodic work of a node continues after any error."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hubstead.errors import Unavailable
 
 
 @pytest.mark.parametrize("fault", [Unavailable(reason="gone"), OSError("no disk"), ValueError("x")])
-async def test_a_chore_that_failed_is_done_again(fault: Exception) -> None:
+async def test_a_failed_periodic_job_runs_again(fault: Exception) -> None:
     done = asyncio.Event()
     faults = [fault]
 

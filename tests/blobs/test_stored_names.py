@@ -107,16 +107,16 @@ async def test_a_late_delete_destroys_nothing_that_was_uploaded_again(
     await db.write(lambda tx: unlink_blobs(tx, repo.pk, [key]))
     await asyncio.sleep(0.005)
     with running_s3_proxy(s3_server.options) as proxy:
-        held = proxy.hold("DELETE", f"/{key.kind}/")
+        delayed = proxy.delay("DELETE", f"/{key.kind}/")
         collector = start_collector(database_url, url, proxy.options)
-        await asyncio.to_thread(held.wait)
+        await asyncio.to_thread(delayed.wait)
         collector.send_signal(signal.SIGKILL)
         await asyncio.to_thread(collector.wait)
         # Another node finishes what the dead one began, and the content comes again.
         assert await delete_unreferenced(db, store, grace_ms=0) == 1
         await send(db, store, repo)
         assert await read(db, store, key) == DATA
-        await asyncio.to_thread(held.release)
+        await asyncio.to_thread(delayed.release)
     assert await read(db, store, key) == DATA
     await store.close()
 

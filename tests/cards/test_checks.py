@@ -1,4 +1,4 @@
-"""A card is refused for what would break something, and for nothing else."""
+"""Checks of cards: errors for what would break a page or a client, warnings for the rest."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ model-index:
     metrics: [{type: accuracy, value: 0.9, name: Accuracy}]"""
 
 
-def test_a_good_card_of_each_kind_passes_without_a_word() -> None:
+def test_a_good_card_of_each_kind_passes_silently() -> None:
     assert check(GOOD) == Validation()
     space = "title: T\nemoji: 👩🏽‍🚀\ncolorFrom: red\ncolorTo: gray\nsdk: gradio\nmodels: [a/b]"
     assert check(space, Kind.SPACE) == Validation()
@@ -84,7 +84,7 @@ def test_a_card_without_metadata_is_a_warning(text: str) -> None:
         ("- a", "must be a mapping"),
     ],
 )
-def test_an_error_says_what_is_wrong_and_where(front_matter: str, error: str) -> None:
+def test_an_error_has_its_reason_and_place(front_matter: str, error: str) -> None:
     validation = check(front_matter)
     assert any(error in text for text in validation.errors), validation
 
@@ -100,7 +100,7 @@ def test_an_error_says_what_is_wrong_and_where(front_matter: str, error: str) ->
         ("sdk: gradio\ntitle: [a]", '"title" must be a string'),
     ],
 )
-def test_a_space_is_checked_for_what_shows_it(front_matter: str, error: str) -> None:
+def test_a_space_is_checked_for_its_sdk_and_links(front_matter: str, error: str) -> None:
     validation = check(front_matter, Kind.SPACE)
     assert [error in text for text in validation.errors] == [True]
 
@@ -115,7 +115,7 @@ def test_a_space_is_checked_for_what_shows_it(front_matter: str, error: str) -> 
         ("configs: [{config_name: a, data_files: 1}]", '"configs[0].data_files" must be'),
     ],
 )
-def test_a_dataset_is_checked_for_what_loads_it(front_matter: str, error: str) -> None:
+def test_a_dataset_is_checked_for_its_configs_and_splits(front_matter: str, error: str) -> None:
     validation = check(front_matter, Kind.DATASET)
     assert [error in text for text in validation.errors] == [True]
 
@@ -131,7 +131,7 @@ def test_a_dataset_is_checked_for_what_loads_it(front_matter: str, error: str) -
         ("title: x", Kind.SPACE, '"sdk" is missing'),
     ],
 )
-def test_what_breaks_nothing_is_a_warning(front_matter: str, kind: Kind, warning: str) -> None:
+def test_a_harmless_fault_is_a_warning(front_matter: str, kind: Kind, warning: str) -> None:
     validation = check(front_matter, kind)
     assert validation.errors == ()
     assert [warning in text for text in validation.warnings] == [True]

@@ -1,4 +1,4 @@
-"""What a repository is follows from its card, its configuration and its files."""
+"""The facts of a repository follow from its card, its configuration and its files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def of(
     return derive_facts(kind, parse_card(f"---\n{front_matter}\n---\n{body}"), config, files)
 
 
-def test_the_tags_of_a_model_stand_in_the_order_of_the_hub() -> None:
+def test_the_tags_of_a_model_are_in_the_order_of_the_hub() -> None:
     facts = of(
         "tags: [exbert, en]\nlanguage: [en, no]\nlicense: apache-2.0\ndatasets: [bookcorpus]\n"
         "base_model: acme/base\nmodel-index: [{}]",
@@ -45,7 +45,7 @@ def test_the_tags_of_a_model_stand_in_the_order_of_the_hub() -> None:
     }
 
 
-def test_the_tags_of_a_dataset_name_their_type() -> None:
+def test_the_tags_of_a_dataset_have_their_type() -> None:
     facts = of(
         "task_categories: [question-answering]\nlanguage: en\nlicense: mit\n"
         "size_categories: n<1K\ntags: [code]",
@@ -58,7 +58,7 @@ def test_the_tags_of_a_dataset_name_their_type() -> None:
     )  # fmt: skip
 
 
-def test_a_space_has_its_sdk_and_what_it_links_to() -> None:
+def test_a_space_has_its_sdk_and_its_links() -> None:
     facts = of("sdk: gradio\nmodels: [a/b]\ndatasets: c/d", kind=Kind.SPACE)
     assert facts == CardFacts(
         tags=("gradio", "model:a/b", "dataset:c/d", "region:us"), sdk="gradio"
@@ -85,7 +85,7 @@ def test_the_card_wins_over_the_configuration() -> None:
         ([], None, None),
     ],
 )
-def test_files_tell_the_library(files: list[str], config: Any, library: str | None) -> None:
+def test_files_imply_the_library(files: list[str], config: Any, library: str | None) -> None:
     assert of("", *files, config=config).library_name == library
 
 
@@ -108,7 +108,7 @@ def test_files_tell_the_library(files: list[str], config: Any, library: str | No
         ("Mystery", None),
     ],
 )
-def test_an_architecture_tells_the_task(architecture: str, task: str | None) -> None:
+def test_an_architecture_implies_the_task(architecture: str, task: str | None) -> None:
     config = {"architectures": [architecture]}
     assert of("", config=config).pipeline_tag == task
     info = transformers_info(config, task)
@@ -130,7 +130,7 @@ def test_an_architecture_tells_the_task(architecture: str, task: str | None) -> 
         ("runs/x/events.out.tfevents.1", "tensorboard"),
     ],
 )
-def test_files_tell_the_format(path: str, tag: str) -> None:
+def test_files_imply_the_format(path: str, tag: str) -> None:
     assert tag in of("", path).tags
     assert tag not in of("", path.replace(".", "-")).tags
 
@@ -145,14 +145,14 @@ def test_files_tell_the_format(path: str, tag: str) -> None:
         ("base_model_relation: quantized", [], "quantized"),
     ],
 )
-def test_the_relation_to_a_base_model_is_guessed_or_said(
+def test_the_relation_to_a_base_model_is_declared_or_inferred(
     front_matter: str, files: list[str], relation: str
 ) -> None:
     facts = of(f"base_model: a/b\n{front_matter}", *files)
     assert f"base_model:{relation}:a/b" in facts.tags
 
 
-def test_what_cannot_be_a_tag_is_none() -> None:
+def test_an_invalid_tag_is_left_out() -> None:
     facts = of('tags: ["a\\nb", "a\\0b", "", "  ", "ok", 1, [x], "' + "x" * 300 + '"]')
     assert facts.tags == ("ok", "region:us")
     assert len(of(f"tags: [{','.join(f't{n}' for n in range(5000))}]").tags) == 500
@@ -174,7 +174,7 @@ _KEYS = st.sampled_from(
     st.sampled_from(Kind), st.dictionaries(_KEYS, _ANYTHING), st.dictionaries(_KEYS, _ANYTHING),
     st.lists(st.text(), max_size=4),
 )  # fmt: skip
-def test_no_card_and_no_configuration_is_too_strange(
+def test_any_card_with_any_configuration_has_facts(
     kind: Kind, card: dict[str, Any], config: dict[str, Any], files: list[str]
 ) -> None:
     facts = derive_facts(kind, Card(card, ""), config, files)

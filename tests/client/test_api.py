@@ -16,7 +16,7 @@ from tests.clients.hub import ANNA, ORG, PASSWORD, PopulatedHub
 
 @pytest.fixture(autouse=True)
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A machine of our own: no token of anybody's, and uploads without Xet."""
+    """A machine without any token, and uploads without Xet."""
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
@@ -32,14 +32,14 @@ def api(hub: PopulatedHub) -> HubApi:
     return signed_in
 
 
-def test_login_signs_in_every_later_call(hub: PopulatedHub) -> None:
+def test_login_authenticates_every_later_call(hub: PopulatedHub) -> None:
     api = HubApi(hub.url)
     token = api.login(ANNA, PASSWORD)
     assert api.whoami()["name"] == ANNA
     assert HubApi(hub.url, token=token).whoami()["name"] == ANNA
 
 
-def test_a_name_may_be_written_in_any_case(hub: PopulatedHub) -> None:
+def test_a_user_name_is_case_insensitive(hub: PopulatedHub) -> None:
     api = HubApi(hub.url)
     api.login("ANNA", PASSWORD)
     assert api.whoami()["name"] == ANNA
@@ -51,7 +51,7 @@ def test_login_writes_nothing_to_the_machine(api: HubApi, machine: Path) -> None
 
 
 @pytest.mark.parametrize("name", ["bo", "nobody"])
-def test_a_wrong_password_is_told_and_changes_nothing(hub: PopulatedHub, name: str) -> None:
+def test_a_wrong_password_is_refused_and_changes_nothing(hub: PopulatedHub, name: str) -> None:
     api = HubApi(hub.url, token=hub.tokens[ANNA])
     with pytest.raises(HfHubHTTPError, match="Invalid username or password") as refused:
         api.login(name, "wrong")
@@ -69,7 +69,7 @@ def test_no_password_goes_to_the_public_hub(monkeypatch: pytest.MonkeyPatch) -> 
             HubApi(endpoint).login(ANNA, PASSWORD)
 
 
-def test_the_address_is_that_of_hf_endpoint_unless_given(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_address_is_hf_endpoint_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "ENDPOINT", "http://hub.example.org")
     assert HubApi().endpoint == "http://hub.example.org"
     assert HubApi("http://other.example.org").endpoint == "http://other.example.org"
@@ -91,19 +91,19 @@ def test_after_logout_no_token_of_the_machine_is_used(
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", hub.tokens["bo"])
     api.logout()
-    api.create_repo(f"{ANNA}/kept", private=True, token=hub.tokens[ANNA], exist_ok=True)
+    api.create_repo(f"{ANNA}/private", private=True, token=hub.tokens[ANNA], exist_ok=True)
     with pytest.raises(RepositoryNotFoundError):
-        api.model_info(f"{ANNA}/kept")
+        api.model_info(f"{ANNA}/private")
 
 
-def test_logout_of_an_access_token_is_refused_and_leaves_it(hub: PopulatedHub) -> None:
+def test_logout_with_an_access_token_is_refused_and_revokes_nothing(hub: PopulatedHub) -> None:
     api = HubApi(hub.url, token=hub.tokens[ANNA])
     with pytest.raises(NotASession, match="no session to end"):
         api.logout()
     assert api.whoami()["name"] == ANNA
 
 
-def test_logout_of_nobody_is_refused(hub: PopulatedHub) -> None:
+def test_logout_without_a_session_is_refused(hub: PopulatedHub) -> None:
     with pytest.raises(HfHubHTTPError) as refused:
         HubApi(hub.url, token=False).logout()
     assert refused.value.response.status_code == 401
@@ -114,11 +114,11 @@ def test_list_repos_objs_lists_every_stored_file(api: HubApi) -> None:
     weights = b"w" * 1000
     api.upload_file(path_or_fileobj=weights, path_in_repo="w.bin", repo_id=f"{ANNA}/listed")
     listed = {obj.filename: obj for obj in api.list_repos_objs()}
-    found = listed["listed/w.bin"]
-    assert isinstance(found, RepoObj)
-    assert found.size == len(weights)
-    assert found.commit == api.model_info(f"{ANNA}/listed").sha
-    assert found.lastModified.endswith("Z")
+    file = listed["listed/w.bin"]
+    assert isinstance(file, RepoObj)
+    assert file.size == len(weights)
+    assert file.commit == api.model_info(f"{ANNA}/listed").sha
+    assert file.lastModified.endswith("Z")
     assert "listed/.gitattributes" in listed
 
 
@@ -131,7 +131,7 @@ def test_list_repos_objs_lists_an_organization(api: HubApi) -> None:
     )
 
 
-def test_list_repos_objs_hides_what_the_caller_may_not_read(hub: PopulatedHub, api: HubApi) -> None:
+def test_list_repos_objs_hides_private_repositories(hub: PopulatedHub, api: HubApi) -> None:
     api.create_repo(f"{ANNA}/own-only", private=True)
     stranger = HubApi(hub.url, token=hub.tokens["bo"])
     names = {obj.filename.partition("/")[0] for obj in stranger.list_repos_objs(ANNA)}
@@ -139,14 +139,18 @@ def test_list_repos_objs_hides_what_the_caller_may_not_read(hub: PopulatedHub, a
     assert "own-only" in {obj.filename.partition("/")[0] for obj in api.list_repos_objs()}
 
 
-def test_list_repos_objs_of_no_namespace_is_an_error(hub: PopulatedHub, api: HubApi) -> None:
+def test_list_repos_objs_of_an_unknown_namespace_is_an_error(
+    hub: PopulatedHub, api: HubApi
+) -> None:
     with pytest.raises(HfHubHTTPError) as missing:
         api.list_repos_objs("no-such-namespace")
     assert missing.value.response.status_code == 404
 
 
 @pytest.mark.parametrize("kind", [None, "model", "dataset", "space"])
-def test_visibility_goes_both_ways(hub: PopulatedHub, api: HubApi, kind: str | None) -> None:
+def test_visibility_can_be_changed_both_ways(
+    hub: PopulatedHub, api: HubApi, kind: str | None
+) -> None:
     name = f"{ANNA}/seen-{kind}"
     api.create_repo(name, repo_type=kind, space_sdk="static" if kind == "space" else None)
     stranger = HubApi(hub.url, token=hub.tokens["bo"])
@@ -157,7 +161,7 @@ def test_visibility_goes_both_ways(hub: PopulatedHub, api: HubApi, kind: str | N
     assert stranger.repo_info(name, repo_type=kind).private is False
 
 
-def test_only_who_may_changes_visibility(hub: PopulatedHub, api: HubApi) -> None:
+def test_visibility_changes_only_by_its_writers(hub: PopulatedHub, api: HubApi) -> None:
     api.create_repo(f"{ANNA}/guarded")
     with pytest.raises(HfHubHTTPError) as refused:
         HubApi(hub.url, token=hub.tokens["bo"]).update_repo_visibility(f"{ANNA}/guarded", True)
@@ -168,7 +172,7 @@ def test_only_who_may_changes_visibility(hub: PopulatedHub, api: HubApi) -> None
         api.update_repo_visibility(f"{ANNA}/guarded", True, "bucket")
 
 
-def test_what_hf_api_does_works_with_a_session(api: HubApi) -> None:
+def test_methods_of_hf_api_work_in_a_session(api: HubApi) -> None:
     name = f"{ANNA}/whole"
     assert api.create_repo(name).repo_id == name
     commit = api.upload_file(path_or_fileobj=b"# Hi\n", path_in_repo="README.md", repo_id=name)

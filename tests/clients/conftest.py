@@ -1,4 +1,4 @@
-"""One hub for all clients, and the table of what came of them."""
+"""One hub for all clients, and the table of their outcomes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SETTINGS = {
 
 @pytest.fixture(scope="session")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PopulatedHub]:
-    """A hub whose LFS cuts small parts, so that many are sent."""
+    """A hub whose LFS parts are small, so that uploads have many."""
     data = tmp_path_factory.mktemp("hub") / "data"
     with populated_hub(data, SETTINGS) as running:
         yield running
@@ -28,7 +28,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PopulatedHub]:
 
 @pytest.fixture(scope="session")
 def hub_by_name(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PopulatedHub]:
-    """The same, reached by the name that releases before 0.5.0 have built in."""
+    """The same for releases before 0.5.0, which have the public Hub's name built in."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not on this machine")
     with fronted_hub(tmp_path_factory.mktemp("fronted") / "hub", SETTINGS) as running:
@@ -37,7 +37,7 @@ def hub_by_name(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PopulatedH
 
 @pytest.fixture(scope="session")
 def results() -> Iterator[Results]:
-    """What comes of each release; written down for readers when all of them were run."""
+    """The outcomes of all releases; written to the docs once every release was run."""
     results = Results()
     yield results
     if results.complete:

@@ -1,4 +1,4 @@
-"""An environment of its own for each release, made once and kept in ``.cache/clients``."""
+"""One environment per release, created once and cached in ``.cache/clients``."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ UV = Path(sys.executable).with_name("uv")
 
 
 def command_of(release: Release) -> list[str | Path]:
-    """Return what runs a script inside the environment of ``release``.
+    """Return the command that runs a script in the environment of ``release``.
 
-    It holds that release and what it asks for, in the newest versions there are: every release
-    of huggingface_hub installs and imports so on Python 3.11.
+    The environment has that release and its requirements in their newest versions: every release
+    of huggingface_hub can be installed and imported so on Python 3.11.
     """
     folder = folder_of(release)
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -28,7 +28,7 @@ def command_of(release: Release) -> list[str | Path]:
         ready, wanted = folder / "ready", "\n".join(release.requirements)
         if not ready.exists() or ready.read_text() != wanted:
             shutil.rmtree(folder, ignore_errors=True)
-            (_node if release.for_node else make_environment)(folder, *release.requirements)
+            (_node if release.for_node else create_environment)(folder, *release.requirements)
             ready.write_text(wanted)
     return ["node"] if release.for_node else [folder / "bin" / "python", "-W", "ignore"]
 
@@ -39,10 +39,10 @@ def folder_of(release: Release) -> Path:
     return FOLDER / f"{prefix.get(release.package, f'{release.package}-')}{release.version}"
 
 
-def make_environment(folder: Path, *requirements: str) -> Path:
-    """Make a Python environment in ``folder`` and return its Python.
+def create_environment(folder: Path, *requirements: str) -> Path:
+    """Create a Python environment in ``folder`` and return its Python.
 
-    uv brings certificates of its own; where a registry has others, the system knows them.
+    uv has its own certificates; behind a registry with a private one, the system's are needed.
     """
     _run(UV, "venv", "--quiet", "--clear", "--python", sys.executable, folder)
     python = folder / "bin" / "python"

@@ -1,11 +1,11 @@
-"""The public Hub's own name, on this machine alone: for releases that have the host built in.
+"""The public Hub's own name, on this machine only: for releases that have the host built in.
 
-Releases 0.0.1 to 0.4.0 know no address but https://huggingface.co. A *front* answers for that name:
-it holds a certificate of a private authority made for the occasion, takes TLS off and passes the
-bytes on to the hub. Neither the machine's names nor its certificates are touched: clients are
-told by their environment to go through a proxy on loopback, which leads that one name to the front
-and refuses every other, and to believe that authority. How an administrator does the same for a
-whole network is in docs/old-clients.md.
+Releases 0.0.1 to 0.4.0 use the address https://huggingface.co only. A *front* serves that name:
+it has a certificate of a private authority, created for the run, ends TLS and forwards the
+bytes to the hub. Neither the machine's names nor its certificates are touched: the environment of
+a client configures a proxy on loopback, which forwards that one name to the front and refuses
+every other, and the authority to trust. docs/old-clients.md describes the same setup for a
+network.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LEAF = (
 
 @dataclass(frozen=True)
 class Certificates:
-    """A private authority, and what it issued for ``NAME``; all of them files in PEM."""
+    """A private authority and its certificate for ``NAME``, as PEM files."""
 
     authority: Path
     certificate: Path
@@ -40,34 +40,34 @@ class Certificates:
 
 @dataclass(frozen=True)
 class Front:
-    """What answers at https://huggingface.co for those who come through ``proxy``."""
+    """Serves https://huggingface.co to clients that use ``proxy``."""
 
     proxy: str
     authority: Path
 
     def environment(self) -> dict[str, str]:
-        """Return what leads Python, curl, git and git-lfs to the front."""
+        """Return the variables that direct Python, curl, git and git-lfs to the front."""
         authority = str(self.authority)
         certificates = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "SSL_CERT_FILE")
-        found = dict.fromkeys(certificates, authority)
-        # curl reads the small name, Go the large one first; Python both.
-        found |= dict.fromkeys(("HTTPS_PROXY", "https_proxy"), self.proxy)
-        return found | dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost")
+        variables = dict.fromkeys(certificates, authority)
+        # curl reads the lower-case name, Go the upper-case one first; Python reads both.
+        variables |= dict.fromkeys(("HTTPS_PROXY", "https_proxy"), self.proxy)
+        return variables | dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost")
 
 
-def make_certificates(folder: Path) -> Certificates:
-    """Make an authority and a certificate in ``folder`` with the program openssl."""
+def create_certificates(folder: Path) -> Certificates:
+    """Create an authority and a certificate in ``folder`` with the program openssl."""
     folder.mkdir(parents=True)
     (folder / "openssl.cnf").write_text(
         "[req]\ndistinguished_name=name\nprompt=no\n[name]\nCN=Hubstead test authority\n"
         f"[authority]\nsubjectKeyIdentifier=hash\n{_CA}[leaf]\n{_LEAF}"
     )
     key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
-    made = ("-config", "openssl.cnf", *key)
+    options = ("-config", "openssl.cnf", *key)
     named = ("-extensions", "authority", "-days", "30")
-    _openssl(folder, "req", "-x509", *made, *named, "-keyout", "ca.key", "-out", "ca.pem")
-    asked = ("-subj", f"/CN={NAME}", "-keyout", "leaf.key", "-out", "leaf.csr")
-    _openssl(folder, "req", "-new", *made, *asked)
+    _openssl(folder, "req", "-x509", *options, *named, "-keyout", "ca.key", "-out", "ca.pem")
+    request = ("-subj", f"/CN={NAME}", "-keyout", "leaf.key", "-out", "leaf.csr")
+    _openssl(folder, "req", "-new", *options, *request)
     signed_by = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "30")
     extended = ("-extfile", "openssl.cnf", "-extensions", "leaf")
     _openssl(folder, "x509", "-req", "-in", "leaf.csr", *signed_by, *extended, "-out", "leaf.pem")
@@ -83,7 +83,7 @@ def _openssl(folder: Path, *arguments: str) -> None:
 
 @contextlib.contextmanager
 def running_front(hub_port: int, certificates: Certificates) -> Iterator[Front]:
-    """Answer for ``NAME`` on this machine while the block lasts."""
+    """Serve ``NAME`` on this machine until the block ends."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
@@ -97,7 +97,7 @@ def running_front(hub_port: int, certificates: Certificates) -> Iterator[Front]:
 
 
 async def _start(hub_port: int, certificates: Certificates) -> int:
-    """Start the front and the proxy before it, and return the proxy's port."""
+    """Start the front and its proxy, and return the proxy's port."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates.certificate, certificates.key)
 
@@ -108,8 +108,8 @@ async def _start(hub_port: int, certificates: Certificates) -> int:
     tls_port = tls.sockets[0].getsockname()[1]
 
     async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")[0]
-        if not asked.startswith(f"CONNECT {NAME}:443 ".encode()):
+        request_line = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")[0]
+        if not request_line.startswith(f"CONNECT {NAME}:443 ".encode()):
             writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
             writer.close()
             return
@@ -122,12 +122,12 @@ async def _start(hub_port: int, certificates: Certificates) -> int:
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
-    there, back = await asyncio.open_connection("127.0.0.1", port)
-    await asyncio.gather(_pump(reader, back), _pump(there, writer))
+    upstream, downstream = await asyncio.open_connection("127.0.0.1", port)
+    await asyncio.gather(_pump(reader, downstream), _pump(upstream, writer))
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):  # either side may hang up when it has had enough
+    with contextlib.suppress(OSError):  # either side may close the connection early
         while block := await reader.read(_BLOCK):
             writer.write(block)
             await writer.drain()

@@ -1,4 +1,4 @@
-"""A hub in a process of its own, and its people."""
+"""A hub in its own process, and its users."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from typing import Any
 
 from hubstead.accounts import Passwords, add_org, add_token, add_user
 from hubstead.db import Tx, open_db
-from tests.clients.front import NAME, Front, make_certificates, running_front
+from tests.clients.front import NAME, Front, create_certificates, running_front
 from tests.support.hub import ProcessHub, running_hub
 
 ANNA, PASSWORD = "anna", "correct horse battery"
 ORG = "acme"
-#: Tokens as the public Hub has given them out over the years; any text can be taken over.
+#: Tokens in every format of the public Hub; `token import` accepts any text.
 OLD_TOKENS = ("hf_" + "a" * 34, "api_" + "b" * 34, "api_org_" + "c" * 34, "d" * 128, "e" * 8)
 
 
 @dataclass(frozen=True)
 class PopulatedHub:
-    """A hub that answers at ``url``; ``anna`` owns ``acme``, ``bo`` is a stranger."""
+    """A hub at ``url``; ``anna`` owns ``acme``, ``bo`` is a stranger."""
 
     node: ProcessHub
     tokens: dict[str, str]
@@ -32,11 +32,11 @@ class PopulatedHub:
 
     @property
     def url(self) -> str:
-        """How clients reach it."""
+        """The address for clients."""
         return f"https://{NAME}" if self.front else self.node.url
 
     def run(self, *command: str) -> Any:
-        """Run ``hubstead …`` beside the server and return what it answers."""
+        """Run ``hubstead …`` beside the server and return its JSON output."""
         return _run(self.node, *command)
 
 
@@ -44,7 +44,7 @@ class PopulatedHub:
 def populated_hub(
     data: Path, settings: Mapping[str, object] | None = None, *, fixed_port: int = 0
 ) -> Iterator[PopulatedHub]:
-    """Start a hub on a free port of this machine, with its people, and stop it afterwards."""
+    """Start a hub on a free port of this machine, with its users, and stop it afterwards."""
     with running_hub(data, settings, fixed_port=fixed_port) as node:
         where = str((settings or {}).get("database") or f"sqlite:///{data / 'hubstead.db'}")
         yield PopulatedHub(node, asyncio.run(_people(where)))
@@ -52,12 +52,12 @@ def populated_hub(
 
 @contextlib.contextmanager
 def fronted_hub(folder: Path, settings: Mapping[str, object]) -> Iterator[PopulatedHub]:
-    """Start a hub that is reached as https://huggingface.co by those who are told the way."""
+    """Start a hub that its clients reach as https://huggingface.co."""
     way = {"public_url": f"https://{NAME}", "trusted_proxies": "127.0.0.1/32"}
-    chosen = {**settings, **way}
-    certificates = make_certificates(folder / "certificates")
+    config = {**settings, **way}
+    certificates = create_certificates(folder / "certificates")
     with (
-        populated_hub(folder / "data", chosen, fixed_port=_free_port()) as hub,
+        populated_hub(folder / "data", config, fixed_port=_free_port()) as hub,
         running_front(hub.node.port, certificates) as front,
     ):
         yield replace(hub, front=front)
@@ -70,12 +70,12 @@ def _free_port() -> int:
 
 
 async def _people(url: str) -> dict[str, str]:
-    """Make everybody, and return a token by name."""
+    """Add all users, and return a token by name."""
     db = await open_db(url)
     hashed = await Passwords().hash(PASSWORD)
 
     async def make(tx: Tx) -> dict[str, str]:
-        # Clients of old read fullname and email as keys that must be there.
+        # Old clients require the keys fullname and email.
         anna = await add_user(
             tx, ANNA, password_hash=hashed, email="anna@example.org", fullname="Anna Example"
         )

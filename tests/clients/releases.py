@@ -1,11 +1,11 @@
-"""Which releases of the clients are run, and what runs them."""
+"""The releases of clients that are run, and the scenario of each."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 
-#: What unlocks the releases beyond the three that every test run tries.
+#: The variable that selects all releases instead of the three of every test run.
 ALL = os.environ.get("HUBSTEAD_TEST_CLIENTS") == "all"
 
 
@@ -14,9 +14,9 @@ class Release:
     """A release of a client.
 
     Attributes:
-        version: As the package index has it.
-        scenario: The script in ``scenarios/`` that runs inside its environment.
-        everyday: Whether every test run tries it.
+        version: As in the package index.
+        scenario: The script in ``scenarios/`` that runs in its environment.
+        everyday: Whether every test run includes it.
     """
 
     version: str
@@ -25,19 +25,19 @@ class Release:
 
     @property
     def package(self) -> str:
-        """What the package index calls the client."""
+        """The name of the client in its package index."""
         if self.scenario == JAVASCRIPT:
             return "@huggingface/hub"
         return "transformers" if self.scenario == PRETRAINED else "huggingface_hub"
 
     @property
     def for_node(self) -> bool:
-        """Whether Node runs it; Python does the others."""
+        """Whether Node runs it; otherwise Python."""
         return self.scenario == JAVASCRIPT
 
     @property
     def by_name(self) -> bool:
-        """Whether it is led to the hub by the public Hub's name, which it has built in."""
+        """Whether it reaches the hub by the public Hub's name, which it has built in."""
         numbers = tuple(int(part) for part in self.version.split("."))
         if self.scenario == PRETRAINED:
             return numbers < (4, 20)
@@ -45,10 +45,10 @@ class Release:
 
     @property
     def requirements(self) -> tuple[str, ...]:
-        """What its environment is made of, as pip names it."""
+        """The requirements of its environment, in pip's notation."""
         if self.for_node:
             return (f"{self.package}@{self.version}",)
-        # The mixins write model cards from a template.
+        # The mixins render model cards from a template.
         more = _BESIDE.get(self.version, ("jinja2",))
         return (f"{self.package}=={self.version}", *more)
 
@@ -61,8 +61,8 @@ REPOSITORY, PRETRAINED = "repository.py", "pretrained.py"
 #: The first release that follows HF_ENDPOINT.
 _FOLLOWS_ENDPOINT = (0, 5, 0)
 
-# transformers of 2021 pins tokenizers below 0.11, which have no wheel for Python 3.11; without
-# them its tokenizers in plain Python do. `--no-deps`, so that pip takes that for an answer.
+# transformers of 2021 pins tokenizers below 0.11, which have no wheel for Python 3.11; it falls
+# back to its tokenizers in plain Python. `--no-deps` makes pip accept the missing dependency.
 _BESIDE = {
     "4.12.5": (
         "--no-deps",
@@ -74,7 +74,7 @@ _BESIDE = {
     "5.23.0": ("huggingface_hub==2.4.0", "jinja2"),
 }
 
-#: Those that have been on the command line and in git's own hands, one of each generation.
+#: One release of each generation, for git and the command line.
 _BY_GIT = (
     *("0.0.1", "0.0.8", "0.0.13", "0.0.17", "0.1.2", "0.2.1", "0.4.0", "0.5.1", "0.8.1"),
     *("0.10.1", "0.11.1", "0.14.1", "0.17.3", "0.20.3", "0.26.5", "0.30.2", "0.36.2", "2.4.0"),

@@ -1,4 +1,4 @@
-"""``docs/compatibility.md``: what came of each release, as the run saw it."""
+"""``docs/compatibility.md``: the outcome of each release in the last run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.clients.releases import (
     REPOSITORY,
     Release,
 )
-from tests.clients.running import Outcome
+from tests.clients.runner import Outcome
 
 _HEAD = """\
 # Clients that were run against the hub
@@ -50,14 +50,14 @@ _SCENARIOS = {
     ),
     REPOSITORY: (
         "huggingface_hub through git, its command line and its mixins",
-        "Unmodified. 0.0.1 to 0.4.0 are led to the hub by the name `huggingface.co`, through a\n"
+        "Unmodified. 0.0.1 to 0.4.0 reach the hub by the name `huggingface.co`, through a\n"
         "front with a private authority (see [old-clients.md](old-clients.md)); the others by\n"
         "`HF_ENDPOINT`. With the git and git-lfs of the machine ({git}, {lfs}).",
     ),
     PRETRAINED: (
         "transformers, without torch",
-        "4.12.5 (2021) with huggingface_hub 0.2.1, led by the name, pushing by git; 4.30.2 (2023)\n"
-        "with 0.15.1 and 5.23.0 with 2.4.0 by `HF_ENDPOINT`. The tokenizers that 4.12.5 asks for\n"
+        "4.12.5 (2021) with huggingface_hub 0.2.1, by that name, pushing by git; 4.30.2 (2023)\n"
+        "with 0.15.1 and 5.23.0 with 2.4.0 by `HF_ENDPOINT`. The tokenizers that 4.12.5 requires\n"
         "(below 0.11) have no wheel for Python 3.11 and need a Rust compiler: it runs without\n"
         "them, with its tokenizers in plain Python.",
     ),
@@ -70,21 +70,21 @@ _SCENARIOS = {
 _GAPS = """\
 ## Known gaps, and why
 
-- **Xet** is switched off in these runs, so that LFS is tried. How clients do with Xet, as it is by
-  default, stands in [compatibility-xet.md](compatibility-xet.md).
-- **Pull requests.** `create_pr=True` is answered with 501 and a clear message; so is a push to
+- **Xet** is switched off in these runs, which test LFS. How clients work with Xet, their
+  default, is in [compatibility-xet.md](compatibility-xet.md).
+- **Pull requests.** `create_pr=True` gets 501 and a clear message; so is a push to
   `refs/pr/…`.
-- **0.0.1 to 0.4.0 have the host built in.** They need the public Hub's name itself to lead to the
+- **0.0.1 to 0.4.0 have the host built in.** The public Hub's name itself has to resolve to the
   hub (one's own DNS or proxy, and certificate): [old-clients.md](old-clients.md).
 - **Mixins for Keras, torch and fastai** need those packages and were not run. They add files to
-  what `ModelHubMixin` does, which was run with a model of bytes.
+  the work of `ModelHubMixin`, which was run with a model of bytes.
 - **`Repository` in a folder with files** is refused by the releases themselves from 0.0.11 on.
 - **`Repository` over plain http, from 0.5.0.** The code that reads and compares remotes strips
   credentials from `https://` alone: `git_push` returns an address with the token in it, and a clone
-  is not known again when it is opened with another token. With the hub behind https both work.
+  is not recognised when another token opens it. With the hub behind https both work.
 - **Their own test suites** are only in the source archive of 0.36.2, of all that were looked at.
   Run by hand against a hub, its tests of `Repository`, LFS, commits and snapshots gave 88 passed,
-  1 skipped and 4 failed. Three of these ask the public Hub; one wants the e-mail address of the
+  1 skipped and 4 failed. Three of these call the public Hub; one needs the e-mail address of the
   account it was written with.
 - **Private models without a token, up to 0.7.0**: their own test suites expected 404. Every later
   release expects 401, and no server can answer both.
@@ -93,20 +93,20 @@ _GAPS = """\
 - **Renamed repositories up to 0.8.1** cannot be downloaded by their old names: these releases do
   not follow a relative redirect. Private renamed ones cannot be with 0.12.0 to 0.20.3, which drop
   the token when redirected. Calls of the API do follow. (Read in their sources, not run.)
-- **`RepoCard.validate` and `push_to_hub` of cards, 0.10.0 to 0.36.2,** ask the public Hub, whatever
+- **`RepoCard.validate` and `push_to_hub` of cards, 0.10.0 to 0.36.2,** call the public Hub whatever
   `HF_ENDPOINT` says, and fail where it cannot be reached. (Read in their sources, not run.)
 """
 
 
 @dataclass
 class Results:
-    """What came of the releases that were run."""
+    """The outcomes of all releases that were run."""
 
     outcomes: dict[Release, Outcome] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
-        """Whether every release was run, so that the page tells of them all."""
+        """Whether every release was run, so that the page covers them all."""
         return set(self.outcomes) == set(RELEASES)
 
     def page(self) -> str:
@@ -116,18 +116,19 @@ class Results:
             commit=_commit(),
             passed=sum(not outcome.failed for outcome in self.outcomes.values()),
             releases=len(self.outcomes),
-            everyday=", ".join(dict.fromkeys(str(each) for each in RELEASES if each.everyday)),
+            everyday=", ".join(dict.fromkeys(str(entry) for entry in RELEASES if entry.everyday)),
         )
         return "\n".join([head, *self._scenarios(), _GAPS])
 
     def _scenarios(self) -> Iterator[str]:
-        """Tell of each scenario: how it was run, what came of each release, and its steps."""
+        """Yield each scenario: how it was run, the outcome of each release, and its steps."""
         programs = {"git": _version("git", "--version"), "lfs": _version("git-lfs", "--version")}
         for scenario, (title, how) in _SCENARIOS.items():
-            ran = [each for each in RELEASES if each.scenario == scenario]
-            names = dict.fromkeys(name for each in ran for name in self.outcomes[each].names)
+            ran = [release for release in RELEASES if release.scenario == scenario]
+            names = dict.fromkeys(name for release in ran for name in self.outcomes[release].names)
             yield f"## {title}\n\n{how.format(**programs)}\n"
-            yield _COLUMNS + "\n".join(_row(each, self.outcomes[each]) for each in ran) + "\n"
+            rows = (_row(release, self.outcomes[release]) for release in ran)
+            yield _COLUMNS + "\n".join(rows) + "\n"
             yield "\n".join(f"- {name}" for name in names) + "\n"
 
 
@@ -139,14 +140,14 @@ def _row(release: Release, outcome: Outcome) -> str:
 
 
 def _commit() -> str:
-    return _said("git", "rev-parse", "--short", "HEAD")
+    return _output_of("git", "rev-parse", "--short", "HEAD")
 
 
 def _version(*command: str) -> str:
     """Return a program's name and version: ``git 2.39.5``."""
-    return _said(*command).split(" (")[0].replace(" version", "").replace("/", " ")
+    return _output_of(*command).split(" (")[0].replace(" version", "").replace("/", " ")
 
 
-def _said(*command: str) -> str:
+def _output_of(*command: str) -> str:
     result = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
     return result.stdout.strip()

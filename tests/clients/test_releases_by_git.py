@@ -1,4 +1,4 @@
-"""The same releases through git, LFS and the command line, in a file of its own: it is long."""
+"""The same releases through git, LFS and the command line, in a long test file of its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from tests.clients.hub import PopulatedHub
 from tests.clients.releases import REPOSITORY, Release
 from tests.clients.results import Results
-from tests.clients.running import run_scenario, tried
+from tests.clients.runner import run_scenario, selected
 
 pytestmark = [
     pytest.mark.long,  # the class Repository sleeps for two seconds at every step
@@ -19,8 +19,8 @@ pytestmark = [
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("release", tried(lambda scenario: scenario == REPOSITORY))
-def test_a_release_does_everything_it_can_by_git(
+@pytest.mark.parametrize("release", selected(lambda scenario: scenario == REPOSITORY))
+def test_a_release_passes_every_step_by_git(
     request: pytest.FixtureRequest, results: Results, release: Release, tmp_path: Path
 ) -> None:
     hub: PopulatedHub = request.getfixturevalue("hub_by_name" if release.by_name else "hub")

@@ -1,4 +1,4 @@
-"""The table of 2021 exactly as it is written, and its webhook, over the wire."""
+"""The table of 2021 as written, and its webhook, over HTTP."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def ask(
     by: str | None = ANNA,
     token: str | None = None,
 ) -> tuple[int, Any]:
-    """Send a request and return the status and what the answer says."""
+    """Send a request and return the status and the parsed body."""
     data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
     headers = {} if isinstance(body, bytes) else {"Content-Type": "application/json"}
     if token or by:
@@ -45,8 +45,8 @@ def ask(
 @pytest.fixture(scope="module", autouse=True)
 def bert(hub: PopulatedHub) -> Iterator[str]:
     """``anna/table``, public, with a card and a config."""
-    status, made = ask(hub, "POST", "/api/repos/create", {"name": "table"})
-    assert (status, made["url"]) == (200, f"{hub.url}/anna/table")
+    status, repo = ask(hub, "POST", "/api/repos/create", {"name": "table"})
+    assert (status, repo["url"]) == (200, f"{hub.url}/anna/table")
     for path, content in (("README.md", CARD), ("config.json", CONFIG)):
         assert ask(hub, "POST", f"/api/models/anna/table/upload/main/{path}", content)[0] == 200
     yield "anna/table"
@@ -56,7 +56,7 @@ def bert(hub: PopulatedHub) -> Iterator[str]:
 
 
 def test_models_are_listed_filtered_sorted_and_cut(hub: PopulatedHub) -> None:
-    asked = [
+    query = [
         ("filter", "table"),
         ("filter", "text-classification"),
         ("sort", "lastModified"),
@@ -65,7 +65,7 @@ def test_models_are_listed_filtered_sorted_and_cut(hub: PopulatedHub) -> None:
         ("full", "True"),
         ("config", "True"),
     ]
-    status, listed = ask(hub, "GET", f"/api/models?{urlencode(asked)}", by=None)
+    status, listed = ask(hub, "GET", f"/api/models?{urlencode(query)}", by=None)
     assert status == 200
     (model,) = listed
     assert model["modelId"] == "anna/table"
@@ -73,12 +73,12 @@ def test_models_are_listed_filtered_sorted_and_cut(hub: PopulatedHub) -> None:
     assert model["config"]["model_type"] == "bert"
 
 
-def test_a_model_is_told_at_its_tip_and_at_a_revision(hub: PopulatedHub) -> None:
+def test_a_model_is_returned_at_its_tip_and_at_a_revision(hub: PopulatedHub) -> None:
     status, tip = ask(hub, "GET", "/api/models/anna/table", by=None)
     assert status == 200
     for revision in ("main", tip["sha"]):
-        status, found = ask(hub, "GET", f"/api/models/anna/table/revision/{revision}", by=None)
-        assert (status, found["sha"]) == (200, tip["sha"])
+        status, model = ask(hub, "GET", f"/api/models/anna/table/revision/{revision}", by=None)
+        assert (status, model["sha"]) == (200, tip["sha"])
 
 
 def test_stored_files_are_listed(hub: PopulatedHub) -> None:
@@ -102,42 +102,42 @@ def test_stored_files_are_listed(hub: PopulatedHub) -> None:
         ("space", "spaces"),
     ],
 )
-def test_types_are_taken_in_singular_and_plural(hub: PopulatedHub, kind: str, word: str) -> None:
+def test_types_are_accepted_in_singular_and_plural(hub: PopulatedHub, kind: str, word: str) -> None:
     name = f"of-{word}"
     body = {"type": word, "name": name, "organization": ORG, "private": False}
     body |= {"sdk": "static"} if kind == "space" else {}
-    status, made = ask(hub, "POST", "/api/repos/create", body)
-    assert status == 200, made
+    status, repo = ask(hub, "POST", "/api/repos/create", body)
+    assert status == 200, repo
     address = f"/api/{word}/{ORG}/{name}"
-    status, answer = ask(hub, "POST", f"{address}/upload/main/a/b.txt", b"b")
-    assert (status, answer["url"]) == (200, f"{made['url']}/blob/main/a/b.txt")
+    status, result = ask(hub, "POST", f"{address}/upload/main/a/b.txt", b"b")
+    assert (status, result["url"]) == (200, f"{repo['url']}/blob/main/a/b.txt")
     for settings in (
         f"/api/repos/{word}/{ORG}/{name}/settings",
         f"/api/{kind}s/{ORG}/{name}/settings",
     ):
         for private in (True, False):
-            status, answer = ask(hub, "PUT", settings, {"private": private})
-            assert (status, answer["private"]) == (200, private)
-    gone = {"type": word, "name": name, "organization": ORG}
-    assert ask(hub, "DELETE", "/api/repos/delete", gone)[0] == 200
-    status, answer = ask(hub, "DELETE", "/api/repos/delete", gone)
+            status, result = ask(hub, "PUT", settings, {"private": private})
+            assert (status, result["private"]) == (200, private)
+    deletion = {"type": word, "name": name, "organization": ORG}
+    assert ask(hub, "DELETE", "/api/repos/delete", deletion)[0] == 200
+    status, result = ask(hub, "DELETE", "/api/repos/delete", deletion)
     assert status == 404
-    assert f"No {kind} repo found matching {ORG}/{name}" in answer["error"]
+    assert f"No {kind} repo found matching {ORG}/{name}" in result["error"]
 
 
-def test_models_need_no_type_in_the_addresses_of_old(hub: PopulatedHub) -> None:
-    status, answer = ask(hub, "POST", "/api/anna/table/upload/main/old.txt", b"old")
-    assert (status, answer["url"]) == (200, f"{hub.url}/anna/table/blob/main/old.txt")
+def test_old_addresses_of_models_need_no_type(hub: PopulatedHub) -> None:
+    status, result = ask(hub, "POST", "/api/anna/table/upload/main/old.txt", b"old")
+    assert (status, result["url"]) == (200, f"{hub.url}/anna/table/blob/main/old.txt")
     assert ask(hub, "PUT", "/api/anna/table/settings", {"private": False})[0] == 200
     assert ask(hub, "DELETE", "/api/anna/table/delete/main/old.txt")[0] == 200
 
 
-def test_a_session_begins_answers_and_ends(hub: PopulatedHub) -> None:
-    status, answer = ask(
+def test_a_session_starts_serves_and_ends(hub: PopulatedHub) -> None:
+    status, session = ask(
         hub, "POST", "/api/login", {"username": ANNA, "password": PASSWORD}, by=None
     )
     assert status == 200
-    token = answer["token"]
+    token = session["token"]
     assert ask(hub, "GET", "/api/whoami", token=token) == (200, {"user": ANNA, "orgs": [ORG]})
     assert ask(hub, "POST", "/api/logout", token=token)[0] == 200
     assert ask(hub, "GET", "/api/whoami", token=token)[0] == 401
@@ -149,52 +149,52 @@ def test_a_session_begins_answers_and_ends(hub: PopulatedHub) -> None:
 
 @pytest.fixture
 def receiver(hub: PopulatedHub) -> Iterator[Receiver]:
-    """A web server that the hub was told of by ``hubstead webhook add``."""
+    """A web server that ``hubstead webhook add`` has registered."""
     with receiving() as receiver:
         added = hub.run("webhook", "add", receiver.url, "--secret", "s3cret")
         yield receiver
         hub.run("webhook", "remove", added["id"])
 
 
-def told(receiver: Receiver, *bodies: dict[str, str]) -> None:
-    """Wait until just these bodies have arrived, in this order."""
+def expect(receiver: Receiver, *bodies: dict[str, str]) -> None:
+    """Wait until exactly these bodies have arrived, in this order."""
     wait_until(lambda: len(receiver.bodies) >= len(bodies), timeout_s=20)
     assert receiver.bodies == list(bodies)
     receiver.received.clear()
 
 
-def test_a_webhook_hears_of_a_model_from_its_birth_to_its_end(
+def test_a_webhook_receives_the_whole_life_of_a_model(
     hub: PopulatedHub, receiver: Receiver
 ) -> None:
     model = "anna/hooked"
     ask(hub, "POST", "/api/repos/create", {"name": "hooked"})
-    told(receiver, {"add": model})
+    expect(receiver, {"add": model})
     ask(hub, "POST", f"/api/{model}/upload/main/a.txt", b"a")
-    told(receiver, {"update": model})
+    expect(receiver, {"update": model})
     ask(hub, "PUT", f"/api/models/{model}/settings", {"gated": "auto"})
-    told(receiver, {"update": model})
+    expect(receiver, {"update": model})
     ask(hub, "POST", "/api/repos/move", {"fromRepo": model, "toRepo": "anna/hooked-2"})
-    told(receiver, {"remove": model}, {"add": "anna/hooked-2"})
+    expect(receiver, {"remove": model}, {"add": "anna/hooked-2"})
     ask(hub, "DELETE", "/api/repos/delete", {"name": "hooked-2"})
-    told(receiver, {"remove": "anna/hooked-2"})
+    expect(receiver, {"remove": "anna/hooked-2"})
 
 
-def test_a_webhook_hears_no_private_names(hub: PopulatedHub, receiver: Receiver) -> None:
+def test_a_webhook_receives_no_private_names(hub: PopulatedHub, receiver: Receiver) -> None:
     ask(hub, "POST", "/api/repos/create", {"name": "quiet", "private": True})
     ask(hub, "POST", "/api/anna/quiet/upload/main/a.txt", b"a")
     ask(hub, "POST", "/api/repos/create", {"name": "quiet", "type": "dataset"})
     ask(hub, "POST", "/api/repos/create", {"name": "loud"})
-    told(receiver, {"add": "anna/loud"})  # and nothing before it
+    expect(receiver, {"add": "anna/loud"})  # and nothing before it
     ask(hub, "PUT", "/api/anna/quiet/settings", {"private": False})
-    told(receiver, {"add": "anna/quiet"})
+    expect(receiver, {"add": "anna/quiet"})
     ask(hub, "PUT", "/api/anna/quiet/settings", {"private": True})
-    told(receiver, {"remove": "anna/quiet"})
-    for gone in ({"name": "quiet"}, {"name": "loud"}, {"name": "quiet", "type": "dataset"}):
-        assert ask(hub, "DELETE", "/api/repos/delete", gone)[0] == 200
-    told(receiver, {"remove": "anna/loud"})
+    expect(receiver, {"remove": "anna/quiet"})
+    for deletion in ({"name": "quiet"}, {"name": "loud"}, {"name": "quiet", "type": "dataset"}):
+        assert ask(hub, "DELETE", "/api/repos/delete", deletion)[0] == 200
+    expect(receiver, {"remove": "anna/loud"})
 
 
-def test_a_webhook_says_its_secret_and_sends_json(hub: PopulatedHub, receiver: Receiver) -> None:
+def test_a_webhook_sends_its_secret_and_json(hub: PopulatedHub, receiver: Receiver) -> None:
     ask(hub, "POST", "/api/repos/create", {"name": "signed"})
     wait_until(lambda: len(receiver.received) == 1, timeout_s=20)
     headers = {name.lower(): value for name, value in receiver.received[0].headers.items()}

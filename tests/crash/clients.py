@@ -1,4 +1,4 @@
-"""Clients that write without pause, each to repositories of its own and to a shared one."""
+"""Clients that write without pause, each to its own repositories and to a shared one."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ _MOST_FILES = 6
 
 
 class Uncertain(Exception):
-    """The hub could not say whether it was done (its database was away)."""
+    """The hub did not report the outcome (its database was down)."""
 
 
 class BeingDeleted(Exception):
-    """An object of this name is just being deleted for good: to be uploaded again later."""
+    """An object of this name is in state deleting: upload it again later."""
 
 
 class Refused(AssertionError):
-    """The hub refused what it had to do."""
+    """The hub refused a valid request."""
 
 
 @dataclass
 class Client:
-    """One client: ``state`` is what was acknowledged, ``pending`` what the last request asked for.
+    """One client: ``state`` is acknowledged, ``pending`` is the target of the last request.
 
-    ``pending`` is None unless a request had no answer; then the hub shows one of the two.
+    ``pending`` is None unless a request had no response; then the hub shows one of the two.
     """
 
     name: str
     seed: int
-    tolerant: bool = False  # the database may be away
+    tolerant: bool = False  # the database may be down
     state: State = field(default_factory=State)
     pending: State | None = None
     acknowledged: dict[str, int] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Client:
         self._number = 0
         self._doing = ""
 
-    # -- running ------------------------------------------------------------------------------
+    # -- control ------------------------------------------------------------------------------
 
     def start(self, port: int, token: str) -> None:
         self._caller = Connection(port, token)
@@ -62,10 +62,10 @@ class Client:
         self._thread.start()
 
     def join(self) -> None:
-        """Wait for its end, which comes with that of the server.
+        """Wait for the client's end, which follows the end of the server.
 
         Raises:
-            AssertionError: the hub refused something.
+            AssertionError: the hub refused a request.
         """
         assert self._thread is not None
         self._thread.join(30)
@@ -81,14 +81,14 @@ class Client:
                 except BeingDeleted:
                     self.pending = None
         except (OSError, Uncertain):
-            pass  # the server is gone
+            pass  # the server is deleted
         except BaseException as error:
             self.fault = error
         finally:
             self._caller.close()
 
     def step(self) -> None:
-        """Do one thing, chosen at random."""
+        """Do one random operation."""
         few = len(self.state.repos) < _MOST_REPOS
         actions: list[tuple[int, Callable[[], None]]] = [
             (8, self._commit),
@@ -111,9 +111,9 @@ class Client:
         weights = [weight for weight, _ in actions]
         self.random.choices([action for _, action in actions], weights)[0]()
 
-    # -- asking -------------------------------------------------------------------------------
+    # -- requests -----------------------------------------------------------------------------
 
-    def _ask(self, method: str, url: str, body: Any = None, **how: Any) -> Response:
+    def _send(self, method: str, url: str, body: Any = None, **how: Any) -> Response:
         response = self._caller(method, url, body, **how)
         if response.status == 503 and b"just being removed" in response.body:
             raise BeingDeleted
@@ -123,10 +123,10 @@ class Client:
             raise Refused(f"{self.name}: {method} {url}: {response.status} {response.body[:300]!r}")
         return response
 
-    def _decide(self, kind: str, after: State, method: str, url: str, body: Any, **how: Any) -> Any:
-        """Send the request that makes ``after`` of the state; its answer makes it so."""
+    def _change(self, kind: str, after: State, method: str, url: str, body: Any, **how: Any) -> Any:
+        """Send the request that leads to ``after``; a response confirms that state."""
         self.pending = after
-        response = self._ask(method, url, body, **how)
+        response = self._send(method, url, body, **how)
         self.state, self.pending = after, None
         self.acknowledged[kind] = self.acknowledged.get(kind, 0) + 1
         return response
@@ -150,15 +150,15 @@ class Client:
         private = self.random.random() < 0.3
         after.repos[name] = RepoState(private, {"main": Tip(None)})
         body = {"name": name.partition("/")[2], "private": private}
-        self._decide("create", after, "POST", "/api/repos/create", body)
+        self._change("create", after, "POST", "/api/repos/create", body)
 
     def _delete(self) -> None:
         name, after, _ = self._some_repo()
         del after.repos[name]
         after.aliases = {old: to for old, to in after.aliases.items() if to != name}
-        after.gone = [*after.gone[-3:], name]
+        after.deleted = [*after.deleted[-3:], name]
         body = {"name": name.partition("/")[2]}
-        self._decide("delete", after, "DELETE", "/api/repos/delete", body)
+        self._change("delete", after, "DELETE", "/api/repos/delete", body)
 
     def _move(self) -> None:
         name, after, repo = self._some_repo()
@@ -168,13 +168,13 @@ class Client:
         after.aliases = {old: to if now == name else now for old, now in after.aliases.items()}
         after.aliases[name] = to
         body = {"fromRepo": name, "toRepo": to}
-        self._decide("rename", after, "POST", "/api/repos/move", body)
+        self._change("rename", after, "POST", "/api/repos/move", body)
 
     def _hide_or_show(self) -> None:
         name, after, repo = self._some_repo()
         repo.private = not repo.private
         body = {"private": repo.private}
-        self._decide("settings", after, "PUT", f"/api/models/{name}/settings", body)
+        self._change("settings", after, "PUT", f"/api/models/{name}/settings", body)
 
     def _duplicate(self) -> None:
         name, after, repo = self._some_repo()
@@ -185,7 +185,7 @@ class Client:
             {ref: Tip(tip.commit, dict(tip.files)) for ref, tip in repo.tags.items()},
         )
         body = {"repository": to, "private": False}
-        self._decide("duplicate", after, "POST", f"/api/models/{name}/duplicate", body)
+        self._change("duplicate", after, "POST", f"/api/models/{name}/duplicate", body)
 
     # -- content ------------------------------------------------------------------------------
 
@@ -235,8 +235,8 @@ class Client:
         tip.commit = None
         text = "\n".join(json.dumps(line) for line in [{"key": "header", "value": header}, *lines])
         url = "/api/models/{}/commit/{}".format(*where)
-        said = self._decide(kind, after, "POST", url, text, headers=_NDJSON)
-        tip.commit = said.json["commitOid"]
+        result = self._change(kind, after, "POST", url, text, headers=_NDJSON)
+        tip.commit = result.json["commitOid"]
 
     def _commit_shared(self) -> None:
         after = self.state.copy()
@@ -249,7 +249,7 @@ class Client:
     def _upload(self) -> None:
         name, after, repo = self._some_repo()
         data = self._bytes(1_000, 2 * LFS_MULTIPART_ABOVE)
-        if self.random.random() < 0.5:  # what others upload, and delete, as well
+        if self.random.random() < 0.5:  # content that other clients upload and delete, too
             data = random.Random(self.random.randrange(6)).randbytes(7_000)
         oid, size = digest(data), len(data)
         body = {
@@ -258,10 +258,10 @@ class Client:
             "hash_algo": "sha256",
             "objects": [{"oid": oid, "size": size}],
         }
-        response = self._ask("POST", f"/{name}.git/info/lfs/objects/batch", body, headers=LFS)
+        response = self._send("POST", f"/{name}.git/info/lfs/objects/batch", body, headers=LFS)
         repo.uploaded[oid] = size
         actions = response.json["objects"][0].get("actions")
-        if not actions:  # it is here already
+        if not actions:  # it is stored already
             self.state = after
             return
         action = actions["upload"]
@@ -269,18 +269,18 @@ class Client:
             self._in_parts(after, action, oid, data)
         else:
             url = action["href"]
-            self._decide("upload", after, "PUT", url, data, signed=False)
+            self._change("upload", after, "PUT", url, data, signed=False)
 
     def _in_parts(self, after: State, action: dict[str, Any], oid: str, data: bytes) -> None:
         chunk, parts = int(action["header"]["chunk_size"]), []
         for key, url in sorted(action["header"].items()):
             if key.isdigit():
                 piece = data[(int(key) - 1) * chunk : int(key) * chunk]
-                etag = self._ask("PUT", url, piece, signed=False).headers["etag"]
+                etag = self._send("PUT", url, piece, signed=False).headers["etag"]
                 parts.append({"partNumber": int(key), "etag": etag})
         body = {"oid": oid, "parts": parts}
         kind, url = "upload in parts", action["href"]
-        self._decide(kind, after, "POST", url, body, headers=LFS, signed=False)
+        self._change(kind, after, "POST", url, body, headers=LFS, signed=False)
 
     # -- refs ---------------------------------------------------------------------------------
 
@@ -291,7 +291,7 @@ class Client:
         tip = repo.branches[start]
         repo.branches[new] = Tip(tip.commit, dict(tip.files))
         body = {"startingPoint": tip.commit or start, "overwrite": True}
-        self._decide("branch", after, "POST", f"/api/models/{name}/branch/{new}", body)
+        self._change("branch", after, "POST", f"/api/models/{name}/branch/{new}", body)
 
     def _drop_branch(self) -> None:
         name, after, repo = self._some_repo()
@@ -300,7 +300,7 @@ class Client:
             branch = self.random.choice(others)
             del repo.branches[branch]
             url = f"/api/models/{name}/branch/{branch}"
-            self._decide("delete branch", after, "DELETE", url, None)
+            self._change("delete branch", after, "DELETE", url, None)
 
     def _tag(self) -> None:
         name, after, repo = self._some_repo()
@@ -311,14 +311,14 @@ class Client:
             repo.tags[tag] = Tip(tip.commit, dict(tip.files))
             message = "annotated" if self.random.random() < 0.5 else None
             body = {"tag": tag, "message": message}
-            self._decide("tag", after, "POST", f"/api/models/{name}/tag/{branch}", body)
+            self._change("tag", after, "POST", f"/api/models/{name}/tag/{branch}", body)
 
     def _drop_tag(self) -> None:
         name, after, repo = self._some_repo()
         if repo.tags:
             tag = self.random.choice(sorted(repo.tags))
             del repo.tags[tag]
-            self._decide("delete tag", after, "DELETE", f"/api/models/{name}/tag/{tag}", None)
+            self._change("delete tag", after, "DELETE", f"/api/models/{name}/tag/{tag}", None)
 
     def _squash(self) -> None:
         name, after, repo = self._some_repo()
@@ -326,8 +326,8 @@ class Client:
         tip = repo.branches[branch]
         tip.commit = None
         url = f"/api/models/{name}/super-squash/{branch}"
-        said = self._decide("squash", after, "POST", url, {"message": "squashed"})
-        tip.commit = said.json["commitId"]
+        result = self._change("squash", after, "POST", url, {"message": "squashed"})
+        tip.commit = result.json["commitId"]
 
 
 def _file(path: str, data: bytes) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What must be there: the state that acknowledged answers add up to, and what a hub shows."""
+"""The expected state, from acknowledged requests, and the observed state of a hub."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def digest(data: bytes) -> str:
 
 @dataclass
 class Tip:
-    """Where a ref is: its commit, None while nobody told us, and the files there."""
+    """The position of a ref: its commit, None if unacknowledged, and its files."""
 
     commit: str | None
     files: dict[str, str] = field(default_factory=dict)  # path to the sha256 of its content
@@ -32,17 +32,17 @@ class RepoState:
     private: bool = False
     branches: dict[str, Tip] = field(default_factory=dict)
     tags: dict[str, Tip] = field(default_factory=dict)
-    #: Objects that were uploaded and not committed yet, and their sizes.
+    #: Uploaded and not yet committed objects, and their sizes.
     uploaded: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
 class State:
-    """All that one client has made. Nobody else writes there, but for the shared repository."""
+    """Everything that one client wrote. It is the only writer, except in the shared repository."""
 
     repos: dict[str, RepoState] = field(default_factory=dict)
-    aliases: dict[str, str] = field(default_factory=dict)  # old name to the name of now
-    gone: list[str] = field(default_factory=list)
+    aliases: dict[str, str] = field(default_factory=dict)  # old name to current name
+    deleted: list[str] = field(default_factory=list)
     shared: dict[str, str] = field(default_factory=dict)  # its files in the shared repository
     shared_commits: int = 0
 
@@ -51,25 +51,25 @@ class State:
 
 
 def differences(wanted: State, seen: State) -> list[str]:
-    """Return what ``seen`` lacks or has too much; [] if all that was promised is there."""
-    found = []
+    """Return what ``seen`` lacks or has in excess; [] if all acknowledged writes are there."""
+    lines = []
     for name in sorted(wanted.repos.keys() | seen.repos.keys()):
         one, other = wanted.repos.get(name), seen.repos.get(name)
         if one is None or other is None:
-            found.append(f"{name}: {'is there' if other else 'is not there'}")
+            lines.append(f"{name}: {'is there' if other else 'is not there'}")
             continue
         if one.private != other.private:
-            found.append(f"{name}: private is {other.private}")
-        found += [f"{name}: {text}" for text in _refs(one.branches, other.branches)]
-        found += [f"{name}: tag {text}" for text in _refs(one.tags, other.tags)]
+            lines.append(f"{name}: private is {other.private}")
+        lines += [f"{name}: {text}" for text in _refs(one.branches, other.branches)]
+        lines += [f"{name}: tag {text}" for text in _refs(one.tags, other.tags)]
         if missing := one.uploaded.keys() - other.uploaded.keys():
-            found.append(f"{name}: uploads {sorted(missing)} are not there")
+            lines.append(f"{name}: uploads {sorted(missing)} are not there")
     for name in sorted(wanted.aliases.keys() | seen.aliases.keys()):
         if wanted.aliases.get(name) != seen.aliases.get(name):
-            found.append(f"{name}: leads to {seen.aliases.get(name)}")
+            lines.append(f"{name}: leads to {seen.aliases.get(name)}")
     if wanted.shared != seen.shared:
-        found.append(f"{SHARED}: {_files(wanted.shared, seen.shared)}")
-    return found
+        lines.append(f"{SHARED}: {_files(wanted.shared, seen.shared)}")
+    return lines
 
 
 def _refs(wanted: dict[str, Tip], seen: dict[str, Tip]) -> Iterable[str]:
@@ -88,28 +88,28 @@ def _files(wanted: dict[str, str], seen: dict[str, str]) -> list[tuple[str, str]
 
 
 def adopt(wanted: State, seen: State) -> None:
-    """Fill in the commits of answers that never came."""
+    """Fill in the commits of unacknowledged writes."""
     for name, repo in wanted.repos.items():
-        for mine, theirs in (
+        for expected, observed in (
             (repo.branches, seen.repos[name].branches),
             (repo.tags, seen.repos[name].tags),
         ):
-            for ref, tip in mine.items():
-                tip.commit = theirs[ref].commit
+            for ref, tip in expected.items():
+                tip.commit = observed[ref].commit
 
 
-# -- looking ----------------------------------------------------------------------------------
+# -- observation ------------------------------------------------------------------------------
 
 
 @dataclass
 class Observer:
-    """Reads all of a client's state from a running hub, every byte of it."""
+    """Reads the whole state of a client from a running hub, every byte of it."""
 
     caller: Connection
     _read: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
 
     def observe(self, client: str, candidates: list[State]) -> State:
-        """Look at everything that one of the candidates speaks of."""
+        """Read everything that one of the candidates mentions."""
         seen = State()
         names = {name for candidate in candidates for name in candidate.repos}
         for name in names:
@@ -124,10 +124,10 @@ class Observer:
                 }
                 repo.uploaded = self._uploaded(name, objects)
         for old in {old for candidate in candidates for old in candidate.aliases}:
-            to = self._leads_to(old)
+            to = self._target_of(old)
             if to is not None:
                 seen.aliases[old] = to
-        for name in {name for candidate in candidates for name in candidate.gone} - names:
+        for name in {name for candidate in candidates for name in candidate.deleted} - names:
             assert self._get(f"/api/models/{name}").status in (404, 307), f"{name} is back"
         seen.shared = self._files(SHARED, "main", below=f"{client}/")
         return seen
@@ -196,7 +196,7 @@ class Observer:
             if not entry.get("actions")
         }
 
-    def _leads_to(self, old: str) -> str | None:
+    def _target_of(self, old: str) -> str | None:
         response = self._get(f"/api/models/{old}")
         if response.status != 307:
             return None

@@ -1,4 +1,4 @@
-"""Whatever a hub acknowledged is there after its sudden end, and nothing else is half there."""
+"""A killed hub has every acknowledged write, and no partial one."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _HASTEN = indexed(update(jobs).values(due_ms=0, lease_ms=0))
 
 @dataclass
 class Shape:
-    """Where a hub keeps things, and which other ends than its own can be sudden."""
+    """The stores of a hub, and which other processes may be killed."""
 
     name: str
     env: Mapping[str, str] = field(default_factory=dict)
@@ -91,11 +91,11 @@ def company() -> Iterator[Shape]:
 @pytest.mark.long
 @pytest.mark.timeout(7200 if ASKED else 180)
 @pytest.mark.parametrize("shape", [files, company])
-def test_a_killed_hub_has_all_it_acknowledged_and_nothing_half_done(
+def test_a_killed_hub_has_all_it_acknowledged_and_no_partial_write(
     shape: Callable[[], contextlib.AbstractContextManager[Shape]], tmp_path: Path
 ) -> None:
-    with shape() as chosen:
-        trial = Trial(chosen, tmp_path / "hub", random.Random(f"{SEED} {chosen.name}"))
+    with shape() as config:
+        trial = Trial(config, tmp_path / "hub", random.Random(f"{SEED} {config.name}"))
         started = time.monotonic()
         trial.begin()
         for _ in range(-(-CRASHES // 2)):
@@ -110,13 +110,13 @@ def test_a_killed_hub_has_all_it_acknowledged_and_nothing_half_done(
 
 @dataclass
 class Trial:
-    """Rounds of start, writes, sudden end, and looking at what is left."""
+    """Rounds of start, writes, kill and checks."""
 
     shape: Shape
     data: Path
     random: random.Random
     rounds: int = 0
-    landed: int = 0
+    done: int = 0
     vanished: int = 0
     others: Counter[str] = field(default_factory=Counter)
 
@@ -141,7 +141,7 @@ class Trial:
         assert response.status == 200, response.body
 
     def round(self) -> None:
-        """Write, kill, start again, look."""
+        """Write, kill, restart, check."""
         self.rounds += 1
         for client in self.clients:
             client.start(self.node.port, self.token)
@@ -156,11 +156,11 @@ class Trial:
             self.others["data folder deleted"] += 1
         if self.random.random() < 0.15:
             self._kill_while_starting()
-        self._start_again()
-        self._look()
+        self._restart()
+        self._check()
 
     def _end_the_database(self, postgres: Postgres) -> None:
-        """Kill a process of PostgreSQL's, which then ends all of them and recovers."""
+        """Kill one process of PostgreSQL, which then ends all of them and recovers."""
         pids = [pid for pid in _backends(postgres) if pid]
         if pids:
             os.kill(self.random.choice(pids), signal.SIGKILL)
@@ -174,18 +174,18 @@ class Trial:
             _start_and_kill(node, timer_s)
         self.others["killed while starting"] += 1
 
-    def _start_again(self) -> None:
+    def _restart(self) -> None:
         deadline = time.monotonic() + 30
         while True:
             try:
                 self.node.start()
                 return
-            except HubFailed:  # PostgreSQL may still be recovering
+            except HubFailed:  # PostgreSQL may still be in recovery
                 if self.shape.postgres is None or time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         observer = Observer(Connection(self.node.port, self.token))
         try:
             for client in self.clients:
@@ -194,12 +194,12 @@ class Trial:
             self.node.log_tasks()
             raise
         commits = 1 + sum(client.state.shared_commits for client in self.clients)
-        assert observer.shared_commits() == commits, "a commit was lost, or made twice"
+        assert observer.shared_commits() == commits, "a commit was lost or duplicated"
         observer.caller.close()
         asyncio.run(self._doctor())
 
     def _settle(self, client: Client, observer: Observer) -> None:
-        """Find out whether what had no answer was done; wholly or not at all."""
+        """Determine whether an unacknowledged write was done: completely or not at all."""
         candidates = [client.state] + ([client.pending] if client.pending else [])
         seen = observer.observe(client.name, candidates)
         wrong = [differences(candidate, seen) for candidate in candidates]
@@ -207,7 +207,7 @@ class Trial:
             self.vanished += client.pending is not None
         elif len(wrong) == 2 and not wrong[1]:
             client.state = candidates[1]
-            self.landed += 1
+            self.done += 1
         else:
             raise AssertionError(f"round {self.rounds}, {client.name}: {wrong}")
         client.pending = None
@@ -216,12 +216,12 @@ class Trial:
     async def _doctor(self) -> None:
         async with stores_of(self.node) as stores:
             bad = await faults_of(stores)
-            # What is deleted for good in the background is so in the next round.
+            # A deletion in the background ends by the next round.
             await stores.db.write(lambda tx: tx.run(_HASTEN))
         assert not bad, f"round {self.rounds}: {bad}"
 
     def end(self) -> None:
-        """The last look is the command's, and the hub still ends as it should."""
+        """The command doctor checks last, and the hub still stops cleanly."""
         assert "healthy" in self.node.run("doctor", "--deep", "--json").stdout
         assert self.node.stop() == 0
         assert all(isinstance(client.state, State) for client in self.clients)
@@ -229,24 +229,24 @@ class Trial:
     def summary(self, seconds: float) -> str:
         """Return a row of the table of results."""
         kinds = ", ".join(f"{count} × {kind}" for kind, count in self.acknowledged.most_common())
-        others = ", ".join(f"{count} × {what}" for what, count in self.others.items()) or "none"
+        others = ", ".join(f"{count} × {name}" for name, count in self.others.items()) or "none"
         return (
             f"| {time.strftime('%Y-%m-%d', time.gmtime())} | {self.shape.name} | {self.rounds} "
-            f"| {sum(self.acknowledged.values())} | 0 | {self.landed} / {self.vanished} "
+            f"| {sum(self.acknowledged.values())} | 0 | {self.done} / {self.vanished} "
             f"| {seconds / self.rounds:.1f} s | {others} | {kinds} |"
         )
 
 
 def stores_of(node: ForkedHub) -> contextlib.AbstractAsyncContextManager[Storage]:
     """Open the stores of a server that may be running, as its commands do."""
-    wanted = {k.removeprefix("HUBSTEAD_").lower(): v for k, v in node.env.items()}
-    return open_storage(load(data=node.data, overrides=wanted))
+    config = {k.removeprefix("HUBSTEAD_").lower(): v for k, v in node.env.items()}
+    return open_storage(load(data=node.data, overrides=config))
 
 
 async def faults_of(stores: Storage) -> list[Finding]:
-    """Return what `hubstead doctor --deep` has to say that is more than litter."""
-    found = [finding async for finding in run_checks(Inspection(stores, deep=True))]
-    return [each for each in found if each.severity is not Severity.LEFTOVER]
+    """Return the findings of `hubstead doctor --deep` except leftovers."""
+    findings = [finding async for finding in run_checks(Inspection(stores, deep=True))]
+    return [finding for finding in findings if finding.severity is not Severity.LEFTOVER]
 
 
 def _backends(postgres: Postgres) -> list[int]:
@@ -262,8 +262,8 @@ def _backends(postgres: Postgres) -> list[int]:
         "-c",
         sql,
     ]
-    told = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
-    return [int(line) for line in told.split()]
+    output = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+    return [int(line) for line in output.split()]
 
 
 def _start_and_kill(node: ForkedHub, after_s: float) -> None:
@@ -288,12 +288,12 @@ def note(row: str) -> None:
         file.write(row + "\n")
 
 
-_HEAD = f"""# What the crash runs found
+_HEAD = f"""# Results of the crash runs
 
 `make crash` kills a hub with SIGKILL at random moments while {CLIENTS} clients write, starts it
 again, and reads back every byte of what was acknowledged; `hubstead doctor --deep` (git fsck with
-the tips included) looks at each round. "In flight" are requests that had no answer: they were
-found wholly done / not done at all. A row is added by every run. Here: {platform.machine()},
+the tips included) checks after every round. "In flight" are requests without a response: they were
+completely done / not done at all. Every run adds a row. Here: {platform.machine()},
 two cores.
 
 | date | shape | kills | acknowledged writes | lost or half done | in flight: done / not done | \

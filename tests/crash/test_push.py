@@ -1,4 +1,4 @@
-"""A push whose client or server ends suddenly: its refs are old or new, all of them alike."""
+"""A push whose client or server is killed: all of its refs are updated, or none."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ REPO = "admin/pushed"
 @pytest.mark.long
 @pytest.mark.timeout(7200 if ASKED else 180)
 @pytest.mark.parametrize("shape", [files, company])
-def test_a_push_that_is_killed_moves_its_refs_or_not_and_a_reported_one_did(
+def test_a_killed_push_updates_all_refs_or_none_and_a_reported_one_all(
     shape: Callable[[], contextlib.AbstractContextManager[Shape]], tmp_path: Path
 ) -> None:
-    with shape() as chosen:
-        trial = Trial(chosen, tmp_path, random.Random(f"{SEED} push {chosen.name}"))
+    with shape() as config:
+        trial = Trial(config, tmp_path, random.Random(f"{SEED} push {config.name}"))
         trial.begin()
         for _ in range(-(-KILLS // 2)):
             trial.round()
         trial.end()
-    assert trial.found["moved"] + trial.found["as before"] == trial.rounds
+    assert trial.outcomes["moved"] + trial.outcomes["as before"] == trial.rounds
     if ASKED:
         with RESULTS.open("a") as file:
             if file.tell() == 0:
@@ -45,15 +45,15 @@ def test_a_push_that_is_killed_moves_its_refs_or_not_and_a_reported_one_did(
 
 @dataclass
 class Trial:
-    """Rounds of pushing a branch and a tag at once, one of which is killed on its way."""
+    """Rounds that push a branch and a tag together and kill one side."""
 
     shape: Shape
     folder: Path
     random: random.Random
     rounds: int = 0
     longest_s: float = 0.5
-    found: Counter[str] = field(default_factory=Counter)
-    left: set[Path] = field(default_factory=set)  # in staging, by servers that were killed
+    outcomes: Counter[str] = field(default_factory=Counter)
+    leftovers: set[Path] = field(default_factory=set)  # in staging, by servers that were killed
 
     def __post_init__(self) -> None:
         env = {"HUBSTEAD_MIN_FREE_BYTES": "0", "HUBSTEAD_LOG_LEVEL": "warning", **self.shape.env}
@@ -73,8 +73,10 @@ class Trial:
         return result.stdout.strip()
 
     def environment(self) -> dict[str, str]:
-        who = {"NAME": "Anna", "EMAIL": "anna@example.org"}
-        names = {f"GIT_{role}_{k}": v for role in ("AUTHOR", "COMMITTER") for k, v in who.items()}
+        author = {"NAME": "Anna", "EMAIL": "anna@example.org"}
+        names = {
+            f"GIT_{role}_{k}": v for role in ("AUTHOR", "COMMITTER") for k, v in author.items()
+        }
         return {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
@@ -110,7 +112,7 @@ class Trial:
         return self.git("rev-parse", "HEAD")
 
     def round(self) -> None:
-        """Push, kill one of the two, start again if need be, look."""
+        """Push, kill one side, restart it if needed, check."""
         self.rounds += 1
         before, new, tag = self.tip, self._commit(), f"t{self.rounds}"
         push = subprocess.Popen(
@@ -128,37 +130,37 @@ class Trial:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(push.pid, signal.SIGKILL)
         reported = push.wait(60) == 0
-        if not server:  # what it sent may be on its way, and is done before the end
+        if not server:  # a killed client's request may be in progress; it is done before the end
             self.node.stop()
-        self._start_again()
-        self.found["server killed" if server else "client killed"] += 1
-        self.tip = self._look(before, new, tag, reported)
+        self._restart()
+        self.outcomes["server killed" if server else "client killed"] += 1
+        self.tip = self._check(before, new, tag, reported)
         if self.tip != new:
             self.git("reset", "-q", "--hard", self.tip)
         if self.rounds % 10 == 0:
             self._healthy()
 
-    def _start_again(self) -> None:
-        self.left = self._staged()
+    def _restart(self) -> None:
+        self.leftovers = self._staged()
         self.node.start()
 
     def _staged(self) -> set[Path]:
         return set(self.node.data.glob("git/*/*.git/staging/tmp_*"))
 
-    def _look(self, before: str, new: str, tag: str, reported: bool) -> str:
-        """Return where the branch is: nobody works on the push any more."""
+    def _check(self, before: str, new: str, tag: str, reported: bool) -> str:
+        """Return the branch's commit, once no process works on the push."""
         refs = self._refs()
         moved = refs["refs/heads/main"] == new
-        assert refs["refs/heads/main"] in (before, new)
+        assert (refs.get(f"refs/tags/{tag}") == new) is moved, "a push was done in part"
         assert (refs.get(f"refs/tags/{tag}") == new) is moved, "half of a push was done"
         assert moved or not reported, "a push was reported, and lost"
-        self.found["moved" if moved else "as before"] += 1
-        self.found["reported"] += reported
+        self.outcomes["moved" if moved else "as before"] += 1
+        self.outcomes["reported"] += reported
         return refs["refs/heads/main"]
 
     def _refs(self) -> dict[str, str]:
-        told = self.node.call("GET", f"/api/models/{REPO}/refs").json
-        rows = [*told["branches"], *told["tags"]]
+        refs = self.node.call("GET", f"/api/models/{REPO}/refs").json
+        rows = [*refs["branches"], *refs["tags"]]
         return {row["ref"]: row["targetCommit"] for row in rows}
 
     def _healthy(self) -> None:
@@ -166,7 +168,7 @@ class Trial:
         assert "healthy" in result.stdout, result.stdout + result.stderr
 
     def end(self) -> None:
-        """All that was accepted can be cloned, and is sound."""
+        """Everything that was accepted can be cloned and is sound."""
         self._healthy()
         back = self.folder / "back"
         self.git("clone", "-q", self.url, str(back))
@@ -176,19 +178,19 @@ class Trial:
         assert head.stdout.strip() == self.tip
         self.git("-C", str(back), "fsck", "--full", "--strict")
         assert self.node.stop() == 0
-        assert self._staged() == self.left
-        self.found["left in staging by kills of the server"] = len(self.left)
+        assert self._staged() == self.leftovers
+        self.outcomes["left in staging by kills of the server"] = len(self.leftovers)
 
     def summary(self) -> str:
-        facts = ", ".join(f"{count} × {what}" for what, count in self.found.items())
+        facts = ", ".join(f"{count} × {name}" for name, count in self.outcomes.items())
         day = time.strftime("%Y-%m-%d", time.gmtime())
         return f"- {day}, {self.shape.name}: {self.rounds} pushes killed: {facts}; 0 half done\n"
 
 
-_HEAD = """# What the killed pushes found
+_HEAD = """# Results of the killed pushes
 
 `make crash` kills the client or the server at a random moment of a push of a branch and a tag
-(`--atomic`), and looks where both refs are: moved together or not at all, and moved for certain
-when git was told so. `hubstead doctor --deep` and `git fsck --full --strict` of a clone end it.
+(`--atomic`), and checks both refs: both were updated or neither, and both for certain
+if git reported so. `hubstead doctor --deep` and `git fsck --full --strict` of a clone end it.
 
 """

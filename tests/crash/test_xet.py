@@ -1,4 +1,4 @@
-"""Uploads by the real Xet client over a server, or of a client, that ends suddenly."""
+"""Uploads by the real Xet client over a server, or of a client, that is killed."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ _PATIENCE_S = 120.0
 @pytest.mark.long
 @pytest.mark.timeout(7200 if ASKED else 300)
 @pytest.mark.parametrize("shape", [files, company])
-def test_what_xet_clients_were_told_is_there_and_interrupted_uploads_go_on(
+def test_acknowledged_xet_uploads_survive_and_interrupted_ones_resume(
     shape: Callable[[], contextlib.AbstractContextManager[Shape]], tmp_path: Path
 ) -> None:
-    with shape() as chosen:
-        trial = Trial(chosen, tmp_path, random.Random(f"{SEED} xet {chosen.name}"))
+    with shape() as config:
+        trial = Trial(config, tmp_path, random.Random(f"{SEED} xet {config.name}"))
         started = time.monotonic()
         try:
             trial.begin()
@@ -63,7 +63,7 @@ def test_what_xet_clients_were_told_is_there_and_interrupted_uploads_go_on(
         seconds = time.monotonic() - started
     row = trial.summary(seconds)
     print(row)
-    assert trial.told["commits"] > 0
+    assert trial.events["commits"] > 0
     if ASKED:
         note(row)
 
@@ -78,16 +78,16 @@ class Upload:
 
 @dataclass
 class Writer:
-    """A client that uploads without pause to a repository of its own.
+    """A client that uploads without pause to its own repository.
 
-    ``there`` are the digests of what was acknowledged, ``pending`` what had no answer yet.
+    ``stored`` are the digests of acknowledged files, ``pending`` the unacknowledged upload.
     """
 
     name: str
     folder: Path
     random: random.Random
-    patient: bool  # the client tries again by itself
-    there: dict[str, str] = field(default_factory=dict)
+    patient: bool  # the client retries by itself
+    stored: dict[str, str] = field(default_factory=dict)
     pending: Upload | None = None
     acknowledged: int = 0
     process: subprocess.Popen[str] | None = None
@@ -95,7 +95,7 @@ class Writer:
 
     def __post_init__(self) -> None:
         self.folder.mkdir()
-        # What most files are put together from: so clients and server find chunks again.
+        # The blocks that most files consist of, so that clients and server deduplicate chunks.
         self.blocks = [
             self.random.randbytes(self.random.randint(150_000, 700_000)) for _ in "x" * 9
         ]
@@ -106,7 +106,7 @@ class Writer:
         return f"admin/{self.name}"
 
     def start(self, endpoint: str, token: str) -> None:
-        """Upload in a thread until told to stop or something ends."""
+        """Upload in a thread until stopped or killed."""
         self._where = {"endpoint": endpoint, "token": token, "repo": self.repo}
         self.stopping = False
         self.fault: BaseException | None = None
@@ -120,7 +120,7 @@ class Writer:
         if self.fault is not None:
             raise self.fault
         if self.process is not None and self.process is self.killed:
-            # It had its last answer already, so nobody has noticed yet.
+            # It had its last response already, so no thread has noticed the kill yet.
             self.process.wait(_PATIENCE_S)
             self.process = None
 
@@ -134,40 +134,40 @@ class Writer:
             self.fault = error
 
     def upload(self) -> bool:
-        """Upload what is pending, and say whether that was acknowledged."""
+        """Upload the pending files, and return whether the hub acknowledged them."""
         assert self.pending is not None
         response = self.ask(files=self.pending.sources)
-        self.said = response
+        self.last_result = response
         if response is None or "error" in response:
             return False
-        self.there |= self.pending.digests
+        self.stored |= self.pending.digests
         self.pending = None
         self.acknowledged += 1
         return True
 
     def download(self, path: str) -> str:
-        """Return the digest of a file that the client downloads."""
+        """Return the digest of a file as the client downloads it."""
         response = self.ask(download=path, folder=str(self.folder))
         assert response is not None
         assert "path" in response, response
-        found = Path(response["path"])
-        digest = hashlib.sha256(found.read_bytes()).hexdigest()
-        shutil.rmtree(found.parents[4])
+        downloaded = Path(response["path"])
+        digest = hashlib.sha256(downloaded.read_bytes()).hexdigest()
+        shutil.rmtree(downloaded.parents[4])
         return digest
 
-    def ask(self, **told: Any) -> dict[str, Any] | None:
-        """Have the client do something; None if it is no more."""
+    def ask(self, **request: Any) -> dict[str, Any] | None:
+        """Send a request to the client process; None if it has ended."""
         if self.process is None:
             self.process = self._started()
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.write(json.dumps({**self._where, **told}) + "\n")
+            self.process.stdin.write(json.dumps({**self._where, **request}) + "\n")
             self.process.stdin.flush()
         for line in self.process.stdout:
-            if line.startswith("SAID "):
-                said: dict[str, Any] = json.loads(line.removeprefix("SAID "))
-                return said
+            if line.startswith("RESULT"):
+                result: dict[str, Any] = json.loads(line.removeprefix("RESULT"))
+                return result
         self.process.wait(10)
         self.process = None
         return None
@@ -195,7 +195,7 @@ class Writer:
             )
 
     def _make(self) -> Upload:
-        """Make one to three files of blocks that are known and bytes that are not."""
+        """Write one to three files of known blocks and of new bytes."""
         sources, digests = {}, {}
         for path in self.random.sample([f"d/w{n}.bin" for n in range(_PATHS)], 3):
             some = self.random.choices(self.blocks, k=self.random.randint(0, 6))
@@ -216,15 +216,15 @@ class Writer:
 
 @dataclass
 class Trial:
-    """Rounds of uploads, a sudden end, looking at what is left, and running them again."""
+    """Rounds of uploads, a kill, checks, and a restart."""
 
     shape: Shape
     folder: Path
     random: random.Random
     rounds: int = 0
-    landed: int = 0
+    done: int = 0
     vanished: int = 0
-    told: Counter[str] = field(default_factory=Counter)
+    events: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         env = {
@@ -234,7 +234,7 @@ class Trial:
             "HUBSTEAD_S3_DIRECT_DOWNLOADS": "true",
             **self.shape.env,
         }
-        # What a client remembers belongs to an address, which must be the same each time.
+        # A client's cache belongs to an address, which must stay the same.
         with socket.create_server(("127.0.0.1", 0)) as listening:
             port = listening.getsockname()[1]
         self.node = ForkedHub(self.folder / "hub", env, fixed_port=port)
@@ -251,10 +251,10 @@ class Trial:
             writer.start(self.node.url, self.node.token)  # the first upload imports the client
         for writer in self.writers:
             writer.join()
-            assert writer.pending is None, writer.said
+            assert writer.pending is None, writer.last_result
 
     def round(self) -> None:
-        """Upload, end something, look, run again, look."""
+        """Upload, kill one side, check, restart, check."""
         self.rounds += 1
         for writer in self.writers:
             writer.start(self.node.url, self.node.token)
@@ -278,37 +278,37 @@ class Trial:
             writer.stopping = True
         if self.shape.disk_is_a_cache and self.random.random() < 0.3:
             shutil.rmtree(self.node.data)
-            self.told["data folder deleted"] += 1
+            self.events["data folder deleted"] += 1
         deadline = time.monotonic() + 30
         while True:
             try:
                 self.node.start()
                 return
-            except HubFailed:  # PostgreSQL may still be at the locks of the killed one
+            except HubFailed:  # PostgreSQL may still wait for the locks of the killed process
                 if self.shape.postgres is None or time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)
 
     def _kill_client(self) -> None:
         self.random.choice(self.writers).kill()
-        self.told["client killed"] += 1
+        self.events["client killed"] += 1
         for writer in self.writers:
             writer.stopping = True
 
     def _settle(self, writer: Writer, caller: Connection) -> None:
-        """What was acknowledged is there; what was not, wholly or not at all, and goes on."""
+        """Acknowledged files are stored; pending ones completely or not at all, and they resume."""
         seen = _files(caller, writer.repo)
         if writer.pending is None:
-            assert seen == writer.there, f"round {self.rounds}, {writer.name}"
+            assert seen == writer.stored, f"round {self.rounds}, {writer.name}"
         else:
-            done = writer.there | writer.pending.digests
-            assert seen in (writer.there, done), f"round {self.rounds}, {writer.name}"
-            self.landed += seen == done
+            done = writer.stored | writer.pending.digests
+            assert seen in (writer.stored, done), f"round {self.rounds}, {writer.name}"
+            self.done += seen == done
             self.vanished += seen != done
-            assert writer.upload(), f"round {self.rounds}, {writer.name}: {writer.said}"
-            assert _files(caller, writer.repo) == writer.there
-        path = self.random.choice(sorted(writer.there))
-        assert writer.download(path) == writer.there[path]
+            assert writer.upload(), f"round {self.rounds}, {writer.name}: {writer.last_result}"
+            assert _files(caller, writer.repo) == writer.stored
+        path = self.random.choice(sorted(writer.stored))
+        assert writer.download(path) == writer.stored[path]
 
     async def _healthy(self) -> None:
         async with stores_of(self.node) as stores:
@@ -317,31 +317,31 @@ class Trial:
 
     def end(self) -> None:
         asyncio.run(self._healthy())
-        self.told["commits"] = sum(writer.acknowledged for writer in self.writers)
+        self.events["commits"] = sum(writer.acknowledged for writer in self.writers)
         assert self.node.stop() == 0
 
     def summary(self, seconds: float) -> str:
         """Return a row of the table of results."""
-        commits = self.told.pop("commits")
-        others = ", ".join(f"{count} × {what}" for what, count in self.told.items()) or "none"
-        kills = self.rounds - self.told["client killed"]
-        self.told["commits"] = commits
+        commits = self.events.pop("commits")
+        others = ", ".join(f"{count} × {name}" for name, count in self.events.items()) or "none"
+        kills = self.rounds - self.events["client killed"]
+        self.events["commits"] = commits
         return (
             f"| {time.strftime('%Y-%m-%d', time.gmtime())} | {self.shape.name}; hf_xet | {kills} "
-            f"| {commits} | 0 | {self.landed} / {self.vanished} "
+            f"| {commits} | 0 | {self.done} / {self.vanished} "
             f"| {seconds / self.rounds:.1f} s | {others} | {commits} × commit of uploads by Xet |"
         )
 
 
 def _files(caller: Connection, repo: str) -> dict[str, str]:
-    """Return the digests of all files, as plain HTTP reads them."""
+    """Return the digests of all files, read over plain HTTP."""
     response = caller("GET", f"/api/models/{repo}/tree/main?recursive=true")
     assert response.status == 200, response.body
-    paths = [each["path"] for each in response.json if each["type"] == "file"]
-    found = {}
+    paths = [entry["path"] for entry in response.json if entry["type"] == "file"]
+    digests = {}
     for path in paths:
         if path != ".gitattributes":
             response = caller("GET", f"/{repo}/resolve/main/{path}")
             assert response.status == 200, (path, response.status, response.body[:300])
-            found[path] = hashlib.sha256(response.body).hexdigest()
-    return found
+            digests[path] = hashlib.sha256(response.body).hexdigest()
+    return digests

@@ -1,4 +1,4 @@
-"""What statements say of their rows is what their columns are."""
+"""The declared rows of all statements agree with the types of their columns."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from hubstead.db import Statement
 from hubstead.db.statements import postgres_dialect, sqlite_dialect
 from hubstead.discovery.statements import Shape, listing, names_with
 
-#: Columns that may be null, in rows that a condition of their statement picks so that they are not.
+#: Nullable columns that a condition of their statement restricts to values.
 _NEVER_NULL = {
     ("_Lease", "holder"),
     ("_PlainCopy", "reconstructable_ms"),
     ("_Moves", "repo_pk"),
     ("str", "word"),
-    # Every repository has an owner; lists join them loosely, so that SQLite keeps to its order.
+    # Every repository has an owner; lists use an outer join, so that SQLite scans in their order.
     ("ListedRow", "owner"),
     ("ListedRow", "owner_kind"),
 }
@@ -47,18 +47,18 @@ STATEMENTS = dict(registered())
 
 
 def hints(row: type) -> dict[str, Any]:
-    """Return the type of each column that a row has, those of rows within it too."""
-    found = typing.get_type_hints(row)
+    """Return the type of each column of a row, nested rows included."""
+    types = typing.get_type_hints(row)
     if not dataclasses.is_dataclass(row):
-        return found
+        return types
     columns: dict[str, Any] = {}
-    for name, hint in found.items():
-        inner = next((each for each in _members(hint) if hasattr(each, "_fields")), None)
+    for name, hint in types.items():
+        inner = next((member for member in _members(hint) if hasattr(member, "_fields")), None)
         if inner is None:
             columns[name] = hint
-        else:  # what may be absent as a whole may be so in each column
+        else:  # an optional row makes each of its columns optional
             absent = NoneType in _members(hint)
-            columns |= {k: each | None if absent else each for k, each in hints(inner).items()}
+            columns |= {k: v | None if absent else v for k, v in hints(inner).items()}
     return columns
 
 
@@ -67,17 +67,17 @@ def _members(hint: Any) -> tuple[Any, ...]:
 
 
 def outer(statement: Statement[Any]) -> set[object]:
-    """Return the tables of which a row may have nothing."""
+    """Return the tables on the optional side of an outer join."""
     if not isinstance(statement.element, Select):
         return set()
     pending: list[object] = list(statement.element.get_final_froms())
-    found: set[object] = set()
+    optional: set[object] = set()
     while pending:
         source = pending.pop()
         if isinstance(source, Join):
             pending += [source.left, source.right]
-            found |= {source.right} if source.isouter else set()
-    return found
+            optional |= {source.right} if source.isouter else set()
+    return optional
 
 
 def test_there_are_statements() -> None:
@@ -91,7 +91,7 @@ def test_every_statement_compiles_on_both_engines(name: str) -> None:
         assert compiled.sql
 
 
-@pytest.mark.parametrize("name", [name for name, each in STATEMENTS.items() if each.row])
+@pytest.mark.parametrize("name", [name for name, stmt in STATEMENTS.items() if stmt.row])
 def test_fields_have_the_types_of_their_columns(name: str) -> None:
     statement = STATEMENTS[name]
     row = statement.row

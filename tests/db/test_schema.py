@@ -1,4 +1,4 @@
-"""The schema: what the migrations build is what the rooms declare, on both engines."""
+"""The migrations build the schema that the rooms declare, on both engines."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_what_is_migrated_is_what_is_declared_on_sqlite(migrated_file: Path) -> 
     engine.dispose()
 
 
-async def test_what_is_migrated_is_what_is_declared_on_postgresql(postgresql_url: str) -> None:
+async def test_migrations_build_the_declared_schema_on_postgresql(postgresql_url: str) -> None:
     import asyncpg
 
     engine = create_async_engine(
@@ -65,13 +65,13 @@ async def test_what_is_migrated_is_what_is_declared_on_postgresql(postgresql_url
     await engine.dispose()
 
 
-def test_the_program_asks_for_the_newest_migration() -> None:
+def test_the_program_requires_the_newest_migration() -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     assert ScriptDirectory.from_config(config).get_heads() == [SCHEMA_VERSION]
 
 
-def test_migrations_do_not_lean_on_the_code_of_today() -> None:
+def test_migrations_import_nothing_of_the_current_code() -> None:
     for path in (MIGRATIONS / "versions").glob("*.py"):
         assert "hubstead" not in path.read_text(), path.name
 
@@ -84,7 +84,7 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return server.fresh_database()
 
 
-async def test_several_may_migrate_at_once_and_again(empty_url: str) -> None:
+async def test_concurrent_and_repeated_migrations_succeed(empty_url: str) -> None:
     await asyncio.gather(migrate(empty_url), migrate(empty_url), migrate(empty_url))
     await migrate(empty_url)
     db = await open_db(empty_url)
@@ -92,7 +92,7 @@ async def test_several_may_migrate_at_once_and_again(empty_url: str) -> None:
     await db.close()
 
 
-async def test_a_database_that_was_never_migrated_is_not_opened(empty_url: str) -> None:
+async def test_an_unmigrated_database_is_refused(empty_url: str) -> None:
     if empty_url.startswith("sqlite"):
         path = Path(empty_url.removeprefix("sqlite:///"))
         with pytest.raises(Unavailable, match="there is no database"):
@@ -103,7 +103,7 @@ async def test_a_database_that_was_never_migrated_is_not_opened(empty_url: str) 
         await open_db(empty_url)
 
 
-async def test_a_database_of_another_release_is_not_opened(database_url: str) -> None:
+async def test_a_database_of_another_release_is_refused(database_url: str) -> None:
     await set_version(database_url, "9999")
     try:
         with pytest.raises(Unavailable, match="has schema 9999"):
@@ -126,7 +126,7 @@ async def set_version(url: str, version: str) -> None:
         await other.close()
 
 
-async def test_a_server_that_does_not_answer_is_unavailable() -> None:
+async def test_a_server_that_does_not_respond_is_unavailable() -> None:
     with pytest.raises(Unavailable):
         await open_db("postgresql://nobody@127.0.0.1:9/none")
     with pytest.raises(Unavailable):

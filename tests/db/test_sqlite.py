@@ -1,4 +1,4 @@
-"""What only a file can do: fill up, be shared with another process, be written in groups."""
+"""SQLite alone: a full disk, a second process, and writes that share a commit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hubstead.db import Database, Tx, open_db
-from tests.db.test_reading_and_writing import ADD, add, count, names
+from tests.db.test_database import ADD, add, count, names
 from tests.support.processes import wait_for_line
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +21,7 @@ import asyncio, resource, sys, time
 from pathlib import Path
 from hubstead.db import open_db
 from hubstead.errors import StorageFull
-from tests.db.test_reading_and_writing import add, count, names
+from tests.db.test_database import add, count, names
 
 url = sys.argv[1]
 PAGES = "x" * 20_000
@@ -71,7 +71,7 @@ asyncio.run(main())
 """
 
 
-def test_a_full_disk_fails_the_whole_group_loses_nothing_and_passes(sqlite_url: str) -> None:
+def test_a_full_disk_fails_the_whole_group_loses_nothing_and_recovers(sqlite_url: str) -> None:
     result = subprocess.run(
         [sys.executable, "-c", _FULL, sqlite_url],
         check=False,
@@ -86,7 +86,7 @@ def test_a_full_disk_fails_the_whole_group_loses_nothing_and_passes(sqlite_url: 
 _BESIDE = """
 import asyncio, sys
 from hubstead.db import open_db
-from tests.db.test_reading_and_writing import add
+from tests.db.test_database import add
 
 async def main():
     db = await open_db(sys.argv[1])
@@ -99,7 +99,7 @@ asyncio.run(main())
 """
 
 
-async def test_a_command_line_may_write_beside_the_server(sqlite_url: str) -> None:
+async def test_a_command_may_write_beside_the_server(sqlite_url: str) -> None:
     db = await open_db(sqlite_url)
     command = [sys.executable, "-c", _BESIDE, sqlite_url]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as beside:
@@ -134,7 +134,7 @@ async def test_waiting_writes_share_one_commit(sqlite_url: str) -> None:
     await db.close()
 
 
-async def test_a_write_that_waits_for_something_else_is_a_mistake_that_shows(
+async def test_a_write_function_that_awaits_something_else_is_an_error(
     sqlite_url: str,
 ) -> None:
     db = await open_db(sqlite_url)
@@ -150,7 +150,7 @@ async def test_a_write_that_waits_for_something_else_is_a_mistake_that_shows(
     await db.close()
 
 
-async def test_reading_goes_on_while_a_write_takes_its_time(sqlite_url: str) -> None:
+async def test_reads_continue_during_a_long_write(sqlite_url: str) -> None:
     db: Database = await open_db(sqlite_url)
     await db.write(add, "anna")
 

@@ -1,4 +1,4 @@
-"""Statements return the rows that they were registered with, and no others."""
+"""Statements return the declared rows, and registration refuses a mismatch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Named(NamedTuple):
 _NAMED = select(accounts.c.pk, accounts.c.name).where(accounts.c.name == bindparam("which"))
 
 
-async def test_rows_are_what_the_statement_says(db: Database) -> None:
+async def test_rows_are_those_of_the_statement(db: Database) -> None:
     anna = await a_user(db, "anna")
     row = await db.one(indexed(_NAMED, Named), which="anna")
     assert type(row) is Named
@@ -50,12 +50,12 @@ class _Misspelt(NamedTuple):
     nmae: str
 
 
-def test_a_statement_with_columns_says_what_its_rows_are() -> None:
+def test_a_statement_with_columns_declares_its_row() -> None:
     with pytest.raises(TypeError, match="a row of the columns pk, name"):
         indexed(_NAMED)
 
 
 @pytest.mark.parametrize("row", [_Swapped, _Misspelt, int])
-def test_a_row_of_other_columns_is_refused_when_it_is_registered(row: type) -> None:
+def test_a_row_with_other_columns_is_refused_at_registration(row: type) -> None:
     with pytest.raises(TypeError, match="does not have the fields pk, name"):
         indexed(_NAMED, row)

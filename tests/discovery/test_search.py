@@ -27,25 +27,27 @@ async def tag(db: Database, repo: Repo, *tags: str) -> None:
     await db.write(change)
 
 
-async def names(db: Database, actor: Actor = ANONYMOUS, **asked: Any) -> list[str]:
-    page = await search_repos(db, actor, RepoQuery(kind=asked.pop("kind", Kind.MODEL), **asked))
+async def names(db: Database, actor: Actor = ANONYMOUS, **criteria: Any) -> list[str]:
+    page = await search_repos(
+        db, actor, RepoQuery(kind=criteria.pop("kind", Kind.MODEL), **criteria)
+    )
     return [item.repo.full_name for item in page.items]
 
 
-async def every_page(db: Database, actor: Actor, **asked: Any) -> list[ResultItem]:
-    found: list[ResultItem] = []
+async def every_page(db: Database, actor: Actor, **criteria: Any) -> list[ResultItem]:
+    items: list[ResultItem] = []
     cursor = None
     for _ in range(100):
-        page = await search_repos(db, actor, RepoQuery(kind=Kind.MODEL, cursor=cursor, **asked))
-        found += page.items
+        page = await search_repos(db, actor, RepoQuery(kind=Kind.MODEL, cursor=cursor, **criteria))
+        items += page.items
         if (cursor := page.next_cursor) is None:
-            return found
-        assert len(page.items) == asked["limit"]
+            return items
+        assert len(page.items) == criteria["limit"]
     raise AssertionError("the list does not end")
 
 
 async def a_little_hub(db: Database) -> dict[str, Actor]:
-    """Two organizations, people of every role, and repositories public and private."""
+    """Add two organizations, users of every role, and public and private repositories."""
     people = {
         name: await a_user(db, f"{name}-1" if name == "admin" else name)
         for name in ("anna", "read", "contributor", "write", "admin", "stranger")
@@ -61,7 +63,7 @@ async def a_little_hub(db: Database) -> dict[str, Actor]:
     return people | {"nobody": ANONYMOUS}
 
 
-async def test_a_list_shows_exactly_the_repositories_that_opening_admits(db: Database) -> None:
+async def test_a_list_shows_exactly_the_repositories_that_open_repo_admits(db: Database) -> None:
     people = await a_little_hub(db)
     every = await every_page(db, people["stranger"], limit=100)
     every += await every_page(db, people["anna"], limit=100)
@@ -77,7 +79,7 @@ async def test_a_list_shows_exactly_the_repositories_that_opening_admits(db: Dat
         assert {item.repo for item in listed.items} == admitted
 
 
-async def test_an_account_counts_what_the_caller_may_see(db: Database) -> None:
+async def test_an_account_counts_the_repositories_visible_to_the_caller(db: Database) -> None:
     people = await a_little_hub(db)
     acme = (
         (await search_repos(db, ANONYMOUS, RepoQuery(kind=Kind.MODEL, author="acme")))
@@ -93,7 +95,7 @@ async def test_an_account_counts_what_the_caller_may_see(db: Database) -> None:
     assert (await count_by_owner(db, ANONYMOUS, acme))[Kind.SPACE] == 0
 
 
-async def test_all_filters_must_hold(db: Database) -> None:
+async def test_a_result_satisfies_all_filters(db: Database) -> None:
     anna = await a_user(db)
     one, two, three = [await a_repo(db, anna, f"anna/{name}") for name in ("one", "two", "three")]
     await tag(db, one, "en", "license:mit", "transformers", "fill-mask")
@@ -110,26 +112,26 @@ async def test_all_filters_must_hold(db: Database) -> None:
     assert await names(db, filters=("\ud800",)) == []
 
 
-async def test_words_match_anywhere_in_the_full_name_and_in_any_case(db: Database) -> None:
+async def test_words_match_anywhere_in_the_full_name_ignoring_case(db: Database) -> None:
     anna, bob = await a_user(db, "anna"), await a_user(db, "Bob")
     await a_repo(db, anna, "anna/Bert-Base")
     await a_repo(db, anna, "anna/bert_tiny")
     await a_repo(db, bob, "Bob/roberta")
-    found: dict[str, Any] = {"sort": "id", "direction": 1}
-    assert await names(db, search=("BERT",), **found) == [
+    order: dict[str, Any] = {"sort": "id", "direction": 1}
+    assert await names(db, search=("BERT",), **order) == [
         "anna/Bert-Base", "anna/bert_tiny", "Bob/roberta"
     ]  # fmt: skip
-    assert await names(db, search=("anna/",), **found) == ["anna/Bert-Base", "anna/bert_tiny"]
-    assert await names(db, search=("base bert", "anna"), **found) == ["anna/Bert-Base"]
-    assert await names(db, search=("t_t",), **found) == ["anna/bert_tiny"]
-    assert await names(db, search=("%",), **found) == []
+    assert await names(db, search=("anna/",), **order) == ["anna/Bert-Base", "anna/bert_tiny"]
+    assert await names(db, search=("base bert", "anna"), **order) == ["anna/Bert-Base"]
+    assert await names(db, search=("t_t",), **order) == ["anna/bert_tiny"]
+    assert await names(db, search=("%",), **order) == []
     assert await names(db, search=("bert",), author="BOB") == ["Bob/roberta"]
     assert await names(db, author="bo") == []
     assert await names(db, ids=("ANNA/bert_tiny", "nobody/nothing")) == ["anna/bert_tiny"]
     assert await names(db, ids=("anna/bert_tiny",), search=("rob",)) == []
 
 
-async def test_a_past_name_matches_nothing(db: Database) -> None:
+async def test_a_past_name_does_not_match(db: Database) -> None:
     anna = await a_user(db)
     repo = await a_repo(db, anna, "anna/before")
     after = type(repo.repo_id).parse(Kind.MODEL, "anna/after")
@@ -139,7 +141,7 @@ async def test_a_past_name_matches_nothing(db: Database) -> None:
     assert await names(db, sort="id") == ["anna/after"]
 
 
-async def test_gated_repositories_can_be_asked_for(db: Database) -> None:
+async def test_gated_repositories_can_be_selected(db: Database) -> None:
     anna = await a_user(db)
     await a_repo(db, anna, "anna/open")
     await a_repo(db, anna, "anna/gated", gated="auto")
@@ -147,7 +149,7 @@ async def test_gated_repositories_can_be_asked_for(db: Database) -> None:
     assert await names(db, gated=False) == ["anna/open"]
 
 
-async def test_spaces_are_found_by_what_they_link_to(db: Database) -> None:
+async def test_spaces_are_listed_by_their_links(db: Database) -> None:
     anna = await a_user(db)
     linked, plain = [
         await a_repo(db, anna, f"anna/{name}", kind=Kind.SPACE) for name in ("linked", "plain")
@@ -163,7 +165,7 @@ async def test_spaces_are_found_by_what_they_link_to(db: Database) -> None:
     assert len(await names(db, **space)) == 2
 
 
-async def test_cards_are_read_only_when_asked_for(db: Database) -> None:
+async def test_cards_are_read_only_if_requested(db: Database) -> None:
     anna = await a_user(db)
     await tag(db, await a_repo(db, anna, downloads=7, likes=3), "en")
     for wanted in (True, False):
@@ -174,7 +176,7 @@ async def test_cards_are_read_only_when_asked_for(db: Database) -> None:
 
 
 @pytest.mark.parametrize("sort", [*SORTS, "last_modified", "created_at"])
-async def test_every_order_can_be_read_up_and_down(db: Database, sort: str) -> None:
+async def test_every_order_is_available_in_both_directions(db: Database, sort: str) -> None:
     anna = await a_user(db)
     for n in range(5):
         await a_repo(db, anna, f"anna/r{n}", downloads=n % 3, likes=n % 2, trending=n / 7,
@@ -195,7 +197,7 @@ async def test_invalid_queries_are_refused(db: Database) -> None:
             await names(db, **wrong)
 
 
-def test_a_cursor_that_was_tampered_with_is_refused() -> None:
+def test_a_forged_cursor_is_refused() -> None:
     def sealed(value: object) -> str:
         return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
 
@@ -228,15 +230,15 @@ async def a_random_hub(db: Database, facts: list[tuple[int, bool, set[str]]]) ->
 
 @pytest.fixture(params=["collecting", "walking"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both ways of reading a list, whatever the numbers of rows."""
+    """Both strategies of a list, whatever the numbers of rows."""
     if request.param == "walking":
         monkeypatch.setattr(search, "MANY_TAGGED", 1)
         monkeypatch.setattr(search, "MANY_NAMED", 1)
     return str(request.param)
 
 
-# Making a hub costs more than asking it, so one hub answers many questions.
-def test_pages_put_together_are_the_whole_list(db: Database, run: Any, way: str) -> None:
+# A hub is slower to create than to query, so one hub serves many examples.
+def test_all_pages_together_are_the_whole_list(db: Database, run: Any, way: str) -> None:
     facts = [(n * 7 % 5, n % 4 == 0, set("abc"[: n % 4])) for n in range(40)]
     people = run(a_random_hub(db, facts))
     actors = [*people, ANONYMOUS]
@@ -254,27 +256,27 @@ def test_pages_put_together_are_the_whole_list(db: Database, run: Any, way: str)
         author=st.sampled_from([None, "anna", "BOB"]),
         search=st.sampled_from([(), ("r1",), ("b/r", "2")]),
     )
-    def pages_are_whole(actor: Actor, limit: int, **asked: Any) -> None:
-        asked["filters"] = tuple(asked["filters"])
-        whole = run(search_repos(db, actor, RepoQuery(kind=Kind.MODEL, **asked))).items
-        assert run(every_page(db, actor, limit=limit, **asked)) == list(whole)
-        assert {item.repo.full_name for item in whole} == expected(facts, actor, asked)
+    def pages_are_whole(actor: Actor, limit: int, **criteria: Any) -> None:
+        criteria["filters"] = tuple(criteria["filters"])
+        whole = run(search_repos(db, actor, RepoQuery(kind=Kind.MODEL, **criteria))).items
+        assert run(every_page(db, actor, limit=limit, **criteria)) == list(whole)
+        assert {item.repo.full_name for item in whole} == expected(facts, actor, criteria)
 
     pages_are_whole()
 
 
 def expected(
-    facts: list[tuple[int, bool, set[str]]], actor: Actor, asked: dict[str, Any]
+    facts: list[tuple[int, bool, set[str]]], actor: Actor, criteria: dict[str, Any]
 ) -> set[str]:
-    found = set()
+    matching = set()
     for number, (_, private, tags) in enumerate(facts):
         owner = ("anna", "bob")[number % 2]
         name = f"{owner}/r{number}"
         if (
             (not private or actor.name == owner)
-            and set(asked["filters"]) <= tags
-            and (asked["author"] or owner).casefold() == owner
-            and all(word in name for word in asked["search"])
+            and set(criteria["filters"]) <= tags
+            and (criteria["author"] or owner).casefold() == owner
+            and all(word in name for word in criteria["search"])
         ):
-            found.add(name)
-    return found
+            matching.add(name)
+    return matching

@@ -1,4 +1,4 @@
-"""Lists are read by an index: on SQLite nothing else would tell."""
+"""Lists use an index, which only the query plan of SQLite proves."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def plan(path: Path, shape: Shape) -> list[str]:
 
 @pytest.mark.parametrize("sort", sorted(set(SORTS) - {"_id", "mainSize", "num_parameters"}))
 @pytest.mark.parametrize("ascending", [True, False])
-def test_a_walk_follows_the_index_of_its_order(
+def test_a_walk_scans_the_index_of_its_order(
     migrated_file: Path, sort: str, ascending: bool
 ) -> None:
     for terms in (0, 3):
@@ -40,7 +40,7 @@ def test_a_walk_follows_the_index_of_its_order(
 
 @pytest.mark.parametrize("sort", ["likes", "trendingScore", "_id"])
 @pytest.mark.parametrize("drive", ["tag", "names", "author"])
-def test_a_collection_starts_from_its_condition(migrated_file: Path, sort: str, drive: str) -> None:
+def test_a_collection_searches_by_its_condition(migrated_file: Path, sort: str, drive: str) -> None:
     shape = SHAPE._replace(sort=sort, drive=drive, tags=2, author=drive == "author")
     steps = plan(migrated_file, shape)
     by = "(owner_pk=? AND kind=?)" if drive == "author" else "INTEGER PRIMARY KEY (rowid=?)"

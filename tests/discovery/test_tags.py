@@ -24,7 +24,7 @@ async def a_tagged_repo(
     await db.write(change)
 
 
-async def test_every_type_is_there_even_without_tags(db: Database) -> None:
+async def test_every_type_is_listed_even_without_tags(db: Database) -> None:
     models = await tags_by_type(db, Kind.MODEL)
     assert {"library", "language", "license", "dataset", "pipeline_tag"} <= models.keys()
     datasets = await tags_by_type(db, Kind.DATASET)
@@ -36,12 +36,12 @@ async def test_every_type_is_there_even_without_tags(db: Database) -> None:
     assert not any(datasets.values())
 
 
-async def test_tags_of_models_have_types_by_what_they_mean(db: Database) -> None:
+async def test_tags_of_models_are_grouped_by_meaning(db: Database) -> None:
     tags = ("mylib", "safetensors", "fill-mask", "en", "license:mit", "dataset:squad", "bert")
     await a_tagged_repo(db, "anna", Kind.MODEL, *tags, "region:us", library="mylib")
     await a_tagged_repo(db, "bob", Kind.MODEL, "en")
-    found = await tags_by_type(db, Kind.MODEL)
-    assert {name: [tag.id for tag in tags] for name, tags in found.items()} == {
+    by_type = await tags_by_type(db, Kind.MODEL)
+    assert {name: [tag.id for tag in tags] for name, tags in by_type.items()} == {
         "pipeline_tag": ["fill-mask"],
         "library": ["mylib", "safetensors"],
         "dataset": ["dataset:squad"],
@@ -49,12 +49,12 @@ async def test_tags_of_models_have_types_by_what_they_mean(db: Database) -> None
         "license": ["license:mit"],
         "other": ["bert"],
     }
-    assert msgspec.to_builtins(found["license"]) == [
+    assert msgspec.to_builtins(by_type["license"]) == [
         {"id": "license:mit", "label": "mit", "type": "license"}
     ]
 
 
-async def test_tags_of_datasets_keep_the_older_names_of_types(db: Database) -> None:
+async def test_tags_of_datasets_have_the_older_names_of_types(db: Database) -> None:
     await a_tagged_repo(db, "anna", Kind.DATASET, "language:en", "size_categories:n<1K")
     tags = await tags_by_type(db, Kind.DATASET)
     assert [tag.id for tag in tags["language"]] == ["language:en"]
@@ -62,13 +62,13 @@ async def test_tags_of_datasets_keep_the_older_names_of_types(db: Database) -> N
     assert [tag.label for tag in tags["size_categories"]] == ["n<1K"]
 
 
-async def test_tags_in_most_use_come_first(db: Database) -> None:
+async def test_the_most_used_tags_come_first(db: Database) -> None:
     await a_tagged_repo(db, "anna", Kind.SPACE, "rare", "common")
     await a_tagged_repo(db, "bob", Kind.SPACE, "common")
     assert [tag.id for tag in (await tags_by_type(db, Kind.SPACE))["other"]] == ["common", "rare"]
 
 
-async def test_a_private_repository_does_not_show_by_its_tags(db: Database) -> None:
+async def test_tags_of_a_private_repository_are_hidden(db: Database) -> None:
     await a_tagged_repo(
         db, "anna", Kind.MODEL, "secret", "secretlib", private=True, library="secretlib"
     )

@@ -26,7 +26,7 @@ from hubstead.xet.tables import xorbs as xorbs_table
 from tests.blobs.test_stores import AnyBytes
 from tests.doctor.conftest import DoctorHub
 from tests.doctor.test_examination import FAULT, LEFTOVER, find, plant, summary
-from tests.support.xet_files import MadeFile, MadeXorb, a_file, a_xorb
+from tests.support.xet_files import SampleFile, SampleXorb, a_file, a_xorb
 
 in_files = pytest.mark.parametrize("sample", ["files"], indirect=True)
 
@@ -36,12 +36,12 @@ class Xet:
     """Two xorbs, and a file of both that a repository holds."""
 
     sample: DoctorHub
-    first: MadeXorb
-    second: MadeXorb
-    file: MadeFile
+    first: SampleXorb
+    second: SampleXorb
+    file: SampleFile
     keys: dict[str, BlobKey]
 
-    async def replace_bytes(self, xorb: MadeXorb, body: bytes) -> None:
+    async def replace_bytes(self, xorb: SampleXorb, body: bytes) -> None:
         """Put other bytes into the store, as a damaged disk would."""
         blobs = self.sample.stores.blobs
         await blobs.delete(self.keys[xorb.name])
@@ -72,7 +72,7 @@ async def stored(sample: DoctorHub) -> Xet:
     return Xet(sample, first, second, file, keys)
 
 
-def row_of(xorb: MadeXorb, key: BlobKey) -> dict[str, object]:
+def row_of(xorb: SampleXorb, key: BlobKey) -> dict[str, object]:
     now = now_ms()
     return {
         "name": xorb.name,
@@ -86,7 +86,7 @@ def row_of(xorb: MadeXorb, key: BlobKey) -> dict[str, object]:
     }
 
 
-async def add_file(tx: Tx, sample: DoctorHub, file: MadeFile, of: Iterable[MadeXorb]) -> None:
+async def add_file(tx: Tx, sample: DoctorHub, file: SampleFile, of: Iterable[SampleXorb]) -> None:
     row = {"name": file.name, "sha256": file.sha256, "bytes": len(file.content)}
     row |= {"terms": Terms.of(file.terms).pack(), "created_ms": 1, "touched_ms": 1}
     await tx.run(indexed(insert(xet_files_table).values(**row)))
@@ -112,7 +112,7 @@ def of_file(xet: Xet, **values: Any) -> Any:
     return update(xet_files_table).where(xet_files_table.c.name == xet.file.name).values(**values)
 
 
-def of_xorb(xorb: MadeXorb, **values: Any) -> Any:
+def of_xorb(xorb: SampleXorb, **values: Any) -> Any:
     return update(xorbs_table).where(xorbs_table.c.name == xorb.name).values(**values)
 
 

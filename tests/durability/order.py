@@ -1,6 +1,6 @@
-"""The order that makes a write durable, checked in a trace.
+"""The order of a durable write, checked in a trace of system calls.
 
-bytes written → file synced → name given → folder synced → COMMIT synced → answer sent.
+bytes written → file synced → renamed → folder synced → COMMIT synced → response sent.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from tests.durability.trace import WRITES, Call, Window
 
 @dataclass(frozen=True)
 class Order:
-    """What a window shows, for a hub whose data is in ``data``."""
+    """The calls of one request, for a hub whose data is in ``data``."""
 
     window: Window
     data: Path
 
     def commit(self) -> Call:
-        """Return the first write of the transaction that the answer waited for.
+        """Return the first write of the transaction that the response waited for.
 
-        That is the last one on the disk before the answer. Work in the background may have one of
-        its own in between, which on a hub almost at rest is no more than a rare coincidence: an
-        answer sent too early would show in most of the windows.
+        It is the last one on the disk before the response. A background job may commit in between,
+        which is a rare coincidence on an idle hub: a response sent too early would show in most
+        windows.
 
         Raises:
-            AssertionError: the answer was sent before the log of the database was on the disk.
+            AssertionError: the hub responded before the log of the database was on the disk.
         """
         wal = f"{self.data}/hubstead.db-wal"
         writes = self.window.find(*WRITES, where=lambda call: call.path == wal and _is_frame(call))
         assert writes, "nothing was written to the database"
-        durable = [call for call in writes if self.window.synced(wal, call, self.window.answer)]
+        durable = [call for call in writes if self.window.synced(wal, call, self.window.response)]
         assert durable, "the answer was sent before the transaction was on the disk"
         first = durable[-1]
         for write in reversed(durable):
@@ -41,7 +41,7 @@ class Order:
         return first
 
     def names_given(self) -> list[Call]:
-        """Return the calls that gave a file or folder of content its name, for good."""
+        """Return the calls that gave a file or folder of content its final name."""
         return self.window.find(
             "rename",
             "renameat",
@@ -56,24 +56,24 @@ class Order:
         return inside and "/tmp_" not in path and "/incoming/" not in path
 
     def check(self) -> list[str]:
-        """Check the whole order; return the names that were given, relative to the data folder.
+        """Check the whole order; return the final names, relative to the data folder.
 
         Raises:
-            AssertionError: with what came too early.
+            AssertionError: a call came too early.
         """
         commit = self.commit()
-        given = self.names_given()
-        for call in given:
+        renames = self.names_given()
+        for call in renames:
             self._check_bytes(call)
             assert self.window.synced(call.folder, call, commit), (
                 f"COMMIT came before {call.folder} was synced"
             )
-        for made in self.window.find("mkdir", "mkdirat"):
-            self._check_folder(made, given, commit)
-        return [call.target.removeprefix(f"{self.data}/") for call in given]
+        for mkdir in self.window.find("mkdir", "mkdirat"):
+            self._check_folder(mkdir, renames, commit)
+        return [call.target.removeprefix(f"{self.data}/") for call in renames]
 
     def _check_bytes(self, named: Call) -> None:
-        """Every byte below the name was synced before the name was given."""
+        """Check that every byte below the name was synced before the call that gave the name."""
         for write in self._last_writes(named):
             assert self.window.synced(write.path, write, named), (
                 f"{named.target} got its name before {write.path} was synced"
@@ -87,17 +87,17 @@ class Order:
                 last[write.path] = write
         return list(last.values())
 
-    def _check_folder(self, made: Call, given: list[Call], commit: Call) -> None:
-        """A new folder is in a synced folder, under the name it has in the end."""
-        if not made.path.startswith((f"{self.data}/git/", f"{self.data}/blobs/")):
+    def _check_folder(self, mkdir: Call, renames: list[Call], commit: Call) -> None:
+        """Check that a new folder is in a synced folder, under its final name."""
+        if not mkdir.path.startswith((f"{self.data}/git/", f"{self.data}/blobs/")):
             return
-        if any(call.path == made.path for call in given):
-            return  # renamed: looked at there
-        assert self.window.synced(made.folder, made, commit), (
-            f"COMMIT came before {made.folder} was synced, where {made.path} was made"
+        if any(call.path == mkdir.path for call in renames):
+            return  # renamed, and checked under its final name
+        assert self.window.synced(mkdir.folder, mkdir, commit), (
+            f"COMMIT came before {mkdir.folder} was synced, the parent of the new {mkdir.path}"
         )
 
 
 def _is_frame(call: Call) -> bool:
-    """Tell frames from the header of the log, which has 32 bytes and a sync of its own."""
+    """Distinguish frames from the header of the log, which has 32 bytes and its own sync."""
     return not call.flags.endswith(", 32, 0")

@@ -1,4 +1,4 @@
-"""A full disk refuses writes cleanly, goes on reading, and is forgotten once there is room."""
+"""A full disk refuses writes cleanly and leaves reads working; writes resume once there is room."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of its own."""
+    """A small disk for one test."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mounted = subprocess.run(
@@ -52,7 +52,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 @dataclass
 class Writer:
-    """Does one write of each kind, something new each time."""
+    """Writes of each kind, with new content each time."""
 
     node: ProcessHub
     number: int = 0
@@ -130,7 +130,7 @@ ROWS = ("settings", "branch")
 
 
 def fill(disk: Path, *, leave: int = 0) -> Path:
-    """Fill a disk with one file, but for ``leave`` bytes."""
+    """Fill a disk with one file, except for ``leave`` bytes."""
     ballast = disk / "ballast"
     with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:
@@ -142,9 +142,9 @@ def fill(disk: Path, *, leave: int = 0) -> Path:
 
 
 def leftovers(data: Path) -> list[Path]:
-    """Return files that a broken write left: drafts, and packs without a row are not counted."""
-    found = [*(data / "blobs" / "incoming").iterdir(), *(data / "git").rglob("tmp_*")]
-    return [path for path in found if path.exists()]
+    """Return the files of interrupted writes; drafts and unregistered packs are not among them."""
+    paths = [*(data / "blobs" / "incoming").iterdir(), *(data / "git").rglob("tmp_*")]
+    return [path for path in paths if path.exists()]
 
 
 def check_refused(response: Response) -> None:
@@ -154,15 +154,15 @@ def check_refused(response: Response) -> None:
 
 
 def check_reading(node: ProcessHub, content: bytes) -> None:
-    assert node.call("GET", "/admin/m/resolve/main/kept.bin").body == content
+    assert node.call("GET", "/admin/m/resolve/main/small.bin").body == content
     assert node.call("GET", "/api/models/admin/m").status == 200
     assert node.call("GET", "/healthz").status == 200
 
 
 def git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    who = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
     return subprocess.run(
-        ["git", *who, *arguments],
+        ["git", *identity, *arguments],
         cwd=folder,
         env={"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_TERMINAL_PROMPT": "0"},
         check=False,
@@ -173,7 +173,7 @@ def git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 READS = (
-    "/admin/m/raw/main/kept.bin",
+    "/admin/m/raw/main/small.bin",
     "/api/models/admin/m/tree/main?recursive=true&expand=true",
     "/api/models/admin/m/refs",
     "/api/models/admin/m/commits/main",
@@ -184,55 +184,55 @@ READS = (
 
 
 @pytest.mark.parametrize("reserve", ["4MB", "0"])
-def test_clone_and_fetch_go_on_with_a_full_disk_and_a_push_gets_its_report(
+def test_clone_and_fetch_succeed_on_a_full_disk_and_a_push_gets_its_report(
     disk: Path, tmp_path: Path, reserve: str
 ) -> None:
     with running_hub(disk / "hub", {"min_free_bytes": reserve, **PARTS}) as node:
         writer = Writer(node)
         writer.node.call("POST", "/api/repos/create", {"name": "m"})
-        assert writer.commit_file("kept.bin", b"kept").status == 200
+        assert writer.commit_file("small.bin", b"small").status == 200
         address = f"http://admin:{node.token}@127.0.0.1:{node.port}/admin/m"
         assert git(tmp_path, "clone", "-q", address, "before").returncode == 0
         assert writer.commit_file("more.bin", b"more").status == 200
         ballast = fill(disk)
         for version in ("0", "2"):
-            there = git(
+            result = git(
                 tmp_path, "-c", f"protocol.version={version}", "clone", "-q", address, version
             )
-            assert there.returncode == 0, there.stderr
+            assert result.returncode == 0, result.stderr
             assert (tmp_path / version / "more.bin").read_bytes() == b"more"
-        there = git(tmp_path / "before", "pull", "-q")
-        assert there.returncode == 0, there.stderr
+        result = git(tmp_path / "before", "pull", "-q")
+        assert result.returncode == 0, result.stderr
         for path in READS:
             response = node.call("GET", path)
             assert response.status == 200, (path, response.status, response.body)
         git(tmp_path / "before", "commit", "-q", "--allow-empty", "-m", "mine")
         for command in (["push"], ["push", "origin", "HEAD:refs/heads/new"]):
-            there = git(tmp_path / "before", *command)
-            assert there.returncode != 0
-            assert "storage is full" in there.stderr
-            assert "507" not in there.stderr
+            result = git(tmp_path / "before", *command)
+            assert result.returncode != 0
+            assert "storage is full" in result.stderr
+            assert "507" not in result.stderr
         assert leftovers(disk / "hub") == []
         ballast.unlink()
-        there = git(tmp_path / "before", "push", "-q")
-        assert there.returncode == 0, there.stderr
+        result = git(tmp_path / "before", "push", "-q")
+        assert result.returncode == 0, result.stderr
         assert "in order" in node.run("doctor").stdout
 
 
 @pytest.mark.parametrize("reserve", ["4MB", "0"])
-def test_a_full_disk_refuses_content_with_507_reads_on_and_recovers_without_a_restart(
+def test_a_full_disk_refuses_content_with_507_serves_reads_and_recovers_without_a_restart(
     disk: Path, reserve: str
 ) -> None:
-    kept = bytes(range(256)) * 64
+    content = bytes(range(256)) * 64
     with running_hub(disk / "hub", {"min_free_bytes": reserve, **PARTS}) as node:
         writer = Writer(node)
         writer.node.call("POST", "/api/repos/create", {"name": "m"})
-        assert writer.commit_file("kept.bin", kept).status == 200
+        assert writer.commit_file("small.bin", content).status == 200
         ballast = fill(disk)
         for kind in CONTENT:
             check_refused(getattr(writer, kind)())
         assert leftovers(disk / "hub") == []
-        check_reading(node, kept)
+        check_reading(node, content)
         ready = node.call("GET", "/readyz")
         assert ready.status == 200, ready.body
         assert ready.json["status"] == "degraded"
@@ -246,30 +246,30 @@ def test_a_full_disk_refuses_content_with_507_reads_on_and_recovers_without_a_re
         assert "in order" in node.run("doctor").stdout
 
 
-def test_a_database_without_room_refuses_with_507_and_keeps_all_it_acknowledged(
+def test_a_database_without_room_refuses_with_507_and_retains_all_it_acknowledged(
     disk: Path,
 ) -> None:
     with running_hub(disk / "hub", {"min_free_bytes": "0", **PARTS}) as node:
         writer = Writer(node)
         writer.node.call("POST", "/api/repos/create", {"name": "m"})
         ballast = fill(disk)
-        made, said = 0, writer.branch()
-        while said.status == 200 and made < 3000:
-            made, said = made + 1, writer.branch()
-        check_refused(said)
+        count, response = 0, writer.branch()
+        while response.status == 200 and count < 3000:
+            count, response = count + 1, writer.branch()
+        check_refused(response)
         check_refused(writer.branch())
         branches = node.call("GET", "/api/models/admin/m/refs").json["branches"]
-        assert len(branches) == 1 + made
+        assert len(branches) == 1 + count
         ballast.unlink()
         for kind in (*ROWS, *CONTENT):
-            said = getattr(writer, kind)()
-            assert said.status == 200, (kind, said.status, said.body)
+            response = getattr(writer, kind)()
+            assert response.status == 200, (kind, response.status, response.body)
         branches = node.call("GET", "/api/models/admin/m/refs").json["branches"]
-        assert len(branches) == 2 + made
+        assert len(branches) == 2 + count
         assert "in order" in node.run("doctor").stdout
 
 
-def test_a_disk_that_fills_up_during_an_upload_keeps_nothing_of_it(disk: Path) -> None:
+def test_a_disk_that_fills_up_during_an_upload_retains_nothing_of_it(disk: Path) -> None:
     with running_hub(disk / "hub", {"min_free_bytes": "0", **PARTS}) as node:
         writer = Writer(node)
         writer.node.call("POST", "/api/repos/create", {"name": "m"})
@@ -278,23 +278,23 @@ def test_a_disk_that_fills_up_during_an_upload_keeps_nothing_of_it(disk: Path) -
         check_refused(writer.upload())
         check_refused(writer.commit(2_000_000))
         assert leftovers(disk / "hub") == []
-        # The log and the database's own have grown a little.
+        # The log and the database itself have grown a little.
         assert os.statvfs(disk).f_bavail > before / 3, "pages of the disk were not given back"
 
 
-def test_a_command_beside_a_full_hub_says_so(disk: Path) -> None:
+def test_a_command_beside_a_full_hub_reports_the_full_disk(disk: Path) -> None:
     with running_hub(disk / "hub", {"min_free_bytes": "0"}) as node:
         fill(disk)
-        made = 0
+        count = 0
         result = node.run("token", "create", "admin", check=False)
-        while result.returncode == 0 and made < 20:
-            made += 1
+        while result.returncode == 0 and count < 20:
+            count += 1
             result = node.run(
                 "user",
                 "create",
-                f"u{made}",
+                f"u{count}",
                 "--email",
-                "x" * 60 + f"{made}@example.com",
+                "x" * 60 + f"{count}@example.com",
                 check=False,
             )
         assert result.returncode != 0
@@ -302,7 +302,7 @@ def test_a_command_beside_a_full_hub_says_so(disk: Path) -> None:
         assert "Traceback" not in result.stderr
 
 
-def test_a_hub_does_not_start_on_a_full_disk_without_saying_why(disk: Path) -> None:
+def test_a_start_on_a_full_disk_fails_with_the_reason(disk: Path) -> None:
     fill(disk)
     node = ProcessHub(disk / "hub")
     node.log.parent.mkdir(exist_ok=True)

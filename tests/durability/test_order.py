@@ -1,4 +1,4 @@
-"""Every kind of write is on the disk, in the right order, before it is answered."""
+"""Every kind of write is on the disk, in the right order, before its response."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.http import Connection, Response
 from tests.support.hub import ProcessHub
 
 LFS = {"Content-Type": "application/vnd.git-lfs+json"}
-#: Background work on account of one request ends before the next comes.
+#: Background work that a request causes ends before the next request.
 REST_S = 0.1
 NDJSON = {"Content-Type": "application/x-ndjson"}
 ENV = {
@@ -46,11 +46,11 @@ pytestmark = pytest.mark.skipif(
 
 @dataclass
 class Recording:
-    """A hub whose system calls were recorded while it did one thing of each kind."""
+    """A hub whose system calls were recorded while it did one write of each kind."""
 
     folder: Path
-    answers: list[tuple[str, Response]] = field(default_factory=list)
-    seen: list[Window] = field(default_factory=list)
+    responses: list[tuple[str, Response]] = field(default_factory=list)
+    windows: list[Window] = field(default_factory=list)
 
     @property
     def data(self) -> Path:
@@ -69,8 +69,8 @@ class Recording:
         finally:
             node.kill()
         self.calls = trace.read(self.file)
-        self.seen = trace.windows(self.calls)
-        assert len(self.seen) == len(self.answers)
+        self.windows = trace.windows(self.calls)
+        assert len(self.windows) == len(self.responses)
 
     def _create_token(self, node: ProcessHub) -> list[trace.Call]:
         output = self.folder / "token.trace"
@@ -88,7 +88,7 @@ class Recording:
         time.sleep(REST_S)
         response = self._caller(method, url, body, **how)
         assert response.status == 200, (kind, response.status, response.body)
-        self.answers.append((kind, response))
+        self.responses.append((kind, response))
         return response
 
     def _write_everything(self) -> None:
@@ -123,7 +123,7 @@ class Recording:
         return action
 
     def _upload(self, data: bytes) -> None:
-        self.ask("upload", "PUT", self._batch("asking", data)["href"], data, signed=False)
+        self.ask("upload", "PUT", self._batch("batch", data)["href"], data, signed=False)
 
     def _upload_in_parts(self, data: bytes) -> None:
         action = self._batch("begin upload in parts", data)
@@ -137,8 +137,8 @@ class Recording:
         self.ask("upload in parts", "POST", action["href"], body, headers=LFS, signed=False)
 
     def order_of(self, kind: str) -> Order:
-        kinds = [each for each, _ in self.answers]
-        return Order(self.seen[kinds.index(kind)], self.data)
+        kinds = [name for name, _ in self.responses]
+        return Order(self.windows[kinds.index(kind)], self.data)
 
 
 def _commit(path: str, data: bytes) -> str:
@@ -152,12 +152,12 @@ def _commit(path: str, data: bytes) -> str:
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
-    made = Recording(tmp_path_factory.mktemp("trace"))
-    made.record()
-    return made
+    recorder = Recording(tmp_path_factory.mktemp("trace"))
+    recorder.record()
+    return recorder
 
 
-#: What each kind of write gives a name to before its transaction.
+#: The names that each kind of write gives before its transaction.
 NAMES = {
     "create repo": {".git", ".pack", ".idx"},
     "commit": {".pack", ".idx"},
@@ -179,15 +179,17 @@ NAMES = {
 
 
 @pytest.mark.parametrize("kind", NAMES)
-def test_bytes_then_names_then_the_transaction_are_on_the_disk_before_the_answer(
+def test_bytes_then_names_then_the_transaction_are_on_the_disk_before_the_response(
     recording: Recording, kind: str
 ) -> None:
-    given = recording.order_of(kind).check()
-    kinds = {"blobs/lfs" if name.startswith("blobs/lfs/") else Path(name).suffix for name in given}
+    renames = recording.order_of(kind).check()
+    kinds = {
+        "blobs/lfs" if name.startswith("blobs/lfs/") else Path(name).suffix for name in renames
+    }
     assert kinds == NAMES[kind]
 
 
-def test_a_part_is_on_the_disk_under_its_name_before_it_is_answered(recording: Recording) -> None:
+def test_a_part_is_on_the_disk_under_its_name_before_its_response(recording: Recording) -> None:
     window = recording.order_of("part").window
     whole = window.find(*WRITES, where=lambda call: "/uploads/" in call.path)
     assert whole, "the part was not written"
@@ -197,13 +199,13 @@ def test_a_part_is_on_the_disk_under_its_name_before_it_is_answered(recording: R
     mark = marks[-1]
     assert mark.path != whole[-1].path, "no mark says that the part is whole"
     assert window.synced(whole[-1].path, whole[-1], mark)
-    assert window.synced(mark.folder, mark, window.answer)
+    assert window.synced(mark.folder, mark, window.response)
 
 
-def test_the_first_token_is_on_the_disk_before_the_account_it_is_for(recording: Recording) -> None:
+def test_the_first_token_is_on_the_disk_before_its_account(recording: Recording) -> None:
     calls = recording.calls
     token, folder = f"{recording.data}/first-token", str(recording.data)
-    start = Window(calls, recording.seen[0].answer)
+    start = Window(calls, recording.windows[0].response)
     (written,) = start.find(*WRITES, where=lambda call: call.path == token)
     wal = f"{folder}/hubstead.db-wal"
     later = start.find(*WRITES, where=lambda call: call.path == wal and call.begin > written.begin)
@@ -211,17 +213,17 @@ def test_the_first_token_is_on_the_disk_before_the_account_it_is_for(recording: 
     assert start.synced(folder, written, later[0])
 
 
-def test_a_new_data_folder_holds_its_database_for_good(recording: Recording) -> None:
+def test_a_new_data_folder_has_a_durable_database(recording: Recording) -> None:
     folder = str(recording.data)
-    start = Window(recording.calls, recording.seen[0].answer)
+    start = Window(recording.calls, recording.windows[0].response)
     for name in ("hubstead.db", "hubstead.db-wal"):
-        made = [call for call in start.find("openat") if call.path == f"{folder}/{name}"]
-        assert "O_CREAT" in made[0].flags
-        assert start.synced(folder, made[0], start.answer), name
+        created = [call for call in start.find("openat") if call.path == f"{folder}/{name}"]
+        assert "O_CREAT" in created[0].flags
+        assert start.synced(folder, created[0], start.response), name
     (itself,) = start.find("mkdir", "mkdirat", where=lambda call: call.path == folder)
-    assert start.synced(str(recording.folder), itself, start.answer)
+    assert start.synced(str(recording.folder), itself, start.response)
     (git,) = start.find("mkdir", "mkdirat", where=lambda call: call.path == f"{folder}/git")
-    assert start.synced(folder, git, start.answer)
+    assert start.synced(folder, git, start.response)
 
 
 def test_a_token_of_the_command_line_is_on_the_disk_before_it_is_printed(

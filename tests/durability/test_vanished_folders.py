@@ -1,4 +1,4 @@
-"""Folders that vanish under a running hub: 503 for what the database knows, by every door."""
+"""Missing folders of a running hub: 503 for content that the database has, on every wire."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from tests.support.hub import running_hub
 
 ALL_READS = (
     *READS,
-    "/admin/m/resolve/main/kept.bin",
+    "/admin/m/resolve/main/small.bin",
     "/admin/m/resolve/main/large.bin",
     "/admin/m/info/refs?service=git-upload-pack",
 )
 
 
 def filled(writer: Writer) -> bytes:
-    """Give the repository a file in git, and one in the store; return that."""
+    """Add a file in git and one in the store to the repository; return the latter."""
     large = b"large" * 1000
     oid = hashlib.sha256(large).hexdigest()
     writer.node.call("POST", "/api/repos/create", {"name": "m"})
     objects = {"operation": "upload", "objects": [{"oid": oid, "size": len(large)}]}
-    told = writer.node.call("POST", "/admin/m.git/info/lfs/objects/batch", objects, **LFS)
-    action = told.json["objects"][0]["actions"]["upload"]
+    batch = writer.node.call("POST", "/admin/m.git/info/lfs/objects/batch", objects, **LFS)
+    action = batch.json["objects"][0]["actions"]["upload"]
     assert writer.node.call("PUT", action["href"], large, token="").status == 200
     pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {len(large)}\n"
     assert writer.commit_file("large.bin", pointer.encode()).status == 200
-    assert writer.commit_file("kept.bin", b"kept").status == 200
+    assert writer.commit_file("small.bin", b"small").status == 200
     return large
 
 
-def test_git_folders_that_vanish_are_503_until_they_are_back(tmp_path: Path) -> None:
+def test_missing_git_folders_are_503_until_they_are_back(tmp_path: Path) -> None:
     with running_hub(tmp_path / "hub") as node:
         writer = Writer(node)
         large = filled(writer)
         git = tmp_path / "hub/git"
         shutil.move(git, tmp_path / "away")
-        said = {path: node.call("GET", path) for path in ALL_READS}
-        found = {path: each.status for path, each in said.items()}
-        assert set(found.values()) <= {200, 503}, found
-        assert found["/admin/m/info/refs?service=git-upload-pack"] == 503
-        assert found["/admin/m/resolve/main/kept.bin"] == 503
+        responses = {path: node.call("GET", path) for path in ALL_READS}
+        statuses = {path: response.status for path, response in responses.items()}
+        assert set(statuses.values()) <= {200, 503}, statuses
+        assert statuses["/admin/m/info/refs?service=git-upload-pack"] == 503
+        assert statuses["/admin/m/resolve/main/small.bin"] == 503
         for write in (writer.commit, writer.tag, writer.create):
             refused = write()
             assert refused.status in (200, 503), (write, refused.status, refused.body)
@@ -54,7 +54,7 @@ def test_git_folders_that_vanish_are_503_until_they_are_back(tmp_path: Path) -> 
         assert writer.commit().status == 200
 
 
-def test_blobs_that_vanish_are_503_until_they_are_back(tmp_path: Path) -> None:
+def test_missing_blobs_are_503_until_they_are_back(tmp_path: Path) -> None:
     with running_hub(tmp_path / "hub") as node:
         writer = Writer(node)
         large = filled(writer)
@@ -62,7 +62,7 @@ def test_blobs_that_vanish_are_503_until_they_are_back(tmp_path: Path) -> None:
         shutil.move(blobs, tmp_path / "away")
         response = node.call("GET", "/admin/m/resolve/main/large.bin")
         assert response.status == 503, (response.status, response.body)
-        assert node.call("GET", "/admin/m/resolve/main/kept.bin").body == b"kept"
+        assert node.call("GET", "/admin/m/resolve/main/small.bin").body == b"small"
         sent = writer.upload()
         assert sent.status in (200, 503), (sent.status, sent.body)
         shutil.copytree(tmp_path / "away", blobs, dirs_exist_ok=True)

@@ -1,4 +1,4 @@
-"""Reading what strace recorded: which system calls ended before which others began."""
+"""Parses the output of strace: which system calls ended before which others began."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _TEXT = re.compile(r'"(?P<text>(?:[^"\\]|\\.)*)"')
 
 
 def command(output: Path) -> list[str | Path]:
-    """Return what to run a program under to have its calls in ``output``.
+    """Return the command prefix that runs a program and records its calls in ``output``.
 
     ``-yy`` writes the path (or the connection) of a file descriptor beside its number, as the
-    kernel knows it at that moment, so renamed files and reused numbers are no trouble.
+    kernel knows it at that moment, so renamed files and reused numbers are unambiguous.
     """
     return ["strace", "-f", "-qq", "-yy", "-s", "48", "-e", f"trace={CALLS}", "-o", output]
 
@@ -52,13 +52,13 @@ class Call:
         return os.path.dirname(self.target or self.path)
 
     @property
-    def is_answer(self) -> bool:
-        """Tell whether these are the first bytes of an answer."""
+    def is_response(self) -> bool:
+        """Whether these are the first bytes of a response."""
         return self.name in SENDS and self._is_of_socket and self.text.startswith("HTTP/1.1 ")
 
     @property
     def is_request(self) -> bool:
-        """Tell whether these are the first bytes of a request."""
+        """Whether these are the first bytes of a request."""
         if self.name not in RECEIVES or not self._is_of_socket:
             return False
         return self.text.startswith(("POST /", "PUT /", "DELETE /"))
@@ -97,11 +97,11 @@ def _worked(result: str) -> bool:
 
 
 def _call(name: str, arguments: str, begin: int, end: int) -> Call:
-    texts = [found["text"] for found in _TEXT.finditer(arguments)]
-    fds = [found["path"] for found in _FD.finditer(_TEXT.sub('""', arguments))]
+    texts = [match["text"] for match in _TEXT.finditer(arguments)]
+    fds = [match["path"] for match in _FD.finditer(_TEXT.sub('""', arguments))]
     text = ""
     if name in ("openat", "mkdirat", "unlinkat", "renameat", "renameat2", "linkat"):
-        names = [os.path.join(fd, each) for fd, each in zip(fds, texts, strict=False)]
+        names = [os.path.join(fd, path) for fd, path in zip(fds, texts, strict=False)]
     elif name in ("mkdir", "rename", "link", "unlink", "rmdir"):
         names = texts
     else:
@@ -112,16 +112,16 @@ def _call(name: str, arguments: str, begin: int, end: int) -> Call:
 
 @dataclass(frozen=True)
 class Window:
-    """The calls between a request's arrival and the first byte of its ``answer``."""
+    """The calls between the arrival of a request and the first byte of its ``response``."""
 
     calls: Sequence[Call]
-    answer: Call
+    response: Call
 
     def find(self, *names: str, where: Callable[[Call], bool] = lambda _: True) -> list[Call]:
         return [call for call in self.calls if call.name in names and where(call)]
 
     def synced(self, path: str, after: Call, before: Call) -> bool:
-        """Tell whether ``path`` was synced after one call had ended, before another began."""
+        """Return whether ``path`` was synced after one call and before another."""
         return any(
             sync.path == path and sync.begin > after.end and sync.end < before.begin
             for sync in self.find(*SYNCS)
@@ -129,13 +129,14 @@ class Window:
 
 
 def windows(calls: Sequence[Call]) -> list[Window]:
-    """Cut a trace of one request after another into one window for each."""
+    """Split a trace of successive requests into one window per request."""
     requests = [call for call in calls if call.is_request]
-    answers = [call for call in calls if call.is_answer]
-    assert len(requests) == len(answers)
+    responses = [call for call in calls if call.is_response]
+    assert len(requests) == len(responses)
     return [
         Window(
-            [call for call in calls if call.end > request.end and call.begin < answer.begin], answer
+            [call for call in calls if call.end > request.end and call.begin < response.begin],
+            response,
         )
-        for request, answer in zip(requests, answers, strict=True)
+        for request, response in zip(requests, responses, strict=True)
     ]

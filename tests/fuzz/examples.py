@@ -1,4 +1,4 @@
-"""How many examples a run tries: a seeded few in ``make test``, many in ``make fuzz``."""
+"""The number of examples in a run: a seeded few in ``make test``, many in ``make fuzz``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MANY = int(os.environ.get("HUBSTEAD_TEST_EXAMPLES", "0"))
 def examples(few: int, share: float = 1.0) -> settings:
     """Return settings for ``few`` examples, the same each time, or for a share of many new ones.
 
-    A failure is not shrunk over the network for long: the request it names is all one needs.
+    A failure over the network is not shrunk for long: the request in its report suffices.
     """
     count = max(few, int(MANY * share))
     return settings(

@@ -1,7 +1,7 @@
-"""Coverage-guided fuzzing of what reads xorbs and shards: ``python -m tests.fuzz.formats xorb``.
+"""Fuzzes the parsers of xorbs and shards by coverage: ``python -m tests.fuzz.formats xorb``.
 
-The rest of the line goes to libFuzzer. A run ends by a fault when anything but the refusal of
-the format comes out, or when what was taken does not come back as it was.
+The other arguments go to libFuzzer. A run fails on any error but the parser's refusal, and if
+an accepted input does not survive a round trip.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NOBODY = xet.to_text(b"\x11" * 32)
 
 
 def shard(data: bytes) -> None:
-    """Read a shard; write what it says again, and read the same."""
+    """Parse a shard, encode the result again, and parse the same."""
     try:
         read = xet.parse_shard(data, max_files=500, max_terms=500)
     except xet.ShardRefused:
@@ -41,7 +41,7 @@ def shard(data: bytes) -> None:
 
 
 def _file(file: xet.FileEntry) -> bytes:
-    # A file without terms may state range hashes, of which there are none then.
+    # A file without terms may have range hashes, of which there are none then.
     return file_entry(file.hash, file.terms, file.range_hashes, file.sha256)
 
 
@@ -51,7 +51,7 @@ def _xorb(xorb: xet.XorbEntry) -> bytes:
 
 
 def xorb(data: bytes) -> None:
-    """Receive a xorb in pieces under the name that its chunks give it, and decode it again."""
+    """Receive a xorb in pieces under the name of its chunks, and decode it again."""
     step, body = 1 + (data[0] if data else 0), data[1:]
     chunks = _chunks(body)
     if not chunks:
@@ -75,7 +75,7 @@ def xorb(data: bytes) -> None:
 
 
 def _records(body: bytes) -> int:
-    """Read stored records as their description says, with nothing between or after them."""
+    """Parse stored records by their description, with nothing between or after them."""
     at = count = 0
     while at < len(body):
         stored, scheme, size = body[at + 1 : at + 4], body[at + 4], body[at + 5 : at + 8]
@@ -90,7 +90,7 @@ def _records(body: bytes) -> int:
 
 
 def _chunks(body: bytes) -> list[bytes]:
-    """Return the chunks that a receiver takes before it looks at the name."""
+    """Return the chunks that a receiver accepts before it checks the name."""
     written = bytearray()
     receiver = xet.XorbParser(NOBODY, written.extend)
     try:

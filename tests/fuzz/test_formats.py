@@ -1,4 +1,4 @@
-"""Whatever bytes come as a xorb or a shard are taken or refused, and never a fault."""
+"""Any bytes are accepted or refused as a xorb or a shard, and never cause a fault."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from tests.xet.vectors import VECTORS
 
 ROOT = Path(__file__).parents[2]
 SHORT = 8000
-#: Inputs of one format for each example that ``make fuzz`` is asked for.
+#: Inputs of one format per example of ``make fuzz``.
 SHARE = 500
 
 
 def shards() -> list[bytes]:
-    """Return shards to begin with: of real clients, and small ones."""
+    """Return seed shards: those of real clients, and small ones."""
     real = [VECTORS[name] for name in VECTORS if name.startswith(("shard_", "dedup_response"))]
     one, two = a_xorb([b"a", b"bc"]), a_xorb([b"def"])
-    made = [
+    small = [
         a_shard([a_file((one, 0, 2), (two, 0, 1))], [one, two]),
         shard_of([EMPTY_FILE], [xorb_entry(one)], tail=b"tail"),
         shard_of([]),
     ]
-    return [base64.b64decode(each["bytes_b64"]) for each in real] + made
+    return [base64.b64decode(vector["bytes_b64"]) for vector in real] + small
 
 
 def xorbs() -> list[bytes]:
-    """Return xorbs to begin with, each behind a byte that says in which steps it comes."""
+    """Return seed xorbs, each behind a byte that gives the size of its pieces."""
     plain = a_xorb([b"a", b"bc" * 9])
     packed = a_xorb([b"text " * 300, bytes(range(256)) * 20, bytes(3000)])
     numbers = a_xorb([b"".join(at.to_bytes(4, "big") for at in range(500))])
@@ -44,12 +44,12 @@ def xorbs() -> list[bytes]:
     return [bytes([step]) + body for body in bodies for step in (0, 7)]
 
 
-# What a process took at most counts on over exec: it has to be forked by one that took little.
+# A child inherits the peak memory of its parent over exec, so a small process has to fork it.
 FROM_A_SMALL_PROCESS = ("/bin/sh", "-c", '"$@"; exit $?', "sh")
 
 
 @pytest.mark.parametrize("format_", ["shard", "xorb"])
-def test_no_bytes_of_a_format_are_a_fault(format_: str, tmp_path: Path) -> None:
+def test_no_bytes_of_a_format_cause_a_fault(format_: str, tmp_path: Path) -> None:
     seeds = tmp_path / "seeds"
     seeds.mkdir()
     for number, seed in enumerate({"shard": shards, "xorb": xorbs}[format_]()):
@@ -70,6 +70,6 @@ def test_no_bytes_of_a_format_are_a_fault(format_: str, tmp_path: Path) -> None:
     )
     faults = [path.read_bytes().hex() for path in tmp_path.glob("fault-*")]
     assert result.returncode == 0, (faults, result.stdout[-3000:], result.stderr[-3000:])
-    # All was tried, and it did lead somewhere.
+    # All inputs ran, and some reached new code.
     assert re.search(rf"Done {runs} runs", result.stderr), result.stderr[-3000:]
     assert "NEW" in result.stderr

@@ -1,4 +1,4 @@
-"""Whatever the served OpenAPI document allows is answered, and never by a fault."""
+"""Requests that the served OpenAPI document allows never cause a fault."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OPERATIONS = {
     for path, methods in DOCUMENT["paths"].items()
     for method in methods
 }
-#: Parameters of queries, which the document leaves open.
+#: Query parameters, which the document leaves open.
 NAMES = (
     "author blobs cardData config create_pr cursor datasets dataset direction download expand "
     "expand[] filter formatted full gated id include_prs library limit linked models organization "
@@ -45,13 +45,13 @@ QUERIES = st.lists(st.tuples(st.sampled_from(NAMES), VALUES), max_size=3)
 
 @dataclass(frozen=True)
 class FuzzedRepo:
-    """A repository that an example may be about, and its owner."""
+    """A repository for the examples, and its owner."""
 
     owner: Person
     names: dict[str, str]
 
     def renewed(self) -> None:
-        """Make the repository again if an example has deleted or renamed it."""
+        """Create the repository again if an example has deleted or renamed it."""
         self.owner.repo("bert", exist_ok=True)
 
 
@@ -65,7 +65,7 @@ def sample(live_hub: ThreadHub) -> Iterator[FuzzedRepo]:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_no_request_of_the_document_is_a_fault(sample: FuzzedRepo, operation: str) -> None:
+def test_no_request_of_the_document_causes_a_fault(sample: FuzzedRepo, operation: str) -> None:
     strategy = OPERATIONS[operation].as_strategy()
     sample.renewed()
 

@@ -1,4 +1,4 @@
-"""Whatever comes over a socket is answered or refused, and never by a fault."""
+"""Any bytes over a socket are answered or refused, and never cause a fault."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def requests(draw: st.DrawFn) -> bytes:
     return head + b"\r\n".join([b"Host: hub", *lines]) + b"\r\n\r\n" + body
 
 
-def test_no_bytes_are_a_fault(live_hub: ThreadHub, anna: Person) -> None:
+def test_no_bytes_cause_a_fault(live_hub: ThreadHub, anna: Person) -> None:
     @examples(250)
     @given(request=requests())
     def holds(request: bytes) -> None:
@@ -134,7 +134,7 @@ def test_no_bytes_are_a_fault(live_hub: ThreadHub, anna: Person) -> None:
 
 
 @pytest.mark.parametrize("shown", ["POST", "PUT"])
-def test_no_body_of_a_known_address_is_a_fault(
+def test_no_body_of_a_known_address_causes_a_fault(
     live_hub: ThreadHub, anna: Person, shown: str
 ) -> None:
     ends = "commit/main preupload/main paths-info/main branch/b tag/main settings upload/main/x"
@@ -154,18 +154,18 @@ def test_no_body_of_a_known_address_is_a_fault(
 
 
 def exchange(port: int, request: bytes) -> bytes:
-    """Send all of ``request``, end it, and return what is answered."""
-    answer = b""
+    """Send all of ``request``, close the sending side, and return the response."""
+    response = b""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as wire:
         try:
             wire.sendall(request)
             wire.shutdown(socket.SHUT_WR)
             while part := wire.recv(65536):
-                answer += part
+                response += part
         except ConnectionError:
-            pass  # refused before all of it was read
-    return answer
+            pass  # refused before the whole request was read
+    return response
 
 
-def statuses(answer: bytes) -> list[int]:
-    return [int(found) for found in re.findall(rb"^HTTP/1\.1 (\d{3}) ", answer, re.MULTILINE)]
+def statuses(response: bytes) -> list[int]:
+    return [int(status) for status in re.findall(rb"^HTTP/1\.1 (\d{3}) ", response, re.MULTILINE)]

@@ -1,4 +1,4 @@
-"""The outbox: an event is written with its change, and told once, in order."""
+"""The outbox: events are written with their change, and dispatched once, in order."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ async def sing(db: Database, *titles: str, repo_pk: int = 1) -> None:
     await db.write(write)
 
 
-class Listening:
-    """A listener that keeps what it hears, as a row of the database would be kept."""
+class Recorder:
+    """A listener that records events, as a row of the database would."""
 
     def __init__(self) -> None:
-        self.heard: list[str] = []
+        self.payloads: list[str] = []
 
     async def __call__(self, _tx: Tx, row: RecordedEvent) -> None:
-        self.heard.append(row.payload)
+        self.payloads.append(row.payload)
 
 
-async def test_an_event_of_a_write_that_fails_never_happened(db: Database) -> None:
+async def test_an_event_of_a_failed_write_does_not_exist(db: Database) -> None:
     async def fail(tx: Tx) -> None:
         await record_event(tx, Subject("repo", 1), Sung("la"))
         raise LookupError
@@ -62,62 +62,64 @@ async def test_an_event_of_a_write_that_fails_never_happened(db: Database) -> No
     assert await count_pending(db) == 0
 
 
-async def test_events_are_told_in_order_to_every_listener_and_then_no_more(db: Database) -> None:
+async def test_events_are_dispatched_to_every_listener_once_and_in_order(db: Database) -> None:
     await sing(db, "do", "re")
     await sing(db, "mi", repo_pk=2)
     assert await count_pending(db) == 3
-    first, second = Listening(), Listening()
+    first, second = Recorder(), Recorder()
     assert await dispatch(db, songs(first, second)) == 3
-    assert first.heard == second.heard
-    assert first.heard == [f'{{"type":"Sung","title":"{title}"}}' for title in ("do", "re", "mi")]
+    assert first.payloads == second.payloads
+    assert first.payloads == [
+        f'{{"type":"Sung","title":"{title}"}}' for title in ("do", "re", "mi")
+    ]
     assert await count_pending(db) == 0
     assert await dispatch(db, songs(first)) == 0
-    assert len(first.heard) == 3
+    assert len(first.payloads) == 3
 
 
-async def test_an_event_says_what_and_when(db: Database) -> None:
+async def test_an_event_has_its_type_subject_and_time(db: Database) -> None:
     await sing(db, "do", repo_pk=77)
     (row,) = await db.all(ALL)
     assert (row.repo_pk, row.type, row.told_ms) == (77, "Sung", None)
     assert abs(row.created_ms - now_ms()) < 60_000
 
 
-async def test_a_listener_that_fails_leaves_its_events_untold(db: Database) -> None:
+async def test_a_failing_listener_leaves_its_events_pending(db: Database) -> None:
     await sing(db, "do", "re")
 
-    async def deaf(_tx: Tx, row: RecordedEvent) -> None:
+    async def fail(_tx: Tx, row: RecordedEvent) -> None:
         if "re" in row.payload:
             raise LookupError("what?")
 
     with pytest.raises(LookupError):
-        await dispatch(db, songs(deaf))
+        await dispatch(db, songs(fail))
     assert await count_pending(db) == 2
-    listening = Listening()
-    await dispatch(db, songs(listening))
-    assert len(listening.heard) == 2
+    recorder = Recorder()
+    await dispatch(db, songs(recorder))
+    assert len(recorder.payloads) == 2
 
 
-async def test_a_long_line_of_events_is_told_in_parts(db: Database) -> None:
+async def test_a_long_queue_of_events_is_dispatched_in_batches(db: Database) -> None:
     await sing(db, *map(str, range(130)))
-    listening = Listening()
-    assert await dispatch(db, songs(listening)) == 100
-    assert await dispatch(db, songs(listening)) == 30
-    assert [f'"{n}"' in heard for n, heard in enumerate(listening.heard)] == [True] * 130
+    recorder = Recorder()
+    assert await dispatch(db, songs(recorder)) == 100
+    assert await dispatch(db, songs(recorder)) == 30
+    assert [f'"{n}"' in payloads for n, payloads in enumerate(recorder.payloads)] == [True] * 130
 
 
-async def test_two_nodes_that_tell_at_once_tell_each_event_once(database_url: str) -> None:
+async def test_two_nodes_dispatch_an_event_only_once(database_url: str) -> None:
     nodes = [await open_db(database_url), await open_db(database_url)]
     await sing(nodes[0], *map(str, range(60)))
 
     async def mark(tx: Tx, row: RecordedEvent) -> None:
-        # What counts is what a committed transaction did, not how often it was tried.
+        # The rows of committed transactions count, not the attempts.
         await record_event(tx, Subject("event", row.pk), Sung("echo"))
 
-    async def tell_until_quiet(db: Database) -> None:
+    async def dispatch_all(db: Database) -> None:
         for _ in range(3):
-            await tell_some(db, mark)
+            await dispatch_songs(db, mark)
 
-    await asyncio.gather(*map(tell_until_quiet, nodes))
+    await asyncio.gather(*map(dispatch_all, nodes))
     echoes = [row.subject_pk for row in await nodes[0].all(ALL) if "echo" in row.payload]
     first = [row.pk for row in await nodes[0].all(ALL)][:60]
     assert [echoes.count(pk) for pk in first] == [1] * 60
@@ -125,7 +127,7 @@ async def test_two_nodes_that_tell_at_once_tell_each_event_once(database_url: st
         await node.close()
 
 
-async def tell_some(db: Database, listener: object) -> int:
+async def dispatch_songs(db: Database, listener: object) -> int:
     async def only_songs(tx: Tx, row: RecordedEvent) -> None:
         if "echo" not in row.payload:
             await listener(tx, row)  # type: ignore[operator]
@@ -133,10 +135,10 @@ async def tell_some(db: Database, listener: object) -> int:
     return await dispatch(db, songs(only_songs))
 
 
-async def test_told_events_are_forgotten_after_a_while_and_untold_ones_never(db: Database) -> None:
+async def test_dispatched_events_expire_and_pending_ones_never(db: Database) -> None:
     await sing(db, "old", "recent")
     await dispatch(db, [])
-    await sing(db, "untold")
+    await sing(db, "pending")
     hour = 3_600_000
 
     async def age(tx: Tx) -> None:
@@ -154,18 +156,18 @@ class Joined(Event, frozen=True):
     name: str
 
 
-async def test_a_listener_hears_only_of_the_events_that_it_lists(db: Database) -> None:
+async def test_a_listener_receives_only_the_events_that_it_lists(db: Database) -> None:
     await sing(db, "do")
     await db.write(lambda tx: record_event(tx, Subject("account", 7), Joined("anna")))
-    songs_heard, joined_heard = Listening(), Listening()
+    songs_heard, joined_heard = Recorder(), Recorder()
     listeners = [Listener(songs_heard, (Sung,)), Listener(joined_heard, (Joined,))]
     assert await dispatch(db, listeners) == 2
-    assert songs_heard.heard == ['{"type":"Sung","title":"do"}']
-    assert joined_heard.heard == ['{"type":"Joined","name":"anna"}']
+    assert songs_heard.payloads == ['{"type":"Sung","title":"do"}']
+    assert joined_heard.payloads == ['{"type":"Joined","name":"anna"}']
 
 
 async def test_an_event_names_a_subject_of_any_kind(db: Database) -> None:
-    """The previous release reads ``repo_pk`` and writes nothing else."""
+    """The previous release reads ``repo_pk`` and writes no other column."""
     await sing(db, "do", repo_pk=3)
     await db.write(lambda tx: record_event(tx, Subject("account", 3), Joined("anna")))
     of_previous_release = insert_into(events, "repo_pk", "type", "payload", "created_ms")

@@ -1,4 +1,4 @@
-"""The pages of a running hub, as a browser and as a client asks for them."""
+"""The pages of a running hub, requested by a browser and by a client."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ EVIL = "</title><script>alert(1)</script>"
 
 
 @dataclass
-class Reply:
-    """What came back; header names in lower case."""
+class Response:
+    """A response; header names in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -84,7 +84,7 @@ def free_port() -> int:
 
 def ask(
     hub: ProcessHub, path: str, *, method: str = "GET", accept: str = "text/html", token: str = ""
-) -> Reply:
+) -> Response:
     parts = urlsplit(hub.url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=20)
     headers = {"Accept": accept}
@@ -93,26 +93,26 @@ def ask(
     connection.request(method, path, headers=headers)
     response = connection.getresponse()
     lines = {name.lower(): value for name, value in response.getheaders()}
-    reply = Reply(response.status, lines, response.read().decode())
+    body = response.read().decode()
     connection.close()
-    return reply
+    return Response(response.status, lines, body)
 
 
 def page(hub: ProcessHub, path: str, *, token: str = "") -> str:
-    """Return a page, which must be there and be safe."""
-    reply = ask(hub, path, token=token)
-    assert reply.status == 200, reply.body
-    assert reply.headers["content-type"] == "text/html; charset=utf-8"
-    assert "default-src 'none'" in reply.headers["content-security-policy"]
-    assert reply.headers["x-content-type-options"] == "nosniff"
-    assert reply.headers["referrer-policy"] == "same-origin"
-    elements = Elements(reply.body)
+    """Return a page after checks of its status and its safety headers."""
+    response = ask(hub, path, token=token)
+    assert response.status == 200, response.body
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in response.headers["content-security-policy"]
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert response.headers["referrer-policy"] == "same-origin"
+    elements = Elements(response.body)
     assert not {"script", "svg", "img", "iframe"} & set(elements.tags)
     assert not [name for name, _ in elements.attributes if name.startswith("on")]
-    return reply.body
+    return response.body
 
 
-def test_the_first_page_says_how_to_connect_and_what_is_new(hub: ProcessHub) -> None:
+def test_the_first_page_shows_how_to_connect_and_recent_repositories(hub: ProcessHub) -> None:
     body = page(hub, "/")
     assert f"export HF_ENDPOINT={hub.url}" in body
     links = Elements(body).links
@@ -120,17 +120,17 @@ def test_the_first_page_says_how_to_connect_and_what_is_new(hub: ProcessHub) -> 
     assert "secret" not in body
 
 
-def test_every_link_of_every_page_leads_somewhere(hub: ProcessHub) -> None:
+def test_every_link_of_every_page_resolves(hub: ProcessHub) -> None:
     seen, waiting = set(), ["/"]
     while waiting:
         path = waiting.pop()
         if path in seen or not path.startswith("/"):
             continue
         seen.add(path)
-        reply = ask(hub, path, method="HEAD" if "/resolve/" in path else "GET")
-        assert reply.status in (200, 302), path
-        if reply.headers.get("content-type", "").startswith("text/html"):
-            waiting += Elements(reply.body).links
+        response = ask(hub, path, method="HEAD" if "/resolve/" in path else "GET")
+        assert response.status in (200, 302), path
+        if response.headers.get("content-type", "").startswith("text/html"):
+            waiting += Elements(response.body).links
     assert len(seen) > 20
     assert any("/resolve/main/a%26b/q%3F%23%25.txt" in path for path in seen)
 
@@ -141,11 +141,11 @@ def test_a_repository_shows_its_files_and_its_readme_as_text(hub: ProcessHub) ->
     assert f"# Bert {EVIL}" in elements.text
     assert EVIL not in body
     assert "/admin/bert/blob/main/README.md" in elements.links
-    assert "11.0 MB" in elements.text  # the file behind the pointer
+    assert "11.0 MB" in elements.text  # the size in the pointer
     assert "LFS" in elements.text
 
 
-def test_names_are_shown_as_they_are_and_never_taken_for_html(hub: ProcessHub) -> None:
+def test_names_are_escaped_and_never_html(hub: ProcessHub) -> None:
     name = quote(f"a&b/{ODD}")
     body = page(hub, f"/admin/bert/blob/main/{name}")
     assert Elements(body).text.count(ODD) >= 2  # title and crumbs
@@ -154,14 +154,14 @@ def test_names_are_shown_as_they_are_and_never_taken_for_html(hub: ProcessHub) -
         page(hub, path)
 
 
-def test_files_that_are_no_text_are_offered_for_download(hub: ProcessHub) -> None:
+def test_binary_files_are_offered_for_download(hub: ProcessHub) -> None:
     assert "not a text" in page(hub, "/admin/bert/blob/main/picture.png")
     body = page(hub, "/admin/bert/blob/main/big.bin")
     assert "kept beside git" in body
     assert "/admin/bert/resolve/main/big.bin?download=true" in Elements(body).links
 
 
-def test_revisions_may_hold_slashes_raw_or_encoded(hub: ProcessHub) -> None:
+def test_revisions_may_contain_slashes_raw_or_encoded(hub: ProcessHub) -> None:
     for revision in ("feature/x", "feature%2Fx", "refs%2Fheads%2Ffeature%2Fx"):
         body = page(hub, f"/admin/bert/tree/{revision}/a%26b")
         assert ODD in Elements(body).text
@@ -169,14 +169,14 @@ def test_revisions_may_hold_slashes_raw_or_encoded(hub: ProcessHub) -> None:
     assert "/admin/bert/blob/feature%2Fx/README.md" in links
 
 
-def test_a_commit_has_a_page_and_answers_head(hub: ProcessHub) -> None:
+def test_a_commit_has_a_page_and_supports_head(hub: ProcessHub) -> None:
     links = Elements(page(hub, "/admin/bert/commits/main")).links
     newest = next(link for link in links if "/commit/" in link)
     body = page(hub, newest)
     assert EVIL in Elements(body).text
     assert "/blob/" in body
-    reply = ask(hub, newest, method="HEAD", accept="*/*")
-    assert (reply.status, reply.body) == (200, "")
+    response = ask(hub, newest, method="HEAD", accept="*/*")
+    assert (response.status, response.body) == (200, "")
     assert ask(hub, f"/admin/bert/commit/{'0' * 39}1", method="HEAD").status == 404
     assert ask(hub, "/datasets/admin/squad/commit/main", method="HEAD").status == 200
 
@@ -187,7 +187,7 @@ def test_history_has_pages(hub: ProcessHub) -> None:
     assert ask(hub, "/admin/bert/commits/main?p=x").status == 400
 
 
-def test_private_repositories_are_for_those_who_may_read_them(hub: ProcessHub) -> None:
+def test_private_repositories_are_visible_only_to_their_readers(hub: ProcessHub) -> None:
     absent, hidden = ask(hub, "/admin/absent"), ask(hub, "/admin/secret")
     assert hidden.status == absent.status == 401
     number = re.compile(r"Root=\S+<")
@@ -220,7 +220,7 @@ def test_private_repositories_are_for_those_who_may_read_them(hub: ProcessHub) -
         ("/static/..%2Frouting.py", 404),
     ],
 )
-def test_refusals_are_pages_for_browsers_and_json_for_clients(
+def test_errors_are_pages_for_browsers_and_json_for_clients(
     hub: ProcessHub, path: str, status: int
 ) -> None:
     shown = ask(hub, path)
@@ -228,32 +228,32 @@ def test_refusals_are_pages_for_browsers_and_json_for_clients(
     assert shown.headers["content-type"] == "text/html; charset=utf-8"
     assert "default-src 'none'" in shown.headers["content-security-policy"]
     assert f"<h1>{status} " in shown.body
-    told = ask(hub, path, accept="*/*")
-    assert told.status == status
-    assert told.headers["content-type"].startswith("application/json")
-    assert told.headers["x-error-message"]
+    response = ask(hub, path, accept="*/*")
+    assert response.status == status
+    assert response.headers["content-type"].startswith("application/json")
+    assert response.headers["x-error-message"]
 
 
-def test_a_refusal_never_repeats_what_was_asked_as_html(hub: ProcessHub) -> None:
-    reply = ask(hub, f"/admin/bert/tree/main/{quote(EVIL, safe='')}")
-    assert reply.status == 404
-    assert "<script" not in reply.body
+def test_an_error_page_never_repeats_the_request_as_html(hub: ProcessHub) -> None:
+    response = ask(hub, f"/admin/bert/tree/main/{quote(EVIL, safe='')}")
+    assert response.status == 404
+    assert "<script" not in response.body
 
 
-def test_static_files_have_their_types_and_robots_their_rules(hub: ProcessHub) -> None:
+def test_static_files_have_their_types_and_robots_txt_its_rules(hub: ProcessHub) -> None:
     for path, media_type in (
         ("/static/hubstead.css", "text/css; charset=utf-8"),
         ("/favicon.ico", "image/svg+xml"),
         ("/static/favicon.svg", "image/svg+xml"),
         ("/robots.txt", "text/plain; charset=utf-8"),
     ):
-        reply = ask(hub, path)
-        assert (reply.status, reply.headers["content-type"]) == (200, media_type)
-        assert reply.body
+        response = ask(hub, path)
+        assert (response.status, response.headers["content-type"]) == (200, media_type)
+        assert response.body
     assert "Disallow: /api/" in ask(hub, "/robots.txt").body
 
 
-def test_paths_sizes_and_times_are_written_for_people() -> None:
+def test_paths_sizes_and_times_are_readable() -> None:
     from hubstead.pages.render import bytes_for_people, moment, path_in_url, segment_in_url
 
     assert path_in_url("a b/ü\udcff") == "a%20b/%C3%BC%FF"
@@ -269,7 +269,7 @@ def test_paths_sizes_and_times_are_written_for_people() -> None:
     assert moment(2**60) == "at an impossible time"
 
 
-def test_a_hub_below_a_path_links_below_it(tmp_path: Path) -> None:
+def test_a_hub_below_a_path_prefixes_its_links(tmp_path: Path) -> None:
     public = "https://hub.example.com/models"
     port = free_port()
     with running_hub(tmp_path / "data", {"public_url": public}, fixed_port=port) as served:

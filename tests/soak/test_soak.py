@@ -1,7 +1,7 @@
-"""After an hour of every kind of write and read, a hub takes no more than after ten minutes.
+"""After an hour of every kind of write and read, a hub uses no more than after ten minutes.
 
-Runs only when ``HUBSTEAD_TEST_SOAK_MINUTES`` says for how long (``make soak``: 60). What it saw
-goes into ``HUBSTEAD_TEST_SOAK_RESULTS``, a CSV file, and as a plot beside it.
+Runs only if ``HUBSTEAD_TEST_SOAK_MINUTES`` has a duration (``make soak``: 60). The samples
+go into ``HUBSTEAD_TEST_SOAK_RESULTS``, a CSV file, with a plot beside it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from tests.support.hub import ProcessHub, running_hub
 MINUTES = float(os.environ.get("HUBSTEAD_TEST_SOAK_MINUTES", "0"))
 RESULTS = os.environ.get("HUBSTEAD_TEST_SOAK_RESULTS", "")
 REPOS, COMMITTERS = 20, 4
-#: How much more a hub may take at the end than in its tenth minute (or in the middle of less).
+#: The allowed growth from the tenth minute (or the middle of a shorter run) to the end.
 MORE_MB, MORE_FILES = 30, 200
 EVERY_S = 5.0
 NDJSON, LFS = "application/x-ndjson", "application/vnd.git-lfs+json"
@@ -42,7 +42,7 @@ pytestmark = pytest.mark.skipif(not MINUTES, reason="an hour's run: make soak")
 
 
 class Sample(NamedTuple):
-    """What a process takes at one moment."""
+    """The resources of a process at one moment."""
 
     seconds: float
     rss_mb: float
@@ -51,7 +51,7 @@ class Sample(NamedTuple):
 
 
 class Load:
-    """Clients that go on until they are stopped; the first fault of one stops all."""
+    """Clients that run until they are stopped; the first fault stops all."""
 
     def __init__(self, hub: ProcessHub, folder: Path) -> None:
         self.hub, self.folder = hub, folder
@@ -83,10 +83,10 @@ class Load:
     def connection(self) -> Connection:
         return Connection(self.hub.port, self.hub.token, timeout_s=120)
 
-    # -- what each kind of client does -------------------------------------------------------
+    # -- one method per kind of client -----------------------------------------------------------
 
     def api(self, number: int) -> Callable[[int], None]:
-        """Commit small files to one repository after another, and read what is there."""
+        """Commit small files to one repository after another, and read them."""
         call, chance = self.connection(), random.Random(number)
 
         def step(turn: int) -> None:
@@ -125,11 +125,11 @@ class Load:
         def step(turn: int) -> None:
             data = os.urandom(200_000)
             oid = hashlib.sha256(data).hexdigest()
-            asked = {"operation": "upload", "objects": [{"oid": oid, "size": len(data)}]}
+            request = {"operation": "upload", "objects": [{"oid": oid, "size": len(data)}]}
             headers = {"Content-Type": LFS, "Accept": LFS}
             url = "/admin/large.git/info/lfs/objects/batch"
-            [told] = call("POST", url, json.dumps(asked), headers=headers).json["objects"]
-            action = told["actions"]["upload"]
+            [entry] = call("POST", url, json.dumps(request), headers=headers).json["objects"]
+            action = entry["actions"]["upload"]
             sent = call("PUT", action["href"], data, headers=action.get("header"), signed=False)
             assert sent.status == 200, sent.body
             path = f"f{turn % 20}.bin"
@@ -157,13 +157,13 @@ class Load:
         assert sink is not None
         assert lines is not None
         source, data = home / "file", os.urandom(1 << 20)
-        told = {"endpoint": self.hub.url, "token": self.hub.token, "repo": "admin/chunks"}
+        base = {"endpoint": self.hub.url, "token": self.hub.token, "repo": "admin/chunks"}
 
         def ask(**more: object) -> None:
-            sink.write(json.dumps(told | more) + "\n")
+            sink.write(json.dumps(base | more) + "\n")
             sink.flush()
-            said = next(line for line in lines if line.startswith("SAID "))
-            assert "error" not in said, said
+            result = next(line for line in lines if line.startswith("RESULT"))
+            assert "error" not in result, result
 
         def step(turn: int) -> None:
             nonlocal data
@@ -182,7 +182,7 @@ class Load:
 
 def _commit(call: Connection, repo: str, line: dict[str, object]) -> None:
     header = {"key": "header", "value": {"summary": "soak"}}
-    body = "\n".join(json.dumps(each) for each in (header, line))
+    body = "\n".join(json.dumps(entry) for entry in (header, line))
     url = f"/api/models/{repo}/commit/main"
     for _ in range(5):
         sent = call("POST", url, body, headers={"Content-Type": NDJSON})
@@ -205,7 +205,7 @@ def _sample(pid: int, started: float) -> Sample:
 
 
 def _minute(samples: Sequence[Sample], end_s: float) -> Sample:
-    """Return the median of each column in the minute (or tenth part) that ends there."""
+    """Return the median of each column in the minute (or tenth part) before ``end_s``."""
     width = min(60.0, samples[-1].seconds / 10)
     rows = [row for row in samples if end_s - width <= row.seconds <= end_s]
     columns = [statistics.median(column) for column in zip(*rows, strict=True)]
@@ -241,16 +241,16 @@ def _prepare(hub: ProcessHub) -> None:
     call = Connection(hub.port, hub.token)
     names = [*(f"r{number}" for number in range(REPOS)), "pushed", "large", "chunks"]
     for name in names:
-        made = call("POST", "/api/repos/create", {"name": name, "type": "model"})
-        assert made.status == 200, made.body
+        created = call("POST", "/api/repos/create", {"name": name, "type": "model"})
+        assert created.status == 200, created.body
         content = base64.b64encode(b"first").decode()
         value = {"path": "first", "content": content, "encoding": "base64"}
         _commit(call, f"admin/{name}", {"key": "file", "value": value})
 
 
 @pytest.mark.timeout(MINUTES * 60 + 600)
-def test_a_hub_takes_no_more_at_the_end_than_in_its_tenth_minute(tmp_path: Path) -> None:
-    # A shorter run has to come to rest sooner.
+def test_a_hub_uses_no_more_at_the_end_than_in_its_tenth_minute(tmp_path: Path) -> None:
+    # A shorter run has to reach its steady state sooner.
     grace_s = min(300.0, MINUTES * 60 / 8)
     with running_hub(tmp_path / "data", {"pack_grace_seconds": grace_s}) as hub:
         assert hub.process is not None

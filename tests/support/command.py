@@ -1,4 +1,4 @@
-"""The command ``hubstead`` as people run it, to its end; ``hub.ProcessHub`` runs it as a server."""
+"""Runs the command ``hubstead`` to its end; ``hub.ProcessHub`` runs it as a server."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Things to test with: people, organizations, repositories, as the rooms themselves make them.
+"""Factories of users, organizations and repositories, through the rooms that own them.
 
-Each takes what the test is about and chooses the rest::
+Each takes what the test is about and defaults the rest::
 
     anna = await a_user(db, "anna")
     acme = await an_org(db, "acme", anna, {"read": bert})
@@ -23,7 +23,7 @@ from hubstead.repos.tables import repos
 
 
 async def a_user(db: Database, name: str = "anna", **facts: Any) -> Actor:
-    """Make a user and return them as signed in with a write token."""
+    """Add a user and return their actor, with a write token."""
 
     async def add(tx: Tx) -> int:
         return await add_user(tx, name, **facts)
@@ -36,7 +36,7 @@ async def a_user(db: Database, name: str = "anna", **facts: Any) -> Actor:
 async def an_org(
     db: Database, name: str, owner: Actor, members: Mapping[str, Actor] | None = None
 ) -> int:
-    """Make an organization of ``owner`` with ``members`` by role, and return its number."""
+    """Add an organization of ``owner`` with ``members`` by role, and return its primary key."""
 
     async def add(tx: Tx) -> int:
         org = await add_org(tx, name, owner.pk)
@@ -49,14 +49,14 @@ async def an_org(
 
 async def a_repo(
     db: Database,
-    maker: Actor,
+    creator: Actor,
     name: str = "anna/bert",
     *,
     kind: Kind = Kind.MODEL,
     private: bool = False,
     **columns: object,
 ) -> Repo:
-    """Make a repository without content below ``owner/name`` and open it as its maker.
+    """Add a repository without content and open it as its creator.
 
     ``columns`` sets further columns of its row (``gated``, ``disabled``, ``downloads``, …).
     """
@@ -72,8 +72,8 @@ async def a_repo(
     )
 
     async def add(tx: Tx) -> Repo:
-        pk = await insert_repo(tx, maker, new)
-        repo = await open_repo(tx, maker, repo_id, Right.VIEW)
+        pk = await insert_repo(tx, creator, new)
+        repo = await open_repo(tx, creator, repo_id, Right.VIEW)
         if columns:
             await _set(tx, pk, columns)
         fields = {name: columns[name] for name in columns.keys() & set(Repo.__struct_fields__)}

@@ -1,4 +1,4 @@
-"""Real git against a live hub: work trees of a test's own, nothing of the machine's settings."""
+"""Runs the real git against a live hub, in work trees without the machine's configuration."""
 
 from __future__ import annotations
 

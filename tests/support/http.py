@@ -1,4 +1,4 @@
-"""One HTTP request and its response, over a connection of its own or a kept-open one."""
+"""One HTTP request and its response, over its own or a kept-alive connection."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Response:
 
 
 class Connection:
-    """A kept-open connection to a port of this machine.
+    """A kept-alive connection to a port of this machine.
 
     It never sends a request twice: a request without a response may have taken effect or not.
     """
@@ -51,7 +51,7 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         signed: bool = True,
     ) -> Response:
-        """Send a request to a path or a whole URL, of which the host is ignored.
+        """Send a request to a path, or to a URL whose host is ignored.
 
         A body that is neither bytes nor text goes as JSON. ``signed`` adds the token.
 
@@ -88,7 +88,7 @@ def request(
     body: Any = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Send one request on a connection of its own; see ``Connection``."""
+    """Send one request on its own connection; see ``Connection``."""
     connection = Connection(port)
     try:
         return connection(method, url, body, headers=headers)
@@ -97,7 +97,7 @@ def request(
 
 
 def _target(url: str) -> str:
-    """Return a URL without scheme and host; what is a path already stays as it is."""
+    """Return a URL without scheme and host; a path stays as it is."""
     if not url.startswith(("http://", "https://")):
         return url
     parts = urlsplit(url)

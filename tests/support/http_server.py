@@ -1,4 +1,4 @@
-"""A small application on a live server, and a raw client."""
+"""A small application on a live server, and a client of raw bytes."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ class LocalFile:
         self.size = path.stat().st_size
 
     def chunks(self, start: int, count: int) -> AsyncIterator[bytes]:
-        raise AssertionError("a local file is never asked for chunks")
+        raise AssertionError("the server reads a local file by its descriptor, never by chunks")
 
 
 class RemoteSource:
-    """A source without a file, as a remote store is."""
+    """A source without a local file, as objects of a remote store are."""
 
     path = None
 
@@ -62,7 +62,7 @@ class RemoteSource:
 
 
 class App:
-    """The addresses that the tests use; remembers what became of each request."""
+    """The application under test; records the outcome of every request."""
 
     def __init__(self, folder: Path, *, extensions: bool) -> None:
         self.folder = folder
@@ -193,7 +193,7 @@ class RunningServer:
 
 
 class RawConnection:
-    """A connection on which each byte is ours."""
+    """A connection on which the test writes every byte itself."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
@@ -244,7 +244,7 @@ class RawConnection:
 
 
 class ServerPool:
-    """The servers of this run, by what they were started with: to start one takes a while."""
+    """The servers of this test run, reused by their settings, since a start is slow."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -282,7 +282,7 @@ class ServerPool:
         return RunningServer(app, server, server.port), thread
 
     def rest(self) -> None:
-        """Check that no request of the last test goes on, and forget what it did."""
+        """Check that no request of the last test is in progress, and forget its outcomes."""
         for live, thread in self.running.values():
             live.app.gate.set()
             live.wait_until_idle()
@@ -299,7 +299,7 @@ class ServerPool:
             assert not thread.is_alive(), "the server did not stop"
 
 
-#: Little room, all the time in the world: what is refused here is refused for its size.
+#: Tight sizes and ample time: these limits refuse by size only.
 TIGHT = Limits(
     header_bytes=2000,
     header_seconds=60,
@@ -311,7 +311,7 @@ TIGHT = Limits(
     drain_seconds=60,
     keep_alive_seconds=60,
 )
-#: Little time as well. A loaded machine may miss these: only for tests whose client is too slow.
+#: Tight times too. A loaded machine may exceed them: only for tests of clients that are too slow.
 HASTY = dataclasses.replace(
     TIGHT,
     header_seconds=0.4,

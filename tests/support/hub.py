@@ -91,7 +91,7 @@ class RunningHub(ABC):
     """A hub that serves on a port of this machine."""
 
     port: int
-    token: str = ""  # of its first administrator, if the start has said it
+    token: str = ""  # of its first administrator, if the start printed it
 
     @abstractmethod
     def start(self) -> Self:
@@ -118,7 +118,7 @@ class RunningHub(ABC):
 
         Args:
             token: The token that signs it ("" for none), by default the hub's own.
-            headers: Header fields; their names may be given with ``_`` for ``-``.
+            headers: Header fields; ``_`` in a name stands for ``-``.
         """
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         chosen = self.token if token is None else token
@@ -184,35 +184,35 @@ class ThreadHub(RunningHub):
         self._thread.join(60)
         assert not self._thread.is_alive()
 
-    # -- how it is reached ---------------------------------------------------------------------
+    # -- access to its parts ---------------------------------------------------------------------
 
     @property
     def db(self) -> Database:
         return self.hub.db
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine where the hub runs, and wait for it."""
+        """Run a coroutine on the hub's loop, and wait for its result."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
     def write(self, fn: WriteFn[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run one transaction."""
         return self.run(self.db.write(fn, *args, **kwargs))
 
-    # -- who calls -----------------------------------------------------------------------------
+    # -- accounts --------------------------------------------------------------------------------
 
     def user(self, name: str = "anna", *, role: str = "write", password: str = "") -> Person:
-        """Make an account whose name starts with ``name``, and a token of that role."""
+        """Add an account whose name starts with ``name``, and its token of that role."""
         full = f"{name}-{secrets.token_hex(3)}"
-        kept = self.run(self.hub.passwords.hash(password)) if password else None
-        pk = self.write(add_user, full, password_hash=kept)
+        password_hash = self.run(self.hub.passwords.hash(password)) if password else None
+        pk = self.write(add_user, full, password_hash=password_hash)
         return Person(self, full, pk, self.token_of(pk, role))
 
     def token_of(self, pk: int, role: str = "write") -> str:
-        """Make an access token of a user."""
+        """Create an access token of a user."""
         return self.write(add_token, pk, name=f"t-{secrets.token_hex(3)}", role=role)
 
     def org(self, owner: Person, members: Mapping[str, Person] | None = None) -> str:
-        """Make an organization with ``members`` by role, and return its name."""
+        """Add an organization with ``members`` by role, and return its name."""
         name = f"acme-{secrets.token_hex(3)}"
 
         async def add(tx: Tx) -> None:
@@ -223,19 +223,19 @@ class ThreadHub(RunningHub):
         self.write(add)
         return name
 
-    # -- what it holds -------------------------------------------------------------------------
+    # -- content ---------------------------------------------------------------------------------
 
     def traces(self) -> dict[str, object]:
-        """Say all that a write could leave: rows by table, files of git, names of blobs."""
+        """Return all that a write could leave: row counts by table, git files, names of blobs."""
         return {**self.run(self._rows()), "git": self._files(), "blobs": self.run(self._blobs())}
 
     async def _rows(self) -> dict[str, object]:
-        found: dict[str, object] = {}
+        counts: dict[str, object] = {}
         for name, statement in _COUNTS.items():
             row = await self.db.one(statement)
             assert row is not None
-            found[name] = row.rows
-        return found
+            counts[name] = row.rows
+        return counts
 
     def _files(self) -> list[str]:
         folders = [self.settings.git_root, self.settings.data / "incoming"]
@@ -250,18 +250,18 @@ class ThreadHub(RunningHub):
 
 @dataclass
 class ProcessHub(RunningHub):
-    """``hubstead serve`` over the data folder ``data``, started and ended as often as one likes."""
+    """``hubstead serve`` over the data folder ``data``; it can be started again after its end."""
 
     data: Path
     env: Mapping[str, str] = field(default_factory=dict)
     port: int = 0
     token: str = ""
     under: Sequence[str | Path] = ()  # a program to run the server under
-    fixed_port: int = 0  # with a public_url the server does not say on which port it listens
+    fixed_port: int = 0  # with a public_url the server does not print its port
     options: Sequence[str] = ()  # of ``hubstead serve``
     process: subprocess.Popen[str] | None = None
-    greeting: list[str] = field(default_factory=list)  # the lines that the server begins with
-    public_url: str = ""  # the address that the greeting names
+    greeting: list[str] = field(default_factory=list)  # the first lines that the server prints
+    public_url: str = ""  # the address in the greeting
 
     @property
     def log(self) -> Path:
@@ -349,13 +349,13 @@ class ProcessHub(RunningHub):
         return self.process is not None
 
     def kill(self) -> None:
-        """End it as a power cut would, and whatever it runs under (strace) with it."""
+        """Kill it as a power cut would, together with its tracer (strace)."""
         assert self.process is not None
         os.killpg(self.process.pid, signal.SIGKILL)
         self._wait(10)
 
     def stop(self, *, timeout_s: float = 40) -> int:
-        """Ask it to end and return its exit status."""
+        """Send SIGTERM, wait for the end and return the exit status."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
         return self._wait(timeout_s)
@@ -388,7 +388,7 @@ def running_hub(
 ) -> Iterator[ProcessHub]:
     """Run ``hubstead serve`` over ``data`` while the block lasts.
 
-    ``settings`` are named as in ``settings.py``.
+    ``settings`` have the names of the fields in ``settings/groups.py``.
     """
     env = {f"HUBSTEAD_{name.upper()}": str(value) for name, value in (settings or {}).items()}
     hub = ProcessHub(data, env, fixed_port=fixed_port, options=options).start()
@@ -401,7 +401,7 @@ def running_hub(
 
 @dataclass
 class ForkedHub(ProcessHub):
-    """A server that starts quickly; otherwise like any."""
+    """A ``ProcessHub`` that starts quickly."""
 
     child: ForkServerProcess | None = None
 
@@ -432,7 +432,7 @@ class ForkedHub(ProcessHub):
         self.child = None
 
     def log_tasks(self) -> None:
-        """Have the server write into its log what each of its tasks waits for."""
+        """Make the server log where each of its tasks waits."""
         assert self.child is not None
         assert self.child.pid is not None
         os.kill(self.child.pid, signal.SIGUSR1)
@@ -498,7 +498,7 @@ def live_hub(
 
 @pytest.fixture(scope="session")
 def embedded_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreadHub]:
-    """A whole hub with SQLite and files, for what does not depend on where things are kept."""
+    """A whole hub with SQLite and files, for what does not differ by shape."""
     hub = ThreadHub("embedded", Settings(data=tmp_path_factory.mktemp("one") / "data")).start()
     yield hub
     hub.stop()
@@ -506,7 +506,7 @@ def embedded_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreadHub
 
 @pytest.fixture
 def own_hub(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., ThreadHub]]:
-    """Start hubs of a test's own, with other settings: ``own_hub(public_url="https://…")``."""
+    """Start hubs for one test, with other settings: ``own_hub(public_url="https://…")``."""
     started: list[ThreadHub] = []
 
     def start(shape: str = "embedded", **settings: Any) -> ThreadHub:

@@ -1,4 +1,4 @@
-"""A hub that serves nothing but LFS, and people who call it over real sockets."""
+"""A hub that serves LFS only, and its users, who call it over real sockets."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ GIT_LFS = {"User-Agent": "git-lfs/3.3.0 (GitHub; linux amd64; go 1.19.8)"}
 SETTINGS = {"lfs_part_bytes": 1000, "lfs_multipart_threshold_bytes": 5000}
 
 
-#: Clients block; in the threads that the server uses they would keep it from answering them.
+#: Clients block; in the server's own threads they would keep it from answering them.
 _CLIENTS = ThreadPoolExecutor(32, "client")
 
 
 async def in_client_thread(function: Callable[..., T], *arguments: Any) -> T:
-    """Run what a client does in a thread of its own."""
+    """Run the blocking call of a client in its own thread."""
     return await asyncio.get_running_loop().run_in_executor(_CLIENTS, function, *arguments)
 
 
@@ -65,7 +65,7 @@ def lfs_objects(*contents: bytes) -> list[dict[str, object]]:
 
 @dataclass
 class LfsHub:
-    """The hub, and who calls it: ``anna`` owns ``anna/bert``, ``bo`` is a stranger."""
+    """The hub and its users: ``anna`` owns ``anna/bert``, ``bo`` is a stranger."""
 
     hub: Hub
     port: int
@@ -89,7 +89,7 @@ class LfsHub:
         by: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Response:
-        """Send a request; ``by`` signs it as that person, with the token as git does."""
+        """Send a request; ``by`` adds the token of that user, in git's way."""
         sent = dict(headers or {})
         if by is not None:
             basic = base64.b64encode(f"user:{self.tokens[by]}".encode()).decode()
@@ -115,23 +115,23 @@ class LfsHub:
         return await self.call("POST", url, content, by=by, headers=headers)
 
     async def upload_action(self, data: bytes, **how: Any) -> dict[str, Any]:
-        """Return the upload action for an object that is not there yet."""
+        """Return the upload action for an object that the hub lacks."""
         response = await self.batch("upload", lfs_objects(data), **how)
         assert response.status == 200, response.body
         action: dict[str, Any] = response.json["objects"][0]["actions"]["upload"]
         return action
 
     async def put(self, data: bytes, **how: Any) -> Response:
-        """Upload an object in one piece."""
+        """Upload an object in one request."""
         return await self.call("PUT", (await self.upload_action(data, **how))["href"], data)
 
     async def begin(self, data: bytes, **how: Any) -> MultipartUpload:
-        """Begin an upload in parts."""
+        """Begin a multipart upload."""
         action = await self.upload_action(data, transfers=("basic", "multipart"), **how)
         return MultipartUpload(self, data, action)
 
     async def commit(self, repo: Repo, data: bytes) -> None:
-        """Do what a commit does that names the object."""
+        """Link an object to a repository as a commit does."""
 
         async def add(tx: Tx) -> None:
             await link_blobs(tx, repo.pk, [Link(key_of(data), len(data), "w.bin")], pusher_pk=None)
@@ -139,7 +139,7 @@ class LfsHub:
         await self.db.write(add)
 
     async def commit_after_put(self, repo: Repo, data: bytes) -> None:
-        """Have an object in a repository as a commit leaves it."""
+        """Upload an object and link it to a repository."""
         response = await self.put(data, repo=repo.full_name, transfers=("basic",))
         assert response.status == 200, response.body
         await self.commit(repo, data)
@@ -158,18 +158,18 @@ class LfsHub:
         return await a_repo(self.db, self.people[name.partition("/")[0]], name, **columns)
 
     async def rows(self, repo: Repo | None = None) -> dict[str, int]:
-        """Count the rows that speak of blobs, and what the store holds."""
-        found = {table.name: len(await self.db.all(_ALL[table.name])) for table in _TABLES}
-        found["stored"] = len([key async for key in self.store.keys(BlobKind.LFS)])
-        return found
+        """Count the rows about blobs, and the objects in the store."""
+        counts = {table.name: len(await self.db.all(_ALL[table.name])) for table in _TABLES}
+        counts["stored"] = len([key async for key in self.store.keys(BlobKind.LFS)])
+        return counts
 
     async def holds(self, repo: Repo, data: bytes) -> int | None:
-        """Return until when an object is held, in milliseconds."""
+        """Return when the hold on an object expires, in milliseconds."""
         row = await self.db.one(_HOLD, repo_pk=repo.pk, name=oid_of(data))
         return row.until_ms if row else None
 
     def leftovers(self) -> list[Path]:
-        """Return files of broken writes, of a store that has files."""
+        """Return the files of interrupted writes, if the store has files."""
         root = getattr(self.store, "root", None)
         if root is None:
             return []
@@ -187,7 +187,7 @@ _HOLD = reading(
 
 @dataclass
 class MultipartUpload:
-    """An upload in parts, as a client does it."""
+    """A multipart upload, as a client does it."""
 
     live: LfsHub
     data: bytes
@@ -230,12 +230,12 @@ class MultipartUpload:
 async def running_lfs_hub(
     folder: Path, db: Database, store: BlobStore, **settings: Any
 ) -> AsyncIterator[LfsHub]:
-    """Serve a hub with anna, her ``anna/bert`` and bo."""
-    chosen = Settings(data=folder).replace(**{**SETTINGS, **settings})
-    stores = Storage(db, GitStore(folder / "git"), store, chosen, packs_are_blobs=False)
+    """Serve a hub with the users anna and bo, and ``anna/bert``."""
+    config = Settings(data=folder).replace(**{**SETTINGS, **settings})
+    stores = Storage(db, GitStore(folder / "git"), store, config, packs_are_blobs=False)
     passwords = Passwords()
     clock = NodeClock(db, "lfs", tolerance_s=5)
-    hub = Hub(chosen, stores, passwords, SignIn(db, passwords), await HubSigner.load(db), clock)
+    hub = Hub(config, stores, passwords, SignIn(db, passwords), await HubSigner.load(db), clock)
     server = HttpServer(Application(hub, ROUTES), lifespan="off")
     server.config.load()
     server.lifespan = server.config.lifespan_class(server.config)
@@ -246,9 +246,9 @@ async def running_lfs_hub(
         await live.a_user("bo")
         yield live
     finally:
-        # To stop in good order takes a fifth of a second, and has tests of its own.
-        for each in server.servers:
-            each.close()
+        # A graceful stop takes a fifth of a second, and has its own tests.
+        for listener in server.servers:
+            listener.close()
         for _ in range(500):
             if not server.server_state.tasks:
                 break

@@ -1,4 +1,4 @@
-"""A person who has an account on a hub in a thread, and the programs that they run."""
+"""A user of a hub in a thread, and the programs that the user runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.http import Response
 if TYPE_CHECKING:
     from tests.support.hub import ThreadHub
 
-#: What scripts for ``Person.python`` begin with.
+#: The first lines of scripts for ``Person.python``.
 _SCRIPT = """import sys
 from huggingface_hub import CommitOperationCopy, HfApi, hf_hub_download, snapshot_download
 api = HfApi()
@@ -30,7 +30,7 @@ args = sys.argv[1:]
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody with an account on a live hub."""
+    """A user of a live hub."""
 
     hub: ThreadHub
     name: str
@@ -39,7 +39,7 @@ class Person:
 
     @cached_property
     def api(self) -> HfApi:
-        """The real client, signed in."""
+        """The real client with this user's token."""
         return self.hub.api(self.token)
 
     def path(self, name: str) -> str:
@@ -47,11 +47,11 @@ class Person:
         return f"{self.name}/{name}"
 
     def call(self, method: str, target: str, body: Any = None, **headers: str) -> Response:
-        """Send a request that is signed by this person."""
+        """Send a request with this user's token."""
         return self.hub.call(method, target, body, token=self.token, **headers)
 
     def repo(self, name: str = "bert", kind: str = "model", **how: Any) -> str:
-        """Make a repository and return its id."""
+        """Create a repository and return its id."""
         sdk = {"space_sdk": "static"} if kind == "space" else {}
         self.api.create_repo(self.path(name), repo_type=kind, **{**sdk, **how})
         return self.path(name)
@@ -65,13 +65,15 @@ class Person:
         return self.call("POST", target, body, **{"Content-Type": "application/x-ndjson"})
 
     def run(self, *command: str, home: Path, xet: bool = True, **env: str) -> str:
-        """Run a program as somebody who has just installed the client; return what it prints.
+        """Run a program with a fresh installation of the client, and return its output.
 
-        In this process Xet is off. There it is on, as it is for everybody, unless told otherwise.
+        Unlike the test process, the program has Xet on by default, as the client has it.
         """
-        kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+        inherited = {
+            name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ
+        }
         home.mkdir(parents=True, exist_ok=True)
-        theirs = {
+        configured = {
             "HOME": str(home),
             "HF_HOME": str(home / "hf"),
             "HF_ENDPOINT": self.hub.url,
@@ -86,7 +88,7 @@ class Person:
             capture_output=True,
             text=True,
             timeout=100,
-            env={**kept, **theirs, **env},
+            env={**inherited, **configured, **env},
             cwd=home,
         )
         assert result.returncode == 0, f"{command}:\n{result.stdout}\n{result.stderr}"
@@ -98,5 +100,5 @@ class Person:
         return self.run(sys.executable, "-c", code, *arguments, home=home, **how)
 
     def with_token(self, role: str) -> Person:
-        """Return the same person with another token of that role."""
+        """Return the same user with another token of that role."""
         return Person(self.hub, self.name, self.pk, self.hub.token_of(self.pk, role))

@@ -1,4 +1,4 @@
-"""Waiting for other processes and threads, and ending with them."""
+"""Waits for processes and threads, and ends with the parent process."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def wait_until(condition: Callable[[], object], *, timeout_s: float = 60) -> Non
 
 
 def wait_for_line(lines: Iterable[str], wanted: str) -> None:
-    """Read what another program prints, its log perhaps, up to the line ``wanted``."""
+    """Read the output of another program up to the line ``wanted``."""
     assert wanted in (line.rstrip("\n") for line in lines), f"it ended without {wanted!r}"
 
 
 def die_with_parent() -> None:
-    """Have the kernel end this process when its parent ends."""
+    """Make the kernel end this process when its parent ends."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Rows as tests read them: by the names of whatever columns a statement has."""
+"""Rows whose fields are the columns of an ad-hoc statement."""
 
 from __future__ import annotations
 

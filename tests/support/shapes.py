@@ -27,7 +27,7 @@ _TESTS = Path(__file__).parents[1]
 
 
 def is_left_to_rest(item: pytest.Item) -> bool:
-    """Tell whether ``quick`` leaves this test to ``rest``."""
+    """Return whether ``quick`` leaves this test to ``rest``."""
     room = item.path.relative_to(_TESTS).parts[0]
     if room in SLOW:
         return True

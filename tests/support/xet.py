@@ -1,4 +1,4 @@
-"""Calling the Xet store of a live hub as clients do, with passes of any kind."""
+"""Calls the Xet wire of a live hub as clients do, with Xet tokens of any scope."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hubstead.repos import issue_xet_token, open_repo
 from tests.support.http import Response
 from tests.support.hub import ThreadHub
 from tests.support.person import Person
-from tests.support.xet_files import MadeFile, MadeXorb, a_file, a_shard, a_xorb
+from tests.support.xet_files import SampleFile, SampleXorb, a_file, a_shard, a_xorb
 
 
 def noise(size: int, seed: object = 0) -> bytes:
@@ -28,10 +28,10 @@ def chunks(count: int, seed: object, size: int = 9000) -> list[bytes]:
 
 @dataclass(frozen=True)
 class Cas:
-    """The store, as one caller with one pass for one repository."""
+    """The Xet wire for one caller, with one token for one repository."""
 
     hub: ThreadHub
-    pass_text: str
+    xet_token: str
     epoch: str
     scope: str = "hub"
 
@@ -44,34 +44,34 @@ class Cas:
         return self.hub.hub.stores
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> Response:
-        return self.hub.call(method, self.path + path, body, token=self.pass_text, **headers)
+        return self.hub.call(method, self.path + path, body, token=self.xet_token, **headers)
 
     def at(self, **changes: Any) -> Cas:
         return replace(self, **changes)
 
-    # -- uploading -----------------------------------------------------------------------------
+    # -- uploads ---------------------------------------------------------------------------------
 
-    def send(self, xorb: MadeXorb) -> Response:
+    def send(self, xorb: SampleXorb) -> Response:
         return self.call("POST", f"/v1/xorbs/default/{xorb.name}", xorb.body)
 
-    def register(self, *files: MadeFile, xorbs: tuple[MadeXorb, ...] = ()) -> Response:
+    def register(self, *files: SampleFile, xorbs: tuple[SampleXorb, ...] = ()) -> Response:
         return self.call("POST", "/v1/shards", a_shard(files, xorbs))
 
-    def upload(self, *files: MadeFile, xorbs: tuple[MadeXorb, ...]) -> None:
-        """Upload files whole, and expect success."""
+    def upload(self, *files: SampleFile, xorbs: tuple[SampleXorb, ...]) -> None:
+        """Upload whole files, and expect success."""
         for xorb in xorbs:
             response = self.send(xorb)
             assert response.status == 200, response.body
         response = self.register(*files, xorbs=xorbs)
         assert response.status == 200, response.body
 
-    # -- downloading ---------------------------------------------------------------------------
+    # -- downloads -------------------------------------------------------------------------------
 
-    def plan(self, file: MadeFile, version: int = 2, **headers: str) -> Response:
+    def plan(self, file: SampleFile, version: int = 2, **headers: str) -> Response:
         return self.call("GET", f"/v{version}/reconstructions/{file.name}", **headers)
 
-    def download(self, file: MadeFile, xorbs: tuple[MadeXorb, ...]) -> bytes:
-        """Follow a plan, fetching every range, and return the file."""
+    def download(self, file: SampleFile, xorbs: tuple[SampleXorb, ...]) -> bytes:
+        """Download a file by its reconstruction: fetch every range and decode it."""
         plan = self.plan(file).json
         known = {xorb.name: xorb for xorb in xorbs}
         for name, entries in plan["xorbs"].items():
@@ -88,7 +88,7 @@ class Cas:
         return content[plan["offset_into_first_range"] :]
 
     def fetch(self, url: str, method: str = "GET", **headers: str) -> Response:
-        """Ask an address of a plan, as clients do: without any credentials."""
+        """Request an address of a reconstruction without credentials, as clients do."""
         parts = urlsplit(url)
         return self.hub.call(method, f"{parts.path}?{parts.query}", **headers)
 
@@ -96,32 +96,32 @@ class Cas:
 _SAME: Any = object()
 
 
-def pass_for(
+def cas_for(
     hub: ThreadHub, person: Person, repo_id: str, *, write: bool = True, to: Any = _SAME, **how: Any
 ) -> Cas:
-    """Return the store with a pass for a repository that ``person`` can see.
+    """Return the Xet wire with a token for a repository that ``person`` can see.
 
     Args:
-        to: To whom the pass is issued, without asking for their rights (None: nobody signed in);
-            by default to ``person``.
-        how: What else ``issue`` takes.
+        to: The user of the token, whose rights are not checked (None: anonymous); ``person`` by
+            default.
+        how: Further arguments of ``issue_xet_token``.
     """
     holder = person if to is _SAME else to
 
-    async def made() -> tuple[str, str]:
+    async def issue() -> tuple[str, str]:
         opener = await authenticate_token(hub.db, person.token)
         actor = ANONYMOUS if holder is None else await authenticate_token(hub.db, holder.token)
         repo = await open_repo(hub.db, opener, RepoId.parse(Kind.MODEL, repo_id))
         epoch = await hub.hub.stores.xet.epochs.current()
-        told: dict[str, Any] = {"seconds": 600, **how}
-        return issue_xet_token(hub.hub.seal, actor, repo, write=write, epoch=epoch, **told)[
+        arguments: dict[str, Any] = {"seconds": 600, **how}
+        return issue_xet_token(hub.hub.seal, actor, repo, write=write, epoch=epoch, **arguments)[
             0
         ], epoch
 
-    return Cas(hub, *hub.run(made()))
+    return Cas(hub, *hub.run(issue()))
 
 
-def a_model(seed: object, count: int = 6) -> tuple[MadeFile, MadeXorb]:
-    """Return a file that is the whole of one xorb."""
+def a_model(seed: object, count: int = 6) -> tuple[SampleFile, SampleXorb]:
+    """Return a file that consists of one whole xorb."""
     xorb = a_xorb(chunks(count, seed))
     return a_file((xorb, 0, count)), xorb

@@ -1,4 +1,4 @@
-"""Xorbs, files and shards for tests, made from bytes as a client makes them."""
+"""Xorbs, files and shards for tests, built from bytes as a client builds them."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ EMPTY_FILE = struct.pack("<32s2I8x32s16x", bytes(32), 3 << 30, 0, bytes(32))
 
 
 @dataclass(frozen=True)
-class MadeXorb:
-    """A xorb that a client could send."""
+class SampleXorb:
+    """A xorb as a client sends it."""
 
     chunks: list[bytes]
     raw: bytes  # its name
@@ -43,8 +43,8 @@ class MadeXorb:
 
 
 @dataclass(frozen=True)
-class MadeFile:
-    """A file put together from xorbs."""
+class SampleFile:
+    """A file that consists of chunks of xorbs."""
 
     raw: bytes
     content: bytes
@@ -60,20 +60,20 @@ class MadeFile:
         return hashlib.sha256(self.content).hexdigest()
 
 
-def a_xorb(chunks: Iterable[bytes]) -> MadeXorb:
-    """Store ``chunks`` in a xorb."""
+def a_xorb(chunks: Iterable[bytes]) -> SampleXorb:
+    """Build a xorb of ``chunks``."""
     chunks = list(chunks)
     raw = merkle_root((chunk_hash(chunk), len(chunk)) for chunk in chunks)
     body = b"".join(map(encode_record, chunks))
     receiver = XorbParser(to_text(raw), len)
     receiver.feed(body)
-    return MadeXorb(chunks, raw, body, receiver.finish())
+    return SampleXorb(chunks, raw, body, receiver.finish())
 
 
-def a_file(*parts: tuple[MadeXorb, int, int]) -> MadeFile:
-    """Put a file together from chunks of xorbs, ends exclusive."""
+def a_file(*parts: tuple[SampleXorb, int, int]) -> SampleFile:
+    """Build a file from chunks of xorbs, ends exclusive."""
     chunks = [chunk for xorb, start, end in parts for chunk in xorb.chunks[start:end]]
-    return MadeFile(
+    return SampleFile(
         raw=file_hash((chunk_hash(chunk), len(chunk)) for chunk in chunks),
         content=b"".join(chunks),
         terms=[xorb.term(start, end) for xorb, start, end in parts],
@@ -84,15 +84,15 @@ def a_file(*parts: tuple[MadeXorb, int, int]) -> MadeFile:
 
 
 def a_shard(
-    files: Sequence[MadeFile] = (), xorbs: Sequence[MadeXorb] = (), *, tail: bytes = b""
+    files: Sequence[SampleFile] = (), xorbs: Sequence[SampleXorb] = (), *, tail: bytes = b""
 ) -> bytes:
-    """Write the shard of an upload."""
-    entries = [file_entry(made.raw, made.terms, made.range_hashes, made.sha256) for made in files]
+    """Build the shard of an upload."""
+    entries = [file_entry(file.raw, file.terms, file.range_hashes, file.sha256) for file in files]
     return shard_of(entries, map(xorb_entry, xorbs), tail=tail)
 
 
 def shard_of(files: Iterable[bytes], xorbs: Iterable[bytes] = (), *, tail: bytes = b"") -> bytes:
-    """Write a shard of entries that are written already, whatever they say."""
+    """Build a shard of encoded entries, which need not be valid."""
     head = MAGIC + struct.pack("<2Q", 2, 0)
     return b"".join([head, *files, BOOKEND, *xorbs, BOOKEND, tail])
 
@@ -100,7 +100,7 @@ def shard_of(files: Iterable[bytes], xorbs: Iterable[bytes] = (), *, tail: bytes
 def file_entry(
     raw: bytes, terms: Iterable[Term], range_hashes: bytes, sha256: str | None = None
 ) -> bytes:
-    """Write the entry of a file; any of it may be a lie."""
+    """Encode the entry of a file; any part of it may be false."""
     terms = list(terms)
     flags = (1 << 31 if range_hashes else 0) | (1 << 30 if sha256 is not None else 0)
     parts = [struct.pack("<32s2I8x", raw, flags, len(terms))]
@@ -111,8 +111,8 @@ def file_entry(
     return b"".join(parts)
 
 
-def xorb_entry(xorb: MadeXorb) -> bytes:
-    """Write the entry of a xorb."""
+def xorb_entry(xorb: SampleXorb) -> bytes:
+    """Encode the entry of a xorb."""
     index = xorb.index
     chunks = [
         struct.pack("<32s4I", index.hash_at(at), index.offset(at), index.length(at, at + 1), 0, 0)

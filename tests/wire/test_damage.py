@@ -12,8 +12,8 @@ import pytest
 from tests.support.http import Response
 from tests.support.hub import ThreadHub
 from tests.support.person import Person
-from tests.support.xet import Cas, a_model, chunks, noise, pass_for
-from tests.support.xet_files import MadeFile, MadeXorb, a_file, a_xorb
+from tests.support.xet import Cas, a_model, cas_for, chunks, noise
+from tests.support.xet_files import SampleFile, SampleXorb, a_file, a_xorb
 
 from hubstead.blobs import BlobKey, BlobKind, mark_damaged, stored_name_of
 from hubstead.xet import find_xorb
@@ -42,7 +42,7 @@ class Place:
 
     @property
     def cas(self) -> Cas:
-        return pass_for(self.hub, self.anna, self.repo_id)
+        return cas_for(self.hub, self.anna, self.repo_id)
 
     def damage(self, key: BlobKey, how: str) -> None:
         """Do to the bytes of a blob what disks do; a flipped bit is found by reading them all."""
@@ -242,14 +242,14 @@ def test_an_upload_through_xet_heals_a_damaged_plain_object(place: Place, damage
 # -- xorbs --------------------------------------------------------------------------------------
 
 
-def xorb_key(place: Place, xorb: MadeXorb) -> BlobKey:
+def xorb_key(place: Place, xorb: SampleXorb) -> BlobKey:
     known = place.hub.run(find_xorb(place.hub.hub.db, xorb.name))
     assert known is not None
     return known.key
 
 
 @pytest.fixture
-def model(place: Place, request: pytest.FixtureRequest) -> tuple[MadeFile, MadeXorb]:
+def model(place: Place, request: pytest.FixtureRequest) -> tuple[SampleFile, SampleXorb]:
     """A file of one xorb, committed as ``x.bin``."""
     file, xorb = a_model(request.node.name)
     place.cas.upload(file, xorbs=(xorb,))
@@ -259,7 +259,7 @@ def model(place: Place, request: pytest.FixtureRequest) -> tuple[MadeFile, MadeX
 
 @damaged_in_each_way
 def test_a_damaged_xorb_is_nowhere_told_of_and_healed_by_sending_it_again(
-    place: Place, model: tuple[MadeFile, MadeXorb], damage: str
+    place: Place, model: tuple[SampleFile, SampleXorb], damage: str
 ) -> None:
     file, xorb = model
     data, address = b"".join(xorb.chunks), f"/v1/xorbs/default/{xorb.name}"
@@ -280,7 +280,7 @@ def test_a_damaged_xorb_is_nowhere_told_of_and_healed_by_sending_it_again(
     assert place.cas.download(file, (xorb,)) == data
 
 
-def file_first(xorb: MadeXorb) -> str:
+def file_first(xorb: SampleXorb) -> str:
     from hubstead.xet import chunk_hash, to_text
 
     return to_text(chunk_hash(xorb.chunks[0]))
@@ -288,7 +288,7 @@ def file_first(xorb: MadeXorb) -> str:
 
 @damaged_in_each_way
 def test_clients_forget_what_they_believe_when_a_shard_needs_a_damaged_xorb(
-    place: Place, model: tuple[MadeFile, MadeXorb], damage: str
+    place: Place, model: tuple[SampleFile, SampleXorb], damage: str
 ) -> None:
     file, xorb = model
     place.damage(xorb_key(place, xorb), damage)
@@ -300,7 +300,7 @@ def test_clients_forget_what_they_believe_when_a_shard_needs_a_damaged_xorb(
 
 @damaged_in_each_way
 def test_a_file_of_a_damaged_xorb_is_healed_by_the_same_bytes_in_another_xorb(
-    place: Place, model: tuple[MadeFile, MadeXorb], damage: str
+    place: Place, model: tuple[SampleFile, SampleXorb], damage: str
 ) -> None:
     """Another client packs the same chunks together with others: the xorb has another name."""
     _, xorb = model
@@ -315,7 +315,7 @@ def test_a_file_of_a_damaged_xorb_is_healed_by_the_same_bytes_in_another_xorb(
 
 @damaged_in_each_way
 def test_a_file_of_a_damaged_xorb_is_healed_by_a_plain_upload(
-    place: Place, model: tuple[MadeFile, MadeXorb], damage: str
+    place: Place, model: tuple[SampleFile, SampleXorb], damage: str
 ) -> None:
     file, xorb = model
     data = b"".join(xorb.chunks)

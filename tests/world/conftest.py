@@ -1,4 +1,4 @@
-"""A hub, and a machine whose owner is signed in to it."""
+"""A hub, and a machine that is signed in to it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessHub]:
 
 @pytest.fixture
 def machine(node: ProcessHub, tmp_path: Path) -> Machine:
-    """The administrator's."""
+    """The administrator's machine."""
     return Machine(node, tmp_path, node.token)
 
 
 @pytest.fixture
 def strange_machine(node: ProcessHub, tmp_path: Path) -> Machine:
-    """Somebody's who has no token yet."""
+    """A machine without any token."""
     return Machine(node, tmp_path)

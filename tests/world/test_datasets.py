@@ -1,4 +1,4 @@
-"""Data sets load from the hub, whole and as streams, and go back to it."""
+"""Data sets load from the hub, whole and as streams, and are pushed back."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_parquet_and_csv_load_whole_and_as_streams(machine: Machine) -> None:
     machine.run(heavy_python(), "-c", _LOAD)
 
 
-def test_pushes_of_several_configurations_come_back_even_if_made_at_once(
+def test_concurrent_pushes_of_several_configurations_are_all_loaded_back(
     machine: Machine,
 ) -> None:
     machine.run(heavy_python(), "-c", _PUSH, "admin/pushed")

@@ -1,4 +1,4 @@
-"""The command ``hf``, by hand as its manual shows it."""
+"""The command ``hf``, by hand as in its manual."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.world.machine import Machine
 
 
-def test_signing_in_with_a_token_and_asking_who_one_is(strange_machine: Machine) -> None:
+def test_login_with_a_token_and_whoami_succeed(strange_machine: Machine) -> None:
     machine = strange_machine
     assert "admin" not in machine.hf("auth", "whoami", check=False).stdout
     machine.hf("auth", "login", "--token", machine.node.token)
@@ -19,23 +19,23 @@ def test_signing_in_with_a_token_and_asking_who_one_is(strange_machine: Machine)
     assert "admin" not in machine.hf("auth", "whoami", check=False).stdout
 
 
-def test_a_token_that_is_not_valid_is_refused(strange_machine: Machine) -> None:
+def test_an_invalid_token_is_refused(strange_machine: Machine) -> None:
     output = strange_machine.hf("auth", "login", "--token", "hf_" + "x" * 34, check=False)
     assert output.returncode != 0
     assert "invalid" in (output.stdout + output.stderr).lower()
 
 
-def test_files_and_folders_go_up_and_come_down(machine: Machine, tmp_path: Path) -> None:
+def test_files_and_folders_are_uploaded_and_downloaded(machine: Machine, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     (folder / "deep").mkdir(parents=True)
     (folder / "deep" / "weights.bin").write_bytes(bytes(range(256)) * 100_000)
     (folder / "notes.txt").write_text("notes\n")
     machine.hf("repos", "create", "byhand")
-    machine.hf("upload", "admin/byhand", folder / "notes.txt", "said/notes.txt")
+    machine.hf("upload", "admin/byhand", folder / "notes.txt", "up/notes.txt")
     machine.hf("upload", "admin/byhand", folder, ".", "--commit-message", "a folder")
     machine.hf("download", "admin/byhand", "--local-dir", tmp_path / "down")
     down = tmp_path / "down"
-    assert (down / "said" / "notes.txt").read_text() == "notes\n"
+    assert (down / "up" / "notes.txt").read_text() == "notes\n"
     same = (down / "deep" / "weights.bin").read_bytes()
     assert same == (folder / "deep" / "weights.bin").read_bytes()
     output = machine.hf("download", "admin/byhand", "notes.txt")
@@ -46,9 +46,7 @@ def test_files_and_folders_go_up_and_come_down(machine: Machine, tmp_path: Path)
     assert "4 file" in verified.stdout or "verified" in verified.stdout.lower()
 
 
-def test_verifying_the_cache_finds_a_file_that_was_changed(
-    machine: Machine, tmp_path: Path
-) -> None:
+def test_verification_of_the_cache_reports_a_changed_file(machine: Machine, tmp_path: Path) -> None:
     machine.hf("repos", "create", "verified")
     (tmp_path / "a.txt").write_text("as it was")
     machine.hf("upload", "admin/verified", tmp_path / "a.txt", "a.txt")
@@ -61,7 +59,7 @@ def test_verifying_the_cache_finds_a_file_that_was_changed(
     assert "a.txt" in output.stdout + output.stderr
 
 
-def test_branches_and_tags_are_made_listed_and_deleted(machine: Machine, tmp_path: Path) -> None:
+def test_branches_and_tags_are_created_listed_and_deleted(machine: Machine, tmp_path: Path) -> None:
     machine.hf("repos", "create", "refs", "--type", "dataset")
     of_it = ("admin/refs", "--type", "dataset")
     machine.hf("repos", "branch", "create", "admin/refs", "dev", "--type", "dataset")
@@ -81,7 +79,7 @@ def test_branches_and_tags_are_made_listed_and_deleted(machine: Machine, tmp_pat
     assert "Revision" in output.stdout + output.stderr
 
 
-def test_repositories_are_listed_moved_set_duplicated_and_deleted(machine: Machine) -> None:
+def test_repositories_are_listed_moved_configured_duplicated_and_deleted(machine: Machine) -> None:
     machine.hf("repos", "create", "shelf", "--private")
     assert "admin/shelf" in machine.hf("models", "ls", "--author", "admin", "-q").stdout
     assert "shelf" in machine.hf("models", "info", "admin/shelf").stdout
@@ -105,11 +103,11 @@ def test_files_are_deleted_by_pattern(machine: Machine, tmp_path: Path) -> None:
     machine.hf("upload", "admin/patterns", tmp_path, ".", "--include", "*.txt", "--include", "*.md")
     machine.hf("repos", "delete-files", "admin/patterns", "*.txt")
     tree = machine.node.call("GET", "/api/models/admin/patterns/tree/main").json
-    assert [each["path"] for each in tree] == [".gitattributes", "c.md"]
+    assert [entry["path"] for entry in tree] == [".gitattributes", "c.md"]
 
 
 @pytest.mark.parametrize("kind", ["dataset", "space"])
-def test_other_kinds_work_as_models_do(machine: Machine, tmp_path: Path, kind: str) -> None:
+def test_other_kinds_work_like_models(machine: Machine, tmp_path: Path, kind: str) -> None:
     sdk = ("--space-sdk", "static") if kind == "space" else ()
     machine.hf("repos", "create", f"a-{kind}", "--type", kind, *sdk)
     (tmp_path / "page.html").write_text("<p>hello")

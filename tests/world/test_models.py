@@ -1,4 +1,4 @@
-"""A real model goes up, comes down byte for byte, and loads from the hub."""
+"""A real model is uploaded, downloaded byte for byte, and loaded from the hub."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from transformers import AutoConfig, AutoTokenizer
 
 name, local = sys.argv[1:]
 here, there = AutoTokenizer.from_pretrained(local), AutoTokenizer.from_pretrained(name)
-text = "Hubstead keeps models, data sets and spaces."
+text = "Hubstead stores models, data sets and spaces."
 assert there(text) == here(text)
 assert there.decode(there(text)["input_ids"], skip_special_tokens=True).startswith("hubstead")
 print(AutoConfig.from_pretrained(name).model_type, len(there))
 """
 
 
-def test_a_real_model_goes_up_and_comes_down_byte_for_byte(
+def test_a_real_model_is_uploaded_and_downloaded_byte_for_byte(
     machine: Machine, tmp_path: Path
 ) -> None:
     source, target = the_model(), tmp_path / "down"
@@ -46,7 +46,7 @@ def test_a_real_model_goes_up_and_comes_down_byte_for_byte(
     assert (sorted(same), different, missing) == (files, [], [])
     assert output.stdout.startswith("sentence-similarity sentence-transformers ")
     tree = machine.node.call("GET", "/api/models/admin/minilm/tree/main").json
-    (weights,) = [each for each in tree if each["path"] == "model.safetensors"]
+    (weights,) = [entry for entry in tree if entry["path"] == "model.safetensors"]
     assert weights["lfs"]["size"] == (source / "model.safetensors").stat().st_size
 
 

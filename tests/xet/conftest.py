@@ -22,7 +22,7 @@ from hubstead.xet import XetStore, parse_shard
 from tests.support.factories import a_repo, a_user
 from tests.support.hub import SHAPES, settings_of
 from tests.support.rows import reading
-from tests.support.xet_files import MadeFile, MadeXorb, a_shard
+from tests.support.xet_files import SampleFile, SampleXorb, a_shard
 
 _COUNTS = {
     name: reading(select(func.count().label("rows")).select_from(table))
@@ -42,7 +42,7 @@ class XetHub:
     def xet(self) -> XetStore:
         return self.stores.xet
 
-    async def send(self, xorb: MadeXorb, repo: Repo | None = None, body: bytes = b"") -> bool:
+    async def send(self, xorb: SampleXorb, repo: Repo | None = None, body: bytes = b"") -> bool:
         """Upload a xorb as the wire does."""
         data = memoryview(body or xorb.body)
         async with self.xet.receive_xorb(xorb.name, (repo or self.repo).pk) as upload:
@@ -51,7 +51,7 @@ class XetHub:
         return upload.is_new
 
     async def register(
-        self, *files: MadeFile, xorbs: tuple[MadeXorb, ...] = (), repo: Repo | None = None
+        self, *files: SampleFile, xorbs: tuple[SampleXorb, ...] = (), repo: Repo | None = None
     ) -> bool:
         return await self.take(a_shard(files, xorbs), repo=repo)
 
@@ -60,12 +60,12 @@ class XetHub:
             (repo or self.repo).pk, self.anna.pk, parse_shard(shard), **how
         )
 
-    async def upload(self, *files: MadeFile, xorbs: tuple[MadeXorb, ...]) -> None:
+    async def upload(self, *files: SampleFile, xorbs: tuple[SampleXorb, ...]) -> None:
         for xorb in xorbs:
             await self.send(xorb)
         await self.register(*files, xorbs=xorbs)
 
-    async def read(self, file: MadeFile, start: int = 0, count: int | None = None) -> bytes:
+    async def read(self, file: SampleFile, start: int = 0, count: int | None = None) -> bytes:
         source = await self.xet.open_object(file.sha256)
         assert source.path is None
         return b"".join([chunk async for chunk in source.chunks(start, count)])

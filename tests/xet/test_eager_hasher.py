@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hubstead.errors import BlobNotFound
 from hubstead.xet import Term, Terms, XorbIndex, chunk_hash, is_eligible
 from hubstead.xet.eager_hasher import EagerHasher, XorbObserver
-from tests.support.xet_files import MadeXorb, a_xorb
+from tests.support.xet_files import SampleXorb, a_xorb
 
 
 def contents(seed: object, count: int = 3) -> list[bytes]:
@@ -45,15 +45,15 @@ class Sent:
         assert index.unpacked == len(self.bytes_of[blob])
         hashed.update(self.bytes_of[blob])
 
-    def begins(self, xorb: MadeXorb, chunk: int = 0) -> None:
+    def begins(self, xorb: SampleXorb, chunk: int = 0) -> None:
         self.hasher.note_query("upload", chunk_hash(xorb.chunks[chunk]))
 
-    def send(self, *xorbs: MadeXorb) -> None:
+    def send(self, *xorbs: SampleXorb) -> None:
         for xorb in xorbs:
             with self.hasher.observe("upload") as run:
                 self.take(run, xorb)
 
-    def take(self, run: XorbObserver, xorb: MadeXorb) -> None:
+    def take(self, run: XorbObserver, xorb: SampleXorb) -> None:
         on_chunk = run.on_chunk
         for chunk in xorb.chunks if on_chunk else ():
             assert on_chunk is not None
@@ -81,11 +81,11 @@ def whole(term: Term) -> bool:
     return (term.start, term.end) == (0, len(BY_RAW[term.xorb].chunks))
 
 
-def all_of(xorb: MadeXorb) -> Term:
+def all_of(xorb: SampleXorb) -> Term:
     return xorb.term(0, len(xorb.chunks))
 
 
-def the_file(*xorbs: MadeXorb) -> list[Term]:
+def the_file(*xorbs: SampleXorb) -> list[Term]:
     return [all_of(xorb) for xorb in xorbs]
 
 

@@ -21,14 +21,14 @@ from hubstead.xet import (
     to_raw,
     to_text,
 )
-from tests.support.xet_files import MadeFile, MadeXorb, a_file, a_xorb
+from tests.support.xet_files import SampleFile, SampleXorb, a_file, a_xorb
 from tests.xet.vectors import VECTORS
 
 CHUNKS = st.lists(st.binary(min_size=1, max_size=12), min_size=1, max_size=9)
 
 
 @st.composite
-def stored(draw: st.DrawFn) -> tuple[list[MadeXorb], MadeFile]:
+def stored(draw: st.DrawFn) -> tuple[list[SampleXorb], SampleFile]:
     """Make up some xorbs, and a file from any chunks of theirs, repeats included."""
     xorbs = [a_xorb(chunks) for chunks in draw(st.lists(CHUNKS, min_size=1, max_size=3))]
     parts = []
@@ -67,7 +67,7 @@ def put_together(plan: ReconstructionPlan, xorbs: dict[bytes, bytes], length: in
 
 @given(made=stored(), data=st.data())
 def test_a_plan_gives_exactly_the_bytes_asked_for(
-    made: tuple[list[MadeXorb], MadeFile], data: st.DataObject
+    made: tuple[list[SampleXorb], SampleFile], data: st.DataObject
 ) -> None:
     xorbs, file = made
     size = len(file.content)
@@ -80,7 +80,7 @@ def test_a_plan_gives_exactly_the_bytes_asked_for(
 
 @given(made=stored(), data=st.data())
 def test_no_chunk_is_planned_that_is_not_needed(
-    made: tuple[list[MadeXorb], MadeFile], data: st.DataObject
+    made: tuple[list[SampleXorb], SampleFile], data: st.DataObject
 ) -> None:
     xorbs, file = made
     start = data.draw(st.integers(0, len(file.content) - 1))
@@ -95,7 +95,7 @@ def test_no_chunk_is_planned_that_is_not_needed(
 
 @given(made=stored(), data=st.data())
 def test_ranges_of_one_xorb_do_not_touch_and_hold_whole_records(
-    made: tuple[list[MadeXorb], MadeFile], data: st.DataObject
+    made: tuple[list[SampleXorb], SampleFile], data: st.DataObject
 ) -> None:
     xorbs, file = made
     start = data.draw(st.integers(0, len(file.content) - 1))
@@ -112,7 +112,7 @@ def test_ranges_of_one_xorb_do_not_touch_and_hold_whole_records(
 
 @given(made=stored(), beyond=st.integers(0, 5))
 def test_what_begins_beyond_the_file_is_not_satisfiable(
-    made: tuple[list[MadeXorb], MadeFile], beyond: int
+    made: tuple[list[SampleXorb], SampleFile], beyond: int
 ) -> None:
     _, file = made
     size = len(file.content)
@@ -146,7 +146,7 @@ def test_a_part_needs_the_indexes_of_its_own_xorbs_only() -> None:
 
 
 @given(made=stored())
-def test_terms_come_back_as_they_were_packed(made: tuple[list[MadeXorb], MadeFile]) -> None:
+def test_terms_come_back_as_they_were_packed(made: tuple[list[SampleXorb], SampleFile]) -> None:
     _, file = made
     terms = Terms.unpack(Terms.of(file.terms).pack())
     assert list(terms) == file.terms == [terms[at] for at in range(len(terms))] == terms[:]
@@ -201,7 +201,7 @@ def test_a_file_of_very_many_terms_is_planned_from_far_inside() -> None:
     assert put_together(plan, {xorb.raw: xorb.body}, 6) == content[100_001:100_007]
 
 
-def indexes(xorbs: list[MadeXorb]) -> dict[bytes, XorbIndex]:
+def indexes(xorbs: list[SampleXorb]) -> dict[bytes, XorbIndex]:
     return {xorb.raw: xorb.index for xorb in xorbs}
 
 

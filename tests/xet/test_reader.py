@@ -17,7 +17,7 @@ from hubstead.blobs import BlobKey, BlobKind, LocalBlobs, NodeCache
 from hubstead.errors import BlobCorrupt
 from hubstead.xet import Terms, XetSource, XorbIndex, XorbParser
 from hubstead.xet.reader import ChunkReader, Piece, StoredXorb
-from tests.support.xet_files import MadeXorb, a_file, a_xorb
+from tests.support.xet_files import SampleXorb, a_file, a_xorb
 from tests.xet.wire_xorbs import record
 
 
@@ -59,7 +59,7 @@ def test_every_part_of_every_file_is_exact(xorbs: list[list[bytes]], data: some.
     assert asyncio.run(_read(made, Terms.of(file.terms), start, end)) == file.content[start:end]
 
 
-async def _read(made: Sequence[MadeXorb], terms: Terms, start: int, end: int) -> bytes:
+async def _read(made: Sequence[SampleXorb], terms: Terms, start: int, end: int) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         store = LocalBlobs(Path(folder))
         known: dict[bytes, StoredXorb] = {}

@@ -40,8 +40,8 @@ from tests.support.round_trips import record_calls
 from tests.support.rows import reading
 from tests.support.xet_files import (
     EMPTY_FILE,
-    MadeFile,
-    MadeXorb,
+    SampleFile,
+    SampleXorb,
     a_file,
     a_shard,
     a_xorb,
@@ -67,7 +67,7 @@ def chunks(count: int, seed: object, size: int = 9000) -> list[bytes]:
     ]
 
 
-def a_model(seed: object, count: int = 6) -> tuple[MadeFile, MadeXorb]:
+def a_model(seed: object, count: int = 6) -> tuple[SampleFile, SampleXorb]:
     xorb = a_xorb(chunks(count, seed))
     return a_file((xorb, 0, count)), xorb
 
@@ -115,7 +115,7 @@ async def test_a_wrong_xorb_leaves_nothing_even_if_it_is_known(hub: XetHub, know
     assert await hub.send(xorb) is not known
 
 
-def compressed_otherwise(xorb: MadeXorb) -> bytes:
+def compressed_otherwise(xorb: SampleXorb) -> bytes:
     return b"".join(record(chunk) for chunk in xorb.chunks)
 
 
@@ -208,7 +208,7 @@ async def test_empty_files_are_passed_over(hub: XetHub) -> None:
     assert await hub.traces() == before
 
 
-def entry_of(file: MadeFile, **changes: object) -> bytes:
+def entry_of(file: SampleFile, **changes: object) -> bytes:
     told = {name: getattr(file, name) for name in ("raw", "terms", "range_hashes", "sha256")}
     return file_entry(**{**told, **changes})
 
@@ -217,7 +217,7 @@ GOOD, XORB = a_model("good")
 BAD, SECOND = a_model("bad", 5)
 NEVER = a_xorb(chunks(3, "never sent"))
 SHORT = a_file((XORB, 0, 5))
-OTHER_CHUNKS = MadeXorb(NEVER.chunks, XORB.raw, NEVER.body, NEVER.index)
+OTHER_CHUNKS = SampleXorb(NEVER.chunks, XORB.raw, NEVER.body, NEVER.index)
 LIES: dict[str, tuple[str, list[bytes], list[bytes]]] = {
     "a sha256 of other bytes": ("sha256", [entry_of(BAD, sha256="ab" * 32)], []),
     "another file's sha256": ("sha256", [entry_of(BAD, sha256=GOOD.sha256)], []),
@@ -481,7 +481,7 @@ async def test_chunks_that_clients_ask_for_are_found_with_who_needs_them(hub: Xe
     assert (await xet.indexes.get(known.blob)).hashes(0, 7) == xorb.index.hashes(0, 7)
 
 
-async def commit(hub: XetHub, file: MadeFile) -> None:
+async def commit(hub: XetHub, file: SampleFile) -> None:
     wanted = Link(BlobKey(BlobKind.LFS, file.sha256), len(file.content))
 
     async def name(tx: Tx) -> None:

@@ -28,7 +28,7 @@ from hubstead.xet.jobs import DELETE_FILES, QUARANTINE, xet_jobs
 from hubstead.xet.tables import xet_files, xorbs
 from tests.support.jobs import run_job
 from tests.support.rows import reading
-from tests.support.xet_files import MadeFile, MadeXorb, a_file, a_xorb
+from tests.support.xet_files import SampleFile, SampleXorb, a_file, a_xorb
 from tests.xet.conftest import XetHub
 from tests.xet.test_store import a_model, commit, noise
 
@@ -64,14 +64,14 @@ async def work(hub: XetHub, settings: Settings | None = None) -> None:
         await run_job(types, name)
 
 
-async def state(hub: XetHub, xorb: MadeXorb) -> str:
+async def state(hub: XetHub, xorb: SampleXorb) -> str:
     row = await hub.stores.db.one(reading(xorbs.select().where(xorbs.c.name == xorb.name)))
     if row is None:
         return "gone"
     return "live" if row.quarantined_ms is None else "quarantine"
 
 
-async def let_go(hub: XetHub, file: MadeFile) -> None:
+async def let_go(hub: XetHub, file: SampleFile) -> None:
     """Take the LFS object of a file away for good."""
 
     async def drop(tx: Tx) -> None:
@@ -146,15 +146,15 @@ async def test_what_was_never_committed_goes_with_its_hold(hub: XetHub) -> None:
     assert await state(hub, made) == "quarantine"
 
 
-async def taken_up_by_upload(hub: XetHub, file: MadeFile, xorb: MadeXorb) -> None:
+async def taken_up_by_upload(hub: XetHub, file: SampleFile, xorb: SampleXorb) -> None:
     await hub.send(xorb)
 
 
-async def taken_up_by_shard(hub: XetHub, file: MadeFile, xorb: MadeXorb) -> None:
+async def taken_up_by_shard(hub: XetHub, file: SampleFile, xorb: SampleXorb) -> None:
     await hub.register(file)
 
 
-async def taken_up_by_answer(hub: XetHub, file: MadeFile, made: MadeXorb) -> None:
+async def taken_up_by_answer(hub: XetHub, file: SampleFile, made: SampleXorb) -> None:
     xorb = await find_xorb(hub.stores.db, made.name)
     assert xorb is not None
     assert await hub.xet.renew_xorbs([xorb])
@@ -261,7 +261,7 @@ async def test_clearing_up_beside_uploads_never_takes_what_a_file_needs(hub: Xet
     impatient = replace(hub, stores=replace(hub.stores, settings=hasty))
     db, rng = hub.stores.db, random.Random(3)
     xorbs = [a_xorb([noise(500 + at, f"{each}/{at}") for at in range(4)]) for each in range(4)]
-    registered: list[MadeFile] = []
+    registered: list[SampleFile] = []
     over = False
 
     async def clear() -> None:

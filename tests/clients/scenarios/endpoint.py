@@ -1,4 +1,4 @@
-"""What people do, with releases from 0.5.1 on, which follow HF_ENDPOINT; nothing is replaced.
+"""The API of releases from 0.5.1 on, which follow HF_ENDPOINT; nothing is replaced.
 
 The first of them upload by one POST, those from 0.8.1 to 0.10.1 commit one JSON document, the
 others NDJSON. Large files go by LFS over HTTP: Xet is switched off.
@@ -29,11 +29,11 @@ PARTS = f"anna/{RUN}parts"
 CARD = f"---\nlicense: apache-2.0\ntags:\n- t-{RUN}\n---\n# Model\n".encode()
 CONFIG = b'{"model_type": "bert"}'
 WEIGHTS = noise(11_000_000)
-MANY_PARTS = noise(2_500_001, seed=1)  # 13 parts of 200,000 bytes: their numbers sort badly
+MANY_PARTS = noise(2_500_001, seed=1)  # 13 parts of 200,000 bytes: text order is not number order
 
 
 def errors() -> Any:
-    """Return the classes of errors that this release has, by name."""
+    """Return the error classes of this release, by name."""
     for place in (
         "huggingface_hub.errors",
         "huggingface_hub.utils",
@@ -49,7 +49,7 @@ def errors() -> Any:
 
 
 def failing(name: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Insist that a call raises the error ``name``; before 0.8.1 any HTTP error."""
+    """Require that a call raises the error ``name``; before 0.8.1, any HTTP error."""
     try:
         kind = getattr(errors(), name)
     except NotInThisRelease:
@@ -58,7 +58,7 @@ def failing(name: str, function: Callable[..., Any], *args: Any, **kwargs: Any) 
 
 
 def download(repo_id: str, name: str, token: Any = None, **more: Any) -> Any:
-    """Download a file with what this release calls the token."""
+    """Download a file with this release's parameter for the token."""
     named = "token" if "token" in inspect.signature(hf_hub_download).parameters else None
     if named is None or RELEASE < (0, 11):
         named = "use_auth_token"
@@ -79,7 +79,7 @@ def create() -> None:
 
 @step
 def create_again() -> None:
-    """Create what exists: an error, or its address with exist_ok."""
+    """Create an existing repository: an error, or its address with exist_ok."""
     failing_status(409, API.create_repo, MODEL, **ANNA)
     assert str(API.create_repo(MODEL, exist_ok=True, **ANNA)) == f"{URL}/{MODEL}"
 
@@ -87,11 +87,11 @@ def create_again() -> None:
 def failing_status(
     status: int | None, function: Callable[..., Any], *args: Any, **kwargs: Any
 ) -> Any:
-    """Insist that a call fails with this status, whatever the release's class for it."""
+    """Require that a call fails with this status, whatever the release's class for it."""
     error = fails(Exception, function, *args, **kwargs)
     while getattr(error, "response", None) is None and error.__cause__ is not None:
         error = error.__cause__
-    if getattr(error, "response", None) is None:  # 0.8.1 makes a new error of the text alone
+    if getattr(error, "response", None) is None:  # 0.8.1 raises a new error of the text alone
         assert str(error).startswith(str(status)), repr(error)
     else:
         assert error.response.status_code == status, repr(error)
@@ -100,7 +100,7 @@ def failing_status(
 
 @step
 def whoami() -> None:
-    """Ask who the token is of; an unknown one is refused."""
+    """Request the user of the token; an unknown token is refused."""
     me = API.whoami(ANNA_TOKEN)
     assert me["name"] == "anna"
     assert "acme" in [org["name"] for org in me["orgs"]]
@@ -128,7 +128,7 @@ def upload_large() -> None:
 
 
 def create_with_threshold() -> None:
-    """Make a repository whose LFS files above 1 MB go in parts; only the wire can say that now."""
+    """Create a repository whose LFS files above 1 MB go in parts; no client can set that."""
     body = {"name": PARTS.split("/")[1], "lfsmultipartthresh": 1_000_000}
     request = urllib.request.Request(
         f"{URL}/api/repos/create",
@@ -169,7 +169,7 @@ def upload_folder() -> None:
 
 @step
 def upload_same() -> None:
-    """Upload what is there already."""
+    """Upload an unchanged file."""
     API.upload_file(path_or_fileobj=CONFIG, path_in_repo="config.json", repo_id=MODEL, **ANNA)
 
 
@@ -184,30 +184,30 @@ def list_files() -> None:
 
 @step
 def info() -> None:
-    """Ask for a model at its branch and at a commit, and for a dataset."""
-    found = API.model_info(MODEL)
-    assert (getattr(found, "id", None) or found.modelId) == MODEL
-    assert len(found.sha) == 40
-    assert f"t-{RUN}" in found.tags
-    assert "weights.bin" in [sibling.rfilename for sibling in found.siblings]
-    assert API.model_info(MODEL, revision=found.sha).sha == found.sha
-    assert API.model_info(MODEL, revision="main").sha == found.sha
+    """Request a model at its branch and at a commit, and a dataset."""
+    info = API.model_info(MODEL)
+    assert (getattr(info, "id", None) or info.modelId) == MODEL
+    assert len(info.sha) == 40
+    assert f"t-{RUN}" in info.tags
+    assert "weights.bin" in [sibling.rfilename for sibling in info.siblings]
+    assert API.model_info(MODEL, revision=info.sha).sha == info.sha
+    assert API.model_info(MODEL, revision="main").sha == info.sha
     assert API.dataset_info(DATASET).id == DATASET
 
 
 @step
 def space_info() -> None:
-    """Ask for a space."""
+    """Request a space."""
     assert needs(API, "space_info")(f"anna/{RUN}space").id == f"anna/{RUN}space"
 
 
 @step
 def info_of_files() -> None:
-    """Ask for a model with the sizes and hashes of its files."""
+    """Request a model with the sizes and hashes of its files."""
     if "files_metadata" not in inspect.signature(API.model_info).parameters:
         raise NotInThisRelease("files_metadata")
-    found = API.model_info(MODEL, files_metadata=True)
-    weights = {sibling.rfilename: sibling for sibling in found.siblings}["weights.bin"]
+    info = API.model_info(MODEL, files_metadata=True)
+    weights = {sibling.rfilename: sibling for sibling in info.siblings}["weights.bin"]
     assert weights.size == len(WEIGHTS)
     assert weights.lfs["size"] == len(WEIGHTS)
     assert len(weights.lfs["sha256"]) == 64
@@ -230,13 +230,13 @@ def list_sorted() -> None:
     more = {"direction": -1} if "direction" in inspect.signature(API.list_models).parameters else {}
     newest = list(API.list_models(author="anna", sort="lastModified", limit=2, full=True, **more))
     assert len(newest) == 2, newest
-    stamps = [getattr(each, "last_modified", None) or each.lastModified for each in newest]
+    stamps = [getattr(model, "last_modified", None) or model.lastModified for model in newest]
     assert stamps == sorted(stamps, reverse=True)
 
 
 @step
 def list_private() -> None:
-    """List one's own private models."""
+    """List the user's own private models."""
     names = inspect.signature(API.list_models).parameters
     token = {"token" if "token" in names else "use_auth_token": ANNA_TOKEN}
     assert HIDDEN in {model.modelId for model in API.list_models(author="anna", **token)}
@@ -264,7 +264,7 @@ def snapshot() -> None:
 
 @step
 def hidden() -> None:
-    """A private model cannot be told from one that is not there."""
+    """A private model is indistinguishable from a missing one."""
     failing("RepositoryNotFoundError", API.model_info, HIDDEN, token=BO_TOKEN)
     failing("RepositoryNotFoundError", API.model_info, "anna/no-such-model", token=BO_TOKEN)
     failing("RepositoryNotFoundError", download, HIDDEN, "config.json")
@@ -274,7 +274,7 @@ def hidden() -> None:
 
 @step
 def missing() -> None:
-    """A missing file and a missing revision have errors of their own."""
+    """A missing file and a missing revision have distinct errors."""
     failing("EntryNotFoundError", download, MODEL, "no-such-file")
     failing("RevisionNotFoundError", download, MODEL, "config.json", revision="no-such")
     failing("RevisionNotFoundError", API.model_info, MODEL, revision="no-such")
@@ -290,7 +290,7 @@ def strangers_write() -> None:
 
 @step
 def branches() -> None:
-    """Make a branch, commit to it, delete it; list branches and tags."""
+    """Create a branch, commit to it, delete it; list branches and tags."""
     needs(API, "create_branch")(MODEL, branch="try/it", **ANNA)
     API.upload_file(
         path_or_fileobj=b"b", path_in_repo="b.txt", repo_id=MODEL, revision="try/it", **ANNA
@@ -305,7 +305,7 @@ def branches() -> None:
 
 @step
 def tags() -> None:
-    """Make a tag, read by it, delete it."""
+    """Create a tag, read by it, delete it."""
     needs(API, "create_tag")(MODEL, tag="v1.0", tag_message="First", **ANNA)
     steps.same_bytes(download(MODEL, "config.json", revision="v1.0"), CONFIG)
     API.delete_tag(MODEL, tag="v1.0", **ANNA)
@@ -314,13 +314,13 @@ def tags() -> None:
 
 @step
 def tree() -> None:
-    """Walk the tree, and ask for single paths."""
+    """Walk the tree, and request single paths."""
     entries = {entry.path: entry for entry in needs(API, "list_repo_tree")(MODEL, recursive=True)}
     assert entries["weights.bin"].lfs["size"] == len(WEIGHTS)
     assert "deep/er" in entries
-    found = needs(API, "get_paths_info")(MODEL, ["config.json", "deep"], expand=True)
-    assert {entry.path for entry in found} == {"config.json", "deep"}
-    last = [entry.last_commit for entry in found]
+    infos = needs(API, "get_paths_info")(MODEL, ["config.json", "deep"], expand=True)
+    assert {entry.path for entry in infos} == {"config.json", "deep"}
+    last = [entry.last_commit for entry in infos]
     ids = [commit["oid"] if isinstance(commit, dict) else commit.oid for commit in last]
     assert all(len(commit_id) == 40 for commit_id in ids)
 
@@ -335,7 +335,7 @@ def history() -> None:
 
 @step
 def exists() -> None:
-    """Ask whether a repository, revision and file exist."""
+    """Check that a repository, revision and file exist."""
     assert needs(API, "repo_exists")(MODEL)
     assert not API.repo_exists("anna/no-such-model")
     assert not API.repo_exists(HIDDEN, token=BO_TOKEN)
@@ -345,22 +345,22 @@ def exists() -> None:
 
 @step
 def metadata() -> None:
-    """Ask for the metadata of a file without its bytes."""
+    """Request the metadata of a file without its bytes."""
     from huggingface_hub import hf_hub_url
 
     try:
         from huggingface_hub import get_hf_file_metadata
     except ImportError:
         raise NotInThisRelease("get_hf_file_metadata") from None
-    found = get_hf_file_metadata(hf_hub_url(MODEL, "weights.bin"))
-    assert found.commit_hash == API.model_info(MODEL).sha
-    assert len(found.etag or "") == 64
-    assert getattr(found, "size", len(WEIGHTS)) == len(WEIGHTS)
+    file_metadata = get_hf_file_metadata(hf_hub_url(MODEL, "weights.bin"))
+    assert file_metadata.commit_hash == API.model_info(MODEL).sha
+    assert len(file_metadata.etag or "") == 64
+    assert getattr(file_metadata, "size", len(WEIGHTS)) == len(WEIGHTS)
 
 
 @step
 def commit() -> None:
-    """Commit additions, a copy and deletions at once; a stale parent is refused."""
+    """Commit additions, a copy and deletions together; a stale parent is refused."""
     if RELEASE < (0, 9):
         raise NotInThisRelease("create_commit with parent_commit")
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
@@ -427,7 +427,7 @@ def squash() -> None:
 
 @step
 def visibility() -> None:
-    """Make a public model private and public again."""
+    """Change a public model to private and back."""
     if hasattr(API, "update_repo_visibility"):
         change = API.update_repo_visibility
     else:
@@ -440,17 +440,17 @@ def visibility() -> None:
 
 @step
 def move() -> None:
-    """Move a model; its old name leads to the new one."""
+    """Move a model; its old name redirects to the new one."""
     needs(API, "move_repo")(MODEL, MODEL + "-moved", **ANNA)
     assert (API.model_info(MODEL).sha) == API.model_info(MODEL + "-moved").sha
-    if RELEASE >= (0, 9):  # before, a relative redirect breaks the download in the client
+    if RELEASE >= (0, 9):  # earlier clients fail to download after a relative redirect
         steps.same_bytes(download(MODEL, "weights.bin"), WEIGHTS)
     API.move_repo(MODEL + "-moved", MODEL, **ANNA)
 
 
 @step
 def delete_repo() -> None:
-    """Delete repositories; a missing one is told."""
+    """Delete repositories; a missing one is an error."""
     failing_status(403, API.delete_repo, MODEL, **BO)
     API.delete_repo(MODEL, **ANNA)
     API.delete_repo(HIDDEN, **ANNA)

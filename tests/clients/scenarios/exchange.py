@@ -1,4 +1,4 @@
-"""One thing at a time, for tests where several clients or hubs meet: what to do is in argv.
+"""One transfer, for tests where several clients or hubs meet; argv names it.
 
 ``up REPO NAME PATH``, ``down REPO NAME PATH``: the file at PATH to or from the hub, with Xet.
 """

@@ -90,7 +90,7 @@ step("Create models, a dataset of an organization, a space", async () => {
 	await refused(409, () => hub.createRepo({ repo: model, ...anna }));
 });
 
-step("Ask who the token is of; an unknown one is refused", async () => {
+step("Request the user of the token; an unknown token is refused", async () => {
 	const me = await hub.whoAmI(anna);
 	assert.equal(me.name, "anna");
 	assert.ok(me.orgs.some((org) => org.name === "acme"));
@@ -139,13 +139,13 @@ step("List the files of a repository, with their last commits", async () => {
 	assert.equal(large.lastCommit.title, "First");
 });
 
-step("Ask for single paths", async () => {
+step("Request single paths", async () => {
 	const [found] = await needs("pathsInfo")({ repo: model, paths: ["weights.bin"], expand: true, ...nobody });
 	assert.equal(found.size, weights.length);
 	assert.equal(found.lastCommit.title, "First");
 });
 
-step("Ask for a file's size and hash, and download it, equal byte by byte", async () => {
+step("Request a file's size and hash, and download it, equal byte by byte", async () => {
 	const info = await hub.fileDownloadInfo({ repo: model, path: "weights.bin", ...nobody });
 	assert.equal(info.size, weights.length);
 	assert.equal(info.etag, `"${digest(weights)}"`);
@@ -176,7 +176,7 @@ step("List models, datasets and spaces", async () => {
 	assert.ok((await names(hub.listSpaces({ search: { owner: "anna" }, ...nobody }))).includes(space.name));
 });
 
-step("Ask for a model, a dataset, a space", async () => {
+step("Request a model, a dataset, a space", async () => {
 	const found = await needs("modelInfo")({ name: model.name, additionalFields: ["sha", "tags"], ...nobody });
 	assert.equal(found.name, model.name);
 	assert.match(found.sha, /^[0-9a-f]{40}$/);
@@ -185,21 +185,21 @@ step("Ask for a model, a dataset, a space", async () => {
 	assert.equal((await hub.spaceInfo({ name: space.name, ...nobody })).name, space.name);
 });
 
-step("A private model cannot be told from one that is not there", async () => {
+step("A private model is indistinguishable from a missing one", async () => {
 	await refused(404, () => all(hub.listFiles({ repo: hidden, ...bo })));
 	await refused(401, () => all(hub.listFiles({ repo: hidden, ...nobody })));
 	await refused(404, () => all(hub.listFiles({ repo: { type: "model", name: "anna/no" }, ...bo })));
 	await refused(403, () => commit(model, "No", [add("x", "x")], bo));
 });
 
-step("Ask whether a repository and a file exist", async () => {
+step("Check that a repository and a file exist", async () => {
 	assert.equal(await needs("repoExists")({ repo: model, ...nobody }), true);
 	assert.equal(await hub.repoExists({ repo: hidden, ...bo }), false);
 	assert.equal(await hub.fileExists({ repo: model, path: "README.md", ...nobody }), true);
 	assert.equal(await hub.fileExists({ repo: model, path: "no-such-file", ...nobody }), false);
 });
 
-step("Make a branch, commit to it, delete it", async () => {
+step("Create a branch, commit to it, delete it", async () => {
 	await needs("createBranch")({ repo: model, branch: "try/it", ...anna });
 	await commit(model, "On a branch", [add("b.txt", "b")], { branch: "try/it" });
 	const blob = await hub.downloadFile({ repo: model, path: "b.txt", revision: "try/it", xet: false, ...nobody });

@@ -1,7 +1,7 @@
 """The table of 2021, with releases 0.0.13 to 0.2.1 as they were published.
 
-Their host is built in, so ``HfApi(endpoint=…)`` points the calls of the API to the hub, and the
-addresses that ``hf_hub_url`` returns are led there by their host's name. Only for
+Their host is built in: ``HfApi(endpoint=…)`` directs the calls of the API to the hub, and the
+addresses that ``hf_hub_url`` returns get the hub's host. Only for
 ``snapshot_download`` is a constant of the release replaced.
 """
 
@@ -43,20 +43,20 @@ TOKEN: dict[str, Any] = {}
 
 
 def status_of(error: Any) -> Any:
-    """Return the status of an old error; some are raised anew without their answer."""
+    """Return the status of an old error; some are raised again without their response."""
     while error.response is None and error.__cause__ is not None:
         error = error.__cause__
     return error.response.status_code
 
 
 def local(url: Any) -> Any:
-    """Return an address of the built-in host as one of the hub."""
+    """Return the hub's address for an address of the built-in host."""
     assert url.startswith("https://huggingface.co/"), url
     return URL + url[len("https://huggingface.co") :]
 
 
 def api_has(function: Callable[..., Any], parameter: Any) -> Any:
-    """Say whether a method of this release has the parameter."""
+    """Return whether a method of this release has the parameter."""
     return parameter in inspect.signature(function).parameters
 
 
@@ -108,7 +108,7 @@ def create_again() -> None:
     """POST /api/repos/create of a name that is taken."""
     taken = {"token": TOKEN["session"], "name": MODEL}
     error = fails(HTTPError, API.create_repo, status=409, **taken)
-    assert " - " in str(error), error  # the reason of the hub, behind the status
+    assert " - " in str(error), error  # the hub's reason, behind the status
     assert API.create_repo(exist_ok=True, **taken) == f"{URL}/anna/{MODEL}"
 
 
@@ -121,7 +121,7 @@ def create_elsewhere() -> None:
 
 
 def upload(source: Any, path: Any, kind: Any = None, name: str = MODEL, **more: Any) -> Any:
-    """Upload as 2021 did."""
+    """Upload as clients of 2021 did."""
     repo_id = more.pop("repo_id", f"anna/{name}")
     more.setdefault("token", TOKEN["session"])
     return API.upload_file(
@@ -156,7 +156,7 @@ def upload_kinds() -> None:
 
 @step
 def upload_same() -> None:
-    """POST …/upload of what is there already: 409, content with identical_ok."""
+    """POST …/upload of an existing file: 409, accepted with identical_ok."""
     url = upload(io.BytesIO(CONFIG), "config.json", identical_ok=True)
     assert url.endswith(("/blob/main/config.json", "/resolve/main/config.json")), url
     fails(HTTPError, upload, io.BytesIO(CONFIG), "config.json", identical_ok=False, status=409)
@@ -174,7 +174,7 @@ def upload_without_right() -> None:
         token=BO_TOKEN,
         repo_id=f"acme/{MODEL}",
     )
-    assert status_of(error) == 404  # private: it cannot be told from one that is not there
+    assert status_of(error) == 404  # private: indistinguishable from a missing one
 
 
 @step
@@ -221,7 +221,7 @@ def list_models() -> None:
     listed = ids(API.list_models())
     assert f"anna/{MODEL}" in listed
     assert f"acme/{MODEL}" not in listed  # private
-    if hasattr(API, "model_list"):  # its older name, up to 0.1.2
+    if hasattr(API, "model_list"):  # its name up to 0.1.2
         assert ids(API.model_list()) == listed
 
 
@@ -263,8 +263,8 @@ def list_models_config() -> None:
     """GET /api/models?config=True."""
     if not api_has(API.list_models, "fetch_config"):
         raise NotInThisRelease("fetch_config")
-    found = API.list_models(filter=f"t-{RUN}", fetch_config=True)
-    assert found[0].config["model_type"] == "bert", found[0].config
+    models = API.list_models(filter=f"t-{RUN}", fetch_config=True)
+    assert models[0].config["model_type"] == "bert", models[0].config
     assert not API.list_models(filter=f"t-{RUN}", fetch_config=False)[0].config
 
 
@@ -332,7 +332,7 @@ def download_private() -> None:
 
 @step
 def snapshot() -> None:
-    """Downloading a whole model by snapshot_download (its host's constant replaced)."""
+    """Download a whole model by snapshot_download (its host's constant replaced)."""
     from huggingface_hub import file_download, hf_api
 
     snapshots = __import__("sys").modules["huggingface_hub.snapshot_download"]
@@ -378,7 +378,7 @@ def logout() -> None:
     API.logout(TOKEN["session"])
     error = fails(HTTPError, API.whoami, TOKEN["session"])
     assert status_of(error) == 401
-    # The command line of these releases takes 400 for "an access token, not a session".
+    # The command line of these releases takes 400 as "an access token, not a session".
     fails(HTTPError, API.logout, ANNA_TOKEN, status=400)
 
 

@@ -1,6 +1,6 @@
-"""Tokenizers and configurations of transformers: push them, load them; no torch is needed.
+"""Tokenizers and configurations of transformers: push and load them, without torch.
 
-The release of 2021 is led to the hub by the public Hub's name and pushes by git; the later ones
+The release of 2021 reaches the hub by the public Hub's name and pushes by git; the later ones
 follow HF_ENDPOINT and commit over HTTP.
 """
 
@@ -17,16 +17,16 @@ from transformers import AutoConfig, BertConfig, BertTokenizer
 
 HOME = Path(os.environ["HOME"])
 NAME, HIDDEN = f"{RUN}pushed", f"{RUN}hidden"
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "hub", "##stead", "keeps", "models"]
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "hub", "##stead", "stores", "models"]
 BERT = BertConfig(vocab_size=len(WORDS), hidden_size=12, num_hidden_layers=2)
 IDS = [2, 5, 6, 7, 8, 3]
-#: What this release calls the token, and whether it pushes by git from the folder it is in.
+#: This release's parameter for the token, and whether it pushes by git from the current folder.
 RELEASE = tuple(int(part) for part in transformers.__version__.split("."))
 TOKEN = "token" if RELEASE >= (4, 32) else "use_auth_token"
 if RELEASE >= (4, 13):
     from transformers import AutoTokenizer
 else:
-    AutoTokenizer = BertTokenizer  # theirs cannot be imported without the package tokenizers
+    AutoTokenizer = BertTokenizer  # AutoTokenizer cannot be imported without the package tokenizers
 BY_GIT = "repo_path_or_name" in inspect.signature(BertConfig.push_to_hub).parameters
 
 
@@ -37,7 +37,7 @@ def tokenizer() -> Any:
 
 
 def push(thing: Any, name: str, **more: Any) -> None:
-    """Push as this release does."""
+    """Push in this release's way."""
     if BY_GIT:
         thing.push_to_hub(name, **more)
     else:
@@ -45,7 +45,7 @@ def push(thing: Any, name: str, **more: Any) -> None:
 
 
 def sign_in() -> None:
-    """Leave the token where releases of then and now look for it, and tell git who commits."""
+    """Store the token where old and new releases look for it, and configure git's author."""
     for path in (HOME / ".huggingface" / "token", Path(os.environ["HF_HOME"]) / "token"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(ANNA_TOKEN)
@@ -65,7 +65,7 @@ def push_tokenizer() -> None:
     """Push a tokenizer into the same repository and load it"""
     push(tokenizer(), NAME)
     loaded = AutoTokenizer.from_pretrained(f"anna/{NAME}")
-    assert loaded("hubstead keeps models")["input_ids"] == IDS
+    assert loaded("hubstead stores models")["input_ids"] == IDS
     assert AutoConfig.from_pretrained(f"anna/{NAME}").hidden_size == 12
 
 
@@ -90,9 +90,9 @@ def save_and_push() -> None:
 
 @step
 def private() -> None:
-    """A private one is loaded by its owner alone"""
+    """Only the owner loads a private one"""
     push(BERT, HIDDEN, private=True)
-    # The stranger first: what the owner has loaded is in the cache, and 5.x takes it from there.
+    # The stranger goes first: the owner's load fills the cache, from which 5.x serves everyone.
     error = steps.fails(
         Exception, AutoConfig.from_pretrained, f"anna/{HIDDEN}", **{TOKEN: BO_TOKEN}
     )
@@ -103,7 +103,7 @@ def private() -> None:
 
 @step
 def missing() -> None:
-    """A file that is not there is told as such"""
+    """A missing file is reported as missing"""
     error = steps.fails(OSError, AutoTokenizer.from_pretrained, "anna/no-such-model")
     assert "no-such-model" in str(error), error
 

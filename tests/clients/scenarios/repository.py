@@ -1,8 +1,8 @@
-"""What people do through git and the command line, with releases 0.0.1 to today's.
+"""Git and the command line, with releases from 0.0.1 to today.
 
-Nothing is replaced: releases that have the public Hub's host built in are led to the hub by its
+Nothing is replaced: releases that have the public Hub's host built in reach the hub by its
 name (see front.py), the others follow HF_ENDPOINT. The class ``Repository`` is in releases 0.0.8
-to 0.36; where it is not, the steps of git itself still run.
+to 0.36; without it, the steps of git itself still run.
 """
 
 import importlib
@@ -34,15 +34,15 @@ CONFIG = b'{"model_type": "bert"}'
 TOO_LARGE = "cli lfs-enable-largefiles" if RELEASE < (0, 35) else 'Run "hf lfs-enable-largefiles'
 
 
-# -- what runs programs --------------------------------------------------------------------------
+# -- programs ----------------------------------------------------------------------------------
 
 
-def run(*command: str | Path, cwd: Any = None, said: str = "", ok: bool = True, **env: Any) -> Any:
-    """Run a program without a terminal, so that passwords are read from ``said``."""
+def run(*command: str | Path, cwd: Any = None, stdin: str = "", ok: bool = True, **env: Any) -> Any:
+    """Run a program without a terminal, so that passwords are read from ``stdin``."""
     result = subprocess.run(
-        [str(each) for each in command],
+        [str(argument) for argument in command],
         cwd=str(cwd or HOME),
-        input=said,
+        input=stdin,
         capture_output=True,
         text=True,
         timeout=120,
@@ -57,18 +57,18 @@ def run(*command: str | Path, cwd: Any = None, said: str = "", ok: bool = True, 
 
 
 def cli(*arguments: str | Path, **how: Any) -> Any:
-    """Run the release's own command."""
+    """Run the command of this release."""
     return run(CLI, *arguments, **how)
 
 
 def knows(*command: str | Path) -> Any:
-    """Say whether the release's command line has such a command."""
+    """Return whether the release's command line has such a command."""
     told = cli(*command, "--help", ok=None).lower()
     return "usage" in told and "invalid choice" not in told and "no such command" not in told
 
 
 def git(folder: Any, *arguments: str | Path, **how: Any) -> Any:
-    """Run git in a work tree and return what it says."""
+    """Run git in a work tree and return its output."""
     return run("git", *arguments, cwd=folder, **how)
 
 
@@ -79,7 +79,7 @@ def web(repo_id: str, token: Any = None) -> Any:
 
 
 def call(method: Any, path: Any, body: Any = None, token: Any = ANNA_TOKEN) -> Any:
-    """Send a request of our own and return what the hub says."""
+    """Send an HTTP request and return the parsed response."""
     headers = {"Content-Type": "application/json"}
     headers.update({"Authorization": f"Bearer {token}"} if token else {})
     data = json.dumps(body).encode() if body is not None else None
@@ -90,17 +90,17 @@ def call(method: Any, path: Any, body: Any = None, token: Any = ANNA_TOKEN) -> A
 
 
 def make(name: str, **more: Any) -> None:
-    """Make a repository over the wire; how the release does it is another step."""
+    """Create a repository over HTTP; the release's own way is another step."""
     call("POST", "/api/repos/create", {"name": name, **more})
 
 
 def tip(name: str, revision: str = "main") -> Any:
-    """Return the commit that the API tells of a branch."""
+    """Return the commit of a branch, from the API."""
     return call("GET", f"/api/models/anna/{name}/revision/{revision}")["sha"]
 
 
 def resolved(name: str, path: Any, revision: str = "main") -> Any:
-    """Return the bytes that the web gives for a file."""
+    """Return the bytes of a file over HTTP."""
     request = urllib.request.Request(
         f"{URL}/anna/{name}/resolve/{revision}/{path}",
         headers={"Authorization": f"Bearer {ANNA_TOKEN}"},
@@ -110,7 +110,7 @@ def resolved(name: str, path: Any, revision: str = "main") -> Any:
 
 
 def repository(folder: Any, *, token: str | bool = True, **more: Any) -> Any:
-    """Open the release's ``Repository`` with what it calls the token."""
+    """Open the release's ``Repository`` with its parameter for the token."""
     try:
         from huggingface_hub import Repository
     except ImportError:
@@ -123,7 +123,7 @@ def repository(folder: Any, *, token: str | bool = True, **more: Any) -> Any:
     for wanted in more:
         if wanted not in names:
             raise NotInThisRelease(f"Repository({wanted}=…)")
-    if RELEASE < (0, 0, 16) and "git_user" in names:  # later ones ask the hub
+    if RELEASE < (0, 0, 16) and "git_user" in names:  # later ones request them from the hub
         more.update(git_user="Anna Example", git_email="anna@example.org")
     return Repository(str(folder), **{named: token}, **more)
 
@@ -143,43 +143,43 @@ def login() -> None:
     """Sign in on the command line"""
     (HOME / ".gitconfig").write_text(
         "[user]\nname = Anna Example\nemail = anna@example.org\n"
-        "[credential]\nhelper = store\n[init]\ndefaultBranch = master\n"  # as git had it in 2021
+        "[credential]\nhelper = store\n[init]\ndefaultBranch = master\n"  # git's default of 2021
         "[lfs]\nconcurrenttransfers = 1\n"  # or git-lfs starts eight agents for two files
     )
     if RELEASE < (0, 2):
-        assert "Invalid" in cli("login", said="anna\nwrong\n", ok=False)
-        cli("login", said=f"anna\n{PASSWORD}\n")
+        assert "Invalid" in cli("login", stdin="anna\nwrong\n", ok=False)
+        cli("login", stdin=f"anna\n{PASSWORD}\n")
     elif CLI != OLD:
         cli("auth", "login", "--token", ANNA_TOKEN, "--add-to-git-credential")
     elif "--token" in cli("login", "--help"):
         cli("login", "--token", ANNA_TOKEN, "--add-to-git-credential")
     else:
-        cli("login", said=f"{ANNA_TOKEN}\nY\n")
+        cli("login", stdin=f"{ANNA_TOKEN}\nY\n")
 
 
 @step
 def whoami() -> None:
-    """Ask on the command line who one is"""
-    told = cli("whoami") if CLI == OLD else cli("auth", "whoami")
-    assert "anna" in told, told
-    assert "acme" in told, told
+    """Show the signed-in user on the command line"""
+    output = cli("whoami") if CLI == OLD else cli("auth", "whoami")
+    assert "anna" in output, output
+    assert "acme" in output, output
 
 
 @step
 def repo_create() -> None:
-    """Make repositories on the command line"""
+    """Create repositories on the command line"""
     create = ("repo", "create") if CLI == OLD else ("repos", "create")
-    asked = () if CLI != OLD or "--yes" not in cli(*create, "--help") else ("-y",)
-    place = "--organization" in cli(*create, "--help")
-    output = cli(*create, MODEL if RELEASE < (0, 36) else f"anna/{MODEL}", *asked)
+    yes = () if CLI != OLD or "--yes" not in cli(*create, "--help") else ("-y",)
+    by_organization = "--organization" in cli(*create, "--help")
+    output = cli(*create, MODEL if RELEASE < (0, 36) else f"anna/{MODEL}", *yes)
     assert f"anna/{MODEL}" in output, output
-    at_acme = (MODEL, "--organization", "acme") if place else (f"acme/{MODEL}",)
+    at_acme = (MODEL, "--organization", "acme") if by_organization else (f"acme/{MODEL}",)
     kind = ("--type", "dataset") if "--type" in cli(*create, "--help") else ()
     kind = ("--repo-type", "dataset") if "--repo-type" in cli(*create, "--help") else kind
-    assert f"acme/{MODEL}" in cli(*create, *at_acme, *kind, *asked)
+    assert f"acme/{MODEL}" in cli(*create, *at_acme, *kind, *yes)
     kinds = "datasets" if kind else "models"
     assert call("GET", f"/api/{kinds}/acme/{MODEL}")["id"] == f"acme/{MODEL}"
-    cli(*create, *at_acme, *kind, *asked, ok=False)  # it is there
+    cli(*create, *at_acme, *kind, *yes, ok=False)  # it is there
 
 
 @step
@@ -197,7 +197,7 @@ def ls_files() -> None:
 
 @step
 def by_git() -> None:
-    """Clone, commit and push with git, by the credentials that signing in has stored"""
+    """Clone, commit and push with git, by the credentials that the login stored"""
     stores = RELEASE >= (0, 0, 16)
     address = web(f"anna/{MODEL}", None if stores else ANNA_TOKEN)
     if stores:
@@ -233,7 +233,7 @@ def by_git_lfs() -> None:
 
 @step
 def large_files() -> None:
-    """Push large files in parts after lfs-enable-largefiles, and be told of it before"""
+    """Push large files in parts after lfs-enable-largefiles, which a refused push names"""
     make(PARTS, lfsmultipartthresh=1_000_000)
     folder = HOME / "parts"
     git(HOME, "clone", web(f"anna/{PARTS}", ANNA_TOKEN), "parts")
@@ -255,7 +255,7 @@ def large_files() -> None:
 
 @step
 def tokens() -> None:
-    """Tokens of every form of old: Bearer, password of git, next to any user name"""
+    """Tokens in every older format: Bearer, password of git, beside any user name"""
     make(HIDDEN, private=True)
     for token in [ANNA_TOKEN, *os.environ["OLD_TOKENS"].split()]:
         me = API.whoami(token)
@@ -286,7 +286,7 @@ def without_credentials() -> None:
 
 @step
 def class_push() -> None:
-    """Repository: clone, add, commit, push; the commit's page is there"""
+    """Repository: clone, add, commit, push; the commit has a page"""
     make(f"{MODEL}-class")
     folder = HOME / "class"
     repo = repository(folder, clone_from=f"{URL}/anna/{MODEL}-class")
@@ -305,15 +305,15 @@ def class_push() -> None:
     assert resolved(f"{MODEL}-class", "model.bin") == WEIGHTS[:1000]
 
 
-def opened(name: str = "class") -> Any:
-    """Return the clone of the step before."""
+def clone_of(name: str = "class") -> Any:
+    """Return the clone of an earlier step."""
     return repository(HOME / name)
 
 
 @step
 def class_pull() -> None:
-    """Repository: pull what came over the API or by another clone"""
-    repo = opened()
+    """Repository: pull commits of the API and of another clone"""
+    repo = clone_of()
     other = HOME / "class-other"
     git(HOME, "clone", web(f"anna/{MODEL}-class", ANNA_TOKEN), other)
     write(other, "b.txt", b"b")
@@ -323,7 +323,7 @@ def class_pull() -> None:
     write(HOME / "class", "c.txt", b"c")
     repo.git_add()
     repo.git_commit("Mine")
-    error = steps.fails(Exception, repo.git_push)  # as git does: fetch first
+    error = steps.fails(Exception, repo.git_push)  # git's reason: fetch first
     assert "fetch first" in str(error) or "rejected" in str(error), error
     repo.git_pull(rebase=True)
     assert (HOME / "class" / "b.txt").read_bytes() == b"b"
@@ -343,7 +343,7 @@ def class_pull() -> None:
 
 @step
 def class_folder_with_files() -> None:
-    """Repository: a folder that holds files already becomes a clone"""
+    """Repository: a folder with files becomes a clone"""
     make(f"{MODEL}-filled")
     folder = HOME / "filled"
     write(folder, "here.txt", b"here")
@@ -360,8 +360,8 @@ def class_folder_with_files() -> None:
 
 @step
 def class_branches() -> None:
-    """Repository: another branch, made and pushed"""
-    if "revision" not in inspect.signature(type(opened()).__init__).parameters:
+    """Repository: create and push another branch"""
+    if "revision" not in inspect.signature(type(clone_of()).__init__).parameters:
         raise NotInThisRelease("Repository(revision=…)")
     address = f"{URL}/anna/{MODEL}-class"
     repo = repository(HOME / "branch", clone_from=address, revision="try/it")
@@ -377,8 +377,8 @@ def class_branches() -> None:
 
 @step
 def class_tags() -> None:
-    """Repository: tags, annotated and plain, made, asked for and deleted on both sides"""
-    repo = opened()
+    """Repository: create, list and delete tags on both sides, annotated and plain"""
+    repo = clone_of()
     add = needs(repo, "add_tag")
     add("v1", remote="origin")
     add("v2", message="Second", remote="origin")
@@ -395,7 +395,7 @@ def class_tags() -> None:
 @step
 def class_background() -> None:
     """Repository: push in the background and wait for it"""
-    repo = opened()
+    repo = clone_of()
     if "blocking" not in inspect.signature(repo.git_push).parameters:
         raise NotInThisRelease("git_push(blocking=False)")
     write(HOME / "class", "more.bin", WEIGHTS[:500_000])
@@ -411,7 +411,7 @@ def class_background() -> None:
 @step
 def class_commit() -> None:
     """Repository: the block `with repo.commit(…)`"""
-    commit = needs(opened(), "commit")
+    commit = needs(clone_of(), "commit")
     before = Path.cwd()
     try:
         with commit("In a block"):
@@ -423,8 +423,8 @@ def class_commit() -> None:
 
 @step
 def class_auto_track() -> None:
-    """Repository: large files are tracked by themselves"""
-    repo = opened()
+    """Repository: large files are tracked automatically"""
+    repo = clone_of()
     needs(repo, "auto_track_large_files")
     folder = HOME / "class"
     write(folder, "large.dat", noise(11_000_000, seed=4))
@@ -447,7 +447,7 @@ def class_skip_lfs() -> None:
 
 @step
 def class_private() -> None:
-    """Repository: a private one, by its owner alone"""
+    """Repository: only the owner clones a private one"""
     repository(HOME / "hidden", clone_from=f"{URL}/anna/{HIDDEN}", token=ANNA_TOKEN)
     assert (HOME / "hidden" / ".gitattributes").exists()
     steps.fails(
@@ -517,15 +517,15 @@ def snapshot() -> None:
 
 
 def mixin() -> Any:
-    """Return a model whose weights are a file of bytes: no torch is needed."""
+    """Return a model whose weights are a file of bytes, without torch."""
     base = needs(huggingface_hub, "ModelHubMixin")
 
-    class Model(base):  # type: ignore[misc,valid-type]  # which only the release knows
+    class Model(base):  # type: ignore[misc,valid-type]  # known to the release only
         weights = b""
 
-        def _save_pretrained(self, place: Any, *_: Any, **__: Any) -> None:
-            place = Path(place)  # up to 0.0.16 the file's own path, since then the folder's
-            path = place if place.suffix == ".bin" else place / "pytorch_model.bin"
+        def _save_pretrained(self, path: Any, *_: Any, **__: Any) -> None:
+            path = Path(path)  # up to 0.0.16 the path of the file, later of the folder
+            path = path if path.suffix == ".bin" else path / "pytorch_model.bin"
             path.write_bytes(self.weights)
 
         @classmethod
@@ -542,7 +542,7 @@ def mixin() -> Any:
 
 @step
 def mixed_in() -> None:
-    """Push a model of one's own by ModelHubMixin (without torch), and get it back"""
+    """Push a custom model by ModelHubMixin (without torch), and load it"""
     kind = mixin()
     model, name = kind(), f"{RUN}mixed"
     model.weights = WEIGHTS
@@ -559,7 +559,7 @@ def mixed_in() -> None:
 
 
 def push_mixin(model: Any, name: str) -> None:
-    """Push as the release does: by a folder, by git, by its id."""
+    """Push in the release's way: by a folder, by git, by its id."""
     names = inspect.signature(type(model).push_to_hub).parameters
     if "repo_id" in names:
         model.push_to_hub(repo_id=f"anna/{name}", config={"size": 3}, token=ANNA_TOKEN)
@@ -593,7 +593,7 @@ def cli_upload() -> None:
 
 @step
 def cli_cache() -> None:
-    """Look into the cache and delete from it on the command line"""
+    """List and delete cached revisions on the command line"""
     if knows("delete-cache"):
         assert f"anna/{MODEL}" in cli("scan-cache")
         delete_cached(tip(MODEL))
@@ -607,7 +607,7 @@ def cli_cache() -> None:
 
 
 def delete_cached(revision: Any) -> None:
-    """Answer ``delete-cache`` as a person does: edit its file of revisions, then say yes."""
+    """Answer ``delete-cache`` as a user does: edit its file of revisions, then confirm."""
     with subprocess.Popen(
         [str(CLI), "delete-cache", "--disable-tui"],
         stdin=subprocess.PIPE,
@@ -621,10 +621,10 @@ def delete_cached(revision: Any) -> None:
                 break
         path = Path(line.split("File to edit:")[1].replace("\x1b[1m", "").split("\x1b")[0].strip())
         lines = path.read_text().splitlines()
-        wanted = [each.lstrip("# ") if revision in each else each for each in lines]
+        wanted = [entry.lstrip("# ") if revision in entry else entry for entry in lines]
         path.write_text("\n".join(wanted))
-        told, _ = process.communicate("n\ny\ny\n", timeout=60)
-        assert process.returncode == 0, told
+        output, _ = process.communicate("n\ny\ny\n", timeout=60)
+        assert process.returncode == 0, output
 
 
 # -- organizations -------------------------------------------------------------------------------
@@ -632,7 +632,7 @@ def delete_cached(revision: Any) -> None:
 
 @step
 def organizations() -> None:
-    """Ask for an organization, its members, and a user"""
+    """Request an organization, its members, and a user"""
     members = needs(API, "list_organization_members")("acme")
     assert [member.username for member in members] == ["anna"]
     assert API.get_user_overview("anna").fullname == "Anna Example"
@@ -644,8 +644,8 @@ def organizations() -> None:
 def logout() -> None:
     """Sign out on the command line"""
     cli("logout") if CLI == OLD else cli("auth", "logout")
-    told = cli("whoami", ok=None) if CLI == OLD else cli("auth", "whoami", ok=None)
-    assert "anna" not in told.split(), told
+    output = cli("whoami", ok=None) if CLI == OLD else cli("auth", "whoami", ok=None)
+    assert "anna" not in output.split(), output
     shutil.rmtree(HOME / "class", ignore_errors=True)
 
 

@@ -1,8 +1,8 @@
-"""What the scenarios share. They run inside a release's environment: nothing but that release
-and the standard library can be imported here, and Hubstead's own tests cannot.
+"""Shared by the scenarios, which run in a release's environment: only that release
+and the standard library can be imported here, and no other test code.
 
-A scenario is a list of steps. Each prints one line of JSON: that it worked, that this release
-has no such thing, or how it failed. A step that fails does not stop those after it.
+A scenario is a list of steps. Each prints one line of JSON: passed, absent in this
+release, or failed with the reason. The steps after a failed one still run.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ URL = os.environ["HUB_URL"]
 ANNA_TOKEN = os.environ["ANNA_TOKEN"]
 BO_TOKEN = os.environ["BO_TOKEN"]
 PASSWORD = os.environ["PASSWORD"]
-#: Makes the names of this run its own: all releases use the same hub.
+#: A prefix that is unique to this run: all releases share one hub.
 RUN = os.environ["RUN"]
 
 STEPS: list[Callable[[], object]] = []
@@ -33,13 +33,13 @@ class NotInThisRelease(Exception):
 
 
 def step(function: Callable[..., Any]) -> Any:
-    """Add a step; its docstring is what the table of results calls it."""
+    """Add a step; its docstring is its name in the table of results."""
     STEPS.append(function)
     return function
 
 
 def run_all() -> None:
-    """Run every step in the order of its definition and print what came of each."""
+    """Run all steps in the order of their definition and print their outcomes."""
     for function in STEPS:
         result: dict[str, object] = {
             "step": (function.__doc__ or "").strip().splitlines()[0].rstrip(".")
@@ -49,7 +49,7 @@ def run_all() -> None:
             function()
         except NotInThisRelease as error:
             result["absent"] = str(error)
-        except BaseException:  # SystemExit of an old command is a failure as well
+        except BaseException:  # SystemExit of an old command is a failure too
             result["error"] = traceback.format_exc()
         result["seconds"] = round(time.monotonic() - began, 3)
         print("STEP " + json.dumps(result), flush=True)
@@ -57,32 +57,35 @@ def run_all() -> None:
 
 def needs(owner: Any, name: str) -> Any:
     """Return the method ``name`` of ``owner``, or end the step."""
-    found = getattr(owner, name, None)
-    if found is None:
+    attribute = getattr(owner, name, None)
+    if attribute is None:
         raise NotInThisRelease(name)
-    return found
+    return attribute
 
 
 def noise(size: int, seed: int | str = 0) -> Any:
-    """Return bytes that do not compress and are the same every time."""
+    """Return incompressible bytes, the same for the same seed."""
     return random.Random(seed).randbytes(size)
 
 
 def file_of(data: bytes, name: str = "file.bin") -> Any:
-    """Write ``data`` to a file of its own and return its path as text."""
+    """Write ``data`` to a temporary file and return its path as text."""
     path = Path(tempfile.mkdtemp()) / name
     path.write_bytes(data)
     return str(path)
 
 
 def same_bytes(path: Any, data: bytes) -> None:
-    """Insist that the file at ``path`` holds ``data``."""
-    found = Path(path).read_bytes()
-    assert hashlib.sha256(found).digest() == hashlib.sha256(data).digest(), (len(found), len(data))
+    """Require that the file at ``path`` has the content ``data``."""
+    content = Path(path).read_bytes()
+    assert hashlib.sha256(content).digest() == hashlib.sha256(data).digest(), (
+        len(content),
+        len(data),
+    )
 
 
 def parts_received() -> Any:
-    """Return how many parts of LFS files the hub has been sent."""
+    """Return the number of LFS parts that the hub has received."""
     with urllib.request.urlopen(f"{URL}/metrics") as response:
         lines = response.read().decode().splitlines()
     route = 'hubstead_request_seconds_count{route="PUT /api/lfs/parts/{upload}/{number}"} '
@@ -96,7 +99,7 @@ def fails(
     status: Any = None,
     **kwargs: Any,
 ) -> Any:
-    """Insist that a call raises ``kind``, and return the error."""
+    """Require that a call raises ``kind``, and return the error."""
     try:
         result = function(*args, **kwargs)
     except kind as error:
@@ -111,15 +114,15 @@ def fails(
 
 
 def admin(*command: str) -> Any:
-    """Run ``hubstead …`` as the hub's administrator would, and return what it answers."""
-    how = json.loads(os.environ["HUB_COMMAND"])
+    """Run ``hubstead …`` as the hub's administrator, and return its output."""
+    command_line = json.loads(os.environ["HUB_COMMAND"])
     result = subprocess.run(
-        [how["program"], *command, *how["options"]],
+        [command_line["program"], *command, *command_line["options"]],
         check=False,
         capture_output=True,
         text=True,
         timeout=60,
-        env=how["environment"],
+        env=command_line["environment"],
     )
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)

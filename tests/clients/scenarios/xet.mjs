@@ -150,14 +150,14 @@ step("Upload single files", async () => {
 	await same(await hub.downloadFile({ repo: again, path: "single.bin", ...anna }), noise(3_000_000, 35));
 });
 
-step("Upload the same content again, elsewhere: none of it is kept twice", async () => {
+step("Upload the same content elsewhere: none of it is stored twice", async () => {
 	const before = await kept(again, "unique");
 	await commit(again, [add("mixed.safetensors", files["mixed.safetensors"])]);
 	assert.equal(await kept(again, "unique"), before);
 	await same(await hub.downloadFile({ repo: again, path: "mixed.safetensors", ...anna }), files["mixed.safetensors"]);
 });
 
-step("Upload a file with bytes inserted in its middle: only what is around them is kept anew", async () => {
+step("Upload a file with bytes inserted in its middle: only their surroundings are stored again", async () => {
 	const bytes = files["mixed.safetensors"];
 	const changed = Buffer.concat([bytes.subarray(0, LARGE / 2), Buffer.from("inserted"), bytes.subarray(LARGE / 2)]);
 	const before = await kept(again);
@@ -166,7 +166,7 @@ step("Upload a file with bytes inserted in its middle: only what is around them 
 	await same(await hub.downloadFile({ repo: again, path: "changed.safetensors", ...anna }), changed);
 });
 
-step("Files of Xet come down by plain HTTP, whole and in parts", async () => {
+step("Download Xet files by plain HTTP, whole and in parts", async () => {
 	for (const [path, bytes] of Object.entries(files)) {
 		assert.equal(digest(Buffer.from(await (await resolve(model, path)).arrayBuffer())), digest(bytes));
 		await same(await hub.downloadFile({ repo: model, path, xet: false, ...anna }), bytes);
@@ -176,7 +176,7 @@ step("Files of Xet come down by plain HTTP, whole and in parts", async () => {
 	assert.deepEqual(Buffer.from(await part.arrayBuffer()), files["mixed.safetensors"].subarray(5777215, 8554434));
 });
 
-step("What was uploaded by LFS comes down with Xet switched on", async () => {
+step("Download with Xet a file that was uploaded by LFS", async () => {
 	const bytes = noise(5_000_000, 36);
 	await commit(model, [add("plain.bin", bytes)], { useXet: false });
 	await same(await hub.downloadFile({ repo: model, path: "plain.bin", ...anna }), bytes);
@@ -185,7 +185,7 @@ step("What was uploaded by LFS comes down with Xet switched on", async () => {
 	await same(await hub.downloadFile({ repo: model, path: "plain.bin", ...anna }), bytes);
 });
 
-step("A private repository gives nothing to strangers, nor do the tokens of Xet", async () => {
+step("A stranger gets neither a private file nor a Xet token for it", async () => {
 	await commit(hidden, [add("k3.bin", files["k3.bin"])]);
 	await same(await hub.downloadFile({ repo: hidden, path: "k3.bin", ...anna }), files["k3.bin"]);
 	await refused(404, () => hub.downloadFile({ repo: hidden, path: "k3.bin", ...bo }));
@@ -193,7 +193,7 @@ step("A private repository gives nothing to strangers, nor do the tokens of Xet"
 	await refused(403, () => commit(model, [add("no.bin", noise(9_000, 37))], bo));
 });
 
-step("Delete repositories; what others made of the same content stays", async () => {
+step("Delete repositories; others with the same content are unaffected", async () => {
 	for (const repo of [model, hidden]) await hub.deleteRepo({ repo, ...anna });
 	await same(await hub.downloadFile({ repo: again, path: "mixed.safetensors", ...anna }), files["mixed.safetensors"]);
 });

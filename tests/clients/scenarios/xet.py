@@ -1,7 +1,7 @@
-"""What people do with Xet switched on, as it is by default; nothing is replaced.
+"""Releases with Xet switched on, the default; nothing is replaced.
 
-Every release makes content of its own, so that it uploads all of it. What must be transferred is
-told by the hub: which calls of the Xet store it answered, and how many bytes it keeps.
+Every release uploads its own content, so that all of it is new. The hub's metrics and the figures
+of a repository show the transfers: which Xet calls it calls_answered, and how many bytes it stores.
 """
 
 import json
@@ -37,7 +37,7 @@ BINARIES = Path(sys.executable).parent
 
 
 def mixed(size: int, seed: str) -> bytes:
-    """Return what a model's file may be like: numbers, text, zeros, noise, repetitions."""
+    """Return content like a model's file: numbers, text, zeros, noise, repetitions."""
     block = noise(300_000, f"{seed} block")
     numbers = b"".join(struct.pack("<f", (n * 37 % 1000) / 1000) for n in range(100_000))
     kinds: tuple[Callable[[int], bytes], ...] = (
@@ -55,7 +55,7 @@ def mixed(size: int, seed: str) -> bytes:
     return b"".join(parts)[:size]
 
 
-#: Every test run makes do with less than `make compat`.
+#: Every test run uses less than `make compat`.
 THOROUGH = os.environ["THOROUGH"] == "1"
 LARGE = 49_200_000 if THOROUGH else 9_200_000
 FILES = {
@@ -64,7 +64,7 @@ FILES = {
     "k3.bin": noise(3_000, RUN),
     "k130.bin": noise(130_000, f"{RUN} k130"),
     "mixed.safetensors": mixed(LARGE, RUN),
-    # Its first xorb is longer than 64 MiB, records of chunks included.
+    # Its first xorb is longer than 64 MiB, chunk headers included.
     "m70.bin": noise(70_000_000 if THOROUGH else 5_000_000, f"{RUN} m70"),
 }
 SMALL = {name: data for name, data in FILES.items() if len(data) < 1_000_000}
@@ -79,55 +79,57 @@ FOLDER = {
 }
 
 
-# -- what the hub tells ------------------------------------------------------------------------
+# -- metrics of the hub ------------------------------------------------------------------------
 
 
-def answered(*parts: Any) -> Any:
-    """Return how many calls the hub has answered whose route has all of these parts."""
+def calls_answered(*parts: Any) -> Any:
+    """Return how many calls the hub has answered on routes with all of these parts."""
     with urllib.request.urlopen(f"{URL}/metrics") as response:
         lines = response.read().decode().splitlines()
-    told = [line for line in lines if line.startswith("hubstead_requests_total{")]
-    chosen = [line for line in told if all(part in line for part in parts)]
-    return sum(int(float(line.rpartition(" ")[2])) for line in chosen)
+    counters = [line for line in lines if line.startswith("hubstead_requests_total{")]
+    matching = [line for line in counters if all(part in line for part in parts)]
+    return sum(int(float(line.rpartition(" ")[2])) for line in matching)
 
 
-def kept(repo_id: str, what: str = "stored") -> Any:
-    """Return the bytes that are kept for a repository, or only the unique or shared ones."""
+def stored_bytes(repo_id: str, what: str = "stored") -> Any:
+    """Return the bytes stored for a repository, or only the unique or shared ones."""
     url = f"{URL}/api/models/{repo_id}?expand[]=deduplication"
-    asked = urllib.request.Request(url, headers={"Authorization": f"Bearer {ANNA_TOKEN}"})
-    with urllib.request.urlopen(asked) as response:
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {ANNA_TOKEN}"})
+    with urllib.request.urlopen(request) as response:
         return json.load(response)["deduplication"][f"{what}Bytes"]
 
 
 def sent_xorbs() -> Any:
-    """Return how many xorbs clients have sent, to the hub or with its leave to S3."""
+    """Return how many xorbs clients have sent, to the hub or directly to S3."""
     routes = ("/xorb/default/", "/xorbs/default/", "/xorb-commits/default/")
-    return sum(answered("POST ", route) for route in routes)
+    return sum(calls_answered("POST ", route) for route in routes)
 
 
 @contextmanager
 def no_new_xorb() -> Iterator[Any]:
-    """Insist that no bytes of files go up meanwhile."""
+    """Require that no bytes of files are uploaded in the block."""
     before = sent_xorbs()
     yield
     assert sent_xorbs() == before, "xorbs were sent"
 
 
 def xet_hash(repo_id: str, name: str, token: Any = ANNA_TOKEN, kind: str = "") -> Any:
-    """Return the name of the Xet file that the hub tells, None for a plain one."""
+    """Return the hash of a Xet file in the hub's header, None for a plain one."""
     url = f"{URL}/{kind}{repo_id}/resolve/main/{name}"
-    asked = urllib.request.Request(url, method="HEAD", headers={"Authorization": f"Bearer {token}"})
-    with urllib.request.urlopen(asked) as response:
+    request = urllib.request.Request(
+        url, method="HEAD", headers={"Authorization": f"Bearer {token}"}
+    )
+    with urllib.request.urlopen(request) as response:
         return response.headers.get("X-Xet-Hash")
 
 
 def plain(repo_id: str, name: str, span: Any = None) -> Any:
-    """Return what GET answers, as any program would ask."""
+    """Return the response to a plain GET."""
     headers = {"Authorization": f"Bearer {ANNA_TOKEN}"}
     if span:
         headers["Range"] = span
-    asked = urllib.request.Request(f"{URL}/{repo_id}/resolve/main/{name}", headers=headers)
-    with urllib.request.urlopen(asked) as response:
+    request = urllib.request.Request(f"{URL}/{repo_id}/resolve/main/{name}", headers=headers)
+    with urllib.request.urlopen(request) as response:
         assert response.status == (206 if span else 200)
         return response.read()
 
@@ -135,19 +137,19 @@ def plain(repo_id: str, name: str, span: Any = None) -> Any:
 def upload(
     data: bytes, name: str, repo_id: str = MODEL, who: Any = ANNA_TOKEN, **more: Any
 ) -> None:
-    """Upload a file that lies on the disk: the earliest releases send bytes by LFS."""
+    """Upload a file from the disk: the earliest releases send bytes in memory by LFS."""
     path = steps.file_of(data, Path(name).name)
     API.upload_file(path_or_fileobj=path, path_in_repo=name, repo_id=repo_id, token=who, **more)
     os.unlink(path)
 
 
 def download(name: str, repo_id: str = MODEL, who: Any = ANNA_TOKEN, **more: Any) -> Any:
-    """Download a file into a cache that holds nothing yet."""
+    """Download a file into an empty cache."""
     return hf_hub_download(repo_id, name, cache_dir=tempfile.mkdtemp(), token=who, **more)
 
 
-def apart(program: Any, *arguments: str, **environment: Any) -> Any:
-    """Run a program with this release on another machine, so to speak; return what it found."""
+def run_fresh(program: Any, *arguments: str, **environment: Any) -> Any:
+    """Run a program with this release and empty caches; return the paths that it printed."""
     home = tempfile.mkdtemp()
     env = {**os.environ, "HF_HOME": home, "HF_XET_CACHE": f"{home}/xet", **environment}
     result = subprocess.run(
@@ -161,7 +163,7 @@ def apart(program: Any, *arguments: str, **environment: Any) -> Any:
     assert result.returncode == 0, result.stderr[-3000:]
     # Older releases of hf_xet write warnings to standard output as well.
     lines = result.stdout.splitlines()
-    return [line.removeprefix("FOUND ") for line in lines if line.startswith("FOUND ")]
+    return [line.removeprefix("PATH") for line in lines if line.startswith("PATH")]
 
 
 _UPLOAD = """
@@ -170,7 +172,7 @@ from huggingface_hub import HfApi
 path, name, repo_id, token = sys.argv[1:]
 HfApi().upload_file(path_or_fileobj=path, path_in_repo=name, repo_id=repo_id, token=token)
 """
-#: In this way LFS is used by every release; the first of them cannot be told to leave Xet alone.
+#: This way makes every release use LFS; the first ones have no switch for Xet.
 _UPLOAD_PLAIN = """
 import io, sys
 from huggingface_hub import HfApi
@@ -183,23 +185,23 @@ import sys
 from huggingface_hub import hf_hub_download
 repo_id, token, *names = sys.argv[1:]
 for name in names:
-    print("FOUND", hf_hub_download(repo_id, name, token=token))
+    print("PATH", hf_hub_download(repo_id, name, token=token))
 """
 _BOTH = """
 import sys
 from huggingface_hub import HfApi, hf_hub_download
 path, name, repo_id, token = sys.argv[1:]
 HfApi().upload_file(path_or_fileobj=path, path_in_repo=name, repo_id=repo_id, token=token)
-print("FOUND", hf_hub_download(repo_id, name, token=token))
+print("PATH", hf_hub_download(repo_id, name, token=token))
 """
 
 
 def upload_apart(
     data: bytes, name: str, repo_id: str = MODEL, program: Any = _UPLOAD, **environment: Any
 ) -> None:
-    """Upload a file from a machine whose caches are empty."""
+    """Upload a file from a machine with empty caches."""
     path = steps.file_of(data, Path(name).name)
-    apart(program, path, name, repo_id, ANNA_TOKEN, **environment)
+    run_fresh(program, path, name, repo_id, ANNA_TOKEN, **environment)
     os.unlink(path)
 
 
@@ -209,11 +211,11 @@ def upload_plain(data: bytes, name: str, repo_id: str) -> None:
 
 
 def download_apart(*names: Any, **environment: Any) -> Any:
-    """Download files to a machine whose caches are empty, and return their paths there."""
-    return apart(_DOWNLOAD, MODEL, ANNA_TOKEN, *names, **environment)
+    """Download files to a machine with empty caches, and return their paths."""
+    return run_fresh(_DOWNLOAD, MODEL, ANNA_TOKEN, *names, **environment)
 
 
-# -- up and down -------------------------------------------------------------------------------
+# -- uploads and downloads ---------------------------------------------------------------------
 
 
 @step
@@ -238,10 +240,10 @@ def upload_sizes() -> None:
 @step
 def download_sizes() -> None:
     """Download them, equal byte by byte."""
-    before = answered("GET ", "/reconstruction")
+    before = calls_answered("GET ", "/reconstruction")
     for name, data in FILES.items():
         steps.same_bytes(download(name), data)
-    assert answered("GET ", "/reconstruction") > before, "nothing was downloaded by Xet"
+    assert calls_answered("GET ", "/reconstruction") > before, "nothing was downloaded by Xet"
 
 
 @step
@@ -257,7 +259,7 @@ def download_all() -> None:
 
 @step
 def upload_bytes() -> None:
-    """Upload bytes of the memory, and a file of an open handle."""
+    """Upload bytes in memory, and an open file."""
     data = noise(300_000, f"{RUN} bytes")
     API.upload_file(path_or_fileobj=data, path_in_repo="bytes.bin", repo_id=MODEL, **ANNA)
     steps.same_bytes(download("bytes.bin"), data)
@@ -299,7 +301,7 @@ HfApi(token=token).upload_large_folder(
 """
     repo_id = DATASET + "-large"
     API.create_repo(repo_id, repo_type="dataset", **ANNA)
-    apart(program, repo_id, a_folder(), ANNA_TOKEN)
+    run_fresh(program, repo_id, a_folder(), ANNA_TOKEN)
     for name, data in FOLDER.items():
         steps.same_bytes(download(name, repo_id, repo_type="dataset"), data)
 
@@ -361,7 +363,7 @@ def file_system_writes() -> None:
 
 @step
 def metadata() -> None:
-    """The lists tell the hash of Xet where the release reads it."""
+    """Lists include the Xet hash where the release reads it."""
     entries = {entry.path: entry for entry in API.list_repo_tree(MODEL, **ANNA)}
     entry = entries["k130.bin"]
     assert entry.lfs["size"] == 130_000
@@ -376,20 +378,20 @@ def metadata() -> None:
 
 @step
 def upload_again() -> None:
-    """Upload the same content again, elsewhere: nothing is kept twice, nor sent from 1.1.1 on."""
-    before = kept(AGAIN, "unique")
-    # Up to 1.1.0 clients remember nothing, and the hub tells them of one xorb at a time.
+    """Upload the same content elsewhere: nothing is stored twice, nor sent from 1.1.1 on."""
+    before = stored_bytes(AGAIN, "unique")
+    # Up to 1.1.0 clients cache nothing, and the hub names one xorb at a time.
     with no_new_xorb() if XET > (1, 1, 0) else nullcontext():
         for name in ("k3.bin", "mixed.safetensors", "m70.bin"):
             upload(FILES[name], f"again/{name}", AGAIN)
-    assert kept(AGAIN, "unique") == before
+    assert stored_bytes(AGAIN, "unique") == before
     for name in ("k3.bin", "mixed.safetensors", "m70.bin"):
         steps.same_bytes(download(f"again/{name}", AGAIN), FILES[name])
 
 
 @step
 def upload_again_elsewhere() -> None:
-    """Upload it from a machine that remembers nothing: what is sent again is under 1%."""
+    """Upload it from a machine with empty caches: under 1% is sent again."""
     before = bytes_of_xorbs()
     upload_apart(FILES["mixed.safetensors"], "apart/mixed.safetensors", AGAIN)
     assert bytes_of_xorbs() - before <= LARGE // 100, bytes_of_xorbs() - before
@@ -397,28 +399,28 @@ def upload_again_elsewhere() -> None:
 
 
 def bytes_of_xorbs() -> Any:
-    """Return how many bytes the hub keeps for all repositories."""
+    """Return the bytes of all xorbs of the hub."""
     return steps.admin("stats")["total"]["xorb_bytes"]
 
 
 @step
 def insertion() -> None:
-    """Upload a file with bytes inserted in its middle: only what is around them is kept anew."""
+    """Upload a file with bytes inserted in its middle: only their surroundings are stored again."""
     data = FILES["mixed.safetensors"]
     changed = data[: LARGE // 2] + b"seventeen bytes.." + data[LARGE // 2 :]
-    before = kept(MODEL)
+    before = stored_bytes(MODEL)
     upload(changed, "changed.safetensors")
-    assert kept(MODEL) - before < 600_000, kept(MODEL) - before
+    assert stored_bytes(MODEL) - before < 600_000, stored_bytes(MODEL) - before
     steps.same_bytes(download("changed.safetensors"), changed)
 
 
 @step
 def repeats() -> None:
-    """Upload a file that repeats itself: one copy is kept."""
+    """Upload a repetitive file: one copy is stored."""
     block = noise(1_000_000, f"{RUN} block")
-    before = kept(MODEL)
+    before = stored_bytes(MODEL)
     upload(block * 12, "repeats.bin")
-    assert kept(MODEL) - before < 2_500_000, kept(MODEL) - before
+    assert stored_bytes(MODEL) - before < 2_500_000, stored_bytes(MODEL) - before
     steps.same_bytes(download("repeats.bin"), block * 12)
 
 
@@ -427,15 +429,15 @@ def repeats() -> None:
 
 @step
 def plain_download() -> None:
-    """Files of Xet come down by plain HTTP, and with HF_HUB_DISABLE_XET=1 (which 0.30 lacks)."""
-    before = answered("GET ", "/reconstruction")
-    if RELEASE >= (0, 31):  # before, there is no such switch
-        found = download_apart(*FILES, HF_HUB_DISABLE_XET="1")
-        for path, data in zip(found, FILES.values(), strict=True):
+    """Download Xet files by plain HTTP, and with HF_HUB_DISABLE_XET=1 (which 0.30 lacks)."""
+    before = calls_answered("GET ", "/reconstruction")
+    if RELEASE >= (0, 31):  # earlier releases have no such switch
+        paths = download_apart(*FILES, HF_HUB_DISABLE_XET="1")
+        for path, data in zip(paths, FILES.values(), strict=True):
             steps.same_bytes(path, data)
     for name, data in FILES.items():
         assert plain(MODEL, name) == data, name
-    assert answered("GET ", "/reconstruction") == before, "Xet was used"
+    assert calls_answered("GET ", "/reconstruction") == before, "Xet was used"
     data = FILES["mixed.safetensors"]
     assert plain(MODEL, "mixed.safetensors", "bytes=5777215-8554433") == data[5777215:8554434]
     assert plain(MODEL, "mixed.safetensors", "bytes=-5") == data[-5:]
@@ -444,12 +446,12 @@ def plain_download() -> None:
 
 @step
 def plain_upload() -> None:
-    """What was uploaded with HF_HUB_DISABLE_XET=1 comes down with Xet switched on."""
+    """Download with Xet a file that was uploaded with HF_HUB_DISABLE_XET=1."""
     data = noise(5_000_000, f"{RUN} plain")
     upload_plain(data, "plain.bin", MODEL)
     assert xet_hash(MODEL, "plain.bin") is None
     steps.same_bytes(download("plain.bin"), data)
-    # The same bytes by Xet: one object, however it came.
+    # The same bytes by Xet: one object by either way.
     upload(data, "plain-by-xet.bin", AGAIN)
     steps.same_bytes(download("plain-by-xet.bin", AGAIN), data)
     steps.same_bytes(download("plain.bin"), data)
@@ -458,14 +460,14 @@ def plain_upload() -> None:
 
 @step
 def plain_upload_of_known() -> None:
-    """What is there by Xet is uploaded with HF_HUB_DISABLE_XET=1, and comes down."""
+    """Upload a stored Xet file with HF_HUB_DISABLE_XET=1, and download it."""
     upload_plain(FILES["k130.bin"], "known.bin", HIDDEN)
     steps.same_bytes(download("known.bin", HIDDEN), FILES["k130.bin"])
 
 
 @step
 def switches() -> None:
-    """Older forms of the protocol, and parts at once, by the switches of hf_xet."""
+    """Older forms of the protocol, and parallel parts, by the switches of hf_xet."""
     data = noise(3_000_000, f"{RUN} switches")
     for number, switch in enumerate(
         (
@@ -490,8 +492,8 @@ def switches() -> None:
         changed = bytes([number]) + data
         content = changed + FILES["k130.bin"] + changed
         path = steps.file_of(content)
-        (found,) = apart(_BOTH, path, f"switch{number}.bin", MODEL, ANNA_TOKEN, **switch)
-        steps.same_bytes(found, content)
+        (path,) = run_fresh(_BOTH, path, f"switch{number}.bin", MODEL, ANNA_TOKEN, **switch)
+        steps.same_bytes(path, content)
 
 
 # -- rights ------------------------------------------------------------------------------------
@@ -499,7 +501,7 @@ def switches() -> None:
 
 @step
 def hidden() -> None:
-    """A private repository gives nothing to strangers, nor do the tokens of Xet."""
+    """A stranger gets neither a private file nor a Xet token for it."""
     upload(FILES["k3.bin"], "k3.bin", HIDDEN)
     for who in (BO_TOKEN, False):
         steps.fails(RepositoryNotFoundError, download, "k3.bin", HIDDEN, who)
@@ -512,7 +514,7 @@ def hidden() -> None:
 
 @step
 def hidden_meanwhile() -> None:
-    """Content that became private, then vanished, does not break who remembers it."""
+    """Content that becomes private, then is deleted, does not break a client with a cache of it."""
     data = noise(4_000_000, f"{RUN} meanwhile")
     passing = f"anna/{RUN}passing"
     API.create_repo(passing, **ANNA)
@@ -531,7 +533,7 @@ def hidden_meanwhile() -> None:
 
 @step
 def lost_membership() -> None:
-    """Who was put out of an organization keeps what they made, and reads no more of it."""
+    """A former member of an organization uploads further and reads none of its files."""
     data = noise(4_000_000, f"{RUN} membership")
     inner = f"acme/{RUN}inner"
     API.create_repo(inner, private=True, **ANNA)
@@ -550,7 +552,7 @@ def lost_membership() -> None:
 
 @step
 def delete_repos() -> None:
-    """Delete repositories; what others made of the same content stays."""
+    """Delete repositories; others with the same content are unaffected."""
     API.delete_repo(MODEL, **ANNA)
     steps.fails(RepositoryNotFoundError, download, "k3.bin")
     for name in ("mixed.safetensors", "m70.bin"):
@@ -560,7 +562,7 @@ def delete_repos() -> None:
 
 
 def installed() -> Any:
-    """Return the version of hf_xet; 1.0 does not tell it itself."""
+    """Return the version of hf_xet; 1.0 does not export it."""
     from importlib.metadata import version
 
     return version("hf_xet")

@@ -1,4 +1,4 @@
-"""Which pairs of a Hub client and a Xet client are run, and what they are run in."""
+"""The pairs of a Hub client and a Xet client that are run, and their environments."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.clients.environments import FOLDER, command_of, make_environment
+from tests.clients.environments import FOLDER, command_of, create_environment
 from tests.clients.hub import ANNA, PopulatedHub
 from tests.clients.releases import ALL, JAVASCRIPT, Release
-from tests.clients.running import SCENARIOS
+from tests.clients.runner import SCENARIOS
 
 TIMEOUT_S = 900
 _KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR")
@@ -21,12 +21,12 @@ _KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR")
 
 @dataclass(frozen=True)
 class XetClient:
-    """A release of a Hub client, and of hf_xet with it; the one for Node brings its own.
+    """A release of a Hub client with one of hf_xet; the one for Node has its own Xet client.
 
     Attributes:
         hub: The version of huggingface_hub or @huggingface/hub.
         xet: The version of hf_xet; empty for Node.
-        everyday: Whether every test run tries it.
+        everyday: Whether every test run includes it.
     """
 
     hub: str
@@ -42,11 +42,11 @@ class XetClient:
 
     @property
     def tag(self) -> str:
-        """A name for repositories of this client's own."""
+        """A name for the repositories of this client."""
         return f"x{self.xet or 'js'}_{self.hub}_".replace(".", "_")
 
     def command(self) -> list[str | Path]:
-        """Return what runs a script with this client, made once and kept."""
+        """Return the command that runs a script with this client, from its cached environment."""
         if not self.xet:
             return command_of(Release(self.hub, JAVASCRIPT))
         folder = self.folder
@@ -55,9 +55,9 @@ class XetClient:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not (folder / "ready").exists():
                 shutil.rmtree(folder, ignore_errors=True)
-                # The command line of 1.x imports click, which typer brought along until 2026.
+                # The command line of 1.x imports click, which typer installed until 2026.
                 wanted = (f"huggingface_hub=={self.hub}", f"hf_xet=={self.xet}", "click")
-                make_environment(folder, *wanted)
+                create_environment(folder, *wanted)
                 (folder / "ready").touch()
         return [folder / "bin" / "python", "-W", "ignore"]
 
@@ -66,7 +66,7 @@ class XetClient:
         return FOLDER / (f"{self.hub}-xet-{self.xet}" if self.xet else f"js-{self.hub}")
 
 
-#: Each generation of the wire: paths, shards, plans and chunkers changed between them.
+#: One of each generation of the wire: paths, shards, plans and chunkers changed between them.
 CLIENTS = [
     XetClient("0.30.2", "1.0.5"),
     XetClient("0.32.6", "1.1.2"),
@@ -81,14 +81,14 @@ CLIENTS = [
     XetClient("2.4.0", "1.8.0", everyday=True),
     XetClient("2.17.5"),
 ]
-#: The last that cut chunks by the older rule; the newest Python one stands for the newer.
+#: The last client with the older chunking rule; the newest Python one has the newer rule.
 OLD_CHUNKER, NEW_CHUNKER = CLIENTS[2], CLIENTS[10]
 
 
 def run_client(
     hub: PopulatedHub, client: XetClient, script: str, home: Path, *arguments: str, **more: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run ``scenarios/<script>`` with ``client`` on the machine ``home``."""
+    """Run ``scenarios/<script>`` with ``client`` and the home folder ``home``."""
     env = {name: os.environ[name] for name in _KEPT if name in os.environ}
     home.mkdir(exist_ok=True)
     return subprocess.run(

@@ -1,4 +1,4 @@
-"""Hubs of both shapes for Xet clients, and the table of what came of them."""
+"""Hubs of both shapes for Xet clients, and the table of their outcomes."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ SETTINGS = {"log_level": "info", "sign_in_attempts": 1000, "log_format": "text"}
 def hub_of_shape(
     shape: str, data: Path, settings: Mapping[str, object] | None = None, *, fixed_port: int = 0
 ) -> Iterator[PopulatedHub]:
-    """Run a hub of this shape; where there is S3, clients get their bytes from it themselves."""
-    chosen = {**SETTINGS, **(settings or {})}
+    """Run a hub of this shape; with S3, clients fetch their bytes from it directly."""
+    config = {**SETTINGS, **(settings or {})}
     if shape == SHAPES[0]:
-        with populated_hub(data, chosen, fixed_port=fixed_port) as hub:
+        with populated_hub(data, config, fixed_port=fixed_port) as hub:
             yield hub
         return
     with running_postgres() as postgres, running_s3() as s3:
@@ -37,7 +37,7 @@ def hub_of_shape(
             "s3_secret_key": s3.options.secret_key,
             "s3_direct_downloads": "true",
         }
-        with populated_hub(data, {**chosen, **company}, fixed_port=fixed_port) as hub:
+        with populated_hub(data, {**config, **company}, fixed_port=fixed_port) as hub:
             yield hub
 
 
@@ -45,14 +45,14 @@ def hub_of_shape(
 def xet_hub(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[PopulatedHub]:
-    """A hub of either shape, for all clients."""
+    """A hub of one shape, for all clients."""
     with hub_of_shape(request.param, tmp_path_factory.mktemp("xet") / "data") as hub:
         yield hub
 
 
 @pytest.fixture(scope="session")
 def xet_results() -> Iterator[XetResults]:
-    """What comes of each client; written down for readers when all of them were run."""
+    """The outcomes of all clients; written to the docs once every client was run."""
     results = XetResults()
     yield results
     if results.complete:

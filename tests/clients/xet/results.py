@@ -1,4 +1,4 @@
-"""``docs/compatibility-xet.md``: what came of each Xet client, as the run saw it."""
+"""``docs/compatibility-xet.md``: the outcome of each Xet client in the last run."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from tests.clients.environments import ROOT
-from tests.clients.running import Outcome
+from tests.clients.runner import Outcome
 from tests.clients.xet.clients import CLIENTS, XetClient
 
 _HEAD = """\
 # Xet clients that were run against the hub
 
 Written by `make compat`. Each pair of releases runs as it was published, in an environment of its
-own, with Xet switched on as it is by default, against a hub in a process of its own; every byte
-that comes down is compared. With PostgreSQL and S3, clients fetch bytes from S3 themselves
+own, with Xet switched on, the default, against a hub in a process of its own; every byte
+that is downloaded is compared. With PostgreSQL and S3, clients fetch bytes from S3 themselves
 (`s3_direct_downloads`). Last run: {day}, commit `{commit}`; {passed} of {runs} runs did everything
 they can. `make test-rest` runs {everyday} each time.
 
@@ -32,25 +32,25 @@ _BESIDE = """\
 `test_meetings.py` tries these beside the table, in the same `make compat`; they are not counted
 above, and this list does not say whether they passed.
 
-- Every client reads what every other one uploaded, although hf_xet up to 1.1.9 and the JavaScript
-  client cut chunks by another rule than today's.
-- The same content by both rules, in one repository: both files come down with both.
-- A client goes on when the hub was emptied and made anew behind the same address, while its own
-  cache says for weeks that all is there; and after `hubstead gc --new-epoch`.
-- Tokens that end in the middle of a transfer are asked for anew, and the transfer goes on.
-- Uploads over a server that dies are in tests/crash/results.md.
+- Every client reads the uploads of every other, although hf_xet up to 1.1.9 and the JavaScript
+  client chunk by an older rule.
+- The same content in both chunkings, in one repository: clients of both rules download both files.
+- A client works with a hub that was emptied and created again at the same address, while its own
+  cache says for weeks that everything is stored; and after `hubstead gc --new-epoch`.
+- Tokens that expire during a transfer are renewed, and the transfer continues.
+- Uploads during crashes of the server are in tests/crash/results.md.
 """
 
 
 @dataclass
 class XetResults:
-    """What came of the clients that were run, per shape of the hub."""
+    """The outcomes of all clients that were run, per shape of the hub."""
 
     outcomes: dict[tuple[XetClient, str], Outcome] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
-        """Whether every client was run on both shapes, so that the page tells of them all."""
+        """Whether every client was run on both shapes, so that the page covers them all."""
         return len(self.outcomes) == 2 * len(CLIENTS)
 
     def page(self) -> str:
@@ -82,7 +82,7 @@ def _row(client: XetClient, shape: str, outcome: Outcome) -> str:
 
 
 def _commit() -> str:
-    asked = ["git", "rev-parse", "--short", "HEAD"]
+    command = ["git", "rev-parse", "--short", "HEAD"]
     return subprocess.run(
-        asked, check=True, capture_output=True, text=True, cwd=ROOT
+        command, check=True, capture_output=True, text=True, cwd=ROOT
     ).stdout.strip()

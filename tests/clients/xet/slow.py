@@ -1,4 +1,4 @@
-"""A door to a hub that lets bytes through at a given rate only."""
+"""A proxy in front of a hub that limits the rate of bytes."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _PIECE = 64 << 10
 
 
 @contextlib.contextmanager
-def slow_door(port: int, to_port: int, *, bytes_per_s: float) -> Iterator[None]:
-    """Listen on ``port`` and pass on to ``to_port``; all connections share the rate.
+def slow_proxy(port: int, to_port: int, *, bytes_per_s: float) -> Iterator[None]:
+    """Listen on ``port`` and forward to ``to_port``; all connections share the rate.
 
-    The time that is slept belongs to the rate, not to a test's patience: the transfers that are
-    to be slow are slow by construction.
+    The sleeps implement the rate and are no time limit of a test: the transfers are slow by
+    construction.
     """
     with socket.create_server(("127.0.0.1", port)) as listening:
         rate = _Rate(bytes_per_s)
         threading.Thread(target=_accept, args=(listening, to_port, rate), daemon=True).start()
         yield
-        # A thread that waits in accept() is not woken by close().
+        # close() does not wake a thread that waits in accept().
         listening.shutdown(socket.SHUT_RDWR)
 
 
@@ -33,7 +33,7 @@ class _Rate:
         self._free_at = time.monotonic()
 
     def wait(self, count: int) -> None:
-        """Wait until ``count`` more bytes may pass."""
+        """Wait until ``count`` more bytes may be forwarded."""
         with self._lock:
             self._free_at = max(self._free_at, time.monotonic()) + count / self._per_s
             due = self._free_at

@@ -1,4 +1,4 @@
-"""Releases of Xet clients as they were published, each in an environment of its own."""
+"""Published releases of Xet clients, each in its own environment."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import pytest
 
 from tests.clients.hub import PopulatedHub
 from tests.clients.releases import ALL
-from tests.clients.running import read_outcome
+from tests.clients.runner import read_outcome
 from tests.clients.xet.clients import CLIENTS, XetClient, run_client
 from tests.clients.xet.results import XetResults
 
 without_node = pytest.mark.skipif(shutil.which("npm") is None, reason="Node is not on this machine")
 
 
-def chosen(clients: list[XetClient]) -> list[object]:
-    """Return the clients that this run tries, as parameters."""
+def selected(clients: list[XetClient]) -> list[object]:
+    """Return the clients that this run includes, as parameters."""
     return [
         pytest.param(client, marks=() if client.xet else without_node, id=str(client))
         for client in clients
@@ -27,8 +27,8 @@ def chosen(clients: list[XetClient]) -> list[object]:
 
 @pytest.mark.long
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("client", chosen(CLIENTS))
-def test_a_client_does_everything_it_can(
+@pytest.mark.parametrize("client", selected(CLIENTS))
+def test_a_client_passes_every_step(
     request: pytest.FixtureRequest,
     xet_hub: PopulatedHub,
     xet_results: XetResults,

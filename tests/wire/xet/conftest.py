@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.support.hub import ThreadHub
 from tests.support.person import Person
-from tests.support.xet import Cas, pass_for
+from tests.support.xet import Cas, cas_for
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class XetModel:
 
     def cas(self, person: Person | None = None, *, repo: str = "", **how: Any) -> Cas:
         """Return the store as anna sees it, or as another person."""
-        return pass_for(self.hub, person or self.anna, repo or self.repo_id, **how)
+        return cas_for(self.hub, person or self.anna, repo or self.repo_id, **how)
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ def client(cas: Cas, cache: Path, env: Mapping[str, str] = {}, **told: Any) -> A
     """Run hf_xet in a process of its own with its cache in ``cache``."""
     asked = {
         "url": cas_url(cas.hub.url, cas.epoch),
-        "token": cas.pass_text,
+        "token": cas.xet_token,
         "until": 2_000_000_000,
         **told,
     }

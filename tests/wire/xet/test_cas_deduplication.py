@@ -9,8 +9,8 @@ import pytest
 from tests.support.http import Response
 from tests.support.hub import ThreadHub
 from tests.support.person import Person
-from tests.support.xet import Cas, a_model, chunks, pass_for
-from tests.support.xet_files import MadeFile, MadeXorb, a_file, a_shard, a_xorb
+from tests.support.xet import Cas, a_model, cas_for, chunks
+from tests.support.xet_files import SampleFile, SampleXorb, a_file, a_shard, a_xorb
 from tests.wire.xet.conftest import XetModel
 
 from hubstead.xet import chunk_hash, keyed_hash, parse_shard, to_text
@@ -45,7 +45,7 @@ def ask(cas: Cas, chunk: bytes, prefix: str = "/v1/chunks/default") -> Response:
     return cas.call("GET", f"{prefix}/{to_text(chunk_hash(chunk))}")
 
 
-def commit(person: Person, repo_id: str, file: MadeFile, path: str = "a.bin") -> None:
+def commit(person: Person, repo_id: str, file: SampleFile, path: str = "a.bin") -> None:
     pointer = {"path": path, "algo": "sha256", "oid": file.sha256, "size": len(file.content)}
     response = person.commit(repo_id, {"key": "lfsFile", "value": pointer})
     assert response.status == 200, response.body
@@ -101,7 +101,7 @@ def test_a_stranger_learns_of_what_they_may_read_and_of_nothing_else(sample: Xet
     assert known(ask(sample.cas(repo=hidden), xorb.chunks[0]), xorb.chunks) == [True] * 6
 
 
-def told_xorbs(response: Response, xorbs: list[MadeXorb]) -> dict[int, list[bool]]:
+def told_xorbs(response: Response, xorbs: list[SampleXorb]) -> dict[int, list[bool]]:
     """Return which of the chunks of which of the xorbs the answer tells of."""
     assert response.status == 200, response.body
     told = {each.hash: each.hashes() for each in parse_shard(response.body).xorbs}
@@ -114,7 +114,7 @@ def told_xorbs(response: Response, xorbs: list[MadeXorb]) -> dict[int, list[bool
 
 
 def test_a_query_lists_the_following_xorbs_of_the_file(cas: Cas) -> None:
-    xorbs = [a_xorb(chunks(4, f"following {at} {cas.pass_text}")) for at in range(4)]
+    xorbs = [a_xorb(chunks(4, f"following {at} {cas.xet_token}")) for at in range(4)]
     file = a_file((xorbs[0], 0, 4), (xorbs[1], 1, 3), (xorbs[0], 2, 3), (xorbs[2], 0, 4))
     cas.upload(file, xorbs=tuple(xorbs))
     told = told_xorbs(ask(cas, xorbs[0].chunks[0]), xorbs)
@@ -176,7 +176,7 @@ def test_a_hash_alone_gives_nothing(sample: XetModel) -> None:
     assert ask(his, xorb.chunks[0]).status == 404
     assert his.call("HEAD", f"/v1/xorbs/default/{xorb.name}").status == 404
     assert grant(his, xorb.name).status == 404
-    guessed = MadeFile(file.raw, file.content, file.terms, bytes(32))
+    guessed = SampleFile(file.raw, file.content, file.terms, bytes(32))
     assert his.call("POST", "/v1/shards", a_shard([guessed])).status == 400
     assert sample.hub.traces() == before
 
@@ -195,12 +195,12 @@ def test_the_setting_says_how_far_answers_reach(
     anna = hub.user("anna")
     bert, ernie = anna.repo("bert"), anna.repo("ernie")
     file, xorb = a_model("setting")
-    cas = pass_for(hub, anna, bert)
+    cas = cas_for(hub, anna, bert)
     cas.upload(file, xorbs=(xorb,))
     commit(anna, bert, file)
     assert ask(cas, xorb.chunks[0]).status == own
     assert grant(cas, xorb.name).status == own
-    elsewhere = pass_for(hub, anna, ernie)
+    elsewhere = cas_for(hub, anna, ernie)
     assert ask(elsewhere, xorb.chunks[0]).status == other
     assert grant(elsewhere, xorb.name).status == other
     # Whatever is told, what a client believes is taken.

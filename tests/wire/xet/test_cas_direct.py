@@ -11,8 +11,8 @@ import pytest
 from tests.support.http import Response
 from tests.support.hub import ThreadHub
 from tests.support.person import Person
-from tests.support.xet import Cas, a_model, noise, pass_for
-from tests.support.xet_files import MadeXorb
+from tests.support.xet import Cas, a_model, cas_for, noise
+from tests.support.xet_files import SampleXorb
 from tests.wire.xet.test_cas_client import down, up
 from tests.wire.xet.test_cas_deduplication import grant
 
@@ -31,7 +31,7 @@ def anna(hub: ThreadHub) -> Person:
 
 @pytest.fixture
 def cas(hub: ThreadHub, anna: Person) -> Cas:
-    return pass_for(hub, anna, anna.repo("bert"))
+    return cas_for(hub, anna, anna.repo("bert"))
 
 
 def ask_s3(method: str, url: str, body: bytes = b"", headers: Mapping[str, str] = {}) -> Response:
@@ -45,7 +45,7 @@ def ask_s3(method: str, url: str, body: bytes = b"", headers: Mapping[str, str] 
         connection.close()
 
 
-def begin(cas: Cas, xorb: MadeXorb, **asked: object) -> Response:
+def begin(cas: Cas, xorb: SampleXorb, **asked: object) -> Response:
     body = {"length": len(xorb.body), "checksum": NO_CHECKSUM, **asked}
     return cas.call("POST", f"/v1/xorb-grants/default/{xorb.name}", body)
 
@@ -103,8 +103,8 @@ def test_a_grant_is_for_one_xorb_one_repository_and_one_user(
     assert send(offered, xorb.body) == 200
     for caller, name in (
         (cas, other.name),
-        (pass_for(hub, anna, anna.repo("other")), xorb.name),
-        (pass_for(hub, bo, bo.repo("bert")), xorb.name),
+        (cas_for(hub, anna, anna.repo("other")), xorb.name),
+        (cas_for(hub, bo, bo.repo("bert")), xorb.name),
     ):
         assert finish(caller, name, offered).status == 404
     assert finish(cas, xorb.name, offered).status == 200

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 from tests.support.xet import Cas, a_model, chunks
-from tests.support.xet_files import MadeFile, MadeXorb, a_file, a_xorb
+from tests.support.xet_files import SampleFile, SampleXorb, a_file, a_xorb
 from tests.wire.xet.conftest import XetModel
 
 from hubstead.wire.xet.ranges import PURPOSE, RangeGrant
 
-Uploaded = tuple[Cas, MadeFile, MadeXorb]
+Uploaded = tuple[Cas, SampleFile, SampleXorb]
 
 
 @pytest.fixture
@@ -156,7 +156,7 @@ def test_hashes_of_chunks_are_not_disclosed(uploaded: Uploaded) -> None:
 # -- ranges ------------------------------------------------------------------------------------
 
 
-def entry(cas: Cas, file: MadeFile, header: str = "bytes=20000-40000") -> tuple[str, int, int]:
+def entry(cas: Cas, file: SampleFile, header: str = "bytes=20000-40000") -> tuple[str, int, int]:
     """Return an address of a plan, and the first and last byte that it is for."""
     (entries,) = cas.plan(file, Range=header).json["xorbs"].values()
     (span,) = entries[0]["ranges"]

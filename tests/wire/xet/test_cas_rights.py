@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 from tests.support.hub import ThreadHub
 from tests.support.person import Person
-from tests.support.xet import Cas, a_model, pass_for
+from tests.support.xet import Cas, a_model, cas_for
 from tests.support.xet_files import a_file, a_shard
 from tests.wire.xet.conftest import XetModel
 
@@ -54,7 +54,7 @@ class XetOrg:
         key = who, name, write
         if key not in self.passes:
             repo_id, holder = f"{self.org}/{name}", self.people[who]
-            self.passes[key] = pass_for(self.hub, self.owner, repo_id, write=write, to=holder)
+            self.passes[key] = cas_for(self.hub, self.owner, repo_id, write=write, to=holder)
         return self.passes[key]
 
 
@@ -143,12 +143,12 @@ def test_a_route_serves_those_who_have_its_right_and_nobody_else(acme: XetOrg, n
 @pytest.mark.parametrize("name", BY_PASS)
 def test_without_a_good_pass_no_route_does_anything(acme: XetOrg, name: str) -> None:
     good = acme.cas("owner", PUBLIC, write=True)
-    over = pass_for(acme.hub, acme.owner, f"{acme.org}/{PUBLIC}", seconds=-5)
-    for text in ("", "nonsense", good.pass_text[:-2], acme.owner.token, over.pass_text):
-        assert ask(good.at(pass_text=text), BY_PASS[name]) == 401
-    basic = {"Authorization": f"Basic {good.pass_text}"}
+    over = cas_for(acme.hub, acme.owner, f"{acme.org}/{PUBLIC}", seconds=-5)
+    for text in ("", "nonsense", good.xet_token[:-2], acme.owner.token, over.xet_token):
+        assert ask(good.at(xet_token=text), BY_PASS[name]) == 401
+    basic = {"Authorization": f"Basic {good.xet_token}"}
     path = re.sub(r"\{\w+\}", "ab" * 32, BY_PASS[name].pattern.removeprefix(CAS))
-    assert good.at(pass_text="").call(BY_PASS[name].method, path, **basic).status == 401
+    assert good.at(xet_token="").call(BY_PASS[name].method, path, **basic).status == 401
 
 
 @pytest.mark.parametrize("name", BY_PASS)
@@ -226,7 +226,7 @@ def test_addresses_of_a_plan_end_with_the_rights_of_whom_they_were_given(
     org = live_hub.org(owner, {"write": bo})
     owner.api.create_repo(f"{org}/bert", private=True)
     file, xorb = a_model("lost")
-    cas = pass_for(live_hub, bo, f"{org}/bert")
+    cas = cas_for(live_hub, bo, f"{org}/bert")
     cas.upload(file, xorbs=(xorb,))
     ((entry,),) = cas.plan(file).json["xorbs"].values()
     assert cas.fetch(entry["url"]).status == 206

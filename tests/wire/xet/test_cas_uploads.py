@@ -12,7 +12,7 @@ from tests.support.http import Response
 from tests.support.xet import Cas, a_model, chunks, noise
 from tests.support.xet_files import (
     EMPTY_FILE,
-    MadeXorb,
+    SampleXorb,
     a_file,
     a_shard,
     a_xorb,
@@ -97,7 +97,7 @@ def flipped(body: bytes, at: int) -> bytes:
     return body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :]
 
 
-BAD_XORBS: dict[str, Callable[[MadeXorb], bytes]] = {
+BAD_XORBS: dict[str, Callable[[SampleXorb], bytes]] = {
     "nothing at all": lambda xorb: b"",
     "half a header": lambda xorb: xorb.body[:5],
     "cut in a chunk": lambda xorb: xorb.body[:-100],
@@ -215,11 +215,11 @@ def entry_of(file: object, **changes: object) -> bytes:
     return file_entry(**{**told, **changes})
 
 
-def bad_shards() -> dict[str, Callable[[], tuple[MadeXorb, bytes]]]:
+def bad_shards() -> dict[str, Callable[[], tuple[SampleXorb, bytes]]]:
     """Return shards by what is wrong with them, each with a xorb that is there."""
 
-    def of(make: Callable[..., bytes]) -> Callable[[], tuple[MadeXorb, bytes]]:
-        def made() -> tuple[MadeXorb, bytes]:
+    def of(make: Callable[..., bytes]) -> Callable[[], tuple[SampleXorb, bytes]]:
+        def made() -> tuple[SampleXorb, bytes]:
             file, xorb = a_model(make)
             return xorb, make(file, xorb)
 

@@ -1,4 +1,4 @@
-"""What ``Database`` promises on either engine: reads, writes, and what they may raise."""
+"""The promises of ``Database`` on either engine: reads, writes and their errors."""
 
 from __future__ import annotations
 
@@ -61,19 +61,19 @@ async def names(db: Database, *keys: str) -> list[str]:
     return await db.all(NAMES, keys=list(keys))
 
 
-async def test_what_was_written_can_be_read_when_write_returns(db: Database) -> None:
+async def test_a_write_is_readable_when_it_returns(db: Database) -> None:
     pk = await db.write(add, "anna")
     assert await names(db, "anna") == ["anna"]
     assert await db.all(BY_NUMBER, pks=[pk]) == ["anna"]
 
 
-async def test_write_passes_on_its_arguments(db: Database) -> None:
+async def test_write_passes_its_arguments_on(db: Database) -> None:
     pk = await db.write(add, "anna", full="Anna A.")
     assert await db.all(BY_NUMBER, pks=[pk]) == ["anna"]
     assert await fullname(db, "anna") == "Anna A."
 
 
-async def test_one_gives_the_first_row_or_none(db: Database) -> None:
+async def test_one_returns_the_first_row_or_none(db: Database) -> None:
     assert await count(db) == 0
     assert await db.one(NAMES, keys=["nobody"]) is None
 
@@ -92,7 +92,7 @@ async def test_any_of_takes_texts_that_look_like_json_or_sql(db: Database) -> No
     assert sorted(await names(db, *odd)) == sorted(odd)
 
 
-async def test_a_write_that_raises_leaves_nothing(db: Database) -> None:
+async def test_a_write_that_raises_changes_nothing(db: Database) -> None:
     async def half(tx: Tx) -> None:
         await tx.one(ADD, id="anna", full="")
         raise LookupError("half way")
@@ -108,7 +108,7 @@ async def test_a_taken_name_is_a_conflict(db: Database) -> None:
         await db.write(add, "anna")
 
 
-async def test_a_reference_to_nothing_is_a_conflict(db: Database) -> None:
+async def test_a_dangling_reference_is_a_conflict(db: Database) -> None:
     async def orphan(tx: Tx) -> None:
         await tx.run(ORPHAN)
 
@@ -116,7 +116,7 @@ async def test_a_reference_to_nothing_is_a_conflict(db: Database) -> None:
         await db.write(orphan)
 
 
-async def test_a_write_sees_the_conflict_where_it_happens(db: Database) -> None:
+async def test_a_write_function_sees_the_conflict_at_its_statement(db: Database) -> None:
     async def twice(tx: Tx) -> str:
         await tx.one(ADD, id="anna", full="")
         try:
@@ -130,12 +130,12 @@ async def test_a_write_sees_the_conflict_where_it_happens(db: Database) -> None:
     assert await count(db) == 0
 
 
-async def test_run_says_how_many_rows_it_touched(db: Database) -> None:
+async def test_run_returns_the_number_of_rows_it_changed(db: Database) -> None:
     await db.write(add, "anna")
 
     async def rename(tx: Tx) -> tuple[int, int]:
-        there = await tx.run(FULLNAME, which="anna", more="A")
-        return there, await tx.run(FULLNAME, which="absent", more="A")
+        changed = await tx.run(FULLNAME, which="anna", more="A")
+        return changed, await tx.run(FULLNAME, which="absent", more="A")
 
     assert await db.write(rename) == (1, 0)
 
@@ -153,7 +153,7 @@ async def test_many_runs_once_per_row(db: Database) -> None:
     assert await fullname(db, "c") == ""
 
 
-async def test_one_failing_write_does_not_touch_those_beside_it(db: Database) -> None:
+async def test_a_failing_write_does_not_affect_concurrent_ones(db: Database) -> None:
     async def failing(tx: Tx) -> None:
         await tx.one(ADD, id="never", full="")
         await tx.one(ADD, id="never", full="")
@@ -166,7 +166,7 @@ async def test_one_failing_write_does_not_touch_those_beside_it(db: Database) ->
     assert await count(db) == 20
 
 
-async def test_writes_at_once_that_read_first_lose_nothing(db: Database) -> None:
+async def test_concurrent_read_modify_writes_lose_nothing(db: Database) -> None:
     await db.write(add, "anna")
 
     async def append(tx: Tx) -> None:
@@ -190,7 +190,7 @@ async def test_cancelling_the_caller_does_not_cancel_the_write(db: Database) -> 
     assert await names(db, "anna") == ["anna"]
 
 
-async def test_closing_finishes_submitted_writes_and_takes_no_more(database_url: str) -> None:
+async def test_close_finishes_submitted_writes_and_refuses_new_ones(database_url: str) -> None:
     db = await open_db(database_url)
     writes = [asyncio.create_task(db.write(add, f"u{n}")) for n in range(20)]
     await asyncio.sleep(0)
@@ -204,16 +204,16 @@ async def test_closing_finishes_submitted_writes_and_takes_no_more(database_url:
     await again.close()
 
 
-async def test_an_unknown_parameter_is_a_mistake_that_shows(db: Database) -> None:
+async def test_an_unknown_parameter_is_an_error(db: Database) -> None:
     with pytest.raises(TypeError, match="no parameter nme"):
         await db.one(NAMES, keys=[], nme="anna")
 
 
-async def test_a_ready_database_says_nothing(db: Database) -> None:
+async def test_check_of_a_ready_database_succeeds(db: Database) -> None:
     await db.ready()
 
 
-async def test_a_write_that_swallows_an_error_is_never_half_done(db: Database) -> None:
+async def test_a_write_that_swallows_an_error_is_never_committed_in_part(db: Database) -> None:
     async def careless(tx: Tx) -> str:
         await tx.one(ADD, id="anna", full="")
         with contextlib.suppress(Conflict):

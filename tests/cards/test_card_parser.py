@@ -1,4 +1,4 @@
-"""README.md is read whatever it holds, or refused with a reason."""
+"""The parser of README.md reads any content, or refuses it with a reason."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def data(front_matter: str) -> object:
         ("", (None, "")),
     ],
 )
-def test_the_front_matter_stands_between_two_lines_of_dashes(
+def test_the_front_matter_is_between_two_lines_of_dashes(
     text: str | bytes, parts: tuple[str | None, str]
 ) -> None:
     assert split_card(text) == parts
@@ -80,7 +80,7 @@ def test_values_are_what_json_can_say() -> None:
     }
 
 
-def test_aliases_and_merges_are_written_out() -> None:
+def test_aliases_and_merges_are_expanded() -> None:
     assert data("a: &a {x: 1, y: 2}\nb: *a\nc:\n  <<: *a\n  y: 3\nd: {<<: [*a, {z: 4}]}") == {
         "a": {"x": 1, "y": 2},
         "b": {"x": 1, "y": 2},
@@ -111,7 +111,7 @@ def test_aliases_and_merges_are_written_out() -> None:
         ("a: x" + "x" * (1 << 20), "longer than"),
     ],
 )
-def test_what_cannot_be_read_is_refused_with_its_reason(front_matter: str, reason: str) -> None:
+def test_invalid_yaml_is_refused_with_its_reason(front_matter: str, reason: str) -> None:
     with pytest.raises(InvalidCard) as refused:
         data(front_matter)
     assert reason in str(refused.value)
@@ -119,7 +119,7 @@ def test_what_cannot_be_read_is_refused_with_its_reason(front_matter: str, reaso
 
 
 @pytest.mark.parametrize("front_matter", ["", "# only a comment", "{}", "~"])
-def test_nothing_between_the_dashes_is_no_card(front_matter: str) -> None:
+def test_an_empty_front_matter_is_no_card(front_matter: str) -> None:
     assert parse_card(f"---\n{front_matter}\n---\n").data is None
 
 
@@ -153,13 +153,13 @@ def _bomb(name: str) -> str:
 
 
 @pytest.mark.parametrize("name", sorted(BOMBS.keys() - NUMBERS - {"many keys"}))
-def test_a_bomb_is_refused_before_it_grows(name: str) -> None:
+def test_a_yaml_bomb_is_refused_before_it_expands(name: str) -> None:
     with pytest.raises(InvalidCard, match=r"too many values|nested too deeply"):
         parse_card(_bomb(name))
 
 
 @pytest.mark.parametrize("name", sorted(NUMBERS))
-def test_a_long_number_is_a_text_since_parsing_it_costs_the_square_of_its_length(
+def test_a_long_number_is_a_text_since_its_parsing_takes_quadratic_time(
     name: str,
 ) -> None:
     data = parse_card(_bomb(name)).data
@@ -167,7 +167,7 @@ def test_a_long_number_is_a_text_since_parsing_it_costs_the_square_of_its_length
     assert data["a"] == BOMBS[name].removeprefix("a: ")
 
 
-def test_a_card_of_many_keys_is_read() -> None:
+def test_a_card_with_many_keys_is_read() -> None:
     data = parse_card(_bomb("many keys")).data
     assert isinstance(data, dict)
     assert len(data) > 80_000
@@ -178,7 +178,7 @@ def test_any_bytes_are_read_or_refused(content: bytes) -> None:
     for text in (content, b"---\n" + content + b"\n---\n", b"---\na: " + content + b"\n---\n"):
         for kind in Kind:
             validate_card(text, kind)
-        with suppress(InvalidCard):  # and nothing else
+        with suppress(InvalidCard):  # and no other error
             msgspec.json.encode(parse_card(text).data)
 
 
@@ -193,7 +193,7 @@ _WORDS = st.lists(
 
 
 @given(_WORDS)
-def test_anything_that_looks_like_yaml_is_read_or_refused(front_matter: str) -> None:
+def test_any_yaml_like_text_is_read_or_refused(front_matter: str) -> None:
     for kind in Kind:
         validate_card(f"---\n{front_matter}\n---\n", kind)
     with suppress(InvalidCard):
@@ -209,14 +209,14 @@ _JSON = st.recursive(
 
 
 @given(st.dictionaries(st.text(), _JSON, min_size=1))
-def test_what_was_written_as_yaml_is_read_the_same(value: dict[str, object]) -> None:
+def test_written_yaml_is_read_back_unchanged(value: dict[str, object]) -> None:
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     text = yaml.dump(value, Dumper=dumper, allow_unicode=True)
     assert data(text) == value
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "config"),
     [
         ('{"a": NaN, "b": Infinity}', {"a": None, "b": None}),
         ('{"a": 123456789012345678901234567890}', {"a": 1.2345678901234568e29}),
@@ -230,13 +230,13 @@ def test_what_was_written_as_yaml_is_read_the_same(value: dict[str, object]) -> 
         ('{"a": "' + "x" * (1 << 20) + '"}', None),
     ],
 )
-def test_a_config_is_read_as_far_as_json_goes(text: str | bytes, found: object) -> None:
-    assert read_config(text) == found
+def test_a_config_is_read_if_it_is_json(text: str | bytes, config: object) -> None:
+    assert read_config(text) == config
 
 
 @given(_JSON)
 def test_a_config_is_an_object_or_none(value: object) -> None:
     expected = value if isinstance(value, dict) else None
-    found = read_config(json.dumps(value))
-    assert found == expected
-    msgspec.json.encode(found)
+    config = read_config(json.dumps(value))
+    assert config == expected
+    msgspec.json.encode(config)

@@ -1,4 +1,4 @@
-"""A hub that is asked to end finishes what it began; two do not share a data folder."""
+"""A hub finishes its requests after SIGTERM; two hubs never share a data folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.hub import HubFailed, ProcessHub, running_hub
 MIB = 1 << 20
 
 
-def _asked(node: ProcessHub, head: str) -> socket.socket:
+def _begin_request(node: ProcessHub, head: str) -> socket.socket:
     connection = socket.create_connection(("127.0.0.1", node.port), timeout=60)
     connection.sendall(f"{head}\r\nHost: hub\r\nAuthorization: Bearer {node.token}\r\n".encode())
     return connection
@@ -30,8 +30,8 @@ def _rest(connection: socket.socket) -> bytes:
     return bytes(data)
 
 
-def _ask_to_end(node: ProcessHub) -> None:
-    """Send SIGTERM and wait until nobody new is let in."""
+def _terminate(node: ProcessHub) -> None:
+    """Send SIGTERM and wait until new connections are refused."""
     assert node.process is not None
     node.process.send_signal(signal.SIGTERM)
     deadline = time.monotonic() + 60
@@ -76,18 +76,18 @@ def test_sigterm_lets_a_download_and_a_commit_finish_and_ends_with_success(tmp_p
     with running_hub(tmp_path / "hub") as node:
         node.call("POST", "/api/repos/create", {"name": "m"})
         _upload(node, big)
-        download = _asked(node, "GET /admin/m/resolve/main/big.bin HTTP/1.1")
+        download = _begin_request(node, "GET /admin/m/resolve/main/big.bin HTTP/1.1")
         download.sendall(b"\r\n")
         first = download.recv(1000)
-        commit = _asked(node, "POST /api/models/admin/m/commit/main HTTP/1.1")
+        commit = _begin_request(node, "POST /api/models/admin/m/commit/main HTTP/1.1")
         head = f"Content-Type: application/x-ndjson\r\nContent-Length: {len(body)}\r\n\r\n"
         commit.sendall(head.encode() + body[: len(body) // 2])
         time.sleep(0.3)
-        _ask_to_end(node)
+        _terminate(node)
         commit.sendall(body[len(body) // 2 :])
         assert _rest(commit).startswith(b"HTTP/1.1 200 ")
-        got = first + _rest(download)
-        assert got.partition(b"\r\n\r\n")[2] == big
+        received = first + _rest(download)
+        assert received.partition(b"\r\n\r\n")[2] == big
         assert node.process is not None
         assert node.process.wait(60) == 0
         node.start()
@@ -95,10 +95,10 @@ def test_sigterm_lets_a_download_and_a_commit_finish_and_ends_with_success(tmp_p
         assert node.stop() == 0
 
 
-def test_a_client_that_never_finishes_does_not_hold_up_the_end(tmp_path: Path) -> None:
+def test_a_client_that_never_finishes_does_not_delay_the_end(tmp_path: Path) -> None:
     with running_hub(tmp_path / "hub", {"shutdown_seconds": "1"}) as node:
         node.call("POST", "/api/repos/create", {"name": "m"})
-        commit = _asked(node, "POST /api/models/admin/m/commit/main HTTP/1.1")
+        commit = _begin_request(node, "POST /api/models/admin/m/commit/main HTTP/1.1")
         body = _lines("never.txt", b"never " * 1000)
         head = f"Content-Type: application/x-ndjson\r\nContent-Length: {len(body)}\r\n\r\n"
         commit.sendall(head.encode() + body[:-10])
@@ -108,8 +108,8 @@ def test_a_client_that_never_finishes_does_not_hold_up_the_end(tmp_path: Path) -
         assert list((tmp_path / "hub" / "git").rglob("tmp_*")) == []
 
 
-def test_sigterm_ends_a_hub_whose_clients_only_keep_connections_open(tmp_path: Path) -> None:
-    # A hub that waited for idle connections would do so for an hour.
+def test_sigterm_ends_a_hub_with_idle_connections(tmp_path: Path) -> None:
+    # A hub that waits for idle connections does so for an hour.
     settings = {"shutdown_seconds": "3600"}
     with (
         running_hub(tmp_path / "hub", settings) as node,
@@ -118,7 +118,7 @@ def test_sigterm_ends_a_hub_whose_clients_only_keep_connections_open(tmp_path: P
         assert node.stop(timeout_s=60) == 0
 
 
-def test_a_second_server_on_the_same_data_folder_is_refused_and_told_why(tmp_path: Path) -> None:
+def test_a_second_server_on_the_same_data_folder_is_refused_with_the_reason(tmp_path: Path) -> None:
     with running_hub(tmp_path / "hub") as node:
         second = ProcessHub(tmp_path / "hub")
         with pytest.raises(HubFailed, match="another server holds the data folder"):

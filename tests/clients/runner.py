@@ -1,4 +1,4 @@
-"""Running a scenario inside the environment of a release, and reading what came of it."""
+"""Runs a scenario in the environment of a release, and parses its outcome."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from tests.clients.releases import ALL, RELEASES, Release
 
 SCENARIOS = Path(__file__).with_name("scenarios")
 TIMEOUT_S = 500
-#: What a client may see of our own environment. Proxies would lead loopback astray.
-_KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR")
+#: Variables that a client inherits. Proxies would misdirect requests to loopback.
+_INHERITED = ("PATH", "LANG", "LC_ALL", "TMPDIR")
 
 
 @dataclass
 class Outcome:
-    """What came of a scenario, step by step; ``failed`` and ``absent`` tell why."""
+    """The outcome of a scenario, step by step; ``failed`` and ``absent`` have the reasons."""
 
     passed: list[str] = field(default_factory=list)
     absent: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
-    said: str = ""
+    output: str = ""
 
     @property
     def faults(self) -> str:
-        """What failed, for people."""
+        """The failed steps as readable text."""
         return "\n".join(f"-- {step}\n{why}" for step, why in self.failed.items())
 
 
-def tried(wanted: Callable[[str], bool]) -> list[Any]:
-    """Return those releases of the ``wanted`` scenarios that this run tries, as parameters."""
+def selected(wanted: Callable[[str], bool]) -> list[Any]:
+    """Return the releases of the ``wanted`` scenarios that this run includes, as parameters."""
     without_npm = pytest.mark.skipif(shutil.which("npm") is None, reason="there is no Node here")
     return [
         pytest.param(release, marks=without_npm if release.for_node else (), id=str(release))
@@ -50,8 +50,8 @@ def tried(wanted: Callable[[str], bool]) -> list[Any]:
 
 
 def run_scenario(hub: PopulatedHub, release: Release, home: Path) -> Outcome:
-    """Run the release's scenario against ``hub``, with ``home`` as its machine."""
-    env = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    """Run the release's scenario against ``hub``, with ``home`` as its home folder."""
+    env = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     result = subprocess.run(
         [*command_of(release), SCENARIOS / release.scenario],
         check=False,
@@ -87,8 +87,8 @@ def _environment(hub: PopulatedHub, release: Release, home: Path) -> dict[str, s
 
 
 def read_outcome(result: subprocess.CompletedProcess[str]) -> Outcome:
-    """Return what a scenario said of its steps."""
-    outcome = Outcome(said=result.stdout + result.stderr)
+    """Parse the steps that a scenario printed."""
+    outcome = Outcome(output=result.stdout + result.stderr)
     for line in result.stdout.splitlines():
         if not line.startswith("STEP "):
             continue
@@ -101,5 +101,5 @@ def read_outcome(result: subprocess.CompletedProcess[str]) -> Outcome:
         else:
             outcome.passed.append(step["step"])
     if result.returncode or not outcome.passed:
-        outcome.failed["the scenario itself"] = outcome.said
+        outcome.failed["the scenario itself"] = outcome.output
     return outcome
