@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: run every measurement, or those named, and write the results."""
+"""``python -m benchmarks``: run all measurements, or the named ones, and write the results."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from benchmarks.figures import Figure
 from benchmarks.peers import require_programs
 
 MEASUREMENTS: dict[str, Callable[[Bench], list[Figure]]] = {
-    "starting": starting.measure,
+    "starting": startup.measure,
     "answers": answers.measure,
     "lists": lists.measure,
     "transfers": transfers.measure,

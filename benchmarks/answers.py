@@ -1,4 +1,4 @@
-"""Small answers: health, HEAD of a file, model info; beside nginx's smallest answer."""
+"""Small responses: health, HEAD of a file, model info; compared with nginx's smallest response."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from benchmarks.raw_client import heads, whole
 from benchmarks.world import WEIGHTS, World, make_world
 
 CONNECTIONS = 16
-#: How many repositories are asked for in turn: fewer than are held open, and far more.
+#: The number of repositories requested in turn: fewer than stay open, and far more.
 HOT, COLD = 200, 1_500
 _PEER = "nginx `return 200`"
 
@@ -29,7 +29,7 @@ class _Rate:
 
 
 def measure(bench: Bench) -> list[Figure]:
-    """Health on an empty hub's path, then HEAD and info in a hub of many repositories."""
+    """Measure health, then HEAD and info in a hub of many repositories."""
     world = make_world(bench.cache, bench.repositories)
     server = hub.start_hub(world.data)
     try:
@@ -45,15 +45,17 @@ def measure(bench: Bench) -> list[Figure]:
 
 def _heads(bench: Bench, nginx: Server, server: Server, world: World) -> list[Figure]:
     size = f"{world.repositories:,} repositories"
-    found: list[Figure] = []
+    figures: list[Figure] = []
     for what, name, count, goal in (
         ("a small file", "config.json", HOT, 0.05),
         ("an LFS file", "model.safetensors", HOT, 0.05),
         (f"a small file, {COLD:,} repositories in turn", "config.json", COLD, None),
     ):
         sample = _head(bench, server, world, name, world.hot[:count])
-        found += _beside(bench, nginx, f"resolve HEAD of {what}, {size}", goal, sample, p99_below=5)
-    return found
+        figures += _beside(
+            bench, nginx, f"resolve HEAD of {what}, {size}", goal, sample, p99_below=5
+        )
+    return figures
 
 
 def _infos(bench: Bench, nginx: Server, server: Server, world: World) -> list[Figure]:
@@ -76,7 +78,7 @@ def _beside(
     slow = Figure(f"{name}: p99", "ms")
     if ratio and p99_below:
         slow.goal = Goal("value", p99_below, above=False)
-    sample()  # warms caches; not counted
+    sample()  # fills caches; not counted
     for _ in range(bench.rounds):
         theirs, ours = _nginx(bench, nginx), sample()
         rate.peer.append(theirs.per_s)
@@ -91,7 +93,7 @@ def _beside(
 def _nginx(bench: Bench, nginx: Server) -> _Rate:
     head, body = whole(nginx.port, "/small")
     assert body == SMALL.encode(), body
-    found = wrk(
+    load = wrk(
         nginx,
         ["/small"],
         bench.disk,
@@ -99,7 +101,7 @@ def _nginx(bench: Bench, nginx: Server) -> _Rate:
         connections=CONNECTIONS,
         seconds=bench.seconds,
     )
-    return _Rate(found.per_s, found.cpu_us, found.p99_ms)
+    return _Rate(load.per_s, load.cpu_us, load.p99_ms)
 
 
 def _health(bench: Bench, server: Server) -> Callable[[], _Rate]:
@@ -113,9 +115,9 @@ def _health(bench: Bench, server: Server) -> Callable[[], _Rate]:
 
 
 def _wrk(bench: Bench, server: Server, targets: list[str], token: str | None) -> _Rate:
-    answers = [whole(server.port, target, token) for target in targets]
-    size = int(statistics.mean(len(head) + len(body) for head, body in answers))
-    found = wrk(
+    responses = [whole(server.port, target, token) for target in targets]
+    size = int(statistics.mean(len(head) + len(body) for head, body in responses))
+    load = wrk(
         server,
         targets,
         bench.disk,
@@ -124,7 +126,7 @@ def _wrk(bench: Bench, server: Server, targets: list[str], token: str | None) ->
         connections=CONNECTIONS,
         seconds=bench.seconds,
     )
-    return _Rate(found.per_s, found.cpu_us, found.p99_ms)
+    return _Rate(load.per_s, load.cpu_us, load.p99_ms)
 
 
 def _head(
@@ -137,8 +139,8 @@ def _head(
         before = server.cpu_s()
         seen = apart(heads, server.port, targets, world.token, CONNECTIONS, bench.seconds)
         spent = server.cpu_s() - before
-        asked = len(seen.latencies_ms)
-        return _Rate(seen.per_s, spent / asked * 1e6, percentile(seen.latencies_ms, 0.99))
+        count = len(seen.latencies_ms)
+        return _Rate(seen.per_s, spent / count * 1e6, percentile(seen.latencies_ms, 0.99))
 
     return sample
 
@@ -149,11 +151,11 @@ def _info(bench: Bench, server: Server, world: World) -> Callable[[], _Rate]:
     def sample() -> _Rate:
         for name, target in zip(world.hot[:3], targets, strict=False):
             _, body = whole(server.port, target, world.token)
-            told = json.loads(body)
-            files = {file["rfilename"] for file in told["siblings"]}
-            assert told["id"] == name, told
-            assert {"config.json", "model.safetensors"} <= files, told
-            assert "license:apache-2.0" in told["tags"], told
+            info = json.loads(body)
+            files = {file["rfilename"] for file in info["siblings"]}
+            assert info["id"] == name, info
+            assert {"config.json", "model.safetensors"} <= files, info
+            assert "license:apache-2.0" in info["tags"], info
         return _wrk(bench, server, targets, world.token)
 
     return sample

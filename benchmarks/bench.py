@@ -1,4 +1,4 @@
-"""What every measurement is given: where it may write, and how long it may take."""
+"""The arguments of every measurement: its folders, its durations and its sizes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Bench:
 
     @contextmanager
     def nginx(self) -> Iterator[Server]:
-        """An nginx that sends and takes files on tmpfs."""
+        """An nginx that serves and receives files on tmpfs."""
         server = start_nginx(self.disk / "nginx", self.memory / "nginx")
         try:
             yield server
@@ -44,7 +44,7 @@ class Bench:
 
 @contextmanager
 def folders(root: Path) -> Iterator[tuple[Path, Path]]:
-    """Give an empty folder on disk and one on tmpfs, for as long as the block lasts."""
+    """Yield an empty folder on disk and one on tmpfs, until the block ends."""
     root.mkdir(parents=True, exist_ok=True)
     if shutil.disk_usage(_TMPFS).free < 7 * GIB:
         raise SystemExit("the transfers need 7 GiB of room on tmpfs (/dev/shm)")

@@ -1,4 +1,4 @@
-"""Durable commits over the API, on a real disk: one file at a time, and a thousand."""
+"""Durable commits over the API, on a real disk: one file per commit, and a thousand."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MADE = b"HTTP/1.1 200"
 
 
 def measure(bench: Bench) -> list[Figure]:
-    """Commits of one file by 8 clients and by one, of 1,000 files, and the disk's own pace."""
+    """Measure commits of one file by 8 clients and by one, of 1,000 files, and the disk itself."""
     data = bench.disk / "hub"
     server = hub.start_hub(data)
     try:
@@ -36,7 +36,7 @@ def measure(bench: Bench) -> list[Figure]:
 
 
 def _disk(bench: Bench) -> Figure:
-    """How fast the disk takes 4 KiB and an fdatasync: what bounds every figure below."""
+    """The rate of 4 KiB writes with fdatasync: the upper bound of every figure below."""
     figure = Figure("append 4 KiB and fdatasync, by itself", "per s")
     block = os.urandom(4096)
     for _ in range(bench.rounds):
@@ -93,7 +93,7 @@ def _work(repo: str, client: int) -> list[tuple[str, bytes, str, bytes]]:
 
 
 def _check(call: Api, repos: list[str], clients: int) -> None:
-    """Every commit is in the history, and the last content of each file in the tree."""
+    """Check that every commit is in the history, and the last content of each file in the tree."""
     per_repo = EACH * clients // len(repos)
     last = max(n for n in range(EACH) if n % 40 == 7)
     for repo in repos:

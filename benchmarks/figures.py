@@ -1,4 +1,4 @@
-"""What a measurement gives: figures of several rounds, each with its goal."""
+"""The result of a measurement: figures of several rounds, each with its goal."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Goal:
-    """A bound on the ratio to the peer, or on our own value."""
+    """A bound on the ratio to the peer, or on the hub's own value."""
 
     of: Literal["ratio", "value"]
     bound: float
     above: bool = True  # False: the less the better
 
-    def met(self, found: float) -> bool:
-        return found >= self.bound if self.above else found < self.bound
+    def met(self, value: float) -> bool:
+        return value >= self.bound if self.above else value < self.bound
 
     def __str__(self) -> str:
         return f"{'≥' if self.above else '<'} {self.bound:g}"
@@ -24,7 +24,7 @@ class Goal:
 
 @dataclass
 class Figure:
-    """One line of the results: a value for each round, for us and perhaps for a peer."""
+    """One line of the results: a value per round, for the hub and optionally for a peer."""
 
     name: str
     unit: str
@@ -39,12 +39,12 @@ class Figure:
 
     @property
     def ratios(self) -> list[float]:
-        """Ours by the peer's, round by round: what else the machine does falls on both."""
+        """The ratios of the hub to the peer per round: other load on the machine affects both."""
         return [a / b for a, b in zip(self.ours, self.peer, strict=True)] if self.peer else []
 
     @property
     def judged(self) -> float:
-        """The number that the goal is about: a median."""
+        """The median that the goal bounds."""
         by_ratio = self.goal is not None and self.goal.of == "ratio"
         return statistics.median(self.ratios if by_ratio else self.ours)
 

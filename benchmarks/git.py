@@ -1,7 +1,7 @@
 """Clones and pushes with the real git, beside git's own http-backend behind nginx.
 
 Both serve the same repositories; a round is the peer and then the hub. The peer stores with
-git's own default (``core.fsync``), ours is durable before it says so.
+git's own default (``core.fsync``), the hub is durable before it responds.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ http {{
 
 
 def measure(bench: Bench) -> list[Figure]:
-    """Push and clone 20,000 files and 2,000 commits, list refs, clone 20 times at once."""
+    """Measure push and clone of 20,000 files and 2,000 commits, ref lists, 20 parallel clones."""
     sources = bench.disk / "sources"
     sources.mkdir()
     files, history = _many_files(sources / "files"), _long_history(sources / "history")
@@ -84,7 +84,7 @@ def measure(bench: Bench) -> list[Figure]:
                 *_both_ways(pair, files, f"{FILES:,} small files"),
                 _both_ways(pair, files, f"{FILES:,} small files, peer checks objects too", True)[0],
                 *_both_ways(pair, history, f"{COMMITS:,} commits"),
-                *_at_once(pair),
+                *_parallel(pair),
                 *_refs(pair),
             ]
     finally:
@@ -100,12 +100,12 @@ class Pair:
     peer: Server
     call: Api
     token: str
-    kept: str = ""  # a repository that both have
+    shared: str = ""  # a repository that both have
 
     def addresses(self, name: str, *, checked: bool) -> tuple[str, str]:
-        """Make an empty repository on both; return (peer's address, ours).
+        """Create an empty repository on both; return (peer's address, hub's).
 
-        ``checked``: the peer looks at objects as the hub always does (``receive.fsckObjects``).
+        ``checked``: the peer checks objects as the hub always does (``receive.fsckObjects``).
         """
         path = self.bench.disk / "peer" / "root" / "admin" / f"{name}.git"
         run_git(self.bench.disk, "init", "-q", "--bare", "-b", "main", str(path))
@@ -187,7 +187,7 @@ def _many_files(folder: Path) -> Path:
 
 
 def _long_history(folder: Path) -> Path:
-    """Return a repository of 2,000 commits, each of which changes some lines of two files."""
+    """Return a repository of 2,000 commits that change some lines of two files."""
     some = random.Random(2)
     texts = {n: [f"line {k}" for k in range(200)] for n in range(50)}
     parts = []
@@ -219,11 +219,11 @@ def _both_ways(pair: Pair, source: Path, what: str, checked: bool = False) -> li
     push.cpu_unit = clone.cpu_unit = "s"
     target = pair.bench.disk / "clone"
     for number in range(pair.bench.rounds):
-        pair.kept = f"{source.name}-{number}{'-checked' * checked}"
+        pair.shared = f"{source.name}-{number}{'-checked' * checked}"
         for server, figure_values, address in zip(
             (pair.peer, pair.hub),
             ((push.peer, clone.peer), (push.ours, clone.ours)),
-            pair.addresses(pair.kept, checked=checked),
+            pair.addresses(pair.shared, checked=checked),
             strict=True,
         ):
             before = server.cpu_s()
@@ -252,7 +252,7 @@ def _at_once(pair: Pair) -> list[Figure]:
     memory = Figure("memory of the hub and its programs of git meanwhile", "MB")
     for number in range(pair.bench.rounds):
         for server, values, address in zip(
-            (pair.peer, pair.hub), (took.peer, took.ours), pair.known(pair.kept), strict=True
+            (pair.peer, pair.hub), (took.peer, took.ours), pair.known(pair.shared), strict=True
         ):
             folder = pair.bench.disk / f"many-{number}"
             folder.mkdir()
@@ -284,7 +284,7 @@ def _refs(pair: Pair) -> list[Figure]:
     )
     target = "/info/refs?service=git-upload-pack"
     for _ in range(pair.bench.rounds):
-        name = f"admin/{pair.kept}"
+        name = f"admin/{pair.shared}"
         theirs, ours = f"/{name}.git{target}", f"/{name}{target}"
         for server, values, path in ((pair.peer, rate.peer, theirs), (pair.hub, rate.ours, ours)):
             size = _answer_bytes(server, path)
@@ -298,15 +298,15 @@ def _refs(pair: Pair) -> list[Figure]:
 
 
 def _answer_bytes(server: Server, path: str) -> int:
-    """Return the size of one answer, its head included, as the loader counts it."""
+    """Return the size of one response with its head, as wrk counts it."""
     load = subprocess.run(
         ["wrk", "-t1", "-c1", "-d1s", f"{server.url}{path}"],
         capture_output=True,
         text=True,
         check=True,
     )
-    found = dict(zip(("requests", "read"), _wrk_totals(load.stdout), strict=True))
-    return round(found["read"] / found["requests"])
+    totals = dict(zip(("requests", "read"), _wrk_totals(load.stdout), strict=True))
+    return round(totals["read"] / totals["requests"])
 
 
 def _wrk_totals(text: str) -> tuple[float, float]:

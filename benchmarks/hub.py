@@ -1,4 +1,4 @@
-"""A hub of ours, started as its users start it, and content put in over its API."""
+"""A hub, started as its users start it, with content that arrived over its API."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ CONFIG = {
 
 
 def start_hub(data: Path) -> Server:
-    """Start a hub on ``data``, with the settings of a fresh installation."""
+    """Start a hub on ``data``, with the settings of a new installation."""
     port = free_port()
     command = [str(HUBSTEAD), "serve", "--data", str(data), "--port", str(port)]
     data.mkdir(parents=True, exist_ok=True)
@@ -57,7 +57,7 @@ def admin_token(data: Path) -> str:
 
 
 def command(data: Path, *words: str) -> Any:
-    """Run the command line beside the server; return what it says as JSON."""
+    """Run the command line beside the server; return its JSON output."""
     result = subprocess.run(
         [str(HUBSTEAD), *words, "--data", str(data), "--json"],
         capture_output=True,
@@ -68,7 +68,7 @@ def command(data: Path, *words: str) -> Any:
 
 
 def model_files() -> dict[str, bytes]:
-    """The small files of an ordinary model."""
+    """Return the small files of an ordinary model."""
     names = ("tokenizer_config.json", "special_tokens_map.json", "generation_config.json")
     others = {name: json.dumps({"of": name, "max_length": 512}).encode() for name in names}
     return {
@@ -107,7 +107,7 @@ def make_repo(call: Api, name: str, kind: str = "model", **more: object) -> None
 
 
 def upload_action(call: Api, repo: str, oid: str, size: int) -> dict[str, Any]:
-    """Ask for where an LFS object goes: {"href": …, "header": …}."""
+    """Request the upload action of an LFS object: {"href": …, "header": …}."""
     body = {
         "operation": "upload",
         "transfers": ["basic"],

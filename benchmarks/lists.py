@@ -20,7 +20,7 @@ _BELOW_MS = 50
 
 
 def measure(bench: Bench) -> list[Figure]:
-    """p99 of lists by tag and sort, and of searches for words that are common, rare or absent."""
+    """Measure p99 of lists by tag and sort, and of searches for common, rare and absent words."""
     world = make_world(bench.cache, bench.repositories)
     server = hub.start_hub(world.data)
     try:
@@ -40,7 +40,7 @@ def measure(bench: Bench) -> list[Figure]:
 
 
 def _tagged(picked: random.Random) -> list[str]:
-    """Tags by their frequency: each rank of Zipf's law as often as the next."""
+    """Return tags by their frequency: each rank of Zipf's law as often as the next."""
     return [
         f"/api/models?filter=tag-{int(TAGS ** picked.random()) - 1}"
         f"&sort={picked.choice(_SORTS)}&direction=-1&limit=30"
@@ -49,7 +49,7 @@ def _tagged(picked: random.Random) -> list[str]:
 
 
 def _searched(picked: random.Random, world: World) -> list[str]:
-    """Whole words of names, their beginnings, and what no name has."""
+    """Return whole words of names, their prefixes, and absent words."""
     names = [picked.choice(world.hot).partition("/")[2] for _ in range(300)]
     words = [name.split("-")[picked.randrange(2)] for name in names]
     cut = [
@@ -60,7 +60,7 @@ def _searched(picked: random.Random, world: World) -> list[str]:
 
 
 def _check(server: Server, world: World) -> None:
-    """See once that the lists are right."""
+    """Check once that the lists are right."""
     _, body = whole(server.port, "/api/models?filter=tag-7&sort=downloads&limit=30", world.token)
     items = json.loads(body)
     downloads = [item["downloads"] for item in items]

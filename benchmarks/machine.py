@@ -1,4 +1,4 @@
-"""What a reader has to know of the machine to judge figures; no paths, no names of hosts."""
+"""The facts about the machine that figures depend on; no paths, no host names."""
 
 from __future__ import annotations
 

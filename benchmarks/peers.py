@@ -1,4 +1,4 @@
-"""The peers: nginx with one worker, on loopback, in a folder of its own; and wrk as loader."""
+"""The peers: nginx with one worker, on loopback, in its own folder; and wrk as the loader."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.processes import Server, free_port
 
-#: What every peer answers to the smallest request, in the size of ours.
+#: The smallest response of every peer, as large as the hub's.
 SMALL = '{"status":"ok"}'
 
 _NGINX = """
@@ -49,10 +49,10 @@ MISSING = """\
 
 
 def require_programs() -> None:
-    """Say what is missing.
+    """Check that the programs are installed.
 
     Raises:
-        SystemExit: nginx or wrk is.
+        SystemExit: nginx or wrk is missing.
     """
     for name in ("nginx", "wrk"):
         if _which(name) is None:
@@ -60,7 +60,7 @@ def require_programs() -> None:
 
 
 def program(name: str) -> str:
-    """Return the path of a program that `require_programs` has found."""
+    """Return the path of a program that `require_programs` has checked."""
     return str(_which(name))
 
 
@@ -75,11 +75,11 @@ def version(name: str) -> str:
 
 
 def start_nginx(folder: Path, files: Path) -> Server:
-    """Start nginx, with what lies in ``files``/files at ``/files/``."""
+    """Start nginx, which serves the folder ``files``/files at ``/files/``."""
     folder.mkdir(parents=True, exist_ok=True)
     (files / "files").mkdir(parents=True, exist_ok=True)
     for path in (folder, files, files / "files"):
-        path.chmod(0o777)  # started by root, the worker is somebody else
+        path.chmod(0o777)  # the worker of a root process is another user
     port = free_port()
     config = folder / "nginx.conf"
     config.write_text(_NGINX.format(folder=folder, files=files, port=port, small=SMALL))
@@ -91,7 +91,7 @@ def start_nginx(folder: Path, files: Path) -> Server:
 
 @dataclass(frozen=True)
 class Load:
-    """What a loader saw, and what the server spent meanwhile."""
+    """The requests of a loader, and the CPU time of the server meanwhile."""
 
     requests: int
     per_s: float
@@ -103,17 +103,17 @@ class Load:
 _LUA = """
 local targets = {{}}
 for line in io.lines("{targets}") do targets[#targets + 1] = line end
-local made, at = {{}}, 0
+local requests, at = {{}}, 0
 init = function(args)
   for i = 1, #targets do
-    made[i] = wrk.format("GET", targets[i], {{ ["Authorization"] = {auth} }})
+      requests[i] = wrk.format("GET", targets[i], {{ ["Authorization"] = {auth} }})
   end
   at = math.random(#targets)
 end
-request = function() at = at % #made + 1; return made[at] end
+request = function() at = at % #requests + 1; return requests[at] end
 done = function(summary, latency, requests)
   local e = summary.errors
-  io.write(string.format("FOUND %d %d %d %d %d %d\\n", summary.requests, summary.duration,
+  io.write(string.format("SUMMARY%d %d %d %d %d %d\\n", summary.requests, summary.duration,
     summary.bytes, latency:percentile(50), latency:percentile(99),
     e.connect + e.read + e.write + e.status + e.timeout))
 end
@@ -130,19 +130,19 @@ def wrk(
     connections: int = 16,
     seconds: float = 5,
 ) -> Load:
-    """Ask for ``targets`` in turn; one thread of wrk.
+    """Request ``targets`` in turn with one thread of wrk.
 
     Args:
-        server: Who is asked.
+        server: The server under load.
         targets: Paths with queries.
         folder: For wrk's script.
-        answer_bytes: The size of one answer with its head, on average: checked afterwards.
-        token: Sent as Bearer.
-        connections: How many at once.
-        seconds: For how long.
+        answer_bytes: The average size of a response with its head: checked afterwards.
+        token: A Bearer token.
+        connections: The number of parallel connections.
+        seconds: The duration.
 
     Raises:
-        SystemExit: an answer was not 2xx or 3xx, or they had other sizes: no sample.
+        SystemExit: a response was not 2xx or 3xx, or the sizes differ: no sample.
     """
     auth = f'"Bearer {token}"' if token else "nil"
     (folder / "targets").write_text("\n".join(targets) + "\n")
@@ -152,9 +152,9 @@ def wrk(
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "-s", str(script), server.url]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     spent = server.cpu_s() - before
-    match = re.search(r"^FOUND (.*)$", result.stdout, re.M)
+    match = re.search(r"^SUMMARY(.*)$", result.stdout, re.M)
     if match is None:
-        raise SystemExit(f"wrk said: {result.stdout}{result.stderr}")
+        raise SystemExit(f"wrk failed: {result.stdout}{result.stderr}")
     requests, micros, read, p50, p99, faults = map(int, match[1].split())
     if faults or not requests or abs(read / requests / answer_bytes - 1) > 0.02:
         raise SystemExit(

@@ -1,4 +1,4 @@
-"""Starting servers, and reading from /proc what their whole process tree uses."""
+"""Starts servers, and reads from /proc what their whole process tree uses."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def wait(self, timeout_s: float = 120.0) -> float:
-        """Wait until it takes connections; return the seconds since its start."""
+        """Wait until it accepts connections; return the seconds since its start."""
         end = self.started + timeout_s
         while time.perf_counter() < end:
             if self._process.poll() is not None:
@@ -73,13 +73,13 @@ def free_port() -> int:
 
 
 def apart(fn: Callable[..., T], *args: object) -> T:
-    """Run ``fn`` in a process of its own, so that a loader never waits for our own work."""
+    """Run ``fn`` in its own process, so that a loader never waits for this one."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as pool:
         return pool.submit(fn, *args).result()
 
 
 def _tree(pid: int) -> list[int]:
-    found, fresh = [pid], [pid]
+    pids, fresh = [pid], [pid]
     while fresh:
         above = fresh.pop()
         for children in Path(f"/proc/{above}/task").glob("*/children"):
@@ -87,9 +87,9 @@ def _tree(pid: int) -> list[int]:
                 below = [int(text) for text in children.read_text().split()]
             except OSError:
                 continue
-            found += below
+            pids += below
             fresh += below
-    return found
+    return pids
 
 
 def _cpu_s(pid: int) -> float:

@@ -1,7 +1,7 @@
-"""A client on bare sockets: checks every answer, and does what wrk cannot.
+"""A client on bare sockets that checks every response, and does what wrk cannot.
 
-wrk waits for the body that a HEAD's content-length announces, and cannot look into answers
-cheaply. One process of this asks some 20,000 times a second, more than the hub answers.
+wrk waits for the body that a HEAD's content-length announces, and cannot check responses
+cheaply. One process sends some 20,000 requests a second, more than the hub answers.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _BUFFER = 1 << 20
-#: As much as a slow line carries.
+#: The rate of a slow line.
 SLOW_BYTES_PER_S = 220_000
 
 
 @dataclass
 class Seen:
-    """Every answer's time, in the order they came."""
+    """The times of all responses, in the order of their arrival."""
 
     seconds: float = 0.0
     latencies_ms: list[float] = field(default_factory=list)
@@ -40,11 +40,11 @@ class _Line:
     sent: float = 0.0
     head: bytes = b""
 
-    def ask(self) -> bool:
-        asked = next(self.requests, None)
-        if asked is None:
+    def send(self) -> bool:
+        following = next(self.requests, None)
+        if following is None:
             return False
-        request, self.expected = asked
+        request, self.expected = following
         self.head = b""
         self.sent = time.perf_counter()
         self.sock.sendall(request)
@@ -54,15 +54,15 @@ class _Line:
 def drive(
     port: int, streams: Iterable[Iterator[tuple[bytes, bytes]]], *, seconds: float = 1e9
 ) -> Seen:
-    """Send the requests of each stream one after the other over a connection of its own.
+    """Send the requests of each stream one after the other over its own connection.
 
     Args:
-        port: Whom to ask.
-        streams: (request, what its answer must contain); an answer to HEAD ends with its head.
-        seconds: When to stop asking, should requests be left.
+        port: The port of the server.
+        streams: (request, bytes that its response contains); a response to HEAD ends with its head.
+        seconds: When to stop, if requests are left.
 
     Raises:
-        AssertionError: an answer is not the expected one.
+        AssertionError: a response is not the expected one.
     """
     selector = selectors.DefaultSelector()
     seen = Seen()
@@ -71,7 +71,7 @@ def drive(
         line = _Line(socket.create_connection(("127.0.0.1", port)), requests)
         line.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         selector.register(line.sock, selectors.EVENT_READ, line)
-        line.ask()
+        line.send()
     end = started + seconds
     while selector.get_map():
         for key, _ in selector.select(30):
@@ -89,7 +89,7 @@ def _read(line: _Line, selector: selectors.BaseSelector, seen: Seen, end: float)
     now = time.perf_counter()
     assert line.expected in line.head, f"{line.expected!r} is not in {line.head!r}"
     seen.latencies_ms.append((now - line.sent) * 1000)
-    if now > end or not line.ask():
+    if now > end or not line.send():
         selector.unregister(line.sock)
         line.sock.close()
 
@@ -98,7 +98,7 @@ def _is_whole(data: bytes, expected: bytes) -> bool:
     head, gap, body = data.partition(b"\r\n\r\n")
     if not gap:
         return False
-    if b"content-type: application/json" not in head:  # only HEAD is asked for anything else
+    if b"content-type: application/json" not in head:  # all other requests are HEAD
         return True
     length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)
     return len(body) >= length
@@ -108,7 +108,7 @@ def head_requests(
     paths: list[tuple[str, bytes]], token: str, start: int
 ) -> Iterator[tuple[bytes, bytes]]:
     """Yield HEAD requests for ``paths`` for ever, from the one numbered ``start`` on."""
-    made = [
+    requests = [
         (
             f"HEAD {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
             "User-Agent: unknown/None; hf_hub/2.1.0; python/3.11.7\r\n\r\n".encode(),
@@ -117,31 +117,31 @@ def head_requests(
         for path, expected in paths
     ]
     while True:
-        yield made[start % len(made)]
+        yield requests[start % len(requests)]
         start += 1
 
 
 def heads(
     port: int, paths: list[tuple[str, bytes]], token: str, connections: int, seconds: float
 ) -> Seen:
-    """Ask HEAD of ``paths`` over several connections."""
+    """Send HEAD requests for ``paths`` over several connections."""
     step = max(1, len(paths) // connections)
     streams = [head_requests(paths, token, number * step) for number in range(connections)]
     return drive(port, streams, seconds=seconds)
 
 
 def posts(port: int, bodies: list[list[tuple[str, bytes, str, bytes]]], token: str) -> Seen:
-    """Post what each connection is to post: (path, body, its type, what the answer holds)."""
+    """Post the bodies of every connection: (path, body, its type, a part of the response)."""
 
-    def requests(each: list[tuple[str, bytes, str, bytes]]) -> Iterator[tuple[bytes, bytes]]:
-        for path, body, media_type, expected in each:
+    def requests(bodies: list[tuple[str, bytes, str, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+        for path, body, media_type, expected in bodies:
             head = (
                 f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
                 f"Content-Type: {media_type}\r\nContent-Length: {len(body)}\r\n\r\n"
             )
             yield head.encode() + body, expected
 
-    return drive(port, [requests(each) for each in bodies])
+    return drive(port, [requests(bodies) for bodies in bodies])
 
 
 def get(
@@ -150,11 +150,11 @@ def get(
     """Download ``path``, ``count`` times over one connection.
 
     Args:
-        port: Whom to ask.
-        path: What for.
-        headers: To send along.
-        discard: Let the kernel throw the bytes away, so that the server is what is measured.
-        count: How often.
+        port: The port of the server.
+        path: The path to download.
+        headers: The request's header fields.
+        discard: Let the kernel discard the bytes, so that only the server is measured.
+        count: The number of downloads.
 
     Returns:
         (seconds, bytes of bodies, the last head).
@@ -174,13 +174,13 @@ def get(
 
 def _drain(sock: socket.socket, left: int, buffer: memoryview, flags: int) -> None:
     while left:
-        got = sock.recv_into(buffer, min(left, _BUFFER), flags)
-        assert got, f"cut short, {left} bytes early"
-        left -= got
+        count = sock.recv_into(buffer, min(left, _BUFFER), flags)
+        assert count, f"cut short, {left} bytes early"
+        left -= count
 
 
 def _head(sock: socket.socket) -> tuple[str, int]:
-    """Read the head of an answer and nothing behind it."""
+    """Read the head of a response and nothing behind it."""
     data = b""
     while b"\r\n\r\n" not in data:
         peeked = sock.recv(65536, socket.MSG_PEEK)
@@ -193,7 +193,7 @@ def _head(sock: socket.socket) -> tuple[str, int]:
 
 
 def put(port: int, path: str, file: str, headers: dict[str, str]) -> tuple[float, str]:
-    """Upload a file by sendfile; return the seconds until the answer, and its head."""
+    """Upload a file by sendfile; return the seconds until the response, and its head."""
     size = os.stat(file).st_size
     with socket.create_connection(("127.0.0.1", port)) as sock, open(file, "rb") as source:
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
@@ -201,12 +201,12 @@ def put(port: int, path: str, file: str, headers: dict[str, str]) -> tuple[float
         started = time.perf_counter()
         sock.sendall(head.encode())
         sock.sendfile(source)
-        answer, _ = _head(sock)
-        return time.perf_counter() - started, answer
+        response, _ = _head(sock)
+        return time.perf_counter() - started, response
 
 
 def slow_readers(port: int, path: str, headers: dict[str, str], count: int, seconds: float) -> int:
-    """Download over ``count`` slow lines at once; return the bytes read."""
+    """Download over ``count`` parallel slow lines; return the bytes read."""
     socks = []
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     for _ in range(count):
@@ -241,7 +241,7 @@ def _some(sock: socket.socket, buffer: memoryview) -> int:
 
 
 def whole(port: int, path: str, token: str | None = None) -> tuple[str, bytes]:
-    """Return head and body of an answer to GET."""
+    """Return head and body of a response to GET."""
     with socket.create_connection(("127.0.0.1", port)) as sock:
         line = f"Authorization: Bearer {token}\r\n" if token else ""
         sock.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{line}\r\n".encode())
@@ -256,7 +256,7 @@ Api = Callable[..., Any]
 
 
 def api(port: int, token: str | None = None) -> Api:
-    """Return a plain caller of the hub: ``call(method, path, body)`` gives the parsed answer."""
+    """Return a client of the hub: ``call(method, path, body)`` returns the parsed response."""
     import http.client
 
     def call(method: str, path: str, body: Any = None, media_type: str = "application/json") -> Any:

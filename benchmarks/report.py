@@ -1,4 +1,4 @@
-"""Results as files: one pair (Markdown, JSON) for a run, and the history over all runs."""
+"""Results as files: one pair (Markdown, JSON) per run, and the history over all runs."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _HEAD = "| what | hub (p95) | peer | ratio | goal | | hub CPU | peer CPU |\n" + 
 
 
 def write(folder: Path, date: str, figures: list[Figure], about: dict[str, str]) -> Path:
-    """Write ``DATE.md`` and ``DATE.json``, and the history anew; return the first.
+    """Write ``DATE.md`` and ``DATE.json``, and the history again; return the first.
 
-    Remarks written below a line ``## Remarks`` of an earlier file of that date are kept.
+    Remarks below a line ``## Remarks`` of an earlier file of that date are preserved.
     """
     folder.mkdir(exist_ok=True)
     page = folder / f"{date}.md"
     remarks = page.read_text().partition("## Remarks")[2] if page.exists() else ""
-    kept = [asdict(figure) | {"judged": figure.judged, "met": figure.met} for figure in figures]
-    data = {"date": date, "about": about, "figures": kept}
+    results = [asdict(figure) | {"judged": figure.judged, "met": figure.met} for figure in figures]
+    data = {"date": date, "about": about, "figures": results}
     page.with_suffix(".json").write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n")
-    lines = [f"# Speed on {date}", "", *(f"- {name}: {told}" for name, told in about.items())]
+    lines = [f"# Speed on {date}", "", *(f"- {name}: {value}" for name, value in about.items())]
     lines += ["", table(figures)]
     notes = [f"- {figure.name}: {figure.note}" for figure in figures if figure.note]
     lines += ["", *notes, ""] if notes else [""]

@@ -26,7 +26,7 @@ _ON_TMPFS = "files on tmpfs, one client"
 
 
 def measure(bench: Bench) -> list[Figure]:
-    """Everything on tmpfs, so that the servers are compared and not a disk."""
+    """Measure on tmpfs, so that the servers are compared and not a disk."""
     data = bench.memory / "hub"
     source = bench.memory / "source"
     _write_random(source)
@@ -60,7 +60,7 @@ def _sha256(path: Path) -> str:
 
 
 def _stamp(path: Path, text: str) -> str:
-    """Make the file another one; return its new sha256."""
+    """Change the file; return its new sha256."""
     with path.open("r+b") as file:
         file.write(text.encode().ljust(32))
     return _sha256(path)
@@ -92,7 +92,7 @@ def _uploads(bench: Bench, nginx: Server, server: Server, call: Api, source: Pat
         ours = _timed(server, partial(_put_lfs, bench, server, call, source, oid))
         started = time.perf_counter()
         _sha256(source)
-        if number:  # the first one warms up
+        if number:  # the first round fills caches
             _add(figure, ours, theirs)
             _add(tuned, ours, theirs_tuned)
             alone.ours.append(GIB / 1e6 / (time.perf_counter() - started))
@@ -100,8 +100,8 @@ def _uploads(bench: Bench, nginx: Server, server: Server, call: Api, source: Pat
     return [figure, tuned, alone]
 
 
-def _put_nginx(bench: Bench, nginx: Server, source: Path, place: str) -> float:
-    seconds, head = apart(put, nginx.port, f"/{place}/upload", str(source), {})
+def _put_nginx(bench: Bench, nginx: Server, source: Path, prefix: str) -> float:
+    seconds, head = apart(put, nginx.port, f"/{prefix}/upload", str(source), {})
     assert head.split()[1] in ("201", "204"), head
     target = bench.nginx_files / "upload"
     assert target.stat().st_size == GIB
@@ -112,16 +112,16 @@ def _put_nginx(bench: Bench, nginx: Server, source: Path, place: str) -> float:
 def _put_lfs(bench: Bench, server: Server, call: Api, source: Path, oid: str) -> float:
     started = time.perf_counter()
     action = hub.upload_action(call, REPO, oid, GIB)
-    asked = time.perf_counter() - started
+    batch_s = time.perf_counter() - started
     path = "/" + action["href"].split("/", 3)[3]
     headers = {str(name): str(value) for name, value in action.get("header", {}).items()}
     seconds, head = apart(put, server.port, path, str(source), headers)
     assert head.split()[1] == "200", head
-    kept = bench.memory / "hub" / "blobs" / "lfs" / oid[:2] / oid[2:4] / oid
-    assert kept.stat().st_size == GIB
-    assert _sha256(kept) == oid
-    kept.unlink()  # room for the next one
-    return seconds + asked
+    stored = bench.memory / "hub" / "blobs" / "lfs" / oid[:2] / oid[2:4] / oid
+    assert stored.stat().st_size == GIB
+    assert _sha256(stored) == oid
+    stored.unlink()  # room for the next upload
+    return seconds + batch_s
 
 
 # -- downloads ---------------------------------------------------------------------------------
@@ -146,7 +146,7 @@ def _commit_large(server: Server, call: Api, source: Path) -> str:
 
 
 def _downloads(bench: Bench, nginx: Server, server: Server, path: str) -> list[Figure]:
-    found = []
+    figures = []
     for name, goal, take in (
         ("1 GiB download", 0.95, _whole_file(discard=True)),
         ("1 GiB download, the client copies", None, _whole_file(discard=False)),
@@ -166,8 +166,8 @@ def _downloads(bench: Bench, nginx: Server, server: Server, path: str) -> list[F
             if number:
                 _add(figure, ours, theirs)
         _say(figure)
-        found.append(figure)
-    return found
+        figures.append(figure)
+    return figures
 
 
 def _whole_file(*, discard: bool) -> Callable[[Server, str], float]:
@@ -189,7 +189,7 @@ def _ranges(server: Server, path: str) -> float:
 
 
 def _get_ranges(port: int, path: str) -> float:
-    """Ask for one range after the other, each as a client does that resumes: a new request."""
+    """Request one range after the other, each as a resuming client does: a new request."""
     total = 0.0
     for start in range(0, GIB, RANGE):
         headers = {"Range": f"bytes={start}-{start + RANGE - 1}"}
@@ -217,12 +217,12 @@ def _slow(bench: Bench, nginx: Server, server: Server, path: str) -> list[Figure
     p99 = Figure(f"{name}: p99 of JSON", "ms", Goal("value", 10, above=False), "nginx")
     rate = Figure(f"{name}: JSON", "requests/s", None, "nginx")
     for _ in range(bench.rounds):
-        for values, each, file, small in (
+        for values, target, file, small in (
             (_peer_values, nginx, "/files/large", "/small"),
             (_our_values, server, path, "/healthz"),
         ):
-            found = _beside_slow(bench, each, file, small)
-            for figure, value in zip((rss, p99, rate), found, strict=True):
+            measured = _beside_slow(bench, target, file, small)
+            for figure, value in zip((rss, p99, rate), measured, strict=True):
                 values(figure).append(value)
     print(f"  {name}: {rss.judged:.0f} MB, p99 {p99.judged:.1f} ms", flush=True)
     return [rss, p99, rate]

@@ -1,8 +1,8 @@
-"""The peer of the Xet measurements: a Xet store that believes everything.
+"""The peer of the Xet measurements: a Xet store without any check.
 
-``python -m benchmarks.unchecked PORT FOLDER``. It runs on the hub's own HTTP server, and does the
-least with which real clients can upload and download: no chunk is unpacked or hashed, no term or
-sha256 looked at, nobody's rights asked, nothing made durable, and its index is in memory.
+``python -m benchmarks.unchecked PORT FOLDER``. It uses the hub's own HTTP server, and does the
+least with which real clients can upload and download: it unpacks and hashes no chunk, checks no
+term, sha256 or right, syncs nothing to disk, and has its index in memory.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class _File:
     path: Path
 
     def chunks(self, start: int, count: int) -> Any:
-        """Never asked: there is a path."""
+        """Never called, since there is a path."""
         raise NotImplementedError
 
 
@@ -61,14 +61,14 @@ class Unchecked:
         self._base = f"http://127.0.0.1:{port}{_CAS}"
         self._folder = folder
         self._files: dict[bytes, Terms] = {}
-        self._chunks: dict[bytes, tuple[XorbEntry, int]] = {}  # those that clients ask for
-        self._places: dict[bytes, XorbIndex] = {}
+        self._chunks: dict[bytes, tuple[XorbEntry, int]] = {}  # those that clients may query
+        self._indexes: dict[bytes, XorbIndex] = {}
         self._routes: dict[tuple[str, str], Callable[..., Awaitable[None]]] = {
             ("POST", "xorbs"): self._take_xorb,
             ("POST", "xorb-grants"): self._grant,
             ("POST", "shards"): self._take_shard,
             ("POST", "telemetry"): self._telemetry,
-            ("GET", "chunks"): self._tell_chunk,
+            ("GET", "chunks"): self._send_dedup_shard,
             ("GET", "reconstructions"): self._plan,
             ("GET", "bytes"): self._send_bytes,
         }
@@ -90,7 +90,7 @@ class Unchecked:
         await _json(send, {"was_inserted": True})
 
     async def _grant(self, name: str, scope: Scope, receive: Receive, send: Send) -> None:
-        # It says of every xorb that it is not here: whoever sends one, sends all of it.
+        # It reports every xorb as missing, so that clients send whole xorbs.
         await _nothing(name, scope, receive, send)
 
     async def _take_shard(self, _name: str, scope: Scope, receive: Receive, send: Send) -> None:
@@ -101,7 +101,7 @@ class Unchecked:
 
     def _register(self, body: bytearray) -> None:
         shard = parse_shard(body)
-        xorbs = {each.hash: each for each in shard.xorbs}
+        xorbs = {entry.hash: entry for entry in shard.xorbs}
         for xorb in xorbs.values():
             hashes = xorb.hashes()
             for at in range(len(xorb)):
@@ -116,13 +116,15 @@ class Unchecked:
                 chunk = xorb.hashes()[32 * first.start : 32 * first.start + 32]
                 self._chunks[chunk] = (xorb, first.start)
 
-    async def _tell_chunk(self, name: str, scope: Scope, receive: Receive, send: Send) -> None:
-        found = self._chunks.get(to_raw(name))
-        if found is None:
+    async def _send_dedup_shard(
+        self, name: str, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        chunk = self._chunks.get(to_raw(name))
+        if chunk is None:
             await _nothing(name, scope, receive, send)
             return
-        answer = await asyncio.to_thread(_told, *found)
-        await _answer(send, answer, b"application/octet-stream")
+        shard = await asyncio.to_thread(_dedup_shard, *chunk)
+        await _answer(send, shard, b"application/octet-stream")
 
     async def _telemetry(self, _name: str, _scope: Scope, _receive: Receive, send: Send) -> None:
         await _json(send, {})
@@ -136,14 +138,14 @@ class Unchecked:
             await _answer(send, b"", b"text/plain", status=416)
             return
         needed = terms.xorbs(terms.between(start, end))
-        plan = make_plan(terms, {xorb: self._place(xorb) for xorb in needed}, start, end)
+        plan = make_plan(terms, {xorb: self._index(xorb) for xorb in needed}, start, end)
         await _json(send, self._shown(plan))
 
-    def _place(self, xorb: bytes) -> XorbIndex:
-        found = self._places.get(xorb)
-        if found is None:
-            found = self._places[xorb] = _read_places(self._folder / to_text(xorb))
-        return found
+    def _index(self, xorb: bytes) -> XorbIndex:
+        index = self._indexes.get(xorb)
+        if index is None:
+            index = self._indexes[xorb] = _read_index(self._folder / to_text(xorb))
+        return index
 
     def _shown(self, plan: ReconstructionPlan) -> dict[str, Any]:
         return {
@@ -178,8 +180,8 @@ class Unchecked:
         await FileResponse(_File(os.stat(path).st_size, path))(scope, receive, send)
 
 
-def _read_places(path: Path) -> XorbIndex:
-    """Walk over the headers of records."""
+def _read_index(path: Path) -> XorbIndex:
+    """Read the headers of all records."""
     ends, offsets = array("I", (0,)), array("I", (0,))
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as view:
         at, size = 0, len(view)
@@ -191,7 +193,7 @@ def _read_places(path: Path) -> XorbIndex:
     return XorbIndex(b"", ends, offsets)
 
 
-def _told(xorb: XorbEntry, position: int) -> bytes:
+def _dedup_shard(xorb: XorbEntry, position: int) -> bytes:
     offsets = array("I", (0,))
     for length in xorb.lengths():
         offsets.append(offsets[-1] + length)
@@ -224,7 +226,7 @@ async def _answer(send: Send, body: bytes, media_type: bytes, status: int = 200)
 
 
 def main() -> None:
-    """Serve until told to stop."""
+    """Serve until terminated."""
     port, folder = int(sys.argv[1]), Path(sys.argv[2])
     folder.mkdir(parents=True, exist_ok=True)
     serve(Unchecked(port, folder), "127.0.0.1", port, lifespan="off")

@@ -1,4 +1,4 @@
-"""Files to move: bytes that nothing compresses, and a model like those that people have."""
+"""Test files: incompressible bytes, and a model with realistic weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WIDTH = 1024
 
 
 def write_random(path: Path, size: int) -> None:
-    """Write bytes that are nowhere repeated."""
+    """Write bytes without any repetition."""
     with path.open("wb") as file:
         for start in range(0, size, _BLOCK):
             file.write(os.urandom(min(_BLOCK, size - start)))
@@ -23,7 +23,7 @@ def write_random(path: Path, size: int) -> None:
 def write_model(path: Path, size: int) -> None:
     """Write a safetensors file of about ``size`` bytes.
 
-    Seven parts in ten are weights in bfloat16, the rest in float32 (what optimizers keep, or an
+    Seven parts in ten are weights in bfloat16, the rest in float32 (the states of optimizers, or an
     embedding); all normally distributed, at the scales of a trained transformer.
     """
     shapes = list(_tensors(size))
@@ -31,8 +31,8 @@ def write_model(path: Path, size: int) -> None:
     at = 0
     for name, kind, rows in shapes:
         length = rows * _WIDTH * (2 if kind == "BF16" else 4)
-        place = [at, at + length]
-        header[name] = {"dtype": kind, "shape": [rows, _WIDTH], "data_offsets": place}
+        offsets = [at, at + length]
+        header[name] = {"dtype": kind, "shape": [rows, _WIDTH], "data_offsets": offsets}
         at += length
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
@@ -61,7 +61,7 @@ def _tensors(size: int) -> Iterator[tuple[str, str, int]]:
 
 
 def _weights(numbers: np.random.Generator, kind: str, count: int, scale: float) -> bytes:
-    made = numbers.standard_normal(count, dtype=np.float32) * np.float32(scale)
+    weights = numbers.standard_normal(count, dtype=np.float32) * np.float32(scale)
     if kind == "F32":
-        return made.tobytes()
-    return (made.view(np.uint32) >> 16).astype(np.uint16).tobytes()
+        return weights.tobytes()
+    return (weights.view(np.uint32) >> 16).astype(np.uint16).tobytes()

@@ -1,8 +1,8 @@
-"""A hub with a million repositories: made once, kept in ``.cache/``.
+"""A hub with a million repositories: generated once, cached in ``.cache/``.
 
-The repositories are rows written straight into SQLite, with the columns that commits would
-have derived. Every thousandth or so has its git folder, a hard-linked copy of one that was
-committed over the API, so that its files can be asked for. What the world is like:
+The repositories are rows written directly into SQLite, with the columns that commits would
+have derived. About every thousandth has its git folder, a hard-linked copy of one that was
+committed over the API, so that its files can be requested. Its properties:
 
 - 70 % models, 20 % datasets, 10 % spaces; owners among 20,000 accounts; 5 % private;
 - 50,000 tags, the n-th with a frequency of 1/n (Zipf), some nine to a repository;
@@ -26,7 +26,7 @@ from typing import Any
 from benchmarks import hub
 from benchmarks.raw_client import api
 
-MADE_LIKE = 1  # counts up when what is generated changes
+GENERATION = 1  # increased when the generated content changes
 ACCOUNTS = 20_000
 TAGS = 50_000
 WITH_FILES = 2_000
@@ -38,7 +38,7 @@ _KINDS = ("model",) * 7 + ("dataset",) * 2 + ("space",)
 
 @dataclass(frozen=True)
 class World:
-    """A data folder, and what is known of it."""
+    """A data folder, and the facts about it."""
 
     data: Path
     repositories: int
@@ -47,8 +47,8 @@ class World:
 
 
 def make_world(cache: Path, repositories: int) -> World:
-    """Return the world of this size, made now unless it is there."""
-    folder = cache / f"world-{repositories}-{MADE_LIKE}"
+    """Return the world of this size, generated unless it is cached."""
+    folder = cache / f"world-{repositories}-{GENERATION}"
     facts = folder / "facts.json"
     if not facts.exists():
         shutil.rmtree(folder, ignore_errors=True)
@@ -57,13 +57,13 @@ def make_world(cache: Path, repositories: int) -> World:
         token = _make_template(folder / "data")
         hot = _fill(folder / "data", repositories)
         facts.write_text(json.dumps({"token": token, "hot": hot}))
-        print(f"  made in {time.perf_counter() - started:.0f} s", flush=True)
+        print(f"  generated in {time.perf_counter() - started:.0f} s", flush=True)
     known = json.loads(facts.read_text())
     return World(folder / "data", repositories, known["token"], known["hot"])
 
 
 def _make_template(data: Path) -> str:
-    """Make a model over the API; return the token of one who may read."""
+    """Create a model over the API; return the token of a reader."""
     server = hub.start_hub(data)
     try:
         call = api(server.port, hub.admin_token(data))
@@ -72,8 +72,8 @@ def _make_template(data: Path) -> str:
         body = hub.commit_body(hub.model_files(), {"model.safetensors": WEIGHTS})
         hub.commit(call, TEMPLATE, body)
         hub.command(data, "user", "create", "reader", "--email", "reader@example.com")
-        made = hub.command(data, "token", "create", "reader", "--role", "read")
-        return str(made["token"])
+        created = hub.command(data, "token", "create", "reader", "--role", "read")
+        return str(created["token"])
     finally:
         server.stop()
 
@@ -95,7 +95,7 @@ def _fill(data: Path, repositories: int) -> list[str]:
 
 
 class _Maker:
-    """Writes the rows, the same ones each time."""
+    """Writes the rows, the same in every run."""
 
     def __init__(self, connection: sqlite3.Connection, data: Path, repositories: int) -> None:
         self.db = connection
@@ -169,8 +169,8 @@ class _Maker:
         self._insert("repo_name", (dict(zip(named, row, strict=True)) for row in sorted(names)))
         for _, repo_id in hot:
             self._give_files(repo_id)
-        for table, kept in (("ref", self.refs), ("repo_blob", self.blobs), ("pack", self.packs)):
-            self._insert(table, (row | {"repo_pk": pk} for pk, _ in hot for row in kept))
+        for table, copies in (("ref", self.refs), ("repo_blob", self.blobs), ("pack", self.packs)):
+            self._insert(table, (row | {"repo_pk": pk} for pk, _ in hot for row in copies))
 
     def _rows(
         self, names: list[tuple[str, str, int]], hot: list[tuple[int, str]]
@@ -228,7 +228,7 @@ class _Maker:
             "repo_tag",
             (
                 {"kind": kind, "tag": f"tag-{tag}", "repo_pk": pk}
-                for kind, tag in sorted(self.tagged, key=lambda each: (each[0], f"tag-{each[1]}"))
+                for kind, tag in sorted(self.tagged, key=lambda pair: (pair[0], f"tag-{pair[1]}"))
                 for pk in self.tagged[kind, tag]
             ),
         )

@@ -1,7 +1,7 @@
-"""Xet with the real client, beside a store that checks nothing on the same HTTP server.
+"""Xet with the real client, compared with a store without checks on the same HTTP server.
 
-A round is a fresh store for each, the peer and the hub in turn, with the same files: first up,
-then down, each by a client whose cache is empty. Everything is on tmpfs.
+A round uses a fresh store of the peer and then of the hub, with the same files: first an
+upload, then a download, by clients with empty caches. Everything is on tmpfs.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ _TUNED = 0.05
 
 
 def measure(bench: Bench) -> list[Figure]:
-    """Uploads and downloads of four kinds, then what they cost in bytes and memory."""
+    """Measure uploads and downloads of four kinds, then their cost in bytes and memory."""
     source = bench.memory / "source"
     source.mkdir()
     figures = [
         *_big(bench, source),
         *_model(bench, source),
         *_many(bench, source),
-        *_at_once(bench, source),
+        *_parallel(bench, source),
     ]
     shutil.rmtree(source)
     return figures
@@ -57,7 +57,7 @@ def measure(bench: Bench) -> list[Figure]:
 
 @dataclass
 class _Store:
-    """A running store that is new and empty, with one repository."""
+    """A running, empty store, with one repository."""
 
     server: Server
     cas: Cas
@@ -71,15 +71,15 @@ class _Store:
         return seconds, self.server.cpu_s() - before, sent
 
     def timed_download(self, sent: Sent, paths: Sequence[Path]) -> tuple[float, float]:
-        """Download what was sent, hold it against the originals; return seconds and CPU."""
+        """Download files and compare them with the originals; return seconds and CPU seconds."""
         target = self.folder.with_name("got")
         targets = [target / str(at) for at in range(len(paths))]
         target.mkdir()
         before = self.server.cpu_s()
         seconds = download(self.cas, sent, targets)
         spent = self.server.cpu_s() - before
-        for got, path in zip(targets, paths, strict=True):
-            if not filecmp.cmp(got, path, shallow=False):
+        for downloaded, path in zip(targets, paths, strict=True):
+            if not filecmp.cmp(downloaded, path, shallow=False):
                 raise SystemExit(f"{path.name} came back as something else")
         shutil.rmtree(target)
         return seconds, spent
@@ -105,15 +105,15 @@ def _hub(bench: Bench) -> Iterator[_Store]:
     try:
         call = api(server.port, hub.admin_token(folder))
         hub.make_repo(call, "xet")
-        yield _Store(server, _pass(call, "admin/xet"), folder, call)
+        yield _Store(server, _cas(call, "admin/xet"), folder, call)
     finally:
         server.stop()
         shutil.rmtree(folder)
 
 
-def _pass(call: Api, repo: str) -> Cas:
-    told = call("GET", f"/api/models/{repo}/xet-write-token/main")
-    return Cas(told["casUrl"], told["accessToken"])
+def _cas(call: Api, repo: str) -> Cas:
+    access = call("GET", f"/api/models/{repo}/xet-write-token/main")
+    return Cas(access["casUrl"], access["accessToken"])
 
 
 # -- figures of both ---------------------------------------------------------------------------
@@ -152,13 +152,13 @@ def _big(bench: Bench, source: Path) -> list[Figure]:
     path = source / "random"
     size = int(2 * GIB * bench.scale)
     write_random(path, size)
-    pair = _Pair(f"{_told(size)} incompressible", size)
+    pair = _Pair(f"{_size_text(size)} incompressible", size)
     again = Figure(
         f"{pair.up.name}: sent by another client a second time",
         "% of the bytes",
         Goal("value", 1, above=False),
     )
-    plain = _plain_figure(f"{_told(size)} incompressible")
+    plain = _plain_figure(f"{_size_text(size)} incompressible")
     speed = Figure(
         "check of xorbs, incompressible", "MB/s of a core", Goal("value", 1000, above=True)
     )
@@ -181,10 +181,10 @@ def _model(bench: Bench, source: Path) -> list[Figure]:
     write_model(model, int(_MODEL_BYTES * bench.scale))
     fine_tune(model, tuned, _TUNED)
     size = model.stat().st_size
-    pair = _Pair(f"a model of {_told(size)}", size)
+    pair = _Pair(f"a model of {_size_text(size)}", size)
     second = _Pair(f"a fine-tune of it, {_TUNED:.0%} changed", size)
     cost = Figure(f"{second.up.name}: sent", "% of the bytes")
-    plain = _plain_figure(f"a model of {_told(size)}")
+    plain = _plain_figure(f"a model of {_size_text(size)}")
     speed = Figure("check of xorbs of a model", "MB/s of a core", Goal("value", 1000, above=True))
     for _ in range(bench.rounds):
         for make in (_peer, _hub):
@@ -228,10 +228,10 @@ def _many(bench: Bench, source: Path) -> list[Figure]:
 
 
 def _second(store: _Store, path: Path) -> int:
-    """Upload a file to another repository by a client that remembers nothing; return the bytes."""
+    """Upload a file to another repository by a client with an empty cache; return the bytes."""
     assert store.call is not None
     hub.make_repo(store.call, "again")
-    with counted(_pass(store.call, "admin/again")) as (cas, relay):
+    with counted(_cas(store.call, "admin/again")) as (cas, relay):
         upload(cas, [path])
         return relay.sent
 
@@ -247,7 +247,7 @@ def _plain_figure(name: str) -> Figure:
 
 
 def _commit(store: _Store, path: Path) -> None:
-    """Commit a file that has been uploaded: from then on its chunks are known to others."""
+    """Commit an uploaded file: from then on its chunks are deduplicated for others."""
     assert store.call is not None
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
@@ -259,7 +259,7 @@ def _commit(store: _Store, path: Path) -> None:
 
 
 def _plain(bench: Bench, store: _Store, path: Path, figure: Figure) -> None:
-    """Download a committed file as a client without Xet does, and the same from nginx."""
+    """Download a committed file like a client without Xet, and the same file from nginx."""
     size = path.stat().st_size
     with bench.nginx() as nginx:
         link = bench.nginx_files / "large"
@@ -283,17 +283,17 @@ def _get(port: int, path: str) -> tuple[float, int, str]:
 def _checked(store: _Store) -> float:
     """Check stored xorbs again, in one thread; return MB of chunks per second of CPU."""
     xorbs = sorted((store.folder / "blobs" / "xorb").rglob("*"))
-    found = [path.read_bytes() for path in xorbs if path.is_file()][:8]
-    assert found, "there are no xorbs"
-    names = [_name(body) for body in found]
+    bodies = [path.read_bytes() for path in xorbs if path.is_file()][:8]
+    assert bodies, "there are no xorbs"
+    names = [_name(body) for body in bodies]
     started, total = time.process_time(), 0
-    for name, body in zip(names, found, strict=True):
+    for name, body in zip(names, bodies, strict=True):
         total += _check(name, body)
     return total / 1e6 / (time.process_time() - started)
 
 
 def _name(body: bytes) -> str:
-    """Return what a xorb is called: its blob has another name."""
+    """Return the name of a xorb: its blob has another name."""
     leaves = [(chunk_hash(chunk), len(chunk)) for chunk in decode_records(body)]
     return to_text(merkle_root(leaves))
 
@@ -306,11 +306,11 @@ def _check(name: str, body: bytes) -> int:
     return receiver.finish().unpacked
 
 
-def _at_once(bench: Bench, source: Path) -> list[Figure]:
-    """Four clients upload at the same time."""
+def _parallel(bench: Bench, source: Path) -> list[Figure]:
+    """Measure parallel uploads by four clients."""
     paths = [source / f"at-once-{number}" for number in range(_CLIENTS)]
     size = int(GIB // 2 * bench.scale)
-    name = f"Xet uploads by {_CLIENTS} clients at once, {_told(size)} each"
+    name = f"Xet uploads by {_CLIENTS} clients at once, {_size_text(size)} each"
     rss = Figure(f"{name}: resident memory", "MB", Goal("value", 400, above=False))
     seconds = Figure(f"{name}: all done", "s", cpu_unit="s/GB")
     for path in paths:
@@ -330,13 +330,13 @@ def _at_once(bench: Bench, source: Path) -> list[Figure]:
 
 
 class _Watch:
-    """Looks at a server's memory all the time."""
+    """Samples a server's memory all the time."""
 
     def __init__(self, server: Server) -> None:
         self.most_mb = 0.0
         self._server = server
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look)
+        self._thread = threading.Thread(target=self._sample)
 
     def __enter__(self) -> _Watch:
         self._thread.start()
@@ -346,10 +346,10 @@ class _Watch:
         self._over.set()
         self._thread.join()
 
-    def _look(self) -> None:
+    def _sample(self) -> None:
         while not self._over.wait(0.05):
             self.most_mb = max(self.most_mb, self._server.rss_mb())
 
 
-def _told(size: int) -> str:
+def _size_text(size: int) -> str:
     return f"{size / GIB:.3g} GiB" if size >= GIB else f"{size / 1e6:.0f} MB"

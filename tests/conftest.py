@@ -117,12 +117,12 @@ async def _empty(url: str) -> None:
     import asyncpg
 
     connection = await asyncpg.connect(url)
-    tables = await connection.fetch(
+    rows = await connection.fetch(
         "SELECT relname FROM pg_stat_user_tables WHERE relname <> 'alembic_version'"
     )
-    tables = [f'DELETE FROM "{row[0]}"' for row in tables]
+    deletes = [f'DELETE FROM "{row[0]}"' for row in rows]
     # References are not checked meanwhile, so the order of tables does not matter.
-    await connection.execute(";".join(["SET session_replication_role = replica", *tables]))
+    await connection.execute(";".join(["SET session_replication_role = replica", *deletes]))
     await connection.close()
 
 

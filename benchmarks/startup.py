@@ -1,4 +1,4 @@
-"""From the command to the first answer, and what an idle hub takes of memory."""
+"""The time from the command to the first response, and the memory of an idle hub."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ IDLE_S = 3
 
 
 def measure(bench: Bench) -> list[Figure]:
-    """Starts on an empty folder (the database is made) and on one in use."""
+    """Measure starts on an empty folder (with the database's creation) and on a used one."""
     first = Figure("first start ever, to the first answer", "s", Goal("value", 1.5, above=False))
     again = Figure("start to the first answer", "s", Goal("value", 1.5, above=False))
     again.cpu_unit = first.cpu_unit = "s"
