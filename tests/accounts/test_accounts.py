@@ -1,4 +1,4 @@
-"""Users and organizations: unique names, and what their deletion takes along."""
+"""Users and organizations: unique names, and the effects of their deletion."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from hubstead.errors import (
 from tests.support.factories import a_repo, a_user, an_org
 
 
-async def test_a_name_matches_in_any_case_and_keeps_its_own(db: Database) -> None:
+async def test_a_name_matches_in_any_case_and_is_stored_as_given(db: Database) -> None:
     anna = await a_user(db, "Anna-B", email="anna@example.com", fullname="Anna B.")
     for spelling in ("Anna-B", "anna-b", "ANNA-B"):
         row = await find_account(db, spelling)
@@ -38,13 +38,13 @@ async def test_a_name_matches_in_any_case_and_keeps_its_own(db: Database) -> Non
 
 
 @pytest.mark.parametrize("name", ["nobody", "", "a\0b", "\ud800", "\N{KELVIN SIGN}arl", "x" * 5000])
-async def test_an_unknown_name_has_no_account_whatever_it_is(db: Database, name: str) -> None:
+async def test_an_unknown_name_has_no_account(db: Database, name: str) -> None:
     await a_user(db, "karl")
     with pytest.raises(AccountNotFound):
         await find_account(db, name)
 
 
-async def test_users_and_organizations_share_one_space_of_names(db: Database) -> None:
+async def test_users_and_organizations_share_one_namespace(db: Database) -> None:
     anna = await a_user(db, "anna")
     await an_org(db, "Acme", anna)
     for taken in ("ANNA", "acme", "Acme"):
@@ -59,9 +59,7 @@ async def test_users_and_organizations_share_one_space_of_names(db: Database) ->
 
 
 @pytest.mark.parametrize("name", ["_anna", "anna.b", "a_b", ".anna", "x" * 60])
-async def test_an_administrator_may_make_names_that_sign_up_refuses(
-    db: Database, name: str
-) -> None:
+async def test_an_administrator_may_use_names_that_sign_up_refuses(db: Database, name: str) -> None:
     async def sign_up(tx: Tx) -> int:
         return await add_user(tx, name, by_admin=False)
 
@@ -80,7 +78,7 @@ async def test_some_names_are_always_refused(db: Database, name: str) -> None:
         await an_org(db, name, anna)
 
 
-async def test_whether_there_is_an_administrator(db: Database) -> None:
+async def test_whether_an_administrator_exists(db: Database) -> None:
     await a_user(db, "anna")
     assert not await has_admin(db)
     await a_user(db, "root", is_admin=True)
@@ -95,7 +93,9 @@ async def test_an_owner_of_repositories_is_not_deleted(db: Database) -> None:
     assert (await find_account(db, "anna")).pk == anna.pk
 
 
-async def test_a_deleted_user_leaves_no_token_no_membership_and_a_free_name(db: Database) -> None:
+async def test_a_deletion_of_a_user_removes_tokens_and_memberships_and_frees_the_name(
+    db: Database,
+) -> None:
     anna, bert = await a_user(db, "anna"), await a_user(db, "bert")
     await an_org(db, "acme", anna, {"contributor": bert})
     await a_repo(db, bert, "acme/model")
@@ -116,7 +116,7 @@ async def test_a_deleted_user_leaves_no_token_no_membership_and_a_free_name(db: 
         await delete_account(db, "acme", "user")
 
 
-async def test_disabling_needs_a_user(db: Database) -> None:
+async def test_only_a_user_can_be_disabled(db: Database) -> None:
     anna = await a_user(db, "anna")
     await an_org(db, "acme", anna)
     for name in ("nobody", "acme"):

@@ -1,4 +1,4 @@
-"""Organizations: who may do what with them, and their members."""
+"""Organizations: the rights of every role, and their members."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.factories import a_user, an_org
 
 RIGHTS = (OrgRight.VIEW, OrgRight.MEMBER, OrgRight.ADMIN)
 OK, LOG_IN, ABSENT, NO = "ok", LoginRequired, AccountNotFound, Forbidden
-#: The outcome for each role with each of ``RIGHTS``.
+#: The outcome per role for all of ``RIGHTS``.
 EXPECTED: dict[str, tuple[object, ...]] = {
     "anonymous": (OK, LOG_IN, LOG_IN),
     "stranger": (OK, ABSENT, ABSENT),
@@ -39,7 +39,7 @@ EXPECTED: dict[str, tuple[object, ...]] = {
 
 
 async def one_of_each_role(db: Database) -> dict[str, Actor]:
-    """Create the organization ``acme`` and a user for each key of ``EXPECTED``."""
+    """Create the organization ``acme`` and one user per key of ``EXPECTED``."""
     names = ("read", "contributor", "write", "admin-1", "stranger")
     users = {name.removesuffix("-1"): await a_user(db, name) for name in names}
     roles = {role: users[role] for role in ("read", "contributor", "write")}
@@ -66,7 +66,7 @@ async def test_every_role_has_its_rights_to_an_organization(db: Database) -> Non
     assert outcomes == EXPECTED
 
 
-async def test_a_read_token_takes_only_administration_away(db: Database) -> None:
+async def test_a_read_token_loses_only_administration(db: Database) -> None:
     admin = (await one_of_each_role(db))["admin"]
     reader = msgspec.structs.replace(admin, may_write=False, token_role="read")
     assert [await outcome(db, reader, right) for right in RIGHTS] == [OK, OK, Forbidden]
@@ -83,7 +83,7 @@ async def test_only_organizations_can_be_opened(db: Database, name: str, right: 
 
 
 @pytest.mark.parametrize("right", [OrgRight.VIEW, OrgRight.MEMBER])
-async def test_members_change_only_through_an_organization_opened_for_that(
+async def test_members_change_only_under_the_right_to_administrate(
     db: Database, right: OrgRight
 ) -> None:
     users = await one_of_each_role(db)
@@ -95,7 +95,7 @@ async def test_members_change_only_through_an_organization_opened_for_that(
     assert await count_members(db, org) == 4
 
 
-async def test_the_operator_of_the_hub_may_do_everything(db: Database) -> None:
+async def test_the_operator_of_the_hub_has_every_right(db: Database) -> None:
     users = await one_of_each_role(db)
     org = await open_org_as_operator(db, "Acme")
     await db.write(lambda tx: set_member(tx, org, users["stranger"].pk, "admin"))
@@ -110,7 +110,7 @@ async def test_only_administrators_of_an_organization_see_roles(db: Database) ->
         assert all((member.role is not None) == (name == "admin") for member in members), name
 
 
-async def test_members_have_one_role_that_may_change(db: Database) -> None:
+async def test_a_member_has_one_role_which_may_change(db: Database) -> None:
     anna, bert = await a_user(db, "anna"), await a_user(db, "bert")
     await an_org(db, "acme", anna, {"read": bert})
     assert (await open_org(db, anna, "acme")).role == "admin"
@@ -129,7 +129,7 @@ async def test_members_have_one_role_that_may_change(db: Database) -> None:
     assert [(row.name, row.role) for row in await list_orgs_of(db, bert.pk)] == [("acme", "write")]
 
 
-async def test_members_leave_once_and_unknown_roles_are_refused(db: Database) -> None:
+async def test_a_member_leaves_once_and_an_unknown_role_is_refused(db: Database) -> None:
     anna, bert = await a_user(db, "anna"), await a_user(db, "bert")
     await an_org(db, "acme", anna, {"write": bert})
 
@@ -148,7 +148,7 @@ async def test_members_leave_once_and_unknown_roles_are_refused(db: Database) ->
         await db.write(crown)
 
 
-async def test_an_organization_needs_an_owner_who_exists(db: Database) -> None:
+async def test_an_organization_needs_an_existing_owner(db: Database) -> None:
     async def add(tx: Tx) -> Organization:
         return await add_org(tx, "acme", 12345)
 

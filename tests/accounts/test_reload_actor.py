@@ -1,4 +1,4 @@
-"""The actor that a signed address names, with their rights at the time of its use."""
+"""The actor of a signed address, with the rights at the time of its use."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def test_number_zero_is_anonymous(db: Database) -> None:
     assert await reload_actor(db, 0) is ANONYMOUS
 
 
-async def test_a_token_gives_what_it_gave_when_it_was_sent(db: Database) -> None:
+async def test_a_token_has_the_rights_of_its_first_use(db: Database) -> None:
     anna = await a_user(db)
     secret = await db.write(lambda tx: add_token(tx, anna.pk, name="ci", role="read"))
     sent = await authenticate_token(db, secret)
@@ -31,7 +31,7 @@ async def test_a_token_gives_what_it_gave_when_it_was_sent(db: Database) -> None
     assert not sent.may_write
 
 
-async def test_a_token_that_ended_or_is_anothers_is_refused(db: Database) -> None:
+async def test_an_expired_token_or_one_of_another_user_is_refused(db: Database) -> None:
     anna, bo = await a_user(db), await a_user(db, "bo")
     await db.write(lambda tx: add_token(tx, anna.pk, name="over", expires_ms=now_ms() - 1))
     await db.write(lambda tx: add_token(tx, anna.pk, name="good"))
@@ -44,7 +44,7 @@ async def test_a_token_that_ended_or_is_anothers_is_refused(db: Database) -> Non
         await reload_actor(db, anna.pk, good.pk)
 
 
-async def test_a_user_who_signed_in_by_password_counts_until_disabled(db: Database) -> None:
+async def test_a_user_signed_in_by_password_is_valid_until_disabled(db: Database) -> None:
     anna = await a_user(db)
     actor = await reload_actor(db, anna.pk)
     assert (actor.name, actor.may_write) == ("anna", True)
@@ -53,7 +53,7 @@ async def test_a_user_who_signed_in_by_password_counts_until_disabled(db: Databa
         await reload_actor(db, anna.pk)
 
 
-async def test_an_organization_is_no_actor(db: Database) -> None:
+async def test_an_organization_is_not_an_actor(db: Database) -> None:
     org = await an_org(db, "acme", await a_user(db))
     with pytest.raises(InvalidCredentials):
         await reload_actor(db, org)

@@ -28,11 +28,11 @@ ATTEMPTS = scan(select(func.count()).select_from(sign_in_attempts), int)
 
 
 def quick_passwords() -> Passwords:
-    """The real thing at a price that a test can pay."""
+    """The real hasher with parameters that are cheap enough for tests."""
     return Passwords(hasher=PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
 
 
-async def make_anna(db: Database, passwords: Passwords, password: str = "right") -> None:
+async def add_anna(db: Database, passwords: Passwords, password: str = "right") -> None:
     await a_user(db, "anna", password_hash=await passwords.hash(password))
 
 
@@ -41,9 +41,9 @@ async def fails(sign_in: SignIn, name: str, password: str, address: str = HERE) 
         await sign_in.check(name, password, address)
 
 
-async def test_the_right_password_and_no_other(db: Database) -> None:
+async def test_only_the_right_password_signs_in(db: Database) -> None:
     passwords = quick_passwords()
-    await make_anna(db, passwords)
+    await add_anna(db, passwords)
     sign_in = SignIn(db, passwords, attempts=100)
     actor = await sign_in.check("ANNA", "right", HERE)
     assert (actor.name, actor.may_write, actor.token_kind) == ("anna", True, "password")
@@ -52,7 +52,7 @@ async def test_the_right_password_and_no_other(db: Database) -> None:
 
 
 @pytest.mark.parametrize("is_admin", [False, True])
-async def test_a_password_makes_the_same_actor_as_reloading_it(
+async def test_sign_in_by_password_returns_the_actor_of_a_reload(
     db: Database, is_admin: bool
 ) -> None:
     passwords = quick_passwords()
@@ -73,9 +73,9 @@ async def test_a_user_without_a_password_cannot_sign_in(db: Database, name: str)
     await fails(sign_in, name, "nobody has this password")
 
 
-async def test_a_disabled_user_cannot_sign_in_not_even_when_remembered(db: Database) -> None:
+async def test_a_disabled_user_cannot_sign_in_even_if_cached(db: Database) -> None:
     passwords = quick_passwords()
-    await make_anna(db, passwords)
+    await add_anna(db, passwords)
     sign_in = SignIn(db, passwords)
     await sign_in.check("anna", "right", HERE)
 
@@ -86,9 +86,9 @@ async def test_a_disabled_user_cannot_sign_in_not_even_when_remembered(db: Datab
     await fails(sign_in, "anna", "right")
 
 
-async def test_a_changed_password_counts_at_once(db: Database) -> None:
+async def test_a_changed_password_takes_effect_at_once(db: Database) -> None:
     passwords = quick_passwords()
-    await make_anna(db, passwords)
+    await add_anna(db, passwords)
     sign_in = SignIn(db, passwords)
     await sign_in.check("anna", "right", HERE)
     hashed = await passwords.hash("newer")
@@ -105,7 +105,7 @@ async def test_after_so_many_attempts_not_even_the_right_password_is_looked_at(
     db: Database,
 ) -> None:
     passwords = quick_passwords()
-    await make_anna(db, passwords)
+    await add_anna(db, passwords)
     sign_in = SignIn(db, passwords, attempts=3, window_s=60)
     for n in range(3):
         await fails(sign_in, "anna", f"guess {n}")
@@ -116,7 +116,7 @@ async def test_after_so_many_attempts_not_even_the_right_password_is_looked_at(
 
 async def test_a_stranger_cannot_lock_a_user_out(db: Database) -> None:
     passwords = quick_passwords()
-    await make_anna(db, passwords)
+    await add_anna(db, passwords)
     sign_in = SignIn(db, passwords, attempts=3, window_s=60)
     for n in range(9):
         await fails(sign_in, "anna", f"guess {n}", f"10.0.0.{n % 3}")
@@ -165,9 +165,9 @@ async def test_all_nodes_count_together(db: Database) -> None:
 
 
 @pytest.mark.shape_matters
-async def test_guesses_sent_all_at_once_get_no_more_answers(db: Database) -> None:
+async def test_parallel_guesses_get_no_more_checks(db: Database) -> None:
     passwords = quick_passwords()
-    await make_anna(db, passwords)
+    await add_anna(db, passwords)
     sign_in = SignIn(db, passwords, attempts=3, window_s=60)
     guesses = [sign_in.check("anna", f"guess {n}", HERE) for n in range(9)]
     outcomes = await asyncio.gather(*guesses, return_exceptions=True)
@@ -178,7 +178,7 @@ async def test_guesses_sent_all_at_once_get_no_more_answers(db: Database) -> Non
 async def test_a_check_that_finds_no_place_does_not_count(db: Database) -> None:
     install_admission(Admission({Lane.PASSWORDS: LaneRules(1, 1, queue=0, queue_share=0)}))
     passwords = quick_passwords()
-    await make_anna(db, passwords)
+    await add_anna(db, passwords)
     sign_in = SignIn(db, passwords, attempts=1, window_s=60)
     with Work(HERE).current():
         async with slot(Lane.PASSWORDS):
@@ -197,7 +197,7 @@ async def test_windows_that_are_over_are_deleted(db: Database) -> None:
 
 async def test_a_window_that_is_over_forgives(db: Database) -> None:
     passwords = quick_passwords()
-    await make_anna(db, passwords)
+    await add_anna(db, passwords)
     sign_in = SignIn(db, passwords, attempts=1, window_s=1)
     await fails(sign_in, "anna", "wrong")
     with pytest.raises(RateLimited):
@@ -207,7 +207,7 @@ async def test_a_window_that_is_over_forgives(db: Database) -> None:
 
 
 class _Counting(PasswordHasher):
-    """A hasher that says how often it was asked."""
+    """A hasher that counts its checks."""
 
     checks = 0
 
@@ -216,25 +216,25 @@ class _Counting(PasswordHasher):
         return super().verify(*given)
 
 
-async def test_the_same_password_again_costs_no_further_check(db: Database) -> None:
+async def test_a_repeated_password_needs_no_further_check(db: Database) -> None:
     hasher = _Counting(time_cost=1, memory_cost=64, parallelism=1)
     passwords = Passwords(hasher=hasher)
-    await make_anna(db, passwords)
+    await add_anna(db, passwords)
     sign_in = SignIn(db, passwords)
     for _ in range(10):
         await sign_in.check("anna", "right", HERE)
     assert hasher.checks == 1
 
 
-async def test_a_password_has_a_length() -> None:
+async def test_a_password_has_a_length_limit() -> None:
     for bad in ("", "x" * 1025):
         with pytest.raises(InvalidInput, match="1 to 1024"):
             await quick_passwords().hash(bad)
     with pytest.raises(InvalidInput, match="Unicode"):
         await quick_passwords().hash("\ud800")
-    kept = await quick_passwords().hash("x" * 1024)
-    assert "x" * 10 not in kept
-    assert await quick_passwords().check("x" * 1024, kept)
-    assert not await quick_passwords().check("x" * 1023, kept)
+    password_hash = await quick_passwords().hash("x" * 1024)
+    assert "x" * 10 not in password_hash
+    assert await quick_passwords().check("x" * 1024, password_hash)
+    assert not await quick_passwords().check("x" * 1023, password_hash)
     assert not await quick_passwords().check("anything", "not a hash")
     assert not await quick_passwords().check("nobody has this password", None)

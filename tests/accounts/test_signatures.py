@@ -24,7 +24,7 @@ class Grant(msgspec.Struct, frozen=True):
 GRANT = Grant("acme/bert", 7)
 
 
-async def test_what_was_signed_can_be_read_and_is_fit_for_an_address(db: Database) -> None:
+async def test_a_signed_value_is_read_back_and_fits_into_an_address(db: Database) -> None:
     seal = await HubSigner.load(db)
     text = seal.sign(GRANT, purpose="get", seconds=60)
     assert seal.read(text, Grant, purpose="get") == GRANT
@@ -38,7 +38,7 @@ async def test_another_purpose_is_refused(db: Database) -> None:
         seal.read(text, Grant, purpose="put")
 
 
-async def test_what_is_over_is_refused(db: Database) -> None:
+async def test_an_expired_signature_is_refused(db: Database) -> None:
     seal = await HubSigner.load(db)
     text = seal.sign(GRANT, purpose="get", seconds=-1)
     with pytest.raises(InvalidCredentials):
@@ -52,12 +52,12 @@ SIGNED = SEAL.sign(GRANT, purpose="get", seconds=3600)
 @given(
     st.integers(0, len(SIGNED) - 1), st.sampled_from(string.ascii_letters + string.digits + "-_.")
 )
-def test_a_changed_character_is_noticed(at: int, char: str) -> None:
+def test_a_changed_character_is_detected(at: int, char: str) -> None:
     forged = SIGNED[:at] + char + SIGNED[at + 1 :]
     if forged == SIGNED:
         return
     try:
-        # The last character of a base64 text has spare bits: the same bytes, so the same seal.
+        # The last character of a base64 text has spare bits: the same bytes, so the same signature.
         assert at == len(SIGNED) - 1
         assert SEAL.read(forged, Grant, purpose="get") == GRANT
     except AssertionError:
@@ -73,13 +73,13 @@ def test_any_other_text_is_refused_without_a_fault(text: str) -> None:
         SEAL.read(text, Grant, purpose="get")
 
 
-def test_a_seal_made_with_another_secret_is_refused() -> None:
+def test_a_signature_with_another_secret_is_refused() -> None:
     forged = HubSigner([SigningKey("11111111", "a guess")]).sign(GRANT, purpose="get", seconds=60)
     with pytest.raises(InvalidCredentials):
         SEAL.read(forged, Grant, purpose="get")
 
 
-def test_another_shape_is_refused() -> None:
+def test_a_value_of_another_type_is_refused() -> None:
     class Other(msgspec.Struct):
         number: int
 
@@ -87,7 +87,7 @@ def test_another_shape_is_refused() -> None:
         SEAL.read(SIGNED, Other, purpose="get")
 
 
-async def test_a_new_key_signs_only_once_every_node_has_read_it(
+async def test_a_new_key_signs_only_after_every_node_has_read_it(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node, other = await HubSigner.load(db), await HubSigner.load(db)
@@ -106,7 +106,7 @@ async def test_a_new_key_signs_only_once_every_node_has_read_it(
     assert other.read(new, Grant, purpose="get") == GRANT
 
 
-async def test_keys_are_replaced_by_age_and_the_old_ones_go(
+async def test_keys_are_replaced_by_age_and_old_ones_are_deleted(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = (await HubSigner.load(db)).sign(GRANT, purpose="get", seconds=10**9)
@@ -120,7 +120,7 @@ async def test_keys_are_replaced_by_age_and_the_old_ones_go(
         (await HubSigner.load(db)).read(first, Grant, purpose="get")
 
 
-async def test_nodes_that_start_together_read_each_other(database_url: str) -> None:
+async def test_nodes_that_start_together_read_the_keys_of_both(database_url: str) -> None:
     nodes = [await open_db(database_url) for _ in range(4)]
     seals = await asyncio.gather(*map(HubSigner.load, nodes))
     for one in seals:

@@ -39,11 +39,11 @@ async def write(
 
 
 async def a_token(db: Database, user: Actor, **more: Any) -> str:
-    made: str = await write(db, add_token, user.pk, **({"name": "laptop"} | more))
-    return made
+    token: str = await write(db, add_token, user.pk, **({"name": "laptop"} | more))
+    return token
 
 
-async def test_a_token_tells_who_holds_it(db: Database) -> None:
+async def test_a_token_identifies_its_user(db: Database) -> None:
     anna = await a_user(db, "anna", is_admin=True)
     secret = await a_token(db, anna)
     assert secret.startswith("hf_")
@@ -53,25 +53,25 @@ async def test_a_token_tells_who_holds_it(db: Database) -> None:
     assert actor.signed_in
 
 
-async def test_a_read_token_may_not_write(db: Database) -> None:
+async def test_a_read_token_cannot_write(db: Database) -> None:
     secret = await a_token(db, await a_user(db), role="read")
     assert not (await authenticate_token(db, secret)).may_write
 
 
-async def test_a_role_there_is_not_is_refused(db: Database) -> None:
+async def test_an_unknown_role_is_refused(db: Database) -> None:
     anna = await a_user(db)
     with pytest.raises(InvalidInput, match="read, write"):
         await a_token(db, anna, role="god")
 
 
 @pytest.mark.parametrize("secret", ["", "hf_unknown", "a\0b", "\ud800", "x" * 100_000])
-async def test_an_unknown_token_is_nobody(db: Database, secret: str) -> None:
+async def test_an_unknown_token_is_anonymous(db: Database, secret: str) -> None:
     await a_token(db, await a_user(db))
     with pytest.raises(InvalidCredentials):
         await authenticate_token(db, secret)
 
 
-async def test_an_expired_token_is_nobody(db: Database) -> None:
+async def test_an_expired_token_is_anonymous(db: Database) -> None:
     anna = await a_user(db)
     over = await a_token(db, anna, expires_ms=now_ms() - 1)
     good = await a_token(db, anna, expires_ms=now_ms() + 60_000)
@@ -80,7 +80,7 @@ async def test_an_expired_token_is_nobody(db: Database) -> None:
         await authenticate_token(db, over)
 
 
-async def test_a_disabled_user_is_shut_out_and_let_in_again(db: Database) -> None:
+async def test_a_disabled_user_is_locked_out_until_enabled(db: Database) -> None:
     anna = await a_user(db)
     secret = await a_token(db, anna)
     await write(db, disable_user, "ANNA")
@@ -90,7 +90,7 @@ async def test_a_disabled_user_is_shut_out_and_let_in_again(db: Database) -> Non
     assert (await authenticate_token(db, secret)).pk == anna.pk
 
 
-async def test_a_token_ends_by_its_id_or_its_secret(db: Database) -> None:
+async def test_a_token_is_revoked_by_its_id_or_its_secret(db: Database) -> None:
     anna = await a_user(db)
     first, second, third = [await a_token(db, anna, name=name) for name in "abc"]
     await write(db, revoke_token, (await list_tokens(db))[0].id)
@@ -107,20 +107,20 @@ async def test_a_token_ends_by_its_id_or_its_secret(db: Database) -> None:
     "value",
     ["api_org_" + "x" * 34, "hf_" + "A" * 34, "short", "ey.JX-_~+/=" * 50, "d5b8f5a8-7a4f-4a3c"],
 )
-async def test_an_existing_token_of_any_form_may_be_taken_over(db: Database, value: str) -> None:
+async def test_an_existing_token_of_any_format_can_be_imported(db: Database, value: str) -> None:
     anna = await a_user(db)
     assert await a_token(db, anna, value=value) == value
     assert (await authenticate_token(db, value)).pk == anna.pk
 
 
 @pytest.mark.parametrize("value", ["", "two words", "line\nbreak", "nul\0", "x" * 4097])
-async def test_what_cannot_be_sent_in_a_header_is_no_token(db: Database, value: str) -> None:
+async def test_a_token_must_fit_into_a_header(db: Database, value: str) -> None:
     anna = await a_user(db)
     with pytest.raises(InvalidInput, match="printable"):
         await a_token(db, anna, value=value)
 
 
-async def test_a_value_belongs_to_one_token_only(db: Database) -> None:
+async def test_two_tokens_cannot_share_a_value(db: Database) -> None:
     anna, bert = await a_user(db, "anna"), await a_user(db, "bert")
     await a_token(db, anna, value="shared-secret-value")
     with pytest.raises(InvalidInput, match="in use"):
@@ -139,7 +139,7 @@ async def test_no_secret_is_stored_or_listed(db: Database) -> None:
     assert [row.user for row in await list_tokens(db, "BERT")] == ["bert"]
 
 
-async def test_last_use_is_written_down_now_and_then(db: Database) -> None:
+async def test_last_use_is_recorded_at_intervals(db: Database) -> None:
     secret = await a_token(db, await a_user(db))
     used = LastUse()
     used.note(await authenticate_token(db, secret))
@@ -153,13 +153,13 @@ async def test_last_use_is_written_down_now_and_then(db: Database) -> None:
 
 
 async def a_session(db: Database, user: Actor) -> str:
-    made: str = await write(
+    session: str = await write(
         db, add_token, user.pk, name="session", kind="session", expires_ms=now_ms() + 60_000
     )
-    return made
+    return session
 
 
-async def test_logging_out_ends_this_session_and_nothing_else(db: Database) -> None:
+async def test_a_logout_ends_this_session_only(db: Database) -> None:
     anna = await a_user(db)
     first, second, token = await a_session(db, anna), await a_session(db, anna), ""
     token = await a_token(db, anna)
@@ -192,7 +192,7 @@ async def test_a_new_password_ends_sessions_but_not_access_tokens(db: Database) 
         assert (await authenticate_token(db, secret)).signed_in
 
 
-async def test_a_session_is_opened_by_the_right_password(db: Database) -> None:
+async def test_the_right_password_creates_a_session(db: Database) -> None:
     passwords = Passwords()
     await a_user(db, "anna", password_hash=await passwords.hash("correct horse"))
     secret = await SignIn(db, passwords).open_session("Anna", "correct horse", "10.0.0.1")

@@ -1,4 +1,4 @@
-"""Nodes that share a database and a store of blobs, each with a folder of git of its own."""
+"""Nodes that share a database and a blob store, with separate git folders."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.support.factories import a_user
 
 @dataclass
 class CommitNode:
-    """One server's stores, and short ways to use them."""
+    """The stores of one node, and shortcuts for tests."""
 
     stores: Storage
     anna: Actor
@@ -49,12 +49,12 @@ class CommitNode:
 
     def limited(self, **settings: Any) -> CommitNode:
         """Return the same node with other settings."""
-        chosen = self.stores.settings.replace(**settings)
-        return CommitNode(replace(self.stores, settings=chosen), self.anna)
+        config = self.stores.settings.replace(**settings)
+        return CommitNode(replace(self.stores, settings=config), self.anna)
 
-    async def make(self, name: str = "bert", maker: Actor | None = None, **how: Any) -> Repo:
-        wanted = RepoRequest(RepoId(Kind.MODEL, "", name), **how)
-        return await create_repository(self.stores, maker or self.anna, wanted)
+    async def make(self, name: str = "bert", creator: Actor | None = None, **how: Any) -> Repo:
+        request = RepoRequest(RepoId(Kind.MODEL, "", name), **how)
+        return await create_repository(self.stores, creator or self.anna, request)
 
     async def open(self, repo: Repo, actor: Actor | None = None) -> Repo:
         return await open_repo(self.db, actor or self.anna, repo.repo_id, Right.WRITE)
@@ -80,11 +80,11 @@ class CommitNode:
         )
 
     async def files(self, repo: Repo) -> dict[str, bytes]:
-        git, opened = await self.git(repo), await self.open(repo)
-        assert opened.head is not None
-        found = {entry.path: git.blob(entry.oid) for entry in git.walk_files(opened.head)}
-        found.pop(".gitattributes")
-        return found
+        git, row = await self.git(repo), await self.open(repo)
+        assert row.head is not None
+        files = {entry.path: git.blob(entry.oid) for entry in git.walk_files(row.head)}
+        files.pop(".gitattributes")
+        return files
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Rules for paths: one for every write."""
+"""The rules for paths, shared by every write."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def reason_of(check: object, path: object) -> str | None:
 @example("a/a/a", (5, 3))
 @example("a/a/a", (5, 2))
 @example("a/a/a", (4, 3))
-def test_the_regular_expression_lets_no_path_by_that_a_rule_forbids(
+def test_the_regular_expression_accepts_no_path_that_a_rule_forbids(
     path: str, limits: tuple[int, int]
 ) -> None:
     max_bytes, max_depth = limits
@@ -44,6 +44,6 @@ def test_the_regular_expression_lets_no_path_by_that_a_rule_forbids(
     assert reason_of(rules.check_bytes, encoded) == reason
 
 
-def test_bytes_that_are_not_utf8_are_no_path() -> None:
+def test_bytes_that_are_not_utf8_are_not_a_path() -> None:
     with pytest.raises(InvalidPath, match="UTF-8"):
         PathRules(max_bytes=100, max_depth=3).check_bytes(b"a\xff")

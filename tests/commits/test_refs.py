@@ -12,7 +12,7 @@ from hubstead.commits import RefKind, RefName
 
 PREFIXES = ("refs/heads/", "refs/tags/", "refs/pr/", "refs/convert/")
 SRC = Path(hubstead.__file__).parent
-#: git's own name of the branch in the ``HEAD`` of a new folder, which nothing reads.
+#: git's own branch name in the ``HEAD`` of a new folder, which nothing reads.
 SKELETON = {"gitstore/store.py": ["ref: refs/heads/main\n"]}
 
 
@@ -31,19 +31,19 @@ SKELETON = {"gitstore/store.py": ["ref: refs/heads/main\n"]}
         ("refs/headsmain", RefKind.OTHER, "refs/headsmain", "refs/headsmain"),
     ],
 )
-def test_a_full_name_is_parsed_and_written_again(
+def test_a_full_name_survives_a_round_trip(
     full: str, kind: RefKind, short: str, revision: str
 ) -> None:
     name = RefName.parse(full)
     assert (name.kind, name.short, name.full, name.revision) == (kind, short, full, revision)
 
 
-def test_a_branch_and_a_tag_of_one_short_name_have_two_full_names() -> None:
+def test_a_branch_and_a_tag_with_one_short_name_have_two_full_names() -> None:
     assert RefName.branch("refs/tags/v1").full == "refs/heads/refs/tags/v1"
     assert RefName.tag("v1").full == "refs/tags/v1"
 
 
-def test_one_module_spells_the_namespaces_of_refs() -> None:
+def test_only_one_module_spells_the_namespaces_of_refs() -> None:
     spelt: dict[str, list[str]] = {}
     for path in SRC.rglob("*.py"):
         tree = ast.parse(path.read_text())

@@ -1,4 +1,4 @@
-"""Packs are folded, nothing that a ref reaches is ever lost, and what nothing reaches goes."""
+"""Repacks merge packs, keep all that a ref reaches, and drop unreachable objects."""
 
 from __future__ import annotations
 
@@ -39,13 +39,15 @@ _REFS = reading(select(refs.c.oid).where(refs.c.repo_pk == bindparam("pk")))
 
 
 @given(st.lists(st.integers(1, 10**6), max_size=60))
-def test_after_folding_each_pack_holds_twice_what_all_smaller_ones_hold(sizes: list[int]) -> None:
+def test_after_a_repack_each_pack_has_twice_the_objects_of_all_smaller_ones(
+    sizes: list[int],
+) -> None:
     packs = [PackSize(f"{n:040x}", size) for n, size in enumerate(sizes)]
     folded = set(packs_to_repack(packs))
     assert len(folded) != 1
-    left = sorted(pack.objects for pack in packs if pack.name not in folded)
-    made = [sum(pack.objects for pack in packs if pack.name in folded)] if folded else []
-    after = sorted(left + made)
+    unchanged = sorted(pack.objects for pack in packs if pack.name not in folded)
+    repacked = [sum(pack.objects for pack in packs if pack.name in folded)] if folded else []
+    after = sorted(unchanged + repacked)
     assert all(big >= 2 * small for small, big in itertools.pairwise(after))
 
 
@@ -62,11 +64,11 @@ class Packs:
             from hubstead.accounts import Actor
             from hubstead.repos import open_repo_by_id
 
-            found = await open_repo_by_id(
+            repo = await open_repo_by_id(
                 self.hub.db, Actor(pk=self.anna.pk, may_write=True), self.id
             )
-            self.tips = [row.oid for row in await self.hub.db.all(_REFS, pk=found.pk)]
-            return await self.hub.db.all(_PACKS, pk=found.pk)
+            self.tips = [row.oid for row in await self.hub.db.all(_REFS, pk=repo.pk)]
+            return await self.hub.db.all(_PACKS, pk=repo.pk)
 
         return self.hub.run(read())
 
@@ -92,10 +94,10 @@ def packs(live_hub: ThreadHub) -> Packs:
     return Packs(live_hub, anna, anna.repo())
 
 
-def test_many_packs_become_few_and_everything_is_read_as_before(packs: Packs) -> None:
+def test_many_packs_become_few_and_all_content_stays_readable(packs: Packs) -> None:
     packs.commit(40)
-    made = packs.hub.run(repack_repo(packs.stores, packs.id))
-    assert made is not None
+    result = packs.hub.run(repack_repo(packs.stores, packs.id))
+    assert result is not None
     assert len(packs.rows()) < 8
     assert packs.fsck() == []
     assert packs.anna.call("GET", f"/{packs.repo}/resolve/main/f4").body == b"39"
@@ -105,7 +107,7 @@ def test_many_packs_become_few_and_everything_is_read_as_before(packs: Packs) ->
     assert packs.anna.call("GET", f"/api/models/{packs.repo}/commits/main").status == 200
 
 
-def test_files_of_folded_packs_stay_for_the_grace_period(packs: Packs) -> None:
+def test_files_of_retired_packs_stay_for_the_grace_period(packs: Packs) -> None:
     packs.commit(10)
     before = set(packs.files())
     packs.hub.run(repack_repo(packs.stores, packs.id))
@@ -121,11 +123,11 @@ def test_files_of_folded_packs_stay_for_the_grace_period(packs: Packs) -> None:
     assert packs.anna.call("GET", f"/{packs.repo}/resolve/main/f2").body == b"9"
 
 
-def test_objects_that_no_ref_reaches_go_and_all_others_stay(packs: Packs) -> None:
+def test_unreachable_objects_are_dropped_and_all_others_stay(packs: Packs) -> None:
     packs.commit(5)
     packs.anna.api.create_branch(packs.repo, branch="side")
     packs.anna.commit(
-        packs.repo, {"key": "file", "value": {"path": "gone", "content": "gone"}}, rev="side"
+        packs.repo, {"key": "file", "value": {"path": "dropped", "content": "dropped"}}, rev="side"
     )
     refs = packs.anna.call("GET", f"/api/models/{packs.repo}/refs").json
     lost = next(ref["targetCommit"] for ref in refs["branches"] if ref["name"] == "side")
@@ -133,10 +135,10 @@ def test_objects_that_no_ref_reaches_go_and_all_others_stay(packs: Packs) -> Non
     git = packs.stores.git.open(packs.id)
     assert git.has(lost)
     assert packs.hub.run(repack_reachable(packs.stores, packs.id, grace_ms=60_000, past=())) is None
-    made = packs.hub.run(repack_reachable(packs.stores, packs.id, grace_ms=-1, past=()))
-    assert made is not None
+    result = packs.hub.run(repack_reachable(packs.stores, packs.id, grace_ms=-1, past=()))
+    assert result is not None
     packs.hub.run(remove_retired_packs(packs.stores, grace_ms=-1))
-    assert [row.name for row in packs.rows()] == [made.name]
+    assert [row.name for row in packs.rows()] == [result.name]
     assert not packs.stores.git.open(packs.id).has(lost)
     assert packs.fsck() == []
     path = packs.stores.git.path(packs.id)
@@ -146,7 +148,9 @@ def test_objects_that_no_ref_reaches_go_and_all_others_stay(packs: Packs) -> Non
     assert packs.fsck() == []
 
 
-def test_what_a_ref_left_of_late_is_kept_and_so_is_all_in_the_background(packs: Packs) -> None:
+def test_objects_of_recent_ref_updates_stay_and_a_background_repack_drops_nothing(
+    packs: Packs,
+) -> None:
     packs.commit(3)
     old = packs.anna.call("GET", f"/api/models/{packs.repo}/commits/main").json[0]["id"]
     packs.anna.api.super_squash_history(packs.repo)
@@ -165,10 +169,10 @@ def test_what_a_ref_left_of_late_is_kept_and_so_is_all_in_the_background(packs: 
     assert packs.fsck() == []
 
 
-def test_a_ref_that_moves_while_all_is_gathered_keeps_what_it_needs(packs: Packs) -> None:
+def test_a_ref_update_during_a_repack_keeps_its_objects(packs: Packs) -> None:
     packs.commit(3)
     old = packs.anna.call("GET", f"/api/models/{packs.repo}/commits/main").json[0]["id"]
-    packs.anna.api.super_squash_history(packs.repo)  # now nothing reaches the old commits
+    packs.anna.api.super_squash_history(packs.repo)  # the old commits are unreachable now
 
     def meanwhile() -> None:
         packs.anna.api.create_branch(packs.repo, branch="back", revision=old)
@@ -180,7 +184,7 @@ def test_a_ref_that_moves_while_all_is_gathered_keeps_what_it_needs(packs: Packs
     assert packs.anna.call("GET", f"/{packs.repo}/resolve/back/f2").body == b"2"
 
 
-def test_a_commit_made_while_all_is_gathered_is_kept(packs: Packs) -> None:
+def test_a_commit_during_a_repack_survives(packs: Packs) -> None:
     packs.commit(5)
     late = overtaken(packs.stores, lambda: packs.commit(1, start=77))
     assert packs.hub.run(repack_reachable(late, packs.id, grace_ms=-1, past=())) is not None
@@ -190,7 +194,7 @@ def test_a_commit_made_while_all_is_gathered_is_kept(packs: Packs) -> None:
     assert packs.anna.call("GET", f"/{packs.repo}/resolve/main/f0").body == b"77"
 
 
-def test_after_many_commits_somebody_is_asked_to_fold(packs: Packs) -> None:
+def test_many_commits_request_a_repack(packs: Packs) -> None:
     from hubstead.commits.jobs import commit_jobs
     from hubstead.commits.ref_updates import REPACK
     from hubstead.jobs import list_jobs
@@ -202,7 +206,7 @@ def test_after_many_commits_somebody_is_asked_to_fold(packs: Packs) -> None:
     assert len(packs.rows()) < 10
 
 
-def test_a_folded_repository_is_cloned_whole(packs: Packs, tmp_path: Path) -> None:
+def test_a_repacked_repository_is_cloned_completely(packs: Packs, tmp_path: Path) -> None:
     packs.commit(20)
     packs.hub.run(repack_repo(packs.stores, packs.id))
     packs.hub.run(remove_retired_packs(packs.stores, grace_ms=-1))
@@ -216,33 +220,33 @@ def test_a_folded_repository_is_cloned_whole(packs: Packs, tmp_path: Path) -> No
     assert (tmp_path / "w/f5").read_text() == "19"
 
 
-def test_a_server_holds_no_pack_open_that_was_folded(packs: Packs) -> None:
+def test_a_server_closes_the_packs_that_a_repack_replaced(packs: Packs) -> None:
     root = packs.stores.git.root
     for turn in range(4):
         packs.commit(12, start=turn * 12)
         commits = packs.anna.call("GET", f"/api/models/{packs.repo}/commits/main").json
-        for each in commits:
-            path = f"/{packs.repo}/raw/{each['id']}/README.md"
+        for item in commits:
+            path = f"/{packs.repo}/raw/{item['id']}/README.md"
             assert packs.anna.call("GET", path).status in (200, 404)
         packs.hub.run(repack_repo(packs.stores, packs.id))
         packs.hub.run(remove_retired_packs(packs.stores, grace_ms=-1))
     assert packs.anna.call("GET", f"/{packs.repo}/resolve/main/f2").body == b"44"
-    gone = f"{root}/{packs.id[:2]}/{packs.id}.git/objects/pack"
+    pack_folder = f"{root}/{packs.id[:2]}/{packs.id}.git/objects/pack"
     live = len(packs.rows())
-    assert open_files(Path(gone)) <= live
-    assert mappings(Path(gone)) <= 2 * live
+    assert open_files(Path(pack_folder)) <= live
+    assert mappings(Path(pack_folder)) <= 2 * live
 
 
-def test_metrics_tell_how_much_is_open(packs: Packs) -> None:
+def test_metrics_count_open_packs_and_mappings(packs: Packs) -> None:
     packs.commit(3)
     packs.anna.call("GET", f"/{packs.repo}/resolve/main/f2")
     text = packs.hub.call("GET", "/metrics").body.decode()
     lines = [line.split(" ") for line in text.splitlines() if not line.startswith("#")]
     values = {line[0]: float(line[1]) for line in lines if len(line) == 2}
-    opened = packs.stores.git.open_counts()
-    assert opened.packs >= 3
-    assert values["hubstead_git_open_packs"] == opened.packs
-    assert values["hubstead_git_open_repositories"] == opened.repositories
+    counts = packs.stores.git.open_counts()
+    assert counts.packs >= 3
+    assert values["hubstead_git_open_packs"] == counts.packs
+    assert values["hubstead_git_open_repositories"] == counts.repositories
     assert values["hubstead_git_readers"] == 0
     assert values["hubstead_mappings"] > 50
     assert values["process_open_fds"] > 5

@@ -1,4 +1,4 @@
-"""Packs that were replaced, or made in vain, go once nothing can need them, and not before."""
+"""Retired packs are deleted once no reader can need them, and not before."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def a_repository(node: CommitNode, commits: int = 12) -> Repo:
 
 
 def in_files(node: CommitNode) -> CommitNode:
-    """Return the same node with packs that are in its folder alone."""
+    """Return the same node with packs in its folder only."""
     stores = Storage(
         node.db, node.stores.git, node.stores.blobs, node.stores.settings, packs_are_blobs=False
     )
@@ -52,7 +52,7 @@ def in_files(node: CommitNode) -> CommitNode:
 
 
 @pytest.mark.parametrize("packs_are_blobs", [True, False])
-async def test_packs_stay_while_a_program_reads_that_began_before_they_could_go(
+async def test_packs_stay_while_an_earlier_program_reads_them(
     node: CommitNode, packs_are_blobs: bool
 ) -> None:
     node = node if packs_are_blobs else in_files(node)
@@ -68,12 +68,12 @@ async def test_packs_stay_while_a_program_reads_that_began_before_they_could_go(
     later = git.stage(repo.id, RegisteredState(git.pack_names(repo.id), []), LIMITS)
     push.remove()
     assert await remove_retired_packs(node.stores, grace_ms=-1) > 0
-    assert len(git.pack_names(repo.id)) < 8, "who began later knows the new pack"
+    assert len(git.pack_names(repo.id)) < 8, "a later program sees the new pack"
     later.remove()
     assert sorted(await node.files(repo)) == ["f0", "f1", "f2"]
 
 
-async def test_a_backup_that_copies_files_keeps_them(node: CommitNode) -> None:
+async def test_a_backup_that_copies_files_protects_them(node: CommitNode) -> None:
     node = in_files(node)
     repo = await a_repository(node)
     before = node.stores.git.pack_names(repo.id)
@@ -85,17 +85,17 @@ async def test_a_backup_that_copies_files_keeps_them(node: CommitNode) -> None:
     assert await remove_retired_packs(node.stores, grace_ms=-1) > 0
 
 
-async def test_a_fold_that_loses_leaves_nothing(node: CommitNode) -> None:
+async def test_a_repack_that_loses_a_race_leaves_nothing(node: CommitNode) -> None:
     repo = await a_repository(node)
     git, loop = node.stores.git, asyncio.get_running_loop()
     other, before, after = node.other("other"), set(git.pack_names(repo.id)), set[str]()
 
     def meanwhile() -> None:
         after.update(git.pack_names(repo.id))
-        race = asyncio.run_coroutine_threadsafe(a_later_fold(), loop)
+        race = asyncio.run_coroutine_threadsafe(a_later_repack(), loop)
         assert race.result(60) is not None
 
-    async def a_later_fold() -> Any:
+    async def a_later_repack() -> Any:
         for n in range(5):
             await other.put(repo, {"late": str(n).encode()})
         return await repack_repo(other.stores, repo.id)
@@ -109,19 +109,19 @@ async def test_a_fold_that_loses_leaves_nothing(node: CommitNode) -> None:
     assert await node.files(repo) == await other.files(repo)
 
 
-async def test_what_another_writer_registered_under_the_same_name_is_left_alone(
+async def test_a_pack_that_another_writer_registered_under_the_same_name_stays(
     node: CommitNode,
 ) -> None:
     repo = await a_repository(node)
-    made = await repack_repo(node.stores, repo.id)
-    assert made is not None
-    await discard_packs(node.stores, repo.id, [made])
+    result = await repack_repo(node.stores, repo.id)
+    assert result is not None
+    await discard_packs(node.stores, repo.id, [result])
     await remove_retired_packs(node.stores, grace_ms=-1)
-    assert made.name in node.stores.git.pack_names(repo.id)
-    assert made.name in {row.name for row in await node.db.all(_LIVE_PACKS)}
+    assert result.name in node.stores.git.pack_names(repo.id)
+    assert result.name in {row.name for row in await node.db.all(_LIVE_PACKS)}
 
 
-async def test_a_pack_that_is_registered_again_after_it_was_retired_stays(node: CommitNode) -> None:
+async def test_a_retired_pack_that_is_registered_again_stays(node: CommitNode) -> None:
     node = in_files(node)
     repo = await a_repository(node)
     names = node.stores.git.pack_names(repo.id)
@@ -141,7 +141,7 @@ class SlowBlobs(LocalBlobs):
         return await super().open(key)
 
 
-async def test_packs_replaced_while_a_node_fetches_them_are_fetched_anew(
+async def test_packs_replaced_during_a_fetch_are_fetched_again(
     node: CommitNode,
 ) -> None:
     repo = await a_repository(node)
@@ -166,7 +166,7 @@ _DOOMED_PACKS = reading(
 )
 
 
-async def test_views_of_refs_that_nobody_fetches_from_go(node: CommitNode) -> None:
+async def test_unused_projections_are_deleted(node: CommitNode) -> None:
     repo = await a_repository(node)
     git = node.stores.git
     assert repo.head

@@ -1,4 +1,4 @@
-"""Files that other repositories hold: no right to them is one thing, no answer is another."""
+"""Files of other repositories: a missing right is an answer, a database error is not."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KEY = BlobKey(BlobKind.LFS, hashlib.sha256(DATA).hexdigest())
 
 @dataclass
 class Interrupted:
-    """A reader whose database goes away when it is asked who may open a repository."""
+    """A reader whose database fails when a query asks who may open a repository."""
 
     db: Database
 
@@ -46,7 +46,7 @@ class Interrupted:
 
 
 async def with_the_file(node: CommitNode, name: str, **how: Any) -> Repo:
-    """Make a repository whose main branch names the LFS file."""
+    """Create a repository whose main branch has a pointer to the LFS file."""
     repo = await node.make(name, **how)
     await node.stores.blobs.put(KEY, DATA, Sha256Verifier(KEY.name, len(DATA)))
     await register_upload(
@@ -66,7 +66,7 @@ async def with_the_file(node: CommitNode, name: str, **how: Any) -> Repo:
     return repo
 
 
-async def test_a_file_that_a_readable_repository_holds_may_be_linked_and_a_hidden_one_not(
+async def test_a_file_of_a_readable_repository_may_be_linked_and_one_of_a_hidden_one_not(
     node: CommitNode,
 ) -> None:
     await with_the_file(node, "bert", private=True)
@@ -78,7 +78,7 @@ async def test_a_file_that_a_readable_repository_holds_may_be_linked_and_a_hidde
         await linkable_size(node.db, eve, wants, **how)
 
 
-async def test_a_database_that_goes_away_is_not_a_missing_file(node: CommitNode) -> None:
+async def test_a_database_error_is_not_a_missing_file(node: CommitNode) -> None:
     await with_the_file(node, "bert")
     wants = await node.make("other")
     with pytest.raises(Unavailable):
@@ -87,7 +87,7 @@ async def test_a_database_that_goes_away_is_not_a_missing_file(node: CommitNode)
         )
 
 
-async def test_a_database_that_goes_away_is_not_a_file_that_nobody_shares(node: CommitNode) -> None:
+async def test_a_database_error_is_not_an_unshared_file(node: CommitNode) -> None:
     bert, other = await with_the_file(node, "bert"), await with_the_file(node, "other")
     shared = await measure_deduplication(node.db, node.anna, bert)
     assert [one.repo.pk for one in shared.shared_with] == [other.pk]

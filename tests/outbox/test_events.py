@@ -149,7 +149,7 @@ async def test_dispatched_events_expire_and_pending_ones_never(db: Database) -> 
     assert await prune_events(db, hour) == 1
     assert await prune_events(db, hour) == 0
     rest = [row.payload for row in await db.all(ALL)]
-    assert ['"recent"' in rest[0], '"untold"' in rest[1], len(rest)] == [True, True, 2]
+    assert ['"recent"' in rest[0], '"pending"' in rest[1], len(rest)] == [True, True, 2]
 
 
 class Joined(Event, frozen=True):

@@ -1,4 +1,4 @@
-"""Who may do what: every standing, every right, every state a repository can be in."""
+"""The rights decision: every standing, every right, every state of a repository."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ BERT = RepoId(Kind.MODEL, "acme", "bert")
 RIGHTS = (Right.VIEW, Right.READ, Right.WRITE, Right.ADMIN)
 
 OK, LOG_IN, NO = "ok", LoginRequired, Forbidden
-#: What each standing gets for VIEW, READ, WRITE, ADMIN.
+#: The outcomes of each standing for VIEW, READ, WRITE, ADMIN.
 OPEN = {
     "anonymous": (OK, OK, LOG_IN, LOG_IN),
     "stranger": (OK, OK, NO, NO),
@@ -64,8 +64,8 @@ OPEN = {
 OUTSIDE = ("anonymous", "stranger", "site admin")
 
 
-def with_outside(*each: object) -> dict[str, tuple[object, ...]]:
-    return {**OPEN, **dict.fromkeys(OUTSIDE, each)}
+def with_outside(*outcomes: object) -> dict[str, tuple[object, ...]]:
+    return {**OPEN, **dict.fromkeys(OUTSIDE, outcomes)}
 
 
 HIDDEN = (RepoNotFound,) * 4
@@ -84,7 +84,7 @@ STATES: dict[str, tuple[dict[str, object], dict[str, tuple[object, ...]]]] = {
 
 
 async def users_of_every_role(db: Database) -> dict[str, Actor]:
-    """Make one user of each standing in the organization ``acme``."""
+    """Add one user of each standing to the organization ``acme``."""
     users = {name: await a_user(db, name) for name in OPEN if name not in OUTSIDE}
     members = {role: users[name] for role, name in (("read", "reader"), ("write", "writer"))}
     await an_org(db, "acme", users["admin"], members)
@@ -115,10 +115,10 @@ async def test_every_standing_has_its_rights(db: Database, state: str) -> None:
     users = await users_of_every_role(db)
     columns, expected = STATES[state]
     await a_repo(db, users["maker"], "acme/bert", **columns)  # type: ignore[arg-type]
-    found = {
+    results = {
         name: tuple([await outcome(db, users[name], right) for right in RIGHTS]) for name in OPEN
     }
-    assert found == expected
+    assert results == expected
 
 
 async def visible_pks(db: Database, actor: Actor) -> set[int]:
@@ -128,7 +128,7 @@ async def visible_pks(db: Database, actor: Actor) -> set[int]:
 _VISIBLE_PKS = scan(visible_repos(select(repos.c.pk).select_from(repos)), int)
 
 
-async def test_lists_show_exactly_the_repositories_that_opening_admits(db: Database) -> None:
+async def test_lists_show_exactly_the_repositories_that_open_repo_admits(db: Database) -> None:
     users = await users_of_every_role(db)
     await an_org(db, "other", users["stranger"])
     owners = {"acme": ("maker", "admin"), "other": ("stranger",), "reader": ("reader",)}
@@ -159,15 +159,15 @@ async def test_lists_show_exactly_the_repositories_that_opening_admits(db: Datab
 
 
 @pytest.mark.parametrize("state", STATES)
-async def test_a_read_token_takes_writing_away_and_nothing_else(db: Database, state: str) -> None:
+async def test_a_read_token_loses_only_the_rights_to_write(db: Database, state: str) -> None:
     users = await users_of_every_role(db)
     columns, expected = STATES[state]
     await a_repo(db, users["maker"], "acme/bert", **columns)  # type: ignore[arg-type]
     for name in expected.keys() - {"anonymous"}:
         reader = msgspec.structs.replace(users[name], may_write=False, token_role="read")
-        found = tuple([await outcome(db, reader, right) for right in RIGHTS])
-        without = tuple(Forbidden if each == OK else each for each in expected[name][2:])
-        assert found == (*expected[name][:2], *without), name
+        results = tuple([await outcome(db, reader, right) for right in RIGHTS])
+        without = tuple(Forbidden if result == OK else result for result in expected[name][2:])
+        assert results == (*expected[name][:2], *without), name
 
 
 async def test_a_private_repository_of_a_user_is_hidden_from_others(db: Database) -> None:
@@ -207,7 +207,9 @@ async def refused(db: Database, actor: Actor, repo_id: RepoId, right: Right) -> 
 
 
 @pytest.mark.parametrize("right", RIGHTS)
-async def test_hidden_and_absent_are_the_same(db: Database, right: Right) -> None:
+async def test_hidden_and_absent_repositories_are_indistinguishable(
+    db: Database, right: Right
+) -> None:
     anna, stranger = await a_user(db, "anna"), await a_user(db, "stranger")
     for name, columns in {
         "private": {},
@@ -228,7 +230,7 @@ async def test_hidden_and_absent_are_the_same(db: Database, right: Right) -> Non
             assert hidden == absent, name
 
 
-async def test_opening_takes_one_statement(db: Database) -> None:
+async def test_open_repo_sends_one_statement(db: Database) -> None:
     anna = await a_user(db, "anna")
     await a_repo(db, anna, "anna/bert")
     counted = Counted(db)
@@ -236,14 +238,14 @@ async def test_opening_takes_one_statement(db: Database) -> None:
     assert len(counted.statements) == 1
 
 
-async def test_kinds_do_not_share_names(db: Database) -> None:
+async def test_kinds_have_separate_names(db: Database) -> None:
     anna = await a_user(db, "anna")
-    made = {kind: await a_repo(db, anna, "anna/x", kind=kind) for kind in Kind}
+    repos = {kind: await a_repo(db, anna, "anna/x", kind=kind) for kind in Kind}
     for kind in Kind:
-        assert (await open_repo(db, anna, RepoId(kind, "anna", "x"))).pk == made[kind].pk
+        assert (await open_repo(db, anna, RepoId(kind, "anna", "x"))).pk == repos[kind].pk
 
 
-async def test_by_its_id_a_repository_is_as_hidden_as_by_its_name(db: Database) -> None:
+async def test_access_by_id_is_as_restricted_as_by_name(db: Database) -> None:
     anna, stranger = await a_user(db, "anna"), await a_user(db, "stranger")
     repo = await a_repo(db, anna, "anna/bert", private=True)
     assert (await open_repo_by_id(db, anna, repo.id)).pk == repo.pk
@@ -252,7 +254,7 @@ async def test_by_its_id_a_repository_is_as_hidden_as_by_its_name(db: Database) 
             await open_repo_by_id(db, actor, repo_id)
 
 
-async def test_reopening_notices_lost_rights(db: Database) -> None:
+async def test_reopen_detects_lost_rights(db: Database) -> None:
     anna, bert = await a_user(db, "anna"), await a_user(db, "bert")
     await an_org(db, "acme", anna, {"write": bert})
     await a_repo(db, anna, "acme/bert", private=True)
@@ -266,7 +268,7 @@ async def test_reopening_notices_lost_rights(db: Database) -> None:
         await db.write(dismiss_and_write)
 
 
-async def test_an_old_name_leads_on_only_for_those_who_may_read_the_target(db: Database) -> None:
+async def test_an_old_name_redirects_only_those_who_may_see_the_target(db: Database) -> None:
     anna, stranger = await a_user(db, "anna"), await a_user(db, "stranger")
     before, after = RepoId(Kind.MODEL, "anna", "before"), RepoId(Kind.MODEL, "anna", "after")
     await a_repo(db, anna, str(before))
@@ -282,7 +284,7 @@ async def test_an_old_name_leads_on_only_for_those_who_may_read_the_target(db: D
     ("standing", "may"),
     [("reader", False), ("contributor", True), ("writer", True), ("admin", True)],
 )
-async def test_who_may_make_repositories_in_an_organization(
+async def test_who_may_create_repositories_in_an_organization(
     db: Database, standing: str, may: bool
 ) -> None:
     users = await users_of_every_role(db)
@@ -293,7 +295,7 @@ async def test_who_may_make_repositories_in_an_organization(
             await open_namespace(db, users[standing], "acme")
 
 
-async def test_ones_own_namespace_is_open_and_nobody_elses(db: Database) -> None:
+async def test_only_the_users_own_namespace_is_open(db: Database) -> None:
     anna, bert = await a_user(db, "anna"), await a_user(db, "bert")
     assert (await open_namespace(db, anna, None)).pk == anna.pk
     assert (await open_namespace(db, anna, "Anna")).pk == anna.pk
@@ -302,7 +304,7 @@ async def test_ones_own_namespace_is_open_and_nobody_elses(db: Database) -> None
         with pytest.raises(Forbidden) as refusal:
             await open_namespace(db, anna, name)
         texts.append(str(refusal.value).replace(repr(name), "…"))
-    assert len(set(texts)) == 1, "whether an account exists is not told"
+    assert len(set(texts)) == 1, "the existence of an account leaks"
     with pytest.raises(LoginRequired):
         await open_namespace(db, ANONYMOUS, "anna")
     with pytest.raises(Forbidden, match="role read"):

@@ -1,4 +1,4 @@
-"""Making, naming and changing repositories: one name at a time, old names lead on."""
+"""Creation, renames and settings of repositories: names are unique, old names redirect."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def move(db: Database, actor: Actor, source: str, target: str) -> Repo:
     return await move_repo(db, actor, model(source), model(target))
 
 
-async def leads_to(db: Database, actor: Actor, name: str) -> object:
+async def target_of(db: Database, actor: Actor, name: str) -> object:
     with pytest.raises(RepoMoved) as moved:
         await open_repo(db, actor, model(name))
     return str(moved.value.target)
@@ -69,7 +69,7 @@ async def remove(db: Database, repo: Repo) -> None:
     await db.write(write)
 
 
-async def test_a_name_is_taken_once_in_whatever_case(db: Database) -> None:
+async def test_a_name_is_unique_in_any_case(db: Database) -> None:
     anna = await a_user(db, "anna")
     repo = await a_repo(db, anna, "anna/Bert")
     for again in ("anna/Bert", "anna/bert", "ANNA/BERT"):
@@ -81,7 +81,7 @@ async def test_a_name_is_taken_once_in_whatever_case(db: Database) -> None:
 
 
 @pytest.mark.shape_matters
-async def test_of_many_who_make_the_same_name_at_once_one_succeeds(db: Database) -> None:
+async def test_of_concurrent_creations_of_one_name_exactly_one_succeeds(db: Database) -> None:
     anna = await a_user(db, "anna")
     tries = [a_repo(db, anna, f"anna/{name}") for name in ("bert", "Bert", "BERT", "bERT")]
     outcomes = await asyncio.gather(*tries, return_exceptions=True)
@@ -89,7 +89,7 @@ async def test_of_many_who_make_the_same_name_at_once_one_succeeds(db: Database)
 
 
 @pytest.mark.parametrize("name", ["x.git", "-x", "x--y", "x..y", "x.ipynb", "x" * 97, "é", "a\0b"])
-async def test_names_that_break_a_rule_are_refused(db: Database, name: str) -> None:
+async def test_invalid_names_are_refused(db: Database, name: str) -> None:
     anna = await a_user(db, "anna")
     await a_repo(db, anna, "anna/bert")
     with pytest.raises(InvalidName):
@@ -98,7 +98,7 @@ async def test_names_that_break_a_rule_are_refused(db: Database, name: str) -> N
     assert await events(db) == []
 
 
-async def test_a_renamed_repository_is_found_by_its_new_name_and_the_old_one_leads_there(
+async def test_a_renamed_repository_has_its_new_name_and_the_old_one_redirects(
     db: Database,
 ) -> None:
     anna = await a_user(db, "anna")
@@ -106,9 +106,9 @@ async def test_a_renamed_repository_is_found_by_its_new_name_and_the_old_one_lea
     assert (await move(db, anna, "anna/one", "anna/two")).id == repo.id
     await move(db, anna, "anna/two", "anna/three")
     assert (await open_repo(db, anna, model("anna/three"))).id == repo.id
-    assert await leads_to(db, anna, "anna/one") == "anna/three"
-    assert await leads_to(db, anna, "ANNA/Two") == "anna/three"
-    assert [(kind, told["old_name"], told["name"]) for kind, told in await events(db)] == [
+    assert await target_of(db, anna, "anna/one") == "anna/three"
+    assert await target_of(db, anna, "ANNA/Two") == "anna/three"
+    assert [(kind, facts["old_name"], facts["name"]) for kind, facts in await events(db)] == [
         ("RepoRenamed", "anna/one", "anna/two"),
         ("RepoRenamed", "anna/two", "anna/three"),
     ]
@@ -120,10 +120,10 @@ async def test_a_repository_may_take_its_old_name_back(db: Database) -> None:
     await move(db, anna, "anna/one", "anna/two")
     await move(db, anna, "anna/two", "anna/one")
     assert (await open_repo(db, anna, model("anna/one"))).id == repo.id
-    assert await leads_to(db, anna, "anna/two") == "anna/one"
+    assert await target_of(db, anna, "anna/two") == "anna/one"
 
 
-async def test_whoever_makes_a_repository_at_an_old_name_ends_its_leading_on(db: Database) -> None:
+async def test_a_new_repository_at_an_old_name_ends_the_redirect(db: Database) -> None:
     anna = await a_user(db, "anna")
     await a_repo(db, anna, "anna/one")
     moved = await move(db, anna, "anna/one", "anna/two")
@@ -142,10 +142,10 @@ async def test_a_rename_may_take_the_old_name_of_another(db: Database) -> None:
     await move(db, anna, "anna/other", "anna/one")
     assert (await open_repo(db, anna, model("anna/one"))).id == second.id
     assert (await open_repo(db, anna, model("anna/two"))).id == first.id
-    assert await leads_to(db, anna, "anna/other") == "anna/one"
+    assert await target_of(db, anna, "anna/other") == "anna/one"
 
 
-async def test_a_name_in_use_is_not_taken_by_a_rename_and_nothing_changes(db: Database) -> None:
+async def test_a_rename_to_a_name_in_use_is_refused_and_changes_nothing(db: Database) -> None:
     anna = await a_user(db, "anna")
     await a_repo(db, anna, "anna/one")
     await a_repo(db, anna, "anna/two")
@@ -155,7 +155,7 @@ async def test_a_name_in_use_is_not_taken_by_a_rename_and_nothing_changes(db: Da
     assert await events(db) == []
 
 
-async def test_changing_only_the_case_is_a_rename_without_an_old_name(db: Database) -> None:
+async def test_a_change_of_case_is_a_rename_without_an_old_name(db: Database) -> None:
     anna = await a_user(db, "anna")
     await a_repo(db, anna, "anna/bert")
     assert (await move(db, anna, "anna/bert", "anna/BERT")).full_name == "anna/BERT"
@@ -166,7 +166,7 @@ async def test_changing_only_the_case_is_a_rename_without_an_old_name(db: Databa
 
 
 @pytest.mark.shape_matters
-async def test_of_two_who_take_a_name_at_once_one_succeeds(db: Database) -> None:
+async def test_of_two_concurrent_renames_to_one_name_one_succeeds(db: Database) -> None:
     anna = await a_user(db, "anna")
     for name in ("one", "two", "three"):
         await a_repo(db, anna, f"anna/{name}")
@@ -196,7 +196,7 @@ async def test_repositories_move_between_a_user_and_their_organizations(db: Data
     ("role", "expected"),
     [("read", Forbidden), ("contributor", "moved"), ("write", "moved"), ("admin", "moved")],
 )
-async def test_moving_into_an_organization_needs_the_right_to_make_one_there(
+async def test_a_move_into_an_organization_needs_the_right_to_create_there(
     db: Database, role: str, expected: object
 ) -> None:
     owner, anna = await a_user(db, "owner"), await a_user(db, "anna")
@@ -212,7 +212,7 @@ async def test_moving_into_an_organization_needs_the_right_to_make_one_there(
 @pytest.mark.parametrize(
     ("role", "refusal"), [("read", Forbidden), ("contributor", Forbidden), ("write", Forbidden)]
 )
-async def test_only_its_administrators_move_a_repository(
+async def test_only_administrators_move_a_repository(
     db: Database, role: str, refusal: type[HubError]
 ) -> None:
     owner, anna = await a_user(db, "owner"), await a_user(db, "anna")
@@ -224,7 +224,7 @@ async def test_only_its_administrators_move_a_repository(
         await move(db, anna, "acme/bert", "anna/mine")
 
 
-async def test_nobody_gives_a_repository_to_another_user(db: Database) -> None:
+async def test_a_repository_cannot_be_given_to_another_user(db: Database) -> None:
     anna, bert = await a_user(db, "anna"), await a_user(db, "bert")
     await a_repo(db, anna, "anna/gift")
     for target in ("bert/gift", "nobody/gift"):
@@ -236,7 +236,7 @@ async def test_nobody_gives_a_repository_to_another_user(db: Database) -> None:
         await move(db, Actor(), "anna/gift", "anna/gone")
 
 
-async def test_whoever_makes_a_name_again_inherits_nothing(db: Database) -> None:
+async def test_a_new_repository_at_a_deleted_name_inherits_nothing(db: Database) -> None:
     anna = await a_user(db, "anna")
     first = await a_repo(db, anna, "anna/bert", downloads=7)
 
@@ -247,9 +247,9 @@ async def test_whoever_makes_a_name_again_inherits_nothing(db: Database) -> None
     assert (await open_repo(db, anna, model("anna/bert"))).head == "a" * 40
     await move(db, anna, "anna/bert", "anna/bart")
     await remove(db, first)
-    for gone in ("anna/bert", "anna/bart"):
+    for name in ("anna/bert", "anna/bart"):
         with pytest.raises(RepoNotFound):
-            await open_repo(db, anna, model(gone))
+            await open_repo(db, anna, model(name))
     second = await a_repo(db, anna, "anna/bert")
     assert second.pk != first.pk
     assert second.id != first.id
@@ -258,7 +258,7 @@ async def test_whoever_makes_a_name_again_inherits_nothing(db: Database) -> None
     assert (await load_details(db, second)).downloads == 0
 
 
-async def test_settings_change_only_what_is_named(db: Database) -> None:
+async def test_only_the_named_settings_change(db: Database) -> None:
     anna = await a_user(db, "anna")
     await a_repo(db, anna, "anna/bert")
     changed = await change_settings(
@@ -270,13 +270,13 @@ async def test_settings_change_only_what_is_named(db: Database) -> None:
     )
     assert (changed.private, changed.gated) == (True, "auto")
     assert msgspec.json.decode((await load_details(db, changed)).settings) == {"a": 3, "b": [2]}
-    told = [
+    changes = [
         (facts["was_private"], facts["private"], facts["changed"]) for _, facts in await events(db)
     ]
-    assert told == [(False, True, ["private", "a", "b"]), (True, True, ["gated", "a"])]
+    assert changes == [(False, True, ["private", "a", "b"]), (True, True, ["gated", "a"])]
 
 
-async def test_settings_are_for_administrators(db: Database) -> None:
+async def test_only_administrators_change_settings(db: Database) -> None:
     owner, writer = await a_user(db, "owner"), await a_user(db, "writer")
     await an_org(db, "acme", owner, {"write": writer})
     await a_repo(db, owner, "acme/bert")

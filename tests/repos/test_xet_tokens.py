@@ -1,4 +1,4 @@
-"""Passes for the Xet store: what they open, and what takes them away."""
+"""Tokens for the Xet wire: the access that they give, and what ends it."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def signed_in(db: Database, user: Actor, role: str) -> Actor:
     return await authenticate_token(db, await db.write(add))
 
 
-async def test_a_xet_token_opens_its_repository_as_its_user_until_it_ends(db: Database) -> None:
+async def test_a_xet_token_opens_its_repository_as_its_user_until_it_expires(db: Database) -> None:
     signer, anna = await HubSigner.load(db), await a_user(db)
     bert = await a_repo(db, anna, private=True)
     before = int(time.time())
@@ -73,7 +73,7 @@ async def test_a_xet_token_opens_its_repository_as_its_user_until_it_ends(db: Da
     assert (await open_xet_token(db, signer, text, Right.READ))[1].pk == bert.pk
 
 
-async def test_a_xet_token_for_reading_does_not_write_even_for_the_owner(db: Database) -> None:
+async def test_a_read_xet_token_cannot_write_even_for_the_owner(db: Database) -> None:
     signer, anna = await HubSigner.load(db), await a_user(db)
     text = xet_token(signer, anna, await a_repo(db, anna), write=False)
     await open_xet_token(db, signer, text, Right.READ)
@@ -81,7 +81,7 @@ async def test_a_xet_token_for_reading_does_not_write_even_for_the_owner(db: Dat
         await open_xet_token(db, signer, text, Right.WRITE)
 
 
-async def test_a_forged_expired_or_other_signature_is_no_xet_token(db: Database) -> None:
+async def test_a_forged_expired_or_foreign_signature_is_no_xet_token(db: Database) -> None:
     signer, anna = await HubSigner.load(db), await a_user(db)
     bert = await a_repo(db, anna)
     good = xet_token(signer, anna, bert)
@@ -148,7 +148,7 @@ async def test_a_xet_token_ends_with_the_access_token_behind_it(db: Database) ->
         await open_xet_token(db, signer, text, Right.READ)
 
 
-async def test_a_token_that_only_reads_cannot_write_by_a_xet_token(db: Database) -> None:
+async def test_a_read_token_cannot_write_by_a_xet_token(db: Database) -> None:
     signer, anna = await HubSigner.load(db), await a_user(db)
     bert, reader = await a_repo(db, anna), await signed_in(db, anna, "read")
     for proposing in (False, True):
@@ -186,13 +186,13 @@ async def test_a_xet_token_follows_a_repository_to_its_new_name(db: Database) ->
 async def test_a_xet_token_is_for_one_repository(db: Database) -> None:
     signer, anna = await HubSigner.load(db), await a_user(db)
     bert, ernie = await a_repo(db, anna), await a_repo(db, anna, "anna/ernie")
-    texts = [xet_token(signer, anna, each) for each in (bert, ernie)]
-    found = [(await open_xet_token(db, signer, text, Right.READ))[1].pk for text in texts]
-    assert found == [bert.pk, ernie.pk]
-    gone = xet_token(signer, anna, structs.replace(bert, id="0" * 24))
+    texts = [xet_token(signer, anna, repo) for repo in (bert, ernie)]
+    pks = [(await open_xet_token(db, signer, text, Right.READ))[1].pk for text in texts]
+    assert pks == [bert.pk, ernie.pk]
+    deleted = xet_token(signer, anna, structs.replace(bert, id="0" * 24))
     with pytest.raises(RepoNotFound):
-        await open_xet_token(db, signer, gone, Right.READ)
+        await open_xet_token(db, signer, deleted, Right.READ)
 
 
-def test_the_address_of_the_store_says_epoch_and_scope() -> None:
+def test_the_address_of_the_xet_wire_has_epoch_and_scope() -> None:
     assert cas_url("https://hub.example/p", "e1") == "https://hub.example/p/xet/e1/hub"

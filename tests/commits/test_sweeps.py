@@ -1,4 +1,4 @@
-"""What other nodes folded or deleted goes from every node, and nothing else does."""
+"""Packs and folders that other nodes retired or deleted vanish from every node, and no others."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def two_nodes_that_have(node: CommitNode, commits: int) -> tuple[CommitNod
     return other, repo
 
 
-async def test_packs_that_another_node_folded_go_from_this_one(
+async def test_packs_that_another_node_repacked_are_removed_here(
     node: CommitNode,
 ) -> None:
     other, repo = await two_nodes_that_have(node, 12)
@@ -31,14 +31,14 @@ async def test_packs_that_another_node_folded_go_from_this_one(
     assert await remove_retired_packs(other.stores, grace_ms=60_000) == 0
     await sweep_folders(other.stores, older_than_s=-1)
     assert len(other.stores.git.pack_names(repo.id)) > 12, "those that may still be in use stay"
-    for each in (node, other):
-        assert await remove_retired_packs(each.stores, grace_ms=-1) > 10
-        assert len(each.stores.git.pack_names(repo.id)) < 8
+    for member in (node, other):
+        assert await remove_retired_packs(member.stores, grace_ms=-1) > 10
+        assert len(member.stores.git.pack_names(repo.id)) < 8
     assert await other.files(repo) == await node.files(repo)
     assert sorted(await other.files(repo)) == ["f0", "f1", "f2"]
 
 
-async def test_a_node_that_was_away_sweeps_packs_that_others_folded(
+async def test_a_node_that_was_away_removes_packs_that_others_repacked(
     node: CommitNode,
 ) -> None:
     other, repo = await two_nodes_that_have(node, 12)
@@ -53,7 +53,9 @@ async def test_a_node_that_was_away_sweeps_packs_that_others_folded(
     assert await other.files(repo) == await node.files(repo)
 
 
-async def test_the_folder_of_a_repository_that_another_node_deleted_goes(node: CommitNode) -> None:
+async def test_the_folder_of_a_repository_that_another_node_deleted_is_removed(
+    node: CommitNode,
+) -> None:
     other, repo = await two_nodes_that_have(node, 2)
     await delete_repository(node.stores, node.anna, repo.repo_id)
     await sweep_folders(other.stores, older_than_s=-1)
@@ -65,13 +67,13 @@ async def test_the_folder_of_a_repository_that_another_node_deleted_goes(node: C
     assert not other.stores.git.exists(repo.id)
 
 
-async def test_sweeping_leaves_what_is_needed(node: CommitNode) -> None:
+async def test_a_sweep_leaves_packs_in_use(node: CommitNode) -> None:
     other, repo = await two_nodes_that_have(node, 3)
     empty = await node.make("empty")
     await other.stores.open_git(await other.open(empty))
     names = other.stores.git.pack_names(repo.id)
-    for each in (node, other):
-        await sweep_folders(each.stores, older_than_s=-1)
+    for member in (node, other):
+        await sweep_folders(member.stores, older_than_s=-1)
     assert other.stores.git.pack_names(repo.id) == names
     assert other.stores.git.exists(empty.id)
     assert await node.files(repo) == await other.files(repo) == {"f0": b"0", "f1": b"1", "f2": b"2"}

@@ -1,4 +1,4 @@
-"""The write path below every door: nodes that race, rights that go, bytes that are not given."""
+"""The write path of all wires: racing nodes, rights that end, bytes without a right."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def kinds_of_events(node: CommitNode) -> list[str]:
     return [row.type for row in await node.db.all(_EVENTS)]
 
 
-async def give(node: CommitNode, repo: Repo, data: bytes = DATA) -> None:
+async def upload(node: CommitNode, repo: Repo, data: bytes = DATA) -> None:
     """Upload an LFS object to a repository."""
     name = hashlib.sha256(data).hexdigest()
     key, path = BlobKey(BlobKind.LFS, name), node.stores.settings.data / "upload"
@@ -70,15 +70,15 @@ async def give(node: CommitNode, repo: Repo, data: bytes = DATA) -> None:
     )
 
 
-async def point(node: CommitNode, repo: Repo, actor: Actor | None = None) -> None:
+async def commit_pointer(node: CommitNode, repo: Repo, actor: Actor | None = None) -> None:
     """Commit a pointer to the object."""
     change = Changeset((await node.stores.open_git(repo)).draft(), node.stores.settings.commits)
     change.put_pointer("m.bin", OID, None)
-    who = actor or node.anna
-    message = Message("point")
+    committer = actor or node.anna
+    message = Message("commit_pointer")
     await commit(
         node.stores,
-        who,
+        committer,
         repo,
         target=RefName.branch("main"),
         right=Right.WRITE,
@@ -88,34 +88,34 @@ async def point(node: CommitNode, repo: Repo, actor: Actor | None = None) -> Non
 
 
 @pytest.mark.shape_matters
-async def test_nodes_that_race_lose_no_file_of_either(node: CommitNode) -> None:
+async def test_racing_nodes_lose_no_file_of_either(node: CommitNode) -> None:
     two = node.other("git-2")
     repo = await node.make()
     writers = [(node, two)[n % 2] for n in range(8)]
-    done = await asyncio.gather(
-        *(each.put(repo, {f"{n}": b"%d" % n}) for n, each in enumerate(writers))
+    results = await asyncio.gather(
+        *(writer.put(repo, {f"{n}": b"%d" % n}) for n, writer in enumerate(writers))
     )
-    assert len({one.commit for one in done}) == 8
+    assert len({one.commit for one in results}) == 8
     assert await node.files(repo) == {f"{n}": b"%d" % n for n in range(8)}
     assert await two.files(repo) == await node.files(repo)
-    opened = await node.open(repo)
-    assert opened.head is not None
-    assert (await node.git(repo)).count(opened.head) == 9
-    assert len(await kinds_of_events(node)) == 9  # one for each commit, one for the repository
+    row = await node.open(repo)
+    assert row.head is not None
+    assert (await node.git(repo)).count(row.head) == 9
+    assert len(await kinds_of_events(node)) == 9  # one per commit, one for the repository
 
 
-async def test_of_nodes_with_one_parent_exactly_one_wins(node: CommitNode) -> None:
+async def test_of_racing_nodes_with_one_parent_exactly_one_wins(node: CommitNode) -> None:
     repo = await node.make()
     writers = {"one": node, "two": node.other("git-2")}
-    done = await asyncio.gather(
-        *(each.put(repo, {name: b""}, parent=repo.head) for name, each in writers.items()),
+    results = await asyncio.gather(
+        *(writer.put(repo, {name: b""}, parent=repo.head) for name, writer in writers.items()),
         return_exceptions=True,
     )
-    assert sorted(type(each).__name__ for each in done) == ["CommitResult", "StaleParent"]
+    assert sorted(type(writer).__name__ for writer in results) == ["CommitResult", "StaleParent"]
     assert len(await node.files(repo)) == 1
 
 
-async def test_a_right_that_went_while_a_commit_was_prepared_is_asked_again(
+async def test_a_right_that_ended_during_a_commit_is_checked_again(
     node: CommitNode,
 ) -> None:
     bo = await a_user(node.db, "bo")
@@ -130,7 +130,7 @@ async def test_a_right_that_went_while_a_commit_was_prepared_is_asked_again(
     assert await node.files(repo) == {}
 
 
-async def test_a_repository_deleted_while_a_commit_was_prepared_takes_none(
+async def test_a_repository_deleted_during_a_commit_refuses_it(
     node: CommitNode,
 ) -> None:
     repo = await node.make()
@@ -142,35 +142,35 @@ async def test_a_repository_deleted_while_a_commit_was_prepared_takes_none(
     assert await node.files(again) == {}
 
 
-async def test_to_know_a_hash_is_not_to_own_the_bytes(node: CommitNode) -> None:
+async def test_a_known_hash_gives_no_right_to_the_bytes(node: CommitNode) -> None:
     bo = await a_user(node.db, "bo")
     secret = await node.make("secret", private=True)
-    await give(node, secret)
-    await point(node, secret)
+    await upload(node, secret)
+    await commit_pointer(node, secret)
     own = await node.make("bert", maker=bo)
     with pytest.raises(BlobMissing):
-        await point(node, own, bo)
+        await commit_pointer(node, own, bo)
     await change_settings(node.db, node.anna, secret.repo_id, SettingsChange(gated="auto"))
     await change_settings(node.db, node.anna, secret.repo_id, SettingsChange(private=False))
     with pytest.raises(BlobMissing):
-        await point(node, own, bo)
+        await commit_pointer(node, own, bo)
     await change_settings(node.db, node.anna, secret.repo_id, SettingsChange(gated=""))
-    await point(node, own, bo)  # what one may read one may copy
+    await commit_pointer(node, own, bo)  # what one may read one may copy
 
 
-async def test_a_pointer_written_by_hand_is_held_to_the_same_rule(node: CommitNode) -> None:
+async def test_a_handwritten_pointer_follows_the_same_rule(node: CommitNode) -> None:
     repo = await node.make()
     text = f"version https://git-lfs.github.com/spec/v1\noid sha256:{OID}\nsize {len(DATA)}\n"
     with pytest.raises(BlobMissing):
         await node.put(repo, {"m.bin": text.encode()})
-    await give(node, repo)
+    await upload(node, repo)
     assert (await node.put(repo, {"m.bin": text.encode()})).changed
     wrong = text.replace(str(len(DATA)), "7")
     with pytest.raises(InvalidInput, match="700 bytes, not 7"):
         await node.put(repo, {"n.bin": wrong.encode()})
 
 
-async def test_a_disk_that_is_as_good_as_full_takes_no_write(node: CommitNode) -> None:
+async def test_a_disk_that_is_almost_full_refuses_writes(node: CommitNode) -> None:
     repo = await node.make()
     full = node.limited(min_free_bytes=2**60)
     with pytest.raises(StorageFull):
@@ -180,7 +180,7 @@ async def test_a_disk_that_is_as_good_as_full_takes_no_write(node: CommitNode) -
     assert (await node.put(repo, {"a": b""})).changed
 
 
-async def test_what_fails_is_told_and_leaves_no_pack(node: CommitNode) -> None:
+async def test_a_failed_write_is_reported_and_leaves_no_pack(node: CommitNode) -> None:
     repo = await node.make()
     before = sorted(node.stores.git.root.rglob("*"))
     for parent, branch, error in (
@@ -243,7 +243,7 @@ async def test_what_fails_is_told_and_leaves_no_pack(node: CommitNode) -> None:
         ("", "", ""),
     ],
 )
-async def test_what_the_first_segment_names_wins_over_longer_refs(
+async def test_the_first_segment_wins_over_longer_refs(
     node: CommitNode, path: str, revision: str, rest: str
 ) -> None:
     repo = await node.make()
@@ -259,7 +259,7 @@ async def test_what_the_first_segment_names_wins_over_longer_refs(
     for name in ("v1/rc", *shadows):
         await create_tag(node.stores, node.anna, repo, name, revision="main")
     path, revision = (
-        each.replace("SHA", sha).replace("SHORT", sha[:8]) for each in (path, revision)
+        text.replace("SHA", sha).replace("SHORT", sha[:8]) for text in (path, revision)
     )
     segments = path.split("/") if path else []
     assert await split_revision(node.stores, repo, await node.git(repo), segments) == (
@@ -268,7 +268,7 @@ async def test_what_the_first_segment_names_wins_over_longer_refs(
     )
 
 
-async def test_a_revision_sent_as_one_segment_is_one(node: CommitNode) -> None:
+async def test_a_revision_in_one_segment_is_one_name(node: CommitNode) -> None:
     repo = await node.make()
     segments = ["feat/x", "a", "b"]
     assert await split_revision(node.stores, repo, await node.git(repo), segments) == (
@@ -278,17 +278,17 @@ async def test_a_revision_sent_as_one_segment_is_one(node: CommitNode) -> None:
 
 
 @pytest.mark.parametrize("digits", [40, 12])
-async def test_a_sha_is_found_in_either_case(node: CommitNode, digits: int) -> None:
+async def test_a_sha_is_case_insensitive(node: CommitNode, digits: int) -> None:
     repo = await node.make()
     sha = (await node.put(repo, {"a": b"x"})).commit
     text = sha[:digits].upper()
-    found = await resolve_revision(
+    result = await resolve_revision(
         node.stores, node.anna, await node.open(repo), await node.git(repo), text
     )
-    assert (found.commit, found.is_fixed) == (sha, True)
+    assert (result.commit, result.is_fixed) == (sha, True)
 
 
-async def test_no_ref_takes_the_name_of_a_commit(node: CommitNode) -> None:
+async def test_a_ref_cannot_have_the_name_of_a_commit(node: CommitNode) -> None:
     repo = await node.make()
     old = (await node.put(repo, {"a": b"x"})).commit
     new = (await node.put(repo, {"a": b"y"})).commit
@@ -300,11 +300,11 @@ async def test_no_ref_takes_the_name_of_a_commit(node: CommitNode) -> None:
             await create_tag(node.stores, node.anna, repo, name, revision=new)
     await create_tag(node.stores, node.anna, repo, old[:7], revision=old)
     await create_branch(node.stores, node.anna, repo, "20261128")
-    found = await resolve_revision(node.stores, node.anna, repo, await node.git(repo), old[:7])
-    assert found.commit == old
+    result = await resolve_revision(node.stores, node.anna, repo, await node.git(repo), old[:7])
+    assert result.commit == old
 
 
-async def test_refs_that_git_could_not_keep_side_by_side_are_refused(node: CommitNode) -> None:
+async def test_refs_that_conflict_as_paths_of_git_are_refused(node: CommitNode) -> None:
     repo = await node.make()
     await create_branch(node.stores, node.anna, repo, "a/b")
     for name in ("a", "a/b/c"):
@@ -318,13 +318,13 @@ async def test_refs_that_git_could_not_keep_side_by_side_are_refused(node: Commi
 
 
 @pytest.mark.parametrize("text", ["", "none", "abc", "f" * 40, "a\0", "refs/heads/none", "%"])
-async def test_what_is_no_revision_is_told_by_name(node: CommitNode, text: str) -> None:
+async def test_an_invalid_revision_is_an_error_that_names_it(node: CommitNode, text: str) -> None:
     repo = await node.make()
     with pytest.raises(RevisionNotFound):
         await resolve_revision(node.stores, node.anna, repo, await node.git(repo), text)
 
 
-async def test_the_object_of_a_tree_is_no_revision(node: CommitNode) -> None:
+async def test_a_tree_is_not_a_revision(node: CommitNode) -> None:
     repo = await node.make()
     git = await node.git(repo)
     assert repo.head is not None
@@ -335,10 +335,10 @@ async def test_the_object_of_a_tree_is_no_revision(node: CommitNode) -> None:
         await resolve_revision(node.stores, node.anna, repo, git, tree[:8])
 
 
-async def test_what_another_node_wrote_after_the_opening_is_fetched(node: CommitNode) -> None:
+async def test_a_later_commit_of_another_node_is_fetched(node: CommitNode) -> None:
     two = node.other("git-2")
     repo = await node.make()
-    await two.put(repo, {"a": b"A"})  # ``repo`` was opened before, here as there
+    await two.put(repo, {"a": b"A"})  # ``repo`` was read before, on both nodes
     await node.put(repo, {"b": b"B"})
     assert await node.files(repo) == {"a": b"A", "b": b"B"}
     await two.put(repo, {"c": b"C"})
@@ -347,7 +347,7 @@ async def test_what_another_node_wrote_after_the_opening_is_fetched(node: Commit
     assert sorted(await two.files(repo)) == ["a", "b", "c"]
 
 
-async def test_a_ref_of_any_namespace_is_committed_to_under_the_right_that_is_asked_for(
+async def test_a_ref_of_any_namespace_is_committed_to_under_the_requested_right(
     node: CommitNode,
 ) -> None:
     repo = await node.make()
@@ -376,18 +376,20 @@ async def test_a_ref_of_any_namespace_is_committed_to_under_the_right_that_is_as
     assert (await node.open(repo)).head == repo.head
 
 
-async def test_moving_refs_checks_the_links_again(node: CommitNode) -> None:
-    """What was uploaded when a write was prepared may be gone when it becomes visible."""
+async def test_a_ref_update_checks_the_links_again(node: CommitNode) -> None:
+    """An upload of a prepared write may be deleted before the write becomes visible."""
     repo = await node.make()
     link = Link(BlobKey(BlobKind.LFS, OID), len(DATA), "m.bin", "refs/heads/main")
     plan = WritePlan((RefMove("refs/heads/side", None, repo.head),), links=(link,))
     with pytest.raises(BlobMissing):
         await node.db.write(move_refs, node.anna, repo, plan, Right.WRITE)
-    await give(node, repo)
+    await upload(node, repo)
     await node.db.write(move_refs, node.anna, repo, plan, Right.WRITE)
 
 
-async def test_an_attempt_is_repeated_only_when_the_ref_moved_and_not_for_ever() -> None:
+async def test_an_attempt_is_repeated_only_after_a_lost_race_and_a_limited_number_of_times() -> (
+    None
+):
     calls = 0
 
     async def attempt() -> int:
