@@ -133,15 +133,15 @@ def heads(
 def posts(port: int, bodies: list[list[tuple[str, bytes, str, bytes]]], token: str) -> Seen:
     """Post the bodies of every connection: (path, body, its type, a part of the response)."""
 
-    def requests(bodies: list[tuple[str, bytes, str, bytes]]) -> Iterator[tuple[bytes, bytes]]:
-        for path, body, media_type, expected in bodies:
+    def requests(entries: list[tuple[str, bytes, str, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+        for path, body, media_type, expected in entries:
             head = (
                 f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
                 f"Content-Type: {media_type}\r\nContent-Length: {len(body)}\r\n\r\n"
             )
             yield head.encode() + body, expected
 
-    return drive(port, [requests(bodies) for bodies in bodies])
+    return drive(port, [requests(entries) for entries in bodies])
 
 
 def get(

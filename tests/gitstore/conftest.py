@@ -1,4 +1,4 @@
-"""A store on a real disk and the real git program to check it with."""
+"""A store on a real disk, and the real git program that checks it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ADA = Ident("Ada", "ada@example.org")
 
 
 def run_git(*arguments: str | Path, stdin: bytes = b"", index: Path | None = None) -> bytes:
-    """Run git without anybody's configuration; fail the test when it fails."""
+    """Run git without any configuration of the machine; a failure fails the test."""
     environment = {
         "PATH": os.environ["PATH"],
         "LC_ALL": "C",
@@ -50,7 +50,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> GitStore:
 
 @pytest.fixture(scope="module")
 def a_repo(store: GitStore) -> Callable[[], GitRepo]:
-    """Make a new empty repository each time it is called."""
+    """Create a new empty repository at every call."""
     return lambda: store.create(new_object_id())
 
 

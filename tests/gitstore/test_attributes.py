@@ -1,4 +1,4 @@
-"""Attributes and ignore rules are those that git computes."""
+"""Attributes and ignore rules agree with git's."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return path
 
 
-def place(folder: Path, name: str, texts: dict[str, bytes]) -> None:
+def write_files(folder: Path, name: str, texts: dict[str, bytes]) -> None:
     for where in ("", "a", "a/b"):
         file = folder / where / name
         file.unlink(missing_ok=True)
@@ -66,11 +66,11 @@ def attributes_by_git(folder: Path, paths: list[str]) -> Any:
     output = run_git("-C", folder, "check-attr", "-z", "--stdin", *names, stdin=stdin)
     words = output.decode().split("\0")
     spelled = {"set": True, "unset": False}
-    found: dict[str, dict[str, Any]] = {path: {} for path in paths}
+    values: dict[str, dict[str, Any]] = {path: {} for path in paths}
     for path, name, value in zip(words[::3], words[1::3], words[2::3], strict=False):
         if value != "unspecified":
-            found[path][name] = spelled.get(value, value)
-    return found
+            values[path][name] = spelled.get(value, value)
+    return values
 
 
 @MANY
@@ -79,15 +79,15 @@ def attributes_by_git(folder: Path, paths: list[str]) -> Any:
     st.dictionaries(st.sampled_from(["", "a", "a/b"]), TEXT, max_size=3),
     st.lists(PATHS, min_size=1, max_size=8),
 )
-def test_attributes_are_those_of_git_check_attr(
+def test_attributes_equal_those_of_git_check_attr(
     folder: Path, texts: dict[str, bytes], paths: list[str]
 ) -> None:
-    place(folder, ".gitattributes", texts)
+    write_files(folder, ".gitattributes", texts)
     ours = Attributes(texts)
     names = {"filter", "text", "diff", "merge"}
     for path, wanted in attributes_by_git(folder, paths).items():
-        found = ours.of(path)
-        assert {name: found[name] for name in found.keys() & names} == wanted, path
+        actual = ours.of(path)
+        assert {name: actual[name] for name in actual.keys() & names} == wanted, path
         assert ours.is_lfs(path) == (wanted.get("filter") == "lfs")
 
 
@@ -106,12 +106,12 @@ IGNORES = st.lists(IGNORE, max_size=6).map(lambda lines: ("\n".join(lines) + "\n
     st.dictionaries(st.sampled_from(["", "a", "a/b"]), IGNORES, max_size=3),
     st.lists(PATHS, min_size=1, max_size=8),
 )
-def test_ignored_files_are_those_of_git_check_ignore(
+def test_ignored_files_equal_those_of_git_check_ignore(
     folder: Path, texts: dict[str, bytes], paths: list[str]
 ) -> None:
-    place(folder, ".gitattributes", {})
-    place(folder, ".gitignore", texts)
-    paths = [path for path in paths if path not in ("a", "a/b")]  # there they are folders
+    write_files(folder, ".gitattributes", {})
+    write_files(folder, ".gitignore", texts)
+    paths = [path for path in paths if path not in ("a", "a/b")]  # these are folders there
     result = subprocess.run(
         ["git", "-C", str(folder), "check-ignore", "-z", "--stdin", "--no-index"],
         input="\0".join(paths).encode() + b"\0" if paths else b"",
@@ -120,7 +120,7 @@ def test_ignored_files_are_those_of_git_check_ignore(
     )
     assert result.returncode in (0, 1), result.stderr
     wanted = set(result.stdout.decode().split("\0")) - {""}
-    place(folder, ".gitignore", {})
+    write_files(folder, ".gitignore", {})
     ours = Ignores(texts)
     assert {path for path in paths if ours.ignores(path)} == wanted
 
@@ -140,7 +140,7 @@ def test_ignored_files_are_those_of_git_check_ignore(
         ("binary", False),
     ],
 )
-def test_a_new_repository_keeps_weights_in_lfs_and_text_in_git(
+def test_a_new_repository_stores_weights_in_lfs_and_text_in_git(
     kind: Kind, path: str, lfs: bool
 ) -> None:
     assert Attributes({"": GITATTRIBUTES[kind].encode()}).is_lfs(path) is lfs
@@ -155,7 +155,7 @@ def test_media_are_in_lfs_for_datasets_only(path: str) -> None:
     assert not is_lfs(Kind.MODEL)
 
 
-def test_macros_of_macros_are_followed_however_deep() -> None:
+def test_nested_macros_are_expanded_to_any_depth() -> None:
     chain = "".join(f"[attr]m{i} m{i + 1}\n" for i in range(3000))
     text = f"{chain}[attr]m3000 filter=lfs\n* m0\n"
     assert Attributes({"": text.encode()}).is_lfs("any")
@@ -164,6 +164,6 @@ def test_macros_of_macros_are_followed_however_deep() -> None:
 @pytest.mark.parametrize(
     "text", ["*a" * 60 + "b", "/" + "*a" * 60 + "b", "**/a/" * 60 + "b", "/**/*a*a" * 30 + "b"]
 )
-def test_a_pattern_full_of_stars_does_not_take_for_ever(text: str) -> None:
+def test_a_pattern_full_of_stars_is_matched_quickly(text: str) -> None:
     assert not compile_pattern(text.encode()).matches(b"a" * 200)
     assert not compile_pattern(text.encode()).matches(b"/".join([b"a"] * 64) + b"/a" * 100)

@@ -1,4 +1,4 @@
-"""Editing a tree gives the tree that git's index would give."""
+"""An edited tree equals the tree of git's index after the same edits."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def oid_at(repo: GitRepo, tree: str, path: str) -> str:
 
 
 class Model:
-    """Files by path, as git's index has them; raises what the editor should."""
+    """Files by path, as in git's index; raises the errors of the editor."""
 
     def __init__(self) -> None:
         self.files: dict[str, PutFile] = {}
@@ -47,10 +47,12 @@ class Model:
 
     def apply(self, path: str, edit: Any) -> None:
         if isinstance(edit, RemoveEntry):
-            gone = [other for other in self.files if other == path or other.startswith(f"{path}/")]
-            if not gone:
+            removed = [
+                other for other in self.files if other == path or other.startswith(f"{path}/")
+            ]
+            if not removed:
                 raise errors.EntryNotFound()
-            for other in gone:
+            for other in removed:
                 del self.files[other]
             return
         parts = path.split("/")
@@ -73,7 +75,7 @@ def tree_by_git(git: Git, repo: GitRepo, files: dict[str, PutFile], tmp_path: Pa
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.tuples(EDITS, st.booleans()), min_size=1, max_size=5))
-def test_the_result_is_what_the_index_of_git_writes(
+def test_the_result_equals_the_tree_of_git_s_index(
     a_repo: Callable[[], GitRepo], git: Git, tmp_path_factory: pytest.TempPathFactory, rounds: Any
 ) -> None:
     repo, model, base = a_repo(), Model(), None
@@ -116,14 +118,14 @@ def put(draft: Any, content: bytes = b"x") -> Any:
     return PutFile(draft.blob(content))
 
 
-def test_removing_the_last_file_leaves_the_empty_tree_written(repo: GitRepo, draft: Any) -> None:
+def test_a_removal_of_the_last_file_writes_the_empty_tree(repo: GitRepo, draft: Any) -> None:
     tree = edit_tree(repo, draft, None, {"a/b/c": put(draft)})
     assert edit_tree(repo, draft, tree, {"a/b/c": RemoveEntry()}) == EMPTY_TREE
     assert draft.contains(EMPTY_TREE)
     assert edit_tree(repo, draft, None, {}) == EMPTY_TREE
 
 
-def test_a_folder_that_became_empty_gives_way_to_a_file(repo: GitRepo, draft: Any) -> None:
+def test_an_emptied_folder_can_be_replaced_by_a_file(repo: GitRepo, draft: Any) -> None:
     tree = edit_tree(repo, draft, None, {"a/b/c": put(draft), "d": put(draft)})
     tree = edit_tree(repo, draft, tree, {"a/b/c": RemoveEntry(), "a": put(draft, b"y")})
     assert tree == edit_tree(repo, draft, None, {"a": put(draft, b"y"), "d": put(draft)})
@@ -136,7 +138,7 @@ def test_edits_are_applied_in_their_order(repo: GitRepo, draft: Any) -> None:
     assert edit_tree(repo, draft, tree, {"a": RemoveEntry(), "a/b": put(draft)}) != tree
 
 
-def test_one_path_may_be_edited_twice_in_a_list_of_edits(repo: GitRepo, draft: Any) -> None:
+def test_one_path_may_be_edited_twice(repo: GitRepo, draft: Any) -> None:
     edits = [
         ("a", put(draft)),
         ("a", RemoveEntry()),
@@ -147,7 +149,7 @@ def test_one_path_may_be_edited_twice_in_a_list_of_edits(repo: GitRepo, draft: A
     assert tree == edit_tree(repo, draft, None, {"a/b": put(draft, b"y")})
 
 
-def test_what_is_in_the_way_is_named(repo: GitRepo, draft: Any) -> None:
+def test_the_error_names_the_conflicting_path(repo: GitRepo, draft: Any) -> None:
     tree = edit_tree(repo, draft, None, {"a/b": put(draft), "f": put(draft)})
     with pytest.raises(errors.InvalidInput, match="a is a folder"):
         edit_tree(repo, draft, tree, {"a": put(draft)})
@@ -158,7 +160,7 @@ def test_what_is_in_the_way_is_named(repo: GitRepo, draft: Any) -> None:
 
 
 @pytest.mark.parametrize("path", ["no", "a/no", "a/b/c", "no/b"])
-def test_what_is_not_there_cannot_be_removed(repo: GitRepo, draft: Any, path: str) -> None:
+def test_a_missing_path_cannot_be_removed(repo: GitRepo, draft: Any, path: str) -> None:
     tree = edit_tree(repo, draft, None, {"a/b": put(draft)})
     with pytest.raises(errors.EntryNotFound, match="A file with this name doesn't exist"):
         edit_tree(repo, draft, tree, {path: RemoveEntry()})
@@ -177,7 +179,7 @@ def test_a_whole_folder_is_copied_by_its_id(repo: GitRepo, draft: Any) -> None:
     assert repo.blob(oid_at(repo, copied, "a/b")) == b"x"
 
 
-def test_an_edit_that_changes_nothing_writes_nothing(repo: GitRepo) -> None:
+def test_an_edit_without_a_change_writes_nothing(repo: GitRepo) -> None:
     with repo.draft() as draft:
         edit = put(draft)
         tree = edit_tree(repo, draft, None, {"a/b": edit, "c": edit})
@@ -193,7 +195,7 @@ def test_an_edit_that_changes_nothing_writes_nothing(repo: GitRepo) -> None:
         assert len(second) == 1
 
 
-def test_only_folders_on_the_way_are_written(repo: GitRepo) -> None:
+def test_only_the_parent_folders_are_written(repo: GitRepo) -> None:
     with repo.draft() as draft:
         edits = {f"d{i}/e{j}/f": put(draft) for i in range(3) for j in range(3)}
         tree = edit_tree(repo, draft, None, edits)
@@ -203,7 +205,7 @@ def test_only_folders_on_the_way_are_written(repo: GitRepo) -> None:
         assert len(second) == 4
 
 
-def test_an_object_in_some_other_pack_is_written_all_the_same(repo: GitRepo) -> None:
+def test_an_object_of_another_pack_is_written_again(repo: GitRepo) -> None:
     with repo.draft() as unregistered:
         edit_tree(repo, unregistered, None, {"a/b": put(unregistered)})
         unregistered.finish()
@@ -233,7 +235,7 @@ def test_a_new_name_that_clashes_is_refused_with_the_true_reason_or_accepted(
     edit_tree(repo, draft, tree, {path: put(draft)})
 
 
-def test_a_clash_that_was_there_before_stops_nobody(repo: GitRepo, draft: Any) -> None:
+def test_an_existing_clash_refuses_no_edit(repo: GitRepo, draft: Any) -> None:
     both = {"a": put(draft), "A": put(draft)}
     tree = edit_tree(repo, draft, None, both)
     later = {"b": put(draft), "a": put(draft, b"new")}
@@ -249,7 +251,7 @@ def test_a_rename_in_case_is_possible_in_either_order(repo: GitRepo, draft: Any)
     )
 
 
-def test_a_folder_takes_only_so_many_entries(repo: GitRepo, draft: Any) -> None:
+def test_a_folder_has_a_limit_of_entries(repo: GitRepo, draft: Any) -> None:
     full = {f"d/{i}": put(draft) for i in range(5)}
     tree = edit_tree(repo, draft, None, full, max_entries=5)
     with pytest.raises(errors.TooLarge, match="the folder d is larger than the limit of 5 entries"):
@@ -257,12 +259,12 @@ def test_a_folder_takes_only_so_many_entries(repo: GitRepo, draft: Any) -> None:
     edit_tree(repo, draft, tree, {"d/0": put(draft, b"y"), "d/1": RemoveEntry()}, max_entries=3)
 
 
-def test_modes_are_kept_as_asked(repo: GitRepo, draft: Any) -> None:
+def test_modes_are_written_as_requested(repo: GitRepo, draft: Any) -> None:
     blob = draft.blob(b"target")
     edits = {"link": PutFile(blob, 0o120000), "run": PutFile(blob, 0o100755), "f": PutFile(blob)}
     tree = edit_tree(repo, draft, None, edits)
     draft.finish()
-    found = {entry.path: (entry.type, entry.mode) for entry in repo.walk_files(tree)}
-    assert found == {
+    modes = {entry.path: (entry.type, entry.mode) for entry in repo.walk_files(tree)}
+    assert modes == {
         "f": ("blob", 0o100644), "link": ("link", 0o120000), "run": ("blob", 0o100755),
     }  # fmt: skip

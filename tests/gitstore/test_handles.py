@@ -1,4 +1,4 @@
-"""A process lets go of packs that are gone, and holds at most so many open."""
+"""A process closes packs that were deleted, and has a limit of open ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.gitstore.test_store import write
 
 
 def open_files(root: Path) -> int:
-    """Return how many files below a folder this process holds open."""
+    """Return how many files below a folder this process has open."""
     count = 0
     for fd in os.listdir("/proc/self/fd"):
         try:
@@ -30,31 +30,31 @@ def mappings(root: Path) -> int:
 
 
 def write_and_read(repo: GitRepo, count: int) -> list[str]:
-    """Write packs, and read an object of each, so that each is opened."""
-    made = [write(repo, {f"f{n}": os.urandom(20)})[0] for n in range(count)]
-    assert all(repo.commit(oid).oid == oid for oid in made)
-    return made
+    """Write packs, and read one object from every pack, which opens it."""
+    oids = [write(repo, {f"f{n}": os.urandom(20)})[0] for n in range(count)]
+    assert all(repo.commit(oid).oid == oid for oid in oids)
+    return oids
 
 
-def test_packs_that_were_repacked_are_neither_open_nor_mapped(tmp_path: Path) -> None:
+def test_replaced_packs_are_neither_open_nor_mapped(tmp_path: Path) -> None:
     store = GitStore(tmp_path)
     repo = store.create(new_object_id())
     commits = []
     for _ in range(5):
         commits += write_and_read(repo, 30)
         old = store.pack_names(repo.repo_id)
-        assert open_files(tmp_path) >= 30, "what is counted here is what libgit2 opens"
+        assert open_files(tmp_path) >= 30, "libgit2 opens no files that are counted here"
         with store.repacker(repo.repo_id) as repacker:
-            made = repacker.combine_packs(old)
-        assert made is not None
-        for name in set(old) - {made.name}:
+            result = repacker.combine_packs(old)
+        assert result is not None
+        for name in set(old) - {result.name}:
             store.remove_pack(repo.repo_id, name)
         assert all(repo.commit(oid).oid == oid for oid in commits)
         assert open_files(tmp_path) <= 2
         assert mappings(tmp_path) <= 4
 
 
-def test_a_process_lets_go_of_packs_that_another_one_removed(tmp_path: Path) -> None:
+def test_a_process_closes_packs_that_another_one_removed(tmp_path: Path) -> None:
     store, other = GitStore(tmp_path), GitStore(tmp_path)
     repo = store.create(new_object_id())
     commits = write_and_read(repo, 20)
@@ -69,22 +69,22 @@ def test_a_process_lets_go_of_packs_that_another_one_removed(tmp_path: Path) -> 
     assert repo.commit(commits[0]).oid == commits[0]
 
 
-def test_repositories_hold_at_most_so_many_packs_open_whoever_keeps_them(tmp_path: Path) -> None:
+def test_repositories_have_a_limit_of_open_packs_despite_other_references(tmp_path: Path) -> None:
     store = GitStore(tmp_path, max_open_packs=50)
-    kept = []
+    references = []
     for _ in range(8):
         repo = store.create(new_object_id())
         commits = write_and_read(repo, 20)
-        kept += [entry for oid in commits for entry in repo.walk_files(oid)]
+        references += [entry for oid in commits for entry in repo.walk_files(oid)]
         assert store.open_counts().packs <= 50
         assert open_files(tmp_path) <= 50
         assert mappings(tmp_path) <= 100
-    assert [entry.size for entry in kept] == [20] * len(kept)
+    assert [entry.size for entry in references] == [20] * len(references)
     assert store.open_counts() <= OpenCounts(2, 50)
     assert open_files(tmp_path) <= 50
 
 
-def test_what_is_being_read_is_read_to_its_end(tmp_path: Path) -> None:
+def test_a_read_in_progress_continues_to_its_end(tmp_path: Path) -> None:
     store = GitStore(tmp_path, max_open=1)
     repo = store.create(new_object_id())
     oid = write(repo, {"a": b"still here"})[0]

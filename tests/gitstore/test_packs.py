@@ -1,4 +1,4 @@
-"""Packs that we write are packs that git takes, and they come whole or not at all."""
+"""git accepts the packs of the hub, which appear completely or not at all."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def packs_of(repo: GitRepo) -> Any:
 
 @A_FEW
 @given(CONTENTS, st.integers(0, 9))
-def test_git_takes_every_pack_and_would_index_it_alike(
+def test_git_accepts_every_pack_and_writes_the_same_index(
     git: Git,
     tmp_path_factory: pytest.TempPathFactory,
     contents: Any,
@@ -64,7 +64,7 @@ def test_git_takes_every_pack_and_would_index_it_alike(
     assert pack.objects == len(draft)
 
 
-def test_a_large_draft_waits_in_a_file_with_bounded_memory(repo: GitRepo, git: Git) -> None:
+def test_a_large_draft_spools_to_a_file_with_bounded_memory(repo: GitRepo, git: Git) -> None:
     content = os.urandom(3 << 20)
     with repo.draft() as draft:
         small = draft.blob(b"small")
@@ -90,13 +90,13 @@ def test_a_discarded_draft_leaves_no_file(repo: GitRepo) -> None:
     assert packs_of(repo) == []
 
 
-def test_an_object_added_twice_is_written_once(repo: GitRepo) -> None:
+def test_an_object_that_is_added_twice_is_written_once(repo: GitRepo) -> None:
     with repo.draft() as draft:
         assert draft.blob(b"same") == draft.blob(b"same")
         assert draft.finish().objects == 1
 
 
-def test_equal_objects_make_packs_of_different_names(repo: GitRepo, store: GitStore) -> None:
+def test_packs_of_equal_objects_have_different_names(repo: GitRepo, store: GitStore) -> None:
     def written() -> Any:
         with repo.draft() as draft:
             oid = draft.blob(b"the same bytes in both")
@@ -115,12 +115,12 @@ def test_the_salt_inflates_to_nothing(data: bytes, level: int) -> None:
     assert deflate(data, level, salted=True) != packed
 
 
-def test_what_a_draft_does_not_hold_is_missing(repo: GitRepo) -> None:
+def test_an_object_outside_of_a_draft_is_missing(repo: GitRepo) -> None:
     with repo.draft() as draft, pytest.raises(ObjectMissing):
         draft.get("12" * 20)
 
 
-def test_objects_are_seen_at_once_by_handles_that_are_open(repo: GitRepo) -> None:
+def test_open_handles_see_new_objects_at_once(repo: GitRepo) -> None:
     with repo.draft() as draft:
         oid = draft.blob(b"new")
         assert not repo.has(oid)
@@ -130,7 +130,7 @@ def test_objects_are_seen_at_once_by_handles_that_are_open(repo: GitRepo) -> Non
 
 
 @pytest.mark.parametrize("name", [b"", b".", b"..", b".git", b"a/b", b"a\0b"])
-def test_a_tree_takes_no_name_that_git_refuses(repo: GitRepo, name: bytes) -> None:
+def test_a_tree_refuses_names_that_git_refuses(repo: GitRepo, name: bytes) -> None:
     with repo.draft() as draft:
         oid = bytes.fromhex(draft.blob(b""))
         with pytest.raises(errors.InvalidPath):
@@ -138,7 +138,7 @@ def test_a_tree_takes_no_name_that_git_refuses(repo: GitRepo, name: bytes) -> No
 
 
 @pytest.mark.parametrize("names", [[b"b", b"a"], [b"a", b"a"]])
-def test_a_tree_in_disorder_is_refused(repo: GitRepo, names: list[bytes]) -> None:
+def test_an_unsorted_tree_is_refused(repo: GitRepo, names: list[bytes]) -> None:
     with repo.draft() as draft:
         oid = bytes.fromhex(draft.blob(b""))
         with pytest.raises(ValueError, match="out of order"):
@@ -147,7 +147,7 @@ def test_a_tree_in_disorder_is_refused(repo: GitRepo, names: list[bytes]) -> Non
 
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.text(max_size=30), st.text(max_size=30), st.text(max_size=80))
-def test_any_person_and_message_make_a_commit_that_git_accepts(
+def test_git_accepts_a_commit_of_any_person_and_message(
     a_repo: Callable[[], GitRepo], git: Git, name: str, email: str, message: str
 ) -> None:
     repo = a_repo()
@@ -164,7 +164,7 @@ def test_any_person_and_message_make_a_commit_that_git_accepts(
     assert repo.commit(commit).message.strip("\n") == message.strip("\n")
 
 
-def test_an_annotated_tag_is_one_that_git_accepts(repo: GitRepo, git: Git) -> None:
+def test_git_accepts_an_annotated_tag(repo: GitRepo, git: Git) -> None:
     with repo.draft() as draft:
         commit = draft.commit(draft.tree([]), [], ADA, "first", time_s=1)
         tag = draft.tag("v1", commit, ADA, "the first one", time_s=2)
@@ -174,7 +174,7 @@ def test_an_annotated_tag_is_one_that_git_accepts(repo: GitRepo, git: Git) -> No
     assert repo.peel_tag(commit) is None
 
 
-def test_a_full_disk_is_said_so_and_leaves_nothing(
+def test_a_full_disk_is_a_typed_error_and_leaves_nothing(
     repo: GitRepo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_space(fd: int) -> None:
@@ -188,7 +188,7 @@ def test_a_full_disk_is_said_so_and_leaves_nothing(
     assert packs_of(repo) == []
 
 
-def test_an_index_points_beyond_two_gibibytes_by_its_second_table() -> None:
+def test_an_index_has_offsets_beyond_two_gibibytes_in_its_second_table() -> None:
     far = 5 << 30
     rows = [
         Packed(b"\x01" * 20, "blob", 1, 12, 10, 7),
@@ -201,13 +201,11 @@ def test_an_index_points_beyond_two_gibibytes_by_its_second_table() -> None:
     assert body[8:16] == far.to_bytes(8, "big")
 
 
-def test_what_is_remembered_of_a_pack_is_what_git_reads_from_it(
-    repo: GitRepo, store: GitStore
-) -> None:
+def test_the_recorded_size_of_a_pack_equals_git_s(repo: GitRepo, store: GitStore) -> None:
     with repo.draft() as draft:
-        kept = draft.tree([(b"100644", b"kept", bytes.fromhex(draft.blob(b"kept")))])
-        commit = draft.commit(kept, [], ADA, "one", time_s=1_700_000_000)
+        subtree = draft.tree([(b"100644", b"file", bytes.fromhex(draft.blob(b"file")))])
+        commit = draft.commit(subtree, [], ADA, "one", time_s=1_700_000_000)
         draft.finish()
     cold = type(store)(store.root).open(repo.repo_id)
-    assert tuple(repo.rows(kept)) == tuple(cold.rows(kept))
-    assert repo.tree_of(commit) == cold.tree_of(commit) == repo.tree_of(kept) == kept
+    assert tuple(repo.rows(subtree)) == tuple(cold.rows(subtree))
+    assert repo.tree_of(commit) == cold.tree_of(commit) == repo.tree_of(subtree) == subtree

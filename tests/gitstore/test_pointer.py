@@ -17,12 +17,12 @@ GOOD = Pointer("ab" * 32, 12345).format()
 
 
 @given(POINTERS)
-def test_what_is_written_is_read_back(pointer: Pointer) -> None:
+def test_a_written_pointer_is_read_back(pointer: Pointer) -> None:
     assert parse_pointer(pointer.format()) == pointer
 
 
 @given(POINTERS, st.data())
-def test_space_around_and_line_ends_within_change_nothing(
+def test_surrounding_space_and_line_ends_do_not_matter(
     pointer: Pointer, data: st.DataObject
 ) -> None:
     space = st.text("\n\r\t\v\f \x85\xa0\u1680\u2003\u2028\u3000", max_size=20)
@@ -34,11 +34,11 @@ def test_space_around_and_line_ends_within_change_nothing(
 
 
 @given(st.binary(max_size=2000))
-def test_any_bytes_are_read_without_a_fault(data: bytes) -> None:
+def test_any_bytes_are_parsed_without_a_fault(data: bytes) -> None:
     parse_pointer(data)
 
 
-def test_the_form_is_that_of_the_specification() -> None:
+def test_a_written_pointer_has_the_form_of_the_specification() -> None:
     assert GOOD == (
         b"version https://git-lfs.github.com/spec/v1\n"
         b"oid sha256:abababababababababababababababababababababababababababababababab\n"
@@ -66,7 +66,7 @@ def test_the_form_is_that_of_the_specification() -> None:
         GOOD + b"ext-0-a sha256:%b\n" % (b"cd" * 32),
     ],
 )
-def test_what_is_nearly_a_pointer_is_none(text: bytes) -> None:
+def test_an_almost_valid_pointer_is_none(text: bytes) -> None:
     assert parse_pointer(text) is None
 
 
@@ -87,5 +87,5 @@ EXTENSION = b"ext-0-foo sha256:" + b"cd" * 32 + b"\n"
         GOOD.ljust(1023, b"\n"),
     ],
 )
-def test_other_forms_that_git_lfs_reads_are_read(text: bytes) -> None:
+def test_other_forms_that_git_lfs_accepts_are_pointers(text: bytes) -> None:
     assert parse_pointer(text) == Pointer("ab" * 32, 12345)

@@ -1,4 +1,4 @@
-"""What the program git-lfs takes for a pointer is one here, and nothing else is."""
+"""The hub accepts the same pointers as the program git-lfs, and no others."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def packet(data: bytes) -> bytes:
 
 
 class SmudgeFilter:
-    """The process that git starts for a checkout; objects stay pointers in their written form."""
+    """The filter process of a checkout; it leaves canonical pointers unchanged."""
 
     def __init__(self, folder: Path) -> None:
         subprocess.run(["git", "init", "-q", folder], check=True)
@@ -59,7 +59,7 @@ class SmudgeFilter:
         return packets
 
     def __call__(self, content: bytes) -> bytes:
-        """Return what a checkout would write for ``content``."""
+        """Return the output of a checkout for ``content``."""
         self._send(b"command=smudge\n", b"pathname=file\n")
         self._send(content)
         assert self._list() == [b"status=success\n"]
@@ -68,9 +68,9 @@ class SmudgeFilter:
         return smudged
 
     def pointer(self, content: bytes) -> tuple[str | None, int] | None:
-        """Return the oid (None where the size is 0: nothing is fetched) and size, or None."""
+        """Return the oid (None if the size is 0, which fetches nothing) and size, or None."""
         smudged = self(content)
-        if smudged == content:  # no pointer, or one in written form: this is not
+        if smudged == content:  # no pointer, or one in canonical form, which the callers avoid
             smudged = self(b"\n" + content)
             if smudged == b"\n" + content:
                 return None
@@ -130,7 +130,7 @@ LINE_ENDS = st.sampled_from(
 
 @st.composite
 def texts(draw: st.DrawFn) -> bytes:
-    """Return a pointer's text with a few things changed, most often little."""
+    """Return the text of a pointer with a few changes, most often small ones."""
 
     def odd(usual: str, strategy: st.SearchStrategy[str]) -> str:
         return draw(strategy) if draw(st.integers(0, 3)) == 0 else usual
@@ -153,12 +153,12 @@ def texts(draw: st.DrawFn) -> bytes:
 
 
 def check_same(git_lfs: SmudgeFilter, text: bytes) -> None:
-    theirs, ours = git_lfs.pointer(text), parse_pointer(text)
-    if theirs is None or ours is None:
-        assert (theirs, ours) == (None, None), text
+    expected, actual = git_lfs.pointer(text), parse_pointer(text)
+    if expected is None or actual is None:
+        assert (expected, actual) == (None, None), text
         return
-    oid, size = theirs
-    assert (oid or ours.oid, size) == (ours.oid, ours.size), text
+    oid, size = expected
+    assert (oid or actual.oid, size) == (actual.oid, actual.size), text
 
 
 @given(text=texts())
@@ -167,7 +167,7 @@ def check_same(git_lfs: SmudgeFilter, text: bytes) -> None:
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-def test_odd_pointers_are_read_as_git_lfs_reads_them(git_lfs: SmudgeFilter, text: bytes) -> None:
+def test_odd_pointers_are_parsed_as_git_lfs_does(git_lfs: SmudgeFilter, text: bytes) -> None:
     assume(len(text) < 1023)
     check_same(git_lfs, text)
 
@@ -178,14 +178,14 @@ GOOD = b"version https://git-lfs.github.com/spec/v1\noid sha256:%b\nsize 5\n" % 
 @given(place=st.integers(0, len(GOOD) - 1), byte=st.integers(0, 255), cut=st.booleans())
 @example(place=len(GOOD) - 2, byte=0x85, cut=False)
 @settings(max_examples=EXAMPLES, deadline=None)
-def test_a_changed_byte_is_read_as_git_lfs_reads_it(
+def test_a_changed_byte_is_parsed_as_git_lfs_does(
     git_lfs: SmudgeFilter, place: int, byte: int, cut: bool
 ) -> None:
     check_same(git_lfs, GOOD[:place] + bytes([byte]) * (not cut) + GOOD[place + 1 :])
 
 
 def smudged(content: bytes, folder: Path) -> bytes:
-    """Return what a checkout would write; the long process ends over what it did not read."""
+    """Return the output of a checkout; the filter process fails on unread input."""
     subprocess.run(["git", "init", "-q", folder], check=True)
     command = ["git-lfs", "smudge", "--skip", "--", "file"]
     result = subprocess.run(command, cwd=folder, input=content, capture_output=True, check=True)
@@ -194,7 +194,7 @@ def smudged(content: bytes, folder: Path) -> bytes:
 
 @pytest.mark.parametrize("length", [1023, 1024, 1025, 4096, 40_000])
 @pytest.mark.parametrize("rest", [b"\n", b"words"])
-def test_git_lfs_replaces_a_long_text_that_is_a_pointer_as_far_as_it_reads(
+def test_git_lfs_replaces_a_long_text_whose_read_part_is_a_pointer(
     tmp_path: Path, length: int, rest: bytes
 ) -> None:
     text = (GOOD.ljust(1024, b"\n") + rest * length)[:length]
@@ -203,7 +203,7 @@ def test_git_lfs_replaces_a_long_text_that_is_a_pointer_as_far_as_it_reads(
     assert is_padded_pointer(text) == (length >= 1024)
 
 
-def test_a_long_text_with_words_among_its_first_1024_bytes_is_a_plain_file(
+def test_a_long_text_with_words_in_its_first_1024_bytes_is_a_plain_file(
     tmp_path: Path,
 ) -> None:
     text = GOOD.ljust(1023, b"\n") + b"words"

@@ -1,4 +1,4 @@
-"""What could not all be looked at is refused: the rest could be what no push may bring."""
+"""A push that could not be checked completely is refused: the rest could break a rule."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from hubstead.gitstore.staging import PackRefused, PushLimits, RegisteredState, 
 from .conftest import ADA
 
 ROOM = PushLimits(pack_bytes=1 << 30, memory_bytes=4 << 30, cpu_s=60)
-#: Not even enough for git to start.
+#: Too little time even for git's start.
 NO_ROOM = ROOM._replace(memory_bytes=1 << 20)
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize 5\n" % (b"a" * 64)
-MANY = 20_000  # more than a pipe holds
+MANY = 20_000  # more than the buffer of a pipe
 
 
 class Content(NamedTuple):
@@ -54,13 +54,13 @@ def stage(
         assert not staging.path.exists()
 
 
-def test_the_paths_of_a_commit_are_those_of_its_files_and_folders(
+def test_the_paths_of_a_commit_include_files_and_folders(
     stage: Callable[[PushLimits], Staging], content: Content
 ) -> None:
     assert list(stage(ROOM).paths([content.commit])) == [b"folder", b"folder/file.bin"]
 
 
-def test_a_list_of_paths_that_ends_early_is_no_list(
+def test_an_interrupted_list_of_paths_is_an_error(
     stage: Callable[[PushLimits], Staging], content: Content
 ) -> None:
     with pytest.raises(PackRefused, match="too much memory or time"):
@@ -68,19 +68,21 @@ def test_a_list_of_paths_that_ends_early_is_no_list(
 
 
 @pytest.mark.parametrize("count", [1, MANY])
-def test_pointers_are_found_among_what_was_asked_for(
+def test_pointers_are_recognised_among_the_requested_blobs(
     stage: Callable[[PushLimits], Staging], content: Content, count: int
 ) -> None:
     with stage(ROOM).read_blobs() as reading:
         for _ in range(count):
             reading.request(content.blob)
-        found = list(reading.pointers())
-    assert len(found) == count
-    assert {(oid, pointer and pointer.oid) for oid, pointer in found} == {(content.blob, "a" * 64)}
+        pointers = list(reading.pointers())
+    assert len(pointers) == count
+    assert {(oid, pointer and pointer.oid) for oid, pointer in pointers} == {
+        (content.blob, "a" * 64)
+    }
 
 
 @pytest.mark.parametrize("count", [1, MANY])
-def test_blobs_that_were_not_read_are_not_taken_for_plain_ones(
+def test_unread_blobs_are_not_taken_as_plain_ones(
     stage: Callable[[PushLimits], Staging], content: Content, count: int
 ) -> None:
     with stage(NO_ROOM).read_blobs() as reading:
@@ -90,7 +92,7 @@ def test_blobs_that_were_not_read_are_not_taken_for_plain_ones(
             list(reading.pointers())
 
 
-def test_objects_that_could_not_be_looked_up_are_not_of_some_other_kind(
+def test_an_interrupted_lookup_of_types_is_an_error(
     stage: Callable[[PushLimits], Staging], content: Content
 ) -> None:
     assert stage(ROOM).kinds([content.commit]) == {content.commit: ("commit", content.commit)}
@@ -98,7 +100,7 @@ def test_objects_that_could_not_be_looked_up_are_not_of_some_other_kind(
         stage(NO_ROOM).kinds([content.commit])
 
 
-def test_a_walk_that_ends_early_has_not_found_everything(
+def test_an_interrupted_walk_is_an_error(
     stage: Callable[[PushLimits], Staging], content: Content
 ) -> None:
     with pytest.raises(PackRefused, match="too much memory or time"):

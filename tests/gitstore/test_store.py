@@ -1,4 +1,4 @@
-"""Repositories on disk: made, found, lost, checked, shown to git programs."""
+"""Repositories on disk: creation, loss, checks, and access by git's programs."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ def write(
         return commit, tree, draft.finish()
 
 
-def test_a_new_repository_is_one_that_git_knows(repo: GitRepo, git: Git) -> None:
+def test_git_accepts_a_new_repository(repo: GitRepo, git: Git) -> None:
     assert git("--git-dir", repo.path, "rev-parse", "--is-bare-repository").strip() == b"true"
     assert git("--git-dir", repo.path, "symbolic-ref", "HEAD").strip() == b"refs/heads/main"
     assert git("--git-dir", repo.path, "config", "core.fsync").strip() == b"all"
     git("--git-dir", repo.path, "fsck", "--strict")
 
 
-def test_making_a_repository_twice_keeps_what_is_in_it(store: GitStore, repo: GitRepo) -> None:
+def test_a_repeated_creation_preserves_the_content(store: GitStore, repo: GitRepo) -> None:
     commit, _, _ = write(repo, {"a": b"1"})
     assert store.create(repo.repo_id).has(commit)
 
 
-def test_a_repository_whose_folder_vanished_is_missing_and_can_be_made_again(
+def test_a_repository_without_its_folder_is_missing_and_can_be_created_again(
     store: GitStore, a_repo: Callable[[], GitRepo]
 ) -> None:
     repo = a_repo()
@@ -63,7 +63,7 @@ def test_a_repository_whose_folder_vanished_is_missing_and_can_be_made_again(
     assert store.open(repo.repo_id).has(commit)
 
 
-def test_a_half_vanished_repository_can_be_made_again(
+def test_a_partly_missing_repository_can_be_created_again(
     store: GitStore, a_repo: Callable[[], GitRepo]
 ) -> None:
     repo = a_repo()
@@ -72,7 +72,7 @@ def test_a_half_vanished_repository_can_be_made_again(
     assert store.fsck(repo.repo_id, []) == []
 
 
-def test_a_removed_repository_is_gone_and_removing_it_again_is_no_fault(
+def test_a_removed_repository_is_missing_and_a_second_removal_is_no_fault(
     store: GitStore, a_repo: Callable[[], GitRepo]
 ) -> None:
     repo = a_repo()
@@ -82,29 +82,29 @@ def test_a_removed_repository_is_gone_and_removing_it_again_is_no_fault(
     assert repo.repo_id not in set(store.repo_ids())
 
 
-def test_every_repository_is_listed_and_nothing_else(tmp_path: Path) -> None:
+def test_exactly_the_repositories_are_listed(tmp_path: Path) -> None:
     store = GitStore(tmp_path / "root")
-    made = {store.create(new_object_id()).repo_id for _ in range(3)}
+    ids = {store.create(new_object_id()).repo_id for _ in range(3)}
     (store.root / "note.txt").write_text("not a repository")
     (store.root / "ab").mkdir()
     (store.root / "ab" / "tmp_123").mkdir()
-    assert list(store.repo_ids()) == sorted(made)
+    assert list(store.repo_ids()) == sorted(ids)
 
 
 @pytest.mark.parametrize("repo_id", ["", "../../etc", "A" * 24, "a" * 23])
-def test_only_ids_lead_to_a_folder(store: GitStore, repo_id: str) -> None:
+def test_only_a_valid_id_has_a_folder(store: GitStore, repo_id: str) -> None:
     with pytest.raises(ValueError, match="not the id"):
         store.path(repo_id)
 
 
-def test_at_most_so_many_repositories_stay_open(tmp_path: Path) -> None:
+def test_a_store_has_a_limit_of_open_repositories(tmp_path: Path) -> None:
     store = GitStore(tmp_path, max_open=2)
-    made = [store.create(new_object_id()) for _ in range(4)]
+    repos = [store.create(new_object_id()) for _ in range(4)]
     assert store.open_counts().repositories == 2
-    assert store.open(made[0].repo_id).path == made[0].path
+    assert store.open(repos[0].repo_id).path == repos[0].path
 
 
-def test_packs_of_other_processes_are_found(store: GitStore, repo: GitRepo) -> None:
+def test_packs_of_other_processes_are_visible(store: GitStore, repo: GitRepo) -> None:
     program = (
         "import sys, pathlib; from hubstead.gitstore import GitStore\n"
         "repo = GitStore(pathlib.Path(sys.argv[1])).open(sys.argv[2])\n"
@@ -115,32 +115,34 @@ def test_packs_of_other_processes_are_found(store: GitStore, repo: GitRepo) -> N
     assert repo.blob(oid) == b"from elsewhere"
 
 
-def test_objects_folded_into_another_pack_are_found_there(
+def test_repacked_objects_are_readable_from_the_new_pack(
     store: GitStore, repo: GitRepo, git: Git
 ) -> None:
-    made = [write(repo, {"a": b"%d" % i}) for i in range(3)]
-    tips = "\n".join(commit for commit, _, _ in made).encode()
+    commits = [write(repo, {"a": b"%d" % i}) for i in range(3)]
+    tips = "\n".join(commit for commit, _, _ in commits).encode()
     other = GitStore(store.root).open(repo.repo_id)
-    assert all(other.has(commit) for commit, _, _ in made)
+    assert all(other.has(commit) for commit, _, _ in commits)
     base = repo.path / "objects/pack/pack"
     git("--git-dir", repo.path, "pack-objects", "--revs", base, stdin=tips)
-    for _, _, pack in made:
+    for _, _, pack in commits:
         pack.idx_path.unlink()
         pack.pack_path.unlink()
-    assert [other.commit(commit).tree for commit, _, _ in made] == [tree for _, tree, _ in made]
+    assert [other.commit(commit).tree for commit, _, _ in commits] == [
+        tree for _, tree, _ in commits
+    ]
 
 
-def test_a_pack_can_be_carried_to_a_repository_made_anew(
+def test_a_pack_can_be_installed_into_a_repository_that_was_created_again(
     store: GitStore, a_repo: Callable[[], GitRepo], tmp_path: Path
 ) -> None:
     repo = a_repo()
     commit, _, pack = write(repo, {"a/b": b"1"})
-    kept = tmp_path / "fetched"
-    shutil.copyfile(pack.pack_path, kept)
+    copies = tmp_path / "fetched"
+    shutil.copyfile(pack.pack_path, copies)
     store.remove(repo.repo_id)
     store.create(repo.repo_id)
-    store.install_pack(repo.repo_id, pack.name, kept)
-    store.install_pack(repo.repo_id, pack.name, kept)
+    store.install_pack(repo.repo_id, pack.name, copies)
+    store.install_pack(repo.repo_id, pack.name, copies)
     assert store.pack_names(repo.repo_id) == [pack.name]
     entry = store.open(repo.repo_id).entry(commit, "a/b")
     assert entry is not None
@@ -163,7 +165,7 @@ def test_a_damaged_or_misnamed_pack_is_not_installed(
     assert list((target.path / "objects/pack").iterdir()) == []
 
 
-def test_a_removed_pack_takes_its_objects_along(store: GitStore, repo: GitRepo) -> None:
+def test_a_removal_of_a_pack_removes_its_objects(store: GitStore, repo: GitRepo) -> None:
     commit, _, pack = write(repo, {"a": b"1"})
     store.remove_pack(repo.repo_id, pack.name)
     assert store.pack_names(repo.repo_id) == []
@@ -172,26 +174,26 @@ def test_a_removed_pack_takes_its_objects_along(store: GitStore, repo: GitRepo) 
         repo.commit(commit)
 
 
-def test_what_a_crash_leaves_is_never_taken_for_a_pack_and_is_swept_by_age(
+def test_files_of_a_crash_are_never_packs_and_are_swept_by_age(
     store: GitStore, repo: GitRepo, git: Git
 ) -> None:
     commit, _, pack = write(repo, {"a": b"1"})
     folder = store.packs_path(repo.repo_id)
     stray = folder / f"pack-{'1' * 40}.pack"
-    left = [folder / "tmp_pack_0123", folder / "tmp_idx_0123", stray]
-    for path in left:
+    leftovers = [folder / "tmp_pack_0123", folder / "tmp_idx_0123", stray]
+    for path in leftovers:
         path.write_bytes(pack.pack_path.read_bytes()[:40])
     assert store.pack_names(repo.repo_id) == [pack.name]
     assert GitStore(store.root).open(repo.repo_id).has(commit)
     assert store.fsck(repo.repo_id, [commit]) == []
     assert store.sweep(repo.repo_id, older_than_s=3600) == 0
-    for path in left:
+    for path in leftovers:
         os.utime(path, (1, 1))
     assert store.sweep(repo.repo_id, older_than_s=3600) == 3
     assert sorted(folder.iterdir()) == sorted([pack.pack_path, pack.idx_path])
 
 
-def test_killed_at_any_moment_a_write_is_there_whole_or_not_at_all(
+def test_a_write_killed_at_any_moment_is_complete_or_absent(
     store: GitStore, a_repo: Callable[[], GitRepo]
 ) -> None:
     repo = a_repo()
@@ -209,23 +211,23 @@ def test_killed_at_any_moment_a_write_is_there_whole_or_not_at_all(
         assert process.stdout.readline()
         time.sleep(delay)
         process.kill()
-        told = process.communicate()[0].split()
-        assert all(repo.has(oid) for oid in told if len(oid) == 40)
+        lines = process.communicate()[0].split()
+        assert all(repo.has(oid) for oid in lines if len(oid) == 40)
         assert store.fsck(repo.repo_id, []) == []
 
 
-def test_what_a_crash_leaves_of_whole_repositories_is_swept_by_age(tmp_path: Path) -> None:
+def test_incomplete_repositories_of_a_crash_are_swept_by_age(tmp_path: Path) -> None:
     store = GitStore(tmp_path)
-    kept = store.create(new_object_id())
-    left = kept.path.parent / "tmp_0123"
-    (left / "objects").mkdir(parents=True)
+    complete = store.create(new_object_id())
+    leftover = complete.path.parent / "tmp_0123"
+    (leftover / "objects").mkdir(parents=True)
     assert store.sweep_drafts(older_than_s=60) == 0
-    os.utime(left, (1, 1))
+    os.utime(leftover, (1, 1))
     assert store.sweep_drafts(older_than_s=60) == 1
-    assert list(kept.path.parent.iterdir()) == [kept.path]
+    assert list(complete.path.parent.iterdir()) == [complete.path]
 
 
-def test_writing_to_a_repository_that_vanished_says_so(a_repo: Callable[[], GitRepo]) -> None:
+def test_a_write_to_a_missing_repository_is_an_error(a_repo: Callable[[], GitRepo]) -> None:
     repo = a_repo()
     with repo.draft() as draft:
         draft.blob(b"x")
@@ -234,7 +236,7 @@ def test_writing_to_a_repository_that_vanished_says_so(a_repo: Callable[[], GitR
             draft.finish()
 
 
-def test_fsck_names_a_damaged_pack_and_a_missing_object(
+def test_fsck_reports_a_damaged_pack_and_a_missing_object(
     store: GitStore, a_repo: Callable[[], GitRepo]
 ) -> None:
     repo = a_repo()
@@ -248,7 +250,7 @@ def test_fsck_names_a_damaged_pack_and_a_missing_object(
     assert store.fsck(repo.repo_id, [commit]) != []
 
 
-def test_a_projection_shows_the_refs_it_was_made_of(
+def test_a_projection_has_its_refs(
     store: GitStore, repo: GitRepo, git: Git, tmp_path: Path
 ) -> None:
     first, tree, _ = write(repo, {"a": b"1"})
@@ -264,9 +266,7 @@ def test_a_projection_shows_the_refs_it_was_made_of(
     assert (tmp_path / "clone" / "b").read_bytes() == b"2"
 
 
-def test_a_projection_shows_what_an_annotated_tag_stands_for(
-    store: GitStore, repo: GitRepo, git: Git
-) -> None:
+def test_a_projection_peels_annotated_tags(store: GitStore, repo: GitRepo, git: Git) -> None:
     commit, _, _ = write(repo, {"a": b"1"})
     body = f"object {commit}\ntype commit\ntag v1\ntagger A <a@b> 1 +0000\n\nv1\n"
     tag = git("--git-dir", repo.path, "mktag", stdin=body.encode()).decode().strip()
@@ -275,7 +275,7 @@ def test_a_projection_shows_what_an_annotated_tag_stands_for(
     assert repo.peel(tag) == commit
 
 
-def test_equal_projections_are_one_and_unused_ones_are_swept(
+def test_equal_projections_are_shared_and_unused_ones_are_swept(
     store: GitStore, repo: GitRepo
 ) -> None:
     commit, _, _ = write(repo, {"a": b"1"})
@@ -289,7 +289,7 @@ def test_equal_projections_are_one_and_unused_ones_are_swept(
     assert store.projection(repo.repo_id, refs, "refs/heads/main").is_dir()
 
 
-def test_many_threads_read_write_and_open_at_once(tmp_path: Path) -> None:
+def test_many_threads_read_write_and_open_concurrently(tmp_path: Path) -> None:
     store = GitStore(tmp_path, max_open=2)
     repos = [store.create(new_object_id()) for _ in range(4)]
     faults = []
@@ -318,8 +318,8 @@ def test_many_threads_read_write_and_open_at_once(tmp_path: Path) -> None:
     assert faults == []
 
 
-def test_a_thousand_small_files_arrive_in_one_pack_and_no_loose_object(repo: GitRepo) -> None:
-    """A file per object would need a thousand fsyncs instead of one per pack and index."""
+def test_a_thousand_small_files_arrive_in_one_pack_without_loose_objects(repo: GitRepo) -> None:
+    """One file per object would need a thousand fsyncs instead of one per pack and index."""
     before = {path for path in repo.path.rglob("*") if path.is_file()}
     write(repo, {f"d{i % 10}/f{i}.txt": os.urandom(200).hex().encode() for i in range(1000)})
     added = [path for path in repo.path.rglob("*") if path.is_file() and path not in before]

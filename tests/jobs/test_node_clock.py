@@ -1,4 +1,4 @@
-"""Nodes whose clocks differ: what they share follows the database's clock alone."""
+"""Nodes with different clocks: shared times follow the database's clock alone."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _BLOBS = reading(select(blobs))
 
 @contextmanager
 def clock_of_a_node(difference_s: float) -> Iterator[None]:
-    """Let this process be a node whose clock differs, while the block lasts."""
+    """Make this process a node whose clock differs, until the block ends."""
     right = time.time
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(time, "time", lambda: right() + difference_s)
@@ -55,8 +55,8 @@ def skew(request: pytest.FixtureRequest) -> float:
     return float(request.param)
 
 
-async def test_a_lease_holds_however_clocks_differ(db: Database, skew: float) -> None:
-    """One node claims, the other looks: whichever of them has the wrong clock."""
+async def test_a_lease_is_valid_despite_different_clocks(db: Database, skew: float) -> None:
+    """One node claims, the other polls, and either may have the wrong clock."""
     for claiming_s, looking_s in ((skew, 0.0), (0.0, skew)):
         await db.write(partial(enqueue, type_="work", subject=f"{claiming_s}"))
         with clock_of_a_node(claiming_s):
@@ -71,7 +71,7 @@ async def test_a_lease_holds_however_clocks_differ(db: Database, skew: float) ->
         await claims.finish(db, claim)
 
 
-async def test_a_job_is_due_when_the_database_says_so(db: Database, skew: float) -> None:
+async def test_a_job_is_due_by_the_database_clock(db: Database, skew: float) -> None:
     with clock_of_a_node(skew):
         await db.write(partial(enqueue, type_="work", subject="now"))
         await db.write(partial(enqueue, type_="work", subject="later", after_s=3600))
@@ -84,7 +84,9 @@ async def test_a_job_is_due_when_the_database_says_so(db: Database, skew: float)
             assert await claims.claim(db, ["work"], most=9, node="two", lease_s=60) == []
 
 
-async def test_a_pause_of_deletion_holds_however_clocks_differ(db: Database, skew: float) -> None:
+async def test_a_pause_of_deletion_is_valid_despite_different_clocks(
+    db: Database, skew: float
+) -> None:
     for pausing_s, looking_s in ((skew, 0.0), (0.0, skew)):
         with clock_of_a_node(pausing_s):
             await pause_deletion(db, "backup", 600)
@@ -92,8 +94,8 @@ async def test_a_pause_of_deletion_holds_however_clocks_differ(db: Database, ske
             assert await deletion_is_paused(db)
 
 
-async def test_uploaded_bytes_stay_however_clocks_differ(db: Database, skew: float) -> None:
-    """Holds, uploads in parts and grace periods: each begun by one node, ended by another."""
+async def test_uploaded_bytes_survive_different_clocks(db: Database, skew: float) -> None:
+    """Holds, multipart uploads and grace periods: one node starts them, another ends them."""
     repo, store = await a_repo(db, await a_user(db)), open_blobs("memory:")
     hour = 3_600_000
     await store.put(KEY, b"weights", Sha256Verifier(KEY.name))
@@ -144,14 +146,14 @@ async def test_a_node_with_a_wrong_clock_takes_no_jobs(db: Database, skew: float
     assert done == ["done"]
 
 
-async def test_a_wrong_clock_is_not_ready_only_while_another_agrees(
+async def test_a_wrong_clock_fails_readiness_only_while_another_node_agrees_with_the_database(
     db: Database, skew: float
 ) -> None:
     right = NodeClock(db, "right", tolerance_s=5)
     wrong = NodeClock(db, "wrong", tolerance_s=5, now_ms=ahead(skew))
     also_wrong = NodeClock(db, "also", tolerance_s=5, now_ms=ahead(skew))
     await also_wrong.measure()
-    await wrong.ready()  # perhaps it is the database's clock that is wrong
+    await wrong.ready()  # the database's own clock may be the wrong one
     assert not wrong.agrees
     await right.ready()
     for clock in (wrong, also_wrong):

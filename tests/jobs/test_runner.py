@@ -1,4 +1,4 @@
-"""Jobs: done once due, once at a time, again after a failure, elsewhere after a death."""
+"""Jobs: run once when due, one at a time, again after a failure, elsewhere after a crash."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.support.rows import reading
 async def running(
     db: Database, types: Mapping[str, Handler | JobType], *, node: str = "node1", **options: Any
 ) -> AsyncIterator[Runner]:
-    """Run a runner with short times while the block lasts; by name, handlers or whole types."""
+    """Run a runner with short intervals until the block ends."""
     quick: dict[str, Any] = {"poll_s": 0.01, "pause_s": 0.02, "lease_s": 60, "grace_s": 30}
     declared = [
         one if isinstance(one, JobType) else JobType(name=name, handler=one)
@@ -44,7 +44,7 @@ async def running(
 
 
 async def until(met: Callable[[], Any], seconds: float = 60.0) -> None:
-    """Wait until something has come true."""
+    """Wait until a condition is true."""
     async with asyncio.timeout(seconds):
         while not met():
             await asyncio.sleep(0.005)
@@ -54,19 +54,19 @@ _HOLDER = reading(select(jobs.c.holder))
 
 
 async def holder(db: Database) -> str:
-    """Return who holds the only job, or held it until its lease ended."""
+    """Return the holder of the only job, or its last holder after the lease ended."""
     row = await db.one(_HOLDER)
     assert row is not None
     return str(row.holder)
 
 
-async def ask(db: Database, subject: str = "", type_: str = "work", **more: Any) -> None:
+async def request_job(db: Database, subject: str = "", type_: str = "work", **more: Any) -> None:
     await db.write(partial(enqueue, type_=type_, subject=subject, **more))
 
 
 async def only_job(db: Database) -> ListedJob:
-    (found,) = await list_jobs(db)
-    return found
+    (job,) = await list_jobs(db)
+    return job
 
 
 async def until_idle(db: Database, seconds: float = 60.0) -> None:
@@ -76,7 +76,7 @@ async def until_idle(db: Database, seconds: float = 60.0) -> None:
 
 
 class Recorder:
-    """A handler that remembers what it was told."""
+    """A handler that records its jobs."""
 
     def __init__(self) -> None:
         self.jobs: list[Job] = []
@@ -89,15 +89,15 @@ class Recorder:
         return [job.subject for job in self.jobs]
 
 
-async def test_a_job_is_done_once_and_then_gone(db: Database) -> None:
+async def test_a_job_runs_once_and_is_deleted(db: Database) -> None:
     recorder = Recorder()
     async with running(db, {"work": recorder}):
-        await ask(db, "acme/bert", payload={"size": 3})
+        await request_job(db, "acme/bert", payload={"size": 3})
         await until_idle(db)
     assert recorder.jobs == [Job("work", "acme/bert", {"size": 3}, 1)]
 
 
-async def test_a_job_asked_for_in_a_write_that_fails_is_never_done(db: Database) -> None:
+async def test_a_job_of_a_failed_write_never_runs(db: Database) -> None:
     async def fail(tx: Tx) -> None:
         await enqueue(tx, "work", "never")
         raise LookupError
@@ -107,10 +107,10 @@ async def test_a_job_asked_for_in_a_write_that_fails_is_never_done(db: Database)
     assert await list_jobs(db) == []
 
 
-async def test_asking_twice_is_asking_once_with_the_earlier_time(db: Database) -> None:
-    await ask(db, after_s=7200, payload={"n": 1})
-    await ask(db, after_s=3600, payload={"n": 2})
-    await ask(db, after_s=9999, payload={"n": 3})
+async def test_two_requests_are_one_job_at_the_earlier_time(db: Database) -> None:
+    await request_job(db, after_s=7200, payload={"n": 1})
+    await request_job(db, after_s=3600, payload={"n": 2})
+    await request_job(db, after_s=9999, payload={"n": 3})
     job = await only_job(db)
     assert abs(job.due_ms - await database_now_ms(db) - 3_600_000) < 60_000
     assert job.payload == {"n": 3}
@@ -119,8 +119,8 @@ async def test_asking_twice_is_asking_once_with_the_earlier_time(db: Database) -
 async def test_a_job_waits_until_it_is_due(db: Database) -> None:
     recorder = Recorder()
     async with running(db, {"work": recorder}):
-        await ask(db, "later", after_s=0.25)
-        await ask(db, "now")
+        await request_job(db, "later", after_s=0.25)
+        await request_job(db, "now")
         await until(lambda: recorder.subjects == ["now"])
         await asyncio.sleep(0.1)
         assert recorder.subjects == ["now"]
@@ -128,7 +128,7 @@ async def test_a_job_waits_until_it_is_due(db: Database) -> None:
     assert recorder.subjects == ["now", "later"]
 
 
-async def test_asking_while_it_runs_makes_it_run_once_more(db: Database) -> None:
+async def test_a_request_during_a_run_makes_the_job_run_once_more(db: Database) -> None:
     runs: list[int] = []
     go = asyncio.Event()
 
@@ -137,10 +137,10 @@ async def test_asking_while_it_runs_makes_it_run_once_more(db: Database) -> None
         await go.wait()
 
     async with running(db, {"work": work}):
-        await ask(db, payload={"n": 1})
+        await request_job(db, payload={"n": 1})
         await until(lambda: runs == [1])
-        await ask(db, payload={"n": 2})
-        await ask(db, payload={"n": 3})
+        await request_job(db, payload={"n": 2})
+        await request_job(db, payload={"n": 3})
         await asyncio.sleep(0.05)
         assert runs == [1], "never twice at a time"
         go.set()
@@ -148,7 +148,7 @@ async def test_asking_while_it_runs_makes_it_run_once_more(db: Database) -> None
     assert runs == [1, 3]
 
 
-async def test_a_failed_job_keeps_its_error_and_is_tried_again_ever_later(db: Database) -> None:
+async def test_a_failed_job_has_its_error_and_is_retried_with_growing_delays(db: Database) -> None:
     times: list[float] = []
 
     async def work(job: Job) -> None:
@@ -158,7 +158,7 @@ async def test_a_failed_job_keeps_its_error_and_is_tried_again_ever_later(db: Da
             raise ValueError(f"no\0t yet {job.attempt}")
 
     async with running(db, {"work": work}, pause_s=0.1):
-        await ask(db)
+        await request_job(db)
         await until(lambda: len(times) == 1)
         await until_async(lambda: error_is(db, "ValueError: not yet 1"))
         assert (await only_job(db)).attempts == 1
@@ -179,7 +179,7 @@ async def until_async(met: Callable[[], Any], seconds: float = 60.0) -> None:
             await asyncio.sleep(0.005)
 
 
-async def test_a_handler_may_ask_to_go_on_later(db: Database) -> None:
+async def test_a_handler_may_reschedule_its_job(db: Database) -> None:
     attempts: list[int] = []
 
     async def work(job: Job) -> Reschedule | None:
@@ -187,7 +187,7 @@ async def test_a_handler_may_ask_to_go_on_later(db: Database) -> None:
         return Reschedule(0.02) if len(attempts) < 3 else None
 
     async with running(db, {"work": work}):
-        await ask(db)
+        await request_job(db)
         await until_idle(db)
     assert attempts == [1, 1, 1], "going on later is no failure"
 
@@ -196,7 +196,7 @@ def every(seconds: float, handler: Handler) -> JobType:
     return JobType(name="tick", handler=handler, interval_s=seconds)
 
 
-async def test_a_recurring_job_comes_again_and_again_without_being_asked(db: Database) -> None:
+async def test_a_recurring_job_runs_again_without_a_request(db: Database) -> None:
     recorder = Recorder()
     async with running(db, {"tick": every(0.03, recorder)}):
         await until(lambda: len(recorder.jobs) >= 3)
@@ -212,7 +212,7 @@ async def test_a_shorter_interval_takes_effect_at_the_next_start(db: Database) -
         await until(lambda: len(recorder.jobs) >= 3)
 
 
-async def test_a_prompt_starts_its_job_when_there_is_work(db: Database) -> None:
+async def test_a_work_probe_starts_its_job_when_there_is_work(db: Database) -> None:
     waiting: list[str] = []
     done: list[str] = []
 
@@ -229,7 +229,7 @@ async def test_a_prompt_starts_its_job_when_there_is_work(db: Database) -> None:
         await until(lambda: done == ["letter"])
 
 
-async def test_a_prompt_does_not_cut_the_pause_after_a_failure_short(db: Database) -> None:
+async def test_a_work_probe_does_not_shorten_the_delay_after_a_failure(db: Database) -> None:
     tries: list[int] = []
 
     async def prompt() -> bool:
@@ -252,7 +252,7 @@ async def test_a_runner_refuses_two_types_of_one_name(db: Database) -> None:
         Runner(db, twice, node="one")
 
 
-async def test_no_more_than_so_many_are_done_at_once(db: Database) -> None:
+async def test_concurrency_is_limited(db: Database) -> None:
     now, most = 0, 0
 
     async def work(_job: Job) -> None:
@@ -263,38 +263,38 @@ async def test_no_more_than_so_many_are_done_at_once(db: Database) -> None:
         now -= 1
 
     for n in range(12):
-        await ask(db, str(n))
+        await request_job(db, str(n))
     async with running(db, {"work": work}, concurrency=3):
         await until_idle(db)
     assert most == 3
 
 
-async def test_a_full_queue_does_not_hold_up_the_others(db: Database) -> None:
+async def test_a_full_queue_does_not_block_the_others(db: Database) -> None:
     recorder, stuck = Recorder(), asyncio.Event()
 
     async def slow(_job: Job) -> None:
         await stuck.wait()
 
     for n in range(5):
-        await ask(db, str(n), "slow")
+        await request_job(db, str(n), "slow")
     bounded = JobType(name="slow", handler=slow, concurrency=2)
     async with running(db, {"slow": bounded, "quick": recorder}, concurrency=1):
-        await ask(db, "a", "quick")
+        await request_job(db, "a", "quick")
         await until(lambda: recorder.subjects == ["a"])
         stuck.set()
         await until_idle(db)
 
 
-async def test_jobs_without_a_handler_are_left_for_nodes_that_have_one(db: Database) -> None:
+async def test_jobs_without_a_handler_wait_for_nodes_that_have_one(db: Database) -> None:
     recorder = Recorder()
-    await ask(db, "x", "newer")
+    await request_job(db, "x", "newer")
     async with running(db, {"work": recorder}):
-        await ask(db, "y")
+        await request_job(db, "y")
         await until(lambda: recorder.subjects == ["y"])
     assert [job.type for job in await list_jobs(db)] == ["newer"]
 
 
-async def test_two_nodes_share_the_work_and_do_nothing_twice(database_url: str) -> None:
+async def test_two_nodes_share_the_work_and_repeat_none(database_url: str) -> None:
     first, second = await open_db(database_url), await open_db(database_url)
     done: dict[str, list[str]] = {"a": [], "b": []}
 
@@ -306,7 +306,7 @@ async def test_two_nodes_share_the_work_and_do_nothing_twice(database_url: str) 
         return work
 
     for n in range(40):
-        await ask(first, f"{n:02}")
+        await request_job(first, f"{n:02}")
     async with (
         running(first, {"work": handler("a")}, node="a"),
         running(second, {"work": handler("b")}, node="b"),
@@ -337,10 +337,10 @@ asyncio.run(main())
 """
 
 
-async def test_the_jobs_of_a_killed_node_are_taken_over_when_its_lease_ends(
+async def test_another_node_takes_the_jobs_of_a_killed_one_when_its_lease_ends(
     db: Database, database_url: str
 ) -> None:
-    await ask(db, "orphan")
+    await request_job(db, "orphan")
     command = [sys.executable, "-c", _DOOMED, database_url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as doomed:
         assert doomed.stdout
@@ -354,7 +354,7 @@ async def test_the_jobs_of_a_killed_node_are_taken_over_when_its_lease_ends(
     assert [(job.subject, job.attempt) for job in recorder.jobs] == [("orphan", 2)]
 
 
-async def test_a_long_job_keeps_its_lease(db: Database) -> None:
+async def test_a_long_job_renews_its_lease(db: Database) -> None:
     runs = 0
 
     async def work(_job: Job) -> None:
@@ -366,12 +366,12 @@ async def test_a_long_job_keeps_its_lease(db: Database) -> None:
         running(db, {"work": work}, node="a", lease_s=1.5),
         running(db, {"work": work}, node="b", lease_s=1.5),
     ):
-        await ask(db)
+        await request_job(db)
         await until_idle(db)
     assert runs == 1
 
 
-async def test_whoever_lost_the_lease_stops_and_changes_nothing(db: Database) -> None:
+async def test_a_node_that_lost_the_lease_stops_and_changes_nothing(db: Database) -> None:
     begun: list[str] = []
     ended: list[str] = []
     go = asyncio.Event()
@@ -388,11 +388,11 @@ async def test_whoever_lost_the_lease_stops_and_changes_nothing(db: Database) ->
 
         return work
 
-    await ask(db)
+    await request_job(db)
     options: dict[str, Any] = {"node": "slept", "lease_s": 1.2, "poll_s": 60}
     async with running(db, {"work": handler("slept")}, **options):
         await until(lambda: begun == ["slept"])
-        await take_lease_away(db)
+        await expire_lease(db)
         async with running(db, {"work": handler("heir")}, node="heir"):
             await until(lambda: ended == ["slept cancelled"])
             assert (await only_job(db)).running_on == "heir"
@@ -401,7 +401,9 @@ async def test_whoever_lost_the_lease_stops_and_changes_nothing(db: Database) ->
     assert ended == ["slept cancelled", "heir done"]
 
 
-async def test_a_node_that_takes_over_from_itself_ends_the_old_try_first(db: Database) -> None:
+async def test_a_node_that_claims_its_own_job_again_ends_the_old_attempt_first(
+    db: Database,
+) -> None:
     going, most, tries = 0, 0, 0
 
     async def work(_job: Job) -> None:
@@ -415,15 +417,15 @@ async def test_a_node_that_takes_over_from_itself_ends_the_old_try_first(db: Dat
             going -= 1
 
     async with running(db, {"work": work}, lease_s=60):
-        await ask(db)
+        await request_job(db)
         await until(lambda: tries == 1)
-        await take_lease_away(db)
+        await expire_lease(db)
         await until_idle(db)
     assert (tries, most) == (2, 1)
 
 
-async def take_lease_away(db: Database) -> None:
-    """Let the lease end, as it does for a machine that was suspended."""
+async def expire_lease(db: Database) -> None:
+    """End the lease, as happens to a machine that was suspended."""
 
     async def end(tx: Tx) -> None:
         await tx.run(indexed(update(jobs).values(lease_ms=0, due_ms=0)))
@@ -431,7 +433,7 @@ async def take_lease_away(db: Database) -> None:
     await db.write(end)
 
 
-async def test_stopping_waits_for_running_jobs(db: Database) -> None:
+async def test_a_stop_waits_for_running_jobs(db: Database) -> None:
     begun: list[str] = []
     done: list[str] = []
 
@@ -441,13 +443,13 @@ async def test_stopping_waits_for_running_jobs(db: Database) -> None:
         done.append(job.subject)
 
     async with running(db, {"work": work}):
-        await ask(db, "x")
+        await request_job(db, "x")
         await until(lambda: bool(begun))
     assert done == ["x"]
     assert await list_jobs(db) == []
 
 
-async def test_a_job_that_outlasts_the_grace_is_given_back_at_once(db: Database) -> None:
+async def test_a_job_that_outlasts_the_stop_is_released_at_once(db: Database) -> None:
     begun: list[str] = []
 
     async def work(job: Job) -> None:
@@ -455,7 +457,7 @@ async def test_a_job_that_outlasts_the_grace_is_given_back_at_once(db: Database)
         await asyncio.sleep(60)
 
     async with running(db, {"work": work}, grace_s=0.05, lease_s=60):
-        await ask(db, "x")
+        await request_job(db, "x")
         await until(lambda: bool(begun))
     job = await only_job(db)
     assert (job.running_on, job.attempts) == (None, 0)
@@ -466,9 +468,9 @@ async def test_a_job_that_outlasts_the_grace_is_given_back_at_once(db: Database)
     assert recorder.subjects == ["x"]
 
 
-async def test_a_job_claimed_just_before_the_stop_is_given_back(db: Database) -> None:
+async def test_a_job_claimed_just_before_the_stop_is_released(db: Database) -> None:
     for n in range(4):
-        await ask(db, str(n))
+        await request_job(db, str(n))
     recorder = Recorder()
 
     async def stop() -> bool:
@@ -484,20 +486,20 @@ async def test_a_job_claimed_just_before_the_stop_is_given_back(db: Database) ->
     assert {job.attempts for job in jobs} <= {0}
 
 
-async def test_listing_shows_what_runs_where_and_why_it_failed(db: Database) -> None:
-    gone = asyncio.Event()
+async def test_the_list_shows_the_holder_and_the_error_of_jobs(db: Database) -> None:
+    end = asyncio.Event()
 
     async def work(job: Job) -> None:
         if job.subject == "bad":
             raise OSError("no route")
-        await gone.wait()
+        await end.wait()
 
     async with running(db, {"work": work}, pause_s=60, node="rack/7"):
-        await ask(db, "bad")
-        await ask(db, "good")
+        await request_job(db, "bad")
+        await request_job(db, "good")
         await until_async(lambda: one_failed_one_runs(db))
         listed = {job.subject: job for job in await list_jobs(db)}
-        gone.set()
+        end.set()
         await until_async(lambda: only_bad(db))
     assert listed["bad"].error == "OSError: no route"
     assert listed["bad"].running_on is None
@@ -521,14 +523,14 @@ def a_dead_process() -> int:
     return process.pid
 
 
-async def hold(db: Database, holder: str) -> None:
-    """Leave the only job as a process does that was killed in the middle of it."""
+async def claim_as(db: Database, holder: str) -> None:
+    """Leave the only job as a process does that was killed during it."""
     later = now_ms() + 60_000
     values = {"holder": f"{holder}/0123", "lease_ms": later, "due_ms": later}
     await db.write(lambda tx: tx.run(indexed(update(jobs).values(**values))))
 
 
-async def test_what_a_dead_process_of_this_machine_held_is_done_at_once(sqlite_url: str) -> None:
+async def test_the_job_of_a_dead_process_of_this_machine_runs_at_once(sqlite_url: str) -> None:
     db = await open_db(sqlite_url)
     done: list[Job] = []
 
@@ -537,8 +539,8 @@ async def test_what_a_dead_process_of_this_machine_held_is_done_at_once(sqlite_u
 
     me = os.getpid()
     for holder in (f"here:{a_dead_process()}", f"gc:here:{a_dead_process()}", f"here:{me}"):
-        await ask(db)
-        await hold(db, holder)
+        await request_job(db)
+        await claim_as(db, holder)
         done.clear()
         async with running(db, {"work": work}, node=f"here:{me}"):
             await until(lambda: done)
@@ -546,28 +548,30 @@ async def test_what_a_dead_process_of_this_machine_held_is_done_at_once(sqlite_u
     await db.close()
 
 
-async def test_what_a_living_process_or_another_machine_holds_is_left_to_it(
+async def test_the_job_of_a_living_process_or_another_machine_is_left_alone(
     sqlite_url: str,
 ) -> None:
     db = await open_db(sqlite_url)
-    await ask(db)
+    await request_job(db)
     for holder in (f"here:{os.getppid()}", f"there:{a_dead_process()}", "here:x", "node1"):
-        await hold(db, holder)
+        await claim_as(db, holder)
         async with running(db, {"work": noop}, node=f"here:{os.getpid()}"):
             await asyncio.sleep(0.1)
         assert (await only_job(db)).running_on == holder
-    await hold(db, f"here:{a_dead_process()}")
+    await claim_as(db, f"here:{a_dead_process()}")
     async with running(db, {"work": noop}, node="here:1"):
         await asyncio.sleep(0.1)
     assert (await only_job(db)).running_on
     await db.close()
 
 
-async def test_with_postgresql_even_the_dead_are_waited_for(postgresql_url: str) -> None:
-    """Since their numbers may be those of other machines by the same name."""
+async def test_with_postgresql_the_lease_of_a_dead_process_has_to_expire(
+    postgresql_url: str,
+) -> None:
+    """Another machine may have the same name, and its process the same number."""
     db = await open_db(postgresql_url)
-    await ask(db)
-    await hold(db, f"here:{a_dead_process()}")
+    await request_job(db)
+    await claim_as(db, f"here:{a_dead_process()}")
     async with running(db, {"work": noop}, node=f"here:{os.getpid()}"):
         await asyncio.sleep(0.1)
     assert (await only_job(db)).running_on
@@ -578,13 +582,13 @@ async def noop(_job: Job) -> None:
     pass
 
 
-async def test_a_job_of_a_type_that_a_node_does_not_know_waits_for_one_that_does(
+async def test_a_job_of_an_unknown_type_waits_for_a_node_that_knows_it(
     db: Database,
 ) -> None:
-    """Beside nodes of the previous release, jobs of a new type are left to the new nodes."""
+    """Nodes of the previous release leave jobs of new types to the new nodes."""
     known, new = Recorder(), Recorder()
-    await ask(db, "a", "new")
-    await ask(db, "a", "known")
+    await request_job(db, "a", "new")
+    await request_job(db, "a", "known")
     async with running(db, {"known": known}, node="old"):
         await until(lambda: known.subjects == ["a"])
         await asyncio.sleep(0.1)

@@ -1,4 +1,4 @@
-"""Listings and histories say what git says."""
+"""Listings and histories equal git's."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def oid_at(repo: GitRepo, tree: str, path: str) -> str:
 
 
 def tree_with(repo: GitRepo, paths: Iterable[str]) -> str:
-    """Write a tree of those paths that do not get in each other's way."""
+    """Write a tree of those paths that do not conflict."""
     with repo.draft() as draft:
         tree = draft.tree([])
         for path in sorted(paths):
@@ -42,7 +42,7 @@ def tree_with(repo: GitRepo, paths: Iterable[str]) -> str:
 
 
 def listed(git: Git, repo: GitRepo, tree: Any, *options: Any) -> Any:
-    """What git ls-tree says: (path, oid) in its order."""
+    """Return the output of git ls-tree: (path, oid) in its order."""
     output = git("--git-dir", repo.path, "ls-tree", "-z", *options, tree).decode()
     lines = [line for line in output.split("\0") if line]
     return [(line.split("\t")[1], line.split()[2]) for line in lines]
@@ -50,7 +50,7 @@ def listed(git: Git, repo: GitRepo, tree: Any, *options: Any) -> Any:
 
 @SLOW
 @given(st.sets(PATHS, max_size=25), st.integers(1, 5), st.booleans())
-def test_pages_add_up_to_the_listing_of_git(
+def test_all_pages_together_are_the_listing_of_git(
     a_repo: Callable[[], GitRepo], git: Git, paths: list[str], size: int, recursive: bool
 ) -> None:
     repo = a_repo()
@@ -69,13 +69,13 @@ def test_pages_add_up_to_the_listing_of_git(
 
 @SLOW
 @given(st.sets(PATHS, max_size=25), st.integers(1, 5))
-def test_pages_of_folders_first_add_up_to_folders_and_then_files(
+def test_pages_of_folders_first_list_folders_and_then_files(
     a_repo: Callable[[], GitRepo], git: Git, paths: list[str], size: int
 ) -> None:
     repo = a_repo()
     tree = tree_with(repo, paths)
     folders = listed(git, repo, tree, "-d")
-    files = [each for each in listed(git, repo, tree) if each not in folders]
+    files = [entry for entry in listed(git, repo, tree) if entry not in folders]
     pages: list[Any] = []
     after = None
     while page := repo.tree_page(tree, folders_first=True, after=after, limit=size):
@@ -85,16 +85,14 @@ def test_pages_of_folders_first_add_up_to_folders_and_then_files(
     assert pages == folders + files
 
 
-@pytest.mark.parametrize("gone", ["b/", "b", "z/"])
-def test_folders_first_goes_on_where_the_last_entry_was_when_it_is_gone(
-    repo: GitRepo, gone: str
-) -> None:
+@pytest.mark.parametrize("removed", ["b/", "b", "z/"])
+def test_folders_first_resumes_after_a_removed_last_entry(repo: GitRepo, removed: str) -> None:
     tree = tree_with(repo, {"a", "a.d/x", "c", "c.d/x"})
-    rest = [entry.path for entry in repo.tree_page(tree, folders_first=True, after=gone)]
-    assert rest == {"b/": ["c.d", "a", "c"], "b": ["c"], "z/": ["a", "c"]}[gone]
+    rest = [entry.path for entry in repo.tree_page(tree, folders_first=True, after=removed)]
+    assert rest == {"b/": ["c.d", "a", "c"], "b": ["c"], "z/": ["a", "c"]}[removed]
 
 
-def test_folders_first_works_below_a_folder_too(repo: GitRepo) -> None:
+def test_folders_first_works_in_a_subfolder_too(repo: GitRepo) -> None:
     tree = tree_with(repo, {"d/a", "d/b/c", "d/e", "f"})
     assert [e.path for e in repo.tree_page(tree, "d", folders_first=True)] == ["d/b", "d/a", "d/e"]
     rest = repo.tree_page(tree, "d", folders_first=True, after="d/b/")
@@ -103,23 +101,23 @@ def test_folders_first_works_below_a_folder_too(repo: GitRepo) -> None:
 
 @SLOW
 @given(st.sets(PATHS, min_size=1, max_size=20), PATHS)
-def test_an_entry_is_found_where_git_finds_it(
+def test_a_path_leads_to_the_same_entry_as_in_git(
     a_repo: Callable[[], GitRepo], git: Git, paths: list[str], other: str
 ) -> None:
     repo = a_repo()
     tree = tree_with(repo, paths)
     wanted = dict(listed(git, repo, tree, "-r", "-t"))
     for path in [*wanted, other]:
-        found = repo.entry(tree, path)
-        assert (found and found.oid) == wanted.get(path)
-        if found and found.type == "blob":
-            assert found.size == len(path.encode())
-            assert repo.blob(found.oid) == path.encode()
+        entry = repo.entry(tree, path)
+        assert (entry and entry.oid) == wanted.get(path)
+        if entry and entry.type == "blob":
+            assert entry.size == len(path.encode())
+            assert repo.blob(entry.oid) == path.encode()
 
 
 @SLOW
 @given(st.sets(PATHS, max_size=15), st.sets(PATHS, max_size=15))
-def test_changed_names_are_those_of_git(
+def test_changed_names_equal_git_s(
     a_repo: Callable[[], GitRepo], git: Git, before: Any, after: Any
 ) -> None:
     repo = a_repo()
@@ -127,12 +125,12 @@ def test_changed_names_are_those_of_git(
     output = git("--git-dir", repo.path, "diff-tree", "-r", "-z", old, new).decode().split("\0")
     wanted = []
     for facts, path in zip(output[::2], output[1::2], strict=False):
-        was, now = facts.split()[2:4]
-        wanted.append((path, *[None if set(oid) == {"0"} else oid for oid in (was, now)]))
+        old_oid, new_oid = facts.split()[2:4]
+        wanted.append((path, *[None if set(oid) == {"0"} else oid for oid in (old_oid, new_oid)]))
     assert repo.diff_names(old, new) == sorted(wanted)
 
 
-def test_a_page_of_a_folder_carries_full_paths_and_resumes(repo: GitRepo) -> None:
+def test_a_page_of_a_folder_has_full_paths_and_resumes(repo: GitRepo) -> None:
     tree = tree_with(repo, {"d/a", "d/b/c", "d/e", "f"})
     page = repo.tree_page(tree, "d", recursive=True, limit=2)
     assert [entry.path for entry in page] == ["d/a", "d/b"]
@@ -149,7 +147,7 @@ def test_only_a_folder_can_be_listed(repo: GitRepo, folder: str) -> None:
         repo.tree_page(tree, folder)
 
 
-def test_a_deep_tree_is_listed_without_deep_calls(repo: GitRepo) -> None:
+def test_a_deep_tree_is_listed_without_recursion(repo: GitRepo) -> None:
     with repo.draft() as draft:
         tree = draft.tree([(b"100644", b"f", bytes.fromhex(draft.blob(b"")))])
         for _ in range(1500):
@@ -159,7 +157,7 @@ def test_a_deep_tree_is_listed_without_deep_calls(repo: GitRepo) -> None:
     assert len(repo.tree_page(tree, recursive=True, limit=2000)) == 1501
 
 
-def test_names_that_are_not_utf8_survive(repo: GitRepo) -> None:
+def test_names_that_are_not_utf8_are_preserved(repo: GitRepo) -> None:
     with repo.draft() as draft:
         blob = bytes.fromhex(draft.blob(b"x"))
         tree = draft.tree([(b"100644", b"a\xff", blob)])
@@ -169,7 +167,7 @@ def test_names_that_are_not_utf8_survive(repo: GitRepo) -> None:
     assert repo.entry(tree, entry.path) == entry
 
 
-def test_the_size_of_a_large_file_is_known_without_reading_it(repo: GitRepo) -> None:
+def test_the_size_of_a_large_file_is_known_without_its_content(repo: GitRepo) -> None:
     with repo.draft() as draft:
         oid = draft.blob(bytes(5 << 20))
         draft.finish()
@@ -187,7 +185,7 @@ def test_the_empty_tree_needs_no_object(repo: GitRepo) -> None:
 
 
 @pytest.mark.parametrize("oid", ["12" * 20, "not an id", ""])
-def test_what_is_not_there_is_missing_whatever_is_asked(repo: GitRepo, oid: str) -> None:
+def test_an_unknown_object_is_missing_for_every_method(repo: GitRepo, oid: str) -> None:
     assert not repo.has(oid)
     questions: list[Callable[[str], Any]] = [
         repo.commit, repo.peel, repo.blob, repo.blob_size, repo.tree_of, repo.rows, repo.log,
@@ -213,22 +211,22 @@ def test_an_object_of_another_kind_is_missing_too(repo: GitRepo) -> None:
 
 PLACES = ["a", "d/a", "d/b", "d/e/f", "g"]
 STEP = st.tuples(
-    st.integers(0, 3),  # how far back the first parent is
-    st.integers(0, 5),  # and the second one, if that is an earlier commit
+    st.integers(0, 3),  # the distance of the first parent
+    st.integers(0, 5),  # and of the second one, if that is an earlier commit
     st.dictionaries(st.sampled_from(PLACES), st.sampled_from([b"1", b"2", None]), max_size=2),
 )
 
 
 def a_history(repo: GitRepo, steps: list[Any]) -> Any:
-    """Write commits in growing time; merges begin with the tree of their first parent."""
-    made: list[Any] = []
+    """Write commits in ascending time; merges start with the tree of their first parent."""
+    commits: list[Any] = []
     with repo.draft() as draft:
         for number, (back, second, changes) in enumerate(steps):
             parents = []
-            if made:
-                parents = [made[max(0, len(made) - 1 - back)]]
-                if second and len(made) > second and made[-second] not in parents:
-                    parents.append(made[-second])
+            if commits:
+                parents = [commits[max(0, len(commits) - 1 - back)]]
+                if second and len(commits) > second and commits[-second] not in parents:
+                    parents.append(commits[-second])
             tree = parents[0][1] if parents else None
             for path, content in changes.items():
                 edit = RemoveEntry() if content is None else PutFile(draft.blob(content))
@@ -239,9 +237,9 @@ def a_history(repo: GitRepo, steps: list[Any]) -> Any:
             tree = tree or draft.tree([])
             oids = [oid for oid, _ in parents]
             commit = draft.commit(tree, oids, ADA, f"step {number}", time_s=1000 + number)
-            made.append((commit, tree))
+            commits.append((commit, tree))
         draft.finish()
-    return [commit for commit, _ in made]
+    return [commit for commit, _ in commits]
 
 
 def hashes(git: Git, repo: GitRepo, *arguments: str | Path) -> Any:
@@ -250,7 +248,7 @@ def hashes(git: Git, repo: GitRepo, *arguments: str | Path) -> Any:
 
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(STEP, min_size=1, max_size=14))
-def test_histories_with_merges_are_told_as_git_tells_them(
+def test_histories_with_merges_equal_git_s(
     a_repo: Callable[[], GitRepo], git: Git, steps: list[Any]
 ) -> None:
     repo = a_repo()
@@ -271,7 +269,7 @@ def test_histories_with_merges_are_told_as_git_tells_them(
     assert repo.merge_base(commits[0], tip) in bases
 
 
-def test_the_last_change_in_a_broad_folder_is_found_for_all_names_at_once(
+def test_the_last_changes_in_a_broad_folder_come_for_all_names_at_once(
     repo: GitRepo, git: Git
 ) -> None:
     with repo.draft() as draft:
@@ -289,14 +287,14 @@ def test_the_last_change_in_a_broad_folder_is_found_for_all_names_at_once(
             assert [last[path].oid] == hashes(git, repo, commit[0], "-1", "--", path)
 
 
-def test_counting_leans_on_what_was_counted(repo: GitRepo) -> None:
+def test_a_count_uses_earlier_counts(repo: GitRepo) -> None:
     commits = a_history(repo, [(0, 0, {})] * 30)
     assert repo.count(commits[19]) == 20
     assert repo.count(commits[29]) == 30
     assert repo.count(commits[9]) == 10
 
 
-def test_a_commit_is_read_whole(repo: GitRepo) -> None:
+def test_a_commit_is_read_completely(repo: GitRepo) -> None:
     with repo.draft() as draft:
         tree = draft.tree([])
         oid = draft.commit(tree, ["34" * 20], ADA, "Title\n\nBody\nof it\n", time_s=77)
@@ -307,7 +305,7 @@ def test_a_commit_is_read_whole(repo: GitRepo) -> None:
     assert (commit.title, commit.body) == ("Title", "Body\nof it")
 
 
-def test_a_short_id_finds_the_one_commit_and_no_other_object(repo: GitRepo) -> None:
+def test_a_short_id_leads_to_the_one_commit_and_no_other_object(repo: GitRepo) -> None:
     with repo.draft() as draft:
         blobs = [draft.blob(b"%d" % number) for number in range(3000)]
         commit = draft.commit(draft.tree([]), [], ADA, "m", time_s=1)
@@ -320,7 +318,7 @@ def test_a_short_id_finds_the_one_commit_and_no_other_object(repo: GitRepo) -> N
     assert repo.find_short("xyzw") is None
 
 
-def test_a_short_id_shared_with_a_blob_still_finds_the_commit(repo: GitRepo) -> None:
+def test_a_short_id_of_a_commit_and_a_blob_leads_to_the_commit(repo: GitRepo) -> None:
     with repo.draft() as draft:
         commit = draft.commit(draft.tree([]), [], ADA, "m", time_s=1)
         number = 0
@@ -330,7 +328,7 @@ def test_a_short_id_shared_with_a_blob_still_finds_the_commit(repo: GitRepo) -> 
     assert repo.find_short(commit[:4]) == commit
 
 
-def test_a_short_id_of_two_commits_finds_none(repo: GitRepo) -> None:
+def test_a_short_id_of_two_commits_is_ambiguous(repo: GitRepo) -> None:
     with repo.draft() as draft:
         tree = draft.tree([])
         seen, number = {}, 0
@@ -342,7 +340,7 @@ def test_a_short_id_of_two_commits_finds_none(repo: GitRepo) -> None:
     assert repo.find_short(commit[:16]) == commit
 
 
-def test_a_diff_is_git_s_own_and_can_be_cut(repo: GitRepo) -> None:
+def test_a_diff_equals_git_s_and_can_be_truncated(repo: GitRepo) -> None:
     old, new = tree_with(repo, {"a", "b"}), tree_with(repo, {"a", "c"})
     text = b"".join(repo.diff_text(old, new))
     assert b"rename" not in text.splitlines()[0]
