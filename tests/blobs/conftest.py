@@ -1,4 +1,4 @@
-"""A store of each kind, for the suite that all of them must pass."""
+"""A store of each kind, for the suite that all stores must pass."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def s3_blobs(s3_server: S3Server) -> BlobStore:
 
 
 def direct_of(store: BlobStore) -> DirectTransfers:
-    """Return the direct transfers of a store that has some."""
+    """Return the direct transfers of a store that supports them."""
     assert store.direct is not None
     return store.direct
 
@@ -50,5 +50,5 @@ async def read(store: BlobStore, key: Any, start: int = 0, count: int | None = N
 
 
 async def in_thread(function: Callable[[], Any]) -> Any:
-    """Run what is meant for a worker thread."""
+    """Run a blocking function in a worker thread."""
     return await asyncio.to_thread(function)

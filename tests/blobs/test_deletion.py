@@ -1,4 +1,4 @@
-"""What is promised of deleting for good, and of holding that up."""
+"""Deletion of blobs, and its pause."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ _ROW = reading(select(blobs).where(blobs.c.name == bindparam("which")))
 def other(
     database_url: str, run: Callable[[Coroutine[Any, Any, Any]], Any], db: Database
 ) -> Iterator[Database]:
-    """The same database as another node sees it; with SQLite there is only one."""
+    """The same database as another node sees it; with SQLite, the same object."""
     if db.dialect_name == "sqlite":
         yield db
         return
-    opened = run(open_db(database_url))
-    yield opened
-    run(opened.close())
+    connection = run(open_db(database_url))
+    yield connection
+    run(connection.close())
 
 
 async def uploaded(db: Database, store: BlobStore) -> Repo:
@@ -68,15 +68,15 @@ async def upload(db: Database, store: BlobStore, repo: Repo) -> None:
     await register_upload(db, store, repo.pk, KEY, len(DATA), pusher_pk=None, hold_ms=60_000)
 
 
-async def let_go(db: Database, repo: Repo) -> None:
+async def unlink(db: Database, repo: Repo) -> None:
     await db.write(lambda tx: unlink_blobs(tx, repo.pk, [KEY]))
     await asyncio.sleep(0.005)
 
 
-async def test_nothing_is_deleted_while_there_is_a_pause(db: Database, other: Database) -> None:
+async def test_nothing_is_deleted_during_a_pause(db: Database, other: Database) -> None:
     store = open_blobs("memory:")
     repo = await uploaded(db, store)
-    await let_go(db, repo)
+    await unlink(db, repo)
     await pause_deletion(other, "backup", 60)
     await pause_deletion(db, "another", 60)
     assert await deletion_is_paused(db)
@@ -91,7 +91,7 @@ async def test_nothing_is_deleted_while_there_is_a_pause(db: Database, other: Da
     assert await store.size(KEY) is None
 
 
-async def test_folded_bytes_stay_while_there_is_a_pause(db: Database) -> None:
+async def test_bytes_of_reconstructable_objects_stay_during_a_pause(db: Database) -> None:
     store = open_blobs("memory:")
     await uploaded(db, store)
     await db.write(lambda tx: mark_reconstructable(tx, [KEY.name]))
@@ -103,10 +103,10 @@ async def test_folded_bytes_stay_while_there_is_a_pause(db: Database) -> None:
     assert await delete_plain_copies(db, store, grace_ms=0) == 1
 
 
-async def test_a_pause_that_nobody_prolongs_is_over(db: Database) -> None:
+async def test_a_pause_expires_unless_it_is_renewed(db: Database) -> None:
     store = open_blobs("memory:")
     repo = await uploaded(db, store)
-    await let_go(db, repo)
+    await unlink(db, repo)
     await pause_deletion(db, "dead", 60)
     await pause_deletion(db, "dead", 0.05)
     assert await deletion_is_paused(db)
@@ -114,7 +114,7 @@ async def test_a_pause_that_nobody_prolongs_is_over(db: Database) -> None:
     assert await delete_unreferenced(db, store, grace_ms=0) == 1
 
 
-async def test_a_pause_begins_before_a_deletion_or_after_it_never_amidst(
+async def test_a_pause_begins_before_a_deletion_or_after_it_never_within(
     db: Database, other: Database
 ) -> None:
     began, may = asyncio.Event(), []
@@ -137,7 +137,7 @@ async def test_a_pause_begins_before_a_deletion_or_after_it_never_amidst(
     assert not await db.write(may_delete_blobs)
 
 
-async def test_a_room_with_rows_of_its_own_keeps_and_ends_its_blobs(db: Database) -> None:
+async def test_a_room_with_its_own_rows_protects_and_releases_its_blobs(db: Database) -> None:
     store = open_blobs("memory:")
     await store.put(XORB, b"xorb", AnyBytes())
     assert await db.write(lambda tx: register_blob(tx, XORB, 4)) is None
@@ -159,12 +159,12 @@ async def test_a_linked_blob_does_not_become_unreferenced(db: Database) -> None:
     assert row.unreferenced_ms is None
 
 
-async def test_what_a_kill_left_half_deleted_is_finished_by_the_next_who_deletes(
+async def test_an_interrupted_deletion_is_completed_by_the_next(
     db: Database,
 ) -> None:
     store = open_blobs("memory:")
     repo = await uploaded(db, store)
-    await let_go(db, repo)
+    await unlink(db, repo)
     deleting = store.delete
 
     async def killed(key: StoredKey) -> bool:
@@ -182,8 +182,8 @@ async def test_what_a_kill_left_half_deleted_is_finished_by_the_next_who_deletes
     assert await store.size(KEY) == len(DATA)
 
 
-async def test_a_call_whose_time_is_over_stops_after_a_blob(db: Database) -> None:
-    """Since others may do the job then, and somebody may upload what they have deleted."""
+async def test_a_deletion_beyond_its_time_limit_stops_after_a_blob(db: Database) -> None:
+    """Another node may run the job by then, and a client may upload the deleted content."""
     store = open_blobs("memory:")
     repo = await a_repo(db, await a_user(db))
     keys = [BlobKey(BlobKind.LFS, f"{n:064x}") for n in range(4)]

@@ -1,4 +1,4 @@
-"""What files promise beyond the suite: full disks, crashes, power cuts, late parts."""
+"""Files beyond the common suite: full disks, crashes, power cuts, late parts."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ def files_below(folder: Path) -> set[str]:
     return {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
 
 
-async def test_a_blob_is_one_private_file_at_its_place(blobs: LocalBlobs, root: Path) -> None:
+async def test_a_blob_is_one_private_file_at_its_path(blobs: LocalBlobs, root: Path) -> None:
     key = await put(blobs, b"hello")
-    place = f"lfs/{key.name[:2]}/{key.name[2:4]}/{key.name}"
-    assert files_below(root) == {place}
-    assert (root / place).stat().st_mode & 0o777 == 0o600
-    assert (root / place).stat().st_nlink == 1
+    path = f"lfs/{key.name[:2]}/{key.name[2:4]}/{key.name}"
+    assert files_below(root) == {path}
+    assert (root / path).stat().st_mode & 0o777 == 0o600
+    assert (root / path).stat().st_nlink == 1
     blob = await blobs.open(key)
-    assert blob.path == root / place
+    assert blob.path == root / path
 
 
-async def test_strange_files_in_the_folder_are_not_blobs(blobs: LocalBlobs, root: Path) -> None:
+async def test_foreign_files_in_the_folder_are_not_blobs(blobs: LocalBlobs, root: Path) -> None:
     key = await put(blobs, b"hello")
     (root / "lfs" / "README").write_text("not ours")
     misplaced = root / "lfs" / "00" / "00"
@@ -57,7 +57,7 @@ async def test_strange_files_in_the_folder_are_not_blobs(blobs: LocalBlobs, root
     assert [stored.key async for stored in blobs.keys(BlobKind.LFS)] == [key]
 
 
-# -- no room --------------------------------------------------------------------------------
+# -- full disks ------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def _file(folder: Path, data: bytes) -> Path:
     return path
 
 
-def test_a_write_that_the_system_cuts_short_is_an_ordinary_error(root: Path) -> None:
+def test_a_short_write_is_an_ordinary_error(root: Path) -> None:
     code = """
 import resource, sys
 from pathlib import Path
@@ -115,7 +115,7 @@ except StorageFull:
     assert files_below(root) == set()
 
 
-async def test_the_reserve_is_never_written_to(root: Path) -> None:
+async def test_the_reserve_is_never_used(root: Path) -> None:
     content = await put(LocalBlobs(root), b"kept")
     free = LocalBlobs(root).free_bytes()
     blobs = LocalBlobs(root, min_free_bytes=free - 100 * MIB)
@@ -133,9 +133,7 @@ async def test_the_reserve_is_never_written_to(root: Path) -> None:
     assert await read(blobs, content) == b"kept"
 
 
-async def test_a_folder_that_went_away_makes_the_store_unavailable(
-    blobs: LocalBlobs, root: Path
-) -> None:
+async def test_a_missing_folder_makes_the_store_unavailable(blobs: LocalBlobs, root: Path) -> None:
     await blobs.ready()
     shutil.rmtree(root)
     with pytest.raises(Unavailable):
@@ -164,7 +162,7 @@ for n in range(10 ** 6):
 """
 
 
-def test_a_killed_process_leaves_nothing_visible_and_keeps_whole_parts(
+def test_a_killed_process_leaves_no_blob_and_preserves_complete_parts(
     blobs: LocalBlobs, root: Path, run: Callable[..., object]
 ) -> None:
     child: list[str | Path] = [sys.executable, "-c", WRITE_FOR_EVER, root]
@@ -212,7 +210,7 @@ asyncio.run(main())
 
 @pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
 @pytest.mark.parametrize("how", ["whole", "parts"])
-def test_bytes_are_durable_before_their_name_and_the_name_before_the_answer(
+def test_bytes_are_durable_before_their_name_and_the_name_before_the_return(
     root: Path, tmp_path: Path, how: str
 ) -> None:
     trace = tmp_path / "trace"
@@ -221,7 +219,7 @@ def test_bytes_are_durable_before_their_name_and_the_name_before_the_answer(
     command += [sys.executable, "-c", PUT_ONE, root, how]
     subprocess.run(command, check=True, capture_output=True, timeout=100)
     name = hashlib.sha256(b"data").hexdigest()
-    place = f"{root}/lfs/{name[:2]}/{name[2:4]}"
+    folder = f"{root}/lfs/{name[:2]}/{name[2:4]}"
     source = rf"{root}/(incoming/[0-9a-f]+|uploads/u/whole)"
     as_part = [
         rf'pwrite64\(\d+<{source}>, "data"',
@@ -233,11 +231,11 @@ def test_bytes_are_durable_before_their_name_and_the_name_before_the_answer(
     as_blob = [
         *([rf'pwrite64\(\d+<{source}>, "data"'] if how == "whole" else []),
         rf"fsync\(\d+<{source}>",
-        rf"fsync\(\d+<{root}>",  # the folder lfs, which is new, like the two below it
+        rf"fsync\(\d+<{root}>",  # the folder lfs is new, like the two below it
         rf"fsync\(\d+<{root}/lfs>",
         rf"fsync\(\d+<{root}/lfs/{name[:2]}>",
-        rf'link(at)?\(.*"{source}", .*"{place}/{name}"',
-        rf"fsync\(\d+<{place}>",
+        rf'link(at)?\(.*"{source}", .*"{folder}/{name}"',
+        rf"fsync\(\d+<{folder}>",
         r'write\(1<.*>, "ANSWER',
     ]
     expected = as_blob if how == "whole" else as_part + as_blob
@@ -248,10 +246,10 @@ def test_bytes_are_durable_before_their_name_and_the_name_before_the_answer(
     assert seen == len(expected), f"not seen in this order: {expected[seen]}"
 
 
-# -- parts that come too late ---------------------------------------------------------------
+# -- late parts -------------------------------------------------------------------------------
 
 
-async def test_no_part_is_taken_while_the_upload_is_being_checked(blobs: LocalBlobs) -> None:
+async def test_no_part_is_accepted_during_the_check_of_an_upload(blobs: LocalBlobs) -> None:
     data = noise(PART)
     key, _ = lfs(data)
     await send(blobs, "u", data, [1])
@@ -284,16 +282,14 @@ async def test_nothing_is_checked_while_a_part_is_being_written(
     await blobs.parts.assemble("u", [1], key, verify, size=PART)
 
 
-async def test_a_part_that_comes_after_a_crash_cannot_change_the_blob(
-    blobs: LocalBlobs, root: Path
-) -> None:
+async def test_a_part_after_a_crash_cannot_change_the_blob(blobs: LocalBlobs, root: Path) -> None:
     data = noise(PART)
     key, verify = lfs(data)
     await send(blobs, "u", data, [1])
-    # As if the process had died after giving the file its name, before noting that.
-    place = root / "lfs" / key.name[:2] / key.name[2:4]
-    place.mkdir(parents=True)
-    os.link(root / "uploads" / "u" / "whole", place / key.name)
+    # As if the process had died between the rename of the file and its record.
+    path = root / "lfs" / key.name[:2] / key.name[2:4]
+    path.mkdir(parents=True)
+    os.link(root / "uploads" / "u" / "whole", path / key.name)
     with pytest.raises(InvalidInput):
         blobs.parts.writer("u", 1, offset=0, size=PART)
     assert await blobs.parts.assemble("u", [1], key, verify, size=PART) == key
@@ -302,7 +298,7 @@ async def test_a_part_that_comes_after_a_crash_cannot_change_the_blob(
     assert await read(blobs, key) == data
 
 
-async def test_a_part_that_is_being_overwritten_does_not_count(blobs: LocalBlobs) -> None:
+async def test_a_part_that_is_being_overwritten_is_not_received(blobs: LocalBlobs) -> None:
     await in_thread(lambda: part_of(blobs, 1, b"first", 0))
     again = blobs.parts.writer("u", 1, offset=0, size=5)
     again.write(b"SEC")
@@ -313,7 +309,7 @@ async def test_a_part_that_is_being_overwritten_does_not_count(blobs: LocalBlobs
     assert await blobs.parts.assemble("u", [1], key, verify, size=5) == key
 
 
-async def test_parts_with_a_gap_between_them_are_refused(blobs: LocalBlobs) -> None:
+async def test_parts_with_gaps_are_refused(blobs: LocalBlobs) -> None:
     await in_thread(lambda: part_of(blobs, 1, b"one", 0))
     await in_thread(lambda: part_of(blobs, 2, b"two", 4))
     key, verify = lfs(b"onetwo")
@@ -321,7 +317,7 @@ async def test_parts_with_a_gap_between_them_are_refused(blobs: LocalBlobs) -> N
         await blobs.parts.assemble("u", [1, 2], key, verify, size=6)
 
 
-async def test_hard_links_that_the_file_system_lacks_are_made_up_for(
+async def test_a_file_system_without_hard_links_is_supported(
     blobs: LocalBlobs, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
@@ -335,7 +331,7 @@ async def test_hard_links_that_the_file_system_lacks_are_made_up_for(
     assert len(files_below(root)) == 1
 
 
-async def test_many_blobs_at_once_share_folders_safely(blobs: LocalBlobs) -> None:
+async def test_concurrent_blobs_share_folders_safely(blobs: LocalBlobs) -> None:
     bodies = [str(n).encode() for n in range(200)]
     keys = await asyncio.gather(*[put(blobs, body) for body in bodies])
     assert [await read(blobs, key) for key in keys] == bodies
@@ -343,7 +339,7 @@ async def test_many_blobs_at_once_share_folders_safely(blobs: LocalBlobs) -> Non
     assert listed == set(keys)
 
 
-def test_a_store_is_made_where_none_was(root: Path) -> None:
+def test_a_store_creates_its_folder(root: Path) -> None:
     name = hashlib.sha256(b"x").hexdigest()
     writer = LocalBlobs(root / "deep" / "down").writer(
         BlobKey(BlobKind.LFS, name), Sha256Verifier(name)
@@ -352,7 +348,7 @@ def test_a_store_is_made_where_none_was(root: Path) -> None:
     assert writer.commit() == 1
 
 
-async def test_bytes_that_are_deleted_while_the_same_are_written_do_not_fail_the_write(
+async def test_a_deletion_during_a_write_of_the_same_bytes_does_not_fail_the_write(
     tmp_path: Path,
 ) -> None:
     store = LocalBlobs(tmp_path)

@@ -1,4 +1,4 @@
-"""What is promised of copies on a node's own disk."""
+"""The cache of blobs on a node's own disk."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def name(number: int) -> BlobKey:
 
 
 class Watched(MemoryBlobs):
-    """Counts how often bytes are asked for, and lets them through when told."""
+    """Counts the reads, and delays them until the test releases them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ async def test_a_store_of_files_is_not_copied(tmp_path: Path) -> None:
     assert not (tmp_path / "cache").exists()
 
 
-async def test_many_who_ask_at_once_cause_one_fetch(tmp_path: Path) -> None:
+async def test_concurrent_requests_cause_one_fetch(tmp_path: Path) -> None:
     store = Watched()
     (data,) = await filled(store, 100)
     cache = NodeCache(store, tmp_path, 1 << 30)
@@ -102,7 +102,7 @@ async def test_many_who_ask_at_once_cause_one_fetch(tmp_path: Path) -> None:
     assert store.reads == 1
 
 
-async def test_who_gives_up_does_not_spoil_it_for_others(tmp_path: Path) -> None:
+async def test_a_cancelled_request_does_not_cancel_the_fetch_of_others(tmp_path: Path) -> None:
     store = Watched()
     (data,) = await filled(store, 100)
     cache = NodeCache(store, tmp_path, 1 << 30)
@@ -117,7 +117,7 @@ async def test_who_gives_up_does_not_spoil_it_for_others(tmp_path: Path) -> None
     assert store.reads == 1
 
 
-async def test_a_failed_fetch_leaves_nothing_and_is_tried_again(tmp_path: Path) -> None:
+async def test_a_failed_fetch_leaves_nothing_and_is_retried(tmp_path: Path) -> None:
     store = Watched()
     (data,) = await filled(store, 100)
     cache = NodeCache(store, tmp_path, 1 << 30)
@@ -130,7 +130,7 @@ async def test_a_failed_fetch_leaves_nothing_and_is_tried_again(tmp_path: Path) 
     assert (await cache.path(name(0))).read_bytes() == data
 
 
-async def test_closing_gives_up_what_is_being_fetched(tmp_path: Path) -> None:
+async def test_close_cancels_running_fetches(tmp_path: Path) -> None:
     store = Watched()
     await filled(store, 100)
     cache = NodeCache(store, tmp_path, 1 << 30)
@@ -144,7 +144,7 @@ async def test_closing_gives_up_what_is_being_fetched(tmp_path: Path) -> None:
     assert list(tmp_path.glob("incoming-*")) == []
 
 
-async def test_what_was_used_longest_ago_gives_way(tmp_path: Path) -> None:
+async def test_the_least_recently_used_copy_is_evicted(tmp_path: Path) -> None:
     store = Watched()
     contents = await filled(store, *[100] * 5)
     cache = NodeCache(store, tmp_path, 300)
@@ -155,11 +155,11 @@ async def test_what_was_used_longest_ago_gives_way(tmp_path: Path) -> None:
     for number in (0, 1, 3, 4):
         assert (await cache.path(name(number))).read_bytes() == contents[number]
     assert name(2) not in copies(tmp_path)
-    assert os.pread(open_file, 200, 0) == contents[2]  # whoever reads goes on reading
+    assert os.pread(open_file, 200, 0) == contents[2]  # an open file stays readable
     os.close(open_file)
 
 
-async def test_an_object_larger_than_the_bound_is_still_given(tmp_path: Path) -> None:
+async def test_an_object_above_the_limit_is_still_returned(tmp_path: Path) -> None:
     store = Watched()
     contents = await filled(store, 100, 5000)
     cache = NodeCache(store, tmp_path, 300)
@@ -185,7 +185,7 @@ async def test_copies_and_their_order_survive_a_restart(tmp_path: Path) -> None:
     assert copies(tmp_path) == {name(0), name(2), name(3)}
 
 
-async def test_a_lower_bound_is_kept_after_a_restart(tmp_path: Path) -> None:
+async def test_a_lower_limit_applies_after_a_restart(tmp_path: Path) -> None:
     store = Watched()
     await filled(store, *[100] * 4)
     before = NodeCache(store, tmp_path, 1000)
@@ -195,7 +195,7 @@ async def test_a_lower_bound_is_kept_after_a_restart(tmp_path: Path) -> None:
     assert len(copies(tmp_path)) == 2
 
 
-async def test_copies_of_another_wrong_size_are_fetched_again(tmp_path: Path) -> None:
+async def test_copies_of_a_wrong_size_are_fetched_again(tmp_path: Path) -> None:
     store = Watched()
     (data,) = await filled(store, 100)
     cache = NodeCache(store, tmp_path, 1 << 30)
@@ -207,7 +207,7 @@ async def test_copies_of_another_wrong_size_are_fetched_again(tmp_path: Path) ->
     assert store.reads == 3
 
 
-async def test_copies_from_before_the_machine_started_are_not_trusted(tmp_path: Path) -> None:
+async def test_copies_from_before_the_machine_s_start_are_not_trusted(tmp_path: Path) -> None:
     store = Watched()
     (data,) = await filled(store, 100)
     path = await NodeCache(store, tmp_path, 1 << 30).path(name(0))
@@ -216,7 +216,7 @@ async def test_copies_from_before_the_machine_started_are_not_trusted(tmp_path: 
     assert (await NodeCache(store, tmp_path, 1 << 30).path(name(0))).read_bytes() == data
 
 
-async def test_copies_may_vanish_at_any_moment(tmp_path: Path) -> None:
+async def test_copies_may_be_evicted_at_any_moment(tmp_path: Path) -> None:
     store = Watched()
     contents = await filled(store, *[1000] * 8)
     folder = tmp_path / "cache"
@@ -232,7 +232,7 @@ async def test_copies_may_vanish_at_any_moment(tmp_path: Path) -> None:
             try:
                 fd = await cache.open(name(number))
             except Unavailable:
-                continue  # gone five times running
+                continue  # evicted five times in a row
             assert os.pread(fd, 2000, 0) == contents[number]
             os.close(fd)
 
@@ -240,7 +240,7 @@ async def test_copies_may_vanish_at_any_moment(tmp_path: Path) -> None:
     assert (await cache.path(name(0))).read_bytes() == contents[0]
 
 
-async def test_a_forgotten_copy_is_fetched_again(tmp_path: Path) -> None:
+async def test_an_evicted_copy_is_fetched_again(tmp_path: Path) -> None:
     store = Watched()
     (data,) = await filled(store, 100)
     cache = NodeCache(store, tmp_path, 1 << 30)
@@ -266,7 +266,7 @@ async def test_a_file_on_this_disk_can_become_the_copy(tmp_path: Path) -> None:
         await cache.offer(name(number), uploaded)
         uploaded.unlink()
     assert copies(tmp_path / "cache") == {name(1), name(2)}
-    await cache.offer(name(5), tmp_path / "gone")
+    await cache.offer(name(5), tmp_path / "missing")
     uploaded.write_bytes(bytes(1000))
     await cache.offer(name(5), uploaded)
     assert name(5) not in copies(tmp_path / "cache")
@@ -291,7 +291,7 @@ async def test_a_full_disk_makes_older_copies_go(
     assert copies(tmp_path) == {name(2)}
 
 
-async def test_drafts_that_a_crash_left_are_removed(tmp_path: Path) -> None:
+async def test_drafts_of_a_crash_are_removed(tmp_path: Path) -> None:
     store = Watched()
     await filled(store, 100)
     await NodeCache(store, tmp_path, 1 << 30).path(name(0))

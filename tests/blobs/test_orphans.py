@@ -1,4 +1,4 @@
-"""What is promised of bytes that no row names."""
+"""Orphans: bytes without a row are deleted after the grace period."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def look(
 
 
 @pytest.mark.parametrize("kind", list(BlobKind))
-async def test_bytes_that_nobody_registered_go_after_the_grace_period(
+async def test_unregistered_bytes_are_deleted_after_the_grace_period(
     sqlite_url: str, blobs: BlobStore, kind: BlobKind
 ) -> None:
     db = await open_db(sqlite_url)
@@ -82,7 +82,7 @@ async def test_bytes_that_nobody_registered_go_after_the_grace_period(
     await db.close()
 
 
-async def test_a_writer_who_comes_to_register_them_keeps_them(db: Database) -> None:
+async def test_a_writer_that_registers_orphans_saves_them(db: Database) -> None:
     store = open_blobs("memory:")
     repo = await a_repo(db, await a_user(db))
     await store.put(KEY, DATA, Sha256Verifier(KEY.name))
@@ -93,7 +93,7 @@ async def test_a_writer_who_comes_to_register_them_keeps_them(db: Database) -> N
     assert await linked(db, repo.pk, KEY)
 
 
-async def test_writers_and_the_sweep_never_lose_bytes_to_each_other(db: Database) -> None:
+async def test_racing_writers_and_sweeps_never_lose_bytes(db: Database) -> None:
     store = open_blobs("memory:")
     repo = await a_repo(db, await a_user(db))
     contents = [b"%d" % n for n in range(40)]
@@ -125,7 +125,7 @@ async def test_writers_and_the_sweep_never_lose_bytes_to_each_other(db: Database
         assert await store.size(key) == len(data)
 
 
-async def test_bytes_that_a_folded_object_does_not_need_go_as_well(db: Database) -> None:
+async def test_the_plain_bytes_of_a_reconstructable_object_are_deleted_too(db: Database) -> None:
     store = open_blobs("memory:")
     repo = await a_repo(db, await a_user(db))
     await store.put(KEY, DATA, Sha256Verifier(KEY.name))
@@ -143,7 +143,7 @@ async def test_bytes_that_a_folded_object_does_not_need_go_as_well(db: Database)
     assert (row.reconstructable_ms, row.unreferenced_ms) == (0, None)
 
 
-async def test_nothing_goes_while_there_is_a_pause(db: Database) -> None:
+async def test_no_orphan_is_deleted_during_a_pause(db: Database) -> None:
     store = open_blobs("memory:")
     await put(store, KEY)
     await pause_deletion(db, "backup", 60)
@@ -165,7 +165,7 @@ async def test_a_store_that_is_not_of_this_database_is_left_alone(
     assert await look(db, store, BlobKind.XORB, credible=3) == 4
 
 
-async def test_the_job_looks_at_every_kind(db: Database, tmp_path: Path) -> None:
+async def test_the_job_covers_every_kind(db: Database, tmp_path: Path) -> None:
     folder = tmp_path / "blobs"
     store = open_blobs(folder.as_uri())
     for kind in BlobKind:
@@ -177,5 +177,5 @@ async def test_the_job_looks_at_every_kind(db: Database, tmp_path: Path) -> None
     await run_job(types, MARK_ORPHANS)
     await asyncio.sleep(0.005)
     await run_job(types, DELETE_UNREFERENCED)
-    left = sorted(await list_all(store), key=str)
-    assert [key.name[0] for key in left] == ["b"] * 3
+    remaining = sorted(await list_all(store), key=str)
+    assert [key.name[0] for key in remaining] == ["b"] * 3

@@ -1,4 +1,4 @@
-"""What S3 promises beyond the suite: signed addresses, trouble with the server, leftovers."""
+"""S3 beyond the common suite: signed addresses, errors of the server, leftovers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def get(url: str, **headers: str) -> tuple[bytes, Any]:
 
 
 @pytest.mark.parametrize("name", ['größe "x" 1.bin', "x\udcff.bin"])
-async def test_anyone_can_get_a_blob_at_its_signed_address(blobs: BlobStore, name: str) -> None:
+async def test_a_blob_is_readable_at_its_signed_address(blobs: BlobStore, name: str) -> None:
     key = await put(blobs, b"0123456789")
     header = content_disposition(name)
     url = await direct_of(blobs).url(
@@ -52,7 +52,7 @@ async def test_anyone_can_get_a_blob_at_its_signed_address(blobs: BlobStore, nam
     assert body == b"234"
 
 
-async def test_an_address_signed_for_a_range_gives_out_that_range_alone(blobs: BlobStore) -> None:
+async def test_an_address_signed_for_a_range_serves_only_that_range(blobs: BlobStore) -> None:
     key = await put(blobs, b"0123456789")
     url = await direct_of(blobs).url(key, expires_s=60, span=(2, 4))
     assert url
@@ -79,7 +79,7 @@ async def test_a_signed_address_expires(blobs: BlobStore) -> None:
         await asyncio.to_thread(get, url)
 
 
-async def test_signed_addresses_are_those_that_clients_can_reach(s3_server: S3Server) -> None:
+async def test_signed_addresses_have_the_public_host(s3_server: S3Server) -> None:
     public = replace(s3_server.options, public_endpoint="https://files.example")
     key = BlobKey(BlobKind.LFS, "a" * 64)
     with_path = await direct_of(open_blobs("s3://bucket/p", options=public)).url(key, expires_s=60)
@@ -91,7 +91,7 @@ async def test_signed_addresses_are_those_that_clients_can_reach(s3_server: S3Se
     assert url.startswith(f"https://bucket.files.example/lfs/aa/aa/{key.name}?")
 
 
-# -- trouble --------------------------------------------------------------------------------
+# -- errors ---------------------------------------------------------------------------------
 
 
 async def every_call(blobs: BlobStore) -> list[Exception]:
@@ -135,7 +135,7 @@ def test_the_secret_is_not_printed() -> None:
     assert "hidden" not in repr(S3Options(secret_key="hidden", session_token="hidden"))
 
 
-async def test_a_download_goes_on_where_the_connection_broke(s3_server: S3Server) -> None:
+async def test_a_download_resumes_after_a_broken_connection(s3_server: S3Server) -> None:
     data = noise(6 * MIB)
     url = s3_server.fresh_url()
     key = await put(open_blobs(url, options=s3_server.options), data)
@@ -147,7 +147,7 @@ async def test_a_download_goes_on_where_the_connection_broke(s3_server: S3Server
 
 @contextmanager
 def cutting_proxy(endpoint: str, *, after: int) -> Iterator[tuple[str, list[bool]]]:
-    """Pass connections on to ``endpoint``, breaking each after so many bytes of answer."""
+    """Forward connections to ``endpoint`` and break them after so many bytes of the response."""
     target = ("127.0.0.1", int(endpoint.rpartition(":")[2]))
     cuts: list[bool] = []
 
@@ -189,16 +189,16 @@ def cutting_proxy(endpoint: str, *, after: int) -> Iterator[tuple[str, list[bool
 
 @pytest.fixture
 def under_way(s3_server: S3Server) -> Callable[[BlobKey], bool]:
-    """Tells whether the server holds parts of an unfinished upload to a key."""
+    """Return a check whether the server has parts of an unfinished upload to a key."""
 
     def look(key: BlobKey) -> bool:
-        answer = s3_server.client().list_multipart_uploads(Bucket=s3_server.bucket)
-        return any(upload["Key"].endswith(key.name) for upload in answer.get("Uploads", []))
+        uploads = s3_server.client().list_multipart_uploads(Bucket=s3_server.bucket)
+        return any(upload["Key"].endswith(key.name) for upload in uploads.get("Uploads", []))
 
     return look
 
 
-async def test_aborting_takes_back_the_parts_that_were_sent(
+async def test_an_abort_deletes_the_parts(
     blobs: BlobStore, under_way: Callable[[BlobKey], bool]
 ) -> None:
     key = BlobKey(BlobKind.XORB, "1" * 64)
@@ -209,7 +209,7 @@ async def test_aborting_takes_back_the_parts_that_were_sent(
     assert not under_way(key)
 
 
-async def test_sweeping_takes_back_parts_that_nobody_aborted(
+async def test_a_sweep_deletes_abandoned_parts(
     blobs: BlobStore, under_way: Callable[[BlobKey], bool]
 ) -> None:
     key = BlobKey(BlobKind.XORB, "2" * 64)
@@ -221,7 +221,7 @@ async def test_sweeping_takes_back_parts_that_nobody_aborted(
     assert not under_way(key)
 
 
-async def test_two_prefixes_do_not_see_each_other(s3_server: S3Server) -> None:
+async def test_two_prefixes_are_separate(s3_server: S3Server) -> None:
     url = s3_server.fresh_url()
     first = open_blobs(url, options=s3_server.options)
     second = open_blobs(f"{url}/inner", options=s3_server.options)

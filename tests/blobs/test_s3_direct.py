@@ -1,4 +1,4 @@
-"""What is promised of objects that clients send straight to the store."""
+"""Direct uploads: clients send objects straight to the store."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def store(s3_blobs: BlobStore, run: Callable[..., object]) -> Iterator[BlobStore
 
 async def begin(store: BlobStore, size: int = len(DATA), **how: Any) -> DirectUploadTarget:
     how.setdefault("expires_s", 60)
-    made = await direct_of(store).begin_upload(size, **how)
-    assert made
-    return made
+    target = await direct_of(store).begin_upload(size, **how)
+    assert target
+    return target
 
 
 async def send(upload: DirectUploadTarget, data: bytes = DATA, **changes: str) -> int:
@@ -58,7 +58,7 @@ class Refuses(AnyBytes):
         raise BlobCorrupt(expected="better bytes", got="these")
 
 
-async def test_what_a_client_sent_becomes_a_blob(store: BlobStore) -> None:
+async def test_a_direct_upload_becomes_a_blob(store: BlobStore) -> None:
     data = noise(3 << 20)
     upload = await begin(store, len(data))
     assert await send(upload, data) == 200
@@ -67,7 +67,7 @@ async def test_what_a_client_sent_becomes_a_blob(store: BlobStore) -> None:
     assert await read(store, KEY) == data
 
 
-async def test_only_s3_has_direct_transfers_and_only_if_they_are_allowed(
+async def test_only_s3_supports_direct_transfers_and_only_if_enabled(
     blobs: BlobStore, s3_server: S3Server
 ) -> None:
     assert (blobs.direct is not None) == isinstance(blobs, S3Blobs)
@@ -76,7 +76,7 @@ async def test_only_s3_has_direct_transfers_and_only_if_they_are_allowed(
     await without.close()
 
 
-async def test_an_address_takes_one_object_of_the_size_announced(store: BlobStore) -> None:
+async def test_an_address_accepts_one_object_of_the_announced_size(store: BlobStore) -> None:
     upload = await begin(store)
     assert await send(upload, DATA + b"0") == 403
     assert await send(upload) == 200
@@ -89,7 +89,7 @@ async def test_an_address_takes_one_object_of_the_size_announced(store: BlobStor
     assert await list_all(store) == [KEY]
 
 
-async def test_bytes_with_another_checksum_are_refused_where_the_server_can(
+async def test_bytes_with_another_checksum_are_refused_if_the_server_can(
     store: S3Blobs,
 ) -> None:
     upload = await begin(store, crc64nvme=CRC)
@@ -108,7 +108,7 @@ async def test_an_address_expires(store: BlobStore) -> None:
     assert await send(upload) == 403
 
 
-async def test_what_is_refused_leaves_nothing_and_keeps_the_address_shut(
+async def test_a_refused_upload_leaves_nothing_and_blocks_the_address(
     store: BlobStore,
 ) -> None:
     upload = await begin(store)
@@ -122,18 +122,18 @@ async def test_what_is_refused_leaves_nothing_and_keeps_the_address_shut(
 
 
 @pytest.mark.parametrize("upload_id", ["0" * 32, "never-begun"])
-async def test_what_nobody_sent_is_not_found(store: BlobStore, upload_id: str) -> None:
+async def test_a_missing_upload_is_an_error(store: BlobStore, upload_id: str) -> None:
     with pytest.raises(BlobNotFound):
         await direct_of(store).adopt(upload_id, KEY, AnyBytes())
 
 
 @pytest.mark.parametrize("upload_id", ["", "..", "a/b", "../xorb/55/55/x", "x" * 65])
-async def test_an_id_cannot_lead_elsewhere(store: BlobStore, upload_id: str) -> None:
+async def test_an_id_cannot_leave_the_prefix(store: BlobStore, upload_id: str) -> None:
     with pytest.raises(InvalidInput):
         await direct_of(store).adopt(upload_id, KEY, AnyBytes())
 
 
-async def test_who_adopts_beside_others_gets_what_was_sent_or_nothing(store: BlobStore) -> None:
+async def test_concurrent_adoptions_succeed_or_find_no_upload(store: BlobStore) -> None:
     upload = await begin(store)
     await send(upload)
     keys = [BlobKey(BlobKind.XORB, f"{n:064x}") for n in range(8)]
@@ -166,7 +166,7 @@ async def test_bytes_that_change_after_they_were_read_are_not_taken(
     assert await list_all(store) == []
 
 
-async def test_forgotten_uploads_are_swept(store: BlobStore) -> None:
+async def test_abandoned_uploads_are_swept(store: BlobStore) -> None:
     for adopt in (True, False):
         upload = await begin(store)
         await send(upload)

@@ -1,4 +1,4 @@
-"""What is promised of the names under which bytes are stored: none is used twice."""
+"""Stored names: no name of bytes is used twice."""
 
 from __future__ import annotations
 
@@ -53,19 +53,19 @@ Send: TypeAlias = Callable[[Database, BlobStore, Repo], Awaitable[StoredKey]]
 
 
 async def send_lfs(db: Database, store: BlobStore, repo: Repo) -> StoredKey:
-    place = await new_stored_name(db, LFS, BlobSettings())
-    await store.put(place, DATA, Sha256Verifier(LFS.name))
+    stored = await new_stored_name(db, LFS, BlobSettings())
+    await store.put(stored, DATA, Sha256Verifier(LFS.name))
     await register_upload(
-        db, store, repo.pk, LFS, len(DATA), pusher_pk=None, hold_ms=60_000, place=place
+        db, store, repo.pk, LFS, len(DATA), pusher_pk=None, hold_ms=60_000, place=stored
     )
-    return place
+    return stored
 
 
 async def send_pack(db: Database, store: BlobStore, repo: Repo) -> StoredKey:
-    place = await new_stored_name(db, PACK, BlobSettings())
-    await store.put(place, DATA, AnyBytes())
-    await db.write(lambda tx: link_new_blob(tx, repo.pk, PACK, len(DATA), place=place))
-    return place
+    stored = await new_stored_name(db, PACK, BlobSettings())
+    await store.put(stored, DATA, AnyBytes())
+    await db.write(lambda tx: link_new_blob(tx, repo.pk, PACK, len(DATA), place=stored))
+    return stored
 
 
 async def read(db: Database, store: BlobStore, key: BlobKey) -> bytes:
@@ -91,13 +91,13 @@ asyncio.run(collect(*sys.argv[1:]))
 
 
 def start_collector(database: str, url: str, options: S3Options) -> subprocess.Popen[bytes]:
-    """Start what deletes unreferenced blobs, as a process of its own."""
+    """Start a process that deletes unreferenced blobs."""
     how = [database, url, options.endpoint, options.access_key, options.secret_key]
     return subprocess.Popen([sys.executable, "-c", _COLLECTOR, *how])
 
 
 @pytest.mark.parametrize(("key", "send"), [(LFS, send_lfs), (PACK, send_pack)], ids=["lfs", "pack"])
-async def test_a_late_delete_destroys_nothing_that_was_uploaded_again(
+async def test_a_late_delete_destroys_no_later_upload(
     key: BlobKey, send: Send, db: Database, database_url: str, s3_server: S3Server
 ) -> None:
     url = s3_server.fresh_url()
@@ -112,7 +112,7 @@ async def test_a_late_delete_destroys_nothing_that_was_uploaded_again(
         await asyncio.to_thread(delayed.wait)
         collector.send_signal(signal.SIGKILL)
         await asyncio.to_thread(collector.wait)
-        # Another node finishes what the dead one began, and the content comes again.
+        # Another node completes the dead one's deletion, and the content is uploaded again.
         assert await delete_unreferenced(db, store, grace_ms=0) == 1
         await send(db, store, repo)
         assert await read(db, store, key) == DATA
@@ -122,7 +122,7 @@ async def test_a_late_delete_destroys_nothing_that_was_uploaded_again(
 
 
 @pytest.mark.parametrize(("key", "send"), [(LFS, send_lfs), (PACK, send_pack)], ids=["lfs", "pack"])
-async def test_bytes_that_come_again_get_another_name(
+async def test_content_that_is_uploaded_again_gets_another_name(
     key: BlobKey, send: Send, db: Database, blobs: BlobStore
 ) -> None:
     repo = await a_repo(db, await a_user(db))
@@ -138,7 +138,9 @@ async def test_bytes_that_come_again_get_another_name(
     assert await stored_name_of(db, key) == second
 
 
-async def test_bytes_that_came_first_stay_and_others_go(db: Database, blobs: BlobStore) -> None:
+async def test_the_first_of_two_uploads_stays_and_the_other_is_deleted(
+    db: Database, blobs: BlobStore
+) -> None:
     repo = await a_repo(db, await a_user(db))
     first = await send_lfs(db, blobs, repo)
     second = await send_lfs(db, blobs, repo)
@@ -146,9 +148,7 @@ async def test_bytes_that_came_first_stay_and_others_go(db: Database, blobs: Blo
     assert await blobs.size(second) is None
 
 
-async def test_a_pack_that_comes_twice_leaves_its_second_bytes_to_be_deleted(
-    db: Database, blobs: BlobStore
-) -> None:
+async def test_the_second_copy_of_a_pack_is_deleted(db: Database, blobs: BlobStore) -> None:
     repo = await a_repo(db, await a_user(db))
     first = await send_pack(db, blobs, repo)
     second = await send_pack(db, blobs, repo)
@@ -160,16 +160,16 @@ async def test_a_pack_that_comes_twice_leaves_its_second_bytes_to_be_deleted(
     assert await read(db, blobs, PACK) == DATA
 
 
-async def test_what_an_earlier_release_stored_goes_on_to_be_read_and_deleted(
+async def test_content_of_an_earlier_release_stays_readable_and_deletable(
     db: Database, blobs: BlobStore
 ) -> None:
     repo = await a_repo(db, await a_user(db))
     await blobs.put(LFS, DATA, Sha256Verifier(LFS.name))
     await register_upload(db, blobs, repo.pk, LFS, len(DATA), pusher_pk=None, hold_ms=60_000)
     assert await read(db, blobs, LFS) == DATA
-    came = await send_lfs(db, blobs, repo)
+    second = await send_lfs(db, blobs, repo)
     assert await stored_name_of(db, LFS) == LFS
-    assert await blobs.size(came) is None
+    assert await blobs.size(second) is None
     await db.write(lambda tx: unlink_blobs(tx, repo.pk, [LFS]))
     await asyncio.sleep(0.005)
     assert await delete_unreferenced(db, blobs, grace_ms=0) == 1
@@ -187,7 +187,9 @@ async def test_an_upload_replaces_bytes_that_the_store_has_lost(
     assert await read(db, blobs, LFS) == DATA
 
 
-async def test_replaced_bytes_stay_for_readers_and_then_go(db: Database, blobs: BlobStore) -> None:
+async def test_replaced_bytes_stay_for_readers_and_are_deleted_later(
+    db: Database, blobs: BlobStore
+) -> None:
     repo = await a_repo(db, await a_user(db))
     old = await send_lfs(db, blobs, repo)
     new = await new_stored_name(db, LFS, BlobSettings())
@@ -197,7 +199,7 @@ async def test_replaced_bytes_stay_for_readers_and_then_go(db: Database, blobs: 
         return await replace_bytes(tx, LFS, len(DATA), old=old, new=new)
 
     assert await db.write(replace)
-    assert not await db.write(replace), "it does not lie there any more"
+    assert not await db.write(replace), "the row has another stored name already"
     assert await stored_name_of(db, LFS) == new
     assert await delete_unreferenced(db, blobs, grace_ms=60_000) == 0
     assert await blobs.size(old) == len(DATA)
@@ -207,14 +209,14 @@ async def test_replaced_bytes_stay_for_readers_and_then_go(db: Database, blobs: 
     assert await read(db, blobs, LFS) == DATA
 
 
-async def test_bytes_that_nobody_registered_go_unless_somebody_comes_to(
+async def test_unregistered_bytes_are_deleted_unless_a_writer_registers_them(
     db: Database, blobs: BlobStore
 ) -> None:
     repo = await a_repo(db, await a_user(db))
     lost, late = [await new_stored_name(db, LFS, BlobSettings()) for _ in range(2)]
-    for place in (lost, late):
-        await blobs.put(place, DATA, Sha256Verifier(LFS.name))
-    await asyncio.sleep(1.1)  # S3 tells the second in which it came
+    for stored in (lost, late):
+        await blobs.put(stored, DATA, Sha256Verifier(LFS.name))
+    await asyncio.sleep(1.1)  # S3 has times in seconds
     assert await mark_orphans(db, blobs, BlobKind.LFS, older_than_s=0) == 2
     assert await mark_orphans(db, blobs, BlobKind.LFS, older_than_s=0) == 0
     await register_upload(
@@ -226,11 +228,11 @@ async def test_bytes_that_nobody_registered_go_unless_somebody_comes_to(
     assert [row.name for row in await rows(db, LFS)] == [LFS.name]
 
 
-async def test_bytes_that_are_being_deleted_cannot_be_registered(db: Database) -> None:
+async def test_bytes_in_deletion_cannot_be_registered(db: Database) -> None:
     store = open_blobs("memory:")
     repo = await a_repo(db, await a_user(db))
-    place = await new_stored_name(db, LFS, BlobSettings())
-    await store.put(place, DATA, Sha256Verifier(LFS.name))
+    stored = await new_stored_name(db, LFS, BlobSettings())
+    await store.put(stored, DATA, Sha256Verifier(LFS.name))
     await asyncio.sleep(0.005)
     assert await mark_orphans(db, store, BlobKind.LFS, older_than_s=0) == 1
 
@@ -243,11 +245,11 @@ async def test_bytes_that_are_being_deleted_cannot_be_registered(db: Database) -
         await delete_unreferenced(db, Stopping(), grace_ms=0)  # type: ignore[arg-type]
     with pytest.raises(Unavailable):
         await register_upload(
-            db, store, repo.pk, LFS, len(DATA), pusher_pk=None, hold_ms=60_000, place=place
+            db, store, repo.pk, LFS, len(DATA), pusher_pk=None, hold_ms=60_000, place=stored
         )
 
 
-async def test_while_the_previous_release_is_at_work_names_are_as_it_knows_them(
+async def test_while_the_previous_release_runs_names_have_its_form(
     db: Database,
 ) -> None:
     since = await database_now_ms(db)
@@ -258,14 +260,14 @@ async def test_while_the_previous_release_is_at_work_names_are_as_it_knows_them(
     assert await new_stored_name(db, LFS, BlobSettings(update_seconds=0)) != LFS
 
 
-async def test_an_upload_in_parts_tells_again_where_it_put_the_blob(
+async def test_a_repeated_completion_returns_the_same_stored_name(
     blobs: BlobStore, db: Database, tmp_path: Path
 ) -> None:
     writer = blobs.parts.writer("u", 1, offset=0, size=len(DATA))
     await asyncio.to_thread(writer.write, DATA)
     await asyncio.to_thread(writer.commit)
     places = [await new_stored_name(db, LFS, BlobSettings()) for _ in range(2)]
-    for place in places:
+    for stored in places:
         verify = Sha256Verifier(LFS.name)
         size = len(DATA)
         assert (

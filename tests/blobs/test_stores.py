@@ -1,4 +1,4 @@
-"""What every store promises; each test runs on memory, on files and on a real S3 server."""
+"""The promises of every store; each test runs on memory, on files and on a real S3 server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MIB = 1 << 20
 
 
 class AnyBytes:
-    """Lets all bytes pass, as a room might whose names do not follow from the bytes alone."""
+    """Accepts all bytes, like a room whose names do not follow from the bytes alone."""
 
     def update(self, chunk: bytes | memoryview) -> None:
         pass
@@ -53,7 +53,7 @@ async def list_all(blobs: BlobStore) -> list[StoredKey]:
 
 
 @pytest.mark.parametrize("size", [0, 1, 70_000, 3 * MIB + 1])
-async def test_what_goes_in_comes_out(blobs: BlobStore, size: int) -> None:
+async def test_written_bytes_are_read_back(blobs: BlobStore, size: int) -> None:
     data = noise(size)
     key = await put(blobs, data)
     assert (await blobs.open(key)).size == size == await blobs.size(key)
@@ -75,7 +75,7 @@ async def test_a_range_outside_is_refused(blobs: BlobStore, start: int, count: i
         await read(blobs, key, start, count)
 
 
-async def test_pieces_are_never_larger_than_one_mebibyte(blobs: BlobStore) -> None:
+async def test_pieces_have_at_most_one_mebibyte(blobs: BlobStore) -> None:
     key = await put(blobs, noise(4 * MIB))
     blob = await blobs.open(key)
     sizes = [len(chunk) async for chunk in blob.chunks()]
@@ -91,7 +91,7 @@ async def test_a_file_can_be_put(blobs: BlobStore, tmp_path: Path) -> None:
     assert (tmp_path / "file").read_bytes() == data == await read(blobs, key)
 
 
-async def test_an_absent_blob_is_reported_as_such(blobs: BlobStore) -> None:
+async def test_an_absent_blob_is_an_error(blobs: BlobStore) -> None:
     key, _ = lfs(b"never stored")
     assert await blobs.size(key) is None
     with pytest.raises(BlobNotFound):
@@ -99,12 +99,12 @@ async def test_an_absent_blob_is_reported_as_such(blobs: BlobStore) -> None:
     assert await blobs.delete(key) is False
 
 
-async def test_kinds_do_not_mix(blobs: BlobStore) -> None:
+async def test_kinds_are_separate(blobs: BlobStore) -> None:
     key = await put(blobs, b"an LFS object")
     assert await blobs.size(BlobKey(BlobKind.XORB, key.name)) is None
 
 
-async def test_a_deleted_blob_is_gone_and_can_come_back(blobs: BlobStore) -> None:
+async def test_a_deleted_blob_is_absent_and_can_be_written_again(blobs: BlobStore) -> None:
     key = await put(blobs, b"here")
     assert await blobs.delete(key) is True
     assert await blobs.size(key) is None
@@ -113,12 +113,12 @@ async def test_a_deleted_blob_is_gone_and_can_come_back(blobs: BlobStore) -> Non
     assert await read(blobs, key) == b"here"
 
 
-async def test_reading_a_blob_deleted_after_it_was_opened_says_so(blobs: BlobStore) -> None:
+async def test_a_read_of_a_blob_deleted_after_its_opening_is_an_error(blobs: BlobStore) -> None:
     key = await put(blobs, b"here")
     blob = await blobs.open(key)
     await blobs.delete(key)
     if blob.path is None and not hasattr(blob, "_key"):
-        return  # memory: whoever holds the bytes has them
+        return  # memory: an open blob retains its bytes
     with pytest.raises(BlobNotFound):
         _ = [chunk async for chunk in blob.chunks()]
 
@@ -139,12 +139,12 @@ async def test_all_blobs_of_a_kind_are_listed(blobs: BlobStore) -> None:
     ["", "..", "a/b", "A" * 64, "g" * 64, "a" * 63, "a" * 65, "../" + "a" * 61, "a" * 63 + "\n",
      "a" * 63 + "\0", "٠" * 64, "a" * 40],
 )  # fmt: skip
-def test_names_that_are_no_digest_are_refused(name: str) -> None:
+def test_names_that_are_not_digests_are_refused(name: str) -> None:
     with pytest.raises(InvalidInput):
         BlobKey(BlobKind.LFS, name)
 
 
-# -- nothing visible before it is right -----------------------------------------------------
+# -- verification before visibility ---------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [10, 9 * MIB])
@@ -176,7 +176,7 @@ async def test_a_wrong_size_leaves_nothing_behind(blobs: BlobStore, announced: i
 
 
 @pytest.mark.parametrize("size", [10, 9 * MIB])
-async def test_an_aborted_blob_was_never_there(blobs: BlobStore, size: int) -> None:
+async def test_an_aborted_blob_never_exists(blobs: BlobStore, size: int) -> None:
     data = noise(size)
     key, verify = lfs(data)
 
@@ -227,7 +227,7 @@ async def test_the_first_bytes_under_a_name_win(blobs: BlobStore, size: int) -> 
     key = BlobKey(BlobKind.XORB, "5" * 64)
     first, second = noise(size, seed=1), noise(size + 1, seed=2)
     assert await blobs.put(key, first, AnyBytes()) == size
-    assert await blobs.put(key, second, AnyBytes()) == size, "the size of what is there"
+    assert await blobs.put(key, second, AnyBytes()) == size, "the size of the first"
     assert await read(blobs, key) == first
     assert await blobs.sweep(-60) == 0
 
@@ -241,7 +241,7 @@ async def test_many_writers_of_one_blob_all_succeed(blobs: BlobStore) -> None:
     assert await blobs.sweep(-60) == 0
 
 
-async def test_racing_writers_of_a_name_agree_on_one_of_them(blobs: BlobStore) -> None:
+async def test_racing_writers_of_a_name_agree_on_one_content(blobs: BlobStore) -> None:
     key = BlobKey(BlobKind.XORB, "6" * 64)
     bodies = [noise(100_000, seed) for seed in range(6)]
     await asyncio.gather(*[blobs.put(key, body, AnyBytes()) for body in bodies])
@@ -255,7 +255,7 @@ async def test_a_large_blob_streams_through_bounded_memory(
     request: pytest.FixtureRequest, blobs: BlobStore
 ) -> None:
     if "memory" in request.node.callspec.id:
-        pytest.skip("keeps its blobs in memory")
+        pytest.skip("stores its blobs in memory")
     size, piece = 128 * MIB, noise(MIB)
     digest = hashlib.sha256()
     for _ in range(size // MIB):
@@ -278,7 +278,7 @@ async def test_a_large_blob_streams_through_bounded_memory(
 
 
 class Watch:
-    """Watches the memory of this process from a thread."""
+    """Samples the memory of this process in a thread."""
 
     def __enter__(self) -> Watch:
         self._stop = threading.Event()
@@ -304,7 +304,7 @@ def _resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-# -- uploads in parts -----------------------------------------------------------------------
+# -- multipart uploads ------------------------------------------------------------------------
 
 PART = 2 * MIB
 
@@ -334,7 +334,7 @@ async def send(blobs: BlobStore, upload: str, data: bytes, order: Sequence[int])
         assert await send_part(blobs, upload, number, *pieces[number])
 
 
-async def test_parts_sent_in_any_order_become_the_blob(blobs: BlobStore) -> None:
+async def test_parts_in_any_order_become_the_blob(blobs: BlobStore) -> None:
     data = noise(2 * PART + 99)
     key, verify = lfs(data)
     await send(blobs, "upload-1", data, [3, 1, 2])
@@ -344,7 +344,7 @@ async def test_parts_sent_in_any_order_become_the_blob(blobs: BlobStore) -> None
     assert await blobs.parts.received("upload-1") == {}
 
 
-async def test_parts_sent_at_the_same_time_become_the_blob(blobs: BlobStore) -> None:
+async def test_parallel_parts_become_the_blob(blobs: BlobStore) -> None:
     data = noise(4 * PART)
     key, verify = lfs(data)
     await asyncio.gather(*[send_part(blobs, "u", n, *piece) for n, piece in cut(data).items()])
@@ -377,7 +377,7 @@ async def test_an_upload_resumes_from_the_parts_received(blobs: BlobStore) -> No
     assert await blobs.parts.assemble("u", [1, 2, 3], key, verify, size=len(data)) == key
 
 
-async def test_of_a_part_sent_again_the_last_counts(blobs: BlobStore) -> None:
+async def test_a_repeated_part_replaces_the_first(blobs: BlobStore) -> None:
     data = noise(2 * PART)
     key, verify = lfs(data)
     await send_part(blobs, "u", 1, noise(PART, seed=9), 0)
@@ -402,7 +402,7 @@ async def test_a_part_of_the_wrong_size_is_not_received(blobs: BlobStore, sent: 
     assert await blobs.parts.received("u") == {}
 
 
-async def test_completing_twice_is_completing_once(blobs: BlobStore) -> None:
+async def test_a_repeated_completion_succeeds(blobs: BlobStore) -> None:
     data = noise(PART + 1)
     key, verify = lfs(data)
     await send(blobs, "u", data, [1, 2])
@@ -413,7 +413,7 @@ async def test_completing_twice_is_completing_once(blobs: BlobStore) -> None:
         await blobs.parts.assemble("u", [1, 2], other, verify, size=len(data))
 
 
-async def test_completing_twice_at_once_is_completing_once(blobs: BlobStore) -> None:
+async def test_parallel_completions_succeed(blobs: BlobStore) -> None:
     data = noise(PART + 1)
     key, _ = lfs(data)
     await send(blobs, "u", data, [1, 2])
@@ -422,7 +422,7 @@ async def test_completing_twice_at_once_is_completing_once(blobs: BlobStore) -> 
     assert await read(blobs, key) == data
 
 
-async def test_having_the_blob_already_does_not_stand_in_for_sending_it(blobs: BlobStore) -> None:
+async def test_an_existing_blob_does_not_replace_the_parts(blobs: BlobStore) -> None:
     data = noise(PART)
     key = await put(blobs, data)
     with pytest.raises(InvalidInput):
@@ -431,7 +431,7 @@ async def test_having_the_blob_already_does_not_stand_in_for_sending_it(blobs: B
     assert await blobs.parts.assemble("u", [1], key, lfs(data)[1], size=len(data)) == key
 
 
-async def test_wrong_parts_leave_nothing_behind_and_can_be_sent_afresh(blobs: BlobStore) -> None:
+async def test_wrong_parts_leave_nothing_and_can_be_sent_again(blobs: BlobStore) -> None:
     data = noise(2 * PART)
     key, verify = lfs(data)
     await send(blobs, "u", data[:-1] + bytes([data[-1] ^ 1]), [1, 2])
@@ -447,7 +447,7 @@ async def test_wrong_parts_leave_nothing_behind_and_can_be_sent_afresh(blobs: Bl
 @pytest.mark.parametrize(
     ("numbers", "size"), [([1], 2 * PART), ([1, 2], PART), ([1, 2, 2], 3 * PART), ([], 0), ([0], 1)]
 )
-async def test_parts_that_do_not_add_up_are_refused(
+async def test_incomplete_parts_are_refused(
     blobs: BlobStore, numbers: list[int], size: int
 ) -> None:
     data = noise(2 * PART)
@@ -459,7 +459,7 @@ async def test_parts_that_do_not_add_up_are_refused(
     assert await blobs.size(key) is None
 
 
-async def test_a_dropped_upload_leaves_only_the_blob(blobs: BlobStore) -> None:
+async def test_an_aborted_upload_leaves_only_the_blob(blobs: BlobStore) -> None:
     data = noise(PART + 1)
     key, verify = lfs(data)
     await send(blobs, "done", data, [1, 2])
@@ -473,7 +473,7 @@ async def test_a_dropped_upload_leaves_only_the_blob(blobs: BlobStore) -> None:
 
 
 @pytest.mark.parametrize("upload", ["", ".", "..", "a/b", "a" * 65, "-a", "ä", "a\n"])
-async def test_uploads_with_odd_ids_are_refused(blobs: BlobStore, upload: str) -> None:
+async def test_uploads_with_invalid_ids_are_refused(blobs: BlobStore, upload: str) -> None:
     key, verify = lfs(b"x")
     with pytest.raises(InvalidInput):
         blobs.parts.writer(upload, 1, offset=0, size=1)
@@ -486,15 +486,15 @@ async def test_uploads_with_odd_ids_are_refused(blobs: BlobStore, upload: str) -
 
 
 @pytest.mark.parametrize("number", [0, -1, 10_001])
-def test_parts_with_odd_numbers_are_refused(blobs: BlobStore, number: int) -> None:
+def test_parts_with_invalid_numbers_are_refused(blobs: BlobStore, number: int) -> None:
     with pytest.raises(InvalidInput):
         blobs.parts.writer("u", number, offset=0, size=1)
 
 
-# -- upkeep ---------------------------------------------------------------------------------
+# -- maintenance ----------------------------------------------------------------------------
 
 
-async def test_sweeping_takes_old_leftovers_and_nothing_else(blobs: BlobStore) -> None:
+async def test_a_sweep_deletes_old_leftovers_only(blobs: BlobStore) -> None:
     key = await put(blobs, b"kept")
     await send(blobs, "forgotten", noise(PART), [1])
     assert await blobs.sweep(3600) == 0
@@ -504,13 +504,13 @@ async def test_sweeping_takes_old_leftovers_and_nothing_else(blobs: BlobStore) -
     assert await read(blobs, key) == b"kept"
 
 
-async def test_a_working_store_says_it_is_ready_and_leaves_no_trace(blobs: BlobStore) -> None:
+async def test_a_working_store_is_ready_and_its_check_leaves_no_trace(blobs: BlobStore) -> None:
     await blobs.ready()
     assert await list_all(blobs) == []
     assert await blobs.sweep(-60) == 0
 
 
-def test_every_store_fits_the_interface(blobs: BlobStore) -> None:
+def test_every_store_implements_the_interface(blobs: BlobStore) -> None:
     verifier: Verifier = AnyBytes()
     writer = blobs.writer(lfs(b"")[0], verifier)
     writer.abort()

@@ -1,4 +1,4 @@
-"""What is promised of uploads under way, of holds, and of the jobs that end them."""
+"""Multipart uploads, holds, and the jobs that end them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _UPLOADS = reading(select(uploads.c.id))
 _BLOBS = reading(select(blobs.c.name))
 
 
-async def a_place(db: Database) -> Repo:
+async def a_repository(db: Database) -> Repo:
     return await a_repo(db, await a_user(db))
 
 
@@ -58,8 +58,8 @@ async def put(db: Database, store: BlobStore, repo: Repo, hold_ms: int = 60_000)
     await register_upload(db, store, repo.pk, KEY, len(DATA), pusher_pk=None, hold_ms=hold_ms)
 
 
-async def test_an_upload_under_way_is_taken_up_again(db: Database) -> None:
-    repo = await a_place(db)
+async def test_a_running_upload_is_resumed(db: Database) -> None:
+    repo = await a_repository(db)
     first = await begin(db, repo)
     assert (await begin(db, repo, part_bytes=9)) == first
     assert first.part_bytes == 7
@@ -67,8 +67,8 @@ async def test_an_upload_under_way_is_taken_up_again(db: Database) -> None:
     assert [first.offset_of(n) for n in range(1, first.parts + 1)] == [0, 7, 14]
 
 
-async def test_another_upload_is_begun_where_the_old_one_does_not_fit(db: Database) -> None:
-    repo = await a_place(db)
+async def test_a_new_upload_begins_where_the_running_one_does_not_fit(db: Database) -> None:
+    repo = await a_repository(db)
     first = await begin(db, repo)
     assert (await begin(db, repo, size=11)).id != first.id
     assert (await begin(db, repo, least_part_bytes=8, part_bytes=8)).id != first.id
@@ -76,14 +76,14 @@ async def test_another_upload_is_begun_where_the_old_one_does_not_fit(db: Databa
     assert (await begin(db, other)).id != first.id
 
 
-async def test_an_upload_that_is_over_is_not_taken_up_again(db: Database) -> None:
-    repo = await a_place(db)
+async def test_an_expired_upload_is_not_resumed(db: Database) -> None:
+    repo = await a_repository(db)
     first = await begin(db, repo, lifetime_ms=0)
     assert (await begin(db, repo)).id != first.id
 
 
-async def test_expired_uploads_go_with_their_parts_and_others_stay(db: Database) -> None:
-    repo, store = await a_place(db), open_blobs("memory:")
+async def test_expired_uploads_are_deleted_with_their_parts_and_others_stay(db: Database) -> None:
+    repo, store = await a_repository(db), open_blobs("memory:")
     over = await begin(db, repo, lifetime_ms=0)
     going_on = await begin(db, repo, size=12)
     for each in (over, going_on):
@@ -96,8 +96,8 @@ async def test_expired_uploads_go_with_their_parts_and_others_stay(db: Database)
     assert len(await store.parts.received(going_on.id)) == 1
 
 
-async def test_accepting_an_upload_in_parts_ends_it(db: Database) -> None:
-    repo, store = await a_place(db), open_blobs("memory:")
+async def test_the_registration_of_a_multipart_upload_ends_it(db: Database) -> None:
+    repo, store = await a_repository(db), open_blobs("memory:")
     begun = await begin(db, repo)
     await store.put(KEY, DATA, Sha256Verifier(KEY.name))
     await register_upload(
@@ -106,8 +106,8 @@ async def test_accepting_an_upload_in_parts_ends_it(db: Database) -> None:
     assert await db.all(_UPLOADS) == []
 
 
-async def test_what_is_held_again_outlives_its_first_hold(db: Database) -> None:
-    repo, store = await a_place(db), open_blobs("memory:")
+async def test_a_renewed_hold_outlives_the_first(db: Database) -> None:
+    repo, store = await a_repository(db), open_blobs("memory:")
     await put(db, store, repo, hold_ms=0)
     rows = await db.write(lambda tx: hold_blobs(tx, repo.pk, KEY.kind, [KEY.name], 60_000))
     assert rows[KEY.name].bytes == len(DATA)
@@ -116,8 +116,8 @@ async def test_what_is_held_again_outlives_its_first_hold(db: Database) -> None:
     assert await linked(db, repo.pk, KEY)
 
 
-async def test_what_nobody_committed_in_time_is_let_go(db: Database) -> None:
-    repo, store = await a_place(db), open_blobs("memory:")
+async def test_an_uncommitted_upload_is_unlinked_when_its_hold_expires(db: Database) -> None:
+    repo, store = await a_repository(db), open_blobs("memory:")
     await put(db, store, repo, hold_ms=0)
     await asyncio.sleep(0.005)
     assert await expire_holds(db) == 1
@@ -126,8 +126,8 @@ async def test_what_nobody_committed_in_time_is_let_go(db: Database) -> None:
     assert await expire_holds(db) == 0
 
 
-async def test_what_is_held_is_told_by_name(db: Database) -> None:
-    repo, store = await a_place(db), open_blobs("memory:")
+async def test_held_blobs_are_listed_by_name(db: Database) -> None:
+    repo, store = await a_repository(db), open_blobs("memory:")
     await put(db, store, repo)
     linked = await linked_many(db, repo.pk, BlobKind.LFS, ["0" * 64, KEY.name])
     assert list(linked) == [KEY.name]
@@ -136,23 +136,21 @@ async def test_what_is_held_is_told_by_name(db: Database) -> None:
     assert await linked_many(db, repo.pk, BlobKind.LFS, []) == {}
 
 
-async def test_the_jobs_delete_what_nobody_wants_and_nothing_else(
-    db: Database, tmp_path: Path
-) -> None:
-    repo, store = await a_place(db), open_blobs((tmp_path / "blobs").as_uri())
+async def test_the_jobs_delete_unreferenced_blobs_only(db: Database, tmp_path: Path) -> None:
+    repo, store = await a_repository(db), open_blobs((tmp_path / "blobs").as_uri())
     settings = BlobSettings(grace_seconds=0, hold_seconds=0)
     types = blob_jobs(db, store, settings, pack_grace_s=300)
     await put(db, store, repo, hold_ms=0)
-    kept = BlobKey(BlobKind.LFS, hashlib.sha256(b"kept").hexdigest())
-    await store.put(kept, b"kept", Sha256Verifier(kept.name))
-    await register_upload(db, store, repo.pk, kept, 4, pusher_pk=None, hold_ms=0)
-    await db.write(lambda tx: link_blobs(tx, repo.pk, [Link(kept, 4, "w.bin")], pusher_pk=None))
+    linked = BlobKey(BlobKind.LFS, hashlib.sha256(b"linked").hexdigest())
+    await store.put(linked, b"linked", Sha256Verifier(linked.name))
+    await register_upload(db, store, repo.pk, linked, 4, pusher_pk=None, hold_ms=0)
+    await db.write(lambda tx: link_blobs(tx, repo.pk, [Link(linked, 4, "w.bin")], pusher_pk=None))
     await begin(db, repo, lifetime_ms=0)
     await asyncio.sleep(0.005)
     for name in (EXPIRE, DELETE_UNREFERENCED):
         await run_job(types, name)
         await asyncio.sleep(0.005)
     await run_job(types, SWEEP)
-    assert [row.name for row in await db.all(_BLOBS)] == [kept.name]
-    assert [key.key async for key in store.keys(BlobKind.LFS)] == [kept]
+    assert [row.name for row in await db.all(_BLOBS)] == [linked.name]
+    assert [key.key async for key in store.keys(BlobKind.LFS)] == [linked]
     assert await db.all(_UPLOADS) == []

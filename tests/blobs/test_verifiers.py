@@ -1,4 +1,4 @@
-"""Verifiers accept the right bytes however they are cut, and no others."""
+"""Verifiers accept the right bytes in any pieces, and no others."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_sha256_accepts_no_other_bytes(data: bytes, other: bytes) -> None:
 
 
 @pytest.mark.parametrize("size", [3, 5])
-def test_sha256_wants_the_size_that_was_announced(size: int) -> None:
+def test_sha256_requires_the_announced_size(size: int) -> None:
     verify = Sha256Verifier(hashlib.sha256(b"four").hexdigest(), size)
     with pytest.raises(BlobCorrupt, match="bytes"):
         feed(verify, b"four", [])
@@ -51,7 +51,7 @@ def test_sha256_wants_the_size_that_was_announced(size: int) -> None:
 
 @pytest.fixture(scope="module")
 def pack(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A pack that git made."""
+    """A pack of git."""
     folder = tmp_path_factory.mktemp("git")
 
     def git(*command: str, text: str = "") -> str:

@@ -1,4 +1,4 @@
-"""What is promised of LFS objects that need no bytes of their own."""
+"""Reconstructable LFS objects, which need no plain bytes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _MARK_DELETING = indexed(
 )
 
 
-async def a_place(db: Database) -> Repo:
+async def a_repository(db: Database) -> Repo:
     return await a_repo(db, await a_user(db))
 
 
@@ -68,11 +68,11 @@ async def upload(db: Database, store: BlobStore, repo: Repo, hold_ms: int = 60_0
 
 
 async def test_files_without_bytes_are_held_like_uploads(db: Database) -> None:
-    repo = await a_place(db)
+    repo = await a_repository(db)
     await accept(db, repo.pk, (SHA, 18), ("a" * 64, 0), (SHA, 18))
     assert (await row_of(db)).reconstructable_ms == 0
-    found = await linked_many(db, repo.pk, BlobKind.LFS, [SHA, "a" * 64])
-    assert {row.name: (row.bytes, row.committed) for row in found.values()} == {
+    links = await linked_many(db, repo.pk, BlobKind.LFS, [SHA, "a" * 64])
+    assert {row.name: (row.bytes, row.committed) for row in links.values()} == {
         SHA: (18, 0),
         "a" * 64: (0, 0),
     }
@@ -86,8 +86,8 @@ async def test_files_without_bytes_are_held_like_uploads(db: Database) -> None:
     await accept(db, repo.pk)
 
 
-async def test_files_that_nobody_commits_are_let_go(db: Database) -> None:
-    repo = await a_place(db)
+async def test_uncommitted_files_are_unlinked(db: Database) -> None:
+    repo = await a_repository(db)
     await accept(db, repo.pk, (SHA, 18), hold_ms=0)
     await asyncio.sleep(0.005)
     assert await expire_holds(db) == 1
@@ -97,8 +97,8 @@ async def test_files_that_nobody_commits_are_let_go(db: Database) -> None:
     assert (await row_of(db)).reconstructable_ms == 0
 
 
-async def test_an_object_that_is_being_deleted_is_refused_for_the_moment(db: Database) -> None:
-    repo = await a_place(db)
+async def test_an_object_in_deletion_is_refused_temporarily(db: Database) -> None:
+    repo = await a_repository(db)
     await accept(db, repo.pk, (SHA, 18))
     await db.write(lambda tx: unlink_blobs(tx, repo.pk, [KEY]))
     await db.write(lambda tx: tx.run(_MARK_DELETING, which=SHA))
@@ -109,14 +109,14 @@ async def test_an_object_that_is_being_deleted_is_refused_for_the_moment(db: Dat
     await accept(db, repo.pk, (SHA, 18))
 
 
-async def test_files_for_a_repository_that_is_gone_are_refused(db: Database) -> None:
+async def test_files_for_a_deleted_repository_are_refused(db: Database) -> None:
     with pytest.raises(Conflict):
         await accept(db, 12345, (SHA, 18))
     assert await row_of(db) is None
 
 
-async def test_an_object_with_bytes_keeps_them_until_it_is_folded(db: Database) -> None:
-    repo, store = await a_place(db), open_blobs("memory:")
+async def test_an_object_with_bytes_has_them_until_it_is_reconstructable(db: Database) -> None:
+    repo, store = await a_repository(db), open_blobs("memory:")
     await upload(db, store, repo)
     await accept(db, repo.pk, (SHA, len(DATA)))
     assert (await row_of(db)).reconstructable_ms is None
@@ -133,8 +133,8 @@ async def test_an_object_with_bytes_keeps_them_until_it_is_folded(db: Database) 
     assert await delete_plain_copies(db, store, grace_ms=0) == 0
 
 
-async def test_bytes_uploaded_for_a_folded_object_are_removed_again(db: Database) -> None:
-    repo, store = await a_place(db), open_blobs("memory:")
+async def test_bytes_uploaded_for_a_reconstructable_object_are_deleted(db: Database) -> None:
+    repo, store = await a_repository(db), open_blobs("memory:")
     await accept(db, repo.pk, (SHA, len(DATA)))
     await upload(db, store, repo)
     assert abs((await row_of(db)).reconstructable_ms - time.time() * 1000) < 60_000
@@ -146,17 +146,17 @@ async def test_bytes_uploaded_for_a_folded_object_are_removed_again(db: Database
     assert await linked(db, repo.pk, KEY)
 
 
-async def test_bytes_that_come_while_others_go_are_not_forgotten(db: Database) -> None:
-    repo, store = await a_place(db), open_blobs("memory:")
+async def test_bytes_that_arrive_during_a_deletion_are_recorded(db: Database) -> None:
+    repo, store = await a_repository(db), open_blobs("memory:")
     await upload(db, store, repo)
     await db.write(lambda tx: mark_reconstructable(tx, [SHA]))
     await asyncio.sleep(0.005)
     deleting = store.delete
 
     async def beaten(key: StoredKey) -> bool:
-        done = await deleting(key)
+        deleted = await deleting(key)
         await upload(db, store, repo)
-        return done
+        return deleted
 
     store.delete = beaten  # type: ignore[method-assign]
     assert await delete_plain_copies(db, store, grace_ms=0) == 1
@@ -168,8 +168,8 @@ async def test_bytes_that_come_while_others_go_are_not_forgotten(db: Database) -
     assert await store.size(KEY) is None
 
 
-async def test_a_folded_object_that_nobody_wants_goes_for_good(db: Database) -> None:
-    repo, store = await a_place(db), open_blobs("memory:")
+async def test_an_unreferenced_reconstructable_object_is_deleted(db: Database) -> None:
+    repo, store = await a_repository(db), open_blobs("memory:")
     await upload(db, store, repo)
     await db.write(lambda tx: mark_reconstructable(tx, [SHA]))
     await db.write(lambda tx: unlink_blobs(tx, repo.pk, [KEY]))
@@ -181,8 +181,8 @@ async def test_a_folded_object_that_nobody_wants_goes_for_good(db: Database) -> 
     assert (await row_of(db)).reconstructable_ms is None
 
 
-async def test_two_repositories_may_register_the_same_files_at_once(db: Database) -> None:
-    first = await a_place(db)
+async def test_two_repositories_may_register_the_same_files_concurrently(db: Database) -> None:
+    first = await a_repository(db)
     second = await a_repo(db, await a_user(db, "bo"), "bo/bert")
     files = [(hashlib.sha256(b"%d" % n).hexdigest(), n) for n in range(300)]
     await asyncio.gather(
@@ -197,7 +197,7 @@ async def test_two_repositories_may_register_the_same_files_at_once(db: Database
 async def test_ten_thousand_files_are_registered_in_a_few_calls(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    repo = await a_place(db)
+    repo = await a_repository(db)
     files = [(hashlib.sha256(b"%d" % n).hexdigest(), n) for n in range(10_000)]
     calls = await record_calls(db, monkeypatch)
     await accept(db, repo.pk, *files)

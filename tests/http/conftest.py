@@ -1,4 +1,4 @@
-"""ServerPool and files for the tests of HTTP."""
+"""A ServerPool, and the files that its servers send."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def servers(folder: Path) -> Iterator[ServerPool]:
 
 @pytest.fixture
 def start(servers: ServerPool) -> Iterator[Callable[..., RunningServer]]:
-    """Give servers that nothing has happened to; afterwards no request may be left on them."""
+    """Return idle servers; check afterwards that no request is left on them."""
 
     def get(
         limits: Limits | None = None,
@@ -51,11 +51,11 @@ def start(servers: ServerPool) -> Iterator[Callable[..., RunningServer]]:
 
 @pytest.fixture(params=["extension", "ordinary"])
 def live(request: pytest.FixtureRequest, start: Callable[..., RunningServer]) -> RunningServer:
-    """A server whose application uses the extensions, and one whose application does not."""
+    """A server whose application uses the extensions, or one whose application does not."""
     return start(extensions=request.param == "extension")
 
 
 @pytest.fixture(params=["extension", "ordinary"])
 def strict(request: pytest.FixtureRequest, start: Callable[..., RunningServer]) -> RunningServer:
-    """The same with limits that a test can run into."""
+    """The same with limits that a test can reach."""
     return start(HASTY, extensions=request.param == "extension")

@@ -1,4 +1,4 @@
-"""Files go out whole, in part and without a copy, on both paths."""
+"""Files are sent whole, in part and without a copy, with and without the extensions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_file_arrives_whole_and_the_connection_stays_open(
             assert "server" not in headers
 
 
-def test_zero_copy_is_offered_and_receiving_only_for_a_body_of_known_length(
+def test_zero_copy_is_offered_and_upload_threads_only_for_a_body_of_known_length(
     live: RunningServer,
 ) -> None:
     with httpx2.Client() as client:
@@ -41,7 +41,7 @@ def test_zero_copy_is_offered_and_receiving_only_for_a_body_of_known_length(
     assert live.app.offered == [zero_copy, zero_copy | {"hubstead.receive_into"}, zero_copy]
 
 
-def test_ranges_are_cut_to_the_byte(live: RunningServer, folder: Path) -> None:
+def test_ranges_are_exact_to_the_byte(live: RunningServer, folder: Path) -> None:
     content = (folder / "file-big").read_bytes()
     chance = random.Random(2)
     with live.connect() as wire:
@@ -76,11 +76,11 @@ def test_head_has_the_headers_of_get_and_no_body(live: RunningServer, name: str)
         wire.request("HEAD", f"/{name}", "Range: bytes=0-1\r\n")
         status, head = wire.head()
         wire.request("GET", f"/{name}")
-        got_status, got, _ = wire.answer()
+        get_status, headers, _ = wire.answer()
     drop = {"date"}
-    assert status == got_status == 200
+    assert status == get_status == 200
     assert {k: v for k, v in head.items() if k not in drop} == {
-        k: v for k, v in got.items() if k not in drop
+        k: v for k, v in headers.items() if k not in drop
     }
 
 
@@ -88,9 +88,9 @@ def test_an_empty_file_is_served_and_has_no_ranges(live: RunningServer) -> None:
     with live.connect() as wire:
         wire.request("GET", "/file-empty")
         assert wire.answer()[::2] == (200, b"")
-        # @huggingface/hub asks for the first byte of whatever it downloads.
-        for asked in ("bytes=0-0", "bytes=0-", "bytes=-5", "bytes=7-"):
-            wire.request("GET", "/file-empty", f"Range: {asked}\r\n")
+        # @huggingface/hub requests the first byte of every download.
+        for spec in ("bytes=0-0", "bytes=0-", "bytes=-5", "bytes=7-"):
+            wire.request("GET", "/file-empty", f"Range: {spec}\r\n")
             status, headers, body = wire.answer()
             assert (status, headers["content-range"], body) == (200, "bytes */0", b"")
 
@@ -103,7 +103,7 @@ def test_a_source_without_a_file_is_sent_in_parts(live: RunningServer, folder: P
         assert (part.status_code, part.content) == (206, content[150000:450001])
 
 
-def test_what_the_client_has_is_not_sent_again(live: RunningServer) -> None:
+def test_an_unchanged_file_is_not_sent_again(live: RunningServer) -> None:
     with httpx2.Client() as client:
         for value in ('"tag"', 'W/"tag"', '"other", "tag"', "*", "tag"):
             response = client.get(live.url + "/file-big", headers={"if-none-match": value})
@@ -115,7 +115,7 @@ def test_what_the_client_has_is_not_sent_again(live: RunningServer) -> None:
         assert response.status_code == 200
 
 
-def test_if_range_sends_the_part_only_if_the_file_is_the_same(live: RunningServer) -> None:
+def test_if_range_sends_the_part_only_of_the_same_file(live: RunningServer) -> None:
     with httpx2.Client() as client:
         for value, status in [('"tag"', 206), ('W/"tag"', 200), ('"x"', 200), ("junk", 200)]:
             headers = {"range": "bytes=2-3", "if-range": value}
@@ -125,14 +125,14 @@ def test_if_range_sends_the_part_only_if_the_file_is_the_same(live: RunningServe
 
 
 @pytest.mark.parametrize("name", ["file-big", "parts", "hello"])
-def test_several_ranges_come_as_parts_of_one_answer(
+def test_several_ranges_are_parts_of_one_response(
     live: RunningServer, folder: Path, name: str
 ) -> None:
     content = b"hello" if name == "hello" else (folder / "file-big").read_bytes()
     spans = [(3, 4), (0, 1)] if name == "hello" else [(2_000_000, 2_999_999), (0, 1), (5, 5)]
-    asked = "bytes=" + ",".join(f"{first}-{last}" for first, last in spans)
+    spec = "bytes=" + ",".join(f"{first}-{last}" for first, last in spans)
     with httpx2.Client() as client:
-        response = client.get(f"{live.url}/{name}", headers={"range": asked})
+        response = client.get(f"{live.url}/{name}", headers={"range": spec})
         assert client.get(live.url + "/hello").content == b"hello"  # on the same connection
     assert response.status_code == 206
     assert "content-range" not in response.headers
@@ -148,13 +148,13 @@ def test_several_ranges_come_as_parts_of_one_answer(
     assert response.content == parts + b"--%b--\r\n" % boundary.encode()
 
 
-def test_ranges_that_overlap_are_refused(live: RunningServer) -> None:
+def test_overlapping_ranges_are_refused(live: RunningServer) -> None:
     with httpx2.Client() as client:
         response = client.get(live.url + "/file-big", headers={"range": "bytes=0-9,9-20"})
     assert response.status_code == 416
 
 
-def test_a_chunked_answer_may_hold_files_too(
+def test_a_chunked_response_may_contain_files(
     start: Callable[..., RunningServer], folder: Path
 ) -> None:
     content = (folder / "file-big").read_bytes()
@@ -166,14 +166,14 @@ def test_a_chunked_answer_may_hold_files_too(
         assert client.get(live.url + "/hello").content == b"hello"
 
 
-def test_a_client_that_stops_reading_is_dropped(strict: RunningServer) -> None:
+def test_a_client_that_stops_reading_is_disconnected(strict: RunningServer) -> None:
     with strict.connect() as wire:
         wire.request("GET", "/file-huge")
         assert strict.outcome() == "ClientGone"
     strict.wait_until_idle()
 
 
-def test_a_client_that_reads_slowly_gets_everything(
+def test_a_client_that_reads_slowly_receives_everything(
     start: Callable[..., RunningServer], folder: Path
 ) -> None:
     live = start(extensions=True)
@@ -183,14 +183,14 @@ def test_a_client_that_reads_slowly_gets_everything(
     sock.connect(("127.0.0.1", live.port))
     with sock:
         sock.sendall(b"GET /file-big HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        got = bytearray()
+        received = bytearray()
         while data := sock.recv(20_000):
-            got += data
-    assert got.endswith(content)
+            received += data
+    assert received.endswith(content)
 
 
 @pytest.mark.parametrize("way", ["reset", "close"])
-def test_a_client_that_vanishes_costs_nothing(live: RunningServer, way: str) -> None:
+def test_a_client_that_disconnects_leaves_no_resources(live: RunningServer, way: str) -> None:
     before = open_descriptors()
     for index in range(5):
         with live.connect() as wire:
@@ -204,7 +204,7 @@ def test_a_client_that_vanishes_costs_nothing(live: RunningServer, way: str) -> 
     assert open_descriptors() <= before
 
 
-def test_a_file_that_is_shorter_than_promised_never_looks_complete(
+def test_a_file_shorter_than_announced_never_looks_complete(
     live: RunningServer, folder: Path, tmp_path: Path
 ) -> None:
     path = folder / "file-shrinking"
@@ -214,15 +214,15 @@ def test_a_file_that_is_shorter_than_promised_never_looks_complete(
             wire.request("GET", "/file-shrinking")
             wire.more()
             os.truncate(path, 1000)
-            got = len(wire.rest())
-        assert got < 50_000_000
+            count = len(wire.rest())
+        assert count < 50_000_000
         assert live.outcome() in ("EOFError", "ClientGone")
     finally:
         path.unlink()
 
 
 @pytest.mark.parametrize("loop", ["auto", "asyncio"])
-def test_it_works_on_either_event_loop(
+def test_both_event_loops_work(
     start: Callable[..., RunningServer], folder: Path, loop: str
 ) -> None:
     live = start(loop=loop)
@@ -234,7 +234,7 @@ def test_it_works_on_either_event_loop(
         assert client.get(live.url + "/hello").content == b"hello"
 
 
-def test_a_file_the_kernel_cannot_send_is_copied(
+def test_a_file_that_the_kernel_cannot_send_is_copied(
     start: Callable[..., RunningServer], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import errno
@@ -245,8 +245,8 @@ def test_a_file_the_kernel_cannot_send_is_copied(
     monkeypatch.setattr(os, "sendfile", refuse)
     live = start()
     with httpx2.Client() as client:
-        got = client.get(live.url + "/file-big", headers={"range": "bytes=10-2000000"}).content
-    assert got == (folder / "file-big").read_bytes()[10:2000001]
+        content = client.get(live.url + "/file-big", headers={"range": "bytes=10-2000000"}).content
+    assert content == (folder / "file-big").read_bytes()[10:2000001]
 
 
 def open_descriptors() -> int:

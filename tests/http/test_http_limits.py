@@ -1,4 +1,4 @@
-"""What a client may not do, and what it is told."""
+"""The limits on clients, and the responses to those who exceed them."""
 
 from __future__ import annotations
 
@@ -36,26 +36,26 @@ def refusal(wire: RawConnection) -> tuple[int, str]:
     return status, error
 
 
-def test_headers_in_all_larger_than_the_limit_are_refused(tight: RunningServer) -> None:
+def test_headers_above_the_total_limit_are_refused(tight: RunningServer) -> None:
     with tight.connect() as wire:
         wire.request("GET", "/hello", "".join(f"X-{i}: {'y' * 90}\r\n" for i in range(30)))
         assert refusal(wire) == (431, "The request's headers are larger than 2000 bytes.")
 
 
-def test_headers_up_to_the_limit_are_taken(tight: RunningServer) -> None:
+def test_headers_up_to_the_limit_are_accepted(tight: RunningServer) -> None:
     with tight.connect() as wire:
         wire.request("GET", "/hello", f"X-Long: {'y' * 1900}\r\n")
         assert wire.answer()[2] == b"hello"
 
 
-def test_headers_without_end_are_refused_before_they_fill_the_memory(tight: RunningServer) -> None:
+def test_endless_headers_are_refused_before_they_fill_the_memory(tight: RunningServer) -> None:
     with tight.connect() as wire:
         wire.send(b"GET /hello HTTP/1.1\r\nX: " + b"y" * 5000)
         assert refusal(wire)[0] == 431
     assert tight.app.offered == []
 
 
-def test_many_small_pieces_of_header_are_counted_too(tight: RunningServer) -> None:
+def test_headers_in_many_small_pieces_are_counted_too(tight: RunningServer) -> None:
     with tight.connect() as wire:
         wire.send(b"GET /hello HTTP/1.1\r\nX: ")
         for _ in range(30):
@@ -70,7 +70,7 @@ def test_an_address_longer_than_the_limit_is_refused(tight: RunningServer) -> No
         assert refusal(wire) == (414, "The request's address is longer than 500 bytes.")
 
 
-def test_headers_that_do_not_come_to_an_end_in_time_are_refused(hasty: RunningServer) -> None:
+def test_headers_that_do_not_end_in_time_are_refused(hasty: RunningServer) -> None:
     with hasty.connect() as wire:
         started = time.monotonic()
         wire.send(b"GET /hello HTTP/1.1\r\nHost: x\r\n")
@@ -78,7 +78,7 @@ def test_headers_that_do_not_come_to_an_end_in_time_are_refused(hasty: RunningSe
         assert time.monotonic() - started > 0.3
 
 
-def test_slow_headers_are_refused_on_a_kept_connection_too(hasty: RunningServer) -> None:
+def test_slow_headers_are_refused_on_a_reused_connection_too(hasty: RunningServer) -> None:
     with hasty.connect() as wire:
         wire.request("GET", "/hello")
         wire.answer()
@@ -86,12 +86,12 @@ def test_slow_headers_are_refused_on_a_kept_connection_too(hasty: RunningServer)
         assert refusal(wire)[0] == 408
 
 
-def test_a_connection_on_which_nothing_is_said_is_closed(hasty: RunningServer) -> None:
+def test_a_silent_connection_is_closed(hasty: RunningServer) -> None:
     with hasty.connect() as wire:
         assert wire.rest() == b""
 
 
-def test_an_idle_connection_is_closed_and_blank_lines_do_not_keep_it(hasty: RunningServer) -> None:
+def test_an_idle_connection_is_closed_despite_blank_lines(hasty: RunningServer) -> None:
     with hasty.connect() as wire:
         wire.request("GET", "/hello")
         wire.answer()
@@ -109,7 +109,7 @@ def test_an_idle_connection_is_closed_after_an_unwanted_body_was_read(hasty: Run
         assert time.monotonic() - started > 0.3
 
 
-def test_a_long_answer_is_not_cut_by_the_idle_timer(hasty: RunningServer) -> None:
+def test_a_long_response_is_not_cut_by_the_idle_timer(hasty: RunningServer) -> None:
     with hasty.connect() as wire:
         wire.send(b"PUT /denied HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345")
         wire.answer()
@@ -135,14 +135,14 @@ def test_a_long_answer_is_not_cut_by_the_idle_timer(hasty: RunningServer) -> Non
         b"CONNECT example.com:443 HTTP/1.1\r\nHost: x\r\n\r\n",
     ],
 )
-def test_what_is_not_http_gets_a_readable_400(tight: RunningServer, junk: bytes) -> None:
+def test_junk_instead_of_http_gets_a_readable_400(tight: RunningServer, junk: bytes) -> None:
     with tight.connect() as wire:
         wire.send(junk)
         assert refusal(wire)[0] == 400
     assert tight.app.offered == []
 
 
-def test_junk_behind_a_request_is_refused_after_the_request_was_answered(
+def test_junk_behind_a_request_is_refused_after_its_response(
     tight: RunningServer,
 ) -> None:
     with tight.connect() as wire:
@@ -159,7 +159,7 @@ def test_a_broken_chunk_ends_the_request(tight: RunningServer) -> None:
     assert tight.outcome() == "ClientGone"
 
 
-def test_a_trailer_does_not_become_a_header(tight: RunningServer) -> None:
+def test_a_trailer_is_not_taken_as_a_header(tight: RunningServer) -> None:
     with tight.connect() as wire:
         wire.request("PUT", "/upload", "Transfer-Encoding: chunked\r\n")
         wire.send(b"3\r\nabc\r\n0\r\nX-Late: 1\r\n\r\n")
@@ -221,7 +221,7 @@ def test_a_proxy_has_more_connections_than_one_address(start: Callable[..., Runn
             assert wire.answer()[0] == 200
 
 
-def test_requests_may_not_queue_without_end(start: Callable[..., RunningServer]) -> None:
+def test_pipelined_requests_have_a_limit(start: Callable[..., RunningServer]) -> None:
     live = start(with_limits(pipelined_requests=10))
     with live.connect() as wire:
         for _ in range(20):
@@ -229,14 +229,14 @@ def test_requests_may_not_queue_without_end(start: Callable[..., RunningServer])
         assert wire.rest().count(b" 200 OK") == 11
 
 
-def test_a_small_answer_is_one_packet(tight: RunningServer) -> None:
+def test_a_small_response_is_one_packet(tight: RunningServer) -> None:
     with tight.connect() as wire:
         for _ in range(50):
             wire.request("GET", "/hello")
             assert wire.more().endswith(b"hello")
 
 
-def test_a_head_does_not_wait_for_a_body_that_takes_its_time(tight: RunningServer) -> None:
+def test_a_head_does_not_wait_for_a_slow_body(tight: RunningServer) -> None:
     with tight.connect() as wire:
         wire.request("GET", "/late-body")
         assert wire.head()[0] == 200
@@ -244,7 +244,7 @@ def test_a_head_does_not_wait_for_a_body_that_takes_its_time(tight: RunningServe
         assert wire.body(5) == b"there"
 
 
-def test_a_client_that_never_reads_its_answers_is_dropped(hasty: RunningServer) -> None:
+def test_a_client_that_never_reads_its_responses_is_disconnected(hasty: RunningServer) -> None:
     with hasty.connect() as wire:
         request = b"GET /file-big HTTP/1.1\r\nHost: x\r\n\r\n"
         wire.send(request * 20)
@@ -252,7 +252,7 @@ def test_a_client_that_never_reads_its_answers_is_dropped(hasty: RunningServer) 
         hasty.wait_until_idle()
 
 
-def test_a_failing_application_says_so_in_json(tight: RunningServer) -> None:
+def test_a_failing_application_is_a_json_error(tight: RunningServer) -> None:
     with httpx2.Client() as client:
         response = client.get(tight.url + "/crash")
     assert (response.status_code, response.json()) == (500, {"error": "Internal Server Error"})
@@ -266,7 +266,7 @@ def test_a_failing_application_says_so_in_json(tight: RunningServer) -> None:
         ("http://elsewhere/shape?q", b"/shape", "/shape", b"q"),
     ],
 )
-def test_the_address_reaches_the_application_as_it_was_sent(
+def test_the_target_reaches_the_application_unchanged(
     start: Callable[..., RunningServer], target: str, raw: str, path: str, query: str
 ) -> None:
     live = start()
@@ -289,10 +289,10 @@ def test_the_address_reaches_the_application_as_it_was_sent(
 
 @pytest.mark.parametrize("name", ["Upgrade", "upgrade", "UPGRADE"])
 @pytest.mark.parametrize("framing", ["length", "chunks"])
-def test_a_request_to_upgrade_is_answered_as_plain_http(
+def test_an_upgrade_request_is_answered_as_plain_http(
     tight: RunningServer, framing: str, name: str
 ) -> None:
-    """Java's client asks for h2c with every request, and curl does with --http2."""
+    """Java's client requests h2c with every request, and curl does with --http2."""
     lines = (
         f"Connection: Upgrade, HTTP2-Settings\r\n{name}: h2c\r\nHTTP2-Settings: AAEAAEAAAAIA\r\n"
     )
@@ -311,9 +311,7 @@ def test_a_request_to_upgrade_is_answered_as_plain_http(
 
 
 @pytest.mark.parametrize("step", [1, 7])
-def test_however_a_head_is_split_a_request_to_upgrade_keeps_its_body(
-    tight: RunningServer, step: Any
-) -> None:
+def test_an_upgrade_request_in_any_pieces_retains_its_body(tight: RunningServer, step: Any) -> None:
     lines = "Connection: Upgrade\r\nUpgrade-Insecure-Requests: 1\r\nUpgrade: h2c\r\n"
     request = f"\r\nPOST /read HTTP/1.1\r\nHost: x\r\n{lines}Content-Length: 5\r\n\r\nbytes"
     with tight.connect() as wire:
@@ -325,7 +323,7 @@ def test_however_a_head_is_split_a_request_to_upgrade_keeps_its_body(
             assert (status, json.loads(body)["count"]) == (200, 5)
 
 
-def test_pieces_of_the_name_of_a_header_are_put_together_again(tight: RunningServer) -> None:
+def test_pieces_of_a_header_name_are_joined(tight: RunningServer) -> None:
     for split in range(1, 14):
         head = b"GET /shape?" + b"%d" % split + b" HTTP/1.1\r\nHost: t\r\nUpgradeable: no\r\n\r\n"
         at = head.index(b"\r\n") + split

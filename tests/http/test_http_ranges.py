@@ -1,4 +1,4 @@
-"""Reading ranges and conditions, naming files."""
+"""Ranges and conditions are parsed, files are named in headers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ sizes = st.integers(0, 10**13)
 
 
 @given(sizes, st.integers(0, 10**13), st.integers(0, 10**13))
-def test_a_range_is_what_slicing_gives(size: int, first: int, length: Any) -> None:
+def test_a_range_equals_a_slice(size: int, first: int, length: Any) -> None:
     header = f"bytes={first}-{first + length}"
     if first >= size:
         with pytest.raises(RangeNotSatisfiable):
@@ -36,7 +36,7 @@ def test_a_suffix_is_the_end_of_the_file(size: int, suffix: Any) -> None:
 
 
 @given(st.text(), sizes)
-def test_no_text_breaks_it(text: str, size: int) -> None:
+def test_any_text_is_parsed_without_a_fault(text: str, size: int) -> None:
     for header in (text, "bytes=" + text):
         with contextlib.suppress(RangeNotSatisfiable):
             span = parse_range(header, size)
@@ -44,16 +44,16 @@ def test_no_text_breaks_it(text: str, size: int) -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99)), min_size=2, max_size=5))
-def test_several_ranges_are_taken_as_they_were_asked_for_unless_they_overlap(pairs: Any) -> None:
+def test_several_ranges_are_accepted_in_their_order_unless_they_overlap(pairs: Any) -> None:
     header = "bytes=" + ", ".join(f"{first}-{first + more}" for first, more in pairs)
     wanted = [range(first, first + more + 1) for first, more in pairs]
-    asked = [number for one in wanted for number in one]
-    if len(asked) > len(set(asked)):
+    numbers = [number for one in wanted for number in one]
+    if len(numbers) > len(set(numbers)):
         with pytest.raises(RangeNotSatisfiable):
             parse_ranges(header, 1000)
     else:
-        found = parse_ranges(header, 1000)
-        assert [range(span.start, span.start + span.count) for span in found] == wanted
+        ranges = parse_ranges(header, 1000)
+        assert [range(span.start, span.start + span.count) for span in ranges] == wanted
     with pytest.raises(RangeNotSatisfiable):
         parse_range(header, 1000)
 
@@ -66,7 +66,7 @@ def test_of_several_ranges_those_behind_the_end_are_left_out() -> None:
 
 
 @pytest.mark.parametrize(("count", "fits"), [(MOST_RANGES, True), (MOST_RANGES + 1, False)])
-def test_there_is_a_most_of_ranges(count: int, fits: bool) -> None:
+def test_the_number_of_ranges_is_limited(count: int, fits: bool) -> None:
     header = "bytes=" + ",".join(f"{2 * n}-{2 * n}" for n in range(count))
     if fits:
         assert len(parse_ranges(header, 1000)) == count
@@ -99,19 +99,19 @@ def test_ranges_by_example(header: str, expected: Any) -> None:
 
 
 @pytest.mark.parametrize("header", ["bytes=10-", "bytes=-0", "bytes=" + "9" * 5000 + "-"])
-def test_what_lies_outside_is_not_satisfiable(header: str) -> None:
+def test_a_range_outside_of_the_file_is_not_satisfiable(header: str) -> None:
     with pytest.raises(RangeNotSatisfiable) as raised:
         parse_range(header, 10)
     assert raised.value.size == 10
 
 
 @pytest.mark.parametrize("header", ["bytes=-5", "bytes=0-"])
-def test_nothing_has_no_range_that_could_be_named(header: str) -> None:
+def test_an_empty_file_has_no_satisfiable_range(header: str) -> None:
     with pytest.raises(RangeNotSatisfiable):
         parse_range(header, 0)
 
 
-def chosen(method: str = "GET", **headers: Any) -> Any:
+def status_of(method: str = "GET", **headers: Any) -> Any:
     pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     scope = {"method": method, "headers": pairs}
     return select(scope, size=10, etag="e", modified_s=1_000_000_000).status
@@ -120,15 +120,15 @@ def chosen(method: str = "GET", **headers: Any) -> Any:
 def test_dates_serve_as_conditions() -> None:
     then, later = http_date(1_000_000_000), http_date(1_000_000_001)
     before = http_date(999_999_999)
-    assert chosen(if_modified_since=then) == chosen(if_modified_since=later) == 304
-    assert chosen(if_modified_since=before) == chosen(if_modified_since="junk") == 200
-    assert chosen(if_modified_since=then, if_none_match='"other"') == 200
-    assert chosen(range="bytes=0-1", if_range=then) == 206
-    assert chosen(range="bytes=0-1", if_range=later) == 200
-    assert chosen(range="bytes=0-1", if_range="Thu, 99 Foo") == 200
+    assert status_of(if_modified_since=then) == status_of(if_modified_since=later) == 304
+    assert status_of(if_modified_since=before) == status_of(if_modified_since="junk") == 200
+    assert status_of(if_modified_since=then, if_none_match='"other"') == 200
+    assert status_of(range="bytes=0-1", if_range=then) == 206
+    assert status_of(range="bytes=0-1", if_range=later) == 200
+    assert status_of(range="bytes=0-1", if_range="Thu, 99 Foo") == 200
 
 
-def test_conditions_are_weighed_in_the_order_of_the_standard() -> None:
+def test_conditions_are_evaluated_in_the_order_of_the_standard() -> None:
     then, before = http_date(1_000_000_000), http_date(999_999_999)
     for method in ("GET", "HEAD"):
         for stale in (
@@ -143,38 +143,36 @@ def test_conditions_are_weighed_in_the_order_of_the_standard() -> None:
             {"if_unmodified_since": before, "if_none_match": '"e"', "range": "bytes=0-1"},
         ):
             with pytest.raises(PreconditionFailed):
-                chosen(method, **stale)
-        for meant in ('"e"', "*", '"x", "e"', 'W/"e", "e"', "e"):
-            assert chosen(method, if_match=meant) == 200
-            assert chosen(method, if_match=meant, if_none_match='"e"') == 304
-            # The tag decides, and the date is left out.
-            assert chosen(method, if_match=meant, if_unmodified_since=before) == 200
-        assert chosen(method, if_unmodified_since=then) == 200
-        assert chosen(method, if_unmodified_since="junk") == 200
-    assert chosen(if_match='"e"', range="bytes=0-1") == 206
-    assert chosen(if_match='"e"', range="bytes=0-1", if_range='"other"') == 200
+                status_of(method, **stale)
+        for tags in ('"e"', "*", '"x", "e"', 'W/"e", "e"', "e"):
+            assert status_of(method, if_match=tags) == 200
+            assert status_of(method, if_match=tags, if_none_match='"e"') == 304
+            # The tag decides, and the date is ignored.
+            assert status_of(method, if_match=tags, if_unmodified_since=before) == 200
+        assert status_of(method, if_unmodified_since=then) == 200
+        assert status_of(method, if_unmodified_since="junk") == 200
+    assert status_of(if_match='"e"', range="bytes=0-1") == 206
+    assert status_of(if_match='"e"', range="bytes=0-1", if_range='"other"') == 200
     for headers in ({"if_unmodified_since": before}, {"if_match": "*"}):
-        assert chosen_of_nameless(**headers) == 200
+        assert status_without_tag(**headers) == 200
     with pytest.raises(PreconditionFailed):
-        chosen_of_nameless(if_match='""')
+        status_without_tag(if_match='""')
 
 
-def chosen_of_nameless(**headers: str) -> int:
+def status_without_tag(**headers: str) -> int:
     pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     scope = {"method": "GET", "headers": pairs}
     return select(scope, size=10, etag=None, modified_s=None).status
 
 
 def test_only_get_has_ranges() -> None:
-    assert chosen(range="bytes=0-1") == 206
-    assert chosen("HEAD", range="bytes=0-1") == 200
-    assert chosen("HEAD", range="bytes=99-") == 200
+    assert status_of(range="bytes=0-1") == 206
+    assert status_of("HEAD", range="bytes=0-1") == 200
+    assert status_of("HEAD", range="bytes=99-") == 200
 
 
 @given(st.text(min_size=1, max_size=100), st.booleans())
-def test_any_name_makes_a_header_that_says_the_name_and_nothing_else(
-    name: str, inline: bool
-) -> None:
+def test_any_name_is_encoded_into_exactly_one_parameter(name: str, inline: bool) -> None:
     value = content_disposition(name, inline=inline)
     assert value.isascii()
     assert value.isprintable()
@@ -188,13 +186,13 @@ def test_any_name_makes_a_header_that_says_the_name_and_nothing_else(
     assert urllib.parse.unquote(match[2]) == replaced
 
 
-def test_a_plain_name_reads_back_by_the_rules_of_mail() -> None:
+def test_a_plain_name_is_read_back_by_the_rules_of_mail() -> None:
     message = Message()
     message["Content-Disposition"] = content_disposition('we "ights".bin')
     assert message.get_filename() == 'we "ights".bin'
 
 
-def test_the_form_is_that_of_the_hub() -> None:
+def test_the_form_equals_that_of_the_public_hub() -> None:
     assert content_disposition("config.json") == (
         "inline; filename*=UTF-8''config.json; filename=\"config.json\";"
     )

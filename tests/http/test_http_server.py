@@ -1,4 +1,4 @@
-"""The server as a process: starting, stopping, TLS."""
+"""The server as a process: start, stop, TLS."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def app(scope, receive, send):
         print("closed", flush=True)
         await send({"type": "lifespan.shutdown.complete"})
         return
-    print("asked", flush=True)
+    print("request", flush=True)
     await asyncio.sleep(float(scope["query_string"]))
     await BytesResponse(b"done")(scope, receive, send)
 
@@ -64,21 +64,21 @@ def run() -> Iterator[Callable[..., subprocess.Popen[str]]]:
             process.stdout.close()
 
 
-def ask(process: subprocess.Popen[str], seconds: float) -> RawConnection:
+def begin_request(process: subprocess.Popen[str], seconds: float) -> RawConnection:
     assert process.stdout
     port = int(process.stdout.readline())
     wire = RawConnection(socket.create_connection(("127.0.0.1", port), 60))
     wire.request("GET", f"/?{seconds}")
-    assert process.stdout.readline() == "asked\n"
+    assert process.stdout.readline() == "request\n"
     return wire
 
 
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_lets_the_running_request_finish_and_the_caller_close_its_things(
+def test_a_signal_lets_the_running_request_finish_and_the_caller_close_its_resources(
     run: Callable[..., subprocess.Popen[str]], sig: Any
 ) -> None:
     process = run("0")
-    with ask(process, 0.5) as wire:
+    with begin_request(process, 0.5) as wire:
         process.send_signal(sig)
         status, headers, body = wire.answer()
         assert (status, body, headers["connection"]) == (200, b"done", "close")
@@ -87,9 +87,9 @@ def test_a_signal_lets_the_running_request_finish_and_the_caller_close_its_thing
     assert process.wait(60) == 0
 
 
-def test_a_second_signal_ends_it_at_once(run: Callable[..., subprocess.Popen[str]]) -> None:
+def test_a_second_signal_ends_the_server_at_once(run: Callable[..., subprocess.Popen[str]]) -> None:
     process = run("0")
-    with ask(process, 3600) as wire:
+    with begin_request(process, 3600) as wire:
         process.terminate()
         time.sleep(0.4)
         assert process.poll() is None
@@ -113,7 +113,7 @@ def test_an_application_that_cannot_start_is_a_failure(
 
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl to make a certificate")
-def test_over_tls_everything_takes_the_ordinary_path(folder: Path, tmp_path: Path) -> None:
+def test_tls_uses_the_ordinary_path(folder: Path, tmp_path: Path) -> None:
     certificate, key = tmp_path / "certificate", tmp_path / "key"
     make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=x"
     command: list[str | Path] = [*make.split(), "-keyout", key, "-out", certificate]

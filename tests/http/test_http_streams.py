@@ -1,4 +1,4 @@
-"""However requests are mixed and cut into packets, each gets its own answer."""
+"""Requests in any mix and any packets get their own responses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SIZES = [1, 100, 65_536, 70_000, 300_000]
 
 
 def a_request(chance: random.Random, content: bytes) -> tuple[bytes, int, bytes | str | None]:
-    """Return a request, the status of its answer, and the answer's body or the upload's hash."""
+    """Return a request, the status of its response, and its body or the hash of the upload."""
     body = chance.randbytes(chance.choice(SIZES))
     digest = hashlib.sha256(body).hexdigest()
     kind = chance.choice(["hello", "range", "upload", "chunked", "denied", "failing-upload"])

@@ -1,4 +1,4 @@
-"""Bodies arrive whole or not at all, and the answer can always be read."""
+"""Bodies arrive completely or not at all, and the response is always readable."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_bodies_of_known_length_are_received_in_upload_threads(
     assert {name.partition("_")[0] for name in live.app.consumer_threads} == {"hubstead-uploads"}
 
 
-def test_when_all_threads_are_taken_the_ordinary_path_serves(
+def test_while_all_threads_are_busy_the_ordinary_path_serves(
     start: Callable[..., RunningServer],
 ) -> None:
     live = start(upload_threads=0)
@@ -60,7 +60,7 @@ def test_when_all_threads_are_taken_the_ordinary_path_serves(
     assert not any(name.startswith("hubstead-uploads") for name in live.app.consumer_threads)
 
 
-def test_a_request_behind_the_body_is_not_taken_for_body(live: RunningServer) -> None:
+def test_a_request_behind_the_body_is_not_part_of_it(live: RunningServer) -> None:
     with live.connect() as wire:
         for _ in range(2):
             request = b"PUT /upload HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(DATA)
@@ -69,7 +69,7 @@ def test_a_request_behind_the_body_is_not_taken_for_body(live: RunningServer) ->
             assert wire.answer()[2] == b"hello"
 
 
-def test_pipelined_uploads_are_taken_one_after_the_other(live: RunningServer) -> None:
+def test_pipelined_uploads_are_received_one_after_the_other(live: RunningServer) -> None:
     sizes = [10, 200_000, 1, 1_500_000]
     with live.connect() as wire:
         for size in sizes:
@@ -78,7 +78,7 @@ def test_pipelined_uploads_are_taken_one_after_the_other(live: RunningServer) ->
             assert json.loads(wire.answer()[2]) == {"count": size, "sha256": sha256(DATA[:size])}
 
 
-def test_a_body_in_crumbs_arrives(live: RunningServer) -> None:
+def test_a_body_in_single_bytes_arrives(live: RunningServer) -> None:
     with live.connect() as wire:
         wire.send(b"PUT /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 30\r\n\r\n")
         for index in range(30):
@@ -87,7 +87,7 @@ def test_a_body_in_crumbs_arrives(live: RunningServer) -> None:
         assert json.loads(wire.answer()[2])["sha256"] == sha256(DATA[:30])
 
 
-def test_an_empty_body_is_no_special_case(live: RunningServer) -> None:
+def test_an_empty_body_arrives(live: RunningServer) -> None:
     with live.connect() as wire:
         wire.send(b"PUT /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
         assert json.loads(wire.answer()[2]) == {"count": 0, "sha256": sha256(b"")}
@@ -106,7 +106,7 @@ def test_chunked_bodies_arrive(live: RunningServer) -> None:
             assert response.json() == {"count": len(DATA), "sha256": sha256(DATA)}
 
 
-def test_a_client_that_asks_first_is_told_to_go_on(live: RunningServer) -> None:
+def test_a_client_that_expects_100_continue_gets_it(live: RunningServer) -> None:
     with live.connect() as wire:
         head = f"PUT /upload HTTP/1.1\r\nHost: x\r\nContent-Length: {len(DATA)}\r\n"
         wire.send(head.encode() + b"Expect: 100-continue\r\n\r\n")
@@ -117,7 +117,9 @@ def test_a_client_that_asks_first_is_told_to_go_on(live: RunningServer) -> None:
         assert "connection" not in headers
 
 
-def test_a_client_that_asks_first_and_is_refused_never_sends_the_body(live: RunningServer) -> None:
+def test_a_client_that_expects_100_continue_and_is_refused_never_sends_the_body(
+    live: RunningServer,
+) -> None:
     with live.connect() as wire:
         wire.send(b"PUT /denied HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n")
         wire.send(b"Expect: 100-continue\r\n\r\n")
@@ -128,7 +130,7 @@ def test_a_client_that_asks_first_and_is_refused_never_sends_the_body(live: Runn
 
 @pytest.mark.parametrize("sent", [0, 10, 2_000_000])
 @pytest.mark.parametrize("way", ["shutdown", "close"])
-def test_a_body_cut_short_is_told_apart_from_a_whole_one(
+def test_a_truncated_body_is_distinguished_from_a_whole_one(
     live: RunningServer, sent: Any, way: str
 ) -> None:
     with live.connect() as wire:
@@ -141,7 +143,7 @@ def test_a_body_cut_short_is_told_apart_from_a_whole_one(
     live.wait_until_idle()
 
 
-def test_a_body_that_stops_arriving_is_given_up(strict: RunningServer) -> None:
+def test_a_body_that_stops_arriving_times_out(strict: RunningServer) -> None:
     with strict.connect() as wire:
         wire.send(
             b"PUT /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n" + DATA[:50000]
@@ -152,7 +154,7 @@ def test_a_body_that_stops_arriving_is_given_up(strict: RunningServer) -> None:
         assert strict.outcome() == "SlowClient"
 
 
-def test_a_body_that_trickles_is_given_up(strict: RunningServer) -> None:
+def test_a_body_below_the_minimum_rate_times_out(strict: RunningServer) -> None:
     with strict.connect() as wire:
         wire.send(b"PUT /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
         for _ in range(40):
@@ -164,7 +166,7 @@ def test_a_body_that_trickles_is_given_up(strict: RunningServer) -> None:
         assert strict.outcome() == "SlowClient"
 
 
-def test_a_slow_but_steady_body_is_patience_enough(start: Callable[..., RunningServer]) -> None:
+def test_a_slow_and_steady_body_is_accepted(start: Callable[..., RunningServer]) -> None:
     live = start(with_limits(body_min_bytes_per_s=1000, body_grace_s=0.3))
     with live.connect() as wire:
         wire.send(b"PUT /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 40000\r\n\r\n")
@@ -174,7 +176,7 @@ def test_a_slow_but_steady_body_is_patience_enough(start: Callable[..., RunningS
         assert wire.answer()[0] == 200
 
 
-def test_when_the_consumer_fails_the_answer_is_read_and_the_connection_goes_on(
+def test_when_the_consumer_fails_the_response_is_readable_and_the_connection_reusable(
     live: RunningServer,
 ) -> None:
     with live.connect() as wire:
@@ -186,7 +188,7 @@ def test_when_the_consumer_fails_the_answer_is_read_and_the_connection_goes_on(
 
 
 @pytest.mark.parametrize("path", ["denied", "small-limit", "failing-upload"])
-def test_an_early_answer_to_a_large_upload_is_readable_by_every_client(
+def test_an_early_response_to_a_large_upload_is_readable_by_every_client(
     live: RunningServer, path: str
 ) -> None:
     expected = 401 if path == "denied" else 413
@@ -203,7 +205,7 @@ def test_an_early_answer_to_a_large_upload_is_readable_by_every_client(
 
 
 @pytest.mark.parametrize("path", ["denied", "small-limit", "failing-upload"])
-def test_beyond_what_is_worth_reading_the_answer_still_arrives_and_says_close(
+def test_beyond_the_drain_limit_the_response_still_arrives_and_closes(
     strict: RunningServer, path: str
 ) -> None:
     with strict.connect() as wire:
@@ -218,7 +220,7 @@ def test_beyond_what_is_worth_reading_the_answer_still_arrives_and_says_close(
     strict.wait_until_idle()
 
 
-def test_an_endless_chunked_body_is_not_read_for_ever(strict: RunningServer) -> None:
+def test_an_endless_chunked_body_is_not_read_forever(strict: RunningServer) -> None:
     with strict.connect() as wire:
         wire.request("PUT", "/denied", "Transfer-Encoding: chunked\r\n")
         assert wire.answer()[0] == 401
@@ -233,7 +235,7 @@ def test_an_endless_chunked_body_is_not_read_for_ever(strict: RunningServer) -> 
     assert sent < 100_000_000
 
 
-def test_a_body_that_nobody_wants_and_nobody_sends_does_not_hold_the_connection(
+def test_an_unread_body_that_never_comes_does_not_hold_the_connection(
     strict: RunningServer,
 ) -> None:
     with strict.connect() as wire:
@@ -243,7 +245,7 @@ def test_a_body_that_nobody_wants_and_nobody_sends_does_not_hold_the_connection(
     strict.wait_until_idle()
 
 
-def test_a_gzip_body_is_inflated_and_its_limit_holds_for_what_comes_out(
+def test_a_gzip_body_is_inflated_and_limited_by_its_inflated_size(
     live: RunningServer,
 ) -> None:
     text = b"want 0123\n" * 5000
@@ -269,7 +271,7 @@ def test_a_stopping_server_finishes_a_running_upload(start: Callable[..., Runnin
         assert json.loads(body)["sha256"] == sha256(b"1234567890")
 
 
-def test_a_stopping_server_does_not_wait_for_ever(start: Callable[..., RunningServer]) -> None:
+def test_a_stopping_server_does_not_wait_forever(start: Callable[..., RunningServer]) -> None:
     live = start(fresh=True)
     with live.connect() as wire:
         wire.send(b"PUT /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345")

@@ -1,4 +1,4 @@
-"""Files that go to a socket without passing through Python."""
+"""Files that are sent to a socket without passing through Python."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from hubstead.http.sendfile import FileSender, read_ahead
 
 
-async def test_a_file_that_is_not_cached_is_read_in_a_thread_first(tmp_path: Path) -> None:
+async def test_an_uncached_file_is_read_in_a_thread_first(tmp_path: Path) -> None:
     content = os.urandom(3 << 20)
     path = tmp_path / "file"
     path.write_bytes(content)

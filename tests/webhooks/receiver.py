@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that notes what it is sent, and can misbehave."""
+"""A real HTTP server on loopback that records requests, and can misbehave."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass
 class Received:
-    """One POST, as it arrived."""
+    """One POST, as received."""
 
     path: str
     headers: dict[str, str]
@@ -21,13 +21,13 @@ class Received:
 
     @property
     def body(self) -> dict[str, str]:
-        found: dict[str, str] = json.loads(self.text)
-        return found
+        body: dict[str, str] = json.loads(self.text)
+        return body
 
 
 @dataclass
 class Receiver:
-    """What came in, and how to answer: ``answer(received)`` returns a status, or blocks."""
+    """The received requests, and the handler: ``answer(received)`` returns a status, or blocks."""
 
     url: str
     received: list[Received] = field(default_factory=list)
@@ -36,23 +36,23 @@ class Receiver:
 
     @property
     def bodies(self) -> list[dict[str, str]]:
-        return [each.body for each in self.received]
+        return [post.body for post in self.received]
 
     def fail_first(self, times: int, status: int = 500) -> None:
-        """Answer ``status`` so many times, then 200."""
+        """Respond with ``status`` so many times, then with 200."""
         left = [status] * times
         self.answer = lambda _received: left.pop() if left else 200
 
 
 @contextlib.contextmanager
 def receiving() -> Iterator[Receiver]:
-    """Run a receiver while the block lasts."""
+    """Run a receiver until the block ends."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             length = int(self.headers["Content-Length"])
             text = self.rfile.read(length).decode()
-            if len(text) < length:  # the sender went away in the middle
+            if len(text) < length:  # the sender disconnected
                 return
             received = Received(self.path, dict(self.headers.items()), text)
             receiver.received.append(received)

@@ -1,4 +1,4 @@
-"""Delivery, from the event to a real receiver: order, retries, patience, crashes, many nodes."""
+"""Delivery, from the event to a real receiver: order, retries, limits, crashes, many nodes."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def receiver() -> Iterator[Receiver]:
 async def delivering(
     db: Database, patience: RetryPolicy = QUICK, *, timeout_s: float = 60.0, **options: Any
 ) -> AsyncIterator[Runner]:
-    """Run everything between outbox and receiver, as the hub does, while the block lasts."""
+    """Run everything between outbox and receiver, as the hub does, until the block ends."""
     sender = Sender(timeout_s=timeout_s)
     types = outbox_jobs(db, [LISTENER]) + webhook_jobs(db, Deliveries(db, sender, patience))
     quick: dict[str, Any] = {"node": "node1", "poll_s": 0.02, "pause_s": 0.03, "grace_s": 2}
@@ -76,7 +76,7 @@ async def delivering(
         await sender.close()
 
 
-async def happen(db: Database, event: RepoEvent, repo_pk: int = 1) -> None:
+async def record(db: Database, event: RepoEvent, repo_pk: int = 1) -> None:
     async def write(tx: Tx) -> None:
         await record_event(tx, repo_subject(repo_pk), event)
 
@@ -97,12 +97,12 @@ async def until(met: Callable[[], Any], seconds: float = 60.0) -> None:
             await asyncio.sleep(0.01)
 
 
-async def until_told(db: Database, seconds: float = 60.0) -> list[Delivery]:
-    """Wait until every event is told and nothing waits; return the log, oldest first."""
+async def until_delivered(db: Database, seconds: float = 60.0) -> list[Delivery]:
+    """Wait until every event is dispatched and no delivery waits; return the log, oldest first."""
     async with asyncio.timeout(seconds):
         while True:
             log = await list_deliveries(db, limit=10_000)
-            if log and not await count_pending(db) and all(each.state != "waiting" for each in log):
+            if log and not await count_pending(db) and all(row.state != "waiting" for row in log):
                 return log[::-1]
             await asyncio.sleep(0.02)
 
@@ -112,8 +112,8 @@ async def test_an_event_reaches_the_receiver_with_the_headers_of_the_table(
 ) -> None:
     await add_webhook(db, receiver.url + "?from=hub", secret="open sesame")
     async with delivering(db):
-        await happen(db, created())
-        (entry,) = await until_told(db)
+        await record(db, created())
+        (entry,) = await until_delivered(db)
     (post,) = receiver.received
     assert post.path == "/hook?from=hub"
     assert post.text == '{"add": "anna/bert"}'
@@ -132,12 +132,12 @@ async def test_an_event_reaches_the_receiver_with_the_headers_of_the_table(
 async def test_without_a_secret_no_secret_is_sent(db: Database, receiver: Receiver) -> None:
     await add_webhook(db, receiver.url)
     async with delivering(db):
-        await happen(db, created())
-        await until_told(db)
+        await record(db, created())
+        await until_delivered(db)
     assert "X-Webhook-Secret" not in receiver.received[0].headers
 
 
-async def test_deliveries_of_a_repository_arrive_in_order_even_when_some_fail(
+async def test_deliveries_of_a_repository_arrive_in_order_despite_failures(
     db: Database, receiver: Receiver
 ) -> None:
     answers = iter([500, 503, 404, 200, 302, 200] + [200] * 50)
@@ -145,11 +145,11 @@ async def test_deliveries_of_a_repository_arrive_in_order_even_when_some_fail(
     receiver.headers = {"Location": receiver.url + "/elsewhere"}
     await add_webhook(db, receiver.url)
     async with delivering(db):
-        await happen(db, created())
-        await happen(db, pushed())
-        await happen(db, RepoRenamed("model", "anna/bart", False, old_name="anna/bert"))
-        await happen(db, RepoDeleted("model", "anna/bart", False))
-        log = await until_told(db)
+        await record(db, created())
+        await record(db, pushed())
+        await record(db, RepoRenamed("model", "anna/bart", False, old_name="anna/bert"))
+        await record(db, RepoDeleted("model", "anna/bart", False))
+        log = await until_delivered(db)
     assert receiver.bodies == [
         *[{"add": "anna/bert"}] * 4,
         *[{"update": "anna/bert"}] * 2,
@@ -162,11 +162,13 @@ async def test_deliveries_of_a_repository_arrive_in_order_even_when_some_fail(
     assert {entry.state for entry in log} == {"delivered"}
 
 
-async def test_a_failed_delivery_says_why_in_the_log(db: Database, receiver: Receiver) -> None:
+async def test_a_failed_delivery_has_its_reason_in_the_log(
+    db: Database, receiver: Receiver
+) -> None:
     receiver.answer = lambda _received: 418
     await add_webhook(db, receiver.url)
     async with delivering(db, RetryPolicy(pause_s=60)):
-        await happen(db, created())
+        await record(db, created())
         await until(lambda: receiver.received)
         await asyncio.sleep(0.1)
     (entry,) = await list_deliveries(db)
@@ -175,73 +177,71 @@ async def test_a_failed_delivery_says_why_in_the_log(db: Database, receiver: Rec
     assert entry.due_ms > now_ms() + 30_000
 
 
-async def test_after_its_last_attempt_a_delivery_is_given_up_and_the_line_goes_on(
+async def test_after_its_last_attempt_a_delivery_is_dropped_and_the_queue_continues(
     db: Database, receiver: Receiver
 ) -> None:
     receiver.answer = lambda post: 500 if "add" in post.body else 200
     await add_webhook(db, receiver.url)
     async with delivering(db, RetryPolicy(max_attempts=3, pause_s=0.02)):
-        await happen(db, created())
-        await happen(db, pushed())
-        given_up, delivered = await until_told(db)
+        await record(db, created())
+        await record(db, pushed())
+        given_up, delivered = await until_delivered(db)
     assert (given_up.state, given_up.attempts, given_up.status) == ("given_up", 3, 500)
     assert given_up.done_ms
     assert delivered.state == "delivered"
     assert receiver.bodies == [{"add": "anna/bert"}] * 3 + [{"update": "anna/bert"}]
 
 
-async def test_a_failing_delivery_holds_its_line_no_longer_than_allowed(
+async def test_a_failing_delivery_blocks_its_queue_no_longer_than_allowed(
     db: Database, receiver: Receiver
 ) -> None:
     receiver.answer = lambda post: 500 if "add" in post.body else 200
     await add_webhook(db, receiver.url)
     async with delivering(db, RetryPolicy(max_attempts=1000, hold_s=2.0, pause_s=0.1)):
-        await happen(db, created())
-        await happen(db, pushed())
-        given_up, delivered = await until_told(db)
+        await record(db, created())
+        await record(db, pushed())
+        given_up, delivered = await until_delivered(db)
     assert (given_up.state, delivered.state) == ("given_up", "delivered")
-    assert 2 <= given_up.attempts < 1000  # it was tried again, until the time was over
+    assert 2 <= given_up.attempts < 1000  # it was retried until the time was over
     assert receiver.bodies[-1] == {"update": "anna/bert"}
     assert {"update": "anna/bert"} not in receiver.bodies[:-1]
 
 
-async def test_a_hold_of_nothing_gives_up_at_the_first_failure(
+async def test_without_a_time_limit_a_delivery_is_dropped_at_the_first_failure(
     db: Database, receiver: Receiver
 ) -> None:
     receiver.answer = lambda _received: 500
     await add_webhook(db, receiver.url)
     async with delivering(db, RetryPolicy(hold_s=0)):
-        await happen(db, created())
-        (entry,) = await until_told(db)
+        await record(db, created())
+        (entry,) = await until_delivered(db)
     assert (entry.state, entry.attempts) == ("given_up", 1)
 
 
-async def test_nobody_listening_is_a_failure_like_any_other(db: Database) -> None:
-    with receiving() as gone:
-        url = gone.url
+async def test_a_refused_connection_is_a_failure_like_any_other(db: Database) -> None:
+    with receiving() as closed:
+        url = closed.url
     await add_webhook(db, url)
     async with delivering(db, RetryPolicy(max_attempts=2, pause_s=0.02)):
-        await happen(db, created())
-        (entry,) = await until_told(db)
+        await record(db, created())
+        (entry,) = await until_delivered(db)
     assert (entry.state, entry.status, entry.attempts) == ("given_up", None, 2)
     assert entry.error
     assert entry.error.startswith("ConnectError")
 
 
-async def test_a_receiver_that_hangs_is_left_after_the_timeout(
-    db: Database, receiver: Receiver
-) -> None:
+async def test_a_receiver_that_hangs_times_out(db: Database, receiver: Receiver) -> None:
     release = threading.Event()
     receiver.answer = lambda _post: 200 + release.wait(100)
     await add_webhook(db, receiver.url)
     async with delivering(db, RetryPolicy(max_attempts=1), timeout_s=0.6):
-        await happen(db, created())
-        (entry,) = await until_told(db)
+        await record(db, created())
+        (entry,) = await until_delivered(db)
     release.set()
     assert (entry.state, entry.error) == ("given_up", "no answer within 0.6 seconds")
 
 
-async def test_a_receiver_that_hangs_does_not_hold_up_the_others(
+async def test_a_receiver_that_hangs_does_not_block_the_others(
     db: Database, receiver: Receiver
 ) -> None:
     release = threading.Event()
@@ -250,17 +250,17 @@ async def test_a_receiver_that_hangs_does_not_hold_up_the_others(
         await add_webhook(db, receiver.url)
         await add_webhook(db, healthy.url)
         async with delivering(db, RetryPolicy(max_attempts=1), timeout_s=100):
-            await happen(db, created())
+            await record(db, created())
             await until(lambda: len(healthy.received) == 1)
             release.set()
-            log = await until_told(db)
+            log = await until_delivered(db)
     assert [(entry.state, entry.status) for entry in log] == [
         ("delivered", 201),
         ("delivered", 200),
     ]
 
 
-async def test_one_repository_that_fails_does_not_hold_up_the_others(
+async def test_a_repository_that_fails_does_not_block_the_others(
     db: Database, receiver: Receiver
 ) -> None:
     release = threading.Event()
@@ -273,10 +273,10 @@ async def test_one_repository_that_fails_does_not_hold_up_the_others(
     receiver.answer = answer
     await add_webhook(db, receiver.url)
     async with delivering(db, RetryPolicy(max_attempts=1000, pause_s=0.2), timeout_s=100):
-        await happen(db, created("anna/slow"), 1)
-        await happen(db, created("anna/bad"), 2)
+        await record(db, created("anna/slow"), 1)
+        await record(db, created("anna/bad"), 2)
         for n in range(3, 30):
-            await happen(db, created(f"anna/m{n}"), n)
+            await record(db, created(f"anna/m{n}"), n)
         wanted = {f"anna/m{n}" for n in range(3, 30)}
         await until(lambda: wanted <= {body["add"] for body in receiver.bodies})
         release.set()
@@ -286,19 +286,19 @@ async def test_one_repository_that_fails_does_not_hold_up_the_others(
     assert list(states.values()).count("delivered") == 28
 
 
-async def test_a_name_deleted_and_made_again_is_told_in_that_order(
+async def test_a_deletion_and_a_new_creation_are_delivered_in_that_order(
     db: Database, receiver: Receiver
 ) -> None:
     receiver.fail_first(2)
     await add_webhook(db, receiver.url)
     async with delivering(db):
-        await happen(db, RepoDeleted("model", "anna/bert", False), 1)
-        await happen(db, created("Anna/BERT"), 2)
-        await until_told(db)
+        await record(db, RepoDeleted("model", "anna/bert", False), 1)
+        await record(db, created("Anna/BERT"), 2)
+        await until_delivered(db)
     assert receiver.bodies == [{"remove": "anna/bert"}] * 3 + [{"add": "Anna/BERT"}]
 
 
-async def test_what_people_do_to_a_repository_is_told_to_those_who_may_know(
+async def test_actions_on_a_repository_are_delivered_to_webhooks_that_may_know(
     db: Database, receiver: Receiver
 ) -> None:
     anna = await a_user(db, "anna")
@@ -312,17 +312,17 @@ async def test_what_people_do_to_a_repository_is_told_to_those_who_may_know(
         await move_repo(db, anna, old, new)
         await change_settings(db, anna, new, SettingsChange(gated=""))
         await change_settings(db, anna, new, SettingsChange(private=False))
-        await until_told(db)
+        await until_delivered(db)
 
-    def heard(path: str) -> list[dict[str, str]]:
+    def bodies_at(path: str) -> list[dict[str, str]]:
         return [post.body for post in receiver.received if post.path == path]
 
-    assert heard("/hook/anyone") == [
+    assert bodies_at("/hook/anyone") == [
         {"update": "anna/bert"},
         {"remove": "anna/bert"},
         {"add": "anna/bart"},
     ]
-    assert heard("/hook/trusted") == [
+    assert bodies_at("/hook/trusted") == [
         {"update": "anna/bert"},
         {"update": "anna/bert"},
         {"remove": "anna/bert"},
@@ -332,19 +332,19 @@ async def test_what_people_do_to_a_repository_is_told_to_those_who_may_know(
     ]
 
 
-async def test_a_removed_webhook_hears_no_more(db: Database, receiver: Receiver) -> None:
+async def test_a_removed_webhook_receives_nothing_more(db: Database, receiver: Receiver) -> None:
     receiver.answer = lambda _received: 500
     hook = await add_webhook(db, receiver.url)
     async with delivering(db, RetryPolicy(pause_s=0.3, max_attempts=1000)):
-        await happen(db, created())
+        await record(db, created())
         await until(lambda: receiver.received)
         await remove_webhook(db, hook.id)
         await asyncio.sleep(0.1)
-        heard = len(receiver.received)
-        await happen(db, pushed())
+        count = len(receiver.received)
+        await record(db, pushed())
         await asyncio.sleep(0.7)
         assert sorted(job.type for job in await list_jobs(db)) == ["outbox.prune", "webhooks.prune"]
-    assert len(receiver.received) == heard
+    assert len(receiver.received) == count
     assert await list_deliveries(db) == []
 
 
@@ -364,13 +364,13 @@ async def test_two_nodes_deliver_in_order_and_nothing_twice(
         for n in range(30):
             db = (first, second)[n % 2]
             for repo_pk in (1, 2, 3):
-                await happen(db, created(f"anna/r{repo_pk}-{n:02}"), repo_pk)
-        await until_told(first)
+                await record(db, created(f"anna/r{repo_pk}-{n:02}"), repo_pk)
+        await until_delivered(first)
     names = [body["add"] for body in receiver.bodies]
     assert len(names) == 90
     for repo_pk in (1, 2, 3):
-        mine = [name for name in names if name.startswith(f"anna/r{repo_pk}-")]
-        assert mine == [f"anna/r{repo_pk}-{n:02}" for n in range(30)]
+        of_repo = [name for name in names if name.startswith(f"anna/r{repo_pk}-")]
+        assert of_repo == [f"anna/r{repo_pk}-{n:02}" for n in range(30)]
     await first.close()
     await second.close()
 
@@ -393,7 +393,7 @@ asyncio.run(main())
 """
 
 
-async def test_what_was_sent_by_a_node_that_died_before_writing_it_down_is_sent_again(
+async def test_a_delivery_of_a_node_that_died_before_its_record_is_sent_again(
     db: Database, database_url: str, receiver: Receiver
 ) -> None:
     arrived, dead = threading.Event(), threading.Event()
@@ -405,8 +405,8 @@ async def test_what_was_sent_by_a_node_that_died_before_writing_it_down_is_sent_
 
     receiver.answer = answer
     await add_webhook(db, receiver.url)
-    await happen(db, created())
-    await happen(db, pushed())
+    await record(db, created())
+    await record(db, pushed())
     with subprocess.Popen([sys.executable, "-c", _HUB, database_url]) as doomed:
         await asyncio.to_thread(arrived.wait, 60)
         doomed.send_signal(signal.SIGKILL)
@@ -414,34 +414,34 @@ async def test_what_was_sent_by_a_node_that_died_before_writing_it_down_is_sent_
     assert receiver.bodies == [{"add": "anna/bert"}]
 
     async with delivering(db, node="heir"):
-        log = await until_told(db)
+        log = await until_delivered(db)
     assert receiver.bodies == [{"add": "anna/bert"}] * 2 + [{"update": "anna/bert"}]
     assert {entry.state for entry in log} == {"delivered"}
 
 
-async def test_stopping_in_the_middle_loses_nothing(db: Database, receiver: Receiver) -> None:
+async def test_a_stop_during_deliveries_loses_nothing(db: Database, receiver: Receiver) -> None:
     await add_webhook(db, receiver.url)
     for n in range(20):
-        await happen(db, created(f"anna/m{n:02}"), n % 3)
+        await record(db, created(f"anna/m{n:02}"), n % 3)
     lives = itertools.count(1)
     while len({json.dumps(body) for body in receiver.bodies}) < 20:
         async with delivering(db, grace_s=0.0):
-            await asyncio.sleep(0.03 * next(lives))  # at last long enough for any machine
+            await asyncio.sleep(0.03 * next(lives))  # finally long enough for any machine
     async with delivering(db):
-        await until_told(db)
+        await until_delivered(db)
     firsts = list(dict.fromkeys(body["add"] for body in receiver.bodies))
     for line in range(3):
-        mine = [name for name in firsts if int(name[-2:]) % 3 == line]
-        assert mine == sorted(mine)
+        of_queue = [name for name in firsts if int(name[-2:]) % 3 == line]
+        assert of_queue == sorted(of_queue)
 
 
-async def test_old_deliveries_and_events_are_forgotten(db: Database, receiver: Receiver) -> None:
+async def test_old_deliveries_and_events_are_deleted(db: Database, receiver: Receiver) -> None:
     await add_webhook(db, receiver.url)
     async with delivering(db):
-        await happen(db, created("anna/old"), 1)
-        await until_told(db)
-        await happen(db, created("anna/new"), 2)
-        await until_told(db)
+        await record(db, created("anna/old"), 1)
+        await until_delivered(db)
+        await record(db, created("anna/new"), 2)
+        await until_delivered(db)
     age = 31 * 86_400_000
 
     async def grow_old(tx: Tx) -> None:

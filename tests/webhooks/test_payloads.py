@@ -1,4 +1,4 @@
-"""Which event is told to whom, and in which words."""
+"""Payloads: the events for each webhook, and their bodies."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def moved(*refs: str, private: bool = False) -> RefsMoved:
     return RefsMoved("model", "anna/bert", private, [(ref, OLD, NEW) for ref in refs])
 
 
-def changed(*, was: bool, now: bool) -> Settings:
-    return Settings("model", "anna/bert", now, was_private=was, changed=["private"])
+def changed(*, before: bool, after: bool) -> Settings:
+    return Settings("model", "anna/bert", after, was_private=before, changed=["private"])
 
 
 BERT_ADDED, BERT_UPDATED, BERT_REMOVED = (
@@ -58,14 +58,14 @@ BERT_ADDED, BERT_UPDATED, BERT_REMOVED = (
         (moved("refs/tags/v1", "refs/heads/dev"), BERT_UPDATED, BERT_UPDATED),
         (moved("refs/pr/1"), [], []),
         (moved("refs/convert/parquet"), [], []),
-        (changed(was=False, now=False), BERT_UPDATED, BERT_UPDATED),
-        (changed(was=False, now=True), BERT_REMOVED, BERT_UPDATED),
-        (changed(was=True, now=False), BERT_ADDED, BERT_UPDATED),
-        (changed(was=True, now=True), [], BERT_UPDATED),
+        (changed(before=False, after=False), BERT_UPDATED, BERT_UPDATED),
+        (changed(before=False, after=True), BERT_REMOVED, BERT_UPDATED),
+        (changed(before=True, after=False), BERT_ADDED, BERT_UPDATED),
+        (changed(before=True, after=True), [], BERT_UPDATED),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Event) else None,
 )
-def test_each_event_has_its_words(
+def test_every_event_has_its_payloads(
     event: RepoEvent, to_anyone: list[tuple[str, str]], to_the_trusted: list[tuple[str, str]]
 ) -> None:
     assert list(payloads_for(event, OPEN)) == to_anyone
@@ -80,28 +80,28 @@ def test_a_rename_removes_the_old_name_and_then_adds_the_new_one(private: bool) 
     assert list(payloads_for(event, OPEN)) == ([] if private else both)
 
 
-def test_a_branch_made_or_deleted_is_an_update() -> None:
+def test_a_created_or_deleted_branch_is_an_update() -> None:
     for move in (("refs/heads/dev", None, NEW), ("refs/heads/dev", OLD, None)):
         assert list(payloads_for(RefsMoved(**PUBLIC, moves=[move]), OPEN)) == BERT_UPDATED
 
 
 @pytest.mark.parametrize("kind", ["dataset", "space", "kernel"])
-def test_other_kinds_are_told_only_to_those_who_asked(kind: str) -> None:
+def test_other_kinds_are_only_for_webhooks_that_list_them(kind: str) -> None:
     event = RepoCreated(kind, "anna/squad", False)
     assert list(payloads_for(event, OPEN)) == []
-    asked = msgspec.structs.replace(OPEN, kinds=(Kind(kind),))
-    assert list(payloads_for(event, asked)) == [("add", "anna/squad")]
-    assert list(payloads_for(RepoCreated(**PUBLIC), asked)) == []
+    subscribed = msgspec.structs.replace(OPEN, kinds=(Kind(kind),))
+    assert list(payloads_for(event, subscribed)) == [("add", "anna/squad")]
+    assert list(payloads_for(RepoCreated(**PUBLIC), subscribed)) == []
 
 
-def test_a_disabled_webhook_hears_nothing() -> None:
+def test_a_disabled_webhook_receives_nothing() -> None:
     assert (
         list(payloads_for(RepoCreated(**PUBLIC), msgspec.structs.replace(OPEN, disabled=True)))
         == []
     )
 
 
-async def happen(db: Database, *events: RepoEvent, repo_pk: int = 1) -> None:
+async def record(db: Database, *events: RepoEvent, repo_pk: int = 1) -> None:
     async def write(tx: Tx) -> None:
         for event in events:
             await record_event(tx, repo_subject(repo_pk), event)
@@ -109,9 +109,9 @@ async def happen(db: Database, *events: RepoEvent, repo_pk: int = 1) -> None:
     await db.write(write)
 
 
-async def test_bodies_have_one_key_and_the_name(db: Database) -> None:
+async def test_a_body_has_one_key_and_the_name(db: Database) -> None:
     hook = await add_webhook(db, "http://127.0.0.1:9/x", kinds=[Kind.MODEL, Kind.DATASET])
-    await happen(
+    await record(
         db,
         RepoCreated(**PUBLIC),
         RepoRenamed("model", "acme/bert", False, old_name="anna/bert"),
@@ -128,7 +128,7 @@ async def test_bodies_have_one_key_and_the_name(db: Database) -> None:
     assert {entry.state for entry in log} == {"waiting"}
 
 
-async def test_an_event_of_an_unknown_type_is_passed_over(db: Database) -> None:
+async def test_an_event_of_an_unknown_type_is_ignored(db: Database) -> None:
     class Liked(Event, frozen=True):
         by: str
 
@@ -142,8 +142,8 @@ async def test_an_event_of_an_unknown_type_is_passed_over(db: Database) -> None:
     assert await list_deliveries(db) == []
 
 
-async def test_a_webhook_hears_of_nothing_from_before_it_was_added(db: Database) -> None:
-    await happen(db, RepoCreated(**PUBLIC))
+async def test_a_webhook_receives_nothing_from_before_its_creation(db: Database) -> None:
+    await record(db, RepoCreated(**PUBLIC))
     await dispatch(db, [LISTENER])
     await add_webhook(db, "http://127.0.0.1:9/x")
     await dispatch(db, [LISTENER])
@@ -159,7 +159,7 @@ async def test_webhooks_are_added_listed_and_removed(db: Database) -> None:
     assert set(second.kinds) == {Kind.MODEL, Kind.SPACE}
     assert "s3cret" not in repr(await list_webhooks(db))
 
-    await happen(db, RepoCreated(**PUBLIC))
+    await record(db, RepoCreated(**PUBLIC))
     await dispatch(db, [LISTENER])
     await remove_webhook(db, first.id)
     assert await list_webhooks(db) == [second]
@@ -187,13 +187,13 @@ async def test_webhooks_are_added_listed_and_removed(db: Database) -> None:
         "javascript:alert(1)",
     ],
 )
-async def test_an_address_that_can_never_be_called_is_refused(db: Database, url: str) -> None:
+async def test_an_address_that_cannot_be_called_is_refused(db: Database, url: str) -> None:
     with pytest.raises(InvalidInput):
         await add_webhook(db, url)
     assert await list_webhooks(db) == []
 
 
 @pytest.mark.parametrize("secret", ["", "two\nlines", "\N{SNOWMAN}"])
-async def test_a_secret_that_is_no_header_is_refused(db: Database, secret: str) -> None:
+async def test_a_secret_must_fit_into_a_header(db: Database, secret: str) -> None:
     with pytest.raises(InvalidInput, match="secret"):
         await add_webhook(db, "http://127.0.0.1/", secret=secret)

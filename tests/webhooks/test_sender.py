@@ -1,4 +1,4 @@
-"""Where a webhook may go, and what counts as taken."""
+"""The addresses that a webhook may call, and the responses that count as delivered."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def receiver() -> Iterator[Receiver]:
     ("status", "ok"),
     [(200, True), (204, True), (299, True), (301, False), (400, False), (500, False)],
 )
-async def test_only_2xx_counts(receiver: Receiver, status: int, ok: bool) -> None:
+async def test_only_2xx_counts_as_delivered(receiver: Receiver, status: int, ok: bool) -> None:
     receiver.answer = lambda _received: status
     receiver.headers = {"Location": receiver.url}
     sender = Sender()
@@ -35,7 +35,7 @@ async def test_only_2xx_counts(receiver: Receiver, status: int, ok: bool) -> Non
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0", "2130706433"]
 )
-async def test_private_addresses_are_refused_by_any_spelling_when_so_set(
+async def test_private_addresses_are_refused_in_any_spelling_if_so_configured(
     receiver: Receiver, host: str
 ) -> None:
     url = receiver.url.replace("127.0.0.1", host)
@@ -47,7 +47,7 @@ async def test_private_addresses_are_refused_by_any_spelling_when_so_set(
     await strict.close()
 
 
-async def test_localhost_is_reached_though_it_has_two_addresses(receiver: Receiver) -> None:
+async def test_localhost_is_reachable_despite_its_two_addresses(receiver: Receiver) -> None:
     sender = Sender()
     response = await sender.post(receiver.url.replace("127.0.0.1", "localhost"), "{}", None)
     assert response.ok
@@ -55,10 +55,10 @@ async def test_localhost_is_reached_though_it_has_two_addresses(receiver: Receiv
     await sender.close()
 
 
-async def test_a_name_is_looked_up_anew_each_time_and_checked(
+async def test_a_name_is_resolved_and_checked_at_every_call(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The name service answers otherwise the second time, as an attacker's would."""
+    """The second resolution differs, as an attacker's would."""
     port = int(receiver.url.split(":")[2].split("/")[0])
     answers = iter(["127.0.0.1", "10.0.0.1", "127.0.0.1"])
     seen: list[str] = []
@@ -96,11 +96,11 @@ def test_special_addresses_are_not_public(address: str) -> None:
 @pytest.mark.parametrize(
     "address", ["1.1.1.1", "93.184.216.34", "2606:4700::1111", "64:ff9b::101:101", "::ffff:1.1.1.1"]
 )
-def test_addresses_of_the_open_internet_are_public(address: str) -> None:
+def test_addresses_of_the_internet_are_public(address: str) -> None:
     assert is_public(address)
 
 
-async def test_a_name_without_an_address_is_an_error_and_no_more() -> None:
+async def test_a_name_without_an_address_is_an_ordinary_failure() -> None:
     sender = Sender()
     response = await sender.post("http://nowhere.invalid/", "{}", None)
     assert response.status is None
@@ -109,7 +109,7 @@ async def test_a_name_without_an_address_is_an_error_and_no_more() -> None:
     await sender.close()
 
 
-async def test_the_whole_answer_is_timed_not_its_steps() -> None:
+async def test_the_time_limit_is_for_the_whole_response() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         sender = Sender(timeout_s=0.3)
         response = await sender.post(f"http://127.0.0.1:{listening.getsockname()[1]}/", "{}", None)
@@ -117,7 +117,7 @@ async def test_the_whole_answer_is_timed_not_its_steps() -> None:
         await sender.close()
 
 
-async def test_something_that_is_no_web_server_is_an_error_and_no_more(receiver: Receiver) -> None:
+async def test_a_server_that_does_not_speak_http_is_an_ordinary_failure(receiver: Receiver) -> None:
     sender = Sender(timeout_s=3)
     response = await sender.post(receiver.url.replace("http:", "https:"), "{}", None)
     assert response.status is None

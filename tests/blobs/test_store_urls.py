@@ -1,4 +1,4 @@
-"""Addresses of stores, and where they put things."""
+"""Addresses of stores, and the paths of blobs in them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hubstead.blobs import BlobKey, BlobKind, LocalBlobs, MemoryBlobs, layout, o
 from hubstead.errors import InvalidInput
 
 
-def test_each_address_opens_its_kind_of_store(tmp_path: Path) -> None:
+def test_an_address_opens_its_kind_of_store(tmp_path: Path) -> None:
     odd = tmp_path / "ö %20 #x"
     store = open_blobs(odd.as_uri())
     assert isinstance(store, LocalBlobs)
@@ -30,7 +30,7 @@ def test_other_addresses_are_refused(url: str) -> None:
         open_blobs(url)
 
 
-def test_nothing_of_s3_is_imported_for_files() -> None:
+def test_stores_of_files_import_nothing_of_s3() -> None:
     code = (
         "import sys, hubstead.blobs as b; b.open_blobs('memory:');"
         "print([m for m in sys.modules if m.split('.')[0] in ('botocore', 'obstore')])"
@@ -50,25 +50,25 @@ def keys() -> st.SearchStrategy[BlobKey]:
 
 
 @given(keys())
-def test_every_blob_has_a_place_of_its_own(key: BlobKey) -> None:
+def test_every_blob_has_its_own_path(key: BlobKey) -> None:
     path = layout.blob_path(key)
     assert layout.blob_key(key.kind, path) == key
     assert all(0 < len(part) < 255 and part not in (".", "..") for part in path.split("/"))
 
 
 @given(st.sampled_from(BlobKind), st.text(string.hexdigits + "/._", max_size=90))
-def test_other_places_hold_no_blob(kind: BlobKind, path: str) -> None:
+def test_other_paths_are_not_blobs(kind: BlobKind, path: str) -> None:
     key = layout.blob_key(kind, path)
     assert key is None or layout.blob_path(key) == path
 
 
 @given(st.integers(1, 10_000), st.integers(0, 2**60), st.integers(0, 2**60))
-def test_a_marker_says_what_it_was_made_for(number: int, offset: int, size: int) -> None:
+def test_a_marker_encodes_its_fields(number: int, offset: int, size: int) -> None:
     marker = layout.PartMarker(number, offset, size, "ab" * 32)
     assert layout.PartMarker.parse(marker.name) == marker
     assert len(marker.name) < 255
 
 
 @given(st.text(max_size=100))
-def test_other_names_are_no_markers(name: str) -> None:
+def test_other_names_are_not_markers(name: str) -> None:
     assert layout.PartMarker.parse(name) is None
