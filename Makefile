@@ -63,7 +63,7 @@ bench: $(VENV)/.dev ## Measure speed beside a peer; writes a dated file into ben
 .PHONY: crash
 crash: $(VENV)/.dev ## Kill the server 200 times under load; verify that no write is lost or partial
 	HUBSTEAD_TEST_CRASHES=$${HUBSTEAD_TEST_CRASHES:-200} \
-		$(BIN)/python -m pytest --timeout 7200 tests/crash tests/backup/test_running.py
+		$(BIN)/python -m pytest --timeout 7200 tests/crash tests/backup/test_running_hubs.py
 
 .PHONY: soak
 soak: $(VENV)/.dev ## Load a server for an hour (MINUTES=60); verify that memory, files and mappings stay bounded

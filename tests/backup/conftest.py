@@ -1,4 +1,4 @@
-"""Hubs with something in them, in both shapes, and places for others to be made of them."""
+"""Hubs with content, in both shapes, and empty stores for restored ones."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ LFS = BlobKey(BlobKind.LFS, hashlib.sha256(WEIGHTS).hexdigest())
 
 @pytest.fixture
 def places(request: pytest.FixtureRequest, tmp_path: Path) -> Places:
-    """Settings of a hub of a shape over places where nothing is yet."""
-    made: list[Settings] = []
+    """Settings of a hub of a shape over empty stores."""
+    configs: list[Settings] = []
 
     def place(shape: str) -> Settings:
-        made.append(settings_of(shape, tmp_path / f"{shape}-{len(made)}", request))
-        return made[-1]
+        configs.append(settings_of(shape, tmp_path / f"{shape}-{len(configs)}", request))
+        return configs[-1]
 
     return place
 
@@ -134,7 +134,7 @@ Filled: TypeAlias = Callable[[str], AbstractAsyncContextManager[BackupHub]]
 
 @pytest.fixture
 def hub(places: Places) -> Filled:
-    """Make a hub of a shape with something in it, opened while the block lasts."""
+    """Create a hub of a shape with content, opened until the block ends."""
 
     @asynccontextmanager
     async def make(shape: str) -> AsyncIterator[BackupHub]:

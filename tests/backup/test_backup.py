@@ -1,4 +1,4 @@
-"""A hub made of a backup is the hub that was backed up, in whichever shape; damage is told."""
+"""A restored hub equals the one that was backed up, in either shape; damage is reported."""
 
 from __future__ import annotations
 
@@ -77,10 +77,10 @@ async def test_a_restored_hub_is_the_same_in_every_row_and_byte(
 
 
 @both
-async def test_tables_of_many_rows_come_through_whole(
+async def test_tables_with_many_rows_are_restored_completely(
     hub: Filled, places: Places, folder: BackupFolder, shape: str
 ) -> None:
-    """More than are read, or written, at a time."""
+    """More rows than one batch reads or writes."""
     doublings = 15
     columns = (events.c.type, events.c.payload, events.c.created_ms, events.c.told_ms)
     names = [column.name for column in columns]
@@ -100,7 +100,7 @@ async def test_tables_of_many_rows_come_through_whole(
 
 
 @both
-async def test_numbers_once_given_are_not_given_again_after_a_restore(
+async def test_used_numbers_are_not_used_again_after_a_restore(
     hub: Filled, places: Places, folder: BackupFolder, shape: str
 ) -> None:
     highest = reading(select(func.max(repos.c.pk).label("pk")))
@@ -123,7 +123,7 @@ async def test_numbers_once_given_are_not_given_again_after_a_restore(
 
 
 @both
-async def test_what_is_there_is_not_copied_again(
+async def test_stored_objects_are_not_copied_again(
     hub: Filled, folder: BackupFolder, shape: str
 ) -> None:
     async with hub(shape) as sample:
@@ -139,7 +139,7 @@ async def test_what_is_there_is_not_copied_again(
 
 
 @in_files
-async def test_a_backup_is_for_its_owners_eyes_only(
+async def test_a_backup_is_readable_only_for_its_owner(
     hub: Filled, folder: BackupFolder, shape: str
 ) -> None:
     async with hub(shape) as sample:
@@ -149,7 +149,7 @@ async def test_a_backup_is_for_its_owners_eyes_only(
 
 
 @both
-async def test_deletion_pauses_while_a_backup_runs_and_goes_on_after_it(
+async def test_deletion_pauses_during_a_backup_and_resumes_after_it(
     hub: Filled, folder: BackupFolder, shape: str
 ) -> None:
     from hubstead.backup.deletion_pause import deletion_paused
@@ -164,7 +164,7 @@ async def test_deletion_pauses_while_a_backup_runs_and_goes_on_after_it(
 
 
 @in_files
-async def test_a_snapshot_holds_nothing_of_what_only_passes(
+async def test_a_snapshot_leaves_out_transient_rows(
     hub: Filled, folder: BackupFolder, shape: str
 ) -> None:
     async with hub(shape) as sample:
@@ -183,12 +183,12 @@ async def test_a_snapshot_holds_nothing_of_what_only_passes(
     with folder.snapshot().open() as rows:
         assert rows.execute("SELECT count(*) FROM job WHERE holder IS NOT NULL").fetchone() == (0,)
         assert rows.execute("SELECT count(*) FROM deletion_pause").fetchone() == (0,)
-    # The xorb is there, so its bytes are needed, whatever their mark says.
+    # The xorb is stored, so its bytes are needed, whatever its mark.
     assert manifest.blobs["xorb"].count == 1
 
 
 @both
-async def test_what_no_repository_has_any_more_is_left_out(
+async def test_content_that_no_repository_links_is_left_out(
     hub: Filled, places: Places, folder: BackupFolder, shape: str
 ) -> None:
     async with hub(shape) as sample:
@@ -196,14 +196,14 @@ async def test_what_no_repository_has_any_more_is_left_out(
             repo_id = type(sample.repo.repo_id)(sample.repo.kind, "anna", name)
             await delete_repository(sample.stores, sample.anna, repo_id)
         manifest = await backed_up(sample, folder)
-    assert set(manifest.blobs) == {"xorb"}  # which clients may still believe in
+    assert set(manifest.blobs) == {"xorb"}  # clients may still use it
     target = places(shape)
     await restored(target, folder)
     assert await differences(target, folder) == []
 
 
 @both
-async def test_clients_are_told_to_forget_what_they_stored(
+async def test_a_restore_invalidates_the_caches_of_clients(
     hub: Filled, places: Places, folder: BackupFolder, shape: str
 ) -> None:
     epochs = reading(select(xet_epochs.c.id))
@@ -218,7 +218,7 @@ async def test_clients_are_told_to_forget_what_they_stored(
     assert not after & before
 
 
-async def test_a_restore_touches_nothing_that_is_there(
+async def test_a_restore_overwrites_nothing(
     hub: Filled, places: Places, folder: BackupFolder
 ) -> None:
     async with hub("embedded") as sample:
@@ -235,14 +235,14 @@ async def test_a_restore_touches_nothing_that_is_there(
 
 
 @both
-async def test_a_restore_that_was_ended_goes_on_when_run_again(
+async def test_an_interrupted_restore_resumes_at_the_next_run(
     hub: Filled, places: Places, folder: BackupFolder, shape: str
 ) -> None:
     async with hub("embedded") as sample:
         await backed_up(sample, folder)
     lost = blob_file(folder, LFS)
     hidden = lost.rename(folder.root / "hidden")
-    lost.write_bytes(b"x" * len(WEIGHTS))  # the right size: found out when most is restored
+    lost.write_bytes(b"x" * len(WEIGHTS))  # the right size: detected when most is restored
     target = places(shape)
     with pytest.raises(BackupFault) as error:
         await restored(target, folder)
@@ -257,23 +257,23 @@ async def test_a_restore_that_was_ended_goes_on_when_run_again(
 
 @both
 @pytest.mark.parametrize("kind", list(BlobKind))
-async def test_a_flipped_bit_in_the_backup_is_found(
+async def test_a_flipped_bit_in_the_backup_is_detected(
     hub: Filled, places: Places, folder: BackupFolder, shape: str, kind: BlobKind
 ) -> None:
     async with hub(shape) as sample:
         await backed_up(sample, folder)
-    (path, *_) = [each for each in (folder.root / "blobs" / kind).rglob("*") if each.is_file()]
+    (path, *_) = [entry for entry in (folder.root / "blobs" / kind).rglob("*") if entry.is_file()]
     flip(path)
     with pytest.raises(BackupFault) as error:
         await restored(places(shape), folder)
     assert [fault for fault in error.value.faults if path.name in fault]
     with folder.locked(alone=False):
-        found = [fault async for fault in check_backup(folder, quiet())]
-    assert len(found) == 1
-    assert path.name in found[0]
+        detected = [fault async for fault in check_backup(folder, quiet())]
+    assert len(detected) == 1
+    assert path.name in detected[0]
 
 
-async def test_a_lost_object_in_the_backup_is_found_before_anything_is_written(
+async def test_a_lost_object_in_the_backup_is_detected_before_any_write(
     hub: Filled, places: Places, folder: BackupFolder
 ) -> None:
     async with hub("embedded") as sample:
@@ -297,7 +297,7 @@ async def test_damaged_rows_are_not_restored(
     assert len([fault async for fault in check_backup(folder, quiet())]) == 1
 
 
-async def test_verifying_finds_changed_rows_and_lost_and_damaged_bytes(
+async def test_a_verification_detects_changed_rows_and_lost_and_damaged_bytes(
     hub: Filled, places: Places, folder: BackupFolder
 ) -> None:
     async with hub("embedded") as sample:
@@ -310,8 +310,8 @@ async def test_verifying_finds_changed_rows_and_lost_and_damaged_bytes(
             await tx.run(indexed(update(repos).values(likes=7)))
 
         await stores.db.write(rename)
-    found = await differences(target, folder)
-    assert found == ["hub: repo has other rows"]
+    lines = await differences(target, folder)
+    assert lines == ["hub: repo has other rows"]
     path = target.data / "blobs" / "lfs" / LFS.name[:2] / LFS.name[2:4] / LFS.name
     flip(path)
     assert any(
@@ -327,7 +327,7 @@ async def test_verifying_finds_changed_rows_and_lost_and_damaged_bytes(
 
 
 @both
-async def test_bytes_that_the_hub_itself_lacks_are_named_and_stop_the_backup_unless_told_not_to(
+async def test_bytes_that_the_hub_lacks_are_reported_and_stop_the_backup_unless_allowed(
     hub: Filled, places: Places, folder: BackupFolder, shape: str
 ) -> None:
     async with hub(shape) as sample:
@@ -343,7 +343,7 @@ async def test_bytes_that_the_hub_itself_lacks_are_named_and_stop_the_backup_unl
     assert f"hub: {LFS}: its bytes are missing" in await differences(target, folder)
 
 
-async def test_a_lost_pack_of_git_is_named(hub: Filled, folder: BackupFolder) -> None:
+async def test_a_lost_pack_of_git_is_reported(hub: Filled, folder: BackupFolder) -> None:
     async with hub("embedded") as sample:
         for path in sample.stores.git.root.glob("??/*.git/objects/pack/pack-*.pack"):
             path.unlink()
@@ -352,7 +352,7 @@ async def test_a_lost_pack_of_git_is_named(hub: Filled, folder: BackupFolder) ->
     assert all(fault.startswith("pack/") for fault in error.value.faults)
 
 
-async def test_old_snapshots_go_with_the_bytes_that_only_they_named(
+async def test_old_snapshots_are_pruned_with_the_bytes_that_only_they_need(
     hub: Filled, places: Places, folder: BackupFolder
 ) -> None:
     async with hub("embedded") as sample:
@@ -362,16 +362,16 @@ async def test_old_snapshots_go_with_the_bytes_that_only_they_named(
             repo_id = type(sample.repo.repo_id)(sample.repo.kind, "anna", name)
             await delete_repository(sample.stores, sample.anna, repo_id)
         await backed_up(sample, folder)
-        kept = await prune_snapshots(folder, 2)
-        assert kept.count == 0
-        gone = await prune_snapshots(folder, 1)
-    assert gone.count > 5
+        first = await prune_snapshots(folder, 2)
+        assert first.count == 0
+        second = await prune_snapshots(folder, 1)
+    assert second.count > 5
     assert len(folder.snapshots()) == 1
     assert [path.parts[-4] for path in (folder.root / "blobs").glob("*/??/??/*")] == ["xorb"]
     await restored(places("embedded"), folder)
 
 
-async def test_nothing_is_pruned_while_a_snapshot_cannot_be_read(
+async def test_nothing_is_pruned_if_a_snapshot_cannot_be_read(
     hub: Filled, folder: BackupFolder
 ) -> None:
     async with hub("embedded") as sample:
@@ -385,7 +385,7 @@ async def test_nothing_is_pruned_while_a_snapshot_cannot_be_read(
     assert sorted(folder.root.rglob("*")) == before
 
 
-async def test_an_older_snapshot_can_be_had_as_it_was(
+async def test_an_older_snapshot_is_restored_unchanged(
     hub: Filled, places: Places, folder: BackupFolder
 ) -> None:
     async with hub("embedded") as sample:
@@ -399,7 +399,7 @@ async def test_an_older_snapshot_can_be_had_as_it_was(
     assert await differences(target, folder) != []
 
 
-async def test_two_backups_at_once_into_one_folder_are_refused(
+async def test_two_concurrent_backups_into_one_folder_are_refused(
     hub: Filled, folder: BackupFolder
 ) -> None:
     async with hub("embedded") as sample:
@@ -407,7 +407,7 @@ async def test_two_backups_at_once_into_one_folder_are_refused(
             await backed_up(sample, BackupFolder(folder.root))
 
 
-def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_with_other_content_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "anna.txt").write_text("Dear Anna")
     with pytest.raises(InvalidInput, match="neither a backup nor empty"):
@@ -429,7 +429,7 @@ async def test_a_snapshot_of_a_newer_schema_is_refused(
         await restored(places("embedded"), folder)
 
 
-async def test_rows_are_plain_sqlite_and_the_list_plain_text(
+async def test_rows_are_plain_sqlite_and_the_list_is_plain_text(
     hub: Filled, folder: BackupFolder
 ) -> None:
     async with hub("embedded") as sample:

@@ -1,4 +1,4 @@
-"""An interrupted restore is never taken for a hub: everything refuses, and says how to go on."""
+"""A hub with an interrupted restore refuses every use, with the way to complete it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from hubstead.backup import BackupFolder, Manifest
 from hubstead.cli.root import COMMANDS
 from hubstead.settings import Settings
 from tests.backup.conftest import SHAPES, Filled, Places, backed_up, differences
-from tests.backup.test_running import variables
+from tests.backup.test_running_hubs import variables
 from tests.support.command import clean_environment, hubstead
 
 both = pytest.mark.parametrize("shape", SHAPES)
-#: Where a restore is killed, from its first moment to its last: before what is named runs.
+#: The moments of the kill, from the first to the last: before the named function runs.
 MOMENTS = [
     "hubstead.app.migrate",
     "hubstead.backup.restore.prepare_rows",
@@ -28,7 +28,7 @@ MOMENTS = [
     "hubstead.backup.restore._remove",
     "hubstead.backup.restore.unmark_restore",
 ]
-#: An argument list of each command that opens the hub.
+#: The arguments of each command that opens the hub.
 CALLS = {
     "serve": ["serve", "--port", "0"],
     "user": ["user", "create", "eve"],
@@ -44,7 +44,7 @@ CALLS = {
     "stats": ["stats"],
     "backup": ["backup", "OTHER"],
 }
-#: Commands that open no hub, or go on with the restore.
+#: Commands that open no hub, or complete the restore.
 ELSEWHERE = {"settings", "restore"}
 
 KILL_BEFORE = """
@@ -82,13 +82,13 @@ def check_refusal(result: subprocess.CompletedProcess[str], snapshot: str | None
         assert f"--snapshot {snapshot}" in result.stderr
 
 
-def test_every_command_is_named_here() -> None:
+def test_every_command_is_listed_here() -> None:
     assert set(CALLS) | ELSEWHERE == set(COMMANDS)
 
 
 @both
 @pytest.mark.parametrize("moment", MOMENTS)
-async def test_a_hub_whose_restore_was_killed_is_not_served_and_a_second_run_completes_it(
+async def test_a_hub_with_a_killed_restore_is_not_served_and_a_second_run_completes_it(
     hub: Filled, places: Places, folder: BackupFolder, shape: str, moment: str
 ) -> None:
     async with hub("embedded") as sample:
@@ -104,7 +104,7 @@ async def test_a_hub_whose_restore_was_killed_is_not_served_and_a_second_run_com
 
 
 @both
-async def test_every_command_refuses_a_half_restored_hub(
+async def test_every_command_refuses_a_partly_restored_hub(
     hub: Filled, places: Places, folder: BackupFolder, tmp_path: Path, shape: str
 ) -> None:
     async with hub("embedded") as sample:
@@ -112,16 +112,18 @@ async def test_every_command_refuses_a_half_restored_hub(
     target = places(shape)
     restore_killed_before("hubstead.backup.restore.load_rows", folder, target)
     for call in CALLS.values():
-        arguments = [str(tmp_path / "other") if each == "OTHER" else each for each in call]
+        arguments = [
+            str(tmp_path / "other") if argument == "OTHER" else argument for argument in call
+        ]
         result = hubstead(*arguments, data=target.data, **variables(target))
         check_refusal(result, manifest.id)
 
 
 @pytest.mark.parametrize("moment", MOMENTS[1:])
-async def test_another_node_of_the_company_recognises_it_without_the_data_folder(
+async def test_another_node_detects_it_without_the_data_folder(
     hub: Filled, places: Places, folder: BackupFolder, tmp_path: Path, moment: str
 ) -> None:
-    """The data folder of the node that restored is lost: database and store are shared."""
+    """The data folder of the restoring node is lost: database and store are shared."""
     async with hub("embedded") as sample:
         manifest = await backed_up(sample, folder)
     target = places("company")
@@ -137,7 +139,7 @@ async def test_another_node_of_the_company_recognises_it_without_the_data_folder
 
 
 @both
-async def test_another_snapshot_is_not_mixed_into_a_half_restored_hub(
+async def test_another_snapshot_is_not_mixed_into_a_partly_restored_hub(
     hub: Filled, places: Places, folder: BackupFolder, shape: str
 ) -> None:
     async with hub("embedded") as sample:
@@ -157,7 +159,7 @@ async def test_another_snapshot_is_not_mixed_into_a_half_restored_hub(
 
 
 @both
-async def test_a_restore_that_wrote_nothing_leaves_no_mark(
+async def test_a_restore_without_any_write_leaves_no_mark(
     hub: Filled, places: Places, folder: BackupFolder, shape: str
 ) -> None:
     async with hub("embedded") as sample:

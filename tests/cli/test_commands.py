@@ -1,4 +1,4 @@
-"""The command line, run as people and programs run it."""
+"""The command line, as users and programs run it."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ def test_the_lines_of_the_greeting_can_be_pasted(tmp_path: Path) -> None:
     assert result.stdout == f"{hub.url} {hub.token}\n"
 
 
-def test_a_program_that_starts_a_hub_is_told_where_it_is(tmp_path: Path) -> None:
+def test_a_program_that_starts_a_hub_reads_its_address(tmp_path: Path) -> None:
     with running_hub(tmp_path / "data", options=["--json"]) as hub:
         assert json.loads(*hub.greeting) == {"url": hub.url, "token": hub.token}
 
 
-def test_help_names_every_command_without_loading_any() -> None:
+def test_help_lists_every_command_without_loading_any() -> None:
     code = (
         "import sys; from hubstead.cli import main; sys.argv=['hubstead','--help']\n"
         "try: main()\nexcept SystemExit as end: assert not end.code\n"
@@ -101,7 +101,7 @@ def test_the_help_of_every_command_lists_its_exit_statuses(group: str) -> None:
         assert re.match(r"0 .*; 1 .*; 2 ", " ".join(statuses.split())), command.name
 
 
-def test_the_first_user_makes_the_database_which_only_its_owner_may_read(data: Path) -> None:
+def test_the_first_user_creates_the_database_which_only_its_owner_may_read(data: Path) -> None:
     facts = ("--email", "ada@example.com", "--fullname", "Ada L", "--admin")
     result = json_of("user", "create", "Ada", *facts, data=data)
     assert (result["name"], result["email"], result["admin"]) == ("Ada", "ada@example.com", True)
@@ -116,14 +116,14 @@ def test_the_first_user_makes_the_database_which_only_its_owner_may_read(data: P
     assert taken.stderr.startswith("hubstead: The name 'ada' is taken")
 
 
-def test_reading_commands_make_no_database(data: Path) -> None:
+def test_read_only_commands_create_no_database(data: Path) -> None:
     result = hubstead("user", "list", data=data)
     assert result.returncode == 1
     assert result.stderr == f"hubstead: there is no database at {data / 'hubstead.db'}\n"
     assert not data.exists()
 
 
-def test_faults_in_settings_and_usage_have_their_own_statuses(data: Path) -> None:
+def test_faults_in_settings_and_usage_have_distinct_statuses(data: Path) -> None:
     bad = hubstead("jobs", data=data, HUBSTEAD_PORT="x")
     assert bad.returncode == 1
     assert bad.stderr == "hubstead: port (HUBSTEAD_PORT): 'x' is not a whole number\n"
@@ -131,7 +131,7 @@ def test_faults_in_settings_and_usage_have_their_own_statuses(data: Path) -> Non
     assert hubstead("org", "add", "a", "b", data=data).returncode == 2
 
 
-def test_settings_list_value_help_and_origin_and_hide_secrets(data: Path) -> None:
+def test_settings_show_value_help_and_origin_and_hide_secrets(data: Path) -> None:
     result = hubstead(
         "settings", "--json", data=data, HUBSTEAD_S3_SECRET_KEY="verysecret", HUBSTEAD_PORT="9"
     )
@@ -143,7 +143,7 @@ def test_settings_list_value_help_and_origin_and_hide_secrets(data: Path) -> Non
     assert "verysecret" not in result.stdout
 
 
-def test_a_token_made_beside_a_running_hub_works_at_once_until_it_is_revoked(
+def test_a_token_created_beside_a_running_hub_is_valid_at_once_until_it_is_revoked(
     served: ProcessHub,
 ) -> None:
     data = served.data
@@ -218,8 +218,8 @@ def test_repositories_are_listed_shown_and_deleted_private_ones_too(served: Proc
     ok(hubstead("repo", "delete", "admin/bert", data=data))
     assert not api.repo_exists("admin/bert")
     assert api.repo_exists("admin/bert", repo_type="dataset")
-    gone = hubstead("repo", "info", "admin/bert", data=data)
-    assert (gone.returncode, gone.stderr) == (1, "hubstead: Repository not found\n")
+    missing = hubstead("repo", "info", "admin/bert", data=data)
+    assert (missing.returncode, missing.stderr) == (1, "hubstead: Repository not found\n")
 
 
 def test_webhooks_are_added_listed_and_removed_and_have_a_log(served: ProcessHub) -> None:
@@ -245,7 +245,7 @@ def test_jobs_are_listed(served: ProcessHub) -> None:
     assert {"type", "subject", "due", "running_on", "attempts", "error"} <= listed[0].keys()
 
 
-def test_the_doctor_finds_a_running_hub_in_order(served: ProcessHub) -> None:
+def test_the_doctor_reports_no_finding_for_a_running_hub(served: ProcessHub) -> None:
     report = json_of("doctor", "--deep", data=served.data)
     assert report == {
         "healthy": True,
@@ -254,7 +254,7 @@ def test_the_doctor_finds_a_running_hub_in_order(served: ProcessHub) -> None:
     }
 
 
-def test_the_doctor_names_a_fault_and_ends_with_status_1(served: ProcessHub) -> None:
+def test_the_doctor_reports_a_fault_and_exits_with_status_1(served: ProcessHub) -> None:
     from huggingface_hub import HfApi
 
     api = HfApi(endpoint=served.url, token=served.token)
@@ -272,13 +272,13 @@ def test_the_doctor_names_a_fault_and_ends_with_status_1(served: ProcessHub) -> 
     assert ok(hubstead("doctor", data=served.data)) == "Everything is in order.\n"
 
 
-def test_what_lists_show_cannot_move_the_cursor_of_a_terminal() -> None:
+def test_lists_escape_control_characters_of_the_terminal() -> None:
     from hubstead.cli.output import printable
 
     assert printable("a\x1b[2Jb\n") == "a\\x1b[2Jb\\n"
 
 
-def test_a_database_is_not_brought_up_to_date_while_a_server_holds_it(data: Path) -> None:
+def test_a_database_is_not_migrated_while_a_server_uses_it(data: Path) -> None:
     ok(hubstead("user", "create", "ada", data=data))
     with contextlib.closing(sqlite3.connect(data / "hubstead.db")) as raw, raw:
         raw.execute("DELETE FROM alembic_version")

@@ -1,4 +1,4 @@
-"""A hub with something in it, in both shapes: files and SQLite, S3 and PostgreSQL."""
+"""A hub with content, in both shapes: files and SQLite, S3 and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -67,14 +67,14 @@ async def filled(stores: Storage, address: str) -> DoctorHub:
         changeset=change,
         message=Message("weights"),
     )
-    opened = await open_repo(stores.db, anna, name)
-    await create_tag(stores, anna, opened, "v1", revision="main", message="first")
-    change = Changeset((await stores.open_git(opened)).draft(), stores.settings.commits)
+    row = await open_repo(stores.db, anna, name)
+    await create_tag(stores, anna, row, "v1", revision="main", message="first")
+    change = Changeset((await stores.open_git(row)).draft(), stores.settings.commits)
     await change.put("more.txt", b"more\n")
     await commit(
         stores,
         anna,
-        opened,
+        row,
         target=RefName.branch("main"),
         right=Right.WRITE,
         changeset=change,

@@ -1,4 +1,4 @@
-"""Each kind of fault is planted into a hub, and named; a hub without any is in order."""
+"""Faults of each kind are planted into a hub, and reported; a sound hub has no findings."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ from tests.doctor.conftest import LFS, WEIGHTS, DoctorHub
 from tests.support.factories import a_user
 
 NOBODY = "f" * 40
-#: For faults of rows alone: the other tests run the same statements on PostgreSQL.
+#: For faults in rows alone: the other tests run the same statements on PostgreSQL.
 in_files = pytest.mark.parametrize("sample", ["files"], indirect=True)
 FAULT, WARNING, LEFTOVER = Severity.FAULT, Severity.WARNING, Severity.LEFTOVER
 
 
 async def find(sample: DoctorHub, **options: Any) -> list[Finding]:
-    """Examine the hub as a program does that has just been started."""
+    """Examine the hub as a newly started program does."""
     git = type(sample.stores.git)(sample.stores.git.root)
     stores = dataclasses.replace(sample.stores, git=git, _fetched=LruCache(10))
     return [finding async for finding in run_checks(Inspection(stores, **options))]
@@ -54,7 +54,7 @@ async def summary(sample: DoctorHub, **options: Any) -> set[tuple[str, Severity]
 
 
 async def plant(sample: DoctorHub, *changes: Any) -> None:
-    """Run statements in one transaction; each must touch something."""
+    """Run statements in one transaction; each must change rows."""
 
     async def write(tx: Tx) -> None:
         for change in changes:
@@ -89,7 +89,7 @@ def aged(path: Path) -> Path:
     return path
 
 
-async def test_a_hub_in_order_has_no_findings(sample: DoctorHub) -> None:
+async def test_a_sound_hub_has_no_findings(sample: DoctorHub) -> None:
     assert await find(sample) == []
     assert await find(sample, deep=True) == []
     assert await find(sample, quick=True) == []
@@ -120,12 +120,12 @@ async def test_a_deleted_repository_leaves_nothing_to_find(sample: DoctorHub) ->
     assert await find(sample) == []
 
 
-async def test_a_lost_pack_is_named(sample: DoctorHub) -> None:
+async def test_a_lost_pack_is_reported(sample: DoctorHub) -> None:
     lost = packs(sample)[0]
     name = lost.stem.removeprefix("pack-")
     if sample.stores.packs_are_blobs:
-        place = await stored_name_of(sample.stores.db, BlobKey(BlobKind.PACK, name))
-        await sample.stores.blobs.delete(place)
+        stored = await stored_name_of(sample.stores.db, BlobKey(BlobKind.PACK, name))
+        await sample.stores.blobs.delete(stored)
     else:
         lost.unlink()
     findings = await find(sample)
@@ -133,7 +133,7 @@ async def test_a_lost_pack_is_named(sample: DoctorHub) -> None:
     assert {f.subject for f in findings} <= {"models/anna/bert", f"blob pack/{name}"}
 
 
-async def test_a_pack_of_another_size_is_named(sample: DoctorHub) -> None:
+async def test_a_pack_of_another_size_is_reported(sample: DoctorHub) -> None:
     path = packs(sample)[0]
     path.chmod(0o644)
     with path.open("ab") as file:
@@ -141,7 +141,7 @@ async def test_a_pack_of_another_size_is_named(sample: DoctorHub) -> None:
     assert ("pack_files", FAULT) in await summary(sample, quick=True)
 
 
-async def test_a_damaged_pack_is_named_by_git(sample: DoctorHub) -> None:
+async def test_a_damaged_pack_is_reported_by_git(sample: DoctorHub) -> None:
     path = max(packs(sample), key=lambda path: path.stat().st_size)
     path.chmod(0o644)
     data = bytearray(path.read_bytes())
@@ -152,7 +152,7 @@ async def test_a_damaged_pack_is_named_by_git(sample: DoctorHub) -> None:
     assert ("objects", FAULT) not in await summary(sample, quick=True)
 
 
-async def test_a_ref_to_a_commit_that_is_not_there_is_named(sample: DoctorHub) -> None:
+async def test_a_ref_to_a_missing_commit_is_reported(sample: DoctorHub) -> None:
     tag = update(refs).where(refs.c.name == "refs/tags/v1")
     await plant(sample, tag.values(oid=NOBODY, target=NOBODY))
     findings = await find(sample, quick=True)
@@ -161,13 +161,13 @@ async def test_a_ref_to_a_commit_that_is_not_there_is_named(sample: DoctorHub) -
 
 
 @in_files
-async def test_a_ref_whose_commit_is_written_down_wrongly_is_named(sample: DoctorHub) -> None:
+async def test_a_ref_with_a_wrong_peeled_commit_is_reported(sample: DoctorHub) -> None:
     await plant(sample, update(refs).where(refs.c.name == "refs/tags/v1").values(target=NOBODY))
     assert ("targets", FAULT) in await summary(sample, quick=True)
 
 
-async def test_a_ref_that_needs_a_pack_without_a_row_is_named(sample: DoctorHub) -> None:
-    """Git itself would not mind: but such a pack is swept away one day."""
+async def test_a_ref_that_needs_a_pack_without_a_row_is_reported(sample: DoctorHub) -> None:
+    """Git itself can read it, but such a pack is swept one day."""
     newest = max(packs(sample), key=lambda path: path.stat().st_mtime_ns)
     name = newest.stem.removeprefix("pack-")
     await plant(sample, delete(packs_table).where(packs_table.c.name == name))
@@ -177,12 +177,12 @@ async def test_a_ref_that_needs_a_pack_without_a_row_is_named(sample: DoctorHub)
 
 
 @in_files
-async def test_a_head_that_is_not_its_branch_is_named(sample: DoctorHub) -> None:
+async def test_a_head_that_differs_from_its_branch_is_reported(sample: DoctorHub) -> None:
     await plant(sample, update(repos).values(head=None))
     assert await summary(sample) == {("heads", FAULT)}
 
 
-async def test_a_repository_without_its_folder_is_named_unless_blobs_replace_it(
+async def test_a_repository_without_its_folder_is_reported_unless_blobs_replace_it(
     sample: DoctorHub,
 ) -> None:
     shutil.rmtree(sample.stores.git.path(sample.repo.id))
@@ -202,10 +202,10 @@ async def test_a_pointer_without_a_link_is_a_warning(sample: DoctorHub) -> None:
     assert "model.safetensors" in warning.what
 
 
-async def test_a_pointer_in_another_form_is_found_and_mended_by_an_upload(
+async def test_a_pointer_in_another_form_is_reported_and_repaired_by_an_upload(
     sample: DoctorHub,
 ) -> None:
-    """Releases before this one took such a text for a plain file and did not link its object."""
+    """Earlier releases took such a text as a plain file and did not link its object."""
     text = f"version https://hawser.github.com/spec/v1\r\noid sha256:{LFS.name}\r\n"
     text += f"size {len(WEIGHTS)}\r\n"
     await put(sample, "odd.bin", text.encode())
@@ -220,25 +220,25 @@ async def test_a_pointer_in_another_form_is_found_and_mended_by_an_upload(
     assert await summary(sample) == set()
 
 
-async def test_an_upload_of_what_a_pointer_names_already_links_it(sample: DoctorHub) -> None:
+async def test_an_upload_of_an_object_that_a_pointer_names_links_it(sample: DoctorHub) -> None:
     of_blob = repo_blobs.c.name == LFS.name
     await plant(sample, update(repo_blobs).where(of_blob).values(committed=0))
     pointer = Pointer(LFS.name, len(WEIGHTS))
-    done = await put(sample, "model.safetensors", pointer.format())
-    assert not done.changed
+    result = await put(sample, "model.safetensors", pointer.format())
+    assert not result.changed
     assert await summary(sample) == set()
 
 
 @in_files
-async def test_a_link_of_an_upload_that_was_never_committed_is_found_twice(
+async def test_a_link_of_an_uncommitted_upload_is_reported_twice(
     sample: DoctorHub,
 ) -> None:
-    mine = update(repo_blobs).where(repo_blobs.c.name == LFS.name)
-    await plant(sample, mine.values(committed=0))
+    this_link = update(repo_blobs).where(repo_blobs.c.name == LFS.name)
+    await plant(sample, this_link.values(committed=0))
     assert await summary(sample) == {("pointers", WARNING), ("links", LEFTOVER)}
 
 
-async def test_links_without_a_live_blob_are_named(sample: DoctorHub) -> None:
+async def test_links_without_a_live_blob_are_reported(sample: DoctorHub) -> None:
     which = blobs.c.name == LFS.name
     await plant(sample, update(blobs).where(which).values(unreferenced_ms=5))
     assert ("links", FAULT) in await summary(sample, quick=True)
@@ -249,7 +249,7 @@ async def test_links_without_a_live_blob_are_named(sample: DoctorHub) -> None:
 
 
 @in_files
-async def test_a_blob_that_nothing_will_ever_delete_is_a_leftover(sample: DoctorHub) -> None:
+async def test_a_blob_that_nothing_will_delete_is_a_leftover(sample: DoctorHub) -> None:
     row = {"kind": "lfs", "name": "0" * 64, "bytes": 0, "created_ms": 1}
     await plant(sample, insert(blobs).values(row))
     key = BlobKey(BlobKind.LFS, "0" * 64)
@@ -257,7 +257,7 @@ async def test_a_blob_that_nothing_will_ever_delete_is_a_leftover(sample: Doctor
     assert any(str(key) in f.subject for f in await find(sample))
 
 
-async def test_lost_bytes_are_named(sample: DoctorHub) -> None:
+async def test_lost_bytes_are_reported(sample: DoctorHub) -> None:
     await sample.stores.blobs.delete(LFS)
     (finding,) = await find(sample)
     assert (finding.check, finding.severity) == ("blob_bytes", FAULT)
@@ -265,7 +265,7 @@ async def test_lost_bytes_are_named(sample: DoctorHub) -> None:
     assert finding.what == "its bytes are missing"
 
 
-async def test_bytes_that_changed_are_named_when_looked_at_deeply(
+async def test_changed_bytes_are_reported_by_a_deep_examination(
     sample: DoctorHub, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     wrong = b"w" + WEIGHTS[1:][::-1]
@@ -275,8 +275,8 @@ async def test_bytes_that_changed_are_named_when_looked_at_deeply(
         path.write_bytes(wrong)
     else:
         server = request.getfixturevalue("s3_server")
-        place = f"{sample.address.partition(server.bucket)[2].strip('/')}/{blob_path(LFS)}"
-        server.client().put_object(Bucket=server.bucket, Key=place, Body=wrong)
+        stored = f"{sample.address.partition(server.bucket)[2].strip('/')}/{blob_path(LFS)}"
+        server.client().put_object(Bucket=server.bucket, Key=stored, Body=wrong)
     assert await find(sample) == []
     assert ("blob_bytes", FAULT) in await summary(sample, deep=True)
 
@@ -294,7 +294,7 @@ async def test_bytes_without_a_row_are_leftovers_after_the_grace_period(sample: 
 
 
 @in_files
-async def test_what_was_derived_wrongly_is_named(sample: DoctorHub) -> None:
+async def test_wrong_derived_facts_are_reported(sample: DoctorHub) -> None:
     await plant(sample, update(repos).values(pipeline_tag="fill-mask", tags="[]", card="{}"))
     findings = [f.what for f in await find(sample) if f.check == "derived_facts"]
     assert sorted(findings) == [
@@ -308,17 +308,17 @@ _DERIVED = ("card", "pipeline_tag", "tags")
 
 
 @in_files
-async def test_events_and_jobs_and_deliveries_that_wait_are_warnings(sample: DoctorHub) -> None:
+async def test_waiting_events_jobs_and_deliveries_are_warnings(sample: DoctorHub) -> None:
     db = sample.stores.db
     await plant(sample, update(events).values(created_ms=1))
     assert await summary(sample) == {("events", WARNING)}
     await plant(sample, update(events).values(told_ms=1))
 
-    async def ask(tx: Tx) -> None:
+    async def enqueue_old(tx: Tx) -> None:
         await jobs.enqueue(tx, "repack", "r1", after_s=-1e9)
         await jobs.enqueue(tx, "repack", "r2")
 
-    await db.write(ask)
+    await db.write(enqueue_old)
     failing = (
         update(jobs_table).where(jobs_table.c.subject == "r2").values(attempts=9, error="no space")
     )
@@ -334,7 +334,7 @@ async def test_events_and_jobs_and_deliveries_that_wait_are_warnings(sample: Doc
 
 
 @in_files
-async def test_names_that_cannot_be_found_are_named(sample: DoctorHub) -> None:
+async def test_names_without_an_entry_are_reported(sample: DoctorHub) -> None:
     own = repo_names.c.name_key == "anna/bert"
     await plant(sample, update(repo_names).where(own).values(name_key="anna/Bert"))
     assert await summary(sample) == {("repository_names", FAULT)}
@@ -344,7 +344,7 @@ async def test_names_that_cannot_be_found_are_named(sample: DoctorHub) -> None:
 
 
 @in_files
-async def test_two_names_of_today_are_one_too_many(sample: DoctorHub) -> None:
+async def test_two_current_names_of_a_repository_are_reported(sample: DoctorHub) -> None:
     row = {"kind": "model", "name_key": "anna/two", "repo_pk": sample.repo.pk, "is_alias": 0}
     await plant(sample, insert(repo_names).values(row))
     assert await summary(sample) == {("repository_names", FAULT)}
@@ -355,7 +355,7 @@ async def test_two_names_of_today_are_one_too_many(sample: DoctorHub) -> None:
 
 
 @in_files
-async def test_an_account_under_a_wrong_name_is_named(sample: DoctorHub) -> None:
+async def test_an_account_under_a_wrong_name_is_reported(sample: DoctorHub) -> None:
     await a_user(sample.stores.db, "Bob")
     await plant(sample, update(accounts).where(accounts.c.name == "Bob").values(name_key="Bob"))
     assert await summary(sample) == {("account_names", FAULT)}
@@ -376,13 +376,13 @@ async def test_folders_without_a_row_are_leftovers_once_they_are_old(sample: Doc
 
 
 @in_files
-async def test_a_live_repository_that_is_marked_as_deleted_is_a_fault(sample: DoctorHub) -> None:
+async def test_a_repository_that_is_both_live_and_deleted_is_a_fault(sample: DoctorHub) -> None:
     await plant(sample, insert(deleted_repos).values(repo_id=sample.repo.id, since_ms=1))
     assert await summary(sample) == {("folders_without_row", FAULT)}
 
 
 @in_files
-async def test_what_a_crash_left_is_a_leftover_once_it_is_old(sample: DoctorHub) -> None:
+async def test_files_of_a_crash_are_leftovers_once_they_are_old(sample: DoctorHub) -> None:
     draft = sample.stores.git.packs_path(sample.repo.id) / "tmp_pack_1"
     half = sample.stores.git.root / "ab" / "tmp_1"
     draft.write_bytes(b"PACK")
@@ -394,7 +394,7 @@ async def test_what_a_crash_left_is_a_leftover_once_it_is_old(sample: DoctorHub)
     assert [f.check for f in findings] == ["leftovers", "leftovers"]
 
 
-async def test_rows_that_refer_to_nothing_are_named(sample: DoctorHub) -> None:
+async def test_rows_with_dangling_references_are_reported(sample: DoctorHub) -> None:
     if sample.stores.db.dialect_name != "sqlite":
         assert [f async for f in database_file(Inspection(sample.stores))] == []
         return
@@ -409,7 +409,7 @@ async def test_rows_that_refer_to_nothing_are_named(sample: DoctorHub) -> None:
 
 
 @in_files
-async def test_what_is_wrong_in_passing_is_not_reported(sample: DoctorHub) -> None:
+async def test_a_passing_inconsistency_is_not_reported(sample: DoctorHub) -> None:
     seen = iter([True, False])
 
     async def fleeting(_inspection: Inspection) -> AsyncIterator[Finding]:
@@ -421,12 +421,12 @@ async def test_what_is_wrong_in_passing_is_not_reported(sample: DoctorHub) -> No
 
 
 @in_files
-async def test_findings_can_be_read_by_programs(sample: DoctorHub) -> None:
+async def test_findings_are_readable_by_programs(sample: DoctorHub) -> None:
     await sample.stores.blobs.delete(LFS)
     (finding,) = await find(sample)
     assert set(msgspec.to_builtins(finding)) == {"check", "severity", "subject", "what", "hint"}
 
 
-def test_every_check_says_what_is_right() -> None:
+def test_every_check_describes_its_rule() -> None:
     assert len({check.__name__ for check in CHECKS}) == len(CHECKS)
     assert all((check.__doc__ or "").strip() for check in CHECKS)

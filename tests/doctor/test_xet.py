@@ -1,4 +1,4 @@
-"""Faults of what is put together from xorbs are planted, and named."""
+"""Faults in xorbs and Xet files are planted, and reported."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ in_files = pytest.mark.parametrize("sample", ["files"], indirect=True)
 
 @dataclass
 class Xet:
-    """Two xorbs, and a file of both that a repository holds."""
+    """Two xorbs, and a file of both that a repository links."""
 
     sample: DoctorHub
     first: SampleXorb
@@ -42,7 +42,7 @@ class Xet:
     keys: dict[str, BlobKey]
 
     async def replace_bytes(self, xorb: SampleXorb, body: bytes) -> None:
-        """Put other bytes into the store, as a damaged disk would."""
+        """Replace the bytes in the store, as a damaged disk would."""
         blobs = self.sample.stores.blobs
         await blobs.delete(self.keys[xorb.name])
         await blobs.put(self.keys[xorb.name], body, AnyBytes())
@@ -58,14 +58,14 @@ async def stored(sample: DoctorHub) -> Xet:
     first = a_xorb([noise.randbytes(9000), bytes(5000), noise.randbytes(70_000)])
     second = a_xorb([b"abcd" * 4000, noise.randbytes(3)])
     file = a_file((first, 0, 3), (second, 0, 1), (first, 1, 2))
-    keys = {made.name: BlobKey(BlobKind.XORB, secrets.token_hex(32)) for made in (first, second)}
-    for made in (first, second):
-        await sample.stores.blobs.put(keys[made.name], made.body, AnyBytes())
+    keys = {xorb.name: BlobKey(BlobKind.XORB, secrets.token_hex(32)) for xorb in (first, second)}
+    for xorb in (first, second):
+        await sample.stores.blobs.put(keys[xorb.name], xorb.body, AnyBytes())
 
     async def write(tx: Tx) -> None:
-        for made in (first, second):
-            await register_blob(tx, keys[made.name], len(made.body))
-            await tx.run(indexed(insert(xorbs_table).values(**row_of(made, keys[made.name]))))
+        for xorb in (first, second):
+            await register_blob(tx, keys[xorb.name], len(xorb.body))
+            await tx.run(indexed(insert(xorbs_table).values(**row_of(xorb, keys[xorb.name]))))
         await add_file(tx, sample, file, (first, second))
 
     await sample.stores.db.write(write)
@@ -90,16 +90,16 @@ async def add_file(tx: Tx, sample: DoctorHub, file: SampleFile, of: Iterable[Sam
     row = {"name": file.name, "sha256": file.sha256, "bytes": len(file.content)}
     row |= {"terms": Terms.of(file.terms).pack(), "created_ms": 1, "touched_ms": 1}
     await tx.run(indexed(insert(xet_files_table).values(**row)))
-    for made in of:
+    for xorb in of:
         pks = select(xet_files_table.c.pk, xorbs_table.c.pk).where(
-            xet_files_table.c.name == file.name, xorbs_table.c.name == made.name
+            xet_files_table.c.name == file.name, xorbs_table.c.name == xorb.name
         )
         await tx.run(indexed(insert(xet_file_xorbs).from_select(["file_pk", "xorb_pk"], pks)))
     files = [(file.sha256, len(file.content))]
     await register_reconstructable(tx, sample.repo.pk, files, pusher_pk=None, hold_ms=86_400_000)
 
 
-async def whats(xet: Xet, **options: Any) -> dict[str, str]:
+async def messages(xet: Xet, **options: Any) -> dict[str, str]:
     """Return the findings about xorbs and Xet files, by subject."""
     checks = [xorbs, xet_files, reconstructable_objects]
     inspection = Inspection(xet.sample.stores, **options)
@@ -122,29 +122,29 @@ async def test_xorbs_and_files_in_order_have_no_findings(xet: Xet) -> None:
     assert await find(xet.sample, quick=True) == []
 
 
-async def test_a_xorb_whose_bytes_are_lost_is_named(xet: Xet) -> None:
+async def test_a_xorb_with_lost_bytes_is_reported(xet: Xet) -> None:
     await xet.sample.stores.blobs.delete(xet.keys[xet.first.name])
     findings = await find(xet.sample, deep=True)
     assert [(f.check, f.severity) for f in findings] == [("blob_bytes", FAULT)]
     assert findings[0].subject == f"blob {xet.keys[xet.first.name]}"
     assert "backup" in findings[0].hint
     await xet.replace_bytes(xet.first, xet.first.body[:-1])
-    (found_now,) = await find(xet.sample)
-    assert found_now.what.endswith(f"instead of {len(xet.first.body)}")
+    (message,) = await find(xet.sample)
+    assert message.what.endswith(f"instead of {len(xet.first.body)}")
 
 
-async def test_a_xorb_whose_blob_has_no_row_is_named(xet: Xet) -> None:
-    mine = blobs.c.name == xet.keys[xet.first.name].name
+async def test_a_xorb_whose_blob_has_no_row_is_reported(xet: Xet) -> None:
+    this_blob = blobs.c.name == xet.keys[xet.first.name].name
     subject = f"xorb {xet.first.name}"
-    await plant(xet.sample, update(blobs).where(mine).values(unreferenced_ms=7))
-    assert await whats(xet, quick=True) == {subject: "its blob is pending deletion"}
-    await plant(xet.sample, update(blobs).where(mine).values(unreferenced_ms=None, bytes=7))
-    assert "7 bytes instead of" in (await whats(xet, quick=True))[subject]
-    await plant(xet.sample, delete(blobs).where(mine))
-    assert await whats(xet, quick=True) == {subject: "its blob has no row"}
+    await plant(xet.sample, update(blobs).where(this_blob).values(unreferenced_ms=7))
+    assert await messages(xet, quick=True) == {subject: "its blob is pending deletion"}
+    await plant(xet.sample, update(blobs).where(this_blob).values(unreferenced_ms=None, bytes=7))
+    assert "7 bytes instead of" in (await messages(xet, quick=True))[subject]
+    await plant(xet.sample, delete(blobs).where(this_blob))
+    assert await messages(xet, quick=True) == {subject: "its blob has no row"}
 
 
-async def test_a_blob_that_is_no_xorbs_is_a_leftover(xet: Xet) -> None:
+async def test_a_blob_without_a_xorb_is_a_leftover(xet: Xet) -> None:
     key = BlobKey(BlobKind.XORB, "9" * 64)
     await xet.sample.stores.blobs.put(key, b"x", AnyBytes())
     await xet.sample.stores.db.write(lambda tx: register_blob(tx, key, 1))
@@ -152,62 +152,62 @@ async def test_a_blob_that_is_no_xorbs_is_a_leftover(xet: Xet) -> None:
 
 
 @in_files
-async def test_an_index_that_does_not_fit_is_named(xet: Xet) -> None:
+async def test_an_index_that_does_not_fit_is_reported(xet: Xet) -> None:
     subject = f"xorb {xet.first.name}"
     await plant(xet.sample, of_xorb(xet.first, chunks=2))
-    assert await whats(xet) == {subject: "its row does not match its index"}
-    assert await whats(xet, quick=True) == {}
+    assert await messages(xet) == {subject: "its row does not match its index"}
+    assert await messages(xet, quick=True) == {}
     await plant(xet.sample, of_xorb(xet.first, entries=b"short"))
-    assert "cannot be read" in (await whats(xet))[subject]
+    assert "cannot be read" in (await messages(xet))[subject]
 
 
 @in_files
-async def test_an_index_of_other_chunks_is_named_when_looked_at_deeply(xet: Xet) -> None:
+async def test_an_index_of_other_chunks_is_reported_by_a_deep_examination(xet: Xet) -> None:
     packed = xet.second.index.pack()
     await plant(xet.sample, of_xorb(xet.second, entries=bytes(32) + packed[32:]))
-    findings = await whats(xet, deep=True)
+    findings = await messages(xet, deep=True)
     assert findings.pop(f"xorb {xet.second.name}") == "its index does not match its bytes"
     assert findings == {f"file {xet.file.name}": "the hash of its chunks is not its name"}
 
 
-async def test_damaged_bytes_are_named_when_looked_at_deeply(xet: Xet) -> None:
+async def test_damaged_bytes_are_reported_by_a_deep_examination(xet: Xet) -> None:
     body = bytearray(xet.first.body)
     body[5000] ^= 1
     await xet.replace_bytes(xet.first, bytes(body))
-    assert await whats(xet) == {}
-    findings = await whats(xet, deep=True)
+    assert await messages(xet) == {}
+    findings = await messages(xet, deep=True)
     assert findings.keys() == {f"xorb {xet.first.name}", f"file {xet.file.name}"}
     assert "its name is not the one" in findings[f"xorb {xet.first.name}"]
     assert f"instead of {xet.file.sha256}" in findings[f"file {xet.file.name}"]
-    [marked] = await find(xet.sample)  # and reported from now on without another read
+    [marked] = await find(xet.sample)  # and reported from now on without another deep read
     assert "marked as damaged" in marked.what
 
 
-async def test_bytes_that_are_no_records_are_named_when_looked_at_deeply(xet: Xet) -> None:
+async def test_bytes_that_are_no_records_are_reported_by_a_deep_examination(xet: Xet) -> None:
     await xet.replace_bytes(xet.first, bytes(len(xet.first.body)))
-    assert (await whats(xet, deep=True)).keys() == {
+    assert (await messages(xet, deep=True)).keys() == {
         f"xorb {xet.first.name}",
         f"file {xet.file.name}",
     }
 
 
-async def test_a_file_bound_to_another_sha256_is_named_when_looked_at_deeply(xet: Xet) -> None:
-    lie = "a" * 64
-    await plant(xet.sample, of_file(xet, sha256=lie))
+async def test_a_file_with_a_wrong_sha256_is_reported_by_a_deep_examination(xet: Xet) -> None:
+    wrong = "a" * 64
+    await plant(xet.sample, of_file(xet, sha256=wrong))
     subject = f"file {xet.file.name}"
-    findings = await whats(xet, deep=True)
+    findings = await messages(xet, deep=True)
     assert findings.pop(subject) == (
-        f"its bytes have the sha256 {xet.file.sha256} instead of {lie}"
+        f"its bytes have the sha256 {xet.file.sha256} instead of {wrong}"
     )
     assert "no Xet file" in findings[f"blob lfs/{xet.file.sha256}"]
 
 
-async def test_terms_that_lead_nowhere_are_named(xet: Xet) -> None:
+async def test_dangling_terms_are_reported(xet: Xet) -> None:
     subject = f"file {xet.file.name}"
 
     async def with_terms(*terms: Term) -> str:
         await plant(xet.sample, of_file(xet, terms=Terms.of(terms).pack()))
-        return (await whats(xet)).get(subject, "nothing")
+        return (await messages(xet)).get(subject, "nothing")
 
     one, two, three = xet.file.terms
     assert await with_terms(one, two, three) == "nothing"
@@ -221,24 +221,24 @@ async def test_terms_that_lead_nowhere_are_named(xet: Xet) -> None:
     assert "other lengths" in await with_terms(one, *swapped)
     assert await with_terms(two, one, three) == "the hash of its chunks is not its name"
     await plant(xet.sample, of_file(xet, terms=b"short"))
-    assert "cannot be read" in (await whats(xet))[subject]
+    assert "cannot be read" in (await messages(xet))[subject]
 
 
-async def test_a_reconstructable_object_without_a_file_is_named(xet: Xet) -> None:
+async def test_a_reconstructable_object_without_a_file_is_reported(xet: Xet) -> None:
     subject = f"blob lfs/{xet.file.sha256}"
-    mine = blobs.c.name == xet.file.sha256
-    await plant(xet.sample, update(blobs).where(mine).values(bytes=3))
-    assert (await whats(xet, quick=True))[subject].startswith("it has 3 bytes, but its Xet file")
+    this_blob = blobs.c.name == xet.file.sha256
+    await plant(xet.sample, update(blobs).where(this_blob).values(bytes=3))
+    assert (await messages(xet, quick=True))[subject].startswith("it has 3 bytes, but its Xet file")
     await plant(xet.sample, delete(xet_file_xorbs), delete(xet_files_table))
-    assert await whats(xet, quick=True) == {
+    assert await messages(xet, quick=True) == {
         subject: "it has to be reconstructed from xorbs, but has no Xet file"
     }
-    await plant(xet.sample, update(blobs).where(mine).values(reconstructable_ms=None, bytes=7))
+    await plant(xet.sample, update(blobs).where(this_blob).values(reconstructable_ms=None, bytes=7))
     assert ("blob_bytes", FAULT) in await summary(xet.sample)
 
 
 @in_files
-async def test_bytes_that_a_reconstructable_object_does_not_need_may_be_there(xet: Xet) -> None:
+async def test_plain_bytes_of_a_reconstructable_object_are_no_fault(xet: Xet) -> None:
     key = BlobKey(BlobKind.LFS, xet.file.sha256)
     await xet.sample.stores.blobs.put(key, xet.file.content, AnyBytes())
     assert await find(xet.sample, deep=True) == []
@@ -246,7 +246,7 @@ async def test_bytes_that_a_reconstructable_object_does_not_need_may_be_there(xe
 
 @in_files
 async def test_memory_for_indexes_and_hashes_is_limited(xet: Xet) -> None:
-    assert await whats(xet, deep=True, cached_xorb_indexes=1) == {}
+    assert await messages(xet, deep=True, cached_xorb_indexes=1) == {}
     await plant(xet.sample, of_file(xet, name="1" * 64))
-    assert await whats(xet, largest_hashed_bytes=1) == {}
-    assert (await whats(xet)).keys() == {f"file {'1' * 64}"}
+    assert await messages(xet, largest_hashed_bytes=1) == {}
+    assert (await messages(xet)).keys() == {f"file {'1' * 64}"}

@@ -1,4 +1,4 @@
-"""A hub of each shape, opened but not served, and short ways to fill it."""
+"""A hub of each shape, opened without a server, and shortcuts to fill it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ _BLOBS = reading(
 
 @dataclass
 class GarbageHub:
-    """A hub, and Anna who works in it."""
+    """A hub, and its user Anna."""
 
     stores: Storage
     anna: Actor
@@ -89,29 +89,27 @@ class GarbageHub:
         )
         return key.name
 
-    async def point(self, repo: Repo, path: str, content: bytes, *, branch: str = "main") -> str:
-        """Commit a pointer to an LFS file that is there."""
+    async def commit_pointer(
+        self, repo: Repo, path: str, content: bytes, *, branch: str = "main"
+    ) -> str:
+        """Commit a pointer to a stored LFS file."""
         name = hashlib.sha256(content).hexdigest()
-        opened = await self.open(repo)
-        change = Changeset(
-            (await self.stores.open_git(opened)).draft(), self.stores.settings.commits
-        )
+        row = await self.open(repo)
+        change = Changeset((await self.stores.open_git(row)).draft(), self.stores.settings.commits)
         change.put_pointer(path, name, len(content))
-        await self._commit(opened, change, branch)
+        await self._commit(row, change, branch)
         return name
 
     async def put(self, repo: Repo, path: str, content: bytes, *, branch: str = "main") -> str:
         """Upload an LFS file and commit it."""
         await self.upload(repo, content)
-        return await self.point(repo, path, content, branch=branch)
+        return await self.commit_pointer(repo, path, content, branch=branch)
 
     async def remove(self, repo: Repo, path: str, *, branch: str = "main") -> None:
-        opened = await self.open(repo)
-        change = Changeset(
-            (await self.stores.open_git(opened)).draft(), self.stores.settings.commits
-        )
+        row = await self.open(repo)
+        change = Changeset((await self.stores.open_git(row)).draft(), self.stores.settings.commits)
         change.remove(path)
-        await self._commit(opened, change, branch)
+        await self._commit(row, change, branch)
 
     async def branch(self, repo: Repo, name: str, **how: Any) -> None:
         await create_branch(self.stores, self.anna, await self.open(repo), name, **how)
@@ -127,10 +125,10 @@ class GarbageHub:
             message=Message("x"),
         )
 
-    # -- time and garbage ------------------------------------------------------------------
+    # -- age and garbage -------------------------------------------------------------------
 
     async def pass_time(self, days: float) -> None:
-        """Make links and what happened look older."""
+        """Age links and events."""
 
         async def age(tx: Tx) -> None:
             await tx.run(_AGE_LINKS, age_ms=int(days * DAY_MS))
@@ -139,15 +137,17 @@ class GarbageHub:
         await self.stores.db.write(age)
 
     async def age_packs(self, days: float) -> None:
-        """Make packs of git look older."""
+        """Age packs of git."""
         await self.stores.db.write(lambda tx: tx.run(_AGE_PACKS, age_ms=int(days * DAY_MS)))
 
     async def gc(
         self, *, days: float = 0, remove: bool = True, git: bool = False, **how: Any
     ) -> list[GarbageCount]:
         grace_ms = int(days * DAY_MS)
-        found = await collect_garbage(self.stores, grace_ms=grace_ms, remove=remove, git=git, **how)
-        return [count for count in found if count.things]
+        counts = await collect_garbage(
+            self.stores, grace_ms=grace_ms, remove=remove, git=git, **how
+        )
+        return [count for count in counts if count.things]
 
     async def links(self, repo: Repo) -> set[str]:
         return {row.name for row in await self.stores.db.all(_LINKS, which_pk=repo.pk)}
@@ -178,9 +178,9 @@ def hub(
     tmp_path: Path,
     run: Callable[[Coroutine[Any, Any, Any]], Any],
 ) -> Iterator[GarbageHub]:
-    """A hub of each shape."""
+    """A hub of one shape."""
     settings = settings_of(request.param, tmp_path / "data", request)
     settings.data.mkdir()
-    opened = _place(open_storage(settings, make=True))
-    yield run(opened.__aenter__())
-    run(opened.__aexit__(None, None, None))
+    context = _place(open_storage(settings, make=True))
+    yield run(context.__aenter__())
+    run(context.__aexit__(None, None, None))

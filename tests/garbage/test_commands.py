@@ -1,4 +1,4 @@
-"""``hubstead gc`` and ``hubstead stats``, as people run them."""
+"""``hubstead gc`` and ``hubstead stats``, as administrators run them."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessHub]:
             api.upload_file(
                 path_or_fileobj=b"w" * 2_000_000, path_in_repo="w.bin", repo_id=f"admin/{name}"
             )
-        gone = CommitOperationDelete("w.bin")
-        api.create_commit("admin/bert", [gone], commit_message="remove")
+        deletion = CommitOperationDelete("w.bin")
+        api.create_commit("admin/bert", [deletion], commit_message="remove")
         api.super_squash_history("admin/bert")
         yield served
 
 
-def test_without_delete_gc_only_tells(hub: ProcessHub) -> None:
+def test_without_delete_gc_only_reports(hub: ProcessHub) -> None:
     result = hubstead("gc", "--no-git", "--grace", "0", data=hub.data)
     assert result.returncode == 0, result.stderr
     assert "models/admin/bert" in result.stdout
@@ -35,22 +35,22 @@ def test_without_delete_gc_only_tells(hub: ProcessHub) -> None:
     assert "`hubstead gc --delete` would delete 1 objects, 2.0 MB." in result.stdout
     again = json_of("gc", "--no-git", "--grace", "0", data=hub.data)
     assert not again["deleted"]
-    [count] = [each for each in again["found"] if each["what"] == "unreferenced LFS file"]
+    [count] = [row for row in again["found"] if row["what"] == "unreferenced LFS file"]
     assert count["bytes"] == 2_000_000
     assert count["repository"] == "models/admin/bert"
     assert count["when"] == "now"
 
 
-def test_within_the_grace_nothing_would_go(hub: ProcessHub) -> None:
+def test_within_the_grace_period_nothing_is_reported(hub: ProcessHub) -> None:
     result = hubstead("gc", data=hub.data)
     assert "within the grace period" in result.stdout
     assert "would delete nothing yet" in result.stdout
 
 
-def test_gc_deletes_beside_the_hub_that_runs(hub: ProcessHub) -> None:
+def test_gc_deletes_beside_a_running_hub(hub: ProcessHub) -> None:
     first = json_of("gc", "--delete", "--no-git", "--grace", "0", data=hub.data)
     assert first["deleted"]
-    assert [each["removed"] for each in first["total"] if each["when"] == "now"] == [1]
+    assert [row["removed"] for row in first["total"] if row["when"] == "now"] == [1]
     second = json_of(
         "gc", "--delete", "--no-git", "--grace", "0", "--repo", "admin/bert", data=hub.data
     )
@@ -59,21 +59,21 @@ def test_gc_deletes_beside_the_hub_that_runs(hub: ProcessHub) -> None:
     assert len(Path(api.hf_hub_download("admin/tuned", "w.bin")).read_bytes()) == 2_000_000
 
 
-def test_a_span_and_a_repository_that_cannot_be_are_refused(hub: ProcessHub) -> None:
+def test_an_invalid_duration_and_an_unknown_repository_are_refused(hub: ProcessHub) -> None:
     assert "not a span of time" in hubstead("gc", "--grace", "soon", data=hub.data).stderr
     assert hubstead("gc", "--repo", "admin/none", data=hub.data).returncode == 1
 
 
-def test_a_new_epoch_says_from_when_it_counts(hub: ProcessHub) -> None:
+def test_a_new_epoch_reports_its_start(hub: ProcessHub) -> None:
     result = json_of("gc", "--new-epoch", data=hub.data)
     assert len(result["epoch"]) == 16
     assert result["counts_from"].endswith("Z")
 
 
-def test_stats_tell_what_files_take(hub: ProcessHub) -> None:
-    told = json_of("stats", "admin/tuned", data=hub.data)
-    assert told["repository"] == "models/admin/tuned"
-    assert (told["files"], told["logical"]) == (1, 2_000_000)
+def test_stats_report_the_storage_of_files(hub: ProcessHub) -> None:
+    stats = json_of("stats", "admin/tuned", data=hub.data)
+    assert stats["repository"] == "models/admin/tuned"
+    assert (stats["files"], stats["logical"]) == (1, 2_000_000)
     every = json_of("stats", data=hub.data)
     assert "models/admin/tuned" in [
         repository["repository"] for repository in every["repositories"]

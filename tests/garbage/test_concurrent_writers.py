@@ -1,4 +1,4 @@
-"""gc without any grace, again and again, beside clients at work: nothing acknowledged is lost."""
+"""gc without grace periods, repeatedly, beside busy clients: nothing acknowledged is lost."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 
 WORKER = Path(__file__).with_name("worker.py")
 WORKERS = 3
-#: At most so often clients come and go until a xorb of the first ones is gone.
+#: The maximum of rounds until a xorb of the first clients is deleted.
 ROUNDS = 20
 
 
 class Collector(threading.Thread):
-    """Another process of the hub, as far as the database and the store can tell."""
+    """Another process of the hub, from the view of the database and the store."""
 
     def __init__(self, hub: ThreadHub) -> None:
         super().__init__(daemon=True)
@@ -50,7 +50,7 @@ class Collector(threading.Thread):
             self.fault = error
 
     def was_busy(self) -> bool:
-        """Whether it came by often enough and took something away each way there is."""
+        """Whether it ran often enough and deleted something in every way."""
         ways = (GarbageKind.LFS_LINK, GarbageKind.BLOB)
         return self.rounds > 3 and all(self.removed[way] for way in ways)
 
@@ -87,29 +87,31 @@ def work(
     xet: bool,
     enough: Callable[[], bool] = lambda: True,
 ) -> dict[str, dict[str, dict[str, str]]]:
-    """Let a client work in each repository; return the sha256 of each file by revision.
+    """Run one client per repository; return the sha256 of each file by revision.
 
-    They work for some seconds, and on until there was enough of it.
+    They work for some seconds, and on until ``enough()``.
     """
     clients = [
         _begin(person, repo, seed, home / str(seed), xet=xet) for seed, repo in enumerate(repos)
     ]
     time.sleep(seconds)
     wait_until(enough, timeout_s=120)
-    told = [client.communicate(timeout=100) for client in clients]
-    for client, (_, errors) in zip(clients, told, strict=True):
+    outputs = [client.communicate(timeout=100) for client in clients]
+    for client, (_, errors) in zip(clients, outputs, strict=True):
         assert client.returncode == 0, errors[-3000:]
-    return {repo: json.loads(out)["kept"] for repo, (out, _) in zip(repos, told, strict=True)}
+    return {
+        repo: json.loads(out)["acknowledged"] for repo, (out, _) in zip(repos, outputs, strict=True)
+    }
 
 
 def _begin(person: Person, repo: str, seed: int, home: Path, *, xet: bool) -> subprocess.Popen[str]:
     home.mkdir(parents=True)
-    kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    inherited = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
     env = {"HF_ENDPOINT": person.hub.url, "HF_TOKEN": person.token, "HF_HOME": str(home / "hf")}
     env |= {"HOME": str(home), "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
     return subprocess.Popen(
         [sys.executable, WORKER, repo, str(seed), home.parent.name],
-        env={**kept, **env, **({} if xet else {"HF_HUB_DISABLE_XET": "1"})},
+        env={**inherited, **env, **({} if xet else {"HF_HUB_DISABLE_XET": "1"})},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -117,24 +119,24 @@ def _begin(person: Person, repo: str, seed: int, home: Path, *, xet: bool) -> su
     )
 
 
-def check(person: Person, kept: dict[str, dict[str, dict[str, str]]]) -> int:
-    """Compare every file of every revision; return how many there were."""
+def check(person: Person, expected: dict[str, dict[str, dict[str, str]]]) -> int:
+    """Compare every file of every revision; return their number."""
     count = 0
-    for repo, revisions in kept.items():
+    for repo, revisions in expected.items():
         for revision, files in revisions.items():
             for path, digest in files.items():
                 read = person.api.hf_hub_download(
                     repo, path, revision=revision, force_download=True
                 )
-                found = hashlib.sha256(Path(read).read_bytes()).hexdigest()
-                assert found == digest, (repo, revision, path)
+                actual = hashlib.sha256(Path(read).read_bytes()).hexdigest()
+                assert actual == digest, (repo, revision, path)
                 count += 1
     return count
 
 
 async def findings(hub: ThreadHub) -> list[Finding]:
-    found = run_checks(Inspection(hub.hub.stores, deep=True))
-    return [each async for each in found if each.severity is not Severity.LEFTOVER]
+    all_findings = run_checks(Inspection(hub.hub.stores, deep=True))
+    return [finding async for finding in all_findings if finding.severity is not Severity.LEFTOVER]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -145,10 +147,10 @@ def test_no_commit_of_lfs_files_is_lost(
     anna = hub.user("anna")
     repos = [anna.repo(f"r{number}") for number in range(WORKERS)]
     with collecting(hub) as collector:
-        kept = work(
+        acknowledged = work(
             anna, repos, tmp_path / "homes", seconds=6, xet=False, enough=collector.has_enough
         )
-    assert check(anna, kept) > 0
+    assert check(anna, acknowledged) > 0
     assert hub.run(findings(hub)) == []
 
 
@@ -168,10 +170,10 @@ def test_no_commit_of_xet_files_is_lost(
             repos = [anna.repo(f"r{round_}-{number}") for number in range(WORKERS)]
             for repo in old:
                 anna.api.delete_repo(repo)
-            kept = work(anna, repos, tmp_path / f"homes-{round_}", seconds=4, xet=True)
-            assert check(anna, kept) > 0
+            acknowledged = work(anna, repos, tmp_path / f"homes-{round_}", seconds=4, xet=True)
+            assert check(anna, acknowledged) > 0
             old = repos
-    assert check(anna, kept) > 0
+    assert check(anna, acknowledged) > 0
     assert collector.removed[GarbageKind.XET_FILE] > 0
     assert collector.removed[GarbageKind.XORB] > 0
     assert hub.run(findings(hub)) == []

@@ -17,7 +17,7 @@ from hubstead.repos import Repo, load_details
 from tests.garbage.conftest import GarbageHub, of
 
 
-async def test_a_file_of_the_history_stays_though_it_was_removed_since(hub: GarbageHub) -> None:
+async def test_a_file_of_the_history_stays_after_its_deletion(hub: GarbageHub) -> None:
     bert = await hub.make()
     old = await hub.put(bert, "a.bin", b"old")
     await hub.remove(bert, "a.bin")
@@ -26,19 +26,19 @@ async def test_a_file_of_the_history_stays_though_it_was_removed_since(hub: Garb
     assert await hub.links(bert) == {old, new}
 
 
-async def test_a_file_of_a_deleted_branch_goes(hub: GarbageHub) -> None:
+async def test_a_file_of_a_deleted_branch_is_unlinked(hub: GarbageHub) -> None:
     bert = await hub.make()
-    kept = await hub.put(bert, "a.bin", b"kept")
+    reachable = await hub.put(bert, "a.bin", b"reachable")
     await hub.branch(bert, "try")
-    gone = await hub.put(bert, "b.bin", b"gone" * 10, branch="try")
+    unreachable = await hub.put(bert, "b.bin", b"lost" * 10, branch="try")
     assert await hub.gc() == []
     await delete_branch(hub.stores, hub.anna, await hub.open(bert), "try")
     used = (await load_details(hub.stores.db, bert)).used_bytes
     [count] = of(await hub.gc(), GarbageKind.LFS_LINK)
     assert (count.things, count.bytes, count.removed) == (1, 40, 1)
     assert count.repository == "models/anna/bert"
-    assert await hub.links(bert) == {kept}
-    assert await hub.unreferenced() == {gone}
+    assert await hub.links(bert) == {reachable}
+    assert await hub.unreferenced() == {unreachable}
     assert (await load_details(hub.stores.db, bert)).used_bytes == used - 40
 
 
@@ -56,12 +56,12 @@ async def test_a_dry_run_changes_nothing(hub: GarbageHub) -> None:
 
 
 async def squashed(hub: GarbageHub, repo: object) -> None:
-    opened = await hub.open(repo)  # type: ignore[arg-type]
-    await squash(hub.stores, hub.anna, opened, "main", None)
+    row = await hub.open(repo)  # type: ignore[arg-type]
+    await squash(hub.stores, hub.anna, row, "main", None)
 
 
 @pytest.mark.parametrize("message", [None, "annotated"])
-async def test_a_tag_keeps_what_its_branch_left_behind(
+async def test_a_tag_protects_what_its_branch_left_behind(
     hub: GarbageHub, message: str | None
 ) -> None:
     bert = await hub.make()
@@ -76,7 +76,7 @@ async def test_a_tag_keeps_what_its_branch_left_behind(
     assert await hub.unreferenced() == {old}
 
 
-async def test_the_grace_period_counts_from_when_the_last_ref_went(hub: GarbageHub) -> None:
+async def test_the_grace_period_counts_from_the_last_ref_update(hub: GarbageHub) -> None:
     bert = await hub.make()
     name = await hub.put(bert, "a.bin", b"old")
     await hub.branch(bert, "try")
@@ -93,7 +93,7 @@ async def test_the_grace_period_counts_from_when_the_last_ref_went(hub: GarbageH
     assert of(await hub.gc(days=14), GarbageKind.LFS_LINK)[0].removed == 1
 
 
-async def test_a_young_file_stays(hub: GarbageHub) -> None:
+async def test_a_recent_file_stays(hub: GarbageHub) -> None:
     bert = await hub.make()
     await hub.put(bert, "a.bin", b"old")
     await squashed(hub, bert)
@@ -103,7 +103,7 @@ async def test_a_young_file_stays(hub: GarbageHub) -> None:
     assert (waiting.when, waiting.bytes) == (GarbageState.LATER, 3)
 
 
-async def test_what_another_repository_links_loses_only_this_link(hub: GarbageHub) -> None:
+async def test_a_file_that_another_repository_links_loses_only_this_link(hub: GarbageHub) -> None:
     bert, gpt = await hub.make(), await hub.make("gpt")
     name = await hub.put(bert, "a.bin", b"both")
     await hub.put(gpt, "a.bin", b"both")
@@ -119,11 +119,11 @@ async def test_a_held_upload_is_left_alone(hub: GarbageHub) -> None:
     held = await hub.upload(bert, b"soon to be committed")
     assert of(await hub.gc(), GarbageKind.HOLD, GarbageState.LATER)[0].things == 1
     assert await hub.links(bert) == {held}
-    await hub.point(bert, "a.bin", b"soon to be committed")
+    await hub.commit_pointer(bert, "a.bin", b"soon to be committed")
     assert await hub.gc() == []
 
 
-async def test_an_upload_whose_hold_is_over_goes(hub: GarbageHub) -> None:
+async def test_an_upload_with_an_expired_hold_is_unlinked(hub: GarbageHub) -> None:
     bert = await hub.make()
     await hub.upload(bert, b"forgotten", hold_ms=-1000)
     [count] = of(await hub.gc(remove=False), GarbageKind.HOLD)
@@ -148,7 +148,7 @@ def during_walks(
     return GarbageHub(storage, hub.anna)
 
 
-async def test_a_file_that_a_commit_brings_back_at_the_last_moment_is_not_lost(
+async def test_a_file_that_a_commit_brings_back_at_the_last_moment_stays(
     hub: GarbageHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The commit comes between the read of the refs and the transaction that unlinks."""
@@ -162,7 +162,7 @@ async def test_a_file_that_a_commit_brings_back_at_the_last_moment_is_not_lost(
         nonlocal committed
         if not committed:
             committed = True
-            await hub.point(bert, "b.bin", b"again")
+            await hub.commit_pointer(bert, "b.bin", b"again")
 
     assert await during_walks(hub, commit_again, monkeypatch).gc() == []
     assert committed
@@ -170,7 +170,7 @@ async def test_a_file_that_a_commit_brings_back_at_the_last_moment_is_not_lost(
     assert await hub.unreferenced() == set()
 
 
-async def test_a_commit_of_a_file_that_was_just_unlinked_is_refused_not_broken(
+async def test_a_commit_of_a_just_unlinked_file_is_refused(
     hub: GarbageHub,
 ) -> None:
     bert = await hub.make()
@@ -179,13 +179,13 @@ async def test_a_commit_of_a_file_that_was_just_unlinked_is_refused_not_broken(
     await squashed(hub, bert)
     await hub.gc()
     with pytest.raises(BlobMissing):
-        await hub.point(bert, "b.bin", b"gone")
+        await hub.commit_pointer(bert, "b.bin", b"gone")
     await hub.put(bert, "b.bin", b"gone")
     assert await hub.unreferenced() == set()
     assert await hub.findings() == []
 
 
-async def test_refs_that_never_rest_are_reported_and_nothing_is_unlinked(
+async def test_refs_that_change_all_the_time_are_reported_and_nothing_is_unlinked(
     hub: GarbageHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bert = await hub.make()
@@ -206,9 +206,9 @@ async def test_refs_that_never_rest_are_reported_and_nothing_is_unlinked(
     assert await hub.links(bert) == {name}
 
 
-async def test_a_damaged_repository_is_reported_and_keeps_everything(hub: GarbageHub) -> None:
+async def test_a_damaged_repository_is_reported_and_loses_nothing(hub: GarbageHub) -> None:
     bert = await hub.make()
-    name = await hub.put(bert, "a.bin", b"kept")
+    name = await hub.put(bert, "a.bin", b"reachable")
     await hub.pass_time(100)
     folder = hub.stores.git.packs_path(bert.id)
     for path in folder.glob("pack-*.*"):
@@ -224,7 +224,7 @@ async def test_a_damaged_repository_is_reported_and_keeps_everything(hub: Garbag
     assert await hub.links(bert) == {name}
 
 
-async def test_one_repository_can_be_chosen(hub: GarbageHub) -> None:
+async def test_one_repository_can_be_selected(hub: GarbageHub) -> None:
     bert, gpt = await hub.make(), await hub.make("gpt")
     for repo in (bert, gpt):
         await hub.put(repo, "a.bin", b"x" * 100)
@@ -237,7 +237,9 @@ async def test_one_repository_can_be_chosen(hub: GarbageHub) -> None:
         await hub.gc(only=RepoId(Kind.DATASET, "anna", "gpt"))
 
 
-async def test_bytes_go_after_the_grace_of_blobs_and_doctor_is_content(hub: GarbageHub) -> None:
+async def test_bytes_are_deleted_after_the_grace_period_of_blobs_without_findings_of_doctor(
+    hub: GarbageHub,
+) -> None:
     bert = await hub.make()
     await hub.put(bert, "a.bin", b"x" * 100)
     await hub.remove(bert, "a.bin")
@@ -252,7 +254,7 @@ async def test_bytes_go_after_the_grace_of_blobs_and_doctor_is_content(hub: Garb
     assert await hub.findings() == []
 
 
-def test_counts_add_up_over_repositories() -> None:
+def test_counts_are_summed_over_repositories() -> None:
     one = garbage.GarbageCount(GarbageKind.LFS_LINK, GarbageState.NOW, "r", 1, 10, "models/a/b", 1)
     two = garbage.GarbageCount(GarbageKind.LFS_LINK, GarbageState.NOW, "r", 2, 20, "models/a/c")
     other = garbage.GarbageCount(GarbageKind.BLOB, GarbageState.LATER, "s", 3, 30)

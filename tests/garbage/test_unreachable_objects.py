@@ -1,4 +1,4 @@
-"""Objects of git that no ref reaches go with gc, after their grace; everything else stays."""
+"""gc drops git objects that no ref reaches, after their grace period, and no others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from hubstead.garbage import GarbageKind, GarbageState
 from tests.garbage.conftest import GarbageHub, of
 
 
-async def test_commits_of_a_deleted_branch_go_and_the_rest_is_sound(hub: GarbageHub) -> None:
+async def test_commits_of_a_deleted_branch_are_dropped_and_the_rest_is_sound(
+    hub: GarbageHub,
+) -> None:
     bert = await hub.make()
     await hub.put(bert, "a.bin", b"kept")
     await hub.branch(bert, "try")
@@ -16,8 +18,8 @@ async def test_commits_of_a_deleted_branch_go_and_the_rest_is_sound(hub: Garbage
     assert lost is not None
     assert of(await hub.gc(git=True), GarbageKind.OBJECT) == []
     await delete_branch(hub.stores, hub.anna, await hub.open(bert), "try")
-    [told] = of(await hub.gc(git=True, remove=False), GarbageKind.OBJECT)
-    assert (told.things, told.removed) == (3, 0)  # commit, tree, pointer
+    [planned] = of(await hub.gc(git=True, remove=False), GarbageKind.OBJECT)
+    assert (planned.things, planned.removed) == (3, 0)  # commit, tree, pointer
     assert of(await hub.gc(git=True, days=14), GarbageKind.OBJECT) == []
     [count] = of(await hub.gc(git=True), GarbageKind.OBJECT)
     assert (count.things, count.removed, count.repository) == (3, 3, "models/anna/bert")
@@ -28,7 +30,7 @@ async def test_commits_of_a_deleted_branch_go_and_the_rest_is_sound(hub: Garbage
     assert of(await hub.gc(git=True), GarbageKind.OBJECT) == []
 
 
-async def test_what_a_ref_left_within_the_grace_period_stays(hub: GarbageHub) -> None:
+async def test_objects_of_a_ref_update_within_the_grace_period_stay(hub: GarbageHub) -> None:
     bert = await hub.make()
     await hub.branch(bert, "try")
     await hub.put(bert, "b.bin", b"x", branch="try")

@@ -1,4 +1,4 @@
-"""Bytes that nothing needs: counted by reason, and deleted when their time has come."""
+"""Unreferenced bytes: counted by reason, and deleted after their grace period."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tests.garbage.conftest import GarbageHub, of
 
 
 def hurried(hub: GarbageHub) -> GarbageHub:
-    """Return the same hub without any grace for blobs."""
+    """Return the same hub without grace periods for blobs."""
     settings = hub.stores.settings.replace(blob_grace_seconds=0.0)
     return GarbageHub(dataclasses.replace(hub.stores, settings=settings), hub.anna)
 
 
-async def test_bytes_are_deleted_when_nothing_has_linked_to_them_for_long_enough(
+async def test_bytes_are_deleted_after_the_grace_period_without_links(
     hub: GarbageHub,
 ) -> None:
     bert = await hub.make()
@@ -35,8 +35,8 @@ async def test_bytes_are_deleted_when_nothing_has_linked_to_them_for_long_enough
     assert await hub.stores.blobs.size(key) == 100
     time.sleep(0.01)
     counts = await hurried(hub).gc()
-    gone = of(counts, GarbageKind.BLOB)
-    assert sum(count.removed for count in gone) == sum(count.things for count in gone) >= 1
+    removed = of(counts, GarbageKind.BLOB)
+    assert sum(count.removed for count in removed) == sum(count.things for count in removed) >= 1
     assert of(counts, GarbageKind.FOLDER)[0].removed == 1
     assert await hub.stores.blobs.size(key) is None
     assert not hub.stores.git.exists(bert.id)
@@ -44,7 +44,7 @@ async def test_bytes_are_deleted_when_nothing_has_linked_to_them_for_long_enough
     assert await hub.findings() == []
 
 
-async def test_nothing_is_deleted_while_a_backup_reads(hub: GarbageHub) -> None:
+async def test_nothing_is_deleted_during_a_backup(hub: GarbageHub) -> None:
     bert = await hub.make()
     name = await hub.put(bert, "a.bin", b"x" * 100)
     await delete_repository(hub.stores, hub.anna, bert.repo_id)
@@ -57,7 +57,7 @@ async def test_nothing_is_deleted_while_a_backup_reads(hub: GarbageHub) -> None:
     assert sum(count.removed for count in of(await hurried(hub).gc(), GarbageKind.BLOB)) >= 1
 
 
-async def test_gc_leaves_the_jobs_of_the_hub_as_they_were_planned(hub: GarbageHub) -> None:
+async def test_gc_leaves_the_schedule_of_the_hub_s_jobs_alone(hub: GarbageHub) -> None:
     await hub.gc()
     first = {job.type: job.due_ms for job in await list_jobs(hub.stores.db)}
     assert first
@@ -70,7 +70,7 @@ async def test_gc_leaves_the_jobs_of_the_hub_as_they_were_planned(hub: GarbageHu
         assert job.error is None
 
 
-async def test_bytes_that_a_crash_left_without_a_row_are_found(
+async def test_bytes_without_a_row_are_reported(
     hub: GarbageHub,
 ) -> None:
     content = b"cut off"

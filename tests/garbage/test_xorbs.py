@@ -1,4 +1,4 @@
-"""Xorbs leave by steps: believed in, in quarantine, gone; a new epoch makes that shorter."""
+"""Xorbs end in steps: valid for clients, in quarantine, deleted; a new epoch shortens that."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def a_xorb(
     quarantined_days: float | None = None,
     needed: bool = False,
 ) -> str:
-    """Make a xorb of one chunk that was touched, and put into quarantine, so many days ago."""
+    """Add a xorb of one chunk that was touched, and put into quarantine, so many days ago."""
     name = secrets.token_hex(32)
     key = BlobKey(BlobKind.XORB, secrets.token_hex(32))
     index = XorbIndex(secrets.token_bytes(32), array("I", (0, 10)), array("I", (0, 20)))
@@ -77,7 +77,7 @@ async def in_quarantine(hub: GarbageHub) -> dict[str, bool]:
     return {row.name: row.quarantined_ms is not None for row in rows}
 
 
-async def told(hub: GarbageHub) -> dict[str, tuple[GarbageState, int]]:
+async def states(hub: GarbageHub) -> dict[str, tuple[GarbageState, int]]:
     counts = await hub.gc(remove=False)
     return {
         count.reason: (count.when, count.things)
@@ -86,17 +86,17 @@ async def told(hub: GarbageHub) -> dict[str, tuple[GarbageState, int]]:
     }
 
 
-async def test_xorbs_are_told_by_how_far_they_are_on_their_way_out(hub: GarbageHub) -> None:
+async def test_xorbs_are_reported_by_their_state(hub: GarbageHub) -> None:
     await a_xorb(hub, touched_days=99, needed=True)
     await a_xorb(hub, touched_days=22)
     await a_xorb(hub, touched_days=24)
     await a_xorb(hub, touched_days=25, quarantined_days=1)
     await a_xorb(hub, touched_days=26, quarantined_days=3)
     expected = {reason: (when, 1) for when, reason in STATES.values()}
-    assert await told(hub) == expected
+    assert await states(hub) == expected
 
 
-async def test_gc_moves_each_one_step_on(hub: GarbageHub) -> None:
+async def test_gc_moves_every_xorb_one_step_on(hub: GarbageHub) -> None:
     needed = await a_xorb(hub, touched_days=99, needed=True)
     believed = await a_xorb(hub, touched_days=22)
     unneeded = await a_xorb(hub, touched_days=24)
@@ -108,7 +108,7 @@ async def test_gc_moves_each_one_step_on(hub: GarbageHub) -> None:
     assert of(await hub.gc(), GarbageKind.XORB) == []
 
 
-async def test_a_new_epoch_spares_what_was_not_used_since_the_waiting(hub: GarbageHub) -> None:
+async def test_a_new_epoch_shortens_the_wait_of_unused_xorbs(hub: GarbageHub) -> None:
     before = await a_xorb(hub, touched_days=2)
     quarantined = await a_xorb(hub, touched_days=2, quarantined_days=1)
     await begin_epoch(hub.stores.db)

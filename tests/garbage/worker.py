@@ -1,11 +1,11 @@
-"""A client that writes, drops and brings back large files, as a program of its own.
+"""A client that writes, deletes and restores large files, as a program.
 
     python worker.py REPO SEED SET
 
-It works until its standard input ends. Then it prints what was acknowledged: for each revision
-that must still be readable, the sha256 of each file. What a hub refuses is tried again, which is
-what a person would do. What it writes is made from SET: workers of one set share content, those
-of two do not.
+It works until its standard input ends. Then it prints its acknowledged files: for each revision
+that must still be readable, the sha256 of each file. It retries what a hub refuses, as a user
+would. Its content comes from SET: workers of one set share content, those of two sets share
+none.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import HfHubHTTPError
 
 TRIES = 30
-#: So many are done even if the end comes before this program is up.
+#: The minimum of operations, even if the input ends before the program has started.
 LEAST_ACTS = 12
 KB = 1024
 
@@ -35,7 +35,7 @@ class Worker:
         self.seed = seed
         self.chance = random.Random(seed)
         self.files: dict[str, bytes] = {}
-        self.kept: dict[str, dict[str, str]] = {}
+        self.acknowledged: dict[str, dict[str, str]] = {}
         self.refused = 0
         self.tags = 0
         self.last = ""
@@ -54,9 +54,9 @@ class Worker:
                 return
 
     def content(self) -> bytes:
-        """Return one of few contents, so that files come back that were just let go of.
+        """Return one of few contents, so that files return that were just deleted.
 
-        Some are of this client only, some those of the others as well.
+        Some belong to this client only, some to the others as well.
         """
         number = self.chance.choice([0, 1, 100 + self.seed, 200 + self.seed, 300 + self.seed])
         common = random.Random(self.content_set).randbytes(300 * KB)
@@ -90,11 +90,11 @@ class Worker:
         name = f"v{self.tags}"
         self.tags += 1
         self.insist(lambda: self.api.create_tag(self.repo, tag=name))
-        self.kept[name] = self.digests()
+        self.acknowledged[name] = self.digests()
         if self.tags > 3 and self.chance.random() < 0.7:
-            gone = self.chance.choice(sorted(self.kept))
-            self.insist(lambda: self.api.delete_tag(self.repo, tag=gone))
-            del self.kept[gone]
+            dropped = self.chance.choice(sorted(self.acknowledged))
+            self.insist(lambda: self.api.delete_tag(self.repo, tag=dropped))
+            del self.acknowledged[dropped]
 
     def branch(self) -> None:
         name = f"b{self.tags}-{time.monotonic_ns()}"
@@ -115,11 +115,11 @@ class Worker:
 
     def work(self, enough: threading.Event) -> None:
         acts = [self.add] * 5 + [self.remove] * 2 + [self.squash] * 2 + [self.tag, self.branch]
-        done = 0
-        while done < LEAST_ACTS or not enough.is_set():
+        count = 0
+        while count < LEAST_ACTS or not enough.is_set():
             self.chance.choice(acts)()
-            done += 1
-        self.kept["main"] = self.digests()
+            count += 1
+        self.acknowledged["main"] = self.digests()
 
 
 def end_of_input() -> threading.Event:
@@ -137,8 +137,8 @@ def main() -> None:
     repo, seed, content_set = sys.argv[1:]
     worker = Worker(repo, int(seed), content_set)
     worker.work(end_of_input())
-    told = {"kept": worker.kept, "refused": worker.refused, "last": worker.last}
-    print(json.dumps(told))
+    result = {"acknowledged": worker.acknowledged, "refused": worker.refused, "last": worker.last}
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Backups of hubs that serve and are written to, by the real command; and such that are killed."""
+"""Backups of running hubs under writes, by the real command; and killed backups and restores."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from tests.support.command import HUBSTEAD, clean_environment, hubstead
 from tests.support.hub import ProcessHub, running_hub
 
 FILE_BYTES = 20_000
-#: By which a program that is killed again and again is given more time: `make crash` kills often.
+#: The factor on the delays of repeated kills: `make crash` kills more often.
 PATIENCE = 1.15 if "HUBSTEAD_TEST_CRASHES" in os.environ else 1.5
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
 
 def stores_of(settings: Settings) -> dict[str, str]:
-    """Return the settings that say where a hub of this shape stores."""
+    """Return the settings with the stores of a hub of this shape."""
     return {
         "database": settings.database.url,
         "blobs": settings.blobs.url,
@@ -41,7 +41,7 @@ def stores_of(settings: Settings) -> dict[str, str]:
 
 
 def variables(settings: Settings) -> dict[str, str]:
-    """Return the settings of a shape as the environment has them."""
+    """Return the settings of a shape as environment variables."""
     return {f"HUBSTEAD_{name.upper()}": value for name, value in stores_of(settings).items()}
 
 
@@ -51,7 +51,7 @@ def content(number: int) -> bytes:
 
 @dataclass
 class Writer:
-    """Commits files one after the other and keeps count of what was acknowledged."""
+    """Commits files one after the other and counts the acknowledged ones."""
 
     hub: ProcessHub
     repo: str
@@ -79,7 +79,7 @@ class Writer:
 
 @contextmanager
 def writing(*writers: Writer) -> Iterator[None]:
-    """Let writers write while the block lasts."""
+    """Run the writers until the block ends."""
     end = threading.Event()
     threads = [threading.Thread(target=writer.until, args=(end,)) for writer in writers]
     for thread in threads:
@@ -100,7 +100,7 @@ def ok(*arguments: str, data: Path, **env: str) -> str:
 
 
 def whole(hub: ProcessHub, repo: str) -> int:
-    """Check a repository as a reader finds it: no less than its own count says."""
+    """Check a repository as a reader: it has at least as many files as its own count says."""
     api = HfApi(endpoint=hub.url, token=hub.token)
     folder = Path(api.snapshot_download(repo, local_dir=hub.data.parent / f"read-{time.time_ns()}"))
     count = int((folder / "count.txt").read_text())
@@ -112,7 +112,7 @@ def whole(hub: ProcessHub, repo: str) -> int:
 
 
 @pytest.mark.parametrize(("shape", "other"), [("embedded", "company"), ("company", "embedded")])
-def test_a_backup_taken_while_people_commit_restores_to_one_moment(
+def test_a_backup_during_commits_restores_to_one_moment(
     places: Places, tmp_path: Path, shape: str, other: str
 ) -> None:
     settings, target, folder = places(shape), places(other), str(tmp_path / "backup")
@@ -125,24 +125,24 @@ def test_a_backup_taken_while_people_commit_restores_to_one_moment(
             before = [writer.written for writer in writers]
             ok("backup", folder, data=settings.data, **variables(settings))
             after = [writer.written for writer in writers]
-            told = ok("backup", folder, "--json", data=settings.data, **variables(settings))
+            result = ok("backup", folder, "--json", data=settings.data, **variables(settings))
         assert after > before
-        again = json.loads(told)
+        again = json.loads(result)
         total = sum(kind["bytes"] for kind in again["blobs"].values())
         assert 0 < again["new"]["bytes"] < total
         assert again["lacking"] == []
     first = min(path.name for path in (tmp_path / "backup" / "snapshots").iterdir())
     where = variables(target)
-    chosen = ("--snapshot", first, "--verify")
-    ok("restore", folder, *chosen, data=target.data, **where)
+    options = ("--snapshot", first, "--verify")
+    ok("restore", folder, *options, data=target.data, **where)
     assert "in order" in ok("doctor", "--deep", "--strict", data=target.data, **where)
-    (target.data / "first-token").write_text(hub.token)  # tokens go on working
-    with running_hub(target.data, stores_of(target)) as made:
+    (target.data / "first-token").write_text(hub.token)  # tokens stay valid
+    with running_hub(target.data, stores_of(target)) as restored_hub:
         for writer, least in zip(writers, before, strict=True):
-            count = whole(made, writer.repo)
+            count = whole(restored_hub, writer.repo)
             assert least <= count <= writer.written
-        # Life goes on there.
-        api = HfApi(endpoint=made.url, token=hub.token)
+        # The restored hub accepts writes.
+        api = HfApi(endpoint=restored_hub.url, token=hub.token)
         api.upload_file(path_or_fileobj=b"x" * 100, path_in_repo="x.bin", repo_id="admin/one")
 
 
@@ -161,7 +161,7 @@ else:
 
 
 def xet_client(hub: ProcessHub, verb: str, path: Path, home: Path) -> None:
-    """Upload or download a file with hf_xet, whose memory is in ``home``."""
+    """Upload or download a file with hf_xet, whose cache is in ``home``."""
     env = {name: value for name, value in clean_environment().items() if not name.startswith("HF_")}
     env |= {"HF_HOME": str(home), "HF_HUB_DISABLE_TELEMETRY": "1"}
     command = [sys.executable, "-c", XET_CLIENT, hub.url, hub.token, verb, str(path)]
@@ -170,7 +170,7 @@ def xet_client(hub: ProcessHub, verb: str, path: Path, home: Path) -> None:
 
 
 @pytest.mark.parametrize(("shape", "other"), [("embedded", "company"), ("company", "embedded")])
-def test_files_of_xet_come_back_and_clients_can_go_on_with_what_they_remember(
+def test_xet_files_are_restored_and_clients_continue_with_their_caches(
     places: Places, tmp_path: Path, shape: str, other: str
 ) -> None:
     settings, target, folder = places(shape), places(other), str(tmp_path / "backup")
@@ -180,26 +180,28 @@ def test_files_of_xet_come_back_and_clients_can_go_on_with_what_they_remember(
     home = tmp_path / "home"
     with running_hub(settings.data, stores_of(settings)) as hub:
         xet_client(hub, "up", first, home)
-        told = json.loads(ok("backup", folder, "--json", data=settings.data, **variables(settings)))
-        assert told["blobs"]["xorb"]["bytes"] >= 3 << 20
-        assert "lfs" not in told["blobs"]  # xorbs are all there is
-        xet_client(hub, "up", later, home)  # comes after the snapshot, and the client remembers
+        result = json.loads(
+            ok("backup", folder, "--json", data=settings.data, **variables(settings))
+        )
+        assert result["blobs"]["xorb"]["bytes"] >= 3 << 20
+        assert "lfs" not in result["blobs"]  # all content is in xorbs
+        xet_client(hub, "up", later, home)  # after the snapshot, and in the client's cache
     where = variables(target)
     ok("restore", folder, "--verify", data=target.data, **where)
     (target.data / "first-token").write_text(hub.token)
-    # At the same address, as when the hub is put back in place.
-    with running_hub(target.data, stores_of(target), fixed_port=hub.port) as made:
-        xet_client(made, "up", later, home)
+    # At the same address, as after a real restore.
+    with running_hub(target.data, stores_of(target), fixed_port=hub.port) as restored_hub:
+        xet_client(restored_hub, "up", later, home)
         for path in (first, later):
             read = tmp_path / "read" / path.name
-            xet_client(made, "down", read, tmp_path / "elsewhere")
+            xet_client(restored_hub, "down", read, tmp_path / "elsewhere")
             assert read.read_bytes() == path.read_bytes()
     assert "in order" in ok("doctor", "--deep", data=target.data, **where)
 
 
 @pytest.fixture
 def large(places: Places, request: pytest.FixtureRequest) -> Settings:
-    """A hub of a shape, with enough in it for a backup to take a moment."""
+    """A hub of a shape, with enough content for a backup to take a moment."""
     settings = places(request.param)
     with running_hub(settings.data, stores_of(settings)) as hub:
         api = HfApi(endpoint=hub.url, token=hub.token)
@@ -215,7 +217,7 @@ def large(places: Places, request: pytest.FixtureRequest) -> Settings:
 
 
 def backup_killed_after(seconds: float, folder: Path, data: Path, env: Mapping[str, str]) -> bool:
-    """Run a backup and kill it; tell whether it was still at work."""
+    """Run a backup and kill it; return whether it was still running."""
     command: list[str | Path] = [HUBSTEAD, "backup", str(folder), "--data", str(data)]
     process = subprocess.Popen(
         command,
@@ -234,7 +236,7 @@ def backup_killed_after(seconds: float, folder: Path, data: Path, env: Mapping[s
 
 
 def killed_often(make: Callable[[float], bool]) -> int:
-    """Kill later and later, until it came to its end twice; return how often it was killed."""
+    """Kill later and later, until two runs complete; return the number of kills."""
     kills = ends = 0
     after = 0.4
     while ends < 2:
@@ -245,7 +247,7 @@ def killed_often(make: Callable[[float], bool]) -> int:
 
 
 @pytest.mark.parametrize("large", SHAPES, indirect=True)
-def test_a_backup_that_was_killed_is_finished_by_the_next_one(
+def test_a_killed_backup_is_completed_by_the_next_one(
     large: Settings, places: Places, tmp_path: Path
 ) -> None:
     folder, env = tmp_path / "backup", variables(large)
@@ -263,7 +265,7 @@ def test_a_backup_that_was_killed_is_finished_by_the_next_one(
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("large", ["embedded"], indirect=True)
-def test_a_restore_that_was_killed_is_finished_by_the_next_one(
+def test_a_killed_restore_is_completed_by_the_next_one(
     large: Settings, places: Places, tmp_path: Path, shape: str
 ) -> None:
     folder, target = str(tmp_path / "backup"), places(shape)
@@ -286,12 +288,12 @@ def test_a_restore_that_was_killed_is_finished_by_the_next_one(
     ok("restore", folder, "--verify", data=target.data, **env)
 
 
-def test_the_command_says_what_it_did_and_what_is_there(tmp_path: Path) -> None:
+def test_the_command_reports_its_work_and_the_snapshots(tmp_path: Path) -> None:
     data, folder = tmp_path / "data", str(tmp_path / "backup")
     ok("user", "create", "ada", data=data)
-    said = ok("backup", folder, data=data)
-    assert said.startswith("Snapshot 20")
-    assert "1 rows, 0 objects" in said
+    output = ok("backup", folder, data=data)
+    assert output.startswith("Snapshot 20")
+    assert "1 rows, 0 objects" in output
     assert len(ok("backup", folder, "--keep", "1", data=data).splitlines()) == 2
     assert len(ok("backup", folder, "--list", data=data).splitlines()) == 2
     assert ok("backup", folder, "--check", data=data) == "The backup is in order.\n"
@@ -299,8 +301,8 @@ def test_the_command_says_what_it_did_and_what_is_there(tmp_path: Path) -> None:
     assert refused.returncode == 1
     assert refused.stderr == "hubstead: the database is not empty: restore into a new one\n"
     other = tmp_path / "other"
-    said = ok("restore", folder, "--verify", data=other)
-    assert said.endswith("Every row and every byte is the same.\n")
+    output = ok("restore", folder, "--verify", data=other)
+    assert output.endswith("Every row and every byte is the same.\n")
     ok("user", "create", "bob", data=other)
     differs = hubstead("restore", folder, "--verify", data=other)
     assert differs.returncode == 1
