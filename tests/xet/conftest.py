@@ -32,7 +32,7 @@ _COUNTS = {
 
 @dataclass
 class XetHub:
-    """A hub's stores, a repository of anna's, and short ways to upload to it."""
+    """A hub's stores, a repository of anna's, and shortcuts to upload to it."""
 
     stores: Storage
     anna: Actor
@@ -71,9 +71,11 @@ class XetHub:
         return b"".join([chunk async for chunk in source.chunks(start, count)])
 
     async def traces(self) -> dict[str, object]:
-        """Say all that an upload could leave."""
-        rows = {name: (await self.stores.db.one(each)).rows for name, each in _COUNTS.items()}  # type: ignore[union-attr]
-        stored = [each.key.name for kind in BlobKind async for each in self.stores.blobs.keys(kind)]
+        """Return all that an upload could leave."""
+        rows = {name: (await self.stores.db.one(count)).rows for name, count in _COUNTS.items()}  # type: ignore[union-attr]
+        stored = [
+            count.key.name for kind in BlobKind async for count in self.stores.blobs.keys(kind)
+        ]
         data = self.stores.settings.data
         aside = [path.name for path in data.rglob("incoming-*")]
         return {**rows, "blobs": sorted(stored), "aside": aside}

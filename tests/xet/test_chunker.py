@@ -1,4 +1,4 @@
-"""Files are cut where every client of today cuts them."""
+"""Files are chunked where every client of today chunks them."""
 
 from __future__ import annotations
 
@@ -45,31 +45,31 @@ CASES = dict(
 
 def lengths(pieces: Iterable[bytes], *, compiled: bool) -> list[int]:
     chunker = Chunker(compiled=compiled)
-    found = [length for piece in pieces for length in chunker.feed(piece)]
+    cuts = [length for piece in pieces for length in chunker.feed(piece)]
     last = chunker.finish()
-    return [*found, last] if last else found
+    return [*cuts, last] if last else cuts
 
 
 def rule(data: bytes) -> list[int]:
-    """Cut by the rule as it is written down, byte by byte."""
-    found, gear, size = [], 0, 0
+    """Cut by the written rule, byte by byte."""
+    cuts, gear, size = [], 0, 0
     for byte in data:
         gear = (2 * gear + TABLE[byte]) % (1 << 64)
         size += 1
         if size >= 8192 and (gear >> 48 == 0 or size == 131072):
-            found.append(size)
+            cuts.append(size)
             gear = size = 0
-    return [*found, size] if size else found
+    return [*cuts, size] if size else cuts
 
 
-def test_the_table_is_the_one_that_clients_have() -> None:
-    told = hashlib.sha256(struct.pack("<256Q", *TABLE)).hexdigest()
-    assert told == VECTORS["gear"]["table_sha256_of_le_u64"]
+def test_the_table_equals_that_of_clients() -> None:
+    digest = hashlib.sha256(struct.pack("<256Q", *TABLE)).hexdigest()
+    assert digest == VECTORS["gear"]["table_sha256_of_le_u64"]
 
 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("compiled", [False, True])
-def test_files_are_cut_as_clients_cut_them(name: str, compiled: bool) -> None:
+def test_files_are_chunked_as_clients_do(name: str, compiled: bool) -> None:
     case, data = CASES[name]
     assert hashlib.sha256(data).hexdigest() == case["sha256"]
     assert lengths([data], compiled=compiled) == case["lengths"]
@@ -77,7 +77,7 @@ def test_files_are_cut_as_clients_cut_them(name: str, compiled: bool) -> None:
 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("step", [1000, 65536, 1 << 20])
-def test_chunks_that_come_in_pieces_are_named_as_clients_name_them(name: str, step: int) -> None:
+def test_chunks_in_pieces_have_the_names_of_clients(name: str, step: int) -> None:
     case, data = CASES[name]
     pieces = [data[at : at + step] for at in range(0, len(data), step)]
     chunks = list(iterate_chunks(pieces))
@@ -88,7 +88,7 @@ def test_chunks_that_come_in_pieces_are_named_as_clients_name_them(name: str, st
 
 
 def a_content(seed: int, size: int, period: int) -> bytes:
-    """Return bytes that repeat after ``period``, which makes hits more frequent or none."""
+    """Return bytes with the given period, which makes hits more frequent or absent."""
     piece = random.Random(seed).randbytes(period)
     return (piece * (size // period + 1))[:size]
 
@@ -112,7 +112,7 @@ def test_pieces_do_not_move_the_cuts_and_both_loops_agree(data: bytes, cuts: lis
 @given(st.data())
 @settings(deadline=None, max_examples=30)
 def test_boundaries_at_the_shortest_length_count(data: st.DataObject) -> None:
-    """Make the hash hit around 8192 bytes, where a scanner that skips goes wrong first."""
+    """Make the hash hit around 8192 bytes, where a scanner with skips fails first."""
     head = random.Random(data.draw(st.integers(0, 1 << 20))).randbytes(8192 + 40)
     body = bytearray(head * 3)
     hit = window_that_hits()
@@ -124,19 +124,19 @@ def test_boundaries_at_the_shortest_length_count(data: st.DataObject) -> None:
 
 
 def window_that_hits() -> bytes:
-    """Return 64 bytes after which the hash says cut."""
+    """Return 64 bytes after which the hash requires a cut."""
     data = stream(1_000_000)
     end = VECTORS["chunking"][0]["lengths"][0]
     return data[end - 64 : end]
 
 
-def test_one_byte_at_a_time_is_as_good() -> None:
+def test_single_bytes_give_the_same_cuts() -> None:
     data = stream(150_000)
     assert lengths([bytes([byte]) for byte in data], compiled=False) == rule(data)
     assert lengths((data[at : at + 1] for at in range(len(data))), compiled=True) == rule(data)
 
 
-def test_every_kind_of_buffer_is_cut() -> None:
+def test_every_kind_of_buffer_is_accepted() -> None:
     data = stream(200_000)
     for compiled in (True, False):
         expected = lengths([data], compiled=compiled)
@@ -149,31 +149,31 @@ def test_an_empty_file_has_no_chunk() -> None:
     assert list(iterate_chunks([])) == list(iterate_chunks([b"", b""])) == []
 
 
-def test_a_chunker_begins_anew_after_the_end() -> None:
+def test_a_chunker_starts_over_after_the_end() -> None:
     chunker = Chunker()
     first = [*chunker.feed(stream(100_000)), chunker.finish()]
     assert [*chunker.feed(stream(100_000)), chunker.finish()] == first
 
 
-def test_importing_loads_no_compiler() -> None:
-    told = "import sys, hubstead.xet; sys.exit('numba' in sys.modules or 'numpy' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", told], check=False).returncode == 0
+def test_the_import_loads_no_compiler() -> None:
+    script = "import sys, hubstead.xet; sys.exit('numba' in sys.modules or 'numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
 def legacy(data: bytes) -> list[int]:
-    """Cut by the rule of hf_xet before 1.1.10: no full window before the first look."""
-    found, gear, size = [], 0, 0
+    """Cut by the rule of hf_xet before 1.1.10: no full window before the first check."""
+    cuts, gear, size = [], 0, 0
     for byte in data:
         size += 1
         if size >= 8128:
             gear = (2 * gear + TABLE[byte]) % (1 << 64)
             if gear >> 48 == 0 or size == 131072:
-                found.append(size)
+                cuts.append(size)
                 gear = size = 0
-    return [*found, size] if size else found
+    return [*cuts, size] if size else cuts
 
 
-def test_the_rule_of_older_clients_cuts_elsewhere_which_no_upload_minds() -> None:
+def test_the_rule_of_older_clients_cuts_elsewhere_and_uploads_accept_it() -> None:
     case: dict[str, Any] = VECTORS["chunking"][0]
     data = stream(1_000_000)
     assert legacy(data) == case["legacy_lengths"] != chunk_lengths(data)

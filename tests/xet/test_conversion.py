@@ -1,4 +1,4 @@
-"""Plain LFS objects become chunks, byte for byte, and only then may the plain bytes go."""
+"""Plain LFS objects are converted into chunks exactly, before their plain bytes are deleted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def converter(hub: ThreadHub) -> Converter:
 
 
 def upload(anna: Person, repo: str, path: str, content: bytes) -> str:
-    """Upload a file by LFS (this suite has Xet switched off) and return its sha256."""
+    """Upload a file by LFS (Xet is switched off in this suite) and return its sha256."""
     anna.api.upload_file(path_or_fileobj=content, path_in_repo=path, repo_id=repo)
     return hashlib.sha256(content).hexdigest()
 
@@ -34,7 +34,9 @@ async def listed(hub: ThreadHub) -> set[str]:
     return {row.name async for row in plain_objects(hub.db)}
 
 
-def test_an_object_is_read_as_before_and_its_plain_bytes_go(live_hub: ThreadHub) -> None:
+def test_a_converted_object_reads_the_same_and_its_plain_bytes_are_deleted(
+    live_hub: ThreadHub,
+) -> None:
     anna = live_hub.user()
     repo = anna.repo()
     content = random.Random(1).randbytes(3_000_001)
@@ -57,7 +59,7 @@ def test_an_object_is_read_as_before_and_its_plain_bytes_go(live_hub: ThreadHub)
     assert convert(live_hub, sha256) is None, "it is converted already"
 
 
-def test_what_is_stored_already_is_not_stored_again(live_hub: ThreadHub) -> None:
+def test_stored_chunks_are_not_stored_again(live_hub: ThreadHub) -> None:
     anna = live_hub.user()
     repo = anna.repo()
     some = random.Random(2)
@@ -70,7 +72,7 @@ def test_what_is_stored_already_is_not_stored_again(live_hub: ThreadHub) -> None
     assert anna.call("GET", f"/{repo}/resolve/main/tuned.bin").body == tuned
 
 
-def test_content_that_repeats_itself_takes_one_chunk(live_hub: ThreadHub) -> None:
+def test_repetitive_content_takes_one_chunk(live_hub: ThreadHub) -> None:
     anna = live_hub.user()
     repo = anna.repo()
     converted = convert(live_hub, upload(anna, repo, "zeros.bin", bytes(5_000_000)))
@@ -79,7 +81,7 @@ def test_content_that_repeats_itself_takes_one_chunk(live_hub: ThreadHub) -> Non
     assert anna.call("GET", f"/{repo}/resolve/main/zeros.bin").body == bytes(5_000_000)
 
 
-def test_more_than_one_xorb_is_filled(live_hub: ThreadHub) -> None:
+def test_a_large_object_fills_several_xorbs(live_hub: ThreadHub) -> None:
     anna = live_hub.user()
     repo = anna.repo()
     content = random.Random(3).randbytes(70 << 20)
@@ -90,11 +92,11 @@ def test_more_than_one_xorb_is_filled(live_hub: ThreadHub) -> None:
     assert response.body == content[60 << 20 :]
 
 
-def test_bytes_that_are_spoilt_stay_as_they_are(embedded_hub: ThreadHub) -> None:
+def test_damaged_bytes_are_not_converted(embedded_hub: ThreadHub) -> None:
     anna = embedded_hub.user()
     sha256 = upload(anna, anna.repo(), "w.bin", random.Random(4).randbytes(300_000))
-    place = embedded_hub.run(stored_name_of(embedded_hub.db, BlobKey(BlobKind.LFS, sha256)))
-    blob = embedded_hub.run(embedded_hub.hub.blobs.open(place))
+    stored = embedded_hub.run(stored_name_of(embedded_hub.db, BlobKey(BlobKind.LFS, sha256)))
+    blob = embedded_hub.run(embedded_hub.hub.blobs.open(stored))
     assert blob.path is not None
     blob.path.chmod(0o600)
     with blob.path.open("r+b") as file:

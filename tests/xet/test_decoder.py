@@ -1,4 +1,4 @@
-"""Stored records give the chunks that they were made of."""
+"""Stored records are decoded to their chunks."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ CHUNK = st.binary(min_size=1, max_size=300) | st.builds(
 @given(st.lists(st.tuples(CHUNK, st.sampled_from([PLAIN, LZ4, GROUPED]), st.sampled_from(FRAMES))))
 @settings(deadline=None)
 def test_records_of_every_legal_form_are_decoded(
-    told: list[tuple[bytes, int, dict[str, object]]],
+    records: list[tuple[bytes, int, dict[str, object]]],
 ) -> None:
-    body = b"".join(record(*each) for each in told)
+    body = b"".join(record(*fields) for fields in records)
     for buffer in (body, memoryview(body)):
-        assert list(map(bytes, decode_records(buffer))) == [chunk for chunk, _, _ in told]
+        assert list(map(bytes, decode_records(buffer))) == [chunk for chunk, _, _ in records]
 
 
 def test_a_real_xorb_is_decoded_in_any_whole_part() -> None:
@@ -51,7 +51,7 @@ def test_a_plain_chunk_is_not_copied() -> None:
 
 @given(st.lists(CHUNK, min_size=1, max_size=4), st.integers(0, 1 << 30))
 @settings(deadline=None)
-def test_a_store_that_lost_bytes_is_reported_corrupt(chunks: list[bytes], length: int) -> None:
+def test_a_store_that_lost_bytes_is_reported_as_corrupt(chunks: list[bytes], length: int) -> None:
     records = [encode_record(chunk) for chunk in chunks]
     body = b"".join(records)[: length % sum(map(len, records))]
     whole = sum(len(b"".join(records[:count])) <= len(body) for count in range(1, len(records)))
@@ -73,7 +73,7 @@ def test_a_store_that_lost_bytes_is_reported_corrupt(chunks: list[bytes], length
         b"XETBLOB\1" + bytes(90),
     ],
 )
-def test_a_store_that_returns_other_bytes_is_reported_corrupt(body: bytes) -> None:
+def test_a_store_that_returns_other_bytes_is_reported_as_corrupt(body: bytes) -> None:
     with pytest.raises(BlobCorrupt, match="whole records"):
         list(decode_records(record(b"right") + body))
 
@@ -93,7 +93,7 @@ def test_ungrouping_undoes_grouping(chunk: bytes) -> None:
 
 @given(CHUNK)
 @settings(deadline=None)
-def test_what_is_encoded_is_decoded_and_never_grows_by_more_than_its_header(chunk: bytes) -> None:
+def test_an_encoded_chunk_is_decoded_and_never_grows_by_more_than_its_header(chunk: bytes) -> None:
     for buffer in (chunk, memoryview(chunk), bytearray(chunk)):
         body = encode_record(buffer)
         assert len(body) <= len(chunk) + 8
@@ -117,7 +117,7 @@ NOISE = random.Random(0).randbytes(65536)
     ],
     ids=["text", "numbers", "noise", "zeros", "both", "one byte"],
 )
-def test_each_kind_of_content_gets_the_scheme_that_suits_it(
+def test_every_kind_of_content_gets_its_best_scheme(
     chunk: bytes, scheme: int, least: float
 ) -> None:
     body = encode_record(chunk)
@@ -126,6 +126,6 @@ def test_each_kind_of_content_gets_the_scheme_that_suits_it(
 
 
 @pytest.mark.parametrize("size", [0, 131073])
-def test_what_is_no_chunk_is_not_encoded(size: int) -> None:
+def test_an_invalid_chunk_is_not_encoded(size: int) -> None:
     with pytest.raises(ValueError, match="1 to 131072"):
         encode_record(bytes(size))

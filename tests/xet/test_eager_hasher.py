@@ -1,4 +1,4 @@
-"""Digests of large files that are computed while their xorbs come."""
+"""Digests of large files, computed while their xorbs arrive."""
 
 from __future__ import annotations
 
@@ -20,10 +20,13 @@ from tests.support.xet_files import SampleXorb, a_xorb
 
 
 def contents(seed: object, count: int = 3) -> list[bytes]:
-    """Return chunks that no client asks about unless a file begins with them."""
+    """Return chunks that no client queries unless a file begins with them."""
     chance = random.Random(str(seed))
-    found = (chance.randbytes(chance.randrange(40, 90)) for _ in iter(int, 1))
-    return [next(each for each in found if not is_eligible(chunk_hash(each))) for _ in range(count)]
+    candidates = (chance.randbytes(chance.randrange(40, 90)) for _ in iter(int, 1))
+    return [
+        next(chunk for chunk in candidates if not is_eligible(chunk_hash(chunk)))
+        for _ in range(count)
+    ]
 
 
 @dataclass
@@ -62,14 +65,14 @@ class Sent:
         run.confirm(xorb.name, xorb.index)
 
     def begun(self, *terms: Term) -> int:
-        """Return how many terms are hashed already, having looked whether that is right."""
+        """Return how many terms are hashed already, after a check of the digest."""
         names = {xorb.raw: xorb.name for xorb in ALL}
         hashed, count = self.hasher.partial_digest(Terms.of(terms), lambda raw: names[raw])
-        done = b"".join(
+        hashed_bytes = b"".join(
             bytes(self.bytes_of[names[term.xorb]]) if whole(term) else b"?"
             for term in terms[:count]
         )
-        assert hashed.hexdigest() == hashlib.sha256(done).hexdigest()
+        assert hashed.hexdigest() == hashlib.sha256(hashed_bytes).hexdigest()
         return count
 
 
@@ -89,7 +92,7 @@ def the_file(*xorbs: SampleXorb) -> list[Term]:
     return [all_of(xorb) for xorb in xorbs]
 
 
-async def caught_up() -> None:
+async def until_caught_up() -> None:
     for _ in range(20):
         await asyncio.sleep(0)
 
@@ -97,9 +100,9 @@ async def caught_up() -> None:
 def run(test: Callable[[Sent], object]) -> None:
     async def whole_test() -> None:
         sent = Sent()
-        done = test(sent)
-        if asyncio.iscoroutine(done):
-            await done
+        pending = test(sent)
+        if asyncio.iscoroutine(pending):
+            await pending
         await sent.hasher.close()
 
     asyncio.run(whole_test())
@@ -120,7 +123,7 @@ def test_a_file_uploaded_in_order_is_hashed_at_its_last_xorb() -> None:
     run(test)
 
 
-def test_what_comes_at_once_is_read_again_in_the_order_in_which_it_began() -> None:
+def test_xorbs_that_arrive_together_are_read_again_in_their_order() -> None:
     async def test(sent: Sent) -> None:
         sent.begins(ALL[0])
         with ExitStack() as first, ExitStack() as second, ExitStack() as third:
@@ -129,20 +132,20 @@ def test_what_comes_at_once_is_read_again_in_the_order_in_which_it_began() -> No
             for at in (2, 0, 1):
                 sent.take(runs[at], ALL[at])
                 stacks[at].close()
-        await caught_up()
+        await until_caught_up()
         assert sent.begun(*the_file(*ALL[:3])) == 3
         assert sent.read == [ALL[1].name, ALL[2].name]
 
     run(test)
 
 
-def test_once_caught_up_nothing_is_read_again() -> None:
+def test_after_it_caught_up_nothing_is_read_again() -> None:
     async def test(sent: Sent) -> None:
         sent.begins(ALL[0])
         with sent.hasher.observe("upload") as one, sent.hasher.observe("upload") as other:
             sent.take(one, ALL[0])
             sent.take(other, ALL[1])
-        await caught_up()
+        await until_caught_up()
         sent.send(ALL[2])
         assert sent.read == [ALL[1].name]
         assert sent.begun(*the_file(*ALL[:3])) == 3
@@ -150,7 +153,7 @@ def test_once_caught_up_nothing_is_read_again() -> None:
     run(test)
 
 
-def test_another_file_begins_anew() -> None:
+def test_another_file_starts_a_new_chain() -> None:
     def test(sent: Sent) -> None:
         sent.begins(ALL[0])
         sent.begins(ALL[2])
@@ -161,7 +164,7 @@ def test_another_file_begins_anew() -> None:
     run(test)
 
 
-def test_a_xorb_of_several_files_ends_it() -> None:
+def test_a_xorb_of_several_files_ends_the_chain() -> None:
     def test(sent: Sent) -> None:
         sent.begins(ALL[0])
         sent.begins(ALL[1], chunk=2)
@@ -184,14 +187,14 @@ def test_an_unconfirmed_xorb_ends_the_chain() -> None:
     run(test)
 
 
-def test_one_that_cannot_be_read_ends_it() -> None:
+def test_an_unreadable_xorb_ends_the_chain() -> None:
     async def test(sent: Sent) -> None:
         sent.begins(ALL[0])
         sent.is_lost = True
         with sent.hasher.observe("upload") as one, sent.hasher.observe("upload") as other:
             sent.take(one, ALL[0])
             sent.take(other, ALL[1])
-        await caught_up()
+        await until_caught_up()
         sent.send(ALL[2])
         assert sent.begun(*the_file(*ALL[:3])) == 1
 
@@ -210,7 +213,7 @@ def test_small_files_and_unqueried_chunks_are_not_hashed() -> None:
     run(test)
 
 
-def test_uploads_do_not_mix() -> None:
+def test_uploads_are_separate() -> None:
     def test(sent: Sent) -> None:
         sent.begins(ALL[0])
         sent.send(ALL[0])
@@ -224,21 +227,21 @@ def test_uploads_do_not_mix() -> None:
 
 @settings(max_examples=300)
 @given(st.integers(0, 1 << 32))
-def test_a_digest_is_always_that_of_the_bytes_it_stands_for(seed: int) -> None:
-    """Whatever clients do: they begin, send and give up in any order, and ask when they like."""
+def test_a_digest_always_belongs_to_its_bytes(seed: int) -> None:
+    """For any client: it begins, sends and stops in any order, and queries at any time."""
 
     async def test(sent: Sent) -> None:
         chance = random.Random(seed)
-        left: list[Any] = list(ALL)
+        remaining: list[Any] = list(ALL)
         open_runs: list[Any] = []
-        while left or open_runs:
+        while remaining or open_runs:
             step = chance.randrange(5)
             if step == 0:
                 sent.begins(chance.choice(ALL), chance.choice((0, 0, 0, 2)))
-            elif step < 3 and left:
+            elif step < 3 and remaining:
                 stack = ExitStack()
                 run = stack.enter_context(sent.hasher.observe("upload"))
-                open_runs.append((stack, run, left.pop(0)))
+                open_runs.append((stack, run, remaining.pop(0)))
             elif open_runs:
                 stack, run, xorb = open_runs.pop(chance.randrange(len(open_runs)))
                 if chance.random() < 0.9:

@@ -1,4 +1,4 @@
-"""How long clients may believe in what nobody needs any more."""
+"""How long clients may rely on unreferenced xorbs."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ async def an_hour_passes(db: Database) -> None:
     await db.write(age)
 
 
-async def test_without_a_new_epoch_it_is_the_time_that_clients_remember(db: Database) -> None:
+async def test_without_a_new_epoch_it_is_the_cache_time_of_clients(db: Database) -> None:
     moment = await unknown_since(db, XetSettings(keep_seconds=KEPT_S), BlobSettings())
     assert abs(now_ms() - KEPT_S * 1000 - moment) < 5000
 
 
-async def test_a_new_epoch_counts_once_all_passes_of_the_old_one_are_over(db: Database) -> None:
+async def test_a_new_epoch_counts_once_all_tokens_of_the_old_one_expired(db: Database) -> None:
     settings = XetSettings(keep_seconds=KEPT_S, token_seconds=7200)
     blobs = BlobSettings(signed_url_seconds=3600)
     assert 3 * 3600 < settling_seconds(settings, blobs) < 4 * 3600
@@ -38,14 +38,14 @@ async def test_a_new_epoch_counts_once_all_passes_of_the_old_one_are_over(db: Da
         if hours < 4:
             assert moment < begun - 20 * 86_400_000
         else:
-            # What was touched up to an hour before may stand for a use after the epoch began.
+            # A touch up to an hour earlier may stand for a use after the start of the epoch.
             assert abs(moment - (begun - 5 * 3_600_000)) < 5000
     assert await begin_epoch(db) != first
     again = await unknown_since(db, settings, blobs)
     assert abs(again - moment) < 5000, "the newer one is not over yet, the older one still counts"
 
 
-async def test_an_epoch_of_long_ago_does_not_prolong_anything(db: Database) -> None:
+async def test_an_old_epoch_prolongs_nothing(db: Database) -> None:
     await begin_epoch(db)
     for _ in range(3):
         await an_hour_passes(db)

@@ -1,4 +1,4 @@
-"""Which Xet files stand for LFS objects, and who is told."""
+"""The Xet files of LFS objects, and which repositories look them up."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def a_hash() -> str:
 
 
 async def an_object(db: Database, *repos: Repo, files: int = 0, plain: bool = False) -> str:
-    """Store the row of an object that ``repos`` have, and of ``files`` ways to make it up."""
+    """Add the row of an object that ``repos`` link, with ``files`` reconstructions."""
     sha256 = a_hash()
     key = BlobKey(BlobKind.LFS, sha256)
 
@@ -47,7 +47,7 @@ async def an_object(db: Database, *repos: Repo, files: int = 0, plain: bool = Fa
     return sha256
 
 
-async def test_a_lookup_says_how_an_object_is_stored(db: Database) -> None:
+async def test_a_lookup_returns_how_an_object_is_stored(db: Database) -> None:
     bert = await a_repo(db, await a_user(db))
     for plain, files in ((True, 0), (True, 1), (False, 1)):
         sha256 = await an_object(db, bert, files=files, plain=plain)
@@ -69,16 +69,16 @@ async def test_of_several_files_the_lookup_returns_the_oldest(db: Database) -> N
 async def test_a_lookup_returns_objects_of_its_repository_only(db: Database) -> None:
     anna = await a_user(db)
     bert, gpt = await a_repo(db, anna, "anna/bert"), await a_repo(db, anna, "anna/gpt")
-    mine, shared = await an_object(db, bert, files=1), await an_object(db, bert, gpt, files=1)
+    own, shared = await an_object(db, bert, files=1), await an_object(db, bert, gpt, files=1)
     plain = await an_object(db, bert, plain=True)
-    asked = [mine, shared, plain, a_hash()]
-    assert (await xet_hashes(db, bert.pk, asked)).keys() == {mine, shared}
-    assert (await xet_hashes(db, gpt.pk, asked)).keys() == {shared}
-    assert await find_lfs_object(db, gpt.pk, mine) is None
+    names = [own, shared, plain, a_hash()]
+    assert (await xet_hashes(db, bert.pk, names)).keys() == {own, shared}
+    assert (await xet_hashes(db, gpt.pk, names)).keys() == {shared}
+    assert await find_lfs_object(db, gpt.pk, own) is None
     assert await xet_hashes(db, gpt.pk, []) == {}
 
 
-async def test_files_are_known_by_their_sha256(db: Database) -> None:
+async def test_files_are_looked_up_by_their_sha256(db: Database) -> None:
     bert = await a_repo(db, await a_user(db))
     sha256 = await an_object(db, bert, files=2)
     names = [f"{at}{sha256[1:]}" for at in range(3)]

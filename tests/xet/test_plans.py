@@ -1,4 +1,4 @@
-"""A plan gives exactly the bytes that were asked for, from ranges that clients can look up."""
+"""A plan covers exactly the requested bytes, by ranges that clients can look up."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CHUNKS = st.lists(st.binary(min_size=1, max_size=12), min_size=1, max_size=9)
 
 @st.composite
 def stored(draw: st.DrawFn) -> tuple[list[SampleXorb], SampleFile]:
-    """Make up some xorbs, and a file from any chunks of theirs, repeats included."""
+    """Generate xorbs, and a file of any of their chunks, repeats included."""
     xorbs = [a_xorb(chunks) for chunks in draw(st.lists(CHUNKS, min_size=1, max_size=3))]
     parts = []
     for xorb in draw(st.lists(st.sampled_from(xorbs), min_size=1, max_size=8)):
@@ -39,7 +39,7 @@ def stored(draw: st.DrawFn) -> tuple[list[SampleXorb], SampleFile]:
 
 
 def put_together(plan: ReconstructionPlan, xorbs: dict[bytes, bytes], length: int) -> bytes:
-    """Do with a plan what clients do: fetch the ranges, decode them, look each term up."""
+    """Execute a plan like a client: fetch the ranges, decode them, look up each term."""
     fetched = {
         xorb: [
             (
@@ -65,11 +65,11 @@ def put_together(plan: ReconstructionPlan, xorbs: dict[bytes, bytes], length: in
     return bytes(content[plan.offset : plan.offset + length])
 
 
-@given(made=stored(), data=st.data())
-def test_a_plan_gives_exactly_the_bytes_asked_for(
-    made: tuple[list[SampleXorb], SampleFile], data: st.DataObject
+@given(case=stored(), data=st.data())
+def test_a_plan_covers_exactly_the_requested_bytes(
+    case: tuple[list[SampleXorb], SampleFile], data: st.DataObject
 ) -> None:
-    xorbs, file = made
+    xorbs, file = case
     size = len(file.content)
     start = data.draw(st.integers(0, size - 1))
     end = data.draw(st.integers(start + 1, size + 3))
@@ -78,11 +78,11 @@ def test_a_plan_gives_exactly_the_bytes_asked_for(
     assert put_together(plan, bodies, end - start) == file.content[start:end]
 
 
-@given(made=stored(), data=st.data())
-def test_no_chunk_is_planned_that_is_not_needed(
-    made: tuple[list[SampleXorb], SampleFile], data: st.DataObject
+@given(case=stored(), data=st.data())
+def test_a_plan_has_no_unneeded_chunk(
+    case: tuple[list[SampleXorb], SampleFile], data: st.DataObject
 ) -> None:
-    xorbs, file = made
+    xorbs, file = case
     start = data.draw(st.integers(0, len(file.content) - 1))
     end = data.draw(st.integers(start + 1, len(file.content)))
     plan = make_plan(Terms.of(file.terms), indexes(xorbs), start, end)
@@ -93,11 +93,11 @@ def test_no_chunk_is_planned_that_is_not_needed(
     assert beyond < known[last.xorb].length(last.end - 1, last.end)
 
 
-@given(made=stored(), data=st.data())
-def test_ranges_of_one_xorb_do_not_touch_and_hold_whole_records(
-    made: tuple[list[SampleXorb], SampleFile], data: st.DataObject
+@given(case=stored(), data=st.data())
+def test_ranges_of_one_xorb_do_not_touch_and_have_whole_records(
+    case: tuple[list[SampleXorb], SampleFile], data: st.DataObject
 ) -> None:
-    xorbs, file = made
+    xorbs, file = case
     start = data.draw(st.integers(0, len(file.content) - 1))
     plan = make_plan(Terms.of(file.terms), indexes(xorbs), start, len(file.content))
     assert plan.ranges.keys() == {term.xorb for term in plan.terms}
@@ -110,11 +110,11 @@ def test_ranges_of_one_xorb_do_not_touch_and_hold_whole_records(
             assert span == (fetch.first_byte, fetch.last_byte + 1)
 
 
-@given(made=stored(), beyond=st.integers(0, 5))
-def test_what_begins_beyond_the_file_is_not_satisfiable(
-    made: tuple[list[SampleXorb], SampleFile], beyond: int
+@given(case=stored(), beyond=st.integers(0, 5))
+def test_a_range_beyond_the_file_is_not_satisfiable(
+    case: tuple[list[SampleXorb], SampleFile], beyond: int
 ) -> None:
-    _, file = made
+    _, file = case
     size = len(file.content)
     with pytest.raises(RangeNotSatisfiable) as caught:
         make_plan(Terms.of(file.terms), {}, size + beyond, size + beyond + 10)
@@ -135,7 +135,7 @@ def test_an_empty_file_has_an_empty_plan_and_no_second_byte() -> None:
         make_plan(Terms(), {}, 1, 2)
 
 
-def test_a_part_needs_the_indexes_of_its_own_xorbs_only() -> None:
+def test_a_part_needs_only_the_indexes_of_its_own_xorbs() -> None:
     xorbs = [a_xorb([bytes([number]) * 10]) for number in range(5)]
     terms = Terms.of([xorb.term(0, 1) for xorb in xorbs])
     needed = terms.xorbs(terms.between(10, 25))
@@ -145,9 +145,9 @@ def test_a_part_needs_the_indexes_of_its_own_xorbs_only() -> None:
     assert [term.xorb for term in plan.terms] == needed
 
 
-@given(made=stored())
-def test_terms_come_back_as_they_were_packed(made: tuple[list[SampleXorb], SampleFile]) -> None:
-    _, file = made
+@given(case=stored())
+def test_packed_terms_are_unpacked_unchanged(case: tuple[list[SampleXorb], SampleFile]) -> None:
+    _, file = case
     terms = Terms.unpack(Terms.of(file.terms).pack())
     assert list(terms) == file.terms == [terms[at] for at in range(len(terms))] == terms[:]
     assert terms[1:3] == file.terms[1:3]
@@ -165,7 +165,7 @@ def test_terms_come_back_as_they_were_packed(made: tuple[list[SampleXorb], Sampl
         terms.at(terms.size)
 
 
-def test_bytes_that_are_no_terms_are_not_unpacked() -> None:
+def test_invalid_bytes_are_not_unpacked_as_terms() -> None:
     with pytest.raises(ValueError, match="no terms"):
         Terms.unpack(bytes(45))
 
@@ -173,11 +173,13 @@ def test_bytes_that_are_no_terms_are_not_unpacked() -> None:
 @pytest.mark.parametrize(
     ("wanted", "start", "end"), [("full", 0, 1 << 40), ("range", 140_000, 150_001)]
 )
-def test_plans_are_those_that_real_clients_downloaded_by(wanted: str, start: int, end: int) -> None:
+def test_plans_equal_those_that_real_clients_downloaded_by(
+    wanted: str, start: int, end: int
+) -> None:
     shown = VECTORS["reconstruction"][f"{wanted}_v1"]
     plan = make_plan(Terms.of(map(_term, _shard_terms())), _vector_indexes(), start, end)
     assert plan.offset == shown["offset_into_first_range"]
-    assert [_told(term) for term in plan.terms] == shown["terms"]
+    assert [_described(term) for term in plan.terms] == shown["terms"]
     assert {
         to_text(raw): [
             {
@@ -193,7 +195,7 @@ def test_plans_are_those_that_real_clients_downloaded_by(wanted: str, start: int
     }
 
 
-def test_a_file_of_very_many_terms_is_planned_from_far_inside() -> None:
+def test_a_range_deep_inside_a_file_of_many_terms_is_planned() -> None:
     xorb = a_xorb([b"a", b"bc", b"def"])
     terms = Terms.of([xorb.term(at % 3, at % 3 + 1) for at in range(60_000)])
     plan = make_plan(terms, indexes([xorb]), 100_001, 100_007)
@@ -207,7 +209,7 @@ def indexes(xorbs: list[SampleXorb]) -> dict[bytes, XorbIndex]:
 
 def _shard_terms() -> list[dict[str, Any]]:
     name = VECTORS["reconstruction"]["file"]
-    [file] = [each for each in VECTORS["shard_hf_xet_1_8_0"]["files"] if each["hash"] == name]
+    [file] = [entry for entry in VECTORS["shard_hf_xet_1_8_0"]["files"] if entry["hash"] == name]
     terms: list[dict[str, Any]] = file["terms"]
     return terms
 
@@ -216,7 +218,7 @@ def _term(shown: dict[str, Any]) -> Any:
     return to_raw(shown["xorb"]), shown["start"], shown["end"], shown["unpacked_bytes"]
 
 
-def _told(term: Any) -> dict[str, Any]:
+def _described(term: Any) -> dict[str, Any]:
     return {
         "hash": to_text(term.xorb),
         "unpacked_length": term.bytes,

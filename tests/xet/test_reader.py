@@ -1,4 +1,4 @@
-"""Any part of any file, out of xorbs of any shape, is exactly that part."""
+"""Any part of any file, from xorbs of any shape, is read exactly."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class _Anything:
 def a_chunk(draw: some.DrawFn) -> bytes:
     size = draw(some.sampled_from([1, 2, 7, 100, 8192, 65_536, 131_072]))
     if draw(some.booleans()):
-        return draw(some.binary(min_size=1, max_size=3)) * size  # what can be compressed
+        return draw(some.binary(min_size=1, max_size=3)) * size  # compressible
     return random.Random(draw(some.integers(0, 99))).randbytes(size)
 
 
@@ -47,23 +47,23 @@ def short(chunk: bytes) -> bytes:
 )
 @settings(max_examples=60, deadline=None)
 def test_every_part_of_every_file_is_exact(xorbs: list[list[bytes]], data: some.DataObject) -> None:
-    made = [a_xorb(chunks) for chunks in xorbs]
+    built = [a_xorb(chunks) for chunks in xorbs]
     parts = []
     for _ in range(data.draw(some.integers(1, 8))):
-        xorb = data.draw(some.sampled_from(made))
+        xorb = data.draw(some.sampled_from(built))
         start = data.draw(some.integers(0, len(xorb.chunks) - 1))
         parts.append((xorb, start, data.draw(some.integers(start + 1, len(xorb.chunks)))))
     file = a_file(*parts)
     start = data.draw(some.integers(0, len(file.content)))
     end = data.draw(some.integers(start, len(file.content)))
-    assert asyncio.run(_read(made, Terms.of(file.terms), start, end)) == file.content[start:end]
+    assert asyncio.run(_read(built, Terms.of(file.terms), start, end)) == file.content[start:end]
 
 
-async def _read(made: Sequence[SampleXorb], terms: Terms, start: int, end: int) -> bytes:
+async def _read(built: Sequence[SampleXorb], terms: Terms, start: int, end: int) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         store = LocalBlobs(Path(folder))
         known: dict[bytes, StoredXorb] = {}
-        for at, xorb in enumerate(made):
+        for at, xorb in enumerate(built):
             key = BlobKey(BlobKind.XORB, f"{at:064x}")
             await store.put(key, xorb.body, _Anything())
             packed = xorb.index.pack()[32 * len(xorb.index) :]
@@ -76,8 +76,8 @@ async def _read(made: Sequence[SampleXorb], terms: Terms, start: int, end: int) 
         return b"".join([part async for part in source.chunks(start, end - start)])
 
 
-def test_compressed_records_that_add_up_as_plain_ones_do_are_told_apart(tmp_path: Path) -> None:
-    """One chunk is stored larger than it is, one smaller by as much."""
+def test_compressed_records_with_the_total_size_of_plain_ones_are_detected(tmp_path: Path) -> None:
+    """One chunk is stored larger than its content, another smaller by the same amount."""
     plain = os.urandom(900)
     grown = record(plain, 1)
     surplus = len(grown) - 8 - len(plain)
@@ -101,7 +101,7 @@ def test_compressed_records_that_add_up_as_plain_ones_do_are_told_apart(tmp_path
 
 
 @pytest.mark.parametrize("stored", [bytes, lambda body: body[:-1], lambda body: b""])
-def test_a_truncated_file_is_reported_corrupt(tmp_path: Path, stored: object) -> None:
+def test_a_truncated_file_is_reported_as_corrupt(tmp_path: Path, stored: object) -> None:
     xorb = a_xorb([os.urandom(5000) for _ in range(600)])
     path = tmp_path / "xorb"
     path.write_bytes(stored(xorb.body))  # type: ignore[operator]

@@ -1,4 +1,4 @@
-"""A shard is read as clients of every release write it, or refused with a reason."""
+"""A shard of any client release is parsed, or refused with a reason."""
 
 from __future__ import annotations
 
@@ -56,26 +56,31 @@ def terms(draw: st.DrawFn) -> Term:
 
 @st.composite
 def files(draw: st.DrawFn) -> FileEntry:
-    held = draw(st.lists(terms(), min_size=1, max_size=4))
-    ranges = b"".join(draw(st.lists(HASHES, min_size=len(held), max_size=len(held))))
+    file_terms = draw(st.lists(terms(), min_size=1, max_size=4))
+    ranges = b"".join(draw(st.lists(HASHES, min_size=len(file_terms), max_size=len(file_terms))))
     sha256 = draw(st.none() | HASHES.map(bytes.hex))
-    return FileEntry(draw(HASHES), Terms.of(held), ranges, sha256)
+    return FileEntry(draw(HASHES), Terms.of(file_terms), ranges, sha256)
 
 
-@given(told=st.lists(files(), max_size=5), tail=st.binary(max_size=60))
-def test_what_is_written_is_read(told: list[FileEntry], tail: bytes) -> None:
-    written = [file_entry(file.hash, file.terms, file.range_hashes, file.sha256) for file in told]
+@given(entries=st.lists(files(), max_size=5), tail=st.binary(max_size=60))
+def test_a_written_shard_is_parsed_unchanged(entries: list[FileEntry], tail: bytes) -> None:
+    written = [
+        file_entry(file.hash, file.terms, file.range_hashes, file.sha256) for file in entries
+    ]
     shard = parse_shard(shard_of(written, tail=tail))
     assert (
-        list(shard.files) == told == shard.files[:] == [shard.files[at] for at in range(len(told))]
+        list(shard.files)
+        == entries
+        == shard.files[:]
+        == [shard.files[at] for at in range(len(entries))]
     )
-    for file in told:
+    for file in entries:
         proofs = [file.range_hash(at) for at in range(len(file.terms))]
         assert b"".join(proofs) == file.range_hashes
 
 
 @pytest.mark.parametrize("name", REAL)
-def test_shards_of_real_clients_say_what_they_are_known_to_say(name: str) -> None:
+def test_shards_of_real_clients_have_their_known_content(name: str) -> None:
     shown = VECTORS[name]
     shard = parse_shard(base64.b64decode(shown["bytes_b64"]))
     assert [_file(file) for file in shard.files] == [
@@ -111,20 +116,20 @@ def test_range_hashes_of_a_real_client_prove_its_terms() -> None:
             assert to_text(term.xorb) == stored["hash"]
             assert term.bytes == index.length(term.start, term.end)
             assert file.range_hash(at) == range_hash(index.hashes(term.start, term.end))
-    [told] = shard.xorbs
-    assert told.matches(index)
+    [entry] = shard.xorbs
+    assert entry.matches(index)
 
 
 def test_a_xorb_matches_only_its_own_chunks() -> None:
-    [told] = parse_shard(GOOD).xorbs
-    assert told.matches(XORB.index)
-    assert not told.matches(a_xorb([b"first", b"second"]).index)
-    assert not told.matches(a_xorb([b"first", b"second", b"other"]).index)
+    [entry] = parse_shard(GOOD).xorbs
+    assert entry.matches(XORB.index)
+    assert not entry.matches(a_xorb([b"first", b"second"]).index)
+    assert not entry.matches(a_xorb([b"first", b"second", b"other"]).index)
     longer = bytearray(GOOD)
     at = GOOD.index(XORB.index.hash_at(1), len(MAGIC)) + 36
     longer[at] += 1  # its length
-    [told] = parse_shard(longer).xorbs
-    assert not told.matches(XORB.index)
+    [entry] = parse_shard(longer).xorbs
+    assert not entry.matches(XORB.index)
 
 
 def test_an_empty_file_is_read_as_one_without_terms() -> None:
@@ -140,7 +145,7 @@ def test_a_file_may_come_without_a_sha256_and_twice() -> None:
     assert shard.files[0] == shard.files[1]
 
 
-def test_neither_the_tail_nor_its_stated_length_matters() -> None:
+def test_the_tail_and_its_stated_length_do_not_matter() -> None:
     for size in (0, 200, (1 << 64) - 1):
         stated = GOOD[:40] + struct.pack("<Q", size) + GOOD[48:]
         for shard in (stated, stated[: -len(b"whatever stands behind")]):
@@ -148,7 +153,7 @@ def test_neither_the_tail_nor_its_stated_length_matters() -> None:
 
 
 @pytest.mark.parametrize("length", range(0, len(GOOD) - len(b"whatever stands behind"), 7))
-def test_a_shard_that_is_cut_off_is_refused(length: int) -> None:
+def test_a_truncated_shard_is_refused(length: int) -> None:
     with pytest.raises(ShardRefused):
         parse_shard(GOOD[:length])
 
@@ -195,14 +200,14 @@ def _chunks(number: int) -> bytes:
     }.values(),
     ids=lambda value: value.replace(" ", "-") if isinstance(value, str) else "",
 )
-def test_a_shard_that_cannot_be_is_refused_with_the_reason(shard: bytes, reason: str) -> None:
+def test_an_invalid_shard_is_refused_with_the_reason(shard: bytes, reason: str) -> None:
     with pytest.raises(ShardRefused) as caught:
         parse_shard(shard)
     assert caught.value.message.startswith("The shard is refused: ")
     assert reason in caught.value.message
 
 
-def test_limits_are_those_of_the_caller() -> None:
+def test_the_caller_sets_the_limits() -> None:
     shard = a_shard([FILE, FILE, FILE])
     assert len(parse_shard(shard, max_files=3, max_terms=2).files) == 3
     with pytest.raises(ShardRefused, match="3 files, more than 2"):
@@ -213,12 +218,12 @@ def test_limits_are_those_of_the_caller() -> None:
 
 @given(data=st.binary(max_size=400))
 @example(data=b"\xff" * 400)
-def test_whatever_follows_a_header_is_read_or_refused(data: bytes) -> None:
+def test_any_bytes_after_a_header_are_parsed_or_refused(data: bytes) -> None:
     _read_or_refused(GOOD[:48] + data)
 
 
 @given(flips=st.lists(st.tuples(st.integers(0, len(GOOD) * 8 - 1)), min_size=1, max_size=4))
-def test_a_shard_with_flipped_bits_is_read_or_refused(flips: list[tuple[int]]) -> None:
+def test_a_shard_with_flipped_bits_is_parsed_or_refused(flips: list[tuple[int]]) -> None:
     shard = bytearray(GOOD)
     for (bit,) in flips:
         shard[bit // 8] ^= 1 << bit % 8
@@ -237,32 +242,34 @@ def _read_or_refused(data: bytes) -> None:
         assert len(xorb.hashes()) == 32 * len(xorb) == 32 * len(xorb.lengths())
 
 
-@pytest.mark.parametrize(("count", "held"), [(10_000, 69), (10, 60_000), (340_000, 1)])
-def test_the_largest_shards_are_parsed(count: int, held: int) -> None:
-    shard = parse_shard(_large(count, held))
-    assert (len(shard.files), len(shard.files[-1].terms)) == (count, held)
+@pytest.mark.parametrize(("count", "terms_each"), [(10_000, 69), (10, 60_000), (340_000, 1)])
+def test_the_largest_shards_are_parsed(count: int, terms_each: int) -> None:
+    shard = parse_shard(_large(count, terms_each))
+    assert (len(shard.files), len(shard.files[-1].terms)) == (count, terms_each)
 
 
-@pytest.mark.parametrize(("count", "held"), [(100, 69), (1, 6000), (3400, 1)])
-def test_parsing_a_shard_runs_a_bounded_number_of_lines_per_entry(count: int, held: int) -> None:
-    data = _shard(count, held)
+@pytest.mark.parametrize(("count", "terms_each"), [(100, 69), (1, 6000), (3400, 1)])
+def test_parsing_a_shard_runs_a_bounded_number_of_lines_per_entry(
+    count: int, terms_each: int
+) -> None:
+    data = _shard(count, terms_each)
     assert _lines_run(lambda: parse_shard(data)) < 10 * len(data) // len(BOOKEND)
 
 
-@pytest.mark.parametrize(("count", "held"), [(10_000, 69), (10, 60_000)])
-def test_reading_the_largest_shards_needs_little_memory(count: int, held: int) -> None:
-    data = _large(count, held)
+@pytest.mark.parametrize(("count", "terms_each"), [(10_000, 69), (10, 60_000)])
+def test_reading_the_largest_shards_needs_little_memory(count: int, terms_each: int) -> None:
+    data = _large(count, terms_each)
     tracemalloc.start()
     try:
         size = sum(file.terms.size for file in parse_shard(data).files)
         assert tracemalloc.get_traced_memory()[1] < len(data) / 4
     finally:
         tracemalloc.stop()
-    assert size == count * held * XORB.index.unpacked
+    assert size == count * terms_each * XORB.index.unpacked
 
 
 def _lines_run(call: Callable[[], object]) -> int:
-    """Count the lines of Python that a call runs: a measure of work that no load changes."""
+    """Count the lines of Python that a call runs: a measure that load does not change."""
     lines = 0
 
     def trace(_frame: FrameType, event: str, _argument: object) -> Any:
@@ -279,15 +286,17 @@ def _lines_run(call: Callable[[], object]) -> int:
     return lines
 
 
-def _shard(count: int, held: int) -> bytes:
-    """Write a shard of ``count`` files with ``held`` terms each."""
-    entry = file_entry(FILE.raw, [XORB.term(0, 3)] * held, bytes(32) * held, FILE.sha256)
+def _shard(count: int, terms_each: int) -> bytes:
+    """Write a shard of ``count`` files with ``terms_each`` terms."""
+    entry = file_entry(
+        FILE.raw, [XORB.term(0, 3)] * terms_each, bytes(32) * terms_each, FILE.sha256
+    )
     return shard_of([entry] * count, [xorb_entry(XORB)])
 
 
-def _large(count: int, held: int) -> bytes:
+def _large(count: int, terms_each: int) -> bytes:
     """Write a shard of about 64 MiB."""
-    data = _shard(count, held)
+    data = _shard(count, terms_each)
     assert 50 << 20 < len(data) < 70 << 20
     return data
 

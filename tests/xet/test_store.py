@@ -1,4 +1,4 @@
-"""Xorbs and shards in both shapes: what is right is kept, what is wrong leaves nothing."""
+"""Xorbs and shards in both shapes: valid ones are stored, invalid ones leave nothing."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def noise(size: int, seed: object) -> bytes:
 
 
 def chunks(count: int, seed: object, size: int = 9000) -> list[bytes]:
-    """Return chunks of which every third can be compressed."""
+    """Return chunks of which every third is compressible."""
     return [
         noise(size + at, f"{seed}/{at}")
         if at % 3
@@ -75,14 +75,14 @@ def a_model(seed: object, count: int = 6) -> tuple[SampleFile, SampleXorb]:
 # -- xorbs -------------------------------------------------------------------------------------
 
 
-async def test_what_was_uploaded_comes_back(hub: XetHub) -> None:
+async def test_uploaded_files_are_read_back(hub: XetHub) -> None:
     first, second = a_xorb(chunks(7, "first")), a_xorb(chunks(4, "second"))
     file = a_file((first, 0, 3), (second, 1, 4), (first, 2, 7), (first, 2, 3), (second, 0, 1))
     await hub.upload(file, xorbs=(first, second))
     assert await hub.read(file) == file.content
 
 
-async def test_a_xorb_is_new_once(hub: XetHub) -> None:
+async def test_only_the_first_upload_of_a_xorb_is_new(hub: XetHub) -> None:
     _, xorb = a_model("once")
     assert await hub.send(xorb)
     before = await hub.traces()
@@ -91,17 +91,17 @@ async def test_a_xorb_is_new_once(hub: XetHub) -> None:
 
 
 async def test_a_footer_of_old_releases_is_not_stored(hub: XetHub) -> None:
-    made = chunks(3, "footer")
-    xorb = a_xorb(made)
-    told = footer(xorb.raw, [record(chunk) for chunk in made], made)
-    assert await hub.send(xorb, body=xorb.body + told)
-    found = await find_xorb(hub.stores.db, xorb.name)
-    assert found is not None
-    assert found.bytes == await hub.stores.blobs.size(found.key) == len(xorb.body)
+    contents = chunks(3, "footer")
+    xorb = a_xorb(contents)
+    trailer = footer(xorb.raw, [record(chunk) for chunk in contents], contents)
+    assert await hub.send(xorb, body=xorb.body + trailer)
+    row = await find_xorb(hub.stores.db, xorb.name)
+    assert row is not None
+    assert row.bytes == await hub.stores.blobs.size(row.key) == len(xorb.body)
 
 
 @pytest.mark.parametrize("known", [False, True])
-async def test_a_wrong_xorb_leaves_nothing_even_if_it_is_known(hub: XetHub, known: bool) -> None:
+async def test_an_invalid_xorb_leaves_nothing_even_if_it_is_known(hub: XetHub, known: bool) -> None:
     _, xorb = a_model("wrong")
     if known:
         await hub.send(xorb)
@@ -120,7 +120,7 @@ def compressed_otherwise(xorb: SampleXorb) -> bytes:
 
 
 @pytest.mark.shape_matters
-async def test_two_uploads_that_race_and_compress_differently_are_both_right(hub: XetHub) -> None:
+async def test_two_racing_uploads_with_different_compression_are_both_valid(hub: XetHub) -> None:
     file, xorb = a_model("race", 9)
     other = compressed_otherwise(xorb)
     assert other != xorb.body
@@ -132,8 +132,8 @@ async def test_two_uploads_that_race_and_compress_differently_are_both_right(hub
     assert len(traces["blobs"]) == traces["xorb"] == traces["blob"] - 1 == 1  # type: ignore[arg-type, operator]
 
 
-async def test_a_xorb_of_a_repository_that_is_gone_is_not_known(hub: XetHub) -> None:
-    _, xorb = a_model("gone")
+async def test_a_xorb_for_a_deleted_repository_is_not_registered(hub: XetHub) -> None:
+    _, xorb = a_model("deleted")
     with pytest.raises(Conflict):
         await hub.send(xorb, repo=msgspec.structs.replace(hub.repo, pk=999))
     assert await find_xorb(hub.stores.db, xorb.name) is None
@@ -142,18 +142,18 @@ async def test_a_xorb_of_a_repository_that_is_gone_is_not_known(hub: XetHub) -> 
 # -- shards ------------------------------------------------------------------------------------
 
 
-async def test_a_file_becomes_an_object_that_waits_for_its_commit(hub: XetHub) -> None:
+async def test_a_file_becomes_a_held_object_until_its_commit(hub: XetHub) -> None:
     file, xorb = a_model("object")
     await hub.upload(file, xorbs=(xorb,))
     lfs_object = await find_lfs_object(hub.stores.db, hub.repo.pk, file.sha256)
     assert lfs_object is not None
     assert lfs_object == type(lfs_object)(file.sha256, len(file.content), False, False, file.name)
-    held = await hub.stores.db.all(reading(select(holds.c.name, holds.c.until_ms)))
-    assert [row.name for row in held] == [file.sha256]
-    assert held[0].until_ms > now_ms() + 1000 * (hub.stores.settings.blobs.hold_seconds - 60)
+    rows = await hub.stores.db.all(reading(select(holds.c.name, holds.c.until_ms)))
+    assert [row.name for row in rows] == [file.sha256]
+    assert rows[0].until_ms > now_ms() + 1000 * (hub.stores.settings.blobs.hold_seconds - 60)
 
 
-async def test_a_shard_may_come_again_and_to_another_repository(hub: XetHub) -> None:
+async def test_a_shard_may_be_sent_again_and_to_another_repository(hub: XetHub) -> None:
     file, xorb = a_model("again")
     await hub.send(xorb)
     assert await hub.register(file, xorbs=(xorb,))
@@ -165,7 +165,7 @@ async def test_a_shard_may_come_again_and_to_another_repository(hub: XetHub) -> 
     assert await find_lfs_object(hub.stores.db, other.pk, file.sha256)
 
 
-async def test_a_file_keeps_its_first_terms(hub: XetHub) -> None:
+async def test_a_file_retains_its_first_terms(hub: XetHub) -> None:
     parts = chunks(6, "terms")
     first, second = a_xorb(parts), a_xorb(parts[2:])
     one = a_file((first, 0, 6))
@@ -173,9 +173,9 @@ async def test_a_file_keeps_its_first_terms(hub: XetHub) -> None:
     assert one.raw == two.raw
     await hub.upload(one, xorbs=(first, second))
     await hub.register(two)
-    kept = await find_file(hub.stores.db, one.name)
-    assert kept is not None
-    assert list(kept.terms) == one.terms
+    file = await find_file(hub.stores.db, one.name)
+    assert file is not None
+    assert list(file.terms) == one.terms
 
 
 async def test_files_without_a_sha256_get_one(hub: XetHub) -> None:
@@ -194,23 +194,23 @@ async def test_one_sha256_may_have_several_files(hub: XetHub) -> None:
     assert files[0].sha256 == files[1].sha256
     for file, xorb in zip(files, xorbs, strict=True):
         await hub.upload(file, xorbs=(xorb,))
-        found = await find_file(hub.stores.db, file.name)
-        assert found is not None
-        assert b"".join([chunk async for chunk in hub.xet.open_file(found).chunks()]) == content
-    told = await find_lfs_object(hub.stores.db, hub.repo.pk, files[0].sha256)
-    assert told is not None
-    assert told.file == files[0].name
+        row = await find_file(hub.stores.db, file.name)
+        assert row is not None
+        assert b"".join([chunk async for chunk in hub.xet.open_file(row).chunks()]) == content
+    lfs_object = await find_lfs_object(hub.stores.db, hub.repo.pk, files[0].sha256)
+    assert lfs_object is not None
+    assert lfs_object.file == files[0].name
 
 
-async def test_empty_files_are_passed_over(hub: XetHub) -> None:
+async def test_empty_files_are_ignored(hub: XetHub) -> None:
     before = await hub.traces()
     assert not await hub.take(shard_of([EMPTY_FILE]))
     assert await hub.traces() == before
 
 
 def entry_of(file: SampleFile, **changes: object) -> bytes:
-    told = {name: getattr(file, name) for name in ("raw", "terms", "range_hashes", "sha256")}
-    return file_entry(**{**told, **changes})
+    fields = {name: getattr(file, name) for name in ("raw", "terms", "range_hashes", "sha256")}
+    return file_entry(**{**fields, **changes})
 
 
 GOOD, XORB = a_model("good")
@@ -238,19 +238,19 @@ LIES: dict[str, tuple[str, list[bytes], list[bytes]]] = {
         [entry_of(BAD, terms=[BAD.terms[0]._replace(bytes=BAD.terms[0].bytes + 1)])],
         [],
     ),
-    "a xorb that nobody sent": (
+    "a xorb that was not sent": (
         NEVER.name,
         [entry_of(BAD, terms=[Term(NEVER.raw, 0, 3, NEVER.index.unpacked)])],
         [],
     ),
-    "a new xorb that nobody sent": (NEVER.name, [], [xorb_entry(NEVER)]),
+    "a new xorb that was not sent": (NEVER.name, [], [xorb_entry(NEVER)]),
     "a xorb of other chunks": ("other chunks", [], [xorb_entry(OTHER_CHUNKS)]),
 }
 
 
 @pytest.mark.parametrize("known", [False, True])
 @pytest.mark.parametrize("case", LIES)
-async def test_one_lie_spoils_the_shard_and_leaves_nothing(
+async def test_one_false_entry_invalidates_the_shard_and_leaves_nothing(
     hub: XetHub, case: str, known: bool
 ) -> None:
     reason, files, xorbs = LIES[case]
@@ -265,16 +265,16 @@ async def test_one_lie_spoils_the_shard_and_leaves_nothing(
         assert await hub.traces() == before
 
 
-async def test_a_file_that_is_described_twice_is_checked_twice(hub: XetHub) -> None:
+async def test_a_file_with_two_entries_is_checked_twice(hub: XetHub) -> None:
     await hub.send(SECOND)
-    lie = entry_of(BAD, sha256="ab" * 32)
-    for entries in ([entry_of(BAD), lie], [lie, entry_of(BAD)]):
+    wrong = entry_of(BAD, sha256="ab" * 32)
+    for entries in ([entry_of(BAD), wrong], [wrong, entry_of(BAD)]):
         with pytest.raises(ShardRefused, match="sha256"):
             await hub.take(shard_of(entries))
     assert await hub.take(shard_of([entry_of(BAD)] * 2))
 
 
-async def test_a_file_larger_than_the_limit_is_refused_before_it_is_read(hub: XetHub) -> None:
+async def test_a_file_above_the_limit_is_refused_before_it_is_read(hub: XetHub) -> None:
     await hub.send(SECOND)
     limited = hub.stores.settings.replace(max_lfs_file_bytes=len(BAD.content) - 1)
     small = replace(hub, stores=replace(hub.stores, settings=limited))
@@ -282,7 +282,7 @@ async def test_a_file_larger_than_the_limit_is_refused_before_it_is_read(hub: Xe
         await small.register(BAD)
 
 
-async def test_a_shard_that_is_made_to_be_much_work_is_refused(hub: XetHub) -> None:
+async def test_a_shard_that_is_expensive_to_check_is_refused(hub: XetHub) -> None:
     xorb = a_xorb([bytes([at]) for at in range(250)])
     await hub.send(xorb)
     term, hashes = xorb.term(0, 250), range_hash(xorb.index.hashes(0, 250))
@@ -321,13 +321,13 @@ async def test_files_of_many_xorbs_are_checked_and_read_a_few_at_a_time(
         )
         for _ in range(10)
     ]
-    told: list[tuple[int, int]] = []
+    reports: list[tuple[int, int]] = []
     for xorb in xorbs:
         await hub.send(xorb)
-    assert await hub.take(a_shard(files, xorbs), progress=lambda *how: told.append(how))
+    assert await hub.take(a_shard(files, xorbs), progress=lambda *how: reports.append(how))
     size = sum(len(file.content) for file in files)
-    assert told[-1] == (size, size)
-    assert told == sorted(told)
+    assert reports[-1] == (size, size)
+    assert reports == sorted(reports)
     for file in files:
         assert await hub.read(file) == file.content
 
@@ -345,10 +345,10 @@ async def test_thousands_of_files_are_registered_in_a_few_calls(
     assert await hub.read(files[77]) == files[77].content
 
 
-# -- reading -----------------------------------------------------------------------------------
+# -- reads -------------------------------------------------------------------------------------
 
 
-async def test_every_range_is_exact_also_at_the_edges_of_chunks(hub: XetHub) -> None:
+async def test_every_range_is_exact_even_at_the_edges_of_chunks(hub: XetHub) -> None:
     first, second = a_xorb(chunks(40, "edges", 70_000)), a_xorb(chunks(5, "more", 100))
     file = a_file((second, 0, 5), (first, 0, 40), (second, 2, 3), (first, 3, 9), (second, 0, 2))
     await hub.upload(file, xorbs=(first, second))
@@ -371,7 +371,7 @@ async def test_every_range_is_exact_also_at_the_edges_of_chunks(hub: XetHub) -> 
             await hub.read(file, start, count)
 
 
-async def test_pieces_are_small_and_many_readers_do_not_meet(hub: XetHub) -> None:
+async def test_pieces_are_small_and_parallel_reads_are_independent(hub: XetHub) -> None:
     xorb = a_xorb(chunks(60, "large", 100_000))
     file = a_file((xorb, 0, 60), (xorb, 10, 50))
     await hub.upload(file, xorbs=(xorb,))
@@ -386,7 +386,7 @@ async def test_pieces_are_small_and_many_readers_do_not_meet(hub: XetHub) -> Non
     assert all(await asyncio.gather(*(read(at * 400_000) for at in range(20))))
 
 
-async def test_a_reader_who_leaves_early_leaves_no_file_open(hub: XetHub) -> None:
+async def test_a_reader_that_stops_early_leaves_no_file_open(hub: XetHub) -> None:
     xorb = a_xorb(chunks(60, "leaving", 100_000))
     file = a_file((xorb, 0, 60))
     await hub.upload(file, xorbs=(xorb,))
@@ -401,15 +401,15 @@ async def test_a_reader_who_leaves_early_leaves_no_file_open(hub: XetHub) -> Non
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
-    assert len(os.listdir("/proc/self/fd")) <= before + 2  # connections of the databases come
+    assert len(os.listdir("/proc/self/fd")) <= before + 2  # new connections of the databases
 
 
 async def test_damaged_bytes_are_reported_and_not_sent(hub: XetHub) -> None:
     file, xorb = a_model("damaged")
     await hub.upload(file, xorbs=(xorb,))
-    found = await find_xorb(hub.stores.db, xorb.name)
-    assert found is not None
-    path = await hub.xet.cache.path(found.key)
+    row = await find_xorb(hub.stores.db, xorb.name)
+    assert row is not None
+    path = await hub.xet.cache.path(row.key)
     path.chmod(0o600)
     path.write_bytes(b"\x07" * len(xorb.body))
     with pytest.raises(BlobCorrupt):
@@ -451,24 +451,24 @@ async def test_unknown_names_are_reported_as_missing(hub: XetHub) -> None:
     assert await find_xorb(hub.stores.db, "ab" * 32) is None
 
 
-# -- who uses what -----------------------------------------------------------------------------
+# -- users of chunks ---------------------------------------------------------------------------
 
 
-async def test_chunks_that_clients_ask_for_are_found_with_who_needs_them(hub: XetHub) -> None:
+async def test_chunks_that_clients_query_are_returned_with_their_users(hub: XetHub) -> None:
     eligible = next(
         data for at in range(100_000) if is_eligible(chunk_hash(data := b"e%d" % at * 200))
     )
-    parts = chunks(6, "asked")
+    parts = chunks(6, "queried")
     xorb = a_xorb([*parts, eligible])
     file = a_file((xorb, 2, 4), (xorb, 3, 5))
     await hub.upload(file, xorbs=(xorb,))
     xet = hub.xet
-    found = {
+    users = {
         at: await xorbs_containing(hub.stores.db, chunk_hash(data))
         for at, data in enumerate(xorb.chunks)
     }
-    assert [at for at, hits in found.items() if hits] == [2, 6]
-    [(known, position)] = found[2]
+    assert [at for at, hits in users.items() if hits] == [2, 6]
+    [(known, position)] = users[2]
     assert (known.name, position) == (xorb.name, 2)
     assert await was_uploaded(hub.stores.db, hub.repo.pk, known)
     assert await chunk_users(hub.stores.db, known) == {}  # nothing is committed yet
@@ -482,10 +482,10 @@ async def test_chunks_that_clients_ask_for_are_found_with_who_needs_them(hub: Xe
 
 
 async def commit(hub: XetHub, file: SampleFile) -> None:
-    wanted = Link(BlobKey(BlobKind.LFS, file.sha256), len(file.content))
+    link = Link(BlobKey(BlobKind.LFS, file.sha256), len(file.content))
 
     async def name(tx: Tx) -> None:
-        await link_blobs(tx, hub.repo.pk, [wanted], pusher_pk=None)
+        await link_blobs(tx, hub.repo.pk, [link], pusher_pk=None)
 
     await hub.stores.db.write(name)
 
@@ -493,7 +493,7 @@ async def commit(hub: XetHub, file: SampleFile) -> None:
 # -- epochs ------------------------------------------------------------------------------------
 
 
-async def test_an_epoch_begins_with_the_first_question_and_stays(hub: XetHub) -> None:
+async def test_an_epoch_begins_with_the_first_query_and_stays(hub: XetHub) -> None:
     xet = hub.xet
     first = await xet.epochs.current()
     assert await xet.epochs.current() == first
@@ -502,7 +502,7 @@ async def test_an_epoch_begins_with_the_first_question_and_stays(hub: XetHub) ->
     second = await again.epochs.begin()
     assert second != first
     assert await again.epochs.current() == second
-    assert await xet.epochs.knows(second)  # at once, though it was begun elsewhere
+    assert await xet.epochs.knows(second)  # at once, although another node began it
     assert await xet.epochs.knows(first)
     assert await xet.epochs.current() == second
     assert not await xet.epochs.knows("none")
@@ -522,7 +522,7 @@ async def test_a_new_epoch_is_given_out_whatever_the_clock_says(
 # -- restarts ----------------------------------------------------------------------------------
 
 
-async def test_everything_is_there_after_a_restart(hub: XetHub) -> None:
+async def test_everything_is_stored_after_a_restart(hub: XetHub) -> None:
     file, xorb = a_model("restart")
     await hub.upload(file, xorbs=(xorb,))
     epoch = await hub.xet.epochs.current()
@@ -534,14 +534,14 @@ async def test_everything_is_there_after_a_restart(hub: XetHub) -> None:
         assert await stores.xet.epochs.current() == epoch
 
 
-async def test_copies_on_a_node_may_vanish(hub: XetHub) -> None:
+async def test_copies_on_a_node_may_be_evicted(hub: XetHub) -> None:
     file, xorb = a_model("vanish")
     await hub.upload(file, xorbs=(xorb,))
     shutil.rmtree(hub.stores.settings.data / "cache", ignore_errors=True)
     assert await hub.read(file) == file.content
 
 
-async def test_a_node_keeps_a_copy_of_what_it_received(hub: XetHub) -> None:
+async def test_a_node_has_a_copy_of_its_uploads(hub: XetHub) -> None:
     _, xorb = a_model("offered")
     await hub.send(xorb)
     found = await find_xorb(hub.stores.db, xorb.name)

@@ -1,4 +1,4 @@
-"""What deduplication saves, held against adding it up the slow way."""
+"""The savings of deduplication, compared with a slow sum."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _NEEDS = indexed(insert_into(xet_file_xorbs, "file_pk", "xorb_pk"))
 
 @dataclass
 class XetRows:
-    """Xorbs, files and links as rows, and the chunks of each file as a set."""
+    """Xorbs, files and links as rows, and the chunks of every file as a set."""
 
     db: Database
     anna: Actor
@@ -83,10 +83,10 @@ class XetRows:
     async def add_file(self, spans: list[tuple[int, int, int]], sha256: str | None = None) -> str:
         """Add a file of chunks ``(xorb, start, end)``."""
         sha256 = sha256 or secrets.token_hex(32)
-        found = [(self.xorbs[number], start, end) for number, start, end in spans]
+        parts = [(self.xorbs[number], start, end) for number, start, end in spans]
         terms = Terms.of(
             Term(to_raw(name), start, end, index.length(start, end))
-            for (_, name, index), start, end in found
+            for (_, name, index), start, end in parts
         )
 
         async def add(tx: Tx) -> None:
@@ -100,7 +100,7 @@ class XetRows:
                 touched_ms=1,
             )
             assert row is not None
-            for pk in {pk for (pk, _, _), _, _ in found}:
+            for pk in {pk for (pk, _, _), _, _ in parts}:
                 await tx.run(_NEEDS, file_pk=row.pk, xorb_pk=pk)
             if sha256 not in self.sizes:
                 facts = {"kind": "lfs", "name": sha256, "bytes": terms.size, "created_ms": 1}
@@ -132,7 +132,7 @@ class XetRows:
         await self.db.write(add)
         self.links.setdefault(repo_pk, set()).update(names)
 
-    # -- adding up the slow way ------------------------------------------------------------
+    # -- the slow sum ----------------------------------------------------------------------
 
     def taken(self, repo_pk: int) -> dict[object, int]:
         """Return every chunk and plain file that a repository needs, with its stored bytes."""
@@ -146,117 +146,117 @@ class XetRows:
         return taken
 
     def expected(self, repo_pk: int, others: set[int]) -> tuple[int, int, int, dict[int, int]]:
-        mine = self.taken(repo_pk)
+        own = self.taken(repo_pk)
         with_whom: dict[int, int] = {}
         shared: set[object] = set()
         for other in others - {repo_pk}:
-            both = mine.keys() & self.taken(other).keys()
+            both = own.keys() & self.taken(other).keys()
             shared |= both
             if both:
-                with_whom[other] = sum(mine[each] for each in both)
+                with_whom[other] = sum(own[chunk] for chunk in both)
         logical = sum(self.sizes[name] for name in self.links.get(repo_pk, ()))
-        unique = sum(size for each, size in mine.items() if each not in shared)
-        return logical, sum(mine.values()), unique, with_whom
+        unique = sum(size for chunk, size in own.items() if chunk not in shared)
+        return logical, sum(own.values()), unique, with_whom
 
 
 @pytest.fixture
-def shelf(db: Database, run: object) -> XetRows:
+def xet_rows(db: Database, run: object) -> XetRows:
     anna: Actor = run(a_user(db, "anna"))  # type: ignore[operator]
     return XetRows(db, anna)
 
 
-async def test_a_fine_tune_shares_all_but_what_it_changed(shelf: XetRows) -> None:
-    base = await a_repo(shelf.db, shelf.anna, "anna/base")
-    tuned = await a_repo(shelf.db, shelf.anna, "anna/tuned")
-    await shelf.add_xorb([10, 20, 30, 40])
-    await shelf.add_xorb([5, 5])
-    await shelf.link(base.pk, await shelf.add_file([(0, 0, 4)]))
-    await shelf.link(tuned.pk, await shelf.add_file([(0, 0, 2), (1, 0, 1), (0, 3, 4)]))
-    usage = await usage_of(shelf.db, tuned.pk)
+async def test_a_fine_tune_shares_all_unchanged_chunks(xet_rows: XetRows) -> None:
+    base = await a_repo(xet_rows.db, xet_rows.anna, "anna/base")
+    tuned = await a_repo(xet_rows.db, xet_rows.anna, "anna/tuned")
+    await xet_rows.add_xorb([10, 20, 30, 40])
+    await xet_rows.add_xorb([5, 5])
+    await xet_rows.link(base.pk, await xet_rows.add_file([(0, 0, 4)]))
+    await xet_rows.link(tuned.pk, await xet_rows.add_file([(0, 0, 2), (1, 0, 1), (0, 3, 4)]))
+    usage = await usage_of(xet_rows.db, tuned.pk)
     assert (usage.files, usage.logical) == (1, 150)
     assert (usage.stored, usage.unique, usage.shared) == (75, 5, 70)
     assert usage.shared_with == {base.pk: 70}
-    assert await terms_bytes(shelf.db, tuned.pk) == 4 * 44
-    assert (await usage_of(shelf.db, base.pk)).unique == 30
+    assert await terms_bytes(xet_rows.db, tuned.pk) == 4 * 44
+    assert (await usage_of(xet_rows.db, base.pk)).unique == 30
 
 
-async def test_a_file_that_is_there_twice_is_stored_once(shelf: XetRows) -> None:
-    repo = await a_repo(shelf.db, shelf.anna)
-    await shelf.add_xorb([10, 20])
-    first = await shelf.add_file([(0, 0, 2), (0, 0, 2)])
-    await shelf.link(repo.pk, first, await shelf.add_file([(0, 0, 1)]))
-    usage = await usage_of(shelf.db, repo.pk)
+async def test_a_file_with_two_paths_is_stored_once(xet_rows: XetRows) -> None:
+    repo = await a_repo(xet_rows.db, xet_rows.anna)
+    await xet_rows.add_xorb([10, 20])
+    first = await xet_rows.add_file([(0, 0, 2), (0, 0, 2)])
+    await xet_rows.link(repo.pk, first, await xet_rows.add_file([(0, 0, 1)]))
+    usage = await usage_of(xet_rows.db, repo.pk)
     assert (usage.logical, usage.stored, usage.unique) == (140, 30, 30)
 
 
-async def test_a_repository_without_large_files_takes_nothing(shelf: XetRows) -> None:
-    repo = await a_repo(shelf.db, shelf.anna)
-    usage = await usage_of(shelf.db, repo.pk)
+async def test_a_repository_without_large_files_uses_no_storage(xet_rows: XetRows) -> None:
+    repo = await a_repo(xet_rows.db, xet_rows.anna)
+    usage = await usage_of(xet_rows.db, repo.pk)
     assert (usage.files, usage.logical, usage.stored, usage.shared_with) == (0, 0, 0, {})
-    assert await usage_of_all(shelf.db) == {}
-    assert await terms_bytes(shelf.db, repo.pk) == 0
+    assert await usage_of_all(xet_rows.db) == {}
+    assert await terms_bytes(xet_rows.db, repo.pk) == 0
 
 
-async def test_what_is_shared_only_with_those_not_spoken_of_counts_as_unique(
-    shelf: XetRows,
+async def test_content_shared_only_with_hidden_repositories_counts_as_unique(
+    xet_rows: XetRows,
 ) -> None:
-    mine = await a_repo(shelf.db, shelf.anna, "anna/mine")
-    secret = await a_repo(shelf.db, shelf.anna, "anna/secret", private=True)
-    open_one = await a_repo(shelf.db, shelf.anna, "anna/open")
-    await shelf.add_xorb([10, 20, 30])
-    plain = await shelf.add_plain(1000)
-    whole = await shelf.add_file([(0, 0, 3)])
-    await shelf.link(mine.pk, whole, plain)
-    await shelf.link(secret.pk, whole, plain)
-    await shelf.link(open_one.pk, await shelf.add_file([(0, 0, 1)]))
-    asked: list[frozenset[int]] = []
+    own = await a_repo(xet_rows.db, xet_rows.anna, "anna/mine")
+    secret = await a_repo(xet_rows.db, xet_rows.anna, "anna/secret", private=True)
+    open_one = await a_repo(xet_rows.db, xet_rows.anna, "anna/open")
+    await xet_rows.add_xorb([10, 20, 30])
+    plain = await xet_rows.add_plain(1000)
+    whole = await xet_rows.add_file([(0, 0, 3)])
+    await xet_rows.link(own.pk, whole, plain)
+    await xet_rows.link(secret.pk, whole, plain)
+    await xet_rows.link(open_one.pk, await xet_rows.add_file([(0, 0, 1)]))
+    queries: list[frozenset[int]] = []
 
     async def among(repos: frozenset[int]) -> frozenset[int]:
-        asked.append(repos)
+        queries.append(repos)
         return repos & {open_one.pk}
 
-    usage = await usage_of(shelf.db, mine.pk, among=among)
+    usage = await usage_of(xet_rows.db, own.pk, among=among)
     assert usage.shared_with == {open_one.pk: 10}
     assert (usage.stored, usage.unique) == (1060, 1050)
-    assert sorted(pk for pks in asked for pk in pks) == [secret.pk, open_one.pk]
+    assert sorted(pk for pks in queries for pk in pks) == [secret.pk, open_one.pk]
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_it_agrees_with_adding_up_chunk_by_chunk(shelf: XetRows, seed: int) -> None:
+async def test_the_usage_equals_the_sum_over_chunks(xet_rows: XetRows, seed: int) -> None:
     few = Batching(xorbs=2, terms_bytes=200, page=3)
     chance = random.Random(seed)
-    repos = [(await a_repo(shelf.db, shelf.anna, f"anna/r{n}")).pk for n in range(5)]
+    repos = [(await a_repo(xet_rows.db, xet_rows.anna, f"anna/r{n}")).pk for n in range(5)]
     for _ in range(7):
-        await shelf.add_xorb([chance.randint(1, 99) for _ in range(chance.randint(1, 40))])
-    names = [await shelf.add_plain(chance.randint(1, 999)) for _ in range(5)]
+        await xet_rows.add_xorb([chance.randint(1, 99) for _ in range(chance.randint(1, 40))])
+    names = [await xet_rows.add_plain(chance.randint(1, 999)) for _ in range(5)]
     for _ in range(30):
         spans = []
         for _ in range(chance.randint(1, 6)):
             number = chance.randrange(7)
-            start = chance.randrange(len(shelf.xorbs[number][2]))
-            end = chance.randint(start + 1, len(shelf.xorbs[number][2]))
+            start = chance.randrange(len(xet_rows.xorbs[number][2]))
+            end = chance.randint(start + 1, len(xet_rows.xorbs[number][2]))
             spans.append((number, start, end))
-        names.append(await shelf.add_file(spans))
+        names.append(await xet_rows.add_file(spans))
     for repo_pk in repos:
-        await shelf.link(repo_pk, *chance.sample(names, chance.randint(0, 12)))
-    whole_hub = await usage_of_all(shelf.db, batching=few)
+        await xet_rows.link(repo_pk, *chance.sample(names, chance.randint(0, 12)))
+    whole_hub = await usage_of_all(xet_rows.db, batching=few)
     for repo_pk in repos:
-        usage = await usage_of(shelf.db, repo_pk, batching=few)
-        told = (usage.logical, usage.stored, usage.unique, usage.shared_with)
-        assert told == shelf.expected(repo_pk, set(repos))
+        usage = await usage_of(xet_rows.db, repo_pk, batching=few)
+        actual = (usage.logical, usage.stored, usage.unique, usage.shared_with)
+        assert actual == xet_rows.expected(repo_pk, set(repos))
         if usage.files:
             summed = whole_hub[repo_pk]
-            assert (summed.logical, summed.stored, summed.unique) == told[:3]
+            assert (summed.logical, summed.stored, summed.unique) == actual[:3]
         else:
             assert repo_pk not in whole_hub
 
 
-async def test_several_ways_to_put_one_file_together_all_count(shelf: XetRows) -> None:
-    repo = await a_repo(shelf.db, shelf.anna)
-    await shelf.add_xorb([10, 10])
-    await shelf.add_xorb([20])
-    first = await shelf.add_file([(0, 0, 2)])
-    await shelf.add_file([(1, 0, 1)], first)
-    await shelf.link(repo.pk, first)
-    usage = await usage_of(shelf.db, repo.pk)
+async def test_all_reconstructions_of_one_file_count(xet_rows: XetRows) -> None:
+    repo = await a_repo(xet_rows.db, xet_rows.anna)
+    await xet_rows.add_xorb([10, 10])
+    await xet_rows.add_xorb([20])
+    first = await xet_rows.add_file([(0, 0, 2)])
+    await xet_rows.add_file([(1, 0, 1)], first)
+    await xet_rows.link(repo.pk, first)
+    usage = await usage_of(xet_rows.db, repo.pk)
     assert (usage.logical, usage.stored, usage.unique) == (40, 40, 40)

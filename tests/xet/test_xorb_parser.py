@@ -1,4 +1,4 @@
-"""A xorb is taken when every byte of it is right, however it is cut, and refused otherwise."""
+"""A valid xorb is accepted in any pieces, and an invalid one refused."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ RECORDS = st.lists(
 
 
 def receive(name: str, pieces: Iterable[bytes | memoryview]) -> tuple[XorbIndex, bytes]:
-    """Send a xorb in pieces; return its index and what would be stored."""
+    """Send a xorb in pieces; return its index and the bytes to store."""
     written = bytearray()
     index = feed_all(XorbParser(name, written.extend), pieces)
     return index, bytes(written)
@@ -71,7 +71,7 @@ def in_pieces(body: bytes, cuts: Iterable[int]) -> list[bytes]:
 
 
 def every(body: bytes, step: int) -> Iterable[memoryview]:
-    """Yield views whose bytes are overwritten as soon as the next one is asked for."""
+    """Yield views whose bytes are overwritten as soon as the next one is requested."""
     for at in range(0, len(body), step):
         piece = bytearray(body[at : at + step])
         yield memoryview(piece)
@@ -79,7 +79,7 @@ def every(body: bytes, step: int) -> Iterable[memoryview]:
 
 
 def refused(name: str, body: bytes, because: str) -> bytes:
-    """Send what is to be refused, whole and byte by byte; return what was written till then."""
+    """Send an invalid xorb, whole and byte by byte; return the bytes written before the refusal."""
     written = bytearray()
     for step in (len(body) or 1, 1) if len(body) < 5000 else (len(body), 65536):
         written.clear()
@@ -94,7 +94,7 @@ REAL_BODY = base64.b64decode(REAL["bytes_b64"])
 
 
 @pytest.mark.parametrize("step", [1, 7, 4096, 65536, 4 << 20])
-def test_a_real_xorb_is_taken_in_pieces_of_any_size(step: int) -> None:
+def test_a_real_xorb_is_accepted_in_pieces_of_any_size(step: int) -> None:
     index, written = receive(REAL["hash"], every(REAL_BODY, step))
     assert written == REAL_BODY
     assert [
@@ -105,23 +105,25 @@ def test_a_real_xorb_is_taken_in_pieces_of_any_size(step: int) -> None:
 
 
 @pytest.mark.parametrize("step", [1, 9008, 9009, 9010, 9016, 1 << 20])
-def test_the_footer_of_hf_xet_1_0_0_is_taken_and_dropped(step: int) -> None:
-    told = VECTORS["xorb_with_v1_footer_hf_xet_1_0_0"]
-    records = bytes.fromhex(told["chunk_header_hex"]) + stream(9001)
-    index, written = receive(told["hash"], every(records + bytes.fromhex(told["footer_hex"]), step))
+def test_the_footer_of_hf_xet_1_0_0_is_accepted_and_dropped(step: int) -> None:
+    vector = VECTORS["xorb_with_v1_footer_hf_xet_1_0_0"]
+    records = bytes.fromhex(vector["chunk_header_hex"]) + stream(9001)
+    index, written = receive(
+        vector["hash"], every(records + bytes.fromhex(vector["footer_hex"]), step)
+    )
     assert written == records
-    assert index.size == told["footer_offset"]
-    made = footer(to_raw(told["hash"]), [records], [stream(9001)])
-    assert made.hex() == told["footer_hex"]
+    assert index.size == vector["footer_offset"]
+    trailer = footer(to_raw(vector["hash"]), [records], [stream(9001)])
+    assert trailer.hex() == vector["footer_hex"]
 
 
 @given(RECORDS, CUTS, st.sampled_from([None, 0, 1]))
 @settings(deadline=None)
-def test_any_chunks_in_any_legal_form_and_pieces_are_taken(
-    told: list[tuple[bytes, int, dict[str, object]]], cuts: list[int], version: int | None
+def test_any_chunks_in_any_legal_form_and_pieces_are_accepted(
+    fields: list[tuple[bytes, int, dict[str, object]]], cuts: list[int], version: int | None
 ) -> None:
-    chunks = [chunk for chunk, _, _ in told]
-    records = [record(chunk, scheme, frame) for chunk, scheme, frame in told]
+    chunks = [chunk for chunk, _, _ in fields]
+    records = [record(chunk, scheme, frame) for chunk, scheme, frame in fields]
     name = name_of(chunks)
     tail = b"" if version is None else footer(to_raw(name), records, chunks, version)
     index, written = receive(name, in_pieces(b"".join(records) + tail, cuts))
@@ -133,7 +135,7 @@ def test_any_chunks_in_any_legal_form_and_pieces_are_taken(
 
 @pytest.mark.parametrize("frame", FRAMES)
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 65535, 65536, 65537, 131071, 131072])
-def test_chunks_as_long_as_blocks_are_taken(size: int, frame: dict[str, object]) -> None:
+def test_chunks_as_long_as_blocks_are_accepted(size: int, frame: dict[str, object]) -> None:
     for chunk in (bytes(size), random.Random(size).randbytes(size)):
         for scheme in (LZ4, GROUPED):
             index, _ = receive(name_of([chunk]), [record(chunk, scheme, frame)])
@@ -143,10 +145,10 @@ def test_chunks_as_long_as_blocks_are_taken(size: int, frame: dict[str, object])
 @given(RECORDS, st.integers(0, 1 << 30), CUTS)
 @settings(deadline=None)
 def test_a_wrong_bit_is_refused_or_changes_no_chunk(
-    told: list[tuple[bytes, int, dict[str, object]]], bit: int, cuts: list[int]
+    fields: list[tuple[bytes, int, dict[str, object]]], bit: int, cuts: list[int]
 ) -> None:
-    chunks = [chunk for chunk, _, _ in told]
-    records = [record(*each) for each in told]
+    chunks = [chunk for chunk, _, _ in fields]
+    records = [record(*args) for args in fields]
     damaged = bytearray(b"".join(records))
     damaged[bit // 8 % len(damaged)] ^= 1 << bit % 8
     written = bytearray()
@@ -156,30 +158,30 @@ def test_a_wrong_bit_is_refused_or_changes_no_chunk(
     except XorbRefused:
         assert damaged.startswith(written)
     else:
-        # LZ4 has several ways to say the same.
+        # LZ4 has several encodings of the same bytes.
         assert list(map(bytes, decode_records(bytes(written)))) == chunks
 
 
 @given(RECORDS, st.integers(0, 1 << 30), CUTS)
 @settings(deadline=None)
 def test_a_truncated_xorb_is_refused(
-    told: list[tuple[bytes, int, dict[str, object]]], length: int, cuts: list[int]
+    fields: list[tuple[bytes, int, dict[str, object]]], length: int, cuts: list[int]
 ) -> None:
-    body = b"".join(record(*each) for each in told)
+    body = b"".join(record(*args) for args in fields)
     with pytest.raises(XorbRefused):
         receive(
-            name_of([chunk for chunk, _, _ in told]), in_pieces(body[: length % len(body)], cuts)
+            name_of([chunk for chunk, _, _ in fields]), in_pieces(body[: length % len(body)], cuts)
         )
 
 
 @given(RECORDS, st.binary(min_size=1, max_size=300), CUTS)
 @settings(deadline=None)
 def test_bytes_after_the_records_are_refused(
-    told: list[tuple[bytes, int, dict[str, object]]], tail: bytes, cuts: list[int]
+    fields: list[tuple[bytes, int, dict[str, object]]], tail: bytes, cuts: list[int]
 ) -> None:
-    body = b"".join(record(*each) for each in told)
+    body = b"".join(record(*args) for args in fields)
     with pytest.raises(XorbRefused):
-        receive(name_of([chunk for chunk, _, _ in told]), in_pieces(body + tail, cuts))
+        receive(name_of([chunk for chunk, _, _ in fields]), in_pieces(body + tail, cuts))
 
 
 @given(st.binary(max_size=400), CUTS)
@@ -199,9 +201,9 @@ def test_other_bytes_are_refused(body: bytes, cuts: list[int]) -> None:
         )
     )
 )
-def test_other_records_are_refused(told: list[tuple[int, int, int, int, bytes]]) -> None:
+def test_other_records_are_refused(fields: list[tuple[int, int, int, int, bytes]]) -> None:
     body = b"".join(
-        header(data, scheme, size, ver) + rest for ver, data, scheme, size, rest in told
+        header(data, scheme, size, ver) + rest for ver, data, scheme, size, rest in fields
     )
     with pytest.raises(XorbRefused):
         receive("f" * 64, [body])
@@ -226,7 +228,7 @@ def test_other_records_are_refused(told: list[tuple[int, int, int, int, bytes]])
         (b"XETBLOB\1", "no chunk"),
     ],
 )
-def test_what_no_client_sends_is_refused_with_a_reason(body: bytes, because: str) -> None:
+def test_unusual_records_are_refused_with_a_reason(body: bytes, because: str) -> None:
     assert refused("0" * 64, body, because) == b""
 
 
@@ -258,9 +260,9 @@ def test_a_chunk_is_exactly_one_frame(data: bytes, because: str, scheme: int) ->
     assert refused(name, framed(data, 200, scheme), because) == b""
 
 
-@pytest.mark.parametrize("told", [199, 201, 1])
-def test_a_frame_that_holds_more_or_less_than_told_is_refused(told: int) -> None:
-    refused(name_of([b"abcd" * 50]), framed(FRAME, told), "does not hold")
+@pytest.mark.parametrize("stated", [199, 201, 1])
+def test_a_frame_of_another_size_than_stated_is_refused(stated: int) -> None:
+    refused(name_of([b"abcd" * 50]), framed(FRAME, stated), "does not hold")
 
 
 def test_a_frame_that_would_fill_the_memory_is_refused_before_it_does() -> None:
@@ -280,14 +282,14 @@ def test_a_checksum_in_a_frame_is_checked() -> None:
     refused(name_of([b"x" * 64]), framed(bytes(frame), 64), "not an LZ4 frame")
 
 
-def test_8192_chunks_are_taken_and_one_more_is_refused() -> None:
+def test_8192_chunks_are_accepted_and_one_more_is_refused() -> None:
     one = record(b"x")
     index, _ = receive(name_of([b"x"] * 8192), [one * 8192])
     assert len(index) == 8192
     refused(name_of([b"x"] * 8193), one * 8193, "more than 8192 chunks")
 
 
-def test_64_mib_of_chunks_are_taken_and_one_byte_more_is_refused() -> None:
+def test_64_mib_of_chunks_are_accepted_and_one_byte_more_is_refused() -> None:
     zeros = bytes(131072)
     full = record(zeros, LZ4) * 512
     index, _ = receive(name_of([zeros] * 512), [full])
@@ -296,7 +298,7 @@ def test_64_mib_of_chunks_are_taken_and_one_byte_more_is_refused() -> None:
     assert full.startswith(written)
 
 
-def test_the_largest_xorb_that_does_not_compress_is_taken() -> None:
+def test_the_largest_incompressible_xorb_is_accepted() -> None:
     """8192 chunks of 8 KiB, each with its header: more than 64 MiB as stored."""
     chunk = stream(8192)
     index, _ = receive(name_of([chunk] * 8192), [record(chunk)] * 8192)
@@ -317,7 +319,7 @@ def test_another_name_is_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "f" * 63, "F" * 64, "../" + "f" * 61])
-def test_no_xorb_has_a_name_that_is_no_hash(name: str) -> None:
+def test_a_name_that_is_not_a_hash_is_refused(name: str) -> None:
     with pytest.raises(InvalidInput):
         XorbParser(name, len)
 
@@ -329,7 +331,7 @@ NAME = name_of(CHUNKS)
 
 
 @pytest.mark.parametrize("version", [0, 1])
-def test_a_footer_is_refused_unless_it_is_whole_and_the_end(version: int) -> None:
+def test_a_footer_is_refused_unless_it_is_complete_and_last(version: int) -> None:
     tail = footer(to_raw(NAME), WHOLE, CHUNKS, version)
     assert receive(NAME, [BODY, tail])[1] == BODY
     for length in range(1, len(tail)):
@@ -355,7 +357,7 @@ def test_a_footer_without_chunks_is_refused() -> None:
     refused("0" * 64, footer(bytes(32), [], []), "no chunk")
 
 
-def test_nothing_is_written_of_a_record_before_it_was_checked() -> None:
+def test_no_byte_of_a_record_is_written_before_its_check() -> None:
     bad = framed(FRAME + b"\0", 200)
     assert refused("0" * 64, record(b"good") + bad, "chunk 1: there is more") in (
         b"",
@@ -363,7 +365,7 @@ def test_nothing_is_written_of_a_record_before_it_was_checked() -> None:
     )
 
 
-def test_the_parser_buffers_little_however_long_the_body() -> None:
+def test_the_parser_buffers_little_of_a_long_body() -> None:
     chunks = [random.Random(at).randbytes(131072) for at in range(8)]
     name = name_of(chunks * 20)
     body = b"".join(map(encode_record, chunks))

@@ -1,4 +1,4 @@
-"""An index tells of a xorb what its bytes tell."""
+"""An index describes the chunks of a xorb."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def an_index(chunks: list[bytes]) -> XorbIndex:
 
 
 @given(CHUNKS)
-def test_spans_offsets_and_lengths_are_those_of_the_chunks(chunks: list[bytes]) -> None:
+def test_spans_offsets_and_lengths_equal_those_of_the_chunks(chunks: list[bytes]) -> None:
     index = an_index(chunks)
     records = [record(chunk) for chunk in chunks]
     body, content = b"".join(records), b"".join(chunks)
@@ -37,14 +37,14 @@ def test_spans_offsets_and_lengths_are_those_of_the_chunks(chunks: list[bytes]) 
 
 
 @given(CHUNKS)
-def test_each_byte_is_found_in_its_chunk(chunks: list[bytes]) -> None:
+def test_an_offset_leads_to_its_chunk(chunks: list[bytes]) -> None:
     index = an_index(chunks)
     holders = [at for at, chunk in enumerate(chunks) for _ in chunk]
     assert [index.chunk_at(offset) for offset in range(index.unpacked)] == holders
 
 
 @given(CHUNKS)
-def test_an_index_is_packed_in_forty_bytes_a_chunk_and_read_back(chunks: list[bytes]) -> None:
+def test_an_index_is_packed_in_forty_bytes_a_chunk_and_unpacked(chunks: list[bytes]) -> None:
     index = an_index(chunks)
     packed = index.pack()
     assert len(packed) == 40 * len(chunks)
@@ -61,13 +61,15 @@ def test_the_packed_form_does_not_depend_on_the_processor() -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 39, 41, 79])
-def test_other_bytes_are_no_index(size: int) -> None:
+def test_other_bytes_are_not_an_index(size: int) -> None:
     with pytest.raises(ValueError, match="no index"):
         XorbIndex.unpack(bytes(size))
 
 
 @given(CHUNKS, st.data())
-def test_leaves_of_a_part_name_that_part(chunks: list[bytes], data: st.DataObject) -> None:
+def test_leaves_of_a_part_give_the_name_of_that_part(
+    chunks: list[bytes], data: st.DataObject
+) -> None:
     xorb = a_xorb(chunks)
     start = data.draw(st.integers(0, len(chunks)))
     end = data.draw(st.integers(start, len(chunks)))

@@ -1,4 +1,4 @@
-"""What real clients sent and accepted (``vectors.json`` tells how it was made)."""
+"""Uploads of real clients, with their results (``vectors.json`` describes their origin)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bytes of xorbs as clients send them, byte by byte, without the code that is tested."""
+"""Bytes of xorbs as clients send them, written without the code under test."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import lz4.frame
 from hubstead.xet import chunk_hash, merkle_root, to_text
 
 PLAIN, LZ4, GROUPED = 0, 1, 2
-#: How releases of hf_xet frame chunks, and how the JS client does; then other legal frames.
+#: The frames of hf_xet releases, and of the JS client; then other legal frames.
 FRAMES: list[dict[str, Any]] = [
     {"block_size": lz4.frame.BLOCKSIZE_MAX64KB, "block_linked": False, "store_size": False},
     {"block_size": lz4.frame.BLOCKSIZE_MAX256KB, "block_linked": False, "store_size": False},
@@ -21,13 +21,13 @@ FRAMES: list[dict[str, Any]] = [
 
 
 def stream(size: int) -> bytes:
-    """Return the first bytes of the stream that the vectors are made of."""
+    """Return the first bytes of the vectors' stream."""
     blocks = (hashlib.sha256(b"xet-vector-%d" % at).digest() for at in range(size // 32 + 1))
     return b"".join(blocks)[:size]
 
 
 def header(data: int, scheme: int, chunk: int, version: int = 0) -> bytes:
-    """Write the header of a record, whatever it says."""
+    """Write the header of a record, valid or not."""
     return struct.pack("<BI", version, data)[:4] + struct.pack("<BI", scheme, chunk)[:4]
 
 
@@ -52,17 +52,17 @@ def footer(name: bytes, records: list[bytes], chunks: list[bytes], version: int 
     hashes = b"".join(map(chunk_hash, chunks))
     ends = struct.pack(f"<{count}I", *running(records))
     if version == 0:
-        told = b"XETBLOB\0" + name + struct.pack("<I", count) + ends + hashes + bytes(16)
-        return told + struct.pack("<I", len(told))
-    told = b"XETBLOB\1" + name + b"XBLBHSH\0" + struct.pack("<I", count) + hashes
-    told += b"XBLBBND\1" + struct.pack("<I", count) + ends
-    told += struct.pack(f"<{count}I", *running(chunks))
-    told += struct.pack("<3I", count, 52 + 40 * count, 40 + 8 * count) + bytes(16)
-    return told + struct.pack("<I", len(told))
+        trailer = b"XETBLOB\0" + name + struct.pack("<I", count) + ends + hashes + bytes(16)
+        return trailer + struct.pack("<I", len(trailer))
+    trailer = b"XETBLOB\1" + name + b"XBLBHSH\0" + struct.pack("<I", count) + hashes
+    trailer += b"XBLBBND\1" + struct.pack("<I", count) + ends
+    trailer += struct.pack(f"<{count}I", *running(chunks))
+    trailer += struct.pack("<3I", count, 52 + 40 * count, 40 + 8 * count) + bytes(16)
+    return trailer + struct.pack("<I", len(trailer))
 
 
 def running(parts: list[bytes]) -> list[int]:
-    """Return where each part ends when they follow each other."""
+    """Return the end of each part in their concatenation."""
     ends, end = [], 0
     for part in parts:
         end += len(part)
