@@ -120,7 +120,7 @@ async def test_a_right_that_ended_during_a_commit_is_checked_again(
 ) -> None:
     bo = await a_user(node.db, "bo")
     await an_org(node.db, "acme", node.anna, {"write": bo})
-    repo = await node.make("acme-bert", maker=node.anna)
+    repo = await node.make("acme-bert", creator=node.anna)
     with pytest.raises(Forbidden):
         await node.put(repo, {"a": b""}, actor=bo)
     hidden = SettingsChange(private=True)
@@ -147,7 +147,7 @@ async def test_a_known_hash_gives_no_right_to_the_bytes(node: CommitNode) -> Non
     secret = await node.make("secret", private=True)
     await upload(node, secret)
     await commit_pointer(node, secret)
-    own = await node.make("bert", maker=bo)
+    own = await node.make("bert", creator=bo)
     with pytest.raises(BlobMissing):
         await commit_pointer(node, own, bo)
     await change_settings(node.db, node.anna, secret.repo_id, SettingsChange(gated="auto"))

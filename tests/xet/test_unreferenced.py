@@ -106,7 +106,7 @@ async def test_an_unreferenced_xorb_is_quarantined_and_then_deleted(hub: XetHub)
     assert await hub.stores.blobs.size(row.key) is None
     traces = await hub.traces()
     assert (traces["xorb"], traces["xorb_upload"], traces["blob"]) == (0, 0, 0)
-    assert await hub.send(row)  # and it can be uploaded again
+    assert await hub.send(xorb)  # and it can be uploaded again
 
 
 async def test_a_needed_xorb_stays_at_any_age(hub: XetHub) -> None:

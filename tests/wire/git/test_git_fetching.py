@@ -1,4 +1,4 @@
-"""Clones and fetches: every protocol, whole and in part, by those who may."""
+"""Clones and fetches: every protocol, whole and in part, by those who may read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.hub import ThreadHub
 
 @pytest.mark.parametrize("version", ["0", "1", "2"])
 @pytest.mark.parametrize("suffix", ["", ".git"])
-def test_every_protocol_clones_what_the_api_committed(
+def test_every_protocol_clones_commits_of_the_api(
     live_hub: ThreadHub, tmp_path: Path, version: str, suffix: str
 ) -> None:
     anna = live_hub.user()
@@ -45,7 +45,7 @@ def test_an_api_commit_is_pulled_and_kinds_have_their_prefix(
         assert (here.path / "n.txt").read_bytes() == b"new"
 
 
-def test_shallow_and_partial_clones_fetch_the_rest_when_asked(
+def test_shallow_and_partial_clones_fetch_the_rest_on_demand(
     live_hub: ThreadHub, tmp_path: Path
 ) -> None:
     anna = live_hub.user()
@@ -73,7 +73,7 @@ def test_an_empty_branch_list_and_a_default_branch_without_commit_clone_as_empty
     assert (here.path / ".gitattributes").exists()
 
 
-def test_everybody_clones_what_is_public_and_strangers_are_asked_who_they_are(
+def test_everyone_clones_public_repositories_and_strangers_are_challenged_elsewhere(
     live_hub: ThreadHub, tmp_path: Path
 ) -> None:
     anna, ben = live_hub.user(), live_hub.user("ben")
@@ -89,7 +89,7 @@ def test_everybody_clones_what_is_public_and_strangers_are_asked_who_they_are(
     assert hidden.headers["www-authenticate"].startswith("Basic ")
 
 
-def test_a_password_works_beside_its_users_name_and_bearer_everywhere(
+def test_a_password_is_valid_with_its_user_name_and_bearer_tokens_everywhere(
     live_hub: ThreadHub, tmp_path: Path
 ) -> None:
     anna = live_hub.user(password="open sesame!")
@@ -118,7 +118,7 @@ def test_a_renamed_repository_is_cloned_by_its_old_name(
     assert (here.path / ".gitattributes").exists()
 
 
-def test_a_negotiation_sent_as_gzip_and_in_chunks_is_understood(live_hub: ThreadHub) -> None:
+def test_a_gzip_and_chunked_negotiation_is_accepted(live_hub: ThreadHub) -> None:
     anna = live_hub.user()
     repo = anna.repo()
     oid = tip(live_hub, repo)
@@ -145,9 +145,7 @@ def test_nonsense_is_refused_and_bombs_do_not_inflate(live_hub: ThreadHub) -> No
     assert live_hub.call("GET", f"/{repo}/info/refs?service=git-shell").status == 403
 
 
-def test_what_git_lists_is_what_the_hub_lists_for_a_thousand_refs(
-    live_hub: ThreadHub, tmp_path: Path
-) -> None:
+def test_git_lists_a_thousand_refs_like_the_hub(live_hub: ThreadHub, tmp_path: Path) -> None:
     anna = live_hub.user()
     repo = anna.repo()
     here = clone(url(anna, repo), tmp_path / "w")

@@ -1,4 +1,4 @@
-"""git-lfs as it is installed: push, clone, resume, large files in parts."""
+"""git-lfs as installed: push, clone, resume, large files in parts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def here(anna: Person, tmp_path: Path) -> Clone:
 
 
 def lfs_clone(address: str, folder: Path) -> Clone:
-    """Clone with the filters of git-lfs on, whatever the machine's settings are."""
+    """Clone with the filters of git-lfs, whatever the machine's configuration."""
     work_tree = clone(address, folder, GIT_LFS_SKIP_SMUDGE="1")
     work_tree.more.clear()
     work_tree("lfs", "install", "--local")
@@ -42,7 +42,7 @@ def lfs_clone(address: str, folder: Path) -> Clone:
     return work_tree
 
 
-def test_weights_pushed_by_git_lfs_are_read_by_every_client(
+def test_weights_pushed_by_git_lfs_are_readable_by_every_client(
     live_hub: ThreadHub, anna: Person, here: Clone, tmp_path: Path
 ) -> None:
     repo = anna.path("bert")
@@ -82,12 +82,12 @@ def commit_unfiltered(here: Clone, path: str, text: bytes) -> None:
     here("commit", "-qm", path)
 
 
-def keep_object(here: Clone, content: bytes) -> None:
-    """Have an object ready for a push."""
+def store_object(here: Clone, content: bytes) -> None:
+    """Store an object in the clone, ready for a push."""
     oid = hashlib.sha256(content).hexdigest()
-    kept = here.path / ".git/lfs/objects" / oid[:2] / oid[2:4] / oid
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_bytes(content)
+    stored = here.path / ".git/lfs/objects" / oid[:2] / oid[2:4] / oid
+    stored.parent.mkdir(parents=True, exist_ok=True)
+    stored.write_bytes(content)
 
 
 ODD = {
@@ -100,7 +100,7 @@ ODD = {
 }
 
 
-def test_every_text_that_git_lfs_takes_for_a_pointer_leads_to_its_object(
+def test_every_text_that_git_lfs_accepts_as_a_pointer_leads_to_its_object(
     anna: Person, here: Clone, tmp_path: Path
 ) -> None:
     repo = anna.path("bert")
@@ -108,7 +108,7 @@ def test_every_text_that_git_lfs_takes_for_a_pointer_leads_to_its_object(
     here.write(".gitattributes", (here.path / ".gitattributes").read_bytes())
     contents = {name: os.urandom(1000) for name in ODD}
     for name, content in contents.items():
-        keep_object(here, content)
+        store_object(here, content)
         commit_unfiltered(here, f"{name}.odd", ODD[name](content))
     here("push", "-q")
     back = lfs_clone(url(anna, repo), tmp_path / "back")
@@ -130,7 +130,7 @@ def test_a_pushed_pointer_in_another_form_needs_its_object_as_well(here: Clone, 
 
 
 @pytest.mark.parametrize("length", [1024, 4096])
-def test_a_text_that_only_the_checkout_takes_for_a_pointer_is_refused_by_its_path(
+def test_a_text_that_only_the_checkout_accepts_as_a_pointer_is_refused_with_its_path(
     anna: Person, here: Clone, length: int
 ) -> None:
     text = pointer(WEIGHTS).ljust(1024, b"\n").ljust(length, b"x")
@@ -143,16 +143,16 @@ def test_a_text_that_only_the_checkout_takes_for_a_pointer_is_refused_by_its_pat
         )
 
 
-def test_a_push_without_its_objects_is_told_to_send_them(here: Clone) -> None:
+def test_a_push_without_its_objects_is_refused_with_their_names(here: Clone) -> None:
     here("config", "lfs.allowincompletepush", "true")
     here("lfs", "track", "*.weights")
     here.write(".gitattributes", (here.path / ".gitattributes").read_bytes())
-    here.commit("w.weights", os.urandom(1000))  # nobody else may have given it to us
+    here.commit("w.weights", os.urandom(1000))  # content that no other test has uploaded
     shutil.rmtree(here.path / ".git/lfs/objects")
     assert "git lfs push --all" in here.refused("push", "--no-verify")
 
 
-def test_large_files_travel_in_parts_once_the_clients_agent_is_enabled(
+def test_large_files_are_sent_in_parts_once_the_agent_is_enabled(
     anna: Person, tmp_path: Path
 ) -> None:
     repo = anna.path("parts")

@@ -1,4 +1,4 @@
-"""libgit2 against a live hub: another client than git, which speaks protocol v0 alone."""
+"""libgit2 against a live hub: another client than git, with protocol v0 only."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from tests.support.person import Person
 ANNA = pygit2.Signature("Anna", "anna@example.org")
 
 
-class Asked(pygit2.RemoteCallbacks):
-    """Signs in when asked, once; keeps what the hub refuses."""
+class Callbacks(pygit2.RemoteCallbacks):
+    """Signs in at the first challenge; records the refusals of the hub."""
 
     def __init__(self, token: str) -> None:
         super().__init__()
-        self.token, self.asked = token, 0
+        self.token, self.challenges = token, 0
         self.refused: dict[str, str] = {}
 
     def credentials(self, url: object, name: object, kinds: object) -> pygit2.UserPass:
-        self.asked += 1
-        if self.asked > 1:
-            raise PermissionError("asked again: the token is not accepted")
+        self.challenges += 1
+        if self.challenges > 1:
+            raise PermissionError("a second challenge: the token is not accepted")
         return pygit2.UserPass("anyone", self.token)
 
     def push_update_reference(self, refname: str, message: str | None) -> None:
@@ -36,7 +36,7 @@ class Asked(pygit2.RemoteCallbacks):
 
 def cloned(person: Person, repo_id: str, folder: Path, **how: Any) -> pygit2.Repository:
     address = f"{person.hub.url}/{repo_id}"
-    return pygit2.clone_repository(address, str(folder), callbacks=Asked(person.token), **how)
+    return pygit2.clone_repository(address, str(folder), callbacks=Callbacks(person.token), **how)
 
 
 def commit(here: pygit2.Repository, ref: str, files: dict[str, bytes]) -> str:
@@ -49,8 +49,8 @@ def commit(here: pygit2.Repository, ref: str, files: dict[str, bytes]) -> str:
 
 
 def push(person: Person, here: pygit2.Repository, *specs: str) -> dict[str, str]:
-    """Push and return what was refused, by ref."""
-    answers = Asked(person.token)
+    """Push and return the refused refs with their reasons."""
+    answers = Callbacks(person.token)
     here.remotes["origin"].push(list(specs), callbacks=answers)
     return answers.refused
 
@@ -60,7 +60,7 @@ def anna(live_hub: ThreadHub) -> Person:
     return live_hub.user()
 
 
-def test_libgit2_clones_what_one_may_read_and_nothing_else(
+def test_libgit2_clones_only_readable_repositories(
     live_hub: ThreadHub, anna: Person, tmp_path: Path
 ) -> None:
     public, private = anna.repo("public"), anna.repo("private", private=True)
@@ -72,7 +72,7 @@ def test_libgit2_clones_what_one_may_read_and_nothing_else(
         cloned(live_hub.user("ben"), private, tmp_path / "ben")
     with pytest.raises(PermissionError):
         pygit2.clone_repository(
-            f"{live_hub.url}/{private}", str(tmp_path / "no"), callbacks=Asked("hf_wrong")
+            f"{live_hub.url}/{private}", str(tmp_path / "no"), callbacks=Callbacks("hf_wrong")
         )
 
 
@@ -93,7 +93,7 @@ def test_libgit2_pushes_fetches_and_deletes_branches_and_tags(
     assert [head.name for head in listed] == ["HEAD", "refs/heads/main"]
 
 
-def test_a_push_of_what_is_there_already_succeeds_and_tells_no_lie(
+def test_a_push_of_an_existing_ref_succeeds_and_its_report_is_true(
     live_hub: ThreadHub, anna: Person, tmp_path: Path
 ) -> None:
     repo = anna.repo()
@@ -102,14 +102,14 @@ def test_a_push_of_what_is_there_already_succeeds_and_tells_no_lie(
     assert push(anna, here, "refs/heads/main") == {}
     assert live_hub.traces() == before
     oid, zero = str(here.head.target), "0" * 40
-    for old, told in ((oid, b"ok refs/heads/main\n"), ("1" * 40, b"ng refs/heads/main fetch")):
+    for old, report in ((oid, b"ok refs/heads/main\n"), ("1" * 40, b"ng refs/heads/main fetch")):
         body = push_body(old, old, "refs/heads/main")
-        assert told in anna.call("POST", f"/{repo}/git-receive-pack", body).body
+        assert report in anna.call("POST", f"/{repo}/git-receive-pack", body).body
     body = push_body(zero, zero, "refs/heads/none")
     assert b"ok refs/heads/none\n" in anna.call("POST", f"/{repo}/git-receive-pack", body).body
 
 
-def test_libgit2_tells_what_the_hub_refuses(anna: Person, tmp_path: Path) -> None:
+def test_libgit2_reports_the_refusals_of_the_hub(anna: Person, tmp_path: Path) -> None:
     repo = anna.repo()
     here, other = cloned(anna, repo, tmp_path / "w"), cloned(anna, repo, tmp_path / "other")
     assert "pull requests" in push(anna, here, "refs/heads/main:refs/pr/1")["refs/pr/1"]

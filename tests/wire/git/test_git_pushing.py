@@ -1,4 +1,4 @@
-"""Pushes: what is accepted agrees with the API, what is refused leaves nothing."""
+"""Pushes: accepted ones agree with the API, refused ones leave nothing."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def anna(live_hub: ThreadHub) -> Person:
 
 @pytest.fixture
 def here(anna: Person, tmp_path: Path) -> Clone:
-    """A clone of a fresh repository called ``bert``."""
+    """A clone of a new repository called ``bert``."""
     return clone(url(anna, anna.repo()), tmp_path / "w")
 
 
-def test_a_push_and_the_api_show_one_history(anna: Person, here: Clone, tmp_path: Path) -> None:
+def test_a_push_and_the_api_have_one_history(anna: Person, here: Clone, tmp_path: Path) -> None:
     repo = anna.path("bert")
     oid = here.commit("README.md", "---\nlicense: mit\ntags: [x]\n---\n# Hi\n", "by git")
     here("push", "-q")
@@ -53,7 +53,7 @@ def test_a_push_and_the_api_show_one_history(anna: Person, here: Clone, tmp_path
     assert anna.call("HEAD", f"/{repo}/commit/{oid}").status == 200
 
 
-def test_branches_and_tags_come_go_and_are_forced(
+def test_branches_and_tags_are_created_deleted_and_forced(
     live_hub: ThreadHub, anna: Person, here: Clone
 ) -> None:
     repo = anna.path("bert")
@@ -76,7 +76,7 @@ def test_branches_and_tags_come_go_and_are_forced(
     assert [tag["name"] for tag in refs["tags"]] == ["light"]
 
 
-def test_an_atomic_push_moves_all_or_nothing(
+def test_an_atomic_push_updates_all_refs_or_none(
     live_hub: ThreadHub, anna: Person, here: Clone
 ) -> None:
     repo = anna.path("bert")
@@ -90,7 +90,7 @@ def test_an_atomic_push_moves_all_or_nothing(
 
 
 @pytest.mark.parametrize(
-    ("ref", "told"),
+    ("ref", "reason"),
     [
         ("refs/pr/1", "pull requests"),
         ("refs/convert/" + "a" * 40, "Invalid reference"),
@@ -98,12 +98,12 @@ def test_an_atomic_push_moves_all_or_nothing(
         ("refs/heads/" + "a" * 40, "Invalid reference"),
     ],
 )
-def test_hidden_and_odd_refs_are_refused_in_words(
-    live_hub: ThreadHub, here: Clone, ref: str, told: str
+def test_hidden_and_invalid_refs_are_refused_with_a_reason(
+    live_hub: ThreadHub, here: Clone, ref: str, reason: str
 ) -> None:
     before = live_hub.traces()
     here.commit("a", "1")
-    assert told in here.refused("push", "origin", f"HEAD:{ref}")
+    assert reason in here.refused("push", "origin", f"HEAD:{ref}")
     assert live_hub.traces() == before
 
 
@@ -125,7 +125,7 @@ def test_a_conversion_is_pushed_fetched_and_deleted(
     assert anna.api.list_repo_refs(repo).converts == []
 
 
-def test_a_pushed_ref_never_takes_the_address_of_a_commit(anna: Person, here: Clone) -> None:
+def test_a_pushed_ref_never_shadows_the_address_of_a_commit(anna: Person, here: Clone) -> None:
     repo = anna.path("bert")
     old = here.commit("a", "1")
     here("push", "-q")
@@ -147,11 +147,11 @@ def test_a_pushed_ref_never_takes_the_address_of_a_commit(anna: Person, here: Cl
         assert anna.call("GET", f"/{repo}/resolve/{spelling}/a").body == b"1"
 
 
-def test_the_default_branch_stays(anna: Person, here: Clone) -> None:
+def test_the_default_branch_cannot_be_deleted(anna: Person, here: Clone) -> None:
     assert "Cannot delete refs/heads/main" in here.refused("push", "origin", ":main")
 
 
-def test_a_large_plain_file_is_told_how_to_become_an_lfs_file(
+def test_a_large_plain_file_is_refused_with_the_way_to_lfs(
     live_hub: ThreadHub, here: Clone
 ) -> None:
     limit = live_hub.settings.lfs.threshold_bytes
@@ -160,14 +160,14 @@ def test_a_large_plain_file_is_told_how_to_become_an_lfs_file(
     before = live_hub.traces()
     here.commit("big.dat", b"\0" * limit)
     here("rm", "-q", "big.dat")
-    here("commit", "-qm", "it is gone, but in the history")
+    here("commit", "-qm", "deleted, but in the history")
     output = here.refused("push")
     assert "lfs_threshold_bytes" in output
     assert "git lfs migrate import --include='big.dat'" in output
     assert live_hub.traces() == before
 
 
-def test_a_pointer_has_to_name_an_object_that_may_be_linked(
+def test_a_pointer_needs_an_object_that_may_be_linked(
     live_hub: ThreadHub, anna: Person, here: Clone
 ) -> None:
     ben = live_hub.user("ben")
@@ -195,36 +195,36 @@ def test_a_push_with_an_invalid_card_is_refused_in_the_words_of_the_hub(
     before = live_hub.traces()
     here.commit("README.md", "---\nlicense: no-such-license\ntags: 7\n---\n", "card")
     here.commit("b", "2")
-    said = here.refused("push", "origin", f"HEAD:{branch}", "HEAD:refs/tags/v1")
-    lines = [line.removeprefix("remote: ").rstrip() for line in said.splitlines()]
-    told = lines.index("Sorry, your push was rejected during YAML metadata verification:")
-    assert lines[told + 1].startswith('- Error: "license" must be one of [')
-    assert lines[told + 2] == '- Error: "tags" must be a list'
+    out = here.refused("push", "origin", f"HEAD:{branch}", "HEAD:refs/tags/v1")
+    lines = [line.removeprefix("remote: ").rstrip() for line in out.splitlines()]
+    start = lines.index("Sorry, your push was rejected during YAML metadata verification:")
+    assert lines[start + 1].startswith('- Error: "license" must be one of [')
+    assert lines[start + 2] == '- Error: "tags" must be a list'
     assert "Please find the documentation at:" in lines
-    assert said.count("pre-receive hook declined") == 2
+    assert out.count("pre-receive hook declined") == 2
     assert live_hub.traces() == before
     here.commit("README.md", "---\nlicense: mit\ncolour: red\n---\n", "better")
     here("push", "-q", "origin", f"HEAD:{branch}")
 
 
-def test_a_card_that_is_there_already_does_not_stop_a_push(anna: Person, here: Clone) -> None:
+def test_an_existing_card_does_not_stop_a_push(anna: Person, here: Clone) -> None:
     repo = anna.path("bert")
     broken = here.commit("README.md", "---\nlicense: no-such-license\n---\n", "card")
-    here("push", "-q", "origin", "HEAD:refs/tags/old")  # tags name what is past
+    here("push", "-q", "origin", "HEAD:refs/tags/old")  # tags refer to the past
     here("push", "-q", "origin", f"{broken}:main")
     here.commit("a", "1")
-    said = here("push", "origin", "HEAD:main", "HEAD:dev", ok=False)
-    assert "remote: warning: README.md" in said
-    assert "rejected" not in said
+    out = here("push", "origin", "HEAD:main", "HEAD:dev", ok=False)
+    assert "remote: warning: README.md" in out
+    assert "rejected" not in out
     refs = anna.call("GET", f"/api/models/{repo}/refs").json
     assert {branch["name"] for branch in refs["branches"]} == {"main", "dev"}
 
 
-def test_warnings_about_a_card_are_shown(here: Clone) -> None:
+def test_warnings_about_a_card_are_printed(here: Clone) -> None:
     here.commit("README.md", "---\npipeline_tag: unheard-of\n---\n", "card")
-    said = here("push", ok=False)
-    assert "remote: warning: README.md: The pipeline tag" in said
-    assert "rejected" not in said
+    out = here("push", ok=False)
+    assert "remote: warning: README.md: The pipeline tag" in out
+    assert "rejected" not in out
 
 
 @pytest.mark.parametrize("path", [b"new\nline", b"caf\xe9", b"x" * 300])
@@ -239,7 +239,7 @@ def test_a_path_that_no_client_can_show_is_refused(
     assert live_hub.traces() == before
 
 
-def test_links_and_submodules_are_safe_to_look_at(anna: Person, here: Clone) -> None:
+def test_links_and_submodules_are_safe_to_read(anna: Person, here: Clone) -> None:
     (here.path / "link").symlink_to("/etc/passwd")
     here("add", "link")
     head = here("rev-parse", "HEAD").strip()
@@ -252,7 +252,7 @@ def test_links_and_submodules_are_safe_to_look_at(anna: Person, here: Clone) -> 
     assert anna.call("GET", f"/api/models/{repo}/tree/main?recursive=1").status == 200
 
 
-def test_modes_outlive_updates_and_copies_over_the_api(anna: Person, here: Clone) -> None:
+def test_modes_survive_updates_and_copies_over_the_api(anna: Person, here: Clone) -> None:
     repo, data = anna.path("bert"), b"#!\0 weights"
     for path in ("run", "old", "m.sh"):
         here.write(path, f"echo {path}")
@@ -284,68 +284,70 @@ def test_modes_outlive_updates_and_copies_over_the_api(anna: Person, here: Clone
         source = {"srcPath": path, "srcRepo": {"type": "model", "name": repo}}
         assert anna.commit(other, line("copyFile", path=path, **source)).status == 200
     here("pull", "-q")
-    there = clone(url(anna, other), here.path.parent / "other")
-    found = {
+    copy = clone(url(anna, other), here.path.parent / "other")
+    modes = {
         where: {row.split("\t")[1]: row.split()[0] for row in tree.splitlines()}
         for where, tree in (
             ("here", here("ls-tree", "-r", "HEAD")),
-            ("there", there("ls-tree", "-r", "HEAD")),
+            ("there", copy("ls-tree", "-r", "HEAD")),
         )
     }
     plain = dict.fromkeys((".gitattributes", "plain"), "100644")
     run = dict.fromkeys(("new", "deep/er.bin"), "100755")
-    assert found["there"] == plain | run | {"copies/link": "120000"}
+    assert modes["there"] == plain | run | {"copies/link": "120000"}
     more = {"up.bin": "100644", "link": "120000", "run": "100755", "copies/run": "100755"}
-    assert found["here"] == found["there"] | more
-    assert there.path.joinpath("copies/link").readlink() == Path("run")
+    assert modes["here"] == modes["there"] | more
+    assert copy.path.joinpath("copies/link").readlink() == Path("run")
 
 
-def test_who_may_not_write_is_refused(live_hub: ThreadHub, anna: Person, tmp_path: Path) -> None:
+def test_users_without_the_right_to_write_are_refused(
+    live_hub: ThreadHub, anna: Person, tmp_path: Path
+) -> None:
     repo = anna.repo()
     ben = live_hub.user("ben")
-    for who, told in ((ben, "rights"), (anna.with_token("read"), "role read")):
-        here = clone(url(who, repo), tmp_path / told.replace(" ", "-"))
-        here.commit("a", told)
-        said = here.refused("push")
-        assert "403" in said
-        assert told in said
+    for who, reason in ((ben, "rights"), (anna.with_token("read"), "role read")):
+        here = clone(url(who, repo), tmp_path / reason.replace(" ", "-"))
+        here.commit("a", reason)
+        out = here.refused("push")
+        assert "403" in out
+        assert reason in out
     anonymous = clone(f"{live_hub.url}/{repo}", tmp_path / "anonymous")
     anonymous.commit("a", "?")
     assert "could not read Username" in anonymous.refused("push")
 
 
-def test_of_two_pushes_one_wins_and_the_other_is_told_to_fetch_first(
+def test_of_two_pushes_one_wins_and_the_other_has_to_fetch_first(
     live_hub: ThreadHub, anna: Person, tmp_path: Path
 ) -> None:
     repo = anna.repo()
     clones = [clone(url(anna, repo), tmp_path / f"w{n}") for n in range(4)]
-    oids = [each.commit(f"f{n}", f"{n}") for n, each in enumerate(clones)]
-    said: dict[int, str] = {}
+    oids = [member.commit(f"f{n}", f"{n}") for n, member in enumerate(clones)]
+    outputs: dict[int, str] = {}
 
     def push(n: int) -> None:
-        said[n] = clones[n]("push", ok=False)
+        outputs[n] = clones[n]("push", ok=False)
 
     threads = [threading.Thread(target=push, args=(n,)) for n in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    winners = [n for n, text in said.items() if "rejected" not in text]
+    winners = [n for n, text in outputs.items() if "rejected" not in text]
     assert len(winners) == 1
     assert tip(live_hub, repo) == oids[winners[0]]
-    assert all("fetch first" in said[n] for n in said if n not in winners)
-    loser = clones[next(n for n in said if n not in winners)]
+    assert all("fetch first" in outputs[n] for n in outputs if n not in winners)
+    loser = clones[next(n for n in outputs if n not in winners)]
     loser("pull", "-q", "--rebase")
     loser("push", "-q")
 
 
-def test_a_stale_push_after_an_api_commit_is_told_to_fetch_first(anna: Person, here: Clone) -> None:
+def test_a_stale_push_after_an_api_commit_has_to_fetch_first(anna: Person, here: Clone) -> None:
     here.commit("a", "1")
     anna.api.upload_file(path_or_fileobj=b"2", path_in_repo="b", repo_id=anna.path("bert"))
     assert "fetch first" in here.refused("push")
 
 
-def test_a_commit_that_comes_while_a_push_is_being_sent_makes_it_fetch_first(
+def test_a_commit_during_a_push_makes_the_push_fetch_first(
     live_hub: ThreadHub, anna: Person, here: Clone
 ) -> None:
     repo, old = anna.path("bert"), here("rev-parse", "HEAD").strip()
@@ -366,9 +368,7 @@ def test_a_commit_that_comes_while_a_push_is_being_sent_makes_it_fetch_first(
     connection.close()
 
 
-def test_the_same_pack_pushed_again_after_its_branch_was_deleted_is_taken(
-    anna: Person, here: Clone
-) -> None:
+def test_the_pack_of_a_deleted_branch_can_be_pushed_again(anna: Person, here: Clone) -> None:
     here.commit("a", "1")
     for _ in range(3):
         here("push", "-q", "origin", "HEAD:refs/heads/again")
@@ -378,7 +378,7 @@ def test_the_same_pack_pushed_again_after_its_branch_was_deleted_is_taken(
 
 
 def packed(*objects: bytes, count: int | None = None, spoil: bool = False) -> bytes:
-    """Return a pack of objects that are framed already."""
+    """Return a pack of framed objects."""
     body = b"PACK" + struct.pack(">II", 2, len(objects) if count is None else count)
     body += b"".join(objects)
     trailer = hashlib.sha1(body).digest()
@@ -386,19 +386,19 @@ def packed(*objects: bytes, count: int | None = None, spoil: bool = False) -> by
 
 
 def framed(kind: int, content: bytes, size: int | None = None) -> bytes:
-    """Return one object of a pack; ``size`` is what it claims."""
-    left = len(content) if size is None else size
-    head = bytearray([kind << 4 | left & 15])
-    left >>= 4
-    while left:
+    """Return one object of a pack; ``size`` is its declared size."""
+    rest = len(content) if size is None else size
+    head = bytearray([kind << 4 | rest & 15])
+    rest >>= 4
+    while rest:
         head[-1] |= 128
-        head.append(left & 127)
-        left >>= 7
+        head.append(rest & 127)
+        rest >>= 7
     return bytes(head) + zlib.compress(content)
 
 
 def bomb(base: bytes, target_size: int) -> bytes:
-    """Return a delta that blows ``base`` up by copying all of it again and again."""
+    """Return a delta that inflates ``base`` by repeated copies of all of it."""
 
     def number(value: int) -> bytes:
         out = bytearray()
@@ -443,9 +443,9 @@ def test_broken_packs_and_bombs_are_refused_and_leave_nothing(
         packed(huge, delta),
         packed(blob, count=50_000_000),
     ):
-        said = push_raw(anna, repo, pack)
-        assert said.status == 200
-        assert b"ng refs/heads/x" in said.body, said.body
+        out = push_raw(anna, repo, pack)
+        assert out.status == 200
+        assert b"ng refs/heads/x" in out.body, out.body
         assert live_hub.traces() == before
     assert not list(live_hub.settings.git_root.rglob("tmp_*"))
 
@@ -457,7 +457,7 @@ def test_requests_that_are_no_push_are_refused(anna: Person) -> None:
     assert anna.call("POST", f"/{repo}/git-receive-pack", b"0000").status == 200
 
 
-def test_a_commit_whose_parent_is_not_here_is_refused(
+def test_a_commit_with_a_missing_parent_is_refused(
     live_hub: ThreadHub, anna: Person, here: Clone
 ) -> None:
     before = live_hub.traces()
@@ -466,17 +466,17 @@ def test_a_commit_whose_parent_is_not_here_is_refused(
     only = here("rev-list", "--objects", "HEAD~1..HEAD", "--no-object-names").encode()
     oid = here("rev-parse", "HEAD").strip()
     pack = subprocess_pack(here, only)
-    said = push_raw(anna, anna.path("bert"), pack, oid)
-    assert b"ng refs/heads/x" in said.body
+    out = push_raw(anna, anna.path("bert"), pack, oid)
+    assert b"ng refs/heads/x" in out.body
     assert live_hub.traces() == before
 
 
 def subprocess_pack(here: Clone, names: bytes) -> bytes:
-    stem = here("pack-objects", "-q", str(here.path / "made"), stdin=names).strip()
-    return (here.path / f"made-{stem}.pack").read_bytes()
+    stem = here("pack-objects", "-q", str(here.path / "packed"), stdin=names).strip()
+    return (here.path / f"packed-{stem}.pack").read_bytes()
 
 
-def test_a_shallow_clone_pushes_what_the_hub_can_complete(
+def test_a_shallow_clone_pushes_if_the_hub_has_the_rest(
     live_hub: ThreadHub, anna: Person, here: Clone, tmp_path: Path
 ) -> None:
     here.commit("a", "0")
@@ -488,30 +488,30 @@ def test_a_shallow_clone_pushes_what_the_hub_can_complete(
     assert tip(live_hub, anna.path("bert")) == oid
     other = anna.repo("other")
     before = live_hub.traces()
-    said = shallow.refused("push", url(anna, other), "HEAD:refs/heads/x")
-    assert "shallow update not allowed" in said
-    assert "git fetch --unshallow" in said
+    out = shallow.refused("push", url(anna, other), "HEAD:refs/heads/x")
+    assert "shallow update not allowed" in out
+    assert "git fetch --unshallow" in out
     assert live_hub.traces() == before
 
 
-def test_a_branch_below_another_is_refused_and_its_fellows_are_not(
+def test_a_branch_below_another_is_refused_and_the_other_refs_are_not(
     live_hub: ThreadHub, anna: Person, here: Clone
 ) -> None:
     here.commit("a", "1")
     here("push", "-q", "origin", "HEAD:refs/heads/one/two")
-    said = here.refused("push", "origin", "HEAD:refs/heads/one", "HEAD:refs/heads/three")
-    assert "refs/heads/one and refs/heads/one/two cannot both exist" in said
+    out = here.refused("push", "origin", "HEAD:refs/heads/one", "HEAD:refs/heads/three")
+    assert "refs/heads/one and refs/heads/one/two cannot both exist" in out
     listed = here("ls-remote", "--heads", "origin")
     assert [line.rpartition("/")[2] for line in listed.splitlines()] == ["main", "two", "three"]
     assert "cannot both exist" in here.refused("push", "origin", "HEAD:refs/heads/three/four")
 
 
-def test_a_ref_whose_name_is_not_utf8_is_refused_in_words(here: Clone) -> None:
+def test_a_ref_whose_name_is_not_utf8_is_refused_with_a_reason(here: Clone) -> None:
     here.commit("a", "1")
-    said = here.refused(
+    out = here.refused(
         "push", "origin", b"HEAD:refs/heads/caf\xe9".decode(errors="surrogateescape")
     )
-    assert "Invalid reference" in said
+    assert "Invalid reference" in out
 
 
 def literal(here: Clone, kind: str, content: bytes) -> str:
@@ -520,7 +520,7 @@ def literal(here: Clone, kind: str, content: bytes) -> str:
 
 
 def odd_commit(here: Clone, *, author: bytes = b"A <a@x.org> 1 +0000", entry: bytes = b"") -> str:
-    """Make a commit as no git does today, on the tip; ``entry`` is mode and name of a folder."""
+    """Write a commit that today's git would not; ``entry`` is mode and name of a folder."""
     folder = bytes.fromhex(here("rev-parse", "HEAD^{tree}").strip())
     tree = literal(here, "tree", (entry or b"40000 d") + b"\0" + folder)
     head = here("rev-parse", "HEAD").strip()
@@ -539,20 +539,20 @@ def odd_commit(here: Clone, *, author: bytes = b"A <a@x.org> 1 +0000", entry: by
     ],
     ids=["padded mode", "long time zone", "two authors"],
 )
-def test_what_old_gits_wrote_is_pushed_and_read(
+def test_commits_of_old_git_versions_are_pushed_and_read(
     live_hub: ThreadHub, anna: Person, here: Clone, tmp_path: Path, odd: dict[str, bytes]
 ) -> None:
     oid, repo = odd_commit(here, **odd), anna.path("bert")
     here("push", "-q", "origin", f"{oid}:refs/heads/main")
     assert anna.call("GET", f"/{repo}/resolve/main/d/.gitattributes").status == 200
-    assert [each.path for each in anna.api.list_repo_tree(repo, expand=True)] == ["d"]
+    assert [entry.path for entry in anna.api.list_repo_tree(repo, expand=True)] == ["d"]
     assert anna.api.list_repo_commits(repo)[0].created_at.year == 9999
     anna.api.upload_file(path_or_fileobj=b"1", path_in_repo="d/new.txt", repo_id=repo)
     back = clone(url(anna, repo), tmp_path / "back")
     assert (back.path / "d/new.txt").read_bytes() == b"1"
 
 
-def test_a_doctor_finds_no_fault_in_what_a_push_may_bring(
+def test_the_doctor_reports_no_fault_in_accepted_pushes(
     live_hub: ThreadHub, anna: Person, here: Clone
 ) -> None:
     odd = odd_commit(here, author=b"A <a@x.org> 1 +051800", entry=b"040000 d")
@@ -563,7 +563,7 @@ def test_a_doctor_finds_no_fault_in_what_a_push_may_bring(
 
 
 @pytest.mark.parametrize(
-    ("odd", "told"),
+    ("odd", "reason"),
     [
         ({"entry": b"40000 .git"}, "hasDotgit"),
         ({"entry": b"40000 .."}, "hasDotdot"),
@@ -571,12 +571,12 @@ def test_a_doctor_finds_no_fault_in_what_a_push_may_bring(
         ({"author": b"A <a@x.org> x +0000"}, "badDate"),
     ],
 )
-def test_what_harms_or_cannot_be_read_is_refused_by_name(
-    live_hub: ThreadHub, here: Clone, odd: dict[str, bytes], told: str
+def test_harmful_or_unreadable_objects_are_refused_with_their_names(
+    live_hub: ThreadHub, here: Clone, odd: dict[str, bytes], reason: str
 ) -> None:
     before = live_hub.traces()
-    said = here.refused("push", "origin", f"{odd_commit(here, **odd)}:refs/heads/main")
-    assert told in said
+    out = here.refused("push", "origin", f"{odd_commit(here, **odd)}:refs/heads/main")
+    assert reason in out
     assert live_hub.traces() == before
 
 
@@ -584,9 +584,9 @@ def test_what_harms_or_cannot_be_read_is_refused_by_name(
 def test_only_modes_of_git_are_pushed(
     live_hub: ThreadHub, anna: Person, here: Clone, mode: str
 ) -> None:
-    """Also below the tip: a history holds each of its trees."""
-    what = "HEAD^{tree}" if mode.startswith("40") else "HEAD:.gitattributes"
-    blob = here("rev-parse", what).strip()
+    """Below the tip as well: a history has each of its trees."""
+    source = "HEAD^{tree}" if mode.startswith("40") else "HEAD:.gitattributes"
+    blob = here("rev-parse", source).strip()
     tree = literal(here, "tree", f"{mode} f".encode() + b"\0" + bytes.fromhex(blob))
     odd = here("commit-tree", tree, "-p", "HEAD", "-m", "odd").strip()
     tip = here("commit-tree", "HEAD^{tree}", "-p", odd, "-m", "even").strip()
@@ -594,21 +594,21 @@ def test_only_modes_of_git_are_pushed(
     if mode == "100664":
         here("push", "-q", "origin", f"{tip}:refs/heads/main")
         return
-    told = here.refused("push", "origin", f"{tip}:refs/heads/main", f"{odd}:refs/heads/dev")
-    assert f"has 'f' with mode {mode}" in told
-    assert told.count("[remote rejected]") == 2
+    out = here.refused("push", "origin", f"{tip}:refs/heads/main", f"{odd}:refs/heads/dev")
+    assert f"has 'f' with mode {mode}" in out
+    assert out.count("[remote rejected]") == 2
     assert live_hub.traces() == before
 
 
-def test_odd_modes_that_are_here_already_can_be_read(live_hub: ThreadHub, anna: Person) -> None:
+def test_stored_odd_modes_are_readable(live_hub: ThreadHub, anna: Person) -> None:
     repo = anna.repo()
     anna.commit(repo, {"key": "file", "value": {"path": "d/f", "content": "text"}})
 
     async def spoil() -> None:
         stores = live_hub.hub.stores
         actor = await reload_actor(live_hub.db, anna.pk)
-        opened = await open_repo(live_hub.db, actor, RepoId.parse(Kind.MODEL, repo), Right.WRITE)
-        git, head = await stores.open_git(opened), opened.head
+        row = await open_repo(live_hub.db, actor, RepoId.parse(Kind.MODEL, repo), Right.WRITE)
+        git, head = await stores.open_git(row), row.head
         assert head
         folder, file = git.entry(head, "d"), git.entry(head, "d/f")
         assert folder
@@ -627,7 +627,7 @@ def test_odd_modes_that_are_here_already_can_be_read(live_hub: ThreadHub, anna: 
             pack = draft.finish()
         pack = await stores.publish(pack)
         plan = WritePlan((RefMove("refs/heads/main", head, commit),), pack=pack)
-        await live_hub.db.write(lambda tx: move_refs(tx, actor, opened, plan, Right.WRITE))
+        await live_hub.db.write(lambda tx: move_refs(tx, actor, row, plan, Right.WRITE))
 
     live_hub.run(spoil())
     api = f"/api/models/{repo}"
@@ -656,10 +656,10 @@ def test_odd_modes_that_are_here_already_can_be_read(live_hub: ThreadHub, anna: 
 
 
 @pytest.mark.parametrize("step", ["feed", "finish", "kinds", "new_blobs", "paths", "install"])
-def test_a_push_that_cannot_be_examined_ends_in_a_report(
+def test_a_push_whose_check_fails_ends_in_a_report(
     live_hub: ThreadHub, anna: Person, here: Clone, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    """The disk fails at one step: an error that no rule foresees."""
+    """The disk fails at one step, with an error that no rule foresees."""
 
     def fail(*_arguments: object) -> None:
         raise OSError(errno.EIO, "Input/output error")
@@ -668,9 +668,9 @@ def test_a_push_that_cannot_be_examined_ends_in_a_report(
     here.commit("a", "1")
     with monkeypatch.context() as broken:
         broken.setattr(Staging, step, fail)
-        told = here.refused("push", "origin", "main", "main:dev")
-    assert told.count("[remote rejected]") == 2, told
-    assert "failed to examine the push" in told
+        out = here.refused("push", "origin", "main", "main:dev")
+    assert out.count("[remote rejected]") == 2, out
+    assert "failed to examine the push" in out
     assert live_hub.traces() == before
     here("push", "-q", "origin", "main")
 
@@ -694,21 +694,21 @@ def test_a_push_that_cannot_be_examined_ends_in_a_report(
         ("../os", b"abc", "abc"),
     ],
 )
-def test_a_commit_is_shown_in_the_encoding_that_it_declares(
+def test_a_commit_is_shown_in_its_declared_encoding(
     anna: Person, here: Clone, encoding: str, text: bytes, shown: str
 ) -> None:
     repo = anna.path("bert")
     head, tree = here("rev-parse", "HEAD", "HEAD^{tree}").split()
-    who = b" <a@x.org> 2000000000 +0000\n"
+    person = b" <a@x.org> 2000000000 +0000\n"
     oid = literal(
         here,
         "commit",
         f"tree {tree}\nparent {head}\nauthor ".encode()
         + text
-        + who
+        + person
         + b"committer "
         + text
-        + who
+        + person
         + b"encoding "
         + encoding.encode("latin-1")
         + b"\n\n"
@@ -729,7 +729,7 @@ def test_a_commit_is_shown_in_the_encoding_that_it_declares(
     assert item["lastCommit"]["id"] == head
 
 
-def test_a_real_history_goes_up_in_one_go_and_comes_back_identical(
+def test_a_real_history_is_pushed_at_once_and_cloned_identically(
     anna: Person, here: Clone, tmp_path: Path
 ) -> None:
     lines = []

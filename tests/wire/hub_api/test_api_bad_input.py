@@ -1,4 +1,4 @@
-"""Input that is wrong: told so in words that help, and nothing of it stays."""
+"""Invalid input: refused with a helpful text, without a trace."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class SmallRepo:
     repo_id: str
 
     def commit(self, *lines: Any, rev: str = "main") -> Response:
-        """Commit lines as they are given: text as it is, all else as JSON."""
+        """Commit lines: text unchanged, all else as JSON."""
         body = b"\n".join(
             line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines
         )
@@ -41,15 +41,15 @@ class SmallRepo:
 @pytest.fixture(scope="module")
 def sample(live_hub: ThreadHub) -> SmallRepo:
     anna = live_hub.user("anna")
-    made = SmallRepo(anna, anna.repo())
-    response = made.commit(HEADER, file("folder/a.txt", "A"), file("Upper.txt", "U"))
+    small = SmallRepo(anna, anna.repo())
+    response = small.commit(HEADER, file("folder/a.txt", "A"), file("Upper.txt", "U"))
     assert response.status == 200, response.body
-    return made
+    return small
 
 
 @pytest.fixture
 def untouched(live_hub: ThreadHub, sample: SmallRepo) -> Iterator[None]:
-    """Holds the hub to what it had before the test: every row, file and blob."""
+    """Check that the test changed nothing of the hub: every row, file and blob."""
     before = live_hub.traces()
     yield
     assert live_hub.traces() == before
@@ -101,7 +101,7 @@ BAD_PATHS = [
 
 
 @pytest.mark.parametrize("path", BAD_PATHS, ids=lambda path: ascii(path)[:24])
-def test_no_commit_takes_a_path_that_git_could_not_check_out(
+def test_a_commit_refuses_a_path_that_git_cannot_check_out(
     sample: SmallRepo, untouched: None, path: str
 ) -> None:
     for operation in (
@@ -216,7 +216,7 @@ WRONG_COMMITS: dict[str, tuple[list[Any], int, str | None, str]] = {
 
 
 @pytest.mark.parametrize("name", WRONG_COMMITS)
-def test_a_wrong_commit_says_what_is_wrong_and_leaves_nothing(
+def test_an_invalid_commit_is_refused_with_the_reason_and_leaves_nothing(
     sample: SmallRepo, untouched: None, name: str
 ) -> None:
     lines, status, code, words = WRONG_COMMITS[name]
@@ -324,7 +324,7 @@ WRONG_CALLS: dict[str, tuple[str, str, Any, int, str | None]] = {
     "squash message NUL": ("POST", "/super-squash/main", {"message": NUL}, 400, None),
     "squash message lone": ("POST", "/super-squash/main", {"message": LONE}, 400, None),
     "squash long": ("POST", "/super-squash/main", {"message": "x" * 501}, 400, None),
-    # reading
+    # reads
     "info of nothing": ("GET", "/revision/none", None, 404, "RevisionNotFound"),
     "info NUL": ("GET", "/revision/%00", None, 400, None),
     "info not utf-8": ("GET", "/revision/%ff%fe", None, 400, None),
@@ -399,7 +399,7 @@ WRONG_CALLS: dict[str, tuple[str, str, Any, int, str | None]] = {
 
 
 @pytest.mark.parametrize("name", WRONG_CALLS)
-def test_a_wrong_call_is_refused_and_leaves_nothing(
+def test_an_invalid_call_is_refused_and_leaves_nothing(
     sample: SmallRepo, untouched: None, name: str
 ) -> None:
     method, path, body, status, code = WRONG_CALLS[name]
@@ -457,7 +457,7 @@ WRONG_CREATES: dict[str, tuple[Any, int]] = {
 
 
 @pytest.mark.parametrize("name", WRONG_CREATES)
-def test_a_repository_that_cannot_be_is_not_made(
+def test_an_invalid_repository_is_not_created(
     sample: SmallRepo, untouched: None, name: str
 ) -> None:
     body, status = WRONG_CREATES[name]
@@ -520,7 +520,7 @@ def test_a_repository_that_cannot_be_is_not_made(
         ("GET", "/api/models/" + "x" * 5000 + "/y", None, 404),
     ],
 )
-def test_odd_values_outside_of_repositories_are_no_faults(
+def test_odd_values_outside_of_repositories_cause_no_faults(
     sample: SmallRepo, method: str, path: str, body: Any, status: int
 ) -> None:
     response = sample.owner.call(method, path, body)
@@ -531,10 +531,10 @@ def test_odd_values_outside_of_repositories_are_no_faults(
     "content_type",
     ["", "text/plain", "application/json; charset=utf-16", "APPLICATION/X-NDJSON", "a" * 3000, ";"],
 )
-def test_a_commit_is_read_as_ndjson_whatever_else_its_type_says(
+def test_a_commit_is_parsed_as_ndjson_whatever_its_content_type(
     sample: SmallRepo, content_type: str
 ) -> None:
-    body = "\n".join(json.dumps(each) for each in [HEADER, file("Upper.txt", "U")])
+    body = "\n".join(json.dumps(entry) for entry in [HEADER, file("Upper.txt", "U")])
     response = sample.ask("POST", "/commit/main", body, **{"Content-Type": content_type})
     wanted = 400 if content_type.startswith("application/json") else 200
     assert response.status == wanted, response.body
@@ -550,14 +550,14 @@ def test_a_commit_is_read_as_ndjson_whatever_else_its_type_says(
         ("gzip, gzip", b"x", 400),
     ],
 )
-def test_bodies_in_codings_we_do_not_read_are_refused(
+def test_bodies_in_unsupported_codings_are_refused(
     sample: SmallRepo, untouched: None, encoding: str, body: bytes, status: int
 ) -> None:
     response = sample.ask("POST", "/commit/main", body, **{"Content-Encoding": encoding})
     assert response.status == status, response.body
 
 
-def test_bodies_above_their_limit_are_refused_and_name_the_setting(
+def test_bodies_above_their_limit_are_refused_with_the_setting(
     own_hub: Callable[..., ThreadHub],
 ) -> None:
     hub = own_hub(
@@ -572,7 +572,7 @@ def test_bodies_above_their_limit_are_refused_and_name_the_setting(
     sample = SmallRepo(anna, anna.repo())
     before = hub.traces()
     big, many = "x" * 5001, [file(f"{n}/x") for n in range(11)]
-    for said, setting in [
+    for response, setting in [
         (sample.commit(HEADER, file("a", big)), "max_regular_file_bytes"),
         (sample.commit(HEADER, file("a", "x" * 80_000)), "max_commit_body_bytes"),
         (sample.commit(HEADER, *many), "max_commit_operations"),
@@ -580,12 +580,12 @@ def test_bodies_above_their_limit_are_refused_and_name_the_setting(
         (sample.ask("POST", "/paths-info/main", {"paths": list("abcd")}), "max_paths_info"),
         (sample.ask("PUT", "/settings", {"gated": big}), "max_json_body_bytes"),
     ]:
-        assert said.status == 413, said.body
-        assert setting in said.message
+        assert response.status == 413, response.body
+        assert setting in response.message
     assert hub.traces() == before
 
 
-def test_a_folder_has_only_so_many_entries(own_hub: Callable[..., ThreadHub]) -> None:
+def test_a_folder_has_a_limit_of_entries(own_hub: Callable[..., ThreadHub]) -> None:
     hub = own_hub(max_folder_entries=5)
     anna = hub.user()
     sample = SmallRepo(anna, anna.repo())
@@ -596,7 +596,7 @@ def test_a_folder_has_only_so_many_entries(own_hub: Callable[..., ThreadHub]) ->
     assert hub.traces() == before
 
 
-def test_a_commit_of_as_many_operations_as_allowed_succeeds_and_one_more_does_not(
+def test_a_commit_with_the_maximum_of_operations_succeeds_and_one_more_fails(
     embedded_hub: ThreadHub,
 ) -> None:
     anna = embedded_hub.user()
@@ -609,10 +609,10 @@ def test_a_commit_of_as_many_operations_as_allowed_succeeds_and_one_more_does_no
     assert len(anna.api.list_repo_files(sample.repo_id)) == most + 1
 
 
-def test_a_cut_off_commit_leaves_nothing(
+def test_a_truncated_commit_leaves_nothing(
     live_hub: ThreadHub, sample: SmallRepo, untouched: None
 ) -> None:
-    body = b"\n".join(json.dumps(each).encode() for each in [HEADER, file("new")])
+    body = b"\n".join(json.dumps(entry).encode() for entry in [HEADER, file("new")])
     with socket.create_connection(("127.0.0.1", live_hub.port), timeout=10) as wire:
         head = (
             f"POST /api/models/{sample.repo_id}/commit/main HTTP/1.1\r\nHost: x\r\n"

@@ -1,4 +1,4 @@
-"""Commits as clients make them: asked before, in every form, by two at once."""
+"""Commits of clients: preupload, every form, concurrent writers."""
 
 from __future__ import annotations
 
@@ -68,9 +68,7 @@ def modes(choices: dict[str, Any]) -> dict[str, str]:
     return {path: choice["uploadMode"] for path, choice in choices.items()}
 
 
-def test_large_and_binary_files_and_those_of_gitattributes_go_by_lfs(
-    anna: Person, repo: str
-) -> None:
+def test_large_and_binary_files_and_those_of_gitattributes_use_lfs(anna: Person, repo: str) -> None:
     binary = base64.b64encode(b"\0\1\2").decode()
     cut = base64.b64encode(("ä" * 300).encode()[:511]).decode()
     answers = preupload(
@@ -97,9 +95,7 @@ def test_large_and_binary_files_and_those_of_gitattributes_go_by_lfs(
     }
 
 
-def test_attributes_of_folders_and_those_that_the_commit_brings_decide(
-    anna: Person, repo: str
-) -> None:
+def test_attributes_of_folders_and_of_the_commit_itself_decide(anna: Person, repo: str) -> None:
     response = anna.commit(
         repo,
         add("data/.gitattributes", "*.txt filter=lfs diff=lfs merge=lfs -text\n*.bin -filter\n"),
@@ -116,17 +112,20 @@ def test_attributes_of_folders_and_those_that_the_commit_brings_decide(
     assert modes(sent) == {"a.txt": "lfs", "b.bin": "regular"}
 
 
-def test_ignored_files_are_named_by_the_repository_and_by_what_is_sent(
+def test_ignored_files_are_listed_by_the_rules_of_the_repository_and_of_the_request(
     anna: Person, repo: str
 ) -> None:
     anna.commit(repo, add(".gitignore", "*.log\n!keep.log\n"), add("sub/.gitignore", "/x\n"))
     answers = preupload(anna, repo, "a.log", "keep.log", "sub/x", "x")
-    assert {path for path, each in answers.items() if each["shouldIgnore"]} == {"a.log", "sub/x"}
+    assert {path for path, answer in answers.items() if answer["shouldIgnore"]} == {
+        "a.log",
+        "sub/x",
+    }
     sent = preupload(anna, repo, "a.log", "x", gitIgnore="x\n")
-    assert {path for path, each in sent.items() if each["shouldIgnore"]} == {"x"}
+    assert {path for path, answer in sent.items() if answer["shouldIgnore"]} == {"x"}
 
 
-def test_what_is_there_already_is_named_by_the_id_clients_compare(anna: Person, repo: str) -> None:
+def test_existing_files_have_the_id_that_clients_compare(anna: Person, repo: str) -> None:
     data = b"weights" * 100
     anna.api.upload_file(path_or_fileobj=data, path_in_repo="m.bin", repo_id=repo)
     anna.commit(repo, add("a.txt", "A"))
@@ -144,7 +143,7 @@ def copy_line(path: str, source: str | None, **more: Any) -> dict[str, Any]:
     return {"key": "copyFile", "value": value | ({"srcRepo": {"name": source}} if source else {})}
 
 
-def test_a_copy_takes_the_file_of_the_repository_that_it_names(
+def test_a_copy_takes_the_file_of_its_source_repository(
     live_hub: ThreadHub, anna: Person, repo: str
 ) -> None:
     bo, data = live_hub.user("bo"), b"weights" * 1000
@@ -173,7 +172,7 @@ def test_a_copy_takes_the_file_of_the_repository_that_it_names(
     assert (response.status, files(anna, repo)["again"]) == (200, b"theirs")
 
 
-def test_a_copy_from_what_cannot_be_read_is_refused_and_copies_nothing(
+def test_a_copy_from_an_unreadable_source_is_refused_and_copies_nothing(
     live_hub: ThreadHub, anna: Person, repo: str
 ) -> None:
     bo = live_hub.user("bo")
@@ -197,16 +196,16 @@ def test_a_copy_from_what_cannot_be_read_is_refused_and_copies_nothing(
         response = anna.commit(repo, line)
         assert (response.status, response.code) == (status, code), (line, response.body)
     assert tip(anna, repo) == before
-    mine = anna.repo("mine", private=True)
-    anna.commit(mine, add("f", "own"))
-    assert anna.commit(repo, copy_line("f", mine)).status == 200
+    own = anna.repo("mine", private=True)
+    anna.commit(own, add("f", "own"))
+    assert anna.commit(repo, copy_line("f", own)).status == 200
     assert files(anna, repo)["f"] == b"own"
 
 
 def test_a_pointer_without_its_object_is_not_copied(
     live_hub: ThreadHub, anna: Person, repo: str
 ) -> None:
-    """Who may read the object elsewhere still gets no file that the source does not have."""
+    """A user who may read the object elsewhere still gets no file that the source lacks."""
     data = b"large" * 1000
     name = hashlib.sha256(data).hexdigest()
     anna.api.upload_file(path_or_fileobj=data, path_in_repo="m.bin", repo_id=repo)
@@ -222,7 +221,7 @@ def test_a_pointer_without_its_object_is_not_copied(
 # -- every kind of line ------------------------------------------------------------------------
 
 
-def test_every_kind_of_line_does_its_part_in_order(anna: Person, repo: str) -> None:
+def test_every_kind_of_line_takes_effect_in_order(anna: Person, repo: str) -> None:
     data = b"weights" * 100
     anna.api.upload_file(path_or_fileobj=data, path_in_repo="m.bin", repo_id=repo)
     first = anna.commit(repo, add("a", "A"), add("d/b", "B"), add("d/e/c", "C"), add("old", "O"))
@@ -268,7 +267,7 @@ def test_every_kind_of_line_does_its_part_in_order(anna: Person, repo: str) -> N
 
 
 @pytest.mark.parametrize("key", ["deletedFile", "deletedFolder", "deletedEntry"])
-def test_a_folder_goes_by_every_kind_of_deletion(anna: Person, repo: str, key: str) -> None:
+def test_a_folder_is_deleted_by_every_kind_of_deletion(anna: Person, repo: str, key: str) -> None:
     anna.commit(repo, add("d/a"), add("d/e/b"), add("c"))
     assert anna.commit(repo, {"key": key, "value": {"path": "d"}}).status == 200
     assert list(files(anna, repo)) == ["c"]
@@ -301,7 +300,7 @@ def test_todays_client_adds_copies_and_deletes(anna: Person, repo: str) -> None:
     assert commits[0].authors == [anna.name]
 
 
-def test_a_folder_goes_up_with_ignored_and_deleted_files(
+def test_a_folder_is_uploaded_with_ignored_and_deleted_files(
     anna: Person, repo: str, tmp_path: Any
 ) -> None:
     (tmp_path / "sub").mkdir()
@@ -315,14 +314,14 @@ def test_a_folder_goes_up_with_ignored_and_deleted_files(
     assert files(anna, repo) == {"a.txt": b"A", "sub/w.bin": b"w" * 100_000}
 
 
-def test_the_document_of_older_releases_commits_as_well(anna: Person, repo: str) -> None:
-    anna.commit(repo, add("gone"), add("d/x"))
+def test_the_document_of_older_releases_is_committed_as_well(anna: Person, repo: str) -> None:
+    anna.commit(repo, add("dropped"), add("d/x"))
     document = {
         "summary": "one document",
         "description": "",
         "files": [{"path": "a", "encoding": "base64", "content": "QQ=="}],
         "lfsFiles": [],
-        "deletedFiles": [{"path": "gone"}],
+        "deletedFiles": [{"path": "dropped"}],
         "deletedFolders": [{"path": "d/"}],
     }
     response = anna.call("POST", f"/api/models/{repo}/commit/main", document)
@@ -346,7 +345,7 @@ def test_a_commit_to_another_branch_leaves_main_alone(anna: Person, repo: str) -
         assert response.message == f"Invalid rev id: {rev}"
 
 
-def test_what_changes_nothing_is_answered_with_the_head_there_is(anna: Person, repo: str) -> None:
+def test_a_commit_without_changes_returns_the_current_head(anna: Person, repo: str) -> None:
     head = anna.commit(repo, add("a", "A")).json["commitOid"]
     for lines in ([add("a", "A")], [], [add("n"), {"key": "deletedFile", "value": {"path": "n"}}]):
         response = anna.commit(repo, *lines)
@@ -354,7 +353,7 @@ def test_what_changes_nothing_is_answered_with_the_head_there_is(anna: Person, r
     assert len(anna.api.list_repo_commits(repo)) == 2
 
 
-def test_a_parent_that_is_not_the_tip_is_refused_and_one_that_is_is_not(
+def test_a_parent_other_than_the_tip_is_refused_and_the_tip_is_accepted(
     anna: Person, repo: str
 ) -> None:
     before = tip(anna, repo)
@@ -372,9 +371,7 @@ def test_a_parent_that_is_not_the_tip_is_refused_and_one_that_is_is_not(
 @pytest.mark.parametrize(
     "path", ["commit/main?create_pr=1", "preupload/main?create_pr=1", "commit/refs%2Fpr%2F1"]
 )
-def test_pull_requests_are_told_to_be_missing_and_how_to_go_on(
-    anna: Person, repo: str, path: str
-) -> None:
+def test_pull_requests_are_refused_with_an_alternative(anna: Person, repo: str, path: str) -> None:
     response = anna.call("POST", f"/api/models/{repo}/{path}", {"files": []})
     assert response.status == 501
     assert "commit to a branch instead" in response.message
@@ -385,7 +382,9 @@ def test_pull_requests_are_told_to_be_missing_and_how_to_go_on(
 # -- cards -------------------------------------------------------------------------------------
 
 
-def test_errors_of_a_card_are_listed_and_warnings_are_told_before(anna: Person, repo: str) -> None:
+def test_errors_of_a_card_are_listed_and_warnings_are_validated_before(
+    anna: Person, repo: str
+) -> None:
     card = "---\nlicense: 5\ntags: 7\n---\n"
     response = anna.commit(repo, add("README.md", card))
     assert (response.status, response.code) == (400, None)
@@ -402,7 +401,7 @@ def test_errors_of_a_card_are_listed_and_warnings_are_told_before(anna: Person, 
     assert files(anna, repo) == {}
 
 
-def test_a_card_that_is_fine_is_what_the_repository_says_of_itself(anna: Person, repo: str) -> None:
+def test_a_valid_card_becomes_the_metadata_of_the_repository(anna: Person, repo: str) -> None:
     card = ModelCard("---\nlicense: mit\nlibrary_name: timm\ntags:\n- x\n---\nHello")
     card_text = str(card).encode()
     anna.api.upload_file(path_or_fileobj=card_text, path_in_repo="README.md", repo_id=repo)
@@ -413,7 +412,7 @@ def test_a_card_that_is_fine_is_what_the_repository_says_of_itself(anna: Person,
     assert anna.api.model_info(repo).library_name is None
 
 
-# -- two at once -------------------------------------------------------------------------------
+# -- concurrent writers ------------------------------------------------------------------------
 
 
 def test_many_writers_of_different_files_all_succeed(anna: Person, repo: str) -> None:
@@ -421,12 +420,12 @@ def test_many_writers_of_different_files_all_succeed(anna: Person, repo: str) ->
         return anna.commit(repo, add(f"{number}/f", str(number)))
 
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(write, range(24)))
-    assert {response.status for response in answers} == {200}
+        responses = list(pool.map(write, range(24)))
+    assert {response.status for response in responses} == {200}
     assert files(anna, repo) == {f"{n}/f": str(n).encode() for n in range(24)}
     commits = anna.api.list_repo_commits(repo)
     assert len(commits) == 25
-    assert {response.json["commitOid"] for response in answers} < {
+    assert {response.json["commitOid"] for response in responses} < {
         commit.commit_id for commit in commits
     }
 
@@ -438,19 +437,19 @@ def test_of_writers_with_one_parent_exactly_one_succeeds(anna: Person, repo: str
         return anna.commit(repo, add(f"{number}"), parentCommit=parent)
 
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(write, range(8)))
-    assert sorted(response.status for response in answers) == [200] + [412] * 7
+        responses = list(pool.map(write, range(8)))
+    assert sorted(response.status for response in responses) == [200] + [412] * 7
     assert len(files(anna, repo)) == 1
 
 
-def test_of_two_who_make_one_name_exactly_one_succeeds(anna: Person) -> None:
+def test_of_concurrent_creations_of_one_name_exactly_one_succeeds(anna: Person) -> None:
     def create(_: int) -> Response:
         return anna.call("POST", "/api/repos/create", {"name": "one"})
 
     with ThreadPoolExecutor(6) as pool:
-        answers = list(pool.map(create, range(6)))
-    assert sorted(response.status for response in answers) == [200] + [409] * 5
-    assert all(response.json["url"] for response in answers)
+        responses = list(pool.map(create, range(6)))
+    assert sorted(response.status for response in responses) == [200] + [409] * 5
+    assert all(response.json["url"] for response in responses)
     assert anna.api.list_repo_files(anna.path("one")) == [".gitattributes"]
 
 
@@ -463,8 +462,8 @@ def test_writers_and_a_deletion_leave_all_or_nothing(anna: Person) -> None:
         return anna.commit(repo, add(f"{number}"))
 
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(write, range(12)))
-    assert {response.status for response in answers} <= {200, 404}
+        responses = list(pool.map(write, range(12)))
+    assert {response.status for response in responses} <= {200, 404}
     assert anna.call("GET", f"/api/models/{repo}").code == "RepoNotFound"
 
 
@@ -497,8 +496,8 @@ def test_a_card_in_a_form_is_validated_and_its_findings_are_lines_of_text(
         assert response.headers["content-type"].startswith("text/plain")
         as_json = validate(live_hub, body, "application/json, text/plain, */*")
         assert as_json.status == status
-        found = [f"- Error: {each['message']}" for each in as_json.json["errors"]]
-        assert found == [line for line in lines if line.startswith("- Error")]
+        lines_of_errors = [f"- Error: {entry['message']}" for entry in as_json.json["errors"]]
+        assert lines_of_errors == [line for line in lines if line.startswith("- Error")]
     without_type = urlencode({"content": "---\nlicense: x\n---\n"})
     response = validate(live_hub, without_type, "text/plain")
     assert response.body.startswith(b'- Error: "license" must be one of [')
@@ -507,7 +506,7 @@ def test_a_card_in_a_form_is_validated_and_its_findings_are_lines_of_text(
     assert b'"sdk" must be one of' in validate(live_hub, space, "text/plain").body
 
 
-def test_a_missing_entry_brings_the_hint_of_the_client(anna: Person, repo: str) -> None:
+def test_an_error_about_a_missing_entry_has_the_hint_of_the_client(anna: Person, repo: str) -> None:
     hint = "differentiate file and folder paths"
     for path, is_folder in (("none", False), ("none/", True), ("a/b/none", False), ("a/b", True)):
         deletion = CommitOperationDelete(path_in_repo=path, is_folder=is_folder)

@@ -1,4 +1,4 @@
-"""``expand[]=deduplication``: what files take, not a word about what the caller may not read."""
+"""``expand[]=deduplication``: the storage of files, without hints about unreadable ones."""
 
 from __future__ import annotations
 
@@ -10,66 +10,66 @@ from tests.support.hub import ThreadHub
 from tests.support.person import Person
 
 
-def told(person: Person | ThreadHub, repo: str) -> dict[str, Any]:
+def usage_of(person: Person | ThreadHub, repo: str) -> dict[str, Any]:
     response = person.call("GET", f"/api/models/{repo}?expand[]=deduplication")
     assert response.status == 200
-    found: dict[str, Any] = response.json["deduplication"]
-    return found
+    usage: dict[str, Any] = response.json["deduplication"]
+    return usage
 
 
 def put(person: Person, repo: str, path: str, content: bytes) -> None:
     person.api.upload_file(path_or_fileobj=content, path_in_repo=path, repo_id=repo)
 
 
-def test_a_repository_says_what_it_shares_and_with_whom(live_hub: ThreadHub) -> None:
+def test_a_repository_shows_its_shared_bytes_and_with_whom(live_hub: ThreadHub) -> None:
     anna = live_hub.user("anna")
     base, tuned = anna.repo("base"), anna.repo("tuned")
     both, own = secrets.token_bytes(20_000), secrets.token_bytes(500)
     put(anna, base, "both.bin", both)
     put(anna, tuned, "same.bin", both)
     put(anna, tuned, "own.bin", own)
-    found = told(anna, tuned)
-    assert found == {
+    usage = usage_of(anna, tuned)
+    assert usage == {
         "logicalBytes": 20_500,
         "storedBytes": 20_500,
         "uniqueBytes": 500,
         "sharedBytes": 20_000,
         "sharedWith": [{"name": base, "type": "model", "bytes": 20_000}],
     }
-    assert told(anna, base)["uniqueBytes"] == 0
+    assert usage_of(anna, base)["uniqueBytes"] == 0
 
 
-def test_what_is_hidden_from_the_caller_does_not_show(live_hub: ThreadHub) -> None:
+def test_hidden_repositories_do_not_show(live_hub: ThreadHub) -> None:
     anna, eve = live_hub.user("anna"), live_hub.user("eve")
     secret, guess = anna.repo("secret", private=True), eve.repo("guess")
     content = secrets.token_bytes(20_000)
     put(eve, guess, "guess.bin", content)
-    before = told(eve, guess)
+    before = usage_of(eve, guess)
     put(anna, secret, "secret.bin", content)
-    assert told(eve, guess) == before
+    assert usage_of(eve, guess) == before
     assert before["uniqueBytes"] == 20_000
     assert before["sharedWith"] == []
-    assert told(anna, secret)["sharedWith"][0]["name"] == guess
+    assert usage_of(anna, secret)["sharedWith"][0]["name"] == guess
 
 
-def test_the_files_of_a_gated_repository_are_not_spoken_of(live_hub: ThreadHub) -> None:
+def test_the_files_of_a_gated_repository_do_not_show(live_hub: ThreadHub) -> None:
     anna, eve = live_hub.user("anna"), live_hub.user("eve")
     gated, guess = anna.repo("gated"), eve.repo("guess")
     content = secrets.token_bytes(20_000)
     put(anna, gated, "gated.bin", content)
     put(eve, guess, "guess.bin", content)
-    assert told(eve, guess)["sharedBytes"] == 20_000
+    assert usage_of(eve, guess)["sharedBytes"] == 20_000
     anna.api.update_repo_settings(gated, gated="manual")
-    assert told(eve, guess)["sharedBytes"] == 0
+    assert usage_of(eve, guess)["sharedBytes"] == 0
 
 
-def test_nobody_pays_for_it_who_does_not_ask(live_hub: ThreadHub) -> None:
+def test_the_usage_is_computed_only_on_request(live_hub: ThreadHub) -> None:
     anna = live_hub.user("anna")
     repo = anna.repo("base")
     assert "deduplication" not in anna.call("GET", f"/api/models/{repo}").json
-    assert told(anna, repo)["logicalBytes"] == 0
+    assert usage_of(anna, repo)["logicalBytes"] == 0
     listed = anna.call("GET", f"/api/models?author={anna.name}&expand[]=deduplication").json
-    assert [each["id"] for each in listed] == [repo]
+    assert [item["id"] for item in listed] == [repo]
     assert "deduplication" not in listed[0]
 
 
@@ -83,18 +83,18 @@ api.upload_file(path_or_fileobj=changed, path_in_repo="w.bin", repo_id=tuned)
 """
 
 
-def test_a_fine_tune_that_came_by_xet_costs_only_what_changed(
+def test_a_fine_tune_uploaded_by_xet_costs_only_its_changes(
     live_hub: ThreadHub, tmp_path: Path
 ) -> None:
     anna = live_hub.user("anna")
     base, tuned = anna.repo("base"), anna.repo("tuned")
     anna.python(FINE_TUNE, base, tuned, home=tmp_path)
-    found = told(anna, tuned)
-    assert found["logicalBytes"] == 8_000_000
-    assert found["storedBytes"] == found["uniqueBytes"] + found["sharedBytes"]
-    assert 2_000_000 < found["uniqueBytes"] < 2_500_000
-    assert 5_500_000 < found["sharedBytes"] < 6_010_000
-    assert [each["name"] for each in found["sharedWith"]] == [base]
+    usage = usage_of(anna, tuned)
+    assert usage["logicalBytes"] == 8_000_000
+    assert usage["storedBytes"] == usage["uniqueBytes"] + usage["sharedBytes"]
+    assert 2_000_000 < usage["uniqueBytes"] < 2_500_000
+    assert 5_500_000 < usage["sharedBytes"] < 6_010_000
+    assert [item["name"] for item in usage["sharedWith"]] == [base]
     page = anna.call("GET", f"/{tuned}").body.decode()
     assert "8.0 MB of large files kept in 8.0 MB, of which" in page
     assert f'shared with <a href="/{base}">{base}</a>' in page

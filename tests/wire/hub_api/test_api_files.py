@@ -84,7 +84,7 @@ def test_a_small_file_has_the_headers_that_clients_read(sample: FilesModel) -> N
         assert "content-encoding" not in response.headers
 
 
-def test_a_large_file_names_its_content_and_size(sample: FilesModel) -> None:
+def test_a_large_file_has_its_hash_and_size(sample: FilesModel) -> None:
     sha256 = hashlib.sha256(LARGE).hexdigest()
     head = sample.get("/resolve/main/big/model.bin", "HEAD")
     assert head.status == 200
@@ -99,7 +99,7 @@ def test_a_large_file_names_its_content_and_size(sample: FilesModel) -> None:
     assert (known.etag, known.size, known.commit_hash) == (sha256, len(LARGE), sample.sha)
 
 
-def test_head_of_a_large_file_is_answered_here_and_get_is_sent_to_s3(
+def test_head_of_a_large_file_is_answered_by_the_hub_and_get_redirects_to_s3(
     own_hub: Callable[..., ThreadHub],
 ) -> None:
     anna = own_hub("company", s3_direct_downloads=True).user("anna")
@@ -108,17 +108,17 @@ def test_head_of_a_large_file_is_answered_here_and_get_is_sent_to_s3(
     address = f"/{repo_id}/resolve/main/model.bin"
     response = anna.call("GET", address)
     assert response.status == 302
-    # The store has other tags, so who names one is answered here.
+    # The store has other tags, so conditional requests are answered by the hub.
     conditional = {"If-Match": response.headers["etag"], "Range": "bytes=1-2"}
     part = anna.call("GET", address, **conditional)
     assert (part.status, part.body) == (206, LARGE[1:3])
     assert anna.call("GET", address, **conditional | {"If-Match": '"stale"'}).status == 412
-    # Clients that follow would be refused there: the address is signed for GET.
+    # The store would refuse the HEAD of a client that follows: the address is signed for GET.
     head = anna.call("HEAD", address)
     assert (head.status, head.headers["content-length"]) == (200, str(len(LARGE)))
 
 
-def test_s3_names_a_file_in_the_same_form_as_the_hub(own_hub: Callable[..., ThreadHub]) -> None:
+def test_s3_sends_file_names_in_the_form_of_the_hub(own_hub: Callable[..., ThreadHub]) -> None:
     direct = own_hub("company", s3_direct_downloads=True).user("anna")
     repo_id = direct.repo()
     name = 'größe "1".bin'
@@ -127,10 +127,10 @@ def test_s3_names_a_file_in_the_same_form_as_the_hub(own_hub: Callable[..., Thre
     for query in ("", "?download=true"):
         response = direct.call("GET", address + query)
         assert response.status == 302
-        with urllib.request.urlopen(response.headers["location"], timeout=30) as answer:
-            ours = direct.call("HEAD", address + query).headers["content-disposition"]
-            assert answer.headers["content-disposition"] == ours
-            assert answer.read() == LARGE
+        with urllib.request.urlopen(response.headers["location"], timeout=30) as direct_response:
+            disposition = direct.call("HEAD", address + query).headers["content-disposition"]
+            assert direct_response.headers["content-disposition"] == disposition
+            assert direct_response.read() == LARGE
 
 
 def test_the_store_runs_nothing_in_a_browser_and_its_addresses_live_for_minutes(
@@ -150,13 +150,13 @@ def test_the_store_runs_nothing_in_a_browser_and_its_addresses_live_for_minutes(
     sha = anna.call("GET", f"/api/models/{repo_id}").json["sha"]
     for name, (media_type, disposition) in types.items():
         for rev in ("main", sha):
-            said = anna.call("GET", f"/{repo_id}/resolve/{rev}/{name}")
-            assert said.status == 302
-            assert said.headers["cache-control"] == "no-store"
-            assert "X-Amz-Expires=300&" in f"{said.headers['location']}&"
-        with urllib.request.urlopen(said.headers["location"], timeout=30) as answer:
-            assert answer.headers["content-type"] == media_type
-            assert answer.headers["content-disposition"].partition(";")[0] == disposition
+            response = anna.call("GET", f"/{repo_id}/resolve/{rev}/{name}")
+            assert response.status == 302
+            assert response.headers["cache-control"] == "no-store"
+            assert "X-Amz-Expires=300&" in f"{response.headers['location']}&"
+        with urllib.request.urlopen(response.headers["location"], timeout=30) as response:
+            assert response.headers["content-type"] == media_type
+            assert response.headers["content-disposition"].partition(";")[0] == disposition
 
 
 def test_clients_are_sent_to_s3_under_the_name_that_they_know(
@@ -170,14 +170,14 @@ def test_clients_are_sent_to_s3_under_the_name_that_they_know(
     response = anna.call("GET", f"/{repo_id}/resolve/main/model.bin")
     assert response.status == 302
     assert response.headers["location"].startswith(f"{known_as}/")
-    with urllib.request.urlopen(response.headers["location"], timeout=30) as answer:
-        assert answer.read() == LARGE
+    with urllib.request.urlopen(response.headers["location"], timeout=30) as direct_response:
+        assert direct_response.read() == LARGE
 
 
 @pytest.mark.parametrize("path", ["a.txt", "empty", "big/model.bin", "none", "sub"])
-@pytest.mark.parametrize("door", ["/resolve/main/", "/raw/main/"])
-def test_head_says_what_get_says(sample: FilesModel, door: str, path: str) -> None:
-    get, head = (sample.get(door + path, method) for method in ("GET", "HEAD"))
+@pytest.mark.parametrize("prefix", ["/resolve/main/", "/raw/main/"])
+def test_head_has_the_headers_of_get(sample: FilesModel, prefix: str, path: str) -> None:
+    get, head = (sample.get(prefix + path, method) for method in ("GET", "HEAD"))
     for response in (get, head):
         for name in ("date", "x-request-id"):
             response.headers.pop(name)
@@ -189,14 +189,14 @@ def test_head_says_what_get_says(sample: FilesModel, door: str, path: str) -> No
 
 @pytest.mark.parametrize("data", [TEXT, LARGE], ids=["small", "large"])
 @pytest.mark.parametrize(
-    ("asked", "start", "stop"),
+    ("spec", "start", "stop"),
     [("bytes=0-0", 0, 1), ("bytes=3-5", 3, 6), ("bytes=4-", 4, None), ("bytes=-3", -3, None)],
 )
-def test_a_range_is_sent_as_asked(
-    sample: FilesModel, data: bytes, asked: str, start: int, stop: int | None
+def test_a_range_is_sent_as_requested(
+    sample: FilesModel, data: bytes, spec: str, start: int, stop: int | None
 ) -> None:
     path = "a.txt" if data is TEXT else "big/model.bin"
-    response = sample.get(f"/resolve/main/{path}", Range=asked)
+    response = sample.get(f"/resolve/main/{path}", Range=spec)
     wanted = data[start:stop]
     first = start if start >= 0 else len(data) + start
     assert (response.status, response.body) == (206, wanted)
@@ -205,22 +205,24 @@ def test_a_range_is_sent_as_asked(
     assert response.headers["x-repo-commit"] == sample.sha
 
 
-@pytest.mark.parametrize("asked", ["bytes=10-", "bytes=99-100", "bytes=-0"])
-def test_a_range_outside_is_refused_with_the_size(sample: FilesModel, asked: str) -> None:
-    response = sample.get("/resolve/main/a.txt", Range=asked)
+@pytest.mark.parametrize("spec", ["bytes=10-", "bytes=99-100", "bytes=-0"])
+def test_a_range_outside_of_the_file_is_refused_with_the_size(
+    sample: FilesModel, spec: str
+) -> None:
+    response = sample.get("/resolve/main/a.txt", Range=spec)
     assert response.status == 416
     assert response.headers["content-range"] == "bytes */10"
     assert response.message
 
 
-@pytest.mark.parametrize("asked", ["bytes=5-2", "lines=0-1", "bytes=a-b", "x"])
-def test_what_is_no_range_gets_the_whole_file(sample: FilesModel, asked: str) -> None:
-    response = sample.get("/resolve/main/a.txt", Range=asked)
+@pytest.mark.parametrize("spec", ["bytes=5-2", "lines=0-1", "bytes=a-b", "x"])
+def test_an_invalid_range_gets_the_whole_file(sample: FilesModel, spec: str) -> None:
+    response = sample.get("/resolve/main/a.txt", Range=spec)
     assert (response.status, response.body) == (200, TEXT)
 
 
 @pytest.mark.parametrize(("path", "data"), [("a.txt", TEXT), ("big/model.bin", LARGE)])
-def test_several_ranges_come_in_parts(sample: FilesModel, path: str, data: bytes) -> None:
+def test_several_ranges_are_sent_as_parts(sample: FilesModel, path: str, data: bytes) -> None:
     response = sample.get(f"/resolve/main/{path}", Range="bytes=-2,0-1")
     assert response.status == 206
     kind, _, boundary = response.headers["content-type"].partition("; boundary=")
@@ -231,7 +233,7 @@ def test_several_ranges_come_in_parts(sample: FilesModel, path: str, data: bytes
     assert end == b"--\r\n"
 
 
-def test_what_has_not_changed_is_not_sent_again(sample: FilesModel) -> None:
+def test_an_unchanged_file_is_not_sent_again(sample: FilesModel) -> None:
     etag = sample.get("/resolve/main/a.txt").headers["etag"]
     for condition in (etag, f"W/{etag}", f'"x", {etag}', "*"):
         response = sample.get("/resolve/main/a.txt", **{"If-None-Match": condition})
@@ -256,16 +258,16 @@ def test_what_has_not_changed_is_not_sent_again(sample: FilesModel) -> None:
 )
 def test_a_part_of_another_version_is_refused(sample: FilesModel, path: str) -> None:
     etag, whole = (response := sample.get(path)).headers["etag"], response.body
-    for asked in ({}, {"Range": "bytes=1-2"}, {"Range": "bytes=999999999-"}):
+    for conditional in ({}, {"Range": "bytes=1-2"}, {"Range": "bytes=999999999-"}):
         for method in ("GET", "HEAD"):
             for stale in ('"stale"', f"W/{etag}"):
-                response = sample.get(path, method, **asked, **{"If-Match": stale})
-                assert response.status == 412, (asked, method, stale)
+                response = sample.get(path, method, **conditional, **{"If-Match": stale})
+                assert response.status == 412, (conditional, method, stale)
                 assert response.headers["x-repo-commit"] == sample.sha
-    for meant in (etag, "*", f'"x", {etag}'):
-        response = sample.get(path, Range="bytes=1-2", **{"If-Match": meant})
+    for tags in (etag, "*", f'"x", {etag}'):
+        response = sample.get(path, Range="bytes=1-2", **{"If-Match": tags})
         assert (response.status, response.body) == ((206, whole[1:3]) if whole else (200, b""))
-        response = sample.get(path, **{"If-Match": meant, "If-None-Match": etag})
+        response = sample.get(path, **{"If-Match": tags, "If-None-Match": etag})
         assert response.status == 304
 
 
@@ -273,7 +275,7 @@ REVISIONS = ["main", "HEAD", "refs%2Fheads%2Fmain", "refs/heads/main", "feat%2Fx
 
 
 @pytest.mark.parametrize("rev", [*REVISIONS, "SHA", "SHORT", "refs%2Ftags%2Fv1.0"])
-def test_a_revision_is_written_in_every_way(sample: FilesModel, rev: str) -> None:
+def test_a_revision_may_be_written_in_every_form(sample: FilesModel, rev: str) -> None:
     rev = rev.replace("SHA", sample.sha).replace("SHORT", sample.sha[:7])
     assert sample.get(f"/resolve/{rev}/a.txt").body == TEXT
     assert sample.get(f"/raw/{rev}/a.txt").body == TEXT
@@ -285,7 +287,7 @@ def test_a_revision_is_written_in_every_way(sample: FilesModel, rev: str) -> Non
 
 
 @pytest.mark.parametrize("rev", ["none", "none%2Fx", "f" * 40, "1234567", "refs%2Fpr%2F9", "a%20b"])
-def test_a_revision_that_is_not_there_is_told_by_name(sample: FilesModel, rev: str) -> None:
+def test_a_missing_revision_is_an_error_with_its_name(sample: FilesModel, rev: str) -> None:
     for response in (
         sample.get(f"/resolve/{rev}/a.txt"),
         sample.get(f"/resolve/{rev}/a.txt", "HEAD"),
@@ -302,7 +304,7 @@ def test_a_revision_that_is_not_there_is_told_by_name(sample: FilesModel, rev: s
 @pytest.mark.parametrize(
     "path", ["none.txt", "sub", "sub/", "a.txt/", "a.txt/x", "sub//x.json", "./a.txt", ".", ""]
 )
-def test_a_file_that_is_not_there_is_told_with_the_commit_that_lacks_it(
+def test_a_missing_file_is_an_error_with_the_commit_that_lacks_it(
     sample: FilesModel, path: str
 ) -> None:
     for method in ("GET", "HEAD"):
@@ -312,18 +314,18 @@ def test_a_file_that_is_not_there_is_told_with_the_commit_that_lacks_it(
         assert response.headers["x-repo-commit"] == sample.sha
 
 
-def test_a_refused_head_promises_no_json(sample: FilesModel) -> None:
+def test_a_refused_head_announces_no_json(sample: FilesModel) -> None:
     address = f"/{sample.owner.repo('unreadable', private=True)}/resolve/main/a.txt"
     for method, kind in [("GET", "application/json; charset=utf-8"), ("HEAD", None)]:
-        for status, said in [
+        for status, response in [
             (401, sample.owner.hub.call(method, address)),
             (404, sample.get("/resolve/main/none", method)),
         ]:
-            assert (said.status, said.headers.get("content-type")) == (status, kind)
-            assert said.headers["x-error-message"]
+            assert (response.status, response.headers.get("content-type")) == (status, kind)
+            assert response.headers["x-error-message"]
 
 
-def test_odd_names_are_found_by_their_encoded_form(sample: FilesModel) -> None:
+def test_odd_names_are_resolved_in_their_encoded_form(sample: FilesModel) -> None:
     for path in ("sub/dir/%C3%A4%20b%23%3F%25.txt", "sub%2Fdir%2F%C3%A4%20b%23%3F%25.txt"):
         response = sample.get(f"/resolve/main/{path}")
         assert response.body == b"odd"
@@ -336,28 +338,28 @@ def test_a_page_in_a_repository_never_runs_as_one(sample: FilesModel) -> None:
     assert response.headers["content-type"] == "text/plain; charset=utf-8"
     assert response.headers["x-content-type-options"] == "nosniff"
     assert "sandbox" in response.headers["content-security-policy"]
-    asked = sample.get("/resolve/main/page.html?download=true")
-    assert asked.headers["content-disposition"].startswith("attachment")
+    download = sample.get("/resolve/main/page.html?download=true")
+    assert download.headers["content-disposition"].startswith("attachment")
 
 
-def test_raw_gives_what_git_has(sample: FilesModel) -> None:
+def test_raw_returns_the_content_in_git(sample: FilesModel) -> None:
     response = sample.get("/raw/main/big/model.bin")
     assert response.body.startswith(b"version https://git-lfs.github.com/spec/v1\noid sha256:")
     assert sample.get("/raw/main/none").code == "EntryNotFound"
 
 
-def test_the_cached_door_takes_full_shas_only(sample: FilesModel) -> None:
-    door = f"/api/resolve-cache/models/{sample.repo_id}"
-    response = sample.owner.hub.call("GET", f"{door}/{sample.sha}/a.txt")
+def test_resolve_cache_accepts_full_shas_only(sample: FilesModel) -> None:
+    prefix = f"/api/resolve-cache/models/{sample.repo_id}"
+    response = sample.owner.hub.call("GET", f"{prefix}/{sample.sha}/a.txt")
     assert (response.status, response.body) == (200, TEXT)
     assert "immutable" in response.headers["cache-control"]
-    assert sample.owner.hub.call("GET", f"{door}/main/a.txt").status == 400
-    assert sample.owner.hub.call("GET", f"{door}/{'f' * 40}/a.txt").code == "RevisionNotFound"
-    assert sample.owner.hub.call("GET", f"{door}/{sample.sha}/none").code == "EntryNotFound"
+    assert sample.owner.hub.call("GET", f"{prefix}/main/a.txt").status == 400
+    assert sample.owner.hub.call("GET", f"{prefix}/{'f' * 40}/a.txt").code == "RevisionNotFound"
+    assert sample.owner.hub.call("GET", f"{prefix}/{sample.sha}/none").code == "EntryNotFound"
     assert "cache-control" not in sample.get("/resolve/main/a.txt").headers
 
 
-def test_a_private_file_is_kept_in_no_shared_cache(sample: FilesModel) -> None:
+def test_a_private_file_is_not_cacheable_by_shared_caches(sample: FilesModel) -> None:
     repo = sample.owner.repo("hidden", private=True)
     sha = sample.owner.api.model_info(repo).sha
     for rev in ("main", sha):
@@ -365,15 +367,15 @@ def test_a_private_file_is_kept_in_no_shared_cache(sample: FilesModel) -> None:
         assert "public" not in response.headers["cache-control"]
 
 
-def test_the_clients_exceptions_are_their_own(live_hub: ThreadHub, sample: FilesModel) -> None:
+def test_the_client_raises_its_own_exceptions(live_hub: ThreadHub, sample: FilesModel) -> None:
     api = sample.owner.api
     with pytest.raises(RemoteEntryNotFoundError):
         api.hf_hub_download(sample.repo_id, "none.txt")
     with pytest.raises(RevisionNotFoundError):
         api.hf_hub_download(sample.repo_id, "a.txt", revision="none")
-    for asker in (api, live_hub.api()):
+    for caller in (api, live_hub.api()):
         with pytest.raises(RepositoryNotFoundError):
-            asker.hf_hub_download(sample.owner.path("none"), "a.txt")
+            caller.hf_hub_download(sample.owner.path("none"), "a.txt")
     assert api.file_exists(sample.repo_id, "a.txt")
     assert not api.file_exists(sample.repo_id, "none")
     assert api.revision_exists(sample.repo_id, "v1.0")
@@ -381,7 +383,7 @@ def test_the_clients_exceptions_are_their_own(live_hub: ThreadHub, sample: Files
     assert not api.repo_exists(sample.owner.path("none"))
 
 
-def test_a_snapshot_is_the_repository(sample: FilesModel, tmp_path: Any) -> None:
+def test_a_snapshot_equals_the_repository(sample: FilesModel, tmp_path: Any) -> None:
     folder = tmp_path / "here"
     snapshot_download(
         sample.repo_id, endpoint=sample.owner.hub.url, local_dir=folder, cache_dir=tmp_path / "c"
@@ -422,7 +424,7 @@ def test_folders_come_before_files_across_pages_too(sample: FilesModel, size: in
     assert items == sample.api("/tree/main").json
 
 
-def test_going_into_folders_lists_the_folders_as_well(sample: FilesModel) -> None:
+def test_a_recursive_tree_lists_folders_as_well(sample: FilesModel) -> None:
     items = sample.api("/tree/main/sub?recursive=true").json
     assert [(item["type"], item["path"]) for item in items] == [
         ("directory", "sub/dir"),
@@ -432,7 +434,7 @@ def test_going_into_folders_lists_the_folders_as_well(sample: FilesModel) -> Non
     assert sample.api("/tree/main/sub%2Fdir").json == sample.api("/tree/main/sub/dir/").json
 
 
-def test_large_files_tell_both_sizes_and_hashes(sample: FilesModel) -> None:
+def test_large_files_have_both_sizes_and_hashes(sample: FilesModel) -> None:
     (item,) = sample.api("/tree/main/big").json
     pointer = sample.get("/raw/main/big/model.bin").body
     assert item["size"] == len(LARGE)
@@ -444,18 +446,18 @@ def test_large_files_tell_both_sizes_and_hashes(sample: FilesModel) -> None:
     }
 
 
-def test_expanding_tells_the_last_commit_of_each(sample: FilesModel) -> None:
+def test_an_expanded_tree_has_the_last_commits(sample: FilesModel) -> None:
     items = {item["path"]: item for item in sample.api("/tree/main?expand=true").json}
     assert items["a.txt"]["lastCommit"]["id"] == sample.sha
     assert items["a.txt"]["lastCommit"]["title"] == "test"
     assert items["a.txt"]["lastCommit"]["date"].endswith("Z")
     assert items["big"]["lastCommit"]["id"] != sample.sha
     listed = sample.owner.api.list_repo_tree(sample.repo_id, expand=True)
-    assert {each.path for each in listed} == items.keys()
+    assert {entry.path for entry in listed} == items.keys()
 
 
 @pytest.mark.parametrize("path", ["a.txt", "none", "sub/none", "sub/x.json/y", "..", "sub//dir"])
-def test_what_is_no_folder_is_not_found_by_name(sample: FilesModel, path: str) -> None:
+def test_a_path_that_is_no_folder_is_an_error_with_its_name(sample: FilesModel, path: str) -> None:
     response = sample.api(f"/tree/main/{path}")
     assert (response.status, response.code) == (404, "EntryNotFound")
     assert 'does not exist on "main"' in response.message
@@ -477,8 +479,8 @@ def test_a_thousand_and_one_entries_come_in_pages(sample: FilesModel) -> None:
     assert "link" not in second.headers
     paths = [item["path"] for item in [*first.json, *second.json]]
     assert paths == [*(f"{n:04}" for n in range(1001)), ".gitattributes"]
-    everything = list(sample.owner.api.list_repo_tree(repo, recursive=True))
-    assert len(everything) == 2003
+    entries = list(sample.owner.api.list_repo_tree(repo, recursive=True))
+    assert len(entries) == 2003
     small = sample.owner.call("GET", f"/api/models/{repo}/tree/main?limit=10")
     assert len(small.json) == 10
 
@@ -486,17 +488,17 @@ def test_a_thousand_and_one_entries_come_in_pages(sample: FilesModel) -> None:
 # -- paths -------------------------------------------------------------------------------------
 
 
-def test_paths_are_asked_for_by_form_and_by_json(sample: FilesModel) -> None:
+def test_paths_are_requested_by_form_and_by_json(sample: FilesModel) -> None:
     paths = ["a.txt", "sub", "none", "big/model.bin", "a.txt"]
-    asked = sample.api("/paths-info/main", "POST", {"paths": paths})
-    assert [(item["path"], item["type"]) for item in asked.json] == [
+    response = sample.api("/paths-info/main", "POST", {"paths": paths})
+    assert [(item["path"], item["type"]) for item in response.json] == [
         ("a.txt", "file"),
         ("sub", "directory"),
         ("big/model.bin", "file"),
     ]
     form = urlencode([("paths", path) for path in paths] + [("expand", "False")])
     typed = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
-    assert sample.api("/paths-info/main", "POST", form, **typed).json == asked.json
+    assert sample.api("/paths-info/main", "POST", form, **typed).json == response.json
     one = sample.api("/paths-info/main", "POST", {"paths": "a.txt", "expand": True}).json
     assert one[0]["lastCommit"]["id"] == sample.sha
     infos = sample.owner.api.get_paths_info(sample.repo_id, paths, expand=True)
@@ -507,7 +509,7 @@ def test_paths_are_asked_for_by_form_and_by_json(sample: FilesModel) -> None:
 # -- info --------------------------------------------------------------------------------------
 
 
-def test_info_lists_files_in_order_with_sizes_when_asked(sample: FilesModel) -> None:
+def test_info_lists_files_in_order_and_sizes_on_request(sample: FilesModel) -> None:
     info = sample.api("").json
     names = [file["rfilename"] for file in info["siblings"]]
     assert names == sorted(names, key=str.encode)
@@ -521,14 +523,14 @@ def test_info_lists_files_in_order_with_sizes_when_asked(sample: FilesModel) -> 
     assert shown.security_repo_status == {"scansDone": False, "filesWithIssues": []}
 
 
-def test_info_is_about_the_revision_asked_for(sample: FilesModel) -> None:
+def test_info_is_about_the_requested_revision(sample: FilesModel) -> None:
     commits = sample.api("/commits/main").json
     first = sample.api(f"/revision/{commits[-1]['id']}").json
     assert [file["rfilename"] for file in first["siblings"]] == [".gitattributes"]
     assert first["sha"] == commits[-1]["id"]
 
 
-def test_expanding_info_gives_what_is_named_and_nothing_else(sample: FilesModel) -> None:
+def test_expanded_info_has_exactly_the_named_properties(sample: FilesModel) -> None:
     response = sample.api("?expand=sha&expand[]=private&expand%5B%5D=siblings")
     assert response.json.keys() == {"_id", "id", "sha", "private", "siblings"}
     refused = sample.api("?expand=sha&expand=none")
@@ -545,9 +547,7 @@ def test_expanding_info_gives_what_is_named_and_nothing_else(sample: FilesModel)
 
 
 @pytest.mark.parametrize("kind", ["model", "dataset", "space"])
-def test_every_property_that_the_client_knows_can_be_expanded(
-    sample: FilesModel, kind: str
-) -> None:
+def test_every_property_of_the_client_can_be_expanded(sample: FilesModel, kind: str) -> None:
     names = {
         "model": hf_api.ExpandModelProperty_T,
         "dataset": hf_api.ExpandDatasetProperty_T,
@@ -558,7 +558,7 @@ def test_every_property_that_the_client_knows_can_be_expanded(
     assert info.sha
 
 
-def test_an_lfs_file_that_is_only_a_pointer_is_told_so(sample: FilesModel) -> None:
+def test_an_lfs_file_without_its_object_is_reported(sample: FilesModel) -> None:
     repo = sample.owner.repo("pointers")
     sample.owner.api.upload_file(path_or_fileobj=b"w" * 5000, path_in_repo="m.bin", repo_id=repo)
     sha = hashlib.sha256(b"w" * 5000).hexdigest()
@@ -569,7 +569,7 @@ def test_an_lfs_file_that_is_only_a_pointer_is_told_so(sample: FilesModel) -> No
     assert sha in sample.owner.call("GET", f"/{repo}/raw/main/m.bin").body.decode()
 
 
-def test_a_file_whose_pointer_leads_nowhere_is_uploaded_again_by_the_same_command(
+def test_a_file_with_a_dangling_pointer_is_uploaded_again_by_the_same_command(
     sample: FilesModel,
 ) -> None:
     repo = sample.owner.repo("dangling")

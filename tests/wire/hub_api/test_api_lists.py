@@ -1,4 +1,4 @@
-"""Lists, people, and the addresses of 2021."""
+"""Lists, users, and the addresses of 2021."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class FiveModels:
     """Five models of one user: public but for ``hidden``."""
 
     owner: Person
-    word: str  # which no other repository has in its name
+    word: str  # in no other repository's name
 
     def names(self, query: str = "", *, token: str = "") -> list[str]:
         response = self.owner.hub.call(
@@ -58,7 +58,7 @@ def models(live_hub: ThreadHub) -> FiveModels:
 
 
 @pytest.mark.parametrize(
-    ("query", "found"),
+    ("query", "names"),
     [
         ("", {"one", "two", "three", "gated"}),
         ("filter=license:mit", {"one", "two", "gated"}),
@@ -80,20 +80,18 @@ def models(live_hub: ThreadHub) -> FiveModels:
         ("author=nobody-has-this-name", set()),
     ],
 )
-def test_filters_leave_what_has_all_of_them(
-    models: FiveModels, query: str, found: set[str]
-) -> None:
-    assert set(models.names(query)) == found
+def test_a_result_satisfies_all_filters(models: FiveModels, query: str, names: set[str]) -> None:
+    assert set(models.names(query)) == names
 
 
-def test_an_unknown_application_is_refused_with_those_that_are_known(models: FiveModels) -> None:
+def test_an_unknown_application_is_refused_with_the_known_ones(models: FiveModels) -> None:
     refused = models.owner.call("GET", "/api/models?apps=nonesuch")
     assert refused.status == 400
     assert "ollama" in refused.json["error"]
     assert models.owner.call("GET", "/api/datasets?apps=nonesuch").status == 200
 
 
-def test_private_ones_are_listed_to_those_who_may_read_them(models: FiveModels) -> None:
+def test_private_repositories_are_listed_for_their_readers(models: FiveModels) -> None:
     assert "hidden" in models.names(token=models.owner.token)
     stranger = models.owner.hub.user("stranger")
     assert "hidden" not in models.names(token=stranger.token)
@@ -102,7 +100,7 @@ def test_private_ones_are_listed_to_those_who_may_read_them(models: FiveModels) 
 
 
 @pytest.mark.parametrize("sort", ["lastModified", "createdAt", "last_modified", "id"])
-def test_sorting_is_in_both_directions(models: FiveModels, sort: str) -> None:
+def test_lists_are_sorted_in_both_directions(models: FiveModels, sort: str) -> None:
     down = models.names(f"sort={sort}&direction=-1")
     assert models.names(f"sort={sort}&direction=1") == down[::-1]
     assert models.names(f"sort={sort}") == down
@@ -110,18 +108,18 @@ def test_sorting_is_in_both_directions(models: FiveModels, sort: str) -> None:
         assert down == ["gated", "three", "two", "one"]
 
 
-def test_pages_lead_to_one_another_and_keep_the_question(models: FiveModels) -> None:
-    found: list[str] = []
+def test_pages_link_to_the_next_with_the_same_query(models: FiveModels) -> None:
+    names: list[str] = []
     target = f"/api/models?search={models.word}&limit=3&sort=createdAt&full=true"
     while target:
         response = models.owner.hub.call("GET", target)
-        found += [item["id"] for item in response.json]
+        names += [item["id"] for item in response.json]
         assert all("siblings" in item for item in response.json)
         link = response.headers.get("link", "").partition(">")[0][1:]
         assert not link or link.startswith(models.owner.hub.url)
         parts = urlsplit(link)
         target = f"{parts.path}?{parts.query}" if link else ""
-    assert len(found) == len(set(found)) == 4
+    assert len(names) == len(set(names)) == 4
     api = models.owner.hub.api()
     assert len(list(api.list_models(search=models.word, limit=3))) == 3
 
@@ -145,41 +143,39 @@ def test_the_client_lists_every_kind(anna: Person) -> None:
     for kind in ("model", "dataset", "space"):
         anna.repo(word, kind)
     api = anna.api
-    assert [each.id for each in api.list_models(author=anna.name)] == [anna.path(word)]
-    assert [each.id for each in api.list_datasets(search=word, full=True)] == [anna.path(word)]
-    assert [each.id for each in api.list_spaces(search=word, full=True)] == [anna.path(word)]
+    assert [info.id for info in api.list_models(author=anna.name)] == [anna.path(word)]
+    assert [info.id for info in api.list_datasets(search=word, full=True)] == [anna.path(word)]
+    assert [info.id for info in api.list_spaces(search=word, full=True)] == [anna.path(word)]
 
 
 def test_tags_are_listed_by_type(models: FiveModels) -> None:
-    found = models.owner.hub.call("GET", "/api/models-tags-by-type").json
+    tags = models.owner.hub.call("GET", "/api/models-tags-by-type").json
     assert {"id": "license:mit", "label": "mit", "type": "license"}.items() <= next(
-        tag for tag in found["license"] if tag["id"] == "license:mit"
+        tag for tag in tags["license"] if tag["id"] == "license:mit"
     ).items()
     assert isinstance(models.owner.hub.call("GET", "/api/datasets-tags-by-type").json, dict)
 
 
-# -- who am I ----------------------------------------------------------------------------------
+# -- whoami ------------------------------------------------------------------------------------
 
 
-def test_who_am_i_is_told_in_the_shape_of_each_generation(
-    live_hub: ThreadHub, anna: Person
-) -> None:
+def test_whoami_has_the_shape_of_each_generation(live_hub: ThreadHub, anna: Person) -> None:
     org = live_hub.org(anna)
     assert anna.call("GET", "/api/whoami").json == {"user": anna.name, "orgs": [org]}
-    who = anna.call("GET", "/api/whoami-v2").json
-    assert (who["type"], who["name"]) == ("user", anna.name)
-    assert {"id", "fullname", "email", "isPro", "avatarUrl", "apiToken"} <= who.keys()
-    assert who["orgs"][0]["name"] == org
-    assert who["orgs"][0]["roleInOrg"] == "admin"
-    assert isinstance(who["orgs"][0]["apiToken"], str)
-    assert who["auth"]["type"] == "access_token"
-    assert who["auth"]["accessToken"]["role"] == "write"
+    identity = anna.call("GET", "/api/whoami-v2").json
+    assert (identity["type"], identity["name"]) == ("user", anna.name)
+    assert {"id", "fullname", "email", "isPro", "avatarUrl", "apiToken"} <= identity.keys()
+    assert identity["orgs"][0]["name"] == org
+    assert identity["orgs"][0]["roleInOrg"] == "admin"
+    assert isinstance(identity["orgs"][0]["apiToken"], str)
+    assert identity["auth"]["type"] == "access_token"
+    assert identity["auth"]["accessToken"]["role"] == "write"
     assert anna.with_token("read").api.whoami()["auth"]["accessToken"]["role"] == "read"
     with pytest.raises(HfHubHTTPError, match="Invalid user token"):
         live_hub.api("hf_nobody").whoami()
 
 
-def test_signing_in_opens_a_session_that_signing_out_ends(live_hub: ThreadHub) -> None:
+def test_a_login_creates_a_session_that_a_logout_ends(live_hub: ThreadHub) -> None:
     bo = live_hub.user("bo", password="correct horse")
     response = live_hub.call(
         "POST", "/api/login", {"username": bo.name, "password": "correct horse"}
@@ -192,13 +188,13 @@ def test_signing_in_opens_a_session_that_signing_out_ends(live_hub: ThreadHub) -
     assert (wrong.status, wrong.message) == (401, "Invalid username or password.")
 
 
-def test_an_access_token_is_no_session_to_end(anna: Person) -> None:
+def test_an_access_token_is_not_a_session(anna: Person) -> None:
     response = anna.call("POST", "/api/logout", b"")
     assert response.status == 400
     assert anna.api.whoami()["name"] == anna.name
 
 
-def test_people_and_organizations_are_described(live_hub: ThreadHub, anna: Person) -> None:
+def test_users_and_organizations_are_described(live_hub: ThreadHub, anna: Person) -> None:
     bo = live_hub.user("bo")
     org = live_hub.org(anna, {"read": bo})
     anna.repo("a")
@@ -209,8 +205,8 @@ def test_people_and_organizations_are_described(live_hub: ThreadHub, anna: Perso
     members = [member.username for member in live_hub.api().list_organization_members(org)]
     assert sorted(members) == sorted([anna.name, bo.name])
     assert live_hub.call("GET", "/api/users/nobody-has-this/overview").status == 404
-    mine = anna.call("GET", "/api/settings/repositories").json
-    assert {(row["id"], row["visibility"]) for row in mine} == {
+    own = anna.call("GET", "/api/settings/repositories").json
+    assert {(row["id"], row["visibility"]) for row in own} == {
         (anna.path("a"), "public"),
         (anna.path("b"), "private"),
     }
@@ -230,25 +226,25 @@ FORMS = [
 
 
 @pytest.mark.parametrize(("kind", "form"), FORMS)
-def test_one_file_goes_up_and_away_by_every_form_of_the_address(
+def test_one_file_is_uploaded_and_deleted_by_every_form_of_the_address(
     anna: Person, kind: str, form: str
 ) -> None:
     repo = anna.repo("bert", kind)
-    door = form.format(repo)
+    prefix = form.format(repo)
     web = f"{anna.hub.url}/{'' if kind == 'model' else kind + 's/'}{repo}"
-    response = anna.call("POST", f"{door}upload/main/sub/a.txt", b"A")
+    response = anna.call("POST", f"{prefix}upload/main/sub/a.txt", b"A")
     assert (response.status, response.json) == (200, {"url": f"{web}/blob/main/sub/a.txt"})
-    again = anna.call("POST", f"{door}upload/main/sub/a.txt", b"A")
+    again = anna.call("POST", f"{prefix}upload/main/sub/a.txt", b"A")
     assert (again.status, again.json["url"]) == (409, response.json["url"])
-    assert anna.call("POST", f"{door}upload/main/sub/a.txt", b"B").status == 200
+    assert anna.call("POST", f"{prefix}upload/main/sub/a.txt", b"B").status == 200
     read = anna.call("GET", f"{web.removeprefix(anna.hub.url)}/resolve/main/sub/a.txt")
     assert read.body == b"B"
-    assert anna.call("DELETE", f"{door}delete/main/sub/a.txt").status == 200
-    gone = anna.call("DELETE", f"{door}delete/main/sub/a.txt")
-    assert (gone.status, gone.code) == (404, "EntryNotFound")
+    assert anna.call("DELETE", f"{prefix}delete/main/sub/a.txt").status == 200
+    deletion = anna.call("DELETE", f"{prefix}delete/main/sub/a.txt")
+    assert (deletion.status, deletion.code) == (404, "EntryNotFound")
 
 
-def test_large_files_become_lfs_objects_on_the_way(anna: Person) -> None:
+def test_large_uploads_become_lfs_objects(anna: Person) -> None:
     repo = anna.repo()
     data = secrets.token_bytes(3_000_000)
     assert anna.call("POST", f"/api/{repo}/upload/main/model.bin", data).status == 200

@@ -1,4 +1,4 @@
-"""What the hub says of a model by the headers of its files."""
+"""Facts about a model from the headers of its files."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ def put(person: Person, repo: str, files: dict[str, bytes], **how: Any) -> str:
     attributes = CommitOperationAdd(".gitattributes", how.pop("attributes", BY_LFS))
     person.api.create_commit(repo, [attributes], commit_message="attributes")
     operations = [CommitOperationAdd(path, content) for path, content in files.items()]
-    done = person.api.create_commit(repo, operations, commit_message="files", **how)
-    return str(done.oid)
+    commit = person.api.create_commit(repo, operations, commit_message="files", **how)
+    return str(commit.oid)
 
 
 def info(caller: Person | ThreadHub, repo: str, query: str = "") -> dict[str, Any]:
-    answer = caller.call("GET", f"/api/models/{repo}{query}")
-    assert answer.status == 200, answer.body
-    found: dict[str, Any] = answer.json
-    return found
+    response = caller.call("GET", f"/api/models/{repo}{query}")
+    assert response.status == 200, response.body
+    facts: dict[str, Any] = response.json
+    return facts
 
 
 def count(hub: ThreadHub) -> int:
-    """Return how many files have facts, or are known to have none."""
+    """Return the number of files with facts, empty ones included."""
     (number,) = hub.run(hub.db.single(COUNT))
     return int(number)
 
@@ -77,14 +77,14 @@ def test_info_has_the_parameters_of_safetensors(live_hub: ThreadHub) -> None:
     repo = anna.repo()
     weights = safetensors({"a": ("F32", (7, 11)), "b": ("BF16", (3,))}, {"x": secrets.token_hex()})
     put(anna, repo, {"model.safetensors": weights, "other.safetensors": b"no header"})
-    found = anna.api.model_info(repo).safetensors
-    assert found is not None
-    assert (found.parameters, found.total) == ({"F32": 77, "BF16": 3}, 80)
+    parameters = anna.api.model_info(repo).safetensors
+    assert parameters is not None
+    assert (parameters.parameters, parameters.total) == ({"F32": 77, "BF16": 3}, 80)
     listed = anna.call("GET", f"/api/models?author={anna.name}&expand=safetensors").json
     assert [item["safetensors"]["total"] for item in listed] == [80]
 
 
-def test_shards_are_added_up(live_hub: ThreadHub) -> None:
+def test_parameters_of_shards_are_summed(live_hub: ThreadHub) -> None:
     anna = live_hub.user("anna")
     repo = anna.repo()
     files = {
@@ -92,14 +92,14 @@ def test_shards_are_added_up(live_hub: ThreadHub) -> None:
         for n in (1, 2)
     }
     put(anna, repo, {**files, "t-00001-of-00002.gguf": own(), "t-00002-of-00002.gguf": own()})
-    found = info(live_hub, repo)
-    assert found["safetensors"] == {"parameters": {"F16": 30}, "total": 30}
-    assert found["gguf"]["total"] == 2 * 64 * 420
+    facts = info(live_hub, repo)
+    assert facts["safetensors"] == {"parameters": {"F16": 30}, "total": 30}
+    assert facts["gguf"]["total"] == 2 * 64 * 420
     first = put(anna, repo, {"model-00003-of-00003.safetensors": safetensors({})})
     assert "safetensors" not in info(live_hub, repo, f"?revision={first}")
 
 
-def test_a_header_is_read_once_and_by_whichever_repository_comes_first(live_hub: ThreadHub) -> None:
+def test_a_header_is_read_once_for_all_repositories(live_hub: ThreadHub) -> None:
     anna = live_hub.user("anna")
     one, other = anna.repo("one"), anna.repo("other")
     model = own()
@@ -118,13 +118,13 @@ def test_an_unreadable_header_is_no_error_and_is_not_read_again(live_hub: Thread
     put(anna, repo, {"t.gguf": broken, "model.safetensors": secrets.token_bytes(99)})
     before = count(live_hub)
     for _ in range(2):
-        found = info(live_hub, repo)
-        assert "gguf" not in found
-        assert "safetensors" not in found
+        facts = info(live_hub, repo)
+        assert "gguf" not in facts
+        assert "safetensors" not in facts
     assert count(live_hub) == before + 2
 
 
-def test_files_in_git_itself_have_facts_too(live_hub: ThreadHub) -> None:
+def test_files_in_git_have_facts_too(live_hub: ThreadHub) -> None:
     anna = live_hub.user("anna")
     repo = anna.repo()
     put(anna, repo, {"t.gguf": own()}, attributes=b"* !filter\n")
@@ -169,17 +169,17 @@ def test_info_takes_the_revision_from_the_query(live_hub: ThreadHub, query: str)
     second = put(anna, repo, {"more.txt": b"text"})
     assert info(live_hub, repo)["sha"] == second
     path = query.format(first=first)
-    asked = first if not path else second
-    found = info(live_hub, repo, f"{path}?revision={asked}")
-    assert found["sha"] == first
+    revision = first if not path else second
+    facts = info(live_hub, repo, f"{path}?revision={revision}")
+    assert facts["sha"] == first
     assert live_hub.call("GET", f"/api/models/{repo}?revision=nope").status == 404
 
 
-def test_a_scan_says_that_none_was_done(live_hub: ThreadHub) -> None:
+def test_a_scan_reports_that_none_was_done(live_hub: ThreadHub) -> None:
     anna = live_hub.user("anna")
     repo = anna.repo(private=True)
-    found = anna.call("GET", f"/api/models/{repo}/scan")
-    assert (found.status, found.json) == (200, {"scansDone": False, "filesWithIssues": []})
+    response = anna.call("GET", f"/api/models/{repo}/scan")
+    assert (response.status, response.json) == (200, {"scansDone": False, "filesWithIssues": []})
     assert live_hub.call("GET", f"/api/models/{repo}/scan").status == 401
 
 

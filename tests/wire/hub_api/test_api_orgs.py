@@ -1,4 +1,4 @@
-"""What each caller sees of an organization over HTTP."""
+"""The view of an organization for each caller over HTTP."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def test_an_organization_shows_roles_to_its_administrators_and_lists_to_its_memb
 
 
 @pytest.mark.parametrize("path", ["overview", "members", "settings/repositories"])
-def test_a_user_or_an_absent_name_is_no_organization(live_hub: ThreadHub, path: str) -> None:
+def test_a_user_or_an_absent_name_is_not_an_organization(live_hub: ThreadHub, path: str) -> None:
     anna = live_hub.user("anna")
-    answers = [
+    responses = [
         anna.call("GET", f"/api/organizations/{name}/{path}") for name in (anna.name, "absent-org")
     ]
-    assert [answer.status for answer in answers] == [404, 404]
-    assert {answer.code for answer in answers} == {answers[0].code}
+    assert [response.status for response in responses] == [404, 404]
+    assert {response.code for response in responses} == {responses[0].code}

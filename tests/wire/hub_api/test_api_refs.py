@@ -1,4 +1,4 @@
-"""Branches, tags, histories, comparisons, and large files deleted for good."""
+"""Branches, tags, histories, comparisons, and the deletion of large files."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ def sha_of(anna: Person, repo: str, rev: str = "main") -> str:
     return str(anna.api.model_info(repo, revision=rev).sha)
 
 
-def test_branches_start_where_they_are_told_to(anna: Person, repo: str) -> None:
+def test_branches_start_at_the_requested_revision(anna: Person, repo: str) -> None:
     first = sha_of(anna, repo)
     second = anna.commit(repo, add("a")).json["commitOid"]
     anna.api.create_branch(repo, branch="dev")
     anna.api.create_branch(repo, branch="old", revision=first)
     anna.api.create_branch(repo, branch="short", revision=first[:8])
     anna.api.create_branch(repo, branch="from/branch", revision="old")
-    found = {branch.name: branch for branch in anna.api.list_repo_refs(repo).branches}
-    assert {name: branch.target_commit for name, branch in found.items()} == {
+    branches = {branch.name: branch for branch in anna.api.list_repo_refs(repo).branches}
+    assert {name: branch.target_commit for name, branch in branches.items()} == {
         "dev": second,
         "from/branch": first,
         "main": second,
         "old": first,
         "short": first,
     }
-    assert found["from/branch"].ref == "refs/heads/from/branch"
+    assert branches["from/branch"].ref == "refs/heads/from/branch"
 
 
-def test_a_branch_is_made_once_and_over_another_only_when_asked(anna: Person, repo: str) -> None:
+def test_a_branch_is_created_once_and_replaced_only_on_request(anna: Person, repo: str) -> None:
     first = sha_of(anna, repo)
     anna.api.create_branch(repo, branch="dev")
     with pytest.raises(HfHubHTTPError, match="Reference already exists"):
@@ -61,7 +61,7 @@ def test_a_branch_is_made_once_and_over_another_only_when_asked(anna: Person, re
     assert sha_of(anna, repo, "dev") == first
 
 
-def test_an_empty_branch_has_one_commit_of_nothing(anna: Person, repo: str) -> None:
+def test_an_empty_branch_has_one_commit_without_files(anna: Person, repo: str) -> None:
     assert anna.call("POST", f"/api/models/{repo}/branch/new", {"emptyBranch": True}).status == 200
     assert anna.api.list_repo_files(repo, revision="new") == []
     assert len(anna.api.list_repo_commits(repo, revision="new")) == 1
@@ -74,10 +74,10 @@ def test_names_that_git_would_refuse_are_refused(anna: Person, repo: str, name: 
         anna.api.create_branch(repo, branch=name)
 
 
-def test_a_branch_goes_and_the_default_one_stays(anna: Person, repo: str) -> None:
+def test_a_branch_is_deleted_and_the_default_one_is_not(anna: Person, repo: str) -> None:
     anna.api.create_branch(repo, branch="a/b")
     anna.api.delete_branch(repo, branch="a/b")
-    # Suites up to 0.31 look for the first words, later ones for the others.
+    # Suites up to 0.31 match the first words, later ones the others.
     for words in ("Reference does not exist", "Invalid rev id"):
         with pytest.raises(RevisionNotFoundError, match=words):
             anna.api.delete_branch(repo, branch="a/b")
@@ -85,7 +85,7 @@ def test_a_branch_goes_and_the_default_one_stays(anna: Person, repo: str) -> Non
         anna.api.delete_branch(repo, branch="main")
 
 
-def test_tags_point_to_what_they_were_made_at(anna: Person, repo: str) -> None:
+def test_tags_point_to_their_revisions(anna: Person, repo: str) -> None:
     first = sha_of(anna, repo)
     anna.api.create_tag(repo, tag="v1")
     anna.commit(repo, add("a"))
@@ -109,13 +109,16 @@ def test_a_ref_named_like_a_folder_of_a_revision_hides_nothing(anna: Person, rep
     for name in ("main/d", "dev/d", "HEAD/d", f"{new}/d", f"{new[:9]}/d"):
         anna.api.create_tag(repo, tag=name, revision=old)
     for rev in ("main", "dev", "HEAD", new, new.upper(), new[:9], "refs/heads/dev"):
-        for door in ("resolve", "raw"):
-            assert anna.call("GET", f"/{repo}/{door}/{rev}/d/f.txt").body == b"right", (door, rev)
-        said = anna.call("GET", f"/api/models/{repo}/tree/{rev}/d").json
-        assert [item["path"] for item in said] == ["d/f.txt", "d/new", "d/old"]
+        for action in ("resolve", "raw"):
+            assert anna.call("GET", f"/{repo}/{action}/{rev}/d/f.txt").body == b"right", (
+                action,
+                rev,
+            )
+        entries = anna.call("GET", f"/api/models/{repo}/tree/{rev}/d").json
+        assert [item["path"] for item in entries] == ["d/f.txt", "d/new", "d/old"]
         for page, shown in (("tree/{}/d", "d/new"), ("blob/{}/d/f.txt", "right")):
-            said = anna.call("GET", f"/{repo}/{page.format(rev)}")
-            assert shown in said.body.decode(), page
+            entries = anna.call("GET", f"/{repo}/{page.format(rev)}")
+            assert shown in entries.body.decode(), page
     encoded = anna.call("GET", f"/{repo}/resolve/{new}%2Fd/f.txt")
     assert encoded.body == b"wrong"
     lacking = anna.call("GET", f"/{repo}/resolve/{'e' * 40}/d/f.txt")
@@ -129,7 +132,7 @@ def test_a_branch_wins_over_a_tag_of_its_name(anna: Person, repo: str) -> None:
     assert sha_of(anna, repo, "both") == sha_of(anna, repo)
 
 
-def test_refs_of_pull_requests_are_listed_when_asked(anna: Person, repo: str) -> None:
+def test_refs_of_pull_requests_are_listed_on_request(anna: Person, repo: str) -> None:
     assert "pullRequests" not in anna.call("GET", f"/api/models/{repo}/refs").json
     refs = anna.api.list_repo_refs(repo, include_pull_requests=True)
     assert (refs.pull_requests, refs.converts) == ([], [])
@@ -139,19 +142,19 @@ def test_commits_come_in_pages_newest_first_with_their_number(anna: Person, repo
     shas = [anna.commit(repo, add("a", str(n))).json["commitOid"] for n in range(5)]
     response = anna.call("GET", f"/api/models/{repo}/commits/main?limit=4&expand[]=formatted")
     assert response.headers["x-total-count"] == "6"
-    assert [each["id"] for each in response.json] == shas[:0:-1]
+    assert [item["id"] for item in response.json] == shas[:0:-1]
     assert response.json[0]["formatted"]["title"] == "test"
     link = response.headers["link"]
     assert link.startswith(f"<{anna.hub.url}/api/models/{repo}/commits/main?")
     parts = urlsplit(link.partition(">")[0][1:])
     rest = anna.call("GET", f"{parts.path}?{parts.query}")
-    assert [each["title"] for each in rest.json] == ["test", "initial commit"]
+    assert [item["title"] for item in rest.json] == ["test", "initial commit"]
     assert "link" not in rest.headers
     assert anna.call("GET", f"/api/models/{repo}/commits/main?p=9").json == []
     assert len(anna.api.list_repo_commits(repo)) == 6
 
 
-def test_titles_are_shown_as_text_not_as_markup(anna: Person, repo: str) -> None:
+def test_titles_are_text_and_not_markup(anna: Person, repo: str) -> None:
     anna.commit(repo, add("a"), summary="<b>&", description="<script>")
     response = anna.call("GET", f"/api/models/{repo}/commits/main?expand=formatted")
     assert response.json[0]["title"] == "<b>&"
@@ -173,7 +176,7 @@ def test_two_revisions_are_compared_as_a_diff(anna: Person, repo: str) -> None:
     assert anna.call("GET", f"/api/models/{repo}/compare/main..main").body == b""
 
 
-def test_squashing_keeps_the_files_and_one_commit(anna: Person, repo: str) -> None:
+def test_a_squash_leaves_the_files_and_one_commit(anna: Person, repo: str) -> None:
     for n in range(3):
         anna.commit(repo, add(f"{n}"))
     before = sha_of(anna, repo)
@@ -203,11 +206,11 @@ def test_large_files_are_listed_newest_first_page_by_page(anna: Person, repo: st
     first = anna.call("GET", f"/api/models/{repo}/lfs-files?limit=2")
     parts = urlsplit(first.headers["link"].partition(">")[0][1:])
     second = anna.call("GET", f"{parts.path}?{parts.query}")
-    assert [each["fileOid"] for each in [*first.json, *second.json]] == shas[::-1]
+    assert [item["fileOid"] for item in [*first.json, *second.json]] == shas[::-1]
     assert "link" not in second.headers
 
 
-def test_large_files_tell_the_branch_they_came_to(anna: Person, repo: str) -> None:
+def test_large_files_have_the_branch_of_their_upload(anna: Person, repo: str) -> None:
     upload(anna, repo, "first.bin", b"first" * 99)
     anna.api.create_branch(repo, branch="dev/2")
     anna.api.upload_file(
@@ -217,19 +220,19 @@ def test_large_files_tell_the_branch_they_came_to(anna: Person, repo: str) -> No
     assert refs == {"first.bin": "main", "other.bin": "dev/2"}
 
 
-def test_large_files_are_taken_out_of_every_commit(anna: Person, repo: str) -> None:
-    gone = upload(anna, repo, "gone.bin", b"gone" * 99)
-    upload(anna, repo, "kept.bin", b"kept" * 99)
+def test_large_files_are_removed_from_every_commit(anna: Person, repo: str) -> None:
+    removed = upload(anna, repo, "removed.bin", b"removed" * 99)
+    upload(anna, repo, "other.bin", b"other" * 99)
     anna.api.create_branch(repo, branch="dev")
     anna.api.create_tag(repo, tag="v1")
-    files = [file for file in anna.api.list_lfs_files(repo) if file.file_oid == gone]
+    files = [file for file in anna.api.list_lfs_files(repo) if file.file_oid == removed]
     anna.api.permanently_delete_lfs_files(repo, files)
     for rev in ("main", "dev", "v1"):
-        assert anna.api.list_repo_files(repo, revision=rev) == [".gitattributes", "kept.bin"]
-    assert [file.filename for file in anna.api.list_lfs_files(repo)] == ["kept.bin"]
+        assert anna.api.list_repo_files(repo, revision=rev) == [".gitattributes", "other.bin"]
+    assert [file.filename for file in anna.api.list_lfs_files(repo)] == ["other.bin"]
     assert len(anna.api.list_repo_commits(repo)) == 3
-    assert anna.call("GET", f"/{repo}/resolve/v1/kept.bin").body == b"kept" * 99
-    response = anna.commit(repo, {"key": "lfsFile", "value": {"path": "again.bin", "oid": gone}})
+    assert anna.call("GET", f"/{repo}/resolve/v1/other.bin").body == b"other" * 99
+    response = anna.commit(repo, {"key": "lfsFile", "value": {"path": "again.bin", "oid": removed}})
     assert response.status == 400
 
 

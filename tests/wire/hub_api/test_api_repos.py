@@ -1,4 +1,4 @@
-"""Repositories come, go, move, change and are copied, as today's client asks for it."""
+"""Repositories are created, deleted, moved, changed and copied by today's client."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _info(anna: Person, kind: str = "model") -> dict[str, Any]:
     return info
 
 
-def test_a_new_repository_is_public_unless_asked_otherwise(anna: Person) -> None:
+def test_a_new_repository_is_public_by_default(anna: Person) -> None:
     cases: list[tuple[str, dict[str, Any], bool]] = [
         ("a", {}, False),
         ("b", {"private": None}, False),
@@ -70,7 +70,7 @@ def test_a_new_repository_is_public_unless_asked_otherwise(anna: Person) -> None
 
 
 @pytest.mark.parametrize("named", [{"organization": "ORG"}, {"organization": None}])
-def test_a_repository_is_named_apart_or_as_a_whole(anna: Person, named: dict[str, Any]) -> None:
+def test_a_repository_is_named_in_parts_or_as_a_whole(anna: Person, named: dict[str, Any]) -> None:
     org = anna.hub.org(anna)
     if named["organization"]:
         body: dict[str, Any] = {"name": "bert", "organization": org}
@@ -82,7 +82,7 @@ def test_a_repository_is_named_apart_or_as_a_whole(anna: Person, named: dict[str
     assert len(response.json["id"]) == 24
 
 
-def test_a_name_that_is_taken_is_told_with_its_address_in_any_case(anna: Person) -> None:
+def test_a_taken_name_is_an_error_with_its_address_in_any_case(anna: Person) -> None:
     anna.repo("Bert")
     response = anna.call("POST", "/api/repos/create", {"name": "bERT"})
     assert (response.status, response.code) == (409, None)
@@ -94,14 +94,14 @@ def test_a_name_that_is_taken_is_told_with_its_address_in_any_case(anna: Person)
     anna.api.create_repo(anna.path("Bert"), repo_type="dataset")  # another kind is another name
 
 
-def test_a_place_of_others_is_refused_unless_the_repository_is_there(
+def test_a_namespace_of_others_is_refused_unless_the_repository_exists(
     live_hub: ThreadHub, anna: Person
 ) -> None:
     bo = live_hub.user("bo")
     with pytest.raises(HfHubHTTPError, match="403"):
         bo.api.create_repo(anna.path("bert"))
     anna.repo()
-    assert bo.api.repo_exists(anna.path("bert"))  # what the client asks next with exist_ok
+    assert bo.api.repo_exists(anna.path("bert"))  # the client's next request with exist_ok
     with pytest.raises(HfHubHTTPError, match="401"):
         live_hub.api().create_repo(anna.path("other"))
 
@@ -123,7 +123,7 @@ def test_files_and_a_license_can_come_with_the_first_commit(anna: Person) -> Non
     assert len(anna.api.list_repo_commits(anna.path("bert"))) == 1
 
 
-def test_who_recreates_a_name_inherits_nothing(anna: Person) -> None:
+def test_a_new_repository_at_a_deleted_name_inherits_nothing(anna: Person) -> None:
     repo = anna.repo()
     data = anna.name.encode() * 1000
     commit = anna.api.create_commit(
@@ -151,7 +151,9 @@ def test_who_recreates_a_name_inherits_nothing(anna: Person) -> None:
     assert "has not been uploaded" in response.message
 
 
-def test_deleting_what_is_not_there_is_told_in_the_words_clients_know(anna: Person) -> None:
+def test_a_deletion_of_a_missing_repository_is_an_error_in_the_words_of_clients(
+    anna: Person,
+) -> None:
     response = anna.call("DELETE", "/api/repos/delete", {"name": "none", "type": "dataset"})
     assert (response.status, response.code) == (404, "RepoNotFound")
     assert f"No dataset repo found matching {anna.path('none')}" in response.json["error"]
@@ -160,7 +162,7 @@ def test_deleting_what_is_not_there_is_told_in_the_words_clients_know(anna: Pers
     assert anna.call("DELETE", "/api/repos/delete", {"name": "mine", "type": None}).status == 200
 
 
-# -- moving ------------------------------------------------------------------------------------
+# -- moves --------------------------------------------------------------------------------------
 
 MOVABLE = {
     route.name: route
@@ -181,7 +183,7 @@ def moved(live_hub: ThreadHub) -> tuple[Person, Person, str, str]:
 
 
 @pytest.mark.parametrize("name", MOVABLE)
-def test_an_old_name_leads_to_the_new_one_on_every_route_for_readers_only(
+def test_an_old_name_redirects_on_every_route_for_readers_only(
     moved: tuple[Person, Person, str, str], name: str
 ) -> None:
     anna, bo, old, new = moved
@@ -211,7 +213,7 @@ def test_a_client_follows_an_old_name_with_method_and_body(
     assert [branch.name for branch in anna.api.list_repo_refs(new).branches] == ["dev", "main"]
 
 
-def test_a_name_left_behind_can_be_taken_again(anna: Person) -> None:
+def test_an_old_name_can_be_used_again(anna: Person) -> None:
     anna.repo("one")
     anna.api.move_repo(anna.path("one"), anna.path("two"))
     anna.repo("one")
@@ -235,7 +237,7 @@ def test_a_move_onto_a_taken_name_or_to_another_user_is_refused(
     assert anna.api.model_info(anna.path("one")).id == anna.path("ONE")
 
 
-def test_names_are_found_in_any_case_and_answered_as_they_are(anna: Person) -> None:
+def test_names_match_in_any_case_and_are_returned_as_stored(anna: Person) -> None:
     anna.repo("Bert-Base")
     assert anna.api.model_info(anna.path("bert-base").upper()).id == anna.path("Bert-Base")
 
@@ -252,7 +254,7 @@ def test_names_are_found_in_any_case_and_answered_as_they_are(anna: Person) -> N
         "/api/repos/models/{}/settings",
     ],
 )
-def test_settings_are_changed_and_echoed_in_every_form_of_their_address(
+def test_settings_are_changed_and_returned_in_every_form_of_their_address(
     anna: Person, form: str
 ) -> None:
     repo = anna.repo()
@@ -263,7 +265,7 @@ def test_settings_are_changed_and_echoed_in_every_form_of_their_address(
     assert anna.call("PUT", form.format(repo), {"visibility": "public"}).json["private"] is False
 
 
-def test_what_is_not_sent_stays(anna: Person) -> None:
+def test_settings_that_are_not_sent_stay(anna: Person) -> None:
     repo = anna.repo()
     anna.api.update_repo_settings(repo, gated="manual")
     anna.api.update_repo_settings(repo, visibility="private")
@@ -275,7 +277,7 @@ def test_what_is_not_sent_stays(anna: Person) -> None:
     assert anna.api.model_info(repo).gated is False
 
 
-def test_a_gated_repository_shows_what_it_is_and_keeps_its_content(
+def test_a_gated_repository_shows_its_metadata_and_hides_its_content(
     live_hub: ThreadHub, anna: Person
 ) -> None:
     bo = live_hub.user("bo")

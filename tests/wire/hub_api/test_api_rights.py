@@ -1,4 +1,4 @@
-"""Who may call what: every route with a repository in its address, every standing."""
+"""Rights of every route with a repository in its address, for every standing."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from hubstead.wire import Access, Route
 ROUTES = {route.name: route for route in routes() if isinstance(route.access, Right)}
 OTHERS = {route.name: route for route in routes() if not isinstance(route.access, Right)}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-#: Who may use these depends on the query; this is what holds without one.
+#: The rights of these depend on the query; this is the right without one.
 NEEDED = {"GET /api/{kinds}/{repo}/xet-write-token/{rev*}": Right.WRITE}
-#: Names of one length, so that answers about them can be compared byte by byte.
+#: Names of one length, so that responses about them can be compared byte by byte.
 PUBLIC, PRIVATE, GATED, ABSENT = "bert-open", "bert-hush", "bert-gate", "bert-none"
-#: What people may do with what the organization ``acme.org`` has.
+#: The rights of each user to the repositories of ``acme.org``.
 STANDINGS: dict[str, Right | None] = {
     "anonymous": None,
     "stranger": None,
@@ -37,7 +37,7 @@ STANDINGS: dict[str, Right | None] = {
 
 @dataclass
 class RightsOrg:
-    """An organization with a model and a space of each visibility, and everybody around it."""
+    """An organization with a model and a space of each visibility, and users of every standing."""
 
     hub: ThreadHub
     owner: Person
@@ -52,12 +52,12 @@ class RightsOrg:
 
 
 def address(route: Route, repo_id: str) -> str:
-    """Fill a pattern in; revisions, branches and paths exist nowhere, so nothing is changed."""
+    """Fill a pattern in; revisions, branches and paths do not exist, so nothing is changed."""
     path = route.pattern.replace("{repo}", repo_id).replace("{namespace}/{name}", repo_id)
     path = path.replace("{prefix}/", "").replace("{spaces}", "spaces")
     path = path.replace("{kinds}", "models").replace("{any_kind}", "model")
     path = re.sub(r"\{\w+[+*]?\}", "none", path)
-    # Without it, this is a protocol of git that nobody is served.
+    # Without it, the address is a protocol of git that no hub serves.
     return f"{path}?service=git-upload-pack" if path.endswith("/info/refs") else path
 
 
@@ -86,9 +86,7 @@ def summary(response: Response) -> tuple[int, str | None]:
 
 
 @pytest.mark.parametrize("name", ROUTES)
-def test_a_route_does_what_its_right_says_and_nothing_for_others(
-    acme: RightsOrg, name: str
-) -> None:
+def test_a_route_serves_exactly_the_standings_with_its_right(acme: RightsOrg, name: str) -> None:
     route = ROUTES[name]
     needed = NEEDED.get(name, route.access)
     assert isinstance(needed, Right)
@@ -114,7 +112,7 @@ def test_a_route_does_what_its_right_says_and_nothing_for_others(
 
 
 @pytest.mark.parametrize("name", ROUTES)
-def test_a_token_that_is_not_valid_is_told_so_whatever_is_there(acme: RightsOrg, name: str) -> None:
+def test_an_invalid_token_is_refused_as_such_for_any_repository(acme: RightsOrg, name: str) -> None:
     for repo in (PUBLIC, PRIVATE, GATED, ABSENT):
         response = acme.call(ROUTES[name], repo, "hf_nobody")
         assert summary(response) == (401, None)
@@ -125,7 +123,7 @@ def test_a_token_that_is_not_valid_is_told_so_whatever_is_there(acme: RightsOrg,
 
 @pytest.mark.parametrize("name", ROUTES)
 @pytest.mark.parametrize("who", ["anonymous", "stranger"])
-def test_a_hidden_repository_is_answered_like_none_with_every_method(
+def test_a_hidden_repository_is_answered_like_a_missing_one_with_every_method(
     acme: RightsOrg, name: str, who: str
 ) -> None:
     for method in METHODS:
@@ -135,7 +133,7 @@ def test_a_hidden_repository_is_answered_like_none_with_every_method(
 
 
 def plain(response: Response) -> tuple[int, dict[str, str], bytes]:
-    """Return the whole answer without what differs between any two answers."""
+    """Return the whole response without the parts that differ between any two."""
     headers = {k: v for k, v in response.headers.items() if k not in ("date", "x-request-id")}
     body = response.body.replace(response.headers["x-request-id"].encode(), b"ID")
     for name in (PRIVATE, ABSENT):
@@ -159,24 +157,24 @@ def plain(response: Response) -> tuple[int, dict[str, str], bytes]:
         ("GET", "/api/repos/ls?organization=ORG", None),
     ],
 )
-def test_a_hidden_repository_named_elsewhere_is_answered_like_none(
+def test_a_hidden_repository_named_in_a_body_is_answered_like_a_missing_one(
     acme: RightsOrg, method: str, path: str, body: dict[str, str] | None
 ) -> None:
     stranger = acme.hub.user("stranger")
     stranger.repo("own")
-    answers = []
+    responses = []
     for name in (PRIVATE, ABSENT):
         names = {"ORG": acme.org, "NAME": name, "ME": stranger.name}
         sent = {key: _filled(value, names) for key, value in (body or {}).items()}
-        answers.append(plain(stranger.call(method, _filled(path, names), sent if body else None)))
-    assert answers[0] == answers[1]
+        responses.append(plain(stranger.call(method, _filled(path, names), sent if body else None)))
+    assert responses[0] == responses[1]
 
 
 def _filled(text: str, names: dict[str, str]) -> str:
-    return re.sub("ORG|NAME|ME", lambda found: names[found[0]], text)
+    return re.sub("ORG|NAME|ME", lambda match: names[match[0]], text)
 
 
-def test_the_old_name_of_a_hidden_repository_is_no_name_for_a_stranger(acme: RightsOrg) -> None:
+def test_the_old_name_of_a_hidden_repository_is_unknown_to_a_stranger(acme: RightsOrg) -> None:
     anna, stranger = acme.hub.user("anna"), acme.hub.user("stranger")
     anna.repo("old", private=True)
     anna.api.move_repo(anna.path("old"), anna.path("new"))
@@ -188,7 +186,7 @@ def test_the_old_name_of_a_hidden_repository_is_no_name_for_a_stranger(acme: Rig
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_a_route_without_repository_asks_for_what_its_line_says(acme: RightsOrg, name: str) -> None:
+def test_a_route_without_repository_requires_its_declared_right(acme: RightsOrg, name: str) -> None:
     route = OTHERS[name]
     target = re.sub(r"\{\w+[+*]?\}", "none", route.pattern)
     body = None if route.method in ("GET", "HEAD") else b"{}"
@@ -204,7 +202,7 @@ def test_a_route_without_repository_asks_for_what_its_line_says(acme: RightsOrg,
         assert invalid.message == "Invalid credentials in Authorization header"
 
 
-def test_what_a_contributor_made_is_theirs_and_nothing_else(acme: RightsOrg) -> None:
+def test_a_contributor_owns_only_their_own_repositories(acme: RightsOrg) -> None:
     contributor, other = acme.hub.user("contributor"), acme.hub.user("contributor")
     org = acme.hub.org(acme.owner, {"contributor": contributor})
     contributor.api.create_repo(f"{org}/mine")
@@ -215,16 +213,16 @@ def test_what_a_contributor_made_is_theirs_and_nothing_else(acme: RightsOrg) -> 
     assert other.call("PUT", f"/api/models/{org}/mine/settings", settings).status == 403
 
 
-#: What stands in every file of ``sealed``, and in no name and no message.
+#: The content of every file of ``sealed``, and in no name and no message.
 SECRET = "tulips-at-noon"
-#: The page of a repository is for all who see it; it leaves out the README by a check of its own.
+#: The page of a repository is for all who see it; its own check leaves out the README.
 CHECKS_INSIDE = {"GET /{prefix}/{namespace}/{name}"}
 CONTENT_TYPES = ("application/octet-stream", "text/plain")
 
 
 @pytest.fixture(scope="module")
 def sealed(acme: RightsOrg) -> dict[str, str]:
-    """A gated model whose files hold ``SECRET``, and values for the patterns of routes."""
+    """A gated model whose files contain ``SECRET``, and values for the patterns of routes."""
     repo_id = acme.owner.repo("sealed")
     contents = {"README.md": f"# Notes\n{SECRET}\n", "notes.txt": SECRET}
     operations = [CommitOperationAdd(path, text.encode() * 9) for path, text in contents.items()]
@@ -235,12 +233,12 @@ def sealed(acme: RightsOrg) -> dict[str, str]:
 
 
 def addresses_of(route: Route, sealed: dict[str, str]) -> list[str]:
-    """Fill a pattern in so that, if it leads to content at all, one way is that of ``sealed``."""
+    """Fill a pattern in all ways, one of which leads to ``sealed`` if any leads to content."""
     tip, path = sealed["tip"], "notes.txt"
     known = {"spec": f"{sealed['first']}..{tip}", "path": path, "sha": tip, "rest": f"{tip}/{path}"}
     pattern = re.sub(
         r"\{(rest|spec|path|sha|rev|branch)[+*]?\}",
-        lambda found: known.get(found[1], tip),
+        lambda match: known.get(match[1], tip),
         route.pattern,
     )
     pattern = pattern.replace("/{prefix}/{namespace}/{name}", "/{repo}")
@@ -258,7 +256,7 @@ def sends_the_secret(acme: RightsOrg, route: Route, sealed: dict[str, str], toke
     )
 
 
-def test_no_route_that_sends_content_asks_for_less_than_to_read(
+def test_every_route_that_sends_content_requires_the_right_to_read(
     acme: RightsOrg, sealed: dict[str, str]
 ) -> None:
     safe = [route for route in ROUTES.values() if route.method in ("GET", "HEAD")]
@@ -274,17 +272,17 @@ def test_no_route_that_sends_content_asks_for_less_than_to_read(
         *CHECKS_INSIDE,
     }
     for name, route in sending.items():
-        assert name in CHECKS_INSIDE or asks_to_read(route), name
+        assert name in CHECKS_INSIDE or requires_read(route), name
     for token in (acme.tokens["anonymous"], acme.tokens["stranger"]):
         leaks = [r.name for r in ROUTES.values() if sends_the_secret(acme, r, sealed, token)]
         assert leaks == []
 
 
-def asks_to_read(route: Route) -> bool:
+def requires_read(route: Route) -> bool:
     return isinstance(route.access, Right) and route.access >= Right.READ
 
 
-def test_a_route_whose_answer_is_bytes_asks_for_the_right_to_read() -> None:
+def test_a_route_whose_response_is_bytes_requires_the_right_to_read() -> None:
     sending = [r for r in ROUTES.values() if r.says.media_type in CONTENT_TYPES or r.wire == "git"]
     assert len(sending) >= 7
-    assert [route.name for route in sending if not asks_to_read(route)] == []
+    assert [route.name for route in sending if not requires_read(route)] == []
