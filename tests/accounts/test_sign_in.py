@@ -127,7 +127,7 @@ async def test_a_stranger_cannot_lock_a_user_out(db: Database) -> None:
 
 async def test_an_address_has_ten_times_the_attempts_of_a_name(db: Database) -> None:
     passwords = quick_passwords()
-    await make_anna(db, passwords)
+    await add_anna(db, passwords)
     sign_in = SignIn(db, passwords, attempts=2, window_s=60)
     for n in range(20):
         await fails(sign_in, f"user{n}", "guess")
@@ -146,7 +146,7 @@ async def test_addresses_of_one_ipv6_network_count_together(db: Database) -> Non
 
 async def test_the_right_password_forgives_the_wrong_ones(db: Database) -> None:
     passwords = quick_passwords()
-    await make_anna(db, passwords)
+    await add_anna(db, passwords)
     sign_in = SignIn(db, passwords, attempts=3, window_s=60)
     for n in range(6):
         await fails(sign_in, "anna", f"guess {n}")

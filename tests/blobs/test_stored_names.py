@@ -271,6 +271,6 @@ async def test_a_repeated_completion_returns_the_same_stored_name(
         verify = Sha256Verifier(LFS.name)
         size = len(DATA)
         assert (
-            await blobs.parts.assemble("u", [1], LFS, verify, size=size, place=place) == places[0]
+            await blobs.parts.assemble("u", [1], LFS, verify, size=size, place=stored) == places[0]
         )
     assert await blobs.size(places[1]) is None
