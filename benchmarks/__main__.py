@@ -15,7 +15,7 @@ from benchmarks import (
     machine,
     refs,
     report,
-    starting,
+    startup,
     transfers,
     xet,
 )

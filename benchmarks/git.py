@@ -245,7 +245,7 @@ def _both_ways(pair: Pair, source: Path, what: str, checked: bool = False) -> li
     return [push, clone]
 
 
-def _at_once(pair: Pair) -> list[Figure]:
+def _parallel(pair: Pair) -> list[Figure]:
     took = Figure(
         f"{CLONES} clones of {COMMITS:,} commits at once", "s", _SMALL_CLONE, "http-backend"
     )
