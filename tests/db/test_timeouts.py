@@ -16,7 +16,7 @@ from sqlalchemy import func, literal, select
 from hubstead.admission import Work
 from hubstead.db import Database, Timeouts, Tx, migrate, open_db, scan
 from hubstead.errors import Unavailable, WorkTooLong
-from tests.db.test_reading_and_writing import add, count, names
+from tests.db.test_database import add, count, names
 from tests.support.frozen_proxy import freezing_proxy
 from tests.support.services import Postgres
 

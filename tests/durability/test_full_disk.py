@@ -242,7 +242,7 @@ def test_a_full_disk_refuses_content_with_507_serves_reads_and_recovers_without_
             response = getattr(writer, kind)()
             assert response.status == 200, (kind, response.status, response.body)
         assert node.call("GET", "/readyz").json["status"] == "ready"
-        check_reading(node, kept)
+        check_reading(node, content)
         assert "in order" in node.run("doctor").stdout
 
 

@@ -127,7 +127,7 @@ async def test_a_needed_xorb_stays_at_any_age(hub: XetHub) -> None:
 async def test_a_file_that_was_just_registered_is_not_forgotten(hub: XetHub) -> None:
     file, made = a_model("fresh")
     await hub.upload(file, xorbs=(made,))
-    await let_go(hub, file)
+    await delete_object(hub, file)
     assert not await delete_unreferenced_files(hub.stores.db, hub.stores.settings.xet)
     await pass_days(hub, 0.1)
     assert await delete_unreferenced_files(hub.stores.db, hub.stores.settings.xet) == 1
