@@ -171,7 +171,7 @@ async def open_hub(settings: Settings, *, make: bool = False) -> AsyncIterator[H
             stores=stores,
             passwords=passwords,
             sign_in=sign_in,
-            seal=await HubSigner.load(stores.db),
+            signer=await HubSigner.load(stores.db),
             clock=NodeClock(
                 stores.db, node_name(), tolerance_s=settings.database.clock_tolerance_seconds
             ),
@@ -319,7 +319,7 @@ async def _measure_clock(hub: Hub) -> None:
 
 async def _flush_and_reload(hub: Hub) -> None:
     await hub.last_use.flush(hub.db)
-    await hub.seal.reload(hub.db)
+    await hub.signer.reload(hub.db)
 
 
 async def _maintain_packs(hub: Hub) -> None:
@@ -427,12 +427,12 @@ async def _create_first_admin(db: Database, path: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     sync_folder(path.parent)
+    await db.write(_add_first_admin, secret)
 
-    async def make(tx: Tx) -> None:
-        pk = await add_user(tx, FIRST_USER, is_admin=True)
-        await add_token(tx, pk, name=FIRST_TOKEN, value=secret)
 
-    await db.write(make)
+async def _add_first_admin(tx: Tx, secret: str) -> None:
+    pk = await add_user(tx, FIRST_USER, is_admin=True)
+    await add_token(tx, pk, name=FIRST_TOKEN, value=secret)
 
 
 def _json_greeting(settings: Settings, port: int, token: str | None) -> str:

@@ -25,28 +25,28 @@ GRANT = Grant("acme/bert", 7)
 
 
 async def test_a_signed_value_is_read_back_and_fits_into_an_address(db: Database) -> None:
-    seal = await HubSigner.load(db)
-    text = seal.sign(GRANT, purpose="get", seconds=60)
-    assert seal.read(text, Grant, purpose="get") == GRANT
+    signer = await HubSigner.load(db)
+    text = signer.sign(GRANT, purpose="get", seconds=60)
+    assert signer.read(text, Grant, purpose="get") == GRANT
     assert set(text) <= set(string.ascii_letters + string.digits + "-_.")
 
 
 async def test_another_purpose_is_refused(db: Database) -> None:
-    seal = await HubSigner.load(db)
-    text = seal.sign(GRANT, purpose="get", seconds=60)
+    signer = await HubSigner.load(db)
+    text = signer.sign(GRANT, purpose="get", seconds=60)
     with pytest.raises(InvalidCredentials):
-        seal.read(text, Grant, purpose="put")
+        signer.read(text, Grant, purpose="put")
 
 
 async def test_an_expired_signature_is_refused(db: Database) -> None:
-    seal = await HubSigner.load(db)
-    text = seal.sign(GRANT, purpose="get", seconds=-1)
+    signer = await HubSigner.load(db)
+    text = signer.sign(GRANT, purpose="get", seconds=-1)
     with pytest.raises(InvalidCredentials):
-        seal.read(text, Grant, purpose="get")
+        signer.read(text, Grant, purpose="get")
 
 
-SEAL = HubSigner([SigningKey("11111111", "a secret"), SigningKey("00000000", "an older secret")])
-SIGNED = SEAL.sign(GRANT, purpose="get", seconds=3600)
+SIGNER = HubSigner([SigningKey("11111111", "a secret"), SigningKey("00000000", "an older secret")])
+SIGNED = SIGNER.sign(GRANT, purpose="get", seconds=3600)
 
 
 @given(
@@ -59,10 +59,10 @@ def test_a_changed_character_is_detected(at: int, char: str) -> None:
     try:
         # The last character of a base64 text has spare bits: the same bytes, so the same signature.
         assert at == len(SIGNED) - 1
-        assert SEAL.read(forged, Grant, purpose="get") == GRANT
+        assert SIGNER.read(forged, Grant, purpose="get") == GRANT
     except AssertionError:
         with pytest.raises(InvalidCredentials):
-            SEAL.read(forged, Grant, purpose="get")
+            SIGNER.read(forged, Grant, purpose="get")
     except InvalidCredentials:
         return
 
@@ -70,13 +70,13 @@ def test_a_changed_character_is_detected(at: int, char: str) -> None:
 @given(st.text(max_size=80) | st.text("01.", max_size=40).map(lambda tail: f"11111111.{tail}"))
 def test_any_other_text_is_refused_without_a_fault(text: str) -> None:
     with pytest.raises(InvalidCredentials):
-        SEAL.read(text, Grant, purpose="get")
+        SIGNER.read(text, Grant, purpose="get")
 
 
 def test_a_signature_with_another_secret_is_refused() -> None:
     forged = HubSigner([SigningKey("11111111", "a guess")]).sign(GRANT, purpose="get", seconds=60)
     with pytest.raises(InvalidCredentials):
-        SEAL.read(forged, Grant, purpose="get")
+        SIGNER.read(forged, Grant, purpose="get")
 
 
 def test_a_value_of_another_type_is_refused() -> None:
@@ -84,18 +84,18 @@ def test_a_value_of_another_type_is_refused() -> None:
         number: int
 
     with pytest.raises(InvalidCredentials):
-        SEAL.read(SIGNED, Other, purpose="get")
+        SIGNER.read(SIGNED, Other, purpose="get")
 
 
-async def test_a_new_key_signs_only_after_every_node_has_read_it(
-    db: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    node, other = await HubSigner.load(db), await HubSigner.load(db)
+async def test_a_new_key_signs_only_after_every_node_has_read_it(db: Database) -> None:
+    ahead_ms = [0]
+    node = await HubSigner.load(db, now_ms=lambda: now_ms() + ahead_ms[0])
+    other = await HubSigner.load(db)
     old = node.sign(GRANT, purpose="get", seconds=60)
     key_id = await add_signing_key(db)
     await node.reload(db)
     assert not node.sign(GRANT, purpose="get", seconds=60).startswith(f"{key_id}.")
-    monkeypatch.setattr(signatures, "now_ms", lambda: now_ms() + signatures.RIPE_MS + 1)
+    ahead_ms[0] = signatures.RIPE_MS + 1
     await node.reload(db)
     new = node.sign(GRANT, purpose="get", seconds=60)
     assert new.startswith(f"{key_id}.")
@@ -106,25 +106,22 @@ async def test_a_new_key_signs_only_after_every_node_has_read_it(
     assert other.read(new, Grant, purpose="get") == GRANT
 
 
-async def test_keys_are_replaced_by_age_and_old_ones_are_deleted(
-    db: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_keys_are_replaced_by_age_and_old_ones_are_deleted(db: Database) -> None:
     first = (await HubSigner.load(db)).sign(GRANT, purpose="get", seconds=10**9)
     await rotate_keys(db)
     assert (await HubSigner.load(db)).read(first, Grant, purpose="get") == GRANT
     for months in (1.1, 2.2, 3.3):
         later = int(now_ms() + months * signatures.ROTATION_MS)
-        monkeypatch.setattr(signatures, "now_ms", lambda later=later: later)
-        await rotate_keys(db)
+        await rotate_keys(db, now_ms=lambda later=later: later)  # type: ignore[misc]
     with pytest.raises(InvalidCredentials):
         (await HubSigner.load(db)).read(first, Grant, purpose="get")
 
 
 async def test_nodes_that_start_together_read_the_keys_of_both(database_url: str) -> None:
     nodes = [await open_db(database_url) for _ in range(4)]
-    seals = await asyncio.gather(*map(HubSigner.load, nodes))
-    for one in seals:
-        for other in seals:
+    signers = await asyncio.gather(*map(HubSigner.load, nodes))
+    for one in signers:
+        for other in signers:
             text = one.sign(GRANT, purpose="get", seconds=60)
             assert other.read(text, Grant, purpose="get") == GRANT
     for node in nodes:

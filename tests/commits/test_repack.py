@@ -243,7 +243,7 @@ def test_metrics_count_open_packs_and_mappings(packs: Packs) -> None:
     text = packs.hub.call("GET", "/metrics").body.decode()
     lines = [line.split(" ") for line in text.splitlines() if not line.startswith("#")]
     values = {line[0]: float(line[1]) for line in lines if len(line) == 2}
-    counts = packs.stores.git.open_counts()
+    counts = packs.stores.git.handles.counts()
     assert counts.packs >= 3
     assert values["hubstead_git_open_packs"] == counts.packs
     assert values["hubstead_git_open_repositories"] == counts.repositories

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from hubstead.accounts import ANONYMOUS, Actor
 from hubstead.db import Database, Tx
-from hubstead.discovery import SORTS, RepoQuery, ResultItem, count_by_owner, search, search_repos
+from hubstead.discovery import SORTS, RepoQuery, ResultItem, count_by_owner, search_repos
 from hubstead.discovery.query import decode_cursor
+from hubstead.discovery.search import COLLECT_LIMITS, CollectLimits
 from hubstead.errors import InvalidInput, RepoNotFound
 from hubstead.ids import Kind
 from hubstead.repos import Repo, RepoMetadata, move_repo, open_repo, set_metadata
@@ -34,11 +35,14 @@ async def names(db: Database, actor: Actor = ANONYMOUS, **criteria: Any) -> list
     return [item.repo.full_name for item in page.items]
 
 
-async def every_page(db: Database, actor: Actor, **criteria: Any) -> list[ResultItem]:
+async def every_page(
+    db: Database, actor: Actor, limits: CollectLimits = COLLECT_LIMITS, **criteria: Any
+) -> list[ResultItem]:
     items: list[ResultItem] = []
     cursor = None
     for _ in range(100):
-        page = await search_repos(db, actor, RepoQuery(kind=Kind.MODEL, cursor=cursor, **criteria))
+        query = RepoQuery(kind=Kind.MODEL, cursor=cursor, **criteria)
+        page = await search_repos(db, actor, query, limits=limits)
         items += page.items
         if (cursor := page.next_cursor) is None:
             return items
@@ -228,17 +232,13 @@ async def a_random_hub(db: Database, facts: list[tuple[int, bool, set[str]]]) ->
     return people
 
 
-@pytest.fixture(params=["collecting", "walking"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both strategies of a list, whatever the numbers of rows."""
-    if request.param == "walking":
-        monkeypatch.setattr(search, "MANY_TAGGED", 1)
-        monkeypatch.setattr(search, "MANY_NAMED", 1)
-    return str(request.param)
-
-
 # A hub is slower to create than to query, so one hub serves many examples.
-def test_all_pages_together_are_the_whole_list(db: Database, run: Any, way: str) -> None:
+@pytest.mark.parametrize(
+    "limits", [COLLECT_LIMITS, CollectLimits(1, 1)], ids=["collected", "walked"]
+)
+def test_all_pages_together_are_the_whole_list(
+    db: Database, run: Any, limits: CollectLimits
+) -> None:
     facts = [(n * 7 % 5, n % 4 == 0, set("abc"[: n % 4])) for n in range(40)]
     people = run(a_random_hub(db, facts))
     actors = [*people, ANONYMOUS]
@@ -258,8 +258,9 @@ def test_all_pages_together_are_the_whole_list(db: Database, run: Any, way: str)
     )
     def pages_are_whole(actor: Actor, limit: int, **criteria: Any) -> None:
         criteria["filters"] = tuple(criteria["filters"])
-        whole = run(search_repos(db, actor, RepoQuery(kind=Kind.MODEL, **criteria))).items
-        assert run(every_page(db, actor, limit=limit, **criteria)) == list(whole)
+        query = RepoQuery(kind=Kind.MODEL, **criteria)
+        whole = run(search_repos(db, actor, query, limits=limits)).items
+        assert run(every_page(db, actor, limits, limit=limit, **criteria)) == list(whole)
         assert {item.repo.full_name for item in whole} == expected(facts, actor, criteria)
 
     pages_are_whole()

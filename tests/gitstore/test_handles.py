@@ -64,7 +64,7 @@ def test_a_process_closes_packs_that_another_one_removed(tmp_path: Path) -> None
     for name in old:
         other.remove_pack(repo.repo_id, name)
     assert open_files(tmp_path) >= 20
-    store.refresh_handles()
+    store.handles.refresh()
     assert open_files(tmp_path) == mappings(tmp_path) == 0
     assert repo.commit(commits[0]).oid == commits[0]
 
@@ -76,11 +76,11 @@ def test_repositories_have_a_limit_of_open_packs_despite_other_references(tmp_pa
         repo = store.create(new_object_id())
         commits = write_and_read(repo, 20)
         references += [entry for oid in commits for entry in repo.walk_files(oid)]
-        assert store.open_counts().packs <= 50
+        assert store.handles.counts().packs <= 50
         assert open_files(tmp_path) <= 50
         assert mappings(tmp_path) <= 100
     assert [entry.size for entry in references] == [20] * len(references)
-    assert store.open_counts() <= OpenCounts(2, 50)
+    assert store.handles.counts() <= OpenCounts(2, 50)
     assert open_files(tmp_path) <= 50
 
 
@@ -91,7 +91,7 @@ def test_a_read_in_progress_continues_to_its_end(tmp_path: Path) -> None:
 
     def read(git: pygit2.Repository) -> bytes:
         store.create(new_object_id())
-        store.close_handle(repo.repo_id)
+        store.handles.close(repo.repo_id)
         blob = git[oid].peel(pygit2.Tree)["a"]
         assert isinstance(blob, pygit2.Blob)
         return blob.data

@@ -100,7 +100,7 @@ def test_only_a_valid_id_has_a_folder(store: GitStore, repo_id: str) -> None:
 def test_a_store_has_a_limit_of_open_repositories(tmp_path: Path) -> None:
     store = GitStore(tmp_path, max_open=2)
     repos = [store.create(new_object_id()) for _ in range(4)]
-    assert store.open_counts().repositories == 2
+    assert store.handles.counts().repositories == 2
     assert store.open(repos[0].repo_id).path == repos[0].path
 
 

@@ -114,7 +114,7 @@ def cas_for(
         repo = await open_repo(hub.db, opener, RepoId.parse(Kind.MODEL, repo_id))
         epoch = await hub.hub.stores.xet.epochs.current()
         arguments: dict[str, Any] = {"seconds": 600, **how}
-        return issue_xet_token(hub.hub.seal, actor, repo, write=write, epoch=epoch, **arguments)[
+        return issue_xet_token(hub.hub.signer, actor, repo, write=write, epoch=epoch, **arguments)[
             0
         ], epoch
 

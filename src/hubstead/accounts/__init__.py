@@ -9,6 +9,7 @@ from hubstead.accounts.access import (
     OrgRight,
     open_org,
     open_org_as_operator,
+    owner_as_operator,
     require_writable,
 )
 from hubstead.accounts.accounts import (
@@ -83,6 +84,7 @@ __all__ = [
     "new_token",
     "open_org",
     "open_org_as_operator",
+    "owner_as_operator",
     "reload_actor",
     "remove_member",
     "require_writable",

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy import and_, bindparam, select
 
+from hubstead.accounts.accounts import find_account
 from hubstead.accounts.actor import Actor
 from hubstead.accounts.tables import accounts, members
 from hubstead.db import Reader, indexed
@@ -103,6 +104,18 @@ async def open_org_as_operator(db: Reader, name: str) -> Organization:
     if row is None:
         raise AccountNotFound(name=name)
     return _organization(row, "admin", OrgRight.ADMIN)
+
+
+async def owner_as_operator(db: Reader, name: str) -> Actor:
+    """Return the user or organization called ``name`` as an actor with every right of an owner.
+
+    For the operator of the hub, who runs commands on its machine; never for a request.
+
+    Raises:
+        AccountNotFound: there is no such account.
+    """
+    owner = await find_account(db, name)
+    return Actor(pk=owner.pk, name=owner.name, may_write=True)
 
 
 def _organization(row: _OrgRow, role: str, right: OrgRight) -> Organization:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -62,9 +62,14 @@ class HubSigner:
     """Signs small structs and verifies them.
 
     ``await HubSigner.load(db)`` reads the keys, adding the first one; ``reload`` reads newer ones.
+
+    Args:
+        keys: The keys, newest first.
+        now_ms: The clock by which a key is ripe, in milliseconds since the epoch.
     """
 
-    def __init__(self, keys: Sequence[SigningKey]) -> None:
+    def __init__(self, keys: Sequence[SigningKey], *, now_ms: Callable[[], int] = now_ms) -> None:
+        self._now_ms = now_ms
         self._use(keys)
 
     def conceal(self, text: str, *, purpose: str) -> str:
@@ -93,15 +98,15 @@ class HubSigner:
         """Use keys, newest first: all verify, the newest ripe one signs."""
         self._secrets = {key.id: key.secret for key in keys}
         self._signers = {key.id: _signer(key) for key in keys}
-        ripe = [key.id for key in keys if key.created_ms <= now_ms() - RIPE_MS]
+        ripe = [key.id for key in keys if key.created_ms <= self._now_ms() - RIPE_MS]
         self._key = ripe[0] if ripe else keys[-1].id
 
     @classmethod
-    async def load(cls, db: Database) -> HubSigner:
+    async def load(cls, db: Database, *, now_ms: Callable[[], int] = now_ms) -> HubSigner:
         """Read the keys, adding one if there is none."""
         if not await _keys(db):
             await add_signing_key(db, _FIRST_KEY)
-        return cls(await _keys(db))
+        return cls(await _keys(db), now_ms=now_ms)
 
     async def reload(self, db: Database) -> None:
         """Read the keys again, so that newer ones count."""
@@ -159,22 +164,26 @@ async def _keys(db: Database) -> list[SigningKey]:
 async def add_signing_key(db: Database, key_id: str | None = None) -> str:
     """Add a signing key and return its id; an existing key with that id stays unchanged."""
     key_id = key_id or secrets.token_hex(4)
-    await db.write(_add, key_id)
+    await db.write(_add, key_id, now_ms())
     return key_id
 
 
-async def _add(tx: Tx, key_id: str) -> None:
-    await tx.run(_ADD, id=key_id, secret=secrets.token_hex(32), created_ms=now_ms())
+async def _add(tx: Tx, key_id: str, created_ms: int) -> None:
+    await tx.run(_ADD, id=key_id, secret=secrets.token_hex(32), created_ms=created_ms)
 
 
-async def rotate_keys(db: Database) -> None:
-    """Add a key if the newest is due for rotation, and delete keys whose signatures expired."""
-    keys = await _keys(db)
-    if keys and keys[0].created_ms > now_ms() - ROTATION_MS:
-        return
-    await add_signing_key(db)
-    await db.write(_delete_expired)
+async def rotate_keys(db: Database, *, now_ms: Callable[[], int] = now_ms) -> None:
+    """Add a key if the newest is due for rotation, and delete keys whose signatures expired.
+
+    Args:
+        db: The database.
+        now_ms: The clock, in milliseconds since the epoch.
+    """
+    keys, now = await _keys(db), now_ms()
+    if not keys or keys[0].created_ms <= now - ROTATION_MS:
+        await db.write(_add, secrets.token_hex(4), now)
+        await db.write(_delete_before, now - RETENTION_MS)
 
 
-async def _delete_expired(tx: Tx) -> None:
-    await tx.run(_DELETE_OLDER, before_ms=now_ms() - RETENTION_MS)
+async def _delete_before(tx: Tx, before_ms: int) -> None:
+    await tx.run(_DELETE_OLDER, before_ms=before_ms)

@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import select
 
 from hubstead import commits, repos
-from hubstead.accounts import Actor, find_account
+from hubstead.accounts import Actor, owner_as_operator
 from hubstead.accounts.tables import accounts
 from hubstead.cli.context import Context, run, with_context
 from hubstead.cli.output import Facts, iso_time, print_facts, print_result, print_rows
@@ -172,9 +172,7 @@ async def find_repo(db: Reader, repo_id: RepoId) -> repos.Repo:
 
 
 async def _as_owner(db: Reader, repo_id: RepoId) -> Actor:
-    """Return the owner as actor: an operator with access to the machine has all rights."""
     try:
-        owner = await find_account(db, repo_id.owner)
+        return await owner_as_operator(db, repo_id.owner)
     except AccountNotFound:
         raise RepoNotFound() from None
-    return Actor(pk=owner.pk, name=owner.name, may_write=True)

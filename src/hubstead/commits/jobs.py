@@ -49,7 +49,7 @@ def _pack_grace_ms(storage: Storage) -> int:
 async def maintain_packs(storage: Storage) -> None:
     """Remove retired packs and old projections from this node; every node runs this."""
     await remove_retired_packs(storage, grace_ms=_pack_grace_ms(storage))
-    await run_in_lane(Lane.WRITES, storage.git.refresh_handles)
+    await run_in_lane(Lane.WRITES, storage.git.handles.refresh)
     grace_s = storage.settings.git.pack_grace_seconds
     await run_in_lane(Lane.WRITES, storage.git.sweep_projections, older_than_s=grace_s)
 

@@ -190,7 +190,7 @@ async def _swap_locked(
             return False
         if not await storage.db.write(functools.partial(_swap, repo_id, new, old, refs)):
             return False
-    storage.git.close_handle(repo_id)
+    storage.git.handles.close(repo_id)
     return True
 
 

@@ -49,17 +49,19 @@ async def discard_packs(storage: Storage, repo_id: str, packs: Sequence[Pack]) -
 
     A pack that another writer of the same bytes registered stays.
     """
-
-    async def discard(tx: Tx) -> None:
-        known = await registered_packs(tx, repo_id, [pack.name for pack in packs])
-        unregistered = [pack for pack in packs if pack.name not in known]
-        await retire_packs(tx, repo_id, [pack.name for pack in unregistered])
-        if storage.packs_are_blobs:
-            for pack in unregistered:
-                await _mark_published_unreferenced(tx, pack)
-
     if packs:
-        await storage.db.write(discard)
+        await storage.db.write(_discard_packs, repo_id, packs, storage.packs_are_blobs)
+
+
+async def _discard_packs(
+    tx: Tx, repo_id: str, packs: Sequence[Pack], packs_are_blobs: bool
+) -> None:
+    known = await registered_packs(tx, repo_id, [pack.name for pack in packs])
+    unregistered = [pack for pack in packs if pack.name not in known]
+    await retire_packs(tx, repo_id, [pack.name for pack in unregistered])
+    if packs_are_blobs:
+        for pack in unregistered:
+            await _mark_published_unreferenced(tx, pack)
 
 
 async def remove_retired_packs(storage: Storage, *, grace_ms: int) -> int:
@@ -87,7 +89,7 @@ async def remove_retired_packs(storage: Storage, *, grace_ms: int) -> int:
 
 def _is_read(storage: Storage, repo_id: str, row: RetiredPack, before_ms: int) -> bool:
     """Tell whether a program began to read before the grace period of the pack was over."""
-    reading_s = storage.git.oldest_reader_s(repo_id)
+    reading_s = storage.git.readers.oldest_s(repo_id)
     return reading_s is not None and before_ms - row.since_ms < reading_s * 1000
 
 

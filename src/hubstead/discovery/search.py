@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -39,10 +39,24 @@ class ResultPage(msgspec.Struct, frozen=True):
     next_cursor: str | None = None  # None: this is the last page
 
 
+class CollectLimits(NamedTuple):
+    """The numbers of rows below which a list is collected and sorted, instead of walked in order.
+
+    At most `MANY_TAGGED` and `MANY_NAMED`, up to which rows are counted.
+    """
+
+    tagged: int = MANY_TAGGED  # of a tag, or of an owner
+    named: int = MANY_NAMED
+
+
+COLLECT_LIMITS = CollectLimits()
+
+
 class _SearchPlan(msgspec.Struct):
     """The parameters of the statement, and the condition that it starts from."""
 
     values: dict[str, Any]
+    limits: CollectLimits
     drive: str = "walk"
     rows: int | None = None  # that meet the driving condition; None: all of a kind
 
@@ -52,7 +66,9 @@ class _SearchPlan(msgspec.Struct):
             self.drive, self.rows = drive, rows
 
 
-async def search_repos(db: Reader, actor: Actor, query: RepoQuery) -> ResultPage:
+async def search_repos(
+    db: Reader, actor: Actor, query: RepoQuery, *, limits: CollectLimits = COLLECT_LIMITS
+) -> ResultPage:
     """Return a page of the repositories that match ``query`` and that ``actor`` may see.
 
     A cursor carries the values of the last row, so a list may change between pages: a repository
@@ -70,7 +86,7 @@ async def search_repos(db: Reader, actor: Actor, query: RepoQuery) -> ResultPage
     tags, words = tags_of(query), words_of(query)
     if not all(map(is_storable, (*tags, *words, *query.ids, query.author or ""))):
         return ResultPage()
-    plan = _SearchPlan(values)
+    plan = _SearchPlan(values, limits)
     if not await _narrow(db, query, tags, words, plan):
         return ResultPage()
     shape = Shape(
@@ -127,7 +143,7 @@ async def _narrow_by_author(db: Reader, query: RepoQuery, plan: _SearchPlan) -> 
         return False
     plan.values["owner_pk"] = owner.pk
     count = await db.single(statements.COUNT_OWNED, owner_pk=owner.pk, kind=query.kind.value)
-    if count < MANY_TAGGED:
+    if count < plan.limits.tagged:
         plan.offer("author", count)
     return count > 0
 
@@ -144,7 +160,7 @@ async def _narrow_by_tags(
     # Rarest first: a collection starts from it, and a walk drops the most rows by it.
     counts.sort()
     plan.values |= {f"tag_{number}": tag for number, (_, tag) in enumerate(counts)}
-    if counts and counts[0][0] < MANY_TAGGED:
+    if counts and counts[0][0] < plan.limits.tagged:
         plan.offer("tag", counts[0][0])
     return True
 
@@ -157,7 +173,7 @@ async def _narrow_by_words(
     patterns = {f"word_{n}": statements.like_pattern(word) for n, word in enumerate(words)}
     plan.values |= patterns
     pks = await db.all(statements.names_with(len(words)), kind=query.kind.value, **patterns)
-    if len(pks) < MANY_NAMED:
+    if len(pks) < plan.limits.named:
         _offer_names(pks, plan)
     return bool(pks)
 

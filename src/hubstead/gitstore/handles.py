@@ -74,7 +74,10 @@ class Handles:
         return handle.git
 
     def close(self, repo_id: str, git: pygit2.Repository | None = None) -> None:
-        """Close the handle of a repository; with ``git``, only if that is still the handle."""
+        """Close the handle of a repository; with ``git``, only if that is still the handle.
+
+        Running reads continue over it; the next use opens another.
+        """
         with self._lock:
             handle = self._open.get(repo_id)
             if handle is None or git not in (None, handle.git):
@@ -92,7 +95,10 @@ class Handles:
         del closing
 
     def refresh(self) -> None:
-        """Close handles whose packs another process removed; count packs that others added."""
+        """Close handles whose packs another process removed; count packs that others added.
+
+        Call it regularly, in a thread.
+        """
         with self._lock:
             handles = list(self._open.items())
         for repo_id, handle in handles:

@@ -11,9 +11,9 @@ def declare_git_metrics(metrics: Metrics, git: GitStore) -> None:
     metrics.gauge(
         "git_open_repositories",
         "Repositories held open.",
-        lambda: git.open_counts().repositories,
+        lambda: git.handles.counts().repositories,
     )
     metrics.gauge(
-        "git_open_packs", "Packs that they may hold open.", lambda: git.open_counts().packs
+        "git_open_packs", "Packs that they may hold open.", lambda: git.handles.counts().packs
     )
-    metrics.gauge("git_readers", "Programs of git that read repositories.", git.reader_count)
+    metrics.gauge("git_readers", "Programs of git that read repositories.", git.readers.count)

@@ -45,7 +45,10 @@ class Readers:
             end()
 
     def oldest_s(self, repo_id: str) -> float | None:
-        """Return the running time of the oldest program in seconds; None if none runs."""
+        """Return the running time of the oldest program in seconds; None if none runs.
+
+        Such a program may still open packs that existed at its start.
+        """
         with self._lock:
             started = self._started.get(repo_id)
             return time.monotonic() - min(started.values()) if started else None

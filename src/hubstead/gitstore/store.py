@@ -33,7 +33,7 @@ from hubstead.files import (
 )
 from hubstead.gitstore import projections
 from hubstead.gitstore.errors import RepoMissing
-from hubstead.gitstore.handles import Handles, OpenCounts
+from hubstead.gitstore.handles import Handles
 from hubstead.gitstore.lru_cache import LruCache
 from hubstead.gitstore.programs import HARMLESS, GitProgram
 from hubstead.gitstore.readers import Readers
@@ -56,7 +56,9 @@ _CACHED_COUNTS = 50_000
 class GitStore:
     """Bare repositories below ``root``, by their immutable id of 24 hex digits.
 
-    Thread-safe; several processes may use the same folder. ``upload_pack`` serves fetches.
+    Thread-safe; several processes may use the same folder. The parts serve on their own:
+    ``upload_pack`` (fetches), ``handles`` (open repositories) and ``readers`` (running git
+    programs).
 
     Args:
         root: Folder of the repositories; created if it is missing.
@@ -79,10 +81,10 @@ class GitStore:
         self._compression = compression
         self._program = GitProgram(program)
         self._spare = projections.SpareFolder()
-        self._readers = Readers()
-        self.upload_pack = UploadPack(self._program, self._readers)
+        self.readers = Readers()
+        self.upload_pack = UploadPack(self._program, self.readers)
         self._projected: set[str] = set()  # repositories that may have projections
-        self._handles = Handles(repositories=max_open, packs=max_open_packs)
+        self.handles = Handles(repositories=max_open, packs=max_open_packs)
         self._caches = Caches(
             LruCache(_CACHED_ROWS), LruCache(_CACHED_FILES), LruCache(_CACHED_COUNTS)
         )
@@ -154,30 +156,15 @@ class GitStore:
         if not os.path.exists(f"{path}/HEAD"):
             self._forget(repo_id)
             raise RepoMissing(repo_id=repo_id)
-        self._handles.get(repo_id, path)
+        self.handles.get(repo_id, path)
         return GitRepo(
             repo_id,
             path,
-            handles=self._handles,
+            handles=self.handles,
             caches=self._caches,
             program=self._program,
             compression=self._compression,
         )
-
-    def close_handle(self, repo_id: str) -> None:
-        """Close the handle of a repository after a change of its packs; the next use reopens it.
-
-        Running reads continue over the old handle.
-        """
-        self._handles.close(repo_id)
-
-    def refresh_handles(self) -> None:
-        """Close handles with packs that another process removed; call it regularly in a thread."""
-        self._handles.refresh()
-
-    def open_counts(self) -> OpenCounts:
-        """Return the numbers of open repositories and of their packs in this process."""
-        return self._handles.counts()
 
     def remove(self, repo_id: str) -> None:
         """Delete the repository's folder, if it exists."""
@@ -191,7 +178,7 @@ class GitStore:
         self._forget(repo_id)
 
     def _forget(self, repo_id: str) -> None:
-        self._handles.close(repo_id)
+        self.handles.close(repo_id)
         self._caches.forget(repo_id)
 
     def repo_ids(self) -> Iterator[str]:
@@ -315,18 +302,7 @@ class GitStore:
             (folder / f"pack-{_validated(name)}{suffix}").unlink(missing_ok=True)
         with contextlib.suppress(FileNotFoundError):
             sync_folder(folder)
-        self._handles.close(repo_id)
-
-    def reader_count(self) -> int:
-        """Return the number of running git programs that read repositories in this process."""
-        return self._readers.count()
-
-    def oldest_reader_s(self, repo_id: str) -> float | None:
-        """Return the age in seconds of the oldest git program that reads a repository, or None.
-
-        Such a program may still open packs that existed at its start.
-        """
-        return self._readers.oldest_s(repo_id)
+        self.handles.close(repo_id)
 
     def _packs_folder(self, repo_id: str) -> Path:
         folder = self.packs_path(repo_id)
@@ -384,7 +360,7 @@ class GitStore:
         """
         if not self.exists(repo_id):
             raise RepoMissing(repo_id=repo_id)
-        end = self._readers.begin(repo_id)
+        end = self.readers.begin(repo_id)
         try:
             return Staging(self._program, self.path(repo_id), registered, limits, end)
         except BaseException:
@@ -394,7 +370,7 @@ class GitStore:
     @contextlib.contextmanager
     def repacker(self, repo_id: str) -> Iterator[Repacker]:
         """Write packs of a repository inside the block, which counts as a reader of its packs."""
-        with self._readers.track(repo_id):
+        with self.readers.track(repo_id):
             yield Repacker(self._program, self.path(repo_id))
 
     def projection(self, repo_id: str, refs: Mapping[str, tuple[str, str]], head: str) -> Path:
@@ -421,7 +397,7 @@ class GitStore:
         """
         for repo_id in list(self._projected):
             self._projected.discard(repo_id)  # first: another thread may add a projection meanwhile
-            reading_s = self.oldest_reader_s(repo_id)
+            reading_s = self.readers.oldest_s(repo_id)
             min_age_s = older_than_s if reading_s is None else max(older_than_s, reading_s + 60)
             projections.sweep(self.path(repo_id), older_than_s=min_age_s)
             if projections.any_left(self.path(repo_id)):
@@ -440,7 +416,7 @@ class GitStore:
             raise RepoMissing(repo_id=repo_id)
         ignored = [part for fault in HARMLESS for part in ("-c", f"fsck.{fault}=ignore")]
         options = ["--full", "--strict", "--no-dangling", "--no-progress", "--no-reflogs"]
-        with self._readers.track(repo_id):
+        with self.readers.track(repo_id):
             result = self._program.outcome(self.path(repo_id), *ignored, "fsck", *options, *tips)
         lines = (result.stdout + result.stderr).decode("utf-8", "replace").splitlines()
         # With --strict the remaining warnings are faults that a push may contain: an old tag

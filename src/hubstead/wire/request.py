@@ -47,7 +47,7 @@ class Hub:
     stores: Storage
     passwords: Passwords
     sign_in: SignIn
-    seal: HubSigner
+    signer: HubSigner
     clock: NodeClock
     metrics: Metrics = field(default_factory=Metrics)
     admission: Admission = field(default_factory=Admission)

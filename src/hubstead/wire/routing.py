@@ -75,7 +75,7 @@ class Route:
     handler: Callable[[Any], Awaitable[ASGIApp]]
     access: Access | Right
     wire: str = "hub_api"  # which wire's error responses apply
-    says: Doc = Doc()
+    doc: Doc = Doc()
     #: The address ends with the path of a file, which a slash at its end makes another.
     names_file: bool = False
     signs_in: bool = False  # a foreign page must not sign its visitor in

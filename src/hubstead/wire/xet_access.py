@@ -43,7 +43,7 @@ async def xet_access(request: Request, *, write: bool, proposing: bool = False) 
     """
     epoch = await request.hub.stores.xet.epochs.current()
     token, until = issue_xet_token(
-        request.hub.seal,
+        request.hub.signer,
         request.actor,
         request.repo,
         write=write,

@@ -283,6 +283,6 @@ def requires_read(route: Route) -> bool:
 
 
 def test_a_route_whose_response_is_bytes_requires_the_right_to_read() -> None:
-    sending = [r for r in ROUTES.values() if r.says.media_type in CONTENT_TYPES or r.wire == "git"]
+    sending = [r for r in ROUTES.values() if r.doc.media_type in CONTENT_TYPES or r.wire == "git"]
     assert len(sending) >= 7
     assert [route.name for route in sending if not requires_read(route)] == []

@@ -223,8 +223,8 @@ def test_an_address_that_was_changed_is_refused(uploaded: Uploaded) -> None:
 def test_an_address_that_is_over_or_of_another_kind_is_refused(uploaded: Uploaded) -> None:
     cas, file, _ = uploaded
     url, first, last = entry(cas, file)
-    seal = cas.hub.hub.seal
-    grant: RangeGrant = seal.read(url.partition("sig=")[2], RangeGrant, purpose=PURPOSE)
+    signer = cas.hub.hub.signer
+    grant: RangeGrant = signer.read(url.partition("sig=")[2], RangeGrant, purpose=PURPOSE)
     assert (grant.first, grant.last) == (first, last)
     base = url.partition("?")[0]
     for purpose, seconds, status in (
@@ -232,7 +232,7 @@ def test_an_address_that_is_over_or_of_another_kind_is_refused(uploaded: Uploade
         (PURPOSE, -5, 403),
         ("lfs download", 60, 403),
     ):
-        sig = seal.sign(grant, purpose=purpose, seconds=seconds)
+        sig = signer.sign(grant, purpose=purpose, seconds=seconds)
         assert cas.fetch(f"{base}?sig={sig}").status == status
 
 

@@ -56,7 +56,7 @@ async def _list(request: Request, kind: Kind) -> Response:
     headers = {}
     if page.next_cursor is not None:
         # It names a row by its number, which tells how many repositories there are.
-        cursor = request.hub.seal.conceal(page.next_cursor, purpose=_CURSOR)
+        cursor = request.hub.signer.conceal(page.next_cursor, purpose=_CURSOR)
         headers["link"] = next_page(request, cursor=cursor, limit=query.limit)
     return json_response(items, headers=headers)
 
@@ -66,7 +66,7 @@ def _cursor(request: Request) -> str | None:
     if concealed is None:
         return None
     try:
-        return request.hub.seal.reveal(concealed, purpose=_CURSOR)
+        return request.hub.signer.reveal(concealed, purpose=_CURSOR)
     except InvalidCredentials:
         raise InvalidInput(reason='"cursor" is not one that this server gave out') from None
 

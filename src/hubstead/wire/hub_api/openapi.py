@@ -25,7 +25,7 @@ def document(routes: Iterable[Route], public_url: str) -> dict[str, Any]:
 
 @lru_cache(maxsize=2)
 def _document(routes: tuple[Route, ...]) -> dict[str, Any]:
-    shapes = [shape for route in routes for shape in (route.says.body, route.says.answer) if shape]
+    shapes = [shape for route in routes for shape in (route.doc.body, route.doc.answer) if shape]
     schemas, components = msgspec.json.schema_components([*shapes, ErrorBody], ref_template=_REFS)
     by_shape = dict(zip(map(repr, [*shapes, ErrorBody]), schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
@@ -59,25 +59,25 @@ def _written_out(pattern: str) -> list[tuple[str, str]]:
 
 def _operation(route: Route, path: str, kinds: str, by_shape: dict[str, Any]) -> dict[str, Any]:
     problem = {"application/json": {"schema": by_shape[repr(ErrorBody)]}}
-    answer = by_shape.get(repr(route.says.answer), {}) if route.says.answer else {}
+    answer = by_shape.get(repr(route.doc.answer), {}) if route.doc.answer else {}
     operation: dict[str, Any] = {
         "summary": route.summary,
         "operationId": f"{route.method.lower()} {path}",
         "parameters": [
             *[_parameter(name, kinds) for name in _CAPTURE.findall(path)],
-            *[_query_parameter(name) for name in route.says.query.split()],
+            *[_query_parameter(name) for name in route.doc.query.split()],
         ],
         "responses": {
             "200": {
                 "description": "Done.",
-                "content": {route.says.media_type: {"schema": answer}},
+                "content": {route.doc.media_type: {"schema": answer}},
             },
             "default": {"description": "Refused, with the reason.", "content": problem},
         },
         "security": [] if route.access is Access.OPEN else [{}, {"token": []}],
     }
-    if route.says.body:
-        schema = by_shape[repr(route.says.body)]
+    if route.doc.body:
+        schema = by_shape[repr(route.doc.body)]
         operation["requestBody"] = {"content": {"application/json": {"schema": schema}}}
     needs = route.access.name if isinstance(route.access, Right) else route.access.value
     operation["description"] = f"Needs: {needs.lower().replace('_', ' ')}."

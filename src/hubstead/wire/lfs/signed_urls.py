@@ -40,7 +40,7 @@ def grant_for(
 
 def sign_url(request: Request, path: str, grant: UrlGrant, *, purpose: str, seconds: float) -> str:
     """Return the absolute URL of ``path`` with a signature that expires after ``seconds``."""
-    signature = request.hub.seal.sign(grant, purpose=purpose, seconds=seconds)
+    signature = request.hub.signer.sign(grant, purpose=purpose, seconds=seconds)
     return f"{request.public_url}{path}?sig={signature}"
 
 
@@ -51,7 +51,7 @@ def read_grant(request: Request, purpose: str) -> UrlGrant:
         SignatureRefused: the signature is forged, expired, or for another purpose.
     """
     try:
-        return request.hub.seal.read(request.query.one("sig") or "", UrlGrant, purpose=purpose)
+        return request.hub.signer.read(request.query.one("sig") or "", UrlGrant, purpose=purpose)
     except InvalidCredentials:
         raise SignatureRefused() from None
 

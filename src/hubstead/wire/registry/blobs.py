@@ -56,7 +56,7 @@ async def get_signed_blob(request: Request) -> ASGIApp:
     digest = parse_digest(request.text("digest"))
     signature = request.query.one("sig") or ""
     try:
-        grant = request.hub.seal.read(signature, BlobGrant, purpose=_PURPOSE)
+        grant = request.hub.signer.read(signature, BlobGrant, purpose=_PURPOSE)
         request.actor = await reload_actor(request.hub.db, grant.user, grant.token)
     except InvalidCredentials:
         raise BlobAddressRefused() from None
@@ -73,7 +73,7 @@ def _open_address(request: Request, digest: str) -> str:
     actor = request.actor
     grant = BlobGrant(request.repo.id, digest, actor.pk, actor.token_pk)
     seconds = request.hub.settings.registry.url_seconds
-    signature = request.hub.seal.sign(grant, purpose=_PURPOSE, seconds=seconds)
+    signature = request.hub.signer.sign(grant, purpose=_PURPOSE, seconds=seconds)
     return f"{request.origin}{path}/signed?sig={signature}"
 
 

@@ -28,7 +28,7 @@ async def authorize(request: Request, right: Right) -> XetToken:
     if scheme.lower() != "bearer":
         raise InvalidCredentials()
     try:
-        grant = await open_xet_token(request.hub.db, request.hub.seal, text.strip(), right)
+        grant = await open_xet_token(request.hub.db, request.hub.signer, text.strip(), right)
     except RepoNotFound:
         raise NotFound(reason=NOTHING_HERE) from None
     except Gated as error:

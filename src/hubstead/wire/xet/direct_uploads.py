@@ -56,7 +56,7 @@ async def _begin_upload(request: Request, name: str, body: GrantRequest) -> Gran
     )
     if target is None:
         return None
-    grant = request.hub.seal.sign(
+    grant = request.hub.signer.sign(
         DirectGrant(target.id, name, request.repo.id, request.actor.pk),
         purpose=PURPOSE,
         seconds=settings.blobs.signed_url_seconds,
@@ -77,7 +77,7 @@ async def commit_direct_upload(request: Request) -> ASGIApp:
     """Adopt a xorb from S3; respond once all chunks are verified."""
     await authorize(request, Right.WRITE)
     try:
-        grant = request.hub.seal.read(request.text("id"), DirectGrant, purpose=PURPOSE)
+        grant = request.hub.signer.read(request.text("id"), DirectGrant, purpose=PURPOSE)
         if (grant.name, grant.repo, grant.user) != (
             request.text("hash"),
             request.repo.id,

@@ -71,7 +71,7 @@ class RangeUrls:
         grant = RangeGrant(
             request.repo.id, request.actor.pk, request.actor.token_pk, blob, first, last
         )
-        sig = request.hub.seal.sign(grant, purpose=PURPOSE, seconds=self._seconds)
+        sig = request.hub.signer.sign(grant, purpose=PURPOSE, seconds=self._seconds)
         return f"{self._base}/bytes/{blob}?sig={sig}"
 
 
@@ -89,7 +89,7 @@ async def fetch_range(request: Request) -> ASGIApp:
 
 
 async def _open_grant(request: Request) -> RangeGrant:
-    grant = request.hub.seal.read(request.query.one("sig") or "", RangeGrant, purpose=PURPOSE)
+    grant = request.hub.signer.read(request.query.one("sig") or "", RangeGrant, purpose=PURPOSE)
     if request.text("blob") != grant.blob:
         raise Forbidden(reason="the address was changed")
     request.actor = await reload_actor(request.hub.db, grant.user, grant.token)

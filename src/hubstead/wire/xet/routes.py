@@ -43,15 +43,15 @@ _LINES = Doc(media_type="application/x-ndjson")
 _Handler = Callable[[Request], Awaitable[ASGIApp]]
 
 
-def _route(method: str, path: str, handler: _Handler, says: Doc = _NOTHING) -> Route:
-    return Route(method, path, handler, Access.OPEN, "xet", says)
+def _route(method: str, path: str, handler: _Handler, doc: Doc = _NOTHING) -> Route:
+    return Route(method, path, handler, Access.OPEN, "xet", doc)
 
 
-def _spelled(method: str, path: str, handler: _Handler, says: Doc = _NOTHING) -> Iterator[Route]:
+def _spelled(method: str, path: str, handler: _Handler, doc: Doc = _NOTHING) -> Iterator[Route]:
     """Yield a route in all spellings; ``(s)`` marks the plural."""
     for version in (OLD, V1):
         for plural in ("s", ""):
-            yield _route(method, f"{CAS}{version}/{path.replace('(s)', plural)}", handler, says)
+            yield _route(method, f"{CAS}{version}/{path.replace('(s)', plural)}", handler, doc)
 
 
 ROUTES: list[Route] = [
