@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, select, update
@@ -240,11 +241,7 @@ async def end_session(db: Database, actor: Actor) -> None:
     """
     if actor.token_kind != "session":
         raise InvalidInput(reason="this is an access token, not a session: it cannot be logged out")
-    await db.write(_revoke_by_pk, actor.token_pk)
-
-
-async def _revoke_by_pk(tx: Tx, token_pk: int) -> None:
-    await tx.run(_REVOKE_PK, token_pk=token_pk)
+    await db.execute(_REVOKE_PK, token_pk=actor.token_pk)
 
 
 class LastUse:
@@ -261,10 +258,9 @@ class LastUse:
     async def flush(self, db: Database) -> None:
         """Write the recorded times to the database."""
         used, self._used = self._used, {}
-        if not used:
-            return
+        if used:
+            await db.write(_record_use, used)
 
-        async def write(tx: Tx) -> None:
-            await tx.run_many(_USED, [{"token_pk": pk, "used_ms": at} for pk, at in used.items()])
 
-        await db.write(write)
+async def _record_use(tx: Tx, used_ms: Mapping[int, int]) -> None:
+    await tx.run_many(_USED, [{"token_pk": pk, "used_ms": at} for pk, at in used_ms.items()])

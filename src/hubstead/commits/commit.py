@@ -311,12 +311,8 @@ class _CommitAttempts:
         linked = await blobs.linked_many(self.storage.db, self.repo.pk, BlobKind.LFS, names)
         if all(name in linked and linked[name].committed for name in names):
             return
-
-        async def relink(tx: Tx) -> None:
-            again = await reopen(tx, self.actor, self.repo, self.right)
-            await apply_plan(tx, self.actor, again, WritePlan(moves=(), links=tuple(links)))
-
-        await self.storage.db.write(relink)
+        plan = WritePlan(moves=(), links=tuple(links))
+        await self.storage.db.write(_link_again, self.actor, self.repo, plan, self.right)
 
     def renew_draft(self) -> PackDraft:
         """Return a new draft with the contents of the pack that no ref came to name.
@@ -328,6 +324,10 @@ class _CommitAttempts:
             if isinstance(operation, PutFile):
                 draft.blob(self.git.blob(operation.oid))
         return draft
+
+
+async def _link_again(tx: Tx, actor: Actor, repo: Repo, plan: WritePlan, right: Right) -> None:
+    await apply_plan(tx, actor, await reopen(tx, actor, repo, right), plan)
 
 
 def _pointer_file(draft: PackDraft, edit: _PutPointer) -> PutFile:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, func, select
@@ -72,13 +73,13 @@ async def delete_repository(storage: Storage, actor: Actor, repo_id: RepoId) -> 
     Raises:
         Those of ``open_repo`` (right ADMIN).
     """
+    return await storage.db.write(_delete_repository, actor, repo_id)
 
-    async def remove(tx: Tx) -> Repo:
-        repo = await open_repo(tx, actor, repo_id, Right.ADMIN, lock=True)
-        await delete_repo_rows(tx, repo)
-        return repo
 
-    return await storage.db.write(remove)
+async def _delete_repository(tx: Tx, actor: Actor, repo_id: RepoId) -> Repo:
+    repo = await open_repo(tx, actor, repo_id, Right.ADMIN, lock=True)
+    await delete_repo_rows(tx, repo)
+    return repo
 
 
 async def delete_repo_rows(tx: Tx, repo: Repo) -> None:
@@ -95,13 +96,13 @@ async def remove_deleted_repos(storage: Storage, *, grace_ms: int) -> int:
     ids = await storage.db.all(_DUE, before_ms=before_ms)
     for repo_id in ids:
         await run_to_the_end(Lane.BACKGROUND, storage.git.remove, repo_id)
-
-    async def forget(tx: Tx) -> None:
-        await tx.run_many(_DELETE, [{"which": repo_id} for repo_id in ids])
-
     if ids:
-        await storage.db.write(forget)
+        await storage.db.write(_delete_rows, ids)
     return len(ids)
+
+
+async def _delete_rows(tx: Tx, repo_ids: Sequence[str]) -> None:
+    await tx.run_many(_DELETE, [{"which": repo_id} for repo_id in repo_ids])
 
 
 async def is_deleted_repo(db: Reader, repo_id: str) -> bool:

@@ -40,28 +40,28 @@ async def copy_lfs_files(
     Raises:
         Those of ``open_repo`` (READ for the source, WRITE for the target).
     """
-
     hold_ms = int(storage.settings.blobs.hold_seconds * 1000)
     damaged = await storage.xet.damage.damaged_objects(names)
+    intact = [name for name in names if name not in damaged]
+    return await storage.db.write(_copy_links, actor, source, target, intact, hold_ms=hold_ms)
 
-    async def copy(tx: Tx) -> frozenset[str]:
-        repo = await _target(tx, actor, target)
-        await open_repo_by_id(tx, actor, source.id, Right.READ)
-        rows = await blobs.linked_many(tx, source.pk, BlobKind.LFS, names)
-        copied = set()
-        # Sorted, so that two copies at the same time cannot deadlock.
-        for name, row in sorted(rows.items()):
-            key = BlobKey(BlobKind.LFS, name)
-            # Readers have no right to an upload that no commit names.
-            if name in damaged or not row.committed:
-                continue
-            if await blobs.link_temporarily(
-                tx, repo.pk, key, row.bytes, pusher_pk=actor.pk, hold_ms=hold_ms
-            ):
-                copied.add(name)
-        return frozenset(copied)
 
-    return await storage.db.write(copy)
+async def _copy_links(
+    tx: Tx, actor: Actor, source: Repo, target: RepoId, names: Sequence[str], *, hold_ms: int
+) -> frozenset[str]:
+    repo = await _target(tx, actor, target)
+    await open_repo_by_id(tx, actor, source.id, Right.READ)
+    rows = await blobs.linked_many(tx, source.pk, BlobKind.LFS, names)
+    copied = set()
+    # Sorted, so that two copies at the same time cannot deadlock.
+    for name, row in sorted(rows.items()):
+        key = BlobKey(BlobKind.LFS, name)
+        # Readers have no right to an upload that no commit names.
+        if row.committed and await blobs.link_temporarily(
+            tx, repo.pk, key, row.bytes, pusher_pk=actor.pk, hold_ms=hold_ms
+        ):
+            copied.add(name)
+    return frozenset(copied)
 
 
 class FileSource(msgspec.Struct, frozen=True):

@@ -83,6 +83,14 @@ class Database(Reader, Protocol):
         """
         ...
 
+    async def execute(self, statement: Statement[Any], /, **values: object) -> int:
+        """Run one change in a transaction of its own; return the number of rows it affected.
+
+        Raises:
+            Conflict, StorageFull, Unavailable: as `write`.
+        """
+        ...
+
     async def ready(self) -> None:
         """Return if the database answers and its schema is the one this code needs.
 
@@ -94,3 +102,8 @@ class Database(Reader, Protocol):
     async def close(self) -> None:
         """Finish submitted writes and close every connection."""
         ...
+
+
+async def run_change(tx: Tx, statement: Statement[Any], values: Mapping[str, object]) -> int:
+    """Run one change: what ``Database.execute`` writes."""
+    return await tx.run(statement, **values)

@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import asyncpg
 
-from hubstead.db.interface import Conflict, Tx, WriteFn
+from hubstead.db.interface import Conflict, Tx, WriteFn, run_change
 from hubstead.db.statements import Statement, postgres_dialect
 from hubstead.db.timeouts import Timeouts
 from hubstead.errors import StorageFull, Unavailable
@@ -208,6 +208,10 @@ class PostgresDatabase:
         self._writes.add(task)
         task.add_done_callback(self._writes.discard)
         return await asyncio.shield(task)
+
+    async def execute(self, statement: Statement[Any], /, **values: object) -> int:
+        """See ``Database.execute``."""
+        return await self.write(run_change, statement, values)
 
     async def _write(self, fn: Callable[[Tx], Awaitable[T]]) -> T:
         for attempt in range(1, ATTEMPTS + 1):

@@ -21,7 +21,7 @@ from typing import Any, ParamSpec, TypeVar
 import structlog
 
 from hubstead.admission import BoundedThreads, Lane, Work, current_work, run_in_lane, slot
-from hubstead.db.interface import Conflict, Tx, WriteFn
+from hubstead.db.interface import Conflict, Tx, WriteFn, run_change
 from hubstead.db.statements import Statement, sqlite_dialect, sqlite_value
 from hubstead.db.timeouts import Timeouts
 from hubstead.errors import StorageFull, Unavailable, WorkTooLong
@@ -337,6 +337,10 @@ class SqliteDatabase:
             return await asyncio.shield(future)
         finally:
             timer.cancel()
+
+    async def execute(self, statement: Statement[Any], /, **values: object) -> int:
+        """See ``Database.execute``."""
+        return await self.write(run_change, statement, values)
 
     async def ready(self) -> None:
         """See ``Database.ready``: an empty transaction proves that the file is writable."""

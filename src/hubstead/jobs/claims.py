@@ -130,74 +130,61 @@ async def claim(
     if await db.one(_ANY_DUE, types=list(types)) is None:
         return []
     token = f"{node}/{secrets.token_hex(8)}"
-
-    async def take(tx: Tx) -> list[Claim]:
-        rows = await tx.all(
-            _CLAIM, types=list(types), most=most, token=token, after_ms=_ms(lease_s)
+    rows = await db.write(_claim, list(types), most, token, lease_s)
+    return [
+        Claim(
+            pk=row.pk,
+            type=row.type,
+            subject=row.subject,
+            payload=msgspec.json.decode(row.payload),
+            attempt=row.attempts,
+            generation=row.generation,
+            token=token,
         )
-        return [
-            Claim(
-                pk=row.pk,
-                type=row.type,
-                subject=row.subject,
-                payload=msgspec.json.decode(row.payload),
-                attempt=row.attempts,
-                generation=row.generation,
-                token=token,
-            )
-            for row in rows
-        ]
+        for row in rows
+    ]
 
-    return await db.write(take)
+
+async def _claim(tx: Tx, types: list[str], most: int, token: str, lease_s: float) -> list[_Claimed]:
+    return await tx.all(_CLAIM, types=types, most=most, token=token, after_ms=_ms(lease_s))
 
 
 async def renew(db: Database, job: Claim, lease_s: float) -> bool:
     """Extend the lease of a job; return False if another node has claimed the job."""
+    return await db.write(_renew, job, lease_s)
 
-    async def write(tx: Tx) -> bool:
-        values = {**_claim_values(job), "seen": job.generation, "after_ms": _ms(lease_s)}
-        return await tx.one(_RENEW, **values) is not None
 
-    return await db.write(write)
+async def _renew(tx: Tx, job: Claim, lease_s: float) -> bool:
+    values = {**_claim_values(job), "seen": job.generation, "after_ms": _ms(lease_s)}
+    return await tx.one(_RENEW, **values) is not None
 
 
 async def finish(db: Database, job: Claim) -> None:
     """Delete a finished job, or release it for another run if it was enqueued meanwhile."""
+    await db.write(_finish, job)
 
-    async def write(tx: Tx) -> None:
-        if not await tx.run(_FINISH, **_claim_values(job), seen=job.generation):
-            await tx.run(_FINISH_ENQUEUED_AGAIN, **_claim_values(job))
 
-    await db.write(write)
+async def _finish(tx: Tx, job: Claim) -> None:
+    if not await tx.run(_FINISH, **_claim_values(job), seen=job.generation):
+        await tx.run(_FINISH_ENQUEUED_AGAIN, **_claim_values(job))
 
 
 async def reschedule(db: Database, job: Claim, after_s: float) -> None:
     """Release a successful job; it is due again in ``after_s`` seconds."""
-
-    async def write(tx: Tx) -> None:
-        await tx.run(_RESCHEDULE, **_claim_values(job), seen=job.generation, after_ms=_ms(after_s))
-
-    await db.write(write)
+    values = {**_claim_values(job), "seen": job.generation, "after_ms": _ms(after_s)}
+    await db.execute(_RESCHEDULE, **values)
 
 
 async def fail(db: Database, job: Claim, text: str, after_s: float) -> None:
     """Release a failed job with its error; the retry is due in ``after_s`` seconds."""
     short = text.replace("\0", "")[:MAX_ERROR_CHARS]  # PostgreSQL takes no NUL
-
-    async def write(tx: Tx) -> None:
-        values = {**_claim_values(job), "seen": job.generation, "after_ms": _ms(after_s)}
-        await tx.run(_FAIL, **values, text=short)
-
-    await db.write(write)
+    values = {**_claim_values(job), "seen": job.generation, "after_ms": _ms(after_s)}
+    await db.execute(_FAIL, **values, text=short)
 
 
 async def release(db: Database, job: Claim) -> None:
     """Release an interrupted job; another node may claim it at once."""
-
-    async def write(tx: Tx) -> None:
-        await tx.run(_RELEASE, **_claim_values(job), seen=job.generation, after_ms=0)
-
-    await db.write(write)
+    await db.execute(_RELEASE, **_claim_values(job), seen=job.generation, after_ms=0)
 
 
 async def release_dead(db: Database, node: str) -> int:
@@ -212,16 +199,14 @@ async def release_dead(db: Database, node: str) -> int:
             too; with any other form, nothing happens.
     """
     machine, _, pid = node.rpartition(":")
-    if pid != str(os.getpid()):
-        return 0
+    return await db.write(_release_dead, machine) if pid == str(os.getpid()) else 0
 
-    async def write(tx: Tx) -> int:
-        leases = [row for row in await tx.all(_LEASES) if _is_dead(row.holder, machine)]
-        for row in leases:
-            await tx.run(_EXPIRE, job_pk=row.pk, token=row.holder)
-        return len(leases)
 
-    return await db.write(write)
+async def _release_dead(tx: Tx, machine: str) -> int:
+    leases = [row for row in await tx.all(_LEASES) if _is_dead(row.holder, machine)]
+    for row in leases:
+        await tx.run(_EXPIRE, job_pk=row.pk, token=row.holder)
+    return len(leases)
 
 
 def _is_dead(holder: str, machine: str) -> bool:

@@ -127,11 +127,7 @@ class NodeClock:
         return await self._db.one(_OTHERS, me=self._name) is not None
 
     async def _announce(self) -> None:
-        async def write(tx: Tx) -> None:
-            await tx.run(_EXPIRE)
-            await tx.run(_ANNOUNCE, name=self._name, difference_ms=self.difference_ms)
-
-        await self._db.write(write)
+        await self._db.write(_announce, self._name, self.difference_ms)
         self._announced_s = time.monotonic()
 
     async def ready(self) -> None:
@@ -151,9 +147,10 @@ class NodeClock:
 
     async def withdraw(self) -> None:
         """Remove the announcement of a node that stops."""
-
-        async def write(tx: Tx) -> None:
-            await tx.run(_WITHDRAW, me=self._name)
-
         if self._announced_s is not None:
-            await self._db.write(write)
+            await self._db.execute(_WITHDRAW, me=self._name)
+
+
+async def _announce(tx: Tx, name: str, difference_ms: int) -> None:
+    await tx.run(_EXPIRE)
+    await tx.run(_ANNOUNCE, name=name, difference_ms=difference_ms)

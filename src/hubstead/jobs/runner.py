@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterable
-from functools import partial
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import structlog
 
@@ -131,15 +130,6 @@ class Runner:
         except TimeoutError:
             return
 
-    async def _plan_recurring(self) -> None:
-        async def plan(tx: Tx) -> None:
-            for name, seconds in self._recurring.items():
-                await enqueue_if_absent(tx, name, "")
-                # A shorter interval than in the previous release takes effect now.
-                await enqueue(tx, name, "", after_s=seconds)
-
-        await self._db.write(plan)
-
     async def _look_for_work(self) -> None:
         if self._clock is not None and not self._clock.agrees:
             return
@@ -147,11 +137,11 @@ class Runner:
             # All processes of a hub on SQLite run on this machine.
             if self._db.dialect_name == "sqlite":
                 await claims.release_dead(self._db, self._node)
-            await self._plan_recurring()
+            await self._db.write(_enqueue_recurring, self._recurring)
             self._planned = True
         for name, job_type in self._types.items():
             if job_type.probe is not None and await job_type.probe():
-                await self._db.write(partial(enqueue_if_absent, type_=name, subject=""))
+                await self._db.write(enqueue_if_absent, name, "")
         for queue, (types, most) in self._queues.items():
             free = most - sum(running.queue == queue for running in self._running)
             if types and free > 0:
@@ -265,6 +255,13 @@ class Runner:
         # A task that was cancelled before its first step has not released its claim.
         for running in list(self._running):
             await self._record(running, claims.release(self._db, running.claim))
+
+
+async def _enqueue_recurring(tx: Tx, intervals_s: Mapping[str, float]) -> None:
+    for name, interval_s in intervals_s.items():
+        await enqueue_if_absent(tx, name, "")
+        # A shorter interval than in the previous release takes effect now.
+        await enqueue(tx, name, "", after_s=interval_s)
 
 
 def _text(error: BaseException) -> str:

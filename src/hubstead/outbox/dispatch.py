@@ -51,16 +51,17 @@ async def dispatch(db: Database, listeners: Sequence[Listener]) -> int:
     without a listener is marked, too.
     """
 
-    async def hand_on(tx: Tx) -> int:
-        rows = await tx.all(_PENDING)
-        for row in rows:
-            for listener in listeners:
-                if any(row.type == event.__name__ for event in listener.events):
-                    await listener.handle(tx, row)
-            await tx.run(_MARK_DISPATCHED, event_pk=row.pk)
-        return len(rows)
+    return await db.write(_dispatch, listeners)
 
-    return await db.write(hand_on)
+
+async def _dispatch(tx: Tx, listeners: Sequence[Listener]) -> int:
+    rows = await tx.all(_PENDING)
+    for row in rows:
+        for listener in listeners:
+            if any(row.type == event.__name__ for event in listener.events):
+                await listener.handle(tx, row)
+        await tx.run(_MARK_DISPATCHED, event_pk=row.pk)
+    return len(rows)
 
 
 def outbox_jobs(db: Database, listeners: Sequence[Listener]) -> list[JobType]:

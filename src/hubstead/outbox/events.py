@@ -85,12 +85,8 @@ async def count_pending(db: Reader) -> int:
 async def prune_events(db: Database, age_ms: int) -> int:
     """Delete the events dispatched longer ago than ``age_ms``; return how many."""
     before_ms = await database_now_ms(db) - age_ms
-
-    async def prune(tx: Tx) -> int:
-        return await tx.run(_DELETE_OLD, before_ms=before_ms)
-
-    total = pruned = await db.write(prune)
+    total = pruned = await db.execute(_DELETE_OLD, before_ms=before_ms)
     while pruned == PRUNE_BATCH:
-        pruned = await db.write(prune)
+        pruned = await db.execute(_DELETE_OLD, before_ms=before_ms)
         total += pruned
     return total

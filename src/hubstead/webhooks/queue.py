@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy import Subquery, bindparam, delete, func, select, update
 
-from hubstead.db import Database, DatabaseNow, Reader, Statement, Tx, database_now_ms, indexed, scan
+from hubstead.db import Database, DatabaseNow, Reader, Statement, database_now_ms, indexed, scan
 from hubstead.webhooks.sender import PostResult
 from hubstead.webhooks.tables import deliveries, webhooks
 
@@ -211,20 +211,16 @@ async def record_attempt(
     db: Database, head: Head, result: PostResult, began_ms: int, decision: DeliveryResult
 ) -> None:
     """Record the result of an attempt."""
-
-    async def write(tx: Tx) -> None:
-        await tx.run(
-            _RECORD,
-            delivery_pk=head.pk,
-            new_state=decision.state,
-            next_ms=decision.due_ms,
-            began_ms=began_ms,
-            answer=result.status,
-            reason=None if result.error is None else result.error.replace("\0", "")[:500],
-            done_at_ms=None if decision.state == "waiting" else decision.due_ms,
-        )
-
-    await db.write(write)
+    await db.execute(
+        _RECORD,
+        delivery_pk=head.pk,
+        new_state=decision.state,
+        next_ms=decision.due_ms,
+        began_ms=began_ms,
+        answer=result.status,
+        reason=None if result.error is None else result.error.replace("\0", "")[:500],
+        done_at_ms=None if decision.state == "waiting" else decision.due_ms,
+    )
 
 
 async def list_deliveries(
@@ -238,12 +234,8 @@ async def list_deliveries(
 async def prune_deliveries(db: Database, age_ms: int) -> int:
     """Delete deliveries that ended more than ``age_ms`` ago; return their number."""
     before_ms = await database_now_ms(db) - age_ms
-
-    async def delete_old(tx: Tx) -> int:
-        return await tx.run(_DELETE_OLD, before_ms=before_ms)
-
-    total = deleted = await db.write(delete_old)
+    total = deleted = await db.execute(_DELETE_OLD, before_ms=before_ms)
     while deleted == BATCH:
-        deleted = await db.write(delete_old)
+        deleted = await db.execute(_DELETE_OLD, before_ms=before_ms)
         total += deleted
     return total

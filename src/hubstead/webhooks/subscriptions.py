@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -75,22 +75,21 @@ async def add_webhook(
         raise InvalidInput(reason="a webhook's secret is made of printable ASCII characters")
     if not kinds:
         raise InvalidInput(reason="a webhook needs at least one kind of repository")
-    webhook_id = new_object_id()
+    row = {
+        "id": new_object_id(),
+        "url": url,
+        "secret": secret,
+        "private": int(private),
+        "kinds": msgspec.json.encode(sorted(set(kinds))).decode(),
+        "created_ms": now_ms(),
+    }
+    return await db.write(_add, row)
 
-    async def add(tx: Tx) -> Webhook:
-        await tx.run(
-            _ADD,
-            id=webhook_id,
-            url=url,
-            secret=secret,
-            private=int(private),
-            kinds=msgspec.json.encode(sorted(set(kinds))).decode(),
-            created_ms=now_ms(),
-        )
-        (added,) = [webhook for webhook in await list_webhooks(tx) if webhook.id == webhook_id]
-        return added
 
-    return await db.write(add)
+async def _add(tx: Tx, row: Mapping[str, object]) -> Webhook:
+    await tx.run(_ADD, **row)
+    (added,) = [webhook for webhook in await list_webhooks(tx) if webhook.id == row["id"]]
+    return added
 
 
 def _check_url(url: str) -> None:
@@ -136,9 +135,5 @@ async def remove_webhook(db: Database, webhook_id: str) -> None:
     Raises:
         NotFound: no webhook has this id.
     """
-
-    async def remove(tx: Tx) -> int:
-        return await tx.run(_REMOVE, webhook_id=webhook_id)
-
-    if not await db.write(remove):
+    if not await db.execute(_REMOVE, webhook_id=webhook_id):
         raise NotFound(reason=f"there is no webhook {webhook_id}")

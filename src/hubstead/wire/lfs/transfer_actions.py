@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from functools import partial
 
 from hubstead.blobs import BlobKey, BlobKind, MultipartUpload, begin_upload
 from hubstead.db import Tx
@@ -133,24 +132,27 @@ async def _uploads(
     if not objects:
         return {}
     longest_s = max(plan.seconds, request.hub.settings.blobs.hold_seconds)
-    lifetime_ms = int(longest_s * 1000)
+    return await request.hub.db.write(
+        _begin_uploads, request.repo.pk, plan, objects, lifetime_ms=int(longest_s * 1000)
+    )
 
-    async def begin(tx: Tx, repo_pk: int) -> dict[RequestedObject, MultipartUpload]:
-        uploads = {}
-        for obj in objects:
-            size, least = plan.part_bytes_of(obj)
-            uploads[obj] = await begin_upload(
-                tx,
-                repo_pk,
-                BlobKey(BlobKind.LFS, obj.oid),
-                obj.size,
-                part_bytes=size,
-                least_part_bytes=least,
-                lifetime_ms=lifetime_ms,
-            )
-        return uploads
 
-    return await request.hub.db.write(partial(begin, repo_pk=request.repo.pk))
+async def _begin_uploads(
+    tx: Tx, repo_pk: int, plan: TransferPlan, objects: list[RequestedObject], *, lifetime_ms: int
+) -> dict[RequestedObject, MultipartUpload]:
+    uploads = {}
+    for obj in objects:
+        size, least = plan.part_bytes_of(obj)
+        uploads[obj] = await begin_upload(
+            tx,
+            repo_pk,
+            BlobKey(BlobKind.LFS, obj.oid),
+            obj.size,
+            part_bytes=size,
+            least_part_bytes=least,
+            lifetime_ms=lifetime_ms,
+        )
+    return uploads
 
 
 def _whole(request: Request, plan: TransferPlan, obj: RequestedObject) -> Action:
