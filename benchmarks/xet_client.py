@@ -22,10 +22,10 @@ token = (request["token"], 2_000_000_000)
 started = time.perf_counter()
 if "paths" in request:
     infos = hf_xet.upload_files(request["paths"], request["url"], token, None, None, "model")
-    result =[[info.hash, info.file_size] for info in infos]
+    result = [[info.hash, info.file_size] for info in infos]
 else:
     wanted = [hf_xet.PyXetDownloadInfo(*file) for file in request["files"]]
-    result =hf_xet.download_files(wanted, request["url"], token, None, None)
+    result = hf_xet.download_files(wanted, request["url"], token, None, None)
 print(json.dumps([time.perf_counter() - started, result]))
 """
 

@@ -1,4 +1,4 @@
-"""What the server makes of addresses: its own name, prefixes, proxies, other methods, browsers."""
+"""Addresses: the hub's own name, prefixes, proxies, other methods, browsers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def anna(embedded_hub: ThreadHub) -> Person:
 
 
 def wide(person: Person) -> str:
-    """Make a repository whose root has more than one page of one."""
+    """Create a repository whose root has more than one page with one entry."""
     return person.repo("wide")
 
 
@@ -37,20 +37,18 @@ def next_of(hub: ThreadHub, path: str, **headers: str) -> str:
     "host",
     ["evil.example", "evil.example:PORT", "127.0.0.1:1", "127.0.0.1", "localhost@evil:PORT", ""],
 )
-def test_a_host_that_is_not_ours_is_in_no_link(
-    embedded_hub: ThreadHub, anna: Person, host: str
-) -> None:
+def test_a_foreign_host_is_in_no_link(embedded_hub: ThreadHub, anna: Person, host: str) -> None:
     sent = {"Host": host.replace("PORT", str(embedded_hub.port))}
     response = anna.call("POST", "/api/repos/create", {"name": "bert"}, **sent)
     assert response.json["url"] == f"{embedded_hub.url}/{anna.path('bert')}"
     again = anna.call("POST", "/api/repos/create", {"name": "bert"}, **sent)
     assert again.json["url"] == response.json["url"]
-    everything = str(embedded_hub.call("GET", "/api/openapi.json", **sent).json["servers"])
-    assert embedded_hub.url in everything
+    servers = str(embedded_hub.call("GET", "/api/openapi.json", **sent).json["servers"])
+    assert embedded_hub.url in servers
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:PORT", "localhost:PORT", "LOCALHOST:PORT"])
-def test_names_of_this_machine_are_kept_in_links(
+def test_names_of_this_machine_are_preserved_in_links(
     embedded_hub: ThreadHub, anna: Person, host: str
 ) -> None:
     host = host.replace("PORT", str(embedded_hub.port))
@@ -64,21 +62,21 @@ def test_a_public_url_with_a_prefix_is_served_with_and_without_it(
     hub = own_hub(public_url="https://hub.example/models-of/us")
     anna = hub.user()
     public = "https://hub.example/models-of/us"
-    for number, door in enumerate(("", "/models-of/us", "/models-of/us/")):
-        response = anna.call("POST", f"{door}/api/repos/create", {"name": f"r{number}"})
+    for number, prefix in enumerate(("", "/models-of/us", "/models-of/us/")):
+        response = anna.call("POST", f"{prefix}/api/repos/create", {"name": f"r{number}"})
         assert response.json["url"] == f"{public}/{anna.path(f'r{number}')}"
         repo = anna.path(f"r{number}")
         anna.commit(repo, {"key": "file", "value": {"path": "a", "content": ""}})
-        assert anna.call("GET", f"{door}/{repo}/resolve/main/a").status == 200
+        assert anna.call("GET", f"{prefix}/{repo}/resolve/main/a").status == 200
         tree = f"/api/models/{repo}/tree/main"
-        assert next_of(hub, door + tree) == public + tree
+        assert next_of(hub, prefix + tree) == public + tree
         anna.call("POST", "/api/repos/move", {"fromRepo": repo, "toRepo": f"{repo}-new"})
-        moved = anna.call("GET", f"{door}{tree}?x=1")
+        moved = anna.call("GET", f"{prefix}{tree}?x=1")
         assert moved.status == 307
         assert moved.headers["location"] == f"/models-of/us/api/models/{repo}-new/tree/main?x=1"
-        missing = hub.call("GET", f"{door}/api/none")
+        missing = hub.call("GET", f"{prefix}/api/none")
         assert missing.headers["content-type"].startswith("application/json")
-        assert hub.call("GET", door or "/").status == 200
+        assert hub.call("GET", prefix or "/").status == 200
     assert hub.call("GET", "/models-of/usa/api/models").status == 404
 
 
@@ -98,7 +96,7 @@ def test_a_public_url_with_a_prefix_is_served_with_and_without_it(
         ("/api/repos/model/{old}/settings", None),
     ],
 )
-def test_an_old_name_is_replaced_where_it_stands_and_nowhere_else(
+def test_an_old_name_is_replaced_only_in_its_place(
     anna: Person, path: str, location: str | None
 ) -> None:
     old, new = anna.repo("old"), anna.path("new")
@@ -201,7 +199,9 @@ def test_tasks_are_described_and_recommend_nothing(anna: Person) -> None:
 # -- proxies -----------------------------------------------------------------------------------
 
 
-def test_only_trusted_proxies_are_believed(own_hub: Callable[..., ThreadHub]) -> None:
+def test_only_trusted_proxies_set_the_address_of_a_client(
+    own_hub: Callable[..., ThreadHub],
+) -> None:
     for trusted, scheme in (((), "http"), (("127.0.0.1/32",), "https")):
         hub = own_hub(trusted_proxies=trusted)
         anna = hub.user()
@@ -212,7 +212,7 @@ def test_only_trusted_proxies_are_believed(own_hub: Callable[..., ThreadHub]) ->
         assert odd.json["avatarUrl"].startswith("http://127.0.0.1")
 
 
-def test_guesses_are_counted_by_the_address_that_trusted_proxies_name(
+def test_password_guesses_are_counted_by_the_address_from_trusted_proxies(
     own_hub: Callable[..., ThreadHub],
 ) -> None:
     hub = own_hub(trusted_proxies=("127.0.0.0/8", "10.0.0.0/8"), sign_in_attempts=2)
@@ -227,7 +227,7 @@ def test_guesses_are_counted_by_the_address_that_trusted_proxies_name(
     assert limited.status == 429
     assert int(limited.headers["retry-after"]) > 0
     assert "t=" in limited.headers["ratelimit"]
-    assert guess(100, "1.2.3.4, 5.6.7.8").status == 401  # what a client adds in front is no proof
+    assert guess(100, "1.2.3.4, 5.6.7.8").status == 401  # addresses from the client are ignored
 
 
 # -- methods, browsers, ids --------------------------------------------------------------------
@@ -245,7 +245,7 @@ def test_guesses_are_counted_by_the_address_that_trusted_proxies_name(
         ("LOCK", "/api/models", 405),
     ],
 )
-def test_what_is_not_served_is_told_in_json(
+def test_unknown_routes_and_methods_are_json_errors(
     embedded_hub: ThreadHub, method: str, path: str, status: int
 ) -> None:
     response = embedded_hub.call(method, path)
@@ -260,12 +260,12 @@ def test_what_is_not_served_is_told_in_json(
 
 
 def test_a_browser_of_another_origin_may_call_and_read(embedded_hub: ThreadHub) -> None:
-    asked = {
+    request_headers = {
         "Origin": ORIGIN,
         "Access-Control-Request-Method": "PUT",
         "Access-Control-Request-Headers": "authorization,content-type,x-request-id",
     }
-    before = embedded_hub.call("OPTIONS", "/api/models/a/b/settings", **asked)
+    before = embedded_hub.call("OPTIONS", "/api/models/a/b/settings", **request_headers)
     assert before.status == 204
     allowed = before.headers["access-control-allow-headers"].split(",")
     assert {"authorization", "content-type", "range", "x-request-id"} <= set(allowed)
@@ -280,7 +280,7 @@ def test_a_browser_of_another_origin_may_call_and_read(embedded_hub: ThreadHub) 
     assert "access-control-allow-origin" not in embedded_hub.call("GET", "/api/models").headers
 
 
-def test_a_trace_id_stands_behind_ours(embedded_hub: ThreadHub) -> None:
+def test_a_trace_id_is_appended_to_the_hub_s(embedded_hub: ThreadHub) -> None:
     for path in ("/api/models", "/api/none", "/healthz"):
         response = embedded_hub.call("GET", path, **{"X-Amzn-Trace-Id": "abc-123"})
         assert response.headers["x-request-id"].startswith("Root=1-")
@@ -289,14 +289,14 @@ def test_a_trace_id_stands_behind_ours(embedded_hub: ThreadHub) -> None:
     assert one != two
 
 
-def test_a_request_keeps_the_id_its_client_gave_it(embedded_hub: ThreadHub) -> None:
+def test_a_request_retains_the_id_of_its_client(embedded_hub: ThreadHub) -> None:
     for path in ("/api/models", "/api/none", "/healthz"):
         response = embedded_hub.call("GET", path, **{"X-Request-Id": "abc-123"})
         assert response.headers["x-request-id"] == "abc-123"
 
 
 @pytest.mark.parametrize("name", ["X-Amzn-Trace-Id", "X-Request-Id"])
-def test_an_odd_id_of_a_client_is_left_out(embedded_hub: ThreadHub, name: str) -> None:
+def test_an_invalid_id_of_a_client_is_ignored(embedded_hub: ThreadHub, name: str) -> None:
     odd = embedded_hub.call("GET", "/healthz", **{name: "a b<script>"})
     assert odd.headers["x-request-id"].startswith("Root=1-")
     assert "script" not in odd.headers["x-request-id"]
@@ -317,16 +317,16 @@ def test_an_odd_id_of_a_client_is_left_out(embedded_hub: ThreadHub, name: str) -
 )
 def test_head_is_get_without_the_body(embedded_hub: ThreadHub, path: str) -> None:
     get, head = (embedded_hub.call(method, path) for method in ("GET", "HEAD"))
-    for each in (get, head):
-        each.headers.pop("date")
-        each.headers.pop("x-request-id")
-    if get.status >= 400:  # a client would parse what is called JSON, and there is nothing
+    for response in (get, head):
+        response.headers.pop("date")
+        response.headers.pop("x-request-id")
+    if get.status >= 400:  # a client would parse a body with the type JSON, and there is none
         assert get.headers.pop("content-type").startswith("application/json")
     assert (head.status, head.headers, head.body) == (get.status, get.headers, b"")
     assert get.body
 
 
-def test_success_carries_no_error_headers(embedded_hub: ThreadHub, anna: Person) -> None:
+def test_a_success_has_no_error_headers(embedded_hub: ThreadHub, anna: Person) -> None:
     repo = anna.repo()
     for path in (f"/api/models/{repo}", f"/{repo}/resolve/main/.gitattributes", "/api/models"):
         response = embedded_hub.call("GET", path)
@@ -334,7 +334,7 @@ def test_success_carries_no_error_headers(embedded_hub: ThreadHub, anna: Person)
         assert not {"x-error-code", "x-error-message"} & response.headers.keys()
 
 
-def test_the_port_in_links_is_the_one_that_is_bound(embedded_hub: ThreadHub) -> None:
+def test_the_port_in_links_is_the_bound_one(embedded_hub: ThreadHub) -> None:
     document = request(embedded_hub.port, "GET", "/.well-known/openapi.json").json
     assert document["servers"] == [{"url": embedded_hub.url}]
     assert json.dumps(document["paths"]).count("/api/models") > 3

@@ -1,4 +1,4 @@
-"""Who sent a request: every way that clients, git and people sign one."""
+"""Credentials: every way in which clients, git and users authenticate."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def basic(name: str, password: str) -> str:
         lambda anna: basic(anna.name.upper(), "correct horse"),
     ],
 )
-def test_every_way_to_sign_is_known(
+def test_every_way_to_authenticate_is_accepted(
     live_hub: ThreadHub, anna: Person, form: Callable[[Person], str]
 ) -> None:
     response = ask(live_hub, form(anna))
@@ -75,31 +75,31 @@ def test_every_way_to_sign_is_known(
     ],
 )
 @pytest.mark.parametrize("path", ["/api/whoami-v2", "/api/models", "/a/b/resolve/main/c", "/"])
-def test_what_is_not_valid_is_told_so_even_where_nobody_need_sign(
+def test_invalid_credentials_are_refused_even_for_public_content(
     live_hub: ThreadHub, authorization: str, path: str
 ) -> None:
     response = ask(live_hub, authorization, path)
     assert (response.status, response.code, response.message) == (401, None, INVALID)
 
 
-def test_two_credentials_are_none(live_hub: ThreadHub, anna: Person) -> None:
+def test_two_credentials_are_refused(live_hub: ThreadHub, anna: Person) -> None:
     both = f"Bearer {anna.token}, Bearer {anna.token}"
     assert ask(live_hub, both).message == INVALID
 
 
-def test_a_wrong_password_is_wrong_and_too_many_are_refused(
+def test_a_wrong_password_is_refused_and_many_of_them_are_limited(
     own_hub: Callable[..., ThreadHub],
 ) -> None:
     hub = own_hub(sign_in_attempts=3)
     anna = hub.user("anna", password="correct horse")
-    told: list[int] = [ask(hub, basic(anna.name, f"wrong {n}")).status for n in range(6)]
-    assert told[0] == 401
-    assert told[-1] == 429
+    statuses: list[int] = [ask(hub, basic(anna.name, f"wrong {n}")).status for n in range(6)]
+    assert statuses[0] == 401
+    assert statuses[-1] == 429
     assert ask(hub, basic(anna.name, "correct horse")).status == 429
     assert ask(hub, f"Bearer {anna.token}").status == 200
 
 
-def test_a_revoked_token_and_a_disabled_user_are_nobody(live_hub: ThreadHub) -> None:
+def test_a_revoked_token_and_a_disabled_user_are_anonymous(live_hub: ThreadHub) -> None:
     anna = live_hub.user("anna", password="correct horse")
     other = anna.with_token("write")
 
@@ -118,7 +118,7 @@ def test_a_revoked_token_and_a_disabled_user_are_nobody(live_hub: ThreadHub) -> 
     assert ask(live_hub, basic(anna.name, "correct horse")).message == INVALID
 
 
-def test_the_last_use_of_a_token_is_noted(live_hub: ThreadHub) -> None:
+def test_the_last_use_of_a_token_is_recorded(live_hub: ThreadHub) -> None:
     anna = live_hub.user("anna")
     (before,) = live_hub.run(list_tokens(live_hub.db, anna.name))
     assert before.last_used_ms is None

@@ -1,4 +1,4 @@
-"""Nobody is told that something is stored while it is damaged, and sending it again heals it."""
+"""No response calls damaged content stored, and a new upload repairs it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tests.support.xet_files import SampleFile, SampleXorb, a_file, a_xorb
 from hubstead.blobs import BlobKey, BlobKind, mark_damaged, stored_name_of
 from hubstead.xet import find_xorb
 
-DAMAGES = ("gone", "flipped", "cut")
+DAMAGES = ("missing", "flipped", "cut")
 damaged_in_each_way = pytest.mark.parametrize("damage", DAMAGES)
 
 
 class Anything:
-    """Lets all bytes pass: this is how the wrong ones get into the store."""
+    """Accepts all bytes, so that wrong ones can be stored."""
 
     def update(self, chunk: bytes | memoryview) -> None:
         pass
@@ -33,7 +33,7 @@ class Anything:
 
 
 @dataclass
-class Place:
+class DamagedModel:
     """A model of anna's, and its bytes in the store."""
 
     hub: ThreadHub
@@ -45,20 +45,20 @@ class Place:
         return cas_for(self.hub, self.anna, self.repo_id)
 
     def damage(self, key: BlobKey, how: str) -> None:
-        """Do to the bytes of a blob what disks do; a flipped bit is found by reading them all."""
+        """Damage the bytes of a blob as disks do; only a full read detects a flipped bit."""
         store = self.hub.hub.blobs
 
         async def harm() -> None:
-            place = await stored_name_of(self.hub.db, key)
-            source = await store.open(place)
+            stored_key = await stored_name_of(self.hub.db, key)
+            source = await store.open(stored_key)
             data = bytearray(b"".join([chunk async for chunk in source.chunks()]))
-            await store.delete(place)
+            await store.delete(stored_key)
             if how == "cut":
                 del data[-1:]
             elif how == "flipped":
                 data[len(data) // 2] ^= 1
-            if how != "gone":
-                await store.put(place, bytes(data), Anything())
+            if how != "missing":
+                await store.put(stored_key, bytes(data), Anything())
             if how == "flipped":
                 assert await mark_damaged(self.hub.db, key)
 
@@ -67,13 +67,13 @@ class Place:
     # -- LFS ------------------------------------------------------------------------------------
 
     def batch(self, data: bytes) -> dict[str, Any]:
-        asked = {"operation": "upload", "objects": [describe(data)], "transfers": ["basic"]}
-        response = self.anna.call("POST", f"/{self.repo_id}.git/info/lfs/objects/batch", asked)
-        [answer] = response.json["objects"]
-        return dict(answer)
+        request = {"operation": "upload", "objects": [describe(data)], "transfers": ["basic"]}
+        response = self.anna.call("POST", f"/{self.repo_id}.git/info/lfs/objects/batch", request)
+        [entry] = response.json["objects"]
+        return dict(entry)
 
     def put(self, data: bytes) -> Response:
-        """Send an object to where the batch says."""
+        """Upload an object to the address in the batch."""
         parts = urlsplit(self.batch(data)["actions"]["upload"]["href"])
         return self.hub.call("PUT", f"{parts.path}?{parts.query}", data)
 
@@ -87,7 +87,7 @@ class Place:
     def resolve(self, path: str) -> Response:
         return self.anna.call("GET", f"/{self.repo_id}/resolve/main/{path}")
 
-    def heal_plainly(self, data: bytes) -> None:
+    def repair_by_lfs(self, data: bytes) -> None:
         response = self.put(data)
         assert response.status == 200, response.body
         assert "actions" not in self.batch(data)
@@ -108,13 +108,13 @@ def lfs_key(data: bytes) -> BlobKey:
 
 
 @pytest.fixture
-def place(live_hub: ThreadHub) -> Place:
+def place(live_hub: ThreadHub) -> DamagedModel:
     anna = live_hub.user("anna")
-    return Place(live_hub, anna, anna.repo("bert"))
+    return DamagedModel(live_hub, anna, anna.repo("bert"))
 
 
 @pytest.fixture
-def stored(place: Place, request: pytest.FixtureRequest) -> bytes:
+def stored(place: DamagedModel, request: pytest.FixtureRequest) -> bytes:
     """The content of ``a.bin``, an LFS object."""
     data = noise(40_000, request.node.name)
     assert place.put(data).status == 200
@@ -126,13 +126,13 @@ def stored(place: Place, request: pytest.FixtureRequest) -> bytes:
 
 
 @damaged_in_each_way
-def test_a_damaged_lfs_object_is_asked_for_again_by_the_batch_and_healed_by_the_upload(
-    place: Place, stored: bytes, damage: str
+def test_a_damaged_lfs_object_is_requested_by_the_batch_and_repaired_by_the_upload(
+    place: DamagedModel, stored: bytes, damage: str
 ) -> None:
     assert "actions" not in place.batch(stored)
     place.damage(lfs_key(stored), damage)
     assert "upload" in place.batch(stored)["actions"]
-    place.heal_plainly(stored)
+    place.repair_by_lfs(stored)
     response = place.resolve("a.bin")
     body = response.body if response.status == 200 else follow(response)
     assert body == stored
@@ -147,44 +147,42 @@ def follow(said: Response) -> bytes:
 
 
 @damaged_in_each_way
-def test_a_damaged_lfs_object_is_not_acknowledged_by_verify(
-    place: Place, stored: bytes, damage: str
-) -> None:
+def test_a_damaged_lfs_object_fails_verify(place: DamagedModel, stored: bytes, damage: str) -> None:
     assert place.verify(stored).status == 200
     place.damage(lfs_key(stored), damage)
     assert place.verify(stored).status == 404
 
 
 @damaged_in_each_way
-def test_a_damaged_lfs_object_is_not_what_preupload_finds_there(
-    place: Place, stored: bytes, damage: str
+def test_preupload_ignores_a_damaged_lfs_object(
+    place: DamagedModel, stored: bytes, damage: str
 ) -> None:
-    def told() -> dict[str, Any]:
+    def answer_of_preupload() -> dict[str, Any]:
         file = {"path": "a.bin", "size": len(stored), "sample": ""}
         target = f"/api/models/{place.repo_id}/preupload/main"
-        [answer] = place.anna.call("POST", target, {"files": [file]}).json["files"]
-        return dict(answer)
+        [entry] = place.anna.call("POST", target, {"files": [file]}).json["files"]
+        return dict(entry)
 
-    if told()["uploadMode"] != "lfs":
-        assert told()["oid"] == lfs_key(stored).name
+    if answer_of_preupload()["uploadMode"] != "lfs":
+        assert answer_of_preupload()["oid"] == lfs_key(stored).name
     place.damage(lfs_key(stored), damage)
-    assert "oid" not in told()
+    assert "oid" not in answer_of_preupload()
 
 
 @damaged_in_each_way
-def test_a_damaged_lfs_object_cannot_be_committed_before_it_is_healed(
-    place: Place, stored: bytes, damage: str
+def test_a_damaged_lfs_object_cannot_be_committed_before_its_repair(
+    place: DamagedModel, stored: bytes, damage: str
 ) -> None:
     place.damage(lfs_key(stored), damage)
     refused = place.name(stored, "b.bin")
     assert refused.status in {400, 404, 422}, refused.body
-    place.heal_plainly(stored)
+    place.repair_by_lfs(stored)
     assert place.name(stored, "b.bin").status == 200
 
 
 @damaged_in_each_way
-def test_a_damaged_lfs_object_is_not_given_to_another_repository(
-    place: Place, stored: bytes, damage: str
+def test_a_damaged_lfs_object_is_not_copied_to_another_repository(
+    place: DamagedModel, stored: bytes, damage: str
 ) -> None:
     other = place.anna.repo("other")
 
@@ -197,22 +195,22 @@ def test_a_damaged_lfs_object_is_not_given_to_another_repository(
 
     place.damage(lfs_key(stored), damage)
     assert duplicate().status == 207
-    place.heal_plainly(stored)
+    place.repair_by_lfs(stored)
     assert duplicate().status == 200
 
 
 @damaged_in_each_way
-def test_an_upload_in_parts_heals_a_damaged_lfs_object(
+def test_a_multipart_upload_repairs_a_damaged_lfs_object(
     own_hub: Callable[..., ThreadHub], damage: str
 ) -> None:
     hub = own_hub(lfs_part_bytes=10_000, lfs_multipart_threshold_bytes=20_000)
     anna = hub.user("anna")
-    place = Place(hub, anna, anna.repo("bert"))
+    place = DamagedModel(hub, anna, anna.repo("bert"))
     data = noise(25_000, damage)
     assert place.put(data).status == 200
     place.damage(lfs_key(data), damage)
-    asked = {"operation": "upload", "objects": [describe(data)], "transfers": ["multipart"]}
-    response = anna.call("POST", f"/{place.repo_id}.git/info/lfs/objects/batch", asked)
+    request = {"operation": "upload", "objects": [describe(data)], "transfers": ["multipart"]}
+    response = anna.call("POST", f"/{place.repo_id}.git/info/lfs/objects/batch", request)
     upload = response.json["objects"][0]["actions"]["upload"]
     size, parts = int(upload["header"].pop("chunk_size")), []
     for number, href in upload["header"].items():
@@ -222,13 +220,13 @@ def test_an_upload_in_parts_heals_a_damaged_lfs_object(
         parts.append({"partNumber": int(number), "etag": sent.headers["etag"]})
     target = urlsplit(upload["href"])
     body = {"oid": lfs_key(data).name, "parts": parts}
-    done = hub.call("POST", f"{target.path}?{target.query}", body)
-    assert done.status == 200, done.body
+    completion = hub.call("POST", f"{target.path}?{target.query}", body)
+    assert completion.status == 200, completion.body
     assert "actions" not in place.batch(data)
 
 
 @damaged_in_each_way
-def test_an_upload_through_xet_heals_a_damaged_plain_object(place: Place, damage: str) -> None:
+def test_a_xet_upload_repairs_a_damaged_plain_object(place: DamagedModel, damage: str) -> None:
     file, xorb = a_model(f"plain {damage} {place.repo_id}")
     data = b"".join(xorb.chunks)
     assert place.put(data).status == 200
@@ -242,14 +240,14 @@ def test_an_upload_through_xet_heals_a_damaged_plain_object(place: Place, damage
 # -- xorbs --------------------------------------------------------------------------------------
 
 
-def xorb_key(place: Place, xorb: SampleXorb) -> BlobKey:
+def xorb_key(place: DamagedModel, xorb: SampleXorb) -> BlobKey:
     known = place.hub.run(find_xorb(place.hub.hub.db, xorb.name))
     assert known is not None
     return known.key
 
 
 @pytest.fixture
-def model(place: Place, request: pytest.FixtureRequest) -> tuple[SampleFile, SampleXorb]:
+def model(place: DamagedModel, request: pytest.FixtureRequest) -> tuple[SampleFile, SampleXorb]:
     """A file of one xorb, committed as ``x.bin``."""
     file, xorb = a_model(request.node.name)
     place.cas.upload(file, xorbs=(xorb,))
@@ -258,8 +256,8 @@ def model(place: Place, request: pytest.FixtureRequest) -> tuple[SampleFile, Sam
 
 
 @damaged_in_each_way
-def test_a_damaged_xorb_is_nowhere_told_of_and_healed_by_sending_it_again(
-    place: Place, model: tuple[SampleFile, SampleXorb], damage: str
+def test_a_damaged_xorb_is_in_no_response_and_repaired_by_a_new_upload(
+    place: DamagedModel, model: tuple[SampleFile, SampleXorb], damage: str
 ) -> None:
     file, xorb = model
     data, address = b"".join(xorb.chunks), f"/v1/xorbs/default/{xorb.name}"
@@ -287,8 +285,8 @@ def file_first(xorb: SampleXorb) -> str:
 
 
 @damaged_in_each_way
-def test_clients_forget_what_they_believe_when_a_shard_needs_a_damaged_xorb(
-    place: Place, model: tuple[SampleFile, SampleXorb], damage: str
+def test_clients_drop_their_caches_when_a_shard_needs_a_damaged_xorb(
+    place: DamagedModel, model: tuple[SampleFile, SampleXorb], damage: str
 ) -> None:
     file, xorb = model
     place.damage(xorb_key(place, xorb), damage)
@@ -299,8 +297,8 @@ def test_clients_forget_what_they_believe_when_a_shard_needs_a_damaged_xorb(
 
 
 @damaged_in_each_way
-def test_a_file_of_a_damaged_xorb_is_healed_by_the_same_bytes_in_another_xorb(
-    place: Place, model: tuple[SampleFile, SampleXorb], damage: str
+def test_a_file_of_a_damaged_xorb_is_repaired_by_the_same_bytes_in_another_xorb(
+    place: DamagedModel, model: tuple[SampleFile, SampleXorb], damage: str
 ) -> None:
     """Another client packs the same chunks together with others: the xorb has another name."""
     _, xorb = model
@@ -314,13 +312,13 @@ def test_a_file_of_a_damaged_xorb_is_healed_by_the_same_bytes_in_another_xorb(
 
 
 @damaged_in_each_way
-def test_a_file_of_a_damaged_xorb_is_healed_by_a_plain_upload(
-    place: Place, model: tuple[SampleFile, SampleXorb], damage: str
+def test_a_file_of_a_damaged_xorb_is_repaired_by_a_plain_upload(
+    place: DamagedModel, model: tuple[SampleFile, SampleXorb], damage: str
 ) -> None:
     file, xorb = model
     data = b"".join(xorb.chunks)
     place.damage(xorb_key(place, xorb), damage)
-    place.heal_plainly(data)
+    place.repair_by_lfs(data)
     response = place.resolve("x.bin")
     assert (response.body if response.status == 200 else follow(response)) == data
     assert place.cas.plan(file).status == 404

@@ -1,4 +1,4 @@
-"""The segment router: what a path means is decided on its undecoded segments."""
+"""The segment router: a path is matched by its undecoded segments."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OF_REPOS = [route for route in ROUTER.routes if "{repo}" in route.pattern]
 
 
 async def handler(call: object) -> Response:
-    """Answer."""
+    """Stand in for a handler."""
     return Response()
 
 
@@ -29,22 +29,22 @@ def router(*patterns: str) -> Router:
     return Router([Route("GET", pattern, handler, Access.OPEN) for pattern in patterns])
 
 
-def found(table: Router, path: str) -> tuple[str, dict[str, Any]] | None:
+def match_of(table: Router, path: str) -> tuple[str, dict[str, Any]] | None:
     match = table.match(path)
     return None if match is None else (match.routes["GET"].pattern, match.captured)
 
 
-def test_a_segment_is_decoded_after_the_path_was_split() -> None:
+def test_a_segment_is_decoded_after_the_path_is_split() -> None:
     table = router("/x/{rev}/{rest+}")
-    assert found(table, "/x/refs%2Fpr%2F1/a%20b/c%2Fd") == (
+    assert match_of(table, "/x/refs%2Fpr%2F1/a%20b/c%2Fd") == (
         "/x/{rev}/{rest+}",
         {"rev": "refs/pr/1", "rest": ["a b", "c/d"]},
     )
-    assert found(table, "/x/%252F/a") == ("/x/{rev}/{rest+}", {"rev": "%2F", "rest": ["a"]})
+    assert match_of(table, "/x/%252F/a") == ("/x/{rev}/{rest+}", {"rev": "%2F", "rest": ["a"]})
 
 
 @pytest.mark.parametrize("segment", ["%ff", "%ed%a0%80", "a%00b", "%C3"])
-def test_what_is_no_text_is_refused(segment: str) -> None:
+def test_a_segment_that_is_not_text_is_refused(segment: str) -> None:
     for table, path in ((router("/{a}"), f"/{segment}"), (router("/{a+}"), f"/x/{segment}")):
         with pytest.raises(InvalidInput, match="the address must"):
             table.match(path)
@@ -52,56 +52,59 @@ def test_what_is_no_text_is_refused(segment: str) -> None:
 
 def test_literals_win_over_kinds_and_kinds_over_captures() -> None:
     table = router("/y/{a}/x", "/y/{kinds}/x", "/y/models/x", "/y/{a}/{b}")
-    assert found(table, "/y/models/x") == ("/y/models/x", {})
-    assert found(table, "/y/datasets/x") == ("/y/{kinds}/x", {"kind": Kind.DATASET})
-    assert found(table, "/y/others/x") == ("/y/{a}/x", {"a": "others"})
-    assert found(table, "/y/models/z") == ("/y/{a}/{b}", {"a": "models", "b": "z"})
+    assert match_of(table, "/y/models/x") == ("/y/models/x", {})
+    assert match_of(table, "/y/datasets/x") == ("/y/{kinds}/x", {"kind": Kind.DATASET})
+    assert match_of(table, "/y/others/x") == ("/y/{a}/x", {"a": "others"})
+    assert match_of(table, "/y/models/z") == ("/y/{a}/{b}", {"a": "models", "b": "z"})
 
 
-def test_a_reserved_name_is_nobodys_at_the_start_of_a_path() -> None:
+def test_a_reserved_name_is_not_captured_at_the_start_of_a_path() -> None:
     table = router("/{a}/x")
-    assert found(table, "/anna/x") == ("/{a}/x", {"a": "anna"})
-    assert found(table, "/API/x") is None
+    assert match_of(table, "/anna/x") == ("/{a}/x", {"a": "anna"})
+    assert match_of(table, "/API/x") is None
 
 
-def test_a_dead_end_is_left_for_the_next_choice() -> None:
+def test_a_dead_end_falls_back_to_the_next_choice() -> None:
     table = router("/models/a/b", "/{kinds}/{x+}")
-    assert found(table, "/models/a/c") == ("/{kinds}/{x+}", {"kind": Kind.MODEL, "x": ["a", "c"]})
+    assert match_of(table, "/models/a/c") == (
+        "/{kinds}/{x+}",
+        {"kind": Kind.MODEL, "x": ["a", "c"]},
+    )
 
 
-def test_the_rest_is_one_segment_or_more_or_perhaps_nothing() -> None:
-    assert found(router("/a/{x+}"), "/a") is None
-    assert found(router("/a/{x*}"), "/a") == ("/a/{x*}", {})
-    assert found(router("/a/{x*}"), "/a/b/") == ("/a/{x*}", {"x": ["b"]})
+def test_the_rest_is_one_segment_or_more_or_optional() -> None:
+    assert match_of(router("/a/{x+}"), "/a") is None
+    assert match_of(router("/a/{x*}"), "/a") == ("/a/{x*}", {})
+    assert match_of(router("/a/{x*}"), "/a/b/") == ("/a/{x*}", {"x": ["b"]})
 
 
 def test_slashes_at_the_end_mean_nothing_except_behind_the_path_of_a_file() -> None:
     for slashes in ("/", "//"):
-        assert found(router("/a/{x}"), f"/a/b{slashes}") == ("/a/{x}", {"x": "b"})
-        assert found(router("/a/{x+}"), f"/a/b/c{slashes}") == ("/a/{x+}", {"x": ["b", "c"]})
-        assert found(router("/"), slashes) == ("/", {})
+        assert match_of(router("/a/{x}"), f"/a/b{slashes}") == ("/a/{x}", {"x": "b"})
+        assert match_of(router("/a/{x+}"), f"/a/b/c{slashes}") == ("/a/{x+}", {"x": ["b", "c"]})
+        assert match_of(router("/"), slashes) == ("/", {})
     files = Router([Route("GET", "/a/{x+}", handler, Access.OPEN, names_file=True)])
-    assert found(files, "/a/b/c/") == ("/a/{x+}", {"x": ["b", "c", ""]})
-    assert found(files, "/a/b/c") == ("/a/{x+}", {"x": ["b", "c"]})
+    assert match_of(files, "/a/b/c/") == ("/a/{x+}", {"x": ["b", "c", ""]})
+    assert match_of(files, "/a/b/c") == ("/a/{x+}", {"x": ["b", "c"]})
 
 
-def test_an_empty_segment_is_no_name() -> None:
-    assert found(router("/a/{x}"), "/a/") is None
-    assert found(router("/a/{x}/b"), "/a//b") is None
+def test_an_empty_segment_is_not_a_name() -> None:
+    assert match_of(router("/a/{x}"), "/a/") is None
+    assert match_of(router("/a/{x}/b"), "/a//b") is None
 
 
-def test_kinds_come_in_the_plural_and_where_said_in_the_singular() -> None:
-    assert found(router("/{kinds}"), "/model") is None
-    assert found(router("/{any_kind}"), "/model") == ("/{any_kind}", {"kind": Kind.MODEL})
-    assert found(router("/{prefix}/{a}"), "/models/x") is None
-    assert found(router("/{prefix}/{a}"), "/x") == ("/{prefix}/{a}", {"a": "x"})
-    assert found(router("/{spaces}/{a}"), "/spaces/x") == (
+def test_kinds_are_plural_and_singular_where_declared() -> None:
+    assert match_of(router("/{kinds}"), "/model") is None
+    assert match_of(router("/{any_kind}"), "/model") == ("/{any_kind}", {"kind": Kind.MODEL})
+    assert match_of(router("/{prefix}/{a}"), "/models/x") is None
+    assert match_of(router("/{prefix}/{a}"), "/x") == ("/{prefix}/{a}", {"a": "x"})
+    assert match_of(router("/{spaces}/{a}"), "/spaces/x") == (
         "/{spaces}/{a}",
         {"kind": Kind.SPACE, "a": "x"},
     )
 
 
-def test_a_route_that_is_there_twice_is_a_mistake() -> None:
+def test_a_duplicate_route_is_an_error() -> None:
     with pytest.raises(ValueError, match="clashes"):
         router("/{prefix}/a", "/a")
 
@@ -133,7 +136,7 @@ def test_a_route_that_is_there_twice_is_a_mistake() -> None:
         ),
     ],
 )
-def test_ids_of_one_and_two_segments_are_told_apart(
+def test_ids_of_one_and_two_segments_are_distinguished(
     path: str, pattern: str, captured: dict[str, Any]
 ) -> None:
     match = ROUTER.match(path)
@@ -181,14 +184,14 @@ def test_only_one_encoded_slash_between_two_names_is_an_id(id_: str) -> None:
 
 
 @pytest.mark.parametrize("route", OF_REPOS, ids=lambda route: route.name)
-def test_every_route_is_reached_by_every_repository(route: Route) -> None:
+def test_every_route_is_reached_for_every_repository(route: Route) -> None:
     @settings(max_examples=15, deadline=None)
     @given(st.data())
     def holds(data: st.DataObject) -> None:
         captured: dict[str, Any] = {}
 
-        def filled(found: re.Match[str]) -> str:
-            name = found[1]
+        def filled(segment: re.Match[str]) -> str:
+            name = segment[1]
             if name in ("kinds", "any_kind", "prefix"):
                 captured["kind"] = data.draw(st.sampled_from([Kind.DATASET, Kind.KERNEL]))
                 return f"{captured['kind'].plural}"
@@ -199,9 +202,9 @@ def test_every_route_is_reached_by_every_repository(route: Route) -> None:
                 captured["namespace"], captured["name"] = data.draw(FREE), data.draw(NAMES)
                 slash = data.draw(st.sampled_from(["/", "%2F"]))
                 return f"{captured['namespace']}{slash}{captured['name']}"
-            if found[2]:
+            if segment[2]:
                 captured[name] = data.draw(st.lists(TEXTS, min_size=1, max_size=3))
-                return "/".join(quote(each, safe="") for each in captured[name])
+                return "/".join(quote(segment, safe="") for segment in captured[name])
             captured[name] = data.draw(TEXTS)
             return quote(captured[name], safe="")
 
@@ -209,7 +212,7 @@ def test_every_route_is_reached_by_every_repository(route: Route) -> None:
         assert match is not None
         if route in match.routes.values():
             assert match.captured == captured
-        else:  # a literal segment has the value that was drawn
+        else:  # a literal segment has the drawn value
             assert route.pattern.count("{") > 2
 
     holds()

@@ -1,4 +1,4 @@
-"""What no ref reaches does not exist for readers; who may write still reads it."""
+"""Unreachable commits do not exist for readers; writers still read them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def file(content: str = "c2VjcmV0") -> dict[str, Any]:
     return {"key": "file", "value": value}
 
 
-#: Every route that takes a revision, for one.
+#: One of every route that takes a revision.
 AT_REVISION = [
     ("GET", "/{repo}/resolve/{sha}/a.txt"),
     ("HEAD", "/{repo}/resolve/{sha}/a.txt"),
@@ -40,7 +40,7 @@ AT_REVISION = [
 
 
 class Squashed:
-    """A public repository whose first commits no ref reaches since a squash."""
+    """A public repository with a squash that made its first commits unreachable."""
 
     def __init__(self, hub: ThreadHub) -> None:
         self.hub = hub
@@ -56,8 +56,8 @@ class Squashed:
         return str(self.anna.call("GET", f"/api/models/{self.repo}").json["sha"])
 
     def tag_object(self, name: str) -> str:
-        said = self.anna.call("GET", f"/{self.repo}/info/refs?service=git-upload-pack")
-        line = next(line for line in said.body.splitlines() if line.endswith(name.encode()))
+        response = self.anna.call("GET", f"/{self.repo}/info/refs?service=git-upload-pack")
+        line = next(line for line in response.body.splitlines() if line.endswith(name.encode()))
         return line.split()[0][-40:].decode()
 
     def call(self, who: Person | None, method: str, pattern: str, sha: str) -> Response:
@@ -67,7 +67,7 @@ class Squashed:
         return self.hub.call(method, path, body, token=token)
 
     def fetch(self, who: Person, home: Path, *what: str, version: int = 2) -> str:
-        """Fetch into a clone and return what git prints.
+        """Fetch into a clone and return git's output.
 
         The repository is public, so git sends no password by itself.
         """
@@ -85,7 +85,7 @@ def squashed(live_hub: ThreadHub) -> Squashed:
 
 
 def plain(said: Response, sha: str) -> tuple[Any, ...]:
-    """Return an answer without what differs between any two."""
+    """Return a response without the parts that differ between any two."""
     request_id = said.headers["x-request-id"]
     headers = {
         name: value.replace(sha, "SHA")
@@ -97,7 +97,7 @@ def plain(said: Response, sha: str) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize(("method", "pattern"), AT_REVISION)
-def test_readers_do_not_get_a_squashed_commit_and_writers_do(
+def test_a_squashed_commit_is_served_to_writers_only(
     squashed: Squashed, method: str, pattern: str
 ) -> None:
     for who in (None, squashed.ben, squashed.anna.with_token("read")):
@@ -122,14 +122,14 @@ def test_git_fetches_no_squashed_commit_for_readers(
 ) -> None:
     hub = squashed.hub
     for number, oid in enumerate((squashed.old, _root_tree(squashed), ABSENT)):
-        said = squashed.fetch(squashed.ben, tmp_path / str(number), oid, version=version)
-        assert f"not our ref {oid}" in said
+        output = squashed.fetch(squashed.ben, tmp_path / str(number), oid, version=version)
+        assert f"not our ref {oid}" in output
     assert squashed.fetch(squashed.anna, tmp_path / "anna", squashed.old, version=version) == ""
     assert hub.call("GET", f"/api/models/{squashed.repo}").json["sha"] == squashed.new
 
 
 def _root_tree(squashed: Squashed) -> str:
-    """Return the tree of the first commit, which holds no ``a.txt`` and is part of no other."""
+    """Return the tree of the first commit, which has no ``a.txt`` and is part of no other."""
 
     async def tree() -> str:
         hub = squashed.hub.hub
@@ -146,7 +146,7 @@ def _root_tree(squashed: Squashed) -> str:
     return squashed.hub.run(tree())
 
 
-def test_a_client_that_has_a_squashed_commit_is_not_told_that_the_hub_has_it(
+def test_a_negotiation_does_not_reveal_a_squashed_commit(
     squashed: Squashed,
 ) -> None:
     def negotiate(who: Person, have: str) -> bytes:
@@ -161,7 +161,7 @@ def test_a_client_that_has_a_squashed_commit_is_not_told_that_the_hub_has_it(
     assert b"ACK" in negotiate(squashed.ben, squashed.new)
 
 
-def test_every_commit_that_a_ref_reaches_is_served(live_hub: ThreadHub, tmp_path: Path) -> None:
+def test_every_reachable_commit_is_served(live_hub: ThreadHub, tmp_path: Path) -> None:
     anna, ben = live_hub.user(), live_hub.user("ben")
     repo = anna.repo()
     target = f"/{repo}/resolve/{{}}/a.txt"
@@ -191,9 +191,7 @@ def test_an_annotated_tag_is_served_by_its_own_sha_while_it_is_a_ref(live_hub: T
         assert squashed.call(squashed.anna, "GET", pattern, sha).body == b"secret"
 
 
-def test_a_reader_who_duplicates_a_repository_gets_no_squashed_commit(
-    squashed: Squashed, tmp_path: Path
-) -> None:
+def test_a_duplicate_by_a_reader_has_no_squashed_commit(squashed: Squashed, tmp_path: Path) -> None:
     ben, anna = squashed.ben, squashed.anna
     for who, status in ((ben, 404), (anna, 200)):
         body = {"repository": who.path("copy")}
@@ -205,7 +203,7 @@ def test_a_reader_who_duplicates_a_repository_gets_no_squashed_commit(
         assert copy("fsck", "--full", "--strict") == ""
 
 
-def test_nobody_copies_a_file_of_a_squashed_commit_into_their_own_repository(
+def test_a_reader_copies_no_file_of_a_squashed_commit(
     squashed: Squashed,
 ) -> None:
     for who, status in ((squashed.ben, 404), (squashed.anna, 200)):
@@ -216,5 +214,5 @@ def test_nobody_copies_a_file_of_a_squashed_commit_into_their_own_repository(
             "srcRevision": squashed.old,
             "srcRepo": {"type": "model", "name": squashed.repo},
         }
-        said = who.commit(repo, {"key": "copyFile", "value": source})
-        assert said.status == status, said.body
+        response = who.commit(repo, {"key": "copyFile", "value": source})
+        assert response.status == status, response.body

@@ -1,4 +1,4 @@
-"""What the Hub's own addresses say of Xet: tokens, hashes, and bytes for who does not speak it."""
+"""The Hub's own addresses about Xet: tokens, hashes, and plain bytes for other clients."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ class MixedModel:
         target = f"/api/models/{self.repo_id}{path}"
         return self.hub.call(method or ("POST" if body else "GET"), target, body, token=token)
 
-    def found(self, data: bytes, repo_id: str = "") -> LfsObject | None:
-        """Return what the store says of an object."""
-        return found(self.hub, repo_id or self.repo_id, data)
+    def object_of(self, data: bytes, repo_id: str = "") -> LfsObject | None:
+        """Return the row of an object in the store."""
+        return object_of(self.hub, repo_id or self.repo_id, data)
 
 
-def found(hub: ThreadHub, repo_id: str, data: bytes) -> LfsObject | None:
+def object_of(hub: ThreadHub, repo_id: str, data: bytes) -> LfsObject | None:
     async def look() -> LfsObject | None:
         repo = await open_repo(hub.db, Actor(), RepoId.parse(Kind.MODEL, repo_id))
         return await find_lfs_object(hub.db, repo.pk, sha256(data))
@@ -94,19 +94,19 @@ def sample(live_hub: ThreadHub, tmp_path_factory: pytest.TempPathFactory) -> Mix
 
 
 @pytest.mark.parametrize("verb", ["read", "write"])
-def test_a_token_is_told_in_the_body_and_in_headers(sample: MixedModel, verb: str) -> None:
+def test_a_token_is_in_the_body_and_in_headers(sample: MixedModel, verb: str) -> None:
     before = int(time.time())
     response = sample.api(f"/xet-{verb}-token/main", token=sample.owner.token)
     assert response.status == 200
-    told = response.json
-    assert told == {
+    body = response.json
+    assert body == {
         "accessToken": response.headers["x-xet-access-token"],
         "exp": int(response.headers["x-xet-token-expiration"]),
         "casUrl": response.headers["x-xet-cas-url"],
     }
-    assert re.fullmatch(re.escape(sample.hub.url) + r"/xet/\w+/\w+", told["casUrl"])
+    assert re.fullmatch(re.escape(sample.hub.url) + r"/xet/\w+/\w+", body["casUrl"])
     seconds = sample.hub.settings.xet.token_seconds
-    assert before + seconds <= told["exp"] <= time.time() + seconds
+    assert before + seconds <= body["exp"] <= time.time() + seconds
     assert seconds >= 3600
     assert response.headers["cache-control"] == "no-store"
     assert sample.owner.token not in response.body.decode()
@@ -114,7 +114,7 @@ def test_a_token_is_told_in_the_body_and_in_headers(sample: MixedModel, verb: st
 
 @pytest.mark.parametrize("revision", ["main", "feat%2Fx", "feat/x", "v1.0", "HEAD", "SHA"])
 @pytest.mark.parametrize("verb", ["read", "write"])
-def test_a_token_is_had_for_any_revision_there_is(
+def test_a_token_is_issued_for_every_existing_revision(
     sample: MixedModel, verb: str, revision: str
 ) -> None:
     revision = revision.replace("SHA", sample.sha)
@@ -125,7 +125,7 @@ def test_a_token_is_had_for_any_revision_there_is(
 
 @pytest.mark.parametrize("verb", ["read", "write"])
 @pytest.mark.parametrize("revision", ["nope", "None", "a" * 40, "refs%2Fpr%2F1"])
-def test_no_token_is_had_for_a_revision_that_nobody_made(
+def test_no_token_is_issued_for_a_missing_revision(
     sample: MixedModel, verb: str, revision: str
 ) -> None:
     response = sample.api(f"/xet-{verb}-token/{revision}", token=sample.owner.token)
@@ -134,14 +134,14 @@ def test_no_token_is_had_for_a_revision_that_nobody_made(
 
 
 @pytest.mark.parametrize("revision", ["None", "main", "nope", "refs%2Fpr%2F1"])
-def test_for_a_pull_request_to_come_the_revision_says_nothing(
+def test_for_a_new_pull_request_the_revision_does_not_matter(
     sample: MixedModel, revision: str
 ) -> None:
     target = f"/xet-write-token/{revision}?create_pr=1"
     assert sample.api(target, token=sample.owner.token).status == 200
 
 
-def test_who_can_read_may_upload_for_a_pull_request_only(sample: MixedModel) -> None:
+def test_readers_may_upload_for_a_pull_request_only(sample: MixedModel) -> None:
     expected = {
         # who: (read, write, write for a pull request)
         "owner": (200, 200, 200),
@@ -153,15 +153,15 @@ def test_who_can_read_may_upload_for_a_pull_request_only(sample: MixedModel) -> 
     tokens = {name: person.token for name, person in sample.others.items()}
     tokens |= {"owner": sample.owner.token, "nobody": ""}
     for who, statuses in expected.items():
-        asked = ("read-token/main", "write-token/main", "write-token/None?create_pr=1")
-        said = [sample.api(f"/xet-{each}", token=tokens[who]) for each in asked]
-        assert tuple(each.status for each in said) == statuses, who
-        for each in said:
-            assert ("x-xet-access-token" in each.headers) == (each.status == 200)
-            assert each.status == 200 or each.message
+        requests = ("read-token/main", "write-token/main", "write-token/None?create_pr=1")
+        responses = [sample.api(f"/xet-{suffix}", token=tokens[who]) for suffix in requests]
+        assert tuple(suffix.status for suffix in responses) == statuses, who
+        for suffix in responses:
+            assert ("x-xet-access-token" in suffix.headers) == (suffix.status == 200)
+            assert suffix.status == 200 or suffix.message
 
 
-def test_a_private_repository_gives_tokens_to_nobody_outside(sample: MixedModel) -> None:
+def test_a_private_repository_issues_no_tokens_to_strangers(sample: MixedModel) -> None:
     hidden = sample.owner.repo("hidden", private=True)
     for verb in ("read", "write"):
         for query in ("", "?create_pr=1"):
@@ -171,7 +171,7 @@ def test_a_private_repository_gives_tokens_to_nobody_outside(sample: MixedModel)
             assert sample.hub.call("GET", target).status == 401
 
 
-def test_a_gated_repository_gives_tokens_to_those_let_in(sample: MixedModel) -> None:
+def test_a_gated_repository_issues_tokens_to_admitted_users(sample: MixedModel) -> None:
     gated = sample.owner.repo("gated-tokens")
     sample.owner.api.update_repo_settings(gated, gated="auto")
     for verb in ("read", "write"):
@@ -181,7 +181,7 @@ def test_a_gated_repository_gives_tokens_to_those_let_in(sample: MixedModel) -> 
         assert sample.owner.call("GET", target).status == 200
 
 
-def test_an_empty_repository_takes_its_first_upload_on_the_default_branch_only(
+def test_an_empty_repository_accepts_its_first_upload_on_the_default_branch_only(
     sample: MixedModel,
 ) -> None:
     hub, name = sample.hub, sample.owner.path("empty")
@@ -201,7 +201,7 @@ def test_repositories_of_every_kind_have_tokens(sample: MixedModel, kind: str) -
     assert response.status == 200
 
 
-def test_a_renamed_repository_leads_to_its_tokens(sample: MixedModel) -> None:
+def test_a_renamed_repository_redirects_to_its_tokens(sample: MixedModel) -> None:
     old, new = sample.owner.repo("old-name"), sample.owner.path("new-name")
     sample.owner.api.move_repo(old, new)
     response = sample.owner.call("GET", f"/api/models/{old}/xet-write-token/main?create_pr=1")
@@ -219,11 +219,9 @@ def links(response: Response) -> dict[str, str]:
 
 @pytest.mark.parametrize("method", ["HEAD", "GET"])
 @pytest.mark.parametrize("revision", ["main", "feat/x", "SHA"])
-def test_a_xet_file_tells_its_hash_and_where_to_go_on(
-    sample: MixedModel, method: str, revision: str
-) -> None:
+def test_a_xet_file_has_its_hash_and_links(sample: MixedModel, method: str, revision: str) -> None:
     response = sample.get(f"/resolve/{revision.replace('SHA', sample.sha)}/sub/big.bin", method)
-    known = sample.found(BIG)
+    known = sample.object_of(BIG)
     assert known is not None
     assert known.file is not None
     assert response.status == 200
@@ -241,19 +239,19 @@ def test_a_xet_file_tells_its_hash_and_where_to_go_on(
     }
 
 
-def test_the_address_of_the_plan_answers_to_the_token(sample: MixedModel) -> None:
-    told = links(sample.get("/resolve/main/sub/big.bin", "HEAD"))
-    token = sample.hub.call("GET", told["xet-auth"].removeprefix(sample.hub.url)).json[
+def test_the_address_of_the_reconstruction_accepts_the_token(sample: MixedModel) -> None:
+    header_links = links(sample.get("/resolve/main/sub/big.bin", "HEAD"))
+    token = sample.hub.call("GET", header_links["xet-auth"].removeprefix(sample.hub.url)).json[
         "accessToken"
     ]
-    plan = told["xet-reconstruction-info"].removeprefix(sample.hub.url)
-    for version in ("/v1/", "/v2/"):  # JavaScript asks for the second (protocol/hub-api.md 5.2)
+    plan = header_links["xet-reconstruction-info"].removeprefix(sample.hub.url)
+    for version in ("/v1/", "/v2/"):  # JavaScript requests the second (protocol/hub-api.md 5.2)
         response = sample.hub.call("GET", plan.replace("/v1/", version), token=token)
         assert response.status == 200
         assert sum(term["unpacked_length"] for term in response.json["terms"]) == len(BIG)
 
 
-def test_resolve_cache_tells_the_same(sample: MixedModel) -> None:
+def test_resolve_cache_has_the_same_headers(sample: MixedModel) -> None:
     target = f"/api/resolve-cache/models/{sample.repo_id}/{sample.sha}/sub/big.bin"
     cached, plain = sample.hub.call("HEAD", target), sample.get("/resolve/main/sub/big.bin", "HEAD")
     assert cached.status == 200
@@ -261,7 +259,7 @@ def test_resolve_cache_tells_the_same(sample: MixedModel) -> None:
     assert cached.headers["link"] == plain.headers["link"]
 
 
-def test_who_asks_for_facts_gets_them_instead_of_bytes(sample: MixedModel) -> None:
+def test_a_request_for_facts_gets_them_instead_of_bytes(sample: MixedModel) -> None:
     path = "/resolve/main/sub/big.bin"
     response = sample.get(path, Accept=f"{FACTS}, */*", Range="bytes=0-0")
     head = sample.get(path, "HEAD")
@@ -280,13 +278,13 @@ def test_who_asks_for_facts_gets_them_instead_of_bytes(sample: MixedModel) -> No
     }
 
 
-def test_who_asks_for_facts_of_another_file_gets_its_bytes(sample: MixedModel) -> None:
+def test_a_request_for_facts_of_another_file_gets_its_bytes(sample: MixedModel) -> None:
     for path, first in (("plain.bin", PLAIN[:1]), ("small.txt", b"s")):
         response = sample.get(f"/resolve/main/{path}", Accept=f"{FACTS}, */*", Range="bytes=0-0")
         assert (response.status, response.body) == (206, first)
 
 
-def test_files_that_are_not_in_xet_say_nothing_of_it(sample: MixedModel) -> None:
+def test_files_outside_of_xet_have_no_xet_headers(sample: MixedModel) -> None:
     for path in ("plain.bin", "small.txt"):
         for method in ("GET", "HEAD"):
             response = sample.get(f"/resolve/main/{path}", method)
@@ -298,7 +296,7 @@ def test_files_that_are_not_in_xet_say_nothing_of_it(sample: MixedModel) -> None
     assert "x-xet-hash" not in raw.headers
 
 
-def test_browsers_may_read_what_turns_them_to_xet(sample: MixedModel) -> None:
+def test_browsers_may_read_the_headers_of_xet(sample: MixedModel) -> None:
     response = sample.get("/resolve/main/sub/big.bin", Origin="https://example.org")
     assert response.headers["access-control-allow-origin"] == "https://example.org"
     exposed = {
@@ -307,27 +305,27 @@ def test_browsers_may_read_what_turns_them_to_xet(sample: MixedModel) -> None:
     }
     assert exposed >= {"x-xet-hash", "link", "x-linked-size", "x-linked-etag", "etag"}
     assert "content-range" in exposed
-    assert {"Origin", "Accept"} <= {each.strip() for each in response.headers["vary"].split(",")}
-    asked = sample.get("/resolve/main/sub/big.bin", "OPTIONS", Origin="https://example.org")
-    allowed = asked.headers["access-control-allow-headers"]
+    assert {"Origin", "Accept"} <= {value.strip() for value in response.headers["vary"].split(",")}
+    preflight = sample.get("/resolve/main/sub/big.bin", "OPTIONS", Origin="https://example.org")
+    allowed = preflight.headers["access-control-allow-headers"]
     assert {"authorization", "range", "x-xet-session-id"} <= set(allowed.split(","))
 
 
-def test_nobody_learns_a_hash_of_what_they_may_not_read(sample: MixedModel) -> None:
+def test_a_hash_is_hidden_from_those_who_may_not_read_its_file(sample: MixedModel) -> None:
     gated = gated_copy(sample)
     stranger = sample.others["stranger"]
     response = stranger.call("HEAD", f"/{gated}/resolve/main/sub/big.bin")
     assert response.status == 403
     assert "x-xet-hash" not in response.headers
     assert "link" not in response.headers
-    for asked in (
+    for hidden in (
         stranger.call("GET", f"/api/models/{gated}/tree/main?recursive=1"),
         stranger.call("POST", f"/api/models/{gated}/paths-info/main", {"paths": ["sub/big.bin"]}),
         stranger.call("GET", f"/api/models/{gated}?blobs=1"),
     ):
-        assert asked.status == 200
-        assert sha256(BIG).encode() in asked.body
-        assert b"xetHash" not in asked.body
+        assert hidden.status == 200
+        assert sha256(BIG).encode() in hidden.body
+        assert b"xetHash" not in hidden.body
     owner = sample.owner.call("GET", f"/api/models/{gated}/tree/main?recursive=1")
     assert b"xetHash" in owner.body
 
@@ -341,7 +339,7 @@ def gated_copy(sample: MixedModel) -> str:
     return target
 
 
-# -- bytes for who does not speak Xet ----------------------------------------------------------
+# -- bytes for clients without Xet --------------------------------------------------------------
 
 RANGES = [
     (0, 0),
@@ -353,19 +351,19 @@ RANGES = [
 ]
 
 
-def test_a_xet_file_has_no_bytes_of_its_own(sample: MixedModel) -> None:
+def test_a_xet_file_has_no_plain_bytes(sample: MixedModel) -> None:
     for data in (BIG, TINY):
-        known = sample.found(data)
+        known = sample.object_of(data)
         assert known is not None
         assert not known.is_plain
-    plain = sample.found(PLAIN)
+    plain = sample.object_of(PLAIN)
     assert plain is not None
     assert plain.is_plain
     assert plain.file is None
 
 
 @pytest.mark.parametrize("span", RANGES)
-def test_any_part_of_a_xet_file_can_be_had_by_plain_http(
+def test_any_part_of_a_xet_file_is_served_by_plain_http(
     sample: MixedModel, span: tuple[int, int]
 ) -> None:
     first, last = span
@@ -375,7 +373,7 @@ def test_any_part_of_a_xet_file_can_be_had_by_plain_http(
     assert response.body == BIG[first : last + 1]
 
 
-def test_chance_ranges_of_a_xet_file_are_right(sample: MixedModel) -> None:
+def test_random_ranges_of_a_xet_file_are_right(sample: MixedModel) -> None:
     chance = random.Random(7)
     for _ in range(20):
         first = chance.randrange(len(BIG))
@@ -384,7 +382,7 @@ def test_chance_ranges_of_a_xet_file_are_right(sample: MixedModel) -> None:
         assert response.body == BIG[first : last + 1], (first, last)
 
 
-def test_a_xet_file_answers_conditions_like_any_other(sample: MixedModel) -> None:
+def test_a_xet_file_supports_conditions_like_any_other(sample: MixedModel) -> None:
     path, etag = "/resolve/main/sub/big.bin", f'"{sha256(BIG)}"'
     assert sample.get(path, Range=f"bytes={len(BIG) - 5}-").body == BIG[-5:]
     assert sample.get(path, Range="bytes=-7").body == BIG[-7:]
@@ -409,14 +407,14 @@ def test_a_client_without_xet_reads_the_same(sample: MixedModel, tmp_path: Path)
 # -- lists -------------------------------------------------------------------------------------
 
 
-def test_lists_of_files_tell_the_hash_of_those_in_xet(sample: MixedModel) -> None:
-    known, tiny = sample.found(BIG), sample.found(TINY)
+def test_lists_of_files_have_the_hashes_of_xet_files(sample: MixedModel) -> None:
+    known, tiny = sample.object_of(BIG), sample.object_of(TINY)
     assert known is not None
     assert tiny is not None
     expected = {"sub/big.bin": known.file, "tiny.bin": tiny.file}
     tree = sample.api("/tree/main?recursive=1").json
-    told = {item["path"]: item["xetHash"] for item in tree if "xetHash" in item}
-    assert told == expected
+    listed_hashes = {item["path"]: item["xetHash"] for item in tree if "xetHash" in item}
+    assert listed_hashes == expected
     paths = {"paths": ["sub/big.bin", "tiny.bin", "plain.bin", "small.txt", "sub"]}
     infos = sample.api("/paths-info/main", paths).json
     assert {item["path"]: item["xetHash"] for item in infos if "xetHash" in item} == expected
@@ -427,27 +425,27 @@ def test_lists_of_files_tell_the_hash_of_those_in_xet(sample: MixedModel) -> Non
     assert {f["filename"] for f in stored} == {*expected, "plain.bin"}
 
 
-def test_pages_of_a_tree_each_tell_hashes(sample: MixedModel) -> None:
+def test_all_pages_of_a_tree_have_hashes(sample: MixedModel) -> None:
     first = sample.api("/tree/main?recursive=1&limit=4").json
     assert sum("xetHash" in item for item in first) < 2 or len(first) == 4
-    everything: list[Any] = []
+    entries: list[Any] = []
     target = f"/api/models/{sample.repo_id}/tree/main?recursive=1&limit=1"
     while target:
         response = sample.hub.call("GET", target)
-        everything += response.json
+        entries += response.json
         match = re.match(r"<([^>]+)>", response.headers.get("link", ""))
         target = match[1].removeprefix(sample.hub.url) if match else ""
-    assert sum("xetHash" in item for item in everything) == 2
+    assert sum("xetHash" in item for item in entries) == 2
 
 
 def test_the_real_client_reads_the_hash_from_the_tree(sample: MixedModel) -> None:
-    known = sample.found(BIG)
+    known = sample.object_of(BIG)
     assert known is not None
     [info] = sample.owner.api.get_paths_info(sample.repo_id, ["sub/big.bin"])
     assert info.xet_hash == known.file  # type: ignore[union-attr]
 
 
-def test_clients_that_ask_first_are_told_that_xet_is_there(sample: MixedModel) -> None:
+def test_preupload_announces_xet(sample: MixedModel) -> None:
     response = sample.api("/revision/main?expand=xetEnabled")
     assert response.json == {
         "_id": response.json["_id"],
@@ -466,10 +464,10 @@ def duplicate(
     return sample.api("/lfs-files/duplicate", body, token=token or sample.owner.token)
 
 
-def test_large_files_are_copied_to_another_repository_without_travelling(
+def test_large_files_are_copied_to_another_repository_without_a_transfer(
     sample: MixedModel,
 ) -> None:
-    known = sample.found(BIG)
+    known = sample.object_of(BIG)
     assert known is not None
     bo = sample.others["stranger"]
     target = bo.repo("copies")
@@ -494,8 +492,8 @@ def lfs_file(path: str, data: bytes) -> dict[str, Any]:
     return {"key": "lfsFile", "value": value}
 
 
-def test_what_is_not_there_is_told_file_by_file(sample: MixedModel) -> None:
-    known, tiny = sample.found(BIG), sample.found(TINY)
+def test_missing_files_are_listed_one_by_one(sample: MixedModel) -> None:
+    known, tiny = sample.object_of(BIG), sample.object_of(TINY)
     assert known is not None
     assert tiny is not None
     target = sample.owner.repo("partly")
@@ -509,29 +507,31 @@ def test_what_is_not_there_is_told_file_by_file(sample: MixedModel) -> None:
     assert response.status == 207
     assert not response.json["success"]
     assert (response.json["processed"], response.json["succeeded"]) == (5, 1)
-    told = [(each["xetHash"], each["sha256"]) for each in response.json["failed"]]
-    assert told == [(each.get("xetHash"), each.get("sha256")) for each in wrong]
-    assert all(each["error"] for each in response.json["failed"])
-    assert sample.found(TINY, target) is not None
-    assert sample.found(BIG, target) is None
+    pairs = [(item["xetHash"], item["sha256"]) for item in response.json["failed"]]
+    assert pairs == [(item.get("xetHash"), item.get("sha256")) for item in wrong]
+    assert all(item["error"] for item in response.json["failed"])
+    assert sample.object_of(TINY, target) is not None
+    assert sample.object_of(BIG, target) is None
 
 
-def test_copies_need_the_right_to_read_here_and_to_write_there(sample: MixedModel) -> None:
+def test_copies_need_the_right_to_read_the_source_and_to_write_the_target(
+    sample: MixedModel,
+) -> None:
     bo = sample.others["stranger"]
     file = {"sha256": sha256(BIG)}
-    mine, hidden = sample.owner.repo("mine"), sample.owner.repo("hidden-2", private=True)
-    assert duplicate(sample, mine, file, token=bo.token).status == 403
+    own, hidden = sample.owner.repo("mine"), sample.owner.repo("hidden-2", private=True)
+    assert duplicate(sample, own, file, token=bo.token).status == 403
     response = duplicate(sample, hidden, file, token=bo.token)
     assert (response.status, response.code) == (404, "RepoNotFound")
     response = duplicate(sample, sample.owner.path("absent"), file)
     assert (response.status, response.code) == (404, "RepoNotFound")
     reading = sample.others["owner with a read token"]
-    assert duplicate(sample, mine, file, token=reading.token).status == 403
+    assert duplicate(sample, own, file, token=reading.token).status == 403
     assert (
         sample.hub.call(
             "POST",
             f"/api/models/{sample.repo_id}/lfs-files/duplicate",
-            {"target": {"type": "model", "name": mine}, "files": [file]},
+            {"target": {"type": "model", "name": own}, "files": [file]},
         ).status
         == 401
     )
@@ -542,17 +542,17 @@ def test_copies_need_the_right_to_read_here_and_to_write_there(sample: MixedMode
         {"target": {"type": "model", "name": target}, "files": [file]},
     )
     assert (response.status, response.code) == (403, "GatedRepo")
-    assert sample.found(BIG, mine) is None
+    assert sample.object_of(BIG, own) is None
 
 
-def test_an_old_name_of_the_target_will_do(sample: MixedModel) -> None:
+def test_an_old_name_of_the_target_is_accepted(sample: MixedModel) -> None:
     old, new = sample.owner.repo("target-old"), sample.owner.path("target-new")
     sample.owner.api.move_repo(old, new)
     assert duplicate(sample, old, {"sha256": sha256(BIG)}).status == 200
-    assert sample.found(BIG, new) is not None
+    assert sample.object_of(BIG, new) is not None
 
 
-def test_what_was_never_committed_is_not_copied(sample: MixedModel) -> None:
+def test_an_uncommitted_file_is_not_copied(sample: MixedModel) -> None:
     response = sample.owner.call(
         "POST",
         f"/{sample.repo_id}.git/info/lfs/objects/batch",
@@ -576,7 +576,7 @@ def test_what_was_never_committed_is_not_copied(sample: MixedModel) -> None:
     ],
     ids=["empty", "no name", "files no list", "no such kind", "too many", "no such name"],
 )
-def test_a_wrong_request_for_copies_is_refused_as_a_whole(sample: MixedModel, body: Any) -> None:
+def test_an_invalid_request_for_copies_is_refused_as_a_whole(sample: MixedModel, body: Any) -> None:
     response = sample.owner.call("POST", f"/api/models/{sample.repo_id}/lfs-files/duplicate", body)
     assert response.status == 400
     assert response.message
@@ -598,12 +598,12 @@ def test_the_client_copies_files_between_repositories(sample: MixedModel, tmp_pa
 def test_a_xet_file_is_deleted_for_good(sample: MixedModel, tmp_path: Path) -> None:
     repo = sample.owner.repo("to-clean")
     data = random.Random(9).randbytes(200_000)
-    (tmp_path / "gone.bin").write_bytes(data)
-    script = "api.upload_file(repo_id=args[0], path_or_fileobj=args[1], path_in_repo='gone.bin')"
-    sample.owner.python(script, repo, str(tmp_path / "gone.bin"), home=tmp_path)
-    assert sample.found(data, repo) is not None
+    (tmp_path / "removed.bin").write_bytes(data)
+    script = "api.upload_file(repo_id=args[0], path_or_fileobj=args[1], path_in_repo='removed.bin')"
+    sample.owner.python(script, repo, str(tmp_path / "removed.bin"), home=tmp_path)
+    assert sample.object_of(data, repo) is not None
     [file] = sample.owner.api.list_lfs_files(repo)
     sample.owner.api.permanently_delete_lfs_files(repo, [file])
-    assert sample.found(data, repo) is None
-    assert sample.owner.call("GET", f"/{repo}/resolve/main/gone.bin").status == 404
+    assert sample.object_of(data, repo) is None
+    assert sample.owner.call("GET", f"/{repo}/resolve/main/removed.bin").status == 404
     assert b"xetHash" not in sample.owner.call("GET", f"/api/models/{repo}/tree/main").body

@@ -1,4 +1,4 @@
-"""The real client as it is installed, with Xet on: what it sends and gets, and by which way."""
+"""The real client as installed, with Xet on: its transfers, and their ways."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-#: What a model looks like: some large files, one of them in a folder, and small ones.
+#: Files like a model's: some large ones, one of them in a folder, and small ones.
 FILES = {
     "model-1.safetensors": noise(3 << 20, 1),
     "sub/model-2.safetensors": noise(1 << 20, 1) + b"0" * 300_000,
@@ -43,7 +43,7 @@ LARGE = [name for name, data in FILES.items() if not name.endswith((".json", ".m
 
 @dataclass(frozen=True)
 class ClientMachine:
-    """Somebody with a machine of their own."""
+    """A user with a separate machine."""
 
     person: Person
     home: Path
@@ -70,13 +70,13 @@ class ClientMachine:
         return "x-xet-hash" in self.person.call("HEAD", target).headers
 
     def check(self, repo_id: str, files: Mapping[str, bytes] = FILES, kind: str = "") -> None:
-        """Hold every file against what plain HTTP says."""
+        """Compare every file with its content over plain HTTP."""
         for path, data in files.items():
             response = self.person.call("GET", f"/{kind}{repo_id}/resolve/main/{path}")
             assert (response.status, response.body) == (200, data), path
 
     def calls(self, part: str) -> int:
-        """Count requests so far whose route has ``part`` in its pattern."""
+        """Count the requests so far whose route has ``part`` in its pattern."""
         text = self.hub.call("GET", "/metrics").body.decode()
         lines = re.findall(r'^hubstead_requests_total\{route="([^"]*)".*\} ([\d.]+)', text, re.M)
         return int(sum(float(count) for route, count in lines if part in route))
@@ -89,7 +89,7 @@ def anna(live_hub: ThreadHub, tmp_path: Path) -> ClientMachine:
 
 @pytest.fixture(scope="module")
 def stored(live_hub: ThreadHub, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A repository with ``FILES`` that a client has sent by Xet."""
+    """A repository with ``FILES`` that a client has uploaded by Xet."""
     anna = ClientMachine(live_hub.user("carl"), tmp_path_factory.mktemp("carl"))
     repo = anna.person.repo()
     script = "api.upload_folder(repo_id=args[0], folder_path=args[1])"
@@ -98,7 +98,7 @@ def stored(live_hub: ThreadHub, tmp_path_factory: pytest.TempPathFactory) -> str
 
 
 def read(folder: Path, files: Mapping[str, bytes] = FILES) -> None:
-    """Hold files of a folder against what they should be."""
+    """Compare the files of a folder with their content."""
     for path, data in files.items():
         assert (folder / path).read_bytes() == data, path
 
@@ -106,7 +106,7 @@ def read(folder: Path, files: Mapping[str, bytes] = FILES) -> None:
 # -- uploads -----------------------------------------------------------------------------------
 
 
-def test_a_folder_is_sent_by_xet_and_is_whole(anna: ClientMachine, stored: str) -> None:
+def test_a_folder_is_uploaded_by_xet_completely(anna: ClientMachine, stored: str) -> None:
     for path in LARGE:
         assert anna.is_xet(stored, path), path
     for path in ("config.json", "README.md", "empty.bin"):
@@ -115,7 +115,7 @@ def test_a_folder_is_sent_by_xet_and_is_whole(anna: ClientMachine, stored: str) 
 
 
 @pytest.mark.parametrize("kind", ["model", "dataset", "space", "kernel"])
-def test_a_file_is_sent_to_a_repository_of_any_kind(anna: ClientMachine, kind: str) -> None:
+def test_a_file_is_uploaded_to_a_repository_of_any_kind(anna: ClientMachine, kind: str) -> None:
     repo = anna.person.repo("any", kind)
     data = noise(200_000, 3)
     script = """
@@ -130,7 +130,7 @@ def test_a_file_is_sent_to_a_repository_of_any_kind(anna: ClientMachine, kind: s
     anna.check(repo, {"a.bin": data}, prefix)
 
 
-def test_bytes_in_memory_are_sent_as_well(anna: ClientMachine) -> None:
+def test_bytes_in_memory_are_uploaded_as_well(anna: ClientMachine) -> None:
     repo = anna.person.repo()
     script = """
     api.upload_file(repo_id=args[0], path_or_fileobj=b"ab" * 100_000, path_in_repo="bytes.bin")
@@ -140,11 +140,11 @@ def test_bytes_in_memory_are_sent_as_well(anna: ClientMachine) -> None:
     """
     anna.python(script, repo)
     assert anna.is_xet(repo, "bytes.bin")
-    assert not anna.is_xet(repo, "stream.bin")  # streams go by LFS (protocol/hub-api.md 1)
+    assert not anna.is_xet(repo, "stream.bin")  # streams use LFS (protocol/hub-api.md 1)
     anna.check(repo, {"bytes.bin": b"ab" * 100_000, "stream.bin": b"cd" * 100_000})
 
 
-def test_the_command_line_sends_and_gets_a_folder(anna: ClientMachine) -> None:
+def test_the_command_line_uploads_and_downloads_a_folder(anna: ClientMachine) -> None:
     repo = anna.person.path("by-hf")
     anna.hf("upload", repo, anna.folder(), ".")
     assert anna.is_xet(repo, "model-1.safetensors")
@@ -152,7 +152,7 @@ def test_the_command_line_sends_and_gets_a_folder(anna: ClientMachine) -> None:
     read(anna.home / "back")
 
 
-def test_a_branch_takes_files_by_xet(anna: ClientMachine) -> None:
+def test_files_are_uploaded_to_a_branch_by_xet(anna: ClientMachine) -> None:
     repo = anna.person.repo()
     anna.person.commit(repo, {"key": "file", "value": {"path": "a.txt", "content": "a"}})
     anna.person.api.create_branch(repo, branch="feat/x")
@@ -168,7 +168,7 @@ def test_a_branch_takes_files_by_xet(anna: ClientMachine) -> None:
     assert anna.person.call("GET", f"/{repo}/resolve/main/b.bin").status == 404
 
 
-def test_one_commit_takes_many_files(anna: ClientMachine) -> None:
+def test_one_commit_has_many_files(anna: ClientMachine) -> None:
     repo = anna.person.repo()
     files = {f"{at // 20}/{at}.bin": noise(20_000 + at, at) for at in range(120)}
     script = "api.upload_folder(repo_id=args[0], folder_path=args[1])"
@@ -177,7 +177,7 @@ def test_one_commit_takes_many_files(anna: ClientMachine) -> None:
     anna.check(repo, files)
 
 
-def test_the_same_bytes_are_not_sent_a_second_time(anna: ClientMachine) -> None:
+def test_the_same_bytes_are_not_sent_twice(anna: ClientMachine) -> None:
     first, second = anna.person.repo("first"), anna.person.repo("second")
     files = {"w.safetensors": noise(4 << 20, 5)}
     changed = {"w.safetensors": files["w.safetensors"][: 2 << 20] + b"!" + noise(2 << 20, 6)}
@@ -225,7 +225,7 @@ def test_a_reader_cannot_upload(anna: ClientMachine) -> None:
 SNAPSHOT = "snapshot_download(args[0], local_dir=args[1])"
 
 
-def test_a_snapshot_comes_through_xet(anna: ClientMachine, stored: str) -> None:
+def test_a_snapshot_is_downloaded_by_xet(anna: ClientMachine, stored: str) -> None:
     plans, whole = anna.calls("/reconstruction"), anna.calls("resolve/{rest+}")
     anna.python(SNAPSHOT, stored, str(anna.home / "back"))
     read(anna.home / "back")
@@ -234,7 +234,7 @@ def test_a_snapshot_comes_through_xet(anna: ClientMachine, stored: str) -> None:
     assert anna.calls("resolve/{rest+}") - whole <= 2 * (len(FILES) + 1 - len(LARGE))
 
 
-def test_without_xet_the_same_comes_by_http(anna: ClientMachine, stored: str) -> None:
+def test_without_xet_the_same_files_come_by_http(anna: ClientMachine, stored: str) -> None:
     plans = anna.calls("/reconstruction")
     anna.python(SNAPSHOT, stored, str(anna.home / "back"), xet=False)
     read(anna.home / "back")
@@ -261,7 +261,7 @@ def test_a_private_repository_is_read_by_its_owner_only(anna: ClientMachine) -> 
     stranger.python(refused, repo)
 
 
-def test_nobody_has_to_sign_in_to_read_what_is_public(anna: ClientMachine, stored: str) -> None:
+def test_public_files_are_read_without_a_token(anna: ClientMachine, stored: str) -> None:
     plans = anna.calls("/reconstruction")
     anna.python(SNAPSHOT, stored, str(anna.home / "back"), HF_TOKEN="")
     read(anna.home / "back")
@@ -306,7 +306,7 @@ def test_the_file_system_reads_and_writes(anna: ClientMachine, stored: str) -> N
 # -- both ways in one repository ---------------------------------------------------------------
 
 
-def test_a_file_that_came_by_lfs_is_read_by_a_client_with_xet(anna: ClientMachine) -> None:
+def test_a_file_uploaded_by_lfs_is_read_by_a_client_with_xet(anna: ClientMachine) -> None:
     repo = anna.person.repo()
     files = {"lfs.bin": noise(300_000, 9), "xet.bin": noise(300_000, 10)}
     folder = anna.folder(files)
@@ -320,7 +320,7 @@ def test_a_file_that_came_by_lfs_is_read_by_a_client_with_xet(anna: ClientMachin
         read(target, files)
 
 
-def test_one_content_that_came_both_ways_is_had_both_ways(anna: ClientMachine) -> None:
+def test_content_uploaded_both_ways_is_downloaded_both_ways(anna: ClientMachine) -> None:
     data = {"same.bin": noise(300_000, 11)}
     path = anna.folder(data) + "/same.bin"
     script = "api.upload_file(repo_id=args[0], path_or_fileobj=args[1], path_in_repo='same.bin')"
@@ -334,7 +334,7 @@ def test_one_content_that_came_both_ways_is_had_both_ways(anna: ClientMachine) -
             read(target, data)
 
 
-def test_git_gets_xet_files_by_lfs(anna: ClientMachine, stored: str) -> None:
+def test_git_downloads_xet_files_by_lfs(anna: ClientMachine, stored: str) -> None:
     target = anna.home / "clone"
     env = {"PATH": os.environ["PATH"], "HOME": str(anna.home)}
     setup = "git lfs install --skip-repo && git clone -q"
@@ -350,7 +350,7 @@ def test_git_gets_xet_files_by_lfs(anna: ClientMachine, stored: str) -> None:
     read(target)
 
 
-def test_curl_like_clients_get_parts(anna: ClientMachine, stored: str) -> None:
+def test_plain_http_clients_read_ranges(anna: ClientMachine, stored: str) -> None:
     path, data = "repeated.bin", FILES["repeated.bin"]
     chance = random.Random(12)
     for _ in range(10):

@@ -29,9 +29,9 @@ def open_store(
 
 @pytest.fixture
 def sqlite(sqlite_url: str, run: Run) -> Iterator[Database]:
-    opened = run(open_db(sqlite_url))
-    yield opened
-    run(opened.close())
+    database = run(open_db(sqlite_url))
+    yield database
+    run(database.close())
 
 
 @pytest.fixture

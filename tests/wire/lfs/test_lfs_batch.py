@@ -1,4 +1,4 @@
-"""What the batch call promises."""
+"""The promises of the batch request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LARGE = noise(12_345)
 SMALL = noise(10, seed=1)
 
 
-async def test_an_object_that_is_not_here_gets_addresses_that_need_no_credentials(
+async def test_a_missing_object_gets_addresses_that_need_no_credentials(
     live: LfsHub, bert: Repo
 ) -> None:
     response = await live.batch(
@@ -37,9 +37,7 @@ async def test_an_object_that_is_not_here_gets_addresses_that_need_no_credential
     assert live.tokens["anna"] not in response.body.decode()
 
 
-async def test_an_object_that_this_repository_has_gets_no_actions_and_is_kept_longer(
-    live: LfsHub, bert: Repo
-) -> None:
+async def test_a_linked_object_gets_no_actions_and_a_longer_hold(live: LfsHub, bert: Repo) -> None:
     await live.put(SMALL)
     before = await live.holds(bert, SMALL)
     assert before
@@ -51,13 +49,13 @@ async def test_an_object_that_this_repository_has_gets_no_actions_and_is_kept_lo
     assert after > before
 
 
-async def test_what_another_repository_has_is_asked_for_again(live: LfsHub, bert: Repo) -> None:
+async def test_an_object_of_another_repository_has_to_be_uploaded(live: LfsHub, bert: Repo) -> None:
     await live.a_repo("bo/mine")
     await live.put(SMALL, by="bo", repo="bo/mine")
     assert "href" in await live.upload_action(SMALL)
 
 
-async def test_without_objects_there_is_nothing_to_say(live: LfsHub, bert: Repo) -> None:
+async def test_a_batch_without_objects_is_empty(live: LfsHub, bert: Repo) -> None:
     assert (await live.batch("upload", [], transfers=BOTH)).json["objects"] == []
 
 
@@ -71,7 +69,7 @@ async def test_without_objects_there_is_nothing_to_say(live: LfsHub, bert: Repo)
         {"size": 2**80},
     ],
 )
-async def test_one_bad_object_does_not_spoil_the_others(
+async def test_an_invalid_object_does_not_affect_the_others(
     live: LfsHub, bert: Repo, change: dict[str, Any]
 ) -> None:
     [good], [bad] = lfs_objects(SMALL), lfs_objects(LARGE)
@@ -83,13 +81,11 @@ async def test_one_bad_object_does_not_spoil_the_others(
 
 
 @pytest.mark.parametrize("size", [1.5, "many", None])
-async def test_a_size_that_is_no_number_of_bytes_is_refused(
-    live: LfsHub, bert: Repo, size: Any
-) -> None:
+async def test_an_invalid_size_is_refused(live: LfsHub, bert: Repo, size: Any) -> None:
     assert (await live.batch("upload", [{"oid": "1" * 64, "size": size}])).status == 400
 
 
-async def test_an_object_known_with_another_size_is_refused(live: LfsHub, bert: Repo) -> None:
+async def test_a_known_object_with_another_size_is_refused(live: LfsHub, bert: Repo) -> None:
     await live.put(SMALL)
     wrong = {"oid": oid_of(SMALL), "size": 11}
     [body] = (await live.batch("upload", [wrong])).json["objects"]
@@ -97,7 +93,9 @@ async def test_an_object_known_with_another_size_is_refused(live: LfsHub, bert: 
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha_256"])
-async def test_both_spellings_of_sha256_are_known(live: LfsHub, bert: Repo, algorithm: str) -> None:
+async def test_both_spellings_of_sha256_are_accepted(
+    live: LfsHub, bert: Repo, algorithm: str
+) -> None:
     assert (await live.batch("upload", lfs_objects(SMALL), hash_algo=algorithm)).status == 200
 
 
@@ -119,19 +117,21 @@ async def test_an_unknown_operation_is_refused(live: LfsHub, bert: Repo) -> None
     assert response.headers["content-type"] == LFS
 
 
-async def test_a_push_to_a_pull_request_is_said_not_to_be_built(live: LfsHub, bert: Repo) -> None:
+async def test_a_push_to_a_pull_request_is_not_implemented(live: LfsHub, bert: Repo) -> None:
     response = await live.batch("upload", lfs_objects(SMALL), ref={"name": "refs/pr/1"})
     assert response.status == 501
     assert response.json["message"]
 
 
-# -- in parts -------------------------------------------------------------------------------
+# -- multipart uploads ----------------------------------------------------------------------
 
 
-async def test_a_large_object_goes_in_parts_if_the_client_can(live: LfsHub, bert: Repo) -> None:
+async def test_a_large_object_is_multipart_if_the_client_supports_it(
+    live: LfsHub, bert: Repo
+) -> None:
     response = await live.batch("upload", lfs_objects(LARGE, SMALL), transfers=BOTH)
     assert response.json["transfer"] == "multipart"
-    large, small = (found["actions"]["upload"] for found in response.json["objects"])
+    large, small = (entry["actions"]["upload"] for entry in response.json["objects"])
     assert "header" not in small
     numbers = [f"{n:05}" for n in range(1, 14)]
     assert list(large["header"]) == ["chunk_size", *numbers]
@@ -140,9 +140,7 @@ async def test_a_large_object_goes_in_parts_if_the_client_can(live: LfsHub, bert
     assert all(isinstance(value, str) for value in large["header"].values())
 
 
-async def test_git_lfs_sends_every_object_of_such_a_batch_in_parts(
-    live: LfsHub, bert: Repo
-) -> None:
+async def test_git_lfs_sends_all_objects_of_such_a_batch_in_parts(live: LfsHub, bert: Repo) -> None:
     response = await live.batch(
         "upload", lfs_objects(LARGE, SMALL), transfers=BOTH, headers=GIT_LFS
     )
@@ -150,17 +148,21 @@ async def test_git_lfs_sends_every_object_of_such_a_batch_in_parts(
     assert list(small["header"]) == ["chunk_size", "00001"]
 
 
-async def test_git_lfs_sends_small_objects_alone_as_ever(live: LfsHub, bert: Repo) -> None:
+async def test_git_lfs_sends_a_batch_of_small_objects_whole(live: LfsHub, bert: Repo) -> None:
     response = await live.batch("upload", lfs_objects(SMALL), transfers=BOTH, headers=GIT_LFS)
     assert response.json["transfer"] == "basic"
     assert "header" not in response.json["objects"][0]["actions"]["upload"]
 
 
-async def test_who_cannot_send_parts_sends_a_large_object_whole(live: LfsHub, bert: Repo) -> None:
+async def test_a_client_without_multipart_sends_a_large_object_whole(
+    live: LfsHub, bert: Repo
+) -> None:
     assert (await live.put(LARGE)).status == 200
 
 
-async def test_a_repository_that_wants_parts_tells_how_to_enable_them(live: LfsHub) -> None:
+async def test_a_repository_that_requires_parts_names_the_command_that_enables_them(
+    live: LfsHub,
+) -> None:
     await live.a_repo("anna/large", lfs_multipart_threshold=100)
     data = noise(101)
     response = await live.batch("upload", lfs_objects(data, SMALL), repo="anna/large")
@@ -174,7 +176,7 @@ async def test_a_repository_that_wants_parts_tells_how_to_enable_them(live: LfsH
     assert response.json["transfer"] == "multipart"
 
 
-async def test_a_vast_batch_gets_larger_parts_instead_of_endless_addresses(
+async def test_a_huge_batch_gets_larger_parts_instead_of_more_addresses(
     live: LfsHub, bert: Repo
 ) -> None:
     vast = [{"oid": f"{n:064x}", "size": 400 * 1000**3} for n in range(1, 101)]
@@ -183,7 +185,7 @@ async def test_a_vast_batch_gets_larger_parts_instead_of_endless_addresses(
     assert len(header) - 1 == 1000 == -(-400 * 1000**3 // int(header["chunk_size"]))
 
 
-async def test_addresses_for_many_bytes_are_good_for_longer(live: LfsHub, bert: Repo) -> None:
+async def test_addresses_for_many_bytes_are_valid_for_longer(live: LfsHub, bert: Repo) -> None:
     vast = [{"oid": "1" * 64, "size": 100 << 30}]
     [body] = (await live.batch("upload", vast)).json["objects"]
     assert body["actions"]["upload"]["expires_in"] == 100 << 10
@@ -192,7 +194,7 @@ async def test_addresses_for_many_bytes_are_good_for_longer(live: LfsHub, bert: 
 # -- rights ---------------------------------------------------------------------------------
 
 
-async def test_a_private_repository_looks_like_none_at_all(live: LfsHub) -> None:
+async def test_a_private_repository_looks_like_a_missing_one(live: LfsHub) -> None:
     await live.a_repo("anna/secret", private=True)
     for by, status in (("bo", 404), (None, 401)):
         for operation in ("upload", "download"):
@@ -218,7 +220,7 @@ async def test_a_stranger_cannot_upload_to_a_public_repository(live: LfsHub, ber
     assert response.headers["content-type"] == LFS
 
 
-async def test_who_may_read_an_organization_may_not_upload(live: LfsHub) -> None:
+async def test_a_reader_of_an_organization_cannot_upload(live: LfsHub) -> None:
     await an_org(live.db, "acme", live.people["anna"], {"read": live.people["bo"]})
     live.people["acme"] = live.people["anna"]
     await live.a_repo("acme/bert", private=True)
@@ -237,7 +239,7 @@ async def test_gated_content_needs_approval(live: LfsHub) -> None:
     ).status == 401
 
 
-async def test_datasets_and_names_without_git_at_the_end_are_known(live: LfsHub) -> None:
+async def test_datasets_and_names_without_git_suffix_are_accepted(live: LfsHub) -> None:
     from hubstead.ids import Kind
 
     await live.a_repo("anna/squad", kind=Kind.DATASET)
@@ -255,23 +257,23 @@ async def test_datasets_and_names_without_git_at_the_end_are_known(live: LfsHub)
 # -- downloads, verify, locks ---------------------------------------------------------------
 
 
-async def test_what_is_missing_is_an_error_of_its_object(live: LfsHub, bert: Repo) -> None:
+async def test_a_missing_object_is_an_error_of_its_entry(live: LfsHub, bert: Repo) -> None:
     await live.put(SMALL)
     await live.commit(bert, SMALL)
     response = await live.batch("download", lfs_objects(LARGE, SMALL), transfers=BOTH, by=None)
-    missing, there = response.json["objects"]
+    missing, stored = response.json["objects"]
     assert missing["error"]["code"] == 404
-    assert "href" in there["actions"]["download"]
+    assert "href" in stored["actions"]["download"]
     assert response.json["transfer"] == "basic"
 
 
-async def test_what_was_never_committed_cannot_be_had(live: LfsHub, bert: Repo) -> None:
+async def test_an_uncommitted_object_cannot_be_downloaded(live: LfsHub, bert: Repo) -> None:
     await live.put(SMALL)
     [body] = (await live.batch("download", lfs_objects(SMALL))).json["objects"]
     assert body["error"]["code"] == 404
 
 
-async def test_verify_says_whether_an_object_arrived(live: LfsHub, bert: Repo) -> None:
+async def test_verify_reports_whether_an_object_arrived(live: LfsHub, bert: Repo) -> None:
     url = "/anna/bert.git/info/lfs/verify"
     [object_] = lfs_objects(SMALL)
     assert (await live.call("POST", url, object_, by="anna")).status == 404
@@ -284,7 +286,7 @@ async def test_verify_says_whether_an_object_arrived(live: LfsHub, bert: Repo) -
     assert (await live.call("POST", url, object_, by="bo")).status == 403
 
 
-async def test_locking_is_said_to_be_unknown(live: LfsHub, bert: Repo) -> None:
+async def test_locks_are_not_implemented(live: LfsHub, bert: Repo) -> None:
     base = "/anna/bert.git/info/lfs/locks"
     for method, url in (("POST", f"{base}/verify"), ("GET", base), ("POST", base)):
         response = await live.call(method, url, {} if method == "POST" else None, by="anna")
@@ -293,7 +295,9 @@ async def test_locking_is_said_to_be_unknown(live: LfsHub, bert: Repo) -> None:
         assert response.headers["content-type"] == LFS
 
 
-async def test_an_object_let_go_meanwhile_is_asked_for_again(live: LfsHub, bert: Repo) -> None:
+async def test_an_object_deleted_meanwhile_has_to_be_uploaded_again(
+    live: LfsHub, bert: Repo
+) -> None:
     from hubstead.blobs import unlink_blobs
 
     await live.put(SMALL)

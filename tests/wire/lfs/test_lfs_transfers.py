@@ -1,4 +1,4 @@
-"""What uploads and downloads by signed addresses promise, on every kind of store."""
+"""Uploads and downloads by signed addresses, on every kind of store."""
 
 from __future__ import annotations
 
@@ -46,17 +46,15 @@ async def stored(live: LfsHub, data: bytes) -> bytes | None:
 
 
 async def nothing_is_left(live: LfsHub) -> None:
-    found = await live.rows()
-    assert found["blob"] == found["repo_blob"] == found["hold"] == found["stored"] == 0
+    rows = await live.rows()
+    assert rows["blob"] == rows["repo_blob"] == rows["hold"] == rows["stored"] == 0
     assert live.leftovers() == []
 
 
-# -- in one piece ---------------------------------------------------------------------------
+# -- whole uploads --------------------------------------------------------------------------
 
 
-async def test_what_was_uploaded_is_there_and_belongs_to_the_repository(
-    everywhere: LfsHub, bert: Repo
-) -> None:
+async def test_an_uploaded_object_belongs_to_the_repository(everywhere: LfsHub, bert: Repo) -> None:
     response = await everywhere.put(DATA)
     assert (response.status, response.body) == (200, b"")
     assert await stored(everywhere, DATA) == DATA
@@ -92,16 +90,14 @@ async def test_another_length_is_refused_before_the_body_is_read(live: LfsHub, b
 
 
 def _announce(port: int, href: str, size: int) -> bytes:
-    """Send a head that announces ``size`` bytes, and none of them."""
+    """Send a head that announces ``size`` bytes, and no body."""
     with socket.create_connection(("127.0.0.1", port), 10) as sock:
         target = href.partition(f":{port}")[2]
         sock.sendall(f"PUT {target} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode())
         return sock.recv(4096)
 
 
-async def test_a_body_of_unknown_length_is_taken_if_it_is_the_right_one(
-    live: LfsHub, bert: Repo
-) -> None:
+async def test_a_chunked_body_of_the_right_length_is_accepted(live: LfsHub, bert: Repo) -> None:
     href = (await live.upload_action(DATA))["href"]
     for sent, status in ((DATA + b"!", 413), (DATA[:-1], 400), (DATA, 200)):
         assert await in_client_thread(_chunked, live.port, href, sent) == status
@@ -119,7 +115,7 @@ def _chunked(port: int, href: str, data: bytes) -> int:
     return status
 
 
-async def test_an_upload_cut_short_leaves_nothing(everywhere: LfsHub, bert: Repo) -> None:
+async def test_a_truncated_upload_leaves_nothing(everywhere: LfsHub, bert: Repo) -> None:
     href = (await everywhere.upload_action(DATA))["href"]
     await in_client_thread(_cut_short, everywhere.port, href, DATA)
     for _ in range(200):
@@ -135,7 +131,7 @@ def _cut_short(port: int, href: str, data: bytes) -> None:
         head = f"PUT {target} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data)}\r\n\r\n"
         sock.sendall(head.encode() + data[: len(data) // 2])
         sock.shutdown(socket.SHUT_WR)
-        while sock.recv(1 << 16):  # until the server has given the request up
+        while sock.recv(1 << 16):  # until the server has ended the request
             pass
 
 
@@ -144,7 +140,7 @@ async def test_an_address_can_be_used_twice(live: LfsHub, bert: Repo) -> None:
     assert [(await live.call("PUT", href, SMALL)).status for _ in range(2)] == [200, 200]
 
 
-async def test_the_same_object_goes_to_two_repositories_at_once(
+async def test_the_same_object_is_uploaded_to_two_repositories_concurrently(
     everywhere: LfsHub, bert: Repo
 ) -> None:
     other = await everywhere.a_repo("anna/other")
@@ -153,7 +149,7 @@ async def test_the_same_object_goes_to_two_repositories_at_once(
         for repo in ("anna/bert", "anna/other")
     ]
     responses = await asyncio.gather(*(everywhere.call("PUT", href, DATA) for href in hrefs * 2))
-    assert [each.status for each in responses] == [200] * 4
+    assert [response.status for response in responses] == [200] * 4
     for repo in (bert, other):
         assert await linked(everywhere.db, repo.pk, key_of(DATA))
     assert await stored(everywhere, DATA) == DATA
@@ -163,7 +159,7 @@ async def test_the_same_object_goes_to_two_repositories_at_once(
 # -- signatures and rights ------------------------------------------------------------------
 
 
-async def test_credentials_beside_a_signature_are_not_looked_at(live: LfsHub, bert: Repo) -> None:
+async def test_credentials_beside_a_signature_are_ignored(live: LfsHub, bert: Repo) -> None:
     href = (await live.upload_action(SMALL))["href"]
     response = await live.call("PUT", href, SMALL, headers={"Authorization": "Bearer wrong"})
     assert response.status == 200
@@ -190,7 +186,7 @@ async def test_forged_addresses_are_refused(live: LfsHub, bert: Repo) -> None:
         assert response.headers["content-type"] == LFS
 
 
-async def test_a_key_of_another_hub_signs_nothing_here(live: LfsHub, bert: Repo) -> None:
+async def test_a_signature_of_another_hub_is_refused(live: LfsHub, bert: Repo) -> None:
     from hubstead.wire.lfs.signed_urls import UPLOAD, UrlGrant
 
     grant = UrlGrant(bert.id, oid_of(SMALL), len(SMALL), live.people["anna"].pk)
@@ -199,15 +195,15 @@ async def test_a_key_of_another_hub_signs_nothing_here(live: LfsHub, bert: Repo)
     assert response.status == 401
 
 
-async def test_an_address_that_is_over_is_refused(serve: Any) -> None:
+async def test_an_expired_address_is_refused(serve: Any) -> None:
     live = await serve("local", signed_url_seconds=1)
     await live.a_repo()
     href = (await live.upload_action(SMALL))["href"]
-    await asyncio.sleep(2.05)  # signed to the second
+    await asyncio.sleep(2.05)  # the expiry is in whole seconds
     assert (await live.call("PUT", href, SMALL)).status == 401
 
 
-async def test_whoever_is_disabled_uploads_nothing_more(live: LfsHub, bert: Repo) -> None:
+async def test_a_disabled_user_cannot_upload(live: LfsHub, bert: Repo) -> None:
     href = (await live.upload_action(SMALL))["href"]
     parts = await live.begin(LARGE)
     await live.db.write(lambda tx: disable_user(tx, "anna"))
@@ -217,14 +213,14 @@ async def test_whoever_is_disabled_uploads_nothing_more(live: LfsHub, bert: Repo
     await nothing_is_left(live)
 
 
-async def test_a_revoked_token_takes_its_addresses_along(live: LfsHub, bert: Repo) -> None:
+async def test_a_revoked_token_invalidates_its_addresses(live: LfsHub, bert: Repo) -> None:
     href = (await live.upload_action(SMALL))["href"]
     [token] = await list_tokens(live.db, "anna")
     await live.db.write(lambda tx: revoke_token(tx, token.id))
     assert (await live.call("PUT", href, SMALL)).status == 401
 
 
-async def test_who_lost_the_right_since_the_batch_uploads_nothing(live: LfsHub) -> None:
+async def test_a_user_who_lost_the_right_since_the_batch_cannot_upload(live: LfsHub) -> None:
     await an_org(live.db, "acme", live.people["anna"], {"write": live.people["bo"]})
     live.people["acme"] = live.people["anna"]
     await live.a_repo("acme/bert")
@@ -240,7 +236,9 @@ async def test_who_lost_the_right_since_the_batch_uploads_nothing(live: LfsHub) 
     await nothing_is_left(live)
 
 
-async def test_an_address_dies_with_its_repository(live: LfsHub, bert: Repo) -> None:
+async def test_an_address_is_invalid_after_its_repository_is_deleted(
+    live: LfsHub, bert: Repo
+) -> None:
     href = (await live.upload_action(SMALL))["href"]
 
     await live.db.write(lambda tx: remove_repo(tx, bert))
@@ -249,17 +247,17 @@ async def test_an_address_dies_with_its_repository(live: LfsHub, bert: Repo) -> 
     await nothing_is_left(live)
 
 
-# -- in parts -------------------------------------------------------------------------------
+# -- multipart uploads ----------------------------------------------------------------------
 
 
 @pytest.fixture
 def parts(everywhere: LfsHub, bert: Repo, run: Any) -> MultipartUpload:
-    """An upload of thirteen parts that has just begun."""
+    """A new upload of thirteen parts."""
     begun: MultipartUpload = run(everywhere.begin(LARGE))
     return begun
 
 
-async def test_parts_may_come_in_any_order(
+async def test_parts_may_be_sent_in_any_order(
     everywhere: LfsHub, bert: Repo, parts: MultipartUpload
 ) -> None:
     await parts.send_all(order=[13, 1, 7, 2, 12, 3, 11, 4, 10, 5, 9, 6, 8])
@@ -272,9 +270,9 @@ async def test_parts_may_come_in_any_order(
     assert "actions" not in body
 
 
-async def test_parts_may_come_at_once(everywhere: LfsHub, parts: MultipartUpload) -> None:
+async def test_parts_may_be_sent_in_parallel(everywhere: LfsHub, parts: MultipartUpload) -> None:
     responses = await asyncio.gather(*(parts.send(number) for number in parts.numbers))
-    assert {each.status for each in responses} == {200}
+    assert {response.status for response in responses} == {200}
     assert (await parts.complete()).status == 200
     assert await stored(everywhere, LARGE) == LARGE
 
@@ -287,12 +285,12 @@ async def test_a_part_may_be_sent_again(everywhere: LfsHub, parts: MultipartUplo
     assert (await parts.complete()).status == 200
 
 
-async def test_completing_again_is_fine_also_at_once(
+async def test_repeated_and_parallel_completions_succeed(
     everywhere: LfsHub, parts: MultipartUpload
 ) -> None:
     await parts.send_all()
     responses = await asyncio.gather(*(parts.complete() for _ in range(3)))
-    assert [each.status for each in responses] == [200] * 3
+    assert [response.status for response in responses] == [200] * 3
     assert (await parts.complete()).status == 200
     assert await stored(everywhere, LARGE) == LARGE
 
@@ -300,7 +298,7 @@ async def test_completing_again_is_fine_also_at_once(
 async def test_a_missing_part_can_still_be_sent(everywhere: LfsHub, parts: MultipartUpload) -> None:
     await parts.send_all(order=[n for n in parts.numbers if n != 5])
     assert (await parts.complete()).status == 400
-    parts.etags[5] = '"made-up"'
+    parts.etags[5] = '"wrong"'
     response = await parts.complete()
     assert response.status == 400
     assert "part 5" in response.json["message"]
@@ -319,7 +317,7 @@ async def test_a_wrong_etag_is_refused(everywhere: LfsHub, parts: MultipartUploa
     assert (await parts.complete()).status == 200
 
 
-async def test_the_agent_of_git_lfs_may_know_no_etags(
+async def test_the_agent_of_git_lfs_may_send_no_etags(
     everywhere: LfsHub, parts: MultipartUpload
 ) -> None:
     await parts.send_all()
@@ -328,7 +326,7 @@ async def test_the_agent_of_git_lfs_may_know_no_etags(
 
 
 @pytest.mark.parametrize("change", [{"oid": "0" * 64}, {"parts": []}, {"parts": "all"}])
-async def test_a_completion_that_says_something_else_is_refused(
+async def test_an_inconsistent_completion_is_refused(
     live: LfsHub, bert: Repo, change: dict[str, Any]
 ) -> None:
     parts = await live.begin(LARGE)
@@ -337,7 +335,7 @@ async def test_a_completion_that_says_something_else_is_refused(
     assert (await parts.complete()).status == 200
 
 
-async def test_wrong_bytes_in_parts_leave_nothing_and_can_be_sent_afresh(
+async def test_wrong_parts_leave_nothing_and_can_be_sent_again(
     everywhere: LfsHub, bert: Repo, parts: MultipartUpload
 ) -> None:
     await parts.send_all()
@@ -358,7 +356,7 @@ async def test_a_part_of_another_size_is_refused(live: LfsHub, bert: Repo) -> No
     assert (await parts.send(13)).status == 200
 
 
-async def test_there_are_no_more_parts_than_were_named(live: LfsHub, bert: Repo) -> None:
+async def test_only_the_announced_parts_are_accepted(live: LfsHub, bert: Repo) -> None:
     parts = await live.begin(LARGE)
     url = parts.action["header"]["00001"]
     for number in ("0", "14", "-1", "x", "1e3", "99999999999"):
@@ -366,7 +364,7 @@ async def test_there_are_no_more_parts_than_were_named(live: LfsHub, bert: Repo)
         assert response.status == 400
 
 
-async def test_an_interrupted_upload_is_taken_up_again(
+async def test_an_interrupted_upload_is_resumed(
     everywhere: LfsHub, bert: Repo, parts: MultipartUpload
 ) -> None:
     await parts.send_all(order=[1, 2, 3])
@@ -379,16 +377,16 @@ async def test_an_interrupted_upload_is_taken_up_again(
     assert (await again.complete()).status == 200
 
 
-async def test_an_upload_of_one_repository_is_not_another_ones(live: LfsHub, bert: Repo) -> None:
+async def test_uploads_of_two_repositories_are_separate(live: LfsHub, bert: Repo) -> None:
     await live.a_repo("anna/other")
-    mine, other = await live.begin(LARGE), await live.begin(LARGE, repo="anna/other")
-    assert mine.action["href"].partition("?")[0] != other.action["href"].partition("?")[0]
-    _, _, signature = mine.action["href"].partition("?")
+    own, other = await live.begin(LARGE), await live.begin(LARGE, repo="anna/other")
+    assert own.action["href"].partition("?")[0] != other.action["href"].partition("?")[0]
+    _, _, signature = own.action["href"].partition("?")
     stolen = other.action["href"].partition("?")[0] + f"/1?{signature}"
     assert (await live.call("PUT", stolen, b"x" * 1000)).status == 401
 
 
-async def test_an_object_let_go_can_be_uploaded_in_parts_once_more(
+async def test_a_deleted_object_can_be_uploaded_in_parts_again(
     everywhere: LfsHub, bert: Repo, parts: MultipartUpload
 ) -> None:
     from hubstead.blobs import delete_unreferenced, unlink_blobs
@@ -398,7 +396,7 @@ async def test_an_object_let_go_can_be_uploaded_in_parts_once_more(
     await everywhere.db.write(lambda tx: unlink_blobs(tx, bert.pk, [key_of(LARGE)]))
     await asyncio.sleep(0.01)
     assert await delete_unreferenced(everywhere.db, everywhere.store, grace_ms=0) == 1
-    assert (await parts.complete()).status == 503  # it is gone: nobody may believe otherwise
+    assert (await parts.complete()).status == 503  # it is deleted, which the client has to learn
     again = await everywhere.begin(LARGE)
     await again.send_all()
     assert (await again.complete()).status == 200
@@ -409,11 +407,11 @@ async def test_an_object_let_go_can_be_uploaded_in_parts_once_more(
 
 
 async def _address(live: LfsHub, data: bytes, **how: Any) -> str:
-    [found] = (await live.batch("download", lfs_objects(data), **how)).json["objects"]
-    return str(found["actions"]["download"]["href"])
+    [entry] = (await live.batch("download", lfs_objects(data), **how)).json["objects"]
+    return str(entry["actions"]["download"]["href"])
 
 
-async def test_anyone_may_download_what_is_public(everywhere: LfsHub, bert: Repo) -> None:
+async def test_anyone_may_download_public_objects(everywhere: LfsHub, bert: Repo) -> None:
     await everywhere.commit_after_put(bert, DATA)
     href = await _address(everywhere, DATA, by=None)
     response = await everywhere.call("GET", href, headers={"Authorization": "Bearer wrong"})
@@ -421,9 +419,7 @@ async def test_anyone_may_download_what_is_public(everywhere: LfsHub, bert: Repo
     assert response.headers["etag"] == f'"{oid_of(DATA)}"'
 
 
-async def test_a_part_can_be_downloaded_and_the_size_be_asked(
-    everywhere: LfsHub, bert: Repo
-) -> None:
+async def test_a_range_and_the_size_are_available(everywhere: LfsHub, bert: Repo) -> None:
     await everywhere.commit_after_put(bert, DATA)
     href = await _address(everywhere, DATA)
     response = await everywhere.call("GET", href, headers={"Range": "bytes=1000000-"})
@@ -435,7 +431,9 @@ async def test_a_part_can_be_downloaded_and_the_size_be_asked(
     assert (response.status, response.headers["content-length"]) == (200, str(len(DATA)))
 
 
-async def test_what_became_private_can_no_longer_be_had(live: LfsHub, bert: Repo) -> None:
+async def test_an_object_of_a_private_repository_is_no_longer_served(
+    live: LfsHub, bert: Repo
+) -> None:
     await live.commit_after_put(bert, SMALL)
     anyone, bo = await _address(live, SMALL, by=None), await _address(live, SMALL, by="bo")
     anna = live.people["anna"]
@@ -445,13 +443,13 @@ async def test_what_became_private_can_no_longer_be_had(live: LfsHub, bert: Repo
     assert [(await live.call("GET", href)).status for href in hrefs] == [401, 404, 200]
 
 
-async def test_a_download_address_uploads_nothing(live: LfsHub, bert: Repo) -> None:
+async def test_a_download_address_accepts_no_upload(live: LfsHub, bert: Repo) -> None:
     await live.commit_after_put(bert, SMALL)
     href = await _address(live, SMALL)
     assert (await live.call("PUT", href.replace("/download/", "/upload/"), SMALL)).status == 401
 
 
-async def test_clients_are_sent_to_the_object_store_if_the_settings_say_so(serve: Any) -> None:
+async def test_clients_are_redirected_to_the_object_store_if_so_configured(serve: Any) -> None:
     import urllib.request
 
     live = await serve("s3", s3_direct_downloads=True)

@@ -1,4 +1,4 @@
-"""LFS beside Xet: objects of either are had by both, and uploads are turned to Xet who can."""
+"""LFS and Xet together: objects of either are served by both, and capable clients upload by Xet."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HEADERS = {
     "X-Xet-Token-Expiration",
     "X-Xet-Session-Id",
 }
-#: Sends a file as ``git-xet`` does: with nothing but what the batch answer said.
+#: Uploads a file as ``git-xet`` does: with nothing but the batch response.
 SEND = """
 import hf_xet, json
 url, token, until, path = args
@@ -42,7 +42,7 @@ def lfs_objects(*contents: bytes) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class TwoFileModel:
-    """A model with one file sent by Xet and one by LFS."""
+    """A model with one file uploaded by Xet and one by LFS."""
 
     owner: Person
     repo_id: str
@@ -68,8 +68,8 @@ class TwoFileModel:
 
     def download(self, data: bytes, method: str = "GET", **headers: str) -> Response:
         response = self.batch("download", lfs_objects(data))
-        [each] = response.json["objects"]
-        return self.follow(each["actions"]["download"]["href"], method, **headers)
+        [entry] = response.json["objects"]
+        return self.follow(entry["actions"]["download"]["href"], method, **headers)
 
 
 @pytest.fixture(scope="module")
@@ -95,18 +95,16 @@ OFFERS = [("basic", "multipart", "xet"), ("xet",), ("lfs-standalone-file", "xet"
 
 
 @pytest.mark.parametrize("offered", OFFERS)
-def test_a_client_that_can_is_told_to_send_by_xet(
-    sample: TwoFileModel, offered: Sequence[str]
-) -> None:
+def test_a_capable_client_uploads_by_xet(sample: TwoFileModel, offered: Sequence[str]) -> None:
     new = lfs_objects(b"one thing", b"another thing")
     response = sample.batch(
         "upload", new, *offered, hash_algo="sha256", ref={"name": "refs/heads/main"}
     )
     assert response.status == 200
     assert response.json["transfer"] == "xet"
-    for each, wanted in zip(response.json["objects"], new, strict=True):
-        assert (each["oid"], each["size"]) == (wanted["oid"], wanted["size"])
-        upload, verify = each["actions"]["upload"], each["actions"]["verify"]
+    for entry, wanted in zip(response.json["objects"], new, strict=True):
+        assert (entry["oid"], entry["size"]) == (wanted["oid"], wanted["size"])
+        upload, verify = entry["actions"]["upload"], entry["actions"]["verify"]
         assert set(upload["header"]) == HEADERS
         assert all(isinstance(value, str) for value in upload["header"].values())
         uuid.UUID(upload["header"]["X-Xet-Session-Id"])
@@ -115,7 +113,7 @@ def test_a_client_that_can_is_told_to_send_by_xet(
         assert verify["href"].endswith(f"/{sample.repo_id}.git/info/lfs/verify")
 
 
-def test_new_tokens_are_had_at_the_address_of_the_batch(sample: TwoFileModel) -> None:
+def test_new_tokens_are_issued_at_the_address_in_the_batch(sample: TwoFileModel) -> None:
     response = sample.batch("upload", lfs_objects(b"token, please"), "basic", "xet")
     action = response.json["objects"][0]["actions"]["upload"]
     again = sample.follow(action["href"], Authorization=f"Bearer {sample.owner.token}")
@@ -125,18 +123,18 @@ def test_new_tokens_are_had_at_the_address_of_the_batch(sample: TwoFileModel) ->
     assert sample.follow(action["href"]).status == 401
 
 
-def test_the_address_of_tokens_is_good_for_a_branch_that_is_only_being_pushed(
+def test_the_address_of_tokens_is_valid_for_a_branch_during_its_push(
     sample: TwoFileModel,
 ) -> None:
     empty = TwoFileModel(sample.owner, sample.owner.repo("empty"), sample.home)
-    for here, ref in ((sample, "refs/heads/new"), (empty, "refs/heads/main"), (empty, "master")):
-        response = here.batch("upload", lfs_objects(b"new branch"), "xet", ref={"name": ref})
+    for model, ref in ((sample, "refs/heads/new"), (empty, "refs/heads/main"), (empty, "master")):
+        response = model.batch("upload", lfs_objects(b"new branch"), "xet", ref={"name": ref})
         href = response.json["objects"][0]["actions"]["upload"]["href"]
-        assert here.follow(href, Authorization=f"Bearer {sample.owner.token}").status == 200
+        assert model.follow(href, Authorization=f"Bearer {sample.owner.token}").status == 200
 
 
 @pytest.mark.parametrize("offered", [(), ("basic",), ("basic", "multipart"), ("XET", "basic")])
-def test_a_client_that_does_not_offer_xet_is_not_turned_to_it(
+def test_a_client_that_does_not_offer_xet_uploads_by_lfs(
     sample: TwoFileModel, offered: Sequence[str]
 ) -> None:
     response = sample.batch("upload", lfs_objects(b"the old way"), *offered)
@@ -144,7 +142,7 @@ def test_a_client_that_does_not_offer_xet_is_not_turned_to_it(
     assert "header" not in response.json["objects"][0]["actions"]["upload"]
 
 
-def test_what_is_here_need_not_be_sent_by_either_way(sample: TwoFileModel) -> None:
+def test_a_stored_object_need_not_be_uploaded_by_either_way(sample: TwoFileModel) -> None:
     for offered in (("basic",), ("basic", "xet")):
         response = sample.batch("upload", lfs_objects(BIG, PLAIN), *offered)
         assert all(
@@ -152,12 +150,12 @@ def test_what_is_here_need_not_be_sent_by_either_way(sample: TwoFileModel) -> No
         )
     mixed = sample.batch("upload", [*lfs_objects(BIG, b"new"), {"oid": "?", "size": 1}], "xet")
     assert mixed.json["transfer"] == "xet"
-    told = ["actions" in entry for entry in mixed.json["objects"]]
-    assert told == [False, True, False]
+    has_actions = ["actions" in entry for entry in mixed.json["objects"]]
+    assert has_actions == [False, True, False]
     assert mixed.json["objects"][2]["error"]["code"] == 422
 
 
-def test_xet_is_offered_only_to_those_who_may_write(sample: TwoFileModel) -> None:
+def test_xet_is_offered_only_to_writers(sample: TwoFileModel) -> None:
     stranger = sample.owner.hub.user("bo")
     new = lfs_objects(b"not yours")
     for token, status in (
@@ -170,7 +168,7 @@ def test_xet_is_offered_only_to_those_who_may_write(sample: TwoFileModel) -> Non
         assert b"Xet" not in response.body
 
 
-def test_what_was_sent_with_the_tokens_of_a_batch_can_be_committed(
+def test_an_upload_with_the_tokens_of_a_batch_can_be_committed(
     sample: TwoFileModel, tmp_path: Path
 ) -> None:
     data = random.Random(13).randbytes(300_000)
@@ -180,8 +178,8 @@ def test_what_was_sent_with_the_tokens_of_a_batch_can_be_committed(
     ask = {"oid": sha256(data), "size": len(data)}
     signed = {"Authorization": f"Bearer {sample.owner.token}"}
     assert sample.follow(verify["href"], "POST", ask, **signed).status == 404
-    told = action["header"]
-    facts = [told[f"X-Xet-{name}"] for name in ("Cas-Url", "Access-Token", "Token-Expiration")]
+    headers = action["header"]
+    facts = [headers[f"X-Xet-{name}"] for name in ("Cas-Url", "Access-Token", "Token-Expiration")]
     sample.owner.python(SEND, *facts, str(tmp_path / "git.bin"), home=tmp_path)
     assert sample.follow(verify["href"], "POST", ask, **signed).status == 200
     assert sample.follow(verify["href"], "POST", {**ask, "size": 1}, **signed).status == 422
@@ -190,7 +188,7 @@ def test_what_was_sent_with_the_tokens_of_a_batch_can_be_committed(
     assert sample.download(data).body == data
 
 
-def test_an_object_of_a_xet_file_can_be_uploaded_again_by_lfs_elsewhere(
+def test_a_xet_object_can_be_uploaded_by_lfs_to_another_repository(
     sample: TwoFileModel,
 ) -> None:
     other = TwoFileModel(sample.owner, sample.owner.repo("elsewhere"), sample.home)
@@ -198,8 +196,8 @@ def test_an_object_of_a_xet_file_can_be_uploaded_again_by_lfs_elsewhere(
     href = response.json["objects"][0]["actions"]["upload"]["href"]
     assert other.follow(href, "PUT", BIG).status == 200
     assert commit(other, "big.bin", BIG).status == 200
-    for here in (other, sample):
-        assert here.download(BIG).body == BIG
+    for model in (other, sample):
+        assert model.download(BIG).body == BIG
 
 
 # -- downloads ---------------------------------------------------------------------------------
@@ -208,7 +206,7 @@ def test_an_object_of_a_xet_file_can_be_uploaded_again_by_lfs_elsewhere(
 def test_git_lfs_downloads_xet_files_like_any_other(sample: TwoFileModel) -> None:
     for data in (BIG, PLAIN):
         response = sample.download(data)
-        if response.status == 302:  # the store itself hands plain objects out
+        if response.status == 302:  # the store itself serves plain objects
             assert data == PLAIN
             continue
         assert (response.status, response.body) == (200, data)
@@ -217,14 +215,14 @@ def test_git_lfs_downloads_xet_files_like_any_other(sample: TwoFileModel) -> Non
 
 
 @pytest.mark.parametrize("first", [0, 1, 65_536, 399_999, 400_001, len(BIG) - 1])
-def test_git_lfs_goes_on_with_the_download_of_a_xet_file(sample: TwoFileModel, first: int) -> None:
+def test_git_lfs_resumes_the_download_of_a_xet_file(sample: TwoFileModel, first: int) -> None:
     response = sample.download(BIG, Range=f"bytes={first}-")
     assert response.status == 206
     assert response.body == BIG[first:]
     assert response.headers["content-range"] == f"bytes {first}-{len(BIG) - 1}/{len(BIG)}"
 
 
-def test_git_lfs_gets_no_part_of_what_it_does_not_mean(sample: TwoFileModel) -> None:
+def test_an_if_range_of_another_file_gets_the_whole_file(sample: TwoFileModel) -> None:
     for data in (BIG, PLAIN):
         part = {"Range": "bytes=1-2"}
         assert sample.download(data, **part, **{"If-Match": '"stale"'}).status == 412
@@ -232,13 +230,13 @@ def test_git_lfs_gets_no_part_of_what_it_does_not_mean(sample: TwoFileModel) -> 
         assert (response.status, response.body) == (206, data[1:3])
 
 
-def test_a_download_is_never_by_xet(sample: TwoFileModel) -> None:
+def test_downloads_are_never_by_xet(sample: TwoFileModel) -> None:
     response = sample.batch("download", lfs_objects(BIG, PLAIN), "xet", "basic")
     assert response.json["transfer"] == "basic"
     assert all("download" in entry["actions"] for entry in response.json["objects"])
 
 
-def test_nobody_gets_a_xet_file_of_another_repository(sample: TwoFileModel) -> None:
+def test_a_xet_file_of_another_repository_is_not_served(sample: TwoFileModel) -> None:
     other = TwoFileModel(sample.owner, sample.owner.repo("without"), sample.home)
     response = other.batch("download", lfs_objects(BIG))
     assert response.json["objects"][0]["error"]["code"] == 404

@@ -1,4 +1,4 @@
-"""A model of anna's on a live hub, and people around it."""
+"""A model of anna's on a live hub, and other users."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class XetModel:
     repo_id: str
 
     def cas(self, person: Person | None = None, *, repo: str = "", **how: Any) -> Cas:
-        """Return the store as anna sees it, or as another person."""
+        """Return the Xet wire for anna, or for another user."""
         return cas_for(self.hub, person or self.anna, repo or self.repo_id, **how)
 
 

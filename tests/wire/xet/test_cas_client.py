@@ -1,4 +1,4 @@
-"""The client itself, as released: what ``hf_xet`` sends up comes down again."""
+"""The released client: uploads of ``hf_xet`` are downloaded unchanged."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from hubstead.repos import cas_url
 
 _PROGRAM = """
 import json, sys, hf_xet
-told = json.load(sys.stdin)
-token = (told["token"], told["until"])
-if told["up"]:
-    done = hf_xet.upload_files(told["paths"], told["url"], token, None, None, "model")
-    print(json.dumps([[each.hash, each.file_size] for each in done]))
+request = json.load(sys.stdin)
+token = (request["token"], request["until"])
+if request["up"]:
+    infos = hf_xet.upload_files(request["paths"], request["url"], token, None, None, "model")
+    print(json.dumps([[info.hash, info.file_size] for info in infos]))
 else:
-    wanted = [hf_xet.PyXetDownloadInfo(path, name, size) for path, name, size in told["files"]]
-    print(json.dumps(hf_xet.download_files(wanted, told["url"], token, None, None)))
+    wanted = [hf_xet.PyXetDownloadInfo(*file) for file in request["files"]]
+    print(json.dumps(hf_xet.download_files(wanted, request["url"], token, None, None)))
 """
 
 
-def client(cas: Cas, cache: Path, env: Mapping[str, str] = {}, **told: Any) -> Any:
-    """Run hf_xet in a process of its own with its cache in ``cache``."""
-    asked = {
+def client(cas: Cas, cache: Path, env: Mapping[str, str] = {}, **more: Any) -> Any:
+    """Run hf_xet in its own process with its cache in ``cache``."""
+    request = {
         "url": cas_url(cas.hub.url, cas.epoch),
         "token": cas.xet_token,
         "until": 2_000_000_000,
-        **told,
+        **more,
     }
     env = {**os.environ, "HF_XET_CLIENT_RETRY_MAX_ATTEMPTS": "1", **env, "HF_XET_CACHE": str(cache)}
     env.pop("HF_HUB_DISABLE_XET", None)
     result = subprocess.run(
         [sys.executable, "-c", _PROGRAM],
-        input=json.dumps(asked),
+        input=json.dumps(request),
         env=env,
         capture_output=True,
         text=True,
@@ -53,8 +53,8 @@ def client(cas: Cas, cache: Path, env: Mapping[str, str] = {}, **told: Any) -> A
 
 
 def up(cas: Cas, cache: Path, paths: list[Path], **env: str) -> list[tuple[str, int]]:
-    found = client(cas, cache, env, up=True, paths=[str(path) for path in paths])
-    return [(name, size) for name, size in found]
+    infos = client(cas, cache, env, up=True, paths=[str(path) for path in paths])
+    return [(name, size) for name, size in infos]
 
 
 def down(
@@ -68,7 +68,7 @@ def down(
 
 @pytest.fixture
 def contents(tmp_path: Path) -> list[Path]:
-    made = {
+    files = {
         "one-byte": b"x",
         "small": noise(3000, "small"),
         "large": noise(9_000_000, "large"),
@@ -76,28 +76,30 @@ def contents(tmp_path: Path) -> list[Path]:
         "repeats": noise(400_000, "block") * 8,
     }
     paths = []
-    for name, content in made.items():
+    for name, content in files.items():
         paths.append(tmp_path / name)
         paths[-1].write_bytes(content)
     return paths
 
 
-def test_what_the_client_sends_up_comes_down(
+def test_uploads_of_the_client_are_downloaded_unchanged(
     sample: XetModel, tmp_path: Path, contents: list[Path]
 ) -> None:
     cas = sample.cas()
     sent = up(cas, tmp_path / "cache", contents)
     assert [size for _, size in sent] == [path.stat().st_size for path in contents]
-    got = down(cas, tmp_path / "fresh", tmp_path / "down", sent)
-    assert got == [path.read_bytes() for path in contents]
-    # With a warm cache and without one: the same files again cost no new bytes.
+    received = down(cas, tmp_path / "fresh", tmp_path / "down", sent)
+    assert received == [path.read_bytes() for path in contents]
+    # With a warm cache and without one: the same files again need no new bytes.
     before = sample.hub.traces()["blobs"]
     assert up(cas, tmp_path / "cache", contents) == sent
     assert up(cas, tmp_path / "colder", contents) == sent
     assert sample.hub.traces()["blobs"] == before
 
 
-def test_a_change_in_the_middle_costs_a_part_of_the_file(sample: XetModel, tmp_path: Path) -> None:
+def test_a_change_in_the_middle_uploads_a_part_of_the_file(
+    sample: XetModel, tmp_path: Path
+) -> None:
     cas = sample.cas()
     content = noise(12_000_000, sample.repo_id)
     path = tmp_path / "model"
@@ -128,7 +130,7 @@ def _size(sample: XetModel, name: str) -> int:
     ],
     ids=str,
 )
-def test_every_way_that_the_client_can_go_is_open(
+def test_every_transfer_mode_of_the_client_works(
     sample: XetModel, tmp_path: Path, setting: dict[str, str]
 ) -> None:
     """Two files that share blocks, so that a file has several ranges of one xorb."""
@@ -139,5 +141,5 @@ def test_every_way_that_the_client_can_go_is_open(
     second.write_bytes(blocks[0] + noise(700_000, "between") + blocks[3] + blocks[1] + blocks[5])
     sent = up(cas, tmp_path / "up", [first], **setting)
     sent += up(cas, tmp_path / "again", [second], **setting)
-    got = down(cas, tmp_path / "fresh", tmp_path / "down", sent, **setting)
-    assert got == [first.read_bytes(), second.read_bytes()]
+    received = down(cas, tmp_path / "fresh", tmp_path / "down", sent, **setting)
+    assert received == [first.read_bytes(), second.read_bytes()]

@@ -1,4 +1,4 @@
-"""Deduplication answers and grants: what clients learn of chunks, and what they must not learn."""
+"""Deduplication responses and grants: the chunks that clients may and may not learn about."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from hubstead.xet import chunk_hash, keyed_hash, parse_shard, to_text
 _FOOTER = struct.Struct("<9Q32s2Q48x4Q")
 
 
-def told_chunks(response: Response) -> list[tuple[bytes, int]]:
-    """Return the hashes of an answer's xorb, and the key they are hashed with."""
+def chunks_in(response: Response) -> list[tuple[bytes, int]]:
+    """Return the hashes of the xorb in a response, and its length."""
     assert response.status == 200, response.body
     assert response.headers["content-type"] == "application/octet-stream"
     shard = parse_shard(response.body)
@@ -30,14 +30,14 @@ def told_chunks(response: Response) -> list[tuple[bytes, int]]:
 
 
 def key_of(response: Response) -> bytes:
-    found = _FOOTER.unpack(response.body[-_FOOTER.size :])
-    key: bytes = found[9]
+    footer = _FOOTER.unpack(response.body[-_FOOTER.size :])
+    key: bytes = footer[9]
     return key
 
 
 def known(response: Response, contents: list[bytes]) -> list[bool]:
-    """Say of which chunks the answer tells, for somebody who has them."""
-    hashes = {each for each, _ in told_chunks(response)}
+    """Return which chunks the response lists, for a client that has them."""
+    hashes = {hash_ for hash_, _ in chunks_in(response)}
     return [keyed_hash(key_of(response), chunk_hash(chunk)) in hashes for chunk in contents]
 
 
@@ -62,12 +62,12 @@ def commit(person: Person, repo_id: str, file: SampleFile, path: str = "a.bin") 
         "/chunks/default-merkledb",
     ],
 )
-def test_who_uploaded_a_file_learns_where_its_chunks_are(cas: Cas, prefix: str) -> None:
+def test_an_uploader_of_a_file_learns_where_its_chunks_are(cas: Cas, prefix: str) -> None:
     file, xorb = a_model("own")
     cas.upload(file, xorbs=(xorb,))
     response = ask(cas, xorb.chunks[0], prefix)
     assert known(response, xorb.chunks) == [True] * 6
-    # In clear the answer tells nothing: neither hashes nor the same key twice.
+    # In clear the response discloses nothing: neither hashes nor the same key twice.
     assert not any(chunk_hash(chunk) in response.body for chunk in xorb.chunks)
     assert key_of(response) != key_of(ask(cas, xorb.chunks[0], prefix))
 
@@ -76,13 +76,13 @@ def test_a_query_for_an_unknown_chunk_is_a_404(cas: Cas) -> None:
     assert ask(cas, b"nowhere").status == 404
 
 
-def test_only_what_clients_ask_for_is_looked_up(cas: Cas) -> None:
+def test_only_eligible_chunks_are_looked_up(cas: Cas) -> None:
     file, xorb = a_model("only first")
     cas.upload(file, xorbs=(xorb,))
     assert ask(cas, xorb.chunks[3]).status == 404
 
 
-def test_a_stranger_learns_of_what_they_may_read_and_of_nothing_else(sample: XetModel) -> None:
+def test_a_stranger_learns_only_about_readable_chunks(sample: XetModel) -> None:
     """One xorb, one file of it public, another private."""
     xorb = a_xorb(chunks(6, f"shared {sample.repo_id}"))
     public, private = a_file((xorb, 3, 5)), a_file((xorb, 0, 3))
@@ -96,20 +96,20 @@ def test_a_stranger_learns_of_what_they_may_read_and_of_nothing_else(sample: Xet
     commit(sample.anna, hidden, private)
     response = ask(his, xorb.chunks[3])
     assert known(response, xorb.chunks) == [False, False, False, True, True, False]
-    assert len(told_chunks(response)) == 5, "terms count chunks from the first"
+    assert len(chunks_in(response)) == 5, "terms count chunks from the first"
     assert ask(his, xorb.chunks[0]).status == 404
     assert known(ask(sample.cas(repo=hidden), xorb.chunks[0]), xorb.chunks) == [True] * 6
 
 
-def told_xorbs(response: Response, xorbs: list[SampleXorb]) -> dict[int, list[bool]]:
-    """Return which of the chunks of which of the xorbs the answer tells of."""
+def xorbs_in(response: Response, xorbs: list[SampleXorb]) -> dict[int, list[bool]]:
+    """Return which chunks of which xorbs the response lists."""
     assert response.status == 200, response.body
-    told = {each.hash: each.hashes() for each in parse_shard(response.body).xorbs}
+    listed = {entry.hash: entry.hashes() for entry in parse_shard(response.body).xorbs}
     key = key_of(response)
     return {
-        at: [keyed_hash(key, chunk_hash(chunk)) in told[xorb.raw] for chunk in xorb.chunks]
+        at: [keyed_hash(key, chunk_hash(chunk)) in listed[xorb.raw] for chunk in xorb.chunks]
         for at, xorb in enumerate(xorbs)
-        if xorb.raw in told
+        if xorb.raw in listed
     }
 
 
@@ -117,12 +117,12 @@ def test_a_query_lists_the_following_xorbs_of_the_file(cas: Cas) -> None:
     xorbs = [a_xorb(chunks(4, f"following {at} {cas.xet_token}")) for at in range(4)]
     file = a_file((xorbs[0], 0, 4), (xorbs[1], 1, 3), (xorbs[0], 2, 3), (xorbs[2], 0, 4))
     cas.upload(file, xorbs=tuple(xorbs))
-    told = told_xorbs(ask(cas, xorbs[0].chunks[0]), xorbs)
-    assert told == {0: [True] * 4, 1: [True] * 4, 2: [True] * 4}, "the last one is not of it"
+    listed = xorbs_in(ask(cas, xorbs[0].chunks[0]), xorbs)
+    assert listed == {0: [True] * 4, 1: [True] * 4, 2: [True] * 4}, "the last one is not of it"
 
 
-def test_of_what_follows_a_stranger_learns_what_they_may_read(sample: XetModel) -> None:
-    """A private file goes on where a public one ends."""
+def test_a_stranger_learns_only_about_readable_following_xorbs(sample: XetModel) -> None:
+    """A private file continues where a public one ends."""
     xorbs = [a_xorb(chunks(4, f"goes on {at} {sample.repo_id}")) for at in range(3)]
     public = a_file((xorbs[0], 0, 4), (xorbs[1], 0, 2))
     private = a_file((xorbs[0], 0, 4), (xorbs[1], 0, 4), (xorbs[2], 0, 4))
@@ -132,11 +132,11 @@ def test_of_what_follows_a_stranger_learns_what_they_may_read(sample: XetModel) 
     commit(sample.anna, sample.repo_id, public)
     commit(sample.anna, hidden, private)
     bo = sample.hub.user("bo")
-    told = told_xorbs(ask(sample.cas(bo, repo=bo.repo("bert")), xorbs[0].chunks[0]), xorbs)
-    assert told == {0: [True] * 4, 1: [True, True, False, False]}
+    listed = xorbs_in(ask(sample.cas(bo, repo=bo.repo("bert")), xorbs[0].chunks[0]), xorbs)
+    assert listed == {0: [True] * 4, 1: [True, True, False, False]}
 
 
-def test_terms_got_by_deduplication_are_admitted(sample: XetModel) -> None:
+def test_terms_from_deduplication_are_accepted(sample: XetModel) -> None:
     file, xorb = a_model("dedup")
     sample.cas().upload(file, xorbs=(xorb,))
     commit(sample.anna, sample.repo_id, file)
@@ -149,7 +149,7 @@ def test_terms_got_by_deduplication_are_admitted(sample: XetModel) -> None:
 
 
 def test_chunks_that_become_private_are_hidden_and_still_accepted(sample: XetModel) -> None:
-    """A client believes for 21 days what it once learned."""
+    """A client relies for 21 days on a response."""
     file, xorb = a_model("becomes private")
     sample.cas().upload(file, xorbs=(xorb,))
     commit(sample.anna, sample.repo_id, file)
@@ -163,8 +163,8 @@ def test_chunks_that_become_private_are_hidden_and_still_accepted(sample: XetMod
     assert his.register(a_file((xorb, 1, 5))).status == 200
 
 
-def test_a_hash_alone_gives_nothing(sample: XetModel) -> None:
-    """Who knows every name but has no bytes can neither register nor read nor ask."""
+def test_a_hash_alone_gives_no_access(sample: XetModel) -> None:
+    """A client with every name and no bytes can neither register nor read nor query."""
     file, xorb = a_model("names only")
     hidden = sample.anna.repo("hidden", private=True)
     sample.cas(repo=hidden).upload(file, xorbs=(xorb,))
@@ -188,7 +188,7 @@ def test_a_hash_alone_gives_nothing(sample: XetModel) -> None:
     ("setting", "own", "other"),
     [("readable", 200, 200), ("repository", 200, 404), ("off", 404, 404)],
 )
-def test_the_setting_says_how_far_answers_reach(
+def test_the_setting_limits_the_responses(
     own_hub: Callable[..., ThreadHub], setting: str, own: int, other: int
 ) -> None:
     hub = own_hub(xet_deduplication=setting)
@@ -203,7 +203,7 @@ def test_the_setting_says_how_far_answers_reach(
     elsewhere = cas_for(hub, anna, ernie)
     assert ask(elsewhere, xorb.chunks[0]).status == other
     assert grant(elsewhere, xorb.name).status == other
-    # Whatever is told, what a client believes is taken.
+    # In each case, the terms of a client are accepted.
     assert elsewhere.register(file).status == 200
 
 
@@ -215,7 +215,7 @@ def grant(cas: Cas, name: str, length: int = 1) -> Response:
     return cas.call("POST", f"/v1/xorb-grants/default/{name}", body)
 
 
-def test_a_xorb_that_is_here_need_not_be_sent_again(cas: Cas) -> None:
+def test_a_stored_xorb_need_not_be_sent_again(cas: Cas) -> None:
     file, xorb = a_model("grant")
     assert grant(cas, xorb.name).status == 404
     cas.upload(file, xorbs=(xorb,))
@@ -223,7 +223,7 @@ def test_a_xorb_that_is_here_need_not_be_sent_again(cas: Cas) -> None:
     assert (response.status, response.body) == (200, b"")
 
 
-def test_a_xorb_of_others_is_not_granted_unless_all_of_it_may_be_read(sample: XetModel) -> None:
+def test_a_xorb_of_others_is_granted_only_if_all_of_it_is_readable(sample: XetModel) -> None:
     file, xorb = a_model("grant of others")
     sample.cas().upload(file, xorbs=(xorb,))
     bo = sample.hub.user("bo")
@@ -241,6 +241,6 @@ def test_a_direct_upload_without_grant_cannot_be_committed(cas: Cas) -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b"{}", b'{"length": -1}', b'{"length": "x"}', b"x" * 9]
 )
-def test_a_grant_for_nonsense_is_refused_or_not_offered(cas: Cas, body: bytes) -> None:
+def test_an_invalid_grant_is_refused_or_not_offered(cas: Cas, body: bytes) -> None:
     response = cas.call("POST", f"/v1/xorb-grants/default/{'ab' * 32}", body)
     assert response.status in (400, 404)

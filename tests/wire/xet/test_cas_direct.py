@@ -1,4 +1,4 @@
-"""With ``s3_direct_downloads`` bytes go between client and S3, and the hub checks all the same."""
+"""With ``s3_direct_downloads``, clients exchange bytes with S3, and the hub still checks them."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def ask_s3(method: str, url: str, body: bytes = b"", headers: Mapping[str, str] 
         connection.close()
 
 
-def begin(cas: Cas, xorb: SampleXorb, **asked: object) -> Response:
-    body = {"length": len(xorb.body), "checksum": NO_CHECKSUM, **asked}
+def begin(cas: Cas, xorb: SampleXorb, **more: object) -> Response:
+    body = {"length": len(xorb.body), "checksum": NO_CHECKSUM, **more}
     return cas.call("POST", f"/v1/xorb-grants/default/{xorb.name}", body)
 
 
@@ -61,28 +61,28 @@ def finish(cas: Cas, name: str, offered: Response) -> Response:
 
 
 def calls(hub: ThreadHub, route: str) -> float:
-    """Return how often a route was called, in this process."""
+    """Return how often a route was called in this process."""
     lines = hub.call("GET", "/metrics").body.decode().splitlines()
-    found = (
+    counters = (
         line for line in lines if line.startswith("hubstead_requests_total{") and route in line
     )
-    return sum(float(line.split()[-1]) for line in found)
+    return sum(float(line.split()[-1]) for line in counters)
 
 
-def test_a_xorb_goes_straight_to_s3_and_is_known_once_it_was_checked(cas: Cas) -> None:
+def test_a_xorb_is_sent_to_s3_and_registered_after_its_check(cas: Cas) -> None:
     file, xorb = a_model("direct")
     offered = begin(cas, xorb)
     assert offered.status == 201
     assert finish(cas, xorb.name, offered).status == 404, "nothing was sent yet"
     assert send(offered, xorb.body) == 200
-    assert cas.register(file).status == 400, "nobody has looked at it"
+    assert cas.register(file).status == 400, "it is not checked yet"
     assert finish(cas, xorb.name, offered).status == 200
     assert cas.register(file).status == 200
     assert finish(cas, xorb.name, offered).status == 404
     assert grant(cas, xorb.name).status == 200
 
 
-def test_what_is_wrong_is_refused_and_leaves_nothing(cas: Cas) -> None:
+def test_an_invalid_xorb_is_refused_and_leaves_nothing(cas: Cas) -> None:
     _, xorb = a_model("wrong")
     before = cas.hub.traces()
     wrong = noise(len(xorb.body), "wrong")
@@ -116,20 +116,20 @@ def test_an_impossible_length_is_not_offered(cas: Cas, length: int) -> None:
     assert begin(cas, xorb, length=length).status == 404
 
 
-def test_a_plan_leads_to_s3_for_exactly_its_ranges(cas: Cas) -> None:
+def test_a_reconstruction_has_signed_addresses_for_exactly_its_ranges(cas: Cas) -> None:
     file, xorb = a_model("ranges")
     cas.upload(file, xorbs=(xorb,))
     ((entry,),) = cas.plan(file, Range="bytes=20000-40000").json["xorbs"].values()
     (span,) = entry["ranges"]
     first, last = span["bytes"]["start"], span["bytes"]["end"]
     assert not entry["url"].startswith(cas.hub.url)
-    said = ask_s3("GET", entry["url"], headers={"Range": f"bytes={first}-{last}"})
-    assert (said.status, said.body) == (206, xorb.body[first : last + 1])
+    response = ask_s3("GET", entry["url"], headers={"Range": f"bytes={first}-{last}"})
+    assert (response.status, response.body) == (206, xorb.body[first : last + 1])
     for other in ({}, {"Range": "bytes=0-"}, {"Range": f"bytes={first}-{last + 1}"}):
         assert ask_s3("GET", entry["url"], headers=other).status == 403
 
 
-def test_the_client_takes_the_straight_way_both_times(cas: Cas, tmp_path: Path) -> None:
+def test_the_client_transfers_directly_both_ways(cas: Cas, tmp_path: Path) -> None:
     path = tmp_path / "model"
     path.write_bytes(noise(5_000_000, "straight") + b"the same again " * 100_000)
     through = calls(cas.hub, "/v1/xorbs/default/{hash}"), calls(cas.hub, "/bytes/{blob}")

@@ -1,4 +1,4 @@
-"""Plans and the ranges they name: exactly the bytes asked for, to exactly whom they were given."""
+"""Reconstructions and their ranges: exactly the requested bytes, for exactly their user."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def uploaded(sample: XetModel) -> Uploaded:
     return cas, file, xorb
 
 
-# -- plans -------------------------------------------------------------------------------------
+# -- reconstructions -----------------------------------------------------------------------------
 
 
-def test_a_file_of_several_xorbs_comes_back_by_its_plan(cas: Cas) -> None:
+def test_a_file_of_several_xorbs_is_reconstructed(cas: Cas) -> None:
     first, second = a_xorb(chunks(5, "first")), a_xorb(chunks(4, "second"))
     file = a_file((first, 0, 3), (second, 1, 4), (first, 2, 5), (first, 2, 3), (second, 0, 1))
     cas.upload(file, xorbs=(first, second))
     assert cas.download(file, (first, second)) == file.content
 
 
-def test_both_versions_tell_the_same(uploaded: Uploaded) -> None:
+def test_both_versions_are_equivalent(uploaded: Uploaded) -> None:
     cas, file, xorb = uploaded
     old, new = cas.plan(file, 1).json, cas.plan(file, 2).json
     assert (
@@ -58,7 +58,7 @@ def test_both_versions_tell_the_same(uploaded: Uploaded) -> None:
     "path",
     ["/v1/reconstructions", "/reconstructions", "/v1/reconstruction", "/reconstruction"],
 )
-def test_a_plan_is_given_under_every_name(uploaded: Uploaded, path: str) -> None:
+def test_a_reconstruction_is_served_under_every_path(uploaded: Uploaded, path: str) -> None:
     cas, file, _ = uploaded
     assert cas.call("GET", f"{path}/{file.name}").json["terms"]
 
@@ -81,16 +81,16 @@ def test_a_range_of_a_file_needs_only_its_chunks(
     cas, file, xorb = uploaded
     wanted = file.content[start:end]
     plan = cas.plan(file, Range=header).json
-    told = plan["terms"]
-    got = b"".join(
+    terms = plan["terms"]
+    received = b"".join(
         chunk
-        for term in told
+        for term in terms
         for chunk in xorb.chunks[term["range"]["start"] : term["range"]["end"]]
     )
     offset = plan["offset_into_first_range"]
-    assert got[offset : offset + len(wanted)] == wanted
+    assert received[offset : offset + len(wanted)] == wanted
     assert offset < 9010
-    assert len(got) < len(wanted) + 2 * 9010
+    assert len(received) < len(wanted) + 2 * 9010
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -157,7 +157,7 @@ def test_hashes_of_chunks_are_not_disclosed(uploaded: Uploaded) -> None:
 
 
 def entry(cas: Cas, file: SampleFile, header: str = "bytes=20000-40000") -> tuple[str, int, int]:
-    """Return an address of a plan, and the first and last byte that it is for."""
+    """Return an address of a reconstruction, and the first and last byte that it is for."""
     (entries,) = cas.plan(file, Range=header).json["xorbs"].values()
     (span,) = entries[0]["ranges"]
     return entries[0]["url"], span["bytes"]["start"], span["bytes"]["end"]
@@ -205,7 +205,7 @@ def test_nothing_outside_of_the_signed_range_is_sent(uploaded: Uploaded) -> None
         assert b"new plan" in response.body
 
 
-def test_an_address_that_was_changed_is_refused(uploaded: Uploaded) -> None:
+def test_a_changed_address_is_refused(uploaded: Uploaded) -> None:
     cas, file, _ = uploaded
     url, _, _ = entry(cas, file)
     middle = url.index("?sig=") + 60
@@ -220,7 +220,7 @@ def test_an_address_that_was_changed_is_refused(uploaded: Uploaded) -> None:
         assert cas.fetch(changed).status == 403
 
 
-def test_an_address_that_is_over_or_of_another_kind_is_refused(uploaded: Uploaded) -> None:
+def test_an_address_that_expired_or_is_of_another_kind_is_refused(uploaded: Uploaded) -> None:
     cas, file, _ = uploaded
     url, first, last = entry(cas, file)
     signer = cas.hub.hub.signer
@@ -242,7 +242,7 @@ def test_a_signed_address_needs_no_credentials(uploaded: Uploaded) -> None:
     assert cas.fetch(url, Authorization="Bearer nonsense").status == 206
 
 
-def test_browsers_may_ask_every_address(uploaded: Uploaded) -> None:
+def test_browsers_may_request_every_address(uploaded: Uploaded) -> None:
     cas, file, _ = uploaded
     url, _, _ = entry(cas, file)
     origin: dict[str, Any] = {"Origin": "https://app.example"}

@@ -1,4 +1,4 @@
-"""The lines of ``/v2/shards``: often enough, in the end how it went, and no work for nobody."""
+"""The lines of ``/v2/shards``: regular progress, a final result, and no work after a disconnect."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from starlette.types import Message
 from hubstead.errors import ClientGone, InvalidInput, Unavailable
 from hubstead.wire.xet.progress import CheckProgress, ProgressResponse
 
-#: How often the lines come in these tests, in seconds.
+#: The interval of lines in these tests, in seconds.
 INTERVAL_S = 0.02
 
 
 class Client:
-    """Takes lines, and hangs up after ``patience`` of them."""
+    """Accepts lines, and disconnects after ``patience`` of them."""
 
     def __init__(self, patience: int = 1000) -> None:
         self.lines: list[dict[str, Any]] = []
@@ -42,10 +42,10 @@ async def _nothing() -> Message:
     return {"type": "http.disconnect"}
 
 
-async def test_lines_keep_coming_while_the_work_goes_on() -> None:
-    async def work(told: CheckProgress) -> bool:
+async def test_lines_are_sent_while_the_work_continues() -> None:
+    async def work(report: CheckProgress) -> bool:
         for at in range(1, 11):
-            told(at, 10)
+            report(at, 10)
             await asyncio.sleep(0.03)
         return True
 
@@ -68,10 +68,8 @@ async def test_lines_keep_coming_while_the_work_goes_on() -> None:
         (Unavailable(reason="later"), "The server cannot answer right now: later", True),
     ],
 )
-async def test_what_went_wrong_is_the_last_line(
-    error: Exception, message: str, retryable: bool
-) -> None:
-    async def work(told: CheckProgress) -> bool:
+async def test_an_error_is_the_last_line(error: Exception, message: str, retryable: bool) -> None:
+    async def work(report: CheckProgress) -> bool:
         raise error
 
     client = Client()
@@ -80,8 +78,8 @@ async def test_what_went_wrong_is_the_last_line(
     assert client.ended
 
 
-async def test_an_internal_error_goes_to_the_log_and_not_to_the_client() -> None:
-    async def work(told: CheckProgress) -> bool:
+async def test_an_internal_error_is_logged_and_hidden_from_the_client() -> None:
+    async def work(report: CheckProgress) -> bool:
         raise RuntimeError("secret")
 
     client = Client()
@@ -92,10 +90,10 @@ async def test_an_internal_error_goes_to_the_log_and_not_to_the_client() -> None
     assert client.ended
 
 
-async def test_the_work_of_a_client_that_went_is_given_up() -> None:
+async def test_the_work_for_a_disconnected_client_is_cancelled() -> None:
     given_up = asyncio.Event()
 
-    async def work(told: CheckProgress) -> bool:
+    async def work(report: CheckProgress) -> bool:
         try:
             await asyncio.sleep(30)
         except asyncio.CancelledError:

@@ -1,4 +1,4 @@
-"""Who may call what of the Xet store: every route, every standing, every state of a pass."""
+"""Rights on the Xet wire: every route, every standing, every state of a token."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hubstead.wire import Route
 from hubstead.wire.xet import ROUTES
 from hubstead.wire.xet.routes import CAS
 
-#: The routes that need a pass.
+#: The routes that need a token.
 BY_PASS = {
     route.name: route
     for route in ROUTES
@@ -41,21 +41,21 @@ PUBLIC, PRIVATE, GATED = "bert-open", "bert-hush", "bert-gate"
 
 @dataclass
 class XetOrg:
-    """An organization with a model of each visibility, and everybody around it."""
+    """An organization with a model of each visibility, and users of every standing."""
 
     hub: ThreadHub
     owner: Person
     org: str
     people: dict[str, Person | None]
-    passes: dict[tuple[str, str, bool], Cas] = field(default_factory=dict)
+    tokens: dict[tuple[str, str, bool], Cas] = field(default_factory=dict)
 
     def cas(self, who: str, name: str, *, write: bool) -> Cas:
-        """Return a pass as it would be issued to somebody who had every right then."""
+        """Return the wire with a token as issued to a user with every right."""
         key = who, name, write
-        if key not in self.passes:
+        if key not in self.tokens:
             repo_id, holder = f"{self.org}/{name}", self.people[who]
-            self.passes[key] = cas_for(self.hub, self.owner, repo_id, write=write, to=holder)
-        return self.passes[key]
+            self.tokens[key] = cas_for(self.hub, self.owner, repo_id, write=write, to=holder)
+        return self.tokens[key]
 
 
 @pytest.fixture(scope="module")
@@ -77,12 +77,12 @@ def acme(live_hub: ThreadHub) -> XetOrg:
 
 
 def ask(cas: Cas, route: Route) -> int:
-    """Call a route about things that are not there, and return the status."""
+    """Call a route about missing objects, and return the status."""
     path = re.sub(r"\{\w+\}", "ab" * 32, route.pattern.removeprefix(CAS))
     return cas.call(route.method, path, b"{}" if route.name in WRITING else None).status
 
 
-def test_there_is_every_spelling_of_every_release() -> None:
+def test_every_path_of_every_release_is_routed() -> None:
     known = {route.name.replace(CAS, "") for route in ROUTES}
     for name in (
         "POST /xorb/default/{hash}",
@@ -118,7 +118,7 @@ def test_there_is_every_spelling_of_every_release() -> None:
 
 
 @pytest.mark.parametrize("name", BY_PASS)
-def test_a_route_serves_those_who_have_its_right_and_nobody_else(acme: XetOrg, name: str) -> None:
+def test_a_route_serves_exactly_those_with_its_right(acme: XetOrg, name: str) -> None:
     route, writes = BY_PASS[name], name in WRITING
     for who, standing in STANDINGS.items():
         for visibility in (PUBLIC, PRIVATE, GATED):
@@ -141,7 +141,7 @@ def test_a_route_serves_those_who_have_its_right_and_nobody_else(acme: XetOrg, n
 
 
 @pytest.mark.parametrize("name", BY_PASS)
-def test_without_a_good_pass_no_route_does_anything(acme: XetOrg, name: str) -> None:
+def test_every_route_requires_a_valid_token(acme: XetOrg, name: str) -> None:
     good = acme.cas("owner", PUBLIC, write=True)
     over = cas_for(acme.hub, acme.owner, f"{acme.org}/{PUBLIC}", seconds=-5)
     for text in ("", "nonsense", good.xet_token[:-2], acme.owner.token, over.xet_token):
@@ -152,7 +152,7 @@ def test_without_a_good_pass_no_route_does_anything(acme: XetOrg, name: str) -> 
 
 
 @pytest.mark.parametrize("name", BY_PASS)
-def test_another_epoch_or_scope_is_no_store(acme: XetOrg, name: str) -> None:
+def test_another_epoch_or_scope_is_refused(acme: XetOrg, name: str) -> None:
     good = acme.cas("owner", PUBLIC, write=True)
     for other in (
         good.at(epoch="0" * len(good.epoch)),
@@ -163,24 +163,24 @@ def test_another_epoch_or_scope_is_no_store(acme: XetOrg, name: str) -> None:
         assert ask(other, BY_PASS[name]) == 404
 
 
-# -- a pass is for one repository --------------------------------------------------------------
+# -- a token is for one repository -------------------------------------------------------------
 
 
-def test_what_is_in_another_repository_is_like_what_is_nowhere(sample: XetModel) -> None:
+def test_content_of_another_repository_looks_missing(sample: XetModel) -> None:
     file, xorb = a_model("elsewhere")
     sample.cas().upload(file, xorbs=(xorb,))
     other = sample.anna.repo("other")
     elsewhere = sample.cas(repo=other)
     for version in (1, 2):
-        there = elsewhere.plan(file, version)
+        hidden = elsewhere.plan(file, version)
         none = elsewhere.call("GET", f"/v{version}/reconstructions/{'ab' * 32}")
-        assert (there.status, there.body) == (none.status, none.body) == (404, none.body)
+        assert (hidden.status, hidden.body) == (none.status, none.body) == (404, none.body)
     assert elsewhere.call("HEAD", f"/v1/files/{file.name}").status == 404
     names = f"/v1/reconstructions?file_id={file.name}"
     assert elsewhere.call("GET", names).json == {"files": {}, "fetch_info": {}}
 
 
-def test_what_was_never_committed_is_only_for_those_who_write(sample: XetModel) -> None:
+def test_uncommitted_content_is_only_for_writers(sample: XetModel) -> None:
     file, xorb = a_model("uncommitted")
     writing, reading = sample.cas(), sample.cas(write=False)
     writing.upload(file, xorbs=(xorb,))
@@ -192,10 +192,10 @@ def test_what_was_never_committed_is_only_for_those_who_write(sample: XetModel) 
     assert reading.plan(file).status == 200
 
 
-def test_a_shard_replayed_with_another_pass_registers_there_and_only_there(
+def test_a_shard_replayed_with_another_token_registers_there_only(
     sample: XetModel,
 ) -> None:
-    """Terms are admitted on their range hash alone, so this is an upload like any other."""
+    """Terms are accepted on their range hash alone, so this is an upload like any other."""
     file, xorb = a_model("replayed")
     sample.cas().upload(file, xorbs=(xorb,))
     bo = sample.hub.user("bo")
@@ -206,7 +206,7 @@ def test_a_shard_replayed_with_another_pass_registers_there_and_only_there(
     assert reading.plan(file).status == 404
 
 
-def test_a_pass_for_reading_registers_nothing(sample: XetModel) -> None:
+def test_a_read_token_registers_nothing(sample: XetModel) -> None:
     file, xorb = a_model("reading")
     reading = sample.cas(write=False)
     before = sample.hub.traces()
@@ -216,10 +216,10 @@ def test_a_pass_for_reading_registers_nothing(sample: XetModel) -> None:
     assert sample.hub.traces() == before
 
 
-# -- rights that are lost ----------------------------------------------------------------------
+# -- lost rights ---------------------------------------------------------------------------------
 
 
-def test_addresses_of_a_plan_end_with_the_rights_of_whom_they_were_given(
+def test_addresses_of_a_reconstruction_end_with_the_rights_of_their_user(
     live_hub: ThreadHub,
 ) -> None:
     owner, bo = live_hub.user("owner"), live_hub.user("bo")
@@ -240,7 +240,7 @@ def test_addresses_of_a_plan_end_with_the_rights_of_whom_they_were_given(
     assert cas.register(file).status == 404
 
 
-def test_addresses_of_a_plan_end_with_the_token(sample: XetModel) -> None:
+def test_addresses_of_a_reconstruction_end_with_the_token(sample: XetModel) -> None:
     file, xorb = a_model("token")
     cas = sample.cas()
     cas.upload(file, xorbs=(xorb,))
@@ -254,8 +254,8 @@ def test_addresses_of_a_plan_end_with_the_token(sample: XetModel) -> None:
     assert cas.plan(file).status == 401
 
 
-def test_a_repository_that_is_gone_takes_its_passes_along(sample: XetModel) -> None:
-    file, xorb = a_model("gone")
+def test_tokens_are_invalid_after_their_repository_is_deleted(sample: XetModel) -> None:
+    file, xorb = a_model("deleted")
     cas = sample.cas()
     cas.upload(file, xorbs=(xorb,))
     ((entry,),) = cas.plan(file).json["xorbs"].values()

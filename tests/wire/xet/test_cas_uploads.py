@@ -1,4 +1,4 @@
-"""Xorbs and shards over real sockets: what is right is kept, what is wrong leaves nothing."""
+"""Xorbs and shards over real sockets: valid ones are stored, invalid ones leave nothing."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def reason(response: Response) -> str:
 
 
 @pytest.mark.parametrize("path", ["/v1/xorbs", "/v1/xorb", "/xorbs", "/xorb"])
-def test_a_xorb_is_taken_under_every_name_and_known_the_second_time(cas: Cas, path: str) -> None:
+def test_a_xorb_is_accepted_under_every_path_and_known_the_second_time(cas: Cas, path: str) -> None:
     _, xorb = a_model(path)
     target = f"{path}/default/{xorb.name}"
     assert cas.call("POST", target, xorb.body).json == {"was_inserted": True}
@@ -52,10 +52,10 @@ def test_a_xorb_is_taken_under_every_name_and_known_the_second_time(cas: Cas, pa
 
 def test_a_file_hashed_during_its_upload_has_its_sha256(sample: XetModel) -> None:
     cas = sample.cas()
-    made = (a_xorb(chunks(4, f"ahead {at} {sample.repo_id}")) for at in count())
-    # About some chunks clients ask wherever they stand.
-    begin = next(xorb for xorb in made if not is_eligible(chunk_hash(xorb.chunks[0])))
-    xorbs = [begin, *islice(made, 2)]
+    candidates = (a_xorb(chunks(4, f"ahead {at} {sample.repo_id}")) for at in count())
+    # Clients query eligible chunks wherever they are.
+    begin = next(xorb for xorb in candidates if not is_eligible(chunk_hash(xorb.chunks[0])))
+    xorbs = [begin, *islice(candidates, 2)]
     file = a_file(*((xorb, 0, 4) for xorb in xorbs))
     first = to_text(chunk_hash(xorbs[0].chunks[0]))
     assert cas.call("GET", f"/v1/chunks/default/{first}").status == 404
@@ -66,19 +66,19 @@ def test_a_file_hashed_during_its_upload_has_its_sha256(sample: XetModel) -> Non
         Terms.of(file.terms), lambda raw: known[to_text(raw)].blob
     )
     assert (digest.hexdigest(), terms) == (file.sha256, 3)
-    lie = a_shard((replace(file, content=b"other bytes"),), xorbs)
-    assert "sha256" in reason(cas.call("POST", "/v2/shards", lie))
+    wrong = a_shard((replace(file, content=b"other bytes"),), xorbs)
+    assert "sha256" in reason(cas.call("POST", "/v2/shards", wrong))
     assert cas.register(file, xorbs=tuple(xorbs)).json == {"result": 1}
     assert cas.download(file, tuple(xorbs)) == file.content
 
 
-def test_a_xorb_may_come_with_the_footer_of_old_releases(cas: Cas) -> None:
-    made = chunks(3, "footer")
-    xorb = a_xorb(made)
-    told = footer(xorb.raw, [record(chunk) for chunk in made], made)
-    response = cas.call("POST", f"/xorb/default/{xorb.name}", xorb.body + told)
+def test_a_xorb_may_have_the_footer_of_old_releases(cas: Cas) -> None:
+    contents = chunks(3, "footer")
+    xorb = a_xorb(contents)
+    trailer = footer(xorb.raw, [record(chunk) for chunk in contents], contents)
+    response = cas.call("POST", f"/xorb/default/{xorb.name}", xorb.body + trailer)
     assert response.json == {"was_inserted": True}
-    # It is not kept: what is stored are the records.
+    # The footer is not stored: only the records are.
     assert cas.call("HEAD", f"/v1/xorbs/default/{xorb.name}").headers["content-length"] == str(
         len(xorb.body)
     )
@@ -119,7 +119,7 @@ BAD_XORBS: dict[str, Callable[[SampleXorb], bytes]] = {
 
 
 @pytest.mark.parametrize("case", BAD_XORBS)
-def test_a_wrong_xorb_is_refused_with_a_reason_and_leaves_nothing(
+def test_an_invalid_xorb_is_refused_with_a_reason_and_leaves_nothing(
     sample: XetModel, case: str
 ) -> None:
     cas = sample.cas()
@@ -135,7 +135,7 @@ def test_a_wrong_xorb_is_refused_with_a_reason_and_leaves_nothing(
 @pytest.mark.parametrize(
     "name", ["none", "0" * 63, "0" * 65, "g" * 64, "A" * 64, "0" * 62 + "%0a", "..%2f..%2fetc"]
 )
-def test_what_is_no_hash_is_refused(sample: XetModel, name: str) -> None:
+def test_an_invalid_hash_is_refused(sample: XetModel, name: str) -> None:
     cas, (_, xorb) = sample.cas(), a_model("hash")
     before = sample.hub.traces()
     assert cas.call("POST", f"/v1/xorbs/default/{name}", xorb.body).status == 400
@@ -145,7 +145,7 @@ def test_what_is_no_hash_is_refused(sample: XetModel, name: str) -> None:
     assert sample.hub.traces() == before
 
 
-def test_a_known_xorb_is_checked_all_the_same(sample: XetModel) -> None:
+def test_a_known_xorb_is_checked_again(sample: XetModel) -> None:
     cas, (_, xorb) = sample.cas(), a_model("known")
     cas.send(xorb)
     before = sample.hub.traces()
@@ -176,7 +176,7 @@ def test_a_body_larger_than_any_xorb_is_refused_before_it_is_read(cas: Cas) -> N
         ("POST", f"/v1/shard/default/{'0' * 64}"),
     ],
 )
-def test_a_shard_is_taken_under_every_name_and_as_often_as_it_comes(
+def test_a_shard_is_accepted_under_every_path_and_repeatedly(
     cas: Cas, method: str, path: str
 ) -> None:
     file, xorb = a_model(f"{method} {path}")
@@ -192,7 +192,7 @@ def lines(response: Response) -> list[dict[str, object]]:
     return [json.loads(line) for line in response.body.splitlines()]
 
 
-def test_the_newer_shard_call_tells_how_far_it_is_and_how_it_ended(cas: Cas) -> None:
+def test_the_newer_shard_call_reports_progress_and_result(cas: Cas) -> None:
     file, xorb = a_model("stream")
     cas.send(xorb)
     first = lines(cas.call("POST", "/v2/shards", a_shard([file], [xorb])))
@@ -202,7 +202,7 @@ def test_the_newer_shard_call_tells_how_far_it_is_and_how_it_ended(cas: Cas) -> 
     assert again[-1] == {"type": "result", "result": 0}
 
 
-def test_an_empty_file_in_a_shard_is_passed_over(cas: Cas) -> None:
+def test_an_empty_file_in_a_shard_is_ignored(cas: Cas) -> None:
     file, xorb = a_model("empty")
     cas.send(xorb)
     entry = file_entry(file.raw, file.terms, file.range_hashes, file.sha256)
@@ -211,19 +211,19 @@ def test_an_empty_file_in_a_shard_is_passed_over(cas: Cas) -> None:
 
 
 def entry_of(file: object, **changes: object) -> bytes:
-    told = {name: getattr(file, name) for name in ("raw", "terms", "range_hashes", "sha256")}
-    return file_entry(**{**told, **changes})
+    fields = {name: getattr(file, name) for name in ("raw", "terms", "range_hashes", "sha256")}
+    return file_entry(**{**fields, **changes})
 
 
 def bad_shards() -> dict[str, Callable[[], tuple[SampleXorb, bytes]]]:
-    """Return shards by what is wrong with them, each with a xorb that is there."""
+    """Return invalid shards by their fault, each with a stored xorb."""
 
     def of(make: Callable[..., bytes]) -> Callable[[], tuple[SampleXorb, bytes]]:
-        def made() -> tuple[SampleXorb, bytes]:
+        def build() -> tuple[SampleXorb, bytes]:
             file, xorb = a_model(make)
             return xorb, make(file, xorb)
 
-        return made
+        return build
 
     def term(**changes: int) -> Callable[..., bytes]:
         return lambda file, xorb: shard_of(
@@ -255,12 +255,12 @@ def bad_shards() -> dict[str, Callable[[], tuple[SampleXorb, bytes]]]:
             )
         ),
         "a part passed off as the whole": of(term(end=5)),
-        "a xorb that nobody sent": of(
+        "a xorb that was not sent": of(
             lambda file, xorb: shard_of(
                 [entry_of(file, terms=[Term(other.raw, 0, 3, other.index.unpacked)])]
             )
         ),
-        "a new xorb that nobody sent": of(
+        "a new xorb that was not sent": of(
             lambda file, xorb: shard_of([entry_of(file)], [xorb_entry(other)])
         ),
         "a sha256 of other bytes": of(
@@ -286,7 +286,7 @@ BAD_SHARDS = bad_shards()
 
 @pytest.mark.parametrize("version", [1, 2])
 @pytest.mark.parametrize("case", BAD_SHARDS)
-def test_a_wrong_shard_is_refused_with_a_reason_and_leaves_nothing(
+def test_an_invalid_shard_is_refused_with_a_reason_and_leaves_nothing(
     sample: XetModel, case: str, version: int
 ) -> None:
     cas = sample.cas()
@@ -305,7 +305,7 @@ def test_a_wrong_shard_is_refused_with_a_reason_and_leaves_nothing(
     assert sample.hub.traces() == before
 
 
-def test_one_wrong_file_spoils_the_whole_shard(sample: XetModel) -> None:
+def test_one_invalid_file_invalidates_the_whole_shard(sample: XetModel) -> None:
     cas = sample.cas()
     (good, first), (bad, second) = a_model("good"), a_model("bad")
     for xorb in (first, second):
@@ -325,7 +325,7 @@ def test_a_shard_larger_than_the_setting_is_refused_before_it_is_read(cas: Cas) 
         assert "xet_max_shard_bytes" in reason(response)
 
 
-def test_a_file_of_very_many_terms_is_taken_whole_and_in_parts(cas: Cas) -> None:
+def test_a_file_with_many_terms_is_read_whole_and_in_parts(cas: Cas) -> None:
     """60,000 terms of one chunk each, over and over: under the limit of terms."""
     xorb = a_xorb([noise(100 + at, f"tiny {at}") for at in range(40)])
     file = a_file(*((xorb, at % 40, at % 40 + 1) for at in range(60_000)))

@@ -1,4 +1,4 @@
-"""Every error has its line in the table, and is told so that nothing breaks."""
+"""Every error has its row in the table, and a safe response."""
 
 from __future__ import annotations
 
@@ -35,48 +35,50 @@ NOBODY = ErrorContext(signed_in=False, agent="", public_url="https://hub", wire=
 
 
 def an(cls: type[HubError]) -> HubError:
-    """Make an error with a value in each of its fields."""
+    """Create an error with a value in every field."""
     return cls(**{name: SAMPLES[kind] for name, kind in get_type_hints(cls).items()})
 
 
 @pytest.mark.parametrize("cls", EVERY, ids=lambda cls: cls.__name__)
-def test_every_error_has_a_status_of_its_own_or_of_its_parent(cls: type[HubError]) -> None:
-    parents = [each for each in cls.__mro__ if each in STATUS]
+def test_every_error_has_its_own_status_or_that_of_its_parent(cls: type[HubError]) -> None:
+    parents = [parent for parent in cls.__mro__ if parent in STATUS]
     assert parents, f"{cls.__name__} is in no line of STATUS"
-    for asker in (SOMEBODY, NOBODY):
-        told = error_response(an(cls), asker)
-        assert 300 <= told.status < 600
-        assert told.message
+    for context in (SOMEBODY, NOBODY):
+        error = error_response(an(cls), context)
+        assert 300 <= error.status < 600
+        assert error.message
 
 
 @pytest.mark.parametrize("cls", EVERY, ids=lambda cls: cls.__name__)
 @pytest.mark.parametrize("wire", RENDERERS)
-def test_every_error_is_dressed_by_every_wire(cls: type[HubError], wire: str) -> None:
-    told = error_response(an(cls), SOMEBODY)
-    answer = RENDERERS[wire](told, "Root=1")
-    # Clients of the Xet store never come back after 409.
-    assert answer.status == (503 if wire == "xet" and told.status == 409 else told.status)
-    assert answer.headers["x-error-message"] == one_line(told.message)
-    assert answer.headers.get("x-error-code") == told.code
+def test_every_error_is_rendered_by_every_wire(cls: type[HubError], wire: str) -> None:
+    error = error_response(an(cls), SOMEBODY)
+    rendered = RENDERERS[wire](error, "Root=1")
+    # Xet clients never retry after 409.
+    assert rendered.status == (503 if wire == "xet" and error.status == 409 else error.status)
+    assert rendered.headers["x-error-message"] == one_line(error.message)
+    assert rendered.headers.get("x-error-code") == error.code
     if wire == "hub_api":
-        assert msgspec.json.decode(answer.body)["error"] == told.message
+        assert msgspec.json.decode(rendered.body)["error"] == error.message
     if wire == "lfs":
-        assert msgspec.json.decode(answer.body)["message"] == told.message
-        assert answer.headers["content-type"] == "application/vnd.git-lfs+json"
+        assert msgspec.json.decode(rendered.body)["message"] == error.message
+        assert rendered.headers["content-type"] == "application/vnd.git-lfs+json"
     if wire == "xet":
-        assert answer.body == f"{told.message}\n".encode()
-        assert answer.headers["content-type"] == "text/plain; charset=utf-8"
-    challenged = "www-authenticate" in answer.headers
-    assert challenged == (told.status == 401 and wire in ("lfs", "git"))
+        assert rendered.body == f"{error.message}\n".encode()
+        assert rendered.headers["content-type"] == "text/plain; charset=utf-8"
+    challenged = "www-authenticate" in rendered.headers
+    assert challenged == (error.status == 401 and wire in ("lfs", "git"))
 
 
-def test_only_the_codes_that_clients_know_are_sent() -> None:
-    codes = {error_response(an(cls), asker).code for cls in EVERY for asker in (SOMEBODY, NOBODY)}
+def test_only_codes_that_clients_know_are_sent() -> None:
+    codes = {
+        error_response(an(cls), context).code for cls in EVERY for context in (SOMEBODY, NOBODY)
+    }
     assert codes - {None} == {"RepoNotFound", "RevisionNotFound", "EntryNotFound", "GatedRepo"}
 
 
 @pytest.mark.parametrize(
-    ("error", "asker", "status", "code", "message"),
+    ("error", "context", "status", "code", "message"),
     [
         (
             errors.InvalidCredentials(),
@@ -105,20 +107,20 @@ def test_only_the_codes_that_clients_know_are_sent() -> None:
         (errors.EntryNotFound(), SOMEBODY, 404, "EntryNotFound", "Entry not found"),
     ],
 )
-def test_clients_are_told_in_the_words_they_compare(
-    error: HubError, asker: ErrorContext, status: int, code: str | None, message: str
+def test_messages_are_those_that_clients_compare(
+    error: HubError, context: ErrorContext, status: int, code: str | None, message: str
 ) -> None:
-    assert error_response(error, asker) == ErrorResponse(status, message, code)
+    assert error_response(error, context) == ErrorResponse(status, message, code)
 
 
-def test_release_0_8_1_sees_no_code_it_would_misread() -> None:
+def test_release_0_8_1_gets_no_code_that_it_would_misread() -> None:
     old = ErrorContext(
         signed_in=False, agent="unknown/None; hf_hub/0.8.1", public_url="", wire="hub_api"
     )
     assert error_response(errors.RepoNotFound(), old).code is None
 
 
-def test_refusals_that_have_more_to_say_say_it() -> None:
+def test_errors_with_details_include_them() -> None:
     taken = error_response(RepoExists(repo_id=RepoId(Kind.DATASET, "a", "b")), SOMEBODY)
     assert taken.facts["url"] == "https://hub/datasets/a/b"
     card = error_response(errors.InvalidCard(reason="x; y", faults=("x", "y")), SOMEBODY)
@@ -131,12 +133,12 @@ def test_refusals_that_have_more_to_say_say_it() -> None:
 
 
 @given(st.text(), st.sampled_from(sorted(RENDERERS)))
-def test_no_text_breaks_a_header_or_a_body(text: str, wire: str) -> None:
+def test_any_text_fits_into_headers_and_bodies(text: str, wire: str) -> None:
     line = one_line(text)
     assert line.isascii()
     assert line.isprintable()
     assert len(line) <= 1000
     if all(ord(char) < 0xD800 or ord(char) > 0xDFFF for char in text):
-        answer = RENDERERS[wire](ErrorResponse(400, text, facts={"errors": [text]}), "id")
-        assert "\n" not in answer.headers["x-error-message"]
-        assert isinstance(answer.body, bytes)
+        rendered = RENDERERS[wire](ErrorResponse(400, text, facts={"errors": [text]}), "id")
+        assert "\n" not in rendered.headers["x-error-message"]
+        assert isinstance(rendered.body, bytes)
