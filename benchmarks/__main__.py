@@ -11,6 +11,7 @@ from benchmarks import (
     answers,
     commits,
     git,
+    hidden,
     lists,
     machine,
     refs,
@@ -26,6 +27,7 @@ from benchmarks.peers import require_programs
 MEASUREMENTS: dict[str, Callable[[Bench], list[Figure]]] = {
     "starting": startup.measure,
     "answers": answers.measure,
+    "hidden": hidden.measure,
     "lists": lists.measure,
     "transfers": transfers.measure,
     "commits": commits.measure,

@@ -79,8 +79,10 @@ async def test_a_lookup_returns_objects_of_its_repository_only(db: Database) -> 
 
 
 async def test_files_are_looked_up_by_their_sha256(db: Database) -> None:
-    bert = await a_repo(db, await a_user(db))
+    anna = await a_user(db)
+    bert, gpt = await a_repo(db, anna, "anna/bert"), await a_repo(db, anna, "anna/gpt")
     sha256 = await an_object(db, bert, files=2)
     names = [f"{at}{sha256[1:]}" for at in range(3)]
-    assert await sha256s_of_files(db, names) == {names[0]: sha256, names[1]: sha256}
-    assert await sha256s_of_files(db, []) == {}
+    assert await sha256s_of_files(db, bert.pk, names) == {names[0]: sha256, names[1]: sha256}
+    assert await sha256s_of_files(db, gpt.pk, names) == {}
+    assert await sha256s_of_files(db, bert.pk, []) == {}

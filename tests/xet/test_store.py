@@ -161,6 +161,7 @@ async def test_a_shard_may_be_sent_again_and_to_another_repository(hub: XetHub) 
     assert not await hub.register(file, xorbs=(xorb,))
     assert await hub.traces() == before
     other = await a_repo(hub.stores.db, hub.anna, "anna/other")
+    assert await hub.register(file, repo=other)  # which does not learn that others have it
     assert not await hub.register(file, repo=other)
     assert await find_lfs_object(hub.stores.db, other.pk, file.sha256)
 
@@ -222,28 +223,28 @@ LIES: dict[str, tuple[str, list[bytes], list[bytes]]] = {
     "a sha256 of other bytes": ("sha256", [entry_of(BAD, sha256="ab" * 32)], []),
     "another file's sha256": ("sha256", [entry_of(BAD, sha256=GOOD.sha256)], []),
     "a file hash of other chunks": ("its hash", [entry_of(BAD, raw=GOOD.raw)], []),
-    "a range hash of others": ("range hash", [entry_of(BAD, range_hashes=GOOD.range_hashes)], []),
+    "a range hash of others": ("other chunks", [entry_of(BAD, range_hashes=GOOD.range_hashes)], []),
     "a part as the whole": (
         "its hash",
         [entry_of(GOOD, terms=SHORT.terms, range_hashes=SHORT.range_hashes)],
         [],
     ),
     "chunks beyond the end": (
-        "term 0",
+        "other chunks",
         [entry_of(BAD, terms=[BAD.terms[0]._replace(end=6)])],
         [],
     ),
     "a byte too many": (
-        "term 0",
+        "other chunks",
         [entry_of(BAD, terms=[BAD.terms[0]._replace(bytes=BAD.terms[0].bytes + 1)])],
         [],
     ),
     "a xorb that was not sent": (
-        NEVER.name,
+        "other chunks",
         [entry_of(BAD, terms=[Term(NEVER.raw, 0, 3, NEVER.index.unpacked)])],
         [],
     ),
-    "a new xorb that was not sent": (NEVER.name, [], [xorb_entry(NEVER)]),
+    "a new xorb that was not sent": ("other chunks", [], [xorb_entry(NEVER)]),
     "a xorb of other chunks": ("other chunks", [], [xorb_entry(OTHER_CHUNKS)]),
 }
 

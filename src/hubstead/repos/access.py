@@ -7,10 +7,9 @@ A caller's role in a repository is decided in this order:
 2. Everybody else is ``none`` and sees public repositories.
 
 A token of role ``read`` takes writing away. For ``none`` a private repository looks like an absent
-one: the same statement runs and the same error is raised.
+one: the statement that opens it returns no row, so the code that follows is the same.
 
-Visibility is decided twice, once for a single repository and once in SQL for lists: ``_is_visible``
-and ``visible`` agree (``tests/repos/test_access.py`` compares them on both databases).
+Visibility is decided in SQL alone, by ``visible``, for single repositories as for lists.
 """
 
 from __future__ import annotations
@@ -107,12 +106,25 @@ _COLUMNS = (
 #: The columns of a ``RepoRow``; needs ``accounts`` joined for the owner, ``members`` for the actor.
 REPO_COLUMNS = (*_COLUMNS, literal_column("0", Integer).label("is_alias"))
 _MEMBERSHIP = and_(members.c.org_pk == repos.c.owner_pk, members.c.user_pk == bindparam("actor_pk"))
+#: The condition that anybody may see a row of ``repos``.
+PUBLIC = repos.c.private == 0
+
+
+def visible() -> ColumnElement[bool]:
+    """Return the condition that ``actor_pk`` may see a row of ``repos``.
+
+    Needs ``members`` joined for the actor, which ``visible_repos`` does.
+    """
+    return or_(PUBLIC, repos.c.owner_pk == bindparam("actor_pk"), members.c.user_pk.is_not(None))
+
+
 _OPEN = (
     select(*_COLUMNS, repo_names.c.is_alias)
     .join_from(repo_names, repos, repo_names.c.repo_pk == repos.c.pk)
     .join(accounts, repos.c.owner_pk == accounts.c.pk)
     .outerjoin(members, _MEMBERSHIP)
     .where(repo_names.c.kind == bindparam("kind"), repo_names.c.name_key == bindparam("key"))
+    .where(visible())
 )
 
 
@@ -147,29 +159,17 @@ _BY_ID = (
     select(*REPO_COLUMNS)
     .join_from(repos, accounts, repos.c.owner_pk == accounts.c.pk)
     .outerjoin(members, _MEMBERSHIP)
-    .where(repos.c.id == bindparam("repo_id"))
+    .where(repos.c.id == bindparam("repo_id"), visible())
 )
 _OPEN_BY_ID = indexed(_BY_ID, RepoRow)
 _OPEN_BY_PK = indexed(
     select(*REPO_COLUMNS)
     .join_from(repos, accounts, repos.c.owner_pk == accounts.c.pk)
     .outerjoin(members, _MEMBERSHIP)
-    .where(repos.c.pk == bindparam("repo_pk")),
+    .where(repos.c.pk == bindparam("repo_pk"), visible()),
     RepoRow,
 )
 _REOPEN = indexed(_BY_ID.with_for_update(of=repos), RepoRow)
-
-
-#: The condition that anybody may see a row of ``repos``.
-PUBLIC = repos.c.private == 0
-
-
-def visible() -> ColumnElement[bool]:
-    """Return the condition that ``actor_pk`` may see a row of ``repos``.
-
-    Needs ``members`` joined for the actor, which ``visible_repos`` does.
-    """
-    return or_(PUBLIC, repos.c.owner_pk == bindparam("actor_pk"), members.c.user_pk.is_not(None))
 
 
 def visible_repos(query: Select[Any]) -> Select[Any]:
@@ -275,15 +275,7 @@ async def reopen(tx: Tx, actor: Actor, repo: Repo, right: Right) -> Repo:
 def _admit(row: RepoRow | None, actor: Actor) -> Repo:
     if row is None:
         raise RepoNotFound()
-    repo = repo_from_row(row, actor)
-    if not _is_visible(repo):
-        raise RepoNotFound()
-    return repo
-
-
-def _is_visible(repo: Repo) -> bool:
-    """Apply to one repository what ``visible`` says in SQL."""
-    return not repo.private or repo.role != "none"
+    return repo_from_row(row, actor)
 
 
 def repo_from_row(row: RepoRow, actor: Actor) -> Repo:

@@ -11,7 +11,7 @@ import time
 
 import msgspec
 
-from hubstead.accounts import Actor, HubSigner, reload_actor, require_writable
+from hubstead.accounts import Actor, HubSigner, reload_actor
 from hubstead.db import Reader
 from hubstead.errors import Forbidden
 from hubstead.repos.access import Repo, Right, open_repo_by_id
@@ -30,12 +30,12 @@ class XetToken(msgspec.Struct, frozen=True, array_like=True):
     token_pk: int  # 0: signed in by password
     write: bool
     epoch: str
-    proposing: bool = False  # uploads for a pull request, which readers may open
+    proposing: bool = False  # of the previous release: uploads for a pull request; may only read
 
     @property
     def right(self) -> Right:
         """The highest right that the token can be used for."""
-        return Right.WRITE if self.write else Right.READ
+        return Right.WRITE if self.write and not self.proposing else Right.READ
 
 
 def cas_url(public_url: str, epoch: str) -> str:
@@ -54,7 +54,6 @@ def issue_xet_token(
     write: bool,
     epoch: str,
     seconds: float,
-    proposing: bool = False,
 ) -> tuple[str, int]:
     """Issue a Xet token; the calling code has checked that ``actor`` has the right.
 
@@ -65,12 +64,11 @@ def issue_xet_token(
         write: Whether the token may upload as well.
         epoch: The epoch in which it is valid.
         seconds: Its lifetime.
-        proposing: Whether uploads are for a pull request, which needs only the right to read.
 
     Returns:
         The token, and when it expires (Unix time in seconds).
     """
-    token = XetToken(repo.id, actor.pk, actor.token_pk, write, epoch, proposing)
+    token = XetToken(repo.id, actor.pk, actor.token_pk, write, epoch)
     until = int(time.time() + seconds)
     return signer.sign(token, purpose=PURPOSE, seconds=seconds), until
 
@@ -97,9 +95,4 @@ async def open_xet_token(
     if right > token.right:
         raise Forbidden(reason="This token is for reading only: ask for a Xet write token")
     actor = await reload_actor(db, token.user_pk, token.token_pk)
-    if right is Right.WRITE and token.proposing:
-        repo = await open_repo_by_id(db, actor, token.repo_id, Right.READ)
-        require_writable(actor)
-    else:
-        repo = await open_repo_by_id(db, actor, token.repo_id, right)
-    return actor, repo, token
+    return actor, await open_repo_by_id(db, actor, token.repo_id, right), token

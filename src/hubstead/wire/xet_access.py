@@ -33,13 +33,12 @@ class XetAccess:
         }
 
 
-async def xet_access(request: Request, *, write: bool, proposing: bool = False) -> XetAccess:
+async def xet_access(request: Request, *, write: bool) -> XetAccess:
     """Issue a Xet token for the request's repository. The caller of this has checked the right.
 
     Args:
         request: The request, with its actor and repository.
         write: Whether the token allows uploads, too.
-        proposing: Whether uploads are for a pull request only, which readers may open.
     """
     epoch = await request.hub.stores.xet.epochs.current()
     token, until = issue_xet_token(
@@ -49,7 +48,6 @@ async def xet_access(request: Request, *, write: bool, proposing: bool = False) 
         write=write,
         epoch=epoch,
         seconds=request.hub.settings.xet.token_seconds,
-        proposing=proposing,
     )
     return XetAccess(token, until, cas_url(request.public_url, epoch))
 

@@ -86,7 +86,9 @@ class _NamedSha256(NamedTuple):
 
 
 _SHA256S = scan(
-    select(xet_files.c.name, xet_files.c.sha256).where(any_of(xet_files.c.name, "names")),
+    select(xet_files.c.name, xet_files.c.sha256)
+    .join_from(xet_files, repo_blobs, xet_files.c.sha256 == repo_blobs.c.name)
+    .where(_OF_REPO, any_of(xet_files.c.name, "names")),
     _NamedSha256,
 )
 
@@ -126,9 +128,9 @@ async def xet_hashes(db: Reader, repo_pk: int, sha256s: Sequence[str]) -> dict[s
     return {row.sha256: names[row.pk] for row in rows if row.pk in names}
 
 
-async def sha256s_of_files(db: Reader, files: Sequence[str]) -> dict[str, str]:
-    """Return the sha256s of Xet files by hash, of any repository; unknown files are left out."""
+async def sha256s_of_files(db: Reader, repo_pk: int, files: Sequence[str]) -> dict[str, str]:
+    """Return the sha256s of those Xet files whose content a repository links, by hash."""
     if not files:
         return {}
-    rows = await db.all(_SHA256S, names=list(files))
+    rows = await db.all(_SHA256S, which_pk=repo_pk, names=list(files))
     return {row.name: row.sha256 for row in rows}

@@ -1,6 +1,8 @@
 """Verifies the statements of a shard against the hub's own indexes of the xorbs.
 
-Nothing here trusts the shard. The hub computed all chunk hashes when the xorbs arrived, so a
+Nothing here trusts the shard. Until a statement about a xorb proves true, its refusal is the same
+as for a xorb that is not stored: who only knows a xorb's name does not learn whether it is here.
+ The hub computed all chunk hashes when the xorbs arrived, so a
 correct range hash proves that the uploader has the chunks, and a correct file hash names the bytes.
 This reads metadata only; ``file_hasher.py`` reads the bytes.
 """
@@ -22,6 +24,15 @@ from hubstead.xet.xorbs import XorbIndex
 
 KnownXorbs = Mapping[bytes, KnownXorb]
 Indexes = Mapping[bytes, XorbIndex]
+
+
+class XorbsDiffer(ShardRefused):
+    """The shard is refused: {reason}"""
+
+    reason: str = (
+        "a xorb that it names is not stored here, or has other chunks than the shard says. Clear "
+        "the client's cache (HF_XET_CACHE) and upload again"
+    )
 
 
 class _Check(Protocol):
@@ -58,15 +69,11 @@ class _FileCheck:
     def _check_term(self, position: int, indexes: Indexes) -> None:
         xorb, start, end, size = self.entry.terms[position]
         index = indexes[xorb]
-        if not start < end <= len(index):
-            raise self._refused(
-                f"term {position} is chunks {start} to {end} of a xorb of {len(index)} chunks"
-            )
-        if index.length(start, end) != size:
-            raise self._refused(f"term {position} says {size} bytes of {index.length(start, end)}")
+        if not start < end <= len(index) or index.length(start, end) != size:
+            raise XorbsDiffer()
         hashes = index.hashes(start, end)
         if range_hash(hashes) != self.entry.range_hash(position):
-            raise self._refused(f"the range hash of term {position} is wrong")
+            raise XorbsDiffer()
         self._hashes.append(hashes)
         self._lengths.extend(index.lengths(start, end))
 
@@ -89,9 +96,7 @@ class _XorbCheck:
 
     def run(self, _count: int, indexes: Indexes) -> None:
         if not self._entry.matches(indexes[self._entry.hash]):
-            raise ShardRefused(
-                reason=f"the xorb {to_text(self._entry.hash)} has other chunks than those listed"
-            )
+            raise XorbsDiffer()
 
 
 #: A check, and the first and last (exclusive) of its xorbs to check now.

@@ -23,7 +23,7 @@ from hubstead.xet.hashes import to_text
 from hubstead.xet.index import KnownXorb, add_chunks, find_xorbs, renew_xorbs
 from hubstead.xet.index_cache import IndexCache
 from hubstead.xet.reader import StoredXorb
-from hubstead.xet.shard_check import check_shard
+from hubstead.xet.shard_check import XorbsDiffer, check_shard
 from hubstead.xet.shards import FileEntry, Shard, ShardRefused, XorbEntry
 from hubstead.xet.terms import Terms
 from hubstead.xet.work_units import WorkUnits
@@ -32,8 +32,6 @@ from hubstead.xet.work_units import WorkUnits
 #: cost memory, and a shard can name a xorb of tiny ones repeatedly.
 _SPARE_CHUNKS = 1_000_000
 _LEAST_CHUNK = 4096
-#: Missing xorbs that an error names.
-_LISTED = 3
 
 KnownXorbs = Mapping[bytes, KnownXorb]
 
@@ -98,7 +96,7 @@ class ShardRegistration:
             progress: Called with the bytes hashed and the bytes to hash.
 
         Returns:
-            Whether a file is new to the hub.
+            Whether a file is new to the repository.
 
         Raises:
             ShardRefused: the shard is wrong, or a xorb is missing.
@@ -114,7 +112,7 @@ class ShardRegistration:
             )
             digests = await self._digests(content, known, progress)
         except BlobNotFound:
-            raise _missing([]) from None
+            raise XorbsDiffer() from None
         damage = await self._find_damage(set(digests.values()), known)
         batches = await run_in_lane(
             Lane.DIGESTS,
@@ -144,12 +142,12 @@ class ShardRegistration:
         names = [to_text(raw) for raw in raws]
         known = await find_xorbs(self.db, names)
         if len(known) < len(names):
-            raise _missing([name for name in names if name not in known])
+            raise XorbsDiffer()
         damaged = await self.damage.damaged_xorbs(known.values())
         if damaged:
             # Clients cache that these are stored, and would not send them again in this epoch.
             await self.epochs.begin()
-            raise _missing([name for name in names if known[name].blob in damaged])
+            raise XorbsDiffer()
         return {raw: known[name] for raw, name in zip(raws, names, strict=True)}
 
     async def _digests(
@@ -180,10 +178,11 @@ class ShardRegistration:
     ) -> bool:
         remaining = await renew_xorbs(tx, batch.xorbs, self.settings)
         if len(remaining) < len(batch.xorbs):
-            raise _missing([xorb.name for xorb in batch.xorbs if xorb.blob not in remaining])
+            raise XorbsDiffer()
         sha256s = {file.sha256 for file in batch.files}
         await drop_files(tx, [pk for pk, sha256 in damage.files.items() if sha256 in sha256s])
-        is_new = await add_files(tx, batch.files)
+        linked = await blobs.linked_many(tx, repo_pk, BlobKind.LFS, sorted(sha256s))
+        await add_files(tx, batch.files)
         await add_chunks(tx, batch.chunks)
         await blobs.register_reconstructable(
             tx,
@@ -193,7 +192,7 @@ class ShardRegistration:
             hold_ms=int(self.blob_settings.hold_seconds * 1000),
         )
         await blobs.mark_reconstructable(tx, sorted(damage.plain & sha256s))
-        return is_new
+        return len(linked) < len(sha256s)
 
 
 def _read(shard: Shard, max_bytes: int) -> _ShardContent:
@@ -223,14 +222,6 @@ def _read(shard: Shard, max_bytes: int) -> _ShardContent:
     names |= dict.fromkeys(xorb.hash for xorb in content.xorbs)
     content.names.extend(names)
     return content
-
-
-def _missing(names: Sequence[str]) -> ShardRefused:
-    if not names:
-        return ShardRefused(reason="a xorb that it uses has just been removed, upload it again")
-    more = f" and {len(names) - _LISTED} more" * (len(names) > _LISTED)
-    listed = ", ".join(names[:_LISTED]) + more
-    return ShardRefused(reason=f"xorbs that it uses are not stored here: {listed}")
 
 
 def _unknown_files(content: _ShardContent, stored: Mapping[str, str]) -> list[FileEntry]:

@@ -134,18 +134,21 @@ def test_no_token_is_issued_for_a_missing_revision(
 
 
 @pytest.mark.parametrize("revision", ["None", "main", "nope", "refs%2Fpr%2F1"])
-def test_for_a_new_pull_request_the_revision_does_not_matter(
+def test_pull_requests_have_no_tokens_while_they_do_not_exist(
     sample: MixedModel, revision: str
 ) -> None:
     target = f"/xet-write-token/{revision}?create_pr=1"
-    assert sample.api(target, token=sample.owner.token).status == 200
+    for person in (sample.owner, sample.others["stranger"]):
+        said = sample.api(target, token=person.token)
+        assert said.status == 501
+        assert "pull requests" in said.message
 
 
-def test_readers_may_upload_for_a_pull_request_only(sample: MixedModel) -> None:
+def test_writers_may_upload_and_nobody_for_a_pull_request(sample: MixedModel) -> None:
     expected = {
         # who: (read, write, write for a pull request)
-        "owner": (200, 200, 200),
-        "stranger": (200, 403, 200),
+        "owner": (200, 200, 501),
+        "stranger": (200, 403, 501),
         "owner with a read token": (200, 403, 403),
         "stranger with a read token": (200, 403, 403),
         "nobody": (200, 401, 401),
@@ -512,6 +515,26 @@ def test_missing_files_are_listed_one_by_one(sample: MixedModel) -> None:
     assert all(item["error"] for item in response.json["failed"])
     assert sample.object_of(TINY, target) is not None
     assert sample.object_of(BIG, target) is None
+
+
+def test_the_hash_of_a_file_elsewhere_is_copied_like_one_that_does_not_exist(
+    sample: MixedModel,
+) -> None:
+    known, bo = sample.object_of(BIG), sample.others["stranger"]
+    assert known is not None
+    source, target = bo.repo("source"), bo.repo("target")
+
+    def ask(name: str, **more: str) -> Response:
+        body = {
+            "target": {"type": "model", "name": target},
+            "files": [{"xetHash": name, **more}],
+        }
+        return bo.call("POST", f"/api/models/{source}/lfs-files/duplicate", body)
+
+    for more in ({}, {"sha256": sha256(BIG)}, {"sha256": "0" * 64}):
+        there, nowhere = ask(str(known.file), **more), ask("ab" * 32, **more)
+        assert there.status == nowhere.status == 207
+        assert there.body.replace(str(known.file).encode(), b"ab" * 32) == nowhere.body
 
 
 def test_copies_need_the_right_to_read_the_source_and_to_write_the_target(

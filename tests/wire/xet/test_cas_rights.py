@@ -6,10 +6,19 @@ import re
 from dataclasses import dataclass, field
 
 import pytest
+from tests.support.http import Response
 from tests.support.hub import ThreadHub
 from tests.support.person import Person
-from tests.support.xet import Cas, a_model, cas_for
-from tests.support.xet_files import a_file, a_shard
+from tests.support.xet import Cas, a_model, cas_for, chunks
+from tests.support.xet_files import (
+    SampleXorb,
+    a_file,
+    a_shard,
+    a_xorb,
+    file_entry,
+    shard_of,
+    xorb_entry,
+)
 from tests.wire.xet.conftest import XetModel
 
 from hubstead.accounts import open_org_as_operator, remove_member, revoke_token
@@ -18,6 +27,7 @@ from hubstead.repos import Right
 from hubstead.wire import Route
 from hubstead.wire.xet import ROUTES
 from hubstead.wire.xet.routes import CAS
+from hubstead.xet import Term
 
 #: The routes that need a token.
 BY_PASS = {
@@ -178,6 +188,56 @@ def test_content_of_another_repository_looks_missing(sample: XetModel) -> None:
     assert elsewhere.call("HEAD", f"/v1/files/{file.name}").status == 404
     names = f"/v1/reconstructions?file_id={file.name}"
     assert elsewhere.call("GET", names).json == {"files": {}, "fetch_info": {}}
+
+
+def test_an_upload_does_not_tell_what_others_stored(sample: XetModel) -> None:
+    file, xorb = a_model("stored by anna")
+    hidden = sample.anna.repo("hidden", private=True)
+    sample.cas(repo=hidden).upload(file, xorbs=(xorb,))
+    ben = sample.hub.user("ben")
+    own = sample.cas(ben, repo=ben.repo())
+    for new in (True, False):
+        assert own.send(xorb).json == {"was_inserted": new}
+        assert own.register(file, xorbs=(xorb,)).json == {"result": int(new)}
+
+
+def test_refusals_of_shards_do_not_tell_whether_a_foreign_xorb_is_stored(
+    sample: XetModel,
+) -> None:
+    _, stored = a_model("foreign")
+    assert sample.cas(repo=sample.anna.repo("hidden", private=True)).send(stored).status == 200
+    ben = sample.hub.user("ben")
+    own = sample.cas(ben, repo=ben.repo())
+    own_file, own_xorb = a_model("of ben")
+    assert own.send(own_xorb).status == 200
+    absent, other = a_xorb(chunks(3, "nowhere")), a_xorb(chunks(3, "nowhere either"))
+
+    def guesses(xorb: SampleXorb) -> list[bytes]:
+        """Return shards of a caller who knows the name of a xorb and none of its chunks."""
+        count = len(absent.chunks)
+        lies = [(0, count), (0, 1), (0, 4000)]
+        terms = [[Term(xorb.raw, start, end, 1)] for start, end in lies]
+        return [
+            *(shard_of([file_entry(bytes([7] * 32), each, bytes(32))]) for each in terms),
+            shard_of([], [xorb_entry(SampleXorb(absent.chunks, xorb.raw, b"", absent.index))]),
+            # A second xorb, which is stored nowhere, must not betray the first.
+            shard_of([], [xorb_entry(SampleXorb(other.chunks, xorb.raw, b"", other.index)),
+                          xorb_entry(other)]),
+            shard_of([file_entry(own_file.raw, own_file.terms, own_file.range_hashes)],
+                     [xorb_entry(SampleXorb(other.chunks, xorb.raw, b"", other.index))]),
+        ]  # fmt: skip
+
+    for hit, miss in zip(guesses(stored), guesses(absent), strict=True):
+        for version in (1, 2):
+            there = own.call("POST", f"/v{version}/shards", hit)
+            none = own.call("POST", f"/v{version}/shards", miss)
+            assert (there.status, _ending(there)) == (none.status, _ending(none))
+            assert b"refused" in _ending(there)
+
+
+def _ending(said: Response) -> bytes:
+    """Return the last line of a body, after lines of progress."""
+    return said.body.strip().rpartition(b"\n")[2]
 
 
 def test_uncommitted_content_is_only_for_writers(sample: XetModel) -> None:

@@ -117,7 +117,7 @@ async def duplicate(request: Request) -> Response:
     if len(body.files) > MOST_COPIES:
         raise InvalidInput(reason=f'"files" must name at most {MOST_COPIES}')
     hashes = list({file.xetHash for file in body.files if file.xetHash})
-    known = await sha256s_of_files(request.hub.db, hashes)
+    known = await sha256s_of_files(request.hub.db, request.repo.pk, hashes)
     named = [_sha256(file, known) for file in body.files]
     given = await copy_lfs_files(
         request.hub.stores,
@@ -127,7 +127,7 @@ async def duplicate(request: Request) -> Response:
         [name for name in dict.fromkeys(named) if name],
     )
     failed = [
-        shapes.NotDuplicated(file.xetHash, name or file.sha256, _NOT_HERE)
+        shapes.NotDuplicated(file.xetHash, file.sha256, _NOT_HERE)
         for file, name in zip(body.files, named, strict=True)
         if name not in given
     ]

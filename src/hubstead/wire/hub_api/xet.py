@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hubstead.accounts import require_writable
 from hubstead.commits import RefKind
+from hubstead.errors import NotBuilt
 from hubstead.http import Response, json_response
 from hubstead.repos import Right, require_right
 from hubstead.wire import Request, XetAccess, xet_access
@@ -18,22 +19,24 @@ async def issue_read_token(request: Request) -> Response:
 
 
 async def issue_write_token(request: Request) -> Response:
-    """Issue a token for uploads to the Xet store, for a branch or for a pull request.
+    """Issue a token for uploads to the Xet store, for a branch.
 
+    For a pull request, which readers may open, there is none while pull requests do not exist.
     With ``create_pr`` the revision says nothing: Python clients write ``None`` there
     (protocol/hub-api.md 5.1).
     """
     text = "/".join(request.segments("rev")) or "HEAD"
-    opening = request.query.flag("create_pr")
     target = target_ref(request.repo, text)
-    proposing = opening or target.kind is RefKind.PULL
-    if proposing:
+    opening = request.query.flag("create_pr")
+    if opening or target.kind is RefKind.PULL:
         require_writable(request.actor)
-    else:
-        require_right(request.repo, request.actor, Right.WRITE)
-    if not opening and not is_unborn(request.repo, target):
+        if not opening:
+            await request.revision(text)
+        raise NotBuilt(what="pull requests")
+    require_right(request.repo, request.actor, Right.WRITE)
+    if not is_unborn(request.repo, target):
         await request.revision(text)
-    return _token_response(await xet_access(request, write=True, proposing=proposing))
+    return _token_response(await xet_access(request, write=True))
 
 
 def _token_response(access: XetAccess) -> Response:

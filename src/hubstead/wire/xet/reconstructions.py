@@ -26,6 +26,7 @@ from hubstead.wire.xet.shapes import (
     SizeResponse,
     XorbFetch,
 )
+from hubstead.wire.xet.visibility import may_write
 from hubstead.xet import (
     NO_HASH,
     ReconstructionPlan,
@@ -154,7 +155,7 @@ async def _file(request: Request, token: XetToken, name: str) -> XetFile | None:
         return XetFile.empty()
     file = await find_file(request.hub.db, name)
     lfs_object = file and await find_lfs_object(request.hub.db, request.repo.pk, file.sha256)
-    return file if lfs_object and (lfs_object.committed or token.write) else None
+    return file if lfs_object and (lfs_object.committed or may_write(token)) else None
 
 
 def _requested_range(request: Request, size: int) -> tuple[int, int]:

@@ -54,8 +54,8 @@ async def fully_visible_xorb(request: Request, token: XetToken, name: str) -> Kn
 
 
 def may_write(token: XetToken) -> bool:
-    """Return whether the token's user may write to its repository, and not only propose."""
-    return token.write and not token.proposing
+    """Return whether the token's user may write to its repository."""
+    return token.right is Right.WRITE
 
 
 async def _may_read(request: Request, repo_pk: int) -> bool:

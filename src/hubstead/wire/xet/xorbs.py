@@ -11,23 +11,30 @@ from hubstead.wire import Request
 from hubstead.wire.xet.authorization import NOTHING_HERE, authorize, upload_session
 from hubstead.wire.xet.shapes import SizeResponse, XorbResponse
 from hubstead.wire.xet.visibility import fully_visible_xorb
-from hubstead.xet import MAX_CHUNKS, MAX_STORED_BYTES, to_raw
+from hubstead.xet import MAX_CHUNKS, MAX_STORED_BYTES, find_xorb, to_raw, was_uploaded
 
 #: With the footer that hf_xet before 1.1.4 sends.
 MAX_BODY_BYTES = MAX_STORED_BYTES + 96 + 40 * MAX_CHUNKS
 
 
 async def upload_xorb(request: Request) -> ASGIApp:
-    """Receive a xorb; respond once all chunks are verified and the xorb is durable."""
+    """Receive a xorb; respond once all chunks are verified and the xorb is durable.
+
+    ``was_inserted`` tells whether it is new to the repository: others may have stored it before.
+    """
     await authorize(request, Right.WRITE)
+    db, name = request.hub.db, request.text("hash")
+    to_raw(name)
+    xorb = await find_xorb(db, name)
+    was_here = xorb is not None and await was_uploaded(db, request.repo.pk, xorb)
     receiving = request.hub.stores.xet.receive_xorb(
-        request.text("hash"), request.repo.pk, session=upload_session(request)
+        name, request.repo.pk, session=upload_session(request)
     )
     async with receiving as upload:
         await receive_into(
             request.scope, request.receive, upload.feed, limit=MAX_BODY_BYTES, what="The xorb"
         )
-    return json_response(XorbResponse(upload.is_new))
+    return json_response(XorbResponse(not was_here))
 
 
 async def xorb_size(request: Request) -> ASGIApp:
