@@ -21,16 +21,21 @@ def command_of(release: Release) -> list[str | Path]:
     The environment has that release and its requirements in their newest versions: every release
     of huggingface_hub can be installed and imported so on Python 3.11.
     """
-    folder = folder_of(release)
+    folder = install(folder_of(release), *release.requirements, for_node=release.for_node)
+    return ["node"] if release.for_node else [folder / "bin" / "python", "-W", "ignore"]
+
+
+def install(folder: Path, *requirements: str, for_node: bool = False) -> Path:
+    """Install packages of pip or npm in a folder, unless they are there; return the folder."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        ready, wanted = folder / "ready", "\n".join(release.requirements)
+        ready, wanted = folder / "ready", "\n".join(requirements)
         if not ready.exists() or ready.read_text() != wanted:
             shutil.rmtree(folder, ignore_errors=True)
-            (_node if release.for_node else create_environment)(folder, *release.requirements)
+            (_node if for_node else create_environment)(folder, *requirements)
             ready.write_text(wanted)
-    return ["node"] if release.for_node else [folder / "bin" / "python", "-W", "ignore"]
+    return folder
 
 
 def folder_of(release: Release) -> Path:
@@ -46,17 +51,18 @@ def create_environment(folder: Path, *requirements: str) -> Path:
     """
     _run(UV, "venv", "--quiet", "--clear", "--python", sys.executable, folder)
     python = folder / "bin" / "python"
-    install = (UV, "pip", "install", "--quiet", "--compile-bytecode", "--python", python)
+    command = (UV, "pip", "install", "--quiet", "--compile-bytecode", "--python", python)
     try:
-        _run(*install, *requirements)
+        _run(*command, *requirements)
     except AssertionError:
-        _run(*install, "--system-certs", *requirements)
+        _run(*command, "--system-certs", *requirements)
     return python
 
 
 def _node(folder: Path, *requirements: str) -> Path:
     folder.mkdir()
-    quiet = ("--no-audit", "--no-fund", "--silent")
+    # Optional packages of a runtime are binaries for graphics cards; its script compiles them.
+    quiet = ("--no-audit", "--no-fund", "--silent", "--ignore-scripts", "--omit=optional")
     _run("npm", "install", *quiet, "--prefix", folder, *requirements)
     return folder
 

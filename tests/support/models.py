@@ -7,9 +7,17 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from huggingface_hub import CommitOperationAdd
+
+from tests.support.person import Person
+
 U32, U64 = struct.Struct("<I"), struct.Struct("<Q")
 #: Numbers of the types of GGUF values.
 UINT32, INT32, FLOAT32, BOOL, STRING, ARRAY = 4, 5, 6, 7, 8, 9
+#: Attributes by which model files are LFS files.
+BY_LFS = (
+    b"*.gguf filter=lfs diff=lfs merge=lfs -text\n*.safetensors filter=lfs diff=lfs merge=lfs\n"
+)
 CHATML = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>{% endfor %}"
 
 
@@ -84,3 +92,13 @@ def llama(file_type: int = 15, *, data: bytes = b"weights", **metadata: object) 
     }
     values |= {key.replace("__", "."): value for key, value in metadata.items()}
     return gguf(values, {"token_embd.weight": (64, 300), "output.weight": (64, 120)}, data=data)
+
+
+def commit_models(
+    person: Person, repo: str, files: Mapping[str, bytes], *, attributes: bytes = BY_LFS
+) -> str:
+    """Commit files to a repository whose ``.gitattributes`` are these; return the commit."""
+    first = CommitOperationAdd(".gitattributes", attributes)
+    person.api.create_commit(repo, [first], commit_message="attributes")
+    operations = [CommitOperationAdd(path, content) for path, content in files.items()]
+    return str(person.api.create_commit(repo, operations, commit_message="files").oid)

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from huggingface_hub import CommitOperationAdd, CommitOperationCopy
+from huggingface_hub import CommitOperationCopy
 from sqlalchemy import func, select
 from tests.support.hub import ThreadHub
-from tests.support.models import CHATML, llama, safetensors
+from tests.support.models import CHATML, commit_models, llama, safetensors
 from tests.support.person import Person
 from tests.support.rows import reading
 
@@ -20,21 +20,9 @@ from hubstead.facts.tables import file_facts
 from hubstead.ids import Kind, RepoId
 from hubstead.repos import open_repo
 
-BY_LFS = (
-    b"*.gguf filter=lfs diff=lfs merge=lfs -text\n*.safetensors filter=lfs diff=lfs merge=lfs\n"
-)
 COUNT = reading(
     select(func.count().label("rows")).select_from(file_facts).where(file_facts.c.reader > 0)
 )
-
-
-def put(person: Person, repo: str, files: dict[str, bytes], **how: Any) -> str:
-    """Commit files; GGUF and safetensors files by LFS unless ``how`` says otherwise."""
-    attributes = CommitOperationAdd(".gitattributes", how.pop("attributes", BY_LFS))
-    person.api.create_commit(repo, [attributes], commit_message="attributes")
-    operations = [CommitOperationAdd(path, content) for path, content in files.items()]
-    commit = person.api.create_commit(repo, operations, commit_message="files", **how)
-    return str(commit.oid)
 
 
 def info(caller: Person | ThreadHub, repo: str, query: str = "") -> dict[str, Any]:
@@ -58,7 +46,9 @@ def own() -> bytes:
 def test_info_has_the_facts_of_gguf(live_hub: ThreadHub) -> None:
     anna = live_hub.user("anna")
     repo = anna.repo()
-    put(anna, repo, {"t-Q8_0.gguf": own(), "t-Q4_K_M.gguf": own(), "mmproj-F16.gguf": b"GGUF"})
+    commit_models(
+        anna, repo, {"t-Q8_0.gguf": own(), "t-Q4_K_M.gguf": own(), "mmproj-F16.gguf": b"GGUF"}
+    )
     assert anna.api.model_info(repo).gguf == {
         "total": 64 * 420,
         "architecture": "llama",
@@ -76,7 +66,7 @@ def test_info_has_the_parameters_of_safetensors(live_hub: ThreadHub) -> None:
     anna = live_hub.user("anna")
     repo = anna.repo()
     weights = safetensors({"a": ("F32", (7, 11)), "b": ("BF16", (3,))}, {"x": secrets.token_hex()})
-    put(anna, repo, {"model.safetensors": weights, "other.safetensors": b"no header"})
+    commit_models(anna, repo, {"model.safetensors": weights, "other.safetensors": b"no header"})
     parameters = anna.api.model_info(repo).safetensors
     assert parameters is not None
     assert (parameters.parameters, parameters.total) == ({"F32": 77, "BF16": 3}, 80)
@@ -91,11 +81,13 @@ def test_parameters_of_shards_are_summed(live_hub: ThreadHub) -> None:
         f"model-0000{n}-of-00002.safetensors": safetensors({f"t{n}": ("F16", (n, 10))})
         for n in (1, 2)
     }
-    put(anna, repo, {**files, "t-00001-of-00002.gguf": own(), "t-00002-of-00002.gguf": own()})
+    commit_models(
+        anna, repo, {**files, "t-00001-of-00002.gguf": own(), "t-00002-of-00002.gguf": own()}
+    )
     facts = info(live_hub, repo)
     assert facts["safetensors"] == {"parameters": {"F16": 30}, "total": 30}
     assert facts["gguf"]["total"] == 2 * 64 * 420
-    first = put(anna, repo, {"model-00003-of-00003.safetensors": safetensors({})})
+    first = commit_models(anna, repo, {"model-00003-of-00003.safetensors": safetensors({})})
     assert "safetensors" not in info(live_hub, repo, f"?revision={first}")
 
 
@@ -103,10 +95,10 @@ def test_a_header_is_read_once_for_all_repositories(live_hub: ThreadHub) -> None
     anna = live_hub.user("anna")
     one, other = anna.repo("one"), anna.repo("other")
     model = own()
-    put(anna, one, {"t.gguf": model})
+    commit_models(anna, one, {"t.gguf": model})
     before = count(live_hub)
     assert info(live_hub, one)["gguf"]["total"] == 64 * 420
-    put(anna, other, {"sub/renamed.gguf": model})
+    commit_models(anna, other, {"sub/renamed.gguf": model})
     assert info(live_hub, other)["gguf"]["total"] == 64 * 420
     assert count(live_hub) == before + 1
 
@@ -115,7 +107,7 @@ def test_an_unreadable_header_is_no_error_and_is_not_read_again(live_hub: Thread
     anna = live_hub.user("anna")
     repo = anna.repo()
     broken = b"GGUF" + secrets.token_bytes(50)
-    put(anna, repo, {"t.gguf": broken, "model.safetensors": secrets.token_bytes(99)})
+    commit_models(anna, repo, {"t.gguf": broken, "model.safetensors": secrets.token_bytes(99)})
     before = count(live_hub)
     for _ in range(2):
         facts = info(live_hub, repo)
@@ -127,7 +119,7 @@ def test_an_unreadable_header_is_no_error_and_is_not_read_again(live_hub: Thread
 def test_files_in_git_have_facts_too(live_hub: ThreadHub) -> None:
     anna = live_hub.user("anna")
     repo = anna.repo()
-    put(anna, repo, {"t.gguf": own()}, attributes=b"* !filter\n")
+    commit_models(anna, repo, {"t.gguf": own()}, attributes=b"* !filter\n")
     listed = anna.call("GET", f"/api/models/{repo}/tree/main").json
     assert all("lfs" not in item for item in listed)
     assert info(live_hub, repo)["gguf"]["architecture"] == "llama"
@@ -136,7 +128,7 @@ def test_files_in_git_have_facts_too(live_hub: ThreadHub) -> None:
 def test_an_object_of_another_repository_has_no_facts_here(live_hub: ThreadHub) -> None:
     anna, eve = live_hub.user("anna"), live_hub.user("eve")
     secret, guess = anna.repo("secret", private=True), eve.repo("guess")
-    put(anna, secret, {"t.gguf": own()})
+    commit_models(anna, secret, {"t.gguf": own()})
     assert "gguf" in info(anna, secret)
 
     async def read(owner: Person, name: str, files: list[ModelFile]) -> tuple[list[ModelFile], int]:
@@ -155,7 +147,7 @@ def test_an_object_of_another_repository_has_no_facts_here(live_hub: ThreadHub) 
 def test_a_copy_has_the_facts_of_its_source(live_hub: ThreadHub) -> None:
     anna = live_hub.user("anna")
     repo = anna.repo()
-    put(anna, repo, {"t-Q8_0.gguf": own()})
+    commit_models(anna, repo, {"t-Q8_0.gguf": own()})
     copy = CommitOperationCopy("t-Q8_0.gguf", "sub/t-Q4_K_M.gguf")
     anna.api.create_commit(repo, [copy], commit_message="copy")
     assert info(live_hub, repo)["gguf"]["total"] == 64 * 420
@@ -165,8 +157,8 @@ def test_a_copy_has_the_facts_of_its_source(live_hub: ThreadHub) -> None:
 def test_info_takes_the_revision_from_the_query(live_hub: ThreadHub, query: str) -> None:
     anna = live_hub.user("anna")
     repo = anna.repo()
-    first = put(anna, repo, {"t-Q8_0.gguf": own()})
-    second = put(anna, repo, {"more.txt": b"text"})
+    first = commit_models(anna, repo, {"t-Q8_0.gguf": own()})
+    second = commit_models(anna, repo, {"more.txt": b"text"})
     assert info(live_hub, repo)["sha"] == second
     path = query.format(first=first)
     revision = first if not path else second
@@ -191,7 +183,7 @@ def test_a_recursive_tree_without_a_limit_is_one_long_page(live_hub: ThreadHub) 
         for number in range(1200)
     ]
     assert anna.commit(repo, *lines).status == 200
-    put(anna, repo, {"z/last.gguf": own()})
+    commit_models(anna, repo, {"z/last.gguf": own()})
     tree = f"/api/models/{repo}/tree/main"
     whole = anna.call("GET", f"{tree}?recursive=true")
     assert "link" not in whole.headers

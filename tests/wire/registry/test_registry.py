@@ -10,24 +10,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+from huggingface_hub import CommitOperationDelete
 from tests.support.http import Response
 from tests.support.hub import ThreadHub
-from tests.support.models import llama
+from tests.support.models import commit_models, llama
 from tests.support.person import Person
 
 OLLAMA = {"User_Agent": "ollama/0.33.0 (amd64 linux) Go/go1.24"}
 LLAMA_CPP = {"User_Agent": "llama-cpp"}
 OCI = {"Accept": "application/vnd.oci.image.manifest.v1+json"}
-BY_LFS = b"*.gguf filter=lfs diff=lfs merge=lfs -text\n"
 SHARDS = [f"big/t-Q8_0-0000{n}-of-00002.gguf" for n in (1, 2)]
-
-
-def put(person: Person, repo: str, files: dict[str, bytes], *, attributes: bytes = BY_LFS) -> str:
-    first = CommitOperationAdd(".gitattributes", attributes)
-    person.api.create_commit(repo, [first], commit_message="attributes")
-    operations = [CommitOperationAdd(path, content) for path, content in files.items()]
-    return str(person.api.create_commit(repo, operations, commit_message="files").oid)
 
 
 def own(file_type: int = 15) -> bytes:
@@ -92,7 +84,7 @@ def files() -> dict[str, bytes]:
 def model(live_hub: ThreadHub, files: dict[str, bytes]) -> str:
     anna = live_hub.user("anna")
     repo = anna.repo()
-    put(anna, repo, files)
+    commit_models(anna, repo, files)
     return repo
 
 
@@ -195,7 +187,7 @@ def test_a_private_model_is_hidden_and_pulled_by_signed_addresses(live_hub: Thre
     anna, eve = live_hub.user("anna"), live_hub.user("eve")
     repo = anna.repo(private=True)
     content = own()
-    put(anna, repo, {"t-Q8_0.gguf": content})
+    commit_models(anna, repo, {"t-Q8_0.gguf": content})
     for other in (repo, anna.path("none")):
         hidden = Pull(live_hub, other, OLLAMA).manifest()
         assert hidden.status == 401
@@ -229,7 +221,7 @@ def test_the_token_address_says_what_to_do_instead(live_hub: ThreadHub) -> None:
 def test_a_gated_model_is_denied_in_the_words_of_the_hub(live_hub: ThreadHub) -> None:
     anna, eve = live_hub.user("anna"), live_hub.user("eve")
     repo = anna.repo()
-    put(anna, repo, {"t-Q8_0.gguf": own()})
+    commit_models(anna, repo, {"t-Q8_0.gguf": own()})
     anna.api.update_repo_settings(repo, gated="auto")
     denied = Pull(eve, repo, OLLAMA).manifest()
     assert denied.status == 403
@@ -244,7 +236,7 @@ def test_only_gguf_files_of_this_repository_are_blobs(live_hub: ThreadHub, model
     repo = anna.repo()
     weights = secrets.token_bytes(2000)
     old = own()
-    put(anna, repo, {"t-Q8_0.gguf": old, "w.safetensors": weights})
+    commit_models(anna, repo, {"t-Q8_0.gguf": old, "w.safetensors": weights})
     pull = Pull(anna, repo, OLLAMA)
     foreign = Pull(live_hub, model, OLLAMA).manifest().json["layers"][0]["digest"]
     for digest in (foreign, f"sha256:{hashlib.sha256(weights).hexdigest()}", f"sha256:{'0' * 64}"):
@@ -263,7 +255,7 @@ def test_only_gguf_files_of_this_repository_are_blobs(live_hub: ThreadHub, model
 def test_what_a_squash_has_removed_is_no_manifest_and_no_blob(live_hub: ThreadHub) -> None:
     anna = live_hub.user("anna")
     repo = anna.repo()
-    put(anna, repo, {"t-Q8_0.gguf": own(), "system": b"a secret that was a mistake"})
+    commit_models(anna, repo, {"t-Q8_0.gguf": own(), "system": b"a secret that was a mistake"})
     stranger = Pull(live_hub, repo, OLLAMA)
     manifest = stranger.manifest()
     system = next(
@@ -271,7 +263,7 @@ def test_what_a_squash_has_removed_is_no_manifest_and_no_blob(live_hub: ThreadHu
     )
     digest = manifest.headers["docker-content-digest"]
     assert stranger.blob(system).status == stranger.manifest(digest).status == 200
-    put(anna, repo, {"system": b"fixed"})
+    commit_models(anna, repo, {"system": b"fixed"})
     assert stranger.blob(system).status == 200
     anna.api.super_squash_history(repo)
     assert stranger.blob(system).status == 404
@@ -282,7 +274,7 @@ def test_what_a_squash_has_removed_is_no_manifest_and_no_blob(live_hub: ThreadHu
 def test_a_renamed_model_leads_on(live_hub: ThreadHub) -> None:
     anna = live_hub.user("anna")
     repo = anna.repo("old")
-    put(anna, repo, {"t-Q8_0.gguf": own()})
+    commit_models(anna, repo, {"t-Q8_0.gguf": own()})
     anna.api.move_repo(repo, anna.path("new"))
     moved = Pull(live_hub, repo, OLLAMA).manifest("Q8_0")
     assert moved.status == 307
@@ -294,7 +286,7 @@ def test_a_model_in_git_itself_is_pulled_as_well(live_hub: ThreadHub) -> None:
     anna = live_hub.user("anna")
     repo = anna.repo()
     content = own()
-    put(anna, repo, {"tiny.gguf": content}, attributes=b"*.gguf !filter !diff\n")
+    commit_models(anna, repo, {"tiny.gguf": content}, attributes=b"*.gguf !filter !diff\n")
     assert Pull(live_hub, repo, OLLAMA).everything("tiny")["model"] == content
     assert Pull(live_hub, repo, OLLAMA).everything("Q4_K_M")["model"] == content
 
@@ -302,11 +294,13 @@ def test_a_model_in_git_itself_is_pulled_as_well(live_hub: ThreadHub) -> None:
 def test_files_of_the_repository_go_into_the_manifest(live_hub: ThreadHub) -> None:
     anna = live_hub.user("anna")
     repo = anna.repo()
-    put(anna, repo, {"t-Q8_0.gguf": own(), "template": b"{{ .Prompt }}", "params": b'{"seed":1}'})
+    commit_models(
+        anna, repo, {"t-Q8_0.gguf": own(), "template": b"{{ .Prompt }}", "params": b'{"seed":1}'}
+    )
     layers = Pull(live_hub, repo, OLLAMA).everything()
     assert layers["template"] == b"{{ .Prompt }}"
     assert layers["params"] == b'{"seed":1}'
-    put(anna, repo, {"params": b"[1]"})
+    commit_models(anna, repo, {"params": b"[1]"})
     refused = Pull(live_hub, repo, OLLAMA).manifest()
     assert refused.status == 400
     assert "no JSON object" in refused.json["error"]
@@ -319,7 +313,7 @@ def test_a_file_with_a_broken_header_is_pulled_all_the_same(
 ) -> None:
     anna = live_hub.user("anna")
     repo = anna.repo(f"m{secrets.token_hex(3)}")
-    put(anna, repo, {"t-Q8_0.gguf": content + secrets.token_bytes(9)})
+    commit_models(anna, repo, {"t-Q8_0.gguf": content + secrets.token_bytes(9)})
     layers = Pull(live_hub, repo, OLLAMA).everything("Q8_0")
     assert layers["model"].startswith(content)
     assert "template" not in layers
