@@ -83,6 +83,13 @@ def test_a_table_of_blobs_is_written_by_one_module_of_its_room(
     assert "2 modules write hubstead.blobs.tables.holds" in check(source).stdout
 
 
+def test_a_table_is_written_by_its_room(source: Path) -> None:
+    (source / "hubstead" / "outside.py").write_text(
+        "from hubstead.shop.tables import wares\n\nX = update(wares).values()\n"
+    )
+    assert "outside.py:3: call a function of hubstead.shop" in check(source).stdout
+
+
 def test_tables_of_blobs_are_read_by_rooms_that_join_them_to_their_own(source: Path) -> None:
     reads = "from hubstead.blobs.tables import holds\n"
     (source / "hubstead" / "shop" / "stock.py").write_text(f"{reads}STOCK = 1\n")

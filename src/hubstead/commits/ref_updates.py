@@ -6,10 +6,7 @@ refs, updates the derived metadata, and writes the event.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import msgspec
-from sqlalchemy import bindparam, update
 
 from hubstead import blobs
 from hubstead.accounts import Actor
@@ -18,7 +15,7 @@ from hubstead.commits.linkable import check_linkable
 from hubstead.commits.packs import add_pack
 from hubstead.commits.ref_moves import write_refs
 from hubstead.commits.refs import RefMove, RefName
-from hubstead.db import Tx, indexed
+from hubstead.db import Tx
 from hubstead.gitstore import Pack
 from hubstead.ids import now_ms
 from hubstead.jobs import enqueue
@@ -28,12 +25,13 @@ from hubstead.repos import (
     Repo,
     RepoMetadata,
     Right,
+    count_content,
     event_facts,
     reopen,
     repo_subject,
+    set_head,
     set_metadata,
 )
-from hubstead.repos.tables import repos
 
 #: The job that repacks a repository, and after how many new packs it is enqueued.
 REPACK = "commits.fold"
@@ -47,28 +45,6 @@ class WritePlan(msgspec.Struct, frozen=True):
     pack: Pack | None = None  # durable, with the objects that the repository lacks
     links: tuple[Link, ...] = ()
     derived: RepoMetadata | None = None  # None: unchanged
-
-
-class _Counters(NamedTuple):
-    id: str
-    packs: int
-
-
-_COUNT = indexed(
-    update(repos)
-    .values(
-        packs=repos.c.packs + bindparam("more_packs"),
-        used_bytes=repos.c.used_bytes + bindparam("more_bytes"),
-    )
-    .where(repos.c.pk == bindparam("which_pk"))
-    .returning(repos.c.id, repos.c.packs),
-    _Counters,
-)
-_TOUCH = indexed(
-    update(repos)
-    .values(head=bindparam("tip"), modified_ms=bindparam("at_ms"))
-    .where(repos.c.pk == bindparam("which_pk"))
-)
 
 
 async def move_refs(tx: Tx, actor: Actor, repo: Repo, plan: WritePlan, right: Right) -> Repo:
@@ -116,7 +92,7 @@ async def add_usage(tx: Tx, repo_pk: int, *, packs: int, used_bytes: int) -> Non
 
     The pack counter never falls: a node compares it with its own to see whether it lacks packs.
     """
-    row = await tx.one(_COUNT, which_pk=repo_pk, more_packs=packs, more_bytes=used_bytes)
+    row = await count_content(tx, repo_pk, packs=packs, used_bytes=used_bytes)
     if (
         row is not None
         and packs
@@ -132,4 +108,4 @@ async def _follow_head(tx: Tx, repo: Repo, plan: WritePlan) -> None:
             tip = move.target or move.new
             if plan.derived is not None:
                 await set_metadata(tx, repo.pk, repo.kind, tip, plan.derived)
-            await tx.run(_TOUCH, which_pk=repo.pk, tip=tip, at_ms=now_ms())
+            await set_head(tx, repo.pk, tip, at_ms=now_ms())

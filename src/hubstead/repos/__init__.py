@@ -30,6 +30,7 @@ from hubstead.repos.actions import (
     name_is_free,
     remove_repo,
 )
+from hubstead.repos.content import ContentCounters, count_content, set_head
 from hubstead.repos.deduplication import Deduplication, measure_deduplication
 from hubstead.repos.errors import RepoExists, RepoMoved
 from hubstead.repos.events import (
@@ -53,6 +54,7 @@ from hubstead.repos.xet_tokens import (
 __all__ = [
     "PUBLIC",
     "REPO_COLUMNS",
+    "ContentCounters",
     "Deduplication",
     "NewRepo",
     "RefsMoved",
@@ -73,6 +75,7 @@ __all__ = [
     "allows",
     "cas_url",
     "change_settings",
+    "count_content",
     "event_facts",
     "every_repo",
     "insert_repo",
@@ -92,6 +95,7 @@ __all__ = [
     "repo_ids",
     "repo_subject",
     "require_right",
+    "set_head",
     "set_metadata",
     "try_open_repo_by_pk",
     "visible_repos",
