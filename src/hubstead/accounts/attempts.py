@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import OrderedDict
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from sqlalchemy import BigInteger, bindparam, case, delete, update
@@ -78,33 +79,22 @@ class Attempts:
         limits = self._limits(name, address)
         for bucket in limits:
             self._require_unlimited(bucket)
+        await self._db.write(self._count, limits)
 
-        async def add(tx: Tx) -> None:
-            for bucket, limit in limits.items():
-                row = await tx.single(_COUNT, bucket=bucket, window_ms=self._window_ms)
-                if row.tried > limit:
-                    raise self._refuse(bucket, (row.until_ms - row.now_ms) / 1000)
-
-        await self._db.write(add)
+    async def _count(self, tx: Tx, limits: Mapping[str, int]) -> None:
+        for bucket, limit in limits.items():
+            row = await tx.single(_COUNT, bucket=bucket, window_ms=self._window_ms)
+            if row.tried > limit:
+                raise self._refuse(bucket, (row.until_ms - row.now_ms) / 1000)
 
     async def take_back(self, name: str, address: str) -> None:
         """Uncount an attempt whose password was not checked."""
-
-        async def subtract(tx: Tx) -> None:
-            for bucket in self._limits(name, address):
-                await tx.run(_RETURN, which=bucket)
-
-        await self._db.write(subtract)
+        await self._db.write(_uncount, list(self._limits(name, address)))
 
     async def forgive(self, name: str, address: str) -> None:
         """Forget the attempts of a name from an address: the right password came."""
         of_name, of_address = self._limits(name, address)
-
-        async def forget(tx: Tx) -> None:
-            await tx.run(_FORGET, which=of_name)
-            await tx.run(_RETURN, which=of_address)
-
-        await self._db.write(forget)
+        await self._db.write(_forgive, of_name, of_address)
 
     def _limits(self, name: str, address: str) -> dict[str, int]:
         """Return the limit of each bucket, the one of the name first."""
@@ -127,6 +117,16 @@ class Attempts:
         return RateLimited(retry_after_s=max(1, int(left_s) + 1))
 
 
+async def _uncount(tx: Tx, buckets: Iterable[str]) -> None:
+    for bucket in buckets:
+        await tx.run(_RETURN, which=bucket)
+
+
+async def _forgive(tx: Tx, of_name: str, of_address: str) -> None:
+    await tx.run(_FORGET, which=of_name)
+    await tx.run(_RETURN, which=of_address)
+
+
 def _bucket(*parts: str) -> str:
     text = "\0".join(parts).encode("utf-8", "surrogatepass")
     return hashlib.sha256(text).hexdigest()
@@ -134,8 +134,4 @@ def _bucket(*parts: str) -> str:
 
 async def expire_attempts(db: Database) -> None:
     """Delete the attempts of windows that are over."""
-
-    async def expire(tx: Tx) -> None:
-        await tx.run(_EXPIRE)
-
-    await db.write(expire)
+    await db.execute(_EXPIRE)

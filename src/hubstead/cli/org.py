@@ -7,7 +7,7 @@ import click
 from hubstead import accounts
 from hubstead.cli.context import Context, with_context
 from hubstead.cli.output import Facts, iso_time, print_result, print_rows
-from hubstead.db import Database, Tx
+from hubstead.db import Database
 from hubstead.errors import NotFound
 
 
@@ -26,11 +26,8 @@ def create(context: Context, name: str, owner: str, fullname: str) -> None:
 
     async def add(db: Database) -> Facts:
         user = await accounts.find_account(db, owner, "user")
-
-        async def write(tx: Tx) -> accounts.Organization:
-            return await accounts.add_org(tx, name, user.pk, fullname=fullname)
-
-        return await _facts(db, await db.write(write))
+        org = await db.write(accounts.add_org, name, user.pk, fullname=fullname)
+        return await _facts(db, org)
 
     facts = context.query(add)
     print_result(context, f"Created the organization {facts['name']}.", facts)
@@ -52,11 +49,7 @@ def add(context: Context, org: str, user: str, role: str) -> None:
     async def join(db: Database) -> Facts:
         organization = await accounts.open_org_as_operator(db, org)
         member = await accounts.find_account(db, user, "user")
-
-        async def write(tx: Tx) -> None:
-            await accounts.set_member(tx, organization, member.pk, role)
-
-        await db.write(write)
+        await db.write(accounts.set_member, organization, member.pk, role)
         return {"org": organization.name, "user": member.name, "role": role}
 
     facts = context.query(join)
@@ -73,11 +66,7 @@ def remove(context: Context, org: str, user: str) -> None:
     async def leave(db: Database) -> Facts:
         organization = await accounts.open_org_as_operator(db, org)
         member = await accounts.find_account(db, user, "user")
-
-        async def write(tx: Tx) -> bool:
-            return await accounts.remove_member(tx, organization, member.pk)
-
-        if not await db.write(write):
+        if not await db.write(accounts.remove_member, organization, member.pk):
             raise NotFound(reason=f"{member.name} is not in {organization.name}")
         return {"org": organization.name, "user": member.name, "removed": True}
 

@@ -37,12 +37,7 @@ def create(context: Context, user: str, name: str, role: str, value: str | None)
 
     async def add(db: Database) -> tuple[str, accounts.AccessToken]:
         owner = await accounts.find_account(db, user, "user")
-
-        async def write(tx: Tx) -> tuple[str, accounts.AccessToken]:
-            secret = await accounts.add_token(tx, owner.pk, name=name, role=role, value=value)
-            return secret, (await accounts.list_tokens(tx, owner.name))[-1]
-
-        return await db.write(write)
+        return await db.write(_add, owner, name=name, role=role, value=value)
 
     secret, token = context.query(add)
     facts = _facts(token)
@@ -51,6 +46,13 @@ def create(context: Context, user: str, name: str, role: str, value: str | None)
         print_result(context, secret, facts)
     else:
         print_result(context, f"Imported a token for {token.user} (id {token.id}).", facts)
+
+
+async def _add(
+    tx: Tx, owner: accounts.Account, *, name: str, role: str, value: str | None
+) -> tuple[str, accounts.AccessToken]:
+    secret = await accounts.add_token(tx, owner.pk, name=name, role=role, value=value)
+    return secret, (await accounts.list_tokens(tx, owner.name))[-1]
 
 
 @command.command("list")
@@ -92,10 +94,7 @@ def revoke(context: Context, token: str) -> None:
     id_or_value = sys.stdin.readline().strip() if token == "-" else token
 
     async def remove(db: Database) -> None:
-        async def write(tx: Tx) -> None:
-            await accounts.revoke_token(tx, id_or_value)
-
-        await db.write(write)
+        await db.write(accounts.revoke_token, id_or_value)
 
     context.query(remove)
     print_result(context, "Revoked the token.", {"revoked": True})

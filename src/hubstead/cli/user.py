@@ -9,7 +9,7 @@ import click
 from hubstead import accounts
 from hubstead.cli.context import Context, secret_option, with_context
 from hubstead.cli.output import Facts, iso_time, print_result, print_rows
-from hubstead.db import Database, Tx
+from hubstead.db import Database
 
 
 @click.group("user")
@@ -39,14 +39,15 @@ def create(
 
     async def add(db: Database) -> accounts.Account:
         hashed = None if password is None else await accounts.Passwords().hash(password)
-
-        async def write(tx: Tx) -> accounts.Account:
-            await accounts.add_user(
-                tx, name, password_hash=hashed, email=email, fullname=fullname, is_admin=admin
-            )
-            return await accounts.find_account(tx, name)
-
-        return await db.write(write)
+        await db.write(
+            accounts.add_user,
+            name,
+            password_hash=hashed,
+            email=email,
+            fullname=fullname,
+            is_admin=admin,
+        )
+        return await accounts.find_account(db, name)
 
     user = context.query(add, make=True)
     print_result(context, f"Created the user {user.name}.", _facts(user))
@@ -127,11 +128,7 @@ def set_password(context: Context, name: str, password: str | None) -> None:
     async def change(db: Database) -> None:
         user = await accounts.find_account(db, name, "user")
         hashed = await accounts.Passwords().hash(new)
-
-        async def write(tx: Tx) -> None:
-            await accounts.set_password(tx, user.name, hashed)
-
-        await db.write(write)
+        await db.write(accounts.set_password, user.name, hashed)
 
     context.query(change)
     print_result(context, f"Changed the password of {name}.", {"name": name, "changed": True})
