@@ -93,8 +93,10 @@ _GAPS = """\
 - **Renamed repositories up to 0.8.1** cannot be downloaded by their old names: these releases do
   not follow a relative redirect. Private renamed ones cannot be with 0.12.0 to 0.20.3, which drop
   the token when redirected. Calls of the API do follow. (Read in their sources, not run.)
-- **`RepoCard.validate` and `push_to_hub` of cards, 0.10.0 to 0.36.2,** call the public Hub whatever
-  `HF_ENDPOINT` says, and fail where it cannot be reached. (Read in their sources, not run.)
+- **`RepoCard.validate` and `push_to_hub` of cards, 0.10.0 to 0.36.2,** call the public Hub's name,
+  whatever `HF_ENDPOINT` says. Through a front with that name ([old-clients.md](old-clients.md))
+  0.10.1, 0.17.3 and 0.36.2 validated and pushed cards, by hand; without one they fail where the
+  public Hub cannot be reached.
 """
 
 

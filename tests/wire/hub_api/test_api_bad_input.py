@@ -90,6 +90,7 @@ BAD_PATHS = [
     ".g\u200cit/x",
     ".git::$INDEX_ALLOCATION/x",
     "a\\.git",
+    "..\\ddd",
     "a\0b",
     "a\nb",
     "a\x7fb",
