@@ -132,3 +132,20 @@ def test_a_thread_outside_of_the_lanes_is_a_fault(source: Path, line: str) -> No
     assert done.returncode == 1
     assert f"{path}:2: " in done.stdout
     assert "use run_in_lane" in done.stdout
+
+
+def test_migrations_of_one_number_are_a_fault(source: Path) -> None:
+    versions = source / "hubstead" / "db" / "migrations" / "versions"
+    versions.mkdir(parents=True)
+    for name in ("0001_first.py", "0002_xet.py"):
+        (versions / name).write_text("")
+    schema = source / "hubstead" / "db" / "connect.py"
+    schema.write_text('SCHEMA_VERSION = "0002"\n')
+    assert check(source).returncode == 0
+
+    (versions / "0002_other.py").write_text("")
+    assert "0002_xet.py:1: this is migration 3 of 3: number it 0003" in check(source).stdout
+
+    (versions / "0002_other.py").unlink()
+    schema.write_text('SCHEMA_VERSION = "0001"\n')
+    assert 'set SCHEMA_VERSION to "0002"' in check(source).stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+import urllib.request
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +16,9 @@ from tests.support.http import Response
 from tests.support.hub import ThreadHub
 from tests.support.models import commit_models, llama
 from tests.support.person import Person
+
+from hubstead.ids import now_ms
+from hubstead.registry.stored import delete_unused
 
 OLLAMA = {"User_Agent": "ollama/0.33.0 (amd64 linux) Go/go1.24"}
 LLAMA_CPP = {"User_Agent": "llama-cpp"}
@@ -172,6 +176,44 @@ def test_docker_is_given_its_own_form(live_hub: ThreadHub, model: str) -> None:
     types = [layer["mediaType"] for layer in manifest["layers"]]
     assert types[0] == "application/vnd.docker.ai.gguf.v3"
     assert Pull(live_hub, model, {**OCI, **OLLAMA}).manifest().json["mediaType"].endswith("v2+json")
+
+
+def test_with_direct_downloads_the_store_sends_the_bytes_of_a_blob(
+    own_hub: Callable[..., ThreadHub],
+) -> None:
+    hub = own_hub("company", s3_direct_downloads=True, registry_url_seconds=7200)
+    anna = hub.user("anna")
+    repo = anna.repo()
+    content = own()
+    commit_models(anna, repo, {"t-Q8_0.gguf": content})
+    pull = Pull(anna, repo, OLLAMA)
+    digest = pull.manifest().json["layers"][0]["digest"]
+    head = pull.blob(digest, "HEAD")
+    assert (head.status, head.headers["content-length"]) == (200, str(len(content)))
+    redirected = pull.blob(digest)
+    assert redirected.status == 307
+    assert redirected.headers["cache-control"] == "no-store"
+    location = redirected.headers["location"]
+    assert "X-Amz-Expires=7200&" in f"{location}&"
+    part = urllib.request.Request(location, headers={"Range": "bytes=5-9"})
+    with urllib.request.urlopen(part, timeout=60) as response:
+        assert response.read() == content[5:10]
+
+
+def test_manifests_and_blobs_that_nobody_pulls_are_deleted_by_age(live_hub: ThreadHub) -> None:
+    anna = live_hub.user("anna")
+    repo = anna.repo()
+    commit_models(anna, repo, {"t-Q8_0.gguf": own(), "system": b"first"})
+    old = Pull(live_hub, repo, OLLAMA).manifest().headers["docker-content-digest"]
+    commit_models(anna, repo, {"system": b"second"})
+    new = Pull(live_hub, repo, OLLAMA).manifest().headers["docker-content-digest"]
+    pull = Pull(live_hub, repo, {})
+    live_hub.write(delete_unused, before_ms=0)
+    assert pull.manifest(old).status == pull.manifest(new).status == 200
+    live_hub.write(delete_unused, before_ms=now_ms() + 86_400_000)
+    assert pull.manifest(old).status == 404
+    assert pull.manifest(new).status == 200
+    assert Pull(live_hub, repo, OLLAMA).everything()["system"] == b"second"
 
 
 def test_tags_are_listed_in_pages(live_hub: ThreadHub, model: str) -> None:
@@ -332,7 +374,7 @@ def test_a_model_without_gguf_has_no_tags(live_hub: ThreadHub) -> None:
 
 @pytest.mark.parametrize("method", ["PUT", "POST", "PATCH", "DELETE", "GET"])
 def test_the_view_is_read_only(live_hub: ThreadHub, model: str, method: str) -> None:
-    target = f"/v2/{model}/blobs/uploads/"
+    target = f"/v2/{model}/blobs/uploads/{secrets.token_hex(8)}"
     refused = live_hub.call(method, target, None if method == "GET" else b"")
     assert (refused.status, refused.json["errors"][0]["code"]) == (405, "UNSUPPORTED")
 

@@ -113,7 +113,7 @@ async def _send_object(request: Request, lfs: LfsObject, headers: list[tuple[str
         seconds = int(request.hub.settings.registry.url_seconds)
         url = await direct.url(lfs.place, expires_s=seconds, media_type=_ANY)
         shown = {name.lower(): value for name, value in headers if name != "Location"}
-        return redirect(url, headers=shown)
+        return redirect(url, headers={**shown, "cache-control": "no-store"})
     return FileResponse(
         await open_lfs(request, lfs), etag=lfs.sha256, headers=headers, media_type=_ANY
     )

@@ -28,6 +28,5 @@ async def refuse_token(request: Request) -> Response:
 
 async def refuse_other(request: Request) -> Response:
     """Refuse what a read-only registry does not do."""
-    if request.method in ("GET", "HEAD") and not any(request.segments("rest")):
-        return json_response({}, headers=API_VERSION)
+    del request
     raise RegistryUnsupported()
