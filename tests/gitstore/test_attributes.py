@@ -17,8 +17,8 @@ from hubstead.ids import Kind
 from .conftest import run_git
 
 PIECES = st.sampled_from(
-    ["a", "b", "c", "ab", "*", "**", "***", "?", "/", "/**/", "**/", "/**", "[ab]", "[!a]",
-     "[^b]",
+    ["a", "b", "c", "ab", "*", "**", "***", "*.b", "a.b", "?", "/", "/**/", "**/", "/**", "[ab]",
+     "[!a]", "[^b]",
      "[a-c]", "[]a]", "[a", "[[:alpha:]]", "[[:nope:]]", "[a-", "[\\]a]", "[-a]", "[b-a]", ".",
      "\\a", "\\*", "\\", "*.", "é", " ", "#", "!", "saved_model/**/*", "*tfevents*"]
 )  # fmt: skip
@@ -153,6 +153,21 @@ def test_media_are_in_lfs_for_datasets_only(path: str) -> None:
 
     assert is_lfs(Kind.DATASET)
     assert not is_lfs(Kind.MODEL)
+
+
+def test_lines_of_single_files_and_suffixes_are_looked_up_and_not_tried() -> None:
+    lines = [f"data/file-{n}.bin filter=lfs" for n in range(3000)]
+    lines += ["*.tar.gz filter=lfs", "*.gz -filter", "name filter=lfs", "*a*b filter=lfs"]
+    attributes = Attributes({"": "\n".join(lines).encode()})
+    assert attributes.wildcards == 1
+    for path, expected in {
+        "data/file-7.bin": True,
+        "other/file-7.bin": False,
+        "x.tar.gz": False,
+        "deep/name": True,
+        "deep/a.b": True,
+    }.items():
+        assert attributes.is_lfs(path) is expected, path
 
 
 def test_nested_macros_are_expanded_to_any_depth() -> None:

@@ -18,6 +18,10 @@ import requests
 from tests.support.http_server import RunningServer, with_limits
 from tests.support.processes import wait_until
 
+from hubstead.admission import Admission
+from hubstead.errors import ShareExceeded, TooLarge
+from hubstead.http import inflating, read_body
+
 BIG = 50_000_000
 DATA = random.Random(3).randbytes(3_000_001)
 
@@ -256,6 +260,36 @@ def test_a_gzip_body_is_inflated_and_limited_by_its_inflated_size(
                 assert response.json() == {"count": len(text), "sha256": sha256(text)}
         bomb = gzip.compress(bytes(100_000_000), 1)
         assert client.post(live.url + "/read", content=bomb).status_code == 413
+
+
+async def test_a_gzip_body_of_an_absurd_ratio_is_refused_before_its_limit() -> None:
+    deflated = gzip.compress(bytes(50_000_000))
+    parts = [deflated[at : at + 1000] for at in range(0, len(deflated), 1000)]
+    given = 0
+
+    async def receive() -> Any:
+        nonlocal given
+        given += 1
+        return {"type": "http.request", "body": parts[given - 1], "more_body": given < len(parts)}
+
+    scope, inflated = inflating({"headers": [(b"content-encoding", b"gzip")]}, receive)
+    with pytest.raises(TooLarge, match="100 times its gzip size"):
+        await read_body(scope, inflated, limit=1 << 40)
+    assert given < 5
+
+
+async def test_a_body_counts_as_buffered_until_its_request_ends() -> None:
+    admission = Admission(buffered_bytes=100, buffered_share=60)
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": bytes(50), "more_body": False}
+
+    with admission.begin("ada").current():
+        await read_body({"headers": []}, receive, limit=1000)
+        assert admission.budget.used == 50
+        with pytest.raises(ShareExceeded):
+            await read_body({"headers": []}, receive, limit=1000)
+    assert admission.budget.used == 0
 
 
 def test_a_stopping_server_finishes_a_running_upload(start: Callable[..., RunningServer]) -> None:

@@ -15,6 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hubstead.xet import (
+    MAX_SHARD_TERMS,
     FileEntry,
     ShardRefused,
     Term,
@@ -205,6 +206,13 @@ def test_an_invalid_shard_is_refused_with_the_reason(shard: bytes, reason: str) 
         parse_shard(shard)
     assert caught.value.message.startswith("The shard is refused: ")
     assert reason in caught.value.message
+
+
+def test_all_files_of_a_shard_share_a_number_of_terms() -> None:
+    many = file_entry(FILE.raw, FILE.terms * 30_000, FILE.range_hashes * 30_000)
+    shard = shard_of([many] * (MAX_SHARD_TERMS // (60_000) + 1))
+    with pytest.raises(ShardRefused, match=f"more than {MAX_SHARD_TERMS} terms in all"):
+        parse_shard(shard)
 
 
 def test_the_caller_sets_the_limits() -> None:

@@ -163,8 +163,8 @@ class Admission:
         self,
         rules: Mapping[Lane, LaneRules] | None = None,
         *,
-        buffered_bytes: int = 128 * _MIB,
-        buffered_share: int = 64 * _MIB,
+        buffered_bytes: int = 384 * _MIB,
+        buffered_share: int = 192 * _MIB,
     ) -> None:
         merged = {**default_rules(), **(rules or {})}
         self.budget = ByteBudget(buffered_bytes, buffered_share)

@@ -9,7 +9,7 @@ import msgspec
 from hubstead.commits.name_clashes import check_new_paths
 from hubstead.commits.path_rules import PathRules
 from hubstead.commits.rules import is_lfs_size
-from hubstead.errors import InvalidCandidate, InvalidPath
+from hubstead.errors import InvalidCandidate, InvalidPath, TooLarge
 from hubstead.gitstore import Attributes, Entry, GitRepo, Ignores
 from hubstead.settings import CommitSettings, LfsSettings
 
@@ -60,6 +60,7 @@ def choose_upload_modes(
 
     Raises:
         InvalidCandidate: a path breaks a rule.
+        TooLarge: there are too many files for the lines with wildcards.
     """
     try:
         check_upload_paths(git, tree, [candidate.path for candidate in candidates], settings)
@@ -72,6 +73,15 @@ def choose_upload_modes(
     }
     filters = Attributes(_texts(git, tree, folders, ATTRIBUTES, attributes))
     ignored = Ignores(_texts(git, tree, folders, IGNORES, ignores))
+    parts = sum(candidate.path.count("/") + 1 for candidate in candidates)
+    checks = filters.wildcards * len(candidates) + ignored.wildcards * parts
+    if checks > settings.max_pattern_checks:
+        raise TooLarge(
+            what=f"The number of files times lines with wildcards in {ATTRIBUTES} and {IGNORES}",
+            limit=settings.max_pattern_checks,
+            unit="checks: ask for fewer files at once",
+            setting="max_pattern_checks",
+        )
     return [
         UploadMode(
             path=candidate.path,

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
-from hubstead.gitstore.patterns import Pattern, compile_pattern
+from hubstead.admission import checkpoint
+from hubstead.gitstore.patterns import Pattern, PatternIndex, compile_pattern
 
 #: True when set, False when unset (``-name``), None when unspecified (``!name``), or a string.
 Value = bool | str | None
@@ -23,13 +23,8 @@ _ESCAPES = dict(zip(b"abfnrtv", b"\a\b\f\n\r\t\v", strict=True))
 _BLANK = b" \t\r\n"
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    pattern: Pattern
-    values: tuple[tuple[str, Value], ...]
-
-
-_Macros = dict[str, tuple[tuple[str, Value], ...]]
+_Values = tuple[tuple[str, Value], ...]
+_Macros = dict[str, _Values]
 
 
 class Attributes:
@@ -41,26 +36,32 @@ class Attributes:
 
     def __init__(self, texts: Mapping[str, bytes]) -> None:
         self._macros: _Macros = {"binary": (("diff", False), ("merge", False), ("text", False))}
-        self._rules: list[_Rule] = []
+        rules: list[tuple[Pattern, _Values]] = []
         for folder in sorted(texts, key=lambda folder: (folder.count("/") + bool(folder), folder)):
-            self._read(texts[folder], f"{folder}/".encode() if folder else b"")
+            self._read(texts[folder], f"{folder}/".encode() if folder else b"", rules)
+        self._rules = PatternIndex(rules)
 
-    def _read(self, text: bytes, folder: bytes) -> None:
+    def _read(self, text: bytes, folder: bytes, rules: list[tuple[Pattern, _Values]]) -> None:
         for line in text.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
+            checkpoint()
             name, values = _parse_line(line)
             if name.startswith(b"[attr]"):
                 if not folder and values is not None:
                     self._macros[name[6:].decode()] = values
             elif values is not None and not name.startswith(b"!"):
-                self._rules.append(_Rule(compile_pattern(name, folder), values))
+                rules.append((compile_pattern(name, folder), values))
+
+    @property
+    def wildcards(self) -> int:
+        """The lines that every look-up tries one by one."""
+        return self._rules.wildcards
 
     def of(self, path: str) -> dict[str, Value]:
         """Return the specified attributes of a file, by name."""
         name = path.encode("utf-8", "surrogateescape")
         attributes: dict[str, Value] = {}
-        for rule in reversed(self._rules):  # the last matching rule wins
-            if rule.pattern.matches(name):
-                self._fill(attributes, rule.values)
+        for values in self._rules.matches(name):  # the last matching rule wins
+            self._fill(attributes, values)
         return {key: value for key, value in attributes.items() if value is not None}
 
     def _fill(self, attributes: dict[str, Value], values: tuple[tuple[str, Value], ...]) -> None:
@@ -122,10 +123,16 @@ class Ignores:
     """
 
     def __init__(self, texts: Mapping[str, bytes]) -> None:
-        self._rules: list[tuple[Pattern, bool]] = []
+        rules: list[tuple[Pattern, bool]] = []
         for folder in sorted(texts, key=lambda folder: (folder.count("/") + bool(folder), folder)):
             prefix = f"{folder}/".encode() if folder else b""
-            self._rules.extend(_ignore_rules(texts[folder], prefix))
+            rules.extend(_ignore_rules(texts[folder], prefix))
+        self._rules = PatternIndex(rules)
+
+    @property
+    def wildcards(self) -> int:
+        """The lines that the look-up of every part of a path tries one by one."""
+        return self._rules.wildcards
 
     def ignores(self, path: str) -> bool:
         """Tell whether the file or a folder above it is ignored."""
@@ -136,14 +143,12 @@ class Ignores:
         )
 
     def _excludes(self, path: bytes, *, is_folder: bool) -> bool:
-        for pattern, ignored in reversed(self._rules):
-            if pattern.matches(path, is_folder=is_folder):
-                return ignored
-        return False
+        return next(self._rules.matches(path, is_folder=is_folder), False)
 
 
 def _ignore_rules(text: bytes, folder: bytes) -> Iterable[tuple[Pattern, bool]]:
     for line in text.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
+        checkpoint()
         pattern = _without_trailing_blanks(line.removesuffix(b"\r"))
         if pattern.startswith(b"#"):
             continue

@@ -15,6 +15,7 @@ from typing import NamedTuple, Self
 import pygit2
 from pygit2.enums import ObjectType, SortMode
 
+from hubstead.admission import checkpoint
 from hubstead.gitstore.encodings import decode
 from hubstead.gitstore.tree_rows import parse_rows, plain_mode
 
@@ -87,7 +88,9 @@ def all_of(git: pygit2.Repository, oid: str, hide: str | None = None) -> Iterato
     walker = git.walk(commit_of(git, oid).id, SortMode.NONE)
     if hide is not None:
         walker.hide(commit_of(git, hide).id)
-    return iter(walker)
+    for commit in walker:
+        checkpoint()
+        yield commit
 
 
 class Walk(NamedTuple):
@@ -243,6 +246,7 @@ def last_changes(git: pygit2.Repository, oid: str, paths: Sequence[str]) -> dict
     queue, folders = _CommitQueue(), _Folders(git)
     queue.add(start)
     for commit in queue:
+        checkpoint()
         names = sought.pop(commit.id)
         parents = [commit_of(git, parent) for parent in commit.parent_ids]
         for parent in parents:

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
+from hubstead.admission import checkpoint
+
+T = TypeVar("T")
+
+#: ``*`` and a suffix that begins with a dot, without other wildcards.
+_SUFFIX = re.compile(rb"\*\.[^*?\[\\]*")
 _SPECIAL = re.compile(rb"[*?\[\\]")
 _CLASSES = {
     b"alnum": rb"0-9A-Za-z",
@@ -35,6 +43,8 @@ class Pattern:
     by_name: bool
     only_folders: bool
     folder: bytes = b""
+    #: What ``PatternIndex`` finds it by: ("name", …), ("path", …), ("suffix", …); None: by trying.
+    key: tuple[str, bytes] | None = None
 
     def matches(self, path: bytes, *, is_folder: bool = False) -> bool:
         """Tell whether a path, relative to the repository's root, matches."""
@@ -59,7 +69,54 @@ def compile_pattern(text: bytes, folder: bytes = b"") -> Pattern:
     literal = text[: special.start()] if special else text
     rest = _translate(text[len(literal) :], in_path=not by_name)
     regex = _NEVER if rest is None else re.compile(re.escape(literal) + rest, re.DOTALL)
-    return Pattern(regex, by_name, only_folders, folder)
+    key: tuple[str, bytes] | None = None
+    if special is None:
+        key = ("name", text) if by_name else ("path", folder + text)
+    elif by_name and _SUFFIX.fullmatch(text):
+        key = ("suffix", text[1:])
+    return Pattern(regex, by_name, only_folders, folder, key)
+
+
+class PatternIndex(Generic[T]):
+    """Patterns in order, each with a value: finds those that match a path, the last one first.
+
+    Files with a line for each of thousands of paths are common. Names, paths and suffixes such as
+    ``*.bin`` are looked up; only other patterns are tried one by one.
+
+    Args:
+        patterns: The patterns with their values.
+    """
+
+    def __init__(self, patterns: Iterable[tuple[Pattern, T]]) -> None:
+        self._all = list(patterns)
+        self._by_key: dict[tuple[str, bytes], list[int]] = {}
+        self._others: list[int] = []
+        for position, (pattern, _) in enumerate(self._all):
+            if pattern.key is None:
+                self._others.append(position)
+            else:
+                self._by_key.setdefault(pattern.key, []).append(position)
+
+    @property
+    def wildcards(self) -> int:
+        """The patterns that every look-up tries one by one."""
+        return len(self._others)
+
+    def matches(self, path: bytes, *, is_folder: bool = False) -> Iterator[T]:
+        """Yield the values of the patterns that match a path, the last pattern first."""
+        name = path.rpartition(b"/")[2]
+        positions = [*self._others, *self._by_key.get(("name", name), ())]
+        positions += self._by_key.get(("path", path), ())
+        dot = name.find(b".")
+        while dot >= 0:
+            positions += self._by_key.get(("suffix", name[dot:]), ())
+            dot = name.find(b".", dot + 1)
+        positions.sort(reverse=True)
+        for position in positions:
+            checkpoint()
+            pattern, value = self._all[position]
+            if pattern.matches(path, is_folder=is_folder):
+                yield value
 
 
 @dataclass(frozen=True, slots=True)

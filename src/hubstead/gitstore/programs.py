@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from hubstead.admission import checkpoint
 from hubstead.gitstore.processes import memory_file
 
 _CHUNK = 65536
@@ -93,6 +94,7 @@ class GitProgram:
             left = max_bytes
             try:
                 while left > 0 and (chunk := process.stdout.read(min(_CHUNK, left))):
+                    checkpoint()
                     left -= len(chunk)
                     yield chunk
                 if left > 0 and process.wait() != 0:

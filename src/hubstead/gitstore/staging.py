@@ -37,6 +37,8 @@ _REQUEST_BYTES = 1 << 15
 _READ_BYTES = 1 << 18
 #: How many small files one process reads into memory.
 _FILES_AT_ONCE = 64
+#: How many bytes of such files of one push there may be in all.
+_MOST_SMALL_BYTES = 64 << 20
 #: The output lines of ``git cat-file`` in ``new_blobs`` for a blob and for a missing object.
 _BLOB = re.compile(rb"^blob ([0-9]+) ([0-9a-f]{40}) (.*)$", re.M)
 _MISSING = re.compile(rb"^([0-9a-f]{40}) missing$", re.M)
@@ -183,7 +185,8 @@ class Staging:
         """Refuse modes that git never wrote: tree parsers fail on them or disagree."""
         assert self._messages is not None
         self._messages.seek(0)
-        for match in _BAD_MODE.finditer(self._messages.read()):
+        # Line by line: git warns about every such tree of a pack.
+        for match in filter(None, map(_BAD_MODE.match, self._messages)):
             oid = match[1].decode()
             for mode, name, _ in parse_rows(self._tree(oid)):
                 if not is_known_mode(mode):
@@ -308,6 +311,10 @@ class Staging:
             for tip, row in zip(tips, rows, strict=True)
             if len(row) == 3 and row[0] == b"blob" and int(row[1]) <= limit
         }
+        wanted = set(found.values())
+        sizes = {row[2]: int(row[1]) for row in rows if len(row) == 3 and row[2] in wanted}
+        if sum(sizes.values()) > _MOST_SMALL_BYTES:
+            raise PackRefused(reason=f"the files {path} of its refs are too large in all")
         contents = self._contents(list(dict.fromkeys(found.values())))
         return {tip: contents[oid] for tip, oid in found.items()}
 

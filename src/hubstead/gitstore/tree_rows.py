@@ -7,6 +7,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
+from hubstead.admission import checkpoint
+
 TREE_MODE = 0o040000
 LINK_MODE = 0o120000
 COMMIT_MODE = 0o160000
@@ -93,6 +95,7 @@ def walk(
     """
     stack = _resume(rows_of, tree, after or [], recursive)
     while stack:
+        checkpoint()
         folder, rows = stack[-1]
         row = next(rows, None)
         if row is None:

@@ -13,12 +13,15 @@ from typing import Any
 
 from starlette.types import Message, Receive, Scope
 
-from hubstead.admission import Lane, run_in_lane
+from hubstead.admission import Lane, buffer_bytes, run_in_lane
 from hubstead.errors import ClientGone, InvalidInput, SlowClient, TooLarge
 from hubstead.http.headers import content_length, get_header
 
 BATCH = 1 << 20
 INFLATED_PART = 256 * 1024
+#: How many times its size a gzip body may inflate to, beyond the first bytes.
+MOST_INFLATION = 100
+FREE_INFLATION = 1 << 20
 
 _WHAT = "The request body"
 _SETTING = "the limit of this address"
@@ -112,15 +115,20 @@ async def read_body(
     what: str = _WHAT,
     setting: str = _SETTING,
 ) -> bytes:
-    """Return the whole request body.
+    """Return the whole request body, counted as buffered until the request ends.
 
     Raises:
+        Overloaded, ShareExceeded: requests buffer too many bytes, in all or of this caller.
         TooLarge: the body exceeds ``limit`` bytes; before any read if Content-Length already does.
         ClientGone: the client disconnected before the end of the body.
         SlowClient: the client sent too slowly.
     """
     parts = stream_body(scope, receive, limit=limit, what=what, setting=setting)
-    return b"".join([part async for part in parts])
+    whole = []
+    async for part in parts:
+        buffer_bytes(len(part))
+        whole.append(part)
+    return b"".join(whole)
 
 
 async def stream_body(
@@ -163,11 +171,13 @@ def inflating(scope: Scope, receive: Receive) -> tuple[Scope, Receive]:
     """Return a request whose body is inflated if the client compressed it with gzip.
 
     git compresses large requests. Limits then apply to the inflated size, and memory holds
-    only one part of it.
+    only one part of it. A body that inflates to more than ``MOST_INFLATION`` times its size is
+    refused: no client's is so repetitive.
 
     Raises:
         InvalidInput: the body has another encoding; when read, the body is not gzip or ends
             too early.
+        TooLarge: when read, the body inflates to too much.
     """
     coding = (get_header(scope, "content-encoding") or "identity").strip().lower()
     if coding in ("", "identity"):
@@ -193,6 +203,8 @@ class _Inflater:
         self._more = True  # deflated bytes to come
         self._begun = False  # inside a gzip member
         self._done = False
+        self._deflated = 0
+        self._inflated = 0
 
     async def receive(self) -> Message:
         """Return the next event, its body inflated."""
@@ -208,6 +220,7 @@ class _Inflater:
                 if message["type"] != "http.request":
                     return message
                 self._waiting = message.get("body", b"")
+                self._deflated += len(self._waiting)
                 self._more = message.get("more_body", False)
             else:
                 return self._end()
@@ -220,6 +233,14 @@ class _Inflater:
             part: bytes = self._zlib.decompress(data, INFLATED_PART)
         except zlib.error as error:
             raise InvalidInput(reason=f"the body is not valid gzip: {error}") from None
+        self._inflated += len(part)
+        if self._inflated > FREE_INFLATION + MOST_INFLATION * self._deflated:
+            raise TooLarge(
+                what="The inflated body",
+                limit=MOST_INFLATION,
+                unit="times its gzip size",
+                setting="the limit of gzip",
+            )
         if self._zlib.eof:  # another member may follow (RFC 1952, section 2.2)
             self._waiting = self._zlib.unused_data
             self._zlib = _gunzip()

@@ -362,6 +362,14 @@ class CommitSettings:
     max_folder_entries: int = setting(
         "max_folder_entries", FILES, 10_000, "The most entries of one folder.", least=1
     )
+    max_pattern_checks: int = setting(
+        "max_pattern_checks",
+        FILES,
+        1_000_000,
+        "The most files times lines with wildcards in `.gitattributes` and `.gitignore` that one "
+        "request may ask about.",
+        least=1,
+    )
     max_operations: int = setting(
         "max_commit_operations", FILES, 25_000, "The most operations of a commit.", least=1
     )
@@ -496,7 +504,7 @@ class AdmissionSettings:
     buffered_bytes: int = setting(
         "buffered_bytes",
         WORK,
-        128 * _KIB**2,
+        384 * _KIB**2,
         "The most bytes of request bodies, inflated, that all requests hold in memory; more are "
         "answered 503. One caller may have half of them.",
         least=_KIB**2,

@@ -16,7 +16,7 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
 
 from hubstead.accounts import Actor, HubSigner, LastUse, Passwords, SignIn
-from hubstead.admission import Admission
+from hubstead.admission import Admission, buffer_bytes
 from hubstead.blobs import BlobStore
 from hubstead.commits import Revision, Storage, resolve_revision, split_revision
 from hubstead.db import Database
@@ -35,6 +35,8 @@ from hubstead.wire.routing import Captured, Route
 T = TypeVar("T")
 
 _HOST = re.compile(r"[A-Za-z0-9._~-]+(:[0-9]+)?|\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
+#: Bytes of the objects that one byte of JSON may become, at least.
+_JSON_OBJECTS = 4
 _TRUE = frozenset(("1", "true", "True", "TRUE", "yes", "on", ""))
 _FALSE = frozenset(("0", "false", "False", "FALSE", "no", "off", "None", "null"))
 
@@ -264,6 +266,8 @@ class Request:
             InvalidInput: the body is not JSON, or of another shape.
         """
         data = await self.body(limit)
+        if limit is None:
+            buffer_bytes(_JSON_OBJECTS * len(data))
         try:
             return msgspec.json.decode(data.strip() or b"{}", type=shape, strict=False)
         except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:

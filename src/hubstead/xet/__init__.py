@@ -42,7 +42,14 @@ from hubstead.xet.records import (
     MAX_UNPACKED_BYTES,
     Buffer,
 )
-from hubstead.xet.shards import FileEntry, Shard, ShardRefused, XorbEntry, parse_shard
+from hubstead.xet.shards import (
+    MAX_SHARD_TERMS,
+    FileEntry,
+    Shard,
+    ShardRefused,
+    XorbEntry,
+    parse_shard,
+)
 from hubstead.xet.snapshot import BLOB_IS_OF_XORB, SnapshotXorb, snapshot_xorbs
 from hubstead.xet.store import PlannedFile, XetStore
 from hubstead.xet.terms import Term, Terms
@@ -56,6 +63,7 @@ __all__ = [
     "BLOB_IS_OF_XORB",
     "MAX_CHUNKS",
     "MAX_CHUNK_BYTES",
+    "MAX_SHARD_TERMS",
     "MAX_STORED_BYTES",
     "MAX_UNPACKED_BYTES",
     "NO_HASH",

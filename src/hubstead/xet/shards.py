@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar, overload
 
+from hubstead.admission import checkpoint
 from hubstead.errors import HubError
 from hubstead.xet.hashes import to_text
 from hubstead.xet.records import MAX_CHUNKS, MAX_UNPACKED_BYTES
@@ -24,6 +25,8 @@ ENTRY = 48
 BOOKEND = b"\xff" * 32 + bytes(16)
 HAS_RANGE_HASHES = 1 << 31
 HAS_SHA256 = 1 << 30
+#: The most terms of all files of one shard: clients begin a new shard long before.
+MAX_SHARD_TERMS = 1 << 20
 
 _HEADER = struct.Struct("<32s2Q")
 _FILE = struct.Struct("<32s2I8x")
@@ -135,7 +138,8 @@ def parse_shard(
     magic, version, _ = _HEADER.unpack_from(view)
     if magic != MAGIC or version != 2:
         raise ShardRefused(reason="it does not begin as shards of version 2 do")
-    files, after = _section(view, _HEADER.size, lambda at: _file_end(view, at, max_terms))
+    left = [MAX_SHARD_TERMS]
+    files, after = _section(view, _HEADER.size, lambda at: _file_end(view, at, max_terms, left))
     if len(files) > max_files:
         raise ShardRefused(reason=f"it lists {len(files)} files, more than {max_files}")
     xorbs, _ = _section(view, after, lambda at: _xorb_end(view, at))
@@ -160,12 +164,19 @@ def _section(view: memoryview, at: int, end_of: Callable[[int], int]) -> tuple[a
         at = end
 
 
-def _file_end(view: memoryview, at: int, max_terms: int) -> int:
-    """Verify a file entry; return its end, which may lie beyond the shard."""
+def _file_end(view: memoryview, at: int, max_terms: int, left: list[int]) -> int:
+    """Verify a file entry; return its end, which may lie beyond the shard.
+
+    ``left`` holds the number of terms that the shard may still have.
+    """
+    checkpoint()
     name, flags, count = _FILE.unpack_from(view, at)
     if count > max_terms:
         reason = f"the file {to_text(name)} has {count} terms, more than {max_terms}"
         raise ShardRefused(reason=f"{reason} (xet_max_terms)")
+    left[0] -= count
+    if left[0] < 0:
+        raise ShardRefused(reason=f"it has more than {MAX_SHARD_TERMS} terms in all")
     if (name == bytes(32)) != (count == 0):
         raise ShardRefused(reason=f"the file {to_text(name)} has {count} terms")
     if count and not flags & HAS_RANGE_HASHES:

@@ -235,6 +235,16 @@ WRONG_CALLS: dict[str, tuple[str, str, Any, int, str | None]] = {
     "preupload of nothing": ("POST", "/preupload/main", b"", 200, None),
     "preupload of an array": ("POST", "/preupload/main", [], 400, None),
     "preupload without size": ("POST", "/preupload/main", {"files": [{"path": "a"}]}, 400, None),
+    "preupload of many files by many wildcards": (
+        "POST",
+        "/preupload/main",
+        {
+            "files": [{"path": f"f{n}", "size": 1} for n in range(1000)],
+            "gitAttributes": "".join(f"*a{n}* filter=lfs\n" for n in range(1100)),
+        },
+        413,
+        None,
+    ),
     "preupload negative": (
         "POST",
         "/preupload/main",

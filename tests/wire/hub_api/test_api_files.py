@@ -446,6 +446,17 @@ def test_large_files_have_both_sizes_and_hashes(sample: FilesModel) -> None:
     }
 
 
+def test_an_expanded_page_has_at_most_a_hundred_entries(sample: FilesModel) -> None:
+    repo_id = sample.owner.repo("expanded")
+    files = [{"key": "file", "value": {"path": f"{n}.txt", "content": "x"}} for n in range(110)]
+    assert sample.owner.commit(repo_id, *files).status == 200
+    address = f"/api/models/{repo_id}/tree/main?limit=1000"
+    assert len(sample.owner.call("GET", address).json) > 100
+    assert len(sample.owner.call("GET", f"{address}&expand=true").json) == 100
+    listed = sample.owner.api.list_repo_tree(repo_id, expand=True)
+    assert len(list(listed)) >= 110
+
+
 def test_an_expanded_tree_has_the_last_commits(sample: FilesModel) -> None:
     items = {item["path"]: item for item in sample.api("/tree/main?expand=true").json}
     assert items["a.txt"]["lastCommit"]["id"] == sample.sha

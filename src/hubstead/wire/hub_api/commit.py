@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import UNSET
 
-from hubstead.admission import Lane, run_in_lane
+from hubstead.admission import Lane, buffer_bytes, run_in_lane
 from hubstead.blobs import BlobKind, linked_many
 from hubstead.commits import (
     Changeset,
@@ -170,6 +170,7 @@ async def _lines(request: Request) -> AsyncIterator[bytes]:
     longest = settings.commits.max_regular_file_bytes * 4 // 3 + _LINE_ROOM
     scope, receive = inflating(request.scope, request.receive)
     pending = bytearray()
+    counted = 0
     async for part in stream_body(
         scope,
         receive,
@@ -179,6 +180,9 @@ async def _lines(request: Request) -> AsyncIterator[bytes]:
     ):
         searched = len(pending)
         pending += part
+        if len(pending) > counted:  # the longest line so far
+            buffer_bytes(len(pending) - counted)
+            counted = len(pending)
         while (end := pending.find(b"\n", searched)) >= 0:
             line = bytes(pending[:end])
             del pending[: end + 1]

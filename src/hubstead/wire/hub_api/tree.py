@@ -62,7 +62,7 @@ async def list_tree(request: Request) -> Response:
 
 
 def _page_size(request: Request, *, expand: bool, recursive: bool) -> int:
-    """Return how many entries a page has.
+    """Return how many entries a page has; an expanded one, which walks history, has fewer.
 
     Runtimes send no ``limit`` and read one page only (protocol/runtimes.md 1).
     """
@@ -70,7 +70,8 @@ def _page_size(request: Request, *, expand: bool, recursive: bool) -> int:
     default = EXPANDED_PAGE if expand else PAGE
     if recursive and not expand and request.query.one("limit") in (None, "None"):
         return limits.max_recursive_page
-    return request.query.number("limit", default, least=1, most=limits.max_page)
+    most = EXPANDED_PAGE if expand else limits.max_page
+    return request.query.number("limit", default, least=1, most=most)
 
 
 def next_page(request: Request, **changed: object) -> str:

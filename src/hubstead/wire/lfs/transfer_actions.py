@@ -13,8 +13,8 @@ from hubstead.wire.lfs.signed_urls import DOWNLOAD, PARTS, UPLOAD, grant_for, si
 
 #: The name of the Xet transfer in the batch protocol.
 XET = "xet"
-#: Part URLs in one response: some 30 MB of JSON. Larger batches get larger parts.
-MOST_PARTS = 100_000
+#: Part URLs in one response: some 3 MB of JSON. Larger batches get larger parts.
+MOST_PARTS = 10_000
 #: URLs live long enough for a transfer at this speed to finish without new ones.
 SLOWEST_BYTES_PER_S = 1 << 20
 
