@@ -46,6 +46,7 @@ from hubstead.commits.jobs import commit_jobs, maintain_packs, sweep_folders
 from hubstead.db import Database, Timeouts, Tx, migrate, open_db, refuse_marked_folder
 from hubstead.errors import HubError, InvalidCredentials, Unavailable
 from hubstead.files import make_folder, make_private, sync_folder
+from hubstead.garbage import garbage_jobs
 from hubstead.gitstore import GitStore, declare_git_metrics
 from hubstead.http import HttpServer, Limits
 from hubstead.jobs import MEASURE_EVERY_S, JobType, NodeClock, Runner
@@ -252,6 +253,7 @@ def job_types(hub: Hub, sender: Sender) -> list[JobType]:
         *webhook_jobs(db, Deliveries(db, sender, retry_policy)),
         *blob_jobs(db, blobs, settings.blobs, pack_grace_s=settings.git.pack_grace_seconds),
         *commit_jobs(hub.stores),
+        *garbage_jobs(hub.stores),
         *xet_jobs(db, blobs, hub.stores.xet, settings.xet, settings.blobs),
         *account_jobs(db),
         *registry_jobs(db),

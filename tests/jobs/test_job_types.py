@@ -22,6 +22,7 @@ STORED_NAMES = (
     "blobs.sweep",
     "commits.bury",
     "commits.fold",
+    "garbage.forget",
     "outbox.prune",
     "outbox.tell",
     "registry.prune",

@@ -11,6 +11,10 @@ from tests.support.http import Response
 from tests.support.hub import ThreadHub
 from tests.support.person import Person
 
+from hubstead.commits import remove_retired_packs
+from hubstead.garbage import garbage_jobs
+from hubstead.jobs import Job, list_jobs
+
 ABSENT = "ab" * 20
 
 
@@ -216,3 +220,31 @@ def test_a_reader_copies_no_file_of_a_squashed_commit(
         }
         response = who.commit(repo, {"key": "copyFile", "value": source})
         assert response.status == status, response.body
+
+
+def test_an_administrator_has_squashed_history_forgotten(live_hub: ThreadHub) -> None:
+    squashed = Squashed(live_hub)
+    anna, repo, hub = squashed.anna, squashed.repo, live_hub.hub
+    anna.api.upload_file(path_or_fileobj=b"secret" * 99, path_in_repo="s.bin", repo_id=repo)
+    anna.api.delete_file("s.bin", repo)
+    anna.api.delete_tag(repo, tag="v1")
+    old = squashed.tip()
+    anna.api.super_squash_history(repo)
+    assert anna.call("GET", f"/{repo}/resolve/{old}/a.txt").body == b"secret"
+    assert len(list(anna.api.list_lfs_files(repo))) == 1
+    target = f"/api/models/{repo}/forget-unreachable"
+    assert squashed.ben.call("POST", target).status == 403
+    assert anna.call("POST", target).status == 202
+    live_hub.run(_forget(live_hub))
+    assert list(anna.api.list_lfs_files(repo)) == []
+    live_hub.run(remove_retired_packs(hub.stores, grace_ms=-60_000))
+    assert anna.call("GET", f"/{repo}/resolve/{old}/a.txt").status == 404
+    assert anna.call("GET", f"/{repo}/resolve/main/a.txt").body == b"secret"
+
+
+async def _forget(live_hub: ThreadHub) -> None:
+    """Run the jobs of forgetting that wait: a hub in a thread runs none."""
+    (forget,) = garbage_jobs(live_hub.hub.stores)
+    for job in await list_jobs(live_hub.db):
+        if job.type == forget.name:
+            await forget.handler(Job(job.type, job.subject, job.payload, 1))

@@ -6,5 +6,14 @@ bytes itself: that is the work of the jobs of rooms ``blobs``, ``commits`` and `
 
 from hubstead.garbage.collection import collect_garbage
 from hubstead.garbage.counts import GarbageCount, GarbageKind, GarbageState, total_counts
+from hubstead.garbage.jobs import forget_unreachable, garbage_jobs
 
-__all__ = ["GarbageCount", "GarbageKind", "GarbageState", "collect_garbage", "total_counts"]
+__all__ = [
+    "GarbageCount",
+    "GarbageKind",
+    "GarbageState",
+    "collect_garbage",
+    "forget_unreachable",
+    "garbage_jobs",
+    "total_counts",
+]

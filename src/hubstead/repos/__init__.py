@@ -43,7 +43,14 @@ from hubstead.repos.events import (
     repo_subject,
 )
 from hubstead.repos.metadata import RepoMetadata, set_metadata
-from hubstead.repos.queries import RepoDetails, event_facts, every_repo, load_details, repo_ids
+from hubstead.repos.queries import (
+    RepoDetails,
+    event_facts,
+    every_repo,
+    find_repo,
+    load_details,
+    repo_ids,
+)
 from hubstead.repos.xet_tokens import (
     XetToken,
     cas_url,
@@ -78,6 +85,7 @@ __all__ = [
     "count_content",
     "event_facts",
     "every_repo",
+    "find_repo",
     "insert_repo",
     "issue_xet_token",
     "load_details",

@@ -76,6 +76,21 @@ async def every_repo(db: Reader) -> AsyncIterator[tuple[Repo, RepoDetails]]:
         after = rows[-1].repo.pk
 
 
+_BY_ID = indexed(
+    select(*REPO_COLUMNS)
+    .join_from(repos, accounts, repos.c.owner_pk == accounts.c.pk)
+    .outerjoin(members, false())
+    .where(repos.c.id == bindparam("repo_id")),
+    RepoRow,
+)
+
+
+async def find_repo(db: Reader, repo_id: str) -> Repo | None:
+    """Return the repository with this immutable id, for no caller (role none), or None."""
+    row = await db.one(_BY_ID, repo_id=repo_id)
+    return repo_from_row(row, ANONYMOUS) if row is not None else None
+
+
 class _RepoName(NamedTuple):
     pk: int
     kind: str

@@ -10,6 +10,7 @@ from hubstead import commits
 from hubstead.admission import Lane, run_in_lane
 from hubstead.commits import RefKind, RefName
 from hubstead.errors import NotBuilt, RevisionNotFound
+from hubstead.garbage import forget_unreachable
 from hubstead.gitstore import Commit
 from hubstead.http import Response, json_response, text_response
 from hubstead.wire import Request
@@ -121,6 +122,12 @@ async def delete_tag(request: Request) -> Response:
         request.hub.stores, request.actor, request.repo, "/".join(request.segments("rev"))
     )
     return json_response({})
+
+
+async def forget_unreachable_history(request: Request) -> Response:
+    """Delete for good what no ref reaches any more, soon and without a grace period."""
+    await request.hub.db.write(forget_unreachable, request.repo)
+    return json_response({}, status=202)
 
 
 async def squash_history(request: Request) -> Response:

@@ -268,6 +268,7 @@ _WRITING = [
         WRITE,
         doc=_json(shapes.Squash),
     ),
+    Route("POST", f"{_REPO}/forget-unreachable", history.forget_unreachable_history, ADMIN),
     Route("GET", f"{_REPO}/lfs-files", lfs_files.listing, WRITE, doc=Doc(query="limit cursor")),
     Route(
         "POST",
