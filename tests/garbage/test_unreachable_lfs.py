@@ -213,7 +213,7 @@ async def test_a_damaged_repository_is_reported_and_loses_nothing(hub: GarbageHu
     folder = hub.stores.git.packs_path(bert.id)
     for path in folder.glob("pack-*.*"):
         path.unlink()
-    hub.stores.git._forget(bert.id)
+    hub.stores.git.forget(bert.id)
     hub.stores.look_again(bert.id)
     if hub.stores.packs_are_blobs:  # they are fetched again
         assert await hub.gc() == []

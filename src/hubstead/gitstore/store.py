@@ -154,7 +154,7 @@ class GitStore:
         """
         path = self.path(repo_id)
         if not os.path.exists(f"{path}/HEAD"):
-            self._forget(repo_id)
+            self.forget(repo_id)
             raise RepoMissing(repo_id=repo_id)
         self.handles.get(repo_id, path)
         return GitRepo(
@@ -169,15 +169,16 @@ class GitStore:
     def remove(self, repo_id: str) -> None:
         """Delete the repository's folder, if it exists."""
         path = self.path(repo_id)
-        self._forget(repo_id)
+        self.forget(repo_id)
         trash = path.parent / f"tmp_{secrets.token_hex(12)}"
         with contextlib.suppress(FileNotFoundError):
             path.rename(trash)
             sync_folder(path.parent)
         shutil.rmtree(trash, ignore_errors=True)
-        self._forget(repo_id)
+        self.forget(repo_id)
 
-    def _forget(self, repo_id: str) -> None:
+    def forget(self, repo_id: str) -> None:
+        """Close the handle of a repository and drop what is cached of it."""
         self.handles.close(repo_id)
         self._caches.forget(repo_id)
 

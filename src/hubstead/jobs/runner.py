@@ -195,7 +195,7 @@ class Runner:
             await change
         except Exception as error:
             # The job stays claimed until its lease expires, and then runs again.
-            _log.error("outcome of a job not kept", type=running.claim.type, error=_text(error))
+            _log.error("outcome of a job not recorded", type=running.claim.type, error=_text(error))
 
     async def _succeeded(self, claim: Claim, outcome: Reschedule | None) -> None:
         if outcome is None and claim.type in self._recurring:
