@@ -278,7 +278,7 @@ def _parallel(pair: Pair) -> list[Figure]:
 
 
 def _refs(pair: Pair) -> list[Figure]:
-    """``info/refs`` of protocol v0, asked for by wrk: the whole list of refs each time."""
+    """Measure ``info/refs`` of protocol v0 by wrk: the whole list of refs in every response."""
     rate = Figure(
         "ref advertisements (v0)", "per s", Goal("ratio", 2), "http-backend", cpu_unit="µs/request"
     )

@@ -1,4 +1,4 @@
-"""Whether the time of a refusal tells that a repository exists, which its caller may not see."""
+"""Whether the time of a refusal discloses that a hidden repository exists."""
 
 from __future__ import annotations
 

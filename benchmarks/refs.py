@@ -79,14 +79,14 @@ def _pushes(source: Path) -> dict[str, Push]:
 
 
 def _pack(source: Path, revisions: list[str]) -> bytes:
-    done = subprocess.run(
+    result = subprocess.run(
         ["git", "pack-objects", "--revs", "--stdout", "--quiet"],
         cwd=source,
         input="\n".join([*revisions, ""]).encode(),
         capture_output=True,
         check=True,
     )
-    return done.stdout
+    return result.stdout
 
 
 def _request(commands: list[tuple[str, str, str]], pack: bytes = b"") -> bytes:

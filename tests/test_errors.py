@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-import hubstead.app  # noqa: F401 - whoever defines an error has been imported
+import hubstead.app  # noqa: F401 - imports every module that defines an error
 from hubstead.errors import HubError, InvalidCard, InvalidInput, RateLimited, every_error
 
 EVERY = sorted(set(every_error()), key=lambda cls: cls.__name__)

@@ -75,7 +75,7 @@ async def test_a_call_returns_its_result_and_raises_its_error() -> None:
     assert admission.queue(Lane.READS).running == 0
 
 
-async def test_waiting_callers_take_turns_whatever_each_of_them_has_queued() -> None:
+async def test_waiting_callers_take_turns_however_much_each_of_them_has_queued() -> None:
     admission = install()
     order: list[str] = []
     async with occupied(admission, "first"):

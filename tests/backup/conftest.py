@@ -162,4 +162,4 @@ async def differences(
 ) -> list[str]:
     async with open_storage(settings) as stores:
         wanted = snapshot or folder.snapshot()
-        return [each async for each in verify_restore(stores, folder, wanted, quiet())]
+        return [line async for line in verify_restore(stores, folder, wanted, quiet())]

@@ -86,8 +86,8 @@ async def test_expired_uploads_are_deleted_with_their_parts_and_others_stay(db: 
     repo, store = await a_repository(db), open_blobs("memory:")
     over = await begin(db, repo, lifetime_ms=0)
     going_on = await begin(db, repo, size=12)
-    for each in (over, going_on):
-        writer = store.parts.writer(each.id, 1, offset=0, size=2)
+    for upload in (over, going_on):
+        writer = store.parts.writer(upload.id, 1, offset=0, size=2)
         await in_thread(partial(writer.write, b"ab"))
         await in_thread(writer.commit)
     assert await expire_uploads(db, store) == 1

@@ -59,7 +59,7 @@ def test_norwegian_is_a_language() -> None:
         assert (checked.errors, checked.warnings) == ((), ())
 
 
-def test_values_are_what_json_can_say() -> None:
+def test_values_are_representable_in_json() -> None:
     assert data(
         "date: 2020-01-02\nwhen: 2020-01-02T03:04:05Z\nnan: .nan\ninf: -.inf\n1: one\n"
         "true: True\nnull: ~\nbig: 99999999999999999999\nbin: !!binary aGk=\nset: !!set {a, b}\n"

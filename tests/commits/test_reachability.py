@@ -36,8 +36,8 @@ class Reader:
         self.walks = 0
 
     async def reads(self, repo: Repo, text: str) -> bool:
-        opened = await open_repo(self.node.db, self.ben, repo.repo_id)
-        return await self.reads_as_of(opened, text)
+        row = await open_repo(self.node.db, self.ben, repo.repo_id)
+        return await self.reads_as_of(row, text)
 
     async def reads_as_of(self, repo: Repo, text: str) -> bool:
         git = await self.node.stores.open_git(repo)
@@ -69,7 +69,7 @@ async def history(node: CommitNode, repo: Repo, count: int) -> list[str]:
     return [(await node.put(repo, {"a": b"%d" % number})).commit for number in range(count)]
 
 
-async def test_a_download_at_a_known_commit_walks_nothing_and_asks_no_more_than_at_the_branch(
+async def test_a_download_at_a_known_commit_walks_nothing_and_queries_no_more_than_at_the_branch(
     node: CommitNode, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repo = await node.make()
@@ -86,7 +86,9 @@ async def test_a_download_at_a_known_commit_walks_nothing_and_asks_no_more_than_
     assert reader.walks == walks
 
 
-async def test_a_new_commit_costs_one_walk_of_what_is_new(node: CommitNode, reader: Reader) -> None:
+async def test_a_new_commit_costs_one_walk_of_its_new_commits(
+    node: CommitNode, reader: Reader
+) -> None:
     repo = await node.make()
     commits = await history(node, repo, 3)
     assert await reader.reads(repo, commits[0])
@@ -113,7 +115,9 @@ async def test_a_request_that_read_an_older_tip_walks_nothing_again(
     assert reader.walks == walks
 
 
-async def test_what_a_branch_dropped_is_gone_at_once(node: CommitNode, reader: Reader) -> None:
+async def test_commits_of_a_deleted_branch_are_unreachable_at_once(
+    node: CommitNode, reader: Reader
+) -> None:
     repo = await node.make()
     commits = await history(node, repo, 3)
     assert await reader.reads(repo, commits[1])
@@ -138,7 +142,9 @@ async def test_another_ref_is_enough_and_its_end_is_too(node: CommitNode, reader
     assert [await reader.reads(repo, sha[:9]) for sha in commits] == [True, False, False]
 
 
-async def test_another_node_reads_what_it_had_to_fetch(node: CommitNode, reader: Reader) -> None:
+async def test_another_node_reads_commits_that_it_had_to_fetch(
+    node: CommitNode, reader: Reader
+) -> None:
     repo = await node.make()
     commits = await history(node, repo, 2)
     assert await reader.reads(repo, commits[0])

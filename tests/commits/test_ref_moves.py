@@ -38,16 +38,16 @@ async def test_any_number_of_refs_takes_the_same_number_of_statements(
 ) -> None:
     repo, oid = await a_commit(node)
     created = tags(count, oid)
-    moved = [RefMove(each.ref, oid, "f" * 40) for each in created[::2]]
-    deleted = [RefMove(each.ref, oid, None) for each in created[1::2]]
+    moved = [RefMove(tag.ref, oid, "f" * 40) for tag in created[::2]]
+    deleted = [RefMove(tag.ref, oid, None) for tag in created[1::2]]
     calls = await record_calls(node.db, monkeypatch)
     await move(node, repo, *created)
-    assert len(calls) == 4, calls  # what is there, the names above and below, the rows
+    assert len(calls) == 4, calls  # the refs, the names above and below, the rows
     calls.clear()
     await move(node, repo, *moved, *deleted)
     assert len(calls) == 3, calls
     assert await names(node, repo) == {"heads/main"} | {
-        each.ref.removeprefix("refs/") for each in moved
+        tag.ref.removeprefix("refs/") for tag in moved
     }
 
 
@@ -65,8 +65,8 @@ async def test_every_ref_that_cannot_move_is_named_at_once_and_none_moves(node: 
             RefMove("refs/heads/gone", oid, None),
         )
     faults = [refused.value, *refused.value.others]
-    assert [type(each) for each in faults] == [RefExists, RefMoved, RefMoved]
-    assert [each.oid for each in faults if isinstance(each, RefMoved)] == [oid, "it is gone"]
+    assert [type(fault) for fault in faults] == [RefExists, RefMoved, RefMoved]
+    assert [fault.oid for fault in faults if isinstance(fault, RefMoved)] == [oid, "it is gone"]
     assert await names(node, repo) == before
 
 
@@ -77,7 +77,7 @@ async def test_names_that_exclude_each_other_are_refused_within_one_write(node: 
     with pytest.raises(RefInTheWay) as refused:
         await move(node, repo, *[RefMove(f"refs/tags/{name}", None, oid) for name in wanted])
     faults = [refused.value, *refused.value.others]
-    assert [each.ref.removeprefix("refs/tags/") for each in faults] == ["a", "a/b/c", "n", "m/1"]
+    assert [fault.ref.removeprefix("refs/tags/") for fault in faults] == ["a", "a/b/c", "n", "m/1"]
 
 
 async def test_a_ref_makes_room_for_those_below_in_the_same_write(node: CommitNode) -> None:
@@ -87,7 +87,7 @@ async def test_a_ref_makes_room_for_those_below_in_the_same_write(node: CommitNo
     assert await names(node, repo) == {"heads/main", "tags/a/b"}
 
 
-async def test_a_name_that_no_database_can_store_is_a_ref_that_is_gone(node: CommitNode) -> None:
+async def test_a_name_that_no_database_can_store_is_a_missing_ref(node: CommitNode) -> None:
     repo, oid = await a_commit(node)
     with pytest.raises(RefMoved, match="it is gone"):
         await move(node, repo, RefMove("refs/tags/\udcff", oid, None))

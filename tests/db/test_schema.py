@@ -47,7 +47,7 @@ def differences(connection: sqlalchemy.Connection) -> list[Any]:
 
 
 @pytest.mark.filterwarnings("ignore:autogenerate skipping")
-def test_what_is_migrated_is_what_is_declared_on_sqlite(migrated_file: Path) -> None:
+def test_migrations_build_the_declared_schema_on_sqlite(migrated_file: Path) -> None:
     engine = sqlalchemy.create_engine("sqlite://", creator=lambda: connect(migrated_file))
     with engine.connect() as connection:
         assert differences(connection) == []

@@ -95,7 +95,7 @@ async def test_a_sound_hub_has_no_findings(sample: DoctorHub) -> None:
     assert await find(sample, quick=True) == []
 
 
-async def test_what_other_users_may_read_is_named(sample: DoctorHub) -> None:
+async def test_files_that_other_users_may_read_are_reported(sample: DoctorHub) -> None:
     data = sample.stores.settings.data
     (data / "incoming").mkdir(mode=0o700)
     folders = [data / "git", data / "incoming"]

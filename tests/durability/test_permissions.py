@@ -1,4 +1,4 @@
-"""Other users of the machine read nothing of the hub, whoever made its folder."""
+"""Other users of the machine read nothing of the hub, whatever the origin of its folder."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ FILES = [
 
 @dataclass
 class Bytes:
-    """A source that counts what is read of it."""
+    """A source that counts the bytes read from it."""
 
     data: bytes
     reads: list[tuple[int, int]] = field(default_factory=list)
@@ -87,7 +87,7 @@ def test_a_gguf_header_is_read_as_it_was_written(
             assert isinstance(read, bool) == isinstance(value, bool)
 
 
-def test_what_a_gguf_header_adds_up_to() -> None:
+def test_the_parameters_of_a_gguf_header_are_summed() -> None:
     data = llama()
     header = parse_gguf(data, len(data))
     assert header.parameters == 64 * 300 + 64 * 120

@@ -1,4 +1,4 @@
-"""Manifests are the same bytes for the same files, whoever computes them."""
+"""Manifests of equal files are equal bytes, on every node."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_llama_cpp_is_given_the_names_of_the_files() -> None:
     assert alone["ggufFile"] == fields["ggufFile"]
 
 
-def test_files_of_the_repository_go_before_what_the_family_needs() -> None:
+def test_files_of_the_repository_win_over_those_of_the_family() -> None:
     own = files(
         template=b"{{ .Prompt }}", system=b"Be kind", params=b'{"num_ctx":9}', license=b"MIT"
     )

@@ -170,8 +170,8 @@ def test_slashes_at_the_end_of_an_address_change_nothing(
     plain = anna.call("GET", path)
     assert plain.status == 200
     for slashes in ("/", "//"):
-        said = anna.call("GET", path + slashes)
-        assert (said.status, said.body) == (200, plain.body)
+        response = anna.call("GET", path + slashes)
+        assert (response.status, response.body) == (200, plain.body)
 
 
 def test_a_slash_behind_a_file_names_no_file(anna: Person) -> None:

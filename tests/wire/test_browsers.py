@@ -1,4 +1,4 @@
-"""What web pages of other sites can do with the hub by the browser of somebody who uses it."""
+"""Web pages of other sites and the hub: requests that the browser of a user sends for them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def authorization(embedded_hub: ThreadHub) -> dict[str, str]:
 
 
 def create(hub: ThreadHub, authorization: str, **headers: str) -> Response:
-    """Ask for a repository without a name, which is 400 to those who may ask."""
+    """Request a repository without a name, which is 400 for callers with the right."""
     return hub.call("POST", CREATE, {}, token="", Authorization=authorization, **headers)
 
 
@@ -80,7 +80,7 @@ def test_the_hubs_own_pages_and_programs_use_any_credentials(
     assert embedded_hub.call("POST", "/api/login", body, token="", **headers).status == 401
 
 
-def test_foreign_pages_read_what_is_public_and_use_tokens_they_have(
+def test_foreign_pages_read_public_content_and_use_their_own_tokens(
     embedded_hub: ThreadHub,
 ) -> None:
     anna = embedded_hub.user()
@@ -88,9 +88,9 @@ def test_foreign_pages_read_what_is_public_and_use_tokens_they_have(
     headers = {"Origin": FOREIGN, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors"}
     target = f"/api/models/{repo}/paths-info/main"
     for token in ("", anna.token):
-        said = embedded_hub.call("POST", target, {"paths": []}, token=token, **headers)
-        assert said.status == 200
-        assert said.headers["access-control-allow-origin"] == FOREIGN
+        response = embedded_hub.call("POST", target, {"paths": []}, token=token, **headers)
+        assert response.status == 200
+        assert response.headers["access-control-allow-origin"] == FOREIGN
     assert embedded_hub.call("POST", "/oauth/token", {}, token="", **headers).status == 501
 
 
@@ -106,10 +106,10 @@ def test_browsers_get_no_challenge_for_a_password_and_git_does(embedded_hub: Thr
     }
     for address, challenged in addresses.items():
         method = "POST" if address.endswith("verify") else "GET"
-        said = embedded_hub.call(method, address, token="")
+        response = embedded_hub.call(method, address, token="")
         shown = embedded_hub.call(method, address, token="", Sec_Fetch_Mode="no-cors")
-        assert said.status == shown.status == 401, address
-        assert ("www-authenticate" in said.headers) == challenged
+        assert response.status == shown.status == 401, address
+        assert ("www-authenticate" in response.headers) == challenged
         assert "www-authenticate" not in shown.headers
 
 
@@ -117,8 +117,10 @@ def test_only_listed_origins_read_where_they_are_listed(own_hub: Callable[..., T
     hub = own_hub(cors_origins=("https://app.example",), hosts=("hub.example", "127.0.0.1"))
     for origin, allowed in (("https://app.example", True), (FOREIGN, False)):
         for method in ("GET", "OPTIONS"):
-            said = hub.call(method, "/api/models", Origin=origin)
-            assert said.headers.get("access-control-allow-origin") == (origin if allowed else None)
+            response = hub.call(method, "/api/models", Origin=origin)
+            assert response.headers.get("access-control-allow-origin") == (
+                origin if allowed else None
+            )
     assert hub.call("GET", "/api/models", Host="hub.example:80").status == 200
     assert hub.call("GET", "/api/models", Host="HUB.example").status == 200
     for host in ("evil.example", "hub.example.evil", "", "[::1"):
@@ -144,8 +146,8 @@ def test_every_response_forbids_guesses_of_its_type(embedded_hub: ThreadHub) -> 
         "/api/none",
         "/static/hubstead.css",
     ):
-        said = embedded_hub.call("GET", address)
-        assert said.headers["x-content-type-options"] == "nosniff", address
+        response = embedded_hub.call("GET", address)
+        assert response.headers["x-content-type-options"] == "nosniff", address
     with socket.create_connection(("127.0.0.1", embedded_hub.port), timeout=60) as wire:
         wire.sendall(b"GET / HTTP/1.1\r\n\r\n")
         refused = wire.recv(65536)
@@ -159,11 +161,11 @@ def test_shared_caches_ask_again_within_the_hour_whether_a_file_is_public(
     anna = embedded_hub.user()
     repo = anna.repo()
     sha = anna.call("GET", f"/api/models/{repo}").json["sha"]
-    said = embedded_hub.call("GET", f"/{repo}/resolve/{sha}/.gitattributes")
-    rules = said.headers["cache-control"].split(", ")
+    response = embedded_hub.call("GET", f"/{repo}/resolve/{sha}/.gitattributes")
+    rules = response.headers["cache-control"].split(", ")
     assert "immutable" in rules
     assert "s-maxage=3600" in rules
-    assert "Origin" in said.headers["vary"]
+    assert "Origin" in response.headers["vary"]
 
 
 def test_cursors_of_lists_show_no_numbers_of_rows(embedded_hub: ThreadHub) -> None:
@@ -173,11 +175,11 @@ def test_cursors_of_lists_show_no_numbers_of_rows(embedded_hub: ThreadHub) -> No
     address = f"/api/models?author={anna.name}&limit=1"
     seen, cursors = [], set()
     for _ in range(3):
-        said = embedded_hub.call("GET", address)
-        seen.append(said.json[0]["id"])
-        if "link" not in said.headers:
+        response = embedded_hub.call("GET", address)
+        seen.append(response.json[0]["id"])
+        if "link" not in response.headers:
             break
-        link = said.headers["link"].partition(">")[0][1:]
+        link = response.headers["link"].partition(">")[0][1:]
         address = link.partition(str(embedded_hub.port))[2]
         cursor = link.partition("cursor=")[2].partition("&")[0]
         assert b"createdAt" not in base64.urlsafe_b64decode(cursor.split(".")[1] + "==")
@@ -185,8 +187,8 @@ def test_cursors_of_lists_show_no_numbers_of_rows(embedded_hub: ThreadHub) -> No
     assert sorted(seen) == [anna.path(name) for name in ("a", "b", "c")]
     assert len(cursors) == 4  # no cursor is given out twice, so that none can be compared
     for wrong in ("x", cursor[:-1] + "A", cursor[1:]):
-        said = embedded_hub.call("GET", f"/api/models?cursor={wrong}")
-        assert said.status == 400
+        response = embedded_hub.call("GET", f"/api/models?cursor={wrong}")
+        assert response.status == 400
 
 
 def _cursor_of(hub: ThreadHub, author: str) -> str:

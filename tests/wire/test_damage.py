@@ -138,11 +138,11 @@ def test_a_damaged_lfs_object_is_requested_by_the_batch_and_repaired_by_the_uplo
     assert body == stored
 
 
-def follow(said: Response) -> bytes:
+def follow(answer: Response) -> bytes:
     import urllib.request
 
-    assert said.status in {302, 307}, said.status
-    with urllib.request.urlopen(said.headers["location"]) as response:
+    assert answer.status in {302, 307}, answer.status
+    with urllib.request.urlopen(answer.headers["location"]) as response:
         return bytes(response.read())
 
 

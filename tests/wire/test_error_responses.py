@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import hubstead.app  # noqa: F401 - whoever defines an error has been imported
+import hubstead.app  # noqa: F401 - imports every module that defines an error
 from hubstead import errors
 from hubstead.errors import HubError, every_error
 from hubstead.ids import Kind, RepoId

@@ -88,16 +88,16 @@ def squashed(live_hub: ThreadHub) -> Squashed:
     return squashed
 
 
-def plain(said: Response, sha: str) -> tuple[Any, ...]:
+def plain(response: Response, sha: str) -> tuple[Any, ...]:
     """Return a response without the parts that differ between any two."""
-    request_id = said.headers["x-request-id"]
+    request_id = response.headers["x-request-id"]
     headers = {
         name: value.replace(sha, "SHA")
-        for name, value in said.headers.items()
+        for name, value in response.headers.items()
         if name not in ("date", "x-request-id")
     }
-    body = said.body.replace(request_id.encode(), b"ID").replace(sha.encode(), b"SHA")
-    return said.status, headers, body
+    body = response.body.replace(request_id.encode(), b"ID").replace(sha.encode(), b"SHA")
+    return response.status, headers, body
 
 
 @pytest.mark.parametrize(("method", "pattern"), AT_REVISION)

@@ -415,7 +415,7 @@ async def test_damaged_bytes_are_reported_and_not_sent(hub: XetHub) -> None:
     path.write_bytes(b"\x07" * len(xorb.body))
     with pytest.raises(BlobCorrupt):
         await hub.read(file)
-    if hub.stores.blobs.files is None:  # only this node's copy was: another one is made
+    if hub.stores.blobs.files is None:  # only this node's copy was damaged: it is fetched again
         assert await hub.read(file) == file.content
         return
     path.write_bytes(xorb.body[:-3])
@@ -545,8 +545,8 @@ async def test_copies_on_a_node_may_be_evicted(hub: XetHub) -> None:
 async def test_a_node_has_a_copy_of_its_uploads(hub: XetHub) -> None:
     _, xorb = a_model("offered")
     await hub.send(xorb)
-    found = await find_xorb(hub.stores.db, xorb.name)
-    assert found is not None
+    row = await find_xorb(hub.stores.db, xorb.name)
+    assert row is not None
     if hub.stores.blobs.files is None:
-        await hub.stores.blobs.delete(found.key)
-    assert (await hub.xet.cache.path(found.key)).read_bytes() == xorb.body
+        await hub.stores.blobs.delete(row.key)
+    assert (await hub.xet.cache.path(row.key)).read_bytes() == xorb.body

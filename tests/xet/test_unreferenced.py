@@ -125,8 +125,8 @@ async def test_a_needed_xorb_stays_at_any_age(hub: XetHub) -> None:
 
 
 async def test_a_file_that_was_just_registered_is_not_forgotten(hub: XetHub) -> None:
-    file, made = a_model("fresh")
-    await hub.upload(file, xorbs=(made,))
+    file, xorb = a_model("fresh")
+    await hub.upload(file, xorbs=(xorb,))
     await delete_object(hub, file)
     assert not await delete_unreferenced_files(hub.stores.db, hub.stores.settings.xet)
     await pass_days(hub, 0.1)
@@ -193,9 +193,9 @@ async def test_any_use_renews_a_xorb(hub: XetHub, how: Any) -> None:
 
 
 async def test_a_deleted_xorb_cannot_be_used(hub: XetHub) -> None:
-    file, made = a_model("relied on")
-    await hub.send(made)
-    row = await find_xorb(hub.stores.db, made.name)
+    file, xorb = a_model("relied on")
+    await hub.send(xorb)
+    row = await find_xorb(hub.stores.db, xorb.name)
     assert row is not None
     index = await hub.xet.indexes.get(row.blob)
     await pass_days(hub, 24)
@@ -208,11 +208,11 @@ async def test_a_deleted_xorb_cannot_be_used(hub: XetHub) -> None:
         await hub.register(file)
     assert await hub.traces() == before
     # It is uploaded again with other compression: nothing of the old one is mixed with it.
-    other = b"".join(record_of(chunk) for chunk in made.chunks)
-    assert await hub.send(made, body=other)
+    other = b"".join(record_of(chunk) for chunk in xorb.chunks)
+    assert await hub.send(xorb, body=other)
     await hub.register(file)
     assert await hub.read(file) == file.content
-    again = await find_xorb(hub.stores.db, made.name)
+    again = await find_xorb(hub.stores.db, xorb.name)
     assert again is not None
     assert again.blob != row.blob
     assert (await hub.xet.indexes.get(again.blob)).size == len(other) != index.size

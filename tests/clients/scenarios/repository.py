@@ -63,8 +63,12 @@ def cli(*arguments: str | Path, **how: Any) -> Any:
 
 def knows(*command: str | Path) -> Any:
     """Return whether the release's command line has such a command."""
-    told = cli(*command, "--help", ok=None).lower()
-    return "usage" in told and "invalid choice" not in told and "no such command" not in told
+    help_text = cli(*command, "--help", ok=None).lower()
+    return (
+        "usage" in help_text
+        and "invalid choice" not in help_text
+        and "no such command" not in help_text
+    )
 
 
 def git(folder: Any, *arguments: str | Path, **how: Any) -> Any:

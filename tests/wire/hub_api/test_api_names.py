@@ -59,11 +59,11 @@ def test_names_that_differ_in_case_or_unicode_form_live_side_by_side(
     for name in names:
         target = f"/api/{anna.path('old')}/upload/main/{quote(name)}"
         assert anna.call("POST", target, name).status == 200
-    for each in ("created", "bert", "pushed", "old"):
-        listed = anna.api.list_repo_files(anna.path(each))
+    for repo_name in ("created", "bert", "pushed", "old"):
+        listed = anna.api.list_repo_files(anna.path(repo_name))
         assert set(listed) >= set(names)
         for name in names:
-            got = anna.call("GET", f"/{anna.path(each)}/resolve/main/{quote(name)}")
+            got = anna.call("GET", f"/{anna.path(repo_name)}/resolve/main/{quote(name)}")
             assert got.body.decode() == name
 
 
@@ -81,24 +81,24 @@ def test_where_the_setting_forbids_clashes_every_way_in_refuses_them(
     here = clone(url(anna, repo), tmp_path / "w")
     before = anna.hub.traces()
     for present, new, difference in CLASHES:
-        told = f"differs only in {difference}"
+        hint = f"differs only in {difference}"
         refused = anna.commit(repo, add(new))
-        assert (refused.status, told in refused.json["error"]) == (400, True)
+        assert (refused.status, hint in refused.json["error"]) == (400, True)
         copied = {"key": "copyFile", "value": {"path": new, "srcPath": present}}
-        assert told in anna.commit(repo, copied).json["error"]
+        assert hint in anna.commit(repo, copied).json["error"]
         early = preupload(anna, repo, "fine", new)
-        assert (early.status, told in early.json["error"]) == (422, True)
+        assert (early.status, hint in early.json["error"]) == (422, True)
         among = preupload(anna, repo, "n/" + present, "n/" + new)
-        assert (among.status, told in among.json["error"]) == (422, True)
+        assert (among.status, hint in among.json["error"]) == (422, True)
         old = anna.call("POST", f"/api/{repo}/upload/main/{quote(new)}", b"x" * 100_000)
-        assert (old.status, told in old.json["error"]) == (400, True)
+        assert (old.status, hint in old.json["error"]) == (400, True)
         files = [{"path": name, "content": ""} for name in (present, new)]
         created = anna.call("POST", "/api/repos/create", {"name": "new", "files": files})
-        assert (created.status, told in created.json["error"]) == (400, True)
+        assert (created.status, hint in created.json["error"]) == (400, True)
         here("reset", "-q", "--hard", "origin/main")
         here.commit(new, "x")
         pushed = here.refused("push", "origin", "HEAD:main", "HEAD:dev")
-        assert pushed.count(told) == 2
+        assert pushed.count(hint) == 2
     assert anna.hub.traces() == before
     assert anna.call("POST", f"/api/{repo}/upload/main/Read.md", b"y").status == 200
     assert preupload(anna, repo, "Read.md", "folder/a", "folder/b").status == 200

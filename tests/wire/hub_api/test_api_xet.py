@@ -139,12 +139,12 @@ def test_pull_requests_have_no_tokens_while_they_do_not_exist(
 ) -> None:
     target = f"/xet-write-token/{revision}?create_pr=1"
     for person in (sample.owner, sample.others["stranger"]):
-        said = sample.api(target, token=person.token)
-        assert said.status == 501
-        assert "pull requests" in said.message
+        response = sample.api(target, token=person.token)
+        assert response.status == 501
+        assert "pull requests" in response.message
 
 
-def test_writers_may_upload_and_nobody_for_a_pull_request(sample: MixedModel) -> None:
+def test_writers_may_upload_and_no_reader_for_a_pull_request(sample: MixedModel) -> None:
     expected = {
         # who: (read, write, write for a pull request)
         "owner": (200, 200, 501),

@@ -205,9 +205,9 @@ async def test_a_private_repository_looks_like_a_missing_one(live: LfsHub) -> No
     assert hidden.headers["www-authenticate"].startswith("Basic ")
 
 
-def _but_for_ids(said: Any) -> Any:
-    body = {name: value for name, value in said.json.items() if name != "request_id"}
-    headers = {n: v for n, v in said.headers.items() if n not in ("x-request-id", "date")}
+def _but_for_ids(response: Any) -> Any:
+    body = {name: value for name, value in response.json.items() if name != "request_id"}
+    headers = {n: v for n, v in response.headers.items() if n not in ("x-request-id", "date")}
     headers.pop("content-length", None)
     return body, headers
 

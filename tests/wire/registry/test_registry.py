@@ -63,9 +63,9 @@ class Pull:
         parts = []
         for span in ranges:
             address = location.removeprefix(hub.url)
-            answer = hub.call("GET", address, token="", Range=span)
-            assert answer.status == 206, answer.body
-            parts.append(answer.body)
+            response = hub.call("GET", address, token="", Range=span)
+            assert response.status == 206, response.body
+            parts.append(response.body)
         content = b"".join(parts)
         assert f"sha256:{hashlib.sha256(content).hexdigest()}" == part["digest"]
         return content
@@ -94,9 +94,9 @@ def model(live_hub: ThreadHub, files: dict[str, bytes]) -> str:
 
 def test_a_registry_says_that_it_is_one(live_hub: ThreadHub) -> None:
     for target in ("/v2", "/v2/"):
-        answer = live_hub.call("GET", target)
-        assert (answer.status, answer.json) == (200, {})
-        assert answer.headers["docker-distribution-api-version"] == "registry/2.0"
+        response = live_hub.call("GET", target)
+        assert (response.status, response.json) == (200, {})
+        assert response.headers["docker-distribution-api-version"] == "registry/2.0"
     assert live_hub.call("GET", "/v2", token="hf_wrong").status == 401
 
 
@@ -254,7 +254,7 @@ def test_a_private_model_is_hidden_and_pulled_by_signed_addresses(live_hub: Thre
     assert live_hub.call("GET", address).status in (401, 404)
 
 
-def test_the_token_address_says_what_to_do_instead(live_hub: ThreadHub) -> None:
+def test_the_token_address_names_the_alternative(live_hub: ThreadHub) -> None:
     refused = live_hub.call("GET", "/v2/token?scope=x", Authorization="AAAA:BBBB")
     assert refused.status == 401
     assert "hf download" in refused.json["error"]
@@ -294,7 +294,7 @@ def test_only_gguf_files_of_this_repository_are_blobs(live_hub: ThreadHub, model
     assert pull.manifest().status == 400
 
 
-def test_what_a_squash_has_removed_is_no_manifest_and_no_blob(live_hub: ThreadHub) -> None:
+def test_a_squashed_commit_has_no_manifest_and_no_blob(live_hub: ThreadHub) -> None:
     anna = live_hub.user("anna")
     repo = anna.repo()
     commit_models(anna, repo, {"t-Q8_0.gguf": own(), "system": b"a secret that was a mistake"})

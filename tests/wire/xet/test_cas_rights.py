@@ -190,7 +190,7 @@ def test_content_of_another_repository_looks_missing(sample: XetModel) -> None:
     assert elsewhere.call("GET", names).json == {"files": {}, "fetch_info": {}}
 
 
-def test_an_upload_does_not_tell_what_others_stored(sample: XetModel) -> None:
+def test_an_upload_does_not_disclose_what_others_stored(sample: XetModel) -> None:
     file, xorb = a_model("stored by anna")
     hidden = sample.anna.repo("hidden", private=True)
     sample.cas(repo=hidden).upload(file, xorbs=(xorb,))
@@ -218,7 +218,7 @@ def test_refusals_of_shards_do_not_tell_whether_a_foreign_xorb_is_stored(
         lies = [(0, count), (0, 1), (0, 4000)]
         terms = [[Term(xorb.raw, start, end, 1)] for start, end in lies]
         return [
-            *(shard_of([file_entry(bytes([7] * 32), each, bytes(32))]) for each in terms),
+            *(shard_of([file_entry(bytes([7] * 32), term, bytes(32))]) for term in terms),
             shard_of([], [xorb_entry(SampleXorb(absent.chunks, xorb.raw, b"", absent.index))]),
             # A second xorb, which is stored nowhere, must not betray the first.
             shard_of([], [xorb_entry(SampleXorb(other.chunks, xorb.raw, b"", other.index)),
@@ -235,9 +235,9 @@ def test_refusals_of_shards_do_not_tell_whether_a_foreign_xorb_is_stored(
             assert b"refused" in _ending(there)
 
 
-def _ending(said: Response) -> bytes:
+def _ending(response: Response) -> bytes:
     """Return the last line of a body, after lines of progress."""
-    return said.body.strip().rpartition(b"\n")[2]
+    return response.body.strip().rpartition(b"\n")[2]
 
 
 def test_uncommitted_content_is_only_for_writers(sample: XetModel) -> None:
