@@ -13,14 +13,14 @@ from benchmarks.processes import Server
 from benchmarks.raw_client import api
 
 PAIRS = 10_000
-#: Microseconds: what the medians of both refusals may differ by.
+#: Microseconds: the largest allowed difference of the medians of both refusals.
 MOST_US = 2.0
 #: Names of one length: hidden, and absent.
 HIDDEN, ABSENT = "admin/bert-hush", "admin/bert-none"
 
 
 def measure(bench: Bench) -> list[Figure]:
-    """Ask for a hidden and an absent repository in turn, on one connection."""
+    """Request a hidden and an absent repository in turn, on one connection."""
     data = bench.disk / "hidden"
     server = hub.start_hub(data)
     try:

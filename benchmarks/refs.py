@@ -1,7 +1,7 @@
-"""Pushes of many refs at once, beside git's own http-backend.
+"""Pushes of many refs at once, compared with git's own http-backend.
 
-The requests are built here: git's client takes time by the square of the refs that one push names
-(over a minute for 10,000), which would hide what the servers take.
+The requests are built here: the time of git's client grows by the square of the refs in one push
+(over a minute for 10,000), which would hide the time of the servers.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ def test_buffered_bytes_are_bounded_and_returned_at_the_end_of_a_request() -> No
     assert admission.budget.refused == 2
 
 
-def test_bytes_are_returned_to_the_caller_that_they_were_taken_from() -> None:
+def test_bytes_are_returned_to_the_caller_of_their_reservation() -> None:
     admission = Admission(buffered_bytes=100, buffered_share=60)
     work = admission.begin("192.0.2.1")
     work.buffer(30)
@@ -58,7 +58,7 @@ def test_an_address_names_its_caller(address: str, key: str) -> None:
     assert address_key(address) == key
 
 
-def test_the_event_loop_is_late_by_more_than_50_ms_or_it_is_no_stall() -> None:
+def test_only_a_delay_of_more_than_50_ms_is_a_stall_of_the_event_loop() -> None:
     stalls = StallWatch()
     for late_s in (0.001, 0.049, 0.06, 0.2):
         stalls.note(late_s)

@@ -75,7 +75,7 @@ async def test_a_call_returns_its_result_and_raises_its_error() -> None:
     assert admission.queue(Lane.READS).running == 0
 
 
-async def test_waiting_callers_take_turns_however_much_each_of_them_has_queued() -> None:
+async def test_waiting_callers_take_turns_however_long_their_queues() -> None:
     admission = install()
     order: list[str] = []
     async with occupied(admission, "first"):
@@ -97,7 +97,7 @@ async def test_one_caller_never_takes_all_threads() -> None:
     await queued
 
 
-async def test_a_full_queue_refuses_everybody_and_a_full_share_one_caller() -> None:
+async def test_a_full_queue_refuses_all_callers_and_a_full_share_one() -> None:
     admission = install(queue=3, queue_share=2)
     async with occupied(admission, "first"):
         waiting = [as_caller("greedy", lambda: None) for _ in range(2)]
@@ -158,7 +158,7 @@ async def test_a_loop_ends_when_its_client_leaves_if_the_lane_says_so(abandons: 
         assert await task == "completed"
 
 
-async def test_a_client_that_leaves_gives_up_its_place_in_the_queue() -> None:
+async def test_a_client_that_leaves_frees_its_place_in_the_queue() -> None:
     admission = install(abandons=True)
     work = Work("ada")
 
@@ -175,7 +175,7 @@ async def test_a_client_that_leaves_gives_up_its_place_in_the_queue() -> None:
         assert admission.queue(Lane.READS).queued == 0
 
 
-async def test_a_cancelled_call_keeps_its_thread_until_it_ends_and_ends_at_a_checkpoint() -> None:
+async def test_a_cancelled_call_occupies_its_thread_until_it_ends_at_a_checkpoint() -> None:
     admission = install()
     started, go_on, ended = threading.Event(), threading.Event(), threading.Event()
 
@@ -254,7 +254,7 @@ async def test_a_slot_counts_without_a_thread() -> None:
     assert admission.queue(Lane.PUSHES).running == 0
 
 
-async def test_a_place_is_given_only_while_one_is_free() -> None:
+async def test_a_place_is_assigned_only_while_one_is_free() -> None:
     install(Lane.UPLOADS)
     place = try_place(Lane.UPLOADS)
     assert place is not None

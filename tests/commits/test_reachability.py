@@ -1,4 +1,4 @@
-"""What a node remembers of reachable commits, on both databases."""
+"""A node's cache of reachable commits, on both databases."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.support.round_trips import record_calls
 
 
 class Reader:
-    """A user without rights to write; ``walks`` counts how often the node walks history."""
+    """A user without rights to write; ``walks`` counts the walks of history."""
 
     def __init__(self, node: CommitNode, ben: Actor) -> None:
         self.node = node
@@ -128,7 +128,9 @@ async def test_commits_of_a_deleted_branch_are_unreachable_at_once(
     assert [await reader.reads(repo, sha) for sha in commits] == [False, False, False]
 
 
-async def test_another_ref_is_enough_and_its_end_is_too(node: CommitNode, reader: Reader) -> None:
+async def test_another_ref_makes_a_commit_reachable_until_its_deletion(
+    node: CommitNode, reader: Reader
+) -> None:
     repo = await node.make()
     commits = await history(node, repo, 3)
     repo = await node.open(repo)
@@ -157,7 +159,7 @@ async def test_another_node_reads_commits_that_it_had_to_fetch(
         assert revision.commit == commits[0]
 
 
-def test_a_set_of_ids_is_one_however_it_grew() -> None:
+def test_a_set_of_ids_is_the_same_in_any_order_of_growth() -> None:
     raw = [number.to_bytes(20, "big") for number in range(0, 6000, 2)]
     grown = OidSet(raw[:1000])
     for start in range(1000, 3000, 300):

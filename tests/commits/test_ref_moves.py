@@ -1,4 +1,4 @@
-"""Many refs in one write: how many statements it takes, and what it refuses."""
+"""Many refs in one write: the number of statements, and the refusals."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ async def test_any_number_of_refs_takes_the_same_number_of_statements(
     }
 
 
-async def test_every_ref_that_cannot_move_is_named_at_once_and_none_moves(node: CommitNode) -> None:
+async def test_all_refs_that_cannot_move_are_named_together_and_none_moves(
+    node: CommitNode,
+) -> None:
     repo, oid = await a_commit(node)
     await create_tag(node.stores, node.anna, repo, "a/b", revision="main")
     before = await names(node, repo)

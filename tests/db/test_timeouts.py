@@ -37,7 +37,7 @@ async def eventually(call: Callable[[], Awaitable[T]]) -> T:
     return await call()
 
 
-async def test_a_frozen_server_is_unavailable_until_it_goes_on(postgres_server: Postgres) -> None:
+async def test_a_frozen_server_is_unavailable_until_it_continues(postgres_server: Postgres) -> None:
     with tempfile.TemporaryDirectory() as folder:
         target = postgres_server.fresh_database()
         await migrate(target)

@@ -1,4 +1,4 @@
-"""The names of GGUF files say what runtimes read in them (protocol/runtimes.md 7.2)."""
+"""The names of GGUF files contain what runtimes read from them (protocol/runtimes.md 7.2)."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_name_without_a_tag_means_q4_k_m_or_the_next_smaller(labels: str, chos
     assert model.label == chosen
 
 
-def test_without_labels_the_first_file_is_meant_and_without_files_none() -> None:
+def test_without_labels_the_first_file_is_chosen_and_without_files_none() -> None:
     assert default_model(gguf_models(["b.gguf", "a.gguf"])) == gguf_models(["b.gguf"])[0]
     assert default_model([]) is None
 

@@ -1,4 +1,4 @@
-"""Headers of model files are read whatever they hold, or refused with a reason, within bounds."""
+"""Headers of model files with any content are read, or refused with a reason, within bounds."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Bytes:
 
 
 @given(TENSORS, st.none() | st.dictionaries(st.text(), st.text()))
-def test_a_safetensors_header_is_read_as_it_was_written(
+def test_a_safetensors_header_is_read_as_written(
     tensors: dict[str, tuple[str, list[int]]], metadata: dict[str, str] | None
 ) -> None:
     data = safetensors(tensors, metadata)
@@ -70,7 +70,7 @@ def test_a_safetensors_header_is_read_as_it_was_written(
 
 
 @given(METADATA, st.dictionaries(st.text(max_size=9), SHAPES, max_size=4), st.sampled_from([2, 3]))
-def test_a_gguf_header_is_read_as_it_was_written(
+def test_a_gguf_header_is_read_as_written(
     metadata: dict[str, object], tensors: dict[str, list[int]], version: int
 ) -> None:
     data = gguf(metadata, tensors, version=version)
@@ -108,7 +108,7 @@ def test_a_header_that_is_cut_anywhere_is_incomplete(parse: Parse, data: bytes) 
 
 @pytest.mark.parametrize(("parse", "data"), FILES)
 @given(changes=st.dictionaries(st.integers(0, 300), st.integers(0, 255), max_size=6))
-def test_no_bytes_are_a_fault(parse: Parse, data: bytes, changes: dict[int, int]) -> None:
+def test_no_bytes_cause_a_fault(parse: Parse, data: bytes, changes: dict[int, int]) -> None:
     changed = bytearray(data)
     for at, value in changes.items():
         changed[at % len(data)] = value
@@ -117,7 +117,7 @@ def test_no_bytes_are_a_fault(parse: Parse, data: bytes, changes: dict[int, int]
 
 
 @given(st.sampled_from(FILES), st.integers(0, 3), st.binary(max_size=200))
-def test_no_random_tail_is_a_fault(file: tuple[Parse, bytes], start: int, tail: bytes) -> None:
+def test_no_random_tail_causes_a_fault(file: tuple[Parse, bytes], start: int, tail: bytes) -> None:
     parse, data = file
     data = data[: start * 8] + tail
     with suppress(UnreadableHeader, IncompleteHeader):
@@ -191,7 +191,7 @@ def test_a_hostile_safetensors_header_is_refused(header: bytes, reason: str) -> 
         parse_safetensors(data, len(data))
 
 
-def test_a_length_beyond_the_file_is_refused_before_anything_is_read() -> None:
+def test_a_length_beyond_the_file_is_refused_before_any_read() -> None:
     source = Bytes(U64.pack(1 << 40) + bytes(3000))
     with pytest.raises(UnreadableHeader, match="longer than the file"):
         asyncio.run(read_header(source, parse_safetensors, first_bytes=64))

@@ -18,7 +18,7 @@ CHATML = "{{ '<|im_start|>' + role }}<|im_end|>"
 
 
 def files(**changes: Any) -> ModelFiles:
-    """Return a model with a projector, as clients were tried with."""
+    """Return a model with a projector, like those that clients were tested with."""
     values: dict[str, Any] = {
         "model": ModelFile("t-Q4_K_M.gguf", "0" * 40, 115680, MODEL, 131),
         "sha256": MODEL,
@@ -35,7 +35,7 @@ def layers(manifest: bytes) -> list[tuple[str, int]]:
     return [(layer["mediaType"].rpartition(".")[2], layer["size"]) for layer in listed]
 
 
-def test_the_manifest_for_ollama_is_this_one_byte_for_byte() -> None:
+def test_the_manifest_for_ollama_equals_this_one_byte_for_byte() -> None:
     manifest = build_manifest(files(), Form.OLLAMA)
     assert len(manifest.body) == 856
     digest = "a9602f5075a3130c9cfddce7cd500cf0da4c8e53c4097539416a190e3b4f3034"
@@ -46,7 +46,7 @@ def test_the_manifest_for_ollama_is_this_one_byte_for_byte() -> None:
         assert f"sha256:{digest}".encode() in manifest.body
 
 
-def test_llama_cpp_is_given_the_names_of_the_files() -> None:
+def test_llama_cpp_gets_the_names_of_the_files() -> None:
     manifest = build_manifest(files(), Form.LLAMA_CPP)
     fields = json.loads(manifest.body)
     assert fields["ggufFile"] == {
@@ -83,7 +83,7 @@ def test_a_model_without_a_readable_header_has_a_manifest_by_its_label() -> None
     assert config["file_type"] == "Q4_K_M"
 
 
-def test_docker_is_given_media_types_of_its_own() -> None:
+def test_docker_gets_its_own_media_types() -> None:
     manifest = build_manifest(files(license=b"MIT"), Form.DOCKER)
     fields = json.loads(manifest.body)
     assert (
@@ -134,7 +134,7 @@ def test_the_family_of_a_chat_template_has_stops_that_its_template_writes(
     assert family.template.count("{{") == family.template.count("}}")
 
 
-def test_other_chat_templates_are_of_no_family() -> None:
+def test_other_chat_templates_belong_to_no_family() -> None:
     assert family_of("[INST] x [/INST]") is None
     assert family_of("<|start_header_id|> alone") is None
     assert family_of(None) is None

@@ -14,7 +14,7 @@ from tests.support.person import Person
 U32, U64 = struct.Struct("<I"), struct.Struct("<Q")
 #: Numbers of the types of GGUF values.
 UINT32, INT32, FLOAT32, BOOL, STRING, ARRAY = 4, 5, 6, 7, 8, 9
-#: Attributes by which model files are LFS files.
+#: Attributes that make model files LFS files.
 BY_LFS = (
     b"*.gguf filter=lfs diff=lfs merge=lfs -text\n*.safetensors filter=lfs diff=lfs merge=lfs\n"
 )
@@ -41,13 +41,13 @@ def safetensors(
 
 
 def gguf_string(text: str) -> bytes:
-    """Return a string as GGUF has it."""
+    """Encode a string for GGUF."""
     encoded = text.encode()
     return U64.pack(len(encoded)) + encoded
 
 
 def gguf_value(value: object) -> bytes:
-    """Return a value of the metadata with the number of its type before it."""
+    """Encode a value of the metadata behind the number of its type."""
     if isinstance(value, bool):
         return U32.pack(BOOL) + bytes([value])
     if isinstance(value, int):

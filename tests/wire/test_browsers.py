@@ -155,7 +155,7 @@ def test_every_response_forbids_guesses_of_its_type(embedded_hub: ThreadHub) -> 
     assert b"x-content-type-options: nosniff\r\n" in refused
 
 
-def test_shared_caches_ask_again_within_the_hour_whether_a_file_is_public(
+def test_shared_caches_check_within_the_hour_whether_a_file_is_public(
     embedded_hub: ThreadHub,
 ) -> None:
     anna = embedded_hub.user()
@@ -185,7 +185,7 @@ def test_cursors_of_lists_show_no_numbers_of_rows(embedded_hub: ThreadHub) -> No
         assert b"createdAt" not in base64.urlsafe_b64decode(cursor.split(".")[1] + "==")
         cursors |= {cursor, _cursor_of(embedded_hub, anna.name)}
     assert sorted(seen) == [anna.path(name) for name in ("a", "b", "c")]
-    assert len(cursors) == 4  # no cursor is given out twice, so that none can be compared
+    assert len(cursors) == 4  # no cursor is issued twice, so that none can be compared
     for wrong in ("x", cursor[:-1] + "A", cursor[1:]):
         response = embedded_hub.call("GET", f"/api/models?cursor={wrong}")
         assert response.status == 400

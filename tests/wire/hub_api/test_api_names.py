@@ -17,7 +17,7 @@ from tests.support.person import Person
 COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "café.txt") for form in ("NFC", "NFD"))
 #: 4,096 bytes in UTF-8, most of them of characters that an address encodes.
 LONGEST = "/".join(["é" * 120] * 17)
-#: Files of the repository at the start, the one that each clashes with, and the difference.
+#: Files of the repository, those that clash with them, and the difference.
 CLASHES = [
     ("Read.md", "read.md", "case"),
     ("folder/a", "Folder/b", "case"),
@@ -40,7 +40,7 @@ def anna(live_hub: ThreadHub) -> Person:
     return live_hub.user("anna")
 
 
-def test_names_that_differ_in_case_or_unicode_form_live_side_by_side(
+def test_names_that_differ_in_case_or_unicode_form_are_distinct(
     anna: Person, tmp_path: Path
 ) -> None:
     names = [name for first, second, _ in CLASHES for name in (first, second)]
@@ -72,9 +72,7 @@ def strict(own_hub: Callable[..., ThreadHub]) -> Person:
     return own_hub(refuse_case_clashes=True).user("anna")
 
 
-def test_where_the_setting_forbids_clashes_every_way_in_refuses_them(
-    strict: Person, tmp_path: Path
-) -> None:
+def test_a_setting_refuses_clashes_of_names_on_every_way_in(strict: Person, tmp_path: Path) -> None:
     anna, repo = strict, strict.repo()
     for present, _, _ in CLASHES:
         assert anna.commit(repo, add(present)).status == 200
@@ -104,9 +102,7 @@ def test_where_the_setting_forbids_clashes_every_way_in_refuses_them(
     assert preupload(anna, repo, "Read.md", "folder/a", "folder/b").status == 200
 
 
-def test_a_clash_from_before_the_setting_stops_no_push(
-    own_hub: Callable[..., ThreadHub], tmp_path: Path
-) -> None:
+def test_an_older_clash_stops_no_push(own_hub: Callable[..., ThreadHub], tmp_path: Path) -> None:
     anna = own_hub().user("anna")
     repo = anna.repo()
     anna.commit(repo, add("a"), add("A"))

@@ -1,4 +1,4 @@
-"""The registry view: what ollama and other runtimes pull, step by step."""
+"""The registry view, step by step as ollama and other runtimes pull."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Pull:
     def blob(self, digest: str, method: str = "GET", **more: str) -> Response:
         return self.caller.call(method, f"/v2/{self.repo}/blobs/{digest}", **self.agent, **more)
 
-    def everything(self, ref: str = "latest") -> dict[str, bytes]:
+    def pull_all(self, ref: str = "latest") -> dict[str, bytes]:
         """Pull as ollama does; return the layers by the last word of their type."""
         manifest = self.manifest(ref)
         assert manifest.status == 200, manifest.body
@@ -92,7 +92,7 @@ def model(live_hub: ThreadHub, files: dict[str, bytes]) -> str:
     return repo
 
 
-def test_a_registry_says_that_it_is_one(live_hub: ThreadHub) -> None:
+def test_a_registry_identifies_itself(live_hub: ThreadHub) -> None:
     for target in ("/v2", "/v2/"):
         response = live_hub.call("GET", target)
         assert (response.status, response.json) == (200, {})
@@ -113,7 +113,7 @@ def test_a_registry_says_that_it_is_one(live_hub: ThreadHub) -> None:
 def test_ollama_pulls_by_label_and_by_name(
     live_hub: ThreadHub, model: str, files: dict[str, bytes], tag: str, path: str
 ) -> None:
-    layers = Pull(live_hub, model, OLLAMA).everything(tag)
+    layers = Pull(live_hub, model, OLLAMA).pull_all(tag)
     assert layers["model"] == files[path]
     assert layers["projector"] == files["mmproj-F16.gguf"]
     assert layers["license"] == b"MIT\n"
@@ -122,7 +122,7 @@ def test_ollama_pulls_by_label_and_by_name(
     assert json.loads(layers["v1+json"])["model_families"] == ["llama", "clip"]
 
 
-def test_an_unknown_tag_is_refused_in_a_sentence_that_ollama_shows(
+def test_an_unknown_tag_is_refused_with_a_sentence_that_ollama_shows(
     live_hub: ThreadHub, model: str
 ) -> None:
     refused = Pull(live_hub, model, OLLAMA).manifest("q5_0")
@@ -141,7 +141,7 @@ def test_a_split_model_is_for_llama_cpp_alone(live_hub: ThreadHub, model: str) -
     assert manifest.json["ggufFile"]["rfilename"] == SHARDS[0]
 
 
-def test_llama_cpp_is_given_the_names_of_model_and_projector(
+def test_llama_cpp_gets_the_names_of_model_and_projector(
     live_hub: ThreadHub, model: str, files: dict[str, bytes]
 ) -> None:
     manifest = Pull(live_hub, model, LLAMA_CPP).manifest("Q8_0").json
@@ -171,7 +171,7 @@ def test_a_manifest_is_the_same_at_every_pull_and_by_its_digest(
         assert (head.status, head.headers["content-length"]) == (200, str(len(first.body)))
 
 
-def test_docker_is_given_its_own_form(live_hub: ThreadHub, model: str) -> None:
+def test_docker_gets_its_own_form(live_hub: ThreadHub, model: str) -> None:
     manifest = Pull(live_hub, model, OCI).manifest("Q8_0").json
     types = [layer["mediaType"] for layer in manifest["layers"]]
     assert types[0] == "application/vnd.docker.ai.gguf.v3"
@@ -241,7 +241,7 @@ def test_a_private_model_is_hidden_and_pulled_by_signed_addresses(live_hub: Thre
         )
         assert Pull(eve, other, OLLAMA).manifest().json["errors"][0]["code"] == "NAME_UNKNOWN"
     pull = Pull(anna, repo, OLLAMA)
-    assert pull.everything()["model"] == content
+    assert pull.pull_all()["model"] == content
     location = pull.blob(pull.manifest().json["layers"][0]["digest"]).headers["location"]
     address = location.removeprefix(live_hub.url)
     assert live_hub.call("GET", address).body == content
@@ -270,7 +270,7 @@ def test_a_gated_model_is_denied_in_the_words_of_the_hub(live_hub: ThreadHub) ->
     assert denied.json["errors"][0]["code"] == "DENIED"
     assert "restricted" in denied.json["error"]
     assert Pull(live_hub, repo, OLLAMA).manifest().status == 401
-    assert Pull(anna, repo, OLLAMA).everything()
+    assert Pull(anna, repo, OLLAMA).pull_all()
 
 
 def test_only_gguf_files_of_this_repository_are_blobs(live_hub: ThreadHub, model: str) -> None:
@@ -288,8 +288,8 @@ def test_only_gguf_files_of_this_repository_are_blobs(live_hub: ThreadHub, model
         assert pull.blob(digest).json["errors"][0]["code"] == "DIGEST_INVALID"
     digest = f"sha256:{hashlib.sha256(old).hexdigest()}"
     assert pull.blob(digest.replace(":", "-")).body == old
-    gone = CommitOperationDelete("t-Q8_0.gguf")
-    anna.api.create_commit(repo, [gone], commit_message="delete")
+    deletion = CommitOperationDelete("t-Q8_0.gguf")
+    anna.api.create_commit(repo, [deletion], commit_message="delete")
     assert pull.blob(digest).status == 404
     assert pull.manifest().status == 400
 
@@ -310,10 +310,10 @@ def test_a_squashed_commit_has_no_manifest_and_no_blob(live_hub: ThreadHub) -> N
     anna.api.super_squash_history(repo)
     assert stranger.blob(system).status == 404
     assert stranger.manifest(digest).status == 404
-    assert stranger.everything()["system"] == b"fixed"
+    assert stranger.pull_all()["system"] == b"fixed"
 
 
-def test_a_renamed_model_leads_on(live_hub: ThreadHub) -> None:
+def test_a_renamed_model_redirects(live_hub: ThreadHub) -> None:
     anna = live_hub.user("anna")
     repo = anna.repo("old")
     commit_models(anna, repo, {"t-Q8_0.gguf": own()})
@@ -321,7 +321,7 @@ def test_a_renamed_model_leads_on(live_hub: ThreadHub) -> None:
     moved = Pull(live_hub, repo, OLLAMA).manifest("Q8_0")
     assert moved.status == 307
     assert moved.headers["location"] == f"/v2/{anna.path('new')}/manifests/Q8_0"
-    assert Pull(live_hub, anna.path("NEW"), OLLAMA).everything("Q8_0")
+    assert Pull(live_hub, anna.path("NEW"), OLLAMA).pull_all("Q8_0")
 
 
 def test_a_model_in_git_itself_is_pulled_as_well(live_hub: ThreadHub) -> None:
@@ -329,8 +329,8 @@ def test_a_model_in_git_itself_is_pulled_as_well(live_hub: ThreadHub) -> None:
     repo = anna.repo()
     content = own()
     commit_models(anna, repo, {"tiny.gguf": content}, attributes=b"*.gguf !filter !diff\n")
-    assert Pull(live_hub, repo, OLLAMA).everything("tiny")["model"] == content
-    assert Pull(live_hub, repo, OLLAMA).everything("Q4_K_M")["model"] == content
+    assert Pull(live_hub, repo, OLLAMA).pull_all("tiny")["model"] == content
+    assert Pull(live_hub, repo, OLLAMA).pull_all("Q4_K_M")["model"] == content
 
 
 def test_files_of_the_repository_go_into_the_manifest(live_hub: ThreadHub) -> None:
@@ -339,7 +339,7 @@ def test_files_of_the_repository_go_into_the_manifest(live_hub: ThreadHub) -> No
     commit_models(
         anna, repo, {"t-Q8_0.gguf": own(), "template": b"{{ .Prompt }}", "params": b'{"seed":1}'}
     )
-    layers = Pull(live_hub, repo, OLLAMA).everything()
+    layers = Pull(live_hub, repo, OLLAMA).pull_all()
     assert layers["template"] == b"{{ .Prompt }}"
     assert layers["params"] == b'{"seed":1}'
     commit_models(anna, repo, {"params": b"[1]"})
@@ -350,13 +350,11 @@ def test_files_of_the_repository_go_into_the_manifest(live_hub: ThreadHub) -> No
 
 
 @pytest.mark.parametrize("content", [b"GGUF", b"GGUF" + b"\xff" * 60, b"not one at all", b"x"])
-def test_a_file_with_a_broken_header_is_pulled_all_the_same(
-    live_hub: ThreadHub, content: bytes
-) -> None:
+def test_a_file_with_a_broken_header_is_still_pulled(live_hub: ThreadHub, content: bytes) -> None:
     anna = live_hub.user("anna")
     repo = anna.repo(f"m{secrets.token_hex(3)}")
     commit_models(anna, repo, {"t-Q8_0.gguf": content + secrets.token_bytes(9)})
-    layers = Pull(live_hub, repo, OLLAMA).everything("Q8_0")
+    layers = Pull(live_hub, repo, OLLAMA).pull_all("Q8_0")
     assert layers["model"].startswith(content)
     assert "template" not in layers
 
