@@ -213,7 +213,7 @@ def test_manifests_and_blobs_that_nobody_pulls_are_deleted_by_age(live_hub: Thre
     live_hub.write(delete_unused, before_ms=now_ms() + 86_400_000)
     assert pull.manifest(old).status == 404
     assert pull.manifest(new).status == 200
-    assert Pull(live_hub, repo, OLLAMA).everything()["system"] == b"second"
+    assert Pull(live_hub, repo, OLLAMA).pull_all()["system"] == b"second"
 
 
 def test_tags_are_listed_in_pages(live_hub: ThreadHub, model: str) -> None:
