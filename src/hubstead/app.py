@@ -45,6 +45,7 @@ from hubstead.commits import Storage
 from hubstead.commits.jobs import commit_jobs, maintain_packs, sweep_folders
 from hubstead.db import Database, Timeouts, Tx, migrate, open_db, refuse_marked_folder
 from hubstead.errors import HubError, InvalidCredentials, Unavailable
+from hubstead.facts import FACT_LISTENER, fact_jobs
 from hubstead.files import make_folder, make_private, sync_folder
 from hubstead.garbage import garbage_jobs
 from hubstead.gitstore import GitStore, declare_git_metrics
@@ -69,7 +70,7 @@ UPKEEP_EVERY_S = 30.0
 SWEEP_AFTER_S, SWEEP_EVERY_S = 600.0, 6 * 3600.0
 
 #: The listeners of events, in their order.
-LISTENERS = (webhooks.LISTENER,)
+LISTENERS = (webhooks.LISTENER, FACT_LISTENER)
 
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
 
@@ -256,6 +257,7 @@ def job_types(hub: Hub, sender: Sender) -> list[JobType]:
         *garbage_jobs(hub.stores),
         *xet_jobs(db, blobs, hub.stores.xet, settings.xet, settings.blobs),
         *account_jobs(db),
+        *fact_jobs(hub.stores, hub.facts),
         *registry_jobs(db),
     ]
 

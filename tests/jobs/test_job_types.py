@@ -22,6 +22,8 @@ STORED_NAMES = (
     "blobs.sweep",
     "commits.bury",
     "commits.fold",
+    "facts.prune",
+    "facts.read",
     "garbage.forget",
     "outbox.prune",
     "outbox.tell",

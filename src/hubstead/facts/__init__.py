@@ -5,10 +5,12 @@ Owns the table of facts, and what they add up to for a repository. Reads no form
 """
 
 from hubstead.facts.files import ModelFile, list_model_files
+from hubstead.facts.jobs import FACT_LISTENER, fact_jobs
 from hubstead.facts.models import NO_FACTS, ModelFacts, model_facts
 from hubstead.facts.reader import GGUF, SAFETENSORS, FactReader, GgufFacts, SafetensorsFacts
 
 __all__ = [
+    "FACT_LISTENER",
     "GGUF",
     "NO_FACTS",
     "SAFETENSORS",
@@ -17,6 +19,7 @@ __all__ = [
     "ModelFacts",
     "ModelFile",
     "SafetensorsFacts",
+    "fact_jobs",
     "list_model_files",
     "model_facts",
 ]

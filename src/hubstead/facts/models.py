@@ -13,7 +13,6 @@ from hubstead.facts.files import ModelFile
 from hubstead.facts.reader import GGUF, SAFETENSORS, FactReader, GgufFacts, SafetensorsFacts
 from hubstead.formats import default_model, gguf_models
 from hubstead.gitstore import GitRepo
-from hubstead.repos import Repo
 
 WHOLE = "model.safetensors"
 #: Files of one model whose headers are read.
@@ -33,13 +32,13 @@ NO_FACTS = ModelFacts()
 
 
 async def model_facts(
-    reader: FactReader, repo: Repo, git: GitRepo, files: Sequence[ModelFile], *, read: bool = True
+    reader: FactReader, repo_pk: int, git: GitRepo, files: Sequence[ModelFile], *, read: bool = True
 ) -> ModelFacts:
     """Return the facts of the models among ``files``, the model files of a commit.
 
     Args:
         reader: Reads and stores facts of files.
-        repo: The repository.
+        repo_pk: The repository.
         git: Its objects.
         files: The model files of the commit.
         read: Whether headers that nobody has read yet are read now.
@@ -49,11 +48,11 @@ async def model_facts(
     """
     weights, parts = _safetensors_files(files), _gguf_files(files)
     if read:
-        counts = await reader.read(repo, git, SAFETENSORS, weights)
-        headers = await reader.read(repo, git, GGUF, parts)
+        counts = await reader.read(repo_pk, git, SAFETENSORS, weights)
+        headers = await reader.read(repo_pk, git, GGUF, parts)
     else:
-        counts = await reader.stored(repo, SAFETENSORS, weights)
-        headers = await reader.stored(repo, GGUF, parts)
+        counts = await reader.stored(repo_pk, SAFETENSORS, weights)
+        headers = await reader.stored(repo_pk, GGUF, parts)
     return ModelFacts(
         _safetensors_json(list(counts.values())) if len(counts) == len(weights) else None,
         _gguf_json(list(headers.values())) if len(headers) == len(parts) else None,

@@ -28,7 +28,6 @@ from hubstead.formats import (
     read_header,
 )
 from hubstead.gitstore import GitRepo
-from hubstead.repos import Repo
 
 #: Raised when a reader learns something new, so that stored facts are read again.
 READER = 1
@@ -146,15 +145,15 @@ class FactReader:
         self._turn = asyncio.Semaphore(_AT_ONCE)
 
     async def stored(
-        self, repo: Repo, format_: FileFormat[F], files: Sequence[ModelFile]
+        self, repo_pk: int, format_: FileFormat[F], files: Sequence[ModelFile]
     ) -> dict[str, F]:
         """Return the stored facts of LFS files of a repository, by path."""
-        rows = await _load(self._storage.db, repo, format_, files)
+        rows = await _load(self._storage.db, repo_pk, format_, files)
         texts = {row.name: row.facts for row in rows if row.reader == READER}
         return _decoded(format_, files, texts)
 
     async def read(
-        self, repo: Repo, git: GitRepo, format_: FileFormat[F], files: Sequence[ModelFile]
+        self, repo_pk: int, git: GitRepo, format_: FileFormat[F], files: Sequence[ModelFile]
     ) -> dict[str, F]:
         """Return the facts of files of a repository, by path; read missing ones and store them.
 
@@ -164,7 +163,7 @@ class FactReader:
         Raises:
             BlobNotFound, Unavailable: the bytes of a file cannot be read now.
         """
-        rows = await _load(self._storage.db, repo, format_, files)
+        rows = await _load(self._storage.db, repo_pk, format_, files)
         texts = {row.name: row.facts for row in rows if row.reader == READER}
         missing = [row.name for row in rows if row.reader != READER]
         read = await asyncio.gather(*(self._read_once(name, format_) for name in missing))
@@ -223,12 +222,12 @@ class _GitSource:
 
 
 async def _load(
-    db: Reader, repo: Repo, format_: FileFormat[F], files: Sequence[ModelFile]
+    db: Reader, repo_pk: int, format_: FileFormat[F], files: Sequence[ModelFile]
 ) -> list[_FactRow]:
     names = list({file.sha256 for file in files if file.sha256 is not None})
     if not names:
         return []
-    return await db.all(_STORED, which_pk=repo.pk, which_format=format_.name, names=names)
+    return await db.all(_STORED, which_pk=repo_pk, which_format=format_.name, names=names)
 
 
 def _decoded(

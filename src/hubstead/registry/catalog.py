@@ -88,7 +88,7 @@ async def load_catalog(facts: FactReader, repo: Repo, git: GitRepo, commit: str)
     unlabelled = [model.paths[0] for model in models if model.label is None][:_MAX_UNLABELLED]
     if unlabelled:
         try:
-            known = await facts.read(repo, git, GGUF, [files[path] for path in unlabelled])
+            known = await facts.read(repo.pk, git, GGUF, [files[path] for path in unlabelled])
         except HubError:  # without its header a model is pulled by its name
             known = {}
         labels = {

@@ -72,7 +72,7 @@ class RegistryView:
         sha256 = await self._digest(repo, git, file, git_files)
         projector = projector_of(model, catalog.files)
         beside = catalog.files[projector] if projector else None
-        facts = await self._facts.read(repo, git, GGUF, [file])
+        facts = await self._facts.read(repo.pk, git, GGUF, [file])
         root = await run_in_lane(
             Lane.READS, _read_root, git, catalog.commit, strict=_uses_texts(form)
         )

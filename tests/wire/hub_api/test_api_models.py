@@ -137,7 +137,7 @@ def test_an_object_of_another_repository_has_no_facts_here(live_hub: ThreadHub) 
         repo = await open_repo(hub.db, actor, RepoId.parse(Kind.MODEL, name))
         git = await hub.stores.open_git(repo)
         files = files or list_model_files(git, repo.head or "")
-        return files, len(await hub.facts.read(repo, git, GGUF, files))
+        return files, len(await hub.facts.read(repo.pk, git, GGUF, files))
 
     files, count_here = live_hub.run(read(anna, secret, []))
     assert (len(files), count_here) == (1, 1)

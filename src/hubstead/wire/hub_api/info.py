@@ -91,7 +91,7 @@ async def read_model_facts(
     if not files:
         return NO_FACTS
     try:
-        return await model_facts(hub.facts, repo, git, files, read=read)
+        return await model_facts(hub.facts, repo.pk, git, files, read=read)
     except HubError:
         return NO_FACTS
 
