@@ -143,8 +143,8 @@ async def test_the_jobs_delete_unreferenced_blobs_only(db: Database, tmp_path: P
     await put(db, store, repo, hold_ms=0)
     linked = BlobKey(BlobKind.LFS, hashlib.sha256(b"linked").hexdigest())
     await store.put(linked, b"linked", Sha256Verifier(linked.name))
-    await register_upload(db, store, repo.pk, linked, 4, pusher_pk=None, hold_ms=0)
-    await db.write(lambda tx: link_blobs(tx, repo.pk, [Link(linked, 4, "w.bin")], pusher_pk=None))
+    await register_upload(db, store, repo.pk, linked, 6, pusher_pk=None, hold_ms=0)
+    await db.write(lambda tx: link_blobs(tx, repo.pk, [Link(linked, 6, "w.bin")], pusher_pk=None))
     await begin(db, repo, lifetime_ms=0)
     await asyncio.sleep(0.005)
     for name in (EXPIRE, DELETE_UNREFERENCED):
