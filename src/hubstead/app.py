@@ -30,6 +30,7 @@ from hubstead.accounts import (
     add_user,
     authenticate_token,
     has_admin,
+    new_token,
 )
 from hubstead.accounts.jobs import account_jobs
 from hubstead.admission import (
@@ -44,12 +45,13 @@ from hubstead.blobs.jobs import blob_jobs
 from hubstead.commits import Storage
 from hubstead.commits.jobs import commit_jobs, maintain_packs, sweep_folders
 from hubstead.db import Database, Timeouts, Tx, migrate, open_db, refuse_marked_folder
-from hubstead.errors import HubError, InvalidCredentials, Unavailable
+from hubstead.errors import HubError, InvalidCredentials, NameTaken, Unavailable
 from hubstead.facts import FACT_LISTENER, fact_jobs
 from hubstead.files import make_folder, make_private, sync_folder
 from hubstead.garbage import garbage_jobs
 from hubstead.gitstore import GitStore, declare_git_metrics
 from hubstead.http import HttpServer, Limits
+from hubstead.ids import FIRST_USER
 from hubstead.jobs import MEASURE_EVERY_S, JobType, NodeClock, Runner
 from hubstead.metrics import Metrics
 from hubstead.outbox import outbox_jobs
@@ -61,7 +63,6 @@ from hubstead.webhooks import Deliveries, RetryPolicy, Sender, webhook_jobs
 from hubstead.wire import Application, Hub, Route, git, hub_api, lfs, registry, xet
 from hubstead.xet.jobs import xet_jobs
 
-FIRST_USER = "admin"
 FIRST_TOKEN = "first-token"
 #: How often every node records the last use of tokens, and reloads the signing keys.
 UPKEEP_EVERY_S = 30.0
@@ -354,33 +355,35 @@ def serve(settings: Settings, *, as_json: bool = False) -> None:
 
 
 async def _serve(settings: Settings, *, as_json: bool) -> None:
-    async with open_hub(settings, make=True) as hub, background_jobs(hub):
+    async with open_hub(settings, make=True) as hub:
         token = await first_token(hub)
+        async with background_jobs(hub):
+            await _serve_hub(hub, settings, token, as_json=as_json)
 
-        def print_greeting(port: int) -> None:
-            hub.port = port
-            # The objects of the start-up stay: scanning them in every collection would stall all
-            # requests for 25 ms.
-            gc.freeze()
-            greeting = _json_greeting if as_json else _greeting
-            click.echo(greeting(settings, port, token))
 
-        server = HttpServer(
-            Application(hub, routes(settings)),
-            host=settings.server.host,
-            port=settings.server.port,
-            limits=_limits(settings),
-            on_started=print_greeting,
-            drain_s=int(settings.server.shutdown_seconds),
-            lifespan="off",
-        )
-        table = server.table
-        hub.metrics.gauge("connections", "Open connections.", lambda: table.count)
-        hub.metrics.total(
-            "connections_refused", "Connections without a place.", lambda: table.refused
-        )
-        await server.serve()
-        hub.unavailable = "it is shutting down"
+async def _serve_hub(hub: Hub, settings: Settings, token: str | None, *, as_json: bool) -> None:
+    def print_greeting(port: int) -> None:
+        hub.port = port
+        # The objects of the start-up stay: scanning them in every collection would stall all
+        # requests for 25 ms.
+        gc.freeze()
+        greeting = _json_greeting if as_json else _greeting
+        click.echo(greeting(settings, port, token))
+
+    server = HttpServer(
+        Application(hub, routes(settings)),
+        host=settings.server.host,
+        port=settings.server.port,
+        limits=_limits(settings),
+        on_started=print_greeting,
+        drain_s=int(settings.server.shutdown_seconds),
+        lifespan="off",
+    )
+    table = server.table
+    hub.metrics.gauge("connections", "Open connections.", lambda: table.count)
+    hub.metrics.total("connections_refused", "Connections without a place.", lambda: table.refused)
+    await server.serve()
+    hub.unavailable = "it is shutting down"
 
 
 def _limits(settings: Settings) -> Limits:
@@ -406,23 +409,35 @@ def _allow_open_files(needed: int) -> None:
 async def first_token(hub: Hub) -> str | None:
     """Create the first administrator if there is none; return their token while it is valid.
 
-    The token is stored in the data folder, readable by its owner only, for the operator. The file
-    is written before the account is created: after a crash in between, a new token is created.
+    The token is stored in the data folder, readable by its owner only, for the operator. It is
+    written beside before the account is created, and gets its name afterwards: the file holds
+    nothing but a valid token at any time, after a crash and beside other nodes too.
     """
     path = hub.settings.data / FIRST_TOKEN
+    draft = path.with_name(f"{FIRST_TOKEN}.new")
     if not await has_admin(hub.db):
-        await _create_first_admin(hub.db, path)
+        await _create_first_admin(hub.db, draft)
+    if await _valid_token(hub.db, draft):  # else of a crash, or another node was faster
+        draft.replace(path)
+    draft.unlink(missing_ok=True)
+    sync_folder(path.parent)
+    token = await _valid_token(hub.db, path)
+    if token is None:
+        path.unlink(missing_ok=True)
+    return token
+
+
+async def _valid_token(db: Database, path: Path) -> str | None:
     try:
         token = path.read_text().strip()
-        await authenticate_token(hub.db, token)
+        await authenticate_token(db, token)
     except (OSError, InvalidCredentials):
         return None
     return token
 
 
 async def _create_first_admin(db: Database, path: Path) -> None:
-    from hubstead.accounts import new_token
-
+    """Write a token to ``path``; create the administrator with it, unless another node has."""
     secret = new_token()
     path.unlink(missing_ok=True)
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -431,11 +446,14 @@ async def _create_first_admin(db: Database, path: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     sync_folder(path.parent)
-    await db.write(_add_first_admin, secret)
+    try:
+        await db.write(_add_first_admin, secret)
+    except NameTaken:  # by the node that started at the same moment, or by a user who is none
+        _log.info("another account is called admin: made no administrator")
 
 
 async def _add_first_admin(tx: Tx, secret: str) -> None:
-    pk = await add_user(tx, FIRST_USER, is_admin=True)
+    pk = await add_user(tx, FIRST_USER, is_admin=True, is_first=True)
     await add_token(tx, pk, name=FIRST_TOKEN, value=secret)
 
 

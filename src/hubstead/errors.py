@@ -140,6 +140,19 @@ class AccountNotFound(HubError):
     name: str
 
 
+class AccountMoved(AccountNotFound):
+    """The account {name!r} is now called {target!r}."""
+
+    target: str
+
+
+class LastAdministrator(HubError):
+    """{user} is the last administrator of {org}: give another member the role admin first."""
+
+    user: str
+    org: str
+
+
 class NotFound(HubError):
     """{reason}"""
 

@@ -68,6 +68,14 @@ RESERVED_NAMES = frozenset(
     scheduled-jobs telemetry daily_papers models-tags-by-type datasets-tags-by-type openapi.json
     favicon.ico robots.txt tasks""".split()
 )
+#: The account that the first start makes. No other account may have its name.
+FIRST_USER = "admin"
+#: More names that no new account may have: first segments of pages to come, and what git's
+#: addresses hold. Accounts that had one before it was reserved are routed as ever.
+UNAVAILABLE_NAMES = RESERVED_NAMES | frozenset(
+    """admin archive device discussions embed forgot invite languages licenses new-dataset new-space
+    reset revoke status git info objects refs head hubstead""".split()
+)
 
 
 def check_repo_name(name: str) -> str:
@@ -90,14 +98,16 @@ def check_account_name(name: str, *, by_admin: bool = False) -> str:
     """Return ``name`` if it is valid for an account.
 
     Sign-up accepts letters, digits and single dashes; an administrator may also use dots and
-    underscores, leading ones included.
+    underscores, leading underscores included.
 
     Raises:
         InvalidName: with the rule that it breaks.
     """
     if by_admin:
         reason = _characters_fault(name)
-        if reason is None and (".." in name or name in (".", "..")):
+        if reason is None and (name.startswith(".") or name.endswith(".")):
+            reason = "it must not begin or end with a dot"
+        if reason is None and ".." in name:
             reason = "it must not hold two dots in a row"
         if reason is None and name.casefold().endswith(".git"):
             reason = "it must not end in .git"
@@ -107,11 +117,16 @@ def check_account_name(name: str, *, by_admin: bool = False) -> str:
             reason = "use letters, digits and dashes"
         if reason is None and len(name) > 42:
             reason = "it must not be longer than 42 characters"
-    if reason is None and name.casefold() in RESERVED_NAMES:
+    if reason is None and is_reserved(name):
         reason = "the name is reserved"
     if reason:
         raise InvalidName(name=name, reason=reason)
     return name
+
+
+def is_reserved(name: str) -> bool:
+    """Tell whether addresses need the name, so that no new account may have it."""
+    return name.casefold() in UNAVAILABLE_NAMES
 
 
 def account_key(name: str) -> str:

@@ -58,7 +58,7 @@ async def test_users_and_organizations_share_one_namespace(db: Database) -> None
         await find_account(db, "acme", "user")
 
 
-@pytest.mark.parametrize("name", ["_anna", "anna.b", "a_b", ".anna", "x" * 60])
+@pytest.mark.parametrize("name", ["_anna", "anna.b", "a_b", "x" * 60])
 async def test_an_administrator_may_use_names_that_sign_up_refuses(db: Database, name: str) -> None:
     async def sign_up(tx: Tx) -> int:
         return await add_user(tx, name, by_admin=False)
@@ -69,7 +69,10 @@ async def test_an_administrator_may_use_names_that_sign_up_refuses(db: Database,
     assert (await find_account(db, name)).name == name
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "a b", "..", "a..b", "anna.git", "api", "Models", "ü"])
+@pytest.mark.parametrize(
+    "name",
+    ["", "a/b", "a b", "..", "a..b", ".anna", "anna.", "anna.git", "api", "Models", "Git", "ü"],
+)
 async def test_some_names_are_always_refused(db: Database, name: str) -> None:
     anna = await a_user(db, "anna")
     with pytest.raises(InvalidName):

@@ -362,6 +362,18 @@ async def test_an_account_under_a_wrong_name_is_reported(sample: DoctorHub) -> N
 
 
 @in_files
+@pytest.mark.parametrize("name", ["git", "Notifications", ".hidden", "dot."])
+async def test_an_account_whose_name_addresses_need_is_named(sample: DoctorHub, name: str) -> None:
+    await a_user(sample.stores.db, "bob")
+    assert await find(sample) == []
+    renamed = update(accounts).where(accounts.c.name == "bob")
+    await plant(sample, renamed.values(name=name, name_key=name.casefold()))
+    (finding,) = await find(sample)
+    assert (finding.check, finding.severity) == ("reserved_names", WARNING)
+    assert finding.subject == f"account {name}"
+
+
+@in_files
 async def test_folders_without_a_row_are_leftovers_once_they_are_old(sample: DoctorHub) -> None:
     unknown = new_object_id()
     sample.stores.git.create(unknown)

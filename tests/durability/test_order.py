@@ -204,7 +204,7 @@ def test_a_part_is_on_the_disk_under_its_name_before_its_response(recording: Rec
 
 def test_the_first_token_is_on_the_disk_before_its_account(recording: Recording) -> None:
     calls = recording.calls
-    token, folder = f"{recording.data}/first-token", str(recording.data)
+    token, folder = f"{recording.data}/first-token.new", str(recording.data)
     start = Window(calls, recording.windows[0].response)
     (written,) = start.find(*WRITES, where=lambda call: call.path == token)
     wal = f"{folder}/hubstead.db-wal"

@@ -14,13 +14,15 @@ from hubstead.accounts.access import (
 )
 from hubstead.accounts.accounts import (
     Account,
-    delete_account,
     find_account,
     list_accounts,
     load_account,
+    moved_to,
+    set_account_name,
 )
 from hubstead.accounts.actor import ANONYMOUS, Actor
 from hubstead.accounts.attempts import expire_attempts
+from hubstead.accounts.deletion import delete_account
 from hubstead.accounts.orgs import (
     ORG_ROLES,
     Member,
@@ -81,6 +83,7 @@ __all__ = [
     "list_orgs_of",
     "list_tokens",
     "load_account",
+    "moved_to",
     "new_token",
     "open_org",
     "open_org_as_operator",
@@ -90,6 +93,7 @@ __all__ = [
     "require_writable",
     "revoke_token",
     "rotate_keys",
+    "set_account_name",
     "set_member",
     "set_password",
 ]

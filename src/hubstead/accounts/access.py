@@ -75,6 +75,7 @@ async def open_org(
     """Return the organization called ``name``, in any case, if ``actor`` has ``right`` to it.
 
     Raises:
+        AccountMoved: it is a past name of an organization.
         AccountNotFound: there is no such organization, or the right is for members and the
             caller is none.
         LoginRequired: the right needs a caller who is signed in.
@@ -83,6 +84,8 @@ async def open_org(
     if right > OrgRight.VIEW and not actor.signed_in:
         raise LoginRequired()
     row = await db.one(_OPEN, key=account_key(name), actor_pk=actor.pk)
+    if row is None:
+        await find_account(db, name, "org")  # raises
     if row is None or (right > OrgRight.VIEW and row.role is None):
         raise AccountNotFound(name=name)
     if right is OrgRight.ADMIN:
@@ -102,6 +105,7 @@ async def open_org_as_operator(db: Reader, name: str) -> Organization:
     """
     row = await db.one(_OPEN, key=account_key(name), actor_pk=0)
     if row is None:
+        await find_account(db, name, "org")  # raises
         raise AccountNotFound(name=name)
     return _organization(row, "admin", OrgRight.ADMIN)
 
@@ -114,7 +118,7 @@ async def owner_as_operator(db: Reader, name: str) -> Actor:
     Raises:
         AccountNotFound: there is no such account.
     """
-    owner = await find_account(db, name)
+    owner = await find_account(db, name, follow=True)
     return Actor(pk=owner.pk, name=owner.name, may_write=True)
 
 

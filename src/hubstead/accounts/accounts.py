@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, delete, select, update
 
-from hubstead.accounts.tables import accounts
-from hubstead.db import Conflict, Database, Reader, Tx, indexed, insert_into, scan
-from hubstead.errors import AccountNotFound, InvalidInput, NameTaken
-from hubstead.ids import account_key, new_object_id, now_ms
+from hubstead.accounts.tables import account_aliases, accounts
+from hubstead.db import Reader, Tx, indexed, insert_into, scan
+from hubstead.errors import AccountMoved, AccountNotFound, NameTaken
+from hubstead.ids import account_key, check_account_name, new_object_id, now_ms
 
 
 class Account(NamedTuple):
@@ -49,19 +49,70 @@ _INSERT = indexed(
     .returning(accounts.c.pk),
     int,
 )
+_MOVED_TO = indexed(
+    select(accounts.c.name)
+    .join_from(account_aliases, accounts, account_aliases.c.account_pk == accounts.c.pk)
+    .where(account_aliases.c.name_key == bindparam("key")),
+    str,
+)
+_ADD_ALIAS = indexed(
+    insert_into(account_aliases, "name_key", "account_pk").on_conflict_do_update(
+        index_elements=["name_key"], set_={"account_pk": bindparam("account_pk")}
+    )
+)
+_TAKE_ALIAS = indexed(
+    delete(account_aliases).where(account_aliases.c.name_key == bindparam("which_key"))
+)
+_RENAME = indexed(
+    update(accounts)
+    .values(name=bindparam("new_name"), name_key=bindparam("new_key"))
+    .where(accounts.c.pk == bindparam("which_pk"))
+)
 _DELETE = indexed(delete(accounts).where(accounts.c.pk == bindparam("account_pk")))
 
 
-async def find_account(db: Reader, name: str, kind: str | None = None) -> Account:
-    """Return the account called ``name``, in any case.
+async def find_account(
+    db: Reader, name: str, kind: str | None = None, *, follow: bool = False
+) -> Account:
+    """Return the account called ``name``, in any case; with ``follow`` also by a past name.
 
     Raises:
+        AccountMoved: it is a past name of an account (of that kind).
         AccountNotFound: there is no such account (of that kind).
     """
     account = await db.one(_BY_NAME, key=account_key(name))
+    if account is None and (target := await moved_to(db, name)):
+        account = await db.one(_BY_NAME, key=account_key(target))
+        if account and account.kind == (kind or account.kind) and not follow:
+            raise AccountMoved(name=name, target=target)
     if account is None or (kind and account.kind != kind):
         raise AccountNotFound(name=name)
     return account
+
+
+async def moved_to(db: Reader, name: str) -> str | None:
+    """Return the present name of the account whose past name is ``name``, or None."""
+    return await db.one(_MOVED_TO, key=account_key(name))
+
+
+async def set_account_name(tx: Tx, account: Account, name: str, *, by_admin: bool) -> None:
+    """Give an account another name; the old one redirects until another account takes it.
+
+    ``repos.rename_account`` does this and renames what the account owns.
+
+    Raises:
+        InvalidName: the name breaks a rule.
+        NameTaken: another account has the name, in any case.
+    """
+    check_account_name(name, by_admin=by_admin)
+    old, new = account_key(account.name), account_key(name)
+    if new != old:
+        if await tx.one(_BY_NAME, key=new):
+            raise NameTaken(name=name)
+        await tx.run(_TAKE_ALIAS, which_key=new)
+    await tx.run(_RENAME, which_pk=account.pk, new_name=name, new_key=new)
+    if new != old:
+        await tx.run(_ADD_ALIAS, name_key=old, account_pk=account.pk)
 
 
 async def load_account(db: Reader, pk: int) -> Account:
@@ -97,24 +148,14 @@ async def insert_account(tx: Tx, *, name: str, **values: object) -> int:
     )
     if pk is None:
         raise NameTaken(name=name)
+    await tx.run(_TAKE_ALIAS, which_key=account_key(name))
     return pk
 
 
-async def delete_account(db: Database, name: str, kind: str) -> None:
-    """Delete a user or organization for good, with its tokens and memberships.
+async def delete_row(tx: Tx, account_pk: int) -> None:
+    """Delete the row of an account, with its tokens and memberships.
 
     Raises:
-        AccountNotFound: there is no such account.
-        InvalidInput: the account owns repositories.
+        Conflict: the account owns repositories.
     """
-    account = await find_account(db, name, kind)
-    try:
-        await db.write(_delete, account.pk)
-    except Conflict:
-        raise InvalidInput(
-            reason=f"{account.name} owns repositories: delete or move them first"
-        ) from None
-
-
-async def _delete(tx: Tx, account_pk: int) -> None:
     await tx.run(_DELETE, account_pk=account_pk)

@@ -7,10 +7,10 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, delete, func, select
 
 from hubstead.accounts.access import Organization, OrgRight, open_org_as_operator
-from hubstead.accounts.accounts import insert_account
+from hubstead.accounts.accounts import insert_account, load_account
 from hubstead.accounts.tables import accounts, members
 from hubstead.db import Reader, Tx, indexed, insert_into, scan
-from hubstead.errors import Forbidden, InvalidInput
+from hubstead.errors import Forbidden, InvalidInput, LastAdministrator
 from hubstead.ids import check_account_name, now_ms
 
 #: The roles of members, weakest first (hub-docs "organizations-security").
@@ -37,6 +37,11 @@ class Member(NamedTuple):
     role: str | None  # None: only administrators of the organization see roles
 
 
+class _Administered(NamedTuple):
+    pk: int
+    name: str
+
+
 _JOIN = indexed(
     insert_into(members, "org_pk", "user_pk", "role", "created_ms").on_conflict_do_update(
         index_elements=["org_pk", "user_pk"], set_={"role": bindparam("role")}
@@ -61,6 +66,29 @@ _MEMBERS = scan(
     .where(members.c.org_pk == bindparam("org_pk"))
     .order_by(accounts.c.name_key),
     Member,
+)
+#: Locks the row of an organization, so that changes of its administrators come one by one.
+_LOCK = indexed(
+    select(accounts.c.pk).where(accounts.c.pk == bindparam("org_pk")).with_for_update(), int
+)
+_ADMINISTERED = scan(
+    select(accounts.c.pk, accounts.c.name)
+    .join_from(members, accounts, members.c.org_pk == accounts.c.pk)
+    .where(members.c.user_pk == bindparam("user_pk"), members.c.role == "admin")
+    .order_by(accounts.c.pk),
+    _Administered,
+)
+_ANOTHER_ADMIN = indexed(
+    select(members.c.user_pk)
+    .join_from(members, accounts, members.c.user_pk == accounts.c.pk)
+    .where(
+        members.c.org_pk == bindparam("org_pk"),
+        members.c.role == "admin",
+        members.c.user_pk != bindparam("user_pk"),
+        accounts.c.disabled == 0,
+    )
+    .limit(1),
+    int,
 )
 _COUNT_MEMBERS = indexed(
     select(func.count().label("n"))
@@ -100,10 +128,13 @@ async def set_member(tx: Tx, org: Organization, user_pk: int, role: str) -> None
     Raises:
         InvalidInput: an unknown role.
         Forbidden: the organization was opened with less than ``OrgRight.ADMIN``.
+        LastAdministrator: the user is its last administrator and would lose that role.
     """
     if role not in ORG_ROLES:
         raise InvalidInput(reason=f"a role is one of {', '.join(ORG_ROLES)}")
     _require_opened_for_admin(org)
+    if role != "admin":
+        await require_other_admins(tx, user_pk, org=org)
     await tx.run(_JOIN, org_pk=org.pk, user_pk=user_pk, role=role, created_ms=now_ms())
 
 
@@ -115,9 +146,34 @@ async def remove_member(tx: Tx, org: Organization, user_pk: int) -> bool:
 
     Raises:
         Forbidden: the organization was opened with less than ``OrgRight.ADMIN``.
+        LastAdministrator: the user is its last administrator.
     """
     _require_opened_for_admin(org)
+    await require_other_admins(tx, user_pk, org=org)
     return bool(await tx.run(_LEAVE, org_pk=org.pk, user_pk=user_pk))
+
+
+async def require_other_admins(tx: Tx, user_pk: int, *, org: Organization | None = None) -> None:
+    """Require that each organization that a user administers has another administrator.
+
+    Administrators who are disabled do not count. The rows of the organizations stay locked until
+    the end of the transaction, so that two administrators cannot leave at once.
+
+    Args:
+        tx: The transaction that takes the user's role away.
+        user_pk: The user.
+        org: Only this organization.
+
+    Raises:
+        LastAdministrator: an organization has no other.
+    """
+    for row in await tx.all(_ADMINISTERED, user_pk=user_pk):
+        if org is not None and row.pk != org.pk:
+            continue
+        await tx.one(_LOCK, org_pk=row.pk)
+        if await tx.one(_ANOTHER_ADMIN, org_pk=row.pk, user_pk=user_pk) is None:
+            user = await load_account(tx, user_pk)
+            raise LastAdministrator(user=user.name, org=row.name)
 
 
 def _require_opened_for_admin(org: Organization) -> None:

@@ -23,6 +23,16 @@ accounts = Table(
     info={"backup": "copy"},
 )
 
+#: Past names of accounts, which redirect until another account takes them.
+account_aliases = Table(
+    "account_alias",
+    metadata,
+    Column("name_key", Text, primary_key=True),  # case folded
+    Column("account_pk", Number, ForeignKey("account.pk", ondelete="CASCADE"), nullable=False),
+    Index(None, "account_pk"),
+    info={"backup": "copy"},
+)
+
 members = Table(
     "member",
     metadata,

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, func, select, update
 
-from hubstead.accounts.accounts import insert_account
+from hubstead.accounts.accounts import find_account, insert_account
+from hubstead.accounts.orgs import require_other_admins
 from hubstead.accounts.tables import access_tokens, accounts
 from hubstead.db import Reader, Tx, indexed, scan
 from hubstead.errors import AccountNotFound
@@ -62,6 +63,7 @@ async def add_user(
     fullname: str = "",
     is_admin: bool = False,
     by_admin: bool = True,
+    is_first: bool = False,
 ) -> int:
     """Create a user and return its number.
 
@@ -73,12 +75,14 @@ async def add_user(
         fullname: Their name for people.
         is_admin: Whether they administer the hub.
         by_admin: Whether an administrator chose the name, to which fewer rules apply.
+        is_first: Whether it is the first administrator, who has a reserved name.
 
     Raises:
         InvalidName: the name breaks a rule.
         NameTaken: a user or organization has the name, in any case.
     """
-    check_account_name(name, by_admin=by_admin)
+    if not is_first:
+        check_account_name(name, by_admin=by_admin)
     return await insert_account(
         tx,
         kind="user",
@@ -95,9 +99,12 @@ async def disable_user(tx: Tx, name: str, *, disabled: bool = True) -> None:
 
     Raises:
         AccountNotFound: there is no such user.
+        LastAdministrator: the user to disable is the last administrator of an organization.
     """
-    if not await tx.run(_DISABLE, key=account_key(name), flag=int(disabled)):
-        raise AccountNotFound(name=name)
+    user = await find_account(tx, name, "user")
+    if disabled:
+        await require_other_admins(tx, user.pk)
+    await tx.run(_DISABLE, key=account_key(name), flag=int(disabled))
 
 
 async def set_password(tx: Tx, name: str, password_hash: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from hubstead import accounts
+from hubstead import accounts, repos
 from hubstead.cli.context import Context, with_context
 from hubstead.cli.output import Facts, iso_time, print_result, print_rows
 from hubstead.db import Database
@@ -13,7 +13,7 @@ from hubstead.errors import NotFound
 
 @click.group("org")
 def command() -> None:
-    """Create, list and delete organizations, and manage their members."""
+    """Create, list, rename and delete organizations, and manage their members."""
 
 
 @command.command("create")
@@ -95,6 +95,21 @@ async def _facts(db: Database, org: accounts.Organization) -> Facts:
         "members": {member.name: member.role for member in members},
         "created": iso_time(org.created_ms),
     }
+
+
+@command.command("rename")
+@click.argument("name")
+@click.argument("new")
+@with_context
+def rename(context: Context, name: str, new: str) -> None:
+    """Rename the organization NAME; its old addresses and its repositories' redirect."""
+
+    async def change(db: Database) -> accounts.Account:
+        return await repos.rename_account_as_operator(db, name, "org", new)
+
+    account = context.query(change)
+    facts = {"name": account.name, "id": account.id, "was": name}
+    print_result(context, f"The organization {name} is now called {account.name}.", facts)
 
 
 @command.command("delete")

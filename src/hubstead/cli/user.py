@@ -6,7 +6,7 @@ from functools import partial
 
 import click
 
-from hubstead import accounts
+from hubstead import accounts, repos
 from hubstead.cli.context import Context, secret_option, with_context
 from hubstead.cli.output import Facts, iso_time, print_result, print_rows
 from hubstead.db import Database
@@ -14,7 +14,7 @@ from hubstead.db import Database
 
 @click.group("user")
 def command() -> None:
-    """Create, list, disable and delete users."""
+    """Create, list, rename, disable and delete users."""
 
 
 @command.command("create")
@@ -102,6 +102,21 @@ def _set_disabled(context: Context, name: str, *, disabled: bool) -> None:
     print_result(
         context, f"{'Disabled' if disabled else 'Enabled'} the user {user.name}.", _facts(user)
     )
+
+
+@command.command("rename")
+@click.argument("name")
+@click.argument("new")
+@with_context
+def rename(context: Context, name: str, new: str) -> None:
+    """Rename the user NAME; their old addresses and their repositories' redirect."""
+
+    async def change(db: Database) -> accounts.Account:
+        return await repos.rename_account_as_operator(db, name, "user", new)
+
+    account = context.query(change)
+    facts = {"name": account.name, "id": account.id, "was": name}
+    print_result(context, f"The user {name} is now called {account.name}.", facts)
 
 
 @command.command("delete")

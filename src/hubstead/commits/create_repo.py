@@ -123,7 +123,8 @@ async def _reserve(storage: Storage, actor: Actor, wanted: RepoRequest) -> NewRe
 
 
 async def _insert(tx: Tx, actor: Actor, new: NewRepo, plan: WritePlan) -> Repo:
-    await open_namespace(tx, actor, new.owner)
+    owner = await open_namespace(tx, actor, new.owner, lock=True)
+    new = msgspec.structs.replace(new, owner=owner.name, owner_pk=owner.pk)  # renamed meanwhile
     await insert_repo(tx, actor, new)
     repo = await open_repo(tx, actor, new.repo_id, Right.WRITE)
     await apply_plan(tx, actor, repo, plan)
@@ -232,7 +233,8 @@ async def _copy_packs(
 
 
 async def _insert_copy(tx: Tx, actor: Actor, source: Repo, new: NewRepo, copy: _Copy) -> Repo:
-    await open_namespace(tx, actor, new.owner)
+    owner = await open_namespace(tx, actor, new.owner, lock=True)
+    new = msgspec.structs.replace(new, owner=owner.name, owner_pk=owner.pk)  # renamed meanwhile
     seen = await open_repo(tx, actor, source.repo_id, Right.READ, lock=True)
     refs = await list_refs(tx, seen.pk)
     if copy.refs is not None and refs != copy.refs:

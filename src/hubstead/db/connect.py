@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 #: The newest migration (``db/migrations/versions``); a test compares.
-SCHEMA_VERSION = "0012"
+SCHEMA_VERSION = "0013"
 
 _SQLITE = "sqlite:///"
 _VERSION = indexed(select(column("version_num")).select_from(table("alembic_version")), str)

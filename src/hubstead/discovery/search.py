@@ -138,7 +138,7 @@ async def _narrow_by_author(db: Reader, query: RepoQuery, plan: _SearchPlan) -> 
     if query.author is None:
         return True
     try:
-        owner = await find_account(db, query.author)
+        owner = await find_account(db, query.author, follow=True)
     except AccountNotFound:
         return False
     plan.values["owner_pk"] = owner.pk

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from hubstead.doctor.contents import derived_facts, pointers
 from hubstead.doctor.findings import Check, Finding, Inspection
 from hubstead.doctor.folders import folders_without_row, leftovers, packs_without_row
-from hubstead.doctor.names import account_names, repository_names
+from hubstead.doctor.names import account_names, repository_names, reserved_names
 from hubstead.doctor.packs import pack_files
 from hubstead.doctor.permissions import permissions
 from hubstead.doctor.queues import deliveries, events, jobs
@@ -22,6 +22,7 @@ CHECKS: tuple[Check, ...] = (
     database_file,
     permissions,
     account_names,
+    reserved_names,
     repository_names,
     pack_files,
     targets,

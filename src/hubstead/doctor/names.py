@@ -12,6 +12,8 @@ from hubstead.accounts.tables import accounts
 from hubstead.db import scan
 from hubstead.doctor.findings import Finding, Inspection, Severity
 from hubstead.doctor.repositories import inspect_repos
+from hubstead.errors import InvalidName
+from hubstead.ids import FIRST_USER, check_account_name
 from hubstead.repos.tables import repo_names
 
 
@@ -44,6 +46,23 @@ async def account_names(inspection: Inspection) -> AsyncIterator[Finding]:
         if row.name_key != row.name.casefold():
             what = f"it is known as {row.name_key!r}"
             yield Finding("account_names", Severity.FAULT, f"account {row.name}", what, _HINT)
+
+
+async def reserved_names(inspection: Inspection) -> AsyncIterator[Finding]:
+    """No account has a name that addresses need, but for the first administrator's."""
+    for row in await inspection.storage.db.all(_ACCOUNTS):
+        if row.name_key == FIRST_USER:
+            continue
+        try:
+            check_account_name(row.name, by_admin=True)
+        except InvalidName as error:
+            yield Finding(
+                "reserved_names",
+                Severity.WARNING,
+                f"account {row.name}",
+                f"no new account could have its name: {error.reason}",
+                "rename it (hubstead user rename, hubstead org rename): pages or git may need it",
+            )
 
 
 async def repository_names(inspection: Inspection) -> AsyncIterator[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hubstead import accounts, discovery
 from hubstead.accounts import ANONYMOUS, Actor
 from hubstead.discovery import ResultItem
-from hubstead.errors import AccountNotFound, InvalidName, RepoNotFound
+from hubstead.errors import AccountMoved, AccountNotFound, InvalidName, RepoNotFound
 from hubstead.http import Response
 from hubstead.ids import Kind, RepoId
 from hubstead.pages import repository
@@ -31,6 +31,8 @@ async def account(request: Request) -> Response:
         owner = await accounts.find_account(request.hub.db, name)
     except InvalidName:
         raise AccountNotFound(name=name) from None
+    except AccountMoved:
+        raise
     except AccountNotFound:
         return await _legacy_model(request, legacy)
     lists = await _lists(

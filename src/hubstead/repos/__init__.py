@@ -21,6 +21,7 @@ from hubstead.repos.access import (
     try_open_repo_by_pk,
     visible_repos,
 )
+from hubstead.repos.account_names import rename_account, rename_account_as_operator
 from hubstead.repos.actions import (
     NewRepo,
     SettingsChange,
@@ -98,6 +99,8 @@ __all__ = [
     "open_repo_by_pk",
     "open_xet_token",
     "remove_repo",
+    "rename_account",
+    "rename_account_as_operator",
     "reopen",
     "repo_from_row",
     "repo_ids",

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, literal_column, or_, select
 
-from hubstead.accounts import Actor, require_writable
+from hubstead.accounts import Actor, moved_to, require_writable
 from hubstead.accounts.tables import accounts, members
 from hubstead.db import Reader, Tx, indexed
 from hubstead.errors import (
@@ -189,15 +189,19 @@ class Namespace(NamedTuple):
     role: str | None
 
 
-_NAMESPACE = indexed(
+_SELECT_NAMESPACE = (
     select(accounts.c.pk, accounts.c.name, accounts.c.kind, members.c.role)
     .outerjoin_from(
         accounts,
         members,
         and_(members.c.org_pk == accounts.c.pk, members.c.user_pk == bindparam("actor_pk")),
     )
-    .where(accounts.c.name_key == bindparam("key")),
-    Namespace,
+    .where(accounts.c.name_key == bindparam("key"))
+)
+_NAMESPACE = indexed(_SELECT_NAMESPACE, Namespace)
+#: Makes a rename of the account wait, so that the name that a transaction read is still its name.
+_LOCK_NAMESPACE = indexed(
+    _SELECT_NAMESPACE.with_for_update(of=accounts, read=True, key_share=True), Namespace
 )
 
 
@@ -342,13 +346,17 @@ def allows(repo: Repo, actor: Actor, right: Right) -> bool:
     return True
 
 
-async def open_namespace(db: Reader, actor: Actor, name: str | None) -> Namespace:
+async def open_namespace(
+    db: Reader, actor: Actor, name: str | None, *, lock: bool = False
+) -> Namespace:
     """Return the account below which ``actor`` may create repositories.
 
     Args:
         db: The database or a transaction.
         actor: The caller.
-        name: A user or organization; None for the caller's own account.
+        name: A user or organization, by its present or a past name; None for the caller's own
+            account.
+        lock: Inside a transaction: let the account keep its name until the end.
 
     Raises:
         LoginRequired: the caller is not signed in.
@@ -357,7 +365,11 @@ async def open_namespace(db: Reader, actor: Actor, name: str | None) -> Namespac
     """
     if not actor.signed_in:
         raise LoginRequired()
-    row = await db.one(_NAMESPACE, key=account_key(name or actor.name), actor_pk=actor.pk)
+    statement = _LOCK_NAMESPACE if lock else _NAMESPACE
+    key = account_key(name or actor.name)
+    row = await db.one(statement, key=key, actor_pk=actor.pk)
+    if row is None and (target := await moved_to(db, key)):
+        row = await db.one(statement, key=account_key(target), actor_pk=actor.pk)
     if row is None or not (row.pk == actor.pk or row.role in ("contributor", "write", "admin")):
         raise Forbidden(
             reason=f"You don't have the rights to create a repository under the namespace {name!r}"

@@ -160,7 +160,7 @@ async def move_repo(db: Database, actor: Actor, source: RepoId, target: RepoId) 
 
 async def _move(tx: Tx, actor: Actor, source: RepoId, target: RepoId) -> Repo:
     repo = await open_repo(tx, actor, source, Right.ADMIN, lock=True)
-    owner = await open_namespace(tx, actor, target.owner)
+    owner = await open_namespace(tx, actor, target.owner, lock=True)
     check_repo_name(target.name)
     if owner.kind == "user" and repo.owner_kind == "user" and owner.pk != repo.owner_pk:
         raise Forbidden(reason="a repository cannot be moved from one user to another")

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hubstead.admission import Work, address_key
 from hubstead.errors import (
+    AccountMoved,
     ClientGone,
     HubError,
     LoginRequired,
@@ -140,6 +141,8 @@ class Application:
                 if isinstance(request.route.access, Right):
                     return redirect(_moved_to(request, error))
                 error = RepoNotFound()  # the body has the old name: there is no URL to redirect to
+            if isinstance(error, AccountMoved) and (url := _account_moved_to(request, error)):
+                return redirect(url)
             return self._error_response(error, request, sender)
 
     def _error_response(self, error: HubError, request: Request, sender: _Sender) -> Response:
@@ -319,6 +322,20 @@ def _moved_to(request: Request, moved: RepoMoved) -> str:
     name = request.captured["name"]
     suffix = ".git" if name != _repo_id(request).name else ""
     segments[start:stop] = [moved.target.owner, moved.target.name + suffix]
+    return _at_segments(request, segments)
+
+
+def _account_moved_to(request: Request, moved: AccountMoved) -> str | None:
+    """Return the relative URL of the same route under an account's present name, if it has it."""
+    segments = request.path.split("/")
+    for at, segment in enumerate(segments):
+        if unquote(segment) == moved.name and moved.name in request.captured.values():
+            segments[at] = moved.target
+            return _at_segments(request, segments)
+    return None
+
+
+def _at_segments(request: Request, segments: list[str]) -> str:
     query = quote(request.scope["query_string"], safe="&=+%")
     path = urlsplit(request.public_url).path + encoded_path("/".join(segments))
     return path + (f"?{query}" if query else "")

@@ -73,6 +73,7 @@ STATUS: dict[type[HubError], tuple[int, str | None]] = {
     errors.AccountNotFound: (404, None),
     errors.NotFound: (404, None),
     errors.NameTaken: (409, None),
+    errors.LastAdministrator: (409, None),
     errors.RefUpdateFailed: (409, None),
     errors.Unchanged: (409, None),
     errors.StaleParent: (412, None),

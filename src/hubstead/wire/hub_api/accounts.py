@@ -19,7 +19,9 @@ from hubstead.accounts import (
 from hubstead.discovery import RepoQuery, ResultItem, count_by_owner, search_all_repos
 from hubstead.http import Response, json_response
 from hubstead.ids import Kind
+from hubstead.repos import rename_account
 from hubstead.wire import Request
+from hubstead.wire.hub_api import shapes
 from hubstead.wire.hub_api.shapes import iso
 from hubstead.wire.hub_api.tree import next_page
 
@@ -84,6 +86,22 @@ async def org_members(request: Request) -> Response:
         if search in member.name.casefold()
     ]
     return json_response(members)
+
+
+async def rename_user(request: Request) -> Response:
+    """Rename the caller's own account; the old names redirect."""
+    return await _rename(request, request.text("user"), "user")
+
+
+async def rename_org(request: Request) -> Response:
+    """Rename an organization that the caller administers; the old names redirect."""
+    return await _rename(request, request.text("org"), "org")
+
+
+async def _rename(request: Request, name: str, kind: str) -> Response:
+    body = await request.json(shapes.RenameAccount)
+    account = await rename_account(request.hub.db, request.actor, name, kind, body.name)
+    return json_response({**_account_json(request, account, kind=kind), "name": account.name})
 
 
 async def own_repositories(request: Request) -> Response:

@@ -219,6 +219,20 @@ _PEOPLE = [
         ANYONE,
         doc=Doc(query="search"),
     ),
+    Route(
+        "PUT",
+        "/api/users/{user}/name",
+        accounts.rename_user,
+        SIGNED_IN,
+        doc=_json(shapes.RenameAccount),
+    ),
+    Route(
+        "PUT",
+        "/api/organizations/{org}/name",
+        accounts.rename_org,
+        SIGNED_IN,
+        doc=_json(shapes.RenameAccount),
+    ),
     Route("GET", "/api/settings/repositories", accounts.own_repositories, SIGNED_IN, doc=_OWNED),
     Route(
         "GET",

@@ -70,6 +70,12 @@ class MoveRepo(Struct):
     type: str | None = None
 
 
+class RenameAccount(Struct):
+    """``PUT /api/users/{user}/name`` and ``PUT /api/organizations/{org}/name``."""
+
+    name: str
+
+
 class RepoSettings(Struct):
     """``PUT …/settings``; settings that are not sent stay unchanged."""
 

@@ -96,7 +96,7 @@ async def list_stored(request: Request) -> Response:
     """List the files of every repository of a namespace (``repo ls-files`` up to 0.4.0)."""
     name = request.query.one("organization") or request.actor.name
     try:
-        owner = await find_account(request.hub.db, name)
+        owner = await find_account(request.hub.db, name, follow=True)
     except AccountNotFound:
         raise RepoNotFound() from None
     rows: list[ListedFile] = []
