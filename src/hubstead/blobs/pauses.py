@@ -56,11 +56,7 @@ async def _pause(tx: Tx, pause_id: str, pause_ms: int) -> None:
 
 async def resume_deletion(db: Database, pause_id: str) -> None:
     """End one pause; an unknown id is fine."""
-    await db.write(_resume, pause_id)
-
-
-async def _resume(tx: Tx, pause_id: str) -> None:
-    await tx.run(_RESUME, which_id=pause_id)
+    await db.execute(_RESUME, which_id=pause_id)
 
 
 async def deletion_is_paused(db: Reader) -> bool:

@@ -65,22 +65,14 @@ async def delete_unreferenced_files(db: Database, settings: XetSettings) -> int:
     """
     before = await database_now_ms(db) - int(settings.file_seconds * 1000)
     pks = await db.all(_UNREFERENCED_FILES, before_ms=before)
-    return await db.write(_delete_files, pks, before) if pks else 0
-
-
-async def _delete_files(tx: Tx, pks: Sequence[int], before_ms: int) -> int:
-    return await tx.run(_DELETE_FILES, pks=pks, before_ms=before_ms)
+    return await db.execute(_DELETE_FILES, pks=pks, before_ms=before) if pks else 0
 
 
 async def quarantine_xorbs(db: Database, settings: XetSettings, blob_settings: BlobSettings) -> int:
     """Quarantine up to 500 xorbs that no file uses and no client knows; return how many."""
     before = await unknown_since(db, settings, blob_settings)
     pks = await db.all(_UNREFERENCED_XORBS, before_ms=before)
-    return await db.write(_quarantine, pks, before) if pks else 0
-
-
-async def _quarantine(tx: Tx, pks: Sequence[int], before_ms: int) -> int:
-    return await tx.run(_QUARANTINE, pks=pks, before_ms=before_ms)
+    return await db.execute(_QUARANTINE, pks=pks, before_ms=before) if pks else 0
 
 
 async def release_xorbs(db: Database, settings: XetSettings, blob_settings: BlobSettings) -> int:
