@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 from huggingface_hub import CommitOperationAdd
 from tests.support.http import Response
 from tests.support.hub import ThreadHub
 from tests.support.person import Person
+from tests.support.route_cases import addresses, naming_bodies
 
 from hubstead.app import routes
+from hubstead.ids import Kind
 from hubstead.repos import Right
 from hubstead.wire import Access, Route
 
 ROUTES = {route.name: route for route in routes() if isinstance(route.access, Right)}
 OTHERS = {route.name: route for route in routes() if not isinstance(route.access, Right)}
+PASSWORD = "correct horse battery"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 #: The rights of these depend on the query; this is the right without one.
 NEEDED = {"GET /api/{kinds}/{repo}/xet-write-token/{rev*}": Right.WRITE}
@@ -43,6 +48,7 @@ class RightsOrg:
     owner: Person
     org: str
     tokens: dict[str, str] = field(default_factory=dict)
+    outsiders: dict[str, dict[str, str]] = field(default_factory=dict)  # headers by caller
 
     def call(self, route: Route, name: str, token: str, method: str = "") -> Response:
         target = address(route, f"{self.org}/{name}")
@@ -72,13 +78,43 @@ def acme(live_hub: ThreadHub) -> RightsOrg:
         "owner": owner.token,
         "owner with a read token": owner.with_token("read").token,
     }
+    acme.outsiders = outsiders(live_hub)
     for name in (PUBLIC, PRIVATE, GATED):
-        for kind, sdk in (("model", None), ("space", "static")):
-            repo_id = f"{acme.org}/{name}"
-            owner.api.create_repo(repo_id, repo_type=kind, space_sdk=sdk, private=name == PRIVATE)
+        for kind in Kind:
+            wanted: dict[str, Any] = {"name": name, "organization": acme.org, "type": kind.value}
+            wanted |= {"private": name == PRIVATE}
+            wanted |= {"sdk": "static"} if kind is Kind.SPACE else {}
+            assert owner.call("POST", "/api/repos/create", wanted).status == 200
             if name == GATED:
-                owner.api.update_repo_settings(repo_id, repo_type=kind, gated="auto")
+                settings = f"/api/{kind.plural}/{acme.org}/{name}/settings"
+                assert owner.call("PUT", settings, {"gated": "auto"}).status == 200
     return acme
+
+
+def outsiders(hub: ThreadHub) -> dict[str, dict[str, str]]:
+    """Return the headers of every sort of caller who may see only what is public."""
+    stranger, member = hub.user("stranger", password=PASSWORD), hub.user("member")
+    hub.org(hub.user("other"), {"admin": member})
+
+    def basic(name: str, password: str) -> dict[str, str]:
+        return {"Authorization": "Basic " + b64encode(f"{name}:{password}".encode()).decode()}
+
+    return {
+        "anonymous": {},
+        "stranger": {"Authorization": f"Bearer {stranger.token}"},
+        "stranger with a read token": {
+            "Authorization": f"Bearer {stranger.with_token('read').token}"
+        },
+        "stranger by Basic": basic("x", stranger.token),
+        "stranger by password": basic(stranger.name, PASSWORD),
+        "member of another organization": {"Authorization": f"Bearer {member.token}"},
+        "browser of a stranger": {
+            "Authorization": f"Bearer {stranger.token}",
+            "Origin": "https://pages.example",
+            "Sec-Fetch-Mode": "cors",
+            "Sec-Fetch-Site": "cross-site",
+        },
+    }
 
 
 def summary(response: Response) -> tuple[int, str | None]:
@@ -130,6 +166,47 @@ def test_a_hidden_repository_is_answered_like_a_missing_one_with_every_method(
         hidden = acme.call(ROUTES[name], PRIVATE, acme.tokens[who], method)
         absent = acme.call(ROUTES[name], ABSENT, acme.tokens[who], method)
         assert plain(hidden) == plain(absent), method
+
+
+@pytest.mark.parametrize("name", ROUTES | OTHERS)
+def test_every_route_answers_every_outsider_for_a_hidden_repository_as_for_a_missing_one(
+    acme: RightsOrg, name: str
+) -> None:
+    route = (ROUTES | OTHERS)[name]
+    pairs = list(
+        zip(
+            requests_about(route, acme.org, PRIVATE),
+            requests_about(route, acme.org, ABSENT),
+            strict=True,
+        )
+    )
+    for who, headers in acme.outsiders.items():
+        # Callers differ in how they are identified, kinds in how an address is read.
+        for hidden, absent in pairs if who == "anonymous" else pairs[:1]:
+            responses = [
+                acme.hub.call(route.method, target, body, token="", **headers)
+                for target, body in (hidden, absent)
+            ]
+            assert plain(responses[0]) == plain(responses[1]), (who, hidden)
+
+
+def requests_about(route: Route, org: str, name: str) -> list[tuple[str, Any]]:
+    """Return address and body of the requests by which a route may be asked about a repository."""
+    if isinstance(route.access, Right):
+        body = None if route.method in ("GET", "HEAD") else b"{}"
+        return [(target, body) for target in addresses(route, f"{org}/{name}")]
+    (target,) = set(addresses(route, "none/none"))
+    return [(target, body) for body in naming_bodies(route, org, name)]
+
+
+def test_bodies_that_name_repositories_are_generated() -> None:
+    """The route table says which these are; the test above then covers them."""
+    naming = {name for name, route in OTHERS.items() if list(naming_bodies(route, "o", "n"))}
+    assert naming >= {
+        "POST /api/repos/create",
+        "DELETE /api/repos/delete",
+        "POST /api/repos/move",
+    }
 
 
 def plain(response: Response) -> tuple[int, dict[str, str], bytes]:
