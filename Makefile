@@ -60,6 +60,10 @@ format: $(VENV)/.dev ## Format the code and apply the linter's automatic fixes
 bench: $(VENV)/.dev ## Measure speed beside a peer; writes a dated file into benchmarks/results/
 	$(BIN)/python -m benchmarks
 
+.PHONY: siege
+siege: $(VENV)/.dev ## Measure honest clients beside attacks (SIEGE_SECONDS=8 each); writes into benchmarks/results/
+	$(BIN)/python -m benchmarks.siege
+
 .PHONY: crash
 crash: $(VENV)/.dev ## Kill the server 200 times under load; verify that no write is lost or partial
 	HUBSTEAD_TEST_CRASHES=$${HUBSTEAD_TEST_CRASHES:-200} \

@@ -49,6 +49,10 @@ class Server:
         """User and system time of the tree so far, ended children included."""
         return sum(_cpu_s(pid) for pid in _tree(self._process.pid))
 
+    def children(self) -> int:
+        """The number of its children, and of theirs."""
+        return len(list(_tree(self._process.pid))) - 1
+
     def rss_mb(self) -> float:
         """Resident memory of the tree, files it maps included."""
         return sum(_rss_bytes(pid) for pid in _tree(self._process.pid)) / 1e6

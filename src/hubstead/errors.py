@@ -205,6 +205,15 @@ class TooLarge(HubError):
     setting: str
 
 
+class LimitReached(HubError):
+    """{owner} has {limit} {what}, the most that {setting} allows."""
+
+    owner: str
+    limit: int
+    what: str
+    setting: str
+
+
 class BlobNotFound(HubError):
     """The object {name} does not exist here."""
 

@@ -23,7 +23,7 @@ from hubstead.accounts import (
 )
 from hubstead.accounts.tables import access_tokens
 from hubstead.db import Database, Tx
-from hubstead.errors import InvalidCredentials, InvalidInput, NotFound
+from hubstead.errors import InvalidCredentials, InvalidInput, LimitReached, NotFound
 from hubstead.ids import now_ms
 from tests.support.factories import a_user
 from tests.support.rows import reading
@@ -198,3 +198,24 @@ async def test_the_right_password_creates_a_session(db: Database) -> None:
     secret = await SignIn(db, passwords).open_session("Anna", "correct horse", "10.0.0.1")
     actor = await authenticate_token(db, secret)
     assert (actor.name, actor.token_kind, actor.may_write) == ("anna", "session", True)
+
+
+async def test_a_user_has_so_many_access_tokens_and_no_more(db: Database) -> None:
+    anna = await a_user(db, "anna")
+    for n in range(2):
+        await db.write(add_token, anna.pk, name=f"t{n}", limit=3)
+    await db.write(add_token, anna.pk, name="over", expires_ms=1, limit=3)
+    await db.write(add_token, anna.pk, name="third", limit=3)
+    with pytest.raises(LimitReached, match="max_tokens_per_user"):
+        await db.write(add_token, anna.pk, name="fourth", limit=3)
+
+
+async def test_a_further_session_ends_the_oldest(db: Database) -> None:
+    anna = await a_user(db, "anna")
+    one, two, three = [
+        await db.write(add_token, anna.pk, name="s", kind="session", limit=2) for _ in range(3)
+    ]
+    with pytest.raises(InvalidCredentials):
+        await authenticate_token(db, one)
+    for secret in (two, three):
+        assert (await authenticate_token(db, secret)).name == "anna"

@@ -31,13 +31,21 @@ class SignIn:
         passwords: Verifies the hashes.
         attempts: Attempts allowed within the window.
         window_s: The window in seconds.
+        max_sessions: Sessions of one user; a further one ends the oldest.
     """
 
     def __init__(
-        self, db: Database, passwords: Passwords, *, attempts: int = 10, window_s: float = 300
+        self,
+        db: Database,
+        passwords: Passwords,
+        *,
+        attempts: int = 10,
+        window_s: float = 300,
+        max_sessions: int = 100,
     ) -> None:
         self._db = db
         self._passwords = passwords
+        self._max_sessions = max_sessions
         self._attempts = Attempts(db, limit=attempts, window_s=window_s)
         # git sends the password with every request: argon2 every time would be a denial of service
         # of our own. Keyed by a MAC with a secret of this process; entries expire by the minute.
@@ -84,6 +92,7 @@ class SignIn:
             role="write",
             kind="session",
             expires_ms=now_ms() + SESSION_MS,
+            limit=self._max_sessions,
         )
 
     def _mac(self, name: str, password: str) -> bytes:

@@ -7,12 +7,12 @@ import secrets
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import Integer, bindparam, delete, func, or_, select, update
 
 from hubstead.accounts.actor import ANONYMOUS, Actor, Credential, actor_of
 from hubstead.accounts.tables import access_tokens, accounts
 from hubstead.db import Database, Reader, Tx, indexed, insert_into, scan
-from hubstead.errors import InvalidCredentials, InvalidInput, NotFound
+from hubstead.errors import InvalidCredentials, InvalidInput, LimitReached, NotFound
 from hubstead.ids import new_object_id, now_ms
 
 ROLES = ("read", "write")
@@ -170,6 +170,39 @@ def _actor(row: _TokenUser | None) -> Actor:
     return actor_of(row, token)
 
 
+_LIVE = [
+    access_tokens.c.user_pk == bindparam("user_pk"),
+    access_tokens.c.kind == bindparam("kind"),
+    or_(access_tokens.c.expires_ms.is_(None), access_tokens.c.expires_ms > bindparam("now_ms")),
+]
+_COUNT_LIVE = indexed(select(func.count().label("n")).select_from(access_tokens).where(*_LIVE), int)
+_OLDEST = indexed(
+    select(access_tokens.c.pk)
+    .where(*_LIVE)
+    .order_by(access_tokens.c.created_ms, access_tokens.c.pk)
+    .limit(bindparam("count", type_=Integer)),
+    int,
+)
+_END = indexed(delete(access_tokens).where(access_tokens.c.pk == bindparam("which")))
+
+
+async def _make_room(tx: Tx, user_pk: int, kind: str, limit: int) -> None:
+    """End the oldest sessions beyond a limit; refuse an access token beyond it.
+
+    Raises:
+        LimitReached: the user has as many access tokens already.
+    """
+    live = {"user_pk": user_pk, "kind": kind, "now_ms": now_ms()}
+    excess = await tx.single(_COUNT_LIVE, **live) - limit + 1
+    if excess <= 0:
+        return
+    if kind != "session":
+        setting = "max_tokens_per_user"
+        raise LimitReached(owner="The user", limit=limit, what="tokens", setting=setting)
+    for token_pk in await tx.all(_OLDEST, **live, count=excess):
+        await tx.run(_END, which=token_pk)
+
+
 async def add_token(
     tx: Tx,
     user_pk: int,
@@ -179,6 +212,7 @@ async def add_token(
     value: str | None = None,
     kind: str = "access",
     expires_ms: int | None = None,
+    limit: int | None = None,
 ) -> str:
     """Create a token for a user and return its secret, which is not stored.
 
@@ -190,8 +224,10 @@ async def add_token(
         value: An existing secret to import, in any format; None for a random one.
         kind: ``access``, or ``session`` for a sign-in.
         expires_ms: When it expires; None for never.
+        limit: The most tokens of this kind that the user may have; None for any number.
 
     Raises:
+        LimitReached: the user has as many access tokens; of sessions the oldest one ends instead.
         InvalidInput: the role is unknown, or the value is in use or cannot be a secret.
     """
     if role not in ROLES:
@@ -199,6 +235,8 @@ async def add_token(
     secret = new_token() if value is None else value
     if not secret or len(secret) > MAX_VALUE_CHARS or not secret.isprintable() or " " in secret:
         raise InvalidInput(reason="a token is made of printable characters without blanks")
+    if limit is not None:
+        await _make_room(tx, user_pk, kind, limit)
     token_pk = await tx.one(
         _ADD,
         id=new_object_id(),

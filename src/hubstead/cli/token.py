@@ -37,7 +37,8 @@ def create(context: Context, user: str, name: str, role: str, value: str | None)
 
     async def add(db: Database) -> tuple[str, accounts.AccessToken]:
         owner = await accounts.find_account(db, user, "user")
-        return await db.write(_add, owner, name=name, role=role, value=value)
+        limit = context.settings().accounts.max_tokens
+        return await db.write(_add, owner, name=name, role=role, value=value, limit=limit)
 
     secret, token = context.query(add)
     facts = _facts(token)
@@ -49,9 +50,9 @@ def create(context: Context, user: str, name: str, role: str, value: str | None)
 
 
 async def _add(
-    tx: Tx, owner: accounts.Account, *, name: str, role: str, value: str | None
+    tx: Tx, owner: accounts.Account, *, name: str, role: str, value: str | None, limit: int
 ) -> tuple[str, accounts.AccessToken]:
-    secret = await accounts.add_token(tx, owner.pk, name=name, role=role, value=value)
+    secret = await accounts.add_token(tx, owner.pk, name=name, role=role, value=value, limit=limit)
     return secret, (await accounts.list_tokens(tx, owner.name))[-1]
 
 

@@ -40,6 +40,7 @@ from hubstead.repos import (
     open_namespace,
     open_repo,
     repo_subject,
+    require_room_for_repo,
 )
 from hubstead.settings import CommitSettings
 
@@ -117,6 +118,8 @@ async def _reserve(storage: Storage, actor: Actor, wanted: RepoRequest) -> NewRe
         sdk=wanted.sdk,
         lfs_multipart_threshold=wanted.lfs_multipart_threshold,
     )
+    most = storage.settings.accounts.max_repositories
+    await require_room_for_repo(storage.db, owner.name, owner.pk, most)
     if not await name_is_free(storage.db, new.repo_id):
         raise RepoExists(repo_id=new.repo_id)
     return new

@@ -30,6 +30,7 @@ from hubstead.repos.actions import (
     move_repo,
     name_is_free,
     remove_repo,
+    require_room_for_repo,
 )
 from hubstead.repos.content import ContentCounters, count_content, set_head
 from hubstead.repos.deduplication import Deduplication, measure_deduplication
@@ -106,6 +107,7 @@ __all__ = [
     "repo_ids",
     "repo_subject",
     "require_right",
+    "require_room_for_repo",
     "set_head",
     "set_metadata",
     "try_open_repo_by_pk",

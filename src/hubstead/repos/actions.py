@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from hubstead.accounts import Actor
 from hubstead.db import Database, Reader, Tx, indexed, insert, insert_into
-from hubstead.errors import Forbidden, InvalidInput
+from hubstead.errors import Forbidden, InvalidInput, LimitReached
 from hubstead.ids import Kind, RepoId, check_repo_name, now_ms
 from hubstead.outbox import record_event
 from hubstead.repos.access import Repo, Right, open_namespace, open_repo, reopen
@@ -107,6 +107,25 @@ _SETTINGS = indexed(
     .where(repos.c.pk == bindparam("which_pk"))
 )
 _STORED_SETTINGS = indexed(select(repos.c.settings).where(repos.c.pk == bindparam("which_pk")), str)
+
+
+_COUNT = indexed(
+    select(func.count().label("n"))
+    .select_from(repos)
+    .where(repos.c.owner_pk == bindparam("owner_pk")),
+    int,
+)
+
+
+async def require_room_for_repo(db: Reader, owner: str, owner_pk: int, limit: int) -> None:
+    """Check that an owner may have one more repository.
+
+    Raises:
+        LimitReached: the owner has ``limit`` repositories.
+    """
+    if await db.single(_COUNT, owner_pk=owner_pk) >= limit:
+        setting = "max_repositories_per_owner"
+        raise LimitReached(owner=owner, limit=limit, what="repositories", setting=setting)
 
 
 async def insert_repo(tx: Tx, actor: Actor, new: NewRepo) -> int:

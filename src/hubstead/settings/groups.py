@@ -299,6 +299,23 @@ class AccountSettings:
         "has ten times as many for all accounts.",
         least=1,
     )
+    max_tokens: int = setting(
+        "max_tokens_per_user", ACCOUNTS, 1000, "The most access tokens of one user.", least=1
+    )
+    max_sessions: int = setting(
+        "max_sessions_per_user",
+        ACCOUNTS,
+        100,
+        "The most sign-ins of one user that last at once; a further one ends the oldest.",
+        least=1,
+    )
+    max_repositories: int = setting(
+        "max_repositories_per_owner",
+        ACCOUNTS,
+        100_000,
+        "The most repositories of one user or organization.",
+        least=1,
+    )
     sign_in_window_s: float = setting(
         "sign_in_window_s", ACCOUNTS, 300, "The length of that window.", least=1
     )
@@ -420,7 +437,7 @@ class RequestSettings:
     max_json_body_bytes: int = setting(
         "max_json_body_bytes",
         REQUESTS,
-        10 * _KIB**2,
+        4 * _KIB**2,
         "The largest body of an ordinary request.",
         least=1,
     )

@@ -79,6 +79,7 @@ STATUS: dict[type[HubError], tuple[int, str | None]] = {
     errors.StaleParent: (412, None),
     errors.ConcurrentChange: (409, None),
     errors.TooLarge: (413, None),
+    errors.LimitReached: (403, None),
     errors.BlobNotFound: (404, None),
     errors.BlobCorrupt: (400, None),
     errors.BlobMissing: (400, None),

@@ -16,7 +16,7 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
 
 from hubstead.accounts import Actor, HubSigner, LastUse, Passwords, SignIn
-from hubstead.admission import Admission, buffer_bytes
+from hubstead.admission import Admission, Lane, buffer_bytes, run_in_lane
 from hubstead.blobs import BlobStore
 from hubstead.commits import Revision, Storage, resolve_revision, split_revision
 from hubstead.db import Database
@@ -37,6 +37,8 @@ T = TypeVar("T")
 _HOST = re.compile(r"[A-Za-z0-9._~-]+(:[0-9]+)?|\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
 #: Bytes of the objects that one byte of JSON may become, at least.
 _JSON_OBJECTS = 4
+#: Longer JSON is decoded in a thread.
+_INLINE_JSON_BYTES = 1 << 16
 _TRUE = frozenset(("1", "true", "True", "TRUE", "yes", "on", ""))
 _FALSE = frozenset(("0", "false", "False", "FALSE", "no", "off", "None", "null"))
 
@@ -268,12 +270,9 @@ class Request:
         data = await self.body(limit)
         if limit is None:
             buffer_bytes(_JSON_OBJECTS * len(data))
-        try:
-            return msgspec.json.decode(data.strip() or b"{}", type=shape, strict=False)
-        except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
-            raise InvalidInput(reason=f"the body is not what it should be: {error}") from None
-        except RecursionError:
-            raise InvalidInput(reason="the body is nested too deeply") from None
+        if len(data) <= _INLINE_JSON_BYTES:
+            return _decode(data, shape)
+        return await run_in_lane(Lane.DIGESTS, _decode, data, shape)
 
     async def fields(self) -> dict[str, Any]:
         """Return the fields of a form or JSON body; values of a form are lists."""
@@ -283,6 +282,15 @@ class Request:
             parsed = QueryParams.parse(text)
             return {name: parsed.all(name) for name in parsed._values}
         return await self.json(dict[str, Any])
+
+
+def _decode(data: bytes, shape: type[T]) -> T:
+    try:
+        return msgspec.json.decode(data.strip() or b"{}", type=shape, strict=False)
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+        raise InvalidInput(reason=f"the body is not what it should be: {error}") from None
+    except RecursionError:
+        raise InvalidInput(reason="the body is nested too deeply") from None
 
 
 def _own_address(scope: Scope, headers: Headers) -> str:
