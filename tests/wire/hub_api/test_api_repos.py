@@ -188,9 +188,10 @@ def test_an_old_name_redirects_on_every_route_for_readers_only(
 ) -> None:
     anna, bo, old, new = moved
     route = MOVABLE[name]
-    response = anna.call(route.method, f"{address(route, old)}?a=%2F&b", b"{}")
+    query = "&a=%2F&b" if "?" in address(route, old) else "?a=%2F&b"
+    response = anna.call(route.method, address(route, old) + query, b"{}")
     assert (response.status, response.code) == (307, None)
-    assert response.headers["location"] == f"{address(route, new)}?a=%2F&b"
+    assert response.headers["location"] == address(route, new) + query
     if route.method != "HEAD":
         assert response.body.startswith(b"Temporary Redirect. Redirecting to /")
     response = bo.call(route.method, address(route, old), b"{}")
