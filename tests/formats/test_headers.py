@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from hubstead.formats import (
     GgufArray,
+    HeaderBytes,
     IncompleteHeader,
     UnreadableHeader,
     parse_gguf,
@@ -22,7 +23,7 @@ from hubstead.formats import (
 )
 from tests.support.models import U32, U64, gguf, gguf_string, llama, safetensors
 
-Parse = Callable[[bytes, int], Any]
+Parse = Callable[[HeaderBytes, int], Any]
 SHAPES = st.lists(st.integers(0, 5), max_size=3)
 NAMES = st.text(max_size=8).filter(lambda name: name != "__metadata__")
 TENSORS = st.dictionaries(NAMES, st.tuples(st.sampled_from(["F32", "BF16", "U8"]), SHAPES))
@@ -162,6 +163,10 @@ KEY = b"GGUF" + U32.pack(3) + U64.pack(0) + U64.pack(1) + gguf_string("k")
         (KEY + U32.pack(8) + U64.pack(1 << 31) + bytes(64), "bytes of a string are more"),
         (KEY + U32.pack(99), "unknown type 99"),
         (gguf({"k": "v"}, {"t": [1] * 9}), "9 dimensions"),
+        (
+            gguf({str(n): "x" * (4 << 20) for n in range(5)}),
+            "strings have more than 16777216",
+        ),
         (gguf({}, {"t": [(1 << 32) - 1, 1 << 31, 4]}), "more elements than a file"),
         (KEY[:-17] + U64.pack(2) + (gguf_string("k") + U32.pack(7) + b"\1") * 2, "occurs twice"),
     ],
@@ -189,6 +194,13 @@ def test_a_hostile_safetensors_header_is_refused(header: bytes, reason: str) -> 
     data = U64.pack(len(header)) + header + bytes(8)
     with pytest.raises(UnreadableHeader, match=reason):
         parse_safetensors(data, len(data))
+
+
+def test_only_so_many_tensors_are_read() -> None:
+    entry = b'"%d":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},'
+    header = b"{" + b"".join(entry % n for n in range(131_073))[:-1] + b"}"
+    with pytest.raises(UnreadableHeader, match="131073 tensors are more"):
+        parse_safetensors(U64.pack(len(header)) + header, len(header) + 8)
 
 
 def test_a_length_beyond_the_file_is_refused_before_any_read() -> None:

@@ -20,6 +20,7 @@ from hubstead.facts.files import ModelFile
 from hubstead.facts.tables import file_facts
 from hubstead.formats import (
     GgufHeader,
+    HeaderBytes,
     HeaderSource,
     SafetensorsHeader,
     UnreadableHeader,
@@ -70,7 +71,7 @@ class FileFormat(Generic[F]):
 
     name: str
     facts: type[F]
-    parse: Callable[[bytes, int], Any]
+    parse: Callable[[HeaderBytes, int], Any]
     derive: Callable[[Any], F]
 
 

@@ -17,6 +17,7 @@ from hubstead.formats.gguf_names import (
     projector_of,
 )
 from hubstead.formats.header import (
+    HeaderBytes,
     HeaderSource,
     IncompleteHeader,
     UnreadableHeader,
@@ -30,6 +31,7 @@ __all__ = [
     "GgufArray",
     "GgufHeader",
     "GgufModel",
+    "HeaderBytes",
     "HeaderSource",
     "IncompleteHeader",
     "SafetensorsHeader",

@@ -12,12 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from hubstead.formats.header import IncompleteHeader, UnreadableHeader
+from hubstead.formats.header import HeaderBytes, IncompleteHeader, UnreadableHeader
 
 MAX_KEYS = 65_536
 MAX_TENSORS = 65_536
 MAX_KEY_BYTES = 65_535
 MAX_STRING_BYTES = 4 << 20
+#: Bytes of all keys and strings, without those in arrays.
+MAX_TEXT_BYTES = 16 << 20
 #: Dimensions of a tensor; the format has four.
 MAX_DIMENSIONS = 8
 MAX_NESTED_ARRAYS = 4
@@ -71,7 +73,7 @@ class GgufHeader:
         return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def parse_gguf(data: bytes, size: int) -> GgufHeader:
+def parse_gguf(data: HeaderBytes, size: int) -> GgufHeader:
     """Parse the header of a GGUF file.
 
     Args:
@@ -110,11 +112,12 @@ def parse_gguf(data: bytes, size: int) -> GgufHeader:
 class _Cursor:
     """A position in the bytes of a header."""
 
-    def __init__(self, data: bytes, size: int) -> None:
+    def __init__(self, data: HeaderBytes, size: int) -> None:
         self._data = data
         self._size = size
         self.at = 0
         self.budget = MAX_ELEMENTS
+        self.text_budget = MAX_TEXT_BYTES
         self.tokens_at: int | None = None
 
     def skip(self, count: int) -> int:
@@ -146,7 +149,11 @@ class _Cursor:
         return count
 
     def string(self, most: int = MAX_STRING_BYTES) -> str:
-        return self.take(self.count("bytes of a string", most)).decode("utf-8", "replace")
+        length = self.count("bytes of a string", most)
+        self.text_budget -= length
+        if self.text_budget < 0:
+            raise UnreadableHeader(f"its strings have more than {MAX_TEXT_BYTES} bytes")
+        return self.take(length).decode("utf-8", "replace")
 
     def skip_strings(self, count: int) -> None:
         """Pass strings over: the longest loop of a header, so without a call for each."""
@@ -200,7 +207,7 @@ def _skip_elements(cursor: _Cursor, type_: int, count: int, depth: int) -> None:
 
 def _elements(cursor: _Cursor) -> int:
     """Pass a tensor info over; return how many elements the tensor has."""
-    cursor.string(MAX_KEY_BYTES)
+    cursor.skip(cursor.count("bytes of a name", MAX_KEY_BYTES))
     dimensions = cursor.number(_U32)
     if dimensions > MAX_DIMENSIONS:
         raise UnreadableHeader(f"a tensor of {dimensions} dimensions is not read")

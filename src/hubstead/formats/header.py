@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 from hubstead.admission import Lane, run_in_lane
 
 H = TypeVar("H")
+#: The first bytes of a file; a parser keeps no view of them.
+HeaderBytes: TypeAlias = "bytes | bytearray"
 
 #: Bytes of the first read; each further one at least doubles what is there.
 FIRST_BYTES = 1 << 20
@@ -42,7 +44,7 @@ class HeaderSource(Protocol):
 
 async def read_header(
     source: HeaderSource,
-    parse: Callable[[bytes, int], H],
+    parse: Callable[[HeaderBytes, int], H],
     *,
     first_bytes: int = FIRST_BYTES,
     max_bytes: int = MAX_BYTES,
@@ -59,9 +61,9 @@ async def read_header(
         UnreadableHeader: by the parser, or the header is longer than the file or ``max_bytes``.
     """
     most = min(source.size, max_bytes)
-    data, wanted = b"", min(first_bytes, most)
+    data, wanted = bytearray(), min(first_bytes, most)
     while True:
-        data += await _read(source, len(data), wanted - len(data))
+        await _read(source, data, wanted)
         try:
             return await run_in_lane(Lane.READS, parse, data, source.size)
         except IncompleteHeader as incomplete:
@@ -72,7 +74,9 @@ async def read_header(
             wanted = min(max(incomplete.needed, 2 * len(data)), most)
 
 
-async def _read(source: HeaderSource, start: int, count: int) -> bytes:
-    if count == 0:
-        return b""
-    return b"".join([chunk async for chunk in source.chunks(start, count)])
+async def _read(source: HeaderSource, data: bytearray, wanted: int) -> None:
+    """Read on until ``data`` has ``wanted`` bytes, or the source ends; copy nothing."""
+    start = len(data)
+    if start < wanted:
+        async for chunk in source.chunks(start, wanted - start):
+            data += chunk

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import msgspec
 
-from hubstead.formats.header import IncompleteHeader, UnreadableHeader
+from hubstead.formats.header import HeaderBytes, IncompleteHeader, UnreadableHeader
 
 #: Bytes of the longest header that is read; the format itself allows 100 MB.
-MAX_HEADER_BYTES = 32 << 20
+MAX_HEADER_BYTES = 16 << 20
+MAX_TENSORS = 131_072
 #: Dimensions of a tensor, and digits of its size, that are more than any real one has.
 MAX_DIMENSIONS = 64
 MAX_ELEMENTS = 1 << 62
@@ -63,7 +64,7 @@ _tensor = msgspec.json.Decoder(SafetensorsTensor)
 _metadata = msgspec.json.Decoder(dict[str, str])
 
 
-def parse_safetensors(data: bytes, size: int) -> SafetensorsHeader:
+def parse_safetensors(data: HeaderBytes, size: int) -> SafetensorsHeader:
     """Parse the header of a safetensors file.
 
     Args:
@@ -84,6 +85,8 @@ def parse_safetensors(data: bytes, size: int) -> SafetensorsHeader:
         raise IncompleteHeader(end)
     try:
         entries = _entries.decode(memoryview(data)[_LENGTH_BYTES:end])
+        if len(entries) > MAX_TENSORS:
+            raise UnreadableHeader(f"{len(entries)} tensors are more than {MAX_TENSORS}")
         metadata = _metadata.decode(entries.pop(_METADATA, b"{}"))
         tensors = {name: _tensor.decode(raw) for name, raw in entries.items()}
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
