@@ -78,7 +78,9 @@ LISTENERS = (webhooks.LISTENER, FACT_LISTENER)
 #: would add 5 ms to every step of every request beside one busy thread.
 SWITCH_S = 0.0005
 
-_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
+#: For the addresses that stand for all of a machine's: one that answers on it. A socket of "::" has
+#: no IPv4.
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 _log = structlog.get_logger("hubstead")
 
@@ -470,7 +472,7 @@ def _json_greeting(settings: Settings, port: int, token: str | None) -> str:
 
 
 def _address(settings: Settings, port: int) -> str:
-    host = "127.0.0.1" if settings.server.host in _EVERYWHERE else settings.server.host
+    host = _EVERYWHERE.get(settings.server.host, settings.server.host)
     return settings.server.public_url or f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 

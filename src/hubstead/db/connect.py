@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -142,11 +143,19 @@ async def _migrate_postgres(url: str) -> None:
 
     async def connect() -> Any:
         try:
-            return await asyncpg.connect(url)
+            return await asyncpg.connect(url, statement_cache_size=0)
         except (OSError, asyncpg.PostgresError) as error:
             raise Unavailable(reason=f"the database cannot be reached: {error}") from error
 
-    engine = create_async_engine("postgresql+asyncpg://", async_creator=connect)
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=connect,
+        # Behind a pooler, names of other sessions would clash.
+        connect_args={
+            "prepared_statement_cache_size": 0,
+            "prepared_statement_name_func": lambda: f"migration_{secrets.token_hex(8)}",
+        },
+    )
     try:
         async with engine.begin() as connection:
             await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")

@@ -24,6 +24,20 @@ ATTEMPTS = 8
 _DIALECT = postgres_dialect()
 
 
+#: What a lost, stopped or exchanged server, or a pooler without one, looks like.
+_LOST = (
+    asyncpg.PostgresConnectionError,  # class 08, with a broken protocol
+    asyncpg.OperatorInterventionError,  # class 57: shut down, crashed, cancelled, dropped
+    asyncpg.InsufficientResourcesError,  # class 53: too many connections, no memory
+    asyncpg.PostgresSystemError,  # class 58: an I/O error of the server
+    asyncpg.InvalidAuthorizationSpecificationError,  # class 28, of a reconnection
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.ReadOnlySQLTransactionError,  # a standby that took the address over
+    OSError,
+)
+
+
 @contextmanager
 def _our_errors() -> Iterator[None]:
     try:
@@ -32,13 +46,7 @@ def _our_errors() -> Iterator[None]:
         raise Conflict(reason=str(error)) from error
     except asyncpg.DiskFullError as error:
         raise StorageFull() from error
-    except (
-        asyncpg.PostgresConnectionError,
-        asyncpg.CannotConnectNowError,
-        asyncpg.TooManyConnectionsError,
-        asyncpg.AdminShutdownError,
-        OSError,
-    ) as error:
+    except _LOST as error:
         raise Unavailable(reason="the database cannot be reached") from error
     except asyncpg.InterfaceError as error:
         if "is closed" not in str(error) and "closing" not in str(error):
@@ -128,6 +136,33 @@ class PostgresTx:
             )
 
 
+#: Errors that abort a transaction in favour of another one, or of a migration.
+_RETRIED = (
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.InvalidCachedStatementError,
+)
+
+
+async def _is_pooled(url: str, timeouts: Timeouts) -> bool:
+    """Tell whether a pooler like PgBouncer is in between.
+
+    The process id of the connection's greeting is then the pooler's, not that of the server.
+    """
+    connection = await asyncpg.connect(
+        url,
+        statement_cache_size=0,
+        command_timeout=timeouts.statement_s,
+        timeout=timeouts.statement_s,
+    )
+    try:
+        async with connection.transaction():
+            pid = await connection.fetchval("SELECT pg_backend_pid()")
+        return bool(pid != connection.get_server_pid())
+    finally:
+        await connection.close(timeout=timeouts.statement_s)
+
+
 async def _leave_as_is(_connection: Any) -> None:
     """Skip the reset of a returned connection and its round trip: sessions have no state."""
 
@@ -137,9 +172,11 @@ class PostgresDatabase:
 
     dialect_name = "postgresql"
 
-    def __init__(self, pool: Any, timeouts: Timeouts) -> None:
+    def __init__(self, pool: Any, timeouts: Timeouts, *, is_pooled: bool) -> None:
         self._pool = pool
         self._timeouts = timeouts
+        #: Whether a pooler like PgBouncer may give each transaction another server connection.
+        self.is_pooled = is_pooled
         self._writes: set[asyncio.Task[Any]] = set()
         self._closing = False
 
@@ -154,16 +191,17 @@ class PostgresDatabase:
         """
         timeouts = timeouts or Timeouts()
         with _our_errors():
+            is_pooled = await _is_pooled(url, timeouts)
             pool = await asyncpg.create_pool(
                 url,
                 min_size=1,
                 max_size=pool_size,
                 reset=_leave_as_is,
-                statement_cache_size=512,
+                statement_cache_size=0 if is_pooled else 512,
                 command_timeout=timeouts.statement_s,
                 timeout=timeouts.statement_s,
             )
-        return cls(pool, timeouts)
+        return cls(pool, timeouts, is_pooled=is_pooled)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Any]:
@@ -198,7 +236,12 @@ class PostgresDatabase:
     async def all(self, statement: Statement[R], /, **values: object) -> list[R]:
         """See ``Reader.all``."""
         async with self._connection() as connection:
-            return await _fetch(connection, statement, values, self._timeouts)
+            if not self.is_pooled:
+                return await _fetch(connection, statement, values, self._timeouts)
+            # The driver prepares a statement and then runs it; only a transaction ensures that
+            # both reach the same server connection.
+            async with connection.transaction():
+                return await _fetch(connection, statement, values, self._timeouts)
 
     async def write(self, fn: WriteFn[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """See ``Database.write``."""
@@ -217,7 +260,7 @@ class PostgresDatabase:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return await self._attempt(fn)
-            except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError) as error:
+            except _RETRIED as error:
                 if attempt == ATTEMPTS:
                     raise Unavailable(reason="too many writers at once") from error
                 await asyncio.sleep(random.random() * 0.02 * attempt)  # noqa: S311
