@@ -81,7 +81,7 @@ _FORKING.set_forkserver_preload(list(_IMPORTED))
 _COUNTS = {
     table.name: reading(select(func.count().label("rows")).select_from(table))
     for table in metadata.tables.values()
-    if table.name != "sign_in_attempts"
+    if table.name != "sign_in_attempt"
 }
 
 

@@ -28,6 +28,7 @@ SAMPLES: dict[object, object] = {
     str: "x",
     int: 7,
     tuple[str, ...]: ("x",),
+    tuple[errors.RefUpdateFailed, ...]: (),
     RepoId: RepoId(Kind.MODEL, "anna", "bert"),
 }
 SOMEBODY = ErrorContext(signed_in=True, agent="", public_url="https://hub", wire="hub_api")
