@@ -166,6 +166,7 @@ def report(results: list[Result], folder: Path) -> Path:
         f"each attack, {SECONDS:g} s. Goals: none refused, p99 under {GOAL_P99_MS:g} ms, memory "
         f"(server and its programs) within {GOAL_MORE_MB:g} MB of idle, nothing left running "
         f"{AFTER_S:g} s later.\n\n"
+        f"Load of the machine at the end: {machine.load()}. "
         f"Machine: {'; '.join(f'{name}: {text}' for name, text in machine.facts().items())}\n\n"
         "| attack | answers | refused | p50 ms | p99 ms | worst ms | memory MB | left "
         "| attackers saw |\n|---|---|---|---|---|---|---|---|---|\n"
