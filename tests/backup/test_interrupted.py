@@ -19,6 +19,8 @@ from tests.backup.conftest import SHAPES, Filled, Places, backed_up, differences
 from tests.backup.test_running_hubs import variables
 from tests.support.command import clean_environment, hubstead
 
+pytestmark = pytest.mark.long
+
 both = pytest.mark.parametrize("shape", SHAPES)
 #: The moments of the kill, from the first to the last: before the named function runs.
 MOMENTS = [

@@ -4,8 +4,8 @@
   and ``blobs`` on every database and store, because their subject is what an engine does: its
   locks, its clock, its conditions. A test of another room does the same if it is marked
   ``shape_matters``: writers race in it.
-- ``rest`` runs the other tests on PostgreSQL and S3. It also runs the folders whose tests take
-  minutes, on every shape: releases of clients in environments of their own, and killed servers.
+- ``rest`` runs the other tests on PostgreSQL and S3. On every shape it also runs what takes minutes:
+  tests marked ``long``, and the folders of client releases and of killed servers.
 
 ``make test`` runs ``quick``, ``make test-rest`` the other tests, ``.ci/run`` both.
 """
@@ -29,7 +29,7 @@ _TESTS = Path(__file__).parents[1]
 def is_left_to_rest(item: pytest.Item) -> bool:
     """Return whether ``quick`` leaves this test to ``rest``."""
     room = item.path.relative_to(_TESTS).parts[0]
-    if room in SLOW:
+    if room in SLOW or item.get_closest_marker("long"):
         return True
     if room in ENGINES or item.get_closest_marker("shape_matters"):
         return False
