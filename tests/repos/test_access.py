@@ -59,7 +59,7 @@ OPEN = {
     "contributor": (OK, OK, NO, NO),
     "writer": (OK, OK, OK, NO),
     "maker": (OK, OK, OK, OK),
-    "admin": (OK, OK, OK, OK),
+    "owner": (OK, OK, OK, OK),
 }
 OUTSIDE = ("anonymous", "stranger", "site admin")
 
@@ -87,7 +87,7 @@ async def users_of_every_role(db: Database) -> dict[str, Actor]:
     """Add one user of each standing to the organization ``acme``."""
     users = {name: await a_user(db, name) for name in OPEN if name not in OUTSIDE}
     members = {role: users[name] for role, name in (("read", "reader"), ("write", "writer"))}
-    await an_org(db, "acme", users["admin"], members)
+    await an_org(db, "acme", users["owner"], members)
 
     async def contributors(tx: Tx) -> None:
         acme = await open_org_as_operator(tx, "acme")
@@ -131,7 +131,7 @@ _VISIBLE_PKS = scan(visible_repos(select(repos.c.pk).select_from(repos)), int)
 async def test_lists_show_exactly_the_repositories_that_open_repo_admits(db: Database) -> None:
     users = await users_of_every_role(db)
     await an_org(db, "other", users["stranger"])
-    owners = {"acme": ("maker", "admin"), "other": ("stranger",), "reader": ("reader",)}
+    owners = {"acme": ("maker", "owner"), "other": ("stranger",), "reader": ("reader",)}
     created = [
         await a_repo(db, users[creator], f"{owner}/{creator}-{n}", **columns)  # type: ignore[arg-type]
         for owner, creators in owners.items()
@@ -154,7 +154,7 @@ async def test_lists_show_exactly_the_repositories_that_open_repo_admits(db: Dat
         "stranger": public + private,
         "site admin": public,
         "reader": every - private,
-        **dict.fromkeys(("contributor", "maker", "writer", "admin"), every - 2 * private),
+        **dict.fromkeys(("contributor", "maker", "writer", "owner"), every - 2 * private),
     }
 
 
@@ -282,7 +282,7 @@ async def test_an_old_name_redirects_only_those_who_may_see_the_target(db: Datab
 
 @pytest.mark.parametrize(
     ("standing", "may"),
-    [("reader", False), ("contributor", True), ("writer", True), ("admin", True)],
+    [("reader", False), ("contributor", True), ("writer", True), ("owner", True)],
 )
 async def test_who_may_create_repositories_in_an_organization(
     db: Database, standing: str, may: bool

@@ -18,7 +18,17 @@ from enum import IntEnum
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, literal_column, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    literal_column,
+    or_,
+    select,
+)
 
 from hubstead.accounts import Actor, moved_to, require_writable
 from hubstead.accounts.tables import accounts, members
@@ -82,7 +92,7 @@ class Repo(msgspec.Struct, frozen=True):
 
 _RANK = {"none": 0, "read": 1, "write": 2, "admin": 3}
 
-_COLUMNS = (
+_UNTIL_ROLE = (
     repos.c.pk,
     repos.c.id,
     repos.c.kind,
@@ -101,10 +111,17 @@ _COLUMNS = (
     repos.c.packs,
     repos.c.created_ms,
     repos.c.modified_ms,
-    members.c.role.label("member_role"),
 )
+_COLUMNS = (*_UNTIL_ROLE, members.c.role.label("member_role"))
+_IS_ALIAS = literal_column("0", Integer).label("is_alias")
 #: The columns of a ``RepoRow``; needs ``accounts`` joined for the owner, ``members`` for the actor.
-REPO_COLUMNS = (*_COLUMNS, literal_column("0", Integer).label("is_alias"))
+REPO_COLUMNS = (*_COLUMNS, _IS_ALIAS)
+#: The same for no caller, whose role is none; needs only ``accounts`` joined.
+COLUMNS_FOR_NO_CALLER = (
+    *_UNTIL_ROLE,
+    literal_column("NULL", Text).label("member_role"),
+    _IS_ALIAS,
+)
 _MEMBERSHIP = and_(members.c.org_pk == repos.c.owner_pk, members.c.user_pk == bindparam("actor_pk"))
 #: The condition that anybody may see a row of ``repos``.
 PUBLIC = repos.c.private == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, false, func, literal, select, update
+from sqlalchemy import bindparam, func, literal, select, update
 
 from hubstead.accounts import (
     ANONYMOUS,
@@ -15,12 +15,12 @@ from hubstead.accounts import (
     require_writable,
     set_account_name,
 )
-from hubstead.accounts.tables import accounts, members
+from hubstead.accounts.tables import accounts
 from hubstead.db import Database, Tx, indexed, insert, scan
 from hubstead.errors import Forbidden
 from hubstead.ids import account_key
 from hubstead.outbox import record_event
-from hubstead.repos.access import REPO_COLUMNS, RepoRow, repo_from_row
+from hubstead.repos.access import COLUMNS_FOR_NO_CALLER, RepoRow, repo_from_row
 from hubstead.repos.events import RepoRenamed, repo_subject
 from hubstead.repos.queries import event_facts
 from hubstead.repos.tables import repo_names, repos
@@ -28,9 +28,8 @@ from hubstead.repos.tables import repo_names, repos
 _OWNED = select(repos.c.pk).where(repos.c.owner_pk == bindparam("owner"))
 _LOCK = scan(_OWNED.order_by(repos.c.pk).with_for_update(), int)
 _ROWS = scan(
-    select(*REPO_COLUMNS)
+    select(*COLUMNS_FOR_NO_CALLER)
     .join_from(repos, accounts, repos.c.owner_pk == accounts.c.pk)
-    .outerjoin(members, false())
     .where(repos.c.owner_pk == bindparam("owner"))
     .order_by(repos.c.pk),
     RepoRow,

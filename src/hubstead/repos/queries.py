@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, TypedDict
 
-from sqlalchemy import bindparam, false, select
+from sqlalchemy import bindparam, select
 
 from hubstead.accounts import ANONYMOUS
-from hubstead.accounts.tables import accounts, members
+from hubstead.accounts.tables import accounts
 from hubstead.db import Reader, any_of, indexed, scan
 from hubstead.ids import Kind, RepoId
-from hubstead.repos.access import REPO_COLUMNS, Repo, RepoRow, repo_from_row
+from hubstead.repos.access import COLUMNS_FOR_NO_CALLER, Repo, RepoRow, repo_from_row
 from hubstead.repos.tables import repos
 
 #: Repositories per statement of ``every_repo``.
@@ -57,9 +57,8 @@ class _StoredRow:
 
 
 _EVERY = scan(
-    select(*REPO_COLUMNS, *(repos.c[name] for name in RepoDetails._fields))
+    select(*COLUMNS_FOR_NO_CALLER, *(repos.c[name] for name in RepoDetails._fields))
     .join_from(repos, accounts, repos.c.owner_pk == accounts.c.pk)
-    .outerjoin(members, false())
     .where(repos.c.pk > bindparam("after_pk"))
     .order_by(repos.c.pk)
     .limit(_BATCH),
@@ -77,9 +76,8 @@ async def every_repo(db: Reader) -> AsyncIterator[tuple[Repo, RepoDetails]]:
 
 
 _BY_ID = indexed(
-    select(*REPO_COLUMNS)
+    select(*COLUMNS_FOR_NO_CALLER)
     .join_from(repos, accounts, repos.c.owner_pk == accounts.c.pk)
-    .outerjoin(members, false())
     .where(repos.c.id == bindparam("repo_id")),
     RepoRow,
 )

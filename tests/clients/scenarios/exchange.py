@@ -17,5 +17,5 @@ if action == "up":
     api.create_repo(repo_id, exist_ok=True)
     api.upload_file(path_or_fileobj=path, path_in_repo=name, repo_id=repo_id)
 else:
-    path = hf_hub_download(repo_id, name, cache_dir=tempfile.mkdtemp(), token=TOKEN)
-    shutil.copyfile(path, path)
+    cached = hf_hub_download(repo_id, name, cache_dir=tempfile.mkdtemp(), token=TOKEN)
+    shutil.copyfile(cached, path)
