@@ -163,7 +163,7 @@ def run_fresh(program: Any, *arguments: str, **environment: Any) -> Any:
     assert result.returncode == 0, result.stderr[-3000:]
     # Older releases of hf_xet write warnings to standard output as well.
     lines = result.stdout.splitlines()
-    return [line.removeprefix("PATH") for line in lines if line.startswith("PATH")]
+    return [line.removeprefix("PATH ") for line in lines if line.startswith("PATH ")]
 
 
 _UPLOAD = """
