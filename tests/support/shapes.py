@@ -4,8 +4,8 @@
   and ``blobs`` on every database and store, because their subject is what an engine does: its
   locks, its clock, its conditions. A test of another room does the same if it is marked
   ``shape_matters``: writers race in it.
-- ``rest`` runs the other tests on PostgreSQL and S3. On every shape it also runs what takes minutes:
-  tests marked ``long``, and the folders of client releases and of killed servers.
+- ``rest`` runs the other tests on PostgreSQL and S3. On every shape it also runs what takes
+  minutes: tests marked ``long``, and the folders of client releases and of killed servers.
 
 ``make test`` runs ``quick``, ``make test-rest`` the other tests, ``.ci/run`` both.
 """
