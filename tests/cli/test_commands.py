@@ -197,6 +197,48 @@ def test_organizations_have_members_with_roles(served: ProcessHub) -> None:
     assert json_of("org", "list", data=data) == []
 
 
+def test_users_and_organizations_are_renamed_with_their_repositories(served: ProcessHub) -> None:
+    from huggingface_hub import HfApi
+
+    data = served.data
+    api = HfApi(endpoint=served.url, token=served.token)
+    ok(hubstead("user", "create", "dora", data=data))
+    json_of("org", "create", "works", "--owner", "admin", data=data)
+    api.create_repo("works/bert")
+    renamed = json_of("org", "rename", "Works", "Labs", data=data)
+    assert (renamed["name"], renamed["was"]) == ("Labs", "Works")
+    assert [org["name"] for org in json_of("org", "list", data=data)] == ["Labs"]
+    assert api.repo_info("works/bert").id == api.repo_info("Labs/bert").id == "Labs/bert"
+    ok(hubstead("repo", "delete", "Labs/bert", data=data))
+    ok(hubstead("org", "delete", "Labs", data=data))  # other tests delete its last administrator
+    changed = hubstead("user", "rename", "dora", "Thea", data=data)
+    assert ok(changed).splitlines()[0] == "The user dora is now called Thea."
+    names = [user["name"] for user in json_of("user", "list", data=data)]
+    assert "Thea" in names
+    assert "dora" not in names
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("user", "rename", "admin", "api"), "'api'"),
+        (("user", "rename", "admin", "taken"), "The name 'taken' is taken"),
+        (("org", "rename", "admin", "new"), "hubstead: "),
+        (("user", "rename", "absent", "new"), "hubstead: "),
+    ],
+)
+def test_a_refused_rename_is_one_line_and_changes_nothing(
+    served: ProcessHub, arguments: tuple[str, ...], reason: str
+) -> None:
+    hubstead("user", "create", "taken", data=served.data)
+    before = json_of("user", "list", data=served.data)
+    refused = hubstead(*arguments, data=served.data)
+    assert refused.returncode == 1
+    assert len(refused.stderr.splitlines()) == 1
+    assert reason in refused.stderr
+    assert json_of("user", "list", data=served.data) == before
+
+
 def test_repositories_are_listed_shown_and_deleted_private_ones_too(served: ProcessHub) -> None:
     from huggingface_hub import HfApi
 
