@@ -17,6 +17,7 @@ from hubstead.settings import (
     as_markdown,
     describe,
     format_bytes,
+    list_warnings,
     load,
     parse_bytes,
     parse_seconds,
@@ -100,6 +101,12 @@ class TestSources:
     def test_a_named_file_must_exist(self, tmp_path: Path) -> None:
         assert "No such file" in faults(file=tmp_path / "absent.toml")[0]
 
+    def test_a_relative_database_is_among_the_private_paths(self, data: Path) -> None:
+        absolute = load(data=data).private_paths()
+        assert data / "hubstead.db" in absolute
+        relative = load(data=data, overrides={"database": "sqlite:///hub.db"}).private_paths()
+        assert {Path("hub.db"), Path("hub.db-wal")} <= set(relative)
+
     def test_settings_are_immutable(self, data: Path) -> None:
         with pytest.raises(FrozenInstanceError):
             load(data=data).server.port = 1  # type: ignore[misc]
@@ -146,6 +153,22 @@ class TestFaults:
             ('header_seconds = "soon"', "'soon' is not a span of time"),
             ("max_page = 0", "0 is too small: at least 1"),
             ('public_url = "hub"', "not an address like https://"),
+            ('public_url = "https://"', "not an address like https://"),
+            ('public_url = "ftp://hub"', "not an address like https://"),
+            ('public_url = "https://hub:99999"', "not an address like https://"),
+            ('public_url = "https://hub:x"', "not an address like https://"),
+            ('public_url = "https://[::1"', "not an address like https://"),
+            ('public_url = "https://-hub"', "not an address like https://"),
+            ('public_url = "https://hub\\n.example"', "not an address like https://"),
+            ('public_url = "https://hub?"', "must end before its query"),
+            ('public_url = "https://hub/a#b"', "must end before its query"),
+            ('public_url = "https://hub//a"', "its path '//a' must consist of"),
+            ('public_url = "https://hub/../a"', "its path '/../a' must consist of"),
+            ('public_url = "https://hub/a;b"', "its path '/a;b' must consist of"),
+            ('host = ""', "host: it must not be empty"),
+            ('host = "::1\\n"', "a newline or another control character"),
+            ('s3_secret_key = "key\\n"', "a newline or another control character"),
+            ('blobs = "file:///a%0Ab"', "a newline or another control character"),
             ('trusted_proxies = ["here"]', "'here' is not a network"),
             ("trusted_proxies = 5", "5 is not a list"),
             ('webhook_kinds = ["bucket"]', "'bucket' is none of"),
@@ -164,6 +187,22 @@ class TestFaults:
         if "regular" not in line:
             assert fault.startswith(line.split(maxsplit=1)[0])
 
+    def test_a_password_in_the_public_address_is_refused_and_not_printed(self, data: Path) -> None:
+        write_file(data, 'public_url = "https://hub:hunter2@hub.example"')
+        [fault] = faults(data=data)
+        assert "must have no user and no password" in fault
+        assert "hunter2" not in fault
+
+    @pytest.mark.parametrize("name", ["a\nb", "a\x7fb"])
+    def test_a_data_folder_with_a_control_character_is_refused(
+        self, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        refused = ["data: it contains a newline or another control character"]
+        assert faults(data=tmp_path / name) == refused
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        assert faults() == refused
+
     def test_all_faults_are_reported_together_with_their_sources(
         self, data: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -177,6 +216,26 @@ class TestFaults:
 
 
 class TestValues:
+    @pytest.mark.parametrize(
+        ("written", "read"),
+        [
+            ("https://hub.example.com/", "https://hub.example.com"),
+            ("HTTPS://Hub.Example.COM:443", "https://hub.example.com"),
+            ("http://hub:80//", "http://hub"),
+            ("http://hub:443", "http://hub:443"),
+            ("https://hub.example.com.:", "https://hub.example.com"),
+            (" https://hub:08443 ", "https://hub:8443"),
+            ("https://hub/Models/of.us/", "https://hub/Models/of.us"),
+            ("https://bücher.example", "https://xn--bcher-kva.example"),
+            ("http://[2001:DB8:0::1]:80/a", "http://[2001:db8::1]/a"),
+            ("", ""),
+        ],
+    )
+    def test_an_address_has_one_spelling(self, data: Path, written: str, read: str) -> None:
+        settings = load(data=data, overrides={"public_url": written})
+        assert settings.server.public_url == read
+        assert load(data=data, overrides={"public_url": read}) == settings
+
     def test_lists_are_toml_lists_or_comma_separated(
         self, data: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -217,6 +276,37 @@ class TestValues:
     )
     def test_durations_may_have_a_unit(self, text: str, seconds: float) -> None:
         assert parse_seconds(text) == seconds
+
+
+class TestWarnings:
+    @pytest.mark.parametrize(
+        ("given", "words"),
+        [
+            ({"public_url": "https://hub.example"}, "https://hub.example, which needs a proxy"),
+            ({"public_url": "https://hub.example", "host": "0.0.0.0"}, "trusted_proxies"),
+            ({"public_url": "http://hub.example"}, "all clients share the proxy's address"),
+            ({"public_url": "http://hub.example", "host": "::1"}, "trusted_proxies"),
+            ({"trusted_proxies": "10.0.0.0/8"}, "public_url is not: links begin with"),
+        ],
+    )
+    def test_half_a_configuration_of_a_proxy_is_reported(
+        self, data: Path, given: dict[str, object], words: str
+    ) -> None:
+        [warning] = list_warnings(load(data=data, overrides=given))
+        assert words in warning
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            {},
+            {"public_url": "https://hub.example", "trusted_proxies": "10.0.0.0/8"},
+            {"public_url": "http://hub.example:8080", "host": "0.0.0.0"},
+            {"public_url": "http://localhost:8080"},
+            {"public_url": "http://[::1]:8080", "host": "::1"},
+        ],
+    )
+    def test_a_whole_configuration_is_not(self, data: Path, given: dict[str, object]) -> None:
+        assert list_warnings(load(data=data, overrides=given)) == []
 
 
 class TestSecrets:

@@ -48,7 +48,7 @@ from hubstead.commits.jobs import commit_jobs, maintain_packs, sweep_folders
 from hubstead.db import Database, Timeouts, Tx, migrate, open_db, refuse_marked_folder
 from hubstead.errors import HubError, InvalidCredentials, NameTaken, Unavailable
 from hubstead.facts import FACT_LISTENER, fact_jobs
-from hubstead.files import make_folder, make_private, sync_folder
+from hubstead.files import make_folder, make_private, require_writable, sync_folder
 from hubstead.garbage import garbage_jobs
 from hubstead.gitstore import GitStore, declare_git_metrics
 from hubstead.http import HttpServer, Limits
@@ -59,7 +59,7 @@ from hubstead.outbox import outbox_jobs
 from hubstead.pages import ROUTES as PAGES
 from hubstead.pages import compile_templates
 from hubstead.registry import registry_jobs
-from hubstead.settings import Settings
+from hubstead.settings import Settings, list_warnings
 from hubstead.webhooks import Deliveries, RetryPolicy, Sender, webhook_jobs
 from hubstead.wire import Application, Hub, Route, git, hub_api, lfs, registry, xet
 from hubstead.xet.jobs import xet_jobs
@@ -235,10 +235,15 @@ def lock_data_folder(data: Path) -> Iterator[None]:
     """Lock the data folder inside the block: one server, or one migration, at a time.
 
     Raises:
-        Unavailable: another process has the lock.
+        Unavailable: another process has the lock, or the folder cannot be written.
     """
-    make_folder(data.absolute())
-    fd = os.open(data / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        make_folder(data.absolute())
+        fd = os.open(data / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise Unavailable(
+            reason=f"the data folder {data} cannot be written: {error.strerror}"
+        ) from error
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -351,23 +356,32 @@ def serve(settings: Settings, *, as_json: bool = False) -> None:
         as_json: Print the address of the started server as a JSON object in one line.
 
     Raises:
-        Unavailable: another server has locked the data folder, or the database or store does not
-            answer.
-        SystemExit: the address cannot be bound.
+        Unavailable: another server has locked the data folder, the folder cannot be written, the
+            database or store does not answer, or the address cannot be bound.
     """
     logs.configure(settings.logs)
     compile_templates()
     sys.setswitchinterval(SWITCH_S)
     _allow_open_files(settings.server.max_connections * 2 + settings.git.open_packs + 1024)
     with lock_data_folder(settings.data):
+        require_writable([settings.data, *settings.private_paths()])
         uvloop.run(_serve(settings, as_json=as_json))
 
 
 async def _serve(settings: Settings, *, as_json: bool) -> None:
     async with open_hub(settings, make=True) as hub:
         token = await first_token(hub)
+        await _log_risks(hub)
         async with background_jobs(hub):
             await _serve_hub(hub, settings, token, as_json=as_json)
+
+
+async def _log_risks(hub: Hub) -> None:
+    """Log what is valid but hardly meant, one line each."""
+    for warning in list_warnings(hub.settings):
+        _log.warning(warning)
+    for lossy in await hub.db.lossy_settings():
+        _log.warning(f"PostgreSQL runs with {lossy}: it can lose acknowledged writes in a crash")
 
 
 async def _serve_hub(hub: Hub, settings: Settings, token: str | None, *, as_json: bool) -> None:

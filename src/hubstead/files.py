@@ -105,6 +105,19 @@ def make_private(paths: Iterable[Path]) -> None:
                 path.chmod(path.stat().st_mode & ~OTHERS & 0o7777)
 
 
+def require_writable(paths: Iterable[Path]) -> None:
+    """Check that this process may write the files and folders that exist.
+
+    Raises:
+        Unavailable: one is on a read-only disk, or belongs to another user.
+    """
+    for path in paths:
+        if path.exists() and not os.access(path, os.W_OK):
+            raise Unavailable(
+                reason=f"{path} cannot be written: the disk is read-only, or another user owns it"
+            )
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder and what is missing above it, durably."""
     if not folder.is_dir():

@@ -131,13 +131,16 @@ def test_faults_in_settings_and_usage_have_distinct_statuses(data: Path) -> None
     assert hubstead("org", "add", "a", "b", data=data).returncode == 2
 
 
-def test_settings_show_value_help_and_origin_and_hide_secrets(data: Path) -> None:
+def test_settings_show_value_help_and_origin_and_warnings_and_hide_secrets(data: Path) -> None:
+    variables = {"S3_SECRET_KEY": "verysecret", "PORT": "9", "PUBLIC_URL": "https://HUB:443/"}
     result = hubstead(
-        "settings", "--json", data=data, HUBSTEAD_S3_SECRET_KEY="verysecret", HUBSTEAD_PORT="9"
+        "settings", "--json", data=data, **{f"HUBSTEAD_{name}": v for name, v in variables.items()}
     )
     described = {setting["name"]: setting for setting in json.loads(ok(result))}
     assert described["port"]["value"] == "9"
     assert described["port"]["origin"] == "environment"
+    assert described["public_url"]["value"] == "https://hub"
+    assert result.stderr.startswith("hubstead: warning: public_url is https://hub, which needs a")
     assert described["data"]["origin"] == "option"
     assert described["host"]["help"]
     assert "verysecret" not in result.stdout

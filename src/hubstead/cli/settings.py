@@ -9,14 +9,17 @@ import click
 
 from hubstead.cli.context import Context, with_context
 from hubstead.cli.output import print_rows, printable
-from hubstead.settings import Described, describe
+from hubstead.settings import Described, describe, list_warnings
 
 
 @click.command("settings")
 @with_context
 def command(context: Context) -> None:
     """List every setting with its help, its value and the source of the value, without secrets."""
-    described = describe(context.settings())
+    settings = context.settings()
+    described = describe(settings)
+    for warning in list_warnings(settings):
+        click.echo(f"hubstead: warning: {warning}", err=True)
     if context.as_json:
         print_rows(context, [dataclasses.asdict(setting) for setting in described])
         return

@@ -139,13 +139,14 @@ _MIGRATION_LOCK = 0x48756273
 
 async def _migrate_postgres(url: str) -> None:
     import asyncpg
+    from sqlalchemy.exc import DBAPIError
     from sqlalchemy.ext.asyncio import create_async_engine
 
+    from hubstead.db.postgres import connection_errors
+
     async def connect() -> Any:
-        try:
+        with connection_errors():
             return await asyncpg.connect(url, statement_cache_size=0)
-        except (OSError, asyncpg.PostgresError) as error:
-            raise Unavailable(reason=f"the database cannot be reached: {error}") from error
 
     engine = create_async_engine(
         "postgresql+asyncpg://",
@@ -160,5 +161,8 @@ async def _migrate_postgres(url: str) -> None:
         async with engine.begin() as connection:
             await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
             await connection.run_sync(_upgrade)
+    except DBAPIError as error:  # such as a role without the right to create tables
+        line = str(error.orig).partition("\n")[0]
+        raise Unavailable(reason=f"the database cannot be migrated: {line}") from error
     finally:
         await engine.dispose()

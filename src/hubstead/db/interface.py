@@ -99,6 +99,14 @@ class Database(Reader, Protocol):
         """
         ...
 
+    async def lossy_settings(self) -> list[str]:
+        """Return settings of the engine, as ``fsync=off``, with which a crash can undo writes.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
+        ...
+
     async def close(self) -> None:
         """Finish submitted writes and close every connection."""
         ...

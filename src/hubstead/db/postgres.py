@@ -22,6 +22,11 @@ T = TypeVar("T")
 #: Attempts for a transaction that PostgreSQL aborts in favour of another one.
 ATTEMPTS = 8
 _DIALECT = postgres_dialect()
+_LOSSY = """
+    SELECT name FROM pg_settings
+    WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off'
+    ORDER BY name
+"""
 
 
 #: What a lost, stopped or exchanged server, or a pooler without one, looks like.
@@ -35,6 +40,15 @@ _LOST = (
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.ReadOnlySQLTransactionError,  # a standby that took the address over
     OSError,
+)
+
+
+#: What the driver raises where no PostgreSQL answers, or it refuses.
+_NO_CONNECTION = (
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
 )
 
 
@@ -52,6 +66,33 @@ def _our_errors() -> Iterator[None]:
         if "is closed" not in str(error) and "closing" not in str(error):
             raise  # a mistake of ours, not of the connection
         raise Unavailable(reason="the connection to the database was lost") from error
+
+
+@contextmanager
+def connection_errors() -> Iterator[None]:
+    """Turn the reasons why no connection can be opened into one line for the operator.
+
+    Raises:
+        Unavailable: with the reason.
+    """
+    try:
+        yield
+    except asyncpg.InvalidCatalogNameError as error:
+        raise Unavailable(reason=f"{_line(error)}: create it (docs/running.md)") from error
+    except asyncpg.ClientConfigurationError as error:
+        raise Unavailable(reason=f"the setting database is wrong: {_line(error)}") from error
+    except _NO_CONNECTION as error:
+        raise Unavailable(reason=f"the database cannot be reached: {_line(error)}") from error
+    except ValueError as error:  # its text may repeat a part of the password
+        raise Unavailable(
+            reason="the setting database is not like postgresql://user:password@host/name, with "
+            "special characters percent-encoded"
+        ) from error
+
+
+def _line(error: Exception) -> str:
+    lines = str(error).splitlines()  # further ones have hints of PostgreSQL
+    return lines[0] if lines else "it does not answer in time"
 
 
 @contextmanager
@@ -190,7 +231,7 @@ class PostgresDatabase:
             Unavailable: if there is no answer.
         """
         timeouts = timeouts or Timeouts()
-        with _our_errors():
+        with connection_errors():
             is_pooled = await _is_pooled(url, timeouts)
             pool = await asyncpg.create_pool(
                 url,
@@ -279,6 +320,12 @@ class PostgresDatabase:
         """See ``Database.ready``."""
         async with self._connection() as connection:
             await connection.fetchval("SELECT 1")
+
+    async def lossy_settings(self) -> list[str]:
+        """See ``Database.lossy_settings``."""
+        async with self._connection() as connection, connection.transaction():
+            rows = await connection.fetch(_LOSSY)
+        return [row["name"] + "=off" for row in rows]
 
     async def close(self) -> None:
         """See ``Database.close``."""

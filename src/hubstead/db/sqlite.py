@@ -350,6 +350,10 @@ class SqliteDatabase:
 
         await self.write(nothing)
 
+    async def lossy_settings(self) -> list[str]:
+        """See ``Database.lossy_settings``: every connection sets its own, and none is lossy."""
+        return []
+
     async def close(self) -> None:
         """See ``Database.close``."""
         await run_in_lane(Lane.BACKGROUND, self._writer.close)

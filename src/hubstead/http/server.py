@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from hubstead.http.connection import HttpConnection
 from hubstead.http.connections import ConnectionTable
 from hubstead.http.limits import Limits
+from hubstead.http.listeners import open_listeners
 
 
 class HttpServer(uvicorn.Server):
@@ -78,7 +79,15 @@ class HttpServer(uvicorn.Server):
         self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Bind and start to accept, then say so."""
+        """Listen, start to accept, then call ``on_started``.
+
+        Raises:
+            Unavailable: the address cannot be bound.
+        """
+        if sockets is None:
+            sockets = open_listeners(
+                self.config.host, self.config.port, backlog=self.config.backlog
+            )
         await super().startup(sockets)
         if self._on_started is not None:
             self._on_started(self.port)
@@ -111,8 +120,8 @@ def serve(
     """Serve ``app`` until a signal says stop; see ``HttpServer``.
 
     Raises:
-        SystemExit: the address cannot be bound, or the application did not start; the reason
-            has been logged.
+        Unavailable: the address cannot be bound.
+        SystemExit: the application did not start; the reason has been logged.
     """
     server = HttpServer(
         app,

@@ -22,6 +22,7 @@ from hubstead.settings.groups import (
 from hubstead.settings.loader import FILE_NAME, BadSettings, load
 from hubstead.settings.model import Settings, options
 from hubstead.settings.values import format_bytes, parse_bytes, parse_seconds
+from hubstead.settings.warnings import list_warnings
 
 __all__ = [
     "FILE_NAME",
@@ -43,6 +44,7 @@ __all__ = [
     "as_markdown",
     "describe",
     "format_bytes",
+    "list_warnings",
     "load",
     "options",
     "parse_bytes",

@@ -77,7 +77,8 @@ class ServerSettings:
         SERVER,
         "",
         "How clients reach the hub, such as `https://hub.example.com`: every absolute link "
-        "begins with it. Empty: `http://` with host and port above.",
+        "begins with it. It may end in a path, but has no query, user or password. Empty: "
+        "`http://` with host and port above.",
     )
     trusted_proxies: tuple[str, ...] = setting(
         "trusted_proxies",

@@ -5,10 +5,12 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import unquote
 
 from hubstead.settings.model import PREFIX, Option, Settings, options
 from hubstead.settings.values import format_bytes, parse_value
@@ -17,6 +19,7 @@ FILE_NAME = "hubstead.toml"
 FILE_VARIABLE = "HUBSTEAD_SETTINGS"
 #: The limit of parts per object of S3.
 _MOST_PARTS = 10_000
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class BadSettings(Exception):
@@ -157,6 +160,9 @@ def _conflicts(settings: Settings) -> Iterator[str]:
     server, lfs = settings.server, settings.lfs
     if server.port > 65535:
         yield f"port: {server.port} is too large: at most 65535"
+    if not server.host:
+        yield "host: it must not be empty: write 0.0.0.0 for every IPv4 address"
+    yield from _control_characters(settings)
     yield from _bad_stores(settings)
     for network in server.trusted_proxies:
         try:
@@ -176,6 +182,18 @@ def _conflicts(settings: Settings) -> Iterator[str]:
             "lfs_threshold_bytes: it must not exceed max_regular_file_bytes, or files between the "
             "two could not be uploaded at all"
         )
+
+
+def _control_characters(settings: Settings) -> Iterator[str]:
+    """Report values with characters that end a line, or are none, in files of git and in logs."""
+    for option in options():
+        value = option.value(settings)
+        if isinstance(value, Path):
+            value = str(value.absolute())
+        elif option.name in ("database", "blobs"):
+            value = unquote(value)
+        if isinstance(value, str) and _CONTROL.search(value):
+            yield f"{option.name}: it contains a newline or another control character"
 
 
 def _bad_stores(settings: Settings) -> Iterator[str]:

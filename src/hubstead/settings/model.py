@@ -117,7 +117,7 @@ class Settings:
         """Return the files and folders, existing or not, that only the hub's user may read."""
         paths = [self.git_root, self.incoming]
         paths += [self.data.absolute() / name for name in ("cache", "first-token")]
-        scheme, _, place = self.database_url.partition("://")
+        scheme, _, place = self.database_url.partition(":///")
         if scheme == "sqlite":
             paths += [Path(place + suffix) for suffix in ("", "-wal", "-shm")]
         if self.blobs_url.startswith("file:"):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, get_args, get_origin
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from hubstead.settings.base_url import parse_base_url
 from hubstead.settings.model import HIDDEN, Option
 
 _KIB = 1024
@@ -69,7 +70,7 @@ def parse_value(raw: object, option: Option, base_dir: Path) -> object:
     if get_origin(option.type) is Literal:
         return _choice(raw, get_args(option.type))
     if option.name == "public_url":
-        return _base_url(_text(raw))
+        return parse_base_url(_text(raw))
     parsers = {bool: _boolean, int: _whole_number, float: _seconds, str: _text}
     parse = _size if _is_size(option) else parsers[option.type]
     return _large_enough(parse(raw), option)
@@ -128,15 +129,6 @@ def _choice(raw: object, choices: tuple[str, ...]) -> str:
     if raw in choices:
         return _text(raw)
     raise ValueError(f"{raw!r} is none of {', '.join(choices)}")
-
-
-def _base_url(text: str) -> str:
-    parts = urlsplit(text)
-    if text and (
-        parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment
-    ):
-        raise ValueError(f"{text!r} is not an address like https://hub.example.com")
-    return text.rstrip("/")
 
 
 def _large_enough(value: object, option: Option) -> object:

@@ -212,9 +212,7 @@ class Request:
         The setting if there is one, else the address of the socket; the Host header counts
         only if it is a known name of this machine.
         """
-        return self.hub.settings.server.public_url.rstrip("/") or _own_address(
-            self.scope, self.headers
-        )
+        return self.hub.settings.server.public_url or _own_address(self.scope, self.headers)
 
     @cached_property
     def origin(self) -> str:
