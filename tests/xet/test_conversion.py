@@ -39,7 +39,7 @@ def test_a_converted_object_reads_the_same_and_its_plain_bytes_are_deleted(
 ) -> None:
     anna = live_hub.user()
     repo = anna.repo()
-    content = random.Random(1).randbytes(3_000_001)
+    content = random.Random("converted").randbytes(3_000_001)
     sha256 = upload(anna, repo, "w.bin", content)
     key = live_hub.run(stored_name_of(live_hub.db, BlobKey(BlobKind.LFS, sha256)))
     assert sha256 in live_hub.run(listed(live_hub))
@@ -62,7 +62,7 @@ def test_a_converted_object_reads_the_same_and_its_plain_bytes_are_deleted(
 def test_stored_chunks_are_not_stored_again(live_hub: ThreadHub) -> None:
     anna = live_hub.user()
     repo = anna.repo()
-    some = random.Random(2)
+    some = random.Random("base and tuned")
     base = some.randbytes(12_000_000)
     convert(live_hub, upload(anna, repo, "base.bin", base))
     tuned = base[:5_000_000] + b"inserted" + base[5_000_000:]
@@ -84,7 +84,7 @@ def test_repetitive_content_takes_one_chunk(live_hub: ThreadHub) -> None:
 def test_a_large_object_fills_several_xorbs(live_hub: ThreadHub) -> None:
     anna = live_hub.user()
     repo = anna.repo()
-    content = random.Random(3).randbytes(70 << 20)
+    content = random.Random("several xorbs").randbytes(70 << 20)
     converted = convert(live_hub, upload(anna, repo, "big.bin", content))
     assert converted is not None
     assert converted.stored > len(content)
@@ -94,7 +94,7 @@ def test_a_large_object_fills_several_xorbs(live_hub: ThreadHub) -> None:
 
 def test_damaged_bytes_are_not_converted(embedded_hub: ThreadHub) -> None:
     anna = embedded_hub.user()
-    sha256 = upload(anna, anna.repo(), "w.bin", random.Random(4).randbytes(300_000))
+    sha256 = upload(anna, anna.repo(), "w.bin", random.Random("damaged").randbytes(300_000))
     stored = embedded_hub.run(stored_name_of(embedded_hub.db, BlobKey(BlobKind.LFS, sha256)))
     blob = embedded_hub.run(embedded_hub.hub.blobs.open(stored))
     assert blob.path is not None
