@@ -4,12 +4,20 @@ Owns the folders of the repositories. Never touches the database; knows neither 
 """
 
 from hubstead.gitstore.attributes import Attributes, Ignores
+from hubstead.gitstore.diffs import (
+    CommitDiff,
+    DiffLimits,
+    DiffSide,
+    FileDiff,
+    diff_commits,
+)
 from hubstead.gitstore.errors import ObjectMissing, RepoMissing
 from hubstead.gitstore.history import Commit
 from hubstead.gitstore.lru_cache import LruCache
 from hubstead.gitstore.metrics import declare_git_metrics
 from hubstead.gitstore.oid_set import OidSet
 from hubstead.gitstore.pack_draft import Ident, Pack, PackDraft
+from hubstead.gitstore.patches import DiffLine, Hunk
 from hubstead.gitstore.pointer import (
     MAX_PADDED_POINTER_BYTES,
     MIN_POINTER_BYTES,
@@ -35,14 +43,20 @@ __all__ = [
     "MIN_POINTER_BYTES",
     "Attributes",
     "Commit",
+    "CommitDiff",
+    "DiffLimits",
+    "DiffLine",
+    "DiffSide",
     "Edit",
     "Entry",
+    "FileDiff",
     "FileMode",
     "GitFailed",
     "GitOutput",
     "GitProgram",
     "GitRepo",
     "GitStore",
+    "Hunk",
     "Ident",
     "Ignores",
     "LruCache",
@@ -63,6 +77,7 @@ __all__ = [
     "RepoMissing",
     "Staging",
     "declare_git_metrics",
+    "diff_commits",
     "edit_tree",
     "file_mode",
     "is_padded_pointer",

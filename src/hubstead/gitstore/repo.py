@@ -398,15 +398,31 @@ class GitRepo:
         return sorted(changes, key=lambda change: change[0])
 
     def diff_text(
-        self, old: str | None, new: str, *, max_bytes: int = 10 << 20, paths: Sequence[str] = ()
+        self,
+        old: str | None,
+        new: str,
+        *,
+        max_bytes: int = 10 << 20,
+        paths: Sequence[str] = (),
+        renames: bool = True,
+        context: int = 3,
     ) -> Iterator[bytes]:
         """Yield the unified diff of two commits or trees; None is the empty tree.
 
         It runs a git process, and truncates the output at ``max_bytes``.
+
+        Args:
+            old: Id of a commit or tree.
+            new: Id of a commit or tree.
+            max_bytes: The length of the output.
+            paths: The files to compare; all if there are none.
+            renames: Whether similar files under another name count as renamed.
+            context: Unchanged lines around a change.
         """
         start = EMPTY_TREE if old is None else self.tree_of(old)
         end = self.tree_of(new)
-        options = ["--no-color", "--no-ext-diff", "--no-textconv", "--full-index", "-M"]
+        options = ["--no-color", "--no-ext-diff", "--no-textconv", "--full-index", f"-U{context}"]
+        options.append("-M" if renames else "--no-renames")
         specs = [f":(literal){path}" for path in paths]
         arguments = ["diff", *options, start, end, "--", *specs]
         return self._program.stream(self.path, *arguments, max_bytes=max_bytes)
