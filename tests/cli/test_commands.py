@@ -146,6 +146,7 @@ def test_settings_show_value_help_and_origin_and_warnings_and_hide_secrets(data:
     assert "verysecret" not in result.stdout
 
 
+@pytest.mark.long
 def test_a_token_created_beside_a_running_hub_is_valid_at_once_until_it_is_revoked(
     served: ProcessHub,
 ) -> None:
@@ -185,6 +186,7 @@ def test_secrets_come_from_standard_input_and_are_never_printed(served: ProcessH
     assert nothing.returncode == 2
 
 
+@pytest.mark.long
 def test_organizations_have_members_with_roles(served: ProcessHub) -> None:
     data = served.data
     ok(hubstead("user", "create", "carol", data=data))
@@ -200,6 +202,7 @@ def test_organizations_have_members_with_roles(served: ProcessHub) -> None:
     assert json_of("org", "list", data=data) == []
 
 
+@pytest.mark.long
 def test_users_and_organizations_are_renamed_with_their_repositories(served: ProcessHub) -> None:
     from huggingface_hub import HfApi
 
@@ -242,6 +245,7 @@ def test_a_refused_rename_is_one_line_and_changes_nothing(
     assert json_of("user", "list", data=served.data) == before
 
 
+@pytest.mark.long
 def test_repositories_are_listed_shown_and_deleted_private_ones_too(served: ProcessHub) -> None:
     from huggingface_hub import HfApi
 
@@ -267,6 +271,7 @@ def test_repositories_are_listed_shown_and_deleted_private_ones_too(served: Proc
     assert (missing.returncode, missing.stderr) == (1, "hubstead: Repository not found\n")
 
 
+@pytest.mark.long
 def test_webhooks_are_added_listed_and_removed_and_have_a_log(served: ProcessHub) -> None:
     data = served.data
     url = "http://127.0.0.1:9/hook"

@@ -28,7 +28,10 @@ PARTS = {
     "max_lfs_file_bytes": "100MB",
 }
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
+pytestmark = [
+    pytest.mark.long,  # every test starts a hub on a disk of its own
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk"),
+]
 
 
 @pytest.fixture

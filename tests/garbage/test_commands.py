@@ -11,6 +11,8 @@ from huggingface_hub import CommitOperationDelete, HfApi
 from tests.support.command import hubstead, json_of
 from tests.support.hub import ProcessHub, running_hub
 
+pytestmark = pytest.mark.long  # every command is a process of its own
+
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessHub]:
