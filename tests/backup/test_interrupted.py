@@ -19,7 +19,7 @@ from tests.backup.conftest import SHAPES, Filled, Places, backed_up, differences
 from tests.backup.test_running_hubs import variables
 from tests.support.command import clean_environment, hubstead
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
 both = pytest.mark.parametrize("shape", SHAPES)
 #: The moments of the kill, from the first to the last: before the named function runs.
