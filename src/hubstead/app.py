@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import click
 import msgspec
@@ -282,25 +282,29 @@ async def background_jobs(hub: Hub) -> AsyncIterator[Runner]:
     settings = hub.settings.webhooks
     sender = Sender(timeout_s=settings.timeout_s, private_networks=settings.private_networks)
     runner = Runner(hub.db, job_types(hub, sender), node=node_name(), clock=hub.clock)
+    async with upkeep(hub, *_HOUSEKEEPING):
+        task = asyncio.create_task(runner.run())
+        try:
+            yield runner
+        finally:
+            runner.stop()
+            await task
+            await sender.close()
+
+
+@asynccontextmanager
+async def upkeep(hub: Hub, *housekeeping: _Step) -> AsyncIterator[None]:
+    """Run inside the block what every node does at intervals, and ``housekeeping`` as well."""
     await hub.clock.measure()
-    task = asyncio.create_task(runner.run())
-    upkeep = [
+    tasks = [
         asyncio.create_task(run_periodically(partial(step, hub), after_s=after_s, every_s=every_s))
-        for step, after_s, every_s in (
-            (_flush_and_reload, UPKEEP_EVERY_S, UPKEEP_EVERY_S),
-            (_maintain_packs, UPKEEP_EVERY_S, UPKEEP_EVERY_S),
-            (_measure_clock, MEASURE_EVERY_S, MEASURE_EVERY_S),
-            (_sweep, SWEEP_AFTER_S, SWEEP_EVERY_S),
-        )
+        for step, after_s, every_s in (*_BOOKKEEPING, *housekeeping)
     ]
     try:
-        yield runner
+        yield
     finally:
-        runner.stop()
-        for upkeep_task in upkeep:
-            upkeep_task.cancel()
-        await task
-        await sender.close()
+        for task in tasks:
+            task.cancel()
         with suppress(HubError):  # the announcement expires by itself
             await hub.clock.withdraw()
 
@@ -348,6 +352,19 @@ async def _sweep(hub: Hub) -> None:
     await sweep_folders(hub.stores)
 
 
+#: A step of upkeep; when it runs first and how often, in seconds.
+_Step: TypeAlias = tuple[Callable[[Hub], Awaitable[None]], float, float]
+_BOOKKEEPING: tuple[_Step, ...] = (
+    (_flush_and_reload, UPKEEP_EVERY_S, UPKEEP_EVERY_S),
+    (_measure_clock, MEASURE_EVERY_S, MEASURE_EVERY_S),
+)
+#: What deletes files, so that a read-only hub leaves it.
+_HOUSEKEEPING: tuple[_Step, ...] = (
+    (_maintain_packs, UPKEEP_EVERY_S, UPKEEP_EVERY_S),
+    (_sweep, SWEEP_AFTER_S, SWEEP_EVERY_S),
+)
+
+
 def serve(settings: Settings, *, as_json: bool = False) -> None:
     """Serve a hub until SIGTERM or SIGINT, then drain.
 
@@ -372,7 +389,8 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
     async with open_hub(settings, make=True) as hub:
         token = await first_token(hub)
         await _log_risks(hub)
-        async with background_jobs(hub):
+        run = upkeep if settings.server.read_only else background_jobs
+        async with run(hub):
             await _serve_hub(hub, settings, token, as_json=as_json)
 
 
@@ -393,6 +411,10 @@ async def _serve_hub(hub: Hub, settings: Settings, token: str | None, *, as_json
         greeting = _json_greeting if as_json else _greeting
         click.echo(greeting(settings, port, token))
 
+    def report_draining() -> None:
+        hub.unavailable = "this node is shutting down"
+        _log.info("draining", drain_seconds=settings.server.drain_seconds)
+
     server = HttpServer(
         Application(hub, routes(settings)),
         host=settings.server.host,
@@ -400,13 +422,14 @@ async def _serve_hub(hub: Hub, settings: Settings, token: str | None, *, as_json
         limits=_limits(settings),
         on_started=print_greeting,
         drain_s=int(settings.server.shutdown_seconds),
+        linger_s=settings.server.drain_seconds,
+        on_drain=report_draining,
         lifespan="off",
     )
     table = server.table
     hub.metrics.gauge("connections", "Open connections.", lambda: table.count)
     hub.metrics.total("connections_refused", "Connections without a place.", lambda: table.refused)
     await server.serve()
-    hub.unavailable = "it is shutting down"
 
 
 def _limits(settings: Settings) -> Limits:

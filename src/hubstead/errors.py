@@ -276,6 +276,10 @@ class Unavailable(HubError):
     reason: str
 
 
+class ReadOnly(Unavailable):
+    """{reason}"""  # the sentence of the operator
+
+
 class Overloaded(Unavailable):
     """The server has too much work of this kind ({lane}): try again in {retry_after_s} seconds."""
 

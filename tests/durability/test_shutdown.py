@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.hub import HubFailed, ProcessHub, running_hub
+from tests.support.processes import wait_until
 
 MIB = 1 << 20
 
@@ -125,3 +126,39 @@ def test_a_second_server_on_the_same_data_folder_is_refused_with_the_reason(tmp_
             second.start()
         assert "Traceback" not in second.log.read_text()
         assert node.call("GET", "/readyz").status == 200
+
+
+def test_a_draining_hub_is_not_ready_but_serves_until_connections_are_refused(
+    tmp_path: Path,
+) -> None:
+    # Only the second signal ends a drain of an hour.
+    with running_hub(tmp_path / "hub", {"drain_seconds": "3600"}) as node:
+        node.call("POST", "/api/repos/create", {"name": "m"})
+        assert node.process is not None
+        node.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: node.call("GET", "/readyz").status == 503)
+        assert "shutting down" in node.call("GET", "/readyz").message
+        served = node.call("GET", "/api/models/admin/m")
+        assert served.status == 200
+        assert served.headers["connection"] == "close"
+        body = _lines("late.txt", b"late")
+        commit = _begin_request(node, "POST /api/models/admin/m/commit/main HTTP/1.1")
+        head = f"Content-Type: application/x-ndjson\r\nContent-Length: {len(body)}\r\n"
+        commit.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
+        assert commit.recv(1000).startswith(b"HTTP/1.1 100 ")  # the request is in progress
+        _terminate(node)
+        commit.sendall(body)
+        assert _rest(commit).startswith(b"HTTP/1.1 200 ")
+        assert node.process.wait(60) == 0
+        node.process = None
+
+
+def test_a_read_only_hub_serves_and_starts_no_background_jobs(tmp_path: Path) -> None:
+    settings = {"read_only": "true", "read_only_message": "Back at noon."}
+    with running_hub(tmp_path / "hub", settings) as node:
+        assert node.call("GET", "/api/models").json == []
+        refused = node.call("POST", "/api/repos/create", {"name": "m"})
+        assert refused.status == 503
+        assert refused.json["error"] == "Back at noon."
+        jobs = json.loads(node.run("jobs", "--json").stdout)
+        assert jobs == []

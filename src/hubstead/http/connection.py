@@ -330,6 +330,7 @@ class HttpConnection(HttpToolsProtocol):
             length=length,
             # The parser stops at an upgrade request, which gets an HTTP response.
             keep_alive=version != "1.0"
+            and not self.table.is_draining
             and self.parser.should_keep_alive()
             and not self.parser.should_upgrade(),
             expects=self.expect_100_continue and version != "1.0",

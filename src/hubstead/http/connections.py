@@ -43,6 +43,8 @@ class ConnectionTable:
         self.closed_idle = 0
         #: Connections without a place, since the start.
         self.refused = 0
+        #: Whether the server ends soon, so that each response is the last of its connection.
+        self.is_draining = False
 
     def add(self, connection: Closable, address: str) -> bool:
         """Count a new connection, which is idle until its first byte.

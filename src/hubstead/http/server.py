@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -17,12 +19,16 @@ from hubstead.http.connections import ConnectionTable
 from hubstead.http.limits import Limits
 from hubstead.http.listeners import open_listeners
 
+#: How often a lingering server looks for its end.
+_TICK_S = 0.1
+
 
 class HttpServer(uvicorn.Server):
     """Serves an application until a signal or ``stop`` ends it.
 
-    SIGTERM or SIGINT: accept nothing more, finish the running requests within ``drain_s``
-    seconds, end the application's lifespan, return. A second one: return now.
+    SIGTERM or SIGINT: call ``on_drain`` and serve on for ``linger_s`` seconds, which a second
+    signal ends; accept nothing more, finish the running requests within ``drain_s`` seconds, end
+    the application's lifespan, return. A further signal: return now.
     """
 
     def __init__(
@@ -34,6 +40,8 @@ class HttpServer(uvicorn.Server):
         limits: Limits | None = None,
         on_started: Callable[[int], object] | None = None,
         drain_s: int = 30,
+        linger_s: float = 0.0,
+        on_drain: Callable[[], object] | None = None,
         lifespan: Literal["on", "off"] = "on",
         tls: tuple[Path, Path] | None = None,
     ) -> None:
@@ -42,12 +50,18 @@ class HttpServer(uvicorn.Server):
         Args:
             port: 0 takes a free one and passes it to ``on_started``.
             on_started: Called once connections are accepted, with the port.
+            drain_s: How long the running requests may take after connections are refused.
+            linger_s: How long connections are accepted after the first signal.
+            on_drain: Called once a signal or ``stop`` ends the server, before ``linger_s``.
             lifespan: ``on`` if the application speaks ASGI's lifespan; its failure to start
                 ends the server.
             tls: Certificate chain and key. Bytes then take the ordinary path.
         """
         limits = limits or Limits()
         self._on_started = on_started
+        self._on_drain = on_drain
+        self._linger_s = linger_s
+        self._lingers = linger_s > 0  # until a second signal
         self.table = ConnectionTable(limits)
         protocol: Any = functools.partial(HttpConnection, limits=limits, table=self.table)
         config = uvicorn.Config(
@@ -92,18 +106,34 @@ class HttpServer(uvicorn.Server):
         if self._on_started is not None:
             self._on_started(self.port)
 
+    async def main_loop(self) -> None:
+        """Serve until the end of ``linger_s`` after the first signal."""
+        await super().main_loop()
+        if self._on_drain is not None:
+            self._on_drain()
+        self.table.is_draining = True
+        until = time.monotonic() + self._linger_s
+        ticks = 0
+        while self._lingers and time.monotonic() < until:
+            await asyncio.sleep(_TICK_S)
+            ticks += 1
+            await self.on_tick(ticks)  # the date of responses goes on
+        self._lingers = False
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain and end."""
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Take a signal: the first drains, the second ends.
+        """Take a signal: the first drains, the second ends lingering, the next one everything.
 
         Unlike uvicorn's, the signal is not raised again afterwards: the caller of ``serve``
         has resources to close, and a drained server ends with success.
         """
-        if self.should_exit:
+        if self.should_exit and not self._lingers:
             self.force_exit = True
+        elif self.should_exit:
+            self._lingers = False
         self.should_exit = True
 
 

@@ -124,11 +124,32 @@ class ServerSettings:
         "The most of them from one address (of IPv6: one /64); `trusted_proxies` are exempt.",
         least=1,
     )
+    read_only: bool = setting(
+        "read_only",
+        SERVER,
+        False,
+        "Serve reads and refuse what clients would change with 503 and `read_only_message`; no "
+        "background jobs run. Set it on every node.",
+    )
+    read_only_message: str = setting(
+        "read_only_message",
+        SERVER,
+        "This hub is read-only for maintenance: try again later.",
+        "What clients read when `read_only` refuses their writes.",
+    )
+    drain_seconds: float = setting(
+        "drain_seconds",
+        SERVER,
+        0,
+        "How long the hub serves on after SIGTERM or Ctrl-C with 503 from `/readyz`, so that a "
+        "balancer takes the node out before connections are refused. A second signal ends this.",
+        least=0,
+    )
     shutdown_seconds: float = setting(
         "shutdown_seconds",
         SERVER,
         30,
-        "How long running requests may take to finish after SIGTERM.",
+        "How long running requests may take to finish after that.",
         least=0,
     )
     header_bytes: int = setting(

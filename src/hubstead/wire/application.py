@@ -21,6 +21,7 @@ from hubstead.errors import (
     LoginRequired,
     NotBuilt,
     NotFound,
+    ReadOnly,
     RepoNotFound,
 )
 from hubstead.http import ON_GONE, Response, get_header, redirect
@@ -135,6 +136,8 @@ class Application:
                 )
             elif request.route.access is Access.SIGNED_IN and not request.actor.signed_in:
                 raise LoginRequired()
+            if request.route.writes:
+                self.hub.refuse_read_only()
             return await request.route.handler(request)
         except HubError as error:
             if isinstance(error, RepoMoved):
@@ -154,9 +157,7 @@ class Application:
             challenge=_challenge(request),
         )
         response = error_response(error, context)
-        if response.status >= 500 and not isinstance(
-            error, NotBuilt
-        ):  # NotBuilt is no server fault
+        if response.status >= 500 and not isinstance(error, (NotBuilt, ReadOnly)):  # no faults
             _faults.error(
                 "refused", error=repr(error), status=response.status, request_id=sender.request_id
             )

@@ -93,6 +93,7 @@ STATUS: dict[type[HubError], tuple[int, str | None]] = {
     errors.SlowClient: (408, None),
     errors.ClientGone: (400, None),
     errors.Unavailable: (503, None),
+    errors.ReadOnly: (503, None),
     errors.NotBuilt: (501, None),
     BlobUnknown: (404, None),
     Conflict: (409, None),
@@ -135,6 +136,9 @@ _REGISTRY_STATUS = {
 INVALID_TOKEN = "Invalid credentials in Authorization header"
 INVALID_LOGIN = "Invalid username or password."
 NO_REPO = "Repository not found"
+
+#: When clients may repeat a write that a read-only hub refused.
+READ_ONLY_RETRY_S = 60
 
 _HUB_RELEASE = re.compile(r"\bhf_hub/(\d+)\.(\d+)")
 #: The suites of earlier releases take all of the text apart for names, in the Hub's older words
@@ -226,6 +230,10 @@ def _unavailable(error: HubError, _context: ErrorContext) -> ErrorResponse:
     return ErrorResponse(503, error.message, headers={"retry-after": "1"})
 
 
+def _read_only(error: HubError, _context: ErrorContext) -> ErrorResponse:
+    return ErrorResponse(503, error.message, headers={"retry-after": str(READ_ONLY_RETRY_S)})
+
+
 def _overloaded(
     error: errors.Overloaded | errors.WorkTooLong, _context: ErrorContext
 ) -> ErrorResponse:
@@ -258,6 +266,7 @@ _SPECIAL = dict(
         _special(errors.Overloaded, _overloaded),
         _special(errors.WorkTooLong, _overloaded),
         _special(errors.Unavailable, _unavailable),
+        _special(errors.ReadOnly, _read_only),
         _special(RepoMissing, _missing_bytes),
         _special(ObjectMissing, _missing_bytes),
     )

@@ -20,7 +20,7 @@ from hubstead.admission import Admission, Lane, buffer_bytes, run_in_lane
 from hubstead.blobs import BlobStore
 from hubstead.commits import Revision, Storage, resolve_revision, split_revision
 from hubstead.db import Database
-from hubstead.errors import InvalidInput, RepoNotFound
+from hubstead.errors import InvalidInput, ReadOnly, RepoNotFound
 from hubstead.facts import FactReader
 from hubstead.gitstore import GitRepo
 from hubstead.http import inflating, read_body
@@ -75,6 +75,15 @@ class Hub:
     def db(self) -> Database:
         """The database."""
         return self.stores.db
+
+    def refuse_read_only(self) -> None:
+        """Refuse a write of a client while the hub is read-only.
+
+        Raises:
+            ReadOnly: the setting ``read_only`` is on.
+        """
+        if self.settings.server.read_only:
+            raise ReadOnly(reason=self.settings.server.read_only_message)
 
     @property
     def blobs(self) -> BlobStore:

@@ -79,11 +79,17 @@ class Route:
     #: The address ends with the path of a file, which a slash at its end makes another.
     names_file: bool = False
     signs_in: bool = False  # a foreign page must not sign its visitor in
+    only_reads: bool = False  # whatever its method: a read-only hub serves it
 
     @property
     def name(self) -> str:
         """A short name for logs and metrics."""
         return f"{self.method} {self.pattern}"
+
+    @property
+    def writes(self) -> bool:
+        """Whether a read-only hub refuses it; some handlers refuse some requests themselves."""
+        return self.method not in ("GET", "HEAD") and not self.only_reads
 
     @property
     def summary(self) -> str:

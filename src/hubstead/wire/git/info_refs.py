@@ -38,6 +38,7 @@ async def info_refs(request: Request) -> Response:
     service = request.query.one("service")
     if service == RECEIVE_PACK:
         require_right(request.repo, request.actor, Right.WRITE)
+        request.hub.refuse_read_only()
         return _response(service, await _push_advertisement(request))
     if service == UPLOAD_PACK:
         return _response(service, await _fetch_advertisement(request))

@@ -159,6 +159,7 @@ _READING = [
         f"{_REPO}/paths-info/{{rev+}}",
         tree.get_paths_info,
         VIEW,
+        only_reads=True,
         doc=_json(None, list[shapes.TreeItem]),
     ),
     Route(
@@ -249,6 +250,7 @@ _WRITING = [
         "/api/validate-yaml",
         validation.validate_yaml,
         ANYONE,
+        only_reads=True,
         doc=_json(shapes.ValidateYaml, shapes.Validated),
     ),
     Route(

@@ -34,6 +34,7 @@ async def issue_write_token(request: Request) -> Response:
             await request.revision(text)
         raise NotBuilt(what="pull requests")
     require_right(request.repo, request.actor, Right.WRITE)
+    request.hub.refuse_read_only()
     if not is_unborn(request.repo, target):
         await request.revision(text)
     return _token_response(await xet_access(request, write=True))

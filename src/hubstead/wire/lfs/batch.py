@@ -48,6 +48,8 @@ async def batch(request: Request) -> ASGIApp:
     operation = _operation(batch_request)
     right = Right.WRITE if operation == "upload" else Right.READ
     require_right(request.repo, request.actor, right)
+    if operation == "upload":
+        request.hub.refuse_read_only()
     if batch_request.hash_algo not in _HASHES:
         return lfs_error("The only hash_algo here is sha256", 409)
     if len(batch_request.objects) > MOST_OBJECTS:

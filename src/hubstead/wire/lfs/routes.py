@@ -22,12 +22,12 @@ _COMPLETE = Doc(body=Completion, media_type=MEDIA_TYPE)
 _BYTES = Doc(media_type="application/octet-stream")
 
 ROUTES: list[Route] = [
-    # The right that a batch needs depends on its body: the handler checks it.
-    Route("POST", f"{_LFS}/objects/batch", batch, Right.VIEW, "lfs", _BATCH),
+    # The right that a batch needs, and whether it writes, depends on its body: see the handler.
+    Route("POST", f"{_LFS}/objects/batch", batch, Right.VIEW, "lfs", _BATCH, only_reads=True),
     Route("POST", f"{_LFS}/verify", verify, Right.WRITE, "lfs", _VERIFY),
     Route("GET", f"{_LFS}/locks", no_locks, Right.VIEW, "lfs"),
-    Route("POST", f"{_LFS}/locks", no_locks, Right.VIEW, "lfs"),
-    Route("POST", f"{_LFS}/locks/verify", no_locks, Right.VIEW, "lfs"),
+    Route("POST", f"{_LFS}/locks", no_locks, Right.VIEW, "lfs", only_reads=True),
+    Route("POST", f"{_LFS}/locks/verify", no_locks, Right.VIEW, "lfs", only_reads=True),
     # Signed URLs: the signature is the only credential, any Authorization header is ignored.
     Route("PUT", "/api/lfs/upload/{oid}", upload, Access.OPEN, "lfs", _BYTES),
     Route("PUT", "/api/lfs/parts/{upload}/{number}", upload_part, Access.OPEN, "lfs", _BYTES),

@@ -29,7 +29,7 @@ ROUTES: list[Route] = [
         _SIGNED,
     ),
     *[
-        Route(method, "/v2/{rest*}", refuse_other, Access.OPEN, "registry")
+        Route(method, "/v2/{rest*}", refuse_other, Access.OPEN, "registry", only_reads=True)
         for method in ("POST", "PUT", "PATCH", "DELETE")
     ],
     Route("GET", "/v2/{rest+}", refuse_other, Access.OPEN, "registry"),

@@ -43,8 +43,10 @@ _LINES = Doc(media_type="application/x-ndjson")
 _Handler = Callable[[Request], Awaitable[ASGIApp]]
 
 
-def _route(method: str, path: str, handler: _Handler, doc: Doc = _NOTHING) -> Route:
-    return Route(method, path, handler, Access.OPEN, "xet", doc)
+def _route(
+    method: str, path: str, handler: _Handler, doc: Doc = _NOTHING, *, only_reads: bool = False
+) -> Route:
+    return Route(method, path, handler, Access.OPEN, "xet", doc, only_reads=only_reads)
 
 
 def _spelled(method: str, path: str, handler: _Handler, doc: Doc = _NOTHING) -> Iterator[Route]:
@@ -80,6 +82,6 @@ ROUTES: list[Route] = [
     # Signed: the address alone authorizes.
     _route("GET", f"{CAS}/bytes/{{blob}}", fetch_range, _BYTES),
     # Clients use the origin of casUrl here, without its path.
-    _route("POST", f"{V1}/telemetry", telemetry),
-    _route("POST", f"{CAS}{V1}/telemetry", telemetry),
+    _route("POST", f"{V1}/telemetry", telemetry, only_reads=True),
+    _route("POST", f"{CAS}{V1}/telemetry", telemetry, only_reads=True),
 ]
