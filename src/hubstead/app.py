@@ -57,7 +57,7 @@ from hubstead.jobs import MEASURE_EVERY_S, JobType, NodeClock, Runner
 from hubstead.metrics import Metrics
 from hubstead.outbox import outbox_jobs
 from hubstead.pages import ROUTES as PAGES
-from hubstead.pages import compile_templates
+from hubstead.pages import compile_templates, failure_page
 from hubstead.registry import registry_jobs
 from hubstead.settings import Settings, list_warnings
 from hubstead.webhooks import Deliveries, RetryPolicy, Sender, webhook_jobs
@@ -416,7 +416,7 @@ async def _serve_hub(hub: Hub, settings: Settings, token: str | None, *, as_json
         _log.info("draining", drain_seconds=settings.server.drain_seconds)
 
     server = HttpServer(
-        Application(hub, routes(settings)),
+        Application(hub, routes(settings), failure_page=failure_page),
         host=settings.server.host,
         port=settings.server.port,
         limits=_limits(settings),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import http.client
 import re
 import socket
@@ -11,6 +13,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+import httpx2
 import pytest
 from huggingface_hub import CommitOperationAdd, HfApi
 
@@ -107,8 +110,10 @@ def page(hub: ProcessHub, path: str, *, token: str = "") -> str:
     assert response.headers["x-content-type-options"] == "nosniff"
     assert response.headers["referrer-policy"] == "same-origin"
     elements = Elements(response.body)
-    assert not {"script", "svg", "img", "iframe"} & set(elements.tags)
+    assert not {"script", "img", "iframe", "style", "object", "embed"} & set(elements.tags)
     assert not [name for name, _ in elements.attributes if name.startswith("on")]
+    assert "style" not in dict(elements.attributes)
+    assert elements.tags.count("main") == elements.tags.count("h1") == 1
     return response.body
 
 
@@ -191,7 +196,7 @@ def test_private_repositories_are_visible_only_to_their_readers(hub: ProcessHub)
     absent, hidden = ask(hub, "/admin/absent"), ask(hub, "/admin/secret")
     assert hidden.status == absent.status == 401
     number = re.compile(r"Root=\S+<")
-    assert number.sub("", hidden.body) == number.sub("", absent.body)
+    assert number.sub("<", hidden.body) == number.sub("<", absent.body)
     assert "secret" not in page(hub, "/admin")
     assert "private" in page(hub, "/admin/secret", token=hub.token)
     assert "/admin/secret" in Elements(page(hub, "/admin", token=hub.token)).links
@@ -227,7 +232,11 @@ def test_errors_are_pages_for_browsers_and_json_for_clients(
     assert shown.status == status
     assert shown.headers["content-type"] == "text/html; charset=utf-8"
     assert "default-src 'none'" in shown.headers["content-security-policy"]
-    assert f"<h1>{status} " in shown.body
+    elements = Elements(shown.body)
+    assert str(status) in elements.text
+    assert shown.headers["x-request-id"] in elements.text
+    assert {"main", "header", "footer", "h1"} <= set(elements.tags)
+    assert "/" in elements.links
     response = ask(hub, path, accept="*/*")
     assert response.status == status
     assert response.headers["content-type"].startswith("application/json")
@@ -251,6 +260,81 @@ def test_static_files_have_their_types_and_robots_txt_its_rules(hub: ProcessHub)
         assert (response.status, response.headers["content-type"]) == (200, media_type)
         assert response.body
     assert "Disallow: /api/" in ask(hub, "/robots.txt").body
+
+
+def assets_of(hub: ProcessHub) -> list[str]:
+    """Return the static files of the front page, and what its style sheet loads."""
+    links = [link for link in Elements(ask(hub, "/").body).links if "/static/" in link]
+    sheet = next(link for link in links if link.endswith(".css"))
+    names: list[str] = re.findall(r'url\("(.*?)"\)', ask(hub, sheet).body)
+    return [*links, *(f"/static/{name}" for name in names)]
+
+
+def test_static_files_of_pages_have_the_digest_of_their_content_in_their_address(
+    hub: ProcessHub,
+) -> None:
+    addresses = assets_of(hub)
+    assert {address.rpartition(".")[2] for address in addresses} == {"css", "svg", "woff2"}
+    for address in addresses:
+        assert re.search(r"\.[0-9a-f]{8}\.", address)
+        response = httpx2.get(hub.url + address)
+        assert response.status_code == 200
+        assert response.headers["cache-control"] == "public, max-age=31536000, immutable"
+        digest = hashlib.sha256(response.content).hexdigest()[:8]
+        assert f".{digest}." in address
+    assert ask(hub, "/static/hubstead.00000000.css").status == 404
+
+
+def test_the_style_sheet_is_small_and_names_no_other_origin(hub: ProcessHub) -> None:
+    sheet = next(address for address in assets_of(hub) if address.endswith(".css"))
+    with httpx2.stream("GET", hub.url + sheet, headers={"accept-encoding": "gzip"}) as response:
+        packed = b"".join(response.iter_raw())
+    assert response.headers["content-encoding"] == "gzip"
+    assert len(packed) < 9_000
+    assert b"//" not in gzip.decompress(packed)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "encoding"),
+    [
+        ("gzip, br", "gzip"),
+        ("br, gzip;q=0.5", "gzip"),
+        ("identity", None),
+        ("gzip;q=0", None),
+        ("gzip; q=0.0", None),
+        ("", None),
+    ],
+)
+def test_pages_are_compressed_for_those_who_accept_it(
+    hub: ProcessHub, accepted: str, encoding: str | None
+) -> None:
+    headers = {"accept": "text/html", "accept-encoding": accepted}
+    for path, status in (("/admin/bert", 200), ("/nobody", 404)):
+        response = httpx2.get(hub.url + path, headers=headers)
+        assert response.status_code == status
+        assert response.headers.get("content-encoding") == encoding
+        assert "Accept-Encoding" in response.headers["vary"]
+        assert response.text.endswith("</html>")
+
+
+def test_a_cookie_pins_the_theme(hub: ProcessHub) -> None:
+    for theme, pinned in (("dark", True), ("light", True), ('"><script>', False), ("", False)):
+        body = httpx2.get(hub.url, headers={"cookie": f"theme={theme}"}).text
+        assert (f'<html lang="en" data-theme="{theme}">' in body) is pinned
+        assert "<script" not in body
+
+
+def test_times_are_relative_and_never_fail() -> None:
+    from hubstead.pages.render import ago, exact_time
+
+    now = 1_700_000_000_000
+    minute = 60_000
+    assert ago(now, now) == "just now"
+    assert ago(now - minute, now) == "1 minute ago"
+    assert ago(now - 150 * minute, now) == "2 hours ago"
+    assert ago(now - 400 * 24 * 60 * minute, now) == "1 year ago"
+    assert ago(now + 60 * minute, now) == "2023-11-14"  # ahead of this clock
+    assert ago(2**62, now) == exact_time(2**62) == "at an impossible time"
 
 
 def test_paths_sizes_and_times_are_readable() -> None:

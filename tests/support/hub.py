@@ -49,6 +49,7 @@ from hubstead.blobs import BlobKind
 from hubstead.db import Database, Tx, WriteFn
 from hubstead.db.schema import metadata
 from hubstead.http import HttpServer, Limits
+from hubstead.pages import failure_page
 from hubstead.settings import Settings
 from hubstead.wire import Application, Hub
 from tests.support.command import HUBSTEAD, clean_environment
@@ -153,7 +154,7 @@ class ThreadHub(RunningHub):
             self._loop = asyncio.get_running_loop()
             async with open_hub(self.settings, make=True) as self.hub:
                 self.server = HttpServer(
-                    Application(self.hub, routes(self.settings)),
+                    Application(self.hub, routes(self.settings), failure_page=failure_page),
                     limits=Limits(),
                     on_started=started,
                     drain_s=2,

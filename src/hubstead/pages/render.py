@@ -1,29 +1,84 @@
-"""Renders templates to HTML responses."""
+"""Renders templates to HTML responses, in the frame that all pages share."""
 
 from __future__ import annotations
 
+import gzip
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
+from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import quote, urlsplit
+from zlib import crc32
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.types import Receive, Scope, Send
 
-from hubstead.http import Response
+from hubstead import __version__
+from hubstead.http import Response, get_header
+from hubstead.ids import now_ms
+from hubstead.pages.assets import accepts_gzip, asset_url
+from hubstead.pages.icons import icon_use, with_sprite
 from hubstead.wire import Request
 
-#: Pages run no script, submit no form and load only the hub's style sheet and pictures.
+#: Pages run no script, submit forms to the hub only, and load only what it serves.
+POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "media-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
 HEADERS = {
-    "content-security-policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
-        "form-action 'none'; frame-ancestors 'none'"
-    ),
+    "content-security-policy": POLICY,
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=(), browsing-topics=()",
     # The content depends on the caller.
     "cache-control": "private, no-cache",
-    "vary": "Authorization",
+    "vary": "Accept, Accept-Encoding, Authorization, Cookie",
 }
+THEMES = ("light", "dark")
+THEME_COOKIE = "theme"
+#: Shorter pages are sent as they are: compression would save less than a packet.
+_GZIP_FROM = 1024
+_GZIP_LEVEL = 5
+_AVATAR_HUES = 6
+
+
+class Page(Response):
+    """An HTML response, compressed for clients that accept it.
+
+    Args:
+        body: The page.
+        status: Its status.
+        headers: More headers than those of every page.
+        holds_secret: The page shows a secret, whose length compression would tell to somebody who
+            reads the network and chooses another part of the page.
+    """
+
+    def __init__(
+        self,
+        body: bytes,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        holds_secret: bool = False,
+    ) -> None:
+        super().__init__(
+            body,
+            status=status,
+            media_type="text/html; charset=utf-8",
+            headers={**HEADERS, **(headers or {})},
+        )
+        self._may_compress = not holds_secret and len(body) >= _GZIP_FROM
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        if self._may_compress and accepts_gzip(get_header(scope, "accept-encoding")):
+            self.body = gzip.compress(self.body, _GZIP_LEVEL, mtime=0)
+            self.headers["content-encoding"] = "gzip"
+        await super().__call__(scope, receive, send)
 
 
 def compile_templates() -> None:
@@ -48,25 +103,70 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     environment.filters.update(path=path_in_url, segment=segment_in_url, bytes=bytes_for_people)
-    environment.filters.update(day=day, moment=moment)
+    environment.filters.update(day=day, moment=moment, ago=ago, exact_time=exact_time, hue=hue)
+    environment.filters.update(iso_time=iso_time, grouped=grouped)
+    environment.globals.update(icon=_icon, asset=asset_url, version=__version__)
     return environment
 
 
-def page(request: Request, template: str, /, **facts: Any) -> Response:
+def _icon(name: str, classes: str = "") -> Markup:
+    return Markup(icon_use(name, classes))  # noqa: S704 - shapes and classes of our own
+
+
+def page(
+    request: Request,
+    template: str,
+    /,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    holds_secret: bool = False,
+    **facts: Any,
+) -> Response:
     """Render a template to an HTML response.
 
     Templates get ``facts`` and ``root``, the path prefix of the hub's own links;
-    ``public_url``; and ``caller``, the name of the signed-in user, or an empty string.
+    ``public_url``; ``theme``, which the visitor chose, or an empty string; and ``caller``, the
+    name of the signed-in user, or an empty string.
     """
-    root = urlsplit(request.public_url).path.rstrip("/")
-    text = (
-        _environment()
-        .get_template(template)
-        .render(root=root, public_url=request.public_url, caller=request.actor.name, **facts)
-    )
+    facts |= {"public_url": request.public_url, "caller": request.actor.name}
+    body = render(template, theme=theme_of(request.scope), **facts)
+    more = transport_headers(request.public_url) | dict(headers or {})
+    return Page(body, status=status, headers=more, holds_secret=holds_secret)
+
+
+def render(template: str, /, *, public_url: str, **facts: Any) -> bytes:
+    """Render a template to a page, with the shapes of the icons that it uses."""
+    address = urlsplit(public_url)
+    facts |= {"root": address.path.rstrip("/"), "host": address.netloc, "public_url": public_url}
+    text = with_sprite(_environment().get_template(template).render(facts))
     # Names in git need not be UTF-8: invalid bytes become replacement characters.
-    body = text.encode("utf-8", "replace")
-    return Response(body, media_type="text/html; charset=utf-8", headers=HEADERS)
+    return text.encode("utf-8", "replace")
+
+
+def transport_headers(public_url: str) -> dict[str, str]:
+    """Return the headers of pages of a hub that is served over https only."""
+    if not public_url.startswith("https:"):
+        return {}
+    return {
+        "content-security-policy": f"{POLICY}; upgrade-insecure-requests",
+        "strict-transport-security": "max-age=31536000",
+    }
+
+
+def theme_of(scope: Scope) -> str:
+    """Return the theme that the visitor chose, or an empty string for the system's."""
+    theme = cookies_of(scope).get(THEME_COOKIE, "")
+    return theme if theme in THEMES else ""
+
+
+def cookies_of(scope: Scope) -> dict[str, str]:
+    """Return the cookies of a request; none if the header is malformed."""
+    try:
+        jar = SimpleCookie(get_header(scope, "cookie") or "")
+    except CookieError:
+        return {}
+    return {name: morsel.value for name, morsel in jar.items()}
 
 
 def path_in_url(path: str) -> str:
@@ -89,6 +189,16 @@ def bytes_for_people(count: int) -> str:
     return f"{count} B" if unit == "B" else f"{size:.1f} {unit}"
 
 
+def grouped(count: int) -> str:
+    """Return a number in groups of three digits: ``1,279``."""
+    return f"{count:,}"
+
+
+def hue(name: str) -> int:
+    """Return the number of the colour that stands for a name, from 0 (``.hue-0`` in the sheet)."""
+    return crc32(name.casefold().encode("utf-8", "replace")) % _AVATAR_HUES
+
+
 def day(ms: int) -> str:
     """Return the day of a stored time (milliseconds since the epoch), in UTC."""
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d")
@@ -96,7 +206,35 @@ def day(ms: int) -> str:
 
 def moment(seconds: int) -> str:
     """Return the time of a commit (seconds since the epoch) to the minute, in UTC."""
+    return exact_time(seconds * 1000, "%Y-%m-%d %H:%M")
+
+
+def exact_time(ms: int, form: str = "%Y-%m-%d %H:%M:%S UTC") -> str:
+    """Return a time (milliseconds since the epoch) in UTC."""
     try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
+        return datetime.fromtimestamp(ms / 1000, UTC).strftime(form)
     except (ValueError, OverflowError, OSError):
         return "at an impossible time"  # git stores any number that a client wrote
+
+
+def iso_time(ms: int) -> str:
+    """Return a time (milliseconds since the epoch) as ``datetime`` attributes have it."""
+    return exact_time(ms, "%Y-%m-%dT%H:%M:%SZ")
+
+
+def ago(ms: int, now: int | None = None) -> str:
+    """Return how long ago a time (milliseconds since the epoch) was: ``3 days ago``."""
+    seconds = ((now_ms() if now is None else now) - ms) // 1000
+    if not -60 < seconds < 100 * 365 * 86_400:
+        return exact_time(ms, "%Y-%m-%d")  # ahead of this clock, or of a commit without a true time
+    for unit, length in (
+        ("year", 365 * 86_400),
+        ("month", 30 * 86_400),
+        ("day", 86_400),
+        ("hour", 3600),
+        ("minute", 60),
+    ):
+        count = seconds // length
+        if count >= 1:
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return "just now"

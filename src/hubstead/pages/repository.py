@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -89,7 +90,7 @@ async def tree(request: Request) -> Response:
     return page(request, "tree.html", repo=request.repo, **_listing(revision, path, lines))
 
 
-def _listing(revision: Revision, path: str, lines: list[Line]) -> dict[str, object]:
+def _listing(revision: Revision, path: str, lines: list[Line]) -> dict[str, Any]:
     return {
         "revision": revision,
         "path": path,

@@ -5,7 +5,8 @@ on top (``hub_api``, ``lfs``, ``git``, ``xet``) and never imports another. It ne
 """
 
 from hubstead.wire.application import Application
-from hubstead.wire.error_responses import one_line
+from hubstead.wire.error_page import FailedRequest
+from hubstead.wire.error_responses import ErrorResponse, one_line
 from hubstead.wire.request import Hub, QueryParams, Request
 from hubstead.wire.routing import Access, Doc, Route, Router, encoded_path
 from hubstead.wire.xet_access import XetAccess, open_lfs, reconstruction_url, token_url, xet_access
@@ -14,6 +15,8 @@ __all__ = [
     "Access",
     "Application",
     "Doc",
+    "ErrorResponse",
+    "FailedRequest",
     "Hub",
     "QueryParams",
     "Request",

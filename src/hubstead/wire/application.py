@@ -6,8 +6,9 @@ import ipaddress
 import random
 import re
 import time
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, TypeAlias
 from urllib.parse import quote, unquote, urlsplit
 
 import structlog
@@ -28,6 +29,7 @@ from hubstead.http import ON_GONE, Response, get_header, redirect
 from hubstead.ids import Kind, RepoId
 from hubstead.repos import RepoMoved, Right, open_repo
 from hubstead.wire.credentials import identify
+from hubstead.wire.error_page import ErrorPage, FailedRequest
 from hubstead.wire.error_responses import RENDERERS, ErrorContext, ErrorResponse, error_response
 from hubstead.wire.metrics import RequestMetrics
 from hubstead.wire.origins import ForeignPage, Origins, WrongHost
@@ -57,11 +59,23 @@ _ANY_HOST = frozenset(("/healthz", "/readyz"))
 _CLIENT_ID = re.compile(r"[A-Za-z0-9._=;:-]{1,128}")
 
 
-class Application:
-    """Dispatches requests to routes. Every error becomes a response here and only here."""
+FailurePage: TypeAlias = Callable[[ErrorResponse, FailedRequest], Response]
 
-    def __init__(self, hub: Hub, routes: Iterable[Route]) -> None:
+
+class Application:
+    """Dispatches requests to routes. Every error becomes a response here and only here.
+
+    Args:
+        hub: The services that handlers use.
+        routes: The routes.
+        failure_page: Draws the page of an error for browsers; without it they get JSON.
+    """
+
+    def __init__(
+        self, hub: Hub, routes: Iterable[Route], *, failure_page: FailurePage | None = None
+    ) -> None:
         self.hub = hub
+        self._failure_page = failure_page
         self.router = Router(routes)
         hub.routes = self.router.routes
         self._trusted = [ipaddress.ip_network(net) for net in hub.settings.server.trusted_proxies]
@@ -94,7 +108,7 @@ class Application:
             match = self.router.match(path, scope["method"]) or self.router.match(path)
             route = _route(match, scope["method"])
             if match is None or route is None:
-                response: ASGIApp = _unrouted(match, scope["method"], path)
+                response: ASGIApp = self._unrouted(match, path, scope, sender.request_id)
             else:
                 request = Request(
                     self.hub, scope, receive, path=path, route=route, captured=match.captured
@@ -161,7 +175,33 @@ class Application:
             _faults.error(
                 "refused", error=repr(error), status=response.status, request_id=sender.request_id
             )
-        return RENDERERS[request.route.wire](response, sender.request_id)
+        failed = FailedRequest(
+            request.scope, request.actor.name, request.public_url, sender.request_id
+        )
+        return self._render(request.route.wire, response, failed)
+
+    def _render(self, wire: str, response: ErrorResponse, failed: FailedRequest) -> Response:
+        """Render an error as the clients of a wire read it."""
+        rendered = RENDERERS[wire](response, failed.request_id)
+        if wire != "pages" or self._failure_page is None:
+            return rendered
+        return ErrorPage(rendered, partial(self._failure_page, response, failed))
+
+    def _unrouted(self, match: Match | None, path: str, scope: Scope, request_id: str) -> Response:
+        method = scope["method"]
+        if method == "OPTIONS":
+            return Response(status=204, headers=_PREFLIGHT)
+        if match is not None:
+            allowed = ", ".join(sorted(match.routes))
+            message = f"{method} is not allowed here: {allowed}"
+            response = ErrorResponse(405, message, headers={"allow": allowed})
+        else:
+            error = NotFound(reason="Sorry, there is nothing at this address.")
+            response = error_response(error, _ANONYMOUS_CONTEXT)
+        return self._render(_likely_wire(path), response, self._failed(scope, request_id))
+
+    def _failed(self, scope: Scope, request_id: str) -> FailedRequest:
+        return FailedRequest(scope, "", self.hub.settings.server.public_url, request_id)
 
     async def _fail(
         self, error: Exception, scope: Scope, receive: Receive, sender: _Sender, route: Route | None
@@ -176,7 +216,8 @@ class Application:
             )
         if sender.status:
             raise error  # the response has begun: only closing the connection signals the error
-        await RENDERERS[wire](response, sender.request_id)(scope, receive, sender)
+        failed = self._failed(scope, sender.request_id)
+        await self._render(wire, response, failed)(scope, receive, sender)
 
     def _path(self, scope: Scope) -> str:
         """Return the undecoded path below the public URL, with one slash at its start.
@@ -270,21 +311,6 @@ def _route(match: Match | None, method: str) -> Route | None:
     if match is None:
         return None
     return match.routes.get(method) or (match.routes.get("GET") if method == "HEAD" else None)
-
-
-def _unrouted(match: Match | None, method: str, path: str) -> Response:
-    if method == "OPTIONS":
-        return Response(status=204, headers=_PREFLIGHT)
-    if match is not None:
-        allowed = ", ".join(sorted(match.routes))
-        response = ErrorResponse(
-            405, f"{method} is not allowed here: {allowed}", headers={"allow": allowed}
-        )
-    else:
-        response = error_response(
-            NotFound(reason="Sorry, there is nothing at this address."), _ANONYMOUS_CONTEXT
-        )
-    return RENDERERS[_likely_wire(path)](response, "")
 
 
 def _likely_wire(path: str) -> str:

@@ -1,44 +1,40 @@
-"""Error responses as small HTML pages for browsers, as JSON for other clients."""
+"""Error responses as pages for browsers, as JSON for other clients.
+
+The pages themselves are drawn above this room: whoever builds the application passes the function.
+"""
 
 from __future__ import annotations
 
-import html
-from http import HTTPStatus
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from starlette.types import Receive, Scope, Send
 
 from hubstead.http import Response, get_header
 
-_HEADERS = {
-    "content-type": "text/html; charset=utf-8",
-    "content-security-policy": "default-src 'none'; base-uri 'none'; frame-ancestors 'none'",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "same-origin",
-    "vary": "Accept, Authorization",
-}
+
+@dataclass(frozen=True)
+class FailedRequest:
+    """What the page of an error shows beside the error."""
+
+    scope: Scope
+    caller: str  # the name of the signed-in user, or an empty string
+    public_url: str  # where the hub's links begin; empty if no setting says it
+    request_id: str
 
 
 class ErrorPage(Response):
     """A JSON error response that becomes a page for clients that accept ``text/html``."""
 
-    def __init__(self, response: Response, message: str, request_id: str) -> None:
+    def __init__(self, response: Response, draw: Callable[[], Response]) -> None:
         super().__init__(response.body, status=response.status, headers=response.headers)
-        self._message = message
-        self._request_id = request_id
+        self._draw = draw
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the page, or the JSON without ``text/html`` in Accept."""
-        if "text/html" in (get_header(scope, "accept") or ""):
-            self.body = self._page().encode("utf-8", "replace")
-            self.headers |= _HEADERS
-        await super().__call__(scope, receive, send)
-
-    def _page(self) -> str:
-        title = f"{self.status} {HTTPStatus(self.status).phrase}"
-        return (
-            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            f"<title>{html.escape(title)} · Hubstead</title></head>\n"
-            f"<body><h1>{html.escape(title)}</h1>\n<p>{html.escape(self._message)}</p>\n"
-            f"<p><small>Request {html.escape(self._request_id)}</small></p></body></html>\n"
-        )
+        if "text/html" not in (get_header(scope, "accept") or ""):
+            await super().__call__(scope, receive, send)
+            return
+        page = self._draw()
+        page.headers = self.headers | page.headers
+        await page(scope, receive, send)

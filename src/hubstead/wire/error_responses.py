@@ -29,7 +29,6 @@ from hubstead.registry import (
     TagRefused,
 )
 from hubstead.repos import RepoExists, RepoMoved
-from hubstead.wire.error_page import ErrorPage
 from hubstead.wire.origins import ForeignPage, WrongHost
 from hubstead.xet import ShardRefused, XorbRefused
 
@@ -345,11 +344,6 @@ def _challenge(rendered: Response) -> None:
         rendered.headers["www-authenticate"] = 'Basic realm="Hubstead", charset="UTF-8"'
 
 
-def render_page(response: ErrorResponse, request_id: str) -> Response:
-    """Render for browsers; clients that do not accept HTML get the Hub API's form."""
-    return ErrorPage(render_hub(response, request_id), response.message, request_id)
-
-
 #: The renderer of each wire.
 RENDERERS: dict[str, Callable[[ErrorResponse, str], Response]] = {
     "hub_api": render_hub,
@@ -357,7 +351,7 @@ RENDERERS: dict[str, Callable[[ErrorResponse, str], Response]] = {
     "git": render_git,
     "xet": render_xet,
     "registry": render_registry,
-    "pages": render_page,
+    "pages": render_hub,  # for clients that are no browsers
 }
 
 
