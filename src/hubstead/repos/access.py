@@ -6,6 +6,9 @@ A caller's role in a repository is decided in this order:
    a contributor is ``admin`` of the repositories they created and ``read`` of the others.
 2. Everybody else is ``none`` and sees public repositories.
 
+Whoever may read the files and is signed in may propose: discuss, and open pull requests. Their
+author, or a caller who may write the repository, changes them (``require_author_or_writer``).
+
 A token of role ``read`` takes writing away. For ``none`` a private repository looks like an absent
 one: the statement that opens it returns no row, so the code that follows is the same.
 
@@ -53,8 +56,9 @@ class Right(IntEnum):
 
     VIEW = 1  # see that it exists, its metadata and its tree
     READ = 2  # read the bytes of its files
-    WRITE = 3
-    ADMIN = 4
+    PROPOSE = 3  # open discussions and pull requests, comment, upload for an own pull request
+    WRITE = 4
+    ADMIN = 5
 
 
 class Repo(msgspec.Struct, frozen=True):
@@ -343,15 +347,33 @@ def require_right(repo: Repo, actor: Actor, right: Right) -> None:
         raise RepoDisabled()
     if right >= Right.READ and repo.gated and repo.role == "none":
         raise Gated(repo=f"{repo.kind} {repo.full_name}")
-    if right < Right.WRITE:
+    if right < Right.PROPOSE:
         return
     if not actor.signed_in:
         raise LoginRequired()
-    if _RANK[repo.role] < _RANK["admin" if right is Right.ADMIN else "write"]:
+    if (
+        right >= Right.WRITE
+        and _RANK[repo.role] < _RANK["admin" if right is Right.ADMIN else "write"]
+    ):
         raise Forbidden(
             reason=f"You don't have the rights to do this with the {repo.kind} {repo.full_name}"
         )
     require_writable(actor)
+
+
+def require_author_or_writer(repo: Repo, actor: Actor, author_pk: int | None) -> None:
+    """Raise unless the caller wrote something in the repository, or may write the repository.
+
+    Args:
+        repo: The repository, opened for the caller.
+        actor: The caller.
+        author_pk: The author of a discussion, comment or pull request; None: the account is gone.
+
+    Raises:
+        LoginRequired, Forbidden, Gated, RepoDisabled: as ``open_repo`` does.
+    """
+    is_author = actor.signed_in and author_pk == actor.pk
+    require_right(repo, actor, Right.PROPOSE if is_author else Right.WRITE)
 
 
 def allows(repo: Repo, actor: Actor, right: Right) -> bool:

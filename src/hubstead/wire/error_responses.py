@@ -17,6 +17,7 @@ import msgspec
 from hubstead import errors
 from hubstead.commits import PushRefused, RefInTheWay
 from hubstead.db import Conflict
+from hubstead.discussions import StatusConflict
 from hubstead.errors import HubError
 from hubstead.gitstore import ObjectMissing, PackRefused, RepoMissing
 from hubstead.http import Response
@@ -107,6 +108,7 @@ STATUS: dict[type[HubError], tuple[int, str | None]] = {
     RepoExists: (409, None),
     RepoMissing: (503, None),
     RepoMoved: (307, None),
+    StatusConflict: (409, None),
     ForeignPage: (403, None),
     ObjectMissing: (503, None),
     ShardRefused: (400, None),

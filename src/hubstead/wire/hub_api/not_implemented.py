@@ -19,7 +19,6 @@ def not_implemented(what: str) -> Callable[[Request], Awaitable[Response]]:
     return refuse
 
 
-PULL_REQUESTS = not_implemented("discussions and pull requests")
 COLLECTIONS = not_implemented("collections")
 LIKES = not_implemented("likes")
 WEBHOOKS = not_implemented(

@@ -24,6 +24,7 @@ from hubstead.wire import Access, Doc, Route
 from hubstead.wire.hub_api import (
     accounts,
     commit,
+    discussions,
     history,
     identity,
     info,
@@ -42,7 +43,8 @@ from hubstead.wire.hub_api import (
 )
 
 OPEN, ANYONE, SIGNED_IN = Access.OPEN, Access.ANYONE, Access.SIGNED_IN
-VIEW, READ, WRITE, ADMIN = Right.VIEW, Right.READ, Right.WRITE, Right.ADMIN
+VIEW, READ, PROPOSE = Right.VIEW, Right.READ, Right.PROPOSE
+WRITE, ADMIN = Right.WRITE, Right.ADMIN
 
 _REPO = "/api/{kinds}/{repo}"
 _WEB = "/{prefix}/{repo}"
@@ -311,17 +313,43 @@ _WRITING = [
     ],
 ]
 
+_DISCUSSION = f"{_REPO}/discussions/{{num}}"
+_DISCUSSIONS = [
+    Route(
+        "GET",
+        f"{_REPO}/discussions",
+        discussions.list_discussions,
+        VIEW,
+        doc=Doc(query="p type status author search sort"),
+    ),
+    Route(
+        "POST",
+        f"{_REPO}/discussions",
+        discussions.open_discussion,
+        PROPOSE,
+        doc=_json(shapes.OpenDiscussion),
+    ),
+    Route("GET", _DISCUSSION, discussions.get_discussion, VIEW, doc=Doc(query="diff")),
+    Route("DELETE", _DISCUSSION, discussions.delete_discussion, ADMIN),
+    # The author of a discussion or comment needs less than others: the room decides.
+    *[
+        Route("POST", f"{_DISCUSSION}/{verb}", handler, right, doc=_json(body))
+        for verb, handler, right, body in (
+            ("comment", discussions.add_comment, PROPOSE, shapes.NewComment),
+            ("comment/{comment}/edit", discussions.edit_comment, PROPOSE, shapes.EditedComment),
+            ("comment/{comment}/hide", discussions.hide_comment, PROPOSE, None),
+            ("title", discussions.change_title, PROPOSE, shapes.DiscussionTitle),
+            ("status", discussions.change_status, PROPOSE, shapes.DiscussionStatus),
+            ("pin", discussions.pin_discussion, WRITE, shapes.DiscussionPin),
+            ("lock", discussions.lock_discussion, WRITE, shapes.DiscussionLock),
+        )
+    ],
+]
+
 _UNBUILT = [
     *[
         Route(method, pattern, handler, access)
         for pattern, handler, access, methods in (
-            (f"{_REPO}/discussions", not_implemented.PULL_REQUESTS, VIEW, "GET POST"),
-            (
-                f"{_REPO}/discussions/{{number+}}",
-                not_implemented.PULL_REQUESTS,
-                VIEW,
-                "GET POST DELETE",
-            ),
             (f"{_REPO}/like", not_implemented.LIKES, VIEW, "POST DELETE"),
             (f"{_REPO}/likers", not_implemented.LIKES, VIEW, "GET"),
             (
@@ -390,4 +418,14 @@ _UNBUILT = [
     ],
 ]
 
-ROUTES = [*_SERVICE, *_IDENTITY, *_REPOS, *_READING, *_XET, *_PEOPLE, *_WRITING, *_UNBUILT]
+ROUTES = [
+    *_SERVICE,
+    *_IDENTITY,
+    *_REPOS,
+    *_READING,
+    *_XET,
+    *_PEOPLE,
+    *_WRITING,
+    *_DISCUSSIONS,
+    *_UNBUILT,
+]

@@ -97,6 +97,51 @@ class DuplicateRepo(Struct):
     visibility: str | None = None
 
 
+class OpenDiscussion(Struct):
+    """``POST …/discussions``."""
+
+    title: str
+    description: str = ""
+    pullRequest: bool = False
+
+
+class NewComment(Struct):
+    """``POST …/discussions/{n}/comment``."""
+
+    comment: str
+
+
+class EditedComment(Struct):
+    """``POST …/discussions/{n}/comment/{id}/edit``."""
+
+    content: str
+
+
+class DiscussionTitle(Struct):
+    """``POST …/discussions/{n}/title``."""
+
+    title: str
+
+
+class DiscussionStatus(Struct):
+    """``POST …/discussions/{n}/status``; ``comment`` is the reason."""
+
+    status: str
+    comment: str | None = None
+
+
+class DiscussionPin(Struct):
+    """``POST …/discussions/{n}/pin``."""
+
+    pinned: bool
+
+
+class DiscussionLock(Struct):
+    """``POST …/discussions/{n}/lock``."""
+
+    locked: bool
+
+
 class PreuploadFile(Struct):
     """A file that is about to be uploaded; ``sample`` is base64 of its first bytes."""
 
