@@ -103,6 +103,13 @@ class ServerSettings:
         "`*`: every page may read what an anonymous caller, or a token that the page has, may "
         "read. Empty: none.",
     )
+    remote_card_images: tuple[str, ...] = setting(
+        "remote_card_images",
+        SERVER,
+        (),
+        "Hosts such as `img.shields.io` whose images cards may show; `*`: any. They learn who "
+        "reads which card. Empty: the address stands in the image's place.",
+    )
     metrics_token: str = setting(
         "metrics_token",
         SERVER,
