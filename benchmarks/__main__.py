@@ -10,6 +10,7 @@ from pathlib import Path
 from benchmarks import (
     answers,
     commits,
+    connections,
     git,
     hidden,
     lists,
@@ -25,8 +26,9 @@ from benchmarks.figures import Figure
 from benchmarks.peers import require_programs
 
 MEASUREMENTS: dict[str, Callable[[Bench], list[Figure]]] = {
-    "starting": startup.measure,
+    "startup": startup.measure,
     "answers": answers.measure,
+    "connections": connections.measure,
     "hidden": hidden.measure,
     "lists": lists.measure,
     "transfers": transfers.measure,

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import uvicorn
 from starlette.types import ASGIApp
 
+from hubstead.http.acceptor import Acceptor
 from hubstead.http.connection import HttpConnection
 from hubstead.http.connections import ConnectionTable
 from hubstead.http.limits import Limits
@@ -102,7 +103,9 @@ class HttpServer(uvicorn.Server):
             sockets = open_listeners(
                 self.config.host, self.config.port, backlog=self.config.backlog
             )
-        await super().startup(sockets)
+        await super().startup([])  # the lifespan; no socket, as uvicorn would accept by itself
+        servers: list[Any] = [Acceptor(each, self._connection, self.config.ssl) for each in sockets]
+        self.servers = servers
         if self._on_started is not None:
             self._on_started(self.port)
 
@@ -119,6 +122,12 @@ class HttpServer(uvicorn.Server):
             ticks += 1
             await self.on_tick(ticks)  # the date of responses goes on
         self._lingers = False
+
+    def _connection(self) -> asyncio.Protocol:
+        """Make the protocol of one connection, as ``uvicorn.Server.startup`` does."""
+        return self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain and end."""
