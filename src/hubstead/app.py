@@ -54,6 +54,7 @@ from hubstead.gitstore import GitStore, declare_git_metrics
 from hubstead.http import HttpServer, Limits
 from hubstead.ids import FIRST_USER
 from hubstead.jobs import MEASURE_EVERY_S, JobType, NodeClock, Runner
+from hubstead.likes import release_likes
 from hubstead.metrics import Metrics
 from hubstead.outbox import outbox_jobs
 from hubstead.pages import ROUTES as PAGES
@@ -70,6 +71,9 @@ UPKEEP_EVERY_S = 30.0
 #: When every node sweeps its folders of git: soon after the start, since the server of a laptop
 #: may not run for hours, and then at this interval.
 SWEEP_AFTER_S, SWEEP_EVERY_S = 600.0, 6 * 3600.0
+
+#: What rooms do before an account is deleted.
+ACCOUNT_RELEASES = (release_likes,)
 
 #: The listeners of events, in their order.
 LISTENERS = (webhooks.LISTENER, FACT_LISTENER)

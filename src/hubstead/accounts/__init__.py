@@ -23,6 +23,17 @@ from hubstead.accounts.accounts import (
 from hubstead.accounts.actor import ANONYMOUS, Actor
 from hubstead.accounts.attempts import expire_attempts
 from hubstead.accounts.deletion import delete_account
+from hubstead.accounts.followers import (
+    Follow,
+    FollowCounts,
+    FollowPosition,
+    count_follows,
+    follow,
+    followed_among,
+    list_followers,
+    list_following,
+    unfollow,
+)
 from hubstead.accounts.orgs import (
     ORG_ROLES,
     Member,
@@ -35,6 +46,8 @@ from hubstead.accounts.orgs import (
     set_member,
 )
 from hubstead.accounts.passwords import Passwords
+from hubstead.accounts.profiles import SOCIAL_SERVICES, Profile, change_profile, load_profile
+from hubstead.accounts.search import search_accounts
 from hubstead.accounts.sign_in import SignIn
 from hubstead.accounts.signatures import HubSigner, SigningKey, add_signing_key, rotate_keys
 from hubstead.accounts.tokens import (
@@ -53,9 +66,13 @@ from hubstead.accounts.users import UserPassword, add_user, disable_user, has_ad
 __all__ = [
     "ANONYMOUS",
     "ORG_ROLES",
+    "SOCIAL_SERVICES",
     "AccessToken",
     "Account",
     "Actor",
+    "Follow",
+    "FollowCounts",
+    "FollowPosition",
     "HubSigner",
     "LastUse",
     "Member",
@@ -63,6 +80,7 @@ __all__ = [
     "OrgRight",
     "Organization",
     "Passwords",
+    "Profile",
     "SignIn",
     "SigningKey",
     "UserPassword",
@@ -71,18 +89,25 @@ __all__ = [
     "add_token",
     "add_user",
     "authenticate_token",
+    "change_profile",
+    "count_follows",
     "count_members",
     "delete_account",
     "disable_user",
     "end_session",
     "expire_attempts",
     "find_account",
+    "follow",
+    "followed_among",
     "has_admin",
     "list_accounts",
+    "list_followers",
+    "list_following",
     "list_members",
     "list_orgs_of",
     "list_tokens",
     "load_account",
+    "load_profile",
     "moved_to",
     "new_token",
     "open_org",
@@ -93,7 +118,9 @@ __all__ = [
     "require_writable",
     "revoke_token",
     "rotate_keys",
+    "search_accounts",
     "set_account_name",
     "set_member",
     "set_password",
+    "unfollow",
 ]

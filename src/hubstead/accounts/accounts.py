@@ -68,6 +68,9 @@ _RENAME = indexed(
     .values(name=bindparam("new_name"), name_key=bindparam("new_key"))
     .where(accounts.c.pk == bindparam("which_pk"))
 )
+_LOCK = indexed(
+    select(accounts.c.pk).where(accounts.c.pk == bindparam("account_pk")).with_for_update(), int
+)
 _DELETE = indexed(delete(accounts).where(accounts.c.pk == bindparam("account_pk")))
 
 
@@ -150,6 +153,11 @@ async def insert_account(tx: Tx, *, name: str, **values: object) -> int:
         raise NameTaken(name=name)
     await tx.run(_TAKE_ALIAS, which_key=account_key(name))
     return pk
+
+
+async def lock_account(tx: Tx, account_pk: int) -> None:
+    """Keep other transactions from referring to an account anew, until the end of this one."""
+    await tx.one(_LOCK, account_pk=account_pk)
 
 
 async def delete_row(tx: Tx, account_pk: int) -> None:

@@ -19,6 +19,7 @@ accounts = Table(
     Column("is_admin", Integer, nullable=False, server_default="0"),
     Column("disabled", Integer, nullable=False, server_default="0"),
     Column("created_ms", BigInteger, nullable=False),
+    Column("profile", Text, nullable=False, server_default="{}"),  # JSON: ``Profile``
     sqlite_autoincrement=True,
     info={"backup": "copy"},
 )
@@ -41,6 +42,18 @@ members = Table(
     Column("role", Text, nullable=False),  # read, contributor, write, admin
     Column("created_ms", BigInteger, nullable=False),
     Index(None, "user_pk"),
+    info={"backup": "copy"},
+)
+
+#: Which user follows which user or organization.
+followers = Table(
+    "follower",
+    metadata,
+    Column("followed_pk", Number, ForeignKey("account.pk", ondelete="CASCADE"), primary_key=True),
+    Column("user_pk", Number, ForeignKey("account.pk", ondelete="CASCADE"), primary_key=True),
+    Column("created_ms", BigInteger, nullable=False),
+    Index(None, "followed_pk", "created_ms", "user_pk"),
+    Index(None, "user_pk", "created_ms", "followed_pk"),
     info={"backup": "copy"},
 )
 

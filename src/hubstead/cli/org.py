@@ -117,9 +117,10 @@ def rename(context: Context, name: str, new: str) -> None:
 @with_context
 def delete(context: Context, name: str) -> None:
     """Delete the organization NAME; refused while it owns repositories."""
+    from hubstead.app import ACCOUNT_RELEASES
 
     async def remove(db: Database) -> None:
-        await accounts.delete_account(db, name, "org")
+        await accounts.delete_account(db, name, "org", ACCOUNT_RELEASES)
 
     context.query(remove)
     print_result(context, f"Deleted the organization {name}.", {"name": name, "deleted": True})

@@ -124,9 +124,10 @@ def rename(context: Context, name: str, new: str) -> None:
 @with_context
 def delete(context: Context, name: str) -> None:
     """Delete a user with their tokens and memberships; refused while they own repositories."""
+    from hubstead.app import ACCOUNT_RELEASES
 
     async def remove(db: Database) -> None:
-        await accounts.delete_account(db, name, "user")
+        await accounts.delete_account(db, name, "user", ACCOUNT_RELEASES)
 
     context.query(remove)
     print_result(context, f"Deleted the user {name}.", {"name": name, "deleted": True})

@@ -33,7 +33,7 @@ from hubstead.repos.actions import (
     remove_repo,
     require_room_for_repo,
 )
-from hubstead.repos.content import ContentCounters, count_content, set_head
+from hubstead.repos.content import ContentCounters, count_content, count_like, set_head
 from hubstead.repos.deduplication import Deduplication, measure_deduplication
 from hubstead.repos.errors import RepoExists, RepoMoved
 from hubstead.repos.events import (
@@ -86,6 +86,7 @@ __all__ = [
     "cas_url",
     "change_settings",
     "count_content",
+    "count_like",
     "event_facts",
     "every_repo",
     "find_repo",

@@ -1,4 +1,4 @@
-"""What a write to the content of a repository changes in its row: counters and the head."""
+"""What writes to the content of a repository, and likes, change in its row."""
 
 from __future__ import annotations
 
@@ -32,6 +32,11 @@ _SET_HEAD = indexed(
     .values(head=bindparam("tip"), modified_ms=bindparam("at_ms"))
     .where(repos.c.pk == bindparam("which_pk"))
 )
+_COUNT_LIKE = indexed(
+    update(repos)
+    .values(likes=repos.c.likes + bindparam("more_likes"))
+    .where(repos.c.pk == bindparam("which_pk"))
+)
 
 
 async def count_content(
@@ -44,3 +49,8 @@ async def count_content(
 async def set_head(tx: Tx, repo_pk: int, tip: str | None, *, at_ms: int) -> None:
     """Set the commit of the default branch, and the time of the last change."""
     await tx.run(_SET_HEAD, which_pk=repo_pk, tip=tip, at_ms=at_ms)
+
+
+async def count_like(tx: Tx, repo_pk: int, by: int) -> None:
+    """Add ``by`` to the number of likes that a repository shows; ``likes`` owns what it counts."""
+    await tx.run(_COUNT_LIKE, which_pk=repo_pk, more_likes=by)

@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote, urlsplit
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hubstead.accounts import require_writable
 from hubstead.admission import Work, address_key
 from hubstead.errors import (
     AccountMoved,
@@ -152,6 +153,8 @@ class Application:
                 raise LoginRequired()
             if request.route.writes:
                 self.hub.refuse_read_only()
+            if request.route.own_change:
+                require_writable(request.actor)
             return await request.route.handler(request)
         except HubError as error:
             if isinstance(error, RepoMoved):

@@ -78,6 +78,9 @@ class Route:
     doc: Doc = Doc()
     #: The address ends with the path of a file, which a slash at its end makes another.
     names_file: bool = False
+    #: Changes something of the caller's own beside the repository, as a like does: whoever has the
+    #: right may, with a token that may write.
+    own_change: bool = False
     signs_in: bool = False  # a foreign page must not sign its visitor in
     only_reads: bool = False  # whatever its method: a read-only hub serves it
 

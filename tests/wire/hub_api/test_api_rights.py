@@ -137,8 +137,10 @@ def test_a_route_serves_exactly_the_standings_with_its_right(acme: RightsOrg, na
                 assert summary(response) == (404 if signed_in else 401, "RepoNotFound"), case
             elif visibility == GATED and outside and needed >= Right.READ:
                 assert summary(response) == (403 if signed_in else 401, "GatedRepo"), case
-            elif needed >= Right.PROPOSE and not signed_in:
+            elif (needed >= Right.PROPOSE or route.own_change) and not signed_in:
                 assert summary(response) == (401, None), case
+            elif route.own_change and who == "owner with a read token":
+                assert summary(response) == (403, None), case
             elif needed is Right.PROPOSE and who != "owner with a read token":
                 # Whoever may read may propose; the token of the exception may only read.
                 assert response.status not in (401, 403), case

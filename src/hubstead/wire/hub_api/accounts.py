@@ -6,69 +6,72 @@ from typing import Any
 
 from hubstead.accounts import (
     Account,
-    Member,
-    Membership,
-    Organization,
     OrgRight,
+    count_follows,
     count_members,
     find_account,
+    followed_among,
     list_members,
     list_orgs_of,
+    load_profile,
     open_org,
 )
 from hubstead.discovery import RepoQuery, ResultItem, count_by_owner, search_all_repos
 from hubstead.http import Response, json_response
 from hubstead.ids import Kind
+from hubstead.likes import count_liked_repos
 from hubstead.repos import rename_account
 from hubstead.wire import Request
 from hubstead.wire.hub_api import shapes
+from hubstead.wire.hub_api.people_json import account_json, person_json
 from hubstead.wire.hub_api.shapes import iso
 from hubstead.wire.hub_api.tree import next_page
 
 
 async def user_overview(request: Request) -> Response:
     """Describe a user."""
-    user = await find_account(request.hub.db, request.text("user"), "user")
-    orgs = await list_orgs_of(request.hub.db, user.pk)
+    db, user = request.hub.db, await _user(request)
+    orgs = await list_orgs_of(db, user.pk)
     overview = {
-        **_account_json(request, user),
-        "user": user.name,
-        "isPro": False,
+        **person_json(request, user),
         "createdAt": iso(user.created_ms),
-        "orgs": [_account_json(request, org) | {"name": org.name} for org in orgs],
+        "orgs": [account_json(request, org, "org") | {"name": org.name} for org in orgs],
+        "numLikes": await count_liked_repos(db, request.actor, user.pk),
     }
-    return json_response(overview | await _counts(request, user.pk))
+    return json_response(overview | await _shared_overview(request, user.pk))
 
 
 async def org_overview(request: Request) -> Response:
     """Describe an organization."""
     org = await open_org(request.hub.db, request.actor, request.text("org"))
     overview = {
-        **_account_json(request, org, kind="org"),
+        **account_json(request, org, kind="org"),
         "name": org.name,
         "isVerified": False,
         "numUsers": await count_members(request.hub.db, org),
     }
-    return json_response(overview | await _counts(request, org.pk))
+    return json_response(overview | await _shared_overview(request, org.pk))
 
 
-async def _counts(request: Request, owner_pk: int) -> dict[str, int]:
-    counts = await count_by_owner(request.hub.db, request.actor, owner_pk)
-    numbers = {f"num{kind.plural.title()}": count for kind, count in counts.items()}
-    not_implemented = ("Discussions", "Papers", "Upvotes", "Likes", "Followers", "Following")
-    return numbers | {f"num{name}": 0 for name in not_implemented}
-
-
-def _account_json(
-    request: Request, account: Account | Organization | Member | Membership, kind: str = "user"
-) -> dict[str, Any]:
-    return {
-        "_id": account.id,
-        "id": account.id,
-        "type": kind,
-        "fullname": account.fullname or account.name,
-        "avatarUrl": f"{request.public_url}/favicon.ico",
+async def _shared_overview(request: Request, account_pk: int) -> dict[str, Any]:
+    db = request.hub.db
+    counts = await count_by_owner(db, request.actor, account_pk)
+    follows = await count_follows(db, account_pk)
+    shared: dict[str, Any] = {f"num{kind.plural.title()}": count for kind, count in counts.items()}
+    shared |= {f"num{name}": 0 for name in ("Discussions", "Papers", "Upvotes")}
+    shared |= {
+        "numFollowers": follows.followers,
+        "numFollowing": follows.users,
+        "numFollowingOrgs": follows.orgs,
     }
+    if request.actor.signed_in:
+        shared["isFollowing"] = bool(await followed_among(db, request.actor, [account_pk]))
+    profile = await load_profile(db, account_pk)
+    return shared | ({"details": profile.details} if profile.details else {})
+
+
+async def _user(request: Request) -> Account:
+    return await find_account(request.hub.db, request.text("user"), "user")
 
 
 async def org_members(request: Request) -> Response:
@@ -76,12 +79,7 @@ async def org_members(request: Request) -> Response:
     org = await open_org(request.hub.db, request.actor, request.text("org"))
     search = (request.query.one("search") or "").casefold()
     members = [
-        {
-            **_account_json(request, member),
-            "user": member.name,
-            "isPro": False,
-            **({"role": member.role} if member.role else {}),
-        }
+        person_json(request, member) | ({"role": member.role} if member.role else {})
         for member in await list_members(request.hub.db, org)
         if search in member.name.casefold()
     ]
@@ -101,7 +99,7 @@ async def rename_org(request: Request) -> Response:
 async def _rename(request: Request, name: str, kind: str) -> Response:
     body = await request.json(shapes.RenameAccount)
     account = await rename_account(request.hub.db, request.actor, name, kind, body.name)
-    return json_response({**_account_json(request, account, kind=kind), "name": account.name})
+    return json_response({**account_json(request, account, kind=kind), "name": account.name})
 
 
 async def own_repositories(request: Request) -> Response:

@@ -20,7 +20,6 @@ def not_implemented(what: str) -> Callable[[Request], Awaitable[Response]]:
 
 
 COLLECTIONS = not_implemented("collections")
-LIKES = not_implemented("likes")
 WEBHOOKS = not_implemented(
     "webhooks over the API: an administrator adds them by `hubstead webhook add`"
 )
@@ -33,10 +32,10 @@ OAUTH = not_implemented("signing in through the browser: paste an access token i
 SAFETENSORS = not_implemented("reading the headers of safetensors files: read them by ranged GET")
 TREE_SIZE = not_implemented("the size of a folder")
 RESOURCE_GROUPS = not_implemented("resource groups")
-FOLLOWERS = not_implemented("likes, followers and other social pages of users")
+FOLLOWERS = not_implemented("avatars and other social pages of users")
 ORGANIZATIONS = not_implemented("managing organizations over the API: use `hubstead org`")
 ACCOUNT_SETTINGS = not_implemented("account settings over the API")
 NOTIFICATIONS = not_implemented("notifications")
 PAPERS = not_implemented("papers")
-TRENDING = not_implemented("trending, full-text and quick search")
+TRENDING = not_implemented("trending and full-text search")
 REVOKING = not_implemented("revoking tokens over the API: use `hubstead token revoke`")

@@ -29,8 +29,10 @@ from hubstead.wire.hub_api import (
     identity,
     info,
     lfs_files,
+    likes,
     lists,
     not_implemented,
+    people,
     readiness,
     repos,
     resolve,
@@ -56,6 +58,8 @@ _LIST = Doc(
     query="filter author search sort direction limit cursor full cardData config expand gated "
     "pipeline_tag library language task tags dataset datasets models linked id apps"
 )
+_PAGE = Doc(query="limit cursor")
+_QUICK = Doc(query="q limit type")
 _OWNED = Doc(query="search type sort direction limit skip")
 _INFO = Doc(query="expand blobs securityStatus revision")
 
@@ -236,6 +240,21 @@ _PEOPLE = [
         SIGNED_IN,
         doc=_json(shapes.RenameAccount),
     ),
+    *[
+        Route(method, f"{start}/{verb}", handler, access, own_change=access is SIGNED_IN, doc=doc)
+        for start in ("/api/users/{user}", "/api/organizations/{org}")
+        for method, verb, handler, access, doc in (
+            ("POST", "follow", people.follow_account, SIGNED_IN, Doc()),
+            ("DELETE", "follow", people.unfollow_account, SIGNED_IN, Doc()),
+            ("GET", "followers", people.list_account_followers, ANYONE, _PAGE),
+            ("GET", "socials", people.get_socials, ANYONE, Doc()),
+            ("PUT", "profile", people.update_profile, SIGNED_IN, _json(shapes.UpdateProfile)),
+        )
+    ],
+    Route("GET", "/api/users/{user}/following", people.list_account_following, ANYONE, doc=_PAGE),
+    Route("GET", "/api/users/{user}/likes", likes.list_liked_repos, ANYONE, doc=_PAGE),
+    Route("GET", "/api/quicksearch", people.quick_search, ANYONE, doc=_QUICK),
+    Route("POST", "/api/quicksearch", people.quick_search, ANYONE, doc=_QUICK),
     Route("GET", "/api/settings/repositories", accounts.own_repositories, SIGNED_IN, doc=_OWNED),
     Route(
         "GET",
@@ -246,6 +265,11 @@ _PEOPLE = [
     ),
 ]
 
+_LIKES = [
+    Route("POST", f"{_REPO}/like", likes.like_repo, VIEW, own_change=True),
+    Route("DELETE", f"{_REPO}/like", likes.unlike_repo, VIEW, own_change=True),
+    Route("GET", f"{_REPO}/likers", likes.list_likers, VIEW, doc=_PAGE),
+]
 _WRITING = [
     Route(
         "POST",
@@ -350,8 +374,6 @@ _UNBUILT = [
     *[
         Route(method, pattern, handler, access)
         for pattern, handler, access, methods in (
-            (f"{_REPO}/like", not_implemented.LIKES, VIEW, "POST DELETE"),
-            (f"{_REPO}/likers", not_implemented.LIKES, VIEW, "GET"),
             (
                 f"{_REPO}/user-access-request/{{what+}}",
                 not_implemented.ACCESS_REQUESTS,
@@ -380,7 +402,6 @@ _UNBUILT = [
                 "GET POST DELETE",
             ),
             ("/api/settings/ssh-keys", not_implemented.SSH_KEYS, SIGNED_IN, "GET POST"),
-            ("/api/users/{user}/likes", not_implemented.LIKES, ANYONE, "GET"),
             ("/api/buckets/{rest*}", not_implemented.BUCKETS, ANYONE, "GET POST PUT DELETE"),
             ("/api/jobs/{rest*}", not_implemented.JOBS, ANYONE, "GET POST PUT"),
             ("/api/scheduled-jobs/{rest*}", not_implemented.JOBS, ANYONE, "GET POST PUT DELETE"),
@@ -410,7 +431,6 @@ _UNBUILT = [
             ("/api/daily_papers", not_implemented.PAPERS, ANYONE, "GET"),
             ("/api/trending", not_implemented.TRENDING, ANYONE, "GET"),
             ("/api/search/full-text", not_implemented.TRENDING, ANYONE, "GET"),
-            ("/api/quicksearch", not_implemented.TRENDING, ANYONE, "GET POST"),
             ("/api/credentials/revoke", not_implemented.REVOKING, OPEN, "POST"),
             ("/oauth/{rest+}", not_implemented.OAUTH, OPEN, "GET POST"),
         )
@@ -425,6 +445,7 @@ ROUTES = [
     *_READING,
     *_XET,
     *_PEOPLE,
+    *_LIKES,
     *_WRITING,
     *_DISCUSSIONS,
     *_UNBUILT,

@@ -76,6 +76,14 @@ class RenameAccount(Struct):
     name: str
 
 
+class UpdateProfile(Struct):
+    """``PUT /api/users/{user}/profile`` and ``PUT /api/organizations/{org}/profile``."""
+
+    fullname: str | None = None
+    details: str | None = None
+    socialHandles: dict[str, str] | None = None
+
+
 class RepoSettings(Struct):
     """``PUT …/settings``; settings that are not sent stay unchanged."""
 
