@@ -206,7 +206,7 @@ class TooLarge(HubError):
 
 
 class LimitReached(HubError):
-    """{owner} has {limit} {what}, the most that {setting} allows."""
+    """{owner} may have {limit} {what}, the most that {setting} allows."""
 
     owner: str
     limit: int

@@ -8,7 +8,14 @@ from hubstead.accounts import Actor
 from hubstead.admission import Lane, run_in_lane
 from hubstead.commits.commit import Message, author_of
 from hubstead.commits.ref_updates import WritePlan, move_refs
-from hubstead.commits.refs import TAGS, RefKind, RefMove, RefName, refs_named
+from hubstead.commits.refs import (
+    TAGS,
+    RefKind,
+    RefMove,
+    RefName,
+    refs_named,
+    require_room_for_refs,
+)
 from hubstead.commits.retries import retrying
 from hubstead.commits.revisions import resolve_revision
 from hubstead.commits.rules import check_branch_may_go, check_new_ref, check_takes_no_commit
@@ -44,9 +51,12 @@ async def create_branch(
         InvalidName: the name breaks a rule for branches, or is a pull request's.
         RevisionNotFound: ``start`` does not exist.
         RefExists: the branch exists.
+        LimitReached: the repository has ``max_refs_per_repository``.
     """
     ref = RefName.of_branch_text(name)
     check_new_ref(ref)
+    existing = (await refs_named(storage.db, repo.pk, [ref.full])).get(ref.full)
+    await _require_room(storage, repo, created=existing is None)
     git = await storage.open_git(repo)
     pack: Pack | None = None
     if empty:
@@ -56,7 +66,6 @@ async def create_branch(
         pack = await storage.publish(root)
     else:
         commit = (await resolve_revision(storage, actor, repo, git, start or "HEAD")).commit
-    existing = (await refs_named(storage.db, repo.pk, [ref.full])).get(ref.full)
     old = existing.oid if existing and overwrite else None
     check_takes_no_commit(git, ref, commit, old=old)
     plan = WritePlan((RefMove(ref.full, old, commit),), pack=pack)
@@ -90,7 +99,9 @@ async def create_tag(
 
     Raises:
         InvalidName, RevisionNotFound, RefExists.
+        LimitReached: the repository has ``max_refs_per_repository``.
     """
+    await _require_room(storage, repo, created=True)
     git = await storage.open_git(repo)
     commit = (await resolve_revision(storage, actor, repo, git, revision)).commit
     check_branch_name(name)
@@ -110,6 +121,10 @@ async def delete_tag(storage: Storage, actor: Actor, repo: Repo, name: str) -> N
         RefNotFound: the tag does not exist.
     """
     await _delete(storage, actor, repo, RefName.tag(name))
+
+
+async def _require_room(storage: Storage, repo: Repo, *, created: bool) -> None:
+    await require_room_for_refs(storage.db, repo, int(created), storage.settings.git.max_refs)
 
 
 async def _move(storage: Storage, actor: Actor, repo: Repo, plan: WritePlan) -> None:

@@ -20,7 +20,15 @@ from hubstead.commits.packs import pack_names
 from hubstead.commits.path_rules import PathRules
 from hubstead.commits.pushed_cards import check_pushed_cards, refusal_lines
 from hubstead.commits.ref_updates import WritePlan, move_refs
-from hubstead.commits.refs import HEADS, RefKind, RefMove, RefMoved, RefName, list_refs
+from hubstead.commits.refs import (
+    HEADS,
+    RefKind,
+    RefMove,
+    RefMoved,
+    RefName,
+    list_refs,
+    require_room_for_refs,
+)
 from hubstead.commits.retired import discard_packs
 from hubstead.commits.rules import (
     PADDED_POINTER,
@@ -178,6 +186,7 @@ class _Push:
             moves, faults = await run_in_lane(Lane.WRITES, self._moves, wanted)
             if not moves or (atomic and faults):
                 return faults
+            await self._require_room(moves)
             await run_in_lane(Lane.PUSHES, self._check_cards, moves)
             links = await self._links(await self._check_objects(moves), moves)
         except InvalidCard as error:
@@ -214,6 +223,12 @@ class _Push:
         old = command.old and git.has(command.old) and git.peel(command.old)
         check_takes_no_commit(git, ref, commit, old=old or None)
         return RefMove(command.ref, command.old, command.new, commit)
+
+    async def _require_room(self, moves: Sequence[RefMove]) -> None:
+        created = sum(move.old is None and move.new is not None for move in moves)
+        created -= sum(move.new is None for move in moves)  # they make room
+        most = self.storage.settings.git.max_refs
+        await require_room_for_refs(self.storage.db, self.repo, max(created, 0), most)
 
     def _check_cards(self, moves: Sequence[RefMove]) -> None:
         git = self.storage.git.open(self.repo.id)

@@ -7,11 +7,12 @@ from enum import Enum
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
 
 from hubstead.commits.tables import refs
 from hubstead.db import Reader, any_of, indexed, scan
-from hubstead.errors import RefUpdateFailed
+from hubstead.errors import LimitReached, RefUpdateFailed
+from hubstead.repos import Repo
 
 HEADS = "refs/heads/"
 TAGS = "refs/tags/"
@@ -108,6 +109,12 @@ _COLUMNS = select(refs.c.name, refs.c.oid, refs.c.target, refs.c.moved_ms)
 _NAMED = indexed(
     _COLUMNS.where(refs.c.repo_pk == bindparam("repo_pk"), any_of(refs.c.name, "names")), Ref
 )
+#: A count up to a bound: the index answers it, and no repository makes it slow.
+_FIRST_REFS = select(refs.c.repo_pk).where(refs.c.repo_pk == bindparam("repo_pk"))
+_COUNT = indexed(
+    select(func.count().label("n")).select_from(_FIRST_REFS.limit(bindparam("most")).subquery()),
+    int,
+)
 _ALL = scan(_COLUMNS.where(refs.c.repo_pk == bindparam("repo_pk")).order_by(refs.c.name), Ref)
 
 
@@ -120,6 +127,23 @@ async def refs_named(db: Reader, repo_pk: int, names: Sequence[str]) -> dict[str
     """Return the refs that exist among these full names, by full name."""
     rows = await db.all(_NAMED, repo_pk=repo_pk, names=[name for name in names if _is_text(name)])
     return {row.name: row for row in rows}
+
+
+async def require_room_for_refs(db: Reader, repo: Repo, created: int, limit: int) -> None:
+    """Check that a repository may have more refs.
+
+    Args:
+        db: A reader.
+        repo: The repository.
+        created: How many refs a write is about to create.
+        limit: The setting ``max_refs_per_repository``.
+
+    Raises:
+        LimitReached: the repository would have more than ``limit`` refs.
+    """
+    if created and await db.single(_COUNT, repo_pk=repo.pk, most=limit) + created > limit:
+        setting = "max_refs_per_repository"
+        raise LimitReached(owner=repo.full_name, limit=limit, what="refs", setting=setting)
 
 
 def _is_text(name: str) -> bool:

@@ -598,6 +598,13 @@ class GitSettings:
     max_push_refs: int = setting(
         "max_push_refs", GIT, 10_000, "The most branches and tags that one push may move.", least=1
     )
+    max_refs: int = setting(
+        "max_refs_per_repository",
+        GIT,
+        100_000,
+        "The most refs of one repository: branches, tags, conversions and pull requests.",
+        least=1,
+    )
     max_fetch_request_bytes: int = setting(
         "max_fetch_request_bytes",
         GIT,
