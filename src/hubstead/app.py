@@ -26,6 +26,7 @@ from hubstead.accounts import (
     HubSigner,
     LastUse,
     Passwords,
+    SessionLimits,
     SignIn,
     add_token,
     add_user,
@@ -179,7 +180,7 @@ async def open_hub(settings: Settings, *, make: bool = False) -> AsyncIterator[H
             passwords,
             attempts=settings.accounts.sign_in_attempts,
             window_s=settings.accounts.sign_in_window_s,
-            max_sessions=settings.accounts.max_sessions,
+            sessions=session_limits(settings),
         )
         hub = Hub(
             settings=settings,
@@ -200,6 +201,12 @@ async def open_hub(settings: Settings, *, make: bool = False) -> AsyncIterator[H
         finally:
             watch.cancel()
             await hub.last_use.flush(stores.db)
+
+
+def session_limits(settings: Settings) -> SessionLimits:
+    """Return how long sessions of browsers last, and how many one user has."""
+    rules = settings.accounts
+    return SessionLimits(rules.session_idle_s, rules.session_absolute_s, rules.max_sessions)
 
 
 def _admission(settings: Settings) -> Admission:
@@ -274,7 +281,7 @@ def job_types(hub: Hub, sender: Sender) -> list[JobType]:
         *commit_jobs(hub.stores),
         *garbage_jobs(hub.stores),
         *xet_jobs(db, blobs, hub.stores.xet, settings.xet, settings.blobs),
-        *account_jobs(db),
+        *account_jobs(db, session_limits(settings)),
         *fact_jobs(hub.stores, hub.facts),
         *registry_jobs(db),
     ]

@@ -142,6 +142,7 @@ def test_every_table_declares_how_a_backup_treats_it() -> None:
     ]
     assert undeclared == []
     assert set(skipped_tables()) == {
-        "dead_folder", "dead_pack", "deletion_pause", "file_fact", "node", "registry_blob",
-        "registry_manifest", "sign_in_attempt", "storage_change", "upload", "xet_epoch",
+        "browser_session", "dead_folder", "dead_pack", "deletion_pause", "file_fact", "node",
+        "registry_blob", "registry_manifest", "sign_in_attempt", "storage_change", "upload",
+        "xet_epoch",
     }  # fmt: skip

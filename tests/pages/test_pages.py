@@ -193,10 +193,10 @@ def test_history_has_pages(hub: ProcessHub) -> None:
 
 
 def test_private_repositories_are_visible_only_to_their_readers(hub: ProcessHub) -> None:
-    absent, hidden = ask(hub, "/admin/absent"), ask(hub, "/admin/secret")
+    absent, hidden = ask(hub, "/admin/absent"), ask(hub, "/admin/secret")  # of one length
     assert hidden.status == absent.status == 401
     number = re.compile(r"Root=\S+<")
-    assert number.sub("<", hidden.body) == number.sub("<", absent.body)
+    assert number.sub("<", hidden.body).replace("secret", "absent") == number.sub("<", absent.body)
     assert "secret" not in page(hub, "/admin")
     assert "private" in page(hub, "/admin/secret", token=hub.token)
     assert "/admin/secret" in Elements(page(hub, "/admin", token=hub.token)).links

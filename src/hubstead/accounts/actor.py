@@ -22,8 +22,9 @@ class Actor(msgspec.Struct, frozen=True):
     token_pk: int = 0  # 0: signed in by password
     token_name: str = ""
     token_role: str = ""  # read, write
-    token_kind: str = ""  # access, session, password
+    token_kind: str = ""  # access, session, password, browser
     token_created_ms: int = 0
+    session_pk: int = 0  # of a browser; 0: signed in otherwise
 
     @property
     def signed_in(self) -> bool:
@@ -37,11 +38,12 @@ ANONYMOUS = Actor()
 class Credential(NamedTuple):
     """A token or password that authenticated a user."""
 
-    kind: str  # access, session, password
+    kind: str  # access, session, password, browser
     role: str  # read, write
     pk: int = 0  # of the token
     name: str = ""
     created_ms: int = 0
+    session_pk: int = 0  # of a browser
 
 
 PASSWORD = Credential(kind="password", role="write")
@@ -73,4 +75,5 @@ def actor_of(user: User, credential: Credential = PASSWORD) -> Actor:
         token_role=credential.role,
         token_kind=credential.kind,
         token_created_ms=credential.created_ms,
+        session_pk=credential.session_pk,
     )

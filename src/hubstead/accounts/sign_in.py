@@ -10,6 +10,7 @@ from collections import OrderedDict
 
 from hubstead.accounts.actor import Actor, actor_of
 from hubstead.accounts.attempts import Attempts
+from hubstead.accounts.browser_sessions import SessionLimits, open_browser_session
 from hubstead.accounts.passwords import MAX_CHARS, Passwords
 from hubstead.accounts.tokens import add_token
 from hubstead.accounts.users import password_of
@@ -31,7 +32,8 @@ class SignIn:
         passwords: Verifies the hashes.
         attempts: Attempts allowed within the window.
         window_s: The window in seconds.
-        max_sessions: Sessions of one user; a further one ends the oldest.
+        sessions: How long sessions of browsers last; the most sessions of one user, of browsers and
+            of clients each.
     """
 
     def __init__(
@@ -41,11 +43,11 @@ class SignIn:
         *,
         attempts: int = 10,
         window_s: float = 300,
-        max_sessions: int = 100,
+        sessions: SessionLimits | None = None,
     ) -> None:
         self._db = db
         self._passwords = passwords
-        self._max_sessions = max_sessions
+        self.session_limits = sessions or SessionLimits()
         self._attempts = Attempts(db, limit=attempts, window_s=window_s)
         # git sends the password with every request: argon2 every time would be a denial of service
         # of our own. Keyed by a MAC with a secret of this process; entries expire by the minute.
@@ -92,7 +94,24 @@ class SignIn:
             role="write",
             kind="session",
             expires_ms=now_ms() + SESSION_MS,
-            limit=self._max_sessions,
+            limit=self.session_limits.most,
+        )
+
+    async def open_browser_session(
+        self, name: str, password: str, *, address: str, agent: str
+    ) -> str:
+        """Sign ``name`` in and return the secret id of a new session of a browser.
+
+        Raises:
+            SignInFailed, RateLimited: as ``check`` does.
+        """
+        actor = await self.check(name, password, address)
+        return await self._db.write(
+            open_browser_session,
+            actor.pk,
+            address=address,
+            agent=agent,
+            limits=self.session_limits,
         )
 
     def _mac(self, name: str, password: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Tables of the room: accounts, memberships, access tokens, signing keys."""
+"""Tables of the room: accounts, memberships, access tokens, sessions, signing keys."""
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Table, Text
 
@@ -73,6 +73,22 @@ access_tokens = Table(
     Column("expires_ms", BigInteger),
     Index(None, "user_pk"),
     info={"backup": "copy"},
+)
+
+#: Sign-ins of browsers. A backup leaves them out: a restore must not bring back ended ones.
+browser_sessions = Table(
+    "browser_session",
+    metadata,
+    primary_key(),
+    Column("id", Text, nullable=False, unique=True),
+    Column("user_pk", Number, ForeignKey("account.pk", ondelete="CASCADE"), nullable=False),
+    Column("hash", Text, nullable=False, unique=True),  # sha256 of the cookie's value, in hex
+    Column("created_ms", BigInteger, nullable=False),
+    Column("last_used_ms", BigInteger, nullable=False),
+    Column("address", Text, nullable=False),  # of the sign-in
+    Column("agent", Text, nullable=False),  # what the browser said of itself
+    Index(None, "user_pk"),
+    info={"backup": "skip"},
 )
 
 #: Keys of the hub's signatures (signed URLs), as secret as the database itself. A newer key

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from sqlalchemy import Integer, bindparam, delete, func, or_, select, update
 
 from hubstead.accounts.actor import ANONYMOUS, Actor, Credential, actor_of
+from hubstead.accounts.browser_sessions import record_session_use
 from hubstead.accounts.tables import access_tokens, accounts
 from hubstead.db import Database, Reader, Tx, indexed, insert_into, scan
 from hubstead.errors import InvalidCredentials, InvalidInput, LimitReached, NotFound
@@ -283,21 +284,27 @@ async def end_session(db: Database, actor: Actor) -> None:
 
 
 class LastUse:
-    """Collects the times when tokens were last used, for batched writes to the database."""
+    """Collects when tokens and sessions were last used, for batched writes to the database."""
 
     def __init__(self) -> None:
         self._used: dict[int, int] = {}
+        self._used_sessions: dict[int, int] = {}
 
     def note(self, actor: Actor) -> None:
-        """Record that the token of ``actor`` was used now."""
+        """Record that the token or the session of ``actor`` was used now."""
         if actor.token_pk:
             self._used[actor.token_pk] = now_ms()
+        if actor.session_pk:
+            self._used_sessions[actor.session_pk] = now_ms()
 
     async def flush(self, db: Database) -> None:
         """Write the recorded times to the database."""
         used, self._used = self._used, {}
+        sessions, self._used_sessions = self._used_sessions, {}
         if used:
             await db.write(_record_use, used)
+        if sessions:
+            await db.write(record_session_use, sessions)
 
 
 async def _record_use(tx: Tx, used_ms: Mapping[int, int]) -> None:

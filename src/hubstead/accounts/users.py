@@ -7,6 +7,8 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, delete, func, select, update
 
 from hubstead.accounts.accounts import find_account, insert_account
+from hubstead.accounts.actor import ANONYMOUS, Actor
+from hubstead.accounts.browser_sessions import end_browser_sessions
 from hubstead.accounts.orgs import require_other_admins
 from hubstead.accounts.tables import access_tokens, accounts
 from hubstead.db import Reader, Tx, indexed, scan
@@ -107,8 +109,8 @@ async def disable_user(tx: Tx, name: str, *, disabled: bool = True) -> None:
     await tx.run(_DISABLE, key=account_key(name), flag=int(disabled))
 
 
-async def set_password(tx: Tx, name: str, password_hash: str) -> None:
-    """Change a user's password and end their sessions.
+async def set_password(tx: Tx, name: str, password_hash: str, *, by: Actor = ANONYMOUS) -> None:
+    """Change a user's password and end their sessions, but the browser's that ``by`` uses.
 
     Raises:
         AccountNotFound: there is no such user.
@@ -116,3 +118,5 @@ async def set_password(tx: Tx, name: str, password_hash: str) -> None:
     if not await tx.run(_SET_PASSWORD, key=account_key(name), hashed=password_hash):
         raise AccountNotFound(name=name)
     await tx.run(_END_SESSIONS, key=account_key(name))
+    user = await find_account(tx, name, "user")
+    await end_browser_sessions(tx, user.pk, but=by.session_pk)

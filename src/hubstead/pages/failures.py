@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from hubstead.http import Response
+from hubstead.pages.forms import Form, local_path
 from hubstead.pages.render import Page, render, theme_of, transport_headers
 from hubstead.wire import ErrorResponse, FailedRequest
 
@@ -45,6 +46,16 @@ def failure_page(response: ErrorResponse, failed: FailedRequest) -> Response:
         heading=HEADINGS.get(response.status, "This did not work"),
         reason=REASONS.get(response.status, response.message),
         actions=[(f"{urlsplit(root_url).path.rstrip('/')}/", "Go to the front page")],
+        sign_in=_sign_in(response, failed),
         request_id=failed.request_id,
     )
     return Page(body, status=response.status, headers=transport_headers(root_url))
+
+
+def _sign_in(response: ErrorResponse, failed: FailedRequest) -> Form | None:
+    """Return the form that signs in and leads back to the page, if signing in may help."""
+    if response.status != 401 or failed.caller:
+        return None
+    query = failed.scope["query_string"].decode("latin-1")
+    path = failed.path + (f"?{query}" if query else "")
+    return Form({"next": local_path(path) if failed.scope["method"] == "GET" else "/"})

@@ -6,7 +6,6 @@ import gzip
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import quote, urlsplit
 from zlib import crc32
@@ -20,7 +19,7 @@ from hubstead.http import Response, get_header
 from hubstead.ids import now_ms
 from hubstead.pages.assets import accepts_gzip, asset_url
 from hubstead.pages.icons import icon_use, with_sprite
-from hubstead.wire import Request
+from hubstead.wire import Request, cookies_of
 
 #: Pages run no script, submit forms to the hub only, and load only what it serves.
 POLICY = (
@@ -158,15 +157,6 @@ def theme_of(scope: Scope) -> str:
     """Return the theme that the visitor chose, or an empty string for the system's."""
     theme = cookies_of(scope).get(THEME_COOKIE, "")
     return theme if theme in THEMES else ""
-
-
-def cookies_of(scope: Scope) -> dict[str, str]:
-    """Return the cookies of a request; none if the header is malformed."""
-    try:
-        jar = SimpleCookie(get_header(scope, "cookie") or "")
-    except CookieError:
-        return {}
-    return {name: morsel.value for name, morsel in jar.items()}
 
 
 def path_in_url(path: str) -> str:

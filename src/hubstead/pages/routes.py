@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hubstead.pages import assets, front, repository
+from hubstead.pages import assets, front, repository, sessions
 from hubstead.repos import Right
 from hubstead.wire import Access, Doc, Route
 
@@ -14,6 +14,9 @@ ROUTES = [
     Route("GET", "/static/{file}", assets.static, Access.OPEN, "pages"),
     Route("GET", "/favicon.ico", assets.favicon, Access.OPEN, "pages"),
     Route("GET", "/robots.txt", assets.robots, Access.OPEN, "pages"),
+    Route("GET", "/login", sessions.login_form, Access.ANYONE, "pages", _HTML),
+    Route("POST", "/login", sessions.login, Access.ANYONE, "pages", _HTML, signs_in=True),
+    Route("POST", "/logout", sessions.logout, Access.ANYONE, "pages", _HTML),
     # The page of an account, or of a legacy model without a namespace.
     Route("GET", "/{account}", front.account, Access.ANYONE, "pages", _HTML),
     Route("GET", "/{prefix}/{namespace}/{name}", repository.home, Right.VIEW, "pages", _HTML),

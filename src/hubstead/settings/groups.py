@@ -338,6 +338,20 @@ class AccountSettings:
         "The most sign-ins of one user that last at once; a further one ends the oldest.",
         least=1,
     )
+    session_idle_s: float = setting(
+        "session_idle_s",
+        ACCOUNTS,
+        1_209_600,
+        "How long a sign-in in a browser lasts without a request: 14 days.",
+        least=60,
+    )
+    session_absolute_s: float = setting(
+        "session_absolute_s",
+        ACCOUNTS,
+        7_776_000,
+        "How long a sign-in in a browser lasts at most: 90 days.",
+        least=60,
+    )
     max_repositories: int = setting(
         "max_repositories_per_owner",
         ACCOUNTS,

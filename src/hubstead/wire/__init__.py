@@ -5,6 +5,7 @@ on top (``hub_api``, ``lfs``, ``git``, ``xet``) and never imports another. It ne
 """
 
 from hubstead.wire.application import Application
+from hubstead.wire.cookies import cookies_of, session_cookie, set_cookie
 from hubstead.wire.error_page import FailedRequest
 from hubstead.wire.error_responses import ErrorResponse, one_line
 from hubstead.wire.request import Hub, QueryParams, Request
@@ -23,10 +24,13 @@ __all__ = [
     "Route",
     "Router",
     "XetAccess",
+    "cookies_of",
     "encoded_path",
     "one_line",
     "open_lfs",
     "reconstruction_url",
+    "session_cookie",
+    "set_cookie",
     "token_url",
     "xet_access",
 ]

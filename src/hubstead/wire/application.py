@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote, urlsplit
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hubstead.accounts import require_writable
+from hubstead.accounts import Actor, require_writable
 from hubstead.admission import Work, address_key
 from hubstead.errors import (
     AccountMoved,
@@ -29,7 +29,8 @@ from hubstead.errors import (
 from hubstead.http import ON_GONE, Response, get_header, redirect
 from hubstead.ids import Kind, RepoId
 from hubstead.repos import RepoMoved, Right, open_repo
-from hubstead.wire.credentials import identify
+from hubstead.wire.cookies import session_secret
+from hubstead.wire.credentials import identify, identify_browser
 from hubstead.wire.error_page import ErrorPage, FailedRequest
 from hubstead.wire.error_responses import RENDERERS, ErrorContext, ErrorResponse, error_response
 from hubstead.wire.metrics import RequestMetrics
@@ -57,6 +58,8 @@ _PREFLIGHT = {
 _EVERYWHERE = {"x-content-type-options": "nosniff"}
 #: Load balancers ask these addresses by the number of a node.
 _ANY_HOST = frozenset(("/healthz", "/readyz"))
+#: git, LFS and Xet have no pages that send requests: they never take a cookie.
+_WIRES_WITH_SESSIONS = frozenset(("pages", "hub_api"))
 _CLIENT_ID = re.compile(r"[A-Za-z0-9._=;:-]{1,128}")
 
 
@@ -140,9 +143,7 @@ class Application:
             if self._origins.is_forged(request.scope, signs_in=request.route.signs_in):
                 raise ForeignPage()
             if request.route.access is not Access.OPEN:
-                address = (request.scope.get("client") or ("", 0))[0]
-                header = get_header(request.scope, "authorization")
-                request.actor = await identify(self.hub, header, address)
+                request.actor = await self._identify(request)
                 if request.actor.signed_in:
                     work.caller = f"account {request.actor.pk}"
             if isinstance(request.route.access, Right):
@@ -165,6 +166,18 @@ class Application:
                 return redirect(url)
             return self._error_response(error, request, sender)
 
+    async def _identify(self, request: Request) -> Actor:
+        """Authenticate the caller; pages and the API take a browser's session, too."""
+        scope = request.scope
+        header = get_header(scope, "authorization")
+        if header is not None or request.route.wire not in _WIRES_WITH_SESSIONS:
+            return await identify(self.hub, header, (scope.get("client") or ("", 0))[0])
+        secret = session_secret(scope, request.public_url)
+        actor = await identify_browser(self.hub, secret)
+        if actor.signed_in and not self._origins.is_own(scope):
+            raise ForeignPage()
+        return actor
+
     def _error_response(self, error: HubError, request: Request, sender: _Sender) -> Response:
         context = ErrorContext(
             signed_in=request.actor.signed_in,
@@ -179,7 +192,11 @@ class Application:
                 "refused", error=repr(error), status=response.status, request_id=sender.request_id
             )
         failed = FailedRequest(
-            request.scope, request.actor.name, request.public_url, sender.request_id
+            request.scope,
+            request.path,
+            request.actor.name,
+            request.public_url,
+            sender.request_id,
         )
         return self._render(request.route.wire, response, failed)
 
@@ -204,7 +221,8 @@ class Application:
         return self._render(_likely_wire(path), response, self._failed(scope, request_id))
 
     def _failed(self, scope: Scope, request_id: str) -> FailedRequest:
-        return FailedRequest(scope, "", self.hub.settings.server.public_url, request_id)
+        url = self.hub.settings.server.public_url
+        return FailedRequest(scope, self._path(scope), "", url, request_id)
 
     async def _fail(
         self, error: Exception, scope: Scope, receive: Receive, sender: _Sender, route: Route | None

@@ -1,4 +1,4 @@
-"""Authenticate a request: Bearer and Basic credentials (protocol/hub-api.md 2.3)."""
+"""Authenticate a request: Bearer, Basic (protocol/hub-api.md 2.3), and sessions of browsers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ import base64
 import binascii
 from contextlib import suppress
 
-from hubstead.accounts import ANONYMOUS, Actor, authenticate_token
+from hubstead.accounts import (
+    ANONYMOUS,
+    Actor,
+    authenticate_browser_session,
+    authenticate_token,
+)
 from hubstead.errors import InvalidCredentials, SignInFailed
 from hubstead.wire.request import Hub
 
@@ -35,6 +40,15 @@ async def identify(hub: Hub, authorization: str | None, address: str) -> Actor:
         actor = await _basic(hub, value, address)
     else:
         raise InvalidCredentials()
+    hub.last_use.note(actor)
+    return actor
+
+
+async def identify_browser(hub: Hub, secret: str) -> Actor:
+    """Return the actor of a browser's session; ANONYMOUS if it is over: its user signs in again."""
+    if not secret:
+        return ANONYMOUS
+    actor = await authenticate_browser_session(hub.db, secret, hub.sign_in.session_limits)
     hub.last_use.note(actor)
     return actor
 

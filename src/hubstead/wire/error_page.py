@@ -18,6 +18,7 @@ class FailedRequest:
     """What the page of an error shows beside the error."""
 
     scope: Scope
+    path: str  # undecoded, below ``public_url``
     caller: str  # the name of the signed-in user, or an empty string
     public_url: str  # where the hub's links begin; empty if no setting says it
     request_id: str

@@ -74,6 +74,15 @@ class Origins:
             return False
         return site == "cross-site" or self._is_foreign(scope)
 
+    def is_own(self, scope: Scope) -> bool:
+        """Tell whether a request changes nothing, or a page of this hub has certainly sent it."""
+        if scope["method"] in _SAFE:
+            return True
+        site = get_header(scope, "sec-fetch-site")
+        if site is not None:
+            return site in ("same-origin", "none")
+        return get_header(scope, "origin") is not None and not self._is_foreign(scope)
+
     def _is_foreign(self, scope: Scope) -> bool:
         origin = get_header(scope, "origin")
         if origin is None:
