@@ -280,6 +280,12 @@ class ReadOnly(Unavailable):
     """{reason}"""  # the sentence of the operator
 
 
+class StorageReadOnly(Unavailable):
+    """The server cannot answer right now: {reason}"""
+
+    reason: str = "its storage is read-only, nothing was written"
+
+
 class Overloaded(Unavailable):
     """The server has too much work of this kind ({lane}): try again in {retry_after_s} seconds."""
 

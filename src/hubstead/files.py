@@ -1,4 +1,4 @@
-"""Files that survive a power cut, and a full disk that is an ordinary error."""
+"""Files that survive a power cut, and errors of a disk as ordinary errors."""
 
 from __future__ import annotations
 
@@ -8,25 +8,53 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from hubstead.errors import StorageFull, Unavailable
+from hubstead.errors import StorageFull, StorageReadOnly, Unavailable
 
 # EFBIG: the file system, or a limit set on the process, takes no file as large as this.
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+#: The disk itself fails, or is gone.
+_DISK_FAILED = (
+    errno.EIO,
+    errno.ENODEV,
+    errno.ENXIO,
+    errno.EREMOTEIO,
+    errno.ESHUTDOWN,
+    errno.ESTALE,
+    errno.ETIMEDOUT,
+    errno.EUCLEAN,
+)
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
 
+def disk_error(error: OSError) -> StorageFull | Unavailable | None:
+    """Return what an error of the system says of the disk; None if it is about something else."""
+    if error.errno in DISK_FULL:
+        return StorageFull()
+    if error.errno == errno.EROFS:
+        return StorageReadOnly()
+    if error.errno in _DISK_FAILED:
+        return _failed(error)
+    return None
+
+
+def _failed(error: OSError) -> Unavailable:
+    return Unavailable(reason=f"the storage failed ({error.strerror})")
+
+
 @contextmanager
-def translate_disk_full() -> Iterator[None]:
-    """Turn "no space left" into the error that callers know; other errors of the system pass.
+def translate_disk_errors() -> Iterator[None]:
+    """Turn errors of the disk into those that callers know; other errors of the system pass.
 
     Raises:
-        StorageFull: the body met an error of `DISK_FULL`.
+        StorageFull: there is no room left.
+        StorageReadOnly: the disk takes no writes.
+        Unavailable: the disk fails.
     """
     try:
         yield
     except OSError as error:
-        if error.errno in DISK_FULL:
-            raise StorageFull from error
+        if (known := disk_error(error)) is not None:
+            raise known from error
         raise
 
 
@@ -36,14 +64,13 @@ def storage_errors() -> Iterator[None]:
 
     Raises:
         StorageFull: if there is no room left.
+        StorageReadOnly: if the disk takes no writes.
         Unavailable: for any other fault of the disk.
     """
     try:
         yield
     except OSError as error:
-        if error.errno in DISK_FULL:
-            raise StorageFull from error
-        raise Unavailable(reason=f"the storage failed ({error.strerror})") from error
+        raise (disk_error(error) or _failed(error)) from error
 
 
 def write_all(fd: int, data: bytes | memoryview, offset: int) -> None:

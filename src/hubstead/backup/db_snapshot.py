@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeAlias
 
 from hubstead.admission import Lane, run_in_lane
 from hubstead.backup.schema import Table, quoted
+from hubstead.db import connect_sqlite
 from hubstead.errors import Unavailable
 
 Rows: TypeAlias = Sequence[tuple[object, ...]]
@@ -67,7 +68,7 @@ class _SqliteSnapshot:
 
 
 def _begin_sqlite(path: Path) -> _SqliteSnapshot:
-    connection = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
+    connection = connect_sqlite(path)
     connection.execute("PRAGMA query_only=ON")
     connection.execute("BEGIN")
     connection.execute("SELECT count(*) FROM sqlite_master").fetchone()  # takes the snapshot

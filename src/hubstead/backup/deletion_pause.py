@@ -12,7 +12,7 @@ import structlog
 
 from hubstead.blobs import pause_deletion, resume_deletion
 from hubstead.db import Database
-from hubstead.errors import HubError
+from hubstead.errors import HubError, StorageReadOnly
 
 #: How long a pause outlives a crashed backup, and how often a running backup renews it.
 PAUSE_S = 600.0
@@ -25,7 +25,11 @@ _log = structlog.get_logger("hubstead.backup")
 async def deletion_paused(db: Database) -> AsyncIterator[None]:
     """Pause deletion inside the block; after a crash the pause expires in ``PAUSE_S`` seconds."""
     name = f"backup-{secrets.token_hex(8)}"
-    await pause_deletion(db, name, PAUSE_S)
+    try:
+        await pause_deletion(db, name, PAUSE_S)
+    except StorageReadOnly:  # a copy of a hub: nothing deletes in it
+        yield
+        return
     renewal = asyncio.create_task(_renew(db, name))
     try:
         yield

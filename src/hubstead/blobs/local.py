@@ -22,7 +22,7 @@ from hubstead.blobs.layout import INCOMING, UPLOADS, blob_key, blob_path
 from hubstead.blobs.local_uploads import LocalPartUploads
 from hubstead.blobs.store_base import CHUNK_BYTES, ByteCount, PutThroughWriter, check_range
 from hubstead.blobs.verifiers import Verifier
-from hubstead.errors import BlobNotFound, StorageFull
+from hubstead.errors import BlobNotFound, StorageFull, StorageReadOnly
 from hubstead.files import (
     Folders,
     make_folder,
@@ -49,14 +49,21 @@ class LocalBlobs(PutThroughWriter):
     def __init__(self, root: Path, *, min_free_bytes: int = 0, lock_wait_s: float = 20.0) -> None:
         self.root = root.absolute()
         self._min_free = min_free_bytes
-        with storage_errors():
-            make_folder(self.root)
-            self._folders = Folders(self.root)
-            self._folders.ensure(self.root / INCOMING)
-            self._folders.ensure(self.root / UPLOADS)
+        self._folders = Folders(self.root)
+        self._create_folders()
         self.parts = LocalPartUploads(
             self.root, check_room=self.check_room, reveal=self.reveal, lock_wait_s=lock_wait_s
         )
+
+    def _create_folders(self) -> None:
+        try:
+            with storage_errors():
+                make_folder(self.root)
+                self._folders.ensure(self.root / INCOMING)
+                self._folders.ensure(self.root / UPLOADS)
+        except StorageReadOnly:  # a copy, whose blobs can be read
+            if not self.root.is_dir():
+                raise
 
     @property
     def files(self) -> LocalBlobs:

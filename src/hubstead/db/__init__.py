@@ -16,6 +16,7 @@ from hubstead.db.restore_mark import (
     unmark_restore,
 )
 from hubstead.db.schema import Number, metadata, primary_key
+from hubstead.db.sqlite import connect as connect_sqlite
 from hubstead.db.sqlite_file import SqliteFile
 from hubstead.db.statements import (
     Statement,
@@ -46,6 +47,7 @@ __all__ = [
     "WriteFn",
     "any_of",
     "bytewise",
+    "connect_sqlite",
     "database_now_ms",
     "each_of",
     "indexed",

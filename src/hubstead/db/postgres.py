@@ -60,6 +60,10 @@ def _our_errors() -> Iterator[None]:
         raise Conflict(reason=str(error)) from error
     except asyncpg.DiskFullError as error:
         raise StorageFull() from error
+    except (asyncpg.DataCorruptedError, asyncpg.IndexCorruptedError) as error:
+        raise Unavailable(
+            reason=f"the database is damaged ({_line(error)}): run `hubstead doctor`"
+        ) from error
     except _LOST as error:
         raise Unavailable(reason="the database cannot be reached") from error
     except asyncpg.InterfaceError as error:

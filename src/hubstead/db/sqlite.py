@@ -8,7 +8,9 @@ thread that takes up to 64 waiting writes into one COMMIT manages over 20,000
 from __future__ import annotations
 
 import asyncio
+import os
 import queue
+import resource
 import sqlite3
 import threading
 import time
@@ -24,7 +26,7 @@ from hubstead.admission import BoundedThreads, Lane, Work, current_work, run_in_
 from hubstead.db.interface import Conflict, Tx, WriteFn, run_change
 from hubstead.db.statements import Statement, sqlite_dialect, sqlite_value
 from hubstead.db.timeouts import Timeouts
-from hubstead.errors import StorageFull, Unavailable, WorkTooLong
+from hubstead.errors import HubError, StorageFull, StorageReadOnly, Unavailable, WorkTooLong
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -43,6 +45,8 @@ def connect(path: Path, *, busy_s: float = 10.0) -> sqlite3.Connection:
 
     ``synchronous=FULL`` makes COMMIT wait for the disk; WAL lets readers continue meanwhile.
     """
+    if is_read_only(path):
+        return _connect_read_only(path, busy_s)
     connection = sqlite3.connect(
         path, timeout=busy_s, isolation_level=None, check_same_thread=False, cached_statements=512
     )
@@ -54,31 +58,94 @@ def connect(path: Path, *, busy_s: float = 10.0) -> sqlite3.Connection:
         "cache_size=-65536",
         "mmap_size=268435456",
     ):
-        connection.execute(f"PRAGMA {pragma}")
+        with _our_errors(connection):
+            connection.execute(f"PRAGMA {pragma}")
     return connection
 
 
-def _our_error(error: sqlite3.Error) -> Exception:
+def is_read_only(path: Path) -> bool:
+    """Tell whether this process may not write the file or its folder, as on a read-only disk."""
+    files = (path, path.parent)
+    return any(file.exists() and not os.access(file, os.W_OK) for file in files)
+
+
+def _connect_read_only(path: Path, busy_s: float) -> sqlite3.Connection:
+    """Open a file that cannot be written: a copy, or one on a disk that takes no writes.
+
+    With a write-ahead log SQLite needs its shared memory beside it; without one nothing can change
+    the file (``immutable``), and SQLite creates no files.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    has_log = log.exists() and log.stat().st_size > 0
+    options = "mode=ro" if has_log else "mode=ro&immutable=1"
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?{options}",
+        uri=True,
+        timeout=busy_s,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=512,
+    )
+
+
+#: With less room than this an I/O error of SQLite means a full disk: it has no page to grow into.
+_FULL_BYTES = 1 << 20
+#: SQLite's result codes; the upper bytes of a code say more.
+_READ_ONLY, _IO_ERROR, _CORRUPT, _FULL, _CANNOT_OPEN, _NO_DATABASE = 8, 10, 11, 13, 14, 26
+
+
+def _disk_fault(connection: sqlite3.Connection, text: str) -> HubError:
+    """Return why SQLite cannot write: it reports a full and a failing disk alike."""
+    path = Path(connection.execute("PRAGMA database_list").fetchone()[2])
+    if is_read_only(path):
+        return StorageReadOnly()
+    try:
+        disk = os.statvfs(path.parent)
+    except OSError:
+        return Unavailable(reason=f"the database says: {text}")
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    is_limited = limit != resource.RLIM_INFINITY and _largest(path) + _FULL_BYTES > limit
+    if is_limited or disk.f_bavail * disk.f_frsize < _FULL_BYTES:
+        return StorageFull()
+    return Unavailable(reason=f"the database says: {text}")
+
+
+def _largest(path: Path) -> int:
+    """Return the size of the largest file of a database, in bytes."""
+    files = (path, path.with_name(f"{path.name}-wal"))
+    return max((file.stat().st_size for file in files if file.exists()), default=0)
+
+
+def _our_error(error: sqlite3.Error, connection: sqlite3.Connection) -> Exception:
     """Translate an error of SQLite for callers; return our own mistakes unchanged."""
     text = str(error)
+    code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    if code == _CORRUPT:
+        return Unavailable(reason=f"the database is damaged ({text}): run `hubstead doctor`")
+    if code == _NO_DATABASE:
+        return Unavailable(reason=f"the database is damaged ({text}): restore the newest backup")
+    if code == _READ_ONLY:
+        return StorageReadOnly()
+    if code == _FULL:
+        return StorageFull()
+    if code == _IO_ERROR:
+        return _disk_fault(connection, text)
     if isinstance(error, sqlite3.IntegrityError):
         return Conflict(reason=text)
     if isinstance(error, sqlite3.OperationalError):
-        if "full" in text or "disk I/O" in text:
-            return StorageFull()
         if text == "interrupted":
             return WorkTooLong()
-        if "locked" in text or "unable to open" in text or "readonly" in text:
+        if "locked" in text or code == _CANNOT_OPEN:
             return Unavailable(reason=f"the database says: {text}")
     return error
 
 
 @contextmanager
-def _our_errors() -> Iterator[None]:
+def _our_errors(connection: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise _our_error(error) from error
+        raise _our_error(error, connection) from error
 
 
 def _execute(
@@ -89,7 +156,7 @@ def _execute(
     try:
         return connection.execute(compiled.sql, arguments)
     except sqlite3.Error as error:  # a context manager would take half as long as SQLite itself
-        raise _our_error(error) from error
+        raise _our_error(error, connection) from error
 
 
 def _fetch(
@@ -100,7 +167,7 @@ def _fetch(
     try:
         return list(map(make_row, _execute(connection, statement, values)))
     except sqlite3.Error as error:
-        raise _our_error(error) from error
+        raise _our_error(error, connection) from error
 
 
 @dataclass
@@ -226,7 +293,7 @@ class _Writer:
 
     def _commit_group(self, group: list[_Job]) -> None:
         connection = self._connection
-        with _our_errors():
+        with _our_errors(connection):
             connection.execute("BEGIN IMMEDIATE")
         try:
             for job in group:
@@ -234,7 +301,7 @@ class _Writer:
                 if not connection.in_transaction:
                     # SQLite rolled back the whole transaction (full disk): every member fails.
                     raise job.error or StorageFull()
-            with _our_errors():
+            with _our_errors(connection):
                 connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from hubstead.doctor.contents import derived_facts, pointers
 from hubstead.doctor.counts import like_counts
-from hubstead.doctor.findings import Check, Finding, Inspection
+from hubstead.doctor.findings import Check, Finding, Inspection, Severity
 from hubstead.doctor.folders import folders_without_row, leftovers, packs_without_row
 from hubstead.doctor.names import account_names, repository_names, reserved_names
 from hubstead.doctor.packs import pack_files
@@ -17,6 +17,7 @@ from hubstead.doctor.schema import database_file
 from hubstead.doctor.stored import blob_bytes, blobs_without_row, links
 from hubstead.doctor.xet_files import reconstructable_objects, xet_files
 from hubstead.doctor.xorbs import xorbs
+from hubstead.errors import Unavailable
 
 #: In order of dependence: a check assumes what earlier checks verify.
 CHECKS: tuple[Check, ...] = (
@@ -55,9 +56,23 @@ async def run_checks(
     Rows and bytes have no common snapshot, so writes to a running hub can cause false findings.
     Every check with findings therefore runs twice, and only findings of both runs are reported.
     """
+    is_damaged = False
     for check in checks:
-        findings = [finding async for finding in check(inspection)]
-        confirmed = {finding async for finding in check(inspection)} if findings else set()
+        try:
+            findings = [finding async for finding in check(inspection)]
+            confirmed = {finding async for finding in check(inspection)} if findings else set()
+        except Unavailable as error:
+            if not is_damaged:
+                raise
+            yield _unchecked(check, error)
+            continue
         for finding in findings:
             if finding in confirmed:
+                is_damaged |= check is database_file
                 yield finding
+
+
+def _unchecked(check: Check, error: Unavailable) -> Finding:
+    hint = "mend the database first, then run `hubstead doctor` again"
+    what = f"the check {check.__name__} could not read it: {error.reason}"
+    return Finding("database_file", Severity.FAULT, "database", what, hint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -16,6 +17,7 @@ from hubstead.blobs import BlobKind
 from hubstead.blobs.tables import repo_blobs
 from hubstead.commits import Storage
 from hubstead.db import Reader, Tx, any_of, indexed, insert, scan
+from hubstead.errors import StorageFull, Unavailable
 from hubstead.facts.files import ModelFile
 from hubstead.facts.tables import file_facts
 from hubstead.formats import (
@@ -194,7 +196,8 @@ class FactReader:
             facts=facts,
             fault=fault,
         )
-        await self._storage.db.write(save)
+        with suppress(StorageFull, Unavailable):  # the next reader computes them again
+            await self._storage.db.write(save)
         return facts
 
     async def _read_git(self, git: GitRepo, format_: FileFormat[F], file: ModelFile) -> str | None:

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import BinaryIO, Self, TypeAlias
 
 from hubstead import errors
-from hubstead.files import sync_folder, translate_disk_full, write_file
+from hubstead.files import sync_folder, translate_disk_errors, write_file
 from hubstead.gitstore.errors import ObjectMissing, RepoMissing
 from hubstead.gitstore.packfile import (
     HEADER_BYTES,
@@ -213,7 +213,7 @@ class PackDraft:
             self._spill()
 
     def _spill(self) -> None:
-        with translate_disk_full():
+        with translate_disk_errors():
             if self._file is None:
                 self._path = self._folder / f"tmp_pack_{secrets.token_hex(12)}"
                 fd = self._create(self._path)
@@ -269,7 +269,7 @@ class PackDraft:
         if not self._objects:
             raise ValueError("an empty draft makes no pack")
         try:
-            with translate_disk_full():
+            with translate_disk_errors():
                 pack = self._rename(self._seal())
             self._notify(pack.name)
             return pack

@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 
-from hubstead.files import DISK_FULL, translate_disk_full
+from hubstead.files import disk_error, translate_disk_errors
 from hubstead.gitstore.repo import GitRepo
 
 FOLDER = "projections"
@@ -45,7 +45,7 @@ _MAX_IN_MEMORY = 32
 
 
 class SpareFolder:
-    """In-memory projections, for fetches while the disk is full; evicts the oldest."""
+    """In-memory projections, for fetches while the disk takes no files; evicts the oldest."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -58,7 +58,7 @@ class SpareFolder:
         Raises:
             StorageFull: the memory is full, too.
         """
-        with self._lock, translate_disk_full():
+        with self._lock, translate_disk_errors():
             if self._folder is None:
                 parent = _MEMORY if os.access(_MEMORY, os.W_OK) else None
                 self._folder = tempfile.TemporaryDirectory(prefix="hubstead-", dir=parent)
@@ -81,7 +81,7 @@ def project(
         repo: The repository with the objects.
         refs: By full ref name, the object and the commit behind it.
         head: Full name of the branch that HEAD refers to.
-        spare: The in-memory projections, for a full disk.
+        spare: The in-memory projections, for a disk that takes no files.
 
     Raises:
         StorageFull: the disk and the memory are full.
@@ -97,10 +97,13 @@ def project(
         try:
             _build(target, files | {_ALTERNATES: b"../../../objects\n"})
         except OSError as fault:
-            if fault.errno not in DISK_FULL:
+            if disk_error(fault) is None:
                 raise
             objects = os.fsencode(repo.path.absolute() / "objects") + b"\n"
             return spare.lay(f"{repo.repo_id}-{name}.git", files | {_ALTERNATES: objects})
+    except OSError as fault:  # a read-only disk is not swept
+        if disk_error(fault) is None:
+            raise
     return target
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from hubstead.files import translate_disk_full
+from hubstead.files import translate_disk_errors
 from hubstead.gitstore.oid_set import OidSet
 from hubstead.gitstore.pack_draft import Pack
 from hubstead.gitstore.processes import end, spawn
@@ -82,7 +82,7 @@ class Repacker:
         arguments = ["pack-objects", "--delta-base-offset", "--quiet", "--non-empty", *selection]
         options = [part for option in _OPTIONS for part in ("-c", option)]
         try:
-            with translate_disk_full():
+            with translate_disk_errors():
                 self._path.mkdir(parents=True)
             command = self._program.command(git_dir, [*options, *arguments, f"{self._path}/pack"])
             name = _run(command, self._program.environment, stdin).strip()

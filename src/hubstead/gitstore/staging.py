@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, NoReturn
 
 from hubstead.errors import HubError, StorageFull
-from hubstead.files import sync_file, sync_folder, translate_disk_full
+from hubstead.files import sync_file, sync_folder, translate_disk_errors
 from hubstead.gitstore.errors import ObjectMissing
 from hubstead.gitstore.pack_draft import Pack
 from hubstead.gitstore.pointer import MARKS, Pointer, is_padded_pointer, parse
@@ -107,7 +107,7 @@ class Staging:
         self._indexing: subprocess.Popen[bytes] | None = None
         self._messages: BinaryIO | None = None
         try:
-            with translate_disk_full():
+            with translate_disk_errors():
                 self._prepare(registered.packs)
         except BaseException:
             self.remove()
@@ -391,7 +391,7 @@ def install_pack_files(source: Path, repo: Path, name: str) -> Pack:
     target = repo / "objects/pack"
     files = [source / f"pack-{name}{suffix}" for suffix in (".pack", ".bitmap", ".idx")]
     files = [file for file in files if file.exists()]
-    with translate_disk_full():
+    with translate_disk_errors():
         for file in files:
             file.chmod(0o444)
             sync_file(file)

@@ -28,7 +28,7 @@ from hubstead.files import (
     make_folder,
     sync_file,
     sync_folder,
-    translate_disk_full,
+    translate_disk_errors,
     write_file,
 )
 from hubstead.gitstore import projections
@@ -88,7 +88,7 @@ class GitStore:
         self._caches = Caches(
             LruCache(_CACHED_ROWS), LruCache(_CACHED_FILES), LruCache(_CACHED_COUNTS)
         )
-        with translate_disk_full():
+        with translate_disk_errors():
             make_folder(root.absolute())
         # Flat folders of 10,000 files are trees of 400 KB; by default libgit2 does not cache them.
         pygit2.settings.cache_object_limit(ObjectType.TREE, _TREE_CACHE_BYTES)
@@ -121,7 +121,7 @@ class GitStore:
         target = self.path(repo_id)
         if not self.exists(repo_id):
             self.remove(repo_id)  # a partly deleted cache may have left some files
-            with translate_disk_full():
+            with translate_disk_errors():
                 self._create_folder(target)
         return self.open(repo_id)
 
@@ -234,7 +234,7 @@ class GitStore:
         token = secrets.token_hex(12)
         draft = folder / f"tmp_pack_{token}", folder / f"tmp_idx_{token}"
         try:
-            with translate_disk_full():
+            with translate_disk_errors():
                 shutil.copyfile(source, draft[0])
                 self._index(repo_id, name, draft)
                 for path, final in zip(draft, target, strict=True):
@@ -270,7 +270,7 @@ class GitStore:
             errors.StorageFull: the disk is full.
         """
         folder = self._packs_folder(repo_id)
-        with translate_disk_full():
+        with translate_disk_errors():
             for name in self.pack_names(source_id):
                 targets, sources = _files(folder, name), _files(self._packs_folder(source_id), name)
                 # The index comes last: git finds packs by it.

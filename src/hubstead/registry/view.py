@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import TypedDict
@@ -11,6 +12,7 @@ import msgspec
 
 from hubstead.admission import Lane, run_in_lane
 from hubstead.commits import Storage
+from hubstead.errors import StorageFull, Unavailable
 from hubstead.facts import GGUF, FactReader, ModelFile
 from hubstead.formats import GgufModel, projector_of
 from hubstead.gitstore import GitRepo
@@ -61,7 +63,8 @@ class RegistryView:
         if row is None:
             return await self._compute(repo, git, catalog, model, form)
         if await is_due(self._db, row):
-            await self._db.write(touch, repo_pk=repo.pk, commit=commit)
+            with suppress(StorageFull, Unavailable):
+                await self._db.write(touch, repo_pk=repo.pk, commit=commit)
         return row
 
     async def _compute(
@@ -97,7 +100,8 @@ class RegistryView:
             manifest=manifest,
             git_files=git_files,
         )
-        await self._db.write(save)
+        with suppress(StorageFull, Unavailable):  # its reader has it, the next one computes it
+            await self._db.write(save)
         digest = hashlib.sha256(manifest.body).hexdigest()
         return StoredManifest(digest, catalog.commit, manifest.media_type, manifest.body, 0)
 

@@ -268,6 +268,7 @@ _SPECIAL = dict(
         _special(errors.WorkTooLong, _overloaded),
         _special(errors.Unavailable, _unavailable),
         _special(errors.ReadOnly, _read_only),
+        _special(errors.StorageReadOnly, _unavailable),
         _special(RepoMissing, _missing_bytes),
         _special(ObjectMissing, _missing_bytes),
     )

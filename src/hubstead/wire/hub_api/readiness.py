@@ -7,20 +7,21 @@ import shutil
 from collections.abc import Awaitable, Callable
 
 from hubstead.admission import Lane, run_in_lane
-from hubstead.errors import StorageFull, Unavailable
+from hubstead.errors import StorageFull, StorageReadOnly, Unavailable
 from hubstead.http import Response, json_response
 from hubstead.wire import Hub, Request, one_line
 
 #: Seconds that each part may take: balancers ask every few seconds.
 PART_S = 5.0
 _OK = "ok"
+_READ_ONLY = "writes are refused: the disk is read-only"
 
 
 async def check_readiness(request: Request) -> Response:
     """Report the parts of this node: ``ready`` or ``degraded`` with 200, ``unavailable`` with 503.
 
-    A full disk is degraded: reads go on, which a balancer would end by taking the node out. A wrong
-    clock is 503 while another node's is right, and else degraded as well.
+    A full or read-only disk is degraded: reads go on, which a balancer would end by taking the node
+    out. A wrong clock is 503 while another node's is right, and else degraded as well.
     """
     hub = request.hub
     if hub.unavailable:
@@ -28,7 +29,8 @@ async def check_readiness(request: Request) -> Response:
     parts = {"database": hub.db.ready, "store": hub.blobs.ready, "clock": hub.clock.ready}
     answers = await asyncio.gather(*map(_ask, parts.values()))
     report = dict(zip(parts, answers, strict=True))
-    unavailable = [f"{part}: {text}" for part, text in report.items() if text not in (_OK, "")]
+    degraded = (_OK, "", _READ_ONLY)
+    unavailable = [f"{part}: {text}" for part, text in report.items() if text not in degraded]
     report["disk"] = await _disk(hub, has_room=all(answers))
     report = {part: text or _OK for part, text in report.items()}
     if unavailable:
@@ -50,6 +52,8 @@ async def _ask(ready: Callable[[], Awaitable[None]]) -> str:
             await ready()
     except StorageFull:
         return ""
+    except StorageReadOnly:
+        return _READ_ONLY
     except TimeoutError:
         return f"no answer in {PART_S:g} s"
     except Unavailable as error:
