@@ -73,6 +73,7 @@ def fill(served: ProcessHub) -> None:
         "a&b/q?#%.txt": b"odd",
         "big.bin": b"\0" * 11_000_000,
         "picture.png": b"\x89PNG\r\n\0\0",
+        "odd.dat": b"\0\1",
     }
     operations = [CommitOperationAdd(path, data) for path, data in files.items()]
     api.create_commit("admin/bert", operations, commit_message=f"{EVIL}\n\nbody {EVIL}")
@@ -110,7 +111,10 @@ def page(hub: ProcessHub, path: str, *, token: str = "") -> str:
     assert response.headers["x-content-type-options"] == "nosniff"
     assert response.headers["referrer-policy"] == "same-origin"
     elements = Elements(response.body)
-    assert not {"script", "img", "iframe", "style", "object", "embed"} & set(elements.tags)
+    assert not {"script", "iframe", "style", "object", "embed"} & set(elements.tags)
+    assert all(
+        value and value.startswith("/") for name, value in elements.attributes if name == "src"
+    )
     assert not [name for name, _ in elements.attributes if name.startswith("on")]
     assert "style" not in dict(elements.attributes)
     assert elements.tags.count("main") == elements.tags.count("h1") == 1
@@ -140,14 +144,16 @@ def test_every_link_of_every_page_resolves(hub: ProcessHub) -> None:
     assert any("/resolve/main/a%26b/q%3F%23%25.txt" in path for path in seen)
 
 
-def test_a_repository_shows_its_files_and_its_readme_as_text(hub: ProcessHub) -> None:
+def test_a_repository_shows_its_card_and_its_files(hub: ProcessHub) -> None:
     body = page(hub, "/admin/bert")
-    elements = Elements(body)
-    assert f"# Bert {EVIL}" in elements.text
+    assert '<h2 id="user-content-bert-titlescriptalert1script">Bert </h2>' in body
     assert EVIL not in body
+    body = page(hub, "/admin/bert/tree/main")
+    elements = Elements(body)
     assert "/admin/bert/blob/main/README.md" in elements.links
     assert "11.0 MB" in elements.text  # the size in the pointer
     assert "LFS" in elements.text
+    assert EVIL in elements.text  # the title of the last commit
 
 
 def test_names_are_escaped_and_never_html(hub: ProcessHub) -> None:
@@ -160,7 +166,9 @@ def test_names_are_escaped_and_never_html(hub: ProcessHub) -> None:
 
 
 def test_binary_files_are_offered_for_download(hub: ProcessHub) -> None:
-    assert "not a text" in page(hub, "/admin/bert/blob/main/picture.png")
+    assert "not a text" in page(hub, "/admin/bert/blob/main/odd.dat")
+    picture = Elements(page(hub, "/admin/bert/blob/main/picture.png"))
+    assert ("src", "/admin/bert/resolve/main/picture.png") in picture.attributes
     body = page(hub, "/admin/bert/blob/main/big.bin")
     assert "kept beside git" in body
     assert "/admin/bert/resolve/main/big.bin?download=true" in Elements(body).links
@@ -217,7 +225,10 @@ def test_private_repositories_are_visible_only_to_their_readers(hub: ProcessHub)
         ("/admin/bert/tree/%00", 400),
         ("/admin/bert/tree/main/%00%0A%FF", 400),
         ("/admin/bert/commit/%00", 400),
-        ("/admin/bert/commits/main/README.md", 404),
+        ("/admin/bert/commits/main/nope", 404),
+        ("/admin/bert/blame/main/nope", 404),
+        ("/admin/bert/compare/main", 404),
+        ("/admin/bert/compare/main...nope", 404),
         ("/admin/bert/discussions", 501),
         ("/admin/bert/discussions/1", 501),
         ("/admin/bert/settings", 501),

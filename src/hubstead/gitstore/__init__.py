@@ -4,6 +4,7 @@ Owns the folders of the repositories. Never touches the database; knows neither 
 """
 
 from hubstead.gitstore.attributes import Attributes, Ignores
+from hubstead.gitstore.blame import BlameGroup, blame_file
 from hubstead.gitstore.diffs import (
     CommitDiff,
     DiffLimits,
@@ -42,6 +43,7 @@ __all__ = [
     "MAX_PADDED_POINTER_BYTES",
     "MIN_POINTER_BYTES",
     "Attributes",
+    "BlameGroup",
     "Commit",
     "CommitDiff",
     "DiffLimits",
@@ -76,6 +78,7 @@ __all__ = [
     "Repacker",
     "RepoMissing",
     "Staging",
+    "blame_file",
     "declare_git_metrics",
     "diff_commits",
     "edit_tree",

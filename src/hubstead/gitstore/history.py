@@ -234,8 +234,13 @@ def touching(git: pygit2.Repository, oid: str, path: str) -> Iterator[pygit2.Com
 _Names = dict[str, set[str]]
 
 
-def last_changes(git: pygit2.Repository, oid: str, paths: Sequence[str]) -> dict[str, Commit]:
-    """Return the first commit that :func:`touching` would yield, for all paths in one walk."""
+def last_changes(
+    git: pygit2.Repository, oid: str, paths: Sequence[str], most: int | None = None
+) -> dict[str, Commit]:
+    """Return the first commit that :func:`touching` would yield, for all paths in one walk.
+
+    Paths that the first ``most`` commits of the walk did not change are left out.
+    """
     changed: dict[str, Commit] = {}
     sought: dict[pygit2.Oid, _Names] = {}
     start = commit_of(git, oid)
@@ -245,7 +250,7 @@ def last_changes(git: pygit2.Repository, oid: str, paths: Sequence[str]) -> dict
         sought[start.id].setdefault(folder, set()).add(name)
     queue, folders = _CommitQueue(), _Folders(git)
     queue.add(start)
-    for commit in queue:
+    for commit in itertools.islice(queue, most):
         checkpoint()
         names = sought.pop(commit.id)
         parents = [commit_of(git, parent) for parent in commit.parent_ids]

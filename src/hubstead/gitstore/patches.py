@@ -12,7 +12,7 @@ from hubstead.admission import checkpoint
 
 _INDEX = re.compile(rb"index ([0-9a-f]{40})\.\.([0-9a-f]{40})")
 _HUNK = re.compile(rb"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@ ?(.*)")
-_WORDS = re.compile(r"\w+|\s+|[^\w\s]")
+_WORDS = re.compile(r"\d+(?:[.,]\d+)*|\w+|\s+|[^\w\s]")
 #: Longer lines have no marks, nor have those after this many comparisons of words in total.
 _MARKED_CHARACTERS = 2000
 _COMPARISONS = 2_000_000

@@ -334,7 +334,12 @@ class GitRepo:
     # -- history -----------------------------------------------------------------------------
 
     def log(
-        self, oid: str, skip: int = 0, limit: int = 50, path: str | None = None
+        self,
+        oid: str,
+        skip: int = 0,
+        limit: int = 50,
+        path: str | None = None,
+        hide: str | None = None,
     ) -> list[Commit]:
         """Return one page of the commits in the order of ``git log``, newest first.
 
@@ -344,10 +349,11 @@ class GitRepo:
             limit: Maximum number of commits.
             path: Return only commits that changed this file or folder, by git's default history
                 simplification: a merge that took the path from one parent follows only that one.
+            hide: Leave out the commits that this one reaches; not with ``path``.
         """
 
         def read(git: pygit2.Repository) -> list[Commit]:
-            commits = history.touching(git, oid, path) if path else history.all_of(git, oid)
+            commits = history.touching(git, oid, path) if path else history.all_of(git, oid, hide)
             return [Commit.of(commit) for commit in itertools.islice(commits, skip, skip + limit)]
 
         return self.with_handle(oid, read)
@@ -373,13 +379,16 @@ class GitRepo:
         base = self.with_handle(one, lambda git: git.merge_base(one, other))
         return None if base is None else str(base)
 
-    def last_commits(self, oid: str, paths: Iterable[str]) -> dict[str, Commit]:
+    def last_commits(
+        self, oid: str, paths: Iterable[str], most: int | None = None
+    ) -> dict[str, Commit]:
         """Return, by path of a file or folder, the last commit up to ``oid`` that changed it.
 
-        The result equals ``git log -1 OID -- PATH``; it omits paths that never existed.
+        The result equals ``git log -1 OID -- PATH``; it omits paths that never existed, and those
+        that none of the first ``most`` commits changed.
         """
         wanted = list(paths)
-        return self.with_handle(oid, lambda git: history.last_changes(git, oid, wanted))
+        return self.with_handle(oid, lambda git: history.last_changes(git, oid, wanted, most))
 
     # -- differences -------------------------------------------------------------------------
 
@@ -426,6 +435,12 @@ class GitRepo:
         specs = [f":(literal){path}" for path in paths]
         arguments = ["diff", *options, start, end, "--", *specs]
         return self._program.stream(self.path, *arguments, max_bytes=max_bytes)
+
+    def blame_text(self, oid: str, path: str, *, max_bytes: int) -> Iterator[bytes]:
+        """Yield what ``git blame --incremental`` writes of a file; it runs a git process."""
+        return self._program.stream(
+            self.path, "blame", "--incremental", oid, "--", path, max_bytes=max_bytes
+        )
 
     # -- writing -----------------------------------------------------------------------------
 

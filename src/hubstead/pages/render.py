@@ -11,10 +11,11 @@ from urllib.parse import quote, urlsplit
 from zlib import crc32
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from starlette.types import Receive, Scope, Send
 
 from hubstead import __version__
+from hubstead.gitstore import DiffLine
 from hubstead.http import Response, get_header
 from hubstead.ids import now_ms
 from hubstead.pages.assets import accepts_gzip, asset_url
@@ -103,7 +104,8 @@ def _environment() -> Environment:
     )
     environment.filters.update(path=path_in_url, segment=segment_in_url, bytes=bytes_for_people)
     environment.filters.update(day=day, moment=moment, ago=ago, exact_time=exact_time, hue=hue)
-    environment.filters.update(iso_time=iso_time, grouped=grouped)
+    environment.filters.update(iso_time=iso_time, grouped=grouped, count=count_for_people)
+    environment.filters.update(marked=marked)
     environment.globals.update(icon=_icon, asset=asset_url, version=__version__)
     return environment
 
@@ -182,6 +184,26 @@ def bytes_for_people(count: int) -> str:
 def grouped(count: int) -> str:
     """Return a number in groups of three digits: ``1,279``."""
     return f"{count:,}"
+
+
+def count_for_people(count: int) -> str:
+    """Return a large number for people: ``950``, ``21.4 K``, ``1.2 B``."""
+    size = float(count)
+    for unit in ("", " K", " M", " B", " T"):
+        if size < 999.95 or unit == " T":
+            return f"{count}" if not unit else f"{size:.1f}{unit}"
+        size /= 1000
+    raise AssertionError
+
+
+def marked(line: DiffLine) -> Markup:
+    """Return a line of a difference as HTML, with the words that differ marked."""
+    pieces, at = [], 0
+    for start, end in line.marks:
+        pieces += [escape(line.text[at:start]), Markup("<mark>"), escape(line.text[start:end])]
+        pieces.append(Markup("</mark>"))
+        at = end
+    return Markup("").join([*pieces, escape(line.text[at:])])
 
 
 def hue(name: str) -> int:

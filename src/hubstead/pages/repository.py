@@ -1,75 +1,106 @@
-"""The pages of a repository: its files, its history and its commits."""
+"""The first page of a repository: its card, its facts, and how to use it."""
 
 from __future__ import annotations
 
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
-
 import msgspec
+from markupsafe import Markup
 
 from hubstead.admission import Lane, run_in_lane
-from hubstead.commits import Revision
-from hubstead.errors import (
-    EntryNotFound,
-    Gated,
-    NotBuilt,
-    RevisionNotFound,
-    TooLarge,
-)
-from hubstead.gitstore import Entry, GitRepo, Pointer
+from hubstead.errors import BlobNotFound, NotBuilt, Unavailable
+from hubstead.facts import NO_FACTS, ModelFacts, list_model_files, model_facts
+from hubstead.gitstore import GitRepo
 from hubstead.http import Response
-from hubstead.pages.render import page
-from hubstead.repos import Deduplication, Right, load_details, measure_deduplication, require_right
+from hubstead.ids import Kind
+from hubstead.pages.cards import card_at
+from hubstead.pages.markup import highlight_lines
+from hubstead.pages.pills import SHOWN, pills_of
+from hubstead.pages.repo_page import repo_page
+from hubstead.pages.snippets import Snippet, Usage, snippets_of, ways_in
+from hubstead.repos import Deduplication, Right, allows, load_details, measure_deduplication
 from hubstead.wire import Request
 from hubstead.xet import terms_bytes
 
 CARD = "README.md"
-SHOWN_BYTES = 256 * 1024
-FOLDER_PAGE = 1000
-COMMITS_PAGE = 50
-CHANGES = 500
+ATTRIBUTES = ".gitattributes"
+#: Files whose headers the page reads itself if no job has read them yet.
+FACT_FILES = 4
+#: The newest commits at the side.
+RECENT = 3
 #: Larger repositories show no deduplication savings: measuring them would delay the page.
 QUICK_TERMS_BYTES = 256 * 1024
 
 
-@dataclass(frozen=True)
-class Line:
-    """One line of a folder's listing."""
-
-    entry: Entry
-    pointer: Pointer | None
-
-    @property
-    def size(self) -> int:
-        """Bytes of the file itself, in git or behind a pointer."""
-        return self.pointer.size if self.pointer else self.entry.size
-
-
 async def home(request: Request) -> Response:
-    """Show a repository: its files at the default branch and its README."""
+    """Show a repository: its card, its facts, and how to use it."""
     repo = request.repo
-    if repo.head is None:
-        return page(request, "empty.html", repo=repo)
+    revision = None if repo.head is None else await request.revision(repo.default_branch)
     git = await request.git()
-    revision = await request.revision(repo.default_branch)
-    lines = await run_in_lane(Lane.READS, _folder, git, revision.commit, "", None)
+    if revision is None or await run_in_lane(Lane.READS, _is_bare, git, revision.commit):
+        return _empty(request)
     details = await load_details(request.hub.db, repo)
-    readme = None
-    with suppress(Gated):
-        require_right(repo, request.actor, Right.READ)
-        readme = await run_in_lane(Lane.READS, _text_at, git, revision.commit, CARD)
     tags = msgspec.json.decode(details.tags)
-    return page(
+    pills = pills_of(details, tags)
+    may_read = allows(repo, request.actor, Right.READ)
+    card = await card_at(request, git, revision, CARD) if may_read else None
+    usage = Usage(repo, request.public_url, repo.default_branch, details, tags)
+    return repo_page(
         request,
         "repository.html",
-        repo=repo,
+        tab="card",
+        images=True,
+        revision=revision,
         details=details,
-        tags=tags,
-        readme=readme,
+        pills=pills[:SHOWN],
+        more_pills=pills[SHOWN:],
+        card=card,
+        may_read=may_read,
+        facts=await _facts(request, git, revision.commit) if may_read else NO_FACTS,
+        recent=await run_in_lane(Lane.READS, git.log, revision.commit, 0, RECENT),
         saved=await _saved(request),
-        **_listing(revision, "", lines),
+        **chosen(request, snippets_of(usage)),
     )
+
+
+def _empty(request: Request) -> Response:
+    """Show the ways to put the first files in."""
+    repo = request.repo
+    usage = Usage(repo, request.public_url, repo.default_branch)
+    ways = [(way, highlighted(way)) for way in ways_in(usage)]
+    may_write = allows(repo, request.actor, Right.WRITE)
+    return repo_page(request, "empty.html", tab="card", ways=ways, may_write=may_write)
+
+
+def chosen(request: Request, snippets: list[Snippet]) -> dict[str, object]:
+    """Return the snippets for a template, and the one that ``?use=`` names, or the first."""
+    wanted = request.query.one("use")
+    snippet = next((one for one in snippets if one.name == wanted), snippets[0])
+    return {"snippets": snippets, "snippet": snippet, "snippet_html": highlighted(snippet)}
+
+
+def highlighted(snippet: Snippet) -> Markup:
+    """Return a snippet as HTML."""
+    lines = highlight_lines(snippet.text, snippet.language)
+    if snippet.shell:
+        lines = [*highlight_lines(snippet.shell, "bash"), "", *lines]
+    return Markup("\n".join(lines))  # noqa: S704 - escaped
+
+
+async def _facts(request: Request, git: GitRepo, commit: str) -> ModelFacts:
+    """Return the facts of a model's files; of many files only those that a job has read."""
+    if request.repo.kind is not Kind.MODEL:
+        return NO_FACTS
+    files = await run_in_lane(Lane.READS, list_model_files, git, commit)
+    try:
+        return await model_facts(
+            request.hub.facts, request.repo.pk, git, files, read=len(files) <= FACT_FILES
+        )
+    except (BlobNotFound, Unavailable):
+        return NO_FACTS
+
+
+def _is_bare(git: GitRepo, commit: str) -> bool:
+    """Whether a commit has nothing but the file with which every repository begins."""
+    return all(entry.path == ATTRIBUTES for entry in git.tree_page(commit, limit=2))
 
 
 async def _saved(request: Request) -> Deduplication | None:
@@ -80,104 +111,6 @@ async def _saved(request: Request) -> Deduplication | None:
     return saved if saved.stored < saved.logical or saved.shared else None
 
 
-async def tree(request: Request) -> Response:
-    """Show a folder at a revision; ``?after=`` is the last path of the previous page."""
-    revision, path = await _revision_and_path(request)
-    after = request.query.one("after")
-    lines = await run_in_lane(
-        Lane.READS, _folder, await request.git(), revision.commit, path, after
-    )
-    return page(request, "tree.html", repo=request.repo, **_listing(revision, path, lines))
-
-
-def _listing(revision: Revision, path: str, lines: list[Line]) -> dict[str, Any]:
-    return {
-        "revision": revision,
-        "path": path,
-        "lines": lines[:FOLDER_PAGE],
-        "more_after": lines[FOLDER_PAGE - 1].entry.path if len(lines) > FOLDER_PAGE else None,
-    }
-
-
-async def blob(request: Request) -> Response:
-    """Show a file at a revision: its text, if it has one, and its download link."""
-    revision, path = await _revision_and_path(request)
-    git = await request.git()
-    entry = git.entry(revision.commit, path) if path else None
-    if entry is None or entry.type not in ("blob", "link"):
-        raise EntryNotFound(reason=f"There is no file {path} at this revision")
-    text = await run_in_lane(Lane.READS, _text_at, git, revision.commit, path)
-    line = Line(entry, _pointer(git, entry))
-    return page(
-        request, "blob.html", repo=request.repo, revision=revision, path=path, line=line, text=text
-    )
-
-
-async def commits(request: Request) -> Response:
-    """Show the history of a revision, newest first; ``?p=`` is the page, from 0."""
-    revision, path = await _revision_and_path(request)
-    if path:
-        raise RevisionNotFound(revision=f"{revision.text}/{path}", repo=request.repo.full_name)
-    number = request.query.number("p", 0, most=1_000_000)
-    git = await request.git()
-    log = await run_in_lane(
-        Lane.READS, git.log, revision.commit, number * COMMITS_PAGE, COMMITS_PAGE + 1
-    )
-    return page(
-        request,
-        "commits.html",
-        repo=request.repo,
-        revision=revision,
-        commits=log[:COMMITS_PAGE],
-        number=number,
-        more=len(log) > COMMITS_PAGE,
-    )
-
-
-async def commit(request: Request) -> Response:
-    """Show a commit and the files it changed. Clients send a HEAD request for it after a push."""
-    revision = await request.revision(request.text("sha"))
-    git = await request.git()
-    shown = git.commit(revision.commit)
-    parent = shown.parents[0] if shown.parents else None
-    changes = await run_in_lane(Lane.READS, git.diff_names, parent, shown.oid)
-    return page(
-        request,
-        "commit.html",
-        repo=request.repo,
-        commit=shown,
-        changes=changes[:CHANGES],
-        more=len(changes) - CHANGES,
-    )
-
-
 async def unbuilt(_request: Request) -> Response:
     """Reject the request: this page does not exist yet."""
     raise NotBuilt(what="this page comes with the web site")
-
-
-async def _revision_and_path(request: Request) -> tuple[Revision, str]:
-    """Split the rest of the URL into revision and path; the default branch if it is empty."""
-    text, path = await request.split("rest")
-    return await request.revision(text or request.repo.default_branch), path.rstrip("/")
-
-
-def _folder(git: GitRepo, commit_oid: str, path: str, after: str | None) -> list[Line]:
-    entries = git.tree_page(git.tree_of(commit_oid), path, after=after, limit=FOLDER_PAGE + 1)
-    return [Line(entry, _pointer(git, entry)) for entry in entries]
-
-
-def _pointer(git: GitRepo, entry: Entry) -> Pointer | None:
-    return git.blob_facts(entry.oid).pointer if entry.type == "blob" else None
-
-
-def _text_at(git: GitRepo, commit_oid: str, path: str) -> str | None:
-    """Return a file's text, or None if it is large or binary."""
-    entry = git.entry(commit_oid, path)
-    if entry is None or entry.type not in ("blob", "link"):
-        return None
-    try:
-        data = git.blob(entry.oid, SHOWN_BYTES)
-    except TooLarge:
-        return None
-    return None if b"\0" in data else data.decode("utf-8", "replace")

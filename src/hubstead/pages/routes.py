@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hubstead.pages import assets, front, repository, sessions
+from hubstead.pages import assets, files, front, history, refs, repository, sessions
 from hubstead.repos import Right
 from hubstead.wire import Access, Doc, Route
 
@@ -23,10 +23,14 @@ ROUTES = [
     *[
         Route("GET", f"{_REPO}/{path}", view, right, "pages", _HTML)
         for path, view, right in (
-            ("tree/{rest*}", repository.tree, Right.VIEW),
-            ("blob/{rest+}", repository.blob, Right.READ),
-            ("commits/{rest*}", repository.commits, Right.VIEW),
-            ("commit/{sha}", repository.commit, Right.VIEW),
+            ("tree/{rest*}", files.tree, Right.VIEW),
+            ("blob/{rest+}", files.blob, Right.READ),
+            ("blame/{rest+}", files.blame, Right.READ),
+            ("branches", refs.branches, Right.VIEW),
+            ("tags", refs.tags, Right.VIEW),
+            ("commits/{rest*}", history.commits, Right.VIEW),
+            ("commit/{sha}", history.commit, Right.VIEW),
+            ("compare/{rest+}", history.compare, Right.VIEW),
             ("discussions/{rest*}", repository.unbuilt, Right.VIEW),
             ("settings/{rest*}", repository.unbuilt, Right.VIEW),
         )

@@ -162,6 +162,7 @@ def test_what_cards_are_written_with_is_rendered() -> None:
         "<details><summary>More</summary></details>\n\n"
         "```python\ndef f(): return 'a<b'\n```\n\n[^1]: foot\n"
     )
+    assert "<h3 " in rendered("## Second")  # the page has the only h1
     for piece in (
         '<div class="note warn">',
         '<span role="img" aria-label="done">☑</span>',

@@ -297,8 +297,13 @@ def test_a_contributor_owns_only_their_own_repositories(acme: RightsOrg) -> None
 
 #: The content of every file of ``sealed``, and in no name and no message.
 SECRET = "tulips-at-noon"
-#: The page of a repository is for all who see it; its own check leaves out the README.
-CHECKS_INSIDE = {"GET /{prefix}/{namespace}/{name}"}
+#: Pages for all who see the repository; their own checks leave out what is in its files.
+CHECKS_INSIDE = {
+    "GET /{prefix}/{namespace}/{name}",
+    "GET /{prefix}/{repo}/commit/{sha}",
+    "GET /{prefix}/{repo}/compare/{rest+}",
+    "GET /{prefix}/{repo}/tree/{rest*}",
+}
 CONTENT_TYPES = ("application/octet-stream", "text/plain")
 
 
@@ -324,6 +329,8 @@ def addresses_of(route: Route, sealed: dict[str, str]) -> list[str]:
         route.pattern,
     )
     pattern = pattern.replace("/{prefix}/{namespace}/{name}", "/{repo}")
+    pattern = pattern.replace(f"/compare/{tip}/{path}", f"/compare/{known['spec']}")
+    pattern = pattern.replace(f"/tree/{tip}/{path}", f"/tree/{tip}")
     target = address(replace(route, pattern=pattern), sealed["repo"])
     join = "&" if "?" in target else "?"
     return [target, f"{target}{join}expand=true&recursive=true&blobs=true"]

@@ -17,6 +17,8 @@ _ATTRIBUTE = re.compile(r' ([a-z-]+)="([^"]*)"')
 _SKIPPED = re.compile(r"^[\x00-\x20]+|[\x00-\x20]+$|[\t\r\n\0]")
 _EXTERNAL = ("http://", "https://")
 _MEDIA = frozenset(("img", "audio", "video", "source"))
+#: The page itself has the only heading of the first level.
+_LOWER_HEADINGS = {f"h{level}": f"h{level + 1}" for level in range(1, 6)}
 ALL_HOSTS = "*"
 
 
@@ -65,7 +67,8 @@ def bind_addresses(text: str, place: CardPlace, deadline: Deadline) -> str:
 
     A relative link becomes one to the page of the file, a relative image its bytes; a fragment
     gets the prefix of ids; an image of another server becomes its address, unless the place shows
-    it. Tables get a box that scrolls. An id that comes twice stays once.
+    it. Headings go down one level, tables get a box that scrolls, and an id that comes twice stays
+    once.
 
     Raises:
         TooSlow: the deadline has passed.
@@ -83,8 +86,9 @@ class _Binder:
     def tag(self, match: re.Match[str]) -> str:
         closes, name, rest = match.groups()
         self._deadline.check()
+        name = _LOWER_HEADINGS.get(name, name)
         if closes:
-            return "</table></div>" if name == "table" else match[0]
+            return "</table></div>" if name == "table" else f"</{name}>"
         attributes = {key: html.unescape(value) for key, value in _ATTRIBUTE.findall(rest)}
         if not attributes.get("class", "x"):
             del attributes["class"]  # the sanitizer leaves it empty
