@@ -12,6 +12,7 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
 from tests.pages.test_pages import Elements
 from tests.support.hub import ThreadHub
+from tests.support.models import gguf
 from tests.support.person import Person
 from tests.support.round_trips import record_calls
 
@@ -45,8 +46,11 @@ NOTEBOOK = {
 ODD = "\N{RIGHT-TO-LEFT OVERRIDE}<i>&\N{ARABIC LETTER AIN}"
 
 
-def safetensors() -> bytes:
-    tensors = {"w": {"dtype": "F32", "shape": [4, 4], "data_offsets": [0, 64]}}
+def weights() -> bytes:
+    tensors = {
+        "__metadata__": {"format": "pt"},
+        "w": {"dtype": "F32", "shape": [4, 4], "data_offsets": [0, 64]},
+    }
     header = json.dumps(tensors).encode()
     return struct.pack("<Q", len(header)) + header + b"\0" * 64
 
@@ -83,7 +87,9 @@ def shown(embedded_hub: ThreadHub) -> Shown:
         "rows.csv": b'id,text\n1,"a, <b>"\n2,c\n',
         "rows.jsonl": b'{"a": 1}\n{"b": [2]}\n',
         "book.ipynb": json.dumps(NOTEBOOK).encode(),
-        "model.safetensors": safetensors(),
+        "model.safetensors": weights(),
+        "tiny.gguf": gguf({"general.architecture": "llama"}),
+        "bad.safetensors": b"\xff" * 20,
         "weights.pkl": b"\x80\x04.",
         "song.mp3": b"ID3",
         "gone.txt": b"gone\n",
@@ -158,13 +164,30 @@ def test_a_folder_shows_the_last_commit_of_each_entry_folders_first(shown: Shown
         ("book.ipynb", ["<em>lean</em>", f"data:image/png;base64,{PNG}", "hi\n"]),
         ("weights.pkl", ["can run code"]),
         ("song.mp3", ["<audio controls"]),
-        ("model.safetensors", ["sha256", "16"]),
+        ("model.safetensors", ["sha256", "<bdi>w</bdi>", "4 × 4", "64 bytes", "<bdi>pt</bdi>"]),
+        ("tiny.gguf", ["general.architecture", "<bdi>llama</bdi>"]),
+        ("bad.safetensors", ["download it to see it"]),
     ],
 )
 def test_a_file_is_shown_as_its_kind_allows(shown: Shown, path: str, pieces: list[str]) -> None:
     body = shown.page(f"/blob/main/{path}")
     for piece in pieces:
         assert piece in body
+
+
+def test_a_dataset_shows_the_first_rows_of_its_training_table(shown: Shown) -> None:
+    name = shown.owner.repo("rows", kind="dataset")
+    files = {
+        "README.md": b"# Rows\n",
+        "data/test.csv": b"id\nlast\n",
+        "data/train-0.csv": b"id,text\n" + b"".join(b"%d,<b>\n" % row for row in range(30)),
+    }
+    operations = [CommitOperationAdd(path, data) for path, data in files.items()]
+    shown.owner.api.create_commit(name, operations, commit_message="Rows", repo_type="dataset")
+    body = Shown(shown.hub, shown.owner, f"datasets/{name}").page()
+    assert "data/train-0.csv" in body
+    assert body.count("<bdi>&lt;b&gt;</bdi>") == 10
+    assert f'load_dataset("{name}")' in Elements(body).text
 
 
 def test_history_is_of_a_revision_or_of_a_path(shown: Shown) -> None:

@@ -7,7 +7,14 @@ Owns the table of facts, and what they add up to for a repository. Reads no form
 from hubstead.facts.files import ModelFile, list_model_files
 from hubstead.facts.jobs import FACT_LISTENER, fact_jobs
 from hubstead.facts.models import NO_FACTS, ModelFacts, model_facts
-from hubstead.facts.reader import GGUF, SAFETENSORS, FactReader, GgufFacts, SafetensorsFacts
+from hubstead.facts.reader import (
+    GGUF,
+    SAFETENSORS,
+    FactReader,
+    FileFormat,
+    GgufFacts,
+    SafetensorsFacts,
+)
 
 __all__ = [
     "FACT_LISTENER",
@@ -15,6 +22,7 @@ __all__ = [
     "NO_FACTS",
     "SAFETENSORS",
     "FactReader",
+    "FileFormat",
     "GgufFacts",
     "ModelFacts",
     "ModelFile",

@@ -176,6 +176,28 @@ class FactReader:
                 texts[file.oid] = await self._read_git(git, format_, file)
         return _decoded(format_, files, texts)
 
+    async def header(
+        self, repo_pk: int, git: GitRepo, format_: FileFormat[F], file: ModelFile
+    ) -> Any | None:
+        """Return the parsed header of a file of a repository.
+
+        None stands for an unreadable header, and for a pointer to an object that the repository
+        does not have. It reads up to the limits of ``formats``; nothing is stored.
+
+        Raises:
+            BlobNotFound, Unavailable: the bytes of the file cannot be read now.
+        """
+        if file.sha256 is not None and not await _load(self._storage.db, repo_pk, format_, [file]):
+            return None
+        async with self._turn:
+            source: HeaderSource = _GitSource(git, file)
+            if file.sha256 is not None:
+                source = await self._storage.xet.open_object(file.sha256)
+            try:
+                return await read_header(source, format_.parse)
+            except UnreadableHeader:
+                return None
+
     async def _read_once(self, sha256: str, format_: FileFormat[F]) -> str | None:
         key = (sha256, format_.name)
         task = self._running.get(key)

@@ -21,7 +21,18 @@ from hubstead.pages.markup import (
     render_markdown,
 )
 
-Show = Literal["text", "table", "notebook", "image", "audio", "video", "pdf", "markdown", "none"]
+Show = Literal[
+    "text",
+    "table",
+    "notebook",
+    "image",
+    "audio",
+    "video",
+    "pdf",
+    "markdown",
+    "weights",
+    "none",
+]
 #: Rows, columns and characters of a cell that a table shows.
 MAX_ROWS = 500
 MAX_COLUMNS = 60
@@ -40,6 +51,8 @@ _ENDINGS: dict[str, Show] = {
     **dict.fromkeys(("md", "markdown", "mdx"), "markdown"),
     "ipynb": "notebook",
     "pdf": "pdf",
+    "safetensors": "weights",
+    "gguf": "weights",
 }
 #: Shown by the browser from their address, whatever their size.
 MEDIA = frozenset(("image", "audio", "video", "pdf"))

@@ -19,6 +19,7 @@ from hubstead.pages.file_views import (
     show_of,
     table_of,
 )
+from hubstead.pages.header_views import header_of
 from hubstead.pages.repo_page import (
     SHOWN_BYTES,
     Line,
@@ -121,6 +122,9 @@ async def _view(request: Request, git: GitRepo, revision: Revision, line: Line) 
     """Return how a file is shown, and what that view needs."""
     path = line.entry.path
     show = show_of(path)
+    if show == "weights":
+        header = await header_of(request, git, line)
+        return {"show": "none" if header is None else show, "source": False, "header": header}
     source = request.query.one("view") == "source"
     if show in MEDIA and not (source and path.endswith(".svg")):
         return {"show": show, "source": False}

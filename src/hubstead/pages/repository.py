@@ -15,6 +15,7 @@ from hubstead.pages.cards import card_at
 from hubstead.pages.markup import highlight_lines
 from hubstead.pages.pills import SHOWN, pills_of
 from hubstead.pages.repo_page import repo_page
+from hubstead.pages.rows import FirstRows, find_rows
 from hubstead.pages.snippets import Snippet, Usage, snippets_of, ways_in
 from hubstead.repos import Deduplication, Right, allows, load_details, measure_deduplication
 from hubstead.wire import Request
@@ -57,6 +58,7 @@ async def home(request: Request) -> Response:
         facts=await _facts(request, git, revision.commit) if may_read else NO_FACTS,
         recent=await run_in_lane(Lane.READS, git.log, revision.commit, 0, RECENT),
         saved=await _saved(request),
+        rows=await _first_rows(request, git, revision.commit) if may_read else None,
         **chosen(request, snippets_of(usage)),
     )
 
@@ -101,6 +103,13 @@ async def _facts(request: Request, git: GitRepo, commit: str) -> ModelFacts:
 def _is_bare(git: GitRepo, commit: str) -> bool:
     """Whether a commit has nothing but the file with which every repository begins."""
     return all(entry.path == ATTRIBUTES for entry in git.tree_page(commit, limit=2))
+
+
+async def _first_rows(request: Request, git: GitRepo, commit: str) -> FirstRows | None:
+    """Return the first rows of a dataset's first table; None if no table is small and in git."""
+    if request.repo.kind is not Kind.DATASET:
+        return None
+    return await run_in_lane(Lane.HISTORY, find_rows, git, commit)
 
 
 async def _saved(request: Request) -> Deduplication | None:
