@@ -375,3 +375,25 @@ def test_a_hub_below_a_path_prefixes_its_links(tmp_path: Path) -> None:
         assert links
         assert all(link.startswith("/models/") for link in links)
         assert ask(served, "/models/static/hubstead.css").status == 200
+
+
+def test_the_first_token_makes_the_password_of_the_administrator_once(hub: ProcessHub) -> None:
+    assert 'href="/login/setup"' in page(hub, "/")
+    assert "first start" in page(hub, "/login/setup")
+
+    def send(token: str, password: str = "new password", again: str = "") -> httpx2.Response:
+        form = {"token": token, "password": password, "again": again or password}
+        return httpx2.post(f"{hub.url}/login/setup", data=form)
+
+    assert send("hf_wrong").status_code == 422
+    assert send(hub.token, again="other").status_code == 422
+    foreign = {"origin": "https://evil.example"}
+    form = {"token": hub.token, "password": "x", "again": "x"}
+    assert httpx2.post(f"{hub.url}/login/setup", data=form, headers=foreign).status_code == 403
+    done = send(hub.token)
+    assert done.status_code == 303
+    cookie = done.headers["set-cookie"].partition(";")[0]
+    assert "/admin/secret" in httpx2.get(hub.url, headers={"cookie": cookie}).text
+    assert send(hub.token).status_code == 422
+    assert 'href="/login/setup"' not in page(hub, "/")
+    assert ask(hub, "/login/setup").status == 303

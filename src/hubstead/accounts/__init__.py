@@ -71,7 +71,14 @@ from hubstead.accounts.tokens import (
     reload_actor,
     revoke_token,
 )
-from hubstead.accounts.users import UserPassword, add_user, disable_user, has_admin, set_password
+from hubstead.accounts.users import (
+    UserPassword,
+    add_user,
+    disable_user,
+    first_user_waits,
+    has_admin,
+    set_password,
+)
 
 __all__ = [
     "ANONYMOUS",
@@ -113,6 +120,7 @@ __all__ = [
     "expire_attempts",
     "expire_browser_sessions",
     "find_account",
+    "first_user_waits",
     "follow",
     "followed_among",
     "has_admin",

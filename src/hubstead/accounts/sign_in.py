@@ -12,12 +12,12 @@ from hubstead.accounts.actor import Actor, actor_of
 from hubstead.accounts.attempts import Attempts
 from hubstead.accounts.browser_sessions import SessionLimits, open_browser_session
 from hubstead.accounts.passwords import MAX_CHARS, Passwords
-from hubstead.accounts.tokens import add_token
-from hubstead.accounts.users import password_of
+from hubstead.accounts.tokens import add_token, authenticate_token
+from hubstead.accounts.users import first_user_waits, password_of, set_password
 from hubstead.admission import address_key
-from hubstead.db import Database
-from hubstead.errors import Overloaded, ShareExceeded, SignInFailed
-from hubstead.ids import now_ms
+from hubstead.db import Database, Tx
+from hubstead.errors import InvalidCredentials, Overloaded, ShareExceeded, SignInFailed
+from hubstead.ids import FIRST_USER, now_ms
 
 CACHE_S = 60
 _CACHE_ENTRIES = 1024
@@ -114,6 +114,34 @@ class SignIn:
             limits=self.session_limits,
         )
 
+    async def change_password(self, actor: Actor, old: str, new: str, address: str) -> None:
+        """Change the password of ``actor``, and end all their sessions but the one they use.
+
+        Raises:
+            SignInFailed, RateLimited: as ``check`` does for the present password.
+            InvalidInput: the new password is empty, too long, or invalid Unicode.
+        """
+        await self.check(actor.name, old, address)
+        hashed = await self._passwords.hash(new)
+        await self._db.write(set_password, actor.name, hashed, by=actor)
+
+    async def set_first_password(self, token: str, password: str) -> None:
+        """Give the administrator of the first start a password.
+
+        Args:
+            token: A token of that administrator, as the first start prints it.
+            password: The password.
+
+        Raises:
+            InvalidCredentials: the token is not one of that administrator, or there is a password.
+            InvalidInput: the password is empty, too long, or invalid Unicode.
+        """
+        actor = await authenticate_token(self._db, token)
+        if actor.name != FIRST_USER or not actor.may_write:
+            raise InvalidCredentials()
+        hashed = await self._passwords.hash(password)
+        await self._db.write(_set_first_password, hashed)
+
     def _mac(self, name: str, password: str) -> bytes:
         text = f"{name.casefold()}\0{password}".encode("utf-8", "surrogatepass")
         return hmac.digest(self._key, hashlib.sha256(text).digest(), "sha256")
@@ -126,3 +154,9 @@ class SignIn:
         self._successes[mac] = (time.monotonic() + CACHE_S, password_hash)
         while len(self._successes) > _CACHE_ENTRIES:
             self._successes.popitem(last=False)
+
+
+async def _set_first_password(tx: Tx, hashed: str) -> None:
+    if not await first_user_waits(tx):
+        raise InvalidCredentials()
+    await set_password(tx, FIRST_USER, hashed)

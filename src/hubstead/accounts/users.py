@@ -13,7 +13,7 @@ from hubstead.accounts.orgs import require_other_admins
 from hubstead.accounts.tables import access_tokens, accounts
 from hubstead.db import Reader, Tx, indexed, scan
 from hubstead.errors import AccountNotFound
-from hubstead.ids import account_key, check_account_name
+from hubstead.ids import FIRST_USER, account_key, check_account_name
 
 
 class UserPassword(NamedTuple):
@@ -54,6 +54,12 @@ async def password_of(db: Reader, name: str) -> UserPassword | None:
 async def has_admin(db: Reader) -> bool:
     """Return whether any user is an administrator of the hub."""
     return await db.single(_COUNT_ADMINS) > 0
+
+
+async def first_user_waits(db: Reader) -> bool:
+    """Return whether the administrator of the first start has no password yet."""
+    user = await password_of(db, FIRST_USER)
+    return user is not None and bool(user.is_admin) and user.password_hash is None
 
 
 async def add_user(

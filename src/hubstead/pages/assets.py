@@ -51,13 +51,22 @@ class Asset:
 def _asset(name: str) -> Asset:
     stem, _, suffix = name.rpartition(".")
     data = (files("hubstead.pages") / "static" / name).read_bytes()
-    if suffix == "css":  # relative, so that a prefix of the public URL changes nothing
+    if suffix == "css":
+        data = _without_blanks(data)
+        # relative, so that a prefix of the public URL changes nothing
         data = _REFERENCE.sub(
             lambda found: f'url("{_asset(found[1].decode()).name}")'.encode(), data
         )
     digest = hashlib.sha256(data).hexdigest()[:8]
     packed = gzip.compress(data, 9, mtime=0) if suffix in _TEXTS else None
     return Asset(f"{stem}.{digest}.{suffix}", data, packed, MEDIA_TYPES[suffix])
+
+
+def _without_blanks(sheet: bytes) -> bytes:
+    """Return a style sheet without its comments and the blanks that mean nothing."""
+    sheet = re.sub(rb"/\*.*?\*/", b"", sheet, flags=re.DOTALL)
+    sheet = re.sub(rb"\s*([{};,])\s*", rb"\1", sheet)
+    return sheet.replace(b";}", b"}").strip() + b"\n"
 
 
 @cache
