@@ -23,6 +23,7 @@ from hubstead.commits.delete_repo import (
 from hubstead.commits.history_rewrite import delete_lfs_files
 from hubstead.commits.lfs_copy import FileSource, copy_file, copy_lfs_files
 from hubstead.commits.metadata import derive_metadata
+from hubstead.commits.owner_bytes import require_room_for_bytes
 from hubstead.commits.packs import (
     PackRow,
     RepoPack,
@@ -132,6 +133,7 @@ __all__ = [
     "repack_reachable",
     "repack_repo",
     "repos_of_snapshot_pack",
+    "require_room_for_bytes",
     "resolve_revision",
     "retired_pack_names",
     "sees_unreachable",

@@ -42,6 +42,7 @@ from hubstead.gitstore import (
     Pointer,
     PutFile,
     PutTree,
+    RemoveEntry,
     edit_tree,
     file_mode,
 )
@@ -114,6 +115,7 @@ async def commit(
         EntryNotFound: a path to remove or copy does not exist.
         InvalidInput: a file is in the way of a folder, a path or the card breaks a rule.
         BlobMissing: an LFS object was not uploaded to this repository.
+        LimitReached: the owner has ``max_bytes_per_owner``.
         ConcurrentChange: other nodes moved the ref during every attempt.
     """
     storage.check_room()
@@ -202,6 +204,13 @@ class _CommitAttempts:
     @property
     def is_default_branch(self) -> bool:
         return self.target == RefName.branch(self.repo.default_branch)
+
+    @property
+    def max_owner_bytes(self) -> int | None:
+        """The limit of the owner; None for a commit that removes only: it leads to less."""
+        if all(isinstance(operation, RemoveEntry) for _, operation in self.operations):
+            return None
+        return self.storage.settings.accounts.max_bytes
 
     async def base(self, parent: str | None) -> _Base:
         """Return the tip; refuse one that differs from ``parent``."""
@@ -302,6 +311,7 @@ class _CommitAttempts:
             pack=pack,
             links=tuple(links),
             derived=new.derived,
+            max_owner_bytes=self.max_owner_bytes,
         )
         await self.storage.db.write(move_refs, self.actor, self.repo, plan, self.right)
 
@@ -311,7 +321,7 @@ class _CommitAttempts:
         linked = await blobs.linked_many(self.storage.db, self.repo.pk, BlobKind.LFS, names)
         if all(name in linked and linked[name].committed for name in names):
             return
-        plan = WritePlan(moves=(), links=tuple(links))
+        plan = WritePlan((), links=tuple(links), max_owner_bytes=self.max_owner_bytes)
         await self.storage.db.write(_link_again, self.actor, self.repo, plan, self.right)
 
     def renew_draft(self) -> PackDraft:

@@ -13,6 +13,7 @@ from hubstead.admission import Lane, run_in_lane, run_to_the_end
 from hubstead.blobs import copy_links
 from hubstead.commits.commit import author_of
 from hubstead.commits.metadata import derive_metadata
+from hubstead.commits.owner_bytes import require_room_for_bytes
 from hubstead.commits.packs import PackRow, add_pack, list_packs
 from hubstead.commits.path_rules import PathRules
 from hubstead.commits.reachability import sees_unreachable
@@ -77,7 +78,10 @@ async def create_repository(storage: Storage, actor: Actor, wanted: RepoRequest)
         derived = await run_in_lane(
             Lane.WRITES, derive_metadata, new.kind, git, git.tree_of(commit)
         )
-        plan = WritePlan((RefMove(head, None, commit),), pack=pack, derived=derived)
+        most = storage.settings.accounts.max_bytes
+        plan = WritePlan(
+            (RefMove(head, None, commit),), pack, derived=derived, max_owner_bytes=most
+        )
         return await storage.db.write(lambda tx: _insert(tx, actor, new, plan))
 
 
@@ -187,6 +191,11 @@ async def duplicate_repository(
     """
     new = await _reserve(storage, actor, wanted)
     new = msgspec.structs.replace(new, sdk=source.sdk)
+    details = await load_details(storage.db, source)
+    most = storage.settings.accounts.max_bytes
+    await require_room_for_bytes(
+        storage.db, new.owner, new.owner_pk, most, created=details.used_bytes
+    )
     await storage.open_git(source)
 
     async def attempt() -> Repo:

@@ -331,7 +331,13 @@ class _Push:
         faults: dict[str, str] = {}
         while moves:
             derived = await run_in_lane(Lane.WRITES, self._derived, moves)
-            plan = WritePlan(tuple(moves), pack=pack, links=tuple(links), derived=derived)
+            plan = WritePlan(
+                tuple(moves),
+                pack=pack,
+                links=tuple(links),
+                derived=derived,
+                max_owner_bytes=self.storage.settings.accounts.max_bytes,
+            )
             try:
                 await self.storage.db.write(move_refs, self.actor, self.repo, plan, Right.WRITE)
             except RefUpdateFailed as error:

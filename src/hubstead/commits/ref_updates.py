@@ -12,6 +12,7 @@ from hubstead import blobs
 from hubstead.accounts import Actor
 from hubstead.blobs import BlobKind, Link
 from hubstead.commits.linkable import check_linkable
+from hubstead.commits.owner_bytes import require_room_for_bytes
 from hubstead.commits.packs import add_pack
 from hubstead.commits.ref_moves import write_refs
 from hubstead.commits.refs import RefMove, RefName
@@ -45,6 +46,8 @@ class WritePlan(msgspec.Struct, frozen=True):
     pack: Pack | None = None  # durable, with the objects that the repository lacks
     links: tuple[Link, ...] = ()
     derived: RepoMetadata | None = None  # None: unchanged
+    #: The most bytes of the owner after a write that adds content; None: it deletes only.
+    max_owner_bytes: int | None = None
 
 
 async def move_refs(tx: Tx, actor: Actor, repo: Repo, plan: WritePlan, right: Right) -> Repo:
@@ -56,6 +59,7 @@ async def move_refs(tx: Tx, actor: Actor, repo: Repo, plan: WritePlan, right: Ri
         RefInTheWay: a ref below the one to create exists, or above it.
             Each of the three has those of the plan's other refs in ``others``.
         BlobMissing, InvalidInput: the repository may not link an object.
+        LimitReached: the owner has ``plan.max_owner_bytes``.
         Those of ``open_repo``: the actor lost the right.
     """
     again = await reopen(tx, actor, repo, right)
@@ -82,6 +86,10 @@ async def apply_plan(tx: Tx, actor: Actor, repo: Repo, plan: WritePlan) -> None:
     packs = 0
     if plan.pack is not None and await add_pack(tx, repo.pk, plan.pack):
         packs, new_bytes = 1, new_bytes + plan.pack.size
+    if plan.max_owner_bytes is not None:
+        await require_room_for_bytes(
+            tx, repo.owner, repo.owner_pk, plan.max_owner_bytes, created=new_bytes
+        )
     if packs or new_bytes:
         await add_usage(tx, repo.pk, packs=packs, used_bytes=new_bytes)
     await _follow_head(tx, repo, plan)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 #: The newest migration (``db/migrations/versions``); a test compares.
-SCHEMA_VERSION = "0016"
+SCHEMA_VERSION = "0017"
 
 _SQLITE = "sqlite:///"
 _VERSION = indexed(select(column("version_num")).select_from(table("alembic_version")), str)

@@ -37,6 +37,7 @@ repos = Table(
     Column("likes", BigInteger, nullable=False, server_default="0"),
     Column("trending", Float, nullable=False, server_default="0"),
     Index(None, "owner_pk", "kind"),
+    Index(None, "owner_pk", "used_bytes"),
     Index(None, "kind", "modified_ms", "pk"),
     Index(None, "kind", "created_ms", "pk"),
     Index(None, "kind", "downloads", "pk"),

@@ -359,6 +359,13 @@ class AccountSettings:
         "The most repositories of one user or organization.",
         least=1,
     )
+    max_bytes: int = setting(
+        "max_bytes_per_owner",
+        ACCOUNTS,
+        1024 * _KIB**4,
+        "The most bytes that the repositories of one user or organization use.",
+        least=1,
+    )
     sign_in_window_s: float = setting(
         "sign_in_window_s", ACCOUNTS, 300, "The length of that window.", least=1
     )

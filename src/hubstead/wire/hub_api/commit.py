@@ -20,9 +20,11 @@ from hubstead.commits import (
     RefKind,
     RefName,
     UploadCandidate,
+    UploadMode,
     choose_upload_modes,
     commit,
     copy_file,
+    require_room_for_bytes,
 )
 from hubstead.errors import InvalidInput, NotBuilt, TooLarge
 from hubstead.http import Response, inflating, json_response, stream_body
@@ -58,6 +60,7 @@ async def preupload(request: Request) -> Response:
         attributes=body.gitAttributes,
         ignores=body.gitIgnore,
     )
+    await _require_room(request, candidates, choices)
     to_send = await _to_send(request, [choice.oid for choice in choices if choice.oid])
     files = [
         shapes.PreuploadChoice(
@@ -69,6 +72,24 @@ async def preupload(request: Request) -> Response:
         for choice in choices
     ]
     return json_response(shapes.PreuploadResponse(files, revision.commit if revision else ""))
+
+
+async def _require_room(
+    request: Request, candidates: Sequence[UploadCandidate], choices: Sequence[UploadMode]
+) -> None:
+    """Refuse new files that the owner has no room for; a present file may be unchanged."""
+    sizes = [
+        candidate.size
+        for candidate, choice in zip(candidates, choices, strict=True)
+        if choice.oid is None and not choice.ignored
+    ]
+    await require_room_for_bytes(
+        request.hub.db,
+        request.repo.owner,
+        request.repo.owner_pk,
+        request.hub.settings.accounts.max_bytes,
+        created=sum(sizes),
+    )
 
 
 async def _to_send(request: Request, ids: Sequence[str]) -> set[str]:

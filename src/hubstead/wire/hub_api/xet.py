@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hubstead.accounts import require_writable
-from hubstead.commits import RefKind
+from hubstead.commits import RefKind, require_room_for_bytes
 from hubstead.errors import NotBuilt
 from hubstead.http import Response, json_response
 from hubstead.repos import Right, require_right
@@ -37,6 +37,10 @@ async def issue_write_token(request: Request) -> Response:
     request.hub.refuse_read_only()
     if not is_unborn(request.repo, target):
         await request.revision(text)
+    most = request.hub.settings.accounts.max_bytes
+    owner, owner_pk = request.repo.owner, request.repo.owner_pk
+    # The sizes are unknown yet, so only an owner without any room is refused before bytes travel.
+    await require_room_for_bytes(request.hub.db, owner, owner_pk, most, created=1, uploads=True)
     return _token_response(await xet_access(request, write=True))
 
 

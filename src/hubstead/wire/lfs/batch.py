@@ -7,7 +7,7 @@ from typing import Literal
 from starlette.types import ASGIApp
 
 from hubstead.blobs import BlobKind, LinkedBlob, linked_many
-from hubstead.commits import RefKind, RefName
+from hubstead.commits import RefKind, RefName, require_room_for_bytes
 from hubstead.errors import InvalidInput, NotBuilt
 from hubstead.ids import is_sha256
 from hubstead.repos import Right, require_right
@@ -81,6 +81,14 @@ async def _upload(request: Request, batch_request: BatchRequest) -> BatchRespons
             answers[obj] = ObjectResponse(obj.oid, obj.size)
         else:
             wanted.append(obj)
+    await require_room_for_bytes(
+        request.hub.db,
+        request.repo.owner,
+        request.repo.owner_pk,
+        request.hub.settings.accounts.max_bytes,
+        created=sum({obj.oid: obj.size for obj in wanted}.values()),
+        uploads=True,
+    )
     transfers = batch_request.transfers or []
     if wanted and XET in transfers:
         actions = await xet_actions(request)
