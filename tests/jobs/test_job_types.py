@@ -15,6 +15,7 @@ from hubstead.webhooks import Sender
 #: Every name that a release has enqueued jobs under. Names are only ever added.
 STORED_NAMES = (
     "accounts.expire_attempts",
+    "accounts.expire_browser_sessions",
     "accounts.rotate_keys",
     "blobs.delete",
     "blobs.let_go",
@@ -25,6 +26,7 @@ STORED_NAMES = (
     "facts.prune",
     "facts.read",
     "garbage.forget",
+    "jobs.correct_stamps",
     "outbox.prune",
     "outbox.tell",
     "registry.prune",

@@ -6,6 +6,7 @@ the mark of a restore: the rooms declare their tables and write their statements
 
 from hubstead.db.clock import DatabaseNow, database_now_ms
 from hubstead.db.connect import SCHEMA_VERSION, migrate, open_db
+from hubstead.db.future_stamps import FutureStamps, correct_stamps, future_stamps
 from hubstead.db.interface import Conflict, Database, Reader, Tx, WriteFn
 from hubstead.db.restore_mark import (
     RESTORE_FOLDER,
@@ -38,6 +39,7 @@ __all__ = [
     "Conflict",
     "Database",
     "DatabaseNow",
+    "FutureStamps",
     "Number",
     "Reader",
     "SqliteFile",
@@ -48,8 +50,10 @@ __all__ = [
     "any_of",
     "bytewise",
     "connect_sqlite",
+    "correct_stamps",
     "database_now_ms",
     "each_of",
+    "future_stamps",
     "indexed",
     "insert",
     "insert_into",

@@ -11,7 +11,7 @@ from hubstead.doctor.folders import folders_without_row, leftovers, packs_withou
 from hubstead.doctor.names import account_names, repository_names, reserved_names
 from hubstead.doctor.packs import pack_files
 from hubstead.doctor.permissions import permissions
-from hubstead.doctor.queues import deliveries, events, jobs
+from hubstead.doctor.queues import deliveries, events, jobs, stamps
 from hubstead.doctor.refs import heads, objects, targets
 from hubstead.doctor.schema import database_file
 from hubstead.doctor.stored import blob_bytes, blobs_without_row, links
@@ -41,6 +41,7 @@ CHECKS: tuple[Check, ...] = (
     events,
     jobs,
     deliveries,
+    stamps,
     packs_without_row,
     leftovers,
     folders_without_row,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, func, select
 
 from hubstead import jobs as jobs_room
-from hubstead.db import Statement, scan
+from hubstead.db import Statement, future_stamps, scan
 from hubstead.doctor.findings import Finding, Inspection, Severity
 from hubstead.ids import now_ms
 from hubstead.outbox.tables import events as events_table
@@ -63,6 +63,14 @@ async def jobs(inspection: Inspection) -> AsyncIterator[Finding]:
             yield _warning("jobs", subject, what, "remove the cause; the hub retries the job")
         elif job.running_on is None and job.due_ms < late:
             yield _warning("jobs", subject, "it is overdue and no node runs it", _IDLE)
+
+
+async def stamps(inspection: Inspection) -> AsyncIterator[Finding]:
+    """No stamp lies in the future, as after a clock that ran ahead."""
+    for one in await future_stamps(inspection.storage.db):
+        what = f"{one.rows} times in the column {one.column} are in the future"
+        hint = "check the clock; a running hub has them count as now within a day"
+        yield _warning("stamps", f"table {one.table}", what, hint)
 
 
 async def deliveries(inspection: Inspection) -> AsyncIterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -12,7 +13,9 @@ import structlog
 from hubstead.db import Database, Tx
 from hubstead.jobs import claims
 from hubstead.jobs.claims import Claim
+from hubstead.jobs.future_times import correct_jobs
 from hubstead.jobs.job_types import Job, JobType, Reschedule, job_types_by_name
+from hubstead.jobs.jobs import CORRECT_STAMPS
 from hubstead.jobs.node_clock import NodeClock
 from hubstead.jobs.queue import enqueue, enqueue_if_absent
 
@@ -90,6 +93,8 @@ class Runner:
         }
         self._running: set[_RunningJob] = set()
         self._planned = False
+        self._suspected: frozenset[str] = frozenset()
+        self._corrected_s = -math.inf
         self._stopping = False
         self._awake = asyncio.Event()
 
@@ -139,6 +144,7 @@ class Runner:
                 await claims.release_dead(self._db, self._node)
             await self._db.write(_enqueue_recurring, self._recurring)
             self._planned = True
+        await self._correct_times()
         for name, job_type in self._types.items():
             if job_type.probe is not None and await job_type.probe():
                 await self._db.write(enqueue_if_absent, name, "")
@@ -146,6 +152,23 @@ class Runner:
             free = most - sum(running.queue == queue for running in self._running)
             if types and free > 0:
                 await self._claim(queue, types, free)
+
+    async def _correct_times(self) -> None:
+        """Correct times that a clock which ran ahead has left; look once per length of a lease."""
+        if time.monotonic() - self._corrected_s < self._lease_s:
+            return
+        corrected = await correct_jobs(
+            self._db,
+            self._recurring,
+            lease_s=self._lease_s,
+            longest_pause_s=LONGEST_PAUSE_S,
+            suspected=self._suspected,
+        )
+        self._corrected_s, self._suspected = time.monotonic(), corrected.suspected
+        if corrected.names:
+            _log.warning("times in the future count as now", jobs=corrected.names)
+            if CORRECT_STAMPS in self._types:
+                await self._db.write(enqueue, CORRECT_STAMPS, "")
 
     async def _claim(self, queue: str, types: list[str], most: int) -> None:
         until = time.monotonic() + self._lease_s
