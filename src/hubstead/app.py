@@ -8,7 +8,6 @@ import gc
 import ipaddress
 import os
 import resource
-import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -54,7 +53,7 @@ from hubstead.garbage import garbage_jobs
 from hubstead.gitstore import GitStore, declare_git_metrics
 from hubstead.http import HttpServer, Limits
 from hubstead.ids import FIRST_USER
-from hubstead.jobs import MEASURE_EVERY_S, JobType, NodeClock, Runner, stamp_jobs
+from hubstead.jobs import MEASURE_EVERY_S, JobType, NodeClock, Runner, node_name, stamp_jobs
 from hubstead.likes import release_likes
 from hubstead.metrics import Metrics
 from hubstead.outbox import outbox_jobs
@@ -319,11 +318,6 @@ async def upkeep(hub: Hub, *housekeeping: _Step) -> AsyncIterator[None]:
             task.cancel()
         with suppress(HubError):  # the announcement expires by itself
             await hub.clock.withdraw()
-
-
-def node_name() -> str:
-    """Return the name of this process in ``hubstead jobs``: machine and process id."""
-    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 async def run_periodically(

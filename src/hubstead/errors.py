@@ -302,6 +302,14 @@ class WorkTooLong(Unavailable):
     retry_after_s: int = 10
 
 
+class BlobDamaged(Unavailable):
+    """The server cannot send this: its stored copy of {blob} is damaged. Tell its administrator."""
+
+    blob: str  # kind/name, or the file's name
+    fault: str  # for the log
+    reason: str = "stored bytes are damaged"
+
+
 class NotBuilt(HubError):
     """Not implemented by this server: {what}"""
 

@@ -24,7 +24,7 @@ from hubstead.blobs import (
 from hubstead.commits import repos_of_snapshot_pack, snapshot_packs
 from hubstead.db import SqliteFile
 from hubstead.errors import BlobCorrupt
-from hubstead.xet import XorbParser, XorbRefused, snapshot_xorbs
+from hubstead.xet import XorbVerifier, snapshot_xorbs
 
 
 class RequiredBlob(msgspec.Struct, frozen=True):
@@ -42,7 +42,9 @@ class RequiredBlob(msgspec.Struct, frozen=True):
             return Sha256Verifier(self.key.name, self.size)
         if self.key.kind is BlobKind.PACK:
             return PackVerifier(self.key.name)
-        return SizeVerifier(self.size) if self.xorb is None else XorbVerifier(self)
+        return (
+            SizeVerifier(self.size) if self.xorb is None else XorbVerifier(self.xorb, self.entries)
+        )
 
 
 class SizeVerifier:
@@ -64,42 +66,6 @@ class SizeVerifier:
         """
         if self._received != self._size:
             raise BlobCorrupt(expected=f"{self._size} bytes", got=f"{self._received} bytes")
-
-
-class XorbVerifier:
-    """Accepts the bytes of a xorb whose index equals the index in its row."""
-
-    def __init__(self, blob: RequiredBlob) -> None:
-        assert blob.xorb is not None
-        self._blob = blob
-        self._parser = XorbParser(blob.xorb, lambda _records: None)
-
-    def update(self, chunk: bytes | memoryview) -> None:
-        """Unpack and hash the chunks.
-
-        Raises:
-            BlobCorrupt: a chunk is malformed.
-        """
-        try:
-            self._parser.feed(chunk)
-        except XorbRefused as error:
-            raise self._corrupt(error.message) from error
-
-    def finish(self) -> None:
-        """Compare the indexes.
-
-        Raises:
-            BlobCorrupt: the xorb is incomplete or has another index.
-        """
-        try:
-            index = self._parser.finish()
-        except XorbRefused as error:
-            raise self._corrupt(error.message) from error
-        if index.pack() != self._blob.entries:
-            raise self._corrupt("other chunks, or chunks packed in another way")
-
-    def _corrupt(self, got: str) -> BlobCorrupt:
-        return BlobCorrupt(expected=f"the xorb {self._blob.xorb}", got=got)
 
 
 def required_blobs(rows: sqlite3.Connection) -> Iterator[RequiredBlob]:

@@ -13,7 +13,14 @@ from hubstead.blobs.consistency import (
     unlinked_blobs,
     uploads_without_hold,
 )
-from hubstead.blobs.damage import damaged_blobs, mark_damaged, unmark_damaged
+from hubstead.blobs.damage import (
+    Pace,
+    damaged_blobs,
+    mark_damaged,
+    require_unmarked,
+    stored_fault,
+    unmark_damaged,
+)
 from hubstead.blobs.deletion import delete_unreferenced
 from hubstead.blobs.holds import delete_expired_holds
 from hubstead.blobs.interface import (
@@ -74,6 +81,7 @@ from hubstead.blobs.snapshot import SnapshotBlob, snapshot_lfs_objects, snapshot
 from hubstead.blobs.stored_names import (
     new_stored_name,
     open_blob,
+    open_intact,
     open_stored,
     stored_name_of,
     stored_names_of,
@@ -125,6 +133,7 @@ __all__ = [
     "MultipartUpload",
     "NewUpload",
     "NodeCache",
+    "Pace",
     "PackVerifier",
     "PartInfo",
     "PartReceiver",
@@ -170,6 +179,7 @@ __all__ = [
     "new_stored_name",
     "open_blob",
     "open_blobs",
+    "open_intact",
     "open_stored",
     "parse_stored",
     "pause_deletion",
@@ -179,9 +189,11 @@ __all__ = [
     "register_reconstructable",
     "register_upload",
     "replace_bytes",
+    "require_unmarked",
     "resume_deletion",
     "snapshot_lfs_objects",
     "snapshot_xorb_blobs",
+    "stored_fault",
     "stored_key",
     "stored_name_of",
     "stored_names_of",

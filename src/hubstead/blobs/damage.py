@@ -8,16 +8,19 @@ row, and the mark stands until the right bytes replace the wrong ones or a check
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple, TypeAlias
 
 from sqlalchemy import bindparam, select
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.blobs import lifecycle
 from hubstead.blobs.interface import BlobStore
-from hubstead.blobs.keys import BlobKey, BlobKind, stored_key
+from hubstead.blobs.keys import BlobKey, BlobKind, StoredKey, stored_key
 from hubstead.blobs.tables import blobs
+from hubstead.blobs.verifiers import Verifier
 from hubstead.db import Database, Reader, any_of, scan
+from hubstead.errors import BlobCorrupt, BlobDamaged, BlobNotFound
 
 #: The number of concurrent size requests to a store.
 _AT_ONCE = 16
@@ -84,3 +87,61 @@ async def mark_damaged(db: Database, key: BlobKey) -> bool:
 async def unmark_damaged(db: Database, key: BlobKey) -> bool:
     """Remove the mark of a blob whose bytes a check verified; return whether there was one."""
     return await db.write(lifecycle.unmark_damaged, key)
+
+
+_MARKED = scan(
+    select(blobs.c.name).where(
+        blobs.c.kind == bindparam("which_kind"),
+        any_of(blobs.c.name, "names"),
+        blobs.c.damaged_ms.is_not(None),
+    ),
+    str,
+)
+
+
+async def require_unmarked(db: Reader, kind: BlobKind, names: Sequence[str]) -> None:
+    """Check the marks of blobs that a client is about to read directly; no store is asked.
+
+    Raises:
+        BlobDamaged: a row is marked.
+    """
+    for start in range(0, len(names), _PAGE):
+        marked = await db.all(_MARKED, which_kind=kind.value, names=names[start : start + _PAGE])
+        if marked:
+            key = BlobKey(kind, min(marked))
+            raise BlobDamaged(blob=str(key), fault="its bytes are marked as damaged")
+
+
+#: Called with a number of bytes that were read; returns when more may be.
+Pace: TypeAlias = Callable[[int], Awaitable[None]]
+
+
+async def stored_fault(
+    store: BlobStore, place: StoredKey, size: int, verify: Verifier, pace: Pace | None = None
+) -> str | None:
+    """Read the bytes stored under ``place``; return what is wrong with them, or None.
+
+    Args:
+        store: The store.
+        place: The stored name.
+        size: The bytes that the row lists.
+        verify: Rejects wrong bytes.
+        pace: Called with the number of bytes before each further read.
+
+    Raises:
+        Unavailable: the store does not answer.
+    """
+    try:
+        source = await store.open(place)
+        if source.size != size:
+            return f"it has {source.size} bytes instead of {size}"
+        async for chunk in source.chunks():
+            await run_in_lane(Lane.BACKGROUND, verify.update, chunk)
+            if pace is not None:
+                await pace(len(chunk))
+        await run_in_lane(Lane.BACKGROUND, verify.finish)
+    except BlobNotFound:
+        return "its bytes are missing"
+    except BlobCorrupt as error:
+        return error.message
+    return None

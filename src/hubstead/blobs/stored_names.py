@@ -16,7 +16,7 @@ from hubstead.blobs.interface import Blob, BlobStore
 from hubstead.blobs.keys import BlobKey, BlobKind, StoredKey, new_stored_key, stored_key
 from hubstead.blobs.tables import blobs, storage_changes
 from hubstead.db import Reader, any_of, database_now_ms, indexed, scan
-from hubstead.errors import BlobNotFound
+from hubstead.errors import BlobDamaged, BlobNotFound
 from hubstead.settings import BlobSettings
 
 #: The row of table ``storage_change`` about random stored names.
@@ -94,3 +94,20 @@ async def open_stored(store: BlobStore, name: str, place: StoredKey) -> Blob:
         return await store.open(place)
     except BlobNotFound:
         raise BlobNotFound(name=name) from None
+
+
+async def open_intact(store: BlobStore, key: BlobKey, place: StoredKey, size: int) -> Blob:
+    """Return the bytes stored under ``place``, which are those of a blob of ``size`` bytes.
+
+    The store's own size is compared: no request is added to the one that opens the bytes.
+
+    Raises:
+        BlobDamaged: the bytes are gone, or have another size.
+    """
+    try:
+        blob = await store.open(place)
+    except BlobNotFound:
+        raise BlobDamaged(blob=str(key), fault="its bytes are missing") from None
+    if blob.size != size:
+        raise BlobDamaged(blob=str(key), fault=f"it has {blob.size} bytes instead of {size}")
+    return blob

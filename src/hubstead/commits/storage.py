@@ -19,13 +19,14 @@ from hubstead.blobs import (
     NodeCache,
     PackVerifier,
     StoredKey,
+    mark_damaged,
     new_stored_name,
     open_stored,
 )
 from hubstead.commits.packs import list_packs
 from hubstead.commits.reachability import ReachCache
 from hubstead.db import Database
-from hubstead.errors import BlobNotFound, StorageFull, Unavailable
+from hubstead.errors import BlobCorrupt, BlobDamaged, BlobNotFound, StorageFull, Unavailable
 from hubstead.gitstore import GitRepo, GitStore, LruCache, Pack
 from hubstead.repos import Repo
 from hubstead.settings import Settings
@@ -140,7 +141,7 @@ class Storage:
             here = set(self.git.pack_names(repo.id))
             lacking = {row.name: row.key for row in rows if row.name not in here}
             if lost := missing.intersection(lacking):
-                raise BlobNotFound(name=min(lost))
+                raise BlobDamaged(blob=f"pack/{min(lost)}", fault="its bytes are missing")
             missing = await self._fetch_all(repo.id, lacking)
             if not missing:
                 break
@@ -170,7 +171,12 @@ class Storage:
         with TemporaryDirectory(prefix="hubstead-pack-") as folder:
             path = Path(folder) / f"{name}.pack"
             await self._download(name, place, path)
-            await run_in_lane(Lane.TRANSFERS, self.git.install_pack, repo_id, name, path)
+            try:
+                await run_in_lane(Lane.TRANSFERS, self.git.install_pack, repo_id, name, path)
+            except BlobCorrupt as error:
+                key = BlobKey(BlobKind.PACK, name)
+                await mark_damaged(self.db, key)
+                raise BlobDamaged(blob=str(key), fault=error.message) from error
 
     async def _download(self, name: str, place: StoredKey, path: Path) -> None:
         source = await open_stored(self.blobs, name, place)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hubstead.commits import PackRow, list_packs
 from hubstead.doctor.findings import Finding, Inspection, Severity
-from hubstead.errors import BlobCorrupt, BlobNotFound
+from hubstead.errors import BlobDamaged
 from hubstead.gitstore import GitRepo, RepoMissing
 from hubstead.repos import Repo, RepoDetails, every_repo
 
@@ -33,7 +33,7 @@ class RepoInspection:
         """Return its git objects, or None if they cannot be opened, which ``targets`` reports."""
         try:
             return await self.inspection.storage.open_git(self.repo)
-        except (RepoMissing, BlobNotFound, BlobCorrupt):
+        except (RepoMissing, BlobDamaged):
             return None
 
     def finding(self, check: str, what: str, hint: str, *, fault: bool = True) -> Finding:

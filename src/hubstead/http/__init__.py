@@ -10,7 +10,7 @@ from hubstead.http.files import BytesResponse, FileResponse, Source, content_dis
 from hubstead.http.headers import content_length, get_header
 from hubstead.http.limits import Limits
 from hubstead.http.ranges import Span, names_a_tag, parse_range
-from hubstead.http.responses import Response, json_response, redirect, text_response
+from hubstead.http.responses import Response, ResponseBroken, json_response, redirect, text_response
 from hubstead.http.server import HttpServer, serve
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "HttpServer",
     "Limits",
     "Response",
+    "ResponseBroken",
     "Source",
     "Span",
     "content_disposition",

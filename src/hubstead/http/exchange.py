@@ -15,6 +15,7 @@ from hubstead.errors import ClientGone, SlowClient, TooLarge
 from hubstead.http.bodies import receive_by_messages
 from hubstead.http.body_receiver import BodyReceiver, Consume
 from hubstead.http.limits import Pace
+from hubstead.http.responses import ResponseBroken
 from hubstead.http.sendfile import FileSender, NotSendable
 
 if TYPE_CHECKING:
@@ -91,6 +92,10 @@ class Exchange(RequestResponseCycle):
             except ClientGone:
                 if not self.disconnected:
                     raise
+            except ResponseBroken:  # the end of the connection reports it; the caller logged it
+                self.keep_alive = False
+                self.disconnected = True
+                self.line.transport.close()
             except asyncio.CancelledError:  # the drain timeout has passed
                 self._abandon()
 

@@ -12,6 +12,7 @@ from typing import Protocol
 from starlette.types import Receive, Scope, Send
 
 from hubstead.admission import Lane, run_in_lane
+from hubstead.errors import BlobDamaged
 from hubstead.http.headers import get_header
 from hubstead.http.multipart import RangeBody, range_body
 from hubstead.http.ranges import Span, http_date, select
@@ -156,25 +157,34 @@ class FileResponse(_ConditionalResponse):
     ) -> None:
         path = self._source.path
         if path is None:
-            await send(start)
-            await _send_pieces(send, body, self._source.chunks)
+            await _send_pieces(send, start, body, self._source.chunks)
             return
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = _open(path, self.size)
         try:
-            _check_size(fd, path, self.size)
-            await send(start)
             if "http.response.zerocopysend" in scope.get("extensions", {}):
+                await send(start)
                 await _send_uncopied(send, body, fd)
             else:
-                await _send_pieces(send, body, partial(_read, fd))
+                await _send_pieces(send, start, body, partial(_read, fd))
         finally:
             os.close(fd)
 
 
-def _check_size(fd: int, path: Path, size: int) -> None:
+def _open(path: Path, size: int) -> int:
+    """Open a file to send.
+
+    Raises:
+        BlobDamaged: it has another size, or is missing.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise BlobDamaged(blob=path.name, fault="its file is missing") from None
     actual = os.fstat(fd).st_size
     if actual != size:
-        raise OSError(f"{path.name} has {actual} bytes, not {size}")
+        os.close(fd)
+        raise BlobDamaged(blob=path.name, fault=f"it has {actual} bytes instead of {size}")
+    return fd
 
 
 async def _send_uncopied(send: Send, body: RangeBody, fd: int) -> None:
@@ -190,20 +200,40 @@ async def _send_uncopied(send: Send, body: RangeBody, fd: int) -> None:
 
 
 async def _send_pieces(
-    send: Send, body: RangeBody, read: Callable[[int, int], AsyncIterator[bytes]]
+    send: Send,
+    start: dict[str, object],
+    body: RangeBody,
+    read: Callable[[int, int], AsyncIterator[bytes]],
 ) -> None:
-    left = body.size
-    for piece in body.pieces:
-        parts = _once(piece) if isinstance(piece, bytes) else read(piece.start, piece.count)
-        async for part in parts:
-            left -= len(part)
-            await send({"type": "http.response.body", "body": part, "more_body": left > 0})
+    """Send a response; its status only once the source has yielded its first bytes.
+
+    So an error of the source before them is a response of its own.
+    """
+    left, has_begun = body.size, False
+    async for part in _parts(body, read):
+        if not has_begun:
+            await send(start)
+            has_begun = True
+        left -= len(part)
+        await send({"type": "http.response.body", "body": part, "more_body": left > 0})
     if left:
         raise EOFError(f"the source ended {left} bytes early")
 
 
-async def _once(part: bytes) -> AsyncIterator[bytes]:
-    yield part
+async def _parts(
+    body: RangeBody, read: Callable[[int, int], AsyncIterator[bytes]]
+) -> AsyncIterator[bytes]:
+    """Yield the bytes of a body; a boundary goes along with the first bytes behind it."""
+    boundary = b""
+    for piece in body.pieces:
+        if isinstance(piece, bytes):
+            boundary += piece
+            continue
+        async for part in read(piece.start, piece.count):
+            yield boundary + part if boundary else part
+            boundary = b""
+    if boundary:
+        yield boundary
 
 
 async def _read(fd: int, offset: int, count: int) -> AsyncIterator[bytes]:

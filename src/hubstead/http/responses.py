@@ -11,6 +11,10 @@ from starlette.types import Receive, Scope, Send
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
+class ResponseBroken(Exception):
+    """A response has begun and cannot be completed: the server closes the connection."""
+
+
 class Response:
     """A response in memory. HEAD omits its body, and for errors its content type."""
 

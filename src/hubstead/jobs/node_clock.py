@@ -8,7 +8,9 @@ and every node goes on serving.
 
 from __future__ import annotations
 
+import os
 import secrets
+import socket
 import time
 from collections.abc import Callable
 
@@ -50,6 +52,11 @@ _ANOTHER_AGREES = scan(
 )
 _WITHDRAW = scan(delete(nodes).where(nodes.c.name == bindparam("me")))
 _EXPIRE = scan(delete(nodes).where(nodes.c.seen_ms < DatabaseNow() - 10 * ANNOUNCEMENT_MS))
+
+
+def node_name() -> str:
+    """Return the name of this process in ``hubstead jobs`` and in the log: machine and process."""
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 class NodeClock:

@@ -26,8 +26,9 @@ from hubstead.errors import (
     ReadOnly,
     RepoNotFound,
 )
-from hubstead.http import ON_GONE, Response, get_header, redirect
+from hubstead.http import ON_GONE, Response, ResponseBroken, get_header, redirect
 from hubstead.ids import Kind, RepoId
+from hubstead.jobs import node_name
 from hubstead.repos import RepoMoved, Right, open_repo
 from hubstead.wire.cookies import session_secret
 from hubstead.wire.credentials import identify, identify_browser
@@ -126,7 +127,8 @@ class Application:
         finally:
             seconds = time.perf_counter() - started
             self._metrics.record(route, scope["method"], sender.status, seconds)
-            _log.info(
+            log, more = (_log.error, sender.broken) if sender.broken else (_log.info, {})
+            log(
                 "request",
                 method=scope["method"],
                 path=scope["path"],  # never the query: it may contain a signature
@@ -135,6 +137,7 @@ class Application:
                 bytes=sender.sent,
                 user=request.actor.name if request else "",
                 request_id=sender.request_id,
+                **more,
             )
 
     async def _handle(self, request: Request, sender: _Sender, work: Work) -> ASGIApp:
@@ -187,10 +190,7 @@ class Application:
             challenge=_challenge(request),
         )
         response = error_response(error, context)
-        if response.status >= 500 and not isinstance(error, (NotBuilt, ReadOnly)):  # no faults
-            _faults.error(
-                "refused", error=repr(error), status=response.status, request_id=sender.request_id
-            )
+        _log_fault(error, response, sender)
         failed = FailedRequest(
             request.scope,
             request.path,
@@ -228,15 +228,18 @@ class Application:
         self, error: Exception, scope: Scope, receive: Receive, sender: _Sender, route: Route | None
     ) -> None:
         wire = route.wire if route else _likely_wire(self._path(scope))
-        if isinstance(error, HubError):  # the URL is invalid, or sending the response failed
+        if sender.status:
+            # The response has begun: only the end of the connection reports the error.
+            sender.broken = {"broken": repr(error), "node": node_name()}
+            raise ResponseBroken from error
+        if isinstance(error, HubError):  # the URL is invalid, or the first bytes cannot be read
             response = error_response(error, ErrorContext(False, "", "", wire))
+            _log_fault(error, response, sender)
         else:
             _faults.exception("unexpected", request_id=sender.request_id, path=scope["path"])
             response = ErrorResponse(
                 500, f"Internal error (request {sender.request_id}): see the log"
             )
-        if sender.status:
-            raise error  # the response has begun: only closing the connection signals the error
         failed = self._failed(scope, sender.request_id)
         await self._render(wire, response, failed)(scope, receive, sender)
 
@@ -282,6 +285,7 @@ class _Sender:
         self.headers: dict[str, str] = {}
         self.status = 0
         self.sent = 0
+        self.broken: dict[str, str] = {}  # why the response ended early, for the log
         self._send = send
         self._origin = get_header(scope, "origin")
         self._may_read = self._origin is not None and origins.may_read(self._origin)
@@ -312,6 +316,18 @@ class _Sender:
             for name, value in extra.items()
             if name.encode() not in present
         ]
+
+
+def _log_fault(error: HubError, response: ErrorResponse, sender: _Sender) -> None:
+    """Log an error of the server; its text names the damaged object, if it is one."""
+    if response.status >= 500 and not isinstance(error, (NotBuilt, ReadOnly)):  # no faults
+        _faults.error(
+            "refused",
+            error=repr(error),
+            status=response.status,
+            node=node_name(),
+            request_id=sender.request_id,
+        )
 
 
 def _request_id(scope: Scope) -> str:

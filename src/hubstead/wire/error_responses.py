@@ -82,6 +82,7 @@ STATUS: dict[type[HubError], tuple[int, str | None]] = {
     errors.LimitReached: (403, None),
     errors.BlobNotFound: (404, None),
     errors.BlobCorrupt: (400, None),
+    errors.BlobDamaged: (503, None),
     errors.BlobMissing: (400, None),
     errors.RangeNotSatisfiable: (416, None),
     errors.PreconditionFailed: (412, None),

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote
 
-from hubstead.blobs import open_stored
-from hubstead.errors import BlobNotFound, Unavailable
+from hubstead.blobs import open_intact
+from hubstead.errors import BlobDamaged
 from hubstead.http import Source
 from hubstead.repos import cas_url, issue_xet_token
 from hubstead.wire.request import Request
@@ -68,17 +68,14 @@ async def open_lfs(request: Request, lfs_object: LfsObject) -> Source:
     """Open an LFS object: a plain blob of the store, or a reconstruction from xorbs.
 
     Raises:
-        Unavailable: the store lacks the bytes that the database lists, even after a retry.
+        BlobDamaged: its bytes are missing, have another size, or are marked as damaged.
+        Unavailable: the store does not answer.
     """
-    with contextlib.suppress(BlobNotFound):
-        return await _open(request, lfs_object)
-    try:
-        return await _open(request, lfs_object)
-    except BlobNotFound:
-        raise Unavailable(reason="bytes that should be in the store are missing") from None
-
-
-async def _open(request: Request, lfs_object: LfsObject) -> Source:
+    lfs_object.require_intact()
     if lfs_object.is_plain:
-        return await open_stored(request.hub.blobs, lfs_object.sha256, lfs_object.place)
+        with contextlib.suppress(BlobDamaged):
+            return await open_intact(
+                request.hub.blobs, lfs_object.key, lfs_object.place, lfs_object.bytes
+            )
+    # Other bytes may have replaced these since the row was read, so it is read again.
     return await request.hub.stores.xet.open_object(lfs_object.sha256)

@@ -55,6 +55,7 @@ from hubstead.xet.store import PlannedFile, XetStore
 from hubstead.xet.terms import Term, Terms
 from hubstead.xet.unreferenced import delete_unreferenced_files, quarantine_xorbs, release_xorbs
 from hubstead.xet.usage import Usage, hub_usage, terms_bytes, usage_of, usage_of_all
+from hubstead.xet.verification import XorbVerifier, verify_xorb
 from hubstead.xet.xorb_parser import XorbParser, XorbRefused
 from hubstead.xet.xorb_upload import XorbUpload
 from hubstead.xet.xorbs import XorbIndex
@@ -95,6 +96,7 @@ __all__ = [
     "XorbRange",
     "XorbRefused",
     "XorbUpload",
+    "XorbVerifier",
     "begin_epoch",
     "can_compile",
     "chunk_hash",
@@ -133,6 +135,7 @@ __all__ = [
     "unused_xorb_blobs",
     "usage_of",
     "usage_of_all",
+    "verify_xorb",
     "was_uploaded",
     "write_dedup_shard",
     "xet_hashes",

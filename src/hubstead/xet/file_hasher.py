@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from hubstead.admission import Lane, run_to_the_end
 from hubstead.blobs import NodeCache
-from hubstead.errors import BlobCorrupt
+from hubstead.errors import BlobDamaged
 from hubstead.xet.reader import (
     BATCH_BYTES,
     ChunkReader,
@@ -64,8 +64,7 @@ class FileHasher:
             partial_digest: Returns digests that exist already, of beginnings of files.
 
         Raises:
-            BlobNotFound: the bytes of a xorb are gone.
-            BlobCorrupt: the store is damaged.
+            BlobDamaged: the store is damaged.
             Unavailable: the store does not answer.
         """
         files = sorted(files, key=lambda file: file.terms[0])  # to read xorbs in order
@@ -204,7 +203,7 @@ class _Lane:
             fds = await self._xorbs.fds([task.piece for task in unit])
             try:
                 await run_to_the_end(Lane.DIGESTS, self._hash, unit, fds)
-            except BlobCorrupt:
+            except BlobDamaged:
                 await self._xorbs.drop_copies([task.piece for task in unit])
                 raise
         self._results.add_bytes(size)

@@ -48,18 +48,20 @@ _BY_NAME = indexed(select(*_COLUMNS).where(xet_files.c.name == bindparam("which_
 class _ObjectRow:
     reconstructable_ms: int | None
     stored: str | None
+    bytes: int
     file: _FileRow | None
 
-    _fields: ClassVar = ("reconstructable_ms", "stored", *_FileRow._fields)
+    _fields: ClassVar = ("reconstructable_ms", "stored", "object_bytes", *_FileRow._fields)
 
     @classmethod
     def _make(cls, values: Sequence[Any]) -> _ObjectRow:
-        file = None if values[2] is None else _FileRow._make(values[2:])
-        return cls(values[0], values[1], file)
+        file = None if values[3] is None else _FileRow._make(values[3:])
+        return cls(values[0], values[1], values[2], file)
 
 
+_OF_BLOB = (blobs.c.reconstructable_ms, blobs.c.stored, blobs.c.bytes.label("object_bytes"))
 _OBJECT = indexed(
-    select(blobs.c.reconstructable_ms, blobs.c.stored, *_COLUMNS)
+    select(*_OF_BLOB, *_COLUMNS)
     .outerjoin_from(blobs, xet_files, xet_files.c.sha256 == blobs.c.name)
     .where(blobs.c.kind == BlobKind.LFS.value, blobs.c.name == bindparam("which_name"))
     .order_by(xet_files.c.pk)
@@ -82,7 +84,7 @@ class _NamedObjectRow:
 
 # The oldest file of the same bytes comes first.
 _OBJECTS = scan(
-    select(blobs.c.name.label("object"), blobs.c.reconstructable_ms, blobs.c.stored, *_COLUMNS)
+    select(blobs.c.name.label("object"), *_OF_BLOB, *_COLUMNS)
     .outerjoin_from(blobs, xet_files, xet_files.c.sha256 == blobs.c.name)
     .where(blobs.c.kind == BlobKind.LFS.value, any_of(blobs.c.name, "names"))
     .order_by(blobs.c.name, xet_files.c.pk),
@@ -203,17 +205,22 @@ async def find_file(db: Reader, name: str) -> XetFile | None:
     return None if row is None else _file(row)
 
 
-async def locate_object(db: Reader, sha256: str) -> tuple[StoredKey | None, XetFile | None] | None:
-    """Return the plain blob of an LFS object, if any, and its oldest file, if any.
+class LocatedObject(NamedTuple):
+    """Where the bytes of an LFS object are."""
 
-    None if there is no such object.
-    """
+    bytes: int
+    place: StoredKey | None  # None: it is not stored as one blob
+    file: XetFile | None  # the oldest one, if it can be reconstructed from xorbs
+
+
+async def locate_object(db: Reader, sha256: str) -> LocatedObject | None:
+    """Return where an LFS object is; None if there is no such object."""
     row = await db.one(_OBJECT, which_name=sha256)
     if row is None:
         return None
-    stored = stored_key(BlobKey(BlobKind.LFS, sha256), row.stored)
+    place = stored_key(BlobKey(BlobKind.LFS, sha256), row.stored)
     file = None if row.file is None else _file(row.file)
-    return None if row.reconstructable_ms is not None else stored, file
+    return LocatedObject(row.bytes, None if row.reconstructable_ms is not None else place, file)
 
 
 async def locate_objects(

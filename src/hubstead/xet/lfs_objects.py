@@ -15,6 +15,7 @@ from sqlalchemy import and_, bindparam, func, select
 from hubstead.blobs import BlobKey, BlobKind, StoredKey, stored_key
 from hubstead.blobs.tables import blobs, repo_blobs
 from hubstead.db import Reader, any_of, indexed, scan
+from hubstead.errors import BlobDamaged
 from hubstead.xet.tables import xet_files
 
 _OF_REPO = and_(
@@ -35,6 +36,7 @@ class _ObjectRow(NamedTuple):
     committed: int
     reconstructable_ms: int | None
     stored: str | None
+    damaged_ms: int | None
     file: str | None
 
 
@@ -44,6 +46,7 @@ _OBJECT = indexed(
         repo_blobs.c.committed,
         blobs.c.reconstructable_ms,
         blobs.c.stored,
+        blobs.c.damaged_ms,
         _OLDEST.label("file"),
     )
     .join_from(
@@ -102,11 +105,26 @@ class LfsObject(msgspec.Struct, frozen=True):
     is_plain: bool  # whether it is stored as one blob
     file: str | None  # the hash of its Xet file, if it can be reconstructed from xorbs
     stored: str | None = None  # the stored name of its blob, if not the sha256
+    is_damaged: bool = False  # its row is marked: a check rejected its plain bytes
+
+    @property
+    def key(self) -> BlobKey:
+        """The blob."""
+        return BlobKey(BlobKind.LFS, self.sha256)
 
     @property
     def place(self) -> StoredKey:
         """The key of its blob in the store, if it is plain."""
-        return stored_key(BlobKey(BlobKind.LFS, self.sha256), self.stored)
+        return stored_key(self.key, self.stored)
+
+    def require_intact(self) -> None:
+        """Check the mark of damage of an object that is to be sent as one blob.
+
+        Raises:
+            BlobDamaged: the row is marked.
+        """
+        if self.is_plain and self.is_damaged:
+            raise BlobDamaged(blob=str(self.key), fault="its bytes are marked as damaged")
 
 
 async def find_lfs_object(db: Reader, repo_pk: int, sha256: str) -> LfsObject | None:
@@ -115,7 +133,15 @@ async def find_lfs_object(db: Reader, repo_pk: int, sha256: str) -> LfsObject | 
     if row is None:
         return None
     is_plain = row.reconstructable_ms is None
-    return LfsObject(sha256, row.bytes, bool(row.committed), is_plain, row.file, row.stored)
+    return LfsObject(
+        sha256,
+        row.bytes,
+        bool(row.committed),
+        is_plain,
+        row.file,
+        row.stored,
+        is_plain and row.damaged_ms is not None,
+    )
 
 
 async def xet_hashes(db: Reader, repo_pk: int, sha256s: Sequence[str]) -> dict[str, str]:

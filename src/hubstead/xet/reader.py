@@ -15,8 +15,9 @@ from pathlib import Path
 
 from hubstead.admission import Lane, run_in_lane
 from hubstead.blobs import BlobKey, BlobKind, NodeCache
-from hubstead.errors import BlobCorrupt, RangeNotSatisfiable
+from hubstead.errors import BlobCorrupt, BlobDamaged, BlobNotFound, RangeNotSatisfiable
 from hubstead.xet.decoder import decode_records
+from hubstead.xet.hashes import chunk_hash
 from hubstead.xet.records import HEADER, HEADER_BYTES, Scheme
 from hubstead.xet.terms import Terms
 from hubstead.xet.work_units import DEFAULT_UNITS, WorkUnits
@@ -53,6 +54,8 @@ class Piece:
 
 #: Returns xorbs by raw hash.
 Locate = Callable[[Sequence[bytes]], Awaitable[Mapping[bytes, StoredXorb]]]
+#: Has a damaged blob, named as its key is written, verified and marked.
+Report = Callable[[str], None]
 
 
 async def pieces(
@@ -84,7 +87,10 @@ async def pieces(
 
 
 class ChunkReader:
-    """Reads chunks from the files of xorbs. For one thread at a time."""
+    """Reads chunks from the files of xorbs, and checks them where the index has their hashes.
+
+    For one thread at a time.
+    """
 
     def __init__(self) -> None:
         self._headers = memoryview(bytearray(_CHUNKS * HEADER_BYTES))
@@ -94,8 +100,17 @@ class ChunkReader:
         """Fill ``out``, which has ``piece.bytes``, with the chunks of a piece.
 
         Raises:
-            BlobCorrupt: the file does not match its index.
+            BlobDamaged: the file does not match its index.
         """
+        try:
+            self._read(fd, piece, out)
+            if piece.index.has_hashes:
+                _check_chunks(piece, out)
+        except BlobCorrupt as error:
+            key = BlobKey(BlobKind.XORB, piece.blob)
+            raise BlobDamaged(blob=str(key), fault=error.message) from error
+
+    def _read(self, fd: int, piece: Piece, out: memoryview) -> None:
         first, stop = piece.index.span(piece.start, piece.end)
         looks_plain = stop - first == len(out) + HEADER_BYTES * (piece.end - piece.start)
         if not (looks_plain and self._read_plain(fd, piece, out)):
@@ -137,6 +152,14 @@ class ChunkReader:
             raise BlobCorrupt(expected=f"{len(out)} bytes of chunks", got="fewer")
 
 
+def _check_chunks(piece: Piece, out: memoryview) -> None:
+    index, base = piece.index, piece.index.offset(piece.start)
+    for chunk in range(piece.start, piece.end):
+        data = out[index.offset(chunk) - base : index.offset(chunk + 1) - base]
+        if chunk_hash(data) != index.hash_at(chunk):
+            raise BlobCorrupt(expected=f"chunk {chunk} of the xorb", got="other bytes")
+
+
 def _read_all(fd: int, buffers: list[memoryview], offset: int, size: int) -> None:
     done = os.preadv(fd, buffers, offset)
     while done < size:  # a short read is rare, but allowed
@@ -170,21 +193,29 @@ class OpenXorbs:
         """Return the descriptors for the pieces of a batch, good until the next call.
 
         Raises:
-            BlobNotFound: the bytes of a xorb are gone.
+            BlobDamaged: the bytes of a xorb are gone.
             Unavailable: the store does not answer.
         """
         for blob in dict.fromkeys(piece.blob for piece in batch):
             if blob not in self._fds:
-                self._fds[blob] = await self._cache.open(BlobKey(BlobKind.XORB, blob))
+                self._fds[blob] = await self._open(BlobKey(BlobKind.XORB, blob))
             self._fds.move_to_end(blob)
         while len(self._fds) > self._at_most:
             os.close(self._fds.popitem(last=False)[1])
         return [self._fds[piece.blob] for piece in batch]
 
+    async def _open(self, key: BlobKey) -> int:
+        try:
+            return await self._cache.open(key)
+        except BlobNotFound:
+            raise BlobDamaged(blob=str(key), fault="its bytes are missing") from None
+
     async def drop_copies(self, batch: Sequence[Piece]) -> None:
         """Drop this node's copies of xorbs, whose bytes are wrong; the next read fetches them."""
         for blob in {piece.blob for piece in batch}:
             await self._cache.forget(BlobKey(BlobKind.XORB, blob))
+            if blob in self._fds:
+                os.close(self._fds.pop(blob))
 
     def close(self) -> None:
         """Close all files; the caller has stopped reading."""
@@ -199,9 +230,15 @@ class XetSource:
     path: Path | None = None
 
     def __init__(
-        self, terms: Terms, locate: Locate, cache: NodeCache, units: WorkUnits = DEFAULT_UNITS
+        self,
+        terms: Terms,
+        locate: Locate,
+        cache: NodeCache,
+        units: WorkUnits = DEFAULT_UNITS,
+        report: Report | None = None,
     ) -> None:
         self._units = units
+        self._report = report
         self.size = terms.size
         self._terms = terms
         self._locate = locate
@@ -213,7 +250,7 @@ class XetSource:
         Raises:
             RangeNotSatisfiable: the range reaches beyond the end.
             BlobNotFound: the file was deleted meanwhile.
-            BlobCorrupt: the store is damaged.
+            BlobDamaged: the store is damaged; all bytes before are right.
             Unavailable: the store does not answer.
         """
         left = self.size - start if count is None else count
@@ -225,6 +262,7 @@ class XetSource:
             pieces(self._terms, self._locate, start, start + left, units=self._units),
             self._cache,
             self._units,
+            self._report,
         )
         skip = await self._bytes_before(start)
         try:
@@ -249,7 +287,14 @@ class XetSource:
 class _Stream:
     """Reads batches of pieces, one batch ahead of the caller."""
 
-    def __init__(self, pieces: AsyncIterator[Piece], cache: NodeCache, units: WorkUnits) -> None:
+    def __init__(
+        self,
+        pieces: AsyncIterator[Piece],
+        cache: NodeCache,
+        units: WorkUnits,
+        report: Report | None,
+    ) -> None:
+        self._report = report
         self._most_xorbs = units.xorbs
         self._pieces = pieces
         self._pending: Piece | None = None  # the first of the next batch
@@ -275,12 +320,20 @@ class _Stream:
         batch = await self._batch()
         if not batch:
             return memoryview(b"")
-        fds = await self._xorbs.fds(batch)
         try:
-            return await run_in_lane(Lane.TRANSFERS, self._fill, batch, fds)
-        except BlobCorrupt:
+            return await self._filled(batch)
+        except BlobDamaged:
             await self._xorbs.drop_copies(batch)
+        try:
+            return await self._filled(batch)  # from the store, if only this node's copy was wrong
+        except BlobDamaged as error:
+            if self._report is not None:
+                self._report(error.blob)
             raise
+
+    async def _filled(self, batch: list[Piece]) -> memoryview:
+        fds = await self._xorbs.fds(batch)
+        return await run_in_lane(Lane.TRANSFERS, self._fill, batch, fds)
 
     async def _batch(self) -> list[Piece]:
         batch: list[Piece] = []

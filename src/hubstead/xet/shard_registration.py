@@ -12,7 +12,7 @@ from hubstead import blobs
 from hubstead.admission import Lane, run_in_lane
 from hubstead.blobs import BlobKind
 from hubstead.db import Database, Tx
-from hubstead.errors import BlobNotFound, TooLarge
+from hubstead.errors import BlobDamaged, BlobNotFound, TooLarge
 from hubstead.settings import BlobSettings, XetSettings
 from hubstead.xet.damage import DamageCheck
 from hubstead.xet.eager_hasher import EagerHasher
@@ -22,7 +22,7 @@ from hubstead.xet.files import NewFile, add_files, drop_files, files_with_conten
 from hubstead.xet.hashes import to_text
 from hubstead.xet.index import KnownXorb, add_chunks, find_xorbs, renew_xorbs
 from hubstead.xet.index_cache import IndexCache
-from hubstead.xet.reader import StoredXorb
+from hubstead.xet.reader import Report, StoredXorb
 from hubstead.xet.shard_check import XorbsDiffer, check_shard
 from hubstead.xet.shards import FileEntry, Shard, ShardRefused, XorbEntry
 from hubstead.xet.terms import Terms
@@ -69,12 +69,12 @@ class ShardRegistration:
     blob_settings: BlobSettings
     max_file_bytes: int
     indexes: IndexCache
-    offsets: IndexCache
     hasher: FileHasher
     eager_hasher: EagerHasher
     damage: DamageCheck
     epochs: Epochs
     units: WorkUnits
+    report: Report
 
     async def register(
         self,
@@ -100,6 +100,7 @@ class ShardRegistration:
 
         Raises:
             ShardRefused: the shard is wrong, or a xorb is missing.
+            BlobDamaged: a stored xorb that the files need cannot be read.
             TooLarge: a file is larger than ``max_lfs_file_bytes``.
             Unavailable: the store does not answer, or a row is just being deleted.
             Conflict: the repository is gone.
@@ -157,14 +158,19 @@ class ShardRegistration:
         stored = await known_sha256s(self.db, list(content.entries))
 
         async def locate(xorbs: Sequence[bytes]) -> dict[bytes, StoredXorb]:
-            offsets = await self.offsets.get_many(known[xorb].blob for xorb in xorbs)
-            return {xorb: StoredXorb(known[xorb].blob, offsets[known[xorb].blob]) for xorb in xorbs}
+            # With hashes: a wrong byte in the store must not become a wrong sha256 in a row.
+            indexes = await self.indexes.get_many(known[xorb].blob for xorb in xorbs)
+            return {xorb: StoredXorb(known[xorb].blob, indexes[known[xorb].blob]) for xorb in xorbs}
 
         def partial_digest(terms: Terms) -> tuple[hashlib._Hash, int]:
             return self.eager_hasher.partial_digest(terms, lambda xorb: known[xorb].blob)
 
         unknown = await run_in_lane(Lane.DIGESTS, _unknown_files, content, stored)
-        computed = await self.hasher.digests(unknown, locate, progress, partial_digest)
+        try:
+            computed = await self.hasher.digests(unknown, locate, progress, partial_digest)
+        except BlobDamaged as error:
+            self.report(error.blob)
+            raise
         return await run_in_lane(Lane.DIGESTS, _all_digests, content, stored, computed)
 
     async def _add(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 
 import msgspec
 
-from hubstead.admission import Lane, run_to_the_end
+from hubstead.admission import Lane, run_to_the_end, start_detached
 from hubstead.blobs import (
     Blob,
     BlobKey,
@@ -19,11 +19,12 @@ from hubstead.blobs import (
     NodeCache,
     Sha256Verifier,
     UploadReceiver,
-    open_stored,
+    open_intact,
     receive_upload,
+    require_unmarked,
 )
 from hubstead.db import Database
-from hubstead.errors import BlobNotFound
+from hubstead.errors import BlobDamaged, BlobNotFound, HubError
 from hubstead.settings import BlobSettings, XetSettings
 from hubstead.xet.damage import DamageCheck
 from hubstead.xet.eager_hasher import EagerHasher
@@ -44,6 +45,7 @@ from hubstead.xet.index_cache import IndexCache
 from hubstead.xet.plans import ReconstructionPlan, make_plan
 from hubstead.xet.reader import StoredXorb, XetSource
 from hubstead.xet.shard_registration import ShardRegistration
+from hubstead.xet.verification import verify_xorb
 from hubstead.xet.work_units import DEFAULT_UNITS, WorkUnits
 from hubstead.xet.xorb_parser import ChunkObserver
 from hubstead.xet.xorb_upload import XorbUpload
@@ -98,18 +100,19 @@ class XetStore:
         self._offsets = IndexCache(db, _OFFSETS_BYTES, hashes=False)
         hasher = FileHasher(cache, units)
         self.eager_hasher = EagerHasher(hasher.extend_digest)
+        self._verifications: dict[str, asyncio.Task[None]] = {}
         self.shards = ShardRegistration(
             db,
             settings,
             blob_settings,
             max_file_bytes,
             self.indexes,
-            self._offsets,
             hasher,
             self.eager_hasher,
             self.damage,
             self.epochs,
             units,
+            self.report_damage,
         )
         self._units = units
         self._db = db
@@ -121,6 +124,9 @@ class XetStore:
     async def close(self) -> None:
         """Cancel background reads and downloads."""
         await self.eager_hasher.close()
+        for task in list(self._verifications.values()):
+            task.cancel()
+        await asyncio.gather(*self._verifications.values(), return_exceptions=True)
         await self.cache.close()
 
     # -- xorbs --------------------------------------------------------------------------------
@@ -250,8 +256,11 @@ class XetStore:
         Raises:
             RangeNotSatisfiable: the file has no such bytes.
             BlobNotFound: the file was deleted meanwhile.
+            BlobDamaged: a xorb of it is marked as damaged.
         """
-        located = await self._locate(file.terms.xorbs(file.terms.between(start, end)))
+        needed = file.terms.xorbs(file.terms.between(start, end))
+        located = await self._locate(needed, self._offsets)
+        await require_unmarked(self._db, BlobKind.XORB, [xorb.blob for xorb in located.values()])
         indexes = {xorb: stored.index for xorb, stored in located.items()}
         plan = make_plan(file.terms, indexes, start, end)
         return PlannedFile(plan, {xorb: stored.blob for xorb, stored in located.items()})
@@ -261,26 +270,46 @@ class XetStore:
 
         Raises:
             BlobNotFound: there is no such object.
+            BlobDamaged: its bytes are gone, or have another size.
         """
         located = await locate_object(self._db, sha256)
-        stored, file = (None, None) if located is None else located
-        if stored is not None:
-            return await open_stored(self._blobs, sha256, stored)
-        if file is None:
+        if located is None:
             raise BlobNotFound(name=sha256)
-        return self.open_file(file)
+        key = BlobKey(BlobKind.LFS, sha256)
+        if located.place is not None:
+            return await open_intact(self._blobs, key, located.place, located.bytes)
+        if located.file is None:
+            raise BlobDamaged(blob=str(key), fault="no file of xorbs has its bytes")
+        return self.open_file(located.file)
 
     def open_file(self, file: XetFile) -> XetSource:
-        """Open a file, which is reconstructed from xorbs while it is read."""
-        return XetSource(file.terms, self._locate, self.cache, self._units)
+        """Open a file, which is reconstructed from xorbs and checked while it is read."""
 
-    async def _locate(self, xorbs: Sequence[bytes]) -> Mapping[bytes, StoredXorb]:
+        async def locate(xorbs: Sequence[bytes]) -> Mapping[bytes, StoredXorb]:
+            return await self._locate(xorbs, self.indexes)
+
+        return XetSource(file.terms, locate, self.cache, self._units, self.report_damage)
+
+    def report_damage(self, blob: str) -> None:
+        """Have the xorb of blob ``xorb/<name>`` verified in the store, and marked if need be."""
+        name = blob.removeprefix(f"{BlobKind.XORB}/")
+        if name not in self._verifications:
+            task = self._verifications[name] = start_detached(self._verify(name))
+            task.add_done_callback(lambda _task: self._verifications.pop(name, None))
+
+    async def _verify(self, blob: str) -> None:
+        with suppress(HubError):  # the store fails: the next reader reports the damage again
+            await verify_xorb(self._db, self._blobs, blob)
+
+    async def _locate(
+        self, xorbs: Sequence[bytes], indexes: IndexCache
+    ) -> Mapping[bytes, StoredXorb]:
         names = [to_text(xorb) for xorb in xorbs]
         known = await find_xorbs(self._db, names)
         for name in names:
             if name not in known:
                 raise BlobNotFound(name=name)
-        offsets = await self._offsets.get_many(xorb.blob for xorb in known.values())
+        offsets = await indexes.get_many(xorb.blob for xorb in known.values())
         blobs = [known[name].blob for name in names]
         return {
             xorb: StoredXorb(blob, offsets[blob]) for xorb, blob in zip(xorbs, blobs, strict=True)

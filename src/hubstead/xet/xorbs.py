@@ -41,6 +41,11 @@ class XorbIndex:
         return hash(self._hashes)
 
     @property
+    def has_hashes(self) -> bool:
+        """Whether it was loaded with the hashes of its chunks."""
+        return bool(self._hashes)
+
+    @property
     def size(self) -> int:
         """The bytes of all records, as stored."""
         return self._ends[-1]

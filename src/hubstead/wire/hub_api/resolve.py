@@ -180,6 +180,7 @@ async def _direct_url(request: Request, entry: Entry, lfs: LfsObject) -> str | N
         return None
     if names_a_tag(request.scope) or not _follows_to_other_hosts(request):
         return None
+    lfs.require_intact()
     media_type = _media_type(entry.name)
     shown = not request.query.flag("download") and _is_passive(media_type)
     return await direct.url(

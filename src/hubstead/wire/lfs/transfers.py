@@ -81,6 +81,7 @@ async def download(request: Request) -> ASGIApp:
     if lfs_object is None or not lfs_object.committed:
         raise BlobNotFound(name=grant.oid)
     direct = request.hub.blobs.direct if lfs_object.is_plain and request.method == "GET" else None
+    lfs_object.require_intact()
     if direct is not None and not names_a_tag(request.scope):  # the object store has other etags
         expires_s = int(request.hub.settings.blobs.download_url_seconds)
         url = await direct.url(

@@ -109,6 +109,7 @@ async def _send_object(request: Request, lfs: LfsObject, headers: list[tuple[str
     if request.method == "HEAD":
         return FileResponse(_SizeOnly(lfs.bytes), etag=lfs.sha256, headers=headers, media_type=_ANY)
     direct = request.hub.blobs.direct
+    lfs.require_intact()
     if direct is not None and lfs.is_plain:
         seconds = int(request.hub.settings.registry.url_seconds)
         url = await direct.url(lfs.place, expires_s=seconds, media_type=_ANY)

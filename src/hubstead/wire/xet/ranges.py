@@ -11,11 +11,11 @@ import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hubstead.accounts import reload_actor
-from hubstead.blobs import BlobKey, BlobKind, LocalBlob, NodeCache
-from hubstead.errors import BlobNotFound, Forbidden, HubError, StorageFull, Unavailable
+from hubstead.blobs import BlobKey, BlobKind, LocalBlob, stored_name_of
+from hubstead.errors import BlobDamaged, BlobNotFound, Forbidden, HubError, StorageFull, Unavailable
 from hubstead.http import FileResponse, get_header, parse_range
 from hubstead.repos import Right, cas_url, open_repo_by_id
-from hubstead.wire import Request
+from hubstead.wire import Hub, Request
 
 PURPOSE = "xet range"
 REFUSED = "This address is not valid, or no longer: ask for a new plan"
@@ -80,8 +80,7 @@ async def fetch_range(request: Request) -> ASGIApp:
     try:
         grant = await _open_grant(request)
         first, last = _requested_range(request, grant)
-        cache = request.hub.stores.xet.cache
-        return _RangeResponse(cache, BlobKey(BlobKind.XORB, grant.blob), first, last)
+        return _RangeResponse(request.hub, BlobKey(BlobKind.XORB, grant.blob), first, last)
     except (Unavailable, StorageFull):
         raise
     except HubError:
@@ -111,9 +110,10 @@ def _requested_range(request: Request, grant: RangeGrant) -> tuple[int, int]:
 class _RangeResponse:
     """Sends a range of a xorb from this node's copy."""
 
-    def __init__(self, cache: NodeCache, key: BlobKey, first: int, last: int) -> None:
-        self._cache = cache
+    def __init__(self, hub: Hub, key: BlobKey, first: int, last: int) -> None:
+        self._hub = hub
         self._key = key
+        self._last = last
         self._range = b"bytes=%d-%d" % (first, last)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -122,12 +122,23 @@ class _RangeResponse:
         unconditional = {**scope, "headers": [*headers, (b"range", self._range)]}
         try:
             await (await self._file())(unconditional, receive, send)
-        except FileNotFoundError:  # the cache dropped the copy before it was opened
+        except BlobDamaged:  # the cache dropped the copy before it was opened
             await (await self._file())(unconditional, receive, send)
 
     async def _file(self) -> FileResponse:
         try:
-            path = await self._cache.path(self._key)
+            path = await self._hub.stores.xet.cache.path(self._key)
+            size = path.stat().st_size
+        except (BlobNotFound, FileNotFoundError):
+            raise await self._absence() from None
+        if size <= self._last:
+            raise BlobDamaged(blob=str(self._key), fault=f"it has only {size} bytes")
+        return FileResponse(LocalBlob(size, path), headers=_HEADERS)
+
+    async def _absence(self) -> HubError:
+        """Return the error of bytes that are missing: deleted with their row, or lost."""
+        try:
+            await stored_name_of(self._hub.db, self._key)
         except BlobNotFound:
-            raise Forbidden(reason=REFUSED) from None
-        return FileResponse(LocalBlob(path.stat().st_size, path), headers=_HEADERS)
+            return Forbidden(reason=REFUSED)
+        return BlobDamaged(blob=str(self._key), fault="its bytes are missing")
