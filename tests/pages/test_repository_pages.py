@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import struct
 from dataclasses import dataclass
 
 import pytest
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
+from hubstead.pages.files import FOLDER_PAGE
 from tests.pages.test_pages import Elements
 from tests.support.hub import ThreadHub
 from tests.support.models import gguf
@@ -150,6 +152,22 @@ def test_a_folder_shows_the_last_commit_of_each_entry_folders_first(shown: Shown
     assert "<i>" not in body
     below = shown.page("/tree/main/src")
     assert f'href="/{shown.id}/blob/main/src/train.py"' in below
+
+
+def test_the_pages_of_a_large_folder_have_each_entry_once(shown: Shown) -> None:
+    wide = Shown(shown.hub, shown.owner, shown.owner.repo("wide"))
+    names = [f"d{number:03}/f" for number in range(FOLDER_PAGE + 3)] + ["one.txt", "two.txt"]
+    operations = [CommitOperationAdd(name, b"x") for name in names]
+    shown.owner.api.create_commit(wide.id, operations, commit_message="Many")
+    seen: list[str] = []
+    path = "/tree/main"
+    while path:
+        links = Elements(wide.page(path)).links
+        seen += [link for link in links if re.search(r"/(tree|blob)/main/[^/?]+$", link)]
+        path = next((link.partition(wide.id)[2] for link in links if "?after=" in link), "")
+    assert sorted(link.rpartition("/")[2] for link in seen) == sorted(
+        [".gitattributes", *(name.partition("/")[0] for name in names)]
+    )
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hubstead.admission import Lane, run_in_lane
 from hubstead.errors import RevisionNotFound
 from hubstead.gitstore import Commit, DiffLimits, GitRepo, diff_commits
 from hubstead.http import Response, text_response
-from hubstead.pages.repo_page import repo_page, revision_and_path
+from hubstead.pages.repo_page import long_repo_page, revision_and_path
 from hubstead.repos import Right, allows, require_right
 from hubstead.wire import Request
 
@@ -42,7 +42,7 @@ async def commits(request: Request) -> Response:
     days: dict[int, list[Commit]] = {}
     for commit_ in shown:
         days.setdefault(commit_.time_s // 86_400, []).append(commit_)
-    return repo_page(
+    return await long_repo_page(
         request,
         "commits.html",
         tab="commits",
@@ -69,7 +69,7 @@ async def commit(request: Request) -> Response:
         require_right(request.repo, request.actor, Right.READ)
         return await _as_text(git, parent, shown, form)
     diff = await _diff(request, git, parent, shown.oid)
-    return repo_page(request, "commit.html", tab="commits", commit=shown, **diff)
+    return await long_repo_page(request, "commit.html", tab="commits", commit=shown, **diff)
 
 
 def _form_of(text: str) -> tuple[str, str]:
@@ -118,7 +118,7 @@ async def compare(request: Request) -> Response:
         Lane.HISTORY, partial(git.log, hide=base.commit), head.commit, 0, COMMITS_PAGE + 1
     )
     diff = await _diff(request, git, start, head.commit)
-    return repo_page(
+    return await long_repo_page(
         request,
         "compare.html",
         tab="commits",

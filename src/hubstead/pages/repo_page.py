@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from hubstead.admission import Lane, run_in_lane
 from hubstead.commits import Revision
 from hubstead.gitstore import Entry, GitRepo, Pointer
 from hubstead.http import Response
@@ -66,6 +68,14 @@ def repo_page(
     return page(
         request, template, headers=headers, repo=repo, here=here, tabs=tabs, tab=tab, **facts
     )
+
+
+async def long_repo_page(request: Request, template: str, /, **facts: Any) -> Response:
+    """Render a template that may have thousands of lines, in a thread: others do not wait for it.
+
+    The arguments are those of :func:`repo_page`.
+    """
+    return await run_in_lane(Lane.READS, partial(repo_page, request, template, **facts))
 
 
 def repo_address(request: Request) -> str:
