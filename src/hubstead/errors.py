@@ -280,6 +280,17 @@ class ReadOnly(Unavailable):
     """{reason}"""  # the sentence of the operator
 
 
+class NewerSchema(Unavailable):
+    """A newer release migrated the database (schema {version}), and this one (schema {own}) \
+cannot work on it: install a release with schema {oldest} or newer, or restore the backup from \
+before the update."""
+
+    version: str
+    own: str
+    oldest: str
+    reason: str = "a newer release migrated the database"
+
+
 class StorageReadOnly(Unavailable):
     """The server cannot answer right now: {reason}"""
 

@@ -18,15 +18,23 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 import hubstead
 from hubstead.backup.snapshot_db import skipped_tables
-from hubstead.db import migrate, open_db
+from hubstead.db import migrate, open_db, require_own_schema
 from hubstead.db.connect import SCHEMA_VERSION
 from hubstead.db.schema import metadata
 from hubstead.db.sqlite import connect
-from hubstead.errors import Unavailable
+from hubstead.errors import NewerSchema, Unavailable
+from tests.support.factories import a_repo, a_user
 from tests.support.services import Postgres
 
 #: Alembic cannot compare collations in an index; ``test_plans.py`` shows that it is used.
 _BY_COLLATION = {"ix_ref_bytes"}
+#: What the next release may add while this one serves.
+LATER_MIGRATION = (
+    "CREATE TABLE later (pk BIGINT PRIMARY KEY, repo_pk BIGINT)",
+    "ALTER TABLE repo ADD COLUMN later TEXT",
+    "CREATE INDEX ix_repo_later ON repo (later)",
+    "UPDATE alembic_version SET version_num = '9998'",
+)
 MIGRATIONS = Path(hubstead.__file__).parent / "db" / "migrations"
 
 
@@ -103,17 +111,47 @@ async def test_an_unmigrated_database_is_refused(empty_url: str) -> None:
         await open_db(empty_url)
 
 
-async def test_a_database_of_another_release_is_refused(database_url: str) -> None:
-    await set_version(database_url, "9999")
-    try:
-        with pytest.raises(Unavailable, match="has schema 9999"):
-            await open_db(database_url)
-    finally:
-        await set_version(database_url, SCHEMA_VERSION)
+async def test_a_database_of_an_earlier_release_is_refused(empty_url: str) -> None:
+    await migrate(empty_url)
+    await change(empty_url, "UPDATE alembic_version SET version_num = '0001'")
+    with pytest.raises(Unavailable, match="has schema 0001"):
+        await open_db(empty_url)
 
 
-async def set_version(url: str, version: str) -> None:
-    sql = f"UPDATE alembic_version SET version_num = '{version}'"
+async def test_a_release_serves_and_restarts_on_the_next_schema(empty_url: str) -> None:
+    await migrate(empty_url)
+    for sql in LATER_MIGRATION:
+        await change(empty_url, sql)
+    await migrate(empty_url)  # as a start does
+    db = await open_db(empty_url)
+    await db.ready()
+    await a_repo(db, await a_user(db))
+    with pytest.raises(NewerSchema, match="schema 9998"):
+        await require_own_schema(db)  # a backup would lack tables
+    await db.close()
+
+
+async def test_a_migration_that_ends_the_support_of_this_release_refuses_it_with_the_way_out(
+    empty_url: str,
+) -> None:
+    await migrate(empty_url)
+    for sql in LATER_MIGRATION:
+        await change(empty_url, sql)
+    await change(empty_url, "UPDATE alembic_version SET version_num='9999', oldest='9998'")
+    for start in (migrate, open_db):
+        with pytest.raises(NewerSchema) as refused:
+            await start(empty_url)
+        assert refused.value.message == (
+            "A newer release migrated the database (schema 9999), and this one (schema "
+            f"{SCHEMA_VERSION}) cannot work on it: install a release with schema 9998 or newer, "
+            "or restore the backup from before the update."
+        )
+    await change(empty_url, f"UPDATE alembic_version SET oldest='{SCHEMA_VERSION}'")
+    await (await open_db(empty_url)).close()
+
+
+async def change(url: str, sql: str) -> None:
+    """Run a statement as a migration of a later release does."""
     if url.startswith("sqlite"):
         connection = connect(Path(url.removeprefix("sqlite:///")))
         connection.execute(sql)

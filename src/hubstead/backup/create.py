@@ -17,7 +17,7 @@ from hubstead.backup.required_blobs import required_amounts, required_blobs
 from hubstead.backup.snapshot_db import write_listing, write_snapshot_db
 from hubstead.backup.transfers import HubOrigin
 from hubstead.commits import Storage
-from hubstead.db import SCHEMA_VERSION
+from hubstead.db import SCHEMA_VERSION, require_own_schema
 from hubstead.ids import now_ms
 
 #: Snapshots taken before missing bytes count as lost: repacking deletes git packs even while
@@ -52,7 +52,9 @@ async def create_backup(
         BackupFault: bytes are missing or damaged. Copied blobs stay for the next run.
         StorageFull: the folder's disk is full. Copied blobs stay for the next run.
         Unavailable: the database or the bytes cannot be read now.
+        NewerSchema: a newer release has migrated the database, with tables unknown here.
     """
+    await require_own_schema(stores.db)
     await run_in_lane(Lane.BACKGROUND, folder.clear)
     await folder.blobs().sweep(0)
     new = Amount()

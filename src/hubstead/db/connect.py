@@ -6,23 +6,26 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import column, select, table
+from sqlalchemy import Text, column, select, table
 
 from hubstead.admission import Lane, run_in_lane
 from hubstead.db.interface import Database
 from hubstead.db.restore_mark import refuse_marked
 from hubstead.db.sqlite import SqliteDatabase
-from hubstead.db.statements import indexed
+from hubstead.db.statements import Statement, indexed
 from hubstead.db.timeouts import Timeouts
-from hubstead.errors import Unavailable
+from hubstead.errors import NewerSchema, Unavailable
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 #: The newest migration (``db/migrations/versions``); a test compares.
-SCHEMA_VERSION = "0017"
+SCHEMA_VERSION = "0018"
 
 _SQLITE = "sqlite:///"
+_OLDEST: Statement[str | None] = indexed(
+    select(column("oldest", Text)).select_from(table("alembic_version")), str
+)
 _VERSION = indexed(select(column("version_num")).select_from(table("alembic_version")), str)
 
 
@@ -34,21 +37,20 @@ async def open_db(
     restoring: bool = False,
     timeouts: Timeouts | None = None,
 ) -> Database:
-    """Open ``sqlite:///path`` or ``postgresql://…``; its schema must be the newest.
+    """Open ``sqlite:///path`` or ``postgresql://…``.
+
+    Its schema is the one of this program or a newer one that this program may still serve: after
+    an update, nodes of the previous release go on and can be started again.
 
     Only a restore itself (``restoring``) may open a database whose restore is incomplete.
 
     Raises:
         Unavailable: the database is unreachable, needs ``migrate`` first, or is half restored.
+        NewerSchema: a newer release has migrated it in a way that this one cannot serve.
     """
     db = await _connect(url, pool_size, reader_threads, timeouts or Timeouts())
     try:
-        version = await _version(db)
-        if version != SCHEMA_VERSION:
-            raise Unavailable(
-                reason=f"the database has schema {version or 'none'}, "
-                f"this program needs {SCHEMA_VERSION}"
-            )
+        await _check_version(db)
         if not restoring:
             await refuse_marked(db)
     except BaseException:
@@ -68,6 +70,30 @@ async def _connect(url: str, pool_size: int, reader_threads: int, timeouts: Time
     return await PostgresDatabase.connect(url, pool_size=pool_size, timeouts=timeouts)
 
 
+async def _check_version(db: Database) -> None:
+    version = await _version(db)
+    if version is None or version < SCHEMA_VERSION:
+        raise Unavailable(
+            reason=f"the database has schema {version or 'none'}, "
+            f"this program needs {SCHEMA_VERSION}"
+        )
+    if version > SCHEMA_VERSION:
+        oldest = await db.one(_OLDEST)
+        if oldest is not None and oldest > SCHEMA_VERSION:
+            raise NewerSchema(version=version, own=SCHEMA_VERSION, oldest=oldest)
+
+
+async def require_own_schema(db: Database) -> None:
+    """Refuse what needs to know every table, such as a backup, on a newer schema.
+
+    Raises:
+        NewerSchema: a newer release has migrated the database.
+    """
+    version = await _version(db)
+    if version is not None and version > SCHEMA_VERSION:
+        raise NewerSchema(version=version, own=SCHEMA_VERSION, oldest=version)
+
+
 async def _version(db: Database) -> str | None:
     try:
         return await db.one(_VERSION)
@@ -85,6 +111,7 @@ async def migrate(url: str) -> None:
 
     Raises:
         Unavailable: the database is unreachable, or its disk is full.
+        NewerSchema: a newer release has migrated it in a way that this one cannot serve.
     """
     if await _is_newest(url):
         return
@@ -97,6 +124,8 @@ async def migrate(url: str) -> None:
 async def _is_newest(url: str) -> bool:
     try:
         db = await open_db(url, pool_size=1, reader_threads=1, restoring=True)
+    except NewerSchema:
+        raise
     except Unavailable:  # the migration raises the reason if it persists
         return False
     await db.close()
