@@ -43,6 +43,7 @@ from hubstead.admission import (
 )
 from hubstead.blobs import S3Options, open_blobs
 from hubstead.blobs.jobs import blob_jobs
+from hubstead.collections import release_upvotes
 from hubstead.commits import Storage
 from hubstead.commits.jobs import commit_jobs, maintain_packs, sweep_folders
 from hubstead.db import Database, Timeouts, Tx, migrate, open_db, refuse_marked_folder
@@ -73,7 +74,7 @@ UPKEEP_EVERY_S = 30.0
 SWEEP_AFTER_S, SWEEP_EVERY_S = 600.0, 6 * 3600.0
 
 #: What rooms do before an account is deleted.
-ACCOUNT_RELEASES = (release_likes,)
+ACCOUNT_RELEASES = (release_likes, release_upvotes)
 
 #: The listeners of events, in their order.
 LISTENERS = (webhooks.LISTENER, FACT_LISTENER)

@@ -37,6 +37,7 @@ CALLS = {
     "token": ["token", "list"],
     "org": ["org", "list"],
     "repo": ["repo", "list"],
+    "collection": ["collection", "list"],
     "webhook": ["webhook", "list"],
     "jobs": ["jobs"],
     "doctor": ["doctor"],

@@ -272,6 +272,25 @@ def test_repositories_are_listed_shown_and_deleted_private_ones_too(served: Proc
 
 
 @pytest.mark.long
+def test_collections_are_listed_and_deleted(served: ProcessHub) -> None:
+    data, api = served.data, served.api(served.token)
+    slugs = [
+        api.create_collection(title, private=private).slug
+        for title, private in (("Oaks", False), ("Elms", True))
+    ]
+    listed = json_of("collection", "list", "--owner", "admin", data=data)
+    assert [row["slug"] for row in listed] == slugs
+    assert [(row["title"], row["private"]) for row in listed] == [("Oaks", False), ("Elms", True)]
+    result = json_of("collection", "delete", slugs[0], data=data)
+    assert result == {"slug": slugs[0], "deleted": True}
+    assert slugs[0] not in ok(hubstead("collection", "list", data=data))
+    missing = hubstead("collection", "delete", slugs[0], data=data)
+    assert (missing.returncode, missing.stderr) == (1, "hubstead: Collection not found\n")
+    assert hubstead("collection", "list", "--owner", "nobody", data=data).returncode == 1
+    ok(hubstead("collection", "delete", slugs[1], data=data))
+
+
+@pytest.mark.long
 def test_webhooks_are_added_listed_and_removed_and_have_a_log(served: ProcessHub) -> None:
     data = served.data
     url = "http://127.0.0.1:9/hook"

@@ -27,6 +27,11 @@ _NEVER_NULL = {
     # Every repository has an owner; lists use an outer join, so that SQLite scans in their order.
     ("ListedRow", "owner"),
     ("ListedRow", "owner_kind"),
+    # Likewise every collection.
+    ("CollectionRow", "owner_id"),
+    ("CollectionRow", "owner"),
+    ("CollectionRow", "owner_fullname"),
+    ("CollectionRow", "owner_kind"),
 }
 _LISTED = Shape("downloads", False, False, 0, 0, False, None, False, True, True, "walk")
 

@@ -7,10 +7,13 @@ repositories (``repos/access.py`` decides the rights to those) and no HTTP.
 from hubstead.accounts.access import (
     Organization,
     OrgRight,
+    membership_of,
     open_org,
     open_org_as_operator,
     owner_as_operator,
     require_writable,
+    role_in_owned,
+    shown_to_caller,
 )
 from hubstead.accounts.accounts import (
     Account,
@@ -133,6 +136,7 @@ __all__ = [
     "list_tokens",
     "load_account",
     "load_profile",
+    "membership_of",
     "moved_to",
     "new_token",
     "open_browser_session",
@@ -143,10 +147,12 @@ __all__ = [
     "remove_member",
     "require_writable",
     "revoke_token",
+    "role_in_owned",
     "rotate_keys",
     "search_accounts",
     "set_account_name",
     "set_member",
     "set_password",
+    "shown_to_caller",
     "unfollow",
 ]

@@ -1,8 +1,9 @@
 """Who may do what with an organization, and whether a caller may write at all.
 
 Opening an organization checks the caller's right to it, as opening a repository does
-(``repos/access.py``). Organizations are public; what belongs to their members looks absent to
-everybody else.
+(``repos/access.py``). What an owner has (repositories, collections) is seen and changed by the
+rules of ``shown_to_caller`` and ``role_in_owned``. Organizations are public; what belongs to their
+members looks absent to everybody else.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import and_, bindparam, select
+from sqlalchemy import ColumnElement, FromClause, and_, bindparam, or_, select
 
 from hubstead.accounts.accounts import find_account
 from hubstead.accounts.actor import Actor
@@ -124,6 +125,46 @@ async def owner_as_operator(db: Reader, name: str) -> Actor:
 
 def _organization(row: _OrgRow, role: str, right: OrgRight) -> Organization:
     return Organization(row.pk, row.id, row.name, row.fullname, row.created_ms, role, right)
+
+
+def membership_of(owner_pk: ColumnElement[int], of: FromClause = members) -> ColumnElement[bool]:
+    """Return the condition that a row of ``of`` makes ``actor_pk`` a member of an owner.
+
+    Args:
+        owner_pk: The column of the owner.
+        of: The table of members, or an alias of it, to join by this condition.
+    """
+    return and_(of.c.org_pk == owner_pk, of.c.user_pk == bindparam("actor_pk"))
+
+
+def shown_to_caller(
+    private: ColumnElement[int], owner_pk: ColumnElement[int], of: FromClause = members
+) -> ColumnElement[bool]:
+    """Return the condition that ``actor_pk`` may see what an owner has, private or not.
+
+    Needs ``of`` joined by ``membership_of``, as an outer join.
+    """
+    return or_(private == 0, owner_pk == bindparam("actor_pk"), of.c.user_pk.is_not(None))
+
+
+def role_in_owned(
+    actor: Actor, *, owner_pk: int, creator_pk: int | None, member_role: str | None
+) -> str:
+    """Return the role of a caller in what an owner has: none, read, write, admin.
+
+    Args:
+        actor: The caller.
+        owner_pk: The owner, a user or an organization.
+        creator_pk: Who created the thing; None: the account is gone.
+        member_role: The caller's role in the owner, if that is an organization of theirs.
+    """
+    if not actor.signed_in:
+        return "none"
+    if owner_pk == actor.pk:
+        return "admin"
+    if member_role == "contributor":
+        return "admin" if creator_pk == actor.pk else "read"
+    return member_role or "none"
 
 
 def require_writable(actor: Actor) -> None:

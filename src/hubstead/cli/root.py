@@ -19,6 +19,7 @@ COMMANDS = {
     "token": "Create, list and revoke access tokens.",
     "org": "Create, list and delete organizations, and manage their members.",
     "repo": "List, show and delete repositories.",
+    "collection": "List and delete collections.",
     "webhook": "Add, list and remove webhooks, and show their deliveries.",
     "jobs": "List waiting and running jobs.",
     "settings": "List every setting, its value and the source of the value.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 
 from hubstead.doctor.contents import derived_facts, pointers
-from hubstead.doctor.counts import like_counts
+from hubstead.doctor.counts import like_counts, upvote_counts
 from hubstead.doctor.findings import Check, Finding, Inspection, Severity
 from hubstead.doctor.folders import folders_without_row, leftovers, packs_without_row
 from hubstead.doctor.names import account_names, repository_names, reserved_names
@@ -38,6 +38,7 @@ CHECKS: tuple[Check, ...] = (
     pointers,
     derived_facts,
     like_counts,
+    upvote_counts,
     events,
     jobs,
     deliveries,

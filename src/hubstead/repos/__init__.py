@@ -53,6 +53,7 @@ from hubstead.repos.queries import (
     find_repo,
     load_details,
     repo_ids,
+    visible_details,
 )
 from hubstead.repos.xet_tokens import (
     XetToken,
@@ -114,5 +115,6 @@ __all__ = [
     "set_head",
     "set_metadata",
     "try_open_repo_by_pk",
+    "visible_details",
     "visible_repos",
 ]

@@ -29,11 +29,17 @@ from sqlalchemy import (
     and_,
     bindparam,
     literal_column,
-    or_,
     select,
 )
 
-from hubstead.accounts import Actor, moved_to, require_writable
+from hubstead.accounts import (
+    Actor,
+    membership_of,
+    moved_to,
+    require_writable,
+    role_in_owned,
+    shown_to_caller,
+)
 from hubstead.accounts.tables import accounts, members
 from hubstead.db import Reader, Tx, indexed
 from hubstead.errors import (
@@ -126,7 +132,7 @@ COLUMNS_FOR_NO_CALLER = (
     literal_column("NULL", Text).label("member_role"),
     _IS_ALIAS,
 )
-_MEMBERSHIP = and_(members.c.org_pk == repos.c.owner_pk, members.c.user_pk == bindparam("actor_pk"))
+_MEMBERSHIP = membership_of(repos.c.owner_pk)
 #: The condition that anybody may see a row of ``repos``.
 PUBLIC = repos.c.private == 0
 
@@ -136,7 +142,7 @@ def visible() -> ColumnElement[bool]:
 
     Needs ``members`` joined for the actor, which ``visible_repos`` does.
     """
-    return or_(PUBLIC, repos.c.owner_pk == bindparam("actor_pk"), members.c.user_pk.is_not(None))
+    return shown_to_caller(repos.c.private, repos.c.owner_pk)
 
 
 _OPEN = (
@@ -328,13 +334,9 @@ def repo_from_row(row: RepoRow, actor: Actor) -> Repo:
 
 
 def _role(row: RepoRow, actor: Actor) -> str:
-    if not actor.signed_in:
-        return "none"
-    if row.owner_pk == actor.pk:
-        return "admin"
-    if row.member_role == "contributor":
-        return "admin" if row.creator_pk == actor.pk else "read"
-    return row.member_role or "none"
+    return role_in_owned(
+        actor, owner_pk=row.owner_pk, creator_pk=row.creator_pk, member_role=row.member_role
+    )
 
 
 def require_right(repo: Repo, actor: Actor, right: Right) -> None:
@@ -386,9 +388,9 @@ def allows(repo: Repo, actor: Actor, right: Right) -> bool:
 
 
 async def open_namespace(
-    db: Reader, actor: Actor, name: str | None, *, lock: bool = False
+    db: Reader, actor: Actor, name: str | None, *, lock: bool = False, what: str = "repository"
 ) -> Namespace:
-    """Return the account below which ``actor`` may create repositories.
+    """Return the account below which ``actor`` may create repositories, and collections.
 
     Args:
         db: The database or a transaction.
@@ -396,6 +398,7 @@ async def open_namespace(
         name: A user or organization, by its present or a past name; None for the caller's own
             account.
         lock: Inside a transaction: let the account keep its name until the end.
+        what: What the caller is about to create, for the message of the error.
 
     Raises:
         LoginRequired: the caller is not signed in.
@@ -411,7 +414,7 @@ async def open_namespace(
         row = await db.one(statement, key=account_key(target), actor_pk=actor.pk)
     if row is None or not (row.pk == actor.pk or row.role in ("contributor", "write", "admin")):
         raise Forbidden(
-            reason=f"You don't have the rights to create a repository under the namespace {name!r}"
+            reason=f"You don't have the rights to create a {what} under the namespace {name!r}"
         )
     require_writable(actor)
     return row

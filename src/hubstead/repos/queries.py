@@ -8,11 +8,18 @@ from typing import Any, ClassVar, NamedTuple, TypedDict
 
 from sqlalchemy import bindparam, select
 
-from hubstead.accounts import ANONYMOUS
+from hubstead.accounts import ANONYMOUS, Actor
 from hubstead.accounts.tables import accounts
 from hubstead.db import Reader, any_of, indexed, scan
 from hubstead.ids import Kind, RepoId
-from hubstead.repos.access import COLUMNS_FOR_NO_CALLER, Repo, RepoRow, repo_from_row
+from hubstead.repos.access import (
+    COLUMNS_FOR_NO_CALLER,
+    REPO_COLUMNS,
+    Repo,
+    RepoRow,
+    repo_from_row,
+    visible_repos,
+)
 from hubstead.repos.tables import repos
 
 #: Repositories per statement of ``every_repo``.
@@ -73,6 +80,29 @@ async def every_repo(db: Reader) -> AsyncIterator[tuple[Repo, RepoDetails]]:
         for row in rows:
             yield repo_from_row(row.repo, ANONYMOUS), row.details
         after = rows[-1].repo.pk
+
+
+_VISIBLE = scan(
+    visible_repos(
+        select(*REPO_COLUMNS, *(repos.c[name] for name in RepoDetails._fields)).join_from(
+            repos, accounts, repos.c.owner_pk == accounts.c.pk
+        )
+    ).where(any_of(repos.c.pk, "pks")),
+    _StoredRow,
+)
+
+
+async def visible_details(
+    db: Reader, actor: Actor, pks: Iterable[int]
+) -> dict[int, tuple[Repo, RepoDetails]]:
+    """Return those of the repositories that ``actor`` may see, with details, by pk."""
+    unique = sorted(set(pks))
+    shown: dict[int, tuple[Repo, RepoDetails]] = {}
+    for start in range(0, len(unique), _BATCH):
+        batch = unique[start : start + _BATCH]
+        for row in await db.all(_VISIBLE, pks=batch, actor_pk=actor.pk):
+            shown[row.repo.pk] = (repo_from_row(row.repo, actor), row.details)
+    return shown
 
 
 _BY_ID = indexed(

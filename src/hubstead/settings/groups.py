@@ -500,6 +500,12 @@ class RequestSettings:
     max_page: int = setting(
         "max_page", REQUESTS, 1000, "The most items of one page of a listing.", least=1
     )
+    max_collections: int = setting(
+        "max_collections", REQUESTS, 1000, "The most collections of one owner.", least=1
+    )
+    max_collection_items: int = setting(
+        "max_collection_items", REQUESTS, 1000, "The most items of one collection.", least=1
+    )
     max_recursive_page: int = setting(
         "max_recursive_page",
         REQUESTS,

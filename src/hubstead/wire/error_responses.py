@@ -15,6 +15,7 @@ from typing import TypeVar, cast
 import msgspec
 
 from hubstead import errors
+from hubstead.collections import CollectionExists, ItemExists
 from hubstead.commits import PushRefused, RefInTheWay
 from hubstead.db import Conflict
 from hubstead.discussions import StatusConflict
@@ -97,6 +98,8 @@ STATUS: dict[type[HubError], tuple[int, str | None]] = {
     errors.ReadOnly: (503, None),
     errors.NotBuilt: (501, None),
     BlobUnknown: (404, None),
+    CollectionExists: (409, None),
+    ItemExists: (409, None),
     Conflict: (409, None),
     DigestInvalid: (400, None),
     ManifestRefused: (400, None),
@@ -197,6 +200,12 @@ def _repo_exists(error: RepoExists, context: ErrorContext) -> ErrorResponse:
     return ErrorResponse(409, error.message, facts={"url": url})
 
 
+def _collection_exists(
+    error: CollectionExists | ItemExists, _context: ErrorContext
+) -> ErrorResponse:
+    return ErrorResponse(409, error.message, facts={"slug": error.slug})
+
+
 def _unknown_property(error: errors.UnknownProperty, context: ErrorContext) -> ErrorResponse:
     release = _HUB_RELEASE.search(context.agent)
     if release and (int(release[1]), int(release[2])) < _NEW_WORDS_FOR_EXPAND:
@@ -259,6 +268,8 @@ _SPECIAL = dict(
         _special(errors.Gated, _gated),
         _special(errors.EntryNotFound, _entry_not_found),
         _special(RepoExists, _repo_exists),
+        _special(CollectionExists, _collection_exists),
+        _special(ItemExists, _collection_exists),
         _special(errors.Unchanged, _unchanged),
         _special(errors.UnknownProperty, _unknown_property),
         _special(errors.InvalidCard, _invalid_card),

@@ -16,6 +16,7 @@ from hubstead.accounts import (
     load_profile,
     open_org,
 )
+from hubstead.collections import count_upvotes_of
 from hubstead.discovery import RepoQuery, ResultItem, count_by_owner, search_all_repos
 from hubstead.http import Response, json_response
 from hubstead.ids import Kind
@@ -58,8 +59,9 @@ async def _shared_overview(request: Request, account_pk: int) -> dict[str, Any]:
     counts = await count_by_owner(db, request.actor, account_pk)
     follows = await count_follows(db, account_pk)
     shared: dict[str, Any] = {f"num{kind.plural.title()}": count for kind, count in counts.items()}
-    shared |= {f"num{name}": 0 for name in ("Discussions", "Papers", "Upvotes")}
+    shared |= {f"num{name}": 0 for name in ("Discussions", "Papers")}
     shared |= {
+        "numUpvotes": await count_upvotes_of(db, request.actor, account_pk),
         "numFollowers": follows.followers,
         "numFollowing": follows.users,
         "numFollowingOrgs": follows.orgs,

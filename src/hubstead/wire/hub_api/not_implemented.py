@@ -19,7 +19,6 @@ def not_implemented(what: str) -> Callable[[Request], Awaitable[Response]]:
     return refuse
 
 
-COLLECTIONS = not_implemented("collections")
 WEBHOOKS = not_implemented(
     "webhooks over the API: an administrator adds them by `hubstead webhook add`"
 )

@@ -20,6 +20,7 @@ from hubstead.accounts import (
     search_accounts,
     unfollow,
 )
+from hubstead.collections import CollectionQuery, list_collections
 from hubstead.discovery import RepoQuery, search_repos
 from hubstead.errors import Forbidden
 from hubstead.http import Response, json_response
@@ -123,7 +124,18 @@ async def quick_search(request: Request) -> Response:
     for named, plural in (("user", "users"), ("org", "orgs")):
         if not types or named in types:
             answer |= await _accounts_named(request, named, plural, text, limit)
+    if not types or "collection" in types:
+        answer |= await _collections_named(request, text, limit)
     return json_response(answer)
+
+
+async def _collections_named(request: Request, text: str, limit: int) -> dict[str, Any]:
+    if not text.strip():
+        return {"collections": [], "collectionsCount": 0}
+    query = CollectionQuery(text=text, limit=QUICK_COUNT)
+    page = await list_collections(request.hub.db, request.actor, query)
+    rows = [{"slug": row.slug, "title": row.title} for row in page.collections[:limit]]
+    return {"collections": rows, "collectionsCount": len(page.collections)}
 
 
 async def _repos_named(request: Request, kind: Kind, text: str, limit: int) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from hubstead.repos import Right
 from hubstead.wire import Access, Doc, Route
 from hubstead.wire.hub_api import (
     accounts,
+    collections,
     commit,
     discussions,
     history,
@@ -270,6 +271,60 @@ _LIKES = [
     Route("DELETE", f"{_REPO}/like", likes.unlike_repo, VIEW, own_change=True),
     Route("GET", f"{_REPO}/likers", likes.list_likers, VIEW, doc=_PAGE),
 ]
+_COLLECTION = "/api/collections/{namespace}/{name}"
+_COLLECTIONS = [
+    Route(
+        "GET",
+        "/api/collections",
+        collections.list_collections,
+        ANYONE,
+        doc=Doc(query="owner item q sort limit cursor"),
+    ),
+    Route(
+        "POST",
+        "/api/collections",
+        collections.create_collection,
+        SIGNED_IN,
+        doc=_json(shapes.CreateCollection),
+    ),
+    Route("GET", _COLLECTION, collections.get_collection, ANYONE),
+    Route(
+        "PATCH",
+        _COLLECTION,
+        collections.update_collection,
+        SIGNED_IN,
+        doc=_json(shapes.UpdateCollection),
+    ),
+    Route("DELETE", _COLLECTION, collections.delete_collection, SIGNED_IN),
+    Route(
+        "POST",
+        f"{_COLLECTION}/items",
+        collections.add_item,
+        SIGNED_IN,
+        doc=_json(shapes.AddCollectionItem),
+    ),
+    Route(
+        "POST",
+        f"{_COLLECTION}/items/batch",
+        collections.update_items,
+        SIGNED_IN,
+        doc=Doc(),
+    ),
+    Route(
+        "PATCH",
+        f"{_COLLECTION}/items/{{item}}",
+        collections.update_item,
+        SIGNED_IN,
+        doc=_json(shapes.UpdateCollectionItem),
+    ),
+    Route("DELETE", f"{_COLLECTION}/items/{{item}}", collections.remove_item, SIGNED_IN),
+    Route(
+        "POST", f"{_COLLECTION}/upvote", collections.upvote_collection, SIGNED_IN, own_change=True
+    ),
+    Route(
+        "DELETE", f"{_COLLECTION}/upvote", collections.withdraw_upvote, SIGNED_IN, own_change=True
+    ),
+]
 _WRITING = [
     Route(
         "POST",
@@ -387,12 +442,11 @@ _UNBUILT = [
             ("/api/{spaces}/{repo}/hardware", not_implemented.SPACES, WRITE, "POST"),
             ("/api/{spaces}/{repo}/restart", not_implemented.SPACES, WRITE, "POST"),
             ("/api/{spaces}/{repo}/pause", not_implemented.SPACES, WRITE, "POST"),
-            ("/api/collections", not_implemented.COLLECTIONS, ANYONE, "GET POST"),
             (
-                "/api/collections/{slug+}",
-                not_implemented.COLLECTIONS,
-                ANYONE,
-                "GET POST PATCH DELETE",
+                "/api/collections/{namespace}/{name}/resource-group",
+                not_implemented.RESOURCE_GROUPS,
+                SIGNED_IN,
+                "GET POST",
             ),
             ("/api/settings/webhooks", not_implemented.WEBHOOKS, SIGNED_IN, "GET POST"),
             (
@@ -446,6 +500,7 @@ ROUTES = [
     *_XET,
     *_PEOPLE,
     *_LIKES,
+    *_COLLECTIONS,
     *_WRITING,
     *_DISCUSSIONS,
     *_UNBUILT,

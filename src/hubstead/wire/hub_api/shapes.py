@@ -84,6 +84,57 @@ class UpdateProfile(Struct):
     socialHandles: dict[str, str] | None = None
 
 
+class CollectionItemName(Struct):
+    """The target of an item: ``type`` and the name that this kind of thing has."""
+
+    type: str
+    id: str
+
+
+class CreateCollection(Struct):
+    """``POST /api/collections``."""
+
+    title: str
+    namespace: str | None = None
+    description: str | None = None
+    private: bool | None = None
+    resourceGroupId: str | None = None
+    item: CollectionItemName | None = None
+
+
+class UpdateCollection(Struct):
+    """``PATCH /api/collections/{slug}``; what is not sent stays unchanged."""
+
+    title: str | None = None
+    description: str | None = None
+    private: bool | None = None
+    theme: str | None = None
+    position: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
+    gating: Any = None
+
+
+class AddCollectionItem(Struct):
+    """``POST /api/collections/{slug}/items``."""
+
+    item: CollectionItemName
+    note: str | None = None
+
+
+class UpdateCollectionItem(Struct):
+    """``PATCH /api/collections/{slug}/items/{id}``."""
+
+    note: str | None = None
+    position: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
+
+
+class CollectionItemAction(Struct):
+    """A line of ``POST /api/collections/{slug}/items/batch``."""
+
+    action: Literal["update"]
+    id: str = msgspec.field(name="_id")
+    data: UpdateCollectionItem = msgspec.field(default_factory=UpdateCollectionItem)
+
+
 class RepoSettings(Struct):
     """``PUT …/settings``; settings that are not sent stay unchanged."""
 
