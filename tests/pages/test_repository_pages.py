@@ -130,6 +130,10 @@ def test_the_first_page_has_the_card_its_facts_and_how_to_use_it(shown: Shown) -
     assert f'pipeline("text-generation", model="{shown.id}")' in text
     assert f"git clone {shown.hub.url}/{shown.id}" in Elements(shown.page("?use=git")).text
     assert "license: mit" not in text
+    for tag in ("text-generation", "transformers", "license%3Amit", "en", "one"):
+        assert f'href="/models?filter={tag}"' in body
+    listed = shown.hub.call("GET", "/models?filter=license%3Amit", token="", Accept="text/html")
+    assert shown.id in listed.body.decode()
 
 
 @pytest.mark.parametrize(

@@ -25,9 +25,10 @@ _RELATIONS = ("finetune", "adapter", "quantized", "merge")
 
 @dataclass(frozen=True)
 class Pill:
-    """A pill: the word before its text, its text, an icon, and its place in the order."""
+    """A pill: its text, the tag that it stands for, the word before, an icon, and its place."""
 
     text: str
+    tag: str = ""  # of the list that it leads to; none if it stands for several
     key: str = ""
     icon: str = ""
     place: int = 9
@@ -36,11 +37,14 @@ class Pill:
 def pills_of(details: RepoDetails, tags: Sequence[str]) -> list[Pill]:
     """Return the pills of a repository, the most important first."""
     task = details.pipeline_tag
-    pills = [Pill(task.replace("-", " "), icon="text", place=0)] if task else []
-    pills += [Pill(details.library_name, place=1)] if details.library_name else []
+    pills = [Pill(task.replace("-", " "), task, icon="text", place=0)] if task else []
+    pills += (
+        [Pill(details.library_name, details.library_name, place=1)] if details.library_name else []
+    )
     languages = [tag for tag in tags if tag in LANGUAGES]
     if languages:
-        pills.append(Pill(", ".join(languages[:6]), key="language", place=3))
+        tag = languages[0] if len(languages) == 1 else ""
+        pills.append(Pill(", ".join(languages[:6]), tag, key="language", place=3))
     named = {details.pipeline_tag, details.library_name, *languages}
     bases = {tag.rpartition(":")[2] for tag in tags if _relation(tag)}
     for tag in tags:
@@ -62,5 +66,5 @@ def _pill(tag: str) -> Pill:
         if tag.startswith(prefix):
             relation = _relation(tag)
             value = tag.rpartition(":")[2] if relation else tag.removeprefix(prefix)
-            return Pill(value, key or relation, icon, place)
-    return Pill(tag, place=2 if tag in _FORMATS else 9)
+            return Pill(value, tag, key or relation, icon, place)
+    return Pill(tag, tag, place=2 if tag in _FORMATS else 9)

@@ -14,7 +14,7 @@ from hubstead.ids import Kind
 from hubstead.pages.cards import card_at
 from hubstead.pages.markup import highlight_lines
 from hubstead.pages.pills import SHOWN, pills_of
-from hubstead.pages.repo_page import repo_page
+from hubstead.pages.repo_page import repo_page, root_of
 from hubstead.pages.rows import FirstRows, find_rows
 from hubstead.pages.snippets import Snippet, Usage, snippets_of, ways_in
 from hubstead.repos import Deduplication, Right, allows, load_details, measure_deduplication
@@ -22,6 +22,8 @@ from hubstead.wire import Request
 from hubstead.xet import terms_bytes
 
 CARD = "README.md"
+#: Kinds whose repositories have a list.
+LISTED = frozenset((Kind.MODEL, Kind.DATASET, Kind.SPACE))
 ATTRIBUTES = ".gitattributes"
 #: Files whose headers the page reads itself if no job has read them yet.
 FACT_FILES = 4
@@ -53,6 +55,7 @@ async def home(request: Request) -> Response:
         details=details,
         pills=pills[:SHOWN],
         more_pills=pills[SHOWN:],
+        listed=f"{root_of(request)}/{repo.kind.plural}" if repo.kind in LISTED else None,
         card=card,
         may_read=may_read,
         facts=await _facts(request, git, revision.commit) if may_read else NO_FACTS,
