@@ -181,3 +181,16 @@ def require_writable(actor: Actor) -> None:
             reason=f"The token {actor.token_name!r} has the role {actor.token_role}: "
             "this needs one with the role write"
         )
+
+
+def require_personal(actor: Actor) -> None:
+    """Raise unless the caller signed in with their password: a token manages no account.
+
+    Raises:
+        LoginRequired: the caller is not signed in.
+        Forbidden: the caller uses a token.
+    """
+    if not actor.signed_in:
+        raise LoginRequired()
+    if actor.token_kind not in ("browser", "password"):
+        raise Forbidden(reason="Sign in with your password: a token cannot manage its account")

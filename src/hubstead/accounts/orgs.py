@@ -6,8 +6,14 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, func, select
 
-from hubstead.accounts.access import Organization, OrgRight, open_org_as_operator
+from hubstead.accounts.access import (
+    Organization,
+    OrgRight,
+    open_org_as_operator,
+    require_writable,
+)
 from hubstead.accounts.accounts import insert_account, load_account
+from hubstead.accounts.actor import Actor
 from hubstead.accounts.tables import accounts, members
 from hubstead.db import Reader, Tx, indexed, insert_into, scan
 from hubstead.errors import Forbidden, InvalidInput, LastAdministrator
@@ -15,6 +21,8 @@ from hubstead.ids import check_account_name, now_ms
 
 #: The roles of members, weakest first (hub-docs "organizations-security").
 ORG_ROLES = ("read", "contributor", "write", "admin")
+
+_FULLNAME_CHARS = 200
 
 
 class Membership(NamedTuple):
@@ -118,6 +126,33 @@ async def add_org(tx: Tx, name: str, owner_pk: int, *, fullname: str = "") -> Or
     org = await open_org_as_operator(tx, name)
     await set_member(tx, org, owner_pk, "admin")
     return org
+
+
+async def create_org(
+    tx: Tx, actor: Actor, name: str, *, fullname: str = "", only_admins: bool = False
+) -> Organization:
+    """Create an organization that ``actor`` administers, and return it.
+
+    Args:
+        tx: The transaction that creates it.
+        actor: The caller.
+        name: Its name, by the rules of sign-up.
+        fullname: Its name for people.
+        only_admins: Whether only administrators of the hub may do so.
+
+    Raises:
+        LoginRequired, Forbidden: the caller may not.
+        InvalidName: the name breaks a rule.
+        InvalidInput: the name for people is too long.
+        NameTaken: a user or organization has the name, in any case.
+    """
+    require_writable(actor)
+    if only_admins and not actor.is_admin:
+        raise Forbidden(reason="Only administrators of this hub create organizations")
+    check_account_name(name)
+    if len(fullname) > _FULLNAME_CHARS:
+        raise InvalidInput(reason=f"a full name has at most {_FULLNAME_CHARS} characters")
+    return await add_org(tx, name, actor.pk, fullname=fullname)
 
 
 async def set_member(tx: Tx, org: Organization, user_pk: int, role: str) -> None:

@@ -115,6 +115,11 @@ _LIST = scan(
     AccessToken,
 )
 _REVOKE = indexed(delete(access_tokens).where(access_tokens.c.id == bindparam("token_id")))
+_REVOKE_OWN = indexed(
+    delete(access_tokens).where(
+        access_tokens.c.id == bindparam("token_id"), access_tokens.c.user_pk == bindparam("user_pk")
+    )
+)
 _REVOKE_PK = indexed(delete(access_tokens).where(access_tokens.c.pk == bindparam("token_pk")))
 _REVOKE_HASH = indexed(delete(access_tokens).where(access_tokens.c.hash == bindparam("token_hash")))
 _USED = indexed(
@@ -269,6 +274,16 @@ async def revoke_token(tx: Tx, token_id: str) -> None:
     revoked = await tx.run(_REVOKE, token_id=token_id)
     if not revoked and not await tx.run(_REVOKE_HASH, token_hash=hash_token(token_id)):
         raise NotFound(reason=f"there is no token {token_id[:6]}…")
+
+
+async def revoke_own_token(tx: Tx, actor: Actor, token_id: str) -> None:
+    """Revoke the access token of ``actor`` with this id.
+
+    Raises:
+        NotFound: the user has no such token.
+    """
+    if not await tx.run(_REVOKE_OWN, token_id=token_id, user_pk=actor.pk):
+        raise NotFound(reason="You have no such token")
 
 
 async def end_session(db: Database, actor: Actor) -> None:

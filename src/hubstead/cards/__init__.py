@@ -5,7 +5,7 @@ Owns the vocabulary of cards. Reads text that the caller passes; never opens a r
 
 from hubstead.cards.checks import Validation, validate_card
 from hubstead.cards.facts import CardFacts, derive_facts
-from hubstead.cards.front_matter import Card, parse_card, split_card
+from hubstead.cards.front_matter import Card, license_card, parse_card, split_card
 from hubstead.cards.json_files import read_config
 from hubstead.cards.transformers import transformers_info
 from hubstead.cards.vocabulary import COLORS, LANGUAGES, LICENSES, SDKS, TASKS
@@ -20,6 +20,7 @@ __all__ = [
     "CardFacts",
     "Validation",
     "derive_facts",
+    "license_card",
     "parse_card",
     "read_config",
     "split_card",

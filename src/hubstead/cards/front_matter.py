@@ -72,3 +72,8 @@ def parse_card(text: str | bytes) -> Card:
     if data is not None and not isinstance(data, dict):
         raise InvalidCard(reason="the front matter must be a mapping (key: value)")
     return Card(data or None, split.body)
+
+
+def license_card(name: str) -> bytes:
+    """Return a card that says nothing but the licence."""
+    return f"---\nlicense: {msgspec.json.encode(name).decode()}\n---\n".encode()

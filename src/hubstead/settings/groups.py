@@ -338,6 +338,12 @@ class AccountSettings:
         "The most sign-ins of one user that last at once; a further one ends the oldest.",
         least=1,
     )
+    users_create_organizations: bool = setting(
+        "users_create_organizations",
+        ACCOUNTS,
+        True,
+        "Whether every user may create organizations; else only administrators of the hub.",
+    )
     session_idle_s: float = setting(
         "session_idle_s",
         ACCOUNTS,

@@ -8,6 +8,7 @@ import binascii
 import msgspec
 
 from hubstead import commits, repos
+from hubstead.cards import license_card
 from hubstead.db import Conflict
 from hubstead.errors import InvalidInput, InvalidName, RepoNotFound
 from hubstead.http import Response, json_response
@@ -78,8 +79,7 @@ def _files(body: shapes.CreateRepo) -> dict[str, bytes]:
         except (binascii.Error, ValueError):
             raise InvalidInput(reason=f"the content of {file.path} is not base64") from None
     if body.license and "README.md" not in files:
-        card = f"---\nlicense: {msgspec.json.encode(body.license).decode()}\n---\n"
-        files["README.md"] = card.encode()
+        files["README.md"] = license_card(body.license)
     return files
 
 
