@@ -144,9 +144,11 @@ def hub(places: Places) -> Filled:
     return make
 
 
-async def backed_up(sample: BackupHub, folder: BackupFolder, **how: bool) -> Manifest:
+async def backed_up(
+    sample: BackupHub, folder: BackupFolder, *, keep_going: bool = False
+) -> Manifest:
     with folder.locked(alone=True):
-        return await create_backup(sample.stores, folder, quiet(), **how)
+        return await create_backup(sample.stores, folder, quiet(), keep_going=keep_going)
 
 
 async def restored(

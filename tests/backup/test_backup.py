@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import pytest
 from sqlalchemy import func, select, update
 
@@ -13,11 +16,15 @@ from hubstead.app import open_storage
 from hubstead.backup import (
     BackupFault,
     BackupFolder,
+    Patience,
     check_backup,
     prune_snapshots,
     restore_snapshot,
 )
-from hubstead.blobs import BlobKey, BlobKind
+from hubstead.backup.blob_copy import CopyResult, copy_missing
+from hubstead.backup.required_blobs import RequiredBlob
+from hubstead.backup.transfers import Sink
+from hubstead.blobs import BlobKey, BlobKind, MemoryBlobs
 from hubstead.blobs.tables import blobs, deletion_pauses
 from hubstead.commits import delete_repository
 from hubstead.db import Tx, indexed, insert
@@ -380,9 +387,101 @@ async def test_nothing_is_pruned_if_a_snapshot_cannot_be_read(
     manifest = folder.snapshot().path / "manifest.json"
     manifest.write_bytes(manifest.read_bytes().replace(b'"format": 1', b'"format": 9'))
     before = sorted(folder.root.rglob("*"))
-    with pytest.raises(BackupFault, match="cannot be read"):
+    with pytest.raises(BackupFault, match="is damaged"):
         await prune_snapshots(folder, 1)
     assert sorted(folder.root.rglob("*")) == before
+
+
+async def test_a_lost_manifest_is_detected_and_no_older_snapshot_takes_its_place(
+    hub: Filled, places: Places, folder: BackupFolder
+) -> None:
+    async with hub("embedded") as sample:
+        first = await backed_up(sample, folder)
+        newest = await backed_up(sample, folder)
+        (folder.root / "snapshots" / newest.id / "manifest.json").unlink()
+        third = await backed_up(sample, folder)  # and no run removes what has lost it
+    assert [fault async for fault in check_backup(folder, quiet())] == [
+        f"{newest.id}: manifest.json: it is lost"
+    ]
+    folder.snapshot(third.id).remove()
+    with pytest.raises(BackupFault, match=newest.id):
+        await restored(places("embedded"), folder)
+    target = places("embedded")
+    await restored(target, folder, folder.snapshot(first.id))
+    assert await differences(target, folder, folder.snapshot(first.id)) == []
+
+
+@pytest.mark.parametrize("listed", [True, False])
+@pytest.mark.parametrize("field", ["tables", "schema", "blobs"])
+async def test_a_changed_manifest_is_detected(
+    hub: Filled, folder: BackupFolder, field: str, *, listed: bool
+) -> None:
+    async with hub("embedded") as sample:
+        await backed_up(sample, folder)
+    path = folder.snapshot().path / "manifest.json"
+    content = msgspec.json.decode(path.read_bytes())
+    if field == "schema":
+        content["schema"] = "0001"
+    elif field == "tables":
+        content["tables"]["account"] += 1
+    else:
+        content["blobs"]["lfs"]["count"] += 1
+    path.write_bytes(msgspec.json.encode(content))
+    if not listed:  # a backup of an earlier release has no digest outside the manifest
+        (folder.root / "snapshots.tsv").unlink()
+    faults = [fault async for fault in check_backup(folder, quiet())]
+    assert len(faults) == 1
+    assert "manifest.json" in faults[0]
+
+
+@dataclass
+class FailingOrigin:
+    """A source whose store fails for one object, a number of times."""
+
+    failing: BlobKey
+    failures: int
+    sent: list[BlobKey] = field(default_factory=list)
+
+    async def pour(self, blob: RequiredBlob, sink: Sink) -> None:
+        if blob.key == self.failing and self.failures:
+            self.failures -= 1
+            raise Unavailable(reason="the object store answered 500")
+        self.sent.append(blob.key)
+        sink(CONTENT[blob.key])
+
+
+CONTENT = {
+    BlobKey(BlobKind.LFS, hashlib.sha256(data).hexdigest()): data for data in (b"a", b"bb", b"c")
+}
+
+
+async def copy_from(origin: FailingOrigin) -> CopyResult:
+    """Copy with a patience of 10 seconds on a clock that the pauses alone move."""
+    times = [0.0]
+
+    async def sleep(seconds: float) -> None:
+        times[0] += seconds
+
+    patience = Patience(seconds=10, pause_s=4, clock=lambda: times[0], sleep=sleep)
+    wanted = [RequiredBlob(key, key, len(data)) for key, data in CONTENT.items()]
+    return await copy_missing(origin, MemoryBlobs(), wanted, quiet(), patience)
+
+
+async def test_a_copy_goes_on_beside_an_object_whose_store_fails_and_returns_to_it() -> None:
+    origin = FailingOrigin(next(iter(CONTENT)), failures=2)
+    result = await copy_from(origin)
+    assert result.lacking == ()
+    assert origin.sent[-1] == origin.failing
+    assert len(origin.sent) == 3
+
+
+async def test_a_copy_ends_with_a_list_of_the_objects_that_the_store_failed_to_send() -> None:
+    origin = FailingOrigin(next(iter(CONTENT)), failures=99)
+    result = await copy_from(origin)
+    assert len(origin.sent) == 2
+    (line,) = result.lacking
+    assert line.startswith(f"{origin.failing}: ")
+    assert "answered 500" in line
 
 
 async def test_an_older_snapshot_is_restored_unchanged(
@@ -425,6 +524,7 @@ async def test_a_snapshot_of_a_newer_schema_is_refused(
     schema = folder.snapshot().read().schema
     newer = manifest.read_bytes().replace(f'"{schema}"'.encode(), b'"9999"')
     manifest.write_bytes(newer)
+    (folder.root / "snapshots.tsv").unlink()  # as in a backup of an earlier release
     with pytest.raises(InvalidInput, match="schema 9999"):
         await restored(places("embedded"), folder)
 

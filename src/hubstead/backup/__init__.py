@@ -4,6 +4,7 @@ The room owns the format of a backup's folder and the mark of an incomplete rest
 stops a running server, and never overwrites a hub that has content.
 """
 
+from hubstead.backup.blob_copy import Patience
 from hubstead.backup.create import create_backup
 from hubstead.backup.errors import BackupFault
 from hubstead.backup.folder import BackupFolder, Snapshot
@@ -20,6 +21,7 @@ __all__ = [
     "BackupFault",
     "BackupFolder",
     "Manifest",
+    "Patience",
     "Progress",
     "RepairResult",
     "Snapshot",

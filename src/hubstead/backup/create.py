@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import hubstead
 from hubstead.admission import Lane, run_in_lane
-from hubstead.backup.blob_copy import CopyResult, copy_missing
+from hubstead.backup.blob_copy import CopyResult, Patience, copy_missing
 from hubstead.backup.db_snapshot import open_db_snapshot
 from hubstead.backup.deletion_pause import deletion_paused
 from hubstead.backup.errors import BackupFault
@@ -25,6 +25,10 @@ from hubstead.ids import now_ms
 ATTEMPTS = 3
 
 
+#: Minutes of a store that fails do not end the backup of a night.
+PATIENCE = Patience()
+
+
 @dataclass
 class _Draft:
     """An incomplete snapshot."""
@@ -37,7 +41,12 @@ class _Draft:
 
 
 async def create_backup(
-    stores: Storage, folder: BackupFolder, progress: Progress, *, keep_going: bool = False
+    stores: Storage,
+    folder: BackupFolder,
+    progress: Progress,
+    *,
+    keep_going: bool = False,
+    patience: Patience = PATIENCE,
 ) -> Manifest:
     """Add a snapshot of a hub to a backup's folder.
 
@@ -47,6 +56,7 @@ async def create_backup(
         progress: Receives the progress.
         keep_going: Complete the snapshot even if bytes are missing or damaged, and list them in
             its manifest.
+        patience: How long the copy returns to objects that the hub's store fails to send.
 
     Raises:
         BackupFault: bytes are missing or damaged. Copied blobs stay for the next run.
@@ -60,7 +70,7 @@ async def create_backup(
     new = Amount()
     async with deletion_paused(stores.db):
         for _attempt in range(ATTEMPTS):
-            draft = await _create_draft(stores, folder, progress)
+            draft = await _create_draft(stores, folder, progress, patience)
             new = new + draft.copied.new
             if not draft.copied.missing:
                 break
@@ -73,7 +83,9 @@ async def create_backup(
     return await run_in_lane(Lane.BACKGROUND, _complete, stores, draft, new)
 
 
-async def _create_draft(stores: Storage, folder: BackupFolder, progress: Progress) -> _Draft:
+async def _create_draft(
+    stores: Storage, folder: BackupFolder, progress: Progress, patience: Patience
+) -> _Draft:
     await run_in_lane(Lane.BACKGROUND, folder.clear)
     created_ms = now_ms()
     draft = _Draft(await run_in_lane(Lane.BACKGROUND, folder.begin, created_ms), created_ms)
@@ -86,7 +98,7 @@ async def _create_draft(stores: Storage, folder: BackupFolder, progress: Progres
         total = sum(draft.blobs.values(), Amount())
         progress.begin("copying", total.count, total.bytes)
         origin, target = HubOrigin(stores, rows), folder.blobs()
-        draft.copied = await copy_missing(origin, target, required_blobs(rows), progress)
+        draft.copied = await copy_missing(origin, target, required_blobs(rows), progress, patience)
     return draft
 
 

@@ -1,5 +1,6 @@
 """The folder of a backup::
 
+snapshots.tsv               id of each complete snapshot, and the sha256 of its manifest
 hubstead-backup             marks the folder as a backup; its users lock it
 snapshots/<time>-<random>/  one snapshot
     database.sqlite         every row
@@ -18,7 +19,7 @@ import os
 import secrets
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -64,9 +65,16 @@ class Snapshot:
         """Return the manifest.
 
         Raises:
-            BackupFault: the manifest is damaged, or of a newer format.
+            BackupFault: the manifest is lost, damaged, changed, or of a newer format.
         """
-        manifest = decode((self.path / "manifest.json").read_bytes())
+        path = self.path / "manifest.json"
+        if not path.is_file():
+            raise BackupFault(
+                f"the snapshot {self.id} cannot be read", ["manifest.json: it is lost"]
+            )
+        data = path.read_bytes()
+        self._check_digest(path, hashlib.sha256(data).hexdigest(), self._listed.get(self.id))
+        manifest = decode(data)
         if manifest is None:
             raise BackupFault(
                 f"the snapshot {self.id} cannot be read",
@@ -91,8 +99,10 @@ class Snapshot:
         self._check(self.database, self.read().database_sha256)
 
     def _check(self, path: Path, expected: str) -> None:
-        digest = digest_of(path) if path.is_file() else "nothing"
-        if digest != expected:
+        self._check_digest(path, digest_of(path) if path.is_file() else "nothing", expected)
+
+    def _check_digest(self, path: Path, digest: str, expected: str | None) -> None:
+        if expected is not None and digest != expected:
             what = f"{path.name}: expected sha256:{expected}, got {digest}"
             raise BackupFault(f"the snapshot {self.id} is damaged", [what])
 
@@ -108,17 +118,53 @@ class Snapshot:
         new.rename(self.path / "manifest.json")
         sync_folder(self.path)
         sync_folder(self.path.parent)
+        digest = hashlib.sha256(encode(manifest)).hexdigest()
+        write_digests(self._root, {**self._listed, self.id: digest})
+
+    @property
+    def _root(self) -> Path:
+        return self.path.parent.parent
+
+    @property
+    def _listed(self) -> dict[str, str]:
+        return read_digests(self._root)
 
     def remove(self) -> None:
         """Remove the snapshot, its manifest first, so that no part of it counts."""
+        if self.id in (listed := self._listed):
+            del listed[self.id]
+            write_digests(self._root, listed)
         (self.path / "manifest.json").unlink(missing_ok=True)
-        shutil.rmtree(self.path)
+        shutil.rmtree(self.path, ignore_errors=not self.path.exists())
 
     @contextmanager
     def open(self) -> Iterator[sqlite3.Connection]:
         """Open the rows for reading; SQLite writes no files beside them."""
         with open_rows(self.database) as connection:
             yield connection
+
+
+def read_digests(root: Path) -> dict[str, str]:
+    """Return the sha256 of the manifest of each snapshot that ``snapshots.tsv`` lists, by id.
+
+    Snapshots of earlier releases are not listed, nor is one whose run stopped just before that.
+    """
+    try:
+        lines = (root / "snapshots.tsv").read_text().splitlines()
+    except FileNotFoundError:
+        return {}
+    pairs = [line.split("\t") for line in lines]
+    return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
+
+
+def write_digests(root: Path, digests: Mapping[str, str]) -> None:
+    """Replace ``snapshots.tsv``, durably."""
+    new = root / "snapshots.tsv.new"
+    with open_private(new) as fd:
+        os.write(fd, "".join(f"{id}\t{digest}\n" for id, digest in digests.items()).encode())
+        os.fsync(fd)
+    new.rename(root / "snapshots.tsv")
+    sync_folder(root)
 
 
 @contextmanager
@@ -187,11 +233,17 @@ class BackupFolder:
             os.close(fd)
 
     def snapshots(self) -> list[Snapshot]:
-        """Return the complete snapshots, oldest first; some may be damaged."""
-        return [snapshot for snapshot in self._all_snapshots() if snapshot.is_complete]
+        """Return the snapshots that were complete once, oldest first; some may be damaged."""
+        listed = read_digests(self.root)
+        present = {snapshot.id for snapshot in self._all_snapshots() if snapshot.is_complete}
+        ids = sorted(present | listed.keys())
+        return [Snapshot(self.root / "snapshots" / snapshot_id) for snapshot_id in ids]
 
     def snapshot(self, wanted: str | None = None) -> Snapshot:
         """Return the newest snapshot, or the one whose id begins with ``wanted``.
+
+        It is never an older one because the newest is damaged or has lost its manifest: reading
+        that one fails.
 
         Raises:
             InvalidInput: no snapshot matches, or more than one.
@@ -213,8 +265,9 @@ class BackupFolder:
 
     def clear(self) -> None:
         """Remove incomplete snapshots of crashed runs; the caller has the exclusive lock."""
+        listed = read_digests(self.root)  # a snapshot that lost its manifest stays, as evidence
         for snapshot in self._all_snapshots():
-            if not snapshot.is_complete:
+            if not snapshot.is_complete and snapshot.id not in listed:
                 snapshot.remove()
 
     def _all_snapshots(self) -> list[Snapshot]:

@@ -52,9 +52,14 @@ async def write_snapshot_db(path: Path, source: DbSnapshot, progress: Progress) 
         delete_pending(file, BLOB_IS_OF_XORB)
         end_leases(file)
         connection.execute("COMMIT")
-        return {table.name: _count(connection, table) for table in tables_of(connection)}
+        return count_rows(connection)
     finally:
         connection.close()
+
+
+def count_rows(rows: sqlite3.Connection) -> dict[str, int]:
+    """Return the number of rows of each table of a snapshot."""
+    return {table.name: _count(rows, table) for table in tables_of(rows)}
 
 
 async def _copy(connection: sqlite3.Connection, table: Table, source: DbSnapshot) -> None:

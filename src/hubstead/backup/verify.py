@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,11 +15,11 @@ from hubstead.backup.db_snapshot import SQLITE, DbSnapshot, open_db_snapshot
 from hubstead.backup.errors import BackupFault
 from hubstead.backup.folder import BackupFolder, Snapshot, open_rows
 from hubstead.backup.load import prepare_rows
-from hubstead.backup.manifest import Amount
+from hubstead.backup.manifest import Amount, Manifest
 from hubstead.backup.progress import Progress
 from hubstead.backup.required_blobs import RequiredBlob, required_amounts, required_blobs
 from hubstead.backup.schema import Table, tables_of
-from hubstead.backup.snapshot_db import own_tables
+from hubstead.backup.snapshot_db import count_rows, own_tables
 from hubstead.backup.transfers import HubOrigin, Origin, StoreOrigin, verify_blobs
 from hubstead.commits import Storage
 from hubstead.doctor import Inspection, Severity, run_checks
@@ -100,8 +101,26 @@ async def check_backup(folder: BackupFolder, progress: Progress) -> AsyncIterato
             continue
         progress.begin(f"reading {snapshot.id}")
         with snapshot.open() as rows:
+            for difference in _manifest_differences(snapshot.read(), rows):
+                yield f"{snapshot.id}: manifest.json: {difference}"
             for fault in await verify_blobs(origin, _unseen(required_blobs(rows), seen), progress):
                 yield f"{snapshot.id}: {fault}"
+
+
+def _manifest_differences(manifest: Manifest, rows: sqlite3.Connection) -> Iterator[str]:
+    """Yield what a manifest says of its rows and is not true, which no digest covers."""
+    schema = rows.execute("SELECT version_num FROM alembic_version").fetchone()[0]
+    if schema != manifest.schema:
+        yield f"it names the schema {manifest.schema}, but the rows have {schema}"
+    counts = count_rows(rows)
+    for table in sorted(counts.keys() | manifest.tables.keys()):
+        if counts.get(table, 0) != manifest.tables.get(table, 0):
+            listed = manifest.tables.get(table, 0)
+            yield f"it counts {listed} rows of {table}, but there are {counts.get(table, 0)}"
+    amounts = required_amounts(rows)
+    for kind in sorted(amounts.keys() | manifest.blobs.keys()):
+        if amounts.get(kind, Amount()) != manifest.blobs.get(kind, Amount()):
+            yield f"its number or size of objects of kind {kind} is not that of the rows"
 
 
 def _unseen(wanted: Iterable[RequiredBlob], seen: set[tuple[str, bytes]]) -> Iterator[RequiredBlob]:

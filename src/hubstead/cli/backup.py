@@ -14,6 +14,7 @@ from hubstead.backup import (
     BackupFolder,
     Manifest,
     Progress,
+    Snapshot,
     check_backup,
     create_backup,
     prune_snapshots,
@@ -66,10 +67,15 @@ def command(
 def _list(context: Context, folder: Path) -> None:
     snapshots = BackupFolder(folder).snapshots()
     columns = ("id", "made", "shape", "objects", "size", "new", "lacking")
-    print_rows(context, [_row(snapshot.read()) for snapshot in snapshots], columns)
+    print_rows(context, [_row(snapshot) for snapshot in snapshots], columns)
 
 
-def _row(manifest: Manifest) -> Facts:
+def _row(snapshot: Snapshot) -> Facts:
+    try:
+        manifest = snapshot.read()
+    except BackupFault as error:
+        nothing = dict.fromkeys(("shape", "objects", "size", "new", "lacking"), "")
+        return {"id": snapshot.id, "made": "; ".join(error.faults), **nothing}
     return {
         **msgspec.to_builtins(manifest),
         "made": iso_time(manifest.made_ms),
