@@ -66,14 +66,14 @@ RESERVED_NAMES = frozenset(
     notifications avatars static assets healthz readyz metrics repos whoami whoami-v2
     validate-yaml trending quicksearch events lfs xet cas v1 v2 agent-harnesses credentials jobs
     scheduled-jobs telemetry daily_papers models-tags-by-type datasets-tags-by-type openapi.json
-    favicon.ico robots.txt tasks""".split()
+    favicon.ico robots.txt tasks new-dataset new-space""".split()
 )
 #: The account that the first start makes. No other account may have its name.
 FIRST_USER = "admin"
 #: More names that no new account may have: first segments of pages to come, and what git's
 #: addresses hold. Accounts that had one before it was reserved are routed as ever.
 UNAVAILABLE_NAMES = RESERVED_NAMES | frozenset(
-    """admin archive device discussions embed forgot invite languages licenses new-dataset new-space
+    """admin archive device discussions embed forgot invite languages licenses
     reset revoke status git info objects refs head hubstead""".split()
 )
 

@@ -98,9 +98,7 @@ def test_a_form_of_a_token_shows_what_is_wrong_beside_its_field(
     assert "<script" not in refused.text
 
 
-@pytest.mark.parametrize(
-    "path", ["/settings/tokens/new", "/settings/profile", "/settings/tokens/revoke"]
-)
+@pytest.mark.parametrize("path", ["tokens/new", "profile", "tokens/revoke"])
 def test_a_token_manages_no_account(live_hub: ThreadHub, path: str) -> None:
     user = live_hub.user("tina")
     headers = {"authorization": f"Bearer {user.token}"}
