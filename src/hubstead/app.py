@@ -47,6 +47,7 @@ from hubstead.collections import release_upvotes
 from hubstead.commits import Storage
 from hubstead.commits.jobs import commit_jobs, maintain_packs, sweep_folders
 from hubstead.db import Database, Timeouts, Tx, migrate, open_db, refuse_marked_folder
+from hubstead.discussions import PullRequestRefs
 from hubstead.errors import HubError, InvalidCredentials, NameTaken, Unavailable
 from hubstead.facts import FACT_LISTENER, fact_jobs
 from hubstead.files import make_folder, make_private, require_writable, sync_folder
@@ -141,6 +142,7 @@ async def open_storage(
             blobs=store,
             settings=settings,
             packs_are_blobs=store.is_shared,
+            pulls=PullRequestRefs(),
         )
         try:
             yield stores

@@ -12,7 +12,6 @@ from hubstead.accounts import Actor
 from hubstead.blobs import BlobKey, BlobKind, Link, Sha256Verifier, register_upload
 from hubstead.commits import (
     Changeset,
-    CommitResult,
     Message,
     RefInTheWay,
     RefMove,
@@ -23,7 +22,6 @@ from hubstead.commits import (
     create_branch,
     create_tag,
     delete_repository,
-    list_refs,
     move_refs,
     resolve_revision,
     split_revision,
@@ -345,35 +343,6 @@ async def test_a_later_commit_of_another_node_is_fetched(node: CommitNode) -> No
     commit = await squash(node.stores, node.anna, repo, "main", None)
     assert (await node.open(repo)).head == commit
     assert sorted(await two.files(repo)) == ["a", "b", "c"]
-
-
-async def test_a_ref_of_any_namespace_is_committed_to_under_the_requested_right(
-    node: CommitNode,
-) -> None:
-    repo = await node.make()
-    eve = await a_user(node.db, "eve")
-    plan = WritePlan((RefMove("refs/pr/1", None, repo.head),))
-    await node.db.write(move_refs, node.anna, repo, plan, Right.WRITE)
-
-    async def propose(right: Right) -> CommitResult:
-        with Changeset((await node.git(repo)).draft(), node.stores.settings.commits) as changeset:
-            await changeset.put("a", b"A")
-            return await commit(
-                node.stores,
-                eve,
-                repo,
-                target=RefName.parse("refs/pr/1"),
-                right=right,
-                changeset=changeset,
-                message=Message("x"),
-            )
-
-    with pytest.raises(Forbidden):
-        await propose(Right.WRITE)
-    result = await propose(Right.READ)
-    refs = {row.name: row.target for row in await list_refs(node.db, repo.pk)}
-    assert refs == {"refs/heads/main": repo.head, "refs/pr/1": result.commit}
-    assert (await node.open(repo)).head == repo.head
 
 
 async def test_a_ref_update_checks_the_links_again(node: CommitNode) -> None:

@@ -156,7 +156,7 @@ async def test_a_read_token_cannot_write_by_a_xet_token(db: Database) -> None:
         await open_xet_token(db, signer, xet_token(signer, reader, bert), Right.WRITE)
 
 
-async def test_a_token_for_a_pull_request_of_the_previous_release_only_reads(
+async def test_a_token_for_a_pull_request_proposes_and_does_not_write(
     db: Database,
 ) -> None:
     signer, anna, bo = await HubSigner.load(db), await a_user(db), await a_user(db, "bo")
@@ -166,7 +166,9 @@ async def test_a_token_for_a_pull_request_of_the_previous_release_only_reads(
         proposal = signer.sign(token, purpose=PURPOSE, seconds=60)
         with pytest.raises(Forbidden):
             await open_xet_token(db, signer, proposal, Right.WRITE)
-        assert (await open_xet_token(db, signer, proposal, Right.READ))[2].right is Right.READ
+        for right in (Right.READ, Right.PROPOSE):
+            opened = (await open_xet_token(db, signer, proposal, right))[2]
+            assert opened.right is Right.PROPOSE
 
 
 async def test_a_xet_token_follows_a_repository_to_its_new_name(db: Database) -> None:

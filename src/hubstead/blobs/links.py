@@ -55,7 +55,13 @@ _KEY = (repo_blobs.c.kind == bindparam("kind"), repo_blobs.c.name == bindparam("
 
 # -- reads -------------------------------------------------------------------------------------
 
-_LINK_COLUMNS = (repo_blobs.c.name, repo_blobs.c.bytes, repo_blobs.c.committed, repo_blobs.c.path)
+_LINK_COLUMNS = (
+    repo_blobs.c.name,
+    repo_blobs.c.bytes,
+    repo_blobs.c.committed,
+    repo_blobs.c.path,
+    repo_blobs.c.pusher_pk,
+)
 
 
 class LinkedBlob(NamedTuple):
@@ -65,6 +71,11 @@ class LinkedBlob(NamedTuple):
     bytes: int
     committed: int
     path: str | None
+    pusher_pk: int | None  # who uploaded it last, or linked it first
+
+    def is_of(self, user_pk: int) -> bool:
+        """Tell whether a commit names it, or this user uploaded it."""
+        return bool(self.committed) or self.pusher_pk == user_pk
 
 
 _SELECT_LINKS = scan(
@@ -77,7 +88,7 @@ _SELECT_LINK = indexed(select(*_LINK_COLUMNS).where(_IN_REPO, *_KEY), LinkedBlob
 
 
 class LinkingRepo(NamedTuple):
-    """A repository that links a blob."""
+    """A repository with a commit that names a blob."""
 
     repo_pk: int
     bytes: int
@@ -85,7 +96,7 @@ class LinkingRepo(NamedTuple):
 
 _LINKING_REPOS = indexed(
     select(repo_blobs.c.repo_pk, repo_blobs.c.bytes)
-    .where(*_KEY)
+    .where(*_KEY, repo_blobs.c.committed == 1)
     .order_by(repo_blobs.c.repo_pk)
     .limit(100),
     LinkingRepo,
@@ -220,7 +231,7 @@ async def committed_links(
 
 
 async def linking_repos(db: Reader, key: BlobKey) -> list[LinkingRepo]:
-    """Return up to 100 repositories that link a blob."""
+    """Return up to 100 repositories with a commit that names a blob."""
     return await db.all(_LINKING_REPOS, kind=key.kind.value, name=key.name)
 
 
@@ -265,7 +276,11 @@ _ADD = indexed(
 _ADD_UPLOADED = indexed(
     insert_into(repo_blobs, "repo_pk", "kind", "name", "bytes", "pusher_pk")
     .values(created_ms=DatabaseNow(), committed=0)
-    .on_conflict_do_nothing()
+    .on_conflict_do_update(
+        index_elements=["repo_pk", "kind", "name"],
+        set_={"pusher_pk": literal_column("excluded.pusher_pk")},
+        where=repo_blobs.c.committed == 0,
+    )
 )
 _COPIED = ("kind", "name", "bytes", "path", "ref", "pusher_pk", "committed", "created_ms")
 _COPY_LINKS = indexed(
@@ -338,6 +353,11 @@ async def add_link(tx: Tx, repo_pk: int, link: Link, pusher_pk: int | None, comm
         pusher_pk: The user who uploaded it.
         committed: 1 if a commit names it; 0 if it is uploaded only, and held.
     """
+    if not committed:
+        await add_uploaded_links(
+            tx, repo_pk, link.key.kind, [(link.key.name, link.bytes)], pusher_pk
+        )
+        return
     await tx.run(
         _ADD,
         repo_pk=repo_pk,
@@ -354,7 +374,8 @@ async def add_link(tx: Tx, repo_pk: int, link: Link, pusher_pk: int | None, comm
 async def add_uploaded_links(
     tx: Tx, repo_pk: int, kind: BlobKind, sizes: Iterable[tuple[str, int]], pusher_pk: int | None
 ) -> None:
-    """Add links for uploaded blobs, given as (name, size in bytes); existing links stay."""
+    """Add links for uploaded blobs, given as (name, size in bytes); an existing link
+    that no commit made gets a new uploader, who has shown the bytes."""
     link = {"repo_pk": repo_pk, "kind": kind.value, "pusher_pk": pusher_pk}
     await tx.run_many(
         _ADD_UPLOADED, [{**link, "name": name, "bytes": size} for name, size in sizes]

@@ -52,9 +52,18 @@ from hubstead.commits.push import (
     begin_push,
 )
 from hubstead.commits.reachability import Reachability, sees_unreachable
-from hubstead.commits.ref_updates import WritePlan, add_usage, move_refs
+from hubstead.commits.ref_updates import (
+    CommitSubject,
+    PullRefs,
+    RefOpener,
+    WritePlan,
+    add_usage,
+    move_refs,
+    open_pull_ref,
+)
 from hubstead.commits.refs import (
     HEADS,
+    PULLS,
     TAGS,
     Ref,
     RefInTheWay,
@@ -72,12 +81,15 @@ from hubstead.commits.storage import RepoLocks, Storage
 
 __all__ = [
     "HEADS",
+    "PULLS",
     "TAGS",
     "Changeset",
     "CommitResult",
+    "CommitSubject",
     "FileSource",
     "Message",
     "PackRow",
+    "PullRefs",
     "PushRefused",
     "PushReport",
     "Reachability",
@@ -88,6 +100,7 @@ __all__ = [
     "RefMove",
     "RefMoved",
     "RefName",
+    "RefOpener",
     "RefResult",
     "RepoLocks",
     "RepoPack",
@@ -127,6 +140,7 @@ __all__ = [
     "list_packs",
     "list_refs",
     "move_refs",
+    "open_pull_ref",
     "packs_older_than",
     "remove_deleted_repos",
     "remove_retired_packs",

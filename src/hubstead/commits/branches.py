@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 
+import msgspec
+
 from hubstead.accounts import Actor
 from hubstead.admission import Lane, run_in_lane
 from hubstead.commits.commit import Message, author_of
-from hubstead.commits.ref_updates import WritePlan, move_refs
+from hubstead.commits.ref_updates import WritePlan, write_moves
 from hubstead.commits.refs import (
     TAGS,
     RefKind,
@@ -128,7 +130,8 @@ async def _require_room(storage: Storage, repo: Repo, *, created: bool) -> None:
 
 
 async def _move(storage: Storage, actor: Actor, repo: Repo, plan: WritePlan) -> None:
-    await storage.db.write(move_refs, actor, repo, plan, Right.WRITE)
+    guarded = msgspec.structs.replace(plan, pulls=storage.pulls)
+    await write_moves(storage.db, actor, repo, guarded, Right.WRITE)
 
 
 async def _delete(storage: Storage, actor: Actor, repo: Repo, name: RefName) -> None:

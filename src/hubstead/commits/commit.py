@@ -17,8 +17,22 @@ from hubstead.blobs import BlobKind, Link
 from hubstead.commits.changeset import Changeset, CopyEntry, Operation, PutLfsPointer
 from hubstead.commits.linkable import linkable_size
 from hubstead.commits.metadata import derive_metadata, same_sources
-from hubstead.commits.ref_updates import WritePlan, apply_plan, move_refs
-from hubstead.commits.refs import RefMove, RefMoved, RefName, refs_named
+from hubstead.commits.ref_updates import (
+    CommitSubject,
+    RefOpener,
+    WritePlan,
+    apply_plan,
+    open_pull_ref,
+    write_moves,
+)
+from hubstead.commits.refs import (
+    RefKind,
+    RefMove,
+    RefMoved,
+    RefName,
+    refs_named,
+    require_room_for_refs,
+)
 from hubstead.commits.retired import discard_packs
 from hubstead.commits.retries import retrying
 from hubstead.commits.revisions import resolve_revision
@@ -76,6 +90,7 @@ class CommitResult(msgspec.Struct, frozen=True):
 
     commit: str
     changed: bool  # False: no file differs, ``commit`` is the old tip
+    ref: str = ""  # the full name of the ref that names it
 
 
 def author_of(actor: Actor) -> Ident:
@@ -93,8 +108,12 @@ async def commit(
     changeset: Changeset,
     message: Message,
     parent: str | None = None,
+    opener: RefOpener | None = None,
 ) -> CommitResult:
     """Commit ``changeset`` to the ref ``target``; on return it is durable and visible.
+
+    With ``opener`` the commit goes on top of ``target`` and becomes a pull request's: a new ref
+    names it, and ``target`` stays where it is.
 
     Without ``parent`` the changeset is applied again when the tip moved meanwhile, so uploads of
     different files at the same time all succeed. The changeset's draft cannot be used again.
@@ -108,6 +127,7 @@ async def commit(
         changeset: The operations.
         message: Title and body.
         parent: The tip (7 to 40 hex digits) the caller saw; any other is an error.
+        opener: Opens a pull request.
 
     Raises:
         RevisionNotFound: the ref does not exist.
@@ -119,6 +139,8 @@ async def commit(
         ConcurrentChange: other nodes moved the ref during every attempt.
     """
     storage.check_room()
+    if opener is not None:
+        await require_room_for_refs(storage.db, repo, 1, storage.settings.git.max_refs)
     async with storage.locks.of(repo.id):
         git = await storage.open_git(repo)
         attempts = _CommitAttempts(
@@ -131,6 +153,7 @@ async def commit(
             changeset.operations,
             message,
             changeset.draft,
+            opener,
         )
         try:
             return await retrying(partial(attempts.attempt, parent), attempts=ATTEMPTS)
@@ -178,6 +201,7 @@ class _CommitAttempts:
     operations: Sequence[tuple[str, Operation]]
     message: Message
     draft: PackDraft
+    opener: RefOpener | None
 
     async def attempt(self, parent: str | None) -> CommitResult:
         """Apply the operations to the present tip.
@@ -190,20 +214,21 @@ class _CommitAttempts:
         new = await run_in_lane(Lane.WRITES, self.build, base, resolved.edits)
         if new is None:
             assert base.commit is not None
-            await self.link_again(resolved.links)
-            return CommitResult(base.commit, changed=False)
+            ref = await self.keep(base.commit, resolved.links)
+            return CommitResult(base.commit, changed=False, ref=ref)
         try:
-            await self.publish(base, new, resolved.links)
+            ref = await self.publish(base, new, resolved.links)
         except HubError as error:
             if isinstance(error, RefMoved):
                 self.draft = await run_in_lane(Lane.WRITES, self.renew_draft)
             await discard_packs(self.storage, self.repo.id, [new.pack])
             raise
-        return CommitResult(new.commit, changed=True)
+        return CommitResult(new.commit, changed=True, ref=ref)
 
     @property
     def is_default_branch(self) -> bool:
-        return self.target == RefName.branch(self.repo.default_branch)
+        main = RefName.branch(self.repo.default_branch)
+        return self.opener is None and self.target == main
 
     @property
     def max_owner_bytes(self) -> int | None:
@@ -303,20 +328,51 @@ class _CommitAttempts:
             return None
         return derive_metadata(self.repo.kind, self.git, tree)
 
-    async def publish(self, base: _Base, new: _Unpublished, links: Sequence[Link]) -> None:
-        """Publish the pack and move the ref to the commit."""
+    async def publish(self, base: _Base, new: _Unpublished, links: Sequence[Link]) -> str:
+        """Publish the pack and move the ref to the commit; return the ref's full name."""
         pack = await self.storage.publish(new.pack)
+        subject = CommitSubject(new.commit, self.message.text.partition("\n")[0])
         plan = WritePlan(
-            moves=(RefMove(self.target.full, base.commit, new.commit),),
+            moves=(),
             pack=pack,
             links=tuple(links),
             derived=new.derived,
             max_owner_bytes=self.max_owner_bytes,
         )
-        await self.storage.db.write(move_refs, self.actor, self.repo, plan, self.right)
+        if self.opener is not None:
+            return await self.storage.db.write(
+                open_pull_ref,
+                self.actor,
+                self.repo,
+                plan,
+                self.opener,
+                target=new.commit,
+                commit=subject,
+            )
+        ref = self.target.full
+        plan = msgspec.structs.replace(
+            plan,
+            moves=(RefMove(ref, base.commit, new.commit),),
+            pulls=self.storage.pulls,
+            subjects={ref: (subject,)} if self.target.kind is RefKind.PULL else {},
+        )
+        await write_moves(self.storage.db, self.actor, self.repo, plan, self.right)
+        return ref
+
+    async def keep(self, tip: str, links: Sequence[Link]) -> str:
+        """Return the ref that names a tip which the operations do not change.
+
+        Objects of the tip's pointers are linked: their upload may be later than the tip.
+        """
+        if self.opener is None:
+            await self.link_again(links)
+            return self.target.full
+        return await self.storage.db.write(
+            open_pull_ref, self.actor, self.repo, WritePlan(()), self.opener, target=tip
+        )
 
     async def link_again(self, links: Sequence[Link]) -> None:
-        """Link the objects of the tip's pointers: their upload may be later than the tip."""
+        """Link the objects of the tip's pointers."""
         names = [link.key.name for link in links]
         linked = await blobs.linked_many(self.storage.db, self.repo.pk, BlobKind.LFS, names)
         if all(name in linked and linked[name].committed for name in names):

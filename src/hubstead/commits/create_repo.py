@@ -18,7 +18,7 @@ from hubstead.commits.packs import PackRow, add_pack, list_packs
 from hubstead.commits.path_rules import PathRules
 from hubstead.commits.reachability import sees_unreachable
 from hubstead.commits.ref_updates import WritePlan, add_usage, apply_plan
-from hubstead.commits.refs import HEADS, Ref, RefMove, RefMoved, list_refs
+from hubstead.commits.refs import HEADS, PULLS, Ref, RefMove, RefMoved, list_refs
 from hubstead.commits.retries import retrying
 from hubstead.commits.rules import check_card
 from hubstead.commits.storage import Storage
@@ -254,7 +254,11 @@ async def _insert_copy(tx: Tx, actor: Actor, source: Repo, new: NewRepo, copy: _
     await insert_repo(tx, actor, new)
     repo = await open_repo(tx, actor, new.repo_id, Right.WRITE)
     await _register_copied(tx, seen, repo, copy)
-    moves = tuple(RefMove(row.name, None, row.oid, row.target) for row in refs)
+    moves = tuple(
+        RefMove(row.name, None, row.oid, row.target)
+        for row in refs
+        if not row.name.startswith(PULLS)  # their requests stay behind
+    )
     derived = (
         derive_metadata(new.kind, copy.git, copy.git.tree_of(seen.head))
         if seen.head

@@ -9,7 +9,7 @@ from hubstead.accounts import Actor
 from hubstead.blobs import BlobKey, BlobKind, Link, LinkedBlob
 from hubstead.db import Reader
 from hubstead.errors import BlobMissing, InvalidInput
-from hubstead.repos import Repo, Right, try_open_repo_by_pk
+from hubstead.repos import Repo, Right, allows, try_open_repo_by_pk
 
 
 async def linkable_size(
@@ -18,7 +18,8 @@ async def linkable_size(
     """Return the size in bytes of an LFS object that the repository may link.
 
     The object was uploaded to this repository, or the writer may read the files of another one
-    that links it.
+    that links it. For a caller who may only propose, what others uploaded and no commit names does
+    not count: nobody who reads may see it.
 
     Args:
         db: The database, or the transaction that is going to link it.
@@ -32,8 +33,14 @@ async def linkable_size(
         BlobMissing: the repository may not link it.
         InvalidInput: the object has another size.
     """
-    row = await blobs.linked(db, repo.pk, key)
+    row = _usable(await blobs.linked(db, repo.pk, key), actor, repo)
     return await _size_of(db, actor, row, path=path, key=key, size=size)
+
+
+def _usable(row: LinkedBlob | None, actor: Actor, repo: Repo) -> LinkedBlob | None:
+    if row is None or row.is_of(actor.pk) or allows(repo, actor, Right.WRITE):
+        return row
+    return None
 
 
 async def _size_of(
@@ -63,5 +70,5 @@ async def check_linkable(db: Reader, actor: Actor, repo: Repo, links: Iterable[L
     links = list(links)
     rows = await blobs.linked_many(db, repo.pk, BlobKind.LFS, [link.key.name for link in links])
     for link in links:
-        row, path = rows.get(link.key.name), link.path or ""
+        row, path = _usable(rows.get(link.key.name), actor, repo), link.path or ""
         await _size_of(db, actor, row, path=path, key=link.key, size=link.bytes)

@@ -19,7 +19,8 @@ from hubstead.commits.name_clashes import new_clashes
 from hubstead.commits.packs import pack_names
 from hubstead.commits.path_rules import PathRules
 from hubstead.commits.pushed_cards import check_pushed_cards, refusal_lines
-from hubstead.commits.ref_updates import WritePlan, move_refs
+from hubstead.commits.reachability import Reachability, sees_unreachable
+from hubstead.commits.ref_updates import CommitSubject, WritePlan, move_refs
 from hubstead.commits.refs import (
     HEADS,
     RefKind,
@@ -55,13 +56,15 @@ from hubstead.gitstore import (
     RegisteredState,
     Staging,
 )
-from hubstead.repos import Repo, RepoMetadata, Right
+from hubstead.repos import Repo, RepoMetadata
 
 #: Git's words for a ref that another writer moved.
 _STALE = "fetch first"
 _CARD_REFUSED = "pre-receive hook declined: invalid metadata in README.md"
 #: How many faults a report lists; it counts the rest.
 _MAX_LISTED_FAULTS = 10
+#: How many commits of one push the timeline of a pull request lists.
+_MAX_SUBJECTS = 250
 #: LFS pointers, with one path of each.
 Named = dict[Pointer, str]
 
@@ -95,8 +98,11 @@ class PushReport:
     messages: list[str] = field(default_factory=list)  # lines that git shows to the pusher
 
 
-async def begin_push(storage: Storage, repo: Repo) -> Staging:
+async def begin_push(storage: Storage, actor: Actor, repo: Repo) -> Staging:
     """Create a staging folder for a pushed pack; the caller must ``remove`` it.
+
+    A pack of a caller who may only propose must be complete: the base of a delta that it lacks
+    could be an object that no ref reaches, whose bytes the caller may not see.
 
     Raises:
         StorageFull: the disk has too little free space.
@@ -108,7 +114,10 @@ async def begin_push(storage: Storage, repo: Repo) -> Staging:
     names = await pack_names(storage.db, repo.pk)
     settings = storage.settings
     limits = PushLimits(
-        settings.git.max_push_bytes, settings.git.memory_bytes, int(settings.git.cpu_seconds)
+        settings.git.max_push_bytes,
+        settings.git.memory_bytes,
+        int(settings.git.cpu_seconds),
+        fix_thin=sees_unreachable(repo, actor),
     )
     registered = RegisteredState(names, known)
     return await run_in_lane(Lane.WRITES, storage.git.stage, repo.id, registered, limits)
@@ -129,7 +138,7 @@ async def accept_push(
     Args:
         storage: The storage of content.
         actor: The caller.
-        repo: The repository, with the right to write.
+        repo: The repository, with the right to propose.
         staging: The pushed objects, indexed.
         commands: The ref updates of the push.
         name: The name of the pushed pack; None for a push without objects.
@@ -167,7 +176,9 @@ class _Push:
     def fault_of(self, command: RefCommand) -> str | None:
         """Return why the rules for refs refuse a command; None if they allow it."""
         try:
-            check_pushed_ref(self.repo, RefName.parse(command.ref), deleted=command.new is None)
+            check_pushed_ref(
+                self.repo, self.actor, RefName.parse(command.ref), deleted=command.new is None
+            )
         except HubError as error:
             return error.message
         return None
@@ -189,6 +200,7 @@ class _Push:
             await self._require_room(moves)
             await run_in_lane(Lane.PUSHES, self._check_cards, moves)
             links = await self._links(await self._check_objects(moves), moves)
+            await self._check_foreign(moves)
         except InvalidCard as error:
             self.messages = refusal_lines(error)
             return {command.ref: _CARD_REFUSED for command in wanted}
@@ -299,6 +311,20 @@ class _Push:
             faults |= dict.fromkeys(error.message for error in clashes)
         return list(faults)
 
+    async def _check_foreign(self, moves: Sequence[RefMove]) -> None:
+        """Refuse objects that the push neither contains nor takes from what refs reach.
+
+        Knowing the id of an object is not the right to read it.
+        """
+        if sees_unreachable(self.repo, self.actor):
+            return
+        tips = [move.new for move in moves if move.new is not None]
+        foreign = await run_in_lane(Lane.PUSHES, self.staging.absent_objects, tips, self.name)
+        git = await self.storage.open_git(self.repo)
+        reachability = Reachability(self.storage, self.repo, git)
+        if foreign and not await reachability.has_objects(foreign):
+            raise PushRefused(reason="the push lacks objects that it needs: fetch and push again")
+
     async def _links(self, named: Named, moves: Sequence[RefMove]) -> list[Link]:
         ref = next((move.ref for move in moves if move.new), None)
         links, faults = [], []
@@ -337,9 +363,11 @@ class _Push:
                 links=tuple(links),
                 derived=derived,
                 max_owner_bytes=self.storage.settings.accounts.max_bytes,
+                pulls=self.storage.pulls,
+                subjects=await run_in_lane(Lane.WRITES, self._subjects, moves),
             )
             try:
-                await self.storage.db.write(move_refs, self.actor, self.repo, plan, Right.WRITE)
+                await self.storage.db.write(move_refs, self.actor, self.repo, plan, plan.right)
             except RefUpdateFailed as error:
                 for each in (error, *error.others):
                     faults[each.ref] = _STALE if isinstance(each, RefMoved) else each.message
@@ -351,6 +379,19 @@ class _Push:
                 return faults
         await self._remove_unregistered(pack)
         return faults
+
+    def _subjects(self, moves: Sequence[RefMove]) -> dict[str, tuple[CommitSubject, ...]]:
+        """Return the new commits of each pull request, the oldest first, the last ones at most."""
+        git = self.storage.git.open(self.repo.id)
+        subjects: dict[str, tuple[CommitSubject, ...]] = {}
+        for move in moves:
+            if move.target and RefName.parse(move.ref).kind is RefKind.PULL:
+                hidden = [oid for oid in (move.old, self.repo.head) if oid and git.has(oid)]
+                commits = git.log_between(move.target, hidden, limit=_MAX_SUBJECTS)
+                subjects[move.ref] = tuple(
+                    CommitSubject(commit.oid, commit.title) for commit in reversed(commits)
+                )
+        return subjects
 
     async def _install(self) -> Pack | None:
         if self.name is None:

@@ -6,6 +6,9 @@ refs, updates the derived metadata, and writes the event.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
 import msgspec
 
 from hubstead import blobs
@@ -15,8 +18,9 @@ from hubstead.commits.linkable import check_linkable
 from hubstead.commits.owner_bytes import require_room_for_bytes
 from hubstead.commits.packs import add_pack
 from hubstead.commits.ref_moves import write_refs
-from hubstead.commits.refs import RefMove, RefName
-from hubstead.db import Tx
+from hubstead.commits.refs import PULLS, RefMove, RefName
+from hubstead.db import Database, Tx
+from hubstead.errors import Forbidden, HubError, RefUpdateFailed, RevisionNotFound
 from hubstead.gitstore import Pack
 from hubstead.ids import now_ms
 from hubstead.jobs import enqueue
@@ -39,6 +43,48 @@ REPACK = "commits.fold"
 PACKS_PER_REPACK = 32
 
 
+class CommitSubject(NamedTuple):
+    """A new commit of a pull request: its id and the first line of its message."""
+
+    oid: str
+    subject: str
+
+
+class PullMoveRefused(RefUpdateFailed):
+    """{fault}"""
+
+    fault: HubError  # the reason
+
+
+class PullRefs(Protocol):
+    """The rules of the refs of pull requests, which the room above this one owns."""
+
+    async def check_move(
+        self, tx: Tx, actor: Actor, repo: Repo, move: RefMove, subjects: Sequence[CommitSubject]
+    ) -> None:
+        """Record the move of a pull request's ref, or refuse it.
+
+        Args:
+            tx: The transaction that moves the ref; it has locked the repository's row.
+            actor: The caller, who may propose or write.
+            repo: The repository.
+            move: The move; the ref is one below ``refs/pr/``.
+            subjects: The new commits, oldest first.
+
+        Raises:
+            HubError: the caller may not move it, or there is no such pull request.
+        """
+        ...
+
+
+class RefOpener(Protocol):
+    """Opens a pull request in the transaction that creates its ref."""
+
+    async def __call__(self, tx: Tx, actor: Actor, repo: Repo, commit: CommitSubject | None) -> str:
+        """Return the full name of the new ref; ``commit`` is its first commit, if it has one."""
+        ...
+
+
 class WritePlan(msgspec.Struct, frozen=True):
     """The changes that one transaction makes visible."""
 
@@ -48,6 +94,16 @@ class WritePlan(msgspec.Struct, frozen=True):
     derived: RepoMetadata | None = None  # None: unchanged
     #: The most bytes of the owner after a write that adds content; None: it deletes only.
     max_owner_bytes: int | None = None
+    #: The rules for moves of refs of pull requests; None for a rewrite of all history.
+    pulls: PullRefs | None = None
+    subjects: Mapping[str, tuple[CommitSubject, ...]] = {}  # new commits, by such a ref
+
+    @property
+    def right(self) -> Right:
+        """The least right to carry it out: proposing covers refs of pull requests alone."""
+        if self.pulls is not None and all(move.ref.startswith(PULLS) for move in self.moves):
+            return Right.PROPOSE
+        return Right.WRITE
 
 
 async def move_refs(tx: Tx, actor: Actor, repo: Repo, plan: WritePlan, right: Right) -> Repo:
@@ -62,14 +118,79 @@ async def move_refs(tx: Tx, actor: Actor, repo: Repo, plan: WritePlan, right: Ri
         LimitReached: the owner has ``plan.max_owner_bytes``.
         Those of ``open_repo``: the actor lost the right.
     """
+    if right < plan.right:
+        raise Forbidden(reason="This needs the right to write")
     again = await reopen(tx, actor, repo, right)
+    if plan.pulls is not None:
+        for move in plan.moves:
+            if move.ref.startswith(PULLS):
+                subjects = plan.subjects.get(move.ref, ())
+                try:
+                    await plan.pulls.check_move(tx, actor, again, move, subjects)
+                except HubError as error:
+                    raise PullMoveRefused(ref=move.ref, fault=error) from None
     await apply_plan(tx, actor, again, plan)
+    await _record_moves(tx, actor, again, plan)
+    return again
+
+
+async def write_moves(
+    db: Database, actor: Actor, repo: Repo, plan: WritePlan, right: Right
+) -> None:
+    """Carry out ``plan`` in a transaction of its own.
+
+    Raises:
+        HubError: those of ``move_refs``; a refused pull request raises its reason.
+    """
+    try:
+        await db.write(move_refs, actor, repo, plan, right)
+    except PullMoveRefused as error:
+        raise error.fault from None
+
+
+async def open_pull_ref(
+    tx: Tx,
+    actor: Actor,
+    repo: Repo,
+    plan: WritePlan,
+    opener: RefOpener,
+    *,
+    target: str | None = None,
+    commit: CommitSubject | None = None,
+) -> str:
+    """Open a pull request and create its ref; return the ref's full name.
+
+    Args:
+        tx: The transaction.
+        actor: The caller.
+        repo: The repository.
+        plan: The objects of the first commit; without moves.
+        opener: Opens the request and names the ref.
+        target: The commit that the ref names; None: the tip of the default branch.
+        commit: The first commit of the request, if it has one.
+
+    Raises:
+        RevisionNotFound: the default branch has no commit.
+        Those of ``open_repo`` with the right PROPOSE, and those of ``opener``.
+    """
+    again = await reopen(tx, actor, repo, Right.PROPOSE)
+    tip = target or again.head
+    if tip is None:
+        raise RevisionNotFound(revision=again.default_branch, repo=again.full_name)
+    ref = await opener(tx, actor, again, commit)
+    links = tuple(msgspec.structs.replace(link, ref=ref) for link in plan.links)
+    opened = msgspec.structs.replace(plan, moves=(RefMove(ref, None, tip),), links=links)
+    await apply_plan(tx, actor, again, opened)
+    await _record_moves(tx, actor, again, opened)
+    return ref
+
+
+async def _record_moves(tx: Tx, actor: Actor, again: Repo, plan: WritePlan) -> None:
     facts = event_facts(again)
     moves = [(move.ref, move.old, move.new) for move in plan.moves]
     await record_event(
         tx, repo_subject(again.pk), RefsMoved(**facts, moves=moves, actor=actor.name)
     )
-    return again
 
 
 async def apply_plan(tx: Tx, actor: Actor, repo: Repo, plan: WritePlan) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from hubstead import cards
+from hubstead.accounts import Actor
 from hubstead.commits.metadata import CARD, MAX_CARD_BYTES
 from hubstead.commits.refs import CONVERTS, HEADS, TAGS, RefKind, RefName
 from hubstead.commits.revisions import commit_of_short_sha
-from hubstead.errors import Forbidden, InvalidCard, InvalidName, NotBuilt
+from hubstead.errors import Forbidden, InvalidCard, InvalidName
 from hubstead.gitstore import Edit, GitRepo, PackDraft, PutFile
 from hubstead.ids import Kind, check_branch_name
-from hubstead.repos import Repo
+from hubstead.repos import Repo, Right, require_right
 from hubstead.settings import LfsSettings
 
 #: The reason for which files that ``is_padded_pointer`` are refused.
@@ -89,16 +90,19 @@ def check_takes_no_commit(
         )
 
 
-def check_pushed_ref(repo: Repo, ref: RefName, *, deleted: bool) -> None:
-    """Refuse a push to a ref other than a branch, a tag or a conversion.
+def check_pushed_ref(repo: Repo, actor: Actor, ref: RefName, *, deleted: bool) -> None:
+    """Refuse a push to a ref other than a branch, a tag, a conversion or a pull request.
+
+    Which pull request the caller may move, the transaction decides that moves it.
 
     Raises:
-        Forbidden: the ref is of another kind, or the push deletes the default branch.
-        NotBuilt: the ref is a pull request.
+        Forbidden: the ref is of another kind, the push deletes the default branch, or the caller
+            may not write and the ref is no pull request's.
         InvalidName: the name breaks a rule.
     """
     if ref.kind is RefKind.PULL:
-        raise NotBuilt(what="pull requests: push to a branch")
+        return
+    require_right(repo, actor, Right.WRITE)
     if ref.kind is RefKind.OTHER:
         raise Forbidden(reason=f"only {HEADS}, {TAGS} and {CONVERTS} can be pushed to")
     if deleted and ref.kind is RefKind.BRANCH:

@@ -25,6 +25,7 @@ from hubstead.blobs import (
 )
 from hubstead.commits.packs import list_packs
 from hubstead.commits.reachability import ReachCache
+from hubstead.commits.ref_updates import PullRefs
 from hubstead.db import Database
 from hubstead.errors import BlobCorrupt, BlobDamaged, BlobNotFound, StorageFull, Unavailable
 from hubstead.gitstore import GitRepo, GitStore, LruCache, Pack
@@ -83,6 +84,8 @@ class Storage:
     packs_are_blobs: bool
     locks: RepoLocks = field(default_factory=RepoLocks)
     reach: ReachCache = field(default_factory=ReachCache)
+    #: The rules of the refs of pull requests; None in programs that move none.
+    pulls: PullRefs | None = None
     xet: XetStore = field(init=False)
     #: This node removed all packs retired before this time, where packs are blobs.
     retired_from_ms: int = 0

@@ -31,6 +31,12 @@ from hubstead.discussions.errors import (
 )
 from hubstead.discussions.events import DiscussionChanged
 from hubstead.discussions.lists import DiscussionPage, DiscussionQuery, list_discussions
+from hubstead.discussions.pull_requests import (
+    PullRequestRefs,
+    commit_to_new_request,
+    number_of,
+    open_pull_request,
+)
 
 __all__ = [
     "CommentPlace",
@@ -45,17 +51,21 @@ __all__ = [
     "DiscussionsDisabled",
     "EventRow",
     "MergeConflict",
+    "PullRequestRefs",
     "StatusConflict",
     "add_comment",
     "change_status",
     "change_title",
+    "commit_to_new_request",
     "delete_discussion",
     "edit_comment",
     "find_discussion",
     "hide_comment",
     "list_discussions",
     "load_thread",
+    "number_of",
     "open_discussion",
+    "open_pull_request",
     "require_enabled",
     "set_locked",
     "set_pinned",

@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import Select, bindparam, select
 
 from hubstead.accounts.tables import accounts
+from hubstead.commits import PULLS
 from hubstead.db import Reader, indexed, scan
 from hubstead.discussions.errors import DiscussionNotFound
 from hubstead.discussions.tables import comment_versions, discussion_events, discussions
@@ -41,7 +42,7 @@ class DiscussionRow(NamedTuple):
     @property
     def ref(self) -> str:
         """The ref of a pull request's head."""
-        return f"refs/pr/{self.num}"
+        return f"{PULLS}{self.num}"
 
 
 class EventRow(NamedTuple):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
 
 import pygit2
-from pygit2.enums import ObjectType
+from pygit2.enums import ObjectType, SortMode
 
 from hubstead import errors
 from hubstead.gitstore import history, pointer, tree_rows
@@ -355,6 +355,20 @@ class GitRepo:
         def read(git: pygit2.Repository) -> list[Commit]:
             commits = history.touching(git, oid, path) if path else history.all_of(git, oid, hide)
             return [Commit.of(commit) for commit in itertools.islice(commits, skip, skip + limit)]
+
+        return self.with_handle(oid, read)
+
+    def log_between(self, oid: str, hidden: Sequence[str], *, limit: int) -> list[Commit]:
+        """Return up to ``limit`` commits that ``oid`` reaches and ``hidden`` do not, newest first.
+
+        Parents come after their children.
+        """
+
+        def read(git: pygit2.Repository) -> list[Commit]:
+            walker = git.walk(oid, SortMode.TOPOLOGICAL)
+            for other in hidden:
+                walker.hide(other)
+            return [Commit.of(commit) for commit in itertools.islice(walker, limit)]
 
         return self.with_handle(oid, read)
 

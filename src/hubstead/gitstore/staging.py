@@ -69,6 +69,7 @@ class PushLimits(NamedTuple):
     pack_bytes: int
     memory_bytes: int  # of every git process
     cpu_s: int
+    fix_thin: bool = True  # whether deltas may have their base in the repository
 
 
 class RegisteredState(NamedTuple):
@@ -154,7 +155,8 @@ class Staging:
 
     def _start(self) -> None:
         self._messages = self._messages_file()
-        arguments = ["index-pack", "--stdin", "--fix-thin", _STRICT, "--no-rev-index"]
+        thin = ["--fix-thin"] if self._limits.fix_thin else []
+        arguments = ["index-pack", "--stdin", *thin, _STRICT, "--no-rev-index"]
         self._indexing = spawn(
             self._command(*arguments, f"--max-input-size={self._limits.pack_bytes}"),
             self._environment(),
@@ -255,6 +257,33 @@ class Staging:
             finally:
                 end(walk)
                 end(lookup)
+
+    def absent_objects(self, tips: Sequence[str], pack: str | None) -> set[str]:
+        """Return the objects that ``tips`` need beyond the registered tips and the pushed pack.
+
+        Raises:
+            PackRefused: an object is missing.
+        """
+        lines = "".join(f"{tip}\n" for tip in tips) + "".join(f"^{oid}\n" for oid in self._known)
+        walk = self._run(["rev-list", "--objects", "--no-object-names", "--stdin"], lines.encode())
+        needed = set(walk.decode().split())
+        if pack is not None and needed:
+            index = self._objects / "pack" / f"pack-{pack}.idx"
+            listed = self._run(["show-index"], index.read_bytes())
+            needed -= {line.split(" ")[1] for line in listed.decode().splitlines()}
+        return needed
+
+    def _run(self, arguments: Sequence[str], stdin: bytes) -> bytes:
+        done = subprocess.run(
+            self._command(*arguments),
+            input=stdin,
+            capture_output=True,
+            env=self._environment(),
+            check=False,
+        )
+        if done.returncode:
+            raise PackRefused(reason=_reason(done.stderr.decode("utf-8", "replace"), 1))
+        return done.stdout
 
     def _messages_file(self) -> BinaryIO:
         return tempfile.TemporaryFile(dir=self.path)

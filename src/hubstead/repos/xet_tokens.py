@@ -30,12 +30,15 @@ class XetToken(msgspec.Struct, frozen=True, array_like=True):
     token_pk: int  # 0: signed in by password
     write: bool
     epoch: str
-    proposing: bool = False  # of the previous release: uploads for a pull request; may only read
+    #: Uploads for a pull request, by somebody who may only read.
+    proposing: bool = False
 
     @property
     def right(self) -> Right:
         """The highest right that the token can be used for."""
-        return Right.WRITE if self.write and not self.proposing else Right.READ
+        if self.proposing:
+            return Right.PROPOSE
+        return Right.WRITE if self.write else Right.READ
 
 
 def cas_url(public_url: str, epoch: str) -> str:
@@ -52,6 +55,7 @@ def issue_xet_token(
     repo: Repo,
     *,
     write: bool,
+    proposing: bool = False,
     epoch: str,
     seconds: float,
 ) -> tuple[str, int]:
@@ -62,13 +66,14 @@ def issue_xet_token(
         actor: The user of the token.
         repo: The repository.
         write: Whether the token may upload as well.
+        proposing: Whether it uploads for a pull request only.
         epoch: The epoch in which it is valid.
         seconds: Its lifetime.
 
     Returns:
         The token, and when it expires (Unix time in seconds).
     """
-    token = XetToken(repo.id, actor.pk, actor.token_pk, write, epoch)
+    token = XetToken(repo.id, actor.pk, actor.token_pk, write, epoch, proposing)
     until = int(time.time() + seconds)
     return signer.sign(token, purpose=PURPOSE, seconds=seconds), until
 
@@ -82,7 +87,7 @@ async def open_xet_token(
         db: The database.
         signer: Verifies the token.
         text: The token, as the client sent it.
-        right: ``READ``, or ``WRITE`` for uploads.
+        right: ``READ``, or ``PROPOSE`` for uploads.
 
     Raises:
         InvalidCredentials: the token is forged or expired, or its user is disabled, or the access
@@ -95,4 +100,6 @@ async def open_xet_token(
     if right > token.right:
         raise Forbidden(reason="This token is for reading only: ask for a Xet write token")
     actor = await reload_actor(db, token.user_pk, token.token_pk)
-    return actor, await open_repo_by_id(db, actor, token.repo_id, right), token
+    # A token of a writer shows more than that of a proposer: its user has to be one still.
+    needed = token.right if right >= Right.PROPOSE else right
+    return actor, await open_repo_by_id(db, actor, token.repo_id, needed), token

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from hubstead.blobs import open_intact
 from hubstead.errors import BlobDamaged
 from hubstead.http import Source
-from hubstead.repos import cas_url, issue_xet_token
+from hubstead.repos import Right, allows, cas_url, issue_xet_token
 from hubstead.wire.request import Request
 from hubstead.xet import LfsObject
 
@@ -38,14 +38,17 @@ async def xet_access(request: Request, *, write: bool) -> XetAccess:
 
     Args:
         request: The request, with its actor and repository.
-        write: Whether the token allows uploads, too.
+        write: Whether the token allows uploads, too; for a caller who may only propose, uploads
+            for a pull request.
     """
+    proposing = write and not allows(request.repo, request.actor, Right.WRITE)
     epoch = await request.hub.stores.xet.epochs.current()
     token, until = issue_xet_token(
         request.hub.signer,
         request.actor,
         request.repo,
         write=write,
+        proposing=proposing,
         epoch=epoch,
         seconds=request.hub.settings.xet.token_seconds,
     )

@@ -112,7 +112,7 @@ def test_a_push_of_an_existing_ref_succeeds_and_its_report_is_true(
 def test_libgit2_reports_the_refusals_of_the_hub(anna: Person, tmp_path: Path) -> None:
     repo = anna.repo()
     here, other = cloned(anna, repo, tmp_path / "w"), cloned(anna, repo, tmp_path / "other")
-    assert "pull requests" in push(anna, here, "refs/heads/main:refs/pr/1")["refs/pr/1"]
+    assert "no pull request" in push(anna, here, "refs/heads/main:refs/pr/1")["refs/pr/1"]
     commit(here, "refs/heads/main", {"a": b"1"})
     commit(other, "refs/heads/main", {"a": b"2"})
     assert push(anna, here, "refs/heads/main") == {}

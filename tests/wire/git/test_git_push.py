@@ -85,14 +85,14 @@ def test_an_atomic_push_updates_all_refs_or_none(
     output = here.refused("push", "--atomic", "origin", "main", "main:refs/pr/1")
     assert "atomic push failed" in output
     assert tip(live_hub, repo) == before
-    assert "pull requests" in here.refused("push", "origin", "main", "main:refs/pr/1")
+    assert "no pull request" in here.refused("push", "origin", "main", "main:refs/pr/1")
     assert tip(live_hub, repo) != before
 
 
 @pytest.mark.parametrize(
     ("ref", "reason"),
     [
-        ("refs/pr/1", "pull requests"),
+        ("refs/pr/1", "no pull request"),
         ("refs/convert/" + "a" * 40, "Invalid reference"),
         ("refs/hubstead/x", "only refs/heads/, refs/tags/ and refs/convert/"),
         ("refs/heads/" + "a" * 40, "Invalid reference"),
@@ -309,7 +309,6 @@ def test_users_without_the_right_to_write_are_refused(
         here = clone(url(who, repo), tmp_path / reason.replace(" ", "-"))
         here.commit("a", reason)
         out = here.refused("push")
-        assert "403" in out
         assert reason in out
     anonymous = clone(f"{live_hub.url}/{repo}", tmp_path / "anonymous")
     anonymous.commit("a", "?")

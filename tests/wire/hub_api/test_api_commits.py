@@ -368,17 +368,6 @@ def test_a_parent_other_than_the_tip_is_refused_and_the_tip_is_accepted(
         )
 
 
-@pytest.mark.parametrize(
-    "path", ["commit/main?create_pr=1", "preupload/main?create_pr=1", "commit/refs%2Fpr%2F1"]
-)
-def test_pull_requests_are_refused_with_an_alternative(anna: Person, repo: str, path: str) -> None:
-    response = anna.call("POST", f"/api/models/{repo}/{path}", {"files": []})
-    assert response.status == 501
-    assert "commit to a branch instead" in response.message
-    with pytest.raises(HfHubHTTPError, match="pull requests"):
-        anna.api.upload_file(path_or_fileobj=b"x", path_in_repo="c", repo_id=repo, create_pr=True)
-
-
 # -- cards -------------------------------------------------------------------------------------
 
 

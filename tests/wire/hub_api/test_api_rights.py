@@ -24,7 +24,11 @@ OTHERS = {route.name: route for route in routes() if not isinstance(route.access
 PASSWORD = "correct horse battery"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 #: The rights of these depend on the query; this is the right without one.
-NEEDED = {"GET /api/{kinds}/{repo}/xet-write-token/{rev*}": Right.WRITE}
+NEEDED = {
+    "GET /api/{kinds}/{repo}/xet-write-token/{rev*}": Right.WRITE,
+    "POST /api/{kinds}/{repo}/preupload/{rev+}": Right.WRITE,
+    "POST /api/{kinds}/{repo}/commit/{rev+}": Right.WRITE,
+}
 #: Names of one length, so that responses about them can be compared byte by byte.
 PUBLIC, PRIVATE, GATED, ABSENT = "bert-open", "bert-hush", "bert-gate", "bert-none"
 #: The rights of each user to the repositories of ``acme.org``.

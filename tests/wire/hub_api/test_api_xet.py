@@ -133,22 +133,11 @@ def test_no_token_is_issued_for_a_missing_revision(
     assert "x-xet-access-token" not in response.headers
 
 
-@pytest.mark.parametrize("revision", ["None", "main", "nope", "refs%2Fpr%2F1"])
-def test_pull_requests_have_no_tokens_while_they_do_not_exist(
-    sample: MixedModel, revision: str
-) -> None:
-    target = f"/xet-write-token/{revision}?create_pr=1"
-    for person in (sample.owner, sample.others["stranger"]):
-        response = sample.api(target, token=person.token)
-        assert response.status == 501
-        assert "pull requests" in response.message
-
-
-def test_writers_may_upload_and_no_reader_for_a_pull_request(sample: MixedModel) -> None:
+def test_writers_may_upload_and_readers_for_a_pull_request(sample: MixedModel) -> None:
     expected = {
         # who: (read, write, write for a pull request)
-        "owner": (200, 200, 501),
-        "stranger": (200, 403, 501),
+        "owner": (200, 200, 200),
+        "stranger": (200, 403, 200),
         "owner with a read token": (200, 403, 403),
         "stranger with a read token": (200, 403, 403),
         "nobody": (200, 401, 401),

@@ -25,8 +25,8 @@ from hubstead.accounts import (
     disable_user,
     list_tokens,
     open_org_as_operator,
+    remove_member,
     revoke_token,
-    set_member,
 )
 from hubstead.blobs import linked, open_blob
 from hubstead.errors import BlobNotFound
@@ -223,16 +223,16 @@ async def test_a_revoked_token_invalidates_its_addresses(live: LfsHub, bert: Rep
 async def test_a_user_who_lost_the_right_since_the_batch_cannot_upload(live: LfsHub) -> None:
     await an_org(live.db, "acme", live.people["anna"], {"write": live.people["bo"]})
     live.people["acme"] = live.people["anna"]
-    await live.a_repo("acme/bert")
+    await live.a_repo("acme/bert", private=True)
     href = (await live.upload_action(SMALL, by="bo", repo="acme/bert"))["href"]
     parts = await live.begin(LARGE, by="bo", repo="acme/bert")
     assert (await parts.send(1)).status == 200
     bo = live.people["bo"]
     acme = await open_org_as_operator(live.db, "acme")
-    await live.db.write(lambda tx: set_member(tx, acme, bo.pk, "read"))
-    assert (await live.call("PUT", href, SMALL)).status == 403
-    assert (await parts.send(2)).status == 403
-    assert (await parts.complete()).status == 403
+    await live.db.write(lambda tx: remove_member(tx, acme, bo.pk))
+    assert (await live.call("PUT", href, SMALL)).status == 404
+    assert (await parts.send(2)).status == 404
+    assert (await parts.complete()).status == 404
     await nothing_is_left(live)
 
 

@@ -163,7 +163,8 @@ def test_xet_is_offered_only_to_writers(sample: TwoFileModel) -> None:
         (stranger.token, 403),
         (sample.owner.with_token("read").token, 403),
     ):
-        response = sample.batch("upload", new, "basic", "xet", token=token)
+        ref = {"name": "refs/heads/main"}
+        response = sample.batch("upload", new, "basic", "xet", token=token, ref=ref)
         assert response.status == status
         assert b"Xet" not in response.body
 

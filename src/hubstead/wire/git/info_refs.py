@@ -8,7 +8,7 @@ from hubstead import __version__
 from hubstead.admission import Lane, run_in_lane
 from hubstead.errors import Forbidden
 from hubstead.http import Response
-from hubstead.repos import Right, require_right
+from hubstead.repos import Right, allows, require_right
 from hubstead.wire import Request
 from hubstead.wire.git.packets import FLUSH, lines, packet
 from hubstead.wire.git.references import References
@@ -37,7 +37,7 @@ async def info_refs(request: Request) -> Response:
     """Advertise refs and capabilities to git."""
     service = request.query.one("service")
     if service == RECEIVE_PACK:
-        require_right(request.repo, request.actor, Right.WRITE)
+        require_right(request.repo, request.actor, Right.PROPOSE)
         request.hub.refuse_read_only()
         return _response(service, await _push_advertisement(request))
     if service == UPLOAD_PACK:
@@ -78,7 +78,10 @@ async def _fetch_advertisement(request: Request) -> bytes:
 async def _push_advertisement(request: Request) -> bytes:
     refs = await References.of(request)
     # Pushes have no v2: a client that requests it accepts the answer of v0.
-    advertisement = refs.classic(PUSH_CAPABILITIES, head=False, peeled=False)
+    may_write = allows(request.repo, request.actor, Right.WRITE)
+    # A pack of somebody who may only propose has to contain the bases of its deltas.
+    capabilities = PUSH_CAPABILITIES if may_write else (*PUSH_CAPABILITIES, "no-thin")
+    advertisement = refs.classic(capabilities, head=False, peeled=False)
     return _version_line(protocol(request)) + advertisement
 
 

@@ -54,7 +54,7 @@ async def _receive(request: Request) -> ASGIApp:
     staging: Staging | None = None
     fault: HubError | None = None
     try:
-        staging = await begin_push(request.hub.stores, request.repo)
+        staging = await begin_push(request.hub.stores, request.actor, request.repo)
     except (StorageFull, Unavailable) as error:
         fault = error  # goes into the report: of a status git shows the number only
     settings = request.hub.settings

@@ -13,5 +13,5 @@ _WEB = "/{prefix}/{repo}"
 ROUTES: list[Route] = [
     Route("GET", f"{_WEB}/info/refs", info_refs, Right.READ, "git", Doc(query="service")),
     Route("POST", f"{_WEB}/git-upload-pack", upload_pack, Right.READ, "git", only_reads=True),
-    Route("POST", f"{_WEB}/git-receive-pack", receive_pack, Right.WRITE, "git"),
+    Route("POST", f"{_WEB}/git-receive-pack", receive_pack, Right.PROPOSE, "git"),
 ]

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import TypeVar
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from hubstead.admission import Lane, buffer_bytes, run_in_lane
 from hubstead.blobs import BlobKind, linked_many
@@ -26,10 +26,11 @@ from hubstead.commits import (
     copy_file,
     require_room_for_bytes,
 )
-from hubstead.errors import InvalidInput, NotBuilt, TooLarge
+from hubstead.discussions import commit_to_new_request, number_of
+from hubstead.errors import InvalidInput, TooLarge
 from hubstead.http import Response, inflating, json_response, stream_body
 from hubstead.ids import Kind, RepoId, is_sha256
-from hubstead.repos import Repo, Right
+from hubstead.repos import Repo, Right, require_right
 from hubstead.wire import Request
 from hubstead.wire.hub_api import shapes
 
@@ -43,7 +44,7 @@ _LINE_ROOM = 1 << 16
 
 async def preupload(request: Request) -> Response:
     """Return for every file whether to upload it in the commit or through LFS."""
-    _reject_pull_requests(request)
+    _require_right(request)
     body = await request.json(shapes.Preupload)
     candidates = [UploadCandidate(file.path, file.size, _sample(file)) for file in body.files]
     git = await request.git()
@@ -111,10 +112,13 @@ def _sample(file: shapes.PreuploadFile) -> bytes:
         raise InvalidInput(reason=f"the sample of {file.path!r} is not base64") from None
 
 
-def _reject_pull_requests(request: Request) -> None:
-    target = _target_of(request)
-    if request.query.flag("create_pr") or target.kind is RefKind.PULL:
-        raise NotBuilt(what="pull requests: commit to a branch instead (create_pr=False)")
+def _require_right(request: Request) -> Right:
+    """Return the right that a commit needs: less for a pull request than for a branch."""
+    opening = request.query.flag("create_pr")
+    is_pull = opening or _target_of(request).kind is RefKind.PULL
+    right = Right.PROPOSE if is_pull else Right.WRITE
+    require_right(request.repo, request.actor, right)
+    return right
 
 
 def _target_of(request: Request) -> RefName:
@@ -135,27 +139,39 @@ def is_unborn(repo: Repo, target: RefName) -> bool:
 
 async def create_commit(request: Request) -> Response:
     """Commit additions, deletions and copies to a branch, all or nothing."""
-    _reject_pull_requests(request)
+    right = _require_right(request)
     git = await request.git()
     with Changeset(git.draft(), request.hub.settings.commits) as change:
         read = _read_document if _is_document(request) else _read_lines
         header = await read(request, change)
-        result = await commit(
-            request.hub.stores,
-            request.actor,
-            request.repo,
-            target=_target_of(request),
-            right=Right.WRITE,
-            changeset=change,
-            message=Message(header.summary, header.description or ""),
-            parent=header.parentCommit,
-        )
+        result = await _commit(request, change, header, right)
     return json_response(_commit_response(request, result))
 
 
+async def _commit(
+    request: Request, change: Changeset, header: shapes.CommitHeader, right: Right
+) -> CommitResult:
+    subject = (request.hub.stores, request.actor, request.repo)
+    message = Message(header.summary, header.description or "")
+    target, parent = _target_of(request), header.parentCommit
+    if request.query.flag("create_pr"):
+        return await commit_to_new_request(
+            *subject, base=target, changeset=change, message=message, parent=parent
+        )
+    return await commit(
+        *subject, target=target, right=right, changeset=change, message=message, parent=parent
+    )
+
+
 def _commit_response(request: Request, result: CommitResult) -> shapes.CommitResponse:
-    url = f"{request.public_url}/{request.repo.repo_id.web_path}/commit/{result.commit}"
-    return shapes.CommitResponse(success=True, commitUrl=url, commitOid=result.commit)
+    page = f"{request.public_url}/{request.repo.repo_id.web_path}"
+    url = f"{page}/commit/{result.commit}"
+    opened: str | UnsetType = UNSET
+    if request.query.flag("create_pr"):
+        opened = f"{page}/discussions/{number_of(result.ref)}"
+    return shapes.CommitResponse(
+        success=True, commitUrl=url, commitOid=result.commit, pullRequestUrl=opened
+    )
 
 
 def _is_document(request: Request) -> bool:

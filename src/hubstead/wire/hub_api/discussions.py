@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from hubstead import discussions
 from hubstead.discussions import CommentPlace, DiscussionNotFound, DiscussionQuery, EventRow
-from hubstead.errors import NotBuilt
 from hubstead.http import Response, json_response
 from hubstead.wire import Request
 from hubstead.wire.hub_api import shapes
@@ -13,6 +12,7 @@ from hubstead.wire.hub_api.discussion_json import (
     event_json,
     thread_json,
 )
+from hubstead.wire.hub_api.pull_requests import pull_request_json
 
 #: No list has more pages than a repository can have discussions.
 _MAX_PAGE = 1 << 26
@@ -48,13 +48,16 @@ async def list_discussions(request: Request) -> Response:
 async def open_discussion(request: Request) -> Response:
     """Open a discussion, or a draft of a pull request."""
     body = await request.json(shapes.OpenDiscussion)
+    texts = (body.title, body.description)
     if body.pullRequest:
-        raise NotBuilt(what="pull requests")
-    row = await discussions.open_discussion(
-        request.hub.db, request.actor, request.repo, body.title, body.description
-    )
+        row = await discussions.open_pull_request(
+            request.hub.stores, request.actor, request.repo, *texts
+        )
+    else:
+        row = await discussions.open_discussion(request.hub.db, request.actor, request.repo, *texts)
     url = f"{request.public_url}/{request.repo.repo_id.web_path}/discussions/{row.num}"
-    return json_response({"num": row.num, "url": url, "pullRequest": bool(row.is_pull)})
+    opened = {"num": row.num, "url": url, "pullRequest": bool(row.is_pull)}
+    return json_response(opened | ({"references": {"base": row.base}} if row.is_pull else {}))
 
 
 async def get_discussion(request: Request) -> Response:
@@ -63,7 +66,10 @@ async def get_discussion(request: Request) -> Response:
     thread = await discussions.load_thread(
         request.hub.db, request.repo.pk, discussion_number(request)
     )
-    return json_response(thread_json(request, thread))
+    shown = thread_json(request, thread)
+    if thread.discussion.is_pull:
+        shown |= await pull_request_json(request, thread.discussion)
+    return json_response(shown)
 
 
 async def add_comment(request: Request) -> Response:

@@ -9,7 +9,7 @@ from msgspec import UNSET
 from hubstead import commits
 from hubstead.admission import Lane, run_in_lane
 from hubstead.commits import RefKind, RefName
-from hubstead.errors import NotBuilt, RevisionNotFound
+from hubstead.errors import RevisionNotFound
 from hubstead.garbage import forget_unreachable
 from hubstead.gitstore import Commit
 from hubstead.http import Response, json_response, text_response
@@ -134,8 +134,6 @@ async def squash_history(request: Request) -> Response:
     """Replace a branch's history by one commit."""
     body = await request.json(shapes.Squash)
     branch = _branch_of(request)
-    if RefName.parse(branch).kind is RefKind.PULL:
-        raise NotBuilt(what="pull requests")
     commit = await commits.squash(
         request.hub.stores, request.actor, request.repo, branch, body.message
     )

@@ -325,6 +325,9 @@ _COLLECTIONS = [
         "DELETE", f"{_COLLECTION}/upvote", collections.withdraw_upvote, SIGNED_IN, own_change=True
     ),
 ]
+
+
+# A pull request's ref needs less than a branch: for a branch the handlers ask for more.
 _WRITING = [
     Route(
         "POST",
@@ -338,14 +341,14 @@ _WRITING = [
         "POST",
         f"{_REPO}/preupload/{{rev+}}",
         commit.preupload,
-        WRITE,
+        PROPOSE,
         doc=_json(shapes.Preupload, shapes.PreuploadResponse, "create_pr"),
     ),
     Route(
         "POST",
         f"{_REPO}/commit/{{rev+}}",
         commit.create_commit,
-        WRITE,
+        PROPOSE,
         doc=_json(shapes.CommitDocument, shapes.CommitResponse, "create_pr"),
     ),
     Route(

@@ -524,6 +524,7 @@ class CommitResponse(Struct):
     commitUrl: str
     commitOid: str
     hookOutput: str = ""
+    pullRequestUrl: str | UnsetType = UNSET
 
 
 class LfsFileItem(Struct):

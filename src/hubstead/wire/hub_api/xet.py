@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from hubstead.accounts import require_writable
 from hubstead.commits import RefKind, require_room_for_bytes
-from hubstead.errors import NotBuilt
 from hubstead.http import Response, json_response
 from hubstead.repos import Right, require_right
 from hubstead.wire import Request, XetAccess, xet_access
@@ -19,23 +17,19 @@ async def issue_read_token(request: Request) -> Response:
 
 
 async def issue_write_token(request: Request) -> Response:
-    """Issue a token for uploads to the Xet store, for a branch.
+    """Issue a token for uploads to the Xet store, for a branch or a pull request.
 
-    For a pull request, which readers may open, there is none while pull requests do not exist.
-    With ``create_pr`` the revision says nothing: Python clients write ``None`` there
-    (protocol/hub-api.md 5.1).
+    For a pull request the caller has to be somebody who may propose. Their token grants uploads,
+    and shows no chunks but those of files that they may read. With ``create_pr`` the revision says
+    nothing: Python clients write ``None`` there (protocol/hub-api.md 5.1).
     """
     text = "/".join(request.segments("rev")) or "HEAD"
     target = target_ref(request.repo, text)
     opening = request.query.flag("create_pr")
-    if opening or target.kind is RefKind.PULL:
-        require_writable(request.actor)
-        if not opening:
-            await request.revision(text)
-        raise NotBuilt(what="pull requests")
-    require_right(request.repo, request.actor, Right.WRITE)
+    is_pull = opening or target.kind is RefKind.PULL
+    require_right(request.repo, request.actor, Right.PROPOSE if is_pull else Right.WRITE)
     request.hub.refuse_read_only()
-    if not is_unborn(request.repo, target):
+    if not opening and not is_unborn(request.repo, target):
         await request.revision(text)
     most = request.hub.settings.accounts.max_bytes
     owner, owner_pk = request.repo.owner, request.repo.owner_pk

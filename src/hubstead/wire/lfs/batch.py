@@ -8,7 +8,7 @@ from starlette.types import ASGIApp
 
 from hubstead.blobs import BlobKind, LinkedBlob, linked_many
 from hubstead.commits import RefKind, RefName, require_room_for_bytes
-from hubstead.errors import InvalidInput, NotBuilt
+from hubstead.errors import InvalidInput
 from hubstead.ids import is_sha256
 from hubstead.repos import Right, require_right
 from hubstead.wire import Request
@@ -46,7 +46,7 @@ async def batch(request: Request) -> ASGIApp:
     """Return the upload or download URLs of each LFS object."""
     batch_request = await request.json(BatchRequest)
     operation = _operation(batch_request)
-    right = Right.WRITE if operation == "upload" else Right.READ
+    right = _upload_right(batch_request) if operation == "upload" else Right.READ
     require_right(request.repo, request.actor, right)
     if operation == "upload":
         request.hub.refuse_read_only()
@@ -64,9 +64,17 @@ def _operation(batch_request: BatchRequest) -> Literal["upload", "download"]:
         return "download"
     if batch_request.operation != "upload":
         raise InvalidInput(reason='"operation" must be one of [upload, download]')
-    if batch_request.ref is not None and RefName.parse(batch_request.ref.name).kind is RefKind.PULL:
-        raise NotBuilt(what="pushing LFS objects to a pull request")
     return "upload"
+
+
+def _upload_right(batch_request: BatchRequest) -> Right:
+    """Return the right that an upload needs: less for a pull request.
+
+    The batch for a new pull request names no ref (protocol/hub-api.md 3.9).
+    """
+    ref = batch_request.ref
+    is_pull = ref is None or RefName.parse(ref.name).kind is RefKind.PULL
+    return Right.PROPOSE if is_pull else Right.WRITE
 
 
 async def _upload(request: Request, batch_request: BatchRequest) -> BatchResponse:

@@ -7,6 +7,7 @@ from functools import partial
 
 from hubstead.blobs import BlobKind, LinkedBlob, hold_blobs, linked_many
 from hubstead.ids import is_sha256
+from hubstead.repos import Right, allows
 from hubstead.wire import Request
 from hubstead.wire.lfs.shapes import RequestedObject
 
@@ -16,6 +17,7 @@ async def hold_objects(
 ) -> dict[str, LinkedBlob]:
     """Place upload holds on the objects that the repository has; return their links by oid.
 
+    For a caller who may only propose, what others uploaded and no commit names is not there.
     Damaged objects get no hold and are left out: the client has to send their bytes again.
 
     Raises:
@@ -24,6 +26,8 @@ async def hold_objects(
     linked = await linked_many(request.hub.db, request.repo.pk, BlobKind.LFS, names_of(objects))
     for name in await request.hub.stores.xet.damage.damaged_objects(list(linked)):
         del linked[name]
+    if not allows(request.repo, request.actor, Right.WRITE):
+        linked = {name: row for name, row in linked.items() if row.is_of(request.actor.pk)}
     if not linked:
         return linked
     hold = partial(

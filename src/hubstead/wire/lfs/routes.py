@@ -24,7 +24,7 @@ _BYTES = Doc(media_type="application/octet-stream")
 ROUTES: list[Route] = [
     # The right that a batch needs, and whether it writes, depends on its body: see the handler.
     Route("POST", f"{_LFS}/objects/batch", batch, Right.VIEW, "lfs", _BATCH, only_reads=True),
-    Route("POST", f"{_LFS}/verify", verify, Right.WRITE, "lfs", _VERIFY),
+    Route("POST", f"{_LFS}/verify", verify, Right.PROPOSE, "lfs", _VERIFY),
     Route("GET", f"{_LFS}/locks", no_locks, Right.VIEW, "lfs"),
     Route("POST", f"{_LFS}/locks", no_locks, Right.VIEW, "lfs", only_reads=True),
     Route("POST", f"{_LFS}/locks/verify", no_locks, Right.VIEW, "lfs", only_reads=True),

@@ -35,7 +35,7 @@ from hubstead.xet import find_lfs_object
 async def upload(request: Request) -> ASGIApp:
     """Receive an object; respond when its bytes are verified and durable."""
     grant = _object_grant(request, UPLOAD)
-    repo = await authorize_grant(request, grant, Right.WRITE)
+    repo = await authorize_grant(request, grant, Right.PROPOSE)
     _check_length(request, grant.size)
     async with _object_receiver(request, repo, grant) as upload, upload.stream() as write:
         await _receive_body(request, write, grant.size)
@@ -46,7 +46,7 @@ async def upload_part(request: Request) -> ASGIApp:
     """Receive one part of an object."""
     grant = _multipart_grant(request)
     number = _part_number(request, grant)
-    await authorize_grant(request, grant, Right.WRITE)
+    await authorize_grant(request, grant, Right.PROPOSE)
     multipart = _multipart(grant)
     size = multipart.size_of(number)
     _check_length(request, size)
@@ -59,7 +59,7 @@ async def upload_part(request: Request) -> ASGIApp:
 async def complete(request: Request) -> ASGIApp:
     """Assemble an object from its parts; a repeated request changes nothing."""
     grant = _multipart_grant(request)
-    repo = await authorize_grant(request, grant, Right.WRITE)
+    repo = await authorize_grant(request, grant, Right.PROPOSE)
     completion = await request.json(Completion)
     if completion.oid not in (None, grant.oid):
         raise InvalidInput(

@@ -33,7 +33,7 @@ class DirectGrant(msgspec.Struct, frozen=True, array_like=True):
 
 async def offer_direct_upload(request: Request) -> ASGIApp:
     """Respond 200 if the xorb is stored, or 201 with the address to send it to."""
-    token = await authorize(request, Right.WRITE)
+    token = await authorize(request, Right.PROPOSE)
     name = request.text("hash")
     to_raw(name)
     body = await request.json(GrantRequest)
@@ -75,7 +75,7 @@ def _crc(checksum: Checksum | None) -> int | None:
 
 async def commit_direct_upload(request: Request) -> ASGIApp:
     """Adopt a xorb from S3; respond once all chunks are verified."""
-    await authorize(request, Right.WRITE)
+    await authorize(request, Right.PROPOSE)
     try:
         grant = request.hub.signer.read(request.text("id"), DirectGrant, purpose=PURPOSE)
         if (grant.name, grant.repo, grant.user) != (

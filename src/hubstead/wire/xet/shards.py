@@ -23,7 +23,7 @@ _IN_MEMORY_BYTES = 1 << 20
 
 async def register_shard(request: Request) -> ASGIApp:
     """Register the files of a shard; respond once all of it is verified."""
-    await authorize(request, Right.WRITE)
+    await authorize(request, Right.PROPOSE)
     body = await _receive(request)
     return json_response(ShardResponse(int(await _register(request, body, CheckProgress()))))
 
@@ -34,7 +34,7 @@ async def register_with_progress(request: Request) -> ASGIApp:
     Clients show the user the reason of a refusal only in this form, so every fault of the shard
     goes into the last line.
     """
-    await authorize(request, Right.WRITE)
+    await authorize(request, Right.PROPOSE)
     body = await _receive(request)
     return ProgressResponse(lambda progress: _register(request, body, progress))
 

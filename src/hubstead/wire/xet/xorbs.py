@@ -22,7 +22,7 @@ async def upload_xorb(request: Request) -> ASGIApp:
 
     ``was_inserted`` tells whether it is new to the repository: others may have stored it before.
     """
-    await authorize(request, Right.WRITE)
+    await authorize(request, Right.PROPOSE)
     db, name = request.hub.db, request.text("hash")
     to_raw(name)
     xorb = await find_xorb(db, name)
