@@ -55,6 +55,31 @@ async def test_a_frozen_server_is_unavailable_until_it_continues(postgres_server
             await db.close()
 
 
+async def test_a_frozen_node_does_not_hold_its_rows_forever(postgres_server: Postgres) -> None:
+    """It sends nothing any more, in the middle of a transaction that others wait for."""
+    url = postgres_server.fresh_database()
+    await migrate(url)
+    frozen = await open_db(url, pool_size=2, timeouts=Timeouts(1.0))
+    other = await open_db(url, pool_size=2, timeouts=Timeouts(1.0))
+    holds, thawed = asyncio.Event(), asyncio.Event()
+
+    async def freeze(tx: Tx) -> None:
+        await add(tx, "held")
+        holds.set()
+        await thawed.wait()
+        await add(tx, "late")
+
+    write = asyncio.create_task(frozen.write(freeze))
+    await holds.wait()
+    await eventually(lambda: other.write(add, "held"))
+    thawed.set()
+    with pytest.raises(Unavailable):
+        await write
+    assert await eventually(lambda: names(frozen, "held", "late")) == ["held"]
+    await frozen.close()
+    await other.close()
+
+
 async def hasty_db(tmp_path: Path) -> Database:
     url = f"sqlite:///{tmp_path / 'hub.db'}"
     await migrate(url)

@@ -207,7 +207,7 @@ def running_s3(directory: Path | None = None) -> Iterator[S3Server]:
         folder = directory or stack.enter_context(_temporary_folder("s3"))
         for name in ("data", "conf"):
             (folder / name).mkdir(parents=True, exist_ok=True)
-        ports = _free_ports(8)
+        ports = free_ports(8)
         options = S3Options(
             endpoint=f"http://127.0.0.1:{ports[0]}",
             access_key=secrets.token_hex(10),
@@ -334,7 +334,7 @@ def _wait(ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path
         time.sleep(0.05)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     with contextlib.ExitStack() as stack:
         probes = [stack.enter_context(socket.socket()) for _ in range(count)]
         for probe in probes:

@@ -245,6 +245,11 @@ class PostgresDatabase:
                 statement_cache_size=0 if is_pooled else 512,
                 command_timeout=timeouts.statement_s,
                 timeout=timeouts.statement_s,
+                # A frozen node lets go of the rows that its transaction locked. A pooler has
+                # other sessions: its role has the setting (docs/running.md).
+                server_settings={}
+                if is_pooled
+                else {"idle_in_transaction_session_timeout": f"{timeouts.idle_s():g}s"},
             )
         return cls(pool, timeouts, is_pooled=is_pooled)
 

@@ -14,6 +14,9 @@ LONG_FACTOR = 6
 #: The same outside of a request: jobs and commands count and copy whole tables.
 BACKGROUND_FACTOR = 120
 
+#: How many times longer a transaction on PostgreSQL may be idle between two statements.
+IDLE_FACTOR = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
@@ -33,3 +36,7 @@ class Timeouts:
     def write_s(self) -> float:
         """Return how long a write on SQLite may wait and take."""
         return self.statement_s * LONG_FACTOR
+
+    def idle_s(self) -> float:
+        """Return how long a transaction on PostgreSQL may wait for its next statement."""
+        return self.statement_s * IDLE_FACTOR
