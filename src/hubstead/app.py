@@ -55,7 +55,7 @@ from hubstead.garbage import garbage_jobs
 from hubstead.gitstore import GitStore, declare_git_metrics
 from hubstead.http import HttpServer, Limits
 from hubstead.ids import FIRST_USER
-from hubstead.jobs import MEASURE_EVERY_S, JobType, NodeClock, Runner, node_name, stamp_jobs
+from hubstead.jobs import MEASURE_EVERY_S, JobType, NodeClock, Runner, database_jobs, node_name
 from hubstead.likes import release_likes
 from hubstead.metrics import Metrics
 from hubstead.outbox import outbox_jobs
@@ -286,7 +286,7 @@ def job_types(hub: Hub, sender: Sender) -> list[JobType]:
         *account_jobs(db, session_limits(settings)),
         *fact_jobs(hub.stores, hub.facts),
         *registry_jobs(db),
-        *stamp_jobs(db),
+        *database_jobs(db),
     ]
 
 

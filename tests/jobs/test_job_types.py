@@ -27,6 +27,7 @@ STORED_NAMES = (
     "facts.read",
     "garbage.forget",
     "jobs.correct_stamps",
+    "jobs.release_pages",
     "outbox.prune",
     "outbox.tell",
     "registry.prune",

@@ -6,6 +6,7 @@ the mark of a restore: the rooms declare their tables and write their statements
 
 from hubstead.db.clock import DatabaseNow, database_now_ms
 from hubstead.db.connect import SCHEMA_VERSION, migrate, open_db, require_own_schema
+from hubstead.db.free_pages import release_pages
 from hubstead.db.future_stamps import FutureStamps, correct_stamps, future_stamps
 from hubstead.db.interface import Conflict, Database, Reader, Tx, WriteFn
 from hubstead.db.restore_mark import (
@@ -64,6 +65,7 @@ __all__ = [
     "open_db",
     "primary_key",
     "refuse_marked_folder",
+    "release_pages",
     "require_own_schema",
     "scan",
     "total",

@@ -33,6 +33,8 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 GROUP = 64
+#: To this size the write-ahead log shrinks again, once a long reader lets it start over.
+LOG_BYTES = 64 << 20
 #: Steps of SQLite between two looks at the limit of a scan: some milliseconds.
 _STEPS = 50_000
 SLOW_INLINE_S = 0.005
@@ -40,7 +42,7 @@ _DIALECT = sqlite_dialect()
 _log = structlog.get_logger("hubstead.db")
 
 
-def connect(path: Path, *, busy_s: float = 10.0) -> sqlite3.Connection:
+def connect(path: Path, *, busy_s: float = 10.0, log_bytes: int = LOG_BYTES) -> sqlite3.Connection:
     """Open the file with the pragmas that every connection needs.
 
     ``synchronous=FULL`` makes COMMIT wait for the disk; WAL lets readers continue meanwhile.
@@ -51,12 +53,14 @@ def connect(path: Path, *, busy_s: float = 10.0) -> sqlite3.Connection:
         path, timeout=busy_s, isolation_level=None, check_same_thread=False, cached_statements=512
     )
     for pragma in (
+        "auto_vacuum=INCREMENTAL",  # of a new file, before its first page; for ``release_pages``
         "journal_mode=WAL",
         "synchronous=FULL",
         "foreign_keys=ON",
         "temp_store=MEMORY",
         "cache_size=-65536",
         "mmap_size=268435456",
+        f"journal_size_limit={log_bytes}",
     ):
         with _our_errors(connection):
             connection.execute(f"PRAGMA {pragma}")

@@ -5,7 +5,7 @@ types of jobs with handlers, ``app.py`` merges the declarations.
 """
 
 from hubstead.jobs.job_types import Handler, Job, JobType, Reschedule, WorkProbe, job_types_by_name
-from hubstead.jobs.jobs import stamp_jobs
+from hubstead.jobs.jobs import database_jobs
 from hubstead.jobs.node_clock import MEASURE_EVERY_S, NodeClock, node_name
 from hubstead.jobs.queue import ListedJob, enqueue, list_jobs
 from hubstead.jobs.runner import Runner
@@ -21,10 +21,10 @@ __all__ = [
     "Reschedule",
     "Runner",
     "WorkProbe",
+    "database_jobs",
     "end_leases",
     "enqueue",
     "job_types_by_name",
     "list_jobs",
     "node_name",
-    "stamp_jobs",
 ]
