@@ -52,8 +52,9 @@ def connect(path: Path, *, busy_s: float = 10.0, log_bytes: int = LOG_BYTES) -> 
     connection = sqlite3.connect(
         path, timeout=busy_s, isolation_level=None, check_same_thread=False, cached_statements=512
     )
+    if path.stat().st_size == 0:  # for ``release_pages``; later it would only wait for a writer
+        connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
     for pragma in (
-        "auto_vacuum=INCREMENTAL",  # of a new file, before its first page; for ``release_pages``
         "journal_mode=WAL",
         "synchronous=FULL",
         "foreign_keys=ON",
