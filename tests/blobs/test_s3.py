@@ -19,6 +19,7 @@ from hubstead.errors import InvalidInput, Unavailable
 from hubstead.http import content_disposition
 from tests.blobs.conftest import direct_of, in_thread, read
 from tests.blobs.test_stores import AnyBytes, lfs, noise, put, send
+from tests.support.s3_proxy import S3Proxy, running_s3_proxy
 from tests.support.services import S3Server
 
 MIB = 1 << 20
@@ -234,3 +235,49 @@ async def test_two_prefixes_are_separate(s3_server: S3Server) -> None:
 def test_prefixes_that_servers_change_are_refused(prefix: str) -> None:
     with pytest.raises(InvalidInput):
         open_blobs(f"s3://bucket/{prefix}")
+
+
+# -- a store that misbehaves --------------------------------------------------------------------
+
+
+@pytest.fixture
+def proxied(s3_server: S3Server, run: Callable[..., object]) -> Iterator[tuple[BlobStore, S3Proxy]]:
+    with running_s3_proxy(s3_server.options) as proxy:
+        bucket = s3_server.fresh_url()
+        store = open_blobs(bucket, options=replace(proxy.options, timeout_s=5.0))
+        yield store, proxy
+        run(store.close())
+
+
+@pytest.mark.parametrize("size", [10, 9 * MIB])
+async def test_a_write_acknowledged_with_a_wrong_etag_is_not_believed(
+    proxied: tuple[BlobStore, S3Proxy], size: int
+) -> None:
+    """A large object is acknowledged by parts."""
+    store, proxy = proxied
+    data = noise(size)
+    proxy.misbehave("PUT", "/lfs/", "etag")
+    with pytest.raises(Unavailable, match="other bytes"):
+        await put(store, data)
+    assert await store.size(lfs(data)[0]) is None
+    proxy.behave()
+    assert await read(store, await put(store, data)) == data
+
+
+@pytest.mark.parametrize("way", ["error", "cut"])
+async def test_a_store_that_fails_in_a_read_is_unavailable_and_yields_no_wrong_byte(
+    proxied: tuple[BlobStore, S3Proxy], way: str
+) -> None:
+    store, proxy = proxied
+    data = noise(100_000)
+    blob = await store.open(await put(store, data))
+    proxy.misbehave("GET", "/lfs/", way)
+    received = bytearray()
+
+    async def receive() -> None:
+        async for chunk in blob.chunks():
+            received.extend(chunk)
+
+    with pytest.raises(Unavailable):
+        await receive()
+    assert data.startswith(received)

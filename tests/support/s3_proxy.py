@@ -9,6 +9,10 @@ for ``Connection`` and ``Expect``, which signatures leave out::
         ...
         delayed.wait()  # the request came; its client may be killed now
         delayed.release()  # the server has answered the request
+    proxy.misbehave("PUT", "/lfs/", "etag")  # acknowledges other bytes from now on
+
+Ways to misbehave: ``etag`` (a wrong ETag in the response), ``error`` (500, without asking the
+server), ``cut`` (half of the response, then the end of the connection).
 """
 
 from __future__ import annotations
@@ -27,6 +31,7 @@ WAIT_S = 60.0
 _HEAD_BYTES = 1 << 20
 _PIECE_BYTES = 1 << 16
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_ETAG = re.compile(rb'(\r\netag: *"?)[0-9a-f]{32}', re.IGNORECASE)
 _EXPECT = re.compile(rb"\r\nexpect: *100-continue", re.IGNORECASE)
 _NOT_SENT_ON = re.compile(rb"\r\n(?:connection|expect):[^\r]*", re.IGNORECASE)
 
@@ -77,6 +82,7 @@ class S3Proxy:
         assert address.port is not None
         self._host, self._port = address.hostname, address.port
         self._delayed: list[DelayedRequest] = []
+        self._faults: list[tuple[str, str, str]] = []
         self.port = 0
 
     @property
@@ -89,6 +95,14 @@ class S3Proxy:
         delayed = DelayedRequest(method, part)
         self._delayed.append(delayed)
         return delayed
+
+    def misbehave(self, method: str, part: str, way: str) -> None:
+        """Answer all requests of ``method`` whose path contains ``part`` in a wrong way."""
+        self._faults.append((method, part, way))
+
+    def behave(self) -> None:
+        """Answer every request right again."""
+        self._faults.clear()
 
     async def serve(self, started: threading.Event, stop: asyncio.Event) -> None:
         """Listen on a free port until ``stop``."""
@@ -115,9 +129,31 @@ class S3Proxy:
         if delayed is not None:
             await delayed.pass_when_released(target)
         start = _NOT_SENT_ON.sub(b"", head[:-4]) + b"\r\nConnection: close\r\n\r\n"
-        await self._pass_on(start + body, writer)
+        ways = (way for verb, part, way in self._faults if verb == method and part in target)
+        if way := next(ways, None):
+            await self._misanswer(way, start + body, writer)
+        else:
+            await self._pass_on(start + body, writer)
         if delayed is not None:
             delayed.answered()
+
+    async def _misanswer(self, way: str, request: bytes, client: asyncio.StreamWriter) -> None:
+        if way == "error":
+            client.write(b"HTTP/1.1 500 Broken\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            return
+        reader, writer = await asyncio.open_connection(self._host, self._port)
+        try:
+            writer.write(request)
+            answer = await reader.read()
+        finally:
+            writer.close()
+        if way == "etag":
+            answer = _ETAG.sub(rb"\g<1>" + b"0" * 32, answer)
+        else:
+            head, _, body = answer.partition(b"\r\n\r\n")
+            answer = head + b"\r\n\r\n" + body[: len(body) // 2]
+        client.write(answer)
+        await client.drain()
 
     async def _pass_on(self, request: bytes, client: asyncio.StreamWriter) -> None:
         """Forward a request to the server and its response to the client, which may be gone."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import time
 from collections import deque
 from concurrent.futures import Future, wait
@@ -25,6 +26,8 @@ _PART_BYTES = 8 << 20
 _PARTS_UNDER_WAY = 2
 _EXISTS = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409")
 _TRIES = 5
+_MD5 = re.compile("[0-9a-f]{32}")
+_OTHER_BYTES = "the object store acknowledged other bytes than it was sent"
 
 
 class ObjectUpload:
@@ -113,9 +116,13 @@ class ObjectUpload:
         body = bytes(self._buffer)
         for attempt in range(_TRIES):
             try:
-                self._client.writer.put_object(
+                response = self._client.writer.put_object(
                     **self._where, **self._only_new, Body=body, ContentMD5=_md5(body)
                 )
+                if _names_other_bytes(response, body):
+                    # At its name it would pass for bytes that an earlier upload stored.
+                    self._client.writer.delete_object(**self._where)
+                    raise Unavailable(reason=_OTHER_BYTES)
                 return None
             except ClientError as error:
                 if not self._only_new or answer_code(error) not in _EXISTS:
@@ -139,6 +146,8 @@ class ObjectUpload:
         response: dict[str, Any] = self._client.writer.upload_part(
             **self._where, UploadId=upload_id, PartNumber=number, Body=body, ContentMD5=_md5(body)
         )
+        if _names_other_bytes(response, body):
+            raise Unavailable(reason=_OTHER_BYTES)
         return str(response["ETag"])
 
     def _collect(self) -> None:
@@ -163,6 +172,18 @@ class ObjectUpload:
             return first
         self._upload_id = ""
         return None
+
+
+def _names_other_bytes(response: dict[str, Any], body: bytes) -> bool:
+    """Return whether the store acknowledges other bytes than ``body``, by their MD5 as ETag.
+
+    The ETag is no MD5 where the store encrypts by a key of its management or of the client.
+    """
+    etag = str(response.get("ETag", "")).strip('"').lower()
+    encryption = str(response.get("ServerSideEncryption", "AES256"))
+    if encryption != "AES256" or "SSECustomerAlgorithm" in response or not _MD5.fullmatch(etag):
+        return False
+    return etag != hashlib.md5(body, usedforsecurity=False).hexdigest()
 
 
 def _md5(body: bytes) -> str:
