@@ -26,12 +26,16 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Kind(StrEnum):
-    """The kind of a repository; the value is the singular that JSON bodies use."""
+    """The kind of a repository; the value is the singular that JSON bodies use.
+
+    A bucket is a repository without git: names, rights, links and quotas are the same.
+    """
 
     MODEL = "model"
     DATASET = "dataset"
     SPACE = "space"
     KERNEL = "kernel"
+    BUCKET = "bucket"
 
     @property
     def plural(self) -> str:
@@ -45,18 +49,24 @@ class Kind(StrEnum):
 
     @classmethod
     def parse(cls, text: str) -> Kind:
-        """Parse the singular or the plural.
+        """Parse the singular or the plural of a kind that has git.
 
         Raises:
             InvalidName: ``text`` is neither.
         """
-        try:
-            return cls(text.removesuffix("s"))
-        except ValueError:
-            raise InvalidName(
-                name=text, reason="the type must be model, dataset, space or kernel"
-            ) from None
+        for kind in GIT_KINDS:
+            if text in (kind.value, kind.plural):
+                return kind
+        raise InvalidName(name=text, reason="the type must be model, dataset, space or kernel")
 
+    @classmethod
+    def parse_any(cls, text: str) -> Kind:
+        """Parse the singular or the plural of any kind, buckets included; else as ``parse``."""
+        return cls.BUCKET if text in ("bucket", "buckets") else cls.parse(text)
+
+
+#: The kinds whose content is git's: refs, commits, trees.
+GIT_KINDS: tuple[Kind, ...] = tuple(kind for kind in Kind if kind is not Kind.BUCKET)
 
 #: First path segments with another meaning, which no account may have as its name
 #: (protocol/hub-api.md 2.1; old clients also call ``/api/{namespace}/{name}/…`` for models).

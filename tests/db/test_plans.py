@@ -13,6 +13,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from hubstead.buckets import tree
 from hubstead.commits import ref_moves, refs
 from hubstead.db import Statement, migrate
 from hubstead.db.statements import postgres_dialect, sqlite_dialect
@@ -124,3 +125,41 @@ async def test_refs_are_looked_up_by_name_on_postgresql(
             (condition,) = (node["Index Cond"] for node in nodes if "Index Cond" in node)
             assert "repo_pk" in condition, nodes
             assert "name" in condition, nodes
+
+
+#: The listings of a bucket by name, each from a place in the middle.
+_OF_OBJECTS = [*tree._FLAT.values(), *tree._STEPS.values()]
+
+
+@pytest.mark.parametrize("statement", _OF_OBJECTS)
+def test_a_page_of_a_bucket_begins_at_its_place_on_sqlite(
+    migrated_file: Path, statement: Statement[Any]
+) -> None:
+    steps = sqlite_steps(migrated_file, statement)
+    of_objects = [step for step in steps if "bucket_object" in step]
+    assert of_objects
+    for step in of_objects:
+        assert step.startswith("SEARCH"), steps
+        assert "(repo_pk=? AND path>? AND path<?)" in step, steps
+    assert len([step for step in steps if "TEMP B-TREE" in step]) <= ("walk" in str(steps)), steps
+
+
+async def test_a_page_of_a_bucket_begins_at_its_place_on_postgresql(
+    postgres_server: Postgres,
+) -> None:
+    url = postgres_server.fresh_database(builtin="C.UTF-8")
+    await migrate(url)
+    async with connection_to(url) as connection:
+        await connection.execute("SET session_replication_role = replica")  # no repository
+        await connection.execute(
+            "INSERT INTO bucket_object (repo_pk, path, file, sha256, bytes, uploaded_ms) "
+            "SELECT 1, 'logs/' || n, '', '', 0, 0 FROM generate_series(1, 10000) AS n"
+        )
+        await connection.execute("ANALYZE bucket_object")
+        for statement in _OF_OBJECTS:
+            nodes = await postgres_nodes(connection, statement)
+            reads = [node for node in nodes if node.get("Relation Name") == "bucket_object"]
+            assert reads, nodes
+            for node in reads:
+                assert node["Index Name"] == "pk_bucket_object", nodes
+                assert "path" in node["Index Cond"], nodes

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from hubstead.ids import Kind
+from hubstead.ids import GIT_KINDS, Kind
 from hubstead.wire import Route
 
 #: Fields of request bodies that name a repository, with what they say of ``ORG/NAME``.
@@ -20,10 +20,11 @@ NAMING_FIELDS = {
     "repository": "ORG/NAME",
 }
 _WORDS = {
-    "kinds": [kind.plural for kind in Kind],
-    "any_kind": [word for kind in Kind for word in (kind.plural, kind.value)],
-    "prefix": ["", *(kind.plural for kind in Kind if kind is not Kind.MODEL)],
+    "kinds": [kind.plural for kind in GIT_KINDS],
+    "any_kind": [word for kind in GIT_KINDS for word in (kind.plural, kind.value)],
+    "prefix": ["", *(kind.plural for kind in GIT_KINDS if kind is not Kind.MODEL)],
     "spaces": ["spaces"],
+    "buckets": ["buckets"],
 }
 
 

@@ -61,6 +61,7 @@ from hubstead.blobs.links import (
     linked_many,
     linking_repos,
     list_lfs_links,
+    release_blobs,
     unlink_blobs,
     unlink_repo,
 )
@@ -188,6 +189,7 @@ __all__ = [
     "register_blob",
     "register_reconstructable",
     "register_upload",
+    "release_blobs",
     "replace_bytes",
     "require_unmarked",
     "resume_deletion",

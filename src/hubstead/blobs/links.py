@@ -21,11 +21,13 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    update,
 )
 
 from hubstead.blobs.holds import (
     add_hold,
     add_holds,
+    delete_expired_holds,
     delete_hold,
     delete_holds,
     delete_holds_of_repo,
@@ -405,6 +407,7 @@ _UNLINK = indexed(delete(repo_blobs).where(_IN_REPO, *_KEY))
 _UNLINK_UNCOMMITTED = indexed(
     delete(repo_blobs).where(_IN_REPO, *_KEY, repo_blobs.c.committed == 0)
 )
+_UNCOMMIT = indexed(update(repo_blobs).values(committed=0).where(_IN_REPO, *_KEY))
 _UNLINK_ALL = indexed(delete(repo_blobs).where(_IN_REPO))
 
 
@@ -422,6 +425,22 @@ async def unlink_blobs(tx: Tx, repo_pk: int, keys: Iterable[BlobKey]) -> None:
         await tx.run(_UNLINK, repo_pk=repo_pk, kind=key.kind.value, name=key.name)
         await delete_hold(tx, repo_pk, key)
         await mark_unreferenced(tx, [key])
+
+
+async def release_blobs(tx: Tx, repo_pk: int, kind: BlobKind, names: Sequence[str]) -> None:
+    """Unlink blobs that nothing in the repository names any more.
+
+    The link of a blob that an upload holds becomes an uploaded one: the upload's commit names it,
+    or the end of its hold unlinks it.
+    """
+    await delete_expired_holds(tx, repo_pk, kind, names)
+    rows = await committed_links(tx, repo_pk, kind, names)
+    where = {"repo_pk": repo_pk, "kind": kind.value}
+    held = [row.name for row in rows if row.until_ms is not None]
+    await tx.run_many(_UNCOMMIT, [{**where, "name": name} for name in held])
+    await unlink_blobs(
+        tx, repo_pk, [BlobKey(kind, row.name) for row in rows if row.until_ms is None]
+    )
 
 
 async def unlink_repo(tx: Tx, repo_pk: int) -> None:

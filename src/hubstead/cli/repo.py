@@ -47,7 +47,9 @@ _ALL = scan(
     .order_by(repos_table.c.kind, accounts.c.name_key, repos_table.c.name),
     _RepoRow,
 )
-_NAME_HELP = "NAME is owner/name, prefixed by models/, datasets/, spaces/ or kernels/ (or --kind)."
+_NAME_HELP = (
+    "NAME is owner/name, prefixed by models/, datasets/, spaces/, kernels/ or buckets/ (or --kind)."
+)
 _kind_option = click.option(
     "--kind",
     type=click.Choice([kind.value for kind in Kind]),
@@ -158,7 +160,7 @@ def repo_id_of(name: str, kind: str | None = None) -> RepoId:
     """
     first, slash, rest = name.partition("/")
     if slash and "/" in rest and first in {kind.plural for kind in Kind}:
-        return RepoId.parse(Kind.parse(first), rest)
+        return RepoId.parse(Kind.parse_any(first), rest)
     return RepoId.parse(Kind(kind or "model"), name)
 
 

@@ -18,13 +18,13 @@ from hubstead.collections.tables import collections, items
 from hubstead.collections.texts import MAX_NOTE, check_text
 from hubstead.db import Database, Reader, Tx, any_of, indexed, insert_into, scan
 from hubstead.errors import InvalidInput, LimitReached, NotFound, RepoDisabled, RepoNotFound
-from hubstead.ids import Kind, RepoId, new_object_id, now_ms
+from hubstead.ids import GIT_KINDS, Kind, RepoId, new_object_id, now_ms
 from hubstead.repos import RepoMoved, open_repo
 from hubstead.repos.tables import repos
 
 #: The kinds of item beside those of repositories, which the hub itself has or knows by name.
 COLLECTION, PAPER, BUCKET = "collection", "paper", "bucket"
-ITEM_KINDS = (*(kind.value for kind in Kind), COLLECTION, PAPER, BUCKET)
+ITEM_KINDS = (*(kind.value for kind in GIT_KINDS), COLLECTION, PAPER, BUCKET)
 _PAPER = re.compile(r"[0-9]{4}\.[0-9]{4,5}(?:v[0-9]+)?")
 _MISSING = "Item not found: there is no such {kind}, or it is hidden from you"
 _ALL = 2**31 - 1

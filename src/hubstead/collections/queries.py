@@ -23,7 +23,7 @@ from hubstead.collections.items import COLLECTION, PAPER
 from hubstead.collections.tables import collections, items
 from hubstead.db import Reader, Statement, any_of, scan
 from hubstead.errors import AccountNotFound, InvalidInput, RepoDisabled, RepoNotFound
-from hubstead.ids import Kind, RepoId
+from hubstead.ids import GIT_KINDS, Kind, RepoId
 from hubstead.repos import RepoMoved, open_repo
 
 #: The orders of lists and their columns, largest first. The hub measures no trend of upvotes.
@@ -35,7 +35,7 @@ SORTS: dict[str, ColumnElement[int]] = {
 MAX_FILTERS = 20
 _ESCAPE = "!"
 _BATCH = 500
-_SINGULARS = {kind.plural: kind.value for kind in Kind} | {
+_SINGULARS = {kind.plural: kind.value for kind in GIT_KINDS} | {
     "collections": COLLECTION,
     "papers": PAPER,
 }

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 #: The newest migration (``db/migrations/versions``); a test compares.
-SCHEMA_VERSION = "0019"
+SCHEMA_VERSION = "0020"
 
 _SQLITE = "sqlite:///"
 _OLDEST: Statement[str | None] = indexed(

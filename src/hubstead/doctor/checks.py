@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
+from hubstead.doctor.buckets import bucket_objects
 from hubstead.doctor.contents import derived_facts, pointers
 from hubstead.doctor.counts import like_counts, upvote_counts
 from hubstead.doctor.findings import Check, Finding, Inspection, Severity
@@ -31,6 +32,7 @@ CHECKS: tuple[Check, ...] = (
     objects,
     heads,
     links,
+    bucket_objects,
     blob_bytes,
     xorbs,
     xet_files,

@@ -70,7 +70,7 @@ async def repository_names(inspection: Inspection) -> AsyncIterator[Finding]:
     names: dict[int, list[tuple[str, str]]] = defaultdict(list)
     for row in await inspection.storage.db.all(_NAMES):
         names[row.repo_pk].append((row.kind, row.name_key))
-    async for repository in inspect_repos(inspection):
+    async for repository in inspect_repos(inspection, with_buckets=True):
         current = names.get(repository.repo.pk, [])
         own = (repository.repo.kind.value, repository.repo.repo_id.key)
         if current != [own]:

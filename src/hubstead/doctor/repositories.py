@@ -9,6 +9,7 @@ from hubstead.commits import PackRow, list_packs
 from hubstead.doctor.findings import Finding, Inspection, Severity
 from hubstead.errors import BlobDamaged
 from hubstead.gitstore import GitRepo, RepoMissing
+from hubstead.ids import Kind
 from hubstead.repos import Repo, RepoDetails, every_repo
 
 
@@ -42,7 +43,10 @@ class RepoInspection:
         return Finding(check, severity, self.subject, what, hint)
 
 
-async def inspect_repos(inspection: Inspection) -> AsyncIterator[RepoInspection]:
-    """Yield every repository, the oldest first."""
+async def inspect_repos(
+    inspection: Inspection, *, with_buckets: bool = False
+) -> AsyncIterator[RepoInspection]:
+    """Yield every repository that has git, or every one, the oldest first."""
     async for repo, details in every_repo(inspection.storage.db):
-        yield RepoInspection(inspection, repo, details)
+        if with_buckets or repo.kind is not Kind.BUCKET:
+            yield RepoInspection(inspection, repo, details)

@@ -22,7 +22,7 @@ from hubstead.garbage.pending_deletion import count_pending_deletion
 from hubstead.garbage.unreachable_lfs import unreachable_lfs_files
 from hubstead.garbage.unreachable_objects import unreachable_objects
 from hubstead.garbage.xorbs import xet_files, xorbs
-from hubstead.ids import RepoId
+from hubstead.ids import Kind, RepoId
 from hubstead.jobs import job_types_by_name
 from hubstead.repos import every_repo
 from hubstead.xet.jobs import DELETE_FILES, QUARANTINE, xet_jobs
@@ -108,6 +108,8 @@ async def _collect_repos(
     async for repo, _ in every_repo(storage.db):
         if only is None or (repo.repo_id.key == only.key and repo.kind is only.kind):
             exists = True
+            if repo.kind is Kind.BUCKET:
+                continue  # its objects alone reach its files, and a batch unlinks what they leave
             counts += await unreachable_lfs_files(
                 storage, repo, past, grace_ms=grace_ms, remove=remove
             )

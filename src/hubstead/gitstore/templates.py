@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hubstead.ids import Kind
+from hubstead.ids import GIT_KINDS, Kind
 
 _LFS = "filter=lfs diff=lfs merge=lfs -text"
 
@@ -34,4 +34,4 @@ def gitattributes(kind: Kind) -> str:
 
 
 #: The initial ``.gitattributes`` by kind of repository.
-GITATTRIBUTES = {kind: gitattributes(kind) for kind in Kind}
+GITATTRIBUTES = {kind: gitattributes(kind) for kind in GIT_KINDS}

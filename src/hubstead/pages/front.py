@@ -7,7 +7,7 @@ from hubstead.accounts import ANONYMOUS, Actor
 from hubstead.discovery import ResultItem
 from hubstead.errors import AccountMoved, AccountNotFound, InvalidName, RepoNotFound
 from hubstead.http import Response
-from hubstead.ids import Kind, RepoId
+from hubstead.ids import GIT_KINDS, Kind, RepoId
 from hubstead.pages import repository
 from hubstead.pages.render import page
 from hubstead.repos import RepoMoved, open_repo
@@ -99,7 +99,7 @@ async def _lists(
 ) -> ListsByKind:
     """Return the matching repositories by kind, without the kinds that have none."""
     lists = []
-    for kind in Kind:
+    for kind in GIT_KINDS:
         query = discovery.RepoQuery(kind=kind, author=author, sort=sort, limit=limit)
         items = (await discovery.search_repos(request.hub.db, actor, query)).items
         if items:

@@ -5,6 +5,7 @@ Owns the tables of ``repos/tables.py``; ``access.py`` alone decides rights. Neve
 """
 
 from hubstead.repos.access import (
+    DENIED,
     PUBLIC,
     REPO_COLUMNS,
     Repo,
@@ -63,6 +64,7 @@ from hubstead.repos.xet_tokens import (
 )
 
 __all__ = [
+    "DENIED",
     "PUBLIC",
     "REPO_COLUMNS",
     "ContentCounters",

@@ -503,6 +503,13 @@ class RequestSettings:
     max_paths_info: int = setting(
         "max_paths_info", REQUESTS, 2000, "The most paths of one `paths-info` request.", least=1
     )
+    max_bucket_operations: int = setting(
+        "max_bucket_operations",
+        REQUESTS,
+        1000,
+        "The most operations of one batch of a bucket; clients send up to 1,000.",
+        least=1,
+    )
     max_page: int = setting(
         "max_page", REQUESTS, 1000, "The most items of one page of a listing.", least=1
     )

@@ -10,6 +10,7 @@ consists of literal segments and
 ``{kinds}``     ``models``, ``datasets``, ``spaces``, ``kernels``
 ``{any_kind}``  the same and their singulars
 ``{spaces}``    ``spaces`` alone
+``{buckets}``   ``buckets`` alone
 ``{prefix}``    the same before web addresses, where models have none
 ``{repo}``      ``namespace/name``, or a legacy one-segment name
 
@@ -28,19 +29,20 @@ from urllib.parse import quote, unquote, unquote_to_bytes
 from starlette.types import ASGIApp
 
 from hubstead.errors import InvalidInput
-from hubstead.ids import RESERVED_NAMES, Kind
+from hubstead.ids import GIT_KINDS, RESERVED_NAMES, Kind
 from hubstead.repos import Right
 
-KINDS = {kind.plural: kind for kind in Kind}
+KINDS = {kind.plural: kind for kind in GIT_KINDS}
 PREFIXES: dict[str, Kind] = {
     plural: kind for plural, kind in KINDS.items() if kind is not Kind.MODEL
 }
-ANY_KIND = {**KINDS, **{kind.value: kind for kind in Kind}}
-_KIND_CAPTURES = {
+ANY_KIND = {**KINDS, **{kind.value: kind for kind in GIT_KINDS}}
+_KIND_CAPTURES: dict[str, dict[str, Kind]] = {
     "kinds": KINDS,
     "prefix": PREFIXES,
     "any_kind": ANY_KIND,
     "spaces": {"spaces": Kind.SPACE},
+    "buckets": {"buckets": Kind.BUCKET},
 }
 
 

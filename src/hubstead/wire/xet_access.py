@@ -55,10 +55,11 @@ async def xet_access(request: Request, *, write: bool) -> XetAccess:
     return XetAccess(token, until, cas_url(request.public_url, epoch))
 
 
-def token_url(request: Request, verb: Literal["read", "write"], revision: str) -> str:
-    """Return the absolute URL that issues Xet tokens for the repository."""
+def token_url(request: Request, verb: Literal["read", "write"], revision: str | None) -> str:
+    """Return the absolute URL that issues Xet tokens; that of a bucket has no revision."""
     repo = f"{request.repo.kind.plural}/{request.repo.full_name}"
-    return f"{request.public_url}/api/{repo}/xet-{verb}-token/{quote(revision, safe='')}"
+    address = f"{request.public_url}/api/{repo}/xet-{verb}-token"
+    return address if revision is None else f"{address}/{quote(revision, safe='')}"
 
 
 async def reconstruction_url(request: Request, file: str) -> str:

@@ -29,6 +29,8 @@ NEEDED = {
     "POST /api/{kinds}/{repo}/preupload/{rev+}": Right.WRITE,
     "POST /api/{kinds}/{repo}/commit/{rev+}": Right.WRITE,
 }
+#: The address of this one has nothing below the repository that could be absent.
+DELETES_ITSELF = "DELETE /api/{buckets}/{namespace}/{name}"
 #: Names of one length, so that responses about them can be compared byte by byte.
 PUBLIC, PRIVATE, GATED, ABSENT = "bert-open", "bert-hush", "bert-gate", "bert-none"
 #: The rights of each user to the repositories of ``acme.org``.
@@ -58,13 +60,18 @@ class RightsOrg:
         target = address(route, f"{self.org}/{name}")
         method = method or route.method
         body = None if method in ("GET", "HEAD", "OPTIONS") else b"{}"
-        return self.hub.call(method, target, body, token=token)
+        response = self.hub.call(method, target, body, token=token)
+        if route.name == DELETES_ITSELF and response.status == 200:
+            wanted = {"private": name == PRIVATE}
+            assert self.owner.call("POST", target, wanted).status == 200
+        return response
 
 
 def address(route: Route, repo_id: str) -> str:
     """Fill a pattern in; revisions, branches and paths do not exist, so nothing is changed."""
     path = route.pattern.replace("{repo}", repo_id).replace("{namespace}/{name}", repo_id)
     path = path.replace("{prefix}/", "").replace("{spaces}", "spaces")
+    path = path.replace("{buckets}", "buckets")
     path = path.replace("{kinds}", "models").replace("{any_kind}", "model")
     path = re.sub(r"\{\w+[+*]?\}", "none", path)
     # Without it, the address is a protocol of git that no hub serves.
@@ -88,8 +95,10 @@ def acme(live_hub: ThreadHub) -> RightsOrg:
             wanted: dict[str, Any] = {"name": name, "organization": acme.org, "type": kind.value}
             wanted |= {"private": name == PRIVATE}
             wanted |= {"sdk": "static"} if kind is Kind.SPACE else {}
-            assert owner.call("POST", "/api/repos/create", wanted).status == 200
-            if name == GATED:
+            is_bucket = kind is Kind.BUCKET
+            target = f"/api/buckets/{acme.org}/{name}" if is_bucket else "/api/repos/create"
+            assert owner.call("POST", target, wanted).status == 200
+            if name == GATED and not is_bucket:
                 settings = f"/api/{kind.plural}/{acme.org}/{name}/settings"
                 assert owner.call("PUT", settings, {"gated": "auto"}).status == 200
     return acme
@@ -133,7 +142,9 @@ def test_a_route_serves_exactly_the_standings_with_its_right(acme: RightsOrg, na
     for who, standing in STANDINGS.items():
         token = acme.tokens[who]
         signed_in = bool(token)
-        for visibility in (PUBLIC, PRIVATE, GATED):
+        # Buckets have no gate.
+        gated = () if "{buckets}" in route.pattern else (GATED,)
+        for visibility in (PUBLIC, PRIVATE, *gated):
             response = acme.call(route, visibility, token)
             case = (who, visibility, response.status, response.body)
             outside = standing is None
@@ -274,7 +285,8 @@ def test_the_old_name_of_a_hidden_repository_is_unknown_to_a_stranger(acme: Righ
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_route_without_repository_requires_its_declared_right(acme: RightsOrg, name: str) -> None:
     route = OTHERS[name]
-    target = re.sub(r"\{\w+[+*]?\}", "none", route.pattern)
+    pattern = route.pattern.replace("{buckets}", "buckets")
+    target = re.sub(r"\{\w+[+*]?\}", "none", pattern)
     body = None if route.method in ("GET", "HEAD") else b"{}"
     anonymous = acme.hub.call(route.method, target, body)
     invalid = acme.hub.call(route.method, target, body, token="hf_nobody")

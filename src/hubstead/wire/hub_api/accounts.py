@@ -19,7 +19,7 @@ from hubstead.accounts import (
 from hubstead.collections import count_upvotes_of
 from hubstead.discovery import RepoQuery, ResultItem, count_by_owner, search_all_repos
 from hubstead.http import Response, json_response
-from hubstead.ids import Kind
+from hubstead.ids import GIT_KINDS, Kind
 from hubstead.likes import count_liked_repos
 from hubstead.repos import rename_account
 from hubstead.wire import Request
@@ -118,7 +118,7 @@ async def org_repositories(request: Request) -> Response:
 async def _repositories(request: Request, owner: str) -> Response:
     query = request.query
     limit = query.number("limit", 1000, least=1, most=request.hub.settings.requests.max_page)
-    kinds = [Kind.parse(query.one("type") or "")] if query.one("type") else list(Kind)
+    kinds = [Kind.parse(query.one("type") or "")] if query.one("type") else list(GIT_KINDS)
     words = tuple(query.all("search"))
     rows = [
         _repo_json(item)

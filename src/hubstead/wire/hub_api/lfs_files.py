@@ -123,7 +123,7 @@ async def duplicate(request: Request) -> Response:
         request.hub.stores,
         request.actor,
         request.repo,
-        RepoId.parse(Kind.parse(body.target.type), body.target.name),
+        RepoId.parse(Kind.parse_any(body.target.type), body.target.name),
         [name for name in dict.fromkeys(named) if name],
     )
     failed = [

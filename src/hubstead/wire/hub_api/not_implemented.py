@@ -24,7 +24,7 @@ WEBHOOKS = not_implemented(
 )
 ACCESS_REQUESTS = not_implemented("requests for access to gated repositories")
 SPACES = not_implemented("running spaces: this server keeps their repositories only")
-BUCKETS = not_implemented("buckets")
+BUCKET_EVENTS = not_implemented("following the changes of a bucket: list it again")
 JOBS = not_implemented("compute jobs")
 SSH_KEYS = not_implemented("SSH keys: use HTTP with a token")
 OAUTH = not_implemented("signing in through the browser: paste an access token instead")

@@ -24,7 +24,7 @@ from hubstead.collections import CollectionQuery, list_collections
 from hubstead.discovery import RepoQuery, search_repos
 from hubstead.errors import Forbidden
 from hubstead.http import Response, json_response
-from hubstead.ids import Kind
+from hubstead.ids import GIT_KINDS, Kind
 from hubstead.wire import Request
 from hubstead.wire.hub_api import shapes
 from hubstead.wire.hub_api.cursors import page_limit, page_response, reveal_cursor
@@ -118,7 +118,7 @@ async def quick_search(request: Request) -> Response:
     types = _all(fields.get("type")) or request.query.all("type")
     limit = request.query.number("limit", QUICK_ROWS, least=1, most=QUICK_COUNT)
     answer: dict[str, Any] = {}
-    for kind in Kind:
+    for kind in GIT_KINDS:
         if not types or kind.value in types:
             answer |= await _repos_named(request, kind, text, limit)
     for named, plural in (("user", "users"), ("org", "orgs")):

@@ -25,16 +25,17 @@ async def create_repo(request: Request) -> Response:
     body = await request.json(shapes.CreateRepo)
     new = commits.RepoRequest(
         repo_id=_named(body.type, body.organization, body.name),
-        private=_private(body.private, body.visibility) or False,
+        private=wanted_privacy(body.private, body.visibility) or False,
         sdk=body.sdk or body.space_sdk or _legacy_sdk(body),
         lfs_multipart_threshold=body.lfsmultipartthresh,
         files=_files(body),
     )
     repo = await commits.create_repository(request.hub.stores, request.actor, new)
-    return json_response(_created(request, repo))
+    return json_response(created_repo(request, repo))
 
 
-def _created(request: Request, repo: Repo) -> shapes.CreatedRepo:
+def created_repo(request: Request, repo: Repo) -> shapes.CreatedRepo:
+    """Describe a new or moved repository."""
     return shapes.CreatedRepo(
         url=f"{request.public_url}/{repo.repo_id.web_path}", name=repo.full_name, id=repo.id
     )
@@ -52,7 +53,12 @@ def _kind(text: str | None) -> Kind:
     return Kind.parse(text) if text else Kind.MODEL
 
 
-def _private(private: bool | None, visibility: str | None) -> bool | None:
+def wanted_privacy(private: bool | None, visibility: str | None) -> bool | None:
+    """Return whether a body wants a private repository; None if it says nothing.
+
+    Raises:
+        InvalidInput: it says it twice, or names an unknown visibility.
+    """
     if visibility is None:
         return private
     if private is not None:
@@ -98,19 +104,19 @@ async def delete_repo(request: Request) -> Response:
 async def move_repo(request: Request) -> Response:
     """Rename or transfer a repository; the old name redirects to the new one."""
     body = await request.json(shapes.MoveRepo)
-    kind = _kind(body.type)
+    kind = Kind.parse_any(body.type) if body.type else Kind.MODEL
     source, target = RepoId.parse(kind, body.fromRepo), RepoId.parse(kind, body.toRepo)
     for named in (source, target):
         if not named.owner:
             raise InvalidName(name=str(named), reason="write owner/name")
     moved = await repos.move_repo(request.hub.db, request.actor, source, target)
-    return json_response(_created(request, moved))
+    return json_response(created_repo(request, moved))
 
 
 async def update_repo_settings(request: Request) -> Response:
     """Change settings: visibility, gate, and those that are stored only."""
     body = await request.json(shapes.RepoSettings)
-    private = _private(body.private, body.visibility)
+    private = wanted_privacy(body.private, body.visibility)
     others = {
         name: value
         for name, value in msgspec.structs.asdict(body).items()
@@ -142,7 +148,7 @@ async def duplicate_repo(request: Request) -> Response:
     body = await request.json(shapes.DuplicateRepo)
     new = commits.RepoRequest(
         repo_id=RepoId.parse(request.repo.kind, body.repository),
-        private=_private(body.private, body.visibility) or False,
+        private=wanted_privacy(body.private, body.visibility) or False,
     )
     try:
         repo = await commits.duplicate_repository(
@@ -150,7 +156,7 @@ async def duplicate_repo(request: Request) -> Response:
         )
     except Conflict:
         raise RepoNotFound() from None  # the source was deleted meanwhile
-    return json_response(_created(request, repo))
+    return json_response(created_repo(request, repo))
 
 
 async def auth_check(request: Request) -> Response:

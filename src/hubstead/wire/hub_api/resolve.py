@@ -94,7 +94,7 @@ async def _git_response(
         _GitFile(git, entry.oid),
         etag=entry.oid,
         headers=_headers(request, entry, revision),
-        media_type=_media_type(entry.name),
+        media_type=media_type_of(entry.name),
     )
 
 
@@ -109,7 +109,7 @@ async def _lfs_response(
     headers += [("X-Linked-Etag", f'"{pointer.oid}"'), ("X-Linked-Size", str(pointer.size))]
     if lfs.file is not None:
         facts = await _xet_facts(request, lfs, lfs.file, revision)
-        headers += _xet_headers(facts)
+        headers += xet_headers(facts)
         if XET_FILE_INFO in request.headers.get("accept", ""):
             body = msgspec.json.encode(facts)
             return Response(body, media_type=XET_FILE_INFO, headers=dict(headers))
@@ -120,10 +120,10 @@ async def _lfs_response(
         # Releases 0.10 to 0.13 prefer ETag: both must be equal (protocol/legacy-clients.md 3).
         return redirect(direct_url, status=302, headers={**more, "etag": f'"{pointer.oid}"'})
     source = (
-        _HeadOnly(lfs.bytes) if _starts_xet_download(request, lfs) else await open_lfs(request, lfs)
+        HeadOnly(lfs.bytes) if _starts_xet_download(request, lfs) else await open_lfs(request, lfs)
     )
     return FileResponse(
-        source, etag=pointer.oid, headers=headers, media_type=_media_type(entry.name)
+        source, etag=pointer.oid, headers=headers, media_type=media_type_of(entry.name)
     )
 
 
@@ -139,7 +139,7 @@ async def _xet_facts(
     )
 
 
-def _xet_headers(facts: XetFileResponse) -> list[tuple[str, str]]:
+def xet_headers(facts: XetFileResponse) -> list[tuple[str, str]]:
     """Return the headers that direct clients to the Xet store (protocol/xet.md 10.2)."""
     refresh = f'<{facts.refreshUrl}>; rel="xet-auth"'
     plan = f'<{facts.reconstructionUrl}>; rel="xet-reconstruction-info"'
@@ -155,7 +155,7 @@ def _starts_xet_download(request: Request, lfs: LfsObject) -> bool:
     return request.method == "HEAD" and lfs.file is not None
 
 
-class _HeadOnly:
+class HeadOnly:
     """The size of a file, which is enough to answer HEAD."""
 
     path = None
@@ -181,7 +181,7 @@ async def _direct_url(request: Request, entry: Entry, lfs: LfsObject) -> str | N
     if names_a_tag(request.scope) or not _follows_to_other_hosts(request):
         return None
     lfs.require_intact()
-    media_type = _media_type(entry.name)
+    media_type = media_type_of(entry.name)
     shown = not request.query.flag("download") and _is_passive(media_type)
     return await direct.url(
         lfs.place,
@@ -231,7 +231,7 @@ def _is_passive(media_type: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _media_type(name: str) -> str:
+def media_type_of(name: str) -> str:
     """Return the media type for browsers; they show text and never run it as a page."""
     guessed, coding = mimetypes.guess_type(name)
     if guessed is None or coding is not None:

@@ -9,6 +9,7 @@ structs of body and answer (``shapes``), the media type. Addresses use the patte
 ``{kinds}``     a kind in the plural: ``models``, ``datasets``, ``spaces``, ``kernels``
 ``{any_kind}``  a kind in the plural or singular, as clients up to 0.7 send it
 ``{prefix}``    the kind in web addresses: nothing for models, else ``datasets``, ``spaces`` …
+``{buckets}``   the word ``buckets``
 ``{repo}``      ``namespace/name``, or a legacy name of one segment such as ``gpt2``
 ``{rev+}``      a revision whose slashes may be sent as they are
 ``{rest+}``     a revision and a path behind it; ``Request.split`` finds where the path begins
@@ -23,6 +24,8 @@ from hubstead.repos import Right
 from hubstead.wire import Access, Doc, Route
 from hubstead.wire.hub_api import (
     accounts,
+    bucket_objects,
+    buckets,
     collections,
     commit,
     discussions,
@@ -327,6 +330,85 @@ _COLLECTIONS = [
 ]
 
 
+_BUCKET = "/api/{buckets}/{namespace}/{name}"
+_BUCKETS = [
+    Route(
+        "GET",
+        "/api/{buckets}/{owner}",
+        buckets.list_buckets,
+        ANYONE,
+        doc=_json(None, list[shapes.BucketInfo], "search limit cursor"),
+    ),
+    Route(
+        "POST",
+        _BUCKET,
+        buckets.create_bucket,
+        SIGNED_IN,
+        doc=_json(shapes.CreateBucket, shapes.CreatedRepo),
+    ),
+    Route("GET", _BUCKET, buckets.get_bucket, VIEW, doc=_json(None, shapes.BucketInfo)),
+    Route("DELETE", _BUCKET, buckets.delete_bucket, ADMIN),
+    Route(
+        "PUT",
+        f"{_BUCKET}/settings",
+        buckets.update_bucket_settings,
+        ADMIN,
+        doc=_json(shapes.BucketSettings),
+    ),
+    Route("GET", f"{_BUCKET}/auth-check", repos.auth_check, READ),
+    Route("GET", f"{_BUCKET}/auth-check/write", repos.auth_check, WRITE),
+    Route(
+        "GET",
+        f"{_BUCKET}/xet-read-token",
+        buckets.issue_read_token,
+        READ,
+        doc=_json(None, shapes.XetTokenResponse),
+    ),
+    Route(
+        "GET",
+        f"{_BUCKET}/xet-write-token",
+        buckets.issue_write_token,
+        WRITE,
+        doc=_json(None, shapes.XetTokenResponse),
+    ),
+    Route(
+        "GET",
+        f"{_BUCKET}/tree/{{path*}}",
+        bucket_objects.list_tree,
+        VIEW,
+        doc=_json(None, list[shapes.BucketTreeItem], "recursive limit cursor sort direction"),
+    ),
+    Route(
+        "POST",
+        f"{_BUCKET}/paths-info",
+        bucket_objects.get_paths_info,
+        VIEW,
+        only_reads=True,
+        doc=_json(None, list[shapes.BucketTreeItem]),
+    ),
+    Route(
+        "POST",
+        f"{_BUCKET}/batch",
+        bucket_objects.apply_batch,
+        WRITE,
+        doc=_json(None, shapes.BucketBatchResponse),
+    ),
+    Route(
+        "POST",
+        f"{_BUCKET}/lfs-files/duplicate",
+        lfs_files.duplicate,
+        READ,
+        doc=_json(shapes.DuplicateLfsFiles, shapes.DuplicatedLfsFiles),
+    ),
+    _file(
+        "GET",
+        "/{buckets}/{namespace}/{name}/resolve/{path+}",
+        bucket_objects.resolve_object,
+        READ,
+        doc=_BYTES,
+    ),
+]
+
 # A pull request's ref needs less than a branch: for a branch the handlers ask for more.
 _WRITING = [
     Route(
@@ -459,7 +541,8 @@ _UNBUILT = [
                 "GET POST DELETE",
             ),
             ("/api/settings/ssh-keys", not_implemented.SSH_KEYS, SIGNED_IN, "GET POST"),
-            ("/api/buckets/{rest*}", not_implemented.BUCKETS, ANYONE, "GET POST PUT DELETE"),
+            (f"{_BUCKET}/events", not_implemented.BUCKET_EVENTS, VIEW, "GET"),
+            (f"{_BUCKET}/resource-group", not_implemented.RESOURCE_GROUPS, ADMIN, "GET POST"),
             ("/api/jobs/{rest*}", not_implemented.JOBS, ANYONE, "GET POST PUT"),
             ("/api/scheduled-jobs/{rest*}", not_implemented.JOBS, ANYONE, "GET POST PUT DELETE"),
             (
@@ -501,6 +584,7 @@ ROUTES = [
     *_REPOS,
     *_READING,
     *_XET,
+    *_BUCKETS,
     *_PEOPLE,
     *_LIKES,
     *_COLLECTIONS,

@@ -54,6 +54,36 @@ class CreateRepo(Struct):
     lfsmultipartthresh: Size | None = None
 
 
+class CreateBucket(Struct):
+    """``POST /api/buckets/{namespace}/{name}``; where its bytes are stored is the hub's choice."""
+
+    private: bool | None = None
+    visibility: str | None = None
+    resourceGroupId: str | None = None
+    region: str | None = None
+
+
+class BucketSettings(Struct):
+    """``PUT /api/buckets/{id}/settings``."""
+
+    private: bool | None = None
+    visibility: str | None = None
+    cdnRegions: list[dict[str, str]] | UnsetType = UNSET
+
+
+class BucketOperation(Struct):
+    """A line of ``POST /api/buckets/{id}/batch``."""
+
+    type: Literal["addFile", "copyFile", "deleteFile"]
+    path: str
+    xetHash: str = ""
+    mtime: Annotated[int, Meta(ge=-(2**53), le=2**53)] | None = None
+    mtimeNanos: Annotated[int, Meta(ge=-(2**62), le=2**62)] | None = None
+    contentType: str | None = None
+    sourceRepoType: str = "model"
+    sourceRepoId: str = ""
+
+
 class DeleteRepo(Struct):
     """``DELETE /api/repos/delete``."""
 
@@ -556,6 +586,50 @@ class XetFileResponse(Struct):
     reconstructionUrl: str
     etag: str
     size: int
+
+
+class BucketInfo(Struct):
+    """``GET /api/buckets/{id}``."""
+
+    id: str
+    _id: str
+    author: str
+    private: bool
+    createdAt: str
+    updatedAt: str
+    size: int  # bytes of all objects
+    totalFiles: int
+    repoType: str = "bucket"
+    cdnRegions: list[dict[str, str]] = []
+
+
+class BucketTreeItem(Struct, omit_defaults=True):
+    """An object or folder of a bucket."""
+
+    type: str
+    path: str
+    size: int | UnsetType = UNSET
+    xetHash: str | UnsetType = UNSET
+    mtime: str | UnsetType = UNSET
+    mtimeNanos: int | UnsetType = UNSET
+    uploadedAt: str | UnsetType = UNSET
+    contentType: str | UnsetType = UNSET
+
+
+class BucketFailure(Struct):
+    """An operation of a batch that was not applied."""
+
+    path: str
+    error: str
+
+
+class BucketBatchResponse(Struct):
+    """``POST /api/buckets/{id}/batch``."""
+
+    success: bool
+    processed: int
+    succeeded: int
+    failed: list[BucketFailure]
 
 
 class DuplicateTarget(Struct):

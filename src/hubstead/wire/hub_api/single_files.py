@@ -17,7 +17,7 @@ from hubstead.commits import (
 from hubstead.discovery import RepoQuery, search_all_repos
 from hubstead.errors import AccountNotFound, RepoNotFound, Unchanged
 from hubstead.http import Response, json_response
-from hubstead.ids import Kind
+from hubstead.ids import GIT_KINDS
 from hubstead.repos import Repo, Right
 from hubstead.wire import Request
 from hubstead.wire.hub_api.commit import is_unborn, target_ref
@@ -100,7 +100,7 @@ async def list_stored(request: Request) -> Response:
     except AccountNotFound:
         raise RepoNotFound() from None
     rows: list[ListedFile] = []
-    for kind in Kind:
+    for kind in GIT_KINDS:
         query = RepoQuery(kind=kind, author=owner.name, sort="createdAt")
         async for item in search_all_repos(request.hub.db, request.actor, query):
             rows += await _files(request, item.repo)

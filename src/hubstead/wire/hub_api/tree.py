@@ -137,7 +137,7 @@ async def _add_xet_hashes(request: Request, items: Sequence[TreeItem]) -> None:
 async def get_paths_info(request: Request) -> Response:
     """Describe paths of a revision; omit those that do not exist."""
     fields = await request.fields()
-    paths = _paths(fields.get("paths"))
+    paths = paths_of(fields.get("paths"))
     most = request.hub.settings.requests.max_paths_info
     if len(paths) > most:
         raise TooLarge(what="The list of paths", limit=most, unit="paths", setting="max_paths_info")
@@ -154,7 +154,12 @@ async def get_paths_info(request: Request) -> Response:
     return json_response(items)
 
 
-def _paths(value: Any) -> list[str]:
+def paths_of(value: Any) -> list[str]:
+    """Return the paths of a body, one or several, without repeats.
+
+    Raises:
+        InvalidInput: ``value`` is no list of texts.
+    """
     paths = [value] if isinstance(value, str) else value
     if paths is None:
         return []

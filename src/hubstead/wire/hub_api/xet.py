@@ -13,7 +13,7 @@ from hubstead.wire.hub_api.commit import is_unborn, target_ref
 async def issue_read_token(request: Request) -> Response:
     """Issue a token for downloads of the repository's files from the Xet store."""
     await request.revision("/".join(request.segments("rev")) or "HEAD")
-    return _token_response(await xet_access(request, write=False))
+    return token_response(await xet_access(request, write=False))
 
 
 async def issue_write_token(request: Request) -> Response:
@@ -35,10 +35,10 @@ async def issue_write_token(request: Request) -> Response:
     owner, owner_pk = request.repo.owner, request.repo.owner_pk
     # The sizes are unknown yet, so only an owner without any room is refused before bytes travel.
     await require_room_for_bytes(request.hub.db, owner, owner_pk, most, created=1, uploads=True)
-    return _token_response(await xet_access(request, write=True))
+    return token_response(await xet_access(request, write=True))
 
 
-def _token_response(access: XetAccess) -> Response:
+def token_response(access: XetAccess) -> Response:
     """Return the token in body and headers: clients read either."""
     body = shapes.XetTokenResponse(access.token, access.until, access.url)
     return json_response(body, headers={**access.headers, "Cache-Control": "no-store"})
