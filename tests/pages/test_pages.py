@@ -231,7 +231,7 @@ def test_private_repositories_are_visible_only_to_their_readers(hub: ProcessHub)
         ("/admin/bert/compare/main...nope", 404),
         ("/admin/bert/discussions", 501),
         ("/admin/bert/discussions/1", 501),
-        ("/admin/bert/settings", 501),
+        ("/admin/bert/settings", 401),
         ("/static/nothing.js", 404),
         ("/static/..%2Frouting.py", 404),
     ],

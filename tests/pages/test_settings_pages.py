@@ -222,3 +222,25 @@ def test_a_hub_may_reserve_organizations_for_its_administrators(live_hub: Thread
     actor = Actor(pk=user.pk, name=user.name, may_write=True)
     with pytest.raises(Forbidden):
         live_hub.write(create_org, actor, "reserved-org", only_admins=True)
+
+
+def test_a_repository_is_renamed_hidden_and_deleted_by_forms(
+    browser: httpx2.Client, anna: Person
+) -> None:
+    first, second = (f"{anna.name}/set-{secrets.token_hex(3)}" for _ in range(2))
+    anna.hub.api(anna.token).create_repo(first)
+    assert "/settings/delete" in browser.get(f"/{first}/settings").text
+    for bad in (EVIL, f"{anna.name}/..", ""):
+        refused = browser.post(f"/{first}/settings/rename", data={"to": bad})
+        assert refused.status_code in (403, 422)
+        assert "<script" not in refused.text
+    moved = browser.post(f"/{first}/settings/rename", data={"to": second})
+    assert (moved.status_code, moved.headers["location"]) == (303, f"/{second}/settings")
+    hidden = browser.post(f"/{second}/settings/visibility", data={"visibility": "private"})
+    assert hidden.status_code == 303
+    assert httpx2.get(f"{anna.hub.url}/{second}").status_code == 401
+    refused = browser.post(f"/{second}/settings/delete", data={"confirm": first})
+    assert (refused.status_code, 'id="e-confirm"' in refused.text) == (422, True)
+    deleted = browser.post(f"/{second}/settings/delete", data={"confirm": second})
+    assert (deleted.status_code, deleted.headers["location"]) == (303, f"/{anna.name}")
+    assert browser.get(f"/{second}").status_code == 404

@@ -12,6 +12,7 @@ from hubstead.gitstore import Entry, GitRepo, Pointer
 from hubstead.http import Response
 from hubstead.ids import Kind
 from hubstead.pages.render import POLICY, page, path_in_url, segment_in_url, transport_headers
+from hubstead.repos import Right, allows
 from hubstead.wire import Request
 
 #: What the first tab is called, by kind.
@@ -64,6 +65,8 @@ def repo_page(
         Tab("files", f"{here}/tree/{segment_in_url(repo.default_branch)}", "Files", "folder"),
         Tab("commits", f"{here}/commits/{segment_in_url(repo.default_branch)}", "History", "clock"),
     ]
+    if allows(repo, request.actor, Right.ADMIN):
+        tabs.append(Tab("settings", f"{here}/settings", "Settings", "gear"))
     headers = _policy(request) if images else {}
     return page(
         request, template, headers=headers, repo=repo, here=here, tabs=tabs, tab=tab, **facts

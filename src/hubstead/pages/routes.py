@@ -10,6 +10,7 @@ from hubstead.pages import (
     history,
     lists,
     refs,
+    repo_settings,
     repository,
     sessions,
     settings,
@@ -76,7 +77,15 @@ ROUTES = [
             ("commit/{sha}", history.commit, Right.VIEW),
             ("compare/{rest+}", history.compare, Right.VIEW),
             ("discussions/{rest*}", repository.unbuilt, Right.VIEW),
-            ("settings/{rest*}", repository.unbuilt, Right.VIEW),
+            ("settings", repo_settings.show, Right.ADMIN),
+        )
+    ],
+    *[
+        Route("POST", f"{_REPO}/settings/{path}", handler, Right.ADMIN, "pages", _HTML)
+        for path, handler in (
+            ("rename", repo_settings.rename),
+            ("visibility", repo_settings.set_visibility),
+            ("delete", repo_settings.delete),
         )
     ],
 ]
