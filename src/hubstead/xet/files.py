@@ -48,7 +48,7 @@ _BY_NAME = indexed(select(*_COLUMNS).where(xet_files.c.name == bindparam("which_
 class _ObjectRow:
     reconstructable_ms: int | None
     stored: str | None
-    bytes: int
+    object_bytes: int
     file: _FileRow | None
 
     _fields: ClassVar = ("reconstructable_ms", "stored", "object_bytes", *_FileRow._fields)
@@ -220,7 +220,9 @@ async def locate_object(db: Reader, sha256: str) -> LocatedObject | None:
         return None
     place = stored_key(BlobKey(BlobKind.LFS, sha256), row.stored)
     file = None if row.file is None else _file(row.file)
-    return LocatedObject(row.bytes, None if row.reconstructable_ms is not None else place, file)
+    return LocatedObject(
+        row.object_bytes, None if row.reconstructable_ms is not None else place, file
+    )
 
 
 async def locate_objects(
