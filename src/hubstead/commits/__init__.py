@@ -76,6 +76,7 @@ from hubstead.commits.refs import (
 )
 from hubstead.commits.repack import repack_reachable, repack_repo
 from hubstead.commits.retired import delete_retired_rows, discard_packs, remove_retired_packs
+from hubstead.commits.retries import retrying
 from hubstead.commits.revisions import Revision, resolve_revision, split_revision
 from hubstead.commits.storage import RepoLocks, Storage
 
@@ -150,6 +151,7 @@ __all__ = [
     "require_room_for_bytes",
     "resolve_revision",
     "retired_pack_names",
+    "retrying",
     "sees_unreachable",
     "snapshot_packs",
     "split_revision",

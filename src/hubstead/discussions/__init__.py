@@ -31,6 +31,7 @@ from hubstead.discussions.errors import (
 )
 from hubstead.discussions.events import DiscussionChanged
 from hubstead.discussions.lists import DiscussionPage, DiscussionQuery, list_discussions
+from hubstead.discussions.merges import find_conflicts, merge_pull_request
 from hubstead.discussions.pull_requests import (
     PullRequestRefs,
     commit_to_new_request,
@@ -59,10 +60,12 @@ __all__ = [
     "commit_to_new_request",
     "delete_discussion",
     "edit_comment",
+    "find_conflicts",
     "find_discussion",
     "hide_comment",
     "list_discussions",
     "load_thread",
+    "merge_pull_request",
     "number_of",
     "open_discussion",
     "open_pull_request",

@@ -15,6 +15,7 @@ from hubstead.gitstore.diffs import (
 from hubstead.gitstore.errors import ObjectMissing, RepoMissing
 from hubstead.gitstore.history import Commit
 from hubstead.gitstore.lru_cache import LruCache
+from hubstead.gitstore.merge import MergedTree, merge_commits
 from hubstead.gitstore.metrics import declare_git_metrics
 from hubstead.gitstore.oid_set import OidSet
 from hubstead.gitstore.pack_draft import Ident, Pack, PackDraft
@@ -62,6 +63,7 @@ __all__ = [
     "Ident",
     "Ignores",
     "LruCache",
+    "MergedTree",
     "ObjectMissing",
     "OidSet",
     "Pack",
@@ -84,6 +86,7 @@ __all__ = [
     "edit_tree",
     "file_mode",
     "is_padded_pointer",
+    "merge_commits",
     "packs_to_repack",
     "parse_pointer",
     "reachable_pointers",

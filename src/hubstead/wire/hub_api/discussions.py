@@ -127,6 +127,19 @@ async def change_status(request: Request) -> Response:
     return json_response({"newStatus": event_json(request, event, {})})
 
 
+async def merge_request(request: Request) -> Response:
+    """Merge a pull request into its base."""
+    body = await request.json(shapes.MergeRequest)
+    commit = await discussions.merge_pull_request(
+        request.hub.stores,
+        request.actor,
+        request.repo,
+        discussion_number(request),
+        comment=body.comment,
+    )
+    return json_response({"mergeCommitId": commit})
+
+
 async def pin_discussion(request: Request) -> Response:
     """Pin a discussion, or release it."""
     body = await request.json(shapes.DiscussionPin)

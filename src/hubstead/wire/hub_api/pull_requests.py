@@ -6,7 +6,7 @@ from typing import Any
 
 from hubstead.admission import Lane, run_in_lane
 from hubstead.commits import find_ref
-from hubstead.discussions import DiscussionRow
+from hubstead.discussions import DiscussionRow, find_conflicts
 from hubstead.repos import Right, allows
 from hubstead.wire import Request
 from hubstead.wire.hub_api.discussion_json import pull_facts
@@ -21,7 +21,7 @@ async def pull_request_json(request: Request, row: DiscussionRow) -> dict[str, A
     url = f"{request.public_url}/api/{request.repo.kind.plural}/{request.repo.full_name}"
     shown: dict[str, Any] = {
         "changes": pull_facts(row),
-        "filesWithConflicts": [],
+        "filesWithConflicts": await find_conflicts(request.hub.stores, request.repo, row),
         "diffUrl": f"{url}/compare/{row.base}...{row.ref}",
     }
     if request.query.flag("diff") and allows(request.repo, request.actor, Right.READ):

@@ -504,6 +504,7 @@ _DISCUSSIONS = [
             ("comment/{comment}/hide", discussions.hide_comment, PROPOSE, None),
             ("title", discussions.change_title, PROPOSE, shapes.DiscussionTitle),
             ("status", discussions.change_status, PROPOSE, shapes.DiscussionStatus),
+            ("merge", discussions.merge_request, WRITE, shapes.MergeRequest),
             ("pin", discussions.pin_discussion, WRITE, shapes.DiscussionPin),
             ("lock", discussions.lock_discussion, WRITE, shapes.DiscussionLock),
         )

@@ -219,6 +219,12 @@ class DiscussionStatus(Struct):
     comment: str | None = None
 
 
+class MergeRequest(Struct):
+    """``POST …/discussions/{n}/merge``."""
+
+    comment: str | None = None
+
+
 class DiscussionPin(Struct):
     """``POST …/discussions/{n}/pin``."""
 
