@@ -30,6 +30,7 @@ SAMPLES: dict[object, object] = {
     tuple[str, ...]: ("x",),
     tuple[errors.RefUpdateFailed, ...]: (),
     RepoId: RepoId(Kind.MODEL, "anna", "bert"),
+    HubError: errors.Forbidden(reason="x"),
 }
 SOMEBODY = ErrorContext(signed_in=True, agent="", public_url="https://hub", wire="hub_api")
 NOBODY = ErrorContext(signed_in=False, agent="", public_url="https://hub", wire="hub_api")
