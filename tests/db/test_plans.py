@@ -32,7 +32,9 @@ _SMALL = {
 _LOOK_UPS = {
     name: statement
     for name, statement in STATEMENTS.items()
-    if not statement.long and name.rpartition(".")[2] not in ("listing", "names_with")
+    if not statement.long
+    and name.rpartition(".")[2] not in ("listing", "names_with")
+    and not name.startswith("hubstead.db.free_pages.")  # PRAGMAs of SQLite, which read no table
 }
 #: What PostgreSQL may read without an index: few rows, a list of the caller, or a common table.
 _NO_TABLE = ("Function Scan", "Values Scan", "CTE Scan", "Subquery Scan", "WorkTable Scan")
