@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hubstead.gitstore import GITATTRIBUTES, Attributes, Ignores
 from hubstead.gitstore.patterns import compile_pattern
-from hubstead.ids import Kind
+from hubstead.ids import GIT_KINDS, Kind
 
 from .conftest import run_git
 
@@ -125,7 +125,7 @@ def test_ignored_files_equal_those_of_git_check_ignore(
     assert {path for path in paths if ours.ignores(path)} == wanted
 
 
-@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("kind", GIT_KINDS)
 @pytest.mark.parametrize(
     ("path", "lfs"),
     [

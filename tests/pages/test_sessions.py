@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import httpx2
 import pytest
@@ -267,3 +267,15 @@ def test_a_page_for_readers_asks_strangers_to_sign_in_and_returns(
 def test_the_form_takes_forms_only(browser: httpx2.Client) -> None:
     assert browser.post("/login", json={"name": "a", "password": "b"}).status_code == 400
     assert browser.post("/login", data={"name": ""}).status_code == 422
+
+
+def test_the_first_page_of_an_empty_hub_shows_how_to_upload(
+    own_hub: Callable[..., ThreadHub],
+) -> None:
+    hub = own_hub()
+    anna = hub.user("anna", password=PASSWORD)
+    with httpx2.Client(base_url=hub.url, headers=OWN) as browser:
+        sign_in(browser, anna)
+        shown = browser.get("/")
+    assert shown.status_code == 200
+    assert f"hf upload {anna.name}/NAME FOLDER" in shown.text

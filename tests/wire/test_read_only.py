@@ -17,7 +17,7 @@ from tests.support.route_cases import addresses
 from hubstead.app import routes
 
 SENTENCE = "The volume of this hub moves until 14:00: read on, and write afterwards."
-#: Repositories of the tests are models.
+#: The repository of the tests is a model, and a bucket has its name.
 WRITES = [route for route in routes() if route.writes and "{spaces}" not in route.pattern]
 READS = [
     ("GET", "/api/models/{repo}", None),
@@ -42,6 +42,7 @@ def anna(live_hub: ThreadHub) -> Person:
 @pytest.fixture
 def repo(anna: Person) -> str:
     name = anna.repo()
+    assert anna.call("POST", f"/api/buckets/{name}", {}).status == 200
     for path, content in (("a.txt", b"one"), ("big.bin", b"big" * 1000)):
         anna.api.upload_file(path_or_fileobj=content, path_in_repo=path, repo_id=name)
     return name

@@ -96,8 +96,8 @@ def test_a_fine_tune_uploaded_by_xet_costs_only_its_changes(
     assert 5_500_000 < usage["sharedBytes"] < 6_010_000
     assert [item["name"] for item in usage["sharedWith"]] == [base]
     page = anna.call("GET", f"/{tuned}").body.decode()
-    assert "8.0 MB of large files kept in 8.0 MB, of which" in page
-    assert f'shared with <a href="/{base}">{base}</a>' in page
+    assert "of 8.0 MB is only in this repository" in page
+    assert f'shared with <a href="/{base}"><bdi>{base}</bdi></a>' in page
     hidden = live_hub.user("eve").call("GET", f"/{tuned}").body.decode()
     assert base in hidden
     anna.api.update_repo_settings(base, private=True)
