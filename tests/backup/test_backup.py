@@ -83,6 +83,7 @@ async def test_a_restored_hub_is_the_same_in_every_row_and_byte(
         assert b"".join([chunk async for chunk in source.chunks()]) == WEIGHTS
 
 
+@pytest.mark.long
 @both
 async def test_tables_with_many_rows_are_restored_completely(
     hub: Filled, places: Places, folder: BackupFolder, shape: str

@@ -22,6 +22,8 @@ from hubstead.cli.root import COMMANDS, root
 from tests.support.command import hubstead, json_of
 from tests.support.hub import ProcessHub, running_hub
 
+pytestmark = pytest.mark.long  # every command is a process of its own
+
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
@@ -146,7 +148,6 @@ def test_settings_show_value_help_and_origin_and_warnings_and_hide_secrets(data:
     assert "verysecret" not in result.stdout
 
 
-@pytest.mark.long
 def test_a_token_created_beside_a_running_hub_is_valid_at_once_until_it_is_revoked(
     served: ProcessHub,
 ) -> None:
@@ -186,7 +187,6 @@ def test_secrets_come_from_standard_input_and_are_never_printed(served: ProcessH
     assert nothing.returncode == 2
 
 
-@pytest.mark.long
 def test_organizations_have_members_with_roles(served: ProcessHub) -> None:
     data = served.data
     ok(hubstead("user", "create", "carol", data=data))
@@ -202,7 +202,6 @@ def test_organizations_have_members_with_roles(served: ProcessHub) -> None:
     assert json_of("org", "list", data=data) == []
 
 
-@pytest.mark.long
 def test_users_and_organizations_are_renamed_with_their_repositories(served: ProcessHub) -> None:
     from huggingface_hub import HfApi
 
@@ -245,7 +244,6 @@ def test_a_refused_rename_is_one_line_and_changes_nothing(
     assert json_of("user", "list", data=served.data) == before
 
 
-@pytest.mark.long
 def test_repositories_are_listed_shown_and_deleted_private_ones_too(served: ProcessHub) -> None:
     from huggingface_hub import HfApi
 
@@ -271,7 +269,6 @@ def test_repositories_are_listed_shown_and_deleted_private_ones_too(served: Proc
     assert (missing.returncode, missing.stderr) == (1, "hubstead: Repository not found\n")
 
 
-@pytest.mark.long
 def test_collections_are_listed_and_deleted(served: ProcessHub) -> None:
     data, api = served.data, served.api(served.token)
     slugs = [
@@ -290,7 +287,6 @@ def test_collections_are_listed_and_deleted(served: ProcessHub) -> None:
     ok(hubstead("collection", "delete", slugs[1], data=data))
 
 
-@pytest.mark.long
 def test_webhooks_are_added_listed_and_removed_and_have_a_log(served: ProcessHub) -> None:
     data = served.data
     url = "http://127.0.0.1:9/hook"

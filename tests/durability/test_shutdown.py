@@ -15,6 +15,8 @@ import pytest
 from tests.support.hub import HubFailed, ProcessHub, running_hub
 from tests.support.processes import wait_until
 
+pytestmark = pytest.mark.long  # every test starts a hub of its own
+
 MIB = 1 << 20
 
 

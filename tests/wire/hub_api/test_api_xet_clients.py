@@ -17,6 +17,8 @@ from tests.support.hub import ThreadHub
 from tests.support.person import Person
 from tests.support.rows import reading
 
+pytestmark = pytest.mark.long  # every client is a process of its own
+
 HF = str(Path(sys.executable).with_name("hf"))
 
 
