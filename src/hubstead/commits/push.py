@@ -177,7 +177,11 @@ class _Push:
         """Return why the rules for refs refuse a command; None if they allow it."""
         try:
             check_pushed_ref(
-                self.repo, self.actor, RefName.parse(command.ref), deleted=command.new is None
+                self.repo,
+                self.actor,
+                RefName.parse(command.ref),
+                created=command.old is None,
+                deleted=command.new is None,
             )
         except HubError as error:
             return error.message

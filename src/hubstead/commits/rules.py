@@ -90,17 +90,22 @@ def check_takes_no_commit(
         )
 
 
-def check_pushed_ref(repo: Repo, actor: Actor, ref: RefName, *, deleted: bool) -> None:
+def check_pushed_ref(
+    repo: Repo, actor: Actor, ref: RefName, *, created: bool, deleted: bool
+) -> None:
     """Refuse a push to a ref other than a branch, a tag, a conversion or a pull request.
 
-    Which pull request the caller may move, the transaction decides that moves it.
+    Which pull request the caller may move, the transaction decides that moves it. No push creates
+    the ref of one: whoever opens it does.
 
     Raises:
-        Forbidden: the ref is of another kind, the push deletes the default branch, or the caller
-            may not write and the ref is no pull request's.
+        Forbidden: the ref is of another kind or of no pull request, the push deletes the default
+            branch, or the caller may not write and the ref is no pull request's.
         InvalidName: the name breaks a rule.
     """
     if ref.kind is RefKind.PULL:
+        if created:
+            raise Forbidden(reason=f"{ref.full} is no pull request: open one first")
         return
     require_right(repo, actor, Right.WRITE)
     if ref.kind is RefKind.OTHER:

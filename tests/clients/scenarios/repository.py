@@ -282,7 +282,7 @@ def without_credentials() -> None:
     output = git(folder, *alone, ok=False, GIT_TERMINAL_PROMPT="0")
     assert "could not read Username" in output, output
     output = git(folder, *alone, web(f"anna/{MODEL}", BO_TOKEN), "HEAD:main", ok=False)
-    assert "403" in output, output
+    assert "You don't have the rights" in output, output
 
 
 # -- Repository ----------------------------------------------------------------------------------
