@@ -7,8 +7,8 @@ of its kind), stores no bytes and knows no HTTP.
 from hubstead.buckets.batch import AddObject, BatchResult, CopyObject, DeleteObject, apply_batch
 from hubstead.buckets.consistency import BucketFault, bucket_faults
 from hubstead.buckets.creation import create_bucket
-from hubstead.buckets.listing import BucketPage, BucketQuery, list_buckets, load_bucket
 from hubstead.buckets.objects import BucketObject, find_object, find_objects
+from hubstead.buckets.queries import BucketPage, BucketQuery, list_buckets, load_bucket
 from hubstead.buckets.tree import TreeEntry, TreePage, TreeQuery, list_objects
 
 __all__ = [
