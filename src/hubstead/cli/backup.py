@@ -66,7 +66,7 @@ def command(
 
 def _list(context: Context, folder: Path) -> None:
     snapshots = BackupFolder(folder).snapshots()
-    columns = ("id", "made", "shape", "objects", "size", "new", "lacking")
+    columns = ("id", "made", "shape", "objects", "size", "new", "lacking", "fault")
     print_rows(context, [_row(snapshot) for snapshot in snapshots], columns)
 
 
@@ -74,11 +74,12 @@ def _row(snapshot: Snapshot) -> Facts:
     try:
         manifest = snapshot.read()
     except BackupFault as error:
-        nothing = dict.fromkeys(("shape", "objects", "size", "new", "lacking"), "")
-        return {"id": snapshot.id, "made": "; ".join(error.faults), **nothing}
+        nothing = dict.fromkeys(("made", "shape", "objects", "size", "new", "lacking"), "")
+        return {"id": snapshot.id, **nothing, "fault": "; ".join(error.faults)}
     return {
         **msgspec.to_builtins(manifest),
         "made": iso_time(manifest.made_ms),
+        "fault": "",
         "objects": manifest.total.count,
         "size": human_size(manifest.total.bytes + manifest.database_bytes),
         "new": human_size(manifest.new.bytes),

@@ -37,9 +37,9 @@ def open_listeners(host: str, port: int, *, backlog: int) -> list[socket.socket]
 def _open_all(host: str, port: int, backlog: int) -> list[socket.socket]:
     listeners: list[socket.socket] = []
     failure: OSError | None = None
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     with ExitStack() as opened:
-        for family, _, _, _, address in dict.fromkeys(found):
+        for family, _, _, _, address in dict.fromkeys(addresses):
             place = (address[0], port, *address[2:])
             try:
                 listener = socket.create_server(place, family=family, backlog=backlog)

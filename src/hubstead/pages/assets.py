@@ -55,7 +55,7 @@ def _asset(name: str) -> Asset:
         data = _without_blanks(data)
         # relative, so that a prefix of the public URL changes nothing
         data = _REFERENCE.sub(
-            lambda found: f'url("{_asset(found[1].decode()).name}")'.encode(), data
+            lambda match: f'url("{_asset(match[1].decode()).name}")'.encode(), data
         )
     digest = hashlib.sha256(data).hexdigest()[:8]
     packed = gzip.compress(data, 9, mtime=0) if suffix in _TEXTS else None

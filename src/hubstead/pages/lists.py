@@ -97,17 +97,17 @@ async def _list(request: Request, kind: Kind) -> Response:
         limit=PAGE,
         cursor=_cursor(request),
     )
-    found = await search_repos(request.hub.db, request.actor, query)
+    matches = await search_repos(request.hub.db, request.actor, query)
     following = None
-    if found.next_cursor is not None:
+    if matches.next_cursor is not None:
         # It names a row by its number, which tells how many repositories there are.
-        following = request.hub.signer.conceal(found.next_cursor, purpose=_CURSOR)
+        following = request.hub.signer.conceal(matches.next_cursor, purpose=_CURSOR)
     address = _Address(request, kind, chosen)
     return page(
         request,
         "list.html",
         kind=kind,
-        items=found.items,
+        items=matches.items,
         facets=await _shown_facets(request, kind, address),
         active=[(_label(name, value), address.without(name, value)) for name, value in chosen],
         address=address,
@@ -124,7 +124,7 @@ class _Address:
 
     def __init__(self, request: Request, kind: Kind, chosen: list[tuple[str, str]]) -> None:
         self.path = f"/{kind.plural}"
-        self.kept = [
+        self.fixed = [
             (name, value)
             for name in ("search", "author", "sort")
             if (value := request.query.one(name))
@@ -136,29 +136,29 @@ class _Address:
 
     def first(self) -> str:
         """Return the address of the first page."""
-        return self._link(self.kept + self.chosen)
+        return self._link(self.fixed + self.chosen)
 
     def cleared(self) -> str:
         """Return the address without filters, author and words."""
-        return self._link([pair for pair in self.kept if pair[0] == "sort"])
+        return self._link([pair for pair in self.fixed if pair[0] == "sort"])
 
     def at(self, cursor: str) -> str:
         """Return the address of the page that a cursor names."""
-        return self._link([*self.kept, *self.chosen, ("cursor", cursor)])
+        return self._link([*self.fixed, *self.chosen, ("cursor", cursor)])
 
     def toggled(self, name: str, value: str) -> str:
         """Return the address with a filter added, or removed where it is on."""
         if (name, value) in self.chosen:
             return self.without(name, value)
-        return self._link([*self.kept, *self.chosen, (name, value)])
+        return self._link([*self.fixed, *self.chosen, (name, value)])
 
     def without(self, name: str, value: str) -> str:
         """Return the address without a filter."""
-        return self._link(self.kept + [pair for pair in self.chosen if pair != (name, value)])
+        return self._link(self.fixed + [pair for pair in self.chosen if pair != (name, value)])
 
     def with_all(self, name: str) -> str:
         """Return the address that shows all values of a facet."""
-        return self._link([*self.kept, *self.chosen, ("all", name)])
+        return self._link([*self.fixed, *self.chosen, ("all", name)])
 
 
 def _chosen(request: Request, kind: Kind) -> Iterator[tuple[str, str]]:
